@@ -1,0 +1,37 @@
+/*
+ * buf: a growable run of bytes with a ceiling.
+ *
+ * Memory comes from malloc and belongs to the buf until buf_free(). A buf
+ * never holds more than `max` bytes: an append that would pass it appends
+ * nothing and sets `overflow`, so a caller may build a whole text and look
+ * once at the end. A zeroed struct with max set is a valid empty buf.
+ */
+#ifndef COMMON_BUF_H
+#define COMMON_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+    char  *p;        /* bytes; NULL while cap is 0; not NUL-terminated */
+    size_t len;      /* bytes in use */
+    size_t cap;      /* bytes allocated */
+    size_t max;      /* ceiling for cap, bytes */
+    bool   overflow; /* an append did not fit since the last buf_clear() */
+};
+
+#define BUF_INIT(ceiling) ((struct buf){.max = (ceiling)})
+
+bool  buf_reserve(struct buf *b, size_t n);  /* room for n more bytes */
+bool  buf_add(struct buf *b, const void *p, size_t n);
+bool  buf_addc(struct buf *b, char c);
+bool  buf_adds(struct buf *b, const char *s);
+bool  buf_addf(struct buf *b, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+void  buf_consume(struct buf *b, size_t n);  /* drops the first n bytes */
+char *buf_cstr(struct buf *b);               /* NUL-terminates; "" if empty */
+void  buf_clear(struct buf *b);              /* keeps the memory */
+void  buf_free(struct buf *b);               /* keeps max */
+
+#endif

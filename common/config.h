@@ -1,0 +1,130 @@
+/*
+ * config: the settings of one daemon, as read from ocppd.conf(5).
+ *
+ * struct config is plain memory without pointers, so that it can lie in
+ * shared memory. Its fields are named section_key and made from conf.def:
+ * FLAG is bool, COUNT uint64_t, TIME uint64_t milliseconds, SIZE uint64_t
+ * bytes, WORD one of enum conf_choice, TEXT and LIST NUL-terminated strings
+ * (a LIST has its items separated by single blanks).
+ */
+#ifndef COMMON_CONFIG_H
+#define COMMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+#define CONF_TEXT_MAX 128 /* bytes of a TEXT, with its NUL */
+#define CONF_LIST_MAX 512 /* bytes of a LIST, with its NUL */
+
+/* All choices of all knobs: CONF_ocpp_validation_strict and so on. */
+enum conf_choice {
+#define SECTION(s, doc)
+#define FLAG(s, k, def, reload, doc)
+#define COUNT(s, k, def, min, max, reload, doc)
+#define TIME(s, k, def, min, max, reload, doc)
+#define SIZE(s, k, def, min, max, reload, doc)
+#define WORD(s, k, def, reload, doc)
+#define CHOICE(s, k, word, doc) CONF_##s##_##k##_##word,
+#define TEXT(s, k, def, reload, doc)
+#define LIST(s, k, def, reload, doc)
+#include "conf.def"
+#undef SECTION
+#undef FLAG
+#undef COUNT
+#undef TIME
+#undef SIZE
+#undef WORD
+#undef CHOICE
+#undef TEXT
+#undef LIST
+    CONF_CHOICES
+};
+
+/* The knobs by number: CONF_KNOB_server_listen and so on. */
+enum conf_knob {
+#define SECTION(s, doc)
+#define FLAG(s, k, def, reload, doc) CONF_KNOB_##s##_##k,
+#define COUNT(s, k, def, min, max, reload, doc) CONF_KNOB_##s##_##k,
+#define TIME(s, k, def, min, max, reload, doc) CONF_KNOB_##s##_##k,
+#define SIZE(s, k, def, min, max, reload, doc) CONF_KNOB_##s##_##k,
+#define WORD(s, k, def, reload, doc) CONF_KNOB_##s##_##k,
+#define CHOICE(s, k, word, doc)
+#define TEXT(s, k, def, reload, doc) CONF_KNOB_##s##_##k,
+#define LIST(s, k, def, reload, doc) CONF_KNOB_##s##_##k,
+#include "conf.def"
+#undef SECTION
+#undef FLAG
+#undef COUNT
+#undef TIME
+#undef SIZE
+#undef WORD
+#undef CHOICE
+#undef TEXT
+#undef LIST
+    CONF_KNOBS
+};
+
+struct config {
+#define SECTION(s, doc)
+#define FLAG(s, k, def, reload, doc) bool s##_##k;
+#define COUNT(s, k, def, min, max, reload, doc) uint64_t s##_##k;
+#define TIME(s, k, def, min, max, reload, doc) uint64_t s##_##k;
+#define SIZE(s, k, def, min, max, reload, doc) uint64_t s##_##k;
+#define WORD(s, k, def, reload, doc) enum conf_choice s##_##k;
+#define CHOICE(s, k, word, doc)
+#define TEXT(s, k, def, reload, doc) char s##_##k[CONF_TEXT_MAX];
+#define LIST(s, k, def, reload, doc) char s##_##k[CONF_LIST_MAX];
+#include "conf.def"
+#undef SECTION
+#undef FLAG
+#undef COUNT
+#undef TIME
+#undef SIZE
+#undef WORD
+#undef CHOICE
+#undef TEXT
+#undef LIST
+    /* Where each knob's value came from: 0 the default, -1 the command
+     * line (-o), else the line in the file. */
+    int32_t origin[CONF_KNOBS];
+};
+
+/* An override as given with -o, "section.key=value". */
+struct config_override {
+    const char *text;
+};
+
+/*
+ * Reads a configuration: defaults, then the file (NULL for none), then the
+ * overrides, then the checks that concern several knobs. Every error is one
+ * line "FILE:LINE: section.key = value: what is wrong; what would be right"
+ * appended to errors; all errors are reported, not only the first. True if
+ * there were none; otherwise *c is not to be used.
+ */
+bool config_read(struct config *c, const char *file,
+    const struct config_override *overrides, size_t n_overrides,
+    struct buf *errors);
+
+/* Appends one line per knob of class RESTART in which next differs from
+ * running, and puts the running value (and origin) back into next. */
+void config_keep_restart(struct config *next, const struct config *running,
+    struct buf *notes);
+
+/* Effective values with origins: text (aligned, one per line, in the file's
+ * own syntax) or JSON. A secret (TEXT named *password*) is shown as ***. */
+void config_put_text(const struct config *c, const char *file, struct buf *out);
+void config_put_json(const struct config *c, const char *file, struct buf *out);
+
+/* The table itself as mdoc(7) source, for the manual. */
+void config_put_manual(struct buf *out);
+
+/* Next item of a LIST: copies it to item, advances *cursor; false at the
+ * end. Start with *cursor = the list. */
+bool config_list_next(const char **cursor, char *item, size_t size);
+
+const char *config_choice_name(enum conf_choice choice);
+
+#endif

@@ -1,0 +1,169 @@
+/* writer: JSON text, appended to a buf. See writer.h. */
+#include "writer.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ensure.h"
+
+/* Length of the well-formed UTF-8 sequence at p (RFC 3629), 0 if none. */
+static size_t
+utf8_len(const unsigned char *p, size_t n)
+{
+    unsigned char c = p[0];
+
+    if (c < 0x80)
+        return 1;
+    if (c < 0xc2 || c > 0xf4)
+        return 0;
+    size_t want = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    if (n < want)
+        return 0;
+    for (size_t i = 1; i < want; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) ||
+        (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))
+        return 0;
+    return want;
+}
+
+void
+writer_quote(struct buf *out, const char *s, size_t n)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    size_t               i = 0, plain = 0;
+
+    buf_addc(out, '"');
+    while (i < n) {
+        unsigned char c = p[i];
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+            i++;
+            continue;
+        }
+        size_t len = c >= 0x80 ? utf8_len(p + i, n - i) : 0;
+        if (len > 0) {
+            i += len;
+            continue;
+        }
+        buf_add(out, s + plain, i - plain);
+        switch (c) {
+        case '"':  buf_adds(out, "\\\""); break;
+        case '\\': buf_adds(out, "\\\\"); break;
+        case '\n': buf_adds(out, "\\n"); break;
+        case '\r': buf_adds(out, "\\r"); break;
+        case '\t': buf_adds(out, "\\t"); break;
+        default:
+            if (c < 0x80)
+                buf_addf(out, "\\u%04x", c);
+            else
+                buf_adds(out, "\xef\xbf\xbd"); /* U+FFFD */
+        }
+        plain = ++i;
+    }
+    buf_add(out, s + plain, n - plain);
+    buf_addc(out, '"');
+}
+
+/* Comma and key: what stands before every value. */
+static void
+lead(struct writer *w, const char *key)
+{
+    uint32_t bit = 1u << w->depth;
+
+    if (w->more & bit)
+        buf_addc(w->out, ',');
+    w->more |= bit;
+    if (key != NULL) {
+        writer_quote(w->out, key, strlen(key));
+        buf_addc(w->out, ':');
+    }
+}
+
+void
+writer_open(struct writer *w, const char *key, char brace)
+{
+    lead(w, key);
+    buf_addc(w->out, brace);
+    ensure(w->depth < 31);
+    w->depth++;
+    w->more &= ~(1u << w->depth);
+    if (brace == '[')
+        w->array |= 1u << w->depth;
+    else
+        w->array &= ~(1u << w->depth);
+}
+
+void
+writer_close(struct writer *w)
+{
+    ensure(w->depth > 0);
+    buf_addc(w->out, w->array & (1u << w->depth) ? ']' : '}');
+    w->depth--;
+}
+
+void
+writer_strn(struct writer *w, const char *key, const char *s, size_t n)
+{
+    lead(w, key);
+    writer_quote(w->out, s, n);
+}
+
+void
+writer_str(struct writer *w, const char *key, const char *s)
+{
+    writer_strn(w, key, s, strlen(s));
+}
+
+void
+writer_u64(struct writer *w, const char *key, uint64_t v)
+{
+    char  digits[20];
+    char *p = digits + sizeof digits;
+
+    lead(w, key);
+    do
+        *--p = (char)('0' + v % 10);
+    while ((v /= 10) != 0);
+    buf_add(w->out, p, (size_t)(digits + sizeof digits - p));
+}
+
+void
+writer_i64(struct writer *w, const char *key, int64_t v)
+{
+    lead(w, key);
+    buf_addf(w->out, "%" PRId64, v);
+}
+
+void
+writer_f64(struct writer *w, const char *key, double v)
+{
+    lead(w, key);
+    if (isfinite(v))
+        buf_addf(w->out, "%.6g", v);
+    else
+        buf_adds(w->out, "null");
+}
+
+void
+writer_bool(struct writer *w, const char *key, bool v)
+{
+    lead(w, key);
+    buf_adds(w->out, v ? "true" : "false");
+}
+
+void
+writer_null(struct writer *w, const char *key)
+{
+    lead(w, key);
+    buf_adds(w->out, "null");
+}
+
+void
+writer_raw(struct writer *w, const char *key, const char *raw, size_t n)
+{
+    lead(w, key);
+    buf_add(w->out, raw, n);
+}

@@ -1,0 +1,44 @@
+/*
+ * writer: JSON text, appended to a buf.
+ *
+ * The writer places commas and nothing else: what is written is compact
+ * JSON in the order of the calls. Strings are escaped as RFC 8259 section 7
+ * demands; bytes that are no UTF-8 become U+FFFD, so that the output is
+ * always valid. Nesting is at most 31 deep.
+ */
+#ifndef COMMON_WRITER_H
+#define COMMON_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+struct writer {
+    struct buf *out;
+    uint32_t    more;  /* bit d: a member was written at depth d */
+    uint32_t    array; /* bit d: depth d is an array */
+    unsigned    depth;
+};
+
+#define WRITER_INIT(b) ((struct writer){.out = (b)})
+
+/* In an object every value has a key; in an array (and at the top) key is
+ * NULL. */
+void writer_open(struct writer *w, const char *key, char brace); /* { or [ */
+void writer_close(struct writer *w);
+void writer_str(struct writer *w, const char *key, const char *s);
+void writer_strn(struct writer *w, const char *key, const char *s, size_t n);
+void writer_u64(struct writer *w, const char *key, uint64_t v);
+void writer_i64(struct writer *w, const char *key, int64_t v);
+void writer_f64(struct writer *w, const char *key, double v); /* %.6g */
+void writer_bool(struct writer *w, const char *key, bool v);
+void writer_null(struct writer *w, const char *key);
+/* raw is JSON already: it goes out byte for byte. */
+void writer_raw(struct writer *w, const char *key, const char *raw, size_t n);
+
+/* The escaped, quoted form of one string, without a writer. */
+void writer_quote(struct buf *out, const char *s, size_t n);
+
+#endif
