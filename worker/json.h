@@ -1,0 +1,147 @@
+/*
+ * json: one pass over JSON text (RFC 8259), giving a tape of tokens.
+ *
+ * The text is never changed and never copied: tokens are offsets into it, so
+ * the bytes of any value can be taken out exactly as they came. Nothing is
+ * allocated: the caller lends an array of tokens once and scans as many texts
+ * with it as it likes. Time is linear in the text (n log n for the keys of
+ * one big object), whatever the text says.
+ *
+ * Text that breaks the grammar but can only be read in one way is read that
+ * way, and the break is noted as a deviation (deviation.def); whoever wants
+ * to be strict refuses text with deviations. All other breaks are errors.
+ *
+ * The tape lists tokens in order of the text. A key is a string token,
+ * directly followed by its value:
+ *
+ *     {"a":[1,2],"b":true}        index  0  1  2  3  4  5  6
+ *                                 type   {  a  [  1  2  b  true
+ *                                 next   7  2  5  4  5  6  7
+ *                                 count  2  1  2        1
+ */
+#ifndef WORKER_JSON_H
+#define WORKER_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+enum deviation {
+#define DEVIATION(word, sentence) DEVIATION_##word,
+#include "deviation.def"
+#undef DEVIATION
+    DEVIATIONS /* how many */
+};
+
+#define DEVIATION_BIT(word) (UINT64_C(1) << DEVIATION_##word)
+_Static_assert(DEVIATIONS <= 64, "a set of deviations is a 64-bit word");
+
+/* "leading_zero", "a number has leading zeros" */
+const char *deviation_word(enum deviation d);
+const char *deviation_sentence(enum deviation d);
+
+enum json_type {
+    JSON_OBJECT,
+    JSON_ARRAY,
+    JSON_STRING,
+    JSON_NUMBER,
+    JSON_TRUE,
+    JSON_FALSE,
+    JSON_NULL,
+};
+
+enum json_flag {
+    JSON_ESCAPED = 1, /* string: has escapes, its bytes are not its value */
+    JSON_INTEGER = 2, /* number: no point and no exponent in its text */
+};
+
+struct json_token {
+    uint32_t start; /* offset of the value's first byte; of a string, the
+                     * first byte inside the quotes */
+    uint32_t end;   /* offset after its last byte; of a string, the quote */
+    uint32_t next;  /* index of the token after this value and all in it */
+    uint32_t count; /* members of an object, elements of an array,
+                     * characters (code points) of a string */
+    uint8_t  type;  /* enum json_type */
+    uint8_t  flags; /* enum json_flag */
+};
+
+enum json_error {
+    JSON_OK,
+    JSON_EMPTY,           /* nothing but white space */
+    JSON_UNEXPECTED,      /* a character that cannot stand here */
+    JSON_ENDS_EARLY,      /* the text ends within a value */
+    JSON_BAD_ESCAPE,      /* \x, \u12 */
+    JSON_BAD_NUMBER,      /* "-", "1e" */
+    JSON_BAD_WORD,        /* neither true, false nor null */
+    JSON_TOO_DEEP,        /* nested deeper than max_depth */
+    JSON_TOO_MANY_TOKENS, /* more values than the tape holds */
+    JSON_TOO_LONG,        /* 4 GiB and more */
+};
+
+#define JSON_DEPTH_MAX 64
+
+struct json {
+    /* set once by the caller */
+    struct json_token *tok;       /* owned by the caller */
+    uint32_t           max;       /* tokens there is room for */
+    uint32_t           max_depth; /* of nesting, at most JSON_DEPTH_MAX */
+
+    /* set by json_scan() */
+    const char     *text;         /* not owned; as passed */
+    uint32_t        len;
+    uint32_t        count;        /* tokens in use; 0 after an error */
+    enum json_error error;
+    uint32_t        error_at;     /* offset */
+    uint64_t        deviations;   /* set of DEVIATION_BIT() */
+    uint32_t        deviation_at; /* offset of the first one */
+    bool            newline;      /* a line feed or return between tokens */
+};
+
+#define JSON_INIT(tokens, n) \
+    ((struct json){.tok = (tokens), .max = (n), .max_depth = JSON_DEPTH_MAX})
+
+/* Scans text[0..len), which must stay as it is while the tape is in use.
+ * False: error and error_at say what is wrong, and there is no tape. True:
+ * token 0 is the value; deviations may be set. */
+bool json_scan(struct json *j, const char *text, size_t len);
+
+/* "a character that cannot stand here" */
+const char *json_error_text(enum json_error e);
+
+/* The exact text of a value, with the quotes of a string. */
+const char *json_raw(const struct json *j, uint32_t i, size_t *len);
+
+/* Index of the value of member name (exact and case-sensitive; escapes in
+ * the text are understood), 0 if there is none or tok[object] is no object.
+ * Of duplicates, the first. */
+uint32_t json_member(const struct json *j, uint32_t object, const char *name,
+                     size_t name_len);
+
+/* Is tok[i] a string of exactly this value? */
+bool json_equals(const struct json *j, uint32_t i, const char *s, size_t len);
+
+/* The value of string i as UTF-8 without NUL terminator, cut at a character
+ * if it does not fit into size bytes. Returns the bytes written; *full, if
+ * not NULL, says whether that is all of it. Half surrogates and bytes that
+ * are no UTF-8 become U+FFFD. A value never grows beyond its raw text, but
+ * for such bytes, which become three. */
+size_t json_string(const struct json *j, uint32_t i, char *out, size_t size,
+                   bool *full);
+
+/* The number i, exactly. False unless its text is an integer that fits. */
+bool json_int64(const struct json *j, uint32_t i, int64_t *value);
+
+/* The number i, rounded; beyond the range, infinity. False if it is no
+ * number. */
+bool json_double(const struct json *j, uint32_t i, double *value);
+
+/* Appends value i as valid JSON on one line. These are its exact bytes,
+ * unless the text has deviations that break the grammar (those are then
+ * repaired: control characters escaped, bad UTF-8 replaced, numbers trimmed)
+ * or line breaks between tokens (the white space is then left out). */
+void json_put(const struct json *j, uint32_t i, struct buf *out);
+
+#endif
