@@ -1,0 +1,50 @@
+/*
+ * channel: datagrams between the master and a worker.
+ *
+ * One SOCK_SEQPACKET pair per worker. A datagram is a struct channel_msg
+ * and up to CHANNEL_BODY_MAX bytes; it arrives whole or not at all, and the
+ * ends never block. A body of several strings has each ended by NUL.
+ */
+#ifndef COMMON_CHANNEL_H
+#define COMMON_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cref.h"
+
+/* The largest message of a charge point (websocket.max_message_size, at
+ * most 128 KiB), with room for what is said about it. */
+#define CHANNEL_BODY_MAX (160u * 1024)
+
+enum channel_type {
+#define CHANNEL(word, sentence) CHANNEL_##word,
+#include "channel.def"
+#undef CHANNEL
+    CHANNEL_TYPES
+};
+
+struct channel_msg {
+    uint32_t type; /* enum channel_type */
+    uint32_t len;  /* of the body, bytes */
+    uint64_t id;   /* of the request or tap, given by the master */
+    cref     conn;
+    uint64_t arg;  /* as channel.def says */
+};
+
+/* Both ends non-blocking, close-on-exec, with buffers for many bodies. */
+bool channel_pair(int fds[2]);
+
+/* False with errno EAGAIN if the other end does not keep up, EPIPE or
+ * ECONNRESET if it is gone. msg->len is set from n. */
+bool channel_send(int fd, struct channel_msg *msg, const void *body, size_t n);
+
+/* 1: a datagram in *msg and body (room for CHANNEL_BODY_MAX + 1 bytes; a NUL
+ * is put behind it). 0: nothing there. -1: the other end is gone. */
+int channel_recv(int fd, struct channel_msg *msg, char *body);
+
+/* The n-th string of a body, "" if it has fewer. */
+const char *channel_string(const char *body, size_t len, unsigned n);
+
+#endif

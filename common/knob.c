@@ -1,0 +1,512 @@
+/*
+ * knob: one setting of ocppd.conf(5). See knob.h.
+ *
+ * Numbers are read by hand: strtoull() takes signs, blanks, octal and hex,
+ * and none of these should mean something in a configuration.
+ */
+#include "knob.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ensure.h"
+
+#define NAME_MAX_BYTES 64 /* longer names are near to no name */
+
+const struct knob knobs[CONF_KNOBS] = {
+#define ENTRY(s, k, t, def, min, max, reload, doc)                     \
+    {#s, #k, KNOB_##t, KNOB_##reload, def, min, max, doc,              \
+        offsetof(struct config, s##_##k)},
+#define SECTION(s, doc)
+#define FLAG(s, k, def, reload, doc)                                   \
+    ENTRY(s, k, FLAG, def, NULL, NULL, reload, doc)
+#define COUNT(s, k, def, min, max, reload, doc)                        \
+    ENTRY(s, k, COUNT, def, min, max, reload, doc)
+#define TIME(s, k, def, min, max, reload, doc)                         \
+    ENTRY(s, k, TIME, def, min, max, reload, doc)
+#define SIZE(s, k, def, min, max, reload, doc)                         \
+    ENTRY(s, k, SIZE, def, min, max, reload, doc)
+#define WORD(s, k, def, reload, doc)                                   \
+    ENTRY(s, k, WORD, def, NULL, NULL, reload, doc)
+#define CHOICE(s, k, word, doc)
+#define TEXT(s, k, def, reload, doc)                                   \
+    ENTRY(s, k, TEXT, def, NULL, NULL, reload, doc)
+#define LIST(s, k, def, reload, doc)                                   \
+    ENTRY(s, k, LIST, def, NULL, NULL, reload, doc)
+#include "conf.def"
+#undef ENTRY
+#undef SECTION
+#undef FLAG
+#undef COUNT
+#undef TIME
+#undef SIZE
+#undef WORD
+#undef CHOICE
+#undef TEXT
+#undef LIST
+};
+
+#define FLAG(s, k, def, reload, doc)
+#define COUNT(s, k, def, min, max, reload, doc)
+#define TIME(s, k, def, min, max, reload, doc)
+#define SIZE(s, k, def, min, max, reload, doc)
+#define WORD(s, k, def, reload, doc)
+#define TEXT(s, k, def, reload, doc)
+#define LIST(s, k, def, reload, doc)
+
+const struct knob_choice knob_choices[CONF_CHOICES] = {
+#define SECTION(s, doc)
+#define CHOICE(s, k, word, doc) {CONF_KNOB_##s##_##k, #word, doc},
+#include "conf.def"
+#undef SECTION
+#undef CHOICE
+};
+
+const struct knob_section knob_sections[] = {
+#define SECTION(s, doc) {#s, doc},
+#define CHOICE(s, k, word, doc)
+#include "conf.def"
+#undef SECTION
+#undef CHOICE
+};
+
+#undef FLAG
+#undef COUNT
+#undef TIME
+#undef SIZE
+#undef WORD
+#undef TEXT
+#undef LIST
+
+const size_t knob_sections_n = sizeof knob_sections / sizeof knob_sections[0];
+
+/* Largest first: printing takes the first that divides the value. */
+struct unit {
+    const char *name;
+    uint64_t    factor;
+};
+
+static const struct unit times[] = {
+    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
+    {NULL, 0}
+};
+
+static const struct unit sizes[] = {
+    {"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}, {"", 1},
+    {NULL, 0}
+};
+
+static void *
+field(enum conf_knob k, struct config *c)
+{
+    return (char *)c + knobs[k].offset;
+}
+
+static const void *
+field_of(enum conf_knob k, const struct config *c)
+{
+    return (const char *)c + knobs[k].offset;
+}
+
+/* ---- names ---- */
+
+enum conf_knob
+knob_find(const char *section, const char *key)
+{
+    for (unsigned k = 0; k < CONF_KNOBS; k++)
+        if (strcmp(knobs[k].key, key) == 0 &&
+            strcmp(knobs[k].section, section) == 0)
+            return (enum conf_knob)k;
+    return CONF_KNOBS;
+}
+
+bool
+knob_is_section(const char *name)
+{
+    for (size_t i = 0; i < knob_sections_n; i++)
+        if (strcmp(knob_sections[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static char
+lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c == '-' ? '_' : c;
+}
+
+/* How many slips of the hand lie between a and b: letters missing, added,
+ * changed, or two neighbours swapped. Case and - for _ cost nothing. */
+static unsigned
+distance(const char *a, const char *b)
+{
+    size_t   na = strlen(a), nb = strlen(b);
+    unsigned row[3][NAME_MAX_BYTES + 1];
+
+    if (na > NAME_MAX_BYTES || nb > NAME_MAX_BYTES)
+        return NAME_MAX_BYTES;
+    for (size_t j = 0; j <= nb; j++)
+        row[0][j] = (unsigned)j;
+    for (size_t i = 1; i <= na; i++) {
+        unsigned *two = row[(i + 1) % 3], *one = row[(i - 1) % 3],
+                 *now = row[i % 3];
+        now[0] = (unsigned)i;
+        for (size_t j = 1; j <= nb; j++) {
+            char     ca = lower(a[i - 1]), cb = lower(b[j - 1]);
+            unsigned best = one[j - 1] + (ca != cb);
+            if (one[j] + 1 < best)
+                best = one[j] + 1;
+            if (now[j - 1] + 1 < best)
+                best = now[j - 1] + 1;
+            if (i > 1 && j > 1 && ca == lower(b[j - 2]) &&
+                lower(a[i - 2]) == cb && two[j - 2] + 1 < best)
+                best = two[j - 2] + 1;
+            now[j] = best;
+        }
+    }
+    return row[na % 3][nb];
+}
+
+/* A third of the letters may be wrong; beyond that a guess only annoys. */
+static unsigned
+tolerance(const char *name)
+{
+    size_t n = strlen(name);
+    return n < 3 ? 1 : (unsigned)(n / 3 > 4 ? 4 : n / 3);
+}
+
+const char *
+knob_near_section(const char *name)
+{
+    unsigned    best = tolerance(name) + 1;
+    const char *near = NULL;
+
+    for (size_t i = 0; i < knob_sections_n; i++) {
+        unsigned d = distance(name, knob_sections[i].name);
+        if (d < best) {
+            best = d;
+            near = knob_sections[i].name;
+        }
+    }
+    return near;
+}
+
+const struct knob *
+knob_near_key(const char *section, const char *key)
+{
+    unsigned           best = tolerance(key) + 1;
+    const struct knob *near = NULL;
+
+    for (unsigned k = 0; k < CONF_KNOBS; k++) {
+        if (section != NULL && strcmp(knobs[k].section, section) != 0)
+            continue;
+        unsigned d = distance(key, knobs[k].key);
+        if (d < best) {
+            best = d;
+            near = &knobs[k];
+        }
+    }
+    return near;
+}
+
+/* ---- reading values ---- */
+
+static const struct unit *
+units_of(enum knob_type type)
+{
+    return type == KNOB_TIME ? times : type == KNOB_SIZE ? sizes : NULL;
+}
+
+/* Digits, then a unit. NULL if s is such a number, else what is wrong. */
+static const char *
+number(const char *s, enum knob_type type, uint64_t *value)
+{
+    const struct unit *u = units_of(type);
+    uint64_t           n = 0;
+    const char        *p;
+
+    for (p = s; *p >= '0' && *p <= '9'; p++)
+        if (__builtin_mul_overflow(n, 10, &n) ||
+            __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
+            return "is too large";
+    if (p == s)
+        return type == KNOB_TIME ? "is not a time" :
+            type == KNOB_SIZE ? "is not a size" : "is not a number";
+    if (*p == '.' || *p == ',' || (u == NULL && *p != '\0'))
+        return "is not a whole number";
+    *value = n;
+    /* Nothing is nothing in every unit. */
+    if (u == NULL || (*p == '\0' && n == 0))
+        return NULL;
+    for (; u->name != NULL; u++)
+        if (strcmp(p, u->name) == 0)
+            return __builtin_mul_overflow(n, u->factor, value) ?
+                "is too large" : NULL;
+    return *p == '\0' ? "has no unit" : "has an unknown unit";
+}
+
+static bool
+parse_number(enum conf_knob k, const char *text, uint64_t *value,
+    struct buf *why)
+{
+    const struct knob *knob = &knobs[k];
+    uint64_t           n = 0, min = 0, max = 0;
+    bool               may_auto = knob_takes_auto(k);
+
+    if (may_auto && strcmp(text, "auto") == 0) {
+        *value = 0;
+        return true;
+    }
+    ensure(number(knob->min, knob->type, &min) == NULL);
+    ensure(number(knob->max, knob->type, &max) == NULL);
+    const char *wrong = number(text, knob->type, &n);
+    if (wrong == NULL && n < min)
+        wrong = "is too small";
+    if (wrong == NULL && n > max)
+        wrong = "is too large";
+    if (wrong == NULL) {
+        *value = n;
+        return true;
+    }
+    buf_addf(why, "%s; write %s", wrong, may_auto ? "auto or " : "");
+    if (knob->type == KNOB_TIME)
+        buf_addf(why, "a number with ms, s, m, h or d, from %s to %s",
+            knob->min, knob->max);
+    else if (knob->type == KNOB_SIZE)
+        buf_addf(why, "a number of bytes or with KiB, MiB or GiB, "
+            "from %s to %s", knob->min, knob->max);
+    else
+        buf_addf(why, "a number from %s to %s", knob->min, knob->max);
+    return false;
+}
+
+static bool
+parse_word(enum conf_knob k, const char *text, enum conf_choice *value,
+    struct buf *why)
+{
+    unsigned last = 0, near = CONF_CHOICES, best = tolerance(text) + 1;
+
+    for (unsigned i = 0; i < CONF_CHOICES; i++) {
+        if (knob_choices[i].knob != k)
+            continue;
+        last = i;
+        if (strcmp(knob_choices[i].word, text) == 0) {
+            *value = (enum conf_choice)i;
+            return true;
+        }
+        unsigned d = distance(text, knob_choices[i].word);
+        if (d < best) {
+            best = d;
+            near = i;
+        }
+    }
+    buf_adds(why, "is not known here; write ");
+    const char *between = "";
+    for (unsigned i = 0; i < CONF_CHOICES; i++)
+        if (knob_choices[i].knob == k) {
+            buf_addf(why, "%s%s", between, knob_choices[i].word);
+            between = i + 1 == last ? " or " : ", ";
+        }
+    /* The choices of one knob follow each other in the table. */
+    if (near < CONF_CHOICES)
+        buf_addf(why, " (did you mean %s?)", knob_choices[near].word);
+    return false;
+}
+
+static bool
+parse_flag(const char *text, bool *value, struct buf *why)
+{
+    static const char *const yes[] = {"true", "on", "1", "y", "YES", "Yes"};
+    static const char *const no[] = {"false", "off", "0", "n", "NO", "No"};
+
+    if (strcmp(text, "yes") == 0 || strcmp(text, "no") == 0) {
+        *value = text[0] == 'y';
+        return true;
+    }
+    buf_adds(why, "is neither yes nor no; write ");
+    for (size_t i = 0; i < sizeof yes / sizeof yes[0]; i++) {
+        if (strcmp(text, yes[i]) == 0) {
+            buf_adds(why, "yes");
+            return false;
+        }
+        if (strcmp(text, no[i]) == 0) {
+            buf_adds(why, "no");
+            return false;
+        }
+    }
+    buf_adds(why, "yes or no");
+    return false;
+}
+
+/* Strings: no quotes, no control characters; those of a list are set apart
+ * by one blank each, however many were written. */
+static bool
+parse_text(const char *text, char *value, size_t size, bool list,
+    struct buf *why)
+{
+    char   out[CONF_LIST_MAX > CONF_TEXT_MAX ? CONF_LIST_MAX : CONF_TEXT_MAX];
+    size_t n = 0;
+
+    ensure(size <= sizeof out);
+    if (text[0] == '"' || text[0] == '\'') {
+        buf_adds(why, "is quoted; write it without the quotes");
+        return false;
+    }
+    for (const char *s = text; *s != '\0'; s++) {
+        char ch = *s;
+        if (list && (ch == ' ' || ch == '\t')) {
+            if (n == 0 || out[n - 1] == ' ')
+                continue;
+            ch = ' ';
+        } else if (list && ch == ',') {
+            buf_adds(why, "has a comma; set several apart by blanks");
+            return false;
+        } else if ((unsigned char)ch < 0x20 || ch == 0x7f) {
+            buf_addf(why, "holds the control character 0x%02x; take it out",
+                (unsigned char)ch);
+            return false;
+        }
+        if (n + 1 >= size) {
+            buf_addf(why, "is too long; at most %zu bytes are possible",
+                size - 1);
+            return false;
+        }
+        out[n++] = ch;
+    }
+    if (list && n > 0 && out[n - 1] == ' ')
+        n--;
+    /* The rest is zeroed, so that equal settings are equal memory. */
+    memset(value, 0, size);
+    memcpy(value, out, n);
+    return true;
+}
+
+bool
+knob_parse(enum conf_knob k, const char *text, struct config *c,
+    struct buf *why)
+{
+    void *p = field(k, c);
+
+    if (text[0] == '\0' && knobs[k].type != KNOB_TEXT &&
+        knobs[k].type != KNOB_LIST) {
+        buf_addf(why, "has no value; the default is %s", knobs[k].def);
+        return false;
+    }
+    switch (knobs[k].type) {
+    case KNOB_FLAG:
+        return parse_flag(text, p, why);
+    case KNOB_COUNT:
+    case KNOB_TIME:
+    case KNOB_SIZE:
+        return parse_number(k, text, p, why);
+    case KNOB_WORD:
+        return parse_word(k, text, p, why);
+    case KNOB_TEXT:
+        return parse_text(text, p, CONF_TEXT_MAX, false, why);
+    case KNOB_LIST:
+        return parse_text(text, p, CONF_LIST_MAX, true, why);
+    }
+    return false;
+}
+
+/* ---- writing values ---- */
+
+void
+knob_print(enum conf_knob k, const struct config *c, struct buf *out)
+{
+    const void *p = field_of(k, c);
+    uint64_t    n;
+
+    switch (knobs[k].type) {
+    case KNOB_FLAG:
+        buf_adds(out, *(const bool *)p ? "yes" : "no");
+        break;
+    case KNOB_COUNT:
+        n = *(const uint64_t *)p;
+        if (n == 0 && knob_takes_auto(k))
+            buf_adds(out, "auto");
+        else
+            buf_addf(out, "%llu", (unsigned long long)n);
+        break;
+    case KNOB_TIME:
+    case KNOB_SIZE:
+        n = *(const uint64_t *)p;
+        if (n == 0) {
+            buf_adds(out, knobs[k].type == KNOB_TIME ? "0s" : "0");
+            break;
+        }
+        for (const struct unit *u = units_of(knobs[k].type); u->name; u++)
+            if (n % u->factor == 0) {
+                buf_addf(out, "%llu%s",
+                    (unsigned long long)(n / u->factor), u->name);
+                break;
+            }
+        break;
+    case KNOB_WORD:
+        buf_adds(out, config_choice_name(*(const enum conf_choice *)p));
+        break;
+    case KNOB_TEXT:
+    case KNOB_LIST:
+        buf_adds(out, p);
+        break;
+    }
+}
+
+static size_t
+width(enum conf_knob k)
+{
+    switch (knobs[k].type) {
+    case KNOB_FLAG:
+        return sizeof(bool);
+    case KNOB_COUNT:
+    case KNOB_TIME:
+    case KNOB_SIZE:
+        return sizeof(uint64_t);
+    case KNOB_WORD:
+        return sizeof(enum conf_choice);
+    case KNOB_TEXT:
+        return CONF_TEXT_MAX;
+    case KNOB_LIST:
+        return CONF_LIST_MAX;
+    }
+    return 0;
+}
+
+bool
+knob_same(enum conf_knob k, const struct config *a, const struct config *b)
+{
+    return memcmp(field_of(k, a), field_of(k, b), width(k)) == 0;
+}
+
+void
+knob_copy(enum conf_knob k, struct config *to, const struct config *from)
+{
+    memcpy(field(k, to), field_of(k, from), width(k));
+}
+
+bool
+knob_takes_auto(enum conf_knob k)
+{
+    return knobs[k].type == KNOB_COUNT && strcmp(knobs[k].def, "auto") == 0;
+}
+
+bool
+knob_is_secret(enum conf_knob k)
+{
+    return knobs[k].type == KNOB_TEXT &&
+        strstr(knobs[k].key, "password") != NULL;
+}
+
+const char *
+knob_reload_name(enum knob_reload reload)
+{
+    switch (reload) {
+    case KNOB_LIVE:
+        return "live";
+    case KNOB_FRESH:
+        return "fresh";
+    case KNOB_RESTART:
+        return "restart";
+    }
+    return "?";
+}

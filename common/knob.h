@@ -1,0 +1,84 @@
+/*
+ * knob: one setting of ocppd.conf(5), made from conf.def.
+ *
+ * The table knobs[] says of each knob what it is called, of which type it
+ * is, what it may hold and where it lies in struct config. Whoever parses,
+ * checks, prints or documents settings loops over it; nothing else knows the
+ * names. Pure: no file, no clock, no state.
+ */
+#ifndef COMMON_KNOB_H
+#define COMMON_KNOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "config.h"
+
+enum knob_type {
+    KNOB_FLAG,
+    KNOB_COUNT,
+    KNOB_TIME,
+    KNOB_SIZE,
+    KNOB_WORD,
+    KNOB_TEXT,
+    KNOB_LIST
+};
+
+enum knob_reload { KNOB_LIVE, KNOB_FRESH, KNOB_RESTART };
+
+struct knob {
+    const char      *section;
+    const char      *key;
+    enum knob_type   type;
+    enum knob_reload reload;
+    const char      *def;    /* default, as written in the file */
+    const char      *min;    /* COUNT, TIME, SIZE: inclusive, as written */
+    const char      *max;
+    const char      *doc;    /* what it does, one or more sentences */
+    size_t           offset; /* of the field in struct config */
+};
+
+struct knob_choice {
+    enum conf_knob knob;
+    const char    *word;
+    const char    *doc;
+};
+
+struct knob_section {
+    const char *name;
+    const char *doc;
+};
+
+extern const struct knob         knobs[CONF_KNOBS];
+extern const struct knob_choice  knob_choices[CONF_CHOICES];
+extern const struct knob_section knob_sections[];
+extern const size_t              knob_sections_n;
+
+/* CONF_KNOBS if there is none of that name. */
+enum conf_knob knob_find(const char *section, const char *key);
+bool knob_is_section(const char *name);
+
+/* The name that someone who wrote `name` may have meant, or NULL. In the
+ * second, section NULL looks through all sections. */
+const char *knob_near_section(const char *name);
+const struct knob *knob_near_key(const char *section, const char *key);
+
+/* Reads the text of a value into its field. On false the field is as it was
+ * and why says what is wrong and what would be right: "wrong; right". */
+bool knob_parse(enum conf_knob k, const char *text, struct config *c,
+    struct buf *why);
+
+/* Appends the value as it is written in the file. */
+void knob_print(enum conf_knob k, const struct config *c, struct buf *out);
+
+bool knob_same(enum conf_knob k, const struct config *a,
+    const struct config *b);
+void knob_copy(enum conf_knob k, struct config *to, const struct config *from);
+
+bool knob_takes_auto(enum conf_knob k); /* COUNT: 0 is written `auto` */
+bool knob_is_secret(enum conf_knob k);  /* not to be shown to anybody */
+const char *knob_reload_name(enum knob_reload reload);
+
+#endif

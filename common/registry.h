@@ -1,0 +1,135 @@
+/*
+ * registry: who holds which charge point, in shared memory.
+ *
+ * One entry per identity, 128 bytes, kept while the charge point is away so
+ * that an operator can ask about it. The entry's `owner` word is the truth
+ * about who serves the identity: the cref of its connection, 0 for nobody.
+ *
+ *   claim     under the lock: draws a generation, exchanges the word. The
+ *             newest claim wins (promise P2); generations grow in the order
+ *             of the claims.
+ *   release   compare-and-swap of one's own cref to 0, without the lock: it
+ *             can never touch a newer owner.
+ *   owns      a load; each sweep asks it for every connection.
+ *
+ * The lock is a robust process-shared mutex around finding, inserting and
+ * forgetting names; it is held for well under a microsecond. A process
+ * killed inside leaves EOWNERDEAD to the next one, which rebuilds the chains
+ * from the entries. A process stopped inside makes others give up after
+ * REGISTRY_LOCK_MS, with REGISTRY_BUSY.
+ *
+ * Entry fields other than owner and name are written by the owner only (by
+ * the claimant before it publishes the word) and read by anybody; they are
+ * for people, and may be of different moments.
+ */
+#ifndef COMMON_REGISTRY_H
+#define COMMON_REGISTRY_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cref.h"
+
+#define REGISTRY_NAME_MAX 48 /* bytes of an identity (OCPP 2.0.1: 48) */
+#define REGISTRY_LOCK_MS 100
+#define REGISTRY_NONE UINT32_MAX
+#define REGISTRY_STARTS 4 /* StartTransactions remembered per identity */
+
+struct registry_entry {
+    _Atomic cref     owner;      /* 0: nobody. Release on claim, acquire on load */
+    _Atomic uint64_t generation; /* of the last claim */
+    _Atomic uint64_t addr[2];    /* of the last connection: IPv6 or mapped IPv4 */
+    _Atomic uint32_t since;      /* of the last claim, Unix seconds */
+    _Atomic uint32_t last_seen;  /* last inbound bytes, Unix seconds */
+    _Atomic uint32_t closed_at;  /* last end, Unix seconds; 0 never */
+    _Atomic uint32_t refused_at; /* last refusal, Unix seconds; 0 never */
+    _Atomic uint32_t claims;     /* connections so far */
+    _Atomic uint32_t booted_at;  /* last BootNotification, Unix seconds; 0 never */
+    _Atomic uint32_t messages;   /* from it, over all its connections */
+    uint32_t         hash;       /* of the name; lock */
+    uint32_t         next;       /* in its chain; lock */
+    _Atomic uint32_t flip_at;    /* last takeover from another address */
+    _Atomic uint16_t port;
+    _Atomic uint8_t  last_action;   /* enum action + 1; 0 none */
+    _Atomic uint8_t  close_reason;  /* enum close_reason */
+    _Atomic uint8_t  refuse_reason; /* enum refuse_reason */
+    _Atomic uint8_t  protocol;      /* enum http_subprotocol of the worker */
+    _Atomic uint8_t  flips;         /* takeovers from another address in a row */
+    uint8_t          name_len;      /* 0: free entry. Lock */
+    char             name[REGISTRY_NAME_MAX];
+};
+
+_Static_assert(sizeof(struct registry_entry) == 128, "the registry's price");
+
+/*
+ * The last StartTransactions of an identity whose events are durable, so
+ * that a resent one gets the same transaction id, also on another worker.
+ * A pair of words each, 96 bits of fingerprint and the id; written by the
+ * owner only. A crash in between leaves a pair that matches nothing.
+ */
+struct registry_starts {
+    _Atomic uint64_t word[REGISTRY_STARTS][2];
+};
+
+struct registry {
+    pthread_mutex_t  lock;
+    uint64_t         seed;     /* of the hash: random, so that nobody can aim at one chain */
+    uint32_t         capacity; /* entries */
+    uint32_t         heads;    /* chains, a power of two */
+    uint32_t         used;     /* entries ever used; lock */
+    uint32_t         hand;     /* where forgetting goes on; lock */
+    _Atomic uint64_t rebuilt;  /* recoveries after a death inside the lock */
+    _Atomic uint64_t forgotten;
+    /* behind it: uint32_t head[heads], entries, starts */
+};
+
+enum registry_result { REGISTRY_OK, REGISTRY_FULL, REGISTRY_BUSY };
+
+struct registry_claim {
+    uint32_t entry;      /* index of the entry */
+    uint64_t generation;
+    cref     self;       /* the new owner word */
+    cref     former;     /* the replaced owner, 0 if none */
+    uint64_t former_generation;
+    uint64_t former_addr[2]; /* of the former connection */
+    uint16_t former_port;
+};
+
+size_t registry_size(uint32_t capacity);
+void   registry_init(struct registry *r, uint32_t capacity);
+
+struct registry_entry *registry_at(struct registry *r, uint32_t entry);
+
+/* Makes (slot, index) the owner of the identity. sequence: where
+ * generations are drawn. addr, port: of the new connection. */
+enum registry_result registry_claim(struct registry *r, const char *name,
+    size_t len, unsigned slot, uint32_t index, _Atomic uint64_t *sequence,
+    const uint64_t addr[2], uint16_t port, struct registry_claim *out);
+
+bool registry_owns(struct registry *r, uint32_t entry, cref self);
+/* True if self was still the owner. */
+bool registry_release(struct registry *r, uint32_t entry, cref self);
+
+/* The entry of a name, REGISTRY_NONE if unknown (or the lock is stuck). With
+ * add, an unknown name gets an entry without owner. */
+uint32_t registry_find(struct registry *r, const char *name, size_t len,
+    bool add);
+
+/* Copies entry i as it is now; false if it is free. For lists: i runs from
+ * 0 to registry_used(). */
+bool     registry_copy(struct registry *r, uint32_t i,
+        struct registry_entry *out);
+uint32_t registry_used(struct registry *r);
+
+/* fp: 96 bits of fingerprint in fp[0] and the high half of fp[1]. */
+bool registry_start_find(struct registry *r, uint32_t entry,
+    const uint64_t fp[2], int32_t *transaction_id);
+void registry_start_put(struct registry *r, uint32_t entry,
+    const uint64_t fp[2], int32_t transaction_id);
+
+uint64_t registry_hash(const void *p, size_t n, uint64_t seed);
+
+#endif

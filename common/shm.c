@@ -1,0 +1,164 @@
+/* shm: the one shared-memory segment of a daemon. See shm.h. */
+#include "shm.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "ensure.h"
+#include "version.h"
+
+static size_t
+round4k(size_t n)
+{
+    return (n + 4095) & ~(size_t)4095;
+}
+
+struct shm *
+shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
+{
+    uint32_t capacity = (uint32_t)(c->server_max_identities
+            ? c->server_max_identities
+            : 2 * c->server_max_connections);
+    size_t workers = round4k(sizeof(struct shm));
+    size_t registry = round4k(workers + slots * sizeof(struct shm_worker));
+    size_t size = round4k(registry + registry_size(capacity));
+
+    *fd = memfd_create("ocppd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (*fd < 0)
+        return NULL;
+    if (ftruncate(*fd, (off_t)size) != 0 ||
+        fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+        goto fail;
+    struct shm *s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+    if (s == MAP_FAILED)
+        goto fail;
+
+    s->magic = SHM_MAGIC;
+    s->layout = SHM_LAYOUT;
+    s->slots = slots;
+    s->size = size;
+    s->registry_offset = registry;
+    s->started_wall_ms = clock_wall_ms();
+    s->started_mono_ms = clock_mono_ms();
+    s->master_pid = getpid();
+    s->sequence = clock_wall_us();
+    snprintf(s->node, sizeof s->node, "%s", node);
+    snprintf(s->version, sizeof s->version, "%s", OCPPD_VERSION);
+    for (unsigned i = 0; i < slots; i++)
+        shm_worker(s, i)->journal_floor = UINT64_MAX;
+    registry_init(shm_registry(s), capacity);
+    shm_config_publish(s, c);
+    return s;
+fail:;
+    int saved = errno;
+    close(*fd);
+    errno = saved;
+    return NULL;
+}
+
+const struct shm *
+shm_map_readonly(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return NULL;
+    const struct shm *s =
+        mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    if (s == MAP_FAILED)
+        return NULL;
+    ensure(s->magic == SHM_MAGIC && s->layout == SHM_LAYOUT);
+    return s;
+}
+
+struct shm_worker *
+shm_worker(const struct shm *s, unsigned slot)
+{
+    ensure(slot < s->slots);
+    return (struct shm_worker *)((char *)s + round4k(sizeof *s)) + slot;
+}
+
+struct registry *
+shm_registry(const struct shm *s)
+{
+    return (struct registry *)((char *)s + s->registry_offset);
+}
+
+void
+shm_config_publish(struct shm *s, const struct config *c)
+{
+    uint64_t next = s->config_version + 1;
+
+    s->config[next & 1] = *c;
+    atomic_store(&s->log_level, (int)(c->log_level - CONF_log_level_error));
+    atomic_store_explicit(&s->config_version, next, memory_order_release);
+}
+
+uint64_t
+shm_config_read(const struct shm *s, struct config *c)
+{
+    uint64_t v;
+
+    do {
+        v = atomic_load_explicit(&s->config_version, memory_order_acquire);
+        *c = s->config[v & 1];
+        atomic_thread_fence(memory_order_acquire);
+    } while (v != atomic_load_explicit(&s->config_version, memory_order_relaxed));
+    return v;
+}
+
+uint64_t
+shm_connections(const struct shm *s)
+{
+    uint64_t n = 0;
+
+    atomic_thread_fence(memory_order_seq_cst);
+    for (unsigned i = 0; i < s->slots; i++) {
+        const struct stats *st = &shm_worker(s, i)->stats;
+        n += stat_get(&st->connections) + stat_get(&st->handshaking) +
+            stat_get(&st->closing);
+    }
+    return n;
+}
+
+void
+shm_addr_pack(const struct sockaddr_storage *ss, uint64_t addr[2],
+    uint16_t *port)
+{
+    struct in6_addr a6 = IN6ADDR_ANY_INIT;
+
+    if (ss->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
+        a6 = in6->sin6_addr;
+        *port = ntohs(in6->sin6_port);
+    } else {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
+        a6.s6_addr[10] = a6.s6_addr[11] = 0xff;
+        memcpy(a6.s6_addr + 12, &in->sin_addr, 4);
+        *port = ntohs(in->sin_port);
+    }
+    memcpy(addr, &a6, sizeof a6);
+}
+
+void
+shm_addr_text(char out[SHM_ADDR_LEN], const uint64_t addr[2], uint16_t port)
+{
+    struct in6_addr a6;
+    char            text[INET6_ADDRSTRLEN];
+
+    memcpy(&a6, addr, sizeof a6);
+    if (IN6_IS_ADDR_V4MAPPED(&a6)) {
+        inet_ntop(AF_INET, a6.s6_addr + 12, text, sizeof text);
+        snprintf(out, SHM_ADDR_LEN, "%s:%u", text, port);
+    } else {
+        inet_ntop(AF_INET6, &a6, text, sizeof text);
+        snprintf(out, SHM_ADDR_LEN, "[%s]:%u", text, port);
+    }
+}

@@ -1,0 +1,134 @@
+/*
+ * shm: the one shared-memory segment of a daemon.
+ *
+ * A sealed memfd, made by the master before it forks, mapped by all workers
+ * (read and write) and by the admin process (read only). It holds what must
+ * be common or must outlive a worker: the registry, the counters, the
+ * configuration, last words. No pointers; everything by offset and index.
+ *
+ *   struct shm | struct shm_worker[slots] | struct registry ...
+ */
+#ifndef COMMON_SHM_H
+#define COMMON_SHM_H
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "config.h"
+#include "registry.h"
+#include "stats.h"
+
+#define SHM_MAGIC UINT64_C(0x6470706364)
+#define SHM_LAYOUT 1      /* raise with every change of a struct in here */
+#define SHM_WORDS_MAX 256
+#define SHM_REFUSALS 64   /* remembered per worker */
+#define SHM_DETAIL_MAX 96
+
+enum shm_worker_state {
+    SHM_WORKER_DOWN,     /* no process; the master will start one */
+    SHM_WORKER_STARTING, /* forked, not ready yet */
+    SHM_WORKER_READY,
+    SHM_WORKER_DRAINING,
+    SHM_WORKER_FAILED    /* said "do not respawn"; an operator restarts it */
+};
+
+/* A refused handshake, for `ocppctl refused`. Written by the worker: seq is
+ * stored odd before and even after, so a reader can tell a torn one. */
+struct shm_refusal {
+    _Atomic uint64_t seq;
+    uint64_t         wall_ms;
+    uint64_t         addr[2];
+    uint16_t         port;
+    uint8_t          reason; /* enum refuse_reason */
+    uint8_t          name_len;
+    char             name[REGISTRY_NAME_MAX];
+    char             detail[SHM_DETAIL_MAX];
+};
+
+/* One worker slot. The master writes what is marked m, the worker the rest;
+ * everybody reads. */
+struct shm_worker {
+    _Atomic int32_t  pid;          /* m: 0 if none */
+    _Atomic int32_t  state;        /* m: enum shm_worker_state */
+    _Atomic uint32_t incarnation;  /* m: how many processes the slot has had */
+    _Atomic uint64_t started_ms;   /* m: monotonic */
+    _Atomic uint64_t alive_ms;     /* monotonic; once a sweep */
+    _Atomic uint64_t config_seen;  /* version of the configuration it uses */
+
+    /* Every event of this worker with a lower number is durable, or will
+     * never be; UINT64_MAX while nothing waits. Stored (seq_cst) before the
+     * number is drawn from shm.sequence, so that a reader which loads the
+     * sequence first and then all floors may take the smallest as final. */
+    _Atomic uint64_t journal_floor;
+    _Atomic uint32_t journal_errno; /* of the last failure; 0 while it works */
+
+    char             words[SHM_WORDS_MAX]; /* last words (ensure.h) */
+    _Atomic uint32_t refusals;             /* written so far */
+    struct shm_refusal refusal[SHM_REFUSALS];
+    struct stats     stats;
+};
+
+struct shm {
+    uint64_t magic;
+    uint32_t layout;
+    uint32_t slots;
+    uint64_t size;
+    uint64_t registry_offset;
+    uint64_t started_wall_ms;
+    uint64_t started_mono_ms;
+    int32_t  master_pid;
+    char     node[40];
+    char     version[24];
+
+    /* Generations and event numbers. Seeded with the wall clock in
+     * microseconds, raised by each worker above what its journal holds; so
+     * they grow over restarts too. fetch_add, relaxed but for the rule at
+     * journal_floor. */
+    _Atomic uint64_t sequence;
+    _Atomic int      log_level;
+    _Atomic uint32_t draining;   /* 1: no new connections anywhere */
+
+    /* The configuration, twice: version v lies in copy v & 1. The master
+     * writes the other copy, then stores the version (release). A reader
+     * copies and looks at the version again; the copy it read can only have
+     * been overwritten if the version moved. */
+    _Atomic uint64_t config_version;
+    struct config    config[2];
+
+    /* The last reload, for `ocppctl status`. Master only. */
+    uint64_t reload_wall_ms;
+    uint32_t reloads;
+    uint32_t reloads_failed;
+    char     reload_words[SHM_WORDS_MAX];
+};
+
+/* Makes the segment for a configuration; *fd is the memfd. NULL with errno.
+ * slots: workers. node: resolved name. */
+struct shm *shm_make(const struct config *c, unsigned slots, const char *node,
+    int *fd);
+/* Maps it again, read only (admin). */
+const struct shm *shm_map_readonly(int fd);
+
+struct shm_worker *shm_worker(const struct shm *s, unsigned slot);
+struct registry   *shm_registry(const struct shm *s);
+
+void     shm_config_publish(struct shm *s, const struct config *c);
+uint64_t shm_config_read(const struct shm *s, struct config *c);
+
+/* Open and opening connections of all workers: what max_connections bounds.
+ * A worker raises its own gauge first and asks then; so two at the last
+ * place may both be refused, and the bound is never passed. */
+uint64_t shm_connections(const struct shm *s);
+
+/* Addresses, as the registry keeps them: IPv6 or IPv4-mapped, two words. */
+void shm_addr_pack(const struct sockaddr_storage *ss, uint64_t addr[2],
+    uint16_t *port);
+/* "192.0.2.1:1234", "[2001:db8::1]:1234" */
+#define SHM_ADDR_LEN 64
+void shm_addr_text(char out[SHM_ADDR_LEN], const uint64_t addr[2],
+    uint16_t port);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * worker: one process that owns a slice of the connections.
+ *
+ * This header is all that master/ sees of worker/. The master forks; the
+ * child calls worker_main() and never returns from it.
+ */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include "shm.h"
+
+/* Exit codes of a worker, for the master's obituary. */
+#define WORKER_EXIT_DONE 0        /* drained, or the master is gone */
+#define WORKER_EXIT_STAY_DOWN 77  /* do not respawn: the slot cannot work
+                                     (journal directory unusable, user
+                                     unknown); last words say why */
+
+struct worker_boot {
+    struct shm *shm;
+    unsigned    slot;
+    int         channel;      /* this worker's end */
+    const int  *listeners;    /* this slot's sockets, bound and listening */
+    unsigned    n_listeners;
+};
+
+/* Called in the forked child, with signals at their defaults and not
+ * blocked, log_who() not yet set, every descriptor closed that is not
+ * listed above (but stdio, the log and the memfd). */
+void worker_main(const struct worker_boot *boot) __attribute__((noreturn));
+
+#endif
