@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "close.h"
+#include "deviation.h"
 
 typedef _Atomic uint64_t stat_value;
 
@@ -42,13 +43,6 @@ enum action {
 };
 
 extern const char *const action_names[ACTIONS];
-
-enum deviation {
-#define DEVIATION(word, sentence) DEVIATION_##word,
-#include "deviation.def"
-#undef DEVIATION
-    DEVIATIONS
-};
 
 extern const char *const deviation_names[DEVIATIONS];
 

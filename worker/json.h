@@ -27,13 +27,7 @@
 #include <stdint.h>
 
 #include "buf.h"
-
-enum deviation {
-#define DEVIATION(word, sentence) DEVIATION_##word,
-#include "deviation.def"
-#undef DEVIATION
-    DEVIATIONS /* how many */
-};
+#include "deviation.h"
 
 #define DEVIATION_BIT(word) (UINT64_C(1) << DEVIATION_##word)
 _Static_assert(DEVIATIONS <= 64, "a set of deviations is a 64-bit word");
