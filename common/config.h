@@ -16,6 +16,8 @@
 
 #include "buf.h"
 
+#define CONF_FILE_MAX (1u << 20) /* bytes of a configuration file */
+#define CONF_ERRORS   20         /* errors reported of one reading */
 #define CONF_TEXT_MAX 128 /* bytes of a TEXT, with its NUL */
 #define CONF_LIST_MAX 512 /* bytes of a LIST, with its NUL */
 
@@ -99,13 +101,22 @@ struct config_override {
 
 /*
  * Reads a configuration: defaults, then the file (NULL for none), then the
- * overrides, then the checks that concern several knobs. Every error is one
- * line "FILE:LINE: section.key = value: what is wrong; what would be right"
- * appended to errors; all errors are reported, not only the first. True if
- * there were none; otherwise *c is not to be used.
+ * overrides (of several for one knob the last counts), then the checks that
+ * concern several knobs. Every error is one line
+ *
+ *   FILE:LINE: section.key = value: what is wrong; what would be right
+ *
+ * appended to errors; FILE:LINE is "-o" for an override, and the file alone
+ * where no line is to blame. All errors are reported, not only the first, up
+ * to CONF_ERRORS. True if there were none; otherwise *c is not to be used.
  */
 bool config_read(struct config *c, const char *file,
     const struct config_override *overrides, size_t n_overrides,
+    struct buf *errors);
+
+/* The same from memory; name stands for FILE in the errors. */
+bool config_read_text(struct config *c, const char *name, const char *text,
+    size_t len, const struct config_override *overrides, size_t n_overrides,
     struct buf *errors);
 
 /* Appends one line per knob of class RESTART in which next differs from
@@ -114,7 +125,8 @@ void config_keep_restart(struct config *next, const struct config *running,
     struct buf *notes);
 
 /* Effective values with origins: text (aligned, one per line, in the file's
- * own syntax) or JSON. A secret (TEXT named *password*) is shown as ***. */
+ * own syntax, so that it can serve as a file) or JSON. A secret (TEXT named
+ * *password*) is shown as ***. file: what was read, or NULL. */
 void config_put_text(const struct config *c, const char *file, struct buf *out);
 void config_put_json(const struct config *c, const char *file, struct buf *out);
 

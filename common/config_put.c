@@ -1,0 +1,227 @@
+/* config_put: settings and their table, written out. See config.h. */
+#include "config.h"
+
+#include <string.h>
+
+#include "knob.h"
+#include "writer.h"
+
+#define VALUE_COLUMNS  24 /* wider values push their origin to the right */
+#define MANUAL_COLUMNS 72 /* of mdoc source; mandoc wants at most 80 */
+
+static void
+put_origin(const struct config *c, enum conf_knob k, struct buf *out)
+{
+    if (c->origin[k] > 0)
+        buf_addf(out, "line %d", c->origin[k]);
+    else
+        buf_adds(out, c->origin[k] < 0 ? "-o" : "default");
+}
+
+static void
+put_value(const struct config *c, enum conf_knob k, struct buf *out)
+{
+    if (knob_is_secret(k))
+        buf_adds(out, "***");
+    else
+        knob_print(k, c, out);
+}
+
+void
+config_put_text(const struct config *c, const char *file, struct buf *out)
+{
+    const char *section = "";
+    size_t      widest = 0;
+
+    for (unsigned k = 0; k < CONF_KNOBS; k++)
+        if (strlen(knobs[k].key) > widest)
+            widest = strlen(knobs[k].key);
+    buf_addf(out, "# %s\n", file != NULL ? file : "no file");
+    for (unsigned i = 0; i < CONF_KNOBS; i++) {
+        enum conf_knob k = (enum conf_knob)i;
+        if (strcmp(section, knobs[k].section) != 0) {
+            section = knobs[k].section;
+            buf_addf(out, "\n[%s]\n", section);
+        }
+        buf_addf(out, "%-*s = ", (int)widest, knobs[k].key);
+        size_t start = out->len;
+        put_value(c, k, out);
+        while (out->len - start < VALUE_COLUMNS && buf_addc(out, ' '))
+            ;
+        buf_adds(out, "  # ");
+        put_origin(c, k, out);
+        buf_addc(out, '\n');
+    }
+}
+
+static void
+put_json_knob(const struct config *c, enum conf_knob k, struct writer *w)
+{
+    const void *p = (const char *)c + knobs[k].offset;
+    struct buf  text = BUF_INIT(2 * CONF_LIST_MAX);
+
+    writer_open(w, knobs[k].key, '{');
+    put_value(c, k, &text);
+    if (knobs[k].type == KNOB_FLAG)
+        writer_bool(w, "value", *(const bool *)p);
+    else if (knobs[k].type == KNOB_COUNT && strcmp(buf_cstr(&text), "auto"))
+        writer_u64(w, "value", *(const uint64_t *)p);
+    else
+        writer_str(w, "value", buf_cstr(&text));
+    if (knobs[k].type == KNOB_TIME)
+        writer_u64(w, "milliseconds", *(const uint64_t *)p);
+    if (knobs[k].type == KNOB_SIZE)
+        writer_u64(w, "bytes", *(const uint64_t *)p);
+    writer_str(w, "origin", c->origin[k] > 0 ? "file" :
+        c->origin[k] < 0 ? "command line" : "default");
+    if (c->origin[k] > 0)
+        writer_i64(w, "line", c->origin[k]);
+    writer_str(w, "reload", knob_reload_name(knobs[k].reload));
+    writer_close(w);
+    buf_free(&text);
+}
+
+void
+config_put_json(const struct config *c, const char *file, struct buf *out)
+{
+    struct writer w = WRITER_INIT(out);
+
+    writer_open(&w, NULL, '{');
+    if (file != NULL)
+        writer_str(&w, "file", file);
+    else
+        writer_null(&w, "file");
+    writer_open(&w, "settings", '{');
+    for (size_t s = 0; s < knob_sections_n; s++) {
+        writer_open(&w, knob_sections[s].name, '{');
+        for (unsigned k = 0; k < CONF_KNOBS; k++)
+            if (strcmp(knobs[k].section, knob_sections[s].name) == 0)
+                put_json_knob(c, (enum conf_knob)k, &w);
+        writer_close(&w);
+    }
+    writer_close(&w);
+    writer_close(&w);
+}
+
+/* ---- the manual ---- */
+
+/* Text as mdoc input: escaped, filled, and each sentence on a new line.
+ * capital: the first letter is made one. */
+static void
+put_prose(const char *s, bool capital, struct buf *out)
+{
+    size_t column = 0;
+
+    while (*s != '\0') {
+        size_t n = strcspn(s, " ");
+        if (column > 0 && column + 1 + n > MANUAL_COLUMNS) {
+            buf_addc(out, '\n');
+            column = 0;
+        } else if (column > 0) {
+            buf_addc(out, ' ');
+            column++;
+        }
+        if (column == 0 && (*s == '.' || *s == '\''))
+            buf_adds(out, "\\&");
+        for (size_t i = 0; i < n; i++) {
+            if (s[i] == '\\')
+                buf_adds(out, "\\e");
+            else if (capital && s[i] >= 'a' && s[i] <= 'z')
+                buf_addc(out, (char)(s[i] - 'a' + 'A'));
+            else
+                buf_addc(out, s[i]);
+            capital = false;
+        }
+        column += n;
+        if (n > 0 && (s[n - 1] == '.' || s[n - 1] == '?')) {
+            buf_addc(out, '\n');
+            column = 0;
+        }
+        s += n + strspn(s + n, " ");
+    }
+    if (column > 0)
+        buf_addc(out, '\n');
+}
+
+static const char *
+placeholder(enum knob_type type)
+{
+    switch (type) {
+    case KNOB_FLAG:
+        return "Cm yes No | Cm no";
+    case KNOB_COUNT:
+        return "Ar number";
+    case KNOB_TIME:
+        return "Ar time";
+    case KNOB_SIZE:
+        return "Ar size";
+    case KNOB_WORD:
+        return "Ar word";
+    case KNOB_TEXT:
+        return "Ar text";
+    case KNOB_LIST:
+        return "Ar item ...";
+    }
+    return "Ar value";
+}
+
+static void
+put_choices(enum conf_knob k, struct buf *out)
+{
+    buf_adds(out, ".Bl -tag -width Ds -compact\n");
+    for (unsigned i = 0; i < CONF_CHOICES; i++)
+        if (knob_choices[i].knob == k) {
+            buf_addf(out, ".It Cm %s\n", knob_choices[i].word);
+            put_prose(knob_choices[i].doc, true, out);
+        }
+    buf_adds(out, ".El\n");
+}
+
+static void
+put_manual_knob(enum conf_knob k, struct buf *out)
+{
+    const struct knob *knob = &knobs[k];
+
+    buf_addf(out, ".It Cm %s No = %s\n", knob->key, placeholder(knob->type));
+    put_prose(knob->doc, false, out);
+    if (knob->type == KNOB_WORD)
+        put_choices(k, out);
+    if (knob->type == KNOB_WORD)
+        buf_adds(out, ".Pp\n");
+    if (knob->def[0] == '\0')
+        buf_adds(out, "Empty by default");
+    else
+        buf_addf(out, "The default is\n.Li %s", knob->def);
+    if (knob->min != NULL) {
+        buf_addf(out, "%s\npossible are%s\n.Li %s\nto\n.Li %s",
+            knob->def[0] == '\0' ? ";" : " ;",
+            knob_takes_auto(k) ? "\n.Li auto\nand" : "", knob->min,
+            knob->max);
+    }
+    buf_adds(out, knob->def[0] == '\0' && knob->min == NULL ? ".\n" : " .\n");
+    switch (knob->reload) {
+    case KNOB_LIVE:
+        buf_adds(out, "A reload changes it at once.\n");
+        break;
+    case KNOB_FRESH:
+        buf_adds(out, "A reload changes it for new connections.\n");
+        break;
+    case KNOB_RESTART:
+        buf_adds(out, "A change needs a restart.\n");
+        break;
+    }
+}
+
+void
+config_put_manual(struct buf *out)
+{
+    for (size_t s = 0; s < knob_sections_n; s++) {
+        buf_addf(out, ".Ss [%s]\n", knob_sections[s].name);
+        put_prose(knob_sections[s].doc, false, out);
+        buf_adds(out, ".Bl -tag -width Ds\n");
+        for (unsigned k = 0; k < CONF_KNOBS; k++)
+            if (strcmp(knobs[k].section, knob_sections[s].name) == 0)
+                put_manual_knob((enum conf_knob)k, out);
+        buf_adds(out, ".El\n");
+    }
+}
