@@ -1,10 +1,10 @@
 /*
- * ws: RFC 6455 frames in, messages up; frames out.
+ * ws: RFC 6455 frames in, messages up, pongs and the last close frame out.
  *
- * A quiet connection owns nothing of this file but one byte, `bits`, that
- * says whether a close frame went either way. While bytes are in flight it
- * borrows a lease (struct ws): a wslay context for what comes in, a place for
- * half a frame, and room for the pongs that are due.
+ * A quiet connection owns nothing of this file: it keeps one byte (`bits`,
+ * see frame.h). While bytes are in flight it borrows a lease (struct ws): a
+ * wslay context for what comes in, a place for half a frame, and room for
+ * the pongs that are due.
  *
  *     n = read(fd, scratch)
  *     if (c->ws == NULL) c->ws = ws_borrow(c, &c->bits, max_message)
@@ -13,11 +13,8 @@
  *     write(fd, c->out)
  *     if (ws_clean(c->ws)) ws_return(c->ws), c->ws = NULL
  *
- * Inbound goes through wslay (masks, fragments, UTF-8). Outbound frames are
- * built here, in the connection's own buffer, and wslay writes nothing: a
- * server's frame is two to ten bytes and the payload, so one memcpy does it,
- * header and payload leave in one send(), and a connection needs no lease in
- * order to say something.
+ * Inbound goes through wslay (masks, fragments, UTF-8); this is the only file
+ * that knows it. What we have to say goes out through frame.h, without it.
  *
  * Memory: about 11 KB a lease, and the message being collected, which grows
  * with what has arrived, never with what a header announces.
@@ -30,37 +27,9 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "frame.h"
 
 struct ws;
-
-enum ws_opcode {
-    WS_TEXT = 1,
-    WS_BINARY = 2,
-    WS_CLOSE = 8,
-    WS_PING = 9,
-    WS_PONG = 10
-};
-
-/* The byte a connection keeps: zero after the handshake, written by this
- * file only. */
-enum {
-    WS_CLOSE_SENT = 1,    /* a close frame is in the output, or a lease holds
-                             it for ws_output(): nothing follows it */
-    WS_CLOSE_RECEIVED = 2 /* the peer's close frame came: nothing follows */
-};
-
-/* Status codes (RFC 6455 section 7.4.1) that this file gives or reports. */
-enum {
-    WS_STATUS_PROTOCOL = 1002,
-    WS_STATUS_NONE = 1005, /* close frame without a status; never sent */
-    WS_STATUS_UTF8 = 1007,
-    WS_STATUS_TOO_BIG = 1009,
-    WS_STATUS_INTERNAL = 1011
-};
-
-#define WS_CONTROL_MAX 125 /* payload of ping, pong, close (section 5.5) */
-#define WS_REASON_MAX 123  /* the reason in a close frame, bytes */
-#define WS_HEAD_MAX 10     /* header of a frame we send */
 
 /* --- leases -------------------------------------------------------------- */
 
@@ -102,7 +71,7 @@ enum ws_result {
  * freed when returned. After WS_CLOSED and WS_FAILED: send what ws_output()
  * gives, then close the connection.
  *
- * After our own close frame (ws_put_close()) input goes on as before, until
+ * After our own close frame (frame_put_close()) input goes on as before until
  * the peer's close frame: answers under way still arrive. Pings are no
  * longer answered then.
  */
@@ -127,37 +96,17 @@ bool ws_output(struct ws *ws, struct buf *out);
 
 /* They return true to go on and false to stop: the owner is dead. Bytes are
  * valid during the call only and not NUL-terminated. Frames for the peer may
- * be put into the owner's output meanwhile; the lease must stay. */
+ * be put into the owner's output meanwhile; the lease must stay. Pings are
+ * answered without asking: that bytes came, the caller knows. */
 
-/* A whole message: WS_TEXT is valid UTF-8; WS_BINARY is the owner's to refuse
- * (ws_put_close() with 1003, and go on until the close handshake is done). */
-bool up_message(void *owner, enum ws_opcode opcode, const char *data,
+/* A whole message. FRAME_TEXT is valid UTF-8. FRAME_BINARY is the owner's to
+ * refuse: frame_put_close() with 1003, and true, so that the close handshake
+ * is awaited. */
+bool up_message(void *owner, enum frame_opcode opcode, const char *data,
                 size_t len);
-bool up_ping(void *owner); /* its pong is due already; a sign of life */
 bool up_pong(void *owner, const uint8_t *data, size_t len);
-/* The peer's close frame: status as sent, or WS_STATUS_NONE; reason is valid
- * UTF-8. The reply is due already, ws_input() then answers WS_CLOSED. */
+/* The peer's close frame: status as sent, or FRAME_STATUS_NONE; the reason is
+ * valid UTF-8. The reply is due already; ws_input() answers WS_CLOSED. */
 void up_close(void *owner, int status, const char *reason, size_t len);
-
-/* --- outbound ------------------------------------------------------------ */
-
-/*
- * Appends one unfragmented frame, whole or not at all. bits is the
- * connection's byte. False after a close frame, or if it does not fit in
- * `out` (out->overflow tells which). Control frames: at most WS_CONTROL_MAX
- * bytes. For close frames there is ws_put_close() alone.
- */
-bool ws_put(struct buf *out, const uint8_t *bits, enum ws_opcode opcode,
-            const void *data, size_t len);
-
-/* Appends a close frame and sets WS_CLOSE_SENT. status 0: a frame without
- * one. The reason (may be NULL; UTF-8) is cut to WS_REASON_MAX bytes at a
- * character's edge. False if one went before or it does not fit. */
-bool ws_put_close(struct buf *out, uint8_t *bits, int status,
-                  const char *reason);
-
-/* The header alone, for payload bytes the caller appends or sends itself:
- * writes 2 to 10 bytes, returns how many. FIN set, no mask. */
-size_t ws_head(uint8_t out[WS_HEAD_MAX], enum ws_opcode opcode, size_t len);
 
 #endif
