@@ -1,0 +1,52 @@
+/*
+ * ctl: what the files of ocppctl share.
+ *
+ * ctl.c reads the options, finds the control socket and asks the daemon; a
+ * command marked LOCAL in commands.def is a function of its own file and
+ * uses ctl_request() where it needs the daemon's word.
+ */
+#ifndef MASTER_CTL_H
+#define MASTER_CTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buf.h"
+
+/* What ocppctl exits with. */
+enum ctl_exit {
+    CTL_DONE = 0,
+    CTL_REFUSED = 1,    /* the daemon said no, or the news is bad */
+    CTL_USAGE = 2,
+    CTL_NOT_RUNNING = 3 /* nobody answers at the control socket */
+};
+
+struct ctl {
+    const char *socket; /* path of the control socket */
+    const char *conf;   /* -c, NULL if not given */
+    char        format; /* 0 text, 'j' JSON, 'p' Prometheus */
+};
+
+/* Largest reply that ctl_request() takes. */
+#define CTL_REPLY_MAX (64u << 20)
+
+/*
+ * Asks the daemon: words[0] is the command, the rest its arguments (quoting
+ * is done here). ctl->format is not sent: put "-j" first if JSON is wanted.
+ * Returns the reply's code (control.h: 200 and up done, 400 and up not) with
+ * its body in *reply, or -1 if nobody answers at ctl->socket, or went away in
+ * the middle of the answer; then *reply holds a sentence that says what was
+ * tried and what to do. *reply must be an empty buf with its max set; it is
+ * the caller's to free.
+ */
+int ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
+    struct buf *reply);
+
+/* `ocppctl events`, in ctl_events.c: argv[0] is "events". Returns an exit
+ * code of enum ctl_exit. */
+int ctl_events(int argc, char **argv, const struct ctl *ctl);
+
+/* Says on stderr how a command is called, from commands.def. */
+void ctl_usage(const char *command);
+
+#endif
