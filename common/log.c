@@ -65,6 +65,12 @@ log_reopen(void)
     return path[0] == '\0' || log_open(path);
 }
 
+int
+log_fd(void)
+{
+    return to_syslog ? -1 : fd;
+}
+
 void
 log_level_at(const _Atomic int *level)
 {

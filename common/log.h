@@ -20,6 +20,9 @@ void log_who(const char *who);
 bool log_open(const char *target);
 /* Opens the file anew (after logrotate); the old one stays on failure. */
 bool log_reopen(void);
+/* The descriptor that lines go to, for whoever closes all others; -1 while
+ * the target is syslog, whose descriptor nobody may close. */
+int log_fd(void);
 /* level: int holding an enum log_level; NULL for the built-in info. */
 void log_level_at(const _Atomic int *level);
 bool log_wants(enum log_level level);
