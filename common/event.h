@@ -1,0 +1,34 @@
+/* event: the types of events, from event.def (ocppd-events(7)). */
+#ifndef COMMON_EVENT_H
+#define COMMON_EVENT_H
+
+#include "buf.h"
+
+enum event_kind {
+#define EVENT(word, type, action, sentence) EVENT_##word,
+#include "event.def"
+#undef EVENT
+    EVENTS /* how many; also: none */
+};
+
+struct event_info {
+    const char *word;
+    const char *type;     /* eventType; several kinds may share one */
+    const char *action;   /* the CALL it is made from, "" if none */
+    const char *sentence;
+};
+
+extern const struct event_info event_info[EVENTS];
+
+/* The first kind with that type, or the kind made from that action; EVENTS
+ * if there is none. */
+enum event_kind event_by_type(const char *type);
+enum event_kind event_by_action(const char *action);
+
+/* The types, each once, separated by ", ". */
+void event_put_types(struct buf *out);
+
+/* The table as mdoc(7) source, for the manual. */
+void event_put_manual(struct buf *out);
+
+#endif
