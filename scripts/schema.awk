@@ -1,0 +1,414 @@
+# schema.awk: makes C out of a message schema (see worker/ocpp16.schema, which
+# explains the notation).
+#
+#   awk -f schema.awk -v out=tables  ocpp16.schema > ocpp16.c
+#       the tables of worker/schema.h, as `schema_ocpp16`. They include
+#       ocpp_actions.def for the actions' numbers.
+#   awk -f schema.awk -v out=actions ocpp16.schema ... > ocpp_actions.def
+#       ACTION(name, direction, profile) in the order of the files; an action
+#       that several versions have is listed once.
+#
+# POSIX awk. An error in a schema is reported as file:line: words, exit 1.
+
+function die(words, line)
+{
+    printf "%s:%d: %s\n", FILENAME, line ? line : at, words > "/dev/stderr"
+    failed = 1
+    exit 1
+}
+
+# strcmp() < 0, whatever the locale says about order.
+function less(a, b,    i, x, y)
+{
+    for (i = 1; i <= length(a) && i <= length(b); i++) {
+        x = index(CHARS, substr(a, i, 1))
+        y = index(CHARS, substr(b, i, 1))
+        if (x != y)
+            return x < y
+    }
+    return length(a) < length(b)
+}
+
+function check_name(name, what)
+{
+    if (name !~ /^[A-Za-z][A-Za-z0-9]*$/)
+        die("\"" name "\" is no name for a " what)
+}
+
+function whole(text, what)
+{
+    if (text !~ /^[1-9][0-9]*$/ || length(text) > 6)
+        die("\"" text "\" is no " what)
+    return text + 0
+}
+
+# Reads a type from word[from..words] into the globals t_*.
+function read_type(from,    i, w, n)
+{
+    w = word[from]
+    n = words - from + 1
+    t_of = "NULL"; t_max = 0; t_decimals = "SCHEMA_ANY_DECIMALS"
+    if (n == 0)
+        die("a type is missing")
+    if (n > 1 && word[from + 1] == "|") {
+        read_words(from)
+    } else if (w in type_kind) {
+        if (n > 1)
+            die("\"" word[from + 1] "\" after the type " w)
+        type_used[w] = 1
+        t_kind = type_kind[w]; t_of = type_of[w]
+        t_max = type_max[w]; t_decimals = type_decimals[w]
+    } else if (w == "string" || w == "text") {
+        t_kind = w == "text" ? "TEXT" : "STRING"
+        if (n > 1)
+            t_max = whole(word[from + 1], "length")
+        if (n > 2)
+            die("\"" word[from + 2] "\" after the length")
+    } else if (w == "decimal") {
+        t_kind = "NUMBER"
+        if (n > 1) {
+            if (word[from + 1] !~ /^0\.0*1$/)
+                die("\"" word[from + 1] "\" is no 0.1, 0.01, ...")
+            t_decimals = length(word[from + 1]) - 2
+        }
+        if (n > 2)
+            die("\"" word[from + 2] "\" after the step")
+    } else if (w in PLAIN) {
+        t_kind = PLAIN[w]
+        if (n > 1)
+            die("\"" word[from + 1] "\" after the type " w)
+    } else
+        die("unknown type \"" w "\"; is it given with `type` above?")
+}
+
+# Reads A | B | C from word[from] on as a new enumeration.
+function read_words(from,    i, seen, w)
+{
+    t_kind = "ENUM"
+    t_of = enums++
+    for (i = from; i <= words; i++) {
+        w = word[i]
+        if ((i - from) % 2) {
+            if (w != "|")
+                die("\"" w "\" where | is expected")
+            continue
+        }
+        if (w !~ /^[A-Za-z0-9._-]+$/)
+            die("\"" w "\" is no word for a list")
+        if (w in seen)
+            die("\"" w "\" is in the list twice")
+        seen[w] = 1
+        enum_word[t_of, enum_count[t_of]++] = w
+    }
+    enum_name[t_of] = ""
+}
+
+function new_object(name)
+{
+    object_name[objects] = name
+    object_fields[objects] = 0
+    return objects++
+}
+
+# Reads FIELD [ARRAY] TYPE from word[from] on.
+function read_field(o, from,    name, mark, f, n, a, bounds)
+{
+    name = word[from]
+    mark = substr(name, length(name))
+    if (mark == "?" || mark == "~")
+        name = substr(name, 1, length(name) - 1)
+    else
+        mark = ""
+    check_name(name, "field")
+    f = object_fields[o]++
+    if (f == MAX_FIELDS)
+        die("more than " MAX_FIELDS " fields")
+    for (n = 0; n < f; n++)
+        if (field_name[o, n] == name)
+            die("field \"" name "\" is given twice")
+    field_name[o, f] = name
+    field_flags[o, f] = mark == "?" ? "0" : mark == "~" \
+        ? "SCHEMA_REQUIRED | SCHEMA_USABLE_WITHOUT" : "SCHEMA_REQUIRED"
+    if (mark != "?")
+        object_required[o] += 2 ^ f
+    field_min[o, f] = field_most[o, f] = 0
+    from++
+    a = word[from]
+    if (from <= words && a ~ /^\[/) {
+        if (a != "[]") {
+            if (a !~ /^\[[0-9]+\.\.[0-9]*\]$/)
+                die("\"" a "\" is no [], [1..] or [1..4]")
+            split(substr(a, 2, length(a) - 2), bounds, /\.\./)
+            field_min[o, f] = bounds[1] + 0
+            field_most[o, f] = bounds[2] + 0
+            if (bounds[2] != "" && bounds[2] + 0 < bounds[1] + 0)
+                die("\"" a "\" allows nothing")
+        }
+        field_flags[o, f] = field_flags[o, f] == "0" ? "SCHEMA_ARRAY" \
+            : field_flags[o, f] " | SCHEMA_ARRAY"
+        from++
+    }
+    read_type(from)
+    field_kind[o, f] = t_kind
+    field_of[o, f] = t_of
+    field_max[o, f] = t_max
+    field_decimals[o, f] = t_decimals
+}
+
+function define(name)
+{
+    type_kind[name] = t_kind; type_of[name] = t_of
+    type_max[name] = t_max; type_decimals[name] = t_decimals
+    type_line[name] = at
+}
+
+# A type is complete only at the next heading: then it may be used, and not
+# before, so that no type can contain itself.
+function close_type()
+{
+    if (open_type == "")
+        return
+    if (open_object == "" || object_fields[open_object] == 0)
+        die("type \"" open_type "\" has no content", open_line)
+    t_kind = "OBJECT"; t_of = open_object
+    t_max = 0; t_decimals = "SCHEMA_ANY_DECIMALS"
+    define(open_type)
+    type_line[open_type] = open_line
+    open_type = ""
+}
+
+function heading()
+{
+    if (word[1] == "protocol") {
+        if (protocol != "")
+            die("a second protocol")
+        if (words != 2 || word[2] !~ /^ocpp[0-9.]+$/)
+            die("expected: protocol ocpp1.6")
+        protocol = word[2]
+        return
+    }
+    if (protocol == "")
+        die("the first line must be: protocol ocpp...")
+    close_type()
+    message = -1
+    if (word[1] == "profile") {
+        if (words != 2)
+            die("expected: profile NAME")
+        check_name(word[2], "profile")
+        profile = word[2]
+    } else if (word[1] == "type") {
+        if (words < 2)
+            die("expected: type NAME ...")
+        check_name(word[2], "type")
+        if (word[2] in type_kind || word[2] in PLAIN ||
+            word[2] ~ /^(string|text|decimal)$/)
+            die("type \"" word[2] "\" is given twice")
+        if (words > 2) {
+            read_type(3)
+            if (t_kind == "ENUM")
+                enum_name[t_of] = word[2]
+            define(word[2])
+        } else {
+            open_type = word[2]
+            open_line = at
+            open_object = ""
+        }
+    } else if (word[1] == "message") {
+        if (words != 3 || word[3] !~ /^(cp|cs|both)$/)
+            die("expected: message NAME cp, cs or both")
+        check_name(word[2], "message")
+        if (profile == "")
+            die("a message before any profile")
+        if ((FILENAME, word[2]) in message_seen)
+            die("message \"" word[2] "\" is given twice")
+        message_seen[FILENAME, word[2]] = 1
+        message = messages++
+        message_name[message] = word[2]
+        message_from[message] = word[3]
+        message_profile[message] = profile
+        message_request[message] = new_object(word[2] ".req")
+        message_response[message] = new_object(word[2] ".conf")
+    } else
+        die("\"" word[1] "\" is none of protocol, profile, type, message")
+}
+
+function body()
+{
+    if (open_type != "") {
+        if (word[2] == "|") {
+            if (open_object != "")
+                die("a list of words among fields")
+            read_words(1)
+            enum_name[t_of] = open_type
+            define(open_type)
+            open_type = ""
+        } else {
+            if (open_object == "")
+                open_object = new_object(open_type)
+            read_field(open_object, 1)
+        }
+    } else if (message >= 0) {
+        if (word[1] == ">")
+            read_field(message_request[message], 2)
+        else if (word[1] == "<")
+            read_field(message_response[message], 2)
+        else
+            die("a field of a message begins with > or <")
+    } else
+        die("a field that belongs to no type and no message")
+}
+
+BEGIN {
+    CHARS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    MAX_FIELDS = 32
+    PLAIN["dateTime"] = "DATETIME"; PLAIN["uri"] = "URI"
+    PLAIN["integer"] = "INTEGER"; PLAIN["boolean"] = "BOOLEAN"
+    enums = objects = messages = 0
+    message = -1
+    if (out != "tables" && out != "actions") {
+        print "schema.awk: -v out=tables or -v out=actions" > "/dev/stderr"
+        failed = 1
+        exit 1
+    }
+}
+
+# A new file: types and protocol are each file's own.
+FNR == 1 {
+    if (messages > 0 && out == "tables")
+        die("tables are made of one file", 1)
+    protocol = profile = open_type = pending = ""
+    message = -1
+    split("", type_kind)
+}
+
+{
+    sub(/#.*/, "")
+    sub(/[ \t\r]+$/, "")
+    if ($0 == "")
+        next
+    if (pending == "") {
+        at = FNR
+        indented = $0 ~ /^[ \t]/
+    }
+    pending = pending " " $0
+    if (pending ~ /\|$/)
+        next
+    gsub(/\|/, " | ", pending)
+    sub(/^[ \t]+/, "", pending)
+    words = split(pending, word, /[ \t]+/)
+    pending = ""
+    # What split() left from a longer line before is not ours.
+    word[words + 1] = ""
+    if (indented)
+        body()
+    else
+        heading()
+}
+
+function print_enum(e,    i, w)
+{
+    printf "static const struct schema_word words_%d[] = {\n", e
+    for (i = 0; i < enum_count[e]; i++) {
+        w = enum_word[e, i]
+        printf "    {\"%s\", %d},\n", w, length(w)
+    }
+    printf "};\nstatic const struct schema_enum enum_%d = {\n", e
+    printf "    \"%s\", words_%d, %d\n};\n\n", enum_name[e], e, enum_count[e]
+}
+
+function print_fields(o,    f, of)
+{
+    if (object_fields[o] == 0)
+        return
+    printf "/* %s */\n", object_name[o]
+    printf "static const struct schema_field fields_%d[] = {\n", o
+    for (f = 0; f < object_fields[o]; f++) {
+        of = ""
+        if (field_kind[o, f] == "ENUM")
+            of = ", .of.words = &enum_" field_of[o, f]
+        if (field_kind[o, f] == "OBJECT")
+            of = ", .of.object = &object_" field_of[o, f]
+        printf "    {.name = \"%s\", .name_len = %d, .type = SCHEMA_%s%s,\n",
+            field_name[o, f], length(field_name[o, f]), field_kind[o, f], of
+        printf "     .max = %d, .min_items = %d, .max_items = %d,\n",
+            field_max[o, f], field_min[o, f], field_most[o, f]
+        printf "     .flags = %s, .decimals = %s},\n",
+            field_flags[o, f], field_decimals[o, f]
+    }
+    print "};\n"
+}
+
+function object_value(o)
+{
+    return sprintf("{\"%s\", %s, %d, %.0fu}", object_name[o],
+        object_fields[o] ? "fields_" o : "NULL", object_fields[o],
+        object_required[o])
+}
+
+function print_tables(    i, k, m, o, is_part, order, symbol)
+{
+    for (m = 0; m < messages; m++)
+        is_part[message_request[m]] = is_part[message_response[m]] = 1
+    print "/* Made by scripts/schema.awk from " FILENAME ". */"
+    print "#include \"schema.h\"\n"
+    print "enum {\n#define ACTION(name, direction, profile) action_##name,"
+    print "#include \"ocpp_actions.def\"\n#undef ACTION\n};\n"
+    for (i = 0; i < enums; i++)
+        print_enum(i)
+    for (o = 0; o < objects; o++) {
+        print_fields(o)
+        if (!(o in is_part))
+            printf "static const struct schema_object object_%d =\n" \
+                "    %s;\n\n", o, object_value(o)
+    }
+    for (m = 0; m < messages; m++) {
+        for (k = m; k > 0 && \
+             less(message_name[m], message_name[order[k - 1]]); k--)
+            order[k] = order[k - 1]
+        order[k] = m
+    }
+    print "static const struct schema_message messages[] = {"
+    for (i = 0; i < messages; i++) {
+        m = order[i]
+        printf "    {.name = \"%s\", .name_len = %d,\n",
+            message_name[m], length(message_name[m])
+        printf "     .profile = \"%s\", .action = action_%s,\n",
+            message_profile[m], message_name[m]
+        printf "     .direction = SCHEMA_%s,\n", toupper(message_from[m])
+        printf "     .request = %s,\n", object_value(message_request[m])
+        printf "     .response = %s},\n", object_value(message_response[m])
+    }
+    print "};\n"
+    symbol = protocol
+    gsub(/\./, "", symbol)
+    printf "const struct schema_dialect schema_%s = {\n", symbol
+    printf "    \"%s\", messages, %d\n};\n", protocol, messages
+}
+
+function print_actions(    m, seen)
+{
+    print "/* Made by scripts/schema.awk from the message schemas. */"
+    for (m = 0; m < messages; m++)
+        if (!(message_name[m] in seen)) {
+            seen[message_name[m]] = 1
+            printf "ACTION(%s, %s, %s)\n", message_name[m], message_from[m],
+                message_profile[m]
+        }
+}
+
+END {
+    if (failed)
+        exit 1
+    if (pending != "")
+        die("a list goes on after | but the file ends")
+    close_type()
+    if (messages == 0)
+        die("no messages", FNR)
+    for (name in type_kind)
+        if (!(name in type_used))
+            die("type \"" name "\" is never used", type_line[name])
+    if (out == "tables")
+        print_tables()
+    else
+        print_actions()
+}
