@@ -6,7 +6,7 @@
  * line, repeats the former key for an indented line, and does not say which
  * line a handler call belongs to. So a line reaches inih stripped of
  * blanks and comment, whole, and of a form that can be read only one way;
- * every other line is reported here and inih sees an empty one.
+ * of every other line inih sees an empty one, and the operator an error.
  *
  * Comments: # or ;, at the start of a line or after a blank, to its end.
  */
@@ -242,53 +242,50 @@ is_key(const char *s, size_t n)
     return true;
 }
 
-/* True if inih may see the stripped line [s, e) and has room for it. */
+/* A stripped line that opens a section: true if inih may see it. */
 static bool
-line_ok(struct reading *r, const char *s, const char *e, size_t room)
+section_ok(struct reading *r, const char *s, size_t n)
 {
-    size_t n = (size_t)(e - s);
+    const char *close = memchr(s, ']', n);
+    char        name[KEY_MAX_BYTES + 1] = "";
 
-    if (memchr(s, '\0', n) != NULL) {
-        bad_line(r, s, n, "holds a NUL byte; the file must be plain text");
+    r->skip = true; /* what follows, unless this is a section */
+    if (close == NULL || close != s + n - 1) {
+        bad_line(r, s, n, "is no section; write its name in brackets and "
+            "nothing else, as [%s]", knob_sections[0].name);
         return false;
     }
-    if (*s == '[') {
-        const char *close = memchr(s, ']', n);
-        r->skip = true; /* until the section is known to be one */
-        if (close == NULL || close + 1 != e) {
-            bad_line(r, s, n, "is no section; write its name in brackets and "
-                "nothing else, as [%s]", knob_sections[0].name);
-            return false;
-        }
-        char name[KEY_MAX_BYTES + 1] = "";
-        if (n - 2 < sizeof name)
-            memcpy(name, s + 1, n - 2);
-        if (!knob_is_section(name)) {
-            unknown_section(r, r->line, s + 1, n - 2);
-            return false;
-        }
-        r->skip = false;
-        return true;
-    }
-    if (r->skip)
+    if (n - 2 < sizeof name)
+        memcpy(name, s + 1, n - 2);
+    if (strlen(name) != n - 2 || !knob_is_section(name)) {
+        unknown_section(r, r->line, s + 1, n - 2);
         return false;
+    }
+    r->skip = false;
+    return true;
+}
+
+/* A stripped line with a setting: true if it is one. */
+static bool
+setting_ok(struct reading *r, const char *s, size_t n, size_t *key_len,
+    const char **value)
+{
     const char *equals = memchr(s, '=', n);
+
     if (equals == NULL) {
         bad_line(r, s, n, "has no =; write key = value, the whole value on "
             "one line");
         return false;
     }
-    const char *key_end = equals;
-    while (key_end > s && blank(key_end[-1]))
-        key_end--;
-    if (!is_key(s, (size_t)(key_end - s))) {
+    *value = equals + 1;
+    while (*value < s + n && blank(**value))
+        ++*value;
+    while (equals > s && blank(equals[-1]))
+        equals--;
+    *key_len = (size_t)(equals - s);
+    if (!is_key(s, *key_len)) {
         bad_line(r, s, n, "does not begin with the name of a key; write "
             "key = value");
-        return false;
-    }
-    if (n > room) {
-        bad_line(r, s, n, "is longer than a line may be; shorten it to %zu "
-            "bytes, comment not counted", room);
         return false;
     }
     return true;
@@ -299,7 +296,8 @@ static char *
 next_line(char *to, int size, void *reading)
 {
     struct reading *r = reading;
-    const char     *s = r->next, *e;
+    const char     *s = r->next, *e, *value;
+    size_t          n, key_len;
 
     ensure(size > 2);
     if (s == r->end)
@@ -311,10 +309,25 @@ next_line(char *to, int size, void *reading)
     if (r->line++ == 0 && e - s >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0)
         s += 3;
     strip(&s, &e);
-    if (s == e || !line_ok(r, s, e, (size_t)size - 2))
-        e = s;
-    memcpy(to, s, (size_t)(e - s));
-    memcpy(to + (e - s), "\n", 2);
+    n = (size_t)(e - s);
+    snprintf(to, (size_t)size, "\n");
+    if (n == 0)
+        return to;
+    if (memchr(s, '\0', n) != NULL) {
+        bad_line(r, s, n, "holds a NUL byte; the file must be plain text");
+    } else if (*s == '[') {
+        if (section_ok(r, s, n))
+            snprintf(to, (size_t)size, "%.*s\n", (int)n, s);
+    } else if (!r->skip && setting_ok(r, s, n, &key_len, &value)) {
+        size_t room = (size_t)size - 3; /* for =, newline and NUL */
+        size_t used = key_len + (size_t)(e - value);
+        if (used <= room)
+            snprintf(to, (size_t)size, "%.*s=%.*s\n", (int)key_len, s,
+                (int)(e - value), value);
+        else
+            bad_line(r, s, n, "is too long; key and value may have %zu "
+                "bytes together, these have %zu", room, used);
+    }
     return to;
 }
 

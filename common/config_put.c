@@ -174,7 +174,7 @@ put_choices(enum conf_knob k, struct buf *out)
             buf_addf(out, ".It Cm %s\n", knob_choices[i].word);
             put_prose(knob_choices[i].doc, true, out);
         }
-    buf_adds(out, ".El\n");
+    buf_adds(out, ".El\n.Pp\n");
 }
 
 static void
@@ -186,19 +186,14 @@ put_manual_knob(enum conf_knob k, struct buf *out)
     put_prose(knob->doc, false, out);
     if (knob->type == KNOB_WORD)
         put_choices(k, out);
-    if (knob->type == KNOB_WORD)
-        buf_adds(out, ".Pp\n");
     if (knob->def[0] == '\0')
-        buf_adds(out, "Empty by default");
+        buf_adds(out, "Empty by default.\n");
+    else if (knob->min == NULL)
+        buf_addf(out, "Default\n.Li %s .\n", knob->def);
     else
-        buf_addf(out, "The default is\n.Li %s", knob->def);
-    if (knob->min != NULL) {
-        buf_addf(out, "%s\npossible are%s\n.Li %s\nto\n.Li %s",
-            knob->def[0] == '\0' ? ";" : " ;",
-            knob_takes_auto(k) ? "\n.Li auto\nand" : "", knob->min,
-            knob->max);
-    }
-    buf_adds(out, knob->def[0] == '\0' && knob->min == NULL ? ".\n" : " .\n");
+        buf_addf(out, "Default\n.Li %s ,\n%sfrom\n.Li %s\nto\n.Li %s .\n",
+            knob->def, knob_takes_auto(k) ? "or " : "",
+            knob_takes_auto(k) ? "1" : knob->min, knob->max);
     switch (knob->reload) {
     case KNOB_LIVE:
         buf_adds(out, "A reload changes it at once.\n");

@@ -268,15 +268,16 @@ parse_number(enum conf_knob k, const char *text, uint64_t *value,
         *value = n;
         return true;
     }
+    const char *from = may_auto && min == 0 ? "1" : knob->min;
     buf_addf(why, "%s; write %s", wrong, may_auto ? "auto or " : "");
     if (knob->type == KNOB_TIME)
         buf_addf(why, "a number with ms, s, m, h or d, from %s to %s",
-            knob->min, knob->max);
+            from, knob->max);
     else if (knob->type == KNOB_SIZE)
         buf_addf(why, "a number of bytes or with KiB, MiB or GiB, "
-            "from %s to %s", knob->min, knob->max);
+            "from %s to %s", from, knob->max);
     else
-        buf_addf(why, "a number from %s to %s", knob->min, knob->max);
+        buf_addf(why, "a number from %s to %s", from, knob->max);
     return false;
 }
 
@@ -338,8 +339,9 @@ parse_flag(const char *text, bool *value, struct buf *why)
     return false;
 }
 
-/* Strings: no quotes, no control characters; those of a list are set apart
- * by one blank each, however many were written. */
+/* Strings: no quotes, no control characters, and nothing that a file could
+ * not hold; the items of a list are set apart by one blank each, however
+ * many were written. */
 static bool
 parse_text(const char *text, char *value, size_t size, bool list,
     struct buf *why)
@@ -354,6 +356,11 @@ parse_text(const char *text, char *value, size_t size, bool list,
     }
     for (const char *s = text; *s != '\0'; s++) {
         char ch = *s;
+        if ((ch == '#' || ch == ';') &&
+            (s == text || s[-1] == ' ' || s[-1] == '\t')) {
+            buf_addf(why, "has a %c that begins a comment; take it out", ch);
+            return false;
+        }
         if (list && (ch == ' ' || ch == '\t')) {
             if (n == 0 || out[n - 1] == ' ')
                 continue;
