@@ -1,0 +1,52 @@
+/*
+ * line: a line of the control protocol, cut into words. Pure.
+ *
+ *   words are separated by blanks and tabs
+ *   'anything but a quote'       as it stands
+ *   "with \" \\ \n \r \t"        the backslash escapes, anything else after
+ *                                it stays as it is, backslash included
+ *   \x outside of quotes         x as it stands
+ *   'pieces'" may "be\ joined    into one word
+ *
+ * So a shell's user may type JSON the way he is used to, and every text
+ * without NUL can be said in one line.
+ */
+#ifndef MASTER_LINE_H
+#define MASTER_LINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buf.h"
+
+#define LINE_WORDS 64
+#define LINE_MAX_BYTES (192u * 1024) /* without the newline */
+
+enum line_error {
+    LINE_OK,
+    LINE_TOO_MANY,     /* words */
+    LINE_OPEN_SINGLE,  /* no closing quote */
+    LINE_OPEN_DOUBLE,
+    LINE_OPEN_ESCAPE,  /* nothing after a backslash */
+    LINE_NUL           /* a NUL byte cannot be in a word */
+};
+
+struct line {
+    char           *word[LINE_WORDS + 1]; /* NUL-terminated; NULL at the end */
+    int             words;
+    enum line_error error;
+    size_t          where; /* of the error: offset in the line, bytes */
+};
+
+/* Cuts text[0..len), which has room for one more byte and is overwritten:
+ * the words lie in it. A trailing newline, with or without a carriage
+ * return, is no part of a word. False with error and where set. */
+bool line_cut(struct line *l, char *text, size_t len);
+
+/* What is wrong and what would be right, as a sentence. */
+const char *line_error_text(enum line_error e);
+
+/* Appends a word so quoted that line_cut() gives it back; on one line. */
+void line_quote(struct buf *out, const char *word);
+
+#endif
