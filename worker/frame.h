@@ -47,7 +47,7 @@ enum {
 #define FRAME_HEAD_OUT 10     /* longest header of a frame we send */
 #define FRAME_HEAD_IN 14      /* longest header of a frame we read */
 
-/* --- out ------------------------------------------------------------------- */
+/* --- out ----------------------------------------------------------------- */
 
 /*
  * Appends one unfragmented frame, whole or not at all. bits is the
@@ -68,7 +68,7 @@ bool frame_put_close(struct buf *out, uint8_t *bits, int status,
  * returns how many. FIN set, no mask. */
 size_t frame_head(uint8_t *out, enum frame_opcode opcode, size_t len);
 
-/* --- in -------------------------------------------------------------------- */
+/* --- in ------------------------------------------------------------------ */
 
 struct frame_in {
     size_t      head;    /* bytes of the header; 0 while it is incomplete */

@@ -78,7 +78,7 @@ enum http_result http_parse(const char *p, size_t n, struct http_request *r);
 /* Whether a comma-separated list holds the token, in any case. */
 bool http_list_has(struct http_span list, const char *token);
 
-/* --- identity (OCPP-J 1.6 section 3.1.1) ------------------------------- */
+/* --- identity (OCPP-J 1.6 section 3.1.1) --------------------------------- */
 
 enum http_identity {
     HTTP_ID_OK,
@@ -105,7 +105,7 @@ enum http_identity http_identity(struct http_span path, const char *prefix,
 int         http_identity_status(enum http_identity e);
 const char *http_identity_sentence(enum http_identity e);
 
-/* --- subprotocol (RFC 6455 section 4.2.2, OCPP-J 1.6 section 3.1.2) ----- */
+/* --- subprotocol (RFC 6455 section 4.2.2, OCPP-J 1.6 section 3.1.2) ------ */
 
 enum { HTTP_OFFERED_NOTHING = -1, HTTP_OFFERED_OTHERS = -2 };
 
@@ -116,7 +116,7 @@ enum { HTTP_OFFERED_NOTHING = -1, HTTP_OFFERED_OTHERS = -2 };
 int http_pick_subprotocol(const struct http_request *r,
                           const char *const names[], size_t n);
 
-/* --- Basic credentials (RFC 7617; OCPP-J 1.6 section 6.2) --------------- */
+/* --- Basic credentials (RFC 7617; OCPP-J 1.6 section 6.2) ---------------- */
 
 struct http_password {
     size_t  len;
@@ -137,7 +137,7 @@ enum http_basic http_basic(struct http_span authorization,
                            const char *identity, size_t identity_len,
                            struct http_password *pw);
 
-/* --- what we say ------------------------------------------------------- */
+/* --- what we say --------------------------------------------------------- */
 
 /* Sec-WebSocket-Accept for a key that http_parse() let through. */
 void http_accept_key(struct http_span key, char out[HTTP_ACCEPT_LEN + 1]);

@@ -79,7 +79,7 @@ static struct {
     unsigned   keep;
 } pool;
 
-/* --- what is due ----------------------------------------------------------- */
+/* --- what is due --------------------------------------------------------- */
 
 static void
 close_due(struct ws *ws, int status)
@@ -130,7 +130,7 @@ ws_output(struct ws *ws, struct buf *out)
     return true;
 }
 
-/* --- what wslay calls ------------------------------------------------------ */
+/* --- what wslay calls ---------------------------------------------------- */
 
 static ssize_t
 recv_cb(wslay_event_context_ptr ctx, uint8_t *p, size_t n, int flags,
@@ -272,10 +272,10 @@ static const struct wslay_event_callbacks callbacks = {
     .on_msg_recv_callback = message_cb
 };
 
-/* --- inbound --------------------------------------------------------------- */
+/* --- inbound ------------------------------------------------------------- */
 
-/* What wslay thought of the bytes it was fed. frame_read() has passed
- * the header, so if wslay will not read on, it is the UTF-8 (found before the end
+/* What wslay thought of the bytes it was fed. frame_read() has passed the
+ * header, so if wslay will not read on, it is the UTF-8 (found before the end
  * of the frame) or the status in a close frame (looked at after it). */
 static void
 verdict(struct ws *ws, int r)
@@ -398,7 +398,7 @@ ws_why(const struct ws *ws)
     return ws->why;
 }
 
-/* --- leases ---------------------------------------------------------------- */
+/* --- leases -------------------------------------------------------------- */
 
 static struct ws *
 create(void)

@@ -92,7 +92,7 @@ const char *ws_why(const struct ws *ws);    /* a few words for the log, static;
  */
 bool ws_output(struct ws *ws, struct buf *out);
 
-/* --- delivered upwards: implemented by session.c, and in test/ ------------- */
+/* --- delivered upwards: implemented by session.c, and in test/ ----------- */
 
 /* They return true to go on and false to stop: the owner is dead. Bytes are
  * valid during the call only and not NUL-terminated. Frames for the peer may
