@@ -1,0 +1,20 @@
+/*
+ * notify: tells the service manager how the daemon is doing.
+ *
+ * The protocol is sd_notify(3)'s: one datagram of KEY=value lines to the
+ * unix socket that NOTIFY_SOCKET names ("@..." is an abstract one). Without
+ * NOTIFY_SOCKET all of this does nothing. Nothing here can fail in a way
+ * that would matter to the daemon: a datagram that cannot be sent at once is
+ * dropped, and the manager's own time limits do the rest.
+ */
+#ifndef COMMON_NOTIFY_H
+#define COMMON_NOTIFY_H
+
+void notify_ready(void);     /* started, or a reload is done */
+void notify_reloading(void); /* notify_ready() must follow, whatever came of it */
+void notify_stopping(void);
+
+/* One line for people, shown by `systemctl status`. */
+void notify_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

@@ -1,0 +1,78 @@
+/* What a service manager hears, on a named and on an abstract socket. */
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/notify.h"
+#include "unit.h"
+
+static char heard[512];
+
+static int
+listen_at(const char *name)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int                fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+    strcpy(a.sun_path, name);
+    if (name[0] == '@')
+        a.sun_path[0] = '\0';
+    CHECK(bind(fd, (struct sockaddr *)&a,
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name)))
+        == 0);
+    setenv("NOTIFY_SOCKET", name, 1);
+    return fd;
+}
+
+static const char *
+hear(int fd)
+{
+    ssize_t n = recv(fd, heard, sizeof heard - 1, 0);
+
+    heard[n < 0 ? 0 : n] = '\0';
+    return heard;
+}
+
+static void
+says_everything(const char *name)
+{
+    int fd = listen_at(name);
+
+    notify_ready();
+    CHECK_STR(hear(fd), "READY=1");
+    notify_reloading();
+    CHECK(strncmp(hear(fd), "RELOADING=1\nMONOTONIC_USEC=", 27) == 0);
+    notify_stopping();
+    CHECK_STR(hear(fd), "STOPPING=1");
+    notify_status("%d connections\nREADY=1", 12);
+    CHECK_STR(hear(fd), "STATUS=12 connections READY=1");
+    notify_status("%0500d", 1);
+    CHECK_EQ(strlen(hear(fd)), 255);
+    /* A manager that does not listen holds up nobody. */
+    for (int i = 0; i < 2000; i++)
+        notify_ready();
+    close(fd);
+    notify_ready();
+    if (name[0] == '/')
+        unlink(name);
+}
+
+int
+main(void)
+{
+    char name[64];
+
+    unsetenv("NOTIFY_SOCKET");
+    notify_ready();
+    setenv("NOTIFY_SOCKET", "relative", 1);
+    notify_ready();
+    snprintf(name, sizeof name, "/tmp/notify_test.%d", (int)getpid());
+    says_everything(name);
+    snprintf(name, sizeof name, "@notify_test.%d", (int)getpid());
+    says_everything(name);
+    return unit_done();
+}
