@@ -30,7 +30,7 @@
 #define SEGMENT_SLOTS 1000u             /* three digits */
 #define SEGMENT_NAME_LEN 27             /* without NUL */
 #define SEGMENT_LINE_MAX (1u << 20)     /* bytes of a line, line feed included */
-#define SEGMENT_LINE_MIN 31             /* {"eventId":"16 digits-n"}, no line feed */
+#define SEGMENT_LINE_MIN 32             /* {"eventId":"16 digits-n"}, no line feed */
 
 void segment_name(char out[SEGMENT_NAME_LEN + 1], unsigned slot,
     uint64_t first);
