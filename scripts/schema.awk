@@ -403,7 +403,7 @@ END {
         die("a list goes on after | but the file ends")
     close_type()
     if (messages == 0)
-        die("no messages", FNR)
+        die("no messages", 1)
     for (name in type_kind)
         if (!(name in type_used))
             die("type \"" name "\" is never used", type_line[name])

@@ -22,6 +22,7 @@
 #include "json.h"
 #include "ocppj.h"
 
+/* Those up to SCHEMA_URI are strings in JSON. */
 enum schema_type {
     SCHEMA_STRING,
     SCHEMA_TEXT, /* a string nobody here looks into: lenient takes any value */
