@@ -425,6 +425,50 @@ what_is_printed_can_be_read(void)
     buf_free(&text);
 }
 
+/* The files that come with ocppd; tests run at the top of the tree. */
+static void
+files_of_conf(void)
+{
+    static const char *const names[] = {"conf/ocppd.conf",
+        "conf/development.conf", "conf/test.conf", "conf/production.conf"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        buf_clear(&errors);
+        CHECK(config_read(&c, names[i], NULL, 0, &errors));
+        CHECK_STR(buf_cstr(&errors), "");
+    }
+}
+
+/* conf/ocppd.conf shows every knob: with the # taken away from each line, all
+ * of them are set, and those that were behind one to their defaults. */
+static void
+the_installed_file_is_complete(void)
+{
+    struct buf    text = BUF_INIT(1 << 20);
+    struct config defaults, installed;
+    char          line[256];
+    FILE         *f = fopen("conf/ocppd.conf", "r");
+
+    CHECK(f != NULL);
+    while (f != NULL && fgets(line, sizeof line, f) != NULL)
+        buf_adds(&text, line + (line[0] == '#' && line[1] != ' '));
+    if (f != NULL)
+        fclose(f);
+    CHECK(reads(""));
+    defaults = c;
+    CHECK(config_read(&installed, "conf/ocppd.conf", NULL, 0, &errors));
+    CHECK_STR(says(buf_cstr(&text)), "no error");
+    for (unsigned i = 0; i < CONF_KNOBS; i++) {
+        enum conf_knob k = (enum conf_knob)i;
+        if (c.origin[k] == 0)
+            printf("conf/ocppd.conf does not show %s.%s\n", knobs[k].section,
+                knobs[k].key);
+        CHECK(c.origin[k] > 0);
+        CHECK(installed.origin[k] != 0 || knob_same(k, &c, &defaults));
+    }
+    buf_free(&text);
+}
+
 static void
 lists(void)
 {
@@ -454,6 +498,8 @@ main(void)
     files();
     a_reload_keeps_what_needs_a_restart();
     what_is_printed_can_be_read();
+    files_of_conf();
+    the_installed_file_is_complete();
     lists();
     buf_free(&errors);
     return unit_done();
