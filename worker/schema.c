@@ -464,6 +464,8 @@ check_object(struct check *c, const struct place *at,
                     OCPPJ_FORMATION_VIOLATION, "");
             continue;
         }
+        here.name = f->name; /* without escapes */
+        here.len = f->name_len;
         uint32_t i = (uint32_t)(f - o->fields);
         bool     needed = (f->flags & SCHEMA_REQUIRED) != 0 &&
                           (f->flags & SCHEMA_USABLE_WITHOUT) == 0;
