@@ -148,7 +148,7 @@ placeholder(enum knob_type type)
 {
     switch (type) {
     case KNOB_FLAG:
-        return "Cm yes No | Cm no";
+        return "Cm yes | no";
     case KNOB_COUNT:
         return "Ar number";
     case KNOB_TIME:
@@ -168,11 +168,14 @@ placeholder(enum knob_type type)
 static void
 put_choices(enum conf_knob k, struct buf *out)
 {
-    buf_adds(out, ".Bl -tag -width Ds -compact\n");
+    buf_adds(out, ".Bl -tag -width 9n -compact\n");
     for (unsigned i = 0; i < CONF_CHOICES; i++)
         if (knob_choices[i].knob == k) {
             buf_addf(out, ".It Cm %s\n", knob_choices[i].word);
             put_prose(knob_choices[i].doc, true, out);
+            /* As a sentence of its own: the table has it without a stop. */
+            out->len -= out->len > 0 && out->p[out->len - 1] == '\n';
+            buf_adds(out, ".\n");
         }
     buf_adds(out, ".El\n.Pp\n");
 }
@@ -211,7 +214,7 @@ void
 config_put_manual(struct buf *out)
 {
     for (size_t s = 0; s < knob_sections_n; s++) {
-        buf_addf(out, ".Ss [%s]\n", knob_sections[s].name);
+        buf_addf(out, ".Ss [%s]\\&\n", knob_sections[s].name);
         put_prose(knob_sections[s].doc, false, out);
         buf_adds(out, ".Bl -tag -width Ds\n");
         for (unsigned k = 0; k < CONF_KNOBS; k++)
