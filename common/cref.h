@@ -9,10 +9,8 @@
  * slot: the worker that holds it. index: its place in that worker's slab,
  * so that the owner finds it without a table. generation: drawn from one
  * sequence for all connections of all workers, so that the place's next
- * tenant has another cref: an old name can never hit a new connection.
- * 2^34 generations outlast a daemon that accepts 11,000 connections a
- * second for 18 days without a pause; the slab compares all 64 bits of
- * conn.generation where more is at stake. 0 is no connection.
+ * tenant has another cref: an old name does not hit a new connection.
+ * 0 is no connection.
  */
 #ifndef COMMON_CREF_H
 #define COMMON_CREF_H

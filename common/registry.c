@@ -6,11 +6,13 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "clock.h"
 #include "ensure.h"
 
 /* When every entry is in use, at least this many are looked at for the one
  * that was absent longest. */
 #define FORGET_SAMPLE 64
+#define FORGET_AFTER_S 60 /* more than the master lets a worker stand still */
 
 static uint32_t
 heads_for(uint32_t capacity)
@@ -172,11 +174,14 @@ unlink_entry(struct registry *r, uint32_t entry)
 
 /* Makes room: forgets the longest absent of at least FORGET_SAMPLE entries.
  * Only claims make an owner and they hold the lock, so an entry seen
- * without one stays so. */
+ * without one stays so. Nobody who is gone for less than FORGET_AFTER_S: a
+ * former owner may not have noticed yet that it was replaced, and still
+ * looks at the name. */
 static uint32_t
 forget(struct registry *r)
 {
-    uint32_t best = REGISTRY_NONE, best_seen = UINT32_MAX;
+    uint32_t best = REGISTRY_NONE;
+    uint32_t best_seen = (uint32_t)(clock_wall_ms() / 1000) - FORGET_AFTER_S;
 
     for (uint32_t looked = 0; looked < r->capacity; looked++) {
         uint32_t               i = r->hand;

@@ -1,0 +1,16 @@
+/*
+ * accept: new connections from this worker's listening sockets.
+ *
+ * The master made the sockets and keeps them: when this worker dies, whoever
+ * waits in their queues is served by its successor.
+ */
+#ifndef WORKER_ACCEPT_H
+#define WORKER_ACCEPT_H
+
+void accept_open(const int *fds, unsigned n);
+/* No new connections from here on. */
+void accept_close(void);
+/* Goes on after a pause that a lack of descriptors or memory made. */
+void accept_tick(void);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * answers: what the gateway answers to the CALLs of charge points.
+ *
+ * A CALL is checked, made into an event where event.def has one for its
+ * action, and answered: at once if it made no event, else when the event is
+ * durable. Known notifications always get their .conf; business results go
+ * into a CALLRESULT, never into a CALLERROR (OCPP-J 1.6 errata 3.2).
+ */
+#ifndef WORKER_ANSWERS_H
+#define WORKER_ANSWERS_H
+
+#include "conn.h"
+#include "ocppj.h"
+
+/* f: type CALL; GOOD, MALFORMED or LONG_ID. */
+void answers_take(struct conn *c, const struct ocppj_frame *f,
+    const struct json *tape);
+
+/* One line of the journal at recovery: what it says about transactions goes
+ * into the registry, so that a resent StartTransaction is known. */
+void answers_recover(const char *line, size_t len);
+
+#endif

@@ -1,0 +1,205 @@
+/* handshake: from TCP connection to charge point, or to a refusal. See
+ * handshake.h. */
+#include "handshake.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "http.h"
+#include "log.h"
+#include "self.h"
+#include "session.h"
+
+#define RETRY_AFTER_S 30
+
+/* Remembers a refusal: in this worker's ring, and in the registry if the
+ * identity is known there (a stranger's name makes no entry). */
+static void
+remember(struct conn *c, enum refuse_reason reason, const char *name,
+    size_t len, const char *detail)
+{
+    uint32_t            n = self.mem->refusals;
+    struct shm_refusal *r = &self.mem->refusal[n % SHM_REFUSALS];
+    char                from[SHM_ADDR_LEN];
+
+    atomic_fetch_add_explicit(&r->seq, 1, memory_order_acq_rel);
+    r->wall_ms = self.wall_ms;
+    r->addr[0] = c->busy->addr[0];
+    r->addr[1] = c->busy->addr[1];
+    r->port = c->busy->port;
+    r->reason = (uint8_t)reason;
+    r->name_len = (uint8_t)len;
+    memcpy(r->name, name, len);
+    snprintf(r->detail, sizeof r->detail, "%s", detail ? detail : "");
+    atomic_fetch_add_explicit(&r->seq, 1, memory_order_release);
+    atomic_store_explicit(&self.mem->refusals, n + 1, memory_order_release);
+
+    uint32_t entry = registry_find(self.registry, name, len, false);
+    if (entry != REGISTRY_NONE) {
+        struct registry_entry *e = registry_at(self.registry, entry);
+        e->refused_at = (uint32_t)(self.wall_ms / 1000);
+        e->refuse_reason = (uint8_t)reason;
+    }
+    shm_addr_text(from, c->busy->addr, c->busy->port);
+    log_debug("refused %s%s%.*s: %s%s%s", from, len ? " as " : "", (int)len,
+        name, refuse_info[reason].sentence, detail ? ": " : "",
+        detail ? detail : "");
+}
+
+static void
+refuse_as(struct conn *c, enum refuse_reason reason, int status,
+    const char *name, size_t len, const char *detail)
+{
+    if (status == 0)
+        status = refuse_info[reason].status;
+    STAT_INC(self.st, refused[reason]);
+    remember(c, reason, name, len, detail);
+    if (status != 0)
+        http_put_refusal(conn_out(c), status,
+            status == 503 ? RETRY_AFTER_S : 0,
+            detail ? detail : refuse_info[reason].sentence);
+    session_leave_handshake(c);
+    conn_finish(c);
+}
+
+void
+handshake_refuse(struct conn *c, enum refuse_reason reason, int status,
+    const char *detail)
+{
+    refuse_as(c, reason, status, "", 0, detail);
+}
+
+void
+handshake_begin(int fd, const uint64_t addr[2], uint16_t port)
+{
+    STAT_INC(self.st, handshaking);
+    struct conn *c = conn_new(fd, addr, port);
+    if (c == NULL) {
+        STAT_DEC(self.st, handshaking);
+        STAT_INC(self.st, refused[REFUSE_full]);
+        return;
+    }
+    /* A full house is said at once: what the client has to say would not
+     * change it, and a storm should cost little. */
+    if (shm_connections(self.shm) > self.conf.server_max_connections) {
+        handshake_refuse(c, REFUSE_full, 0, NULL);
+        conn_settle(c);
+    } else if (self.shm->draining) {
+        handshake_refuse(c, REFUSE_draining, 0, NULL);
+        conn_settle(c);
+    }
+}
+
+/* The protocols that are switched on, in the order of the table. */
+static int
+pick(const struct http_request *r, enum protocol *protocol)
+{
+    const char *names[PROTOCOLS];
+    uint8_t     which[PROTOCOLS];
+    size_t      n = 0;
+    char        item[32];
+    const char *cursor = self.conf.ocpp_versions;
+
+    while (config_list_next(&cursor, item, sizeof item))
+        for (int i = 0; i < PROTOCOLS; i++)
+            if (strcmp(item, protocol_names[i]) == 0 && n < PROTOCOLS) {
+                names[n] = protocol_names[i];
+                which[n++] = (uint8_t)i;
+            }
+    int k = http_pick_subprotocol(r, names, n);
+    if (k >= 0)
+        *protocol = (enum protocol)which[k];
+    return k;
+}
+
+static void
+complete(struct conn *c, const struct http_request *r)
+{
+    char   name[REGISTRY_NAME_MAX + 1];
+    size_t len = 0;
+    size_t max = self.conf.ocpp_max_identity_length;
+
+    enum http_identity e =
+        http_identity(r->path, self.conf.server_path, max, name, &len);
+    if (e != HTTP_ID_OK) {
+        handshake_refuse(c,
+            e == HTTP_ID_PATH       ? REFUSE_wrong_path
+                : e == HTTP_ID_LONG ? REFUSE_long_identity
+                                    : REFUSE_bad_identity,
+            http_identity_status(e), http_identity_sentence(e));
+        return;
+    }
+
+    enum protocol protocol = PROTOCOL_ocpp16;
+    int           picked = pick(r, &protocol);
+    bool          named = picked >= 0;
+    if (picked == HTTP_OFFERED_NOTHING &&
+        self.conf.websocket_accept_missing_subprotocol) {
+        STAT_INC(self.st, missing_subprotocol);
+        picked = 0;
+    }
+
+    uint64_t began_us = c->busy->began_us;
+    char     accept[HTTP_ACCEPT_LEN + 1];
+    http_accept_key(r->key, accept);
+    if (picked >= 0) {
+        enum registry_result got = session_open(c, name, len, protocol);
+        if (got != REGISTRY_OK) {
+            refuse_as(c, REFUSE_identities_full, 0, name, len,
+                got == REGISTRY_BUSY ? "the registry is locked; trying again helps"
+                                     : NULL);
+            return;
+        }
+    }
+    http_put_switching(conn_out(c), accept,
+        named ? protocol_names[protocol] : NULL);
+    if (picked < 0) {
+        /* OCPP-J 1.6 section 3.2: complete the handshake, then close. */
+        session_reject_version(c, name, len);
+        return;
+    }
+    STAT_INC(self.st, handshakes);
+    histogram_add(&self.st->handshake_time,
+        clock_mono_ns() / 1000u - began_us);
+}
+
+void
+handshake_input(struct conn *c, const uint8_t *p, size_t n)
+{
+    struct http_request r;
+    struct buf         *in = &c->busy->in;
+    size_t              room = in->max - in->len;
+    size_t              take = n < room ? n : room;
+
+    if (!buf_add(in, p, take)) {
+        handshake_refuse(c, REFUSE_too_large, 503, "out of memory");
+        return;
+    }
+    memset(&r, 0, sizeof r);
+    r.scanned = c->busy->scanned;
+    switch (http_parse(in->p, in->len, &r)) {
+    case HTTP_INCOMPLETE:
+        c->busy->scanned = (uint32_t)r.scanned;
+        if (take < n || in->len == in->max)
+            handshake_refuse(c, REFUSE_too_large, 0, NULL);
+        return;
+    case HTTP_ERROR:
+        handshake_refuse(c,
+            r.status == 426 ? REFUSE_not_websocket : REFUSE_bad_request,
+            r.status, r.sentence);
+        return;
+    case HTTP_COMPLETE:
+        break;
+    }
+    /* Bytes of the WebSocket may be behind the request already. */
+    struct buf request = *in;
+    *in = BUF_INIT(request.max);
+    complete(c, &r);
+    if (c->state == CONN_OPEN && request.len > r.consumed)
+        up_bytes(c, (const uint8_t *)request.p + r.consumed,
+            request.len - r.consumed);
+    if (c->state == CONN_OPEN && take < n)
+        up_bytes(c, p + take, n - take);
+    buf_free(&request);
+}

@@ -1,0 +1,35 @@
+/*
+ * held: what may leave only when an event is durable (promise P1).
+ *
+ * A list in order of event numbers: answers for charge points, and outcomes
+ * of commands for the master. up_committed() lets go of them. Whoever is
+ * gone by then misses nothing that was promised: the event is there.
+ */
+#ifndef WORKER_HELD_H
+#define WORKER_HELD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conn.h"
+
+/* A StartTransaction to be remembered once its event is durable. */
+struct held_start {
+    uint64_t fingerprint[2];
+    int32_t  transaction_id;
+};
+
+/* A frame for c. since_us: when its CALL arrived. start may be NULL. False
+ * if memory is out: the answer is not sent, and the charge point asks again. */
+bool held_answer(uint64_t number, struct conn *c, const char *text, size_t len,
+    uint64_t since_us, const struct held_start *start);
+
+/* The outcome of a command, for the master's request. */
+bool held_done(uint64_t number, uint64_t request, unsigned outcome,
+    const char *body, size_t len);
+
+/* More than this many answers held for one connection pause its reading. */
+#define HELD_PER_CONN 16
+
+#endif

@@ -1,0 +1,177 @@
+/* peer: the worker's end of its channel to the master. See peer.h. */
+#include "peer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "calls.h"
+#include "channel.h"
+#include "drain.h"
+#include "log.h"
+#include "self.h"
+#include "session.h"
+#include "tap.h"
+
+struct waiting {
+    struct waiting    *next;
+    struct channel_msg msg;
+    char               body[];
+};
+
+static int              fd = -1;
+static ev_io            watcher;
+static struct waiting  *first;
+static struct waiting **last = &first;
+
+static bool
+say(enum channel_type type, uint64_t id, cref conn, uint64_t arg,
+    const void *body, size_t len)
+{
+    struct channel_msg m = {.type = type, .id = id, .conn = conn, .arg = arg};
+
+    return channel_send(fd, &m, body, len);
+}
+
+/* For what must arrive: in order, behind what waits already. */
+static void
+insist(enum channel_type type, uint64_t id, uint64_t arg, const char *body,
+    size_t len)
+{
+    if (first == NULL && say(type, id, 0, arg, body, len))
+        return;
+    struct waiting *w = malloc(sizeof *w + len);
+    if (w == NULL) {
+        log_error("no memory for an outcome to the master; its client will time out");
+        return;
+    }
+    w->next = NULL;
+    w->msg = (struct channel_msg){.type = type, .id = id, .arg = arg, .len = (uint32_t)len};
+    memcpy(w->body, body, len);
+    *last = w;
+    last = &w->next;
+}
+
+void
+peer_tick(void)
+{
+    while (first != NULL) {
+        struct waiting *w = first;
+        if (!channel_send(fd, &w->msg, w->body, w->msg.len))
+            return;
+        first = w->next;
+        if (first == NULL)
+            last = &first;
+        free(w);
+    }
+}
+
+bool
+peer_waits(void)
+{
+    return first != NULL;
+}
+
+void
+peer_ready(void)
+{
+    say(CHANNEL_ready, 0, 0, 0, NULL, 0);
+}
+
+void
+peer_takeover(cref former)
+{
+    if (!say(CHANNEL_takeover, 0, former, 0, NULL, 0))
+        STAT_INC(self.st, hints_lost);
+}
+
+void
+peer_done(uint64_t request, unsigned outcome, const char *body, size_t len)
+{
+    insist(CHANNEL_done, request, outcome, body, len);
+}
+
+bool
+peer_tapped(uint64_t tap, const char *body, size_t len)
+{
+    return say(CHANNEL_tapped, tap, 0, 0, body, len);
+}
+
+static void
+handle(const struct channel_msg *m, char *body)
+{
+    static struct buf told = {.max = CHANNEL_BODY_MAX};
+    struct conn      *c;
+
+    switch (m->type) {
+    case CHANNEL_config:
+        self.conf_version = shm_config_read(self.shm, &self.conf);
+        self.mem->config_seen = self.conf_version;
+        break;
+    case CHANNEL_reopen:
+        if (!log_reopen())
+            log_error("cannot reopen the log: %s", strerror(errno));
+        break;
+    case CHANNEL_drain:
+        drain_begin(m->arg);
+        break;
+    case CHANNEL_takeover:
+        if ((c = conn_find(m->conn)) != NULL) {
+            session_check_owner(c);
+            conn_settle(c);
+        }
+        break;
+    case CHANNEL_call:
+        calls_take(m, body);
+        break;
+    case CHANNEL_settle:
+        calls_settle(m, body);
+        break;
+    case CHANNEL_disconnect:
+        if ((c = conn_find(m->conn)) != NULL) {
+            session_end(c, CLOSE_operator, NULL);
+            conn_settle(c);
+        }
+        break;
+    case CHANNEL_ask:
+        buf_clear(&told);
+        if ((c = conn_find(m->conn)) != NULL)
+            session_tell(c, &told);
+        insist(CHANNEL_told, m->id, 0, told.p, told.len);
+        break;
+    case CHANNEL_tap:
+        tap_add(m->id, body);
+        break;
+    case CHANNEL_untap:
+        tap_remove(m->id);
+        break;
+    default:
+        log_warn("the master sent a datagram of unknown type %u", m->type);
+    }
+}
+
+static void
+channel_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+    static char        body[CHANNEL_BODY_MAX + 1];
+    struct channel_msg m;
+    int                r = 1;
+
+    for (int i = 0; i < 64 && (r = channel_recv(fd, &m, body)) == 1; i++)
+        handle(&m, body);
+    if (r < 0) {
+        /* Nobody will start a successor: let the charge points go in order
+         * and make what is acknowledged durable. */
+        ev_io_stop(loop, w);
+        log_error("the master is gone; closing all connections");
+        drain_begin(self.conf.server_drain_time);
+    }
+}
+
+void
+peer_open(int channel)
+{
+    fd = channel;
+    ev_io_init(&watcher, channel_cb, fd, EV_READ);
+    ev_io_start(self.loop, &watcher);
+}

@@ -1,0 +1,37 @@
+/*
+ * self: what this worker process is: its loop, its shared memory, its time.
+ *
+ * One global, set by worker_main() before anything else runs. Time is read
+ * once per turn of the loop; whoever measures within a turn asks clock.h.
+ */
+#ifndef WORKER_SELF_H
+#define WORKER_SELF_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shm.h"
+
+struct self {
+    struct ev_loop    *loop;
+    struct shm        *shm;
+    struct shm_worker *mem;      /* this slot's part of shm */
+    struct stats      *st;       /* mem->stats */
+    struct registry   *registry;
+    unsigned           slot;
+    struct config      conf;     /* this worker's copy, whole */
+    uint64_t           conf_version;
+    bool               draining;
+
+    uint64_t now_us;   /* monotonic, of this turn of the loop */
+    uint64_t wall_ms;  /* of this turn of the loop */
+    uint32_t now_ms;   /* monotonic since this worker began; wraps after 49
+                          days: compare differences only */
+};
+
+extern struct self self;
+
+void self_tell_time(void);
+
+#endif

@@ -1,0 +1,152 @@
+/* sweep: everything that time does to connections. See sweep.h. */
+#include "sweep.h"
+
+#include "accept.h"
+#include "calls.h"
+#include "clock.h"
+#include "drain.h"
+#include "handshake.h"
+#include "journal.h"
+#include "peer.h"
+#include "self.h"
+#include "session.h"
+
+#define RECOVERED_KEPT_S 60
+
+/* A walk over the slab that takes `period` for a round, however irregular
+ * the ticks: it owes a share of the slab for each millisecond. */
+struct walk {
+    uint32_t cursor;
+    uint64_t owed; /* connections times milliseconds */
+};
+
+static struct walk deadlines, pings;
+static ev_timer    timer;
+static uint32_t    last_ms, second_ms, seconds;
+static uint64_t    output_bytes; /* found in this round */
+
+static uint32_t
+due(struct walk *w, uint32_t elapsed_ms, uint64_t period_ms)
+{
+    w->owed += (uint64_t)conn_high() * elapsed_ms;
+    uint64_t n = w->owed / period_ms;
+    w->owed %= period_ms;
+    /* After a stall one round is enough. */
+    return n < conn_high() ? (uint32_t)n : conn_high();
+}
+
+static void
+check(struct conn *c)
+{
+    const struct config *conf = &self.conf;
+    uint32_t             age = self.now_ms - c->opened_ms;
+
+    switch (c->state) {
+    case CONN_HANDSHAKE:
+        if (age >= conf->websocket_handshake_timeout) {
+            handshake_refuse(c, REFUSE_timed_out, 0, NULL);
+            conn_settle(c);
+        }
+        break;
+    case CONN_OPEN: {
+        struct registry_entry *e = registry_at(self.registry, c->entry);
+        uint32_t               silent = self.now_ms - c->last_in_ms;
+        if (!registry_owns(self.registry, c->entry, c->self)) {
+            session_end(c, CLOSE_replaced, NULL);
+            conn_settle(c);
+            break;
+        }
+        e->last_seen = (uint32_t)(self.wall_ms / 1000) - silent / 1000;
+        e->messages = c->messages_in;
+        if (silent >= conf->websocket_idle_timeout) {
+            session_end(c, CLOSE_idle, NULL);
+            conn_settle(c);
+            break;
+        }
+        if (c->busy == NULL)
+            break;
+        output_bytes += c->busy->out.len;
+        if (c->busy->out.len > 0 &&
+            self.now_ms - c->busy->stuck_ms >= conf->websocket_idle_timeout) {
+            session_end(c, CLOSE_slow_reader, NULL);
+            conn_kill(c);
+            break;
+        }
+        if (c->busy->calls != NULL)
+            calls_tick(c);
+        conn_settle(c);
+        break;
+    }
+    case CONN_CLOSING:
+        if (age >= conf->websocket_close_timeout)
+            conn_kill(c);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+ping(struct conn *c)
+{
+    if (c->state != CONN_OPEN)
+        return;
+    if (conn_ping(c))
+        STAT_INC(self.st, pings);
+    else if (c->state == CONN_OPEN)
+        STAT_INC(self.st, pings_skipped);
+}
+
+static void
+each_second(void)
+{
+    self.mem->alive_ms = clock_mono_ms();
+    STAT_SET(self.st, leases, ws_pool_lent());
+    STAT_SET(self.st, leases_pooled, ws_pool_idle());
+    accept_tick();
+    journal_tick();
+    calls_retry();
+    peer_tick();
+    if (self.conf_version != self.shm->config_version) {
+        self.conf_version = shm_config_read(self.shm, &self.conf);
+        self.mem->config_seen = self.conf_version;
+    }
+    if (++seconds == RECOVERED_KEPT_S)
+        calls_forget_recovered();
+}
+
+static void
+tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    uint32_t elapsed = self.now_ms - last_ms;
+
+    last_ms = self.now_ms;
+    for (uint32_t n = due(&deadlines, elapsed, 1000); n > 0; n--) {
+        if (deadlines.cursor >= conn_high()) {
+            deadlines.cursor = 0;
+            STAT_SET(self.st, output_bytes, output_bytes);
+            output_bytes = 0;
+        }
+        check(conn_at(deadlines.cursor++));
+    }
+    for (uint32_t n = due(&pings, elapsed, self.conf.websocket_ping_interval);
+         n > 0; n--) {
+        if (pings.cursor >= conn_high())
+            pings.cursor = 0;
+        ping(conn_at(pings.cursor++));
+    }
+    if (self.now_ms - second_ms >= 1000) {
+        second_ms = self.now_ms;
+        each_second();
+    }
+    if (self.draining && drain_tick())
+        ev_break(loop, EVBREAK_ALL);
+}
+
+void
+sweep_start(void)
+{
+    last_ms = second_ms = self.now_ms;
+    ev_timer_init(&timer, tick_cb, SWEEP_TICK_MS / 1e3, SWEEP_TICK_MS / 1e3);
+    ev_timer_start(self.loop, &timer);
+}

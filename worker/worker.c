@@ -1,0 +1,175 @@
+/* worker: one process that owns a slice of the connections. See worker.h. */
+#include "worker.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "accept.h"
+#include "answers.h"
+#include "calls.h"
+#include "clock.h"
+#include "conn.h"
+#include "ensure.h"
+#include "journal.h"
+#include "log.h"
+#include "peer.h"
+#include "self.h"
+#include "session.h"
+#include "sweep.h"
+
+/* Idle WebSocket contexts kept, 11 KB each: enough for what is in flight at
+ * one time in a busy worker. */
+#define POOLED_LEASES 64
+
+/* Room in the slab for connections that are on their way out while as many
+ * as max_connections are open. */
+#define CLOSING_ROOM 4096
+
+struct self self;
+
+static uint64_t began_us;
+
+void
+self_tell_time(void)
+{
+    self.now_us = clock_mono_ns() / 1000u;
+    self.now_ms = (uint32_t)((self.now_us - began_us) / 1000u);
+    self.wall_ms = clock_wall_ms();
+}
+
+static void
+turn_cb(struct ev_loop *loop, ev_check *w, int revents)
+{
+    self_tell_time();
+}
+
+static void stay_down(const char *fmt, ...)
+    __attribute__((noreturn, format(printf, 1, 2)));
+
+static void
+stay_down(const char *fmt, ...)
+{
+    char    words[SHM_WORDS_MAX];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(words, sizeof words, fmt, ap);
+    va_end(ap);
+    ensure_say("%s", words);
+    log_error("%s", words);
+    exit(WORKER_EXIT_STAY_DOWN);
+}
+
+static void
+become_user(const char *user)
+{
+    if (user[0] == '\0' || geteuid() != 0)
+        return;
+    struct passwd *pw = getpwnam(user);
+    if (pw == NULL)
+        stay_down("server.user = %s: there is no such user; create it or change "
+                  "the setting", user);
+    if (initgroups(user, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
+        setuid(pw->pw_uid) != 0)
+        stay_down("server.user = %s: cannot become it: %s", user, strerror(errno));
+    /* setuid() makes a process undumpable; the parent's death is told by the
+     * channel, so nothing else is lost by it. */
+}
+
+static void
+recover_line(void *ctx, uint64_t number, const char *line, size_t len)
+{
+    answers_recover(line, len);
+    calls_recover(line, len);
+}
+
+/* The connections of this slot's former process: nobody else will say that
+ * they ended. */
+static void
+bury_former(void)
+{
+    unsigned n = 0;
+
+    for (uint32_t i = 0; i < registry_used(self.registry); i++) {
+        struct registry_entry *e = registry_at(self.registry, i);
+        cref                   owner = e->owner;
+        if (owner == 0 || cref_slot(owner) != self.slot)
+            continue;
+        session_bury(e, e->generation);
+        e->closed_at = (uint32_t)(self.wall_ms / 1000);
+        e->close_reason = CLOSE_worker_died;
+        registry_release(self.registry, i, owner);
+        n++;
+    }
+    if (n > 0)
+        log_info("ended %u sessions of the worker before", n);
+}
+
+void
+worker_main(const struct worker_boot *boot)
+{
+    char        who[32];
+    struct buf  why = BUF_INIT(4096);
+    ev_check    turn;
+
+    self.shm = boot->shm;
+    self.slot = boot->slot;
+    self.mem = shm_worker(self.shm, boot->slot);
+    self.st = &self.mem->stats;
+    self.registry = shm_registry(self.shm);
+    self.conf_version = shm_config_read(self.shm, &self.conf);
+    self.mem->config_seen = self.conf_version;
+    began_us = clock_mono_ns() / 1000u;
+    self_tell_time();
+    snprintf(who, sizeof who, "worker %u", self.slot);
+    log_who(who);
+    log_level_at(&self.shm->log_level);
+    ensure_words(self.mem->words, sizeof self.mem->words);
+    prctl(PR_SET_NAME, who, 0, 0, 0);
+    signal(SIGPIPE, SIG_IGN);
+    /* The master decides when to stop; a ^C at a terminal reaches everybody. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+    become_user(self.conf.server_user);
+
+    self.loop = ev_loop_new(EVFLAG_NOENV);
+    ensure(self.loop != NULL);
+    ev_check_init(&turn, turn_cb);
+    ev_set_priority(&turn, EV_MAXPRI);
+    ev_check_start(self.loop, &turn);
+
+    uint64_t capacity = self.conf.server_max_connections + CLOSING_ROOM;
+    conn_init(capacity < CREF_INDEXES ? (uint32_t)capacity : CREF_INDEXES);
+    ws_pool_keep(POOLED_LEASES);
+
+    struct journal_env env = {self.shm, self.slot, self.loop, &self.conf,
+        recover_line, NULL};
+    if (!journal_open(&env, &why))
+        stay_down("%s", buf_cstr(&why));
+    bury_former();
+
+    peer_open(boot->channel);
+    accept_open(boot->listeners, boot->n_listeners);
+    sweep_start();
+    self.mem->alive_ms = clock_mono_ms();
+    peer_ready();
+    log_info("ready");
+    ev_run(self.loop, 0);
+
+    /* Drained. What is still to be said to the master goes first. */
+    calls_retry();
+    journal_close();
+    peer_tick();
+    log_info("done");
+    exit(WORKER_EXIT_DONE);
+}
