@@ -1,0 +1,409 @@
+#!lua name=ocppd
+local PREFIX, SHARDS, VERSION = 'ocppd', 1, 1
+--
+-- The atomic steps of the fleet: who holds a charge point, what waits for it,
+-- how each command ended. For Redis 7 and Valkey 8; see ocppd-redis(7).
+--
+-- The gateway puts the first two lines in front of the rest with its own
+-- redis.prefix and redis.shards, and loads the library if the server has none
+-- or an older one. So two fleets can share a server, each with its functions.
+--
+-- KEYS. Everything that belongs to a charge point lies in one shard (CRC16 of
+-- its identity modulo SHARDS), and everything of a shard in the hash slot of
+-- the shard's event stream, because its keys begin with the stream's name in
+-- braces. A function is given one identity, or one shard, and so touches one
+-- slot. That is why the outcome of a command and its event are one step:
+--
+--   ocppd:events:0                    events (stream); called S below
+--   {ocppd:events:0}:cp:ID            session and fence (hash)
+--   {ocppd:events:0}:queue:ID         commandIds that wait, in order (list)
+--   {ocppd:events:0}:cmd:ID/COMMANDID one command (hash)
+--   {ocppd:events:0}:due              ID/COMMANDID of every command without an
+--                                     outcome, by when it gets one (sorted set)
+--   {ocppd:events:0}:owner:NODE/W     incarnation of a live worker (expires)
+--   {ocppd:events:0}:inbox:NODE/W     what that worker is to look at (stream)
+--   {ocppd:events:0}:cursor:NODE/J    journal J of the node: shipped up to here
+--   ocppd:txid                        last transaction id given away
+--
+-- FENCE. A connection's generation is the time it was made, in microseconds
+-- of the server's clock, as well as its node can tell (`err` is how well).
+-- The session with the highest generation wins, whatever the order in which
+-- claims arrive; after a loss of data the nodes' claims make it anew. The
+-- epoch granted never falls. Only if the clocks cannot tell two connections
+-- apart, or a generation lies in the future, does the order of arrival count.
+--
+-- COMMANDS.
+--                 ocppd_call                        take
+--   (unknown) ---------------> queued ------------------------> sent
+--                 |              |  ^                             |  |
+--      offline,   |     expired, |  | not sent after all, or lost |  | finish
+--      invalid    |     offline  |  | while marked idempotent     |  |
+--                 v              v  +-----------------------------+  v
+--                done <--------- done                               done
+--
+-- The step into `done` changes the state and adds the command.response event
+-- to the stream in one function: there is no instant at which one is there
+-- and not the other, and nothing leaves `done`. What dies where:
+--
+--   backend, after ocppd_call          it calls again with the same commandId
+--   gateway, before take               the command stays in the queue
+--   gateway, between take and finish   `sent`. The next claim decides, or the
+--                                      tick when its time is over: queued
+--                                      again if idempotent, else `uncertain`
+--   gateway's finish is unanswered     it repeats it with the same eventId;
+--                                      the second one finds `done`
+--   connection, take unanswered        the gateway's next claim says what it
+--                                      has in hand; the rest was never sent
+--                                      and goes back to the queue's head
+--   the owner for good, or nobody      any worker's tick finishes what is due
+--   Redis, with its last second        state and event are lost together; the
+--                                      gateways repeat claims and finishes of
+--                                      the last seconds, and ship on from the
+--                                      cursor, which went back as well
+
+local KEEP_DONE = 86400 * 1000         -- ms a finished command is remembered
+local KEEP_SESSION = 30 * 86400 * 1000 -- ms the fence of an absent charge point is
+local KEEP_CURSOR = 90 * 86400 * 1000
+local KEEP_INBOX = 600 * 1000
+local INBOX_MAX = 20000
+local QUEUE_MAX = 100
+local PAYLOAD_MAX = 131072
+local DEADLINE_MAX = 30 * 86400 * 1000
+local GRACE = 30 * 1000 -- ms an owner has to finish after the CALL's timeout
+local FUTURE = 2000000  -- us; a generation further ahead is not believed
+local function call(...) return redis.call(...) end -- not there while loading
+
+local function fail(...) return redis.error_reply('ERR ' .. string.format(...)) end
+local function int(n) return string.format('%.0f', n) end
+
+-- Microseconds; the same during one function.
+local function now_us()
+  local t = call('TIME')
+  return tonumber(t[1]) * 1000000 + tonumber(t[2])
+end
+
+-- Redis' own CRC16 (XMODEM): what CLUSTER KEYSLOT is made from.
+local function crc16(s)
+  local crc = 0
+  for i = 1, #s do
+    crc = bit.bxor(crc, bit.lshift(s:byte(i), 8))
+    for _ = 1, 8 do
+      crc = bit.lshift(crc, 1)
+      if crc >= 0x10000 then crc = bit.bxor(crc, 0x11021) end
+    end
+  end
+  return crc
+end
+
+local STREAM = PREFIX .. ':events:'
+
+-- The identity's place: identity, stream, and what its keys begin with. A key
+-- may be the bare identity, or, as a Redis Cluster needs it in order to find
+-- the node, the identity behind its stream in braces: {ocppd:events:3}CP1.
+local function place(key)
+  local n, id = nil, key
+  if key:sub(1, #STREAM + 1) == '{' .. STREAM then
+    n, id = key:sub(#STREAM + 2):match('^(%d+)}(.*)$')
+  end
+  if not id or id == '' or #id > 48 or id:find('[%c/]') then
+    return nil, fail('%q is no identity of a charge point', key)
+  end
+  local shard = SHARDS == 1 and 0 or crc16(id) % SHARDS
+  local stream = STREAM .. shard
+  if n and tonumber(n) ~= shard then
+    return nil, fail('%s is in another shard: the key is {%s}%s', id, stream, id)
+  end
+  local p = {id = id, stream = stream, S = '{' .. stream .. '}:'}
+  p.cp = p.S .. 'cp:' .. id
+  p.queue = p.S .. 'queue:' .. id
+  p.due = p.S .. 'due'
+  local there = redis.pcall('EXISTS', p.cp)
+  if type(there) == 'table' and there.err then
+    return nil, fail('this node of the cluster does not hold %s: use {%s}%s as the key', id, stream, id)
+  end
+  return p
+end
+
+-- The same for a shard as a whole; the key is its stream.
+local function shard_place(key)
+  return {stream = key, S = '{' .. key .. '}:', due = '{' .. key .. '}:due'}
+end
+
+local function at(p, id) -- another charge point of the same shard
+  return {id = id, stream = p.stream, S = p.S, due = p.due, cp = p.S .. 'cp:' .. id, queue = p.S .. 'queue:' .. id}
+end
+
+local ESCAPE = {['"'] = '\\"', ['\\'] = '\\\\'}
+local function quote(s)
+  return '"' .. s:gsub('[%c"\\]', function(c)
+    return ESCAPE[c] or string.format('\\u%04x', c:byte())
+  end) .. '"'
+end
+
+-- Days since 1970 of a date, and back (years from a March on).
+local function days(y, m, d)
+  if m <= 2 then y, m = y - 1, m + 12 end
+  return 365 * y + math.floor(y / 4) - math.floor(y / 100) + math.floor(y / 400)
+    + math.floor((153 * (m - 3) + 2) / 5) + d - 719469
+end
+
+local function rfc3339(ms)
+  local day = math.floor(ms / 86400000)
+  local y = 1970 + math.floor(day / 365.2425)
+  if days(y, 1, 1) > day then y = y - 1 elseif days(y + 1, 1, 1) <= day then y = y + 1 end
+  local m = 12
+  while days(y, m, 1) > day do m = m - 1 end
+  local s = math.floor(ms / 1000) % 86400
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', y, m, day - days(y, m, 1) + 1,
+    math.floor(s / 3600), math.floor(s / 60) % 60, s % 60, ms % 1000)
+end
+
+local UNIT = {ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000}
+-- "90s" from now, or an instant in RFC 3339; milliseconds since 1970, or nil.
+local function instant(text, now)
+  local n, unit = text:match('^(%d+)(%a+)$')
+  if n and UNIT[unit] and #n < 10 then return now + tonumber(n) * UNIT[unit] end
+  local y, m, d, H, M, s, rest = text:match('^(%d%d%d%d)-(%d%d)-(%d%d)[Tt](%d%d):(%d%d):(%d%d)(.*)$')
+  if not y then return nil end
+  local fraction, zone = rest:match('^%.(%d+)(.+)$')
+  zone = zone or rest
+  local ms = (days(tonumber(y), tonumber(m), tonumber(d)) * 86400 + H * 3600 + M * 60 + s) * 1000
+  if fraction then ms = ms + math.floor(tonumber('0.' .. fraction) * 1000) end
+  if zone == 'Z' or zone == 'z' then return ms end
+  local sign, zh, zm = zone:match('^([+-])(%d%d):(%d%d)$')
+  if not sign then return nil end
+  return ms - (sign .. '1') * (zh * 60 + zm) * 60000
+end
+
+--------------------------------------------------------------- sessions
+
+local SESSION = {'epoch', 'owner', 'inc', 'state', 'generation', 'err', 'inflight', 'protocol', 'since', 'addr',
+  'seen', 'closed', 'reason'}
+
+local function session(p)
+  local v = call('HMGET', p.cp, unpack(SESSION))
+  local s = {}
+  for i, name in ipairs(SESSION) do s[name] = v[i] or nil end
+  s.epoch = tonumber(s.epoch or 0)
+  -- Online: its owner says so, and the owner is the same process and alive.
+  s.online = s.state == 'online' and call('GET', p.S .. 'owner:' .. s.owner) == s.inc
+  return s
+end
+
+local function tell(p, owner, ...)
+  local inbox = p.S .. 'inbox:' .. owner
+  call('XADD', inbox, 'MAXLEN', '~', INBOX_MAX, '*', ...)
+  call('PEXPIRE', inbox, KEEP_INBOX)
+end
+
+local function wake(p, s) tell(p, s.owner, 'what', 'command', 'identity', p.id) end
+
+--------------------------------------------------------------- commands
+
+local COMMAND = {'state', 'action', 'payload', 'deadline', 'ifOffline', 'idempotent', 'created', 'sent', 'epoch',
+  'outcome', 'detail', 'done', 'node', 'due'}
+
+local function command(p, commandId)
+  local key = p.S .. 'cmd:' .. p.id .. '/' .. commandId
+  local v = call('HMGET', key, unpack(COMMAND))
+  if not v[1] then return nil end
+  local c = {id = commandId, key = key}
+  for i, name in ipairs(COMMAND) do c[name] = v[i] or nil end
+  return c
+end
+
+-- What ocppd_call, ocppd_command and ocppd_cancel return.
+local function describe(p, c)
+  local t = {'{"commandId":', quote(c.id), ',"chargePointId":', quote(p.id), ',"action":', quote(c.action),
+    ',"state":"', c.state, '"'}
+  local function add(name, value)
+    if value then t[#t + 1] = ',"' .. name .. '":' .. value end
+  end
+  local function time(ms) return ms and '"' .. rfc3339(tonumber(ms)) .. '"' end
+  add('outcome', c.outcome and '"' .. c.outcome .. '"')
+  if c.detail and c.detail ~= '' then t[#t + 1] = ',' .. c.detail end
+  add('createdAt', time(c.created))
+  add('deadline', c.deadline and time(c.deadline))
+  add('sentAt', time(c.sent))
+  add('doneAt', time(c.done))
+  t[#t + 1] = '}'
+  return table.concat(t)
+end
+
+local events = 0 -- tells events of one microsecond apart
+-- The one way into `done`: state, due list, queue and event. detail is the
+-- member that goes with the outcome, as JSON text: "payload":{...} or
+-- "error":{...}, or empty. Call only for commands that are not done.
+local function settle(p, s, c, us, outcome, detail, by)
+  local now = math.floor(us / 1000)
+  events = (events + 1) % 1000000
+  local id = by.eventId or string.format('%016x-r%s-%d', us, p.stream:match('%d+$'), events)
+  local took = by.duration or (c.sent and int(math.max(0, now - tonumber(c.sent)))) or '0'
+  local body = '{"commandId":' .. quote(c.id) .. ',"action":' .. quote(c.action) .. ',"outcome":"' .. outcome .. '"'
+    .. (detail ~= '' and ',' .. detail or '') .. ',"durationMs":' .. took .. '}'
+  if c.state == 'queued' then call('LREM', p.queue, 1, c.id) end
+  if s.inflight == c.id then
+    call('HDEL', p.cp, 'inflight')
+    s.inflight = nil
+  end
+  c.state, c.outcome, c.detail, c.done = 'done', outcome, detail, now
+  call('HSET', c.key, 'state', 'done', 'action', c.action, 'outcome', outcome, 'detail', detail, 'done', now)
+  call('HDEL', c.key, 'payload')
+  call('PEXPIRE', c.key, KEEP_DONE)
+  call('ZREM', p.due, p.id .. '/' .. c.id)
+  call('XADD', p.stream, '*', 'eventId', id, 'eventType', 'command.response', 'chargePointId', p.id,
+    'gatewayId', by.node or '', 'timestamp', by.timestamp or rfc3339(now),
+    'generation', int(by.generation or s.epoch), 'protocol', s.protocol or '', 'action', c.action, 'payload', body)
+end
+
+local function error_detail(code, text)
+  return '"error":{"code":"' .. code .. '","description":' .. quote(text) .. ',"details":{}}'
+end
+
+local function queue_again(p, s, c)
+  call('LPUSH', p.queue, c.id)
+  call('HSET', c.key, 'state', 'queued', 'due', c.deadline)
+  call('HDEL', c.key, 'sent', 'epoch')
+  call('ZADD', p.due, c.deadline, p.id .. '/' .. c.id)
+  if s.inflight == c.id then
+    call('HDEL', p.cp, 'inflight')
+    s.inflight = nil
+  end
+  c.state, c.sent = 'queued', nil
+end
+
+-- A command in state `sent` whose answer will not come. here: the charge
+-- point is connected, or about to be. unsent: it surely never left.
+local function lost(p, s, c, us, here, unsent, by)
+  local again = (unsent or c.idempotent == 'yes') and (here or c.ifOffline == 'wait')
+  if again and us < tonumber(c.deadline) * 1000 then
+    queue_again(p, s, c)
+  elseif unsent then
+    settle(p, s, c, us, again and 'expired' or 'offline', '', by)
+  else
+    settle(p, s, c, us, 'uncertain', error_detail('ConnectionLost',
+      'the connection or its gateway was lost after the command may have been sent'), by)
+  end
+end
+
+local OPTION = {
+  commandId = function(v) return #v <= 64 and v:find('^[\33-\126]+$'), '1 to 64 printable characters without blanks' end,
+  deadline = function(v, now) return instant(v, now), 'a time like "90s" or "2h", or an instant like "2026-01-31T12:00:00Z"' end,
+  ifOffline = function(v) return v == 'fail' or v == 'wait', '"fail" or "wait"' end,
+  idempotent = function(v) return v == 'yes' or v == 'no', '"yes" or "no"' end,
+}
+
+-- FCALL ocppd_call 1 IDENTITY OPTIONS ACTION PAYLOAD
+local function ocppd_call(keys, args)
+  local p, wrong = place(keys[1] or '')
+  if not p then return wrong end
+  if #args ~= 3 then return fail('%s_call 1 IDENTITY OPTIONS ACTION PAYLOAD: %d arguments instead of 3', PREFIX, #args) end
+  local us = now_us()
+  local now = math.floor(us / 1000)
+  local ok, o = pcall(cjson.decode, args[1] == '' and '{}' or args[1])
+  if not ok or type(o) ~= 'table' then return fail('the options are no JSON object; {} is the least') end
+  for name, value in pairs(o) do
+    if not OPTION[name] then
+      return fail('unknown option %s; there are commandId, deadline, ifOffline, idempotent', tostring(name))
+    end
+    local good, right = false, nil
+    if type(value) == 'string' then good, right = OPTION[name](value, now) else right = 'a string' end
+    if not good then
+      if type(value) == 'string' then right = select(2, OPTION[name](value, now)) end
+      return fail('option %s: %s; it is %s', name, tostring(value), right)
+    end
+  end
+  local action, payload = args[2], args[3]
+  if not action:find('^%a%w*$') or #action > 64 then return fail('%q is no name of an OCPP action', action) end
+  if payload == '' then payload = '{}' end
+  if #payload > PAYLOAD_MAX then return fail('the payload has %d bytes; at most %d', #payload, PAYLOAD_MAX) end
+  if not payload:find('^%s*{.*}%s*$') then return fail('the payload is no JSON object; {} is the least') end
+
+  local digest = redis.sha1hex(action .. ' ' .. payload)
+  if o.commandId then
+    local c = command(p, o.commandId)
+    if c then
+      if call('HGET', c.key, 'digest') ~= digest then
+        return fail('commandId %s was used for another command; a new command needs a new one', c.id)
+      end
+      return describe(p, c)
+    end
+  end
+  local id = o.commandId or string.format('%016x-%s', us, redis.sha1hex(p.id .. call('INCR', p.S .. 'drawn')):sub(1, 8))
+  local wait = o.ifOffline or 'fail'
+  local deadline = o.deadline and instant(o.deadline, now) or now + (wait == 'wait' and 86400000 or 60000)
+  deadline = math.min(deadline, now + DEADLINE_MAX)
+  local s = session(p)
+  local c = {id = id, key = p.S .. 'cmd:' .. p.id .. '/' .. id, state = 'new', action = action, deadline = int(deadline),
+    ifOffline = wait, idempotent = o.idempotent or 'no', created = int(now)}
+  call('HSET', c.key, 'state', 'new', 'digest', digest, 'action', action, 'payload', payload, 'deadline', c.deadline,
+    'ifOffline', wait, 'idempotent', c.idempotent, 'created', c.created)
+  if not s.online and wait == 'fail' then
+    settle(p, s, c, us, 'offline', '', {})
+  elseif deadline <= now then
+    settle(p, s, c, us, 'expired', '', {})
+  elseif call('LLEN', p.queue) >= QUEUE_MAX then
+    settle(p, s, c, us, 'invalid', error_detail('QueueFull', QUEUE_MAX .. ' commands wait for this charge point'), {})
+  else
+    c.state = 'queued'
+    call('HSET', c.key, 'state', 'queued')
+    call('RPUSH', p.queue, id)
+    call('ZADD', p.due, c.deadline, p.id .. '/' .. id)
+    if s.online then wake(p, s) end
+  end
+  return describe(p, c)
+end
+
+-- FCALL ocppd_command 1 IDENTITY COMMANDID
+local function ocppd_command(keys, args)
+  local p, wrong = place(keys[1] or '')
+  if not p then return wrong end
+  local c = command(p, args[1] or '')
+  return c and describe(p, c) or false
+end
+
+-- FCALL ocppd_cancel 1 IDENTITY COMMANDID: a command that still waits ends as
+-- `expired`; one that was sent goes on.
+local function ocppd_cancel(keys, args)
+  local p, wrong = place(keys[1] or '')
+  if not p then return wrong end
+  local c = command(p, args[1] or '')
+  if not c then return false end
+  if c.state == 'queued' then
+    settle(p, session(p), c, now_us(), 'expired', error_detail('Cancelled', 'it was cancelled before it was sent'), {})
+  end
+  return describe(p, c)
+end
+
+-- FCALL ocppd_session 1 IDENTITY
+local function ocppd_session(keys)
+  local p, wrong = place(keys[1] or '')
+  if not p then return wrong end
+  local s = session(p)
+  if s.epoch == 0 then return false end
+  local node, worker = s.owner:match('^(.*)/(%d+)$')
+  local state = s.online and 'online' or s.state == 'online' and 'lost' or 'offline'
+  local function time(ms) return tonumber(ms) and '"' .. rfc3339(tonumber(ms)) .. '"' or 'null' end
+  return string.format('{"chargePointId":%s,"state":"%s","node":%s,"worker":%s,"epoch":%s,"protocol":%s,'
+    .. '"remoteAddress":%s,"since":%s,"lastSeen":%s,"closed":%s,"reason":%s,"queued":%d,"inFlight":%s}',
+    quote(p.id), state, quote(node or ''), worker or '0', int(s.epoch), quote(s.protocol or ''), quote(s.addr or ''),
+    time(s.since), time(s.seen), state == 'offline' and time(s.closed) or 'null',
+    state == 'offline' and s.reason and quote(s.reason) or 'null', call('LLEN', p.queue),
+    s.inflight and quote(s.inflight) or 'null')
+end
+
+-- FCALL ocppd_answer 1 IDENTITY TOKEN PAYLOAD: 1, or 0 if the CALL does not
+-- wait any more because its gateway is gone.
+local function ocppd_answer(keys, args)
+  local p, wrong = place(keys[1] or '')
+  if not p then return wrong end
+  local owner, inc = (args[1] or ''):match('^(.+/%d+)/([^/]+)/[^/]+$')
+  if not owner then return fail('%q is no reply token; it is the replyToken of an event', args[1] or '') end
+  local payload = args[2] or ''
+  if #payload > PAYLOAD_MAX or not payload:find('^%s*{.*}%s*$') then
+    return fail('the payload is no JSON object of at most %d bytes', PAYLOAD_MAX)
+  end
+  if call('GET', p.S .. 'owner:' .. owner) ~= inc then return 0 end
+  tell(p, owner, 'what', 'answer', 'identity', p.id, 'token', args[1], 'payload', payload)
+  return 1
+end

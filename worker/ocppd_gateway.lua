@@ -1,0 +1,269 @@
+--
+-- The second half of the library: what only gateways call. Arguments are
+-- trusted. The key is the identity, or the shard's stream, as said at each.
+
+-- claim: OWNER INC GENERATION ERR ADDR PROTOCOL SINCE HELD
+-- HELD: the command the gateway has in flight on this very connection, or "".
+-- {"ok", epoch, former owner or "", commands that wait}, or {"stale", epoch,
+-- owner, 0}: the charge point has connected elsewhere since.
+local function claim(keys, a)
+  local p, wrong = place(keys[1])
+  if not p then return wrong end
+  local owner, inc, gen, err, held = a[1], a[2], tonumber(a[3]), tonumber(a[4]), a[8]
+  local us = now_us()
+  local s = session(p)
+  local by = {node = owner:match('^(.*)/')}
+  local epoch = s.epoch
+  if s.state == 'online' and s.owner == owner and s.inc == inc and tonumber(s.generation) == gen then
+    -- The same connection again. What was taken and never arrived was not sent.
+    if s.inflight and s.inflight ~= held then
+      local c = command(p, s.inflight)
+      if c and c.state == 'sent' then lost(p, s, c, us, true, true, by) end
+    end
+  else
+    if s.online then
+      local stale
+      if s.owner:match('^(.*)/') == by.node then
+        stale = gen < tonumber(s.generation)
+      else
+        stale = gen + err + tonumber(s.err) < epoch and epoch < us + FUTURE
+      end
+      if stale then return {'stale', int(epoch), s.owner, 0} end
+    end
+    epoch = math.max(gen, epoch + 1)
+    if s.inflight and s.inflight ~= held then
+      local c = command(p, s.inflight)
+      if c and c.state == 'sent' then lost(p, s, c, us, true, false, by) end
+    end
+    if s.online and s.owner ~= owner then
+      tell(p, s.owner, 'what', 'replaced', 'identity', p.id, 'epoch', int(epoch), 'by', owner)
+    end
+  end
+  call('HSET', p.cp, 'epoch', int(epoch), 'owner', owner, 'inc', inc, 'state', 'online', 'generation', a[3], 'err', a[4],
+    'addr', a[5], 'protocol', a[6], 'since', a[7], 'seen', int(us / 1000))
+  call('PEXPIRE', p.cp, KEEP_SESSION)
+  if held ~= '' then
+    local c = command(p, held)
+    if c and c.state ~= 'done' then
+      if c.state == 'queued' then call('LREM', p.queue, 1, held) end
+      local due = math.floor(us / 1000) + GRACE * 2
+      call('HSET', c.key, 'state', 'sent', 'epoch', int(epoch), 'sent', c.sent or int(us / 1000))
+      call('ZADD', p.due, due, p.id .. '/' .. held)
+      call('HSET', p.cp, 'inflight', held)
+    end
+  end
+  return {'ok', int(epoch), s.online and s.owner ~= owner and s.owner or '', call('LLEN', p.queue)}
+end
+
+-- release: EPOCH REASON NODE. 1, or 0 if somebody newer holds it.
+local function release(keys, a)
+  local p, wrong = place(keys[1])
+  if not p then return wrong end
+  local s = session(p)
+  if s.epoch ~= tonumber(a[1]) or s.state ~= 'online' then return 0 end
+  local us, by = now_us(), {node = a[3]}
+  call('HSET', p.cp, 'state', 'offline', 'closed', int(us / 1000), 'reason', a[2])
+  call('PEXPIRE', p.cp, KEEP_SESSION)
+  if s.inflight then
+    local c = command(p, s.inflight)
+    if c and c.state == 'sent' then lost(p, s, c, us, false, false, by) end
+  end
+  for _, id in ipairs(call('LRANGE', p.queue, 0, -1)) do
+    local c = command(p, id)
+    if not c then call('LREM', p.queue, 1, id)
+    elseif c.ifOffline == 'fail' then settle(p, s, c, us, 'offline', '', by) end
+  end
+  return 1
+end
+
+-- take: EPOCH TIMEOUT NODE. Marks the queue's head as sent: {"take", commandId,
+-- action, payload, ms until its deadline, commands behind it}, {"none"},
+-- {"busy", commandId} or {"lost"} if the epoch is not the session's any more.
+local function take(keys, a)
+  local p, wrong = place(keys[1])
+  if not p then return wrong end
+  local s = session(p)
+  if s.epoch ~= tonumber(a[1]) or s.state ~= 'online' then return {'lost'} end
+  if s.inflight then return {'busy', s.inflight} end
+  local us = now_us()
+  local now = math.floor(us / 1000)
+  while true do
+    local id = call('LPOP', p.queue)
+    if not id then return {'none'} end
+    local c = command(p, id)
+    if c and c.state == 'queued' then
+      if tonumber(c.deadline) <= now then
+        settle(p, s, c, us, 'expired', '', {node = a[3]})
+      else
+        call('HSET', c.key, 'state', 'sent', 'sent', now, 'epoch', a[1])
+        call('HSET', p.cp, 'inflight', id)
+        call('ZADD', p.due, now + tonumber(a[2]) + GRACE, p.id .. '/' .. id)
+        return {'take', id, c.action, c.payload, tonumber(c.deadline) - now, call('LLEN', p.queue)}
+      end
+    end
+  end
+end
+
+-- finish: EPOCH COMMANDID OUTCOME DETAIL DURATION EVENTID NODE TIMESTAMP ACTION.
+-- Outcome `offline` says that it was never sent, `uncertain` that the
+-- connection is gone. {"done"}; {"queued"}: it waits again; {"late"}: it had
+-- its outcome already, or is somebody else's by now. May be repeated.
+local function finish(keys, a)
+  local p, wrong = place(keys[1])
+  if not p then return wrong end
+  local s = session(p)
+  local us = now_us()
+  local by = {generation = tonumber(a[1]), duration = a[5], eventId = a[6], node = a[7], timestamp = a[8]}
+  local c = command(p, a[2])
+  if not c then -- the server lost it, or it is older than KEEP_DONE
+    c = {id = a[2], key = p.S .. 'cmd:' .. p.id .. '/' .. a[2], state = 'new', action = a[9]}
+    call('HSET', c.key, 'created', int(us / 1000))
+    settle(p, s, c, us, a[3], a[4], by)
+    return {'done'}
+  end
+  if c.state == 'done' or c.state == 'sent' and c.epoch ~= a[1] then return {'late'} end
+  local here = s.online and s.epoch ~= tonumber(a[1])
+  if c.state == 'sent' and a[3] == 'offline' then lost(p, s, c, us, here, true, by)
+  elseif c.state == 'sent' and a[3] == 'uncertain' then lost(p, s, c, us, here, false, by)
+  else settle(p, s, c, us, a[3], a[4], by) end
+  if c.state == 'queued' and here then wake(p, s) end
+  return {c.state}
+end
+
+-- refresh: OWNER INC, then IDENTITY EPOCH SEEN of each, all of one shard (the
+-- key is its stream). {identities held by others, identities whose commands wait}
+local function refresh(keys, a)
+  local p = shard_place(keys[1])
+  local gone, waiting = {}, {}
+  for i = 3, #a, 3 do
+    local q = at(p, a[i])
+    local v = call('HMGET', q.cp, 'epoch', 'inflight')
+    if v[1] ~= a[i + 1] then
+      gone[#gone + 1] = a[i]
+    else
+      call('HSET', q.cp, 'seen', a[i + 2])
+      call('PEXPIRE', q.cp, KEEP_SESSION)
+      if not v[2] and call('EXISTS', q.queue) == 1 then waiting[#waiting + 1] = a[i] end
+    end
+  end
+  return {gone, waiting}
+end
+
+-- tick: what is due gets its outcome. Any worker of any node may call it.
+local function tick(p, node, us)
+  local by, n = {node = node}, 0
+  for _, member in ipairs(call('ZRANGEBYSCORE', p.due, '-inf', math.floor(us / 1000), 'LIMIT', 0, 100)) do
+    local id, commandId = member:match('^([^/]*)/(.*)$')
+    local q = at(p, id)
+    local c, s = command(q, commandId), session(q)
+    if not c or c.state == 'done' then
+      call('ZREM', p.due, member)
+    elseif c.state == 'queued' then
+      settle(q, s, c, us, 'expired', '', by)
+    else
+      lost(q, s, c, us, s.online and int(s.epoch) ~= c.epoch, false, by)
+    end
+    n = n + 1
+  end
+  return n
+end
+
+-- beat: OWNER INC TTL. Keeps the worker's sessions alive and does the tick.
+-- {"ok" | "replaced", us now, commands without outcome, events in the stream,
+-- commands ended by this tick, last id of the inbox}
+local function beat(keys, a)
+  local p = shard_place(keys[1])
+  local us = now_us()
+  local key = p.S .. 'owner:' .. a[1]
+  local other = call('GET', key)
+  if other and other > a[2] then return {'replaced', int(us), 0, 0, 0, '0-0'} end
+  call('SET', key, a[2], 'PX', a[3])
+  local inbox = p.S .. 'inbox:' .. a[1]
+  call('PEXPIRE', inbox, KEEP_INBOX)
+  local last = call('XREVRANGE', inbox, '+', '-', 'COUNT', 1)[1]
+  local n = tick(p, a[1]:match('^(.*)/'), us)
+  return {'ok', int(us), call('ZCARD', p.due), call('XLEN', p.stream), n, last and last[1] or '0-0'}
+end
+
+-- leave: OWNER INC. A worker that stops takes its name off at once.
+local function leave(keys, a)
+  local key = shard_place(keys[1]).S .. 'owner:' .. a[1]
+  if call('GET', key) ~= a[2] then return 0 end
+  return call('DEL', key, shard_place(keys[1]).S .. 'inbox:' .. a[1])
+end
+
+-- ship: JOURNAL FROM TO, then for each event the number of its fields and
+-- values, and these. The events are added only if the journal was shipped up
+-- to FROM exactly; so none is there twice, none out of order, also if a batch
+-- in front of this one failed. {1, TO} or {0, where the journal stands}.
+local function ship(keys, a)
+  local key = '{' .. keys[1] .. '}:cursor:' .. a[1]
+  local cursor = call('GET', key) or ''
+  if cursor ~= a[2] then return {0, cursor} end
+  local i = 4
+  while i <= #a do
+    local n = tonumber(a[i])
+    call('XADD', keys[1], '*', unpack(a, i + 1, i + n))
+    i = i + n + 1
+  end
+  call('SET', key, a[3], 'PX', KEEP_CURSOR)
+  return {1, a[3]}
+end
+
+local function before(x, y) -- order of stream ids
+  local xm, xs = x:match('^(%d+)-(%d+)$')
+  local ym, ys = y:match('^(%d+)-(%d+)$')
+  if xm ~= ym then return tonumber(xm) < tonumber(ym) end
+  return tonumber(xs) < tonumber(ys)
+end
+
+-- trim: AGE CAP. Removes events older than AGE ms that every consumer group
+-- has acknowledged, or all of that age while there is no group; and whatever
+-- is over CAP. {removed, removed over the cap, events left, groups}
+local function trim(keys, a)
+  local safe = int(math.floor(now_us() / 1000) - tonumber(a[1])) .. '-0'
+  local groups = call('EXISTS', keys[1]) == 1 and call('XINFO', 'GROUPS', keys[1]) or {}
+  for _, group in ipairs(groups) do
+    local g = {}
+    for i = 1, #group, 2 do g[group[i]] = group[i + 1] end
+    local first = g['last-delivered-id']
+    if g.pending > 0 then first = call('XPENDING', keys[1], g.name)[2] end
+    if before(first, safe) then safe = first end
+  end
+  local removed = call('XTRIM', keys[1], 'MINID', '~', safe, 'LIMIT', 10000)
+  local cut = 0
+  if call('XLEN', keys[1]) > tonumber(a[2]) then
+    cut = call('XTRIM', keys[1], 'MAXLEN', '~', a[2], 'LIMIT', 10000)
+  end
+  return {removed, cut, call('XLEN', keys[1]), #groups}
+end
+
+-- txids: COUNT FLOOR; the key is PREFIX:txid. The first of COUNT ids that
+-- nobody had, all above FLOOR; 0 if the 31 bits are used up.
+local function txids(keys, a)
+  local first = math.max(tonumber(call('GET', keys[1]) or 0), tonumber(a[2])) + 1
+  local last = first + tonumber(a[1]) - 1
+  if last > 2147483647 then return 0 end
+  call('SET', keys[1], int(last))
+  return first
+end
+
+local function add(name, callback, ...)
+  redis.register_function{function_name = PREFIX .. '_' .. name, callback = callback, flags = {...}}
+end
+add('call', ocppd_call)
+add('cancel', ocppd_cancel)
+add('command', ocppd_command, 'no-writes')
+add('session', ocppd_session, 'no-writes')
+add('answer', ocppd_answer)
+add('version', function() return {VERSION, SHARDS} end, 'no-writes')
+add('claim', claim)
+add('release', release)
+add('take', take)
+add('finish', finish)
+add('refresh', refresh)
+add('beat', beat)
+add('leave', leave)
+add('ship', ship)
+add('trim', trim, 'allow-oom')
+add('txids', txids)
