@@ -37,7 +37,7 @@ $(B)/ocppctl: $(CTL) $(COMMON)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_CTL)
 $(B)/ocppsim: $(SIM) $(COMMON)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SIM)
-$(B)/echo: $(B)/test/echo/echo.o $(B)/worker/http.o $(B)/worker/ws.o $(COMMON)
+$(B)/echo: $(B)/test/echo/echo.o $(B)/worker/http.o $(B)/worker/http_who.o $(B)/worker/ws.o $(B)/worker/frame.o $(COMMON)
 	$(CC) $(LDFLAGS) -o $@ $^ -lev -lwslay -lnettle -linih -lm
 
 # The tables of OCPP, made from the schema.

@@ -174,7 +174,6 @@ check(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
     const struct schema_message *m, uint64_t *deviations)
 {
     static struct schema_verdict v;
-    char                         why[SCHEMA_PATH_MAX + SCHEMA_TEXT_MAX + 4];
 
     if (self.conf.ocpp_validation == CONF_ocpp_validation_off)
         return true;
@@ -183,8 +182,7 @@ check(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
         session_deviations(c, v.deviations, NULL);
         return true;
     }
-    snprintf(why, sizeof why, "%s%s%s", v.path, v.path[0] ? ": " : "", v.text);
-    refuse(c, f, tape, v.code, "payload", why);
+    refuse(c, f, tape, v.code, "payload", v.text);
     return false;
 }
 

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "peer.h"
 #include "publish.h"
+#include "segment.h"
 #include "self.h"
 #include "session.h"
 #include "tap.h"
@@ -179,7 +180,6 @@ wrong(struct call *k, const struct conn *c)
     static struct json_token     tokens[16384];
     static struct json           tape = JSON_INIT(tokens, 16384);
     static struct schema_verdict v;
-    static char                  why[SCHEMA_PATH_MAX + SCHEMA_TEXT_MAX + 4];
 
     k->m = schema_find(protocol_dialects[c->protocol], k->action, strlen(k->action));
     if (k->m == NULL)
@@ -191,10 +191,8 @@ wrong(struct call *k, const struct conn *c)
     if (tape.deviations != 0 || tape.newline)
         return "the payload must be plain JSON on one line";
     /* What we send is checked strictly, whatever we let pass from others. */
-    if (!schema_check(k->m, SCHEMA_REQUEST, &tape, 0, OCPPJ_STRICT, &v)) {
-        snprintf(why, sizeof why, "%s%s%s", v.path, v.path[0] ? ": " : "", v.text);
-        return why;
-    }
+    if (!schema_check(k->m, SCHEMA_REQUEST, &tape, 0, OCPPJ_STRICT, &v))
+        return v.text;
     return NULL;
 }
 
@@ -306,12 +304,8 @@ calls_answered(struct conn *c, const struct ocppj_frame *f,
     } else {
         if (self.conf.ocpp_validation != CONF_ocpp_validation_off) {
             if (!schema_check(k->m, SCHEMA_RESPONSE, tape, f->payload_tok,
-                    session_mode(), &v)) {
-                char why[SCHEMA_PATH_MAX + SCHEMA_TEXT_MAX + 4];
-                snprintf(why, sizeof why, "%s%s%s", v.path, v.path[0] ? ": " : "",
-                    v.text);
-                session_violation(c, "result", why, tape->text, tape->len);
-            }
+                    session_mode(), &v))
+                session_violation(c, "result", v.text, tape->text, tape->len);
             session_deviations(c, v.deviations, NULL);
         }
         buf_clear(&payload);

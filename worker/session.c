@@ -50,7 +50,7 @@ static void
 publish_connected(struct conn *c, const struct registry_claim *claim,
     uint64_t former_seen)
 {
-    char               from[SHM_ADDR_LEN];
+    char               from[SHM_ADDR_LEN], seen[CLOCK_RFC3339_LEN + 1];
     struct publish_who who = publish_who(c);
     struct publish    *p = publish_begin(EVENT_connected, &who);
 
@@ -63,7 +63,8 @@ publish_connected(struct conn *c, const struct registry_claim *claim,
         writer_open(&p->w, "replaced", '{');
         writer_str(&p->w, "remoteAddress", from);
         writer_u64(&p->w, "generation", claim->former_generation);
-        writer_u64(&p->w, "lastSeen", former_seen);
+        clock_rfc3339(seen, former_seen * 1000);
+        writer_str(&p->w, "lastSeen", seen);
         writer_close(&p->w);
     }
     writer_close(&p->w);

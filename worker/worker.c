@@ -152,8 +152,11 @@ worker_main(const struct worker_boot *boot)
     conn_init(capacity < CREF_INDEXES ? (uint32_t)capacity : CREF_INDEXES);
     ws_pool_keep(POOLED_LEASES);
 
-    struct journal_env env = {self.shm, self.slot, self.loop, &self.conf,
-        recover_line, NULL};
+    struct journal_env env = {.shm = self.shm,
+        .slot = self.slot,
+        .loop = self.loop,
+        .conf = &self.conf,
+        .recover_line = recover_line};
     if (!journal_open(&env, &why))
         stay_down("%s", buf_cstr(&why));
     bury_former();
