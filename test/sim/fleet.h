@@ -1,0 +1,98 @@
+/*
+ * fleet: the charge points of one process.
+ *
+ * Owns their array, the loop, the ramp, the clock (a tick of 10 ms that
+ * turns the wheel) and the pump, which sends the load of --rate. The pump
+ * is open-loop: the k-th message is meant for run_ns + k / rate, whatever
+ * came back of those before, and its latency counts from then.
+ *
+ *   parent                     process 0 .. P-1
+ *     | phase RAMP               open connections, at the ramp's rate
+ *     |<------- ramped ---------
+ *     | phase RUN, run_ns        load (charge points that live a life
+ *     |                          have begun when they were connected)
+ *     |<------- done -----------
+ *     | phase DRAIN, end_ns      no new messages; answers are awaited
+ *     |<------- drained --------
+ *     | phase QUIT               close 1000, count what is missing, exit
+ */
+#ifndef SIM_FLEET_H
+#define SIM_FLEET_H
+
+#include <ev.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "options.h"
+#include "link.h"
+#include "tally.h"
+#include "wheel.h"
+
+enum fleet_phase { FLEET_RAMP, FLEET_RUN, FLEET_DRAIN, FLEET_QUIT };
+
+#define FLEET_TICK_MS 10u
+
+/* Between the parent, who stores the first four, and its children. A child
+ * that sees a phase must see the times stored before it: release, acquire. */
+struct fleet_shared {
+    _Atomic int      phase;
+    _Atomic uint64_t run_ns;    /* monotonic */
+    _Atomic uint64_t end_ns;
+    _Atomic uint64_t storm_ns;  /* 0: no storm yet */
+    struct tally     tally[];   /* one for each process */
+};
+
+struct point;
+
+/* This process. */
+struct fleet {
+    const struct options *o;
+    struct fleet_shared  *shared;
+    struct tally         *tally;
+    unsigned              process, processes;
+    struct ev_loop       *loop;
+    struct point         *points;
+    uint32_t              count;     /* rivals included */
+    uint32_t              first_rival;
+    uint32_t              tick;      /* since the start; never 0 */
+    int                   phase;
+    uint32_t              nonce;     /* of the run: part of all message ids */
+    uint64_t              rng;
+    uint32_t              untried;   /* first attempts not concluded */
+    uint32_t              unstormed; /* dropped by the storm, not yet back */
+    uint32_t              unfinished; /* have --messages left to send */
+    uint32_t              busy;      /* CALLs in flight */
+    uint64_t              queued;    /* items in all outboxes */
+    int                   tell;      /* a byte in it wakes the parent */
+};
+extern struct fleet fleet;
+extern struct wheel fleet_wheel; /* of the points' timers */
+
+uint32_t fleet_ticks(double seconds);       /* at least 1 */
+double   fleet_chance(void);                /* 0 <= x < 1 */
+
+/* The point could send a message of the load. It gets one now (closed loop)
+ * or when its turn comes. */
+void fleet_ready(struct point *p);
+void fleet_unready(struct point *p);
+
+/* After each read: what became due meanwhile is sent. */
+void fleet_linked(struct link *l);
+
+/* A socket that is to stay open and silent. */
+void fleet_bury(int fd);
+
+/* Complaints, the first few of each process. */
+void fleet_complain(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
+
+/* How many descriptors a process has for points. */
+uint64_t fleet_capacity(const struct options *o);
+
+/* The life of a child; returns its exit code. */
+int fleet_run(const struct options *o, struct fleet_shared *shared,
+              unsigned process, unsigned processes, uint32_t nonce,
+              int tell);
+
+#endif

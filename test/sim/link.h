@@ -1,0 +1,103 @@
+/*
+ * link: one client's WebSocket connection.
+ *
+ * Owns the socket, the handshake and the frames. A quiet link is a watcher
+ * and two NULL pointers: wslay contexts live in a pool and are lent to a
+ * link for the time of one read or one send, and bytes are kept only while
+ * a frame is half read or half written. A readable socket is read once and
+ * what became of it is written once.
+ *
+ * The program has one set of link_ops; the link calls them and knows nothing
+ * of charge points. All is on one libev loop.
+ *
+ *     DOWN --link_connect--> CONNECTING --> HANDSHAKE --> OPEN --> DOWN
+ *                                                          \-> CLOSING -/
+ */
+#ifndef SIM_LINK_H
+#define SIM_LINK_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "common/buf.h"
+#include "upgrade.h"
+
+#define LINK_MESSAGE_MAX (1024u * 1024u) /* bytes of one message either way */
+
+enum link_state {
+    LINK_DOWN,
+    LINK_CONNECTING,
+    LINK_HANDSHAKE,
+    LINK_OPEN,
+    LINK_CLOSING /* our close frame is out, the answer is awaited */
+};
+
+enum link_end {
+    LINK_END_CONNECT,   /* code: errno of connect or socket */
+    LINK_END_REFUSED,   /* code: HTTP status; reason: its phrase */
+    LINK_END_HANDSHAKE, /* the server's handshake breaks the rules; reason */
+    LINK_END_CLOSED,    /* code, reason: of the server's close frame */
+    LINK_END_LOST,      /* code: 0 for FIN without close, or errno */
+    LINK_END_PROTOCOL,  /* the server's frames break the rules; reason */
+    LINK_END_BYE        /* we closed, the server answered; code: its code */
+};
+
+struct link_partial;
+
+struct link {
+    ev_io                io;      /* io.fd is the socket; -1 when down */
+    struct link_partial *partial; /* a frame half read, or a message open */
+    struct buf          *unsent;  /* what the socket did not take */
+    uint8_t              state;   /* enum link_state */
+    bool                 slow;    /* the owner reads, with link_read() */
+    bool                 mute;    /* pings get no pong */
+};
+
+struct link_ops {
+    /* Appends the handshake request. */
+    void (*request)(struct link *l, struct buf *out);
+    void (*open)(struct link *l, const struct upgrade_answer *answer);
+    /* A whole message; opcode 1 text, 2 binary, 9 ping, 10 pong. */
+    void (*message)(struct link *l, int opcode, const char *p, size_t n);
+    /* The link is LINK_DOWN already and may be connected anew. */
+    void (*down)(struct link *l, enum link_end end, int code,
+                 const char *reason);
+    /* After a read that called message(), when all is sent; may be NULL.
+     * From here other links may be used; from message() only this one. */
+    void (*done)(struct link *l);
+};
+
+void link_setup(struct ev_loop *loop, const struct link_ops *ops);
+void link_init(struct link *l);
+
+/* from may be NULL. Failure is reported through down(), never from inside
+ * this call: false then, errno says why, and down() does not follow. */
+bool link_connect(struct link *l, const struct sockaddr *to, socklen_t to_len,
+                  const struct sockaddr *from, socklen_t from_len);
+
+void link_send(struct link *l, int opcode, const void *p, size_t n);
+/* Bytes as they are, past all framing. */
+void link_send_raw(struct link *l, const void *p, size_t n);
+void link_close(struct link *l, int code, const char *reason);
+/* Ends it without a close frame, and without a call of down(): by a RST, or
+ * by a FIN. */
+void link_drop(struct link *l, bool reset);
+/* Leaves the socket open and unread; the caller owns it from now on. */
+int link_abandon(struct link *l);
+/* For slow links: reads at most so many bytes. */
+void link_read(struct link *l, size_t most);
+
+/* What went through all links so far, bytes and control frames. */
+struct link_totals {
+    uint64_t bytes_in, bytes_out, pings_in, pongs_in;
+};
+extern struct link_totals link_totals;
+
+/* One masked client frame; flags are the first byte (FIN, RSV, opcode). */
+void link_frame(struct buf *out, unsigned flags, bool masked, const void *p,
+                size_t n);
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * main: ocppsim, simulated charge points.
+ *
+ * Three programs in one: the fleet; `cp`, one charge point under the hand
+ * of a script; `verify`, which holds a ledger against a journal.
+ */
+#include <string.h>
+
+#include "cp.h"
+#include "options.h"
+#include "parent.h"
+#include "verify.h"
+
+int
+main(int argc, char **argv)
+{
+    static struct options o;
+
+    if (argc > 1 && strcmp(argv[1], "cp") == 0)
+        return cp_main(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "verify") == 0)
+        return verify_main(argc - 1, argv + 1);
+    options_parse(&o, argc, argv);
+    return parent_run(&o);
+}

@@ -1,0 +1,705 @@
+/* point: one simulated charge point. See point.h. */
+#include "point.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/ensure.h"
+#include "ledger.h"
+#include "txids.h"
+
+#define ATTEMPTS_MAX 5      /* of a transaction message, errors included */
+#define ATTEMPT_PAUSE_S 2.0 /* times the attempts so far */
+#define CLOSE_PATIENCE_S 2.0
+
+const char *
+point_identity(const struct point *p)
+{
+    static char identity[POINT_IDENTITY_MAX];
+
+    options_identity(fleet.o, fleet.o->first + p->number, identity,
+                     sizeof identity);
+    return identity;
+}
+
+const char *
+point_tag(const struct point *p)
+{
+    static char tag[21];
+
+    if (p->remote_tag != NULL)
+        return p->remote_tag;
+    snprintf(tag, sizeof tag, "%s%08" PRIX32,
+             p->flags & POINT_RIVAL ? "RIVAL" : "CARD", p->number);
+    return tag;
+}
+
+const char *
+point_now(void)
+{
+    static char now[CLOCK_RFC3339_LEN + 1];
+
+    clock_rfc3339(now, clock_wall_ms());
+    return now;
+}
+
+static uint32_t
+index_of(const struct point *p)
+{
+    return (uint32_t)(p - fleet.points);
+}
+
+void
+point_init(struct point *p, uint32_t number, uint16_t flags)
+{
+    link_init(&p->link);
+    p->number = number;
+    p->flags = flags;
+    p->link.slow = (flags & POINT_SLOW) != 0;
+    p->meter_s = (uint32_t)fleet.o->meter_every;
+    p->meter_wh = (uint32_t)(fleet_chance() * 1e6);
+    p->ready_next = p->ready_prev = WHEEL_NONE;
+    p->last_call = flags & POINT_RIVAL ? 1u << 31 : 0;
+}
+
+/* ---- timers ---- */
+
+static void
+sooner(uint32_t *least, uint32_t due)
+{
+    if (due != 0 && due < *least)
+        *least = due;
+}
+
+/* An entry that is due too early costs one look; to move it with each CALL
+ * would cost more. */
+void
+point_rearm(struct point *p)
+{
+    uint32_t least = UINT32_MAX;
+
+    sooner(&least, p->connect_due);
+    sooner(&least, p->call_due);
+    sooner(&least, p->outbox_due);
+    sooner(&least, p->heartbeat_due);
+    sooner(&least, p->story_due);
+    sooner(&least, p->mischief_due);
+    if (least != UINT32_MAX &&
+        (p->timer.due == 0 || p->timer.due > least))
+        wheel_set(&fleet_wheel, index_of(p), least);
+}
+
+/* ---- the connection ---- */
+
+static void
+tried(struct point *p)
+{
+    if (p->flags & POINT_TRIED)
+        return;
+    p->flags |= POINT_TRIED;
+    fleet.untried--;
+}
+
+static void
+source_address(const struct point *p, struct sockaddr_in *from)
+{
+    /* Each process has its own run of addresses, from 127.1.0.1 on. */
+    uint32_t per = (uint32_t)fleet.o->per_address;
+    uint32_t blocks = (fleet.count + per - 1) / per + 1;
+    uint32_t at = fleet.process * blocks + index_of(p) / per;
+
+    *from = (struct sockaddr_in){.sin_family = AF_INET};
+    from->sin_addr.s_addr = htonl(0x7f010001u + at % 0xfd0000u);
+}
+
+static void
+connect_now(struct point *p)
+{
+    const struct upgrade_url *to = &fleet.o->target;
+    struct sockaddr_in        from;
+    bool bound = to->loopback && to->addr.ss_family == AF_INET;
+
+    if (bound)
+        source_address(p, &from);
+    tally_add(fleet.tally, attempts, 1);
+    if (p->connect_ns == 0)
+        p->connect_ns = clock_mono_ns();
+    p->connect_due = fleet.tick + fleet_ticks(fleet.o->connect_timeout);
+    if (!link_connect(&p->link, (const struct sockaddr *)&to->addr,
+                      to->addr_len,
+                      bound ? (const struct sockaddr *)&from : NULL,
+                      sizeof from)) {
+        tally_add(fleet.tally, connect_failed, 1);
+        if (errno == EMFILE || errno == EADDRNOTAVAIL || errno == ENOBUFS) {
+            tally_add(fleet.tally, trouble, 1);
+            fleet_complain("cannot make a connection: %s", strerror(errno));
+        }
+        tried(p);
+        point_gone(p);
+        return;
+    }
+    tally_add(fleet.tally, connecting, 1);
+    point_rearm(p);
+}
+
+void
+point_connect_at(struct point *p, uint32_t tick, uint64_t meant_ns)
+{
+    p->connect_due = tick;
+    p->connect_ns = meant_ns;
+    point_rearm(p);
+}
+
+static void
+back_off(struct point *p, double least)
+{
+    double delay = fleet.o->backoff;
+
+    for (unsigned i = 0; i < p->failures && delay < fleet.o->backoff_max; i++)
+        delay *= 2;
+    if (delay > fleet.o->backoff_max)
+        delay = fleet.o->backoff_max;
+    if (fleet.o->storming && p->failures == 0)
+        delay = fleet.o->storm * fleet_chance();
+    else
+        delay *= 0.5 + fleet_chance();
+    if (delay < least)
+        delay = least * (1 + fleet_chance() / 2);
+    if (p->failures < 30)
+        p->failures++;
+    point_connect_at(p, fleet.tick + fleet_ticks(delay), 0);
+}
+
+/* The CALL in flight is over, one way or another. */
+static void
+call_over(struct point *p)
+{
+    if (p->call == 0)
+        return;
+    p->call = 0;
+    p->call_due = 0;
+    p->call_kept = false;
+    free(p->call_copy);
+    p->call_copy = NULL;
+    fleet.busy--;
+}
+
+static void
+gone(struct point *p, double least)
+{
+    fleet_unready(p);
+    p->flags &= (uint16_t)~POINT_GARBLED;
+    if (p->call != 0) {
+        tally_add(fleet.tally, interrupted, 1);
+        story_lost(p);
+        call_over(p);
+    }
+    p->heartbeat_due = 0;
+    p->mischief_due = 0;
+    if (fleet.phase == FLEET_QUIT ||
+        (fleet.phase == FLEET_DRAIN && p->outbox.count == 0)) {
+        p->connect_due = 0;
+        return;
+    }
+    back_off(p, least);
+}
+
+void
+point_gone(struct point *p)
+{
+    gone(p, 0);
+}
+
+static void
+uncount(struct point *p)
+{
+    if (p->flags & POINT_UP)
+        tally_add(fleet.tally, connected, -1);
+    else
+        tally_add(fleet.tally, connecting, -1);
+    p->flags &= (uint16_t)~POINT_UP;
+}
+
+void
+point_drop(struct point *p, bool reset)
+{
+    if (p->link.state == LINK_DOWN)
+        return;
+    uncount(p);
+    link_drop(&p->link, reset);
+    point_gone(p);
+}
+
+int
+point_abandon(struct point *p)
+{
+    ensure(p->link.state != LINK_DOWN);
+    uncount(p);
+    int fd = link_abandon(&p->link);
+    point_gone(p);
+    return fd;
+}
+
+void
+point_quit(struct point *p)
+{
+    if (p->call != 0 && !p->call_kept) {
+        tally_add(fleet.tally, missing, 1);
+        call_over(p);
+    }
+    tally_add(fleet.tally, undelivered, p->outbox.count);
+    if ((p->flags & POINT_TRIED) && !(p->flags & POINT_OPENED))
+        tally_add(fleet.tally, unreached, 1);
+    p->connect_due = 0;
+    if (p->link.state == LINK_OPEN && !p->link.slow) {
+        link_close(&p->link, 1000, "");
+        p->connect_due = fleet.tick + fleet_ticks(CLOSE_PATIENCE_S);
+        point_rearm(p);
+    } else {
+        point_drop(p, false);
+    }
+}
+
+static void
+on_request(struct link *l, struct buf *out)
+{
+    struct point          *p = (struct point *)(void *)l;
+    const char            *identity = point_identity(p);
+    const char            *password = p->key ? p->key : fleet.o->password;
+    struct upgrade_request r = {
+        .host = fleet.o->target.host,
+        .path = fleet.o->target.path,
+        .identity = identity,
+        .subprotocols = fleet.o->subprotocol,
+        .user = password ? identity : NULL,
+        .password = password,
+        .password_len = password ? strlen(password) : 0,
+        .headers = fleet.o->header_lines,
+    };
+
+    upgrade_write(out, &r);
+}
+
+static void
+on_open(struct link *l, const struct upgrade_answer *answer)
+{
+    struct point *p = (struct point *)(void *)l;
+    uint64_t      now = clock_mono_ns();
+
+    tally_add(fleet.tally, connecting, -1);
+    tally_add(fleet.tally, connected, 1);
+    tally_add(fleet.tally, opened, 1);
+    histogram_add(&fleet.tally->connect, (now - p->connect_ns) / 1000u);
+    if (fleet.o->subprotocol[0] != '\0' &&
+        strcmp(answer->subprotocol, "ocpp1.6") != 0) {
+        tally_add(fleet.tally, bad_handshake, 1);
+        fleet_complain("%s: subprotocol chosen: \"%s\"", point_identity(p),
+                       answer->subprotocol);
+    }
+    if (p->flags & POINT_OPENED)
+        tally_add(fleet.tally, reconnects, 1);
+    p->flags |= POINT_OPENED | POINT_UP;
+    tried(p);
+    p->connect_due = 0;
+    if (p->flags & POINT_STORMED) {
+        p->flags &= (uint16_t)~POINT_STORMED;
+        fleet.unstormed--;
+        uint64_t since = atomic_load(&fleet.shared->storm_ns);
+        tally_set(fleet.tally, storm_us, (now - since) / 1000u);
+    }
+    if (fleet.o->idle)
+        p->failures = 0;
+    story_connected(p);
+    mischief_connected(p);
+    point_settle(p);
+    point_rearm(p);
+}
+
+static void
+on_down(struct link *l, enum link_end why, int code, const char *reason)
+{
+    struct point *p = (struct point *)(void *)l;
+    struct tally *t = fleet.tally;
+    bool          was_open = (p->flags & POINT_UP) != 0;
+
+    uncount(p);
+    tried(p);
+    switch (why) {
+    case LINK_END_REFUSED:
+        tally_add(t, refused, 1);
+        fleet_complain("%s: refused: %d %s", point_identity(p), code, reason);
+        break;
+    case LINK_END_HANDSHAKE:
+        tally_add(t, bad_handshake, 1);
+        fleet_complain("%s: %s", point_identity(p), reason);
+        break;
+    case LINK_END_PROTOCOL:
+        tally_add(t, bad_frame, 1);
+        fleet_complain("%s: %s", point_identity(p), reason);
+        break;
+    case LINK_END_CLOSED:
+        tally_add(t, closed_by_server, 1);
+        if (code == 1008)
+            tally_add(t, replaced, 1);
+        break;
+    case LINK_END_CONNECT:
+        tally_add(t, connect_failed, 1);
+        break;
+    case LINK_END_LOST:
+        if (was_open)
+            tally_add(t, lost, 1);
+        else
+            tally_add(t, connect_failed, 1);
+        break;
+    case LINK_END_BYE:
+        break;
+    }
+    point_gone(p);
+}
+
+/* ---- CALLs ---- */
+
+bool
+point_free(const struct point *p)
+{
+    return p->link.state == LINK_OPEN && p->call == 0;
+}
+
+static void
+message_id(uint32_t call, char out[24])
+{
+    snprintf(out, 24, "%08" PRIx32 ".%" PRIu32, fleet.nonce, call);
+}
+
+void
+point_call(struct point *p, enum message m, const char *payload, size_t n,
+           uint64_t meant_ns)
+{
+    static char frame[MESSAGE_MAX + 128];
+    char        id[24];
+    uint64_t    now = clock_mono_ns();
+
+    ensure(point_free(p));
+    mischief_garble(p);
+    if (p->link.state != LINK_OPEN)
+        return;
+    p->call = ++p->last_call;
+    message_id(p->call, id);
+    int head = snprintf(frame, sizeof frame, "[2,\"%s\",\"%s\",", id,
+                        message_name(m));
+    ensure(head > 0 && (size_t)head + n + 1 < sizeof frame);
+    memcpy(frame + head, payload, n);
+    frame[(size_t)head + n] = ']';
+    p->call_action = (uint8_t)m;
+    p->call_meant_ns = meant_ns ? meant_ns : now;
+    p->call_due = fleet.tick + fleet_ticks(fleet.o->message_timeout);
+    if (ledger_wanted() && !p->call_kept && m != MESSAGE_HEARTBEAT)
+        p->call_copy = strndup(payload, n);
+    fleet.busy++;
+    tally_add(fleet.tally, sent, 1);
+    if (now > p->call_meant_ns && fleet.o->rate > 0 && !p->call_kept)
+        histogram_add(&fleet.tally->lag, (now - p->call_meant_ns) / 1000u);
+    link_send(&p->link, 1, frame, (size_t)head + n + 1);
+    point_rearm(p);
+}
+
+void
+point_queue(struct point *p, enum message m, const struct message_text *t,
+            uint64_t meant_ns)
+{
+    outbox_push(&p->outbox, m, t, meant_ns);
+    fleet.queued++;
+}
+
+static void
+unqueue(struct point *p)
+{
+    outbox_pop(&p->outbox);
+    fleet.queued--;
+}
+
+/* What belongs to a start that was given up can never be said. */
+static void
+give_up(struct point *p)
+{
+    struct outbox_item *i = p->outbox.head;
+
+    tally_add(fleet.tally, undelivered, 1);
+    fleet_complain("%s: %s given up after %u attempts: %.*s",
+                   point_identity(p), message_name(i->action), i->attempts,
+                   (int)i->n, i->payload);
+    if (i->action == MESSAGE_START)
+        p->transaction = 0;
+    unqueue(p);
+}
+
+static bool
+send_queued(struct point *p)
+{
+    struct outbox_item *i = p->outbox.head;
+
+    while (i != NULL && i->open && p->transaction == 0) {
+        give_up(p);
+        i = p->outbox.head;
+    }
+    if (i == NULL || p->outbox_due > fleet.tick)
+        return false;
+    p->outbox_due = 0;
+    if (i->open)
+        outbox_fill(i, p->transaction);
+    if (i->attempts++ > 0)
+        tally_add(fleet.tally, resent, 1);
+    if (i->meant_ns == 0)
+        i->meant_ns = clock_mono_ns();
+    p->call_kept = true;
+    point_call(p, i->action, i->payload, i->n, i->meant_ns);
+    return true;
+}
+
+void
+point_settle(struct point *p)
+{
+    struct message_text t;
+    enum message        m;
+
+    if (!point_free(p) || fleet.phase == FLEET_QUIT)
+        return;
+    if (!(p->flags & POINT_BOOTED) && !(p->wants & WANT_BOOT))
+        return; /* the next attempt to boot is on story's clock */
+    if (!(p->wants & (WANT_BOOT | WANT_AUTHORIZE | WANT_STATUS_0 |
+                      WANT_STATUS_1)) &&
+        p->outbox.head != NULL && send_queued(p))
+        return;
+    if (p->wants != 0 && (fleet.phase < FLEET_DRAIN ||
+                          ((p->wants & WANT_BOOT) && p->outbox.head != NULL))) {
+        story_say(p, &t, &m);
+        point_call(p, m, t.p, t.n, 0);
+        return;
+    }
+    if (p->outbox.head != NULL) {
+        send_queued(p);
+        return;
+    }
+    fleet_ready(p);
+}
+
+static void
+acknowledged(struct point *p, const struct message_verdict *v)
+{
+    enum message        m = p->call_action;
+    struct outbox_item *i = p->call_kept ? p->outbox.head : NULL;
+    uint64_t            run = atomic_load(&fleet.shared->run_ns);
+
+    if (m == MESSAGE_START) {
+        if (!txids_add(v->transaction)) {
+            tally_add(fleet.tally, twin_transaction, 1);
+            fleet_complain("%s: transaction id %" PRId32
+                           " was given to another start",
+                           point_identity(p), v->transaction);
+        }
+        p->transaction = v->transaction;
+    }
+    if (ledger_wanted() && m != MESSAGE_HEARTBEAT) {
+        char id[24];
+        message_id(p->call, id);
+        ledger_note(point_identity(p), m, id, i ? i->payload : p->call_copy,
+                    i ? i->n : strlen(p->call_copy),
+                    m == MESSAGE_START ? v->transaction : 0);
+    }
+    ledger_count(m);
+    /* In a measured load the ramp's boots do not count; the slow are slow. */
+    if (!(p->flags & POINT_SLOW) &&
+        (!fleet.o->load || (run != 0 && p->call_meant_ns >= run)))
+        histogram_add(&fleet.tally->latency,
+                      (clock_mono_ns() - p->call_meant_ns) / 1000u);
+    p->failures = 0;
+    if (i != NULL)
+        unqueue(p);
+}
+
+/* No answer, or none that counts: what is kept is sent again, later. */
+static void
+not_acknowledged(struct point *p)
+{
+    if (p->call_kept) {
+        struct outbox_item *i = p->outbox.head;
+        if (i->attempts >= ATTEMPTS_MAX)
+            give_up(p);
+        else
+            p->outbox_due = fleet.tick +
+                            fleet_ticks(ATTEMPT_PAUSE_S * i->attempts);
+    }
+    story_lost(p);
+}
+
+/* Whether this answer is to the CALL in flight; counts what it is instead. */
+static bool
+answers_call(struct point *p, const struct jsonspan_frame *f, const char *text,
+             size_t n)
+{
+    char     id[24];
+    char     copy[24];
+    unsigned number, nonce;
+
+    if (p->call != 0) {
+        message_id(p->call, id);
+        if (span_is(f->id, id))
+            return true;
+    }
+    snprintf(copy, sizeof copy, "%.*s", (int)f->id.n, f->id.p);
+    if ((f->id.n > 0 && f->id.p[0] == 'g') || (p->flags & POINT_GARBLED)) {
+        tally_add(fleet.tally, garbage_answered, 1);
+    } else if (sscanf(copy, "%8x.%u", &nonce, &number) == 2 &&
+               nonce == fleet.nonce && number <= p->last_call) {
+        tally_add(fleet.tally, late, 1);
+    } else {
+        tally_add(fleet.tally, wrong_id, 1);
+        fleet_complain("%s: answer to what was not asked: %.*s",
+                       point_identity(p), n > 200 ? 200 : (int)n, text);
+    }
+    return false;
+}
+
+static void
+answer(struct point *p, const struct jsonspan_frame *f, const char *text,
+       size_t n)
+{
+    struct message_verdict v = {0};
+    enum message           m = p->call_action;
+
+    if (!answers_call(p, f, text, n))
+        return;
+    if (f->type == 4) {
+        tally_add(fleet.tally, call_error, 1);
+        v.wrong = "CALLERROR";
+    } else {
+        v = f->count == 1 ? message_judge(m, f->rest[0])
+                          : (struct message_verdict){.wrong = "no CALLRESULT"};
+        if (v.wrong != NULL)
+            tally_add(fleet.tally, wrong_shape, 1);
+    }
+    if (v.wrong != NULL) {
+        fleet_complain("%s: %s: %s: %.*s", point_identity(p),
+                       message_name(m), v.wrong, n > 200 ? 200 : (int)n,
+                       text);
+        not_acknowledged(p);
+        call_over(p);
+    } else {
+        acknowledged(p, &v);
+        call_over(p);
+        story_answer(p, m, &v);
+    }
+    point_settle(p);
+    point_rearm(p);
+}
+
+static void
+on_message(struct link *l, int opcode, const char *text, size_t n)
+{
+    struct point         *p = (struct point *)(void *)l;
+    struct jsonspan_frame f;
+
+    if (opcode >= 8)
+        return;
+    if (opcode != 1 || !jsonspan_frame(&f, text, n) || f.type < 2 ||
+        f.type > 4 || (f.type == 2 && f.count != 2)) {
+        if (p->flags & POINT_GARBLED) {
+            tally_add(fleet.tally, garbage_answered, 1);
+            return;
+        }
+        tally_add(fleet.tally, bad_frame, 1);
+        fleet_complain("%s: no OCPP-J: %.*s", point_identity(p),
+                       n > 200 ? 200 : (int)n, text);
+        return;
+    }
+    if (f.type == 2)
+        command_handle(p, &f);
+    else
+        answer(p, &f, text, n);
+}
+
+/* ---- the clock ---- */
+
+static void
+connect_fire(struct point *p)
+{
+    p->connect_due = 0;
+    if (p->link.state == LINK_DOWN) {
+        if (fleet.phase != FLEET_QUIT)
+            connect_now(p);
+        return;
+    }
+    if (p->link.state == LINK_CLOSING) {
+        point_drop(p, false);
+        return;
+    }
+    tally_add(fleet.tally, connect_failed, 1);
+    tried(p);
+    point_drop(p, true);
+}
+
+static void
+power_cycle(struct point *p)
+{
+    p->flags &= (uint16_t) ~(POINT_RESET | POINT_BOOTED | POINT_STATED);
+    p->wants = 0;
+    p->failures = 0;
+    if (p->link.state != LINK_DOWN)
+        point_drop(p, false);
+}
+
+static bool
+passed(uint32_t due)
+{
+    return due != 0 && due <= fleet.tick;
+}
+
+void
+point_fire(uint32_t index)
+{
+    struct point *p = &fleet.points[index];
+
+    if (passed(p->connect_due))
+        connect_fire(p);
+    if (passed(p->call_due)) {
+        tally_add(fleet.tally, missing, 1);
+        fleet_complain("%s: no answer to %s", point_identity(p),
+                       message_name(p->call_action));
+        not_acknowledged(p);
+        call_over(p);
+    }
+    if (passed(p->outbox_due))
+        p->outbox_due = 0;
+    if (passed(p->heartbeat_due)) {
+        p->wants |= WANT_HEARTBEAT;
+        p->heartbeat_due =
+            fleet.tick +
+            fleet_ticks(story_interval(p) * (0.95 + fleet_chance() / 10));
+    }
+    if (passed(p->story_due)) {
+        p->story_due = 0;
+        if (p->flags & POINT_RESET)
+            power_cycle(p);
+        else
+            story_tick(p);
+    }
+    if (passed(p->mischief_due)) {
+        p->mischief_due = 0;
+        mischief_tick(p);
+    }
+    point_settle(p);
+    point_rearm(p);
+}
+
+const struct link_ops point_ops = {
+    .request = on_request,
+    .open = on_open,
+    .message = on_message,
+    .down = on_down,
+    .done = fleet_linked,
+};

@@ -1,0 +1,54 @@
+/*
+ * upgrade: the client's half of the WebSocket handshake, and its URL.
+ *
+ * RFC 6455, section 4.1. Text in, text out: no socket here. Pure, but for
+ * the resolver in upgrade_url().
+ */
+#ifndef SIM_UPGRADE_H
+#define SIM_UPGRADE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "common/buf.h"
+
+struct upgrade_url {
+    char                    host[256]; /* as it goes into Host:, with port */
+    char                    path[1024]; /* without a trailing slash */
+    struct sockaddr_storage addr;
+    socklen_t               addr_len;
+    bool                    loopback;
+};
+
+/* ws://host[:port][/path]. False: why says what is wrong with it. */
+bool upgrade_url(struct upgrade_url *u, const char *text, const char **why);
+
+struct upgrade_request {
+    const char *host, *path;
+    const char *identity;     /* appended to path, percent-encoded; or NULL */
+    const char *subprotocols; /* comma-separated; NULL or "": none */
+    const char *user;         /* Basic authentication; NULL: none */
+    const char *password;
+    size_t      password_len;
+    const char *headers;      /* further lines, each with CRLF; or NULL */
+};
+
+/* One key serves all connections of a process: it proves that the server
+ * speaks WebSocket, and hides nothing. */
+void upgrade_write(struct buf *out, const struct upgrade_request *r);
+
+struct upgrade_answer {
+    int      status;
+    char     reason[64];
+    char     subprotocol[64]; /* "" if none was chosen */
+    bool     accepted;        /* Sec-WebSocket-Accept is there and right */
+    bool     extended;        /* an extension nobody asked for */
+    uint32_t retry_after;     /* seconds; 0 if absent */
+};
+
+/* Bytes of the answer's header block; 0: more is needed; -1: no HTTP. */
+long upgrade_read(struct upgrade_answer *a, const char *p, size_t n);
+
+#endif
