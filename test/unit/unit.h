@@ -55,13 +55,19 @@ unit_same(const char *have, size_t len, const char *want, const char *file,
                 have != NULL ? (int)len : 0, have != NULL ? have : "", want);
 }
 
+static inline void
+unit_string(const char *have, const char *want, const char *file, int line,
+            const char *what)
+{
+    unit_same(have, have != NULL ? strlen(have) : 0, want, file, line, what);
+}
+
 #define CHECK(cond) unit_report(!!(cond), __FILE__, __LINE__, #cond)
 #define CHECK_EQ(have, want)                                             \
     unit_equal((intmax_t)(have), (intmax_t)(want), __FILE__, __LINE__,   \
                #have " == " #want)
 #define CHECK_STR(have, want)                                            \
-    unit_same((have), strlen(have), (want), __FILE__, __LINE__,          \
-              #have " is " #want)
+    unit_string((have), (want), __FILE__, __LINE__, #have " is " #want)
 /* have: bytes that no NUL ends */
 #define CHECK_STRN(have, len, want)                                      \
     unit_same((have), (len), (want), __FILE__, __LINE__,                 \
