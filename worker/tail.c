@@ -123,12 +123,18 @@ close_segment(struct tail *t)
 static int
 begin(struct tail *t, uint64_t first)
 {
-    char name[SEGMENT_NAME_LEN + 1];
-    int  err;
+    char        name[SEGMENT_NAME_LEN + 1];
+    struct stat st;
+    int         err;
 
     t->first = first;
     t->size = 0;
     t->named = false;
+    /* The directory may have been removed, and another one made. */
+    if (t->dir_fd >= 0 && fstat(t->dir_fd, &st) == 0 && st.st_nlink == 0) {
+        close(t->dir_fd);
+        t->dir_fd = -1;
+    }
     if (t->dir_fd < 0 &&
         ((err = make_dir(t->dir)) != 0 || (err = open_dir(t)) != 0))
         return failed(t, "open the directory of", err);
@@ -206,10 +212,6 @@ tail_give_up(struct tail *t)
         segment_name(name, t->slot, t->first);
         (void)unlinkat(t->dir_fd, name, 0);
     }
-    /* The directory may be another one by the next try. */
-    if (t->dir_fd >= 0)
-        close(t->dir_fd);
-    t->dir_fd = -1;
 }
 
 void
