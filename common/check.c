@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "address.h"
 #include "knob.h"
 
 #define NODE_MAX_BYTES      32
@@ -56,7 +55,7 @@ check_addresses(struct checking *x, enum conf_knob k, const char *list)
     const char             *cursor = list;
 
     while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
-        if (!address_parse(item, &address, &size))
+        if (!config_address(item, &address, &size))
             fault(x, k, "%s is no address with a port; write it in "
                 "numbers as 192.0.2.1:8080 or [2001:db8::1]:8080, or *:8080 "
                 "for every IPv4 address", item);

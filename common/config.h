@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "buf.h"
 
@@ -136,6 +137,11 @@ void config_put_manual(struct buf *out);
 /* Next item of a LIST: copies it to item, advances *cursor; false at the
  * end. Start with *cursor = the list. */
 bool config_list_next(const char **cursor, char *item, size_t size);
+
+/* One address of a listen knob: 192.0.2.1:8080, [2001:db8::1]:8080, or
+ * *:8080 for every IPv4 address. False if it is none, or its port 0. */
+bool config_address(const char *text, struct sockaddr_storage *address,
+    socklen_t *size);
 
 const char *config_choice_name(enum conf_choice choice);
 

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/address.h"
 #include "common/buf.h"
 #include "common/config.h"
 #include "common/knob.h"
@@ -309,12 +308,12 @@ addresses(void)
     socklen_t               n;
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK(!address_parse(bad[i], &a, &n));
-    CHECK(address_parse("*:80", &a, &n));
+        CHECK(!config_address(bad[i], &a, &n));
+    CHECK(config_address("*:80", &a, &n));
     CHECK_EQ(a.ss_family, AF_INET);
-    CHECK(address_parse("[::ffff:255.255.255.255]:65535", &a, &n));
+    CHECK(config_address("[::ffff:255.255.255.255]:65535", &a, &n));
     CHECK_EQ(a.ss_family, AF_INET6);
-    CHECK(!address_parse("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255x]:1",
+    CHECK(!config_address("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255x]:1",
         &a, &n));
 }
 

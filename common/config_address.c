@@ -1,12 +1,16 @@
-/* address: where to listen, as it is written. See address.h. */
-#include "address.h"
+/*
+ * config_address: where to listen, as it is written. See config.h.
+ *
+ * Numbers only: what a name stands for could change while the daemon runs.
+ */
+#include "config.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <string.h>
 
 bool
-address_parse(const char *text, struct sockaddr_storage *address,
+config_address(const char *text, struct sockaddr_storage *address,
     socklen_t *size)
 {
     char        host[INET6_ADDRSTRLEN + 2];
