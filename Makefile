@@ -29,7 +29,7 @@ LIBS_OCPPD = -lev -lwslay -linih -lmicrohttpd -lnettle -lm
 LIBS_CTL   = -linih -lcjson -lm
 LIBS_SIM   = -lev -lwslay -lcjson -linih -lm
 
-all: $(B)/ocppd $(B)/ocppctl $(B)/ocppsim $(B)/echo man
+all: $(B)/ocppd $(B)/ocppctl $(B)/ocppsim man
 
 $(B)/ocppd: $(MASTER) $(WORKER) $(COMMON)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_OCPPD)
@@ -54,8 +54,118 @@ $(B)/%.o: %.c $(GEN)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
+# --- manual pages: the tables in them are printed by the daemon ----------------
+
+man: $(MAN)
+$(B)/man/%: man/%
+	@mkdir -p $(@D)
+	cp $< $@
+$(B)/man/%: man/%.in $(B)/ocppd
+	@mkdir -p $(@D)
+	@awk -v ocppd=$(B)/ocppd '/^@[A-Z]+@$$/ { t = tolower(substr($$0, 2, length($$0) - 2)); \
+	    if (system(ocppd " -x " t)) exit 1; next } { print; fflush() }' $< > $@.tmp && mv $@.tmp $@
+	@echo "  $@"
+
+# --- run, check ----------------------------------------------------------------
+
+deps:
+	@scripts/deps build
+
+# Packages first, in a make of its own: the build reads their headers.
+run:
+	@scripts/deps build
+	@$(MAKE) --no-print-directory all
+	@mkdir -p run
+	@echo
+	@echo '  charge points connect to   ws://127.0.0.1:8080/ocpp/<identity>'
+	@echo '  a simulated one:           $(B)/ocppsim -n 1 --duration 60s'
+	@echo '  look from another shell:   $(B)/ocppctl -s run/control.sock status'
+	@echo '  its events:                $(B)/ocppctl -s run/control.sock events --follow'
+	@echo '  monitoring:                http://127.0.0.1:9180/health and /metrics'
+	@echo '  stop it:                   Ctrl-C'
+	@echo
+	@exec $(B)/ocppd -c conf/development.conf
+
+check:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory all check-programs
+	@B=$(B) test/run
+
+# The same tests with the address and undefined-behaviour sanitizers.
+check-asan:
+	@scripts/deps test
+	@$(MAKE) --no-print-directory B=$(B)/asan OPT='-O1 -g' \
+	    SAN='-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined' all check-programs
+	@B=$(B)/asan OCPPD_TEST_SLOW=3 test/run
+
+check-programs: $(UNIT) $(FUZZ) $(B)/echo
+
+# A unit test sees every object but the two main()s.
+UNITLIB = $(filter-out $(B)/master/main.o,$(MASTER)) $(WORKER) $(COMMON)
+$(B)/unit/%: $(B)/test/unit/%.o $(B)/unit/libocppd.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_OCPPD) -lcjson
+$(B)/unit/libocppd.a: $(UNITLIB)
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+# Fuzzers are built whole by clang, sanitizers included, apart from the rest.
+FUZZFLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+$(B)/fuzz/%: $(B)/fuzzobj/test/fuzz/%.o $(B)/fuzzobj/libocppd.a
+	@mkdir -p $(@D)
+	clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS_OCPPD) -lcjson -pthread
+$(B)/fuzzobj/%.o: %.c $(GEN)
+	@mkdir -p $(@D)
+	clang -std=gnu11 -w $(FUZZFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+$(B)/fuzzobj/%.o: $(B)/%.c $(GEN)
+	@mkdir -p $(@D)
+	clang -std=gnu11 -w $(FUZZFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+$(B)/fuzzobj/libocppd.a: $(patsubst $(B)/%.o,$(B)/fuzzobj/%.o,$(UNITLIB))
+	@rm -f $@
+	ar rcs $@ $^
+
+# An hour over all parsers; FUZZ_SECONDS is for each.
+FUZZ_SECONDS ?= 600
+fuzz: $(FUZZ)
+	test/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
+
+bench: all
+	test/bench/run
+
+# --- install --------------------------------------------------------------------
+
+SBIN = $(DESTDIR)$(PREFIX)/sbin
+BIN  = $(DESTDIR)$(PREFIX)/bin
+SHARE_MAN = $(DESTDIR)$(PREFIX)/share/man
+ETC  = $(DESTDIR)/etc
+# The service files name the programs where they are installed.
+SERVICE = sed 's|/usr/local/|$(PREFIX)/|g'
+
+install: all
+	install -d $(SBIN) $(BIN) $(addprefix $(SHARE_MAN)/man,1 5 7 8) \
+	    $(ETC)/ocppd $(ETC)/init.d $(ETC)/logrotate.d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 755 $(B)/ocppd $(B)/ocppctl $(SBIN)
+	install -m 755 $(B)/ocppsim $(BIN)
+	for m in $(MAN); do install -m 644 $$m $(SHARE_MAN)/man$${m##*.}; done
+	test -e $(ETC)/ocppd/ocppd.conf || install -m 640 conf/ocppd.conf $(ETC)/ocppd/ocppd.conf
+	$(SERVICE) scripts/ocppd.init > $(ETC)/init.d/ocppd && chmod 755 $(ETC)/init.d/ocppd
+	$(SERVICE) scripts/ocppd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/ocppd.service
+	install -m 644 scripts/ocppd.logrotate $(ETC)/logrotate.d/ocppd
+
 clean:
 	rm -rf $(B)
 
-.PHONY: all clean man
+help:
+	@echo 'make               build the programs and the manual pages in $(B)/'
+	@echo 'make run           install what is missing, build, run the gateway here'
+	@echo 'make check         install what is missing, build, run all tests'
+	@echo 'make check-asan    the same with sanitizers'
+	@echo 'make fuzz          all fuzzers, FUZZ_SECONDS each (600)'
+	@echo 'make bench         measure: memory, CPU and system calls per message'
+	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make clean'
+
+.PHONY: all clean man deps run check check-asan check-programs fuzz bench install help
+.SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

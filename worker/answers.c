@@ -7,12 +7,13 @@
 
 #include "calls.h"
 #include "clock.h"
+#include "fault.h"
 #include "held.h"
 #include "log.h"
+#include "protocol.h"
 #include "publish.h"
 #include "segment.h"
 #include "self.h"
-#include "session.h"
 #include "start.h"
 #include "tap.h"
 
@@ -164,7 +165,7 @@ refuse(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
     tap_frame(c, TAP_IN, tape->text, tape->len, why);
     tap_frame(c, TAP_OUT, reply.p, reply.len, "refused");
     STAT_INC(self.st, call_errors_out);
-    session_violation(c, kind, why, tape->text, tape->len);
+    fault_violation(c, kind, why, tape->text, tape->len);
     conn_send_text(c, reply.p, reply.len);
 }
 
@@ -177,9 +178,9 @@ check(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
 
     if (self.conf.ocpp_validation == CONF_ocpp_validation_off)
         return true;
-    if (schema_check(m, SCHEMA_REQUEST, tape, f->payload_tok, session_mode(), &v)) {
+    if (schema_check(m, SCHEMA_REQUEST, tape, f->payload_tok, protocol_mode(), &v)) {
         *deviations |= v.deviations;
-        session_deviations(c, v.deviations, NULL);
+        fault_count(v.deviations);
         return true;
     }
     refuse(c, f, tape, v.code, "payload", v.text);
@@ -194,7 +195,7 @@ publish(struct answer *a, enum event_kind kind, uint64_t deviations)
 
     publish_call(p, a->f, a->tape);
     writer_raw(&p->w, "answer", payload.p, payload.len);
-    session_deviations(a->c, deviations, &p->w);
+    fault_put(&p->w, deviations);
     return publish_end(p);
 }
 

@@ -8,13 +8,14 @@
 
 #include "clock.h"
 #include "ensure.h"
+#include "fault.h"
 #include "held.h"
 #include "log.h"
 #include "peer.h"
+#include "protocol.h"
 #include "publish.h"
 #include "segment.h"
 #include "self.h"
-#include "session.h"
 #include "tap.h"
 
 #define OWN_ID_MAX 64 /* a command id we make: 16 digits, -, node */
@@ -290,7 +291,7 @@ calls_answered(struct conn *c, const struct ocppj_frame *f,
         STAT_INC(self.st, late_results);
         tap_frame(c, TAP_IN, tape->text, tape->len,
             "late: no command waits for it");
-        session_violation(c, "late_result", "an answer to no CALL in flight",
+        fault_violation(c, "late_result", "an answer to no CALL in flight",
             tape->text, tape->len);
         return;
     }
@@ -304,9 +305,9 @@ calls_answered(struct conn *c, const struct ocppj_frame *f,
     } else {
         if (self.conf.ocpp_validation != CONF_ocpp_validation_off) {
             if (!schema_check(k->m, SCHEMA_RESPONSE, tape, f->payload_tok,
-                    session_mode(), &v))
-                session_violation(c, "result", v.text, tape->text, tape->len);
-            session_deviations(c, v.deviations, NULL);
+                    protocol_mode(), &v))
+                fault_violation(c, "result", v.text, tape->text, tape->len);
+            fault_count(v.deviations);
         }
         buf_clear(&payload);
         if (tape->tok[f->payload_tok].type == JSON_NULL)

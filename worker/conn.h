@@ -124,13 +124,4 @@ void conn_kill(struct conn *c);
 
 void conn_settle(struct conn *c);
 
-/* --- delivered upwards, implemented by session.c ------------------------ */
-
-/* Bytes came, in any state up to CLOSING. */
-void up_bytes(struct conn *c, const uint8_t *p, size_t n);
-/* The connection broke in HANDSHAKE or OPEN; conn_kill() follows. */
-void up_broken(struct conn *c, enum close_reason reason);
-/* It is about to become DEAD: its state is still the last one. */
-void up_gone(struct conn *c);
-
 #endif

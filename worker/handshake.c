@@ -197,9 +197,9 @@ handshake_input(struct conn *c, const uint8_t *p, size_t n)
     *in = BUF_INIT(request.max);
     complete(c, &r);
     if (c->state == CONN_OPEN && request.len > r.consumed)
-        up_bytes(c, (const uint8_t *)request.p + r.consumed,
+        session_bytes(c, (const uint8_t *)request.p + r.consumed,
             request.len - r.consumed);
     if (c->state == CONN_OPEN && take < n)
-        up_bytes(c, p + take, n - take);
+        session_bytes(c, p + take, n - take);
     buf_free(&request);
 }

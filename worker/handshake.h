@@ -14,7 +14,7 @@
 void handshake_begin(int fd, const uint64_t addr[2], uint16_t port);
 
 /* Bytes of a connection in HANDSHAKE. Those behind the request are handed on
- * to up_bytes(). */
+ * to the session. */
 void handshake_input(struct conn *c, const uint8_t *p, size_t n);
 
 /* detail: what the operator should know besides, may be NULL. status 0: the

@@ -96,7 +96,7 @@ release_answer(const struct held *h, uint64_t now_us)
 }
 
 void
-up_committed(uint64_t number)
+held_release(uint64_t number)
 {
     uint64_t now_us = clock_mono_ns() / 1000u;
 

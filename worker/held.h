@@ -2,7 +2,7 @@
  * held: what may leave only when an event is durable (promise P1).
  *
  * A list in order of event numbers: answers for charge points, and outcomes
- * of commands for the master. up_committed() lets go of them. Whoever is
+ * of commands for the master. held_release() lets go of them. Whoever is
  * gone by then misses nothing that was promised: the event is there.
  */
 #ifndef WORKER_HELD_H
@@ -28,6 +28,9 @@ bool held_answer(uint64_t number, struct conn *c, const char *text, size_t len,
 /* The outcome of a command, for the master's request. */
 bool held_done(uint64_t number, uint64_t request, unsigned outcome,
     const char *body, size_t len);
+
+/* Events up to this number are durable. */
+void held_release(uint64_t number);
 
 /* More than this many answers held for one connection pause its reading. */
 #define HELD_PER_CONN 16

@@ -32,6 +32,7 @@
 #include "config.h"
 #include "segment.h"
 #include "shm.h"
+#include "up.h"
 
 struct ev_loop;
 
@@ -115,11 +116,5 @@ void journal_keep(unsigned slot, uint64_t number);
  * (nothing of it was acknowledged); the log says how many events.
  */
 void journal_close(void);
-
-/* ---- delivered upwards ------------------------------------------------ */
-
-/* Every event of this worker numbered up to this is durable: answers that
- * waited for it may leave. Grows from call to call. */
-void up_committed(uint64_t number);
 
 #endif

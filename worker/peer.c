@@ -1,17 +1,13 @@
 /* peer: the worker's end of its channel to the master. See peer.h. */
 #include "peer.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "calls.h"
 #include "channel.h"
-#include "drain.h"
 #include "log.h"
 #include "self.h"
-#include "session.h"
-#include "tap.h"
+#include "up.h"
 
 struct waiting {
     struct waiting    *next;
@@ -79,6 +75,12 @@ peer_ready(void)
 }
 
 void
+peer_told(uint64_t request, const char *body, size_t len)
+{
+    insist(CHANNEL_told, request, 0, body, len);
+}
+
+void
 peer_takeover(cref former)
 {
     if (!say(CHANNEL_takeover, 0, former, 0, NULL, 0))
@@ -98,59 +100,6 @@ peer_tapped(uint64_t tap, const char *body, size_t len)
 }
 
 static void
-handle(const struct channel_msg *m, char *body)
-{
-    static struct buf told = {.max = CHANNEL_BODY_MAX};
-    struct conn      *c;
-
-    switch (m->type) {
-    case CHANNEL_config:
-        self.conf_version = shm_config_read(self.shm, &self.conf);
-        self.mem->config_seen = self.conf_version;
-        break;
-    case CHANNEL_reopen:
-        if (!log_reopen())
-            log_error("cannot reopen the log: %s", strerror(errno));
-        break;
-    case CHANNEL_drain:
-        drain_begin(m->arg);
-        break;
-    case CHANNEL_takeover:
-        if ((c = conn_find(m->conn)) != NULL) {
-            session_check_owner(c);
-            conn_settle(c);
-        }
-        break;
-    case CHANNEL_call:
-        calls_take(m, body);
-        break;
-    case CHANNEL_settle:
-        calls_settle(m, body);
-        break;
-    case CHANNEL_disconnect:
-        if ((c = conn_find(m->conn)) != NULL) {
-            session_end(c, CLOSE_operator, NULL);
-            conn_settle(c);
-        }
-        break;
-    case CHANNEL_ask:
-        buf_clear(&told);
-        if ((c = conn_find(m->conn)) != NULL)
-            session_tell(c, &told);
-        insist(CHANNEL_told, m->id, 0, told.p, told.len);
-        break;
-    case CHANNEL_tap:
-        tap_add(m->id, body);
-        break;
-    case CHANNEL_untap:
-        tap_remove(m->id);
-        break;
-    default:
-        log_warn("the master sent a datagram of unknown type %u", m->type);
-    }
-}
-
-static void
 channel_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
     static char        body[CHANNEL_BODY_MAX + 1];
@@ -158,13 +107,10 @@ channel_cb(struct ev_loop *loop, ev_io *w, int revents)
     int                r = 1;
 
     for (int i = 0; i < 64 && (r = channel_recv(fd, &m, body)) == 1; i++)
-        handle(&m, body);
+        up_datagram(&m, body);
     if (r < 0) {
-        /* Nobody will start a successor: let the charge points go in order
-         * and make what is acknowledged durable. */
         ev_io_stop(loop, w);
-        log_error("the master is gone; closing all connections");
-        drain_begin(self.conf.server_drain_time);
+        up_orphaned();
     }
 }
 

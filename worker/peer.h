@@ -1,7 +1,7 @@
 /*
  * peer: the worker's end of its channel to the master (channel.h).
  *
- * Requests come in and are handed to the file that knows; outcomes go out
+ * Requests come in and are handed up; outcomes go out
  * and wait here if the master does not read at once; hints and copies are
  * dropped then.
  */
@@ -18,6 +18,7 @@ void peer_open(int fd);
 void peer_ready(void);
 void peer_takeover(cref former);
 void peer_done(uint64_t request, unsigned outcome, const char *body, size_t len);
+void peer_told(uint64_t request, const char *body, size_t len);
 bool peer_tapped(uint64_t tap, const char *body, size_t len);
 /* Tries again to send what waits. */
 void peer_tick(void);

@@ -4,8 +4,8 @@
 
 #include "clock.h"
 #include "journal.h"
+#include "protocol.h"
 #include "self.h"
-#include "session.h"
 
 static struct buf     line = {.max = SEGMENT_LINE_MAX};
 static struct publish current;

@@ -33,5 +33,6 @@ struct self {
 extern struct self self;
 
 void self_tell_time(void);
+void self_read_config(void);
 
 #endif

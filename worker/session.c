@@ -7,8 +7,7 @@
 #include "answers.h"
 #include "calls.h"
 #include "clock.h"
-#include "ensure.h"
-#include "handshake.h"
+#include "fault.h"
 #include "log.h"
 #include "peer.h"
 #include "publish.h"
@@ -24,9 +23,6 @@
  * message, so a message with more is refused by its size first. */
 #define TAPE_TOKENS 65536
 
-const char *const protocol_names[PROTOCOLS] = {"ocpp1.6"};
-const struct schema_dialect *const protocol_dialects[PROTOCOLS] = {&schema_ocpp16};
-
 static struct json_token tokens[TAPE_TOKENS];
 static struct json       tape = JSON_INIT(tokens, TAPE_TOKENS);
 
@@ -34,14 +30,6 @@ static struct registry_entry *
 entry_of(const struct conn *c)
 {
     return registry_at(self.registry, c->entry);
-}
-
-enum ocppj_mode
-session_mode(void)
-{
-    return self.conf.ocpp_validation == CONF_ocpp_validation_strict
-        ? OCPPJ_STRICT
-        : OCPPJ_LENIENT;
 }
 
 /* --- begin ------------------------------------------------------------------ */
@@ -249,33 +237,16 @@ session_check_owner(struct conn *c)
 }
 
 void
-up_broken(struct conn *c, enum close_reason reason)
+session_broken(struct conn *c, enum close_reason reason)
 {
-    if (c->state == CONN_HANDSHAKE) {
-        handshake_refuse(c, REFUSE_gave_up, 0, NULL);
-        return;
-    }
     leave(c, reason, close_info[reason].status);
-}
-
-void
-up_gone(struct conn *c)
-{
-    if (c->state == CONN_CLOSING)
-        STAT_DEC(self.st, closing);
-    else
-        ensure(c->state == CONN_DEAD);
 }
 
 /* --- between ---------------------------------------------------------------- */
 
 void
-up_bytes(struct conn *c, const uint8_t *p, size_t n)
+session_bytes(struct conn *c, const uint8_t *p, size_t n)
 {
-    if (c->state == CONN_HANDSHAKE) {
-        handshake_input(c, p, n);
-        return;
-    }
     /* A closing connection is read for the peer's close frame, if it is one
      * that can still send it. */
     if (c->flags & CONN_FINISHING)
@@ -296,7 +267,7 @@ up_bytes(struct conn *c, const uint8_t *p, size_t n)
             : status == FRAME_STATUS_INTERNAL ? CLOSE_out_of_memory
                                               : CLOSE_protocol_error;
         if (c->state == CONN_OPEN) {
-            session_violation(c, close_info[reason].word, ws_why(c->ws), NULL, 0);
+            fault_violation(c, close_info[reason].word, ws_why(c->ws), NULL, 0);
             leave(c, reason, status);
         }
         conn_finish(c);
@@ -307,80 +278,28 @@ up_bytes(struct conn *c, const uint8_t *p, size_t n)
     }
 }
 
-bool
-up_pong(void *owner, const uint8_t *data, size_t len)
+void
+session_pong(struct conn *c, const uint8_t *data, size_t len)
 {
-    struct conn *c = owner;
-    uint32_t     sent_ms;
+    uint32_t sent_ms;
 
     STAT_INC(self.st, pongs);
     /* Ours carry the time they left; a pong of its own accord does not. */
     if (len != sizeof sent_ms)
-        return true;
+        return;
     memcpy(&sent_ms, data, sizeof sent_ms);
     if (sent_ms != c->pinged_ms)
-        return true;
+        return;
     uint32_t rtt = self.now_ms - sent_ms;
     c->rtt_ms = rtt < UINT16_MAX ? (uint16_t)rtt : UINT16_MAX - 1;
     histogram_add(&self.st->ping_time, (uint64_t)rtt * 1000);
-    return true;
 }
 
 void
-up_close(void *owner, int status, const char *reason, size_t len)
+session_closed(struct conn *c, int status)
 {
-    struct conn *c = owner;
-
     if (c->state == CONN_OPEN)
         leave(c, CLOSE_peer_closed, status);
-}
-
-void
-session_violation(struct conn *c, const char *kind, const char *detail,
-    const char *frame, size_t len)
-{
-    uint8_t minute = (uint8_t)(self.now_ms / 60000);
-
-    if (c->minute != minute) {
-        c->minute = minute;
-        c->violations = 0;
-    }
-    if (c->violations >= self.conf.ocpp_violation_rate ||
-        c->violations == UINT8_MAX) {
-        STAT_INC(self.st, violations_quiet);
-        return;
-    }
-    c->violations++;
-    struct publish_who who = publish_who(c);
-    struct publish    *p = publish_begin(EVENT_violation, &who);
-    writer_open(&p->w, "payload", '{');
-    writer_str(&p->w, "kind", kind);
-    writer_str(&p->w, "detail", detail ? detail : "");
-    size_t max = self.conf.ocpp_violation_frame;
-    if (frame != NULL && max > 0) {
-        writer_strn(&p->w, "frame", frame, len < max ? len : max);
-        writer_u64(&p->w, "frameLength", len);
-    }
-    writer_close(&p->w);
-    publish_end(p);
-}
-
-void
-session_deviations(struct conn *c, uint64_t set, struct writer *w)
-{
-    if (set == 0)
-        return;
-    if (w != NULL)
-        writer_open(w, "deviations", '[');
-    for (int i = 0; i < DEVIATIONS; i++)
-        if (set & UINT64_C(1) << i) {
-            if (w != NULL)
-                writer_str(w, NULL, deviation_names[i]);
-            else
-                STAT_INC(self.st, deviations[i]);
-        }
-    if (w != NULL)
-        writer_close(w);
 }
 
 /* A message nothing can be answered to. */
@@ -390,15 +309,15 @@ unreadable(struct conn *c, const char *kind, const char *why, const char *text,
 {
     STAT_INC(self.st, bad_messages);
     tap_frame(c, TAP_IN, text, len, why);
-    session_violation(c, kind, why, text, len);
+    fault_violation(c, kind, why, text, len);
     if (++c->bad >= self.conf.ocpp_max_bad_messages)
         session_end(c, CLOSE_bad_messages, NULL);
 }
 
 bool
-up_message(void *owner, enum frame_opcode opcode, const char *text, size_t len)
+session_message(struct conn *c, enum frame_opcode opcode, const char *text,
+    size_t len)
 {
-    struct conn       *c = owner;
     struct ocppj_frame f;
 
     if (c->state != CONN_OPEN)
@@ -406,12 +325,12 @@ up_message(void *owner, enum frame_opcode opcode, const char *text, size_t len)
     c->messages_in++;
     STAT_INC(self.st, messages_in);
     if (opcode == FRAME_BINARY) {
-        session_violation(c, "binary", close_info[CLOSE_not_text].sentence, NULL, 0);
+        fault_violation(c, "binary", close_info[CLOSE_not_text].sentence, NULL, 0);
         session_end(c, CLOSE_not_text, NULL);
         return c->state == CONN_CLOSING;
     }
     tape.max_depth = (uint32_t)self.conf.ocpp_max_depth;
-    switch (ocppj_cut(&f, &tape, text, len, session_mode())) {
+    switch (ocppj_cut(&f, &tape, text, len, protocol_mode())) {
     case OCPPJ_UNPARSABLE:
     case OCPPJ_NO_ID:
         unreadable(c, "unreadable", f.why, text, len);
@@ -430,7 +349,7 @@ up_message(void *owner, enum frame_opcode opcode, const char *text, size_t len)
     case OCPPJ_GOOD:
         break;
     }
-    session_deviations(c, f.deviations, NULL);
+    fault_count(f.deviations);
     if (f.type == OCPPJ_CALL)
         answers_take(c, &f, &tape);
     else

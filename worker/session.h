@@ -10,16 +10,8 @@
 #define WORKER_SESSION_H
 
 #include "conn.h"
-#include "ocppj.h"
+#include "protocol.h"
 #include "registry.h"
-#include "schema.h"
-#include "writer.h"
-
-/* The subprotocols there are code for. */
-enum protocol { PROTOCOL_ocpp16, PROTOCOLS };
-
-extern const char *const protocol_names[PROTOCOLS];
-extern const struct schema_dialect *const protocol_dialects[PROTOCOLS];
 
 /* HANDSHAKE to OPEN: claims the identity; a former connection of it is told
  * to go. On anything but REGISTRY_OK nothing has changed. */
@@ -41,20 +33,19 @@ void session_check_owner(struct conn *c);
 /* Appends a JSON object with what only the worker knows. */
 void session_tell(struct conn *c, struct buf *out);
 
-/* A violation: counted by the caller; makes an event within
- * ocpp.violation_rate. kind: a word; frame may be NULL. */
-void session_violation(struct conn *c, const char *kind, const char *detail,
-    const char *frame, size_t len);
-
 /* Ended without its worker having said so: publishes the event for it. */
 void session_bury(const struct registry_entry *e, uint64_t generation);
 
-/* Compiled checks of one message, shared by answers.c and calls.c: the mode
- * of ocpp.validation. */
-enum ocppj_mode session_mode(void);
+/* --- what came for it ------------------------------------------------------ */
 
-/* Counts lenient deviations; if there are any, adds member "deviations" to
- * an event (w may be NULL). */
-void session_deviations(struct conn *c, uint64_t set, struct writer *w);
+/* OPEN or CLOSING. */
+void session_bytes(struct conn *c, const uint8_t *p, size_t n);
+/* False: the rest of the bytes is not wanted. */
+bool session_message(struct conn *c, enum frame_opcode opcode, const char *text,
+    size_t len);
+void session_pong(struct conn *c, const uint8_t *data, size_t len);
+void session_closed(struct conn *c, int status);
+/* OPEN: the socket is gone, conn_kill() follows. */
+void session_broken(struct conn *c, enum close_reason reason);
 
 #endif

@@ -107,10 +107,8 @@ each_second(void)
     journal_tick();
     calls_retry();
     peer_tick();
-    if (self.conf_version != self.shm->config_version) {
-        self.conf_version = shm_config_read(self.shm, &self.conf);
-        self.mem->config_seen = self.conf_version;
-    }
+    if (self.conf_version != self.shm->config_version)
+        self_read_config();
     if (++seconds == RECOVERED_KEPT_S)
         calls_forget_recovered();
 }

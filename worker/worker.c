@@ -45,6 +45,13 @@ self_tell_time(void)
     self.wall_ms = clock_wall_ms();
 }
 
+void
+self_read_config(void)
+{
+    self.conf_version = shm_config_read(self.shm, &self.conf);
+    self.mem->config_seen = self.conf_version;
+}
+
 static void
 turn_cb(struct ev_loop *loop, ev_check *w, int revents)
 {
@@ -125,8 +132,7 @@ worker_main(const struct worker_boot *boot)
     self.mem = shm_worker(self.shm, boot->slot);
     self.st = &self.mem->stats;
     self.registry = shm_registry(self.shm);
-    self.conf_version = shm_config_read(self.shm, &self.conf);
-    self.mem->config_seen = self.conf_version;
+    self_read_config();
     began_us = clock_mono_ns() / 1000u;
     self_tell_time();
     snprintf(who, sizeof who, "worker %u", self.slot);

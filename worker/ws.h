@@ -28,6 +28,7 @@
 
 #include "buf.h"
 #include "frame.h"
+#include "up.h"
 
 struct ws;
 
@@ -92,22 +93,5 @@ const char *ws_why(const struct ws *ws);    /* a few words for the log, static;
  * they answer. False if a close frame did not fit: cut the connection.
  */
 bool ws_output(struct ws *ws, struct buf *out);
-
-/* --- delivered upwards: implemented by session.c, and in test/ ----------- */
-
-/* They return true to go on and false to stop: the owner is dead. Bytes are
- * valid during the call only and not NUL-terminated. Frames for the peer may
- * be put into the owner's output meanwhile; the lease must stay. Pings are
- * answered without asking: that bytes came, the caller knows. */
-
-/* A whole message. FRAME_TEXT is valid UTF-8. FRAME_BINARY is the owner's to
- * refuse: frame_put_close() with 1003, and true, so that the close handshake
- * is awaited. */
-bool up_message(void *owner, enum frame_opcode opcode, const char *data,
-                size_t len);
-bool up_pong(void *owner, const uint8_t *data, size_t len);
-/* The peer's close frame: status as sent, or FRAME_STATUS_NONE; the reason is
- * valid UTF-8. The reply is due already; ws_input() answers WS_CLOSED. */
-void up_close(void *owner, int status, const char *reason, size_t len);
 
 #endif
