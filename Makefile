@@ -15,7 +15,8 @@ CPPFLAGS += -D_GNU_SOURCE -I. -Icommon -Iworker -I$(B)/gen
 LDFLAGS += $(if $(SAN),$(SAN),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now) -pthread
 comma := ,
 
-COMMON  = $(patsubst %.c,$(B)/%.o,$(wildcard common/*.c))
+COMMON_O = $(patsubst %.c,$(B)/%.o,$(wildcard common/*.c))
+COMMON  = $(B)/libcommon.a
 MASTER  = $(patsubst %.c,$(B)/%.o,$(filter-out master/ctl%.c,$(wildcard master/*.c)))
 CTL     = $(patsubst %.c,$(B)/%.o,$(wildcard master/ctl*.c))
 WORKER  = $(patsubst %.c,$(B)/%.o,$(wildcard worker/*.c)) $(B)/gen/ocpp16.o
@@ -39,6 +40,11 @@ $(B)/ocppsim: $(SIM) $(COMMON)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SIM)
 $(B)/echo: $(B)/test/echo/echo.o $(B)/worker/http.o $(B)/worker/http_who.o $(B)/worker/ws.o $(B)/worker/frame.o $(COMMON)
 	$(CC) $(LDFLAGS) -o $@ $^ -lev -lwslay -lnettle -linih -lm
+
+# An archive: each program takes from common/ what it uses.
+$(B)/libcommon.a: $(COMMON_O)
+	@rm -f $@
+	ar rcs $@ $^
 
 # The tables of OCPP, made from the schema.
 GEN = $(B)/gen/ocpp_actions.def
@@ -101,7 +107,7 @@ check-asan:
 check-programs: $(UNIT) $(FUZZ) $(B)/echo
 
 # A unit test sees every object but the two main()s.
-UNITLIB = $(filter-out $(B)/master/main.o,$(MASTER)) $(WORKER) $(COMMON)
+UNITLIB = $(filter-out $(B)/master/main.o,$(MASTER)) $(WORKER) $(COMMON_O)
 $(B)/unit/%: $(B)/test/unit/%.o $(B)/unit/libocppd.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_OCPPD) -lcjson
