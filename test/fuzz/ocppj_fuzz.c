@@ -1,0 +1,120 @@
+/*
+ * Any frame is cut, checked against its schema and answered without touching
+ * foreign memory; strict and lenient never contradict each other; and an
+ * answer carries the id that came.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ensure.h"
+#include "ocppj.h"
+#include "schema.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define TOKENS 2000
+
+static struct json_token tokens[TOKENS], other_tokens[TOKENS];
+
+static void
+check_span(struct ocppj_span s, const char *text, size_t size)
+{
+    ensure(s.p == NULL || (s.p >= text && s.len <= size &&
+                           (size_t)(s.p - text) <= size - s.len));
+}
+
+static void
+check_frame(const struct ocppj_frame *f, const char *text, size_t size)
+{
+    check_span(f->id_raw, text, size);
+    check_span(f->action, text, size);
+    check_span(f->payload, text, size);
+    check_span(f->code_raw, text, size);
+    check_span(f->description, text, size);
+    check_span(f->details, text, size);
+    ensure(f->id_len <= OCPPJ_ID_BYTES && f->id[f->id_len] == '\0');
+    ensure((f->why == NULL) == (f->verdict == OCPPJ_GOOD));
+    ensure((f->id_raw.p != NULL) == (f->verdict == OCPPJ_GOOD ||
+                                     f->verdict == OCPPJ_LONG_ID ||
+                                     f->verdict == OCPPJ_MALFORMED));
+}
+
+static void
+check_verdict(const struct schema_verdict *v)
+{
+    ensure(memchr(v->path, '\0', sizeof v->path) != NULL);
+    ensure(memchr(v->text, '\0', sizeof v->text) != NULL);
+    ensure(v->ok == (v->text[0] == '\0'));
+    ensure(v->ok == (v->code == OCPPJ_ERRORS));
+    for (const char *p = v->text; *p != '\0'; p++)
+        ensure(*p >= 0x20 && *p < 0x7f);
+}
+
+static void
+check_payload(const struct schema_message *m, enum schema_part part,
+              const struct json *tape, uint32_t tok)
+{
+    struct schema_verdict strict, lenient;
+
+    schema_check(m, part, tape, tok, OCPPJ_STRICT, &strict);
+    schema_check(m, part, tape, tok, OCPPJ_LENIENT, &lenient);
+    check_verdict(&strict);
+    check_verdict(&lenient);
+    ensure(strict.deviations == 0);
+    /* Lenient is clean where strict is content, and nowhere else. */
+    ensure(strict.ok == (lenient.ok && lenient.deviations == 0));
+}
+
+/* What we answer can be cut again, and means the same call. */
+static void
+check_answer(const struct ocppj_frame *f)
+{
+    struct json        tape = JSON_INIT(other_tokens, TOKENS);
+    struct ocppj_frame back;
+    struct buf         out = BUF_INIT(8 * 1024 * 1024);
+
+    ocppj_put_result(&out, f->id_raw, f->payload.p, f->payload.len);
+    ensure(ocppj_cut(&back, &tape, out.p, out.len, OCPPJ_LENIENT) ==
+           OCPPJ_GOOD);
+    ensure(back.type == OCPPJ_CALLRESULT && back.id_len == f->id_len &&
+           memcmp(back.id, f->id, f->id_len) == 0);
+    buf_clear(&out);
+    ocppj_put_error(&out, OCPPJ_1_6, f->id_raw, OCPPJ_GENERIC_ERROR, f->id,
+                    NULL, 0);
+    ensure(ocppj_cut(&back, &tape, out.p, out.len, OCPPJ_LENIENT) ==
+           OCPPJ_GOOD);
+    ensure(back.type == OCPPJ_CALLERROR && back.id_len == f->id_len);
+    buf_free(&out);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct json        tape = JSON_INIT(tokens, TOKENS);
+    struct ocppj_frame strict, f;
+    char              *text = malloc(size + !size);
+
+    ensure(text != NULL);
+    memcpy(text, data, size);
+    ocppj_cut(&strict, &tape, text, size, OCPPJ_STRICT);
+    check_frame(&strict, text, size);
+    ocppj_cut(&f, &tape, text, size, OCPPJ_LENIENT);
+    check_frame(&f, text, size);
+    ensure(strict.verdict != OCPPJ_GOOD || f.verdict == OCPPJ_GOOD);
+    if (f.verdict == OCPPJ_GOOD && f.type != OCPPJ_CALLERROR) {
+        const struct schema_message *m = NULL;
+        check_answer(&f);
+        if (f.action.p != NULL)
+            m = schema_find(&schema_ocpp16, f.action.p, f.action.len);
+        if (m != NULL) {
+            check_payload(m, SCHEMA_REQUEST, &tape, f.payload_tok);
+        } else {
+            /* A result of whatever call. */
+            m = &schema_ocpp16.messages[f.id_len % schema_ocpp16.count];
+            check_payload(m, SCHEMA_RESPONSE, &tape, f.payload_tok);
+        }
+    }
+    free(text);
+    return 0;
+}
