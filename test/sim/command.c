@@ -211,7 +211,8 @@ get_configuration(struct call *c)
 
     writer_open(&c->w, "configurationKey", '[');
     key_value(c, "HeartbeatInterval", false, NULL, c->p->heartbeat_s);
-    key_value(c, "MeterValueSampleInterval", false, NULL, c->p->meter_s);
+    key_value(c, "MeterValueSampleInterval", false, NULL,
+              (c->p->meter_ms + 999) / 1000);
     key_value(c, "NumberOfConnectors", true, NULL, 1);
     key_value(c, "SupportedFeatureProfiles", true,
               "Core,FirmwareManagement,LocalAuthListManagement,Reservation,"
@@ -253,8 +254,8 @@ change_configuration(struct call *c)
                 fleet.tick + fleet_ticks(story_interval(c->p));
         status(c, "Accepted");
     } else if (strcmp(key, "MeterValueSampleInterval") == 0 && digits &&
-               number > 0) {
-        c->p->meter_s = number;
+               number > 0 && number < 1000000) {
+        c->p->meter_ms = number * 1000;
         status(c, "Accepted");
     } else {
         status(c, key_known(key) ? "Rejected" : "NotSupported");

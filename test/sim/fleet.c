@@ -20,7 +20,7 @@
 #define COMPLAINTS_MAX 10u
 #define RESERVED_FDS   48u
 #define CALM_S         0.05   /* the tick, where nothing is in the making */
-#define PUMP_NS        500000u /* wake-ups of the pump are not closer */
+#define PUMP_NS        200000u /* wake-ups of the pump are not closer */
 #define PUMP_BURST     512u   /* messages before answers are read again */
 #define CONNECTING_MAX 512u   /* of the ramp, at a time */
 

@@ -61,7 +61,7 @@ point_init(struct point *p, uint32_t number, uint16_t flags)
     p->number = number;
     p->flags = flags;
     p->link.slow = (flags & POINT_SLOW) != 0;
-    p->meter_s = (uint32_t)fleet.o->meter_every;
+    p->meter_ms = (uint32_t)(fleet.o->meter_every * 1000);
     p->meter_wh = (uint32_t)(fleet_chance() * 1e6);
     p->ready_next = p->ready_prev = WHEEL_NONE;
     p->last_call = flags & POINT_RIVAL ? 1u << 31 : 0;

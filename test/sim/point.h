@@ -92,7 +92,7 @@ struct point {
     uint32_t mischief_due;
 
     uint32_t heartbeat_s;
-    uint32_t meter_s;      /* MeterValueSampleInterval */
+    uint32_t meter_ms;     /* MeterValueSampleInterval */
     uint32_t load_sent;    /* of --messages */
 
     /* The session. */

@@ -114,7 +114,7 @@ session_begin(struct point *p)
     point_queue(p, MESSAGE_START, &t, 0);
     tally_add(fleet.tally, charging, 1);
     story_state(p, STATUS_CHARGING);
-    p->story_due = fleet.tick + fleet_ticks(p->meter_s);
+    p->story_due = fleet.tick + fleet_ticks(p->meter_ms / 1000.0);
     if (p->story_due > p->session_end)
         p->story_due = p->session_end;
 }
@@ -199,7 +199,7 @@ story_tick(struct point *p)
                           "Sample.Periodic", point_now());
             point_queue(p, MESSAGE_METER_VALUES, &t, 0);
         }
-        p->story_due = fleet.tick + fleet_ticks(p->meter_s);
+        p->story_due = fleet.tick + fleet_ticks(p->meter_ms / 1000.0);
         if (p->story_due > p->session_end)
             p->story_due = p->session_end;
         return;

@@ -222,7 +222,9 @@ ledger_line(struct span line)
         tell("the journal has another transaction id", line);
         return;
     }
-    note_start(start_digest(&r), r.transaction, line);
+    /* What the journal says as well was judged there. */
+    if (known == NULL || known->value == 0)
+        note_start(start_digest(&r), r.transaction, line);
 }
 
 static bool
