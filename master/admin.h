@@ -1,0 +1,24 @@
+/*
+ * admin: the small process that serves /health, /metrics, /ready and /live.
+ *
+ * It maps the shared memory read-only, so that whatever its HTTP library
+ * gets wrong cannot harm a charge point; the master watches it like a
+ * worker.
+ */
+#ifndef MASTER_ADMIN_H
+#define MASTER_ADMIN_H
+
+#include <stdbool.h>
+
+#include "buf.h"
+#include "channel.h"
+
+/* Binds admin.listen; false with a sentence. */
+bool admin_listen(struct buf *why);
+/* Nothing if admin.listen is empty. */
+void admin_start(void);
+void admin_stop(void);
+/* A hint; it may be lost. */
+void admin_tell(enum channel_type type);
+
+#endif

@@ -1,0 +1,33 @@
+/*
+ * child: how the master makes a process and how it speaks of a dead one.
+ */
+#ifndef MASTER_CHILD_H
+#define MASTER_CHILD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Forks. In the child everything that is the master's is gone when this
+ * returns 0: every descriptor but stdio, the log and the n in keep (which
+ * may hold -1 for none), every signal handler, the loop. -1 with errno.
+ */
+pid_t child_fork(const int *keep, size_t n);
+
+/* Gives up root for server.user, where that is set and we are root. False
+ * with a sentence in why. */
+bool child_become(const char *user, char *why, size_t size);
+
+/* "was killed by signal 9 (Killed)", "exited with code 1": of a wait
+ * status. */
+#define CHILD_END_LEN 80
+void child_end_text(char out[CHILD_END_LEN], int status);
+
+/* How long to wait before the next start, given how long the last one
+ * lived: nothing after a decent life, else twice as long each time. */
+#define CHILD_DECENT_LIFE_MS 10000
+uint64_t child_backoff(uint64_t *backoff_ms, uint64_t lived_ms);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * control: the unix socket that ocppctl talks to.
+ *
+ *   client:  one line of words (line.h), at most LINE_MAX_BYTES, "\n"; a
+ *            first word -j or -p asks for JSON or Prometheus text
+ *   daemon:  "<code> <length>\n" and length bytes of body; codes below.
+ *            After 1xx more follows; the connection ends after all others.
+ *
+ * Who may connect is decided by the socket's mode (0660) and group; who may
+ * change something by the peer's uid as the kernel tells it. A client that
+ * is slow, silent or gone costs one of CONTROL_CLIENTS places until its
+ * deadline and nothing else.
+ */
+#ifndef MASTER_CONTROL_H
+#define MASTER_CONTROL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "buf.h"
+
+#define CONTROL_CLIENTS 64
+#define CONTROL_RESERVED 8           /* of them for root and ourselves */
+#define CONTROL_LINE_MS 10000        /* for the line */
+#define CONTROL_WRITE_MS 20000       /* without progress in taking the reply */
+#define CONTROL_REPLY_MAX (64u << 20)
+#define CONTROL_STREAM_MAX (1u << 20) /* of a stream, waiting for its reader */
+
+enum control_code {
+    CONTROL_MORE = 100,
+    CONTROL_DONE = 200,
+    CONTROL_BAD_NEWS = 220, /* done, and what it says is not good */
+    CONTROL_USAGE = 400,
+    CONTROL_FORBIDDEN = 403,
+    CONTROL_NOT_FOUND = 404,
+    CONTROL_CONFLICT = 409, /* not now, not twice */
+    CONTROL_FAILED = 500,
+    CONTROL_BUSY = 503,
+    CONTROL_TIMEOUT = 504
+};
+
+struct client {
+    uint64_t id;     /* names it for good; pointers may go stale */
+    uid_t    uid;
+    bool     admin;  /* root, or the user the daemon runs as */
+    char     format; /* 0 text, 'j', 'p' */
+
+    /* For a command that waits: called every CONTROL_POLL_MS until it
+     * replied; see control_wait(). */
+    void   (*poll)(struct client *c);
+    uint64_t wait_until_ms; /* monotonic; 0: for good */
+    uint64_t asked;         /* id of the datagram whose answer is awaited */
+    uint32_t entry;         /* registry entry it is about */
+    uint64_t conn;          /* connection it is about */
+};
+
+#define CONTROL_POLL_MS 50
+
+/* False with a sentence. path "" means no socket. */
+bool control_open(const char *path, const char *group, struct buf *why);
+void control_close(void); /* removes the socket; clients are dropped */
+
+/* NULL if it is gone. */
+struct client *control_client(uint64_t id);
+struct client *control_client_asking(uint64_t asked);
+unsigned       control_clients(void);
+
+/* Every command ends in exactly one of these. The body is copied. */
+void control_reply(struct client *c, int code, const void *body, size_t n);
+void control_replyf(struct client *c, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void control_reply_buf(struct client *c, int code, struct buf *body);
+
+/* Instead of a reply, for now. poll may be NULL: an answer comes from
+ * elsewhere. At the deadline the client is told `late'. */
+void control_wait(struct client *c, void (*poll)(struct client *c),
+    uint64_t ms, const char *late);
+/* The command becomes a stream: it ends when the client closes. */
+void control_stream_begin(struct client *c);
+/* False if the client has too much waiting; nothing was sent then. */
+bool control_stream(struct client *c, const void *p, size_t n);
+
+#endif

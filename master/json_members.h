@@ -1,0 +1,36 @@
+/*
+ * json_members: the members of one JSON object, one after the other. Pure.
+ *
+ * For the JSON that our own workers write, so that the master can show it to
+ * people without a JSON library. It does not judge: on text that is no
+ * object it finds no further member.
+ */
+#ifndef MASTER_JSON_MEMBERS_H
+#define MASTER_JSON_MEMBERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buf.h"
+
+struct json_member {
+    const char *key; /* without quotes, escapes as they stand */
+    size_t      key_len;
+    const char *value; /* as it stands: a string with its quotes */
+    size_t      value_len;
+};
+
+/* *at: 0 before the first one. */
+bool json_next_member(const char *json, size_t len, size_t *at,
+    struct json_member *m);
+bool json_find_member(const char *json, size_t len, const char *key,
+    struct json_member *m);
+
+/* A string that needs no unescaping. */
+bool json_is_plain_string(const struct json_member *m);
+
+/* One line per member: key, aligned at column `width`, value. Nested
+ * objects become indented lines. */
+void json_put_lines(struct buf *out, const char *json, size_t len, int width);
+
+#endif

@@ -1,0 +1,375 @@
+/*
+ * main: the program ocppd: its arguments, its start, its signals, its end.
+ *
+ * Start, in this order, so that a failure leaves nothing behind: read the
+ * configuration; go to the background; open the log; lock the pid file; make
+ * the directories; bind; make the shared memory; fork.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "background.h"
+#include "clock.h"
+#include "command.h"
+#include "config.h"
+#include "control.h"
+#include "ensure.h"
+#include "listen.h"
+#include "log.h"
+#include "master.h"
+#include "notify.h"
+#include "places.h"
+#include "reload.h"
+#include "report.h"
+#include "supervise.h"
+#include "version.h"
+
+#define OVERRIDES_MAX 256
+#define ERRORS_MAX (256 * 1024)
+
+struct master master;
+
+static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
+#define SIGNALS (sizeof signals / sizeof *signals)
+static ev_signal signal_watchers[SIGNALS];
+
+/* ---- what signals and commands ask for ---- */
+
+void
+master_stop(void)
+{
+    if (master.phase == MASTER_STOPPING)
+        return;
+    master.phase = MASTER_STOPPING;
+    atomic_store(&master.shm->draining, 1);
+    notify_stopping();
+    supervise_kill();
+}
+
+void
+master_drain(uint64_t ms)
+{
+    char text[CLOCK_DURATION_LEN];
+
+    if (master.phase >= MASTER_DRAINING) {
+        log_warn("told to stop a second time: stopping at once");
+        master_stop();
+        return;
+    }
+    clock_duration(text, ms);
+    log_info("stopping: connections are closed over %s", text);
+    master.phase = MASTER_DRAINING;
+    atomic_store(&master.shm->draining, 1);
+    notify_stopping();
+    supervise_drain(ms);
+}
+
+void
+master_reopen_logs(void)
+{
+    if (!log_reopen())
+        log_error("cannot open the log anew: %s; writing to the old one",
+            strerror(errno));
+    supervise_tell_all(CHANNEL_reopen);
+    admin_tell(CHANNEL_reopen);
+}
+
+static void
+reload_by_signal(void)
+{
+    struct buf out = BUF_INIT(ERRORS_MAX);
+
+    notify_reloading();
+    master_reopen_logs();
+    reload(&out); /* logs what happened */
+    notify_ready();
+    buf_free(&out);
+}
+
+static void
+signal_cb(struct ev_loop *loop, ev_signal *w, int events)
+{
+    switch (w->signum) {
+    case SIGTERM:
+    case SIGINT:
+        master_drain(master.config.server_drain_time);
+        break;
+    case SIGQUIT:
+        log_info("stopping at once");
+        master_stop();
+        break;
+    case SIGHUP:
+        reload_by_signal();
+        break;
+    case SIGUSR1:
+        master_reopen_logs();
+        break;
+    }
+}
+
+static void
+watch_signals(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < SIGNALS; i++) {
+        ev_signal_init(&signal_watchers[i], signal_cb, signals[i]);
+        ev_signal_start(master.loop, &signal_watchers[i]);
+    }
+}
+
+void
+master_forget_signals(void)
+{
+    for (size_t i = 0; i < SIGNALS; i++)
+        ev_signal_stop(master.loop, &signal_watchers[i]);
+}
+
+/* ---- start and end ---- */
+
+void
+master_is_ready(void)
+{
+    master.phase = MASTER_RUNNING;
+    log_info("ready: %u workers listen on %s", master.slots,
+        master.config.server_listen);
+    notify_ready();
+    background_ready();
+}
+
+static void
+leave(int code)
+{
+    admin_stop();
+    control_close();
+    places_leave();
+    exit(code);
+}
+
+void
+master_end(void)
+{
+    log_info("stopped");
+    leave(MASTER_EXIT_DONE);
+    abort(); /* not reached */
+}
+
+/* To the log, and to whoever started us. */
+static void cannot_start(int code, const char *fmt, ...)
+    __attribute__((noreturn, format(printf, 2, 3)));
+
+static void
+cannot_start(int code, const char *fmt, ...)
+{
+    char    text[4096];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (log_fd() == STDERR_FILENO) {
+        log_error("cannot start: %s", text);
+        background_failed(code, text, false);
+    } else {
+        log_error("cannot start: %s", text);
+        background_failed(code, text, true);
+    }
+    leave(code);
+    abort(); /* not reached */
+}
+
+void
+master_cannot_start(const char *why)
+{
+    supervise_kill(); /* comes back: they are not reaped yet */
+    cannot_start(MASTER_EXIT_FAILED, "%s", why);
+}
+
+static unsigned
+count_workers(void)
+{
+    cpu_set_t cpus;
+
+    if (master.config.server_workers != 0)
+        return (unsigned)master.config.server_workers;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+        return 1;
+    int n = CPU_COUNT(&cpus);
+    return n < 1 ? 1 : n > 200 ? 200 : (unsigned)n;
+}
+
+/* server.node, or the host's name. */
+static void
+find_node(char out[33])
+{
+    if (strcmp(master.config.server_node, "auto") != 0) {
+        snprintf(out, 33, "%.32s", master.config.server_node);
+        return;
+    }
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    snprintf(out, 33, "%.32s", host[0] ? host : "ocppd");
+}
+
+static void
+start(void)
+{
+    const struct config *c = &master.config;
+    struct buf           why = BUF_INIT(8192);
+    char                 node[33];
+
+    master.slots = count_workers();
+    find_node(node);
+    log_info("ocppd %s starts as %s, with %s%s", OCPPD_VERSION, node,
+        master.conf_file ? master.conf_file : "no configuration file",
+        c->log_level == CONF_log_level_debug ? ", debugging" : "");
+    listen_raise_limit(c, master.slots);
+    if (!places_take(c, &why) || !supervise_listen(&why) ||
+        !admin_listen(&why) ||
+        !control_open(c->server_control, c->server_control_group, &why))
+        cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
+    master.shm = shm_make(c, master.slots, node, &master.memfd);
+    if (master.shm == NULL)
+        cannot_start(MASTER_EXIT_FAILED, "cannot make the shared memory for "
+            "server.max_connections = %" PRIu64 ": %s", c->server_max_connections,
+            strerror(errno));
+    log_level_at(&master.shm->log_level);
+    buf_free(&why);
+    supervise_start();
+    admin_start();
+}
+
+static void
+open_log(bool background)
+{
+    static _Atomic int level; /* until the shared memory has it */
+
+    log_who("master");
+    level = (int)(master.config.log_level - CONF_log_level_error);
+    log_level_at(&level);
+    master.log_target = master.config.log_target;
+    if (background && strcmp(master.log_target, "stderr") == 0)
+        master.log_target = "syslog"; /* there is no stderr any more */
+    if (!log_open(master.log_target))
+        cannot_start(MASTER_EXIT_FAILED, "log.target = %s: cannot open it: %s; "
+            "its directory must exist and be writable for the daemon",
+            master.log_target, strerror(errno));
+}
+
+/* ---- arguments ---- */
+
+static void
+usage(void)
+{
+    fputs("usage: ocppd [-dtV] [-c file] [-o section.key=value]... "
+          "[-x conf|stats|commands]\n", stderr);
+    exit(MASTER_EXIT_USAGE);
+}
+
+static void
+print_table(const char *which)
+{
+    struct buf out = BUF_INIT(1 << 20);
+
+    if (strcmp(which, "conf") == 0)
+        config_put_manual(&out);
+    else if (strcmp(which, "stats") == 0)
+        metrics_put_manual(&out);
+    else if (strcmp(which, "commands") == 0)
+        command_put_manual(&out);
+    else
+        usage();
+    fwrite(out.p, 1, out.len, stdout);
+    exit(fflush(stdout) == 0 ? 0 : 1);
+}
+
+static void
+read_config(void)
+{
+    struct buf errors = BUF_INIT(ERRORS_MAX);
+
+    if (!config_read(&master.config, master.conf_file, master.overrides,
+            master.n_overrides, &errors)) {
+        fwrite(errors.p, 1, errors.len, stderr);
+        exit(MASTER_EXIT_CONFIG);
+    }
+    buf_free(&errors);
+}
+
+static void
+test_config(void)
+{
+    struct buf why = BUF_INIT(8192);
+
+    if (!places_test(&master.config, &why)) {
+        fprintf(stderr, "ocppd: %s\n", buf_cstr(&why));
+        exit(MASTER_EXIT_CONFIG);
+    }
+    printf("%s: the configuration is right\n",
+        master.conf_file ? master.conf_file : "built-in defaults");
+    exit(0);
+}
+
+int
+main(int argc, char **argv)
+{
+    static struct config_override overrides[OVERRIDES_MAX];
+    bool background = false, test = false;
+    int  option;
+
+    while ((option = getopt(argc, argv, "c:o:dtx:V")) != -1)
+        switch (option) {
+        case 'c':
+            master.conf_file = optarg;
+            break;
+        case 'o':
+            if (master.n_overrides == OVERRIDES_MAX) {
+                fprintf(stderr, "ocppd: more than %d times -o\n", OVERRIDES_MAX);
+                exit(MASTER_EXIT_USAGE);
+            }
+            overrides[master.n_overrides++].text = optarg;
+            break;
+        case 'd':
+            background = true;
+            break;
+        case 't':
+            test = true;
+            break;
+        case 'x':
+            print_table(optarg);
+            break;
+        case 'V':
+            printf("ocppd %s\n", OCPPD_VERSION);
+            exit(0);
+        default:
+            usage();
+        }
+    if (optind < argc)
+        usage();
+    master.overrides = overrides;
+    if (master.conf_file == NULL && access(MASTER_CONF_FILE, F_OK) == 0)
+        master.conf_file = MASTER_CONF_FILE;
+    read_config();
+    if (test)
+        test_config();
+    if (background)
+        background_enter();
+    open_log(background);
+
+    master.loop = ev_default_loop(EVFLAG_NOENV);
+    if (master.loop == NULL)
+        cannot_start(MASTER_EXIT_FAILED, "cannot make an event loop: %s",
+            strerror(errno));
+    watch_signals();
+    start();
+    ev_run(master.loop, 0);
+    return 0;
+}

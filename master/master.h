@@ -1,0 +1,71 @@
+/*
+ * master: what the files of the master share.
+ *
+ * One thread, one libev loop. Nothing in here is touched by a child after
+ * the fork but `shm`, `config` and `log_target`, which it reads.
+ */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ev.h>
+
+#include "config.h"
+#include "shm.h"
+
+#define MASTER_CONF_FILE "/etc/ocppd/ocppd.conf" /* read if it is there */
+
+/* What ocppd exits with; the numbers are those of sysexits(3). */
+enum master_exit {
+    MASTER_EXIT_DONE = 0,
+    MASTER_EXIT_FAILED = 1,
+    MASTER_EXIT_USAGE = 64,
+    MASTER_EXIT_CONFIG = 78
+};
+
+enum master_phase {
+    MASTER_STARTING, /* not every worker was ready yet */
+    MASTER_RUNNING,
+    MASTER_DRAINING, /* the workers close their connections, then all ends */
+    MASTER_STOPPING  /* the workers are being killed */
+};
+
+struct master {
+    struct ev_loop   *loop;
+    enum master_phase phase;
+
+    /* Where the configuration comes from, to read it again. */
+    const char                   *conf_file; /* NULL: defaults only */
+    const struct config_override *overrides;
+    size_t                        n_overrides;
+
+    struct config config;     /* in force; what shm publishes */
+    const char   *log_target; /* config.log_target, but syslog with -d
+                                 where that says stderr */
+    struct shm   *shm;
+    int           memfd;
+    unsigned      slots;
+};
+
+extern struct master master;
+
+/* A signal or a command asks for it; each comes back at once. */
+void master_drain(uint64_t ms); /* a second time: stop at once */
+void master_stop(void);
+void master_reopen_logs(void);
+
+/* supervise.c: every worker has been ready once. */
+void master_is_ready(void);
+/* supervise.c: the daemon cannot start, and why; does not return. */
+void master_cannot_start(const char *why) __attribute__((noreturn));
+/* supervise.c: no process is left; does not return. */
+void master_end(void) __attribute__((noreturn));
+
+/* In a forked child: stops the master's signal watchers, so that its loop
+ * can be destroyed. */
+void master_forget_signals(void);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * pending: the commands that workers have, until they say `done'.
+ *
+ * Promise P3 asks for exactly one outcome of each command. The worker that
+ * has it publishes the outcome; if it dies first, its successor gets the
+ * same body as `settle' and publishes `uncertain', unless the dead one's
+ * journal has an outcome already. So the body is kept here.
+ *
+ *   body: commandId, identity, action, payload, each ended by NUL
+ */
+#ifndef MASTER_PENDING_H
+#define MASTER_PENDING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "channel.h"
+#include "stats.h"
+
+#define PENDING_MAX 4096            /* commands */
+#define PENDING_BYTES (64u << 20)   /* of their bodies */
+
+enum pending_result {
+    PENDING_OK,
+    PENDING_BUSY,      /* the worker does not keep up, nothing was sent */
+    PENDING_FULL,      /* too many commands pending, nothing was sent */
+    PENDING_DUPLICATE, /* a command of this commandId is pending */
+    PENDING_NOBODY     /* every worker failed */
+};
+
+/* Sends a command to the owner of conn. timeout_ms 0: ocpp.message_timeout.
+ * client: who is told the outcome (command_done), 0 nobody. */
+enum pending_result pending_call(uint64_t client, cref conn,
+    uint64_t timeout_ms, const char *body, size_t len);
+
+/* Has an outcome published by worker `slot`, now or when it is ready. */
+enum pending_result pending_settle(uint64_t client, unsigned slot,
+    enum outcome outcome, const char *body, size_t len);
+
+void pending_done(uint64_t id, uint64_t outcome, const char *json, size_t len);
+void pending_worker_ready(unsigned slot);
+void pending_worker_gone(unsigned slot);
+void pending_worker_failed(unsigned slot);
+void pending_tick(uint64_t now_ms);
+
+unsigned pending_count(void);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * places: the files and directories a daemon takes for itself: pid file,
+ * state directory, the directory of the control socket.
+ */
+#ifndef MASTER_PLACES_H
+#define MASTER_PLACES_H
+
+#include <stdbool.h>
+
+#include "buf.h"
+#include "config.h"
+
+/* Makes what is missing, locks the pid file. False with a sentence. */
+bool places_take(const struct config *c, struct buf *why);
+/* Would they do? Changes nothing. */
+bool places_test(const struct config *c, struct buf *why);
+/* Removes the pid file. */
+void places_leave(void);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * report: what the gateway says about itself, from shared memory alone.
+ *
+ * The master and the admin process both use it; nothing in here takes a
+ * lock or changes a thing.
+ */
+#ifndef MASTER_REPORT_H
+#define MASTER_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "shm.h"
+
+enum report_health { REPORT_HEALTHY, REPORT_DEGRADED, REPORT_UNHEALTHY };
+
+/* The document of /health: one JSON object and a newline. */
+enum report_health report_health(const struct shm *s, struct buf *out);
+
+/* Does it take new connections? */
+bool report_ready(const struct shm *s);
+
+/* conf_file NULL: none. */
+void report_status(const struct shm *s, const char *conf_file, bool json,
+    struct buf *out);
+void report_workers(const struct shm *s, bool json, struct buf *out);
+
+/* "5m ago", "never" for 0; now and then in Unix seconds. */
+void report_ago(struct buf *out, uint64_t now, uint64_t then);
+/* RFC 3339 of Unix seconds, "never" for 0. */
+void report_time(struct buf *out, uint64_t then);
+
+/* "ready" and so on, of enum shm_worker_state. */
+const char *report_state(int state);
+
+/* ---- metrics.c ---- */
+
+/* `ocppctl stats`; pattern as of fnmatch(3) over names, NULL for all. False
+ * if it matches none. */
+bool metrics_text(const struct shm *s, const char *pattern, struct buf *out);
+bool metrics_json(const struct shm *s, const char *pattern, struct buf *out);
+/* /metrics, in the text format of Prometheus 0.0.4. */
+void metrics_prometheus(const struct shm *s, struct buf *out);
+/* The table as mdoc(7), for ocppd-stats(7). */
+void metrics_put_manual(struct buf *out);
+
+/* Reads every value of all workers, added up. */
+void metrics_sum(const struct shm *s, struct stats *sum);
+
+#endif
