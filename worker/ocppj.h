@@ -70,7 +70,7 @@ struct ocppj_frame {
     uint32_t          id_len; /* bytes in id; 0 for LONG_ID */
     char              id[OCPPJ_ID_BYTES + 1]; /* value, NUL-terminated */
 
-    /* GOOD. An empty action or payload has p == NULL. */
+    /* GOOD. A part that the frame does not have is p == NULL. */
     struct ocppj_span action;      /* CALL: within its quotes, as it came;
                                     * MALFORMED: if it could be read */
     struct ocppj_span payload;     /* CALL, CALLRESULT: "null" as it came */

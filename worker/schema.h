@@ -8,6 +8,8 @@
  *
  * Strict means: valid if and only if the official JSON schema of the message
  * says so (and the JSON has no deviations, which is ocppj_cut()'s to say).
+ * The exceptions are two: null is an empty payload, and Hertz is a unit also
+ * in the transaction data of StopTransaction.
  * Lenient means: usable. What charge points get wrong without harm passes
  * and is reported by kind; a message is refused if a field is missing that
  * it makes no sense without, or has a type nothing can be read from.
