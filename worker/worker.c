@@ -123,7 +123,7 @@ bury_former(void)
 void
 worker_main(const struct worker_boot *boot)
 {
-    char        who[32];
+    char        who[32], name[16];
     struct buf  why = BUF_INIT(4096);
     ev_check    turn;
 
@@ -136,10 +136,11 @@ worker_main(const struct worker_boot *boot)
     began_us = clock_mono_ns() / 1000u;
     self_tell_time();
     snprintf(who, sizeof who, "worker %u", self.slot);
+    snprintf(name, sizeof name, "ocppd-w%u", self.slot); /* 15 bytes at most */
     log_who(who);
     log_level_at(&self.shm->log_level);
     ensure_words(self.mem->words, sizeof self.mem->words);
-    prctl(PR_SET_NAME, who, 0, 0, 0);
+    prctl(PR_SET_NAME, name, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);
     /* The master decides when to stop; a ^C at a terminal reaches everybody. */
     signal(SIGINT, SIG_IGN);
