@@ -11,8 +11,8 @@
  * So a shell's user may type JSON the way he is used to, and every text
  * without NUL can be said in one line.
  */
-#ifndef MASTER_LINE_H
-#define MASTER_LINE_H
+#ifndef COMMON_LINE_H
+#define COMMON_LINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
