@@ -178,6 +178,18 @@ cmd_call(struct client *c, int argc, char **argv)
         "call: no outcome yet; the event command.response will tell it");
 }
 
+static void
+put_outcome(struct buf *out, enum outcome outcome, const char *json, size_t len)
+{
+    struct json_member m;
+
+    buf_addf(out, "%s: %s", outcome_info[outcome].word,
+        outcome_info[outcome].sentence);
+    if (json_find_member(json, len, "commandId", &m) && m.value_len > 2)
+        buf_addf(out, " (command %.*s)", (int)m.value_len - 2, m.value + 1);
+    buf_addc(out, '\n');
+}
+
 void
 command_done(uint64_t id, enum outcome outcome, const char *json, size_t len)
 {
@@ -192,15 +204,13 @@ command_done(uint64_t id, enum outcome outcome, const char *json, size_t len)
     if (c->format == 'j') {
         buf_add(&out, json, len);
     } else {
-        const struct outcome_info *o = &outcome_info[outcome];
+        /* A result is printed alone, for whoever reads it on. */
         if (outcome != OUTCOME_result)
-            buf_addf(&out, "%s: %s\n", o->word, o->sentence);
+            put_outcome(&out, outcome, json, len);
         if (json_find_member(json, len, "payload", &m))
             buf_add(&out, m.value, m.value_len);
         else if (json_find_member(json, len, "error", &m))
             json_put_lines(&out, m.value, m.value_len, 12);
-        else
-            buf_add(&out, json, len);
     }
     if (out.len > 0 && out.p[out.len - 1] != '\n')
         buf_addc(&out, '\n');
