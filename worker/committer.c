@@ -49,6 +49,7 @@ static struct {
     struct tail  tail;
     struct batch batch;
     uint64_t     next_removal; /* monotonic ms */
+    uint64_t     retention_seen;
 } c;
 
 /* ---- the thread; "locked" functions are called with the lock and return
@@ -124,13 +125,13 @@ locked_chores(void)
     c.chore = false;
     pthread_mutex_unlock(&c.lock);
     tail_age(&c.tail, age);
-    if (now >= c.next_removal) {
+    if (now >= c.next_removal || retention != c.retention_seen) {
+        c.retention_seen = retention;
         again = retention_run(&c.tail, c.env.slots, retention,
             REMOVE_AT_ONCE, &done) == REMOVE_AT_ONCE;
         uint64_t pause = retention / 8;
-        if (!again)
-            c.next_removal = now +
-                (pause < 1000 ? 1000 : pause > 60000 ? 60000 : pause);
+        c.next_removal = again ? now : now +
+            (pause < 1000 ? 1000 : pause > 10000 ? 10000 : pause);
     }
     pthread_mutex_lock(&c.lock);
     if (again)

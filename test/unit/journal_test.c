@@ -1,0 +1,491 @@
+/* The journal: what is announced as durable, and what it does when the disk
+ * does not take it. */
+#include "journal_fix.h"
+
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "log.h"
+#include "tail.h"
+
+static uint64_t told;       /* by up_committed() */
+static unsigned tellings;
+static bool     told_back;  /* it went backwards */
+
+void
+up_committed(uint64_t number)
+{
+    told_back |= number <= told;
+    told = number;
+    tellings++;
+}
+
+/* In place of libc's: a disk that fails, and loses what it was given. */
+static _Atomic bool disk_fails;
+
+int
+fdatasync(int fd)
+{
+    static ino_t ino; /* what is durable: of this file, this much */
+    static off_t size;
+    struct stat  st;
+
+    if (fstat(fd, &st) != 0)
+        return -1;
+    if (!disk_fails) {
+        ino = st.st_ino;
+        size = st.st_size;
+        return (int)syscall(SYS_fdatasync, fd);
+    }
+    if (st.st_ino != ino || st.st_size > size)
+        (void)!pwrite(fd, "\0\0\0\0\0\0\0\0\0\0", 10, st.st_size - 10);
+    errno = EIO;
+    return -1;
+}
+
+static uint64_t
+floor_now(void)
+{
+    return atomic_load(&shm_worker(fix_shm, 0)->journal_floor);
+}
+
+static struct stats *
+stats_now(void)
+{
+    return &shm_worker(fix_shm, 0)->stats;
+}
+
+static void
+commits(void)
+{
+    uint64_t n = 0, first = 0, last;
+
+    fix_setup(2);
+    told = tellings = 0;
+    CHECK(fix_open(0, NULL));
+    CHECK_EQ(floor_now() == UINT64_MAX, 1);
+    for (int i = 0; i < 1000; i++) {
+        n = fix_append(FIX_LINE_MIN + (size_t)i);
+        CHECK(n != 0);
+        if (i == 0) {
+            first = n;
+            CHECK(floor_now() <= first);
+            CHECK(segments_mark(fix_shm) <= first);
+        }
+    }
+    CHECK(stat_get(&stats_now()->journal_backlog_bytes) > 0);
+    CHECK_EQ(told, 0); /* nothing before the loop turns */
+    CHECK(fix_wait(n, 10000));
+    CHECK_EQ(told, n);
+    CHECK(!told_back);
+    CHECK(floor_now() == UINT64_MAX);
+    CHECK(segments_mark(fix_shm) > n);
+    CHECK_EQ(stat_get(&stats_now()->events), 1000);
+    CHECK_EQ(stat_get(&stats_now()->journal_backlog_bytes), 0);
+    uint64_t commits = stat_get(&stats_now()->commits);
+    CHECK(commits >= 1 && commits < 100); /* many events, one commit */
+    CHECK_EQ(fix_read(UINT64_MAX, &last), 1000);
+    CHECK_EQ(last, n);
+    CHECK_EQ(fix_read(first, &last), 0);
+    CHECK_EQ(fix_read(first + 1, &last), 1);
+
+    /* closing commits, and says so */
+    n = fix_append(500);
+    journal_close();
+    CHECK_EQ(told, n);
+    CHECK_EQ(fix_read(UINT64_MAX, &last), 1001);
+    CHECK_EQ(last, n);
+
+    /* a clock set back brings no number again; also not that of a slot
+     * that nobody serves */
+    fix_shm->sequence = 5;
+    CHECK(fix_open(1, NULL));
+    CHECK_EQ(fix_shm->sequence, n + 1);
+    journal_close();
+    fix_teardown();
+}
+
+static void
+lines(void)
+{
+    static char big[SEGMENT_LINE_MAX + 64];
+    char        text[200];
+    struct segments_want want = {.slot = 0};
+    struct segment_line  line;
+    struct buf  why = BUF_INIT(1000);
+
+    fix_setup(1);
+    CHECK(fix_open(0, NULL));
+    uint64_t a = journal_begin();
+    journal_abandon(a);
+    ev_run(fix_loop, EVRUN_NOWAIT);
+    CHECK(floor_now() == UINT64_MAX);
+
+    uint64_t n = journal_begin();
+    CHECK(n > a);
+    memset(big, 'x', sizeof big);
+    CHECK(!journal_append(n, big, SEGMENT_LINE_MAX));
+    CHECK_EQ(stat_get(&stats_now()->events_refused), 1);
+
+    n = journal_begin();
+    int len = sprintf(text, "{\"eventId\":\"%016" PRIx64 "-n1\",\"payload\":"
+        "{\n\"a\":\"x%cy\"\n}}", n, 'N');
+    *strchr(text, 'N') = '\0';
+    CHECK(journal_append(n, text, (size_t)len));
+    CHECK(fix_wait(n, 10000));
+    struct segments *s = segments_open(fix_files, &want, &why);
+    CHECK(segments_next(s, UINT64_MAX, &line));
+    CHECK_STRN(line.p + 43, line.len - 43, "{ \"a\":\"x y\" }}");
+    CHECK(!segments_next(s, UINT64_MAX, &line));
+    segments_close(s);
+    journal_close();
+    fix_teardown();
+}
+
+static void
+rotation(void)
+{
+    struct segment_list list;
+    uint64_t            last, n = 0;
+    struct stat         st;
+    char                path[200];
+
+    fix_setup(1);
+    fix_conf.journal_segment_size = 64 << 10;
+    CHECK(fix_open(0, NULL));
+    for (int i = 0; i < 100; i++) {
+        n = fix_append(10000);
+        if (i % 5 == 4)
+            CHECK(fix_wait(n, 10000));
+    }
+    CHECK(fix_wait(n, 10000));
+    CHECK(fix_count(&list) >= 16);
+    for (size_t i = 0; i < list.n; i++) {
+        char name[SEGMENT_NAME_LEN + 1];
+        segment_name(name, list.v[i].slot, list.v[i].first);
+        snprintf(path, sizeof path, "%s/%s", fix_files, name);
+        CHECK(stat(path, &st) == 0 && st.st_size > 0 && st.st_size <= 64 << 10);
+        CHECK_EQ(st.st_mode & 0777 & ~0640, 0);
+    }
+    size_t before = list.n;
+    free(list.v);
+    CHECK_EQ(fix_read(UINT64_MAX, &last), 100);
+
+    /* by age, as reloaded */
+    fix_conf.journal_segment_size = 64 << 20;
+    fix_conf.journal_segment_age = 1;
+    journal_tick();
+    usleep(3000);
+    CHECK(fix_wait(fix_append(100), 10000));
+    usleep(3000);
+    CHECK(fix_wait(fix_append(100), 10000));
+    CHECK(fix_count(&list) >= before + 2);
+    free(list.v);
+    journal_close();
+    fix_teardown();
+}
+
+static void
+touch(unsigned slot, uint64_t first, unsigned hours_old)
+{
+    char            name[SEGMENT_NAME_LEN + 1], path[200];
+    struct timespec t[2] = {{0}};
+
+    segment_name(name, slot, first);
+    snprintf(path, sizeof path, "%s/%s", fix_files, name);
+    int fd = open(path, O_WRONLY | O_CREAT, 0640);
+    t[0].tv_sec = t[1].tv_sec =
+        (time_t)(clock_wall_ms() / 1000) - 3600 * (time_t)hours_old;
+    futimens(fd, t);
+    close(fd);
+}
+
+/* Ticks until there are n segments; false after a while. */
+static bool
+shrinks_to(size_t n)
+{
+    struct segment_list list;
+    size_t              have = SIZE_MAX;
+
+    for (int i = 0; i < 3000 && have != n; i++) {
+        journal_tick();
+        ev_run(fix_loop, EVRUN_NOWAIT);
+        usleep(1000);
+        have = fix_count(&list);
+        free(list.v);
+    }
+    return have == n;
+}
+
+static void
+retention(void)
+{
+    struct segment_list list;
+
+    fix_setup(2);
+    fix_conf.journal_retention = 2 * 3600 * 1000;
+    CHECK(fix_open(1, NULL)); /* makes the directory */
+    journal_close();
+    for (uint64_t i = 1; i <= 20; i++)
+        touch(0, i, i <= 12 ? 5 : 1);
+    for (uint64_t i = 1; i <= 3; i++)
+        touch(1, i, 5); /* its own worker's business */
+    for (uint64_t i = 1; i <= 3; i++)
+        touch(7, i, i <= 2 ? 5 : 1); /* nobody's any more */
+    CHECK(fix_open(0, NULL));
+    journal_keep(0, 4);
+    CHECK(fix_wait(fix_append(100), 10000));
+    /* slot 0: 3 of 12 old ones, as 4 is wanted; slot 7: 2 old ones. The
+     * empty newest one was cut away when it was opened. */
+    CHECK(shrinks_to(20 - 1 - 3 + 1 + 3 + 1));
+    journal_keep(0, UINT64_MAX);
+    fix_conf.journal_retention--; /* a change is acted upon at once */
+    CHECK(shrinks_to(20 - 1 - 12 + 1 + 3 + 1));
+    /* what is being written stays, however old */
+    fix_conf.journal_retention = 0;
+    CHECK(shrinks_to(1 + 3));
+    CHECK_EQ(fix_count(&list), 4);
+    CHECK_EQ(list.v[0].slot, 0);
+    CHECK_EQ(list.v[1].slot, 1);
+    free(list.v);
+    journal_close();
+    fix_teardown();
+}
+
+static bool
+fails_within(unsigned ms)
+{
+    uint64_t end = clock_mono_ms() + ms;
+
+    while (!journal_failing(NULL) && clock_mono_ms() < end) {
+        ev_run(fix_loop, EVRUN_NOWAIT);
+        usleep(200);
+    }
+    return journal_failing(NULL);
+}
+
+/* A disk that does not take it: `break_it` and `mend_it` say how. Nothing is
+ * announced meanwhile, everything is afterwards, once. */
+static void
+failure(int err, void (*break_it)(void), void (*mend_it)(void), unsigned n)
+{
+    const char *words;
+    uint64_t    last, first;
+    unsigned    before;
+
+    told = 0;
+    fix_conf.journal_buffer_size = 1 << 20;
+    CHECK(fix_open(0, NULL));
+    for (unsigned i = 0; i < 10; i++)
+        CHECK((last = fix_append(1000)) != 0);
+    CHECK(fix_wait(last, 10000));
+    before = fix_read(UINT64_MAX, &last);
+
+    break_it();
+    CHECK((first = fix_append(1000)) != 0);
+    for (unsigned i = 1; i < n; i++)
+        CHECK((last = fix_append(1000)) != 0);
+    CHECK(fails_within(10000));
+    CHECK_EQ(shm_worker(fix_shm, 0)->journal_errno, err);
+    CHECK_EQ(stat_get(&stats_now()->journal_failing), 1);
+    journal_failing(&words);
+    CHECK(strstr(words, strerror(err)) != NULL);
+    CHECK(strstr(words, fix_files) != NULL);
+    CHECK(told < first);
+    CHECK(floor_now() <= first);
+    /* nothing of it is left behind what was durable */
+    uint64_t seen;
+    fix_read(first, &seen);
+    CHECK(seen < first);
+
+    /* the buffer fills, and says no; nothing is lost by that */
+    unsigned more = 0;
+    while ((seen = fix_append(1000)) != 0) {
+        last = seen;
+        more++;
+    }
+    CHECK(more > 0 && more < 1100);
+    ev_run(fix_loop, EVRUN_NOWAIT);
+    CHECK(floor_now() <= first);
+    CHECK(told < first);
+
+    mend_it();
+    CHECK(fix_wait(last, 10000));
+    CHECK(!journal_failing(NULL));
+    CHECK_EQ(shm_worker(fix_shm, 0)->journal_errno, 0);
+    CHECK_EQ(stat_get(&stats_now()->journal_failing), 0);
+    CHECK(floor_now() == UINT64_MAX);
+    CHECK_EQ(fix_read(UINT64_MAX, &seen), before + n + more);
+    CHECK_EQ(seen, last);
+    journal_close();
+    CHECK(!told_back);
+}
+
+static struct rlimit files_before;
+
+static void
+limit_files(void)
+{
+    struct rlimit r;
+
+    getrlimit(RLIMIT_FSIZE, &files_before);
+    r = files_before;
+    r.rlim_cur = 50000;
+    setrlimit(RLIMIT_FSIZE, &r);
+}
+
+static void
+unlimit_files(void)
+{
+    setrlimit(RLIMIT_FSIZE, &files_before);
+}
+
+static void
+fail_disk(void)
+{
+    disk_fails = true;
+}
+
+static void
+mend_disk(void)
+{
+    disk_fails = false;
+}
+
+static void
+remove_dir(void)
+{
+    fix_empty_dir(fix_files);
+    rmdir(fix_files);
+}
+
+static void
+fill_fs(void)
+{
+    char path[100];
+
+    snprintf(path, sizeof path, "%s/ballast", fix_dir);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    static char zero[4096];
+    while (write(fd, zero, sizeof zero) > 0)
+        ;
+    close(fd);
+}
+
+static void
+clear_fs(void)
+{
+    char path[100];
+
+    snprintf(path, sizeof path, "%s/ballast", fix_dir);
+    unlink(path);
+}
+
+static void
+removed_under_us(void)
+{
+    uint64_t last;
+
+    fix_setup(1);
+    CHECK(fix_open(0, NULL));
+    CHECK(fix_wait(fix_append(1000), 10000));
+    remove_dir();
+    CHECK((last = fix_append(1000)) != 0);
+    CHECK(fails_within(10000));
+    CHECK_EQ(shm_worker(fix_shm, 0)->journal_errno, ENOENT);
+    CHECK(fix_wait(last, 10000)); /* it makes a new one */
+    CHECK_EQ(fix_read(UINT64_MAX, &last), 1);
+    journal_close();
+    fix_teardown();
+}
+
+static void
+failures(void)
+{
+    UNIT_CASE("file size limit");
+    fix_setup(1);
+    failure(EFBIG, limit_files, unlimit_files, 100);
+    fix_teardown();
+
+    UNIT_CASE("fdatasync fails and loses pages");
+    fix_setup(1);
+    failure(EIO, fail_disk, mend_disk, 100);
+    fix_teardown();
+
+    UNIT_CASE("no space");
+    fix_setup(1);
+    if (mount("none", fix_dir, "tmpfs", 0, "size=4m") == 0) {
+        failure(ENOSPC, fill_fs, clear_fs, 100);
+        umount2(fix_dir, MNT_DETACH);
+    } else {
+        printf("not root: no test with a full file system\n");
+    }
+    fix_teardown();
+
+    UNIT_CASE("stopped while failing");
+    fix_setup(1);
+    CHECK(fix_open(0, NULL));
+    told = 0;
+    CHECK(fix_append(1000) != 0);
+    fail_disk();
+    CHECK(fails_within(10000));
+    journal_close();
+    CHECK_EQ(told, 0);
+    mend_disk();
+    fix_teardown();
+    UNIT_CASE("");
+}
+
+static void
+refusals(void)
+{
+    struct buf why = BUF_INIT(4096);
+    struct journal_env env = {.shm = NULL, .conf = &fix_conf};
+
+    fix_setup(1);
+    env.shm = fix_shm;
+    env.loop = fix_loop;
+    strcpy(fix_conf.server_state_dir, "/nowhere/at/all");
+    CHECK(!journal_open(&env, &why));
+    CHECK(strstr(buf_cstr(&why), "/nowhere/at/all") != NULL);
+    buf_clear(&why);
+    strcpy(fix_conf.server_state_dir, "/dev/null");
+    CHECK(!journal_open(&env, &why));
+    CHECK(strstr(buf_cstr(&why), "/dev/null") != NULL);
+    buf_clear(&why);
+
+    /* two writers of one slot */
+    strcpy(fix_conf.server_state_dir, fix_dir);
+    CHECK(fix_open(0, NULL));
+    pid_t pid = fork();
+    if (pid == 0) {
+        /* what a second daemon meets: a description of its own */
+        struct tail t;
+        bool        second = tail_open(&t, fix_dir, 0, &why);
+        _exit(second || strstr(buf_cstr(&why), "w000.lock") == NULL);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    journal_close();
+    buf_free(&why);
+    fix_teardown();
+}
+
+int
+main(void)
+{
+    static const _Atomic int quiet = -1;
+
+    log_level_at(&quiet);
+    commits();
+    lines();
+    rotation();
+    retention();
+    failures();
+    removed_under_us();
+    refusals();
+    return unit_done();
+}
