@@ -92,6 +92,19 @@ print_hex(const char *word, const char *p, size_t n)
     buf_free(&hex);
 }
 
+/* Bytes nobody could read are shown in hex. */
+static void
+print_plain(const char *word, const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] < ' ' || p[i] > '~') {
+            print_hex(word, p, n);
+            return;
+        }
+    }
+    print(word, p, n);
+}
+
 static void
 on_request(struct link *l, struct buf *out)
 {
@@ -122,10 +135,8 @@ on_message(struct link *l, int opcode, const char *p, size_t n)
     struct jsonspan_frame f;
 
     (void)l;
-    if (opcode == 9) {
-        print("ping", p, n);
-    } else if (opcode == 10) {
-        print("pong", p, n);
+    if (opcode == LEASE_PING || opcode == LEASE_PONG) {
+        print_plain(opcode == LEASE_PING ? "ping" : "pong", p, n);
     } else if (opcode == 2) {
         print_hex("binary", p, n);
     } else {

@@ -45,7 +45,7 @@ bool span_is(struct span s, const char *text);
 struct jsonspan_frame {
     int         type;     /* 2, 3, 4 or whatever stood there */
     struct span id;       /* inside of the string */
-    struct span rest[3];  /* what follows: action and payload, or payload ... */
+    struct span rest[3];  /* what follows: action, payload ... */
     unsigned    count;    /* of rest */
 };
 

@@ -8,29 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <wslay/wslay.h>
 
 #include "common/ensure.h"
+#include "lease.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
 
 #define READ_SIZE 16384u
-
-/* A wslay context on loan. wslay has no way to change user_data, so that
- * points here, and here stands whose it is for the moment. */
-struct lease {
-    wslay_event_context_ptr ctx;
-    struct link            *link;
-    const uint8_t          *in;      /* whole frames, not yet given to wslay */
-    size_t                  in_len;
-    bool                    open;    /* a fragmented message is under way */
-    bool                    closed;  /* a close frame came */
-    int                     code;
-    char                    reason[128];
-    struct lease           *next;
-};
 
 struct link_partial {
     struct lease *lease; /* kept over reads while a message is fragmented */
@@ -42,160 +28,30 @@ struct link_totals link_totals;
 
 static struct ev_loop        *loop;
 static const struct link_ops *ops;
-static struct lease          *pool;
-static struct lease          *active;   /* lent for the read going on */
-static bool                   doomed;   /* its link was dropped meanwhile */
+static struct lease          *active; /* lent for the read going on */
 static struct buf             gather = BUF_INIT(8u * LINK_MESSAGE_MAX);
 static uint8_t                arrived[LINK_MESSAGE_MAX + 14 + READ_SIZE];
-
-/* ---- wslay's callbacks ---- */
-
-static ssize_t
-recv_cb(wslay_event_context_ptr ctx, uint8_t *buf, size_t len, int flags,
-        void *user_data)
-{
-    struct lease *lease = user_data;
-
-    (void)flags;
-    if (lease->in_len == 0 || doomed) {
-        wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
-        return -1;
-    }
-    if (len > lease->in_len)
-        len = lease->in_len;
-    memcpy(buf, lease->in, len);
-    lease->in += len;
-    lease->in_len -= len;
-    return (ssize_t)len;
-}
-
-/* Headers and payloads come one by one; they leave together. */
-static ssize_t
-send_cb(wslay_event_context_ptr ctx, const uint8_t *data, size_t len,
-        int flags, void *user_data)
-{
-    (void)flags;
-    (void)user_data;
-    if (!buf_add(&gather, data, len)) {
-        wslay_event_set_error(ctx, WSLAY_ERR_CALLBACK_FAILURE);
-        return -1;
-    }
-    return (ssize_t)len;
-}
-
-static uint32_t
-mask_word(void)
-{
-    static uint32_t x = 2463534242u;
-
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
-    return x;
-}
-
-static int
-genmask_cb(wslay_event_context_ptr ctx, uint8_t *buf, size_t len,
-           void *user_data)
-{
-    (void)ctx;
-    (void)user_data;
-    uint32_t word = mask_word();
-    memcpy(buf, &word, len < 4 ? len : 4);
-    return 0;
-}
-
-static void
-frame_start_cb(wslay_event_context_ptr ctx,
-               const struct wslay_event_on_frame_recv_start_arg *arg,
-               void *user_data)
-{
-    struct lease *lease = user_data;
-
-    (void)ctx;
-    if (!wslay_is_ctrl_frame(arg->opcode))
-        lease->open = !arg->fin;
-}
-
-static void
-message_cb(wslay_event_context_ptr ctx,
-           const struct wslay_event_on_msg_recv_arg *arg, void *user_data)
-{
-    struct lease *lease = user_data;
-
-    (void)ctx;
-    if (doomed || lease->closed)
-        return;
-    if (arg->opcode == WSLAY_CONNECTION_CLOSE) {
-        lease->closed = true;
-        lease->code = arg->status_code ? arg->status_code : 1005;
-        size_t n = arg->msg_length > 2 ? arg->msg_length - 2 : 0;
-        if (n > 0)
-            memcpy(lease->reason, arg->msg + 2, n);
-        lease->reason[n] = '\0';
-        return;
-    }
-    if (arg->opcode == WSLAY_PING)
-        link_totals.pings_in++;
-    else if (arg->opcode == WSLAY_PONG)
-        link_totals.pongs_in++;
-    ops->message(lease->link, arg->opcode, (const char *)arg->msg,
-                 arg->msg_length);
-}
-
-/* ---- the pool ---- */
-
-static struct lease *
-lease_take(struct link *l)
-{
-    static const struct wslay_event_callbacks callbacks = {
-        .recv_callback = recv_cb,
-        .send_callback = send_cb,
-        .genmask_callback = genmask_cb,
-        .on_frame_recv_start_callback = frame_start_cb,
-        .on_msg_recv_callback = message_cb,
-    };
-    struct lease *lease = pool;
-
-    if (lease != NULL) {
-        pool = lease->next;
-    } else {
-        lease = calloc(1, sizeof *lease);
-        ensure(lease != NULL);
-        ensure(wslay_event_context_client_init(&lease->ctx, &callbacks,
-                                               lease) == 0);
-        wslay_event_config_set_max_recv_msg_length(lease->ctx,
-                                                   LINK_MESSAGE_MAX);
-    }
-    lease->link = l;
-    return lease;
-}
-
-/* Only whole frames are fed, so a context is clean between reads unless a
- * message is open; after a close frame, or an error, it is spent. */
-static void
-lease_give(struct lease *lease, bool spent)
-{
-    if (spent || lease->open || lease->closed) {
-        wslay_event_context_free(lease->ctx);
-        free(lease);
-        return;
-    }
-    lease->link = NULL;
-    lease->in_len = 0;
-    lease->next = pool;
-    pool = lease;
-}
 
 /* ---- the socket ---- */
 
 static void link_io_cb(struct ev_loop *lp, ev_io *io, int revents);
+
+static void
+on_message(void *owner, int opcode, const char *p, size_t n)
+{
+    if (opcode == LEASE_PING)
+        link_totals.pings_in++;
+    else if (opcode == LEASE_PONG)
+        link_totals.pongs_in++;
+    ops->message(owner, opcode, p, n);
+}
 
 void
 link_setup(struct ev_loop *lp, const struct link_ops *o)
 {
     loop = lp;
     ops = o;
+    lease_setup(&gather, on_message);
 }
 
 void
@@ -208,7 +64,9 @@ link_init(struct link *l)
 static void
 listen_for(struct link *l, int events)
 {
-    if (ev_is_active(&l->io) && (l->io.events & (EV_READ | EV_WRITE)) == events)
+    int now = l->io.events & (EV_READ | EV_WRITE);
+
+    if (ev_is_active(&l->io) && now == events)
         return;
     ev_io_stop(loop, &l->io);
     if (events == 0)
@@ -247,8 +105,8 @@ detach(struct link *l)
         l->unsent = NULL;
     }
     l->state = LINK_DOWN;
-    if (active != NULL && active->link == l)
-        doomed = true;
+    if (active != NULL && active->owner == l)
+        active->doomed = true;
     return fd;
 }
 
@@ -396,58 +254,6 @@ connected(struct link *l)
 
 /* ---- frames ---- */
 
-void
-link_frame(struct buf *out, unsigned flags, bool masked, const void *p,
-           size_t n)
-{
-    const uint8_t *in = p;
-    uint8_t        mask[4];
-    uint32_t       word = mask_word();
-    unsigned       bit = masked ? 0x80u : 0u;
-
-    memcpy(mask, &word, 4);
-    buf_addc(out, (char)flags);
-    if (n < 126) {
-        buf_addc(out, (char)(bit | n));
-    } else if (n < 65536) {
-        buf_addc(out, (char)(bit | 126));
-        buf_addc(out, (char)(n >> 8));
-        buf_addc(out, (char)n);
-    } else {
-        buf_addc(out, (char)(bit | 127));
-        for (int shift = 56; shift >= 0; shift -= 8)
-            buf_addc(out, (char)((uint64_t)n >> shift));
-    }
-    if (!masked) {
-        buf_add(out, p, n);
-        return;
-    }
-    buf_add(out, mask, 4);
-    for (size_t i = 0; i < n; i++)
-        buf_addc(out, (char)(in[i] ^ mask[i & 3]));
-}
-
-/* Bytes of the frame at p, its header included; 0: not all of the header is
- * there; -1: no frame a server may send. */
-static int64_t
-frame_size(const uint8_t *p, size_t n)
-{
-    if (n < 2)
-        return 0;
-    if (p[1] & 0x80)
-        return -1;
-    uint64_t len = p[1] & 0x7f;
-    size_t   head = len < 126 ? 2 : len == 126 ? 4 : 10;
-    if (n < head)
-        return 0;
-    if (head > 2) {
-        len = 0;
-        for (size_t i = 2; i < head; i++)
-            len = len << 8 | p[i];
-    }
-    return len > LINK_MESSAGE_MAX ? -1 : (int64_t)(head + len);
-}
-
 /* Finds how many bytes of whole frames there are. Where pings are not to be
  * answered they are cut out here, as wslay would answer them. */
 static bool
@@ -456,13 +262,14 @@ whole_frames(struct link *l, uint8_t *p, size_t *n, size_t *whole)
     size_t at = 0;
 
     while (at < *n) {
-        int64_t size = frame_size(p + at, *n - at);
+        int64_t size = lease_frame_size(p + at, *n - at);
         if (size < 0)
             return false;
         if (size == 0 || (uint64_t)size > *n - at)
             break;
-        if (l->mute && (p[at] & 0x0f) == WSLAY_PING) {
-            link_totals.pings_in++;
+        if (l->mute && (p[at] & 0x0f) == LEASE_PING) {
+            on_message(l, LEASE_PING, (const char *)p + at + 2,
+                       (size_t)size - 2);
             memmove(p + at, p + at + size, *n - at - (size_t)size);
             *n -= (size_t)size;
             continue;
@@ -505,15 +312,10 @@ frames(struct link *l, uint8_t *p, size_t n)
         lease = lease_take(l);
     keep_rest(l, NULL, p + whole, n - whole);
     active = lease;
-    doomed = false;
     buf_clear(&gather);
-    lease->in = p;
-    lease->in_len = whole;
-    bool fine = wslay_event_recv(lease->ctx) == 0;
-    if (!doomed && wslay_event_want_write(lease->ctx))
-        fine = wslay_event_send(lease->ctx) == 0 && fine;
+    bool fine = lease_feed(lease, p, whole);
     active = NULL;
-    if (doomed) {
+    if (lease->doomed) {
         lease_give(lease, true);
         return;
     }
@@ -530,15 +332,15 @@ frames(struct link *l, uint8_t *p, size_t n)
         end(l, why, code, reason);
         return;
     }
-    if (!fine || !wslay_event_get_read_enabled(lease->ctx)) {
+    if (!fine) {
         lease_give(lease, true);
         end(l, LINK_END_PROTOCOL, 1002, "malformed server frame");
         return;
     }
-    if (lease->open && !doomed)
+    if (lease->open)
         keep_rest(l, lease, p + whole, n - whole);
     else
-        lease_give(lease, wslay_event_get_close_sent(lease->ctx) != 0);
+        lease_give(lease, false);
     if (ops->done != NULL)
         ops->done(l);
 }
@@ -641,23 +443,20 @@ sendable(const struct link *l)
 void
 link_send(struct link *l, int opcode, const void *p, size_t n)
 {
-    struct wslay_event_msg msg = {.opcode = (uint8_t)opcode, .msg = p,
-                                  .msg_length = n};
-
     if (!sendable(l))
         return;
     if (active != NULL) {
         /* It leaves with all else when this read is done. */
-        ensure(active->link == l);
-        ensure(wslay_event_queue_msg(active->ctx, &msg) == 0);
+        ensure(active->owner == l);
+        lease_queue(active, opcode, p, n);
         return;
     }
     struct lease *lease = l->partial != NULL && l->partial->lease != NULL
                               ? l->partial->lease
                               : lease_take(l);
     buf_clear(&gather);
-    ensure(wslay_event_queue_msg(lease->ctx, &msg) == 0);
-    ensure(wslay_event_send(lease->ctx) == 0);
+    lease_queue(lease, opcode, p, n);
+    lease_write(lease);
     put(l, gather.p, gather.len);
     if (l->partial == NULL || l->partial->lease != lease)
         lease_give(lease, false);
@@ -668,7 +467,7 @@ link_send_raw(struct link *l, const void *p, size_t n)
 {
     if (!sendable(l))
         return;
-    if (active != NULL && active->link == l)
+    if (active != NULL && active->owner == l)
         buf_add(&gather, p, n);
     else
         put(l, p, n);
@@ -685,21 +484,7 @@ link_close(struct link *l, int code, const char *reason)
     /* A context of its own: it is spent by this. */
     lease = lease_take(l);
     buf_clear(&gather);
-    if (code == 0 || wslay_event_queue_close(lease->ctx, (uint16_t)code,
-                                             (const uint8_t *)reason,
-                                             strlen(reason)) != 0) {
-        /* No status, or one wslay refuses to send: as a tester asks. */
-        uint8_t body[125];
-        size_t  n = strlen(reason);
-        if (n > sizeof body - 2)
-            n = sizeof body - 2;
-        body[0] = (uint8_t)(code >> 8);
-        body[1] = (uint8_t)code;
-        memcpy(body + 2, reason, n);
-        link_frame(&gather, 0x88, true, body, code == 0 ? 0 : n + 2);
-    } else {
-        ensure(wslay_event_send(lease->ctx) == 0);
-    }
+    lease_close(lease, code, reason);
     put(l, gather.p, gather.len);
     lease_give(lease, true);
     l->state = LINK_CLOSING;

@@ -1,10 +1,10 @@
 /*
  * link: one client's WebSocket connection.
  *
- * Owns the socket, the handshake and the frames. A quiet link is a watcher
- * and two NULL pointers: wslay contexts live in a pool and are lent to a
- * link for the time of one read or one send, and bytes are kept only while
- * a frame is half read or half written. A readable socket is read once and
+ * Owns the socket, the handshake and the close. A quiet link is a watcher
+ * and two NULL pointers: a wslay context is leased for the time of one read
+ * or one send, and bytes are kept only while a frame is half read or half
+ * written. A readable socket is read once and
  * what became of it is written once.
  *
  * The program has one set of link_ops; the link calls them and knows nothing
@@ -23,9 +23,10 @@
 #include <sys/socket.h>
 
 #include "common/buf.h"
+#include "lease.h"
 #include "upgrade.h"
 
-#define LINK_MESSAGE_MAX (1024u * 1024u) /* bytes of one message either way */
+#define LINK_MESSAGE_MAX LEASE_MESSAGE_MAX
 
 enum link_state {
     LINK_DOWN,
@@ -95,9 +96,5 @@ struct link_totals {
     uint64_t bytes_in, bytes_out, pings_in, pongs_in;
 };
 extern struct link_totals link_totals;
-
-/* One masked client frame; flags are the first byte (FIN, RSV, opcode). */
-void link_frame(struct buf *out, unsigned flags, bool masked, const void *p,
-                size_t n);
 
 #endif

@@ -167,7 +167,8 @@ static bool
 whole_number(const cJSON *v, double least)
 {
     return cJSON_IsNumber(v) && v->valuedouble >= least &&
-           v->valuedouble <= INT32_MAX && floor(v->valuedouble) == v->valuedouble;
+           v->valuedouble <= INT32_MAX &&
+           floor(v->valuedouble) == v->valuedouble;
 }
 
 static const char *

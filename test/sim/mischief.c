@@ -95,7 +95,7 @@ static const char *const texts[] = {
     "[2,\"g%u\",\"NoSuchAction\",{}]",
     "[2,\"g%u\",\"StatusNotification\",{\"connectorId\":\"one\"}]",
     "[2,\"g%u\",\"StartTransaction\",{}]",
-    "[2,\"g%u.identifier.longer.than.thirty-six.characters\",\"Heartbeat\",{}]",
+    "[2,\"g%u.an.id.longer.than.thirty-six.characters\",\"Heartbeat\",{}]",
     "[2,%u,\"Heartbeat\",{}]",
     "[2,\"g%u\",\"Heartbeat\",[]]",
     "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[%u",
@@ -140,10 +140,10 @@ mischief_garble(struct point *p)
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         int n = snprintf(text, sizeof text, texts[which], p->last_call);
 #pragma GCC diagnostic pop
-        link_frame(&out, 0x81, true, text, (size_t)n);
+        lease_frame(&out, 0x81, true, text, (size_t)n);
     } else {
         const struct frame *f = &frames[which - count];
-        link_frame(&out, f->flags, f->masked, f->payload, strlen(f->payload));
+        lease_frame(&out, f->flags, f->masked, f->payload, strlen(f->payload));
     }
     link_send_raw(&p->link, out.p, out.len);
     buf_free(&out);

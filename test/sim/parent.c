@@ -302,5 +302,6 @@ parent_run(const struct options *o)
         tally_text(&out, &sum, &run);
     fwrite(out.p, 1, out.len, stdout);
     fflush(stdout);
+    buf_free(&out);
     return tally_errors(&sum) == 0 ? 0 : 1;
 }

@@ -10,11 +10,7 @@
 
 #include "common/clock.h"
 #include "common/ensure.h"
-#include "ledger.h"
-#include "txids.h"
 
-#define ATTEMPTS_MAX 5      /* of a transaction message, errors included */
-#define ATTEMPT_PAUSE_S 2.0 /* times the attempts so far */
 #define CLOSE_PATIENCE_S 2.0
 
 const char *
@@ -127,8 +123,10 @@ connect_now(struct point *p)
     if (bound)
         source_address(p, &from);
     tally_add(fleet.tally, attempts, 1);
-    if (p->connect_ns == 0)
-        p->connect_ns = clock_mono_ns();
+    /* A tick may come a little before the time it stands for. */
+    uint64_t now = clock_mono_ns();
+    if (p->connect_ns == 0 || p->connect_ns > now)
+        p->connect_ns = now;
     p->connect_due = fleet.tick + fleet_ticks(fleet.o->connect_timeout);
     if (!link_connect(&p->link, (const struct sockaddr *)&to->addr,
                       to->addr_len,
@@ -175,20 +173,6 @@ back_off(struct point *p, double least)
     point_connect_at(p, fleet.tick + fleet_ticks(delay), 0);
 }
 
-/* The CALL in flight is over, one way or another. */
-static void
-call_over(struct point *p)
-{
-    if (p->call == 0)
-        return;
-    p->call = 0;
-    p->call_due = 0;
-    p->call_kept = false;
-    free(p->call_copy);
-    p->call_copy = NULL;
-    fleet.busy--;
-}
-
 static void
 gone(struct point *p, double least)
 {
@@ -197,7 +181,7 @@ gone(struct point *p, double least)
     if (p->call != 0) {
         tally_add(fleet.tally, interrupted, 1);
         story_lost(p);
-        call_over(p);
+        point_call_over(p);
     }
     p->heartbeat_due = 0;
     p->mischief_due = 0;
@@ -250,7 +234,7 @@ point_quit(struct point *p)
 {
     if (p->call != 0 && !p->call_kept) {
         tally_add(fleet.tally, missing, 1);
-        call_over(p);
+        point_call_over(p);
     }
     tally_add(fleet.tally, undelivered, p->outbox.count);
     if ((p->flags & POINT_TRIED) && !(p->flags & POINT_OPENED))
@@ -362,267 +346,6 @@ on_down(struct link *l, enum link_end why, int code, const char *reason)
     point_gone(p);
 }
 
-/* ---- CALLs ---- */
-
-bool
-point_free(const struct point *p)
-{
-    return p->link.state == LINK_OPEN && p->call == 0;
-}
-
-static void
-message_id(uint32_t call, char out[24])
-{
-    snprintf(out, 24, "%08" PRIx32 ".%" PRIu32, fleet.nonce, call);
-}
-
-void
-point_call(struct point *p, enum message m, const char *payload, size_t n,
-           uint64_t meant_ns)
-{
-    static char frame[MESSAGE_MAX + 128];
-    char        id[24];
-    uint64_t    now = clock_mono_ns();
-
-    ensure(point_free(p));
-    mischief_garble(p);
-    if (p->link.state != LINK_OPEN)
-        return;
-    p->call = ++p->last_call;
-    message_id(p->call, id);
-    int head = snprintf(frame, sizeof frame, "[2,\"%s\",\"%s\",", id,
-                        message_name(m));
-    ensure(head > 0 && (size_t)head + n + 1 < sizeof frame);
-    memcpy(frame + head, payload, n);
-    frame[(size_t)head + n] = ']';
-    p->call_action = (uint8_t)m;
-    p->call_meant_ns = meant_ns ? meant_ns : now;
-    p->call_due = fleet.tick + fleet_ticks(fleet.o->message_timeout);
-    if (ledger_wanted() && !p->call_kept && m != MESSAGE_HEARTBEAT)
-        p->call_copy = strndup(payload, n);
-    fleet.busy++;
-    tally_add(fleet.tally, sent, 1);
-    if (now > p->call_meant_ns && fleet.o->rate > 0 && !p->call_kept)
-        histogram_add(&fleet.tally->lag, (now - p->call_meant_ns) / 1000u);
-    link_send(&p->link, 1, frame, (size_t)head + n + 1);
-    point_rearm(p);
-}
-
-void
-point_queue(struct point *p, enum message m, const struct message_text *t,
-            uint64_t meant_ns)
-{
-    outbox_push(&p->outbox, m, t, meant_ns);
-    fleet.queued++;
-}
-
-static void
-unqueue(struct point *p)
-{
-    outbox_pop(&p->outbox);
-    fleet.queued--;
-}
-
-/* What belongs to a start that was given up can never be said. */
-static void
-give_up(struct point *p)
-{
-    struct outbox_item *i = p->outbox.head;
-
-    tally_add(fleet.tally, undelivered, 1);
-    fleet_complain("%s: %s given up after %u attempts: %.*s",
-                   point_identity(p), message_name(i->action), i->attempts,
-                   (int)i->n, i->payload);
-    if (i->action == MESSAGE_START)
-        p->transaction = 0;
-    unqueue(p);
-}
-
-static bool
-send_queued(struct point *p)
-{
-    struct outbox_item *i = p->outbox.head;
-
-    while (i != NULL && i->open && p->transaction == 0) {
-        give_up(p);
-        i = p->outbox.head;
-    }
-    if (i == NULL || p->outbox_due > fleet.tick)
-        return false;
-    p->outbox_due = 0;
-    if (i->open)
-        outbox_fill(i, p->transaction);
-    if (i->attempts++ > 0)
-        tally_add(fleet.tally, resent, 1);
-    if (i->meant_ns == 0)
-        i->meant_ns = clock_mono_ns();
-    p->call_kept = true;
-    point_call(p, i->action, i->payload, i->n, i->meant_ns);
-    return true;
-}
-
-void
-point_settle(struct point *p)
-{
-    struct message_text t;
-    enum message        m;
-
-    if (!point_free(p) || fleet.phase == FLEET_QUIT)
-        return;
-    if (!(p->flags & POINT_BOOTED) && !(p->wants & WANT_BOOT))
-        return; /* the next attempt to boot is on story's clock */
-    if (!(p->wants & (WANT_BOOT | WANT_AUTHORIZE | WANT_STATUS_0 |
-                      WANT_STATUS_1)) &&
-        p->outbox.head != NULL && send_queued(p))
-        return;
-    if (p->wants != 0 && (fleet.phase < FLEET_DRAIN ||
-                          ((p->wants & WANT_BOOT) && p->outbox.head != NULL))) {
-        story_say(p, &t, &m);
-        point_call(p, m, t.p, t.n, 0);
-        return;
-    }
-    if (p->outbox.head != NULL) {
-        send_queued(p);
-        return;
-    }
-    fleet_ready(p);
-}
-
-static void
-acknowledged(struct point *p, const struct message_verdict *v)
-{
-    enum message        m = p->call_action;
-    struct outbox_item *i = p->call_kept ? p->outbox.head : NULL;
-    uint64_t            run = atomic_load(&fleet.shared->run_ns);
-
-    if (m == MESSAGE_START) {
-        if (!txids_add(v->transaction)) {
-            tally_add(fleet.tally, twin_transaction, 1);
-            fleet_complain("%s: transaction id %" PRId32
-                           " was given to another start",
-                           point_identity(p), v->transaction);
-        }
-        p->transaction = v->transaction;
-    }
-    if (ledger_wanted() && m != MESSAGE_HEARTBEAT) {
-        char id[24];
-        message_id(p->call, id);
-        ledger_note(point_identity(p), m, id, i ? i->payload : p->call_copy,
-                    i ? i->n : strlen(p->call_copy),
-                    m == MESSAGE_START ? v->transaction : 0);
-    }
-    ledger_count(m);
-    /* In a measured load the ramp's boots do not count; the slow are slow. */
-    if (!(p->flags & POINT_SLOW) &&
-        (!fleet.o->load || (run != 0 && p->call_meant_ns >= run)))
-        histogram_add(&fleet.tally->latency,
-                      (clock_mono_ns() - p->call_meant_ns) / 1000u);
-    p->failures = 0;
-    if (i != NULL)
-        unqueue(p);
-}
-
-/* No answer, or none that counts: what is kept is sent again, later. */
-static void
-not_acknowledged(struct point *p)
-{
-    if (p->call_kept) {
-        struct outbox_item *i = p->outbox.head;
-        if (i->attempts >= ATTEMPTS_MAX)
-            give_up(p);
-        else
-            p->outbox_due = fleet.tick +
-                            fleet_ticks(ATTEMPT_PAUSE_S * i->attempts);
-    }
-    story_lost(p);
-}
-
-/* Whether this answer is to the CALL in flight; counts what it is instead. */
-static bool
-answers_call(struct point *p, const struct jsonspan_frame *f, const char *text,
-             size_t n)
-{
-    char     id[24];
-    char     copy[24];
-    unsigned number, nonce;
-
-    if (p->call != 0) {
-        message_id(p->call, id);
-        if (span_is(f->id, id))
-            return true;
-    }
-    snprintf(copy, sizeof copy, "%.*s", (int)f->id.n, f->id.p);
-    if ((f->id.n > 0 && f->id.p[0] == 'g') || (p->flags & POINT_GARBLED)) {
-        tally_add(fleet.tally, garbage_answered, 1);
-    } else if (sscanf(copy, "%8x.%u", &nonce, &number) == 2 &&
-               nonce == fleet.nonce && number <= p->last_call) {
-        tally_add(fleet.tally, late, 1);
-    } else {
-        tally_add(fleet.tally, wrong_id, 1);
-        fleet_complain("%s: answer to what was not asked: %.*s",
-                       point_identity(p), n > 200 ? 200 : (int)n, text);
-    }
-    return false;
-}
-
-static void
-answer(struct point *p, const struct jsonspan_frame *f, const char *text,
-       size_t n)
-{
-    struct message_verdict v = {0};
-    enum message           m = p->call_action;
-
-    if (!answers_call(p, f, text, n))
-        return;
-    if (f->type == 4) {
-        tally_add(fleet.tally, call_error, 1);
-        v.wrong = "CALLERROR";
-    } else {
-        v = f->count == 1 ? message_judge(m, f->rest[0])
-                          : (struct message_verdict){.wrong = "no CALLRESULT"};
-        if (v.wrong != NULL)
-            tally_add(fleet.tally, wrong_shape, 1);
-    }
-    if (v.wrong != NULL) {
-        fleet_complain("%s: %s: %s: %.*s", point_identity(p),
-                       message_name(m), v.wrong, n > 200 ? 200 : (int)n,
-                       text);
-        not_acknowledged(p);
-        call_over(p);
-    } else {
-        acknowledged(p, &v);
-        call_over(p);
-        story_answer(p, m, &v);
-    }
-    point_settle(p);
-    point_rearm(p);
-}
-
-static void
-on_message(struct link *l, int opcode, const char *text, size_t n)
-{
-    struct point         *p = (struct point *)(void *)l;
-    struct jsonspan_frame f;
-
-    if (opcode >= 8)
-        return;
-    if (opcode != 1 || !jsonspan_frame(&f, text, n) || f.type < 2 ||
-        f.type > 4 || (f.type == 2 && f.count != 2)) {
-        if (p->flags & POINT_GARBLED) {
-            tally_add(fleet.tally, garbage_answered, 1);
-            return;
-        }
-        tally_add(fleet.tally, bad_frame, 1);
-        fleet_complain("%s: no OCPP-J: %.*s", point_identity(p),
-                       n > 200 ? 200 : (int)n, text);
-        return;
-    }
-    if (f.type == 2)
-        command_handle(p, &f);
-    else
-        answer(p, &f, text, n);
-}
-
 /* ---- the clock ---- */
 
 static void
@@ -666,13 +389,8 @@ point_fire(uint32_t index)
 
     if (passed(p->connect_due))
         connect_fire(p);
-    if (passed(p->call_due)) {
-        tally_add(fleet.tally, missing, 1);
-        fleet_complain("%s: no answer to %s", point_identity(p),
-                       message_name(p->call_action));
-        not_acknowledged(p);
-        call_over(p);
-    }
+    if (passed(p->call_due))
+        point_unanswered(p);
     if (passed(p->outbox_due))
         p->outbox_due = 0;
     if (passed(p->heartbeat_due)) {
@@ -699,7 +417,7 @@ point_fire(uint32_t index)
 const struct link_ops point_ops = {
     .request = on_request,
     .open = on_open,
-    .message = on_message,
+    .message = point_message,
     .down = on_down,
     .done = fleet_linked,
 };

@@ -1,9 +1,10 @@
 /*
  * point: one simulated charge point.
  *
- * Owns its connection, the one CALL it may have in flight, and what it is
- * going to say. What it lives through (boot, heartbeats, sessions) is in
- * story.c, what it answers in command.c, what it does wrong in mischief.c.
+ * point.c owns its connection and its clock; call.c the one CALL it may have
+ * in flight, and what it says next. What it lives through (boot, heartbeats,
+ * sessions) is in story.c, what it answers to the central system in
+ * command.c, what it does wrong in mischief.c.
  *
  * All its timers are ticks in this struct; the wheel holds the earliest of
  * them, or an earlier tick: the point then looks again.
@@ -122,6 +123,13 @@ int  point_abandon(struct point *p);
 /* Says good-bye, and stays away; counts what was never answered. */
 void point_quit(struct point *p);
 
+void point_rearm(struct point *p);
+
+const char *point_identity(const struct point *p); /* until the next call */
+const char *point_tag(const struct point *p);      /* its customer's card */
+const char *point_now(void);                       /* time as OCPP has it */
+
+/* call.c: its CALLs, and what came back. */
 /* Sends what is to be said next, if the point is free to. */
 void point_settle(struct point *p);
 /* Sends a CALL now; the point must be free. */
@@ -131,11 +139,12 @@ void point_call(struct point *p, enum message m, const char *payload, size_t n,
 void point_queue(struct point *p, enum message m,
                  const struct message_text *t, uint64_t meant_ns);
 bool point_free(const struct point *p);
-void point_rearm(struct point *p);
-
-const char *point_identity(const struct point *p); /* until the next call */
-const char *point_tag(const struct point *p);      /* its customer's card */
-const char *point_now(void);                       /* time as OCPP has it */
+/* The CALL in flight is over, one way or another. */
+void point_call_over(struct point *p);
+/* It got no answer in time. */
+void point_unanswered(struct point *p);
+/* The link's: a message came. */
+void point_message(struct link *l, int opcode, const char *text, size_t n);
 
 /* story.c: what it lives through. */
 void story_connected(struct point *p);
