@@ -179,6 +179,10 @@ control_replyf(struct client *c, int code, const char *fmt, ...)
         n = 0;
     if ((size_t)n > sizeof text - 2)
         n = sizeof text - 2;
+    /* What the client said may stand in it; terminals obey escapes. */
+    for (int i = 0; i < n; i++)
+        if (((unsigned char)text[i] < 0x20 && text[i] != '\n') || text[i] == 0x7f)
+            text[i] = '?';
     text[n++] = '\n';
     control_reply(c, code, text, (size_t)n);
 }

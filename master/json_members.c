@@ -1,6 +1,7 @@
 /* json_members: the members of one JSON object. See json_members.h. */
 #include "json_members.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static size_t
@@ -97,11 +98,54 @@ json_find_member(const char *s, size_t len, const char *key,
     return false;
 }
 
-bool
-json_is_plain_string(const struct json_member *m)
+/* One escape behind its backslash; returns the bytes it takes. What has no
+ * printable ASCII form stays escaped. */
+static size_t
+put_escape(struct buf *out, const char *s, size_t len)
 {
-    return m->value_len >= 2 && m->value[0] == '"' &&
-        memchr(m->value, '\\', m->value_len) == NULL;
+    unsigned code = 0;
+
+    if (s[0] == '"' || s[0] == '\\' || s[0] == '/') {
+        buf_addc(out, s[0]);
+        return 1;
+    }
+    if (s[0] == 'u' && len >= 5) {
+        char hex[5] = {s[1], s[2], s[3], s[4], '\0'};
+        code = (unsigned)strtoul(hex, NULL, 16);
+        if (code >= 0x20 && code < 0x7f) {
+            buf_addc(out, (char)code);
+            return 5;
+        }
+    }
+    buf_addc(out, '\\');
+    buf_addc(out, s[0]);
+    return 1;
+}
+
+void
+json_put_value(struct buf *out, const struct json_member *m)
+{
+    const char *s = m->value;
+    size_t      len = m->value_len;
+
+    if (len < 2 || s[0] != '"') {
+        buf_add(out, s, len);
+        return;
+    }
+    s++;
+    len -= 2;
+    while (len > 0) {
+        const char *slash = memchr(s, '\\', len);
+        size_t      n = slash != NULL ? (size_t)(slash - s) : len;
+        buf_add(out, s, n);
+        s += n;
+        len -= n;
+        if (len < 2)
+            break;
+        n = put_escape(out, s + 1, len - 1) + 1;
+        s += n;
+        len -= n;
+    }
 }
 
 static void
@@ -119,10 +163,7 @@ put_lines(struct buf *out, const char *s, size_t len, int width, int indent)
         }
         int pad = width - indent - n > 0 ? width - indent - n : 0;
         buf_addf(out, "%*s%.*s%*s ", indent, "", n, m.key, pad, "");
-        if (json_is_plain_string(&m))
-            buf_add(out, m.value + 1, m.value_len - 2);
-        else
-            buf_add(out, m.value, m.value_len);
+        json_put_value(out, &m);
         buf_addc(out, '\n');
     }
 }

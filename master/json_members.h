@@ -26,8 +26,9 @@ bool json_next_member(const char *json, size_t len, size_t *at,
 bool json_find_member(const char *json, size_t len, const char *key,
     struct json_member *m);
 
-/* A string that needs no unescaping. */
-bool json_is_plain_string(const struct json_member *m);
+/* The value for people: a string without quotes and escapes (but no control
+ * character), anything else as it stands. */
+void json_put_value(struct buf *out, const struct json_member *m);
 
 /* One line per member: key, aligned at column `width`, value. Nested
  * objects become indented lines. */

@@ -88,6 +88,10 @@ reload_by_signal(void)
 {
     struct buf out = BUF_INIT(ERRORS_MAX);
 
+    if (master.phase >= MASTER_DRAINING) {
+        log_warn("told to reload while stopping: ignored");
+        return;
+    }
     notify_reloading();
     master_reopen_logs();
     reload(&out); /* logs what happened */

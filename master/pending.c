@@ -194,8 +194,8 @@ pending_worker_gone(unsigned slot)
         }
     }
     if (lost > 0)
-        log_warn("worker %u: %u commands were with it; its successor settles "
-                 "them as uncertain", slot, lost);
+        log_warn("worker %u: commands that were with it: %u; its successor "
+                 "settles them as uncertain", slot, lost);
 }
 
 /* The outcome must be written behind what is in this slot's journal, so it

@@ -145,11 +145,11 @@ find_problems(const struct shm *s, const struct config *c,
 {
     struct problems p = {.w = w, .lines = lines};
 
-    if (count_state(s, SHM_WORKER_READY) == 0)
-        problem(&p, REPORT_UNHEALTHY, "no worker is ready");
     if (s->draining)
-        problem(&p, REPORT_DEGRADED,
+        problem(&p, REPORT_UNHEALTHY,
             "the gateway is draining and takes no new connections");
+    else if (count_state(s, SHM_WORKER_READY) == 0)
+        problem(&p, REPORT_UNHEALTHY, "no worker is ready");
     for (unsigned i = 0; i < s->slots; i++)
         worker_problems(&p, s, i);
     if (stat_get(&sum->connections) >= c->server_max_connections)

@@ -85,34 +85,24 @@ mark_lost(struct client *c, struct tap *t)
     return true;
 }
 
-/* One tap, one line: people get the members' values, blanks between. */
-static size_t
-frame_text(char *out, size_t size, const char *json, size_t len)
+/* One frame, one line: people get the members' values, blanks between. */
+static void
+put_text(struct buf *out, const char *json, size_t len)
 {
     struct json_member m;
-    size_t             at = 0, n = 0;
+    size_t             at = 0;
 
-    while (json_next_member(json, len, &at, &m) && n < size) {
-        size_t vlen = m.value_len;
-        const char *v = m.value;
-        if (json_is_plain_string(&m)) {
-            v++;
-            vlen -= 2;
-        }
-        if (n > 0)
-            out[n++] = ' ';
-        if (vlen > size - n)
-            vlen = size - n;
-        memcpy(out + n, v, vlen);
-        n += vlen;
+    while (json_next_member(json, len, &at, &m)) {
+        if (out->len > 0)
+            buf_addc(out, ' ');
+        json_put_value(out, &m);
     }
-    return n;
 }
 
 void
 taps_frame(uint64_t id, const char *json, size_t len)
 {
-    static char line[CHANNEL_BODY_MAX + 64];
+    static struct buf line = {.max = CHANNEL_BODY_MAX + 64};
     struct tap *t = NULL;
 
     for (int i = 0; i < TAPS_MAX; i++)
@@ -123,14 +113,13 @@ taps_frame(uint64_t id, const char *json, size_t len)
         return; /* ended meanwhile */
     while (len > 0 && json[len - 1] == '\n')
         len--;
-    size_t n;
-    if (c->format == 'j') {
-        memcpy(line, json, len);
-        n = len;
-    } else {
-        n = frame_text(line, CHANNEL_BODY_MAX, json, len);
-    }
-    line[n++] = '\n';
-    if ((t->lost > 0 && !mark_lost(c, t)) || !control_stream(c, line, n))
+    buf_clear(&line);
+    if (c->format == 'j')
+        buf_add(&line, json, len);
+    else
+        put_text(&line, json, len);
+    buf_addc(&line, '\n');
+    if ((t->lost > 0 && !mark_lost(c, t)) ||
+        !control_stream(c, line.p, line.len))
         t->lost++;
 }
