@@ -1,0 +1,383 @@
+#!/usr/bin/python3
+"""The opening handshake: who is let in, who is not, and how that is told."""
+
+from lib import *
+
+
+def remembered(g, local, **want):
+    """What `ocppctl refused` says about the client with this address."""
+    def there():
+        return [x for x in g.tell("refused", "--limit", "128")
+                if x["address"] == local]
+    got = poll(there, what="a refusal of %s" % local)[0]
+    for k, v in want.items():
+        assert got[k] == v, got
+    return got
+
+
+def identity_of(g, path):
+    """The identity under which a path is let in."""
+    c = Charger(g, open=False)
+    r = c.handshake(path=path)
+    assert r.status == 101, (r.status, r.body)
+    local = "%s:%d" % c.sock.getsockname()
+    found = [x["identity"] for x in g.tell("connections")["connections"]
+             if x["address"] == local]
+    assert len(found) == 1, found
+    c.close()
+    return found[0]
+
+
+# --- identities ---------------------------------------------------------------
+
+def test_the_identity_is_percent_decoded_exactly_once():
+    g = shared()
+    assert identity_of(g, "/ocpp/RDAM%20123") == "RDAM 123"
+    assert identity_of(g, "/ocpp/a%2520b") == "a%20b"
+    assert identity_of(g, "/ocpp/%41%42c") == "ABc"
+    assert identity_of(g, "/ocpp/CP:1") == "CP:1"
+    assert identity_of(g, "/ocpp/M%C3%BCnchen") == "München"
+
+
+def test_slashes_too_many_are_tolerated():
+    g = shared()
+    assert identity_of(g, "/ocpp/S1/") == "S1"
+    assert identity_of(g, "//ocpp//S2") == "S2"
+    assert identity_of(g, "/ocpp///S3//") == "S3"
+
+
+def test_a_query_is_no_part_of_the_identity():
+    assert identity_of(shared(), "/ocpp/Q1?token=abc/def") == "Q1"
+
+
+def test_the_absolute_form_of_the_url_is_understood():
+    g = shared()
+    assert identity_of(g, "ws://gateway:80/ocpp/A1") == "A1"
+    assert identity_of(g, "http://127.0.0.1/ocpp/A2") == "A2"
+
+
+def test_an_identity_of_48_bytes_is_the_longest():
+    g = shared()
+    assert identity_of(g, "/ocpp/" + "x" * 48) == "x" * 48
+    r = refusal(g, path="/ocpp/" + "x" * 49)
+    assert r.status == 400, r.status
+    remembered(g, r.local, reason="long_identity", status=400)
+
+
+def test_the_knob_for_the_longest_identity_counts_decoded_bytes():
+    g = shared(ocpp_max_identity_length="4")
+    assert identity_of(g, "/ocpp/%41%42%43%44") == "ABCD"
+    assert refusal(g, path="/ocpp/ABCDE").status == 400
+
+
+def test_identities_that_cannot_be_are_refused_with_400():
+    g = shared()
+    for path in ("/ocpp/a%00b", "/ocpp/a%2Fb", "/ocpp/a%2fb", "/ocpp/%FF",
+                 "/ocpp/%C0%80", "/ocpp/%ED%A0%80", "/ocpp/a%", "/ocpp/a%4",
+                 "/ocpp/a%zz", "/ocpp/a%0Ab", "/ocpp/a%7Fb"):
+        r = refusal(g, path=path)
+        assert r.status == 400, (path, r.status)
+        assert r.body.strip(), "no sentence"
+        said = remembered(g, r.local, reason="bad_identity")
+        assert said["detail"] == r.body.strip(), (said, r.body)
+
+
+def test_a_path_without_identity_is_refused_with_404():
+    g = shared()
+    for path in ("/ocpp", "/ocpp/", "/ocpp//"):
+        assert refusal(g, path=path).status == 404, path
+
+
+def test_another_path_is_refused_with_404():
+    g = shared()
+    for path in ("/", "/CP1", "/ocp/CP1", "/ocppx/CP1", "/OCPP/CP1",
+                 "/ocpp/CP1/more", "/x/ocpp/CP1", "/ocpp/.."):
+        r = refusal(g, path=path)
+        assert r.status == 404, path
+        remembered(g, r.local, reason="wrong_path", status=404)
+
+
+def test_the_path_is_a_setting():
+    g = shared(server_path="/a/b")
+    assert identity_of(g, "/a/b/CP1") == "CP1"
+    assert refusal(g, path="/ocpp/CP1").status == 404
+
+
+def test_case_counts_in_identities():
+    g = shared()
+    a, b = Charger(g, "case"), Charger(g, "CASE")
+    a.boot(), b.boot()
+    assert g.online("case") and g.online("CASE")
+    a.close(), b.close()
+
+
+# --- subprotocols -------------------------------------------------------------
+
+def picked(g, *headers):
+    c = Charger(g, "SUB", open=False)
+    r = c.handshake(headers=headers, protocols=None)
+    assert r.status == 101, (r.status, r.body)
+    return c, r
+
+
+def test_the_subprotocol_is_picked_from_a_list():
+    g = shared()
+    for text in ("ocpp1.6", "ocpp2.0.1, ocpp1.6", "ocpp2.0.1,ocpp1.6",
+                 " ocpp1.6 , ocpp1.5", ",,ocpp1.6,", "\tocpp1.6"):
+        c, r = picked(g, ("Sec-WebSocket-Protocol", text))
+        assert r["Sec-WebSocket-Protocol"] == "ocpp1.6", (text, r.headers)
+        c.boot()
+        c.close()
+
+
+def test_the_subprotocols_may_come_on_several_lines():
+    g = shared()
+    c, r = picked(g, ("Sec-WebSocket-Protocol", "ocpp2.0.1"),
+                  ("Sec-WebSocket-Protocol", "ocpp2.1, ocpp1.6"))
+    assert r["Sec-WebSocket-Protocol"] == "ocpp1.6"
+    c.close()
+
+
+def test_without_a_common_subprotocol_the_handshake_completes_and_closes():
+    g = shared()
+    before = g.stats()
+    for text in ("ocpp1.5", "ocpp2.0.1", "OCPP1.6", "ocpp1.6j"):
+        c, r = picked(g, ("Sec-WebSocket-Protocol", text))
+        assert r["Sec-WebSocket-Protocol"] is None, (text, r.headers)
+        c.wait_closed(1002, reason="version")
+    assert g.stat("closed", "no_subprotocol") == \
+        before["closed"]["no_subprotocol"] + 4
+    assert g.stat("handshakes") == before["handshakes"]
+    assert not [e for e in g.events(cp="SUB", type="charge_point.connected")
+                if e["payload"]["subprotocol"] != "ocpp1.6"]
+
+
+def test_a_charge_point_that_offers_no_subprotocol_is_taken_as_16():
+    g = shared()
+    before = g.stat("missing_subprotocol")
+    c, r = picked(g)
+    assert r["Sec-WebSocket-Protocol"] is None
+    assert c.boot()["status"] == "Accepted"
+    assert g.stat("missing_subprotocol") == before + 1
+    c.close()
+
+
+def test_a_charge_point_that_offers_no_subprotocol_can_be_turned_away():
+    g = shared(websocket_accept_missing_subprotocol="no")
+    c, r = picked(g)
+    c.wait_closed(1002)
+    c = Charger(g, "CP1")
+    c.boot()
+    c.close()
+
+
+# --- the request --------------------------------------------------------------
+
+def test_names_and_values_of_headers_may_be_in_any_case():
+    g = shared()
+    for headers in (
+            [("Upgrade", "WebSocket")], [("upgrade", "WEBSOCKET")],
+            [("Connection", "keep-alive, Upgrade")],
+            [("connection", "upgrade")], [("CONNECTION", "UPGRADE,close")],
+            [("Connection", "keep-alive"), ("Connection", "Upgrade")],
+            [("sec-websocket-version", "13")],
+            [("Upgrade", "h2c, websocket")]):
+        c = Charger(g, "HDR", headers=headers)
+        c.close()
+
+
+def test_a_request_may_come_byte_by_byte_and_with_frames_behind_it():
+    g = shared()
+    c = Charger(g, "BYTES", open=False)
+    text = c.request()
+    for i in range(len(text)):
+        c.raw(text[i:i + 1])
+    assert c.response().status == 101
+    c.boot()
+    c.close()
+    c = Charger(g, "BEHIND", open=False)
+    c.raw(c.request() + frame(TEXT, '[2,"1","Heartbeat",{}]') +
+          frame(PING, b"x"))
+    r = c.response()
+    assert r.status == 101
+    assert "currentTime" in c.get("1")
+    c.close()
+
+
+def test_a_get_that_asks_for_no_websocket_gets_426():
+    g = shared()
+    r = refusal(g, drop=("Upgrade",))
+    assert r.status == 426, r.status
+    assert r["Upgrade"] == "websocket" and r["Sec-WebSocket-Version"] == "13"
+    remembered(g, r.local, reason="not_websocket", status=426)
+    r = refusal(g, headers=[("Sec-WebSocket-Version", "8")])
+    assert r.status == 426 and r["Sec-WebSocket-Version"] == "13"
+    assert refusal(g, drop=("Sec-WebSocket-Version",)).status == 426
+
+
+def test_requests_that_are_wrong_get_400_and_a_sentence():
+    g = shared()
+    for request in (
+            dict(drop=("Host",)), dict(drop=("Connection",)),
+            dict(drop=("Sec-WebSocket-Key",)),
+            dict(headers=[("Sec-WebSocket-Key", "short")]),
+            dict(headers=[("Sec-WebSocket-Key", "x" * 24)]),
+            dict(headers=[("Content-Length", "5")]),
+            dict(headers=[("Transfer-Encoding", "chunked")]),
+            dict(headers=[("Bad Name", "x")]),
+            dict(headers=[("X", "a\r\n b")]),
+            dict(headers=[("Host", "a"), ("Host", "b")])):
+        r = refusal(g, **request)
+        assert r.status == 400, (request, r.status)
+        assert len(r.body.strip()) > 10
+        said = remembered(g, r.local, reason="bad_request")
+        assert said["detail"] == r.body.strip(), (said, r.body)
+        assert said["address"].startswith("127.0.0.1:")
+
+
+def test_other_methods_and_versions_of_http_are_refused():
+    g = shared()
+    r = refusal(g, method="POST")
+    assert r.status == 405 and r["Allow"] == "GET"
+    assert refusal(g, version="HTTP/1.0").status == 505
+    assert refusal(g, version="HTTP/2.0").status == 505
+
+
+def test_bytes_that_are_no_http_are_refused_at_once():
+    g = shared()
+    for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+                 b"\x00\x00\x00\x00", b"hello\r\n\r\n", b"GET / FTP/1.1\r\n\r\n",
+                 b"GET /ocpp/CP1 HTTP/1.1\nHost: x\n\n"):
+        c = Charger(g, open=False)
+        c.raw(data)
+        assert c.response().status == 400, data
+        c.wait_end()
+        c.sock.close()
+
+
+def test_a_request_that_is_too_large_gets_431():
+    g = shared(websocket_max_handshake_size="1KiB")
+    c = Charger(g, "BIG", open=False)
+    fits = c.request()
+    c = Charger(g, "BIG", headers=[("X-Fill", "y" * (1024 - len(fits) - 20))])
+    c.close()
+    r = refusal(g, headers=[("X-Fill", "y" * 1024)])
+    assert r.status == 431, r.status
+    remembered(g, r.local, reason="too_large", status=431)
+    c = Charger(g, open=False)
+    c.raw(b"GET /" + b"x" * 1100)
+    assert c.response().status == 431
+
+
+def test_a_request_that_does_not_end_is_timed_out_with_408():
+    g = shared(websocket_handshake_timeout="300ms")
+    c = Charger(g, "SLOW", open=False)
+    c.raw(c.request()[:-2])
+    began = time.monotonic()
+    r = c.response()
+    assert r.status == 408, r.status
+    assert 0.2 < time.monotonic() - began < 5 * SLOW
+    c.wait_end()
+    remembered(g, r.local, reason="timed_out", status=408)
+
+
+def test_a_byte_now_and_then_does_not_hold_the_deadline_up():
+    g = shared(websocket_handshake_timeout="300ms")
+    c = Charger(g, "DRIP", open=False)
+    began = time.monotonic()
+    while time.monotonic() - began < 10 * SLOW:
+        try:
+            c.raw(b"G" if time.monotonic() == began else b"E")
+            if select.select([c.sock], [], [], 0.05)[0]:
+                break
+        except OSError:
+            break
+    else:
+        raise AssertionError("it could go on")
+    c.sock.close()
+
+
+def test_a_silent_client_is_timed_out_too():
+    g = shared(websocket_handshake_timeout="300ms")
+    c = Charger(g, open=False)
+    assert c.response().status == 408
+
+
+def test_a_client_that_goes_away_is_remembered_without_status():
+    g = shared()
+    before = g.stat("refused", "gave_up")
+    c = Charger(g, open=False)
+    c.raw(b"GET /ocpp/GONE HTT")
+    local = "%s:%d" % c.sock.getsockname()
+    c.reset()
+    remembered(g, local, reason="gave_up", status=0)
+    assert g.stat("refused", "gave_up") == before + 1
+
+
+def test_what_refused_says_is_also_for_people():
+    g = shared()
+    refusal(g, path="/nowhere")
+    text = g.ctl("refused", "--limit", "1", json_=False)
+    assert " 404 wrong_path " in text and len(text.splitlines()) == 1, text
+
+
+# --- a full house -------------------------------------------------------------
+
+def test_above_max_connections_all_workers_refuse_with_503_and_retry_after():
+    g = Gateway(server_max_connections="5")
+    for again in (False, True):
+        chargers = [Charger(g, "F0%d" % i) for i in range(5)]
+        for worker in (0, 1):
+            c = Charger(g, "TOO-MANY", open=False)
+            r = c.response()
+            assert r.status == 503, r.status
+            assert int(r["Retry-After"]) > 0
+            c.sock.close()
+        assert g.stat("connections") == 5
+        remembered(g, r.local, reason="full", status=503)
+        code, body = g.ask("health")
+        assert code == 220 and "max_connections" in body, body
+        for c in chargers:
+            c.close()
+        poll(lambda: g.stat("connections") + g.stat("closing") +
+             g.stat("handshaking") == 0)
+    c = Charger(g, "F00")
+    c.boot()
+    assert not g.show("TOO-MANY")
+
+
+def test_a_storm_at_the_last_place_never_passes_the_bound():
+    g = Gateway(server_max_connections="20")
+    chargers = [Charger(g, "ST%d" % i, open=False) for i in range(60)]
+    open_ = []
+    for c in chargers:
+        try:
+            c.raw(c.request())
+            if c.response().status == 101:
+                open_.append(c)
+        except (Closed, OSError):
+            pass
+        assert g.stat("connections") <= 20
+    assert 0 < len(open_) <= 20, len(open_)
+    for c in open_:
+        c.boot()
+
+
+def test_a_full_registry_lets_in_whom_it_knows_and_refuses_strangers():
+    g = Gateway(server_max_connections="3", server_max_identities="3")
+    for name in ("A", "B", "C"):
+        c = Charger(g, name)
+        c.boot()
+        c.close()
+        poll(lambda: not g.online(name))
+    # Those names are too fresh to be forgotten for a stranger's sake.
+    r = refusal(g, "STRANGER")
+    assert r.status == 503 and int(r["Retry-After"]) > 0, r.headers
+    remembered(g, r.local, reason="identities_full", identity="STRANGER")
+    assert g.show("STRANGER") is None
+    Charger(g, "B").boot()
+    assert g.tell("status")["identities"] == 3
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,940 @@
+"""What the script tests share: a gateway, charge points, and a runner.
+
+Python with its standard library only. A test of a protocol has to say exact
+bytes on a socket, also wrong ones, and to wait for several things at once;
+a shell can do neither well.
+
+    from lib import *
+
+    def test_a_charge_point_that_boots_is_accepted():
+        g = Gateway()
+        c = Charger(g, "CP1")
+        assert c.boot()["status"] == "Accepted"
+
+    if __name__ == "__main__":
+        main()
+
+The function's name is the sentence that the runner prints. Nothing sleeps
+for a fixed time: every read has a deadline, and what takes effect somewhere
+else is polled for.
+"""
+
+import base64
+import fcntl
+import hashlib
+import json
+import os
+import random
+import re
+import resource
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import urllib.parse
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+B = os.path.abspath(os.path.join(ROOT, os.environ.get("B", "build")))
+OCPPD = os.path.join(B, "ocppd")
+OCPPCTL = os.path.join(B, "ocppctl")
+
+# Instrumented builds (make check-asan) and busy machines are slower.
+SLOW = float(os.environ.get("OCPPD_TEST_SLOW", "1"))
+DEADLINE = 10.0 * SLOW
+
+CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class Skip(Exception):
+    """This test cannot run here; the text says why."""
+
+
+class Closed(Exception):
+    """The gateway ended the connection, as `code` and `reason` say; code is
+    None without a close frame."""
+
+    def __init__(self, code, reason=""):
+        super().__init__("closed with %s %s" % (code, reason))
+        self.code, self.reason = code, reason
+
+
+class CallError(Exception):
+    """The answer was a CALLERROR."""
+
+    def __init__(self, code, description, details):
+        super().__init__("%s: %s" % (code, description))
+        self.code, self.description, self.details = code, description, details
+
+
+def poll(condition, timeout=DEADLINE, what=None):
+    """Asks until the answer is true, and returns it."""
+    end = time.monotonic() + timeout
+    pause = 0.002
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            text = what or getattr(condition, "__name__", "")
+            raise AssertionError("%s did not happen within %.1f s"
+                                 % (text or "it", timeout))
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.05)
+
+
+_port = [os.getpid() * 37 % 18000]
+
+
+def free_port():
+    """Below the range from which the kernel takes the ports of clients, and
+    a different one for each process that runs tests."""
+    for _ in range(2000):
+        _port[0] = (_port[0] + 1) % 18000
+        s = socket.socket()
+        try:
+            s.bind(("127.0.0.1", 12000 + _port[0]))
+            return 12000 + _port[0]
+        except OSError:
+            continue
+        finally:
+            s.close()
+    raise AssertionError("no free port")
+
+
+# --- the gateway -------------------------------------------------------------
+
+_gateways = []     # of the running test
+_shared = {}       # of the whole file
+
+
+def option(key):
+    """server_max_connections -> server.max_connections"""
+    return key.replace("_", ".", 1)
+
+
+class Event(dict):
+    """An event, with its line as it stands in the journal."""
+    __slots__ = ("line", "slot")
+
+
+class Gateway:
+    """One daemon in its own directory, with its own ports.
+
+    Keywords are settings, the first _ for the dot: server_workers=1. conf: a
+    file of the tree, or text that is written into a file. dir: of a former
+    gateway, to go on with its state. start=False: only what start() needs."""
+
+    def __init__(self, conf="conf/test.conf", dir=None, start=True, args=(),
+                 preexec=None, env=None, wait=True, **settings):
+        self.dir = dir or tempfile.mkdtemp(prefix="ocppd-test-")
+        self.owns_dir = dir is None
+        os.chmod(self.dir, 0o755)
+        self.state_dir = settings.pop("server_state_dir", self.dir + "/state")
+        self.control = self.dir + "/control.sock"
+        self.log_path = self.dir + "/log"
+        self.port = free_port()
+        if "\n" in conf:
+            self.conf = self.dir + "/ocppd.conf"
+            with open(self.conf, "w") as f:
+                f.write(conf)
+        else:
+            self.conf = os.path.join(ROOT, conf)
+        self.settings = {"server_listen": "127.0.0.1:%d" % self.port,
+                         "server_state_dir": self.state_dir,
+                         "server_control": self.control,
+                         "server_node": "test"}
+        self.settings.update(settings)
+        self.settings = {k: v for k, v in self.settings.items()
+                         if v is not None}
+        self.args, self.preexec, self.env = list(args), preexec, env
+        self.process = None
+        self.deaths_expected = False  # a worker may die in this test
+        self.most = {}                # of each gauge, as seen by stats()
+        self.sum_before = {}
+        self.mark = 0                 # where this process began in the log
+        _gateways.append(self)
+        if start:
+            self.start(wait)
+
+    def command(self):
+        words = [OCPPD, "-c", self.conf]
+        for k, v in self.settings.items():
+            words += ["-o", "%s=%s" % (option(k), v)]
+        return words + self.args
+
+    def start(self, wait=True):
+        self.mark = os.path.getsize(self.log_path) \
+            if os.path.exists(self.log_path) else 0
+        log = open(self.log_path, "ab")
+        env = dict(os.environ, **(self.env or {}))
+        self.process = subprocess.Popen(
+            self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            cwd=self.dir, preexec_fn=self.preexec, env=env)
+        log.close()
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self):
+        def ready():
+            if self.process and self.process.poll() is not None:
+                raise AssertionError("ocppd exited with %d:\n%s" % (
+                    self.process.returncode, self.log()))
+            try:
+                code, body = self.ask("-j", "workers")
+            except OSError:
+                return False
+            return code == 200 and all(w["state"] == "ready"
+                                       for w in json.loads(body))
+        poll(ready, what="the gateway's readiness")
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    # -- asking --
+
+    def ask(self, *words, timeout=30.0 * SLOW):
+        """(code, body) of the control socket, without ocppctl."""
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(timeout)
+        try:
+            s.connect(self.control)
+            line = " ".join("'%s'" % w if "'" not in w
+                            else '"%s"' % w.replace("\\", "\\\\")
+                            .replace('"', '\\"') for w in words)
+            s.sendall(line.encode() + b"\n")
+            data = b""
+            while True:
+                some = s.recv(1 << 16)
+                if not some:
+                    break
+                data += some
+        finally:
+            s.close()
+        head, _, body = data.partition(b"\n")
+        fields = head.split()
+        if len(fields) != 2 or int(fields[1]) != len(body):
+            raise ConnectionResetError("the control socket said %r"
+                                       % data[:100])
+        return int(fields[0]), body.decode()
+
+    def tell(self, *words):
+        """The JSON that the control socket answers to a command."""
+        code, body = self.ask("-j", *words)
+        assert code < 400, (words, code, body)
+        return json.loads(body)
+
+    def run(self, *words, timeout=60.0 * SLOW, **kw):
+        """ocppctl, as an operator uses it."""
+        return subprocess.run([OCPPCTL, "-s", self.control] +
+                              [str(w) for w in words], timeout=timeout,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, **kw)
+
+    def ctl(self, *words, code=0, json_=True):
+        """What ocppctl prints; the JSON of -j already read."""
+        r = self.run(*(["-j"] if json_ else []), *words)
+        assert r.returncode == code, "ocppctl %s: exit code %d\n%s%s" % (
+            " ".join(map(str, words)), r.returncode, r.stdout, r.stderr)
+        return json.loads(r.stdout) if json_ else r.stdout
+
+    def stats(self, *pattern):
+        got = self.tell("stats", *pattern)
+        for k, v in got.items():
+            if isinstance(v, int):
+                self.most[k] = max(self.most.get(k, 0), v)
+        return got
+
+    def stat(self, name, row=None):
+        v = self.stats(name)[name]
+        return v if row is None else v[row]
+
+    def workers(self):
+        return self.tell("workers")
+
+    def worker_pid(self, n):
+        return self.workers()[n]["pid"]
+
+    def kill_worker(self, n, sig=signal.SIGKILL):
+        self.deaths_expected = True
+        pid = self.worker_pid(n)
+        os.kill(pid, sig)
+        return pid
+
+    def show(self, identity):
+        code, body = self.ask("-j", "show", identity)
+        return json.loads(body) if code == 200 else None
+
+    def online(self, identity):
+        s = self.show(identity)
+        return bool(s and s["online"])
+
+    def call(self, identity, action, payload=None, *options, timeout=30):
+        """The outcome of a command, as `call -j` tells it."""
+        words = ["-j", "call", identity, action]
+        if payload is not None:
+            words.append(payload if isinstance(payload, str)
+                         else json.dumps(payload))
+        code, body = self.ask(*words, *options, timeout=timeout * SLOW)
+        assert code in (200, 220), (code, body)
+        return json.loads(body)
+
+    def log(self):
+        """What was logged since the last start."""
+        with open(self.log_path, "rb") as f:
+            f.seek(self.mark)
+            return f.read().decode(errors="replace")
+
+    def wait_log(self, pattern, timeout=DEADLINE):
+        return poll(lambda: re.search(pattern, self.log()), timeout,
+                    "a log line /%s/" % pattern)
+
+    # -- events --
+
+    def segments(self):
+        d = os.path.join(self.state_dir, "journal")
+        try:
+            return sorted(os.path.join(d, n) for n in os.listdir(d)
+                          if n.endswith(".jsonl"))
+        except FileNotFoundError:
+            return []
+
+    def events(self, type=None, cp=None, action=None):
+        """The events that are in the files, by number. A line without its end
+        is being written."""
+        found = {}
+        for path in self.segments():
+            try:
+                with open(path, "rb") as f:
+                    data = f.read()
+            except FileNotFoundError:
+                continue
+            for line in data.split(b"\n")[:-1]:
+                try:
+                    e = Event(json.loads(line))
+                except ValueError:
+                    continue
+                e.line = line.decode()
+                e.slot = int(os.path.basename(path)[1:4])
+                found[e["eventId"]] = e
+        return [e for _, e in sorted(found.items())
+                if (type is None or e["eventType"] == type) and
+                (cp is None or e["chargePointId"] == cp) and
+                (action is None or e.get("action") == action)]
+
+    def wait_events(self, n=1, timeout=DEADLINE, **filter):
+        """At least n of them."""
+        def enough():
+            got = self.events(**filter)
+            return got if len(got) >= n else None
+        return poll(enough, timeout, "%d events %s" % (n, filter))
+
+    # -- the end --
+
+    def note_stats(self):
+        """Before this process ends: its numbers count for zz_counters."""
+        try:
+            got = self.stats()
+        except (OSError, AssertionError, ValueError):
+            return
+        path = os.environ.get("OCPPD_TEST_STATS")
+        if path:
+            with open(path, "a") as f:
+                fcntl.flock(f, fcntl.LOCK_EX)
+                f.write(json.dumps({"stats": got, "most": self.most}) + "\n")
+
+    def send_signal(self, sig):
+        os.kill(self.pid, sig)
+
+    def wait_exit(self, timeout=DEADLINE):
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("ocppd did not exit within %.1f s" % timeout)
+
+    def stop(self, sig=signal.SIGTERM, timeout=DEADLINE):
+        """Exit code."""
+        self.note_stats()
+        self.send_signal(sig)
+        code = self.wait_exit(timeout)
+        self.process = None
+        return code
+
+    def kill_everything(self):
+        """As a power cut for the processes: master first, so that nobody
+        starts anybody anew."""
+        self.note_stats()
+        pids = [w["pid"] for w in self.workers() if w["pid"]]
+        children = subprocess.run(["pgrep", "-P", str(self.pid)],
+                                  stdout=subprocess.PIPE, text=True).stdout
+        pids += [int(p) for p in children.split()]
+        self.process.kill()
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+        self.process = None
+        for pid in set(pids):
+            poll(lambda: not alive(pid), what="the death of %d" % pid)
+
+    def close(self):
+        if self.process and self.process.poll() is None:
+            self.note_stats()
+            children = subprocess.run(
+                ["pgrep", "-P", str(self.pid)], stdout=subprocess.PIPE,
+                text=True).stdout.split()
+            for p in children:      # none may be left stopped
+                try:
+                    os.kill(int(p), signal.SIGCONT)
+                except ProcessLookupError:
+                    pass
+            self.send_signal(signal.SIGQUIT)
+            try:
+                self.process.wait(DEADLINE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise AssertionError("ocppd did not stop at SIGQUIT")
+        self.process = None
+
+    def check_log(self):
+        """What must never be in a log."""
+        with open(self.log_path, "rb") as f:
+            text = f.read().decode(errors="replace")
+        # At once means that workers are killed.
+        text = re.sub(r"master: stopping at once\n(.*\n)*", "", text)
+        bad = r"AddressSanitizer|runtime error:|LeakSanitizer"
+        if not self.deaths_expected:
+            bad += r"|last words: .*|worker \d+: pid \d+ (was killed|exited with code [1-9]).*"
+        found = re.search(bad, text)
+        assert not found, "in the log: " + found.group(0)
+
+    def remove(self):
+        if self.owns_dir:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    # -- who has a connection --
+
+    def worker_of(self, sock):
+        """The slot whose process has accepted a client's socket; None while
+        nobody has."""
+        inode = server_inode(sock)
+        if inode is None:
+            return None
+        for w in self.workers():
+            if w["pid"] and inode in inodes(w["pid"]):
+                return w["worker"]
+        return None
+
+
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def inodes(pid):
+    found = set()
+    d = "/proc/%d/fd" % pid
+    try:
+        for n in os.listdir(d):
+            try:
+                found.add(os.readlink(d + "/" + n))
+            except OSError:
+                pass
+    except OSError:
+        pass
+    return found
+
+
+def server_inode(sock):
+    """The other end of a loopback connection, as /proc names it."""
+    mine, theirs = sock.getsockname(), sock.getpeername()
+
+    def code(a):
+        return "%08X:%04X" % (struct.unpack("<I", socket.inet_aton(a[0]))[0],
+                              a[1])
+    with open("/proc/net/tcp") as f:
+        for line in f:
+            p = line.split()
+            if p[1] == code(theirs) and p[2] == code(mine):
+                return "socket:[%s]" % p[9] if p[9] != "0" else None
+    return None
+
+
+def shared(**settings):
+    """A gateway for all tests of the file that ask for the same."""
+    key = json.dumps(settings, sort_keys=True)
+    g = _shared.get(key)
+    if g is None or g.process is None or g.process.poll() is not None:
+        g = _shared[key] = Gateway(**settings)
+        _gateways.remove(g)
+    return g
+
+
+# --- the charge point --------------------------------------------------------
+
+def frame(op, data=b"", fin=True, rsv=0, mask=True, length=None):
+    """A client's frame. length: what the header says where it lies."""
+    if isinstance(data, str):
+        data = data.encode()
+    n = len(data) if length is None else length
+    head = bytes([(0x80 if fin else 0) | rsv << 4 | op])
+    bit = 0x80 if mask else 0
+    if n < 126:
+        head += bytes([bit | n])
+    elif n < 65536:
+        head += bytes([bit | 126]) + struct.pack(">H", n)
+    else:
+        head += bytes([bit | 127]) + struct.pack(">Q", n)
+    if not mask:
+        return head + data
+    key = random.randbytes(4)
+    pad = key * (len(data) // 4 + 1)
+    x = int.from_bytes(data, "big") ^ int.from_bytes(pad[:len(data)], "big")
+    return head + key + x.to_bytes(len(data), "big")
+
+
+class Frame:
+    def __init__(self, op, fin, data):
+        self.op, self.fin, self.data = op, fin, data
+
+    def __repr__(self):
+        return "Frame(%d, %r)" % (self.op, self.data[:200])
+
+
+class Response:
+    """An answer to a handshake; local: the client's address."""
+
+    def __init__(self, status, headers, body, rest):
+        self.status, self.headers = status, headers
+        self.body, self.rest, self.local = body, rest, None
+
+    def __getitem__(self, name):
+        """The value of a header, None if it is not there."""
+        for k, v in self.headers:
+            if k.lower() == name.lower():
+                return v
+        return None
+
+
+class Charger:
+    """A WebSocket client that says what it is told to, byte for byte.
+
+    identity: percent-encoded into the path. open=False: only the TCP
+    connection. worker: connect until this worker has accepted it."""
+
+    def __init__(self, g, identity="CP1", protocols="ocpp1.6", open=True,
+                 worker=None, source=None, rcvbuf=None, timeout=DEADLINE,
+                 **handshake):
+        self.g, self.identity, self.timeout = g, identity, timeout
+        self.buffer = b""
+        self.auto_pong = True
+        self.pings, self.pongs = [], []
+        self.calls = []       # CALLs of the gateway that nobody asked for yet
+        self.fragments = b""
+        self.number = 0
+        self.sock = None
+        while True:
+            s = socket.socket()
+            if rcvbuf:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if source:
+                s.bind((source, 0))
+            s.settimeout(timeout)
+            s.connect(("127.0.0.1", g.port))
+            self.sock = s
+            if worker is None or poll(lambda: g.worker_of(s) is not None) and \
+                    g.worker_of(s) == worker:
+                break
+            self.reset()
+        if open:
+            r = self.handshake(protocols=protocols, **handshake)
+            assert r.status == 101, (r.status, r.body)
+            if protocols and isinstance(protocols, str):
+                assert r["Sec-WebSocket-Protocol"] == "ocpp1.6", r.headers
+
+    # -- bytes --
+
+    def raw(self, data):
+        self.sock.settimeout(self.timeout)
+        self.sock.sendall(data)
+
+    def fill(self, deadline):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("nothing came")
+        self.sock.settimeout(left)
+        try:
+            some = self.sock.recv(1 << 16)
+        except ConnectionResetError:
+            some = b""
+        except (socket.timeout, TimeoutError):
+            raise TimeoutError("nothing came")
+        if not some:
+            raise Closed(None, "end of the TCP connection")
+        self.buffer += some
+
+    def reset(self):
+        """Ends the connection without a word: RST."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                             struct.pack("ii", 1, 0))
+        self.sock.close()
+
+    # -- handshake --
+
+    def request(self, path=None, protocols="ocpp1.6", headers=(), drop=(),
+                method="GET", version="HTTP/1.1", key=None):
+        """headers: (name, value) pairs, which replace those of their name and
+        may repeat; drop: names left out."""
+        self.key = key or base64.b64encode(random.randbytes(16)).decode()
+        if path is None:
+            path = "/ocpp/" + urllib.parse.quote(self.identity, safe="")
+        own = [("Host", "127.0.0.1:%d" % self.g.port),
+               ("Upgrade", "websocket"), ("Connection", "Upgrade"),
+               ("Sec-WebSocket-Key", self.key), ("Sec-WebSocket-Version", "13")]
+        if protocols:
+            own.append(("Sec-WebSocket-Protocol", protocols))
+        given = {k.lower() for k, _ in headers}
+        lines = [h for h in own if h[0].lower() not in given and
+                 h[0] not in drop] + list(headers)
+        return ("%s %s %s\r\n" % (method, path, version) + "".join(
+            "%s: %s\r\n" % h for h in lines) + "\r\n").encode("utf-8",
+                                                              "surrogateescape")
+
+    def response(self, timeout=None):
+        deadline = time.monotonic() + (timeout or self.timeout)
+        while b"\r\n\r\n" not in self.buffer:
+            self.fill(deadline)
+        head, _, rest = self.buffer.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        headers = [tuple(x.strip() for x in l.split(":", 1)) for l in lines[1:]]
+        r = Response(int(lines[0].split()[1]), headers, b"", rest)
+        n = int(r["Content-Length"] or 0)
+        while len(r.rest) < n:
+            self.buffer = b""
+            self.fill(deadline)
+            r.rest += self.buffer
+        self.buffer = b""
+        r.body, self.buffer = r.rest[:n].decode(), r.rest[n:]
+        r.local = "%s:%d" % self.sock.getsockname()
+        return r
+
+    def handshake(self, **request):
+        self.raw(self.request(**request))
+        r = self.response()
+        if r.status == 101:
+            want = base64.b64encode(hashlib.sha1(
+                (self.key + GUID).encode()).digest()).decode()
+            assert r["Sec-WebSocket-Accept"] == want, r.headers
+        return r
+
+    # -- frames --
+
+    def send(self, data, op=TEXT, **kw):
+        self.raw(frame(op, data, **kw))
+
+    def recv(self, timeout=None):
+        """The next frame, also a ping or a close."""
+        deadline = time.monotonic() + (timeout or self.timeout)
+        while True:
+            b = self.buffer
+            need = 2
+            if len(b) >= 2:
+                assert not b[1] & 0x80, "the gateway masked a frame"
+                assert not b[0] & 0x70, "the gateway set a reserved bit"
+                n, head = b[1] & 0x7f, 2
+                if n == 126:
+                    head = 4
+                elif n == 127:
+                    head = 10
+                need = head
+                if len(b) >= head:
+                    if n == 126:
+                        n = struct.unpack(">H", b[2:4])[0]
+                    elif n == 127:
+                        n = struct.unpack(">Q", b[2:10])[0]
+                    need = head + n
+                    if len(b) >= need:
+                        self.buffer = b[need:]
+                        return Frame(b[0] & 15, bool(b[0] & 0x80), b[head:need])
+            self.fill(deadline)
+
+    def message(self, timeout=None):
+        """The next text message; pings are answered, a close raises."""
+        deadline = time.monotonic() + (timeout or self.timeout)
+        while True:
+            f = self.recv(max(deadline - time.monotonic(), 0.001))
+            if f.op == PING:
+                self.pings.append((time.monotonic(), f.data))
+                if self.auto_pong:
+                    self.send(f.data, PONG)
+            elif f.op == PONG:
+                self.pongs.append(f.data)
+            elif f.op == CLOSE:
+                code = struct.unpack(">H", f.data[:2])[0] if f.data else 1005
+                try:
+                    self.send(f.data[:2], CLOSE)
+                except OSError:
+                    pass
+                raise Closed(code, f.data[2:].decode())
+            else:
+                assert f.op == TEXT and f.fin, f
+                return f.data.decode()
+
+    def wait_closed(self, code, timeout=None, reason=None):
+        """Reads until the gateway closes with this code, and TCP ends too.
+        code None: the connection ends without a close frame."""
+        try:
+            while True:
+                self.message(timeout)
+        except Closed as e:
+            assert e.code == code, "closed with %s (%s), not %s" % (
+                e.code, e.reason, code)
+            if reason:
+                assert re.search(reason, e.reason), e.reason
+            got = e.reason
+        if code is not None:
+            self.wait_end(timeout)
+        self.sock.close()
+        return got
+
+    def wait_end(self, timeout=None):
+        """The TCP connection ends."""
+        deadline = time.monotonic() + (timeout or self.timeout)
+        try:
+            while True:
+                self.fill(deadline)
+        except Closed:
+            pass
+
+    def ended(self):
+        """Has the gateway ended the connection already?"""
+        try:
+            while True:
+                self.message(0.001)
+        except Closed:
+            return True
+        except (TimeoutError, OSError):
+            return False
+
+    def close(self, code=1000):
+        """A proper close handshake."""
+        self.send(struct.pack(">H", code), CLOSE)
+        try:
+            while True:
+                f = self.recv()
+                if f.op == CLOSE:
+                    break
+            assert f.data[:2] == struct.pack(">H", code), f
+            self.wait_end()
+        except Closed:
+            raise AssertionError("no close frame came back")
+        self.sock.close()
+
+    def silence(self, timeout=0.3):
+        """No message within that time (for what must not come; keep short)."""
+        try:
+            m = self.message(timeout * SLOW)
+        except TimeoutError:
+            return
+        raise AssertionError("a message came: %s" % m)
+
+    # -- OCPP --
+
+    def next_id(self):
+        self.number += 1
+        return "%s-%d" % (self.identity[:20], self.number)
+
+    def put(self, action, payload, id=None):
+        """Sends a CALL; payload as JSON text or as an object."""
+        id = id or self.next_id()
+        text = payload if isinstance(payload, str) else json.dumps(payload)
+        self.send('[2,%s,"%s",%s]' % (json.dumps(id), action, text))
+        return id
+
+    def get(self, id, timeout=None):
+        """The answer to a CALL: its payload, or CallError. CALLs of the
+        gateway in between are kept for take()."""
+        deadline = time.monotonic() + (timeout or self.timeout)
+        while True:
+            m = json.loads(self.message(deadline - time.monotonic()))
+            if m[0] == 2:
+                self.calls.append(m)
+                continue
+            assert m[1] == id, "an answer to %r, not to %r" % (m, id)
+            if m[0] == 4:
+                assert len(m) == 5, m
+                raise CallError(*m[2:])
+            assert m[0] == 3 and len(m) == 3, m
+            return m[2]
+
+    def call(self, action, payload=None, id=None, timeout=None):
+        return self.get(self.put(action, payload if payload is not None
+                                 else {}, id), timeout)
+
+    def refused(self, action, payload, id=None):
+        """The CallError that a CALL must give."""
+        try:
+            got = self.call(action, payload, id)
+        except CallError as e:
+            return e
+        raise AssertionError("%s was answered: %s" % (action, got))
+
+    def take(self, timeout=None):
+        """The next CALL of the gateway: (id, action, payload)."""
+        if not self.calls:
+            m = json.loads(self.message(timeout))
+            assert m[0] == 2 and len(m) == 4, m
+            self.calls.append(m)
+        m = self.calls.pop(0)
+        return m[1], m[2], m[3]
+
+    def result(self, id, payload=None):
+        text = payload if isinstance(payload, str) else \
+            json.dumps(payload if payload is not None else {})
+        self.send("[3,%s,%s]" % (json.dumps(id), text))
+
+    def error(self, id, code="InternalError", description="", details="{}"):
+        self.send('[4,%s,"%s",%s,%s]' % (json.dumps(id), code,
+                                         json.dumps(description), details))
+
+    def boot(self, vendor="Vendor", model="Model"):
+        return self.call("BootNotification", {"chargePointVendor": vendor,
+                                              "chargePointModel": model})
+
+    def start(self, connector=1, tag="TAG1", meter=0,
+              when="2026-01-31T12:00:00Z", **more):
+        return self.call("StartTransaction", dict(
+            connectorId=connector, idTag=tag, meterStart=meter,
+            timestamp=when, **more))
+
+    def stop(self, transaction, meter=100, when="2026-01-31T13:00:00Z", **more):
+        return self.call("StopTransaction", dict(
+            transactionId=transaction, meterStop=meter, timestamp=when, **more))
+
+
+def refusal(g, *args, **request):
+    """The answer to a handshake that is refused."""
+    c = Charger(g, *args, open=False)
+    r = c.handshake(**request)
+    assert r.status != 101, "the handshake was completed"
+    c.wait_end()
+    c.sock.close()
+    return r
+
+
+def background(function, *args):
+    """Runs it in a thread; the handle's wait() gives its result, or raises
+    what it raised."""
+    class Handle(threading.Thread):
+        def run(self):
+            self.value = self.exception = None
+            try:
+                self.value = function(*args)
+            except BaseException as e:
+                self.exception = e
+
+        def wait(self, timeout=DEADLINE * 3):
+            self.join(timeout)
+            assert not self.is_alive(), "a thread did not end"
+            if self.exception:
+                raise self.exception
+            return self.value
+    h = Handle(daemon=True)
+    h.start()
+    return h
+
+
+# --- the runner --------------------------------------------------------------
+
+def run_one(name, function):
+    began = time.monotonic()
+    failed = skipped = None
+    _gateways.clear()
+    marks = {g: os.path.getsize(g.log_path) for g in _shared.values()
+             if os.path.exists(g.log_path)}
+    try:
+        function()
+    except Skip as e:
+        skipped = str(e)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        failed = traceback.format_exc()
+    for g in list(_gateways):
+        try:
+            g.close()
+            if not failed and not skipped and os.path.exists(g.log_path):
+                g.check_log()
+        except BaseException:
+            failed = (failed or "") + traceback.format_exc()
+    sentence = name[len("test_"):].replace("_", " ")
+    word = "FAIL" if failed else "skip" if skipped else "ok"
+    print("%-4s %6.2f s  %s%s" % (word, time.monotonic() - began, sentence,
+                                  ": " + skipped if skipped else ""))
+    if failed:
+        print(failed)
+        logs = [(g, 0) for g in _gateways] + list(marks.items())
+        for g, mark in logs:
+            if not os.path.exists(g.log_path):
+                continue
+            with open(g.log_path, "rb") as f:
+                f.seek(mark)
+                text = f.read().decode(errors="replace")
+            if text:
+                print("--- log of %s, its end:\n%s" % (g.dir, text[-6000:]))
+    sys.stdout.flush()
+    for g in _gateways:
+        g.remove()
+    return not failed
+
+
+def main(module=None):
+    """Runs the test functions of the calling file, or those named by the
+    arguments (a part of the name is enough)."""
+    module = module or sys.modules["__main__"]
+    tests = [(n, f) for n, f in vars(module).items()
+             if n.startswith("test_") and callable(f)]
+    words = [w.replace(" ", "_") for w in sys.argv[1:]]
+    if words:
+        tests = [(n, f) for n, f in tests if any(w in n for w in words)]
+    if not os.path.exists(OCPPD):
+        print("%s is missing: build it first" % OCPPD)
+        print("0 passed, 1 failed")
+        sys.exit(1)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    passed = failed = 0
+    for n, f in tests:
+        if run_one(n, f):
+            passed += 1
+        else:
+            failed += 1
+    for g in _shared.values():
+        try:
+            g.close()
+            g.check_log()
+        except BaseException as e:
+            print("FAIL    a gateway that tests shared: %s" % e)
+            failed += 1
+        g.remove()
+    print("%d passed, %d failed" % (passed, failed))
+    sys.exit(1 if failed or not passed else 0)
+
+
+__all__ = [n for n in dir() if not n.startswith("_")]
