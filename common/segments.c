@@ -124,7 +124,7 @@ segments_of(const struct segment_list *list, unsigned slot, size_t *n)
         i++;
     for (*n = 0; i + *n < list->n && list->v[i + *n].slot == slot;)
         ++*n;
-    return list->v + i;
+    return i < list->n ? list->v + i : NULL;
 }
 
 static void
@@ -229,9 +229,9 @@ later(const struct segments *s, const struct stream *t)
     size_t                   n;
     const struct segment_id *id = segments_of(&s->list, t->slot, &n);
 
-    for (; n > 0; n--, id++)
-        if (id->first > t->first)
-            return id;
+    for (size_t i = 0; i < n; i++)
+        if (id[i].first > t->first)
+            return &id[i];
     return NULL;
 }
 

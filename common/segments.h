@@ -42,7 +42,7 @@ struct segment_list {
 
 /* Fills *list (to be freed with free(list->v)); 0 or an errno. */
 int segments_find(int dir_fd, struct segment_list *list);
-/* Where those of a slot begin; *n is how many. */
+/* Where those of a slot begin, NULL if there are none; *n is how many. */
 const struct segment_id *segments_of(const struct segment_list *list,
     unsigned slot, size_t *n);
 

@@ -141,7 +141,7 @@ recovery_run(int dir_fd, const char *dir, unsigned slot, uint64_t max,
     size_t              n;
 
     *r = (struct recovery){0};
-    if (max < TAIL_BYTES)
+    if (max < TAIL_BYTES || line == NULL)
         max = TAIL_BYTES;
     int err = segments_find(dir_fd, &list);
     if (err != 0)
