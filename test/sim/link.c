@@ -306,6 +306,9 @@ frames(struct link *l, uint8_t *p, size_t n)
     }
     if (whole == 0) {
         keep_rest(l, lease, p, n);
+        /* A mute link may have seen pings, though. */
+        if (l->mute && ops->done != NULL)
+            ops->done(l);
         return;
     }
     if (lease == NULL)
