@@ -136,8 +136,10 @@ FUZZ_SECONDS ?= 600
 fuzz: $(FUZZ)
 	test/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 
-bench: all
-	test/bench/run
+bench: all $(B)/floor $(B)/load
+	B=$(B) test/bench/run
+$(B)/floor $(B)/load: $(B)/%: test/bench/%.c
+	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -o $@ $<
 
 # --- install --------------------------------------------------------------------
 
