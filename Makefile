@@ -26,7 +26,7 @@ FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
 MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 ocppd-stats.7 ocppsim.1)
 
 # Each library has one door; only that file's program needs it.
-LIBS_OCPPD = -lev -lwslay -linih -lmicrohttpd -lnettle -lm
+LIBS_OCPPD = -lev -lwslay -lhiredis -linih -lmicrohttpd -lnettle -lm
 LIBS_CTL   = -linih -lcjson -lm
 LIBS_SIM   = -lev -lwslay -lcjson -linih -lm
 
@@ -56,6 +56,7 @@ $(B)/gen/ocpp_actions.def: worker/ocpp16.schema scripts/schema.awk
 	awk -f scripts/schema.awk -v out=actions worker/ocpp16.schema > $@.tmp && mv $@.tmp $@
 $(B)/gen/%.o: $(B)/gen/%.c $(GEN)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(B)/worker/library.o: worker/ocppd.lua worker/ocppd_gateway.lua
 $(B)/%.o: %.c $(GEN)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<

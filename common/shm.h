@@ -22,7 +22,7 @@
 #include "stats.h"
 
 #define SHM_MAGIC UINT64_C(0x6470706364)
-#define SHM_LAYOUT 1      /* raise with every change of a struct in here */
+#define SHM_LAYOUT 2      /* raise with every change of a struct in here */
 #define SHM_WORDS_MAX 256
 #define SHM_REFUSALS 64   /* remembered per worker */
 #define SHM_DETAIL_MAX 96
@@ -66,6 +66,11 @@ struct shm_worker {
     _Atomic uint32_t journal_errno; /* of the last failure; 0 while it works */
 
     char             words[SHM_WORDS_MAX]; /* last words (ensure.h) */
+
+    /* Its connection to Redis: a word ("ready", "down", "auth" ...; empty
+     * without [redis]) and a sentence for people. Torn reads are harmless. */
+    char             redis_word[16];
+    char             redis_words[SHM_WORDS_MAX];
     _Atomic uint32_t refusals;             /* written so far */
     struct shm_refusal refusal[SHM_REFUSALS];
     struct stats     stats;
