@@ -244,12 +244,17 @@ conn_settle(struct conn *c)
 {
     if (c->state == CONN_DEAD || c->state == CONN_FREE)
         return;
-    if (c->ws != NULL && !ws_output(c->ws, conn_out(c))) {
-        broken(c, CLOSE_slow_reader);
-        return;
-    }
-    if (!flush(c))
-        return;
+    bool more;
+    do {
+        if (c->ws != NULL && !ws_output(c->ws, conn_out(c))) {
+            broken(c, CLOSE_slow_reader);
+            return;
+        }
+        /* Behind so much output pongs were held back: ask again. */
+        more = conn_out(c)->len >= WS_OUTPUT_ENOUGH;
+        if (!flush(c))
+            return;
+    } while (more && !conn_output_waits(c));
     if (c->ws != NULL && ws_clean(c->ws)) {
         ws_return(c->ws);
         c->ws = NULL;

@@ -35,7 +35,6 @@
 
 #define HELD_MAX (2 + 4 + FRAME_CONTROL_MAX) /* a masked control frame */
 #define PONGS_MAX 2048
-#define OUT_BUSY 4096 /* so much unsent: the peer is not reading pongs */
 #define MSG_KEEP 4096 /* message memory kept within one lease */
 
 enum stage { BEFORE_START, STARTED, ENDED }; /* of the frame in wslay */
@@ -115,7 +114,7 @@ ws_output(struct ws *ws, struct buf *out)
         if (ws->close_n == 0 && (*ws->bits & FRAME_CLOSE_SENT)) {
             /* The owner's close frame is in `out`: too late for pongs. */
             ws->pongs_n = 0;
-        } else if (out->len < OUT_BUSY &&
+        } else if (out->len < WS_OUTPUT_ENOUGH &&
                    ws->pongs_n <= out->max - out->len) {
             if (buf_add(out, ws->pongs, ws->pongs_n))
                 ws->pongs_n = 0;

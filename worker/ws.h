@@ -86,12 +86,14 @@ const char *ws_why(const struct ws *ws);    /* a few words for the log, static;
 /*
  * Appends the pongs and the close frame that are due. Call it after
  * ws_input() and whenever `out` was written to the socket. While `out` holds
- * 4 KiB or more, pongs wait in the lease (a close frame does not); when they
+ * WS_OUTPUT_ENOUGH bytes, pongs wait in the lease (a close frame does not); when they
  * pass 2 KiB, only the latest ping is answered (RFC 6455 section 5.5.3). So a
  * peer that pings and never reads costs a fixed amount. It may be called in
  * an up-call too, for those who want pongs and answers in the order of what
  * they answer. False if a close frame did not fit: cut the connection.
  */
+#define WS_OUTPUT_ENOUGH 4096
+
 bool ws_output(struct ws *ws, struct buf *out);
 
 #endif
