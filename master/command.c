@@ -160,8 +160,23 @@ cmd_help(struct client *c, int argc, char **argv)
 
 /* ---- the manual ---- */
 
-/* A usage as mdoc: [--limit N] is an option and its argument, a word in
- * capitals an argument, anything else stands as it is. */
+/* A word in capitals is a name for something else, others are typed. */
+static void
+put_argument(struct buf *out, const char *value)
+{
+    bool capitals = value[0] >= 'A' && value[0] <= 'Z';
+
+    buf_adds(out, capitals ? " Ar " : " Cm ");
+    for (; *value != '\0'; value++)
+        if (*value == '|')
+            buf_adds(out, " | ");
+        else
+            buf_addc(out, capitals && *value >= 'A' && *value <= 'Z'
+                    ? (char)(*value + 32) : *value);
+}
+
+/* A usage as mdoc: brackets make it optional, --limit N is an option and its
+ * argument. */
 static void
 put_usage(struct buf *out, const char *usage)
 {
@@ -174,7 +189,7 @@ put_usage(struct buf *out, const char *usage)
         usage += len;
         while (*usage == ']' || *usage == ' ')
             usage++;
-        buf_adds(out, optional ? " Op" : "");
+        buf_adds(out, optional ? " Oo" : "");
         char *value = item;
         if (strncmp(item, "--", 2) == 0) {
             value = strchr(item, ' ');
@@ -182,18 +197,9 @@ put_usage(struct buf *out, const char *usage)
                 *value++ = '\0';
             buf_addf(out, " Fl Fl %s", item + 2);
         }
-        if (value == NULL)
-            continue;
-        /* Alternatives of plain words are typed, one in capitals is a name
-         * for something else. */
-        bool capitals = value[0] >= 'A' && value[0] <= 'Z';
-        buf_adds(out, capitals ? " Ar " : " Cm ");
-        for (; *value != '\0'; value++)
-            if (*value == '|')
-                buf_adds(out, " | ");
-            else
-                buf_addc(out, capitals && *value >= 'A' && *value <= 'Z'
-                        ? (char)(*value + 32) : *value);
+        if (value != NULL)
+            put_argument(out, value);
+        buf_adds(out, optional ? " Oc" : "");
     }
 }
 

@@ -272,9 +272,9 @@ static void
 obituary(struct slot *s, int status, uint64_t lived)
 {
     char end[CHILD_END_LEN], age[CLOCK_DURATION_LEN], words[SHM_WORDS_MAX];
-    bool expected = WIFEXITED(status) &&
-        WEXITSTATUS(status) == WORKER_EXIT_DONE &&
-        (s->restart || master.phase >= MASTER_DRAINING);
+    bool expected = master.phase == MASTER_STOPPING ||
+        (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DONE &&
+            (s->restart || master.phase == MASTER_DRAINING));
 
     child_end_text(end, status);
     clock_duration(age, lived);

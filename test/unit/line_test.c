@@ -143,5 +143,5 @@ main(void)
     errors_say_where();
     quoting_comes_back();
     a_long_word_fits();
-    return unit_end();
+    return unit_done();
 }
