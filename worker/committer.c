@@ -42,7 +42,7 @@ static struct {
     bool                  idle;  /* the thread waits for work */
     bool                  stop;
     bool                  chore; /* look after segments */
-    uint64_t              segment_size, segment_age, retention;
+    uint64_t              segment_size, segment_age, retention, interval;
     struct committer_news news;  /* but pending and backlog */
 
     /* thread */
@@ -190,6 +190,18 @@ locked_commit(void)
     }
 }
 
+/* A commit soon after another waits for company, so that a busy worker makes
+ * fewer and larger ones; one after a pause goes at once. */
+static void
+locked_gather(uint64_t last_began)
+{
+    uint64_t        end = last_began + c.interval;
+    struct timespec until = {(time_t)(end / 1000), (long)(end % 1000) * 1000000};
+
+    while (!c.stop && clock_mono_ms() < end)
+        pthread_cond_timedwait(&c.wake, &c.lock, &until);
+}
+
 static void
 locked_take(void)
 {
@@ -212,6 +224,8 @@ empty(struct batch *b)
 static void *
 run(void *unused)
 {
+    uint64_t began = 0;
+
     pthread_mutex_lock(&c.lock);
     for (;;) {
         while (c.fill.events == 0 && !c.stop && !c.chore) {
@@ -220,6 +234,8 @@ run(void *unused)
         }
         c.idle = false;
         if (c.fill.events > 0) {
+            locked_gather(began);
+            began = clock_mono_ms();
             locked_take();
             if (!locked_commit()) {
                 c.news.lost = c.batch.events + c.fill.events;
@@ -300,6 +316,7 @@ take_knobs(void)
     c.segment_size = c.env.conf->journal_segment_size;
     c.segment_age = c.env.conf->journal_segment_age;
     c.retention = c.env.conf->journal_retention;
+    c.interval = c.env.conf->journal_commit_interval;
 }
 
 void
