@@ -8,6 +8,7 @@
 #include "knob.h"
 
 #define NODE_MAX_BYTES      32
+#define PREFIX_MAX_BYTES    32
 #define UNIX_PATH_MAX_BYTES 107 /* of a socket's name, unix(7) */
 
 /* Subprotocols there is a dialect for. */
@@ -146,6 +147,33 @@ check_names(struct checking *x)
 }
 
 static void
+check_redis(struct checking *x)
+{
+    const struct config *c = x->c;
+    size_t               n = strlen(c->redis_prefix);
+
+    if (c->redis_host[0] != '\0' && c->redis_socket[0] != '\0')
+        fault(x, CONF_KNOB_redis_socket,
+            "is set besides redis.host; remove one of the two");
+    if (c->redis_password[0] != '\0' && c->redis_password_file[0] != '\0')
+        fault(x, CONF_KNOB_redis_password,
+            "is set besides redis.password_file; remove one of the two");
+    if (c->redis_user[0] != '\0' && c->redis_password[0] == '\0' &&
+        c->redis_password_file[0] == '\0')
+        fault(x, CONF_KNOB_redis_user,
+            "has no password; set redis.password_file");
+    if (strlen(c->redis_socket) > UNIX_PATH_MAX_BYTES)
+        fault(x, CONF_KNOB_redis_socket,
+            "is too long for a socket; shorten it to %d bytes",
+            UNIX_PATH_MAX_BYTES);
+    if (n == 0 || n > PREFIX_MAX_BYTES ||
+        strspn(c->redis_prefix, "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") < n)
+        fault(x, CONF_KNOB_redis_prefix, "cannot begin a function's name; "
+            "write 1 to %d letters, digits and _", PREFIX_MAX_BYTES);
+}
+
+static void
 check_versions(struct checking *x)
 {
     const size_t n = sizeof versions_known / sizeof versions_known[0];
@@ -203,6 +231,7 @@ check_config(const struct config *c, bool bad[CONF_KNOBS],
     check_path(&x);
     check_names(&x);
     check_versions(&x);
+    check_redis(&x);
     check_order(&x, CONF_KNOB_websocket_ping_interval,
         c->websocket_ping_interval, CONF_KNOB_websocket_idle_timeout,
         c->websocket_idle_timeout,

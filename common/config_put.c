@@ -21,10 +21,13 @@ put_origin(const struct config *c, enum conf_knob k, struct buf *out)
 static void
 put_value(const struct config *c, enum conf_knob k, struct buf *out)
 {
-    if (knob_is_secret(k))
+    size_t from = out->len;
+
+    knob_print(k, c, out);
+    if (knob_is_secret(k) && out->len > from) {
+        out->len = from;
         buf_adds(out, "***");
-    else
-        knob_print(k, c, out);
+    }
 }
 
 void

@@ -501,7 +501,8 @@ bool
 knob_is_secret(enum conf_knob k)
 {
     return knobs[k].type == KNOB_TEXT &&
-        strstr(knobs[k].key, "password") != NULL;
+        strstr(knobs[k].key, "password") != NULL &&
+        strstr(knobs[k].key, "password_file") == NULL;
 }
 
 const char *
