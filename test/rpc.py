@@ -1,0 +1,331 @@
+#!/usr/bin/python3
+"""OCPP-J 1.6: the frame around the messages, whatever charge points make of
+it. Lenient is the default; strict is the letter of the specification."""
+
+from lib import *
+
+STRICT = dict(ocpp_validation="strict")
+
+
+def both():
+    """A gateway of each kind."""
+    return [shared(), shared(**STRICT)]
+
+
+def reply(c, text):
+    """What comes back for these bytes, as JSON."""
+    c.send(text)
+    return json.loads(c.message())
+
+
+# --- CALLs --------------------------------------------------------------------
+
+def test_a_call_is_answered_with_exactly_three_elements():
+    for g in both():
+        c = Charger(g, "THREE")
+        c.send('[2,"19223201","Heartbeat",{}]')
+        text = c.message()
+        assert re.fullmatch(r'\[3,"19223201",\{"currentTime":"\d{4}-\d\d-\d\d'
+                            r'T\d\d:\d\d:\d\d\.\d{3}Z"\}\]', text), text
+        c.close()
+
+
+def test_white_space_around_the_elements_is_json():
+    for g in both():
+        c = Charger(g, "BLANKS")
+        got = reply(c, ' [ 2 , "1" ,\r\n\t"Heartbeat" , { } ] \n')
+        assert got[0] == 3 and got[1] == "1"
+        c.close()
+
+
+def test_an_id_of_36_characters_is_echoed_as_it_came():
+    for g in both():
+        c = Charger(g, "ID36")
+        for id in ("x" * 36, "ü" * 36, "a b", "", "\\u0041", "\\\"", "0"):
+            c.send('[2,"%s","Heartbeat",{}]' % id)
+            text = c.message()
+            assert text.startswith('[3,"%s",{' % id), (id, text)
+        c.close()
+
+
+def test_an_id_of_37_characters_gets_a_callerror():
+    for g in both():
+        c = Charger(g, "ID37")
+        got = reply(c, '[2,"%s","Heartbeat",{}]' % ("y" * 37))
+        assert got[:3] == [4, "y" * 37, "FormationViolation"], got
+        assert got[4] == {} and "36" in got[3]
+        c.boot()
+        c.close()
+
+
+def test_the_same_id_again_is_a_new_call():
+    g = shared()
+    c = Charger(g, "SAMEID")
+    for tag in ("A", "B"):
+        assert c.call("Authorize", {"idTag": tag}, id="1")
+    e = g.wait_events(2, cp="SAMEID", type="authorization.requested")
+    assert [x["payload"]["idTag"] for x in e] == ["A", "B"]
+    c.close()
+
+
+def test_null_and_no_members_are_both_an_empty_payload():
+    g = shared()
+    c = Charger(g, "NULL")
+    assert reply(c, '[2,"1","Heartbeat",null]')[0] == 3
+    assert reply(c, '[2,"2","Heartbeat",{}]')[0] == 3
+    got = reply(c, '[2,"3","Authorize",null]')
+    assert got[0] == 4, got
+    c.close()
+
+
+def test_names_are_case_sensitive():
+    for g in both():
+        c = Charger(g, "CASE")
+        assert c.refused("heartbeat", {}).code == "NotImplemented"
+        c.close()
+    c = Charger(shared(**STRICT), "CASE")
+    assert c.refused("Authorize", {"idtag": "X"}).code in (
+        "FormationViolation", "ProtocolError")
+    c.close()
+
+
+def test_an_unknown_action_is_not_implemented_and_one_of_ours_not_supported():
+    for g in both():
+        c = Charger(g, "ACTION")
+        e = c.refused("FlyToTheMoon", {"x": 1})
+        assert e.code == "NotImplemented" and e.details == {}
+        assert c.refused("Reset", {"type": "Soft"}).code == "NotSupported"
+        assert c.refused("RemoteStartTransaction", {"idTag": "X"}).code == \
+            "NotSupported"
+        assert c.refused("", {}).code == "NotImplemented"
+        c.boot()
+        c.close()
+
+
+def test_elements_too_few_or_too_many_or_of_the_wrong_type_get_a_callerror():
+    for g in both():
+        c = Charger(g, "ELEMENTS")
+        for text in ('[2,"1"]', '[2,"1","Heartbeat"]',
+                     '[2,"1","Heartbeat",{},{}]', '[2,"1",5,{}]',
+                     '[2,"1",null,{}]', '[2,"1",{},"Heartbeat"]'):
+            got = reply(c, text)
+            assert got[:3] == [4, "1", "FormationViolation"], (text, got)
+            assert isinstance(got[3], str) and got[4] == {}, got
+        for payload in ('[]', '"x"', '5', 'true'):
+            got = reply(c, '[2,"1","Heartbeat",%s]' % payload)
+            assert got[:3] == [4, "1", "FormationViolation"], (payload, got)
+        c.boot()
+        c.close()
+
+
+def test_a_missing_field_is_a_protocol_error():
+    for g in both():
+        c = Charger(g, "MISSING")
+        e = c.refused("StartTransaction", {"connectorId": 1, "idTag": "X",
+                                           "meterStart": 0})
+        assert e.code == "ProtocolError" and "timestamp" in e.description, e
+        c.close()
+
+
+def test_the_error_codes_have_the_spelling_of_16():
+    g = shared(**STRICT)
+    c = Charger(g, "SPELLING")
+    e = c.refused("MeterValues", {"connectorId": 1, "meterValue": []})
+    assert e.code == "OccurenceConstraintViolation", e
+    e = c.refused("Heartbeat", {"extra": 1})
+    assert e.code == "FormationViolation", e
+    e = c.refused("Authorize", {"idTag": "x" * 21})
+    assert e.code == "PropertyConstraintViolation", e
+    e = c.refused("Authorize", {"idTag": 5})
+    assert e.code == "TypeConstraintViolation", e
+    assert "idTag" in e.description
+    c.close()
+
+
+def test_a_number_for_an_id_is_echoed_in_its_exact_text_if_lenient():
+    g = shared()
+    c = Charger(g, "NUMID")
+    before = g.stat("deviations", "number_id")
+    for id in ("7", "-1", "1.50", "12345678901234567890", "1e3"):
+        c.send('[2,%s,"Heartbeat",{}]' % id)
+        text = c.message()
+        assert text.startswith("[3,%s,{" % id), text
+    assert g.stat("deviations", "number_id") == before + 5
+    c.close()
+    c = Charger(shared(**STRICT), "NUMID")
+    c.send('[2,7,"Heartbeat",{}]')
+    text = c.message()
+    assert text.startswith('[4,7,"FormationViolation",'), text
+    c.close()
+
+
+# --- what cannot be answered ----------------------------------------------------
+
+def test_unknown_message_types_are_ignored():
+    for g in both():
+        c = Charger(g, "TYPES")
+        before = g.stats()
+        for text in ('[5,"1",{}]', '[6,"1","X",{}]', '[0]', '[-1,"1"]', '[99]',
+                     '["2","1","Heartbeat",{}]', '[null]', '[]',
+                     '[2.5,"1","Heartbeat",{}]'):
+            c.send(text)
+        c.boot()                # nothing came in between
+        after = g.stats()
+        assert after["unknown_types"] == before["unknown_types"] + 9
+        assert after["call_errors_out"] == before["call_errors_out"]
+        assert g.online("TYPES")
+        c.close()
+
+
+def test_unreadable_text_is_counted_ignored_and_told():
+    for g in both():
+        c = Charger(g, "GARBAGE")
+        before = g.stat("bad_messages")
+        bad = ("garbage", "{}", "", "[", '[2,"1","Heartbeat",{}', "null", "5",
+               '[2]', '[2,null,"Heartbeat",{}]', '[2,{},"Heartbeat",{}]')
+        for text in bad:
+            c.send(text)
+        c.boot()
+        assert g.stat("bad_messages") == before + len(bad)
+        e = g.wait_events(cp="GARBAGE", type="protocol.violation")
+        assert e[0]["payload"]["kind"] == "unreadable"
+        assert e[0]["payload"]["frame"] == "garbage"
+        assert e[0]["payload"]["detail"]
+        c.close()
+
+
+def test_deep_nesting_is_unreadable_and_bounded():
+    g = shared()
+    c = Charger(g, "DEEP")
+    before = g.stat("bad_messages")
+    c.send('[2,"1","DataTransfer",{"vendorId":"v","data":%s%s}]' %
+           ("[" * 30000, "]" * 30000))
+    c.boot()
+    assert g.stat("bad_messages") == before + 1
+    c.close()
+
+
+def test_after_max_bad_messages_in_a_row_the_connection_is_closed():
+    g = shared(ocpp_max_bad_messages="5")
+    c = Charger(g, "ROW")
+    for _ in range(3):          # a good one in between starts the count anew
+        for _ in range(4):
+            c.send("garbage")
+        c.boot()
+    for _ in range(5):
+        c.send("garbage")
+    c.wait_closed(1008)
+    e = g.wait_events(cp="ROW", type="charge_point.disconnected")
+    assert e[0]["payload"]["reason"] == "bad_messages"
+
+
+def test_violations_are_told_at_a_bounded_rate():
+    g = shared(ocpp_violation_rate="3", ocpp_violation_frame="16")
+    c = Charger(g, "RATE")
+    for i in range(10):
+        c.send("x" * 40)
+    c.boot()
+    e = g.wait_events(3, cp="RATE", type="protocol.violation")
+    # a minute may have turned in between
+    assert 3 <= len(e) <= 6, len(e)
+    assert e[0]["payload"]["frame"] == "x" * 16
+    assert e[0]["payload"]["frameLength"] == 40
+    assert g.stat("violations_quiet") == 10 - len(e)
+    c.close()
+
+
+# --- answers to nothing ---------------------------------------------------------
+
+def test_answers_to_no_call_are_counted_and_do_no_harm():
+    for g in both():
+        c = Charger(g, "LATE")
+        before = g.stat("late_results")
+        c.send('[3,"nobody",{}]')
+        c.send('[4,"nobody","GenericError","",{}]')
+        c.boot()
+        assert g.stat("late_results") == before + 2
+        e = g.wait_events(cp="LATE", type="protocol.violation")
+        assert e[0]["payload"]["kind"] == "late_result"
+        c.close()
+
+
+def test_answers_with_wrong_elements_are_counted_not_answered():
+    for g in both():
+        c = Charger(g, "WRONG")
+        before = g.stat("bad_messages")
+        c.send('[3,"x"]')
+        c.send('[3,"x",{},{}]')
+        c.send('[4,"x"]')
+        c.boot()
+        assert g.stat("bad_messages") == before + 3
+        c.close()
+
+
+# --- crossing -------------------------------------------------------------------
+
+def test_crossing_calls_are_legal():
+    g = shared()
+    c = Charger(g, "CROSS")
+    c.boot()
+    h = background(g.call, "CROSS", "ClearCache")
+    id, action, payload = c.take()
+    assert (action, payload) == ("ClearCache", {})
+    assert "currentTime" in c.call("Heartbeat")     # ours, first
+    c.result(id, {"status": "Accepted"})
+    assert h.wait()["outcome"] == "result"
+    c.close()
+
+
+def test_a_charge_point_that_does_not_wait_gets_answers_in_order():
+    g = shared()
+    c = Charger(g, "EAGER")
+    ids = [c.put("Authorize", {"idTag": "T%d" % i}) for i in range(100)]
+    for id in ids:
+        c.get(id)
+    e = g.wait_events(100, cp="EAGER", type="authorization.requested")
+    assert [x["payload"]["idTag"] for x in e] == ["T%d" % i for i in range(100)]
+    c.close()
+
+
+def test_callerrors_of_charge_points_are_understood_in_any_form():
+    g = shared()
+    c = Charger(g, "ERRORS")
+    c.boot()
+    before = g.stats()["deviations"]
+    for form, code in (
+            ('[4,%s,"NotSupported","why",{"a":1}]', "NotSupported"),
+            ('[4,%s,"FormatViolation","",{}]', "FormatViolation"),
+            ('[4,%s,"OccurrenceConstraintViolation","",{}]',
+             "OccurrenceConstraintViolation"),
+            ('[4,%s,"MadeUp","",{}]', "MadeUp"),
+            ('[4,%s,"GenericError",""]', "GenericError"),
+            ('[4,%s,"GenericError"]', "GenericError"),
+            ('[4,%s,"GenericError",null,null]', "GenericError"),
+            ('[4,%s,"GenericError","",{},1]', "GenericError")):
+        h = background(g.call, "ERRORS", "ClearCache")
+        id = c.take()[0]
+        c.send(form % json.dumps(id))
+        got = h.wait()
+        assert got["outcome"] == "error", (form, got)
+        assert got["error"]["code"] == code, (form, got)
+    after = g.stats()["deviations"]
+    assert after["short_callerror"] >= before["short_callerror"] + 2
+    assert after["odd_callerror"] >= before["odd_callerror"] + 2
+    c.close()
+
+
+def test_a_strict_gateway_wants_a_description_in_a_callerror():
+    g = shared(**STRICT)
+    c = Charger(g, "SHORT")
+    c.boot()
+    h = background(g.call, "SHORT", "ClearCache")
+    c.send('[4,"%s","GenericError",""]' % c.take()[0])
+    assert h.wait()["outcome"] == "error"
+    h = background(g.call, "SHORT", "ClearCache", None, "--timeout", "1s")
+    c.send('[4,"%s","GenericError"]' % c.take()[0])
+    assert h.wait()["outcome"] == "timeout"
+    c.close()
+
+
+if __name__ == "__main__":
+    main()
