@@ -1,0 +1,94 @@
+/*
+ * Feeds bytes to the journal's recovery, as a segment.
+ *
+ * Beyond not crashing: the whole range and the stream of chunks find the same
+ * lines; cutting behind the last whole line loses none of them and needs no
+ * second cut; and no line is found that is not one.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "common/ensure.h"
+#include "common/reader.h"
+#include "common/segment.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+look_at(const struct segment_line *line)
+{
+    static const char *const name[] = {"eventId", "payload", ""};
+    const char              *v;
+    size_t                   n;
+
+    ensure(line->len >= SEGMENT_LINE_MIN && line->number != 0);
+    ensure(memchr(line->p, '\n', line->len) == NULL);
+    for (size_t i = 0; i < sizeof name / sizeof name[0]; i++)
+        if (segment_field(line->p, line->len, name[i], &v, &n))
+            ensure(n > 0 && v > line->p && v + n <= line->p + line->len);
+}
+
+static void
+stream(const char *p, size_t size, uint64_t from, struct segment_sum *sum)
+{
+    struct reader       r = READER_CLOSED;
+    struct segment_line line;
+    enum reader_result  res;
+    int                 fd = memfd_create("fuzz", MFD_CLOEXEC);
+
+    ensure(fd >= 0 && write(fd, p, size) == (ssize_t)size);
+    reader_open(&r, fd, from);
+    *sum = (struct segment_sum){0};
+    while ((res = reader_next(&r, &line)) == READER_LINE) {
+        look_at(&line);
+        ensure(line.len < size);
+        ensure(memcmp(line.p, p + reader_at(&r) - line.len - 1, line.len) == 0);
+        if (sum->lines++ == 0)
+            sum->first = line.number;
+        if (line.number > sum->last)
+            sum->last = line.number;
+        sum->good = reader_at(&r);
+        sum->bad = r.bad;
+    }
+    ensure(res == READER_END);
+    reader_free(&r);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char        *p = (const char *)data;
+    struct segment_sum whole, again, chunks;
+    const char        *v;
+    size_t             n;
+    unsigned           slot;
+    uint64_t           first;
+    char               name[SEGMENT_NAME_LEN + 1];
+
+    if (size > 1 << 18)
+        return 0;
+    segment_sum(p, size, &whole);
+    ensure(whole.good <= size);
+    segment_sum(p, whole.good, &again);
+    ensure(memcmp(&whole, &again, sizeof whole) == 0);
+    stream(p, size, 0, &chunks);
+    ensure(memcmp(&whole, &chunks, sizeof whole) == 0);
+    if (size > 1) {
+        stream(p, size, size / 2, &chunks);
+        ensure(chunks.lines <= whole.lines);
+    }
+    if (segment_field(p, size, "a", &v, &n))
+        ensure(n > 0 && v + n <= p + size);
+    if (size >= SEGMENT_NAME_LEN) {
+        memcpy(name, p, SEGMENT_NAME_LEN);
+        name[SEGMENT_NAME_LEN] = '\0';
+        if (segment_name_parse(name, &slot, &first)) {
+            segment_name(name, slot, first);
+            ensure(memcmp(name, p, SEGMENT_NAME_LEN) == 0);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,359 @@
+/* Segments: their form, torn ends, and reading them in order. */
+#include "journal_fix.h"
+
+#include "event.h"
+#include "log.h"
+#include "reader.h"
+#include "recovery.h"
+
+void
+up_committed(uint64_t number)
+{
+}
+
+static void
+names(void)
+{
+    static const char *const bad[] = {"", "w000.lock", "w00-0006a1b2c3d4e5f6.jsonl",
+        "w003-0006A1B2C3D4E5F6.jsonl", "w003-0006a1b2c3d4e5f6.json",
+        "w003-0006a1b2c3d4e5f6.jsonl~", "x003-0006a1b2c3d4e5f6.jsonl",
+        "w0x3-0006a1b2c3d4e5f6.jsonl", "w003_0006a1b2c3d4e5f6.jsonl"};
+    char     name[SEGMENT_NAME_LEN + 1];
+    unsigned slot;
+    uint64_t first;
+
+    segment_name(name, 3, 0x6a1b2c3d4e5f6);
+    CHECK_STR(name, "w003-0006a1b2c3d4e5f6.jsonl");
+    CHECK(segment_name_parse(name, &slot, &first));
+    CHECK_EQ(slot, 3);
+    CHECK_EQ(first, 0x6a1b2c3d4e5f6);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        UNIT_CASE(bad[i]);
+        CHECK(!segment_name_parse(bad[i], &slot, &first));
+    }
+    UNIT_CASE("");
+}
+
+#define ID "{\"eventId\":\"0000000000000001-n\""
+
+static void
+pieces(void)
+{
+    static const struct {
+        const char        *text;
+        enum segment_piece piece;
+    } row[] = {
+        {ID "}\n", SEGMENT_WHOLE},
+        {ID ",\"a\":{}}\nrest", SEGMENT_WHOLE},
+        {ID "}", SEGMENT_PART},
+        {"", SEGMENT_PART},
+        {"\n", SEGMENT_BAD},
+        {ID "\n", SEGMENT_BAD},
+        {ID "} \n", SEGMENT_BAD},
+        {"{\"eventId\":\"000000000000000g-n\"}\n", SEGMENT_BAD},
+        {"{\"eventId\":\"0000000000000000-n\"}\n", SEGMENT_BAD},
+        {"{\"eventId\":\"00000000000000001-n\"}\n", SEGMENT_BAD},
+        {"{\"eventid\":\"0000000000000001-n\"}\n", SEGMENT_BAD},
+        {"\"eventId\":\"0000000000000001-n\",\"a\":1}\n", SEGMENT_BAD},
+    };
+    struct segment_line line;
+    struct buf          b = BUF_INIT(100);
+
+    for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+        UNIT_CASE(row[i].text);
+        CHECK_EQ(segment_next(row[i].text, strlen(row[i].text), &line),
+            row[i].piece);
+    }
+    UNIT_CASE("");
+    CHECK_EQ(segment_next(ID ",\0}\n", sizeof ID + 4, &line), SEGMENT_BAD);
+    segment_put_id(&b, 0x123456789abcdef0, "gw-1");
+    CHECK_STRN(b.p, b.len, "{\"eventId\":\"123456789abcdef0-gw-1\"");
+    buf_free(&b);
+}
+
+static const char *
+field(const char *line, const char *name)
+{
+    static char out[100];
+    const char *v;
+    size_t      n;
+
+    if (!segment_field(line, strlen(line), name, &v, &n))
+        return "-";
+    snprintf(out, sizeof out, "%.*s", (int)n, v);
+    return out;
+}
+
+static void
+fields(void)
+{
+    const char *line = "{\"a\":\"x\\\"y\",\"b\":{\"a\":[1,\"}\"],\"z\":2},\"c\":12,"
+        "\"d\" : null ,\"e\":[[]],\"a\":2}";
+
+    CHECK_STR(field(line, "a"), "\"x\\\"y\"");
+    CHECK_STR(field(line, "b"), "{\"a\":[1,\"}\"],\"z\":2}");
+    CHECK_STR(field(line, "c"), "12");
+    CHECK_STR(field(line, "d"), "null");
+    CHECK_STR(field(line, "e"), "[[]]");
+    CHECK_STR(field(line, "z"), "-");
+    CHECK_STR(field("{\"a\":", "a"), "-");
+    CHECK_STR(field("{\"a\":}", "a"), "-");
+    CHECK_STR(field("{\"a\":\"x", "a"), "-");
+    CHECK_STR(field("{\"a\\", "a"), "-");
+    CHECK_STR(field("[1]", "a"), "-");
+    CHECK_STR(field("", "a"), "-");
+}
+
+static uint64_t seen[64];
+static unsigned n_seen;
+
+static void
+see(void *ctx, uint64_t number, const char *line, size_t len)
+{
+    if (n_seen < 64)
+        seen[n_seen++] = number;
+}
+
+static void
+put(unsigned slot, uint64_t first, const char *bytes, size_t len)
+{
+    char name[SEGMENT_NAME_LEN + 1], path[200];
+
+    segment_name(name, slot, first);
+    snprintf(path, sizeof path, "%s/%s", fix_files, name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
+    CHECK_EQ(write(fd, bytes, len), len);
+    close(fd);
+}
+
+static off_t
+size_of(unsigned slot, uint64_t first)
+{
+    char        name[SEGMENT_NAME_LEN + 1], path[200];
+    struct stat st;
+
+    segment_name(name, slot, first);
+    snprintf(path, sizeof path, "%s/%s", fix_files, name);
+    return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+static struct recovery
+recover(unsigned slot)
+{
+    struct recovery r;
+    struct buf      why = BUF_INIT(4096);
+    int             fd = open(fix_files, O_RDONLY | O_DIRECTORY);
+
+    n_seen = 0;
+    CHECK(recovery_run(fd, fix_files, slot, JOURNAL_RECOVER_MAX, see, NULL, &r,
+        &why));
+    CHECK_EQ(why.len, 0);
+    close(fd);
+    buf_free(&why);
+    return r;
+}
+
+/* The newest segment, torn at each byte, with what a crash may leave behind
+ * it: nothing, zeros, old blocks of the disk. */
+static void
+torn(void)
+{
+    static const char *const behind[] = {"", "0000", "old\nblocks\n",
+        "{\"eventId\":\"x\n"};
+    char   bytes[2000], torn[2100];
+    size_t ends[6] = {0}, len = 0;
+
+    for (unsigned i = 1; i <= 5; i++) {
+        len += fix_line(bytes + len, 100 + i, FIX_LINE_MIN + 7 * i);
+        bytes[len++] = '\n';
+        ends[i] = len;
+    }
+    for (unsigned b = 0; b < sizeof behind / sizeof behind[0]; b++)
+        for (size_t cut = 0; cut <= len; cut++) {
+            size_t whole = 0, more = strlen(behind[b]);
+            while (whole < 5 && ends[whole + 1] <= cut)
+                whole++;
+            memcpy(torn, bytes, cut);
+            memcpy(torn + cut, behind[b], more);
+            if (b == 1)
+                memset(torn + cut, 0, more);
+            put(0, 101, torn, cut + more);
+            struct recovery r = recover(0);
+            CHECK_EQ(n_seen, whole);
+            CHECK_EQ(r.last, whole ? 100 + whole : 0);
+            CHECK_EQ(r.last_any, whole ? 100 + whole : 101);
+            CHECK_EQ(size_of(0, 101), whole ? (off_t)ends[whole] : -1);
+            CHECK_EQ(r.cut, cut + more - ends[whole]);
+        }
+    fix_empty_dir(fix_files);
+
+    /* a page in the middle that was never written: what follows it was not
+     * acknowledged, but is no harm */
+    memset(bytes + ends[1] + 5, 0, 40);
+    put(0, 101, bytes, len);
+    struct recovery r = recover(0);
+    CHECK_EQ(n_seen, 4);
+    CHECK_EQ(r.bad, 1);
+    CHECK_EQ(r.last, 105);
+    CHECK_EQ(size_of(0, 101), len);
+    fix_empty_dir(fix_files);
+}
+
+static void
+several(void)
+{
+    char            bytes[400];
+    size_t          len = fix_line(bytes, 10, 100);
+    struct recovery r;
+
+    /* slot 0: 10, a torn 11; then 11 again, 12, 12 again (a failing disk) */
+    bytes[len++] = '\n';
+    size_t part = fix_line(bytes + len, 11, 100);
+    put(0, 10, bytes, len + part - 20);
+    len = fix_line(bytes, 11, 100);
+    bytes[len++] = '\n';
+    put(0, 11, bytes, len);
+    len = fix_line(bytes, 12, 100);
+    bytes[len++] = '\n';
+    memcpy(bytes + len, bytes, len);
+    put(0, 12, bytes, 2 * len);
+    /* slot 1: in between and behind; slot 2: nothing in it */
+    len = fix_line(bytes, 9, 100);
+    bytes[len++] = '\n';
+    put(1, 9, bytes, len);
+    len = fix_line(bytes, 40, 100);
+    bytes[len++] = '\n';
+    put(1, 40, bytes, len);
+    put(2, 30, "", 0);
+
+    r = recover(0);
+    CHECK_EQ(n_seen, 3);
+    CHECK_EQ(seen[0] * 10000 + seen[1] * 100 + seen[2], 101112);
+    CHECK_EQ(r.last, 12);
+    CHECK_EQ(r.last_any, 40);
+    r = recover(5);
+    CHECK_EQ(r.last, 0);
+    CHECK_EQ(r.last_any, 40);
+
+    uint64_t last;
+    CHECK_EQ(fix_read(UINT64_MAX, &last), 5);
+    CHECK_EQ(last, 40);
+    CHECK_EQ(fix_read(11, &last), 2);
+    CHECK_EQ(last, 10);
+
+    struct buf           why = BUF_INIT(1000);
+    struct segment_line  line;
+    struct segments_want want = {.slot = 0, .from = 11};
+    struct segments     *s = segments_open(fix_files, &want, &why);
+    CHECK(segments_next(s, 12, &line) && line.number == 11);
+    CHECK(!segments_next(s, 12, &line));
+    CHECK(segments_waiting(s));
+    CHECK(segments_next(s, 13, &line) && line.number == 12);
+    CHECK(!segments_next(s, 13, &line));
+    CHECK(!segments_waiting(s));
+    /* it goes on: a longer file, a new one, one removed meanwhile */
+    put(0, 13, bytes, 0);
+    put(0, 14, bytes, 0);
+    CHECK(segments_refresh(s, &why));
+    CHECK(!segments_next(s, UINT64_MAX, &line));
+    len = fix_line(bytes, 15, 100);
+    bytes[len] = '\n';
+    put(0, 14, bytes, 60);
+    CHECK(segments_refresh(s, &why));
+    CHECK(!segments_next(s, UINT64_MAX, &line));
+    put(0, 14, bytes, len + 1);
+    CHECK(segments_refresh(s, &why));
+    CHECK(segments_next(s, UINT64_MAX, &line) && line.number == 15);
+    CHECK(fix_is_whole(&line));
+    fix_empty_dir(fix_files);
+    CHECK(segments_refresh(s, &why));
+    CHECK(!segments_next(s, UINT64_MAX, &line));
+    rmdir(fix_files);
+    CHECK(!segments_refresh(s, &why));
+    CHECK(strstr(buf_cstr(&why), fix_files) != NULL);
+    segments_close(s);
+    buf_clear(&why);
+    CHECK(segments_open(fix_files, &want, &why) == NULL);
+    CHECK(strstr(buf_cstr(&why), fix_files) != NULL);
+    buf_free(&why);
+    mkdir(fix_files, 0750);
+}
+
+/* Lines longer than any chunk, and one longer than a line may be. */
+static void
+long_lines(void)
+{
+    static char         bytes[4 << 20];
+    struct reader       r = READER_CLOSED;
+    struct segment_line line;
+    size_t              len = 0;
+
+    for (uint64_t n = 1; n <= 3; n++) {
+        len += fix_line(bytes + len, n, n == 2 ? SEGMENT_LINE_MAX - 1 : 70000);
+        bytes[len++] = '\n';
+        if (n == 1) {
+            memset(bytes + len, 'x', SEGMENT_LINE_MAX + 7);
+            len += SEGMENT_LINE_MAX + 7;
+            bytes[len++] = '\n';
+        }
+    }
+    put(0, 1, bytes, len);
+    char path[200];
+    snprintf(path, sizeof path, "%s/w000-0000000000000001.jsonl", fix_files);
+    reader_open(&r, open(path, O_RDONLY), 0);
+    for (uint64_t n = 1; n <= 3; n++) {
+        CHECK_EQ(reader_next(&r, &line), READER_LINE);
+        CHECK_EQ(line.number, n);
+        CHECK(fix_is_whole(&line));
+    }
+    CHECK_EQ(reader_next(&r, &line), READER_END);
+    CHECK_EQ(reader_at(&r), len);
+    CHECK_EQ(r.bad, 1);
+    reader_close(&r);
+    /* from the middle: the first line that begins there or later */
+    reader_open(&r, open(path, O_RDONLY), len - 70001);
+    CHECK(reader_next(&r, &line) == READER_LINE && line.number == 3);
+    reader_close(&r);
+    reader_open(&r, open(path, O_RDONLY), len - 70002);
+    CHECK(reader_next(&r, &line) == READER_LINE && line.number == 3);
+    reader_close(&r);
+    reader_open(&r, open(path, O_RDONLY), len - 70000);
+    CHECK(reader_next(&r, &line) == READER_END);
+    reader_free(&r);
+    fix_empty_dir(fix_files);
+}
+
+static void
+types(void)
+{
+    struct buf b = BUF_INIT(1 << 16);
+
+    CHECK_EQ(event_by_type("transaction.started"), EVENT_tx_started);
+    CHECK_EQ(event_by_type("nothing"), EVENTS);
+    CHECK_EQ(event_by_action("SignCertificate"), EVENT_certificate);
+    CHECK_EQ(event_by_action(""), EVENTS);
+    event_put_types(&b);
+    CHECK(strstr(buf_cstr(&b), "firmware.status_changed, diagnostics") != NULL);
+    buf_free(&b);
+}
+
+int
+main(void)
+{
+    static const _Atomic int quiet = -1;
+
+    log_level_at(&quiet);
+    names();
+    pieces();
+    fields();
+    types();
+    fix_setup(1);
+    CHECK(fix_open(0, NULL)); /* makes the directory */
+    journal_close();
+    fix_empty_dir(fix_files);
+    torn();
+    several();
+    long_lines();
+    fix_teardown();
+    return unit_done();
+}
