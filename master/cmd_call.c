@@ -19,6 +19,7 @@
 #include "supervise.h"
 #include "switch.h"
 #include "taps.h"
+#include "writer.h"
 
 #define COMMAND_ID_MAX 64
 #define PATIENCE_MS 60000 /* of the client, beyond what a command may take */
@@ -178,20 +179,49 @@ cmd_call(struct client *c, int argc, char **argv)
         "call: no outcome yet; the event command.response will tell it");
 }
 
+/* The worker died between the outcome's event and its word to us. Its
+ * successor found the event, but not what it says. */
 static void
-put_outcome(struct buf *out, enum outcome outcome, const char *json, size_t len)
+reply_unheard(struct client *c, const char *command_id)
+{
+    struct buf    out = BUF_INIT(4096);
+    struct writer w = WRITER_INIT(&out);
+
+    if (c->format != 'j') {
+        control_replyf(c, CONTROL_BAD_NEWS, "uncertain: the worker died when "
+            "the command had ended; the event command.response of command %s "
+            "tells how", command_id);
+        return;
+    }
+    writer_open(&w, NULL, '{');
+    writer_str(&w, "commandId", command_id);
+    writer_str(&w, "outcome", outcome_info[OUTCOME_uncertain].word);
+    writer_bool(&w, "inJournal", true);
+    writer_close(&w);
+    buf_addc(&out, '\n');
+    control_reply_buf(c, CONTROL_BAD_NEWS, &out);
+    buf_free(&out);
+}
+
+static void
+put_ending(struct buf *out, enum outcome outcome, const char *command_id,
+    const char *json, size_t len)
 {
     struct json_member m;
 
-    buf_addf(out, "%s: %s", outcome_info[outcome].word,
-        outcome_info[outcome].sentence);
-    if (json_find_member(json, len, "commandId", &m) && m.value_len > 2)
-        buf_addf(out, " (command %.*s)", (int)m.value_len - 2, m.value + 1);
-    buf_addc(out, '\n');
+    /* A result is printed alone, for whoever reads it on. */
+    if (outcome != OUTCOME_result)
+        buf_addf(out, "%s: %s (command %s)\n", outcome_info[outcome].word,
+            outcome_info[outcome].sentence, command_id);
+    if (json_find_member(json, len, "payload", &m))
+        buf_add(out, m.value, m.value_len);
+    else if (json_find_member(json, len, "error", &m))
+        json_put_lines(out, m.value, m.value_len, 12);
 }
 
 void
-command_done(uint64_t id, enum outcome outcome, const char *json, size_t len)
+command_done(uint64_t id, enum outcome outcome, const char *command_id,
+    const char *json, size_t len)
 {
     struct client     *c = control_client(id);
     struct buf         out = BUF_INIT(CONTROL_REPLY_MAX);
@@ -201,17 +231,14 @@ command_done(uint64_t id, enum outcome outcome, const char *json, size_t len)
         return;
     while (len > 0 && (json[len - 1] == '\0' || json[len - 1] == '\n'))
         len--;
-    if (c->format == 'j') {
-        buf_add(&out, json, len);
-    } else {
-        /* A result is printed alone, for whoever reads it on. */
-        if (outcome != OUTCOME_result)
-            put_outcome(&out, outcome, json, len);
-        if (json_find_member(json, len, "payload", &m))
-            buf_add(&out, m.value, m.value_len);
-        else if (json_find_member(json, len, "error", &m))
-            json_put_lines(&out, m.value, m.value_len, 12);
+    if (!json_find_member(json, len, "outcome", &m)) {
+        reply_unheard(c, command_id);
+        return;
     }
+    if (c->format == 'j')
+        buf_add(&out, json, len);
+    else
+        put_ending(&out, outcome, command_id, json, len);
     if (out.len > 0 && out.p[out.len - 1] != '\n')
         buf_addc(&out, '\n');
     control_reply_buf(c,

@@ -152,12 +152,11 @@ pending_done(uint64_t id, uint64_t outcome, const char *json, size_t len)
         struct pending *p = *at;
         if (p->msg.id != id)
             continue;
-        uint64_t client = p->client;
-        drop(at);
-        if (client != 0)
-            command_done(client,
+        if (p->client != 0)
+            command_done(p->client,
                 outcome < OUTCOMES ? (enum outcome)outcome : OUTCOME_uncertain,
-                json, len);
+                p->body, json, len);
+        drop(at);
         return;
     }
     log_warn("a worker ended command %" PRIu64 ", which is not pending", id);
