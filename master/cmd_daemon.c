@@ -12,7 +12,6 @@
 #include "master.h"
 #include "reload.h"
 #include "report.h"
-#include "segment.h"
 #include "supervise.h"
 #include "writer.h"
 
@@ -125,9 +124,8 @@ cmd_journal_mark(struct client *c, int argc, char **argv)
             mark = floor;
     }
     /* Whole, for a reader in another directory than ours. */
-    char dir[PATH_MAX], whole[PATH_MAX];
-    snprintf(dir, sizeof dir, "%s/" SEGMENT_DIR,
-        master.config.server_state_dir);
+    const char *dir = master.config.server_state_dir;
+    char        whole[PATH_MAX];
     writer_open(&w, NULL, '{');
     writer_str(&w, "dir", realpath(dir, whole) != NULL ? whole : dir);
     writer_u64(&w, "mark", mark);
