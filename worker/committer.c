@@ -19,7 +19,7 @@
 #include "clock.h"
 
 #define BUSY_BYTES ((size_t)64 << 10)
-#define KEEP_BYTES ((size_t)1 << 20) /* of a buffer's memory after a burst */
+#define KEEP_BYTES ((size_t)128 << 10) /* of a buffer's memory after a burst */
 #define RETRY_MS 1000
 #define REMOVE_AT_ONCE 8             /* segments, between two commits */
 
