@@ -25,6 +25,7 @@ struct answer {
     struct writer             w;     /* the payload of the CALLRESULT */
     struct held_start         start; /* StartTransaction only */
     bool                      known; /* ... that was resent */
+    uint64_t                  after; /* ... before event `after` is durable */
     bool                      none;  /* cannot be answered now */
 };
 
@@ -108,6 +109,11 @@ answer_StartTransaction(struct answer *a)
     start_fingerprint(a->tape, a->f->payload_tok, a->start.fingerprint);
     a->known = registry_start_find(self.registry, a->c->entry,
         a->start.fingerprint, &a->start.transaction_id);
+    if (!a->known) {
+        a->after = held_start_find(a->c->entry, a->start.fingerprint,
+            &a->start.transaction_id);
+        a->known = a->after != 0;
+    }
     if (!a->known && !start_new_id(&a->start.transaction_id)) {
         a->none = true;
         return;
@@ -261,7 +267,10 @@ answers_take(struct conn *c, const struct ocppj_frame *f,
         STAT_INC(self.st, starts_resent);
         kind = EVENTS;
     }
-    if (kind == EVENTS) {
+    if (a.after != 0) {
+        tap_frame(c, TAP_IN, tape->text, tape->len, "resent before its answer");
+        held_answer(a.after, c, reply.p, reply.len, self.now_us, NULL);
+    } else if (kind == EVENTS) {
         tap_frame(c, TAP_IN, tape->text, tape->len, "answered");
         tap_frame(c, TAP_OUT, reply.p, reply.len, "answer");
         conn_send_text(c, reply.p, reply.len);

@@ -13,6 +13,7 @@
 struct held {
     struct held *next;
     uint64_t     number;
+    uint64_t     generation; /* of the connection, for start */
     cref         conn;    /* an answer; 0 for an outcome */
     uint64_t     since_us;
     uint64_t     request;
@@ -53,6 +54,7 @@ held_answer(uint64_t number, struct conn *c, const char *text, size_t len,
         return false;
     h->conn = c->self;
     h->entry = c->entry;
+    h->generation = c->generation;
     h->since_us = since_us;
     if (start != NULL)
         h->start = *start;
@@ -74,15 +76,30 @@ held_done(uint64_t number, uint64_t request, unsigned outcome, const char *body,
     return true;
 }
 
+uint64_t
+held_start_find(uint32_t entry, const uint64_t fingerprint[2],
+    int32_t *transaction_id)
+{
+    for (const struct held *h = first; h != NULL; h = h->next)
+        if (h->start.transaction_id != 0 && h->entry == entry &&
+            h->start.fingerprint[0] == fingerprint[0] &&
+            h->start.fingerprint[1] == fingerprint[1]) {
+            *transaction_id = h->start.transaction_id;
+            return h->number;
+        }
+    return 0;
+}
+
 static void
 release_answer(const struct held *h, uint64_t now_us)
 {
     struct conn *c = conn_find(h->conn);
 
-    /* Remembered also if the charge point is gone: it will ask again. But
-     * not if it is somebody else's by now, who may know better. */
+    /* Remembered also if the charge point is gone, or on another worker by
+     * now: it will ask again. Should that worker write at this very moment,
+     * one of the two is forgotten; a pair of both matches nothing. */
     if (h->start.transaction_id != 0 &&
-        registry_at(self.registry, h->entry)->owner == h->conn)
+        registry_at(self.registry, h->entry)->generation >= h->generation)
         registry_start_put(self.registry, h->entry, h->start.fingerprint,
             h->start.transaction_id);
     if (c == NULL)
