@@ -1,0 +1,168 @@
+#!/usr/bin/python3
+"""One identity, one connection, the newest wins (promise P2)."""
+
+from lib import *
+
+
+def replaced(c, within=1.0):
+    """This connection is closed with 1008 in time."""
+    began = time.monotonic()
+    c.wait_closed(1008, reason="anew")
+    waited = time.monotonic() - began
+    assert waited < within * SLOW + 0.5, waited
+
+
+def test_the_older_connection_is_closed_with_1008_within_a_second():
+    g = shared(server_workers="2")
+    for a, b in ((0, 0), (1, 1), (0, 1), (1, 0)):
+        name = "OVER%d%d" % (a, b)
+        before = g.stat("takeovers")
+        old = Charger(g, name, worker=a)
+        old.boot()
+        new = Charger(g, name, worker=b)
+        new.call("Heartbeat")               # it works at once
+        replaced(old)
+        new.call("Heartbeat")               # and the old one's end hurt nobody
+        assert g.stat("takeovers") == before + 1
+        s = g.show(name)
+        assert s["online"] and s["worker"] == b and s["connections"] == 2
+        new.close()
+
+
+def test_the_events_tell_who_replaced_whom():
+    g = shared(server_workers="2")
+    old = Charger(g, "TELL", worker=0)
+    new = Charger(g, "TELL", worker=1)
+    replaced(old)
+    new.close()
+    first, second = g.wait_events(2, cp="TELL", type="charge_point.connected")
+    ends = g.wait_events(2, cp="TELL", type="charge_point.disconnected")
+    assert "replaced" not in first["payload"]
+    r = second["payload"]["replaced"]
+    assert r["generation"] == first["generation"] < second["generation"]
+    assert r["remoteAddress"] == first["payload"]["remoteAddress"]
+    ends = {e["generation"]: e["payload"] for e in ends}
+    assert ends[first["generation"]]["reason"] == "replaced"
+    assert ends[first["generation"]]["code"] == 1008
+    assert ends[second["generation"]]["reason"] == "peer_closed"
+
+
+def test_a_half_open_connection_is_replaced_at_once():
+    g = shared(server_workers="2", websocket_idle_timeout="60s")
+    for a, b in ((0, 0), (0, 1)):
+        name = "HALF%d%d" % (a, b)
+        old = Charger(g, name, worker=a)
+        old.boot()              # and from here on it answers nothing
+        began = time.monotonic()
+        new = Charger(g, name, worker=b)
+        new.call("Heartbeat")
+        g.wait_events(cp=name, type="charge_point.disconnected")
+        assert time.monotonic() - began < 1.5 * SLOW
+        # its socket is cut after close_timeout, although it says nothing
+        poll(lambda: g.stat("closing") == 0)
+        assert g.online(name)
+        new.call("Heartbeat")
+        old.sock.close()
+        new.close()
+
+
+def test_a_worker_that_is_stopped_does_not_hold_a_charge_point():
+    g = Gateway(server_workers="2")
+    old = Charger(g, "STOPPED", worker=0)
+    old.boot()
+    pid = g.worker_pid(0)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        new = Charger(g, "STOPPED", worker=1)
+        assert new.boot()["status"] == "Accepted"
+        assert new.start()["transactionId"] > 0
+        assert g.show("STOPPED")["worker"] == 1
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    replaced(old)
+    new.call("Heartbeat")
+    assert g.online("STOPPED")
+
+
+def test_a_late_message_of_the_old_connection_is_not_taken_for_the_new_ones():
+    g = shared(server_workers="2")
+    old = Charger(g, "LATE", worker=0)
+    old.boot()
+    new = Charger(g, "LATE", worker=1)
+    replaced(old)
+    try:
+        old.put("Authorize", {"idTag": "GHOST"})
+    except OSError:
+        pass
+    new.call("Authorize", {"idTag": "LIVING"})
+    tags = [e["payload"]["idTag"] for e in
+            g.wait_events(cp="LATE", type="authorization.requested")]
+    assert tags == ["LIVING"], tags
+    new.close()
+
+
+def test_many_takeovers_leave_one_connection():
+    g = shared(server_workers="2")
+    chargers = []
+    for i in range(40):
+        chargers.append(Charger(g, "MANY", open=False))
+    for c in chargers:
+        c.raw(c.request())
+    for c in chargers:
+        assert c.response().status == 101
+
+    def left():
+        return [c for c in chargers if not c.ended()]
+    poll(lambda: len(left()) == 1, what="one connection")
+    last = left()[0]
+    last.boot()
+    connected = g.wait_events(40, cp="MANY", type="charge_point.connected")
+    gone = g.wait_events(39, cp="MANY", type="charge_point.disconnected")
+    newest = max(e["generation"] for e in connected)
+    assert newest not in [e["generation"] for e in gone]
+    assert len({e["generation"] for e in connected}) == 40
+    s = g.show("MANY")
+    assert s["online"] and s["generation"] == newest
+    assert s["address"] == "%s:%d" % last.sock.getsockname()
+    last.close()
+    poll(lambda: g.stat("connections") == 0)
+
+
+def test_two_addresses_under_one_identity_make_a_conflict_event():
+    g = shared(server_workers="2")
+    chargers = []
+    for i in range(5):
+        chargers.append(Charger(g, "TWINS", source="127.0.0.%d" % (2 + i % 2)))
+        chargers[-1].call("Heartbeat")
+    e = g.wait_events(cp="TWINS", type="charge_point.identity_conflict")
+    assert len(e) == 1, e
+    addresses = {a.rsplit(":", 1)[0] for a in e[0]["payload"]["remoteAddresses"]}
+    assert addresses == {"127.0.0.2", "127.0.0.3"}, addresses
+    g.wait_log("TWINS: 127.0.0.*keep replacing each other")
+    chargers[-1].close()
+
+
+def test_reconnects_from_one_address_are_no_conflict():
+    g = shared(server_workers="2")
+    for i in range(6):
+        c = Charger(g, "SINGLE")
+        c.call("Heartbeat")
+    assert not g.events(cp="SINGLE", type="charge_point.identity_conflict")
+    c.close()
+
+
+def test_a_reconnect_need_not_boot_again():
+    g = shared(server_workers="2")
+    c = Charger(g, "NOBOOT")
+    c.boot()
+    c.reset()
+    c = Charger(g, "NOBOOT")
+    c.start()
+    c.close()
+    types = [e["eventType"] for e in g.events(cp="NOBOOT")]
+    assert types.count("charge_point.booted") == 1
+    assert types.count("transaction.started") == 1
+
+
+if __name__ == "__main__":
+    main()

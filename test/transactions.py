@@ -1,0 +1,195 @@
+#!/usr/bin/python3
+"""Transaction ids never repeat, and a StartTransaction that is sent again is
+the same transaction."""
+
+from lib import *
+
+
+def started(g, cp):
+    return g.events(cp=cp, type="transaction.started")
+
+
+def test_ids_are_unique_over_workers():
+    g = Gateway(server_workers="2")
+    ids, most = [], 0
+    for worker in (0, 1):
+        c = Charger(g, "U%d" % worker, worker=worker)
+        # More than the ids that a worker reserves at a time.
+        for i in range(600):
+            c.put("StartTransaction", {
+                "connectorId": 1, "idTag": "T", "meterStart": i,
+                "timestamp": "2026-01-31T12:00:00Z"}, id=str(i))
+        for i in range(600):
+            ids.append(c.get(str(i))["transactionId"])
+        c.close()
+    assert len(set(ids)) == 1200
+    assert all(type(i) is int and 0 < i < 2 ** 31 for i in ids)
+
+
+def test_ids_are_unique_after_the_death_of_workers():
+    g = Gateway(server_workers="2")
+    ids = []
+    for round in range(2):
+        for worker in (0, 1):
+            c = Charger(g, "K%d" % worker, worker=worker)
+            ids += [c.start(meter=round * 100 + i)["transactionId"]
+                    for i in range(5)]
+            old = g.kill_worker(worker)
+            poll(lambda: g.workers()[worker]["state"] == "ready" and
+                 g.worker_pid(worker) != old)
+    assert len(set(ids)) == len(ids) == 20, ids
+
+
+def test_ids_are_unique_after_the_death_of_everything():
+    g = Gateway(server_workers="2")
+    ids = []
+    for round in range(4):
+        for worker in (0, 1):
+            c = Charger(g, "E%d" % worker, worker=worker)
+            ids += [c.start(meter=round * 100 + i)["transactionId"]
+                    for i in range(5)]
+        if round % 2:
+            g.stop()
+        else:
+            g.kill_everything()
+        g.start()
+    assert len(set(ids)) == len(ids) == 40, ids
+
+
+def test_a_start_that_is_resent_gets_the_same_id_and_makes_no_second_event():
+    g = shared()
+    c = Charger(g, "RESENT")
+    before = g.stat("starts_resent")
+    first = c.start()
+    assert c.start() == first
+    # the answer says what is true now; white space and order are no matter
+    c.put("StartTransaction", '{"timestamp": "2026-01-31T12:00:00Z", '
+          '"meterStart":0,"idTag" :"TAG1","connectorId":1}', id="again")
+    assert c.get("again")["transactionId"] == first["transactionId"]
+    assert g.stat("starts_resent") == before + 2
+    assert len(started(g, "RESENT")) == 1
+    c.close()
+
+
+def test_starts_that_differ_are_different_transactions():
+    g = shared()
+    c = Charger(g, "DIFFER")
+    ids = [c.start()["transactionId"], c.start(connector=2)["transactionId"],
+           c.start(tag="TAG2")["transactionId"],
+           c.start(meter=1)["transactionId"],
+           c.start(when="2026-01-31T12:00:01Z")["transactionId"]]
+    assert len(set(ids)) == 5
+    assert len(started(g, "DIFFER")) == 5
+    d = Charger(g, "DIFFER-TOO")
+    assert d.start()["transactionId"] not in ids
+    c.close(), d.close()
+
+
+def test_it_is_the_same_transaction_also_on_another_worker():
+    g = shared(server_workers="2")
+    c = Charger(g, "MOVED", worker=0)
+    first = c.start()
+    c.close()
+    c = Charger(g, "MOVED", worker=1)
+    assert c.start() == first
+    c.reset()
+    c = Charger(g, "MOVED", worker=0)
+    assert c.start() == first
+    assert len(started(g, "MOVED")) == 1
+    c.close()
+
+
+def test_an_answer_that_was_lost_is_given_again():
+    g = shared(server_workers="2")
+    for worker in (0, 1):
+        c = Charger(g, "LOST%d" % worker, worker=0)
+        c.put("StartTransaction", {
+            "connectorId": 1, "idTag": "TAG1", "meterStart": 0,
+            "timestamp": "2026-01-31T12:00:00Z"})
+        c.reset()                       # before the answer was read
+        e = g.wait_events(cp="LOST%d" % worker, type="transaction.started")
+        c = Charger(g, "LOST%d" % worker, worker=worker)
+        assert c.start()["transactionId"] == e[0]["answer"]["transactionId"]
+        assert len(started(g, "LOST%d" % worker)) == 1
+        c.close()
+
+
+def test_a_start_that_is_resent_before_its_answer_is_the_same_transaction():
+    g = shared(server_workers="2")
+    c = Charger(g, "HASTY")
+    text = '[2,"%d","StartTransaction",{"connectorId":1,"idTag":"TAG1",' \
+        '"meterStart":0,"timestamp":"2026-01-31T12:00:00Z"}]'
+    c.raw(b"".join(frame(TEXT, text % i) for i in range(3)))
+    ids = {c.get(str(i))["transactionId"] for i in range(3)}
+    assert len(ids) == 1, ids
+    assert len(started(g, "HASTY")) == 1
+    c.close()
+
+
+def test_it_is_the_same_transaction_after_the_worker_died():
+    g = Gateway(server_workers="2")
+    c = Charger(g, "DIED", worker=0)
+    first = c.start()
+    old = g.kill_worker(0)
+    c.wait_closed(None)
+    c = Charger(g, "DIED", worker=1)
+    assert c.start() == first
+    poll(lambda: g.workers()[0]["state"] == "ready" and g.worker_pid(0) != old)
+    c = Charger(g, "DIED", worker=0)
+    assert c.start() == first
+    assert len(started(g, "DIED")) == 1
+
+
+def test_it_is_the_same_transaction_after_a_restart_of_the_daemon():
+    g = Gateway(server_workers="2")
+    first = {}
+    for name, worker in (("R0", 0), ("R1", 1)):
+        first[name] = Charger(g, name, worker=worker).start()
+    for end in (g.stop, g.kill_everything):
+        end()
+        g.start()
+        for name, worker in (("R0", 1), ("R1", 0), ("R1", 1)):
+            c = Charger(g, name, worker=worker)
+            assert c.start() == first[name], name
+            c.close()
+    assert len(started(g, "R0")) == len(started(g, "R1")) == 1
+
+
+def test_the_four_last_starts_are_remembered():
+    g = shared()
+    c = Charger(g, "FOUR")
+    ids = [c.start(connector=n)["transactionId"] for n in (1, 2, 3, 4)]
+    assert [c.start(connector=n)["transactionId"] for n in (1, 2, 3, 4)] == ids
+    assert len(started(g, "FOUR")) == 4
+    c.close()
+
+
+def test_a_counter_that_is_damaged_hands_out_no_ids():
+    g = Gateway(server_workers="1")
+    g.stop()
+    path = g.state_dir + "/transaction-ids"
+    with open(path, "w") as f:
+        f.write("rubbish\n")
+    g.start()
+    c = Charger(g, "DAMAGED")
+    c.boot()
+    c.put("StartTransaction", {"connectorId": 1, "idTag": "T", "meterStart": 0,
+                               "timestamp": "2026-01-31T12:00:00Z"}, id="1")
+    g.wait_log("transaction-ids holds no transaction id")
+    assert not started(g, "DAMAGED")
+    assert "currentTime" in c.call("Heartbeat", id="2")
+    with open(path, "w") as f:
+        f.write("%020d\n" % 5000)
+
+    def works():
+        try:
+            return c.call("StartTransaction", {
+                "connectorId": 1, "idTag": "T", "meterStart": 1,
+                "timestamp": "2026-01-31T12:00:00Z"}, timeout=0.3)
+        except TimeoutError:
+            return None
+    assert poll(works)["transactionId"] >= 5000
+
+
+if __name__ == "__main__":
+    main()
