@@ -180,8 +180,8 @@ unlink_entry(struct registry *r, uint32_t entry)
 static uint32_t
 forget(struct registry *r)
 {
-    uint32_t best = REGISTRY_NONE;
-    uint32_t best_seen = (uint32_t)(clock_wall_ms() / 1000) - FORGET_AFTER_S;
+    uint32_t best = REGISTRY_NONE, best_absent = FORGET_AFTER_S;
+    uint32_t now = (uint32_t)(clock_wall_ms() / 1000);
 
     for (uint32_t looked = 0; looked < r->capacity; looked++) {
         uint32_t               i = r->hand;
@@ -189,9 +189,12 @@ forget(struct registry *r)
         r->hand = (r->hand + 1) % r->capacity;
         if (e->name_len == 0)
             return i; /* a death inside the lock left it free */
-        if (atomic_load(&e->owner) == 0 && e->last_seen <= best_seen) {
+        /* Modulo 2^32: who was seen in the future, before the clock was set
+         * back, counts as long absent. */
+        uint32_t absent = now - e->last_seen;
+        if (atomic_load(&e->owner) == 0 && absent >= best_absent) {
             best = i;
-            best_seen = e->last_seen;
+            best_absent = absent;
         }
         if (looked >= FORGET_SAMPLE && best != REGISTRY_NONE)
             break;
