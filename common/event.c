@@ -49,19 +49,41 @@ event_put_types(struct buf *out)
         }
 }
 
-void
-event_put_manual(struct buf *out)
+/* As mdoc: a sentence of a table, which begins in lower case and has no full
+ * stop, in lines that are not too long. */
+static void
+put_sentence(struct buf *out, const char *sentence)
+{
+    unsigned column = 0;
+
+    for (const char *p = sentence; *p != '\0'; p++, column++) {
+        bool first = p == sentence && *p >= 'a' && *p <= 'z';
+        if (*p == ' ' && column > 60) {
+            buf_addc(out, '\n');
+            column = 0;
+        } else {
+            buf_addc(out, (char)(first ? *p - 'a' + 'A' : *p));
+        }
+    }
+    buf_adds(out, ".\n");
+}
+
+static void
+put_row(struct buf *out, const char *word, const char *sentence)
+{
+    buf_addf(out, ".It Cm %s\n", word);
+    put_sentence(out, sentence);
+}
+
+static void
+put_types(struct buf *out)
 {
     buf_adds(out, ".Bl -tag -width Ds\n");
     for (unsigned i = 0; i < EVENTS; i++) {
         const struct event_info *e = &event_info[i];
         if (repeated(i))
             continue;
-        buf_addf(out, ".It Sy %s\n", e->type);
-        /* The sentence begins in lower case in the table. */
-        buf_addc(out, (char)(e->sentence[0] >= 'a' && e->sentence[0] <= 'z'
-                ? e->sentence[0] - 'a' + 'A' : e->sentence[0]));
-        buf_addf(out, "%s.\n", e->sentence + 1);
+        put_row(out, e->type, e->sentence);
         if (e->action[0] == '\0')
             continue;
         buf_addf(out, "Made from\n.Li %s", e->action);
@@ -70,5 +92,20 @@ event_put_manual(struct buf *out)
                 buf_addf(out, "\nand\n.Li %s", event_info[j].action);
         buf_adds(out, " .\n");
     }
+    buf_adds(out, ".El\n");
+}
+
+void
+event_put_manual(struct buf *out)
+{
+    put_types(out);
+    buf_adds(out, ".Ss Outcomes of commands\n.Bl -tag -width Ds\n");
+#define OUTCOME(word, exit_code, sentence) put_row(out, #word, sentence);
+#include "outcome.def"
+#undef OUTCOME
+    buf_adds(out, ".El\n.Ss Deviations\n.Bl -tag -width Ds\n");
+#define DEVIATION(word, sentence) put_row(out, #word, sentence);
+#include "deviation.def"
+#undef DEVIATION
     buf_adds(out, ".El\n");
 }

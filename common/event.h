@@ -28,7 +28,8 @@ enum event_kind event_by_action(const char *action);
 /* The types, each once, separated by ", ". */
 void event_put_types(struct buf *out);
 
-/* The table as mdoc(7) source, for the manual. */
+/* The types, the outcomes of commands and the kinds of deviations as mdoc(7)
+ * source: the part of ocppd-events(7) that stands at @EVENTS@. */
 void event_put_manual(struct buf *out);
 
 #endif
