@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "asked.h"
 #include "calls.h"
 #include "clock.h"
 #include "fault.h"
@@ -27,7 +28,16 @@ struct answer {
     bool                      known; /* ... that was resent */
     uint64_t                  after; /* ... before event `after` is durable */
     bool                      none;  /* cannot be answered now */
+    bool                      asked; /* the platform answers, perhaps */
 };
+
+/* What the gateway answers by itself: the setting, or its fallback if the
+ * platform is to answer. */
+#define POLICY(action, word)                                                    \
+    (self.conf.answers_##action == CONF_answers_##action##_##word ||            \
+        (self.conf.answers_##action == CONF_answers_##action##_platform &&      \
+            self.conf.answers_##action##_fallback ==                            \
+                CONF_answers_##action##_fallback_##word))
 
 static struct buf payload = {.max = 4096}; /* answers are ours, and short */
 static struct buf reply = {.max = 8192};
@@ -48,10 +58,9 @@ put_id_tag_info(struct answer *a)
 {
     writer_open(&a->w, "idTagInfo", '{');
     writer_str(&a->w, "status",
-        self.conf.answers_Authorize == CONF_answers_Authorize_blocked ? "Blocked"
-            : self.conf.answers_Authorize == CONF_answers_Authorize_invalid
-            ? "Invalid"
-            : "Accepted");
+        POLICY(Authorize, blocked)       ? "Blocked"
+            : POLICY(Authorize, invalid) ? "Invalid"
+                                         : "Accepted");
     writer_close(&a->w);
 }
 
@@ -69,23 +78,28 @@ heartbeat_interval_s(const struct conn *c)
 }
 
 static void
+booted(struct conn *c, unsigned flag)
+{
+    c->flags &= (uint8_t)~(CONN_BOOTED | CONN_PENDING | CONN_REJECTED);
+    c->flags |= (uint8_t)flag;
+    registry_at(self.registry, c->entry)->booted_at = (uint32_t)(self.wall_ms / 1000);
+}
+
+static void
 answer_BootNotification(struct answer *a)
 {
-    struct registry_entry *e = registry_at(self.registry, a->c->entry);
-    enum conf_choice       policy = self.conf.answers_BootNotification;
-    unsigned               flag = CONN_BOOTED;
-    const char            *status = "Accepted";
+    unsigned    flag = CONN_BOOTED;
+    const char *status = "Accepted";
 
-    if (policy == CONF_answers_BootNotification_pending) {
+    if (POLICY(BootNotification, pending)) {
         flag = CONN_PENDING;
         status = "Pending";
-    } else if (policy == CONF_answers_BootNotification_reject) {
+    } else if (POLICY(BootNotification, reject)) {
         flag = CONN_REJECTED;
         status = "Rejected";
     }
-    a->c->flags &= (uint8_t)~(CONN_BOOTED | CONN_PENDING | CONN_REJECTED);
-    a->c->flags |= (uint8_t)flag;
-    e->booted_at = (uint32_t)(self.wall_ms / 1000);
+    if (!a->asked)
+        booted(a->c, flag);
     put_now(a);
     writer_u64(&a->w, "interval", heartbeat_interval_s(a->c));
     writer_str(&a->w, "status", status);
@@ -133,20 +147,16 @@ static void
 answer_DataTransfer(struct answer *a)
 {
     writer_str(&a->w, "status",
-        self.conf.answers_DataTransfer == CONF_answers_DataTransfer_reject
-            ? "Rejected"
-            : self.conf.answers_DataTransfer == CONF_answers_DataTransfer_unknown
-            ? "UnknownVendorId"
-            : "Accepted");
+        POLICY(DataTransfer, reject)        ? "Rejected"
+            : POLICY(DataTransfer, unknown) ? "UnknownVendorId"
+                                            : "Accepted");
 }
 
 static void
 answer_SignCertificate(struct answer *a)
 {
     writer_str(&a->w, "status",
-        self.conf.answers_SignCertificate == CONF_answers_SignCertificate_reject
-            ? "Rejected"
-            : "Accepted");
+        POLICY(SignCertificate, reject) ? "Rejected" : "Accepted");
 }
 
 /* Actions that are not here are answered with an empty payload. */
@@ -201,13 +211,15 @@ publish(struct answer *a, enum event_kind kind, uint64_t deviations)
 
     publish_call(p, a->f, a->tape);
     writer_raw(&p->w, "answer", payload.p, payload.len);
+    if (a->asked)
+        writer_str(&p->w, "replyToken", asked_token());
     fault_put(&p->w, deviations);
     return publish_end(p);
 }
 
 /* event_by_action(), by number. */
 static enum event_kind
-event_of(unsigned action)
+event_of(unsigned action, bool asked)
 {
     static uint8_t kinds[ACTIONS];
     static bool    filled;
@@ -217,7 +229,7 @@ event_of(unsigned action)
             kinds[i] = (uint8_t)event_by_action(action_names[i]);
         filled = true;
     }
-    if (action == ACTION_Heartbeat && !self.conf.ocpp_heartbeat_events)
+    if (action == ACTION_Heartbeat && !self.conf.ocpp_heartbeat_events && !asked)
         return EVENTS;
     return kinds[action];
 }
@@ -250,6 +262,7 @@ answers_take(struct conn *c, const struct ocppj_frame *f,
     if (!check(c, f, tape, m, &deviations))
         return;
 
+    a.asked = asked_wants(c, m->action);
     buf_clear(&payload);
     a.w = WRITER_INIT(&payload);
     writer_open(&a.w, NULL, '{');
@@ -262,10 +275,15 @@ answers_take(struct conn *c, const struct ocppj_frame *f,
     buf_clear(&reply);
     ocppj_put_result(&reply, f->id_raw, payload.p, payload.len);
 
-    enum event_kind kind = event_of(m->action);
+    enum event_kind kind = event_of(m->action, a.asked);
     if (a.known) {
         STAT_INC(self.st, starts_resent);
         kind = EVENTS;
+    } else if (a.asked && m->action == ACTION_StartTransaction &&
+        asked_again(c, f, a.start.fingerprint)) {
+        STAT_INC(self.st, starts_resent);
+        tap_frame(c, TAP_IN, tape->text, tape->len, "waits for the platform already");
+        return;
     }
     if (a.after != 0) {
         tap_frame(c, TAP_IN, tape->text, tape->len, "resent before its answer");
@@ -281,12 +299,46 @@ answers_take(struct conn *c, const struct ocppj_frame *f,
         tap_frame(c, TAP_IN, tape->text, tape->len,
             number ? event_info[kind].type
                    : "not answered: the journal does not take it");
-        if (number != 0)
+        if (number != 0 && a.asked)
+            asked_wait(number, c, f, m, payload.p, payload.len,
+                m->action == ACTION_StartTransaction ? &a.start : NULL);
+        else if (number != 0)
             held_answer(number, c, reply.p, reply.len, self.now_us,
                 m->action == ACTION_StartTransaction ? &a.start : NULL);
     }
     if (m->action == ACTION_BootNotification)
         calls_pump(c);
+}
+
+/* Member of an object; 0 if there is none or it is no object. */
+static uint32_t
+member(struct json *tape, const char *text, size_t len, const char *name)
+{
+    return json_scan(tape, text, len) ? json_member(tape, 0, name, strlen(name)) : 0;
+}
+
+void
+answers_booted(struct conn *c, const char *text, size_t len)
+{
+    struct json_token tokens[64];
+    struct json       tape = JSON_INIT(tokens, 64);
+    uint32_t          status = member(&tape, text, len, "status");
+
+    booted(c, status == 0                               ? CONN_REJECTED
+            : json_equals(&tape, status, "Accepted", 8) ? CONN_BOOTED
+            : json_equals(&tape, status, "Pending", 7)  ? CONN_PENDING
+                                                        : CONN_REJECTED);
+    calls_pump(c);
+}
+
+bool
+answers_transaction(const char *text, size_t len, int64_t *id)
+{
+    struct json_token tokens[64];
+    struct json       tape = JSON_INIT(tokens, 64);
+    uint32_t          i = member(&tape, text, len, "transactionId");
+
+    return i != 0 && json_int64(&tape, i, id) && *id >= INT32_MIN && *id <= INT32_MAX;
 }
 
 void

@@ -16,6 +16,11 @@
 void answers_take(struct conn *c, const struct ocppj_frame *f,
     const struct json *tape);
 
+/* What the platform answered (asked.h): a BootNotification is answered so
+ * now. False if the payload of a StartTransaction's answer has no id. */
+void answers_booted(struct conn *c, const char *payload, size_t len);
+bool answers_transaction(const char *payload, size_t len, int64_t *id);
+
 /* One line of the journal at recovery: what it says about transactions goes
  * into the registry, so that a resent StartTransaction is known. */
 void answers_recover(const char *line, size_t len);

@@ -11,6 +11,7 @@
 #include "fault.h"
 #include "held.h"
 #include "log.h"
+#include "orders.h"
 #include "peer.h"
 #include "protocol.h"
 #include "publish.h"
@@ -23,6 +24,7 @@
 struct call {
     struct call *next;
     uint64_t     request;    /* the master's number for it */
+    struct order *order;     /* of Redis; else NULL */
     uint32_t     taken_ms;
     uint32_t     sent_ms;
     uint32_t     timeout_ms; /* from taken_ms, for the whole of it */
@@ -89,6 +91,7 @@ finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
     writer_str(&w, "commandId", k->command_id);
     writer_str(&w, "action", k->action);
     writer_str(&w, "outcome", outcome_info[outcome].word);
+    size_t detail = k->ended.len;
     if (payload.p != NULL)
         writer_raw(&w, "payload", payload.p, payload.len);
     if (code.p != NULL) {
@@ -100,8 +103,21 @@ finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
             writer_raw(&w, "details", details.p, details.len);
         writer_close(&w);
     }
+    size_t detail_end = k->ended.len;
     writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
     writer_close(&w);
+    if (k->order != NULL) {
+        /* Its event is made in Redis, together with its outcome. */
+        if (k->ended.overflow)
+            detail_end = detail;
+        detail += detail_end > detail; /* the comma */
+        STAT_DEC(self.st, commands_pending);
+        orders_ended(k->order, outcome, k->ended.p + detail, detail_end - detail,
+            self.now_ms - k->taken_ms);
+        buf_free(&k->ended);
+        free(k);
+        return;
+    }
     if (k->ended.overflow || k->ended.len + 512 > CHANNEL_BODY_MAX) {
         /* Larger than any message we take, so only by escapes: the outcome
          * counts, the text does not. */
@@ -197,12 +213,13 @@ wrong(struct call *k, const struct conn *c)
     return NULL;
 }
 
+static void enqueue(struct conn *c, struct call *k);
+
 void
 calls_take(const struct channel_msg *msg, const char *body)
 {
     struct conn *c = conn_find(msg->conn);
     struct call *k = make(msg, body);
-    const char  *why;
 
     if (k == NULL) {
         log_error("no memory for a command; its client will time out");
@@ -212,6 +229,41 @@ calls_take(const struct channel_msg *msg, const char *body)
         finish_plain(k, OUTCOME_offline, NULL, "");
         return;
     }
+    enqueue(c, k);
+}
+
+void
+calls_order(struct conn *c, struct order *o, const char *action,
+    const char *payload, size_t len)
+{
+    static struct buf            body = {.max = CHANNEL_BODY_MAX};
+    const struct registry_entry *e = registry_at(self.registry, c->entry);
+
+    buf_clear(&body);
+    buf_adds(&body, orders_id(o));
+    buf_addc(&body, '\0');
+    buf_add(&body, e->name, e->name_len);
+    buf_addc(&body, '\0');
+    buf_adds(&body, action);
+    buf_addc(&body, '\0');
+    buf_add(&body, payload, len);
+    buf_addc(&body, '\0');
+    struct channel_msg msg = {.len = (uint32_t)body.len, .conn = c->self};
+    struct call       *k = body.overflow ? NULL : make(&msg, body.p);
+    if (k == NULL) {
+        log_error("no memory for a command of %.*s", e->name_len, e->name);
+        orders_ended(o, OUTCOME_offline, "", 0, 0);
+        return;
+    }
+    k->order = o;
+    enqueue(c, k);
+}
+
+static void
+enqueue(struct conn *c, struct call *k)
+{
+    const char *why;
+
     if ((why = wrong(k, c)) != NULL) {
         finish_plain(k, OUTCOME_invalid, "Invalid", why);
         return;
@@ -256,13 +308,26 @@ may_send(const struct conn *c, const struct call *k)
         self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold;
 }
 
+bool
+calls_free(const struct conn *c)
+{
+    return c->state == CONN_OPEN && (c->busy == NULL || c->busy->calls == NULL) &&
+        !(c->flags & CONN_REJECTED) &&
+        ((c->flags & (CONN_BOOTED | CONN_PENDING)) ||
+            self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold);
+}
+
 void
 calls_pump(struct conn *c)
 {
     static struct buf frame = {.max = CHANNEL_BODY_MAX + 256};
 
-    if (c->state != CONN_OPEN || c->busy == NULL || c->busy->calls == NULL)
+    if (c->state != CONN_OPEN)
         return;
+    if (c->busy == NULL || c->busy->calls == NULL) {
+        orders_pull(c);
+        return;
+    }
     struct call *k = c->busy->calls;
     if (k->sent || !may_send(c, k))
         return;

@@ -18,9 +18,18 @@
 #include "conn.h"
 #include "ocppj.h"
 
+struct order;
+
 /* CHANNEL_call: a new command, for the connection msg->conn. body holds
  * commandId (may be empty), identity, action, payload. */
 void calls_take(const struct channel_msg *msg, const char *body);
+
+/* A command from a queue in Redis, which orders.c took while calls_free(). Its
+ * end is told by orders_ended(), not by an event. */
+void calls_order(struct conn *c, struct order *o, const char *action,
+    const char *payload, size_t len);
+/* No command waits here, and one could be sent now. */
+bool calls_free(const struct conn *c);
 
 /* CHANNEL_settle: publishes outcome msg->arg for a command that no worker
  * holds, unless the journal has an outcome of it. */

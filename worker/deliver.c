@@ -13,6 +13,7 @@
 #include "peer.h"
 #include "self.h"
 #include "session.h"
+#include "ship.h"
 #include "tap.h"
 
 void
@@ -63,6 +64,14 @@ void
 up_committed(uint64_t number)
 {
     held_release(number);
+    ship_poke();
+}
+
+void
+up_replaced(struct conn *c)
+{
+    session_end(c, CLOSE_replaced, NULL);
+    conn_settle(c);
 }
 
 void

@@ -23,7 +23,7 @@ local PREFIX, SHARDS, VERSION = 'ocppd', 1, 1
 --   {ocppd:events:0}:owner:NODE/W     incarnation of a live worker (expires)
 --   {ocppd:events:0}:inbox:NODE/W     what that worker is to look at (stream)
 --   {ocppd:events:0}:cursor:NODE/J    journal J of the node: shipped up to here
---   ocppd:txid                        last transaction id given away
+--   {ocppd:events:0}:txid:last        last transaction id given away; in shard 0
 --
 -- FENCE. A connection's generation is the time it was made, in microseconds
 -- of the server's clock, as well as its node can tell (`err` is how well).

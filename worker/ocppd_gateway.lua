@@ -123,6 +123,10 @@ local function finish(keys, a)
   end
   if c.state == 'done' or c.state == 'sent' and c.epoch ~= a[1] then return {'late'} end
   local here = s.online and s.epoch ~= tonumber(a[1])
+  if c.state == 'queued' and (a[3] == 'offline' and (here or c.ifOffline == 'wait')
+      or a[3] == 'uncertain' and c.idempotent == 'yes') then
+    return {'queued'} -- a claim has put it back already
+  end
   if c.state == 'sent' and a[3] == 'offline' then lost(p, s, c, us, here, true, by)
   elseif c.state == 'sent' and a[3] == 'uncertain' then lost(p, s, c, us, here, false, by)
   else settle(p, s, c, us, a[3], a[4], by) end
@@ -238,7 +242,7 @@ local function trim(keys, a)
   return {removed, cut, call('XLEN', keys[1]), #groups}
 end
 
--- txids: COUNT FLOOR; the key is PREFIX:txid. The first of COUNT ids that
+-- txids: COUNT FLOOR; the key is {STREAM}:txid:last of shard 0. The first of COUNT ids that
 -- nobody had, all above FLOOR; 0 if the 31 bits are used up.
 local function txids(keys, a)
   local first = math.max(tonumber(call('GET', keys[1]) or 0), tonumber(a[2])) + 1

@@ -8,6 +8,7 @@
 #include "calls.h"
 #include "clock.h"
 #include "fault.h"
+#include "fleet.h"
 #include "log.h"
 #include "peer.h"
 #include "publish.h"
@@ -96,7 +97,9 @@ session_open(struct conn *c, const char *name, size_t len,
     enum protocol protocol)
 {
     struct registry_claim claim;
-    enum registry_result  r = registry_claim(self.registry, name, len,
+
+    fleet_before_claim();
+    enum registry_result r = registry_claim(self.registry, name, len,
          self.slot, conn_index(c), &self.shm->sequence, c->busy->addr,
          c->busy->port, &claim);
 
@@ -118,6 +121,7 @@ session_open(struct conn *c, const char *name, size_t len,
     log_debug("%.*s connected", (int)len, name);
 
     publish_connected(c, &claim, former_seen);
+    fleet_opened(c);
     if (claim.former == 0)
         return r;
 
@@ -198,6 +202,7 @@ leave(struct conn *c, enum close_reason reason, int code)
     struct publish_who     who = publish_who(c);
 
     calls_drop(c);
+    fleet_closed(c, reason);
     publish_disconnected(&who, reason, code, c);
     STAT_INC(self.st, closed[reason]);
     STAT_DEC(self.st, connections);

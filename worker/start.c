@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "redis.h"
 #include "self.h"
+#include "txids.h"
 
 #define BLOCK 256
 #define FILE_NAME "transaction-ids"
@@ -41,6 +43,9 @@ sync_dir(void)
 static bool
 take_block(int64_t *from)
 {
+    if (redis_on())
+        return txids_take(from, BLOCK);
+
     char    path[CONF_TEXT_MAX + sizeof FILE_NAME + 1], text[32];
     int64_t value = 1;
 

@@ -5,11 +5,15 @@
 #include "calls.h"
 #include "clock.h"
 #include "drain.h"
+#include "fleet.h"
 #include "handshake.h"
 #include "journal.h"
 #include "peer.h"
+#include "redis.h"
 #include "self.h"
 #include "session.h"
+#include "ship.h"
+#include "txids.h"
 
 #define RECOVERED_KEPT_S 60
 
@@ -63,6 +67,7 @@ check(struct conn *c)
             conn_settle(c);
             break;
         }
+        fleet_check(c);
         if (c->busy == NULL)
             break;
         output_bytes += c->busy->out.len;
@@ -127,6 +132,10 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
         }
         check(conn_at(deadlines.cursor++));
     }
+    redis_tick();
+    fleet_tick();
+    ship_tick();
+    txids_tick();
     for (uint32_t n = due(&pings, elapsed, self.conf.websocket_ping_interval);
          n > 0; n--) {
         if (pings.cursor >= conn_high())

@@ -56,4 +56,10 @@ void up_datagram(const struct channel_msg *m, const char *body);
 /* The master is gone. */
 void up_orphaned(void);
 
+/* --- redis ------------------------------------------------------------------ */
+
+/* redis.h has what the door itself delivers. */
+/* The identity has a newer connection on another gateway. */
+void up_replaced(struct conn *c);
+
 #endif

@@ -18,11 +18,14 @@
 #include "clock.h"
 #include "conn.h"
 #include "ensure.h"
+#include "fleet.h"
 #include "journal.h"
 #include "log.h"
 #include "peer.h"
+#include "redis.h"
 #include "self.h"
 #include "session.h"
+#include "ship.h"
 #include "sweep.h"
 
 /* Idle WebSocket contexts kept, 11 KB each: enough for what is in flight at
@@ -32,6 +35,8 @@
 /* Room in the slab for connections that are on their way out while as many
  * as max_connections are open. */
 #define CLOSING_ROOM 4096
+
+#define LINGER_MS 2000 /* for Redis, after the last connection */
 
 struct self self;
 
@@ -120,6 +125,18 @@ bury_former(void)
         log_info("ended %u sessions of the worker before", n);
 }
 
+/* What Redis is to know goes out before the end, if Redis is there and takes
+ * it; the successor, or the journal, has the rest. */
+static void
+linger(void)
+{
+    uint32_t began_ms = self.now_ms;
+
+    while (redis_on() && redis_ready(0) && self.now_ms - began_ms < LINGER_MS &&
+        (stat_get(&self.st->journal_backlog_bytes) > 0 || !ship_idle() || !fleet_finish()))
+        ev_run(self.loop, EVRUN_ONCE);
+}
+
 void
 worker_main(const struct worker_boot *boot)
 {
@@ -156,7 +173,9 @@ worker_main(const struct worker_boot *boot)
     ev_check_start(self.loop, &turn);
 
     uint64_t capacity = self.conf.server_max_connections + CLOSING_ROOM;
-    conn_init(capacity < CREF_INDEXES ? (uint32_t)capacity : CREF_INDEXES);
+    if (capacity > CREF_INDEXES)
+        capacity = CREF_INDEXES;
+    conn_init((uint32_t)capacity);
     ws_pool_keep(POOLED_LEASES);
 
     struct journal_env env = {.shm = self.shm,
@@ -166,6 +185,9 @@ worker_main(const struct worker_boot *boot)
         .recover_line = recover_line};
     if (!journal_open(&env, &why))
         stay_down("%s", buf_cstr(&why));
+    redis_open();
+    fleet_open((uint32_t)capacity);
+    ship_open();
     bury_former();
 
     peer_open(boot->channel);
@@ -178,7 +200,9 @@ worker_main(const struct worker_boot *boot)
 
     /* Drained. What is still to be said to the master goes first. */
     calls_retry();
+    linger();
     journal_close();
+    redis_close();
     peer_tick();
     log_info("done");
     exit(WORKER_EXIT_DONE);
