@@ -25,6 +25,12 @@ enum channel_type {
     CHANNEL_TYPES
 };
 
+enum channel_key {
+    CHANNEL_KEY_OFFERED,   /* it is being sent to the charge point */
+    CHANNEL_KEY_WITHDRAWN, /* the charge point did not take it */
+    CHANNEL_KEY_USED       /* the charge point showed it */
+};
+
 struct channel_msg {
     uint32_t type; /* enum channel_type */
     uint32_t len;  /* of the body, bytes */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cidr.h"
 #include "knob.h"
 
 #define NODE_MAX_BYTES      32
@@ -85,6 +86,23 @@ check_listen(struct checking *x)
             fault(x, CONF_KNOB_admin_listen,
                 "charge points connect to %s; give one of the two another "
                 "port", item);
+    }
+}
+
+static void
+check_proxies(struct checking *x)
+{
+    const enum conf_knob k = CONF_KNOB_server_proxy_from;
+    struct cidr          range;
+    char                 item[CONF_LIST_MAX];
+    const char          *list = x->c->server_proxy_from, *cursor = list;
+
+    while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
+        if (!cidr_parse(item, &range))
+            fault(x, k, "%s is no range of addresses; write it as 192.0.2.7, "
+                "10.0.0.0/8 or 2001:db8::/32", item);
+        else if (listed_before(list, cursor, item))
+            fault(x, k, "%s is there twice; remove one", item);
     }
 }
 
@@ -228,6 +246,7 @@ check_config(const struct config *c, bool bad[CONF_KNOBS],
     struct checking x = {c, bad, report, arg};
 
     check_listen(&x);
+    check_proxies(&x);
     check_path(&x);
     check_names(&x);
     check_versions(&x);

@@ -28,7 +28,9 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
             : 2 * c->server_max_connections);
     size_t workers = round4k(sizeof(struct shm));
     size_t registry = round4k(workers + slots * sizeof(struct shm_worker));
-    size_t size = round4k(registry + registry_size(capacity));
+    size_t crowd = round4k(registry + registry_size(capacity));
+    size_t penalty = round4k(crowd + crowd_size(slots, c->server_max_connections));
+    size_t size = round4k(penalty + penalty_size(c->server_max_connections));
 
     *fd = memfd_create("ocppd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (*fd < 0)
@@ -45,6 +47,9 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
     s->slots = slots;
     s->size = size;
     s->registry_offset = registry;
+    s->crowd_offset = crowd;
+    s->penalty_offset = penalty;
+    s->auth_version = s->deny_version = 1;
     s->started_wall_ms = clock_wall_ms();
     s->started_mono_ms = clock_mono_ms();
     s->master_pid = getpid();
@@ -54,6 +59,8 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
     for (unsigned i = 0; i < slots; i++)
         shm_worker(s, i)->journal_floor = UINT64_MAX;
     registry_init(shm_registry(s), capacity);
+    crowd_init(shm_crowd(s), slots, c->server_max_connections);
+    penalty_init(shm_penalty(s), c->server_max_connections);
     shm_config_publish(s, c);
     return s;
 fail:;
@@ -91,6 +98,18 @@ shm_registry(const struct shm *s)
     return (struct registry *)((char *)s + s->registry_offset);
 }
 
+struct crowd *
+shm_crowd(const struct shm *s)
+{
+    return (struct crowd *)((char *)s + s->crowd_offset);
+}
+
+struct penalty *
+shm_penalty(const struct shm *s)
+{
+    return (struct penalty *)((char *)s + s->penalty_offset);
+}
+
 void
 shm_config_publish(struct shm *s, const struct config *c)
 {
@@ -126,6 +145,27 @@ shm_connections(const struct shm *s)
             stat_get(&st->closing);
     }
     return n;
+}
+
+uint64_t
+shm_handshaking(const struct shm *s)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < s->slots; i++)
+        n += stat_get(&shm_worker(s, i)->stats.handshaking);
+    return n;
+}
+
+uint64_t
+shm_crowd_count(const struct shm *s, struct crowd_place p)
+{
+    uint64_t sum[CROWD_ROWS] = {0};
+
+    for (unsigned i = 0; i < s->slots; i++)
+        if (shm_worker(s, i)->pid != 0)
+            crowd_add(shm_crowd(s), i, p, sum);
+    return sum[0] < sum[1] ? sum[0] : sum[1];
 }
 
 void

@@ -18,6 +18,8 @@
 #include <sys/types.h>
 
 #include "config.h"
+#include "crowd.h"
+#include "penalty.h"
 #include "registry.h"
 #include "stats.h"
 
@@ -82,6 +84,8 @@ struct shm {
     uint32_t slots;
     uint64_t size;
     uint64_t registry_offset;
+    uint64_t crowd_offset;
+    uint64_t penalty_offset;
     uint64_t started_wall_ms;
     uint64_t started_mono_ms;
     int32_t  master_pid;
@@ -95,6 +99,10 @@ struct shm {
     _Atomic uint64_t sequence;
     _Atomic int      log_level;
     _Atomic uint32_t draining;   /* 1: no new connections anywhere */
+
+    /* Raised by the master when the file changed; workers read it then. */
+    _Atomic uint64_t auth_version;
+    _Atomic uint64_t deny_version;
 
     /* The configuration, twice: version v lies in copy v & 1. The master
      * writes the other copy, then stores the version (release). A reader
@@ -119,6 +127,8 @@ const struct shm *shm_map_readonly(int fd);
 
 struct shm_worker *shm_worker(const struct shm *s, unsigned slot);
 struct registry   *shm_registry(const struct shm *s);
+struct crowd      *shm_crowd(const struct shm *s);
+struct penalty    *shm_penalty(const struct shm *s);
 
 void     shm_config_publish(struct shm *s, const struct config *c);
 uint64_t shm_config_read(const struct shm *s, struct config *c);
@@ -127,6 +137,12 @@ uint64_t shm_config_read(const struct shm *s, struct config *c);
  * A worker raises its own gauge first and asks then; so two at the last
  * place may both be refused, and the bound is never passed. */
 uint64_t shm_connections(const struct shm *s);
+
+/* Connections in their opening handshake, of all workers. */
+uint64_t shm_handshaking(const struct shm *s);
+
+/* Connections counted at a place, of all workers that live. */
+uint64_t shm_crowd_count(const struct shm *s, struct crowd_place p);
 
 /* Addresses, as the registry keeps them: IPv6 or IPv4-mapped, two words. */
 void shm_addr_pack(const struct sockaddr_storage *ss, uint64_t addr[2],

@@ -30,6 +30,7 @@
 #include "places.h"
 #include "reload.h"
 #include "report.h"
+#include "strangers.h"
 #include "supervise.h"
 #include "version.h"
 
@@ -236,7 +237,7 @@ start(void)
         master.conf_file ? master.conf_file : "no configuration file",
         c->log_level == CONF_log_level_debug ? ", debugging" : "");
     listen_raise_limit(c, master.slots);
-    if (!places_take(c, &why) || !supervise_listen(&why) ||
+    if (!places_take(c, &why) || !strangers_check(c, false, &why) || !supervise_listen(&why) ||
         !admin_listen(&why) ||
         !control_open(c->server_control, c->server_control_group, &why))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
@@ -313,7 +314,8 @@ test_config(void)
 {
     struct buf why = BUF_INIT(8192);
 
-    if (!places_test(&master.config, &why)) {
+    if (!places_test(&master.config, &why) ||
+        !strangers_check(&master.config, false, &why)) {
         fprintf(stderr, "ocppd: %s\n", buf_cstr(&why));
         exit(MASTER_EXIT_CONFIG);
     }

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "master.h"
 #include "pending.h"
+#include "strangers.h"
 #include "supervise.h"
 #include "taps.h"
 
@@ -49,6 +50,9 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
         break;
     case CHANNEL_tapped:
         taps_frame(m->id, body, m->len);
+        break;
+    case CHANNEL_key:
+        strangers_key(slot, m->arg, body, m->len);
         break;
     default:
         log_error("worker %u: sent an unexpected datagram of type %u; ignored",
@@ -95,4 +99,5 @@ void
 switch_tick(uint64_t now_ms)
 {
     pending_tick(now_ms);
+    strangers_tick();
 }

@@ -10,6 +10,7 @@
 
 #include "conn.h"
 #include "ensure.h"
+#include "guard.h"
 #include "handshake.h"
 #include "log.h"
 #include "self.h"
@@ -21,15 +22,22 @@
 static ev_io   *watchers;
 static unsigned watchers_n;
 static bool     paused;
+static bool     delayed; /* by limits.accept_rate, until the next tick */
+
+static void
+watch_all(bool watch)
+{
+    for (unsigned i = 0; i < watchers_n; i++)
+        if (watch)
+            ev_io_start(self.loop, &watchers[i]);
+        else
+            ev_io_stop(self.loop, &watchers[i]);
+}
 
 static void
 pause_all(bool pause)
 {
-    for (unsigned i = 0; i < watchers_n; i++)
-        if (pause)
-            ev_io_stop(self.loop, &watchers[i]);
-        else
-            ev_io_start(self.loop, &watchers[i]);
+    watch_all(!pause);
     paused = pause;
 }
 
@@ -37,6 +45,11 @@ static void
 accept_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
     for (int i = 0; i < BATCH; i++) {
+        if (!guard_may_accept()) {
+            delayed = true;
+            watch_all(false);
+            return;
+        }
         struct sockaddr_storage ss;
         socklen_t               len = sizeof ss;
         int fd = accept4(w->fd, (struct sockaddr *)&ss, &len,
@@ -61,6 +74,7 @@ accept_cb(struct ev_loop *loop, ev_io *w, int revents)
         uint16_t port;
         shm_addr_pack(&ss, addr, &port);
         STAT_INC(self.st, accepted);
+        guard_accepted();
         handshake_begin(fd, addr, port);
     }
 }
@@ -92,4 +106,14 @@ accept_tick(void)
 {
     if (paused)
         pause_all(false);
+}
+
+void
+accept_resume(void)
+{
+    if (!delayed)
+        return;
+    delayed = false;
+    if (!paused)
+        watch_all(true);
 }

@@ -13,4 +13,7 @@ void accept_close(void);
 /* Goes on after a pause that a lack of descriptors or memory made. */
 void accept_tick(void);
 
+/* Goes on after a pause that limits.accept_rate made; each tick. */
+void accept_resume(void);
+
 #endif

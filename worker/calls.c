@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth.h"
 #include "clock.h"
 #include "ensure.h"
 #include "fault.h"
@@ -336,10 +337,23 @@ calls_pump(struct conn *c)
         strlen(k->payload));
     k->sent = true;
     k->sent_ms = self.now_ms;
+    auth_command_sent(k->identity, k->action, k->payload);
     tap_frame(c, TAP_OUT, frame.p, frame.len, "command");
     if (!conn_send_text(c, frame.p, frame.len))
         log_warn("%s: a command of %zu bytes does not fit into max_output_size",
             k->identity, frame.len);
+}
+
+/* The charge point does, or did, what the command asked for. */
+static bool
+accepted(const struct ocppj_frame *f, const struct json *tape)
+{
+    if (f->type == OCPPJ_CALLERROR)
+        return false;
+    uint32_t status = json_member(tape, f->payload_tok, "status", 6);
+    return status != 0 &&
+        (json_equals(tape, status, "Accepted", 8) ||
+            json_equals(tape, status, "RebootRequired", 14));
 }
 
 void
@@ -364,6 +378,7 @@ calls_answered(struct conn *c, const struct ocppj_frame *f,
     histogram_add(&self.st->command_time,
         (uint64_t)(self.now_ms - k->sent_ms) * 1000);
     pop(c);
+    auth_command_ended(k->identity, k->action, k->payload, accepted(f, tape));
     if (f->type == OCPPJ_CALLERROR) {
         finish(k, OUTCOME_error, none, f->code_raw.p ? f->code_raw : none,
             f->description, f->details);

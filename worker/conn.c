@@ -153,7 +153,7 @@ conn_out(struct conn *c)
 static void
 watch(struct conn *c, int events)
 {
-    if (c->flags & CONN_PAUSED)
+    if (c->flags & (CONN_PAUSED | CONN_SLOWED))
         events &= ~EV_READ;
     if (ev_is_active(&c->io) && (c->io.events & (EV_READ | EV_WRITE)) == events)
         return;
@@ -316,6 +316,15 @@ conn_pause(struct conn *c, bool paused)
     if (paused == !!(c->flags & CONN_PAUSED))
         return;
     c->flags ^= CONN_PAUSED;
+    watch(c, EV_READ | (conn_output_waits(c) ? EV_WRITE : 0));
+}
+
+void
+conn_slow(struct conn *c, bool slowed)
+{
+    if (slowed == !!(c->flags & CONN_SLOWED))
+        return;
+    c->flags ^= CONN_SLOWED;
     watch(c, EV_READ | (conn_output_waits(c) ? EV_WRITE : 0));
 }
 

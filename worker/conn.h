@@ -28,6 +28,7 @@
 #include "buf.h"
 #include "close.h"
 #include "cref.h"
+#include "crowd.h"
 #include "ws.h"
 
 enum conn_state {
@@ -46,7 +47,8 @@ enum conn_flag {
     CONN_PAUSED = 4,    /* not reading: too many answers are held */
     CONN_BOOTED = 8,    /* a BootNotification was answered Accepted */
     CONN_PENDING = 16,  /* ... or Pending */
-    CONN_REJECTED = 32  /* ... or Rejected */
+    CONN_REJECTED = 32, /* ... or Rejected */
+    CONN_SLOWED = 64    /* not reading: it sent too fast (guard.h) */
 };
 
 struct call;
@@ -59,6 +61,8 @@ struct busy {
     uint64_t     began_us; /* of the accept; HANDSHAKE only */
     uint32_t     scanned;  /* of in, by http_parse(); HANDSHAKE only */
     uint16_t     port;
+    bool         proxy;    /* HANDSHAKE: a PROXY header is still to come */
+    bool         proxied;  /* addr is what the PROXY header said */
     uint16_t     calls_n;
     uint32_t     stuck_ms; /* since when out has not moved (self.now_ms) */
     struct call *calls;    /* calls.c: in order; the first may be in flight */
@@ -87,6 +91,10 @@ struct conn {
     uint8_t      violations;   /* events this minute */
     uint8_t      minute;       /* that minute, modulo 256 */
     uint16_t     bad;          /* unreadable messages in a row */
+    uint8_t      slow_s;       /* guard.c: seconds of having been slowed */
+    bool         counted;      /* guard.c: at the places `from' */
+    struct crowd_place from[2];
+    uint32_t     messages_until, bytes_until; /* guard.c */
 };
 
 /* capacity: connections, CLOSING ones included. */
@@ -115,6 +123,9 @@ bool conn_ping(struct conn *c);
 
 /* No reading until resumed: bytes wait in the kernel. */
 void conn_pause(struct conn *c, bool paused);
+
+/* The same for one that sends too fast; it reads when neither says no. */
+void conn_slow(struct conn *c, bool slowed);
 
 /* From CLOSING on: shut down when the output is gone, die at the peer's end
  * or after websocket.close_timeout. */

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "auth.h"
 #include "calls.h"
 #include "drain.h"
 #include "ensure.h"
+#include "guard.h"
 #include "handshake.h"
 #include "held.h"
 #include "log.h"
@@ -21,8 +23,11 @@ up_bytes(struct conn *c, const uint8_t *p, size_t n)
 {
     if (c->state == CONN_HANDSHAKE)
         handshake_input(c, p, n);
-    else
+    else {
+        if (c->state == CONN_OPEN)
+            guard_bytes(c, n);
         session_bytes(c, p, n);
+    }
 }
 
 void
@@ -39,6 +44,7 @@ up_gone(struct conn *c)
 {
     ensure(c->state == CONN_CLOSING);
     STAT_DEC(self.st, closing);
+    guard_leave(c);
 }
 
 bool
@@ -92,6 +98,8 @@ up_datagram(const struct channel_msg *m, const char *body)
     switch (m->type) {
     case CHANNEL_config:
         self_read_config();
+        auth_tick();
+        guard_tick();
         break;
     case CHANNEL_reopen:
         if (!log_reopen())

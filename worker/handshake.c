@@ -5,9 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "auth.h"
 #include "clock.h"
+#include "guard.h"
 #include "http.h"
 #include "log.h"
+#include "proxyproto.h"
 #include "self.h"
 #include "session.h"
 
@@ -55,9 +58,12 @@ refuse_as(struct conn *c, enum refuse_reason reason, int status,
         status = refuse_info[reason].status;
     STAT_INC(self.st, refused[reason]);
     remember(c, reason, name, len, detail);
+    guard_refused(c, reason);
     if (status != 0)
         http_put_refusal(conn_out(c), status,
-            status == 503 ? RETRY_AFTER_S : 0,
+            status == 503       ? RETRY_AFTER_S
+                : status == 429 ? guard_retry_s()
+                                : 0,
             detail ? detail : refuse_info[reason].sentence);
     session_leave_handshake(c);
     conn_finish(c);
@@ -70,6 +76,47 @@ handshake_refuse(struct conn *c, enum refuse_reason reason, int status,
     refuse_as(c, reason, status, "", 0, detail);
 }
 
+/* The peer's address is known: false if it may not go on. */
+static bool
+enter(struct conn *c)
+{
+    const char        *detail = NULL;
+    enum refuse_reason r = guard_enter(c, c->busy->proxied, &detail);
+
+    if (r != REFUSE_REASONS)
+        handshake_refuse(c, r, 0, detail);
+    return r == REFUSE_REASONS;
+}
+
+/* The PROXY header, as far as it came: true if it is complete and gone. */
+static bool
+take_proxy_header(struct conn *c)
+{
+    struct buf       *in = &c->busy->in;
+    struct proxyproto got;
+
+    switch (proxyproto_parse((const uint8_t *)in->p, in->len, &got)) {
+    case PROXYPROTO_INCOMPLETE:
+        if (in->len == in->max)
+            handshake_refuse(c, REFUSE_too_large, 0, NULL);
+        return false;
+    case PROXYPROTO_ERROR:
+        handshake_refuse(c, REFUSE_no_proxy_header, 0, got.why);
+        return false;
+    case PROXYPROTO_PEER:
+        memcpy(c->busy->addr, got.addr, sizeof got.addr);
+        c->busy->port = got.port;
+        c->busy->proxied = true;
+        break;
+    case PROXYPROTO_LOCAL:
+        break;
+    }
+    STAT_INC(self.st, proxied);
+    c->busy->proxy = false;
+    buf_consume(in, got.consumed);
+    return enter(c);
+}
+
 void
 handshake_begin(int fd, const uint64_t addr[2], uint16_t port)
 {
@@ -80,6 +127,7 @@ handshake_begin(int fd, const uint64_t addr[2], uint16_t port)
         STAT_INC(self.st, refused[REFUSE_full]);
         return;
     }
+    c->busy->proxy = guard_from_proxy(addr);
     /* A full house is said at once: what the client has to say would not
      * change it, and a storm should cost little. */
     if (shm_connections(self.shm) > self.conf.server_max_connections) {
@@ -87,6 +135,8 @@ handshake_begin(int fd, const uint64_t addr[2], uint16_t port)
         conn_settle(c);
     } else if (self.shm->draining) {
         handshake_refuse(c, REFUSE_draining, 0, NULL);
+        conn_settle(c);
+    } else if (!c->busy->proxy && !enter(c)) {
         conn_settle(c);
     }
 }
@@ -128,6 +178,15 @@ complete(struct conn *c, const struct http_request *r)
                 : e == HTTP_ID_LONG ? REFUSE_long_identity
                                     : REFUSE_bad_identity,
             http_identity_status(e), http_identity_sentence(e));
+        return;
+    }
+
+    const char        *detail = NULL;
+    enum refuse_reason refused = auth_check(r, name, len, &detail);
+    if (refused == REFUSE_REASONS)
+        refused = guard_identity(name, len, &detail);
+    if (refused != REFUSE_REASONS) {
+        refuse_as(c, refused, 0, name, len, detail);
         return;
     }
 
@@ -176,6 +235,8 @@ handshake_input(struct conn *c, const uint8_t *p, size_t n)
         handshake_refuse(c, REFUSE_too_large, 503, "out of memory");
         return;
     }
+    if (c->busy->proxy && (!take_proxy_header(c) || in->len == 0))
+        return;
     memset(&r, 0, sizeof r);
     r.scanned = c->busy->scanned;
     switch (http_parse(in->p, in->len, &r)) {

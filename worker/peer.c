@@ -99,6 +99,12 @@ peer_tapped(uint64_t tap, const char *body, size_t len)
     return say(CHANNEL_tapped, tap, 0, 0, body, len);
 }
 
+void
+peer_key(unsigned what, const char *body, size_t len)
+{
+    insist(CHANNEL_key, 0, what, body, len);
+}
+
 static void
 channel_cb(struct ev_loop *loop, ev_io *w, int revents)
 {

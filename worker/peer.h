@@ -20,6 +20,8 @@ void peer_takeover(cref former);
 void peer_done(uint64_t request, unsigned outcome, const char *body, size_t len);
 void peer_told(uint64_t request, const char *body, size_t len);
 bool peer_tapped(uint64_t tap, const char *body, size_t len);
+/* what: enum channel_key. */
+void peer_key(unsigned what, const char *body, size_t len);
 /* Tries again to send what waits. */
 void peer_tick(void);
 /* True while something waits. */

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "fault.h"
 #include "fleet.h"
+#include "guard.h"
 #include "log.h"
 #include "peer.h"
 #include "publish.h"
@@ -217,6 +218,7 @@ leave(struct conn *c, enum close_reason reason, int code)
     c->reason = (uint8_t)reason;
     c->opened_ms = self.now_ms;
     conn_pause(c, false);
+    conn_slow(c, false);
 }
 
 void
@@ -329,6 +331,7 @@ session_message(struct conn *c, enum frame_opcode opcode, const char *text,
         return c->state == CONN_CLOSING;
     c->messages_in++;
     STAT_INC(self.st, messages_in);
+    guard_message(c);
     if (opcode == FRAME_BINARY) {
         fault_violation(c, "binary", close_info[CLOSE_not_text].sentence, NULL, 0);
         session_end(c, CLOSE_not_text, NULL);

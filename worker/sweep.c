@@ -2,10 +2,12 @@
 #include "sweep.h"
 
 #include "accept.h"
+#include "auth.h"
 #include "calls.h"
 #include "clock.h"
 #include "drain.h"
 #include "fleet.h"
+#include "guard.h"
 #include "handshake.h"
 #include "journal.h"
 #include "peer.h"
@@ -62,6 +64,12 @@ check(struct conn *c)
         }
         e->last_seen = (uint32_t)(self.wall_ms / 1000) - silent / 1000;
         e->messages = c->messages_in;
+        enum close_reason limit = guard_check(c);
+        if (limit != CLOSE_REASONS) {
+            session_end(c, limit, NULL);
+            conn_settle(c);
+            break;
+        }
         if (silent >= conf->websocket_idle_timeout) {
             session_end(c, CLOSE_idle, NULL);
             conn_settle(c);
@@ -114,6 +122,8 @@ each_second(void)
     peer_tick();
     if (self.conf_version != self.shm->config_version)
         self_read_config();
+    auth_tick();
+    guard_tick();
     if (++seconds == RECOVERED_KEPT_S)
         calls_forget_recovered();
 }
@@ -124,6 +134,7 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
     uint32_t elapsed = self.now_ms - last_ms;
 
     last_ms = self.now_ms;
+    accept_resume();
     for (uint32_t n = due(&deadlines, elapsed, 1000); n > 0; n--) {
         if (deadlines.cursor >= conn_high()) {
             deadlines.cursor = 0;

@@ -14,11 +14,13 @@
 
 #include "accept.h"
 #include "answers.h"
+#include "auth.h"
 #include "calls.h"
 #include "clock.h"
 #include "conn.h"
 #include "ensure.h"
 #include "fleet.h"
+#include "guard.h"
 #include "journal.h"
 #include "log.h"
 #include "peer.h"
@@ -190,6 +192,8 @@ worker_main(const struct worker_boot *boot)
     ship_open();
     bury_former();
 
+    auth_tick();
+    guard_open();
     peer_open(boot->channel);
     accept_open(boot->listeners, boot->n_listeners);
     sweep_start();

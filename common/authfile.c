@@ -1,0 +1,448 @@
+/* authfile: who may connect, and with which key. See authfile.h. */
+#include "authfile.h"
+
+#include <nettle/memops.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "ensure.h"
+#include "file.h"
+#include "registry.h"
+
+#define ERRORS_MAX 20
+#define SCHEME "sha256:"
+
+/* A record: length of the name, flags, name, keys. */
+enum { HAS_KEY = 1, HAS_NEXT = 2 };
+#define HEAD 2
+
+void
+authfile_path(const struct config *c, char out[AUTHFILE_PATH_MAX])
+{
+    if (c->auth_file[0] != '\0')
+        snprintf(out, AUTHFILE_PATH_MAX, "%s", c->auth_file);
+    else
+        snprintf(out, AUTHFILE_PATH_MAX, "%s/auth", c->server_state_dir);
+}
+
+/* --- keys ---------------------------------------------------------------------- */
+
+static int
+digit(uint8_t c)
+{
+    return c >= '0' && c <= '9' ? c - '0'
+        : c >= 'a' && c <= 'f'  ? c - 'a' + 10
+        : c >= 'A' && c <= 'F'  ? c - 'A' + 10
+                                : -1;
+}
+
+bool
+authfile_unhex(const uint8_t *in, size_t len, uint8_t *out, size_t *n)
+{
+    if (len == 0 || len % 2 != 0)
+        return false;
+    for (size_t i = 0; i < len; i += 2) {
+        int h = digit(in[i]), l = digit(in[i + 1]);
+        if (h < 0 || l < 0)
+            return false;
+        out[i / 2] = (uint8_t)(h << 4 | l);
+    }
+    *n = len / 2;
+    return true;
+}
+
+size_t
+authfile_canonical(const uint8_t *in, size_t len, uint8_t *out)
+{
+    size_t n;
+
+    if (authfile_unhex(in, len, out, &n))
+        return n;
+    memmove(out, in, len);
+    return len;
+}
+
+static void
+hash(uint8_t out[32], const uint8_t salt[16], const uint8_t *key, size_t len)
+{
+    struct sha256_ctx ctx;
+
+    sha256_init(&ctx);
+    sha256_update(&ctx, 16, salt);
+    sha256_update(&ctx, len, key);
+    sha256_digest(&ctx, 32, out);
+    explicit_bzero(&ctx, sizeof ctx);
+}
+
+void
+authfile_make_key(struct authfile_key *k, const uint8_t *key, size_t len,
+    const uint8_t *salt)
+{
+    if (salt != NULL)
+        memcpy(k->salt, salt, sizeof k->salt);
+    else
+        ensure(getrandom(k->salt, sizeof k->salt, 0) == sizeof k->salt);
+    hash(k->hash, k->salt, key, len);
+}
+
+void
+authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
+    const uint8_t *key, size_t len)
+{
+    struct sha256_ctx ctx;
+    uint8_t           zero = 0, salt[16];
+
+    sha256_init(&ctx);
+    sha256_update(&ctx, n, (const uint8_t *)name);
+    sha256_update(&ctx, 1, &zero);
+    sha256_update(&ctx, len, key);
+    sha256_digest(&ctx, sizeof salt, salt);
+    explicit_bzero(&ctx, sizeof ctx);
+    authfile_make_key(k, key, len, salt);
+}
+
+bool
+authfile_matches(const struct authfile_key *k, const uint8_t *key, size_t len)
+{
+    uint8_t have[32];
+
+    hash(have, k->salt, key, len);
+    bool same = memeql_sec(have, k->hash, sizeof have);
+    explicit_bzero(have, sizeof have);
+    return same;
+}
+
+bool
+authfile_same(const struct authfile_key *a, const struct authfile_key *b)
+{
+    return memeql_sec(a, b, sizeof *a);
+}
+
+static char *
+put_hex(char *p, const uint8_t *bytes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        *p++ = "0123456789abcdef"[bytes[i] >> 4];
+        *p++ = "0123456789abcdef"[bytes[i] & 15];
+    }
+    return p;
+}
+
+void
+authfile_key_text(const struct authfile_key *k, char out[AUTHFILE_KEY_TEXT])
+{
+    memcpy(out, SCHEME, sizeof SCHEME - 1);
+    char *p = put_hex(out + sizeof SCHEME - 1, k->salt, sizeof k->salt);
+    *p++ = ':';
+    p = put_hex(p, k->hash, sizeof k->hash);
+    *p = '\0';
+}
+
+bool
+authfile_parse_key(const char *text, size_t len, struct authfile_key *k)
+{
+    const size_t scheme = sizeof SCHEME - 1;
+    size_t       n;
+
+    if (len != AUTHFILE_KEY_TEXT - 1 || memcmp(text, SCHEME, scheme) != 0 ||
+        text[scheme + 32] != ':')
+        return false;
+    const uint8_t *p = (const uint8_t *)text + scheme;
+    return authfile_unhex(p, 32, k->salt, &n) &&
+        authfile_unhex(p + 33, 64, k->hash, &n);
+}
+
+/* --- table ------------------------------------------------------------------------ */
+
+static size_t
+record_size(const uint8_t *r)
+{
+    return HEAD + r[0] +
+        (r[1] & HAS_KEY ? sizeof(struct authfile_key) : 0) +
+        (r[1] & HAS_NEXT ? sizeof(struct authfile_key) : 0);
+}
+
+static void
+record_get(const uint8_t *r, struct authfile_entry *e)
+{
+    const uint8_t *p = r + HEAD + r[0];
+
+    memset(e, 0, sizeof *e);
+    e->has_key = r[1] & HAS_KEY;
+    e->has_next = r[1] & HAS_NEXT;
+    if (e->has_key) {
+        memcpy(&e->key, p, sizeof e->key);
+        p += sizeof e->key;
+    }
+    if (e->has_next)
+        memcpy(&e->next, p, sizeof e->next);
+}
+
+/* Where the name is, or where it would go. */
+static uint32_t *
+place(const struct authfile *a, const char *name, size_t len)
+{
+    uint32_t i = (uint32_t)registry_hash(name, len, a->seed);
+
+    for (;; i++) {
+        uint32_t *s = &a->slot[i & (a->slots - 1)];
+        if (*s == 0)
+            return s;
+        const uint8_t *r = a->bytes + *s - 1;
+        if (r[0] == len && memcmp(r + HEAD, name, len) == 0)
+            return s;
+    }
+}
+
+static bool
+grow_index(struct authfile *a)
+{
+    uint32_t  slots = a->slots ? 2 * a->slots : 64;
+    uint32_t *fresh = calloc(slots, sizeof *fresh);
+
+    if (fresh == NULL)
+        return false;
+    free(a->slot);
+    a->slot = fresh;
+    a->slots = slots;
+    for (size_t at = 0; at < a->len; at += record_size(a->bytes + at)) {
+        const uint8_t *r = a->bytes + at;
+        *place(a, (const char *)r + HEAD, r[0]) = (uint32_t)at + 1;
+    }
+    return true;
+}
+
+enum add { ADDED, THERE, NO_MEMORY };
+
+static enum add
+add(struct authfile *a, const char *name, size_t len,
+    const struct authfile_entry *e)
+{
+    size_t need = HEAD + len + 2 * sizeof e->key;
+
+    if (a->n + a->n / 2 >= a->slots && !grow_index(a))
+        return NO_MEMORY;
+    uint32_t *s = place(a, name, len);
+    if (*s != 0)
+        return THERE;
+    if (a->len + need > a->cap) {
+        size_t   cap = a->cap ? a->cap + a->cap / 2 : 4096;
+        uint8_t *p = realloc(a->bytes, cap);
+        if (p == NULL)
+            return NO_MEMORY;
+        a->bytes = p;
+        a->cap = cap;
+    }
+    uint8_t *r = a->bytes + a->len, *p = r + HEAD + len;
+    r[0] = (uint8_t)len;
+    r[1] = (uint8_t)((e->has_key ? HAS_KEY : 0) | (e->has_next ? HAS_NEXT : 0));
+    memcpy(r + HEAD, name, len);
+    if (e->has_key) {
+        memcpy(p, &e->key, sizeof e->key);
+        p += sizeof e->key;
+    }
+    if (e->has_next)
+        memcpy(p, &e->next, sizeof e->next);
+    *s = (uint32_t)a->len + 1;
+    a->len += record_size(r);
+    a->n++;
+    return ADDED;
+}
+
+bool
+authfile_find(const struct authfile *a, const char *name, size_t len,
+    struct authfile_entry *out)
+{
+    if (a->slots == 0)
+        return false;
+    uint32_t *s = place(a, name, len);
+    if (*s == 0)
+        return false;
+    record_get(a->bytes + *s - 1, out);
+    return true;
+}
+
+bool
+authfile_next(const struct authfile *a, size_t *at, const char **name,
+    size_t *len, struct authfile_entry *out)
+{
+    if (*at >= a->len)
+        return false;
+    const uint8_t *r = a->bytes + *at;
+    *name = (const char *)r + HEAD;
+    *len = r[0];
+    record_get(r, out);
+    *at += record_size(r);
+    return true;
+}
+
+void
+authfile_free(struct authfile *a)
+{
+    if (a->bytes != NULL)
+        explicit_bzero(a->bytes, a->len);
+    free(a->bytes);
+    free(a->slot);
+    memset(a, 0, sizeof *a);
+}
+
+/* --- text --------------------------------------------------------------------------- */
+
+/* What is wrong with a line, NULL if nothing. *len 0: it says nothing. */
+static const char *
+parse_line(const char *p, size_t n, char name[AUTHFILE_NAME_MAX], size_t *len,
+    struct authfile_entry *e)
+{
+    const char *end = p + n, *word;
+    size_t      k;
+
+    *len = 0;
+    memset(e, 0, sizeof *e);
+    if (n > AUTHFILE_LINE_MAX)
+        return "the line is too long; 1024 bytes are enough for any identity";
+    if (memchr(p, '\0', n) != NULL)
+        return "there is a NUL byte; the file is text";
+    if (!file_next_word(&p, end, &word, &k))
+        return NULL;
+    if (!file_get_word(word, k, name, AUTHFILE_NAME_MAX, len))
+        return "the identity is longer than 48 bytes or has a % without two "
+               "hexadecimal digits; `ocppctl auth add` writes it right";
+    if (!file_next_word(&p, end, &word, &k))
+        return NULL;
+    e->has_key = true;
+    if (!authfile_parse_key(word, k, &e->key))
+        return "the key is not sha256:SALT:HASH with 32 and 64 hexadecimal "
+               "digits; `ocppctl auth add` makes it from a key";
+    if (!file_next_word(&p, end, &word, &k))
+        return NULL;
+    e->has_next = true;
+    if (k < 5 || memcmp(word, "next=", 5) != 0 ||
+        !authfile_parse_key(word + 5, k - 5, &e->next))
+        return "behind the key is something else than next=sha256:SALT:HASH; "
+               "remove it";
+    if (file_next_word(&p, end, &word, &k))
+        return "there is more behind the two keys; remove it";
+    return NULL;
+}
+
+bool
+authfile_parse(struct authfile *a, const char *file, const char *text,
+    size_t len, struct buf *errors)
+{
+    unsigned line = 0, wrong = 0;
+
+    if (a->seed == 0)
+        ensure(getrandom(&a->seed, sizeof a->seed, 0) == sizeof a->seed);
+    for (size_t at = 0; at < len;) {
+        const char           *p = text + at;
+        const char           *end = memchr(p, '\n', len - at);
+        size_t                n = end != NULL ? (size_t)(end - p) : len - at;
+        struct authfile_entry e;
+        char                  name[AUTHFILE_NAME_MAX];
+        size_t                name_len;
+
+        at += n + 1;
+        line++;
+        const char *why = parse_line(p, n, name, &name_len, &e);
+        if (why == NULL && name_len == 0)
+            continue;
+        if (why == NULL)
+            switch (add(a, name, name_len, &e)) {
+            case ADDED:
+                continue;
+            case THERE:
+                why = "the identity is in an earlier line already; remove one";
+                break;
+            case NO_MEMORY:
+                buf_addf(errors, "%s:%u: no memory for it\n", file, line);
+                return false;
+            }
+        if (wrong++ < ERRORS_MAX)
+            buf_addf(errors, "%s:%u: %s\n", file, line, why);
+    }
+    if (wrong > ERRORS_MAX)
+        buf_addf(errors, "%s: and %u more errors\n", file, wrong - ERRORS_MAX);
+    return wrong == 0;
+}
+
+enum authfile_result
+authfile_read(struct authfile *a, const char *path, struct buf *errors)
+{
+    struct buf           text = BUF_INIT(AUTHFILE_MAX);
+    enum authfile_result result;
+
+    enum file_result r = file_read(path, &text, errors);
+    if (r == FILE_READ)
+        result = authfile_parse(a, path, text.p, text.len, errors)
+            ? AUTHFILE_GOOD : AUTHFILE_BROKEN;
+    else {
+        buf_addc(errors, '\n');
+        result = r == FILE_MISSING ? AUTHFILE_MISSING : AUTHFILE_UNREADABLE;
+    }
+    buf_free(&text);
+    return result;
+}
+
+struct wanted {
+    const char *name;
+    size_t      len;
+};
+
+static bool
+is_line_of(const char *line, size_t n, const void *arg)
+{
+    const struct wanted *w = arg;
+    const char          *p = line, *word;
+    char                 name[AUTHFILE_NAME_MAX];
+    size_t               k, len;
+
+    return file_next_word(&p, line + n, &word, &k) &&
+        file_get_word(word, k, name, sizeof name, &len) && len == w->len &&
+        memcmp(name, w->name, len) == 0;
+}
+
+bool
+authfile_get(const struct buf *text, const char *name, size_t len,
+    struct authfile_entry *e)
+{
+    struct wanted w = {name, len};
+
+    for (size_t at = 0; at < text->len;) {
+        const char *p = text->p + at;
+        const char *end = memchr(p, '\n', text->len - at);
+        size_t      n = end != NULL ? (size_t)(end - p) : text->len - at;
+        char        same[AUTHFILE_NAME_MAX];
+        size_t      same_len;
+        at += n + 1;
+        if (is_line_of(p, n, &w))
+            return parse_line(p, n, same, &same_len, e) == NULL;
+    }
+    return false;
+}
+
+bool
+authfile_set(struct buf *text, const char *name, size_t len,
+    const struct authfile_entry *e)
+{
+    struct wanted w = {name, len};
+    struct buf    line = BUF_INIT(AUTHFILE_LINE_MAX);
+    char          key[AUTHFILE_KEY_TEXT];
+
+    if (e == NULL)
+        return file_set_line(text, is_line_of, &w, NULL);
+    file_put_word(&line, name, len);
+    if (e->has_key) {
+        authfile_key_text(&e->key, key);
+        buf_addf(&line, " %s", key);
+    }
+    if (e->has_key && e->has_next) {
+        authfile_key_text(&e->next, key);
+        buf_addf(&line, " next=%s", key);
+    }
+    bool found = file_set_line(text, is_line_of, &w, buf_cstr(&line));
+    buf_free(&line);
+    return found;
+}

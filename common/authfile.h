@@ -1,0 +1,118 @@
+/*
+ * authfile: who may connect, and with which key.
+ *
+ * A text file, one charge point a line:
+ *
+ *   IDENTITY                          known; no key
+ *   IDENTITY KEY                      known; must show this key
+ *   IDENTITY KEY next=KEY             a new key was sent to it: both hold,
+ *                                     until the new one was used
+ *
+ * IDENTITY is one word: blanks, %, # and control characters are written as
+ * %XX. KEY is sha256:SALT:HASH, in hexadecimal digits: 16 bytes of salt and
+ * the SHA-256 of salt and key. A fast hash is enough: keys are 16 to 20
+ * random bytes, which nobody guesses at any speed. # begins a comment.
+ *
+ * A key is known by its canonical bytes: 40 hexadecimal digits and the 20
+ * bytes they stand for are one key (OCPP-J 1.6 section 6.2.2; chargers send
+ * either).
+ *
+ * In memory an identity costs its name and 2 bytes, 48 for each key, and 6 to
+ * 12 of an index. SHA-256 comes from libnettle.
+ */
+#ifndef COMMON_AUTHFILE_H
+#define COMMON_AUTHFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "config.h"
+
+#define AUTHFILE_MAX (512u << 20) /* bytes of the file */
+#define AUTHFILE_LINE_MAX 1024    /* bytes of a line */
+#define AUTHFILE_NAME_MAX 48      /* bytes of an identity */
+#define AUTHFILE_KEY_MAX 256      /* bytes of a key, as it is given */
+#define AUTHFILE_KEY_TEXT 105     /* of sha256:SALT:HASH, with its NUL */
+#define AUTHFILE_PATH_MAX 256
+
+struct authfile_key {
+    uint8_t salt[16];
+    uint8_t hash[32];
+};
+
+struct authfile_entry {
+    bool                has_key;
+    bool                has_next;
+    struct authfile_key key;
+    struct authfile_key next;
+};
+
+/* A zeroed one is an empty table. */
+struct authfile {
+    uint8_t  *bytes; /* records, one behind the other */
+    size_t    len, cap;
+    uint32_t *slot;  /* offset of a record plus 1; 0 free */
+    uint32_t  slots; /* a power of two */
+    uint32_t  n;     /* identities */
+    uint64_t  seed;  /* of the index's hash */
+};
+
+enum authfile_result {
+    AUTHFILE_GOOD,
+    AUTHFILE_BROKEN,    /* some lines are wrong; the others are in the table */
+    AUTHFILE_MISSING,
+    AUTHFILE_UNREADABLE /* the table is empty */
+};
+
+/* auth.file, or `auth' in server.state_dir. */
+void authfile_path(const struct config *c, char out[AUTHFILE_PATH_MAX]);
+
+/* Reads a file into an empty table. errors: one line each, "FILE:LINE: what
+ * is wrong; what would be right", at most 20. */
+enum authfile_result authfile_read(struct authfile *a, const char *path,
+    struct buf *errors);
+bool authfile_parse(struct authfile *a, const char *name, const char *text,
+    size_t len, struct buf *errors);
+void authfile_free(struct authfile *a);
+
+bool authfile_find(const struct authfile *a, const char *name, size_t len,
+    struct authfile_entry *out);
+/* For lists: *at starts at 0; false at the end. name points into a. */
+bool authfile_next(const struct authfile *a, size_t *at, const char **name,
+    size_t *len, struct authfile_entry *out);
+
+/* Canonical form: pairs of hexadecimal digits and nothing else become bytes.
+ * out has room for len bytes; returns how many. */
+size_t authfile_canonical(const uint8_t *in, size_t len, uint8_t *out);
+/* The other form of what was sent: false if it is no row of digit pairs. */
+bool authfile_unhex(const uint8_t *in, size_t len, uint8_t *out, size_t *n);
+
+/* From canonical bytes; salt NULL draws one. */
+void authfile_make_key(struct authfile_key *k, const uint8_t *key, size_t len,
+    const uint8_t *salt);
+/* Takes the same time whatever the bytes. */
+bool authfile_matches(const struct authfile_key *k, const uint8_t *key,
+    size_t len);
+bool authfile_same(const struct authfile_key *a, const struct authfile_key *b);
+/* A key that is the same for the same identity and key, so that it can be
+ * named again without being kept. */
+void authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
+    const uint8_t *key, size_t len);
+
+void authfile_key_text(const struct authfile_key *k,
+    char out[AUTHFILE_KEY_TEXT]);
+bool authfile_parse_key(const char *text, size_t len, struct authfile_key *k);
+
+/* --- the text ------------------------------------------------------------------ */
+
+/* The entry of an identity; false if it has no line, or a wrong one. */
+bool authfile_get(const struct buf *text, const char *name, size_t len,
+    struct authfile_entry *e);
+
+/* Puts the line of an identity, NULL takes it out. True if it was there. */
+bool authfile_set(struct buf *text, const char *name, size_t len,
+    const struct authfile_entry *e);
+
+#endif

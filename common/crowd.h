@@ -1,0 +1,56 @@
+/*
+ * crowd: how many connections each address and each network has, over all
+ * workers, in shared memory.
+ *
+ * Not a table of addresses but a sketch: every worker has two rows of cells,
+ * an address has one cell in each row, and its count is the smaller of the
+ * two, added up over the workers. It is never too low; where others share
+ * both cells it is a little too high, by about one for each connection per
+ * cell. For a limit of hundreds that does not matter, and it costs a fixed
+ * amount: no allocation, no lock, no list to walk.
+ *
+ *   a worker alone writes its rows   (relaxed; readers may be one behind)
+ *   a dead worker's rows             count for nothing: readers pass only
+ *                                    the slots that have a process, and its
+ *                                    successor clears them before it accepts
+ *
+ * Two workers that accept at the same time may each take the last place: the
+ * limit can be passed by as many as there are workers.
+ */
+#ifndef COMMON_CROWD_H
+#define COMMON_CROWD_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CROWD_ROWS 2
+
+struct crowd {
+    uint64_t seed;  /* random, so that nobody can aim at a cell */
+    uint32_t cells; /* of a row, a power of two, at most 65536 */
+    uint32_t slots;
+    _Atomic uint32_t cell[]; /* [slots][CROWD_ROWS][cells] */
+};
+
+/* Where an address or a network is counted. */
+struct crowd_place {
+    uint16_t cell[CROWD_ROWS];
+};
+
+size_t crowd_size(unsigned slots, uint64_t max_connections);
+void   crowd_init(struct crowd *w, unsigned slots, uint64_t max_connections);
+
+/* kind: tells addresses from networks of the same bytes. */
+struct crowd_place crowd_find(const struct crowd *w, unsigned kind,
+    const uint64_t addr[2]);
+
+void crowd_enter(struct crowd *w, unsigned slot, struct crowd_place p);
+void crowd_leave(struct crowd *w, unsigned slot, struct crowd_place p);
+void crowd_clear(struct crowd *w, unsigned slot);
+
+/* Of one slot. */
+void crowd_add(const struct crowd *w, unsigned slot, struct crowd_place p,
+    uint64_t sum[CROWD_ROWS]);
+
+#endif

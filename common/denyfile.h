@@ -1,0 +1,56 @@
+/*
+ * denyfile: who may not connect.
+ *
+ * A text file, one a line; # begins a comment:
+ *
+ *   address 192.0.2.0/24        an address or a range of them
+ *   identity NAME               a charge point, written as in authfile.h
+ */
+#ifndef COMMON_DENYFILE_H
+#define COMMON_DENYFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "cidr.h"
+#include "config.h"
+
+#define DENYFILE_MAX (4u << 20)  /* bytes */
+#define DENYFILE_ADDRESSES 10000 /* each accept compares them all: 10 us */
+#define DENYFILE_NAME_MAX 48
+#define DENYFILE_PATH_MAX 256
+
+struct denyfile_name {
+    uint8_t len;
+    char    name[DENYFILE_NAME_MAX];
+};
+
+/* A zeroed one is an empty list. */
+struct denyfile {
+    struct cidr          *range;
+    size_t                ranges, ranges_cap;
+    struct denyfile_name *name; /* sorted */
+    size_t                names, names_cap;
+};
+
+/* limits.deny_file, or `deny' in server.state_dir. */
+void denyfile_path(const struct config *c, char out[DENYFILE_PATH_MAX]);
+
+/* Reads the file into an empty list; a missing one is empty. Good lines are
+ * taken also where others are wrong; errors as in authfile.h. */
+bool denyfile_read(struct denyfile *d, const char *path, struct buf *errors);
+bool denyfile_parse(struct denyfile *d, const char *name, const char *text,
+    size_t len, struct buf *errors);
+void denyfile_free(struct denyfile *d);
+
+bool denyfile_has_address(const struct denyfile *d, const uint64_t addr[2]);
+bool denyfile_has_name(const struct denyfile *d, const char *name, size_t len);
+
+/* Adds a line, or takes it out. kind is `address' or `identity'. Returns
+ * whether it was there; *why is set if the two words are no entry. */
+bool denyfile_set(struct buf *text, const char *kind, const char *what,
+    bool add, const char **why);
+
+#endif

@@ -1,0 +1,234 @@
+/* file: small text files that the daemon keeps. See file.h. */
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum file_result
+file_read(const char *path, struct buf *text, struct buf *why)
+{
+    struct stat st;
+    int         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0) {
+        if (errno == ENOENT) {
+            buf_addf(why, "%s does not exist", path);
+            return FILE_MISSING;
+        }
+        buf_addf(why, "%s: cannot open it: %s", path, strerror(errno));
+        return FILE_FAILED;
+    }
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        buf_addf(why, "%s is no plain file", path);
+        close(fd);
+        return FILE_FAILED;
+    }
+    if ((uint64_t)st.st_size > text->max ||
+        !buf_reserve(text, (size_t)st.st_size + 1)) {
+        buf_addf(why, "%s is larger than the %zu bytes it may have", path,
+            text->max);
+        close(fd);
+        return FILE_FAILED;
+    }
+    for (;;) {
+        char    piece[65536];
+        ssize_t n = read(fd, piece, sizeof piece);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            buf_addf(why, "%s: cannot read it: %s", path, strerror(errno));
+        else if (n > 0 && !buf_add(text, piece, (size_t)n))
+            buf_addf(why, "%s grew while it was read; try again", path);
+        else if (n > 0)
+            continue;
+        close(fd);
+        return n == 0 ? FILE_READ : FILE_FAILED;
+    }
+}
+
+static bool
+write_all(int fd, const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t r = write(fd, p, n);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r <= 0)
+            return false;
+        p += r;
+        n -= (size_t)r;
+    }
+    return true;
+}
+
+static void
+sync_directory(const char *path)
+{
+    char  dir[PATH_MAX];
+    char *slash;
+
+    snprintf(dir, sizeof dir, "%s", path);
+    slash = strrchr(dir, '/');
+    if (slash != NULL)
+        slash[slash == dir] = '\0';
+    int fd = open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
+bool
+file_replace(const char *path, const char *p, size_t n, uid_t uid, gid_t gid,
+    struct buf *why)
+{
+    char        fresh[PATH_MAX];
+    struct stat st;
+    mode_t      mode = 0640;
+    const char *what = "make";
+
+    if (stat(path, &st) == 0) {
+        mode = st.st_mode & 07777;
+        uid = st.st_uid;
+        gid = st.st_gid;
+    }
+    snprintf(fresh, sizeof fresh, "%s.new", path);
+    unlink(fresh); /* left by a crash */
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        goto fail;
+    /* Ours it may stay where we may not give it away. */
+    what = "give its owner to";
+    if (((uid != (uid_t)-1 && uid != geteuid()) ||
+            (gid != (gid_t)-1 && gid != getegid())) &&
+        fchown(fd, uid, gid) != 0 && geteuid() == 0)
+        goto fail;
+    what = "write";
+    if (fchmod(fd, mode) != 0 || !write_all(fd, p, n) || fsync(fd) != 0)
+        goto fail;
+    if (close(fd) != 0) {
+        fd = -1;
+        goto fail;
+    }
+    fd = -1;
+    what = "rename";
+    if (rename(fresh, path) != 0)
+        goto fail;
+    sync_directory(path);
+    return true;
+fail:
+    buf_addf(why, "%s: cannot %s it: %s; the old file stays", fresh, what,
+        strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    unlink(fresh);
+    return false;
+}
+
+bool
+file_set_line(struct buf *text,
+    bool (*is)(const char *line, size_t n, const void *arg), const void *arg,
+    const char *line)
+{
+    struct buf out = BUF_INIT(text->max);
+    bool       found = false;
+
+    /* Room once, not by and by: the file may be large. */
+    if (!buf_reserve(&out, text->len + (line != NULL ? strlen(line) + 1 : 0)))
+        out.overflow = true;
+    for (size_t at = 0; at < text->len;) {
+        const char *p = text->p + at;
+        const char *end = memchr(p, '\n', text->len - at);
+        size_t      n = end != NULL ? (size_t)(end - p) : text->len - at;
+        at += n + 1;
+        if (!found && is(p, n, arg)) {
+            found = true;
+            if (line != NULL) {
+                buf_adds(&out, line);
+                buf_addc(&out, '\n');
+            }
+            continue;
+        }
+        buf_add(&out, p, n);
+        buf_addc(&out, '\n');
+    }
+    if (!found && line != NULL) {
+        buf_adds(&out, line);
+        buf_addc(&out, '\n');
+    }
+    out.overflow |= text->overflow;
+    buf_free(text);
+    *text = out;
+    return found;
+}
+
+/* --- words ------------------------------------------------------------------- */
+
+static bool
+blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+bool
+file_next_word(const char **p, const char *end, const char **word, size_t *n)
+{
+    while (*p < end && blank(**p))
+        ++*p;
+    if (*p == end || **p == '#')
+        return false;
+    *word = *p;
+    while (*p < end && !blank(**p))
+        ++*p;
+    *n = (size_t)(*p - *word);
+    return true;
+}
+
+void
+file_put_word(struct buf *out, const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)p[i];
+        if (c <= 0x20 || c == 0x7f || c == '%' || c == '#')
+            buf_addf(out, "%%%02X", c);
+        else
+            buf_addc(out, (char)c);
+    }
+}
+
+static int
+digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0'
+        : c >= 'a' && c <= 'f'  ? c - 'a' + 10
+        : c >= 'A' && c <= 'F'  ? c - 'A' + 10
+                                : -1;
+}
+
+bool
+file_get_word(const char *word, size_t n, char *out, size_t max, size_t *len)
+{
+    size_t k = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        char c = word[i];
+        if (c == '%') {
+            int h = i + 2 < n ? digit(word[i + 1]) : -1;
+            int l = i + 2 < n ? digit(word[i + 2]) : -1;
+            if (h < 0 || l < 0)
+                return false;
+            c = (char)(h << 4 | l);
+            i += 2;
+        }
+        if (k == max)
+            return false;
+        out[k++] = c;
+    }
+    *len = k;
+    return k > 0;
+}

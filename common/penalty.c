@@ -1,0 +1,141 @@
+/* penalty: who does something too often has to wait. See penalty.h. */
+#include "penalty.h"
+
+#include <stdbool.h>
+#include <sys/random.h>
+
+#include "ensure.h"
+#include "registry.h"
+
+#define ROWS_MIN 8192u
+#define ROWS_MAX 262144u
+#define STRIKES_MAX 15u
+#define COUNT_MAX 4095u
+#define TRIES 8
+
+/*
+ *   63     48 47   44 43      32 31                     0
+ *   +--------+-------+----------+------------------------+
+ *   |  tag   |strikes|  count   |  since, or wait until  |
+ *   +--------+-------+----------+------------------------+
+ *
+ * A time in the future is the end of a wait, one in the past the begin of
+ * the minute in which count was counted.
+ */
+struct row {
+    uint32_t tag, strikes, count, time;
+};
+
+static struct row
+unpack(uint64_t w)
+{
+    return (struct row){(uint32_t)(w >> 48), (uint32_t)(w >> 44) & 15,
+        (uint32_t)(w >> 32) & 4095, (uint32_t)w};
+}
+
+static uint64_t
+pack(struct row r)
+{
+    return (uint64_t)r.tag << 48 | (uint64_t)r.strikes << 44 |
+        (uint64_t)r.count << 32 | r.time;
+}
+
+size_t
+penalty_size(uint64_t max_connections)
+{
+    uint32_t n = ROWS_MIN;
+
+    while (n < ROWS_MAX && n < max_connections)
+        n *= 2;
+    return sizeof(struct penalty) + n * sizeof(uint64_t);
+}
+
+void
+penalty_init(struct penalty *t, uint64_t max_connections)
+{
+    ensure(getrandom(&t->seed, sizeof t->seed, 0) == sizeof t->seed);
+    t->rows = (uint32_t)((penalty_size(max_connections) - sizeof *t) /
+        sizeof(uint64_t));
+}
+
+/* The word of a name; without one, NULL, or with `make' the one to take. */
+static _Atomic uint64_t *
+find(struct penalty *t, unsigned kind, const void *p, size_t n, bool make,
+    uint32_t *tag)
+{
+    uint64_t          h = registry_hash(p, n, t->seed + kind);
+    _Atomic uint64_t *one = &t->row[h & (t->rows - 1)];
+    _Atomic uint64_t *two = &t->row[(h >> 20) & (t->rows - 1)];
+
+    *tag = (uint32_t)(h >> 48);
+    if (*tag == 0)
+        *tag = 1; /* 0 is a free word */
+    struct row a = unpack(*one), b = unpack(*two);
+    if (a.tag == *tag)
+        return one;
+    if (b.tag == *tag)
+        return two;
+    if (!make)
+        return NULL;
+    if (a.tag == 0)
+        return one;
+    if (b.tag == 0)
+        return two;
+    return a.time <= b.time ? one : two;
+}
+
+uint32_t
+penalty_waits(struct penalty *t, unsigned kind, const void *p, size_t n,
+    uint32_t now)
+{
+    uint32_t          tag;
+    _Atomic uint64_t *w = find(t, kind, p, n, false, &tag);
+
+    if (w == NULL)
+        return 0;
+    struct row r = unpack(*w);
+    return r.tag == tag && r.time > now ? r.time - now : 0;
+}
+
+uint32_t
+penalty_count(struct penalty *t, unsigned kind, const void *p, size_t n,
+    uint32_t now, uint32_t limit, uint32_t most)
+{
+    uint32_t          tag;
+    _Atomic uint64_t *w = find(t, kind, p, n, true, &tag);
+
+    if (limit > COUNT_MAX)
+        limit = COUNT_MAX;
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t   old = *w;
+        struct row r = unpack(old);
+        if (r.tag != tag)
+            r = (struct row){tag, 0, 0, now};
+        if (r.time > now)
+            return r.time - now; /* it waits already */
+        if (now - r.time >= PENALTY_FORGET_S)
+            r.strikes = 0;
+        if (now - r.time >= PENALTY_WINDOW_S) {
+            /* A minute within the limit takes one strike back. */
+            if (r.strikes > 0 && now - r.time >= 2 * PENALTY_WINDOW_S)
+                r.strikes--;
+            r.count = 0;
+            r.time = now;
+        }
+        uint32_t wait = 0;
+        if (r.count >= limit) {
+            wait = r.strikes < 16 ? (uint32_t)PENALTY_FIRST_S << r.strikes : most;
+            if (wait > most)
+                wait = most;
+            if (r.strikes < STRIKES_MAX)
+                r.strikes++;
+            r.count = 0;
+            r.time = now + wait;
+        } else {
+            r.count++;
+        }
+        if (atomic_compare_exchange_weak(w, &old, pack(r)))
+            return wait;
+    }
+    return 0; /* others were faster, and they count */
+}

@@ -1,0 +1,46 @@
+/*
+ * penalty: who does something too often has to wait, longer each time.
+ *
+ * One table in shared memory for all workers, of identities that connect too
+ * often and addresses that are refused too often. Each is a hash, in one of
+ * two words of the table, changed by compare-and-swap; so a crash leaves a
+ * word as it was before or after. The table forgets: a new name takes the
+ * place of the one that was quiet longer.
+ *
+ *   more than `limit' in a minute  ->  refused for 5 s; the next time, within
+ *   the hour, for 10 s, then 20 s ... up to `most'. What is refused meanwhile
+ *   does not count, so the wait ends also for one who keeps knocking.
+ *
+ * Pure but for the table: time is given, in seconds of the monotonic clock.
+ */
+#ifndef COMMON_PENALTY_H
+#define COMMON_PENALTY_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PENALTY_FIRST_S 5
+#define PENALTY_WINDOW_S 60
+#define PENALTY_FORGET_S 3600
+
+struct penalty {
+    uint64_t seed;
+    uint32_t rows; /* a power of two */
+    uint32_t unused;
+    _Atomic uint64_t row[];
+};
+
+size_t penalty_size(uint64_t max_connections);
+void   penalty_init(struct penalty *t, uint64_t max_connections);
+
+/* kind tells identities from addresses. Seconds still to wait, 0 none. */
+uint32_t penalty_waits(struct penalty *t, unsigned kind, const void *p,
+    size_t n, uint32_t now_s);
+
+/* It happened once more. limit: times in a minute; most: seconds. Returns
+ * the seconds to wait from here on, 0 if it is within the limit. */
+uint32_t penalty_count(struct penalty *t, unsigned kind, const void *p,
+    size_t n, uint32_t now_s, uint32_t limit, uint32_t most);
+
+#endif

@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+"""Who may connect: [auth], ocppctl auth, and keys that change."""
+
+from lib import *
+
+KEY = "0001020304050607ffffffffffffffffffffffff"
+
+
+def basic(user, key):
+    """key: bytes, or text as it is."""
+    if isinstance(key, str):
+        key = key.encode()
+    both = user.encode() + b":" + key
+    return [("Authorization", "Basic " + base64.b64encode(both).decode())]
+
+
+last = {}   # of status()
+
+
+def gateway(mode="file", **more):
+    return Gateway(auth_mode=mode, **more)
+
+
+def add(g, identity, *key):
+    code, body = g.ask("auth", "add", identity, *key)
+    assert code == 200, (code, body)
+    return body.decode() if isinstance(body, bytes) else body
+
+
+def status(g, identity, headers=(), user=None):
+    c = Charger(g, identity, open=False)
+    r = c.handshake(headers=headers)
+    last["from"] = r.local
+    if r.status == 101:
+        c.close()
+    else:
+        c.wait_end()
+        c.sock.close()
+    return r.status
+
+
+def refused(g, identity):
+    """What `refused` says of the last handshake."""
+    [r] = [r for r in g.tell("refused") if r["address"] == last["from"]]
+    assert r["identity"] == identity, r
+    return r
+
+
+def test_a_key_lets_in_and_nothing_else_does():
+    g = gateway()
+    add(g, "AL1000", KEY)
+    # The vector of OCPP-J 1.6, section 6.2.2.
+    vector = [("Authorization",
+               "Basic QUwxMDAwOgABAgMEBQYH////////////////")]
+    assert basic("AL1000", bytes.fromhex(KEY)) == vector
+    assert status(g, "AL1000", vector) == 101
+    assert status(g, "AL1000", basic("AL1000", bytes(20))) == 401
+    assert refused(g, "AL1000")["reason"] == "wrong_key"
+    assert status(g, "AL1000") == 401
+    assert refused(g, "AL1000")["detail"] == "no Authorization header"
+    assert status(g, "AL1001", vector) == 404
+    assert refused(g, "AL1001")["reason"] == "unknown"
+    assert g.stat("refused", "wrong_key") == 2
+    assert g.stat("refused", "unknown") == 1
+
+
+def test_a_401_says_how_to_authenticate():
+    g = gateway()
+    add(g, "CP1", KEY)
+    r = refusal(g, "CP1")
+    assert r.status == 401 and r["WWW-Authenticate"].startswith("Basic "), \
+        r.headers
+
+
+def test_hexadecimal_digits_of_a_key_are_the_key():
+    g = gateway()
+    add(g, "HEX", KEY)
+    add(g, "TEXT", "a key of sixteen")
+    add(g, "DIGITS", "1234567890123456")
+    raw = bytes.fromhex(KEY)
+    for form in (raw, KEY, KEY.upper()):
+        assert status(g, "HEX", basic("HEX", form)) == 101, form
+    for form in ("a key of sixteen", b"a key of sixteen".hex()):
+        assert status(g, "TEXT", basic("TEXT", form)) == 101, form
+    assert status(g, "DIGITS", basic("DIGITS", "1234567890123456")) == 101
+    assert g.stat("auth_hex") == 4
+
+
+def test_accept_hex_no_says_what_would_have_matched():
+    g = gateway(auth_accept_hex="no")
+    add(g, "CP1", KEY)
+    assert status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 101
+    assert status(g, "CP1", basic("CP1", KEY)) == 401
+    assert "matches when read as hex" in refused(g, "CP1")["detail"]
+
+
+def test_refused_says_what_is_odd_and_no_secret():
+    g = gateway()
+    add(g, "CP1", KEY)
+    add(g, "CP 2", KEY)
+    key = bytes.fromhex(KEY)
+    for identity, headers, words in (
+            ("CP1", basic("cp1", key), "differs from the identity by case"),
+            ("CP1", basic("CP9", key), "is not the identity"),
+            ("CP1", basic("", key), "user name is empty"),
+            ("CP1", basic("CP", key), "only the beginning"),
+            ("CP 2", basic("CP%202", key), "percent-encoded"),
+            ("CP1", basic("CP1", b""), "key is empty"),
+            ("CP1", basic("CP1", key + b"\r\n"), "without the blank"),
+            ("CP1", basic("CP1", b"guess"), "does not match"),
+            ("CP1", [("Authorization", "Bearer abc")], "not of the scheme Basic"),
+            ("CP1", [("Authorization", "Basic ???")], "not base64"),
+            ("CP1", [("Authorization", "Basic QUJD")], "no colon")):
+        assert status(g, identity, headers) == 401, words
+        have = refused(g, identity)["detail"]
+        assert words in have, (words, have)
+    log = g.log()
+    assert KEY not in log and "guess" not in log
+    _, body = g.ask("-j", "refused")
+    assert KEY.encode() not in (body if isinstance(body, bytes)
+                                else body.encode())
+
+
+def test_identities_with_colons_and_blanks_work():
+    g = gateway()
+    for name in ("a:b", "RDAM 123", "100%", "#1", "\u00e4"):
+        add(g, name, KEY)
+        assert status(g, name, basic(name, bytes.fromhex(KEY))) == 101, name
+    code, body = g.ask("-j", "auth", "list")
+    assert {e["identity"] for e in json.loads(body)} == {
+        "a:b", "RDAM 123", "100%", "#1", "\u00e4"}
+
+
+def test_a_list_asks_for_no_key():
+    g = gateway("list")
+    add(g, "CP1", "none")
+    add(g, "CP2")
+    assert status(g, "CP1") == 101
+    assert status(g, "CP2") == 101
+    assert status(g, "CP3") == 404
+
+
+def test_auth_add_makes_a_key_and_keeps_only_its_hash():
+    g = gateway()
+    code, body = g.ask("-j", "auth", "add", "CP1")
+    key = json.loads(body)["key"]
+    assert len(bytes.fromhex(key)) == 20
+    assert status(g, "CP1", basic("CP1", bytes.fromhex(key))) == 101
+    text = open(g.state_dir + "/auth").read()
+    assert key not in text and "CP1 sha256:" in text
+    assert os.stat(g.state_dir + "/auth").st_mode & 0o007 == 0
+    assert key not in g.log()
+
+
+def test_auth_check_and_remove():
+    g = gateway()
+    add(g, "CP1", KEY)
+    assert g.ask("auth", "check", "CP1", KEY)[0] == 200
+    assert g.ask("auth", "check", "CP1", KEY.upper())[0] == 200
+    assert g.ask("auth", "check", "CP1", "00" * 20)[0] == 220
+    assert g.ask("auth", "check", "CP2")[0] == 404
+    assert g.ask("auth", "add", "CP1", "short")[0] == 400
+    assert g.ask("auth", "add", "x" * 49)[0] == 400
+    assert g.ask("auth", "frobnicate")[0] == 400
+    assert g.ask("auth", "remove", "CP1")[0] == 200
+    assert g.ask("auth", "remove", "CP1")[0] == 404
+    poll(lambda: status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 404)
+
+
+def test_a_change_is_known_to_all_workers():
+    g = gateway(server_workers=3)
+    for i in range(20):
+        key = "%040x" % (i + 1)
+        add(g, "CP1", key)
+        poll(lambda: status(g, "CP1", basic("CP1", bytes.fromhex(key))) == 101)
+    good = basic("CP1", bytes.fromhex("%040x" % 20))
+    for _ in range(20):
+        assert status(g, "CP1", good) == 101
+    g.note_stats()
+
+
+def test_a_reload_reads_the_file_and_refuses_a_broken_one():
+    g = gateway()
+    add(g, "CP1", KEY)
+    path = g.state_dir + "/auth"
+    good = open(path).read()
+    with open(path, "w") as f:
+        f.write(good + "CP2 sha256:12:34\nCP1\nCP3\n")
+    code, body = g.ask("reload")
+    body = body.decode() if isinstance(body, bytes) else body
+    lines = good.count("\n")
+    assert code == 500, body
+    assert "%s:%d: the key is not sha256" % (path, lines + 1) in body, body
+    assert "%s:%d: the identity is in an earlier line" % (path, lines + 2) \
+        in body, body
+    assert status(g, "CP3") == 404      # the old file is in force
+    os.unlink(path)
+    assert g.ask("reload")[0] == 500    # nobody locks out a fleet by rm
+    assert status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 101
+    with open(path, "w") as f:
+        f.write(good + "# comment\n\n  CP3   # no key\n")
+    assert g.ask("reload")[0] == 200
+    poll(lambda: status(g, "CP3") == 401)
+    g.send_signal(signal.SIGHUP)
+    assert status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 101
+
+
+def test_a_broken_file_stops_the_start_with_its_line():
+    g = gateway(start=False)
+    os.makedirs(g.state_dir)
+    with open(g.state_dir + "/auth", "w") as f:
+        f.write("CP1 secret\n")
+    g.start(wait=False)
+    assert g.wait_exit() != 0
+    assert "auth:1: the key is not sha256" in g.log()
+    assert "secret\n" not in g.log()
+
+
+def test_a_successor_of_a_worker_knows_the_keys():
+    g = gateway(server_workers=1)
+    add(g, "CP1", KEY)
+    g.deaths_expected = True
+    g.kill_worker(0)
+    good = basic("CP1", bytes.fromhex(KEY))
+    poll(lambda: status(g, "CP1", good) == 101)
+
+
+def rotate(g, c, key, answer):
+    """The platform sends a new key; the charge point answers."""
+    h = background(lambda: g.ask("-j", "call", "CP1", "ChangeConfiguration",
+                                 json.dumps({"key": "AuthorizationKey",
+                                             "value": key})))
+    id, action, payload = c.take()[:3]
+    assert action == "ChangeConfiguration"
+    # While it is on its way both must hold: the charge point may use it at
+    # once.
+    poll(lambda: has(g) == "new key")
+    answer(id)
+    code, body = h.wait()
+    return json.loads(body)
+
+
+def has(g):
+    return json.loads(g.ask("-j", "auth", "list")[1])[0]["has"]
+
+
+NEW = "f1" * 20
+
+
+def test_an_accepted_new_key_holds_beside_the_old_one_until_it_is_used():
+    g = gateway()
+    add(g, "CP1", KEY)
+    old = basic("CP1", bytes.fromhex(KEY))
+    new = basic("CP1", bytes.fromhex(NEW))
+    c = Charger(g, "CP1", headers=old)
+    c.boot()
+    out = rotate(g, c, NEW, lambda id: c.result(id, {"status": "Accepted"}))
+    assert out["outcome"] == "result", out
+    assert status(g, "CP1", old) == 101
+    assert status(g, "CP1", old) == 101
+    assert has(g) == "new key"
+    assert status(g, "CP1", new) == 101
+    poll(lambda: has(g) == "key")
+    poll(lambda: status(g, "CP1", old) == 401)
+    assert status(g, "CP1", new) == 101
+    assert g.stat("auth_new_key") >= 1
+    assert NEW not in open(g.state_dir + "/auth").read()
+
+
+def test_a_new_key_that_was_refused_does_not_hold():
+    g = gateway()
+    add(g, "CP1", KEY)
+    old = basic("CP1", bytes.fromhex(KEY))
+    c = Charger(g, "CP1", headers=old)
+    c.boot()
+    out = rotate(g, c, NEW, lambda id: c.result(id, {"status": "Rejected"}))
+    assert out["outcome"] == "result", out
+    poll(lambda: has(g) == "key")
+    poll(lambda: status(g, "CP1", basic("CP1", bytes.fromhex(NEW))) == 401)
+    assert status(g, "CP1", old) == 101
+
+
+def test_a_new_key_survives_the_daemon():
+    g = gateway()
+    add(g, "CP1", KEY)
+    c = Charger(g, "CP1", headers=basic("CP1", bytes.fromhex(KEY)))
+    c.boot()
+    rotate(g, c, NEW, lambda id: c.result(id, {"status": "Accepted"}))
+    g.stop()
+    g.start()
+    assert status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 101
+    assert status(g, "CP1", basic("CP1", bytes.fromhex(NEW))) == 101
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+/* The PROXY header: any bytes, in any pieces, give the same answer, which
+ * never reaches behind them. */
+#include "proxyproto.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ensure.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct proxyproto whole, part;
+
+    if (size > 4096)
+        return 0;
+    enum proxyproto_result r = proxyproto_parse(data, size, &whole);
+    ensure(whole.consumed <= size && whole.consumed <= PROXYPROTO_MAX);
+    ensure(r != PROXYPROTO_ERROR || whole.why != NULL);
+    ensure(r == PROXYPROTO_INCOMPLETE || r == PROXYPROTO_ERROR || whole.consumed > 0);
+    ensure(r != PROXYPROTO_INCOMPLETE || size < PROXYPROTO_MAX);
+    for (size_t n = 0; n < size; n++) {
+        /* A copy of its own, so that a byte too far is found. */
+        uint8_t *copy = malloc(n ? n : 1);
+        memcpy(copy, data, n);
+        enum proxyproto_result q = proxyproto_parse(copy, n, &part);
+        free(copy);
+        if (q == PROXYPROTO_INCOMPLETE)
+            continue;
+        ensure(q == r);
+        if (q != PROXYPROTO_ERROR)
+            ensure(part.consumed == whole.consumed && part.port == whole.port &&
+                memcmp(part.addr, whole.addr, sizeof part.addr) == 0);
+        break;
+    }
+    return 0;
+}

@@ -1,0 +1,351 @@
+/* Who may come in: addresses, the two files, counts and waits. */
+#include "authfile.h"
+#include "cidr.h"
+#include "crowd.h"
+#include "denyfile.h"
+#include "penalty.h"
+#include "shm.h"
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+/* --- ranges of addresses ------------------------------------------------------- */
+
+static void
+address(const char *text, uint64_t out[2])
+{
+    struct cidr c;
+
+    CHECK(cidr_parse(text, &c));
+    memcpy(out, c.addr, sizeof c.addr);
+}
+
+static void
+ranges_are_read_and_hold_addresses(void)
+{
+    static const struct {
+        const char *range, *in, *out, *text;
+    } rows[] = {
+        {"192.0.2.0/24", "192.0.2.255", "192.0.3.0", "192.0.2.0/24"},
+        {"192.0.2.77/24", "192.0.2.0", "192.0.1.255", "192.0.2.0/24"},
+        {"192.0.2.7", "192.0.2.7", "192.0.2.6", "192.0.2.7"},
+        {"192.0.2.7/32", "192.0.2.7", "::192.0.2.7", "192.0.2.7"},
+        {"0.0.0.0/0", "255.1.2.3", "2001:db8::1", "0.0.0.0/0"},
+        {"10.0.0.0/9", "10.127.255.255", "10.128.0.0", "10.0.0.0/9"},
+        {"2001:db8::/33", "2001:db8:7fff::", "2001:db8:8000::", "2001:db8::/33"},
+        {"::/0", "2001:db8::", NULL, "::/0"},
+        {"::1", "::1", "::2", "::1"},
+    };
+    static const char *const wrong[] = {"", "/", "1.2.3", "1.2.3.4/", "1.2.3.4/33",
+        "1.2.3.4/x", "1.2.3.4/-1", "::1/129", "::1/0001", "a", "1.2.3.4 ",
+        "1.2.3.4/8/8", "example.org", "01.2.3.4.5"};
+    struct cidr c;
+    uint64_t    a[2];
+    char        text[CIDR_LEN];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        UNIT_CASE(rows[i].range);
+        CHECK(cidr_parse(rows[i].range, &c));
+        address(rows[i].in, a);
+        CHECK(cidr_has(&c, a));
+        if (rows[i].out != NULL) {
+            address(rows[i].out, a);
+            CHECK(!cidr_has(&c, a));
+        }
+        cidr_text(&c, text);
+        CHECK_STR(text, rows[i].text);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        UNIT_CASE(wrong[i]);
+        CHECK(!cidr_parse(wrong[i], &c));
+    }
+    UNIT_CASE("");
+    address("127.3.2.1", a);
+    CHECK(cidr_is_loopback(a) && cidr_is_four(a));
+    address("::1", a);
+    CHECK(cidr_is_loopback(a) && !cidr_is_four(a));
+    address("128.0.0.1", a);
+    CHECK(!cidr_is_loopback(a));
+    c = cidr_around(a, 24, 64);
+    cidr_text(&c, text);
+    CHECK_STR(text, "128.0.0.0/24");
+}
+
+/* --- credentials ------------------------------------------------------------------ */
+
+#define SALT "000102030405060708090a0b0c0d0e0f"
+#define ONE "sha256:" SALT ":" \
+    "0000000000000000000000000000000000000000000000000000000000000000"
+
+static void
+credential_lines(void)
+{
+    static const struct {
+        const char *text, *error; /* NULL: good */
+        unsigned    n;
+    } rows[] = {
+        {"", NULL, 0},
+        {"CP1", NULL, 1},
+        {"CP1\r\n CP2 # c\n#x\n\n\t\n", NULL, 2},
+        {"CP1 " ONE "\nCP2 " ONE " next=" ONE, NULL, 2},
+        {"RDAM%20123\n%25\n%23\n", NULL, 3},
+        {"CP1 secret", "f:1: the key is not", 0},
+        {"\nCP1 " ONE " " ONE, "f:2: behind the key", 0},
+        {"CP1 " ONE " next=x", "f:1: behind the key", 0},
+        {"CP1 " ONE " next=" ONE " x", "f:1: there is more", 0},
+        {"CP1\nCP2\nCP1", "f:3: the identity is in an earlier line", 2},
+        {"CP%2", "f:1: the identity is longer", 0},
+        {"0123456789012345678901234567890123456789012345678", "f:1: the identity", 0},
+        {"x y\nCP1", "f:1: the key", 1},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct authfile a = {0};
+        struct buf      errors = BUF_INIT(4096);
+        UNIT_CASE(rows[i].text);
+        bool good = authfile_parse(&a, "f", rows[i].text, strlen(rows[i].text), &errors);
+        CHECK_EQ(good, rows[i].error == NULL);
+        CHECK_EQ(a.n, rows[i].n);
+        if (rows[i].error != NULL)
+            CHECK(strstr(buf_cstr(&errors), rows[i].error) != NULL);
+        else
+            CHECK_EQ(errors.len, 0);
+        CHECK(strstr(buf_cstr(&errors), "secret") == NULL);
+        authfile_free(&a);
+        buf_free(&errors);
+    }
+    UNIT_CASE("");
+}
+
+static void
+keys(void)
+{
+    const uint8_t      *digits = (const uint8_t *)"00fFA0";
+    uint8_t             out[16];
+    size_t              n;
+    struct authfile_key k, other;
+    char                text[AUTHFILE_KEY_TEXT];
+
+    CHECK_EQ(authfile_canonical(digits, 6, out), 3);
+    CHECK(out[0] == 0 && out[1] == 0xff && out[2] == 0xa0);
+    CHECK_EQ(authfile_canonical(digits, 5, out), 5);
+    CHECK(!authfile_unhex((const uint8_t *)"0g", 2, out, &n));
+    CHECK(!authfile_unhex(digits, 0, out, &n));
+    authfile_make_key(&k, digits, 6, NULL);
+    CHECK(authfile_matches(&k, digits, 6));
+    CHECK(!authfile_matches(&k, digits, 5));
+    authfile_key_text(&k, text);
+    CHECK_EQ(strlen(text), AUTHFILE_KEY_TEXT - 1);
+    CHECK(authfile_parse_key(text, strlen(text), &other));
+    CHECK(authfile_same(&k, &other));
+    authfile_make_key(&other, digits, 6, NULL);
+    CHECK(!authfile_same(&k, &other)); /* another salt */
+    authfile_make_offered(&k, "CP1", 3, digits, 6);
+    authfile_make_offered(&other, "CP1", 3, digits, 6);
+    CHECK(authfile_same(&k, &other) && authfile_matches(&k, digits, 6));
+    authfile_make_offered(&other, "CP2", 3, digits, 6);
+    CHECK(!authfile_same(&k, &other));
+}
+
+static void
+the_text_is_changed_line_by_line(void)
+{
+    struct buf            text = BUF_INIT(4096);
+    struct authfile_entry e = {0}, got;
+
+    buf_adds(&text, "# mine\nCP1 # one\nCP 2x\nRDAM%20123");
+    CHECK(!authfile_set(&text, "new", 3, &e));
+    CHECK(authfile_set(&text, "RDAM 123", 8, &e));
+    CHECK(authfile_set(&text, "CP1", 3, NULL));
+    CHECK(!authfile_set(&text, "CP1", 3, NULL));
+    CHECK_STR(buf_cstr(&text), "# mine\nCP 2x\nRDAM%20123\nnew\n");
+    e.has_key = true;
+    authfile_make_key(&e.key, (const uint8_t *)"x", 1, NULL);
+    CHECK(authfile_set(&text, "new", 3, &e));
+    CHECK(authfile_get(&text, "new", 3, &got));
+    CHECK(got.has_key && !got.has_next && authfile_same(&got.key, &e.key));
+    CHECK(!authfile_get(&text, "CP", 2, &got)); /* its line is wrong */
+    buf_free(&text);
+}
+
+static void
+many_identities_are_found(void)
+{
+    struct buf            text = BUF_INIT(64 << 20), errors = BUF_INIT(4096);
+    struct authfile       a = {0};
+    struct authfile_entry e = {0};
+    const unsigned        n = 20000;
+    const char           *name;
+    size_t                at = 0, len, seen = 0;
+    char                  id[32], key[AUTHFILE_KEY_TEXT];
+
+    authfile_make_key(&e.key, (const uint8_t *)"k", 1, NULL);
+    authfile_key_text(&e.key, key);
+    for (unsigned i = 0; i < n; i++)
+        buf_addf(&text, "CP%06u %s\n", i, i % 2 ? key : "");
+    CHECK(authfile_parse(&a, "f", text.p, text.len, &errors));
+    CHECK_EQ(a.n, n);
+    for (unsigned i = 0; i < n; i++) {
+        snprintf(id, sizeof id, "CP%06u", i);
+        if (!authfile_find(&a, id, strlen(id), &e) || e.has_key != i % 2)
+            CHECK(!"found");
+    }
+    CHECK(!authfile_find(&a, "CP", 2, &e));
+    while (authfile_next(&a, &at, &name, &len, &e))
+        seen += len == 8;
+    CHECK_EQ(seen, n);
+    printf("%.1f bytes an identity\n",
+        (double)(a.cap + a.slots * sizeof *a.slot) / n);
+    authfile_free(&a);
+    CHECK(!authfile_find(&a, "CP000001", 8, &e));
+    buf_free(&text);
+}
+
+/* --- who is denied ------------------------------------------------------------------- */
+
+static void
+the_deny_list(void)
+{
+    struct denyfile d = {0};
+    struct buf      errors = BUF_INIT(4096), text = BUF_INIT(4096);
+    const char     *why;
+    uint64_t        a[2];
+    static const char file[] = "address 192.0.2.0/24 # them\nidentity CP%201\n"
+                               "identity B\naddress 2001:db8::/32\n";
+
+    CHECK(denyfile_parse(&d, "f", file, sizeof file - 1, &errors));
+    address("192.0.2.9", a);
+    CHECK(denyfile_has_address(&d, a));
+    address("192.0.3.9", a);
+    CHECK(!denyfile_has_address(&d, a));
+    address("2001:db8:1::", a);
+    CHECK(denyfile_has_address(&d, a));
+    CHECK(denyfile_has_name(&d, "CP 1", 4) && denyfile_has_name(&d, "B", 1));
+    CHECK(!denyfile_has_name(&d, "CP", 2) && !denyfile_has_name(&d, "", 0));
+    denyfile_free(&d);
+    CHECK(!denyfile_has_name(&d, "B", 1) && !denyfile_has_address(&d, a));
+
+    static const char bad[] = "address\naddress 1\nfoo bar\nidentity a b\nidentity C\n";
+    CHECK(!denyfile_parse(&d, "f", bad, sizeof bad - 1, &errors));
+    CHECK(strstr(buf_cstr(&errors), "f:1: the entry is one word") != NULL);
+    CHECK(strstr(buf_cstr(&errors), "f:2: the entry is no address") != NULL);
+    CHECK(strstr(buf_cstr(&errors), "f:3: the entry is neither") != NULL);
+    CHECK(strstr(buf_cstr(&errors), "f:4: the entry has more") != NULL);
+    CHECK(denyfile_has_name(&d, "C", 1));
+    denyfile_free(&d);
+
+    CHECK(!denyfile_set(&text, "address", "10.1.2.3/8", true, &why) && why == NULL);
+    CHECK(denyfile_set(&text, "address", "10.0.0.0/8", true, &why));
+    CHECK(!denyfile_set(&text, "identity", "a b", true, &why) && why == NULL);
+    CHECK_STR(buf_cstr(&text), "address 10.0.0.0/8\nidentity a%20b\n");
+    denyfile_set(&text, "address", "x", true, &why);
+    CHECK(why != NULL);
+    CHECK(denyfile_set(&text, "address", "10.9.9.9/8", false, &why));
+    CHECK_STR(buf_cstr(&text), "identity a%20b\n");
+    buf_free(&text);
+    buf_free(&errors);
+}
+
+/* --- counts ----------------------------------------------------------------------------- */
+
+static void
+a_crowd_is_counted_over_workers(void)
+{
+    struct config c;
+    struct buf    errors = BUF_INIT(4096);
+    int           fd;
+    uint64_t      a[2], b[2];
+
+    CHECK(config_read_text(&c, "f", "", 0, NULL, 0, &errors));
+    struct shm *s = shm_make(&c, 3, "n", &fd);
+    CHECK(s != NULL);
+    if (s == NULL)
+        return;
+    struct crowd *w = shm_crowd(s);
+    for (unsigned i = 0; i < 3; i++)
+        shm_worker(s, i)->pid = 1;
+    address("192.0.2.1", a);
+    address("192.0.2.2", b);
+    struct crowd_place pa = crowd_find(w, 0, a), pb = crowd_find(w, 0, b);
+    CHECK(memcmp(&pa, &pb, sizeof pa) != 0);
+    for (unsigned i = 0; i < 30; i++)
+        crowd_enter(w, i % 3, pa);
+    crowd_enter(w, 0, pb);
+    CHECK_EQ(shm_crowd_count(s, pa), 30);
+    CHECK_EQ(shm_crowd_count(s, pb), 1);
+    crowd_leave(w, 0, pa);
+    CHECK_EQ(shm_crowd_count(s, pa), 29);
+    shm_worker(s, 1)->pid = 0; /* dead: its ten are gone */
+    CHECK_EQ(shm_crowd_count(s, pa), 19);
+    crowd_clear(w, 1);
+    shm_worker(s, 1)->pid = 2;
+    CHECK_EQ(shm_crowd_count(s, pa), 19);
+
+    /* Never too low, and hardly too high with many others about. */
+    struct crowd_place *all = calloc(20000, sizeof *all);
+    uint64_t            most = 0;
+    for (uint64_t i = 0; i < 20000; i++) {
+        uint64_t x[2] = {i, i * 77};
+        all[i] = crowd_find(w, 0, x);
+        crowd_enter(w, 2, all[i]);
+    }
+    for (unsigned i = 0; i < 20000; i++) {
+        uint64_t n = shm_crowd_count(s, all[i]);
+        if (n > most)
+            most = n;
+        if (n < 1)
+            CHECK(!"counted");
+    }
+    CHECK(most < 20);
+    printf("20000 addresses, one connection each: counted as %d at most\n", (int)most);
+    free(all);
+    buf_free(&errors);
+}
+
+static void
+waits_double_and_end(void)
+{
+    struct penalty *t = calloc(1, penalty_size(1000));
+    uint32_t        now = 1000, wait = 0;
+
+    penalty_init(t, 1000);
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(penalty_count(t, 1, "CP1", 3, now, 10, 60), 0);
+    CHECK_EQ(penalty_count(t, 1, "CP1", 3, now, 10, 60), 5);
+    CHECK_EQ(penalty_waits(t, 1, "CP1", 3, now), 5);
+    CHECK_EQ(penalty_waits(t, 2, "CP1", 3, now), 0); /* another kind */
+    CHECK_EQ(penalty_count(t, 1, "CP1", 3, now + 3, 10, 60), 2); /* no longer for it */
+    now += 5;
+    CHECK_EQ(penalty_waits(t, 1, "CP1", 3, now), 0);
+    for (uint32_t want = 10; want <= 320; want *= 2) {
+        for (int i = 0; i < 11; i++)
+            wait = penalty_count(t, 1, "CP1", 3, now, 10, 60);
+        CHECK_EQ(wait, want < 60 ? want : 60);
+        now += wait;
+    }
+    /* An hour of peace, and all is forgotten. */
+    now += PENALTY_FORGET_S;
+    for (int i = 0; i < 11; i++)
+        wait = penalty_count(t, 1, "CP1", 3, now, 10, 60);
+    CHECK_EQ(wait, 5);
+    /* Ten in each minute are within the limit for good. */
+    for (int m = 0; m < 100; m++)
+        for (int i = 0; i < 10; i++)
+            CHECK_EQ(penalty_count(t, 1, "CP2", 3, 10000u + 60u * (unsigned)m, 10, 60), 0);
+    free(t);
+}
+
+int
+main(void)
+{
+    ranges_are_read_and_hold_addresses();
+    credential_lines();
+    keys();
+    the_text_is_changed_line_by_line();
+    many_identities_are_found();
+    the_deny_list();
+    a_crowd_is_counted_over_workers();
+    waits_double_and_end();
+    return unit_done();
+}

@@ -1,0 +1,241 @@
+/* auth: whether a charge point is who it says. See auth.h. */
+#include "auth.h"
+
+#include <string.h>
+
+#include "authfile.h"
+#include "channel.h"
+#include "clock.h"
+#include "http_hint.h"
+#include "json.h"
+#include "log.h"
+#include "peer.h"
+#include "self.h"
+
+static struct authfile table;
+static uint64_t        version;   /* of shm.auth_version that is in table */
+static bool            loaded;    /* the table holds a file, or there is none */
+
+static bool
+wanted(void)
+{
+    return self.conf.auth_mode != CONF_auth_mode_none;
+}
+
+static void
+load(void)
+{
+    struct authfile fresh = {0};
+    struct buf      why = BUF_INIT(16384);
+    char            path[AUTHFILE_PATH_MAX];
+    uint64_t        began = clock_mono_ns();
+
+    authfile_path(&self.conf, path);
+    enum authfile_result r = authfile_read(&fresh, path, &why);
+    size_t first = strcspn(buf_cstr(&why), "\n");
+    if (r == AUTHFILE_UNREADABLE) {
+        log_error("%.*s; %s", (int)first, buf_cstr(&why), loaded
+                ? "the credentials read before stay in force"
+                : "every charge point is refused until `ocppctl reload`");
+        authfile_free(&fresh);
+    } else {
+        /* The master takes no broken file; but it may have been edited
+         * since, and a successor must serve those whose lines are right. */
+        if (r == AUTHFILE_BROKEN)
+            log_error("%.*s; charge points in lines that are wrong are refused",
+                (int)first, buf_cstr(&why));
+        authfile_free(&table);
+        table = fresh;
+        loaded = true;
+        log_debug("%s: %u identities in %.1f ms", path, table.n,
+            (double)(clock_mono_ns() - began) / 1e6);
+    }
+    buf_free(&why);
+}
+
+void
+auth_tick(void)
+{
+    uint64_t now = self.shm->auth_version;
+
+    if (!wanted() || (now == version && version != 0))
+        return;
+    version = now;
+    load();
+}
+
+/* --- who may come in -------------------------------------------------------------- */
+
+static void
+tell(unsigned what, const char *name, size_t len,
+    const struct authfile_key *key)
+{
+    char text[AUTHFILE_NAME_MAX + 1 + AUTHFILE_KEY_TEXT];
+
+    memcpy(text, name, len);
+    text[len] = '\0';
+    authfile_key_text(key, text + len + 1);
+    peer_key(what, text, len + 1 + AUTHFILE_KEY_TEXT);
+}
+
+enum match { NO_MATCH, MATCH, MATCH_NEXT };
+
+static enum match
+match(const struct authfile_entry *e, const uint8_t *p, size_t n)
+{
+    /* Both are looked at, whatever the first one gives. */
+    bool old = authfile_matches(&e->key, p, n);
+    bool next = e->has_next && authfile_matches(&e->next, p, n);
+
+    return next ? MATCH_NEXT : old ? MATCH : NO_MATCH;
+}
+
+/* What would have matched, if anything. */
+static const char *
+explain(const struct authfile_entry *e, const struct http_password *pw)
+{
+    size_t n = pw->len;
+
+    if (n == 0)
+        return "the key is empty";
+    while (n > 0 && (pw->bytes[n - 1] == '\n' || pw->bytes[n - 1] == '\r' ||
+                        pw->bytes[n - 1] == ' ' || pw->bytes[n - 1] == '\0'))
+        n--;
+    if (n < pw->len && n > 0) {
+        uint8_t canonical[HTTP_PASSWORD_MAX];
+        size_t  k = authfile_canonical(pw->bytes, n, canonical);
+        bool    same = match(e, canonical, k) != NO_MATCH;
+        explicit_bzero(canonical, sizeof canonical);
+        if (same)
+            return "the key matches without the blank or line end behind it";
+    }
+    return "the key does not match";
+}
+
+static enum refuse_reason
+check_key(const struct authfile_entry *e, const struct http_password *pw,
+    const char *name, size_t len, const char **detail)
+{
+    uint8_t    plain[HTTP_PASSWORD_MAX];
+    size_t     n;
+    enum match m = match(e, pw->bytes, pw->len);
+    bool       as_hex = false;
+
+    if (authfile_unhex(pw->bytes, pw->len, plain, &n)) {
+        enum match other = match(e, plain, n);
+        if (m == NO_MATCH && other != NO_MATCH) {
+            m = other;
+            as_hex = true;
+        }
+    }
+    explicit_bzero(plain, sizeof plain);
+    if (as_hex && !self.conf.auth_accept_hex) {
+        *detail = "the key matches when read as hex; auth.accept_hex is no";
+        return REFUSE_wrong_key;
+    }
+    if (m == NO_MATCH) {
+        *detail = explain(e, pw);
+        return REFUSE_wrong_key;
+    }
+    if (as_hex)
+        STAT_INC(self.st, auth_hex);
+    if (m == MATCH_NEXT) {
+        STAT_INC(self.st, auth_new_key);
+        tell(CHANNEL_KEY_USED, name, len, &e->next);
+    }
+    return REFUSE_REASONS;
+}
+
+enum refuse_reason
+auth_check(const struct http_request *r, const char *name, size_t len,
+    const char **detail)
+{
+    struct authfile_entry e;
+    struct http_password  pw;
+
+    if (!wanted())
+        return REFUSE_REASONS;
+    auth_tick();
+    if (!loaded) {
+        *detail = "the credential file cannot be read; the log says why";
+        return REFUSE_auth_down;
+    }
+    if (!authfile_find(&table, name, len, &e)) {
+        *detail = table.n == 0 ? "the credential file is empty; `ocppctl auth "
+                                 "add` fills it" : NULL;
+        return REFUSE_unknown;
+    }
+    if (self.conf.auth_mode == CONF_auth_mode_list)
+        return REFUSE_REASONS;
+    if (!e.has_key) {
+        *detail = "it has no key in the credential file; `ocppctl auth add` "
+                  "gives it one";
+        return REFUSE_wrong_key;
+    }
+    if (http_basic(r->authorization, name, len, &pw) != HTTP_BASIC_OK) {
+        *detail = http_hint(r->authorization, name, len);
+        return REFUSE_wrong_key;
+    }
+    enum refuse_reason reason = check_key(&e, &pw, name, len, detail);
+    explicit_bzero(&pw, sizeof pw);
+    explicit_bzero(&e, sizeof e);
+    return reason;
+}
+
+/* --- a new key ------------------------------------------------------------------------ */
+
+/* The key that a ChangeConfiguration sets, in canonical bytes; 0 if it sets
+ * something else. */
+static size_t
+key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
+{
+    static struct json_token tokens[64];
+    static struct json       tape = JSON_INIT(tokens, 64);
+    char                     text[AUTHFILE_KEY_MAX + 1];
+
+    if (strcmp(action, "ChangeConfiguration") != 0 || !wanted() ||
+        !json_scan(&tape, payload, strlen(payload)))
+        return 0;
+    uint32_t key = json_member(&tape, 0, "key", 3);
+    uint32_t value = json_member(&tape, 0, "value", 5);
+    if (key == 0 || value == 0 ||
+        !json_equals(&tape, key, "AuthorizationKey", 16))
+        return 0;
+    size_t n = json_string(&tape, value, text, sizeof text, NULL);
+    if (n == 0 || n >= sizeof text)
+        return 0;
+    n = authfile_canonical((const uint8_t *)text, n, out);
+    explicit_bzero(text, sizeof text);
+    return n;
+}
+
+static void
+about_key(unsigned what, const char *identity, const char *action,
+    const char *payload)
+{
+    uint8_t             bytes[AUTHFILE_KEY_MAX];
+    struct authfile_key key;
+    size_t              len = strlen(identity);
+    size_t              n = key_of(action, payload, bytes);
+
+    if (n > 0 && len <= AUTHFILE_NAME_MAX) {
+        authfile_make_offered(&key, identity, len, bytes, n);
+        tell(what, identity, len, &key);
+        explicit_bzero(bytes, sizeof bytes);
+    }
+}
+
+void
+auth_command_sent(const char *identity, const char *action,
+    const char *payload)
+{
+    about_key(CHANNEL_KEY_OFFERED, identity, action, payload);
+}
+
+void
+auth_command_ended(const char *identity, const char *action,
+    const char *payload, bool accepted)
+{
+    if (!accepted)
+        about_key(CHANNEL_KEY_WITHDRAWN, identity, action, payload);
+}

@@ -1,0 +1,40 @@
+/*
+ * proxyproto: the PROXY protocol, versions 1 and 2: one header in front of a
+ * connection's bytes, in which a load balancer says who is behind it.
+ *
+ * Pure. Only for connections from addresses that are trusted to say so:
+ * anybody can write such a header. Receiver's rules: the header is required
+ * (guessing whether there is one would let a client forge it), and a
+ * connection the balancer makes for itself (UNKNOWN, LOCAL) has its own
+ * address.
+ */
+#ifndef WORKER_PROXYPROTO_H
+#define WORKER_PROXYPROTO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Version 1 has at most 107 bytes. Version 2 says its length; more than this
+ * nobody needs for an address and what may follow it. */
+#define PROXYPROTO_MAX 1024
+
+enum proxyproto_result {
+    PROXYPROTO_INCOMPLETE,
+    PROXYPROTO_PEER,  /* addr and port are the client's */
+    PROXYPROTO_LOCAL, /* the balancer speaks for itself */
+    PROXYPROTO_ERROR  /* why: a static sentence */
+};
+
+struct proxyproto {
+    uint64_t    addr[2]; /* as the registry keeps them */
+    uint16_t    port;
+    size_t      consumed;
+    const char *why;
+};
+
+/* Looks at the n bytes that came so far; reads nothing behind them. An error
+ * is told as early as the bytes show it. */
+enum proxyproto_result proxyproto_parse(const uint8_t *p, size_t n,
+    struct proxyproto *out);
+
+#endif
