@@ -1,0 +1,448 @@
+#!/usr/bin/python3
+"""Commands: every one has exactly one outcome (promise P3), in order, one in
+flight for each charge point."""
+
+from lib import *
+
+
+def ready(g, name, **kw):
+    c = Charger(g, name, **kw)
+    c.boot()
+    return c
+
+
+def outcomes(g, cp, n=1):
+    """What the command.response events say, once there are n."""
+    return [e["payload"] for e in
+            g.wait_events(n, cp=cp, type="command.response")]
+
+
+def exactly_one(g, cp, outcome):
+    got = outcomes(g, cp)
+    assert [p["outcome"] for p in got] == [outcome], got
+    return got[0]
+
+
+def test_a_result_is_printed_and_is_an_event():
+    g = shared()
+    c = ready(g, "RESULT")
+    h = background(g.run, "call", "RESULT", "Reset", '{"type":"Soft"}')
+    id, action, payload = c.take()
+    assert (action, payload) == ("Reset", {"type": "Soft"}) and len(id) <= 36
+    c.result(id, '{"status" : "Accepted"}')
+    r = h.wait()
+    assert r.returncode == 0 and r.stdout == '{"status" : "Accepted"}\n', r
+    e = g.wait_events(cp="RESULT", type="command.response")[0]
+    p = e["payload"]
+    assert e["messageId"] == id and e["action"] == "Reset"
+    assert p["outcome"] == "result" and p["payload"] == {"status": "Accepted"}
+    assert '"payload":{"status" : "Accepted"}' in e.line, e.line
+    assert p["action"] == "Reset" and p["durationMs"] < 10000
+    h = background(g.ctl, "call", "RESULT", "ClearCache", "--id", "my-own-id")
+    c.result(c.take()[0], {"status": "Rejected"})
+    got = h.wait()
+    assert got["outcome"] == "result" and got["commandId"] == "my-own-id"
+    c.close()
+
+
+def test_an_error_is_told_with_code_description_and_details():
+    g = shared()
+    c = ready(g, "ERROR")
+    h = background(g.run, "call", "ERROR", "ClearCache")
+    c.error(c.take()[0], "NotSupported", "not \"here\"", '{"a": 1.50}')
+    r = h.wait()
+    assert r.returncode == 1 and "NotSupported" in r.stdout, r
+    p = exactly_one(g, "ERROR", "error")
+    assert p["error"] == {"code": "NotSupported", "description": 'not "here"',
+                          "details": {"a": 1.5}}
+    assert '"details":{"a": 1.50}' in g.events(cp="ERROR")[-1].line
+    c.close()
+
+
+def test_a_charge_point_that_does_not_answer_times_out():
+    g = shared()
+    c = ready(g, "TIMEOUT")
+    began = time.monotonic()
+    r = g.run("call", "TIMEOUT", "ClearCache", "--timeout", "1s")
+    assert 0.9 < time.monotonic() - began < 4 * SLOW
+    assert r.returncode == 1 and r.stdout.startswith("timeout: "), r
+    exactly_one(g, "TIMEOUT", "timeout")
+    c.close()
+
+
+def test_the_configured_timeout_holds_where_none_is_given():
+    g = shared(ocpp_message_timeout="1s")
+    c = ready(g, "DEFAULT")
+    began = time.monotonic()
+    assert g.call("DEFAULT", "ClearCache")["outcome"] == "timeout"
+    assert time.monotonic() - began < 4 * SLOW
+    c.close()
+
+
+def test_a_late_result_is_reported_and_frees_nothing():
+    g = shared(ocpp_message_timeout="1s")
+    c = ready(g, "LATE")
+    before = g.stat("late_results")
+    assert g.call("LATE", "ClearCache")["outcome"] == "timeout"
+    late = c.take()[0]
+    h = background(g.call, "LATE", "GetLocalListVersion")
+    id = c.take()[0]                    # the place is free again
+    c.result(late, {"status": "Accepted"})
+    c.result(id, {"listVersion": 3})
+    got = h.wait()
+    assert got["payload"] == {"listVersion": 3}, got
+    assert g.stat("late_results") == before + 1
+    assert [p["outcome"] for p in outcomes(g, "LATE", 2)] == \
+        ["timeout", "result"]
+    e = g.events(cp="LATE", type="protocol.violation")[0]["payload"]
+    assert e["kind"] == "late_result" and late in e["frame"]
+    c.close()
+
+
+def test_nobody_there_is_offline():
+    g = shared()
+    r = g.run("call", "NEVER-SEEN", "ClearCache")
+    assert r.returncode == 1 and r.stdout.startswith("offline: "), r
+    exactly_one(g, "NEVER-SEEN", "offline")
+    c = ready(g, "WAS-HERE")
+    c.close()
+    poll(lambda: not g.online("WAS-HERE"))
+    assert g.call("WAS-HERE", "ClearCache")["outcome"] == "offline"
+    exactly_one(g, "WAS-HERE", "offline")
+
+
+def test_what_breaks_the_schema_is_never_sent():
+    g = shared()
+    c = ready(g, "INVALID")
+    wrong = [("Reset", '{"type":"Gentle"}'), ("Reset", "{}"),
+             ("Reset", '{"type":"Soft","x":1}'), ("Reset", "{"),
+             ("Reset", '{"type":"Soft"} x'), ("Reset", "[]"),
+             ("FlyAway", "{}"), ("BootNotification", "{}"),
+             ("ChangeAvailability", '{"connectorId":"1","type":"Operative"}'),
+             ("GetDiagnostics", '{"location":"no uri"}'),
+             ("SetChargingProfile", '{"connectorId":1}')]
+    for action, payload in wrong:
+        got = g.call("INVALID", action, payload)
+        assert got["outcome"] == "invalid", (action, payload, got)
+        assert got["error"]["description"], got
+    assert len(outcomes(g, "INVALID", len(wrong))) == len(wrong)
+    c.silence()
+    c.close()
+
+
+def test_a_payload_goes_out_byte_for_byte():
+    g = shared()
+    c = ready(g, "BYTES")
+    text = '{ "vendorId":"ü\\u00fc",  "data":"{\\"a\\":1.50}" }'
+    h = background(g.call, "BYTES", "DataTransfer", text)
+    frame_ = c.message()
+    assert frame_.endswith(',"DataTransfer",' + text + "]"), frame_
+    c.result(json.loads(frame_)[1], {"status": "Accepted"})
+    h.wait()
+    c.close()
+
+
+def test_every_action_of_a_central_system_can_be_sent():
+    when = "2026-01-31T12:00:00Z"
+    h = {"hashAlgorithm": "SHA256", "issuerNameHash": "a",
+         "issuerKeyHash": "b", "serialNumber": "c"}
+    profile = {"chargingProfileId": 1, "stackLevel": 0,
+               "chargingProfilePurpose": "TxDefaultProfile",
+               "chargingProfileKind": "Absolute", "chargingSchedule": {
+                   "chargingRateUnit": "A", "chargingSchedulePeriod": [
+                       {"startPeriod": 0, "limit": 16.1}]}}
+    ok, yes = {"status": "Accepted"}, {"status": "Unlocked"}
+    calls = {
+        "RemoteStartTransaction": ({"idTag": "T", "chargingProfile": profile}, ok),
+        "RemoteStopTransaction": ({"transactionId": 1}, ok),
+        "ChangeAvailability": ({"connectorId": 0, "type": "Operative"},
+                               {"status": "Scheduled"}),
+        "UnlockConnector": ({"connectorId": 1}, yes),
+        "Reset": ({"type": "Hard"}, ok), "ClearCache": ({}, ok),
+        "GetConfiguration": ({"key": ["A"]}, {"configurationKey": [
+            {"key": "A", "readonly": False, "value": "1"}],
+            "unknownKey": ["B"]}),
+        "ChangeConfiguration": ({"key": "A", "value": "1"},
+                                {"status": "RebootRequired"}),
+        "UpdateFirmware": ({"location": "ftp://a/b", "retrieveDate": when}, {}),
+        "GetDiagnostics": ({"location": "ftp://a/b"}, {"fileName": "f"}),
+        "SendLocalList": ({"listVersion": 1, "updateType": "Full",
+                           "localAuthorizationList": [{"idTag": "T"}]}, ok),
+        "GetLocalListVersion": ({}, {"listVersion": -1}),
+        "ReserveNow": ({"connectorId": 0, "expiryDate": when, "idTag": "T",
+                        "reservationId": 1}, {"status": "Occupied"}),
+        "CancelReservation": ({"reservationId": 1}, ok),
+        "SetChargingProfile": ({"connectorId": 0,
+                                "csChargingProfiles": profile}, ok),
+        "ClearChargingProfile": ({}, {"status": "Unknown"}),
+        "GetCompositeSchedule": ({"connectorId": 1, "duration": 60}, ok),
+        "TriggerMessage": ({"requestedMessage": "Heartbeat"},
+                           {"status": "NotImplemented"}),
+        "ExtendedTriggerMessage": (
+            {"requestedMessage": "SignChargePointCertificate"}, ok),
+        "CertificateSigned": ({"certificateChain": "x"}, ok),
+        "InstallCertificate": (
+            {"certificateType": "ManufacturerRootCertificate",
+             "certificate": "x"}, ok),
+        "DeleteCertificate": ({"certificateHashData": h},
+                              {"status": "NotFound"}),
+        "GetInstalledCertificateIds": (
+            {"certificateType": "CentralSystemRootCertificate"},
+            {"status": "Accepted", "certificateHashData": [h]}),
+        "GetLog": ({"logType": "SecurityLog", "requestId": 1, "log": {
+            "remoteLocation": "ftp://a"}}, {"status": "AcceptedCanceled"}),
+        "SignedUpdateFirmware": ({"requestId": 1, "firmware": {
+            "location": "x", "retrieveDateTime": when,
+            "signingCertificate": "c", "signature": "s"}}, ok),
+        "DataTransfer": ({"vendorId": "V"}, {"status": "UnknownVendorId"}),
+    }
+    with open(os.path.join(ROOT, "worker/ocpp16.schema")) as f:
+        names = re.findall(r"^message (\w+) (?:cs|both)", f.read(), re.M)
+    assert sorted(names) == sorted(calls), set(names) ^ set(calls)
+    g = shared(ocpp_validation="strict")
+    c = ready(g, "EVERY")
+    for action, (payload, answer) in calls.items():
+        h = background(g.call, "EVERY", action, payload)
+        id, got, text = c.take()
+        assert (got, text) == (action, payload)
+        c.result(id, answer)
+        r = h.wait()
+        assert r["outcome"] == "result" and r["payload"] == answer, (action, r)
+    assert not g.events(cp="EVERY", type="protocol.violation")
+    c.close()
+
+
+def test_a_result_that_breaks_the_schema_is_passed_on_and_told():
+    g = shared()
+    c = ready(g, "ODD")
+    before = g.stat("deviations")
+    h = background(g.call, "ODD", "GetCompositeSchedule",
+                   {"connectorId": 1, "duration": 60})
+    c.result(c.take()[0], {"status": "Accepted", "chargingSchedule": {
+        "chargingRateUnit": "A", "chargingSchedulePeriod": [
+            {"startPeriod": 0, "limit": 16.123}]}})
+    assert h.wait()["outcome"] == "result"
+    assert g.stat("deviations")["not_multiple"] == before["not_multiple"] + 1
+    h = background(g.call, "ODD", "Reset", {"type": "Soft"})
+    c.result(c.take()[0], {"nonsense": [1]})
+    got = h.wait()
+    assert got["outcome"] == "result" and got["payload"] == {"nonsense": [1]}
+    c.close()
+
+
+# --- in order ------------------------------------------------------------------
+
+def test_one_is_in_flight_and_the_others_follow_in_order():
+    g = shared()
+    c = ready(g, "ORDER")
+    handles = []
+    for i in range(8):
+        handles.append(background(g.call, "ORDER", "ChangeConfiguration",
+                                  {"key": "K", "value": str(i)}))
+        poll(lambda: g.show("ORDER")["connection"]["commandsPending"] == i + 1)
+    for i in range(8):
+        id, _, payload = c.take()
+        assert payload["value"] == str(i)
+        if i < 2:
+            c.silence(0.2)              # the next one waits for this answer
+        c.result(id, {"status": "Accepted"})
+    for h in handles:
+        assert h.wait()["outcome"] == "result"
+    assert g.stat("commands_pending") == 0
+    c.close()
+
+
+def test_a_queue_that_is_full_refuses_at_once():
+    g = shared(ocpp_call_queue="2")
+    c = ready(g, "FULL")
+    handles = []
+    for i in range(2):
+        handles.append(background(g.call, "FULL", "ClearCache"))
+        poll(lambda: g.show("FULL")["connection"]["commandsPending"] == i + 1)
+    queue = g.call("FULL", "ClearCache")
+    while queue["outcome"] != "invalid":        # besides the one in flight
+        queue = g.call("FULL", "ClearCache")
+    assert queue["error"]["code"] == "QueueFull", queue
+    for h in handles:
+        c.result(c.take()[0], {"status": "Accepted"})
+        assert h.wait()["outcome"] == "result"
+    c.close()
+
+
+def test_what_waits_behind_a_deaf_charge_point_expires():
+    g = shared()
+    c = ready(g, "EXPIRED")
+    first = background(g.call, "EXPIRED", "ClearCache", None, "--timeout", "3s")
+    c.take()
+    second = background(g.call, "EXPIRED", "ClearCache", None, "--timeout", "1s")
+    assert second.wait()["outcome"] == "expired"
+    assert first.wait()["outcome"] == "timeout"
+    assert [p["outcome"] for p in outcomes(g, "EXPIRED", 2)] == \
+        ["expired", "timeout"]
+    c.close()
+
+
+def test_a_new_connection_is_left_alone_until_it_has_booted():
+    g = shared(ocpp_call_hold="60s")
+    c = Charger(g, "HOLD")
+    h = background(g.call, "HOLD", "ClearCache", None, "--timeout", "20s")
+    poll(lambda: g.show("HOLD")["connection"]["commandsPending"] == 1)
+    c.silence()
+    c.boot()
+    c.result(c.take()[0], {"status": "Accepted"})
+    assert h.wait()["outcome"] == "result"
+    c.close()
+
+
+def test_or_until_some_time_of_quiet_has_passed():
+    g = shared(ocpp_call_hold="1s")
+    c = Charger(g, "QUIET")
+    began = time.monotonic()
+    h = background(g.call, "QUIET", "ClearCache", None, "--timeout", "20s")
+    c.result(c.take()[0], {"status": "Accepted"})
+    assert 0.5 < time.monotonic() - began < 5 * SLOW
+    assert h.wait()["outcome"] == "result"
+    c.close()
+
+
+def test_pending_charge_points_are_not_started_and_rejected_ones_get_nothing():
+    g = shared(answers_BootNotification="pending", ocpp_call_hold="0s")
+    c = ready(g, "PENDING")
+    h = background(g.call, "PENDING", "GetConfiguration")
+    c.result(c.take()[0], {})
+    assert h.wait()["outcome"] == "result"
+    r = g.call("PENDING", "RemoteStartTransaction", {"idTag": "T"},
+               "--timeout", "1s")
+    assert r["outcome"] in ("expired", "invalid"), r
+    c.close()
+    g = shared(answers_BootNotification="reject", ocpp_call_hold="0s")
+    c = ready(g, "REJECTED")
+    r = g.call("REJECTED", "ClearCache", None, "--timeout", "1s")
+    assert r["outcome"] in ("expired", "invalid"), r
+    c.silence()
+    c.close()
+
+
+def test_a_second_command_of_the_same_id_is_refused_while_the_first_runs():
+    g = shared()
+    c = ready(g, "TWICE")
+    h = background(g.call, "TWICE", "ClearCache", None, "--id", "same")
+    id = c.take()[0]
+    code, body = g.ask("call", "TWICE", "ClearCache", "--id", "same")
+    assert code == 409, (code, body)
+    c.result(id, {"status": "Accepted"})
+    assert h.wait()["outcome"] == "result"
+    exactly_one(g, "TWICE", "result")
+    c.close()
+
+
+# --- uncertain -------------------------------------------------------------------
+
+def test_a_connection_lost_in_flight_is_uncertain_and_what_waited_is_offline():
+    g = shared()
+    c = ready(g, "DROPPED")
+    first = background(g.call, "DROPPED", "Reset", {"type": "Soft"})
+    c.take()
+    second = background(g.call, "DROPPED", "ClearCache")
+    poll(lambda: g.show("DROPPED")["connection"]["commandsPending"] == 2)
+    c.reset()
+    assert first.wait()["outcome"] == "uncertain"
+    assert second.wait()["outcome"] == "offline"
+    assert [(p["action"], p["outcome"]) for p in outcomes(g, "DROPPED", 2)] == \
+        [("Reset", "uncertain"), ("ClearCache", "offline")]
+
+
+def test_a_takeover_ends_the_commands_of_the_old_connection():
+    g = shared(server_workers="2")
+    for a, b in ((0, 0), (0, 1)):
+        name = "TAKEN%d%d" % (a, b)
+        c = ready(g, name, worker=a)
+        h = background(g.call, name, "ClearCache")
+        c.take()
+        d = ready(g, name, worker=b)
+        assert h.wait()["outcome"] == "uncertain"
+        h = background(g.call, name, "ClearCache")
+        d.result(d.take()[0], {"status": "Accepted"})
+        assert h.wait()["outcome"] == "result"
+        d.close()
+
+
+def test_a_worker_killed_in_flight_leaves_uncertain_exactly_once():
+    g = Gateway(server_workers="2")
+    c = ready(g, "KILLED", worker=0)
+    h = background(g.run, "-j", "call", "KILLED", "Reset", '{"type":"Soft"}',
+                   "--id", "k1", "--timeout", "20s")
+    c.take()
+    g.kill_worker(0)
+    r = h.wait()
+    assert r.returncode == 1, r
+    assert json.loads(r.stdout)["outcome"] == "uncertain", r.stdout
+    p = exactly_one(g, "KILLED", "uncertain")
+    assert p["commandId"] == "k1"
+    poll(lambda: all(w["state"] == "ready" for w in g.workers()))
+    c = ready(g, "KILLED", worker=0)
+    h = background(g.call, "KILLED", "ClearCache")
+    c.result(c.take()[0], {"status": "Accepted"})
+    assert h.wait()["outcome"] == "result"
+    assert [p["outcome"] for p in outcomes(g, "KILLED", 2)] == \
+        ["uncertain", "result"]
+
+
+def test_many_commands_to_many_charge_points_end_exactly_once_each():
+    g = Gateway(server_workers="2")
+    chargers = [ready(g, "M%02d" % i) for i in range(20)]
+    stop = threading.Event()
+
+    def serve(c, i):
+        n = 0
+        while not stop.is_set():
+            try:
+                id = c.take(0.2)[0]
+            except TimeoutError:
+                continue
+            except (Closed, OSError):
+                return
+            n += 1
+            if i % 5 == 4 and n == 3:
+                c.reset()
+                return
+            if i % 5 == 3 and n % 2:
+                c.error(id)
+            else:
+                c.result(id, {"status": "Accepted"})
+    servers = [background(serve, c, i) for i, c in enumerate(chargers)]
+
+    def ask(i):
+        return [g.call("M%02d" % i, "ClearCache", None, "--id",
+                       "c%d-%d" % (i, k))["outcome"] for k in range(6)]
+    got = [h.wait() for h in [background(ask, i) for i in range(20)]]
+    stop.set()
+    for h in servers:
+        h.wait()
+    events = g.wait_events(120, type="command.response")
+    ids = [e["payload"]["commandId"] for e in events]
+    assert len(ids) == len(set(ids)) == 120
+    for i, outcomes_ in enumerate(got):
+        mine = [e["payload"]["outcome"] for e in events
+                if e["chargePointId"] == "M%02d" % i]
+        assert mine == outcomes_, (i, mine, outcomes_)
+    assert g.stat("commands_pending") == 0
+
+
+def test_the_outcomes_are_counted():
+    g = shared()
+    c = ready(g, "COUNTED")
+    before = g.stat("commands")
+    g.call("COUNTED", "Nothing")
+    g.call("NOBODY", "ClearCache")
+    h = background(g.call, "COUNTED", "ClearCache")
+    c.result(c.take()[0], {"status": "Accepted"})
+    h.wait()
+    after = g.stat("commands")
+    for o in ("invalid", "offline", "result"):
+        assert after[o] == before[o] + 1, o
+    c.close()
+
+
+if __name__ == "__main__":
+    main()
