@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+"""What strangers may take: [limits], the deny list.
+
+Most tests come through the PROXY protocol, which lets them have any address:
+those of this machine itself are no strangers'."""
+
+from lib import *
+from proxyproto import v1
+
+
+def gateway(**more):
+    more.setdefault("server_proxy_from", "127.0.0.1")
+    return Gateway(**more)
+
+
+def connect(g, identity, source, wait=True):
+    """The connection and the status of the answer."""
+    c = Charger(g, identity, open=False)
+    c.raw(v1(source) + c.request())
+    return c, c.response() if wait else None
+
+
+def status(g, identity, source):
+    c, r = connect(g, identity, source)
+    if r.status == 101:
+        c.close()
+    c.sock.close()
+    return r.status
+
+
+def reasons(g):
+    return g.stats("refused")["refused"]
+
+
+def test_an_address_may_have_so_many_connections_over_all_workers():
+    g = gateway(limits_address_connections=5, server_workers=3)
+    here = [connect(g, "CP%d" % i, "192.0.2.1") for i in range(5)]
+    assert [r.status for _, r in here] == [101] * 5
+    c, r = connect(g, "CP6", "192.0.2.1")
+    assert r.status == 503 and r["Retry-After"]
+    assert reasons(g)["crowded"] == 1
+    assert status(g, "CP7", "192.0.2.2") == 101
+    # One leaves, one may come; a connection that only opens counts too.
+    here[0][0].close()
+    poll(lambda: status(g, "CP6", "192.0.2.1") == 101)
+    half = [Charger(g, "H", open=False)]
+    half[0].raw(v1("192.0.2.1"))
+    poll(lambda: g.stat("proxied") >= 9)
+    poll(lambda: status(g, "CP8", "192.0.2.1") == 503)
+
+
+def test_a_network_may_have_so_many_connections():
+    g = gateway(limits_prefix_connections=4)
+    here = [connect(g, *who) for i in range(4) for who in (
+        ("F%d" % i, "192.0.2.%d" % i), ("S%d" % i, "2001:db8::%d" % i))]
+    assert [r.status for _, r in here] == [101] * 8
+    assert status(g, "F9", "192.0.2.9") == 503
+    assert status(g, "S9", "2001:db8::9") == 503
+    assert status(g, "F8", "192.0.3.9") == 101
+    assert status(g, "S8", "2001:db8:0:1::9") == 101
+    assert reasons(g)["crowded_prefix"] == 2
+
+
+def test_counts_of_a_dead_worker_vanish():
+    g = gateway(limits_address_connections=6, server_workers=2)
+    here = [connect(g, "CP%d" % i, "192.0.2.1")[0] for i in range(6)]
+    assert status(g, "X", "192.0.2.1") == 503
+    for w in (0, 1):
+        g.kill_worker(w)
+        poll(lambda: all(x["state"] == "ready" for x in g.workers()))
+    here = [connect(g, "N%d" % i, "192.0.2.1") for i in range(6)]
+    assert [r.status for _, r in here] == [101] * 6
+    assert status(g, "X", "192.0.2.1") == 503
+
+
+def test_this_machine_itself_is_not_limited():
+    g = Gateway(limits_address_connections=1, limits_prefix_connections=1,
+                limits_failure_rate=1)
+    here = [Charger(g, "CP%d" % i) for i in range(5)]
+    for _ in range(5):
+        assert refusal(g, "CP", path="/elsewhere/CP").status == 404
+    assert Charger(g, "CP9").boot()
+
+
+def test_so_many_handshakes_at_a_time():
+    g = Gateway(limits_handshakes=3, websocket_handshake_timeout="1m")
+    half = [Charger(g, open=False) for _ in range(3)]
+    poll(lambda: g.stat("handshaking") == 3)
+    r = refusal(g, "CP1")
+    assert r.status == 503 and r["Retry-After"]
+    assert reasons(g)["handshakes_full"] == 1
+    half[0].sock.close()
+    poll(lambda: g.stat("handshaking") == 2)
+    assert Charger(g, "CP1").boot()
+
+
+def test_accepting_is_paced_and_nobody_is_lost():
+    g = Gateway(limits_accept_rate=100, server_workers=1)
+    began = time.monotonic()
+    all = [Charger(g, "CP%d" % i, open=False) for i in range(80)]
+    for c in all:
+        c.raw(c.request())
+    for c in all:
+        assert c.response().status == 101
+    took = time.monotonic() - began
+    # A quarter second's worth at once, then a hundred in a second.
+    assert took >= 0.45, took
+    assert g.stat("accepts_delayed") > 0
+    assert g.stat("connections") == 80
+
+
+def test_a_worker_starts_slowly():
+    g = Gateway(limits_accept_rate=400, limits_slow_start="10m",
+                server_workers=1)
+    began = time.monotonic()
+    for i in range(60):
+        Charger(g, "CP%d" % i)
+    assert time.monotonic() - began >= 0.3
+
+
+def test_who_sends_too_many_messages_is_read_slowly():
+    g = Gateway(limits_message_rate=40, limits_message_burst=20,
+                server_workers=1)
+    c, other = Charger(g, "FAST"), Charger(g, "OTHER")
+    n = 100
+    began = time.monotonic()
+    sender = background(lambda: [c.put("Heartbeat", {}, "h%d" % i)
+                                 for i in range(n)])
+    for i in range(n):
+        c.get("h%d" % i)
+        if i % 10 == 0:
+            assert other.call("Heartbeat")["currentTime"]
+    took = time.monotonic() - began
+    sender.wait()
+    # All of it is answered. What one read brings is answered at once and
+    # paid for afterwards; so it is the next message that waits.
+    c.put("Heartbeat", {}, "last")
+    c.get("last")
+    assert time.monotonic() - began >= (n - 20) / 40 - 1.2, took
+    assert g.stat("slowed") >= 1
+    assert g.online("FAST") and g.online("OTHER")
+
+
+def test_who_keeps_sending_too_fast_is_closed():
+    g = Gateway(limits_message_rate=5, limits_message_burst=5,
+                limits_rate_patience="2s", server_workers=1)
+    c = Charger(g, "FAST")
+    c.auto_pong = True
+
+    def flood():
+        try:
+            while True:
+                c.sock.sendall(frame(TEXT, '[2,"1","Heartbeat",{}]') * 50)
+                time.sleep(0.05)
+        except OSError:
+            pass
+    background(flood)
+    poll(lambda: g.stat("closed", "too_fast") == 1, timeout=20 * SLOW)
+    assert not g.online("FAST")
+
+
+def test_who_sends_too_many_bytes_is_read_slowly():
+    g = Gateway(limits_byte_rate="64KiB", limits_byte_burst="64KiB",
+                server_workers=1)
+    c = Charger(g, "FAT")
+    data = "x" * 30000
+    began = time.monotonic()
+    for i in range(8):
+        c.call("DataTransfer", {"vendorId": "V", "data": data})
+    assert time.monotonic() - began >= 1.0
+    assert g.stat("slowed") >= 1
+
+
+def test_an_identity_that_connects_too_often_waits():
+    g = Gateway(limits_identity_rate=5)
+    for _ in range(5):
+        Charger(g, "CP1").close()
+    r = refusal(g, "CP1")
+    assert r.status == 429 and 1 <= int(r["Retry-After"]) <= 5, r.headers
+    assert reasons(g)["flapping"] == 1
+    assert Charger(g, "CP2").boot()
+    assert g.stat("penalties") == 1
+    # It ends, also for one that keeps knocking.
+    def knock():
+        c = Charger(g, "CP1", open=False)
+        return c.handshake().status == 101
+    poll(knock, timeout=10 * SLOW)
+    assert g.wait_log("CP1: connected more than 5 times in a minute")
+
+
+def test_an_address_that_is_refused_too_often_waits():
+    g = gateway(limits_failure_rate=3)
+    for _ in range(3):
+        c = Charger(g, open=False)
+        c.raw(v1("192.0.2.1") + b"GET /nowhere HTTP/1.0\r\n\r\n")
+        assert c.response().status in (400, 505)
+    assert status(g, "CP1", "192.0.2.1") == 101   # at the limit, not above
+    c = Charger(g, open=False)
+    c.raw(v1("192.0.2.1") + b"nonsense\r\n\r\n")
+    c.response()
+    assert status(g, "CP1", "192.0.2.1") == 429
+    assert status(g, "CP1", "192.0.2.2") == 101
+    assert reasons(g)["failing"] == 1
+    poll(lambda: status(g, "CP1", "192.0.2.1") == 101, timeout=10 * SLOW)
+
+
+def test_half_frames_without_end_do_not_eat_the_memory():
+    g = Gateway(limits_buffer_memory="8MiB", server_workers=1,
+                websocket_idle_timeout="1m")
+    good = Charger(g, "GOOD")
+    # 120 times 75 KiB are the most they could hold.
+    half = [Charger(g, "CP%d" % i) for i in range(120)]
+    for c in half:
+        c.raw(frame(TEXT, "x" * 1000)[:500])
+    poll(lambda: g.stat("leases") <= 100 and
+         g.stat("closed", "buffers_full") > 0, timeout=15 * SLOW)
+    assert good.call("Heartbeat")["currentTime"]
+    assert g.wait_log("limits.buffer_memory is 8")
+
+
+# --- the deny list -------------------------------------------------------------
+
+def test_who_is_denied_is_closed_and_refused_until_allowed():
+    g = gateway()
+    a, r = connect(g, "CP1", "192.0.2.1")
+    b, r = connect(g, "CP2", "192.0.3.1")
+    c, r = connect(g, "CP 3", "192.0.3.2")
+    assert g.ask("deny", "add", "address", "192.0.2.0/24")[0] == 200
+    assert g.ask("deny", "add", "identity", "CP 3")[0] == 200
+    a.wait_closed(1008)
+    c.wait_closed(1008)
+    assert b.call("Heartbeat")
+    assert status(g, "CP1", "192.0.2.99") == 403
+    assert status(g, "CP 3", "192.0.3.2") == 403
+    assert {(e["kind"], e["what"]) for e in g.tell("deny", "list")} == {
+        ("address", "192.0.2.0/24"), ("identity", "CP 3")}
+    assert g.ask("deny", "remove", "address", "192.0.2.0/24")[0] == 200
+    assert g.ask("deny", "remove", "identity", "CP 3")[0] == 200
+    assert g.ask("deny", "remove", "identity", "CP 3")[0] == 404
+    poll(lambda: status(g, "CP1", "192.0.2.99") == 101)
+    poll(lambda: status(g, "CP 3", "192.0.3.2") == 101)
+    assert g.stat("closed", "denied") == 2
+
+
+def test_the_deny_list_is_a_file_that_a_reload_reads():
+    g = gateway()
+    assert g.ask("deny", "add", "identity", "CP1")[0] == 200
+    path = g.state_dir + "/deny"
+    with open(path, "a") as f:
+        f.write("identity CP2 # by hand\n")
+    assert status(g, "CP2", "192.0.2.1") == 101
+    assert g.ask("reload")[0] == 200
+    poll(lambda: status(g, "CP2", "192.0.2.1") == 403)
+    with open(path, "a") as f:
+        f.write("address 300.1.2.3\n")
+    code, body = g.ask("reload")
+    assert code == 500 and "%s:4: the entry is no address" % path in body, body
+    assert g.ask("deny", "add", "address", "nonsense")[0] == 400
+    assert g.ask("deny", "add", "moon", "x")[0] == 400
+    g.stop()
+    g.start(wait=False)
+    assert g.wait_exit() != 0     # and so does the start
+
+
+def test_the_deny_list_survives_the_daemon():
+    g = gateway()
+    g.ask("deny", "add", "identity", "CP1")
+    g.stop()
+    g.start()
+    assert status(g, "CP1", "192.0.2.1") == 403
+
+
+if __name__ == "__main__":
+    main()

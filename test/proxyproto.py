@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Charge points behind load balancers that speak the PROXY protocol."""
+
+from lib import *
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def v1(source, port=50000):
+    family = "TCP6" if ":" in source else "TCP4"
+    target = "::1" if ":" in source else "127.0.0.1"
+    return ("PROXY %s %s %s %d 80\r\n" % (family, source, target, port)).encode()
+
+
+def v2(source, port=50000, more=b""):
+    six = ":" in source
+    af = socket.AF_INET6 if six else socket.AF_INET
+    body = socket.inet_pton(af, source) + bytes(16 if six else 4) + \
+        struct.pack(">HH", port, 80) + more
+    return SIGNATURE + bytes([0x21, 0x21 if six else 0x11]) + \
+        struct.pack(">H", len(body)) + body
+
+
+def gateway(**more):
+    return Gateway(server_proxy_from="127.0.0.1 2001:db8::/32", **more)
+
+
+def connect(g, identity, header, pieces=1):
+    c = Charger(g, identity, open=False)
+    data = header + c.request()
+    step = max(1, len(data) // pieces)
+    for i in range(0, len(data), step):
+        c.raw(data[i:i + step])
+    return c, c.response()
+
+
+def test_the_address_is_the_one_in_the_header():
+    g = gateway()
+    for i, (header, address) in enumerate((
+            (v1("192.0.2.1"), "192.0.2.1:50000"),
+            (v1("2001:db8::7"), "[2001:db8::7]:50000"),
+            (v2("192.0.2.2"), "192.0.2.2:50000"),
+            (v2("2001:db8::8"), "[2001:db8::8]:50000"),
+            (v2("192.0.2.3", more=b"\x04\0\x02xx"), "192.0.2.3:50000"))):
+        c, r = connect(g, "CP%d" % i, header)
+        assert r.status == 101
+        [e] = g.wait_events(1, type="charge_point.connected", cp="CP%d" % i)
+        assert e["payload"]["remoteAddress"] == address, e
+        assert c.boot()["status"] == "Accepted"
+    assert g.stat("proxied") == 5
+
+
+def test_a_header_in_pieces_is_the_same():
+    g = gateway()
+    for i, header in enumerate((v1("192.0.2.1"), v2("192.0.2.1"))):
+        c, r = connect(g, "CP%d" % i, header, pieces=1000)
+        assert r.status == 101
+        assert c.boot()["status"] == "Accepted"
+
+
+def test_the_balancers_own_connections_have_its_address():
+    g = gateway()
+    for i, header in enumerate((b"PROXY UNKNOWN\r\n", SIGNATURE + b"\x20\0\0\0")):
+        c, r = connect(g, "CP%d" % i, header)
+        assert r.status == 101
+        [e] = g.wait_events(1, type="charge_point.connected", cp="CP%d" % i)
+        assert e["payload"]["remoteAddress"] == r.local, e
+
+
+def test_a_balancer_must_send_the_header():
+    g = gateway()
+    assert refusal(g, "CP1").status == 400
+    [r] = g.tell("refused")
+    assert r["reason"] == "no_proxy_header"
+    assert "server.proxy_from" in r["detail"], r
+    c, r = connect(g, "CP1", b"PROXY TCP4 nonsense\r\n")
+    assert r.status == 400
+
+
+def test_nobody_else_may_send_one():
+    g = Gateway(server_proxy_from="192.0.2.0/24")
+    for header in (v1("192.0.2.1"), v2("192.0.2.1")):
+        c, r = connect(g, "CP1", header)
+        assert r.status == 400
+    assert {r["reason"] for r in g.tell("refused")} == {"bad_request"}
+    assert all(r["address"].startswith("127.0.0.1:") for r in g.tell("refused"))
+
+
+def test_an_endless_header_is_refused():
+    g = gateway()
+    c = Charger(g, open=False)
+    c.raw(SIGNATURE + b"\x21\x11\xff\xff" + bytes(100))
+    assert c.response().status == 400
+    c = Charger(g, open=False)
+    c.raw(b"PROXY TCP4 " + b"1" * 200)
+    assert c.response().status == 400
+
+
+def test_a_header_alone_times_out():
+    g = gateway(websocket_handshake_timeout="300ms")
+    c = Charger(g, open=False)
+    c.raw(v1("192.0.2.9"))
+    assert c.response().status == 408
+    poll(lambda: [r for r in g.tell("refused") if r["reason"] == "timed_out" and
+                  r["address"] == "192.0.2.9:50000"])
+
+
+def test_a_wrong_range_is_an_error_of_the_configuration():
+    g = Gateway(start=False, server_proxy_from="10.0.0.0/33")
+    r = subprocess.run(g.command() + ["-t"], capture_output=True, text=True)
+    assert r.returncode == 78
+    assert "10.0.0.0/33 is no range of addresses" in r.stderr, r.stderr
+
+
+def test_a_reload_changes_who_may_send_one():
+    conf = open(os.path.join(ROOT, "conf/test.conf")).read()
+    g = Gateway(conf=conf)
+    c, r = connect(g, "CP1", v1("192.0.2.1"))
+    assert r.status == 400
+    with open(g.conf, "w") as f:
+        f.write(conf.replace("[server]\n", "[server]\nproxy_from = 127.0.0.1\n"))
+    assert g.ask("reload")[0] == 200
+    poll(lambda: connect(g, "CP1", v1("192.0.2.1"))[1].status == 101)
+
+
+if __name__ == "__main__":
+    main()
