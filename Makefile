@@ -14,6 +14,8 @@ CFLAGS += -std=gnu11 $(OPT) $(WARN) $(if $(SAN),$(SAN),$(HARDEN)) -MMD -MP
 CPPFLAGS += -D_GNU_SOURCE -I. -Icommon -Iworker -I$(B)/gen
 LDFLAGS += $(if $(SAN),$(SAN),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now) -pthread
 comma := ,
+# One short line a command; V=1 shows them whole.
+SAY = $(if $(V),,@echo "  $@";)
 
 COMMON_O = $(patsubst %.c,$(B)/%.o,$(wildcard common/*.c))
 COMMON  = $(B)/libcommon.a
@@ -33,18 +35,18 @@ LIBS_SIM   = -lev -lwslay -lcjson -linih -lm
 all: $(B)/ocppd $(B)/ocppctl $(B)/ocppsim man
 
 $(B)/ocppd: $(MASTER) $(WORKER) $(COMMON)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_OCPPD)
+	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_OCPPD)
 $(B)/ocppctl: $(CTL) $(COMMON)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_CTL)
+	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_CTL)
 $(B)/ocppsim: $(SIM) $(COMMON)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SIM)
+	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SIM)
 $(B)/echo: $(B)/test/echo/echo.o $(B)/worker/http.o $(B)/worker/http_who.o $(B)/worker/ws.o $(B)/worker/frame.o $(COMMON)
-	$(CC) $(LDFLAGS) -o $@ $^ -lev -lwslay -lnettle -linih -lm
+	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ -lev -lwslay -lnettle -linih -lm
 
 # An archive: each program takes from common/ what it uses.
 $(B)/libcommon.a: $(COMMON_O)
 	@rm -f $@
-	ar rcs $@ $^
+	$(SAY) ar rcs $@ $^
 
 # The tables of OCPP, made from the schema.
 GEN = $(B)/gen/ocpp_actions.def
@@ -55,11 +57,11 @@ $(B)/gen/ocpp_actions.def: worker/ocpp16.schema scripts/schema.awk
 	@mkdir -p $(@D)
 	awk -f scripts/schema.awk -v out=actions worker/ocpp16.schema > $@.tmp && mv $@.tmp $@
 $(B)/gen/%.o: $(B)/gen/%.c $(GEN)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(SAY) $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(B)/worker/library.o: worker/ocppd.lua worker/ocppd_gateway.lua
 $(B)/%.o: %.c $(GEN)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(SAY) $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # --- manual pages: the tables in them are printed by the daemon ----------------
 
@@ -111,26 +113,26 @@ check-programs: $(UNIT) $(FUZZ) $(B)/echo
 UNITLIB = $(filter-out $(B)/master/main.o,$(MASTER)) $(WORKER) $(COMMON_O)
 $(B)/unit/%: $(B)/test/unit/%.o $(B)/unit/libocppd.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_OCPPD) -lcjson
+	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_OCPPD) -lcjson
 $(B)/unit/libocppd.a: $(UNITLIB)
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	$(SAY) ar rcs $@ $^
 
 # Fuzzers are built whole by clang, sanitizers included, apart from the rest.
 FUZZFLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 $(B)/fuzz/%: $(B)/fuzzobj/test/fuzz/%.o $(B)/fuzzobj/libocppd.a
 	@mkdir -p $(@D)
-	clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS_OCPPD) -lcjson -pthread
+	$(SAY) clang -fsanitize=fuzzer,address,undefined -o $@ $^ $(LIBS_OCPPD) -lcjson -pthread
 $(B)/fuzzobj/%.o: %.c $(GEN)
 	@mkdir -p $(@D)
-	clang -std=gnu11 -w $(FUZZFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(SAY) clang -std=gnu11 -w $(FUZZFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 $(B)/fuzzobj/%.o: $(B)/%.c $(GEN)
 	@mkdir -p $(@D)
-	clang -std=gnu11 -w $(FUZZFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+	$(SAY) clang -std=gnu11 -w $(FUZZFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 $(B)/fuzzobj/libocppd.a: $(patsubst $(B)/%.o,$(B)/fuzzobj/%.o,$(UNITLIB))
 	@rm -f $@
-	ar rcs $@ $^
+	$(SAY) ar rcs $@ $^
 
 # An hour over all parsers; FUZZ_SECONDS is for each.
 FUZZ_SECONDS ?= 600
@@ -140,7 +142,7 @@ fuzz: $(FUZZ)
 bench: all $(B)/floor $(B)/load
 	B=$(B) test/bench/run
 $(B)/floor $(B)/load: $(B)/%: test/bench/%.c
-	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -o $@ $<
+	$(SAY) $(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -o $@ $<
 
 # --- install --------------------------------------------------------------------
 

@@ -12,6 +12,7 @@
 #include "master.h"
 #include "reload.h"
 #include "report.h"
+#include "segments.h"
 #include "supervise.h"
 #include "writer.h"
 
@@ -117,18 +118,12 @@ cmd_journal_mark(struct client *c, int argc, char **argv)
 
     if (!words(c, argc, argv, 1))
         return;
-    uint64_t mark = atomic_load(&master.shm->sequence);
-    for (unsigned i = 0; i < master.slots; i++) {
-        uint64_t floor = atomic_load(&shm_worker(master.shm, i)->journal_floor);
-        if (floor < mark)
-            mark = floor;
-    }
     /* Whole, for a reader in another directory than ours. */
     const char *dir = master.config.server_state_dir;
     char        whole[PATH_MAX];
     writer_open(&w, NULL, '{');
     writer_str(&w, "dir", realpath(dir, whole) != NULL ? whole : dir);
-    writer_u64(&w, "mark", mark);
+    writer_u64(&w, "mark", segments_mark(master.shm));
     writer_close(&w);
     buf_addc(&out, '\n');
     finish(c, CONTROL_DONE, &out);

@@ -23,6 +23,7 @@
 #include "config.h"
 #include "control.h"
 #include "ensure.h"
+#include "event.h"
 #include "listen.h"
 #include "log.h"
 #include "master.h"
@@ -275,7 +276,7 @@ static void
 usage(void)
 {
     fputs("usage: ocppd [-dtV] [-c file] [-o section.key=value]... "
-          "[-x conf|stats|commands]\n", stderr);
+          "[-x conf|stats|commands|events]\n", stderr);
     exit(MASTER_EXIT_USAGE);
 }
 
@@ -290,6 +291,8 @@ print_table(const char *which)
         metrics_put_manual(&out);
     else if (strcmp(which, "commands") == 0)
         command_put_manual(&out);
+    else if (strcmp(which, "events") == 0)
+        event_put_manual(&out);
     else
         usage();
     fwrite(out.p, 1, out.len, stdout);
