@@ -1,0 +1,289 @@
+#!/usr/bin/python3
+"""The journal of events: what is in it, how it is read, and that what was
+answered is there (promise P1)."""
+
+from lib import *
+
+NAMES = {"charge_point.connected", "charge_point.booted",
+         "charge_point.disconnected", "connector.status_changed",
+         "transaction.started", "transaction.meter_values",
+         "transaction.stopped", "authorization.requested", "command.response",
+         "protocol.violation"}
+
+
+def story(g, name, worker=None):
+    """One charge point's day."""
+    c = Charger(g, name, worker=worker)
+    c.boot()
+    c.call("StatusNotification", {"connectorId": 1, "status": "Available",
+                                  "errorCode": "NoError"})
+    c.call("Authorize", {"idTag": "TAG1"})
+    t = c.start()["transactionId"]
+    c.call("MeterValues", {"connectorId": 1, "transactionId": t, "meterValue": [
+        {"timestamp": "2026-01-31T12:30:00Z", "sampledValue": [{"value": "5"}]}]})
+    c.stop(t)
+    h = background(g.call, name, "ClearCache")
+    c.result(c.take()[0], {"status": "Accepted"})
+    h.wait()
+    c.send("garbage")
+    c.close()
+    g.wait_events(len(g.events(cp=name, type="charge_point.connected")),
+                  cp=name, type="charge_point.disconnected")
+
+
+def test_every_event_has_the_fields_of_its_kind():
+    g = Gateway(server_workers="2", server_node="node-7")
+    for name, worker in (("A", 0), ("B", 1)):
+        story(g, name, worker)
+    events = g.events()
+    assert {e["eventType"] for e in events} == NAMES
+    for e in events:
+        assert re.fullmatch(r"[0-9a-f]{16}-node-7", e["eventId"]), e
+        assert list(e)[:5] == ["eventId", "eventType", "chargePointId",
+                               "gatewayId", "timestamp"], list(e)
+        assert e["gatewayId"] == "node-7" and e["chargePointId"] in "AB"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",
+                            e["timestamp"])
+        assert type(e["generation"]) is int and e["generation"] > 0
+        if e["eventType"] != "command.response":
+            assert e["protocol"] == "ocpp1.6"
+        assert isinstance(e["payload"], dict)
+        of_call = e["eventType"] in {
+            "charge_point.booted", "connector.status_changed",
+            "transaction.started", "transaction.meter_values",
+            "transaction.stopped", "authorization.requested"}
+        assert of_call == ("answer" in e), e
+        if of_call:
+            assert e["messageId"].startswith(e["chargePointId"] + "-")
+            assert e["action"]
+    assert len({e["eventId"] for e in events}) == len(events)
+    end = [e for e in events if e["eventType"] == "charge_point.disconnected"]
+    assert end[0]["payload"]["messagesIn"] == 8, end[0]
+
+
+def test_the_events_of_one_charge_point_are_in_its_order():
+    g = Gateway(server_workers="2")
+    for round in range(6):
+        story(g, "WANDERER", round % 2)
+    events = g.events(cp="WANDERER")
+    want = ["charge_point.connected", "charge_point.booted",
+            "connector.status_changed", "authorization.requested",
+            "transaction.started", "transaction.meter_values",
+            "transaction.stopped", "command.response", "protocol.violation",
+            "charge_point.disconnected"]
+    types = [e["eventType"] for e in events]
+    # the transaction that is resent makes no second one
+    again = [t for t in want if t != "transaction.started"]
+    assert types == want + again * 5, types
+    generations = [e["generation"] for e in events]
+    assert generations == sorted(generations)
+    assert len(set(generations)) == 6
+
+
+# --- ocppctl events ----------------------------------------------------------------
+
+def lines(text):
+    return [json.loads(l) for l in text.splitlines()]
+
+
+def test_ocppctl_prints_all_events_in_order_over_all_workers():
+    g = Gateway(server_workers="2")
+    for i in range(6):
+        story(g, "P%d" % i, i % 2)
+    r = g.run("-j", "events")
+    assert r.returncode == 0, r
+    assert lines(r.stdout) == [dict(e) for e in g.events()]
+    assert r.stdout.splitlines() == [e.line for e in g.events()]
+    text = g.run("events")
+    assert text.returncode == 0 and "transaction.started" in text.stdout
+
+
+def test_events_are_chosen_by_charge_point_type_and_time():
+    g = Gateway(server_workers="2")
+    story(g, "ONE"), story(g, "TWO")
+
+    def chosen(*words):
+        r = g.run("-j", "events", *words)
+        assert r.returncode == 0, r
+        return lines(r.stdout)
+    assert chosen("--cp", "ONE") == [dict(e) for e in g.events(cp="ONE")]
+    assert chosen("--type", "transaction.started") == \
+        [dict(e) for e in g.events(type="transaction.started")]
+    got = chosen("--cp", "TWO", "--type", "transaction.stopped")
+    assert got == [dict(e) for e in g.events(cp="TWO",
+                                             type="transaction.stopped")]
+    assert len(got) == 1
+    assert chosen("--cp", "THREE") == []
+    all = [dict(e) for e in g.events()]
+    assert chosen("--since", "1h") == all
+    assert chosen("--since", "2099-01-01T00:00:00Z") == []
+    middle = all[len(all) // 2]["timestamp"]
+    assert chosen("--since", middle) == \
+        [e for e in all if e["timestamp"] >= middle]
+    for wrong in (["--since", "yesterday"], ["--type", "no.such"],
+                  ["--nonsense"], ["word"]):
+        r = g.run("events", *wrong)
+        assert r.returncode == 2 and r.stderr, (wrong, r)
+
+
+def follow(g, *words):
+    """A running `ocppctl events --follow`; next() gives its next event."""
+    p = subprocess.Popen([OCPPCTL, "-s", g.control, "-j", "events", "--follow",
+                          *words], stdout=subprocess.PIPE,
+                         stderr=subprocess.DEVNULL)
+    buffer = [b""]
+
+    def next(timeout=DEADLINE):
+        end = time.monotonic() + timeout
+        while b"\n" not in buffer[0]:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([p.stdout], [], [], left)[0]:
+                raise TimeoutError("no event came")
+            some = os.read(p.stdout.fileno(), 65536)
+            assert some, "ocppctl events --follow ended"
+            buffer[0] += some
+        line, _, buffer[0] = buffer[0].partition(b"\n")
+        return json.loads(line)
+    p.next = next
+    return p
+
+
+def test_follow_goes_on_while_the_daemon_runs():
+    g = Gateway(server_workers="2")
+    story(g, "BEFORE")
+    p = follow(g)
+    try:
+        got = [p.next() for _ in g.events()]
+        for i in range(4):
+            story(g, "LIVE%d" % i, i % 2)
+        want = [dict(e) for e in g.events()]
+        got += [p.next() for _ in range(len(want) - len(got))]
+        assert got == want
+        began = time.monotonic()
+        c = Charger(g, "QUICK")
+        assert p.next()["chargePointId"] == "QUICK"
+        assert time.monotonic() - began < 3 * SLOW
+    finally:
+        p.kill()
+        p.wait()
+
+
+def test_follow_goes_on_over_the_death_of_workers_and_rotation():
+    g = Gateway(server_workers="2", journal_segment_age="1s")
+    p = follow(g, "--type", "authorization.requested")
+    tags = []
+    try:
+        for i in range(6):
+            c = Charger(g, "F%d" % i, worker=i % 2)
+            for k in range(3):
+                tags.append("T%d-%d" % (i, k))
+                c.call("Authorize", {"idTag": tags[-1]})
+            if i == 2:
+                old = g.kill_worker(0)
+                poll(lambda: g.worker_pid(0) not in (0, old) and
+                     g.workers()[0]["state"] == "ready")
+        got = [p.next()["payload"]["idTag"] for _ in tags]
+        assert got == tags, got
+    finally:
+        p.kill()
+        p.wait()
+
+
+def test_the_events_can_be_read_without_a_daemon():
+    g = Gateway()
+    story(g, "GONE")
+    g.stop()
+    r = subprocess.run([OCPPCTL, "-j", "events", "--dir", g.state_dir],
+                       stdout=subprocess.PIPE, text=True)
+    assert r.returncode == 0 and lines(r.stdout) == [dict(e) for e in g.events()]
+
+
+# --- durable -------------------------------------------------------------------------
+
+def hammer(g, n=8):
+    """Charge points that talk until their connection ends; the handle's
+    wait() gives the tags that were answered."""
+    def talk(i):
+        answered, k = [], 0
+        try:
+            c = Charger(g, "H%d" % i)
+            while True:
+                tag = "H%d-%d" % (i, k)
+                k += 1
+                c.call("Authorize", {"idTag": tag})
+                answered.append(tag)
+        except (Closed, OSError, AssertionError):
+            return answered
+    return [background(talk, i) for i in range(n)]
+
+
+def test_what_was_answered_is_there_after_kill_9_of_everything():
+    g = Gateway(server_workers="2")
+    handles = hammer(g)
+    g.wait_events(300, type="authorization.requested")
+    g.kill_everything()
+    answered = [t for h in handles for t in h.wait()]
+    g.start()
+
+    def tags():
+        return [e["payload"]["idTag"]
+                for e in g.events(type="authorization.requested")]
+    there = tags()
+    assert len(answered) >= 100
+    assert set(answered) <= set(there), set(answered) - set(there)
+    assert len(there) == len(set(there))
+    # Who was connected is released: they come back and go on.
+    c = Charger(g, "H0")
+    c.call("Authorize", {"idTag": "AFTER"})
+    assert "AFTER" in tags()
+    # The order goes on growing.
+    r = g.run("-j", "events")
+    assert [e["eventId"] for e in lines(r.stdout)] == \
+        [e["eventId"] for e in g.events()]
+    assert g.events()[-1]["payload"]["idTag"] == "AFTER"
+
+
+def test_torn_ends_are_cut_at_the_last_whole_event():
+    g = Gateway(server_workers="1")
+    story(g, "TORN")
+    before = g.events()
+    g.kill_everything()
+    path = g.segments()[-1]
+    with open(path, "ab") as f:
+        f.write(b'{"eventId":"ffffffffffffff00-test","eventType":"transac')
+    g.start()
+    g.wait_log("cut")
+    story(g, "TORN2")
+    after = [e for e in g.events() if e["chargePointId"] == "TORN"]
+    assert after == before
+    assert not any(b"ffffffffffffff00" in open(p, "rb").read()
+                   for p in g.segments())
+    r = g.run("-j", "events")
+    assert r.returncode == 0 and len(lines(r.stdout)) == len(g.events())
+
+
+def test_segments_rotate_by_age_and_size_and_go_after_retention():
+    g = Gateway(server_workers="1", journal_segment_size="64KiB",
+                journal_segment_age="1h")
+    c = Charger(g, "ROTATE")
+    for i in range(200):
+        c.call("DataTransfer", {"vendorId": "V", "data": "x" * 900})
+    assert len(g.segments()) >= 3, g.segments()
+    for p in g.segments():
+        assert os.path.getsize(p) < 80 << 10
+    assert len(g.events(cp="ROTATE", type="data_transfer.received")) == 200
+    g = Gateway(server_workers="1", journal_segment_age="1s",
+                journal_retention="1m")
+    c = Charger(g, "AGE")
+    c.boot()
+    first = g.segments()[0]
+    poll(lambda: (c.call("Authorize", {"idTag": "X"}), len(g.segments()) > 1)[1])
+    old = time.time() - 100
+    os.utime(first, (old, old))
+    poll(lambda: not os.path.exists(first), 20 * SLOW,
+         "the removal of an old segment")
+    assert g.segments()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+#!/usr/bin/python3
+"""A dead worker costs its own connections and nothing else (promise P4)."""
+
+from lib import *
+
+
+def successor(g, n, old):
+    poll(lambda: g.workers()[n]["state"] == "ready" and
+         g.worker_pid(n) != old, what="a successor")
+    return g.worker_pid(n)
+
+
+class Talker:
+    """A charge point that beats all the time, in a thread."""
+
+    def __init__(self, g, name, worker):
+        self.c = Charger(g, name, worker=worker)
+        self.worker, self.beats, self.stop = worker, 0, False
+        self.handle = background(self.talk)
+
+    def talk(self):
+        try:
+            while not self.stop:
+                self.c.call("Heartbeat")
+                self.beats += 1
+            return None
+        except (Closed, OSError) as e:
+            return e
+
+
+def test_kill_9_of_each_worker_under_load_costs_its_own_connections_only():
+    g = Gateway(server_workers="3")
+    for victim in range(3):
+        talkers = [Talker(g, "T%d-%d-%d" % (victim, w, i), w)
+                   for w in range(3) for i in range(3)]
+        old = g.kill_worker(victim)
+        for t in talkers:
+            if t.worker == victim:
+                assert t.handle.wait() is not None
+        successor(g, victim, old)
+        for t in talkers:
+            if t.worker != victim:
+                n = t.beats
+                poll(lambda: t.beats > n + 5, what="another's heartbeat")
+        for t in talkers:
+            t.stop = True
+        for t in talkers:
+            if t.worker != victim:
+                assert t.handle.wait() is None, "a stranger's connection ended"
+                t.c.close()
+        c = Charger(g, "AFTER", worker=victim)
+        c.boot()
+        c.close()
+        assert re.search(r"error master: worker %d: pid %d was killed by signal"
+                         r" 9 \(Killed\) after .*, with 3 connections"
+                         % (victim, old), g.log()), "no obituary"
+
+
+def test_disconnect_events_are_published_for_the_dead_workers_connections():
+    g = Gateway(server_workers="2")
+    chargers = [Charger(g, "D%d" % i, worker=0) for i in range(5)]
+    for c in chargers:
+        c.boot()
+    other = Charger(g, "OTHER", worker=1)
+    before = g.stat("closed", "worker_died")
+    old = g.kill_worker(0)
+    successor(g, 0, old)
+    ends = g.wait_events(5, type="charge_point.disconnected")
+    assert sorted(e["chargePointId"] for e in ends) == \
+        ["D%d" % i for i in range(5)]
+    connected = {e["chargePointId"]: e["generation"]
+                 for e in g.events(type="charge_point.connected")}
+    for e in ends:
+        assert e["payload"]["reason"] == "worker_died"
+        assert e["generation"] == connected[e["chargePointId"]]
+        assert e.slot == 0
+    for i in range(5):
+        s = g.show("D%d" % i)
+        assert not s["online"] and s["close_reason"] == "worker_died", s
+    assert g.stat("closed", "worker_died") == before + 5
+    assert g.stat("connections") == 1
+    other.call("Heartbeat")
+
+
+def test_who_comes_back_elsewhere_before_the_successor_is_up_is_not_disconnected():
+    g = Gateway(server_workers="2")
+    c = Charger(g, "FAST", worker=0)
+    c.boot()
+    old = g.kill_worker(0)
+    d = Charger(g, "FAST", worker=1)
+    d.boot()
+    successor(g, 0, old)
+    ends = g.wait_events(cp="FAST", type="charge_point.disconnected")
+    first, second = g.events(cp="FAST", type="charge_point.connected")
+    assert [e["generation"] for e in ends] == [first["generation"]], ends
+    assert ends[0]["payload"]["reason"] == "worker_died"
+    d.call("Heartbeat")
+    assert g.show("FAST")["worker"] == 1
+
+
+def test_clients_in_the_accept_queue_of_a_dead_worker_are_served():
+    g = Gateway(server_workers="2")
+    old = g.worker_pid(0)
+    os.kill(old, signal.SIGSTOP)
+    waiting = []
+    # About half of them get into the queue of the worker that is stopped.
+    for i in range(24):
+        c = Charger(g, "Q%d" % i, open=False)
+        c.raw(c.request())
+        waiting.append(c)
+    served = [c for c in waiting if select.select([c.sock], [], [], 0.05)[0]]
+    stuck = [c for c in waiting if c not in served]
+    assert len(stuck) >= 3, "the kernel spread them unevenly: %d" % len(stuck)
+    g.deaths_expected = True
+    os.kill(old, signal.SIGKILL)
+    for c in waiting:
+        assert c.response().status == 101
+        assert c.boot()["status"] == "Accepted"
+    assert g.worker_pid(0) not in (0, old)
+    workers = {g.show(c.identity)["worker"] for c in stuck}
+    assert workers == {0}, workers
+
+
+def test_the_listening_socket_is_never_closed():
+    g = Gateway(server_workers="1")
+    for i in range(3):
+        old = g.kill_worker(0)
+        c = Charger(g, "ALWAYS")        # connects at once, is served later
+        c.boot()
+        successor(g, 0, old)
+
+
+def test_the_journal_of_the_dead_worker_is_continued():
+    g = Gateway(server_workers="2")
+    tags = []
+    for i in range(4):
+        c = Charger(g, "J", worker=0)
+        for k in range(5):
+            tags.append("%d-%d" % (i, k))
+            c.call("Authorize", {"idTag": tags[-1]})
+        old = g.kill_worker(0)
+        if i < 2:
+            successor(g, 0, old)
+    events = g.wait_events(20, cp="J", type="authorization.requested")
+    assert [e["payload"]["idTag"] for e in events] == tags
+    assert {e.slot for e in events} == {0}
+    ids = [e["eventId"] for e in g.events(cp="J")]
+    assert len(ids) == len(set(ids))
+
+
+def test_counters_outlive_a_worker_and_gauges_end_with_it():
+    g = Gateway(server_workers="1")
+    c = Charger(g, "COUNT")
+    c.boot()
+    before = g.stats()
+    assert before["connections"] == 1
+    successor(g, 0, g.kill_worker(0))
+    after = g.stats()
+    assert after["connections"] == 0
+    assert after["messages_in"] == before["messages_in"]
+    assert after["handshakes"] == before["handshakes"]
+    assert g.workers()[0]["starts"] == 2
+
+
+def test_a_worker_that_keeps_dying_is_started_after_growing_pauses():
+    g = Gateway(server_workers="1")
+    times = []
+    for i in range(4):
+        began = time.monotonic()
+        successor(g, 0, g.kill_worker(0))
+        times.append(time.monotonic() - began)
+    assert times[3] > times[1], times
+    assert times[3] > 0.15, times
+    assert times[0] < 2 * SLOW, times
+
+
+def test_without_the_master_workers_drain_and_exit():
+    g = Gateway(server_workers="2")
+    pids = [w["pid"] for w in g.workers()]
+    chargers = [Charger(g, "ORPHAN%d" % i) for i in range(6)]
+    for c in chargers:
+        c.boot()
+    g.note_stats()
+    g.process.kill()
+    g.process.wait()
+    for c in chargers:
+        c.wait_closed(1001)
+    for pid in pids:
+        poll(lambda: not alive(pid), what="the end of worker %d" % pid)
+    g.wait_log("the master is gone")
+    ends = g.events(type="charge_point.disconnected")
+    assert [e["payload"]["reason"] for e in ends] == ["drained"] * 6
+    g.process = None
+    g.start()                           # the stale control socket is no matter
+    Charger(g, "ORPHAN0").boot()
+
+
+def test_a_worker_that_is_stopped_is_told_by_health():
+    g = Gateway(server_workers="2")
+    pid = g.worker_pid(1)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        def degraded():
+            code, body = g.ask("health")
+            return "no progress" in body and code == 220
+        poll(degraded, 20 * SLOW)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    poll(lambda: g.ask("health")[0] == 200)
+
+
+def test_an_operator_restarts_a_worker_in_peace():
+    g = Gateway(server_workers="2")
+    mine, others = Charger(g, "MINE", worker=1), Charger(g, "OTHERS", worker=0)
+    mine.boot(), others.boot()
+    old = g.worker_pid(1)
+    r = g.run("worker-restart", "1")
+    assert r.returncode == 0, r
+    mine.wait_closed(1001)
+    successor(g, 1, old)
+    others.call("Heartbeat")
+    assert not re.search(r"error .*worker 1", g.log())
+    c = Charger(g, "MINE", worker=1)
+    c.boot()
+
+
+def test_the_limit_of_descriptors_makes_clients_wait_not_the_worker_spin():
+    # A worker with few descriptors to spare: accept fails, is counted, and
+    # goes on when some are free again.
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+    g = Gateway(server_workers="1", preexec=few, server_max_connections="100")
+    chargers = []
+    for i in range(60):
+        c = Charger(g, "FD%d" % i, open=False)
+        c.raw(c.request())
+        chargers.append(c)
+    poll(lambda: g.stat("accept_errors") > 0)
+    errors = g.stat("accept_errors")
+    assert errors < 20
+    served = [c for c in chargers if select.select([c.sock], [], [], 0.02)[0]]
+    assert 5 < len(served) < 40, len(served)
+    g.wait_log("accept: .*open files.*LimitNOFILE|accept: .*ulimit -n")
+    for c in served:
+        assert c.response().status == 101
+        c.close()
+    last = [c for c in chargers if c not in served][0]
+    assert last.response().status == 101
+    last.boot()
+
+
+if __name__ == "__main__":
+    main()
