@@ -1,6 +1,8 @@
 /* sweep: everything that time does to connections. See sweep.h. */
 #include "sweep.h"
 
+#include <malloc.h>
+
 #include "accept.h"
 #include "auth.h"
 #include "calls.h"
@@ -18,6 +20,7 @@
 #include "txids.h"
 
 #define RECOVERED_KEPT_S 60
+#define TRIM_ABOVE ((size_t)512 << 10) /* free bytes */
 
 /* A walk over the slab that takes `period` for a round, however irregular
  * the ticks: it owes a share of the slab for each millisecond. */
@@ -110,9 +113,20 @@ ping(struct conn *c)
         STAT_INC(self.st, pings_skipped);
 }
 
+/* What a burst left free in the heap, between what is still in use, goes
+ * back to the system, once the burst is over. */
+static void
+trim(void)
+{
+    if (stat_get(&self.st->answers_held) == 0 &&
+        mallinfo2().fordblks > TRIM_ABOVE)
+        malloc_trim(0);
+}
+
 static void
 each_second(void)
 {
+    trim();
     self.mem->alive_ms = clock_mono_ms();
     STAT_SET(self.st, leases, ws_pool_lent());
     STAT_SET(self.st, leases_pooled, ws_pool_idle());
