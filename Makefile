@@ -95,6 +95,12 @@ run:
 	@echo
 	@exec $(B)/ocppd -c conf/development.conf
 
+# 1,000 charge points that charge, and ocppctl top beside them.
+demo:
+	@scripts/deps build
+	@$(MAKE) --no-print-directory all
+	@B=$(B) test/demo
+
 check:
 	@scripts/deps test
 	@$(MAKE) --no-print-directory all check-programs
@@ -141,6 +147,9 @@ fuzz: $(FUZZ)
 
 bench: all $(B)/floor $(B)/load
 	B=$(B) test/bench/run
+# Needs 20 GiB of memory and some minutes.
+bench-million: all $(B)/floor $(B)/load
+	B=$(B) test/bench/run million
 $(B)/floor $(B)/load: $(B)/%: test/bench/%.c
 	$(SAY) $(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -o $@ $<
 
@@ -173,10 +182,12 @@ help:
 	@echo 'make check         install what is missing, build, run all tests'
 	@echo 'make check-asan    the same with sanitizers'
 	@echo 'make fuzz          all fuzzers, FUZZ_SECONDS each (600)'
-	@echo 'make bench         measure: memory, CPU and system calls per message'
+	@echo 'make demo          1,000 simulated charge points, and ocppctl top'
+	@echo 'make bench         measure: CPU, latency, memory, storm, pings, growth'
+	@echo 'make bench-million a million connections on this machine'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean'
 
-.PHONY: all clean man deps run check check-asan check-programs fuzz bench install help
+.PHONY: all clean man deps run demo bench-million check check-asan check-programs fuzz bench install help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -22,6 +22,7 @@
 #define REFUSED_FROM 400 /* codes from here on are errors */
 #define BAD_NEWS 220     /* done, and what it says is not good */
 #define USAGE 400
+#define PATIENCE_S 1800 /* longer than any command waits without a byte */
 
 struct word {
     const char *word, *usage, *sentence;
@@ -103,11 +104,12 @@ explain(struct buf *why, const char *socket_path, int error)
 }
 
 static bool
-talk_open(struct talk *t, const char *path, struct buf *why)
+talk_open(struct talk *t, const struct ctl *ctl, struct buf *why)
 {
+    const char        *path = ctl->socket;
     struct sockaddr_un un = {.sun_family = AF_UNIX};
-    /* Longer than any command may wait without a byte. */
-    struct timeval patience = {.tv_sec = 1800};
+    struct timeval patience = {
+        .tv_sec = ctl->patience_s > 0 ? ctl->patience_s : PATIENCE_S};
 
     t->in = BUF_INIT(CTL_REPLY_MAX);
     t->fd = -1;
@@ -115,10 +117,14 @@ talk_open(struct talk *t, const char *path, struct buf *why)
         return explain(why, path, ENAMETOOLONG);
     strcpy(un.sun_path, path);
     t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (t->fd >= 0) {
+        setsockopt(t->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        /* For a connect(2) that has to wait. */
+        setsockopt(t->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    }
     if (t->fd < 0 ||
         connect(t->fd, (struct sockaddr *)&un, sizeof un) != 0)
         return explain(why, path, errno);
-    setsockopt(t->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     return true;
 }
 
@@ -208,7 +214,7 @@ ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
     if (!make_line(&line, words, n)) {
         buf_addf(reply, "the command is longer than %u bytes", LINE_MAX_BYTES);
         code = USAGE;
-    } else if (talk_open(&t, ctl->socket, reply)) {
+    } else if (talk_open(&t, ctl, reply)) {
         talk_say(&t, &line);
         code = talk_hear(&t, &at, &len);
         if (code < 0)
@@ -265,7 +271,7 @@ run(const struct ctl *ctl, int argc, char **argv)
             LINE_MAX_BYTES);
         return CTL_USAGE;
     }
-    if (!talk_open(&t, ctl->socket, &why)) {
+    if (!talk_open(&t, ctl, &why)) {
         fprintf(stderr, "ocppctl: %s\n", buf_cstr(&why));
         result = CTL_NOT_RUNNING;
     } else {
@@ -386,5 +392,7 @@ main(int argc, char **argv)
         return CTL_USAGE;
     if (strcmp(argv[0], "events") == 0)
         return ctl_events(argc, argv, &ctl);
+    if (strcmp(argv[0], "top") == 0)
+        return ctl_top(argc, argv, &ctl);
     return run(&ctl, argc, argv);
 }

@@ -25,6 +25,8 @@ struct ctl {
     const char *socket; /* path of the control socket */
     const char *conf;   /* -c, NULL if not given */
     char        format; /* 0 text, 'j' JSON, 'p' Prometheus */
+    unsigned    patience_s; /* with a silent daemon; 0: as long as a command
+                               may take */
 };
 
 /* Largest reply that ctl_request() takes. */
@@ -45,6 +47,9 @@ int ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
 /* `ocppctl events`, in ctl_events.c: argv[0] is "events". Returns an exit
  * code of enum ctl_exit. */
 int ctl_events(int argc, char **argv, const struct ctl *ctl);
+
+/* `ocppctl top`, in ctl_top.c, likewise. */
+int ctl_top(int argc, char **argv, const struct ctl *ctl);
 
 /* Says on stderr how a command is called, from commands.def. */
 void ctl_usage(const char *command);
