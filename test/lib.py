@@ -412,7 +412,7 @@ class Gateway:
         with open(self.log_path, "rb") as f:
             text = f.read().decode(errors="replace")
         # At once means that workers are killed.
-        text = re.sub(r"master: stopping at once\n(.*\n)*", "", text)
+        text = re.sub(r"stopping at once\n(.*\n)*", "", text)
         bad = r"AddressSanitizer|runtime error:|LeakSanitizer"
         if not self.deaths_expected:
             bad += r"|last words: .*|worker \d+: pid \d+ (was killed|exited with code [1-9]).*"
@@ -644,7 +644,7 @@ class Charger:
             r.rest += self.buffer
         self.buffer = b""
         r.body, self.buffer = r.rest[:n].decode(), r.rest[n:]
-        r.local = "%s:%d" % self.sock.getsockname()
+        r.local = "%s:%d" % self.sock.getsockname()[:2]
         return r
 
     def handshake(self, **request):

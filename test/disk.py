@@ -1,0 +1,209 @@
+#!/usr/bin/python3
+"""A disk that is full: nothing is acknowledged, everybody stays connected,
+and all goes on by itself when there is space again."""
+
+from lib import *
+
+
+class Disk:
+    """A small file system for the state, if we may mount one."""
+
+    def __init__(self, size="1m"):
+        if os.getuid() != 0:
+            raise Skip("only root can mount a small file system")
+        self.dir = tempfile.mkdtemp(prefix="ocppd-disk-")
+        r = subprocess.run(["mount", "-t", "tmpfs", "-o",
+                            "size=%s,mode=0755" % size, "tmpfs", self.dir],
+                           stderr=subprocess.PIPE, text=True)
+        if r.returncode != 0:
+            os.rmdir(self.dir)
+            raise Skip("cannot mount a tmpfs here: " + r.stderr.strip())
+
+    def fill(self):
+        with open(self.dir + "/ballast", "ab", buffering=0) as f:
+            for size in (65536, 4096, 512, 1):
+                try:
+                    while True:
+                        f.write(b"x" * size)
+                except OSError:
+                    pass
+
+    def free(self):
+        os.unlink(self.dir + "/ballast")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *why):
+        for g in list(lib_gateways()):
+            g.close()
+        subprocess.run(["umount", "-l", self.dir])
+        os.rmdir(self.dir)
+
+
+def lib_gateways():
+    import lib
+    return lib._gateways
+
+
+def unanswered(c, id, timeout=0.5):
+    """This CALL is not answered within that time."""
+    try:
+        c.get(id, timeout * SLOW)
+    except TimeoutError:
+        return
+    raise AssertionError("it was acknowledged without space on the disk")
+
+
+def held(c):
+    """A CALL whose event is larger than what is left in the last page."""
+    return c.put("DataTransfer", {"vendorId": "V", "data": "x" * 6000})
+
+
+def start_of(n):
+    return {"connectorId": 1, "idTag": "T", "meterStart": n,
+            "timestamp": "2026-01-31T12:00:00Z"}
+
+
+def full_until(g, c, full, free):
+    """The story of both tests: full and free make it so."""
+    c.boot()
+    full()
+    id = held(c)
+    unanswered(c, id)
+    poll(lambda: g.ask("health")[0] == 220, what="a degraded health")
+    health = json.loads(g.ask("health")[1])
+    assert health["status"] == "degraded"
+    assert any("journal" in p for p in health["problems"]), health
+    assert health["journal"]["status"] == "failing"
+    assert health["journal"]["error"], health
+    assert health["journal"]["answers_held"] >= 1
+    s = g.stats()
+    assert s["journal_failing"] == 1 and s["journal_errors"] >= 1
+    assert s["answers_held"] >= 1 and s["journal_backlog_bytes"] > 0
+    assert g.run("health").returncode == 1
+    text = g.ctl("status", json_=False)
+    assert "degraded" in text and "problem" in text, text
+    assert re.search(r" error .*(journal|write)", g.log()), "not in the log"
+    # Connections stay, also new ones; what needs no disk is answered.
+    d = Charger(g, "NEWCOMER")
+    assert "currentTime" in d.call("Heartbeat")
+    assert g.online(c.identity) and g.online("NEWCOMER")
+    assert not g.events(type="data_transfer.received")
+    free()
+    c.get(id, 15 * SLOW)                        # by itself
+    assert len(g.events(type="data_transfer.received")) == 1
+    poll(lambda: g.ask("health")[0] == 200, what="a healthy gateway")
+    assert g.stat("journal_failing") == 0
+    assert c.start()["transactionId"] > 0
+    d.call("Authorize", {"idTag": "AGAIN"})
+
+
+def test_a_full_disk():
+    with Disk() as disk:
+        g = Gateway(server_workers="1", server_state_dir=disk.dir + "/state")
+        c = Charger(g, "FULL")
+        full_until(g, c, disk.fill, disk.free)
+        assert g.online("FULL")
+
+
+def test_a_file_that_may_not_grow():
+    # The same by a limit on the size of files, which needs no root.
+    def small():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
+    g = Gateway(server_workers="1", preexec=small, journal_segment_size="64MiB",
+                journal_segment_age="1h", log_level="error",
+                server_max_connections="100")
+    c = Charger(g, "LIMIT")
+    c.boot()
+    n = 0
+    try:
+        while n < 2000:
+            c.call("DataTransfer", {"vendorId": "V", "data": "x" * 4000},
+                   timeout=2 * SLOW)
+            n += 1
+    except TimeoutError:
+        pass
+    # Either it stops, or it goes on in another segment: both lose nothing.
+    there = g.events(cp="LIMIT", type="data_transfer.received")
+    assert len(there) >= n, (len(there), n)
+    assert g.online("LIMIT")
+
+
+def test_transactions_that_are_resent_on_a_full_disk_stay_one():
+    with Disk() as disk:
+        g = Gateway(server_workers="1", server_state_dir=disk.dir + "/state")
+        c = Charger(g, "AGAIN")
+        c.start(meter=1)                # so that there are ids in store
+        disk.fill()
+        before = held(c)
+        first = c.put("StartTransaction", start_of(2), id="a")
+        unanswered(c, before)
+        c.put("StartTransaction", start_of(2), id="b")
+        disk.free()
+        c.get(before, 15 * SLOW)
+        a = c.get("a", 15 * SLOW)
+        assert c.get("b", 15 * SLOW) == a
+        assert len(g.events(cp="AGAIN", type="transaction.started")) == 2
+
+
+def test_a_buffer_that_is_full_refuses_events_and_the_charge_point_asks_again():
+    with Disk() as disk:
+        g = Gateway(server_workers="1", server_state_dir=disk.dir + "/state",
+                    journal_buffer_size="256KiB", websocket_idle_timeout="60s")
+        disk.fill()
+        c = []
+        for i in range(60):
+            # each is paused after some answers that are held
+            d = Charger(g, "B%d" % i)
+            for k in range(16):
+                d.put("DataTransfer", {"vendorId": "V", "data": "x" * 2000},
+                      id=str(k))
+            c.append(d)
+            if g.stat("events_refused") > 0:
+                break
+        poll(lambda: g.stat("events_refused") > 0)
+        assert all(g.online(d.identity) for d in c)
+        disk.free()
+        poll(lambda: g.ask("health")[0] == 200, 15 * SLOW)
+        # A connection is read again, and what is resent is answered.
+        c[0].get("0", 15 * SLOW)
+        d = Charger(g, "LATER")
+        d.call("Authorize", {"idTag": "T"})
+
+
+def test_commands_end_exactly_once_also_on_a_full_disk():
+    with Disk() as disk:
+        g = Gateway(server_workers="1", server_state_dir=disk.dir + "/state")
+        c = Charger(g, "CMD")
+        c.boot()
+        disk.fill()
+        first = held(c)
+        h = background(g.call, "CMD", "ClearCache", None, "--timeout", "20s")
+        c.result(c.take()[0], {"status": "Accepted"})
+        poll(lambda: g.stat("journal_failing") == 1)
+        assert h.is_alive(), "the outcome was told before it was durable"
+        disk.free()
+        assert h.wait()["outcome"] == "result"
+        c.get(first)
+        assert len(g.events(cp="CMD", type="command.response")) == 1
+
+
+def test_a_start_on_a_full_disk_comes_up_and_recovers():
+    with Disk() as disk:
+        g = Gateway(server_workers="1", server_state_dir=disk.dir + "/state")
+        c = Charger(g, "BEFORE")
+        c.boot()
+        g.kill_everything()
+        disk.fill()
+        g.start()
+        c = Charger(g, "AFTER")
+        id = held(c)
+        unanswered(c, id)
+        disk.free()
+        c.get(id, 15 * SLOW)
+        assert g.events(cp="BEFORE", type="charge_point.booted")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,382 @@
+#!/usr/bin/python3
+"""Starting and stopping the daemon: options, exit codes, messages."""
+
+from lib import *
+
+
+def ocppd(*words, env=None):
+    return subprocess.run([OCPPD, *words], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=DEADLINE,
+                          cwd=ROOT, env=dict(os.environ, **(env or {})))
+
+
+def with_conf(text, *words):
+    """ocppd -t with this configuration; (result, path)."""
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+        f.write(text)
+        f.flush()
+        return ocppd("-t", "-c", f.name, *words), f.name
+
+
+def refused_start(g):
+    """Starts what must not start: (exit code, what it says)."""
+    g.start(wait=False)
+    code = g.wait_exit()
+    g.process = None
+    return code, g.log()
+
+
+def test_the_version_is_printed():
+    r = ocppd("-V")
+    assert r.returncode == 0 and re.search(r"\d+\.\d+\.\d+", r.stdout), r
+
+
+def test_wrong_options_are_64_and_say_how_it_is_called():
+    for words in (["-Q"], ["-c"], ["-x", "nonsense"], ["word"], ["-o"]):
+        r = ocppd(*words)
+        assert r.returncode == 64, (words, r)
+        assert "usage" in r.stderr, (words, r)
+
+
+def test_every_configuration_of_the_tree_is_right():
+    for name in sorted(os.listdir(ROOT + "/conf")):
+        with tempfile.TemporaryDirectory() as d:
+            # Its directories and its user are made at installation.
+            r = ocppd("-t", "-c", "conf/" + name, "-o", "server.user=",
+                      "-o", "server.state_dir=%s/s" % d,
+                      "-o", "server.control=%s/c" % d,
+                      "-o", "server.pidfile=%s/p" % d,
+                      "-o", "log.target=stderr")
+        assert r.returncode == 0, (name, r)
+
+
+def test_errors_are_told_with_file_line_and_remedy_and_78():
+    for text, line, words in (
+            ("[server]\nworkers = many\n", 2, "server.workers = many"),
+            ("[server]\n\nworker = 2\n", 3, "did you mean workers"),
+            ("[sever]\n", 1, r"did you mean \[server\]"),
+            ("workers = 2\n", 1, "before the first section"),
+            ("[server]\nworkers = 2\nworkers = 3\n", 3, "line 2 already"),
+            ("[websocket]\nping_interval = 60\n", 2, "has no unit"),
+            ("[websocket]\nping_interval = 500ms\n", 2, "1s"),
+            ("[websocket]\nmax_message_size = 1GiB\n", 2, "128KiB"),
+            ("[ocpp]\nvalidation = loose\n", 2, "lenient"),
+            ("[ocpp]\nversions = ocpp3\n", 2, "ocpp1.6"),
+            ("[server]\nlisten = localhost\n", 2, "192.0.2.1:8080"),
+            ("[server]\nlisten = " + "1.2.3.4:80 " * 40 + "\n", 2, "too long"),
+            ("[server\n", 1, "brackets"), ("[server]\nworkers\n", 2, "key = value"),
+            ("[websocket]\nping_interval = 5m\nidle_timeout = 1m\n", 3,
+             "less than ping_interval"),
+            ("[log]\ntarget = sysolg\n", 2, "stderr, syslog")):
+        r, name = with_conf(text)
+        assert r.returncode == 78, (text, r)
+        assert re.search(r"%s:%d: .*%s" % (re.escape(name), line, words),
+                         r.stderr), (text, r.stderr)
+
+
+def test_all_errors_are_told_not_only_the_first():
+    r, name = with_conf("[server]\na = 1\nb = 2\n[x]\nc = 3\n")
+    assert r.returncode == 78
+    assert [":%d: " % n in r.stderr for n in (2, 3, 4)] == [True] * 3, r.stderr
+
+
+def test_a_file_that_is_not_there_is_78():
+    r = ocppd("-t", "-c", "/nonexistent/ocppd.conf")
+    assert r.returncode == 78 and "/nonexistent/ocppd.conf" in r.stderr, r
+
+
+def test_options_override_the_file_and_the_last_one_counts():
+    r, name = with_conf("[server]\nworkers = 300\n")
+    assert r.returncode == 78
+    r, name = with_conf("[server]\nworkers = 3\n", "-o", "server.workers=300")
+    assert r.returncode == 78 and "-o" in r.stderr, r
+    g = Gateway(server_workers="1", args=["-o", "server.workers=3"])
+    assert len(g.workers()) == 3
+    for wrong in ("nonsense", "server.nonsense=1", "x.y=1", "server.workers"):
+        assert ocppd("-t", "-c", "conf/test.conf", "-o", wrong).returncode == 78
+
+
+def test_the_tables_are_printed_for_the_manual():
+    for what, word in (("conf", "ping_interval"), ("stats", "handshakes"),
+                       ("commands", "worker-restart")):
+        r = ocppd("-x", what)
+        assert r.returncode == 0 and word in r.stdout, (what, r)
+        assert ".It" in r.stdout
+
+
+def test_a_second_instance_is_refused_with_the_reason():
+    g = Gateway(server_pidfile=None)
+    g.settings["server_pidfile"] = g.dir + "/pid"
+    g.stop(), g.start()
+    # the same everything, then only the port, the state or the pid file
+    same = dict(server_state_dir=g.state_dir, server_control=g.control,
+                server_listen="127.0.0.1:%d" % g.port)
+    own = g.dir + "/other"
+    os.mkdir(own)
+    for keep in ("server_state_dir", "server_control", "server_listen",
+                 "server_pidfile"):
+        h = Gateway(start=False)
+        if keep == "server_pidfile":
+            h.settings[keep] = g.dir + "/pid"
+        else:
+            h.settings[keep] = same[keep]
+        h.deaths_expected = True
+        code, text = refused_start(h)
+        assert code in (1, 78), (keep, code, text)
+        assert option(keep) in text or "state_dir" in text or \
+            str(g.pid) in text, (keep, text)
+    Charger(g, "STILL").boot()
+
+
+def test_the_pid_file_holds_the_masters_number_and_goes_with_it():
+    g = Gateway(start=False)
+    path = g.settings["server_pidfile"] = g.dir + "/pid"
+    g.start()
+    assert open(path).read() == "%d\n" % g.pid
+    assert g.stop() == 0
+    assert not os.path.exists(path) or open(path).read() == ""
+
+
+def test_a_pid_file_left_over_from_a_crash_is_no_obstacle():
+    g = Gateway(start=False)
+    g.settings["server_pidfile"] = g.dir + "/pid"
+    g.start()
+    g.kill_everything()
+    g.start()
+    assert open(g.dir + "/pid").read() == "%d\n" % g.pid
+    Charger(g).boot()
+
+
+def test_what_cannot_be_set_up_is_told_and_not_started():
+    for settings, words in (
+            (dict(server_state_dir="/proc/nowhere"), "/proc/nowhere"),
+            (dict(server_control="/proc/nowhere/x.sock"), "/proc/nowhere"),
+            (dict(log_target="/proc/nowhere/log"), "/proc/nowhere/log"),
+            (dict(server_user="no-such-user-x"), "no-such-user-x"),
+            (dict(server_control_group="no-such-group-x"), "no-such-group-x"),
+            (dict(server_listen="192.0.2.77:8080"), "192.0.2.77:8080")):
+        g = Gateway(start=False)
+        g.settings.update(settings)
+        g.deaths_expected = True
+        code, text = refused_start(g)
+        assert code in (1, 78), (settings, code, text)
+        assert words in text, (settings, text)
+
+
+def test_in_the_background_the_command_returns_when_it_is_ready():
+    g = Gateway(start=False)
+    g.settings["server_pidfile"] = g.dir + "/pid"
+    g.settings["log_target"] = g.dir + "/logfile"
+    r = subprocess.run(g.command() + ["-d"], timeout=DEADLINE, cwd=g.dir)
+    assert r.returncode == 0
+    pid = int(open(g.dir + "/pid").read())
+    try:
+        assert g.tell("status")["pid"] == pid
+        assert all(w["state"] == "ready" for w in g.workers())
+        Charger(g).boot()
+        assert os.getsid(pid) != os.getsid(0)
+        with open("/proc/%d/stat" % pid) as f:
+            assert f.read().rsplit(")", 1)[1].split()[4] == "0", "has a tty"
+        assert "ready" in open(g.dir + "/logfile").read()
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        poll(lambda: not alive(pid))
+
+
+def test_in_the_background_a_failure_is_told_too():
+    g = Gateway(start=False)
+    g.settings["server_state_dir"] = "/proc/nowhere"
+    r = subprocess.run(g.command() + ["-d"], timeout=DEADLINE,
+                       stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+                       text=True)
+    assert r.returncode in (1, 78) and "/proc/nowhere" in r.stderr, r
+
+
+def test_ipv6_and_several_addresses_are_listened_on():
+    g = Gateway(start=False)
+    other = free_port()
+    g.settings["server_listen"] = "127.0.0.1:%d [::1]:%d 127.0.0.2:%d" % (
+        g.port, g.port, other)
+    try:
+        s = socket.socket(socket.AF_INET6)
+        s.bind(("::1", 0))
+        s.close()
+    except OSError:
+        raise Skip("there is no IPv6 here")
+    g.start()
+    c = Charger(g, "V4")
+    c.boot()
+    for family, address in ((socket.AF_INET6, ("::1", g.port)),
+                            (socket.AF_INET, ("127.0.0.2", other))):
+        d = Charger(g, "OTHER", open=False)
+        d.sock.close()
+        d.sock = socket.socket(family)
+        d.sock.settimeout(DEADLINE)
+        d.sock.connect(address)
+        assert d.handshake().status == 101
+        d.boot()
+        text = g.show("OTHER")["address"]
+        assert text.startswith("[::1]:" if family == socket.AF_INET6
+                               else "127.0.0."), text
+        d.close()
+
+
+# --- stopping ------------------------------------------------------------------------
+
+def test_term_drains_with_1001_spread_over_drain_time():
+    g = Gateway(server_drain_time="1s")
+    chargers = [Charger(g, "TERM%02d" % i) for i in range(20)]
+    for c in chargers:
+        c.boot()
+    g.note_stats()
+    began = time.monotonic()
+
+    def closed(c):
+        c.wait_closed(1001)
+        return time.monotonic() - began
+    handles = [background(closed, c) for c in chargers]
+    g.send_signal(signal.SIGTERM)
+    times = [h.wait() for h in handles]
+    assert g.wait_exit() == 0
+    spread = max(times) - min(times)
+    assert 0.3 < spread < 3 * SLOW, spread
+    ends = g.events(type="charge_point.disconnected")
+    assert len(ends) == 20
+    assert {(e["payload"]["reason"], e["payload"]["code"]) for e in ends} == \
+        {("drained", 1001)}
+    g.process = None
+    assert not os.path.exists(g.control)
+
+
+def test_a_draining_gateway_takes_nobody_new():
+    g = Gateway(server_drain_time="3s")
+    c = [Charger(g, "DR%d" % i) for i in range(4)]
+    half = Charger(g, "HALF", open=False)
+    half.raw(half.request()[:-2])
+    poll(lambda: g.stat("handshaking") == 1)
+    before = g.stat("refused", "draining")
+    g.send_signal(signal.SIGTERM)
+    assert half.response().status == 503
+    poll(lambda: g.ask("health")[0] != 200)
+    assert g.stat("refused", "draining") == before + 1
+    assert g.tell("status")["draining"] is True
+    g.note_stats()
+    try:
+        d = Charger(g, "NEW", open=False)
+        d.raw(d.request())
+        assert d.response(1).status == 503
+    except (OSError, Closed, TimeoutError):
+        pass
+    assert g.wait_exit() == 0
+    g.process = None
+
+
+def test_a_second_term_does_not_wait():
+    g = Gateway(server_drain_time="60s")
+    chargers = [Charger(g, "TWICE%d" % i) for i in range(3)]
+    g.send_signal(signal.SIGTERM)
+    poll(lambda: g.tell("status")["draining"])
+    g.send_signal(signal.SIGTERM)
+    g.wait_exit(5 * SLOW)
+    g.process = None
+
+
+def test_quit_stops_at_once():
+    g = Gateway(server_drain_time="60s")
+    c = Charger(g, "QUIT")
+    c.boot()
+    began = time.monotonic()
+    assert g.stop(signal.SIGQUIT) == 0
+    assert time.monotonic() - began < 3 * SLOW
+    c.wait_end()
+
+
+def test_int_is_a_stop_like_term():
+    g = Gateway()
+    c = Charger(g, "INT")
+    g.send_signal(signal.SIGINT)
+    c.wait_closed(1001)
+    assert g.wait_exit() == 0
+    g.process = None
+
+
+def test_a_stop_under_load_loses_no_answered_event():
+    g = Gateway()
+    answered = []
+
+    def talk(i):
+        try:
+            c = Charger(g, "L%d" % i)
+            for k in range(100000):
+                c.call("Authorize", {"idTag": "L%d-%d" % (i, k)})
+                answered.append("L%d-%d" % (i, k))
+        except (Closed, OSError):
+            pass
+    handles = [background(talk, i) for i in range(6)]
+    poll(lambda: len(answered) > 300)
+    assert g.stop() == 0
+    for h in handles:
+        h.wait()
+    there = {e["payload"]["idTag"]
+             for e in g.events(type="authorization.requested")}
+    assert set(answered) <= there
+    assert "last words" not in g.log()
+
+
+def test_no_process_is_left_behind():
+    g = Gateway(admin_listen="127.0.0.1:%d" % free_port())
+    pids = [int(p) for p in subprocess.run(
+        ["pgrep", "-P", str(g.pid)], stdout=subprocess.PIPE,
+        text=True).stdout.split()]
+    assert len(pids) == 3, pids         # two workers and admin
+    assert g.stop() == 0
+    for p in pids:
+        poll(lambda: not alive(p))
+
+
+def test_a_service_manager_is_told():
+    d = tempfile.mkdtemp()
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.bind(d + "/notify")
+    s.settimeout(DEADLINE)
+    try:
+        g = Gateway(env={"NOTIFY_SOCKET": d + "/notify"})
+
+        def told(word):
+            while True:
+                text = s.recv(4096).decode()
+                if word in text:
+                    return text
+        told("READY=1")
+        g.send_signal(signal.SIGHUP)
+        told("RELOADING=1")
+        told("READY=1")
+        g.stop()
+        told("STOPPING=1")
+    finally:
+        s.close()
+        shutil.rmtree(d)
+
+
+def test_workers_give_up_root_for_server_user():
+    if os.getuid() != 0:
+        raise Skip("only root can give it up")
+    g = Gateway(start=False)
+    os.makedirs(g.state_dir)
+    shutil.chown(g.state_dir, "nobody")
+    os.chmod(g.dir, 0o777)
+    g.settings["server_user"] = "nobody"
+    g.start()
+    import pwd
+    uid = pwd.getpwnam("nobody").pw_uid
+    for w in g.workers():
+        with open("/proc/%d/status" % w["pid"]) as f:
+            text = f.read()
+        assert re.search(r"^Uid:\s+%d\s+%d\s+%d\s+%d$" % ((uid,) * 4), text,
+                         re.M), text
+    Charger(g).boot()
+    assert os.stat(g.segments()[0]).st_uid == uid
+
+
+if __name__ == "__main__":
+    main()
