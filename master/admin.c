@@ -25,6 +25,7 @@
 #include "log.h"
 #include "master.h"
 #include "report.h"
+#include "sandbox.h"
 
 #define HTTP_CONNECTIONS 64
 #define HTTP_TIMEOUT_S 15
@@ -265,6 +266,11 @@ serve(int end)
     master.shm = NULL;
     if (!child_become(master.config.server_user, why, sizeof why)) {
         log_error("%s", why);
+        _exit(1);
+    }
+    struct buf no = BUF_INIT(1024);
+    if (!sandbox_enter(&master.config, &no)) {
+        log_error("%s", buf_cstr(&no));
         _exit(1);
     }
     for (unsigned i = 0; i < listeners.n; i++)

@@ -31,6 +31,7 @@
 #include "places.h"
 #include "reload.h"
 #include "report.h"
+#include "sandbox.h"
 #include "strangers.h"
 #include "supervise.h"
 #include "version.h"
@@ -249,6 +250,10 @@ start(void)
             strerror(errno));
     log_level_at(&master.shm->log_level);
     buf_free(&why);
+    if (!sandbox_master())
+        log_warn("cannot give up rights that are not needed: %s", strerror(errno));
+    if (sandbox_secrets(c))
+        sandbox_hide();
     supervise_start();
     admin_start();
 }

@@ -10,6 +10,7 @@
 #include "json.h"
 #include "log.h"
 #include "peer.h"
+#include "sandbox.h"
 #include "self.h"
 
 static struct authfile table;
@@ -29,6 +30,8 @@ load(void)
     struct buf      why = BUF_INIT(16384);
     char            path[AUTHFILE_PATH_MAX];
     uint64_t        began = clock_mono_ns();
+
+    sandbox_hide(); /* a reload may have switched keys on */
 
     authfile_path(&self.conf, path);
     enum authfile_result r = authfile_read(&fresh, path, &why);

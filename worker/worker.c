@@ -25,6 +25,7 @@
 #include "log.h"
 #include "peer.h"
 #include "redis.h"
+#include "sandbox.h"
 #include "self.h"
 #include "session.h"
 #include "ship.h"
@@ -167,6 +168,8 @@ worker_main(const struct worker_boot *boot)
     signal(SIGHUP, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     become_user(self.conf.server_user);
+    if (!sandbox_enter(&self.conf, &why))
+        stay_down("%s", buf_cstr(&why));
 
     self.loop = ev_loop_new(EVFLAG_NOENV);
     ensure(self.loop != NULL);

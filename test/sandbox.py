@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""What the processes of a gateway may still do."""
+
+from lib import *
+
+NEEDED = {0, 1, 3, 5, 6, 7, 10}    # of root's rights, linux/capability.h
+
+
+def status(pid):
+    with open("/proc/%d/status" % pid) as f:
+        return dict(l.rstrip("\n").split(":\t", 1) for l in f if ":\t" in l)
+
+
+def rights(hex):
+    return {i for i in range(64) if int(hex, 16) >> i & 1}
+
+
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        return [int(p) for p in f.read().split()]
+
+
+def filtered(pid):
+    return "asan" not in B and status(pid)["Seccomp"].strip() == "2"
+
+
+def test_workers_and_admin_have_no_way_to_more_rights():
+    g = Gateway(admin_listen="127.0.0.1:%d" % free_port())
+    pids = children(g.pid)
+    assert len(pids) == 3, pids
+    for pid in pids:
+        s = status(pid)
+        assert s["NoNewPrivs"].strip() == "1"
+        assert s["Seccomp"].strip() == "2" or "asan" in B, s["Seccomp"]
+    s = status(g.pid)
+    assert s["NoNewPrivs"].strip() == "1"
+    assert rights(s["CapEff"]) <= NEEDED, s["CapEff"]
+    if os.geteuid() == 0:
+        assert rights(s["CapBnd"]) <= NEEDED, s["CapBnd"]
+
+
+def test_started_by_root_workers_are_somebody_else():
+    if os.geteuid() != 0:
+        raise Skip("only root can become another user")
+    g = Gateway(server_user="nobody", auth_mode="file", server_workers=1,
+                admin_listen="127.0.0.1:%d" % free_port(),
+                redis_password=None)
+    import pwd
+    nobody = pwd.getpwnam("nobody").pw_uid
+    for pid in children(g.pid):
+        s = status(pid)
+        assert s["Uid"].split() == [str(nobody)] * 4, s["Uid"]
+        assert rights(s["CapEff"]) == rights(s["CapPrm"]) == set()
+        # Not dumpable: what /proc shows of it belongs to root.
+        assert os.stat("/proc/%d/mem" % pid).st_uid == 0
+    # All that needs the file system and other processes still works.
+    code, body = g.ask("-j", "auth", "add", "CP1")
+    key = bytes.fromhex(json.loads(body)["key"])
+    assert os.stat(g.state_dir + "/auth").st_uid == nobody
+    header = [("Authorization", "Basic " + base64.b64encode(
+        b"CP1:" + key).decode())]
+    c = Charger(g, "CP1", headers=header)
+    assert c.boot()["status"] == "Accepted"
+    assert g.ask("reload")[0] == 200
+    g.kill_worker(0)
+    poll(lambda: all(w["state"] == "ready" for w in g.workers()))
+    assert Charger(g, "CP1", headers=header).call("Heartbeat")
+    assert g.ask("worker-restart", "0")[0] == 200
+    g.send_signal(signal.SIGUSR1)
+    poll(lambda: g.online("CP1") is False)
+    g.stop()
+
+
+def test_seccomp_can_be_switched_off():
+    g = Gateway(server_seccomp="no", server_workers=1)
+    for pid in children(g.pid):
+        assert status(pid)["Seccomp"].strip() == "0"
+        assert status(pid)["NoNewPrivs"].strip() == "1"
+    assert Charger(g, "CP1").boot()
+
+
+def test_the_admin_port_works_in_the_sandbox():
+    port = free_port()
+    g = Gateway(admin_listen="127.0.0.1:%d" % port)
+    import urllib.request
+    for path in ("health", "metrics", "ready", "live"):
+        with urllib.request.urlopen("http://127.0.0.1:%d/%s" % (port, path),
+                                    timeout=DEADLINE) as r:
+            assert r.status == 200 and r.read()
+
+
+if __name__ == "__main__":
+    main()
