@@ -313,34 +313,79 @@ registry_copy(struct registry *r, uint32_t i, struct registry_entry *out)
     return out->name_len > 0;
 }
 
-bool
-registry_start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
-    int32_t *transaction_id)
-{
-    struct registry_starts *s = starts(r, entry);
+#define START_DRAFT (UINT64_C(1) << 31) /* the sign of the id */
 
-    for (int i = 0; i < REGISTRY_STARTS; i++) {
-        uint64_t second = s->word[i][1];
-        if (second != 0 && s->word[i][0] == fp[0] && second >> 32 == fp[1] >> 32) {
-            *transaction_id = (int32_t)(uint32_t)second;
-            return true;
-        }
-    }
-    return false;
+/* The place of a fingerprint, REGISTRY_STARTS if it has none. */
+static int
+start_place(struct registry_starts *s, const uint64_t fp[2])
+{
+    int i = 0;
+
+    while (i < REGISTRY_STARTS && (s->word[i][1] == 0 ||
+        s->word[i][0] != fp[0] || s->word[i][1] >> 32 != fp[1] >> 32))
+        i++;
+    return i;
 }
 
-void
-registry_start_put(struct registry *r, uint32_t entry, const uint64_t fp[2],
-    int32_t transaction_id)
+static bool
+start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
+    uint64_t draft, int32_t *transaction_id)
 {
     struct registry_starts *s = starts(r, entry);
+    int                     i = start_place(s, fp);
 
-    for (int i = REGISTRY_STARTS - 1; i > 0; i--) {
+    if (i == REGISTRY_STARTS)
+        return false;
+    uint64_t second = s->word[i][1];
+    if (second == 0 || (second & START_DRAFT) != draft)
+        return false;
+    *transaction_id = (int32_t)(uint32_t)(second & ~START_DRAFT);
+    return true;
+}
+
+static void
+start_put(struct registry *r, uint32_t entry, const uint64_t fp[2],
+    uint32_t id)
+{
+    struct registry_starts *s = starts(r, entry);
+    int                     i = start_place(s, fp);
+
+    if (i == REGISTRY_STARTS)
+        i--; /* the oldest goes */
+    for (; i > 0; i--) {
         s->word[i][1] = 0;
         s->word[i][0] = s->word[i - 1][0];
         s->word[i][1] = s->word[i - 1][1];
     }
     s->word[0][1] = 0;
     s->word[0][0] = fp[0];
-    s->word[0][1] = (fp[1] >> 32) << 32 | (uint32_t)transaction_id;
+    s->word[0][1] = (fp[1] >> 32) << 32 | id;
+}
+
+bool
+registry_start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
+    int32_t *transaction_id)
+{
+    return start_find(r, entry, fp, 0, transaction_id);
+}
+
+bool
+registry_start_drafted(struct registry *r, uint32_t entry,
+    const uint64_t fp[2], int32_t *transaction_id)
+{
+    return start_find(r, entry, fp, START_DRAFT, transaction_id);
+}
+
+void
+registry_start_put(struct registry *r, uint32_t entry, const uint64_t fp[2],
+    int32_t transaction_id)
+{
+    start_put(r, entry, fp, (uint32_t)transaction_id);
+}
+
+void
+registry_start_draft(struct registry *r, uint32_t entry, const uint64_t fp[2],
+    int32_t transaction_id)
+{
+    start_put(r, entry, fp, (uint32_t)transaction_id | START_DRAFT);
 }

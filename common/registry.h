@@ -65,10 +65,12 @@ struct registry_entry {
 _Static_assert(sizeof(struct registry_entry) == 128, "the registry's price");
 
 /*
- * The last StartTransactions of an identity whose events are durable, so
- * that a resent one gets the same transaction id, also on another worker.
- * A pair of words each, 96 bits of fingerprint and the id; written by the
- * owner only. A crash in between leaves a pair that matches nothing.
+ * The last StartTransactions of an identity, so that a resent one gets the
+ * same transaction id, also on another worker: from when its id was drawn on
+ * as a draft, and known once its event is durable.
+ * A pair of words each, 96 bits of fingerprint and the id with its draft
+ * bit; written by the owner only. A crash in between leaves a pair that
+ * matches nothing.
  */
 struct registry_starts {
     _Atomic uint64_t word[REGISTRY_STARTS][2];
@@ -124,7 +126,13 @@ bool     registry_copy(struct registry *r, uint32_t i,
         struct registry_entry *out);
 uint32_t registry_used(struct registry *r);
 
-/* fp: 96 bits of fingerprint in fp[0] and the high half of fp[1]. */
+/* fp: 96 bits of fingerprint in fp[0] and the high half of fp[1]; ids are
+ * not negative. A draft's event may be durable one day, or never: whoever
+ * uses its id makes an event of its own before it answers. */
+bool registry_start_drafted(struct registry *r, uint32_t entry,
+    const uint64_t fp[2], int32_t *transaction_id);
+void registry_start_draft(struct registry *r, uint32_t entry,
+    const uint64_t fp[2], int32_t transaction_id);
 bool registry_start_find(struct registry *r, uint32_t entry,
     const uint64_t fp[2], int32_t *transaction_id);
 void registry_start_put(struct registry *r, uint32_t entry,

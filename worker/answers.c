@@ -128,9 +128,18 @@ answer_StartTransaction(struct answer *a)
             &a->start.transaction_id);
         a->known = a->after != 0;
     }
-    if (!a->known && !start_new_id(&a->start.transaction_id)) {
-        a->none = true;
-        return;
+    /* Another worker, or the one before, may have drawn an id and not have
+     * made its event durable: then ours says the same once more. */
+    if (!a->known && (a->asked ||
+        !registry_start_drafted(self.registry, a->c->entry,
+            a->start.fingerprint, &a->start.transaction_id))) {
+        if (!start_new_id(&a->start.transaction_id)) {
+            a->none = true;
+            return;
+        }
+        if (!a->asked)
+            registry_start_draft(self.registry, a->c->entry,
+                a->start.fingerprint, a->start.transaction_id);
     }
     writer_i64(&a->w, "transactionId", a->start.transaction_id);
     put_id_tag_info(a);

@@ -254,6 +254,9 @@ session_broken(struct conn *c, enum close_reason reason)
 void
 session_bytes(struct conn *c, const uint8_t *p, size_t n)
 {
+    /* Who was replaced and has not been told yet is not listened to: the
+     * newer connection may have said the same already. */
+    session_check_owner(c);
     /* A closing connection is read for the peer's close frame, if it is one
      * that can still send it. */
     if (c->flags & CONN_FINISHING)
