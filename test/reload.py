@@ -1,0 +1,192 @@
+#!/usr/bin/python3
+"""A reload never drops a connection; a configuration with an error never
+takes effect (promise P5)."""
+
+from lib import *
+
+CONF = """# a test
+[server]
+workers = 2
+drain_time = 200ms
+[ocpp]
+heartbeat_interval = 100s
+heartbeat_jitter = 0
+[log]
+level = debug
+"""
+
+
+def write(g, text):
+    with open(g.conf + ".new", "w") as f:
+        f.write(text)
+    os.rename(g.conf + ".new", g.conf)
+
+
+def reloads(g):
+    return g.tell("status")["config"]
+
+
+def setting(g, section, key):
+    return g.tell("config")["settings"][section][key]
+
+
+def test_a_good_configuration_takes_effect_and_connections_stay():
+    g = Gateway(conf=CONF)
+    chargers = [Charger(g, "GOOD%d" % i, worker=i % 2) for i in range(4)]
+    assert chargers[0].boot()["interval"] == 100
+    assert setting(g, "ocpp", "heartbeat_interval")["milliseconds"] == 100000
+    write(g, CONF.replace("100s", "7s"))
+    r = g.run("reload")
+    assert r.returncode == 0 and "in force" in r.stdout, r
+    for c in chargers:
+        poll(lambda: c.boot()["interval"] == 7)
+    s = setting(g, "ocpp", "heartbeat_interval")
+    assert (s["value"], s["origin"], s["line"]) == ("7s", "file", 6), s
+    assert reloads(g)["reloads"] == 1 and reloads(g)["reloads_failed"] == 0
+    poll(lambda: all(w["config_version"] == reloads(g)["version"]
+                     for w in g.workers()))
+    assert not g.events(type="charge_point.disconnected")
+    assert "last reload" in g.ctl("status", json_=False)
+
+
+def test_the_signal_does_the_same():
+    g = Gateway(conf=CONF)
+    c = Charger(g, "HUP")
+    write(g, CONF.replace("100s", "7s"))
+    g.send_signal(signal.SIGHUP)
+    poll(lambda: c.boot()["interval"] == 7)
+    g.wait_log("reload: .*in force")
+
+
+def test_a_broken_configuration_changes_nothing_and_names_the_line():
+    g = Gateway(conf=CONF)
+    c = Charger(g, "BROKEN")
+    for text, line, word in (
+            (CONF.replace("100s", "7s") + "nonsense = 1\n", 10, "nonsense"),
+            (CONF.replace("100s", "7s").replace("= 0", "= 90"), 7, "90"),
+            ("[server", 1, "section")):
+        write(g, text)
+        r = g.run("reload")
+        assert r.returncode == 1, r
+        assert re.search(r"%s:%d: .*%s" % (re.escape(g.conf), line, word),
+                         r.stdout + r.stderr), r
+        assert "old configuration stays" in r.stdout + r.stderr
+        assert c.boot()["interval"] == 100
+        assert re.search(r"error .*%s:%d: " % (re.escape(g.conf), line), g.log())
+    s = reloads(g)
+    assert s["reloads"] == s["reloads_failed"] == 3
+    assert s["last_words"].startswith("failed: ")
+    assert "failed: " in g.ctl("status", json_=False)
+    os.unlink(g.conf)
+    assert g.run("reload").returncode == 1
+    write(g, CONF.replace("100s", "7s"))
+    assert g.run("reload").returncode == 0
+    poll(lambda: c.boot()["interval"] == 7)
+    assert reloads(g)["last_words"] == "ok"
+
+
+def test_what_needs_a_restart_is_said_and_stays():
+    g = Gateway(conf=CONF)
+    c = Charger(g, "RESTART")
+    write(g, CONF.replace("workers = 2", "workers = 3\nmax_connections = 7")
+          .replace("100s", "7s"))
+    r = g.run("reload")
+    assert r.returncode == 0, r
+    for knob in ("server.workers = 3", "server.max_connections = 7"):
+        assert re.search(r"%s: .*restart" % knob, r.stdout), r.stdout
+        assert knob in g.log()
+    assert len(g.workers()) == 2
+    assert setting(g, "server", "workers")["value"] == 2
+    poll(lambda: c.boot()["interval"] == 7)     # the rest is in force
+
+
+def test_settings_of_the_command_line_stay_above_the_file():
+    g = Gateway(conf=CONF, ocpp_heartbeat_interval="50s")
+    c = Charger(g, "ABOVE")
+    write(g, CONF.replace("100s", "7s"))
+    assert g.run("reload").returncode == 0
+    assert c.boot()["interval"] == 50
+    assert setting(g, "ocpp", "heartbeat_interval")["origin"] == "command line"
+
+
+def test_deadlines_of_open_connections_change_with_a_reload():
+    g = Gateway(conf=CONF + "[websocket]\nping_interval = 1h\n"
+                "idle_timeout = 2h\n")
+    c = Charger(g, "LIVE")
+    c.boot()
+    c.auto_pong = False
+    write(g, CONF + "[websocket]\nping_interval = 1s\nidle_timeout = 3s\n")
+    assert g.run("reload").returncode == 0
+    c.wait_closed(1001)
+    assert c.pings
+
+
+def test_settings_for_fresh_connections_leave_the_others_alone():
+    g = Gateway(conf=CONF)
+    c = Charger(g, "OLD")
+    write(g, CONF + "[websocket]\nmax_handshake_size = 1KiB\n")
+    assert g.run("reload").returncode == 0
+    r = refusal(g, "NEW", headers=[("X-Fill", "x" * 2000)])
+    assert r.status == 431
+    c.boot()
+
+
+def test_many_reloads_under_load_disturb_nobody():
+    g = Gateway(conf=CONF)
+    c = Charger(g, "LOAD")
+    stop = threading.Event()
+
+    def beat():
+        while not stop.is_set():
+            assert c.boot()["interval"] in (100, 7)
+    h = background(beat)
+    for i in range(20):
+        write(g, CONF.replace("100s", "7s") if i % 2 else CONF)
+        if i % 3:
+            g.send_signal(signal.SIGHUP)
+        else:
+            assert g.ask("reload")[0] == 200
+    stop.set()
+    h.wait()
+    assert not g.events(type="charge_point.disconnected")
+
+
+def test_the_log_file_is_opened_anew():
+    g = Gateway(conf=CONF, start=False)
+    path = g.settings["log_target"] = g.dir + "/ocppd.log"
+    g.start()
+    for sig in (signal.SIGUSR1, signal.SIGHUP):
+        os.rename(path, path + ".1")
+        g.send_signal(sig)
+        poll(lambda: os.path.exists(path), what="a new log file")
+        # the workers too
+        for w in (0, 1):
+            c = Charger(g, "LOG%d" % w, worker=w)
+
+            def written():
+                c.boot()
+                d = Charger(g, "LOG%d-again" % w, worker=w)
+                d.close()
+                with open(path) as f:
+                    return "worker %d: " % w in f.read()
+            poll(written, what="a line of worker %d" % w)
+            c.close()
+
+
+def test_the_log_level_is_changed_until_the_next_reload():
+    g = Gateway(conf=CONF)
+    assert g.ctl("log-level", json_=False).strip() == "debug"
+    assert g.run("log-level", "error").returncode == 0
+    Charger(g, "SILENT").close()
+    assert "SILENT connected" not in g.log()
+    assert g.run("log-level", "debug").returncode == 0
+    Charger(g, "LOUD").close()
+    g.wait_log("LOUD connected")
+    assert g.run("log-level", "chatty").returncode in (1, 2)
+    g.run("log-level", "error")
+    assert g.run("reload").returncode == 0
+    poll(lambda: g.tell("status")["log_level"] == "debug")
+
+
+if __name__ == "__main__":
+    main()
