@@ -269,16 +269,16 @@ shipped_cb(void *ctx, const struct redis_value *v)
         free(b);
         return;
     }
-    /* Answers of several servers may overtake each other. */
-    for (struct batch **p = &j->sent; *p != NULL; p = &(*p)->next)
-        if (*p == b) {
-            *p = b->next;
-            if (j->sent_last == &b->next)
-                j->sent_last = p;
-            break;
-        }
-    j->window -= b->bytes;
     if (v != NULL && redis_error(v) == NULL && redis_int(redis_at(v, 0)) == 1) {
+        /* Answers of several servers may overtake each other. */
+        for (struct batch **p = &j->sent; *p != NULL; p = &(*p)->next)
+            if (*p == b) {
+                *p = b->next;
+                if (j->sent_last == &b->next)
+                    j->sent_last = p;
+                break;
+            }
+        j->window -= b->bytes;
         STAT_ADD(self.st, shipped, b->events);
         STAT_ADD(self.st, shipped_bytes, b->bytes);
         j->lanes[b->shard].acked = b->last;
@@ -297,7 +297,7 @@ shipped_cb(void *ctx, const struct redis_value *v)
                          ": Redis has another cursor", j->slot, b->shard,
                     (uint64_t)redis_int(redis_at(v, 1)));
         }
-        stop(j, error);
+        stop(j, error); /* with this batch among those that did not arrive */
     }
     free(b);
 }
@@ -406,7 +406,9 @@ advance(struct journey *j)
     if (ok)
         ok = flush(j);
     if (!ok) {
-        stop(j, true); /* what was read and not sent is read again */
+        if (bt.events > 0)
+            j->read = bt.first - 1; /* what was not sent is read again */
+        stop(j, true);
         return;
     }
     while (segments_trouble(j->files, &why)) {
