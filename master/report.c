@@ -139,6 +139,19 @@ worker_problems(struct problems *p, const struct shm *s, unsigned i)
             strerror((int)w->journal_errno));
 }
 
+/* As report_redis_problems() wants it. */
+static void
+redis_problem(void *ctx, const char *fmt, ...)
+{
+    char    text[512];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    problem(ctx, REPORT_DEGRADED, "%s", text);
+}
+
 static enum report_health
 find_problems(const struct shm *s, const struct config *c,
     const struct stats *sum, struct writer *w, struct buf *lines)
@@ -152,6 +165,7 @@ find_problems(const struct shm *s, const struct config *c,
         problem(&p, REPORT_UNHEALTHY, "no worker is ready");
     for (unsigned i = 0; i < s->slots; i++)
         worker_problems(&p, s, i);
+    report_redis_problems(s, c, redis_problem, &p);
     if (stat_get(&sum->connections) >= c->server_max_connections)
         problem(&p, REPORT_DEGRADED,
             "server.max_connections = %" PRIu64 " is reached; further charge "
@@ -247,7 +261,7 @@ report_health(const struct shm *s, struct buf *out)
         put_worker(&w, s, i);
     writer_close(&w);
     put_journal(&w, s, &sum);
-    writer_null(&w, "redis");
+    report_redis(&w, s, &c);
     writer_close(&w);
     buf_addc(out, '\n');
     return h;

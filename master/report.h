@@ -34,6 +34,19 @@ void report_time(struct buf *out, uint64_t then);
 /* "ready" and so on, of enum shm_worker_state. */
 const char *report_state(int state);
 
+/* ---- report_redis.c ---- */
+
+struct writer;
+
+bool report_redis_on(const struct config *c);
+/* Member "redis". */
+void report_redis(struct writer *w, const struct shm *s, const struct config *c);
+typedef void report_say(void *ctx, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* What is wrong with it, each a sentence. */
+void report_redis_problems(const struct shm *s, const struct config *c, report_say *say,
+    void *ctx);
+
 /* ---- metrics.c ---- */
 
 /* `ocppctl stats`; pattern as of fnmatch(3) over names, NULL for all. False

@@ -281,6 +281,8 @@ look_at_error(struct link *l, unsigned shard, const char *error)
     }
     if (strncmp(error, "READONLY", 8) == 0)
         link_give_up(l, "readonly", "it is a replica and takes no writes");
+    else if (strncmp(error, "UNBLOCKED", 9) == 0)
+        return; /* it became a replica, and says so to the next request */
     else if (strncmp(error, "LOADING", 7) == 0)
         link_give_up(l, "loading", "it is still loading its data");
     else if (strncmp(error, "NOAUTH", 6) == 0 || strncmp(error, "WRONGPASS", 9) == 0)

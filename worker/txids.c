@@ -18,7 +18,7 @@
 #define LOW (RANGE / 4)  /* what is left is given up for a new one */
 #define LOOK_MS 1000
 
-static bool     fetching;
+static bool     fetching, was_ready;
 static uint32_t looked_ms;
 
 static int
@@ -129,9 +129,15 @@ txids_tick(void)
 {
     int64_t next, end, local;
 
-    if (!redis_on() || self.slot != 0 || fetching || !redis_ready(0) ||
-        self.now_ms - looked_ms < LOOK_MS)
+    if (!redis_on() || self.slot != 0 || fetching)
         return;
+    if (!redis_ready(0)) {
+        was_ready = false;
+        return;
+    }
+    if (was_ready && self.now_ms - looked_ms < LOOK_MS)
+        return;
+    was_ready = true;
     looked_ms = self.now_ms;
     int fd = open_file();
     if (fd < 0)
