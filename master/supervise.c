@@ -204,6 +204,7 @@ start(struct slot *s)
     memset(w->words, 0, sizeof w->words);
     atomic_store(&w->alive_ms, clock_mono_ms());
     atomic_store(&w->started_ms, clock_mono_ms());
+    atomic_store(&w->born, atomic_load(&master.shm->sequence));
     atomic_fetch_add(&w->incarnation, 1);
     set_state(s, SHM_WORKER_STARTING);
 

@@ -111,6 +111,9 @@ up_datagram(const struct channel_msg *m, const char *body)
     case CHANNEL_takeover:
         if (c != NULL)
             session_check_owner(c);
+        else if (m->arg < self.mem->born)
+            /* It died before it was told. */
+            session_bury(registry_at(self.registry, (uint32_t)m->id), m->arg);
         break;
     case CHANNEL_call:
         calls_take(m, body);

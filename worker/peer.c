@@ -81,9 +81,9 @@ peer_told(uint64_t request, const char *body, size_t len)
 }
 
 void
-peer_takeover(cref former)
+peer_takeover(cref former, uint32_t entry, uint64_t generation)
 {
-    if (!say(CHANNEL_takeover, 0, former, 0, NULL, 0))
+    if (!say(CHANNEL_takeover, entry, former, generation, NULL, 0))
         STAT_INC(self.st, hints_lost);
 }
 

@@ -133,8 +133,11 @@ session_open(struct conn *c, const char *name, size_t len,
         session_end(old, CLOSE_replaced, NULL);
         conn_settle(old);
     } else if (slot != self.slot) {
-        if (shm_worker(self.shm, slot)->pid != 0)
-            peer_takeover(claim.former);
+        struct shm_worker *w = shm_worker(self.shm, slot);
+        /* Who died and has a successor by now cannot be told, and its
+         * successor will not find the session any more. */
+        if (w->pid != 0 && claim.former_generation >= w->born)
+            peer_takeover(claim.former, claim.entry, claim.former_generation);
         else
             session_bury(e, claim.former_generation);
     }

@@ -116,9 +116,14 @@ bury_former(void)
     for (uint32_t i = 0; i < registry_used(self.registry); i++) {
         struct registry_entry *e = registry_at(self.registry, i);
         cref                   owner = e->owner;
+        uint64_t               generation = e->generation;
         if (owner == 0 || cref_slot(owner) != self.slot)
             continue;
-        session_bury(e, e->generation);
+        /* Not the owner's: it is being claimed at this moment, and whoever
+         * does so says the rest. */
+        if (owner != cref_make(self.slot, cref_index(owner), generation))
+            continue;
+        session_bury(e, generation);
         e->closed_at = (uint32_t)(self.wall_ms / 1000);
         e->close_reason = CLOSE_worker_died;
         registry_release(self.registry, i, owner);
