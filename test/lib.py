@@ -412,7 +412,8 @@ class Gateway:
         with open(self.log_path, "rb") as f:
             text = f.read().decode(errors="replace")
         # At once means that workers are killed.
-        text = re.sub(r"stopping at once\n(.*\n)*", "", text)
+        text = re.sub(r"(stopping|stops the gateway) at once.*\n(.*\n)*",
+                      "", text)
         bad = r"AddressSanitizer|runtime error:|LeakSanitizer"
         if not self.deaths_expected:
             bad += r"|last words: .*|worker \d+: pid \d+ (was killed|exited with code [1-9]).*"

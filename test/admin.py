@@ -1,0 +1,225 @@
+#!/usr/bin/python3
+"""The HTTP port for monitoring, read by a strict parser of our own."""
+
+import http.client
+
+from lib import *
+
+
+def gateway(**kw):
+    port = free_port()
+    g = Gateway(admin_listen="127.0.0.1:%d" % port, **kw)
+    g.admin = port
+
+    def up():
+        try:
+            return get(g, "/live")[0] == 200
+        except OSError:
+            return False
+    poll(up, what="the admin port")
+    return g
+
+
+def get(g, path, method="GET", body=None):
+    """(status, headers, body)"""
+    h = http.client.HTTPConnection("127.0.0.1", g.admin, timeout=DEADLINE)
+    try:
+        h.request(method, path, body)
+        r = h.getresponse()
+        return r.status, dict(r.getheaders()), r.read().decode()
+    finally:
+        h.close()
+
+
+def parse(text):
+    """Prometheus text format 0.0.4, nothing forgiven:
+    {family: (type, help, {(sample, labels): value})}"""
+    families, current = {}, None
+    name = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+    label = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\\\|\\"|\\n)*"'
+    assert text.endswith("\n")
+    for line in text[:-1].split("\n"):
+        m = re.fullmatch(r"# HELP (%s) (.*)" % name, line)
+        if m:
+            assert m[1] not in families, "twice: " + line
+            assert m[2].strip(), line
+            current = m[1]
+            families[current] = [None, m[2], {}]
+            continue
+        m = re.fullmatch(r"# TYPE (%s) (counter|gauge|histogram)" % name, line)
+        if m:
+            assert m[1] == current and families[current][0] is None and \
+                not families[current][2], line
+            families[current][0] = m[2]
+            continue
+        m = re.fullmatch(r"(%s)(?:\{(%s(?:,%s)*)\})? (\S+)"
+                         % (name, label, label), line)
+        assert m, "no line of the format: %r" % line
+        kind = families[current][0]
+        assert kind, "a sample without TYPE: " + line
+        allowed = [current] if kind != "histogram" else \
+            [current + s for s in ("_bucket", "_sum", "_count")]
+        assert m[1] in allowed, "out of its family: " + line
+        key = (m[1], m[2] or "")
+        assert key not in families[current][2], "twice: " + line
+        families[current][2][key] = float(m[3])
+    return families
+
+
+def test_health_is_the_document_of_ocppctl():
+    g = gateway()
+    c = Charger(g, "H")
+    c.boot()
+    status, headers, body = get(g, "/health")
+    assert status == 200 and headers["Content-Type"] == "application/json"
+    mine, theirs = json.loads(body), g.ctl("health")
+    assert list(mine) == list(theirs)
+    for k in ("status", "connections", "max_connections", "problems", "journal"):
+        assert mine[k] == theirs[k], k
+    assert mine["status"] == "healthy" and mine["connections"] == 1
+    assert mine["ping_service"]["active_connections"] == 1
+
+
+def test_metrics_conform_to_the_conventions_of_prometheus():
+    g = gateway()
+    c = Charger(g, "M")
+    c.boot()
+    c.call("Heartbeat")
+    status, headers, body = get(g, "/metrics")
+    assert status == 200
+    assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    f = parse(body)
+    with open(os.path.join(ROOT, "common/stats.def")) as d:
+        table = re.findall(r"^(COUNTER|COUNTER_BY|GAUGE|HISTOGRAM)\((\w+)",
+                           d.read(), re.M)
+    for kind, name in table:
+        full = "ocppd_" + name + {"GAUGE": "", "HISTOGRAM": "_seconds"}.get(
+            kind, "_total")
+        assert full in f, full
+    for name, (kind, help, samples) in f.items():
+        assert name.startswith(("ocppd_", "process_")), name
+        assert samples, name
+        assert name.endswith("_total") == (kind == "counter"), (name, kind)
+        if kind == "histogram":
+            check_histogram(name, samples)
+        for v in samples.values():
+            assert v >= 0, name
+    one = lambda n, l="": f[n][2][(n, l)]
+    assert one("ocppd_handshakes_total") == 1
+    assert one("ocppd_calls_in_total", 'action="Heartbeat"') == 1
+    assert sum(f["ocppd_connections"][2].values()) == 1
+    assert one("ocppd_workers", 'state="ready"') == 2
+    assert abs(one("ocppd_start_time_seconds") - time.time()) < 60
+    h = f["ocppd_answer_time_seconds"][2]
+    assert h[("ocppd_answer_time_seconds_count", "")] == 2
+
+
+def check_histogram(name, samples):
+    buckets = [(float(re.search(r'le="([^"]+)"', l)[1]), v)
+               for (n, l), v in samples.items() if n == name + "_bucket"]
+    assert [b for b, v in buckets] == sorted(b for b, v in buckets), name
+    assert [v for b, v in buckets] == sorted(v for b, v in buckets), name
+    assert buckets[-1][0] == float("inf")
+    assert buckets[-1][1] == samples[(name + "_count", "")], name
+    assert (name + "_sum", "") in samples
+
+
+def test_counters_do_not_go_back_when_a_worker_dies():
+    g = gateway()
+    c = Charger(g, "BACK", worker=0)
+    c.boot()
+    before = parse(get(g, "/metrics")[2])
+    old = g.kill_worker(0)
+    poll(lambda: g.workers()[0]["state"] == "ready" and g.worker_pid(0) != old)
+    after = parse(get(g, "/metrics")[2])
+    for name, (kind, help, samples) in before.items():
+        if kind in ("counter", "histogram"):
+            for k, v in samples.items():
+                assert after[name][2][k] >= v, k
+    assert after["ocppd_worker_restarts_total"][2][
+        ("ocppd_worker_restarts_total", "")] == 1
+
+
+def test_ready_and_live_follow_the_workers():
+    g = gateway(server_drain_time="3s")
+    assert get(g, "/ready")[0] == 200 and get(g, "/live")[0] == 200
+    c = [Charger(g, "R%d" % i) for i in range(3)]
+    g.send_signal(signal.SIGTERM)
+    poll(lambda: get(g, "/ready")[0] == 503)
+    assert get(g, "/live")[0] == 200
+    g.note_stats()
+    g.wait_exit()
+    g.process = None
+
+
+def test_ready_says_no_while_no_worker_works():
+    g = gateway(server_workers="1")
+    for i in range(4):                  # until the pauses are long enough
+        old = g.kill_worker(0)
+        if i < 3:
+            poll(lambda: g.worker_pid(0) not in (0, old))
+    poll(lambda: get(g, "/ready")[0] == 503)
+    assert get(g, "/health")[0] == 503
+    assert json.loads(get(g, "/health")[2])["status"] == "unhealthy"
+    poll(lambda: get(g, "/ready")[0] == 200, 20 * SLOW)
+
+
+def test_other_paths_and_methods_are_refused():
+    g = gateway()
+    assert get(g, "/")[0] == 404
+    assert get(g, "/healthy")[0] == 404
+    status, headers, body = get(g, "/health", "POST", "x" * 10000)
+    assert status == 405 and headers["Allow"] == "GET, HEAD"
+    assert get(g, "/health", "DELETE")[0] == 405
+    status, headers, body = get(g, "/health", "HEAD")
+    assert status == 200 and body == ""
+    s = socket.create_connection(("127.0.0.1", g.admin))
+    s.sendall(b"\x16\x03\x01 nonsense\r\n\r\n")
+    s.close()
+    assert get(g, "/health")[0] == 200
+
+
+def test_a_charge_point_does_not_get_in_there():
+    g = gateway()
+    h = http.client.HTTPConnection("127.0.0.1", g.admin, timeout=DEADLINE)
+    h.request("GET", "/ocpp/CP1", headers={
+        "Upgrade": "websocket", "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "x" * 22 + "==", "Sec-WebSocket-Version": "13"})
+    assert h.getresponse().status == 404
+    h.close()
+
+
+def test_the_process_is_started_again_if_it_dies():
+    g = gateway()
+    workers = {w["pid"] for w in g.workers()}
+    mine = [int(p) for p in subprocess.run(
+        ["pgrep", "-P", str(g.pid)], stdout=subprocess.PIPE,
+        text=True).stdout.split() if int(p) not in workers]
+    assert len(mine) == 1
+    c = Charger(g, "OTHER")
+    os.kill(mine[0], signal.SIGKILL)
+    g.wait_log("admin: the process")
+
+    def again():
+        try:
+            return get(g, "/live")[0] == 200
+        except OSError:
+            return False
+    poll(again)
+    c.boot()
+
+
+def test_many_slow_clients_do_not_shut_monitoring_out_for_long():
+    g = gateway()
+    slow = []
+    for i in range(40):
+        s = socket.create_connection(("127.0.0.1", g.admin))
+        s.sendall(b"GET /health HT")
+        slow.append(s)
+    assert get(g, "/health")[0] == 200
+    for s in slow:
+        s.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+#!/usr/bin/python3
+"""A charge point on a WebSocket library by somebody else (Debian's
+python3-websockets) boots, charges and is commanded."""
+
+import asyncio
+
+from lib import *
+
+try:
+    import websockets
+except ImportError:
+    websockets = None
+
+
+def with_library(story):
+    if websockets is None:
+        raise Skip("python3-websockets is not installed")
+    asyncio.run(asyncio.wait_for(story, 30 * SLOW))
+
+
+async def call(ws, action, payload):
+    id = action + str(random.random())
+    await ws.send(json.dumps([2, id, action, payload]))
+    answer = json.loads(await ws.recv())
+    assert answer[:2] == [3, id], answer
+    return answer[2]
+
+
+async def day(g):
+    url = "ws://127.0.0.1:%d/ocpp/THIRD%%20PARTY" % g.port
+    async with websockets.connect(url, subprotocols=["ocpp2.0.1", "ocpp1.6"],
+                                  ping_interval=0.5) as ws:
+        assert ws.subprotocol == "ocpp1.6"
+        boot = await call(ws, "BootNotification", {
+            "chargePointVendor": "V", "chargePointModel": "M"})
+        assert boot["status"] == "Accepted"
+        await call(ws, "StatusNotification", {
+            "connectorId": 1, "status": "Preparing", "errorCode": "NoError"})
+        tag = await call(ws, "Authorize", {"idTag": "T"})
+        assert tag["idTagInfo"]["status"] == "Accepted"
+        t = (await call(ws, "StartTransaction", {
+            "connectorId": 1, "idTag": "T", "meterStart": 0,
+            "timestamp": "2026-01-31T12:00:00Z"}))["transactionId"]
+        await call(ws, "MeterValues", {
+            "connectorId": 1, "transactionId": t, "meterValue": [
+                {"timestamp": "2026-01-31T12:10:00Z",
+                 "sampledValue": [{"value": "100", "unit": "Wh"}]}]})
+        # A command while it charges; the library fragments its answer.
+        h = background(g.run, "call", "THIRD PARTY", "RemoteStopTransaction",
+                       json.dumps({"transactionId": t}))
+        m = json.loads(await ws.recv())
+        assert m[0] == 2 and m[2:] == ["RemoteStopTransaction",
+                                       {"transactionId": t}], m
+        answer = json.dumps([3, m[1], {"status": "Accepted"}])
+        await ws.send([answer[:5], answer[5:20], answer[20:]])
+        r = await asyncio.get_running_loop().run_in_executor(None, h.wait)
+        assert r.returncode == 0 and "Accepted" in r.stdout, r
+        stop = await call(ws, "StopTransaction", {
+            "transactionId": t, "meterStop": 200, "reason": "Remote",
+            "timestamp": "2026-01-31T12:20:00Z"})
+        assert stop == {}
+        pong = await ws.ping(b"hello")
+        await asyncio.wait_for(pong, 5 * SLOW)
+    types = [e["eventType"] for e in
+             g.wait_events(9, cp="THIRD PARTY")]
+    assert types == [
+        "charge_point.connected", "charge_point.booted",
+        "connector.status_changed", "authorization.requested",
+        "transaction.started", "transaction.meter_values", "command.response",
+        "transaction.stopped", "charge_point.disconnected"], types
+
+
+def test_a_day_with_a_client_by_somebody_else():
+    with_library(day(Gateway(ocpp_validation="strict")))
+
+
+async def long_and_replaced(g):
+    url = "ws://127.0.0.1:%d/ocpp/AGAIN" % g.port
+    async with websockets.connect(url, subprotocols=["ocpp1.6"]) as old:
+        await call(old, "DataTransfer", {"vendorId": "V", "data": "x" * 60000})
+        async with websockets.connect(url, subprotocols=["ocpp1.6"]) as new:
+            await call(new, "Heartbeat", {})
+            try:
+                await old.recv()
+                raise AssertionError("the old connection goes on")
+            except websockets.ConnectionClosed as e:
+                assert e.rcvd.code == 1008, e
+
+
+def test_long_messages_and_a_takeover():
+    with_library(long_and_replaced(Gateway()))
+
+
+async def refused(g):
+    for path, status in (("/ocpp/", 404), ("/x/CP1", 404),
+                         ("/ocpp/a%2Fb", 400)):
+        try:
+            await websockets.connect("ws://127.0.0.1:%d%s" % (g.port, path),
+                                     subprotocols=["ocpp1.6"])
+            raise AssertionError(path + " was let in")
+        except websockets.InvalidStatusCode as e:
+            assert e.status_code == status, (path, e)
+
+
+def test_refusals_are_understood():
+    with_library(refused(Gateway()))
+
+
+async def drained(g):
+    async with websockets.connect("ws://127.0.0.1:%d/ocpp/DRAINED" % g.port,
+                                  subprotocols=["ocpp1.6"]) as ws:
+        g.send_signal(signal.SIGTERM)
+        try:
+            await ws.recv()
+            raise AssertionError("it goes on")
+        except websockets.ConnectionClosed as e:
+            assert e.rcvd.code == 1001, e
+    g.wait_exit()
+    g.process = None
+
+
+def test_a_drain_is_a_going_away():
+    with_library(drained(Gateway()))
+
+
+if __name__ == "__main__":
+    main()

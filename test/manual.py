@@ -1,0 +1,97 @@
+#!/usr/bin/python3
+"""The manual: without faults, and with every setting, command, counter and
+event in it."""
+
+from lib import *
+
+PAGES = ["ocppd.8", "ocppctl.8", "ocppd.conf.5", "ocppd-events.7",
+         "ocppd-stats.7"]
+
+
+def page(name):
+    path = os.path.join(B, "man", name)
+    if not os.path.exists(path):
+        path = os.path.join(ROOT, "man", name)
+    assert os.path.exists(path), "there is no page " + name
+    return path
+
+
+def text(name):
+    """As it is read on a terminal, on one long line per paragraph."""
+    if not shutil.which("mandoc"):
+        raise Skip("mandoc is not installed")
+    r = subprocess.run(["mandoc", "-T", "utf8", "-O", "width=500", page(name)],
+                       stdout=subprocess.PIPE, text=True)
+    return re.sub(r".\b", "", r.stdout)
+
+
+def table(file, pattern):
+    with open(os.path.join(ROOT, "common", file)) as f:
+        found = re.findall(pattern, f.read(), re.M)
+    assert found
+    return found
+
+
+def test_every_page_is_clean():
+    if not shutil.which("mandoc"):
+        raise Skip("mandoc is not installed")
+    pages = set(PAGES)
+    for d in (os.path.join(B, "man"), os.path.join(ROOT, "man")):
+        if os.path.isdir(d):
+            pages |= {n for n in os.listdir(d) if re.search(r"\.[1-9]$", n)}
+    for name in sorted(pages):
+        r = subprocess.run(["mandoc", "-T", "lint", "-W", "style", page(name)],
+                           stdout=subprocess.PIPE, text=True)
+        # Pages of the same family that mandoc does not find installed.
+        faults = [l for l in r.stdout.splitlines()
+                  if "referenced manual not found" not in l]
+        assert not faults, "\n".join(faults)
+
+
+def test_every_setting_is_in_the_manual():
+    t = text("ocppd.conf.5")
+    for section in table("conf.def", r"^SECTION\((\w+)"):
+        assert "[%s]" % section in t, section
+    for section, key in table("conf.def", r"^(?:FLAG|COUNT|TIME|SIZE|WORD|TEXT|"
+                              r"LIST)\((\w+), (\w+)"):
+        assert re.search(r"\b%s\b" % key, t), key
+    for key, word in table("conf.def", r"^CHOICE\(\w+, (\w+), (\w+)"):
+        assert re.search(r"\b%s\b" % word, t), (key, word)
+
+
+def test_every_command_is_in_the_manual():
+    t = text("ocppctl.8")
+    for word, usage in table("commands.def",
+                             r'^COMMAND\(\w+, "([\w-]+)", "([^"]*)"'):
+        assert re.search(r"^ *%s\b" % re.escape(word), t, re.M), word
+        for option_ in re.findall(r"--[\w-]+", usage):
+            assert option_ in t, option_
+
+
+def test_every_counter_is_in_the_manual():
+    t = text("ocppd-stats.7")
+    for name in table("stats.def",
+                      r"^(?:COUNTER|COUNTER_BY|GAUGE|HISTOGRAM)\((\w+)"):
+        assert re.search(r"\b%s\b" % name, t), name
+
+
+def test_every_event_and_reason_is_in_the_manual():
+    t = text("ocppd-events.7")
+    for type in table("event.def", r'^EVENT\(\w+, "([^"]+)"'):
+        assert type in t, type
+    for word in table("outcome.def", r"^OUTCOME\((\w+)"):
+        assert re.search(r"\b%s\b" % word, t), word
+
+
+def test_the_options_of_the_daemon_are_in_the_manual():
+    t = text("ocppd.8")
+    for flag in "cdotxV":
+        assert re.search(r"-%s\b" % flag, t), flag
+    for sig in ("SIGHUP", "SIGTERM", "SIGQUIT", "SIGUSR1"):
+        assert sig in t, sig
+    for code in ("64", "78"):
+        assert re.search(r"^ *%s\b" % code, t, re.M), code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,473 @@
+#!/usr/bin/python3
+"""What operators see and do with ocppctl."""
+
+from lib import *
+
+
+def booted(g, name, **kw):
+    c = Charger(g, name, **kw)
+    c.boot()
+    return c
+
+
+def is_time(text):
+    return re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", text)
+
+
+# --- ocppctl itself -----------------------------------------------------------------
+
+def test_exit_codes():
+    g = shared()
+    assert g.run("status").returncode == 0
+    assert g.run("disconnect", "NOBODY").returncode == 1
+    for words in ([], ["no-such-command"], ["connections", "--nonsense"],
+                  ["connections", "--limit", "x"], ["show"], ["call", "X"],
+                  ["-Q"], ["worker-restart"], ["status", "too", "many"],
+                  ["connections", "--state", "maybe"], ["worker-restart", "99"],
+                  ["drain", "soon"]):
+        r = g.run(*words)
+        assert r.returncode == 2, (words, r)
+        assert r.stderr.strip() or r.stdout.strip(), words
+    r = subprocess.run([OCPPCTL, "-s", g.dir + "/none.sock", "status"],
+                       stderr=subprocess.PIPE, text=True)
+    assert r.returncode == 3 and "none.sock" in r.stderr, r
+    assert subprocess.run([OCPPCTL, "-V"],
+                          stdout=subprocess.PIPE).returncode == 0
+
+
+def test_the_socket_is_found_by_environment_and_configuration():
+    g = Gateway(conf="[server]\nworkers = 1\n")
+    r = subprocess.run([OCPPCTL, "status"], stdout=subprocess.PIPE, text=True,
+                       env=dict(os.environ, OCPPD_CONTROL=g.control))
+    assert r.returncode == 0 and "ocppd" in r.stdout
+    with open(g.conf, "a") as f:
+        f.write("control = %s\n" % g.control)
+    r = subprocess.run([OCPPCTL, "-c", g.conf, "status"],
+                       stdout=subprocess.PIPE)
+    assert r.returncode == 0
+
+
+def test_help_lists_every_command_and_tells_how_each_is_called():
+    with open(os.path.join(ROOT, "common/commands.def")) as f:
+        words = re.findall(r'^COMMAND\(\w+, "([\w-]+)", "([^"]*)"', f.read(),
+                           re.M)
+    g = shared()
+    text = g.ctl("help", json_=False)
+    for word, usage in words:
+        assert re.search(r"^ *%s " % word, text, re.M), word
+        assert usage in g.ctl("help", word, json_=False), word
+    r = g.run("help", "nonsense")
+    assert r.returncode != 0
+
+
+def test_words_of_any_kind_reach_the_daemon():
+    g = shared()
+    for name in ("it's", 'a "quoted" one', "back\\slash", "ü€😀", "a b",
+                 "$HOME", "-dash"):
+        c = booted(g, name)
+        words = ["show", name] if not name.startswith("-") else \
+            ["show", "--", name]
+        r = g.run("-j", *words)
+        if r.returncode == 0:
+            assert json.loads(r.stdout)["identity"] == name
+        else:
+            assert name.startswith("-"), (name, r)
+        c.close()
+
+
+# --- status, health, workers, stats, config ------------------------------------------
+
+def test_status_in_text_and_json():
+    g = Gateway(server_node="n1")
+    booted(g, "ST")
+    s = g.ctl("status")
+    assert s["node"] == "n1" and s["pid"] == g.pid and s["status"] == "healthy"
+    assert s["workers"] == s["workers_ready"] == 2
+    assert s["max_connections"] == 10000 and s["problems"] == []
+    assert is_time(s["started"]) and not s["draining"]
+    assert s["config"]["file"] == g.conf
+    text = g.ctl("status", json_=False)
+    for word in ("healthy", "2 of 2 ready", str(g.pid), "127.0.0.1:%d" % g.port,
+                 g.conf):
+        assert word in text, (word, text)
+
+
+def test_health_has_the_shape_of_the_mission():
+    g = Gateway()
+    c = booted(g, "HEALTH")
+    r = g.run("health")
+    assert r.returncode == 0
+    h = json.loads(r.stdout)
+    assert h["status"] == "healthy" and is_time(h["timestamp"])
+    assert h["connections"] == 1 and h["max_connections"] == 10000
+    assert re.fullmatch(r"(\d+[dhms]|\d+ms)+", h["uptime"]), h["uptime"]
+    p = h["ping_service"]
+    assert sorted(p) == ["active_connections", "ping_interval", "skipped_pings",
+                         "total_pings"], p
+    assert p["active_connections"] == 1 and p["ping_interval"] == "1s"
+    assert type(p["total_pings"]) is int and type(p["skipped_pings"]) is int
+    assert len(h["workers"]) == 2 and h["journal"]["status"] == "ok"
+    assert "redis" in h
+    poll(lambda: (c.ended(), g.ctl("health")["ping_service"]["total_pings"])[1])
+
+
+def test_workers_in_text_and_json():
+    g = Gateway(server_workers="3")
+    w = g.ctl("workers")
+    assert [x["worker"] for x in w] == [0, 1, 2]
+    assert all(x["state"] == "ready" and alive(x["pid"]) and x["starts"] == 1
+               for x in w)
+    text = g.ctl("workers", json_=False).splitlines()
+    assert len(text) == 4 and text[0].split()[0] == "WORKER"
+    assert str(w[1]["pid"]) in text[2]
+
+
+def test_stats_in_text_json_and_prometheus():
+    g = shared()
+    c = booted(g, "STATS")
+    with open(os.path.join(ROOT, "common/stats.def")) as f:
+        names = re.findall(r"^(?:COUNTER|COUNTER_BY|GAUGE|HISTOGRAM)\((\w+)",
+                           f.read(), re.M)
+    s = g.ctl("stats")
+    assert sorted(s) == sorted(names)
+    assert s["calls_in"]["BootNotification"] >= 1
+    assert s["handshake_time"]["count"] >= 1
+    text = g.ctl("stats", json_=False)
+    for n in names:
+        assert re.search(r"^%s " % n, text, re.M), n
+    assert list(g.ctl("stats", "acc*")) == ["accepted", "accept_errors"] or \
+        set(g.ctl("stats", "acc*")) >= {"accepted", "accept_errors"}
+    assert g.run("stats", "nonsense").returncode == 1
+    r = g.run("-p", "stats")
+    assert r.returncode == 0 and "# TYPE ocppd_accepted_total counter" in r.stdout
+    c.close()
+
+
+def test_config_tells_each_value_and_where_it_came_from():
+    g = Gateway(conf="[server]\nworkers = 1\n\n[ocpp]\n# x\ncall_queue = 5\n")
+    s = g.ctl("config")["settings"]
+    with open(os.path.join(ROOT, "common/conf.def")) as f:
+        knobs = re.findall(r"^(?:FLAG|COUNT|TIME|SIZE|WORD|TEXT|LIST)"
+                           r"\((\w+), (\w+)", f.read(), re.M)
+    assert sorted((a, b) for a in s for b in s[a]) == sorted(knobs)
+    assert s["ocpp"]["call_queue"] == {"value": 5, "origin": "file", "line": 6,
+                                       "reload": "live"}
+    assert s["server"]["node"]["origin"] == "command line"
+    assert s["websocket"]["ping_interval"]["origin"] == "default"
+    text = g.ctl("config", json_=False)
+    assert re.search(r"^call_queue += 5 +# line 6$", text, re.M), text
+    assert re.search(r"^ping_interval += 60s|1m +# default$", text, re.M)
+
+
+# --- charge points ---------------------------------------------------------------------
+
+def test_connections_are_filtered_sorted_and_paged():
+    g = Gateway(server_workers="2")
+    chargers = {}
+    for i in range(12):
+        name = "%s-%02d" % ("AB"[i % 2], i)
+        chargers[name] = booted(g, name, worker=i % 2)
+    for i in range(5):
+        chargers["A-04"].call("Heartbeat")
+
+    def ids(*words):
+        return [c["identity"] for c in
+                g.ctl("connections", *words)["connections"]]
+    assert ids() == sorted(chargers)
+    assert ids("--match", "A-*") == [n for n in sorted(chargers) if n[0] == "A"]
+    assert ids("--match", "?-1[01]") == ["A-10", "B-11"]
+    assert ids("--worker", "1") == [n for n in sorted(chargers) if n[0] == "B"]
+    assert ids("--limit", "3") == sorted(chargers)[:3]
+    assert ids("--limit", "3", "--offset", "4") == sorted(chargers)[4:7]
+    assert ids("--offset", "100") == []
+    poll(lambda: ids("--sort", "messages")[0] == "A-04")
+    assert set(ids("--sort", "since")) == set(ids("--sort", "seen")) == \
+        set(chargers)
+    chargers["A-00"].close()
+    poll(lambda: not g.online("A-00"))
+    assert "A-00" not in ids() and ids("--state", "offline") == ["A-00"]
+    assert ids("--state", "all") == sorted(chargers)
+    got = g.ctl("connections", "--limit", "2")
+    assert got["total"] == 11 and got["complete"]
+    text = g.ctl("connections", "--state", "all", json_=False)
+    assert len(text.splitlines()) == 14 and "12 of 12" in text
+    assert "away: peer_closed" in text
+
+
+def test_show_tells_everything_about_one_charge_point():
+    g = Gateway(server_workers="2")
+    c = booted(g, "SHOW ME", worker=1)
+    c.call("Heartbeat")
+    poll(lambda: (c.ended(), g.show("SHOW ME")["connection"].get("pingMs"))[1]
+         is not None)
+    s = g.ctl("show", "SHOW ME")
+    assert s["online"] and s["worker"] == 1
+    assert s["address"] == "%s:%d" % c.sock.getsockname()
+    assert s["last_action"] == "Heartbeat" and is_time(s["since"])
+    k = s["connection"]
+    assert k["boot"] == "Accepted" and k["protocol"] == "ocpp1.6"
+    assert k["messagesIn"] == k["messagesOut"] == 2
+    assert k["answersHeld"] == 0 and k["commandsPending"] == 0
+    text = g.ctl("show", "SHOW ME", json_=False)
+    for word in ("SHOW ME", "online, on worker 1", "Heartbeat", s["address"]):
+        assert word in text, (word, text)
+    c.close()
+    poll(lambda: not g.online("SHOW ME"))
+    s = g.ctl("show", "SHOW ME")
+    assert s["close_reason"] == "peer_closed" and s["connection"] is None
+    assert "peer_closed" in g.ctl("show", "SHOW ME", json_=False)
+    r = g.run("show", "NEVER")
+    assert r.returncode == 1 and "NEVER" in r.stderr + r.stdout
+
+
+def test_a_quiet_connection_is_quiet():
+    g = shared(websocket_ping_interval="1h", websocket_idle_timeout="3h")
+    c = booted(g, "QUIET")
+    poll(lambda: g.show("QUIET")["connection"]["quiet"])
+    assert g.stat("leases") == 0
+    c.raw(frame(TEXT, '[2,"1","Heartbeat",{}]')[:7])     # half a frame
+    poll(lambda: not g.show("QUIET")["connection"]["quiet"])
+    poll(lambda: g.stats()["leases"] == 1)
+    c.reset()
+
+
+def test_disconnect_closes_with_1008():
+    g = shared()
+    c = booted(g, "OUT")
+    h = background(c.wait_closed, 1008)
+    assert g.run("disconnect", "OUT").returncode == 0
+    h.wait()
+    e = g.wait_events(cp="OUT", type="charge_point.disconnected")[0]
+    assert e["payload"]["reason"] == "operator"
+    r = g.run("disconnect", "OUT")
+    assert r.returncode == 1 and "not connected" in r.stdout + r.stderr
+    booted(g, "OUT").close()
+
+
+# --- tap -------------------------------------------------------------------------------
+
+class Tap:
+    def __init__(self, g, *words, **kw):
+        self.p = subprocess.Popen([OCPPCTL, "-s", g.control, *words],
+                                  stdout=subprocess.PIPE, **kw)
+        self.buffer = b""
+
+    def line(self, timeout=DEADLINE):
+        end = time.monotonic() + timeout
+        while b"\n" not in self.buffer:
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self.p.stdout], [], [], left)[0]:
+                raise TimeoutError("no line came")
+            some = os.read(self.p.stdout.fileno(), 1 << 16)
+            if not some:
+                raise Closed(None, "the tap ended")
+            self.buffer += some
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return line.decode()
+
+    def stop(self):
+        self.p.kill()
+        self.p.wait()
+        self.p.stdout.close()
+
+
+def tapped(g, tap, c):
+    """Waits until the tap is on, by talking until something comes."""
+    def comes():
+        c.call("Heartbeat")
+        try:
+            return tap.line(0.05)
+        except TimeoutError:
+            return None
+    poll(comes)
+    try:
+        while True:
+            tap.line(0.2)
+    except TimeoutError:
+        pass
+
+
+def test_tap_shows_frames_both_ways_with_what_was_decided():
+    g = Gateway(server_workers="2")
+    for worker in (0, 1):
+        c = booted(g, "TAP-%d" % worker, worker=worker)
+        other = booted(g, "OTHER-%d" % worker, worker=worker)
+        tap = Tap(g, "-j", "tap", "TAP-*")
+        try:
+            tapped(g, tap, c)
+            other.call("Authorize", {"idTag": "HIDDEN"})
+            c.call("Authorize", {"idTag": "SEEN"}, id="a1")
+            x, y = json.loads(tap.line()), json.loads(tap.line())
+            assert x["direction"] == "in" and y["direction"] == "out"
+            assert x["frame"] == '[2,"a1","Authorize",{"idTag": "SEEN"}]'
+            assert x["chargePointId"] == c.identity and is_time(x["timestamp"])
+            assert x["decision"] == "authorization.requested"
+            assert json.loads(y["frame"])[:2] == [3, "a1"] and y["decision"]
+            c.send("garbage")
+            x = json.loads(tap.line())
+            assert x["frame"] == "garbage" and x["decision"], x
+            h = background(g.call, c.identity, "ClearCache")
+            c.result(c.take()[0], {"status": "Accepted"})
+            h.wait()
+            x, y = json.loads(tap.line()), json.loads(tap.line())
+            assert (x["direction"], y["direction"]) == ("out", "in")
+        finally:
+            tap.stop()
+        c.call("Heartbeat")
+    text = Tap(g, "tap", "TAP-1")
+    try:
+        tapped(g, text, c)
+        c.call("Authorize", {"idTag": "TEXT"})
+        line = text.line()
+        assert "TAP-1" in line and '{"idTag": "TEXT"}' in line, line
+    finally:
+        text.stop()
+
+
+def test_a_slow_reader_of_tap_misses_frames_and_blocks_nobody():
+    g = Gateway(server_workers="1")
+    c = booted(g, "SLOWTAP")
+    s = socket.socket(socket.AF_UNIX)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.connect(g.control)
+    s.sendall(b"-j tap 'SLOW*'\n")
+    s.settimeout(DEADLINE)
+    poll(lambda: (c.call("Heartbeat"), select.select([s], [], [], 0)[0])[1])
+    big = "x" * 6000
+    slowest = 0
+    for i in range(1200):               # 14 MB of frames, nobody reads
+        began = time.monotonic()
+        c.call("DataTransfer", {"vendorId": "V", "data": big})
+        slowest = max(slowest, time.monotonic() - began)
+    assert slowest < 2 * SLOW, slowest
+    assert g.ask("status")[0] == 200
+    # Once there is room again, the next frame tells how many were lost.
+    end = time.monotonic() + DEADLINE
+    data = b""
+    while b'"lost":' not in data and b'"lostBefore":' not in data:
+        assert time.monotonic() < end, "no mark of what was lost"
+        data = data[-20:] + s.recv(1 << 20)
+        c.call("Heartbeat")
+    s.close()
+    c.close()
+
+
+# --- ending ------------------------------------------------------------------------------
+
+def test_drain_closes_over_a_time_and_stops():
+    g = Gateway()
+    chargers = [booted(g, "DRAIN%d" % i) for i in range(5)]
+    g.note_stats()
+    handles = [background(c.wait_closed, 1001) for c in chargers]
+    r = g.run("drain", "500ms")
+    assert r.returncode == 0 and "draining" in r.stdout
+    for h in handles:
+        h.wait()
+    assert g.wait_exit() == 0
+    g.process = None
+    assert g.run("status").returncode == 3
+
+
+def test_shutdown_stops_now():
+    g = Gateway(server_drain_time="60s")
+    booted(g, "SHUT")
+    g.note_stats()
+    assert g.run("shutdown").returncode == 0
+    assert g.wait_exit() == 0
+    g.process = None
+
+
+# --- who may ------------------------------------------------------------------------------
+
+def test_others_of_the_group_may_look_and_not_touch():
+    if os.getuid() != 0:
+        raise Skip("only root can become somebody else")
+    import grp
+    import pwd
+    nobody = pwd.getpwnam("nobody")
+    g = Gateway(server_control_group=grp.getgrgid(nobody.pw_gid).gr_name)
+    c = booted(g, "GROUP")
+
+    def become():
+        os.setgroups([])
+        os.setgid(nobody.pw_gid)
+        os.setuid(nobody.pw_uid)
+    st = os.stat(g.control)
+    assert st.st_mode & 0o777 == 0o660 and st.st_gid == nobody.pw_gid
+    with open(os.path.join(ROOT, "common/commands.def")) as f:
+        table = re.findall(r'^COMMAND\(\w+, "([\w-]+)", "[^"]*", (\w+)',
+                           f.read(), re.M)
+    words = {"show": ["GROUP"], "call": ["GROUP", "ClearCache"],
+             "disconnect": ["GROUP"], "tap": ["*"], "worker-restart": ["0"],
+             "log-level": ["debug"]}
+    # as in a directory that he may search
+    copy = g.dir + "/ocppctl"
+    shutil.copy(OCPPCTL, copy)
+    for word, needs in table:
+        if needs == "LOCAL":
+            continue
+        r = subprocess.run([copy, "-s", g.control, word] + words.get(word, []),
+                           preexec_fn=become, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, cwd="/",
+                           timeout=DEADLINE)
+        if needs == "ADMIN":
+            assert r.returncode == 1, (word, r)
+            assert "only root" in r.stdout + r.stderr, (word, r)
+        else:
+            assert r.returncode == 0, (word, r)
+    assert g.online("GROUP") and alive(g.pid)
+    c.call("Heartbeat")
+
+    def stranger():
+        os.setgroups([])
+        os.setgid(nobody.pw_gid + 1 if nobody.pw_gid < 65000 else 12345)
+        os.setuid(nobody.pw_uid)
+    r = subprocess.run([copy, "-s", g.control, "status"], preexec_fn=stranger,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/")
+    assert r.returncode == 3, r
+
+
+def test_nonsense_at_the_control_socket_harms_nobody():
+    g = shared()
+    for data in (b"\n", b"'open\n", b"\0\n", b"x" * 100000 + b"\n", b"-j\n",
+                 b"status\r\n", b"show " + b"a " * 100 + b"\n",
+                 b"y" * 250000 + b"\n", b"\xff\xfe\n"):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(DEADLINE)
+        s.connect(g.control)
+        try:
+            s.sendall(data)
+            got = s.recv(100)
+        except (BrokenPipeError, ConnectionResetError):
+            got = b"400 "
+        assert got[:1] in (b"2", b"4"), (data[:20], got)
+        s.close()
+    assert g.ask("status")[0] == 200
+
+
+def test_clients_that_say_nothing_take_no_place_from_the_operator():
+    g = Gateway()
+    silent = []
+    for i in range(100):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(1)
+        try:
+            s.connect(g.control)
+        except OSError:
+            break
+        silent.append(s)
+
+    def works():
+        try:
+            return g.ask("status")[0] == 200
+        except (OSError, ValueError):
+            return False
+    # at the latest after their deadline
+    poll(works, 15 * SLOW)
+    for s in silent:
+        s.close()
+    poll(works)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+#!/usr/bin/python3
+"""The ping service: everybody once in an interval, evenly spread over it, and
+skipped, not queued, where the socket cannot take it."""
+
+from lib import *
+
+
+def collect(chargers, seconds):
+    """When pings came: [(time, charger)]. Answers them."""
+    seen = []
+    by_fd = {c.sock.fileno(): c for c in chargers}
+    p = select.poll()
+    for fd in by_fd:
+        p.register(fd, select.POLLIN)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for fd, _ in p.poll(20):
+            c = by_fd[fd]
+            now = time.monotonic()
+            f = c.recv()
+            assert f.op == PING, f
+            seen.append((now, c))
+            c.send(f.data, PONG)
+    return seen
+
+
+def test_pings_are_spread_evenly_over_the_interval():
+    g = Gateway(server_workers="2", websocket_ping_interval="2s",
+                websocket_idle_timeout="20s")
+    chargers = [Charger(g, "P%03d" % i, worker=i % 2) for i in range(200)]
+    collect(chargers, 2.5)      # the walk goes by their number: let it settle
+    first = g.stats()
+    seen = collect(chargers, 6)
+    last = g.stats()
+    # Everybody about every two seconds ...
+    for c in chargers:
+        mine = [t for t, d in seen if d is c]
+        assert 2 <= len(mine) <= 4, (c.identity, len(mine))
+        gaps = [b - a for a, b in zip(mine, mine[1:])]
+        assert all(1.5 < x < 2.5 * SLOW for x in gaps), gaps
+    # ... and in no 100 ms much more than a twentieth of them.
+    t0 = min(t for t, c in seen)
+    slots = {}
+    for t, c in seen:
+        slots[int((t - t0) * 10)] = slots.get(int((t - t0) * 10), 0) + 1
+    full = [slots.get(i, 0) for i in range(2, 55)]
+    assert max(full) <= 40 * SLOW, full         # 10 on the average
+    assert sum(1 for n in full if n == 0) <= 10, full
+    # The counters say the same.
+    n = last["pings"] - first["pings"]
+    assert abs(n - len(seen)) <= 25, (n, len(seen))
+    assert abs((last["pongs"] - first["pongs"]) - len(seen)) <= 25
+    assert last["pings_skipped"] == first["pings_skipped"]
+    h = g.ctl("health")["ping_service"]
+    assert h["active_connections"] == 200 and h["ping_interval"] == "2s"
+    assert h["total_pings"] >= last["pings"] and h["skipped_pings"] == 0
+    assert g.stats()["ping_time"]["count"] > 0
+
+
+def test_a_ping_that_cannot_leave_at_once_is_skipped_and_counted():
+    g = Gateway(server_workers="1", websocket_ping_interval="1s",
+                websocket_idle_timeout="30s", websocket_max_output_size="16MiB")
+    c = Charger(g, "FULL", rcvbuf=4096)
+    many = frame(TEXT, '[2,"%s","Heartbeat",{}]' % ("x" * 36)) * 500
+
+    def stuck():
+        c.sock.settimeout(0.2)
+        try:
+            c.sock.sendall(many)
+        except (TimeoutError, socket.timeout):
+            pass
+        return g.show("FULL")["connection"]["outputBytes"] > 0
+    poll(stuck)
+    poll(lambda: g.stat("pings_skipped") >= 2)
+    n = g.stat("pings")
+    skipped = g.stat("pings_skipped")
+    poll(lambda: g.stat("pings_skipped") > skipped)
+    assert g.stat("pings") == n, "one was queued"
+    assert g.online("FULL")
+    assert g.ctl("health")["ping_service"]["skipped_pings"] >= 2
+    c.reset()
+
+
+def test_the_round_trip_of_a_ping_is_told():
+    g = Gateway(server_workers="1")
+    c = Charger(g, "RTT")
+
+    def told():
+        c.ended()
+        return g.show("RTT")["connection"].get("pingMs") is not None
+    poll(told)
+    assert g.show("RTT")["connection"]["pingMs"] < 1000 * SLOW
+    assert g.stats()["ping_time"]["count"] >= 1
+
+
+if __name__ == "__main__":
+    main()

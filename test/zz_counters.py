@@ -1,0 +1,88 @@
+#!/usr/bin/python3
+"""After all other tests: every counter of common/stats.def has moved in one
+of them, and so has every reason, outcome and kind that counters go by.
+test/run collects what the gateways had counted."""
+
+from lib import *
+
+# What no script test can bring about, and why.
+EXCUSED = {
+    "hints_lost": "the channel between two processes must be full",
+    "closed out_of_memory": "memory must run out",
+    "closed buffers_full": "fills half a gigabyte, or a limits test does",
+    "refused auth_down": "credentials must be unreadable, auth.py tells",
+    "deviations bad_utf8": "the WebSocket layer closes with 1007 before",
+    "deviations bad_uri": "no message of an OCPP 1.6 charge point has a URI",
+    "deviations long_array": "no array of OCPP 1.6 has an upper bound",
+}
+
+
+def collected():
+    path = os.environ.get("OCPPD_TEST_STATS")
+    if not path:
+        raise Skip("only after a run of all tests")
+    counters, gauges = {}, {}
+    with open(path) as f:
+        for line in f:
+            x = json.loads(line)
+            for k, v in x["stats"].items():
+                if isinstance(v, dict):
+                    for row, n in v.items():
+                        key = k + " " + row
+                        counters[key] = counters.get(key, 0) + n
+                else:
+                    counters[k] = counters.get(k, 0) + v
+            for k, v in x["most"].items():
+                gauges[k] = max(gauges.get(k, 0), v)
+    assert counters, "nothing was collected"
+    return counters, gauges
+
+
+def names(kind):
+    with open(os.path.join(ROOT, "common/stats.def")) as f:
+        return re.findall(r"^%s\((\w+)" % kind, f.read(), re.M)
+
+
+def test_every_counter_moved():
+    counters, _ = collected()
+    still = [n for n in names("COUNTER")
+             if not counters.get(n) and n not in EXCUSED]
+    assert not still, "these did not move: " + ", ".join(still)
+
+
+def test_every_reason_outcome_and_kind_was_counted():
+    counters, _ = collected()
+    with open(os.path.join(ROOT, "worker/ocpp16.schema")) as f:
+        ours = set(re.findall(r"^message (\w+) cs", f.read(), re.M))
+    still = []
+    for name in names("COUNTER_BY"):
+        for key, n in counters.items():
+            if key.startswith(name + " ") and n == 0 and key not in EXCUSED:
+                if name == "calls_in" and key.split()[1] in ours:
+                    continue        # we send those, nobody sends them to us
+                still.append(key)
+    assert not still, "these did not move: " + ", ".join(still)
+
+
+def test_every_histogram_has_seen_something():
+    counters, _ = collected()
+    still = [n for n in names("HISTOGRAM") if not counters.get(n + " count")]
+    assert not still, "these are empty: " + ", ".join(still)
+
+
+def test_every_gauge_was_above_zero_at_some_time():
+    _, gauges = collected()
+    still = [n for n in names("GAUGE") if not gauges.get(n)]
+    assert not still, "these were never seen above zero: " + ", ".join(still)
+
+
+def test_the_excuses_are_still_needed():
+    counters, _ = collected()
+    for key in EXCUSED:
+        if counters.get(key):
+            print("     %s moved, %d times: no excuse is needed"
+                  % (key, counters[key]))
+
+
+if __name__ == "__main__":
+    main()
