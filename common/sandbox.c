@@ -33,6 +33,9 @@
 #endif
 
 #define CALL(name) SCMP_SYS(name)
+#define EQUAL(arg, value) SCMP_CMP(arg, SCMP_CMP_EQ, (scmp_datum_t)(value), 0)
+#define MASKED(arg, mask, value) \
+    SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(value))
 
 /* Whatever their arguments are. Numbers below zero are calls that this
  * machine does not have; libseccomp passes over them. */
@@ -142,30 +145,30 @@ add_conditions(scmp_filter_ctx f)
 
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(socket), 1,
-            SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+            EQUAL(0, families[i]));
     for (size_t i = 0; i < sizeof ioctls / sizeof *ioctls; i++)
         r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(ioctl), 1,
-            SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, ioctls[i]));
+            MASKED(1, 0xffffffff, ioctls[i]));
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(prctl), 1,
-            SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)options[i]));
+            EQUAL(0, options[i]));
     /* Nothing becomes code. */
     r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(mmap), 1,
-        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        MASKED(2, PROT_EXEC, 0));
     r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(mprotect), 1,
-        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        MASKED(2, PROT_EXEC, 0));
     /* Threads, no processes. clone3(2) hides its flags in memory: it fails
      * with ENOSYS, and the libc takes clone(2). */
     r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(clone), 1,
-        SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+        MASKED(0, CLONE_THREAD, CLONE_THREAD));
     r |= seccomp_rule_add(f, SCMP_ACT_TRAP, CALL(clone), 1,
-        SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+        MASKED(0, CLONE_THREAD, 0));
     /* abort(3). */
     r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(tgkill), 1,
-        SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+        EQUAL(0, getpid()));
     /* Limits may be asked for, of itself, and not set. */
     r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(prlimit64), 2,
-        SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
+        EQUAL(0, 0), EQUAL(2, 0));
     return r;
 }
 
