@@ -41,6 +41,8 @@ struct writer;
 bool report_redis_on(const struct config *c);
 /* Member "redis". */
 void report_redis(struct writer *w, const struct shm *s, const struct config *c);
+/* The same for people. */
+void report_redis_text(struct buf *out, const struct shm *s, const struct config *c);
 typedef void report_say(void *ctx, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* What is wrong with it, each a sentence. */

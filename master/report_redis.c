@@ -5,9 +5,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "command.h"
-#include "control.h"
-#include "master.h"
 #include "report.h"
 #include "writer.h"
 
@@ -119,55 +116,39 @@ report_redis(struct writer *w, const struct shm *s, const struct config *c)
 }
 
 void
-cmd_redis(struct client *c, int argc, char **argv)
+report_redis_text(struct buf *out, const struct shm *s, const struct config *c)
 {
-    struct buf     out = BUF_INIT(1 << 20);
-    struct config  conf;
-    struct stats   sum;
-    struct writer  w = WRITER_INIT(&out);
-    const struct shm *s = master.shm;
-    char           word[16], words[SHM_WORDS_MAX];
+    struct stats sum;
+    char         word[16], words[SHM_WORDS_MAX];
 
-    if (argc > 1) {
-        command_usage(c, argv, "too many words, beginning with %.64s", argv[1]);
+    if (!report_redis_on(c)) {
+        buf_adds(out, "this gateway is alone: redis.host and redis.socket are empty\n");
         return;
     }
-    shm_config_read(s, &conf);
-    if (c->format == 'j') {
-        writer_open(&w, NULL, '{');
-        report_redis(&w, s, &conf);
-        writer_close(&w);
-        buf_addc(&out, '\n');
-    } else if (!report_redis_on(&conf)) {
-        buf_adds(&out, "this gateway is alone: redis.host and redis.socket are empty\n");
-    } else {
-        metrics_sum(s, &sum);
-        if (conf.redis_socket[0] != '\0')
-            buf_addf(&out, "redis at %s", conf.redis_socket);
-        else
-            buf_addf(&out, "redis at %s:%" PRIu64, conf.redis_host, conf.redis_port);
-        buf_addf(&out, ", fleet %s, %" PRIu64 " shards: %s\n", conf.redis_prefix,
-            conf.redis_shards, overall(s, word));
-        buf_addf(&out, "  events       %" PRIu64 " shipped, %" PRIu64 " ms behind\n",
-            stat_get(&sum.shipped), MOST(s, ship_lag_ms));
-        buf_addf(&out, "  stream       %" PRIu64 " events of at most %" PRIu64 "\n",
-            MOST(s, stream_events), conf.redis_stream_max);
-        buf_addf(&out, "  sessions     %" PRIu64 " of %" PRIu64 " connections not claimed yet\n",
-            stat_get(&sum.sessions_unclaimed), stat_get(&sum.connections));
-        buf_addf(&out, "  commands     %" PRIu64 " without outcome in the fleet, %" PRIu64
-            " outcomes not told yet\n", MOST(s, orders_waiting),
-            stat_get(&sum.outcomes_waiting));
-        buf_addf(&out, "  platform     %" PRIu64 " CALLs wait for its answer\n",
-            stat_get(&sum.platform_waiting));
-        buf_adds(&out, "\nworker  state       shards  pending  lag ms  said\n");
-        for (unsigned i = 0; i < s->slots; i++) {
-            const struct stats *st = &shm_worker(s, i)->stats;
-            buf_addf(&out, "%6u  %-10s  %6" PRIu64 "  %7" PRIu64 "  %6" PRIu64 "  %s\n", i,
-                word_of(s, i, word), stat_get(&st->redis_shards_ready),
-                stat_get(&st->redis_pending), stat_get(&st->ship_lag_ms),
-                words_of(s, i, words));
-        }
+    metrics_sum(s, &sum);
+    if (c->redis_socket[0] != '\0')
+        buf_addf(out, "redis at %s", c->redis_socket);
+    else
+        buf_addf(out, "redis at %s:%" PRIu64, c->redis_host, c->redis_port);
+    buf_addf(out, ", fleet %s, %" PRIu64 " shards: %s\n", c->redis_prefix,
+        c->redis_shards, overall(s, word));
+    buf_addf(out, "  events       %" PRIu64 " shipped, %" PRIu64 " ms behind\n",
+        stat_get(&sum.shipped), MOST(s, ship_lag_ms));
+    buf_addf(out, "  stream       %" PRIu64 " events of at most %" PRIu64 "\n",
+        MOST(s, stream_events), c->redis_stream_max);
+    buf_addf(out, "  sessions     %" PRIu64 " of %" PRIu64 " connections not claimed yet\n",
+        stat_get(&sum.sessions_unclaimed), stat_get(&sum.connections));
+    buf_addf(out, "  commands     %" PRIu64 " without outcome in the fleet, %" PRIu64
+        " outcomes not told yet\n", MOST(s, orders_waiting),
+        stat_get(&sum.outcomes_waiting));
+    buf_addf(out, "  platform     %" PRIu64 " CALLs wait for its answer\n",
+        stat_get(&sum.platform_waiting));
+    buf_adds(out, "\nworker  state       shards  pending  lag ms  said\n");
+    for (unsigned i = 0; i < s->slots; i++) {
+        const struct stats *st = &shm_worker(s, i)->stats;
+        buf_addf(out, "%6u  %-10s  %6" PRIu64 "  %7" PRIu64 "  %6" PRIu64 "  %s\n", i,
+            word_of(s, i, word), stat_get(&st->redis_shards_ready),
+            stat_get(&st->redis_pending), stat_get(&st->ship_lag_ms),
+            words_of(s, i, words));
     }
-    control_reply_buf(c, CONTROL_DONE, &out);
-    buf_free(&out);
 }
