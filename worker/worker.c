@@ -192,7 +192,8 @@ worker_main(const struct worker_boot *boot)
         .slot = self.slot,
         .loop = self.loop,
         .conf = &self.conf,
-        .recover_line = recover_line};
+        .recover_line = recover_line,
+        .recover_max = JOURNAL_RECOVER_MAX};
     if (!journal_open(&env, &why))
         stay_down("%s", buf_cstr(&why));
     redis_open();
