@@ -6,13 +6,16 @@
  * Opens the connections (names B000000 and so on from FIRST), then sends
  * MESSAGE (an OCPP-J CALL; %d in it becomes a number that grows) RATE times a
  * second over the first ACTIVE of them, evenly and whatever comes back, and
- * counts the frames that do. RATE 0 sends nothing for SECONDS. Prints one line of JSON; latencies are
- * measured from the moment a message was due, so a server that stalls cannot
- * hide it. It knows just enough of WebSocket to serve ocppd and the floor
- * alike, and costs as little as it can: it shares the machine.
+ * counts the frames that do. RATE 0 sends nothing for SECONDS. Prints one
+ * line of JSON; latencies are measured from the moment a message was due, so
+ * a server that stalls cannot hide it. With `storm' for MESSAGE all
+ * connections are reset instead and made anew, all at once; SECONDS is the
+ * patience with that. It knows just enough of WebSocket to serve ocppd and
+ * the floor alike, and costs as little as it can: it shares the machine.
  *
  * On standard error it says `connected`, then waits for a line on standard
- * input before it sends: the moment to read the server's clocks.
+ * input before it sends: the moment to read the server's clocks. When it has
+ * printed, it stays connected until its standard input ends.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -28,15 +31,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUCKETS 40000 /* of 10 us */
+#define BUCKETS 400000 /* of 10 us */
+#define PING_BINS 20000 /* of 100 ms */
+#define RETRY_US 500000
 
 struct link {
     int      fd;
     uint64_t due; /* of the message in flight, 0 if none */
 };
 
+/* In a storm, link.due is one of these, or when to try again. */
+enum { BACK, CONNECTING, ASKED, AGAIN_FROM };
+
 static struct link *links;
-static uint64_t     late[BUCKETS + 1], answered, skipped, pings, broken;
+static uint64_t     late[BUCKETS + 1], answered, skipped, pings, broken, again;
+static uint64_t     first_bin;
+static uint32_t     ping_bin[PING_BINS]; /* arrivals, from first_bin on */
 
 static uint64_t
 now_us(void)
@@ -54,44 +64,190 @@ die(const char *what)
     exit(1);
 }
 
-/* One at a time in batches: the ramp is not what is measured. */
+static void receive(int ep, int timeout_ms);
+
+/* A socket on its way to the port; -1 with errno. Few from each address: the
+ * kernel looks longer for a free port the more of them are taken. */
+static int
+start(int port, int number, int flags)
+{
+    int one = 1;
+    struct sockaddr_in src = {.sin_family = AF_INET,
+        .sin_addr.s_addr = htonl(0x7f000002u + (unsigned)number / 512u)};
+    struct sockaddr_in dst = {.sin_family = AF_INET,
+        .sin_port = htons((unsigned short)port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | flags, 0);
+
+    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&src, sizeof src) != 0 ||
+        (connect(fd, (struct sockaddr *)&dst, sizeof dst) != 0 &&
+            errno != EINPROGRESS)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int
+ask(int fd, int number)
+{
+    char req[512];
+    int  len = snprintf(req, sizeof req,
+        "GET /ocpp/B%06d HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n", number);
+
+    return send(fd, req, (size_t)len, MSG_NOSIGNAL) == len;
+}
+
+static void
+watch(int ep, int how, uint32_t events, int i)
+{
+    struct epoll_event e = {.events = events, .data.u32 = (uint32_t)i};
+
+    if (epoll_ctl(ep, how, links[i].fd, &e) != 0)
+        die("epoll_ctl");
+}
+
+static int
+welcomed(int fd)
+{
+    char    answer[512];
+    ssize_t r = recv(fd, answer, sizeof answer - 1, 0);
+
+    return r >= 12 && memcmp(answer, "HTTP/1.1 101", 12) == 0;
+}
+
+/* In batches; whoever is connected gets its pings answered meanwhile. */
 static void
 open_all(int port, int n, int first, int ep)
 {
-    char req[512], answer[512];
-
     for (int from = 0; from < n; from += 256) {
         int to = from + 256 < n ? from + 256 : n;
         for (int i = from; i < to; i++) {
-            int one = 1;
-            struct sockaddr_in src = {.sin_family = AF_INET,
-                .sin_addr.s_addr = htonl(0x7f000002u + (unsigned)(first + i) / 16384u)};
-            struct sockaddr_in dst = {.sin_family = AF_INET,
-                .sin_port = htons((unsigned short)port),
-                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-            int fd = socket(AF_INET, SOCK_STREAM, 0);
-            setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-            setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-            if (fd < 0 || bind(fd, (struct sockaddr *)&src, sizeof src) != 0 ||
-                connect(fd, (struct sockaddr *)&dst, sizeof dst) != 0)
+            links[i].fd = start(port, first + i, 0);
+            if (links[i].fd < 0)
                 die("connect");
-            int len = snprintf(req, sizeof req,
-                "GET /ocpp/B%06d HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-                "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n", first + i);
-            if (send(fd, req, (size_t)len, 0) != len)
+            if (!ask(links[i].fd, first + i))
                 die("send");
-            links[i].fd = fd;
         }
         for (int i = from; i < to; i++) {
-            ssize_t r = recv(links[i].fd, answer, sizeof answer - 1, 0);
-            if (r < 12 || memcmp(answer, "HTTP/1.1 101", 12) != 0)
+            if (!welcomed(links[i].fd))
                 die("handshake");
-            struct epoll_event e = {.events = EPOLLIN, .data.u32 = (uint32_t)i};
-            epoll_ctl(ep, EPOLL_CTL_ADD, links[i].fd, &e);
+            watch(ep, EPOLL_CTL_ADD, EPOLLIN, i);
+        }
+        receive(ep, 0);
+    }
+}
+
+/* ---- a storm ---- */
+
+static int
+by_time(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Makes link i anew; what fails is tried again after RETRY_US. */
+static void
+come_back(int port, int first, int ep, int i)
+{
+    struct link *k = &links[i];
+
+    k->fd = start(port, first + i, SOCK_NONBLOCK);
+    if (k->fd < 0) {
+        k->due = now_us() + RETRY_US;
+        return;
+    }
+    k->due = CONNECTING;
+    watch(ep, EPOLL_CTL_ADD, EPOLLOUT, i);
+}
+
+/* What has come for those that are on their way back; their number. */
+static int
+storm_turn(int first, int ep, int timeout_ms, uint64_t began, uint64_t *took)
+{
+    struct epoll_event ev[256];
+    int                n = epoll_wait(ep, ev, 256, timeout_ms), back = 0;
+
+    for (int e = 0; e < n; e++) {
+        int          i = (int)ev[e].data.u32, ok = 1, error = 0;
+        struct link *k = &links[i];
+        socklen_t    len = sizeof error;
+        if (k->due == CONNECTING) {
+            getsockopt(k->fd, SOL_SOCKET, SO_ERROR, &error, &len);
+            ok = error == 0 && ask(k->fd, first + i);
+            if (ok) {
+                k->due = ASKED;
+                watch(ep, EPOLL_CTL_MOD, EPOLLIN, i);
+            }
+        } else if (k->due == ASKED) {
+            ok = welcomed(k->fd);
+            if (ok) {
+                k->due = BACK;
+                took[back++] = now_us() - began;
+            }
+        } else { /* a ping, or the end, of one that is back */
+            unsigned char buf[256];
+            ssize_t       r = recv(k->fd, buf, sizeof buf, MSG_DONTWAIT);
+            if (r >= 2 && (buf[0] & 0xf) == 9) {
+                size_t        m = buf[1] & 0x7f;
+                unsigned char pong[140] = {0x8a, (unsigned char)(0x80 | m)};
+                memcpy(pong + 6, buf + 2, m);
+                (void)!send(k->fd, pong, 6 + m, MSG_NOSIGNAL);
+            } else if (r == 0 || (r < 0 && errno != EAGAIN)) {
+                broken++;
+                epoll_ctl(ep, EPOLL_CTL_DEL, k->fd, NULL);
+            }
+        }
+        if (!ok) {
+            close(k->fd);
+            k->due = now_us() + RETRY_US;
+            again++;
         }
     }
+    return back;
+}
+
+static int
+storm(int port, int n, int first, int ep, uint64_t patience_us)
+{
+    struct linger rst = {1, 0};
+    uint64_t     *took = calloc((size_t)n, sizeof *took);
+    uint64_t      began = now_us(), look = began;
+    int           back = 0;
+
+    for (int i = 0; i < n; i++) {
+        setsockopt(links[i].fd, SOL_SOCKET, SO_LINGER, &rst, sizeof rst);
+        close(links[i].fd);
+    }
+    for (int i = 0; i < n; i++) {
+        come_back(port, first, ep, i);
+        /* In the field each asks as soon as it is connected. */
+        if (i % 32 == 31)
+            back += storm_turn(first, ep, 0, began, took + back);
+    }
+    while (back < n && now_us() - began < patience_us) {
+        back += storm_turn(first, ep, 10, began, took + back);
+        uint64_t t = now_us();
+        if (t - look < 50000)
+            continue;
+        look = t;
+        for (int i = 0; i < n; i++)
+            if (links[i].due >= AGAIN_FROM && links[i].due <= t)
+                come_back(port, first, ep, i);
+    }
+    qsort(took, (size_t)back, sizeof *took, by_time);
+    printf("{\"back\":%d,\"retries\":%llu,\"broken\":%llu,\"half_ms\":%.0f,"
+           "\"all_ms\":%.0f}\n", back, (unsigned long long)again,
+        (unsigned long long)broken, back ? (double)took[back / 2] / 1e3 : 0,
+        back ? (double)took[back - 1] / 1e3 : 0);
+    return back == n && broken == 0 ? 0 : 1;
 }
 
 static size_t
@@ -144,6 +300,9 @@ receive(int ep, int timeout_ms)
                 memcpy(pong + 6, p + 2, len);
                 (void)!send(k->fd, pong, 6 + len, MSG_NOSIGNAL);
                 pings++;
+                if (t / 100000 >= first_bin &&
+                    t / 100000 - first_bin < PING_BINS)
+                    ping_bin[t / 100000 - first_bin]++;
             } else if ((p[0] & 0xf) == 1 && k->due != 0) {
                 uint64_t us = t > k->due ? t - k->due : 0;
                 late[us / 10 < BUCKETS ? us / 10 : BUCKETS]++;
@@ -166,6 +325,48 @@ quantile(double q)
     return 0;
 }
 
+/* So that several of these can be added up. */
+static void
+put_counts(void)
+{
+    const char *comma = "";
+
+    printf(",\"late\":[");
+    for (int i = 0; i <= BUCKETS; i++)
+        if (late[i] > 0) {
+            printf("%s[%d,%llu]", comma, i, (unsigned long long)late[i]);
+            comma = ",";
+        }
+    printf("],\"ping_bins\":[");
+    comma = "";
+    for (int i = 0; i < PING_BINS; i++)
+        if (ping_bin[i] > 0) {
+            printf("%s[%llu,%u]", comma, (unsigned long long)first_bin + i,
+                ping_bin[i]);
+            comma = ",";
+        }
+    printf("]");
+}
+
+/* Answers pings until a line comes, or the end. */
+static void
+await_line(int ep)
+{
+    for (;;) {
+        struct timeval tv = {0, 0};
+        fd_set         in;
+        char           c;
+        FD_ZERO(&in);
+        FD_SET(0, &in);
+        if (select(1, &in, NULL, NULL, &tv) > 0) {
+            while (read(0, &c, 1) == 1 && c != '\n')
+                ;
+            return;
+        }
+        receive(ep, 50);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -183,29 +384,23 @@ main(int argc, char **argv)
     rl.rlim_cur = rl.rlim_max;
     setrlimit(RLIMIT_NOFILE, &rl);
     links = calloc((size_t)n, sizeof *links);
-    int      ep = epoll_create1(0);
+    int      ep = epoll_create1(0), first = argc > 7 ? atoi(argv[7]) : 0;
     uint64_t t0 = now_us();
-    open_all(atoi(argv[1]), n, argc > 7 ? atoi(argv[7]) : 0, ep);
+    first_bin = t0 / 100000;
+    open_all(atoi(argv[1]), n, first, ep);
     uint64_t ramp = now_us() - t0;
     fprintf(stderr, "connected\n");
-    int c;
-    /* Pings are answered meanwhile. */
-    for (;;) {
-        struct timeval tv = {0, 0};
-        fd_set         in;
-        FD_ZERO(&in);
-        FD_SET(0, &in);
-        if (select(1, &in, NULL, NULL, &tv) > 0) {
-            while ((c = getchar()) != '\n' && c != EOF)
-                ;
-            break;
-        }
-        receive(ep, 50);
+    await_line(ep);
+    if (strcmp(argv[6], "storm") == 0) {
+        int result = storm(atoi(argv[1]), n, first, ep, seconds * 1000000u);
+        fflush(stdout);
+        await_line(ep);
+        return result;
     }
 
-    uint64_t start = now_us(), end = start + seconds * 1000000u;
-    for (uint64_t t = start; t < end; t = now_us()) {
-        uint64_t due = rate * (t - start) / 1000000u;
+    uint64_t began = now_us(), end = began + seconds * 1000000u;
+    for (uint64_t t = began; t < end; t = now_us()) {
+        uint64_t due = rate * (t - began) / 1000000u;
         for (; sent + skipped < due; ) {
             uint64_t     i = sent + skipped;
             struct link *k = &links[i % (uint64_t)active];
@@ -213,7 +408,7 @@ main(int argc, char **argv)
                 skipped++;
                 continue;
             }
-            k->due = start + i * 1000000u / rate;
+            k->due = began + i * 1000000u / rate;
             size_t len = frame(out, argv[6], sent++);
             if (send(k->fd, out, len, MSG_NOSIGNAL) != (ssize_t)len)
                 broken++;
@@ -224,10 +419,14 @@ main(int argc, char **argv)
         receive(ep, 50);
     printf("{\"sent\":%llu,\"answered\":%llu,\"skipped\":%llu,\"broken\":%llu,"
            "\"pings\":%llu,\"ramp_us\":%llu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,"
-           "\"p999_ms\":%.2f}\n",
+           "\"p999_ms\":%.2f",
         (unsigned long long)sent, (unsigned long long)answered,
         (unsigned long long)skipped, (unsigned long long)broken,
         (unsigned long long)pings, (unsigned long long)ramp, quantile(0.5),
         quantile(0.99), quantile(0.999));
+    put_counts();
+    printf("}\n");
+    fflush(stdout);
+    await_line(ep);
     return answered == sent && broken == 0 ? 0 : 1;
 }
