@@ -113,7 +113,12 @@ check-asan:
 	    SAN='-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined' all check-programs
 	@B=$(B)/asan OCPPD_TEST_SLOW=3 test/run
 
-check-programs: $(UNIT) $(FUZZ) $(B)/echo
+check-programs: $(UNIT) $(FUZZ) $(B)/echo $(B)/fault_shim.so
+
+# Failures on order, for LD_PRELOAD. Never instrumented: it is loaded first.
+$(B)/fault_shim.so: test/fault_shim.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -shared -o $@ $< -ldl
 
 # A unit test sees every object but the two main()s.
 UNITLIB = $(filter-out $(B)/master/main.o,$(MASTER)) $(WORKER) $(COMMON_O)
@@ -139,6 +144,11 @@ $(B)/fuzzobj/%.o: $(B)/%.c $(GEN)
 $(B)/fuzzobj/libocppd.a: $(patsubst $(B)/%.o,$(B)/fuzzobj/%.o,$(UNITLIB))
 	@rm -f $@
 	$(SAY) ar rcs $@ $^
+
+# Faults at random, for SOAK_MINUTES; the seed is printed.
+SOAK_MINUTES ?= 120
+soak: all $(B)/fault_shim.so
+	B=$(B) test/faults.py --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
 
 # An hour over all parsers; FUZZ_SECONDS is for each.
 FUZZ_SECONDS ?= 600
@@ -181,6 +191,7 @@ help:
 	@echo 'make run           install what is missing, build, run the gateway here'
 	@echo 'make check         install what is missing, build, run all tests'
 	@echo 'make check-asan    the same with sanitizers'
+	@echo 'make soak          faults at random under load, SOAK_MINUTES (120), SEED'
 	@echo 'make fuzz          all fuzzers, FUZZ_SECONDS each (600)'
 	@echo 'make demo          1,000 simulated charge points, and ocppctl top'
 	@echo 'make bench         measure: CPU, latency, memory, storm, pings, growth'
@@ -188,6 +199,6 @@ help:
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean'
 
-.PHONY: all clean man deps run demo bench-million check check-asan check-programs fuzz bench install help
+.PHONY: all clean man deps run demo bench-million check check-asan check-programs soak fuzz bench install help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

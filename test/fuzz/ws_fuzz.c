@@ -89,7 +89,8 @@ give(struct run *r, const uint8_t *data, size_t n)
 static int
 closing_status(const struct run *r)
 {
-    const uint8_t *p = (const uint8_t *)r->out.p;
+    static const uint8_t nothing[1];
+    const uint8_t *p = r->out.len ? (const uint8_t *)r->out.p : nothing;
     const uint8_t *end = p + r->out.len;
     int status = 0;
 

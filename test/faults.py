@@ -1,0 +1,746 @@
+#!/usr/bin/env python3
+"""What the gateway promises while everything around it fails.
+
+A gateway under load, a fault, the end of the fault, and then the accounts:
+`ocppsim verify` finds every acknowledged message in the journal and no
+transaction twice; nobody owns an identity who is not connected; no
+descriptor, no memory, no lease and no registry entry is left over; what the
+counters say adds up.
+
+    test/faults.py                              each fault once, a minute
+    test/faults.py killed stopped               those whose sentence has it
+    test/faults.py --minutes 60 [--seed N]      any of them, at random
+
+The seed is printed. It fixes the order of the faults and what the charge
+points do, not the instant at which a process is hit. B and OCPPD_TEST_SLOW
+are those of the other tests. FAULTS.md says what each fault stands for.
+"""
+
+import errno
+import mmap
+
+import lib
+from lib import *
+
+SIM = os.path.join(B, "ocppsim")
+SHIM = os.path.join(B, "fault_shim.so")
+DISK_MB = 512
+CONF = open(os.path.join(ROOT, "conf/test.conf")).read()
+
+# What is zero when nobody is connected.
+RESTING = ["connections", "handshaking", "closing", "leases", "output_bytes",
+           "commands_pending", "answers_held", "journal_backlog_bytes",
+           "journal_failing"]
+
+ORDERS = {"write": 0, "write_ms": 1, "sync": 2, "sync_ms": 3, "accept": 4,
+          "clock_ms": 5}
+COUNTS = 16
+
+total = {"rounds": 0, "faults": {}, "acknowledged": 0, "events": 0,
+         "missing": 0, "starts": 0, "shim": {}, "connections": 0,
+         "down_ms": []}
+
+
+class Orders:
+    """The file the shim looks at."""
+
+    def __init__(self, path):
+        self.path = path
+        with open(path, "wb") as f:
+            f.write(bytes(32 * 8))
+        self.file = open(path, "r+b")
+        self.map = mmap.mmap(self.file.fileno(), 32 * 8)
+
+    def give(self, name, value):
+        struct.pack_into("<q", self.map, ORDERS[name] * 8, value)
+
+    def done(self, name):
+        return struct.unpack_from("<q", self.map,
+                                  (ORDERS[name] + COUNTS) * 8)[0]
+
+    def clear(self):
+        for name in ORDERS:
+            self.give(name, 0)
+
+
+class Load:
+    """A fleet that writes down what was acknowledged to it."""
+
+    def __init__(self, rig, name, count, *words):
+        self.ledger = "%s/%s-%d" % (rig.ledgers, name, total["rounds"])
+        self.names = "%s%%04d" % name
+        self.process = subprocess.Popen(
+            [SIM, "-n", str(count), "-i", self.names, "--json", "-q",
+             "--ledger", self.ledger, "--backoff", "50ms", "--backoff-max",
+             "500ms", "--connect-timeout", "%gs" % (5 * SLOW),
+             "--message-timeout", "%gs" % (8 * SLOW), "--seed",
+             str(rig.random.randrange(1, 1 << 31)), *words,
+             "ws://127.0.0.1:%d/ocpp" % rig.g.port],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
+
+    def written(self):
+        n = 0
+        d, name = os.path.split(self.ledger)
+        for f in os.listdir(d):
+            if f.startswith(name + "."):
+                n += os.path.getsize(os.path.join(d, f))
+        return n
+
+    def end(self, allowed):
+        """Ends the load, has every answer awaited, and gives its summary."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            out, err = self.process.communicate(timeout=60 * SLOW)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            out, err = self.process.communicate()
+            raise AssertionError("ocppsim does not end: " + err[-500:])
+        assert out, err
+        got = json.loads(out)
+        # Nobody may be without answer or with a wrong one.
+        bad = {k: n for k, n in got["errors"].items()
+               if n and k not in allowed}
+        assert not bad, (self.process.returncode, bad, err)
+        return got
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+
+class Rig:
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.g = Gateway(conf=CONF, start=False, journal_retention="30d",
+                         journal_segment_size="1MiB", log_level="info",
+                         env={"LD_PRELOAD": SHIM, "ASAN_OPTIONS":
+                              os.environ.get("ASAN_OPTIONS", "") +
+                              ":verify_asan_link_order=0"})
+        lib._gateways.remove(self.g)
+        self.g.deaths_expected = True
+        self.orders = Orders(self.g.dir + "/orders")
+        self.g.env["OCPPD_FAULTS"] = self.orders.path
+        self.ledgers = self.g.dir + "/ledgers"
+        os.mkdir(self.ledgers)
+        os.mkdir(self.g.state_dir)
+        self.disk = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=%dm" % DISK_MB, "ocppd-test",
+             self.g.state_dir], stderr=subprocess.DEVNULL).returncode == 0
+        self.loads = []
+        self.ages = {}       # of each worker process: what it took at first
+        self.most_names = 0
+        self.kills = 0       # of workers, in this round
+        self.cuts = 0        # of the master
+        try:
+            self.g.start()
+        except BaseException:
+            self.remove()
+            raise
+        self.baseline()
+
+    # -- load ----------------------------------------------------------------
+
+    def start_load(self):
+        self.loads = [
+            Load(self, "MIX", 60, "--rate", "%d" % (300 / SLOW), "-m", "mix",
+                 "--half-open", "4", "--flap", "6", "--takeover", "6",
+                 "--slow-reader", "4", "--garbage", "1", "--mischief-every",
+                 "2s"),
+            Load(self, "SES", 30, "--session-every", "500ms",
+                 "--session-length", "1s", "--meter-every", "200ms")]
+        self.progress()
+
+    def acknowledged(self):
+        return sum(l.written() for l in self.loads)
+
+    def progress(self, bytes=20000, timeout=30 * SLOW):
+        """Until so much more was acknowledged."""
+        before = self.acknowledged()
+        poll(lambda: self.acknowledged() >= before + bytes, timeout,
+             "further acknowledgements")
+
+    def stalls(self, within=DEADLINE):
+        """Until every worker has tried and failed to commit."""
+        self.failed = True
+        poll(lambda: all(w["journal_failing"] for w in self.g.workers()),
+             within, "the failure of each journal")
+        # What is on its way may still arrive; then there is nothing.
+        last = [-1]
+
+        def same():
+            now = self.acknowledged()
+            still, last[0] = now == last[0], now
+            return still
+        poll(same, what="the end of acknowledgements")
+
+    def recovers(self):
+        poll(lambda: not any(w["journal_failing"] for w in self.g.workers()),
+             what="the recovery of each journal")
+        self.progress()
+
+    # -- accounts ---------------------------------------------------------------
+
+    def descriptors(self, pid):
+        """By kind: what a quiet worker has open, but for the segment."""
+        kinds = []
+        d = "/proc/%d/fd" % pid
+        for n in os.listdir(d):
+            try:
+                name = os.readlink(d + "/" + n)
+            except OSError:
+                continue
+            if not name.endswith(".jsonl"):
+                kinds.append(re.sub(r"\d+", "N", name.replace(" (deleted)", "")))
+        return sorted(kinds)
+
+    @staticmethod
+    def memory(pid):
+        """KiB of its own."""
+        with open("/proc/%d/status" % pid) as f:
+            return int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1))
+
+    def baseline(self):
+        w = self.g.workers()[0]
+        self.open = self.descriptors(w["pid"])
+
+    def check_workers(self):
+        for w in self.g.workers():
+            pid = w["pid"]
+
+            def same():
+                return self.descriptors(pid) == self.open
+            try:
+                poll(same)
+            except AssertionError:
+                raise AssertionError("worker %d holds descriptors: %s, not %s"
+                                     % (w["worker"], self.descriptors(pid),
+                                        self.open))
+            # Reserved once: buffers, pools, tables of libev. Beyond a margin
+            # it may not grow from round to round.
+            m = self.memory(pid)
+            first = self.ages.setdefault(pid, m)
+            assert m < first + 8192 * SLOW, \
+                "worker %d: %d KiB, %d at first" % (w["worker"], m, first)
+
+    def resting(self):
+        s = self.g.stats()
+        return all(s[name] == 0 for name in RESTING)
+
+    def check_counters(self, before):
+        now = self.g.stats()
+        for name in RESTING:
+            assert now[name] == 0, (name, now[name])
+
+        def grown(name):
+            a, b = before.get(name, 0), now[name]
+            return sum(b.values()) - sum(a.values() if a else []) \
+                if isinstance(b, dict) else b - a
+        if self.cuts:
+            before = {}
+        # Every connection that was opened has ended, once.
+        opened, ended = grown("handshakes"), grown("closed")
+        # Between claiming and counting, a kill leaves one of them behind.
+        assert abs(opened - ended) <= self.kills, \
+            "%d sessions opened, %d ended, %d kills" % (opened, ended,
+                                                       self.kills)
+        # Every connection that was accepted got one of the two answers, or
+        # died with its worker in between.
+        accepted = grown("accepted")
+        answered = opened + grown("refused")
+        if not self.kills:
+            assert accepted == answered, (accepted, answered)
+        total["connections"] += opened
+
+    def check_owners(self):
+        """Who is said to be online is, and where, and nobody else."""
+        g = self.g
+        here = [Charger(g, "OWN%02d" % i) for i in range(8)]
+        listed = {c["identity"]: c for c in g.tell(
+            "connections", "--limit", "100000")["connections"]}
+        assert set(listed) == {c.identity for c in here}, \
+            "online: %s" % sorted(listed)
+        holders = {w["worker"]: inodes(w["pid"]) for w in g.workers()}
+        for c in here:
+            w = listed[c.identity]["worker"]
+            assert server_inode(c.sock) in holders[w], \
+                "%s is not at worker %d" % (c.identity, w)
+            c.close()
+        poll(lambda: not g.tell("connections")["connections"],
+             what="the end of everybody")
+        # One entry each, and none for anybody who never came.
+        every = [c["identity"] for c in g.tell("connections", "--state", "all",
+                                         "--limit", "100000")["connections"]]
+        assert len(every) == len(set(every)), "a name twice"
+        strange = [n for n in every if not re.fullmatch(
+            r"(MIX|SES)\d{4}|OWN\d\d|WITNESS\d?|SILENT\d+|PROBE\d*", n)]
+        assert not strange, strange
+        assert g.tell("status")["identities"] == len(every)
+
+    def verify(self):
+        for load in self.loads:
+            r = subprocess.run([SIM, "verify", "--json", "--ledger",
+                                load.ledger, "--journal", self.g.state_dir],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, timeout=300 * SLOW)
+            got = json.loads(r.stdout)
+            total["acknowledged"] += got["checked"]
+            total["missing"] += got["missing"]
+            total["starts"] += got["starts"]
+            total["events"] = max(total["events"], got["events"])
+            assert r.returncode == 0 and got["ok"], (got, r.stderr[-3000:])
+
+    # -- a round -----------------------------------------------------------------
+
+    def round(self, *faults):
+        self.kills = self.cuts = 0
+        self.failed = False
+        try:
+            before = self.g.stats()
+            self.start_load()
+            for fault in faults:
+                fault(self)
+                name = fault.__name__.replace("_", " ")
+                total["faults"][name] = total["faults"].get(name, 0) + 1
+            self.heal()
+            self.progress()
+            # While no transaction id can be had, a start is not answered:
+            # the charge point sends it again.
+            told = [l.end(("missing",) if self.failed else ())
+                    for l in self.loads]
+            assert sum(t["counts"]["acknowledged"] for t in told) > 100, told
+            # Half-open connections are there until idle_timeout.
+            poll(self.resting, 20 * SLOW, "rest")
+            self.check_counters(before)
+            self.check_workers()
+            self.check_owners()
+            self.verify()
+        finally:
+            self.heal()
+            for l in self.loads:
+                l.kill()
+        total["rounds"] += 1
+
+    def heal(self):
+        self.orders.clear()
+        try:
+            os.unlink(self.g.state_dir + "/ballast")
+        except FileNotFoundError:
+            pass
+
+    def remove(self):
+        self.heal()
+        for name in ORDERS:
+            total["shim"][name] = total["shim"].get(name, 0) + \
+                self.orders.done(name)
+        try:
+            self.g.close()
+            self.g.check_log()
+        finally:
+            if self.disk:
+                subprocess.run(["umount", "-l", self.g.state_dir])
+            self.g.remove()
+
+
+# --- the faults ---------------------------------------------------------------
+
+class Witness:
+    """A charge point whose connection must live through a fault, and be
+    answered after it."""
+
+    def __init__(self, rig, worker=None):
+        self.c = Charger(rig.g, "WITNESS", worker=worker)
+        self.c.boot()
+        self.g = rig.g
+        self.generation = rig.g.show("WITNESS")["generation"]
+
+    def __enter__(self):
+        return self
+
+    def heartbeat(self):
+        self.c.call("Heartbeat")
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.heartbeat()
+            s = self.g.show("WITNESS")
+            assert s["online"] and s["generation"] == self.generation, s
+            # What makes an event is acknowledged again, too.
+            self.c.call("StatusNotification", {
+                "connectorId": 1, "errorCode": "NoError",
+                "status": "Available"}, timeout=20 * SLOW)
+            self.c.close()
+        else:
+            self.c.sock.close()
+
+
+def killed(rig, *numbers):
+    before = {w["worker"]: w["starts"] for w in rig.g.workers()}
+    for n in numbers:
+        rig.g.kill_worker(n)
+        rig.kills += 1
+    began = time.monotonic()
+
+    def back():
+        return all(w["state"] == "ready" and w["starts"] > before[w["worker"]]
+                   for w in rig.g.workers() if w["worker"] in numbers)
+    poll(back, what="the successor")
+    total["down_ms"].append((time.monotonic() - began) * 1000)
+
+
+def kill_of_a_worker(rig):
+    n = rig.random.randrange(2)
+    with Witness(rig, worker=1 - n):
+        killed(rig, n)
+    rig.progress()
+
+
+def kill_of_all_workers(rig):
+    killed(rig, 0, 1)
+    rig.progress()
+
+
+def kill_of_a_stopped_worker(rig):
+    n = rig.random.randrange(2)
+    os.kill(rig.g.worker_pid(n), signal.SIGSTOP)
+    rig.progress(5000)
+    killed(rig, n)
+    rig.progress()
+
+
+def stop_of_a_worker(rig):
+    n = rig.random.randrange(2)
+    pid = rig.g.worker_pid(n)
+    with Witness(rig, worker=1 - n) as w:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            rig.progress(10000)
+            w.heartbeat()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        rig.progress()
+    assert rig.g.worker_pid(n) == pid
+
+
+def stop_of_the_master(rig):
+    with Witness(rig) as w:
+        os.kill(rig.g.pid, signal.SIGSTOP)
+        try:
+            rig.progress()
+            w.heartbeat()
+            p = Charger(rig.g, "PROBE")     # new ones are served, too
+            p.boot()
+            p.close()
+        finally:
+            os.kill(rig.g.pid, signal.SIGCONT)
+        rig.g.tell("status")
+
+
+def serve_again(rig):
+    """As an init system does: again, until it stays."""
+    def ready():
+        if rig.g.process.poll() is not None:
+            rig.g.start(wait=False)
+        try:
+            code, body = rig.g.ask("-j", "workers")
+        except OSError:
+            return False
+        return code == 200 and all(w["state"] == "ready"
+                                   for w in json.loads(body))
+    poll(ready, 30 * SLOW, "a new master")
+
+
+def kill_of_the_master(rig):
+    pids = [w["pid"] for w in rig.g.workers()]
+    rig.g.process.kill()
+    rig.g.process.wait()
+    rig.cuts += 1
+    began = time.monotonic()
+    serve_again(rig)
+    total["down_ms"].append((time.monotonic() - began) * 1000)
+    for pid in pids:
+        poll(lambda: not alive(pid), what="the end of an orphan")
+    rig.progress()
+
+
+def kill_of_everything(rig):
+    rig.g.kill_everything()
+    rig.cuts += 1
+    # A thread that waits for the disk may outlive its process for a moment,
+    # and hold the port.
+    rig.g.start(wait=False)
+    serve_again(rig)
+    rig.progress()
+
+
+def full_disk(rig):
+    with Witness(rig) as w:
+        if rig.disk:
+            with open(rig.g.state_dir + "/ballast", "wb") as f:
+                v = os.statvfs(rig.g.state_dir)
+                left = v.f_bavail * v.f_frsize
+                while left >= 4096:
+                    try:
+                        os.posix_fallocate(f.fileno(), os.fstat(
+                            f.fileno()).st_size, left)
+                    except OSError:
+                        left //= 2
+        else:
+            rig.orders.give("write", errno.ENOSPC)
+        rig.stalls()
+        assert rig.g.ask("-j", "health")[0] == 220 or \
+            rig.g.tell("status")["problems"]
+        w.heartbeat()
+        rig.heal()
+        rig.recovers()
+
+
+def failing_disk(rig):
+    """EIO, at the write and at the sync by turns."""
+    for what in "write", "sync":
+        with Witness(rig) as w:
+            rig.orders.give(what, errno.EIO)
+            rig.stalls()
+            w.heartbeat()
+            rig.heal()
+            rig.recovers()
+
+
+def kill_while_the_disk_fails(rig):
+    """The successor begins with a disk that fails."""
+    what = rig.random.choice(["write", "sync"])
+    rig.orders.give(what, errno.EIO)
+    rig.stalls()
+    n = rig.random.randrange(2)
+    pid = rig.g.kill_worker(n)
+    rig.kills += 1
+    poll(lambda: rig.g.workers()[n]["pid"] not in (0, pid),
+         what="a successor's start")
+    rig.heal()
+    poll(lambda: all(w["state"] == "ready" for w in rig.g.workers()),
+         30 * SLOW, "the readiness of all workers")
+    rig.recovers()
+
+
+def slow_disk(rig):
+    with Witness(rig) as w:
+        commits = rig.g.stat("commits")
+        rig.orders.give("sync_ms", 300)
+        rig.orders.give("write_ms", 50)
+        poll(lambda: rig.g.stat("commits") >= commits + 4, what="4 commits")
+        w.heartbeat()                   # needs no commit, and waits for none
+        rig.progress(5000)
+
+
+def no_descriptor(rig):
+    """accept fails: those who are here stay, those who come wait."""
+    refuse_to_accept(rig, errno.EMFILE)
+
+
+def no_kernel_memory(rig):
+    refuse_to_accept(rig, errno.ENOMEM)
+
+
+def refuse_to_accept(rig, err):
+    with Witness(rig) as w:
+        before = rig.g.stat("accept_errors")
+        rig.orders.give("accept", err)
+        try:
+            c = Charger(rig.g, "PROBE", open=False)
+            c.raw(c.request())
+            poll(lambda: rig.g.stat("accept_errors") > before,
+                 what="a failure of accept")
+            w.heartbeat()
+        finally:
+            rig.orders.give("accept", 0)
+        assert c.response().status == 101
+        c.boot()
+        c.close()
+
+
+def clock_jumps(rig):
+    """The wall clock goes a day ahead, a year back, and right again."""
+    with Witness(rig) as w:
+        for ms in 86400000, -365 * 86400000, 0:
+            rig.orders.give("clock_ms", ms)
+            rig.progress(5000)
+            w.heartbeat()
+            c = Charger(rig.g, "PROBE")
+            c.boot()
+            c.close()
+    # Numbers go on growing whatever the clock says.
+    ids = [e["eventId"] for e in rig.g.events(type="session.connected",
+                                               cp="PROBE")]
+    assert ids == sorted(ids)
+
+
+def half_open(rig):
+    """Twenty that never say anything again, and keep their socket."""
+    silent = [Charger(rig.g, "SILENT%d" % i) for i in range(20)]
+
+    def gone():
+        online = rig.g.tell("connections", "--match", "SILENT*")
+        return not online["connections"]
+    poll(gone, 15 * SLOW, "their end by idle_timeout")
+    for c in silent:
+        c.sock.close()
+
+
+def reload_of_good_and_bad(rig):
+    with Witness(rig) as w:
+        with open(rig.g.conf, "w") as f:
+            f.write(CONF.replace("heartbeat_interval = 10s",
+                                 "heartbeat_interval = 20s"))
+        assert rig.g.run("reload").returncode == 0
+        c = Charger(rig.g, "PROBE")
+        poll(lambda: c.boot()["interval"] == 20, what="the new interval")
+        for wrong in ("\n[ocpp]\nno_such_key = 1\n",
+                      "\n[server]\nworkers = many\n", "\n[ocpp\n"):
+            with open(rig.g.conf, "w") as f:
+                f.write(CONF + wrong)
+            r = rig.g.run("reload")
+            assert r.returncode == 1 and r.stdout + r.stderr, r
+            assert c.boot()["interval"] == 20
+            w.heartbeat()
+        with open(rig.g.conf, "w") as f:
+            f.write(CONF)
+        assert rig.g.run("reload").returncode == 0
+        c.close()
+
+
+def worker_restart(rig):
+    n = rig.random.randrange(2)
+    starts = rig.g.workers()[n]["starts"]
+    with Witness(rig, worker=1 - n):
+        assert rig.g.run("worker-restart", n).returncode == 0
+        poll(lambda: rig.g.workers()[n]["starts"] > starts and
+             rig.g.workers()[n]["state"] == "ready", what="the successor")
+
+
+FAULTS = [kill_of_a_worker, kill_of_all_workers, kill_of_a_stopped_worker,
+          stop_of_a_worker, stop_of_the_master, kill_of_the_master,
+          kill_of_everything, full_disk, failing_disk,
+          kill_while_the_disk_fails, slow_disk, no_descriptor,
+          no_kernel_memory, clock_jumps, half_open, reload_of_good_and_bad,
+          worker_restart]
+
+
+# --- each once ----------------------------------------------------------------
+
+_rig = []
+
+
+def each(*faults):
+    if not os.path.exists(SHIM):
+        raise AssertionError("%s is missing: make check-programs" % SHIM)
+    if not _rig:
+        _rig.append(Rig(int(os.environ.get("OCPPD_TEST_SEED", "1"))))
+    try:
+        _rig[0].round(*faults)
+    except BaseException:
+        rig = _rig.pop()
+        print("--- log:\n" + rig.g.log()[-5000:])
+        try:
+            rig.remove()
+        except AssertionError as e:
+            print(e)
+        raise
+
+
+def test_killed_and_stopped_workers_cost_nothing_that_was_acknowledged():
+    each(kill_of_a_worker, stop_of_a_worker, kill_of_a_stopped_worker,
+         worker_restart, kill_of_all_workers)
+
+
+def test_a_master_may_be_stopped_and_killed():
+    each(stop_of_the_master, kill_of_the_master)
+
+
+def test_everything_may_be_killed():
+    each(kill_of_everything)
+
+
+def test_a_disk_may_be_full_or_slow_or_fail():
+    each(full_disk, failing_disk, slow_disk)
+
+
+def test_a_worker_may_die_while_the_disk_fails():
+    each(kill_while_the_disk_fails)
+
+
+def test_accept_may_fail_and_the_clock_may_jump():
+    each(no_descriptor, no_kernel_memory, clock_jumps)
+
+
+def test_charge_points_may_fall_silent_and_configurations_be_wrong():
+    each(half_open, reload_of_good_and_bad)
+
+
+# --- for hours ---------------------------------------------------------------------
+
+def report():
+    down = sorted(total["down_ms"])
+    print("%d rounds, %d faults, %d connections, %d acknowledged messages "
+          "checked, %d starts, %d missing" % (
+              total["rounds"], sum(total["faults"].values()),
+              total["connections"], total["acknowledged"], total["starts"],
+              total["missing"]))
+    for name in sorted(total["faults"]):
+        print("  %5d  %s" % (total["faults"][name], name))
+    if down:
+        print("  after a kill ready again: median %.0f ms, worst %.0f ms" % (
+            down[len(down) // 2], down[-1]))
+    print("  failures ordered and met: %s" % ", ".join(
+        "%s %d" % kv for kv in sorted(total["shim"].items())))
+    sys.stdout.flush()
+
+
+def soak(minutes, seed):
+    print("seed %d" % seed)
+    rnd = random.Random(seed)
+    end = time.monotonic() + minutes * 60
+    while time.monotonic() < end:
+        rig = Rig(rnd.randrange(1 << 31))
+        try:
+            # A new state directory now and then: verify reads all of it.
+            for _ in range(20):
+                if time.monotonic() >= end:
+                    break
+                chosen = [rnd.choice(FAULTS)
+                          for _ in range(rnd.randrange(1, 5))]
+                print("round %d: %s" % (total["rounds"], ", ".join(
+                    f.__name__.replace("_", " ") for f in chosen)))
+                sys.stdout.flush()
+                rig.round(*chosen)
+        except BaseException:
+            kept = "faults-%d" % seed
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(rig.g.dir, kept, ignore=shutil.ignore_patterns(
+                "*.sock", "ballast"))
+            print("--- log, journal and ledgers are in %s" % kept)
+            traceback.print_exc()
+            try:
+                rig.remove()
+            except AssertionError as e:
+                print(e)
+            report()
+            sys.exit(1)
+        rig.remove()
+    report()
+
+
+if __name__ == "__main__":
+    if any(a.startswith("--") for a in sys.argv[1:]):
+        import argparse
+        a = argparse.ArgumentParser()
+        a.add_argument("--minutes", type=float, default=60)
+        a.add_argument("--seed", type=int,
+                       default=int.from_bytes(os.urandom(4), "little"))
+        a = a.parse_args()
+        lib.resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        soak(a.minutes, a.seed)
+    else:
+        import atexit
+        atexit.register(lambda: _rig and _rig[0].remove())
+        main()

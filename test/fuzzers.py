@@ -1,0 +1,18 @@
+#!/usr/bin/env python3
+"""Each fuzzer for a few seconds: its seeds still pass, and it still runs.
+`make fuzz` lets them look for longer."""
+
+import glob
+import os
+import sys
+
+here = os.path.dirname(os.path.abspath(__file__))
+B = os.environ.get("B", "build")
+found = sorted(glob.glob(os.path.join(B, "fuzz", "*_fuzz")))
+if not found:
+    print("no fuzzers in %s: make check-programs" % B)
+    print("0 passed, 1 failed")
+    sys.exit(1)
+sys.stdout.flush()
+os.execv(os.path.join(here, "fuzz", "run"),
+         ["run", os.environ.get("OCPPD_TEST_FUZZ_SECONDS", "4")] + found)

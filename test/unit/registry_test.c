@@ -1,0 +1,426 @@
+/*
+ * The registry: its rules one by one, and then as what it is for: several
+ * processes that claim, release, find and forget the same few names, and are
+ * killed at any instant.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/registry.h"
+#include "unit.h"
+
+#define SLOTS 5
+#define NAMES 96     /* identities that exist */
+#define ENTRIES 64u  /* places: some of them must be forgotten all the time */
+#define HELD 8       /* connections of a slot */
+#define KILLS 400
+
+static const uint64_t addr[2] = {1, 2};
+
+/* What the processes tell each other, beside the registry itself. */
+struct board {
+    _Atomic uint64_t sequence;
+    _Atomic uint64_t claims, busy, full, takeovers, wrong;
+    _Atomic int      bad_line; /* where a process found something wrong */
+    /* By name: the newest generation anybody was given. */
+    _Atomic uint64_t newest[NAMES];
+};
+
+static struct board *board;
+
+static struct registry *
+make(uint32_t capacity)
+{
+    struct registry *r = mmap(NULL, registry_size(capacity),
+        PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(r != MAP_FAILED);
+    registry_init(r, capacity);
+    return r;
+}
+
+static enum registry_result
+claim(struct registry *r, const char *name, unsigned slot, uint32_t index,
+    struct registry_claim *out)
+{
+    return registry_claim(r, name, strlen(name), slot, index,
+        &board->sequence, addr, 80, out);
+}
+
+static void
+set_age(struct registry *r, uint32_t entry, int64_t seconds)
+{
+    registry_at(r, entry)->last_seen =
+        (uint32_t)((int64_t)(clock_wall_ms() / 1000) - seconds);
+}
+
+/* --- one process ------------------------------------------------------------- */
+
+static void
+newest_wins(void)
+{
+    struct registry      *r = make(8);
+    struct registry_claim a, b;
+
+    CHECK_EQ(claim(r, "CP1", 0, 7, &a), REGISTRY_OK);
+    CHECK_EQ(a.former, 0);
+    CHECK(registry_owns(r, a.entry, a.self));
+    CHECK_EQ(cref_slot(a.self), 0);
+    CHECK_EQ(cref_index(a.self), 7);
+    CHECK_EQ(claim(r, "CP1", 3, 7, &b), REGISTRY_OK);
+    CHECK_EQ(b.entry, a.entry);
+    CHECK(b.former == a.self);
+    CHECK_EQ(b.former_generation, a.generation);
+    CHECK(b.generation > a.generation);
+    /* The clean-up of the old one touches nothing. */
+    CHECK(!registry_owns(r, a.entry, a.self));
+    CHECK(!registry_release(r, a.entry, a.self));
+    CHECK(registry_owns(r, b.entry, b.self));
+    CHECK(registry_release(r, b.entry, b.self));
+    CHECK(!registry_release(r, b.entry, b.self));
+    CHECK(!registry_owns(r, b.entry, b.self));
+    CHECK_EQ(registry_used(r), 1);
+    CHECK_EQ(registry_find(r, "CP1", 3, false), a.entry);
+    CHECK_EQ(registry_find(r, "CP", 2, false), REGISTRY_NONE);
+    CHECK_EQ(registry_find(r, "", 0, true), REGISTRY_NONE);
+}
+
+static void
+forgets_the_longest_absent(void)
+{
+    struct registry      *r = make(4);
+    struct registry_claim c[4], d;
+    char                  name[8];
+
+    for (unsigned i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "N%u", i);
+        CHECK_EQ(claim(r, name, 0, i, &c[i]), REGISTRY_OK);
+        set_age(r, c[i].entry, 1000 + 100 * i);
+    }
+    UNIT_CASE("all are here");
+    CHECK_EQ(claim(r, "NEW", 0, 9, &d), REGISTRY_FULL);
+    UNIT_CASE("some have just left");
+    registry_release(r, c[1].entry, c[1].self);
+    set_age(r, c[1].entry, 2);
+    CHECK_EQ(claim(r, "NEW", 0, 9, &d), REGISTRY_FULL);
+    UNIT_CASE("the longest absent goes");
+    registry_release(r, c[2].entry, c[2].self);
+    registry_release(r, c[0].entry, c[0].self);
+    CHECK_EQ(claim(r, "NEW", 0, 9, &d), REGISTRY_OK);
+    CHECK_EQ(d.entry, c[2].entry);
+    CHECK_EQ(registry_find(r, "N2", 2, false), REGISTRY_NONE);
+    CHECK_EQ(registry_find(r, "N0", 2, false), c[0].entry);
+    CHECK_EQ(r->forgotten, 1);
+    UNIT_CASE("the clock was a year ahead when they left");
+    registry_release(r, d.entry, d.self);
+    set_age(r, d.entry, -365 * 86400);
+    set_age(r, c[0].entry, 2);
+    CHECK_EQ(claim(r, "NEWER", 0, 9, &d), REGISTRY_OK);
+    UNIT_CASE("");
+}
+
+static void
+remembers_starts(void)
+{
+    struct registry *r = make(4);
+    uint32_t         e = registry_find(r, "CP1", 3, true);
+    int32_t          id = 0;
+    uint64_t         fp[8][2];
+
+    for (unsigned i = 0; i < 8; i++) {
+        fp[i][0] = i + 1;
+        fp[i][1] = (uint64_t)(i + 1) << 32 | 99;
+    }
+    CHECK(!registry_start_find(r, e, fp[0], &id));
+    CHECK(!registry_start_drafted(r, e, fp[0], &id));
+    registry_start_draft(r, e, fp[0], INT32_MAX);
+    CHECK(!registry_start_find(r, e, fp[0], &id));
+    CHECK(registry_start_drafted(r, e, fp[0], &id));
+    CHECK_EQ(id, INT32_MAX);
+    /* Durable takes the place of the draft. */
+    registry_start_put(r, e, fp[0], INT32_MAX);
+    CHECK(!registry_start_drafted(r, e, fp[0], &id));
+    CHECK(registry_start_find(r, e, fp[0], &id));
+    CHECK_EQ(id, INT32_MAX);
+    for (unsigned i = 1; i < REGISTRY_STARTS; i++)
+        registry_start_put(r, e, fp[i], (int32_t)i);
+    registry_start_put(r, e, fp[1], 1); /* again: no place more */
+    CHECK(registry_start_find(r, e, fp[0], &id));
+    registry_start_draft(r, e, fp[5], 5);
+    CHECK(!registry_start_find(r, e, fp[0], &id));
+    CHECK(registry_start_find(r, e, fp[1], &id));
+    CHECK_EQ(id, 1);
+}
+
+/* --- many processes ------------------------------------------------------------ */
+
+struct hold {
+    bool                  on;
+    unsigned              name;
+    struct registry_claim claim;
+};
+
+static uint64_t
+chance(uint64_t *s)
+{
+    *s ^= *s << 13;
+    *s ^= *s >> 7;
+    *s ^= *s << 17;
+    return *s;
+}
+
+static void
+wrong(int line)
+{
+    int none = 0;
+
+    atomic_compare_exchange_strong(&board->bad_line, &none, line);
+    board->wrong++;
+}
+
+#define MUST(cond) ((cond) ? (void)0 : wrong(__LINE__))
+
+static void
+name_of(char out[16], unsigned n)
+{
+    snprintf(out, 16, "NAME-%u", n);
+}
+
+/* The entry must still be that of the name as long as we own it: nobody may
+ * forget it. */
+static void
+look(struct registry *r, const struct hold *h)
+{
+    struct registry_entry *e = registry_at(r, h->claim.entry);
+    char                   name[16];
+
+    name_of(name, h->name);
+    bool same = e->name_len == strlen(name) &&
+        memcmp(e->name, name, e->name_len) == 0;
+    if (registry_owns(r, h->claim.entry, h->claim.self))
+        MUST(same);
+}
+
+static void __attribute__((noreturn))
+work(struct registry *r, unsigned slot, uint64_t seed)
+{
+    struct hold hold[HELD] = {0};
+    char        name[16];
+
+    for (;;) {
+        unsigned     i = (unsigned)(chance(&seed) % HELD);
+        struct hold *h = &hold[i];
+        if (h->on) {
+            look(r, h);
+            /* Old enough to be forgotten at once. */
+            set_age(r, h->claim.entry, 1000);
+            registry_release(r, h->claim.entry, h->claim.self);
+            MUST(!registry_owns(r, h->claim.entry, h->claim.self));
+            h->on = false;
+            continue;
+        }
+        h->name = (unsigned)(chance(&seed) % NAMES);
+        name_of(name, h->name);
+        if (chance(&seed) % 16 == 0) {
+            registry_find(r, name, strlen(name), chance(&seed) & 1);
+            continue;
+        }
+        switch (claim(r, name, slot, i, &h->claim)) {
+        case REGISTRY_BUSY:
+            board->busy++;
+            continue;
+        case REGISTRY_FULL:
+            board->full++;
+            continue;
+        case REGISTRY_OK:
+            break;
+        }
+        h->on = true;
+        board->claims++;
+        if (h->claim.former != 0) {
+            board->takeovers++;
+            /* A forgotten and new entry begins anew; but one that had an
+             * owner was never forgotten. */
+            MUST(h->claim.former_generation < h->claim.generation);
+        }
+        look(r, h);
+        uint64_t seen = board->newest[h->name];
+        while (seen < h->claim.generation &&
+            !atomic_compare_exchange_weak(&board->newest[h->name], &seen,
+                h->claim.generation))
+            ;
+        if (chance(&seed) % 4 == 0)
+            set_age(r, h->claim.entry, 1000);
+    }
+}
+
+static pid_t
+start(struct registry *r, unsigned slot, uint64_t seed)
+{
+    pid_t pid = fork();
+
+    if (pid == 0)
+        work(r, slot, seed);
+    return pid;
+}
+
+/* What a successor does: nobody else will release the dead one's. */
+static unsigned
+bury(struct registry *r, unsigned slot)
+{
+    unsigned n = 0;
+
+    for (uint32_t i = 0; i < registry_used(r); i++) {
+        cref owner = registry_at(r, i)->owner;
+        if (owner != 0 && cref_slot(owner) == slot)
+            n += registry_release(r, i, owner);
+    }
+    return n;
+}
+
+/* At rest: each name once, found where it stands, and every chain ends. */
+static void
+check_names(struct registry *r)
+{
+    struct registry_entry e;
+    uint8_t               seen[NAMES] = {0};
+    char                  name[16];
+    unsigned              listed = 0, found = 0;
+
+    for (uint32_t i = 0; i < registry_used(r); i++) {
+        if (!registry_copy(r, i, &e))
+            continue;
+        unsigned n = (unsigned)strtoul(e.name + 5, NULL, 10);
+        CHECK(n < NAMES);
+        if (n >= NAMES)
+            continue;
+        CHECK(!seen[n]);
+        seen[n] = 1;
+        listed++;
+        name_of(name, n);
+        CHECK_EQ(registry_find(r, name, strlen(name), false), i);
+        /* Generations of a name grow: none was given that is newer than
+         * what the entry says, but by one who was killed before saying so. */
+        CHECK(e.generation >= board->newest[n]);
+    }
+    for (unsigned n = 0; n < NAMES; n++) {
+        name_of(name, n);
+        found += registry_find(r, name, strlen(name), false) != REGISTRY_NONE;
+    }
+    CHECK_EQ(found, listed);
+}
+
+static void
+survives_kills(unsigned kills)
+{
+    struct registry *r = make(ENTRIES);
+    pid_t            pid[SLOTS];
+    uint64_t         seed = (uint64_t)clock_mono_ns() | 1;
+
+    printf("seed %" PRIu64 "\n", seed);
+    fflush(stdout);
+    for (unsigned s = 0; s < SLOTS; s++)
+        pid[s] = start(r, s, chance(&seed));
+    for (unsigned k = 0; k < kills; k++) {
+        /* After so much work of the others, not after so much time. */
+        uint64_t until = board->claims + 1 + chance(&seed) % 200;
+        while (board->claims + board->busy + board->full < until)
+            sched_yield();
+        unsigned s = (unsigned)(chance(&seed) % SLOTS);
+        CHECK(kill(pid[s], SIGKILL) == 0);
+        CHECK(waitpid(pid[s], NULL, 0) == pid[s]);
+        bury(r, s);
+        for (uint32_t i = 0; i < registry_used(r); i++) {
+            cref owner = registry_at(r, i)->owner;
+            CHECK(owner == 0 || cref_slot(owner) != s);
+        }
+        pid[s] = start(r, s, chance(&seed));
+        if (k % 50 != 49)
+            continue;
+        /* All at once, and a look at what is left. */
+        for (unsigned i = 0; i < SLOTS; i++)
+            kill(pid[i], SIGKILL);
+        for (unsigned i = 0; i < SLOTS; i++) {
+            waitpid(pid[i], NULL, 0);
+            bury(r, i);
+        }
+        for (uint32_t i = 0; i < registry_used(r); i++)
+            CHECK_EQ(registry_at(r, i)->owner, 0);
+        check_names(r);
+        for (unsigned i = 0; i < SLOTS; i++)
+            pid[i] = start(r, i, chance(&seed));
+    }
+    for (unsigned s = 0; s < SLOTS; s++) {
+        kill(pid[s], SIGKILL);
+        waitpid(pid[s], NULL, 0);
+    }
+    CHECK_EQ(board->wrong, 0);
+    if (board->wrong)
+        fprintf(stderr, "first found at line %d\n", board->bad_line);
+    /* The test is one only if all of it happened. */
+    CHECK(board->takeovers > 0 && r->forgotten > 0);
+    printf("%" PRIu64 " claims, %" PRIu64 " takeovers, %" PRIu64
+           " forgotten, %" PRIu64 " full, %" PRIu64 " busy, %u kills, %" PRIu64
+           " of them inside the lock\n", (uint64_t)board->claims,
+        (uint64_t)board->takeovers, (uint64_t)r->forgotten,
+        (uint64_t)board->full, (uint64_t)board->busy, kills,
+        (uint64_t)r->rebuilt);
+}
+
+/* A process stopped inside the lock holds nobody up for long, and its death
+ * gives the lock back. */
+static void
+survives_a_death_inside_the_lock(void)
+{
+    struct registry      *r = make(8);
+    struct registry_claim c;
+    int                   ready[2];
+    char                  byte;
+
+    CHECK_EQ(claim(r, "CP1", 0, 0, &c), REGISTRY_OK);
+    CHECK(pipe(ready) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_mutex_lock(&r->lock);
+        if (write(ready[1], "", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    CHECK(read(ready[0], &byte, 1) == 1);
+    uint64_t began = clock_mono_ms();
+    CHECK_EQ(claim(r, "CP1", 1, 0, &c), REGISTRY_BUSY);
+    CHECK(clock_mono_ms() - began >= REGISTRY_LOCK_MS);
+    CHECK_EQ(registry_find(r, "CP1", 3, false), REGISTRY_NONE);
+    /* A chain torn by a writer who died: the entries are the truth. */
+    uint32_t *heads = (uint32_t *)((char *)r + ((sizeof *r + 63) & ~(size_t)63));
+    for (uint32_t i = 0; i < r->heads; i++)
+        heads[i] = 0;
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    CHECK_EQ(claim(r, "CP1", 1, 0, &c), REGISTRY_OK);
+    CHECK(cref_slot(c.former) == 0 && c.former != 0);
+    CHECK_EQ(r->rebuilt, 1);
+    CHECK_EQ(registry_used(r), 1);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+int
+main(int argc, char **argv)
+{
+    board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE,
+        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    board->sequence = 1000;
+    newest_wins();
+    forgets_the_longest_absent();
+    remembers_starts();
+    survives_a_death_inside_the_lock();
+    survives_kills(argc > 1 ? (unsigned)atoi(argv[1]) : KILLS);
+    return unit_done();
+}
