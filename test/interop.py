@@ -19,7 +19,7 @@ def with_library(story):
 
 
 async def call(ws, action, payload):
-    id = action + str(random.random())
+    id = "%032x" % random.getrandbits(128)
     await ws.send(json.dumps([2, id, action, payload]))
     answer = json.loads(await ws.recv())
     assert answer[:2] == [3, id], answer

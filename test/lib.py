@@ -265,7 +265,7 @@ class Gateway:
 
     def kill_worker(self, n, sig=signal.SIGKILL):
         self.deaths_expected = True
-        pid = self.worker_pid(n)
+        pid = poll(lambda: self.worker_pid(n), what="worker %d" % n)
         os.kill(pid, sig)
         return pid
 

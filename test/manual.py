@@ -22,7 +22,7 @@ def text(name):
         raise Skip("mandoc is not installed")
     r = subprocess.run(["mandoc", "-T", "utf8", "-O", "width=500", page(name)],
                        stdout=subprocess.PIPE, text=True)
-    return re.sub(r".\b", "", r.stdout)
+    return re.sub(".\x08", "", r.stdout)
 
 
 def table(file, pattern):
