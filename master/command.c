@@ -175,6 +175,8 @@ put_argument(struct buf *out, const char *value)
                     ? (char)(*value + 32) : *value);
 }
 
+#define MANUAL_COLUMNS 72 /* of mdoc source; mandoc wants at most 80 */
+
 /* A usage as mdoc: brackets make it optional, --limit N is an option and its
  * argument. */
 static void
@@ -203,6 +205,27 @@ put_usage(struct buf *out, const char *usage)
     }
 }
 
+/* A sentence, in lines of mdoc source that are not too long. */
+static void
+put_sentence(struct buf *out, const char *s)
+{
+    size_t column = 0;
+
+    while (*s != '\0') {
+        size_t n = strcspn(s, " ");
+        if (column > 0) {
+            bool full = column + 1 + n > MANUAL_COLUMNS;
+            buf_addc(out, full ? '\n' : ' ');
+            column = full ? 0 : column + 1;
+        }
+        buf_add(out, s, n);
+        column += n;
+        s += n;
+        s += strspn(s, " ");
+    }
+    buf_adds(out, ".\n");
+}
+
 void
 command_put_manual(struct buf *out)
 {
@@ -211,7 +234,8 @@ command_put_manual(struct buf *out)
         const struct command *k = &table[i];
         buf_addf(out, ".It Cm %s", k->word);
         put_usage(out, k->usage);
-        buf_addf(out, "\n%s.\n", k->sentence);
+        buf_addc(out, '\n');
+        put_sentence(out, k->sentence);
         if (k->needs == COMMAND_ADMIN)
             buf_adds(out, "Only for root and the daemon's user.\n");
     }
