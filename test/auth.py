@@ -152,6 +152,40 @@ def test_auth_add_makes_a_key_and_keeps_only_its_hash():
     assert key not in g.log()
 
 
+def test_ocppctl_does_it_for_an_operator():
+    g = gateway()
+    r = g.run("auth", "add", "CP1")
+    assert r.returncode == 0, r.stderr
+    key = re.search(r"key: ([0-9a-f]{40}) ", r.stdout).group(1)
+    assert g.run("auth", "check", "CP1", key).returncode == 0
+    assert g.run("auth", "check", "CP1", key[::-1] + "00").returncode == 1
+    assert g.run("auth", "list").stdout.split() == ["key", "CP1"]
+    assert g.run("auth", "remove", "CP1").returncode == 0
+    assert g.run("auth", "list").stdout == "the credential file is empty\n"
+    assert g.run("auth").returncode == 2
+
+
+def test_a_file_that_cannot_be_read_is_tried_again():
+    if os.geteuid() != 0:
+        raise Skip("only root can hide a file from a worker")
+    g = gateway(server_user="nobody", server_workers=1)
+    add(g, "CP1", KEY)
+    path = g.state_dir + "/auth"
+    good = basic("CP1", bytes.fromhex(KEY))
+    assert status(g, "CP1", good) == 101
+    os.chown(path, 0, 0)
+    os.chmod(path, 0o600)
+    assert g.ask("reload")[0] == 200     # the master can
+    g.wait_log("the credentials read before stay in force")
+    assert status(g, "CP1", good) == 101
+    g.kill_worker(0)
+    poll(lambda: all(w["state"] == "ready" for w in g.workers()))
+    poll(lambda: status(g, "CP1", good) == 503)
+    assert refused(g, "CP1")["reason"] == "auth_down"
+    os.chmod(path, 0o644)
+    poll(lambda: status(g, "CP1", good) == 101)
+
+
 def test_auth_check_and_remove():
     g = gateway()
     add(g, "CP1", KEY)

@@ -13,9 +13,13 @@
 #include "sandbox.h"
 #include "self.h"
 
+#define RETRY_MS 1000
+
 static struct authfile table;
 static uint64_t        version;   /* of shm.auth_version that is in table */
 static bool            loaded;    /* the table holds a file, or there is none */
+static bool            stale;     /* the last reading failed: tried again */
+static uint32_t        tried_ms;
 
 static bool
 wanted(void)
@@ -36,10 +40,14 @@ load(void)
     authfile_path(&self.conf, path);
     enum authfile_result r = authfile_read(&fresh, path, &why);
     size_t first = strcspn(buf_cstr(&why), "\n");
-    if (r == AUTHFILE_UNREADABLE) {
-        log_error("%.*s; %s", (int)first, buf_cstr(&why), loaded
-                ? "the credentials read before stay in force"
-                : "every charge point is refused until `ocppctl reload`");
+    bool   again = stale;
+    stale = r == AUTHFILE_UNREADABLE;
+    if (stale) {
+        if (!again)
+            log_error("%.*s; %s; trying again each second", (int)first,
+                buf_cstr(&why), loaded
+                    ? "the credentials read before stay in force"
+                    : "every charge point is refused");
         authfile_free(&fresh);
     } else {
         /* The master takes no broken file; but it may have been edited
@@ -61,9 +69,12 @@ auth_tick(void)
 {
     uint64_t now = self.shm->auth_version;
 
-    if (!wanted() || (now == version && version != 0))
+    if (!wanted())
+        return;
+    if (now == version && (!stale || self.now_ms - tried_ms < RETRY_MS))
         return;
     version = now;
+    tried_ms = self.now_ms;
     load();
 }
 

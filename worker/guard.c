@@ -43,6 +43,7 @@ static struct denyfile denied;
 static uint64_t        deny_version;
 static uint32_t        deny_ms; /* when it was read */
 static bool            deny_round;
+static bool            deny_stale; /* the last reading failed */
 
 static uint64_t conf_version;
 static uint32_t message_cost, message_ahead; /* units; cost 0: no limit */
@@ -103,11 +104,18 @@ load_denied(void)
 
     deny_version = self.shm->deny_version;
     denyfile_path(&self.conf, path);
-    if (!denyfile_read(&fresh, path, &why))
-        log_error("%.*s; the rest of the deny list is in force",
-            (int)strcspn(buf_cstr(&why), "\n"), buf_cstr(&why));
-    denyfile_free(&denied);
-    denied = fresh;
+    bool good = denyfile_read(&fresh, path, &why);
+    bool any = fresh.ranges + fresh.names > 0;
+    if (!good && !deny_stale)
+        log_error("%.*s; %s", (int)strcspn(buf_cstr(&why), "\n"),
+            buf_cstr(&why), any ? "the other lines of the deny list are in force"
+                                : "the deny list stays as it was; trying again "
+                                  "each second");
+    deny_stale = !good && !any;
+    if (!deny_stale) {
+        denyfile_free(&denied);
+        denied = fresh;
+    }
     deny_ms = self.now_ms;
     deny_round = denied.ranges + denied.names > 0;
     buf_free(&why);
@@ -128,7 +136,7 @@ guard_tick(void)
 {
     if (conf_version != self.conf_version)
         configure();
-    if (deny_version != self.shm->deny_version)
+    if (deny_stale || deny_version != self.shm->deny_version)
         load_denied();
     if (deny_round && self.now_ms - deny_ms > ROUND_MS)
         deny_round = false;
