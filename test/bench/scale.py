@@ -215,34 +215,51 @@ def pings(row, connections=50000, interval=10, rounds=3):
     row("... connections lost", connections - here, "connections")
 
 
+def per_second(server, seconds):
+    """CPU in us of the server's processes, while nobody sends."""
+    cpu, began = bench.cpu_us(server.pids()), time.monotonic()
+    bench.wait_for(lambda: time.monotonic() - began > seconds, "the measurement", seconds + 5)
+    return (bench.cpu_us(server.pids()) - cpu) / (time.monotonic() - began)
+
+
 def growth(row):
-    """The same load on more and more connections. As many processes on both
-    sides at each size, so that only the size differs."""
+    """The same load on more and more connections, from 200 of them and from
+    all. As many processes on both sides at each size, so that only the size
+    differs. What the connections cost without a message, the pings above
+    all, is measured by itself and taken off the cost of a message."""
     sizes = [int(x) for x in os.environ.get(
         "BENCH_GROWTH", "1000 10000 50000 100000 200000").split()]
     n = workers_for(max(sizes))
-    first = None
-    for size in sizes:
+    first = {}
+    for size in sizes + sizes[:1]: # the first once more: how far has the host drifted?
         kernel = kernel_bytes()
-        with gateway(size, workers=n, limits__accept_rate=0) as s:
+        with gateway(size + 200, workers=n, limits__accept_rate=0) as s:
             empty = bench.pss_bytes(s.pids())
-            f = Fleet(s, size, bench.RATE, bench.SECONDS, processes=n).connected()
+            every = Fleet(s, size, bench.RATE, bench.SECONDS, processes=n).connected()
             all_there(s, size)
             user = (bench.pss_bytes(s.pids()) - empty) / size
             kernel = (kernel_bytes() - kernel) / size
-            before = bench.cpu_us(s.pids())
-            f.go()
-            r = f.report()
-            us = (bench.cpu_us(s.pids()) - before) / r["answered"]
+            some = Fleet(s, 200, bench.RATE, bench.SECONDS, first=900000,
+                         processes=n).connected()
+            caught_up(s)
+            idle = per_second(s, 10)
+            row(f"growth, {size} connections: CPU of them idle", idle / 1e4,
+                "percent of a core", workers=n, us_each=idle / size)
+            for who, f in (("200", some), ("all", every)):
+                cpu, began = bench.cpu_us(s.pids()), time.monotonic()
+                r = f.go().report()
+                took = time.monotonic() - began
+                us = (bench.cpu_us(s.pids()) - cpu - idle * took) / r["answered"]
+                first.setdefault(who, us)
+                row(f"... CPU per Heartbeat from {who} of them", us, "us",
+                    ratio=us / first[who], p50_ms=r["p50_ms"], p99_ms=r["p99_ms"],
+                    p999_ms=r["p999_ms"])
             skipped = numbers(s)["pings_skipped"]
-            f.end()
-        first = first or us
-        row(f"growth, {size} connections: CPU per Heartbeat", us, "us", ratio=us / first,
-            workers=n)
-        row("... p50", r["p50_ms"], "ms", p99_ms=r["p99_ms"], p999_ms=r["p999_ms"])
+            ramp = every.end()["ramp_us"]
+            some.end()
         row("... user memory per connection", user, "bytes")
         row("... kernel memory per connection, both ends", kernel, "bytes")
-        row("... pings skipped", skipped, "pings", ramp_s=r["ramp_us"] / 1e6)
+        row("... pings skipped", skipped, "pings", ramp_s=ramp / 1e6)
 
 
 def hold(row):
