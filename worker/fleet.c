@@ -238,7 +238,7 @@ claim(struct conn *c, struct seat *s)
     redis_add(owner);
     redis_add(incarnation);
     redis_addu(s->generation);
-    redis_addu(shards_clock_err());
+    redis_addu(s->err);
     redis_add(from);
     redis_add(protocol_names[c->protocol]);
     redis_addu((uint64_t)e->since * 1000);
@@ -260,6 +260,12 @@ fleet_opened(struct conn *c)
     const struct registry_entry *e = registry_at(self.registry, c->entry);
     *s = (struct seat){.conn = c->self, .generation = c->generation,
         .shard = (uint16_t)redis_shard(e->name, e->name_len)};
+    /* Another worker of this node, or the events, may have drawn numbers ahead
+     * of what is our time. */
+    uint64_t now = shards_now_us(), err = shards_clock_err();
+    if (c->generation > now)
+        err += c->generation - now;
+    s->err = err < UINT32_MAX ? (uint32_t)err : UINT32_MAX;
     claim(c, s);
 }
 

@@ -43,6 +43,7 @@ struct seat {
     uint64_t      epoch;      /* as granted */
     struct order *order;      /* orders.c: asked for, or in flight */
     uint32_t      round;      /* of the shard, when it was claimed */
+    uint32_t      err;        /* of the generation as a time, us */
     uint16_t      shard;
     uint8_t       flags;      /* enum seat_flag */
 };

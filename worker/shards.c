@@ -22,7 +22,7 @@
 #define BLOCK_MS 5000       /* of the inbox otherwise */
 #define INBOX_BATCH 200
 #define ERR_UNKNOWN 2000000 /* us: our clock against Redis' before we asked */
-#define ERR_GROWTH 100      /* us per second of age of what we know */
+#define ERR_GROWTH 50       /* us per second of age of what we know */
 #define ALARM_PERCENT 80    /* of redis.stream_max */
 
 struct shard *shards;
