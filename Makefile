@@ -25,7 +25,7 @@ WORKER  = $(patsubst %.c,$(B)/%.o,$(wildcard worker/*.c)) $(B)/gen/ocpp16.o
 SIM     = $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c))
 UNIT    = $(patsubst test/unit/%.c,$(B)/unit/%,$(wildcard test/unit/*_test.c))
 FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
-MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 ocppd-stats.7 ocppsim.1)
+MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 ocppd-stats.7 ocppd-redis.7 ocppsim.1)
 
 # Each library has one door; only that file's program needs it.
 LIBS_OCPPD = -lev -lwslay -lhiredis -linih -lmicrohttpd -lnettle -lseccomp -lm

@@ -34,6 +34,7 @@
 #include "sandbox.h"
 #include "strangers.h"
 #include "supervise.h"
+#include "worker.h"
 #include "version.h"
 
 #define OVERRIDES_MAX 256
@@ -281,9 +282,11 @@ static void
 usage(void)
 {
     fputs("usage: ocppd [-dtV] [-c file] [-o section.key=value]... "
-          "[-x conf|stats|commands|events]\n", stderr);
+          "[-x conf|stats|commands|events|redis]\n", stderr);
     exit(MASTER_EXIT_USAGE);
 }
+
+static void read_config(void);
 
 static void
 print_table(const char *which)
@@ -298,7 +301,10 @@ print_table(const char *which)
         command_put_manual(&out);
     else if (strcmp(which, "events") == 0)
         event_put_manual(&out);
-    else
+    else if (strcmp(which, "redis") == 0) {
+        read_config(); /* of the options in front of this one */
+        worker_put_library(&master.config, &out);
+    } else
         usage();
     fwrite(out.p, 1, out.len, stdout);
     exit(fflush(stdout) == 0 ? 0 : 1);
@@ -339,6 +345,7 @@ main(int argc, char **argv)
     bool background = false, test = false;
     int  option;
 
+    master.overrides = overrides;
     while ((option = getopt(argc, argv, "c:o:dtx:V")) != -1)
         switch (option) {
         case 'c':
@@ -368,7 +375,6 @@ main(int argc, char **argv)
         }
     if (optind < argc)
         usage();
-    master.overrides = overrides;
     if (master.conf_file == NULL && access(MASTER_CONF_FILE, F_OK) == 0)
         master.conf_file = MASTER_CONF_FILE;
     read_config();

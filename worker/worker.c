@@ -22,6 +22,7 @@
 #include "fleet.h"
 #include "guard.h"
 #include "journal.h"
+#include "library.h"
 #include "log.h"
 #include "peer.h"
 #include "redis.h"
@@ -219,4 +220,15 @@ worker_main(const struct worker_boot *boot)
     peer_tick();
     log_info("done");
     exit(WORKER_EXIT_DONE);
+}
+
+void
+worker_put_library(const struct config *c, struct buf *out)
+{
+    size_t len = 0;
+    char  *text = library_make(c->redis_prefix, (unsigned)c->redis_shards, &len);
+
+    if (text != NULL)
+        buf_add(out, text, len);
+    free(text);
 }

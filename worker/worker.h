@@ -28,4 +28,10 @@ struct worker_boot {
  * listed above (but stdio, the log and the memfd). */
 void worker_main(const struct worker_boot *boot) __attribute__((noreturn));
 
+struct buf;
+
+/* The library of functions as it is loaded into Redis, with the configured
+ * prefix and number of shards: `ocppd -x redis`. */
+void worker_put_library(const struct config *c, struct buf *out);
+
 #endif
