@@ -7,6 +7,8 @@
 
 #include <nettle/base64.h>
 
+#include "utf8.h"
+
 #include "http.h"
 
 #define CREDENTIALS_MAX 8192 /* characters of base64 */
@@ -40,39 +42,6 @@ next_segment(struct http_span *path, struct http_span *segment)
     path->p += n;
     path->n -= n;
     return true;
-}
-
-/* The length of the UTF-8 character at p (RFC 3629 section 4), or 0. */
-static size_t
-utf8_len(const unsigned char *p, size_t n)
-{
-    size_t len;
-    unsigned char low = 0x80, high = 0xbf; /* bounds of the second byte */
-
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] >= 0xc2 && p[0] <= 0xdf)
-        len = 2;
-    else if ((p[0] & 0xf0) == 0xe0)
-        len = 3;
-    else if (p[0] >= 0xf0 && p[0] <= 0xf4)
-        len = 4;
-    else
-        return 0;
-    if (p[0] == 0xe0)
-        low = 0xa0; /* shorter forms */
-    else if (p[0] == 0xed)
-        high = 0x9f; /* surrogates */
-    else if (p[0] == 0xf0)
-        low = 0x90;
-    else if (p[0] == 0xf4)
-        high = 0x8f; /* above U+10FFFF */
-    if (n < len || p[1] < low || p[1] > high)
-        return 0;
-    for (size_t i = 2; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return len;
 }
 
 static enum http_identity

@@ -115,7 +115,7 @@ scan_string(struct scan *s)
                 note(s->j, DEVIATION_BIT(lone_surrogate), at);
             extra += n - 1;
         } else if (*p >= 0x80) {
-            n = utf8_len(p, s->end);
+            n = utf8_len(p, (size_t)(s->end - p));
             if (n == 0) {
                 note(s->j, DEVIATION_BIT(bad_utf8), at);
                 n = 1;

@@ -11,30 +11,9 @@
 #include <stdint.h>
 
 #include "json.h"
+#include "utf8.h"
 
 typedef unsigned char uchar;
-
-/* Length of the well-formed UTF-8 sequence at p (RFC 3629), 0 if none. */
-static inline size_t
-utf8_len(const uchar *p, const uchar *end)
-{
-    uchar c = p[0];
-
-    if (c < 0x80)
-        return 1;
-    if (c < 0xc2 || c > 0xf4)
-        return 0;
-    size_t want = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-    if ((size_t)(end - p) < want)
-        return 0;
-    for (size_t i = 1; i < want; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) ||
-        (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return want;
-}
 
 /* Writes a code point as UTF-8, half surrogates too; at most 4 bytes. */
 static inline size_t

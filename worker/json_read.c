@@ -116,7 +116,7 @@ json_string(const struct json *j, uint32_t i, char *out, size_t size,
             p += escape(p, end, &c);
             n = utf8_put(one, is_half(c) ? 0xfffd : c);
             from = one;
-        } else if ((n = utf8_len(p, end)) != 0) {
+        } else if ((n = utf8_len(p, (size_t)(end - p))) != 0) {
             p += n;
         } else {
             p++;
@@ -226,7 +226,7 @@ put_string(const struct json *j, const struct json_token *t, struct buf *out)
 
     buf_addc(out, '"');
     while (p < end) {
-        size_t n = utf8_len(p, end);
+        size_t n = utf8_len(p, (size_t)(end - p));
         if (n > 0 && *p >= 0x20) {
             p += n;
             continue;

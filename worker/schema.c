@@ -75,7 +75,7 @@ put_foreign(char *out, size_t size, const char *s, size_t len)
 
     while (p < end && n + 4 < size) {
         out[n++] = *p >= 0x20 && *p < 0x7f ? (char)*p : '?';
-        size_t one = utf8_len(p, end);
+        size_t one = utf8_len(p, (size_t)(end - p));
         p += one > 0 ? one : 1;
     }
     if (p < end) {

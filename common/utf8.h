@@ -1,0 +1,30 @@
+/* utf8: what is well-formed UTF-8 (RFC 3629 section 4). Hot, hence inline. */
+#ifndef COMMON_UTF8_H
+#define COMMON_UTF8_H
+
+#include <stddef.h>
+
+/* Length of the well-formed UTF-8 sequence that p[0..n) begins with, n > 0; 0
+ * if none. */
+static inline size_t
+utf8_len(const unsigned char *p, size_t n)
+{
+    unsigned char c = p[0];
+
+    if (c < 0x80)
+        return 1;
+    if (c < 0xc2 || c > 0xf4)
+        return 0;
+    size_t want = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    if (n < want)
+        return 0;
+    for (size_t i = 1; i < want; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if ((c == 0xe0 && p[1] < 0xa0) || (c == 0xed && p[1] > 0x9f) ||
+        (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))
+        return 0;
+    return want;
+}
+
+#endif
