@@ -7,9 +7,8 @@
 
 #include <nettle/base64.h>
 
-#include "utf8.h"
-
 #include "http.h"
+#include "utf8.h"
 
 #define CREDENTIALS_MAX 8192 /* characters of base64 */
 
