@@ -240,6 +240,7 @@ def test_one_is_in_flight_and_the_others_follow_in_order():
         handles.append(background(g.call, "ORDER", "ChangeConfiguration",
                                   {"key": "K", "value": str(i)}))
         poll(lambda: g.show("ORDER")["connection"]["commandsPending"] == i + 1)
+        assert g.stats()["commands_pending"] == i + 1
     for i in range(8):
         id, _, payload = c.take()
         assert payload["value"] == str(i)
