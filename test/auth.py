@@ -216,6 +216,7 @@ def test_a_change_is_known_to_all_workers():
 def test_a_reload_reads_the_file_and_refuses_a_broken_one():
     g = gateway()
     add(g, "CP1", KEY)
+    poll(lambda: g.log().count(": 1 identities") == 2)   # both workers
     path = g.state_dir + "/auth"
     good = open(path).read()
     with open(path, "w") as f:

@@ -41,7 +41,8 @@ load(void)
     enum authfile_result r = authfile_read(&fresh, path, &why);
     size_t first = strcspn(buf_cstr(&why), "\n");
     bool   again = stale;
-    stale = r == AUTHFILE_UNREADABLE;
+    /* A file that is gone does not lock out a fleet: it may come back. */
+    stale = r == AUTHFILE_UNREADABLE || (r == AUTHFILE_MISSING && table.n > 0);
     if (stale) {
         if (!again)
             log_error("%.*s; %s; trying again each second", (int)first,

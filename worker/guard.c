@@ -228,6 +228,9 @@ guard_enter(struct conn *c, bool proxied, const char **detail)
     struct cidr          net = cidr_around(addr, 24, 64);
 
     retry_s = RETRY_S;
+    /* The datagram about it may be behind this one. */
+    if (deny_version != self.shm->deny_version)
+        load_denied();
     if (denyfile_has_address(&denied, addr)) {
         *detail = "the address";
         return REFUSE_denied;
