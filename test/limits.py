@@ -243,8 +243,9 @@ def test_who_is_denied_is_closed_and_refused_until_allowed():
 
 
 def test_the_deny_list_is_a_file_that_a_reload_reads():
-    g = gateway()
+    g = gateway(server_workers=1)
     assert g.ask("deny", "add", "identity", "CP1")[0] == 200
+    assert status(g, "CP1", "192.0.2.1") == 403      # the worker has read it
     path = g.state_dir + "/deny"
     with open(path, "a") as f:
         f.write("identity CP2 # by hand\n")
