@@ -347,15 +347,23 @@ now_units(void)
     return (uint32_t)(self.now_us >> UNIT_SHIFT);
 }
 
+/* By how much `until' is ahead. Nobody is ever further than take() lets it:
+ * what looks so is a time never set, or one so old that the clock wrapped. */
+static uint32_t
+ahead_of(uint32_t until)
+{
+    uint32_t ahead = until - now_units();
+
+    return ahead > 2 * AHEAD_MAX ? 0 : ahead;
+}
+
 /* True if it is ahead by more than it may. */
 static bool
 take(uint32_t *until, uint32_t cost, uint32_t may)
 {
     uint32_t now = now_units();
-    int32_t  ahead = (int32_t)(*until - now);
+    int32_t  ahead = (int32_t)ahead_of(*until);
 
-    if (ahead < 0)
-        ahead = 0;
     ahead += (int32_t)cost;
     if (ahead > (int32_t)(2 * AHEAD_MAX))
         ahead = (int32_t)(2 * AHEAD_MAX);
@@ -375,9 +383,6 @@ slow_down(struct conn *c)
 void
 guard_bytes(struct conn *c, size_t n)
 {
-    /* The other one too, so that its time never gets old enough to wrap. */
-    if ((int32_t)(c->messages_until - now_units()) < 0)
-        c->messages_until = now_units();
     if (byte_cost != 0 &&
         take(&c->bytes_until, (uint32_t)((n * byte_cost) >> 16), byte_ahead))
         slow_down(c);
@@ -400,11 +405,10 @@ check_speed(struct conn *c)
     }
     if (c->slow_s < UINT8_MAX)
         c->slow_s++;
-    uint32_t now = now_units();
     /* It was heard, as far as we let it. */
     c->last_in_ms = self.now_ms;
-    if ((message_cost == 0 || (int32_t)(c->messages_until - now) <= (int32_t)message_ahead) &&
-        (byte_cost == 0 || (int32_t)(c->bytes_until - now) <= (int32_t)byte_ahead))
+    if ((message_cost == 0 || ahead_of(c->messages_until) <= message_ahead) &&
+        (byte_cost == 0 || ahead_of(c->bytes_until) <= byte_ahead))
         conn_slow(c, false);
 }
 
