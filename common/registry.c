@@ -389,3 +389,34 @@ registry_start_draft(struct registry *r, uint32_t entry, const uint64_t fp[2],
 {
     start_put(r, entry, fp, (uint32_t)transaction_id | START_DRAFT);
 }
+
+void
+registry_start_recover(struct registry *r, uint32_t entry,
+    const uint64_t fp[2], int32_t transaction_id, bool may_add)
+{
+    struct registry_starts *s = starts(r, entry);
+    uint64_t                second = (fp[1] >> 32) << 32 | (uint32_t)transaction_id;
+
+    if (!lock(r))
+        return;
+    int i = start_place(s, fp);
+    if (i < REGISTRY_STARTS) {
+        s->word[i][1] = second;
+    } else if (may_add) {
+        i = 0;
+        while (i < REGISTRY_STARTS &&
+            (uint32_t)(s->word[i][1] & ~START_DRAFT) > (uint32_t)transaction_id)
+            i++;
+        for (int k = REGISTRY_STARTS - 1; k > i; k--) {
+            s->word[k][1] = 0;
+            s->word[k][0] = s->word[k - 1][0];
+            s->word[k][1] = s->word[k - 1][1];
+        }
+        if (i < REGISTRY_STARTS) {
+            s->word[i][1] = 0;
+            s->word[i][0] = fp[0];
+            s->word[i][1] = second;
+        }
+    }
+    unlock(r);
+}

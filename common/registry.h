@@ -133,6 +133,11 @@ bool registry_start_drafted(struct registry *r, uint32_t entry,
     const uint64_t fp[2], int32_t *transaction_id);
 void registry_start_draft(struct registry *r, uint32_t entry,
     const uint64_t fp[2], int32_t transaction_id);
+/* One that a journal holds: a draft becomes known. Another is remembered with
+ * add, unless there are as many with higher ids: several workers may read
+ * their journals back, in any order, and none may push out what is newer. */
+void registry_start_recover(struct registry *r, uint32_t entry,
+    const uint64_t fp[2], int32_t transaction_id, bool add);
 bool registry_start_find(struct registry *r, uint32_t entry,
     const uint64_t fp[2], int32_t *transaction_id);
 void registry_start_put(struct registry *r, uint32_t entry,

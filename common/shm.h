@@ -57,6 +57,7 @@ struct shm_worker {
     _Atomic int32_t  state;        /* m: enum shm_worker_state */
     _Atomic uint32_t incarnation;  /* m: how many processes the slot has had */
     _Atomic uint64_t started_ms;   /* m: monotonic */
+    _Atomic uint32_t recovered;    /* the slot's journal has been read back once */
     _Atomic uint64_t born;         /* m: shm.sequence before pid began: lower
                                       generations are those of dead ones */
     _Atomic uint64_t alive_ms;     /* monotonic; once a sweep */

@@ -380,7 +380,7 @@ answers_recover(const char *line, size_t len)
     if (entry == REGISTRY_NONE)
         return;
     start_fingerprint(&tape, call, start.fingerprint);
-    if (!registry_start_find(self.registry, entry, start.fingerprint,
-            &start.transaction_id))
-        registry_start_put(self.registry, entry, start.fingerprint, (int32_t)id);
+    /* A successor finds in the registry what was drawn by whomever. */
+    registry_start_recover(self.registry, entry, start.fingerprint,
+        (int32_t)id, self.mem->incarnation == 1);
 }

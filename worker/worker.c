@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "accept.h"
@@ -41,6 +42,9 @@
 #define CLOSING_ROOM 4096
 
 #define LINGER_MS 2000 /* for Redis, after the last connection */
+
+/* A worker waits so long for the others to read their journals. */
+#define OTHERS_MS 5000
 
 struct self self;
 
@@ -105,6 +109,25 @@ recover_line(void *ctx, uint64_t number, const char *line, size_t len)
 {
     answers_recover(line, len);
     calls_recover(line, len);
+}
+
+/* When the daemon starts, a charge point may land here that told another slot
+ * of a transaction: before all journals are read back nobody can know. */
+static void
+await_others(void)
+{
+    uint64_t              until = clock_mono_ms() + OTHERS_MS;
+    const struct timespec pause = {0, 1000000};
+    unsigned              n = 0;
+
+    self.mem->recovered = 1;
+    while (self.mem->incarnation == 1 && n < self.shm->slots &&
+        clock_mono_ms() < until) {
+        if (shm_worker(self.shm, n)->recovered)
+            n++;
+        else
+            nanosleep(&pause, NULL);
+    }
 }
 
 /* The connections of this slot's former process: nobody else will say that
@@ -200,6 +223,7 @@ worker_main(const struct worker_boot *boot)
     redis_open();
     fleet_open((uint32_t)capacity);
     ship_open();
+    await_others();
     bury_former();
 
     auth_tick();
