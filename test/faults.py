@@ -531,6 +531,7 @@ def slow_disk(rig):
         poll(lambda: rig.g.stat("commits") >= commits + 4, what="4 commits")
         w.heartbeat()                   # needs no commit, and waits for none
         rig.progress(5000)
+        rig.heal()
 
 
 def no_descriptor(rig):
@@ -612,8 +613,9 @@ def reload_of_good_and_bad(rig):
 def worker_restart(rig):
     n = rig.random.randrange(2)
     starts = rig.g.workers()[n]["starts"]
-    with Witness(rig, worker=1 - n):
+    with Witness(rig, worker=1 - n) as w:
         assert rig.g.run("worker-restart", n).returncode == 0
+        w.heartbeat()
         poll(lambda: rig.g.workers()[n]["starts"] > starts and
              rig.g.workers()[n]["state"] == "ready", what="the successor")
 

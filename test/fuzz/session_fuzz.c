@@ -1,0 +1,426 @@
+/*
+ * Whole connections of one worker: the bytes of the input are what charge
+ * points, the master, the disk and the clock do, one after the other.
+ *
+ * All of the worker is here but its main loop and its journal: connections
+ * are socket pairs, time is a number, events become durable when the input
+ * says so, or are refused. Beyond not crashing: when everybody has gone,
+ * nothing is left: no connection, no lease, no answer, no command, no owner
+ * in the registry; and every connection that was opened ended once.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "ensure.h"
+#include "journal.h"
+#include "shm.h"
+
+/* The sweep's clock tick is static, and time is ours. */
+#include "worker/sweep.c"
+
+#include "channel.h"
+#include "conn.h"
+#include "frame.h"
+#include "guard.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+
+#define PEERS 4
+#define STEPS 400
+
+struct self self;
+
+static struct shm *shm;
+static int         master[2];      /* ours, the worker's */
+static int         peer[PEERS];    /* the charge points' ends; -1 none */
+static uint64_t    now_us = 1000000;
+
+/* --- in place of worker.c ----------------------------------------------------- */
+
+void
+self_tell_time(void)
+{
+    self.now_us = now_us;
+    self.now_ms = (uint32_t)(now_us / 1000);
+    self.wall_ms = UINT64_C(1700000000000) + now_us / 1000;
+}
+
+void
+self_read_config(void)
+{
+    self.conf_version = shm_config_read(shm, &self.conf);
+}
+
+/* --- in place of journal.c ------------------------------------------------------ */
+
+static uint64_t appended, committed;
+static bool     refusing;
+
+uint64_t
+journal_begin(void)
+{
+    return shm->sequence++;
+}
+
+bool
+journal_append(uint64_t number, const char *line, size_t len)
+{
+    ensure(len >= SEGMENT_LINE_MIN && line[0] == '{' && line[len - 1] == '}');
+    if (refusing)
+        return false;
+    ensure(number > appended);
+    appended = number;
+    return true;
+}
+
+void     journal_abandon(uint64_t number) { ensure(number > appended); }
+uint64_t journal_committed(void) { return committed; }
+bool     journal_failing(const char **words) { return refusing; }
+void     journal_tick(void) {}
+void     journal_keep(unsigned slot, uint64_t number) {}
+void     journal_close(void) {}
+
+bool
+journal_open(const struct journal_env *env, struct buf *why)
+{
+    return true;
+}
+
+static void
+commit(void)
+{
+    if (appended == committed)
+        return;
+    committed = appended;
+    up_committed(committed);
+}
+
+/* --- once ------------------------------------------------------------------------ */
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    static const char text[] =
+        "[server]\nmax_connections = 16\nmax_identities = 64\n"
+        "state_dir = /tmp\n[websocket]\nmax_message_size = 4KiB\n"
+        "max_output_size = 16KiB\n[ocpp]\nmax_bad_messages = 3\n"
+        "call_queue = 3\n[log]\nlevel = error\n";
+    static struct config conf;
+    struct buf           errors = {.max = 4096};
+    int                  fd;
+
+    ensure(config_read_text(&conf, "fuzz", text, sizeof text - 1, NULL, 0,
+        &errors));
+    shm = shm_make(&conf, 2, "fuzz", &fd);
+    ensure(shm != NULL);
+    self.shm = shm;
+    self.mem = shm_worker(shm, 0);
+    self.st = &self.mem->stats;
+    self.registry = shm_registry(shm);
+    self.mem->incarnation = 1;
+    self_read_config();
+    self_tell_time();
+    self.loop = ev_loop_new(EVFLAG_NOENV);
+    conn_init(64);
+    ws_pool_keep(4);
+    ensure(channel_pair(master));
+    guard_open();
+    peer_open(master[1]);
+    sweep_start();
+    ev_timer_stop(self.loop, &timer);
+    for (int i = 0; i < PEERS; i++)
+        peer[i] = -1;
+    return 0;
+}
+
+/* --- what may happen ---------------------------------------------------------------- */
+
+static void
+turn(void)
+{
+    self_tell_time();
+    ev_run(self.loop, EVRUN_NOWAIT);
+}
+
+/* What the gateway said is read, so that it goes on; what is said back lies
+ * in the input. */
+static void
+drain_peer(int i)
+{
+    static char sink[65536];
+
+    while (peer[i] >= 0 && recv(peer[i], sink, sizeof sink, MSG_DONTWAIT) > 0)
+        ;
+}
+
+static void
+drain_master(void)
+{
+    static char        body[CHANNEL_BODY_MAX + 1];
+    struct channel_msg m;
+
+    while (channel_recv(master[0], &m, body) == 1)
+        ;
+}
+
+static void
+hang_up(int i)
+{
+    if (peer[i] >= 0)
+        close(peer[i]);
+    peer[i] = -1;
+}
+
+static void
+come(int i)
+{
+    uint64_t addr[2] = {0, UINT64_C(0x0100007fffff0000)};
+    int      fds[2];
+
+    hang_up(i);
+    ensure(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+        fds) == 0);
+    peer[i] = fds[0];
+    handshake_begin(fds[1], addr, (uint16_t)(1000 + i));
+}
+
+static void
+say(int i, const void *p, size_t n)
+{
+    if (peer[i] >= 0 && n > 0)
+        (void)!send(peer[i], p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void
+frame(int i, uint8_t first, const void *payload, size_t n)
+{
+    uint8_t head[8] = {first, (uint8_t)(0x80 | n)};
+    size_t  len = 2;
+
+    if (n > 125) {
+        head[1] = 0x80 | 126;
+        head[2] = (uint8_t)(n >> 8);
+        head[3] = (uint8_t)n;
+        len = 4;
+    }
+    /* A mask of zero is a mask. */
+    memset(head + len, 0, 4 > sizeof head - len ? sizeof head - len : 4);
+    uint8_t mask[4] = {0};
+    say(i, head, len);
+    say(i, mask, 4);
+    say(i, payload, n);
+}
+
+static void
+shake_hands(int i, unsigned name)
+{
+    char text[256];
+    int  n = snprintf(text, sizeof text, "GET /ocpp/CP%u HTTP/1.1\r\n"
+         "Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+         "Sec-WebSocket-Version: 13\r\n%s\r\n", name % 3,
+         name & 4 ? "" : "Sec-WebSocket-Protocol: ocpp1.6\r\n");
+
+    say(i, text, (size_t)n);
+}
+
+static const char *const messages[] = {
+    "[2,\"1\",\"BootNotification\",{\"chargePointVendor\":\"V\","
+    "\"chargePointModel\":\"M\"}]",
+    "[2,\"2\",\"Heartbeat\",{}]",
+    "[2,\"3\",\"StartTransaction\",{\"connectorId\":1,\"idTag\":\"T\","
+    "\"meterStart\":0,\"timestamp\":\"2026-01-01T00:00:00Z\"}]",
+    "[2,\"4\",\"StopTransaction\",{\"transactionId\":1,\"meterStop\":1,"
+    "\"timestamp\":\"2026-01-01T00:00:00Z\"}]",
+    "[2,\"5\",\"StatusNotification\",{\"connectorId\":1,"
+    "\"errorCode\":\"NoError\",\"status\":\"Available\"}]",
+    "[3,\"cmd\",{\"status\":\"Accepted\"}]",
+    "[4,\"cmd\",\"InternalError\",\"\",{}]",
+    "[2,\"6\",\"Nonsense\",{}]",
+    "{",
+};
+
+/* Somebody's command, or whatever else a master sends, for whoever owns a
+ * place now. */
+static void
+tell(unsigned what, unsigned whom)
+{
+    static const char call[] = "cmd\0CP0\0Reset\0{\"type\":\"Soft\"}";
+    static const char settle[] = "cmd\0CP0\0Reset\0{\"type\":\"Soft\"}";
+    struct channel_msg m = {.id = 7};
+
+    if (whom < conn_high())
+        m.conn = conn_at(whom)->self;
+    switch (what % 8) {
+    case 0:
+    case 1:
+        m.type = CHANNEL_call;
+        m.arg = what & 8 ? 1 : 5000;
+        channel_send(master[0], &m, call, sizeof call);
+        break;
+    case 2:
+        m.type = CHANNEL_disconnect;
+        channel_send(master[0], &m, NULL, 0);
+        break;
+    case 3:
+        m.type = CHANNEL_ask;
+        channel_send(master[0], &m, NULL, 0);
+        break;
+    case 4:
+        m.type = CHANNEL_tap;
+        channel_send(master[0], &m, "CP*", 4);
+        break;
+    case 5:
+        m.type = CHANNEL_untap;
+        channel_send(master[0], &m, NULL, 0);
+        break;
+    case 6:
+        m.type = CHANNEL_takeover;
+        m.arg = UINT64_MAX;
+        channel_send(master[0], &m, NULL, 0);
+        break;
+    default:
+        m.type = CHANNEL_settle;
+        m.conn = 0;
+        m.arg = 5;
+        channel_send(master[0], &m, settle, sizeof settle);
+        break;
+    }
+}
+
+static void
+pass(uint64_t ms)
+{
+    now_us += ms * 1000;
+    self_tell_time();
+    tick_cb(self.loop, &timer, 0);
+}
+
+static void
+check_nothing_is_left(uint64_t opened, uint64_t ended)
+{
+    for (int i = 0; i < PEERS; i++)
+        hang_up(i);
+    refusing = false;
+    /* The longest that anything may wait, sweep by sweep. */
+    for (int i = 0; i < 40; i++) {
+        turn();
+        pass(i < 20 ? 1000 : 15000);
+        commit();
+        turn();
+        drain_master();
+    }
+    struct stats *st = self.st;
+    for (uint32_t i = 0; i < conn_high(); i++) {
+        const struct conn *c = conn_at(i);
+        if (c->state != CONN_FREE)
+            fprintf(stderr, "place %u: state %d, flags %d, %u held, silent "
+                "for %u ms, active %d\n", i, c->state, c->flags, c->held,
+                self.now_ms - c->last_in_ms, ev_is_active(&c->io));
+    }
+    ensure(stat_get(&st->connections) == 0);
+    ensure(stat_get(&st->handshaking) == 0);
+    ensure(stat_get(&st->closing) == 0);
+    ensure(stat_get(&st->answers_held) == 0);
+    ensure(stat_get(&st->commands_pending) == 0);
+    ensure(ws_pool_lent() == 0);
+    for (uint32_t i = 0; i < conn_high(); i++)
+        ensure(conn_at(i)->state == CONN_FREE && conn_at(i)->busy == NULL);
+    for (uint32_t i = 0; i < registry_used(self.registry); i++)
+        ensure(registry_at(self.registry, i)->owner == 0);
+
+    uint64_t now_ended = 0;
+    for (int i = 0; i < CLOSE_REASONS; i++)
+        if (i != CLOSE_no_subprotocol)
+            now_ended += stat_get(&st->closed[i]);
+    ensure(stat_get(&st->handshakes) - opened == now_ended - ended);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const uint8_t *p = data, *end = data + size;
+    uint64_t       opened = stat_get(&self.st->handshakes), ended = 0;
+
+    for (int i = 0; i < CLOSE_REASONS; i++)
+        if (i != CLOSE_no_subprotocol)
+            ended += stat_get(&self.st->closed[i]);
+
+    for (int step = 0; step < STEPS && end - p >= 2; step++) {
+        unsigned what = p[0] & 15, who = (p[0] >> 4) % PEERS, arg = p[1];
+        size_t   left, n;
+
+        p += 2;
+        left = (size_t)(end - p);
+        n = arg < left ? arg : left;
+        switch (what) {
+        case 0:
+            come((int)who);
+            break;
+        case 1:
+            shake_hands((int)who, arg);
+            break;
+        case 2: /* bytes as they are */
+            say((int)who, p, n);
+            p += n;
+            break;
+        case 3: /* a whole frame of any kind */
+            if (n > 0)
+                frame((int)who, p[0], p + 1, n - 1);
+            p += n;
+            break;
+        case 4: /* a message of OCPP */
+            n = arg % (sizeof messages / sizeof *messages);
+            frame((int)who, 0x81, messages[n], strlen(messages[n]));
+            break;
+        case 5: /* the same in two fragments, or only the first */
+            n = arg % (sizeof messages / sizeof *messages);
+            frame((int)who, 0x01, messages[n], strlen(messages[n]) / 2);
+            if (arg & 0x80)
+                frame((int)who, 0x80, messages[n] + strlen(messages[n]) / 2,
+                    strlen(messages[n]) - strlen(messages[n]) / 2);
+            break;
+        case 6:
+            hang_up((int)who);
+            break;
+        case 7: /* no more from it, but it still reads */
+            if (peer[who] >= 0)
+                shutdown(peer[who], SHUT_WR);
+            break;
+        case 8:
+            drain_peer((int)who);
+            break;
+        case 9:
+            commit();
+            break;
+        case 10:
+            refusing = arg & 1;
+            break;
+        case 11:
+            tell(arg, arg >> 4);
+            break;
+        case 12:
+            pass(arg * 20u);
+            break;
+        case 13: /* a long time */
+            pass(arg * 1000u);
+            break;
+        case 14: /* many of the same */
+            for (unsigned k = 0; k < arg; k++)
+                frame((int)who, 0x89, "ping", 4);
+            break;
+        default:
+            break;
+        }
+        turn();
+    }
+    check_nothing_is_left(opened, ended);
+    return 0;
+}
