@@ -118,10 +118,13 @@ welcomed(int fd)
     char    answer[512];
     ssize_t r = recv(fd, answer, sizeof answer - 1, 0);
 
-    return r >= 12 && memcmp(answer, "HTTP/1.1 101", 12) == 0;
+    if (r >= 12 && memcmp(answer, "HTTP/1.1 101", 12) == 0)
+        return 1;
+    return 0;
 }
 
-/* In batches; whoever is connected gets its pings answered meanwhile. */
+/* In batches; whoever is connected gets its pings answered meanwhile, and
+ * whoever is refused tries again soon. */
 static void
 open_all(int port, int n, int first, int ep)
 {
@@ -135,8 +138,16 @@ open_all(int port, int n, int first, int ep)
                 die("send");
         }
         for (int i = from; i < to; i++) {
-            if (!welcomed(links[i].fd))
-                die("handshake");
+            for (int tries = 0; !welcomed(links[i].fd); tries++) {
+                if (tries == 20)
+                    die("handshake");
+                again++;
+                close(links[i].fd);
+                receive(ep, 100);
+                links[i].fd = start(port, first + i, 0);
+                if (links[i].fd < 0 || !ask(links[i].fd, first + i))
+                    die("connect");
+            }
             watch(ep, EPOLL_CTL_ADD, EPOLLIN, i);
         }
         receive(ep, 0);
@@ -418,11 +429,11 @@ main(int argc, char **argv)
     for (uint64_t t = now_us(); answered < sent && now_us() - t < 2000000u;)
         receive(ep, 50);
     printf("{\"sent\":%llu,\"answered\":%llu,\"skipped\":%llu,\"broken\":%llu,"
-           "\"pings\":%llu,\"ramp_us\":%llu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,"
+           "\"again\":%llu,\"pings\":%llu,\"ramp_us\":%llu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,"
            "\"p999_ms\":%.2f",
         (unsigned long long)sent, (unsigned long long)answered,
         (unsigned long long)skipped, (unsigned long long)broken,
-        (unsigned long long)pings, (unsigned long long)ramp, quantile(0.5),
+        (unsigned long long)again, (unsigned long long)pings, (unsigned long long)ramp, quantile(0.5),
         quantile(0.99), quantile(0.999));
     put_counts();
     printf("}\n");

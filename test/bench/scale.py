@@ -329,7 +329,7 @@ def million(row):
                  "net.ipv4.tcp_mem": [pages, pages * 3 // 2, pages * 2],
                  "net.netfilter.nf_conntrack_max": [n + 100000]}), \
             gateway(n, workers=processes, websocket__ping_interval=f"{interval}s",
-                    websocket__idle_timeout="600s") as s:
+                    websocket__idle_timeout="600s", limits__handshakes=0) as s:
         s.patience = 180
         empty, kernel = bench.pss_bytes(s.pids()), kernel_bytes()
         pids = s.pids()
@@ -339,8 +339,9 @@ def million(row):
             f.connected()
             all_there(s, n, 120)
             took, cpu = time.monotonic() - began, bench.cpu_us(pids) - cpu
+            refused = numbers(s)["refused"]
             row(f"{n} connections: reached in", took, "s", workers=processes,
-                clients=clients)
+                clients=clients, **{f"refused_{k}": v for k, v in refused.items() if v})
             row("... connections accepted, handshake included", n / took, "per second")
             row("... server CPU per accepted connection", cpu / n, "us")
             f.go()
