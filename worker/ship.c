@@ -9,24 +9,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "batch.h"
 #include "journal.h"
-#include "json.h"
 #include "log.h"
 #include "redis.h"
 #include "segments.h"
 #include "self.h"
 
-#define BATCH_EVENTS 64
-#define BATCH_BYTES (256u << 10)
 #define WINDOW_BYTES (2u << 20) /* sent and not acknowledged, of one journal */
-#define TURN_EVENTS 1024        /* read in one turn of the loop */
+#define CHUNK_LINES 1024        /* read in one turn of the loop */
+#define CHUNK_BYTES (1u << 20)
+#define GONE UINT32_MAX
 #define RETRY_MS 1000           /* after an error */
 #define HINT_MS 5000            /* between writes of the hint */
-#define FIELDS_MAX 24
 
-struct batch { /* sent, in order over all shards */
-    struct batch   *next;
+struct sent { /* a batch, in order over all shards */
+    struct sent    *next;
     struct journey *j;
     unsigned        shard;
     unsigned        round;
@@ -61,24 +59,19 @@ struct journey {
     uint64_t         kept;     /* ... is in the file */
     uint64_t         acked_ms; /* time stamp of the newest event that is there */
     uint32_t         window;   /* bytes sent and unanswered */
-    struct batch    *sent, **sent_last;
+    struct sent    *sent, **sent_last;
     struct lane     *lanes;    /* by shard */
 };
 
 static struct journey *journeys;
-static struct json_token tokens[65536];
-static struct json       tape = JSON_INIT(tokens, 65536);
 
-/* The batch being built: fields of its events, in the order of ocppd_ship. */
+/* Lines read from the files, before they are put into batches: a shard's
+ * events are gathered, so that its batches are large. */
 static struct {
-    unsigned shard;
-    uint64_t first, last, first_ms;
-    uint32_t events;
-    struct buf text; /* values that had to be unescaped */
-    struct buf lines;
-    struct { size_t at; size_t len; uint8_t where; } field[BATCH_EVENTS * (2 * FIELDS_MAX + 1)];
-    unsigned fields;
-} bt = {.text = {.max = 4 << 20}, .lines = {.max = 4 << 20}};
+    struct buf text;
+    unsigned   n;
+    struct { size_t at; uint32_t len; uint32_t shard; uint64_t number; } line[CHUNK_LINES];
+} ck = {.text = {.max = 4 << 20}};
 
 static char     dir[CONF_TEXT_MAX + 16];
 static bool     poked;
@@ -126,7 +119,7 @@ safe(const struct journey *j)
 {
     uint64_t n = j->read;
 
-    for (const struct batch *b = j->sent; b != NULL; b = b->next)
+    for (const struct sent *b = j->sent; b != NULL; b = b->next)
         if (b->first - 1 < n)
             n = b->first - 1;
     return n;
@@ -169,77 +162,6 @@ hint_write(struct journey *j)
         unlink(temp);
 }
 
-/* --- one event as fields ------------------------------------------------------------ */
-
-enum { IN_LINES, IN_TEXT, IN_CODE };
-
-static void
-field(size_t at, size_t len, uint8_t where)
-{
-    bt.field[bt.fields].at = at;
-    bt.field[bt.fields].len = len;
-    bt.field[bt.fields++].where = where;
-}
-
-/* Member i of the tape, key and value: strings as their value, all else as
- * the bytes that stand there. */
-static bool
-add_value(uint32_t i, size_t base)
-{
-    const struct json_token *t = &tape.tok[i];
-
-    if (t->type != JSON_STRING || !(t->flags & JSON_ESCAPED)) {
-        field(base + t->start, t->end - t->start, IN_LINES);
-        return true;
-    }
-    size_t room = 3 * (size_t)(t->end - t->start);
-    if (!buf_reserve(&bt.text, room))
-        return false;
-    bool   full;
-    size_t n = json_string(&tape, i, bt.text.p + bt.text.len, room, &full);
-    field(bt.text.len, n, IN_TEXT);
-    bt.text.len += n;
-    return true;
-}
-
-/* The scanned line becomes one event of the batch. */
-static bool
-add_event(const struct segment_line *line)
-{
-    size_t   base = bt.lines.len;
-    unsigned head = bt.fields, text = (unsigned)bt.text.len, n = 0;
-
-    if (!buf_add(&bt.lines, line->p, line->len))
-        return false;
-    field(0, 0, IN_CODE); /* the count, filled in when it is sent */
-    for (uint32_t i = 1; i < tape.tok[0].next && n < FIELDS_MAX; i = tape.tok[i + 1].next, n++)
-        if (!add_value(i, base) || !add_value(i + 1, base)) {
-            bt.fields = head;
-            bt.text.len = text;
-            bt.lines.len = base;
-            return false;
-        }
-    bt.field[head].len = 2 * n;
-    bt.last = line->number;
-    if (bt.events++ == 0) {
-        uint32_t when = json_member(&tape, 0, "timestamp", 9);
-        bt.first = line->number;
-        bt.first_ms = self.wall_ms;
-        if (when != 0)
-            clock_parse_rfc3339(line->p + tape.tok[when].start,
-                tape.tok[when].end - tape.tok[when].start, &bt.first_ms);
-    }
-    return true;
-}
-
-static void
-batch_clear(void)
-{
-    bt.fields = bt.events = 0;
-    buf_clear(&bt.text);
-    buf_clear(&bt.lines);
-}
-
 /* --- sending -------------------------------------------------------------------------- */
 
 static void
@@ -262,7 +184,7 @@ stop(struct journey *j, bool failed)
 static void
 shipped_cb(void *ctx, const struct redis_value *v)
 {
-    struct batch   *b = ctx;
+    struct sent   *b = ctx;
     struct journey *j = b->j;
 
     if (b->round != j->round) {
@@ -271,7 +193,7 @@ shipped_cb(void *ctx, const struct redis_value *v)
     }
     if (v != NULL && redis_error(v) == NULL && redis_int(redis_at(v, 0)) == 1) {
         /* Answers of several servers may overtake each other. */
-        for (struct batch **p = &j->sent; *p != NULL; p = &(*p)->next)
+        for (struct sent **p = &j->sent; *p != NULL; p = &(*p)->next)
             if (*p == b) {
                 *p = b->next;
                 if (j->sent_last == &b->next)
@@ -302,51 +224,28 @@ shipped_cb(void *ctx, const struct redis_value *v)
     free(b);
 }
 
+/* Sends the batch that was built. */
 static bool
-flush(struct journey *j)
+flush(struct journey *j, unsigned shard)
 {
-    char          from[24], to[24], counts[BATCH_EVENTS][8], journal[64];
-    struct lane  *lane = &j->lanes[bt.shard];
-    struct batch *b;
-    unsigned      event = 0;
+    struct lane            *lane = &j->lanes[shard];
+    const struct batch_sum *sum = batch_sum();
+    char                    journal[64];
 
-    if (bt.events == 0)
+    if (sum->events == 0)
         return true;
-    b = calloc(1, sizeof *b);
+    struct sent *b = calloc(1, sizeof *b);
     if (b == NULL)
         return false;
+    *b = (struct sent){.j = j, .shard = shard, .round = j->round, .first = sum->first,
+        .last = sum->last, .first_ms = sum->first_ms, .events = sum->events,
+        .bytes = sum->bytes};
     snprintf(journal, sizeof journal, "%s/%u", self.shm->node, j->slot);
-    from[0] = '\0';
-    if (lane->cursor != 0)
-        snprintf(from, sizeof from, "%" PRIu64, lane->cursor);
-    snprintf(to, sizeof to, "%" PRIu64, bt.last);
-    redis_begin("FCALL");
-    redis_name("ship", "1");
-    redis_stream(bt.shard);
-    redis_add(journal);
-    redis_add(from);
-    redis_add(to);
-    for (unsigned i = 0; i < bt.fields; i++) {
-        const char *p;
-        size_t      len = bt.field[i].len;
-        if (bt.field[i].where == IN_CODE) {
-            len = (size_t)snprintf(counts[event], sizeof counts[event], "%zu", len);
-            p = counts[event++];
-        } else if (bt.field[i].where == IN_TEXT) {
-            p = bt.text.p + bt.field[i].at;
-        } else {
-            p = bt.lines.p + bt.field[i].at;
-        }
-        redis_addn(p, len);
-    }
-    *b = (struct batch){.j = j, .shard = bt.shard, .round = j->round, .first = bt.first,
-        .last = bt.last, .first_ms = bt.first_ms, .events = bt.events,
-        .bytes = (uint32_t)bt.lines.len};
-    if (!redis_send(bt.shard, shipped_cb, b)) {
+    if (!batch_send(shard, journal, lane->cursor, shipped_cb, b)) {
         free(b);
         return false;
     }
-    lane->cursor = bt.last;
+    lane->cursor = b->last;
     j->window += b->bytes;
     *j->sent_last = b;
     j->sent_last = &b->next;
@@ -354,15 +253,75 @@ flush(struct journey *j)
     return true;
 }
 
+static void
+no_event(const struct journey *j, uint64_t number)
+{
+    log_error("line %016" PRIx64 " of journal %u is no event and is not shipped", number,
+        j->slot);
+}
+
+/* Reads the next lines that are not there yet. False without memory. */
+static bool
+read_chunk(struct journey *j, uint64_t *last)
+{
+    uint64_t            below = j->own ? journal_committed() + 1 : UINT64_MAX;
+    struct segment_line line;
+
+    ck.n = 0;
+    buf_clear(&ck.text);
+    *last = j->read;
+    while (ck.n < CHUNK_LINES && ck.text.len < CHUNK_BYTES &&
+        j->window + ck.text.len < WINDOW_BYTES &&
+        segments_next(j->files, below, &line)) {
+        unsigned shard = 0;
+        if (!batch_shard(line.p, line.len, &shard)) {
+            no_event(j, line.number);
+        } else if (line.number > j->lanes[shard].begin &&
+            line.number > j->lanes[shard].cursor) {
+            if (!buf_add(&ck.text, line.p, line.len))
+                return false;
+            ck.line[ck.n].at = ck.text.len - line.len;
+            ck.line[ck.n].len = (uint32_t)line.len;
+            ck.line[ck.n].shard = shard;
+            ck.line[ck.n++].number = line.number;
+        }
+        *last = line.number;
+    }
+    return true;
+}
+
+/* Sends the lines of one shard, from line i on. */
+static bool
+send_shard(struct journey *j, unsigned i)
+{
+    unsigned shard = ck.line[i].shard;
+
+    batch_clear();
+    for (; i < ck.n; i++) {
+        if (ck.line[i].shard != shard)
+            continue;
+        ck.line[i].shard = GONE;
+        if (batch_full() && !flush(j, shard))
+            return false;
+        switch (batch_add(ck.text.p + ck.line[i].at, ck.line[i].len, ck.line[i].number)) {
+        case BATCH_ADDED:
+            break;
+        case BATCH_NO_EVENT:
+            no_event(j, ck.line[i].number);
+            break;
+        case BATCH_NO_MEMORY:
+            return false;
+        }
+    }
+    return flush(j, shard);
+}
+
 /* Reads on and sends, as far as the window allows. */
 static void
 advance(struct journey *j)
 {
-    struct buf          why = BUF_INIT(1024);
-    struct segment_line line;
-    uint64_t            below = j->own ? journal_committed() + 1 : UINT64_MAX;
-    unsigned            n = 0;
-    bool                ok = true;
+    struct buf why = BUF_INIT(1024);
+    uint64_t   last = j->read;
 
     if (j->window >= WINDOW_BYTES || redis_troubled())
         return;
@@ -372,59 +331,30 @@ advance(struct journey *j)
         stop(j, true);
         return;
     }
-    batch_clear();
-    while (j->window + bt.lines.len < WINDOW_BYTES && n < TURN_EVENTS &&
-        segments_next(j->files, below, &line)) {
-        uint32_t who = 0;
-        char     id[64];
-        bool     full = false;
-        size_t   len = 0;
-        n++;
-        if (json_scan(&tape, line.p, line.len) &&
-            (who = json_member(&tape, 0, "chargePointId", 13)) != 0)
-            len = json_string(&tape, who, id, sizeof id, &full);
-        if (!full) {
-            log_error("event %016" PRIx64 " of journal %u is no event and is not shipped",
-                line.number, j->slot);
-            j->read = line.number;
-            continue;
-        }
-        unsigned     shard = redis_shard(id, len);
-        struct lane *lane = &j->lanes[shard];
-        if (line.number <= lane->begin || (lane->cursor != 0 && line.number <= lane->cursor)) {
-            j->read = line.number;
-            continue;
-        }
-        if (bt.events > 0 && (shard != bt.shard || bt.events == BATCH_EVENTS ||
-                bt.lines.len + line.len > BATCH_BYTES) && !(ok = flush(j)))
-            break;
-        bt.shard = shard;
-        if (!(ok = add_event(&line)))
-            break;
-        j->read = line.number;
-    }
-    if (ok)
-        ok = flush(j);
+    bool ok = read_chunk(j, &last);
+    for (unsigned i = 0; ok && i < ck.n; i++)
+        if (ck.line[i].shard != GONE)
+            ok = send_shard(j, i);
     if (!ok) {
-        if (bt.events > 0)
-            j->read = bt.first - 1; /* what was not sent is read again */
-        stop(j, true);
+        stop(j, true); /* what was read and not sent is read again */
         return;
     }
+    bool none = last == j->read;
+    j->read = last;
     while (segments_trouble(j->files, &why)) {
         log_error("shipping: %s", buf_cstr(&why));
         buf_clear(&why);
     }
     buf_free(&why);
-    if (n == 0 && j->own && j->sent == NULL)
+    if (!none) {
+        poked = true;
+    } else if (j->own && j->sent == NULL) {
         j->acked_ms = self.wall_ms; /* nothing waits */
-    if (n == 0 && !j->own && j->sent == NULL) {
+    } else if (!j->own && j->sent == NULL) {
         log_info("the journal of slot %u, which has no worker any more, is shipped", j->slot);
         hint_write(j);
         stop(j, false);
         j->ended = true;
-    } else if (n >= TURN_EVENTS) {
-        poked = true;
     }
 }
 
