@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "knob.h"
+#include "mdoc.h"
 #include "writer.h"
 
 #define VALUE_COLUMNS  24 /* wider values push their origin to the right */
-#define MANUAL_COLUMNS 72 /* of mdoc source; mandoc wants at most 80 */
 
 static void
 put_origin(const struct config *c, enum conf_knob k, struct buf *out)
@@ -108,44 +108,6 @@ config_put_json(const struct config *c, const char *file, struct buf *out)
 
 /* ---- the manual ---- */
 
-/* Text as mdoc input: escaped, filled, and each sentence on a new line.
- * capital: the first letter is made one. */
-static void
-put_prose(const char *s, bool capital, struct buf *out)
-{
-    size_t column = 0;
-
-    while (*s != '\0') {
-        size_t n = strcspn(s, " ");
-        if (column > 0 && column + 1 + n > MANUAL_COLUMNS) {
-            buf_addc(out, '\n');
-            column = 0;
-        } else if (column > 0) {
-            buf_addc(out, ' ');
-            column++;
-        }
-        if (column == 0 && (*s == '.' || *s == '\''))
-            buf_adds(out, "\\&");
-        for (size_t i = 0; i < n; i++) {
-            if (s[i] == '\\')
-                buf_adds(out, "\\e");
-            else if (capital && s[i] >= 'a' && s[i] <= 'z')
-                buf_addc(out, (char)(s[i] - 'a' + 'A'));
-            else
-                buf_addc(out, s[i]);
-            capital = false;
-        }
-        column += n;
-        if (n > 0 && (s[n - 1] == '.' || s[n - 1] == '?')) {
-            buf_addc(out, '\n');
-            column = 0;
-        }
-        s += n + strspn(s + n, " ");
-    }
-    if (column > 0)
-        buf_addc(out, '\n');
-}
-
 static const char *
 placeholder(enum knob_type type)
 {
@@ -175,7 +137,7 @@ put_choices(enum conf_knob k, struct buf *out)
     for (unsigned i = 0; i < CONF_CHOICES; i++)
         if (knob_choices[i].knob == k) {
             buf_addf(out, ".It Cm %s\n", knob_choices[i].word);
-            put_prose(knob_choices[i].doc, true, out);
+            mdoc_prose(out, knob_choices[i].doc, true);
             /* As a sentence of its own: the table has it without a stop. */
             out->len -= out->len > 0 && out->p[out->len - 1] == '\n';
             buf_adds(out, ".\n");
@@ -189,7 +151,7 @@ put_manual_knob(enum conf_knob k, struct buf *out)
     const struct knob *knob = &knobs[k];
 
     buf_addf(out, ".It Cm %s No = %s\n", knob->key, placeholder(knob->type));
-    put_prose(knob->doc, false, out);
+    mdoc_prose(out, knob->doc, false);
     if (knob->type == KNOB_WORD)
         put_choices(k, out);
     if (knob->def[0] == '\0')
@@ -218,7 +180,7 @@ config_put_manual(struct buf *out)
 {
     for (size_t s = 0; s < knob_sections_n; s++) {
         buf_addf(out, ".Ss [%s]\\&\n", knob_sections[s].name);
-        put_prose(knob_sections[s].doc, false, out);
+        mdoc_prose(out, knob_sections[s].doc, false);
         buf_adds(out, ".Bl -tag -width Ds\n");
         for (unsigned k = 0; k < CONF_KNOBS; k++)
             if (strcmp(knobs[k].section, knob_sections[s].name) == 0)

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "mdoc.h"
+
 const struct event_info event_info[EVENTS] = {
 #define EVENT(word, type, action, sentence) {#word, type, action, sentence},
 #include "event.def"
@@ -49,30 +51,11 @@ event_put_types(struct buf *out)
         }
 }
 
-/* As mdoc: a sentence of a table, which begins in lower case and has no full
- * stop, in lines that are not too long. */
-static void
-put_sentence(struct buf *out, const char *sentence)
-{
-    unsigned column = 0;
-
-    for (const char *p = sentence; *p != '\0'; p++, column++) {
-        bool first = p == sentence && *p >= 'a' && *p <= 'z';
-        if (*p == ' ' && column > 60) {
-            buf_addc(out, '\n');
-            column = 0;
-        } else {
-            buf_addc(out, (char)(first ? *p - 'a' + 'A' : *p));
-        }
-    }
-    buf_adds(out, ".\n");
-}
-
 static void
 put_row(struct buf *out, const char *word, const char *sentence)
 {
     buf_addf(out, ".It Cm %s\n", word);
-    put_sentence(out, sentence);
+    mdoc_prose(out, sentence, true);
 }
 
 static void

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mdoc.h"
+
 struct command {
     const char        *word;
     const char        *usage;
@@ -175,8 +177,6 @@ put_argument(struct buf *out, const char *value)
                     ? (char)(*value + 32) : *value);
 }
 
-#define MANUAL_COLUMNS 72 /* of mdoc source; mandoc wants at most 80 */
-
 /* A usage as mdoc: brackets make it optional, --limit N is an option and its
  * argument. */
 static void
@@ -205,27 +205,6 @@ put_usage(struct buf *out, const char *usage)
     }
 }
 
-/* A sentence, in lines of mdoc source that are not too long. */
-static void
-put_sentence(struct buf *out, const char *s)
-{
-    size_t column = 0;
-
-    while (*s != '\0') {
-        size_t n = strcspn(s, " ");
-        if (column > 0) {
-            bool full = column + 1 + n > MANUAL_COLUMNS;
-            buf_addc(out, full ? '\n' : ' ');
-            column = full ? 0 : column + 1;
-        }
-        buf_add(out, s, n);
-        column += n;
-        s += n;
-        s += strspn(s, " ");
-    }
-    buf_adds(out, ".\n");
-}
-
 void
 command_put_manual(struct buf *out)
 {
@@ -235,7 +214,7 @@ command_put_manual(struct buf *out)
         buf_addf(out, ".It Cm %s", k->word);
         put_usage(out, k->usage);
         buf_addc(out, '\n');
-        put_sentence(out, k->sentence);
+        mdoc_prose(out, k->sentence, false);
         if (k->needs == COMMAND_ADMIN)
             buf_adds(out, "Only for root and the daemon's user.\n");
     }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "mdoc.h"
 #include "report.h"
 #include "version.h"
 #include "writer.h"
@@ -350,7 +351,8 @@ metrics_put_manual(struct buf *out)
             buf_addf(out, ".It Va %s", info->name);
             if (info->label != NULL)
                 buf_addf(out, " Pq by Va %s", info->label);
-            buf_addf(out, "\n%s.\n", info->doc);
+            buf_addc(out, '\n');
+            mdoc_prose(out, info->doc, false);
             /* Short tables are listed where they count. */
             if (info->label == NULL || info->rows > 40)
                 continue;
