@@ -99,6 +99,19 @@ def test_a_late_result_is_reported_and_frees_nothing():
     c.close()
 
 
+def test_an_answer_that_cannot_be_read_ends_its_command():
+    g = shared()
+    c = ready(g, "SPOILED")
+    h = background(g.call, "SPOILED", "ClearCache")
+    id = c.take()[0]
+    c.send('[3,"%s"]' % id)             # no payload
+    got = h.wait()
+    assert got["outcome"] == "error", got
+    assert got["error"]["code"] == "FormationViolation", got
+    exactly_one(g, "SPOILED", "error")
+    c.close()
+
+
 def test_nobody_there_is_offline():
     g = shared()
     r = g.run("call", "NEVER-SEEN", "ClearCache")

@@ -356,6 +356,26 @@ accepted(const struct ocppj_frame *f, const struct json *tape)
             json_equals(tape, status, "RebootRequired", 14));
 }
 
+static bool
+in_flight(const struct call *k, const struct ocppj_frame *f)
+{
+    return k != NULL && k->sent && strlen(k->id) == f->id_len &&
+        memcmp(k->id, f->id, f->id_len) == 0;
+}
+
+void
+calls_spoiled(struct conn *c, const struct ocppj_frame *f)
+{
+    struct call *k = c->busy ? c->busy->calls : NULL;
+
+    if (f->verdict != OCPPJ_MALFORMED || !in_flight(k, f))
+        return;
+    pop(c);
+    finish_plain(k, OUTCOME_error,
+        ocppj_error_word(OCPPJ_FORMATION_VIOLATION, OCPPJ_1_6), f->why);
+    calls_pump(c);
+}
+
 void
 calls_answered(struct conn *c, const struct ocppj_frame *f,
     const struct json *tape)
@@ -365,8 +385,7 @@ calls_answered(struct conn *c, const struct ocppj_frame *f,
     struct call                 *k = c->busy ? c->busy->calls : NULL;
     struct ocppj_span            none = {NULL, 0};
 
-    if (k == NULL || !k->sent || strlen(k->id) != f->id_len ||
-        memcmp(k->id, f->id, f->id_len) != 0) {
+    if (!in_flight(k, f)) {
         STAT_INC(self.st, late_results);
         tap_frame(c, TAP_IN, tape->text, tape->len,
             "late: no command waits for it");

@@ -39,6 +39,10 @@ void calls_settle(const struct channel_msg *msg, const char *body);
 void calls_answered(struct conn *c, const struct ocppj_frame *f,
     const struct json *tape);
 
+/* An answer that cannot be read but for its id: the CALL in flight of that id
+ * ends with an error that says so. */
+void calls_spoiled(struct conn *c, const struct ocppj_frame *f);
+
 /* Sends the next command, if it may be sent now. */
 void calls_pump(struct conn *c);
 

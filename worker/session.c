@@ -356,6 +356,7 @@ session_message(struct conn *c, enum frame_opcode opcode, const char *text,
     case OCPPJ_LONG_ID:
     case OCPPJ_MALFORMED:
         if (f.type != OCPPJ_CALL) {
+            calls_spoiled(c, &f);
             unreadable(c, "malformed", f.why, text, len);
             return c->state != CONN_DEAD;
         }
