@@ -321,9 +321,11 @@ def test_a_strict_gateway_wants_a_description_in_a_callerror():
     h = background(g.call, "SHORT", "ClearCache")
     c.send('[4,"%s","GenericError",""]' % c.take()[0])
     assert h.wait()["outcome"] == "error"
-    h = background(g.call, "SHORT", "ClearCache", None, "--timeout", "1s")
+    h = background(g.call, "SHORT", "ClearCache")
     c.send('[4,"%s","GenericError"]' % c.take()[0])
-    assert h.wait()["outcome"] == "timeout"
+    got = h.wait()
+    assert got["outcome"] == "error", got
+    assert got["error"]["code"] == "FormationViolation", got
     c.close()
 
 

@@ -5,9 +5,10 @@ from lib import *
 
 
 def successor(g, n, old):
-    poll(lambda: g.workers()[n]["state"] == "ready" and
-         g.worker_pid(n) != old, what="a successor")
-    return g.worker_pid(n)
+    def there():
+        w = g.workers()[n]              # one answer: of one moment
+        return w["state"] == "ready" and w["pid"] != old and w["pid"]
+    return poll(there, what="a successor")
 
 
 class Talker:
