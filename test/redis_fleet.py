@@ -237,6 +237,18 @@ def test_streams_are_trimmed_behind_the_groups_and_cut_with_an_alarm():
     assert r("XLEN", EV) <= 1100
 
 
+@tidy
+def test_without_a_group_events_go_by_age():
+    s = redis("--stream-node-max-entries", "10")
+    r = s.client()
+    g = gateway(s, "a", redis_stream_age="1s")
+    c = Charger(g, "CP1")
+    for i in range(40):
+        c.start(meter=i)
+    poll(lambda: g.stat("trimmed") > 0, 30, "the trimming")
+    poll(lambda: r("XLEN", EV) < 40)
+
+
 # --- sessions --------------------------------------------------------------------
 
 
@@ -400,6 +412,7 @@ def test_an_answer_given_while_redis_is_away_is_not_lost():
     poll(lambda: g.stat("redis_shards_ready") == 0)
     c.result(i, {"status": "Accepted"})
     c.call("Heartbeat")
+    assert g.stat("outcomes_waiting") == 1
     s.start()
     r = s.client()
     assert outcome(r, "CP1", "x") == "result"
@@ -432,6 +445,7 @@ def test_the_platform_answers_or_the_fallback_does():
     k, _, _ = c.take()
     c.result(k, {"status": "Accepted"})
     i = c.put("Authorize", {"idTag": "T"})
+    poll(lambda: g.stat("platform_waiting") == 1)
     done, e = answer("authorization.requested", '{"idTagInfo":{"status":"ConcurrentTx"}}')
     assert json.loads(e["answer"]) == {"idTagInfo": {"status": "Blocked"}}
     assert c.get(i) == {"idTagInfo": {"status": "ConcurrentTx"}}
