@@ -79,7 +79,6 @@ crowd_clear(struct crowd *w, unsigned slot)
 {
     for (uint32_t i = 0; i < CROWD_ROWS * w->cells; i++) {
         _Atomic uint32_t *c = &row(w, slot, 0)[i];
-        /* Untouched pages stay untouched. */
         if (atomic_load_explicit(c, memory_order_relaxed) != 0)
             atomic_store_explicit(c, 0, memory_order_relaxed);
     }

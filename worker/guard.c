@@ -126,7 +126,9 @@ guard_open(void)
 {
     born_ms = self.now_ms;
     accept_us = self.now_us;
-    crowd_clear(shm_crowd(self.shm), self.slot);
+    /* What is new is zero, and to look at it would give it its pages. */
+    if (self.mem->incarnation > 1)
+        crowd_clear(shm_crowd(self.shm), self.slot);
     configure();
     load_denied();
 }
