@@ -207,9 +207,10 @@ segments_refresh(struct segments *s, struct buf *why)
     struct stat         st;
 
     let_go(s);
-    if (err == 0 && fstat(s->dir_fd, &st) == 0 && st.st_nlink == 0)
+    if (err == 0 && fstat(s->dir_fd, &st) == 0 && st.st_nlink == 0) {
         err = ENOENT; /* removed while it was open */
-    else if (err == 0) {
+        free(list.v);
+    } else if (err == 0) {
         free(s->list.v);
         s->list = list;
         if (!make_streams(s))
