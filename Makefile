@@ -150,6 +150,17 @@ SOAK_MINUTES ?= 120
 soak: all $(B)/fault_shim.so
 	B=$(B) test/faults.py --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
 
+# Static analysis, to be read: .clang-tidy says what is known of its findings.
+# Only cppcheck must be silent.
+LINT = $(wildcard common/*.c master/*.c worker/*.c)
+LINTFLAGS = -std=gnu11 $(CPPFLAGS)
+lint: $(GEN)
+	cppcheck --std=c11 --enable=warning,portability,performance --inline-suppr \
+	    --quiet --error-exitcode=1 --suppress=missingIncludeSystem \
+	    --suppress=funcArgOrderDifferent -D_GNU_SOURCE $(CPPFLAGS) common master worker
+	clang-tidy --quiet $(LINT) -- $(LINTFLAGS)
+	@for f in $(LINT); do $(CC) -fanalyzer -O1 $(LINTFLAGS) -c -o /dev/null $$f; done
+
 # An hour over all parsers; FUZZ_SECONDS is for each.
 FUZZ_SECONDS ?= 600
 fuzz: $(FUZZ)
@@ -192,6 +203,7 @@ help:
 	@echo 'make check         install what is missing, build, run all tests'
 	@echo 'make check-asan    the same with sanitizers'
 	@echo 'make soak          faults at random under load, SOAK_MINUTES (120), SEED'
+	@echo 'make lint          cppcheck, clang-tidy, gcc -fanalyzer'
 	@echo 'make fuzz          all fuzzers, FUZZ_SECONDS each (600)'
 	@echo 'make demo          1,000 simulated charge points, and ocppctl top'
 	@echo 'make bench         measure: CPU, latency, memory, storm, pings, growth'
@@ -199,6 +211,6 @@ help:
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean'
 
-.PHONY: all clean man deps run demo bench-million check check-asan check-programs soak fuzz bench install help
+.PHONY: all clean man deps run demo bench-million check check-asan check-programs soak lint fuzz bench install help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

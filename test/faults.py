@@ -241,8 +241,11 @@ class Rig:
             before = {}
         # Every connection that was opened has ended, once.
         opened, ended = grown("handshakes"), grown("closed")
-        # Between claiming and counting, a kill leaves one of them behind.
-        assert abs(opened - ended) <= self.kills, \
+        # Between claiming and counting, a kill leaves one of them behind; and
+        # with a worker die the notices of takeovers it has not read, which
+        # are many if it was stopped. Nobody tells the end of those sessions.
+        unread = 4 * self.kills + (grown("takeovers") if self.unread else 0)
+        assert -self.kills <= opened - ended <= unread, \
             "%d sessions opened, %d ended, %d kills" % (opened, ended,
                                                        self.kills)
         # Every connection that was accepted got one of the two answers, or
@@ -295,7 +298,7 @@ class Rig:
 
     def round(self, *faults):
         self.kills = self.cuts = 0
-        self.failed = False
+        self.failed = self.unread = False
         try:
             before = self.g.stats()
             self.start_load()
@@ -404,6 +407,7 @@ def kill_of_all_workers(rig):
 def kill_of_a_stopped_worker(rig):
     n = rig.random.randrange(2)
     os.kill(rig.g.worker_pid(n), signal.SIGSTOP)
+    rig.unread = True
     rig.progress(5000)
     killed(rig, n)
     rig.progress()
@@ -515,9 +519,19 @@ def kill_while_the_disk_fails(rig):
     n = rig.random.randrange(2)
     pid = rig.g.kill_worker(n)
     rig.kills += 1
-    poll(lambda: rig.g.workers()[n]["pid"] not in (0, pid),
-         what="a successor's start")
+    # A successor that cannot sync what it reads back stays down until an
+    # operator says so (FAULTS.md); one that only cannot write comes by itself.
+    poll(lambda: rig.g.workers()[n]["state"] == "failed" or
+         rig.g.workers()[n]["pid"] not in (0, pid),
+         30 * SLOW, "a successor's start")
     rig.heal()
+
+    def settled():
+        return rig.g.workers()[n]["state"] in ("failed", "ready")
+    poll(settled, 30 * SLOW, "its success or failure")
+    if rig.g.workers()[n]["state"] == "failed":
+        assert what == "sync"
+        assert rig.g.run("worker-restart", n).returncode == 0
     poll(lambda: all(w["state"] == "ready" for w in rig.g.workers()),
          30 * SLOW, "the readiness of all workers")
     rig.recovers()
