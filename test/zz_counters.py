@@ -11,6 +11,7 @@ EXCUSED = {
     "tap_lost": "the channel to the master must be full; it drops before",
     "closed out_of_memory": "memory must run out",
     "closed buffers_full": "fills half a gigabyte, or a limits test does",
+    "refused registry_busy": "a worker must be stopped in a microsecond",
     "refused auth_down": "credentials must be unreadable, auth.py tells",
     "deviations bad_utf8": "the WebSocket layer closes with 1007 before",
     "deviations bad_uri": "no message of an OCPP 1.6 charge point has a URI",

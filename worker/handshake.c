@@ -205,9 +205,9 @@ complete(struct conn *c, const struct http_request *r)
     if (picked >= 0) {
         enum registry_result got = session_open(c, name, len, protocol);
         if (got != REGISTRY_OK) {
-            refuse_as(c, REFUSE_identities_full, 0, name, len,
-                got == REGISTRY_BUSY ? "the registry is locked; trying again helps"
-                                     : NULL);
+            refuse_as(c, got == REGISTRY_BUSY ? REFUSE_registry_busy
+                                              : REFUSE_identities_full,
+                0, name, len, NULL);
             return;
         }
     }

@@ -71,8 +71,17 @@ turn_cb(struct ev_loop *loop, ev_check *w, int revents)
     self_tell_time();
 }
 
+static void leave(int code, const char *words) __attribute__((noreturn));
 static void stay_down(const char *fmt, ...)
     __attribute__((noreturn, format(printf, 1, 2)));
+
+static void
+leave(int code, const char *words)
+{
+    ensure_say("%s", words);
+    log_error("%s", words);
+    exit(code);
+}
 
 static void
 stay_down(const char *fmt, ...)
@@ -83,9 +92,7 @@ stay_down(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(words, sizeof words, fmt, ap);
     va_end(ap);
-    ensure_say("%s", words);
-    log_error("%s", words);
-    exit(WORKER_EXIT_STAY_DOWN);
+    leave(WORKER_EXIT_STAY_DOWN, words);
 }
 
 static void
@@ -218,8 +225,12 @@ worker_main(const struct worker_boot *boot)
         .conf = &self.conf,
         .recover_line = recover_line,
         .recover_max = JOURNAL_RECOVER_MAX};
+    /* A daemon whose journal cannot be opened does not start; but one that
+     * runs has a disk that may come back, and tries again. */
     if (!journal_open(&env, &why))
-        stay_down("%s", buf_cstr(&why));
+        leave(self.mem->incarnation > 1 ? WORKER_EXIT_TRY_AGAIN
+                                        : WORKER_EXIT_STAY_DOWN,
+            buf_cstr(&why));
     redis_open();
     fleet_open((uint32_t)capacity);
     ship_open();
