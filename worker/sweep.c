@@ -2,12 +2,15 @@
 #include "sweep.h"
 
 #include <malloc.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "accept.h"
 #include "auth.h"
 #include "calls.h"
 #include "clock.h"
 #include "drain.h"
+#include "ensure.h"
 #include "fleet.h"
 #include "guard.h"
 #include "handshake.h"
@@ -30,7 +33,7 @@ struct walk {
 };
 
 static struct walk deadlines, pings;
-static ev_timer    timer;
+static ev_io       timer; /* of a timerfd, see sweep_start() */
 static uint32_t    last_ms, second_ms, seconds;
 static uint64_t    output_bytes; /* found in this round */
 
@@ -143,10 +146,13 @@ each_second(void)
 }
 
 static void
-tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
+tick_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
     uint32_t elapsed = self.now_ms - last_ms;
+    uint64_t ticks;
 
+    if (read(w->fd, &ticks, sizeof ticks) != sizeof ticks)
+        return;
     last_ms = self.now_ms;
     accept_resume();
     for (uint32_t n = due(&deadlines, elapsed, 1000); n > 0; n--) {
@@ -175,10 +181,17 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
         ev_break(loop, EVBREAK_ALL);
 }
 
+/* A timer of libev would be the time limit of each epoll_wait(2), and the
+ * kernel would set its clock anew for every message. */
 void
 sweep_start(void)
 {
+    struct itimerspec each = {.it_interval.tv_nsec = SWEEP_TICK_MS * 1000000,
+        .it_value.tv_nsec = SWEEP_TICK_MS * 1000000};
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+
+    ensure(fd >= 0 && timerfd_settime(fd, 0, &each, NULL) == 0);
     last_ms = second_ms = self.now_ms;
-    ev_timer_init(&timer, tick_cb, SWEEP_TICK_MS / 1e3, SWEEP_TICK_MS / 1e3);
-    ev_timer_start(self.loop, &timer);
+    ev_io_init(&timer, tick_cb, fd, EV_READ);
+    ev_io_start(self.loop, &timer);
 }

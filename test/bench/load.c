@@ -1,7 +1,7 @@
 /*
  * load: an even stream of one message, and what comes back.
  *
- *     load PORT CONNECTIONS ACTIVE RATE SECONDS MESSAGE [FIRST]
+ *     load [-s] PORT CONNECTIONS ACTIVE RATE SECONDS MESSAGE [FIRST]
  *
  * Opens the connections (names B000000 and so on from FIRST), then sends
  * MESSAGE (an OCPP-J CALL; %d in it becomes a number that grows) RATE times a
@@ -13,9 +13,16 @@
  * patience with that. It knows just enough of WebSocket to serve ocppd and
  * the floor alike, and costs as little as it can: it shares the machine.
  *
+ * With -s it spins while it streams, on a core that it has for itself: each
+ * message leaves when it is due, not with others at the next millisecond, and
+ * the server's send has nobody to wake. What it costs a server to wake a
+ * sleeping client depends on how the two happen to interleave, and hides what
+ * is to be measured.
+ *
  * On standard error it says `connected`, then waits for a line on standard
  * input before it sends: the moment to read the server's clocks. When it has
- * printed, it stays connected until its standard input ends.
+ * printed, it stays connected until its standard input ends; each further
+ * line makes it send for SECONDS again. What it prints counts from its start.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,6 +52,7 @@ enum { BACK, CONNECTING, ASKED, AGAIN_FROM };
 
 static struct link *links;
 static uint64_t     late[BUCKETS + 1], answered, skipped, pings, broken, again;
+static int          spin;
 static uint64_t     first_bin;
 static uint32_t     ping_bin[PING_BINS]; /* arrivals, from first_bin on */
 
@@ -359,8 +367,8 @@ put_counts(void)
     printf("]");
 }
 
-/* Answers pings until a line comes, or the end. */
-static void
+/* Answers pings until a line comes (true), or the end. */
+static int
 await_line(int ep)
 {
     for (;;) {
@@ -370,27 +378,64 @@ await_line(int ep)
         FD_ZERO(&in);
         FD_SET(0, &in);
         if (select(1, &in, NULL, NULL, &tv) > 0) {
-            while (read(0, &c, 1) == 1 && c != '\n')
-                ;
-            return;
+            while (read(0, &c, 1) == 1)
+                if (c == '\n')
+                    return 1;
+            return 0;
         }
         receive(ep, 50);
     }
+}
+
+/* One stream of messages; how many were sent. */
+static uint64_t
+stream(int ep, int active, uint64_t rate, uint64_t duration_us, const char *message)
+{
+    unsigned char out[8192];
+    uint64_t      before = answered, sent = 0, dropped = 0;
+    uint64_t      began = now_us(), end = began + duration_us;
+
+    for (uint64_t t = began; t < end; t = now_us()) {
+        uint64_t due = rate * (t - began) / 1000000u;
+        for (; sent + dropped < due; ) {
+            uint64_t     i = sent + dropped;
+            struct link *k = &links[i % (uint64_t)active];
+            if (k->due != 0) { /* one CALL in flight, as OCPP demands */
+                dropped++;
+                continue;
+            }
+            k->due = began + i * 1000000u / rate;
+            size_t len = frame(out, message, sent++);
+            if (send(k->fd, out, len, MSG_NOSIGNAL) != (ssize_t)len)
+                broken++;
+        }
+        receive(ep, spin ? 0 : rate ? 1 : 50);
+    }
+    for (uint64_t t = now_us();
+         answered - before < sent && now_us() - t < 2000000u;)
+        receive(ep, 50);
+    skipped += dropped;
+    return sent;
 }
 
 int
 main(int argc, char **argv)
 {
     struct rlimit rl;
-    unsigned char out[8192];
     uint64_t      sent = 0;
 
+    if (argc > 1 && strcmp(argv[1], "-s") == 0) {
+        spin = 1;
+        argc--;
+        argv++;
+    }
     if (argc < 7) {
-        fprintf(stderr, "usage: load PORT CONNECTIONS ACTIVE RATE SECONDS MESSAGE [FIRST]\n");
+        fprintf(stderr, "usage: load [-s] PORT CONNECTIONS ACTIVE RATE SECONDS MESSAGE [FIRST]\n");
         return 2;
     }
     int      n = atoi(argv[2]), active = atoi(argv[3]);
-    uint64_t rate = strtoull(argv[4], NULL, 10), seconds = strtoull(argv[5], NULL, 10);
+    uint64_t rate = strtoull(argv[4], NULL, 10);
+    uint64_t duration_us = (uint64_t)(strtod(argv[5], NULL) * 1e6);
     getrlimit(RLIMIT_NOFILE, &rl);
     rl.rlim_cur = rl.rlim_max;
     setrlimit(RLIMIT_NOFILE, &rl);
@@ -401,43 +446,26 @@ main(int argc, char **argv)
     open_all(atoi(argv[1]), n, first, ep);
     uint64_t ramp = now_us() - t0;
     fprintf(stderr, "connected\n");
-    await_line(ep);
     if (strcmp(argv[6], "storm") == 0) {
-        int result = storm(atoi(argv[1]), n, first, ep, seconds * 1000000u);
+        await_line(ep);
+        int result = storm(atoi(argv[1]), n, first, ep, duration_us);
         fflush(stdout);
         await_line(ep);
         return result;
     }
-
-    uint64_t began = now_us(), end = began + seconds * 1000000u;
-    for (uint64_t t = began; t < end; t = now_us()) {
-        uint64_t due = rate * (t - began) / 1000000u;
-        for (; sent + skipped < due; ) {
-            uint64_t     i = sent + skipped;
-            struct link *k = &links[i % (uint64_t)active];
-            if (k->due != 0) { /* one CALL in flight, as OCPP demands */
-                skipped++;
-                continue;
-            }
-            k->due = began + i * 1000000u / rate;
-            size_t len = frame(out, argv[6], sent++);
-            if (send(k->fd, out, len, MSG_NOSIGNAL) != (ssize_t)len)
-                broken++;
-        }
-        receive(ep, rate ? 1 : 50);
+    while (await_line(ep)) {
+        sent += stream(ep, active, rate, duration_us, argv[6]);
+        printf("{\"sent\":%llu,\"answered\":%llu,\"skipped\":%llu,\"broken\":%llu,"
+               "\"again\":%llu,\"pings\":%llu,\"ramp_us\":%llu,\"p50_ms\":%.2f,"
+               "\"p99_ms\":%.2f,\"p999_ms\":%.2f",
+            (unsigned long long)sent, (unsigned long long)answered,
+            (unsigned long long)skipped, (unsigned long long)broken,
+            (unsigned long long)again, (unsigned long long)pings,
+            (unsigned long long)ramp, quantile(0.5), quantile(0.99),
+            quantile(0.999));
+        put_counts();
+        printf("}\n");
+        fflush(stdout);
     }
-    for (uint64_t t = now_us(); answered < sent && now_us() - t < 2000000u;)
-        receive(ep, 50);
-    printf("{\"sent\":%llu,\"answered\":%llu,\"skipped\":%llu,\"broken\":%llu,"
-           "\"again\":%llu,\"pings\":%llu,\"ramp_us\":%llu,\"p50_ms\":%.2f,\"p99_ms\":%.2f,"
-           "\"p999_ms\":%.2f",
-        (unsigned long long)sent, (unsigned long long)answered,
-        (unsigned long long)skipped, (unsigned long long)broken,
-        (unsigned long long)again, (unsigned long long)pings, (unsigned long long)ramp, quantile(0.5),
-        quantile(0.99), quantile(0.999));
-    put_counts();
-    printf("}\n");
-    fflush(stdout);
-    await_line(ep);
     return answered == sent && broken == 0 ? 0 : 1;
 }
