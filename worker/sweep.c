@@ -146,13 +146,10 @@ each_second(void)
 }
 
 static void
-tick_cb(struct ev_loop *loop, ev_io *w, int revents)
+tick(void)
 {
     uint32_t elapsed = self.now_ms - last_ms;
-    uint64_t ticks;
 
-    if (read(w->fd, &ticks, sizeof ticks) != sizeof ticks)
-        return;
     last_ms = self.now_ms;
     accept_resume();
     for (uint32_t n = due(&deadlines, elapsed, 1000); n > 0; n--) {
@@ -178,7 +175,16 @@ tick_cb(struct ev_loop *loop, ev_io *w, int revents)
         each_second();
     }
     if (self.draining && drain_tick())
-        ev_break(loop, EVBREAK_ALL);
+        ev_break(self.loop, EVBREAK_ALL);
+}
+
+static void
+timer_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+    uint64_t expirations; /* of no interest: the clock tells */
+
+    if (read(w->fd, &expirations, sizeof expirations) > 0)
+        tick();
 }
 
 /* A timer of libev would be the time limit of each epoll_wait(2), and the
@@ -192,6 +198,6 @@ sweep_start(void)
 
     ensure(fd >= 0 && timerfd_settime(fd, 0, &each, NULL) == 0);
     last_ms = second_ms = self.now_ms;
-    ev_io_init(&timer, tick_cb, fd, EV_READ);
+    ev_io_init(&timer, timer_cb, fd, EV_READ);
     ev_io_start(self.loop, &timer);
 }
