@@ -471,6 +471,30 @@ def test_the_platform_answers_or_the_fallback_does():
 
 
 @tidy
+def test_requests_are_counted_until_they_are_answered():
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", redis_timeout="20s")
+    c = Charger(g, "CP1")
+    c.boot()
+    held_by(r, "CP1", "a")
+    poll(lambda: g.stat("redis_pending") == 0, what="the answers")
+    s.signal(signal.SIGSTOP)
+    c.start()  # its event is a request
+    poll(lambda: g.stat("redis_pending") > 0, what="a request without an answer")
+    text = g.run("-p", "stats").stdout
+    assert re.search(r"^ocppd_redis_pending(\{.*\})? [1-9]", text, re.M), text
+    s.signal(signal.SIGCONT)
+    poll(lambda: g.stat("redis_pending") == 0, what="the answers")
+    # One that never comes is not waited for.
+    s.signal(signal.SIGSTOP)
+    c.start()
+    poll(lambda: g.stat("redis_pending") > 0, what="a request without an answer")
+    s.kill()
+    poll(lambda: g.stat("redis_pending") == 0, what="the end of the connection")
+
+
+@tidy
 def test_a_stopped_redis_drops_nobody_and_the_platforms_answers_fall_back():
     s = redis()
     r = s.client()
