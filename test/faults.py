@@ -8,6 +8,7 @@ descriptor, no memory, no lease and no registry entry is left over; what the
 counters say adds up.
 
     test/faults.py                              each fault once, a minute
+                                                and a half
     test/faults.py killed stopped               those whose sentence has it
     test/faults.py --minutes 60 [--seed N]      any of them, at random
 
@@ -21,6 +22,7 @@ import mmap
 
 import lib
 from lib import *
+from redis_resp import Server
 
 SIM = os.path.join(B, "ocppsim")
 SHIM = os.path.join(B, "fault_shim.so")
@@ -32,13 +34,18 @@ RESTING = ["connections", "handshaking", "closing", "leases", "output_bytes",
            "commands_pending", "answers_held", "journal_backlog_bytes",
            "journal_failing"]
 
+# And what is zero when Redis has everything.
+SHIPPED = ["ship_lag_ms", "sessions_unclaimed", "outcomes_waiting"]
+STREAM = "ocppd:events:0"
+SESSIONS = "{%s}:cp:" % STREAM
+
 ORDERS = {"write": 0, "write_ms": 1, "sync": 2, "sync_ms": 3, "accept": 4,
           "clock_ms": 5}
 COUNTS = 16
 
 total = {"rounds": 0, "faults": {}, "acknowledged": 0, "events": 0,
          "missing": 0, "starts": 0, "shim": {}, "connections": 0,
-         "down_ms": []}
+         "down_ms": [], "shipped": 0, "unshipped": 0, "away_ms": []}
 
 
 class Orders:
@@ -111,10 +118,19 @@ class Load:
 
 
 class Rig:
-    def __init__(self, seed):
+    """A gateway with everything that can be done to it. redis: it ships to a
+    server of its own, which syncs before it answers."""
+
+    def __init__(self, seed, redis=False):
         self.random = random.Random(seed)
+        self.redis = Server("--appendonly", "yes", "--appendfsync",
+                            "always") if redis else None
+        settings = {"redis_host": "127.0.0.1", "redis_port": self.redis.port,
+                    "redis_timeout": "1s", "redis_connect_timeout": "1s",
+                    "redis_session_ttl": "3s"} if redis else {}
         self.g = Gateway(conf=CONF, start=False, journal_retention="30d",
                          journal_segment_size="1MiB", log_level="info",
+                         **settings,
                          env={"LD_PRELOAD": SHIM, "ASAN_OPTIONS":
                               os.environ.get("ASAN_OPTIONS", "") +
                               ":verify_asan_link_order=0"})
@@ -135,6 +151,13 @@ class Rig:
         self.cuts = 0        # of the master
         try:
             self.g.start()
+            if redis:
+                self.redis_serves()
+                # Without a first range of transaction ids no start is
+                # answered.
+                ids = self.g.state_dir + "/transaction-ids-ocppd"
+                poll(lambda: os.path.exists(ids) and os.path.getsize(ids),
+                     what="transaction ids")
         except BaseException:
             self.remove()
             raise
@@ -179,6 +202,87 @@ class Rig:
         poll(lambda: not any(w["journal_failing"] for w in self.g.workers()),
              what="the recovery of each journal")
         self.progress()
+
+    # -- Redis -----------------------------------------------------------------
+
+    def redis_serves(self):
+        poll(lambda: all(w["state"] == "ready" for w in self.g.workers()) and
+             self.g.stat("redis_shards_ready") == 2, 30 * SLOW,
+             "the use of Redis by each worker")
+
+    def redis_is_missed(self):
+        poll(lambda: self.g.stat("redis_shards_ready") == 0,
+             what="each worker's notice of it")
+
+    def stream(self):
+        """All of it, a piece at a time."""
+        r, last, out = self.redis.client(), "-", []
+        while True:
+            some = r("XRANGE", STREAM, last, "+", "COUNT", 2000)
+            out += [dict(zip(f[::2], f[1::2], strict=True)) for _, f in some]
+            if len(some) < 2000:
+                r.close()
+                return out
+            last = "(" + some[-1][0]
+
+    def check_shipped(self):
+        """What the journal holds is in the stream, each event once."""
+        poll(lambda: all(n == 0 for n in map(self.g.stat, SHIPPED)),
+             60 * SLOW, "the end of the backlog")
+        want = set()
+        for path in self.g.segments():
+            with open(path, "rb") as f:
+                # A line without its end is of nobody any more.
+                want.update(re.findall(rb'^{"eventId":"([^"]+)".*\n',
+                                       f.read(), re.M))
+        want = {i.decode() for i in want}
+        r = self.redis.client()
+        poll(lambda: r("XLEN", STREAM) >= len(want), what="the last events")
+        r.close()
+        stream = self.stream()
+        ids = [e["eventId"] for e in stream]
+        assert len(ids) == len(set(ids)), "an event is in the stream twice"
+        assert set(ids) == want, "not in the stream: %s; not in the journal: " \
+            "%s" % (sorted(want - set(ids))[:5], sorted(set(ids) - want)[:5])
+        total["shipped"] = max(total["shipped"], len(ids))
+        # As lines of a journal, for the judge.
+        path = self.g.dir + "/stream"
+        with open(path, "w", errors="surrogateescape") as f:
+            for e in stream:
+                f.write("{" + ",".join("%s:%s" % (json.dumps(k), v if k in (
+                    "payload", "answer") else json.dumps(v))
+                    for k, v in e.items()) + "}\n")
+        for load in self.loads:
+            r = subprocess.run([SIM, "verify", "--json", "--ledger",
+                                load.ledger, "--journal", path],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, timeout=300 * SLOW)
+            got = json.loads(r.stdout)
+            total["unshipped"] += got["missing"]
+            assert r.returncode == 0 and got["ok"] and \
+                got["unreadable"] == 0 and got["events"] == len(ids), \
+                ("the stream", got, r.stderr[-3000:])
+
+    def check_sessions(self, listed):
+        """Who is online in Redis is so here, at the same worker."""
+        want = {i: ("test", c["worker"]) for i, c in listed.items()}
+        r, seen = self.redis.client(), [None]
+
+        def same():
+            there = {}
+            for key in r("KEYS", SESSIONS + "*"):
+                i = key[len(SESSIONS):]
+                s = json.loads(r("FCALL_RO", "ocppd_session", 1, i))
+                if s["state"] == "online":
+                    there[i] = (s["node"], s["worker"])
+            seen[0] = there
+            return there == want
+        try:
+            poll(same, 20 * SLOW)
+        except AssertionError:
+            raise AssertionError("sessions in Redis: %s, not %s"
+                                 % (seen[0], want))
+        r.close()
 
     # -- accounts ---------------------------------------------------------------
 
@@ -269,9 +373,14 @@ class Rig:
             w = listed[c.identity]["worker"]
             assert server_inode(c.sock) in holders[w], \
                 "%s is not at worker %d" % (c.identity, w)
+        if self.redis:
+            self.check_sessions(listed)
+        for c in here:
             c.close()
         poll(lambda: not g.tell("connections")["connections"],
              what="the end of everybody")
+        if self.redis:
+            self.check_sessions({})
         # One entry each, and none for anybody who never came.
         every = [c["identity"] for c in g.tell("connections", "--state", "all",
                                          "--limit", "100000")["connections"]]
@@ -319,6 +428,8 @@ class Rig:
             self.check_workers()
             self.check_owners()
             self.verify()
+            if self.redis:
+                self.check_shipped()
         finally:
             self.heal()
             for l in self.loads:
@@ -327,6 +438,8 @@ class Rig:
 
     def heal(self):
         self.orders.clear()
+        if self.redis:
+            self.redis.signal(signal.SIGCONT)
         try:
             os.unlink(self.g.state_dir + "/ballast")
         except FileNotFoundError:
@@ -341,6 +454,8 @@ class Rig:
             self.g.close()
             self.g.check_log()
         finally:
+            if self.redis:
+                self.redis.stop()
             if self.disk:
                 subprocess.run(["umount", "-l", self.g.state_dir])
             self.g.remove()
@@ -627,28 +742,126 @@ def worker_restart(rig):
              rig.g.workers()[n]["state"] == "ready", what="the successor")
 
 
+# --- Redis
+
+class Away:
+    """While Redis is not there, charge points do not notice; then each worker
+    comes back to it."""
+
+    def __init__(self, rig):
+        self.rig = rig
+
+    def __enter__(self):
+        self.began = time.monotonic()
+        self.rig.redis_is_missed()
+        self.rig.progress()
+        p = Charger(self.rig.g, "PROBE")
+        p.boot()
+        p.close()
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            total["away_ms"].append((time.monotonic() - self.began) * 1000)
+            self.rig.redis_serves()
+            self.rig.progress()
+
+
+def kill_of_redis(rig):
+    with Witness(rig) as w:
+        rig.redis.kill()
+        with Away(rig):
+            w.heartbeat()
+            rig.redis.start()
+
+
+def stop_of_redis(rig):
+    """For longer than redis.timeout: nothing answers, and nothing ends."""
+    with Witness(rig) as w:
+        rig.redis.signal(signal.SIGSTOP)
+        with Away(rig):
+            w.heartbeat()
+            rig.redis.signal(signal.SIGCONT)
+
+
+def kill_of_a_stopped_redis(rig):
+    rig.redis.signal(signal.SIGSTOP)
+    with Away(rig):
+        rig.redis.kill()
+        rig.redis.start()
+
+
+def kill_of_redis_again_and_again(rig):
+    """Also while the workers are coming back to it."""
+    shipped = rig.g.stat("shipped")
+    for _ in range(4):
+        rig.redis.kill()
+        rig.progress(2000)
+        rig.redis.start()
+    rig.redis_serves()
+    poll(lambda: rig.g.stat("shipped") > shipped, what="further shipping")
+    rig.progress()
+
+
+def kill_of_redis_and_a_worker(rig):
+    """The successor begins without Redis."""
+    n = rig.random.randrange(2)
+    with Witness(rig, worker=1 - n):
+        rig.redis.kill()
+        with Away(rig):
+            killed(rig, n)
+            rig.redis.start()
+
+
+def kill_of_all_workers_while_redis_is_stopped(rig):
+    """What they had sent and heard nothing of may be there, or not."""
+    rig.redis.signal(signal.SIGSTOP)
+    killed(rig, 0, 1)
+    with Away(rig):
+        rig.redis.signal(signal.SIGCONT)
+
+
+def redis_without_memory(rig):
+    """It refuses to write, and answers everything else."""
+    with Witness(rig) as w:
+        r = rig.redis.client()
+        r("CONFIG", "SET", "maxmemory", 1)
+        poll(lambda: rig.g.stat("ship_lag_ms") > 1000,
+             what="events that wait")
+        rig.progress()
+        w.heartbeat()
+        r("CONFIG", "SET", "maxmemory", 0)
+        r.close()
+        shipped = rig.g.stat("shipped")
+        poll(lambda: rig.g.stat("shipped") > shipped, what="shipping")
+        rig.redis_serves()
+
+
 FAULTS = [kill_of_a_worker, kill_of_all_workers, kill_of_a_stopped_worker,
           stop_of_a_worker, stop_of_the_master, kill_of_the_master,
           kill_of_everything, full_disk, failing_disk,
           kill_while_the_disk_fails, slow_disk, no_descriptor,
           no_kernel_memory, clock_jumps, half_open, reload_of_good_and_bad,
           worker_restart]
+REDIS_FAULTS = [kill_of_redis, stop_of_redis, kill_of_a_stopped_redis,
+                kill_of_redis_again_and_again, kill_of_redis_and_a_worker,
+                kill_of_all_workers_while_redis_is_stopped,
+                redis_without_memory]
 
 
 # --- each once ----------------------------------------------------------------
 
-_rig = []
+_rigs = {}      # without and with Redis
 
 
-def each(*faults):
+def each(*faults, redis=False):
     if not os.path.exists(SHIM):
         raise AssertionError("%s is missing: make check-programs" % SHIM)
-    if not _rig:
-        _rig.append(Rig(int(os.environ.get("OCPPD_TEST_SEED", "1"))))
+    if redis not in _rigs:
+        _rigs[redis] = Rig(int(os.environ.get("OCPPD_TEST_SEED", "1")), redis)
     try:
-        _rig[0].round(*faults)
+        _rigs[redis].round(*faults)
     except BaseException:
-        rig = _rig.pop()
+        rig = _rigs.pop(redis)
         print("--- log:\n" + rig.g.log()[-5000:])
         try:
             rig.remove()
@@ -686,6 +899,16 @@ def test_charge_points_may_fall_silent_and_configurations_be_wrong():
     each(half_open, reload_of_good_and_bad)
 
 
+def test_redis_may_be_killed_and_stopped_and_workers_with_it():
+    each(kill_of_redis, stop_of_redis, kill_of_redis_and_a_worker,
+         kill_of_all_workers_while_redis_is_stopped, redis=True)
+
+
+def test_redis_may_refuse_to_write_and_come_and_go():
+    each(redis_without_memory, kill_of_redis_again_and_again,
+         kill_of_a_stopped_redis, redis=True)
+
+
 # --- for hours ---------------------------------------------------------------------
 
 def report():
@@ -700,6 +923,11 @@ def report():
     if down:
         print("  after a kill ready again: median %.0f ms, worst %.0f ms" % (
             down[len(down) // 2], down[-1]))
+    if total["away_ms"]:
+        print("  events in the stream at most %d, acknowledged and not in it "
+              "%d; Redis away for %.1f s at most" % (
+                  total["shipped"], total["unshipped"],
+                  max(total["away_ms"]) / 1000))
     print("  failures ordered and met: %s" % ", ".join(
         "%s %d" % kv for kv in sorted(total["shim"].items())))
     sys.stdout.flush()
@@ -710,16 +938,18 @@ def soak(minutes, seed):
     rnd = random.Random(seed)
     end = time.monotonic() + minutes * 60
     while time.monotonic() < end:
-        rig = Rig(rnd.randrange(1 << 31))
+        redis = rnd.random() < 0.5
+        rig = Rig(rnd.randrange(1 << 31), redis)
         try:
             # A new state directory now and then: verify reads all of it.
             for _ in range(20):
                 if time.monotonic() >= end:
                     break
-                chosen = [rnd.choice(FAULTS)
+                chosen = [rnd.choice(FAULTS + REDIS_FAULTS * redis)
                           for _ in range(rnd.randrange(1, 5))]
-                print("round %d: %s" % (total["rounds"], ", ".join(
-                    f.__name__.replace("_", " ") for f in chosen)))
+                print("round %d%s: %s" % (
+                    total["rounds"], " with Redis" * redis, ", ".join(
+                        f.__name__.replace("_", " ") for f in chosen)))
                 sys.stdout.flush()
                 rig.round(*chosen)
         except BaseException:
@@ -751,5 +981,5 @@ if __name__ == "__main__":
         soak(a.minutes, a.seed)
     else:
         import atexit
-        atexit.register(lambda: _rig and _rig[0].remove())
+        atexit.register(lambda: [r.remove() for r in _rigs.values()])
         main()
