@@ -316,6 +316,44 @@ timer_cb(struct ev_loop *loop, ev_timer *w, int events)
 }
 
 static void
+send_busy(int fd)
+{
+    static const char busy[] = "503 50\ntoo many clients of the control "
+                               "socket, try again\n";
+
+    (void)!send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Who came first of those that are still typing. Programs send their line at
+ * once: it is read in the turn after the accept, and its sender is none of
+ * these. A stranger does not push an administrator out. */
+static struct peer *
+longest_typing(bool admin)
+{
+    struct peer *found = NULL;
+
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        if (peers[i] != NULL && peers[i]->phase == LINE &&
+            (admin || !peers[i]->shown.admin) &&
+            (found == NULL || peers[i]->shown.id < found->shown.id))
+            found = peers[i];
+    return found;
+}
+
+static bool
+make_room(bool admin)
+{
+    if (n_peers < CONTROL_CLIENTS - (admin ? 0 : CONTROL_RESERVED))
+        return true;
+    struct peer *p = longest_typing(admin);
+    if (p == NULL)
+        return false;
+    send_busy(p->fd);
+    drop(p);
+    return true;
+}
+
+static void
 accept_cb(struct ev_loop *loop, ev_io *w, int events)
 {
     static uint64_t last_id;
@@ -329,13 +367,10 @@ accept_cb(struct ev_loop *loop, ev_io *w, int events)
         close(fd);
         return;
     }
-    bool     admin = who.uid == 0 || who.uid == geteuid();
-    unsigned room = CONTROL_CLIENTS - (admin ? 0 : CONTROL_RESERVED);
-    struct peer *p = n_peers < room ? calloc(1, sizeof *p) : NULL;
+    bool admin = who.uid == 0 || who.uid == geteuid();
+    struct peer *p = make_room(admin) ? calloc(1, sizeof *p) : NULL;
     if (p == NULL) {
-        static const char busy[] = "503 50\ntoo many clients of the control "
-                                   "socket, try again\n";
-        (void)!send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        send_busy(fd);
         close(fd);
         return;
     }

@@ -9,7 +9,8 @@
  * Who may connect is decided by the socket's mode (0660) and group; who may
  * change something by the peer's uid as the kernel tells it. A client that
  * is slow, silent or gone costs one of CONTROL_CLIENTS places until its
- * deadline and nothing else.
+ * deadline and nothing else; when all are taken, the one that has been
+ * typing its line for longest gives its place to the next.
  */
 #ifndef MASTER_CONTROL_H
 #define MASTER_CONTROL_H

@@ -445,28 +445,66 @@ def test_nonsense_at_the_control_socket_harms_nobody():
     assert g.ask("status")[0] == 200
 
 
-def test_clients_that_say_nothing_take_no_place_from_the_operator():
-    g = Gateway()
-    silent = []
-    for i in range(100):
-        s = socket.socket(socket.AF_UNIX)
-        s.settimeout(1)
-        try:
-            s.connect(g.control)
-        except OSError:
-            break
-        silent.append(s)
+def begin(g, text):
+    """A client of the control socket that has said this, and waits."""
+    s = socket.socket(socket.AF_UNIX)
+    # Not settimeout(): then a queue that is full fails the connect.
+    for way in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+        s.setsockopt(socket.SOL_SOCKET, way,
+                     struct.pack("ll", int(DEADLINE), 0))
+    s.connect(g.control)
+    s.sendall(text)
+    return s
 
-    def works():
-        try:
-            return g.ask("status")[0] == 200
-        except (OSError, ValueError):
-            return False
-    # at the latest after their deadline
-    poll(works, 15 * SLOW)
-    for s in silent:
-        s.close()
-    poll(works)
+
+def test_clients_that_do_not_end_their_line_take_no_place_from_the_operator():
+    g = Gateway()
+    c, tap = booted(g, "CP1"), Tap(g, "tap", "*")
+    tapped(g, tap, c)
+    for text in (b"", b"stat"):
+        slow = [begin(g, text) for i in range(80)]
+        for i in range(3):
+            r = g.run("status")
+            assert r.returncode == 0, r
+        assert slow[0].recv(100).startswith(b"503 "), "the first one is still there"
+        slow[-1].sendall(b"status\n"[len(text):])
+        assert slow[-1].recv(100).startswith(b"200 ")
+    # Whoever asked for something keeps its place.
+    c.call("Heartbeat")
+    assert "Heartbeat" in tap.line()
+    tap.stop()
+
+
+def test_others_of_the_group_push_no_administrator_out():
+    if os.getuid() != 0:
+        raise Skip("only root can become somebody else")
+    import grp
+    import pwd
+    nobody = pwd.getpwnam("nobody")
+    g = Gateway(server_control_group=grp.getgrgid(nobody.pw_gid).gr_name)
+    mine = begin(g, b"stat")
+    os.setegid(nobody.pw_gid)
+    os.seteuid(nobody.pw_uid)
+    try:
+        slow = [begin(g, b"stat") for i in range(80)]
+        assert begin(g, b"status\n").recv(100).startswith(b"200 ")
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+    assert slow[0].recv(100).startswith(b"503 "), "the first one is still there"
+    mine.sendall(b"us\n")
+    assert mine.recv(100).startswith(b"200 ")
+
+
+def test_a_byte_now_and_then_does_not_lengthen_the_time_for_a_line():
+    g = shared()
+    s = begin(g, b"s")
+    began = time.monotonic()
+    while not select.select([s], [], [], 0.5)[0]:
+        assert time.monotonic() - began < 20 * SLOW, "it could go on"
+        s.sendall(b"t")
+    assert s.recv(100).startswith(b"504 ")
+    assert time.monotonic() - began > 9
 
 
 if __name__ == "__main__":
