@@ -292,6 +292,24 @@ def test_connections_made_while_redis_was_away_are_sorted_out_by_age():
 
 
 @tidy
+def test_a_claim_whose_answer_was_lost_leaves_no_session_behind():
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", redis_timeout="500ms")
+    s.signal(signal.SIGSTOP)
+    c = Charger(g, "CP1")  # its claim lies in the server's socket
+    poll(lambda: g.stat("redis_shards_ready") == 0, what="the end of patience")
+    c.close()
+    poll(lambda: not g.online("CP1"))
+    s.signal(signal.SIGCONT)
+
+    def over():
+        got = session(r, "CP1")
+        return got and got["state"] == "offline"
+    poll(over, what="the session's end")
+
+
+@tidy
 def test_sessions_of_a_dead_node_are_lost_and_commands_wait_for_the_next():
     s = redis()
     r = s.client()

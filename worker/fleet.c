@@ -189,6 +189,10 @@ claimed_cb(void *ctx, const struct redis_value *v)
         return;
     }
     s->flags &= (uint8_t)~(SEAT_ASKED | SEAT_LATE);
+    /* Without an answer it may be ours all the same: should the connection
+     * end before it is claimed again, there is something to release. */
+    if (v == NULL && s->epoch == 0)
+        s->epoch = k->generation;
     if (k->round != shards[k->shard].round) {
         ; /* the sweep claims it anew */
     } else if (ok) {
