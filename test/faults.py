@@ -263,13 +263,15 @@ class Rig:
                 got["unreadable"] == 0 and got["events"] == len(ids), \
                 ("the stream", got, r.stderr[-3000:])
 
-    def check_sessions(self, listed):
+    def check_sessions(self, listed, here):
         """Who is online in Redis is so here, at the same worker."""
         want = {i: ("test", c["worker"]) for i, c in listed.items()}
         r, seen = self.redis.client(), [None]
 
         def same():
             there = {}
+            for c in here:      # or idle_timeout ends them
+                c.call("Heartbeat")
             for key in r("KEYS", SESSIONS + "*"):
                 i = key[len(SESSIONS):]
                 s = json.loads(r("FCALL_RO", "ocppd_session", 1, i))
@@ -373,14 +375,15 @@ class Rig:
             w = listed[c.identity]["worker"]
             assert server_inode(c.sock) in holders[w], \
                 "%s is not at worker %d" % (c.identity, w)
+            c.boot()
         if self.redis:
-            self.check_sessions(listed)
+            self.check_sessions(listed, here)
         for c in here:
             c.close()
         poll(lambda: not g.tell("connections")["connections"],
              what="the end of everybody")
         if self.redis:
-            self.check_sessions({})
+            self.check_sessions({}, [])
         # One entry each, and none for anybody who never came.
         every = [c["identity"] for c in g.tell("connections", "--state", "all",
                                          "--limit", "100000")["connections"]]
