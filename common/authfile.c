@@ -19,6 +19,13 @@
 enum { HAS_KEY = 1, HAS_NEXT = 2 };
 #define HEAD 2
 
+bool
+authfile_wanted(const struct config *c)
+{
+    return c->auth_mode == CONF_auth_mode_file ||
+        c->auth_mode == CONF_auth_mode_list;
+}
+
 void
 authfile_path(const struct config *c, char out[AUTHFILE_PATH_MAX])
 {

@@ -66,6 +66,8 @@ enum authfile_result {
     AUTHFILE_UNREADABLE /* the table is empty */
 };
 
+/* Whether auth.mode needs the file. */
+bool authfile_wanted(const struct config *c);
 /* auth.file, or `auth' in server.state_dir. */
 void authfile_path(const struct config *c, char out[AUTHFILE_PATH_MAX]);
 

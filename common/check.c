@@ -173,6 +173,15 @@ check_redis(struct checking *x)
     if (c->redis_host[0] != '\0' && c->redis_socket[0] != '\0')
         fault(x, CONF_KNOB_redis_socket,
             "is set besides redis.host; remove one of the two");
+    if (c->auth_mode == CONF_auth_mode_redis && c->redis_host[0] == '\0' &&
+        c->redis_socket[0] == '\0')
+        fault(x, CONF_KNOB_auth_mode,
+            "is redis, but neither redis.host nor redis.socket is set; set one");
+    if (c->auth_mode == CONF_auth_mode_redis &&
+        c->auth_timeout >= c->websocket_handshake_timeout)
+        fault(x, CONF_KNOB_auth_timeout, "a handshake must be over within "
+            "websocket.handshake_timeout = %llums, this included; make it less",
+            (unsigned long long)c->websocket_handshake_timeout);
     if (c->redis_password[0] != '\0' && c->redis_password_file[0] != '\0')
         fault(x, CONF_KNOB_redis_password,
             "is set besides redis.password_file; remove one of the two");

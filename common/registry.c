@@ -49,13 +49,21 @@ starts(struct registry *r, uint32_t entry)
     return (struct registry_starts *)(entries(r) + r->capacity) + entry;
 }
 
+static struct registry_proof *
+proof_of(struct registry *r, uint32_t entry)
+{
+    ensure(entry < r->capacity);
+    return (struct registry_proof *)starts(r, r->capacity) + entry;
+}
+
 size_t
 registry_size(uint32_t capacity)
 {
     return round64(sizeof(struct registry)) +
         round64(heads_for(capacity) * sizeof(uint32_t)) +
         (size_t)capacity *
-        (sizeof(struct registry_entry) + sizeof(struct registry_starts));
+        (sizeof(struct registry_entry) + sizeof(struct registry_starts) +
+            sizeof(struct registry_proof));
 }
 
 /* FNV-1a with a final mix. */
@@ -203,6 +211,7 @@ forget(struct registry *r)
         return best;
     unlink_entry(r, best);
     memset(starts(r, best), 0, sizeof(struct registry_starts));
+    registry_proof_clear(r, best);
     entries(r)[best].name_len = 0;
     atomic_fetch_add(&r->forgotten, 1);
     return best;
@@ -419,4 +428,44 @@ registry_start_recover(struct registry *r, uint32_t entry,
         }
     }
     unlock(r);
+}
+
+/* --- proofs ----------------------------------------------------------------- */
+
+void
+registry_proof_put(struct registry *r, uint32_t entry, const void *proof,
+    uint32_t when)
+{
+    struct registry_proof *p = proof_of(r, entry);
+    uint64_t               word[REGISTRY_PROOF / 8];
+
+    memcpy(word, proof, sizeof word);
+    p->when = 0;
+    for (unsigned i = 0; i < REGISTRY_PROOF / 8; i++)
+        p->word[i] = word[i];
+    p->when = when;
+}
+
+bool
+registry_proof_get(struct registry *r, uint32_t entry, void *proof,
+    uint32_t *when)
+{
+    struct registry_proof *p = proof_of(r, entry);
+    uint64_t               word[REGISTRY_PROOF / 8];
+
+    *when = p->when;
+    for (unsigned i = 0; i < REGISTRY_PROOF / 8; i++)
+        word[i] = p->word[i];
+    memcpy(proof, word, sizeof word);
+    return *when != 0 && p->when == *when;
+}
+
+void
+registry_proof_clear(struct registry *r, uint32_t entry)
+{
+    struct registry_proof *p = proof_of(r, entry);
+
+    /* Reading alone takes no memory where none was ever put. */
+    if (p->when != 0)
+        p->when = 0;
 }

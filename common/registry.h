@@ -76,6 +76,20 @@ struct registry_starts {
     _Atomic uint64_t word[REGISTRY_STARTS][2];
 };
 
+/*
+ * What an identity proved itself with the last time, for the workers to make
+ * sense of ([auth] mode = redis; else it is never touched and takes no
+ * memory). Written by the owner only; two who were owner one after the other
+ * may leave a mix, which proves nothing.
+ */
+#define REGISTRY_PROOF 48 /* bytes */
+
+struct registry_proof {
+    _Atomic uint64_t word[REGISTRY_PROOF / 8];
+    _Atomic uint32_t when; /* 0: there is none */
+    uint32_t         unused;
+};
+
 struct registry {
     pthread_mutex_t  lock;
     uint64_t         seed;     /* of the hash: random, so that nobody can aim at one chain */
@@ -85,7 +99,7 @@ struct registry {
     uint32_t         hand;     /* where forgetting goes on; lock */
     _Atomic uint64_t rebuilt;  /* recoveries after a death inside the lock */
     _Atomic uint64_t forgotten;
-    /* behind it: uint32_t head[heads], entries, starts */
+    /* behind it: uint32_t head[heads], entries, starts, proofs */
 };
 
 enum registry_result { REGISTRY_OK, REGISTRY_FULL, REGISTRY_BUSY };
@@ -142,6 +156,13 @@ bool registry_start_find(struct registry *r, uint32_t entry,
     const uint64_t fp[2], int32_t *transaction_id);
 void registry_start_put(struct registry *r, uint32_t entry,
     const uint64_t fp[2], int32_t transaction_id);
+
+/* proof: REGISTRY_PROOF bytes. when: of the writer's choice, not 0. */
+void registry_proof_put(struct registry *r, uint32_t entry, const void *proof,
+    uint32_t when);
+bool registry_proof_get(struct registry *r, uint32_t entry, void *proof,
+    uint32_t *when);
+void registry_proof_clear(struct registry *r, uint32_t entry);
 
 uint64_t registry_hash(const void *p, size_t n, uint64_t seed);
 

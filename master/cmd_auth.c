@@ -49,10 +49,10 @@ strangers_check(const struct config *next, bool again, struct buf *why)
     char                 path[AUTHFILE_PATH_MAX];
     bool                 good = true;
 
-    if (next->auth_mode != CONF_auth_mode_none) {
+    if (authfile_wanted(next)) {
         authfile_path(c, path);
         enum authfile_result r = authfile_read(&a, path, &errors);
-        bool first = !again || master.config.auth_mode == CONF_auth_mode_none;
+        bool first = !again || !authfile_wanted(&master.config);
         if (r == AUTHFILE_MISSING && first)
             log_warn("%s does not exist: every charge point is refused until "
                      "`ocppctl auth add` makes it", path);
@@ -319,31 +319,72 @@ reply_added(struct client *c, const char *name, bool replaced, const char *key)
     buf_free(&out);
 }
 
+/* The key as typed, or without one a new one, whose digits go to made; false
+ * if it replied already. */
+static bool
+hashed_key(struct client *c, char **argv, const char *typed,
+    char made[2 * KEY_RANDOM + 1], struct authfile_key *out)
+{
+    uint8_t key[AUTHFILE_KEY_MAX];
+    size_t  n = KEY_RANDOM;
+
+    made[0] = '\0';
+    if (typed != NULL) {
+        n = typed_key(c, argv, typed, key);
+    } else {
+        ensure(getrandom(key, n, 0) == (ssize_t)n);
+        for (size_t i = 0; i < n; i++)
+            snprintf(made + 2 * i, 3, "%02x", key[i]);
+    }
+    if (n > 0)
+        authfile_make_key(out, key, n, NULL);
+    explicit_bzero(key, sizeof key);
+    return n > 0;
+}
+
+/* For where the file is not ours: the text that stands for a key. */
+static void
+auth_hash(struct client *c, int argc, char **argv)
+{
+    struct authfile_key key;
+    char                made[2 * KEY_RANDOM + 1], text[AUTHFILE_KEY_TEXT];
+    struct buf          out = BUF_INIT(1024);
+    struct writer       w = WRITER_INIT(&out);
+
+    if (!hashed_key(c, argv, argc > 2 ? argv[2] : NULL, made, &key))
+        return;
+    authfile_key_text(&key, text);
+    if (c->format == 'j') {
+        writer_open(&w, NULL, '{');
+        writer_str(&w, "hash", text);
+        if (made[0] != '\0')
+            writer_str(&w, "key", made);
+        writer_close(&w);
+        buf_addc(&out, '\n');
+    } else {
+        buf_addf(&out, "%s\n", text);
+        if (made[0] != '\0')
+            buf_addf(&out, "key: %s (not kept anywhere: note it now)\n", made);
+    }
+    control_reply_buf(c, CONTROL_DONE, &out);
+    explicit_bzero(out.p, out.len);
+    explicit_bzero(made, sizeof made);
+    buf_free(&out);
+}
+
 static void
 auth_add(struct client *c, int argc, char **argv)
 {
     struct authfile_entry e = {0};
     struct buf            why = BUF_INIT(4096);
-    uint8_t               key[AUTHFILE_KEY_MAX];
     char                  made[2 * KEY_RANDOM + 1] = "";
     const char           *name = argv[2];
     bool                  there = false;
-    size_t                n = 0;
 
-    if (argc == 3) {
-        n = KEY_RANDOM;
-        ensure(getrandom(key, n, 0) == (ssize_t)n);
-        for (size_t i = 0; i < n; i++)
-            snprintf(made + 2 * i, 3, "%02x", key[i]);
-    } else if (strcmp(argv[3], "none") != 0 &&
-        (n = typed_key(c, argv, argv[3], key)) == 0) {
+    e.has_key = argc == 3 || strcmp(argv[3], "none") != 0;
+    if (e.has_key &&
+        !hashed_key(c, argv, argc > 3 ? argv[3] : NULL, made, &e.key))
         return;
-    }
-    if (n > 0) {
-        e.has_key = true;
-        authfile_make_key(&e.key, key, n, NULL);
-        explicit_bzero(key, sizeof key);
-    }
     if (change(name, strlen(name), &e, &there, &why)) {
         log_info("an operator %s %s in the credential file (uid %d)",
             there ? "changed" : "added", name, (int)c->uid);
@@ -448,13 +489,24 @@ cmd_auth(struct client *c, int argc, char **argv)
     bool        add = strcmp(verb, "add") == 0;
     bool        check = strcmp(verb, "check") == 0;
     bool        list = strcmp(verb, "list") == 0;
+    bool        hash = strcmp(verb, "hash") == 0;
 
-    if (!add && !check && !list && strcmp(verb, "remove") != 0) {
-        command_usage(c, argv, "say what to do: add, remove, check or list");
+    if (!add && !check && !list && !hash && strcmp(verb, "remove") != 0) {
+        command_usage(c, argv, "say what to do: add, remove, check, list or hash");
         return;
     }
     if (argc > (list ? 2 : add || check ? 4 : 3)) {
         command_usage(c, argv, "too many words");
+        return;
+    }
+    if (hash) {
+        auth_hash(c, argc, argv);
+        return;
+    }
+    if (master.config.auth_mode == CONF_auth_mode_redis) {
+        control_replyf(c, CONTROL_FAILED, "auth.mode is redis: the platform says "
+            "who may connect, by FCALL %s_auth 1 IDENTITY HASH (ocppd-redis(7)); "
+            "`auth hash` makes a HASH", master.config.redis_prefix);
         return;
     }
     if (!list && argc < 3) {

@@ -20,11 +20,12 @@ static uint64_t        version;   /* of shm.auth_version that is in table */
 static bool            loaded;    /* the table holds a file, or there is none */
 static bool            stale;     /* the last reading failed: tried again */
 static uint32_t        tried_ms;
+static bool            hidden;
 
-static bool
-wanted(void)
+bool
+auth_asks(void)
 {
-    return self.conf.auth_mode != CONF_auth_mode_none;
+    return self.conf.auth_mode == CONF_auth_mode_redis;
 }
 
 static void
@@ -34,8 +35,6 @@ load(void)
     struct buf      why = BUF_INIT(16384);
     char            path[AUTHFILE_PATH_MAX];
     uint64_t        began = clock_mono_ns();
-
-    sandbox_hide(); /* a reload may have switched keys on */
 
     authfile_path(&self.conf, path);
     enum authfile_result r = authfile_read(&fresh, path, &why);
@@ -70,7 +69,11 @@ auth_tick(void)
 {
     uint64_t now = self.shm->auth_version;
 
-    if (!wanted())
+    if (self.conf.auth_mode != CONF_auth_mode_none && !hidden) {
+        sandbox_hide(); /* a reload may have switched keys on */
+        hidden = true;
+    }
+    if (!authfile_wanted(&self.conf))
         return;
     if (now == version && (!stale || self.now_ms - tried_ms < RETRY_MS))
         return;
@@ -82,11 +85,15 @@ auth_tick(void)
 /* --- who may come in -------------------------------------------------------------- */
 
 static void
-tell(unsigned what, const char *name, size_t len,
+tell(enum channel_key what, const char *name, size_t len,
     const struct authfile_key *key)
 {
     char text[AUTHFILE_NAME_MAX + 1 + AUTHFILE_KEY_TEXT];
 
+    if (auth_asks()) {
+        keys_tell(what, name, len, key);
+        return;
+    }
     memcpy(text, name, len);
     text[len] = '\0';
     authfile_key_text(key, text + len + 1);
@@ -127,9 +134,10 @@ explain(const struct authfile_entry *e, const struct http_password *pw)
     return "the key does not match";
 }
 
+/* shown: which of the entry's keys it was. */
 static enum refuse_reason
 check_key(const struct authfile_entry *e, const struct http_password *pw,
-    const char *name, size_t len, const char **detail)
+    const struct authfile_key **shown, const char **detail)
 {
     uint8_t    plain[HTTP_PASSWORD_MAX];
     size_t     n;
@@ -154,21 +162,69 @@ check_key(const struct authfile_entry *e, const struct http_password *pw,
     }
     if (as_hex)
         STAT_INC(self.st, auth_hex);
-    if (m == MATCH_NEXT) {
+    *shown = m == MATCH_NEXT ? &e->next : &e->key;
+    return REFUSE_REASONS;
+}
+
+static enum refuse_reason
+check_entry(const struct authfile_entry *e, const struct http_request *r,
+    const char *name, size_t len, const struct authfile_key **shown,
+    const char **detail)
+{
+    struct http_password pw;
+
+    if (http_basic(r->authorization, name, len, &pw) != HTTP_BASIC_OK) {
+        *detail = http_hint(r->authorization, name, len);
+        return REFUSE_wrong_key;
+    }
+    enum refuse_reason reason = check_key(e, &pw, shown, detail);
+    explicit_bzero(&pw, sizeof pw);
+    if (reason == REFUSE_REASONS && *shown == &e->next) {
         STAT_INC(self.st, auth_new_key);
         tell(CHANNEL_KEY_USED, name, len, &e->next);
     }
-    return REFUSE_REASONS;
+    return reason;
+}
+
+static enum refuse_reason
+check_answer(const struct http_request *r, const char *name, size_t len,
+    struct keys_answer *a, const char **detail)
+{
+    if (a->word == KEYS_NONE)
+        return REFUSE_unknown;
+    if (a->word == KEYS_SILENT && !a->entry.has_key) {
+        *detail = "Redis does not answer, and did not lately say its key; "
+                  "`ocppctl health` says more of Redis";
+        return REFUSE_auth_down;
+    }
+    if (!a->entry.has_key && !a->entry.has_next) {
+        *detail = "what Redis holds as its key is none; the log says more";
+        return REFUSE_wrong_key;
+    }
+    enum refuse_reason reason =
+        check_entry(&a->entry, r, name, len, &a->shown, detail);
+    if (a->word != KEYS_SILENT)
+        return reason;
+    /* It may have another key by now: that is for Redis to say. */
+    if (reason != REFUSE_REASONS) {
+        *detail = "Redis does not answer, and this is not the key that it "
+                  "showed before";
+        return REFUSE_auth_down;
+    }
+    STAT_INC(self.st, auth_remembered);
+    return reason;
 }
 
 enum refuse_reason
 auth_check(const struct http_request *r, const char *name, size_t len,
-    const char **detail)
+    struct keys_answer *answer, const char **detail)
 {
-    struct authfile_entry e;
-    struct http_password  pw;
+    struct authfile_entry      e;
+    const struct authfile_key *shown;
 
-    if (!wanted())
+    if (auth_asks())
+        return check_answer(r, name, len, answer, detail);
+    if (!authfile_wanted(&self.conf))
         return REFUSE_REASONS;
     auth_tick();
     if (!loaded) {
@@ -187,14 +243,16 @@ auth_check(const struct http_request *r, const char *name, size_t len,
                   "gives it one";
         return REFUSE_wrong_key;
     }
-    if (http_basic(r->authorization, name, len, &pw) != HTTP_BASIC_OK) {
-        *detail = http_hint(r->authorization, name, len);
-        return REFUSE_wrong_key;
-    }
-    enum refuse_reason reason = check_key(&e, &pw, name, len, detail);
-    explicit_bzero(&pw, sizeof pw);
+    enum refuse_reason reason = check_entry(&e, r, name, len, &shown, detail);
     explicit_bzero(&e, sizeof e);
     return reason;
+}
+
+void
+auth_welcomed(uint32_t entry, const struct keys_answer *answer)
+{
+    if (answer->word == KEYS_FOUND && answer->shown != NULL)
+        keys_remember(entry, answer->shown);
 }
 
 /* --- a new key ------------------------------------------------------------------------ */
@@ -208,7 +266,8 @@ key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
     static struct json       tape = JSON_INIT(tokens, 64);
     char                     text[AUTHFILE_KEY_MAX + 1];
 
-    if (strcmp(action, "ChangeConfiguration") != 0 || !wanted() ||
+    if (self.conf.auth_mode == CONF_auth_mode_none ||
+        strcmp(action, "ChangeConfiguration") != 0 ||
         !json_scan(&tape, payload, strlen(payload)))
         return 0;
     uint32_t key = json_member(&tape, 0, "key", 3);
@@ -224,33 +283,42 @@ key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
     return n;
 }
 
-static void
-about_key(unsigned what, const char *identity, const char *action,
-    const char *payload)
+/* The key that a command sets, as it is offered; false if it sets none. */
+static bool
+offered_key(const char *identity, const char *action, const char *payload,
+    struct authfile_key *key)
 {
-    uint8_t             bytes[AUTHFILE_KEY_MAX];
-    struct authfile_key key;
-    size_t              len = strlen(identity);
-    size_t              n = key_of(action, payload, bytes);
+    uint8_t bytes[AUTHFILE_KEY_MAX];
+    size_t  len = strlen(identity);
+    size_t  n = key_of(action, payload, bytes);
 
-    if (n > 0 && len <= AUTHFILE_NAME_MAX) {
-        authfile_make_offered(&key, identity, len, bytes, n);
-        tell(what, identity, len, &key);
-        explicit_bzero(bytes, sizeof bytes);
-    }
+    if (n == 0 || len > AUTHFILE_NAME_MAX)
+        return false;
+    authfile_make_offered(key, identity, len, bytes, n);
+    explicit_bzero(bytes, sizeof bytes);
+    return true;
 }
 
-void
-auth_command_sent(const char *identity, const char *action,
+bool
+auth_command_goes(struct conn *c, const char *identity, const char *action,
     const char *payload)
 {
-    about_key(CHANNEL_KEY_OFFERED, identity, action, payload);
+    struct authfile_key key;
+
+    if (!offered_key(identity, action, payload, &key))
+        return true;
+    if (auth_asks())
+        return keys_offer(c, identity, strlen(identity), &key);
+    tell(CHANNEL_KEY_OFFERED, identity, strlen(identity), &key);
+    return true;
 }
 
 void
 auth_command_ended(const char *identity, const char *action,
     const char *payload, bool accepted)
 {
-    if (!accepted)
-        about_key(CHANNEL_KEY_WITHDRAWN, identity, action, payload);
+    struct authfile_key key;
+
+    if (!accepted && offered_key(identity, action, payload, &key))
+        tell(CHANNEL_KEY_WITHDRAWN, identity, strlen(identity), &key);
 }

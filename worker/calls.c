@@ -330,14 +330,14 @@ calls_pump(struct conn *c)
         return;
     }
     struct call *k = c->busy->calls;
-    if (k->sent || !may_send(c, k))
+    if (k->sent || !may_send(c, k) ||
+        !auth_command_goes(c, k->identity, k->action, k->payload))
         return;
     buf_clear(&frame);
     ocppj_put_call(&frame, k->id, strlen(k->id), k->action, k->payload,
         strlen(k->payload));
     k->sent = true;
     k->sent_ms = self.now_ms;
-    auth_command_sent(k->identity, k->action, k->payload);
     tap_frame(c, TAP_OUT, frame.p, frame.len, "command");
     if (!conn_send_text(c, frame.p, frame.len))
         log_warn("%s: a command of %zu bytes does not fit into max_output_size",

@@ -44,7 +44,8 @@ enum conn_flag {
     CONN_FINISHING = 1, /* CLOSING: nothing more will be said; shut down when
                            the output is gone */
     CONN_SHUT = 2,      /* our direction is shut down */
-    CONN_PAUSED = 4,    /* not reading: too many answers are held */
+    CONN_PAUSED = 4,    /* not reading: too many answers are held, or Redis is
+                           asked who it is */
     CONN_BOOTED = 8,    /* a BootNotification was answered Accepted */
     CONN_PENDING = 16,  /* ... or Pending */
     CONN_REJECTED = 32, /* ... or Rejected */
@@ -63,6 +64,7 @@ struct busy {
     uint16_t     port;
     bool         proxy;    /* HANDSHAKE: a PROXY header is still to come */
     bool         proxied;  /* addr is what the PROXY header said */
+    uint64_t     asked;    /* keys.c: the question it waits for; HANDSHAKE only */
     uint16_t     calls_n;
     uint32_t     stuck_ms; /* since when out has not moved (self.now_ms) */
     struct call *calls;    /* calls.c: in order; the first may be in flight */

@@ -74,6 +74,20 @@ up_committed(uint64_t number)
 }
 
 void
+up_keys_answered(struct conn *c, struct keys_answer *a)
+{
+    handshake_answered(c, a);
+    conn_settle(c);
+}
+
+void
+up_keys_offered(struct conn *c)
+{
+    calls_pump(c);
+    conn_settle(c);
+}
+
+void
 up_replaced(struct conn *c)
 {
     session_end(c, CLOSE_replaced, NULL);

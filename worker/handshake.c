@@ -7,6 +7,7 @@
 
 #include "auth.h"
 #include "clock.h"
+#include "ensure.h"
 #include "guard.h"
 #include "http.h"
 #include "log.h"
@@ -66,6 +67,7 @@ refuse_as(struct conn *c, enum refuse_reason reason, int status,
                                 : 0,
             detail ? detail : refuse_info[reason].sentence);
     session_leave_handshake(c);
+    conn_pause(c, false); /* Redis may have been asked */
     conn_finish(c);
 }
 
@@ -163,8 +165,11 @@ pick(const struct http_request *r, enum protocol *protocol)
     return k;
 }
 
-static void
-complete(struct conn *c, const struct http_request *r)
+/* answer: of Redis, NULL if it was not asked yet. False: it is being asked,
+ * and all this comes again with the answer. */
+static bool
+complete(struct conn *c, const struct http_request *r,
+    struct keys_answer *answer)
 {
     char   name[REGISTRY_NAME_MAX + 1];
     size_t len = 0;
@@ -178,16 +183,24 @@ complete(struct conn *c, const struct http_request *r)
                 : e == HTTP_ID_LONG ? REFUSE_long_identity
                                     : REFUSE_bad_identity,
             http_identity_status(e), http_identity_sentence(e));
-        return;
+        return true;
     }
 
+    struct keys_answer silent = {0};
+    if (answer == NULL) {
+        if (auth_asks() && keys_ask(c, name, len))
+            return false;
+        if (auth_asks())
+            keys_recall(name, len, &silent);
+        answer = &silent;
+    }
     const char        *detail = NULL;
-    enum refuse_reason refused = auth_check(r, name, len, &detail);
+    enum refuse_reason refused = auth_check(r, name, len, answer, &detail);
     if (refused == REFUSE_REASONS)
         refused = guard_identity(name, len, &detail);
     if (refused != REFUSE_REASONS) {
         refuse_as(c, refused, 0, name, len, detail);
-        return;
+        return true;
     }
 
     enum protocol protocol = PROTOCOL_ocpp16;
@@ -208,19 +221,51 @@ complete(struct conn *c, const struct http_request *r)
             refuse_as(c, got == REGISTRY_BUSY ? REFUSE_registry_busy
                                               : REFUSE_identities_full,
                 0, name, len, NULL);
-            return;
+            return true;
         }
+        auth_welcomed(c->entry, answer);
     }
     http_put_switching(conn_out(c), accept,
         named ? protocol_names[protocol] : NULL);
     if (picked < 0) {
         /* OCPP-J 1.6 section 3.2: complete the handshake, then close. */
         session_reject_version(c, name, len);
-        return;
+        return true;
     }
     STAT_INC(self.st, handshakes);
     histogram_add(&self.st->handshake_time,
         clock_mono_ns() / 1000u - began_us);
+    return true;
+}
+
+/* The request is there; false if it waits for Redis. */
+static bool
+take_request(struct conn *c, const struct http_request *r,
+    struct keys_answer *answer)
+{
+    /* Bytes of the WebSocket may be behind the request already. */
+    struct buf request = c->busy->in;
+
+    c->busy->in = BUF_INIT(request.max);
+    if (!complete(c, r, answer)) {
+        c->busy->in = request;
+        return false;
+    }
+    if (c->state == CONN_OPEN && request.len > r->consumed)
+        session_bytes(c, (const uint8_t *)request.p + r->consumed,
+            request.len - r->consumed);
+    buf_free(&request);
+    return true;
+}
+
+void
+handshake_answered(struct conn *c, struct keys_answer *answer)
+{
+    struct http_request r = {0};
+
+    ensure(http_parse(c->busy->in.p, c->busy->in.len, &r) == HTTP_COMPLETE);
+    conn_pause(c, false);
+    take_request(c, &r, answer);
 }
 
 void
@@ -253,14 +298,13 @@ handshake_input(struct conn *c, const uint8_t *p, size_t n)
     case HTTP_COMPLETE:
         break;
     }
-    /* Bytes of the WebSocket may be behind the request already. */
-    struct buf request = *in;
-    *in = BUF_INIT(request.max);
-    complete(c, &r);
-    if (c->state == CONN_OPEN && request.len > r.consumed)
-        session_bytes(c, (const uint8_t *)request.p + r.consumed,
-            request.len - r.consumed);
-    if (c->state == CONN_OPEN && take < n)
+    if (!take_request(c, &r, NULL)) {
+        /* Who speaks before it was answered has no claim to be kept. */
+        if (take < n)
+            handshake_refuse(c, REFUSE_too_large, 0, NULL);
+        else
+            conn_pause(c, true);
+    } else if (c->state == CONN_OPEN && take < n) {
         session_bytes(c, p + take, n - take);
-    buf_free(&request);
+    }
 }

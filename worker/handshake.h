@@ -10,12 +10,17 @@
 
 #include "conn.h"
 
+struct keys_answer;
+
 /* Takes over fd. */
 void handshake_begin(int fd, const uint64_t addr[2], uint16_t port);
 
 /* Bytes of a connection in HANDSHAKE. Those behind the request are handed on
  * to the session. */
 void handshake_input(struct conn *c, const uint8_t *p, size_t n);
+
+/* Redis was asked who it is, and this is the answer. */
+void handshake_answered(struct conn *c, struct keys_answer *answer);
 
 /* detail: what the operator should know besides, may be NULL. status 0: the
  * reason's own. */

@@ -1,5 +1,5 @@
 #!lua name=ocppd
-local PREFIX, SHARDS, VERSION = 'ocppd', 1, 1
+local PREFIX, SHARDS, VERSION = 'ocppd', 1, 2
 --
 -- The atomic steps of the fleet: who holds a charge point, what waits for it,
 -- how each command ended. For Redis 7 and Valkey 8; see ocppd-redis(7).
@@ -23,6 +23,7 @@ local PREFIX, SHARDS, VERSION = 'ocppd', 1, 1
 --   {ocppd:events:0}:owner:NODE/W     incarnation of a live worker (expires)
 --   {ocppd:events:0}:inbox:NODE/W     what that worker is to look at (stream)
 --   {ocppd:events:0}:cursor:NODE/J    journal J of the node: shipped up to here
+--   {ocppd:events:0}:auth:ID          key and new key, hashed (hash)
 --   {ocppd:events:0}:txid:last        last transaction id given away; in shard 0
 --
 -- FENCE. A connection's generation is the time it was made, in microseconds
@@ -116,6 +117,7 @@ local function place(key)
   local p = {id = id, stream = stream, S = '{' .. stream .. '}:'}
   p.cp = p.S .. 'cp:' .. id
   p.queue = p.S .. 'queue:' .. id
+  p.auth = p.S .. 'auth:' .. id
   p.due = p.S .. 'due'
   local there = redis.pcall('EXISTS', p.cp)
   if type(there) == 'table' and there.err then
@@ -405,5 +407,24 @@ local function ocppd_answer(keys, args)
   end
   if call('GET', p.S .. 'owner:' .. owner) ~= inc then return 0 end
   tell(p, owner, 'what', 'answer', 'identity', p.id, 'token', args[1], 'payload', payload)
+  return 1
+end
+
+--------------------------------------------------------------- credentials
+
+local KEY = '^sha256:' .. ('%x'):rep(32) .. ':' .. ('%x'):rep(64) .. '$'
+
+-- FCALL ocppd_auth 1 IDENTITY KEY: sets the one key of a charge point, or takes
+-- it out with `none`. 1, or 0 if there was nothing to take out.
+local function ocppd_auth(keys, args)
+  local p, wrong = place(keys[1] or '')
+  if not p then return wrong end
+  if #args ~= 1 then return fail('%s_auth 1 IDENTITY KEY: %d arguments instead of 1', PREFIX, #args) end
+  if args[1] ~= 'none' and not args[1]:find(KEY) then
+    return fail('the key is sha256:SALT:HASH with 32 and 64 hexadecimal digits, or none; `ocppctl auth hash` makes it')
+  end
+  local was = call('DEL', p.auth)
+  if args[1] == 'none' then return was end
+  call('HSET', p.auth, 'key', args[1])
   return 1
 end

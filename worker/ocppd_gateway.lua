@@ -252,6 +252,26 @@ local function txids(keys, a)
   return first
 end
 
+-- key: WHAT KEY. What a gateway saw of a new key: `offered`, it is about to be
+-- sent; `withdrawn`, the charge point did not take it; `used`, it showed it.
+-- 1 if that changed something.
+local function key(keys, a)
+  local p, wrong = place(keys[1])
+  if not p then return wrong end
+  local now = call('HMGET', p.auth, 'key', 'next')
+  if not now[1] then return 0 end
+  if a[1] == 'offered' then
+    if now[2] == a[2] then return 0 end
+    call('HSET', p.auth, 'next', a[2])
+  elseif now[2] ~= a[2] then
+    return 0
+  else
+    if a[1] == 'used' then call('HSET', p.auth, 'key', a[2]) end
+    call('HDEL', p.auth, 'next')
+  end
+  return 1
+end
+
 local function add(name, callback, ...)
   redis.register_function{function_name = PREFIX .. '_' .. name, callback = callback, flags = {...}}
 end
@@ -260,6 +280,7 @@ add('cancel', ocppd_cancel)
 add('command', ocppd_command, 'no-writes')
 add('session', ocppd_session, 'no-writes')
 add('answer', ocppd_answer)
+add('auth', ocppd_auth)
 add('version', function() return {VERSION, SHARDS} end, 'no-writes')
 add('claim', claim)
 add('release', release)
@@ -271,3 +292,4 @@ add('leave', leave)
 add('ship', ship)
 add('trim', trim, 'allow-oom')
 add('txids', txids)
+add('key', key)

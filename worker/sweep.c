@@ -15,6 +15,7 @@
 #include "guard.h"
 #include "handshake.h"
 #include "journal.h"
+#include "keys.h"
 #include "peer.h"
 #include "redis.h"
 #include "self.h"
@@ -161,6 +162,7 @@ tick(void)
         check(conn_at(deadlines.cursor++));
     }
     redis_tick();
+    keys_tick();
     fleet_tick();
     ship_tick();
     txids_tick();

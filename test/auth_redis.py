@@ -1,0 +1,346 @@
+#!/usr/bin/env python3
+"""[auth] mode = redis: the platform keeps the keys, and the gateway asks for
+them; what it does while Redis is silent; keys that change."""
+
+import hashlib
+
+import redis_fleet as fleet
+from lib import *
+from redis_resp import Error
+
+KEY = "0001020304050607ffffffffffffffffffffffff"
+NEW = "f1" * 20
+AUTH = "{ocppd:events:0}:auth:"
+
+
+def basic(user, key):
+    both = user.encode() + b":" + bytes.fromhex(key)
+    return [("Authorization", "Basic " + base64.b64encode(both).decode())]
+
+
+def hashed(key, salt=bytes(range(16))):
+    """As ocppd-redis(7) says a platform makes it."""
+    return "sha256:%s:%s" % (salt.hex(), hashlib.sha256(salt + bytes.fromhex(key)).hexdigest())
+
+
+def allow(r, identity, key=KEY):
+    return r("FCALL", "ocppd_auth", 1, identity, hashed(key) if key != "none" else key)
+
+
+def gateway(s, **settings):
+    settings.setdefault("websocket_handshake_timeout", "30s")
+    settings.setdefault("auth_timeout", "15s")
+    return fleet.gateway(s, "a", auth_mode="redis", **settings)
+
+
+def handshake(g, identity, key=KEY):
+    c = Charger(g, identity, open=False)
+    return c, c.handshake(headers=basic(identity, key))
+
+
+def status(g, identity, key=KEY):
+    c, r = handshake(g, identity, key)
+    if r.status == 101:
+        c.close()
+    else:
+        c.wait_end()
+        c.sock.close()
+    return r.status
+
+
+def down(g):
+    """The gateway has noticed that Redis is away."""
+    poll(lambda: g.stat("redis_shards_ready") == 0, what="Redis to be missed")
+
+
+@fleet.tidy
+def test_a_key_in_redis_lets_in_and_nothing_else_does():
+    s = fleet.redis()
+    r = s.client()
+    g = gateway(s)
+    assert allow(r, "AL1000") == 1
+    assert status(g, "AL1000") == 101
+    assert status(g, "AL1000", "00" * 20) == 401
+    assert status(g, "AL1000", KEY.encode().hex()) == 101   # its digits
+    assert status(g, "AL1001") == 404
+    c = Charger(g, "AL1000", open=False)
+    assert c.handshake().status == 401
+    assert g.stat("auth_asked") == 5 and g.stat("auth_hex") == 1
+    assert g.stat("refused", "wrong_key") == 2 and g.stat("refused", "unknown") == 1
+    # What the platform says counts at once.
+    assert allow(r, "AL1000", NEW) == 1
+    assert status(g, "AL1000") == 401 and status(g, "AL1000", NEW) == 101
+    assert allow(r, "AL1000", "none") == 1 and allow(r, "AL1000", "none") == 0
+    assert status(g, "AL1000", NEW) == 404
+    assert KEY not in g.log()
+
+
+@fleet.tidy
+def test_the_function_takes_what_ocppctl_hashes_and_nothing_else():
+    s = fleet.redis()
+    r = s.client()
+    g = gateway(s)
+    made = g.ctl("auth", "hash")
+    assert r("FCALL", "ocppd_auth", 1, "CP1", made["hash"]) == 1
+    assert status(g, "CP1", made["key"]) == 101
+    text = g.run("auth", "hash", KEY).stdout.strip()
+    assert r("FCALL", "ocppd_auth", 1, "CP1", text) == 1
+    assert status(g, "CP1", made["key"]) == 401 and status(g, "CP1") == 101
+    for wrong in (KEY, "sha256:12:34", text + "0", text.replace("sha256", "md5"), ""):
+        try:
+            r("FCALL", "ocppd_auth", 1, "CP1", wrong)
+        except Error as e:
+            assert "sha256:SALT:HASH" in str(e), e
+        else:
+            raise AssertionError("taken: " + wrong)
+    assert status(g, "CP1") == 101
+    # The file is not in force, and ocppctl does not pretend.
+    for words in (("add", "CP2"), ("remove", "CP1"), ("list",), ("check", "CP1")):
+        code, body = g.ask("auth", *words)
+        assert code == 500 and "FCALL ocppd_auth 1" in str(body), (code, body)
+
+
+@fleet.tidy
+def test_something_else_than_a_key_in_redis_lets_nobody_in():
+    s = fleet.redis()
+    r = s.client()
+    g = gateway(s)
+    r("HSET", AUTH + "CP1", "key", KEY)
+    assert status(g, "CP1") == 401
+    g.wait_log("CP1: what Redis holds as its key is not sha256")
+    r("SET", AUTH + "CP2", "a string")   # WRONGTYPE
+    assert status(g, "CP2") == 503
+    allow(r, "CP3")
+    assert status(g, "CP3") == 101
+
+
+@fleet.tidy
+def test_while_redis_is_away_who_was_here_before_comes_in_with_its_key():
+    s = fleet.redis()
+    r = s.client()
+    g = gateway(s, server_workers=2)
+    for name in ("CP1", "CP2"):
+        allow(r, name)
+    # On one worker; the other one will know it too.
+    assert status(g, "CP1") == 101
+    s.kill()
+    down(g)
+    for _ in range(12):
+        assert status(g, "CP1") == 101
+    assert g.stat("auth_remembered") == 12
+    # Another key may be its new one: that is for Redis to say, later.
+    c, answer = handshake(g, "CP1", NEW)
+    assert answer.status == 503 and int(answer["Retry-After"]) > 0
+    assert status(g, "CP2") == 503 and status(g, "stranger") == 503
+    [r] = [r for r in g.tell("refused") if r["identity"] == "stranger"]
+    assert r["reason"] == "auth_down" and "Redis does not answer" in r["detail"], r
+    g.kill_worker(0)
+    g.deaths_expected = True
+    poll(lambda: all(w["state"] == "ready" for w in g.workers()))
+    for _ in range(6):
+        assert status(g, "CP1") == 101
+    s.start()
+    poll(lambda: status(g, "CP2") == 101)
+    poll(lambda: status(g, "stranger") == 404)
+
+
+@fleet.tidy
+def test_what_redis_took_back_opens_nothing_while_it_is_away():
+    s = fleet.redis()
+    r = s.client()
+    g = gateway(s)
+    for name in ("GONE", "CHANGED", "SAME"):
+        allow(r, name)
+        assert status(g, name) == 101
+    allow(r, "GONE", "none")
+    allow(r, "CHANGED", NEW)
+    assert status(g, "GONE") == 404      # by this the gateway learns of it
+    assert status(g, "CHANGED") == 401
+    assert status(g, "SAME", NEW) == 401  # somebody guesses: no matter
+    s.kill()
+    down(g)
+    assert status(g, "GONE") == 503
+    assert status(g, "CHANGED") == 503 and status(g, "CHANGED", NEW) == 503
+    assert status(g, "SAME") == 101
+
+
+@fleet.tidy
+def test_remember_0_lets_nobody_in_while_redis_is_away():
+    s = fleet.redis()
+    r = s.client()
+    g = gateway(s, auth_remember="0s")
+    allow(r, "CP1")
+    assert status(g, "CP1") == 101
+    s.kill()
+    down(g)
+    assert status(g, "CP1") == 503
+
+
+@fleet.tidy
+def test_a_silent_redis_delays_a_handshake_and_nothing_else():
+    s = fleet.redis()
+    r = s.client()
+    g = gateway(s, auth_timeout="300ms", redis_timeout="30s")
+    for name in ("CP1", "CP2"):
+        allow(r, name)
+    assert status(g, "CP1") == 101
+    here = Charger(g, "CP2", headers=basic("CP2", KEY))
+    here.boot()
+    s.signal(signal.SIGSTOP)
+    assert status(g, "CP1") == 101       # remembered
+    assert status(g, "CP3") == 503
+    assert g.stat("redis_shards_ready") == 1
+    here.call("Heartbeat")
+    # Who goes away or talks on while it waits leaves nothing behind.
+    waiting = [Charger(g, "W%d" % i, open=False) for i in range(20)]
+    for i, c in enumerate(waiting):
+        c.raw(c.request(headers=basic(c.identity, KEY)))
+    poll(lambda: g.stat("auth_asked") >= 20 + 4, what="all to be asked about")
+    for i, c in enumerate(waiting):
+        if i % 2:
+            c.reset()
+        else:
+            c.raw(b"x" * 20000)
+    poll(lambda: g.stat("handshaking") == 0, what="the end of all handshakes")
+    here.call("Heartbeat")
+    s.signal(signal.SIGCONT)
+    # Its late answers are for nobody.
+    poll(lambda: status(g, "CP3") == 404)
+    assert status(g, "CP1") == 101
+    here.close()
+    poll(lambda: g.stat("connections") == 0 and g.stat("closing") == 0)
+
+
+@fleet.tidy
+def test_what_is_said_right_behind_the_request_is_kept():
+    s = fleet.redis()
+    g = gateway(s)
+    allow(s.client(), "CP1")
+    heartbeat = frame(TEXT, '[2,"1","Heartbeat",{}]')
+    for at_once in (True, False):
+        c = Charger(g, "CP1", open=False)
+        request = c.request(headers=basic("CP1", KEY))
+        c.raw(request + heartbeat if at_once else request)
+        if not at_once:
+            c.raw(heartbeat)
+        assert c.response().status == 101
+        assert c.get("1")["currentTime"]
+
+
+@fleet.tidy
+def test_a_storm_is_answered():
+    s = fleet.redis()
+    r = s.client()
+    g = gateway(s, server_workers=2)
+    names = ["S%03d" % i for i in range(400)]
+    for name in names[::2]:
+        allow(r, name)
+    chargers = [Charger(g, name, open=False) for name in names]
+    for c in chargers:
+        c.raw(c.request(headers=basic(c.identity, KEY)))
+    got = [c.response().status for c in chargers]
+    assert got == [101, 404] * 200, got
+    assert g.stat("auth_asked") == 400 and g.stat("handshaking") == 0
+
+
+# --- a new key --------------------------------------------------------------------
+
+
+def send_key(g, identity, key=NEW, timeout=30):
+    return background(lambda: json.loads(g.ask(
+        "-j", "call", identity, "ChangeConfiguration",
+        json.dumps({"key": "AuthorizationKey", "value": key}), timeout=timeout)[1]))
+
+
+def stored(r):
+    return r("HMGET", AUTH + "CP1", "key", "next")
+
+
+@fleet.tidy
+def test_a_new_key_is_in_redis_before_the_charge_point_has_it():
+    s = fleet.redis()
+    r = s.client()
+    g = gateway(s)
+    allow(r, "CP1")
+    c = Charger(g, "CP1", headers=basic("CP1", KEY))
+    c.boot()
+    h = send_key(g, "CP1")
+    id, action, _ = c.take()[:3]
+    assert action == "ChangeConfiguration" and stored(r)[1].startswith("sha256:")
+    assert status(g, "CP1") == 101 and status(g, "CP1", "00" * 20) == 401
+    c = Charger(g, "CP1", headers=basic("CP1", KEY))   # the command is uncertain
+    assert h.wait()["outcome"] == "uncertain"
+    c.boot()
+    h = send_key(g, "CP1")
+    c.result(c.take()[0], {"status": "Accepted"})
+    assert h.wait()["outcome"] == "result"
+    old, new = stored(r)
+    assert status(g, "CP1") == 101 and status(g, "CP1", NEW) == 101
+    poll(lambda: stored(r) == [new, None], what="the new key to be the key")
+    assert status(g, "CP1") == 401 and status(g, "CP1", NEW) == 101
+    assert g.stat("auth_new_key") == 1
+
+
+@fleet.tidy
+def test_a_new_key_that_was_refused_is_taken_out_again():
+    s = fleet.redis()
+    r = s.client()
+    g = gateway(s)
+    allow(r, "CP1")
+    c = Charger(g, "CP1", headers=basic("CP1", KEY))
+    c.boot()
+    h = send_key(g, "CP1")
+    c.result(c.take()[0], {"status": "Rejected"})
+    h.wait()
+    poll(lambda: stored(r) == [hashed(KEY), None])
+    assert status(g, "CP1", NEW) == 401
+
+
+@fleet.tidy
+def test_a_new_key_waits_for_redis_and_other_commands_behind_it():
+    s = fleet.redis()
+    r = s.client()
+    g = gateway(s)
+    allow(r, "CP1")
+    c = Charger(g, "CP1", headers=basic("CP1", KEY))
+    c.boot()
+    s.kill()
+    down(g)
+    h = send_key(g, "CP1")
+    poll(lambda: g.show("CP1")["connection"]["commandsPending"] == 1)
+    c.call("Heartbeat")                 # the answer is the next that comes
+    s.start()
+    r = s.client()
+    id, action, _ = c.take()[:3]
+    assert action == "ChangeConfiguration" and stored(r)[1]
+    c.result(id, {"status": "Accepted"})
+    assert h.wait()["outcome"] == "result"
+    # Nor does it leave while Redis is silent, however often it is looked at.
+    s.signal(signal.SIGSTOP)
+    h = send_key(g, "CP1", "cd" * 20)
+    poll(lambda: g.show("CP1")["connection"]["commandsPending"] == 1)
+    c.silence(1.5)
+    s.signal(signal.SIGCONT)
+    id, action, _ = c.take()[:3]
+    assert action == "ChangeConfiguration" and stored(r)[1]
+    c.result(id, {"status": "Accepted"})
+    assert h.wait()["outcome"] == "result"
+    # One that Redis never hears of ends unsent.
+    s.kill()
+    down(g)
+    out = json.loads(g.ask("-j", "call", "--timeout", "2s", "CP1", "ChangeConfiguration",
+                           json.dumps({"key": "AuthorizationKey", "value": "ab" * 20}))[1])
+    assert out["outcome"] == "expired", out
+    c.call("Heartbeat")
+
+
+@fleet.tidy
+def test_it_needs_a_redis():
+    g = Gateway(auth_mode="redis", start=False)
+    g.start(wait=False)
+    assert g.wait_exit() != 0
+    assert "neither redis.host nor redis.socket is set" in g.log(), g.log()
+
+
+if __name__ == "__main__":
+    main()
