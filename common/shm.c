@@ -134,16 +134,12 @@ shm_config_read(const struct shm *s, struct config *c)
 }
 
 uint64_t
-shm_connections(const struct shm *s)
+shm_sessions(const struct shm *s)
 {
     uint64_t n = 0;
 
-    atomic_thread_fence(memory_order_seq_cst);
-    for (unsigned i = 0; i < s->slots; i++) {
-        const struct stats *st = &shm_worker(s, i)->stats;
-        n += stat_get(&st->connections) + stat_get(&st->handshaking) +
-            stat_get(&st->closing);
-    }
+    for (unsigned i = 0; i < s->slots; i++)
+        n += stat_get(&shm_worker(s, i)->stats.connections);
     return n;
 }
 

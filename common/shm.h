@@ -136,10 +136,9 @@ struct penalty    *shm_penalty(const struct shm *s);
 void     shm_config_publish(struct shm *s, const struct config *c);
 uint64_t shm_config_read(const struct shm *s, struct config *c);
 
-/* Open and opening connections of all workers: what max_connections bounds.
- * A worker raises its own gauge first and asks then; so two at the last
- * place may both be refused, and the bound is never passed. */
-uint64_t shm_connections(const struct shm *s);
+/* Charge points that are here, in all workers: what max_connections bounds.
+ * Workers that ask at the same moment may pass the bound by one each. */
+uint64_t shm_sessions(const struct shm *s);
 
 /* Connections in their opening handshake, of all workers. */
 uint64_t shm_handshaking(const struct shm *s);

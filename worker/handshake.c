@@ -130,12 +130,7 @@ handshake_begin(int fd, const uint64_t addr[2], uint16_t port)
         return;
     }
     c->busy->proxy = guard_from_proxy(addr);
-    /* A full house is said at once: what the client has to say would not
-     * change it, and a storm should cost little. */
-    if (shm_connections(self.shm) > self.conf.server_max_connections) {
-        handshake_refuse(c, REFUSE_full, 0, NULL);
-        conn_settle(c);
-    } else if (self.shm->draining) {
+    if (self.shm->draining) {
         handshake_refuse(c, REFUSE_draining, 0, NULL);
         conn_settle(c);
     } else if (!c->busy->proxy && !enter(c)) {
@@ -163,6 +158,17 @@ pick(const struct http_request *r, enum protocol *protocol)
     if (k >= 0)
         *protocol = (enum protocol)which[k];
     return k;
+}
+
+/* One that takes its own place over needs no other: in a storm of charge
+ * points that come back, the connections they lost are still there. */
+static bool
+room_for(const char *name, size_t len)
+{
+    if (shm_sessions(self.shm) < self.conf.server_max_connections)
+        return true;
+    uint32_t entry = registry_find(self.registry, name, len, false);
+    return entry != REGISTRY_NONE && registry_at(self.registry, entry)->owner != 0;
 }
 
 /* answer: of Redis, NULL if it was not asked yet. False: it is being asked,
@@ -198,6 +204,8 @@ complete(struct conn *c, const struct http_request *r,
     enum refuse_reason refused = auth_check(r, name, len, answer, &detail);
     if (refused == REFUSE_REASONS)
         refused = guard_identity(name, len, &detail);
+    if (refused == REFUSE_REASONS && !room_for(name, len))
+        refused = REFUSE_full;
     if (refused != REFUSE_REASONS) {
         refuse_as(c, refused, 0, name, len, detail);
         return true;

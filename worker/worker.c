@@ -37,9 +37,10 @@
  * one time in a busy worker. */
 #define POOLED_LEASES 64
 
-/* Room in the slab for connections that are on their way out while as many
- * as max_connections are open. */
-#define CLOSING_ROOM 4096
+/* Room in the slab for connections that are on their way in or out while as
+ * many as max_connections are open; more if limits.handshakes is more. It is
+ * address space, and costs nothing until it is used. */
+#define ROOM 20000
 
 #define LINGER_MS 2000 /* for Redis, after the last connection */
 
@@ -213,7 +214,8 @@ worker_main(const struct worker_boot *boot)
     ev_set_priority(&turn, EV_MAXPRI);
     ev_check_start(self.loop, &turn);
 
-    uint64_t capacity = self.conf.server_max_connections + CLOSING_ROOM;
+    uint64_t capacity = self.conf.server_max_connections +
+        (self.conf.limits_handshakes > ROOM ? self.conf.limits_handshakes : ROOM);
     if (capacity > CREF_INDEXES)
         capacity = CREF_INDEXES;
     conn_init((uint32_t)capacity);
