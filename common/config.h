@@ -24,72 +24,27 @@
 
 /* All choices of all knobs: CONF_ocpp_validation_strict and so on. */
 enum conf_choice {
-#define SECTION(s, doc)
-#define FLAG(s, k, def, reload, doc)
-#define COUNT(s, k, def, min, max, reload, doc)
-#define TIME(s, k, def, min, max, reload, doc)
-#define SIZE(s, k, def, min, max, reload, doc)
-#define WORD(s, k, def, reload, doc)
 #define CHOICE(s, k, word, doc) CONF_##s##_##k##_##word,
-#define TEXT(s, k, def, reload, doc)
-#define LIST(s, k, def, reload, doc)
 #include "conf.def"
-#undef SECTION
-#undef FLAG
-#undef COUNT
-#undef TIME
-#undef SIZE
-#undef WORD
-#undef CHOICE
-#undef TEXT
-#undef LIST
     CONF_CHOICES
 };
 
 /* The knobs by number: CONF_KNOB_server_listen and so on. */
 enum conf_knob {
-#define SECTION(s, doc)
-#define FLAG(s, k, def, reload, doc) CONF_KNOB_##s##_##k,
-#define COUNT(s, k, def, min, max, reload, doc) CONF_KNOB_##s##_##k,
-#define TIME(s, k, def, min, max, reload, doc) CONF_KNOB_##s##_##k,
-#define SIZE(s, k, def, min, max, reload, doc) CONF_KNOB_##s##_##k,
-#define WORD(s, k, def, reload, doc) CONF_KNOB_##s##_##k,
-#define CHOICE(s, k, word, doc)
-#define TEXT(s, k, def, reload, doc) CONF_KNOB_##s##_##k,
-#define LIST(s, k, def, reload, doc) CONF_KNOB_##s##_##k,
+#define KNOB(type, s, k, def, min, max, reload, doc) CONF_KNOB_##s##_##k,
 #include "conf.def"
-#undef SECTION
-#undef FLAG
-#undef COUNT
-#undef TIME
-#undef SIZE
-#undef WORD
-#undef CHOICE
-#undef TEXT
-#undef LIST
     CONF_KNOBS
 };
 
 struct config {
-#define SECTION(s, doc)
 #define FLAG(s, k, def, reload, doc) bool s##_##k;
 #define COUNT(s, k, def, min, max, reload, doc) uint64_t s##_##k;
 #define TIME(s, k, def, min, max, reload, doc) uint64_t s##_##k;
 #define SIZE(s, k, def, min, max, reload, doc) uint64_t s##_##k;
 #define WORD(s, k, def, reload, doc) enum conf_choice s##_##k;
-#define CHOICE(s, k, word, doc)
 #define TEXT(s, k, def, reload, doc) char s##_##k[CONF_TEXT_MAX];
 #define LIST(s, k, def, reload, doc) char s##_##k[CONF_LIST_MAX];
 #include "conf.def"
-#undef SECTION
-#undef FLAG
-#undef COUNT
-#undef TIME
-#undef SIZE
-#undef WORD
-#undef CHOICE
-#undef TEXT
-#undef LIST
     /* Where each knob's value came from: 0 the default, -1 the command
      * line (-o), else the line in the file. */
     int32_t origin[CONF_KNOBS];

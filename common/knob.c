@@ -14,69 +14,21 @@
 #define NAME_MAX_BYTES 64 /* longer names are near to no name */
 
 const struct knob knobs[CONF_KNOBS] = {
-#define ENTRY(s, k, t, def, min, max, reload, doc)                     \
-    {#s, #k, KNOB_##t, KNOB_##reload, def, min, max, doc,              \
+#define KNOB(type, s, k, def, min, max, reload, doc)                   \
+    {#s, #k, KNOB_##type, KNOB_##reload, def, min, max, doc,           \
         offsetof(struct config, s##_##k)},
-#define SECTION(s, doc)
-#define FLAG(s, k, def, reload, doc)                                   \
-    ENTRY(s, k, FLAG, def, NULL, NULL, reload, doc)
-#define COUNT(s, k, def, min, max, reload, doc)                        \
-    ENTRY(s, k, COUNT, def, min, max, reload, doc)
-#define TIME(s, k, def, min, max, reload, doc)                         \
-    ENTRY(s, k, TIME, def, min, max, reload, doc)
-#define SIZE(s, k, def, min, max, reload, doc)                         \
-    ENTRY(s, k, SIZE, def, min, max, reload, doc)
-#define WORD(s, k, def, reload, doc)                                   \
-    ENTRY(s, k, WORD, def, NULL, NULL, reload, doc)
-#define CHOICE(s, k, word, doc)
-#define TEXT(s, k, def, reload, doc)                                   \
-    ENTRY(s, k, TEXT, def, NULL, NULL, reload, doc)
-#define LIST(s, k, def, reload, doc)                                   \
-    ENTRY(s, k, LIST, def, NULL, NULL, reload, doc)
 #include "conf.def"
-#undef ENTRY
-#undef SECTION
-#undef FLAG
-#undef COUNT
-#undef TIME
-#undef SIZE
-#undef WORD
-#undef CHOICE
-#undef TEXT
-#undef LIST
 };
 
-#define FLAG(s, k, def, reload, doc)
-#define COUNT(s, k, def, min, max, reload, doc)
-#define TIME(s, k, def, min, max, reload, doc)
-#define SIZE(s, k, def, min, max, reload, doc)
-#define WORD(s, k, def, reload, doc)
-#define TEXT(s, k, def, reload, doc)
-#define LIST(s, k, def, reload, doc)
-
 const struct knob_choice knob_choices[CONF_CHOICES] = {
-#define SECTION(s, doc)
 #define CHOICE(s, k, word, doc) {CONF_KNOB_##s##_##k, #word, doc},
 #include "conf.def"
-#undef SECTION
-#undef CHOICE
 };
 
 const struct knob_section knob_sections[] = {
 #define SECTION(s, doc) {#s, doc},
-#define CHOICE(s, k, word, doc)
 #include "conf.def"
-#undef SECTION
-#undef CHOICE
 };
-
-#undef FLAG
-#undef COUNT
-#undef TIME
-#undef SIZE
-#undef WORD
-#undef TEXT
-#undef LIST
 
 const size_t knob_sections_n = sizeof knob_sections / sizeof knob_sections[0];
 

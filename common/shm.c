@@ -133,24 +133,27 @@ shm_config_read(const struct shm *s, struct config *c)
     return v;
 }
 
-uint64_t
-shm_sessions(const struct shm *s)
+static uint64_t
+sum(const struct shm *s, size_t gauge)
 {
     uint64_t n = 0;
 
     for (unsigned i = 0; i < s->slots; i++)
-        n += stat_get(&shm_worker(s, i)->stats.connections);
+        n += stat_get((const stat_value *)((const char *)&shm_worker(s, i)->stats +
+            gauge));
     return n;
+}
+
+uint64_t
+shm_sessions(const struct shm *s)
+{
+    return sum(s, offsetof(struct stats, connections));
 }
 
 uint64_t
 shm_handshaking(const struct shm *s)
 {
-    uint64_t n = 0;
-
-    for (unsigned i = 0; i < s->slots; i++)
-        n += stat_get(&shm_worker(s, i)->stats.handshaking);
-    return n;
+    return sum(s, offsetof(struct stats, handshaking));
 }
 
 uint64_t

@@ -1,6 +1,8 @@
 /* stats: what is counted, from stats.def. See stats.h. */
 #include "stats.h"
 
+#include <inttypes.h>
+
 const struct outcome_info outcome_info[OUTCOMES] = {
 #define OUTCOME(word, exit_code, sentence) {#word, exit_code, sentence},
 #include "outcome.def"
@@ -87,4 +89,15 @@ stats_zero_gauges(struct stats *st)
     for (size_t i = 0; i < stat_info_count; i++)
         if (stat_info[i].kind == STAT_GAUGE)
             stat_set((stat_value *)((char *)st + stat_info[i].offset), 0);
+}
+
+void
+histogram_put_us(struct buf *out, uint64_t us)
+{
+    if (us < 1000)
+        buf_addf(out, "%" PRIu64 "us", us);
+    else if (us < 1000000)
+        buf_addf(out, "%.3gms", (double)us / 1e3);
+    else
+        buf_addf(out, "%.3gs", (double)us / 1e6);
 }

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "close.h"
 #include "deviation.h"
 
@@ -107,6 +108,9 @@ void histogram_add(struct histogram *h, uint64_t us);
 /* Upper bound in microseconds of the bucket that holds quantile q (0..1);
  * 0 if the histogram is empty. counts: STATS_BUCKETS numbers. */
 uint64_t histogram_quantile(const uint64_t *counts, double q);
+
+/* A time as people read it: 17us, 1.2ms, 3.4s. */
+void histogram_put_us(struct buf *out, uint64_t us);
 
 enum stat_kind { STAT_COUNTER, STAT_GAUGE, STAT_HISTOGRAM };
 

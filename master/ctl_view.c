@@ -50,17 +50,6 @@ put_bytes(struct buf *out, double n)
     buf_addf(out, unit > 0 && n < 99.95 ? "%.1f %s" : "%.0f %s", n, units[unit]);
 }
 
-static void
-put_us(struct buf *out, uint64_t us)
-{
-    if (us < 1000)
-        buf_addf(out, "%" PRIu64 "us", us);
-    else if (us < 1000000)
-        buf_addf(out, "%.3gms", (double)us / 1e3);
-    else
-        buf_addf(out, "%.3gs", (double)us / 1e6);
-}
-
 /* ---- numbers of the whole gateway ---- */
 
 #define RATE(v, name)                                                     \
@@ -103,7 +92,7 @@ put_latency(struct buf *out, const struct view *v, const struct histogram *was,
     }
     for (int i = brief ? 2 : 0; i < 4; i++) {
         buf_addf(out, "%s <", wanted[i].name);
-        put_us(out, histogram_quantile(counts, wanted[i].q));
+        histogram_put_us(out, histogram_quantile(counts, wanted[i].q));
         buf_adds(out, i < 3 ? "  " : "");
     }
     if (!brief)

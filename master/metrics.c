@@ -55,17 +55,6 @@ matches(const char *pattern, const char *name)
 /* ---- text ---- */
 
 static void
-put_us(struct buf *out, uint64_t us)
-{
-    if (us < 1000)
-        buf_addf(out, "%" PRIu64 "us", us);
-    else if (us < 1000000)
-        buf_addf(out, "%.3gms", (double)us / 1e3);
-    else
-        buf_addf(out, "%.3gs", (double)us / 1e6);
-}
-
-static void
 histogram_line(const struct stats *st, const struct stat_info *info,
     struct buf *out)
 {
@@ -75,12 +64,12 @@ histogram_line(const struct stats *st, const struct stat_info *info,
     buf_addf(out, "%-40s %14" PRIu64, info->name, total);
     if (total > 0) {
         buf_adds(out, "  mean ");
-        put_us(out, sum_us / total);
+        histogram_put_us(out, sum_us / total);
         static const struct { const char *name; double q; } quantiles[] = {
             {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1}};
         for (int i = 0; i < 4; i++) {
             buf_addf(out, "  %s <", quantiles[i].name);
-            put_us(out, histogram_quantile(counts, quantiles[i].q));
+            histogram_put_us(out, histogram_quantile(counts, quantiles[i].q));
         }
     }
     buf_addc(out, '\n');
