@@ -105,6 +105,10 @@ def library(prefix="ocppd", shards=1, version=None):
     return "\n".join(lines)
 
 
+# The server of package redis-tools is called by another name, see scripts/deps.
+PROGRAM = shutil.which("redis-server") or shutil.which("redis-check-rdb")
+
+
 class Server:
     """redis-server on a free port of 127.0.0.1, in its own directory."""
 
@@ -120,7 +124,7 @@ class Server:
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.dir,
              "--save", "", "--daemonize", "no", "--logfile", "redis.log", *self.options],
-            stdin=subprocess.DEVNULL)
+            executable=PROGRAM, stdin=subprocess.DEVNULL)
 
         def up():
             if self.process.poll() is not None:
