@@ -169,6 +169,35 @@ remembers_starts(void)
         CHECK_EQ(registry_start_find(r, e, fp[i], &id), i >= 2);
 }
 
+static void
+keeps_proofs(void)
+{
+    struct registry      *r = make(2);
+    struct registry_claim a, b;
+    char                  in[REGISTRY_PROOF], out[REGISTRY_PROOF];
+    uint32_t              when = 1;
+
+    memset(in, 'x', sizeof in);
+    CHECK_EQ(claim(r, "CP1", 0, 1, &a), REGISTRY_OK);
+    CHECK_EQ(claim(r, "CP2", 0, 2, &b), REGISTRY_OK);
+    CHECK(!registry_proof_get(r, a.entry, out, &when));
+    registry_proof_put(r, a.entry, in, 77);
+    CHECK(registry_proof_get(r, a.entry, out, &when));
+    CHECK(when == 77 && memcmp(in, out, sizeof in) == 0);
+    CHECK(!registry_proof_get(r, b.entry, out, &when));
+    UNIT_CASE("who takes the place of another inherits nothing");
+    registry_release(r, a.entry, a.self);
+    set_age(r, a.entry, 1000);
+    CHECK_EQ(claim(r, "NEW", 0, 3, &b), REGISTRY_OK);
+    CHECK_EQ(b.entry, a.entry);
+    CHECK(!registry_proof_get(r, b.entry, out, &when));
+    UNIT_CASE("taken back");
+    registry_proof_put(r, b.entry, in, 1);
+    registry_proof_clear(r, b.entry);
+    CHECK(!registry_proof_get(r, b.entry, out, &when));
+    UNIT_CASE("");
+}
+
 /* --- many processes ------------------------------------------------------------ */
 
 struct hold {
@@ -432,6 +461,7 @@ main(int argc, char **argv)
     newest_wins();
     forgets_the_longest_absent();
     remembers_starts();
+    keeps_proofs();
     survives_a_death_inside_the_lock();
     survives_kills(argc > 1 ? (unsigned)atoi(argv[1]) : KILLS);
     return unit_done();
