@@ -13,6 +13,9 @@
  * that was absent longest. */
 #define FORGET_SAMPLE 64
 #define FORGET_AFTER_S 60 /* more than the master lets a worker stand still */
+/* With as many chains as entries and a seed that nobody knows, a longer one
+ * was not made by us. */
+#define CHAIN_MAX 64
 
 static uint32_t
 heads_for(uint32_t capacity)
@@ -98,6 +101,49 @@ registry_init(struct registry *r, uint32_t capacity)
     pthread_mutexattr_destroy(&a);
 }
 
+static uint32_t
+used(struct registry *r)
+{
+    return r->used < r->capacity ? r->used : r->capacity;
+}
+
+static uint32_t
+hash_of(struct registry *r, const char *name, size_t len)
+{
+    return (uint32_t)registry_hash(name, len, r->seed);
+}
+
+static bool
+intact(struct registry *r, struct registry_entry *e)
+{
+    uint8_t len = e->name_len;
+
+    return len > 0 && len <= REGISTRY_NAME_MAX &&
+        e->hash == hash_of(r, e->name, len);
+}
+
+/* Claims make the word and the generation together, under the lock. */
+static bool
+plausible(cref owner, uint64_t generation)
+{
+    return owner == cref_make(cref_slot(owner), cref_index(owner), generation);
+}
+
+/* Under the lock, where no claim is half done: the owner, without a word
+ * that no claim has made. Whoever holds the connection, if anybody does, sees
+ * that it was replaced. */
+static cref
+owner_of(struct registry_entry *e)
+{
+    cref owner = e->owner;
+
+    if (owner != 0 && !plausible(owner, e->generation)) {
+        atomic_compare_exchange_strong(&e->owner, &owner, 0);
+        return e->owner;
+    }
+    return owner;
+}
+
 struct registry_entry *
 registry_at(struct registry *r, uint32_t entry)
 {
@@ -105,20 +151,67 @@ registry_at(struct registry *r, uint32_t entry)
     return entries(r) + entry;
 }
 
+/* Nobody's any more, also for the connection that still looks at it. */
+static void
+give_up(struct registry *r, uint32_t entry)
+{
+    struct registry_entry *e = entries(r) + entry;
+
+    atomic_store(&e->owner, 0);
+    memset(starts(r, entry), 0, sizeof(struct registry_starts));
+    e->name_len = 0;
+}
+
+/* What was never used is zero; so a number that became too small is noticed
+ * before it costs somebody's entry. */
+static void
+count_used(struct registry *r)
+{
+    if (r->used > r->capacity)
+        r->used = r->capacity;
+    while (r->used < r->capacity && (entries(r)[r->used].name_len != 0 ||
+        entries(r)[r->used].hash != 0))
+        r->used++;
+}
+
 /*
- * Somebody died inside the lock. Whatever it was doing, an entry counts if
- * it has a name: the name is written before name_len and the chain after it,
- * and forgetting clears name_len last.
+ * Somebody died inside the lock, or a chain is spoiled. Whatever was going
+ * on, an entry counts if it has its name: the name is written before
+ * name_len and the chain after it, and forgetting clears name_len last. Of
+ * two with one name, which is what a spoiled chain leaves behind, the one of
+ * the newer claim stays.
  */
 static void
 rebuild(struct registry *r)
 {
+    count_used(r);
     memset(heads(r), 0, r->heads * sizeof(uint32_t));
-    for (uint32_t i = 0; i < r->used; i++) {
+    for (uint32_t i = 0; i < used(r); i++) {
         struct registry_entry *e = entries(r) + i;
         if (e->name_len == 0)
             continue;
+        if (!intact(r, e)) {
+            give_up(r, i);
+            continue;
+        }
         uint32_t *head = &heads(r)[e->hash & (r->heads - 1)];
+        uint32_t *p = head;
+        while (*p != 0) {
+            struct registry_entry *o = entries(r) + (*p - 1);
+            if (o->name_len == e->name_len &&
+                memcmp(o->name, e->name, e->name_len) == 0)
+                break;
+            p = &o->next;
+        }
+        if (*p != 0 && entries(r)[*p - 1].generation > e->generation) {
+            give_up(r, i);
+            continue;
+        }
+        if (*p != 0) {
+            uint32_t older = *p - 1;
+            *p = entries(r)[older].next;
+            give_up(r, older);
+        }
         e->next = *head;
         *head = i + 1;
     }
@@ -152,32 +245,55 @@ unlock(struct registry *r)
     pthread_mutex_unlock(&r->lock);
 }
 
+enum walked { WALK_FOUND, WALK_END, WALK_SPOILED };
+
+/* Along a chain to the entry of a name, or with name NULL to entry *at.
+ * *link: the word that leads there. */
+static enum walked
+walk(struct registry *r, uint32_t hash, const char *name, size_t len,
+    uint32_t *at, uint32_t **link)
+{
+    *link = &heads(r)[hash & (r->heads - 1)];
+    for (int steps = 0; **link != 0; steps++) {
+        uint32_t i = **link - 1;
+        if (i >= used(r) || steps == CHAIN_MAX)
+            return WALK_SPOILED;
+        struct registry_entry *e = entries(r) + i;
+        if (name == NULL ? i == *at
+                         : e->hash == hash && e->name_len == len &&
+                    memcmp(e->name, name, len) == 0) {
+            *at = i;
+            return WALK_FOUND;
+        }
+        if (((e->hash ^ hash) & (r->heads - 1)) != 0 || !intact(r, e))
+            return WALK_SPOILED; /* it belongs elsewhere, or nowhere */
+        *link = &e->next;
+    }
+    return WALK_END;
+}
+
 static uint32_t
 find(struct registry *r, const char *name, size_t len, uint32_t hash)
 {
-    uint32_t i = heads(r)[hash & (r->heads - 1)];
+    uint32_t i = REGISTRY_NONE, *link;
 
-    while (i != 0) {
-        struct registry_entry *e = entries(r) + (i - 1);
-        if (e->hash == hash && e->name_len == len &&
-            memcmp(e->name, name, len) == 0)
-            return i - 1;
-        i = e->next;
+    if (walk(r, hash, name, len, &i, &link) == WALK_SPOILED) {
+        rebuild(r);
+        walk(r, hash, name, len, &i, &link);
     }
-    return REGISTRY_NONE;
+    return i;
 }
 
 static void
 unlink_entry(struct registry *r, uint32_t entry)
 {
     struct registry_entry *e = entries(r) + entry;
-    uint32_t              *p = &heads(r)[e->hash & (r->heads - 1)];
+    uint32_t              *link;
 
-    while (*p != entry + 1) {
-        ensure(*p != 0);
-        p = &entries(r)[*p - 1].next;
-    }
-    *p = e->next;
+    if (walk(r, e->hash, NULL, 0, &entry, &link) == WALK_FOUND)
+        *link = e->next;
+    else
+        rebuild(r); /* which gives it up if that was it */
 }
 
 /* Makes room: forgets the longest absent of at least FORGET_SAMPLE entries.
@@ -192,15 +308,15 @@ forget(struct registry *r)
     uint32_t now = (uint32_t)(clock_wall_ms() / 1000);
 
     for (uint32_t looked = 0; looked < r->capacity; looked++) {
-        uint32_t               i = r->hand;
+        uint32_t               i = r->hand % r->capacity;
         struct registry_entry *e = entries(r) + i;
-        r->hand = (r->hand + 1) % r->capacity;
+        r->hand = (i + 1) % r->capacity;
         if (e->name_len == 0)
             return i; /* a death inside the lock left it free */
         /* Modulo 2^32: who was seen in the future, before the clock was set
          * back, counts as long absent. */
         uint32_t absent = now - e->last_seen;
-        if (atomic_load(&e->owner) == 0 && absent >= best_absent) {
+        if (owner_of(e) == 0 && absent >= best_absent) {
             best = i;
             best_absent = absent;
         }
@@ -220,8 +336,8 @@ forget(struct registry *r)
 static uint32_t
 add(struct registry *r, const char *name, size_t len, uint32_t hash)
 {
+    count_used(r);
     uint32_t i = r->used < r->capacity ? r->used : forget(r);
-
     if (i == REGISTRY_NONE)
         return i;
     struct registry_entry *e = entries(r) + i;
@@ -243,7 +359,7 @@ static uint32_t
 find_or_add(struct registry *r, const char *name, size_t len, bool may_add)
 {
     ensure(len > 0 && len <= REGISTRY_NAME_MAX);
-    uint32_t hash = (uint32_t)registry_hash(name, len, r->seed);
+    uint32_t hash = hash_of(r, name, len);
     uint32_t i = find(r, name, len, hash);
     return i == REGISTRY_NONE && may_add ? add(r, name, len, hash) : i;
 }
@@ -277,6 +393,8 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
     /* An exchange and no store: the former owner may be releasing. */
     out->former = atomic_exchange_explicit(&e->owner, out->self,
         memory_order_acq_rel);
+    if (!plausible(out->former, out->former_generation))
+        out->former = 0; /* no claim has made that word */
     unlock(r);
     return REGISTRY_OK;
 }
@@ -284,8 +402,39 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
 bool
 registry_owns(struct registry *r, uint32_t entry, cref self)
 {
-    return atomic_load_explicit(&registry_at(r, entry)->owner,
-               memory_order_acquire) == self;
+    struct registry_entry *e = registry_at(r, entry);
+
+    return atomic_load_explicit(&e->owner, memory_order_acquire) == self &&
+        intact(r, e);
+}
+
+void
+registry_mend(struct registry *r, uint32_t entry)
+{
+    struct registry_entry *e = registry_at(r, entry);
+    cref                   owner = e->owner;
+
+    if (intact(r, e) && (owner == 0 || plausible(owner, e->generation)))
+        return;
+    if (!lock(r))
+        return; /* the next one who looks finds it as well */
+    if (e->name_len != 0 && !intact(r, e))
+        rebuild(r);
+    else
+        owner_of(e);
+    unlock(r);
+}
+
+const char *
+registry_name(struct registry *r, uint32_t entry, size_t *len)
+{
+    struct registry_entry *e = registry_at(r, entry);
+
+    *len = e->name_len;
+    if (*len > 0 && *len <= REGISTRY_NAME_MAX && intact(r, e))
+        return e->name;
+    *len = 1;
+    return "?";
 }
 
 bool
@@ -309,17 +458,18 @@ registry_find(struct registry *r, const char *name, size_t len, bool may_add)
 uint32_t
 registry_used(struct registry *r)
 {
-    return r->used;
+    return used(r);
 }
 
 bool
 registry_copy(struct registry *r, uint32_t i, struct registry_entry *out)
 {
-    if (i >= r->used || !lock(r))
+    if (i >= used(r) || !lock(r))
         return false;
+    owner_of(registry_at(r, i));
     *out = *registry_at(r, i);
     unlock(r);
-    return out->name_len > 0;
+    return out->name_len > 0 && out->name_len <= REGISTRY_NAME_MAX;
 }
 
 #define START_DRAFT (UINT64_C(1) << 31) /* the sign of the id */

@@ -18,6 +18,12 @@
  * from the entries. A process stopped inside makes others give up after
  * REGISTRY_LOCK_MS, with REGISTRY_BUSY.
  *
+ * A stray store of anybody may hit the segment. What is noticed: a chain that
+ * leaves the table or does not end is rebuilt; a name that does not have its
+ * hash any more is nobody's, its connection is closed and its charge point
+ * gets a new entry; an owner word that no claim has made is taken away. The
+ * struct registry itself and its lock are not guarded.
+ *
  * Entry fields other than owner and name are written by the owner only (by
  * the claimant before it publishes the word) and read by anybody; they are
  * for people, and may be of different moments.
@@ -125,9 +131,16 @@ enum registry_result registry_claim(struct registry *r, const char *name,
     size_t len, unsigned slot, uint32_t index, _Atomic uint64_t *sequence,
     const uint64_t addr[2], uint16_t port, struct registry_claim *out);
 
+/* Also false if the entry has lost its name. */
 bool registry_owns(struct registry *r, uint32_t entry, cref self);
 /* True if self was still the owner. */
 bool registry_release(struct registry *r, uint32_t entry, cref self);
+/* For one who finds that it does not own any more: frees the entry of an
+ * owner that nobody is, and forgets the one whose name is spoiled. */
+void registry_mend(struct registry *r, uint32_t entry);
+
+/* The name of an entry, "?" if it is spoiled. */
+const char *registry_name(struct registry *r, uint32_t entry, size_t *len);
 
 /* The entry of a name, REGISTRY_NONE if unknown (or the lock is stuck). With
  * add, an unknown name gets an entry without owner. */

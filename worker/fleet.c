@@ -146,16 +146,16 @@ leave(const char *identity, size_t len, unsigned shard, uint64_t epoch,
 void
 fleet_closed(struct conn *c, enum close_reason reason)
 {
-    struct seat           *s = fleet_seat(c);
-    struct registry_entry *e;
+    struct seat *s = fleet_seat(c);
+    size_t       len;
 
     if (s == NULL)
         return;
-    e = registry_at(self.registry, c->entry);
     /* While the claim is under way, its answer sees that we are gone. */
+    const char *name = registry_name(self.registry, c->entry, &len);
     if (s->epoch != 0 && !(s->flags & SEAT_ASKED) &&
         !orders_close(c, s, (unsigned)reason))
-        leave(e->name, e->name_len, s->shard, s->epoch, reason);
+        leave(name, len, s->shard, s->epoch, reason);
     *s = (struct seat){0};
 }
 
@@ -225,6 +225,8 @@ claim(struct conn *c, struct seat *s)
     struct shard          *sh = &shards[s->shard];
     char                   from[SHM_ADDR_LEN];
     uint64_t               addr[2] = {e->addr[0], e->addr[1]};
+    size_t                 len;
+    const char            *name = registry_name(self.registry, c->entry, &len);
 
     if (!sh->beaten || (s->flags & SEAT_ASKED) || claims_out >= CLAIMS_MAX ||
         redis_troubled() || finishing)
@@ -233,12 +235,12 @@ claim(struct conn *c, struct seat *s)
     if (k == NULL)
         return;
     *k = (struct claim){.conn = c->self, .generation = s->generation, .round = sh->round,
-        .shard = s->shard, .len = e->name_len};
-    memcpy(k->identity, e->name, e->name_len);
+        .shard = s->shard, .len = (uint8_t)len};
+    memcpy(k->identity, name, len);
     shm_addr_text(from, addr, e->port);
     redis_begin("FCALL");
     redis_name("claim", "1");
-    redis_identity(s->shard, e->name, e->name_len);
+    redis_identity(s->shard, name, len);
     redis_add(owner);
     redis_add(incarnation);
     redis_addu(s->generation);

@@ -13,10 +13,11 @@ static struct publish current;
 struct publish_who
 publish_who(const struct conn *c)
 {
-    const struct registry_entry *e = registry_at(self.registry, c->entry);
+    struct publish_who who = {.generation = c->generation,
+        .protocol = protocol_names[c->protocol]};
 
-    return (struct publish_who){e->name, e->name_len, c->generation,
-        protocol_names[c->protocol]};
+    who.identity = registry_name(self.registry, c->entry, &who.identity_len);
+    return who;
 }
 
 struct publish *

@@ -79,10 +79,9 @@ watch_conflict(struct conn *c, const struct registry_claim *claim)
     e->flips = 0;
     shm_addr_text(a, claim->former_addr, claim->former_port);
     shm_addr_text(b, c->busy->addr, c->busy->port);
-    log_warn("%.*s: %s and %s keep replacing each other: two charge points "
-             "with one identity?",
-        e->name_len, e->name, a, b);
     struct publish_who who = publish_who(c);
+    log_warn("%.*s: %s and %s keep replacing each other: two charge points "
+             "with one identity?", (int)who.identity_len, who.identity, a, b);
     struct publish    *p = publish_begin(EVENT_conflict, &who);
     writer_open(&p->w, "payload", '{');
     writer_open(&p->w, "remoteAddresses", '[');
@@ -132,7 +131,7 @@ session_open(struct conn *c, const char *name, size_t len,
     if (old != NULL) {
         session_end(old, CLOSE_replaced, NULL);
         conn_settle(old);
-    } else if (slot != self.slot) {
+    } else if (slot != self.slot && slot < self.shm->slots) {
         struct shm_worker *w = shm_worker(self.shm, slot);
         /* Who died and has a successor by now cannot be told, and its
          * successor will not find the session any more. */
@@ -191,9 +190,11 @@ publish_disconnected(const struct publish_who *who, enum close_reason reason,
 void
 session_bury(const struct registry_entry *e, uint64_t generation)
 {
-    struct publish_who who = {e->name, e->name_len, generation,
-        e->protocol < PROTOCOLS ? protocol_names[e->protocol] : ""};
+    struct publish_who who = {.generation = generation,
+        .protocol = e->protocol < PROTOCOLS ? protocol_names[e->protocol] : ""};
 
+    who.identity = registry_name(self.registry,
+        (uint32_t)(e - registry_at(self.registry, 0)), &who.identity_len);
     publish_disconnected(&who, CLOSE_worker_died, 0, NULL);
     STAT_INC(self.st, closed[CLOSE_worker_died]);
 }
@@ -211,11 +212,14 @@ leave(struct conn *c, enum close_reason reason, int code)
     STAT_INC(self.st, closed[reason]);
     STAT_DEC(self.st, connections);
     STAT_INC(self.st, closing);
-    log_debug("%.*s ended: %s", e->name_len, e->name, close_info[reason].sentence);
+    log_debug("%.*s ended: %s", (int)who.identity_len, who.identity,
+        close_info[reason].sentence);
     if (registry_owns(self.registry, c->entry, c->self)) {
         e->closed_at = e->last_seen = (uint32_t)(self.wall_ms / 1000);
         e->close_reason = (uint8_t)reason;
         registry_release(self.registry, c->entry, c->self);
+    } else {
+        registry_mend(self.registry, c->entry);
     }
     c->state = CONN_CLOSING;
     c->reason = (uint8_t)reason;

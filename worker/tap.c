@@ -45,14 +45,14 @@ tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
     const char *decision)
 {
     static struct buf            line = {.max = CHANNEL_BODY_MAX};
-    const struct registry_entry *e;
+    size_t n;
     char name[REGISTRY_NAME_MAX + 1], when[CLOCK_RFC3339_LEN + 1];
 
     if (c->self == 0)
         return;
-    e = registry_at(self.registry, c->entry);
-    memcpy(name, e->name, e->name_len);
-    name[e->name_len] = '\0';
+    const char *known = registry_name(self.registry, c->entry, &n);
+    memcpy(name, known, n);
+    name[n] = '\0';
     for (unsigned i = 0; i < tap_count; i++) {
         struct tap *t = &taps[i];
         if (fnmatch(t->pattern, name, 0) != 0)

@@ -146,6 +146,7 @@ bury_former(void)
     unsigned n = 0;
 
     for (uint32_t i = 0; i < registry_used(self.registry); i++) {
+        registry_mend(self.registry, i);
         struct registry_entry *e = registry_at(self.registry, i);
         cref                   owner = e->owner;
         uint64_t               generation = e->generation;

@@ -15,6 +15,7 @@
 #include "unit.h"
 
 #define SLOTS 5
+#define SCRIBBLES 20000
 #define NAMES 96     /* identities that exist */
 #define ENTRIES 64u  /* places: some of them must be forgotten all the time */
 #define HELD 8       /* connections of a slot */
@@ -347,7 +348,7 @@ check_names(struct registry *r)
         CHECK_EQ(registry_find(r, name, strlen(name), false), i);
         /* Generations of a name grow: none was given that is newer than
          * what the entry says, but by one who was killed before saying so. */
-        CHECK(e.generation >= board->newest[n]);
+        CHECK(e.claims == 0 || e.generation >= board->newest[n]);
     }
     for (unsigned n = 0; n < NAMES; n++) {
         name_of(name, n);
@@ -413,6 +414,77 @@ survives_kills(unsigned kills)
         (uint64_t)r->rebuilt);
 }
 
+/* One word somewhere, as a stray store leaves it. */
+static void
+scribble(struct registry *r, uint64_t *seed)
+{
+    uint32_t *heads = (uint32_t *)((char *)r + ((sizeof *r + 63) & ~(size_t)63));
+    struct registry_entry *e = registry_at(r, (uint32_t)(chance(seed) % registry_used(r)));
+    uint64_t  any = chance(seed) % 2 ? chance(seed)
+                                     : chance(seed) % (2 * r->capacity) + 1;
+
+    switch (chance(seed) % 8) {
+    case 0: heads[chance(seed) % r->heads] = (uint32_t)any; break;
+    case 1: e->next = (uint32_t)any; break;
+    case 2: e->next = (uint32_t)(e - registry_at(r, 0)) + 1; break; /* itself */
+    case 3: e->hash = (uint32_t)any; break;
+    case 4: e->name_len = (uint8_t)any; break;
+    case 5: e->name[chance(seed) % 4] ^= (char)(any | 1); break;
+    case 6: e->owner = any; break;
+    case 7: *(chance(seed) % 2 ? &r->used : &r->hand) = (uint32_t)any; break;
+    }
+}
+
+/* Whatever was hit: nobody hangs or leaves the table, whoever comes is the
+ * owner, and there is one owner of a name once everybody has looked. */
+static void
+survives_scribbles(unsigned times)
+{
+    enum { FEW = 24 };
+    struct registry      *r = make(ENTRIES);
+    struct registry_claim held[FEW] = {0}, c;
+    uint64_t              seed = (uint64_t)clock_mono_ns() | 1;
+    char                  name[16];
+    unsigned              lost = 0;
+
+    printf("seed %" PRIu64 "\n", seed);
+    fflush(stdout);
+    alarm(60); /* a chain without end */
+    for (unsigned i = 0; i < FEW; i++) {
+        name_of(name, i);
+        CHECK_EQ(claim(r, name, 0, i, &held[i]), REGISTRY_OK);
+    }
+    for (unsigned t = 0; t < times; t++) {
+        scribble(r, &seed);
+        unsigned n = (unsigned)(chance(&seed) % FEW);
+        name_of(name, n);
+        CHECK_EQ(claim(r, name, 0, n, &c), REGISTRY_OK);
+        CHECK(c.former == 0 || c.former == held[n].self);
+        if (held[n].entry != c.entry && held[n].self != 0 &&
+            registry_owns(r, held[n].entry, held[n].self))
+            lost++; /* nobody told the former connection, until a rebuild */
+        held[n] = c;
+        /* The sweeps of all workers. */
+        for (unsigned i = 0; i < FEW; i++) {
+            if (held[i].self == 0 || registry_owns(r, held[i].entry, held[i].self))
+                continue;
+            registry_mend(r, held[i].entry);
+            name_of(name, i);
+            CHECK_EQ(claim(r, name, 0, i, &held[i]), REGISTRY_OK);
+            CHECK(registry_owns(r, held[i].entry, held[i].self));
+        }
+        if (t % 64 != 0)
+            continue;
+        struct registry_entry e;
+        for (uint32_t i = 0; i < registry_used(r); i++)
+            CHECK(!registry_copy(r, i, &e) || e.name_len <= REGISTRY_NAME_MAX);
+    }
+    alarm(0);
+    CHECK(r->rebuilt > times / 100);
+    printf("%u scribbles, %" PRIu64 " rebuilds, %u seconds owners\n", times,
+        (uint64_t)r->rebuilt, lost);
+}
+
 /* A process stopped inside the lock holds nobody up for long, and its death
  * gives the lock back. */
 static void
@@ -463,6 +535,7 @@ main(int argc, char **argv)
     remembers_starts();
     keeps_proofs();
     survives_a_death_inside_the_lock();
+    survives_scribbles(SCRIBBLES);
     survives_kills(argc > 1 ? (unsigned)atoi(argv[1]) : KILLS);
     return unit_done();
 }
