@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#define LAST_SECOND INT64_C(253402300799) /* of a year with four digits */
+
 static uint64_t
 read_ns(clockid_t id)
 {
@@ -47,6 +49,8 @@ clock_rfc3339(char out[CLOCK_RFC3339_LEN + 1], uint64_t wall_ms)
     static _Thread_local char   cached[21];
     time_t                      sec = (time_t)(wall_ms / 1000u);
 
+    if (sec > LAST_SECOND)
+        sec = LAST_SECOND;
     if (sec != cached_sec) {
         struct tm tm;
         gmtime_r(&sec, &tm);

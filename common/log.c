@@ -86,7 +86,7 @@ log_wants(enum log_level level)
 const char *
 log_level_name(enum log_level level)
 {
-    return names[level];
+    return (unsigned)level < sizeof names / sizeof *names ? names[level] : "?";
 }
 
 bool

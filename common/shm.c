@@ -110,14 +110,52 @@ shm_penalty(const struct shm *s)
     return (struct penalty *)((char *)s + s->penalty_offset);
 }
 
+/* The last good configuration of a segment, and of which one. */
+static struct config    known;
+static uint64_t         known_version;
+static const struct shm *known_of;
+
+static uint64_t
+sum_of(const struct config *c, uint64_t version)
+{
+    return registry_hash(c, sizeof *c, version);
+}
+
+static void
+put_config(struct shm *s)
+{
+    struct config *to = &s->config[known_version & 1];
+
+    memcpy(to, &known, sizeof known); /* padding too, for the sum */
+    s->config_sum[known_version & 1] = sum_of(to, known_version);
+    atomic_store_explicit(&s->config_version, known_version,
+        memory_order_release);
+}
+
 void
 shm_config_publish(struct shm *s, const struct config *c)
 {
-    uint64_t next = s->config_version + 1;
-
-    s->config[next & 1] = *c;
+    known_version = known_of == s ? known_version + 1 : 1;
+    known_of = s;
+    memcpy(&known, c, sizeof known);
+    put_config(s);
     atomic_store(&s->log_level, (int)(c->log_level - CONF_log_level_error));
-    atomic_store_explicit(&s->config_version, next, memory_order_release);
+}
+
+/* False if the copy that counts is not what was published. */
+static bool
+read_config(const struct shm *s, struct config *c, uint64_t *version)
+{
+    uint64_t v, sum;
+
+    do {
+        v = atomic_load_explicit(&s->config_version, memory_order_acquire);
+        memcpy(c, &s->config[v & 1], sizeof *c);
+        sum = s->config_sum[v & 1];
+        atomic_thread_fence(memory_order_acquire);
+    } while (v != atomic_load_explicit(&s->config_version, memory_order_relaxed));
+    *version = v;
+    return sum == sum_of(c, v);
 }
 
 uint64_t
@@ -125,12 +163,29 @@ shm_config_read(const struct shm *s, struct config *c)
 {
     uint64_t v;
 
-    do {
-        v = atomic_load_explicit(&s->config_version, memory_order_acquire);
-        *c = s->config[v & 1];
-        atomic_thread_fence(memory_order_acquire);
-    } while (v != atomic_load_explicit(&s->config_version, memory_order_relaxed));
-    return v;
+    if (read_config(s, c, &v)) {
+        if (known_of != s || known_version != v) {
+            memcpy(&known, c, sizeof known);
+            known_version = v;
+            known_of = s;
+        }
+        return v;
+    }
+    ensure(known_of == s);
+    memcpy(c, &known, sizeof known);
+    return known_version;
+}
+
+bool
+shm_config_mend(struct shm *s)
+{
+    static struct config c;
+    uint64_t             v;
+
+    if (known_of != s || (read_config(s, &c, &v) && v == known_version))
+        return false;
+    put_config(s);
+    return true;
 }
 
 static uint64_t

@@ -24,7 +24,7 @@
 #include "stats.h"
 
 #define SHM_MAGIC UINT64_C(0x6470706364)
-#define SHM_LAYOUT 2      /* raise with every change of a struct in here */
+#define SHM_LAYOUT 3      /* raise with every change of a struct in here */
 #define SHM_WORDS_MAX 256
 #define SHM_REFUSALS 64   /* remembered per worker */
 #define SHM_DETAIL_MAX 96
@@ -110,8 +110,10 @@ struct shm {
     /* The configuration, twice: version v lies in copy v & 1. The master
      * writes the other copy, then stores the version (release). A reader
      * copies and looks at the version again; the copy it read can only have
-     * been overwritten if the version moved. */
+     * been overwritten if the version moved. The sum is of the copy and its
+     * version: what was scribbled into nobody takes for a configuration. */
     _Atomic uint64_t config_version;
+    uint64_t         config_sum[2];
     struct config    config[2];
 
     /* The last reload, for `ocppctl status`. Master only. */
@@ -134,7 +136,11 @@ struct crowd      *shm_crowd(const struct shm *s);
 struct penalty    *shm_penalty(const struct shm *s);
 
 void     shm_config_publish(struct shm *s, const struct config *c);
+/* Its version. While the shared copy is spoiled: the last good one that this
+ * process, or the master before it forked, has seen. */
 uint64_t shm_config_read(const struct shm *s, struct config *c);
+/* Puts what was published last back in its place; true if it had to. */
+bool     shm_config_mend(struct shm *s);
 
 /* Charge points that are here, in all workers: what max_connections bounds.
  * Workers that ask at the same moment may pass the bound by one each. */

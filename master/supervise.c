@@ -39,6 +39,7 @@ struct slot {
     ev_child          child;
     ev_timer          respawn;
     pid_t             pid; /* 0 without a process */
+    enum shm_worker_state state;
     uint64_t          started_ms;
     uint64_t          ready_ms;   /* 0 until it was */
     uint64_t          backoff_ms;
@@ -64,13 +65,14 @@ shared(const struct slot *s)
 static void
 set_state(struct slot *s, enum shm_worker_state state)
 {
+    s->state = state;
     atomic_store(&shared(s)->state, (int)state);
 }
 
 enum shm_worker_state
 supervise_state(unsigned n)
 {
-    return (enum shm_worker_state)atomic_load(&shm_worker(master.shm, n)->state);
+    return n < master.slots ? slots[n].state : SHM_WORKER_DOWN;
 }
 
 /* A copy with its NUL, of what may be written at this moment. */
@@ -393,8 +395,16 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
     uint64_t now = clock_mono_ms();
 
+    /* What others only read of us is written again: a stray store into it
+     * misleads nobody for longer than this. */
+    if (shm_config_mend(master.shm))
+        log_error("the configuration in shared memory was overwritten by "
+            "something; restored");
+    atomic_store(&master.shm->draining, master.phase >= MASTER_DRAINING);
     for (unsigned i = 0; i < master.slots; i++) {
         struct slot *s = &slots[i];
+        atomic_store(&shared(s)->pid, s->pid);
+        atomic_store(&shared(s)->state, (int)s->state);
         if (s->pid == 0)
             continue;
         pay(s);

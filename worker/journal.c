@@ -23,6 +23,7 @@ static struct {
     struct shm_worker    *mem;
     struct stats         *st;
     uint64_t              drawn;   /* begun and not appended; 0: none */
+    uint64_t              last;    /* drawn before */
     uint64_t              told;    /* what up_committed() was called with */
     unsigned              turns;   /* of news.turns, logged */
     bool                  failing; /* logged so */
@@ -84,6 +85,18 @@ turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
     committer_wake();
 }
 
+/* Raised by each worker when it starts, so that a clock that was set back
+ * brings no number again. */
+static void
+raise_sequence(_Atomic uint64_t *sequence, uint64_t above)
+{
+    uint64_t seen = atomic_load(sequence);
+
+    while (seen <= above &&
+        !atomic_compare_exchange_weak(sequence, &seen, above + 1))
+        ;
+}
+
 uint64_t
 journal_begin(void)
 {
@@ -96,6 +109,14 @@ journal_begin(void)
         UINT64_MAX)
         atomic_store(&jl.mem->journal_floor, atomic_load(sequence));
     jl.drawn = atomic_fetch_add(sequence, 1);
+    /* Numbers grow. Should the sequence have been set back by a stray store,
+     * the clock is ahead of all numbers that others have drawn. */
+    while (jl.drawn <= jl.last) {
+        uint64_t now = clock_wall_us();
+        raise_sequence(sequence, now > jl.last ? now : jl.last);
+        jl.drawn = atomic_fetch_add(sequence, 1);
+    }
+    jl.last = jl.drawn;
     return jl.drawn;
 }
 
@@ -163,18 +184,6 @@ progress(void)
     ev_async_send(jl.env.loop, &jl.done);
 }
 
-/* Raised by each worker when it starts, so that a clock that was set back
- * brings no number again. */
-static void
-raise_sequence(_Atomic uint64_t *sequence, uint64_t above)
-{
-    uint64_t seen = atomic_load(sequence);
-
-    while (seen <= above &&
-        !atomic_compare_exchange_weak(sequence, &seen, above + 1))
-        ;
-}
-
 bool
 journal_open(const struct journal_env *env, struct buf *why)
 {
@@ -196,7 +205,7 @@ journal_open(const struct journal_env *env, struct buf *why)
         return false;
     }
     raise_sequence(&env->shm->sequence, r.last_any);
-    jl.told = r.last;
+    jl.told = jl.last = r.last;
     atomic_store(&jl.mem->journal_errno, 0);
 
     ev_async_init(&jl.done, done_cb);

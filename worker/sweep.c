@@ -127,10 +127,29 @@ trim(void)
         malloc_trim(0);
 }
 
+/* They decide who is let in; one that cannot be was written by somebody
+ * else. */
+static void
+check_gauges(void)
+{
+    uint64_t n[CONN_DEAD + 1] = {0};
+
+    if (stat_get(&self.st->connections) <= conn_high() &&
+        stat_get(&self.st->handshaking) <= conn_high() &&
+        stat_get(&self.st->closing) <= conn_high())
+        return;
+    for (uint32_t i = 0; i < conn_high(); i++)
+        n[conn_at(i)->state]++;
+    STAT_SET(self.st, connections, n[CONN_OPEN]);
+    STAT_SET(self.st, handshaking, n[CONN_HANDSHAKE]);
+    STAT_SET(self.st, closing, n[CONN_CLOSING]);
+}
+
 static void
 each_second(void)
 {
     trim();
+    check_gauges();
     self.mem->alive_ms = clock_mono_ms();
     STAT_SET(self.st, leases, ws_pool_lent());
     STAT_SET(self.st, leases_pooled, ws_pool_idle());
