@@ -159,6 +159,7 @@ give_up(struct registry *r, uint32_t entry)
 
     atomic_store(&e->owner, 0);
     memset(starts(r, entry), 0, sizeof(struct registry_starts));
+    registry_proof_clear(r, entry);
     e->name_len = 0;
 }
 
