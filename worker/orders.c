@@ -222,19 +222,20 @@ orders_pull(struct conn *c)
     if (s == NULL || !(s->flags & SEAT_WAITING) || s->order != NULL || !fleet_holds(c) ||
         (s->flags & (SEAT_ASKED | SEAT_LATE)) || !calls_free(c) || redis_troubled())
         return;
-    const struct registry_entry *e = registry_at(self.registry, c->entry);
-    struct order                *o = calloc(1, sizeof *o);
+    size_t        len;
+    const char   *name = registry_name(self.registry, c->entry, &len);
+    struct order *o = calloc(1, sizeof *o);
     if (o == NULL)
         return;
     o->state = TAKING;
     o->conn = c->self;
     o->epoch = s->epoch;
     o->shard = s->shard;
-    o->len = e->name_len;
-    memcpy(o->identity, e->name, e->name_len);
+    o->len = (uint8_t)len;
+    memcpy(o->identity, name, len);
     redis_begin("FCALL");
     redis_name("take", "1");
-    redis_identity(s->shard, e->name, e->name_len);
+    redis_identity(s->shard, name, len);
     redis_addu(s->epoch);
     redis_addu(self.conf.ocpp_message_timeout);
     redis_add(self.shm->node);
