@@ -470,7 +470,7 @@ registry_copy(struct registry *r, uint32_t i, struct registry_entry *out)
     owner_of(registry_at(r, i));
     *out = *registry_at(r, i);
     unlock(r);
-    return out->name_len > 0 && out->name_len <= REGISTRY_NAME_MAX;
+    return intact(r, out);
 }
 
 #define START_DRAFT (UINT64_C(1) << 31) /* the sign of the id */

@@ -40,6 +40,7 @@ struct slot {
     ev_timer          respawn;
     pid_t             pid; /* 0 without a process */
     enum shm_worker_state state;
+    uint64_t          born;
     uint64_t          started_ms;
     uint64_t          ready_ms;   /* 0 until it was */
     uint64_t          backoff_ms;
@@ -206,7 +207,8 @@ start(struct slot *s)
     memset(w->words, 0, sizeof w->words);
     atomic_store(&w->alive_ms, clock_mono_ms());
     atomic_store(&w->started_ms, clock_mono_ms());
-    atomic_store(&w->born, atomic_load(&master.shm->sequence));
+    s->born = atomic_load(&master.shm->sequence);
+    atomic_store(&w->born, s->born);
     atomic_fetch_add(&w->incarnation, 1);
     set_state(s, SHM_WORKER_STARTING);
 
@@ -405,6 +407,8 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
         struct slot *s = &slots[i];
         atomic_store(&shared(s)->pid, s->pid);
         atomic_store(&shared(s)->state, (int)s->state);
+        atomic_store(&shared(s)->started_ms, s->started_ms);
+        atomic_store(&shared(s)->born, s->born);
         if (s->pid == 0)
             continue;
         pay(s);
