@@ -113,7 +113,11 @@ check-asan:
 	    SAN='-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined' all check-programs
 	@B=$(B)/asan OCPPD_TEST_SLOW=3 test/run
 
-check-programs: $(UNIT) $(FUZZ) $(B)/echo $(B)/fault_shim.so
+check-programs: $(UNIT) $(FUZZ) $(B)/echo $(B)/fault_shim.so $(B)/scribble
+
+# Stray stores into the shared memory of a running gateway.
+$(B)/scribble: $(B)/test/scribble.o $(COMMON)
+	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ -linih -lm
 
 # Failures on order, for LD_PRELOAD. Never instrumented: it is loaded first.
 $(B)/fault_shim.so: test/fault_shim.c
@@ -147,7 +151,7 @@ $(B)/fuzzobj/libocppd.a: $(patsubst $(B)/%.o,$(B)/fuzzobj/%.o,$(UNITLIB))
 
 # Faults at random, for SOAK_MINUTES; the seed is printed.
 SOAK_MINUTES ?= 120
-soak: all $(B)/fault_shim.so
+soak: all $(B)/fault_shim.so $(B)/scribble
 	B=$(B) test/faults.py --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
 
 # Static analysis, to be read: .clang-tidy says what is known of its findings.

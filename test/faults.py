@@ -26,6 +26,7 @@ from redis_resp import Server
 
 SIM = os.path.join(B, "ocppsim")
 SHIM = os.path.join(B, "fault_shim.so")
+SCRIBBLE = os.path.join(B, "scribble")
 DISK_MB = 512
 CONF = open(os.path.join(ROOT, "conf/test.conf")).read()
 
@@ -45,7 +46,8 @@ COUNTS = 16
 
 total = {"rounds": 0, "faults": {}, "acknowledged": 0, "events": 0,
          "missing": 0, "starts": 0, "shim": {}, "connections": 0,
-         "down_ms": [], "shipped": 0, "unshipped": 0, "away_ms": []}
+         "down_ms": [], "shipped": 0, "unshipped": 0, "away_ms": [],
+         "mended_ms": {}}
 
 
 class Orders:
@@ -149,6 +151,7 @@ class Rig:
         self.most_names = 0
         self.kills = 0       # of workers, in this round
         self.cuts = 0        # of the master
+        self.scribbled = False  # since the last start of everything
         try:
             self.g.start()
             if redis:
@@ -202,6 +205,25 @@ class Rig:
         poll(lambda: not any(w["journal_failing"] for w in self.g.workers()),
              what="the recovery of each journal")
         self.progress()
+
+    # -- shared memory -----------------------------------------------------------
+
+    def scribble(self, place, *names):
+        """Whose entries were hit."""
+        self.scribbled = True
+        seed = self.random.randrange(1, 1 << 62)
+        r = subprocess.run([SCRIBBLE, str(self.g.pid), place, str(seed),
+                            *names], stdout=subprocess.PIPE, text=True,
+                           errors="replace")
+        assert r.returncode == 0, (place, seed, r)
+        return r.stdout.split("\n")[:-1]
+
+    def mended(self, place, condition, within=5):
+        """What is promised comes true again, by itself."""
+        began = time.monotonic()
+        poll(condition, within * SLOW, "the mending of " + place)
+        total["mended_ms"].setdefault(place, []).append(
+            (time.monotonic() - began) * 1000)
 
     # -- Redis -----------------------------------------------------------------
 
@@ -345,6 +367,10 @@ class Rig:
                 if isinstance(b, dict) else b - a
         if self.cuts:
             before = {}
+        # Counters that were scribbled over say nothing; nor is told exactly
+        # once who ended while the words of the workers were wrong.
+        if self.blurred:
+            return
         # Every connection that was opened has ended, once.
         opened, ended = grown("handshakes"), grown("closed")
         # Between claiming and counting, a kill leaves one of them behind; and
@@ -391,9 +417,17 @@ class Rig:
         strange = [n for n in every if not re.fullmatch(
             r"(MIX|SES)\d{4}|OWN\d\d|WITNESS\d?|SILENT\d+|PROBE\d*", n)]
         assert not strange, strange
-        assert g.tell("status")["identities"] == len(every)
+        # An entry that was given up is a free one among those ever used.
+        if not self.scribbled:
+            assert g.tell("status")["identities"] == len(every)
 
     def verify(self):
+        numbers = []
+        for path in self.g.segments():
+            with open(path, "rb") as f:
+                numbers += re.findall(rb'^{"eventId":"([^"]+)".*\n',
+                                      f.read(), re.M)
+        assert len(numbers) == len(set(numbers)), "a number was drawn twice"
         for load in self.loads:
             r = subprocess.run([SIM, "verify", "--json", "--ledger",
                                 load.ledger, "--journal", self.g.state_dir],
@@ -410,7 +444,7 @@ class Rig:
 
     def round(self, *faults):
         self.kills = self.cuts = 0
-        self.failed = self.unread = False
+        self.failed = self.unread = self.blurred = False
         try:
             before = self.g.stats()
             self.start_load()
@@ -578,6 +612,7 @@ def kill_of_the_master(rig):
     rig.g.process.kill()
     rig.g.process.wait()
     rig.cuts += 1
+    rig.scribbled = False
     began = time.monotonic()
     serve_again(rig)
     total["down_ms"].append((time.monotonic() - began) * 1000)
@@ -589,6 +624,7 @@ def kill_of_the_master(rig):
 def kill_of_everything(rig):
     rig.g.kill_everything()
     rig.cuts += 1
+    rig.scribbled = False
     # A thread that waits for the disk may outlive its process for a moment,
     # and hold the port.
     rig.g.start(wait=False)
@@ -839,12 +875,141 @@ def redis_without_memory(rig):
         rig.redis_serves()
 
 
+# --- stray stores into the shared memory
+
+def comes_back(rig, place, c):
+    """The connection is told that it is not the one any more; the charge
+    point comes again, and is there."""
+    def told():
+        try:
+            c.call("Heartbeat")
+        except Closed as e:
+            return e.code == 1008
+        return False
+    rig.mended(place, told)
+    rig.mended(place, lambda: not rig.g.online(c.identity))
+    again = Charger(rig.g, c.identity)
+    again.boot()
+    again.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError",
+                                      "status": "Available"})
+    assert rig.g.online(c.identity)
+    again.close()
+
+
+def scribbled_owners(rig):
+    c = Charger(rig.g, "WITNESS")
+    c.boot()
+    assert rig.scribble("owners", "WITNESS") == ["WITNESS"]
+    comes_back(rig, "owners", c)
+    # Of one who is away nobody looks at the word but who asks for it.
+    poll(lambda: not rig.g.online("WITNESS"))
+    rig.scribble("owners", "WITNESS")
+    assert rig.g.call("WITNESS", "ClearCache")["outcome"] == "offline"
+    assert not rig.g.online("WITNESS")
+    rig.scribble("owners")
+    rig.progress()
+
+
+def scribbled_names(rig):
+    """The entry is nobody's: no message is taken under a wrong name."""
+    c = Charger(rig.g, "WITNESS")
+    c.boot()
+    rig.scribble("names", "WITNESS")
+    comes_back(rig, "names", c)
+    rig.scribble("names")
+    rig.progress()
+
+
+def scribbled_chains(rig):
+    """Chains that leave the table or do not end are made anew."""
+    with Witness(rig) as w:
+        for place in "chains", "counts", "chains":
+            rig.scribble(place)
+            w.heartbeat()
+            p = Charger(rig.g, "PROBE")
+            p.boot()
+            p.close()
+            assert rig.g.tell("connections", "--limit", "1000")["complete"]
+            rig.progress(5000)
+
+
+def scribbled_configuration(rig):
+    """Nobody takes it for one, also not who starts at this moment."""
+    n = rig.random.randrange(2)
+    with Witness(rig, worker=1 - n) as w:
+        rig.scribble("config")
+        rig.g.kill_worker(n)
+        rig.kills += 1
+        rig.mended("config", lambda: "configuration in shared memory was "
+                   "overwritten" in rig.g.log())
+        poll(lambda: all(x["state"] == "ready" for x in rig.g.workers()),
+             what="the successor")
+        w.heartbeat()
+        c = Charger(rig.g, "PROBE", worker=n)
+        assert c.boot()["interval"] in (10, 20)
+        c.close()
+
+
+def scribbled_words_of_workers(rig):
+    rig.blurred = True
+    want = [(w["pid"], w["state"]) for w in rig.g.workers()]
+    with Witness(rig) as w:
+        rig.scribble("workers")
+        rig.g.tell("status")
+        rig.g.tell("health")
+        w.heartbeat()
+        rig.mended("workers", lambda: want == [
+            (w["pid"], w["state"]) for w in rig.g.workers()])
+        rig.mended("workers", lambda: not rig.g.tell("status")["draining"])
+        w.heartbeat()
+        assert rig.g.ask("log-level", "info")[0] == 200
+        rig.progress()
+
+
+def scribbled_gauges(rig):
+    """Full, as it seems, for a second."""
+    with Witness(rig):
+        rig.scribble("gauges")
+
+        def served():
+            c = Charger(rig.g, "PROBE", open=False)
+            c.raw(c.request())
+            status = c.response().status
+            c.sock.close()
+            return status == 101
+        rig.mended("gauges", served)
+        rig.progress()
+
+
+def scribbled_numbers(rig):
+    """What people look at is wrong, and nothing else."""
+    rig.blurred = True
+    with Witness(rig):
+        for place in "refusals", "counters":
+            rig.scribble(place)
+            for words in (("refused", "--limit", "128"), ("stats",),
+                          ("health",), ("workers",)):
+                rig.g.tell(*words)
+        rig.progress()
+
+
+def scribbled_sequence(rig):
+    """Set back: event numbers grow all the same."""
+    with Witness(rig):
+        for _ in range(3):
+            rig.scribble("sequence")
+            rig.progress(5000)
+
+
 FAULTS = [kill_of_a_worker, kill_of_all_workers, kill_of_a_stopped_worker,
           stop_of_a_worker, stop_of_the_master, kill_of_the_master,
           kill_of_everything, full_disk, failing_disk,
           kill_while_the_disk_fails, slow_disk, no_descriptor,
           no_kernel_memory, clock_jumps, half_open, reload_of_good_and_bad,
-          worker_restart]
+          worker_restart, scribbled_owners, scribbled_names,
+          scribbled_chains, scribbled_configuration,
+          scribbled_words_of_workers, scribbled_gauges, scribbled_numbers,
+          scribbled_sequence]
 REDIS_FAULTS = [kill_of_redis, stop_of_redis, kill_of_a_stopped_redis,
                 kill_of_redis_again_and_again, kill_of_redis_and_a_worker,
                 kill_of_all_workers_while_redis_is_stopped,
@@ -857,8 +1022,10 @@ _rigs = {}      # without and with Redis
 
 
 def each(*faults, redis=False):
-    if not os.path.exists(SHIM):
-        raise AssertionError("%s is missing: make check-programs" % SHIM)
+    for program in SHIM, SCRIBBLE:
+        if not os.path.exists(program):
+            raise AssertionError("%s is missing: make check-programs"
+                                 % program)
     if redis not in _rigs:
         _rigs[redis] = Rig(int(os.environ.get("OCPPD_TEST_SEED", "1")), redis)
     try:
@@ -902,6 +1069,16 @@ def test_charge_points_may_fall_silent_and_configurations_be_wrong():
     each(half_open, reload_of_good_and_bad)
 
 
+def test_shared_memory_may_be_scribbled_into():
+    each(scribbled_owners, scribbled_names, scribbled_chains,
+         scribbled_sequence)
+
+
+def test_the_words_of_master_and_workers_may_be_scribbled_over():
+    each(scribbled_configuration, scribbled_words_of_workers,
+         scribbled_gauges, scribbled_numbers)
+
+
 def test_redis_may_be_killed_and_stopped_and_workers_with_it():
     each(kill_of_redis, stop_of_redis, kill_of_redis_and_a_worker,
          kill_of_all_workers_while_redis_is_stopped, redis=True)
@@ -926,6 +1103,9 @@ def report():
     if down:
         print("  after a kill ready again: median %.0f ms, worst %.0f ms" % (
             down[len(down) // 2], down[-1]))
+    for place, ms in sorted(total["mended_ms"].items()):
+        print("  mended: %s %d times, within %.0f ms" % (place, len(ms),
+                                                         max(ms)))
     if total["away_ms"]:
         print("  events in the stream at most %d, acknowledged and not in it "
               "%d; Redis away for %.1f s at most" % (
