@@ -25,7 +25,6 @@
 #include "switch.h"
 #include "worker.h"
 
-#define STUCK_MS 30000        /* without progress */
 #define STUCK_TICKS 3         /* seen so often in a row: not after a pause of us all */
 #define ABORT_GRACE_MS 5000   /* from SIGABRT to SIGKILL */
 #define DRAIN_GRACE_MS 5000   /* beyond the drain time */
@@ -379,7 +378,8 @@ watch_progress(struct slot *s, uint64_t now)
 
     if (alive < s->ready_ms)
         alive = s->ready_ms;
-    if (supervise_state(s->n) != SHM_WORKER_READY || now < alive + STUCK_MS) {
+    if (supervise_state(s->n) != SHM_WORKER_READY ||
+        now < alive + master.config.server_stuck_timeout) {
         s->stuck = 0;
         return;
     }

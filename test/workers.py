@@ -210,6 +210,37 @@ def test_a_worker_that_is_stopped_is_told_by_health():
     poll(lambda: g.ask("health")[0] == 200)
 
 
+def test_a_worker_that_hangs_is_aborted_and_succeeded():
+    g = Gateway(server_workers="3", server_stuck_timeout="%dms" % (2000 * SLOW))
+    chargers = [Charger(g, "HANG%d" % i, worker=i) for i in range(2)]
+    for c in chargers:
+        c.boot()
+    other = Talker(g, "OTHER", 2)
+    old = [w["pid"] for w in g.workers()]
+    g.deaths_expected = True
+    for pid in old[:2]:
+        os.kill(pid, signal.SIGSTOP)
+    g.wait_log(r"worker 0: pid %d made no progress for \d+ s; aborting" % old[0],
+               20 * SLOW)
+    # One that is stopped does not take the signal; one that hangs does.
+    os.kill(old[0], signal.SIGCONT)
+    g.wait_log(r"worker 0: pid %d was killed by signal 6" % old[0])
+    g.wait_log(r"worker 1: pid %d made no progress .*; aborting" % old[1])
+    g.wait_log(r"worker 1: pid %d did not end in time; killing" % old[1],
+               20 * SLOW)
+    g.wait_log(r"worker 1: pid %d was killed by signal 9" % old[1])
+    for n in (0, 1):
+        successor(g, n, old[n])
+        chargers[n].wait_end()
+        ends = g.wait_events(cp="HANG%d" % n, type="charge_point.disconnected")
+        assert [e["payload"]["reason"] for e in ends] == ["worker_died"], ends
+        Charger(g, "HANG%d" % n, worker=n).boot()
+    other.stop = True
+    assert other.handle.wait() is None and other.beats > 0
+    assert g.worker_pid(2) == old[2]
+    assert g.run("health").returncode == 0
+
+
 def test_an_operator_restarts_a_worker_in_peace():
     g = Gateway(server_workers="2")
     mine, others = Charger(g, "MINE", worker=1), Charger(g, "OTHERS", worker=0)
