@@ -15,13 +15,14 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBU
 
 /* who: the speaker's name, copied. Until log_open() lines go to stderr. */
 void log_who(const char *who);
-/* target: "stderr", "syslog", or an absolute or relative path of a file.
+/* target: "stderr", "syslog" (a line that syslogd does not take soon is
+ * dropped, and how many were is told later; nobody waits for it), or an absolute or relative path of a file.
  * False with errno set if the file cannot be opened; the old target stays. */
 bool log_open(const char *target);
 /* Opens the file anew (after logrotate); the old one stays on failure. */
 bool log_reopen(void);
 /* The descriptor that lines go to, for whoever closes all others; -1 while
- * the target is syslog, whose descriptor nobody may close. */
+ * there is no syslogd. */
 int log_fd(void);
 /* level: int holding an enum log_level; NULL for the built-in info. */
 void log_level_at(const _Atomic int *level);

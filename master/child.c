@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "ensure.h"
@@ -80,12 +79,7 @@ child_fork(const int *keep, size_t n)
     master_forget_signals();
     ev_loop_destroy(EV_DEFAULT);
     master.loop = NULL;
-    /* syslog(3) would go on to write to the number of its descriptor, which
-     * soon is somebody else's. */
-    closelog();
     close_others(keep, n);
-    if (log_fd() < 0)
-        log_open("syslog");
     for (int s = 1; s < NSIG; s++)
         signal(s, SIG_DFL);
     /* A ^C at the terminal is for the master, which drains its workers. */

@@ -202,5 +202,154 @@ def test_make_install_puts_everything_in_its_place():
         shutil.rmtree(d)
 
 
+# --- the system's log -----------------------------------------------------------
+
+class Syslog:
+    """Stands in for the system's: keeps what is sent to /dev/log."""
+
+    def __enter__(self):
+        if os.path.lexists("/dev/log"):
+            raise Skip("this system has a /dev/log of its own")
+        if not os.access("/dev", os.W_OK):
+            raise Skip("only root can make a /dev/log")
+        self.lines = []
+        self.begin()
+        self.listen()
+        return self
+
+    def begin(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind("/dev/log")
+        os.chmod("/dev/log", 0o666)
+
+    def listen(self):
+        self.reader = background(self.read, self.sock)
+
+    def read(self, sock):
+        while True:
+            data = sock.recv(8192)
+            if not data:            # shut down
+                return
+            self.lines.append(data.decode())
+
+    def end(self):
+        os.unlink("/dev/log")
+        self.sock.shutdown(socket.SHUT_RD)
+        self.reader.wait()
+        self.sock.close()
+
+    def __exit__(self, *why):
+        self.end()
+
+    def wait(self, pid, pattern):
+        """A line of this process: its priority."""
+        whole = re.compile(r"<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d ocppd\[%d\]: "
+                           r"%s" % (pid, pattern))
+
+        def there():
+            for line in list(self.lines):
+                m = whole.fullmatch(line.rstrip("\0\n"))
+                if m:
+                    return int(m[1])
+        return poll(there, what="/%s/ of %d in the system's log" % (pattern, pid))
+
+
+DAEMON, ERROR, INFO, DEBUG = 3 << 3, 3, 6, 7     # syslog(3)
+
+
+def test_all_processes_speak_to_syslog():
+    with Syslog() as log:
+        g = Gateway(start=False, log_target="syslog", log_level="info",
+                    server_user="nobody",
+                    admin_listen="127.0.0.1:%d" % free_port())
+        os.makedirs(g.state_dir)
+        shutil.chown(g.state_dir, "nobody")
+        g.start()
+        log.wait(g.pid, r"master: ready: 2 workers listen on .*")
+        for w in g.workers():
+            assert log.wait(w["pid"], r"worker %d: ready" % w["worker"]) == \
+                DAEMON | INFO
+        for n in range(2):
+            old = g.kill_worker(n)
+            assert log.wait(g.pid, r"master: worker %d: pid %d was killed .*"
+                            % (n, old)) == DAEMON | ERROR
+            new = poll(lambda: g.worker_pid(n) not in (0, old) and g.worker_pid(n))
+            log.wait(new, r"worker %d: ready" % n)
+            Charger(g, "SYSLOG", worker=n).boot()
+        # syslogd is restarted, logrotate has its say.
+        log.end()
+        log.begin()
+        log.listen()
+        g.send_signal(signal.SIGUSR1)
+        g.ask("log-level", "debug")
+        log.wait(g.pid, r"master: log level is now debug, .*")
+        for n in range(2):
+            c = Charger(g, "DEBUG%d" % n, worker=n)
+            assert log.wait(g.worker_pid(n), r"worker %d: DEBUG%d connected"
+                            % (n, n)) == DAEMON | DEBUG
+        pid = g.pid
+        assert g.stop() == 0
+        log.wait(pid, r"master: stopped")
+        assert not g.log(), "this went past syslog: " + g.log()
+
+
+def test_a_worker_without_a_free_descriptor_can_say_so_to_syslog():
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+    with Syslog() as log:
+        # Nothing is logged by anybody before.
+        g = Gateway(log_target="syslog", log_level="error", server_workers="1",
+                    preexec=few, server_max_connections="100")
+        worker = g.worker_pid(0)
+        chargers = [Charger(g, "FD%d" % i, open=False) for i in range(60)]
+        for c in chargers:
+            c.raw(c.request())
+        log.wait(worker, r"worker 0: accept: .*")
+        # And said it to nobody else.
+        served = [c for c in chargers if select.select([c.sock], [], [], 0.02)[0]]
+        assert len(served) > 5, len(served)
+        for c in served:
+            assert c.response().status == 101
+            c.close()
+
+
+def test_a_syslogd_that_takes_nothing_holds_nobody_up():
+    with Syslog() as log:
+        g = Gateway(log_target="syslog", server_workers="1")
+        worker = g.worker_pid(0)
+        log.wait(worker, r"worker 0: ready")
+        log.end()
+        log.begin()                     # there, and it does not listen
+        try:
+            for i in range(100):        # two lines each
+                c = Charger(g, "SILENT%d" % i)
+                c.boot()
+                c.close()
+            assert g.run("log-level", "debug").returncode == 0
+        finally:
+            log.listen()
+        c = Charger(g, "HEARD")
+        log.wait(worker, r"worker 0: \d+ lines are missing here: .*")
+        log.wait(worker, r"worker 0: HEARD connected")
+
+
+def test_a_burst_of_lines_is_waited_for_a_little():
+    with Syslog() as log:
+        g = Gateway(log_target="syslog", server_workers="1")
+
+        def whole(n):
+            """Does it all come when all go at once?"""
+            chargers = [Charger(g, "B%d-%d" % (n, i)) for i in range(200)]
+            for c in chargers:
+                c.sock.close()
+            poll(lambda: g.stat("connections") == 0)
+            Charger(g, "E%d" % n).close()
+            log.wait(g.worker_pid(0), r"worker 0: E%d connected" % n)
+            return sum(" B%d-" % n in l and " ended: " in l
+                       for l in log.lines) == 200
+        # A machine with other work may keep the reader from its lines once.
+        assert any(whole(n) for n in range(5)), log.lines
+
+
 if __name__ == "__main__":
     main()
