@@ -475,15 +475,35 @@ registry_copy(struct registry *r, uint32_t i, struct registry_entry *out)
 
 #define START_DRAFT (UINT64_C(1) << 31) /* the sign of the id */
 
-/* The place of a fingerprint, REGISTRY_STARTS if it has none. */
-static int
-start_place(struct registry_starts *s, const uint64_t fp[2])
+/* The first word of a pair depends on all of the second: a pair of which one
+ * was overwritten, by whomever, matches nothing. */
+static uint64_t
+first_word(const uint64_t fp[2], uint64_t second)
 {
-    int i = 0;
+    return fp[0] ^ registry_hash(&second, sizeof second, 0);
+}
 
-    while (i < REGISTRY_STARTS && (s->word[i][1] == 0 ||
-        s->word[i][0] != fp[0] || s->word[i][1] >> 32 != fp[1] >> 32))
-        i++;
+static void
+store(struct registry_starts *s, int i, const uint64_t fp[2], uint64_t second)
+{
+    s->word[i][1] = 0;
+    s->word[i][0] = first_word(fp, second);
+    s->word[i][1] = second;
+}
+
+/* The place of a fingerprint and what is there, REGISTRY_STARTS if it has
+ * none. */
+static int
+start_place(struct registry_starts *s, const uint64_t fp[2], uint64_t *second)
+{
+    int i;
+
+    for (i = 0; i < REGISTRY_STARTS; i++) {
+        *second = s->word[i][1];
+        if (*second != 0 && *second >> 32 == fp[1] >> 32 &&
+            s->word[i][0] == first_word(fp, *second))
+            break;
+    }
     return i;
 }
 
@@ -491,13 +511,10 @@ static bool
 start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
     uint64_t draft, int32_t *transaction_id)
 {
-    struct registry_starts *s = starts(r, entry);
-    int                     i = start_place(s, fp);
+    uint64_t second;
 
-    if (i == REGISTRY_STARTS)
-        return false;
-    uint64_t second = s->word[i][1];
-    if (second == 0 || (second & START_DRAFT) != draft)
+    if (start_place(starts(r, entry), fp, &second) == REGISTRY_STARTS ||
+        (second & START_DRAFT) != draft)
         return false;
     *transaction_id = (int32_t)(uint32_t)(second & ~START_DRAFT);
     return true;
@@ -508,7 +525,8 @@ start_put(struct registry *r, uint32_t entry, const uint64_t fp[2],
     uint32_t id)
 {
     struct registry_starts *s = starts(r, entry);
-    int                     i = start_place(s, fp);
+    uint64_t                there;
+    int                     i = start_place(s, fp, &there);
 
     if (i == REGISTRY_STARTS)
         i--; /* the oldest goes */
@@ -517,9 +535,7 @@ start_put(struct registry *r, uint32_t entry, const uint64_t fp[2],
         s->word[i][0] = s->word[i - 1][0];
         s->word[i][1] = s->word[i - 1][1];
     }
-    s->word[0][1] = 0;
-    s->word[0][0] = fp[0];
-    s->word[0][1] = (fp[1] >> 32) << 32 | id;
+    store(s, 0, fp, (fp[1] >> 32) << 32 | id);
 }
 
 bool
@@ -556,12 +572,13 @@ registry_start_recover(struct registry *r, uint32_t entry,
 {
     struct registry_starts *s = starts(r, entry);
     uint64_t                second = (fp[1] >> 32) << 32 | (uint32_t)transaction_id;
+    uint64_t                there;
 
     if (!lock(r))
         return;
-    int i = start_place(s, fp);
+    int i = start_place(s, fp, &there);
     if (i < REGISTRY_STARTS) {
-        s->word[i][1] = second;
+        store(s, i, fp, second);
     } else if (may_add) {
         i = 0;
         while (i < REGISTRY_STARTS &&
@@ -572,11 +589,8 @@ registry_start_recover(struct registry *r, uint32_t entry,
             s->word[k][0] = s->word[k - 1][0];
             s->word[k][1] = s->word[k - 1][1];
         }
-        if (i < REGISTRY_STARTS) {
-            s->word[i][1] = 0;
-            s->word[i][0] = fp[0];
-            s->word[i][1] = second;
-        }
+        if (i < REGISTRY_STARTS)
+            store(s, i, fp, second);
     }
     unlock(r);
 }

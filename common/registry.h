@@ -75,8 +75,9 @@ _Static_assert(sizeof(struct registry_entry) == 128, "the registry's price");
  * same transaction id, also on another worker: from when its id was drawn on
  * as a draft, and known once its event is durable.
  * A pair of words each, 96 bits of fingerprint and the id with its draft
- * bit; written by the owner only. A crash in between leaves a pair that
- * matches nothing.
+ * bit, which also goes into the other word; written by the owner only. A
+ * crash in between leaves a pair that matches nothing, and so does a stray
+ * store.
  */
 struct registry_starts {
     _Atomic uint64_t word[REGISTRY_STARTS][2];

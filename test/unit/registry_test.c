@@ -199,6 +199,27 @@ keeps_proofs(void)
     UNIT_CASE("");
 }
 
+/* A start with another id would be another's transaction. */
+static void
+a_scribbled_start_is_forgotten(void)
+{
+    struct registry        *r = make(4);
+    uint32_t                e = registry_find(r, "CP1", 3, true);
+    struct registry_starts *s = (struct registry_starts *)(registry_at(r, 0) + r->capacity) + e;
+    const uint64_t          fp[2] = {1, UINT64_C(2) << 32};
+    int32_t                 id;
+
+    for (unsigned bit = 0; bit < 128; bit++) {
+        registry_start_put(r, e, fp, 77);
+        CHECK(registry_start_find(r, e, fp, &id));
+        CHECK_EQ(id, 77);
+        s->word[0][bit / 64] ^= UINT64_C(1) << bit % 64;
+        CHECK(!registry_start_find(r, e, fp, &id));
+        CHECK(!registry_start_drafted(r, e, fp, &id));
+        s->word[0][bit / 64] ^= UINT64_C(1) << bit % 64;
+    }
+}
+
 /* --- many processes ------------------------------------------------------------ */
 
 struct hold {
@@ -533,6 +554,7 @@ main(int argc, char **argv)
     newest_wins();
     forgets_the_longest_absent();
     remembers_starts();
+    a_scribbled_start_is_forgotten();
     keeps_proofs();
     survives_a_death_inside_the_lock();
     survives_scribbles(SCRIBBLES);
