@@ -877,6 +877,21 @@ def redis_without_memory(rig):
 
 # --- stray stores into the shared memory
 
+def harmless(fault):
+    """No process dies of it, but those that the test kills."""
+    def run(rig):
+        def deaths():
+            return len(re.findall(
+                r"master: (worker \d+: pid \d+ (was|exited)|admin: the proc)",
+                rig.g.log())) - rig.kills
+        before = deaths()
+        fault(rig)
+        assert rig.g.process.poll() is None, "the master died"
+        assert deaths() == before, "a process died: " + rig.g.log()[-3000:]
+    run.__name__ = fault.__name__
+    return run
+
+
 def comes_back(rig, place, quiet=False):
     """The connection is told that it is not the one any more, at what it says
     next or within a sweep; the charge point comes again, and is there."""
@@ -906,6 +921,7 @@ def comes_back(rig, place, quiet=False):
     again.close()
 
 
+@harmless
 def scribbled_owners(rig):
     comes_back(rig, "owners")
     comes_back(rig, "owners", quiet=True)
@@ -918,6 +934,7 @@ def scribbled_owners(rig):
     rig.progress()
 
 
+@harmless
 def scribbled_names(rig):
     """The entry is nobody's: no message is taken under a wrong name."""
     comes_back(rig, "names")
@@ -926,6 +943,7 @@ def scribbled_names(rig):
     rig.progress()
 
 
+@harmless
 def scribbled_chains(rig):
     """Chains that leave the table or do not end are made anew."""
     with Witness(rig) as w:
@@ -939,6 +957,7 @@ def scribbled_chains(rig):
             rig.progress(5000)
 
 
+@harmless
 def scribbled_configuration(rig):
     """Nobody takes it for one, also not who starts at this moment."""
     n = rig.random.randrange(2)
@@ -956,6 +975,7 @@ def scribbled_configuration(rig):
         c.close()
 
 
+@harmless
 def scribbled_words_of_workers(rig):
     rig.blurred = True
     want = [(w["pid"], w["state"]) for w in rig.g.workers()]
@@ -972,6 +992,7 @@ def scribbled_words_of_workers(rig):
         rig.progress()
 
 
+@harmless
 def scribbled_gauges(rig):
     """Full, as it seems, for a second."""
     with Witness(rig):
@@ -987,6 +1008,7 @@ def scribbled_gauges(rig):
         rig.progress()
 
 
+@harmless
 def scribbled_numbers(rig):
     """What people look at is wrong, and nothing else."""
     rig.blurred = True
@@ -999,6 +1021,7 @@ def scribbled_numbers(rig):
         rig.progress()
 
 
+@harmless
 def scribbled_sequence(rig):
     """Set back: event numbers grow all the same."""
     with Witness(rig):

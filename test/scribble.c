@@ -240,6 +240,8 @@ open_segment(const char *pid)
         if (strncmp(target, "/memfd:ocppd", 12) == 0)
             fd = open(path, O_RDWR | O_CLOEXEC);
     }
+    if (all != NULL)
+        closedir(all);
     return fd;
 }
 
