@@ -27,7 +27,7 @@
 
 #define STUCK_TICKS 3         /* seen so often in a row: not after a pause of us all */
 #define ABORT_GRACE_MS 5000   /* from SIGABRT to SIGKILL */
-#define DRAIN_GRACE_MS 5000   /* beyond the drain time */
+#define DRAIN_GRACE_MS 5000   /* beyond the drain time and the last close */
 #define START_TRIES 5         /* deaths before the first readiness */
 
 struct slot {
@@ -87,14 +87,14 @@ last_words(const struct slot *s, char out[SHM_WORDS_MAX])
 /* ---- what a worker is told ---- */
 
 bool
-supervise_send(unsigned n, struct channel_msg *msg, const void *body,
-    size_t len)
+supervise_send(unsigned slot, struct channel_msg *msg, const void *body,
+    size_t n)
 {
-    if (n >= master.slots || slots[n].channel < 0) {
+    if (slot >= master.slots || slots[slot].channel < 0) {
         errno = EPIPE;
         return false;
     }
-    return channel_send(slots[n].channel, msg, body, len);
+    return channel_send(slots[slot].channel, msg, body, n);
 }
 
 static void
@@ -130,7 +130,9 @@ drain_one(struct slot *s, uint64_t ms)
 {
     s->drain_ms = ms;
     s->owed |= 1u << CHANNEL_drain;
-    s->kill_ms = clock_mono_ms() + ms + DRAIN_GRACE_MS;
+    /* A charge point that does not answer the close is waited for so long. */
+    s->kill_ms = clock_mono_ms() + ms + master.config.websocket_close_timeout +
+        DRAIN_GRACE_MS;
     set_state(s, SHM_WORKER_DRAINING);
     pay(s);
 }

@@ -248,6 +248,16 @@ def test_term_drains_with_1001_spread_over_drain_time():
     assert not os.path.exists(g.control)
 
 
+def test_a_drain_waits_for_a_charge_point_that_does_not_answer_the_close():
+    g = Gateway(server_drain_time="0s", websocket_close_timeout="6s")
+    c = Charger(g, "MUTE")
+    c.boot()
+    g.send_signal(signal.SIGTERM)
+    assert g.wait_exit() == 0
+    g.process = None
+    assert not re.search(r"did not end in time|killed", g.log()), g.log()
+
+
 def test_a_draining_gateway_takes_nobody_new():
     g = Gateway(server_drain_time="3s")
     c = [Charger(g, "DR%d" % i) for i in range(4)]
