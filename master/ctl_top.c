@@ -35,6 +35,7 @@ struct top {
     bool                 typing;  /* a pattern */
     char                 match[MATCH_MAX]; /* as typed */
     char                 pattern[MATCH_MAX + 3];
+    char                 foot[256];
 };
 
 /* ---- options ---- */
@@ -210,9 +211,11 @@ sample(struct top *t, bool points_now)
 /* ---- drawing ---- */
 
 static void
-foot(struct top *t, char *out, size_t size)
+foot(struct top *t)
 {
     struct view *v = &t->view;
+    char        *out = t->foot;
+    const size_t size = sizeof t->foot;
 
     v->foot = out;
     v->foot_marked = true;
@@ -235,7 +238,6 @@ static void
 draw(struct top *t)
 {
     struct buf  out = BUF_INIT(OUT_MAX);
-    char        last[256];
     struct view *v = &t->view;
 
     v->now = &t->ring[0];
@@ -253,11 +255,11 @@ draw(struct top *t)
                 putchar(out.p[i]);
     } else {
         screen_size(&v->rows, &v->columns);
-        foot(t, last, sizeof last);
+        foot(t);
         if (t->n > 0)
             view_draw(v, &out);
         else
-            buf_addf(&out, "\1ocppctl top\n%s", last);
+            buf_addf(&out, "\1ocppctl top\n%s", t->foot);
         screen_show(&out);
     }
     buf_free(&out);
