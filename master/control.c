@@ -413,6 +413,11 @@ clear_stale(const struct sockaddr_un *un, struct buf *why)
         return false;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        buf_addf(why, "server.control = %s: cannot ask whether another ocppd "
+                      "answers there: %s", un->sun_path, strerror(errno));
+        return false;
+    }
     int rc = connect(fd, (const struct sockaddr *)un, sizeof *un);
     int error = errno;
     close(fd);
@@ -461,7 +466,7 @@ control_open(const char *path, const char *group, struct buf *why)
                       "socket's path may have", path, sizeof un.sun_path - 1);
         return false;
     }
-    strcpy(un.sun_path, path);
+    memcpy(un.sun_path, path, strlen(path) + 1);
     if (!clear_stale(&un, why))
         return false;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -115,7 +115,7 @@ talk_open(struct talk *t, const struct ctl *ctl, struct buf *why)
     t->fd = -1;
     if (strlen(path) >= sizeof un.sun_path)
         return explain(why, path, ENAMETOOLONG);
-    strcpy(un.sun_path, path);
+    memcpy(un.sun_path, path, strlen(path) + 1);
     t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (t->fd >= 0) {
         setsockopt(t->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
