@@ -83,7 +83,8 @@ txids_take(int64_t *from, int64_t n)
             self.conf.server_state_dir, self.conf.redis_prefix, strerror(errno));
     if (fd >= 0)
         close(fd);
-    *from = next;
+    if (ok)
+        *from = next;
     return ok;
 }
 
