@@ -67,8 +67,10 @@ point_call(struct point *p, enum message m, const char *payload, size_t n,
     p->call_action = (uint8_t)m;
     p->call_meant_ns = meant_ns ? meant_ns : now;
     p->call_due = fleet.tick + fleet_ticks(fleet.o->message_timeout);
-    if (ledger_wanted() && !p->call_kept && m != MESSAGE_HEARTBEAT)
+    if (ledger_wanted() && !p->call_kept && m != MESSAGE_HEARTBEAT) {
         p->call_copy = strndup(payload, n);
+        ensure(p->call_copy != NULL);
+    }
     fleet.busy++;
     tally_add(fleet.tally, sent, 1);
     if (now > p->call_meant_ns && fleet.o->rate > 0 && !p->call_kept)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/ensure.h"
 #include "common/writer.h"
 
 #define RESET_S 1.0 /* between the answer to Reset and the power going */
@@ -246,6 +247,7 @@ change_configuration(struct call *c)
         /* From the next connection on. */
         free(c->p->key);
         c->p->key = strdup(value);
+        ensure(c->p->key != NULL);
         status(c, "Accepted");
     } else if (strcmp(key, "HeartbeatInterval") == 0 && digits && number > 0) {
         c->p->heartbeat_s = number;

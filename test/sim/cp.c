@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/ensure.h"
 #include "jsonspan.h"
 #include "link.h"
 #include "options.h"
@@ -264,11 +265,11 @@ send_reply(const char *line, const char *rest, bool error)
 static void
 send_close(const char *rest)
 {
-    char *end;
-    long  code = rest[0] ? strtol(rest, &end, 10) : 1000;
+    char *end = (char *)rest;
+    long  code = 1000;
 
-    if (rest[0] == '\0')
-        end = (char *)rest;
+    if (rest[0] != '\0')
+        code = strtol(rest, &end, 10);
     while (*end == ' ')
         end++;
     link_close(&the_link, (int)code, end);
@@ -301,7 +302,7 @@ perform(char *line)
     else if (strcmp(name, "error") == 0)
         send_reply(line, rest, true);
     else if (strcmp(name, "await") == 0)
-        awaited = strdup(rest);
+        ensure((awaited = strdup(rest)) != NULL);
     else if (strcmp(name, "ping") == 0)
         link_send(&the_link, 9, rest, strlen(rest));
     else if (strcmp(name, "pong") == 0)
@@ -357,6 +358,7 @@ next_line(char **line)
         eol = input.p + input.len - 1;
     }
     *line = strndup(input.p, (size_t)(eol - input.p));
+    ensure(*line != NULL);
     buf_consume(&input, (size_t)(eol + 1 - input.p));
     return true;
 }

@@ -89,8 +89,8 @@ base64(char *out, const void *p, size_t n)
             v |= in[i + 2];
         *o++ = digit[v >> 18];
         *o++ = digit[v >> 12 & 63];
-        *o++ = i + 1 < n ? digit[v >> 6 & 63] : '=';
-        *o++ = i + 2 < n ? digit[v & 63] : '=';
+        *o++ = (char)(i + 1 < n ? digit[v >> 6 & 63] : '=');
+        *o++ = (char)(i + 2 < n ? digit[v & 63] : '=');
     }
     *o = '\0';
     return (size_t)(o - out);

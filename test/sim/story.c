@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/ensure.h"
+
 #define HEARTBEAT_S   300u /* where nobody said */
 #define BOOT_RETRY_S  5.0
 #define OFFLINE_MAX   500u /* items in an outbox before meter values stop */
@@ -160,6 +162,7 @@ story_start(struct point *p, const char *tag)
         return false;
     free(p->remote_tag);
     p->remote_tag = strdup(tag);
+    ensure(p->remote_tag != NULL);
     session_begin(p);
     return true;
 }

@@ -94,7 +94,7 @@ upgrade_url(struct upgrade_url *u, const char *text, const char **why)
         *why = "the path is too long";
         return false;
     }
-    strcpy(u->path, end);
+    memcpy(u->path, end, strlen(end) + 1);
     size_t len = strlen(u->path);
     while (len > 0 && u->path[len - 1] == '/')
         u->path[--len] = '\0';
@@ -110,12 +110,10 @@ upgrade_url(struct upgrade_url *u, const char *text, const char **why)
     }
     /* localhost has two addresses; the gateway listens on the older one. */
     struct addrinfo *best = found;
-    for (struct addrinfo *a = found; a != NULL; a = a->ai_next) {
-        if (a->ai_family == AF_INET) {
+    for (struct addrinfo *a = found->ai_next;
+         a != NULL && best->ai_family != AF_INET; a = a->ai_next)
+        if (a->ai_family == AF_INET)
             best = a;
-            break;
-        }
-    }
     memcpy(&u->addr, best->ai_addr, best->ai_addrlen);
     u->addr_len = best->ai_addrlen;
     u->loopback = is_loopback(best->ai_addr);
@@ -221,7 +219,7 @@ upgrade_read(struct upgrade_answer *a, const char *p, size_t n)
     const char *line = memmem(p, (size_t)(end + 2 - p), "\r\n", 2);
     if (line - p < 12 || p[8] != ' ')
         return -1;
-    a->status = atoi(p + 9);
+    a->status = (int)strtol(p + 9, NULL, 10);
     if (line - p > 13)
         keep(a->reason, sizeof a->reason, p + 13, (size_t)(line - p - 13));
     while (line < end) {

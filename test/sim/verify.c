@@ -247,15 +247,15 @@ each_line(FILE *f, void (*take)(struct span line))
 static bool
 each_line_of(const char *path, void (*take)(struct span line))
 {
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    bool  given = strcmp(path, "-") == 0;
+    FILE *f = given ? stdin : fopen(path, "re");
+    bool  ok = f != NULL && each_line(f, take);
 
-    if (f == NULL || !each_line(f, take)) {
+    if (!ok)
         fprintf(stderr, "ocppsim: %s: %m\n", path);
-        return false;
-    }
-    if (f != stdin)
+    if (f != NULL && !given)
         fclose(f);
-    return true;
+    return ok;
 }
 
 static int
