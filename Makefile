@@ -154,16 +154,33 @@ SOAK_MINUTES ?= 120
 soak: all $(B)/fault_shim.so $(B)/scribble
 	B=$(B) test/faults.py --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
 
-# Static analysis, to be read: .clang-tidy says what is known of its findings.
-# Only cppcheck must be silent.
-LINT = $(wildcard common/*.c master/*.c worker/*.c)
-LINTFLAGS = -std=gnu11 $(CPPFLAGS)
-lint: $(GEN)
-	cppcheck --std=c11 --enable=warning,portability,performance --inline-suppr \
+# Static analysis. All of it must be silent; what is switched off says why where
+# that is done: here, in .clang-tidy, or beside the line. Versions differ in
+# what they see; these are clean with those of Debian 12.
+lint:
+	@scripts/deps lint
+	@$(MAKE) --no-print-directory cppcheck $(LINTED)
+
+# missingIncludeSystem: the headers of libraries, which it does not look into.
+cppcheck: $(GEN)
+	$(SAY) cppcheck --std=c11 --enable=warning,portability,performance --inline-suppr \
 	    --quiet --error-exitcode=1 --suppress=missingIncludeSystem \
-	    --suppress=funcArgOrderDifferent -D_GNU_SOURCE $(CPPFLAGS) common master worker
-	clang-tidy --quiet $(LINT) -- $(LINTFLAGS)
-	@for f in $(LINT); do $(CC) -fanalyzer -O1 $(LINTFLAGS) -c -o /dev/null $$f; done
+	    -D_GNU_SOURCE $(LINTPATHS) $(sort $(dir $(LINT)))
+
+# One file to a process: clang-tidy 14 takes every va_list of a second file for
+# one that was never started. Of the compiler's analyzer without its search for
+# leaks: it loses sight of what is kept in a table, and the sanitizers and
+# valgrind look for them.
+LINT = $(wildcard common/*.c master/*.c worker/*.c test/sim/*.c)
+LINTED = $(LINT:%.c=$(B)/lint/%.ok)
+LINTFLAGS = -std=gnu11 -D_GNU_SOURCE $(LINTPATHS)
+LINTPATHS = -I. -Icommon -Iworker -I$(B)/gen
+$(B)/lint/%.ok: %.c $(GEN) .clang-tidy
+	@mkdir -p $(@D)
+	$(SAY) clang-tidy --quiet $< -- $(LINTFLAGS)
+	@$(CC) -fanalyzer -Wno-analyzer-malloc-leak -Werror -O1 $(LINTFLAGS) \
+	    -MMD -MP -MT $@ -MF $(@:.ok=.d) -c -o /dev/null $<
+	@touch $@
 
 # An hour over all parsers; FUZZ_SECONDS is for each.
 FUZZ_SECONDS ?= 600
@@ -215,6 +232,6 @@ help:
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean'
 
-.PHONY: all clean man deps run demo bench-million check check-asan check-programs soak lint fuzz bench install help
+.PHONY: all clean man deps run demo bench-million check check-asan check-valgrind check-programs soak lint cppcheck fuzz bench install help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -41,6 +41,7 @@ channel_send(int fd, struct channel_msg *msg, const void *body, size_t n)
 int
 channel_recv(int fd, struct channel_msg *msg, char *body)
 {
+    /* cppcheck-suppress ctuuninitvar ; it is recvmsg that fills *msg */
     struct iovec  iov[2] = {{msg, sizeof *msg}, {body, CHANNEL_BODY_MAX}};
     struct msghdr h = {.msg_iov = iov, .msg_iovlen = 2};
     ssize_t       r;

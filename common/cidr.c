@@ -11,15 +11,17 @@
 static void
 clear_behind(struct cidr *c)
 {
-    uint8_t *p = (uint8_t *)c->addr;
+    uint8_t p[sizeof c->addr];
 
-    for (unsigned i = 0; i < 16; i++) {
+    memcpy(p, c->addr, sizeof p);
+    for (unsigned i = 0; i < sizeof p; i++) {
         unsigned before = 8 * i;
         if (before >= c->bits)
             p[i] = 0;
         else if (c->bits - before < 8)
             p[i] &= (uint8_t)(0xff00 >> (c->bits - before));
     }
+    memcpy(c->addr, p, sizeof p);
 }
 
 bool

@@ -58,7 +58,7 @@ static void
 put_clean(struct buf *out, const char *s, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        buf_addc(out, s[i] >= 0x20 && s[i] < 0x7f ? s[i] : '?');
+        buf_addc(out, (char)(s[i] >= 0x20 && s[i] < 0x7f ? s[i] : '?'));
 }
 
 /* What an operator wrote, enough of it to be known again. */

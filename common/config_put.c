@@ -67,7 +67,7 @@ put_json_knob(const struct config *c, enum conf_knob k, struct writer *w)
     put_value(c, k, &text);
     if (knobs[k].type == KNOB_FLAG)
         writer_bool(w, "value", *(const bool *)p);
-    else if (knobs[k].type == KNOB_COUNT && strcmp(buf_cstr(&text), "auto"))
+    else if (knobs[k].type == KNOB_COUNT && strcmp(buf_cstr(&text), "auto") != 0)
         writer_u64(w, "value", *(const uint64_t *)p);
     else
         writer_str(w, "value", buf_cstr(&text));

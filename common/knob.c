@@ -84,7 +84,7 @@ knob_is_section(const char *name)
 static char
 lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c == '-' ? '_' : c;
+    return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c == '-' ? '_' : c);
 }
 
 /* How many slips of the hand lie between a and b: letters missing, added,
@@ -394,7 +394,8 @@ knob_print(enum conf_knob k, const struct config *c, struct buf *out)
             buf_adds(out, knobs[k].type == KNOB_TIME ? "0s" : "0");
             break;
         }
-        for (const struct unit *u = units_of(knobs[k].type); u->name; u++)
+        for (const struct unit *u = knobs[k].type == KNOB_TIME ? times : sizes;
+             u->name; u++)
             if (n % u->factor == 0) {
                 buf_addf(out, "%llu%s",
                     (unsigned long long)(n / u->factor), u->name);

@@ -80,6 +80,7 @@ segments_find(int dir_fd, struct segment_list *list)
     int                 err = 0;
     int                 fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+    *list = l;
     if (fd < 0)
         return errno;
     DIR *d = fdopendir(fd);
@@ -120,11 +121,14 @@ segments_of(const struct segment_list *list, unsigned slot, size_t *n)
 {
     size_t i = 0;
 
+    *n = 0;
     while (i < list->n && list->v[i].slot < slot)
         i++;
-    for (*n = 0; i + *n < list->n && list->v[i + *n].slot == slot;)
+    if (i == list->n)
+        return NULL;
+    while (i + *n < list->n && list->v[i + *n].slot == slot)
         ++*n;
-    return i < list->n ? list->v + i : NULL;
+    return list->v + i;
 }
 
 static void

@@ -90,6 +90,8 @@ tell(int code, const char *text)
     size_t n = strlen(text);
     if (n > sizeof message - 1)
         n = sizeof message - 1;
+    /* Its reader goes by the length.
+     * NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(message + 1, text, n);
     (void)!write(verdict, message, n + 1);
     close(verdict);

@@ -136,7 +136,7 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
         return false;
     }
     if (v[1] != NULL)
-        strcpy(call->id, v[1]);
+        memcpy(call->id, v[1], strlen(v[1]) + 1);
     else
         draw_command_id(call->id);
     return true;

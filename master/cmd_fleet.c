@@ -241,8 +241,8 @@ static void
 put_name(struct buf *out, const char *name, size_t n, int width)
 {
     for (size_t i = 0; i < n; i++)
-        buf_addc(out, (unsigned char)name[i] < 0x20 || name[i] == 0x7f
-                ? '?' : name[i]);
+        buf_addc(out, (char)((unsigned char)name[i] < 0x20 ||
+                name[i] == 0x7f ? '?' : name[i]));
     buf_addf(out, "%*s", width > (int)n ? width - (int)n : 0, "");
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ensure.h"
 #include "mdoc.h"
 
 struct command {
@@ -72,6 +73,7 @@ command_usage(struct client *c, char **argv, const char *fmt, ...)
     char                  text[512];
     va_list               ap;
 
+    ensure(k != NULL);
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
@@ -173,8 +175,8 @@ put_argument(struct buf *out, const char *value)
         if (*value == '|')
             buf_adds(out, " | ");
         else
-            buf_addc(out, capitals && *value >= 'A' && *value <= 'Z'
-                    ? (char)(*value + 32) : *value);
+            buf_addc(out, (char)(capitals && *value >= 'A' && *value <= 'Z'
+                    ? *value + 32 : *value));
 }
 
 /* A usage as mdoc: brackets make it optional, --limit N is an option and its

@@ -285,6 +285,7 @@ worker_line(struct buf *out, const struct view *v,
 static void
 worker_lines(struct buf *out, const struct view *v, size_t room)
 {
+    /* What is sorted are the pointers. NOLINTBEGIN(bugprone-sizeof-expression) */
     size_t n = v->now->workers, shown = n;
     const struct sample_worker **order = calloc(n + 1, sizeof *order);
 
@@ -300,6 +301,7 @@ worker_lines(struct buf *out, const struct view *v, size_t room)
         shown = room - 2;
     }
     qsort(order, shown, sizeof *order, by_slot);
+    /* NOLINTEND(bugprone-sizeof-expression) */
     for (size_t i = 0; i < shown; i++)
         worker_line(out, v, order[i]);
     if (shown < n)

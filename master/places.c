@@ -23,7 +23,7 @@ parent_of(const char *path, char out[CONF_TEXT_MAX])
     snprintf(out, CONF_TEXT_MAX, "%s", path);
     char *slash = strrchr(out, '/');
     if (slash == NULL)
-        strcpy(out, ".");
+        snprintf(out, CONF_TEXT_MAX, ".");
     else if (slash == out)
         slash[1] = '\0';
     else

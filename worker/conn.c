@@ -343,9 +343,8 @@ io_cb(struct ev_loop *loop, ev_io *w, int revents)
             if (c->state == CONN_HANDSHAKE || c->state == CONN_OPEN ||
                 c->state == CONN_CLOSING)
                 up_bytes(c, input, (size_t)n);
-        } else if (n == 0) {
-            broken(c, CLOSE_peer_vanished);
-        } else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        } else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK &&
+                       errno != EINTR)) {
             broken(c, CLOSE_peer_vanished);
         }
     }

@@ -68,8 +68,8 @@ frame_put_close(struct buf *out, uint8_t *bits, int status, const char *reason)
             while (len > 0 && ((unsigned char)reason[len] & 0xc0) == 0x80)
                 len--;
         }
-        if (len > 0)
-            memcpy(payload + n, reason, len);
+        if (len > 0) /* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
+            memcpy(payload + n, reason, len); /* a frame has a length */
         n += len;
     }
     if (!put(out, FRAME_CLOSE, payload, n))

@@ -143,7 +143,7 @@ static int
 pick(const struct http_request *r, enum protocol *protocol)
 {
     const char *names[PROTOCOLS];
-    uint8_t     which[PROTOCOLS];
+    uint8_t     which[PROTOCOLS] = {0};
     size_t      n = 0;
     char        item[32];
     const char *cursor = self.conf.ocpp_versions;

@@ -256,7 +256,7 @@ moved(unsigned shard, const char *error)
         return;
     snprintf(host, sizeof host, "%.*s", (int)(colon - at - 1), at + 1);
     struct link *l = link_find(host[0] ? host : links[link_of[shard]].host,
-        (unsigned)atoi(colon + 1));
+        (unsigned)strtoul(colon + 1, NULL, 10));
     if (l == NULL) {
         log_error("redis: a cluster of more than %d nodes", LINKS);
         return;

@@ -143,7 +143,7 @@ take_entries(const struct redis_value *v)
         size_t                    n = redis_count(entries);
         const char               *key = redis_text(redis_at(stream, 0), NULL);
         const char               *at = strstr(key, ":events:");
-        unsigned                  shard = at ? (unsigned)atoi(at + 8) : 0;
+        unsigned                  shard = at ? (unsigned)strtoul(at + 8, NULL, 10) : 0;
         if (shard >= redis_shards() || n == 0)
             continue;
         snprintf(shards[shard].inbox, sizeof shards[shard].inbox, "%s",
