@@ -113,6 +113,19 @@ check-asan:
 	    SAN='-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined' all check-programs
 	@B=$(B)/asan OCPPD_TEST_SLOW=3 test/run
 
+# A sample of them under valgrind, the build as it is. Not here: sandbox and the
+# limit of descriptors in workers, as valgrind takes memory, descriptors and
+# system calls for itself; what measures time; what is long already.
+VALGRIND = valgrind -q --vgdb=no --trace-children=yes --error-exitcode=99 \
+    --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
+VALGRIND_SAMPLE = $(filter-out sandbox_test,$(notdir $(UNIT))) handshake websocket \
+    rpc payloads transactions commands events takeover auth limits proxyproto \
+    admin operators redis_lib reload disk
+check-valgrind:
+	@scripts/deps valgrind
+	@$(MAKE) --no-print-directory all check-programs
+	@B=$(B) OCPPD_TEST_SLOW=5 OCPPD_TEST_VALGRIND='$(VALGRIND)' test/run $(VALGRIND_SAMPLE)
+
 check-programs: $(UNIT) $(FUZZ) $(B)/echo $(B)/fault_shim.so $(B)/scribble
 
 # Stray stores into the shared memory of a running gateway.
@@ -223,6 +236,7 @@ help:
 	@echo 'make run           install what is missing, build, run the gateway here'
 	@echo 'make check         install what is missing, build, run all tests'
 	@echo 'make check-asan    the same with sanitizers'
+	@echo 'make check-valgrind a sample of them under valgrind'
 	@echo 'make soak          faults at random under load, SOAK_MINUTES (120), SEED'
 	@echo 'make lint          cppcheck, clang-tidy, gcc -fanalyzer'
 	@echo 'make fuzz          all fuzzers, FUZZ_SECONDS each (600)'
