@@ -42,6 +42,14 @@ pack(struct row r)
         (uint64_t)r.count << 32 | r.time;
 }
 
+/* Seconds still to wait. Longer than anybody is ever told to: a word that
+ * was overwritten by something. */
+static uint32_t
+waits(struct row r, uint32_t now)
+{
+    return r.time > now && r.time - now <= PENALTY_MOST_S ? r.time - now : 0;
+}
+
 size_t
 penalty_size(uint64_t max_connections)
 {
@@ -96,7 +104,7 @@ penalty_waits(struct penalty *t, unsigned kind, const void *p, size_t n,
     if (w == NULL)
         return 0;
     struct row r = unpack(*w);
-    return r.tag == tag && r.time > now ? r.time - now : 0;
+    return r.tag == tag ? waits(r, now) : 0;
 }
 
 uint32_t
@@ -111,10 +119,10 @@ penalty_count(struct penalty *t, unsigned kind, const void *p, size_t n,
     for (int i = 0; i < TRIES; i++) {
         uint64_t   old = *w;
         struct row r = unpack(old);
-        if (r.tag != tag)
+        if (waits(r, now) > 0 && r.tag == tag)
+            return waits(r, now); /* it waits already */
+        if (r.tag != tag || r.time > now)
             r = (struct row){tag, 0, 0, now};
-        if (r.time > now)
-            return r.time - now; /* it waits already */
         if (now - r.time >= PENALTY_FORGET_S)
             r.strikes = 0;
         if (now - r.time >= PENALTY_WINDOW_S) {

@@ -23,6 +23,7 @@
 #define PENALTY_FIRST_S 5
 #define PENALTY_WINDOW_S 60
 #define PENALTY_FORGET_S 3600
+#define PENALTY_MOST_S 3600 /* the highest limits.max_penalty */
 
 struct penalty {
     uint64_t seed;

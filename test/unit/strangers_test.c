@@ -333,6 +333,11 @@ waits_double_and_end(void)
     for (int m = 0; m < 100; m++)
         for (int i = 0; i < 10; i++)
             CHECK_EQ(penalty_count(t, 1, "CP2", 3, 10000u + 60u * (unsigned)m, 10, 60), 0);
+    /* Nobody waits until an end that we never set. */
+    for (uint32_t i = 0; i < t->rows; i++)
+        t->row[i] |= UINT32_MAX;
+    CHECK_EQ(penalty_waits(t, 1, "CP1", 3, now), 0);
+    CHECK_EQ(penalty_count(t, 1, "CP1", 3, now, 10, 60), 0);
     free(t);
 }
 
