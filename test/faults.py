@@ -455,8 +455,8 @@ class Rig:
             self.heal()
             self.progress()
             # While no transaction id can be had, a start is not answered:
-            # the charge point sends it again.
-            told = [l.end(("missing",) if self.failed else ())
+            # the charge point sends it again, or is at its end before.
+            told = [l.end(("missing", "undelivered") if self.failed else ())
                     for l in self.loads]
             assert sum(t["counts"]["acknowledged"] for t in told) > 100, told
             # Half-open connections are there until idle_timeout.
