@@ -75,12 +75,16 @@ supervise_state(unsigned n)
     return n < master.slots ? slots[n].state : SHM_WORKER_DOWN;
 }
 
-/* A copy with its NUL, of what may be written at this moment. */
+/* A copy with its NUL, of what may be written at this moment, by whomever:
+ * fit for the log. */
 static const char *
 last_words(const struct slot *s, char out[SHM_WORDS_MAX])
 {
     memcpy(out, shared(s)->words, SHM_WORDS_MAX);
     out[SHM_WORDS_MAX - 1] = '\0';
+    for (char *p = out; *p != '\0'; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
     return out;
 }
 
