@@ -6,7 +6,9 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "conn.h"
 #include "ensure.h"
@@ -19,8 +21,13 @@
  * storm of new ones. */
 #define BATCH 64
 
+/* Descriptors that connections do not get, for the journal's next segments
+ * and the connections to Redis: without them nobody gets an answer. */
+#define SPARE 12
+
 static ev_io   *watchers;
 static unsigned watchers_n;
+static uint64_t room; /* connections there are descriptors for */
 static bool     paused;
 static bool     delayed; /* by limits.accept_rate, until the next tick */
 
@@ -41,6 +48,27 @@ pause_all(bool pause)
     paused = pause;
 }
 
+static uint64_t
+taken(void)
+{
+    return stat_get(&self.st->connections) + stat_get(&self.st->handshaking) +
+        stat_get(&self.st->closing);
+}
+
+/* Beside those that are open before the first connection. */
+static uint64_t
+count_room(void)
+{
+    struct rlimit limit;
+    int           next = dup(STDIN_FILENO);
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || next < 0)
+        return 1;
+    close(next);
+    uint64_t other = (uint64_t)next + SPARE;
+    return limit.rlim_cur > other ? limit.rlim_cur - other : 1;
+}
+
 static void
 accept_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
@@ -52,8 +80,12 @@ accept_cb(struct ev_loop *loop, ev_io *w, int revents)
         }
         struct sockaddr_storage ss;
         socklen_t               len = sizeof ss;
-        int fd = accept4(w->fd, (struct sockaddr *)&ss, &len,
-            SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = -1;
+        if (taken() < room)
+            fd = accept4(w->fd, (struct sockaddr *)&ss, &len,
+                SOCK_NONBLOCK | SOCK_CLOEXEC);
+        else
+            errno = EMFILE;
         if (fd < 0) {
             if (errno == EAGAIN || errno == EWOULDBLOCK)
                 return;
@@ -85,6 +117,7 @@ accept_open(const int *fds, unsigned n)
     watchers = calloc(n, sizeof *watchers);
     ensure(watchers != NULL || n == 0);
     watchers_n = n;
+    room = count_room();
     for (unsigned i = 0; i < n; i++) {
         int one = 1;
         /* Inherited by what is accepted; saves a system call each. */
