@@ -54,7 +54,7 @@ clock_rfc3339(char out[CLOCK_RFC3339_LEN + 1], uint64_t wall_ms)
     if (sec != cached_sec) {
         struct tm tm;
         gmtime_r(&sec, &tm);
-        (void)strftime(cached, sizeof cached, "%Y-%m-%dT%H:%M:%S.", &tm);
+        strftime(cached, sizeof cached, "%Y-%m-%dT%H:%M:%S.", &tm);
         cached_sec = sec;
     }
     unsigned ms = (unsigned)(wall_ms % 1000u);
