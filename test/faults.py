@@ -8,7 +8,6 @@ descriptor, no memory, no lease and no registry entry is left over; what the
 counters say adds up.
 
     test/faults.py                              each fault once, a minute
-                                                and a half
     test/faults.py killed stopped               those whose sentence has it
     test/faults.py --minutes 60 [--seed N]      any of them, at random
 
