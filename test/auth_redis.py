@@ -300,7 +300,7 @@ def test_a_new_key_that_was_refused_is_taken_out_again():
 def test_a_new_key_waits_for_redis_and_other_commands_behind_it():
     s = fleet.redis()
     r = s.client()
-    g = gateway(s)
+    g = gateway(s, ocpp_message_timeout="60s")     # longer than all silence
     allow(r, "CP1")
     c = Charger(g, "CP1", headers=basic("CP1", KEY))
     c.boot()
