@@ -403,10 +403,14 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
 bool
 registry_owns(struct registry *r, uint32_t entry, cref self)
 {
-    struct registry_entry *e = registry_at(r, entry);
+    return atomic_load_explicit(&registry_at(r, entry)->owner,
+               memory_order_acquire) == self;
+}
 
-    return atomic_load_explicit(&e->owner, memory_order_acquire) == self &&
-        intact(r, e);
+bool
+registry_holds(struct registry *r, uint32_t entry, cref self)
+{
+    return registry_owns(r, entry, self) && intact(r, registry_at(r, entry));
 }
 
 void

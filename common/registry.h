@@ -132,8 +132,10 @@ enum registry_result registry_claim(struct registry *r, const char *name,
     size_t len, unsigned slot, uint32_t index, _Atomic uint64_t *sequence,
     const uint64_t addr[2], uint16_t port, struct registry_claim *out);
 
-/* Also false if the entry has lost its name. */
+/* A load: asked for each message. */
 bool registry_owns(struct registry *r, uint32_t entry, cref self);
+/* The same, and the entry has its name still, as far as a stray store shows. */
+bool registry_holds(struct registry *r, uint32_t entry, cref self);
 /* True if self was still the owner. */
 bool registry_release(struct registry *r, uint32_t entry, cref self);
 /* For one who finds that it does not own any more: frees the entry of an

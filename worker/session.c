@@ -214,7 +214,7 @@ leave(struct conn *c, enum close_reason reason, int code)
     STAT_INC(self.st, closing);
     log_debug("%.*s ended: %s", (int)who.identity_len, who.identity,
         close_info[reason].sentence);
-    if (registry_owns(self.registry, c->entry, c->self)) {
+    if (registry_holds(self.registry, c->entry, c->self)) {
         e->closed_at = e->last_seen = (uint32_t)(self.wall_ms / 1000);
         e->close_reason = (uint8_t)reason;
         registry_release(self.registry, c->entry, c->self);

@@ -64,7 +64,7 @@ check(struct conn *c)
     case CONN_OPEN: {
         struct registry_entry *e = registry_at(self.registry, c->entry);
         uint32_t               silent = self.now_ms - c->last_in_ms;
-        if (!registry_owns(self.registry, c->entry, c->self)) {
+        if (!registry_holds(self.registry, c->entry, c->self)) {
             session_end(c, CLOSE_replaced, NULL);
             conn_settle(c);
             break;

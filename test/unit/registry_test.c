@@ -466,6 +466,7 @@ survives_scribbles(unsigned times)
     struct registry_claim held[FEW] = {0}, c;
     uint64_t              seed = (uint64_t)clock_mono_ns() | 1;
     char                  name[16];
+    cref                  untold[FEW] = {0};
     unsigned              lost = 0;
 
     printf("seed %" PRIu64 "\n", seed);
@@ -480,19 +481,21 @@ survives_scribbles(unsigned times)
         unsigned n = (unsigned)(chance(&seed) % FEW);
         name_of(name, n);
         CHECK_EQ(claim(r, name, 0, n, &c), REGISTRY_OK);
-        CHECK(c.former == 0 || c.former == held[n].self);
+        CHECK(c.former == 0 || c.former == held[n].self || c.former == untold[n]);
         if (held[n].entry != c.entry && held[n].self != 0 &&
-            registry_owns(r, held[n].entry, held[n].self))
+            registry_holds(r, held[n].entry, held[n].self)) {
             lost++; /* nobody told the former connection, until a rebuild */
+            untold[n] = held[n].self;
+        }
         held[n] = c;
         /* The sweeps of all workers. */
         for (unsigned i = 0; i < FEW; i++) {
-            if (held[i].self == 0 || registry_owns(r, held[i].entry, held[i].self))
+            if (held[i].self == 0 || registry_holds(r, held[i].entry, held[i].self))
                 continue;
             registry_mend(r, held[i].entry);
             name_of(name, i);
             CHECK_EQ(claim(r, name, 0, i, &held[i]), REGISTRY_OK);
-            CHECK(registry_owns(r, held[i].entry, held[i].self));
+            CHECK(registry_holds(r, held[i].entry, held[i].self));
         }
         if (t % 64 != 0)
             continue;
