@@ -59,6 +59,20 @@ proof_of(struct registry *r, uint32_t entry)
     return (struct registry_proof *)starts(r, r->capacity) + entry;
 }
 
+/* The events of an identity's starts, while the journals are read back. Where
+ * nothing was read it takes no memory. */
+struct order {
+    uint64_t event[REGISTRY_STARTS];
+};
+
+static struct order *
+order_of(struct registry *r, uint32_t entry)
+{
+    ensure(entry < r->capacity);
+    return (struct order *)((struct registry_proof *)starts(r, r->capacity) +
+               r->capacity) + entry;
+}
+
 size_t
 registry_size(uint32_t capacity)
 {
@@ -66,7 +80,7 @@ registry_size(uint32_t capacity)
         round64(heads_for(capacity) * sizeof(uint32_t)) +
         (size_t)capacity *
         (sizeof(struct registry_entry) + sizeof(struct registry_starts) +
-            sizeof(struct registry_proof));
+            sizeof(struct registry_proof) + sizeof(struct order));
 }
 
 /* FNV-1a with a final mix. */
@@ -572,9 +586,10 @@ registry_start_draft(struct registry *r, uint32_t entry, const uint64_t fp[2],
 
 void
 registry_start_recover(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], int32_t transaction_id, bool may_add)
+    const uint64_t fp[2], int32_t transaction_id, uint64_t event, bool may_add)
 {
     struct registry_starts *s = starts(r, entry);
+    struct order           *o = order_of(r, entry);
     uint64_t                second = (fp[1] >> 32) << 32 | (uint32_t)transaction_id;
     uint64_t                there;
 
@@ -585,16 +600,18 @@ registry_start_recover(struct registry *r, uint32_t entry,
         store(s, i, fp, second);
     } else if (may_add) {
         i = 0;
-        while (i < REGISTRY_STARTS &&
-            (uint32_t)(s->word[i][1] & ~START_DRAFT) > (uint32_t)transaction_id)
+        while (i < REGISTRY_STARTS && s->word[i][1] != 0 && o->event[i] > event)
             i++;
         for (int k = REGISTRY_STARTS - 1; k > i; k--) {
             s->word[k][1] = 0;
             s->word[k][0] = s->word[k - 1][0];
             s->word[k][1] = s->word[k - 1][1];
+            o->event[k] = o->event[k - 1];
         }
-        if (i < REGISTRY_STARTS)
+        if (i < REGISTRY_STARTS) {
             store(s, i, fp, second);
+            o->event[i] = event;
+        }
     }
     unlock(r);
 }

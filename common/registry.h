@@ -106,7 +106,7 @@ struct registry {
     uint32_t         hand;     /* where forgetting goes on; lock */
     _Atomic uint64_t rebuilt;  /* recoveries after a death inside the lock */
     _Atomic uint64_t forgotten;
-    /* behind it: uint32_t head[heads], entries, starts, proofs */
+    /* behind it: uint32_t head[heads], entries, starts, proofs, orders */
 };
 
 enum registry_result { REGISTRY_OK, REGISTRY_FULL, REGISTRY_BUSY };
@@ -164,10 +164,11 @@ bool registry_start_drafted(struct registry *r, uint32_t entry,
 void registry_start_draft(struct registry *r, uint32_t entry,
     const uint64_t fp[2], int32_t transaction_id);
 /* One that a journal holds: a draft becomes known. Another is remembered with
- * add, unless there are as many with higher ids: several workers may read
- * their journals back, in any order, and none may push out what is newer. */
+ * add, unless there are as many of later events: several workers may read
+ * their journals back, in any order, and none may push out what is newer.
+ * The ids say nothing of that, workers draw them in blocks. */
 void registry_start_recover(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], int32_t transaction_id, bool add);
+    const uint64_t fp[2], int32_t transaction_id, uint64_t event, bool add);
 bool registry_start_find(struct registry *r, uint32_t entry,
     const uint64_t fp[2], int32_t *transaction_id);
 void registry_start_put(struct registry *r, uint32_t entry,

@@ -24,7 +24,7 @@
 #include "stats.h"
 
 #define SHM_MAGIC UINT64_C(0x6470706364)
-#define SHM_LAYOUT 3      /* raise with every change of a struct in here */
+#define SHM_LAYOUT 4      /* raise with every change of a struct in here */
 #define SHM_WORDS_MAX 256
 #define SHM_REFUSALS 64   /* remembered per worker */
 #define SHM_DETAIL_MAX 96

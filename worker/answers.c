@@ -351,7 +351,7 @@ answers_transaction(const char *text, size_t len, int64_t *id)
 }
 
 void
-answers_recover(const char *line, size_t len)
+answers_recover(uint64_t number, const char *line, size_t len)
 {
     static struct json_token tokens[4096];
     struct json              tape = JSON_INIT(tokens, 4096);
@@ -382,5 +382,5 @@ answers_recover(const char *line, size_t len)
     start_fingerprint(&tape, call, start.fingerprint);
     /* A successor finds in the registry what was drawn by whomever. */
     registry_start_recover(self.registry, entry, start.fingerprint,
-        (int32_t)id, self.mem->incarnation == 1);
+        (int32_t)id, number, self.mem->incarnation == 1);
 }

@@ -23,6 +23,6 @@ bool answers_transaction(const char *payload, size_t len, int64_t *id);
 
 /* One line of the journal at recovery: what it says about transactions goes
  * into the registry, so that a resent StartTransaction is known. */
-void answers_recover(const char *line, size_t len);
+void answers_recover(uint64_t number, const char *line, size_t len);
 
 #endif

@@ -115,7 +115,7 @@ become_user(const char *user)
 static void
 recover_line(void *ctx, uint64_t number, const char *line, size_t len)
 {
-    answers_recover(line, len);
+    answers_recover(number, line, len);
     calls_recover(line, len);
 }
 

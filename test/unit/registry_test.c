@@ -157,14 +157,15 @@ remembers_starts(void)
     CHECK(registry_start_find(r, e, fp[1], &id));
     CHECK_EQ(id, 1);
     /* A journal read back: drafts are confirmed, old ones push nobody out. */
-    registry_start_recover(r, e, fp[5], 5, false);
+    registry_start_recover(r, e, fp[5], 5, 5, false);
     CHECK(registry_start_find(r, e, fp[5], &id));
-    registry_start_recover(r, e, fp[6], 6, false);
+    registry_start_recover(r, e, fp[6], 6, 6, false);
     CHECK(!registry_start_find(r, e, fp[6], &id));
     e = registry_find(r, "CP2", 3, true);
     for (unsigned i = 0; i < 6; i++) {
         unsigned k = (const unsigned[]){2, 0, 5, 1, 4, 3}[i];
-        registry_start_recover(r, e, fp[k], (int32_t)k + 1, true);
+        /* Later ones with lower ids, as another worker's may be. */
+        registry_start_recover(r, e, fp[k], 100 - (int32_t)k, k + 1, true);
     }
     for (unsigned i = 0; i < 6; i++)
         CHECK_EQ(registry_start_find(r, e, fp[i], &id), i >= 2);
