@@ -444,6 +444,8 @@ registry_mend(struct registry *r, uint32_t entry)
     unlock(r);
 }
 
+const char registry_nobody[] = "?";
+
 const char *
 registry_name(struct registry *r, uint32_t entry, size_t *len)
 {
@@ -453,7 +455,7 @@ registry_name(struct registry *r, uint32_t entry, size_t *len)
     if (*len > 0 && *len <= REGISTRY_NAME_MAX && intact(r, e))
         return e->name;
     *len = 1;
-    return "?";
+    return registry_nobody;
 }
 
 bool

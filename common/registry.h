@@ -142,7 +142,8 @@ bool registry_release(struct registry *r, uint32_t entry, cref self);
  * owner that nobody is, and forgets the one whose name is spoiled. */
 void registry_mend(struct registry *r, uint32_t entry);
 
-/* The name of an entry, "?" if it is spoiled. */
+/* The name of an entry, registry_nobody ("?") if it is spoiled. */
+extern const char registry_nobody[];
 const char *registry_name(struct registry *r, uint32_t entry, size_t *len);
 
 /* The entry of a name, REGISTRY_NONE if unknown (or the lock is stuck). With

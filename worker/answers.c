@@ -216,7 +216,12 @@ static uint64_t
 publish(struct answer *a, enum event_kind kind, uint64_t deviations)
 {
     struct publish_who who = publish_who(a->c);
-    struct publish    *p = publish_begin(kind, &who);
+
+    /* Nothing is acknowledged under no name: the sweep ends the connection,
+     * and the charge point says it again. */
+    if (who.identity == registry_nobody)
+        return 0;
+    struct publish *p = publish_begin(kind, &who);
 
     publish_call(p, a->f, a->tape);
     writer_raw(&p->w, "answer", payload.p, payload.len);
