@@ -1,5 +1,6 @@
 /* The small things in common/: buf, writer, clock, channel, cref, stats. */
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -108,6 +109,13 @@ datagrams_arrive_whole_or_not_at_all(void)
     CHECK_EQ(r.len, CHANNEL_BODY_MAX);
     CHECK(memcmp(body, got, CHANNEL_BODY_MAX) == 0);
     CHECK_EQ(got[CHANNEL_BODY_MAX], 0);
+
+    /* One that says another length than it has, or none. */
+    m.len = 5;
+    CHECK(send(fds[1], &m, sizeof m, 0) == sizeof m);
+    CHECK_EQ(channel_recv(fds[0], &r, got), -1);
+    CHECK(send(fds[1], &m, sizeof m - 1, 0) == sizeof m - 1);
+    CHECK_EQ(channel_recv(fds[0], &r, got), -1);
 
     /* A full channel refuses, and is not a broken one. */
     unsigned sent = 0;
