@@ -831,6 +831,22 @@ def test_random_moves_leave_no_stale_owner():
         moves * len(cps), len(sent), len(unlucky)))
 
 
+@tidy
+def test_top_shows_whether_redis_is_there_and_how_far_it_is_behind():
+    s = redis()
+    g = gateway(s, "a")
+    c = Charger(g, "CP1")
+    c.boot()
+
+    def line():
+        return re.search(r"^redis +ready (\d+)  behind (\d+) ms .*$", g.run("top", "-b").stdout, re.M)
+    poll(lambda: line().groups() == ("1", "0"), what="ready and not behind")
+    s.kill()
+    poll(lambda: g.stat("redis_shards_ready") == 0)
+    c.start()
+    poll(lambda: line().group(1) == "0" and int(line().group(2)) > 0, what="how far it is behind")
+
+
 # --- a cluster ---------------------------------------------------------------------------------
 
 
