@@ -11,7 +11,13 @@ SAN     ?=
 WARN   = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
 HARDEN = -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
 CFLAGS += -std=gnu11 $(OPT) $(WARN) $(if $(SAN),$(SAN),$(HARDEN)) -MMD -MP
-CPPFLAGS += -D_GNU_SOURCE -I. -Icommon -Iworker -I$(B)/gen
+CPPFLAGS += -D_GNU_SOURCE -I. $(INC_$(firstword $(subst /, ,$*))) -Icommon -I$(B)/gen
+# Where a quoted include is looked for: a process sees its own rooms only.
+INC_master = -Imaster
+INC_worker = -Iworker
+INC_test   = -Iworker -Imaster
+INC_gen    = -Iworker
+INC_ocpp16 = -Iworker
 LDFLAGS += $(if $(SAN),$(SAN),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now) -pthread
 comma := ,
 # One short line a command; V=1 shows them whole.
@@ -19,9 +25,9 @@ SAY = $(if $(V),,@echo "  $@";)
 
 COMMON_O = $(patsubst %.c,$(B)/%.o,$(wildcard common/*.c))
 COMMON  = $(B)/libcommon.a
-MASTER  = $(patsubst %.c,$(B)/%.o,$(filter-out master/ctl%.c,$(wildcard master/*.c)))
-CTL     = $(patsubst %.c,$(B)/%.o,$(wildcard master/ctl*.c))
-WORKER  = $(patsubst %.c,$(B)/%.o,$(wildcard worker/*.c)) $(B)/gen/ocpp16.o
+MASTER  = $(patsubst %.c,$(B)/%.o,$(filter-out master/ctl/%,$(wildcard master/*.c master/*/*.c)))
+CTL     = $(patsubst %.c,$(B)/%.o,$(wildcard master/ctl/*.c))
+WORKER  = $(patsubst %.c,$(B)/%.o,$(wildcard worker/*.c worker/*/*.c)) $(B)/gen/ocpp16.o
 SIM     = $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c))
 UNIT    = $(patsubst test/unit/%.c,$(B)/unit/%,$(wildcard test/unit/*_test.c))
 FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
@@ -40,25 +46,25 @@ $(B)/ocppctl: $(CTL) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_CTL)
 $(B)/ocppsim: $(SIM) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SIM)
-$(B)/echo: $(B)/test/echo/echo.o $(B)/worker/http.o $(B)/worker/http_who.o $(B)/worker/ws.o $(B)/worker/frame.o $(COMMON)
+$(B)/echo: $(B)/test/echo/echo.o $(addprefix $(B)/worker/net/,http.o http_identity.o ws.o frame.o) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ -lev -lwslay -lnettle -linih -lm
 
 # An archive: each program takes from common/ what it uses.
 $(B)/libcommon.a: $(COMMON_O)
 	@rm -f $@
-	$(SAY) ar rcs $@ $^
+	$(SAY) ar qcs $@ $^
 
 # The tables of OCPP, made from the schema.
 GEN = $(B)/gen/ocpp_actions.def
-$(B)/gen/ocpp16.c: worker/ocpp16.schema scripts/schema.awk
+$(B)/gen/ocpp16.c: worker/ocpp/ocpp16.schema scripts/schema.awk
 	@mkdir -p $(@D)
-	awk -f scripts/schema.awk -v out=tables worker/ocpp16.schema > $@.tmp && mv $@.tmp $@
-$(B)/gen/ocpp_actions.def: worker/ocpp16.schema scripts/schema.awk
+	awk -f scripts/schema.awk -v out=tables worker/ocpp/ocpp16.schema > $@.tmp && mv $@.tmp $@
+$(B)/gen/ocpp_actions.def: worker/ocpp/ocpp16.schema scripts/schema.awk
 	@mkdir -p $(@D)
-	awk -f scripts/schema.awk -v out=actions worker/ocpp16.schema > $@.tmp && mv $@.tmp $@
+	awk -f scripts/schema.awk -v out=actions worker/ocpp/ocpp16.schema > $@.tmp && mv $@.tmp $@
 $(B)/gen/%.o: $(B)/gen/%.c $(GEN)
 	$(SAY) $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-$(B)/worker/library.o: worker/ocppd.lua worker/ocppd_gateway.lua
+$(B)/worker/fleet/functions.o: worker/fleet/ocppd.lua worker/fleet/ocppd_gateway.lua
 $(B)/%.o: %.c $(GEN)
 	@mkdir -p $(@D)
 	$(SAY) $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
@@ -145,7 +151,7 @@ $(B)/unit/%: $(B)/test/unit/%.o $(B)/unit/libocppd.a
 $(B)/unit/libocppd.a: $(UNITLIB)
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(SAY) ar rcs $@ $^
+	$(SAY) ar qcs $@ $^
 
 # Fuzzers are built whole by clang, sanitizers included, apart from the rest.
 FUZZFLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
@@ -160,7 +166,7 @@ $(B)/fuzzobj/%.o: $(B)/%.c $(GEN)
 	$(SAY) clang -std=gnu11 -w $(FUZZFLAGS) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 $(B)/fuzzobj/libocppd.a: $(patsubst $(B)/%.o,$(B)/fuzzobj/%.o,$(UNITLIB))
 	@rm -f $@
-	$(SAY) ar rcs $@ $^
+	$(SAY) ar qcs $@ $^
 
 # Faults at random, for SOAK_MINUTES; the seed is printed.
 SOAK_MINUTES ?= 120
@@ -178,16 +184,15 @@ lint:
 cppcheck: $(GEN)
 	$(SAY) cppcheck --std=c11 --enable=warning,portability,performance --inline-suppr \
 	    --quiet --error-exitcode=1 --suppress=missingIncludeSystem \
-	    -D_GNU_SOURCE $(LINTPATHS) $(sort $(dir $(LINT)))
+	    -D_GNU_SOURCE -I. -Icommon -Iworker -Imaster -I$(B)/gen $(sort $(dir $(LINT)))
 
 # One file to a process: clang-tidy 14 takes every va_list of a second file for
 # one that was never started. Of the compiler's analyzer without its search for
 # leaks: it loses sight of what is kept in a table, and the sanitizers and
 # valgrind look for them.
-LINT = $(wildcard common/*.c master/*.c worker/*.c test/sim/*.c)
+LINT = $(wildcard common/*.c master/*.c master/*/*.c worker/*.c worker/*/*.c test/sim/*.c)
 LINTED = $(LINT:%.c=$(B)/lint/%.ok)
-LINTFLAGS = -std=gnu11 -D_GNU_SOURCE $(LINTPATHS)
-LINTPATHS = -I. -Icommon -Iworker -I$(B)/gen
+LINTFLAGS = -std=gnu11 $(CPPFLAGS)
 $(B)/lint/%.ok: %.c $(GEN) .clang-tidy
 	@mkdir -p $(@D)
 	$(SAY) clang-tidy --quiet $< -- $(LINTFLAGS)

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "config_check.h"
 #include "ensure.h"
 #include "knob.h"
 

@@ -18,7 +18,7 @@
 #include <sys/types.h>
 
 #include "config.h"
-#include "crowd.h"
+#include "address_count.h"
 #include "penalty.h"
 #include "registry.h"
 #include "stats.h"

@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "admin.h"
+#include "admin/admin.h"
 #include "clock.h"
 #include "log.h"
-#include "master.h"
-#include "strangers.h"
-#include "supervise.h"
+#include "base/master.h"
+#include "access/access.h"
+#include "workers/supervise.h"
 
 #define TEXT_MAX (64 * 1024)
 

@@ -1,8 +1,8 @@
-# schema.awk: makes C out of a message schema (see worker/ocpp16.schema, which
+# schema.awk: makes C out of a message schema (see worker/ocpp/ocpp16.schema, which
 # explains the notation).
 #
 #   awk -f schema.awk -v out=tables  ocpp16.schema > ocpp16.c
-#       the tables of worker/schema.h, as `schema_ocpp16`. They include
+#       the tables of worker/ocpp/schema.h, as `schema_ocpp16`. They include
 #       ocpp_actions.def for the actions' numbers.
 #   awk -f schema.awk -v out=actions ocpp16.schema ... > ocpp_actions.def
 #       ACTION(name, direction, profile) in the order of the files; an action
@@ -350,7 +350,7 @@ function print_tables(    i, k, m, o, is_part, order, symbol)
     for (m = 0; m < messages; m++)
         is_part[message_request[m]] = is_part[message_response[m]] = 1
     print "/* Made by scripts/schema.awk from " FILENAME ". */"
-    print "#include \"schema.h\"\n"
+    print "#include \"ocpp/schema.h\"\n"
     print "enum {\n#define ACTION(name, direction, profile) action_##name,"
     print "#include \"ocpp_actions.def\"\n#undef ACTION\n};\n"
     for (i = 0; i < enums; i++)

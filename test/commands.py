@@ -209,7 +209,7 @@ def test_every_action_of_a_central_system_can_be_sent():
             "signingCertificate": "c", "signature": "s"}}, ok),
         "DataTransfer": ({"vendorId": "V"}, {"status": "UnknownVendorId"}),
     }
-    with open(os.path.join(ROOT, "worker/ocpp16.schema")) as f:
+    with open(os.path.join(ROOT, "worker/ocpp/ocpp16.schema")) as f:
         names = re.findall(r"^message (\w+) (?:cs|both)", f.read(), re.M)
     assert sorted(names) == sorted(calls), set(names) ^ set(calls)
     g = shared(ocpp_validation="strict")

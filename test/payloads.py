@@ -90,7 +90,7 @@ ALL = {
 
 
 def test_this_table_has_every_message_of_a_charge_point():
-    with open(os.path.join(ROOT, "worker/ocpp16.schema")) as f:
+    with open(os.path.join(ROOT, "worker/ocpp/ocpp16.schema")) as f:
         names = re.findall(r"^message (\w+) (?:cp|both)", f.read(), re.M)
     assert sorted(names) == sorted(ALL), set(names) ^ set(ALL)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The functions of worker/ocppd.lua, each on a real server: what backends
+"""The functions of worker/fleet/ocppd.lua, each on a real server: what backends
 call, what gateways call, and what happens when several do at once."""
 
 import binascii

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-WORKER = os.path.join(HERE, "..", "worker")
+WORKER = os.path.join(HERE, "..", "worker/fleet")
 
 
 class Error(Exception):

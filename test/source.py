@@ -14,37 +14,49 @@ def layers(top, *files):
 
 def test_calls_go_down_the_layers():
     files = [os.path.relpath(f, ROOT) for d in ("common", "master", "worker")
-             for f in glob.glob(os.path.join(ROOT, d, "*.[ch]"))]
+             for f in glob.glob(os.path.join(ROOT, d, "**/*.[ch]"), recursive=True)]
+    assert any("/net/" in f for f in files), files
     r = layers(ROOT, *sorted(files))
     assert r.returncode == 0, r.stdout
 
 
-def test_what_goes_up_or_around_is_found():
+def test_an_include_that_goes_up_or_around_is_found():
     with tempfile.TemporaryDirectory() as top:
-        for d in ("common", "worker", "master"):
-            os.mkdir(os.path.join(top, d))
-
         def write(path, text=""):
-            with open(os.path.join(top, path), "w") as f:
+            path = os.path.join(top, path)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w") as f:
                 f.write(text)
-        write("worker/session.h")
-        write("worker/conn.h")
-        write("master/master.h")
+        for path in ("worker/worker.h", "worker/session/session.h", "worker/net/conn.h",
+                     "worker/sweep.h", "master/base/master.h", "master/control/control.h",
+                     "master/ctl/top.h", "common/buf.h"):
+            write(path)
         for path, text, word in (
-                ("worker/json.c", '#include "session.h"\n', "layer"),
-                ("worker/sweep.c", '#include "master.h"\n', "never sees"),
-                ("master/x.c", '#include "conn.h"\n', "only worker.h"),
-                ("common/x.c", '#include "conn.h"\n', "only itself"),
-                ("worker/conn.c", "#include <wslay/wslay.h>\n", "belongs behind"),
-                ("worker/nowhere.c", "\n", "give nowhere a place")):
+                ("worker/net/json.c", '#include "session/session.h"\n', "above"),
+                ("worker/net/x.c", '#include "sweep.h"\n', "above"),
+                ("worker/sweep.c", '#include "base/master.h"\n', "no base/master.h"),
+                ("master/x.c", '#include "net/conn.h"\n', "no net/conn.h"),
+                ("master/base/x.c", '#include "control/control.h"\n', "above"),
+                ("master/ctl/x.c", '#include "control/control.h"\n', "no control/control.h"),
+                ("common/x.c", '#include "net/conn.h"\n', "only itself"),
+                ("worker/net/conn.c", "#include <wslay/wslay.h>\n", "included only in"),
+                ("worker/nowhere/x.c", "\n", "no place")):
             write(path, text)
             r = layers(top, path)
             assert r.returncode == 1 and word in r.stdout, (path, r.stdout)
             assert r.stdout.startswith(path + ":1:"), r.stdout
+        for path, text in (
+                ("worker/session/x.c", '#include "net/conn.h"\n#include "buf.h"\n'),
+                ("worker/sweep.c", '#include "session/session.h"\n#include "sweep.h"\n'),
+                ("master/x.c", '#include "worker/worker.h"\n#include "control/control.h"\n'),
+                ("master/ctl/x.c", '#include "ctl/top.h"\n')):
+            write(path, text)
+            r = layers(top, path)
+            assert r.returncode == 0, (path, r.stdout)
 
 
 def test_a_mistake_in_the_schema_is_told_with_its_line():
-    with open(os.path.join(ROOT, "worker/ocpp16.schema")) as f:
+    with open(os.path.join(ROOT, "worker/ocpp/ocpp16.schema")) as f:
         lines = f.read().splitlines()
     at = next(i for i, l in enumerate(lines) if "connectorId" in l)
     with tempfile.TemporaryDirectory() as top:

@@ -54,7 +54,7 @@ def test_every_counter_moved():
 
 def test_every_reason_outcome_and_kind_was_counted():
     counters, _ = collected()
-    with open(os.path.join(ROOT, "worker/ocpp16.schema")) as f:
+    with open(os.path.join(ROOT, "worker/ocpp/ocpp16.schema")) as f:
         ours = set(re.findall(r"^message (\w+) cs", f.read(), re.M))
     still = []
     for name in names("COUNTER_BY"):

@@ -1,11 +1,11 @@
 /* drain: letting all connections go, evenly over a time. See drain.h. */
 #include "drain.h"
 
-#include "accept.h"
-#include "handshake.h"
+#include "session/accept.h"
+#include "session/handshake.h"
 #include "log.h"
-#include "self.h"
-#include "session.h"
+#include "base/self.h"
+#include "session/session.h"
 
 static uint32_t ends_ms; /* self.now_ms when the last one goes */
 static uint32_t cursor;

@@ -5,23 +5,23 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "accept.h"
-#include "auth.h"
-#include "calls.h"
+#include "session/accept.h"
+#include "access/auth.h"
+#include "session/calls.h"
 #include "clock.h"
 #include "drain.h"
 #include "ensure.h"
-#include "fleet.h"
-#include "guard.h"
-#include "handshake.h"
-#include "journal.h"
-#include "keys.h"
-#include "peer.h"
-#include "redis.h"
-#include "self.h"
-#include "session.h"
-#include "ship.h"
-#include "txids.h"
+#include "fleet/claims.h"
+#include "access/guard.h"
+#include "session/handshake.h"
+#include "journal/journal.h"
+#include "access/auth_redis.h"
+#include "base/master_link.h"
+#include "fleet/redis.h"
+#include "base/self.h"
+#include "session/session.h"
+#include "fleet/ship.h"
+#include "fleet/transaction_ids.h"
 
 #define RECOVERED_KEPT_S 60
 #define TRIM_ABOVE ((size_t)512 << 10) /* free bytes */

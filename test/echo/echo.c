@@ -24,9 +24,9 @@
 
 #include <ev.h>
 
-#include "frame.h"
-#include "http.h"
-#include "ws.h"
+#include "net/frame.h"
+#include "net/http.h"
+#include "net/ws.h"
 
 #define REQUEST_MAX 8192
 #define SCRATCH (64 * 1024)

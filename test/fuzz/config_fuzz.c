@@ -8,10 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "common/buf.h"
-#include "common/config.h"
-#include "common/ensure.h"
-#include "common/knob.h"
+#include "buf.h"
+#include "config.h"
+#include "ensure.h"
+#include "knob.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

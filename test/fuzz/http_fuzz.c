@@ -13,7 +13,7 @@
 
 #include "buf.h"
 #include "ensure.h"
-#include "http.h"
+#include "net/http.h"
 
 #define ID_MAX 48
 

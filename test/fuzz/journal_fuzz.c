@@ -11,9 +11,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "common/ensure.h"
-#include "common/reader.h"
-#include "common/segment.h"
+#include "ensure.h"
+#include "journal_file.h"
+#include "journal_line.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

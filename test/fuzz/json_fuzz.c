@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "ensure.h"
-#include "json.h"
+#include "ocpp/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

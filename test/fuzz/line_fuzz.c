@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "ensure.h"
-#include "line.h"
+#include "control_line.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "ensure.h"
-#include "ocppj.h"
-#include "schema.h"
+#include "ocpp/ocppj.h"
+#include "ocpp/schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* The PROXY header: any bytes, in any pieces, give the same answer, which
  * never reaches behind them. */
-#include "proxyproto.h"
+#include "net/proxyproto.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -18,16 +18,16 @@
 
 #include "config.h"
 #include "ensure.h"
-#include "journal.h"
+#include "journal/journal.h"
 #include "shm.h"
 
 /* The sweep's tick is static, and time is ours. */
 #include "worker/sweep.c"
 
 #include "channel.h"
-#include "conn.h"
-#include "frame.h"
-#include "guard.h"
+#include "net/conn.h"
+#include "net/frame.h"
+#include "access/guard.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);

@@ -15,8 +15,8 @@
 
 #include "buf.h"
 #include "ensure.h"
-#include "frame.h"
-#include "ws.h"
+#include "net/frame.h"
+#include "net/ws.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/buf.h"
-#include "common/config.h"
-#include "common/knob.h"
+#include "buf.h"
+#include "config.h"
+#include "knob.h"
 #include "unit.h"
 
 static struct config c;

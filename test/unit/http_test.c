@@ -1,5 +1,5 @@
 /* The opening handshake: what is let in, and what is said to the rest. */
-#include "http.h"
+#include "net/http.h"
 
 #include <stdlib.h>
 #include <string.h>

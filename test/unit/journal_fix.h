@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "journal.h"
-#include "segments.h"
+#include "journal/journal.h"
+#include "journal_dir.h"
 #include "unit.h"
 
 #define FIX_LINE_MIN 80

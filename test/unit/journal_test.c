@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 
 #include "log.h"
-#include "tail.h"
+#include "journal/segment_writer.h"
 
 static uint64_t told;       /* by up_committed() */
 static unsigned tellings;

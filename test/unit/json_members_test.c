@@ -1,5 +1,5 @@
 /* The members of an object are found, and shown to people without quotes. */
-#include "master/json_members.h"
+#include "control/json_members.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "json.h"
+#include "ocpp/json.h"
 #include "unit.h"
 
 static struct json_token tokens[70000];

@@ -1,5 +1,5 @@
 /* A line of the control protocol is cut into the words its writer meant. */
-#include "line.h"
+#include "control_line.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/notify.h"
+#include "sd_notify.h"
 #include "unit.h"
 
 static char heard[512];

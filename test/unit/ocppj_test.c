@@ -2,7 +2,7 @@
  * charge points do. */
 #include <stdlib.h>
 
-#include "ocppj.h"
+#include "ocpp/ocppj.h"
 #include "unit.h"
 
 static struct json_token tokens[1000];

@@ -1,6 +1,6 @@
 /* The PROXY protocol, and what is odd about credentials. */
-#include "http_hint.h"
-#include "proxyproto.h"
+#include "net/http_hint.h"
+#include "net/proxyproto.h"
 #include "shm.h"
 #include "unit.h"
 

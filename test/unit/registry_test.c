@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/registry.h"
+#include "clock.h"
+#include "registry.h"
 #include "unit.h"
 
 #define SLOTS 5

@@ -1,5 +1,5 @@
 /* What shared memory holds is told as /health, /metrics and stats. */
-#include "master/report.h"
+#include "admin/report.h"
 
 #include <stdlib.h>
 #include <string.h>

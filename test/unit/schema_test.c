@@ -1,7 +1,7 @@
 /* schema_test: payloads checked, strictly and leniently. */
 #include <stdlib.h>
 
-#include "schema.h"
+#include "ocpp/schema.h"
 #include "unit.h"
 
 static struct json_token tokens[5000];

@@ -3,8 +3,8 @@
 
 #include "event.h"
 #include "log.h"
-#include "reader.h"
-#include "recovery.h"
+#include "journal_file.h"
+#include "journal/recovery.h"
 
 void
 up_committed(uint64_t number)

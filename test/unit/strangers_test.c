@@ -1,7 +1,7 @@
 /* Who may come in: addresses, the two files, counts and waits. */
 #include "authfile.h"
 #include "cidr.h"
-#include "crowd.h"
+#include "address_count.h"
 #include "denyfile.h"
 #include "penalty.h"
 #include "shm.h"

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "frame.h"
+#include "net/frame.h"
 #include "unit.h"
-#include "ws.h"
+#include "net/ws.h"
 
 #define MAX_MESSAGE 3000
 #define FIN 0x80u

@@ -1,0 +1,94 @@
+/* crowd: how many connections each address has. See crowd.h. */
+#include "address_count.h"
+
+#include <sys/random.h>
+
+#include "ensure.h"
+#include "registry.h"
+
+#define CELLS_MIN 4096u
+#define CELLS_MAX 65536u
+
+static uint32_t
+cells_for(uint64_t max_connections)
+{
+    uint32_t n = CELLS_MIN;
+
+    while (n < CELLS_MAX && n < max_connections / 8)
+        n *= 2;
+    return n;
+}
+
+size_t
+crowd_size(unsigned slots, uint64_t max_connections)
+{
+    return sizeof(struct crowd) + (size_t)slots * CROWD_ROWS *
+        cells_for(max_connections) * sizeof(uint32_t);
+}
+
+void
+crowd_init(struct crowd *w, unsigned slots, uint64_t max_connections)
+{
+    ensure(getrandom(&w->seed, sizeof w->seed, 0) == sizeof w->seed);
+    w->cells = cells_for(max_connections);
+    w->slots = slots;
+}
+
+static _Atomic uint32_t *
+row(const struct crowd *w, unsigned slot, unsigned r)
+{
+    return (_Atomic uint32_t *)w->cell + (size_t)(slot * CROWD_ROWS + r) * w->cells;
+}
+
+struct crowd_place
+crowd_find(const struct crowd *w, unsigned kind, const uint64_t addr[2])
+{
+    uint64_t           h = registry_hash(addr, 16, w->seed + kind);
+    struct crowd_place p;
+
+    p.cell[0] = (uint16_t)(h & (w->cells - 1));
+    p.cell[1] = (uint16_t)(h >> 32 & (w->cells - 1));
+    return p;
+}
+
+static void
+change(struct crowd *w, unsigned slot, struct crowd_place p, uint32_t by)
+{
+    for (unsigned r = 0; r < CROWD_ROWS; r++) {
+        _Atomic uint32_t *c = &row(w, slot, r)[p.cell[r] & (w->cells - 1)];
+        atomic_store_explicit(c,
+            atomic_load_explicit(c, memory_order_relaxed) + by,
+            memory_order_relaxed);
+    }
+}
+
+void
+crowd_enter(struct crowd *w, unsigned slot, struct crowd_place p)
+{
+    change(w, slot, p, 1);
+}
+
+void
+crowd_leave(struct crowd *w, unsigned slot, struct crowd_place p)
+{
+    change(w, slot, p, UINT32_MAX);
+}
+
+void
+crowd_clear(struct crowd *w, unsigned slot)
+{
+    for (uint32_t i = 0; i < CROWD_ROWS * w->cells; i++) {
+        _Atomic uint32_t *c = &row(w, slot, 0)[i];
+        if (atomic_load_explicit(c, memory_order_relaxed) != 0)
+            atomic_store_explicit(c, 0, memory_order_relaxed);
+    }
+}
+
+void
+crowd_add(const struct crowd *w, unsigned slot, struct crowd_place p,
+    uint64_t sum[CROWD_ROWS])
+{
+    for (unsigned r = 0; r < CROWD_ROWS; r++)
+        sum[r] += atomic_load_explicit(
+            &row(w, slot, r)[p.cell[r] & (w->cells - 1)], memory_order_relaxed);
+}

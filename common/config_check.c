@@ -1,0 +1,272 @@
+/* check: what must hold of settings beyond the type of each. See check.h. */
+#include "config_check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cidr.h"
+#include "knob.h"
+
+#define NODE_MAX_BYTES      32
+#define PREFIX_MAX_BYTES    32
+#define UNIX_PATH_MAX_BYTES 107 /* of a socket's name, unix(7) */
+
+/* Subprotocols there is a dialect for. */
+static const char *const versions_known[] = {"ocpp1.6"};
+
+struct checking {
+    const struct config *c;
+    bool                *bad; /* by knob */
+    check_fault         *report;
+    void                *arg;
+};
+
+static void __attribute__((format(printf, 3, 4)))
+fault(struct checking *x, enum conf_knob k, const char *fmt, ...)
+{
+    char    text[CONF_LIST_MAX + 256];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    x->bad[k] = true;
+    x->report(x->arg, k, text);
+}
+
+/* The texts of one list are told apart by their bytes: two spellings of one
+ * address meet at bind(). */
+static bool
+listed_before(const char *list, const char *upto, const char *item)
+{
+    char other[CONF_LIST_MAX];
+
+    while (list < upto && config_list_next(&list, other, sizeof other))
+        if (list < upto && strcmp(other, item) == 0)
+            return true;
+    return false;
+}
+
+static void
+check_addresses(struct checking *x, enum conf_knob k, const char *list)
+{
+    struct sockaddr_storage address;
+    socklen_t               size;
+    char                    item[CONF_LIST_MAX];
+    const char             *cursor = list;
+
+    while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
+        if (!config_address(item, &address, &size))
+            fault(x, k, "%s is no address with a port; write it in "
+                "numbers as 192.0.2.1:8080 or [2001:db8::1]:8080, or *:8080 "
+                "for every IPv4 address", item);
+        else if (listed_before(list, cursor, item))
+            fault(x, k, "%s is there twice; remove one", item);
+    }
+}
+
+static void
+check_listen(struct checking *x)
+{
+    const struct config *c = x->c;
+    char                 item[CONF_LIST_MAX];
+    const char          *cursor = c->admin_listen;
+
+    if (c->server_listen[0] == '\0')
+        fault(x, CONF_KNOB_server_listen,
+            "is empty; write at least one address, such as %s",
+            knobs[CONF_KNOB_server_listen].def);
+    check_addresses(x, CONF_KNOB_server_listen, c->server_listen);
+    check_addresses(x, CONF_KNOB_admin_listen, c->admin_listen);
+    while (!x->bad[CONF_KNOB_admin_listen] &&
+        config_list_next(&cursor, item, sizeof item)) {
+        const char *all = c->server_listen;
+        if (listed_before(all, all + strlen(all) + 1, item))
+            fault(x, CONF_KNOB_admin_listen,
+                "charge points connect to %s; give one of the two another "
+                "port", item);
+    }
+}
+
+static void
+check_proxies(struct checking *x)
+{
+    const enum conf_knob k = CONF_KNOB_server_proxy_from;
+    struct cidr          range;
+    char                 item[CONF_LIST_MAX];
+    const char          *list = x->c->server_proxy_from, *cursor = list;
+
+    while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
+        if (!cidr_parse(item, &range))
+            fault(x, k, "%s is no range of addresses; write it as 192.0.2.7, "
+                "10.0.0.0/8 or 2001:db8::/32", item);
+        else if (listed_before(list, cursor, item))
+            fault(x, k, "%s is there twice; remove one", item);
+    }
+}
+
+static void
+check_path(struct checking *x)
+{
+    const char *path = x->c->server_path;
+    size_t      n = strlen(path);
+    size_t      good = strspn(path, "abcdefghijklmnopqrstuvwxyz"
+                                    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                    "-._~/");
+
+    if (path[0] != '/')
+        fault(x, CONF_KNOB_server_path,
+            "does not begin with a slash; write it as /ocpp");
+    else if (good < n)
+        fault(x, CONF_KNOB_server_path, "'%c' cannot be in a path; use "
+            "letters, digits and - . _ ~ /",
+            path[good] > 0x20 && path[good] < 0x7f ? path[good] : '?');
+    else if (n > 1 && path[n - 1] == '/')
+        fault(x, CONF_KNOB_server_path,
+            "ends with a slash; leave that out, the identity follows after "
+            "one anyway");
+    else if (strstr(path, "//") != NULL)
+        fault(x, CONF_KNOB_server_path, "has an empty part; write single "
+            "slashes");
+}
+
+static void
+check_names(struct checking *x)
+{
+    const struct config *c = x->c;
+    size_t               n = strlen(c->server_node);
+
+    if (n == 0 || n > NODE_MAX_BYTES)
+        fault(x, CONF_KNOB_server_node,
+            "is %zu characters long; write auto or 1 to %d characters", n,
+            NODE_MAX_BYTES);
+    else if (strspn(c->server_node, "abcdefghijklmnopqrstuvwxyz"
+                                    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                    "-._") < n)
+        fault(x, CONF_KNOB_server_node,
+            "has a character that a node name cannot have; use letters, "
+            "digits and - . _");
+    if (c->server_state_dir[0] == '\0')
+        fault(x, CONF_KNOB_server_state_dir,
+            "is empty; name a directory, such as %s",
+            knobs[CONF_KNOB_server_state_dir].def);
+    if (strlen(c->server_control) > UNIX_PATH_MAX_BYTES)
+        fault(x, CONF_KNOB_server_control,
+            "is too long for a socket; shorten it to %d bytes",
+            UNIX_PATH_MAX_BYTES);
+    /* A word misspelt must not become a file in whatever directory. */
+    if (strcmp(c->log_target, "stderr") != 0 &&
+        strcmp(c->log_target, "syslog") != 0 &&
+        strchr(c->log_target, '/') == NULL)
+        fault(x, CONF_KNOB_log_target,
+            "is no target; write stderr, syslog, or a file with its "
+            "directory, such as /var/log/ocppd/ocppd.log");
+}
+
+static void
+check_redis(struct checking *x)
+{
+    const struct config *c = x->c;
+    size_t               n = strlen(c->redis_prefix);
+
+    if (c->redis_host[0] != '\0' && c->redis_socket[0] != '\0')
+        fault(x, CONF_KNOB_redis_socket,
+            "is set besides redis.host; remove one of the two");
+    if (c->auth_mode == CONF_auth_mode_redis && c->redis_host[0] == '\0' &&
+        c->redis_socket[0] == '\0')
+        fault(x, CONF_KNOB_auth_mode,
+            "is redis, but neither redis.host nor redis.socket is set; set one");
+    if (c->auth_mode == CONF_auth_mode_redis &&
+        c->auth_timeout >= c->websocket_handshake_timeout)
+        fault(x, CONF_KNOB_auth_timeout, "a handshake must be over within "
+            "websocket.handshake_timeout = %llums, this included; make it less",
+            (unsigned long long)c->websocket_handshake_timeout);
+    if (c->redis_password[0] != '\0' && c->redis_password_file[0] != '\0')
+        fault(x, CONF_KNOB_redis_password,
+            "is set besides redis.password_file; remove one of the two");
+    if (c->redis_user[0] != '\0' && c->redis_password[0] == '\0' &&
+        c->redis_password_file[0] == '\0')
+        fault(x, CONF_KNOB_redis_user,
+            "has no password; set redis.password_file");
+    if (strlen(c->redis_socket) > UNIX_PATH_MAX_BYTES)
+        fault(x, CONF_KNOB_redis_socket,
+            "is too long for a socket; shorten it to %d bytes",
+            UNIX_PATH_MAX_BYTES);
+    if (n == 0 || n > PREFIX_MAX_BYTES ||
+        strspn(c->redis_prefix, "abcdefghijklmnopqrstuvwxyz"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") < n)
+        fault(x, CONF_KNOB_redis_prefix, "cannot begin a function's name; "
+            "write 1 to %d letters, digits and _", PREFIX_MAX_BYTES);
+}
+
+static void
+check_versions(struct checking *x)
+{
+    const size_t n = sizeof versions_known / sizeof versions_known[0];
+    const char  *list = x->c->ocpp_versions, *cursor = list;
+    char         item[CONF_LIST_MAX], all[256] = "";
+
+    for (size_t i = 0; i < n; i++)
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s",
+            i == 0 ? "" : i + 1 == n ? " and " : ", ", versions_known[i]);
+    if (list[0] == '\0')
+        fault(x, CONF_KNOB_ocpp_versions,
+            "is empty; write at least one of %s", all);
+    while (!x->bad[CONF_KNOB_ocpp_versions] &&
+        config_list_next(&cursor, item, sizeof item)) {
+        bool known = false;
+        for (size_t i = 0; i < n; i++)
+            known |= strcmp(item, versions_known[i]) == 0;
+        if (!known)
+            fault(x, CONF_KNOB_ocpp_versions,
+                "%s is not known here; this ocppd knows %s", item, all);
+        else if (listed_before(list, cursor, item))
+            fault(x, CONF_KNOB_ocpp_versions,
+                "%s is there twice; remove one", item);
+    }
+}
+
+/* less <= more must hold. Of the two the one that was set is to blame. */
+static void
+check_order(struct checking *x, enum conf_knob less, uint64_t less_value,
+    enum conf_knob more, uint64_t more_value, const char *means)
+{
+    struct buf a = BUF_INIT(64), b = BUF_INIT(64);
+
+    if (x->bad[less] || x->bad[more] || less_value <= more_value)
+        return;
+    knob_print(less, x->c, &a);
+    knob_print(more, x->c, &b);
+    if (x->c->origin[more] != 0)
+        fault(x, more, "is less than %s (%s), %s; raise it or lower %s",
+            knobs[less].key, buf_cstr(&a), means, knobs[less].key);
+    else
+        fault(x, less, "is more than %s (%s, the default), %s; lower it or "
+            "raise %s", knobs[more].key, buf_cstr(&b), means, knobs[more].key);
+    buf_free(&a);
+    buf_free(&b);
+}
+
+void
+check_config(const struct config *c, bool bad[CONF_KNOBS],
+    check_fault *report, void *arg)
+{
+    struct checking x = {c, bad, report, arg};
+
+    check_listen(&x);
+    check_proxies(&x);
+    check_path(&x);
+    check_names(&x);
+    check_versions(&x);
+    check_redis(&x);
+    check_order(&x, CONF_KNOB_websocket_ping_interval,
+        c->websocket_ping_interval, CONF_KNOB_websocket_idle_timeout,
+        c->websocket_idle_timeout,
+        "so quiet connections would be closed before their first ping");
+    if (c->server_max_identities != 0)
+        check_order(&x, CONF_KNOB_server_max_connections,
+            c->server_max_connections, CONF_KNOB_server_max_identities,
+            c->server_max_identities,
+            "so connected charge points would have no place");
+}

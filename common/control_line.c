@@ -1,0 +1,161 @@
+/* line: a line of the control protocol, cut into words. See line.h. */
+#include "control_line.h"
+
+#include <string.h>
+
+/* Reading and writing go through the same memory: what is written is never
+ * longer than what was read, and the NUL behind a word takes the place of
+ * the blank (or the byte behind the line). */
+struct cutter {
+    const char *in, *end;
+    char       *out;
+};
+
+static enum line_error
+cut_single(struct cutter *c)
+{
+    while (c->in < c->end && *c->in != '\'')
+        *c->out++ = *c->in++;
+    if (c->in == c->end)
+        return LINE_OPEN_SINGLE;
+    c->in++;
+    return LINE_OK;
+}
+
+static enum line_error
+cut_double(struct cutter *c)
+{
+    while (c->in < c->end && *c->in != '"') {
+        char ch = *c->in++;
+        if (ch == '\\' && c->in < c->end) {
+            switch (*c->in++) {
+            case '"':  ch = '"'; break;
+            case '\\': ch = '\\'; break;
+            case 'n':  ch = '\n'; break;
+            case 'r':  ch = '\r'; break;
+            case 't':  ch = '\t'; break;
+            default:   c->in--;
+            }
+        }
+        *c->out++ = ch;
+    }
+    if (c->in == c->end)
+        return LINE_OPEN_DOUBLE;
+    c->in++;
+    return LINE_OK;
+}
+
+static bool
+is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static enum line_error
+cut_word(struct cutter *c, const char **began)
+{
+    enum line_error e = LINE_OK;
+
+    while (e == LINE_OK && c->in < c->end && !is_blank(*c->in)) {
+        *began = c->in;
+        switch (*c->in) {
+        case '\'':
+            c->in++;
+            e = cut_single(c);
+            break;
+        case '"':
+            c->in++;
+            e = cut_double(c);
+            break;
+        case '\\':
+            if (++c->in == c->end)
+                return LINE_OPEN_ESCAPE;
+            /* fallthrough */
+        default:
+            *c->out++ = *c->in++;
+        }
+    }
+    return e;
+}
+
+static bool
+fail(struct line *l, enum line_error e, size_t where)
+{
+    l->error = e;
+    l->where = where;
+    l->words = 0;
+    l->word[0] = NULL;
+    return false;
+}
+
+bool
+line_cut(struct line *l, char *text, size_t len)
+{
+    *l = (struct line){.error = LINE_OK};
+    if (len > 0 && text[len - 1] == '\n')
+        len--;
+    if (len > 0 && text[len - 1] == '\r')
+        len--;
+    const char *nul = memchr(text, '\0', len);
+    if (nul != NULL)
+        return fail(l, LINE_NUL, (size_t)(nul - text));
+
+    struct cutter c = {.in = text, .end = text + len, .out = text};
+    for (;;) {
+        while (c.in < c.end && is_blank(*c.in))
+            c.in++;
+        if (c.in == c.end)
+            break;
+        const char *began = c.in;
+        if (l->words == LINE_WORDS)
+            return fail(l, LINE_TOO_MANY, (size_t)(began - text));
+        l->word[l->words] = c.out;
+        enum line_error e = cut_word(&c, &began);
+        if (e != LINE_OK)
+            return fail(l, e, (size_t)(began - text));
+        l->words++;
+        /* The blank must be stepped over before the NUL covers it. */
+        if (c.in < c.end)
+            c.in++;
+        *c.out++ = '\0';
+    }
+    l->word[l->words] = NULL;
+    return true;
+}
+
+const char *
+line_error_text(enum line_error e)
+{
+    switch (e) {
+    case LINE_OK:          return "nothing is wrong";
+    case LINE_TOO_MANY:    return "too many words; put what belongs together in quotes";
+    case LINE_OPEN_SINGLE: return "a ' without its end; close it, or write \\' for a plain one";
+    case LINE_OPEN_DOUBLE: return "a \" without its end; close it, or write \\\" for a plain one";
+    case LINE_OPEN_ESCAPE: return "the line ends in a backslash; write \\\\ for a plain one";
+    case LINE_NUL:         return "a NUL byte; a line is text";
+    }
+    return "unknown";
+}
+
+void
+line_quote(struct buf *out, const char *word)
+{
+    if (strpbrk(word, "\n\r\t'") == NULL) {
+        buf_addc(out, '\'');
+        buf_adds(out, word);
+        buf_addc(out, '\'');
+        return;
+    }
+    buf_addc(out, '"');
+    for (; *word != '\0'; word++) {
+        switch (*word) {
+        case '"':  buf_adds(out, "\\\""); break;
+        case '\\': buf_adds(out, "\\\\"); break;
+        case '\n': buf_adds(out, "\\n"); break;
+        case '\r': buf_adds(out, "\\r"); break;
+        case '\t': buf_adds(out, "\\t"); break;
+        default:   buf_addc(out, *word);
+        }
+    }
+    buf_addc(out, '"');
+}

@@ -1,0 +1,387 @@
+/*
+ * segments: the journal's directory, and its events in order.
+ * See segments.h.
+ *
+ * One stream per slot, each with the next event of its slot in hand (its
+ * head); the lowest head goes first. A stream without a head is dry until
+ * the next refresh, so that a round asks each file for its end only once.
+ *
+ * A stream leaves a segment when it stands at its end and the slot had a
+ * later segment before it looked: the writer goes on to a new file only
+ * when it is done with the old one.
+ */
+#include "journal_dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "journal_file.h"
+#include "shm.h"
+
+struct stream {
+    unsigned            slot;
+    uint64_t            first;  /* of the segment being read; 0: none yet */
+    uint64_t            last;   /* number of the last event in hand */
+    struct reader       reader;
+    struct segment_line head;
+    bool                has_head;
+    bool                dry;
+    int                 error;  /* not told yet */
+    uint64_t            told;   /* the segment whose trouble was noted */
+};
+
+struct segments {
+    char                *dir;
+    int                  dir_fd;
+    struct segments_want want;
+    struct segment_list  list;
+    struct stream       *streams; /* sorted by slot */
+    size_t               n;
+    size_t               cur;     /* whose head was returned; n: nobody's */
+    uint64_t             bad;
+};
+
+uint64_t
+segments_mark(const struct shm *shm)
+{
+    struct shm *s = (struct shm *)shm;
+    uint64_t    mark = atomic_load(&s->sequence);
+
+    /* The sequence first: see shm_worker.journal_floor. */
+    for (unsigned i = 0; i < s->slots; i++) {
+        uint64_t floor = atomic_load(&shm_worker(s, i)->journal_floor);
+        if (floor < mark)
+            mark = floor;
+    }
+    return mark;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+    const struct segment_id *x = a, *y = b;
+
+    if (x->slot != y->slot)
+        return x->slot < y->slot ? -1 : 1;
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+int
+segments_find(int dir_fd, struct segment_list *list)
+{
+    struct segment_list l = {NULL, 0};
+    size_t              cap = 0;
+    struct dirent      *e;
+    int                 err = 0;
+    int                 fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    *list = l;
+    if (fd < 0)
+        return errno;
+    DIR *d = fdopendir(fd);
+    if (d == NULL) {
+        err = errno;
+        close(fd);
+        return err;
+    }
+    while (errno = 0, (e = readdir(d)) != NULL) {
+        struct segment_id id;
+        if (!segment_name_parse(e->d_name, &id.slot, &id.first))
+            continue;
+        if (l.n == cap) {
+            cap = cap ? 2 * cap : 64;
+            struct segment_id *v = realloc(l.v, cap * sizeof *v);
+            if (v == NULL) {
+                errno = ENOMEM;
+                break;
+            }
+            l.v = v;
+        }
+        l.v[l.n++] = id;
+    }
+    err = errno;
+    closedir(d);
+    if (err != 0) {
+        free(l.v);
+        return err;
+    }
+    if (l.n > 1)
+        qsort(l.v, l.n, sizeof *l.v, compare);
+    *list = l;
+    return 0;
+}
+
+const struct segment_id *
+segments_of(const struct segment_list *list, unsigned slot, size_t *n)
+{
+    size_t i = 0;
+
+    *n = 0;
+    while (i < list->n && list->v[i].slot < slot)
+        i++;
+    if (i == list->n)
+        return NULL;
+    while (i + *n < list->n && list->v[i + *n].slot == slot)
+        ++*n;
+    return list->v + i;
+}
+
+static void
+say(struct buf *why, const char *dir, int err)
+{
+    buf_addf(why, "cannot read the journal in %s: %s; ", dir, strerror(err));
+    buf_adds(why, err == ENOENT || err == ENOTDIR
+            ? "it is the directory journal below server.state_dir, made when "
+              "a worker first starts"
+            : err == EACCES || err == EPERM
+            ? "become root, or the user the daemon runs as"
+            : "the kernel log may say more");
+}
+
+struct segments *
+segments_open(const char *dir, const struct segments_want *want,
+    struct buf *why)
+{
+    struct segments *s = calloc(1, sizeof *s);
+
+    if (s == NULL || (s->dir = strdup(dir)) == NULL) {
+        free(s);
+        say(why, dir, ENOMEM);
+        return NULL;
+    }
+    s->want = *want;
+    s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->dir_fd < 0) {
+        say(why, dir, errno);
+        segments_close(s);
+        return NULL;
+    }
+    if (!segments_refresh(s, why)) {
+        segments_close(s);
+        return NULL;
+    }
+    return s;
+}
+
+/* A stream for each slot that has segments; those there are stay as they
+ * are, also when their files are gone. */
+static bool
+make_streams(struct segments *s)
+{
+    for (size_t i = 0; i < s->list.n; i++) {
+        unsigned slot = s->list.v[i].slot;
+        size_t   at = 0;
+
+        if (s->want.slot >= 0 && slot != (unsigned)s->want.slot)
+            continue;
+        while (at < s->n && s->streams[at].slot < slot)
+            at++;
+        if (at < s->n && s->streams[at].slot == slot)
+            continue;
+        struct stream *v = realloc(s->streams, (s->n + 1) * sizeof *v);
+        if (v == NULL)
+            return false;
+        s->streams = v;
+        memmove(v + at + 1, v + at, (s->n - at) * sizeof *v);
+        v[at] = (struct stream){.slot = slot, .reader = READER_CLOSED};
+        s->n++;
+    }
+    return true;
+}
+
+/* Done with the event that segments_next() returned. */
+static void
+let_go(struct segments *s)
+{
+    if (s->cur < s->n)
+        s->streams[s->cur].has_head = false;
+    s->cur = SIZE_MAX;
+}
+
+bool
+segments_refresh(struct segments *s, struct buf *why)
+{
+    struct segment_list list;
+    int                 err = segments_find(s->dir_fd, &list);
+    struct stat         st;
+
+    let_go(s);
+    if (err == 0 && fstat(s->dir_fd, &st) == 0 && st.st_nlink == 0) {
+        err = ENOENT; /* removed while it was open */
+        free(list.v);
+    } else if (err == 0) {
+        free(s->list.v);
+        s->list = list;
+        if (!make_streams(s))
+            err = ENOMEM;
+    }
+    for (size_t i = 0; i < s->n; i++)
+        s->streams[i].dry = false;
+    if (err != 0)
+        say(why, s->dir, err);
+    return err == 0;
+}
+
+/* The slot's next segment behind the one being read; NULL if there is none. */
+static const struct segment_id *
+later(const struct segments *s, const struct stream *t)
+{
+    size_t                   n;
+    const struct segment_id *id = segments_of(&s->list, t->slot, &n);
+
+    for (size_t i = 0; i < n; i++)
+        if (id[i].first > t->first)
+            return &id[i];
+    return NULL;
+}
+
+/* Whether the segment can hold nothing that is wanted; next follows it. */
+static bool
+unwanted(const struct segments *s, const struct segment_id *next, int fd)
+{
+    struct stat st;
+
+    if (next == NULL)
+        return false;
+    if (next->first <= s->want.from)
+        return true;
+    return s->want.since_wall_ms != 0 && fstat(fd, &st) == 0 &&
+        (uint64_t)st.st_mtim.tv_sec * 1000 + 1000 < s->want.since_wall_ms;
+}
+
+/* Opens the slot's next segment; false if there is none. */
+static bool
+advance(struct segments *s, struct stream *t)
+{
+    const struct segment_id *id;
+    char                     name[SEGMENT_NAME_LEN + 1];
+
+    while ((id = later(s, t)) != NULL) {
+        s->bad += t->reader.bad;
+        t->reader.bad = 0;
+        reader_close(&t->reader);
+        t->first = id->first;
+        segment_name(name, id->slot, id->first);
+        int fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) {
+            if (errno != ENOENT) /* else removed by now */
+                t->error = errno;
+            continue;
+        }
+        if (unwanted(s, later(s, t), fd)) {
+            close(fd);
+            continue;
+        }
+        reader_open(&t->reader, fd, 0);
+        return true;
+    }
+    return false;
+}
+
+/* Gets the stream a head, if there is one to be had in this round. */
+static void
+fill(struct segments *s, struct stream *t)
+{
+    while (!t->has_head && !t->dry) {
+        if (t->reader.fd >= 0) {
+            enum reader_result r = reader_next(&t->reader, &t->head);
+            if (r == READER_LINE) {
+                if (t->head.number <= t->last ||
+                    t->head.number < s->want.from)
+                    continue; /* a repetition, or not wanted */
+                t->last = t->head.number;
+                t->has_head = true;
+                return;
+            }
+            if (r == READER_ERROR && t->told != t->first) {
+                t->told = t->first;
+                t->error = t->reader.error;
+            }
+        }
+        /* The list is older than this look at the end of the file. */
+        if (!advance(s, t))
+            t->dry = true;
+    }
+}
+
+bool
+segments_next(struct segments *s, uint64_t below, struct segment_line *line)
+{
+    size_t best = SIZE_MAX;
+
+    let_go(s);
+    for (size_t i = 0; i < s->n; i++) {
+        struct stream *t = &s->streams[i];
+        if (!t->has_head && !t->dry)
+            fill(s, t);
+        if (t->has_head && (best == SIZE_MAX ||
+                t->head.number < s->streams[best].head.number))
+            best = i;
+    }
+    if (best == SIZE_MAX || s->streams[best].head.number >= below)
+        return false;
+    s->cur = best;
+    *line = s->streams[best].head;
+    return true;
+}
+
+unsigned
+segments_slot(const struct segments *s)
+{
+    return s->cur < s->n ? s->streams[s->cur].slot : 0;
+}
+
+bool
+segments_waiting(const struct segments *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->streams[i].has_head && i != s->cur)
+            return true;
+    return false;
+}
+
+uint64_t
+segments_bad(const struct segments *s)
+{
+    uint64_t bad = s->bad;
+
+    for (size_t i = 0; i < s->n; i++)
+        bad += s->streams[i].reader.bad;
+    return bad;
+}
+
+bool
+segments_trouble(struct segments *s, struct buf *why)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct stream *t = &s->streams[i];
+        char           name[SEGMENT_NAME_LEN + 1];
+
+        if (t->error == 0)
+            continue;
+        segment_name(name, t->slot, t->first);
+        buf_addf(why, "cannot read %s/%s: %s; its other events are left out",
+            s->dir, name, strerror(t->error));
+        t->error = 0;
+        return true;
+    }
+    return false;
+}
+
+void
+segments_close(struct segments *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        reader_free(&s->streams[i].reader);
+    if (s->dir_fd >= 0)
+        close(s->dir_fd);
+    free(s->streams);
+    free(s->list.v);
+    free(s->dir);
+    free(s);
+}

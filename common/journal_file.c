@@ -1,0 +1,121 @@
+/* reader: the events of one segment file. See reader.h. */
+#include "journal_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHUNK ((size_t)64 << 10)
+
+void
+reader_open(struct reader *r, int fd, uint64_t offset)
+{
+    r->fd = fd;
+    r->error = 0;
+    r->bad = 0;
+    r->pos = r->len = 0;
+    /* The byte before tells whether a line starts at offset. */
+    r->skipping = offset > 0;
+    r->offset = offset > 0 ? offset - 1 : 0;
+}
+
+/* Reads on. 1: something came; 0: nothing there; -1: error. */
+static int
+more(struct reader *r)
+{
+    if (r->pos > 0) {
+        memmove(r->p, r->p + r->pos, r->len - r->pos);
+        r->len -= r->pos;
+        r->pos = 0;
+    }
+    if (r->cap - r->len < CHUNK) {
+        size_t cap = r->cap ? 2 * r->cap : 2 * CHUNK;
+        char  *p = realloc(r->p, cap);
+        if (p == NULL) {
+            r->error = ENOMEM;
+            return -1;
+        }
+        r->p = p;
+        r->cap = cap;
+    }
+    for (;;) {
+        ssize_t n = pread(r->fd, r->p + r->len, r->cap - r->len,
+            (off_t)r->offset);
+        if (n >= 0) {
+            r->len += (size_t)n;
+            r->offset += (uint64_t)n;
+            return n > 0;
+        }
+        if (errno != EINTR) {
+            r->error = errno;
+            return -1;
+        }
+    }
+}
+
+/* Drops bytes up to and with the next line feed, as far as they are here. */
+static void
+skip(struct reader *r)
+{
+    const char *end = r->len > r->pos
+        ? memchr(r->p + r->pos, '\n', r->len - r->pos) : NULL;
+
+    r->skipping = end == NULL;
+    r->pos = end ? (size_t)(end + 1 - r->p) : r->len;
+}
+
+enum reader_result
+reader_next(struct reader *r, struct segment_line *line)
+{
+    size_t seen = 0; /* bytes without a line feed */
+
+    for (;;) {
+        if (r->skipping)
+            skip(r);
+        while (!r->skipping && r->len - r->pos > seen) {
+            enum segment_piece piece =
+                segment_next(r->p + r->pos, r->len - r->pos, line);
+            if (piece == SEGMENT_PART) {
+                seen = r->len - r->pos;
+                break;
+            }
+            r->pos += line->len + 1;
+            seen = 0;
+            if (piece == SEGMENT_WHOLE)
+                return READER_LINE;
+            r->bad++;
+        }
+        if (seen >= SEGMENT_LINE_MAX) {
+            r->skipping = true;
+            r->bad++;
+            seen = 0;
+            continue;
+        }
+        int n = more(r);
+        if (n <= 0)
+            return n == 0 ? READER_END : READER_ERROR;
+    }
+}
+
+uint64_t
+reader_at(const struct reader *r)
+{
+    return r->offset - (r->len - r->pos);
+}
+
+void
+reader_close(struct reader *r)
+{
+    if (r->fd >= 0)
+        close(r->fd);
+    r->fd = -1;
+}
+
+void
+reader_free(struct reader *r)
+{
+    reader_close(r);
+    free(r->p);
+    *r = READER_CLOSED;
+}

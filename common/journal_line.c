@@ -1,0 +1,216 @@
+/* segment: the form of the journal's files and lines. See segment.h. */
+#include "journal_line.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HEAD "{\"eventId\":\""
+#define HEAD_LEN (sizeof HEAD - 1)
+#define DIGITS 16
+
+/* DIGITS lower-case hex digits. */
+static bool
+parse_number(const char *p, uint64_t *number)
+{
+    uint64_t n = 0;
+
+    for (int i = 0; i < DIGITS; i++) {
+        unsigned d = (unsigned char)p[i];
+        if (d >= '0' && d <= '9')
+            d -= '0';
+        else if (d >= 'a' && d <= 'f')
+            d -= 'a' - 10;
+        else
+            return false;
+        n = n << 4 | d;
+    }
+    *number = n;
+    return true;
+}
+
+static void
+put_number(char *p, uint64_t number)
+{
+    for (int i = DIGITS - 1; i >= 0; i--, number >>= 4)
+        p[i] = "0123456789abcdef"[number & 15];
+}
+
+void
+segment_name(char out[SEGMENT_NAME_LEN + 1], unsigned slot, uint64_t first)
+{
+    snprintf(out, SEGMENT_NAME_LEN + 1, "w%03u-%016" PRIx64 ".jsonl",
+        slot % SEGMENT_SLOTS, first);
+}
+
+bool
+segment_name_parse(const char *name, unsigned *slot, uint64_t *first)
+{
+    if (strlen(name) != SEGMENT_NAME_LEN || name[0] != 'w' ||
+        name[4] != '-' || strcmp(name + 5 + DIGITS, ".jsonl") != 0)
+        return false;
+    *slot = 0;
+    for (int i = 1; i <= 3; i++) {
+        if (name[i] < '0' || name[i] > '9')
+            return false;
+        *slot = *slot * 10 + (unsigned)(name[i] - '0');
+    }
+    return parse_number(name + 5, first);
+}
+
+void
+segment_put_id(struct buf *out, uint64_t number, const char *node)
+{
+    char head[HEAD_LEN + DIGITS + 1];
+
+    memcpy(head, HEAD, HEAD_LEN);
+    put_number(head + HEAD_LEN, number);
+    head[HEAD_LEN + DIGITS] = '-';
+    buf_add(out, head, sizeof head);
+    buf_adds(out, node);
+    buf_addc(out, '"');
+}
+
+enum segment_piece
+segment_next(const char *p, size_t len, struct segment_line *line)
+{
+    const char *end = len ? memchr(p, '\n', len) : NULL;
+
+    if (end == NULL)
+        return SEGMENT_PART;
+    line->p = p;
+    line->len = (size_t)(end - p);
+    line->number = 0;
+    /* A file that grew before its pages were written has NULs in it. */
+    if (line->len < SEGMENT_LINE_MIN || line->len >= SEGMENT_LINE_MAX ||
+        memcmp(p, HEAD, HEAD_LEN) != 0 || end[-1] != '}' ||
+        p[HEAD_LEN + DIGITS] != '-' ||
+        memchr(p, '\0', line->len) != NULL ||
+        !parse_number(p + HEAD_LEN, &line->number) || line->number == 0) {
+        line->number = 0;
+        return SEGMENT_BAD;
+    }
+    return SEGMENT_WHOLE;
+}
+
+void
+segment_sum(const char *p, size_t len, struct segment_sum *sum)
+{
+    struct segment_line line;
+    enum segment_piece  piece;
+    size_t              at = 0;
+    uint64_t            bad = 0;
+
+    *sum = (struct segment_sum){0};
+    while ((piece = segment_next(p + at, len - at, &line)) != SEGMENT_PART) {
+        at += line.len + 1;
+        if (piece == SEGMENT_BAD) {
+            bad++;
+            continue;
+        }
+        if (sum->lines++ == 0)
+            sum->first = line.number;
+        if (line.number > sum->last)
+            sum->last = line.number;
+        sum->good = at;
+        sum->bad = bad;
+    }
+}
+
+/* ---- members of a line ------------------------------------------------ */
+
+/* Each skips what begins at p, and says where it ends; NULL if it does not
+ * end before `end`. */
+
+static const char *
+skip_space(const char *p, const char *end)
+{
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
+        p++;
+    return p;
+}
+
+static const char *
+skip_string(const char *p, const char *end)
+{
+    for (p++; p < end; p++) {
+        if (*p == '\\')
+            p++;
+        else if (*p == '"')
+            return p + 1;
+    }
+    return NULL;
+}
+
+static const char *
+skip_value(const char *p, const char *end)
+{
+    unsigned depth = 0;
+
+    while (p < end) {
+        switch (*p) {
+        case '"':
+            p = skip_string(p, end);
+            if (p == NULL || depth == 0)
+                return p;
+            continue;
+        case '{':
+        case '[':
+            depth++;
+            break;
+        case '}':
+        case ']':
+            if (depth == 0)
+                return p; /* a number or word ended here */
+            if (--depth == 0)
+                return p + 1;
+            break;
+        case ',':
+        case ' ':
+            if (depth == 0)
+                return p;
+            break;
+        }
+        p++;
+    }
+    return NULL;
+}
+
+bool
+segment_field(const char *line, size_t len, const char *name,
+    const char **value, size_t *value_len)
+{
+    const char *end = line + len;
+    const char *p = skip_space(line, end);
+    size_t      name_len = strlen(name);
+
+    if (p == end || *p++ != '{')
+        return false;
+    for (;;) {
+        p = skip_space(p, end);
+        if (p == end || *p != '"')
+            return false;
+        const char *key = p + 1;
+        p = skip_string(p, end);
+        if (p == NULL)
+            return false;
+        bool found = (size_t)(p - 1 - key) == name_len &&
+            memcmp(key, name, name_len) == 0;
+        p = skip_space(p, end);
+        if (p == end || *p++ != ':')
+            return false;
+        p = skip_space(p, end);
+        const char *from = p;
+        p = skip_value(p, end);
+        if (p == NULL)
+            return false;
+        if (found) {
+            *value = from;
+            *value_len = (size_t)(p - from);
+            return p > from;
+        }
+        p = skip_space(p, end);
+        if (p == end || *p++ != ',')
+            return false;
+    }
+}

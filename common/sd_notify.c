@@ -1,0 +1,75 @@
+/* notify: tells the service manager how the daemon is doing. See notify.h. */
+#include "sd_notify.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+static void
+send_text(const char *text)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    const char        *name = getenv("NOTIFY_SOCKET");
+    size_t             n = name != NULL ? strlen(name) : 0;
+
+    if (n < 2 || n >= sizeof to.sun_path || (*name != '/' && *name != '@'))
+        return;
+    memcpy(to.sun_path, name, n + 1);
+    if (*name == '@')
+        to.sun_path[0] = '\0';
+    /* The length decides where an abstract name ends: no NUL is counted. */
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    (void)!sendto(fd, text, strlen(text), MSG_NOSIGNAL,
+        (const struct sockaddr *)&to, size);
+    close(fd);
+}
+
+void
+notify_ready(void)
+{
+    send_text("READY=1");
+}
+
+void
+notify_reloading(void)
+{
+    char text[64];
+
+    /* The time lets a manager tell this reload's READY from an earlier. */
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu",
+        (unsigned long long)(clock_mono_ns() / 1000));
+    send_text(text);
+}
+
+void
+notify_stopping(void)
+{
+    send_text("STOPPING=1");
+}
+
+void
+notify_status(const char *fmt, ...)
+{
+    char    text[256] = "STATUS=";
+    size_t  head = strlen(text);
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text + head, sizeof text - head, fmt, ap);
+    va_end(ap);
+    /* A newline would begin another key. */
+    for (char *p = text; *p != '\0'; p++)
+        if (*p == '\n')
+            *p = ' ';
+    send_text(text);
+}

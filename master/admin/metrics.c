@@ -1,0 +1,356 @@
+/*
+ * metrics: the numbers of stats.def, for people, programs and Prometheus.
+ * See report.h.
+ *
+ * Everything loops over stat_info[], so a row added to the table appears
+ * everywhere. The few numbers that are no row (state of the workers, limits,
+ * reloads) stand in one function.
+ */
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "mdoc.h"
+#include "admin/report.h"
+#include "version.h"
+#include "writer.h"
+
+void
+metrics_sum(const struct shm *s, struct stats *sum)
+{
+    memset(sum, 0, sizeof *sum);
+    for (unsigned i = 0; i < s->slots; i++)
+        stats_sum(sum, &shm_worker(s, i)->stats);
+}
+
+static const stat_value *
+values(const struct stats *st, const struct stat_info *info)
+{
+    return (const stat_value *)((const char *)st + info->offset);
+}
+
+static void
+read_histogram(const struct stats *st, const struct stat_info *info,
+    uint64_t counts[STATS_BUCKETS], uint64_t *total, uint64_t *sum_us)
+{
+    const struct histogram *h =
+        (const struct histogram *)((const char *)st + info->offset);
+
+    *total = 0;
+    for (int i = 0; i < STATS_BUCKETS; i++) {
+        counts[i] = stat_get(&h->bucket[i]);
+        *total += counts[i];
+    }
+    *sum_us = stat_get(&h->sum_us);
+}
+
+static bool
+matches(const char *pattern, const char *name)
+{
+    return pattern == NULL || fnmatch(pattern, name, 0) == 0;
+}
+
+/* ---- text ---- */
+
+static void
+histogram_line(const struct stats *st, const struct stat_info *info,
+    struct buf *out)
+{
+    uint64_t counts[STATS_BUCKETS], total, sum_us;
+
+    read_histogram(st, info, counts, &total, &sum_us);
+    buf_addf(out, "%-40s %14" PRIu64, info->name, total);
+    if (total > 0) {
+        buf_adds(out, "  mean ");
+        histogram_put_us(out, sum_us / total);
+        static const struct { const char *name; double q; } quantiles[] = {
+            {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1}};
+        for (int i = 0; i < 4; i++) {
+            buf_addf(out, "  %s <", quantiles[i].name);
+            histogram_put_us(out, histogram_quantile(counts, quantiles[i].q));
+        }
+    }
+    buf_addc(out, '\n');
+}
+
+bool
+metrics_text(const struct shm *s, const char *pattern, struct buf *out)
+{
+    struct stats sum;
+    bool         any = false;
+
+    metrics_sum(s, &sum);
+    for (size_t i = 0; i < stat_info_count; i++) {
+        const struct stat_info *info = &stat_info[i];
+        if (!matches(pattern, info->name))
+            continue;
+        any = true;
+        if (info->kind == STAT_HISTOGRAM) {
+            histogram_line(&sum, info, out);
+            continue;
+        }
+        const stat_value *v = values(&sum, info);
+        uint64_t          total = 0;
+        for (unsigned r = 0; r < info->rows; r++)
+            total += stat_get(&v[r]);
+        buf_addf(out, "%-40s %14" PRIu64 "\n", info->name, total);
+        /* Of the rows of a table only those that happened. */
+        for (unsigned r = 0; info->label != NULL && r < info->rows; r++)
+            if (stat_get(&v[r]) != 0)
+                buf_addf(out, "  %-38s %14" PRIu64 "\n", info->row_name(r),
+                    stat_get(&v[r]));
+    }
+    return any;
+}
+
+/* ---- JSON ---- */
+
+static void
+histogram_object(const struct stats *st, const struct stat_info *info,
+    struct writer *w)
+{
+    uint64_t counts[STATS_BUCKETS], total, sum_us;
+
+    read_histogram(st, info, counts, &total, &sum_us);
+    writer_open(w, info->name, '{');
+    writer_u64(w, "count", total);
+    writer_u64(w, "sum_us", sum_us);
+    writer_u64(w, "p50_us", histogram_quantile(counts, 0.5));
+    writer_u64(w, "p90_us", histogram_quantile(counts, 0.9));
+    writer_u64(w, "p99_us", histogram_quantile(counts, 0.99));
+    writer_u64(w, "max_us", histogram_quantile(counts, 1));
+    writer_close(w);
+}
+
+bool
+metrics_json(const struct shm *s, const char *pattern, struct buf *out)
+{
+    struct writer w = WRITER_INIT(out);
+    struct stats  sum;
+    bool          any = false;
+
+    metrics_sum(s, &sum);
+    writer_open(&w, NULL, '{');
+    for (size_t i = 0; i < stat_info_count; i++) {
+        const struct stat_info *info = &stat_info[i];
+        if (!matches(pattern, info->name))
+            continue;
+        any = true;
+        const stat_value *v = values(&sum, info);
+        if (info->kind == STAT_HISTOGRAM) {
+            histogram_object(&sum, info, &w);
+        } else if (info->label == NULL) {
+            writer_u64(&w, info->name, stat_get(v));
+        } else {
+            writer_open(&w, info->name, '{');
+            for (unsigned r = 0; r < info->rows; r++)
+                writer_u64(&w, info->row_name(r), stat_get(&v[r]));
+            writer_close(&w);
+        }
+    }
+    writer_close(&w);
+    buf_addc(out, '\n');
+    return any;
+}
+
+/* ---- Prometheus ---- */
+
+/* In HELP a backslash and a newline are escaped, in a label's value a quote
+ * too. */
+static void
+put_escaped(struct buf *out, const char *s, bool quote)
+{
+    for (; *s != '\0'; s++) {
+        if (*s == '\\')
+            buf_adds(out, "\\\\");
+        else if (*s == '\n')
+            buf_adds(out, "\\n");
+        else if (*s == '"' && quote)
+            buf_adds(out, "\\\"");
+        else
+            buf_addc(out, *s);
+    }
+}
+
+static void
+head(struct buf *out, const char *name, const char *suffix, const char *type,
+    const char *help)
+{
+    buf_addf(out, "# HELP ocppd_%s%s ", name, suffix);
+    put_escaped(out, help, false);
+    buf_addf(out, "\n# TYPE ocppd_%s%s %s\n", name, suffix, type);
+}
+
+static void
+gauge(struct buf *out, const char *name, const char *help, uint64_t value)
+{
+    head(out, name, "", "gauge", help);
+    buf_addf(out, "ocppd_%s %" PRIu64 "\n", name, value);
+}
+
+static void
+counter(struct buf *out, const char *name, const char *help, uint64_t value)
+{
+    head(out, name, "_total", "counter", help);
+    buf_addf(out, "ocppd_%s_total %" PRIu64 "\n", name, value);
+}
+
+static void
+prometheus_histogram(const struct stats *st, const struct stat_info *info,
+    struct buf *out)
+{
+    uint64_t counts[STATS_BUCKETS], total, sum_us, below = 0;
+
+    head(out, info->name, "_seconds", "histogram", info->doc);
+    read_histogram(st, info, counts, &total, &sum_us);
+    for (int i = 0; i < STATS_BUCKETS - 1; i++) {
+        below += counts[i];
+        buf_addf(out, "ocppd_%s_seconds_bucket{le=\"%.9g\"} %" PRIu64 "\n",
+            info->name, (double)(UINT64_C(1) << i) / 1e6, below);
+    }
+    buf_addf(out, "ocppd_%s_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n",
+        info->name, total);
+    buf_addf(out, "ocppd_%s_seconds_sum %.9g\n", info->name,
+        (double)sum_us / 1e6);
+    buf_addf(out, "ocppd_%s_seconds_count %" PRIu64 "\n", info->name, total);
+}
+
+static void
+prometheus_row(const struct shm *s, const struct stats *sum,
+    const struct stat_info *info, struct buf *out)
+{
+    const stat_value *v = values(sum, info);
+    bool              is_counter = info->kind == STAT_COUNTER;
+
+    if (info->kind == STAT_HISTOGRAM) {
+        prometheus_histogram(sum, info, out);
+        return;
+    }
+    const char *suffix = is_counter ? "_total" : "";
+    head(out, info->name, suffix, is_counter ? "counter" : "gauge", info->doc);
+    if (info->offset == offsetof(struct stats, connections)) {
+        /* How evenly the kernel spreads the clients shows only here. */
+        for (unsigned i = 0; i < s->slots; i++)
+            buf_addf(out, "ocppd_%s{worker=\"%u\"} %" PRIu64 "\n", info->name,
+                i, stat_get(&shm_worker(s, i)->stats.connections));
+        return;
+    }
+    if (info->label == NULL) {
+        buf_addf(out, "ocppd_%s%s %" PRIu64 "\n", info->name, suffix,
+            stat_get(v));
+        return;
+    }
+    for (unsigned r = 0; r < info->rows; r++) {
+        buf_addf(out, "ocppd_%s%s{%s=\"", info->name, suffix, info->label);
+        put_escaped(out, info->row_name(r), true);
+        buf_addf(out, "\"} %" PRIu64 "\n", stat_get(&v[r]));
+    }
+}
+
+/* What is in no row of stats.def. */
+static void
+prometheus_daemon(const struct shm *s, struct buf *out)
+{
+    struct config c;
+    uint64_t      restarts = 0;
+    unsigned      states[SHM_WORKER_FAILED + 1] = {0};
+
+    shm_config_read(s, &c);
+    head(out, "build_info", "", "gauge", "Which version runs; always 1");
+    buf_adds(out, "ocppd_build_info{version=\"");
+    put_escaped(out, s->version, true);
+    buf_adds(out, "\",node=\"");
+    put_escaped(out, s->node, true);
+    buf_adds(out, "\"} 1\n");
+    head(out, "start_time_seconds", "", "gauge",
+        "When the daemon was started, Unix time");
+    buf_addf(out, "ocppd_start_time_seconds %.3f\n",
+        (double)s->started_wall_ms / 1e3);
+    buf_adds(out, "# HELP process_start_time_seconds Start time of the master "
+                  "process, Unix time\n"
+                  "# TYPE process_start_time_seconds gauge\n");
+    buf_addf(out, "process_start_time_seconds %.3f\n",
+        (double)s->started_wall_ms / 1e3);
+    head(out, "uptime_seconds", "", "gauge",
+        "How long the daemon runs, by a clock that nobody sets");
+    buf_addf(out, "ocppd_uptime_seconds %.3f\n",
+        (double)(clock_mono_ms() - s->started_mono_ms) / 1e3);
+
+    for (unsigned i = 0; i < s->slots; i++) {
+        const struct shm_worker *w = shm_worker(s, i);
+        int                      state = w->state;
+        if (state >= 0 && state <= SHM_WORKER_FAILED)
+            states[state]++;
+        restarts += w->incarnation > 0 ? w->incarnation - 1 : 0;
+    }
+    head(out, "workers", "", "gauge", "Worker processes by state");
+    for (int i = 0; i <= SHM_WORKER_FAILED; i++)
+        buf_addf(out, "ocppd_workers{state=\"%s\"} %u\n", report_state(i),
+            states[i]);
+    counter(out, "worker_restarts", "Successors of worker processes", restarts);
+    gauge(out, "max_connections", "server.max_connections",
+        c.server_max_connections);
+    gauge(out, "identities", "Charge points remembered, connected or not",
+        registry_used(shm_registry(s)));
+    gauge(out, "max_identities", "Charge points that can be remembered",
+        shm_registry(s)->capacity);
+    counter(out, "identities_forgotten",
+        "Charge points forgotten to make room for others",
+        shm_registry(s)->forgotten);
+    counter(out, "reloads", "Reloads of the configuration, failed ones too",
+        s->reloads);
+    counter(out, "reloads_failed",
+        "Reloads that changed nothing because of an error", s->reloads_failed);
+    gauge(out, "draining", "1 while no new connections are taken",
+        s->draining != 0);
+    gauge(out, "ping_interval_seconds", "websocket.ping_interval",
+        c.websocket_ping_interval / 1000);
+}
+
+void
+metrics_prometheus(const struct shm *s, struct buf *out)
+{
+    struct stats sum;
+
+    metrics_sum(s, &sum);
+    prometheus_daemon(s, out);
+    for (size_t i = 0; i < stat_info_count; i++)
+        prometheus_row(s, &sum, &stat_info[i], out);
+}
+
+/* ---- the manual ---- */
+
+void
+metrics_put_manual(struct buf *out)
+{
+    static const struct {
+        enum stat_kind kind;
+        const char    *title;
+    } parts[] = {{STAT_COUNTER, "Counters"}, {STAT_GAUGE, "Gauges"},
+        {STAT_HISTOGRAM, "Histograms"}};
+
+    for (int k = 0; k < 3; k++) {
+        buf_addf(out, ".Ss %s\n.Bl -tag -width Ds\n", parts[k].title);
+        for (size_t i = 0; i < stat_info_count; i++) {
+            const struct stat_info *info = &stat_info[i];
+            if (info->kind != parts[k].kind)
+                continue;
+            buf_addf(out, ".It Va %s", info->name);
+            if (info->label != NULL)
+                buf_addf(out, " Pq by Va %s", info->label);
+            buf_addc(out, '\n');
+            mdoc_prose(out, info->doc, false);
+            /* Short tables are listed where they count. */
+            if (info->label == NULL || info->rows > 40)
+                continue;
+            buf_addf(out, "The values of\n.Va %s\nare", info->label);
+            for (unsigned r = 0; r < info->rows; r++)
+                buf_addf(out, "\n.Cm %s%s", info->row_name(r),
+                    r + 1 == info->rows ? " ." : r + 2 == info->rows ? "\nand" : " ,");
+            buf_addc(out, '\n');
+        }
+        buf_adds(out, ".El\n");
+    }
+}

@@ -1,0 +1,313 @@
+/*
+ * The commands that reach out to charge points: call, disconnect, tap. See
+ * command.h; what happens to a call when a worker dies is in pending.h.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "channel.h"
+#include "clock.h"
+#include "control/command.h"
+#include "ensure.h"
+#include "control/json_members.h"
+#include "knob.h"
+#include "log.h"
+#include "base/master.h"
+#include "control/pending_calls.h"
+#include "workers/supervise.h"
+#include "dispatch.h"
+#include "control/taps.h"
+#include "writer.h"
+
+#define COMMAND_ID_MAX 64
+#define PATIENCE_MS 60000 /* of the client, beyond what a command may take */
+
+/* The entry of an identity, REGISTRY_NONE if there never was one; *owner is
+ * 0 unless it is connected. */
+static uint32_t
+look_up(const char *identity, cref *owner)
+{
+    struct registry *r = shm_registry(master.shm);
+    uint32_t         i = registry_find(r, identity, strlen(identity), false);
+
+    *owner = i == REGISTRY_NONE
+        ? 0
+        : atomic_load_explicit(&registry_at(r, i)->owner, memory_order_acquire);
+    return i;
+}
+
+/* ---- call ---- */
+
+static void
+draw_command_id(char out[COMMAND_ID_MAX + 1])
+{
+    uint64_t r[2];
+
+    ensure(getrandom(r, sizeof r, 0) == sizeof r);
+    snprintf(out, COMMAND_ID_MAX + 1, "%016" PRIx64 "%016" PRIx64, r[0], r[1]);
+}
+
+static bool
+printable(const char *s, size_t max)
+{
+    size_t n = strlen(s);
+
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)s[i] <= 0x20 || s[i] == 0x7f)
+            return false;
+    return n > 0 && n <= max;
+}
+
+static bool
+refuse_call(struct client *c, enum pending_result r)
+{
+    switch (r) {
+    case PENDING_OK:
+        return true;
+    case PENDING_BUSY:
+        control_replyf(c, CONTROL_BUSY, "call: the worker that holds the "
+            "charge point is busy; nothing was sent, try again");
+        break;
+    case PENDING_FULL:
+        control_replyf(c, CONTROL_BUSY, "call: %u commands are pending; "
+            "nothing was sent, try again", pending_count());
+        break;
+    case PENDING_DUPLICATE:
+        control_replyf(c, CONTROL_CONFLICT, "call: a command of this id is "
+            "pending; nothing was sent");
+        break;
+    case PENDING_NOBODY:
+        control_replyf(c, CONTROL_BUSY, "call: every worker is down; nothing "
+            "was sent (`workers` shows why)");
+        break;
+    }
+    return false;
+}
+
+struct call {
+    const char *identity, *action, *payload;
+    char        id[COMMAND_ID_MAX + 1];
+    uint64_t    timeout_ms; /* 0: ocpp.message_timeout */
+};
+
+static bool
+parse_call(struct client *c, int argc, char **argv, struct call *call)
+{
+    static const char *const names[] = {"--timeout", "--id"};
+    const char *v[2] = {NULL};
+
+    if (!command_options(c, &argc, argv, names, v, 2))
+        return false;
+    if (argc < 3 || argc > 4) {
+        command_usage(c, argv, argc < 3 ? "give an identity and an action"
+                                        : "too many words; put the JSON in "
+                                          "quotes");
+        return false;
+    }
+    *call = (struct call){.identity = argv[1], .action = argv[2],
+        .payload = argc > 3 ? argv[3] : "{}"};
+    size_t n = strlen(call->identity);
+    if (n == 0 || n > REGISTRY_NAME_MAX) {
+        command_usage(c, argv, "an identity has 1 to %d bytes",
+            REGISTRY_NAME_MAX);
+        return false;
+    }
+    if (!printable(call->action, 64)) {
+        command_usage(c, argv, "%.64s: no action", call->action);
+        return false;
+    }
+    if (v[0] != NULL) {
+        struct config t;
+        struct buf    why = BUF_INIT(1024);
+        bool ok = knob_parse(CONF_KNOB_ocpp_message_timeout, v[0], &t, &why);
+        if (!ok)
+            command_usage(c, argv, "--timeout = %.64s: %s", v[0],
+                buf_cstr(&why));
+        buf_free(&why);
+        if (!ok)
+            return false;
+        call->timeout_ms = t.ocpp_message_timeout;
+    }
+    if (v[1] != NULL && !printable(v[1], COMMAND_ID_MAX)) {
+        command_usage(c, argv, "--id: give 1 to %d bytes without blanks",
+            COMMAND_ID_MAX);
+        return false;
+    }
+    if (v[1] != NULL)
+        memcpy(call->id, v[1], strlen(v[1]) + 1);
+    else
+        draw_command_id(call->id);
+    return true;
+}
+
+void
+cmd_call(struct client *c, int argc, char **argv)
+{
+    struct buf  body = BUF_INIT(CHANNEL_BODY_MAX);
+    struct call call;
+    cref        owner;
+
+    if (!parse_call(c, argc, argv, &call))
+        return;
+    buf_add(&body, call.id, strlen(call.id) + 1);
+    buf_add(&body, call.identity, strlen(call.identity) + 1);
+    buf_add(&body, call.action, strlen(call.action) + 1);
+    buf_add(&body, call.payload, strlen(call.payload) + 1);
+    if (body.overflow) {
+        control_replyf(c, CONTROL_USAGE, "call: the JSON is larger than the "
+            "%u bytes a command may have", CHANNEL_BODY_MAX - 256);
+        buf_free(&body);
+        return;
+    }
+    look_up(call.identity, &owner);
+    enum pending_result r;
+    if (owner != 0 && supervise_state(cref_slot(owner)) == SHM_WORKER_READY)
+        r = pending_call(c->id, owner, call.timeout_ms, body.p, body.len);
+    else
+        r = pending_settle(c->id,
+            (unsigned)(registry_hash(call.identity, strlen(call.identity), 0) %
+                master.slots),
+            OUTCOME_offline, body.p, body.len);
+    buf_free(&body);
+    if (!refuse_call(c, r))
+        return;
+    uint64_t most = call.timeout_ms ? call.timeout_ms
+                                    : master.config.ocpp_message_timeout;
+    control_wait(c, NULL, 2 * most + PATIENCE_MS,
+        "call: no outcome yet; the event command.response will tell it");
+}
+
+/* The worker died between the outcome's event and its word to us. Its
+ * successor found the event, but not what it says. */
+static void
+reply_unheard(struct client *c, const char *command_id)
+{
+    struct buf    out = BUF_INIT(4096);
+    struct writer w = WRITER_INIT(&out);
+
+    if (c->format != 'j') {
+        control_replyf(c, CONTROL_BAD_NEWS, "uncertain: the worker died when "
+            "the command had ended; the event command.response of command %s "
+            "tells how", command_id);
+        return;
+    }
+    writer_open(&w, NULL, '{');
+    writer_str(&w, "commandId", command_id);
+    writer_str(&w, "outcome", outcome_info[OUTCOME_uncertain].word);
+    writer_bool(&w, "inJournal", true);
+    writer_close(&w);
+    buf_addc(&out, '\n');
+    control_reply_buf(c, CONTROL_BAD_NEWS, &out);
+    buf_free(&out);
+}
+
+static void
+put_ending(struct buf *out, enum outcome outcome, const char *command_id,
+    const char *json, size_t len)
+{
+    struct json_member m;
+
+    /* A result is printed alone, for whoever reads it on. */
+    if (outcome != OUTCOME_result)
+        buf_addf(out, "%s: %s (command %s)\n", outcome_info[outcome].word,
+            outcome_info[outcome].sentence, command_id);
+    if (json_find_member(json, len, "payload", &m))
+        buf_add(out, m.value, m.value_len);
+    else if (json_find_member(json, len, "error", &m))
+        json_put_lines(out, m.value, m.value_len, 12);
+}
+
+void
+command_done(uint64_t id, enum outcome outcome, const char *command_id,
+    const char *json, size_t len)
+{
+    struct client     *c = control_client(id);
+    struct buf         out = BUF_INIT(CONTROL_REPLY_MAX);
+    struct json_member m;
+
+    if (c == NULL)
+        return;
+    while (len > 0 && (json[len - 1] == '\0' || json[len - 1] == '\n'))
+        len--;
+    if (!json_find_member(json, len, "outcome", &m)) {
+        reply_unheard(c, command_id);
+        return;
+    }
+    if (c->format == 'j')
+        buf_add(&out, json, len);
+    else
+        put_ending(&out, outcome, command_id, json, len);
+    if (out.len > 0 && out.p[out.len - 1] != '\n')
+        buf_addc(&out, '\n');
+    control_reply_buf(c,
+        outcome_info[outcome].exit_code == 0 ? CONTROL_DONE : CONTROL_BAD_NEWS,
+        &out);
+    buf_free(&out);
+}
+
+void
+command_failed(uint64_t id, const char *why)
+{
+    struct client *c = control_client(id);
+
+    if (c != NULL)
+        control_replyf(c, CONTROL_FAILED, "%s", why);
+}
+
+/* ---- disconnect ---- */
+
+static void
+disconnect_poll(struct client *c)
+{
+    struct registry *r = shm_registry(master.shm);
+
+    if (!registry_owns(r, c->entry, c->conn))
+        control_replyf(c, CONTROL_DONE, "disconnected");
+}
+
+void
+cmd_disconnect(struct client *c, int argc, char **argv)
+{
+    cref owner;
+
+    if (argc != 2) {
+        command_usage(c, argv, "give one identity");
+        return;
+    }
+    c->entry = look_up(argv[1], &owner);
+    c->conn = owner;
+    if (owner == 0) {
+        control_replyf(c, CONTROL_NOT_FOUND, "%.64s: not connected", argv[1]);
+        return;
+    }
+    struct channel_msg m = {.type = CHANNEL_disconnect, .conn = owner};
+    if (!supervise_send(cref_slot(owner), &m, NULL, 0)) {
+        control_replyf(c, CONTROL_BUSY, "disconnect: worker %u, which holds "
+            "the connection, is busy or down; try again", cref_slot(owner));
+        return;
+    }
+    log_info("an operator disconnects %s (uid %d)", argv[1], (int)c->uid);
+    control_wait(c, disconnect_poll,
+        master.config.websocket_close_timeout + 5000,
+        "disconnect: it was told to close and is not gone yet; `show` tells "
+        "more");
+}
+
+/* ---- tap ---- */
+
+void
+cmd_tap(struct client *c, int argc, char **argv)
+{
+    if (argc != 2 || strlen(argv[1]) > 100) {
+        command_usage(c, argv, "give one identity or pattern, at most 100 "
+                               "bytes; '*' is everybody");
+        return;
+    }
+    if (!taps_start(c->id, argv[1])) {
+        control_replyf(c, CONTROL_BUSY, "tap: %d taps run already", TAPS_MAX);
+        return;
+    }
+    control_stream_begin(c);
+}

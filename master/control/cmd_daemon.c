@@ -1,0 +1,228 @@
+/* The commands about the daemon itself. See command.h. */
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "control/command.h"
+#include "knob.h"
+#include "log.h"
+#include "base/master.h"
+#include "reload.h"
+#include "admin/report.h"
+#include "journal_dir.h"
+#include "workers/supervise.h"
+#include "writer.h"
+
+#define BODY_MAX (16u << 20)
+
+/* No command in here takes more words than these. */
+static bool
+words(struct client *c, int argc, char **argv, int most)
+{
+    if (argc <= most)
+        return true;
+    command_usage(c, argv, "too many words, beginning with %.64s", argv[most]);
+    return false;
+}
+
+static void
+finish(struct client *c, int code, struct buf *out)
+{
+    control_reply_buf(c, code, out);
+    buf_free(out);
+}
+
+void
+cmd_status(struct client *c, int argc, char **argv)
+{
+    struct buf out = BUF_INIT(BODY_MAX);
+
+    if (!words(c, argc, argv, 1))
+        return;
+    report_status(master.shm, master.conf_file, c->format == 'j', &out);
+    finish(c, CONTROL_DONE, &out);
+}
+
+void
+cmd_health(struct client *c, int argc, char **argv)
+{
+    struct buf out = BUF_INIT(BODY_MAX);
+
+    if (!words(c, argc, argv, 1))
+        return;
+    bool well = report_health(master.shm, &out) == REPORT_HEALTHY;
+    finish(c, well ? CONTROL_DONE : CONTROL_BAD_NEWS, &out);
+}
+
+void
+cmd_stats(struct client *c, int argc, char **argv)
+{
+    struct buf  out = BUF_INIT(BODY_MAX);
+    const char *pattern = argc > 1 ? argv[1] : NULL;
+    bool        any = true;
+
+    if (!words(c, argc, argv, 2))
+        return;
+    if (c->format == 'p')
+        metrics_prometheus(master.shm, &out);
+    else if (c->format == 'j')
+        any = metrics_json(master.shm, pattern, &out);
+    else
+        any = metrics_text(master.shm, pattern, &out);
+    if (any) {
+        finish(c, CONTROL_DONE, &out);
+        return;
+    }
+    buf_free(&out);
+    control_replyf(c, CONTROL_NOT_FOUND, "%.64s: no counter of this name; "
+        "`stats` without it shows all, * stands for anything", pattern);
+}
+
+void
+cmd_workers(struct client *c, int argc, char **argv)
+{
+    struct buf out = BUF_INIT(BODY_MAX);
+
+    if (!words(c, argc, argv, 1))
+        return;
+    report_workers(master.shm, c->format == 'j', &out);
+    finish(c, CONTROL_DONE, &out);
+}
+
+void
+cmd_config(struct client *c, int argc, char **argv)
+{
+    struct buf out = BUF_INIT(BODY_MAX);
+
+    if (!words(c, argc, argv, 1))
+        return;
+    if (c->format == 'j')
+        config_put_json(&master.config, master.conf_file, &out);
+    else
+        config_put_text(&master.config, master.conf_file, &out);
+    if (out.len > 0 && out.p[out.len - 1] != '\n')
+        buf_addc(&out, '\n');
+    finish(c, CONTROL_DONE, &out);
+}
+
+/* Every event whose number is below the mark is in the journal, or will
+ * never be: see journal_floor in shm.h for the order of the loads. */
+void
+cmd_journal_mark(struct client *c, int argc, char **argv)
+{
+    struct buf    out = BUF_INIT(4096);
+    struct writer w = WRITER_INIT(&out);
+
+    if (!words(c, argc, argv, 1))
+        return;
+    /* Whole, for a reader in another directory than ours. */
+    const char *dir = master.config.server_state_dir;
+    char        whole[PATH_MAX];
+    writer_open(&w, NULL, '{');
+    writer_str(&w, "dir", realpath(dir, whole) != NULL ? whole : dir);
+    writer_u64(&w, "mark", segments_mark(master.shm));
+    writer_close(&w);
+    buf_addc(&out, '\n');
+    finish(c, CONTROL_DONE, &out);
+}
+
+void
+cmd_reload(struct client *c, int argc, char **argv)
+{
+    struct buf out = BUF_INIT(BODY_MAX);
+
+    if (!words(c, argc, argv, 1))
+        return;
+    bool ok = reload(&out);
+    finish(c, ok ? CONTROL_DONE : CONTROL_FAILED, &out);
+}
+
+void
+cmd_drain(struct client *c, int argc, char **argv)
+{
+    struct config given = master.config;
+    char          text[CLOCK_DURATION_LEN];
+
+    if (!words(c, argc, argv, 2))
+        return;
+    if (argc > 1) {
+        struct buf why = BUF_INIT(1024);
+        if (!knob_parse(CONF_KNOB_server_drain_time, argv[1], &given, &why)) {
+            command_usage(c, argv, "%.64s: %s", argv[1], buf_cstr(&why));
+            buf_free(&why);
+            return;
+        }
+        buf_free(&why);
+    }
+    if (master.phase >= MASTER_DRAINING) {
+        control_replyf(c, CONTROL_CONFLICT, "drain: the daemon is stopping "
+            "already; `shutdown` ends it at once");
+        return;
+    }
+    clock_duration(text, given.server_drain_time);
+    log_info("an operator drains the gateway over %s (uid %d)", text, (int)c->uid);
+    control_replyf(c, CONTROL_DONE,
+        "draining over %s, then the daemon stops", text);
+    master_drain(given.server_drain_time);
+}
+
+void
+cmd_shutdown(struct client *c, int argc, char **argv)
+{
+    if (!words(c, argc, argv, 1))
+        return;
+    log_info("an operator stops the gateway at once (uid %d)", (int)c->uid);
+    control_replyf(c, CONTROL_DONE, "stopping");
+    master_stop();
+}
+
+void
+cmd_log_level(struct client *c, int argc, char **argv)
+{
+    enum log_level level;
+
+    if (!words(c, argc, argv, 2))
+        return;
+    if (argc > 1) {
+        if (!log_level_parse(argv[1], &level)) {
+            command_usage(c, argv, "%.64s: no log level", argv[1]);
+            return;
+        }
+        atomic_store(&master.shm->log_level, (int)level);
+        log_info("log level is now %s, until the next reload (uid %d)",
+            argv[1], (int)c->uid);
+    }
+    control_replyf(c, CONTROL_DONE, "%s", log_level_name(
+        (enum log_level)atomic_load(&master.shm->log_level)));
+}
+
+void
+cmd_worker_restart(struct client *c, int argc, char **argv)
+{
+    struct buf why = BUF_INIT(1024);
+    uint64_t   n;
+
+    if (!words(c, argc, argv, 2))
+        return;
+    if (argc < 2) {
+        command_usage(c, argv, "which worker? `workers` lists them");
+        return;
+    }
+    if (!command_number(c, argv, "worker", argv[1], 0, master.slots - 1, &n))
+        return;
+    bool running = shm_worker(master.shm, (unsigned)n)->pid != 0;
+    if (!supervise_restart((unsigned)n, &why)) {
+        control_replyf(c, CONTROL_CONFLICT, "worker-restart: %s",
+            buf_cstr(&why));
+    } else {
+        log_info("an operator restarts worker %u (uid %d)", (unsigned)n,
+            (int)c->uid);
+        control_replyf(c, CONTROL_DONE, running
+                ? "worker %u drains; its successor follows"
+                : "worker %u starts", (unsigned)n);
+    }
+    buf_free(&why);
+}

@@ -1,0 +1,132 @@
+/* `refused`: the last refused handshakes, from the rings in shared memory.
+ * See command.h. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "close.h"
+#include "control/command.h"
+#include "base/master.h"
+#include "writer.h"
+
+#define LIMIT_DEFAULT 20
+#define BODY_MAX (16u << 20)
+
+/* Copies what a worker may be writing at this moment: seq is odd or changes
+ * while it does. */
+static bool
+copy_refusal(struct shm_refusal *from, struct shm_refusal *to)
+{
+    for (int i = 0; i < 100; i++) {
+        uint64_t seq = atomic_load_explicit(&from->seq, memory_order_acquire);
+        if (seq == 0)
+            return false; /* never written */
+        if (seq & 1)
+            continue;
+        memcpy(to, from, sizeof *to);
+        atomic_thread_fence(memory_order_acquire);
+        if (atomic_load_explicit(&from->seq, memory_order_relaxed) == seq)
+            return true;
+    }
+    return false; /* its writer died in the middle */
+}
+
+static int
+newest_first(const void *a, const void *b)
+{
+    const struct shm_refusal *x = a, *y = b;
+
+    return (x->wall_ms < y->wall_ms) - (x->wall_ms > y->wall_ms);
+}
+
+static void
+put_json(const struct shm_refusal *r, struct writer *w)
+{
+    char text[SHM_ADDR_LEN];
+
+    writer_open(w, NULL, '{');
+    clock_rfc3339(text, r->wall_ms);
+    writer_str(w, "time", text);
+    shm_addr_text(text, r->addr, r->port);
+    writer_str(w, "address", text);
+    writer_strn(w, "identity", r->name,
+        r->name_len <= sizeof r->name ? r->name_len : 0);
+    writer_str(w, "reason", refuse_info[r->reason].word);
+    writer_u64(w, "status", (uint64_t)refuse_info[r->reason].status);
+    writer_str(w, "sentence", refuse_info[r->reason].sentence);
+    writer_strn(w, "detail", r->detail, strnlen(r->detail, sizeof r->detail));
+    writer_close(w);
+}
+
+static void
+put_text(const struct shm_refusal *r, struct buf *out)
+{
+    char   when[CLOCK_RFC3339_LEN + 1], addr[SHM_ADDR_LEN];
+    size_t from = out->len;
+
+    clock_rfc3339(when, r->wall_ms);
+    shm_addr_text(addr, r->addr, r->port);
+    buf_addf(out, "%s  %-21s  %3d %-15s  ", when, addr,
+        refuse_info[r->reason].status, refuse_info[r->reason].word);
+    if (r->name_len > 0 && r->name_len <= sizeof r->name)
+        buf_addf(out, "%.*s: ", r->name_len, r->name);
+    buf_adds(out, refuse_info[r->reason].sentence);
+    if (r->detail[0] != '\0')
+        buf_addf(out, " (%.*s)", SHM_DETAIL_MAX - 1, r->detail);
+    /* Names and details come from strangers. */
+    for (size_t i = from; i < out->len; i++)
+        if ((unsigned char)out->p[i] < 0x20 || out->p[i] == 0x7f)
+            out->p[i] = '?';
+    buf_addc(out, '\n');
+}
+
+void
+cmd_refused(struct client *c, int argc, char **argv)
+{
+    static const char *const names[] = {"--limit"};
+    const char *v[1] = {NULL};
+    uint64_t    limit = LIMIT_DEFAULT;
+    size_t      n = 0, most = (size_t)master.slots * SHM_REFUSALS;
+
+    if (!command_options(c, &argc, argv, names, v, 1))
+        return;
+    if (argc > 1) {
+        command_usage(c, argv, "too many words");
+        return;
+    }
+    if (v[0] != NULL && !command_number(c, argv, "--limit", v[0], 1, most, &limit))
+        return;
+    struct shm_refusal *all = calloc(most, sizeof *all);
+    if (all == NULL) {
+        control_replyf(c, CONTROL_FAILED, "refused: out of memory");
+        return;
+    }
+    for (unsigned s = 0; s < master.slots; s++)
+        for (unsigned i = 0; i < SHM_REFUSALS; i++)
+            if (copy_refusal(&shm_worker(master.shm, s)->refusal[i], &all[n]) &&
+                all[n].reason < REFUSE_REASONS)
+                n++;
+    qsort(all, n, sizeof *all, newest_first);
+    if (n > limit)
+        n = limit;
+
+    struct buf    out = BUF_INIT(BODY_MAX);
+    struct writer w = WRITER_INIT(&out);
+    if (c->format == 'j')
+        writer_open(&w, NULL, '[');
+    for (size_t i = 0; i < n; i++)
+        if (c->format == 'j')
+            put_json(&all[i], &w);
+        else
+            put_text(&all[i], &out);
+    if (c->format == 'j') {
+        writer_close(&w);
+        buf_addc(&out, '\n');
+    } else if (n == 0) {
+        buf_adds(&out, "no handshake was refused\n");
+    }
+    free(all);
+    control_reply_buf(c, CONTROL_DONE, &out);
+    buf_free(&out);
+}

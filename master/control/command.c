@@ -1,0 +1,224 @@
+/*
+ * command: finds and checks the commands of the control socket. What they
+ * do stands in cmd_daemon.c, cmd_fleet.c and cmd_call.c.
+ */
+#include "control/command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ensure.h"
+#include "mdoc.h"
+
+struct command {
+    const char        *word;
+    const char        *usage;
+    enum command_needs needs;
+    const char        *sentence;
+    void             (*run)(struct client *, int, char **);
+};
+
+#define COMMAND_RUN_READ(name) cmd_##name
+#define COMMAND_RUN_ADMIN(name) cmd_##name
+#define COMMAND_RUN_LOCAL(name) NULL
+
+static const struct command table[] = {
+#define COMMAND(name, word, usage, needs, sentence) \
+    {word, usage, COMMAND_##needs, sentence, COMMAND_RUN_##needs(name)},
+#include "commands.def"
+#undef COMMAND
+};
+
+#define COMMANDS (sizeof table / sizeof *table)
+
+static const struct command *
+find(const char *word)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(table[i].word, word) == 0)
+            return &table[i];
+    return NULL;
+}
+
+void
+command_run(struct client *c, int argc, char **argv)
+{
+    if (argc == 0) {
+        control_replyf(c, CONTROL_USAGE, "no command; `help` lists them");
+        return;
+    }
+    const struct command *k = find(argv[0]);
+    if (k == NULL)
+        control_replyf(c, CONTROL_USAGE,
+            "%.64s: no such command; `help` lists them", argv[0]);
+    else if (k->run == NULL)
+        control_replyf(c, CONTROL_USAGE,
+            "%s: ocppctl does this itself, not the daemon", k->word);
+    else if (k->needs == COMMAND_ADMIN && !c->admin)
+        control_replyf(c, CONTROL_FORBIDDEN,
+            "%s: only root and the user that ocppd runs as may do this",
+            k->word);
+    else
+        k->run(c, argc, argv);
+}
+
+void
+command_usage(struct client *c, char **argv, const char *fmt, ...)
+{
+    const struct command *k = find(argv[0]);
+    char                  text[512];
+    va_list               ap;
+
+    ensure(k != NULL);
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    control_replyf(c, CONTROL_USAGE, "%s: %s\nusage: %s%s%s", argv[0], text,
+        argv[0], k->usage[0] ? " " : "", k->usage);
+}
+
+bool
+command_options(struct client *c, int *argc, char **argv,
+    const char *const *names, const char **values, size_t n)
+{
+    int left = 1;
+
+    for (int i = 1; i < *argc; i++) {
+        char *a = argv[i];
+        if (strcmp(a, "--") == 0) {
+            while (++i < *argc)
+                argv[left++] = argv[i];
+            break;
+        }
+        if (strncmp(a, "--", 2) != 0) {
+            argv[left++] = a;
+            continue;
+        }
+        size_t len = strcspn(a, "=");
+        size_t k = 0;
+        while (k < n && (strlen(names[k]) != len || memcmp(names[k], a, len) != 0))
+            k++;
+        if (k == n) {
+            command_usage(c, argv, "%.64s: no such option", a);
+            return false;
+        }
+        if (a[len] == '=') {
+            values[k] = a + len + 1;
+        } else if (i + 1 < *argc) {
+            values[k] = argv[++i];
+        } else {
+            command_usage(c, argv, "%s needs a value", names[k]);
+            return false;
+        }
+    }
+    *argc = left;
+    argv[left] = NULL;
+    return true;
+}
+
+bool
+command_number(struct client *c, char **argv, const char *what,
+    const char *text, uint64_t min, uint64_t max, uint64_t *out)
+{
+    char *end;
+
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ||
+        v < min || v > max) {
+        command_usage(c, argv, "%s = %.64s: give a number from %" PRIu64
+            " to %" PRIu64, what, text, min, max);
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
+void
+cmd_help(struct client *c, int argc, char **argv)
+{
+    struct buf out = BUF_INIT(64 * 1024);
+
+    if (argc > 1) {
+        const struct command *k = find(argv[1]);
+        if (k == NULL) {
+            control_replyf(c, CONTROL_NOT_FOUND,
+                "%.64s: no such command; `help` lists them", argv[1]);
+            return;
+        }
+        buf_addf(&out, "usage: %s%s%s\n%s.\n", k->word, k->usage[0] ? " " : "",
+            k->usage, k->sentence);
+    } else {
+        for (size_t i = 0; i < COMMANDS; i++)
+            buf_addf(&out, "%-15s %s%s\n", table[i].word, table[i].sentence,
+                table[i].needs == COMMAND_ADMIN && !c->admin
+                    ? " (not for you)" : "");
+    }
+    control_reply_buf(c, CONTROL_DONE, &out);
+    buf_free(&out);
+}
+
+/* ---- the manual ---- */
+
+/* A word in capitals is a name for something else, others are typed. */
+static void
+put_argument(struct buf *out, const char *value)
+{
+    bool capitals = value[0] >= 'A' && value[0] <= 'Z';
+
+    buf_adds(out, capitals ? " Ar " : " Cm ");
+    for (; *value != '\0'; value++)
+        if (*value == '|')
+            buf_adds(out, " | ");
+        else
+            buf_addc(out, (char)(capitals && *value >= 'A' && *value <= 'Z'
+                    ? *value + 32 : *value));
+}
+
+/* A usage as mdoc: brackets make it optional, --limit N is an option and its
+ * argument. */
+static void
+put_usage(struct buf *out, const char *usage)
+{
+    char item[256];
+
+    while (*usage != '\0') {
+        bool   optional = *usage == '[';
+        size_t len = optional ? strcspn(++usage, "]") : strcspn(usage, " ");
+        snprintf(item, sizeof item, "%.*s", (int)len, usage);
+        usage += len;
+        while (*usage == ']' || *usage == ' ')
+            usage++;
+        buf_adds(out, optional ? " Oo" : "");
+        char *value = item;
+        if (strncmp(item, "--", 2) == 0) {
+            value = strchr(item, ' ');
+            if (value != NULL)
+                *value++ = '\0';
+            buf_addf(out, " Fl Fl %s", item + 2);
+        }
+        if (value != NULL)
+            put_argument(out, value);
+        buf_adds(out, optional ? " Oc" : "");
+    }
+}
+
+void
+command_put_manual(struct buf *out)
+{
+    buf_adds(out, ".Bl -tag -width Ds\n");
+    for (size_t i = 0; i < COMMANDS; i++) {
+        const struct command *k = &table[i];
+        buf_addf(out, ".It Cm %s", k->word);
+        put_usage(out, k->usage);
+        buf_addc(out, '\n');
+        mdoc_prose(out, k->sentence, false);
+        if (k->needs == COMMAND_ADMIN)
+            buf_adds(out, "Only for root and the daemon's user.\n");
+    }
+    buf_adds(out, ".El\n");
+}

@@ -1,0 +1,59 @@
+/*
+ * command: what the control socket can be asked, from commands.def.
+ *
+ * Every command of the table (but the LOCAL ones) is a function
+ *
+ *   void cmd_name(struct client *c, int argc, char **argv)
+ *
+ * with argv[0] the command's word. It ends in control_reply(), now or later.
+ */
+#ifndef MASTER_COMMAND_H
+#define MASTER_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "control/control.h"
+#include "stats.h"
+
+enum command_needs { COMMAND_READ, COMMAND_ADMIN, COMMAND_LOCAL };
+
+#define COMMAND_FN_READ(name) void cmd_##name(struct client *, int, char **);
+#define COMMAND_FN_ADMIN(name) void cmd_##name(struct client *, int, char **);
+#define COMMAND_FN_LOCAL(name)
+#define COMMAND(name, word, usage, needs, sentence) COMMAND_FN_##needs(name)
+#include "commands.def"
+#undef COMMAND
+#undef COMMAND_FN_READ
+#undef COMMAND_FN_ADMIN
+#undef COMMAND_FN_LOCAL
+
+/* Finds the command, checks that the client may, executes it. */
+void command_run(struct client *c, int argc, char **argv);
+
+/* "usage: ..." of argv[0], with what is wrong in front of it. */
+void command_usage(struct client *c, char **argv, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Takes the options out of argv: for `--limit 5` or `--limit=5` value[i] is
+ * set, where names[i] is "--limit". What is left keeps its order; argc is
+ * lowered. False if it replied already. "--" ends the options. */
+bool command_options(struct client *c, int *argc, char **argv,
+    const char *const *names, const char **values, size_t n);
+
+/* A number in a range; false if it replied already. */
+bool command_number(struct client *c, char **argv, const char *what,
+    const char *text, uint64_t min, uint64_t max, uint64_t *out);
+
+/* The table as mdoc(7), for ocppctl(8). */
+void command_put_manual(struct buf *out);
+
+/* Answers of workers (switch.c, pending.c). */
+void command_told(uint64_t id, const char *json, size_t len);
+void command_done(uint64_t client, enum outcome outcome,
+    const char *command_id, const char *json, size_t len);
+void command_failed(uint64_t client, const char *why);
+
+#endif

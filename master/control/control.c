@@ -1,0 +1,515 @@
+/*
+ * control: the unix socket that ocppctl talks to. See control.h.
+ *
+ *   accept -> LINE -> command_run() -> REPLY (written, closed)
+ *                        |    ^
+ *                        +-> WAIT      for a worker or the registry
+ *                        +-> STREAM    until the client closes
+ */
+#include "control/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "control/command.h"
+#include "control_line.h"
+#include "log.h"
+#include "base/master.h"
+#include "control/taps.h"
+
+enum phase { LINE, WAIT, STREAM, REPLY };
+
+/* What control.h shows of a client comes first. */
+struct peer {
+    struct client shown;
+    enum phase    phase;
+    int           fd;
+    ev_io         in, out;
+    ev_timer      timer;
+    uint64_t      deadline_ms; /* LINE, REPLY */
+    struct buf    line;
+    struct buf    reply;   /* from `written` on still to be sent */
+    size_t        written;
+    const char   *late;    /* WAIT: said at the deadline */
+};
+
+static struct peer *peers[CONTROL_CLIENTS];
+static unsigned     n_peers;
+static ev_io        listener;
+static char         socket_path[CONF_TEXT_MAX];
+
+static void
+drop(struct peer *p)
+{
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        if (peers[i] == p)
+            peers[i] = NULL;
+    n_peers--;
+    taps_end(p->shown.id);
+    ev_io_stop(master.loop, &p->in);
+    ev_io_stop(master.loop, &p->out);
+    ev_timer_stop(master.loop, &p->timer);
+    close(p->fd);
+    buf_free(&p->line);
+    buf_free(&p->reply);
+    free(p);
+}
+
+struct client *
+control_client(uint64_t id)
+{
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        if (peers[i] != NULL && peers[i]->shown.id == id)
+            return &peers[i]->shown;
+    return NULL;
+}
+
+struct client *
+control_client_asking(uint64_t asked)
+{
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        if (peers[i] != NULL && peers[i]->phase == WAIT &&
+            peers[i]->shown.asked == asked)
+            return &peers[i]->shown;
+    return NULL;
+}
+
+unsigned
+control_clients(void)
+{
+    return n_peers;
+}
+
+/* ---- out ---- */
+
+static void
+set_timer(struct peer *p, double after, double repeat)
+{
+    ev_timer_stop(master.loop, &p->timer);
+    ev_timer_set(&p->timer, after, repeat);
+    ev_timer_start(master.loop, &p->timer);
+}
+
+/* Never called from within a command: it may free the client. */
+static void
+out_cb(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct peer *p = w->data;
+
+    while (p->written < p->reply.len) {
+        ssize_t n = send(p->fd, p->reply.p + p->written,
+            p->reply.len - p->written, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return;
+        if (n < 0) {
+            drop(p);
+            return;
+        }
+        p->written += (size_t)n;
+        p->deadline_ms = clock_mono_ms() + CONTROL_WRITE_MS;
+    }
+    buf_clear(&p->reply);
+    p->written = 0;
+    ev_io_stop(loop, w);
+    if (p->phase == REPLY)
+        drop(p);
+}
+
+static void
+put(struct peer *p, int code, const void *body, size_t n)
+{
+    bool room = buf_addf(&p->reply, "%d %zu\n", code, n) &&
+        buf_add(&p->reply, body, n);
+
+    if (!room && p->phase != STREAM) {
+        static const char big[] = "500 17\nreply too large.\n";
+        buf_clear(&p->reply);
+        buf_add(&p->reply, big, sizeof big - 1);
+    }
+    ev_io_start(master.loop, &p->out);
+}
+
+void
+control_reply(struct client *c, int code, const void *body, size_t n)
+{
+    struct peer *p = (struct peer *)c;
+
+    if (p->phase == REPLY)
+        return;
+    p->phase = REPLY;
+    c->poll = NULL;
+    c->asked = 0;
+    ev_io_stop(master.loop, &p->in);
+    p->deadline_ms = clock_mono_ms() + CONTROL_WRITE_MS;
+    set_timer(p, 1, 1);
+    put(p, code, body, n);
+}
+
+void
+control_reply_buf(struct client *c, int code, struct buf *body)
+{
+    if (body->overflow)
+        control_replyf(c, CONTROL_FAILED, "the answer does not fit into memory");
+    else
+        control_reply(c, code, body->p, body->len);
+}
+
+void
+control_replyf(struct client *c, int code, const char *fmt, ...)
+{
+    char    text[4096];
+    va_list ap;
+
+    va_start(ap, fmt);
+    int n = vsnprintf(text, sizeof text - 1, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        n = 0;
+    if ((size_t)n > sizeof text - 2)
+        n = sizeof text - 2;
+    /* What the client said may stand in it; terminals obey escapes. */
+    for (int i = 0; i < n; i++)
+        if (((unsigned char)text[i] < 0x20 && text[i] != '\n') || text[i] == 0x7f)
+            text[i] = '?';
+    text[n++] = '\n';
+    control_reply(c, code, text, (size_t)n);
+}
+
+void
+control_wait(struct client *c, void (*poll)(struct client *c), uint64_t ms,
+    const char *late)
+{
+    struct peer *p = (struct peer *)c;
+
+    p->phase = WAIT;
+    p->late = late;
+    c->poll = poll;
+    c->wait_until_ms = ms == 0 ? 0 : clock_mono_ms() + ms;
+    ev_io_stop(master.loop, &p->in);
+    set_timer(p, CONTROL_POLL_MS / 1000.0, CONTROL_POLL_MS / 1000.0);
+}
+
+void
+control_stream_begin(struct client *c)
+{
+    struct peer *p = (struct peer *)c;
+
+    /* in stays: it tells when the client closes. */
+    p->phase = STREAM;
+    p->reply.max = CONTROL_STREAM_MAX;
+    p->deadline_ms = clock_mono_ms() + CONTROL_WRITE_MS;
+    set_timer(p, 1, 1);
+}
+
+bool
+control_stream(struct client *c, const void *body, size_t n)
+{
+    struct peer *p = (struct peer *)c;
+
+    if (p->phase != STREAM)
+        return false;
+    if (p->written > 0) {
+        buf_consume(&p->reply, p->written);
+        p->written = 0;
+    }
+    if (!buf_reserve(&p->reply, n + 32)) {
+        p->reply.overflow = false;
+        return false;
+    }
+    if (p->reply.len == 0)
+        p->deadline_ms = clock_mono_ms() + CONTROL_WRITE_MS;
+    put(p, CONTROL_MORE, body, n);
+    return true;
+}
+
+/* ---- in ---- */
+
+static void
+run(struct peer *p, size_t len)
+{
+    static const char *const formats[] = {"-j", "-p"};
+    struct line l;
+    int         first = 0;
+
+    buf_reserve(&p->line, 1);
+    if (!line_cut(&l, p->line.p, len)) {
+        control_replyf(&p->shown, CONTROL_USAGE, "at byte %zu of the line: %s",
+            l.where, line_error_text(l.error));
+        return;
+    }
+    for (int i = 0; i < 2 && l.words > 0; i++)
+        if (strcmp(l.word[0], formats[i]) == 0) {
+            p->shown.format = formats[i][1];
+            first = 1;
+        }
+    command_run(&p->shown, l.words - first, l.word + first);
+}
+
+static void
+in_cb(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct peer *p = w->data;
+    char         some[16384];
+
+    ssize_t n = recv(p->fd, some, sizeof some, MSG_DONTWAIT);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
+        return;
+    if (n <= 0) {
+        drop(p); /* before its line was complete, or it has seen enough */
+        return;
+    }
+    if (p->phase != LINE)
+        return; /* chatter into a stream */
+    size_t had = p->line.len;
+    if (!buf_add(&p->line, some, (size_t)n)) {
+        control_replyf(&p->shown, CONTROL_USAGE,
+            "the line is longer than %u bytes", LINE_MAX_BYTES);
+        return;
+    }
+    char *nl = memchr(p->line.p + had, '\n', (size_t)n);
+    if (nl != NULL)
+        run(p, (size_t)(nl + 1 - p->line.p));
+}
+
+static void
+timer_cb(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct peer *p = w->data;
+    uint64_t     now = clock_mono_ms();
+
+    switch (p->phase) {
+    case LINE:
+        if (now >= p->deadline_ms)
+            control_replyf(&p->shown, CONTROL_TIMEOUT,
+                "no line came within %d s", CONTROL_LINE_MS / 1000);
+        break;
+    case WAIT:
+        if (p->shown.poll != NULL)
+            p->shown.poll(&p->shown);
+        if (p->phase == WAIT && p->shown.wait_until_ms != 0 &&
+            now >= p->shown.wait_until_ms)
+            control_replyf(&p->shown, CONTROL_TIMEOUT, "%s", p->late);
+        break;
+    case STREAM:
+        /* Frames are dropped for a slow reader; one that takes nothing at
+         * all is gone. */
+        if (p->reply.len > 0 && now >= p->deadline_ms)
+            drop(p);
+        break;
+    case REPLY:
+        if (now >= p->deadline_ms)
+            drop(p);
+        break;
+    }
+}
+
+static void
+send_busy(int fd)
+{
+    static const char busy[] = "503 50\ntoo many clients of the control "
+                               "socket, try again\n";
+
+    (void)!send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Who came first of those that are still typing. Programs send their line at
+ * once: it is read in the turn after the accept, and its sender is none of
+ * these. A stranger does not push an administrator out. */
+static struct peer *
+longest_typing(bool admin)
+{
+    struct peer *found = NULL;
+
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        if (peers[i] != NULL && peers[i]->phase == LINE &&
+            (admin || !peers[i]->shown.admin) &&
+            (found == NULL || peers[i]->shown.id < found->shown.id))
+            found = peers[i];
+    return found;
+}
+
+static bool
+make_room(bool admin)
+{
+    if (n_peers < CONTROL_CLIENTS - (admin ? 0 : CONTROL_RESERVED))
+        return true;
+    struct peer *p = longest_typing(admin);
+    if (p == NULL)
+        return false;
+    send_busy(p->fd);
+    drop(p);
+    return true;
+}
+
+static void
+accept_cb(struct ev_loop *loop, ev_io *w, int events)
+{
+    static uint64_t last_id;
+    struct ucred    who;
+    socklen_t       size = sizeof who;
+
+    int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) {
+        close(fd);
+        return;
+    }
+    bool admin = who.uid == 0 || who.uid == geteuid();
+    struct peer *p = make_room(admin) ? calloc(1, sizeof *p) : NULL;
+    if (p == NULL) {
+        send_busy(fd);
+        close(fd);
+        return;
+    }
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        if (peers[i] == NULL) {
+            peers[i] = p;
+            break;
+        }
+    n_peers++;
+    p->shown.id = ++last_id;
+    p->shown.uid = who.uid;
+    p->shown.admin = admin;
+    p->fd = fd;
+    /* Room for the newline, a carriage return and the NUL. */
+    p->line = BUF_INIT(LINE_MAX_BYTES + 3);
+    p->reply = BUF_INIT(CONTROL_REPLY_MAX);
+    p->deadline_ms = clock_mono_ms() + CONTROL_LINE_MS;
+    ev_io_init(&p->in, in_cb, fd, EV_READ);
+    ev_io_init(&p->out, out_cb, fd, EV_WRITE);
+    ev_init(&p->timer, timer_cb);
+    p->in.data = p->out.data = p->timer.data = p;
+    ev_io_start(loop, &p->in);
+    set_timer(p, 1, 1);
+}
+
+/* ---- the socket ---- */
+
+/* A socket that nobody answers at is left over from a daemon that was
+ * killed; anything else stays. */
+static bool
+clear_stale(const struct sockaddr_un *un, struct buf *why)
+{
+    struct stat st;
+
+    if (lstat(un->sun_path, &st) != 0)
+        return true;
+    if (!S_ISSOCK(st.st_mode)) {
+        buf_addf(why, "server.control = %s: exists and is no socket; remove "
+                      "it or choose another path", un->sun_path);
+        return false;
+    }
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        buf_addf(why, "server.control = %s: cannot ask whether another ocppd "
+                      "answers there: %s", un->sun_path, strerror(errno));
+        return false;
+    }
+    int rc = connect(fd, (const struct sockaddr *)un, sizeof *un);
+    int error = errno;
+    close(fd);
+    if (rc == 0 || error == EAGAIN) {
+        buf_addf(why, "server.control = %s: another ocppd answers there; stop "
+                      "it, or give this one its own server.control, "
+                      "server.state_dir and server.listen", un->sun_path);
+        return false;
+    }
+    if (unlink(un->sun_path) == 0)
+        return true;
+    buf_addf(why, "server.control = %s: cannot remove the socket of a former "
+                  "daemon: %s", un->sun_path, strerror(errno));
+    return false;
+}
+
+static bool
+give_to_group(const char *path, const char *group, struct buf *why)
+{
+    if (group[0] == '\0')
+        return true;
+    errno = 0;
+    struct group *g = getgrnam(group);
+    if (g == NULL) {
+        buf_addf(why, "server.control_group = %s: there is no such group; "
+                      "`groupadd --system %s` makes one", group, group);
+        return false;
+    }
+    if (chown(path, (uid_t)-1, g->gr_gid) == 0)
+        return true;
+    buf_addf(why, "server.control_group = %s: cannot give it %s: %s; the "
+                  "daemon must be root or a member of the group", group, path,
+        strerror(errno));
+    return false;
+}
+
+bool
+control_open(const char *path, const char *group, struct buf *why)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+
+    if (path[0] == '\0')
+        return true;
+    if (strlen(path) >= sizeof un.sun_path) {
+        buf_addf(why, "server.control = %s: longer than the %zu bytes a "
+                      "socket's path may have", path, sizeof un.sun_path - 1);
+        return false;
+    }
+    memcpy(un.sun_path, path, strlen(path) + 1);
+    if (!clear_stale(&un, why))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    /* From its first moment on it has no more rights than it will have. */
+    mode_t old = umask(0117);
+    int    rc = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&un, sizeof un);
+    int    error = errno;
+    umask(old);
+    if (rc == 0 && !give_to_group(path, group, why)) {
+        unlink(path);
+        close(fd);
+        return false;
+    }
+    if (rc != 0 || listen(fd, 64) != 0) {
+        buf_addf(why, "server.control = %s: cannot make the socket: %s; its "
+                      "directory must exist and be writable for the daemon",
+            path, strerror(rc != 0 ? error : errno));
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    snprintf(socket_path, sizeof socket_path, "%s", path);
+    ev_io_init(&listener, accept_cb, fd, EV_READ);
+    ev_io_start(master.loop, &listener);
+    return true;
+}
+
+void
+control_close(void)
+{
+    if (socket_path[0] == '\0')
+        return;
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        if (peers[i] != NULL) {
+            /* What is said already, its kernel buffer may still take. */
+            struct peer *p = peers[i];
+            if (p->reply.len > p->written)
+                (void)!send(p->fd, p->reply.p + p->written,
+                    p->reply.len - p->written, MSG_NOSIGNAL | MSG_DONTWAIT);
+            drop(p);
+        }
+    ev_io_stop(master.loop, &listener);
+    close(listener.fd);
+    unlink(socket_path);
+    socket_path[0] = '\0';
+}

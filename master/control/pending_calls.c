@@ -1,0 +1,222 @@
+/* pending: the commands that workers have. See pending.h. */
+#include "control/pending_calls.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/command.h"
+#include "log.h"
+#include "base/master.h"
+#include "workers/supervise.h"
+#include "dispatch.h"
+
+struct pending {
+    struct pending *next;
+    uint64_t        client; /* 0: nobody waits any more */
+    unsigned        slot;
+    bool            sent;   /* a worker has it; else it waits for one */
+    struct channel_msg msg; /* as sent, or to be sent */
+    char            body[]; /* msg.len bytes */
+};
+
+/* In the order of their arrival. */
+static struct pending  *first;
+static struct pending **last = &first;
+static unsigned         count;
+static size_t           bytes;
+
+unsigned
+pending_count(void)
+{
+    return count;
+}
+
+static bool
+is_pending(const char *command_id)
+{
+    for (struct pending *p = first; p != NULL; p = p->next)
+        if (strcmp(p->body, command_id) == 0)
+            return true;
+    return false;
+}
+
+static enum pending_result
+make(uint64_t client, unsigned slot, const char *body, size_t len,
+    struct pending **out)
+{
+    if (is_pending(body))
+        return PENDING_DUPLICATE;
+    if (count >= PENDING_MAX || bytes + len > PENDING_BYTES)
+        return PENDING_FULL;
+    struct pending *p = calloc(1, sizeof *p + len);
+    if (p == NULL)
+        return PENDING_FULL;
+    p->client = client;
+    p->slot = slot;
+    p->msg.id = switch_next_id();
+    p->msg.len = (uint32_t)len;
+    memcpy(p->body, body, len);
+    *out = p;
+    return PENDING_OK;
+}
+
+static void
+keep(struct pending *p)
+{
+    *last = p;
+    last = &p->next;
+    count++;
+    bytes += p->msg.len;
+}
+
+static void
+drop(struct pending **at)
+{
+    struct pending *p = *at;
+
+    *at = p->next;
+    if (last == &p->next)
+        last = at;
+    count--;
+    bytes -= p->msg.len;
+    free(p);
+}
+
+static bool
+deliver(struct pending *p)
+{
+    p->sent = supervise_send(p->slot, &p->msg, p->body, p->msg.len);
+    return p->sent;
+}
+
+enum pending_result
+pending_call(uint64_t client, cref conn, uint64_t timeout_ms, const char *body,
+    size_t len)
+{
+    struct pending     *p;
+    enum pending_result r = make(client, cref_slot(conn), body, len, &p);
+
+    if (r != PENDING_OK)
+        return r;
+    p->msg.type = CHANNEL_call;
+    p->msg.conn = conn;
+    p->msg.arg = timeout_ms;
+    if (!deliver(p)) {
+        free(p);
+        return PENDING_BUSY;
+    }
+    keep(p);
+    return PENDING_OK;
+}
+
+/* A slot that works or will: the wished one, else the next. */
+static bool
+find_slot(unsigned *slot)
+{
+    for (unsigned i = 0; i < master.slots; i++) {
+        unsigned n = (*slot + i) % master.slots;
+        if (supervise_state(n) != SHM_WORKER_FAILED) {
+            *slot = n;
+            return true;
+        }
+    }
+    return false;
+}
+
+enum pending_result
+pending_settle(uint64_t client, unsigned slot, enum outcome outcome,
+    const char *body, size_t len)
+{
+    struct pending *p;
+
+    if (!find_slot(&slot))
+        return PENDING_NOBODY;
+    enum pending_result r = make(client, slot, body, len, &p);
+    if (r != PENDING_OK)
+        return r;
+    p->msg.type = CHANNEL_settle;
+    p->msg.arg = outcome;
+    if (supervise_state(slot) == SHM_WORKER_READY)
+        deliver(p); /* else when it is ready, or by the tick */
+    keep(p);
+    return PENDING_OK;
+}
+
+void
+pending_done(uint64_t id, uint64_t outcome, const char *json, size_t len)
+{
+    for (struct pending **at = &first; *at != NULL; at = &(*at)->next) {
+        struct pending *p = *at;
+        if (p->msg.id != id)
+            continue;
+        if (p->client != 0)
+            command_done(p->client,
+                outcome < OUTCOMES ? (enum outcome)outcome : OUTCOME_uncertain,
+                p->body, json, len);
+        drop(at);
+        return;
+    }
+    log_warn("a worker ended command %" PRIu64 ", which is not pending", id);
+}
+
+static void
+deliver_waiting(unsigned slot)
+{
+    for (struct pending *p = first; p != NULL; p = p->next)
+        if (!p->sent && p->slot == slot && !deliver(p))
+            return; /* the tick goes on */
+}
+
+void
+pending_worker_ready(unsigned slot)
+{
+    deliver_waiting(slot);
+}
+
+void
+pending_worker_gone(unsigned slot)
+{
+    unsigned lost = 0;
+
+    for (struct pending *p = first; p != NULL; p = p->next) {
+        if (p->slot != slot || !p->sent)
+            continue;
+        p->sent = false;
+        if (p->msg.type == CHANNEL_call) {
+            p->msg.type = CHANNEL_settle;
+            p->msg.arg = OUTCOME_uncertain;
+            p->msg.conn = 0;
+            lost++;
+        }
+    }
+    if (lost > 0)
+        log_warn("worker %u: commands that were with it: %u; its successor "
+                 "settles them as uncertain", slot, lost);
+}
+
+/* The outcome must be written behind what is in this slot's journal, so it
+ * waits until somebody repairs the slot; the client need not. */
+void
+pending_worker_failed(unsigned slot)
+{
+    for (struct pending *p = first; p != NULL; p = p->next) {
+        if (p->slot != slot || p->client == 0)
+            continue;
+        uint64_t client = p->client;
+        p->client = 0;
+        command_failed(client, "the worker that had the command stays down; "
+            "whether the charge point executed it is uncertain, and the event "
+            "command.response follows when the worker works again");
+    }
+}
+
+void
+pending_tick(uint64_t now_ms)
+{
+    for (unsigned i = 0; i < master.slots; i++)
+        if (supervise_state(i) == SHM_WORKER_READY)
+            deliver_waiting(i);
+}

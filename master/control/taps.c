@@ -1,0 +1,125 @@
+/* taps: live frames of charge points. See taps.h. */
+#include "control/taps.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "channel.h"
+#include "control/control.h"
+#include "control/json_members.h"
+#include "base/master.h"
+#include "workers/supervise.h"
+#include "dispatch.h"
+
+#define PATTERN_MAX 128
+
+static struct tap {
+    uint64_t id; /* 0: free */
+    uint64_t client;
+    uint64_t lost; /* frames dropped since the last one that went out */
+    char     pattern[PATTERN_MAX];
+} taps[TAPS_MAX];
+
+static void
+tell(unsigned slot, const struct tap *t, enum channel_type type)
+{
+    struct channel_msg m = {.type = type, .id = t->id};
+
+    supervise_send(slot, &m, t->pattern,
+        type == CHANNEL_tap ? strlen(t->pattern) + 1 : 0);
+}
+
+bool
+taps_start(uint64_t client, const char *pattern)
+{
+    for (int i = 0; i < TAPS_MAX; i++) {
+        struct tap *t = &taps[i];
+        if (t->id != 0)
+            continue;
+        *t = (struct tap){.id = switch_next_id(), .client = client};
+        snprintf(t->pattern, sizeof t->pattern, "%s", pattern);
+        for (unsigned s = 0; s < master.slots; s++)
+            if (supervise_state(s) == SHM_WORKER_READY ||
+                supervise_state(s) == SHM_WORKER_DRAINING)
+                tell(s, t, CHANNEL_tap);
+        return true;
+    }
+    return false;
+}
+
+static void
+untap(struct tap *t)
+{
+    for (unsigned s = 0; s < master.slots; s++)
+        tell(s, t, CHANNEL_untap);
+    t->id = 0;
+}
+
+void
+taps_end(uint64_t client)
+{
+    for (int i = 0; i < TAPS_MAX; i++)
+        if (taps[i].id != 0 && taps[i].client == client)
+            untap(&taps[i]);
+}
+
+void
+taps_worker_ready(unsigned slot)
+{
+    for (int i = 0; i < TAPS_MAX; i++)
+        if (taps[i].id != 0)
+            tell(slot, &taps[i], CHANNEL_tap);
+}
+
+static bool
+mark_lost(struct client *c, struct tap *t)
+{
+    char mark[64];
+    int  n = snprintf(mark, sizeof mark,
+        c->format == 'j' ? "{\"lost\":%llu}\n" : "... %llu frames lost\n",
+        (unsigned long long)t->lost);
+
+    if (!control_stream(c, mark, (size_t)n))
+        return false;
+    t->lost = 0;
+    return true;
+}
+
+/* One frame, one line: people get the members' values, blanks between. */
+static void
+put_text(struct buf *out, const char *json, size_t len)
+{
+    struct json_member m;
+    size_t             at = 0;
+
+    while (json_next_member(json, len, &at, &m)) {
+        if (out->len > 0)
+            buf_addc(out, ' ');
+        json_put_value(out, &m);
+    }
+}
+
+void
+taps_frame(uint64_t id, const char *json, size_t len)
+{
+    static struct buf line = {.max = CHANNEL_BODY_MAX + 64};
+    struct tap *t = NULL;
+
+    for (int i = 0; i < TAPS_MAX; i++)
+        if (taps[i].id == id && id != 0)
+            t = &taps[i];
+    struct client *c = t != NULL ? control_client(t->client) : NULL;
+    if (c == NULL)
+        return; /* ended meanwhile */
+    while (len > 0 && json[len - 1] == '\n')
+        len--;
+    buf_clear(&line);
+    if (c->format == 'j')
+        buf_add(&line, json, len);
+    else
+        put_text(&line, json, len);
+    buf_addc(&line, '\n');
+    if ((t->lost > 0 && !mark_lost(c, t)) ||
+        !control_stream(c, line.p, line.len))
+        t->lost++;
+}

@@ -1,0 +1,496 @@
+/*
+ * ctl_events: `ocppctl events`: the events in the journal, in order.
+ *
+ * It reads the files itself. While the daemon runs, it prints only what is
+ * numbered below the daemon's mark, so that the order over all workers is
+ * exact. Following, it sleeps in inotify until something is written, asks
+ * for the mark again, and goes on; what is written but not yet below the mark
+ * is asked for again soon.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "config.h"
+#include "ctl/main.h"
+#include "event.h"
+#include "journal_dir.h"
+#include "writer.h"
+
+#define CONF_FILE "/etc/ocppd/ocppd.conf"
+#define DIR_MAX 512
+#define OUT_FLUSH (64u << 10)
+#define GATHER_MS 20     /* so long new events are gathered before a look */
+#define PATIENCE_MS 1000 /* at most so long until the mark is asked for again */
+#define IDLE_MS 2000     /* a look without a reason: inotify does not tell of
+                            a removed directory that somebody has open */
+
+#define RUNNING_MAX 400  /* reply codes from here on are refusals */
+
+struct events {
+    const struct ctl *ctl;
+    bool              follow;
+    bool              alone;      /* --dir: the daemon is not asked */
+    uint64_t          since_ms;   /* wall clock; 0: from the beginning */
+    struct buf        cp;         /* as it stands in a line; empty: any */
+    bool              some_types;
+    bool              type[EVENTS];
+    char              dir[DIR_MAX];
+    struct segments  *s;
+    int               inotify;
+    uint64_t          mark;
+    struct buf        silent;     /* why the daemon was not reached */
+    uint64_t          last;       /* printed or passed over */
+    uint64_t          bad;        /* told of already */
+    struct buf        out;
+    bool              trouble;    /* some events could not be read */
+    bool              gone;       /* nobody reads our output any more */
+};
+
+/* ---- options ---------------------------------------------------------- */
+
+/* "90s", "1h30m", "2d": milliseconds; false if it is none. */
+static bool
+parse_ago(const char *text, uint64_t *ms)
+{
+    uint64_t sum = 0;
+
+    for (const char *p = text; *p != '\0';) {
+        char              *end;
+        if (*p < '0' || *p > '9')
+            return false;
+        unsigned long long n = strtoull(p, &end, 10);
+        uint64_t           unit;
+        switch (*end) {
+        case 's': unit = 1000; break;
+        case 'm': unit = 60000; break;
+        case 'h': unit = 3600000; break;
+        case 'd': unit = 86400000; break;
+        default: return false;
+        }
+        if (n > UINT64_MAX / 2 / unit - sum / unit)
+            return false;
+        sum += n * unit;
+        p = end + 1;
+    }
+    *ms = sum;
+    return text[0] != '\0';
+}
+
+static bool
+take_since(struct events *e, const char *text)
+{
+    uint64_t ago, now = clock_wall_ms();
+
+    if (clock_parse_rfc3339(text, strlen(text), &e->since_ms))
+        return true;
+    if (parse_ago(text, &ago)) {
+        e->since_ms = ago < now ? now - ago : 1;
+        return true;
+    }
+    fprintf(stderr, "ocppctl: --since %s: no time; give one like "
+        "2026-01-31T12:00:00Z, or how long ago, like 90s, 10m, 1h30m, 2d\n",
+        text);
+    return false;
+}
+
+static bool
+take_type(struct events *e, const char *text)
+{
+    struct buf all = BUF_INIT(4096);
+
+    if (event_by_type(text) == EVENTS) {
+        event_put_types(&all);
+        fprintf(stderr, "ocppctl: --type %s: there is no such type; there are "
+            "%s\n", text, buf_cstr(&all));
+        buf_free(&all);
+        return false;
+    }
+    for (unsigned i = 0; i < EVENTS; i++)
+        if (strcmp(event_info[i].type, text) == 0)
+            e->type[i] = true;
+    e->some_types = true;
+    return true;
+}
+
+/* Takes server.state_dir, or what somebody gave: that may also be the
+ * directory journal in it. */
+static bool
+take_dir(struct events *e, const char *dir, bool given)
+{
+    struct stat st;
+
+    if (strlen(dir) + sizeof "/" SEGMENT_DIR > sizeof e->dir) {
+        fprintf(stderr, "ocppctl: %s: the path is too long\n", dir);
+        return false;
+    }
+    snprintf(e->dir, sizeof e->dir, "%s/%s", dir, SEGMENT_DIR);
+    if (given && (stat(e->dir, &st) != 0 || !S_ISDIR(st.st_mode)))
+        snprintf(e->dir, sizeof e->dir, "%s", dir);
+    return true;
+}
+
+static int
+options(struct events *e, int argc, char **argv)
+{
+    static const struct option table[] = {
+        {"follow", no_argument, NULL, 'f'},
+        {"since", required_argument, NULL, 's'},
+        {"cp", required_argument, NULL, 'c'},
+        {"type", required_argument, NULL, 't'},
+        {"dir", required_argument, NULL, 'd'},
+        {NULL, 0, NULL, 0}};
+    bool good = true;
+    int  o;
+
+    optind = 0;
+    while (good && (o = getopt_long(argc, argv, "f", table, NULL)) != -1)
+        switch (o) {
+        case 'f':
+            e->follow = true;
+            break;
+        case 's':
+            good = take_since(e, optarg);
+            break;
+        case 'c':
+            buf_clear(&e->cp);
+            writer_quote(&e->cp, optarg, strlen(optarg));
+            break;
+        case 't':
+            good = take_type(e, optarg);
+            break;
+        case 'd':
+            e->alone = true;
+            good = take_dir(e, optarg, true);
+            break;
+        default:
+            good = false;
+        }
+    if (good && optind < argc) {
+        fprintf(stderr, "ocppctl: events takes no argument `%s'\n",
+            argv[optind]);
+        good = false;
+    }
+    if (!good)
+        ctl_usage("events");
+    return good ? CTL_DONE : CTL_USAGE;
+}
+
+/* ---- the daemon ------------------------------------------------------- */
+
+/* A string member of the daemon's answer, without quotes and escapes. */
+static bool
+string_member(const struct buf *reply, const char *name, char *out,
+    size_t size)
+{
+    const char *v;
+    size_t      n, len = 0;
+
+    if (!segment_field(reply->p, reply->len, name, &v, &n) || n < 2 ||
+        v[0] != '"')
+        return false;
+    for (size_t i = 1; i + 1 < n && len + 1 < size; i++) {
+        if (v[i] == '\\' && i + 2 < n)
+            i++; /* of the escapes, only \" \\ and \/ are in paths */
+        out[len++] = v[i];
+    }
+    out[len] = '\0';
+    return true;
+}
+
+/* Asks for the mark, and for the directory if it is not known yet. CTL_DONE:
+ * e->mark is set; it is UINT64_MAX if no daemon runs. Otherwise it has been
+ * told why not. */
+static int
+ask(struct events *e)
+{
+    const char *words[] = {"journal-mark"};
+    struct buf  reply = BUF_INIT(CTL_REPLY_MAX);
+    char        dir[DIR_MAX];
+    const char *v;
+    size_t      n;
+    int         result = CTL_DONE;
+
+    e->mark = UINT64_MAX;
+    buf_clear(&e->silent);
+    if (e->alone)
+        return CTL_DONE;
+    int code = ctl_request(e->ctl, words, 1, &reply);
+    if (code >= RUNNING_MAX) {
+        fprintf(stderr, "ocppctl: %.*s", (int)reply.len, reply.p);
+        result = CTL_REFUSED;
+    } else if (code >= 0) {
+        if (!segment_field(reply.p, reply.len, "mark", &v, &n) ||
+            !string_member(&reply, "dir", dir, sizeof dir)) {
+            fprintf(stderr, "ocppctl: the daemon's answer to journal-mark "
+                "cannot be read: ocppctl and ocppd are of different "
+                "versions?\n");
+            result = CTL_REFUSED;
+        } else {
+            e->mark = strtoull(v[0] == '"' ? v + 1 : v, NULL, 10);
+            if (e->dir[0] == '\0' && !take_dir(e, dir, false))
+                result = CTL_REFUSED;
+        }
+    } else {
+        buf_add(&e->silent, reply.p, reply.len);
+    }
+    buf_free(&reply);
+    return result;
+}
+
+/* No daemon and no --dir: where the configuration says. */
+static int
+configured_dir(struct events *e)
+{
+    static struct config c;
+    struct buf           errors = BUF_INIT(65536);
+    const char          *file = e->ctl->conf;
+
+    if (file == NULL && access(CONF_FILE, R_OK) == 0)
+        file = CONF_FILE;
+    if (!config_read(&c, file, NULL, 0, &errors)) {
+        fwrite(errors.p, 1, errors.len, stderr);
+        buf_free(&errors);
+        return CTL_REFUSED;
+    }
+    buf_free(&errors);
+    return take_dir(e, c.server_state_dir, false) ? CTL_DONE : CTL_REFUSED;
+}
+
+/* ---- events ----------------------------------------------------------- */
+
+static bool
+wanted(const struct events *e, const struct segment_line *line)
+{
+    const char *v;
+    size_t      n;
+    uint64_t    when;
+
+    if (e->cp.len > 0 &&
+        (!segment_field(line->p, line->len, "chargePointId", &v, &n) ||
+            n != e->cp.len || memcmp(v, e->cp.p, n) != 0))
+        return false;
+    if (e->since_ms > 0 &&
+        segment_field(line->p, line->len, "timestamp", &v, &n) && n > 2 &&
+        clock_parse_rfc3339(v + 1, n - 2, &when) && when < e->since_ms)
+        return false;
+    if (!e->some_types)
+        return true;
+    if (!segment_field(line->p, line->len, "eventType", &v, &n) || n < 2)
+        return false;
+    for (unsigned i = 0; i < EVENTS; i++)
+        if (e->type[i] && strlen(event_info[i].type) == n - 2 &&
+            memcmp(event_info[i].type, v + 1, n - 2) == 0)
+            return true;
+    return false;
+}
+
+static bool
+flush(struct events *e)
+{
+    for (size_t at = 0; at < e->out.len && !e->gone;) {
+        ssize_t n = write(STDOUT_FILENO, e->out.p + at, e->out.len - at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            e->gone = true;
+            if (errno != EPIPE) {
+                fprintf(stderr, "ocppctl: cannot write the output: %s\n",
+                    strerror(errno));
+                e->trouble = true;
+            }
+            break;
+        }
+        at += (size_t)n;
+    }
+    buf_clear(&e->out);
+    return !e->gone;
+}
+
+/* Prints what is below the mark and not printed yet. */
+static bool
+print(struct events *e)
+{
+    struct segment_line line;
+    struct buf          why = BUF_INIT(4096);
+
+    while (segments_next(e->s, e->mark, &line)) {
+        if (line.number > e->last)
+            e->last = line.number;
+        if (!wanted(e, &line))
+            continue;
+        buf_add(&e->out, line.p, line.len);
+        buf_addc(&e->out, '\n');
+        if (e->out.len >= OUT_FLUSH && !flush(e))
+            return false;
+    }
+    while (segments_trouble(e->s, &why)) {
+        fprintf(stderr, "ocppctl: %s\n", buf_cstr(&why));
+        buf_clear(&why);
+        e->trouble = true;
+    }
+    buf_free(&why);
+    if (segments_bad(e->s) > e->bad) {
+        e->bad = segments_bad(e->s);
+        fprintf(stderr, "ocppctl: left out %" PRIu64 " lines that are no "
+            "events\n", e->bad);
+    }
+    return flush(e);
+}
+
+/* There is no journal; if there is no daemon either, that may be why. */
+static int
+complain(struct events *e, struct buf *why)
+{
+    fprintf(stderr, "ocppctl: %s\n", buf_cstr(why));
+    buf_free(why);
+    if (e->silent.len == 0)
+        return CTL_REFUSED;
+    fprintf(stderr, "ocppctl: %s\n", buf_cstr(&e->silent));
+    return CTL_NOT_RUNNING;
+}
+
+/* ---- following -------------------------------------------------------- */
+
+/* Opens the directory and watches it; in this order, so that nothing that
+ * is written after the first look goes unnoticed: the watch comes first. */
+static bool
+begin(struct events *e, struct buf *why)
+{
+    struct segments_want want = {.slot = -1, .from = e->last ? e->last + 1 : 0,
+        .since_wall_ms = e->since_ms};
+
+    if (e->follow) {
+        if (e->inotify >= 0)
+            close(e->inotify);
+        e->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+        if (e->inotify < 0 || inotify_add_watch(e->inotify, e->dir,
+                IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF) < 0) {
+            buf_addf(why, "cannot watch %s: %s", e->dir, strerror(errno));
+            if (errno == ENOSPC || errno == EMFILE)
+                buf_adds(why, "; raise fs.inotify.max_user_watches and "
+                    "max_user_instances (sysctl)");
+            return false;
+        }
+    }
+    e->s = segments_open(e->dir, &want, why);
+    e->bad = 0;
+    return e->s != NULL;
+}
+
+static void
+sleep_ms(unsigned ms)
+{
+    struct timespec t = {ms / 1000, (long)(ms % 1000) * 1000000};
+
+    nanosleep(&t, NULL);
+}
+
+/* Until something is written, at most ms. False if nobody reads our output
+ * any more. */
+static bool
+await(struct events *e, int ms)
+{
+    struct pollfd fd[2] = {{.fd = e->inotify, .events = POLLIN},
+        {.fd = STDOUT_FILENO}};
+    char          drain[8192];
+
+    int n = poll(fd, 2, ms);
+    if (fd[1].revents & (POLLERR | POLLHUP | POLLNVAL))
+        return false;
+    if (n <= 0 || !(fd[0].revents & POLLIN))
+        return true;
+    sleep_ms(GATHER_MS);
+    while (read(e->inotify, drain, sizeof drain) > 0)
+        ;
+    return true;
+}
+
+/* The directory went away: its successor, once it is there. */
+static bool
+begin_again(struct events *e)
+{
+    struct buf    why = BUF_INIT(4096);
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    bool          told = false;
+
+    segments_close(e->s);
+    e->s = NULL;
+    while (!begin(e, &why)) {
+        if (!told)
+            fprintf(stderr, "ocppctl: %s (waiting for it)\n", buf_cstr(&why));
+        told = true;
+        buf_clear(&why);
+        if (poll(&out, 1, PATIENCE_MS) > 0)
+            return false;
+    }
+    buf_free(&why);
+    return true;
+}
+
+static int
+follow(struct events *e)
+{
+    struct buf why = BUF_INIT(4096);
+    int        patience = GATHER_MS;
+
+    for (;;) {
+        uint64_t before = e->mark;
+        /* While the mark does not move (a disk that fails), ask less. */
+        if (!await(e, segments_waiting(e->s) ? patience : IDLE_MS))
+            return CTL_DONE;
+        int result = ask(e);
+        if (result != CTL_DONE)
+            return result;
+        patience = e->mark != before ? GATHER_MS
+            : 2 * patience < PATIENCE_MS ? 2 * patience : PATIENCE_MS;
+        buf_clear(&why);
+        if (!segments_refresh(e->s, &why) && !begin_again(e))
+            return CTL_DONE;
+        if (!print(e))
+            return CTL_DONE;
+    }
+}
+
+int
+ctl_events(int argc, char **argv, const struct ctl *ctl)
+{
+    struct events e = {.ctl = ctl, .inotify = -1, .cp = BUF_INIT(4096),
+        .silent = BUF_INIT(4096),
+        .out = BUF_INIT(2 * SEGMENT_LINE_MAX)};
+    struct buf    why = BUF_INIT(4096);
+    int           result = options(&e, argc, argv);
+
+    signal(SIGPIPE, SIG_IGN);
+    if (result == CTL_DONE)
+        result = ask(&e);
+    if (result == CTL_DONE && e.dir[0] == '\0')
+        result = configured_dir(&e);
+    if (result == CTL_DONE) {
+        if (!begin(&e, &why))
+            result = complain(&e, &why);
+        else if (print(&e) && e.follow)
+            result = follow(&e);
+        if (e.trouble)
+            result = CTL_REFUSED;
+    }
+    if (e.s != NULL)
+        segments_close(e.s);
+    if (e.inotify >= 0)
+        close(e.inotify);
+    buf_free(&e.cp);
+    buf_free(&e.silent);
+    buf_free(&e.out);
+    return result;
+}

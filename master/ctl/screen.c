@@ -1,0 +1,231 @@
+/* ctl_screen: the terminal that ocppctl draws on. See ctl_screen.h. */
+#include "ctl/screen.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define FRAME_MAX (1u << 20)
+
+static struct termios before;
+static bool           taken;
+static int            signals = -1;
+
+static void
+say(const char *p, size_t n)
+{
+    while (n > 0) {
+        ssize_t w = write(STDOUT_FILENO, p, n);
+        if (w < 0 && errno == EINTR)
+            continue;
+        if (w <= 0)
+            return; /* screen_wait() finds out that it is gone */
+        p += w;
+        n -= (size_t)w;
+    }
+}
+
+static void
+says(const char *s)
+{
+    say(s, strlen(s));
+}
+
+/* The other screen, no cursor; keys without echo or line editing, ^S is a
+ * key like others. ^C and ^Z stay signals. */
+static bool
+take(void)
+{
+    struct termios raw;
+
+    if (tcgetattr(STDIN_FILENO, &before) != 0)
+        return false;
+    raw = before;
+    raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    raw.c_iflag &= ~(tcflag_t)(IXON | ICRNL);
+    raw.c_cc[VMIN] = 1;
+    raw.c_cc[VTIME] = 0;
+    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) != 0)
+        return false;
+    says("\033[?1049h\033[?25l\033[H\033[J");
+    return taken = true;
+}
+
+void
+screen_close(void)
+{
+    if (!taken)
+        return;
+    taken = false;
+    says("\033[0m\033[?25h\033[?1049l");
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+}
+
+bool
+screen_open(const char **why)
+{
+    sigset_t set;
+
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+        *why = "standard input and output are no terminal; -b prints one "
+               "screen anywhere";
+        return false;
+    }
+    sigemptyset(&set);
+    sigaddset(&set, SIGWINCH);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGQUIT);
+    sigaddset(&set, SIGTSTP);
+    sigaddset(&set, SIGCONT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signals < 0 || !take()) {
+        *why = strerror(errno);
+        return false;
+    }
+    atexit(screen_close);
+    return true;
+}
+
+void
+screen_size(unsigned *rows, unsigned *columns)
+{
+    struct winsize w;
+
+    *rows = 24;
+    *columns = 80;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_row > 0 &&
+        w.ws_col > 0) {
+        *rows = w.ws_row;
+        *columns = w.ws_col;
+    }
+}
+
+static int
+take_signal(void)
+{
+    struct signalfd_siginfo si;
+
+    if (read(signals, &si, sizeof si) != sizeof si)
+        return SCREEN_TIME;
+    switch (si.ssi_signo) {
+    case SIGWINCH:
+        return SCREEN_RESIZED;
+    case SIGTSTP:
+        screen_close();
+        raise(SIGSTOP);
+        return take() ? SCREEN_RESIZED : SCREEN_QUIT;
+    case SIGCONT: /* perhaps stopped by a signal that nobody can handle */
+        if (taken)
+            screen_close();
+        return take() ? SCREEN_RESIZED : SCREEN_QUIT;
+    }
+    return SCREEN_QUIT;
+}
+
+int
+screen_wait(int timeout_ms)
+{
+    struct pollfd p[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
+        {.fd = signals, .events = POLLIN}};
+    unsigned char key;
+
+    if (poll(p, 2, timeout_ms) <= 0)
+        return SCREEN_TIME;
+    if (p[1].revents != 0)
+        return take_signal();
+    if (read(STDIN_FILENO, &key, 1) == 1)
+        return key;
+    return errno == EINTR || errno == EAGAIN ? SCREEN_TIME : SCREEN_QUIT;
+}
+
+/* Bytes of the character at p, 0 if it is none that may be shown. */
+static size_t
+character(const unsigned char *p, size_t n)
+{
+    size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2
+        : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+
+    if (len == 0 || len > n || p[0] < 0x20 || p[0] == 0x7f)
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    if (p[0] == 0xc2 && p[1] < 0xa0)
+        return 0; /* control characters too */
+    return len;
+}
+
+void
+screen_put(struct buf *out, const char *text, unsigned columns)
+{
+    size_t left = strlen(text), len;
+
+    for (; columns > 0 && left > 0; columns--, text += len, left -= len) {
+        len = character((const unsigned char *)text, left);
+        if (len > 0) {
+            buf_add(out, text, len);
+        } else {
+            len = 1;
+            buf_addc(out, '?');
+        }
+    }
+    for (; columns > 0; columns--)
+        buf_addc(out, ' ');
+}
+
+/* One line, cut at the last column. */
+static void
+put_line(struct buf *out, const char *p, size_t n, unsigned columns)
+{
+    bool marked = n > 0 && (*p == '\1' || *p == '\2');
+
+    if (marked) {
+        buf_adds(out, *p == '\1' ? "\033[7m" : "\033[1m");
+        p++;
+        n--;
+    }
+    for (size_t len; n > 0 && columns > 0; p += len, n -= len, columns--) {
+        len = character((const unsigned char *)p, n);
+        if (len == 0)
+            buf_addc(out, '?');
+        else
+            buf_add(out, p, len);
+        len += len == 0;
+    }
+    if (marked) {
+        buf_adds(out, "\033[0m");
+    }
+    buf_adds(out, "\033[K");
+}
+
+void
+screen_show(const struct buf *lines)
+{
+    struct buf  out = BUF_INIT(FRAME_MAX);
+    const char *p = lines->p, *end = p + lines->len;
+    unsigned    rows, columns;
+
+    screen_size(&rows, &columns);
+    buf_adds(&out, "\033[H");
+    for (unsigned row = 0; row < rows && p < end; row++) {
+        const char *nl = memchr(p, '\n', (size_t)(end - p));
+        if (nl == NULL)
+            nl = end;
+        if (row > 0)
+            buf_adds(&out, "\r\n");
+        put_line(&out, p, (size_t)(nl - p), columns);
+        p = nl < end ? nl + 1 : end;
+    }
+    buf_adds(&out, "\033[J");
+    say(out.p, out.len);
+    buf_free(&out);
+}

@@ -1,0 +1,181 @@
+/* places: the files and directories a daemon takes. See places.h. */
+#include "paths.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "workers/child.h"
+
+static int  pidfile = -1;
+static char pidfile_path[CONF_TEXT_MAX];
+
+/* The directory part of a path, "." if it has none. */
+static void
+parent_of(const char *path, char out[CONF_TEXT_MAX])
+{
+    snprintf(out, CONF_TEXT_MAX, "%s", path);
+    char *slash = strrchr(out, '/');
+    if (slash == NULL)
+        snprintf(out, CONF_TEXT_MAX, ".");
+    else if (slash == out)
+        slash[1] = '\0';
+    else
+        *slash = '\0';
+}
+
+/* Makes a directory, but not its parents: a wrong path shall not grow a
+ * tree. /run is empty after each boot, so ours may have to be made. */
+static bool
+make_directory(const char *knob, const char *path, mode_t mode,
+    const char *user, struct buf *why)
+{
+    if (mkdir(path, mode) != 0) {
+        if (errno == EEXIST)
+            return true;
+        buf_addf(why, "%s: cannot make the directory %s: %s; make it, or "
+                      "choose another place", knob, path, strerror(errno));
+        return false;
+    }
+    struct passwd *pw = user[0] && geteuid() == 0 ? getpwnam(user) : NULL;
+    if (pw != NULL && chown(path, pw->pw_uid, pw->pw_gid) != 0) {
+        buf_addf(why, "%s: cannot give the directory %s to %s: %s", knob, path,
+            user, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+/* As server.user, in a process of its own: may it write there? */
+static bool
+writable(const char *path, const char *user, struct buf *why)
+{
+    char  text[512] = "";
+    int   ends[2], status;
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return true; /* the worker will tell */
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct stat st;
+        if (child_become(user, text, sizeof text)) {
+            if (stat(path, &st) != 0)
+                snprintf(text, sizeof text, "%s", strerror(errno));
+            else if (!S_ISDIR(st.st_mode))
+                snprintf(text, sizeof text, "it is no directory");
+            else if (access(path, R_OK | W_OK | X_OK) != 0)
+                snprintf(text, sizeof text, "user %s cannot write there: %s",
+                    user[0] ? user : "(the one that starts ocppd)",
+                    strerror(errno));
+        }
+        (void)!write(ends[1], text, strlen(text));
+        _exit(0);
+    }
+    close(ends[1]);
+    ssize_t n = read(ends[0], text, sizeof text - 1);
+    close(ends[0]);
+    if (pid > 0)
+        waitpid(pid, &status, 0);
+    if (n <= 0)
+        return true;
+    text[n] = '\0';
+    /* child_become() names its own knob. */
+    if (strncmp(text, "server.user", 11) == 0)
+        buf_adds(why, text);
+    else
+        buf_addf(why, "server.state_dir = %s: %s; `install -d -o USER -m 750 "
+                      "%s` makes it, with the user that ocppd runs as", path,
+            text, path);
+    return false;
+}
+
+/* The lock, not the file, says that a daemon runs: it dies with us. */
+static bool
+lock_pidfile(const char *path, struct buf *why)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char         text[32];
+
+    pidfile = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (pidfile < 0) {
+        buf_addf(why, "server.pidfile = %s: cannot open it: %s", path,
+            strerror(errno));
+        return false;
+    }
+    if (fcntl(pidfile, F_SETLK, &lock) != 0) {
+        int error = errno;
+        if (fcntl(pidfile, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
+            buf_addf(why, "server.pidfile = %s: another ocppd runs, process "
+                          "%d; stop it first, or give this one its own "
+                          "pidfile", path, (int)lock.l_pid);
+        else
+            buf_addf(why, "server.pidfile = %s: cannot lock it: %s", path,
+                strerror(error));
+        close(pidfile);
+        pidfile = -1;
+        return false;
+    }
+    int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+    if (ftruncate(pidfile, 0) != 0 ||
+        pwrite(pidfile, text, (size_t)n, 0) != n) {
+        buf_addf(why, "server.pidfile = %s: cannot write it: %s", path,
+            strerror(errno));
+        return false;
+    }
+    snprintf(pidfile_path, sizeof pidfile_path, "%s", path);
+    return true;
+}
+
+bool
+places_take(const struct config *c, struct buf *why)
+{
+    char dir[CONF_TEXT_MAX];
+
+    if (c->server_pidfile[0] != '\0') {
+        parent_of(c->server_pidfile, dir);
+        if (!make_directory("server.pidfile", dir, 0755, c->server_user, why) ||
+            !lock_pidfile(c->server_pidfile, why))
+            return false;
+    }
+    if (c->server_control[0] != '\0') {
+        parent_of(c->server_control, dir);
+        if (!make_directory("server.control", dir, 0755, c->server_user, why))
+            return false;
+    }
+    return make_directory("server.state_dir", c->server_state_dir, 0750,
+               c->server_user, why) &&
+        writable(c->server_state_dir, c->server_user, why);
+}
+
+bool
+places_test(const struct config *c, struct buf *why)
+{
+    char dir[CONF_TEXT_MAX];
+
+    if (access(c->server_state_dir, F_OK) == 0)
+        return writable(c->server_state_dir, c->server_user, why);
+    /* The start would make it. */
+    parent_of(c->server_state_dir, dir);
+    if (access(dir, W_OK | X_OK) == 0)
+        return true;
+    buf_addf(why, "server.state_dir = %s: it does not exist, and cannot be "
+                  "made in %s: %s; make it for the user that ocppd runs as",
+        c->server_state_dir, dir, strerror(errno));
+    return false;
+}
+
+void
+places_leave(void)
+{
+    if (pidfile < 0)
+        return;
+    unlink(pidfile_path);
+    close(pidfile);
+    pidfile = -1;
+}

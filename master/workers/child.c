@@ -1,0 +1,136 @@
+/*
+ * child: how the master makes a process and how it speaks of a dead one.
+ *
+ * No exec follows the fork, so close-on-exec does not help: what the child
+ * must not hold (other slots' listeners would keep ports open, other ends of
+ * channels would hide a death, control clients would never see their end)
+ * is closed by number, everything between what it keeps.
+ */
+#include "workers/child.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ensure.h"
+#include "log.h"
+#include "base/master.h"
+
+#define BACKOFF_FIRST_MS 100
+#define BACKOFF_MAX_MS 30000
+#define KEEP_MAX 512 /* two listeners per worker would be many */
+
+static int
+compare_ints(const void *a, const void *b)
+{
+    int x = *(const int *)a, y = *(const int *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void
+close_others(const int *keep, size_t n)
+{
+    int    fds[KEEP_MAX];
+    size_t used = 0;
+
+    ensure(n + 4 <= KEEP_MAX);
+    for (int fd = 0; fd <= 2; fd++)
+        fds[used++] = fd;
+    fds[used++] = log_fd();
+    memcpy(fds + used, keep, n * sizeof *keep);
+    used += n;
+    qsort(fds, used, sizeof *fds, compare_ints);
+
+    unsigned next = 0; /* everything below is settled */
+    for (size_t i = 0; i < used; i++) {
+        if (fds[i] < 0)
+            continue;
+        if ((unsigned)fds[i] > next)
+            close_range(next, (unsigned)fds[i] - 1, 0);
+        next = (unsigned)fds[i] + 1;
+    }
+    close_range(next, ~0u, 0);
+}
+
+pid_t
+child_fork(const int *keep, size_t n)
+{
+    sigset_t all, old;
+
+    /* No signal may reach the child while it still has our handlers: it
+     * would write into the pipe of our loop. */
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &old);
+    pid_t pid = fork();
+    if (pid != 0) {
+        int saved = errno;
+        sigprocmask(SIG_SETMASK, &old, NULL);
+        errno = saved;
+        return pid;
+    }
+
+    master_forget_signals();
+    ev_loop_destroy(EV_DEFAULT);
+    master.loop = NULL;
+    close_others(keep, n);
+    for (int s = 1; s < NSIG; s++)
+        signal(s, SIG_DFL);
+    /* A ^C at the terminal is for the master, which drains its workers. */
+    setpgid(0, 0);
+    sigemptyset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    return 0;
+}
+
+bool
+child_become(const char *user, char *why, size_t size)
+{
+    if (user[0] == '\0' || geteuid() != 0)
+        return true;
+    errno = 0;
+    struct passwd *pw = getpwnam(user);
+    if (pw == NULL) {
+        snprintf(why, size, "server.user = %s: there is no such user%s%s",
+            user, errno ? ": " : "", errno ? strerror(errno) : "");
+        return false;
+    }
+    if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
+        setuid(pw->pw_uid) != 0) {
+        snprintf(why, size, "server.user = %s: cannot become it: %s", user,
+            strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+void
+child_end_text(char out[CHILD_END_LEN], int status)
+{
+    if (WIFSIGNALED(status))
+        snprintf(out, CHILD_END_LEN, "was killed by signal %d (%s)%s",
+            WTERMSIG(status), strsignal(WTERMSIG(status)),
+            WCOREDUMP(status) ? ", core dumped" : "");
+    else
+        snprintf(out, CHILD_END_LEN, "exited with code %d",
+            WEXITSTATUS(status));
+}
+
+uint64_t
+child_backoff(uint64_t *backoff_ms, uint64_t lived_ms)
+{
+    if (lived_ms >= CHILD_DECENT_LIFE_MS) {
+        *backoff_ms = 0;
+        return 0;
+    }
+    *backoff_ms = *backoff_ms == 0 ? BACKOFF_FIRST_MS : *backoff_ms * 2;
+    if (*backoff_ms > BACKOFF_MAX_MS)
+        *backoff_ms = BACKOFF_MAX_MS;
+    return *backoff_ms;
+}

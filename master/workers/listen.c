@@ -1,0 +1,168 @@
+/* listen: the sockets charge points connect to. See listen.h. */
+#include "workers/listen.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define SPARE_FDS 64 /* listeners, channel, journal, log, epoll ... */
+
+static const char *
+remedy(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return "another program listens there (`ss -ltnp` shows which); stop "
+               "it or choose another port. Workers of an ocppd that was "
+               "killed need a moment to end";
+    case EACCES:
+    case EPERM:
+        return "ports below 1024 need root, or CAP_NET_BIND_SERVICE; start "
+               "ocppd as root with server.user set, or choose another port";
+    case EADDRNOTAVAIL:
+        return "this machine has no such address (`ip addr` shows those it "
+               "has)";
+    case EAFNOSUPPORT:
+        return "this kernel has no IPv6";
+    case EMFILE:
+    case ENFILE:
+        return "too few file descriptors; raise the limit (`ulimit -n`, "
+               "LimitNOFILE=)";
+    default:
+        return "see the configuration";
+    }
+}
+
+/* A bound socket, or -1 with errno. */
+static int
+bind_one(const struct sockaddr_storage *address, socklen_t size, bool share)
+{
+    int one = 1;
+    int fd = socket(address->ss_family,
+        SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        (share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one,
+                      sizeof one) != 0) ||
+        (address->ss_family == AF_INET6 &&
+            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) ||
+        bind(fd, (const struct sockaddr *)address, size) != 0) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+static bool
+explain(struct buf *why, const char *knob, const char *item, int error)
+{
+    buf_addf(why, "%s = %s: cannot listen: %s; %s", knob, item,
+        strerror(error), remedy(error));
+    return false;
+}
+
+bool
+listen_probe(const char *knob, const char *list, struct buf *why)
+{
+    char item[CONF_LIST_MAX];
+
+    for (const char *at = list; config_list_next(&at, item, sizeof item);) {
+        struct sockaddr_storage address;
+        socklen_t               size;
+        if (!config_address(item, &address, &size))
+            return explain(why, knob, item, EINVAL);
+        int fd = bind_one(&address, size, false);
+        if (fd < 0)
+            return explain(why, knob, item, errno);
+        close(fd);
+    }
+    return true;
+}
+
+bool
+listen_open(struct listen_set *set, const char *knob, const char *list,
+    int backlog, struct buf *why)
+{
+    char item[CONF_LIST_MAX];
+
+    set->n = 0;
+    for (const char *at = list; config_list_next(&at, item, sizeof item);) {
+        struct sockaddr_storage address;
+        socklen_t               size;
+        if (set->n == LISTEN_ADDRESSES) {
+            buf_addf(why, "%s: more than %d addresses", knob, LISTEN_ADDRESSES);
+            listen_close(set);
+            return false;
+        }
+        if (!config_address(item, &address, &size)) {
+            listen_close(set);
+            return explain(why, knob, item, EINVAL);
+        }
+        int fd = bind_one(&address, size, true);
+        if (fd >= 0 && listen(fd, backlog) != 0) {
+            int saved = errno;
+            close(fd);
+            errno = saved;
+            fd = -1;
+        }
+        if (fd < 0) {
+            int saved = errno;
+            listen_close(set);
+            return explain(why, knob, item, saved);
+        }
+        set->fd[set->n++] = fd;
+    }
+    return true;
+}
+
+void
+listen_close(struct listen_set *set)
+{
+    while (set->n > 0)
+        close(set->fd[--set->n]);
+}
+
+void
+listen_raise_limit(const struct config *c, unsigned workers)
+{
+    /* The kernel spreads by hash, not evenly: a worker gets more than its
+     * share now and then, and all that of a dead one's neighbours. */
+    uint64_t share = (c->server_max_connections + workers - 1) / workers;
+    uint64_t need = (workers > 1 ? share + share / 4 : share) + SPARE_FDS;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    if (limit.rlim_max < need) {
+        /* Root may raise the hard limit too. */
+        struct rlimit more = {.rlim_cur = need, .rlim_max = need};
+        if (setrlimit(RLIMIT_NOFILE, &more) == 0)
+            return;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warn("cannot raise the limit of file descriptors: %s",
+            strerror(errno));
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < need)
+        log_warn("server.max_connections = %" PRIu64 " on %u workers needs "
+                 "%" PRIu64 " file descriptors each, the limit is %" PRIu64
+                 "; raise it (`ulimit -n %" PRIu64 "`, LimitNOFILE=%" PRIu64
+                 " in the unit), or set server.max_connections to %" PRIu64,
+            c->server_max_connections, workers, need,
+            (uint64_t)limit.rlim_cur, need, need,
+            limit.rlim_cur <= SPARE_FDS
+                ? UINT64_C(1)
+                : ((uint64_t)limit.rlim_cur - SPARE_FDS) * workers *
+                    (workers > 1 ? 4 : 5) / 5);
+}

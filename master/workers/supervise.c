@@ -1,0 +1,519 @@
+/*
+ * supervise: the worker slots. See supervise.h.
+ *
+ * The master promises that a dead worker costs its own connections and
+ * nothing else: its listeners stay open here, its numbers stay in shared
+ * memory, and its successor finds both.
+ */
+#include "workers/supervise.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "workers/child.h"
+#include "clock.h"
+#include "ensure.h"
+#include "workers/listen.h"
+#include "log.h"
+#include "base/master.h"
+#include "dispatch.h"
+#include "worker/worker.h"
+
+#define STUCK_TICKS 3         /* seen so often in a row: not after a pause of us all */
+#define ABORT_GRACE_MS 5000   /* from SIGABRT to SIGKILL */
+#define DRAIN_GRACE_MS 5000   /* beyond the drain time and the last close */
+#define START_TRIES 5         /* deaths before the first readiness */
+
+struct slot {
+    unsigned          n;
+    struct listen_set listeners;
+    int               channel; /* our end; -1 without a process */
+    ev_io             io;
+    ev_child          child;
+    ev_timer          respawn;
+    pid_t             pid; /* 0 without a process */
+    enum shm_worker_state state;
+    uint64_t          born;
+    uint64_t          started_ms;
+    uint64_t          ready_ms;   /* 0 until it was */
+    uint64_t          backoff_ms;
+    uint64_t          kill_ms;    /* when SIGKILL is due; 0 never */
+    unsigned          stuck;      /* ticks without progress */
+    unsigned          tries;      /* deaths before the daemon was ready */
+    unsigned          owed;       /* bit t: a hint of type t is to be sent */
+    uint64_t          drain_ms;   /* arg of an owed drain */
+    bool              restart;    /* an operator asked for a successor */
+};
+
+static struct slot *slots;
+static ev_timer     tick;
+
+static void start(struct slot *s);
+
+static struct shm_worker *
+shared(const struct slot *s)
+{
+    return shm_worker(master.shm, s->n);
+}
+
+static void
+set_state(struct slot *s, enum shm_worker_state state)
+{
+    s->state = state;
+    atomic_store(&shared(s)->state, (int)state);
+}
+
+enum shm_worker_state
+supervise_state(unsigned n)
+{
+    return n < master.slots ? slots[n].state : SHM_WORKER_DOWN;
+}
+
+/* A copy with its NUL, of what may be written at this moment, by whomever:
+ * fit for the log. */
+static const char *
+last_words(const struct slot *s, char out[SHM_WORDS_MAX])
+{
+    memcpy(out, shared(s)->words, SHM_WORDS_MAX);
+    out[SHM_WORDS_MAX - 1] = '\0';
+    for (char *p = out; *p != '\0'; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    return out;
+}
+
+/* ---- what a worker is told ---- */
+
+bool
+supervise_send(unsigned slot, struct channel_msg *msg, const void *body,
+    size_t n)
+{
+    if (slot >= master.slots || slots[slot].channel < 0) {
+        errno = EPIPE;
+        return false;
+    }
+    return channel_send(slots[slot].channel, msg, body, n);
+}
+
+static void
+pay(struct slot *s)
+{
+    static const enum channel_type hints[] = {CHANNEL_config, CHANNEL_reopen,
+        CHANNEL_drain};
+
+    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
+        if (!(s->owed & 1u << hints[i]))
+            continue;
+        struct channel_msg m = {.type = hints[i]};
+        if (hints[i] == CHANNEL_drain)
+            m.arg = s->drain_ms;
+        if (!supervise_send(s->n, &m, NULL, 0) && errno == EAGAIN)
+            return; /* the tick comes back to it */
+        s->owed &= ~(1u << hints[i]);
+    }
+}
+
+void
+supervise_tell_all(enum channel_type type)
+{
+    for (unsigned i = 0; i < master.slots; i++)
+        if (slots[i].pid != 0) {
+            slots[i].owed |= 1u << type;
+            pay(&slots[i]);
+        }
+}
+
+static void
+drain_one(struct slot *s, uint64_t ms)
+{
+    s->drain_ms = ms;
+    s->owed |= 1u << CHANNEL_drain;
+    /* A charge point that does not answer the close is waited for so long. */
+    s->kill_ms = clock_mono_ms() + ms + master.config.websocket_close_timeout +
+        DRAIN_GRACE_MS;
+    set_state(s, SHM_WORKER_DRAINING);
+    pay(s);
+}
+
+/* ---- birth ---- */
+
+static void
+close_channel(struct slot *s)
+{
+    if (s->channel < 0)
+        return;
+    ev_io_stop(master.loop, &s->io);
+    close(s->channel);
+    s->channel = -1;
+}
+
+static void
+channel_cb(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct slot *s = w->data;
+
+    /* The other end is closed: the death itself follows by ev_child. */
+    if (!switch_receive(s->n, s->channel))
+        ev_io_stop(loop, w);
+}
+
+static void
+respawn_cb(struct ev_loop *loop, ev_timer *w, int events)
+{
+    start(w->data);
+}
+
+static void
+start_later(struct slot *s, uint64_t ms)
+{
+    ev_timer_stop(master.loop, &s->respawn);
+    ev_timer_set(&s->respawn, (double)ms / 1000, 0);
+    ev_timer_start(master.loop, &s->respawn);
+}
+
+static void run_child(struct slot *s, int channel) __attribute__((noreturn));
+
+static void
+run_child(struct slot *s, int channel)
+{
+    struct worker_boot boot = {.shm = master.shm,
+        .slot = s->n,
+        .channel = channel,
+        .listeners = s->listeners.fd,
+        .n_listeners = s->listeners.n};
+
+    worker_main(&boot);
+}
+
+static void died_cb(struct ev_loop *loop, ev_child *w, int events);
+
+static void
+start(struct slot *s)
+{
+    struct shm_worker *w = shared(s);
+    int                ends[2];
+    int                keep[LISTEN_ADDRESSES + 2];
+    size_t             n = 0;
+
+    ensure(s->pid == 0);
+    if (!channel_pair(ends)) {
+        log_error("worker %u: cannot make its channel: %s; trying again",
+            s->n, strerror(errno));
+        start_later(s, child_backoff(&s->backoff_ms, 0));
+        return;
+    }
+    /* Written before the process exists: it may be ready at once. */
+    memset(w->words, 0, sizeof w->words);
+    atomic_store(&w->alive_ms, clock_mono_ms());
+    atomic_store(&w->started_ms, clock_mono_ms());
+    s->born = atomic_load(&master.shm->sequence);
+    atomic_store(&w->born, s->born);
+    atomic_fetch_add(&w->incarnation, 1);
+    set_state(s, SHM_WORKER_STARTING);
+
+    keep[n++] = ends[1];
+    keep[n++] = master.memfd;
+    for (unsigned i = 0; i < s->listeners.n; i++)
+        keep[n++] = s->listeners.fd[i];
+    pid_t pid = child_fork(keep, n);
+    if (pid == 0)
+        run_child(s, ends[1]);
+    close(ends[1]);
+    if (pid < 0) {
+        log_error("worker %u: cannot fork: %s; trying again", s->n,
+            strerror(errno));
+        close(ends[0]);
+        set_state(s, SHM_WORKER_DOWN);
+        start_later(s, child_backoff(&s->backoff_ms, 0));
+        return;
+    }
+    atomic_store(&w->pid, pid);
+    s->pid = pid;
+    s->channel = ends[0];
+    s->started_ms = clock_mono_ms();
+    s->ready_ms = s->kill_ms = 0;
+    s->stuck = s->owed = 0;
+    s->restart = false;
+    ev_io_set(&s->io, s->channel, EV_READ);
+    ev_io_start(master.loop, &s->io);
+    ev_child_init(&s->child, died_cb, pid, 0);
+    s->child.data = s;
+    ev_child_start(master.loop, &s->child);
+    log_debug("worker %u: started, pid %d", s->n, (int)pid);
+}
+
+void
+supervise_ready(unsigned n)
+{
+    struct slot *s = &slots[n];
+
+    if (supervise_state(n) != SHM_WORKER_STARTING)
+        return; /* it is being drained already */
+    s->ready_ms = clock_mono_ms();
+    set_state(s, SHM_WORKER_READY);
+    log_info("worker %u: ready, pid %d, after %" PRIu64 " ms", n, (int)s->pid,
+        s->ready_ms - s->started_ms);
+    if (master.phase != MASTER_STARTING)
+        return;
+    for (unsigned i = 0; i < master.slots; i++)
+        if (slots[i].ready_ms == 0)
+            return;
+    master_is_ready();
+}
+
+/* ---- death ---- */
+
+static bool
+any_left(void)
+{
+    for (unsigned i = 0; i < master.slots; i++)
+        if (slots[i].pid != 0)
+            return true;
+    return false;
+}
+
+static void
+obituary(struct slot *s, int status, uint64_t lived)
+{
+    char end[CHILD_END_LEN], age[CLOCK_DURATION_LEN], words[SHM_WORDS_MAX];
+    bool expected = master.phase == MASTER_STOPPING ||
+        (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DONE &&
+            (s->restart || master.phase == MASTER_DRAINING));
+
+    child_end_text(end, status);
+    clock_duration(age, lived);
+    last_words(s, words);
+    log_line(expected ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
+        "worker %u: pid %d %s after %s, with %" PRIu64 " connections%s%s",
+        s->n, (int)s->pid, end, age,
+        stat_get(&shared(s)->stats.connections),
+        words[0] ? "; its last words: " : "", words);
+}
+
+static void
+fail_slot(struct slot *s)
+{
+    char words[SHM_WORDS_MAX];
+
+    last_words(s, words);
+    set_state(s, SHM_WORKER_FAILED);
+    if (master.phase == MASTER_STARTING) {
+        char why[SHM_WORDS_MAX + 64];
+        snprintf(why, sizeof why, "worker %u cannot work: %s", s->n,
+            words[0] ? words : "it did not say why");
+        master_cannot_start(why);
+    }
+    /* Open sockets that nobody accepts from would swallow their share of
+     * the clients. */
+    listen_close(&s->listeners);
+    switch_worker_failed(s->n);
+    log_error("worker %u: stays down, its share of clients goes to the "
+              "others; remove the cause, then `ocppctl worker-restart %u`",
+        s->n, s->n);
+}
+
+static void
+died_cb(struct ev_loop *loop, ev_child *c, int events)
+{
+    struct slot *s = c->data;
+    int          status = c->rstatus;
+    uint64_t     lived = clock_mono_ms() - s->started_ms;
+    bool         stay_down =
+        WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_STAY_DOWN;
+
+    ev_child_stop(loop, c);
+    /* What it said before it died still counts. */
+    while (switch_receive(s->n, s->channel))
+        if (!switch_has_more(s->channel))
+            break;
+    close_channel(s);
+    obituary(s, status, lived);
+
+    bool asked = s->restart;
+    bool was_ready = s->ready_ms != 0;
+    s->pid = 0;
+    s->owed = 0;
+    s->kill_ms = 0;
+    s->restart = false;
+    atomic_store(&shared(s)->pid, 0);
+    set_state(s, SHM_WORKER_DOWN);
+    stats_zero_gauges(&shared(s)->stats);
+    switch_worker_gone(s->n);
+
+    if (master.phase >= MASTER_DRAINING) {
+        if (!any_left())
+            master_end();
+        return;
+    }
+    if (stay_down) {
+        fail_slot(s);
+        return;
+    }
+    if (master.phase == MASTER_STARTING && !was_ready &&
+        ++s->tries >= START_TRIES) {
+        char end[CHILD_END_LEN], words[SHM_WORDS_MAX], why[512];
+        child_end_text(end, status);
+        last_words(s, words);
+        snprintf(why, sizeof why,
+            "worker %u died %u times before it was ready; it %s%s%s", s->n,
+            s->tries, end, words[0] ? ": " : "", words);
+        master_cannot_start(why);
+    }
+    uint64_t wait = asked ? 0 : child_backoff(&s->backoff_ms, lived);
+    if (wait > 1000)
+        log_warn("worker %u: keeps dying; its successor starts in %" PRIu64
+                 " ms", s->n, wait);
+    if (wait == 0)
+        start(s);
+    else
+        start_later(s, wait);
+}
+
+/* ---- watching ---- */
+
+static void
+watch_progress(struct slot *s, uint64_t now)
+{
+    uint64_t alive = atomic_load(&shared(s)->alive_ms);
+
+    if (alive < s->ready_ms)
+        alive = s->ready_ms;
+    if (supervise_state(s->n) != SHM_WORKER_READY ||
+        now < alive + master.config.server_stuck_timeout) {
+        s->stuck = 0;
+        return;
+    }
+    if (++s->stuck != STUCK_TICKS)
+        return;
+    log_error("worker %u: pid %d made no progress for %" PRIu64
+              " s; aborting it, so that a core shows where it hangs",
+        s->n, (int)s->pid, (now - alive) / 1000);
+    kill(s->pid, SIGABRT);
+    s->kill_ms = now + ABORT_GRACE_MS;
+}
+
+static void
+tick_cb(struct ev_loop *loop, ev_timer *w, int events)
+{
+    uint64_t now = clock_mono_ms();
+
+    /* What others only read of us is written again: a stray store into it
+     * misleads nobody for longer than this. */
+    if (shm_config_mend(master.shm))
+        log_error("the configuration in shared memory was overwritten by "
+            "something; restored");
+    atomic_store(&master.shm->draining, master.phase >= MASTER_DRAINING);
+    for (unsigned i = 0; i < master.slots; i++) {
+        struct slot *s = &slots[i];
+        atomic_store(&shared(s)->pid, s->pid);
+        atomic_store(&shared(s)->state, (int)s->state);
+        atomic_store(&shared(s)->started_ms, s->started_ms);
+        atomic_store(&shared(s)->born, s->born);
+        if (s->pid == 0)
+            continue;
+        pay(s);
+        watch_progress(s, now);
+        if (s->kill_ms != 0 && now >= s->kill_ms) {
+            log_error("worker %u: pid %d did not end in time; killing it",
+                s->n, (int)s->pid);
+            kill(s->pid, SIGKILL);
+            s->kill_ms = 0;
+        }
+    }
+    switch_tick(now);
+}
+
+/* ---- the daemon's life ---- */
+
+bool
+supervise_listen(struct buf *why)
+{
+    const struct config *c = &master.config;
+
+    if (!listen_probe("server.listen", c->server_listen, why))
+        return false;
+    slots = calloc(master.slots, sizeof *slots);
+    ensure(slots != NULL);
+    for (unsigned i = 0; i < master.slots; i++) {
+        struct slot *s = &slots[i];
+        s->n = i;
+        s->channel = -1;
+        if (!listen_open(&s->listeners, "server.listen", c->server_listen,
+                (int)c->server_backlog, why))
+            return false;
+    }
+    return true;
+}
+
+void
+supervise_start(void)
+{
+    ev_timer_init(&tick, tick_cb, 1, 1);
+    ev_timer_start(master.loop, &tick);
+    for (unsigned i = 0; i < master.slots; i++) {
+        struct slot *s = &slots[i];
+        ev_init(&s->io, channel_cb);
+        ev_init(&s->respawn, respawn_cb);
+        s->io.data = s->respawn.data = s;
+        start(s);
+    }
+}
+
+void
+supervise_drain(uint64_t ms)
+{
+    for (unsigned i = 0; i < master.slots; i++) {
+        ev_timer_stop(master.loop, &slots[i].respawn);
+        if (slots[i].pid != 0)
+            drain_one(&slots[i], ms);
+    }
+    if (!any_left())
+        master_end();
+}
+
+void
+supervise_kill(void)
+{
+    for (unsigned i = 0; i < master.slots; i++) {
+        ev_timer_stop(master.loop, &slots[i].respawn);
+        if (slots[i].pid != 0)
+            kill(slots[i].pid, SIGKILL);
+    }
+    if (!any_left())
+        master_end();
+}
+
+bool
+supervise_restart(unsigned n, struct buf *why)
+{
+    struct slot *s = &slots[n];
+
+    if (master.phase != MASTER_RUNNING) {
+        buf_adds(why, "the daemon is starting or stopping");
+        return false;
+    }
+    if (s->pid != 0) {
+        if (s->restart) {
+            buf_addf(why, "worker %u is being drained already", n);
+            return false;
+        }
+        s->restart = true;
+        drain_one(s, master.config.server_drain_time);
+        return true;
+    }
+    if (s->listeners.n == 0 &&
+        !listen_open(&s->listeners, "server.listen",
+            master.config.server_listen, (int)master.config.server_backlog,
+            why))
+        return false;
+    ev_timer_stop(master.loop, &s->respawn);
+    s->backoff_ms = 0;
+    start(s);
+    return true;
+}

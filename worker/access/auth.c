@@ -1,0 +1,324 @@
+/* auth: whether a charge point is who it says. See auth.h. */
+#include "access/auth.h"
+
+#include <string.h>
+
+#include "authfile.h"
+#include "channel.h"
+#include "clock.h"
+#include "net/http_hint.h"
+#include "ocpp/json.h"
+#include "log.h"
+#include "base/master_link.h"
+#include "sandbox.h"
+#include "base/self.h"
+
+#define RETRY_MS 1000
+
+static struct authfile table;
+static uint64_t        version;   /* of shm.auth_version that is in table */
+static bool            loaded;    /* the table holds a file, or there is none */
+static bool            stale;     /* the last reading failed: tried again */
+static uint32_t        tried_ms;
+static bool            hidden;
+
+bool
+auth_asks(void)
+{
+    return self.conf.auth_mode == CONF_auth_mode_redis;
+}
+
+static void
+load(void)
+{
+    struct authfile fresh = {0};
+    struct buf      why = BUF_INIT(16384);
+    char            path[AUTHFILE_PATH_MAX];
+    uint64_t        began = clock_mono_ns();
+
+    authfile_path(&self.conf, path);
+    enum authfile_result r = authfile_read(&fresh, path, &why);
+    size_t first = strcspn(buf_cstr(&why), "\n");
+    bool   again = stale;
+    /* A file that is gone does not lock out a fleet: it may come back. */
+    stale = r == AUTHFILE_UNREADABLE || (r == AUTHFILE_MISSING && table.n > 0);
+    if (stale) {
+        if (!again)
+            log_error("%.*s; %s; trying again each second", (int)first,
+                buf_cstr(&why), loaded
+                    ? "the credentials read before stay in force"
+                    : "every charge point is refused");
+        authfile_free(&fresh);
+    } else {
+        /* The master takes no broken file; but it may have been edited
+         * since, and a successor must serve those whose lines are right. */
+        if (r == AUTHFILE_BROKEN)
+            log_error("%.*s; charge points in lines that are wrong are refused",
+                (int)first, buf_cstr(&why));
+        authfile_free(&table);
+        table = fresh;
+        loaded = true;
+        log_debug("%s: %u identities in %.1f ms", path, table.n,
+            (double)(clock_mono_ns() - began) / 1e6);
+    }
+    buf_free(&why);
+}
+
+void
+auth_tick(void)
+{
+    uint64_t now = self.shm->auth_version;
+
+    if (self.conf.auth_mode != CONF_auth_mode_none && !hidden) {
+        sandbox_hide(); /* a reload may have switched keys on */
+        hidden = true;
+    }
+    if (!authfile_wanted(&self.conf))
+        return;
+    if (now == version && (!stale || self.now_ms - tried_ms < RETRY_MS))
+        return;
+    version = now;
+    tried_ms = self.now_ms;
+    load();
+}
+
+/* --- who may come in -------------------------------------------------------------- */
+
+static void
+tell(enum channel_key what, const char *name, size_t len,
+    const struct authfile_key *key)
+{
+    char text[AUTHFILE_NAME_MAX + 1 + AUTHFILE_KEY_TEXT];
+
+    if (auth_asks()) {
+        keys_tell(what, name, len, key);
+        return;
+    }
+    memcpy(text, name, len);
+    text[len] = '\0';
+    authfile_key_text(key, text + len + 1);
+    peer_key(what, text, len + 1 + AUTHFILE_KEY_TEXT);
+}
+
+enum match { NO_MATCH, MATCH, MATCH_NEXT };
+
+static enum match
+match(const struct authfile_entry *e, const uint8_t *p, size_t n)
+{
+    /* Both are looked at, whatever the first one gives. */
+    bool old = authfile_matches(&e->key, p, n);
+    bool next = e->has_next && authfile_matches(&e->next, p, n);
+
+    return next ? MATCH_NEXT : old ? MATCH : NO_MATCH;
+}
+
+/* What would have matched, if anything. */
+static const char *
+explain(const struct authfile_entry *e, const struct http_password *pw)
+{
+    size_t n = pw->len;
+
+    if (n == 0)
+        return "the key is empty";
+    while (n > 0 && (pw->bytes[n - 1] == '\n' || pw->bytes[n - 1] == '\r' ||
+                        pw->bytes[n - 1] == ' ' || pw->bytes[n - 1] == '\0'))
+        n--;
+    if (n < pw->len && n > 0) {
+        uint8_t canonical[HTTP_PASSWORD_MAX];
+        size_t  k = authfile_canonical(pw->bytes, n, canonical);
+        bool    same = match(e, canonical, k) != NO_MATCH;
+        explicit_bzero(canonical, sizeof canonical);
+        if (same)
+            return "the key matches without the blank or line end behind it";
+    }
+    return "the key does not match";
+}
+
+/* shown: which of the entry's keys it was. */
+static enum refuse_reason
+check_key(const struct authfile_entry *e, const struct http_password *pw,
+    const struct authfile_key **shown, const char **detail)
+{
+    uint8_t    plain[HTTP_PASSWORD_MAX];
+    size_t     n;
+    enum match m = match(e, pw->bytes, pw->len);
+    bool       as_hex = false;
+
+    if (authfile_unhex(pw->bytes, pw->len, plain, &n)) {
+        enum match other = match(e, plain, n);
+        if (m == NO_MATCH && other != NO_MATCH) {
+            m = other;
+            as_hex = true;
+        }
+    }
+    explicit_bzero(plain, sizeof plain);
+    if (as_hex && !self.conf.auth_accept_hex) {
+        *detail = "the key matches when read as hex; auth.accept_hex is no";
+        return REFUSE_wrong_key;
+    }
+    if (m == NO_MATCH) {
+        *detail = explain(e, pw);
+        return REFUSE_wrong_key;
+    }
+    if (as_hex)
+        STAT_INC(self.st, auth_hex);
+    *shown = m == MATCH_NEXT ? &e->next : &e->key;
+    return REFUSE_REASONS;
+}
+
+static enum refuse_reason
+check_entry(const struct authfile_entry *e, const struct http_request *r,
+    const char *name, size_t len, const struct authfile_key **shown,
+    const char **detail)
+{
+    struct http_password pw;
+
+    if (http_basic(r->authorization, name, len, &pw) != HTTP_BASIC_OK) {
+        *detail = http_hint(r->authorization, name, len);
+        return REFUSE_wrong_key;
+    }
+    enum refuse_reason reason = check_key(e, &pw, shown, detail);
+    explicit_bzero(&pw, sizeof pw);
+    if (reason == REFUSE_REASONS && *shown == &e->next) {
+        STAT_INC(self.st, auth_new_key);
+        tell(CHANNEL_KEY_USED, name, len, &e->next);
+    }
+    return reason;
+}
+
+static enum refuse_reason
+check_answer(const struct http_request *r, const char *name, size_t len,
+    struct keys_answer *a, const char **detail)
+{
+    if (a->word == KEYS_NONE)
+        return REFUSE_unknown;
+    if (a->word == KEYS_SILENT && !a->entry.has_key) {
+        *detail = "Redis does not answer, and did not lately say its key; "
+                  "`ocppctl health` says more of Redis";
+        return REFUSE_auth_down;
+    }
+    if (!a->entry.has_key && !a->entry.has_next) {
+        *detail = "what Redis holds as its key is none; the log says more";
+        return REFUSE_wrong_key;
+    }
+    enum refuse_reason reason =
+        check_entry(&a->entry, r, name, len, &a->shown, detail);
+    if (a->word != KEYS_SILENT)
+        return reason;
+    /* It may have another key by now: that is for Redis to say. */
+    if (reason != REFUSE_REASONS) {
+        *detail = "Redis does not answer, and this is not the key that it "
+                  "showed before";
+        return REFUSE_auth_down;
+    }
+    STAT_INC(self.st, auth_remembered);
+    return reason;
+}
+
+enum refuse_reason
+auth_check(const struct http_request *r, const char *name, size_t len,
+    struct keys_answer *answer, const char **detail)
+{
+    struct authfile_entry      e;
+    const struct authfile_key *shown;
+
+    if (auth_asks())
+        return check_answer(r, name, len, answer, detail);
+    if (!authfile_wanted(&self.conf))
+        return REFUSE_REASONS;
+    auth_tick();
+    if (!loaded) {
+        *detail = "the credential file cannot be read; the log says why";
+        return REFUSE_auth_down;
+    }
+    if (!authfile_find(&table, name, len, &e)) {
+        *detail = table.n == 0 ? "the credential file is empty; `ocppctl auth "
+                                 "add` fills it" : NULL;
+        return REFUSE_unknown;
+    }
+    if (self.conf.auth_mode == CONF_auth_mode_list)
+        return REFUSE_REASONS;
+    if (!e.has_key) {
+        *detail = "it has no key in the credential file; `ocppctl auth add` "
+                  "gives it one";
+        return REFUSE_wrong_key;
+    }
+    enum refuse_reason reason = check_entry(&e, r, name, len, &shown, detail);
+    explicit_bzero(&e, sizeof e);
+    return reason;
+}
+
+void
+auth_welcomed(uint32_t entry, const struct keys_answer *answer)
+{
+    if (answer->word == KEYS_FOUND && answer->shown != NULL)
+        keys_remember(entry, answer->shown);
+}
+
+/* --- a new key ------------------------------------------------------------------------ */
+
+/* The key that a ChangeConfiguration sets, in canonical bytes; 0 if it sets
+ * something else. */
+static size_t
+key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
+{
+    static struct json_token tokens[64];
+    static struct json       tape = JSON_INIT(tokens, 64);
+    char                     text[AUTHFILE_KEY_MAX + 1];
+
+    if (self.conf.auth_mode == CONF_auth_mode_none ||
+        strcmp(action, "ChangeConfiguration") != 0 ||
+        !json_scan(&tape, payload, strlen(payload)))
+        return 0;
+    uint32_t key = json_member(&tape, 0, "key", 3);
+    uint32_t value = json_member(&tape, 0, "value", 5);
+    if (key == 0 || value == 0 ||
+        !json_equals(&tape, key, "AuthorizationKey", 16))
+        return 0;
+    size_t n = json_string(&tape, value, text, sizeof text, NULL);
+    if (n == 0 || n >= sizeof text)
+        return 0;
+    n = authfile_canonical((const uint8_t *)text, n, out);
+    explicit_bzero(text, sizeof text);
+    return n;
+}
+
+/* The key that a command sets, as it is offered; false if it sets none. */
+static bool
+offered_key(const char *identity, const char *action, const char *payload,
+    struct authfile_key *key)
+{
+    uint8_t bytes[AUTHFILE_KEY_MAX];
+    size_t  len = strlen(identity);
+    size_t  n = key_of(action, payload, bytes);
+
+    if (n == 0 || len > AUTHFILE_NAME_MAX)
+        return false;
+    authfile_make_offered(key, identity, len, bytes, n);
+    explicit_bzero(bytes, sizeof bytes);
+    return true;
+}
+
+bool
+auth_command_goes(struct conn *c, const char *identity, const char *action,
+    const char *payload)
+{
+    struct authfile_key key;
+
+    if (!offered_key(identity, action, payload, &key))
+        return true;
+    if (auth_asks())
+        return keys_offer(c, identity, strlen(identity), &key);
+    tell(CHANNEL_KEY_OFFERED, identity, strlen(identity), &key);
+    return true;
+}
+
+void
+auth_command_ended(const char *identity, const char *action,
+    const char *payload, bool accepted)
+{
+    struct authfile_key key;
+
+    if (!accepted && offered_key(identity, action, payload, &key))
+        tell(CHANNEL_KEY_WITHDRAWN, identity, strlen(identity), &key);
+}

@@ -1,0 +1,51 @@
+/*
+ * auth: whether a charge point is who it says.
+ *
+ * With auth.mode = redis, keys.h has the credentials. Otherwise each worker
+ * has the credential file (authfile.h) in memory. The master
+ * raises shm.auth_version when the file changed and was found right; a
+ * worker reads it again then. Where it cannot, what it had stays in force.
+ *
+ * A new key travels as a command, ChangeConfiguration of AuthorizationKey:
+ *
+ *   sent       it is written down as the next key, by the master into the
+ *              file, or in Redis                                  (offered)
+ *   refused    ... and takes it out again                         (withdrawn)
+ *   used       the charge point showed it: it becomes the key     (used)
+ *
+ * The datagram leaves before the CALL does, and Redis has answered before; so
+ * a key that a charge point took is never unknown here, whichever process
+ * dies in between.
+ */
+#ifndef WORKER_AUTH_H
+#define WORKER_AUTH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "close.h"
+#include "net/http.h"
+#include "access/auth_redis.h"
+
+/* Reads the file if there is a newer one. At the start, when told, and once
+ * a second. */
+void auth_tick(void);
+
+/* Whether keys_ask() comes first; auth_check() wants its answer then. */
+bool auth_asks(void);
+/* REFUSE_REASONS if it is welcome; else why not, with a detail for the
+ * operator that holds no secret. */
+enum refuse_reason auth_check(const struct http_request *r, const char *name,
+    size_t len, struct keys_answer *answer, const char **detail);
+/* It was let in, and has this entry of the registry now. */
+void auth_welcomed(uint32_t entry, const struct keys_answer *answer);
+
+/* A command is about to be sent to c: false if it has to wait until
+ * up_keys_offered(), or for another try. */
+bool auth_command_goes(struct conn *c, const char *identity,
+    const char *action, const char *payload);
+/* It was answered. */
+void auth_command_ended(const char *identity, const char *action,
+    const char *payload, bool accepted);
+
+#endif

@@ -1,0 +1,266 @@
+/* keys: the credentials that Redis holds. See keys.h. */
+#include "access/auth_redis.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "net/conn.h"
+#include "log.h"
+#include "fleet/redis.h"
+#include "base/self.h"
+
+/* A question, from the handshake until Redis has answered; also when the
+ * handshake did not wait for it. */
+struct ask {
+    struct ask *next; /* in the order of asking */
+    uint64_t    number;
+    uint32_t    conn; /* index */
+    uint32_t    since_ms;
+    uint8_t     len;
+    char        name[AUTHFILE_NAME_MAX + 1];
+};
+
+/* A new key that Redis is being told, or was. */
+struct offer {
+    struct offer       *next;
+    cref                conn;
+    struct authfile_key key;
+    bool                stored;
+};
+
+static struct ask  *asks, **asks_last = &asks;
+static struct offer *offers;
+static uint64_t      numbers;
+
+/* --- what was shown before ------------------------------------------------------- */
+
+_Static_assert(sizeof(struct authfile_key) == REGISTRY_PROOF, "");
+
+static uint32_t
+now_s(void)
+{
+    return (uint32_t)(clock_mono_ms() / 1000);
+}
+
+void
+keys_remember(uint32_t entry, const struct authfile_key *key)
+{
+    registry_proof_put(self.registry, entry, key, now_s());
+}
+
+void
+keys_recall(const char *name, size_t len, struct keys_answer *out)
+{
+    uint32_t entry = registry_find(self.registry, name, len, false);
+    uint32_t when;
+
+    *out = (struct keys_answer){.word = KEYS_SILENT};
+    out->entry.has_key = entry != REGISTRY_NONE &&
+        registry_proof_get(self.registry, entry, &out->entry.key, &when) &&
+        (uint64_t)(now_s() - when) * 1000 < self.conf.auth_remember;
+}
+
+/* Redis has spoken: a key that is not there any more opens nothing later. */
+static void
+revise(const char *name, size_t len, const struct keys_answer *a)
+{
+    struct authfile_key old;
+    uint32_t            when, entry = registry_find(self.registry, name, len, false);
+
+    if (entry == REGISTRY_NONE ||
+        !registry_proof_get(self.registry, entry, &old, &when))
+        return;
+    if (!(a->entry.has_key && authfile_same(&a->entry.key, &old)) &&
+        !(a->entry.has_next && authfile_same(&a->entry.next, &old)))
+        registry_proof_clear(self.registry, entry);
+}
+
+/* --- who connects -------------------------------------------------------------- */
+
+static bool
+read_key(const struct redis_value *v, const char *identity,
+    struct authfile_key *key)
+{
+    size_t      n;
+    const char *text = redis_text(v, &n);
+
+    if (n == 0)
+        return false;
+    if (authfile_parse_key(text, n, key))
+        return true;
+    log_error("%s: what Redis holds as its key is not sha256:SALT:HASH with 32 "
+              "and 64 hexadecimal digits; set it by the function %s_auth",
+        identity, self.conf.redis_prefix);
+    return false;
+}
+
+/* The handshake that waits for it; NULL if it does not wait any more. */
+static struct conn *
+asker(const struct ask *a)
+{
+    struct conn *c = conn_at(a->conn);
+
+    return c->state == CONN_HANDSHAKE && c->busy->asked == a->number ? c : NULL;
+}
+
+static void
+hand_up(struct conn *c, struct keys_answer *answer)
+{
+    c->busy->asked = 0;
+    up_keys_answered(c, answer);
+}
+
+static void
+answered_cb(void *ctx, const struct redis_value *v)
+{
+    struct ask        *a = ctx;
+    struct conn       *c = asker(a);
+    struct keys_answer answer = {.word = KEYS_SILENT};
+
+    struct ask **p = &asks;
+    while (*p != a)
+        p = &(*p)->next;
+    *p = a->next;
+    if (a->next == NULL)
+        asks_last = p;
+    if (v == NULL || redis_error(v) != NULL) {
+        keys_recall(a->name, a->len, &answer);
+    } else {
+        answer.entry.has_key =
+            read_key(redis_at(v, 0), a->name, &answer.entry.key);
+        answer.entry.has_next =
+            read_key(redis_at(v, 1), a->name, &answer.entry.next);
+        answer.word = redis_text(redis_at(v, 0), NULL)[0] ? KEYS_FOUND : KEYS_NONE;
+        revise(a->name, a->len, &answer);
+    }
+    free(a);
+    if (c != NULL)
+        hand_up(c, &answer);
+}
+
+bool
+keys_ask(struct conn *c, const char *name, size_t len)
+{
+    unsigned    shard = redis_shard(name, len);
+    struct ask *a = redis_ready(shard) ? malloc(sizeof *a) : NULL;
+
+    if (a == NULL)
+        return false;
+    *a = (struct ask){.number = ++numbers, .conn = conn_index(c),
+        .since_ms = self.now_ms, .len = (uint8_t)len};
+    memcpy(a->name, name, len);
+    redis_begin("HMGET");
+    redis_key(shard, "auth", a->name);
+    redis_add("key");
+    redis_add("next");
+    if (!redis_send(shard, answered_cb, a)) {
+        free(a);
+        return false;
+    }
+    *asks_last = a;
+    asks_last = &a->next;
+    c->busy->asked = a->number;
+    STAT_INC(self.st, auth_asked);
+    return true;
+}
+
+void
+keys_tick(void)
+{
+    struct keys_answer answer;
+
+    for (struct ask *a = asks; a != NULL; a = a->next) {
+        if (self.now_ms - a->since_ms < self.conf.auth_timeout)
+            break;
+        struct conn *c = asker(a);
+        if (c == NULL)
+            continue;
+        keys_recall(a->name, a->len, &answer);
+        hand_up(c, &answer);
+    }
+}
+
+/* --- a new key ----------------------------------------------------------------- */
+
+static const char *const words[] = {
+    [CHANNEL_KEY_OFFERED] = "offered",
+    [CHANNEL_KEY_WITHDRAWN] = "withdrawn",
+    [CHANNEL_KEY_USED] = "used",
+};
+
+static bool
+tell(enum channel_key what, const char *name, size_t len,
+    const struct authfile_key *key, redis_fn *fn, void *ctx)
+{
+    unsigned shard = redis_shard(name, len);
+    char     text[AUTHFILE_KEY_TEXT];
+
+    if (!redis_ready(shard))
+        return false;
+    authfile_key_text(key, text);
+    redis_begin("FCALL");
+    redis_name("key", "1");
+    redis_identity(shard, name, len);
+    redis_add(words[what]);
+    redis_add(text);
+    return redis_send(shard, fn, ctx);
+}
+
+static void
+drop(struct offer *o)
+{
+    for (struct offer **p = &offers; *p != NULL; p = &(*p)->next)
+        if (*p == o) {
+            *p = o->next;
+            free(o);
+            return;
+        }
+}
+
+static void
+offered_cb(void *ctx, const struct redis_value *v)
+{
+    struct offer *o = ctx;
+    struct conn  *c = conn_find(o->conn);
+
+    o->stored = v != NULL && redis_error(v) == NULL;
+    if (o->stored && c != NULL)
+        up_keys_offered(c);
+    /* Taken up by now, or not wanted any more; if it failed, the command asks
+     * again. */
+    drop(o);
+}
+
+bool
+keys_offer(struct conn *c, const char *name, size_t len,
+    const struct authfile_key *key)
+{
+    struct offer *o = offers;
+
+    while (o != NULL && (o->conn != c->self || !authfile_same(&o->key, key)))
+        o = o->next;
+    if (o != NULL)
+        return o->stored;
+    o = malloc(sizeof *o);
+    if (o == NULL)
+        return false;
+    *o = (struct offer){.next = offers, .conn = c->self, .key = *key};
+    if (tell(CHANNEL_KEY_OFFERED, name, len, key, offered_cb, o))
+        offers = o;
+    else
+        free(o);
+    return false;
+}
+
+static void
+told_cb(void *ctx, const struct redis_value *v)
+{
+}
+
+void
+keys_tell(enum channel_key what, const char *name, size_t len,
+    const struct authfile_key *key)
+{
+    tell(what, name, len, key, told_cb, NULL);
+}

@@ -1,0 +1,129 @@
+/* peer: the worker's end of its channel to the master. See peer.h. */
+#include "base/master_link.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "channel.h"
+#include "log.h"
+#include "base/self.h"
+#include "base/up.h"
+
+struct waiting {
+    struct waiting    *next;
+    struct channel_msg msg;
+    char               body[];
+};
+
+static int              fd = -1;
+static ev_io            watcher;
+static struct waiting  *first;
+static struct waiting **last = &first;
+
+static bool
+say(enum channel_type type, uint64_t id, cref conn, uint64_t arg,
+    const void *body, size_t len)
+{
+    struct channel_msg m = {.type = type, .id = id, .conn = conn, .arg = arg};
+
+    return channel_send(fd, &m, body, len);
+}
+
+/* For what must arrive: in order, behind what waits already. */
+static void
+insist(enum channel_type type, uint64_t id, uint64_t arg, const char *body,
+    size_t len)
+{
+    if (first == NULL && say(type, id, 0, arg, body, len))
+        return;
+    struct waiting *w = malloc(sizeof *w + len);
+    if (w == NULL) {
+        log_error("no memory for an outcome to the master; its client will time out");
+        return;
+    }
+    w->next = NULL;
+    w->msg = (struct channel_msg){.type = type, .id = id, .arg = arg, .len = (uint32_t)len};
+    memcpy(w->body, body, len);
+    *last = w;
+    last = &w->next;
+}
+
+void
+peer_tick(void)
+{
+    while (first != NULL) {
+        struct waiting *w = first;
+        if (!channel_send(fd, &w->msg, w->body, w->msg.len))
+            return;
+        first = w->next;
+        if (first == NULL)
+            last = &first;
+        free(w);
+    }
+}
+
+bool
+peer_waits(void)
+{
+    return first != NULL;
+}
+
+void
+peer_ready(void)
+{
+    say(CHANNEL_ready, 0, 0, 0, NULL, 0);
+}
+
+void
+peer_told(uint64_t request, const char *body, size_t len)
+{
+    insist(CHANNEL_told, request, 0, body, len);
+}
+
+void
+peer_takeover(cref former, uint32_t entry, uint64_t generation)
+{
+    if (!say(CHANNEL_takeover, entry, former, generation, NULL, 0))
+        STAT_INC(self.st, hints_lost);
+}
+
+void
+peer_done(uint64_t request, unsigned outcome, const char *body, size_t len)
+{
+    insist(CHANNEL_done, request, outcome, body, len);
+}
+
+bool
+peer_tapped(uint64_t tap, const char *body, size_t len)
+{
+    return say(CHANNEL_tapped, tap, 0, 0, body, len);
+}
+
+void
+peer_key(unsigned what, const char *body, size_t len)
+{
+    insist(CHANNEL_key, 0, what, body, len);
+}
+
+static void
+channel_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+    static char        body[CHANNEL_BODY_MAX + 1];
+    struct channel_msg m;
+    int                r = 1;
+
+    for (int i = 0; i < 64 && (r = channel_recv(fd, &m, body)) == 1; i++)
+        up_datagram(&m, body);
+    if (r < 0) {
+        ev_io_stop(loop, w);
+        up_orphaned();
+    }
+}
+
+void
+peer_open(int channel)
+{
+    fd = channel;
+    ev_io_init(&watcher, channel_cb, fd, EV_READ);
+    ev_io_start(self.loop, &watcher);
+}

@@ -1,0 +1,159 @@
+/* deliver: who takes what the doors hand up (up.h). */
+#include "base/up.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "access/auth.h"
+#include "session/calls.h"
+#include "drain.h"
+#include "ensure.h"
+#include "access/guard.h"
+#include "session/handshake.h"
+#include "session/deferred.h"
+#include "log.h"
+#include "base/master_link.h"
+#include "base/self.h"
+#include "session/session.h"
+#include "fleet/ship.h"
+#include "session/tap.h"
+
+void
+up_bytes(struct conn *c, const uint8_t *p, size_t n)
+{
+    if (c->state == CONN_HANDSHAKE)
+        handshake_input(c, p, n);
+    else {
+        if (c->state == CONN_OPEN)
+            guard_bytes(c, n);
+        session_bytes(c, p, n);
+    }
+}
+
+void
+up_broken(struct conn *c, enum close_reason reason)
+{
+    if (c->state == CONN_HANDSHAKE)
+        handshake_refuse(c, REFUSE_gave_up, 0, NULL);
+    else
+        session_broken(c, reason);
+}
+
+void
+up_gone(struct conn *c)
+{
+    ensure(c->state == CONN_CLOSING);
+    STAT_DEC(self.st, closing);
+    guard_leave(c);
+}
+
+bool
+up_message(void *owner, enum frame_opcode opcode, const char *data, size_t len)
+{
+    return session_message(owner, opcode, data, len);
+}
+
+bool
+up_pong(void *owner, const uint8_t *data, size_t len)
+{
+    session_pong(owner, data, len);
+    return true;
+}
+
+void
+up_close(void *owner, int status, const char *reason, size_t len)
+{
+    session_closed(owner, status);
+}
+
+void
+up_committed(uint64_t number)
+{
+    held_release(number);
+    ship_poke();
+}
+
+void
+up_keys_answered(struct conn *c, struct keys_answer *a)
+{
+    handshake_answered(c, a);
+    conn_settle(c);
+}
+
+void
+up_keys_offered(struct conn *c)
+{
+    calls_pump(c);
+    conn_settle(c);
+}
+
+void
+up_replaced(struct conn *c)
+{
+    session_end(c, CLOSE_replaced, NULL);
+    conn_settle(c);
+}
+
+void
+up_orphaned(void)
+{
+    /* Nobody will start a successor: the charge points go in order, and what
+     * was acknowledged is durable before this process ends. */
+    log_error("the master is gone; closing all connections");
+    drain_begin(self.conf.server_drain_time);
+}
+
+void
+up_datagram(const struct channel_msg *m, const char *body)
+{
+    static struct buf told = {.max = CHANNEL_BODY_MAX};
+    struct conn      *c = conn_find(m->conn);
+
+    switch (m->type) {
+    case CHANNEL_config:
+        self_read_config();
+        auth_tick();
+        guard_tick();
+        break;
+    case CHANNEL_reopen:
+        if (!log_reopen())
+            log_error("cannot reopen the log: %s", strerror(errno));
+        break;
+    case CHANNEL_drain:
+        drain_begin(m->arg);
+        break;
+    case CHANNEL_takeover:
+        if (c != NULL)
+            session_check_owner(c);
+        else if (m->arg < self.mem->born)
+            /* It died before it was told. */
+            session_bury(registry_at(self.registry, (uint32_t)m->id), m->arg);
+        break;
+    case CHANNEL_call:
+        calls_take(m, body);
+        break;
+    case CHANNEL_settle:
+        calls_settle(m, body);
+        break;
+    case CHANNEL_disconnect:
+        if (c != NULL)
+            session_end(c, CLOSE_operator, NULL);
+        break;
+    case CHANNEL_ask:
+        buf_clear(&told);
+        if (c != NULL)
+            session_tell(c, &told);
+        peer_told(m->id, told.p, told.len);
+        break;
+    case CHANNEL_tap:
+        tap_add(m->id, body);
+        break;
+    case CHANNEL_untap:
+        tap_remove(m->id);
+        break;
+    default:
+        log_warn("the master sent a datagram of unknown type %u", m->type);
+    }
+    if (c != NULL)
+        conn_settle(c);
+}

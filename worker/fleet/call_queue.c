@@ -1,0 +1,327 @@
+/* orders: commands from the queues in Redis. See orders.h. */
+#include "fleet/call_queue.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "session/calls.h"
+#include "clock.h"
+#include "log.h"
+#include "fleet/redis.h"
+#include "base/self.h"
+#include "fleet/shards.h"
+
+#define RECENT_MS 10000 /* finishes are repeated to a server that lost them */
+#define RECENT_MAX 4096
+#define ID_MAX 64
+#define ACTION_MAX 64
+
+enum order_state { TAKING, TAKEN, ENDED, SAID };
+
+struct order {
+    struct order    *next;
+    enum order_state state;
+    cref             conn;
+    uint64_t         epoch;
+    uint16_t         shard;
+    uint8_t          len;
+    bool             leaving; /* TAKING: the connection is gone */
+    unsigned         reason;  /* of leaving */
+    enum outcome     outcome;
+    uint32_t         duration_ms;
+    uint32_t         said_ms;
+    size_t           detail_len;
+    char            *detail;
+    char             identity[REGISTRY_NAME_MAX];
+    char             id[ID_MAX + 1];
+    char             action[ACTION_MAX + 1];
+    char             event_id[64];
+    char             timestamp[CLOCK_RFC3339_LEN + 1];
+};
+
+/* ENDED ones that Redis is to be told, and SAID ones it has answered. */
+static struct order *unsaid, **unsaid_last = &unsaid;
+static struct order *recent, **recent_last = &recent;
+static unsigned      recent_n;
+static uint64_t      out; /* takes and finishes unanswered */
+
+static void
+discard(struct order *o)
+{
+    free(o->detail);
+    free(o);
+}
+
+const char *
+orders_id(const struct order *o)
+{
+    return o->id;
+}
+
+const char *
+orders_held(const struct seat *s)
+{
+    return s->order != NULL && s->order->state == TAKEN ? s->order->id : "";
+}
+
+/* --- finish ---------------------------------------------------------------------- */
+
+static void
+put_off(struct order *o)
+{
+    o->next = NULL;
+    *unsaid_last = o;
+    unsaid_last = &o->next;
+    STAT_INC(self.st, outcomes_waiting);
+}
+
+static void
+finished_cb(void *ctx, const struct redis_value *v)
+{
+    struct order *o = ctx;
+
+    out--;
+    if (v == NULL || redis_error(v) != NULL) {
+        put_off(o);
+        return;
+    }
+    bool first = o->state == ENDED;
+    if (redis_is(redis_at(v, 0), "late") && first)
+        STAT_INC(self.st, outcomes_late);
+    if (!redis_is(redis_at(v, 0), "done") && first) {
+        discard(o); /* it waits again, or has another outcome */
+        return;
+    }
+    if (first)
+        STAT_INC(self.st, commands[o->outcome]);
+    o->state = SAID;
+    if (first)
+        o->said_ms = self.now_ms;
+    o->next = NULL;
+    *recent_last = o;
+    recent_last = &o->next;
+    recent_n++;
+}
+
+static void
+finish(struct order *o)
+{
+    redis_begin("FCALL");
+    redis_name("finish", "1");
+    redis_identity(o->shard, o->identity, o->len);
+    redis_addu(o->epoch);
+    redis_add(o->id);
+    redis_add(outcome_info[o->outcome].word);
+    redis_addn(o->detail ? o->detail : "", o->detail_len);
+    redis_addu(o->duration_ms);
+    redis_add(o->event_id);
+    redis_add(self.shm->node);
+    redis_add(o->timestamp);
+    redis_add(o->action);
+    if (shards[o->shard].beaten && redis_send(o->shard, finished_cb, o))
+        out++;
+    else
+        put_off(o);
+}
+
+void
+orders_ended(struct order *o, enum outcome outcome, const char *detail, size_t len,
+    uint32_t duration_ms)
+{
+    struct conn *c = conn_find(o->conn);
+    struct seat *s = c ? fleet_seat(c) : NULL;
+
+    o->state = ENDED;
+    o->outcome = outcome;
+    o->duration_ms = duration_ms;
+    if (len > 0 && (o->detail = malloc(len)) != NULL) {
+        memcpy(o->detail, detail, len);
+        o->detail_len = len;
+    }
+    /* The epoch it is finished under is the session's of today. */
+    if (s != NULL && s->order == o) {
+        s->order = NULL;
+        o->epoch = s->epoch ? s->epoch : o->epoch;
+    }
+    snprintf(o->event_id, sizeof o->event_id, "%016" PRIx64 "-%s",
+        (uint64_t)atomic_fetch_add(&self.shm->sequence, 1), self.shm->node);
+    clock_rfc3339(o->timestamp, self.wall_ms);
+    finish(o);
+}
+
+/* --- take ------------------------------------------------------------------------- */
+
+static bool
+is_unsaid(const char *id)
+{
+    for (const struct order *o = unsaid; o != NULL; o = o->next)
+        if (strcmp(o->id, id) == 0)
+            return true;
+    return false;
+}
+
+/* The answer to a take for a connection that is gone: what was taken was not
+ * sent, and the session can be released now. */
+static void
+taken_in_vain(struct order *o, const struct redis_value *v)
+{
+    struct order copy = *o;
+
+    if (v != NULL && redis_is(redis_at(v, 0), "take")) {
+        snprintf(o->id, sizeof o->id, "%s", redis_text(redis_at(v, 1), NULL));
+        snprintf(o->action, sizeof o->action, "%s", redis_text(redis_at(v, 2), NULL));
+        orders_ended(o, OUTCOME_offline, "", 0, 0);
+    } else {
+        discard(o);
+    }
+    fleet_release(copy.identity, copy.len, copy.shard, copy.epoch, copy.reason);
+}
+
+static void
+taken_cb(void *ctx, const struct redis_value *v)
+{
+    struct order *o = ctx;
+    struct conn  *c = conn_find(o->conn);
+    struct seat  *s = c ? fleet_seat(c) : NULL;
+    size_t        len;
+
+    out--;
+    if (o->leaving || s == NULL) {
+        taken_in_vain(o, v);
+        return;
+    }
+    s->order = NULL;
+    const char *word = v ? redis_text(redis_at(v, 0), NULL) : "";
+    if (strcmp(word, "take") == 0) {
+        snprintf(o->id, sizeof o->id, "%s", redis_text(redis_at(v, 1), NULL));
+        snprintf(o->action, sizeof o->action, "%s", redis_text(redis_at(v, 2), NULL));
+        if (redis_int(redis_at(v, 5)) == 0)
+            s->flags &= (uint8_t)~SEAT_WAITING;
+        STAT_INC(self.st, orders_taken);
+        o->state = TAKEN;
+        s->order = o;
+        const char *payload = redis_text(redis_at(v, 3), &len);
+        calls_order(c, o, o->action, payload, len);
+        return;
+    }
+    if (strcmp(word, "none") == 0)
+        s->flags &= (uint8_t)~SEAT_WAITING;
+    else if (strcmp(word, "lost") == 0 ||
+        (strcmp(word, "busy") == 0 && !is_unsaid(redis_text(redis_at(v, 1), NULL))))
+        s->flags |= SEAT_LATE; /* the next claim puts it right */
+    discard(o);
+}
+
+void
+orders_pull(struct conn *c)
+{
+    struct seat *s = fleet_seat(c);
+
+    if (s == NULL || !(s->flags & SEAT_WAITING) || s->order != NULL || !fleet_holds(c) ||
+        (s->flags & (SEAT_ASKED | SEAT_LATE)) || !calls_free(c) || redis_troubled())
+        return;
+    size_t        len;
+    const char   *name = registry_name(self.registry, c->entry, &len);
+    struct order *o = calloc(1, sizeof *o);
+    if (o == NULL)
+        return;
+    o->state = TAKING;
+    o->conn = c->self;
+    o->epoch = s->epoch;
+    o->shard = s->shard;
+    o->len = (uint8_t)len;
+    memcpy(o->identity, name, len);
+    redis_begin("FCALL");
+    redis_name("take", "1");
+    redis_identity(s->shard, name, len);
+    redis_addu(s->epoch);
+    redis_addu(self.conf.ocpp_message_timeout);
+    redis_add(self.shm->node);
+    if (!redis_send(s->shard, taken_cb, o)) {
+        free(o);
+        return;
+    }
+    out++;
+    s->order = o;
+}
+
+void
+orders_wake(struct conn *c)
+{
+    struct seat *s = fleet_seat(c);
+
+    if (s == NULL)
+        return;
+    s->flags |= SEAT_WAITING;
+    orders_pull(c);
+}
+
+bool
+orders_close(struct conn *c, struct seat *s, unsigned reason)
+{
+    struct order *o = s->order;
+
+    if (o == NULL || o->state != TAKING)
+        return false;
+    o->leaving = true;
+    o->reason = reason;
+    return true;
+}
+
+/* --- over time ---------------------------------------------------------------------- */
+
+static void
+say_all(void)
+{
+    struct order *o = unsaid;
+
+    unsaid = NULL;
+    unsaid_last = &unsaid;
+    while (o != NULL) {
+        struct order *next = o->next;
+        STAT_DEC(self.st, outcomes_waiting);
+        finish(o);
+        o = next;
+    }
+}
+
+void
+orders_ready(unsigned shard, bool new_server)
+{
+    struct order *o = recent;
+
+    if (new_server) {
+        recent = NULL;
+        recent_last = &recent;
+        recent_n = 0;
+        while (o != NULL) {
+            struct order *next = o->next;
+            put_off(o);
+            o = next;
+        }
+    }
+    say_all();
+}
+
+void
+orders_tick(void)
+{
+    while (recent != NULL && (recent_n > RECENT_MAX || (redis_ready(recent->shard) &&
+            self.now_ms - recent->said_ms >= RECENT_MS))) {
+        struct order *o = recent;
+        recent = o->next;
+        if (recent == NULL)
+            recent_last = &recent;
+        recent_n--;
+        discard(o);
+    }
+    say_all();
+}
+
+bool
+orders_busy(void)
+{
+    return unsaid != NULL || out > 0;
+}

@@ -1,0 +1,38 @@
+/* library: the text of the Functions library. See library.h. */
+#include "fleet/functions.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The two files, one behind the other, as they stand in the tree. */
+__asm__(".section .rodata\n"
+        ".global library_begin\n"
+        ".global library_end\n"
+        "library_begin:\n"
+        ".incbin \"worker/fleet/ocppd.lua\"\n"
+        ".incbin \"worker/fleet/ocppd_gateway.lua\"\n"
+        "library_end:\n"
+        ".byte 0\n"
+        ".previous\n");
+
+extern const char library_begin[], library_end[];
+
+char *
+library_make(const char *prefix, unsigned shards, size_t *len)
+{
+    const char *rest = strchr(strchr(library_begin, '\n') + 1, '\n') + 1;
+    size_t      n = (size_t)(library_end - rest);
+    char        head[256];
+    int         h = snprintf(head, sizeof head,
+                "#!lua name=%s\nlocal PREFIX, SHARDS, VERSION = '%s', %u, %d\n", prefix,
+                prefix, shards, LIBRARY_VERSION);
+    char *text = malloc((size_t)h + n);
+
+    if (text == NULL)
+        return NULL;
+    memcpy(text, head, (size_t)h);
+    memcpy(text + h, rest, n);
+    *len = (size_t)h + n;
+    return text;
+}

@@ -1,0 +1,511 @@
+/* redis: the worker's connection to Redis or Valkey. See redis.h. */
+#include "fleet/redis.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "fleet/redis_link.h"
+#include "log.h"
+#include "base/self.h"
+
+#define ARGS_MAX 4096   /* of one request */
+#define TROUBLE_MS 1000 /* how long an error makes us careful */
+
+/* Another spelling of hiredis' reply, so that nobody else needs its header. */
+static const redisReply *
+reply_of(const struct redis_value *v)
+{
+    return (const redisReply *)v;
+}
+
+struct request {
+    struct link *link;
+    redis_fn    *fn;
+    void        *ctx;
+    uint64_t     sent_us;
+    unsigned     shard;
+};
+
+static uint8_t *link_of; /* by shard */
+static bool    *shard_up;
+static uint32_t trouble_ms;
+static bool     trouble, closing;
+
+static struct {
+    const char *argv[ARGS_MAX];
+    size_t      len[ARGS_MAX];
+    size_t      at[ARGS_MAX]; /* in text; SIZE_MAX: the caller's bytes */
+    int         n;
+    bool        overflow;
+    struct buf  text;
+} rq = {.text = {.max = 1 << 20}};
+
+/* --- answers ------------------------------------------------------------------ */
+
+const char *
+redis_error(const struct redis_value *v)
+{
+    const redisReply *r = reply_of(v);
+
+    return r->type == REDIS_REPLY_ERROR ? r->str : NULL;
+}
+
+const char *
+redis_text(const struct redis_value *v, size_t *len)
+{
+    const redisReply *r = reply_of(v);
+    bool text = r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS ||
+        r->type == REDIS_REPLY_ERROR;
+
+    if (len != NULL)
+        *len = text ? r->len : 0;
+    return text ? r->str : "";
+}
+
+bool
+redis_is(const struct redis_value *v, const char *text)
+{
+    return strcmp(redis_text(v, NULL), text) == 0;
+}
+
+int64_t
+redis_int(const struct redis_value *v)
+{
+    const redisReply *r = reply_of(v);
+
+    if (r->type == REDIS_REPLY_INTEGER)
+        return r->integer;
+    return strtoll(redis_text(v, NULL), NULL, 10);
+}
+
+size_t
+redis_count(const struct redis_value *v)
+{
+    return reply_of(v)->type == REDIS_REPLY_ARRAY ? reply_of(v)->elements : 0;
+}
+
+const struct redis_value *
+redis_at(const struct redis_value *v, size_t i)
+{
+    static const redisReply nil = {.type = REDIS_REPLY_NIL};
+    const redisReply       *r = reply_of(v);
+
+    if (r->type != REDIS_REPLY_ARRAY || i >= r->elements)
+        return (const struct redis_value *)&nil;
+    return (const struct redis_value *)r->element[i];
+}
+
+/* --- what is said ------------------------------------------------------------- */
+
+void
+redis_say(const char *word, const char *fmt, ...)
+{
+    va_list ap;
+
+    snprintf(self.mem->redis_word, sizeof self.mem->redis_word, "%s", word);
+    va_start(ap, fmt);
+    vsnprintf(self.mem->redis_words, sizeof self.mem->redis_words, fmt, ap);
+    va_end(ap);
+}
+
+static void
+count_ready(void)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < redis_shards(); i++)
+        n += shard_up[i];
+    STAT_SET(self.st, redis_shards_ready, n);
+}
+
+static void
+lose(unsigned shard)
+{
+    if (!shard_up[shard])
+        return;
+    shard_up[shard] = false;
+    count_ready();
+    up_redis_lost(shard);
+}
+
+static void
+gain(unsigned shard)
+{
+    if (shard_up[shard] || closing)
+        return;
+    shard_up[shard] = true;
+    count_ready();
+    up_redis_ready(shard, links[link_of[shard]].new_server);
+}
+
+void
+redis_link_up(struct link *l)
+{
+    for (unsigned i = 0; i < redis_shards(); i++)
+        if (&links[link_of[i]] == l)
+            gain(i);
+}
+
+void
+redis_link_down(struct link *l)
+{
+    for (unsigned i = 0; i < redis_shards(); i++)
+        if (&links[link_of[i]] == l)
+            lose(i);
+}
+
+/* --- requests ----------------------------------------------------------------- */
+
+void
+redis_begin(const char *command)
+{
+    rq.n = 0;
+    rq.overflow = false;
+    buf_clear(&rq.text);
+    redis_add(command);
+}
+
+void
+redis_addn(const void *p, size_t n)
+{
+    if (rq.n == ARGS_MAX) {
+        rq.overflow = true;
+        return;
+    }
+    rq.argv[rq.n] = p;
+    rq.at[rq.n] = SIZE_MAX;
+    rq.len[rq.n++] = n;
+}
+
+void
+redis_add(const char *text)
+{
+    redis_addn(text, strlen(text));
+}
+
+/* The rest of text since `from` is one argument; resolved when it is sent,
+ * because text may move. */
+static void
+add_text(size_t from)
+{
+    redis_addn("", rq.text.len - from);
+    rq.at[rq.n - 1] = from;
+}
+
+void
+redis_addu(uint64_t number)
+{
+    size_t from = rq.text.len;
+
+    buf_addf(&rq.text, "%" PRIu64, number);
+    add_text(from);
+}
+
+void
+redis_name(const char *function, const char *keys)
+{
+    size_t from = rq.text.len;
+
+    buf_addf(&rq.text, "%s_%s", self.conf.redis_prefix, function);
+    add_text(from);
+    redis_add(keys);
+}
+
+void
+redis_stream(unsigned shard)
+{
+    size_t from = rq.text.len;
+
+    buf_addf(&rq.text, "%s:events:%u", self.conf.redis_prefix, shard);
+    add_text(from);
+}
+
+void
+redis_key(unsigned shard, const char *what, const char *name)
+{
+    size_t from = rq.text.len;
+
+    buf_addf(&rq.text, "{%s:events:%u}:%s:%s", self.conf.redis_prefix, shard, what, name);
+    add_text(from);
+}
+
+void
+redis_identity(unsigned shard, const char *identity, size_t len)
+{
+    size_t from = rq.text.len;
+
+    buf_addf(&rq.text, "{%s:events:%u}", self.conf.redis_prefix, shard);
+    buf_add(&rq.text, identity, len);
+    add_text(from);
+}
+
+/* "MOVED 3999 127.0.0.1:6381": the shard is there now. An empty host is the
+ * one we asked. */
+static void
+moved(unsigned shard, const char *error)
+{
+    char        host[CONF_TEXT_MAX];
+    const char *at = strchr(error + 6, ' ');
+    const char *colon = at ? strrchr(at, ':') : NULL;
+
+    if (colon == NULL)
+        return;
+    snprintf(host, sizeof host, "%.*s", (int)(colon - at - 1), at + 1);
+    struct link *l = link_find(host[0] ? host : links[link_of[shard]].host,
+        (unsigned)strtoul(colon + 1, NULL, 10));
+    if (l == NULL) {
+        log_error("redis: a cluster of more than %d nodes", LINKS);
+        return;
+    }
+    if (l == &links[link_of[shard]])
+        return;
+    log_debug("redis: shard %u is on %s:%u", shard, l->host, l->port);
+    lose(shard);
+    link_of[shard] = (uint8_t)(l - links);
+    if (l->state == LINK_READY)
+        gain(shard);
+}
+
+/* Errors that say something about the server as a whole. */
+static void
+look_at_error(struct link *l, unsigned shard, const char *error)
+{
+    STAT_INC(self.st, redis_errors);
+    if (strncmp(error, "MOVED ", 6) == 0) {
+        moved(shard, error);
+        return;
+    }
+    if (strncmp(error, "READONLY", 8) == 0)
+        link_give_up(l, "readonly", "it is a replica and takes no writes");
+    else if (strncmp(error, "UNBLOCKED", 9) == 0)
+        return; /* it became a replica, and says so to the next request */
+    else if (strncmp(error, "LOADING", 7) == 0)
+        link_give_up(l, "loading", "it is still loading its data");
+    else if (strncmp(error, "NOAUTH", 6) == 0 || strncmp(error, "WRONGPASS", 9) == 0)
+        link_give_up(l, "auth", "it wants another password: %s", error);
+    else if (strncmp(error, "NOPERM", 6) == 0)
+        link_give_up(l, "noperm", "redis.user lacks a permission: %s", error);
+    else if (strstr(error, "Function not found") != NULL)
+        link_give_up(l, "functions", "the functions were removed from it");
+    else {
+        bool oom = strncmp(error, "OOM", 3) == 0;
+        bool disk = strncmp(error, "MISCONF", 7) == 0;
+        if (!trouble)
+            log_error("redis %s:%u: %s%s", l->host, l->port, error,
+                oom ? "; events wait in the journal: give it memory, or let consumers acknowledge"
+                    : disk ? "; events wait in the journal until it can write its disk" : "");
+        trouble = true;
+        trouble_ms = self.now_ms;
+        redis_say(oom ? "oom" : disk ? "misconf" : "error", "%s", error);
+    }
+}
+
+static void
+answered(redisAsyncContext *ac, void *reply, void *data)
+{
+    struct request *r = data;
+    struct link    *l = r->link;
+    struct request  copy = *r;
+
+    free(r);
+    STAT_DEC(self.st, redis_pending);
+    if (l->ac == ac && reply != NULL) {
+        l->pending--;
+        l->answer_ms = self.now_ms;
+    } else if (l->ac == ac) {
+        /* It breaks just now, and hiredis frees it after this: nobody may
+         * send on it any more. */
+        l->ac = NULL;
+        link_give_up(l, "down", "the connection broke: %s",
+            ac->errstr && ac->errstr[0] ? ac->errstr : "closed by the server");
+    }
+    if (reply != NULL) {
+        histogram_add(&self.st->redis_time, clock_mono_ns() / 1000u - copy.sent_us);
+        if (trouble && self.now_ms - trouble_ms >= TROUBLE_MS &&
+            ((redisReply *)reply)->type != REDIS_REPLY_ERROR) {
+            trouble = false;
+            log_warn("redis %s:%u: takes requests again", l->host, l->port);
+            redis_say("ready", "connected to %s:%u", l->host, l->port);
+        }
+    }
+    copy.fn(copy.ctx, reply);
+    if (reply != NULL && ((redisReply *)reply)->type == REDIS_REPLY_ERROR && l->ac == ac)
+        look_at_error(l, copy.shard, ((redisReply *)reply)->str);
+}
+
+bool
+redis_issue(redisAsyncContext *ac, redisCallbackFn *fn, void *data)
+{
+    if (rq.overflow || rq.text.overflow)
+        return false;
+    for (int i = 0; i < rq.n; i++)
+        if (rq.at[i] != SIZE_MAX)
+            rq.argv[i] = rq.text.p + rq.at[i];
+    return redisAsyncCommandArgv(ac, fn, data, rq.n, rq.argv, rq.len) == REDIS_OK;
+}
+
+bool
+redis_send(unsigned shard, redis_fn *fn, void *ctx)
+{
+    if (!redis_ready(shard))
+        return false;
+    struct link    *l = &links[link_of[shard]];
+    struct request *r = malloc(sizeof *r);
+    if (r == NULL)
+        return false;
+    *r = (struct request){l, fn, ctx, clock_mono_ns() / 1000u, shard};
+    if (!redis_issue(l->ac, answered, r)) {
+        free(r);
+        return false;
+    }
+    if (l->pending++ == 0)
+        l->answer_ms = self.now_ms;
+    STAT_INC(self.st, redis_pending);
+    return true;
+}
+
+struct wait {
+    redis_fn *fn;
+    void     *ctx;
+};
+
+static void
+waited(redisAsyncContext *ac, void *reply, void *data)
+{
+    struct wait *w = data, copy = *w;
+
+    free(w);
+    if (links[0].waiting == ac) {
+        links[0].waits = false;
+        if (reply == NULL) {
+            links[0].waiting = NULL;
+            link_give_up(&links[0], "down", "the connection broke: %s",
+                ac->errstr && ac->errstr[0] ? ac->errstr : "closed by the server");
+        }
+    }
+    copy.fn(copy.ctx, reply);
+    if (reply != NULL && ((redisReply *)reply)->type == REDIS_REPLY_ERROR &&
+        links[0].waiting == ac)
+        look_at_error(&links[0], 0, ((redisReply *)reply)->str);
+}
+
+bool
+redis_send_waiting(redis_fn *fn, void *ctx, uint32_t block_ms)
+{
+    struct link *l = &links[0];
+
+    if (l->waiting == NULL || !l->waiting_ready || l->waits)
+        return false;
+    struct wait *w = malloc(sizeof *w);
+    if (w == NULL)
+        return false;
+    *w = (struct wait){fn, ctx};
+    if (!redis_issue(l->waiting, waited, w)) {
+        free(w);
+        return false;
+    }
+    l->waits = true;
+    l->waits_ms = self.now_ms + block_ms + (uint32_t)self.conf.redis_timeout;
+    return true;
+}
+
+/* --- the whole ------------------------------------------------------------------ */
+
+bool
+redis_on(void)
+{
+    return link_of != NULL;
+}
+
+void
+redis_open(void)
+{
+    const struct config *c = &self.conf;
+
+    if (c->redis_host[0] == '\0' && c->redis_socket[0] == '\0')
+        return;
+    link_of = calloc(c->redis_shards, sizeof *link_of);
+    shard_up = calloc(c->redis_shards, sizeof *shard_up);
+    if (link_of == NULL || shard_up == NULL) {
+        log_error("no memory for %llu shards", (unsigned long long)c->redis_shards);
+        exit(1);
+    }
+    if (c->redis_socket[0] != '\0')
+        link_find(c->redis_socket, 0);
+    else
+        link_find(c->redis_host, (unsigned)c->redis_port);
+    redis_say("down", "not connected yet");
+    redis_tick();
+}
+
+void
+redis_tick(void)
+{
+    if (!redis_on() || closing)
+        return;
+    for (unsigned i = 0; i < links_n; i++)
+        link_tick(&links[i]);
+}
+
+void
+redis_close(void)
+{
+    closing = true;
+    for (unsigned i = 0; i < links_n; i++)
+        link_close(&links[i]);
+}
+
+unsigned
+redis_shards(void)
+{
+    return (unsigned)self.conf.redis_shards;
+}
+
+bool
+redis_ready(unsigned shard)
+{
+    return shard_up != NULL && shard_up[shard];
+}
+
+bool
+redis_troubled(void)
+{
+    return trouble && self.now_ms - trouble_ms < TROUBLE_MS;
+}
+
+uint64_t
+redis_pending(void)
+{
+    return stat_get(&self.st->redis_pending);
+}
+
+bool
+redis_is_cluster(void)
+{
+    return links[0].cluster;
+}
+
+/* CRC16 as Redis has it (XMODEM). */
+unsigned
+redis_shard(const char *identity, size_t len)
+{
+    static uint16_t table[256];
+    uint16_t        crc = 0;
+
+    if (redis_shards() <= 1)
+        return 0;
+    if (table[1] == 0)
+        for (unsigned i = 0; i < 256; i++) {
+            uint16_t v = (uint16_t)(i << 8);
+            for (int k = 0; k < 8; k++)
+                v = (uint16_t)(v & 0x8000 ? v << 1 ^ 0x1021 : v << 1);
+            table[i] = v;
+        }
+    for (size_t i = 0; i < len; i++)
+        crc = (uint16_t)(crc << 8 ^ table[(crc >> 8 ^ (uint8_t)identity[i]) & 0xff]);
+    return crc % redis_shards();
+}

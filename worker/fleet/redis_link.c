@@ -1,0 +1,463 @@
+/* redis_link: one server that redis.c talks to. See redis_link.h. */
+#include "fleet/redis_link.h"
+
+#include <errno.h>
+#include <hiredis/adapters/libev.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "ensure.h"
+#include "fleet/functions.h"
+#include "log.h"
+#include "base/self.h"
+
+#define BACKOFF_MS 100 /* the first pause between connections */
+#define BACKOFF_MAX_MS 10000
+
+struct link links[LINKS];
+unsigned    links_n;
+
+struct link *
+link_find(const char *host, unsigned port)
+{
+    for (unsigned i = 0; i < links_n; i++)
+        if (links[i].port == port && strcmp(links[i].host, host) == 0)
+            return &links[i];
+    if (links_n == LINKS)
+        return NULL;
+    struct link *l = &links[links_n++];
+    snprintf(l->host, sizeof l->host, "%s", host);
+    l->port = port;
+    l->state = LINK_PAUSE;
+    l->since_ms = self.now_ms;
+    l->new_server = true;
+    return l;
+}
+
+/* --- the end of a connection --------------------------------------------------- */
+
+static uint32_t
+jitter(uint32_t ms)
+{
+    uint32_t r = 0;
+
+    if (getrandom(&r, sizeof r, GRND_NONBLOCK) != sizeof r)
+        r = (uint32_t)self.now_us;
+    return ms / 2 + r % (ms + 1);
+}
+
+/* Called from callbacks of hiredis too, which then puts off the freeing. */
+static void
+drop(struct link *l)
+{
+    redisAsyncContext *ac = l->ac, *waiting = l->waiting;
+
+    l->ac = l->waiting = NULL;
+    l->waiting_ready = l->waits = false;
+    l->state = LINK_PAUSE;
+    l->since_ms = self.now_ms;
+    l->pending = 0;
+    redis_link_down(l);
+    if (ac != NULL)
+        redisAsyncFree(ac);
+    if (waiting != NULL)
+        redisAsyncFree(waiting);
+}
+
+void
+link_give_up(struct link *l, const char *word, const char *fmt, ...)
+{
+    char    why[SHM_WORDS_MAX];
+    va_list ap;
+
+    if (l->state == LINK_PAUSE)
+        return;
+    va_start(ap, fmt);
+    vsnprintf(why, sizeof why, fmt, ap);
+    va_end(ap);
+    unsigned doublings = l->fails < 7 ? l->fails : 7;
+    l->pause_ms = l->fails == 0 ? jitter(BACKOFF_MS / 2) : jitter(BACKOFF_MS << doublings);
+    if (l->pause_ms > BACKOFF_MAX_MS)
+        l->pause_ms = BACKOFF_MAX_MS;
+    STAT_INC(self.st, redis_failures);
+    /* Once for each kind of failure, until it works again. */
+    if (l->fails++ == 0 || strcmp(word, l->word) != 0)
+        log_error("redis %s:%u: %s; trying again, events wait in the journal", l->host,
+            l->port, why);
+    snprintf(l->word, sizeof l->word, "%s", word);
+    redis_say(word, "%s", why);
+    drop(l);
+}
+
+void
+link_close(struct link *l)
+{
+    drop(l);
+    l->pause_ms = UINT32_MAX;
+}
+
+/* Of either connection. After redisAsyncFree() of our own it is no link's. */
+static void
+disconnected_cb(const redisAsyncContext *ac, int status)
+{
+    struct link *l = ac->data;
+
+    if (l == NULL || (l->ac != ac && l->waiting != ac))
+        return;
+    /* hiredis frees it itself after this. */
+    if (l->ac == ac)
+        l->ac = NULL;
+    else
+        l->waiting = NULL;
+    link_give_up(l, "down", "the connection broke: %s",
+        ac->errstr && ac->errstr[0] ? ac->errstr : "closed by the server");
+}
+
+/* --- greeting ------------------------------------------------------------------- */
+
+/* The password: of the file, read anew each time, or of the setting. */
+static bool
+password(char *out, size_t size, char *why, size_t why_size)
+{
+    const char *name = self.conf.redis_password_file;
+
+    if (name[0] == '\0') {
+        snprintf(out, size, "%s", self.conf.redis_password);
+        return true;
+    }
+    FILE *f = fopen(name, "re");
+    if (f == NULL || fgets(out, (int)size, f) == NULL) {
+        snprintf(why, why_size, "redis.password_file = %s cannot be read: %s", name,
+            f ? "it is empty" : strerror(errno));
+        if (f != NULL)
+            fclose(f);
+        return false;
+    }
+    fclose(f);
+    out[strcspn(out, "\r\n")] = '\0';
+    return true;
+}
+
+/* The link a greeting's answer is for; NULL if it is not wanted any more. */
+static struct link *
+greeted(redisAsyncContext *ac, const void *reply)
+{
+    struct link *l = ac->data;
+
+    return reply != NULL && l != NULL && (l->ac == ac || l->waiting == ac) ? l : NULL;
+}
+
+/* The value of one line of INFO. */
+static void
+info(const char *text, const char *name, char *out, size_t size)
+{
+    size_t n = strlen(name);
+
+    out[0] = '\0';
+    for (const char *p = text; p != NULL; p = strchr(p, '\n')) {
+        p += *p == '\n';
+        if (strncmp(p, name, n) == 0 && p[n] == ':') {
+            snprintf(out, size, "%.*s", (int)strcspn(p + n + 1, "\r\n"), p + n + 1);
+            return;
+        }
+    }
+}
+
+static void open_waiting(struct link *l);
+
+static void
+ready(struct link *l)
+{
+    l->state = LINK_READY;
+    l->since_ms = l->answer_ms = self.now_ms;
+    l->pending = 0;
+    if (l->fails > 0)
+        log_warn("redis %s:%u: works again", l->host, l->port);
+    l->fails = 0;
+    STAT_INC(self.st, redis_connects);
+    redis_say("ready", "connected to %s:%u", l->host, l->port);
+    if (l == &links[0] && !l->cluster)
+        open_waiting(l);
+    if (l->state == LINK_READY)
+        redis_link_up(l);
+}
+
+static void ask_version(struct link *l);
+
+static void
+loaded_cb(redisAsyncContext *ac, void *reply, void *data)
+{
+    struct link *l = greeted(ac, reply);
+    redisReply  *r = reply;
+
+    if (l == NULL)
+        return;
+    if (r->type == REDIS_REPLY_ERROR) {
+        if (strncmp(r->str, "NOPERM", 6) == 0)
+            link_give_up(l, "noperm", "redis.user may not load the functions: %s; allow it "
+                "FUNCTION, or load what `ocppd -x redis` prints by hand", r->str);
+        else
+            link_give_up(l, "functions", "it does not take the functions: %s", r->str);
+        return;
+    }
+    ask_version(l);
+}
+
+static void
+version_cb(redisAsyncContext *ac, void *reply, void *data)
+{
+    struct link              *l = greeted(ac, reply);
+    const struct redis_value *v = reply;
+
+    if (l == NULL)
+        return;
+    const char *error = redis_error(v);
+    if (error != NULL && strncmp(error, "LOADING", 7) == 0) {
+        link_give_up(l, "loading", "it is still loading its data");
+        return;
+    }
+    if (error != NULL && strstr(error, "unknown command") != NULL) {
+        link_give_up(l, "old", "it knows no functions; Redis 7 or Valkey 8 is needed");
+        return;
+    }
+    if (error != NULL && strstr(error, "Function not found") == NULL) {
+        link_give_up(l, "noperm", "it refuses to call the functions: %s", error);
+        return;
+    }
+    int64_t version = error ? 0 : redis_int(redis_at(v, 0));
+    int64_t shards = error ? 0 : redis_int(redis_at(v, 1));
+    if (error == NULL && shards != (int64_t)redis_shards()) {
+        link_give_up(l, "shards", "the fleet %s has %" PRId64 " shards and redis.shards is "
+            "%u; it must be the same on all gateways", self.conf.redis_prefix, shards,
+            redis_shards());
+        return;
+    }
+    if (version >= LIBRARY_VERSION) {
+        ready(l);
+        return;
+    }
+    if (l->loaded) {
+        link_give_up(l, "functions", "its functions stay at version %" PRId64, version);
+        return;
+    }
+    l->loaded = true;
+    log_info("redis %s:%u: loading the functions, version %d", l->host, l->port,
+        LIBRARY_VERSION);
+    size_t len = 0;
+    char  *text = library_make(self.conf.redis_prefix, redis_shards(), &len);
+    redis_begin("FUNCTION");
+    redis_add("LOAD");
+    redis_add("REPLACE");
+    redis_addn(text, len);
+    if (text == NULL || !redis_issue(ac, loaded_cb, NULL))
+        link_give_up(l, "memory", "no memory for the functions");
+    free(text);
+}
+
+static void
+ask_version(struct link *l)
+{
+    redis_begin("FCALL");
+    redis_name("version", "0");
+    redis_issue(l->ac, version_cb, NULL);
+}
+
+static void
+info_cb(redisAsyncContext *ac, void *reply, void *data)
+{
+    struct link *l = greeted(ac, reply);
+    redisReply  *r = reply;
+    char         v[64], policy[32];
+
+    if (l == NULL)
+        return;
+    if (r->type == REDIS_REPLY_ERROR) {
+        bool auth = strncmp(r->str, "NOAUTH", 6) == 0;
+        link_give_up(l, auth ? "auth" : "noperm", auth
+                ? "it wants a password; set redis.password_file"
+                : "INFO is refused: %s", r->str);
+        return;
+    }
+    info(r->str, "loading", v, sizeof v);
+    if (strcmp(v, "1") == 0) {
+        link_give_up(l, "loading", "it is still loading its data");
+        return;
+    }
+    info(r->str, "role", v, sizeof v);
+    info(r->str, "cluster_enabled", policy, sizeof policy);
+    l->cluster = strcmp(policy, "1") == 0;
+    if (strcmp(v, "slave") == 0 && !l->cluster) {
+        link_give_up(l, "readonly", "it is a replica and takes no writes; redis.host must be "
+            "where the primary is");
+        return;
+    }
+    info(r->str, "run_id", v, sizeof v);
+    l->new_server = strcmp(v, l->run_id) != 0;
+    snprintf(l->run_id, sizeof l->run_id, "%.40s", v);
+    info(r->str, "maxmemory", v, sizeof v);
+    info(r->str, "maxmemory_policy", policy, sizeof policy);
+    if (l->new_server && strcmp(v, "0") != 0 && strcmp(policy, "noeviction") != 0)
+        log_warn("redis %s:%u: its maxmemory-policy is %s, so it may throw away sessions and "
+                 "events; set noeviction", l->host, l->port, policy);
+    info(r->str, "aof_enabled", v, sizeof v);
+    if (l->new_server && strcmp(v, "1") != 0)
+        log_warn("redis %s:%u: it keeps no append-only file: when it ends it loses events that "
+                 "consumers have not read; set appendonly yes", l->host, l->port);
+    ask_version(l);
+}
+
+/* AUTH and SELECT must not fail. */
+static void
+entered_cb(redisAsyncContext *ac, void *reply, void *data)
+{
+    struct link *l = greeted(ac, reply);
+    redisReply  *r = reply;
+
+    if (l == NULL || r->type != REDIS_REPLY_ERROR)
+        return;
+    if (strncmp(r->str, "LOADING", 7) == 0)
+        link_give_up(l, "loading", "it is still loading its data");
+    else
+        link_give_up(l, "auth", "%s is refused: %s; see redis.user, redis.password_file and "
+            "redis.db", (const char *)data, r->str);
+}
+
+static bool
+enter(struct link *l, redisAsyncContext *ac)
+{
+    char secret[CONF_TEXT_MAX], why[SHM_WORDS_MAX], name[64];
+
+    if (!password(secret, sizeof secret, why, sizeof why)) {
+        link_give_up(l, "auth", "%s", why);
+        return false;
+    }
+    if (secret[0] != '\0') {
+        redis_begin("AUTH");
+        if (self.conf.redis_user[0] != '\0')
+            redis_add(self.conf.redis_user);
+        redis_add(secret);
+        redis_issue(ac, entered_cb, "AUTH");
+    }
+    if (self.conf.redis_db != 0) {
+        redis_begin("SELECT");
+        redis_addu(self.conf.redis_db);
+        redis_issue(ac, entered_cb, "SELECT");
+    }
+    snprintf(name, sizeof name, "ocppd:%s:%u", self.shm->node, self.slot);
+    redis_begin("CLIENT");
+    redis_add("SETNAME");
+    redis_add(name);
+    redis_issue(ac, NULL, NULL);
+    return true;
+}
+
+/* --- connecting ------------------------------------------------------------------ */
+
+static void
+connected_cb(const redisAsyncContext *ac, int status)
+{
+    struct link *l = ac->data;
+
+    if (l == NULL || (l->ac != ac && l->waiting != ac))
+        return;
+    if (status != REDIS_OK) {
+        /* hiredis frees it itself after this. */
+        char why[128];
+        snprintf(why, sizeof why, "%s", ac->errstr);
+        if (l->ac == ac)
+            l->ac = NULL;
+        else
+            l->waiting = NULL;
+        link_give_up(l, "down", "cannot connect: %s", why);
+        return;
+    }
+    if (l->ac == ac)
+        l->state = LINK_GREETING;
+}
+
+static redisAsyncContext *
+dial(struct link *l)
+{
+    redisAsyncContext *ac = l->port == 0 ? redisAsyncConnectUnix(l->host)
+                                         : redisAsyncConnect(l->host, (int)l->port);
+
+    if (ac == NULL || ac->err != 0) {
+        link_give_up(l, "down", "cannot connect: %s", ac ? ac->errstr : "no memory");
+        if (ac != NULL)
+            redisAsyncFree(ac);
+        return NULL;
+    }
+    ac->data = l;
+    redisLibevAttach(self.loop, ac);
+    redisAsyncSetConnectCallback(ac, connected_cb);
+    redisAsyncSetDisconnectCallback(ac, disconnected_cb);
+    return ac;
+}
+
+static void
+connect_link(struct link *l)
+{
+    l->state = LINK_CONNECTING;
+    l->since_ms = self.now_ms;
+    l->loaded = false;
+    l->ac = dial(l);
+    if (l->ac == NULL || !enter(l, l->ac))
+        return;
+    redis_begin("INFO");
+    redis_issue(l->ac, info_cb, NULL);
+}
+
+static void
+waiting_ready_cb(redisAsyncContext *ac, void *reply, void *data)
+{
+    struct link *l = greeted(ac, reply);
+
+    if (l == NULL || l->waiting != ac || ((redisReply *)reply)->type == REDIS_REPLY_ERROR)
+        return;
+    l->waiting_ready = true;
+    l->waits = false;
+    up_redis_listen();
+}
+
+static void
+open_waiting(struct link *l)
+{
+    l->waits = true; /* the greeting has a deadline too */
+    l->waits_ms = self.now_ms + (uint32_t)self.conf.redis_connect_timeout;
+    l->waiting = dial(l);
+    if (l->waiting == NULL || !enter(l, l->waiting))
+        return;
+    redis_begin("PING");
+    redis_issue(l->waiting, waiting_ready_cb, NULL);
+}
+
+void
+link_tick(struct link *l)
+{
+    uint32_t age = self.now_ms - l->since_ms;
+
+    switch (l->state) {
+    case LINK_PAUSE:
+        if (age >= l->pause_ms)
+            connect_link(l);
+        break;
+    case LINK_CONNECTING:
+    case LINK_GREETING:
+        if (age >= self.conf.redis_connect_timeout) {
+            STAT_INC(self.st, redis_timeouts);
+            link_give_up(l, "slow", "no answer within redis.connect_timeout");
+        }
+        break;
+    case LINK_READY:
+        if ((l->pending > 0 && self.now_ms - l->answer_ms >= self.conf.redis_timeout) ||
+            (l->waits && (int32_t)(self.now_ms - l->waits_ms) >= 0)) {
+            STAT_INC(self.st, redis_timeouts);
+            link_give_up(l, "slow", "no answer within redis.timeout");
+        }
+        break;
+    }
+}

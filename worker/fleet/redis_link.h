@@ -1,0 +1,60 @@
+/*
+ * redis_link: one server that redis.c talks to: connecting, greeting, back-off.
+ * Private to redis.c and redis_link.c, the two files that know hiredis.
+ */
+#ifndef WORKER_REDIS_LINK_H
+#define WORKER_REDIS_LINK_H
+
+#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "fleet/redis.h"
+
+#define LINKS 64 /* servers of a cluster */
+
+enum link_state { LINK_PAUSE, LINK_CONNECTING, LINK_GREETING, LINK_READY };
+
+struct link {
+    char               host[CONF_TEXT_MAX];
+    unsigned           port;    /* 0: the Unix socket host */
+    enum link_state    state;
+    redisAsyncContext *ac;      /* pipelined requests; NULL in PAUSE */
+    redisAsyncContext *waiting; /* the one that may block; of links[0] */
+    bool               waiting_ready;
+    bool               cluster;
+    bool               loaded;     /* the library, during this greeting */
+    bool               new_server; /* another process than before */
+    bool               waits;      /* a blocking request is out */
+    uint64_t           pending;    /* requests on ac */
+    uint32_t           since_ms;   /* of the state */
+    uint32_t           pause_ms;
+    uint32_t           answer_ms;  /* last answer, or first of what is pending */
+    uint32_t           waits_ms;   /* until when the blocking one has time */
+    unsigned           fails;      /* in a row */
+    char               word[16];   /* of the last failure */
+    char               run_id[44]; /* of the process it was connected to */
+};
+
+extern struct link links[LINKS];
+extern unsigned    links_n;
+
+/* The link of that address, made if need be; NULL if there are too many. */
+struct link *link_find(const char *host, unsigned port);
+void link_tick(struct link *l);
+void link_close(struct link *l);
+
+/* Ends it and begins a pause. word and sentence: for health and log. Does
+ * nothing in a pause. */
+void link_give_up(struct link *l, const char *word, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* In redis.c: what was built goes out on a connection. */
+bool redis_issue(redisAsyncContext *ac, redisCallbackFn *fn, void *data);
+/* In redis.c: the link's shards are ready, or lost. */
+void redis_link_up(struct link *l);
+void redis_link_down(struct link *l);
+
+#endif

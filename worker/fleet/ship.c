@@ -1,0 +1,571 @@
+/* ship: the journal's way to Redis. See ship.h. */
+#include "fleet/ship.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fleet/ship_batch.h"
+#include "journal/journal.h"
+#include "log.h"
+#include "fleet/redis.h"
+#include "journal_dir.h"
+#include "base/self.h"
+
+#define WINDOW_BYTES (2u << 20) /* sent and not acknowledged, of one journal */
+#define CHUNK_LINES 1024        /* read in one turn of the loop */
+#define CHUNK_BYTES (1u << 20)
+#define GONE UINT32_MAX
+#define RETRY_MS 1000           /* after an error */
+#define HINT_MS 5000            /* between writes of the hint */
+
+struct sent { /* a batch, in order over all shards */
+    struct sent    *next;
+    struct journey *j;
+    unsigned        shard;
+    unsigned        round;
+    uint64_t        first, last; /* event numbers */
+    uint64_t        first_ms;    /* time stamp of the first event */
+    uint32_t        events, bytes;
+};
+
+/* What goes with one shard's stream. */
+struct lane {
+    uint64_t cursor; /* last event sent */
+    uint64_t acked;  /* last event Redis has said it has */
+    uint64_t begin;  /* events up to this one are there */
+    uint64_t hint;   /* last event of it that was there, as we remember */
+};
+
+/* One journal on its way. */
+struct journey {
+    struct journey  *next;
+    unsigned         slot;
+    bool             own;      /* this worker's, still written */
+    bool             asking;   /* for the cursors */
+    bool             going;    /* they are known */
+    bool             ended;    /* an orphan, all there */
+    unsigned         round;    /* raised at each restart: old answers are void */
+    unsigned         missing;  /* cursors not known yet */
+    uint32_t         failed_ms;
+    bool             failed;
+    struct segments *files;
+    uint64_t         read;     /* last event taken from the files */
+    uint64_t         hint;     /* all up to this one were there */
+    uint64_t         kept;     /* ... is in the file */
+    uint64_t         acked_ms; /* time stamp of the newest event that is there */
+    uint32_t         window;   /* bytes sent and unanswered */
+    struct sent    *sent, **sent_last;
+    struct lane     *lanes;    /* by shard */
+};
+
+static struct journey *journeys;
+
+/* Lines read from the files, before they are put into batches: a shard's
+ * events are gathered, so that its batches are large. */
+static struct {
+    struct buf text;
+    unsigned   n;
+    struct { size_t at; uint32_t len; uint32_t shard; uint64_t number; } line[CHUNK_LINES];
+} ck = {.text = {.max = 4 << 20}};
+
+static char     dir[CONF_TEXT_MAX + 16];
+static bool     poked;
+static uint32_t hint_ms;
+static ev_prepare turn;
+
+/* --- the hint --------------------------------------------------------------------- */
+
+static void
+hint_name(const struct journey *j, char *out, size_t size)
+{
+    snprintf(out, size, "%s/w%03u.shipped", dir, j->slot);
+}
+
+/* "all NUMBER" and "SHARD NUMBER" lines; whatever else it holds is no hint. */
+static void
+hint_read(struct journey *j)
+{
+    char     name[sizeof dir + 32], line[64];
+    unsigned shard, shards = 0;
+    uint64_t n;
+
+    hint_name(j, name, sizeof name);
+    FILE *f = fopen(name, "re");
+    if (f == NULL)
+        return;
+    if (fgets(line, sizeof line, f) == NULL ||
+        sscanf(line, "shards %u of %*s", &shards) != 1 || shards != redis_shards() ||
+        strstr(line, self.conf.redis_prefix) == NULL) {
+        fclose(f);
+        return;
+    }
+    while (fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, "all %" SCNu64, &n) == 1)
+            j->hint = n;
+        else if (sscanf(line, "%u %" SCNu64, &shard, &n) == 2 && shard < shards)
+            j->lanes[shard].hint = n;
+    fclose(f);
+    j->kept = j->hint;
+}
+
+/* All events up to this one are acknowledged. */
+static uint64_t
+safe(const struct journey *j)
+{
+    uint64_t n = j->read;
+
+    for (const struct sent *b = j->sent; b != NULL; b = b->next)
+        if (b->first - 1 < n)
+            n = b->first - 1;
+    return n;
+}
+
+static void
+remember(struct journey *j)
+{
+    if (!j->going)
+        return;
+    j->hint = safe(j);
+    for (unsigned i = 0; i < redis_shards(); i++)
+        j->lanes[i].hint = j->lanes[i].acked;
+}
+
+static void
+hint_write(struct journey *j)
+{
+    char name[sizeof dir + 32], temp[sizeof name + 4];
+
+    remember(j);
+    uint64_t all = j->hint;
+    if (all <= j->kept)
+        return;
+    hint_name(j, name, sizeof name);
+    snprintf(temp, sizeof temp, "%s.new", name);
+    FILE *f = fopen(temp, "we");
+    if (f == NULL)
+        return; /* a full disk: the journal says so */
+    fprintf(f, "shards %u of %s\nall %" PRIu64 "\n", redis_shards(), self.conf.redis_prefix,
+        all);
+    for (unsigned i = 0; i < redis_shards(); i++)
+        if (j->lanes[i].hint != 0)
+            fprintf(f, "%u %" PRIu64 "\n", i, j->lanes[i].hint);
+    bool ok = fflush(f) == 0;
+    ok &= fclose(f) == 0;
+    if (ok && rename(temp, name) == 0)
+        j->kept = all;
+    else
+        unlink(temp);
+}
+
+/* --- sending -------------------------------------------------------------------------- */
+
+static void
+stop(struct journey *j, bool failed)
+{
+    remember(j);
+    j->round++;
+    j->going = j->asking = false;
+    j->failed = failed;
+    j->failed_ms = self.now_ms;
+    j->window = 0;
+    /* Batches that are out are freed by their answers; they count no more. */
+    j->sent = NULL;
+    j->sent_last = &j->sent;
+    if (j->files != NULL)
+        segments_close(j->files);
+    j->files = NULL;
+}
+
+static void
+shipped_cb(void *ctx, const struct redis_value *v)
+{
+    struct sent   *b = ctx;
+    struct journey *j = b->j;
+
+    if (b->round != j->round) {
+        free(b);
+        return;
+    }
+    if (v != NULL && redis_error(v) == NULL && redis_int(redis_at(v, 0)) == 1) {
+        /* Answers of several servers may overtake each other. */
+        for (struct sent **p = &j->sent; *p != NULL; p = &(*p)->next)
+            if (*p == b) {
+                *p = b->next;
+                if (j->sent_last == &b->next)
+                    j->sent_last = p;
+                break;
+            }
+        j->window -= b->bytes;
+        STAT_ADD(self.st, shipped, b->events);
+        STAT_ADD(self.st, shipped_bytes, b->bytes);
+        j->lanes[b->shard].acked = b->last;
+        if (b->first_ms > j->acked_ms)
+            j->acked_ms = b->first_ms;
+        journal_keep(j->slot, safe(j) + 1);
+        poked = true;
+    } else {
+        bool error = v != NULL && redis_error(v) != NULL;
+        if (v != NULL) {
+            STAT_INC(self.st, ship_restarts);
+            if (error)
+                log_debug("shipping stops: %s", redis_error(v));
+            else
+                log_warn("shipping of journal %u to shard %u goes back to event %016" PRIx64
+                         ": Redis has another cursor", j->slot, b->shard,
+                    (uint64_t)redis_int(redis_at(v, 1)));
+        }
+        stop(j, error); /* with this batch among those that did not arrive */
+    }
+    free(b);
+}
+
+/* Sends the batch that was built. */
+static bool
+flush(struct journey *j, unsigned shard)
+{
+    struct lane            *lane = &j->lanes[shard];
+    const struct batch_sum *sum = batch_sum();
+    char                    journal[64];
+
+    if (sum->events == 0)
+        return true;
+    struct sent *b = calloc(1, sizeof *b);
+    if (b == NULL)
+        return false;
+    *b = (struct sent){.j = j, .shard = shard, .round = j->round, .first = sum->first,
+        .last = sum->last, .first_ms = sum->first_ms, .events = sum->events,
+        .bytes = sum->bytes};
+    snprintf(journal, sizeof journal, "%s/%u", self.shm->node, j->slot);
+    if (!batch_send(shard, journal, lane->cursor, shipped_cb, b)) {
+        free(b);
+        return false;
+    }
+    lane->cursor = b->last;
+    j->window += b->bytes;
+    *j->sent_last = b;
+    j->sent_last = &b->next;
+    batch_clear();
+    return true;
+}
+
+static void
+no_event(const struct journey *j, uint64_t number)
+{
+    log_error("line %016" PRIx64 " of journal %u is no event and is not shipped", number,
+        j->slot);
+}
+
+/* Reads the next lines that are not there yet. False without memory. */
+static bool
+read_chunk(struct journey *j, uint64_t *last)
+{
+    uint64_t            below = j->own ? journal_committed() + 1 : UINT64_MAX;
+    struct segment_line line;
+
+    ck.n = 0;
+    buf_clear(&ck.text);
+    *last = j->read;
+    while (ck.n < CHUNK_LINES && ck.text.len < CHUNK_BYTES &&
+        j->window + ck.text.len < WINDOW_BYTES &&
+        segments_next(j->files, below, &line)) {
+        unsigned shard = 0;
+        if (!batch_shard(line.p, line.len, &shard)) {
+            no_event(j, line.number);
+        } else if (line.number > j->lanes[shard].begin &&
+            line.number > j->lanes[shard].cursor) {
+            if (!buf_add(&ck.text, line.p, line.len))
+                return false;
+            ck.line[ck.n].at = ck.text.len - line.len;
+            ck.line[ck.n].len = (uint32_t)line.len;
+            ck.line[ck.n].shard = shard;
+            ck.line[ck.n++].number = line.number;
+        }
+        *last = line.number;
+    }
+    return true;
+}
+
+/* Sends the lines of one shard, from line i on. */
+static bool
+send_shard(struct journey *j, unsigned i)
+{
+    unsigned shard = ck.line[i].shard;
+
+    batch_clear();
+    for (; i < ck.n; i++) {
+        if (ck.line[i].shard != shard)
+            continue;
+        ck.line[i].shard = GONE;
+        if (batch_full() && !flush(j, shard))
+            return false;
+        switch (batch_add(ck.text.p + ck.line[i].at, ck.line[i].len, ck.line[i].number)) {
+        case BATCH_ADDED:
+            break;
+        case BATCH_NO_EVENT:
+            no_event(j, ck.line[i].number);
+            break;
+        case BATCH_NO_MEMORY:
+            return false;
+        }
+    }
+    return flush(j, shard);
+}
+
+/* Reads on and sends, as far as the window allows. */
+static void
+advance(struct journey *j)
+{
+    struct buf why = BUF_INIT(1024);
+    uint64_t   last = j->read;
+
+    if (j->window >= WINDOW_BYTES || redis_troubled())
+        return;
+    if (!segments_refresh(j->files, &why)) {
+        log_error("cannot ship: %s", buf_cstr(&why));
+        buf_free(&why);
+        stop(j, true);
+        return;
+    }
+    bool ok = read_chunk(j, &last);
+    for (unsigned i = 0; ok && i < ck.n; i++)
+        if (ck.line[i].shard != GONE)
+            ok = send_shard(j, i);
+    if (!ok) {
+        stop(j, true); /* what was read and not sent is read again */
+        return;
+    }
+    bool none = last == j->read;
+    j->read = last;
+    while (segments_trouble(j->files, &why)) {
+        log_error("shipping: %s", buf_cstr(&why));
+        buf_clear(&why);
+    }
+    buf_free(&why);
+    if (!none) {
+        poked = true;
+    } else if (j->own && j->sent == NULL) {
+        j->acked_ms = self.wall_ms; /* nothing waits */
+    } else if (!j->own && j->sent == NULL) {
+        log_info("the journal of slot %u, which has no worker any more, is shipped", j->slot);
+        hint_write(j);
+        stop(j, false);
+        j->ended = true;
+    }
+}
+
+/* --- cursors ---------------------------------------------------------------------------- */
+
+static void
+begin(struct journey *j)
+{
+    struct buf           why = BUF_INIT(1024);
+    struct segments_want want = {.slot = (int)j->slot, .from = UINT64_MAX};
+
+    for (unsigned i = 0; i < redis_shards(); i++) {
+        struct lane *lane = &j->lanes[i];
+        /* A shard without a cursor never had an event, or Redis lost all. */
+        lane->acked = lane->cursor;
+        if (lane->cursor < lane->hint) {
+            log_warn("Redis has lost events of shard %u behind %016" PRIx64
+                     "; they are shipped again", i, lane->cursor);
+            lane->begin = lane->cursor;
+        } else {
+            lane->begin = lane->cursor > j->hint ? lane->cursor : j->hint;
+        }
+        if (lane->begin + 1 < want.from)
+            want.from = lane->begin + 1;
+    }
+    j->files = segments_open(dir, &want, &why);
+    if (j->files == NULL) {
+        log_error("cannot ship: %s", buf_cstr(&why));
+        stop(j, true);
+    } else {
+        j->going = true;
+        j->read = want.from - 1;
+        journal_keep(j->slot, want.from);
+        poked = true;
+        log_debug("ships journal %u from event %016" PRIx64, j->slot, want.from);
+    }
+    buf_free(&why);
+}
+
+struct question {
+    struct journey *j;
+    unsigned        shard, round;
+};
+
+static void
+cursor_cb(void *ctx, const struct redis_value *v)
+{
+    struct question *q = ctx;
+    struct journey  *j = q->j;
+
+    if (q->round == j->round) {
+        if (v == NULL || redis_error(v) != NULL) {
+            stop(j, true);
+        } else {
+            j->lanes[q->shard].cursor = (uint64_t)redis_int(v);
+            if (--j->missing == 0) {
+                j->asking = false;
+                begin(j);
+            }
+        }
+    }
+    free(q);
+}
+
+static void
+ask(struct journey *j)
+{
+    char name[64];
+
+    for (unsigned i = 0; i < redis_shards(); i++)
+        if (!redis_ready(i))
+            return;
+    snprintf(name, sizeof name, "%s/%u", self.shm->node, j->slot);
+    j->asking = true;
+    j->failed = false;
+    j->missing = redis_shards();
+    for (unsigned i = 0; i < redis_shards(); i++) {
+        struct question *q = malloc(sizeof *q);
+        redis_begin("GET");
+        redis_key(i, "cursor", name);
+        if (q == NULL) {
+            stop(j, true);
+            return;
+        }
+        *q = (struct question){j, i, j->round};
+        if (!redis_send(i, cursor_cb, q)) {
+            free(q);
+            stop(j, true);
+            return;
+        }
+    }
+}
+
+/* --- the whole ---------------------------------------------------------------------------- */
+
+static struct journey *
+add_journey(unsigned slot, bool own)
+{
+    struct journey *j = calloc(1, sizeof *j);
+
+    if (j == NULL || (j->lanes = calloc(redis_shards(), sizeof *j->lanes)) == NULL) {
+        log_error("no memory for shipping journal %u", slot);
+        free(j);
+        return NULL;
+    }
+    j->slot = slot;
+    j->own = own;
+    j->sent_last = &j->sent;
+    j->next = journeys;
+    journeys = j;
+    journal_keep(slot, 0);
+    hint_read(j);
+    return j;
+}
+
+static void
+add_orphans(void)
+{
+    struct segment_list list;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    if (segments_find(fd, &list) == 0) {
+        for (size_t i = 0; i < list.n; i++) {
+            unsigned slot = list.v[i].slot;
+            if (slot >= self.shm->slots && (i == 0 || list.v[i - 1].slot != slot))
+                add_journey(slot, false);
+        }
+        free(list.v);
+    }
+    close(fd);
+}
+
+static void
+turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+    if (!poked)
+        return;
+    poked = false;
+    for (struct journey *j = journeys; j != NULL; j = j->next)
+        if (j->going)
+            advance(j);
+}
+
+void
+ship_open(void)
+{
+    if (!redis_on())
+        return;
+    snprintf(dir, sizeof dir, "%s/%s", self.conf.server_state_dir, SEGMENT_DIR);
+    if (self.slot == 0)
+        add_orphans();
+    add_journey(self.slot, true);
+    ev_prepare_init(&turn, turn_cb);
+    ev_prepare_start(self.loop, &turn);
+}
+
+void
+ship_poke(void)
+{
+    poked = true;
+}
+
+void
+ship_ready(unsigned shard)
+{
+}
+
+void
+ship_lost(unsigned shard)
+{
+    for (struct journey *j = journeys; j != NULL; j = j->next)
+        if (j->going || j->asking)
+            stop(j, false);
+}
+
+void
+ship_tick(void)
+{
+    uint64_t lag_ms = 0;
+
+    for (struct journey *j = journeys; j != NULL; j = j->next) {
+        if (j->ended)
+            continue;
+        if (!j->going && !j->asking &&
+            (!j->failed || self.now_ms - j->failed_ms >= RETRY_MS))
+            ask(j);
+        if (self.now_ms - hint_ms >= HINT_MS)
+            hint_write(j);
+        if (!j->own)
+            continue;
+        uint64_t all = j->going ? safe(j) : j->hint;
+        if (journal_committed() > all) {
+            uint64_t oldest = j->sent ? j->sent->first_ms : j->acked_ms;
+            if (oldest == 0)
+                oldest = j->acked_ms = self.wall_ms; /* counted from here */
+            lag_ms = self.wall_ms > oldest ? self.wall_ms - oldest : 0;
+        }
+    }
+    if (self.now_ms - hint_ms >= HINT_MS)
+        hint_ms = self.now_ms;
+    STAT_SET(self.st, ship_lag_ms, lag_ms);
+    poked = true;
+}
+
+bool
+ship_idle(void)
+{
+    for (struct journey *j = journeys; j != NULL; j = j->next)
+        if (j->own && (!j->going || j->sent != NULL || j->read < journal_committed()))
+            return false;
+    return true;
+}

@@ -1,0 +1,155 @@
+/* batch: events as one request to Redis. See batch.h. */
+#include "fleet/ship_batch.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "buf.h"
+#include "clock.h"
+#include "journal_line.h"
+#include "base/self.h"
+
+#define FIELDS_MAX 24 /* of an event */
+
+static struct json_token tokens[65536];
+static struct json       tape = JSON_INIT(tokens, 65536);
+
+enum where { IN_LINE, IN_TEXT, IN_COUNT };
+
+/* The arguments: for each event the number of its fields and values, then
+ * these. Strings with escapes have their value in text, which may move. */
+static struct {
+    struct batch_sum sum;
+    struct buf       text;
+    unsigned         n;
+    struct {
+        const char *p;
+        size_t      at, len;
+        enum where  where;
+    } arg[BATCH_EVENTS * (2 * FIELDS_MAX + 1)];
+} bt = {.text = {.max = 4 << 20}};
+
+void
+batch_clear(void)
+{
+    bt.sum = (struct batch_sum){0};
+    bt.n = 0;
+    buf_clear(&bt.text);
+}
+
+bool
+batch_full(void)
+{
+    return bt.sum.events == BATCH_EVENTS || bt.sum.bytes >= BATCH_BYTES;
+}
+
+const struct batch_sum *
+batch_sum(void)
+{
+    return &bt.sum;
+}
+
+static void
+put(enum where where, const char *p, size_t at, size_t len)
+{
+    bt.arg[bt.n].where = where;
+    bt.arg[bt.n].p = p;
+    bt.arg[bt.n].at = at;
+    bt.arg[bt.n++].len = len;
+}
+
+/* Value i of the tape: of a string its value, of all else the bytes that
+ * stand there. */
+static bool
+put_value(uint32_t i)
+{
+    const struct json_token *t = &tape.tok[i];
+
+    if (t->type != JSON_STRING || !(t->flags & JSON_ESCAPED)) {
+        put(IN_LINE, tape.text + t->start, 0, t->end - t->start);
+        return true;
+    }
+    size_t room = 3 * (size_t)(t->end - t->start);
+    bool   full;
+    if (!buf_reserve(&bt.text, room))
+        return false;
+    size_t n = json_string(&tape, i, bt.text.p + bt.text.len, room, &full);
+    put(IN_TEXT, NULL, bt.text.len, n);
+    bt.text.len += n;
+    return true;
+}
+
+enum batch_added
+batch_add(const char *line, size_t len, uint64_t number)
+{
+    unsigned head = bt.n, fields = 0;
+
+    if (!json_scan(&tape, line, len))
+        return BATCH_NO_EVENT;
+    put(IN_COUNT, NULL, 0, 0);
+    for (uint32_t i = 1; i < tape.tok[0].next && fields < FIELDS_MAX;
+         i = tape.tok[i + 1].next, fields++)
+        if (!put_value(i) || !put_value(i + 1))
+            return BATCH_NO_MEMORY;
+    bt.arg[head].len = 2 * fields;
+    bt.sum.last = number;
+    bt.sum.bytes += (uint32_t)len;
+    if (bt.sum.events++ == 0) {
+        uint32_t when = json_member(&tape, 0, "timestamp", 9);
+        bt.sum.first = number;
+        bt.sum.first_ms = self.wall_ms;
+        if (when != 0)
+            clock_parse_rfc3339(line + tape.tok[when].start,
+                tape.tok[when].end - tape.tok[when].start, &bt.sum.first_ms);
+    }
+    return BATCH_ADDED;
+}
+
+bool
+batch_send(unsigned shard, const char *journal, uint64_t from, redis_fn *fn, void *ctx)
+{
+    char     begins[24] = "", ends[24], counts[BATCH_EVENTS][8];
+    unsigned event = 0;
+
+    if (from != 0)
+        snprintf(begins, sizeof begins, "%" PRIu64, from);
+    snprintf(ends, sizeof ends, "%" PRIu64, bt.sum.last);
+    redis_begin("FCALL");
+    redis_name("ship", "1");
+    redis_stream(shard);
+    redis_add(journal);
+    redis_add(begins);
+    redis_add(ends);
+    for (unsigned i = 0; i < bt.n; i++) {
+        if (bt.arg[i].where == IN_COUNT) {
+            snprintf(counts[event], sizeof counts[event], "%zu", bt.arg[i].len);
+            redis_add(counts[event++]);
+        } else {
+            redis_addn(bt.arg[i].where == IN_TEXT ? bt.text.p + bt.arg[i].at : bt.arg[i].p,
+                bt.arg[i].len);
+        }
+    }
+    return redis_send(shard, fn, ctx);
+}
+
+bool
+batch_shard(const char *line, size_t len, unsigned *shard)
+{
+    const char *value;
+    size_t      n;
+    char        id[64];
+    bool        full;
+
+    if (!segment_field(line, len, "chargePointId", &value, &n) || n < 3 || value[0] != '"')
+        return false;
+    if (memchr(value, '\\', n) == NULL) {
+        *shard = redis_shard(value + 1, n - 2);
+        return true;
+    }
+    if (!json_scan(&tape, value, n))
+        return false;
+    n = json_string(&tape, 0, id, sizeof id, &full);
+    *shard = redis_shard(id, n);
+    return full;
+}

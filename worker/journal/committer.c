@@ -1,0 +1,400 @@
+/*
+ * committer: the thread that makes events durable. See committer.h.
+ *
+ *   loop: put, put, put           put, put                 look
+ *            |                       |                       ^
+ *            v        fill  <--- exchanged --->  batch       | progress
+ *   thread:  (sleeps)  take, write, fdatasync | take, write, fdatasync | ...
+ */
+#include "journal/committer.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+
+#define BUSY_BYTES ((size_t)64 << 10)
+#define KEEP_BYTES ((size_t)128 << 10) /* of a buffer's memory after a burst */
+#define RETRY_MS 1000
+#define REMOVE_AT_ONCE 8             /* segments, between two commits */
+
+/* Lines that go to disk together. */
+struct batch {
+    struct buf bytes;
+    uint64_t   first, last; /* numbers */
+    uint64_t   events;
+};
+
+static struct {
+    struct committer_env env;
+    pthread_t            thread;
+
+    /* lock */
+    pthread_mutex_t       lock;
+    pthread_cond_t        wake;  /* for work, or to stop */
+    struct batch          fill;
+    size_t                taken; /* bytes in batch that are not durable */
+    bool                  idle;  /* the thread waits for work */
+    bool                  stop;
+    bool                  chore; /* look after segments */
+    uint64_t              segment_size, segment_age, retention, interval;
+    struct committer_news news;  /* but pending and backlog */
+
+    /* thread */
+    struct tail  tail;
+    struct batch batch;
+    uint64_t     next_removal; /* monotonic ms */
+    uint64_t     retention_seen;
+} c;
+
+/* ---- the thread; "locked" functions are called with the lock and return
+ * with it, but may let go of it meanwhile ------------------------------- */
+
+static const char *
+remedy(int err)
+{
+    switch (err) {
+    case ENOSPC:
+    case EDQUOT:
+        return "free space there, or shorten journal.retention";
+    case EFBIG:
+        return "raise the limit of file size (ulimit -f), or lower "
+               "journal.segment_size";
+    case EROFS:
+        return "the file system became read-only: see the kernel log";
+    case EIO:
+        return "the disk fails: see the kernel log";
+    case EACCES:
+    case EPERM:
+        return "let the user the daemon runs as write there";
+    case ENOENT:
+    case ENOTDIR:
+        return "somebody removed it, or its directory: let it be made again";
+    case EMFILE:
+    case ENFILE:
+        return "raise the limit of open files";
+    default:
+        return "see the kernel log";
+    }
+}
+
+static void
+locked_failure(int err)
+{
+    char path[TAIL_PATH_MAX + SEGMENT_NAME_LEN + 2];
+
+    if (c.news.err == err)
+        return;
+    if (c.news.err == 0)
+        c.news.failing_since = clock_mono_ms();
+    tail_path(&c.tail, path, sizeof path);
+    snprintf(c.news.words, sizeof c.news.words,
+        "cannot %s %s: %s; %s; until then no message that makes an event is "
+        "answered (tried again every second)",
+        c.tail.failed, path, strerror(err), remedy(err));
+    c.news.err = err;
+    c.news.turns++;
+    atomic_store(&c.env.mem->journal_errno, (uint32_t)err);
+    STAT_SET(&c.env.mem->stats, journal_failing, 1);
+}
+
+static void
+locked_success(void)
+{
+    if (c.news.err == 0)
+        return;
+    c.news.err = 0;
+    c.news.turns++;
+    atomic_store(&c.env.mem->journal_errno, 0);
+    STAT_SET(&c.env.mem->stats, journal_failing, 0);
+}
+
+static void
+locked_chores(void)
+{
+    uint64_t              age = c.segment_age, retention = c.retention;
+    uint64_t              now = clock_mono_ms();
+    struct retention_done done = {0};
+    bool                  again = false;
+
+    c.chore = false;
+    pthread_mutex_unlock(&c.lock);
+    tail_age(&c.tail, age);
+    if (now >= c.next_removal || retention != c.retention_seen) {
+        c.retention_seen = retention;
+        again = retention_run(&c.tail, c.env.slots, retention,
+            REMOVE_AT_ONCE, &done) == REMOVE_AT_ONCE;
+        uint64_t pause = retention / 8;
+        c.next_removal = again ? now : now +
+            (pause < 1000 ? 1000 : pause > 10000 ? 10000 : pause);
+    }
+    pthread_mutex_lock(&c.lock);
+    if (again)
+        c.chore = true;
+    if (done.removed > 0) {
+        done.removed += c.news.done.removed;
+        c.news.done = done;
+    }
+}
+
+/* Until the next try, or the stop. */
+static void
+locked_pause(void)
+{
+    uint64_t        end = clock_mono_ms() + RETRY_MS;
+    struct timespec until = {(time_t)(end / 1000), (long)(end % 1000) * 1000000};
+
+    while (!c.stop && clock_mono_ms() < end)
+        pthread_cond_timedwait(&c.wake, &c.lock, &until);
+}
+
+/* Tries until the batch is durable; false if it never will be. */
+static bool
+locked_commit(void)
+{
+    struct batch *b = &c.batch;
+    struct stats *st = &c.env.mem->stats;
+
+    for (;;) {
+        bool     last_try = c.stop;
+        uint64_t limit = c.segment_size, age = c.segment_age;
+
+        pthread_mutex_unlock(&c.lock);
+        tail_age(&c.tail, age);
+        uint64_t began = clock_mono_ns();
+        int      err = tail_commit(&c.tail, b->bytes.p, b->bytes.len,
+            b->first, limit);
+        if (err == 0) {
+            STAT_INC(st, commits);
+            histogram_add(&st->commit_time, (clock_mono_ns() - began) / 1000);
+        } else {
+            STAT_INC(st, journal_errors);
+            tail_give_up(&c.tail);
+        }
+        pthread_mutex_lock(&c.lock);
+        if (err == 0) {
+            locked_success();
+            return true;
+        }
+        locked_failure(err);
+        c.env.progress();
+        if (last_try)
+            return false;
+        locked_chores(); /* what is removed makes room */
+        locked_pause();
+    }
+}
+
+/* A commit soon after another waits for company, so that a busy worker makes
+ * fewer and larger ones; one after a pause goes at once. */
+static void
+locked_gather(uint64_t last_began)
+{
+    uint64_t        end = last_began + c.interval;
+    struct timespec until = {(time_t)(end / 1000), (long)(end % 1000) * 1000000};
+
+    while (!c.stop && clock_mono_ms() < end)
+        pthread_cond_timedwait(&c.wake, &c.lock, &until);
+}
+
+static void
+locked_take(void)
+{
+    struct batch b = c.batch;
+
+    c.batch = c.fill;
+    c.fill = b;
+    c.taken = c.batch.bytes.len;
+}
+
+static void
+empty(struct batch *b)
+{
+    buf_clear(&b->bytes);
+    if (b->bytes.cap > KEEP_BYTES)
+        buf_free(&b->bytes);
+    b->first = b->last = b->events = 0;
+}
+
+static void *
+run(void *unused)
+{
+    uint64_t began = 0;
+
+    pthread_mutex_lock(&c.lock);
+    for (;;) {
+        while (c.fill.events == 0 && !c.stop && !c.chore) {
+            c.idle = true;
+            pthread_cond_wait(&c.wake, &c.lock);
+        }
+        c.idle = false;
+        if (c.fill.events > 0) {
+            locked_gather(began);
+            began = clock_mono_ms();
+            locked_take();
+            if (!locked_commit()) {
+                c.news.lost = c.batch.events + c.fill.events;
+                break;
+            }
+            c.news.durable = c.batch.last;
+            c.taken = 0;
+            c.env.progress();
+            pthread_mutex_unlock(&c.lock);
+            empty(&c.batch);
+            pthread_mutex_lock(&c.lock);
+        }
+        if (c.chore) {
+            locked_chores();
+            if (c.news.done.removed > 0)
+                c.env.progress();
+        }
+        if (c.stop && c.fill.events == 0)
+            break;
+    }
+    pthread_mutex_unlock(&c.lock);
+    return NULL;
+}
+
+/* ---- the loop --------------------------------------------------------- */
+
+/* One event is one line, whatever a charge point sent. */
+static void
+make_one_line(char *p, size_t len)
+{
+    char *end = p + len;
+
+    for (char *q = p; (q = memchr(q, '\n', (size_t)(end - q))) != NULL;)
+        *q = ' ';
+    for (char *q = p; (q = memchr(q, '\0', (size_t)(end - q))) != NULL;)
+        *q = ' ';
+}
+
+bool
+committer_put(uint64_t number, const char *line, size_t len, bool *busy)
+{
+    struct batch *b = &c.fill;
+
+    if (len >= SEGMENT_LINE_MAX)
+        return false;
+    pthread_mutex_lock(&c.lock);
+    bool fits = c.taken + b->bytes.len + len + 1 <= b->bytes.max &&
+        buf_reserve(&b->bytes, len + 1);
+    if (fits) {
+        char *to = b->bytes.p + b->bytes.len;
+        memcpy(to, line, len);
+        make_one_line(to, len);
+        to[len] = '\n';
+        b->bytes.len += len + 1;
+        if (b->events++ == 0)
+            b->first = number;
+        b->last = number;
+    }
+    *busy = b->bytes.len >= BUSY_BYTES;
+    pthread_mutex_unlock(&c.lock);
+    return fits;
+}
+
+void
+committer_wake(void)
+{
+    pthread_mutex_lock(&c.lock);
+    bool idle = c.idle;
+    c.idle = false; /* one signal is enough */
+    pthread_mutex_unlock(&c.lock);
+    if (idle)
+        pthread_cond_signal(&c.wake);
+}
+
+static void
+take_knobs(void)
+{
+    c.segment_size = c.env.conf->journal_segment_size;
+    c.segment_age = c.env.conf->journal_segment_age;
+    c.retention = c.env.conf->journal_retention;
+    c.interval = c.env.conf->journal_commit_interval;
+}
+
+void
+committer_tick(void)
+{
+    pthread_mutex_lock(&c.lock);
+    take_knobs();
+    c.chore = true;
+    pthread_mutex_unlock(&c.lock);
+    committer_wake();
+}
+
+void
+committer_look(struct committer_news *news)
+{
+    unsigned turns = news->turns;
+
+    pthread_mutex_lock(&c.lock);
+    news->durable = c.news.durable;
+    news->pending = c.taken > 0 ? c.batch.first
+        : c.fill.events > 0 ? c.fill.first : UINT64_MAX;
+    news->backlog = c.taken + c.fill.bytes.len;
+    news->lost = c.news.lost;
+    news->err = c.news.err;
+    news->turns = c.news.turns;
+    news->failing_since = c.news.failing_since;
+    if (turns != c.news.turns)
+        memcpy(news->words, c.news.words, sizeof news->words);
+    news->done = c.news.done;
+    c.news.done.removed = 0;
+    pthread_mutex_unlock(&c.lock);
+}
+
+bool
+committer_start(const struct committer_env *env, const struct tail *t,
+    struct buf *why)
+{
+    pthread_condattr_t attr;
+    sigset_t           all, old;
+
+    memset(&c, 0, sizeof c);
+    c.env = *env;
+    c.tail = *t;
+    c.news.durable = env->durable;
+    c.fill.bytes = c.batch.bytes =
+        BUF_INIT((size_t)env->conf->journal_buffer_size);
+    take_knobs();
+    pthread_mutex_init(&c.lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&c.wake, &attr);
+    pthread_condattr_destroy(&attr);
+
+    /* Signals are the loop's; SIGXFSZ, blocked, leaves EFBIG. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int err = pthread_create(&c.thread, NULL, run, NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (err == 0)
+        return true;
+    buf_addf(why, "cannot start the journal's thread: %s; raise the limit of "
+        "processes (ulimit -u) or of memory", strerror(err));
+    tail_close(&c.tail);
+    return false;
+}
+
+void
+committer_stop(struct committer_news *news)
+{
+    pthread_mutex_lock(&c.lock);
+    c.stop = true;
+    pthread_cond_signal(&c.wake);
+    pthread_mutex_unlock(&c.lock);
+    pthread_join(c.thread, NULL);
+    committer_look(news);
+    tail_close(&c.tail);
+    buf_free(&c.fill.bytes);
+    buf_free(&c.batch.bytes);
+    pthread_cond_destroy(&c.wake);
+    pthread_mutex_destroy(&c.lock);
+}

@@ -1,0 +1,245 @@
+/*
+ * journal: the durable log of one worker. See journal.h for its shape.
+ *
+ * This file is the loop's side: numbers, the floor, and the news of what
+ * became durable. The files are the committer's, and recovery's before it.
+ */
+#include "journal/journal.h"
+
+#include <ev.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "clock.h"
+#include "journal/committer.h"
+#include "ensure.h"
+#include "log.h"
+#include "journal/recovery.h"
+#include "journal/segment_writer.h"
+
+static struct {
+    bool                  open;
+    struct journal_env    env;
+    struct shm_worker    *mem;
+    struct stats         *st;
+    uint64_t              drawn;   /* begun and not appended; 0: none */
+    uint64_t              last;    /* drawn before */
+    uint64_t              told;    /* what up_committed() was called with */
+    unsigned              turns;   /* of news.turns, logged */
+    bool                  failing; /* logged so */
+    struct committer_news news;
+    bool                  unwoken; /* appended since the thread was woken */
+    ev_async              done;
+    ev_prepare            turn;
+} jl;
+
+static void
+log_news(void)
+{
+    if (jl.news.turns != jl.turns) {
+        if (jl.news.err != 0)
+            log_error("journal: %s", jl.news.words);
+        else if (jl.failing)
+            log_warn("journal: works again, after %" PRIu64 " s; nothing was "
+                "lost, what waited is durable now",
+                (clock_mono_ms() - jl.news.failing_since) / 1000);
+        jl.turns = jl.news.turns;
+        jl.failing = jl.news.err != 0;
+    }
+    if (jl.news.done.removed > 0)
+        log_info("journal: removed %u segments older than journal.retention, "
+            "the last one %s", jl.news.done.removed, jl.news.done.last);
+}
+
+/* What the thread says becomes what others see. */
+static void
+take_news(void)
+{
+    /* Everything below pending is on disk: the committer's lock is between
+     * its fdatasync and this store. A crash before the store leaves a floor
+     * that is too low, until the successor has recovered. */
+    atomic_store(&jl.mem->journal_floor, jl.news.pending);
+    STAT_SET(jl.st, journal_backlog_bytes, jl.news.backlog);
+    log_news();
+    if (jl.news.durable > jl.told) {
+        jl.told = jl.news.durable;
+        up_committed(jl.told);
+    }
+}
+
+static void
+done_cb(struct ev_loop *loop, ev_async *w, int revents)
+{
+    committer_look(&jl.news);
+    take_news();
+}
+
+/* The loop is about to sleep: all events of this turn are one commit, if the
+ * thread is free. */
+static void
+turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+    if (!jl.unwoken)
+        return;
+    jl.unwoken = false;
+    committer_wake();
+}
+
+/* Raised by each worker when it starts, so that a clock that was set back
+ * brings no number again. */
+static void
+raise_sequence(_Atomic uint64_t *sequence, uint64_t above)
+{
+    uint64_t seen = atomic_load(sequence);
+
+    while (seen <= above &&
+        !atomic_compare_exchange_weak(sequence, &seen, above + 1))
+        ;
+}
+
+uint64_t
+journal_begin(void)
+{
+    _Atomic uint64_t *sequence = &jl.env.shm->sequence;
+
+    ensure(jl.open && jl.drawn == 0);
+    /* The floor before the draw, so that whoever has seen the sequence behind
+     * our number sees a floor that is not. It stays while anything waits. */
+    if (atomic_load_explicit(&jl.mem->journal_floor, memory_order_relaxed) ==
+        UINT64_MAX)
+        atomic_store(&jl.mem->journal_floor, atomic_load(sequence));
+    jl.drawn = atomic_fetch_add(sequence, 1);
+    /* Numbers grow. Should the sequence have been set back by a stray store,
+     * the clock is ahead of all numbers that others have drawn. */
+    while (jl.drawn <= jl.last) {
+        uint64_t now = clock_wall_us();
+        raise_sequence(sequence, now > jl.last ? now : jl.last);
+        jl.drawn = atomic_fetch_add(sequence, 1);
+    }
+    jl.last = jl.drawn;
+    return jl.drawn;
+}
+
+bool
+journal_append(uint64_t number, const char *line, size_t len)
+{
+    bool busy;
+
+    ensure(number != 0 && jl.drawn == number);
+    ensure(len >= SEGMENT_LINE_MIN);
+    if (!committer_put(number, line, len, &busy)) {
+        STAT_INC(jl.st, events_refused);
+        journal_abandon(number);
+        return false;
+    }
+    jl.drawn = 0;
+    STAT_INC(jl.st, events);
+    STAT_ADD(jl.st, event_bytes, len + 1);
+    STAT_ADD(jl.st, journal_backlog_bytes, len + 1);
+    jl.unwoken = !busy;
+    if (busy)
+        committer_wake();
+    return true;
+}
+
+void
+journal_abandon(uint64_t number)
+{
+    ensure(number != 0 && jl.drawn == number);
+    jl.drawn = 0;
+    /* If nothing else waits, the floor goes up with the next news. Nothing is
+     * delivered from here: the caller is in the middle of something. */
+    ev_async_send(jl.env.loop, &jl.done);
+}
+
+uint64_t
+journal_committed(void)
+{
+    return jl.told;
+}
+
+bool
+journal_failing(const char **words)
+{
+    if (words != NULL)
+        *words = jl.failing ? jl.news.words : "";
+    return jl.failing;
+}
+
+void
+journal_tick(void)
+{
+    committer_tick();
+}
+
+void
+journal_keep(unsigned slot, uint64_t number)
+{
+    retention_keep(slot, number);
+}
+
+static void
+progress(void)
+{
+    ev_async_send(jl.env.loop, &jl.done);
+}
+
+bool
+journal_open(const struct journal_env *env, struct buf *why)
+{
+    struct recovery r;
+    struct tail     tail;
+
+    ensure(!jl.open);
+    memset(&jl, 0, sizeof jl);
+    jl.env = *env;
+    jl.mem = shm_worker(env->shm, env->slot);
+    jl.st = &jl.mem->stats;
+    retention_keep_nothing();
+
+    if (!tail_open(&tail, env->conf->server_state_dir, env->slot, why))
+        return false;
+    if (!recovery_run(tail.dir_fd, tail.dir, env->slot, env->recover_max,
+            env->recover_line, env->ctx, &r, why)) {
+        tail_close(&tail);
+        return false;
+    }
+    raise_sequence(&env->shm->sequence, r.last_any);
+    jl.told = jl.last = r.last;
+    atomic_store(&jl.mem->journal_errno, 0);
+
+    ev_async_init(&jl.done, done_cb);
+    ev_prepare_init(&jl.turn, turn_cb);
+    ev_async_start(env->loop, &jl.done);
+    ev_prepare_start(env->loop, &jl.turn);
+    if (!committer_start(&(struct committer_env){.mem = jl.mem,
+            .slots = env->shm->slots, .durable = r.last, .conf = env->conf,
+            .progress = progress}, &tail, why)) {
+        ev_async_stop(env->loop, &jl.done);
+        ev_prepare_stop(env->loop, &jl.turn);
+        return false;
+    }
+    /* What the former worker of this slot left is durable now, or gone. */
+    atomic_store(&jl.mem->journal_floor, UINT64_MAX);
+    jl.open = true;
+    log_debug("journal: slot %u of %s is open, last event %016" PRIx64 ", %"
+        PRIu64 " events read back", env->slot, tail.dir, r.last, r.lines);
+    return true;
+}
+
+void
+journal_close(void)
+{
+    if (!jl.open)
+        return;
+    ensure(jl.drawn == 0);
+    committer_stop(&jl.news);
+    ev_async_stop(jl.env.loop, &jl.done);
+    ev_prepare_stop(jl.env.loop, &jl.turn);
+    if (jl.news.lost > 0)
+        log_error("journal: stopped with %" PRIu64 " events that could not be "
+            "made durable; nothing was acknowledged for them", jl.news.lost);
+    jl.news.pending = UINT64_MAX; /* lost ones will never be */
+    take_news();
+    jl.open = false;
+}

@@ -1,0 +1,185 @@
+/* recovery: what a worker does with the journal it finds. See recovery.h. */
+#include "journal/recovery.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "journal_file.h"
+#include "journal_dir.h"
+
+/* Enough of a file's end to hold a whole line and a torn one. */
+#define TAIL_BYTES (2 * (uint64_t)SEGMENT_LINE_MAX)
+
+struct job {
+    int              dir_fd;
+    const char      *dir;
+    recovery_fn     *line;
+    void            *ctx;
+    struct recovery *r;
+    struct buf      *why;
+};
+
+static bool
+refuse(struct job *j, const char *what, const char *name, int err)
+{
+    buf_addf(j->why, "cannot %s %s/%s: %s; ", what, j->dir, name, strerror(err));
+    buf_adds(j->why, err == EACCES || err == EPERM
+            ? "let the user the daemon runs as own the files of the journal"
+            : err == EMFILE || err == ENFILE
+            ? "raise the limit of open files"
+            : "the kernel log may say more; if the file is beyond repair, "
+              "move it away: its events are then no longer known here");
+    return false;
+}
+
+/* Goes through the events from offset on. *good becomes the offset behind
+ * the last one, 0 if there is none. 0 or an errno. */
+static int
+walk(struct job *j, int fd, uint64_t offset, uint64_t *good)
+{
+    struct reader       rd = READER_CLOSED;
+    struct segment_line line;
+    enum reader_result  res;
+
+    *good = 0;
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0)
+        return errno;
+    reader_open(&rd, copy, offset);
+    while ((res = reader_next(&rd, &line)) == READER_LINE) {
+        *good = reader_at(&rd);
+        if (line.number <= j->r->last)
+            continue; /* a repetition */
+        j->r->last = line.number;
+        j->r->lines++;
+        if (j->line != NULL)
+            j->line(j->ctx, line.number, line.p, line.len);
+    }
+    j->r->bad += rd.bad;
+    int err = res == READER_ERROR ? rd.error : 0;
+    reader_free(&rd);
+    return err;
+}
+
+/* One of the slot's own segments. */
+static bool
+own(struct job *j, const struct segment_id *id, uint64_t budget, bool newest)
+{
+    char        name[SEGMENT_NAME_LEN + 1];
+    struct stat st;
+    uint64_t    good;
+    int         err = 0;
+
+    segment_name(name, id->slot, id->first);
+    int fd = openat(j->dir_fd, name, (newest ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT || refuse(j, "open", name, errno);
+    if (fstat(fd, &st) != 0 || fsync(fd) != 0)
+        err = errno;
+    uint64_t size = err ? 0 : (uint64_t)st.st_size;
+    uint64_t from = size > budget ? size - budget : 0;
+    if (err == 0)
+        err = walk(j, fd, from, &good);
+    if (err == 0 && newest && good == 0 && from > 0)
+        err = walk(j, fd, 0, &good); /* all of the end is torn */
+    if (err != 0) {
+        close(fd);
+        return refuse(j, "read", name, err);
+    }
+    if (newest && good < size) {
+        log_warn("journal: %s/%s is torn after byte %" PRIu64 " (the writer "
+            "was interrupted); cut %" PRIu64 " bytes that nothing was "
+            "acknowledged for", j->dir, name, good, size - good);
+        j->r->cut += size - good;
+        if (ftruncate(fd, (off_t)good) != 0 || fsync(fd) != 0)
+            err = errno;
+    }
+    close(fd);
+    if (err == 0 && newest && good == 0 && unlinkat(j->dir_fd, name, 0) != 0)
+        err = errno;
+    return err == 0 || refuse(j, "cut", name, err);
+}
+
+/* The highest number in the newest segment of another slot. Its worker may
+ * be writing it, or nobody may be able to read it: then its name must do. */
+static uint64_t
+others(struct job *j, const struct segment_id *id)
+{
+    char                name[SEGMENT_NAME_LEN + 1];
+    struct stat         st;
+    struct reader       rd = READER_CLOSED;
+    struct segment_line line;
+    uint64_t            last = id->first;
+
+    segment_name(name, id->slot, id->first);
+    int fd = openat(j->dir_fd, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return last;
+    uint64_t size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+    reader_open(&rd, fd, size > TAIL_BYTES ? size - TAIL_BYTES : 0);
+    while (reader_next(&rd, &line) == READER_LINE)
+        if (line.number > last)
+            last = line.number;
+    reader_free(&rd);
+    return last;
+}
+
+bool
+recovery_run(int dir_fd, const char *dir, unsigned slot, uint64_t max,
+    recovery_fn *line, void *ctx, struct recovery *r, struct buf *why)
+{
+    struct job          j = {dir_fd, dir, line, ctx, r, why};
+    struct segment_list list;
+    struct stat         st;
+    bool                ok = true;
+    size_t              n;
+
+    *r = (struct recovery){0};
+    if (max < TAIL_BYTES || line == NULL)
+        max = TAIL_BYTES;
+    int err = segments_find(dir_fd, &list);
+    if (err != 0)
+        return refuse(&j, "read the directory", ".", err);
+
+    const struct segment_id *id = segments_of(&list, slot, &n);
+    uint64_t                 budget = 0;
+    size_t                   i = n;
+    /* Back to where max bytes begin, in the middle of a segment mostly. */
+    for (uint64_t left = max; i > 0 && left > 0; left -= budget) {
+        char name[SEGMENT_NAME_LEN + 1];
+        segment_name(name, slot, id[--i].first);
+        if (fstatat(dir_fd, name, &st, 0) != 0)
+            st.st_size = 0;
+        budget = (uint64_t)st.st_size < left ? (uint64_t)st.st_size : left;
+    }
+    for (; ok && i < n; i++, budget = max)
+        ok = own(&j, &id[i], budget, i == n - 1);
+    if (ok && n > 0 && id[n - 1].first > r->last)
+        r->last_any = id[n - 1].first; /* its events may be gone, its name
+                                          was drawn */
+    if (ok && n > 0 && fsync(dir_fd) != 0)
+        ok = refuse(&j, "sync the directory", ".", errno);
+
+    if (r->last > r->last_any)
+        r->last_any = r->last;
+    for (i = 0; ok && i < list.n; i++) {
+        /* the newest of each slot */
+        if (list.v[i].slot == slot ||
+            (i + 1 < list.n && list.v[i + 1].slot == list.v[i].slot))
+            continue;
+        uint64_t last = others(&j, &list.v[i]);
+        if (last > r->last_any)
+            r->last_any = last;
+    }
+    free(list.v);
+    if (ok && r->bad > 0)
+        log_warn("journal: %" PRIu64 " lines of slot %u in %s are no events; "
+            "readers leave them out", r->bad, slot, dir);
+    return ok;
+}

@@ -1,0 +1,488 @@
+/*
+ * ws: the pool of leases, and wslay on a short leash.
+ *
+ * The one idea: wslay gets one frame at a time. frame_read() sees each header
+ * before wslay does, so that
+ *
+ *   - where a frame ends is arithmetic, and "is this context clean?" needs
+ *     no look into wslay (1.1.1 has no getter for it);
+ *   - a frame that announces too much, or is not masked, is refused when its
+ *     header is here (wslay waits for the first byte of the payload);
+ *   - a control frame reaches wslay whole: it checks the UTF-8 of a close
+ *     reason by skipping two bytes of each piece, so that a reason cut in two
+ *     by the network would be judged wrongly in both directions;
+ *   - bytes behind a frame that was the last are never even read.
+ *
+ *      socket bytes    frame_read()                  wslay
+ *     ------------->  held[] (half a header,  --------------> frame_start
+ *                     half a control frame)    one frame,     chunk ...
+ *                     left (payload to come)   or a part      frame_end
+ *                                              of its data    message
+ *
+ * Its writing side is shut from the beginning: it then queues neither pongs
+ * nor close frames (it answers some errors without a status, and would keep
+ * a heap object per ping), but still reports pings and closes. What went
+ * wrong is told by how far it came with the frame: see verdict().
+ */
+#include "net/ws.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <wslay/wslay.h>
+
+#include "ensure.h"
+
+#define HELD_MAX (2 + 4 + FRAME_CONTROL_MAX) /* a masked control frame */
+#define PONGS_MAX 2048
+#define MSG_KEEP 4096 /* message memory kept within one lease */
+
+enum stage { BEFORE_START, STARTED, ENDED }; /* of the frame in wslay */
+
+struct ws {
+    wslay_event_context_ptr ctx;
+    void          *owner;
+    uint8_t       *bits;
+    struct ws     *next;       /* in the pool */
+    size_t         max;        /* bytes of one message */
+
+    uint64_t       left;       /* payload of this frame yet to come, bytes */
+    const uint8_t *feed;       /* what wslay may read now */
+    size_t         feed_n;
+    enum stage     stage;
+    bool           control;    /* the frame in wslay is a control frame */
+    bool           busy;       /* inside ws_input() */
+    bool           open;       /* a fragmented message is not finished */
+    bool           single;     /* the frame is a message by itself */
+    uint64_t       sum;        /* bytes announced of the open message */
+    uint64_t       payload;    /* bytes of the frame in wslay */
+    struct buf     msg;        /* of a message that came in pieces */
+    const uint8_t *whole;      /* or the message in wslay's own buffer */
+
+    enum ws_result result;
+    int            status;
+    const char    *why;
+
+    uint8_t        close[4];   /* close frame that is due */
+    uint8_t        close_n;
+    uint8_t        held_n;
+    uint16_t       pongs_n;
+    uint8_t        held[HELD_MAX];
+    uint8_t        pongs[PONGS_MAX]; /* frames, ready to go */
+};
+
+static struct {
+    struct ws *idle;
+    unsigned   idle_n;
+    unsigned   lent_n;
+    unsigned   keep;
+} pool;
+
+/* --- what is due --------------------------------------------------------- */
+
+static void
+close_due(struct ws *ws, int status)
+{
+    if (*ws->bits & FRAME_CLOSE_SENT)
+        return;
+    *ws->bits |= FRAME_CLOSE_SENT;
+    ws->close_n = (uint8_t)frame_head(ws->close, FRAME_CLOSE, status ? 2 : 0);
+    if (status) {
+        ws->close[ws->close_n++] = (uint8_t)(status >> 8);
+        ws->close[ws->close_n++] = (uint8_t)status;
+    }
+}
+
+static void
+pong_due(struct ws *ws, const uint8_t *data, size_t len)
+{
+    if (*ws->bits & FRAME_CLOSE_SENT)
+        return;
+    if (ws->pongs_n + 2 + len > sizeof ws->pongs)
+        ws->pongs_n = 0;
+    uint8_t *p = ws->pongs + ws->pongs_n;
+    size_t n = frame_head(p, FRAME_PONG, len);
+    if (len > 0)
+        memcpy(p + n, data, len);
+    ws->pongs_n += (uint16_t)(n + len);
+}
+
+bool
+ws_output(struct ws *ws, struct buf *out)
+{
+    if (ws->pongs_n > 0) {
+        if (ws->close_n == 0 && (*ws->bits & FRAME_CLOSE_SENT)) {
+            /* The owner's close frame is in `out`: too late for pongs. */
+            ws->pongs_n = 0;
+        } else if (out->len < WS_OUTPUT_ENOUGH &&
+                   ws->pongs_n <= out->max - out->len) {
+            if (buf_add(out, ws->pongs, ws->pongs_n))
+                ws->pongs_n = 0;
+        }
+    }
+    if (ws->close_n > 0) {
+        ws->pongs_n = 0;
+        if (!buf_add(out, ws->close, ws->close_n))
+            return false;
+        ws->close_n = 0;
+    }
+    return true;
+}
+
+/* --- what wslay calls ---------------------------------------------------- */
+
+static ssize_t
+recv_cb(wslay_event_context_ptr ctx, uint8_t *p, size_t n, int flags,
+        void *user)
+{
+    struct ws *ws = user;
+
+    (void)flags;
+    if (n > ws->feed_n)
+        n = ws->feed_n;
+    if (n == 0) {
+        wslay_event_set_error(ctx, WSLAY_ERR_WOULDBLOCK);
+        return -1;
+    }
+    memcpy(p, ws->feed, n);
+    ws->feed += n;
+    ws->feed_n -= n;
+    return (ssize_t)n;
+}
+
+static void
+frame_start_cb(wslay_event_context_ptr ctx,
+               const struct wslay_event_on_frame_recv_start_arg *arg,
+               void *user)
+{
+    struct ws *ws = user;
+
+    (void)ctx;
+    (void)arg;
+    ws->stage = STARTED;
+}
+
+static void
+fail(struct ws *ws, int status, const char *why)
+{
+    ws->result = WS_FAILED;
+    ws->status = status;
+    ws->why = why;
+    close_due(ws, status);
+}
+
+/* wslay hands out payload as it comes, unmasked and (text) checked. */
+static void
+chunk_cb(wslay_event_context_ptr ctx,
+         const struct wslay_event_on_frame_recv_chunk_arg *arg, void *user)
+{
+    struct ws *ws = user;
+
+    (void)ctx;
+    if (ws->control) /* comes up whole, with the message */
+        return;
+    if (ws->single && arg->data_length == ws->payload) {
+        /* The usual case: the message lies in wslay's buffer until the next
+         * recv_cb(), which comes after message_cb(). No copy, no malloc. */
+        ws->whole = arg->data;
+        return;
+    }
+    if (!buf_add(&ws->msg, arg->data, arg->data_length))
+        fail(ws, FRAME_STATUS_INTERNAL, "out of memory");
+}
+
+static void
+frame_end_cb(wslay_event_context_ptr ctx, void *user)
+{
+    struct ws *ws = user;
+
+    (void)ctx;
+    ws->stage = ENDED;
+}
+
+static void
+deliver(struct ws *ws, enum frame_opcode opcode)
+{
+    const char *data = ws->whole ? (const char *)ws->whole
+                     : ws->msg.p ? ws->msg.p : "";
+    size_t len = ws->whole ? (size_t)ws->payload : ws->msg.len;
+
+    ws->open = false;
+    ws->sum = 0;
+    ws->whole = NULL;
+    if (!up_message(ws->owner, opcode, data, len))
+        ws->result = WS_STOPPED;
+    if (ws->msg.cap > MSG_KEEP)
+        buf_free(&ws->msg);
+    else
+        buf_clear(&ws->msg);
+}
+
+static void
+closed(struct ws *ws, const struct wslay_event_on_msg_recv_arg *arg)
+{
+    if (arg->msg_length == 1) {
+        fail(ws, FRAME_STATUS_PROTOCOL, "half a status in a close frame");
+        return;
+    }
+    ws->result = WS_CLOSED;
+    *ws->bits |= FRAME_CLOSE_RECEIVED;
+    close_due(ws, arg->status_code);
+    bool bare = arg->msg_length == 0;
+    up_close(ws->owner, bare ? FRAME_STATUS_NONE : arg->status_code,
+             bare ? "" : (const char *)arg->msg + 2,
+             bare ? 0 : arg->msg_length - 2);
+}
+
+static void
+message_cb(wslay_event_context_ptr ctx,
+           const struct wslay_event_on_msg_recv_arg *arg, void *user)
+{
+    struct ws *ws = user;
+
+    (void)ctx;
+    if (ws->result != WS_GO_ON) /* memory ran out in chunk_cb() */
+        return;
+    switch (arg->opcode) {
+    case WSLAY_TEXT_FRAME:
+        deliver(ws, FRAME_TEXT);
+        break;
+    case WSLAY_BINARY_FRAME:
+        deliver(ws, FRAME_BINARY);
+        break;
+    case WSLAY_PING:
+        pong_due(ws, arg->msg, arg->msg_length);
+        break;
+    case WSLAY_PONG:
+        if (!up_pong(ws->owner, arg->msg, arg->msg_length))
+            ws->result = WS_STOPPED;
+        break;
+    case WSLAY_CONNECTION_CLOSE:
+        closed(ws, arg);
+        break;
+    }
+}
+
+static const struct wslay_event_callbacks callbacks = {
+    .recv_callback = recv_cb,
+    .on_frame_recv_start_callback = frame_start_cb,
+    .on_frame_recv_chunk_callback = chunk_cb,
+    .on_frame_recv_end_callback = frame_end_cb,
+    .on_msg_recv_callback = message_cb
+};
+
+/* --- inbound ------------------------------------------------------------- */
+
+/* What wslay thought of the bytes it was fed. frame_read() has passed the
+ * header, so if wslay will not read on, it is the UTF-8 (found before the end
+ * of the frame) or the status in a close frame (looked at after it). */
+static void
+verdict(struct ws *ws, int r)
+{
+    if (ws->result != WS_GO_ON)
+        return;
+    if (r == WSLAY_ERR_NOMEM)
+        fail(ws, FRAME_STATUS_INTERNAL, "out of memory");
+    else if (r == 0 && wslay_event_get_read_enabled(ws->ctx))
+        ensure(ws->feed_n == 0);
+    else if (ws->stage == STARTED)
+        fail(ws, FRAME_STATUS_UTF8, "text is not UTF-8");
+    else if (ws->stage == ENDED)
+        fail(ws, FRAME_STATUS_PROTOCOL, "status not allowed in a close frame");
+    else
+        fail(ws, FRAME_STATUS_PROTOCOL, "frame refused");
+}
+
+static void
+feed(struct ws *ws, const uint8_t *p, size_t n)
+{
+    ws->feed = p;
+    ws->feed_n = n;
+    verdict(ws, wslay_event_recv(ws->ctx));
+}
+
+/* At a frame's start. Takes the header, and of the payload what is here;
+ * returns the bytes of p used. */
+static size_t
+start(struct ws *ws, const uint8_t *p, size_t n)
+{
+    const uint8_t *f = p;
+    size_t f_n = n;
+    struct frame_in h;
+
+    if (ws->held_n > 0) {
+        size_t room = HELD_MAX - ws->held_n;
+        if (n < room)
+            room = n;
+        memcpy(ws->held + ws->held_n, p, room);
+        f = ws->held;
+        f_n = ws->held_n + room;
+    }
+    if (!frame_read(&h, f, f_n, ws->open, ws->max - ws->sum)) {
+        fail(ws, h.status, h.why);
+        return n;
+    }
+
+    bool control = h.opcode & 0x08;
+    size_t whole = h.head + (control ? (size_t)h.payload : 0);
+    if (h.head == 0 || f_n < whole) {
+        /* Not enough: f_n < HELD_MAX, so all of p is in it. */
+        if (f == p)
+            memcpy(ws->held, p, n);
+        ws->held_n = (uint8_t)f_n;
+        return n;
+    }
+
+    size_t before = ws->held_n; /* of what we feed, not from p */
+    ws->stage = BEFORE_START;
+    ws->control = control;
+    ws->held_n = 0;
+    if (control) {
+        feed(ws, f, whole);
+        return whole - before;
+    }
+    ws->payload = h.payload;
+    ws->single = h.fin && !ws->open;
+    if (!h.fin)
+        ws->open = true;
+    ws->sum += h.payload;
+    size_t take = h.head;
+    if (before == 0)
+        take += h.payload < n - h.head ? (size_t)h.payload : n - h.head;
+    ws->left = h.payload - (take - h.head);
+    feed(ws, f, take);
+    return take - before;
+}
+
+enum ws_result
+ws_input(struct ws *ws, const uint8_t *p, size_t n)
+{
+    ensure(!ws->busy);
+    if (*ws->bits & FRAME_CLOSE_RECEIVED && ws->result == WS_GO_ON)
+        ws->result = WS_CLOSED;
+    ws->busy = true;
+    while (n > 0 && ws->result == WS_GO_ON) {
+        size_t used;
+        if (ws->left > 0) {
+            used = ws->left < n ? (size_t)ws->left : n;
+            ws->left -= used;
+            feed(ws, p, used);
+        } else {
+            used = start(ws, p, n);
+        }
+        p += used;
+        n -= used;
+    }
+    ws->busy = false;
+    return ws->result;
+}
+
+bool
+ws_clean(const struct ws *ws)
+{
+    return ws->result == WS_GO_ON && ws->held_n == 0 && ws->left == 0 &&
+           !ws->open && ws->pongs_n == 0 && ws->close_n == 0 &&
+           !(*ws->bits & FRAME_CLOSE_RECEIVED);
+}
+
+int
+ws_status(const struct ws *ws)
+{
+    return ws->status;
+}
+
+const char *
+ws_why(const struct ws *ws)
+{
+    return ws->why;
+}
+
+/* --- leases -------------------------------------------------------------- */
+
+static struct ws *
+create(void)
+{
+    struct ws *ws = calloc(1, sizeof *ws);
+    if (ws == NULL)
+        return NULL;
+    if (wslay_event_context_server_init(&ws->ctx, &callbacks, ws) != 0) {
+        free(ws);
+        return NULL;
+    }
+    wslay_event_config_set_no_buffering(ws->ctx, 1);
+    wslay_event_shutdown_write(ws->ctx);
+    return ws;
+}
+
+static void
+destroy(struct ws *ws)
+{
+    wslay_event_context_free(ws->ctx);
+    buf_free(&ws->msg);
+    free(ws);
+}
+
+struct ws *
+ws_borrow(void *owner, uint8_t *bits, size_t max_message)
+{
+    /* wslay compares each frame with 2^31 - 1. */
+    ensure(max_message > 0 && max_message <= INT32_MAX);
+    struct ws *ws = pool.idle;
+    if (ws != NULL) {
+        pool.idle = ws->next;
+        pool.idle_n--;
+    } else {
+        ws = create();
+        if (ws == NULL)
+            return NULL;
+    }
+    pool.lent_n++;
+    ws->next = NULL;
+    ws->owner = owner;
+    ws->bits = bits;
+    ws->max = max_message;
+    ws->msg = BUF_INIT(max_message);
+    return ws;
+}
+
+void
+ws_return(struct ws *ws)
+{
+    ensure(!ws->busy);
+    pool.lent_n--;
+    /* A clean lease is as create() made it, but for the message buffer. */
+    if (!ws_clean(ws) || pool.idle_n >= pool.keep) {
+        destroy(ws);
+        return;
+    }
+    buf_free(&ws->msg);
+    ws->owner = NULL;
+    ws->bits = NULL;
+    ws->next = pool.idle;
+    pool.idle = ws;
+    pool.idle_n++;
+}
+
+void
+ws_pool_keep(unsigned keep)
+{
+    pool.keep = keep;
+    while (pool.idle_n > keep) {
+        struct ws *ws = pool.idle;
+        pool.idle = ws->next;
+        pool.idle_n--;
+        destroy(ws);
+    }
+}
+
+unsigned
+ws_pool_lent(void)
+{
+    return pool.lent_n;
+}
+
+unsigned
+ws_pool_idle(void)
+{
+    return pool.idle_n;
+}

@@ -1,0 +1,263 @@
+/* ocppj: cuts OCPP-J frames, and puts them together. See ocppj.h. */
+#include "ocpp/ocppj.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "ensure.h"
+#include "writer.h"
+
+#define DESCRIPTION_MAX 255 /* characters of errorDescription (J 4.2.3) */
+
+static const char *const error_words[OCPPJ_ERRORS][2] = {
+#define OCPPJ_ERROR(WORD, v16, v2x) {v16, v2x},
+#include "ocpp/ocppj_errors.def"
+#undef OCPPJ_ERROR
+};
+
+const char *
+ocppj_error_word(enum ocppj_error e, enum ocppj_dialect d)
+{
+    ensure(e < OCPPJ_ERRORS);
+    return error_words[e][d == OCPPJ_2_X];
+}
+
+enum ocppj_error
+ocppj_error_find(const char *word, size_t len)
+{
+    for (unsigned e = 0; e < OCPPJ_ERRORS; e++)
+        for (int d = 0; d < 2; d++) {
+            const char *w = error_words[e][d];
+            if (strlen(w) == len && memcmp(w, word, len) == 0)
+                return (enum ocppj_error)e;
+        }
+    return OCPPJ_ERRORS;
+}
+
+/*
+ * Cutting
+ */
+
+static struct ocppj_span
+raw(const struct json *tape, uint32_t i)
+{
+    struct ocppj_span s;
+
+    s.p = json_raw(tape, i, &s.len);
+    return s;
+}
+
+/* A string within its quotes. */
+static struct ocppj_span
+inner(const struct json *tape, uint32_t i)
+{
+    const struct json_token *t = &tape->tok[i];
+
+    return (struct ocppj_span){tape->text + t->start, t->end - t->start};
+}
+
+static enum ocppj_verdict
+refuse(struct ocppj_frame *f, enum ocppj_verdict v, const char *why)
+{
+    f->why = why;
+    return f->verdict = v;
+}
+
+/* Takes the id at tok i, which is not too long. */
+static void
+take_id(struct ocppj_frame *f, const struct json *tape, uint32_t i)
+{
+    const struct json_token *t = &tape->tok[i];
+    size_t                   len = t->end - t->start;
+
+    if (t->type == JSON_STRING && (t->count != len || t->flags != 0)) {
+        f->id_len = (uint32_t)json_string(tape, i, f->id, OCPPJ_ID_BYTES,
+                                          NULL);
+    } else {
+        memcpy(f->id, tape->text + t->start, len);
+        f->id_len = (uint32_t)len;
+    }
+    f->id[f->id_len] = '\0';
+}
+
+/* Elements from index i on, the third of the frame. There is no answer to a
+ * CALLERROR, and somebody waits for it: lenient takes whatever has a code. */
+static enum ocppj_verdict
+cut_callerror(struct ocppj_frame *f, const struct json *tape, uint32_t i,
+              enum ocppj_mode mode)
+{
+    const struct json_token *tok = tape->tok;
+    uint32_t                 n = tok[0].count;
+    bool                     odd = n > 5;
+
+    if (n < 3 || (n == 3 && mode == OCPPJ_STRICT))
+        return refuse(f, OCPPJ_MALFORMED,
+                      "a CALLERROR has 5 elements: [4, id, code, "
+                      "description, details]");
+    if (n < 5)
+        f->deviations |= DEVIATION_BIT(short_callerror);
+    if (tok[i].type == JSON_STRING) {
+        f->code_raw = inner(tape, i);
+        f->code = ocppj_error_find(f->code_raw.p, f->code_raw.len);
+    } else {
+        odd = true;
+    }
+    i = tok[i].next;
+    if (n > 3) {
+        f->description = raw(tape, i);
+        odd |= tok[i].type != JSON_STRING;
+        i = tok[i].next;
+    }
+    if (n > 4) {
+        f->details = raw(tape, i);
+        odd |= tok[i].type != JSON_OBJECT;
+    }
+    if (odd) {
+        f->deviations |= DEVIATION_BIT(odd_callerror);
+        if (mode == OCPPJ_STRICT)
+            return refuse(f, OCPPJ_MALFORMED,
+                          deviation_sentence(DEVIATION_odd_callerror));
+    }
+    return f->verdict = OCPPJ_GOOD;
+}
+
+enum ocppj_verdict
+ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
+          size_t len, enum ocppj_mode mode)
+{
+    const struct json_token *tok = tape->tok;
+    uint32_t                 i, n;
+    int64_t                  type;
+
+    memset(f, 0, offsetof(struct ocppj_frame, id) + 1);
+    memset(&f->action, 0,
+           sizeof *f - offsetof(struct ocppj_frame, action));
+    f->error = OCPPJ_FORMATION_VIOLATION;
+    f->code = OCPPJ_ERRORS;
+    if (!json_scan(tape, text, len))
+        return refuse(f, OCPPJ_UNPARSABLE, json_error_text(tape->error));
+    f->deviations = tape->deviations;
+    if (tok[0].type != JSON_ARRAY)
+        return refuse(f, OCPPJ_UNPARSABLE, "the frame is not an array");
+
+    n = tok[0].count;
+    if (n == 0 || !json_int64(tape, 1, &type))
+        return refuse(f, OCPPJ_UNKNOWN_TYPE,
+                      "the first element is no message type");
+    if (type < OCPPJ_CALL || type > OCPPJ_CALLERROR) {
+        f->type = type >= INT_MIN && type <= INT_MAX ? (int)type : 0;
+        return refuse(f, OCPPJ_UNKNOWN_TYPE, "the message type is unknown");
+    }
+    f->type = (int)type;
+
+    i = 2;
+    if (n < 2 ||
+        (tok[i].type != JSON_STRING && tok[i].type != JSON_NUMBER))
+        return refuse(f, OCPPJ_NO_ID, "there is no message id");
+    f->id_raw = raw(tape, i);
+    if (tok[i].type == JSON_STRING ? tok[i].count > OCPPJ_ID_MAX
+                                   : f->id_raw.len > OCPPJ_ID_MAX)
+        return refuse(f, OCPPJ_LONG_ID,
+                      "the message id is longer than 36 characters");
+    take_id(f, tape, i);
+    if (tok[i].type == JSON_NUMBER)
+        f->deviations |= DEVIATION_BIT(number_id);
+    i = tok[i].next;
+
+    /* The name of a CALL is worth having even if the rest is wrong. */
+    if (type == OCPPJ_CALL && n > 2 && tok[i].type == JSON_STRING)
+        f->action = inner(tape, i);
+    if (mode == OCPPJ_STRICT && f->deviations != 0)
+        return refuse(f, OCPPJ_MALFORMED, deviation_sentence(
+            (enum deviation)__builtin_ctzll(f->deviations)));
+
+    switch (type) {
+    case OCPPJ_CALL:
+        if (n != 4)
+            return refuse(f, OCPPJ_MALFORMED, "a CALL has 4 elements: "
+                          "[2, id, action, payload]");
+        if (tok[i].type != JSON_STRING)
+            return refuse(f, OCPPJ_MALFORMED, "the action is not a string");
+        i = tok[i].next;
+        break;
+    case OCPPJ_CALLRESULT:
+        if (n != 3)
+            return refuse(f, OCPPJ_MALFORMED, "a CALLRESULT has 3 elements: "
+                          "[3, id, payload]");
+        break;
+    default:
+        return cut_callerror(f, tape, i, mode);
+    }
+    f->payload = raw(tape, i);
+    f->payload_tok = i;
+    return f->verdict = OCPPJ_GOOD;
+}
+
+/*
+ * Building
+ */
+
+static void
+put_json(struct buf *out, const char *p, size_t len)
+{
+    if (len > 0)
+        buf_add(out, p, len);
+    else
+        buf_add(out, "{}", 2);
+}
+
+void
+ocppj_put_call(struct buf *out, const char *id, size_t id_len,
+               const char *action, const char *payload, size_t payload_len)
+{
+    buf_add(out, "[2,", 3);
+    writer_quote(out, id, id_len);
+    buf_addc(out, ',');
+    writer_quote(out, action, strlen(action));
+    buf_addc(out, ',');
+    put_json(out, payload, payload_len);
+    buf_addc(out, ']');
+}
+
+void
+ocppj_put_result(struct buf *out, struct ocppj_span id_raw,
+                 const char *payload, size_t payload_len)
+{
+    buf_add(out, "[3,", 3);
+    buf_add(out, id_raw.p, id_raw.len);
+    buf_addc(out, ',');
+    put_json(out, payload, payload_len);
+    buf_addc(out, ']');
+}
+
+/* Bytes of the first max characters of s. */
+static size_t
+first_characters(const char *s, size_t max)
+{
+    size_t n = 0;
+
+    for (; s[n] != '\0'; n++)
+        if (((unsigned char)s[n] & 0xc0) != 0x80 && max-- == 0)
+            break;
+    return n;
+}
+
+void
+ocppj_put_error(struct buf *out, enum ocppj_dialect dialect,
+                struct ocppj_span id_raw, enum ocppj_error e,
+                const char *description, const char *details,
+                size_t details_len)
+{
+    if (description == NULL)
+        description = "";
+    buf_add(out, "[4,", 3);
+    buf_add(out, id_raw.p, id_raw.len);
+    buf_add(out, ",\"", 2);
+    buf_adds(out, ocppj_error_word(e, dialect));
+    buf_add(out, "\",", 2);
+    writer_quote(out, description,
+                 first_characters(description, DESCRIPTION_MAX));
+    buf_addc(out, ',');
+    put_json(out, details, details_len);
+    buf_addc(out, ']');
+}

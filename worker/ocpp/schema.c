@@ -1,0 +1,510 @@
+/*
+ * schema: whether a payload is a message of its schema. See schema.h.
+ *
+ * The tape is walked once, beside the tables. Where a value is not as the
+ * table says, deviate() is called with both its names: that of the deviation,
+ * with which lenient goes on, and the error code, with which strict stops.
+ */
+#include "ocpp/schema.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ocpp/json_char.h"
+#include "ocpp/schema_format.h"
+
+/* Where in the payload we are: each level on the C stack of its check. */
+struct place {
+    const struct place *up;    /* NULL: the payload itself */
+    const char         *name;  /* NULL: an element of an array */
+    uint32_t            len;   /* of name */
+    uint32_t            index; /* of the element */
+};
+
+struct check {
+    const struct json     *tape;
+    struct schema_verdict *out;
+    bool                   strict;
+};
+
+static const char *const expected[] = {
+    [SCHEMA_STRING] = "a string",
+    [SCHEMA_TEXT] = "a string",
+    [SCHEMA_ENUM] = "a string",
+    [SCHEMA_DATETIME] = "a time in a string",
+    [SCHEMA_URI] = "a URI in a string",
+    [SCHEMA_INTEGER] = "an integer",
+    [SCHEMA_NUMBER] = "a number",
+    [SCHEMA_BOOLEAN] = "true or false",
+    [SCHEMA_OBJECT] = "an object",
+};
+
+const struct schema_message *
+schema_find(const struct schema_dialect *d, const char *action, size_t len)
+{
+    uint32_t low = 0, high = d->count;
+
+    while (low < high) {
+        uint32_t                     mid = (low + high) / 2;
+        const struct schema_message *m = &d->messages[mid];
+        size_t n = m->name_len < len ? m->name_len : len;
+        int    r = memcmp(action, m->name, n);
+        if (r == 0)
+            r = (len > m->name_len) - (len < m->name_len);
+        if (r == 0)
+            return m;
+        if (r < 0)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return NULL;
+}
+
+/*
+ * Saying what is wrong
+ */
+
+/* Text that came from outside, cut and made harmless for a log line. */
+static void
+put_foreign(char *out, size_t size, const char *s, size_t len)
+{
+    const uchar *p = (const uchar *)s, *end = p + len;
+    size_t       n = 0;
+
+    while (p < end && n + 4 < size) {
+        out[n++] = (char)(*p >= 0x20 && *p < 0x7f ? *p : '?');
+        size_t one = utf8_len(p, (size_t)(end - p));
+        p += one > 0 ? one : 1;
+    }
+    if (p < end) {
+        memcpy(out + n, "...", 3);
+        n += 3;
+    }
+    out[n] = '\0';
+}
+
+static void
+put_path(struct schema_verdict *out, const struct place *at)
+{
+    size_t used;
+    char   one[64];
+
+    if (at == NULL || at->up == NULL)
+        return;
+    put_path(out, at->up);
+    used = strlen(out->path);
+    if (at->name == NULL) {
+        snprintf(one, sizeof one, "[%u]", at->index);
+    } else {
+        char name[56];
+        put_foreign(name, sizeof name, at->name, at->len);
+        snprintf(one, sizeof one, "%s%s", used > 0 ? "." : "", name);
+    }
+    if (used + strlen(one) < sizeof out->path)
+        memcpy(out->path + used, one, strlen(one) + 1);
+    else /* The last part may then follow still, if it is short. */
+        memcpy(out->path + (used < sizeof out->path - 4 ? used
+                            : sizeof out->path - 4), "...", 4);
+}
+
+/* Text: "PATH: words". Always false. */
+static bool __attribute__((format(printf, 4, 5), cold))
+refuse(struct check *c, const struct place *at, enum ocppj_error code,
+       const char *fmt, ...)
+{
+    struct schema_verdict *out = c->out;
+    va_list                ap;
+
+    out->ok = false;
+    out->code = code;
+    out->path[0] = '\0';
+    put_path(out, at);
+    int n = snprintf(out->text, sizeof out->text, "%s: ",
+                     out->path[0] != '\0' ? out->path : "payload");
+    va_start(ap, fmt);
+    vsnprintf(out->text + n, sizeof out->text - (size_t)n, fmt, ap);
+    va_end(ap);
+    return false;
+}
+
+/* Lenient: notes the deviation and is true. Strict: refuses with the code
+ * and "PATH: found X, expected `right`"; false. */
+static bool __attribute__((cold))
+deviate(struct check *c, const struct place *at, uint32_t tok, uint64_t bit,
+        enum ocppj_error code, const char *right)
+{
+    char        value[48], found[64];
+    size_t      len;
+    const char *raw;
+
+    if (!c->strict && bit != 0) {
+        if (c->out->deviations == 0)
+            put_path(c->out, at);
+        c->out->deviations |= bit;
+        return true;
+    }
+    switch (c->tape->tok[tok].type) {
+    case JSON_OBJECT:
+        strcpy(found, "an object");
+        break;
+    case JSON_ARRAY:
+        snprintf(found, sizeof found, "an array of %u",
+                 c->tape->tok[tok].count);
+        break;
+    case JSON_STRING:
+        raw = json_raw(c->tape, tok, &len);
+        put_foreign(value, sizeof value, raw + 1, len - 2);
+        snprintf(found, sizeof found, "\"%s\"", value);
+        break;
+    default:
+        raw = json_raw(c->tape, tok, &len);
+        put_foreign(found, sizeof value, raw, len);
+    }
+    return refuse(c, at, code, "found %s, expected %s", found, right);
+}
+
+static bool
+wrong_type(struct check *c, const struct place *at,
+           const struct schema_field *f, uint32_t tok, uint64_t bit)
+{
+    return deviate(c, at, tok, bit, OCPPJ_TYPE_CONSTRAINT, expected[f->type]);
+}
+
+/*
+ * Values
+ */
+
+static bool check_object(struct check *c, const struct place *at,
+                         const struct schema_object *o, uint32_t tok);
+
+static bool
+is_word(const struct json *j, uint32_t tok, const struct schema_enum *e)
+{
+    const struct json_token *t = &j->tok[tok];
+
+    if ((t->flags & JSON_ESCAPED) == 0) {
+        uint32_t len = t->end - t->start;
+        for (uint32_t i = 0; i < e->count; i++)
+            if (e->words[i].len == len &&
+                memcmp(e->words[i].s, j->text + t->start, len) == 0)
+                return true;
+        return false;
+    }
+    for (uint32_t i = 0; i < e->count; i++)
+        if (json_equals(j, tok, e->words[i].s, e->words[i].len))
+            return true;
+    return false;
+}
+
+static bool __attribute__((cold))
+wrong_word(struct check *c, const struct place *at,
+           const struct schema_enum *e, uint32_t tok)
+{
+    char   list[160] = "one of ";
+    size_t n = strlen(list);
+
+    for (uint32_t i = 0; i < e->count; i++) {
+        if (n + e->words[i].len + 6 > sizeof list) {
+            memcpy(list + n - 2, ", ...", 6);
+            break;
+        }
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s",
+                              e->words[i].s, i + 1 < e->count ? ", " : "");
+    }
+    return deviate(c, at, tok, c->tape->tok[tok].count == 0
+                   ? DEVIATION_BIT(empty_string)
+                   : DEVIATION_BIT(unknown_enum),
+                   OCPPJ_PROPERTY_CONSTRAINT, list);
+}
+
+static bool
+check_string(struct check *c, const struct place *at,
+             const struct schema_field *f, uint32_t tok)
+{
+    const struct json_token *t = &c->tape->tok[tok];
+    char                     right[48];
+
+    switch (f->type) {
+    case SCHEMA_ENUM:
+        return is_word(c->tape, tok, f->of.words) ||
+               wrong_word(c, at, f->of.words, tok);
+    case SCHEMA_DATETIME:
+        switch (schema_datetime(c->tape, tok)) {
+        case SCHEMA_TIME_GOOD:
+            return true;
+        case SCHEMA_TIME_NO_ZONE:
+            return deviate(c, at, tok, DEVIATION_BIT(no_zone),
+                           OCPPJ_PROPERTY_CONSTRAINT,
+                           "a zone after it, Z or an offset like +02:00");
+        case SCHEMA_TIME_BAD:
+            break;
+        }
+        return deviate(c, at, tok, t->count == 0
+                       ? DEVIATION_BIT(empty_string)
+                       : DEVIATION_BIT(bad_datetime),
+                       OCPPJ_PROPERTY_CONSTRAINT,
+                       "a time like 2026-01-31T12:34:56Z");
+    case SCHEMA_URI:
+        return schema_uri(c->tape, tok) ||
+               deviate(c, at, tok, t->count == 0
+                       ? DEVIATION_BIT(empty_string)
+                       : DEVIATION_BIT(bad_uri),
+                       OCPPJ_PROPERTY_CONSTRAINT,
+                       "a URI like ftp://host/path");
+    }
+    if (f->max == 0 || t->count <= f->max)
+        return true;
+    snprintf(right, sizeof right, "at most %u characters, not %u", f->max,
+             t->count);
+    return deviate(c, at, tok, DEVIATION_BIT(long_string),
+                   OCPPJ_PROPERTY_CONSTRAINT, right);
+}
+
+static bool
+check_number(struct check *c, const struct place *at,
+             const struct schema_field *f, uint32_t tok)
+{
+    char right[SCHEMA_ANY_DECIMALS + 32];
+
+    if (f->type == SCHEMA_INTEGER)
+        return (c->tape->tok[tok].flags & JSON_INTEGER) != 0 ||
+               wrong_type(c, at, f, tok, DEVIATION_BIT(decimal_integer));
+    if (f->decimals == SCHEMA_ANY_DECIMALS ||
+        schema_decimals(c->tape, tok, f->decimals))
+        return true;
+    snprintf(right, sizeof right, "a multiple of 0.%0*d", f->decimals, 1);
+    return deviate(c, at, tok, DEVIATION_BIT(not_multiple),
+                   OCPPJ_PROPERTY_CONSTRAINT, right);
+}
+
+/* A scalar of another type than the field's. Passes if the value can be read
+ * as the right type, or if the message would be whole without it. */
+static bool __attribute__((cold))
+check_mismatch(struct check *c, const struct place *at,
+               const struct schema_field *f, uint32_t tok, bool needed)
+{
+    /* The reader makes no others.
+     * NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange) */
+    enum json_type type = (enum json_type)c->tape->tok[tok].type;
+    bool           number = type == JSON_NUMBER;
+
+    if (type == JSON_NULL)
+        return wrong_type(c, at, f, tok,
+                          needed ? 0 : DEVIATION_BIT(null_field));
+    switch (f->type) {
+    case SCHEMA_STRING:
+    case SCHEMA_TEXT:
+        needed = false;
+        break;
+    case SCHEMA_DATETIME:
+        needed = needed && !number;
+        break;
+    case SCHEMA_INTEGER:
+    case SCHEMA_NUMBER:
+        if (type == JSON_STRING) {
+            uint64_t bit = c->tape->tok[tok].count == 0
+                ? DEVIATION_BIT(empty_string)
+                : DEVIATION_BIT(string_for_number);
+            if (needed && !schema_numeric(c->tape, tok))
+                bit = 0;
+            return wrong_type(c, at, f, tok, bit);
+        }
+        break;
+    case SCHEMA_BOOLEAN:
+        if (type == JSON_STRING && c->tape->tok[tok].count == 0 && !needed)
+            return wrong_type(c, at, f, tok, DEVIATION_BIT(empty_string));
+        needed = needed && !number && !json_equals(c->tape, tok, "true", 4) &&
+                 !json_equals(c->tape, tok, "false", 5);
+        number = false;
+        break;
+    }
+    return wrong_type(c, at, f, tok, needed ? 0
+                      : number ? DEVIATION_BIT(number_for_string)
+                      : DEVIATION_BIT(wrong_scalar));
+}
+
+/* One value: a field that is no array, or an element of one. needed: the
+ * message is of no use without it. */
+static bool
+check_value(struct check *c, const struct place *at,
+            const struct schema_field *f, uint32_t tok, bool needed)
+{
+    const struct json_token *t = &c->tape->tok[tok];
+
+    switch (t->type) {
+    case JSON_OBJECT:
+        if (f->type == SCHEMA_OBJECT)
+            return check_object(c, at, f->of.object, tok);
+        /* fall through */
+    case JSON_ARRAY:
+        return wrong_type(c, at, f, tok, f->type == SCHEMA_TEXT
+                          ? DEVIATION_BIT(value_for_text) : 0);
+    case JSON_STRING:
+        if (f->type <= SCHEMA_URI)
+            return check_string(c, at, f, tok);
+        break;
+    case JSON_NUMBER:
+        if (f->type == SCHEMA_INTEGER || f->type == SCHEMA_NUMBER)
+            return check_number(c, at, f, tok);
+        break;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        if (f->type == SCHEMA_BOOLEAN)
+            return true;
+        break;
+    }
+    if (f->type == SCHEMA_OBJECT) {
+        if (needed)
+            return wrong_type(c, at, f, tok, 0);
+        return wrong_type(c, at, f, tok,
+                          t->type == JSON_NULL ? DEVIATION_BIT(null_field)
+                          : t->type == JSON_STRING && t->count == 0
+                          ? DEVIATION_BIT(empty_string) : 0);
+    }
+    return check_mismatch(c, at, f, tok, needed);
+}
+
+static bool
+check_array(struct check *c, const struct place *at,
+            const struct schema_field *f, uint32_t tok, bool needed)
+{
+    const struct json_token *t = &c->tape->tok[tok];
+    struct place             here = {.up = at};
+    char                     right[48];
+
+    if (t->type != JSON_ARRAY) {
+        bool empty = t->type == JSON_STRING && t->count == 0;
+        if (c->strict || t->type == JSON_NULL || empty)
+            return deviate(c, at, tok, needed ? 0
+                           : empty ? DEVIATION_BIT(empty_string)
+                           : DEVIATION_BIT(null_field),
+                           OCPPJ_TYPE_CONSTRAINT, "an array");
+        return check_value(c, at, f, tok, true) &&
+               deviate(c, at, tok, DEVIATION_BIT(object_for_array),
+                       OCPPJ_TYPE_CONSTRAINT, "an array");
+    }
+    if (t->count < f->min_items) {
+        snprintf(right, sizeof right, "at least %u", f->min_items);
+        if (!deviate(c, at, tok, DEVIATION_BIT(empty_array),
+                     OCPPJ_OCCURRENCE_CONSTRAINT, right))
+            return false;
+    }
+    if (f->max_items > 0 && t->count > f->max_items) {
+        snprintf(right, sizeof right, "at most %u", f->max_items);
+        if (!deviate(c, at, tok, DEVIATION_BIT(long_array),
+                     OCPPJ_OCCURRENCE_CONSTRAINT, right))
+            return false;
+    }
+    for (uint32_t i = tok + 1; i < t->next; i = c->tape->tok[i].next) {
+        if (!check_value(c, &here, f, i, true))
+            return false;
+        here.index++;
+    }
+    return true;
+}
+
+/* The field of that name, looked for from `hint` on: charge points mostly
+ * keep to the order of the specification, or to one of their own. */
+static const struct schema_field *
+find_field(const struct json *j, const struct schema_object *o, uint32_t key,
+           uint32_t hint)
+{
+    const struct json_token *t = &j->tok[key];
+    const char              *name = j->text + t->start;
+    uint32_t                 len = t->end - t->start;
+    bool                     escaped = (t->flags & JSON_ESCAPED) != 0;
+
+    for (uint32_t n = 0; n < o->count; n++) {
+        if (hint >= o->count)
+            hint = 0;
+        const struct schema_field *f = &o->fields[hint++];
+        if (escaped ? json_equals(j, key, f->name, f->name_len)
+                    : f->name_len == len && memcmp(f->name, name, len) == 0)
+            return f;
+    }
+    return NULL;
+}
+
+static bool __attribute__((cold))
+check_missing(struct check *c, const struct place *at,
+              const struct schema_object *o, uint32_t missing)
+{
+    for (uint32_t i = 0; i < o->count; i++) {
+        const struct schema_field *f = &o->fields[i];
+        struct place here = {at, f->name, f->name_len, 0};
+
+        if ((missing & 1u << i) == 0)
+            continue;
+        if (c->strict || (f->flags & SCHEMA_USABLE_WITHOUT) == 0)
+            return refuse(c, &here, OCPPJ_PROTOCOL_ERROR,
+                          "missing, %s requires it", o->name);
+        deviate(c, &here, 0, DEVIATION_BIT(missing_field),
+                OCPPJ_PROTOCOL_ERROR, "");
+    }
+    return true;
+}
+
+static bool
+check_object(struct check *c, const struct place *at,
+             const struct schema_object *o, uint32_t tok)
+{
+    const struct json *j = c->tape;
+    uint32_t           end = j->tok[tok].next, seen = 0, hint = 0;
+
+    for (uint32_t key = tok + 1; key < end; key = j->tok[key + 1].next) {
+        struct place here = {at, j->text + j->tok[key].start,
+                             j->tok[key].end - j->tok[key].start, 0};
+        const struct schema_field *f = find_field(j, o, key, hint);
+
+        if (f == NULL) {
+            if (c->strict)
+                return refuse(c, &here, OCPPJ_FORMATION_VIOLATION,
+                              "no such field in %s", o->name);
+            deviate(c, &here, key, DEVIATION_BIT(extra_field),
+                    OCPPJ_FORMATION_VIOLATION, "");
+            continue;
+        }
+        here.name = f->name; /* without escapes */
+        here.len = f->name_len;
+        uint32_t i = (uint32_t)(f - o->fields);
+        bool     needed = (f->flags & SCHEMA_REQUIRED) != 0 &&
+                          (f->flags & SCHEMA_USABLE_WITHOUT) == 0;
+        seen |= 1u << i;
+        hint = i + 1;
+        if ((f->flags & SCHEMA_ARRAY) != 0
+                ? !check_array(c, &here, f, key + 1, needed)
+                : !check_value(c, &here, f, key + 1, needed))
+            return false;
+    }
+    uint32_t missing = o->required & ~seen;
+    return missing == 0 || check_missing(c, at, o, missing);
+}
+
+bool
+schema_check(const struct schema_message *m, enum schema_part part,
+             const struct json *tape, uint32_t payload, enum ocppj_mode mode,
+             struct schema_verdict *out)
+{
+    const struct schema_object *o =
+        part == SCHEMA_REQUEST ? &m->request : &m->response;
+    struct check c = {tape, out, mode == OCPPJ_STRICT};
+    struct place root = {0};
+
+    out->ok = true;
+    out->code = OCPPJ_ERRORS;
+    out->deviations = 0;
+    out->path[0] = '\0';
+    out->text[0] = '\0';
+    switch (tape->tok[payload].type) {
+    case JSON_OBJECT:
+        return check_object(&c, &root, o, payload);
+    case JSON_NULL:
+        return o->required == 0 ||
+               check_missing(&c, &root, o, o->required);
+    default:
+        return deviate(&c, &root, payload, 0, OCPPJ_FORMATION_VIOLATION,
+                       "an object");
+    }
+}

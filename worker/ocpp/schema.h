@@ -1,0 +1,137 @@
+/*
+ * schema: what OCPP messages look like, and whether a payload is one.
+ *
+ * The messages of a protocol version are declared in one text file
+ * (ocpp16.schema), from which scripts/schema.awk makes the constant tables
+ * described here. Checking walks the tape of json.h beside those tables: no
+ * memory, no clock, no state.
+ *
+ * Strict means: valid if and only if the official JSON schema of the message
+ * says so (and the JSON has no deviations, which is ocppj_cut()'s to say).
+ * The exceptions are two: null is an empty payload, and Hertz is a unit also
+ * in the transaction data of StopTransaction.
+ * Lenient means: usable. What charge points get wrong without harm passes
+ * and is reported by kind; a message is refused if a field is missing that
+ * it makes no sense without, or has a type nothing can be read from.
+ */
+#ifndef WORKER_SCHEMA_H
+#define WORKER_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ocpp/json.h"
+#include "ocpp/ocppj.h"
+
+/* Those up to SCHEMA_URI are strings in JSON. */
+enum schema_type {
+    SCHEMA_STRING,
+    SCHEMA_TEXT, /* a string nobody here looks into: lenient takes any value */
+    SCHEMA_ENUM,
+    SCHEMA_DATETIME,
+    SCHEMA_URI,
+    SCHEMA_INTEGER,
+    SCHEMA_NUMBER,
+    SCHEMA_BOOLEAN,
+    SCHEMA_OBJECT,
+};
+
+enum schema_flag {
+    SCHEMA_REQUIRED = 1,
+    SCHEMA_USABLE_WITHOUT = 2, /* required, but lenient can do without */
+    SCHEMA_ARRAY = 4,
+};
+
+/* Fields by descending alignment: the tables are read on every message. */
+struct schema_word {
+    const char *s;
+    uint32_t    len;
+};
+
+struct schema_enum {
+    const char               *name; /* "" if declared in place */
+    const struct schema_word *words;
+    uint32_t                  count;
+};
+
+struct schema_object;
+
+struct schema_field {
+    const char *name;
+    union {
+        const struct schema_enum   *words;  /* SCHEMA_ENUM */
+        const struct schema_object *object; /* SCHEMA_OBJECT */
+    } of;
+    uint32_t max;       /* characters of a string; 0: no limit */
+    uint16_t min_items; /* of an array */
+    uint16_t max_items; /* 0: no limit */
+    uint8_t  name_len;
+    uint8_t  type;      /* enum schema_type; of an array, its elements' */
+    uint8_t  flags;     /* enum schema_flag */
+    uint8_t  decimals;  /* number: digits after the point (1 for a multiple
+                         * of 0.1); SCHEMA_ANY_DECIMALS for any */
+};
+
+#define SCHEMA_ANY_DECIMALS 255
+#define SCHEMA_FIELDS_MAX   32 /* per object: presence is a 32-bit set */
+
+struct schema_object {
+    const char                *name; /* "IdTagInfo", "Authorize.req" */
+    const struct schema_field *fields;
+    uint32_t                   count;
+    uint32_t                   required; /* bit i: fields[i] */
+};
+
+enum schema_direction {
+    SCHEMA_CP = 1, /* the charge point sends the request */
+    SCHEMA_CS = 2, /* the central system does */
+    SCHEMA_BOTH = SCHEMA_CP | SCHEMA_CS,
+};
+
+struct schema_message {
+    const char          *name;
+    const char          *profile; /* feature profile, "Core" */
+    uint16_t             action;  /* position in ocpp_actions.def */
+    uint8_t              name_len;
+    uint8_t              direction; /* enum schema_direction */
+    struct schema_object request;
+    struct schema_object response;
+};
+
+struct schema_dialect {
+    const char                  *protocol; /* WebSocket subprotocol */
+    const struct schema_message *messages; /* sorted by name (strcmp) */
+    uint32_t                     count;
+};
+
+/* The dialects, generated at build time. */
+extern const struct schema_dialect schema_ocpp16;
+
+/* NULL if the dialect has no such action; case-sensitive. */
+const struct schema_message *schema_find(const struct schema_dialect *d,
+                                         const char *action, size_t len);
+
+#define SCHEMA_PATH_MAX 128 /* bytes, with NUL; longer paths end in "..." */
+#define SCHEMA_TEXT_MAX 256 /* bytes, with NUL: fits errorDescription */
+
+struct schema_verdict {
+    bool             ok;
+    enum ocppj_error code;       /* refused: what the specification says */
+    uint64_t         deviations; /* accepted: set of DEVIATION_BIT() */
+    /* "meterValue[0].sampledValue[2].value": refused for, or the first
+     * deviation; "" for the payload itself. */
+    char path[SCHEMA_PATH_MAX];
+    char text[SCHEMA_TEXT_MAX];  /* refused: what was found, and what would
+                                  * be right; otherwise "" */
+};
+
+enum schema_part { SCHEMA_REQUEST, SCHEMA_RESPONSE };
+
+/* Checks the payload at index `payload` of the tape. Returns out->ok. A
+ * payload of null is an empty object (OCPP-J 1.6 section 4.2). */
+bool schema_check(const struct schema_message *m, enum schema_part part,
+                  const struct json *tape, uint32_t payload,
+                  enum ocppj_mode mode, struct schema_verdict *out);
+
+#endif

@@ -1,0 +1,152 @@
+/* accept: new connections from this worker's listening sockets. See
+ * accept.h. */
+#include "session/accept.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/conn.h"
+#include "ensure.h"
+#include "access/guard.h"
+#include "session/handshake.h"
+#include "log.h"
+#include "base/self.h"
+
+/* At most this many at a time, so that open connections get their turn in a
+ * storm of new ones. */
+#define BATCH 64
+
+/* Descriptors that connections do not get, for the journal's next segments
+ * and the connections to Redis: without them nobody gets an answer. */
+#define SPARE 12
+
+static ev_io   *watchers;
+static unsigned watchers_n;
+static uint64_t room; /* connections there are descriptors for */
+static bool     paused;
+static bool     delayed; /* by limits.accept_rate, until the next tick */
+
+static void
+watch_all(bool watch)
+{
+    for (unsigned i = 0; i < watchers_n; i++)
+        if (watch)
+            ev_io_start(self.loop, &watchers[i]);
+        else
+            ev_io_stop(self.loop, &watchers[i]);
+}
+
+static void
+pause_all(bool pause)
+{
+    watch_all(!pause);
+    paused = pause;
+}
+
+static uint64_t
+taken(void)
+{
+    return stat_get(&self.st->connections) + stat_get(&self.st->handshaking) +
+        stat_get(&self.st->closing);
+}
+
+/* Beside those that are open before the first connection. */
+static uint64_t
+count_room(void)
+{
+    struct rlimit limit;
+    int           next = dup(STDIN_FILENO);
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || next < 0)
+        return 1;
+    close(next);
+    uint64_t other = (uint64_t)next + SPARE;
+    return limit.rlim_cur > other ? limit.rlim_cur - other : 1;
+}
+
+static void
+accept_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+    for (int i = 0; i < BATCH; i++) {
+        if (!guard_may_accept()) {
+            delayed = true;
+            watch_all(false);
+            return;
+        }
+        struct sockaddr_storage ss;
+        socklen_t               len = sizeof ss;
+        int fd = -1;
+        if (taken() < room)
+            fd = accept4(w->fd, (struct sockaddr *)&ss, &len,
+                SOCK_NONBLOCK | SOCK_CLOEXEC);
+        else
+            errno = EMFILE;
+        if (fd < 0) {
+            if (errno == EAGAIN || errno == EWOULDBLOCK)
+                return;
+            if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO)
+                continue;
+            /* Trying again at once would spin: the client stays in the queue
+             * until the next tick. */
+            STAT_INC(self.st, accept_errors);
+            log_error("accept: %s; trying again in a second%s", strerror(errno),
+                errno == EMFILE || errno == ENFILE
+                    ? " (raise LimitNOFILE or ulimit -n above "
+                      "max_connections / workers)"
+                    : "");
+            pause_all(true);
+            return;
+        }
+        uint64_t addr[2];
+        uint16_t port;
+        shm_addr_pack(&ss, addr, &port);
+        STAT_INC(self.st, accepted);
+        guard_accepted();
+        handshake_begin(fd, addr, port);
+    }
+}
+
+void
+accept_open(const int *fds, unsigned n)
+{
+    watchers = calloc(n, sizeof *watchers);
+    ensure(watchers != NULL || n == 0);
+    watchers_n = n;
+    room = count_room();
+    for (unsigned i = 0; i < n; i++) {
+        int one = 1;
+        /* Inherited by what is accepted; saves a system call each. */
+        setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        ev_io_init(&watchers[i], accept_cb, fds[i], EV_READ);
+        ev_io_start(self.loop, &watchers[i]);
+    }
+}
+
+void
+accept_close(void)
+{
+    pause_all(true);
+    watchers_n = 0;
+}
+
+void
+accept_tick(void)
+{
+    if (paused)
+        pause_all(false);
+}
+
+void
+accept_resume(void)
+{
+    if (!delayed)
+        return;
+    delayed = false;
+    if (!paused)
+        watch_all(true);
+}

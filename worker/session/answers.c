@@ -1,0 +1,391 @@
+/* answers: what the gateway answers to the CALLs of charge points. See
+ * answers.h. */
+#include "session/answers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "session/platform.h"
+#include "session/calls.h"
+#include "clock.h"
+#include "session/violation.h"
+#include "session/deferred.h"
+#include "log.h"
+#include "ocpp/dialect.h"
+#include "session/publish.h"
+#include "journal_line.h"
+#include "base/self.h"
+#include "session/transactions.h"
+#include "session/tap.h"
+
+/* What answering one CALL needs. */
+struct answer {
+    struct conn              *c;
+    const struct ocppj_frame *f;
+    const struct json        *tape;
+    struct writer             w;     /* the payload of the CALLRESULT */
+    struct held_start         start; /* StartTransaction only */
+    bool                      known; /* ... that was resent */
+    uint64_t                  after; /* ... before event `after` is durable */
+    bool                      none;  /* cannot be answered now */
+    bool                      asked; /* the platform answers, perhaps */
+};
+
+/* What the gateway answers by itself: the setting, or its fallback if the
+ * platform is to answer. */
+#define POLICY(action, word)                                                    \
+    (self.conf.answers_##action == CONF_answers_##action##_##word ||            \
+        (self.conf.answers_##action == CONF_answers_##action##_platform &&      \
+            self.conf.answers_##action##_fallback ==                            \
+                CONF_answers_##action##_fallback_##word))
+
+static struct buf payload = {.max = 4096}; /* answers are ours, and short */
+static struct buf reply = {.max = 8192};
+
+/* --- one function per action ------------------------------------------------ */
+
+static void
+put_now(struct answer *a)
+{
+    char now[CLOCK_RFC3339_LEN + 1];
+
+    clock_rfc3339(now, self.wall_ms);
+    writer_str(&a->w, "currentTime", now);
+}
+
+static void
+put_id_tag_info(struct answer *a)
+{
+    writer_open(&a->w, "idTagInfo", '{');
+    writer_str(&a->w, "status",
+        POLICY(Authorize, blocked)       ? "Blocked"
+            : POLICY(Authorize, invalid) ? "Invalid"
+                                         : "Accepted");
+    writer_close(&a->w);
+}
+
+/* The interval with jitter: the same for one charge point at each boot, so
+ * that its heartbeat does not wander; different over the fleet. */
+static uint64_t
+heartbeat_interval_s(const struct conn *c)
+{
+    const struct registry_entry *e = registry_at(self.registry, c->entry);
+    uint64_t base = self.conf.ocpp_heartbeat_interval / 1000;
+    uint64_t span = base * self.conf.ocpp_heartbeat_jitter / 100;
+    uint64_t s = base - span + registry_hash(e->name, e->name_len, 0) % (2 * span + 1);
+
+    return s > 0 ? s : 1;
+}
+
+static void
+booted(struct conn *c, unsigned flag)
+{
+    c->flags &= (uint8_t)~(CONN_BOOTED | CONN_PENDING | CONN_REJECTED);
+    c->flags |= (uint8_t)flag;
+    registry_at(self.registry, c->entry)->booted_at = (uint32_t)(self.wall_ms / 1000);
+}
+
+static void
+answer_BootNotification(struct answer *a)
+{
+    unsigned    flag = CONN_BOOTED;
+    const char *status = "Accepted";
+
+    if (POLICY(BootNotification, pending)) {
+        flag = CONN_PENDING;
+        status = "Pending";
+    } else if (POLICY(BootNotification, reject)) {
+        flag = CONN_REJECTED;
+        status = "Rejected";
+    }
+    if (!a->asked)
+        booted(a->c, flag);
+    put_now(a);
+    writer_u64(&a->w, "interval", heartbeat_interval_s(a->c));
+    writer_str(&a->w, "status", status);
+}
+
+static void
+answer_Heartbeat(struct answer *a)
+{
+    put_now(a);
+}
+
+static void
+answer_Authorize(struct answer *a)
+{
+    put_id_tag_info(a);
+}
+
+static void
+answer_StartTransaction(struct answer *a)
+{
+    start_fingerprint(a->tape, a->f->payload_tok, a->start.fingerprint);
+    a->known = registry_start_find(self.registry, a->c->entry,
+        a->start.fingerprint, &a->start.transaction_id);
+    if (!a->known) {
+        a->after = held_start_find(a->c->entry, a->start.fingerprint,
+            &a->start.transaction_id);
+        a->known = a->after != 0;
+    }
+    /* Another worker, or the one before, may have drawn an id and not have
+     * made its event durable: then ours says the same once more. */
+    if (!a->known && (a->asked ||
+        !registry_start_drafted(self.registry, a->c->entry,
+            a->start.fingerprint, &a->start.transaction_id))) {
+        if (!start_new_id(&a->start.transaction_id)) {
+            a->none = true;
+            return;
+        }
+        if (!a->asked)
+            registry_start_draft(self.registry, a->c->entry,
+                a->start.fingerprint, a->start.transaction_id);
+    }
+    writer_i64(&a->w, "transactionId", a->start.transaction_id);
+    put_id_tag_info(a);
+}
+
+static void
+answer_StopTransaction(struct answer *a)
+{
+    if (json_member(a->tape, a->f->payload_tok, "idTag", 5) != 0)
+        put_id_tag_info(a);
+}
+
+static void
+answer_DataTransfer(struct answer *a)
+{
+    writer_str(&a->w, "status",
+        POLICY(DataTransfer, reject)        ? "Rejected"
+            : POLICY(DataTransfer, unknown) ? "UnknownVendorId"
+                                            : "Accepted");
+}
+
+static void
+answer_SignCertificate(struct answer *a)
+{
+    writer_str(&a->w, "status",
+        POLICY(SignCertificate, reject) ? "Rejected" : "Accepted");
+}
+
+/* Actions that are not here are answered with an empty payload. */
+static void (*const answer_by_action[ACTIONS])(struct answer *) = {
+    [ACTION_BootNotification] = answer_BootNotification,
+    [ACTION_Heartbeat] = answer_Heartbeat,
+    [ACTION_Authorize] = answer_Authorize,
+    [ACTION_StartTransaction] = answer_StartTransaction,
+    [ACTION_StopTransaction] = answer_StopTransaction,
+    [ACTION_DataTransfer] = answer_DataTransfer,
+    [ACTION_SignCertificate] = answer_SignCertificate,
+};
+
+/* --- the CALL ---------------------------------------------------------------- */
+
+static void
+refuse(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
+    enum ocppj_error code, const char *kind, const char *why)
+{
+    buf_clear(&reply);
+    ocppj_put_error(&reply, OCPPJ_1_6, f->id_raw, code, why, NULL, 0);
+    tap_frame(c, TAP_IN, tape->text, tape->len, why);
+    tap_frame(c, TAP_OUT, reply.p, reply.len, "refused");
+    STAT_INC(self.st, call_errors_out);
+    fault_violation(c, kind, why, tape->text, tape->len);
+    conn_send_text(c, reply.p, reply.len);
+}
+
+/* Checks payload against schema; false if it was refused. */
+static bool
+check(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
+    const struct schema_message *m, uint64_t *deviations)
+{
+    static struct schema_verdict v;
+
+    if (self.conf.ocpp_validation == CONF_ocpp_validation_off)
+        return true;
+    if (schema_check(m, SCHEMA_REQUEST, tape, f->payload_tok, protocol_mode(), &v)) {
+        *deviations |= v.deviations;
+        fault_count(v.deviations);
+        return true;
+    }
+    refuse(c, f, tape, v.code, "payload", v.text);
+    return false;
+}
+
+static uint64_t
+publish(struct answer *a, enum event_kind kind, uint64_t deviations)
+{
+    struct publish_who who = publish_who(a->c);
+
+    /* Nothing is acknowledged under no name: the sweep ends the connection,
+     * and the charge point says it again. */
+    if (who.identity == registry_nobody)
+        return 0;
+    struct publish *p = publish_begin(kind, &who);
+
+    publish_call(p, a->f, a->tape);
+    writer_raw(&p->w, "answer", payload.p, payload.len);
+    if (a->asked)
+        writer_str(&p->w, "replyToken", asked_token());
+    fault_put(&p->w, deviations);
+    return publish_end(p);
+}
+
+/* event_by_action(), by number. */
+static enum event_kind
+event_of(unsigned action, bool asked)
+{
+    static uint8_t kinds[ACTIONS];
+    static bool    filled;
+
+    if (!filled) {
+        for (unsigned i = 0; i < ACTIONS; i++)
+            kinds[i] = (uint8_t)event_by_action(action_names[i]);
+        filled = true;
+    }
+    if (action == ACTION_Heartbeat && !self.conf.ocpp_heartbeat_events && !asked)
+        return EVENTS;
+    return kinds[action];
+}
+
+void
+answers_take(struct conn *c, const struct ocppj_frame *f,
+    const struct json *tape)
+{
+    struct answer a = {.c = c, .f = f, .tape = tape};
+
+    if (f->verdict != OCPPJ_GOOD) {
+        refuse(c, f, tape, f->error, "malformed", f->why);
+        return;
+    }
+    const struct schema_message *m = schema_find(protocol_dialects[c->protocol],
+        f->action.p, f->action.len);
+    if (m == NULL) {
+        refuse(c, f, tape, OCPPJ_NOT_IMPLEMENTED, "action",
+            "the action is not one of this OCPP version");
+        return;
+    }
+    if (!(m->direction & SCHEMA_CP)) {
+        refuse(c, f, tape, OCPPJ_NOT_SUPPORTED, "action",
+            "the action is not one that a charge point sends");
+        return;
+    }
+    STAT_INC(self.st, calls_in[m->action]);
+    registry_at(self.registry, c->entry)->last_action = (uint8_t)(m->action + 1);
+    uint64_t deviations = f->deviations;
+    if (!check(c, f, tape, m, &deviations))
+        return;
+
+    a.asked = asked_wants(c, m->action);
+    buf_clear(&payload);
+    a.w = WRITER_INIT(&payload);
+    writer_open(&a.w, NULL, '{');
+    if (answer_by_action[m->action] != NULL)
+        answer_by_action[m->action](&a);
+    writer_close(&a.w);
+    if (a.none)
+        return; /* said in the log; the charge point will ask again */
+
+    buf_clear(&reply);
+    ocppj_put_result(&reply, f->id_raw, payload.p, payload.len);
+
+    enum event_kind kind = event_of(m->action, a.asked);
+    if (a.known) {
+        STAT_INC(self.st, starts_resent);
+        kind = EVENTS;
+    } else if (a.asked && m->action == ACTION_StartTransaction &&
+        asked_again(c, f, a.start.fingerprint)) {
+        STAT_INC(self.st, starts_resent);
+        tap_frame(c, TAP_IN, tape->text, tape->len, "waits for the platform already");
+        return;
+    }
+    if (a.after != 0) {
+        tap_frame(c, TAP_IN, tape->text, tape->len, "resent before its answer");
+        held_answer(a.after, c, reply.p, reply.len, self.now_us, NULL);
+    } else if (kind == EVENTS) {
+        tap_frame(c, TAP_IN, tape->text, tape->len, "answered");
+        tap_frame(c, TAP_OUT, reply.p, reply.len, "answer");
+        conn_send_text(c, reply.p, reply.len);
+        histogram_add(&self.st->answer_time,
+            clock_mono_ns() / 1000u - self.now_us);
+    } else {
+        uint64_t number = publish(&a, kind, deviations);
+        tap_frame(c, TAP_IN, tape->text, tape->len,
+            number ? event_info[kind].type
+                   : "not answered: the journal does not take it");
+        if (number != 0 && a.asked)
+            asked_wait(number, c, f, m, payload.p, payload.len,
+                m->action == ACTION_StartTransaction ? &a.start : NULL);
+        else if (number != 0)
+            held_answer(number, c, reply.p, reply.len, self.now_us,
+                m->action == ACTION_StartTransaction ? &a.start : NULL);
+    }
+    if (m->action == ACTION_BootNotification)
+        calls_pump(c);
+}
+
+/* Member of an object; 0 if there is none or it is no object. */
+static uint32_t
+member(struct json *tape, const char *text, size_t len, const char *name)
+{
+    return json_scan(tape, text, len) ? json_member(tape, 0, name, strlen(name)) : 0;
+}
+
+void
+answers_booted(struct conn *c, const char *text, size_t len)
+{
+    struct json_token tokens[64];
+    struct json       tape = JSON_INIT(tokens, 64);
+    uint32_t          status = member(&tape, text, len, "status");
+
+    booted(c, status == 0                               ? CONN_REJECTED
+            : json_equals(&tape, status, "Accepted", 8) ? CONN_BOOTED
+            : json_equals(&tape, status, "Pending", 7)  ? CONN_PENDING
+                                                        : CONN_REJECTED);
+    calls_pump(c);
+}
+
+bool
+answers_transaction(const char *text, size_t len, int64_t *id)
+{
+    struct json_token tokens[64];
+    struct json       tape = JSON_INIT(tokens, 64);
+    uint32_t          i = member(&tape, text, len, "transactionId");
+
+    return i != 0 && json_int64(&tape, i, id) && *id >= INT32_MIN && *id <= INT32_MAX;
+}
+
+void
+answers_recover(uint64_t number, const char *line, size_t len)
+{
+    static struct json_token tokens[4096];
+    struct json              tape = JSON_INIT(tokens, 4096);
+    static const char        type[] = "\"transaction.started\"";
+    const char              *value;
+    size_t                   n;
+    char                     name[REGISTRY_NAME_MAX];
+    struct held_start        start;
+    int64_t                  id;
+    bool                     full;
+
+    if (!segment_field(line, len, "eventType", &value, &n) ||
+        n != sizeof type - 1 || memcmp(value, type, n) != 0 ||
+        !json_scan(&tape, line, len))
+        return;
+    uint32_t who = json_member(&tape, 0, "chargePointId", 13);
+    uint32_t call = json_member(&tape, 0, "payload", 7);
+    uint32_t answer = json_member(&tape, 0, "answer", 6);
+    uint32_t tx = answer ? json_member(&tape, answer, "transactionId", 13) : 0;
+    if (who == 0 || call == 0 || tx == 0 || !json_int64(&tape, tx, &id))
+        return;
+    n = json_string(&tape, who, name, sizeof name, &full);
+    if (!full)
+        return;
+    uint32_t entry = registry_find(self.registry, name, n, true);
+    if (entry == REGISTRY_NONE)
+        return;
+    start_fingerprint(&tape, call, start.fingerprint);
+    /* A successor finds in the registry what was drawn by whomever. */
+    registry_start_recover(self.registry, entry, start.fingerprint,
+        (int32_t)id, number, self.mem->incarnation == 1);
+}

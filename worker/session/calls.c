@@ -1,0 +1,508 @@
+/* calls: commands, CALLs from the platform to a charge point. See calls.h. */
+#include "session/calls.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "access/auth.h"
+#include "clock.h"
+#include "ensure.h"
+#include "session/violation.h"
+#include "session/deferred.h"
+#include "log.h"
+#include "fleet/call_queue.h"
+#include "base/master_link.h"
+#include "ocpp/dialect.h"
+#include "session/publish.h"
+#include "journal_line.h"
+#include "base/self.h"
+#include "session/tap.h"
+
+#define OWN_ID_MAX 64 /* a command id we make: 16 digits, -, node */
+
+struct call {
+    struct call *next;
+    uint64_t     request;    /* the master's number for it */
+    struct order *order;     /* of Redis; else NULL */
+    uint32_t     taken_ms;
+    uint32_t     sent_ms;
+    uint32_t     timeout_ms; /* from taken_ms, for the whole of it */
+    bool         sent;
+    uint8_t      outcome;    /* while it waits for the journal */
+    char         id[OCPPJ_ID_MAX + 1]; /* message id of the CALL */
+    /* One allocation holds the strings too. */
+    const char  *command_id;
+    const char  *identity;
+    const char  *action;
+    const char  *payload;
+    const struct schema_message *m;
+    struct buf   ended;      /* the outcome's JSON, once there is one */
+    char         strings[];
+};
+
+/* Outcomes the journal would not take, oldest first. */
+static struct call  *parked;
+static struct call **parked_last = &parked;
+
+/* Hashes of the command ids whose outcome recovery found in the journal. */
+static uint64_t *recovered;
+static size_t    recovered_n, recovered_cap;
+
+/* --- outcome ---------------------------------------------------------------- */
+
+static bool
+publish_outcome(struct call *k)
+{
+    struct publish_who who = {k->identity, strlen(k->identity), 0, ""};
+    uint32_t entry = registry_find(self.registry, who.identity, who.identity_len, false);
+
+    if (entry != REGISTRY_NONE)
+        who.generation = registry_at(self.registry, entry)->generation;
+    struct publish *p = publish_begin(EVENT_command, &who);
+    writer_str(&p->w, "messageId", k->id);
+    writer_str(&p->w, "action", k->action);
+    writer_raw(&p->w, "payload", k->ended.p, k->ended.len);
+    uint64_t number = publish_end(p);
+    if (number == 0)
+        return false;
+    STAT_INC(self.st, commands[k->outcome]);
+    STAT_DEC(self.st, commands_pending);
+    if (k->request != 0)
+        held_done(number, k->request, k->outcome, k->ended.p, k->ended.len);
+    buf_free(&k->ended);
+    free(k);
+    return true;
+}
+
+/* Ends a command that is in no queue any more. payload: the CALLRESULT's;
+ * code, description, details: the CALLERROR's or our own. All JSON but code
+ * and NULL where there is none. */
+static void
+finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
+    struct ocppj_span code, struct ocppj_span description,
+    struct ocppj_span details)
+{
+    struct writer w = WRITER_INIT(&k->ended);
+
+    k->outcome = (uint8_t)outcome;
+    k->ended.max = CHANNEL_BODY_MAX;
+    writer_open(&w, NULL, '{');
+    writer_str(&w, "commandId", k->command_id);
+    writer_str(&w, "action", k->action);
+    writer_str(&w, "outcome", outcome_info[outcome].word);
+    size_t detail = k->ended.len;
+    if (payload.p != NULL)
+        writer_raw(&w, "payload", payload.p, payload.len);
+    if (code.p != NULL) {
+        writer_open(&w, "error", '{');
+        writer_strn(&w, "code", code.p, code.len);
+        if (description.p != NULL)
+            writer_raw(&w, "description", description.p, description.len);
+        if (details.p != NULL)
+            writer_raw(&w, "details", details.p, details.len);
+        writer_close(&w);
+    }
+    size_t detail_end = k->ended.len;
+    writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
+    writer_close(&w);
+    if (k->order != NULL) {
+        /* Its event is made in Redis, together with its outcome. */
+        if (k->ended.overflow)
+            detail_end = detail;
+        detail += detail_end > detail; /* the comma */
+        STAT_DEC(self.st, commands_pending);
+        orders_ended(k->order, outcome, k->ended.p + detail, detail_end - detail,
+            self.now_ms - k->taken_ms);
+        buf_free(&k->ended);
+        free(k);
+        return;
+    }
+    if (k->ended.overflow || k->ended.len + 512 > CHANNEL_BODY_MAX) {
+        /* Larger than any message we take, so only by escapes: the outcome
+         * counts, the text does not. */
+        buf_clear(&k->ended);
+        buf_addf(&k->ended, "{\"outcome\":\"%s\",\"durationMs\":%" PRIu32 "}",
+            outcome_info[outcome].word, self.now_ms - k->taken_ms);
+    }
+    k->next = NULL;
+    if (parked == NULL && publish_outcome(k))
+        return;
+    *parked_last = k;
+    parked_last = &k->next;
+}
+
+static void
+finish_plain(struct call *k, enum outcome outcome, const char *code,
+    const char *why)
+{
+    static struct buf quoted = {.max = 1024};
+    struct ocppj_span none = {NULL, 0};
+    struct ocppj_span c = {code, code ? strlen(code) : 0};
+
+    buf_clear(&quoted);
+    writer_quote(&quoted, why, strlen(why));
+    finish(k, outcome, none, c, (struct ocppj_span){quoted.p, quoted.len}, none);
+}
+
+bool
+calls_retry(void)
+{
+    while (parked != NULL) {
+        struct call *k = parked;
+        struct call *next = k->next;
+        if (!publish_outcome(k))
+            return true;
+        parked = next;
+        if (parked == NULL)
+            parked_last = &parked;
+    }
+    return false;
+}
+
+/* --- queue ------------------------------------------------------------------ */
+
+static struct call *
+make(const struct channel_msg *msg, const char *body)
+{
+    struct call *k = calloc(1, sizeof *k + msg->len + 1 + OWN_ID_MAX);
+
+    if (k == NULL)
+        return NULL;
+    memcpy(k->strings, body, msg->len);
+    k->command_id = channel_string(k->strings, msg->len, 0);
+    k->identity = channel_string(k->strings, msg->len, 1);
+    k->action = channel_string(k->strings, msg->len, 2);
+    k->payload = channel_string(k->strings, msg->len, 3);
+    if (k->payload[0] == '\0')
+        k->payload = "{}";
+    k->request = msg->id;
+    k->taken_ms = self.now_ms;
+    k->timeout_ms = (uint32_t)(msg->arg ? msg->arg : self.conf.ocpp_message_timeout);
+    uint64_t number = atomic_fetch_add(&self.shm->sequence, 1);
+    snprintf(k->id, sizeof k->id, "%016" PRIx64, number);
+    if (k->command_id[0] == '\0') {
+        char *own = k->strings + msg->len + 1;
+        snprintf(own, OWN_ID_MAX, "%016" PRIx64 "-%s", number, self.shm->node);
+        k->command_id = own;
+    }
+    STAT_INC(self.st, commands_pending);
+    return k;
+}
+
+/* The message of the schema, or why there is none. */
+static const char *
+wrong(struct call *k, const struct conn *c)
+{
+    static struct json_token     tokens[16384];
+    static struct json           tape = JSON_INIT(tokens, 16384);
+    static struct schema_verdict v;
+
+    k->m = schema_find(protocol_dialects[c->protocol], k->action, strlen(k->action));
+    if (k->m == NULL)
+        return "the action is not one of this OCPP version";
+    if (!(k->m->direction & SCHEMA_CS))
+        return "the action is not one that is sent to a charge point";
+    if (!json_scan(&tape, k->payload, strlen(k->payload)))
+        return json_error_text(tape.error);
+    if (tape.deviations != 0 || tape.newline)
+        return "the payload must be plain JSON on one line";
+    /* What we send is checked strictly, whatever we let pass from others. */
+    if (!schema_check(k->m, SCHEMA_REQUEST, &tape, 0, OCPPJ_STRICT, &v))
+        return v.text;
+    return NULL;
+}
+
+static void enqueue(struct conn *c, struct call *k);
+
+void
+calls_take(const struct channel_msg *msg, const char *body)
+{
+    struct conn *c = conn_find(msg->conn);
+    struct call *k = make(msg, body);
+
+    if (k == NULL) {
+        log_error("no memory for a command; its client will time out");
+        return;
+    }
+    if (c == NULL) {
+        finish_plain(k, OUTCOME_offline, NULL, "");
+        return;
+    }
+    enqueue(c, k);
+}
+
+void
+calls_order(struct conn *c, struct order *o, const char *action,
+    const char *payload, size_t len)
+{
+    static struct buf            body = {.max = CHANNEL_BODY_MAX};
+    const struct registry_entry *e = registry_at(self.registry, c->entry);
+
+    buf_clear(&body);
+    buf_adds(&body, orders_id(o));
+    buf_addc(&body, '\0');
+    buf_add(&body, e->name, e->name_len);
+    buf_addc(&body, '\0');
+    buf_adds(&body, action);
+    buf_addc(&body, '\0');
+    buf_add(&body, payload, len);
+    buf_addc(&body, '\0');
+    struct channel_msg msg = {.len = (uint32_t)body.len, .conn = c->self};
+    struct call       *k = body.overflow ? NULL : make(&msg, body.p);
+    if (k == NULL) {
+        log_error("no memory for a command of %.*s", e->name_len, e->name);
+        orders_ended(o, OUTCOME_offline, "", 0, 0);
+        return;
+    }
+    k->order = o;
+    enqueue(c, k);
+}
+
+static void
+enqueue(struct conn *c, struct call *k)
+{
+    const char *why;
+
+    if ((why = wrong(k, c)) != NULL) {
+        finish_plain(k, OUTCOME_invalid, "Invalid", why);
+        return;
+    }
+    struct busy *b = conn_busy(c);
+    if (b == NULL || b->calls_n >= self.conf.ocpp_call_queue) {
+        finish_plain(k, OUTCOME_invalid, "QueueFull",
+            "as many commands as ocpp.call_queue wait for this charge point");
+        return;
+    }
+    struct call **p = &b->calls;
+    while (*p != NULL)
+        p = &(*p)->next;
+    *p = k;
+    b->calls_n++;
+    calls_pump(c);
+    conn_settle(c);
+}
+
+static struct call *
+pop(struct conn *c)
+{
+    struct call *k = c->busy->calls;
+
+    c->busy->calls = k->next;
+    c->busy->calls_n--;
+    return k;
+}
+
+/* A charge point that has just connected is left alone until its boot is
+ * answered or some time passed; one that was answered Pending is not started
+ * or stopped remotely, a Rejected one gets nothing (OCPP 1.6 section 4.2). */
+static bool
+may_send(const struct conn *c, const struct call *k)
+{
+    if (c->flags & CONN_REJECTED)
+        return false;
+    if (c->flags & CONN_PENDING)
+        return strcmp(k->action, "RemoteStartTransaction") != 0 &&
+            strcmp(k->action, "RemoteStopTransaction") != 0;
+    return (c->flags & CONN_BOOTED) ||
+        self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold;
+}
+
+bool
+calls_free(const struct conn *c)
+{
+    return c->state == CONN_OPEN && (c->busy == NULL || c->busy->calls == NULL) &&
+        !(c->flags & CONN_REJECTED) &&
+        ((c->flags & (CONN_BOOTED | CONN_PENDING)) ||
+            self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold);
+}
+
+void
+calls_pump(struct conn *c)
+{
+    static struct buf frame = {.max = CHANNEL_BODY_MAX + 256};
+
+    if (c->state != CONN_OPEN)
+        return;
+    if (c->busy == NULL || c->busy->calls == NULL) {
+        orders_pull(c);
+        return;
+    }
+    struct call *k = c->busy->calls;
+    if (k->sent || !may_send(c, k) ||
+        !auth_command_goes(c, k->identity, k->action, k->payload))
+        return;
+    buf_clear(&frame);
+    ocppj_put_call(&frame, k->id, strlen(k->id), k->action, k->payload,
+        strlen(k->payload));
+    k->sent = true;
+    k->sent_ms = self.now_ms;
+    tap_frame(c, TAP_OUT, frame.p, frame.len, "command");
+    if (!conn_send_text(c, frame.p, frame.len))
+        log_warn("%s: a command of %zu bytes does not fit into max_output_size",
+            k->identity, frame.len);
+}
+
+/* The charge point does, or did, what the command asked for. */
+static bool
+accepted(const struct ocppj_frame *f, const struct json *tape)
+{
+    if (f->type == OCPPJ_CALLERROR)
+        return false;
+    uint32_t status = json_member(tape, f->payload_tok, "status", 6);
+    return status != 0 &&
+        (json_equals(tape, status, "Accepted", 8) ||
+            json_equals(tape, status, "RebootRequired", 14));
+}
+
+static bool
+in_flight(const struct call *k, const struct ocppj_frame *f)
+{
+    return k != NULL && k->sent && strlen(k->id) == f->id_len &&
+        memcmp(k->id, f->id, f->id_len) == 0;
+}
+
+void
+calls_spoiled(struct conn *c, const struct ocppj_frame *f)
+{
+    struct call *k = c->busy ? c->busy->calls : NULL;
+
+    if (f->verdict != OCPPJ_MALFORMED || !in_flight(k, f))
+        return;
+    pop(c);
+    finish_plain(k, OUTCOME_error,
+        ocppj_error_word(OCPPJ_FORMATION_VIOLATION, OCPPJ_1_6), f->why);
+    calls_pump(c);
+}
+
+void
+calls_answered(struct conn *c, const struct ocppj_frame *f,
+    const struct json *tape)
+{
+    static struct buf            payload = {.max = CHANNEL_BODY_MAX};
+    static struct schema_verdict v;
+    struct call                 *k = c->busy ? c->busy->calls : NULL;
+    struct ocppj_span            none = {NULL, 0};
+
+    if (!in_flight(k, f)) {
+        STAT_INC(self.st, late_results);
+        tap_frame(c, TAP_IN, tape->text, tape->len,
+            "late: no command waits for it");
+        fault_violation(c, "late_result", "an answer to no CALL in flight",
+            tape->text, tape->len);
+        return;
+    }
+    tap_frame(c, TAP_IN, tape->text, tape->len, "command answered");
+    histogram_add(&self.st->command_time,
+        (uint64_t)(self.now_ms - k->sent_ms) * 1000);
+    pop(c);
+    auth_command_ended(k->identity, k->action, k->payload, accepted(f, tape));
+    if (f->type == OCPPJ_CALLERROR) {
+        finish(k, OUTCOME_error, none, f->code_raw.p ? f->code_raw : none,
+            f->description, f->details);
+    } else {
+        if (self.conf.ocpp_validation != CONF_ocpp_validation_off) {
+            if (!schema_check(k->m, SCHEMA_RESPONSE, tape, f->payload_tok,
+                    protocol_mode(), &v))
+                fault_violation(c, "result", v.text, tape->text, tape->len);
+            fault_count(v.deviations);
+        }
+        buf_clear(&payload);
+        if (tape->tok[f->payload_tok].type == JSON_NULL)
+            buf_adds(&payload, "{}");
+        else
+            json_put(tape, f->payload_tok, &payload);
+        finish(k, OUTCOME_result, (struct ocppj_span){payload.p, payload.len},
+            none, none, none);
+    }
+    calls_pump(c);
+}
+
+void
+calls_tick(struct conn *c)
+{
+    struct call **p = &c->busy->calls;
+
+    while (*p != NULL) {
+        struct call *k = *p;
+        if (self.now_ms - k->taken_ms < k->timeout_ms) {
+            p = &k->next;
+            continue;
+        }
+        *p = k->next;
+        c->busy->calls_n--;
+        if (k->sent)
+            finish_plain(k, OUTCOME_timeout, NULL, "");
+        else
+            finish_plain(k, OUTCOME_expired, NULL, "");
+    }
+    calls_pump(c);
+}
+
+void
+calls_drop(struct conn *c)
+{
+    while (c->busy != NULL && c->busy->calls != NULL) {
+        struct call *k = pop(c);
+        finish_plain(k, k->sent ? OUTCOME_uncertain : OUTCOME_offline, NULL, "");
+    }
+}
+
+/* --- commands of dead workers, and for nobody --------------------------------- */
+
+void
+calls_recover(const char *line, size_t len)
+{
+    static const char type[] = "\"command.response\"";
+    const char       *value, *id;
+    size_t            n, id_len;
+
+    if (!segment_field(line, len, "eventType", &value, &n) ||
+        n != sizeof type - 1 || memcmp(value, type, n) != 0 ||
+        !segment_field(line, len, "payload", &value, &n) ||
+        !segment_field(value, n, "commandId", &id, &id_len))
+        return;
+    if (recovered_n == recovered_cap) {
+        size_t    cap = recovered_cap ? 2 * recovered_cap : 256;
+        uint64_t *p = realloc(recovered, cap * sizeof *p);
+        if (p == NULL)
+            return;
+        recovered = p;
+        recovered_cap = cap;
+    }
+    recovered[recovered_n++] = registry_hash(id, id_len, 0);
+}
+
+void
+calls_forget_recovered(void)
+{
+    free(recovered);
+    recovered = NULL;
+    recovered_n = recovered_cap = 0;
+}
+
+void
+calls_settle(const struct channel_msg *msg, const char *body)
+{
+    struct call *k = make(msg, body);
+
+    if (k == NULL) {
+        log_error("no memory for a command's outcome; its client will time out");
+        return;
+    }
+    struct buf quoted = BUF_INIT(1024);
+    writer_quote(&quoted, k->command_id, strlen(k->command_id));
+    uint64_t h = registry_hash(quoted.p, quoted.len, 0);
+    buf_free(&quoted);
+    for (size_t i = 0; i < recovered_n; i++)
+        if (recovered[i] == h) {
+            /* Its outcome is durable already; only the client missed it. */
+            peer_done(k->request, (unsigned)msg->arg, "{}", 2);
+            STAT_DEC(self.st, commands_pending);
+            free(k);
+            return;
+        }
+    ensure(msg->arg < OUTCOMES);
+    finish_plain(k, (enum outcome)msg->arg, NULL, "");
+}

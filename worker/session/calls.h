@@ -1,0 +1,64 @@
+/*
+ * calls: commands, CALLs from the platform to a charge point.
+ *
+ * Each connection has a short queue, in order, with at most one CALL in
+ * flight (OCPP-J 1.6 section 4.1.1). Every command ends in exactly one
+ * outcome of outcome.def (promise P3): its event is appended, and when that
+ * is durable, the master is told.
+ *
+ *     take --> queued --> in flight --> result | error | timeout
+ *       |         |            \------> uncertain (connection lost)
+ *       |         \-------------------> expired | offline
+ *       \-----------------------------> invalid | offline
+ */
+#ifndef WORKER_CALLS_H
+#define WORKER_CALLS_H
+
+#include "channel.h"
+#include "net/conn.h"
+#include "ocpp/ocppj.h"
+
+struct order;
+
+/* CHANNEL_call: a new command, for the connection msg->conn. body holds
+ * commandId (may be empty), identity, action, payload. */
+void calls_take(const struct channel_msg *msg, const char *body);
+
+/* A command from a queue in Redis, which orders.c took while calls_free(). Its
+ * end is told by orders_ended(), not by an event. */
+void calls_order(struct conn *c, struct order *o, const char *action,
+    const char *payload, size_t len);
+/* No command waits here, and one could be sent now. */
+bool calls_free(const struct conn *c);
+
+/* CHANNEL_settle: publishes outcome msg->arg for a command that no worker
+ * holds, unless the journal has an outcome of it. */
+void calls_settle(const struct channel_msg *msg, const char *body);
+
+/* A CALLRESULT or CALLERROR of the charge point. */
+void calls_answered(struct conn *c, const struct ocppj_frame *f,
+    const struct json *tape);
+
+/* An answer that cannot be read but for its id: the CALL in flight of that id
+ * ends with an error that says so. */
+void calls_spoiled(struct conn *c, const struct ocppj_frame *f);
+
+/* Sends the next command, if it may be sent now. */
+void calls_pump(struct conn *c);
+
+/* Deadlines; once a second for each connection that has commands. */
+void calls_tick(struct conn *c);
+
+/* The session ends: what is in flight becomes uncertain, the rest offline. */
+void calls_drop(struct conn *c);
+
+/* Outcomes that the journal did not take are tried again. True while some
+ * wait. */
+bool calls_retry(void);
+
+/* One line of the journal at recovery: remembers whose outcome is there. */
+void calls_recover(const char *line, size_t len);
+/* Forgets what recovery found; a while after the start. */
+void calls_forget_recovered(void);
+
+#endif

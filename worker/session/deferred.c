@@ -1,0 +1,132 @@
+/* held: what may leave only when an event is durable. See held.h. */
+#include "session/deferred.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "journal/journal.h"
+#include "base/master_link.h"
+#include "base/self.h"
+#include "session/tap.h"
+
+struct held {
+    struct held *next;
+    uint64_t     number;
+    uint64_t     generation; /* of the connection, for start */
+    cref         conn;    /* an answer; 0 for an outcome */
+    uint64_t     since_us;
+    uint64_t     request;
+    uint32_t     entry;   /* of the registry, for start */
+    uint32_t     len;
+    unsigned     outcome;
+    struct held_start start; /* transaction_id 0: none */
+    char         text[];
+};
+
+static struct held  *first;
+static struct held **last = &first;
+
+static struct held *
+add(uint64_t number, const char *text, size_t len)
+{
+    struct held *h = calloc(1, sizeof *h + len);
+
+    if (h == NULL)
+        return NULL;
+    h->number = number;
+    h->len = (uint32_t)len;
+    if (len > 0)
+        memcpy(h->text, text, len);
+    *last = h;
+    last = &h->next;
+    STAT_INC(self.st, answers_held);
+    return h;
+}
+
+bool
+held_answer(uint64_t number, struct conn *c, const char *text, size_t len,
+    uint64_t since_us, const struct held_start *start)
+{
+    struct held *h = add(number, text, len);
+
+    if (h == NULL)
+        return false;
+    h->conn = c->self;
+    h->entry = c->entry;
+    h->generation = c->generation;
+    h->since_us = since_us;
+    if (start != NULL)
+        h->start = *start;
+    if (++c->held >= HELD_PER_CONN)
+        conn_pause(c, true);
+    return true;
+}
+
+bool
+held_done(uint64_t number, uint64_t request, unsigned outcome, const char *body,
+    size_t len)
+{
+    struct held *h = add(number, body, len);
+
+    if (h == NULL)
+        return false;
+    h->request = request;
+    h->outcome = outcome;
+    return true;
+}
+
+uint64_t
+held_start_find(uint32_t entry, const uint64_t fingerprint[2],
+    int32_t *transaction_id)
+{
+    for (const struct held *h = first; h != NULL; h = h->next)
+        if (h->start.transaction_id != 0 && h->entry == entry &&
+            h->start.fingerprint[0] == fingerprint[0] &&
+            h->start.fingerprint[1] == fingerprint[1]) {
+            *transaction_id = h->start.transaction_id;
+            return h->number;
+        }
+    return 0;
+}
+
+static void
+release_answer(const struct held *h, uint64_t now_us)
+{
+    struct conn *c = conn_find(h->conn);
+
+    /* Remembered also if the charge point is gone, or on another worker by
+     * now: it will ask again. Should that worker write at this very moment,
+     * one of the two is forgotten; a pair of both matches nothing. */
+    if (h->start.transaction_id != 0 &&
+        registry_at(self.registry, h->entry)->generation >= h->generation)
+        registry_start_put(self.registry, h->entry, h->start.fingerprint,
+            h->start.transaction_id);
+    if (c == NULL)
+        return;
+    if (--c->held == HELD_PER_CONN / 2)
+        conn_pause(c, false);
+    tap_frame(c, TAP_OUT, h->text, h->len, "committed");
+    conn_send_text(c, h->text, h->len);
+    histogram_add(&self.st->answer_time, now_us - h->since_us);
+    conn_settle(c);
+}
+
+void
+held_release(uint64_t number)
+{
+    uint64_t now_us = clock_mono_ns() / 1000u;
+
+    while (first != NULL && first->number <= number) {
+        struct held *h = first;
+        first = h->next;
+        if (first == NULL)
+            last = &first;
+        STAT_DEC(self.st, answers_held);
+        if (h->conn != 0)
+            release_answer(h, now_us);
+        else if (h->request != 0)
+            peer_done(h->request, h->outcome, h->text, h->len);
+        free(h);
+    }
+}

@@ -1,0 +1,30 @@
+/*
+ * handshake: from TCP connection to charge point, or to a refusal.
+ *
+ * OCPP-J 1.6 section 3.1 and 3.2, RFC 6455 section 4.2. Every refusal is
+ * answered with its HTTP status, counted by reason, and remembered for
+ * `ocppctl refused`.
+ */
+#ifndef WORKER_HANDSHAKE_H
+#define WORKER_HANDSHAKE_H
+
+#include "net/conn.h"
+
+struct keys_answer;
+
+/* Takes over fd. */
+void handshake_begin(int fd, const uint64_t addr[2], uint16_t port);
+
+/* Bytes of a connection in HANDSHAKE. Those behind the request are handed on
+ * to the session. */
+void handshake_input(struct conn *c, const uint8_t *p, size_t n);
+
+/* Redis was asked who it is, and this is the answer. */
+void handshake_answered(struct conn *c, struct keys_answer *answer);
+
+/* detail: what the operator should know besides, may be NULL. status 0: the
+ * reason's own. */
+void handshake_refuse(struct conn *c, enum refuse_reason reason, int status,
+    const char *detail);
+
+#endif

@@ -1,0 +1,46 @@
+/*
+ * publish: events, from what happened to a line in the journal.
+ *
+ *     struct publish *p = publish_begin(EVENT_tx_started, &who);
+ *     publish_call(p, frame, tape); writer_raw(&p->w, "answer", ...);
+ *     number = publish_end(p);
+ *
+ * One event at a time; the fields and their order are those of
+ * ocppd-events(7).
+ */
+#ifndef WORKER_PUBLISH_H
+#define WORKER_PUBLISH_H
+
+#include <stdint.h>
+
+#include "net/conn.h"
+#include "event.h"
+#include "ocpp/ocppj.h"
+#include "writer.h"
+
+/* Whose event it is. protocol: "" where there is no connection. */
+struct publish_who {
+    const char *identity;
+    size_t      identity_len;
+    uint64_t    generation;
+    const char *protocol;
+};
+
+struct publish {
+    struct writer w;      /* the event's object is open: add members */
+    uint64_t      number; /* of the event */
+};
+
+struct publish_who publish_who(const struct conn *c);
+
+struct publish *publish_begin(enum event_kind kind, const struct publish_who *who);
+
+/* messageId, action and payload of a CALL, byte for byte. */
+void publish_call(struct publish *p, const struct ocppj_frame *f,
+    const struct json *tape);
+
+/* The event's number, once it is committed (up_committed()); 0 if the
+ * journal cannot take it, and then nothing may be acknowledged. */
+uint64_t publish_end(struct publish *p);
+
+#endif

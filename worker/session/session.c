@@ -1,0 +1,405 @@
+/* session: a charge point that is here. See session.h. */
+#include "session/session.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "session/answers.h"
+#include "session/calls.h"
+#include "clock.h"
+#include "session/violation.h"
+#include "fleet/claims.h"
+#include "access/guard.h"
+#include "log.h"
+#include "base/master_link.h"
+#include "session/publish.h"
+#include "base/self.h"
+#include "session/tap.h"
+
+/* Takeovers between different addresses, each within FLIP_S of the one
+ * before, that make two charge points under one identity likely. */
+#define FLIPS 3
+#define FLIP_S 60
+
+/* Values of one message: each takes at least two bytes of the largest
+ * message, so a message with more is refused by its size first. */
+#define TAPE_TOKENS 65536
+
+static struct json_token tokens[TAPE_TOKENS];
+static struct json       tape = JSON_INIT(tokens, TAPE_TOKENS);
+
+static struct registry_entry *
+entry_of(const struct conn *c)
+{
+    return registry_at(self.registry, c->entry);
+}
+
+/* --- begin ------------------------------------------------------------------ */
+
+static void
+publish_connected(struct conn *c, const struct registry_claim *claim,
+    uint64_t former_seen)
+{
+    char               from[SHM_ADDR_LEN], seen[CLOCK_RFC3339_LEN + 1];
+    struct publish_who who = publish_who(c);
+    struct publish    *p = publish_begin(EVENT_connected, &who);
+
+    writer_open(&p->w, "payload", '{');
+    shm_addr_text(from, c->busy->addr, c->busy->port);
+    writer_str(&p->w, "remoteAddress", from);
+    writer_str(&p->w, "subprotocol", protocol_names[c->protocol]);
+    if (claim->former != 0) {
+        shm_addr_text(from, claim->former_addr, claim->former_port);
+        writer_open(&p->w, "replaced", '{');
+        writer_str(&p->w, "remoteAddress", from);
+        writer_u64(&p->w, "generation", claim->former_generation);
+        clock_rfc3339(seen, former_seen * 1000);
+        writer_str(&p->w, "lastSeen", seen);
+        writer_close(&p->w);
+    }
+    writer_close(&p->w);
+    publish_end(p);
+}
+
+/* Two addresses that keep throwing each other out. */
+static void
+watch_conflict(struct conn *c, const struct registry_claim *claim)
+{
+    struct registry_entry *e = entry_of(c);
+    uint32_t               now = (uint32_t)(self.wall_ms / 1000);
+    char                   a[SHM_ADDR_LEN], b[SHM_ADDR_LEN];
+
+    if (claim->former_addr[0] == c->busy->addr[0] &&
+        claim->former_addr[1] == c->busy->addr[1])
+        return;
+    e->flips = now - e->flip_at <= FLIP_S ? e->flips + 1 : 1;
+    e->flip_at = now;
+    if (e->flips < FLIPS)
+        return;
+    e->flips = 0;
+    shm_addr_text(a, claim->former_addr, claim->former_port);
+    shm_addr_text(b, c->busy->addr, c->busy->port);
+    struct publish_who who = publish_who(c);
+    log_warn("%.*s: %s and %s keep replacing each other: two charge points "
+             "with one identity?", (int)who.identity_len, who.identity, a, b);
+    struct publish    *p = publish_begin(EVENT_conflict, &who);
+    writer_open(&p->w, "payload", '{');
+    writer_open(&p->w, "remoteAddresses", '[');
+    writer_str(&p->w, NULL, a);
+    writer_str(&p->w, NULL, b);
+    writer_close(&p->w);
+    writer_close(&p->w);
+    publish_end(p);
+}
+
+enum registry_result
+session_open(struct conn *c, const char *name, size_t len,
+    enum protocol protocol)
+{
+    struct registry_claim claim;
+
+    fleet_before_claim();
+    enum registry_result r = registry_claim(self.registry, name, len,
+         self.slot, conn_index(c), &self.shm->sequence, c->busy->addr,
+         c->busy->port, &claim);
+
+    if (r != REGISTRY_OK)
+        return r;
+    uint64_t               now = self.wall_ms / 1000;
+    struct registry_entry *e = registry_at(self.registry, claim.entry);
+    uint64_t               former_seen = e->last_seen;
+    c->self = claim.self;
+    c->generation = claim.generation;
+    c->entry = claim.entry;
+    c->protocol = (uint8_t)protocol;
+    c->state = CONN_OPEN;
+    c->opened_ms = self.now_ms;
+    e->since = e->last_seen = (uint32_t)now;
+    e->protocol = (uint8_t)protocol;
+    STAT_DEC(self.st, handshaking);
+    STAT_INC(self.st, connections);
+    log_debug("%.*s connected", (int)len, name);
+
+    publish_connected(c, &claim, former_seen);
+    fleet_opened(c);
+    if (claim.former == 0)
+        return r;
+
+    STAT_INC(self.st, takeovers);
+    unsigned     slot = cref_slot(claim.former);
+    struct conn *old = conn_find(claim.former);
+    if (old != NULL) {
+        session_end(old, CLOSE_replaced, NULL);
+        conn_settle(old);
+    } else if (slot != self.slot && slot < self.shm->slots) {
+        struct shm_worker *w = shm_worker(self.shm, slot);
+        /* Who died and has a successor by now cannot be told, and its
+         * successor will not find the session any more. */
+        if (w->pid != 0 && claim.former_generation >= w->born)
+            peer_takeover(claim.former, claim.entry, claim.former_generation);
+        else
+            session_bury(e, claim.former_generation);
+    }
+    watch_conflict(c, &claim);
+    return r;
+}
+
+void
+session_leave_handshake(struct conn *c)
+{
+    c->state = CONN_CLOSING;
+    c->opened_ms = self.now_ms;
+    STAT_DEC(self.st, handshaking);
+    STAT_INC(self.st, closing);
+}
+
+void
+session_reject_version(struct conn *c, const char *name, size_t len)
+{
+    log_info("%.*s offers no OCPP version of ocpp.versions (%s); closed",
+        (int)len, name, self.conf.ocpp_versions);
+    STAT_INC(self.st, closed[CLOSE_no_subprotocol]);
+    session_leave_handshake(c);
+    c->reason = CLOSE_no_subprotocol;
+    frame_put_close(conn_out(c), &c->ws_bits,
+        close_info[CLOSE_no_subprotocol].status,
+        close_info[CLOSE_no_subprotocol].sentence);
+}
+
+/* --- end -------------------------------------------------------------------- */
+
+static void
+publish_disconnected(const struct publish_who *who, enum close_reason reason,
+    int code, const struct conn *c)
+{
+    struct publish *p = publish_begin(EVENT_disconnected, who);
+
+    writer_open(&p->w, "payload", '{');
+    writer_str(&p->w, "reason", close_info[reason].word);
+    if (code != 0)
+        writer_u64(&p->w, "code", (uint64_t)code);
+    if (c != NULL) {
+        writer_u64(&p->w, "durationMs", self.now_ms - c->opened_ms);
+        writer_u64(&p->w, "messagesIn", c->messages_in);
+        writer_u64(&p->w, "messagesOut", c->messages_out);
+    }
+    writer_close(&p->w);
+    publish_end(p);
+}
+
+void
+session_bury(const struct registry_entry *e, uint64_t generation)
+{
+    struct publish_who who = {.generation = generation,
+        .protocol = e->protocol < PROTOCOLS ? protocol_names[e->protocol] : ""};
+
+    who.identity = registry_name(self.registry,
+        (uint32_t)(e - registry_at(self.registry, 0)), &who.identity_len);
+    publish_disconnected(&who, CLOSE_worker_died, 0, NULL);
+    STAT_INC(self.st, closed[CLOSE_worker_died]);
+}
+
+/* Everything about the end but the socket. */
+static void
+leave(struct conn *c, enum close_reason reason, int code)
+{
+    struct registry_entry *e = entry_of(c);
+    struct publish_who     who = publish_who(c);
+
+    calls_drop(c);
+    fleet_closed(c, reason);
+    publish_disconnected(&who, reason, code, c);
+    STAT_INC(self.st, closed[reason]);
+    STAT_DEC(self.st, connections);
+    STAT_INC(self.st, closing);
+    log_debug("%.*s ended: %s", (int)who.identity_len, who.identity,
+        close_info[reason].sentence);
+    if (registry_holds(self.registry, c->entry, c->self)) {
+        e->closed_at = e->last_seen = (uint32_t)(self.wall_ms / 1000);
+        e->close_reason = (uint8_t)reason;
+        registry_release(self.registry, c->entry, c->self);
+    } else {
+        registry_mend(self.registry, c->entry);
+    }
+    c->state = CONN_CLOSING;
+    c->reason = (uint8_t)reason;
+    c->opened_ms = self.now_ms;
+    conn_pause(c, false);
+    conn_slow(c, false);
+}
+
+void
+session_end(struct conn *c, enum close_reason reason, const char *why)
+{
+    if (c->state != CONN_OPEN)
+        return;
+    int code = close_info[reason].status;
+    leave(c, reason, code);
+    if (code == 0)
+        conn_kill(c);
+    else
+        frame_put_close(conn_out(c), &c->ws_bits, code,
+            why ? why : close_info[reason].sentence);
+}
+
+void
+session_check_owner(struct conn *c)
+{
+    if (c->state == CONN_OPEN &&
+        !registry_owns(self.registry, c->entry, c->self))
+        session_end(c, CLOSE_replaced, NULL);
+}
+
+void
+session_broken(struct conn *c, enum close_reason reason)
+{
+    leave(c, reason, close_info[reason].status);
+}
+
+/* --- between ---------------------------------------------------------------- */
+
+void
+session_bytes(struct conn *c, const uint8_t *p, size_t n)
+{
+    /* Who was replaced and has not been told yet is not listened to: the
+     * newer connection may have said the same already. */
+    session_check_owner(c);
+    /* A closing connection is read for the peer's close frame, if it is one
+     * that can still send it. */
+    if (c->flags & CONN_FINISHING)
+        return;
+    if (c->ws == NULL)
+        c->ws = ws_borrow(c, &c->ws_bits,
+            self.conf.websocket_max_message_size);
+    if (c->ws == NULL) {
+        session_end(c, CLOSE_out_of_memory, NULL);
+        conn_kill(c);
+        return;
+    }
+    enum ws_result r = ws_input(c->ws, p, n);
+    if (r == WS_FAILED) {
+        int status = ws_status(c->ws);
+        enum close_reason reason = status == FRAME_STATUS_UTF8 ? CLOSE_not_utf8
+            : status == FRAME_STATUS_TOO_BIG                   ? CLOSE_too_big
+            : status == FRAME_STATUS_INTERNAL ? CLOSE_out_of_memory
+                                              : CLOSE_protocol_error;
+        if (c->state == CONN_OPEN) {
+            fault_violation(c, close_info[reason].word, ws_why(c->ws), NULL, 0);
+            leave(c, reason, status);
+        }
+        conn_finish(c);
+    } else if (r == WS_CLOSED) {
+        if (c->state == CONN_OPEN)
+            leave(c, CLOSE_peer_closed, FRAME_STATUS_NONE);
+        conn_finish(c);
+    }
+}
+
+void
+session_pong(struct conn *c, const uint8_t *data, size_t len)
+{
+    uint32_t sent_ms;
+
+    STAT_INC(self.st, pongs);
+    /* Ours carry the time they left; a pong of its own accord does not. */
+    if (len != sizeof sent_ms)
+        return;
+    memcpy(&sent_ms, data, sizeof sent_ms);
+    if (sent_ms != c->pinged_ms)
+        return;
+    uint32_t rtt = self.now_ms - sent_ms;
+    c->rtt_ms = rtt < UINT16_MAX ? (uint16_t)rtt : UINT16_MAX - 1;
+    histogram_add(&self.st->ping_time, (uint64_t)rtt * 1000);
+}
+
+void
+session_closed(struct conn *c, int status)
+{
+    if (c->state == CONN_OPEN)
+        leave(c, CLOSE_peer_closed, status);
+}
+
+/* A message nothing can be answered to. */
+static void
+unreadable(struct conn *c, const char *kind, const char *why, const char *text,
+    size_t len)
+{
+    STAT_INC(self.st, bad_messages);
+    tap_frame(c, TAP_IN, text, len, why);
+    fault_violation(c, kind, why, text, len);
+    if (++c->bad >= self.conf.ocpp_max_bad_messages)
+        session_end(c, CLOSE_bad_messages, NULL);
+}
+
+bool
+session_message(struct conn *c, enum frame_opcode opcode, const char *text,
+    size_t len)
+{
+    struct ocppj_frame f;
+
+    if (c->state != CONN_OPEN)
+        return c->state == CONN_CLOSING;
+    c->messages_in++;
+    STAT_INC(self.st, messages_in);
+    guard_message(c);
+    if (opcode == FRAME_BINARY) {
+        fault_violation(c, "binary", close_info[CLOSE_not_text].sentence, NULL, 0);
+        session_end(c, CLOSE_not_text, NULL);
+        return c->state == CONN_CLOSING;
+    }
+    tape.max_depth = (uint32_t)self.conf.ocpp_max_depth;
+    switch (ocppj_cut(&f, &tape, text, len, protocol_mode())) {
+    case OCPPJ_UNPARSABLE:
+    case OCPPJ_NO_ID:
+        unreadable(c, "unreadable", f.why, text, len);
+        return c->state != CONN_DEAD;
+    case OCPPJ_UNKNOWN_TYPE:
+        STAT_INC(self.st, unknown_types);
+        tap_frame(c, TAP_IN, text, len, "ignored: unknown message type");
+        return true;
+    case OCPPJ_LONG_ID:
+    case OCPPJ_MALFORMED:
+        if (f.type != OCPPJ_CALL) {
+            calls_spoiled(c, &f);
+            unreadable(c, "malformed", f.why, text, len);
+            return c->state != CONN_DEAD;
+        }
+        /* fall through */
+    case OCPPJ_GOOD:
+        break;
+    }
+    fault_count(f.deviations);
+    if (f.type == OCPPJ_CALL)
+        answers_take(c, &f, &tape);
+    else
+        calls_answered(c, &f, &tape);
+    if (f.verdict == OCPPJ_GOOD)
+        c->bad = 0;
+    return c->state == CONN_OPEN || c->state == CONN_CLOSING;
+}
+
+void
+session_tell(struct conn *c, struct buf *out)
+{
+    struct writer w = WRITER_INIT(out);
+
+    writer_open(&w, NULL, '{');
+    writer_u64(&w, "generation", c->generation);
+    writer_str(&w, "protocol", protocol_names[c->protocol]);
+    writer_u64(&w, "connectedMs", self.now_ms - c->opened_ms);
+    writer_u64(&w, "silentMs", self.now_ms - c->last_in_ms);
+    writer_u64(&w, "messagesIn", c->messages_in);
+    writer_u64(&w, "messagesOut", c->messages_out);
+    if (c->rtt_ms != UINT16_MAX)
+        writer_u64(&w, "pingMs", c->rtt_ms);
+    writer_str(&w, "boot",
+        c->flags & CONN_BOOTED         ? "Accepted"
+            : c->flags & CONN_PENDING  ? "Pending"
+            : c->flags & CONN_REJECTED ? "Rejected"
+                                       : "none on this connection");
+    writer_u64(&w, "answersHeld", c->held);
+    writer_u64(&w, "commandsPending", c->busy ? c->busy->calls_n : 0);
+    writer_u64(&w, "outputBytes", c->busy ? c->busy->out.len : 0);
+    writer_bool(&w, "quiet", c->ws == NULL && c->busy == NULL);
+    writer_close(&w);
+}

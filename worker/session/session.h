@@ -1,0 +1,51 @@
+/*
+ * session: a charge point that is here.
+ *
+ * Begins when the identity is claimed in the registry and ends once, for one
+ * of the reasons in close.def; whatever comes later on the socket is ignored.
+ * Between the two, messages come up from ws.c and go to answers.c (CALLs of
+ * the charge point) and calls.c (its answers to ours).
+ */
+#ifndef WORKER_SESSION_H
+#define WORKER_SESSION_H
+
+#include "net/conn.h"
+#include "ocpp/dialect.h"
+#include "registry.h"
+
+/* HANDSHAKE to OPEN: claims the identity; a former connection of it is told
+ * to go. On anything but REGISTRY_OK nothing has changed. */
+enum registry_result session_open(struct conn *c, const char *name, size_t len,
+    enum protocol protocol);
+
+/* Has no common version: HANDSHAKE to CLOSING with a close frame. */
+void session_reject_version(struct conn *c, const char *name, size_t len);
+/* HANDSHAKE to CLOSING. */
+void session_leave_handshake(struct conn *c);
+
+/* OPEN to CLOSING, with the close frame of the reason, if it has one and
+ * none went yet. why: for the close frame; NULL for the reason's sentence. */
+void session_end(struct conn *c, enum close_reason reason, const char *why);
+
+/* Ends it if its identity has a newer owner. */
+void session_check_owner(struct conn *c);
+
+/* Appends a JSON object with what only the worker knows. */
+void session_tell(struct conn *c, struct buf *out);
+
+/* Ended without its worker having said so: publishes the event for it. */
+void session_bury(const struct registry_entry *e, uint64_t generation);
+
+/* --- what came for it ------------------------------------------------------ */
+
+/* OPEN or CLOSING. */
+void session_bytes(struct conn *c, const uint8_t *p, size_t n);
+/* False: the rest of the bytes is not wanted. */
+bool session_message(struct conn *c, enum frame_opcode opcode, const char *text,
+    size_t len);
+void session_pong(struct conn *c, const uint8_t *data, size_t len);
+void session_closed(struct conn *c, int status);
+/* OPEN: the socket is gone, conn_kill() follows. */
+void session_broken(struct conn *c, enum close_reason reason);
+
+#endif

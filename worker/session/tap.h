@@ -1,0 +1,39 @@
+/*
+ * tap: copies of frames for `ocppctl tap`, as they pass.
+ *
+ * A tap costs nothing while there is none. A reader that does not keep up
+ * loses frames, and is told how many; nothing waits for it.
+ */
+#ifndef WORKER_TAP_H
+#define WORKER_TAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/conn.h"
+
+#define TAP_MAX 16          /* taps at a time, in all */
+#define TAP_FRAME_MAX 8192  /* bytes of a frame that are shown */
+
+enum tap_direction { TAP_IN, TAP_OUT };
+
+/* pattern: of fnmatch(3), matched against identities. */
+void tap_add(uint64_t id, const char *pattern);
+void tap_remove(uint64_t id);
+
+extern unsigned tap_count;
+
+void tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
+    const char *decision);
+
+/* decision: what was made of the frame, in a few words. */
+static inline void
+tap_frame(struct conn *c, enum tap_direction d, const char *text, size_t len,
+    const char *decision)
+{
+    if (__builtin_expect(tap_count > 0, 0))
+        tap_copy(c, d, text, len, decision);
+}
+
+#endif

@@ -1,0 +1,53 @@
+/* fault: what a charge point got wrong, and who hears of it. See fault.h. */
+#include "session/violation.h"
+
+#include "session/publish.h"
+#include "base/self.h"
+
+void
+fault_violation(struct conn *c, const char *kind, const char *detail,
+    const char *frame, size_t len)
+{
+    uint8_t minute = (uint8_t)(self.now_ms / 60000);
+
+    if (c->minute != minute) {
+        c->minute = minute;
+        c->violations = 0;
+    }
+    if (c->violations >= self.conf.ocpp_violation_rate ||
+        c->violations == UINT8_MAX) {
+        STAT_INC(self.st, violations_quiet);
+        return;
+    }
+    c->violations++;
+    struct publish_who who = publish_who(c);
+    struct publish    *p = publish_begin(EVENT_violation, &who);
+    writer_open(&p->w, "payload", '{');
+    writer_str(&p->w, "kind", kind);
+    writer_str(&p->w, "detail", detail ? detail : "");
+    size_t max = self.conf.ocpp_violation_frame;
+    if (frame != NULL && max > 0) {
+        writer_strn(&p->w, "frame", frame, len < max ? len : max);
+        writer_u64(&p->w, "frameLength", len);
+    }
+    writer_close(&p->w);
+    publish_end(p);
+}
+
+void
+fault_count(uint64_t set)
+{
+    for (; set != 0; set &= set - 1)
+        STAT_INC(self.st, deviations[__builtin_ctzll(set)]);
+}
+
+void
+fault_put(struct writer *w, uint64_t set)
+{
+    if (set == 0)
+        return;
+    writer_open(w, "deviations", '[');
+    for (; set != 0; set &= set - 1)
+        writer_str(w, NULL, deviation_names[__builtin_ctzll(set)]);
+    writer_close(w);
+}
