@@ -178,7 +178,11 @@ soak: all $(B)/fault_shim.so $(B)/scribble
 # what they see; these are clean with those of Debian 12.
 lint:
 	@scripts/deps lint
-	@$(MAKE) --no-print-directory cppcheck $(LINTED)
+	@$(MAKE) --no-print-directory format cppcheck $(LINTED)
+
+# Versions of clang-format differ in small things: that of Debian 12 decides.
+format:
+	$(SAY) clang-format-14 --dry-run -Werror $$(git ls-files '*.[ch]')
 
 # missingIncludeSystem: the headers of libraries, which it does not look into.
 cppcheck: $(GEN)
@@ -243,7 +247,7 @@ help:
 	@echo 'make check-asan    the same with sanitizers'
 	@echo 'make check-valgrind a sample of them under valgrind'
 	@echo 'make soak          faults at random under load, SOAK_MINUTES (120), SEED'
-	@echo 'make lint          cppcheck, clang-tidy, gcc -fanalyzer'
+	@echo 'make lint          clang-format, cppcheck, clang-tidy, gcc -fanalyzer'
 	@echo 'make fuzz          all fuzzers, FUZZ_SECONDS each (600)'
 	@echo 'make demo          1,000 simulated charge points, and ocppctl top'
 	@echo 'make bench         measure: CPU, latency, memory, storm, pings, growth'
@@ -251,6 +255,6 @@ help:
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean'
 
-.PHONY: all clean man deps run demo bench-million check check-asan check-valgrind check-programs soak lint cppcheck fuzz bench install help
+.PHONY: all clean man deps run demo bench-million check check-asan check-valgrind check-programs soak lint format cppcheck fuzz bench install help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -22,8 +22,9 @@ cells_for(uint64_t max_connections)
 size_t
 crowd_size(unsigned slots, uint64_t max_connections)
 {
-    return sizeof(struct crowd) + (size_t)slots * CROWD_ROWS *
-        cells_for(max_connections) * sizeof(uint32_t);
+    return sizeof(struct crowd) +
+        (size_t)slots * CROWD_ROWS * cells_for(max_connections) *
+        sizeof(uint32_t);
 }
 
 void
@@ -37,7 +38,8 @@ crowd_init(struct crowd *w, unsigned slots, uint64_t max_connections)
 static _Atomic uint32_t *
 row(const struct crowd *w, unsigned slot, unsigned r)
 {
-    return (_Atomic uint32_t *)w->cell + (size_t)(slot * CROWD_ROWS + r) * w->cells;
+    return (_Atomic uint32_t *)w->cell +
+        (size_t)(slot * CROWD_ROWS + r) * w->cells;
 }
 
 struct crowd_place

@@ -27,9 +27,9 @@
 #define CROWD_ROWS 2
 
 struct crowd {
-    uint64_t seed;  /* random, so that nobody can aim at a cell */
-    uint32_t cells; /* of a row, a power of two, at most 65536 */
-    uint32_t slots;
+    uint64_t         seed;  /* random, so that nobody can aim at a cell */
+    uint32_t         cells; /* of a row, a power of two, at most 65536 */
+    uint32_t         slots;
     _Atomic uint32_t cell[]; /* [slots][CROWD_ROWS][cells] */
 };
 
@@ -42,8 +42,8 @@ size_t crowd_size(unsigned slots, uint64_t max_connections);
 void   crowd_init(struct crowd *w, unsigned slots, uint64_t max_connections);
 
 /* kind: tells addresses from networks of the same bytes. */
-struct crowd_place crowd_find(const struct crowd *w, unsigned kind,
-    const uint64_t addr[2]);
+struct crowd_place crowd_find(
+    const struct crowd *w, unsigned kind, const uint64_t addr[2]);
 
 void crowd_enter(struct crowd *w, unsigned slot, struct crowd_place p);
 void crowd_leave(struct crowd *w, unsigned slot, struct crowd_place p);

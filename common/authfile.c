@@ -35,7 +35,7 @@ authfile_path(const struct config *c, char out[AUTHFILE_PATH_MAX])
         snprintf(out, AUTHFILE_PATH_MAX, "%s/auth", c->server_state_dir);
 }
 
-/* --- keys ---------------------------------------------------------------------- */
+/* --- keys ---------------------------------------------------------------- */
 
 static int
 digit(uint8_t c)
@@ -85,8 +85,8 @@ hash(uint8_t out[32], const uint8_t salt[16], const uint8_t *key, size_t len)
 }
 
 void
-authfile_make_key(struct authfile_key *k, const uint8_t *key, size_t len,
-    const uint8_t *salt)
+authfile_make_key(
+    struct authfile_key *k, const uint8_t *key, size_t len, const uint8_t *salt)
 {
     if (salt != NULL)
         memcpy(k->salt, salt, sizeof k->salt);
@@ -162,13 +162,12 @@ authfile_parse_key(const char *text, size_t len, struct authfile_key *k)
         authfile_unhex(p + 33, 64, k->hash, &n);
 }
 
-/* --- table ------------------------------------------------------------------------ */
+/* --- table --------------------------------------------------------------- */
 
 static size_t
 record_size(const uint8_t *r)
 {
-    return HEAD + r[0] +
-        (r[1] & HAS_KEY ? sizeof(struct authfile_key) : 0) +
+    return HEAD + r[0] + (r[1] & HAS_KEY ? sizeof(struct authfile_key) : 0) +
         (r[1] & HAS_NEXT ? sizeof(struct authfile_key) : 0);
 }
 
@@ -296,7 +295,7 @@ authfile_free(struct authfile *a)
     memset(a, 0, sizeof *a);
 }
 
-/* --- text --------------------------------------------------------------------------- */
+/* --- text ---------------------------------------------------------------- */
 
 /* What is wrong with a line, NULL if nothing. *len 0: it says nothing. */
 static const char *
@@ -384,7 +383,8 @@ authfile_read(struct authfile *a, const char *path, struct buf *errors)
     enum file_result r = file_read(path, &text, errors);
     if (r == FILE_READ)
         result = authfile_parse(a, path, text.p, text.len, errors)
-            ? AUTHFILE_GOOD : AUTHFILE_BROKEN;
+            ? AUTHFILE_GOOD
+            : AUTHFILE_BROKEN;
     else {
         buf_addc(errors, '\n');
         result = r == FILE_MISSING ? AUTHFILE_MISSING : AUTHFILE_UNREADABLE;

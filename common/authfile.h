@@ -61,7 +61,7 @@ struct authfile {
 
 enum authfile_result {
     AUTHFILE_GOOD,
-    AUTHFILE_BROKEN,    /* some lines are wrong; the others are in the table */
+    AUTHFILE_BROKEN, /* some lines are wrong; the others are in the table */
     AUTHFILE_MISSING,
     AUTHFILE_UNREADABLE /* the table is empty */
 };
@@ -73,8 +73,8 @@ void authfile_path(const struct config *c, char out[AUTHFILE_PATH_MAX]);
 
 /* Reads a file into an empty table. errors: one line each, "FILE:LINE: what
  * is wrong; what would be right", at most 20. */
-enum authfile_result authfile_read(struct authfile *a, const char *path,
-    struct buf *errors);
+enum authfile_result authfile_read(
+    struct authfile *a, const char *path, struct buf *errors);
 bool authfile_parse(struct authfile *a, const char *name, const char *text,
     size_t len, struct buf *errors);
 void authfile_free(struct authfile *a);
@@ -95,19 +95,19 @@ bool authfile_unhex(const uint8_t *in, size_t len, uint8_t *out, size_t *n);
 void authfile_make_key(struct authfile_key *k, const uint8_t *key, size_t len,
     const uint8_t *salt);
 /* Takes the same time whatever the bytes. */
-bool authfile_matches(const struct authfile_key *k, const uint8_t *key,
-    size_t len);
+bool authfile_matches(
+    const struct authfile_key *k, const uint8_t *key, size_t len);
 bool authfile_same(const struct authfile_key *a, const struct authfile_key *b);
 /* A key that is the same for the same identity and key, so that it can be
  * named again without being kept. */
 void authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
     const uint8_t *key, size_t len);
 
-void authfile_key_text(const struct authfile_key *k,
-    char out[AUTHFILE_KEY_TEXT]);
+void authfile_key_text(
+    const struct authfile_key *k, char out[AUTHFILE_KEY_TEXT]);
 bool authfile_parse_key(const char *text, size_t len, struct authfile_key *k);
 
-/* --- the text ------------------------------------------------------------------ */
+/* --- the text ------------------------------------------------------------ */
 
 /* The entry of an identity; false if it has no line, or a wrong one. */
 bool authfile_get(const struct buf *text, const char *name, size_t len,

@@ -23,15 +23,15 @@ struct buf {
 
 #define BUF_INIT(ceiling) ((struct buf){.max = (ceiling)})
 
-bool  buf_reserve(struct buf *b, size_t n);  /* room for n more bytes */
-bool  buf_add(struct buf *b, const void *p, size_t n);
-bool  buf_addc(struct buf *b, char c);
-bool  buf_adds(struct buf *b, const char *s);
-bool  buf_addf(struct buf *b, const char *fmt, ...)
+bool buf_reserve(struct buf *b, size_t n); /* room for n more bytes */
+bool buf_add(struct buf *b, const void *p, size_t n);
+bool buf_addc(struct buf *b, char c);
+bool buf_adds(struct buf *b, const char *s);
+bool buf_addf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-void  buf_consume(struct buf *b, size_t n);  /* drops the first n bytes */
-char *buf_cstr(struct buf *b);               /* NUL-terminates; "" if empty */
-void  buf_clear(struct buf *b);              /* keeps the memory */
-void  buf_free(struct buf *b);               /* keeps max */
+void  buf_consume(struct buf *b, size_t n); /* drops the first n bytes */
+char *buf_cstr(struct buf *b);              /* NUL-terminates; "" if empty */
+void  buf_clear(struct buf *b);             /* keeps the memory */
+void  buf_free(struct buf *b);              /* keeps max */
 
 #endif

@@ -36,7 +36,7 @@ struct channel_msg {
     uint32_t len;  /* of the body, bytes */
     uint64_t id;   /* of the request or tap, given by the master */
     cref     conn;
-    uint64_t arg;  /* as channel.def says */
+    uint64_t arg; /* as channel.def says */
 };
 
 /* Both ends non-blocking, close-on-exec, with buffers for many bodies. */

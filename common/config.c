@@ -25,7 +25,7 @@
 #include "knob.h"
 
 #define KEY_MAX_BYTES 49 /* inih cuts names after these */
-#define SHOWN_BYTES   60 /* of a bad value, in its error */
+#define SHOWN_BYTES 60   /* of a bad value, in its error */
 
 /* One reading: where it is, and what it has found so far. */
 struct reading {
@@ -41,7 +41,7 @@ struct reading {
     unsigned       errors_n;
 };
 
-/* ---- errors ---- */
+/* --- errors -------------------------------------------------------------- */
 
 /* Opens an error line; false if there were enough already. */
 static bool
@@ -126,11 +126,11 @@ on_fault(void *reading, enum conf_knob k, const char *text)
     buf_free(&value);
 }
 
-/* ---- one setting ---- */
+/* --- one setting --------------------------------------------------------- */
 
 static void
-unknown_key(struct reading *r, int origin, const char *section,
-    const char *key, const char *value)
+unknown_key(struct reading *r, int origin, const char *section, const char *key,
+    const char *value)
 {
     const struct knob *near = knob_near_key(section, key);
     const struct knob *other = knob_near_key(NULL, key);
@@ -150,16 +150,15 @@ unknown_key(struct reading *r, int origin, const char *section,
     else
         buf_adds(r->errors, ": there is no such key; ");
     if (other != NULL && strcmp(other->key, key) == 0)
-        buf_addf(r->errors, "%s belongs into section [%s]\n", key,
-            other->section);
+        buf_addf(
+            r->errors, "%s belongs into section [%s]\n", key, other->section);
     else if (section[0] == '\0')
         buf_addf(r->errors, "write a line like [%s] above it\n",
             other != NULL ? other->section : knob_sections[0].name);
     else if (near != NULL)
         buf_addf(r->errors, "did you mean %s?\n", near->key);
     else
-        buf_addf(r->errors, "ocppd.conf(5) lists the keys of [%s]\n",
-            section);
+        buf_addf(r->errors, "ocppd.conf(5) lists the keys of [%s]\n", section);
 }
 
 static void
@@ -209,7 +208,7 @@ set(struct reading *r, int origin, enum conf_knob k, const char *value)
     buf_free(&why);
 }
 
-/* ---- the file ---- */
+/* --- the file ------------------------------------------------------------ */
 
 static bool
 blank(char c)
@@ -251,8 +250,10 @@ section_ok(struct reading *r, const char *s, size_t n)
 
     r->skip = true; /* what follows, unless this is a section */
     if (close == NULL || close != s + n - 1) {
-        bad_line(r, s, n, "is no section; write its name in brackets and "
-            "nothing else, as [%s]", knob_sections[0].name);
+        bad_line(r, s, n,
+            "is no section; write its name in brackets and "
+            "nothing else, as [%s]",
+            knob_sections[0].name);
         return false;
     }
     if (n - 2 < sizeof name)
@@ -273,7 +274,8 @@ setting_ok(struct reading *r, const char *s, size_t n, size_t *key_len,
     const char *equals = memchr(s, '=', n);
 
     if (equals == NULL) {
-        bad_line(r, s, n, "has no =; write key = value, the whole value on "
+        bad_line(r, s, n,
+            "has no =; write key = value, the whole value on "
             "one line");
         return false;
     }
@@ -284,7 +286,8 @@ setting_ok(struct reading *r, const char *s, size_t n, size_t *key_len,
         equals--;
     *key_len = (size_t)(equals - s);
     if (!is_key(s, *key_len)) {
-        bad_line(r, s, n, "does not begin with the name of a key; write "
+        bad_line(r, s, n,
+            "does not begin with the name of a key; write "
             "key = value");
         return false;
     }
@@ -325,16 +328,18 @@ next_line(char *to, int size, void *reading)
             snprintf(to, (size_t)size, "%.*s=%.*s\n", (int)key_len, s,
                 (int)(e - value), value);
         else
-            bad_line(r, s, n, "is too long; key and value may have %zu "
-                "bytes together, these have %zu", room, used);
+            bad_line(r, s, n,
+                "is too long; key and value may have %zu "
+                "bytes together, these have %zu",
+                room, used);
     }
     return to;
 }
 
 /* An ini_handler. */
 static int
-on_setting(void *reading, const char *section, const char *key,
-    const char *value)
+on_setting(
+    void *reading, const char *section, const char *key, const char *value)
 {
     struct reading *r = reading;
     enum conf_knob  k = knob_find(section, key);
@@ -346,8 +351,10 @@ on_setting(void *reading, const char *section, const char *key,
             put_origin(r, r->line);
             buf_addf(r->errors, "%s.%s = ", section, key);
             put_value(r, k, value);
-            buf_addf(r->errors, ": is set in line %d already; remove one of "
-                "the two\n", r->seen[k]);
+            buf_addf(r->errors,
+                ": is set in line %d already; remove one of "
+                "the two\n",
+                r->seen[k]);
         }
     } else {
         r->seen[k] = r->line;
@@ -356,7 +363,7 @@ on_setting(void *reading, const char *section, const char *key,
     return 1;
 }
 
-/* ---- the command line ---- */
+/* --- the command line ---------------------------------------------------- */
 
 static void
 override(struct reading *r, const char *text)
@@ -370,9 +377,10 @@ override(struct reading *r, const char *text)
         if (error_begin(r)) {
             buf_adds(r->errors, "-o: ");
             put_shown(r->errors, text, strlen(text));
-            buf_addf(r->errors, ": is no setting; write section.key=value, "
-                "such as %s.%s=%s\n", knobs[0].section, knobs[0].key,
-                knobs[0].def);
+            buf_addf(r->errors,
+                ": is no setting; write section.key=value, "
+                "such as %s.%s=%s\n",
+                knobs[0].section, knobs[0].key, knobs[0].def);
         }
         return;
     }
@@ -398,15 +406,18 @@ override(struct reading *r, const char *text)
     buf_free(&value);
 }
 
-/* ---- reading ---- */
+/* --- reading ------------------------------------------------------------- */
 
 bool
 config_read_text(struct config *c, const char *name, const char *text,
     size_t len, const struct config_override *overrides, size_t n_overrides,
     struct buf *errors)
 {
-    struct reading r = {.c = c, .file = name, .next = text,
-        .end = text + len, .errors = errors};
+    struct reading r = {.c = c,
+        .file = name,
+        .next = text,
+        .end = text + len,
+        .errors = errors};
     struct buf     why = BUF_INIT(1024);
 
     memset(c, 0, sizeof *c);
@@ -414,8 +425,8 @@ config_read_text(struct config *c, const char *name, const char *text,
         ensure(knob_parse((enum conf_knob)k, knobs[k].def, c, &why));
     buf_free(&why);
     if (len > CONF_FILE_MAX) {
-        buf_addf(errors, "%s: is larger than 1MiB; is it a configuration?\n",
-            name);
+        buf_addf(
+            errors, "%s: is larger than 1MiB; is it a configuration?\n", name);
         return false;
     }
     if (len > 0 && ini_parse_stream(next_line, &r, on_setting, &r) < 0) {
@@ -438,12 +449,13 @@ config_read(struct config *c, const char *file,
     bool       good = false;
 
     if (file == NULL)
-        return config_read_text(c, NULL, "", 0, overrides, n_overrides,
-            errors);
+        return config_read_text(c, NULL, "", 0, overrides, n_overrides, errors);
     int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0) {
-        buf_addf(errors, "%s: cannot be opened: %s; name the configuration "
-            "with -c\n", file, strerror(errno));
+        buf_addf(errors,
+            "%s: cannot be opened: %s; name the configuration "
+            "with -c\n",
+            file, strerror(errno));
         return false;
     }
     if (!buf_reserve(&text, text.max)) {
@@ -460,19 +472,21 @@ config_read(struct config *c, const char *file,
         text.len += (size_t)n;
     }
     if (n < 0)
-        buf_addf(errors, "%s: cannot be read: %s; name the configuration "
-            "with -c\n", file, strerror(errno));
+        buf_addf(errors,
+            "%s: cannot be read: %s; name the configuration "
+            "with -c\n",
+            file, strerror(errno));
     else
-        good = config_read_text(c, file, text.p, text.len, overrides,
-            n_overrides, errors);
+        good = config_read_text(
+            c, file, text.p, text.len, overrides, n_overrides, errors);
     close(fd);
     buf_free(&text);
     return good;
 }
 
 void
-config_keep_restart(struct config *next, const struct config *running,
-    struct buf *notes)
+config_keep_restart(
+    struct config *next, const struct config *running, struct buf *notes)
 {
     for (unsigned i = 0; i < CONF_KNOBS; i++) {
         enum conf_knob k = (enum conf_knob)i;

@@ -18,9 +18,9 @@
 #include "buf.h"
 
 #define CONF_FILE_MAX (1u << 20) /* bytes of a configuration file */
-#define CONF_ERRORS   20         /* errors reported of one reading */
-#define CONF_TEXT_MAX 128 /* bytes of a TEXT, with its NUL */
-#define CONF_LIST_MAX 512 /* bytes of a LIST, with its NUL */
+#define CONF_ERRORS 20           /* errors reported of one reading */
+#define CONF_TEXT_MAX 128        /* bytes of a TEXT, with its NUL */
+#define CONF_LIST_MAX 512        /* bytes of a LIST, with its NUL */
 
 /* All choices of all knobs: CONF_ocpp_validation_strict and so on. */
 enum conf_choice {
@@ -77,8 +77,8 @@ bool config_read_text(struct config *c, const char *name, const char *text,
 
 /* Appends one line per knob of class RESTART in which next differs from
  * running, and puts the running value (and origin) back into next. */
-void config_keep_restart(struct config *next, const struct config *running,
-    struct buf *notes);
+void config_keep_restart(
+    struct config *next, const struct config *running, struct buf *notes);
 
 /* Effective values with origins: text (aligned, one per line, in the file's
  * own syntax, so that it can serve as a file) or JSON. A secret (TEXT named
@@ -95,8 +95,8 @@ bool config_list_next(const char **cursor, char *item, size_t size);
 
 /* One address of a listen knob: 192.0.2.1:8080, [2001:db8::1]:8080, or
  * *:8080 for every IPv4 address. False if it is none, or its port 0. */
-bool config_address(const char *text, struct sockaddr_storage *address,
-    socklen_t *size);
+bool config_address(
+    const char *text, struct sockaddr_storage *address, socklen_t *size);
 
 const char *config_choice_name(enum conf_choice choice);
 

@@ -10,8 +10,8 @@
 #include <string.h>
 
 bool
-config_address(const char *text, struct sockaddr_storage *address,
-    socklen_t *size)
+config_address(
+    const char *text, struct sockaddr_storage *address, socklen_t *size)
 {
     char        host[INET6_ADDRSTRLEN + 2];
     const char *colon = strrchr(text, ':');

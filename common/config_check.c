@@ -8,8 +8,8 @@
 #include "cidr.h"
 #include "knob.h"
 
-#define NODE_MAX_BYTES      32
-#define PREFIX_MAX_BYTES    32
+#define NODE_MAX_BYTES 32
+#define PREFIX_MAX_BYTES 32
 #define UNIX_PATH_MAX_BYTES 107 /* of a socket's name, unix(7) */
 
 /* Subprotocols there is a dialect for. */
@@ -58,9 +58,11 @@ check_addresses(struct checking *x, enum conf_knob k, const char *list)
 
     while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
         if (!config_address(item, &address, &size))
-            fault(x, k, "%s is no address with a port; write it in "
+            fault(x, k,
+                "%s is no address with a port; write it in "
                 "numbers as 192.0.2.1:8080 or [2001:db8::1]:8080, or *:8080 "
-                "for every IPv4 address", item);
+                "for every IPv4 address",
+                item);
         else if (listed_before(list, cursor, item))
             fault(x, k, "%s is there twice; remove one", item);
     }
@@ -85,7 +87,8 @@ check_listen(struct checking *x)
         if (listed_before(all, all + strlen(all) + 1, item))
             fault(x, CONF_KNOB_admin_listen,
                 "charge points connect to %s; give one of the two another "
-                "port", item);
+                "port",
+                item);
     }
 }
 
@@ -99,8 +102,10 @@ check_proxies(struct checking *x)
 
     while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
         if (!cidr_parse(item, &range))
-            fault(x, k, "%s is no range of addresses; write it as 192.0.2.7, "
-                "10.0.0.0/8 or 2001:db8::/32", item);
+            fault(x, k,
+                "%s is no range of addresses; write it as 192.0.2.7, "
+                "10.0.0.0/8 or 2001:db8::/32",
+                item);
         else if (listed_before(list, cursor, item))
             fault(x, k, "%s is there twice; remove one", item);
     }
@@ -111,15 +116,17 @@ check_path(struct checking *x)
 {
     const char *path = x->c->server_path;
     size_t      n = strlen(path);
-    size_t      good = strspn(path, "abcdefghijklmnopqrstuvwxyz"
-                                    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                    "-._~/");
+    size_t      good = strspn(path,
+             "abcdefghijklmnopqrstuvwxyz"
+                  "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                  "-._~/");
 
     if (path[0] != '/')
         fault(x, CONF_KNOB_server_path,
             "does not begin with a slash; write it as /ocpp");
     else if (good < n)
-        fault(x, CONF_KNOB_server_path, "'%c' cannot be in a path; use "
+        fault(x, CONF_KNOB_server_path,
+            "'%c' cannot be in a path; use "
             "letters, digits and - . _ ~ /",
             path[good] > 0x20 && path[good] < 0x7f ? path[good] : '?');
     else if (n > 1 && path[n - 1] == '/')
@@ -127,7 +134,8 @@ check_path(struct checking *x)
             "ends with a slash; leave that out, the identity follows after "
             "one anyway");
     else if (strstr(path, "//") != NULL)
-        fault(x, CONF_KNOB_server_path, "has an empty part; write single "
+        fault(x, CONF_KNOB_server_path,
+            "has an empty part; write single "
             "slashes");
 }
 
@@ -141,9 +149,10 @@ check_names(struct checking *x)
         fault(x, CONF_KNOB_server_node,
             "is %zu characters long; write auto or 1 to %d characters", n,
             NODE_MAX_BYTES);
-    else if (strspn(c->server_node, "abcdefghijklmnopqrstuvwxyz"
-                                    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                    "-._") < n)
+    else if (strspn(c->server_node,
+                 "abcdefghijklmnopqrstuvwxyz"
+                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                 "-._") < n)
         fault(x, CONF_KNOB_server_node,
             "has a character that a node name cannot have; use letters, "
             "digits and - . _");
@@ -179,7 +188,8 @@ check_redis(struct checking *x)
             "is redis, but neither redis.host nor redis.socket is set; set one");
     if (c->auth_mode == CONF_auth_mode_redis &&
         c->auth_timeout >= c->websocket_handshake_timeout)
-        fault(x, CONF_KNOB_auth_timeout, "a handshake must be over within "
+        fault(x, CONF_KNOB_auth_timeout,
+            "a handshake must be over within "
             "websocket.handshake_timeout = %llums, this included; make it less",
             (unsigned long long)c->websocket_handshake_timeout);
     if (c->redis_password[0] != '\0' && c->redis_password_file[0] != '\0')
@@ -194,10 +204,13 @@ check_redis(struct checking *x)
             "is too long for a socket; shorten it to %d bytes",
             UNIX_PATH_MAX_BYTES);
     if (n == 0 || n > PREFIX_MAX_BYTES ||
-        strspn(c->redis_prefix, "abcdefghijklmnopqrstuvwxyz"
-                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") < n)
-        fault(x, CONF_KNOB_redis_prefix, "cannot begin a function's name; "
-            "write 1 to %d letters, digits and _", PREFIX_MAX_BYTES);
+        strspn(c->redis_prefix,
+            "abcdefghijklmnopqrstuvwxyz"
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") < n)
+        fault(x, CONF_KNOB_redis_prefix,
+            "cannot begin a function's name; "
+            "write 1 to %d letters, digits and _",
+            PREFIX_MAX_BYTES);
 }
 
 static void
@@ -209,10 +222,13 @@ check_versions(struct checking *x)
 
     for (size_t i = 0; i < n; i++)
         snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s",
-            i == 0 ? "" : i + 1 == n ? " and " : ", ", versions_known[i]);
+            i == 0           ? ""
+                : i + 1 == n ? " and "
+                             : ", ",
+            versions_known[i]);
     if (list[0] == '\0')
-        fault(x, CONF_KNOB_ocpp_versions,
-            "is empty; write at least one of %s", all);
+        fault(x, CONF_KNOB_ocpp_versions, "is empty; write at least one of %s",
+            all);
     while (!x->bad[CONF_KNOB_ocpp_versions] &&
         config_list_next(&cursor, item, sizeof item)) {
         bool known = false;
@@ -222,8 +238,8 @@ check_versions(struct checking *x)
             fault(x, CONF_KNOB_ocpp_versions,
                 "%s is not known here; this ocppd knows %s", item, all);
         else if (listed_before(list, cursor, item))
-            fault(x, CONF_KNOB_ocpp_versions,
-                "%s is there twice; remove one", item);
+            fault(x, CONF_KNOB_ocpp_versions, "%s is there twice; remove one",
+                item);
     }
 }
 
@@ -242,15 +258,17 @@ check_order(struct checking *x, enum conf_knob less, uint64_t less_value,
         fault(x, more, "is less than %s (%s), %s; raise it or lower %s",
             knobs[less].key, buf_cstr(&a), means, knobs[less].key);
     else
-        fault(x, less, "is more than %s (%s, the default), %s; lower it or "
-            "raise %s", knobs[more].key, buf_cstr(&b), means, knobs[more].key);
+        fault(x, less,
+            "is more than %s (%s, the default), %s; lower it or "
+            "raise %s",
+            knobs[more].key, buf_cstr(&b), means, knobs[more].key);
     buf_free(&a);
     buf_free(&b);
 }
 
 void
-check_config(const struct config *c, bool bad[CONF_KNOBS],
-    check_fault *report, void *arg)
+check_config(const struct config *c, bool bad[CONF_KNOBS], check_fault *report,
+    void *arg)
 {
     struct checking x = {c, bad, report, arg};
 

@@ -7,7 +7,7 @@
 #include "mdoc.h"
 #include "writer.h"
 
-#define VALUE_COLUMNS  24 /* wider values push their origin to the right */
+#define VALUE_COLUMNS 24 /* wider values push their origin to the right */
 
 static void
 put_origin(const struct config *c, enum conf_knob k, struct buf *out)
@@ -67,7 +67,8 @@ put_json_knob(const struct config *c, enum conf_knob k, struct writer *w)
     put_value(c, k, &text);
     if (knobs[k].type == KNOB_FLAG)
         writer_bool(w, "value", *(const bool *)p);
-    else if (knobs[k].type == KNOB_COUNT && strcmp(buf_cstr(&text), "auto") != 0)
+    else if (knobs[k].type == KNOB_COUNT &&
+        strcmp(buf_cstr(&text), "auto") != 0)
         writer_u64(w, "value", *(const uint64_t *)p);
     else
         writer_str(w, "value", buf_cstr(&text));
@@ -75,8 +76,10 @@ put_json_knob(const struct config *c, enum conf_knob k, struct writer *w)
         writer_u64(w, "milliseconds", *(const uint64_t *)p);
     if (knobs[k].type == KNOB_SIZE)
         writer_u64(w, "bytes", *(const uint64_t *)p);
-    writer_str(w, "origin", c->origin[k] > 0 ? "file" :
-        c->origin[k] < 0 ? "command line" : "default");
+    writer_str(w, "origin",
+        c->origin[k] > 0       ? "file"
+            : c->origin[k] < 0 ? "command line"
+                               : "default");
     if (c->origin[k] > 0)
         writer_i64(w, "line", c->origin[k]);
     writer_str(w, "reload", knob_reload_name(knobs[k].reload));
@@ -106,7 +109,7 @@ config_put_json(const struct config *c, const char *file, struct buf *out)
     writer_close(&w);
 }
 
-/* ---- the manual ---- */
+/* --- the manual ---------------------------------------------------------- */
 
 static const char *
 placeholder(enum knob_type type)

@@ -29,12 +29,23 @@ cut_double(struct cutter *c)
         char ch = *c->in++;
         if (ch == '\\' && c->in < c->end) {
             switch (*c->in++) {
-            case '"':  ch = '"'; break;
-            case '\\': ch = '\\'; break;
-            case 'n':  ch = '\n'; break;
-            case 'r':  ch = '\r'; break;
-            case 't':  ch = '\t'; break;
-            default:   c->in--;
+            case '"':
+                ch = '"';
+                break;
+            case '\\':
+                ch = '\\';
+                break;
+            case 'n':
+                ch = '\n';
+                break;
+            case 'r':
+                ch = '\r';
+                break;
+            case 't':
+                ch = '\t';
+                break;
+            default:
+                c->in--;
             }
         }
         *c->out++ = ch;
@@ -127,12 +138,18 @@ const char *
 line_error_text(enum line_error e)
 {
     switch (e) {
-    case LINE_OK:          return "nothing is wrong";
-    case LINE_TOO_MANY:    return "too many words; put what belongs together in quotes";
-    case LINE_OPEN_SINGLE: return "a ' without its end; close it, or write \\' for a plain one";
-    case LINE_OPEN_DOUBLE: return "a \" without its end; close it, or write \\\" for a plain one";
-    case LINE_OPEN_ESCAPE: return "the line ends in a backslash; write \\\\ for a plain one";
-    case LINE_NUL:         return "a NUL byte; a line is text";
+    case LINE_OK:
+        return "nothing is wrong";
+    case LINE_TOO_MANY:
+        return "too many words; put what belongs together in quotes";
+    case LINE_OPEN_SINGLE:
+        return "a ' without its end; close it, or write \\' for a plain one";
+    case LINE_OPEN_DOUBLE:
+        return "a \" without its end; close it, or write \\\" for a plain one";
+    case LINE_OPEN_ESCAPE:
+        return "the line ends in a backslash; write \\\\ for a plain one";
+    case LINE_NUL:
+        return "a NUL byte; a line is text";
     }
     return "unknown";
 }
@@ -149,12 +166,23 @@ line_quote(struct buf *out, const char *word)
     buf_addc(out, '"');
     for (; *word != '\0'; word++) {
         switch (*word) {
-        case '"':  buf_adds(out, "\\\""); break;
-        case '\\': buf_adds(out, "\\\\"); break;
-        case '\n': buf_adds(out, "\\n"); break;
-        case '\r': buf_adds(out, "\\r"); break;
-        case '\t': buf_adds(out, "\\t"); break;
-        default:   buf_addc(out, *word);
+        case '"':
+            buf_adds(out, "\\\"");
+            break;
+        case '\\':
+            buf_adds(out, "\\\\");
+            break;
+        case '\n':
+            buf_adds(out, "\\n");
+            break;
+        case '\r':
+            buf_adds(out, "\\r");
+            break;
+        case '\t':
+            buf_adds(out, "\\t");
+            break;
+        default:
+            buf_addc(out, *word);
         }
     }
     buf_addc(out, '"');

@@ -24,11 +24,11 @@
 
 enum line_error {
     LINE_OK,
-    LINE_TOO_MANY,     /* words */
-    LINE_OPEN_SINGLE,  /* no closing quote */
+    LINE_TOO_MANY,    /* words */
+    LINE_OPEN_SINGLE, /* no closing quote */
     LINE_OPEN_DOUBLE,
-    LINE_OPEN_ESCAPE,  /* nothing after a backslash */
-    LINE_NUL           /* a NUL byte cannot be in a word */
+    LINE_OPEN_ESCAPE, /* nothing after a backslash */
+    LINE_NUL          /* a NUL byte cannot be in a word */
 };
 
 struct line {

@@ -106,7 +106,8 @@ denyfile_parse(struct denyfile *d, const char *file, const char *text,
         at += n + 1;
         line++;
         const char *why = parse_line(p, n, &e, &some);
-        if (why == NULL && some && !e.is_name && d->ranges == DENYFILE_ADDRESSES)
+        if (why == NULL && some && !e.is_name &&
+            d->ranges == DENYFILE_ADDRESSES)
             why = "is one address more than 10000; let a packet filter do it";
         if (why != NULL) {
             if (wrong++ < ERRORS_MAX)
@@ -116,10 +117,12 @@ denyfile_parse(struct denyfile *d, const char *file, const char *text,
         if (!some)
             continue;
         if (e.is_name) {
-            d->name = one_more(d->name, d->names, &d->names_cap, sizeof *d->name);
+            d->name =
+                one_more(d->name, d->names, &d->names_cap, sizeof *d->name);
             d->name[d->names++] = e.name;
         } else {
-            d->range = one_more(d->range, d->ranges, &d->ranges_cap, sizeof *d->range);
+            d->range =
+                one_more(d->range, d->ranges, &d->ranges_cap, sizeof *d->range);
             d->range[d->ranges++] = e.range;
         }
     }
@@ -211,7 +214,8 @@ denyfile_set(struct buf *text, const char *kind, const char *what, bool adding,
             cidr_text(&e.range, range);
             buf_addf(&line, "address %s", range);
         }
-        found = file_set_line(text, is_same, &e, adding ? buf_cstr(&line) : NULL);
+        found =
+            file_set_line(text, is_same, &e, adding ? buf_cstr(&line) : NULL);
     }
     buf_free(&word);
     buf_free(&line);

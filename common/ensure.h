@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#define ensure(cond)                                                   \
+#define ensure(cond)                                                           \
     ((cond) ? (void)0 : ensure_failed(#cond, __FILE__, __LINE__))
 
 void ensure_failed(const char *cond, const char *file, int line)

@@ -13,8 +13,8 @@ enum event_kind {
 
 struct event_info {
     const char *word;
-    const char *type;     /* eventType; several kinds may share one */
-    const char *action;   /* the CALL it is made from, "" if none */
+    const char *type;   /* eventType; several kinds may share one */
+    const char *action; /* the CALL it is made from, "" if none */
     const char *sentence;
 };
 

@@ -76,7 +76,8 @@ sync_directory(const char *path)
     slash = strrchr(dir, '/');
     if (slash != NULL)
         slash[slash == dir] = '\0';
-    int fd = open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd =
+        open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         fsync(fd);
         close(fd);
@@ -99,7 +100,8 @@ file_replace(const char *path, const char *p, size_t n, uid_t uid, gid_t gid,
     }
     snprintf(fresh, sizeof fresh, "%s.new", path);
     unlink(fresh); /* left by a crash */
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd =
+        open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         goto fail;
     /* Ours it may stay where we may not give it away. */
@@ -167,7 +169,7 @@ file_set_line(struct buf *text,
     return found;
 }
 
-/* --- words ------------------------------------------------------------------- */
+/* --- words --------------------------------------------------------------- */
 
 static bool
 blank(char c)

@@ -16,8 +16,7 @@
 enum file_result { FILE_READ, FILE_MISSING, FILE_FAILED };
 
 /* The whole of it, at most text->max bytes, appended to text. */
-enum file_result file_read(const char *path, struct buf *text,
-    struct buf *why);
+enum file_result file_read(const char *path, struct buf *text, struct buf *why);
 
 /* Writes a new file beside it, makes it durable, and renames it over the old
  * one, whose owner and mode it gets; one that was missing gets mode 0640 and
@@ -36,10 +35,10 @@ bool file_set_line(struct buf *text,
 void file_put_word(struct buf *out, const char *p, size_t n);
 /* Back again into out (room for max bytes); false if a % stands alone or the
  * word is empty or too long. */
-bool file_get_word(const char *word, size_t n, char *out, size_t max,
-    size_t *len);
+bool file_get_word(
+    const char *word, size_t n, char *out, size_t max, size_t *len);
 /* The next word of a line [*p, end): false at the end or at a #. */
-bool file_next_word(const char **p, const char *end, const char **word,
-    size_t *n);
+bool file_next_word(
+    const char **p, const char *end, const char **word, size_t *n);
 
 #endif

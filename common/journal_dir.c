@@ -25,14 +25,14 @@
 
 struct stream {
     unsigned            slot;
-    uint64_t            first;  /* of the segment being read; 0: none yet */
-    uint64_t            last;   /* number of the last event in hand */
+    uint64_t            first; /* of the segment being read; 0: none yet */
+    uint64_t            last;  /* number of the last event in hand */
     struct reader       reader;
     struct segment_line head;
     bool                has_head;
     bool                dry;
-    int                 error;  /* not told yet */
-    uint64_t            told;   /* the segment whose trouble was noted */
+    int                 error; /* not told yet */
+    uint64_t            told;  /* the segment whose trouble was noted */
 };
 
 struct segments {
@@ -42,7 +42,7 @@ struct segments {
     struct segment_list  list;
     struct stream       *streams; /* sorted by slot */
     size_t               n;
-    size_t               cur;     /* whose head was returned; n: nobody's */
+    size_t               cur; /* whose head was returned; n: nobody's */
     uint64_t             bad;
 };
 
@@ -78,7 +78,7 @@ segments_find(int dir_fd, struct segment_list *list)
     size_t              cap = 0;
     struct dirent      *e;
     int                 err = 0;
-    int                 fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     *list = l;
     if (fd < 0)
@@ -135,7 +135,8 @@ static void
 say(struct buf *why, const char *dir, int err)
 {
     buf_addf(why, "cannot read the journal in %s: %s; ", dir, strerror(err));
-    buf_adds(why, err == ENOENT || err == ENOTDIR
+    buf_adds(why,
+        err == ENOENT || err == ENOTDIR
             ? "it is the directory journal below server.state_dir, made when "
               "a worker first starts"
             : err == EACCES || err == EPERM
@@ -144,8 +145,8 @@ say(struct buf *why, const char *dir, int err)
 }
 
 struct segments *
-segments_open(const char *dir, const struct segments_want *want,
-    struct buf *why)
+segments_open(
+    const char *dir, const struct segments_want *want, struct buf *why)
 {
     struct segments *s = calloc(1, sizeof *s);
 
@@ -291,8 +292,7 @@ fill(struct segments *s, struct stream *t)
         if (t->reader.fd >= 0) {
             enum reader_result r = reader_next(&t->reader, &t->head);
             if (r == READER_LINE) {
-                if (t->head.number <= t->last ||
-                    t->head.number < s->want.from)
+                if (t->head.number <= t->last || t->head.number < s->want.from)
                     continue; /* a repetition, or not wanted */
                 t->last = t->head.number;
                 t->has_head = true;
@@ -319,8 +319,8 @@ segments_next(struct segments *s, uint64_t below, struct segment_line *line)
         struct stream *t = &s->streams[i];
         if (!t->has_head && !t->dry)
             fill(s, t);
-        if (t->has_head && (best == SIZE_MAX ||
-                t->head.number < s->streams[best].head.number))
+        if (t->has_head &&
+            (best == SIZE_MAX || t->head.number < s->streams[best].head.number))
             best = i;
     }
     if (best == SIZE_MAX || s->streams[best].head.number >= below)

@@ -43,8 +43,8 @@ struct segment_list {
 /* Fills *list (to be freed with free(list->v)); 0 or an errno. */
 int segments_find(int dir_fd, struct segment_list *list);
 /* Where those of a slot begin, NULL if there are none; *n is how many. */
-const struct segment_id *segments_of(const struct segment_list *list,
-    unsigned slot, size_t *n);
+const struct segment_id *segments_of(
+    const struct segment_list *list, unsigned slot, size_t *n);
 
 struct segments_want {
     int      slot;          /* only this one; -1: all */
@@ -56,8 +56,8 @@ struct segments_want {
 struct segments;
 
 /* NULL: why holds a sentence (directory, reason, remedy). */
-struct segments *segments_open(const char *dir,
-    const struct segments_want *want, struct buf *why);
+struct segments *segments_open(
+    const char *dir, const struct segments_want *want, struct buf *why);
 
 /* Begins a round. False: the directory cannot be read (any more), why says
  * so; it may be called again. */
@@ -65,8 +65,8 @@ bool segments_refresh(struct segments *s, struct buf *why);
 
 /* The next event numbered below `below`, over all slots; false if there is
  * none in this round. *line is valid until the next call. */
-bool segments_next(struct segments *s, uint64_t below,
-    struct segment_line *line);
+bool segments_next(
+    struct segments *s, uint64_t below, struct segment_line *line);
 
 /* Of the event segments_next() returned last. */
 unsigned segments_slot(const struct segments *s);

@@ -40,8 +40,8 @@ more(struct reader *r)
         r->cap = cap;
     }
     for (;;) {
-        ssize_t n = pread(r->fd, r->p + r->len, r->cap - r->len,
-            (off_t)r->offset);
+        ssize_t n =
+            pread(r->fd, r->p + r->len, r->cap - r->len, (off_t)r->offset);
         if (n >= 0) {
             r->len += (size_t)n;
             r->offset += (uint64_t)n;
@@ -58,8 +58,8 @@ more(struct reader *r)
 static void
 skip(struct reader *r)
 {
-    const char *end = r->len > r->pos
-        ? memchr(r->p + r->pos, '\n', r->len - r->pos) : NULL;
+    const char *end =
+        r->len > r->pos ? memchr(r->p + r->pos, '\n', r->len - r->pos) : NULL;
 
     r->skipping = end == NULL;
     r->pos = end ? (size_t)(end + 1 - r->p) : r->len;

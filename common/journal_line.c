@@ -46,8 +46,8 @@ segment_name(char out[SEGMENT_NAME_LEN + 1], unsigned slot, uint64_t first)
 bool
 segment_name_parse(const char *name, unsigned *slot, uint64_t *first)
 {
-    if (strlen(name) != SEGMENT_NAME_LEN || name[0] != 'w' ||
-        name[4] != '-' || strcmp(name + 5 + DIGITS, ".jsonl") != 0)
+    if (strlen(name) != SEGMENT_NAME_LEN || name[0] != 'w' || name[4] != '-' ||
+        strcmp(name + 5 + DIGITS, ".jsonl") != 0)
         return false;
     *slot = 0;
     for (int i = 1; i <= 3; i++) {
@@ -84,8 +84,7 @@ segment_next(const char *p, size_t len, struct segment_line *line)
     /* A file that grew before its pages were written has NULs in it. */
     if (line->len < SEGMENT_LINE_MIN || line->len >= SEGMENT_LINE_MAX ||
         memcmp(p, HEAD, HEAD_LEN) != 0 || end[-1] != '}' ||
-        p[HEAD_LEN + DIGITS] != '-' ||
-        memchr(p, '\0', line->len) != NULL ||
+        p[HEAD_LEN + DIGITS] != '-' || memchr(p, '\0', line->len) != NULL ||
         !parse_number(p + HEAD_LEN, &line->number) || line->number == 0) {
         line->number = 0;
         return SEGMENT_BAD;
@@ -117,7 +116,7 @@ segment_sum(const char *p, size_t len, struct segment_sum *sum)
     }
 }
 
-/* ---- members of a line ------------------------------------------------ */
+/* --- members of a line --------------------------------------------------- */
 
 /* Each skips what begins at p, and says where it ends; NULL if it does not
  * end before `end`. */

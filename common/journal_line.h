@@ -26,14 +26,14 @@
 
 #include "buf.h"
 
-#define SEGMENT_DIR "journal"           /* below server.state_dir */
-#define SEGMENT_SLOTS 1000u             /* three digits */
-#define SEGMENT_NAME_LEN 27             /* without NUL */
-#define SEGMENT_LINE_MAX (1u << 20)     /* bytes of a line, line feed included */
-#define SEGMENT_LINE_MIN 32             /* {"eventId":"16 digits-n"}, no line feed */
+#define SEGMENT_DIR "journal"       /* below server.state_dir */
+#define SEGMENT_SLOTS 1000u         /* three digits */
+#define SEGMENT_NAME_LEN 27         /* without NUL */
+#define SEGMENT_LINE_MAX (1u << 20) /* bytes of a line, line feed included */
+#define SEGMENT_LINE_MIN 32 /* {"eventId":"16 digits-n"}, no line feed */
 
-void segment_name(char out[SEGMENT_NAME_LEN + 1], unsigned slot,
-    uint64_t first);
+void segment_name(
+    char out[SEGMENT_NAME_LEN + 1], unsigned slot, uint64_t first);
 /* False if the name is not that of a segment. */
 bool segment_name_parse(const char *name, unsigned *slot, uint64_t *first);
 
@@ -42,8 +42,8 @@ bool segment_name_parse(const char *name, unsigned *slot, uint64_t *first);
 void segment_put_id(struct buf *out, uint64_t number, const char *node);
 
 struct segment_line {
-    const char *p;      /* in the reader's memory */
-    size_t      len;    /* without the line feed */
+    const char *p;   /* in the reader's memory */
+    size_t      len; /* without the line feed */
     uint64_t    number;
 };
 
@@ -54,8 +54,8 @@ enum segment_piece {
 };
 
 /* What the bytes begin with. */
-enum segment_piece segment_next(const char *p, size_t len,
-    struct segment_line *line);
+enum segment_piece segment_next(
+    const char *p, size_t len, struct segment_line *line);
 
 /* What a run of bytes, from the start of a line on, holds. */
 struct segment_sum {

@@ -14,8 +14,8 @@
 #define NAME_MAX_BYTES 64 /* longer names are near to no name */
 
 const struct knob knobs[CONF_KNOBS] = {
-#define KNOB(type, s, k, def, min, max, reload, doc)                   \
-    {#s, #k, KNOB_##type, KNOB_##reload, def, min, max, doc,           \
+#define KNOB(type, s, k, def, min, max, reload, doc)                           \
+    {#s, #k, KNOB_##type, KNOB_##reload, def, min, max, doc,                   \
         offsetof(struct config, s##_##k)},
 #include "conf.def"
 };
@@ -38,15 +38,11 @@ struct unit {
     uint64_t    factor;
 };
 
-static const struct unit times[] = {
-    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1},
-    {NULL, 0}
-};
+static const struct unit times[] = {{"d", 86400000}, {"h", 3600000},
+    {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
 
-static const struct unit sizes[] = {
-    {"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}, {"", 1},
-    {NULL, 0}
-};
+static const struct unit sizes[] = {{"GiB", 1ull << 30}, {"MiB", 1ull << 20},
+    {"KiB", 1ull << 10}, {"", 1}, {NULL, 0}};
 
 static void *
 field(enum conf_knob k, struct config *c)
@@ -60,7 +56,7 @@ field_of(enum conf_knob k, const struct config *c)
     return (const char *)c + knobs[k].offset;
 }
 
-/* ---- names ---- */
+/* --- names --------------------------------------------------------------- */
 
 enum conf_knob
 knob_find(const char *section, const char *key)
@@ -161,7 +157,7 @@ knob_near_key(const char *section, const char *key)
     return near;
 }
 
-/* ---- reading values ---- */
+/* --- reading values ------------------------------------------------------ */
 
 static const struct unit *
 units_of(enum knob_type type)
@@ -182,8 +178,9 @@ number(const char *s, enum knob_type type, uint64_t *value)
             __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
             return "is too large";
     if (p == s)
-        return type == KNOB_TIME ? "is not a time" :
-            type == KNOB_SIZE ? "is not a size" : "is not a number";
+        return type == KNOB_TIME ? "is not a time"
+            : type == KNOB_SIZE  ? "is not a size"
+                                 : "is not a number";
     if (*p == '.' || *p == ',' || (u == NULL && *p != '\0'))
         return "is not a whole number";
     *value = n;
@@ -192,14 +189,14 @@ number(const char *s, enum knob_type type, uint64_t *value)
         return NULL;
     for (; u->name != NULL; u++)
         if (strcmp(p, u->name) == 0)
-            return __builtin_mul_overflow(n, u->factor, value) ?
-                "is too large" : NULL;
+            return __builtin_mul_overflow(n, u->factor, value) ? "is too large"
+                                                               : NULL;
     return *p == '\0' ? "has no unit" : "has an unknown unit";
 }
 
 static bool
-parse_number(enum conf_knob k, const char *text, uint64_t *value,
-    struct buf *why)
+parse_number(
+    enum conf_knob k, const char *text, uint64_t *value, struct buf *why)
 {
     const struct knob *knob = &knobs[k];
     uint64_t           n = 0, min = 0, max = 0;
@@ -223,11 +220,13 @@ parse_number(enum conf_knob k, const char *text, uint64_t *value,
     const char *from = may_auto && min == 0 ? "1" : knob->min;
     buf_addf(why, "%s; write %s", wrong, may_auto ? "auto or " : "");
     if (knob->type == KNOB_TIME)
-        buf_addf(why, "a number with ms, s, m, h or d, from %s to %s",
-            from, knob->max);
+        buf_addf(why, "a number with ms, s, m, h or d, from %s to %s", from,
+            knob->max);
     else if (knob->type == KNOB_SIZE)
-        buf_addf(why, "a number of bytes or with KiB, MiB or GiB, "
-            "from %s to %s", from, knob->max);
+        buf_addf(why,
+            "a number of bytes or with KiB, MiB or GiB, "
+            "from %s to %s",
+            from, knob->max);
     else
         buf_addf(why, "a number from %s to %s", from, knob->max);
     return false;
@@ -295,8 +294,8 @@ parse_flag(const char *text, bool *value, struct buf *why)
  * not hold; the items of a list are set apart by one blank each, however
  * many were written. */
 static bool
-parse_text(const char *text, char *value, size_t size, bool list,
-    struct buf *why)
+parse_text(
+    const char *text, char *value, size_t size, bool list, struct buf *why)
 {
     char   out[CONF_LIST_MAX > CONF_TEXT_MAX ? CONF_LIST_MAX : CONF_TEXT_MAX];
     size_t n = 0;
@@ -326,8 +325,8 @@ parse_text(const char *text, char *value, size_t size, bool list,
             return false;
         }
         if (n + 1 >= size) {
-            buf_addf(why, "is too long; at most %zu bytes are possible",
-                size - 1);
+            buf_addf(
+                why, "is too long; at most %zu bytes are possible", size - 1);
             return false;
         }
         out[n++] = ch;
@@ -341,8 +340,8 @@ parse_text(const char *text, char *value, size_t size, bool list,
 }
 
 bool
-knob_parse(enum conf_knob k, const char *text, struct config *c,
-    struct buf *why)
+knob_parse(
+    enum conf_knob k, const char *text, struct config *c, struct buf *why)
 {
     void *p = field(k, c);
 
@@ -368,7 +367,7 @@ knob_parse(enum conf_knob k, const char *text, struct config *c,
     return false;
 }
 
-/* ---- writing values ---- */
+/* --- writing values ------------------------------------------------------ */
 
 void
 knob_print(enum conf_knob k, const struct config *c, struct buf *out)
@@ -397,8 +396,8 @@ knob_print(enum conf_knob k, const struct config *c, struct buf *out)
         for (const struct unit *u = knobs[k].type == KNOB_TIME ? times : sizes;
              u->name; u++)
             if (n % u->factor == 0) {
-                buf_addf(out, "%llu%s",
-                    (unsigned long long)(n / u->factor), u->name);
+                buf_addf(out, "%llu%s", (unsigned long long)(n / u->factor),
+                    u->name);
                 break;
             }
         break;

@@ -33,8 +33,8 @@ struct knob {
     const char      *key;
     enum knob_type   type;
     enum knob_reload reload;
-    const char      *def;    /* default, as written in the file */
-    const char      *min;    /* COUNT, TIME, SIZE: inclusive, as written */
+    const char      *def; /* default, as written in the file */
+    const char      *min; /* COUNT, TIME, SIZE: inclusive, as written */
     const char      *max;
     const char      *doc;    /* what it does, one or more sentences */
     size_t           offset; /* of the field in struct config */
@@ -58,27 +58,27 @@ extern const size_t              knob_sections_n;
 
 /* CONF_KNOBS if there is none of that name. */
 enum conf_knob knob_find(const char *section, const char *key);
-bool knob_is_section(const char *name);
+bool           knob_is_section(const char *name);
 
 /* The name that someone who wrote `name` may have meant, or NULL. In the
  * second, section NULL looks through all sections. */
-const char *knob_near_section(const char *name);
+const char        *knob_near_section(const char *name);
 const struct knob *knob_near_key(const char *section, const char *key);
 
 /* Reads the text of a value into its field. On false the field is as it was
  * and why says what is wrong and what would be right: "wrong; right". */
-bool knob_parse(enum conf_knob k, const char *text, struct config *c,
-    struct buf *why);
+bool knob_parse(
+    enum conf_knob k, const char *text, struct config *c, struct buf *why);
 
 /* Appends the value as it is written in the file. */
 void knob_print(enum conf_knob k, const struct config *c, struct buf *out);
 
-bool knob_same(enum conf_knob k, const struct config *a,
-    const struct config *b);
+bool knob_same(
+    enum conf_knob k, const struct config *a, const struct config *b);
 void knob_copy(enum conf_knob k, struct config *to, const struct config *from);
 
-bool knob_takes_auto(enum conf_knob k); /* COUNT: 0 is written `auto` */
-bool knob_is_secret(enum conf_knob k);  /* not to be shown to anybody */
+bool        knob_takes_auto(enum conf_knob k); /* COUNT: 0 is written `auto` */
+bool        knob_is_secret(enum conf_knob k);  /* not to be shown to anybody */
 const char *knob_reload_name(enum knob_reload reload);
 
 #endif

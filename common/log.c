@@ -109,7 +109,8 @@ syslog_line(enum log_level level, const char *text)
         when[0] = '\0';
     int n = snprintf(line, sizeof line, "<%d>%s ocppd[%d]: %s",
         LOG_DAEMON | priorities[level], when, (int)getpid(), text);
-    return syslog_send(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+    return syslog_send(
+        line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
 static void
@@ -119,8 +120,8 @@ syslog_put(enum log_level level, const char *text)
 
     if (lost > 0) {
         snprintf(note, sizeof note,
-            "%s: %u lines are missing here: syslogd did not take them",
-            speaker, lost);
+            "%s: %u lines are missing here: syslogd did not take them", speaker,
+            lost);
         if (syslog_line(LOG_LEVEL_WARN, note))
             lost = 0;
     }
@@ -128,7 +129,7 @@ syslog_put(enum log_level level, const char *text)
         lost++;
 }
 
-/* ---- the log ---- */
+/* --- the log ------------------------------------------------------------- */
 
 bool
 log_open(const char *target)

@@ -95,8 +95,8 @@ find(struct penalty *t, unsigned kind, const void *p, size_t n, bool make,
 }
 
 uint32_t
-penalty_waits(struct penalty *t, unsigned kind, const void *p, size_t n,
-    uint32_t now)
+penalty_waits(
+    struct penalty *t, unsigned kind, const void *p, size_t n, uint32_t now)
 {
     uint32_t          tag;
     _Atomic uint64_t *w = find(t, kind, p, n, false, &tag);
@@ -134,7 +134,8 @@ penalty_count(struct penalty *t, unsigned kind, const void *p, size_t n,
         }
         uint32_t wait = 0;
         if (r.count >= limit) {
-            wait = r.strikes < 16 ? (uint32_t)PENALTY_FIRST_S << r.strikes : most;
+            wait =
+                r.strikes < 16 ? (uint32_t)PENALTY_FIRST_S << r.strikes : most;
             if (wait > most)
                 wait = most;
             if (r.strikes < STRIKES_MAX)

@@ -26,9 +26,9 @@
 #define PENALTY_MOST_S 3600 /* the highest limits.max_penalty */
 
 struct penalty {
-    uint64_t seed;
-    uint32_t rows; /* a power of two */
-    uint32_t unused;
+    uint64_t         seed;
+    uint32_t         rows; /* a power of two */
+    uint32_t         unused;
     _Atomic uint64_t row[];
 };
 
@@ -36,8 +36,8 @@ size_t penalty_size(uint64_t max_connections);
 void   penalty_init(struct penalty *t, uint64_t max_connections);
 
 /* kind tells identities from addresses. Seconds still to wait, 0 none. */
-uint32_t penalty_waits(struct penalty *t, unsigned kind, const void *p,
-    size_t n, uint32_t now_s);
+uint32_t penalty_waits(
+    struct penalty *t, unsigned kind, const void *p, size_t n, uint32_t now_s);
 
 /* It happened once more. limit: times in a minute; most: seconds. Returns
  * the seconds to wait from here on, 0 if it is within the limit. */

@@ -70,7 +70,8 @@ order_of(struct registry *r, uint32_t entry)
 {
     ensure(entry < r->capacity);
     return (struct order *)((struct registry_proof *)starts(r, r->capacity) +
-               r->capacity) + entry;
+               r->capacity) +
+        entry;
 }
 
 size_t
@@ -184,8 +185,8 @@ count_used(struct registry *r)
 {
     if (r->used > r->capacity)
         r->used = r->capacity;
-    while (r->used < r->capacity && (entries(r)[r->used].name_len != 0 ||
-        entries(r)[r->used].hash != 0))
+    while (r->used < r->capacity &&
+        (entries(r)[r->used].name_len != 0 || entries(r)[r->used].hash != 0))
         r->used++;
 }
 
@@ -406,8 +407,8 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
     e->port = port;
     e->claims++;
     /* An exchange and no store: the former owner may be releasing. */
-    out->former = atomic_exchange_explicit(&e->owner, out->self,
-        memory_order_acq_rel);
+    out->former =
+        atomic_exchange_explicit(&e->owner, out->self, memory_order_acq_rel);
     if (!plausible(out->former, out->former_generation))
         out->former = 0; /* no claim has made that word */
     unlock(r);
@@ -417,8 +418,8 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
 bool
 registry_owns(struct registry *r, uint32_t entry, cref self)
 {
-    return atomic_load_explicit(&registry_at(r, entry)->owner,
-               memory_order_acquire) == self;
+    return atomic_load_explicit(
+               &registry_at(r, entry)->owner, memory_order_acquire) == self;
 }
 
 bool
@@ -541,8 +542,7 @@ start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
 }
 
 static void
-start_put(struct registry *r, uint32_t entry, const uint64_t fp[2],
-    uint32_t id)
+start_put(struct registry *r, uint32_t entry, const uint64_t fp[2], uint32_t id)
 {
     struct registry_starts *s = starts(r, entry);
     uint64_t                there;
@@ -566,8 +566,8 @@ registry_start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
 }
 
 bool
-registry_start_drafted(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], int32_t *transaction_id)
+registry_start_drafted(struct registry *r, uint32_t entry, const uint64_t fp[2],
+    int32_t *transaction_id)
 {
     return start_find(r, entry, fp, START_DRAFT, transaction_id);
 }
@@ -587,13 +587,13 @@ registry_start_draft(struct registry *r, uint32_t entry, const uint64_t fp[2],
 }
 
 void
-registry_start_recover(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], int32_t transaction_id, uint64_t event, bool may_add)
+registry_start_recover(struct registry *r, uint32_t entry, const uint64_t fp[2],
+    int32_t transaction_id, uint64_t event, bool may_add)
 {
     struct registry_starts *s = starts(r, entry);
     struct order           *o = order_of(r, entry);
-    uint64_t                second = (fp[1] >> 32) << 32 | (uint32_t)transaction_id;
-    uint64_t                there;
+    uint64_t second = (fp[1] >> 32) << 32 | (uint32_t)transaction_id;
+    uint64_t there;
 
     if (!lock(r))
         return;
@@ -618,11 +618,11 @@ registry_start_recover(struct registry *r, uint32_t entry,
     unlock(r);
 }
 
-/* --- proofs ----------------------------------------------------------------- */
+/* --- proofs -------------------------------------------------------------- */
 
 void
-registry_proof_put(struct registry *r, uint32_t entry, const void *proof,
-    uint32_t when)
+registry_proof_put(
+    struct registry *r, uint32_t entry, const void *proof, uint32_t when)
 {
     struct registry_proof *p = proof_of(r, entry);
     uint64_t               word[REGISTRY_PROOF / 8];
@@ -635,8 +635,8 @@ registry_proof_put(struct registry *r, uint32_t entry, const void *proof,
 }
 
 bool
-registry_proof_get(struct registry *r, uint32_t entry, void *proof,
-    uint32_t *when)
+registry_proof_get(
+    struct registry *r, uint32_t entry, void *proof, uint32_t *when)
 {
     struct registry_proof *p = proof_of(r, entry);
     uint64_t               word[REGISTRY_PROOF / 8];

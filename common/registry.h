@@ -45,26 +45,27 @@
 #define REGISTRY_STARTS 4 /* StartTransactions remembered per identity */
 
 struct registry_entry {
-    _Atomic cref     owner;      /* 0: nobody. Release on claim, acquire on load */
+    _Atomic cref     owner; /* 0: nobody. Release on claim, acquire on load */
     _Atomic uint64_t generation; /* of the last claim */
-    _Atomic uint64_t addr[2];    /* of the last connection: IPv6 or mapped IPv4 */
-    _Atomic uint32_t since;      /* of the last claim, Unix seconds */
+    _Atomic uint64_t addr[2]; /* of the last connection: IPv6 or mapped IPv4 */
+    _Atomic uint32_t since;   /* of the last claim, Unix seconds */
     _Atomic uint32_t last_seen;  /* last inbound bytes, Unix seconds */
     _Atomic uint32_t closed_at;  /* last end, Unix seconds; 0 never */
     _Atomic uint32_t refused_at; /* last refusal, Unix seconds; 0 never */
     _Atomic uint32_t claims;     /* connections so far */
-    _Atomic uint32_t booted_at;  /* last BootNotification, Unix seconds; 0 never */
-    _Atomic uint32_t messages;   /* from it, over all its connections */
-    uint32_t         hash;       /* of the name; lock */
-    uint32_t         next;       /* in its chain; lock */
-    _Atomic uint32_t flip_at;    /* last takeover from another address */
+    _Atomic uint32_t
+        booted_at; /* last BootNotification, Unix seconds; 0 never */
+    _Atomic uint32_t messages; /* from it, over all its connections */
+    uint32_t         hash;     /* of the name; lock */
+    uint32_t         next;     /* in its chain; lock */
+    _Atomic uint32_t flip_at;  /* last takeover from another address */
     _Atomic uint16_t port;
     _Atomic uint8_t  last_action;   /* enum action + 1; 0 none */
     _Atomic uint8_t  close_reason;  /* enum close_reason */
     _Atomic uint8_t  refuse_reason; /* enum refuse_reason */
     _Atomic uint8_t  protocol;      /* enum http_subprotocol of the worker */
-    _Atomic uint8_t  flips;         /* takeovers from another address in a row */
-    uint8_t          name_len;      /* 0: free entry. Lock */
+    _Atomic uint8_t  flips;    /* takeovers from another address in a row */
+    uint8_t          name_len; /* 0: free entry. Lock */
     char             name[REGISTRY_NAME_MAX];
 };
 
@@ -98,8 +99,9 @@ struct registry_proof {
 };
 
 struct registry {
-    pthread_mutex_t  lock;
-    uint64_t         seed;     /* of the hash: random, so that nobody can aim at one chain */
+    pthread_mutex_t lock;
+    uint64_t
+        seed; /* of the hash: random, so that nobody can aim at one chain */
     uint32_t         capacity; /* entries */
     uint32_t         heads;    /* chains, a power of two */
     uint32_t         used;     /* entries ever used; lock */
@@ -112,10 +114,10 @@ struct registry {
 enum registry_result { REGISTRY_OK, REGISTRY_FULL, REGISTRY_BUSY };
 
 struct registry_claim {
-    uint32_t entry;      /* index of the entry */
+    uint32_t entry; /* index of the entry */
     uint64_t generation;
-    cref     self;       /* the new owner word */
-    cref     former;     /* the replaced owner, 0 if none */
+    cref     self;   /* the new owner word */
+    cref     former; /* the replaced owner, 0 if none */
     uint64_t former_generation;
     uint64_t former_addr[2]; /* of the former connection */
     uint16_t former_port;
@@ -148,13 +150,12 @@ const char *registry_name(struct registry *r, uint32_t entry, size_t *len);
 
 /* The entry of a name, REGISTRY_NONE if unknown (or the lock is stuck). With
  * add, an unknown name gets an entry without owner. */
-uint32_t registry_find(struct registry *r, const char *name, size_t len,
-    bool add);
+uint32_t registry_find(
+    struct registry *r, const char *name, size_t len, bool add);
 
 /* Copies entry i as it is now; false if it is free. For lists: i runs from
  * 0 to registry_used(). */
-bool     registry_copy(struct registry *r, uint32_t i,
-        struct registry_entry *out);
+bool registry_copy(struct registry *r, uint32_t i, struct registry_entry *out);
 uint32_t registry_used(struct registry *r);
 
 /* fp: 96 bits of fingerprint in fp[0] and the high half of fp[1]; ids are
@@ -176,10 +177,10 @@ void registry_start_put(struct registry *r, uint32_t entry,
     const uint64_t fp[2], int32_t transaction_id);
 
 /* proof: REGISTRY_PROOF bytes. when: of the writer's choice, not 0. */
-void registry_proof_put(struct registry *r, uint32_t entry, const void *proof,
-    uint32_t when);
-bool registry_proof_get(struct registry *r, uint32_t entry, void *proof,
-    uint32_t *when);
+void registry_proof_put(
+    struct registry *r, uint32_t entry, const void *proof, uint32_t when);
+bool registry_proof_get(
+    struct registry *r, uint32_t entry, void *proof, uint32_t *when);
 void registry_proof_clear(struct registry *r, uint32_t entry);
 
 uint64_t registry_hash(const void *p, size_t n, uint64_t seed);

@@ -10,8 +10,9 @@
 #ifndef COMMON_NOTIFY_H
 #define COMMON_NOTIFY_H
 
-void notify_ready(void);     /* started, or a reload is done */
-void notify_reloading(void); /* notify_ready() must follow, whatever came of it */
+void notify_ready(void); /* started, or a reload is done */
+void notify_reloading(
+    void); /* notify_ready() must follow, whatever came of it */
 void notify_stopping(void);
 
 /* One line for people, shown by `systemctl status`. */

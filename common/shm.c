@@ -23,13 +23,14 @@ round4k(size_t n)
 struct shm *
 shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
 {
-    uint32_t capacity = (uint32_t)(c->server_max_identities
-            ? c->server_max_identities
-            : 2 * c->server_max_connections);
+    uint32_t capacity =
+        (uint32_t)(c->server_max_identities ? c->server_max_identities
+                                            : 2 * c->server_max_connections);
     size_t workers = round4k(sizeof(struct shm));
     size_t registry = round4k(workers + slots * sizeof(struct shm_worker));
     size_t crowd = round4k(registry + registry_size(capacity));
-    size_t penalty = round4k(crowd + crowd_size(slots, c->server_max_connections));
+    size_t penalty =
+        round4k(crowd + crowd_size(slots, c->server_max_connections));
     size_t size = round4k(penalty + penalty_size(c->server_max_connections));
 
     *fd = memfd_create("ocppd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -38,7 +39,8 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
     if (ftruncate(*fd, (off_t)size) != 0 ||
         fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
         goto fail;
-    struct shm *s = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+    struct shm *s =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
     if (s == MAP_FAILED)
         goto fail;
 
@@ -111,8 +113,8 @@ shm_penalty(const struct shm *s)
 }
 
 /* The last good configuration of a segment, and of which one. */
-static struct config    known;
-static uint64_t         known_version;
+static struct config     known;
+static uint64_t          known_version;
 static const struct shm *known_of;
 
 static uint64_t
@@ -128,8 +130,8 @@ put_config(struct shm *s)
 
     memcpy(to, &known, sizeof known); /* padding too, for the sum */
     s->config_sum[known_version & 1] = sum_of(to, known_version);
-    atomic_store_explicit(&s->config_version, known_version,
-        memory_order_release);
+    atomic_store_explicit(
+        &s->config_version, known_version, memory_order_release);
 }
 
 void
@@ -153,7 +155,8 @@ read_config(const struct shm *s, struct config *c, uint64_t *version)
         memcpy(c, &s->config[v & 1], sizeof *c);
         sum = s->config_sum[v & 1];
         atomic_thread_fence(memory_order_acquire);
-    } while (v != atomic_load_explicit(&s->config_version, memory_order_relaxed));
+    } while (
+        v != atomic_load_explicit(&s->config_version, memory_order_relaxed));
     *version = v;
     return sum == sum_of(c, v);
 }
@@ -194,8 +197,9 @@ sum(const struct shm *s, size_t gauge)
     uint64_t n = 0;
 
     for (unsigned i = 0; i < s->slots; i++)
-        n += stat_get((const stat_value *)((const char *)&shm_worker(s, i)->stats +
-            gauge));
+        n += stat_get(
+            (const stat_value *)((const char *)&shm_worker(s, i)->stats +
+                gauge));
     return n;
 }
 
@@ -223,8 +227,8 @@ shm_crowd_count(const struct shm *s, struct crowd_place p)
 }
 
 void
-shm_addr_pack(const struct sockaddr_storage *ss, uint64_t addr[2],
-    uint16_t *port)
+shm_addr_pack(
+    const struct sockaddr_storage *ss, uint64_t addr[2], uint16_t *port)
 {
     struct in6_addr a6 = IN6ADDR_ANY_INIT;
 

@@ -24,9 +24,9 @@
 #include "stats.h"
 
 #define SHM_MAGIC UINT64_C(0x6470706364)
-#define SHM_LAYOUT 4      /* raise with every change of a struct in here */
+#define SHM_LAYOUT 4 /* raise with every change of a struct in here */
 #define SHM_WORDS_MAX 256
-#define SHM_REFUSALS 64   /* remembered per worker */
+#define SHM_REFUSALS 64 /* remembered per worker */
 #define SHM_DETAIL_MAX 96
 
 enum shm_worker_state {
@@ -34,7 +34,7 @@ enum shm_worker_state {
     SHM_WORKER_STARTING, /* forked, not ready yet */
     SHM_WORKER_READY,
     SHM_WORKER_DRAINING,
-    SHM_WORKER_FAILED    /* said "do not respawn"; an operator restarts it */
+    SHM_WORKER_FAILED /* said "do not respawn"; an operator restarts it */
 };
 
 /* A refused handshake, for `ocppctl refused`. Written by the worker: seq is
@@ -53,15 +53,15 @@ struct shm_refusal {
 /* One worker slot. The master writes what is marked m, the worker the rest;
  * everybody reads. */
 struct shm_worker {
-    _Atomic int32_t  pid;          /* m: 0 if none */
-    _Atomic int32_t  state;        /* m: enum shm_worker_state */
-    _Atomic uint32_t incarnation;  /* m: how many processes the slot has had */
-    _Atomic uint64_t started_ms;   /* m: monotonic */
-    _Atomic uint32_t recovered;    /* the slot's journal has been read back once */
-    _Atomic uint64_t born;         /* m: shm.sequence before pid began: lower
-                                      generations are those of dead ones */
-    _Atomic uint64_t alive_ms;     /* monotonic; once a sweep */
-    _Atomic uint64_t config_seen;  /* version of the configuration it uses */
+    _Atomic int32_t  pid;         /* m: 0 if none */
+    _Atomic int32_t  state;       /* m: enum shm_worker_state */
+    _Atomic uint32_t incarnation; /* m: how many processes the slot has had */
+    _Atomic uint64_t started_ms;  /* m: monotonic */
+    _Atomic uint32_t recovered; /* the slot's journal has been read back once */
+    _Atomic uint64_t born;      /* m: shm.sequence before pid began: lower
+                                   generations are those of dead ones */
+    _Atomic uint64_t alive_ms;  /* monotonic; once a sweep */
+    _Atomic uint64_t config_seen; /* version of the configuration it uses */
 
     /* Every event of this worker with a lower number is durable, or will
      * never be; UINT64_MAX while nothing waits. Stored (seq_cst) before the
@@ -70,15 +70,15 @@ struct shm_worker {
     _Atomic uint64_t journal_floor;
     _Atomic uint32_t journal_errno; /* of the last failure; 0 while it works */
 
-    char             words[SHM_WORDS_MAX]; /* last words (ensure.h) */
+    char words[SHM_WORDS_MAX]; /* last words (ensure.h) */
 
     /* Its connection to Redis: a word ("ready", "down", "auth" ...; empty
      * without [redis]) and a sentence for people. Torn reads are harmless. */
-    char             redis_word[16];
-    char             redis_words[SHM_WORDS_MAX];
-    _Atomic uint32_t refusals;             /* written so far */
+    char               redis_word[16];
+    char               redis_words[SHM_WORDS_MAX];
+    _Atomic uint32_t   refusals; /* written so far */
     struct shm_refusal refusal[SHM_REFUSALS];
-    struct stats     stats;
+    struct stats       stats;
 };
 
 struct shm {
@@ -101,7 +101,7 @@ struct shm {
      * journal_floor. */
     _Atomic uint64_t sequence;
     _Atomic int      log_level;
-    _Atomic uint32_t draining;   /* 1: no new connections anywhere */
+    _Atomic uint32_t draining; /* 1: no new connections anywhere */
 
     /* Raised by the master when the file changed; workers read it then. */
     _Atomic uint64_t auth_version;
@@ -125,8 +125,8 @@ struct shm {
 
 /* Makes the segment for a configuration; *fd is the memfd. NULL with errno.
  * slots: workers. node: resolved name. */
-struct shm *shm_make(const struct config *c, unsigned slots, const char *node,
-    int *fd);
+struct shm *shm_make(
+    const struct config *c, unsigned slots, const char *node, int *fd);
 /* Maps it again, read only (admin). */
 const struct shm *shm_map_readonly(int fd);
 
@@ -135,12 +135,12 @@ struct registry   *shm_registry(const struct shm *s);
 struct crowd      *shm_crowd(const struct shm *s);
 struct penalty    *shm_penalty(const struct shm *s);
 
-void     shm_config_publish(struct shm *s, const struct config *c);
+void shm_config_publish(struct shm *s, const struct config *c);
 /* Its version. While the shared copy is spoiled: the last good one that this
  * process, or the master before it forked, has seen. */
 uint64_t shm_config_read(const struct shm *s, struct config *c);
 /* Puts what was published last back in its place; true if it had to. */
-bool     shm_config_mend(struct shm *s);
+bool shm_config_mend(struct shm *s);
 
 /* Charge points that are here, in all workers: what max_connections bounds.
  * Workers that ask at the same moment may pass the bound by one each. */
@@ -153,11 +153,11 @@ uint64_t shm_handshaking(const struct shm *s);
 uint64_t shm_crowd_count(const struct shm *s, struct crowd_place p);
 
 /* Addresses, as the registry keeps them: IPv6 or IPv4-mapped, two words. */
-void shm_addr_pack(const struct sockaddr_storage *ss, uint64_t addr[2],
-    uint16_t *port);
+void shm_addr_pack(
+    const struct sockaddr_storage *ss, uint64_t addr[2], uint16_t *port);
 /* "192.0.2.1:1234", "[2001:db8::1]:1234" */
 #define SHM_ADDR_LEN 64
-void shm_addr_text(char out[SHM_ADDR_LEN], const uint64_t addr[2],
-    uint16_t port);
+void shm_addr_text(
+    char out[SHM_ADDR_LEN], const uint64_t addr[2], uint16_t port);
 
 #endif

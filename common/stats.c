@@ -21,21 +21,41 @@ const char *const deviation_names[DEVIATIONS] = {
 #undef DEVIATION
 };
 
-static const char *row_REFUSE(unsigned i) { return refuse_info[i].word; }
-static const char *row_CLOSE(unsigned i) { return close_info[i].word; }
-static const char *row_ACTION(unsigned i) { return action_names[i]; }
-static const char *row_DEVIATION(unsigned i) { return deviation_names[i]; }
-static const char *row_OUTCOME(unsigned i) { return outcome_info[i].word; }
+static const char *
+row_REFUSE(unsigned i)
+{
+    return refuse_info[i].word;
+}
+static const char *
+row_CLOSE(unsigned i)
+{
+    return close_info[i].word;
+}
+static const char *
+row_ACTION(unsigned i)
+{
+    return action_names[i];
+}
+static const char *
+row_DEVIATION(unsigned i)
+{
+    return deviation_names[i];
+}
+static const char *
+row_OUTCOME(unsigned i)
+{
+    return outcome_info[i].word;
+}
 
 const struct stat_info stat_info[] = {
-#define COUNTER(name, doc) \
+#define COUNTER(name, doc)                                                     \
     {#name, STAT_COUNTER, NULL, NULL, 1, offsetof(struct stats, name), doc},
-#define COUNTER_BY(name, label, TABLE, doc)                              \
-    {#name, STAT_COUNTER, #label, row_##TABLE, STATS_ROWS_##TABLE,       \
+#define COUNTER_BY(name, label, TABLE, doc)                                    \
+    {#name, STAT_COUNTER, #label, row_##TABLE, STATS_ROWS_##TABLE,             \
         offsetof(struct stats, name), doc},
-#define GAUGE(name, doc) \
+#define GAUGE(name, doc)                                                       \
     {#name, STAT_GAUGE, NULL, NULL, 1, offsetof(struct stats, name), doc},
-#define HISTOGRAM(name, doc) \
+#define HISTOGRAM(name, doc)                                                   \
     {#name, STAT_HISTOGRAM, NULL, NULL, 1, offsetof(struct stats, name), doc},
 #include "stats.def"
 #undef COUNTER

@@ -81,8 +81,7 @@ struct stats {
 static inline void
 stat_add(stat_value *v, uint64_t n)
 {
-    atomic_store_explicit(v,
-        atomic_load_explicit(v, memory_order_relaxed) + n,
+    atomic_store_explicit(v, atomic_load_explicit(v, memory_order_relaxed) + n,
         memory_order_relaxed);
 }
 
@@ -120,9 +119,9 @@ struct stat_info {
     enum stat_kind kind;
     const char    *label;                /* COUNTER_BY, else NULL */
     const char *(*row_name)(unsigned i); /* COUNTER_BY, else NULL */
-    unsigned       rows;                 /* 1 without a label */
-    size_t         offset;               /* in struct stats */
-    const char    *doc;
+    unsigned    rows;                    /* 1 without a label */
+    size_t      offset;                  /* in struct stats */
+    const char *doc;
 };
 
 extern const struct stat_info stat_info[];

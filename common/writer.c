@@ -29,11 +29,21 @@ writer_quote(struct buf *out, const char *s, size_t n)
         }
         buf_add(out, s + plain, i - plain);
         switch (c) {
-        case '"':  buf_adds(out, "\\\""); break;
-        case '\\': buf_adds(out, "\\\\"); break;
-        case '\n': buf_adds(out, "\\n"); break;
-        case '\r': buf_adds(out, "\\r"); break;
-        case '\t': buf_adds(out, "\\t"); break;
+        case '"':
+            buf_adds(out, "\\\"");
+            break;
+        case '\\':
+            buf_adds(out, "\\\\");
+            break;
+        case '\n':
+            buf_adds(out, "\\n");
+            break;
+        case '\r':
+            buf_adds(out, "\\r");
+            break;
+        case '\t':
+            buf_adds(out, "\\t");
+            break;
         default:
             if (c < 0x80)
                 buf_addf(out, "\\u%04x", c);

@@ -28,7 +28,8 @@ wait_for_verdict(int fd)
             (r < 0 && errno == EINTR)))
         n += r > 0 ? (size_t)r : 0;
     if (n == 0) {
-        fprintf(stderr, "ocppd: the daemon ended without a word; see its log\n");
+        fprintf(
+            stderr, "ocppd: the daemon ended without a word; see its log\n");
         _exit(MASTER_EXIT_FAILED);
     }
     if (n > 1)

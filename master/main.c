@@ -46,7 +46,7 @@ static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
 #define SIGNALS (sizeof signals / sizeof *signals)
 static ev_signal signal_watchers[SIGNALS];
 
-/* ---- what signals and commands ask for ---- */
+/* --- what signals and commands ask for ----------------------------------- */
 
 void
 master_stop(void)
@@ -141,7 +141,7 @@ master_forget_signals(void)
         ev_signal_stop(master.loop, &signal_watchers[i]);
 }
 
-/* ---- start and end ---- */
+/* --- start and end ------------------------------------------------------- */
 
 void
 master_is_ready(void)
@@ -240,19 +240,21 @@ start(void)
         master.conf_file ? master.conf_file : "no configuration file",
         c->log_level == CONF_log_level_debug ? ", debugging" : "");
     listen_raise_limit(c, master.slots);
-    if (!places_take(c, &why) || !strangers_check(c, false, &why) || !supervise_listen(&why) ||
-        !admin_listen(&why) ||
+    if (!places_take(c, &why) || !strangers_check(c, false, &why) ||
+        !supervise_listen(&why) || !admin_listen(&why) ||
         !control_open(c->server_control, c->server_control_group, &why))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
     master.shm = shm_make(c, master.slots, node, &master.memfd);
     if (master.shm == NULL)
-        cannot_start(MASTER_EXIT_FAILED, "cannot make the shared memory for "
-            "server.max_connections = %" PRIu64 ": %s", c->server_max_connections,
-            strerror(errno));
+        cannot_start(MASTER_EXIT_FAILED,
+            "cannot make the shared memory for "
+            "server.max_connections = %" PRIu64 ": %s",
+            c->server_max_connections, strerror(errno));
     log_level_at(&master.shm->log_level);
     buf_free(&why);
     if (!sandbox_master())
-        log_warn("cannot give up rights that are not needed: %s", strerror(errno));
+        log_warn(
+            "cannot give up rights that are not needed: %s", strerror(errno));
     if (sandbox_secrets(c))
         sandbox_hide();
     supervise_start();
@@ -271,18 +273,20 @@ open_log(bool background)
     if (background && strcmp(master.log_target, "stderr") == 0)
         master.log_target = "syslog"; /* there is no stderr any more */
     if (!log_open(master.log_target))
-        cannot_start(MASTER_EXIT_FAILED, "log.target = %s: cannot open it: %s; "
+        cannot_start(MASTER_EXIT_FAILED,
+            "log.target = %s: cannot open it: %s; "
             "its directory must exist and be writable for the daemon",
             master.log_target, strerror(errno));
 }
 
-/* ---- arguments ---- */
+/* --- arguments ----------------------------------------------------------- */
 
 static void
 usage(void)
 {
     fputs("usage: ocppd [-dtV] [-c file] [-o section.key=value]... "
-          "[-x conf|stats|commands|events|redis]\n", stderr);
+          "[-x conf|stats|commands|events|redis]\n",
+        stderr);
     exit(MASTER_EXIT_USAGE);
 }
 
@@ -342,8 +346,8 @@ int
 main(int argc, char **argv)
 {
     static struct config_override overrides[OVERRIDES_MAX];
-    bool background = false, test = false;
-    int  option;
+    bool                          background = false, test = false;
+    int                           option;
 
     master.overrides = overrides;
     while ((option = getopt(argc, argv, "c:o:dtx:V")) != -1)
@@ -353,7 +357,8 @@ main(int argc, char **argv)
             break;
         case 'o':
             if (master.n_overrides == OVERRIDES_MAX) {
-                fprintf(stderr, "ocppd: more than %d times -o\n", OVERRIDES_MAX);
+                fprintf(
+                    stderr, "ocppd: more than %d times -o\n", OVERRIDES_MAX);
                 exit(MASTER_EXIT_USAGE);
             }
             overrides[master.n_overrides++].text = optarg;

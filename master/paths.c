@@ -39,8 +39,10 @@ make_directory(const char *knob, const char *path, mode_t mode,
     if (mkdir(path, mode) != 0) {
         if (errno == EEXIST)
             return true;
-        buf_addf(why, "%s: cannot make the directory %s: %s; make it, or "
-                      "choose another place", knob, path, strerror(errno));
+        buf_addf(why,
+            "%s: cannot make the directory %s: %s; make it, or "
+            "choose another place",
+            knob, path, strerror(errno));
         return false;
     }
     struct passwd *pw = user[0] && geteuid() == 0 ? getpwnam(user) : NULL;
@@ -56,8 +58,8 @@ make_directory(const char *knob, const char *path, mode_t mode,
 static bool
 writable(const char *path, const char *user, struct buf *why)
 {
-    char  text[512] = "";
-    int   ends[2], status;
+    char text[512] = "";
+    int  ends[2], status;
 
     if (pipe2(ends, O_CLOEXEC) != 0)
         return true; /* the worker will tell */
@@ -89,9 +91,10 @@ writable(const char *path, const char *user, struct buf *why)
     if (strncmp(text, "server.user", 11) == 0)
         buf_adds(why, text);
     else
-        buf_addf(why, "server.state_dir = %s: %s; `install -d -o USER -m 750 "
-                      "%s` makes it, with the user that ocppd runs as", path,
-            text, path);
+        buf_addf(why,
+            "server.state_dir = %s: %s; `install -d -o USER -m 750 "
+            "%s` makes it, with the user that ocppd runs as",
+            path, text, path);
     return false;
 }
 
@@ -111,9 +114,11 @@ lock_pidfile(const char *path, struct buf *why)
     if (fcntl(pidfile, F_SETLK, &lock) != 0) {
         int error = errno;
         if (fcntl(pidfile, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
-            buf_addf(why, "server.pidfile = %s: another ocppd runs, process "
-                          "%d; stop it first, or give this one its own "
-                          "pidfile", path, (int)lock.l_pid);
+            buf_addf(why,
+                "server.pidfile = %s: another ocppd runs, process "
+                "%d; stop it first, or give this one its own "
+                "pidfile",
+                path, (int)lock.l_pid);
         else
             buf_addf(why, "server.pidfile = %s: cannot lock it: %s", path,
                 strerror(error));
@@ -164,8 +169,9 @@ places_test(const struct config *c, struct buf *why)
     parent_of(c->server_state_dir, dir);
     if (access(dir, W_OK | X_OK) == 0)
         return true;
-    buf_addf(why, "server.state_dir = %s: it does not exist, and cannot be "
-                  "made in %s: %s; make it for the user that ocppd runs as",
+    buf_addf(why,
+        "server.state_dir = %s: it does not exist, and cannot be "
+        "made in %s: %s; make it for the user that ocppd runs as",
         c->server_state_dir, dir, strerror(errno));
     return false;
 }

@@ -54,8 +54,8 @@ reload(struct buf *out)
 {
     static struct config next;
     struct buf           words = BUF_INIT(TEXT_MAX);
-    const char          *from = master.conf_file ? master.conf_file
-                                                 : "the built-in defaults";
+    const char          *from =
+        master.conf_file ? master.conf_file : "the built-in defaults";
 
     if (master.phase >= MASTER_DRAINING) {
         buf_adds(out, "reload: the daemon is stopping\n");

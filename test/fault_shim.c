@@ -138,8 +138,8 @@ clock_gettime(clockid_t id, struct timespec *t)
     static int (*real)(clockid_t, struct timespec *);
 
     if (real == NULL)
-        real = (int (*)(clockid_t, struct timespec *))
-            dlsym(RTLD_NEXT, "clock_gettime");
+        real = (int (*)(clockid_t, struct timespec *))dlsym(
+            RTLD_NEXT, "clock_gettime");
     int r = real(id, t);
     if (r != 0 || id != CLOCK_REALTIME)
         return r;

@@ -59,7 +59,8 @@ used(void)
 static uint32_t
 some_link(void)
 {
-    return chance() % 2 ? (uint32_t)chance() : (uint32_t)(chance() % used()) + 1;
+    return chance() % 2 ? (uint32_t)chance()
+                        : (uint32_t)(chance() % used()) + 1;
 }
 
 static uint32_t
@@ -82,8 +83,8 @@ each_entry(void (*spoil)(struct registry_entry *e))
     int n = names_n > 0 ? names_n : AT_ONCE;
 
     for (int i = 0; i < n; i++) {
-        uint32_t k = names_n > 0 ? entry_named(names[i])
-                                 : (uint32_t)(chance() % used());
+        uint32_t k =
+            names_n > 0 ? entry_named(names[i]) : (uint32_t)(chance() % used());
         struct registry_entry *e = registry_at(reg, k);
         if (e->name_len > 0 && e->name_len <= REGISTRY_NAME_MAX)
             printf("%.*s\n", e->name_len, e->name);
@@ -101,9 +102,15 @@ static void
 spoil_name(struct registry_entry *e)
 {
     switch (chance() % 3) {
-    case 0: e->name_len ^= (uint8_t)(chance() % 255 + 1); break;
-    case 1: e->hash ^= (uint32_t)(chance() % UINT32_MAX + 1); break;
-    case 2: noise(e->name, e->name_len); break;
+    case 0:
+        e->name_len ^= (uint8_t)(chance() % 255 + 1);
+        break;
+    case 1:
+        e->hash ^= (uint32_t)(chance() % UINT32_MAX + 1);
+        break;
+    case 2:
+        noise(e->name, e->name_len);
+        break;
     }
 }
 
@@ -123,7 +130,8 @@ entry_names(void)
 static void
 chains(void)
 {
-    uint32_t *head = (uint32_t *)((char *)reg + ((sizeof *reg + 63) & ~(size_t)63));
+    uint32_t *head =
+        (uint32_t *)((char *)reg + ((sizeof *reg + 63) & ~(size_t)63));
 
     for (uint32_t i = 0; i < reg->heads; i++)
         if (chance() % 4 == 0)
@@ -136,7 +144,8 @@ chains(void)
 static void
 counts(void)
 {
-    reg->used = chance() % 2 ? (uint32_t)chance() : (uint32_t)(chance() % used());
+    reg->used =
+        chance() % 2 ? (uint32_t)chance() : (uint32_t)(chance() % used());
     reg->hand = (uint32_t)chance();
 }
 
@@ -191,7 +200,7 @@ gauges(void)
 {
     for (unsigned i = 0; i < shm->slots; i++) {
         struct stats *st = &shm_worker(shm, i)->stats;
-        stat_value   *one[] = {&st->connections, &st->handshaking, &st->closing};
+        stat_value *one[] = {&st->connections, &st->handshaking, &st->closing};
         stat_set(one[chance() % 3], chance());
     }
 }

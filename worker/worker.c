@@ -103,11 +103,14 @@ become_user(const char *user)
         return;
     struct passwd *pw = getpwnam(user);
     if (pw == NULL)
-        stay_down("server.user = %s: there is no such user; create it or change "
-                  "the setting", user);
+        stay_down(
+            "server.user = %s: there is no such user; create it or change "
+            "the setting",
+            user);
     if (initgroups(user, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
         setuid(pw->pw_uid) != 0)
-        stay_down("server.user = %s: cannot become it: %s", user, strerror(errno));
+        stay_down(
+            "server.user = %s: cannot become it: %s", user, strerror(errno));
     /* setuid() makes a process undumpable; the parent's death is told by the
      * channel, so nothing else is lost by it. */
 }
@@ -174,16 +177,17 @@ linger(void)
     uint32_t began_ms = self.now_ms;
 
     while (redis_on() && redis_ready(0) && self.now_ms - began_ms < LINGER_MS &&
-        (stat_get(&self.st->journal_backlog_bytes) > 0 || !ship_idle() || !fleet_finish()))
+        (stat_get(&self.st->journal_backlog_bytes) > 0 || !ship_idle() ||
+            !fleet_finish()))
         ev_run(self.loop, EVRUN_ONCE);
 }
 
 void
 worker_main(const struct worker_boot *boot)
 {
-    char        who[32], name[16];
-    struct buf  why = BUF_INIT(4096);
-    ev_check    turn;
+    char       who[32], name[16];
+    struct buf why = BUF_INIT(4096);
+    ev_check   turn;
 
     self.shm = boot->shm;
     self.slot = boot->slot;
@@ -216,7 +220,8 @@ worker_main(const struct worker_boot *boot)
     ev_check_start(self.loop, &turn);
 
     uint64_t capacity = self.conf.server_max_connections +
-        (self.conf.limits_handshakes > ROOM ? self.conf.limits_handshakes : ROOM);
+        (self.conf.limits_handshakes > ROOM ? self.conf.limits_handshakes
+                                            : ROOM);
     if (capacity > CREF_INDEXES)
         capacity = CREF_INDEXES;
     conn_init((uint32_t)capacity);
@@ -264,7 +269,7 @@ void
 worker_put_library(const struct config *c, struct buf *out)
 {
     size_t len = 0;
-    char  *text = library_make(c->redis_prefix, (unsigned)c->redis_shards, &len);
+    char *text = library_make(c->redis_prefix, (unsigned)c->redis_shards, &len);
 
     if (text != NULL)
         buf_add(out, text, len);

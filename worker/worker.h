@@ -10,17 +10,18 @@
 #include "shm.h"
 
 /* Exit codes of a worker, for the master's obituary. */
-#define WORKER_EXIT_DONE 0        /* drained, or the master is gone */
-#define WORKER_EXIT_TRY_AGAIN 75  /* respawn, after the usual pause */
-#define WORKER_EXIT_STAY_DOWN 77  /* do not respawn: the slot cannot work
-                                     (journal directory unusable, user
-                                     unknown); last words say why */
+#define WORKER_EXIT_DONE 0       /* drained, or the master is gone */
+#define WORKER_EXIT_TRY_AGAIN 75 /* respawn, after the usual pause */
+#define WORKER_EXIT_STAY_DOWN                                                  \
+    77 /* do not respawn: the slot cannot work                                 \
+          (journal directory unusable, user                                    \
+          unknown); last words say why */
 
 struct worker_boot {
     struct shm *shm;
     unsigned    slot;
-    int         channel;      /* this worker's end */
-    const int  *listeners;    /* this slot's sockets, bound and listening */
+    int         channel;   /* this worker's end */
+    const int  *listeners; /* this slot's sockets, bound and listening */
     unsigned    n_listeners;
 };
 

@@ -42,7 +42,7 @@ static ev_timer          respawn;
 
 static void serve(int end) __attribute__((noreturn));
 
-/* ---- in the master ---- */
+/* --- in the master ------------------------------------------------------- */
 
 bool
 admin_listen(struct buf *why)
@@ -146,15 +146,15 @@ admin_tell(enum channel_type type)
         channel_send(channel, &m, NULL, 0);
 }
 
-/* ---- in the child ---- */
+/* --- in the child -------------------------------------------------------- */
 
 static enum MHD_Result
 answer(struct MHD_Connection *connection, unsigned status, const char *type,
     struct buf *body)
 {
     /* libmicrohttpd frees the memory, which malloc made. */
-    struct MHD_Response *r = MHD_create_response_from_buffer(body->len,
-        body->p, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *r = MHD_create_response_from_buffer(
+        body->len, body->p, MHD_RESPMEM_MUST_FREE);
 
     if (r == NULL) {
         buf_free(body);
@@ -232,12 +232,13 @@ request_cb(void *arg, struct MHD_Connection *connection, const char *url,
 static void
 listen_http(const struct shm *s, int fd)
 {
-    struct MHD_Daemon *d = MHD_start_daemon(
-        MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD, 0, NULL, NULL,
-        request_cb, (void *)s, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS,
-        MHD_OPTION_CONNECTION_TIMEOUT, HTTP_TIMEOUT_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY, MHD_OPTION_END);
+    struct MHD_Daemon *d =
+        MHD_start_daemon(MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD, 0,
+            NULL, NULL, request_cb, (void *)s, MHD_OPTION_LISTEN_SOCKET, fd,
+            MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS,
+            MHD_OPTION_CONNECTION_TIMEOUT, HTTP_TIMEOUT_S,
+            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY,
+            MHD_OPTION_END);
 
     if (d == NULL) {
         log_error("cannot serve HTTP: %s", strerror(errno));

@@ -52,11 +52,11 @@ matches(const char *pattern, const char *name)
     return pattern == NULL || fnmatch(pattern, name, 0) == 0;
 }
 
-/* ---- text ---- */
+/* --- text ---------------------------------------------------------------- */
 
 static void
-histogram_line(const struct stats *st, const struct stat_info *info,
-    struct buf *out)
+histogram_line(
+    const struct stats *st, const struct stat_info *info, struct buf *out)
 {
     uint64_t counts[STATS_BUCKETS], total, sum_us;
 
@@ -65,8 +65,10 @@ histogram_line(const struct stats *st, const struct stat_info *info,
     if (total > 0) {
         buf_adds(out, "  mean ");
         histogram_put_us(out, sum_us / total);
-        static const struct { const char *name; double q; } quantiles[] = {
-            {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1}};
+        static const struct {
+            const char *name;
+            double      q;
+        } quantiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1}};
         for (int i = 0; i < 4; i++) {
             buf_addf(out, "  %s <", quantiles[i].name);
             histogram_put_us(out, histogram_quantile(counts, quantiles[i].q));
@@ -105,11 +107,11 @@ metrics_text(const struct shm *s, const char *pattern, struct buf *out)
     return any;
 }
 
-/* ---- JSON ---- */
+/* --- JSON ---------------------------------------------------------------- */
 
 static void
-histogram_object(const struct stats *st, const struct stat_info *info,
-    struct writer *w)
+histogram_object(
+    const struct stats *st, const struct stat_info *info, struct writer *w)
 {
     uint64_t counts[STATS_BUCKETS], total, sum_us;
 
@@ -155,7 +157,7 @@ metrics_json(const struct shm *s, const char *pattern, struct buf *out)
     return any;
 }
 
-/* ---- Prometheus ---- */
+/* --- Prometheus ---------------------------------------------------------- */
 
 /* In HELP a backslash and a newline are escaped, in a label's value a quote
  * too. */
@@ -198,8 +200,8 @@ counter(struct buf *out, const char *name, const char *help, uint64_t value)
 }
 
 static void
-prometheus_histogram(const struct stats *st, const struct stat_info *info,
-    struct buf *out)
+prometheus_histogram(
+    const struct stats *st, const struct stat_info *info, struct buf *out)
 {
     uint64_t counts[STATS_BUCKETS], total, sum_us, below = 0;
 
@@ -212,8 +214,8 @@ prometheus_histogram(const struct stats *st, const struct stat_info *info,
     }
     buf_addf(out, "ocppd_%s_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n",
         info->name, total);
-    buf_addf(out, "ocppd_%s_seconds_sum %.9g\n", info->name,
-        (double)sum_us / 1e6);
+    buf_addf(
+        out, "ocppd_%s_seconds_sum %.9g\n", info->name, (double)sum_us / 1e6);
     buf_addf(out, "ocppd_%s_seconds_count %" PRIu64 "\n", info->name, total);
 }
 
@@ -238,8 +240,8 @@ prometheus_row(const struct shm *s, const struct stats *sum,
         return;
     }
     if (info->label == NULL) {
-        buf_addf(out, "ocppd_%s%s %" PRIu64 "\n", info->name, suffix,
-            stat_get(v));
+        buf_addf(
+            out, "ocppd_%s%s %" PRIu64 "\n", info->name, suffix, stat_get(v));
         return;
     }
     for (unsigned r = 0; r < info->rows; r++) {
@@ -268,9 +270,10 @@ prometheus_daemon(const struct shm *s, struct buf *out)
         "When the daemon was started, Unix time");
     buf_addf(out, "ocppd_start_time_seconds %.3f\n",
         (double)s->started_wall_ms / 1e3);
-    buf_adds(out, "# HELP process_start_time_seconds Start time of the master "
-                  "process, Unix time\n"
-                  "# TYPE process_start_time_seconds gauge\n");
+    buf_adds(out,
+        "# HELP process_start_time_seconds Start time of the master "
+        "process, Unix time\n"
+        "# TYPE process_start_time_seconds gauge\n");
     buf_addf(out, "process_start_time_seconds %.3f\n",
         (double)s->started_wall_ms / 1e3);
     head(out, "uptime_seconds", "", "gauge",
@@ -320,7 +323,7 @@ metrics_prometheus(const struct shm *s, struct buf *out)
         prometheus_row(s, &sum, &stat_info[i], out);
 }
 
-/* ---- the manual ---- */
+/* --- the manual ---------------------------------------------------------- */
 
 void
 metrics_put_manual(struct buf *out)
@@ -348,7 +351,9 @@ metrics_put_manual(struct buf *out)
             buf_addf(out, "The values of\n.Va %s\nare", info->label);
             for (unsigned r = 0; r < info->rows; r++)
                 buf_addf(out, "\n.Cm %s%s", info->row_name(r),
-                    r + 1 == info->rows ? " ." : r + 2 == info->rows ? "\nand" : " ,");
+                    r + 1 == info->rows       ? " ."
+                        : r + 2 == info->rows ? "\nand"
+                                              : " ,");
             buf_addc(out, '\n');
         }
         buf_adds(out, ".El\n");

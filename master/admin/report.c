@@ -14,8 +14,8 @@
 const char *
 report_state(int state)
 {
-    static const char *const names[] = {"down", "starting", "ready",
-        "draining", "failed"};
+    static const char *const names[] = {
+        "down", "starting", "ready", "draining", "failed"};
 
     return state >= 0 && state < 5 ? names[state] : "unknown";
 }
@@ -57,8 +57,8 @@ report_time(struct buf *out, uint64_t then)
 static int
 state_of(const struct shm_worker *w)
 {
-    return atomic_load_explicit((_Atomic int32_t *)&w->state,
-        memory_order_relaxed);
+    return atomic_load_explicit(
+        (_Atomic int32_t *)&w->state, memory_order_relaxed);
 }
 
 static uint64_t
@@ -83,7 +83,7 @@ report_ready(const struct shm *s)
     return count_state(s, SHM_WORKER_READY) > 0 && s->draining == 0;
 }
 
-/* ---- problems ---- */
+/* --- problems ------------------------------------------------------------ */
 
 /* Where the sentences go: one of the two, or neither. */
 struct problems {
@@ -92,9 +92,8 @@ struct problems {
     enum report_health health;
 };
 
-static void
-problem(struct problems *p, enum report_health health, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+static void problem(struct problems *p, enum report_health health,
+    const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 static void
 problem(struct problems *p, enum report_health health, const char *fmt, ...)
@@ -135,8 +134,8 @@ worker_problems(struct problems *p, const struct shm *s, unsigned i)
     if (stat_get(&w->stats.journal_failing) != 0)
         problem(p, REPORT_DEGRADED,
             "the journal of worker %u cannot be written: %s; nothing is "
-            "acknowledged to its charge points until it can", i,
-            strerror((int)w->journal_errno));
+            "acknowledged to its charge points until it can",
+            i, strerror((int)w->journal_errno));
 }
 
 /* As report_redis_problems() wants it. */
@@ -169,7 +168,8 @@ find_problems(const struct shm *s, const struct config *c,
     if (stat_get(&sum->connections) >= c->server_max_connections)
         problem(&p, REPORT_DEGRADED,
             "server.max_connections = %" PRIu64 " is reached; further charge "
-            "points are refused", c->server_max_connections);
+            "points are refused",
+            c->server_max_connections);
     return p.health;
 }
 
@@ -267,11 +267,11 @@ report_health(const struct shm *s, struct buf *out)
     return h;
 }
 
-/* ---- status ---- */
+/* --- status -------------------------------------------------------------- */
 
 static void
-status_json(const struct shm *s, const char *conf_file,
-    const struct config *c, const struct stats *sum, struct buf *out)
+status_json(const struct shm *s, const char *conf_file, const struct config *c,
+    const struct stats *sum, struct buf *out)
 {
     struct writer w = WRITER_INIT(out);
     char          text[64];
@@ -292,8 +292,9 @@ status_json(const struct shm *s, const char *conf_file,
     writer_u64(&w, "max_connections", c->server_max_connections);
     writer_u64(&w, "identities", registry_used(shm_registry(s)));
     writer_u64(&w, "max_identities", shm_registry(s)->capacity);
-    writer_str(&w, "log_level", config_choice_name((enum conf_choice)(
-        CONF_log_level_error + atomic_load((_Atomic int *)&s->log_level))));
+    writer_str(&w, "log_level",
+        config_choice_name((enum conf_choice)(
+            CONF_log_level_error + atomic_load((_Atomic int *)&s->log_level))));
     writer_open(&w, "config", '{');
     if (conf_file != NULL)
         writer_str(&w, "file", conf_file);
@@ -343,7 +344,8 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
     buf_addf(out, "  identities   %u of %u remembered\n",
         registry_used(shm_registry(s)), shm_registry(s)->capacity);
     bool failing = stat_get(&sum->journal_failing) != 0;
-    buf_addf(out, "  journal      %s, %" PRIu64 " events, %" PRIu64
+    buf_addf(out,
+        "  journal      %s, %" PRIu64 " events, %" PRIu64
         " bytes waiting for the disk\n",
         failing ? strerror(journal_error(s)) : "ok", stat_get(&sum->events),
         stat_get(&sum->journal_backlog_bytes));
@@ -358,8 +360,8 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
 }
 
 void
-report_status(const struct shm *s, const char *conf_file, bool json,
-    struct buf *out)
+report_status(
+    const struct shm *s, const char *conf_file, bool json, struct buf *out)
 {
     struct stats  sum;
     struct config c;
@@ -369,7 +371,7 @@ report_status(const struct shm *s, const char *conf_file, bool json,
     (json ? status_json : status_text)(s, conf_file, &c, &sum, out);
 }
 
-/* ---- workers ---- */
+/* --- workers ------------------------------------------------------------- */
 
 static void
 worker_line(const struct shm *s, unsigned i, struct buf *out)
@@ -381,8 +383,9 @@ worker_line(const struct shm *s, unsigned i, struct buf *out)
 
     if (k->pid != 0)
         clock_duration(age, now - k->started_ms);
-    buf_addf(out, "%6u  %-8s  %7d  %10s  %6u  %11" PRIu64 "  %12" PRIu64
-        "  %10" PRIu64, i, report_state(state), k->pid, age, k->incarnation,
+    buf_addf(out,
+        "%6u  %-8s  %7d  %10s  %6u  %11" PRIu64 "  %12" PRIu64 "  %10" PRIu64,
+        i, report_state(state), k->pid, age, k->incarnation,
         stat_get(&k->stats.connections), stat_get(&k->stats.messages_in),
         stat_get(&k->stats.events));
     if (k->words[0] != '\0')
@@ -412,8 +415,7 @@ worker_object(struct writer *w, const struct shm *s, unsigned i)
     writer_u64(w, "messages_in", stat_get(&k->stats.messages_in));
     writer_u64(w, "messages_out", stat_get(&k->stats.messages_out));
     writer_u64(w, "events", stat_get(&k->stats.events));
-    writer_bool(w, "journal_failing",
-        stat_get(&k->stats.journal_failing) != 0);
+    writer_bool(w, "journal_failing", stat_get(&k->stats.journal_failing) != 0);
     writer_strn(w, "last_words", k->words, strnlen(k->words, SHM_WORDS_MAX));
     writer_close(w);
 }
@@ -430,8 +432,9 @@ report_workers(const struct shm *s, bool json, struct buf *out)
         buf_addc(out, '\n');
         return;
     }
-    buf_adds(out, "WORKER  STATE         PID      UPTIME  STARTS  CONNECTIONS"
-                  "   MESSAGES IN      EVENTS  LAST WORDS\n");
+    buf_adds(out,
+        "WORKER  STATE         PID      UPTIME  STARTS  CONNECTIONS"
+        "   MESSAGES IN      EVENTS  LAST WORDS\n");
     for (unsigned i = 0; i < s->slots; i++)
         worker_line(s, i, out);
 }

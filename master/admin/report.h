@@ -22,8 +22,8 @@ enum report_health report_health(const struct shm *s, struct buf *out);
 bool report_ready(const struct shm *s);
 
 /* conf_file NULL: none. */
-void report_status(const struct shm *s, const char *conf_file, bool json,
-    struct buf *out);
+void report_status(
+    const struct shm *s, const char *conf_file, bool json, struct buf *out);
 void report_workers(const struct shm *s, bool json, struct buf *out);
 
 /* "5m ago", "never" for 0; now and then in Unix seconds. */
@@ -34,22 +34,24 @@ void report_time(struct buf *out, uint64_t then);
 /* "ready" and so on, of enum shm_worker_state. */
 const char *report_state(int state);
 
-/* ---- report_redis.c ---- */
+/* --- report_redis.c ------------------------------------------------------ */
 
 struct writer;
 
 bool report_redis_on(const struct config *c);
 /* Member "redis". */
-void report_redis(struct writer *w, const struct shm *s, const struct config *c);
+void report_redis(
+    struct writer *w, const struct shm *s, const struct config *c);
 /* The same for people. */
-void report_redis_text(struct buf *out, const struct shm *s, const struct config *c);
+void report_redis_text(
+    struct buf *out, const struct shm *s, const struct config *c);
 typedef void report_say(void *ctx, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* What is wrong with it, each a sentence. */
-void report_redis_problems(const struct shm *s, const struct config *c, report_say *say,
-    void *ctx);
+void report_redis_problems(
+    const struct shm *s, const struct config *c, report_say *say, void *ctx);
 
-/* ---- metrics.c ---- */
+/* --- metrics.c ----------------------------------------------------------- */
 
 /* `ocppctl stats`; pattern as of fnmatch(3) over names, NULL for all. False
  * if it matches none. */

@@ -8,8 +8,8 @@
 #include "admin/report.h"
 #include "writer.h"
 
-#define LAG_MS 60000      /* events older than this are late */
-#define ALARM_PERCENT 80  /* of redis.stream_max */
+#define LAG_MS 60000     /* events older than this are late */
+#define ALARM_PERCENT 80 /* of redis.stream_max */
 
 bool
 report_redis_on(const struct config *c)
@@ -35,36 +35,42 @@ words_of(const struct shm *s, unsigned i, char out[SHM_WORDS_MAX])
 }
 
 /* The highest of a gauge that every worker has of the same thing. */
-#define MOST(s, name)                                            \
-    ({                                                           \
-        uint64_t most_ = 0;                                      \
-        for (unsigned i_ = 0; i_ < (s)->slots; i_++) {           \
-            uint64_t v_ = stat_get(&shm_worker(s, i_)->stats.name); \
-            if (v_ > most_)                                      \
-                most_ = v_;                                      \
-        }                                                        \
-        most_;                                                   \
+#define MOST(s, name)                                                          \
+    ({                                                                         \
+        uint64_t most_ = 0;                                                    \
+        for (unsigned i_ = 0; i_ < (s)->slots; i_++) {                         \
+            uint64_t v_ = stat_get(&shm_worker(s, i_)->stats.name);            \
+            if (v_ > most_)                                                    \
+                most_ = v_;                                                    \
+        }                                                                      \
+        most_;                                                                 \
     })
 
 void
-report_redis_problems(const struct shm *s, const struct config *c, report_say *say,
-    void *ctx)
+report_redis_problems(
+    const struct shm *s, const struct config *c, report_say *say, void *ctx)
 {
     char word[16], words[SHM_WORDS_MAX];
 
     if (!report_redis_on(c))
         return;
     for (unsigned i = 0; i < s->slots; i++)
-        if (shm_worker(s, i)->pid != 0 && strcmp(word_of(s, i, word), "ready") != 0)
-            say(ctx, "worker %u has no use of Redis: %s; charge points are served, events "
-                     "wait in the journal", i, words_of(s, i, words));
+        if (shm_worker(s, i)->pid != 0 &&
+            strcmp(word_of(s, i, word), "ready") != 0)
+            say(ctx,
+                "worker %u has no use of Redis: %s; charge points are served, events "
+                "wait in the journal",
+                i, words_of(s, i, words));
     uint64_t lag = MOST(s, ship_lag_ms), most = MOST(s, stream_events);
     if (lag > LAG_MS)
         say(ctx, "events reach Redis %" PRIu64 " s late", lag / 1000);
     if (most * 100 >= c->redis_stream_max * ALARM_PERCENT)
-        say(ctx, "a stream in Redis holds %" PRIu64 " events that consumers have not "
-                 "acknowledged; above redis.stream_max = %" PRIu64 " the oldest are cut", most,
-            c->redis_stream_max);
+        say(ctx,
+            "a stream in Redis holds %" PRIu64
+            " events that consumers have not "
+            "acknowledged; above redis.stream_max = %" PRIu64
+            " the oldest are cut",
+            most, c->redis_stream_max);
 }
 
 /* The word of the worker that is worst off. */
@@ -122,7 +128,8 @@ report_redis_text(struct buf *out, const struct shm *s, const struct config *c)
     char         word[16], words[SHM_WORDS_MAX];
 
     if (!report_redis_on(c)) {
-        buf_adds(out, "this gateway is alone: redis.host and redis.socket are empty\n");
+        buf_adds(out,
+            "this gateway is alone: redis.host and redis.socket are empty\n");
         return;
     }
     metrics_sum(s, &sum);
@@ -136,17 +143,21 @@ report_redis_text(struct buf *out, const struct shm *s, const struct config *c)
         stat_get(&sum.shipped), MOST(s, ship_lag_ms));
     buf_addf(out, "  stream       %" PRIu64 " events of at most %" PRIu64 "\n",
         MOST(s, stream_events), c->redis_stream_max);
-    buf_addf(out, "  sessions     %" PRIu64 " of %" PRIu64 " connections not claimed yet\n",
+    buf_addf(out,
+        "  sessions     %" PRIu64 " of %" PRIu64
+        " connections not claimed yet\n",
         stat_get(&sum.sessions_unclaimed), stat_get(&sum.connections));
-    buf_addf(out, "  commands     %" PRIu64 " without outcome in the fleet, %" PRIu64
-        " outcomes not told yet\n", MOST(s, orders_waiting),
-        stat_get(&sum.outcomes_waiting));
+    buf_addf(out,
+        "  commands     %" PRIu64 " without outcome in the fleet, %" PRIu64
+        " outcomes not told yet\n",
+        MOST(s, orders_waiting), stat_get(&sum.outcomes_waiting));
     buf_addf(out, "  platform     %" PRIu64 " CALLs wait for its answer\n",
         stat_get(&sum.platform_waiting));
     buf_adds(out, "\nworker  state       shards  pending  lag ms  said\n");
     for (unsigned i = 0; i < s->slots; i++) {
         const struct stats *st = &shm_worker(s, i)->stats;
-        buf_addf(out, "%6u  %-10s  %6" PRIu64 "  %7" PRIu64 "  %6" PRIu64 "  %s\n", i,
+        buf_addf(out,
+            "%6u  %-10s  %6" PRIu64 "  %7" PRIu64 "  %6" PRIu64 "  %s\n", i,
             word_of(s, i, word), stat_get(&st->redis_shards_ready),
             stat_get(&st->redis_pending), stat_get(&st->ship_lag_ms),
             words_of(s, i, words));

@@ -45,9 +45,9 @@ struct master {
     struct config config;     /* in force; what shm publishes */
     const char   *log_target; /* config.log_target, but syslog with -d
                                  where that says stderr */
-    struct shm   *shm;
-    int           memfd;
-    unsigned      slots;
+    struct shm *shm;
+    int         memfd;
+    unsigned    slots;
 };
 
 extern struct master master;

@@ -23,11 +23,11 @@
 #include "writer.h"
 
 #define BODY_MAX (48u << 20)
-#define KEY_MIN 8     /* bytes; OCPP says 16 to 20 */
+#define KEY_MIN 8 /* bytes; OCPP says 16 to 20 */
 #define KEY_RANDOM 20
 #define EDITS_MAX 4096
 
-/* ---- both files ---- */
+/* --- both files ---------------------------------------------------------- */
 
 static void
 owner(uid_t *uid, gid_t *gid)
@@ -52,10 +52,11 @@ strangers_check(const struct config *next, bool again, struct buf *why)
     if (authfile_wanted(next)) {
         authfile_path(c, path);
         enum authfile_result r = authfile_read(&a, path, &errors);
-        bool first = !again || !authfile_wanted(&master.config);
+        bool                 first = !again || !authfile_wanted(&master.config);
         if (r == AUTHFILE_MISSING && first)
             log_warn("%s does not exist: every charge point is refused until "
-                     "`ocppctl auth add` makes it", path);
+                     "`ocppctl auth add` makes it",
+                path);
         else if (r != AUTHFILE_GOOD)
             good = false;
         if (!good)
@@ -80,7 +81,7 @@ strangers_read_again(void)
     atomic_fetch_add(&master.shm->deny_version, 1);
 }
 
-/* ---- changes ---- */
+/* --- changes ------------------------------------------------------------- */
 
 /* The text of the file; an empty one if there is none. */
 static bool
@@ -89,8 +90,9 @@ read_file(const char *path, struct buf *text, struct buf *why)
     switch (file_read(path, text, why)) {
     case FILE_MISSING:
         buf_clear(why);
-        buf_adds(text, "# Who may connect: authfile format, see "
-                       "ocppd.conf(5), [auth]. Written by ocppctl auth.\n");
+        buf_adds(text,
+            "# Who may connect: authfile format, see "
+            "ocppd.conf(5), [auth]. Written by ocppctl auth.\n");
         return true;
     case FILE_READ:
         return true;
@@ -137,7 +139,7 @@ change(const char *name, size_t len, const struct authfile_entry *e,
     return good;
 }
 
-/* ---- new keys of charge points ---- */
+/* --- new keys of charge points ------------------------------------------- */
 
 struct edit {
     uint64_t            what; /* enum channel_key */
@@ -211,7 +213,8 @@ write_edits(void)
         good = write_file(path, &text, &why);
     if (!good)
         log_error("new keys of charge points could not be noted: %s; they "
-                  "are tried again each second", buf_cstr(&why));
+                  "are tried again each second",
+            buf_cstr(&why));
     else
         edits_n = 0;
     buf_free(&text);
@@ -254,7 +257,7 @@ strangers_tick(void)
     write_edits();
 }
 
-/* ---- the command ---- */
+/* --- the command --------------------------------------------------------- */
 
 static bool
 good_identity(struct client *c, char **argv, const char *name)
@@ -279,9 +282,10 @@ typed_key(struct client *c, char **argv, const char *text,
         if (n >= KEY_MIN)
             return n;
     }
-    command_usage(c, argv, "a key has 16 to 20 bytes (%d to %d are taken), "
-        "written as they are or as twice as many hexadecimal digits", KEY_MIN,
-        AUTHFILE_KEY_MAX);
+    command_usage(c, argv,
+        "a key has 16 to 20 bytes (%d to %d are taken), "
+        "written as they are or as twice as many hexadecimal digits",
+        KEY_MIN, AUTHFILE_KEY_MAX);
     return 0;
 }
 
@@ -312,7 +316,8 @@ reply_added(struct client *c, const char *name, bool replaced, const char *key)
         if (key != NULL)
             buf_addf(&out, "key: %s (not kept anywhere: note it now)\n", key);
         if (off)
-            buf_adds(&out, "auth.mode is none: nobody is asked for a key yet\n");
+            buf_adds(
+                &out, "auth.mode is none: nobody is asked for a key yet\n");
     }
     control_reply_buf(c, CONTROL_DONE, &out);
     explicit_bzero(out.p, out.len);
@@ -406,20 +411,22 @@ auth_remove(struct client *c, char **argv)
     if (!change(name, strlen(name), NULL, &there, &why)) {
         failed(c, &why);
     } else if (!there) {
-        control_replyf(c, CONTROL_NOT_FOUND, "%s: not in the credential file",
-            name);
+        control_replyf(
+            c, CONTROL_NOT_FOUND, "%s: not in the credential file", name);
     } else {
         log_info("an operator removed %s from the credential file (uid %d)",
             name, (int)c->uid);
-        control_replyf(c, CONTROL_DONE, "%s: removed; a connection it has "
-            "stays (`disconnect %s` ends it)", name, name);
+        control_replyf(c, CONTROL_DONE,
+            "%s: removed; a connection it has "
+            "stays (`disconnect %s` ends it)",
+            name, name);
     }
     buf_free(&why);
 }
 
 static void
-auth_check_one(struct client *c, int argc, char **argv,
-    const struct authfile *a)
+auth_check_one(
+    struct client *c, int argc, char **argv, const struct authfile *a)
 {
     struct authfile_entry e;
     uint8_t               key[AUTHFILE_KEY_MAX];
@@ -427,8 +434,8 @@ auth_check_one(struct client *c, int argc, char **argv,
     size_t                n;
 
     if (!authfile_find(a, name, strlen(name), &e)) {
-        control_replyf(c, CONTROL_NOT_FOUND, "%s: not in the credential file",
-            name);
+        control_replyf(
+            c, CONTROL_NOT_FOUND, "%s: not in the credential file", name);
         return;
     }
     if (argc == 3) {
@@ -492,7 +499,8 @@ cmd_auth(struct client *c, int argc, char **argv)
     bool        hash = strcmp(verb, "hash") == 0;
 
     if (!add && !check && !list && !hash && strcmp(verb, "remove") != 0) {
-        command_usage(c, argv, "say what to do: add, remove, check, list or hash");
+        command_usage(
+            c, argv, "say what to do: add, remove, check, list or hash");
         return;
     }
     if (argc > (list ? 2 : add || check ? 4 : 3)) {
@@ -504,9 +512,11 @@ cmd_auth(struct client *c, int argc, char **argv)
         return;
     }
     if (master.config.auth_mode == CONF_auth_mode_redis) {
-        control_replyf(c, CONTROL_FAILED, "auth.mode is redis: the platform says "
+        control_replyf(c, CONTROL_FAILED,
+            "auth.mode is redis: the platform says "
             "who may connect, by FCALL %s_auth 1 IDENTITY HASH (ocppd-redis(7)); "
-            "`auth hash` makes a HASH", master.config.redis_prefix);
+            "`auth hash` makes a HASH",
+            master.config.redis_prefix);
         return;
     }
     if (!list && argc < 3) {

@@ -38,7 +38,7 @@ look_up(const char *identity, cref *owner)
     return i;
 }
 
-/* ---- call ---- */
+/* --- call ---------------------------------------------------------------- */
 
 static void
 draw_command_id(char out[COMMAND_ID_MAX + 1])
@@ -67,19 +67,24 @@ refuse_call(struct client *c, enum pending_result r)
     case PENDING_OK:
         return true;
     case PENDING_BUSY:
-        control_replyf(c, CONTROL_BUSY, "call: the worker that holds the "
+        control_replyf(c, CONTROL_BUSY,
+            "call: the worker that holds the "
             "charge point is busy; nothing was sent, try again");
         break;
     case PENDING_FULL:
-        control_replyf(c, CONTROL_BUSY, "call: %u commands are pending; "
-            "nothing was sent, try again", pending_count());
+        control_replyf(c, CONTROL_BUSY,
+            "call: %u commands are pending; "
+            "nothing was sent, try again",
+            pending_count());
         break;
     case PENDING_DUPLICATE:
-        control_replyf(c, CONTROL_CONFLICT, "call: a command of this id is "
+        control_replyf(c, CONTROL_CONFLICT,
+            "call: a command of this id is "
             "pending; nothing was sent");
         break;
     case PENDING_NOBODY:
-        control_replyf(c, CONTROL_BUSY, "call: every worker is down; nothing "
+        control_replyf(c, CONTROL_BUSY,
+            "call: every worker is down; nothing "
             "was sent (`workers` shows why)");
         break;
     }
@@ -96,22 +101,24 @@ static bool
 parse_call(struct client *c, int argc, char **argv, struct call *call)
 {
     static const char *const names[] = {"--timeout", "--id"};
-    const char *v[2] = {NULL};
+    const char              *v[2] = {NULL};
 
     if (!command_options(c, &argc, argv, names, v, 2))
         return false;
     if (argc < 3 || argc > 4) {
-        command_usage(c, argv, argc < 3 ? "give an identity and an action"
-                                        : "too many words; put the JSON in "
-                                          "quotes");
+        command_usage(c, argv,
+            argc < 3 ? "give an identity and an action"
+                     : "too many words; put the JSON in "
+                       "quotes");
         return false;
     }
-    *call = (struct call){.identity = argv[1], .action = argv[2],
+    *call = (struct call){.identity = argv[1],
+        .action = argv[2],
         .payload = argc > 3 ? argv[3] : "{}"};
     size_t n = strlen(call->identity);
     if (n == 0 || n > REGISTRY_NAME_MAX) {
-        command_usage(c, argv, "an identity has 1 to %d bytes",
-            REGISTRY_NAME_MAX);
+        command_usage(
+            c, argv, "an identity has 1 to %d bytes", REGISTRY_NAME_MAX);
         return false;
     }
     if (!printable(call->action, 64)) {
@@ -123,16 +130,16 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
         struct buf    why = BUF_INIT(1024);
         bool ok = knob_parse(CONF_KNOB_ocpp_message_timeout, v[0], &t, &why);
         if (!ok)
-            command_usage(c, argv, "--timeout = %.64s: %s", v[0],
-                buf_cstr(&why));
+            command_usage(
+                c, argv, "--timeout = %.64s: %s", v[0], buf_cstr(&why));
         buf_free(&why);
         if (!ok)
             return false;
         call->timeout_ms = t.ocpp_message_timeout;
     }
     if (v[1] != NULL && !printable(v[1], COMMAND_ID_MAX)) {
-        command_usage(c, argv, "--id: give 1 to %d bytes without blanks",
-            COMMAND_ID_MAX);
+        command_usage(
+            c, argv, "--id: give 1 to %d bytes without blanks", COMMAND_ID_MAX);
         return false;
     }
     if (v[1] != NULL)
@@ -156,8 +163,10 @@ cmd_call(struct client *c, int argc, char **argv)
     buf_add(&body, call.action, strlen(call.action) + 1);
     buf_add(&body, call.payload, strlen(call.payload) + 1);
     if (body.overflow) {
-        control_replyf(c, CONTROL_USAGE, "call: the JSON is larger than the "
-            "%u bytes a command may have", CHANNEL_BODY_MAX - 256);
+        control_replyf(c, CONTROL_USAGE,
+            "call: the JSON is larger than the "
+            "%u bytes a command may have",
+            CHANNEL_BODY_MAX - 256);
         buf_free(&body);
         return;
     }
@@ -173,8 +182,8 @@ cmd_call(struct client *c, int argc, char **argv)
     buf_free(&body);
     if (!refuse_call(c, r))
         return;
-    uint64_t most = call.timeout_ms ? call.timeout_ms
-                                    : master.config.ocpp_message_timeout;
+    uint64_t most =
+        call.timeout_ms ? call.timeout_ms : master.config.ocpp_message_timeout;
     control_wait(c, NULL, 2 * most + PATIENCE_MS,
         "call: no outcome yet; the event command.response will tell it");
 }
@@ -188,9 +197,11 @@ reply_unheard(struct client *c, const char *command_id)
     struct writer w = WRITER_INIT(&out);
 
     if (c->format != 'j') {
-        control_replyf(c, CONTROL_BAD_NEWS, "uncertain: the worker died when "
+        control_replyf(c, CONTROL_BAD_NEWS,
+            "uncertain: the worker died when "
             "the command had ended; the event command.response of command %s "
-            "tells how", command_id);
+            "tells how",
+            command_id);
         return;
     }
     writer_open(&w, NULL, '{');
@@ -256,7 +267,7 @@ command_failed(uint64_t id, const char *why)
         control_replyf(c, CONTROL_FAILED, "%s", why);
 }
 
-/* ---- disconnect ---- */
+/* --- disconnect ---------------------------------------------------------- */
 
 static void
 disconnect_poll(struct client *c)
@@ -284,8 +295,10 @@ cmd_disconnect(struct client *c, int argc, char **argv)
     }
     struct channel_msg m = {.type = CHANNEL_disconnect, .conn = owner};
     if (!supervise_send(cref_slot(owner), &m, NULL, 0)) {
-        control_replyf(c, CONTROL_BUSY, "disconnect: worker %u, which holds "
-            "the connection, is busy or down; try again", cref_slot(owner));
+        control_replyf(c, CONTROL_BUSY,
+            "disconnect: worker %u, which holds "
+            "the connection, is busy or down; try again",
+            cref_slot(owner));
         return;
     }
     log_info("an operator disconnects %s (uid %d)", argv[1], (int)c->uid);
@@ -295,14 +308,15 @@ cmd_disconnect(struct client *c, int argc, char **argv)
         "more");
 }
 
-/* ---- tap ---- */
+/* --- tap ----------------------------------------------------------------- */
 
 void
 cmd_tap(struct client *c, int argc, char **argv)
 {
     if (argc != 2 || strlen(argv[1]) > 100) {
-        command_usage(c, argv, "give one identity or pattern, at most 100 "
-                               "bytes; '*' is everybody");
+        command_usage(c, argv,
+            "give one identity or pattern, at most 100 "
+            "bytes; '*' is everybody");
         return;
     }
     if (!taps_start(c->id, argv[1])) {

@@ -77,8 +77,10 @@ cmd_stats(struct client *c, int argc, char **argv)
         return;
     }
     buf_free(&out);
-    control_replyf(c, CONTROL_NOT_FOUND, "%.64s: no counter of this name; "
-        "`stats` without it shows all, * stands for anything", pattern);
+    control_replyf(c, CONTROL_NOT_FOUND,
+        "%.64s: no counter of this name; "
+        "`stats` without it shows all, * stands for anything",
+        pattern);
 }
 
 void
@@ -158,14 +160,16 @@ cmd_drain(struct client *c, int argc, char **argv)
         buf_free(&why);
     }
     if (master.phase >= MASTER_DRAINING) {
-        control_replyf(c, CONTROL_CONFLICT, "drain: the daemon is stopping "
+        control_replyf(c, CONTROL_CONFLICT,
+            "drain: the daemon is stopping "
             "already; `shutdown` ends it at once");
         return;
     }
     clock_duration(text, given.server_drain_time);
-    log_info("an operator drains the gateway over %s (uid %d)", text, (int)c->uid);
-    control_replyf(c, CONTROL_DONE,
-        "draining over %s, then the daemon stops", text);
+    log_info(
+        "an operator drains the gateway over %s (uid %d)", text, (int)c->uid);
+    control_replyf(
+        c, CONTROL_DONE, "draining over %s, then the daemon stops", text);
     master_drain(given.server_drain_time);
 }
 
@@ -192,11 +196,11 @@ cmd_log_level(struct client *c, int argc, char **argv)
             return;
         }
         atomic_store(&master.shm->log_level, (int)level);
-        log_info("log level is now %s, until the next reload (uid %d)",
-            argv[1], (int)c->uid);
+        log_info("log level is now %s, until the next reload (uid %d)", argv[1],
+            (int)c->uid);
     }
-    control_replyf(c, CONTROL_DONE, "%s", log_level_name(
-        (enum log_level)atomic_load(&master.shm->log_level)));
+    control_replyf(c, CONTROL_DONE, "%s",
+        log_level_name((enum log_level)atomic_load(&master.shm->log_level)));
 }
 
 void
@@ -215,14 +219,15 @@ cmd_worker_restart(struct client *c, int argc, char **argv)
         return;
     bool running = shm_worker(master.shm, (unsigned)n)->pid != 0;
     if (!supervise_restart((unsigned)n, &why)) {
-        control_replyf(c, CONTROL_CONFLICT, "worker-restart: %s",
-            buf_cstr(&why));
+        control_replyf(
+            c, CONTROL_CONFLICT, "worker-restart: %s", buf_cstr(&why));
     } else {
         log_info("an operator restarts worker %u (uid %d)", (unsigned)n,
             (int)c->uid);
-        control_replyf(c, CONTROL_DONE, running
-                ? "worker %u drains; its successor follows"
-                : "worker %u starts", (unsigned)n);
+        control_replyf(c, CONTROL_DONE,
+            running ? "worker %u drains; its successor follows"
+                    : "worker %u starts",
+            (unsigned)n);
     }
     buf_free(&why);
 }

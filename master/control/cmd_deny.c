@@ -71,8 +71,8 @@ deny_list(struct client *c, struct buf *text)
 }
 
 static void
-deny_change(struct client *c, char **argv, bool add, const char *path,
-    struct buf *text)
+deny_change(
+    struct client *c, char **argv, bool add, const char *path, struct buf *text)
 {
     struct buf     errors = BUF_INIT(4096);
     const char    *user = master.config.server_user, *wrong;
@@ -82,8 +82,10 @@ deny_change(struct client *c, char **argv, bool add, const char *path,
     if (wrong != NULL) {
         command_usage(c, argv, "%s %.64s %s", argv[2], argv[3], wrong);
     } else if (!add && !was_there) {
-        control_replyf(c, CONTROL_NOT_FOUND, "%s %s: not on the deny list; "
-            "`deny list` shows what is", argv[2], argv[3]);
+        control_replyf(c, CONTROL_NOT_FOUND,
+            "%s %s: not on the deny list; "
+            "`deny list` shows what is",
+            argv[2], argv[3]);
     } else if (text->overflow ||
         !file_replace(path, text->p, text->len, pw ? pw->pw_uid : (uid_t)-1,
             pw ? pw->pw_gid : (gid_t)-1, &errors)) {
@@ -92,8 +94,8 @@ deny_change(struct client *c, char **argv, bool add, const char *path,
     } else {
         atomic_fetch_add(&master.shm->deny_version, 1);
         supervise_tell_all(CHANNEL_config);
-        log_info("an operator %s %s %s (uid %d)", add ? "denies" : "allows again",
-            argv[2], argv[3], (int)c->uid);
+        log_info("an operator %s %s %s (uid %d)",
+            add ? "denies" : "allows again", argv[2], argv[3], (int)c->uid);
         control_replyf(c, CONTROL_DONE, "%s %s: %s", argv[2], argv[3],
             !add            ? "removed"
                 : was_there ? "was denied already"
@@ -116,8 +118,9 @@ cmd_deny(struct client *c, int argc, char **argv)
         return;
     }
     if (argc != (list ? 2 : 4)) {
-        command_usage(c, argv, list ? "too many words"
-                                    : "give `address' or `identity', and which");
+        command_usage(c, argv,
+            list ? "too many words"
+                 : "give `address' or `identity', and which");
         return;
     }
     denyfile_path(&master.config, path);

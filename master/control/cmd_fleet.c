@@ -20,12 +20,12 @@
 #include "writer.h"
 
 #define LIST_DEFAULT 100
-#define LIST_MAX 200000 /* offset and limit together */
+#define LIST_MAX 200000   /* offset and limit together */
 #define LIST_TIME_MS 3000 /* a stopped worker may hold the registry's lock */
 #define SHOW_WAIT_MS 2000
 #define BODY_MAX (64u << 20)
 
-/* ---- connections ---- */
+/* --- connections --------------------------------------------------------- */
 
 enum sort { SORT_ID, SORT_SINCE, SORT_SEEN, SORT_MESSAGES };
 enum wanted { WANT_ONLINE, WANT_OFFLINE, WANT_ALL };
@@ -61,12 +61,12 @@ by_id(const void *a, const void *b)
 }
 
 /* Newest and largest first, then by name. */
-#define SORTER(function, field)                                      \
-    static int function(const void *a, const void *b)                \
-    {                                                                \
-        uint32_t x = ((const struct registry_entry *)a)->field;      \
-        uint32_t y = ((const struct registry_entry *)b)->field;      \
-        return x != y ? (x < y ? 1 : -1) : by_id(a, b);              \
+#define SORTER(function, field)                                                \
+    static int function(const void *a, const void *b)                          \
+    {                                                                          \
+        uint32_t x = ((const struct registry_entry *)a)->field;                \
+        uint32_t y = ((const struct registry_entry *)b)->field;                \
+        return x != y ? (x < y ? 1 : -1) : by_id(a, b);                        \
     }
 SORTER(by_since, since)
 SORTER(by_seen, last_seen)
@@ -76,10 +76,14 @@ SORTER(by_messages, messages)
 static int (*sorter(enum sort sort))(const void *, const void *)
 {
     switch (sort) {
-    case SORT_SINCE:    return by_since;
-    case SORT_SEEN:     return by_seen;
-    case SORT_MESSAGES: return by_messages;
-    case SORT_ID:       break;
+    case SORT_SINCE:
+        return by_since;
+    case SORT_SEEN:
+        return by_seen;
+    case SORT_MESSAGES:
+        return by_messages;
+    case SORT_ID:
+        break;
     }
     return by_id;
 }
@@ -93,7 +97,8 @@ wanted(const struct query *q, const struct registry_entry *e)
     if ((q->state == WANT_ONLINE && owner == 0) ||
         (q->state == WANT_OFFLINE && owner != 0))
         return false;
-    if (q->worker != UINT64_MAX && (owner == 0 || cref_slot(owner) != q->worker))
+    if (q->worker != UINT64_MAX &&
+        (owner == 0 || cref_slot(owner) != q->worker))
         return false;
     if (q->match == NULL)
         return true;
@@ -241,8 +246,9 @@ static void
 put_name(struct buf *out, const char *name, size_t n, int width)
 {
     for (size_t i = 0; i < n; i++)
-        buf_addc(out, (char)((unsigned char)name[i] < 0x20 ||
-                name[i] == 0x7f ? '?' : name[i]));
+        buf_addc(out,
+            (char)((unsigned char)name[i] < 0x20 || name[i] == 0x7f ? '?'
+                                                                    : name[i]));
     buf_addf(out, "%*s", width > (int)n ? width - (int)n : 0, "");
 }
 
@@ -262,8 +268,9 @@ list_text(const struct best *b, const struct query *q, struct buf *out)
     uint64_t now = clock_wall_ms() / 1000;
     char     addr[SHM_ADDR_LEN];
 
-    buf_adds(out, "IDENTITY              WORKER  ADDRESS                      "
-                  "SINCE      SEEN    MESSAGES  LAST ACTION\n");
+    buf_adds(out,
+        "IDENTITY              WORKER  ADDRESS                      "
+        "SINCE      SEEN    MESSAGES  LAST ACTION\n");
     for (size_t i = q->offset; i < b->n; i++) {
         const struct registry_entry *e = &b->entry[i];
         cref                         owner = e->owner;
@@ -312,34 +319,38 @@ choose(struct client *c, char **argv, const char *name, const char *text,
 static bool
 parse_query(struct client *c, int argc, char **argv, struct query *q)
 {
-    static const char *const names[] = {"--match", "--state", "--worker",
-        "--sort", "--offset", "--limit"};
+    static const char *const names[] = {
+        "--match", "--state", "--worker", "--sort", "--offset", "--limit"};
     static const char *const states[] = {"online", "offline", "all"};
     static const char *const sorts[] = {"id", "since", "seen", "messages"};
-    const char *v[6] = {NULL};
-    int         state = WANT_ONLINE, sort = SORT_ID;
+    const char              *v[6] = {NULL};
+    int                      state = WANT_ONLINE, sort = SORT_ID;
 
     *q = (struct query){.worker = UINT64_MAX, .limit = LIST_DEFAULT};
     if (!command_options(c, &argc, argv, names, v, 6))
         return false;
     if (argc > 1) {
-        command_usage(c, argv, "%.64s: a pattern is given with --match",
-            argv[1]);
+        command_usage(
+            c, argv, "%.64s: a pattern is given with --match", argv[1]);
         return false;
     }
     q->match = v[0];
     if (!choose(c, argv, "--state", v[1], states, 3, &state) ||
         !choose(c, argv, "--sort", v[3], sorts, 4, &sort) ||
-        (v[2] && !command_number(c, argv, "--worker", v[2], 0,
-                     master.slots - 1, &q->worker)) ||
-        (v[4] && !command_number(c, argv, "--offset", v[4], 0, LIST_MAX,
-                     &q->offset)) ||
-        (v[5] && !command_number(c, argv, "--limit", v[5], 1, LIST_MAX,
-                     &q->limit)))
+        (v[2] &&
+            !command_number(
+                c, argv, "--worker", v[2], 0, master.slots - 1, &q->worker)) ||
+        (v[4] &&
+            !command_number(
+                c, argv, "--offset", v[4], 0, LIST_MAX, &q->offset)) ||
+        (v[5] &&
+            !command_number(c, argv, "--limit", v[5], 1, LIST_MAX, &q->limit)))
         return false;
     if (q->offset + q->limit > LIST_MAX) {
-        command_usage(c, argv, "--offset and --limit together may be at most "
-            "%d; narrow the list with --match", LIST_MAX);
+        command_usage(c, argv,
+            "--offset and --limit together may be at most "
+            "%d; narrow the list with --match",
+            LIST_MAX);
         return false;
     }
     q->state = (enum wanted)state;
@@ -366,7 +377,7 @@ cmd_connections(struct client *c, int argc, char **argv)
     buf_free(&out);
 }
 
-/* ---- show ---- */
+/* --- show ---------------------------------------------------------------- */
 
 static void
 show_line(struct buf *out, const char *key, uint64_t now, uint64_t then,
@@ -396,8 +407,8 @@ show_text(const struct registry_entry *e, const char *json, size_t len,
     buf_adds(out, "identity         ");
     put_name(out, e->name, e->name_len, 0);
     if (owner != 0)
-        buf_addf(out, "\nstate            online, on worker %u\n",
-            cref_slot(owner));
+        buf_addf(
+            out, "\nstate            online, on worker %u\n", cref_slot(owner));
     else
         buf_adds(out, "\nstate            offline\n");
     if (e->claims > 0)
@@ -415,7 +426,8 @@ show_text(const struct registry_entry *e, const char *json, size_t len,
                                         : "");
     show_line(out, "last refused", now, e->refused_at, refuse_word(e),
         e->refuse_reason < REFUSE_REASONS
-            ? refuse_info[e->refuse_reason].sentence : "");
+            ? refuse_info[e->refuse_reason].sentence
+            : "");
     if (len > 2) {
         buf_adds(out, "\n");
         json_put_lines(out, json, len, 16);
@@ -477,17 +489,19 @@ cmd_show(struct client *c, int argc, char **argv)
         command_usage(c, argv, "give one identity");
         return;
     }
-    c->entry = registry_find(shm_registry(master.shm), argv[1],
-        strlen(argv[1]), false);
+    c->entry = registry_find(
+        shm_registry(master.shm), argv[1], strlen(argv[1]), false);
     if (c->entry == REGISTRY_NONE) {
-        control_replyf(c, CONTROL_NOT_FOUND, "%.64s: not known here; it never "
+        control_replyf(c, CONTROL_NOT_FOUND,
+            "%.64s: not known here; it never "
             "connected to this gateway, or long ago (`refused` shows "
-            "handshakes that failed)", argv[1]);
+            "handshakes that failed)",
+            argv[1]);
         return;
     }
     cref owner = registry_at(shm_registry(master.shm), c->entry)->owner;
-    struct channel_msg m = {.type = CHANNEL_ask, .id = switch_next_id(),
-        .conn = owner};
+    struct channel_msg m = {
+        .type = CHANNEL_ask, .id = switch_next_id(), .conn = owner};
     if (owner == 0 || !supervise_send(cref_slot(owner), &m, NULL, 0)) {
         show_reply(c, "", 0);
         return;

@@ -85,9 +85,9 @@ void
 cmd_refused(struct client *c, int argc, char **argv)
 {
     static const char *const names[] = {"--limit"};
-    const char *v[1] = {NULL};
-    uint64_t    limit = LIMIT_DEFAULT;
-    size_t      n = 0, most = (size_t)master.slots * SHM_REFUSALS;
+    const char              *v[1] = {NULL};
+    uint64_t                 limit = LIMIT_DEFAULT;
+    size_t                   n = 0, most = (size_t)master.slots * SHM_REFUSALS;
 
     if (!command_options(c, &argc, argv, names, v, 1))
         return;
@@ -95,7 +95,8 @@ cmd_refused(struct client *c, int argc, char **argv)
         command_usage(c, argv, "too many words");
         return;
     }
-    if (v[0] != NULL && !command_number(c, argv, "--limit", v[0], 1, most, &limit))
+    if (v[0] != NULL &&
+        !command_number(c, argv, "--limit", v[0], 1, most, &limit))
         return;
     struct shm_refusal *all = calloc(most, sizeof *all);
     if (all == NULL) {

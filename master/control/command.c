@@ -19,7 +19,7 @@ struct command {
     const char        *usage;
     enum command_needs needs;
     const char        *sentence;
-    void             (*run)(struct client *, int, char **);
+    void (*run)(struct client *, int, char **);
 };
 
 #define COMMAND_RUN_READ(name) cmd_##name
@@ -27,7 +27,7 @@ struct command {
 #define COMMAND_RUN_LOCAL(name) NULL
 
 static const struct command table[] = {
-#define COMMAND(name, word, usage, needs, sentence) \
+#define COMMAND(name, word, usage, needs, sentence)                            \
     {word, usage, COMMAND_##needs, sentence, COMMAND_RUN_##needs(name)},
 #include "commands.def"
 #undef COMMAND
@@ -100,7 +100,8 @@ command_options(struct client *c, int *argc, char **argv,
         }
         size_t len = strcspn(a, "=");
         size_t k = 0;
-        while (k < n && (strlen(names[k]) != len || memcmp(names[k], a, len) != 0))
+        while (
+            k < n && (strlen(names[k]) != len || memcmp(names[k], a, len) != 0))
             k++;
         if (k == n) {
             command_usage(c, argv, "%.64s: no such option", a);
@@ -130,8 +131,9 @@ command_number(struct client *c, char **argv, const char *what,
     unsigned long long v = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ||
         v < min || v > max) {
-        command_usage(c, argv, "%s = %.64s: give a number from %" PRIu64
-            " to %" PRIu64, what, text, min, max);
+        command_usage(c, argv,
+            "%s = %.64s: give a number from %" PRIu64 " to %" PRIu64, what,
+            text, min, max);
         return false;
     }
     *out = v;
@@ -155,14 +157,14 @@ cmd_help(struct client *c, int argc, char **argv)
     } else {
         for (size_t i = 0; i < COMMANDS; i++)
             buf_addf(&out, "%-15s %s%s\n", table[i].word, table[i].sentence,
-                table[i].needs == COMMAND_ADMIN && !c->admin
-                    ? " (not for you)" : "");
+                table[i].needs == COMMAND_ADMIN && !c->admin ? " (not for you)"
+                                                             : "");
     }
     control_reply_buf(c, CONTROL_DONE, &out);
     buf_free(&out);
 }
 
-/* ---- the manual ---- */
+/* --- the manual ---------------------------------------------------------- */
 
 /* A word in capitals is a name for something else, others are typed. */
 static void
@@ -175,8 +177,9 @@ put_argument(struct buf *out, const char *value)
         if (*value == '|')
             buf_adds(out, " | ");
         else
-            buf_addc(out, (char)(capitals && *value >= 'A' && *value <= 'Z'
-                    ? *value + 32 : *value));
+            buf_addc(out,
+                (char)(capitals && *value >= 'A' && *value <= 'Z' ? *value + 32
+                                                                  : *value));
 }
 
 /* A usage as mdoc: brackets make it optional, --limit N is an option and its

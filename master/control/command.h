@@ -52,8 +52,8 @@ void command_put_manual(struct buf *out);
 
 /* Answers of workers (switch.c, pending.c). */
 void command_told(uint64_t id, const char *json, size_t len);
-void command_done(uint64_t client, enum outcome outcome,
-    const char *command_id, const char *json, size_t len);
+void command_done(uint64_t client, enum outcome outcome, const char *command_id,
+    const char *json, size_t len);
 void command_failed(uint64_t client, const char *why);
 
 #endif

@@ -38,9 +38,9 @@ struct peer {
     ev_timer      timer;
     uint64_t      deadline_ms; /* LINE, REPLY */
     struct buf    line;
-    struct buf    reply;   /* from `written` on still to be sent */
+    struct buf    reply; /* from `written` on still to be sent */
     size_t        written;
-    const char   *late;    /* WAIT: said at the deadline */
+    const char   *late; /* WAIT: said at the deadline */
 };
 
 static struct peer *peers[CONTROL_CLIENTS];
@@ -90,7 +90,7 @@ control_clients(void)
     return n_peers;
 }
 
-/* ---- out ---- */
+/* --- out ----------------------------------------------------------------- */
 
 static void
 set_timer(struct peer *p, double after, double repeat)
@@ -130,8 +130,8 @@ out_cb(struct ev_loop *loop, ev_io *w, int events)
 static void
 put(struct peer *p, int code, const void *body, size_t n)
 {
-    bool room = buf_addf(&p->reply, "%d %zu\n", code, n) &&
-        buf_add(&p->reply, body, n);
+    bool room =
+        buf_addf(&p->reply, "%d %zu\n", code, n) && buf_add(&p->reply, body, n);
 
     if (!room && p->phase != STREAM) {
         static const char big[] = "500 17\nreply too large.\n";
@@ -161,7 +161,8 @@ void
 control_reply_buf(struct client *c, int code, struct buf *body)
 {
     if (body->overflow)
-        control_replyf(c, CONTROL_FAILED, "the answer does not fit into memory");
+        control_replyf(
+            c, CONTROL_FAILED, "the answer does not fit into memory");
     else
         control_reply(c, code, body->p, body->len);
 }
@@ -181,7 +182,8 @@ control_replyf(struct client *c, int code, const char *fmt, ...)
         n = sizeof text - 2;
     /* What the client said may stand in it; terminals obey escapes. */
     for (int i = 0; i < n; i++)
-        if (((unsigned char)text[i] < 0x20 && text[i] != '\n') || text[i] == 0x7f)
+        if (((unsigned char)text[i] < 0x20 && text[i] != '\n') ||
+            text[i] == 0x7f)
             text[i] = '?';
     text[n++] = '\n';
     control_reply(c, code, text, (size_t)n);
@@ -234,14 +236,14 @@ control_stream(struct client *c, const void *body, size_t n)
     return true;
 }
 
-/* ---- in ---- */
+/* --- in ------------------------------------------------------------------ */
 
 static void
 run(struct peer *p, size_t len)
 {
     static const char *const formats[] = {"-j", "-p"};
-    struct line l;
-    int         first = 0;
+    struct line              l;
+    int                      first = 0;
 
     buf_reserve(&p->line, 1);
     if (!line_cut(&l, p->line.p, len)) {
@@ -367,7 +369,7 @@ accept_cb(struct ev_loop *loop, ev_io *w, int events)
         close(fd);
         return;
     }
-    bool admin = who.uid == 0 || who.uid == geteuid();
+    bool         admin = who.uid == 0 || who.uid == geteuid();
     struct peer *p = make_room(admin) ? calloc(1, sizeof *p) : NULL;
     if (p == NULL) {
         send_busy(fd);
@@ -396,7 +398,7 @@ accept_cb(struct ev_loop *loop, ev_io *w, int events)
     set_timer(p, 1, 1);
 }
 
-/* ---- the socket ---- */
+/* --- the socket ---------------------------------------------------------- */
 
 /* A socket that nobody answers at is left over from a daemon that was
  * killed; anything else stays. */
@@ -408,29 +410,37 @@ clear_stale(const struct sockaddr_un *un, struct buf *why)
     if (lstat(un->sun_path, &st) != 0)
         return true;
     if (!S_ISSOCK(st.st_mode)) {
-        buf_addf(why, "server.control = %s: exists and is no socket; remove "
-                      "it or choose another path", un->sun_path);
+        buf_addf(why,
+            "server.control = %s: exists and is no socket; remove "
+            "it or choose another path",
+            un->sun_path);
         return false;
     }
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
-        buf_addf(why, "server.control = %s: cannot ask whether another ocppd "
-                      "answers there: %s", un->sun_path, strerror(errno));
+        buf_addf(why,
+            "server.control = %s: cannot ask whether another ocppd "
+            "answers there: %s",
+            un->sun_path, strerror(errno));
         return false;
     }
     int rc = connect(fd, (const struct sockaddr *)un, sizeof *un);
     int error = errno;
     close(fd);
     if (rc == 0 || error == EAGAIN) {
-        buf_addf(why, "server.control = %s: another ocppd answers there; stop "
-                      "it, or give this one its own server.control, "
-                      "server.state_dir and server.listen", un->sun_path);
+        buf_addf(why,
+            "server.control = %s: another ocppd answers there; stop "
+            "it, or give this one its own server.control, "
+            "server.state_dir and server.listen",
+            un->sun_path);
         return false;
     }
     if (unlink(un->sun_path) == 0)
         return true;
-    buf_addf(why, "server.control = %s: cannot remove the socket of a former "
-                  "daemon: %s", un->sun_path, strerror(errno));
+    buf_addf(why,
+        "server.control = %s: cannot remove the socket of a former "
+        "daemon: %s",
+        un->sun_path, strerror(errno));
     return false;
 }
 
@@ -442,15 +452,18 @@ give_to_group(const char *path, const char *group, struct buf *why)
     errno = 0;
     struct group *g = getgrnam(group);
     if (g == NULL) {
-        buf_addf(why, "server.control_group = %s: there is no such group; "
-                      "`groupadd --system %s` makes one", group, group);
+        buf_addf(why,
+            "server.control_group = %s: there is no such group; "
+            "`groupadd --system %s` makes one",
+            group, group);
         return false;
     }
     if (chown(path, (uid_t)-1, g->gr_gid) == 0)
         return true;
-    buf_addf(why, "server.control_group = %s: cannot give it %s: %s; the "
-                  "daemon must be root or a member of the group", group, path,
-        strerror(errno));
+    buf_addf(why,
+        "server.control_group = %s: cannot give it %s: %s; the "
+        "daemon must be root or a member of the group",
+        group, path, strerror(errno));
     return false;
 }
 
@@ -462,8 +475,10 @@ control_open(const char *path, const char *group, struct buf *why)
     if (path[0] == '\0')
         return true;
     if (strlen(path) >= sizeof un.sun_path) {
-        buf_addf(why, "server.control = %s: longer than the %zu bytes a "
-                      "socket's path may have", path, sizeof un.sun_path - 1);
+        buf_addf(why,
+            "server.control = %s: longer than the %zu bytes a "
+            "socket's path may have",
+            path, sizeof un.sun_path - 1);
         return false;
     }
     memcpy(un.sun_path, path, strlen(path) + 1);
@@ -481,8 +496,9 @@ control_open(const char *path, const char *group, struct buf *why)
         return false;
     }
     if (rc != 0 || listen(fd, 64) != 0) {
-        buf_addf(why, "server.control = %s: cannot make the socket: %s; its "
-                      "directory must exist and be writable for the daemon",
+        buf_addf(why,
+            "server.control = %s: cannot make the socket: %s; its "
+            "directory must exist and be writable for the daemon",
             path, strerror(rc != 0 ? error : errno));
         if (fd >= 0)
             close(fd);

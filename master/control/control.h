@@ -23,11 +23,12 @@
 #include "buf.h"
 
 #define CONTROL_CLIENTS 64
-#define CONTROL_RESERVED 8           /* of them for root and ourselves */
-#define CONTROL_LINE_MS 10000        /* for the line */
-#define CONTROL_WRITE_MS 20000       /* without progress in taking the reply */
+#define CONTROL_RESERVED 8     /* of them for root and ourselves */
+#define CONTROL_LINE_MS 10000  /* for the line */
+#define CONTROL_WRITE_MS 20000 /* without progress in taking the reply */
 #define CONTROL_REPLY_MAX (64u << 20)
-#define CONTROL_STREAM_MAX (1u << 20) /* of a stream, waiting for its reader */
+/* of a stream, waiting for its reader */
+#define CONTROL_STREAM_MAX (1u << 20)
 
 enum control_code {
     CONTROL_MORE = 100,
@@ -43,14 +44,14 @@ enum control_code {
 };
 
 struct client {
-    uint64_t id;     /* names it for good; pointers may go stale */
+    uint64_t id; /* names it for good; pointers may go stale */
     uid_t    uid;
     bool     admin;  /* root, or the user the daemon runs as */
     char     format; /* 0 text, 'j', 'p' */
 
     /* For a command that waits: called every CONTROL_POLL_MS until it
      * replied; see control_wait(). */
-    void   (*poll)(struct client *c);
+    void (*poll)(struct client *c);
     uint64_t wait_until_ms; /* monotonic; 0: for good */
     uint64_t asked;         /* id of the datagram whose answer is awaited */
     uint32_t entry;         /* registry entry it is about */
@@ -76,8 +77,8 @@ void control_reply_buf(struct client *c, int code, struct buf *body);
 
 /* Instead of a reply, for now. poll may be NULL: an answer comes from
  * elsewhere. At the deadline the client is told `late'. */
-void control_wait(struct client *c, void (*poll)(struct client *c),
-    uint64_t ms, const char *late);
+void control_wait(struct client *c, void (*poll)(struct client *c), uint64_t ms,
+    const char *late);
 /* The command becomes a stream: it ends when the client closes. */
 void control_stream_begin(struct client *c);
 /* False if the client has too much waiting; nothing was sent then. */

@@ -7,8 +7,8 @@
 static size_t
 skip_blanks(const char *s, size_t len, size_t i)
 {
-    while (i < len && (s[i] == ' ' || s[i] == '\t' || s[i] == '\n' ||
-               s[i] == '\r'))
+    while (i < len &&
+        (s[i] == ' ' || s[i] == '\t' || s[i] == '\n' || s[i] == '\r'))
         i++;
     return i;
 }
@@ -87,8 +87,8 @@ json_next_member(const char *s, size_t len, size_t *at, struct json_member *m)
 }
 
 bool
-json_find_member(const char *s, size_t len, const char *key,
-    struct json_member *m)
+json_find_member(
+    const char *s, size_t len, const char *key, struct json_member *m)
 {
     size_t at = 0;
 

@@ -21,10 +21,10 @@ struct json_member {
 };
 
 /* *at: 0 before the first one. */
-bool json_next_member(const char *json, size_t len, size_t *at,
-    struct json_member *m);
-bool json_find_member(const char *json, size_t len, const char *key,
-    struct json_member *m);
+bool json_next_member(
+    const char *json, size_t len, size_t *at, struct json_member *m);
+bool json_find_member(
+    const char *json, size_t len, const char *key, struct json_member *m);
 
 /* The value for people: a string without quotes and escapes (but no control
  * character), anything else as it stands. */

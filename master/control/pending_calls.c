@@ -14,12 +14,12 @@
 #include "dispatch.h"
 
 struct pending {
-    struct pending *next;
-    uint64_t        client; /* 0: nobody waits any more */
-    unsigned        slot;
-    bool            sent;   /* a worker has it; else it waits for one */
-    struct channel_msg msg; /* as sent, or to be sent */
-    char            body[]; /* msg.len bytes */
+    struct pending    *next;
+    uint64_t           client; /* 0: nobody waits any more */
+    unsigned           slot;
+    bool               sent;   /* a worker has it; else it waits for one */
+    struct channel_msg msg;    /* as sent, or to be sent */
+    char               body[]; /* msg.len bytes */
 };
 
 /* In the order of their arrival. */
@@ -194,7 +194,8 @@ pending_worker_gone(unsigned slot)
     }
     if (lost > 0)
         log_warn("worker %u: commands that were with it: %u; its successor "
-                 "settles them as uncertain", slot, lost);
+                 "settles them as uncertain",
+            slot, lost);
 }
 
 /* The outcome must be written behind what is in this slot's journal, so it
@@ -207,7 +208,8 @@ pending_worker_failed(unsigned slot)
             continue;
         uint64_t client = p->client;
         p->client = 0;
-        command_failed(client, "the worker that had the command stays down; "
+        command_failed(client,
+            "the worker that had the command stays down; "
             "whether the charge point executed it is uncertain, and the event "
             "command.response follows when the worker works again");
     }

@@ -17,8 +17,8 @@
 #include "channel.h"
 #include "stats.h"
 
-#define PENDING_MAX 4096            /* commands */
-#define PENDING_BYTES (64u << 20)   /* of their bodies */
+#define PENDING_MAX 4096          /* commands */
+#define PENDING_BYTES (64u << 20) /* of their bodies */
 
 enum pending_result {
     PENDING_OK,

@@ -25,8 +25,8 @@ tell(unsigned slot, const struct tap *t, enum channel_type type)
 {
     struct channel_msg m = {.type = type, .id = t->id};
 
-    supervise_send(slot, &m, t->pattern,
-        type == CHANNEL_tap ? strlen(t->pattern) + 1 : 0);
+    supervise_send(
+        slot, &m, t->pattern, type == CHANNEL_tap ? strlen(t->pattern) + 1 : 0);
 }
 
 bool
@@ -77,7 +77,7 @@ mark_lost(struct client *c, struct tap *t)
     char mark[64];
     int  n = snprintf(mark, sizeof mark,
         c->format == 'j' ? "{\"lost\":%llu}\n" : "... %llu frames lost\n",
-        (unsigned long long)t->lost);
+         (unsigned long long)t->lost);
 
     if (!control_stream(c, mark, (size_t)n))
         return false;
@@ -103,7 +103,7 @@ void
 taps_frame(uint64_t id, const char *json, size_t len)
 {
     static struct buf line = {.max = CHANNEL_BODY_MAX + 64};
-    struct tap *t = NULL;
+    struct tap       *t = NULL;
 
     for (int i = 0; i < TAPS_MAX; i++)
         if (taps[i].id == id && id != 0)

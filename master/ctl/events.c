@@ -31,34 +31,36 @@
 #define CONF_FILE "/etc/ocppd/ocppd.conf"
 #define DIR_MAX 512
 #define OUT_FLUSH (64u << 10)
-#define GATHER_MS 20     /* so long new events are gathered before a look */
-#define PATIENCE_MS 1000 /* at most so long until the mark is asked for again */
-#define IDLE_MS 2000     /* a look without a reason: inotify does not tell of
-                            a removed directory that somebody has open */
+#define GATHER_MS 20 /* so long new events are gathered before a look */
+/* at most so long until the mark is asked for again */
+#define PATIENCE_MS 1000
+#define IDLE_MS                                                                \
+    2000 /* a look without a reason: inotify does not tell of                  \
+            a removed directory that somebody has open */
 
-#define RUNNING_MAX 400  /* reply codes from here on are refusals */
+#define RUNNING_MAX 400 /* reply codes from here on are refusals */
 
 struct events {
     const struct ctl *ctl;
     bool              follow;
-    bool              alone;      /* --dir: the daemon is not asked */
-    uint64_t          since_ms;   /* wall clock; 0: from the beginning */
-    struct buf        cp;         /* as it stands in a line; empty: any */
+    bool              alone;    /* --dir: the daemon is not asked */
+    uint64_t          since_ms; /* wall clock; 0: from the beginning */
+    struct buf        cp;       /* as it stands in a line; empty: any */
     bool              some_types;
     bool              type[EVENTS];
     char              dir[DIR_MAX];
     struct segments  *s;
     int               inotify;
     uint64_t          mark;
-    struct buf        silent;     /* why the daemon was not reached */
-    uint64_t          last;       /* printed or passed over */
-    uint64_t          bad;        /* told of already */
+    struct buf        silent; /* why the daemon was not reached */
+    uint64_t          last;   /* printed or passed over */
+    uint64_t          bad;    /* told of already */
     struct buf        out;
-    bool              trouble;    /* some events could not be read */
-    bool              gone;       /* nobody reads our output any more */
+    bool              trouble; /* some events could not be read */
+    bool              gone;    /* nobody reads our output any more */
 };
 
-/* ---- options ---------------------------------------------------------- */
+/* --- options ------------------------------------------------------------- */
 
 /* "90s", "1h30m", "2d": milliseconds; false if it is none. */
 static bool
@@ -67,17 +69,26 @@ parse_ago(const char *text, uint64_t *ms)
     uint64_t sum = 0;
 
     for (const char *p = text; *p != '\0';) {
-        char              *end;
+        char *end;
         if (*p < '0' || *p > '9')
             return false;
         unsigned long long n = strtoull(p, &end, 10);
         uint64_t           unit;
         switch (*end) {
-        case 's': unit = 1000; break;
-        case 'm': unit = 60000; break;
-        case 'h': unit = 3600000; break;
-        case 'd': unit = 86400000; break;
-        default: return false;
+        case 's':
+            unit = 1000;
+            break;
+        case 'm':
+            unit = 60000;
+            break;
+        case 'h':
+            unit = 3600000;
+            break;
+        case 'd':
+            unit = 86400000;
+            break;
+        default:
+            return false;
         }
         if (n > UINT64_MAX / 2 / unit - sum / unit)
             return false;
@@ -99,7 +110,8 @@ take_since(struct events *e, const char *text)
         e->since_ms = ago < now ? now - ago : 1;
         return true;
     }
-    fprintf(stderr, "ocppctl: --since %s: no time; give one like "
+    fprintf(stderr,
+        "ocppctl: --since %s: no time; give one like "
         "2026-01-31T12:00:00Z, or how long ago, like 90s, 10m, 1h30m, 2d\n",
         text);
     return false;
@@ -112,8 +124,10 @@ take_type(struct events *e, const char *text)
 
     if (event_by_type(text) == EVENTS) {
         event_put_types(&all);
-        fprintf(stderr, "ocppctl: --type %s: there is no such type; there are "
-            "%s\n", text, buf_cstr(&all));
+        fprintf(stderr,
+            "ocppctl: --type %s: there is no such type; there are "
+            "%s\n",
+            text, buf_cstr(&all));
         buf_free(&all);
         return false;
     }
@@ -144,15 +158,13 @@ take_dir(struct events *e, const char *dir, bool given)
 static int
 options(struct events *e, int argc, char **argv)
 {
-    static const struct option table[] = {
-        {"follow", no_argument, NULL, 'f'},
+    static const struct option table[] = {{"follow", no_argument, NULL, 'f'},
         {"since", required_argument, NULL, 's'},
         {"cp", required_argument, NULL, 'c'},
         {"type", required_argument, NULL, 't'},
-        {"dir", required_argument, NULL, 'd'},
-        {NULL, 0, NULL, 0}};
-    bool good = true;
-    int  o;
+        {"dir", required_argument, NULL, 'd'}, {NULL, 0, NULL, 0}};
+    bool                       good = true;
+    int                        o;
 
     optind = 0;
     while (good && (o = getopt_long(argc, argv, "f", table, NULL)) != -1)
@@ -178,8 +190,8 @@ options(struct events *e, int argc, char **argv)
             good = false;
         }
     if (good && optind < argc) {
-        fprintf(stderr, "ocppctl: events takes no argument `%s'\n",
-            argv[optind]);
+        fprintf(
+            stderr, "ocppctl: events takes no argument `%s'\n", argv[optind]);
         good = false;
     }
     if (!good)
@@ -187,12 +199,11 @@ options(struct events *e, int argc, char **argv)
     return good ? CTL_DONE : CTL_USAGE;
 }
 
-/* ---- the daemon ------------------------------------------------------- */
+/* --- the daemon ---------------------------------------------------------- */
 
 /* A string member of the daemon's answer, without quotes and escapes. */
 static bool
-string_member(const struct buf *reply, const char *name, char *out,
-    size_t size)
+string_member(const struct buf *reply, const char *name, char *out, size_t size)
 {
     const char *v;
     size_t      n, len = 0;
@@ -233,7 +244,8 @@ ask(struct events *e)
     } else if (code >= 0) {
         if (!segment_field(reply.p, reply.len, "mark", &v, &n) ||
             !string_member(&reply, "dir", dir, sizeof dir)) {
-            fprintf(stderr, "ocppctl: the daemon's answer to journal-mark "
+            fprintf(stderr,
+                "ocppctl: the daemon's answer to journal-mark "
                 "cannot be read: ocppctl and ocppd are of different "
                 "versions?\n");
             result = CTL_REFUSED;
@@ -268,7 +280,7 @@ configured_dir(struct events *e)
     return take_dir(e, c.server_state_dir, false) ? CTL_DONE : CTL_REFUSED;
 }
 
-/* ---- events ----------------------------------------------------------- */
+/* --- events -------------------------------------------------------------- */
 
 static bool
 wanted(const struct events *e, const struct segment_line *line)
@@ -343,8 +355,10 @@ print(struct events *e)
     buf_free(&why);
     if (segments_bad(e->s) > e->bad) {
         e->bad = segments_bad(e->s);
-        fprintf(stderr, "ocppctl: left out %" PRIu64 " lines that are no "
-            "events\n", e->bad);
+        fprintf(stderr,
+            "ocppctl: left out %" PRIu64 " lines that are no "
+            "events\n",
+            e->bad);
     }
     return flush(e);
 }
@@ -361,25 +375,28 @@ complain(struct events *e, struct buf *why)
     return CTL_NOT_RUNNING;
 }
 
-/* ---- following -------------------------------------------------------- */
+/* --- following ----------------------------------------------------------- */
 
 /* Opens the directory and watches it; in this order, so that nothing that
  * is written after the first look goes unnoticed: the watch comes first. */
 static bool
 begin(struct events *e, struct buf *why)
 {
-    struct segments_want want = {.slot = -1, .from = e->last ? e->last + 1 : 0,
+    struct segments_want want = {.slot = -1,
+        .from = e->last ? e->last + 1 : 0,
         .since_wall_ms = e->since_ms};
 
     if (e->follow) {
         if (e->inotify >= 0)
             close(e->inotify);
         e->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-        if (e->inotify < 0 || inotify_add_watch(e->inotify, e->dir,
+        if (e->inotify < 0 ||
+            inotify_add_watch(e->inotify, e->dir,
                 IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF) < 0) {
             buf_addf(why, "cannot watch %s: %s", e->dir, strerror(errno));
             if (errno == ENOSPC || errno == EMFILE)
-                buf_adds(why, "; raise fs.inotify.max_user_watches and "
+                buf_adds(why,
+                    "; raise fs.inotify.max_user_watches and "
                     "max_user_instances (sysctl)");
             return false;
         }
@@ -402,9 +419,9 @@ sleep_ms(unsigned ms)
 static bool
 await(struct events *e, int ms)
 {
-    struct pollfd fd[2] = {{.fd = e->inotify, .events = POLLIN},
-        {.fd = STDOUT_FILENO}};
-    char          drain[8192];
+    struct pollfd fd[2] = {
+        {.fd = e->inotify, .events = POLLIN}, {.fd = STDOUT_FILENO}};
+    char drain[8192];
 
     int n = poll(fd, 2, ms);
     if (fd[1].revents & (POLLERR | POLLHUP | POLLNVAL))
@@ -453,8 +470,9 @@ follow(struct events *e)
         int result = ask(e);
         if (result != CTL_DONE)
             return result;
-        patience = e->mark != before ? GATHER_MS
-            : 2 * patience < PATIENCE_MS ? 2 * patience : PATIENCE_MS;
+        patience = e->mark != before     ? GATHER_MS
+            : 2 * patience < PATIENCE_MS ? 2 * patience
+                                         : PATIENCE_MS;
         buf_clear(&why);
         if (!segments_refresh(e->s, &why) && !begin_again(e))
             return CTL_DONE;
@@ -466,7 +484,9 @@ follow(struct events *e)
 int
 ctl_events(int argc, char **argv, const struct ctl *ctl)
 {
-    struct events e = {.ctl = ctl, .inotify = -1, .cp = BUF_INIT(4096),
+    struct events e = {.ctl = ctl,
+        .inotify = -1,
+        .cp = BUF_INIT(4096),
         .silent = BUF_INIT(4096),
         .out = BUF_INIT(2 * SEGMENT_LINE_MAX)};
     struct buf    why = BUF_INIT(4096);

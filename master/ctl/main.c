@@ -64,15 +64,16 @@ usage(FILE *to)
           "  -c file    the daemon's configuration, to find the socket\n"
           "  -j         answer in JSON\n"
           "  -p         answer for Prometheus (stats)\n"
-          "Commands:\n", to);
+          "Commands:\n",
+        to);
     for (size_t i = 0; i < WORDS; i++)
-        fprintf(to, "  %-15s %s\n", words_known[i].word,
-            words_known[i].sentence);
+        fprintf(
+            to, "  %-15s %s\n", words_known[i].word, words_known[i].sentence);
     fputs("`ocppctl help COMMAND` tells how it is called, ocppctl(8) more.\n",
         to);
 }
 
-/* ---- the conversation ---- */
+/* --- the conversation ---------------------------------------------------- */
 
 /* Where a conversation stands: what was read and not yet used. */
 struct talk {
@@ -108,8 +109,8 @@ talk_open(struct talk *t, const struct ctl *ctl, struct buf *why)
 {
     const char        *path = ctl->socket;
     struct sockaddr_un un = {.sun_family = AF_UNIX};
-    struct timeval patience = {
-        .tv_sec = ctl->patience_s > 0 ? ctl->patience_s : PATIENCE_S};
+    struct timeval     patience = {
+            .tv_sec = ctl->patience_s > 0 ? ctl->patience_s : PATIENCE_S};
 
     t->in = BUF_INIT(CTL_REPLY_MAX);
     t->fd = -1;
@@ -122,8 +123,7 @@ talk_open(struct talk *t, const struct ctl *ctl, struct buf *why)
         /* For a connect(2) that has to wait. */
         setsockopt(t->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     }
-    if (t->fd < 0 ||
-        connect(t->fd, (struct sockaddr *)&un, sizeof un) != 0)
+    if (t->fd < 0 || connect(t->fd, (struct sockaddr *)&un, sizeof un) != 0)
         return explain(why, path, errno);
     return true;
 }
@@ -228,7 +228,7 @@ ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
     return code;
 }
 
-/* ---- a command for the daemon ---- */
+/* --- a command for the daemon -------------------------------------------- */
 
 static int
 print(int code, const char *body, size_t len)
@@ -293,7 +293,7 @@ run(const struct ctl *ctl, int argc, char **argv)
     return result;
 }
 
-/* ---- arguments ---- */
+/* --- arguments ----------------------------------------------------------- */
 
 /* From a configuration; NULL if it has errors, which are told if loud. */
 static const char *
@@ -325,8 +325,9 @@ find_socket(struct ctl *ctl)
     if (ctl->socket == NULL && ctl->conf == NULL)
         ctl->socket = socket_of(NULL, true);
     if (ctl->socket != NULL && ctl->socket[0] == '\0') {
-        fprintf(stderr, "ocppctl: server.control is empty: this daemon has no "
-                        "control socket\n");
+        fprintf(stderr,
+            "ocppctl: server.control is empty: this daemon has no "
+            "control socket\n");
         return false;
     }
     return ctl->socket != NULL;
@@ -373,8 +374,10 @@ main(int argc, char **argv)
         return CTL_DONE;
     }
     if (find(argv[0]) == NULL) {
-        fprintf(stderr, "ocppctl: %s: no such command; `ocppctl help` lists "
-                        "them\n", argv[0]);
+        fprintf(stderr,
+            "ocppctl: %s: no such command; `ocppctl help` lists "
+            "them\n",
+            argv[0]);
         return CTL_USAGE;
     }
     if (strcmp(argv[0], "help") == 0) {

@@ -16,15 +16,15 @@
 /* What ocppctl exits with. */
 enum ctl_exit {
     CTL_DONE = 0,
-    CTL_REFUSED = 1,    /* the daemon said no, or the news is bad */
+    CTL_REFUSED = 1, /* the daemon said no, or the news is bad */
     CTL_USAGE = 2,
     CTL_NOT_RUNNING = 3 /* nobody answers at the control socket */
 };
 
 struct ctl {
-    const char *socket; /* path of the control socket */
-    const char *conf;   /* -c, NULL if not given */
-    char        format; /* 0 text, 'j' JSON, 'p' Prometheus */
+    const char *socket;     /* path of the control socket */
+    const char *conf;       /* -c, NULL if not given */
+    char        format;     /* 0 text, 'j' JSON, 'p' Prometheus */
     unsigned    patience_s; /* with a silent daemon; 0: as long as a command
                                may take */
 };

@@ -16,9 +16,9 @@
 
 struct row {
     const struct sample_point *p;
-    double   rate;   /* messages per second since the former listing */
-    int      kind;   /* of its sickness; 0: none */
-    uint64_t weight; /* among those of one kind */
+    double         rate;   /* messages per second since the former listing */
+    int            kind;   /* of its sickness; 0: none */
+    uint64_t       weight; /* among those of one kind */
     enum view_sort sort;
 };
 
@@ -57,7 +57,8 @@ returns(const struct view *v, const struct sample_point *p)
     const struct sample_point *first = sample_find(v->points_first, p->name);
 
     return first != NULL && p->connections > first->connections
-        ? p->connections - first->connections : 0;
+        ? p->connections - first->connections
+        : 0;
 }
 
 static void
@@ -70,7 +71,8 @@ judge(const struct view *v, struct row *r)
     if (recent(v, p->refused) && p->refused >= p->since) {
         r->kind = REFUSED;
         r->weight = p->refused;
-    } else if (returns(v, p) > 0 || (p->connections > 2 && recent(v, p->since))) {
+    } else if (returns(v, p) > 0 ||
+        (p->connections > 2 && recent(v, p->since))) {
         r->kind = RETURNING;
         r->weight = returns(v, p) << 32 | p->connections;
     } else if (!p->online) {
@@ -155,8 +157,10 @@ sick_line(struct buf *out, const struct view *v, const struct row *r)
 
     put_place(out, p);
     buf_addf(out, "  %6" PRIu64, p->connections);
-    put_age(out, now, r->kind == REFUSED ? p->refused
-        : p->online ? p->since : p->closed);
+    put_age(out, now,
+        r->kind == REFUSED ? p->refused
+            : p->online    ? p->since
+                           : p->closed);
     buf_adds(out, "  ");
     switch (r->kind) {
     case REFUSED:
@@ -165,8 +169,8 @@ sick_line(struct buf *out, const struct view *v, const struct row *r)
     case RETURNING:
         buf_adds(out, p->online ? "here" : "away");
         if (returns(v, p) > 0)
-            buf_addf(out, ", came back %" PRIu64 "x while watched",
-                returns(v, p));
+            buf_addf(
+                out, ", came back %" PRIu64 "x while watched", returns(v, p));
         else
             buf_adds(out, ", comes back often");
         if (p->close_reason[0] != '\0')

@@ -11,7 +11,6 @@
 #include "ctl/view.h"
 
 /* One of the two lists with its title, in at most `room` lines. */
-void points_draw(const struct view *v, bool sick, size_t room,
-    struct buf *out);
+void points_draw(const struct view *v, bool sick, size_t room, struct buf *out);
 
 #endif

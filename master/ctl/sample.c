@@ -12,7 +12,7 @@
 #define LISTING_SHARE 20
 #define SHORT_MS 900
 
-/* ---- members of JSON objects ---- */
+/* --- members of JSON objects --------------------------------------------- */
 
 static uint64_t
 number(const cJSON *o, const char *key)
@@ -49,7 +49,7 @@ moment(const cJSON *o, const char *key)
     return ms / 1000;
 }
 
-/* ---- asking ---- */
+/* --- asking -------------------------------------------------------------- */
 
 static bool
 ask(const struct ctl *ctl, const char *const *words, size_t n,
@@ -75,8 +75,10 @@ ask_json(const struct ctl *ctl, const char *const *words, size_t n,
         j = cJSON_Parse(buf_cstr(&reply));
         if (j == NULL) {
             *code = CTL_REFUSED;
-            buf_addf(why, "%s: the answer cannot be read; is this ocppctl of "
-                "the daemon's version?", words[1]);
+            buf_addf(why,
+                "%s: the answer cannot be read; is this ocppctl of "
+                "the daemon's version?",
+                words[1]);
         }
     }
     buf_free(&reply);
@@ -87,7 +89,7 @@ static bool
 take_status(const struct ctl *ctl, struct sample *s, struct buf *why, int *code)
 {
     static const char *const words[] = {"-j", "status"};
-    cJSON *j = ask_json(ctl, words, 2, why, code);
+    cJSON                   *j = ask_json(ctl, words, 2, why, code);
 
     if (j == NULL)
         return false;
@@ -113,17 +115,18 @@ take_status(const struct ctl *ctl, struct sample *s, struct buf *why, int *code)
 }
 
 static bool
-take_workers(const struct ctl *ctl, struct sample *s, struct buf *why,
-    int *code)
+take_workers(
+    const struct ctl *ctl, struct sample *s, struct buf *why, int *code)
 {
     static const char *const words[] = {"-j", "workers"};
-    cJSON       *j = ask_json(ctl, words, 2, why, code);
-    const cJSON *o;
+    cJSON                   *j = ask_json(ctl, words, 2, why, code);
+    const cJSON             *o;
 
     if (j == NULL)
         return false;
     s->worker = calloc((size_t)cJSON_GetArraySize(j) + 1, sizeof *s->worker);
-    cJSON_ArrayForEach(o, j) {
+    cJSON_ArrayForEach(o, j)
+    {
         if (s->worker == NULL)
             break;
         struct sample_worker *w = &s->worker[s->workers++];
@@ -143,7 +146,7 @@ take_workers(const struct ctl *ctl, struct sample *s, struct buf *why,
     return true;
 }
 
-/* ---- numbers ---- */
+/* --- numbers ------------------------------------------------------------- */
 
 /* The histogram whose buckets are being read. */
 struct buckets {
@@ -221,9 +224,9 @@ static bool
 take_stats(const struct ctl *ctl, struct sample *s, struct buf *why, int *code)
 {
     static const char *const words[] = {"-p", "stats"};
-    struct buf     reply = BUF_INIT(CTL_REPLY_MAX);
-    struct buckets b = {0};
-    bool           ok = ask(ctl, words, 2, &reply, why, code);
+    struct buf               reply = BUF_INIT(CTL_REPLY_MAX);
+    struct buckets           b = {0};
+    bool                     ok = ask(ctl, words, 2, &reply, why, code);
 
     const char *p = buf_cstr(&reply);
     while (ok && *p != '\0') {
@@ -254,7 +257,7 @@ sample_free(struct sample *s)
     *s = (struct sample){0};
 }
 
-/* ---- charge points ---- */
+/* --- charge points ------------------------------------------------------- */
 
 const struct sample_point *
 sample_find(const struct sample_points *p, const char *name)
@@ -294,12 +297,12 @@ static void
 list(const struct ctl *ctl, const struct sample_filter *f, const char *state,
     const char *sort, struct sample_points *to, size_t room)
 {
-    const char *words[16] = {"-j", "connections", "--limit", NULL, "--state",
-        state, "--sort", sort};
-    size_t      n = 8;
-    char        limit[16], slot[16];
-    struct buf  why = BUF_INIT(4096);
-    int         code;
+    const char *words[16] = {
+        "-j", "connections", "--limit", NULL, "--state", state, "--sort", sort};
+    size_t     n = 8;
+    char       limit[16], slot[16];
+    struct buf why = BUF_INIT(4096);
+    int        code;
 
     snprintf(limit, sizeof limit, "%d", SAMPLE_POINTS);
     words[3] = limit;
@@ -314,9 +317,9 @@ list(const struct ctl *ctl, const struct sample_filter *f, const char *state,
     }
     cJSON       *j = ask_json(ctl, words, n, &why, &code);
     const cJSON *o;
-    cJSON_ArrayForEach(o, cJSON_GetObjectItemCaseSensitive(j, "connections"))
-        if (to->n < room)
-            take_point(o, to);
+    cJSON_ArrayForEach(
+        o, cJSON_GetObjectItemCaseSensitive(j, "connections")) if (to->n < room)
+        take_point(o, to);
     cJSON_Delete(j);
     buf_free(&why);
 }
@@ -325,16 +328,16 @@ bool
 sample_points(const struct ctl *ctl, const struct sample_filter *f, bool now,
     struct sample_points *p, struct sample_points *before)
 {
-    static uint64_t not_before_ms;
+    static uint64_t          not_before_ms;
     static const char *const listings[][2] = {{"online", "messages"},
         {"online", "seen"}, {"online", "since"}, {"offline", "seen"}};
-    uint64_t began = clock_mono_ms();
-    size_t   room = SAMPLE_POINTS * 4;
+    uint64_t                 began = clock_mono_ms();
+    size_t                   room = SAMPLE_POINTS * 4;
 
     if (!now && began < not_before_ms)
         return false;
-    struct sample_points next = {.at_ms = began,
-        .point = calloc(room + 1, sizeof *next.point)};
+    struct sample_points next = {
+        .at_ms = began, .point = calloc(room + 1, sizeof *next.point)};
     if (next.point == NULL)
         return false;
     for (size_t i = 0; i < 4; i++)

@@ -49,30 +49,30 @@ struct sample_points {
 };
 
 struct sample {
-    uint64_t at_ms;   /* monotonic */
-    uint64_t wall_ms;
-    char     version[24], node[40], health[16], uptime[32];
-    char     problem[160]; /* the first of them */
-    unsigned problems;
-    bool     draining;
-    uint64_t connections_max, identities, identities_max;
-    uint64_t ping_interval_s;
-    bool     journal_failing;
-    struct stats stats; /* all workers */
-    size_t   workers;
+    uint64_t              at_ms; /* monotonic */
+    uint64_t              wall_ms;
+    char                  version[24], node[40], health[16], uptime[32];
+    char                  problem[160]; /* the first of them */
+    unsigned              problems;
+    bool                  draining;
+    uint64_t              connections_max, identities, identities_max;
+    uint64_t              ping_interval_s;
+    bool                  journal_failing;
+    struct stats          stats; /* all workers */
+    size_t                workers;
     struct sample_worker *worker;
 };
 
 /* Which charge points are looked at. */
 struct sample_filter {
-    const char *match; /* as of fnmatch(3); NULL: all */
+    const char *match;  /* as of fnmatch(3); NULL: all */
     int         worker; /* -1: all */
 };
 
 /* All but the charge points. False with a sentence in *why; code is an exit
  * code of ocppctl. The sample is the caller's, sample_free(). */
-bool sample_take(const struct ctl *ctl, struct sample *s, struct buf *why,
-    int *code);
+bool sample_take(
+    const struct ctl *ctl, struct sample *s, struct buf *why, int *code);
 void sample_free(struct sample *s);
 
 /* Asks for the charge points if it is time to, or if `now`; keeps what p
@@ -82,7 +82,7 @@ bool sample_points(const struct ctl *ctl, const struct sample_filter *f,
     bool now, struct sample_points *p, struct sample_points *before);
 void sample_points_free(struct sample_points *p);
 
-const struct sample_point *sample_find(const struct sample_points *p,
-    const char *name);
+const struct sample_point *sample_find(
+    const struct sample_points *p, const char *name);
 
 #endif

@@ -151,8 +151,12 @@ screen_wait(int timeout_ms)
 static size_t
 character(const unsigned char *p, size_t n)
 {
-    size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2
-        : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    size_t len = p[0] < 0x80 ? 1
+        : p[0] < 0xc2        ? 0
+        : p[0] < 0xe0        ? 2
+        : p[0] < 0xf0        ? 3
+        : p[0] < 0xf5        ? 4
+                             : 0;
 
     if (len == 0 || len > n || p[0] < 0x20 || p[0] == 0x7f)
         return 0;

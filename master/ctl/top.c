@@ -15,8 +15,8 @@
 #include "ctl/screen.h"
 #include "ctl/view.h"
 
-#define PAST 10        /* samples back that latencies reach */
-#define PATIENCE_S 3   /* with a daemon that does not answer */
+#define PAST 10      /* samples back that latencies reach */
+#define PATIENCE_S 3 /* with a daemon that does not answer */
 #define MATCH_MAX 128
 #define BATCH_COLUMNS 160
 #define OUT_MAX (1u << 20)
@@ -27,18 +27,18 @@ struct top {
     unsigned             every_ms;
     struct view          view;
     struct sample        ring[PAST + 1];
-    unsigned             n;       /* in the ring, the newest is ring[0] */
+    unsigned             n; /* in the ring, the newest is ring[0] */
     struct sample_points points, points_before, points_first;
-    struct buf           silent;  /* why the daemon did not answer */
-    int                  code;    /* what to exit with then */
+    struct buf           silent; /* why the daemon did not answer */
+    int                  code;   /* what to exit with then */
     bool                 paused;
-    bool                 typing;  /* a pattern */
+    bool                 typing;           /* a pattern */
     char                 match[MATCH_MAX]; /* as typed */
     char                 pattern[MATCH_MAX + 3];
     char                 foot[256];
 };
 
-/* ---- options ---- */
+/* --- options ------------------------------------------------------------- */
 
 static bool
 take_every(struct top *t, const char *text)
@@ -47,8 +47,8 @@ take_every(struct top *t, const char *text)
     double s = strtod(text, &end);
 
     if (end == text || *end != '\0' || !(s >= 0.1 && s <= 3600)) {
-        fprintf(stderr, "ocppctl: --every %s: give seconds, 0.1 to 3600\n",
-            text);
+        fprintf(
+            stderr, "ocppctl: --every %s: give seconds, 0.1 to 3600\n", text);
         return false;
     }
     t->every_ms = (unsigned)(s * 1000 + 0.5);
@@ -63,8 +63,10 @@ take_sort(struct top *t, const char *text)
             t->view.sort = (enum view_sort)i;
             return true;
         }
-    fprintf(stderr, "ocppctl: --sort %s: give rate, messages, since or "
-        "identity\n", text);
+    fprintf(stderr,
+        "ocppctl: --sort %s: give rate, messages, since or "
+        "identity\n",
+        text);
     return false;
 }
 
@@ -98,25 +100,34 @@ take_worker(struct top *t, const char *text)
 static bool
 options(struct top *t, int argc, char **argv)
 {
-    static const struct option table[] = {
-        {"batch", no_argument, NULL, 'b'},
+    static const struct option table[] = {{"batch", no_argument, NULL, 'b'},
         {"every", required_argument, NULL, 'e'},
         {"sort", required_argument, NULL, 's'},
         {"match", required_argument, NULL, 'm'},
-        {"worker", required_argument, NULL, 'w'},
-        {NULL, 0, NULL, 0}};
-    int  c;
-    bool ok = true;
+        {"worker", required_argument, NULL, 'w'}, {NULL, 0, NULL, 0}};
+    int                        c;
+    bool                       ok = true;
 
     optind = 0; /* glibc: getopt begins anew */
     while (ok && (c = getopt_long(argc, argv, "b", table, NULL)) != -1)
         switch (c) {
-        case 'b': t->batch = true; break;
-        case 'e': ok = take_every(t, optarg); break;
-        case 's': ok = take_sort(t, optarg); break;
-        case 'm': ok = set_match(t, optarg); break;
-        case 'w': ok = take_worker(t, optarg); break;
-        default: ok = false;
+        case 'b':
+            t->batch = true;
+            break;
+        case 'e':
+            ok = take_every(t, optarg);
+            break;
+        case 's':
+            ok = take_sort(t, optarg);
+            break;
+        case 'm':
+            ok = set_match(t, optarg);
+            break;
+        case 'w':
+            ok = take_worker(t, optarg);
+            break;
+        default:
+            ok = false;
         }
     if (ok && optind == argc)
         return true;
@@ -124,7 +135,7 @@ options(struct top *t, int argc, char **argv)
     return false;
 }
 
-/* ---- sampling ---- */
+/* --- sampling ------------------------------------------------------------ */
 
 static void
 forget(struct top *t)
@@ -169,8 +180,8 @@ remember_first(struct top *t)
             return;
         if (sample_find(&t->points_first, p->name) != NULL)
             continue;
-        struct sample_point *more = realloc(t->points_first.point,
-            (t->points_first.n + 2) * sizeof *more);
+        struct sample_point *more = realloc(
+            t->points_first.point, (t->points_first.n + 2) * sizeof *more);
         if (more == NULL)
             return;
         t->points_first.point = more;
@@ -181,8 +192,8 @@ remember_first(struct top *t)
 static void
 ask_points(struct top *t, bool now)
 {
-    if (sample_points(&t->ctl, &t->view.filter, now, &t->points,
-            &t->points_before))
+    if (sample_points(
+            &t->ctl, &t->view.filter, now, &t->points, &t->points_before))
         remember_first(t);
 }
 
@@ -208,7 +219,7 @@ sample(struct top *t, bool points_now)
     ask_points(t, points_now);
 }
 
-/* ---- drawing ---- */
+/* --- drawing ------------------------------------------------------------- */
 
 static void
 foot(struct top *t)
@@ -220,16 +231,19 @@ foot(struct top *t)
     v->foot = out;
     v->foot_marked = true;
     if (t->typing)
-        snprintf(out, size, "only identities with: %s_   (Enter takes it, "
-            "Escape shows all)", t->match);
+        snprintf(out, size,
+            "only identities with: %s_   (Enter takes it, "
+            "Escape shows all)",
+            t->match);
     else if (t->silent.len > 0)
-        snprintf(out, size, "no answer, trying again: %s",
-            buf_cstr(&t->silent));
+        snprintf(
+            out, size, "no answer, trying again: %s", buf_cstr(&t->silent));
     else if (t->paused)
         snprintf(out, size, "paused; space goes on");
     else {
         v->foot_marked = false;
-        snprintf(out, size, "q quit  s sort  / filter  w worker  v lists  "
+        snprintf(out, size,
+            "q quit  s sort  / filter  w worker  v lists  "
             "+ - interval  space pause");
     }
 }
@@ -237,7 +251,7 @@ foot(struct top *t)
 static void
 draw(struct top *t)
 {
-    struct buf  out = BUF_INIT(OUT_MAX);
+    struct buf   out = BUF_INIT(OUT_MAX);
     struct view *v = &t->view;
 
     v->now = &t->ring[0];
@@ -265,7 +279,7 @@ draw(struct top *t)
     buf_free(&out);
 }
 
-/* ---- keys ---- */
+/* --- keys ---------------------------------------------------------------- */
 
 /* Keys while a pattern is typed. True if it changed. */
 static bool
@@ -296,9 +310,9 @@ type(struct top *t, int key)
 static bool
 press(struct top *t, int key)
 {
-    struct view *v = &t->view;
-    static const unsigned steps[] = {250, 500, 1000, 2000, 5000, 10000, 30000,
-        60000};
+    struct view          *v = &t->view;
+    static const unsigned steps[] = {
+        250, 500, 1000, 2000, 5000, 10000, 30000, 60000};
 
     if (t->typing)
         return type(t, key);
@@ -361,7 +375,9 @@ live(struct top *t)
         ask = false;
         draw(t);
         now = clock_mono_ms();
-        int key = screen_wait(t->paused ? -1 : next > now ? (int)(next - now) : 0);
+        int key = screen_wait(t->paused ? -1
+                : next > now            ? (int)(next - now)
+                                        : 0);
         if (key == SCREEN_QUIT || (!t->typing && (key == 'q' || key == 'Q')))
             break;
         if (key < SCREEN_TIME)
@@ -381,8 +397,8 @@ live(struct top *t)
 static int
 batch(struct top *t)
 {
-    struct timespec pause = {t->every_ms / 1000,
-        (long)(t->every_ms % 1000) * 1000000};
+    struct timespec pause = {
+        t->every_ms / 1000, (long)(t->every_ms % 1000) * 1000000};
 
     sample(t, true);
     if (t->silent.len == 0) {
@@ -403,11 +419,14 @@ ctl_top(int argc, char **argv, const struct ctl *ctl)
     static struct top top;
     struct top       *t = &top;
 
-    *t = (struct top){.ctl = *ctl, .every_ms = 1000,
-        .view = {.filter = {.worker = -1}}, .silent = BUF_INIT(4096)};
+    *t = (struct top){.ctl = *ctl,
+        .every_ms = 1000,
+        .view = {.filter = {.worker = -1}},
+        .silent = BUF_INIT(4096)};
     t->ctl.patience_s = PATIENCE_S;
     if (ctl->format != 0) {
-        fprintf(stderr, "ocppctl: top is for people; `stats`, `workers` and "
+        fprintf(stderr,
+            "ocppctl: top is for people; `stats`, `workers` and "
             "`connections` know -j\n");
         return CTL_USAGE;
     }

@@ -13,10 +13,10 @@
 
 #define STALE_MS 10000 /* a worker that made no progress for so long */
 
-const char *const view_sort_name[VIEW_SORTS] = {"rate", "messages", "since",
-    "identity"};
+const char *const view_sort_name[VIEW_SORTS] = {
+    "rate", "messages", "since", "identity"};
 
-/* ---- numbers as people read them ---- */
+/* --- numbers as people read them ----------------------------------------- */
 
 static double
 seconds_between(const struct sample *a, const struct sample *b)
@@ -43,24 +43,25 @@ static void
 put_bytes(struct buf *out, double n)
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    int unit = 0;
+    int                      unit = 0;
 
     for (; n >= 1024 && unit < 4; unit++)
         n /= 1024;
-    buf_addf(out, unit > 0 && n < 99.95 ? "%.1f %s" : "%.0f %s", n, units[unit]);
+    buf_addf(
+        out, unit > 0 && n < 99.95 ? "%.1f %s" : "%.0f %s", n, units[unit]);
 }
 
-/* ---- numbers of the whole gateway ---- */
+/* --- numbers of the whole gateway ---------------------------------------- */
 
-#define RATE(v, name)                                                     \
-    view_rate(stat_get(&(v)->before->stats.name),                         \
-        stat_get(&(v)->now->stats.name),                                  \
+#define RATE(v, name)                                                          \
+    view_rate(stat_get(&(v)->before->stats.name),                              \
+        stat_get(&(v)->now->stats.name),                                       \
         seconds_between((v)->before, (v)->now))
 #define GAUGE_NOW(v, name) stat_get(&(v)->now->stats.name)
 
 static double
-rows_rate(const struct view *v, const stat_value *before,
-    const stat_value *now, unsigned n)
+rows_rate(const struct view *v, const stat_value *before, const stat_value *now,
+    unsigned n)
 {
     uint64_t a = 0, b = 0;
 
@@ -77,8 +78,10 @@ static void
 put_latency(struct buf *out, const struct view *v, const struct histogram *was,
     const struct histogram *is, bool brief)
 {
-    static const struct { const char *name; double q; } wanted[] = {
-        {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1}};
+    static const struct {
+        const char *name;
+        double      q;
+    } wanted[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"max", 1}};
     uint64_t counts[STATS_BUCKETS], total = 0;
 
     for (int i = 0; i < STATS_BUCKETS; i++) {
@@ -130,25 +133,26 @@ traffic_lines(struct buf *out, const struct view *v)
 {
     const struct sample *a = v->before, *b = v->now;
 
-    buf_addf(out, "connections  %" PRIu64 " of %" PRIu64 "  handshaking %"
-        PRIu64 "  closing %" PRIu64 "  identities %" PRIu64 " of %" PRIu64
-        "\n", GAUGE_NOW(v, connections), b->connections_max,
+    buf_addf(out,
+        "connections  %" PRIu64 " of %" PRIu64 "  handshaking %" PRIu64
+        "  closing %" PRIu64 "  identities %" PRIu64 " of %" PRIu64 "\n",
+        GAUGE_NOW(v, connections), b->connections_max,
         GAUGE_NOW(v, handshaking), GAUGE_NOW(v, closing), b->identities,
         b->identities_max);
     buf_adds(out, "per second ");
     put_word(out, "accepts", RATE(v, accepted));
-    put_word(out, "refused", rows_rate(v, a->stats.refused, b->stats.refused,
-        REFUSE_REASONS));
-    put_word(out, "closed", rows_rate(v, a->stats.closed, b->stats.closed,
-        CLOSE_REASONS));
+    put_word(out, "refused",
+        rows_rate(v, a->stats.refused, b->stats.refused, REFUSE_REASONS));
+    put_word(out, "closed",
+        rows_rate(v, a->stats.closed, b->stats.closed, CLOSE_REASONS));
     put_word(out, "takeovers", RATE(v, takeovers));
     put_word(out, "errors", RATE(v, call_errors_out) + RATE(v, bad_messages));
     buf_adds(out, "\n           ");
     put_word(out, "in", RATE(v, messages_in));
     put_word(out, "out", RATE(v, messages_out));
     put_word(out, "events", RATE(v, events));
-    put_word(out, "commands", rows_rate(v, a->stats.commands,
-        b->stats.commands, OUTCOMES));
+    put_word(out, "commands",
+        rows_rate(v, a->stats.commands, b->stats.commands, OUTCOMES));
     buf_adds(out, "  ");
     put_bytes(out, RATE(v, bytes_in));
     buf_adds(out, " in  ");
@@ -178,15 +182,15 @@ service_lines(struct buf *out, const struct view *v)
     put_word(out, "", RATE(v, pings));
     if (s->ping_interval_s > 0) {
         buf_adds(out, " of ");
-        put_rate(out, (double)GAUGE_NOW(v, connections) /
-            (double)s->ping_interval_s);
+        put_rate(out,
+            (double)GAUGE_NOW(v, connections) / (double)s->ping_interval_s);
     }
     buf_addf(out, "/s  skipped %" PRIu64, stat_get(&b->pings_skipped));
     put_word(out, "pongs", RATE(v, pongs));
     buf_adds(out, "/s  ");
     put_latency(out, v, &a->ping_time, &b->ping_time, true);
-    buf_addf(out, "\n%sjournal      %s  waiting ", s->journal_failing ? "\2" : "",
-        s->journal_failing ? "FAILING" : "ok");
+    buf_addf(out, "\n%sjournal      %s  waiting ",
+        s->journal_failing ? "\2" : "", s->journal_failing ? "FAILING" : "ok");
     put_bytes(out, (double)GAUGE_NOW(v, journal_backlog_bytes));
     buf_addf(out, "  held %" PRIu64, GAUGE_NOW(v, answers_held));
     put_word(out, "commits", RATE(v, commits));
@@ -195,18 +199,20 @@ service_lines(struct buf *out, const struct view *v)
     buf_addc(out, '\n');
     /* Without [redis] nothing was ever tried. */
     if (stat_get(&b->redis_connects) + stat_get(&b->redis_failures) +
-            stat_get(&b->redis_shards_ready) == 0)
+            stat_get(&b->redis_shards_ready) ==
+        0)
         return;
-    buf_addf(out, "redis        ready %" PRIu64 "  behind %" PRIu64
-        " ms  asked %" PRIu64, GAUGE_NOW(v, redis_shards_ready),
-        GAUGE_NOW(v, ship_lag_ms), GAUGE_NOW(v, redis_pending));
+    buf_addf(out,
+        "redis        ready %" PRIu64 "  behind %" PRIu64 " ms  asked %" PRIu64,
+        GAUGE_NOW(v, redis_shards_ready), GAUGE_NOW(v, ship_lag_ms),
+        GAUGE_NOW(v, redis_pending));
     put_word(out, "shipped", RATE(v, shipped));
     buf_adds(out, "/s  ");
     put_latency(out, v, &a->redis_time, &b->redis_time, true);
     buf_addc(out, '\n');
 }
 
-/* ---- workers ---- */
+/* --- workers ------------------------------------------------------------- */
 
 static const struct sample_worker *
 worker_before(const struct view *v, const struct sample_worker *w)
@@ -258,8 +264,8 @@ by_slot(const void *a, const void *b)
 }
 
 static void
-worker_line(struct buf *out, const struct view *v,
-    const struct sample_worker *w)
+worker_line(
+    struct buf *out, const struct view *v, const struct sample_worker *w)
 {
     const struct sample_worker *was = worker_before(v, w);
     double                      s = seconds_between(v->before, v->now);
@@ -285,14 +291,16 @@ worker_line(struct buf *out, const struct view *v,
 static void
 worker_lines(struct buf *out, const struct view *v, size_t room)
 {
-    /* What is sorted are the pointers. NOLINTBEGIN(bugprone-sizeof-expression) */
-    size_t n = v->now->workers, shown = n;
+    /* What is sorted are the pointers. NOLINTBEGIN(bugprone-sizeof-expression)
+     */
+    size_t                       n = v->now->workers, shown = n;
     const struct sample_worker **order = calloc(n + 1, sizeof *order);
 
     if (order == NULL)
         return;
-    buf_adds(out, "\1WORKER  STATE         PID  STARTS  CONNECTIONS       IN/S"
-                  "      OUT/S   EVENTS/S\n");
+    buf_adds(out,
+        "\1WORKER  STATE         PID  STARTS  CONNECTIONS       IN/S"
+        "      OUT/S   EVENTS/S\n");
     for (size_t i = 0; i < n; i++)
         order[i] = &v->now->worker[i];
     if (n + 1 > room) {
@@ -309,7 +317,7 @@ worker_lines(struct buf *out, const struct view *v, size_t room)
     free(order);
 }
 
-/* ---- all ---- */
+/* --- all ----------------------------------------------------------------- */
 
 static size_t
 lines_of(const struct buf *b)

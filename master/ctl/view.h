@@ -8,23 +8,29 @@
 
 #include "ctl/sample.h"
 
-enum view_sort { VIEW_RATE, VIEW_MESSAGES, VIEW_SINCE, VIEW_IDENTITY, VIEW_SORTS };
+enum view_sort {
+    VIEW_RATE,
+    VIEW_MESSAGES,
+    VIEW_SINCE,
+    VIEW_IDENTITY,
+    VIEW_SORTS
+};
 enum view_lists { VIEW_BOTH, VIEW_BUSIEST, VIEW_SICKEST, VIEW_LISTS };
 
 extern const char *const view_sort_name[VIEW_SORTS];
 
 struct view {
-    unsigned        rows;    /* 0: as many as there is to say */
-    unsigned        columns;
-    enum view_sort  sort;
-    enum view_lists lists;
+    unsigned             rows; /* 0: as many as there is to say */
+    unsigned             columns;
+    enum view_sort       sort;
+    enum view_lists      lists;
     struct sample_filter filter;
-    const char     *foot;    /* last line; NULL for none */
-    bool            foot_marked;
+    const char          *foot; /* last line; NULL for none */
+    bool                 foot_marked;
 
-    const struct sample *now;
-    const struct sample *before; /* rates are per second since then */
-    const struct sample *past;   /* latencies are those since then */
+    const struct sample        *now;
+    const struct sample        *before; /* rates are per second since then */
+    const struct sample        *past;   /* latencies are those since then */
     const struct sample_points *points, *points_before;
     /* As they were when the watching began: who came back since? */
     const struct sample_points *points_first;

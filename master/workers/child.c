@@ -97,8 +97,8 @@ child_become(const char *user, char *why, size_t size)
     errno = 0;
     struct passwd *pw = getpwnam(user);
     if (pw == NULL) {
-        snprintf(why, size, "server.user = %s: there is no such user%s%s",
-            user, errno ? ": " : "", errno ? strerror(errno) : "");
+        snprintf(why, size, "server.user = %s: there is no such user%s%s", user,
+            errno ? ": " : "", errno ? strerror(errno) : "");
         return false;
     }
     if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
@@ -118,8 +118,8 @@ child_end_text(char out[CHILD_END_LEN], int status)
             WTERMSIG(status), strsignal(WTERMSIG(status)),
             WCOREDUMP(status) ? ", core dumped" : "");
     else
-        snprintf(out, CHILD_END_LEN, "exited with code %d",
-            WEXITSTATUS(status));
+        snprintf(
+            out, CHILD_END_LEN, "exited with code %d", WEXITSTATUS(status));
 }
 
 uint64_t

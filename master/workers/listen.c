@@ -44,14 +44,14 @@ static int
 bind_one(const struct sockaddr_storage *address, socklen_t size, bool share)
 {
     int one = 1;
-    int fd = socket(address->ss_family,
-        SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(
+        address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -1;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
-        (share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one,
-                      sizeof one) != 0) ||
+        (share &&
+            setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) != 0) ||
         (address->ss_family == AF_INET6 &&
             setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) != 0) ||
         bind(fd, (const struct sockaddr *)address, size) != 0) {
@@ -66,8 +66,8 @@ bind_one(const struct sockaddr_storage *address, socklen_t size, bool share)
 static bool
 explain(struct buf *why, const char *knob, const char *item, int error)
 {
-    buf_addf(why, "%s = %s: cannot listen: %s; %s", knob, item,
-        strerror(error), remedy(error));
+    buf_addf(why, "%s = %s: cannot listen: %s; %s", knob, item, strerror(error),
+        remedy(error));
     return false;
 }
 
@@ -137,8 +137,8 @@ listen_raise_limit(const struct config *c, unsigned workers)
 {
     /* The kernel spreads by hash, not evenly: a worker gets more than its
      * share now and then, and all that of a dead one's neighbours. */
-    uint64_t share = (c->server_max_connections + workers - 1) / workers;
-    uint64_t need = (workers > 1 ? share + share / 4 : share) + SPARE_FDS;
+    uint64_t      share = (c->server_max_connections + workers - 1) / workers;
+    uint64_t      need = (workers > 1 ? share + share / 4 : share) + SPARE_FDS;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
@@ -151,16 +151,16 @@ listen_raise_limit(const struct config *c, unsigned workers)
     }
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-        log_warn("cannot raise the limit of file descriptors: %s",
-            strerror(errno));
+        log_warn(
+            "cannot raise the limit of file descriptors: %s", strerror(errno));
     getrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < need)
         log_warn("server.max_connections = %" PRIu64 " on %u workers needs "
                  "%" PRIu64 " file descriptors each, the limit is %" PRIu64
                  "; raise it (`ulimit -n %" PRIu64 "`, LimitNOFILE=%" PRIu64
                  " in the unit), or set server.max_connections to %" PRIu64,
-            c->server_max_connections, workers, need,
-            (uint64_t)limit.rlim_cur, need, need,
+            c->server_max_connections, workers, need, (uint64_t)limit.rlim_cur,
+            need, need,
             limit.rlim_cur <= SPARE_FDS
                 ? UINT64_C(1)
                 : ((uint64_t)limit.rlim_cur - SPARE_FDS) * workers *

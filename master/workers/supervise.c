@@ -25,30 +25,31 @@
 #include "dispatch.h"
 #include "worker/worker.h"
 
-#define STUCK_TICKS 3         /* seen so often in a row: not after a pause of us all */
-#define ABORT_GRACE_MS 5000   /* from SIGABRT to SIGKILL */
-#define DRAIN_GRACE_MS 5000   /* beyond the drain time and the last close */
-#define START_TRIES 5         /* deaths before the first readiness */
+/* seen so often in a row: not after a pause of us all */
+#define STUCK_TICKS 3
+#define ABORT_GRACE_MS 5000 /* from SIGABRT to SIGKILL */
+#define DRAIN_GRACE_MS 5000 /* beyond the drain time and the last close */
+#define START_TRIES 5       /* deaths before the first readiness */
 
 struct slot {
-    unsigned          n;
-    struct listen_set listeners;
-    int               channel; /* our end; -1 without a process */
-    ev_io             io;
-    ev_child          child;
-    ev_timer          respawn;
-    pid_t             pid; /* 0 without a process */
+    unsigned              n;
+    struct listen_set     listeners;
+    int                   channel; /* our end; -1 without a process */
+    ev_io                 io;
+    ev_child              child;
+    ev_timer              respawn;
+    pid_t                 pid; /* 0 without a process */
     enum shm_worker_state state;
-    uint64_t          born;
-    uint64_t          started_ms;
-    uint64_t          ready_ms;   /* 0 until it was */
-    uint64_t          backoff_ms;
-    uint64_t          kill_ms;    /* when SIGKILL is due; 0 never */
-    unsigned          stuck;      /* ticks without progress */
-    unsigned          tries;      /* deaths before the daemon was ready */
-    unsigned          owed;       /* bit t: a hint of type t is to be sent */
-    uint64_t          drain_ms;   /* arg of an owed drain */
-    bool              restart;    /* an operator asked for a successor */
+    uint64_t              born;
+    uint64_t              started_ms;
+    uint64_t              ready_ms; /* 0 until it was */
+    uint64_t              backoff_ms;
+    uint64_t              kill_ms;  /* when SIGKILL is due; 0 never */
+    unsigned              stuck;    /* ticks without progress */
+    unsigned              tries;    /* deaths before the daemon was ready */
+    unsigned              owed;     /* bit t: a hint of type t is to be sent */
+    uint64_t              drain_ms; /* arg of an owed drain */
+    bool                  restart;  /* an operator asked for a successor */
 };
 
 static struct slot *slots;
@@ -88,11 +89,11 @@ last_words(const struct slot *s, char out[SHM_WORDS_MAX])
     return out;
 }
 
-/* ---- what a worker is told ---- */
+/* --- what a worker is told ----------------------------------------------- */
 
 bool
-supervise_send(unsigned slot, struct channel_msg *msg, const void *body,
-    size_t n)
+supervise_send(
+    unsigned slot, struct channel_msg *msg, const void *body, size_t n)
 {
     if (slot >= master.slots || slots[slot].channel < 0) {
         errno = EPIPE;
@@ -104,8 +105,8 @@ supervise_send(unsigned slot, struct channel_msg *msg, const void *body,
 static void
 pay(struct slot *s)
 {
-    static const enum channel_type hints[] = {CHANNEL_config, CHANNEL_reopen,
-        CHANNEL_drain};
+    static const enum channel_type hints[] = {
+        CHANNEL_config, CHANNEL_reopen, CHANNEL_drain};
 
     for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
         if (!(s->owed & 1u << hints[i]))
@@ -141,7 +142,7 @@ drain_one(struct slot *s, uint64_t ms)
     pay(s);
 }
 
-/* ---- birth ---- */
+/* --- birth --------------------------------------------------------------- */
 
 static void
 close_channel(struct slot *s)
@@ -203,8 +204,8 @@ start(struct slot *s)
 
     ensure(s->pid == 0);
     if (!channel_pair(ends)) {
-        log_error("worker %u: cannot make its channel: %s; trying again",
-            s->n, strerror(errno));
+        log_error("worker %u: cannot make its channel: %s; trying again", s->n,
+            strerror(errno));
         start_later(s, child_backoff(&s->backoff_ms, 0));
         return;
     }
@@ -226,8 +227,8 @@ start(struct slot *s)
         run_child(s, ends[1]);
     close(ends[1]);
     if (pid < 0) {
-        log_error("worker %u: cannot fork: %s; trying again", s->n,
-            strerror(errno));
+        log_error(
+            "worker %u: cannot fork: %s; trying again", s->n, strerror(errno));
         close(ends[0]);
         set_state(s, SHM_WORKER_DOWN);
         start_later(s, child_backoff(&s->backoff_ms, 0));
@@ -267,7 +268,7 @@ supervise_ready(unsigned n)
     master_is_ready();
 }
 
-/* ---- death ---- */
+/* --- death --------------------------------------------------------------- */
 
 static bool
 any_left(void)
@@ -290,9 +291,8 @@ obituary(struct slot *s, int status, uint64_t lived)
     clock_duration(age, lived);
     last_words(s, words);
     log_line(expected ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR,
-        "worker %u: pid %d %s after %s, with %" PRIu64 " connections%s%s",
-        s->n, (int)s->pid, end, age,
-        stat_get(&shared(s)->stats.connections),
+        "worker %u: pid %d %s after %s, with %" PRIu64 " connections%s%s", s->n,
+        (int)s->pid, end, age, stat_get(&shared(s)->stats.connections),
         words[0] ? "; its last words: " : "", words);
 }
 
@@ -368,14 +368,15 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
     uint64_t wait = asked ? 0 : child_backoff(&s->backoff_ms, lived);
     if (wait > 1000)
         log_warn("worker %u: keeps dying; its successor starts in %" PRIu64
-                 " ms", s->n, wait);
+                 " ms",
+            s->n, wait);
     if (wait == 0)
         start(s);
     else
         start_later(s, wait);
 }
 
-/* ---- watching ---- */
+/* --- watching ------------------------------------------------------------ */
 
 static void
 watch_progress(struct slot *s, uint64_t now)
@@ -407,7 +408,7 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
      * misleads nobody for longer than this. */
     if (shm_config_mend(master.shm))
         log_error("the configuration in shared memory was overwritten by "
-            "something; restored");
+                  "something; restored");
     atomic_store(&master.shm->draining, master.phase >= MASTER_DRAINING);
     for (unsigned i = 0; i < master.slots; i++) {
         struct slot *s = &slots[i];
@@ -420,8 +421,8 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
         pay(s);
         watch_progress(s, now);
         if (s->kill_ms != 0 && now >= s->kill_ms) {
-            log_error("worker %u: pid %d did not end in time; killing it",
-                s->n, (int)s->pid);
+            log_error("worker %u: pid %d did not end in time; killing it", s->n,
+                (int)s->pid);
             kill(s->pid, SIGKILL);
             s->kill_ms = 0;
         }
@@ -429,7 +430,7 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
     switch_tick(now);
 }
 
-/* ---- the daemon's life ---- */
+/* --- the daemon's life --------------------------------------------------- */
 
 bool
 supervise_listen(struct buf *why)

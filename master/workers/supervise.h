@@ -41,8 +41,8 @@ bool supervise_restart(unsigned slot, struct buf *why);
 void supervise_tell_all(enum channel_type type);
 
 /* A datagram to a worker that runs; false with errno, EPIPE if none does. */
-bool supervise_send(unsigned slot, struct channel_msg *msg, const void *body,
-    size_t n);
+bool supervise_send(
+    unsigned slot, struct channel_msg *msg, const void *body, size_t n);
 
 enum shm_worker_state supervise_state(unsigned slot);
 

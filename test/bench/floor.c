@@ -40,9 +40,9 @@ echo(int fd, unsigned char *p, ssize_t n)
 int
 main(int argc, char **argv)
 {
-    struct sockaddr_in sin = {.sin_family = AF_INET,
-        .sin_port = htons((unsigned short)(argc > 1 ? atoi(argv[1]) : 9999)),
-        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in   sin = {.sin_family = AF_INET,
+          .sin_port = htons((unsigned short)(argc > 1 ? atoi(argv[1]) : 9999)),
+          .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     static unsigned char buf[65536];
     struct epoll_event   ev[64], e = {.events = EPOLLIN};
     struct rlimit        rl;
@@ -54,7 +54,8 @@ main(int argc, char **argv)
     int l = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     setsockopt(l, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (bind(l, (struct sockaddr *)&sin, sizeof sin) != 0 || listen(l, 4096) != 0) {
+    if (bind(l, (struct sockaddr *)&sin, sizeof sin) != 0 ||
+        listen(l, 4096) != 0) {
         perror("floor: bind");
         return 1;
     }

@@ -38,7 +38,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUCKETS 400000 /* of 10 us */
+#define BUCKETS 400000  /* of 10 us */
 #define PING_BINS 20000 /* of 100 ms */
 #define RETRY_US 500000
 
@@ -79,13 +79,13 @@ static void receive(int ep, int timeout_ms);
 static int
 start(int port, int number, int flags)
 {
-    int one = 1;
+    int                one = 1;
     struct sockaddr_in src = {.sin_family = AF_INET,
         .sin_addr.s_addr = htonl(0x7f000002u + (unsigned)number / 512u)};
     struct sockaddr_in dst = {.sin_family = AF_INET,
         .sin_port = htons((unsigned short)port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int fd = socket(AF_INET, SOCK_STREAM | flags, 0);
+    int                fd = socket(AF_INET, SOCK_STREAM | flags, 0);
 
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -103,10 +103,11 @@ ask(int fd, int number)
 {
     char req[512];
     int  len = snprintf(req, sizeof req,
-        "GET /ocpp/B%06d HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n", number);
+         "GET /ocpp/B%06d HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+          "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+          "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n",
+         number);
 
     return send(fd, req, (size_t)len, MSG_NOSIGNAL) == len;
 }
@@ -162,7 +163,7 @@ open_all(int port, int n, int first, int ep)
     }
 }
 
-/* ---- a storm ---- */
+/* --- a storm ------------------------------------------------------------- */
 
 static int
 by_time(const void *a, const void *b)
@@ -263,8 +264,9 @@ storm(int port, int n, int first, int ep, uint64_t patience_us)
     }
     qsort(took, (size_t)back, sizeof *took, by_time);
     printf("{\"back\":%d,\"retries\":%llu,\"broken\":%llu,\"half_ms\":%.0f,"
-           "\"all_ms\":%.0f}\n", back, (unsigned long long)again,
-        (unsigned long long)broken, back ? (double)took[back / 2] / 1e3 : 0,
+           "\"all_ms\":%.0f}\n",
+        back, (unsigned long long)again, (unsigned long long)broken,
+        back ? (double)took[back / 2] / 1e3 : 0,
         back ? (double)took[back - 1] / 1e3 : 0);
     return back == n && broken == 0 ? 0 : 1;
 }
@@ -273,7 +275,8 @@ static size_t
 frame(unsigned char *out, const char *text, uint64_t number)
 {
     char   body[4096];
-    size_t n = (size_t)snprintf(body, sizeof body, text, (int)(number % 1000000000));
+    size_t n =
+        (size_t)snprintf(body, sizeof body, text, (int)(number % 1000000000));
     size_t h = 2;
 
     out[0] = 0x81;
@@ -300,7 +303,7 @@ receive(int ep, int timeout_ms)
 
     for (int i = 0; i < n; i++) {
         struct link *k = &links[ev[i].data.u32];
-        ssize_t r = recv(k->fd, buf, sizeof buf, MSG_DONTWAIT);
+        ssize_t      r = recv(k->fd, buf, sizeof buf, MSG_DONTWAIT);
         if (r <= 0) {
             if (r == 0 || errno != EAGAIN) {
                 broken++;
@@ -389,7 +392,8 @@ await_line(int ep)
 
 /* One stream of messages; how many were sent. */
 static uint64_t
-stream(int ep, int active, uint64_t rate, uint64_t duration_us, const char *message)
+stream(int ep, int active, uint64_t rate, uint64_t duration_us,
+    const char *message)
 {
     unsigned char out[8192];
     uint64_t      before = answered, sent = 0, dropped = 0;
@@ -397,7 +401,7 @@ stream(int ep, int active, uint64_t rate, uint64_t duration_us, const char *mess
 
     for (uint64_t t = began; t < end; t = now_us()) {
         uint64_t due = rate * (t - began) / 1000000u;
-        for (; sent + dropped < due; ) {
+        for (; sent + dropped < due;) {
             uint64_t     i = sent + dropped;
             struct link *k = &links[i % (uint64_t)active];
             if (k->due != 0) { /* one CALL in flight, as OCPP demands */
@@ -430,7 +434,8 @@ main(int argc, char **argv)
         argv++;
     }
     if (argc < 7) {
-        fprintf(stderr, "usage: load [-s] PORT CONNECTIONS ACTIVE RATE SECONDS MESSAGE [FIRST]\n");
+        fprintf(stderr,
+            "usage: load [-s] PORT CONNECTIONS ACTIVE RATE SECONDS MESSAGE [FIRST]\n");
         return 2;
     }
     int      n = atoi(argv[2]), active = atoi(argv[3]);
@@ -455,9 +460,10 @@ main(int argc, char **argv)
     }
     while (await_line(ep)) {
         sent += stream(ep, active, rate, duration_us, argv[6]);
-        printf("{\"sent\":%llu,\"answered\":%llu,\"skipped\":%llu,\"broken\":%llu,"
-               "\"again\":%llu,\"pings\":%llu,\"ramp_us\":%llu,\"p50_ms\":%.2f,"
-               "\"p99_ms\":%.2f,\"p999_ms\":%.2f",
+        printf(
+            "{\"sent\":%llu,\"answered\":%llu,\"skipped\":%llu,\"broken\":%llu,"
+            "\"again\":%llu,\"pings\":%llu,\"ramp_us\":%llu,\"p50_ms\":%.2f,"
+            "\"p99_ms\":%.2f,\"p999_ms\":%.2f",
             (unsigned long long)sent, (unsigned long long)answered,
             (unsigned long long)skipped, (unsigned long long)broken,
             (unsigned long long)again, (unsigned long long)pings,

@@ -39,11 +39,11 @@ struct peer {
     struct peer        *prev, *next;
     int                 fd;
     uint8_t             bits;
-    bool                open;     /* the handshake is done */
-    bool                last;     /* nothing is read any more, but for EOF */
-    bool                shut;     /* our half is closed */
+    bool                open; /* the handshake is done */
+    bool                last; /* nothing is read any more, but for EOF */
+    bool                shut; /* our half is closed */
     struct http_request request;
-    struct buf          in;       /* the request */
+    struct buf          in; /* the request */
     struct buf          out;
     struct ws          *ws;
 };
@@ -100,8 +100,8 @@ static void
 peer_handshake(struct peer *p)
 {
     static const char *const versions[] = {"ocpp1.6", "ocpp2.0.1", "ocpp2.1"};
-    struct http_request *r = &p->request;
-    char accept[HTTP_ACCEPT_LEN + 1];
+    struct http_request     *r = &p->request;
+    char                     accept[HTTP_ACCEPT_LEN + 1];
 
     switch (http_parse(p->in.p, p->in.len, r)) {
     case HTTP_INCOMPLETE:
@@ -162,8 +162,8 @@ peer_write(struct peer *p)
     size_t sent = 0;
 
     while (sent < p->out.len) {
-        ssize_t n = send(p->fd, p->out.p + sent, p->out.len - sent,
-                         MSG_NOSIGNAL);
+        ssize_t n =
+            send(p->fd, p->out.p + sent, p->out.len - sent, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -201,8 +201,8 @@ peer_settle(struct peer *p)
         p->shut = true;
         ev_timer_start(loop, &p->linger);
     }
-    int events = (p->out.len < OUT_HIGH ? EV_READ : 0) |
-                 (p->out.len > 0 ? EV_WRITE : 0);
+    int events =
+        (p->out.len < OUT_HIGH ? EV_READ : 0) | (p->out.len > 0 ? EV_WRITE : 0);
     if (events != (p->io.events & (EV_READ | EV_WRITE))) {
         ev_io_stop(loop, &p->io);
         ev_io_set(&p->io, p->fd, events);
@@ -274,8 +274,8 @@ signal_cb(struct ev_loop *l, ev_signal *s, int events)
 static int
 listen_on(const char *address, const char *port)
 {
-    struct sockaddr_in sin = {.sin_family = AF_INET,
-                              .sin_port = htons((uint16_t)atoi(port))};
+    struct sockaddr_in sin = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
     socklen_t len = sizeof sin;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
@@ -285,7 +285,7 @@ listen_on(const char *address, const char *port)
         listen(fd, 128) < 0 ||
         getsockname(fd, (struct sockaddr *)&sin, &len) < 0) {
         fprintf(stderr, "echo: cannot listen on %s %s: %s\n", address, port,
-                strerror(errno));
+            strerror(errno));
         exit(1);
     }
     printf("listening on %s %d\n", address, ntohs(sin.sin_port));
@@ -296,7 +296,7 @@ listen_on(const char *address, const char *port)
 int
 main(int argc, char **argv)
 {
-    ev_io listener;
+    ev_io     listener;
     ev_signal term, interrupt;
 
     if (argc < 3 || argc > 4) {

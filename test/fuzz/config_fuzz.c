@@ -23,8 +23,8 @@ reads_back(const struct config *c)
 
     config_put_text(c, "fuzz", &text);
     ensure(!text.overflow);
-    ensure(config_read_text(&again, "fuzz", text.p, text.len, NULL, 0,
-        &errors));
+    ensure(
+        config_read_text(&again, "fuzz", text.p, text.len, NULL, 0, &errors));
     for (unsigned k = 0; k < CONF_KNOBS; k++)
         ensure(knob_same((enum conf_knob)k, c, &again));
     buf_clear(&text);
@@ -47,8 +47,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct buf setting = BUF_INIT(1 << 20);
         buf_add(&setting, text + 3, (size_t)(eol - text) - 3);
         struct config_override o = {buf_cstr(&setting)};
-        config_read_text(&c, "fuzz", eol + 1,
-            size - (size_t)(eol + 1 - text), &o, 1, &errors);
+        config_read_text(&c, "fuzz", eol + 1, size - (size_t)(eol + 1 - text),
+            &o, 1, &errors);
         buf_free(&setting);
     } else if (config_read_text(&c, "fuzz", text, size, NULL, 0, &errors)) {
         ensure(errors.len == 0);

@@ -31,9 +31,9 @@ within(struct http_span s)
 static void
 identity_holds(struct http_span path)
 {
-    char id[ID_MAX + 1], again[ID_MAX + 1];
-    size_t len = 0, len_again = 0;
-    struct buf url = BUF_INIT(4096);
+    char               id[ID_MAX + 1], again[ID_MAX + 1];
+    size_t             len = 0, len_again = 0;
+    struct buf         url = BUF_INIT(4096);
     enum http_identity e = http_identity(path, "/ocpp", ID_MAX, id, &len);
 
     if (e != HTTP_ID_OK) {
@@ -46,7 +46,7 @@ identity_holds(struct http_span path)
     for (size_t i = 0; i < len; i++)
         buf_addf(&url, "%%%02x", (unsigned char)id[i]);
     ensure(http_identity((struct http_span){url.p, url.len}, "ocpp/", ID_MAX,
-                         again, &len_again) == HTTP_ID_OK);
+               again, &len_again) == HTTP_ID_OK);
     ensure(len_again == len && memcmp(id, again, len) == 0);
     buf_free(&url);
 }
@@ -55,9 +55,9 @@ static void
 answer(const struct http_request *r)
 {
     static const char *const names[] = {"ocpp1.6", "ocpp2.0.1", "ocpp2.1"};
-    struct http_password pw = {.len = 0};
-    struct buf out = BUF_INIT(1024);
-    char accept[HTTP_ACCEPT_LEN + 1];
+    struct http_password     pw = {.len = 0};
+    struct buf               out = BUF_INIT(1024);
+    char                     accept[HTTP_ACCEPT_LEN + 1];
 
     within(r->target);
     within(r->path);
@@ -88,8 +88,8 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct http_request one, pieces;
-    enum http_result e, f = HTTP_INCOMPLETE;
-    char *moving = NULL;
+    enum http_result    e, f = HTTP_INCOMPLETE;
+    char               *moving = NULL;
 
     if (size < 1 || size > 8193)
         return 0;
@@ -119,7 +119,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         answer(&one);
     }
     /* Parts of the code that few inputs would reach through a request. */
-    struct http_span raw = {whole, whole_n};
+    struct http_span     raw = {whole, whole_n};
     struct http_password pw;
     identity_holds(raw);
     http_basic(raw, "a", 1, &pw);

@@ -14,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define TOKENS    2000
+#define TOKENS 2000
 #define CJSON_NUM 62 /* cJSON cuts numbers at 63 characters */
 
 static struct json_token tokens[TOKENS], again_tokens[TOKENS];
@@ -85,8 +85,8 @@ same(const struct json *j, uint32_t i, const cJSON *c)
             ensure(k < t->next);
             if (t->type == JSON_OBJECT) {
                 same_string(j, k, c->string);
-                ensure(json_member(j, i, c->string, strlen(c->string)) ==
-                       k + 1);
+                ensure(
+                    json_member(j, i, c->string, strlen(c->string)) == k + 1);
                 k++;
             }
             same(j, k, c);
@@ -100,8 +100,8 @@ same(const struct json *j, uint32_t i, const cJSON *c)
         break;
     case JSON_NUMBER:
         ensure(cJSON_IsNumber(c) && json_double(j, i, &v));
-        ensure(v == c->valuedouble ||
-               fabs(v - c->valuedouble) <= 1e-15 * fabs(v));
+        ensure(
+            v == c->valuedouble || fabs(v - c->valuedouble) <= 1e-15 * fabs(v));
         if (json_int64(j, i, &whole))
             ensure((double)whole == v);
         break;
@@ -144,9 +144,9 @@ check_put(const struct json *j)
     ensure(!out.overflow && json_scan(&again, out.p, out.len));
     ensure(again.count == j->count);
     /* Only what the grammar allows is left. */
-    ensure((again.deviations & ~(DEVIATION_BIT(lone_surrogate) |
-                                 DEVIATION_BIT(nul_escape) |
-                                 DEVIATION_BIT(duplicate_key))) == 0);
+    ensure((again.deviations &
+               ~(DEVIATION_BIT(lone_surrogate) | DEVIATION_BIT(nul_escape) |
+                   DEVIATION_BIT(duplicate_key))) == 0);
     for (uint32_t i = 0; i < j->count; i++) {
         ensure(again.tok[i].type == j->tok[i].type);
         ensure(again.tok[i].next == j->tok[i].next);
@@ -183,9 +183,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ensure(j.error != JSON_OK && j.error_at <= size && j.count == 0);
         /* It reads an escape without its digits as a NUL. */
         ensure(c == NULL || j.error == JSON_TOO_DEEP ||
-               j.error == JSON_TOO_MANY_TOKENS ||
-               j.error == JSON_BAD_ESCAPE ||
-               cjson_is_loose(text, size));
+            j.error == JSON_TOO_MANY_TOKENS || j.error == JSON_BAD_ESCAPE ||
+            cjson_is_loose(text, size));
     }
     cJSON_Delete(c);
     free(text);

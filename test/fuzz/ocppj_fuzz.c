@@ -20,8 +20,8 @@ static struct json_token tokens[TOKENS], other_tokens[TOKENS];
 static void
 check_span(struct ocppj_span s, const char *text, size_t size)
 {
-    ensure(s.p == NULL || (s.p >= text && s.len <= size &&
-                           (size_t)(s.p - text) <= size - s.len));
+    ensure(s.p == NULL ||
+        (s.p >= text && s.len <= size && (size_t)(s.p - text) <= size - s.len));
 }
 
 static void
@@ -35,9 +35,9 @@ check_frame(const struct ocppj_frame *f, const char *text, size_t size)
     check_span(f->details, text, size);
     ensure(f->id_len <= OCPPJ_ID_BYTES && f->id[f->id_len] == '\0');
     ensure((f->why == NULL) == (f->verdict == OCPPJ_GOOD));
-    ensure((f->id_raw.p != NULL) == (f->verdict == OCPPJ_GOOD ||
-                                     f->verdict == OCPPJ_LONG_ID ||
-                                     f->verdict == OCPPJ_MALFORMED));
+    ensure((f->id_raw.p != NULL) ==
+        (f->verdict == OCPPJ_GOOD || f->verdict == OCPPJ_LONG_ID ||
+            f->verdict == OCPPJ_MALFORMED));
 }
 
 static void
@@ -53,7 +53,7 @@ check_verdict(const struct schema_verdict *v)
 
 static void
 check_payload(const struct schema_message *m, enum schema_part part,
-              const struct json *tape, uint32_t tok)
+    const struct json *tape, uint32_t tok)
 {
     struct schema_verdict strict, lenient;
 
@@ -75,15 +75,15 @@ check_answer(const struct ocppj_frame *f)
     struct buf         out = BUF_INIT(8 * 1024 * 1024);
 
     ocppj_put_result(&out, f->id_raw, f->payload.p, f->payload.len);
-    ensure(ocppj_cut(&back, &tape, out.p, out.len, OCPPJ_LENIENT) ==
-           OCPPJ_GOOD);
+    ensure(
+        ocppj_cut(&back, &tape, out.p, out.len, OCPPJ_LENIENT) == OCPPJ_GOOD);
     ensure(back.type == OCPPJ_CALLRESULT && back.id_len == f->id_len &&
-           memcmp(back.id, f->id, f->id_len) == 0);
+        memcmp(back.id, f->id, f->id_len) == 0);
     buf_clear(&out);
-    ocppj_put_error(&out, OCPPJ_1_6, f->id_raw, OCPPJ_GENERIC_ERROR, f->id,
-                    NULL, 0);
-    ensure(ocppj_cut(&back, &tape, out.p, out.len, OCPPJ_LENIENT) ==
-           OCPPJ_GOOD);
+    ocppj_put_error(
+        &out, OCPPJ_1_6, f->id_raw, OCPPJ_GENERIC_ERROR, f->id, NULL, 0);
+    ensure(
+        ocppj_cut(&back, &tape, out.p, out.len, OCPPJ_LENIENT) == OCPPJ_GOOD);
     ensure(back.type == OCPPJ_CALLERROR && back.id_len == f->id_len);
     buf_free(&out);
 }

@@ -38,11 +38,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 struct self self;
 
 static struct shm *shm;
-static int         master[2];      /* ours, the worker's */
-static int         peer[PEERS];    /* the charge points' ends; -1 none */
+static int         master[2];   /* ours, the worker's */
+static int         peer[PEERS]; /* the charge points' ends; -1 none */
 static uint64_t    now_us = 1000000;
 
-/* --- in place of worker.c ----------------------------------------------------- */
+/* --- in place of worker.c ------------------------------------------------ */
 
 void
 self_tell_time(void)
@@ -58,7 +58,7 @@ self_read_config(void)
     self.conf_version = shm_config_read(shm, &self.conf);
 }
 
-/* --- in place of journal.c ------------------------------------------------------ */
+/* --- in place of journal.c ----------------------------------------------- */
 
 static uint64_t appended, committed;
 static bool     refusing;
@@ -80,12 +80,33 @@ journal_append(uint64_t number, const char *line, size_t len)
     return true;
 }
 
-void     journal_abandon(uint64_t number) { ensure(number > appended); }
-uint64_t journal_committed(void) { return committed; }
-bool     journal_failing(const char **words) { return refusing; }
-void     journal_tick(void) {}
-void     journal_keep(unsigned slot, uint64_t number) {}
-void     journal_close(void) {}
+void
+journal_abandon(uint64_t number)
+{
+    ensure(number > appended);
+}
+uint64_t
+journal_committed(void)
+{
+    return committed;
+}
+bool
+journal_failing(const char **words)
+{
+    return refusing;
+}
+void
+journal_tick(void)
+{
+}
+void
+journal_keep(unsigned slot, uint64_t number)
+{
+}
+void
+journal_close(void)
+{
+}
 
 bool
 journal_open(const struct journal_env *env, struct buf *why)
@@ -102,7 +123,7 @@ commit(void)
     up_committed(committed);
 }
 
-/* --- once ------------------------------------------------------------------------ */
+/* --- once ---------------------------------------------------------------- */
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -116,8 +137,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     struct buf           errors = {.max = 4096};
     int                  fd;
 
-    ensure(config_read_text(&conf, "fuzz", text, sizeof text - 1, NULL, 0,
-        &errors));
+    ensure(config_read_text(
+        &conf, "fuzz", text, sizeof text - 1, NULL, 0, &errors));
     shm = shm_make(&conf, 2, "fuzz", &fd);
     ensure(shm != NULL);
     self.shm = shm;
@@ -140,7 +161,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* --- what may happen ---------------------------------------------------------------- */
+/* --- what may happen ----------------------------------------------------- */
 
 static void
 turn(void)
@@ -186,7 +207,7 @@ come(int i)
 
     hang_up(i);
     ensure(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-        fds) == 0);
+               fds) == 0);
     peer[i] = fds[0];
     handshake_begin(fds[1], addr, (uint16_t)(1000 + i));
 }
@@ -222,11 +243,12 @@ static void
 shake_hands(int i, unsigned name)
 {
     char text[256];
-    int  n = snprintf(text, sizeof text, "GET /ocpp/CP%u HTTP/1.1\r\n"
-         "Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-         "Sec-WebSocket-Version: 13\r\n%s\r\n", name % 3,
-         name & 4 ? "" : "Sec-WebSocket-Protocol: ocpp1.6\r\n");
+    int  n = snprintf(text, sizeof text,
+         "GET /ocpp/CP%u HTTP/1.1\r\n"
+          "Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+          "Sec-WebSocket-Version: 13\r\n%s\r\n",
+         name % 3, name & 4 ? "" : "Sec-WebSocket-Protocol: ocpp1.6\r\n");
 
     say(i, text, (size_t)n);
 }
@@ -252,8 +274,8 @@ static const char *const messages[] = {
 static void
 tell(unsigned what, unsigned whom)
 {
-    static const char call[] = "cmd\0CP0\0Reset\0{\"type\":\"Soft\"}";
-    static const char settle[] = "cmd\0CP0\0Reset\0{\"type\":\"Soft\"}";
+    static const char  call[] = "cmd\0CP0\0Reset\0{\"type\":\"Soft\"}";
+    static const char  settle[] = "cmd\0CP0\0Reset\0{\"type\":\"Soft\"}";
     struct channel_msg m = {.id = 7};
 
     if (whom < conn_high())
@@ -321,9 +343,11 @@ check_nothing_is_left(uint64_t opened, uint64_t ended)
     for (uint32_t i = 0; i < conn_high(); i++) {
         const struct conn *c = conn_at(i);
         if (c->state != CONN_FREE)
-            fprintf(stderr, "place %u: state %d, flags %d, %u held, silent "
-                "for %u ms, active %d\n", i, c->state, c->flags, c->held,
-                self.now_ms - c->last_in_ms, ev_is_active(&c->io));
+            fprintf(stderr,
+                "place %u: state %d, flags %d, %u held, silent "
+                "for %u ms, active %d\n",
+                i, c->state, c->flags, c->held, self.now_ms - c->last_in_ms,
+                ev_is_active(&c->io));
     }
     ensure(stat_get(&st->connections) == 0);
     ensure(stat_get(&st->handshaking) == 0);

@@ -45,7 +45,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     authfile_make_offered(&e.key, name, n, data, size);
     authfile_set(&text, name, n, &e);
     ensure(authfile_get(&text, name, n, &got));
-    ensure(authfile_same(&got.key, &e.key) && authfile_matches(&got.key, data, size));
+    ensure(authfile_same(&got.key, &e.key) &&
+        authfile_matches(&got.key, data, size));
     ensure(authfile_set(&text, name, n, NULL));
 
     denyfile_parse(&d, "f", text.p, text.len, &errors);
@@ -57,7 +58,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ensure(why == NULL);
         ensure(denyfile_set(&text, "identity", word, false, &why));
         denyfile_set(&text, "address", word, true, &why);
-        ensure(why != NULL || denyfile_set(&text, "address", word, false, &why));
+        ensure(
+            why != NULL || denyfile_set(&text, "address", word, false, &why));
     }
     buf_free(&text);
     buf_free(&errors);

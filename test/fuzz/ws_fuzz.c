@@ -90,13 +90,13 @@ static int
 closing_status(const struct run *r)
 {
     static const uint8_t nothing[1];
-    const uint8_t *p = r->out.len ? (const uint8_t *)r->out.p : nothing;
-    const uint8_t *end = p + r->out.len;
-    int status = 0;
+    const uint8_t       *p = r->out.len ? (const uint8_t *)r->out.p : nothing;
+    const uint8_t       *end = p + r->out.len;
+    int                  status = 0;
 
     while (p < end) {
         ensure(status == 0 && end - p >= 2 && p[1] <= FRAME_CONTROL_MAX &&
-               end - p >= 2 + p[1]);
+            end - p >= 2 + p[1]);
         ensure(p[0] == (0x80 | FRAME_PONG) || p[0] == (0x80 | FRAME_CLOSE));
         if (p[0] == (0x80 | FRAME_CLOSE)) {
             ensure(p[1] == 0 || p[1] == 2);
@@ -149,7 +149,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ensure((one.ws == NULL) == (pieces.ws == NULL));
     ensure(one.heard.len == pieces.heard.len);
     ensure(one.heard.len == 0 ||
-           memcmp(one.heard.p, pieces.heard.p, one.heard.len) == 0);
+        memcmp(one.heard.p, pieces.heard.p, one.heard.len) == 0);
     ensure(closing_status(&one) == closing_status(&pieces));
     finish(&one);
     finish(&pieces);

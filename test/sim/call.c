@@ -47,7 +47,7 @@ message_id(uint32_t call, char out[24])
 
 void
 point_call(struct point *p, enum message m, const char *payload, size_t n,
-           uint64_t meant_ns)
+    uint64_t meant_ns)
 {
     static char frame[MESSAGE_MAX + 128];
     char        id[24];
@@ -59,8 +59,8 @@ point_call(struct point *p, enum message m, const char *payload, size_t n,
         return;
     p->call = ++p->last_call;
     message_id(p->call, id);
-    int head = snprintf(frame, sizeof frame, "[2,\"%s\",\"%s\",", id,
-                        message_name(m));
+    int head =
+        snprintf(frame, sizeof frame, "[2,\"%s\",\"%s\",", id, message_name(m));
     ensure(head > 0 && (size_t)head + n + 1 < sizeof frame);
     memcpy(frame + head, payload, n);
     frame[(size_t)head + n] = ']';
@@ -81,7 +81,7 @@ point_call(struct point *p, enum message m, const char *payload, size_t n,
 
 void
 point_queue(struct point *p, enum message m, const struct message_text *t,
-            uint64_t meant_ns)
+    uint64_t meant_ns)
 {
     outbox_push(&p->outbox, m, t, meant_ns);
     fleet.queued++;
@@ -101,9 +101,8 @@ give_up(struct point *p)
     struct outbox_item *i = p->outbox.head;
 
     tally_add(fleet.tally, undelivered, 1);
-    fleet_complain("%s: %s given up after %u attempts: %.*s",
-                   point_identity(p), message_name(i->action), i->attempts,
-                   (int)i->n, i->payload);
+    fleet_complain("%s: %s given up after %u attempts: %.*s", point_identity(p),
+        message_name(i->action), i->attempts, (int)i->n, i->payload);
     if (i->action == MESSAGE_START)
         p->transaction = 0;
     unqueue(p);
@@ -142,8 +141,8 @@ point_settle(struct point *p)
         return;
     if (!(p->flags & POINT_BOOTED) && !(p->wants & WANT_BOOT))
         return; /* the next attempt to boot is on story's clock */
-    if (!(p->wants & (WANT_BOOT | WANT_AUTHORIZE | WANT_STATUS_0 |
-                      WANT_STATUS_1)) &&
+    if (!(p->wants &
+            (WANT_BOOT | WANT_AUTHORIZE | WANT_STATUS_0 | WANT_STATUS_1)) &&
         p->outbox.head != NULL && send_queued(p))
         return;
     bool must_boot = (p->wants & WANT_BOOT) && p->outbox.head != NULL;
@@ -171,7 +170,7 @@ acknowledged(struct point *p, const struct message_verdict *v)
             tally_add(fleet.tally, twin_transaction, 1);
             fleet_complain("%s: transaction id %" PRId32
                            " was given to another start",
-                           point_identity(p), v->transaction);
+                point_identity(p), v->transaction);
         }
         p->transaction = v->transaction;
     }
@@ -179,15 +178,15 @@ acknowledged(struct point *p, const struct message_verdict *v)
         char id[24];
         message_id(p->call, id);
         ledger_note(point_identity(p), m, id, i ? i->payload : p->call_copy,
-                    i ? i->n : strlen(p->call_copy),
-                    m == MESSAGE_START ? v->transaction : 0);
+            i ? i->n : strlen(p->call_copy),
+            m == MESSAGE_START ? v->transaction : 0);
     }
     ledger_count(m);
     /* In a measured load the ramp's boots do not count; the slow are slow. */
     if (!(p->flags & POINT_SLOW) &&
         (!fleet.o->load || (run != 0 && p->call_meant_ns >= run)))
         histogram_add(&fleet.tally->latency,
-                      (clock_mono_ns() - p->call_meant_ns) / 1000u);
+            (clock_mono_ns() - p->call_meant_ns) / 1000u);
     p->failures = 0;
     if (i != NULL)
         unqueue(p);
@@ -202,8 +201,8 @@ not_acknowledged(struct point *p)
         if (i->attempts >= ATTEMPTS_MAX)
             give_up(p);
         else
-            p->outbox_due = fleet.tick +
-                            fleet_ticks(ATTEMPT_PAUSE_S * i->attempts);
+            p->outbox_due =
+                fleet.tick + fleet_ticks(ATTEMPT_PAUSE_S * i->attempts);
     }
     story_lost(p);
 }
@@ -212,16 +211,16 @@ void
 point_unanswered(struct point *p)
 {
     tally_add(fleet.tally, missing, 1);
-    fleet_complain("%s: no answer to %s", point_identity(p),
-                   message_name(p->call_action));
+    fleet_complain(
+        "%s: no answer to %s", point_identity(p), message_name(p->call_action));
     not_acknowledged(p);
     point_call_over(p);
 }
 
 /* Whether this answer is to the CALL in flight; counts what it is instead. */
 static bool
-answers_call(struct point *p, const struct jsonspan_frame *f, const char *text,
-             size_t n)
+answers_call(
+    struct point *p, const struct jsonspan_frame *f, const char *text, size_t n)
 {
     char     id[24];
     char     copy[24];
@@ -236,19 +235,19 @@ answers_call(struct point *p, const struct jsonspan_frame *f, const char *text,
     if ((f->id.n > 0 && f->id.p[0] == 'g') || (p->flags & POINT_GARBLED)) {
         tally_add(fleet.tally, garbage_answered, 1);
     } else if (sscanf(copy, "%8x.%u", &nonce, &number) == 2 &&
-               nonce == fleet.nonce && number <= p->last_call) {
+        nonce == fleet.nonce && number <= p->last_call) {
         tally_add(fleet.tally, late, 1);
     } else {
         tally_add(fleet.tally, wrong_id, 1);
         fleet_complain("%s: answer to what was not asked: %.*s",
-                       point_identity(p), n > 200 ? 200 : (int)n, text);
+            point_identity(p), n > 200 ? 200 : (int)n, text);
     }
     return false;
 }
 
 static void
-answer(struct point *p, const struct jsonspan_frame *f, const char *text,
-       size_t n)
+answer(
+    struct point *p, const struct jsonspan_frame *f, const char *text, size_t n)
 {
     struct message_verdict v = {0};
     enum message           m = p->call_action;
@@ -265,9 +264,8 @@ answer(struct point *p, const struct jsonspan_frame *f, const char *text,
             tally_add(fleet.tally, wrong_shape, 1);
     }
     if (v.wrong != NULL) {
-        fleet_complain("%s: %s: %s: %.*s", point_identity(p),
-                       message_name(m), v.wrong, n > 200 ? 200 : (int)n,
-                       text);
+        fleet_complain("%s: %s: %s: %.*s", point_identity(p), message_name(m),
+            v.wrong, n > 200 ? 200 : (int)n, text);
         not_acknowledged(p);
         point_call_over(p);
     } else {
@@ -295,7 +293,7 @@ point_message(struct link *l, int opcode, const char *text, size_t n)
         }
         tally_add(fleet.tally, bad_frame, 1);
         fleet_complain("%s: no OCPP-J: %.*s", point_identity(p),
-                       n > 200 ? 200 : (int)n, text);
+            n > 200 ? 200 : (int)n, text);
         return;
     }
     if (f.type == 2)

@@ -56,7 +56,7 @@ needs(struct call *c, bool there)
     return there;
 }
 
-/* ---- one function for each action ---- */
+/* --- one function for each action ---------------------------------------- */
 
 static void
 remote_start(struct call *c)
@@ -71,8 +71,8 @@ remote_start(struct call *c)
         if (*s < ' ' || *s > '~' || *s == '"' || *s == '\\')
             plain = false;
     bool other = number_of(c, "connectorId", 1) != 1;
-    status(c, plain && !other && story_start(c->p, tag) ? "Accepted"
-                                                        : "Rejected");
+    status(
+        c, plain && !other && story_start(c->p, tag) ? "Accepted" : "Rejected");
 }
 
 static void
@@ -81,8 +81,9 @@ remote_stop(struct call *c)
     struct point *p = c->p;
     int           id = number_of(c, "transactionId", -1);
 
-    if (!needs(c, cJSON_GetObjectItemCaseSensitive(c->payload,
-                                                   "transactionId") != NULL))
+    if (!needs(c,
+            cJSON_GetObjectItemCaseSensitive(c->payload, "transactionId") !=
+                NULL))
         return;
     if (p->story == STORY_CHARGING && p->transaction != 0 &&
         id == p->transaction && !fleet.o->load) {
@@ -173,17 +174,15 @@ trigger_message(struct call *c)
 
 static void
 key_value(struct call *c, const char *key, bool readonly, const char *fmt,
-          uint32_t value)
+    uint32_t value)
 {
-    const cJSON *wanted =
-        cJSON_GetObjectItemCaseSensitive(c->payload, "key");
+    const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(c->payload, "key");
     const cJSON *k;
     char         text[16];
     bool         asked = cJSON_GetArraySize(wanted) == 0;
 
     cJSON_ArrayForEach(k, wanted) if (cJSON_IsString(k) &&
-                                      strcmp(k->valuestring, key) == 0)
-        asked = true;
+        strcmp(k->valuestring, key) == 0) asked = true;
     if (!asked)
         return;
     snprintf(text, sizeof text, "%" PRIu32, value);
@@ -198,34 +197,32 @@ static bool
 key_known(const char *key)
 {
     return strcmp(key, "HeartbeatInterval") == 0 ||
-           strcmp(key, "MeterValueSampleInterval") == 0 ||
-           strcmp(key, "NumberOfConnectors") == 0 ||
-           strcmp(key, "SupportedFeatureProfiles") == 0;
+        strcmp(key, "MeterValueSampleInterval") == 0 ||
+        strcmp(key, "NumberOfConnectors") == 0 ||
+        strcmp(key, "SupportedFeatureProfiles") == 0;
 }
 
 static void
 get_configuration(struct call *c)
 {
-    const cJSON *wanted =
-        cJSON_GetObjectItemCaseSensitive(c->payload, "key");
+    const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(c->payload, "key");
     const cJSON *k;
 
     writer_open(&c->w, "configurationKey", '[');
     key_value(c, "HeartbeatInterval", false, NULL, c->p->heartbeat_s);
     key_value(c, "MeterValueSampleInterval", false, NULL,
-              (c->p->meter_ms + 999) / 1000);
+        (c->p->meter_ms + 999) / 1000);
     key_value(c, "NumberOfConnectors", true, NULL, 1);
     key_value(c, "SupportedFeatureProfiles", true,
-              "Core,FirmwareManagement,LocalAuthListManagement,Reservation,"
-              "SmartCharging,RemoteTrigger",
-              0);
+        "Core,FirmwareManagement,LocalAuthListManagement,Reservation,"
+        "SmartCharging,RemoteTrigger",
+        0);
     writer_close(&c->w);
     if (cJSON_GetArraySize(wanted) == 0)
         return;
     writer_open(&c->w, "unknownKey", '[');
     cJSON_ArrayForEach(k, wanted) if (cJSON_IsString(k) &&
-                                      !key_known(k->valuestring))
-        writer_str(&c->w, NULL, k->valuestring);
+        !key_known(k->valuestring)) writer_str(&c->w, NULL, k->valuestring);
     writer_close(&c->w);
 }
 
@@ -238,7 +235,7 @@ change_configuration(struct call *c)
         return;
     uint32_t number = (uint32_t)strtoul(value, NULL, 10);
     bool     digits = value[0] != '\0' && strlen(value) < 9 &&
-                  strspn(value, "0123456789") == strlen(value);
+        strspn(value, "0123456789") == strlen(value);
     if (strcmp(key, "AuthorizationKey") == 0) {
         if (strlen(value) < 16 || strlen(value) > 40) {
             status(c, "Rejected");
@@ -256,7 +253,7 @@ change_configuration(struct call *c)
                 fleet.tick + fleet_ticks(story_interval(c->p));
         status(c, "Accepted");
     } else if (strcmp(key, "MeterValueSampleInterval") == 0 && digits &&
-               number > 0 && number < 1000000) {
+        number > 0 && number < 1000000) {
         c->p->meter_ms = number * 1000;
         status(c, "Accepted");
     } else {
@@ -464,8 +461,8 @@ command_handle(struct point *p, const struct jsonspan_frame *f)
         tally_add(fleet.tally, commands_ignored, 1);
         return;
     }
-    cJSON *payload = cJSON_ParseWithLengthOpts(f->rest[1].p, f->rest[1].n,
-                                               &end, false);
+    cJSON *payload =
+        cJSON_ParseWithLengthOpts(f->rest[1].p, f->rest[1].n, &end, false);
     c.payload = payload;
     jsonspan_string(f->rest[0], &action);
     buf_clear(&out);

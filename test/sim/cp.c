@@ -62,7 +62,7 @@ static long       calls;                    /* ours, without an answer yet */
 
 static void work(void);
 
-/* ---- what it sees ---- */
+/* --- what it sees -------------------------------------------------------- */
 
 static void
 print(const char *word, const char *p, size_t n)
@@ -110,12 +110,12 @@ static void
 on_request(struct link *l, struct buf *out)
 {
     struct upgrade_request r = {.host = target.host,
-                                .path = target.path,
-                                .subprotocols = subprotocols,
-                                .user = user,
-                                .password = password,
-                                .password_len = password_len,
-                                .headers = buf_cstr(&headers)};
+        .path = target.path,
+        .subprotocols = subprotocols,
+        .user = user,
+        .password = password,
+        .password_len = password_len,
+        .headers = buf_cstr(&headers)};
     (void)l;
     upgrade_write(out, &r);
 }
@@ -171,13 +171,13 @@ on_down(struct link *l, enum link_end why, int code, const char *reason)
     case LINK_END_CLOSED:
     case LINK_END_BYE:
     case LINK_END_PROTOCOL:
-        snprintf(line, sizeof line, "closed %d%s%s", code,
-                 reason[0] ? " " : "", reason);
+        snprintf(line, sizeof line, "closed %d%s%s", code, reason[0] ? " " : "",
+            reason);
         failed = failed || why == LINK_END_PROTOCOL;
         break;
     case LINK_END_LOST:
-        snprintf(line, sizeof line, "%s 1006 %s",
-                 opened ? "closed" : "refused", reason);
+        snprintf(line, sizeof line, "%s 1006 %s", opened ? "closed" : "refused",
+            reason);
         break;
     default:
         snprintf(line, sizeof line, "refused %d %s", code, reason);
@@ -195,7 +195,7 @@ static const struct link_ops ops = {
     .done = on_done,
 };
 
-/* ---- what it does ---- */
+/* --- what it does -------------------------------------------------------- */
 
 static bool
 from_hex(struct buf *out, const char *hex)
@@ -204,8 +204,7 @@ from_hex(struct buf *out, const char *hex)
         unsigned byte;
         if (*hex == ' ')
             continue;
-        if (sscanf(hex, "%2x", &byte) != 1 || hex[1] == '\0' ||
-            hex[1] == ' ')
+        if (sscanf(hex, "%2x", &byte) != 1 || hex[1] == '\0' || hex[1] == ' ')
             return false;
         buf_addc(out, (char)byte);
         hex++;
@@ -372,8 +371,8 @@ work(void)
     for (;;) {
         if (awaited != NULL && !satisfied()) {
             if (down) {
-                fprintf(stderr, "ocppsim: cp: closed while awaiting %s\n",
-                        awaited);
+                fprintf(
+                    stderr, "ocppsim: cp: closed while awaiting %s\n", awaited);
                 failed = true;
                 ev_break(loop, EVBREAK_ALL);
                 return;
@@ -422,15 +421,15 @@ deadline_cb(struct ev_loop *lp, ev_timer *w, int revents)
     (void)w;
     (void)revents;
     fprintf(stderr, "ocppsim: cp: nothing came for %s\n",
-            awaited != NULL   ? awaited
-            : !opened         ? "the handshake"
-            : calls > 0       ? "an answer to a CALL"
-                              : "our close");
+        awaited != NULL ? awaited
+            : !opened   ? "the handshake"
+            : calls > 0 ? "an answer to a CALL"
+                        : "our close");
     failed = true;
     ev_break(lp, EVBREAK_ALL);
 }
 
-/* ---- the beginning ---- */
+/* --- the beginning ------------------------------------------------------- */
 
 static void
 set_user(char *text, bool hex)
@@ -461,8 +460,7 @@ options(int argc, char **argv)
         {"user-hex", required_argument, NULL, 'x'},
         {"timeout", required_argument, NULL, 't'},
         {"no-pong", no_argument, NULL, 'P'},
-        {"anywhere", no_argument, NULL, 'A'},
-        {"help", no_argument, NULL, 'h'},
+        {"anywhere", no_argument, NULL, 'A'}, {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
     const char *why;
     bool        anywhere = false;
@@ -507,7 +505,7 @@ options(int argc, char **argv)
         options_wrong("%s: %s", argv[optind], why);
     if (!target.loopback && !anywhere)
         options_wrong("%s is not this machine: say --anywhere if it is yours",
-                      target.host);
+            target.host);
 }
 
 int
@@ -521,7 +519,7 @@ cp_main(int argc, char **argv)
     ev_io_init(&input_io, input_cb, STDIN_FILENO, EV_READ);
     ev_init(&deadline, deadline_cb);
     if (!link_connect(&the_link, (struct sockaddr *)&target.addr,
-                      target.addr_len, NULL, 0)) {
+            target.addr_len, NULL, 0)) {
         printf("refused %d %s\n", errno, strerror(errno));
         return 1;
     }

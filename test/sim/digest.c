@@ -21,7 +21,7 @@ digest_of(const struct span *parts, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         const char *p = parts[i].p;
         size_t      n = parts[i].n;
-        for (; n > 0; ) {
+        for (; n > 0;) {
             uint64_t word = 0;
             size_t   take = n < 8 ? n : 8;
             memcpy(&word, p, take);
@@ -52,7 +52,7 @@ probe(const struct digest_set *s, struct digest key)
     size_t i = (size_t)key.a & (s->size - 1);
 
     while ((s->slots[i].key.a | s->slots[i].key.b) != 0 &&
-           (s->slots[i].key.a != key.a || s->slots[i].key.b != key.b))
+        (s->slots[i].key.a != key.a || s->slots[i].key.b != key.b))
         i = (i + 1) & (s->size - 1);
     return &s->slots[i];
 }
@@ -60,8 +60,8 @@ probe(const struct digest_set *s, struct digest key)
 static void
 grow(struct digest_set *s)
 {
-    struct digest_set bigger = {.size = s->size ? s->size * 2 : 1024,
-                                .count = s->count};
+    struct digest_set bigger = {
+        .size = s->size ? s->size * 2 : 1024, .count = s->count};
 
     bigger.slots = calloc(bigger.size, sizeof *bigger.slots);
     ensure(bigger.slots != NULL);

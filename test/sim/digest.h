@@ -35,8 +35,7 @@ struct digest_set {
 /* The slot of a key, made if need be; valid until the next call. */
 struct digest_slot *digest_slot(struct digest_set *s, struct digest key);
 /* The same, or NULL if it is not there. */
-struct digest_slot *digest_find(const struct digest_set *s,
-                                struct digest key);
-void digest_free(struct digest_set *s);
+struct digest_slot *digest_find(const struct digest_set *s, struct digest key);
+void                digest_free(struct digest_set *s);
 
 #endif

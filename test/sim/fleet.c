@@ -18,11 +18,11 @@
 #include "point.h"
 
 #define COMPLAINTS_MAX 10u
-#define RESERVED_FDS   48u
-#define CALM_S         0.05   /* the tick, where nothing is in the making */
-#define PUMP_NS        200000u /* wake-ups of the pump are not closer */
-#define PUMP_BURST     512u   /* messages before answers are read again */
-#define CONNECTING_MAX 512u   /* of the ramp, at a time */
+#define RESERVED_FDS 48u
+#define CALM_S 0.05         /* the tick, where nothing is in the making */
+#define PUMP_NS 200000u     /* wake-ups of the pump are not closer */
+#define PUMP_BURST 512u     /* messages before answers are read again */
+#define CONNECTING_MAX 512u /* of the ramp, at a time */
 
 struct fleet fleet;
 struct wheel fleet_wheel;
@@ -30,7 +30,7 @@ struct wheel fleet_wheel;
 static ev_timer   ticker;
 static ev_prepare before_sleep;
 static uint64_t   start_ms;
-static uint32_t   opened;      /* by the ramp, so far */
+static uint32_t   opened; /* by the ramp, so far */
 static bool       stormed, quitting;
 
 /* Those whose turn it is, first come, first served. */
@@ -38,8 +38,8 @@ static uint32_t ready_head = WHEEL_NONE, ready_tail = WHEEL_NONE;
 
 /* The pump. */
 static ev_io    pump_io;
-static uint64_t pumped;        /* messages of the load, so far */
-static uint64_t pump_next_ns;  /* when the next one is meant to be sent */
+static uint64_t pumped;       /* messages of the load, so far */
+static uint64_t pump_next_ns; /* when the next one is meant to be sent */
 static bool     pump_armed;
 
 /* Silent sockets, oldest first, in a ring. */
@@ -59,7 +59,7 @@ fleet_complain(const char *fmt, ...)
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
     fprintf(stderr, "ocppsim: %s%s\n", line,
-            count == COMPLAINTS_MAX ? " (and so on)" : "");
+        count == COMPLAINTS_MAX ? " (and so on)" : "");
 }
 
 double
@@ -99,9 +99,8 @@ fleet_bury(int fd)
 {
     if (buried_max == 0) {
         uint64_t room = 2 * fleet_capacity(fleet.o);
-        buried_max = room > fleet.count + 16u
-                         ? (uint32_t)(room - fleet.count)
-                         : 16u;
+        buried_max =
+            room > fleet.count + 16u ? (uint32_t)(room - fleet.count) : 16u;
         buried = calloc(buried_max, sizeof *buried);
         ensure(buried != NULL);
     }
@@ -113,7 +112,7 @@ fleet_bury(int fd)
     buried[(buried_at + buried_count++) % buried_max] = fd;
 }
 
-/* ---- the pump ---- */
+/* --- the pump ------------------------------------------------------------ */
 
 static uint64_t
 meant(uint64_t k)
@@ -121,7 +120,7 @@ meant(uint64_t k)
     /* The processes take turns. */
     double n = (double)(k * fleet.processes + fleet.process);
     return atomic_load(&fleet.shared->run_ns) +
-           (uint64_t)(n * 1e9 / fleet.o->rate);
+        (uint64_t)(n * 1e9 / fleet.o->rate);
 }
 
 static void
@@ -159,21 +158,20 @@ static void
 pump_arm(uint64_t now)
 {
     uint64_t at = pump_next_ns > now + PUMP_NS ? pump_next_ns : now + PUMP_NS;
-    struct itimerspec when = {
-        .it_value = {.tv_sec = (time_t)(at / 1000000000u),
-                     .tv_nsec = (long)(at % 1000000000u)}};
+    struct itimerspec when = {.it_value = {.tv_sec = (time_t)(at / 1000000000u),
+                                  .tv_nsec = (long)(at % 1000000000u)}};
 
-    pump_armed = timerfd_settime(pump_io.fd, TFD_TIMER_ABSTIME, &when,
-                                 NULL) == 0;
+    pump_armed =
+        timerfd_settime(pump_io.fd, TFD_TIMER_ABSTIME, &when, NULL) == 0;
 }
 
 static void
 pump(uint64_t now)
 {
     double   d = fleet.o->duration;
-    uint64_t end = d > 0 ? atomic_load(&fleet.shared->run_ns) +
-                               (uint64_t)(d * 1e9)
-                         : UINT64_MAX;
+    uint64_t end = d > 0
+        ? atomic_load(&fleet.shared->run_ns) + (uint64_t)(d * 1e9)
+        : UINT64_MAX;
 
     for (unsigned n = 0; n < PUMP_BURST; n++) {
         if (pump_next_ns > now || pump_next_ns >= end ||
@@ -237,7 +235,7 @@ fleet_ready(struct point *p)
         story_load(p, 0);
 }
 
-/* ---- phases ---- */
+/* --- phases -------------------------------------------------------------- */
 
 static void
 ramp(void)
@@ -249,7 +247,7 @@ ramp(void)
     if (rate > 0 && rate * ms / 1000 + 1 < target)
         target = (uint32_t)(rate * ms / 1000) + 1;
     while (opened < target &&
-           tally_get(fleet.tally, connecting) < CONNECTING_MAX) {
+        tally_get(fleet.tally, connecting) < CONNECTING_MAX) {
         struct point *p = &fleet.points[opened++];
         point_connect_at(p, fleet.tick, 0);
         point_fire((uint32_t)(p - fleet.points));
@@ -272,8 +270,8 @@ storm(void)
         double delay = fleet.o->storm * fleet_chance();
         p->flags |= POINT_STORMED;
         fleet.unstormed++;
-        point_connect_at(p, fleet.tick + fleet_ticks(delay),
-                         at + (uint64_t)(delay * 1e9));
+        point_connect_at(
+            p, fleet.tick + fleet_ticks(delay), at + (uint64_t)(delay * 1e9));
     }
 }
 
@@ -287,8 +285,7 @@ weigh(void)
         return;
     if (fscanf(f, "%lu %lu %lu", &size, &resident, &shared) == 3)
         tally_set(fleet.tally, memory,
-                  (uint64_t)(resident - shared) *
-                      (uint64_t)sysconf(_SC_PAGESIZE));
+            (uint64_t)(resident - shared) * (uint64_t)sysconf(_SC_PAGESIZE));
     fclose(f);
 }
 
@@ -312,7 +309,7 @@ enter(int phase)
         weigh();
         uint64_t end = atomic_load(&fleet.shared->end_ns);
         while (fleet.o->rate > 0 && fleet.o->messages == 0 &&
-               before == FLEET_RUN && meant(pumped) < end) {
+            before == FLEET_RUN && meant(pumped) < end) {
             tally_add(fleet.tally, unsent, 1);
             pumped++;
         }
@@ -344,8 +341,8 @@ tell(_Atomic bool *flag, bool now)
 static void
 pace(void)
 {
-    bool   calm = fleet.phase == FLEET_RUN && fleet.untried == 0 &&
-                fleet.unstormed == 0;
+    bool calm =
+        fleet.phase == FLEET_RUN && fleet.untried == 0 && fleet.unstormed == 0;
     double every = calm ? CALM_S : FLEET_TICK_MS / 1000.0;
 
     if (ticker.repeat < every || ticker.repeat > every) {
@@ -372,11 +369,11 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
         pump(clock_mono_ns());
     tell(&fleet.tally->ramped, fleet.untried == 0);
     tell(&fleet.tally->done,
-         (fleet.o->messages > 0 || fleet.o->storming) &&
-             (fleet.o->messages == 0 || fleet.unfinished == 0) &&
-             (!fleet.o->storming || (stormed && fleet.unstormed == 0)));
-    tell(&fleet.tally->drained, fleet.phase >= FLEET_DRAIN &&
-                                    fleet.busy == 0 && fleet.queued == 0);
+        (fleet.o->messages > 0 || fleet.o->storming) &&
+            (fleet.o->messages == 0 || fleet.unfinished == 0) &&
+            (!fleet.o->storming || (stormed && fleet.unstormed == 0)));
+    tell(&fleet.tally->drained,
+        fleet.phase >= FLEET_DRAIN && fleet.busy == 0 && fleet.queued == 0);
     if (quitting && tally_get(fleet.tally, connected) == 0)
         ev_break(loop, EVBREAK_ALL);
     pace();
@@ -400,7 +397,7 @@ prepare_cb(struct ev_loop *loop, ev_prepare *w, int revents)
     }
 }
 
-/* ---- the beginning ---- */
+/* --- the beginning ------------------------------------------------------- */
 
 /* Number k of process p is point k * P + p of the fleet, so that --active
  * and the lots of mischief fall evenly. Rivals follow after all others. */
@@ -417,18 +414,16 @@ populate(void)
     }
     fleet.count = own + rivals;
     fleet.first_rival = own;
-    fleet.points = calloc(fleet.count ? fleet.count : 1,
-                          sizeof *fleet.points);
+    fleet.points = calloc(fleet.count ? fleet.count : 1, sizeof *fleet.points);
     ensure(fleet.points != NULL);
-    wheel_init(&fleet_wheel, &fleet.points[0].timer, sizeof *fleet.points,
-               point_fire);
+    wheel_init(
+        &fleet_wheel, &fleet.points[0].timer, sizeof *fleet.points, point_fire);
     uint32_t rival = own;
     for (uint32_t i = 0; i < own; i++) {
         uint32_t n = fleet.process + i * fleet.processes;
         unsigned active = n < o->active ? POINT_ACTIVE : 0;
         fleet.unfinished += active != 0;
-        point_init(&fleet.points[i], n,
-                   (uint16_t)(active | mischief_flags(n)));
+        point_init(&fleet.points[i], n, (uint16_t)(active | mischief_flags(n)));
         if (mischief_rival(n))
             point_init(&fleet.points[rival++], n, POINT_RIVAL);
     }
@@ -438,7 +433,7 @@ populate(void)
 
 int
 fleet_run(const struct options *o, struct fleet_shared *shared,
-          unsigned process, unsigned processes, uint32_t nonce, int tell_fd)
+    unsigned process, unsigned processes, uint32_t nonce, int tell_fd)
 {
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);

@@ -37,10 +37,10 @@ enum fleet_phase { FLEET_RAMP, FLEET_RUN, FLEET_DRAIN, FLEET_QUIT };
  * that sees a phase must see the times stored before it: release, acquire. */
 struct fleet_shared {
     _Atomic int      phase;
-    _Atomic uint64_t run_ns;    /* monotonic */
+    _Atomic uint64_t run_ns; /* monotonic */
     _Atomic uint64_t end_ns;
-    _Atomic uint64_t storm_ns;  /* 0: no storm yet */
-    struct tally     tally[];   /* one for each process */
+    _Atomic uint64_t storm_ns; /* 0: no storm yet */
+    struct tally     tally[];  /* one for each process */
 };
 
 struct point;
@@ -53,24 +53,24 @@ struct fleet {
     unsigned              process, processes;
     struct ev_loop       *loop;
     struct point         *points;
-    uint32_t              count;     /* rivals included */
+    uint32_t              count; /* rivals included */
     uint32_t              first_rival;
-    uint32_t              tick;      /* since the start; never 0 */
+    uint32_t              tick; /* since the start; never 0 */
     int                   phase;
-    uint32_t              nonce;     /* of the run: part of all message ids */
+    uint32_t              nonce; /* of the run: part of all message ids */
     uint64_t              rng;
-    uint32_t              untried;   /* first attempts not concluded */
-    uint32_t              unstormed; /* dropped by the storm, not yet back */
+    uint32_t              untried;    /* first attempts not concluded */
+    uint32_t              unstormed;  /* dropped by the storm, not yet back */
     uint32_t              unfinished; /* have --messages left to send */
-    uint32_t              busy;      /* CALLs in flight */
-    uint64_t              queued;    /* items in all outboxes */
-    int                   tell;      /* a byte in it wakes the parent */
+    uint32_t              busy;       /* CALLs in flight */
+    uint64_t              queued;     /* items in all outboxes */
+    int                   tell;       /* a byte in it wakes the parent */
 };
 extern struct fleet fleet;
 extern struct wheel fleet_wheel; /* of the points' timers */
 
-uint32_t fleet_ticks(double seconds);       /* at least 1 */
-double   fleet_chance(void);                /* 0 <= x < 1 */
+uint32_t fleet_ticks(double seconds); /* at least 1 */
+double   fleet_chance(void);          /* 0 <= x < 1 */
 
 /* The point could send a message of the load. It gets one now (closed loop)
  * or when its turn comes. */
@@ -84,15 +84,13 @@ void fleet_linked(struct link *l);
 void fleet_bury(int fd);
 
 /* Complaints, the first few of each process. */
-void fleet_complain(const char *fmt, ...)
-    __attribute__((format(printf, 1, 2)));
+void fleet_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* How many descriptors a process has for points. */
 uint64_t fleet_capacity(const struct options *o);
 
 /* The life of a child; returns its exit code. */
 int fleet_run(const struct options *o, struct fleet_shared *shared,
-              unsigned process, unsigned processes, uint32_t nonce,
-              int tell);
+    unsigned process, unsigned processes, uint32_t nonce, int tell);
 
 #endif

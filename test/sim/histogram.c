@@ -23,7 +23,7 @@ cell_of(uint64_t us)
         us = UINT32_MAX;
     unsigned shift = 63u - (unsigned)__builtin_clzll(us) - 6u;
     return HISTOGRAM_SUB * (shift + 1u) + (unsigned)(us >> shift) -
-           HISTOGRAM_SUB;
+        HISTOGRAM_SUB;
 }
 
 static uint64_t
@@ -57,8 +57,8 @@ histogram_merge(struct histogram *into, const struct histogram *from)
     add(&into->count, get(&from->count));
     add(&into->sum, get(&from->sum));
     if (get(&from->max) > get(&into->max))
-        atomic_store_explicit(&into->max, get(&from->max),
-                              memory_order_relaxed);
+        atomic_store_explicit(
+            &into->max, get(&from->max), memory_order_relaxed);
 }
 
 uint64_t

@@ -12,13 +12,13 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define HISTOGRAM_SUB   64u
+#define HISTOGRAM_SUB 64u
 #define HISTOGRAM_CELLS (HISTOGRAM_SUB + (32u - 6u) * HISTOGRAM_SUB)
 
 struct histogram {
     _Atomic uint64_t cell[HISTOGRAM_CELLS];
     _Atomic uint64_t count;
-    _Atomic uint64_t sum;  /* microseconds */
+    _Atomic uint64_t sum; /* microseconds */
     _Atomic uint64_t max;
 };
 

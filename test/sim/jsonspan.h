@@ -21,9 +21,9 @@ struct span {
 /* A walk over the members of one object or the elements of one array. */
 struct jsonspan {
     const char *p, *end;
-    char        brace;   /* '{' or '[' */
+    char        brace; /* '{' or '[' */
     bool        first;
-    bool        bad;     /* the text is broken; the walk ended early */
+    bool        bad; /* the text is broken; the walk ended early */
 };
 
 /* False if the text (blanks aside) does not begin with the brace. */
@@ -43,10 +43,10 @@ bool span_is(struct span s, const char *text);
 
 /* [type,"id",...]: the frame of OCPP-J cut in its parts. */
 struct jsonspan_frame {
-    int         type;     /* 2, 3, 4 or whatever stood there */
-    struct span id;       /* inside of the string */
-    struct span rest[3];  /* what follows: action, payload ... */
-    unsigned    count;    /* of rest */
+    int         type;    /* 2, 3, 4 or whatever stood there */
+    struct span id;      /* inside of the string */
+    struct span rest[3]; /* what follows: action, payload ... */
+    unsigned    count;   /* of rest */
 };
 
 bool jsonspan_frame(struct jsonspan_frame *f, const char *p, size_t n);

@@ -12,17 +12,17 @@ static void (*deliver)(void *owner, int opcode, const char *p, size_t n);
 
 void
 lease_setup(struct buf *out,
-            void (*message)(void *owner, int opcode, const char *p, size_t n))
+    void (*message)(void *owner, int opcode, const char *p, size_t n))
 {
     gather = out;
     deliver = message;
 }
 
-/* ---- wslay's callbacks ---- */
+/* --- wslay's callbacks --------------------------------------------------- */
 
 static ssize_t
 recv_cb(wslay_event_context_ptr ctx, uint8_t *buf, size_t len, int flags,
-        void *user_data)
+    void *user_data)
 {
     struct lease *lease = user_data;
 
@@ -41,8 +41,8 @@ recv_cb(wslay_event_context_ptr ctx, uint8_t *buf, size_t len, int flags,
 
 /* Headers and payloads come one by one; they leave together. */
 static ssize_t
-send_cb(wslay_event_context_ptr ctx, const uint8_t *data, size_t len,
-        int flags, void *user_data)
+send_cb(wslay_event_context_ptr ctx, const uint8_t *data, size_t len, int flags,
+    void *user_data)
 {
     (void)flags;
     (void)user_data;
@@ -65,8 +65,8 @@ mask_word(void)
 }
 
 static int
-genmask_cb(wslay_event_context_ptr ctx, uint8_t *buf, size_t len,
-           void *user_data)
+genmask_cb(
+    wslay_event_context_ptr ctx, uint8_t *buf, size_t len, void *user_data)
 {
     (void)ctx;
     (void)user_data;
@@ -76,9 +76,8 @@ genmask_cb(wslay_event_context_ptr ctx, uint8_t *buf, size_t len,
 }
 
 static void
-frame_start_cb(wslay_event_context_ptr ctx,
-               const struct wslay_event_on_frame_recv_start_arg *arg,
-               void *user_data)
+frame_start_cb(wslay_event_context_ptr                ctx,
+    const struct wslay_event_on_frame_recv_start_arg *arg, void *user_data)
 {
     struct lease *lease = user_data;
 
@@ -88,8 +87,8 @@ frame_start_cb(wslay_event_context_ptr ctx,
 }
 
 static void
-message_cb(wslay_event_context_ptr ctx,
-           const struct wslay_event_on_msg_recv_arg *arg, void *user_data)
+message_cb(wslay_event_context_ptr            ctx,
+    const struct wslay_event_on_msg_recv_arg *arg, void *user_data)
 {
     struct lease *lease = user_data;
 
@@ -105,11 +104,10 @@ message_cb(wslay_event_context_ptr ctx,
         lease->reason[n] = '\0';
         return;
     }
-    deliver(lease->owner, arg->opcode, (const char *)arg->msg,
-            arg->msg_length);
+    deliver(lease->owner, arg->opcode, (const char *)arg->msg, arg->msg_length);
 }
 
-/* ---- the pool ---- */
+/* --- the pool ------------------------------------------------------------ */
 
 struct lease *
 lease_take(void *owner)
@@ -128,10 +126,10 @@ lease_take(void *owner)
     } else {
         lease = calloc(1, sizeof *lease);
         ensure(lease != NULL);
-        ensure(wslay_event_context_client_init(&lease->ctx, &callbacks,
-                                               lease) == 0);
-        wslay_event_config_set_max_recv_msg_length(lease->ctx,
-                                                   LEASE_MESSAGE_MAX);
+        ensure(wslay_event_context_client_init(
+                   &lease->ctx, &callbacks, lease) == 0);
+        wslay_event_config_set_max_recv_msg_length(
+            lease->ctx, LEASE_MESSAGE_MAX);
     }
     lease->owner = owner;
     return lease;
@@ -153,7 +151,7 @@ lease_give(struct lease *lease, bool spent)
     pool = lease;
 }
 
-/* ---- whole frames in, frames out ---- */
+/* --- whole frames in, frames out ----------------------------------------- */
 
 bool
 lease_feed(struct lease *lease, const uint8_t *p, size_t n)
@@ -161,7 +159,7 @@ lease_feed(struct lease *lease, const uint8_t *p, size_t n)
     lease->in = p;
     lease->in_len = n;
     bool fine = wslay_event_recv(lease->ctx) == 0 &&
-                (lease->closed || wslay_event_get_read_enabled(lease->ctx));
+        (lease->closed || wslay_event_get_read_enabled(lease->ctx));
     if (!lease->doomed && wslay_event_want_write(lease->ctx))
         fine = wslay_event_send(lease->ctx) == 0 && fine;
     return fine;
@@ -170,8 +168,8 @@ lease_feed(struct lease *lease, const uint8_t *p, size_t n)
 void
 lease_queue(struct lease *lease, int opcode, const void *p, size_t n)
 {
-    struct wslay_event_msg msg = {.opcode = (uint8_t)opcode, .msg = p,
-                                  .msg_length = n};
+    struct wslay_event_msg msg = {
+        .opcode = (uint8_t)opcode, .msg = p, .msg_length = n};
 
     ensure(wslay_event_queue_msg(lease->ctx, &msg) == 0);
 }
@@ -188,9 +186,9 @@ lease_close(struct lease *lease, int code, const char *reason)
     uint8_t body[125];
     size_t  n = strlen(reason);
 
-    if (code != 0 && wslay_event_queue_close(lease->ctx, (uint16_t)code,
-                                             (const uint8_t *)reason,
-                                             n) == 0) {
+    if (code != 0 &&
+        wslay_event_queue_close(
+            lease->ctx, (uint16_t)code, (const uint8_t *)reason, n) == 0) {
         lease_write(lease);
         return;
     }
@@ -199,16 +197,17 @@ lease_close(struct lease *lease, int code, const char *reason)
         n = sizeof body - 2;
     body[0] = (uint8_t)(code >> 8);
     body[1] = (uint8_t)code;
-    /* A frame has a length. NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
+    /* A frame has a length. NOLINTNEXTLINE(bugprone-not-null-terminated-result)
+     */
     memcpy(body + 2, reason, n);
     lease_frame(gather, 0x88, true, body, code == 0 ? 0 : n + 2);
 }
 
-/* ---- frames by hand ---- */
+/* --- frames by hand ------------------------------------------------------ */
 
 void
-lease_frame(struct buf *out, unsigned flags, bool masked, const void *p,
-           size_t n)
+lease_frame(
+    struct buf *out, unsigned flags, bool masked, const void *p, size_t n)
 {
     const uint8_t *in = p;
     uint8_t        mask[4];

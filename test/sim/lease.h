@@ -26,21 +26,20 @@
 struct lease {
     wslay_event_context_ptr ctx;
     void                   *owner;
-    const uint8_t          *in;      /* whole frames, not yet given to wslay */
+    const uint8_t          *in; /* whole frames, not yet given to wslay */
     size_t                  in_len;
-    bool                    open;    /* a fragmented message is under way */
-    bool                    closed;  /* a close frame came */
-    bool                    doomed;  /* the owner dropped its connection */
+    bool                    open;   /* a fragmented message is under way */
+    bool                    closed; /* a close frame came */
+    bool                    doomed; /* the owner dropped its connection */
     int                     code;
     char                    reason[128];
-    struct lease           *next;    /* in the pool */
+    struct lease           *next; /* in the pool */
 };
 
 /* out: where all bytes to be sent are gathered. message: gets each text,
  * binary, ping and pong; pings have their pong queued already. */
 void lease_setup(struct buf *out,
-                 void (*message)(void *owner, int opcode, const char *p,
-                                 size_t n));
+    void (*message)(void *owner, int opcode, const char *p, size_t n));
 
 struct lease *lease_take(void *owner);
 void          lease_give(struct lease *lease, bool spent);
@@ -54,8 +53,8 @@ void lease_write(struct lease *lease); /* gathers what was queued */
 void lease_close(struct lease *lease, int code, const char *reason);
 
 /* One frame by hand; flags are its first byte (FIN, RSV, opcode). */
-void lease_frame(struct buf *out, unsigned flags, bool masked, const void *p,
-                 size_t n);
+void lease_frame(
+    struct buf *out, unsigned flags, bool masked, const void *p, size_t n);
 
 /* Bytes of the frame at p, its header included; 0: not all of the header is
  * there; -1: no frame a server may send. */

@@ -40,7 +40,7 @@ ledger_wanted(void)
 
 void
 ledger_note(const char *identity, enum message m, const char *message_id,
-            const char *payload, size_t n, int32_t transaction)
+    const char *payload, size_t n, int32_t transaction)
 {
     struct writer w = WRITER_INIT(&lines);
     char          now[CLOCK_RFC3339_LEN + 1];
@@ -99,11 +99,11 @@ ledger_commit(void)
         tally_add(t, ledgered, noted);
         noted = 0;
     }
-#define ADD(word, name, counter)                            \
-    if (counts[MESSAGE_##word] > 0) {                      \
-        tally_add(t, acknowledged, counts[MESSAGE_##word]); \
-        tally_add(t, counter, counts[MESSAGE_##word]);     \
-        counts[MESSAGE_##word] = 0;                        \
+#define ADD(word, name, counter)                                               \
+    if (counts[MESSAGE_##word] > 0) {                                          \
+        tally_add(t, acknowledged, counts[MESSAGE_##word]);                    \
+        tally_add(t, counter, counts[MESSAGE_##word]);                         \
+        counts[MESSAGE_##word] = 0;                                            \
     }
     MESSAGES(ADD)
 #undef ADD

@@ -19,7 +19,7 @@ bool ledger_open(const char *file, unsigned process);
 bool ledger_wanted(void);
 /* transaction: the id a StartTransaction was given, or 0. */
 void ledger_note(const char *identity, enum message m, const char *message_id,
-                 const char *payload, size_t n, int32_t transaction);
+    const char *payload, size_t n, int32_t transaction);
 /* Counts m as acknowledged: now, or with the lines before it. */
 void ledger_count(enum message m);
 /* False: the ledger cannot be written; errno says why. */

@@ -32,7 +32,7 @@ static struct lease          *active; /* lent for the read going on */
 static struct buf             gather = BUF_INIT(8u * LINK_MESSAGE_MAX);
 static uint8_t                arrived[LINK_MESSAGE_MAX + 14 + READ_SIZE];
 
-/* ---- the socket ---- */
+/* --- the socket ---------------------------------------------------------- */
 
 static void link_io_cb(struct ev_loop *lp, ev_io *io, int revents);
 
@@ -186,11 +186,11 @@ put_again(struct link *l)
 
 bool
 link_connect(struct link *l, const struct sockaddr *to, socklen_t to_len,
-             const struct sockaddr *from, socklen_t from_len)
+    const struct sockaddr *from, socklen_t from_len)
 {
     int one = 1, least = 1;
-    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-                    0);
+    int fd =
+        socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     ensure(l->state == LINK_DOWN);
     if (fd < 0)
@@ -252,7 +252,7 @@ connected(struct link *l)
     listen_again(l);
 }
 
-/* ---- frames ---- */
+/* --- frames -------------------------------------------------------------- */
 
 /* Finds how many bytes of whole frames there are. Where pings are not to be
  * answered they are cut out here, as wslay would answer them. */
@@ -268,8 +268,8 @@ whole_frames(struct link *l, uint8_t *p, size_t *n, size_t *whole)
         if (size == 0 || (uint64_t)size > *n - at)
             break;
         if (l->mute && (p[at] & 0x0f) == LEASE_PING) {
-            on_message(l, LEASE_PING, (const char *)p + at + 2,
-                       (size_t)size - 2);
+            on_message(
+                l, LEASE_PING, (const char *)p + at + 2, (size_t)size - 2);
             memmove(p + at, p + at + size, *n - at - (size_t)size);
             *n -= (size_t)size;
             continue;
@@ -435,7 +435,7 @@ link_io_cb(struct ev_loop *lp, ev_io *io, int revents)
         link_read(l, READ_SIZE);
 }
 
-/* ---- sending ---- */
+/* --- sending ------------------------------------------------------------- */
 
 static bool
 sendable(const struct link *l)
@@ -455,8 +455,8 @@ link_send(struct link *l, int opcode, const void *p, size_t n)
         return;
     }
     struct lease *lease = l->partial != NULL && l->partial->lease != NULL
-                              ? l->partial->lease
-                              : lease_take(l);
+        ? l->partial->lease
+        : lease_take(l);
     buf_clear(&gather);
     lease_queue(lease, opcode, p, n);
     lease_write(lease);

@@ -64,8 +64,8 @@ struct link_ops {
     /* A whole message; opcode 1 text, 2 binary, 9 ping, 10 pong. */
     void (*message)(struct link *l, int opcode, const char *p, size_t n);
     /* The link is LINK_DOWN already and may be connected anew. */
-    void (*down)(struct link *l, enum link_end end, int code,
-                 const char *reason);
+    void (*down)(
+        struct link *l, enum link_end end, int code, const char *reason);
     /* After a read that called message(), when all is sent; may be NULL.
      * From here other links may be used; from message() only this one. */
     void (*done)(struct link *l);
@@ -77,7 +77,7 @@ void link_init(struct link *l);
 /* from may be NULL. Failure is reported through down(), never from inside
  * this call: false then, errno says why, and down() does not follow. */
 bool link_connect(struct link *l, const struct sockaddr *to, socklen_t to_len,
-                  const struct sockaddr *from, socklen_t from_len);
+    const struct sockaddr *from, socklen_t from_len);
 
 void link_send(struct link *l, int opcode, const void *p, size_t n);
 /* Bytes as they are, past all framing. */

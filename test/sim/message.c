@@ -70,11 +70,10 @@ message_heartbeat(struct message_text *t)
 
 void
 message_status(struct message_text *t, int connector,
-               enum message_status status, const char *now)
+    enum message_status status, const char *now)
 {
     static const char *const words[] = {"Available", "Preparing", "Charging",
-                                        "Finishing", "Reserved",
-                                        "Unavailable"};
+        "Finishing", "Reserved", "Unavailable"};
     begin(t);
     put(t,
         "{\"connectorId\":%d,\"errorCode\":\"NoError\",\"status\":\"%s\","
@@ -90,8 +89,8 @@ message_authorize(struct message_text *t, const char *id_tag)
 }
 
 void
-message_start(struct message_text *t, const char *id_tag, uint32_t meter,
-              const char *now)
+message_start(
+    struct message_text *t, const char *id_tag, uint32_t meter, const char *now)
 {
     begin(t);
     put(t,
@@ -102,7 +101,7 @@ message_start(struct message_text *t, const char *id_tag, uint32_t meter,
 
 void
 message_meter(struct message_text *t, bool bound, uint32_t meter,
-              uint32_t power, const char *context, const char *now)
+    uint32_t power, const char *context, const char *now)
 {
     begin(t);
     put(t, "{\"connectorId\":1,");
@@ -125,7 +124,7 @@ message_meter(struct message_text *t, bool bound, uint32_t meter,
 
 void
 message_stop(struct message_text *t, const char *id_tag, uint32_t meter,
-             const char *reason, const char *now)
+    const char *reason, const char *now)
 {
     begin(t);
     put(t, "{\"transactionId\":");
@@ -143,7 +142,7 @@ message_word(struct message_text *t, const char *status)
     put(t, "{\"status\":\"%s\"}", status);
 }
 
-/* ---- answers ---- */
+/* --- answers ------------------------------------------------------------- */
 
 static bool
 is_time(const cJSON *object, const char *name)
@@ -152,7 +151,7 @@ is_time(const cJSON *object, const char *name)
     uint64_t     ms;
 
     return cJSON_IsString(v) &&
-           clock_parse_rfc3339(v->valuestring, strlen(v->valuestring), &ms);
+        clock_parse_rfc3339(v->valuestring, strlen(v->valuestring), &ms);
 }
 
 static const char *
@@ -167,15 +166,13 @@ static bool
 whole_number(const cJSON *v, double least)
 {
     return cJSON_IsNumber(v) && v->valuedouble >= least &&
-           v->valuedouble <= INT32_MAX &&
-           floor(v->valuedouble) == v->valuedouble;
+        v->valuedouble <= INT32_MAX && floor(v->valuedouble) == v->valuedouble;
 }
 
 static const char *
 judge_tag(struct message_verdict *v, const cJSON *answer, bool must)
 {
-    const cJSON *info =
-        cJSON_GetObjectItemCaseSensitive(answer, "idTagInfo");
+    const cJSON *info = cJSON_GetObjectItemCaseSensitive(answer, "idTagInfo");
 
     if (info == NULL)
         return must ? "no idTagInfo" : NULL;
@@ -213,8 +210,7 @@ judge_boot(struct message_verdict *v, const cJSON *answer)
 static const char *
 judge_start(struct message_verdict *v, const cJSON *answer)
 {
-    const cJSON *id =
-        cJSON_GetObjectItemCaseSensitive(answer, "transactionId");
+    const cJSON *id = cJSON_GetObjectItemCaseSensitive(answer, "transactionId");
 
     if (!whole_number(id, 1))
         return "no positive transactionId";
@@ -227,8 +223,7 @@ message_judge(enum message m, struct span answer)
 {
     struct message_verdict v = {0};
     const char            *end;
-    cJSON                 *json =
-        cJSON_ParseWithLengthOpts(answer.p, answer.n, &end, false);
+    cJSON *json = cJSON_ParseWithLengthOpts(answer.p, answer.n, &end, false);
 
     if (!cJSON_IsObject(json)) {
         v.wrong = "the answer is no object";

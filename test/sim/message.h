@@ -15,30 +15,30 @@
 #include "jsonspan.h"
 
 /*  X(word, name, counter in tally.h) */
-#define MESSAGES(X)                                          \
-    X(BOOT, "BootNotification", boots)                       \
-    X(HEARTBEAT, "Heartbeat", heartbeats)                    \
-    X(STATUS, "StatusNotification", statuses)                \
-    X(AUTHORIZE, "Authorize", authorizations)                \
-    X(START, "StartTransaction", starts)                     \
-    X(METER_VALUES, "MeterValues", meter_values)             \
-    X(STOP, "StopTransaction", stops)                        \
-    X(DIAGNOSTICS, "DiagnosticsStatusNotification", others)  \
-    X(FIRMWARE, "FirmwareStatusNotification", others)        \
+#define MESSAGES(X)                                                            \
+    X(BOOT, "BootNotification", boots)                                         \
+    X(HEARTBEAT, "Heartbeat", heartbeats)                                      \
+    X(STATUS, "StatusNotification", statuses)                                  \
+    X(AUTHORIZE, "Authorize", authorizations)                                  \
+    X(START, "StartTransaction", starts)                                       \
+    X(METER_VALUES, "MeterValues", meter_values)                               \
+    X(STOP, "StopTransaction", stops)                                          \
+    X(DIAGNOSTICS, "DiagnosticsStatusNotification", others)                    \
+    X(FIRMWARE, "FirmwareStatusNotification", others)                          \
     X(LOG, "LogStatusNotification", others)
 
 enum message {
 #define MESSAGE_ENUM(word, name, counter) MESSAGE_##word,
     MESSAGES(MESSAGE_ENUM)
 #undef MESSAGE_ENUM
-    MESSAGE_COUNT
+        MESSAGE_COUNT
 };
 
 #define MESSAGE_MAX 1024 /* bytes of one payload */
 
 struct message_text {
     size_t n;
-    size_t hole;  /* where the transaction id goes; 0: nowhere */
+    size_t hole; /* where the transaction id goes; 0: nowhere */
     char   p[MESSAGE_MAX];
 };
 
@@ -59,15 +59,15 @@ enum message_status {
 void message_boot(struct message_text *t, const char *serial);
 void message_heartbeat(struct message_text *t);
 void message_status(struct message_text *t, int connector,
-                    enum message_status status, const char *now);
+    enum message_status status, const char *now);
 void message_authorize(struct message_text *t, const char *id_tag);
 void message_start(struct message_text *t, const char *id_tag, uint32_t meter,
-                   const char *now);
+    const char *now);
 /* bound: within a transaction, so with a hole for its id. */
 void message_meter(struct message_text *t, bool bound, uint32_t meter,
-                   uint32_t power, const char *context, const char *now);
+    uint32_t power, const char *context, const char *now);
 void message_stop(struct message_text *t, const char *id_tag, uint32_t meter,
-                  const char *reason, const char *now);
+    const char *reason, const char *now);
 /* For the three notifications that are just a word. */
 void message_word(struct message_text *t, const char *status);
 

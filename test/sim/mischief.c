@@ -54,8 +54,7 @@ mischief_connected(struct point *p)
     if (p->flags & POINT_SLOW)
         p->mischief_due = fleet.tick + SLOW_TICKS;
     else if (p->flags & (POINT_FLAP | POINT_HALF_OPEN))
-        p->mischief_due =
-            fleet.tick +
+        p->mischief_due = fleet.tick +
             fleet_ticks(fleet.o->mischief_every * (0.5 + fleet_chance()));
 }
 
@@ -113,21 +112,19 @@ static const struct frame {
     {0x82, true, "binary"},
     {0x81, false, "[2,\"g\",\"Heartbeat\",{}]"}, /* not masked */
     {0xc1, true, "[2,\"g\",\"Heartbeat\",{}]"},  /* RSV1 */
-    {0x83, true, "reserved opcode"},
-    {0x80, true, "continues nothing"},
-    {0x09, true, "a ping in fragments"},
-    {0x81, true, "not UTF-8: \xff\xfe"},
-    {0x88, true, "\x03"},                        /* close, half a code */
-    {0x88, true, "\x03\xed"},                    /* close 1005 */
+    {0x83, true, "reserved opcode"}, {0x80, true, "continues nothing"},
+    {0x09, true, "a ping in fragments"}, {0x81, true, "not UTF-8: \xff\xfe"},
+    {0x88, true, "\x03"},     /* close, half a code */
+    {0x88, true, "\x03\xed"}, /* close 1005 */
 };
 
 void
 mischief_garble(struct point *p)
 {
-    unsigned    count = sizeof texts / sizeof *texts;
-    unsigned    hard = sizeof frames / sizeof *frames;
-    struct buf  out = BUF_INIT(4096);
-    char        text[256];
+    unsigned   count = sizeof texts / sizeof *texts;
+    unsigned   hard = sizeof frames / sizeof *frames;
+    struct buf out = BUF_INIT(4096);
+    char       text[256];
 
     if (fleet.o->garbage <= 0 || fleet_chance() * 100 >= fleet.o->garbage)
         return;

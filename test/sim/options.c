@@ -22,7 +22,7 @@ static const struct row {
     const char *arg, *def, *help;
 } rows[] = {
 #define HEADING(text) {NULL, 0, FLAG, 0, NULL, NULL, text},
-#define OPTION(name, letter, kind, field, arg, def, help) \
+#define OPTION(name, letter, kind, field, arg, def, help)                      \
     {name, letter, kind, offsetof(struct options, field), arg, def, help},
 #include "options.def"
 #undef OPTION
@@ -87,8 +87,8 @@ set(struct options *o, const struct row *r, const char *text)
     }
     case SPAN:
         if (!options_span(text, (double *)(void *)at))
-            options_wrong("--%s %s: not a time (250ms, 5s, 2m, 1h)", r->name,
-                          text);
+            options_wrong(
+                "--%s %s: not a time (250ms, 5s, 2m, 1h)", r->name, text);
         return;
     default: {
         double v = strtod(text, &end);
@@ -97,8 +97,8 @@ set(struct options *o, const struct row *r, const char *text)
         if (end == text || *end != '\0' || !isfinite(v) || v < 0 ||
             (r->kind == SHARE && v > 100))
             options_wrong("--%s %s: not a %s", r->name, text,
-                          r->kind == SHARE ? "share from 0 to 100 percent"
-                                           : "rate per second");
+                r->kind == SHARE ? "share from 0 to 100 percent"
+                                 : "rate per second");
         *(double *)(void *)at = v;
     }
     }
@@ -111,7 +111,7 @@ help(void)
           "       ocppsim cp [options] URL\n"
           "       ocppsim verify --ledger FILE --journal DIR|-\n"
           "\nA fleet of simulated OCPP 1.6 charge points.\n",
-          stdout);
+        stdout);
     for (size_t i = 0; i < ROWS; i++) {
         const struct row *r = &rows[i];
         if (r->name == NULL) {
@@ -122,7 +122,7 @@ help(void)
         if (r->letter)
             snprintf(letter, sizeof letter, "-%c, ", r->letter);
         snprintf(left, sizeof left, "%s--%s%s%s", letter, r->name,
-                 r->arg ? " " : "", r->arg ? r->arg : "");
+            r->arg ? " " : "", r->arg ? r->arg : "");
         printf("  %-28s %s", left, r->help);
         if (r->kind != FLAG && r->def != NULL && strcmp(r->def, "0") != 0)
             printf(" (%s)", r->def);
@@ -134,7 +134,7 @@ help(void)
  * comes from outside and is never given to printf. */
 static bool
 pattern_parse(const char *pattern, size_t *before, size_t *after,
-              unsigned *width, bool *zeros)
+    unsigned *width, bool *zeros)
 {
     const char *p = strchr(pattern, '%');
 
@@ -153,8 +153,8 @@ pattern_parse(const char *pattern, size_t *before, size_t *after,
 }
 
 void
-options_identity(const struct options *o, uint64_t number, char *out,
-                 size_t size)
+options_identity(
+    const struct options *o, uint64_t number, char *out, size_t size)
 {
     size_t   before, after;
     unsigned width;
@@ -166,10 +166,10 @@ options_identity(const struct options *o, uint64_t number, char *out,
     }
     if (zeros)
         snprintf(out, size, "%.*s%0*" PRIu64 "%s", (int)before, o->identity,
-                 (int)width, number, o->identity + after);
+            (int)width, number, o->identity + after);
     else
         snprintf(out, size, "%.*s%*" PRIu64 "%s", (int)before, o->identity,
-                 (int)width, number, o->identity + after);
+            (int)width, number, o->identity + after);
 }
 
 /* What one option alone cannot know. */
@@ -186,13 +186,12 @@ agree(struct options *o)
     if (!o->target.loopback && !o->anywhere)
         options_wrong("%s is not this machine; a fleet can be a flood: say "
                       "--anywhere if the target is yours",
-                      o->target.host);
+            o->target.host);
     if (o->count == 0 || o->count > 10000000)
-        options_wrong("--count %" PRIu64 ": not from 1 to 10000000",
-                      o->count);
+        options_wrong("--count %" PRIu64 ": not from 1 to 10000000", o->count);
     if (o->per_address == 0 || o->per_address > 20000)
-        options_wrong("--per-address %" PRIu64 ": not from 1 to 20000",
-                      o->per_address);
+        options_wrong(
+            "--per-address %" PRIu64 ": not from 1 to 20000", o->per_address);
     if (o->first > 1000000000)
         options_wrong("--first %" PRIu64 ": too large", o->first);
     if (o->message_timeout < 0.01 || o->connect_timeout < 0.01)
@@ -201,7 +200,7 @@ agree(struct options *o)
         (o->count > 1 || strchr(o->identity, '%') != NULL))
         options_wrong("--identity %s: needs exactly one %%d, such as "
                       "SIM%%06d",
-                      o->identity);
+            o->identity);
     if (strlen(o->identity) > 200)
         options_wrong("--identity: longer than 200 bytes");
     if (o->active == 0 || o->active > o->count)
@@ -216,16 +215,15 @@ agree(struct options *o)
         o->no_boot = true;
     if (o->boot && o->no_boot && !o->idle)
         options_wrong("--boot and --no-boot exclude each other");
-    o->action = strcmp(o->message, "mix") == 0 ? -1
-                                               : message_action(o->message);
+    o->action =
+        strcmp(o->message, "mix") == 0 ? -1 : message_action(o->message);
     if (o->action != -1 && o->action != MESSAGE_HEARTBEAT &&
         o->action != MESSAGE_STATUS && o->action != MESSAGE_METER_VALUES)
         options_wrong("--message %s: not Heartbeat, StatusNotification, "
                       "MeterValues or mix",
-                      o->message);
+            o->message);
     if (o->header != NULL)
-        snprintf(o->header_lines, sizeof o->header_lines, "%s\r\n",
-                 o->header);
+        snprintf(o->header_lines, sizeof o->header_lines, "%s\r\n", o->header);
     if (o->seed == 0)
         o->seed = clock_wall_us() % 1000000000u + 1;
 }
@@ -244,8 +242,8 @@ options_parse(struct options *o, int argc, char **argv)
             continue;
         if (r->def != NULL)
             set(o, r, r->def);
-        longs[n++] = (struct option){
-            r->name, r->kind == FLAG ? no_argument : required_argument, NULL,
+        longs[n++] = (struct option){r->name,
+            r->kind == FLAG ? no_argument : required_argument, NULL,
             256 + (int)i};
         if (r->letter) {
             shorts[s++] = (char)r->letter;

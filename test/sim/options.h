@@ -13,12 +13,12 @@
 
 #include "upgrade.h"
 
-#define OPTIONS_FLAG  bool
+#define OPTIONS_FLAG bool
 #define OPTIONS_COUNT uint64_t
-#define OPTIONS_RATE  double
-#define OPTIONS_SPAN  double
+#define OPTIONS_RATE double
+#define OPTIONS_SPAN double
 #define OPTIONS_SHARE double
-#define OPTIONS_TEXT  const char *
+#define OPTIONS_TEXT const char *
 
 struct options {
 #define HEADING(text)
@@ -28,9 +28,9 @@ struct options {
 #undef HEADING
     /* Made of them. */
     struct upgrade_url target;
-    bool               storming;   /* --storm was given */
-    bool               load;       /* --rate or --messages: nothing else */
-    int                action;     /* of --message; -1: mix */
+    bool               storming; /* --storm was given */
+    bool               load;     /* --rate or --messages: nothing else */
+    int                action;   /* of --message; -1: mix */
     char               header_lines[1024];
 };
 
@@ -38,8 +38,8 @@ struct options {
 void options_parse(struct options *o, int argc, char **argv);
 
 /* The identity of a number, by the pattern; at most size - 1 bytes. */
-void options_identity(const struct options *o, uint64_t number, char *out,
-                      size_t size);
+void options_identity(
+    const struct options *o, uint64_t number, char *out, size_t size);
 
 /* Time as the options take it: seconds, or with ms, s, m or h. */
 bool options_span(const char *text, double *seconds);

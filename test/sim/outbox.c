@@ -12,16 +12,16 @@
 
 void
 outbox_push(struct outbox *o, enum message m, const struct message_text *t,
-            uint64_t meant_ns)
+    uint64_t meant_ns)
 {
     struct outbox_item *i = malloc(sizeof *i + t->n + ID_MAX);
 
     ensure(i != NULL);
     *i = (struct outbox_item){.meant_ns = meant_ns,
-                              .action = (uint8_t)m,
-                              .open = t->hole != 0,
-                              .hole = (uint16_t)t->hole,
-                              .n = (uint32_t)t->n};
+        .action = (uint8_t)m,
+        .open = t->hole != 0,
+        .hole = (uint16_t)t->hole,
+        .n = (uint32_t)t->n};
     memcpy(i->payload, t->p, t->n);
     if (o->tail != NULL)
         o->tail->next = i;

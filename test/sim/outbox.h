@@ -17,10 +17,10 @@
 
 struct outbox_item {
     struct outbox_item *next;
-    uint64_t            meant_ns;  /* when it should have been sent first */
-    uint8_t             action;    /* enum message */
+    uint64_t            meant_ns; /* when it should have been sent first */
+    uint8_t             action;   /* enum message */
     uint8_t             attempts;
-    bool                open;      /* the hole is not filled yet */
+    bool                open; /* the hole is not filled yet */
     uint16_t            hole;
     uint32_t            n;
     char                payload[]; /* with room for a transaction id */
@@ -31,8 +31,8 @@ struct outbox {
     uint32_t            count;
 };
 
-void outbox_push(struct outbox *o, enum message m,
-                 const struct message_text *t, uint64_t meant_ns);
+void outbox_push(struct outbox *o, enum message m, const struct message_text *t,
+    uint64_t meant_ns);
 void outbox_pop(struct outbox *o);
 /* Puts the transaction id in its place; it stays as it is from then on. */
 void outbox_fill(struct outbox_item *i, int32_t transaction);

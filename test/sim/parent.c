@@ -20,16 +20,16 @@
 #include "tally.h"
 #include "txids.h"
 
-#define SHOW_NS  1000000000u /* between two lines of progress */
-#define QUIT_NS  5000000000u /* for the children's good-bye */
-#define LEAD_NS  50000000u   /* for the run to reach all before it begins */
+#define SHOW_NS 1000000000u /* between two lines of progress */
+#define QUIT_NS 5000000000u /* for the children's good-bye */
+#define LEAD_NS 50000000u   /* for the run to reach all before it begins */
 
 static struct fleet_shared  *shared;
 static pid_t                *pids;
 static unsigned              processes, alive;
-static bool                  broken;    /* a child died */
+static bool                  broken; /* a child died */
 static volatile sig_atomic_t interrupted;
-static struct tally          sum;       /* of the last adding up */
+static struct tally          sum; /* of the last adding up */
 
 static void
 on_signal(int number)
@@ -71,20 +71,19 @@ bury_children(void)
             continue;
         broken = true;
         fprintf(stderr, "ocppsim: process %ld of the fleet died (%s %d)\n",
-                (long)pid, WIFSIGNALED(status) ? "signal" : "exit code",
-                WIFSIGNALED(status) ? WTERMSIG(status)
-                                    : WEXITSTATUS(status));
+            (long)pid, WIFSIGNALED(status) ? "signal" : "exit code",
+            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     }
 }
 
 static void
 show(const struct options *o, bool tty)
 {
-    static uint64_t last_ns, last_sent, last_acknowledged;
+    static uint64_t          last_ns, last_sent, last_acknowledged;
     static const char *const phases[] = {"ramp", "run", "drain", "quit"};
-    uint64_t now = clock_mono_ns();
-    double   s = last_ns ? (double)(now - last_ns) / 1e9 : 1;
-    char     line[256];
+    uint64_t                 now = clock_mono_ns();
+    double                   s = last_ns ? (double)(now - last_ns) / 1e9 : 1;
+    char                     line[256];
 
     if (o->quiet || (!tty && !o->progress))
         return;
@@ -92,17 +91,16 @@ show(const struct options *o, bool tty)
     uint64_t sent = tally_get(&sum, sent);
     uint64_t acknowledged = tally_get(&sum, acknowledged);
     snprintf(line, sizeof line,
-             "%-5s %" PRIu64 "/%" PRIu64 " connected, %" PRIu64
-             " charging, sent %.0f/s, answered %.0f/s, ms p50 %.1f p99 %.1f "
-             "max %.1f, errors %" PRIu64,
-             phases[atomic_load(&shared->phase)], tally_get(&sum, connected),
-             tally_get(&sum, points), tally_get(&sum, charging),
-             (double)(sent - last_sent) / s,
-             (double)(acknowledged - last_acknowledged) / s,
-             (double)histogram_at(&sum.latency, 0.5) / 1e3,
-             (double)histogram_at(&sum.latency, 0.99) / 1e3,
-             (double)histogram_at(&sum.latency, 1) / 1e3,
-             tally_errors(&sum));
+        "%-5s %" PRIu64 "/%" PRIu64 " connected, %" PRIu64
+        " charging, sent %.0f/s, answered %.0f/s, ms p50 %.1f p99 %.1f "
+        "max %.1f, errors %" PRIu64,
+        phases[atomic_load(&shared->phase)], tally_get(&sum, connected),
+        tally_get(&sum, points), tally_get(&sum, charging),
+        (double)(sent - last_sent) / s,
+        (double)(acknowledged - last_acknowledged) / s,
+        (double)histogram_at(&sum.latency, 0.5) / 1e3,
+        (double)histogram_at(&sum.latency, 0.99) / 1e3,
+        (double)histogram_at(&sum.latency, 1) / 1e3, tally_errors(&sum));
     fprintf(stderr, tty ? "\r%s\033[K" : "%s\n", line);
     last_ns = now;
     last_sent = sent;
@@ -179,11 +177,10 @@ conduct(const struct options *o, int news, struct tally_run *run)
     if (o->storming)
         atomic_store(&shared->storm_ns, run_ns);
     phase(FLEET_RUN);
-    until = o->duration > 0 ? run_ns + (uint64_t)(o->duration * 1e9)
-                            : UINT64_MAX;
+    until =
+        o->duration > 0 ? run_ns + (uint64_t)(o->duration * 1e9) : UINT64_MAX;
     while (!load_over(o, run_ns) && go_on(o, tty, &shown))
-        wait_for_news(news, until < shown + SHOW_NS ? until
-                                                    : shown + SHOW_NS);
+        wait_for_news(news, until < shown + SHOW_NS ? until : shown + SHOW_NS);
     end_ns = clock_mono_ns();
     if (end_ns > until)
         end_ns = until;
@@ -196,8 +193,7 @@ conduct(const struct options *o, int news, struct tally_run *run)
     if (interrupted == 1)
         interrupted = 0;
     until = clock_mono_ns() + (uint64_t)((o->message_timeout + 1) * 1e9);
-    while (!ALL(drained) && clock_mono_ns() < until &&
-           go_on(o, tty, &shown))
+    while (!ALL(drained) && clock_mono_ns() < until && go_on(o, tty, &shown))
         wait_for_news(news, shown + SHOW_NS);
     show(o, tty);
     phase(FLEET_QUIT);
@@ -220,9 +216,9 @@ plan(const struct options *o)
     processes = o->processes ? (unsigned)o->processes : (unsigned)least;
     if (o->processes > 1024 || processes < least) {
         fprintf(stderr,
-                "ocppsim: --processes %" PRIu64 ": %" PRIu64
-                " charge points need from %" PRIu64 " to 1024 (ulimit -n)\n",
-                o->processes, o->count, least);
+            "ocppsim: --processes %" PRIu64 ": %" PRIu64
+            " charge points need from %" PRIu64 " to 1024 (ulimit -n)\n",
+            o->processes, o->count, least);
         return false;
     }
     return true;
@@ -234,8 +230,8 @@ start(const struct options *o, int news[2])
     size_t   size = sizeof *shared + processes * sizeof shared->tally[0];
     uint32_t nonce = (uint32_t)(clock_wall_us() / 1000u);
 
-    shared = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    shared = mmap(
+        NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pids = calloc(processes, sizeof *pids);
     if (shared == MAP_FAILED || pids == NULL || !txids_map() ||
         pipe2(news, O_CLOEXEC | O_NONBLOCK) < 0) {
@@ -292,7 +288,7 @@ parent_run(const struct options *o)
     add_up();
     getrusage(RUSAGE_CHILDREN, &ru);
     run.cpu_s = (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-                (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
+        (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
     run.txids_full = txids_full();
     if (broken)
         tally_add(&sum, trouble, 1);

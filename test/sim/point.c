@@ -18,8 +18,8 @@ point_identity(const struct point *p)
 {
     static char identity[POINT_IDENTITY_MAX];
 
-    options_identity(fleet.o, fleet.o->first + p->number, identity,
-                     sizeof identity);
+    options_identity(
+        fleet.o, fleet.o->first + p->number, identity, sizeof identity);
     return identity;
 }
 
@@ -31,7 +31,7 @@ point_tag(const struct point *p)
     if (p->remote_tag != NULL)
         return p->remote_tag;
     snprintf(tag, sizeof tag, "%s%08" PRIX32,
-             p->flags & POINT_RIVAL ? "RIVAL" : "CARD", p->number);
+        p->flags & POINT_RIVAL ? "RIVAL" : "CARD", p->number);
     return tag;
 }
 
@@ -63,7 +63,7 @@ point_init(struct point *p, uint32_t number, uint16_t flags)
     p->last_call = flags & POINT_RIVAL ? 1u << 31 : 0;
 }
 
-/* ---- timers ---- */
+/* --- timers -------------------------------------------------------------- */
 
 static void
 sooner(uint32_t *least, uint32_t due)
@@ -85,12 +85,11 @@ point_rearm(struct point *p)
     sooner(&least, p->heartbeat_due);
     sooner(&least, p->story_due);
     sooner(&least, p->mischief_due);
-    if (least != UINT32_MAX &&
-        (p->timer.due == 0 || p->timer.due > least))
+    if (least != UINT32_MAX && (p->timer.due == 0 || p->timer.due > least))
         wheel_set(&fleet_wheel, index_of(p), least);
 }
 
-/* ---- the connection ---- */
+/* --- the connection ------------------------------------------------------ */
 
 static void
 tried(struct point *p)
@@ -129,9 +128,8 @@ connect_now(struct point *p)
         p->connect_ns = now;
     p->connect_due = fleet.tick + fleet_ticks(fleet.o->connect_timeout);
     if (!link_connect(&p->link, (const struct sockaddr *)&to->addr,
-                      to->addr_len,
-                      bound ? (const struct sockaddr *)&from : NULL,
-                      sizeof from)) {
+            to->addr_len, bound ? (const struct sockaddr *)&from : NULL,
+            sizeof from)) {
         tally_add(fleet.tally, connect_failed, 1);
         if (errno == EMFILE || errno == EADDRNOTAVAIL || errno == ENOBUFS) {
             tally_add(fleet.tally, trouble, 1);
@@ -283,7 +281,7 @@ on_open(struct link *l, const struct upgrade_answer *answer)
         strcmp(answer->subprotocol, "ocpp1.6") != 0) {
         tally_add(fleet.tally, bad_handshake, 1);
         fleet_complain("%s: subprotocol chosen: \"%s\"", point_identity(p),
-                       answer->subprotocol);
+            answer->subprotocol);
     }
     if (p->flags & POINT_OPENED)
         tally_add(fleet.tally, reconnects, 1);
@@ -346,7 +344,7 @@ on_down(struct link *l, enum link_end why, int code, const char *reason)
     point_gone(p);
 }
 
-/* ---- the clock ---- */
+/* --- the clock ----------------------------------------------------------- */
 
 static void
 connect_fire(struct point *p)
@@ -395,8 +393,7 @@ point_fire(uint32_t index)
         p->outbox_due = 0;
     if (passed(p->heartbeat_due)) {
         p->wants |= WANT_HEARTBEAT;
-        p->heartbeat_due =
-            fleet.tick +
+        p->heartbeat_due = fleet.tick +
             fleet_ticks(story_interval(p) * (0.95 + fleet_chance() / 10));
     }
     if (passed(p->story_due)) {

@@ -37,13 +37,13 @@ enum point_want {
 };
 
 enum point_flag {
-    POINT_BOOTED = 1,      /* since power-up; a reconnect does not change it */
-    POINT_OPENED = 2,      /* was connected once */
-    POINT_TRIED = 4,       /* its first attempt is concluded */
-    POINT_ACTIVE = 8,      /* takes part in the load */
-    POINT_READY = 16,      /* is in the pump's queue */
-    POINT_RIVAL = 32,      /* the second one of its identity */
-    POINT_HALF_OPEN = 64,  /* the mischief it is up to */
+    POINT_BOOTED = 1,     /* since power-up; a reconnect does not change it */
+    POINT_OPENED = 2,     /* was connected once */
+    POINT_TRIED = 4,      /* its first attempt is concluded */
+    POINT_ACTIVE = 8,     /* takes part in the load */
+    POINT_READY = 16,     /* is in the pump's queue */
+    POINT_RIVAL = 32,     /* the second one of its identity */
+    POINT_HALF_OPEN = 64, /* the mischief it is up to */
     POINT_FLAP = 128,
     POINT_SLOW = 256,
     POINT_GARBLED = 512,   /* sent garbage on this connection */
@@ -59,42 +59,42 @@ enum point_story {
     STORY_FREE,        /* until the next session */
     STORY_AUTHORIZING, /* a card was held to it */
     STORY_CHARGING,
-    STORY_FINISHING    /* the cable is still plugged in */
+    STORY_FINISHING /* the cable is still plugged in */
 };
 
 struct point {
     struct link        link; /* first: the link is the point */
     struct wheel_entry timer;
     uint32_t           ready_next, ready_prev; /* the pump's queue */
-    uint32_t           number;  /* among all identities, from 0 */
-    uint16_t           flags;   /* enum point_flag */
-    uint16_t           wants;   /* enum point_want */
+    uint32_t           number; /* among all identities, from 0 */
+    uint16_t           flags;  /* enum point_flag */
+    uint16_t           wants;  /* enum point_want */
 
     /* The CALL in flight. */
-    uint32_t call;         /* its number; 0: none */
-    uint32_t last_call;    /* numbers given so far */
+    uint32_t call;      /* its number; 0: none */
+    uint32_t last_call; /* numbers given so far */
     uint64_t call_meant_ns;
-    char    *call_copy;    /* its payload, for the ledger; or NULL */
-    uint8_t  call_action;  /* enum message */
-    bool     call_kept;    /* it is the head of the outbox */
+    char    *call_copy;   /* its payload, for the ledger; or NULL */
+    uint8_t  call_action; /* enum message */
+    bool     call_kept;   /* it is the head of the outbox */
 
-    uint8_t  failures;     /* of connecting, in a row */
-    uint8_t  story;        /* enum point_story */
-    uint8_t  status;       /* enum message_status of connector 1 */
-    bool     inoperative;  /* ChangeAvailability */
-    uint8_t  list_version;
+    uint8_t failures;    /* of connecting, in a row */
+    uint8_t story;       /* enum point_story */
+    uint8_t status;      /* enum message_status of connector 1 */
+    bool    inoperative; /* ChangeAvailability */
+    uint8_t list_version;
 
     /* Ticks; 0: never. */
-    uint32_t connect_due;  /* when down: connect; else: patience is over */
-    uint32_t call_due;     /* the answer is missing from then on */
-    uint32_t outbox_due;   /* the outbox rests until then */
+    uint32_t connect_due; /* when down: connect; else: patience is over */
+    uint32_t call_due;    /* the answer is missing from then on */
+    uint32_t outbox_due;  /* the outbox rests until then */
     uint32_t heartbeat_due;
     uint32_t story_due;
     uint32_t mischief_due;
 
     uint32_t heartbeat_s;
-    uint32_t meter_ms;     /* MeterValueSampleInterval */
-    uint32_t load_sent;    /* of --messages */
+    uint32_t meter_ms;  /* MeterValueSampleInterval */
+    uint32_t load_sent; /* of --messages */
 
     /* The session. */
     int32_t       transaction; /* the last id given; 0: none */
@@ -103,9 +103,9 @@ struct point {
     uint32_t      session_meter, session_tick, session_end;
     int32_t       reservation;
     struct outbox outbox;
-    char         *remote_tag;  /* the session was started from afar, by it */
-    char         *key;         /* AuthorizationKey, once it was changed */
-    uint64_t      connect_ns;  /* when it should have been connected */
+    char         *remote_tag; /* the session was started from afar, by it */
+    char         *key;        /* AuthorizationKey, once it was changed */
+    uint64_t      connect_ns; /* when it should have been connected */
 };
 
 extern const struct link_ops point_ops;
@@ -119,7 +119,7 @@ void point_drop(struct point *p, bool reset);
 /* The connection is gone for whatever reason: comes back after a back-off. */
 void point_gone(struct point *p);
 /* Leaves the socket open and silent; the caller says when it connects. */
-int  point_abandon(struct point *p);
+int point_abandon(struct point *p);
 /* Says good-bye, and stays away; counts what was never answered. */
 void point_quit(struct point *p);
 
@@ -134,10 +134,10 @@ const char *point_now(void);                       /* time as OCPP has it */
 void point_settle(struct point *p);
 /* Sends a CALL now; the point must be free. */
 void point_call(struct point *p, enum message m, const char *payload, size_t n,
-                uint64_t meant_ns);
+    uint64_t meant_ns);
 /* Puts a transaction message in the queue. */
-void point_queue(struct point *p, enum message m,
-                 const struct message_text *t, uint64_t meant_ns);
+void point_queue(struct point *p, enum message m, const struct message_text *t,
+    uint64_t meant_ns);
 bool point_free(const struct point *p);
 /* The CALL in flight is over, one way or another. */
 void point_call_over(struct point *p);
@@ -149,17 +149,17 @@ void point_message(struct link *l, int opcode, const char *text, size_t n);
 /* story.c: what it lives through. */
 void story_connected(struct point *p);
 void story_tick(struct point *p);
-void story_answer(struct point *p, enum message m,
-                  const struct message_verdict *v);
+void story_answer(
+    struct point *p, enum message m, const struct message_verdict *v);
 void story_lost(struct point *p); /* the CALL in flight got no answer */
 void story_stop(struct point *p, const char *reason);
 /* RemoteStartTransaction; false: it cannot now. */
-bool story_start(struct point *p, const char *tag);
-void story_state(struct point *p, enum message_status s);
-double story_interval(const struct point *p); /* of heartbeats, seconds */
-uint32_t story_meter(const struct point *p); /* Wh, now */
-void story_say(struct point *p, struct message_text *t, enum message *m);
-void story_load(struct point *p, uint64_t meant_ns); /* one of the load */
+bool     story_start(struct point *p, const char *tag);
+void     story_state(struct point *p, enum message_status s);
+double   story_interval(const struct point *p); /* of heartbeats, seconds */
+uint32_t story_meter(const struct point *p);    /* Wh, now */
+void     story_say(struct point *p, struct message_text *t, enum message *m);
+void     story_load(struct point *p, uint64_t meant_ns); /* one of the load */
 
 /* command.c: what it answers to the central system. */
 void command_handle(struct point *p, const struct jsonspan_frame *f);

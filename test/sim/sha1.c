@@ -16,7 +16,7 @@ block(uint32_t h[5], const uint8_t *p)
 
     for (unsigned t = 0; t < 16; t++)
         w[t] = (uint32_t)p[4 * t] << 24 | (uint32_t)p[4 * t + 1] << 16 |
-               (uint32_t)p[4 * t + 2] << 8 | p[4 * t + 3];
+            (uint32_t)p[4 * t + 2] << 8 | p[4 * t + 3];
     for (unsigned t = 16; t < 80; t++)
         w[t] = rotate(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
 
@@ -53,8 +53,8 @@ block(uint32_t h[5], const uint8_t *p)
 void
 sha1(uint8_t digest[20], const void *p, size_t n)
 {
-    uint32_t       h[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476,
-                           0xc3d2e1f0};
+    uint32_t h[5] = {
+        0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
     const uint8_t *in = p;
     uint8_t        last[128] = {0};
     size_t         left = n;

@@ -18,10 +18,10 @@
 
 #include "common/ensure.h"
 
-#define HEARTBEAT_S   300u /* where nobody said */
-#define BOOT_RETRY_S  5.0
-#define OFFLINE_MAX   500u /* items in an outbox before meter values stop */
-#define FINISHING_S   5.0
+#define HEARTBEAT_S 300u /* where nobody said */
+#define BOOT_RETRY_S 5.0
+#define OFFLINE_MAX 500u /* items in an outbox before meter values stop */
+#define FINISHING_S 5.0
 
 static bool
 lives(void)
@@ -36,8 +36,8 @@ next_session(struct point *p)
     if (!lives() || fleet.o->session_every <= 0)
         return;
     p->story = STORY_FREE;
-    p->story_due = fleet.tick + fleet_ticks(-log(1 - fleet_chance()) *
-                                            fleet.o->session_every);
+    p->story_due = fleet.tick +
+        fleet_ticks(-log(1 - fleet_chance()) * fleet.o->session_every);
 }
 
 double
@@ -109,9 +109,8 @@ session_begin(struct point *p)
     p->power_w = power[(unsigned)(fleet_chance() * 6)];
     p->session_meter = p->meter_wh;
     p->session_tick = fleet.tick;
-    p->session_end =
-        fleet.tick + fleet_ticks(fleet.o->session_length *
-                                 (0.5 + fleet_chance()));
+    p->session_end = fleet.tick +
+        fleet_ticks(fleet.o->session_length * (0.5 + fleet_chance()));
     message_start(&t, point_tag(p), p->meter_wh, point_now());
     point_queue(p, MESSAGE_START, &t, 0);
     tally_add(fleet.tally, charging, 1);
@@ -199,7 +198,7 @@ story_tick(struct point *p)
         }
         if (p->outbox.count < OFFLINE_MAX) {
             message_meter(&t, true, story_meter(p), p->power_w,
-                          "Sample.Periodic", point_now());
+                "Sample.Periodic", point_now());
             point_queue(p, MESSAGE_METER_VALUES, &t, 0);
         }
         p->story_due = fleet.tick + fleet_ticks(p->meter_ms / 1000.0);
@@ -224,9 +223,8 @@ boot_answered(struct point *p, const struct message_verdict *v)
         in_service(p);
         return;
     }
-    p->story_due = fleet.tick + fleet_ticks(v->interval > 0
-                                                ? (double)v->interval
-                                                : BOOT_RETRY_S);
+    p->story_due = fleet.tick +
+        fleet_ticks(v->interval > 0 ? (double)v->interval : BOOT_RETRY_S);
 }
 
 void
@@ -304,8 +302,8 @@ story_say(struct point *p, struct message_text *t, enum message *m)
     case WANT_METER:
         *m = MESSAGE_METER_VALUES;
         message_meter(t, false, story_meter(p),
-                      p->story == STORY_CHARGING ? p->power_w : 0, "Trigger",
-                      point_now());
+            p->story == STORY_CHARGING ? p->power_w : 0, "Trigger",
+            point_now());
         return;
     case WANT_DIAGNOSTICS:
         *m = MESSAGE_DIAGNOSTICS;
@@ -326,7 +324,7 @@ story_say(struct point *p, struct message_text *t, enum message *m)
     message_heartbeat(t);
 }
 
-/* ---- the load ---- */
+/* --- the load ------------------------------------------------------------ */
 
 /* Start and Stop in turn, through the outbox like any other. */
 static void
@@ -352,11 +350,11 @@ load_transaction(struct point *p, uint64_t meant_ns)
 void
 story_load(struct point *p, uint64_t meant_ns)
 {
-    static const uint8_t states[] = {STATUS_AVAILABLE, STATUS_PREPARING,
-                                     STATUS_CHARGING, STATUS_FINISHING};
-    struct message_text  t;
-    int                  action = fleet.o->action;
-    int                  die = action == -1 ? (int)(fleet_chance() * 4) : -1;
+    static const uint8_t states[] = {
+        STATUS_AVAILABLE, STATUS_PREPARING, STATUS_CHARGING, STATUS_FINISHING};
+    struct message_text t;
+    int                 action = fleet.o->action;
+    int                 die = action == -1 ? (int)(fleet_chance() * 4) : -1;
 
     p->load_sent++;
     if (die == 3) {
@@ -371,8 +369,8 @@ story_load(struct point *p, uint64_t meant_ns)
         action = MESSAGE_STATUS;
     } else {
         p->meter_wh += 10;
-        message_meter(&t, false, p->meter_wh, 11040, "Sample.Periodic",
-                      point_now());
+        message_meter(
+            &t, false, p->meter_wh, 11040, "Sample.Periodic", point_now());
         action = MESSAGE_METER_VALUES;
     }
     point_call(p, (enum message)action, t.p, t.n, meant_ns);

@@ -54,13 +54,12 @@ text_times(struct buf *out, const char *what, const struct histogram *h)
     if (n == 0)
         return;
     buf_addf(out,
-             "%-8s ms  p50 %.2f  p90 %.2f  p99 %.2f  p99.9 %.2f  max %.2f  "
-             "(%" PRIu64 ")\n",
-             what, (double)histogram_at(h, 0.5) / 1e3,
-             (double)histogram_at(h, 0.9) / 1e3,
-             (double)histogram_at(h, 0.99) / 1e3,
-             (double)histogram_at(h, 0.999) / 1e3,
-             (double)histogram_at(h, 1) / 1e3, n);
+        "%-8s ms  p50 %.2f  p90 %.2f  p99 %.2f  p99.9 %.2f  max %.2f  "
+        "(%" PRIu64 ")\n",
+        what, (double)histogram_at(h, 0.5) / 1e3,
+        (double)histogram_at(h, 0.9) / 1e3, (double)histogram_at(h, 0.99) / 1e3,
+        (double)histogram_at(h, 0.999) / 1e3, (double)histogram_at(h, 1) / 1e3,
+        n);
 }
 
 void
@@ -68,23 +67,24 @@ tally_text(struct buf *out, const struct tally *t, const struct tally_run *run)
 {
     uint64_t points = tally_get(t, points);
 
-    buf_addf(out, "seed %" PRIu64 ", %" PRIu64 " charge points in %u "
-                  "processes\n",
-             run->seed, points, run->processes);
-    buf_addf(out, "ramp %.2f s; load %.2f s: %.0f CALLs/s sent, %.0f "
-                  "answers/s\n",
-             run->ramp_s, run->run_s,
-             per_second(run->run_sent, run->run_s),
-             per_second(run->run_answered, run->run_s));
+    buf_addf(out,
+        "seed %" PRIu64 ", %" PRIu64 " charge points in %u "
+        "processes\n",
+        run->seed, points, run->processes);
+    buf_addf(out,
+        "ramp %.2f s; load %.2f s: %.0f CALLs/s sent, %.0f "
+        "answers/s\n",
+        run->ramp_s, run->run_s, per_second(run->run_sent, run->run_s),
+        per_second(run->run_answered, run->run_s));
     text_times(out, "latency", &t->latency);
     text_times(out, "connect", &t->connect);
     text_times(out, "lag", &t->lag);
     buf_addf(out, "CPU %.2f s; %.0f bytes of memory per charge point\n",
-             run->cpu_s,
-             points ? (double)tally_get(t, memory) / (double)points : 0.0);
+        run->cpu_s,
+        points ? (double)tally_get(t, memory) / (double)points : 0.0);
     if (tally_get(t, storm_us) > 0)
         buf_addf(out, "storm: all back after %.2f s\n",
-                 (double)tally_get(t, storm_us) / 1e6);
+            (double)tally_get(t, storm_us) / 1e6);
     buf_adds(out, "counts\n");
 #define LINE(name, text) text_line(out, text, tally_get(t, name));
     TALLY_COUNTS(LINE)
@@ -96,8 +96,9 @@ tally_text(struct buf *out, const struct tally *t, const struct tally_run *run)
     }
 #undef LINE
     if (run->txids_full)
-        buf_adds(out, "(not all transaction ids could be compared: "
-                      "use ocppsim verify)\n");
+        buf_adds(out,
+            "(not all transaction ids could be compared: "
+            "use ocppsim verify)\n");
 }
 
 static void
@@ -129,8 +130,7 @@ tally_json(struct buf *out, const struct tally *t, const struct tally_run *run)
     writer_f64(&w, "ramp_s", run->ramp_s);
     writer_f64(&w, "run_s", run->run_s);
     writer_f64(&w, "sent_per_s", per_second(run->run_sent, run->run_s));
-    writer_f64(&w, "answered_per_s",
-               per_second(run->run_answered, run->run_s));
+    writer_f64(&w, "answered_per_s", per_second(run->run_answered, run->run_s));
     writer_f64(&w, "cpu_s", run->cpu_s);
 #define MEMBER(name, text) writer_u64(&w, #name, tally_get(t, name));
     TALLY_GAUGES(MEMBER)

@@ -13,13 +13,13 @@
 static struct txids {
     _Atomic bool    full;
     _Atomic int32_t id[SLOTS];
-} *set;
+} * set;
 
 bool
 txids_map(void)
 {
     void *p = mmap(NULL, sizeof *set, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (p == MAP_FAILED)
         return false;
@@ -35,9 +35,8 @@ txids_add(int32_t id)
         _Atomic int32_t *slot =
             &set->id[((uint32_t)id + i * i * 4099u) % SLOTS];
         int32_t there = 0;
-        if (atomic_compare_exchange_strong_explicit(slot, &there, id,
-                                                    memory_order_relaxed,
-                                                    memory_order_relaxed))
+        if (atomic_compare_exchange_strong_explicit(
+                slot, &there, id, memory_order_relaxed, memory_order_relaxed))
             return true;
         if (there == id)
             return false;

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-bool txids_map(void);          /* before fork */
-bool txids_add(int32_t id);    /* false: it was there already */
-bool txids_full(void);         /* from then on txids_add() lets all pass */
+bool txids_map(void);       /* before fork */
+bool txids_add(int32_t id); /* false: it was there already */
+bool txids_full(void);      /* from then on txids_add() lets all pass */
 
 #endif

@@ -15,7 +15,7 @@
 
 #define HEAD_MAX 16384
 
-static char key[25];    /* base64 of 16 bytes, made at first use */
+static char key[25]; /* base64 of 16 bytes, made at first use */
 static char accept_is[29];
 
 static void
@@ -42,10 +42,12 @@ is_loopback(const struct sockaddr *sa)
 {
     if (sa->sa_family == AF_INET)
         return ntohl(((const struct sockaddr_in *)(const void *)sa)
-                         ->sin_addr.s_addr) >> 24 == 127;
+                         ->sin_addr.s_addr) >>
+            24 ==
+            127;
     return sa->sa_family == AF_INET6 &&
-           IN6_IS_ADDR_LOOPBACK(
-               &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr);
+        IN6_IS_ADDR_LOOPBACK(
+            &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr);
 }
 
 bool
@@ -56,8 +58,8 @@ upgrade_url(struct upgrade_url *u, const char *text, const char **why)
     memset(u, 0, sizeof *u);
     if (strncasecmp(text, "ws://", 5) != 0) {
         *why = strncasecmp(text, "wss://", 6) == 0
-                   ? "wss is not spoken here; use ws://"
-                   : "the URL must begin with ws://";
+            ? "wss is not spoken here; use ws://"
+            : "the URL must begin with ws://";
         return false;
     }
     const char *p = text + 5, *end = p + strcspn(p, "/?#");
@@ -148,8 +150,9 @@ upgrade_write(struct buf *out, const struct upgrade_request *r)
     }
     buf_adds(out, " HTTP/1.1\r\nHost: ");
     buf_adds(out, r->host);
-    buf_adds(out, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
+    buf_adds(out,
+        "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
     buf_adds(out, key);
     if (r->subprotocols != NULL && r->subprotocols[0] != '\0') {
         buf_adds(out, "\r\nSec-WebSocket-Protocol: ");

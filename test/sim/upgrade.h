@@ -15,7 +15,7 @@
 #include "common/buf.h"
 
 struct upgrade_url {
-    char                    host[256]; /* as it goes into Host:, with port */
+    char                    host[256];  /* as it goes into Host:, with port */
     char                    path[1024]; /* without a trailing slash */
     struct sockaddr_storage addr;
     socklen_t               addr_len;
@@ -32,7 +32,7 @@ struct upgrade_request {
     const char *user;         /* Basic authentication; NULL: none */
     const char *password;
     size_t      password_len;
-    const char *headers;      /* further lines, each with CRLF; or NULL */
+    const char *headers; /* further lines, each with CRLF; or NULL */
 };
 
 /* One key serves all connections of a process: it proves that the server

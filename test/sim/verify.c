@@ -26,18 +26,18 @@
 #define TOLD_MAX 20u /* violations told one by one */
 
 /* Figures; those of the second list are violations. */
-#define FIGURES(X)                                                         \
-    X(events, "events in the journal")                                     \
-    X(event_starts, "of these, transactions started")                      \
-    X(repeated, "events that say again what another said")                 \
-    X(unreadable, "lines that are no JSON object (torn by a crash)")       \
-    X(checked, "acknowledged messages checked")                            \
+#define FIGURES(X)                                                             \
+    X(events, "events in the journal")                                         \
+    X(event_starts, "of these, transactions started")                          \
+    X(repeated, "events that say again what another said")                     \
+    X(unreadable, "lines that are no JSON object (torn by a crash)")           \
+    X(checked, "acknowledged messages checked")                                \
     X(starts, "of these, StartTransaction")
-#define VIOLATIONS(X)                                                      \
-    X(missing, "acknowledged, but not in the journal")                     \
-    X(doubled, "starts that became two transactions")                      \
-    X(shared, "transaction ids given to two starts")                       \
-    X(mismatched, "transaction ids that differ from the journal's")        \
+#define VIOLATIONS(X)                                                          \
+    X(missing, "acknowledged, but not in the journal")                         \
+    X(doubled, "starts that became two transactions")                          \
+    X(shared, "transaction ids given to two starts")                           \
+    X(mismatched, "transaction ids that differ from the journal's")            \
     X(spoilt, "lines of the ledger that cannot be read")
 
 static struct {
@@ -69,7 +69,7 @@ tell(const char *what, struct span line)
     if (quiet || told++ >= TOLD_MAX)
         return;
     fprintf(stderr, "ocppsim: %s: %.*s\n", what,
-            line.n > 400 ? 400 : (int)line.n, line.p);
+        line.n > 400 ? 400 : (int)line.n, line.p);
 }
 
 /* The members both kinds of line have. */
@@ -174,7 +174,7 @@ journal_line(struct span line)
     /* The outcome of a command has an action too, but is no message. */
     if (r.action.n == 0 || r.message_id.p == NULL || r.payload.p == NULL ||
         (jsonspan_member(line, "eventType", &type) &&
-         span_is(type, "\"command.response\"")))
+            span_is(type, "\"command.response\"")))
         return;
     struct digest_slot *m = digest_slot(&messages, message_digest(&r));
     if (m->value++ > 0)
@@ -259,8 +259,7 @@ each_line_of(const char *path, void (*take)(struct span line))
 }
 
 static int
-journal_file(const char *path, const struct stat *st, int type,
-             struct FTW *ftw)
+journal_file(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
     size_t n = strlen(path);
 
@@ -308,8 +307,8 @@ read_ledger(const char *file)
         found++;
     }
     if (found == 0)
-        fprintf(stderr, "ocppsim: neither %s nor %s.0 can be read\n", file,
-                file);
+        fprintf(
+            stderr, "ocppsim: neither %s nor %s.0 can be read\n", file, file);
     return found > 0;
 }
 
@@ -333,13 +332,13 @@ report(bool json, bool strict)
         writer_close(&w);
         buf_addc(&out, '\n');
     } else {
-#define LINE(name, text) \
+#define LINE(name, text)                                                       \
     buf_addf(&out, "%12" PRIu64 "  %s\n", figures.name, text);
         FIGURES(LINE)
         VIOLATIONS(LINE)
 #undef LINE
-        buf_adds(&out, bad == 0 ? "every promise was kept\n"
-                                : "promises were broken\n");
+        buf_adds(&out,
+            bad == 0 ? "every promise was kept\n" : "promises were broken\n");
     }
     fwrite(out.p, 1, out.len, stdout);
     buf_free(&out);
@@ -352,10 +351,8 @@ verify_main(int argc, char **argv)
     static const struct option longs[] = {
         {"ledger", required_argument, NULL, 'l'},
         {"journal", required_argument, NULL, 'J'},
-        {"strict", no_argument, NULL, 's'},
-        {"json", no_argument, NULL, 'j'},
-        {"quiet", no_argument, NULL, 'q'},
-        {"help", no_argument, NULL, 'h'},
+        {"strict", no_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
+        {"quiet", no_argument, NULL, 'q'}, {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0}};
     const char *ledger = NULL, *journal = NULL;
     bool        json = false, strict = false;

@@ -13,7 +13,7 @@ entry(const struct wheel *w, uint32_t number)
 
 void
 wheel_init(struct wheel *w, void *first_entry, size_t stride,
-           void (*fire)(uint32_t number))
+    void (*fire)(uint32_t number))
 {
     for (unsigned i = 0; i < WHEEL_SLOTS; i++)
         w->head[i] = WHEEL_NONE;

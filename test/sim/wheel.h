@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define WHEEL_SLOTS 4096u
-#define WHEEL_NONE  UINT32_MAX
+#define WHEEL_NONE UINT32_MAX
 
 struct wheel_entry {
     uint32_t due;        /* tick; 0: not on the wheel */
@@ -22,7 +22,7 @@ struct wheel_entry {
 
 struct wheel {
     uint32_t head[WHEEL_SLOTS];
-    uint32_t now;   /* the last tick turned to */
+    uint32_t now; /* the last tick turned to */
     /* Where the entries are: number i lies at base + i * stride. */
     char  *base;
     size_t stride;
@@ -30,7 +30,7 @@ struct wheel {
 };
 
 void wheel_init(struct wheel *w, void *first_entry, size_t stride,
-                void (*fire)(uint32_t number));
+    void (*fire)(uint32_t number));
 /* On the wheel at this tick, at the earliest the next one. Replaces. */
 void wheel_set(struct wheel *w, uint32_t number, uint32_t tick);
 void wheel_remove(struct wheel *w, uint32_t number);

@@ -67,10 +67,10 @@ times_are_read_as_they_are_written(void)
 {
     static const char *const bad[] = {"", "2026", "2026-02-30T00:00:00Z",
         "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00",
-        "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+1", "2026-01-01T00:00:00Zx",
-        "1969-12-31T23:59:59Z"};
-    char     text[CLOCK_RFC3339_LEN + 1], d[CLOCK_DURATION_LEN];
-    uint64_t ms = 0;
+        "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+1",
+        "2026-01-01T00:00:00Zx", "1969-12-31T23:59:59Z"};
+    char                     text[CLOCK_RFC3339_LEN + 1], d[CLOCK_DURATION_LEN];
+    uint64_t                 ms = 0;
 
     clock_rfc3339(text, 1709210096007u);
     CHECK_STR(text, "2024-02-29T12:34:56.007Z");
@@ -157,7 +157,8 @@ quantiles_name_the_bucket(void)
     for (int i = 0; i < STATS_BUCKETS; i++)
         counts[i] = stat_get(&h.bucket[i]);
     CHECK_EQ(histogram_quantile(counts, 0.5), 128u);
-    CHECK_EQ(histogram_quantile(counts, 1.0), UINT64_C(1) << (STATS_BUCKETS - 1));
+    CHECK_EQ(
+        histogram_quantile(counts, 1.0), UINT64_C(1) << (STATS_BUCKETS - 1));
     memset(counts, 0, sizeof counts);
     CHECK_EQ(histogram_quantile(counts, 0.5), 0u);
 }

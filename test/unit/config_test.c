@@ -218,18 +218,18 @@ lines(void)
 
     char text[600];
     buf_clear(&errors);
-    CHECK(!config_read_text(&c, "f", "[log]\n\0level = warn\n", 20, NULL, 0,
-        &errors));
-    CHECK_STR(buf_cstr(&errors), "f:2: ?level = warn: holds a NUL byte; the "
+    CHECK(!config_read_text(
+        &c, "f", "[log]\n\0level = warn\n", 20, NULL, 0, &errors));
+    CHECK_STR(buf_cstr(&errors),
+        "f:2: ?level = warn: holds a NUL byte; the "
         "file must be plain text\n");
 
     /* What inih would cut, and read the rest of as a line of its own. */
-    snprintf(text, sizeof text, "[server]\nstate_dir = /%0300d\nworkers=3",
-        1);
+    snprintf(text, sizeof text, "[server]\nstate_dir = /%0300d\nworkers=3", 1);
     CHECK(!reads(text));
     CHECK(strstr(buf_cstr(&errors), "f:2: state_dir = /0") != NULL);
-    CHECK(strstr(buf_cstr(&errors), "is too long; key and value may have ")
-        != NULL);
+    CHECK(strstr(buf_cstr(&errors), "is too long; key and value may have ") !=
+        NULL);
     snprintf(text, sizeof text, "[server]\n%0300d\n", 1);
     CHECK(!reads(text));
     snprintf(text, sizeof text, "[%0300d]\n", 1);
@@ -304,8 +304,8 @@ addresses(void)
         "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:65536", "1.2.3.4:+1", "1.2.3:1",
         "::1:80", "[::1]", "[::1]:", "[]:80", "[::1:80", "::1]:80",
         "[1.2.3.4]:80", "**:80", "1.2.3.4:100000", "a:80"};
-    struct sockaddr_storage a;
-    socklen_t               n;
+    struct sockaddr_storage  a;
+    socklen_t                n;
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         CHECK(!config_address(bad[i], &a, &n));
@@ -313,8 +313,8 @@ addresses(void)
     CHECK_EQ(a.ss_family, AF_INET);
     CHECK(config_address("[::ffff:255.255.255.255]:65535", &a, &n));
     CHECK_EQ(a.ss_family, AF_INET6);
-    CHECK(!config_address("[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255x]:1",
-        &a, &n));
+    CHECK(!config_address(
+        "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255x]:1", &a, &n));
 }
 
 static void
@@ -338,8 +338,8 @@ many_errors_end(void)
 static void
 files(void)
 {
-    char name[] = "/tmp/config_test.XXXXXX";
-    int  fd = mkstemp(name);
+    char  name[] = "/tmp/config_test.XXXXXX";
+    int   fd = mkstemp(name);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
 
     CHECK(f != NULL);
@@ -414,9 +414,10 @@ what_is_printed_can_be_read(void)
         strstr(at, "= 9 ") < strstr(at, "# line 3\n"));
     buf_clear(&text);
     config_put_json(&before, NULL, &text);
-    CHECK(strstr(buf_cstr(&text), "\"ping_interval\":{\"value\":\"61s\","
-        "\"milliseconds\":61000,\"origin\":\"file\",\"line\":5,"
-        "\"reload\":\"live\"}") != NULL);
+    CHECK(strstr(buf_cstr(&text),
+              "\"ping_interval\":{\"value\":\"61s\","
+              "\"milliseconds\":61000,\"origin\":\"file\",\"line\":5,"
+              "\"reload\":\"live\"}") != NULL);
     buf_clear(&text);
     config_put_manual(&text);
     for (unsigned k = 0; k < CONF_KNOBS; k++) {

@@ -22,7 +22,7 @@ static int
 status_of(const char *p, size_t n)
 {
     struct http_request one;
-    enum http_result e = HTTP_INCOMPLETE;
+    enum http_result    e = HTTP_INCOMPLETE;
 
     memset(&one, 0, sizeof one);
     for (size_t i = 1; i <= n && e == HTTP_INCOMPLETE; i++) {
@@ -64,7 +64,8 @@ a_request_is_taken_apart(void)
                     "Sec-WebSocket-Protocol: ocpp1.6\r\n"
                     "Sec-WebSocket-Extensions: permessage-deflate\r\n"
                     "X-Forwarded-For: 5.6.7.8, 10.0.0.1\r\n"
-                    "Content-Length: 0\r\n\r\n"), 101);
+                    "Content-Length: 0\r\n\r\n"),
+        101);
     CHECK(same(r.target, "/ocpp/CP1?a=b?c"));
     CHECK(same(r.path, "/ocpp/CP1"));
     CHECK(same(r.query, "a=b?c"));
@@ -81,14 +82,15 @@ a_request_is_taken_apart(void)
     CHECK(r.query.p == NULL);
     CHECK(r.authorization.p == NULL);
     CHECK(r.forwarded_for.p == NULL);
-    CHECK_EQ(STATUS("GET ws://gw:80/ocpp/CP1?q HTTP/1.1\r\n" HOST UP SEC
-                    "\r\n"), 101);
+    CHECK_EQ(
+        STATUS("GET ws://gw:80/ocpp/CP1?q HTTP/1.1\r\n" HOST UP SEC "\r\n"),
+        101);
     CHECK(same(r.path, "/ocpp/CP1"));
     CHECK(same(r.query, "q"));
     CHECK_EQ(STATUS("GET HTTP://gw HTTP/1.1\r\n" HOST UP SEC "\r\n"), 101);
     CHECK_EQ(r.path.n, 0);
-    CHECK_EQ(STATUS("GET /ocpp/Z\xc3\xbcrich HTTP/1.1\r\n" HOST UP SEC
-                    "\r\n"), 101);
+    CHECK_EQ(
+        STATUS("GET /ocpp/Z\xc3\xbcrich HTTP/1.1\r\n" HOST UP SEC "\r\n"), 101);
 }
 
 static void
@@ -107,13 +109,18 @@ static void
 lists_are_read_in_any_case(void)
 {
     CHECK_EQ(STATUS(LINE HOST SEC "Upgrade: WebSocket\r\n"
-                    "Connection: keep-alive, Upgrade\r\n\r\n"), 101);
-    CHECK_EQ(STATUS(LINE HOST SEC "UPGRADE: h2c,,websocket ,\r\n"
-                    "connection: close\r\nconnection: UPGRADE\r\n\r\n"), 101);
+                                  "Connection: keep-alive, Upgrade\r\n\r\n"),
+        101);
+    CHECK_EQ(STATUS(LINE HOST SEC
+                 "UPGRADE: h2c,,websocket ,\r\n"
+                 "connection: close\r\nconnection: UPGRADE\r\n\r\n"),
+        101);
     CHECK_EQ(STATUS(LINE HOST SEC "Upgrade: websockets\r\n"
-                    "Connection: Upgrade\r\n\r\n"), 426);
+                                  "Connection: Upgrade\r\n\r\n"),
+        426);
     CHECK_EQ(STATUS(LINE HOST SEC "Upgrade: websocket\r\n"
-                    "Connection: Upgrades\r\n\r\n"), 400);
+                                  "Connection: Upgrades\r\n\r\n"),
+        400);
     CHECK(http_list_has(span("a, b ,C"), "c"));
     CHECK(!http_list_has(span("a b"), "a"));
     CHECK(!http_list_has(span(""), "a"));
@@ -165,12 +172,9 @@ what_is_no_handshake_is_refused(void)
     CHECK_EQ(STATUS(K("")), 400);
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: c2hvcnQ=\r\n")), 400);
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=\r\n")), 400);
-    CHECK_EQ(STATUS(K("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZXh4\r\n")),
-             400);
-    CHECK_EQ(STATUS(K("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub2-jZQ==\r\n")),
-             400);
-    CHECK_EQ(STATUS(K("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAB==\r\n")),
-             101);
+    CHECK_EQ(STATUS(K("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZXh4\r\n")), 400);
+    CHECK_EQ(STATUS(K("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub2-jZQ==\r\n")), 400);
+    CHECK_EQ(STATUS(K("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAB==\r\n")), 101);
     CHECK_EQ(STATUS(V("Sec-WebSocket-Version: 8\r\n")), 426);
     CHECK_EQ(STATUS(V("Sec-WebSocket-Version: 13, 8\r\n")), 426);
     CHECK_EQ(STATUS(V("Sec-WebSocket-Version:\r\n")), 426);
@@ -206,7 +210,7 @@ what_is_no_http_is_refused(void)
     CHECK_EQ(STATUS(ALL P P P P P P P P P "\r\n"), 400);
 }
 
-/* --- identity -------------------------------------------------------------- */
+/* --- identity ------------------------------------------------------------ */
 
 static char   id[64];
 static size_t id_len;
@@ -266,11 +270,11 @@ the_identity_is_decoded_once(void)
     CHECK_STR(id_of("/ocpp/a:b;c", "/ocpp"), "a:b;c");
     CHECK_STR(id_of("/ocpp/Z%c3%BCrich", "/ocpp"), "Z\xc3\xbcrich");
     CHECK_STR(id_of("/ocpp/Z\xc3\xbcrich", "/ocpp"), "Z\xc3\xbcrich");
-    CHECK_STR(id_of("/ocpp/12345678901234567890", "/ocpp"),
-              "12345678901234567890");
+    CHECK_STR(
+        id_of("/ocpp/12345678901234567890", "/ocpp"), "12345678901234567890");
     CHECK_EQ(identity("/ocpp/123456789012345678901", "/ocpp"), HTTP_ID_LONG);
     CHECK_STR(id_of("/ocpp/1234567890123456%F0%9F%9A%97", "/ocpp"),
-              "1234567890123456\xf0\x9f\x9a\x97");
+        "1234567890123456\xf0\x9f\x9a\x97");
     CHECK_EQ(identity("/ocpp/%", "/ocpp"), HTTP_ID_ESCAPE);
     CHECK_EQ(identity("/ocpp/a%2", "/ocpp"), HTTP_ID_ESCAPE);
     CHECK_EQ(identity("/ocpp/a%2g", "/ocpp"), HTTP_ID_ESCAPE);
@@ -291,7 +295,7 @@ the_identity_is_decoded_once(void)
     CHECK_STR(id_of("/ocpp/%c2%a0", "/ocpp"), "\xc2\xa0");
 }
 
-/* --- subprotocol, password, answers ---------------------------------------- */
+/* --- subprotocol, password, answers -------------------------------------- */
 
 static int
 pick(const char *request, size_t n)
@@ -334,11 +338,11 @@ static void
 passwords_are_bytes(void)
 {
     static const uint8_t want[] = {0, 1, 2, 3, 4, 5, 6, 7, 255, 255, 255, 255,
-                                   255, 255, 255, 255, 255, 255, 255, 255};
+        255, 255, 255, 255, 255, 255, 255, 255};
 
     /* OCPP-J 1.6 section 6.2.2 */
     CHECK_EQ(basic("Basic QUwxMDAwOgABAgMEBQYH////////////////", "AL1000"),
-             HTTP_BASIC_OK);
+        HTTP_BASIC_OK);
     CHECK_EQ(pw.len, sizeof want);
     CHECK(memcmp(pw.bytes, want, sizeof want) == 0);
 
@@ -360,8 +364,8 @@ passwords_are_bytes(void)
     CHECK_EQ(basic("Basic YTpiOmM==", "a"), HTTP_BASIC_BAD);
     CHECK_EQ(basic("Bearer YTpiOmM=", "a"), HTTP_BASIC_NONE);
     CHECK_EQ(basic("Basic", "a"), HTTP_BASIC_NONE);
-    CHECK_EQ(http_basic((struct http_span){NULL, 0}, "a", 1, &pw),
-             HTTP_BASIC_NONE);
+    CHECK_EQ(
+        http_basic((struct http_span){NULL, 0}, "a", 1, &pw), HTTP_BASIC_NONE);
 
     char text[6 + 9000 + 1] = "Basic ";
     memset(text + 6, 'A', 9000);
@@ -379,7 +383,7 @@ passwords_are_bytes(void)
 static void
 answers(void)
 {
-    char accept[HTTP_ACCEPT_LEN + 1];
+    char       accept[HTTP_ACCEPT_LEN + 1];
     struct buf out = BUF_INIT(4096);
     struct buf tight = BUF_INIT(100);
 
@@ -387,22 +391,24 @@ answers(void)
     CHECK_STR(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="); /* RFC 6455 1.3 */
 
     CHECK(http_put_switching(&out, accept, "ocpp1.6"));
-    CHECK_STR(buf_cstr(&out), "HTTP/1.1 101 Switching Protocols\r\n"
-                              "Upgrade: websocket\r\n"
-                              "Connection: Upgrade\r\n"
-                              "Sec-WebSocket-Accept: "
-                              "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
-                              "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n");
+    CHECK_STR(buf_cstr(&out),
+        "HTTP/1.1 101 Switching Protocols\r\n"
+        "Upgrade: websocket\r\n"
+        "Connection: Upgrade\r\n"
+        "Sec-WebSocket-Accept: "
+        "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+        "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n");
     buf_clear(&out);
     CHECK(http_put_switching(&out, accept, NULL));
     CHECK(strstr(buf_cstr(&out), "Protocol:") == NULL);
     buf_clear(&out);
     CHECK(http_put_refusal(&out, 401, 0, "Who are you?"));
-    CHECK_STR(buf_cstr(&out), "HTTP/1.1 401 Unauthorized\r\n"
-                              "WWW-Authenticate: Basic realm=\"ocpp\"\r\n"
-                              "Connection: close\r\n"
-                              "Content-Type: text/plain; charset=utf-8\r\n"
-                              "Content-Length: 13\r\n\r\nWho are you?\n");
+    CHECK_STR(buf_cstr(&out),
+        "HTTP/1.1 401 Unauthorized\r\n"
+        "WWW-Authenticate: Basic realm=\"ocpp\"\r\n"
+        "Connection: close\r\n"
+        "Content-Type: text/plain; charset=utf-8\r\n"
+        "Content-Length: 13\r\n\r\nWho are you?\n");
     buf_clear(&out);
     CHECK(http_put_refusal(&out, 426, 0, "No."));
     CHECK(strstr(buf_cstr(&out), "\r\nSec-WebSocket-Version: 13\r\n"));

@@ -18,7 +18,7 @@ static struct {
     _Atomic uint64_t appended[WRITERS]; /* events, all lives together */
     _Atomic uint64_t tells;
     _Atomic bool     stop;
-} *said;
+} * said;
 
 static unsigned slot;
 static unsigned rng;
@@ -94,7 +94,8 @@ kills(void)
         pid_t pid = spawn(0, i + 1);
         /* at any moment, but in some lives not before a commit */
         uint64_t tells = atomic_load(&said->tells);
-        for (unsigned w = 0; i % 4 == 0 && w < 5000 && atomic_load(&said->tells) == tells; w++)
+        for (unsigned w = 0;
+             i % 4 == 0 && w < 5000 && atomic_load(&said->tells) == tells; w++)
             usleep(100);
         usleep(dice(8000));
         kill(pid, SIGKILL);

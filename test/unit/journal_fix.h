@@ -32,8 +32,10 @@ static char            fix_files[80]; /* where the segments are */
 static __attribute__((unused)) size_t
 fix_line(char *out, uint64_t number, size_t len)
 {
-    int n = sprintf(out, "{\"eventId\":\"%016" PRIx64 "-n1\",\"len\":%zu,"
-        "\"fill\":\"", number, len);
+    int n = sprintf(out,
+        "{\"eventId\":\"%016" PRIx64 "-n1\",\"len\":%zu,"
+        "\"fill\":\"",
+        number, len);
 
     while ((size_t)n < len - 2)
         out[n] = (char)('a' + (number + (uint64_t)n) % 26), n++;
@@ -85,8 +87,8 @@ fix_setup(unsigned slots)
         exit(1);
     }
     snprintf(fix_files, sizeof fix_files, "%s/journal", fix_dir);
-    snprintf(fix_conf.server_state_dir, sizeof fix_conf.server_state_dir,
-        "%s", fix_dir);
+    snprintf(fix_conf.server_state_dir, sizeof fix_conf.server_state_dir, "%s",
+        fix_dir);
     fix_conf.server_max_connections = fix_conf.server_max_identities = 16;
     fix_shm = shm_make(&fix_conf, slots, "n1", &fd);
     close(fd);
@@ -107,8 +109,12 @@ fix_open(unsigned slot, void (*fn)(void *, uint64_t, const char *, size_t))
 {
     struct buf why = BUF_INIT(4096);
     bool       ok = journal_open(&(struct journal_env){.shm = fix_shm,
-        .slot = slot, .loop = fix_loop, .conf = &fix_conf,
-        .recover_line = fn, .recover_max = JOURNAL_RECOVER_MAX}, &why);
+                                     .slot = slot,
+                                     .loop = fix_loop,
+                                     .conf = &fix_conf,
+                                     .recover_line = fn,
+                                     .recover_max = JOURNAL_RECOVER_MAX},
+              &why);
 
     if (!ok)
         fprintf(stderr, "%s\n", buf_cstr(&why));

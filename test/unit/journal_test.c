@@ -11,9 +11,9 @@
 #include "log.h"
 #include "journal/segment_writer.h"
 
-static uint64_t told;       /* by up_committed() */
+static uint64_t told; /* by up_committed() */
 static unsigned tellings;
-static bool     told_back;  /* it went backwards */
+static bool     told_back; /* it went backwards */
 
 void
 up_committed(uint64_t number)
@@ -111,11 +111,11 @@ commits(void)
 static void
 lines(void)
 {
-    static char big[SEGMENT_LINE_MAX + 64];
-    char        text[200];
+    static char          big[SEGMENT_LINE_MAX + 64];
+    char                 text[200];
     struct segments_want want = {.slot = 0};
     struct segment_line  line;
-    struct buf  why = BUF_INIT(1000);
+    struct buf           why = BUF_INIT(1000);
 
     fix_setup(1);
     CHECK(fix_open(0, NULL));
@@ -131,8 +131,10 @@ lines(void)
     CHECK_EQ(stat_get(&stats_now()->events_refused), 1);
 
     n = journal_begin();
-    int len = sprintf(text, "{\"eventId\":\"%016" PRIx64 "-n1\",\"payload\":"
-        "{\n\"a\":\"x%cy\"\n}}", n, 'N');
+    int len = sprintf(text,
+        "{\"eventId\":\"%016" PRIx64 "-n1\",\"payload\":"
+        "{\n\"a\":\"x%cy\"\n}}",
+        n, 'N');
     *strchr(text, 'N') = '\0';
     CHECK(journal_append(n, text, (size_t)len));
     CHECK(fix_wait(n, 10000));
@@ -368,7 +370,7 @@ fill_fs(void)
     char path[100];
 
     snprintf(path, sizeof path, "%s/ballast", fix_dir);
-    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    int         fd = open(path, O_WRONLY | O_CREAT, 0600);
     static char zero[4096];
     while (write(fd, zero, sizeof zero) > 0)
         ;
@@ -442,7 +444,7 @@ failures(void)
 static void
 refusals(void)
 {
-    struct buf why = BUF_INIT(4096);
+    struct buf         why = BUF_INIT(4096);
     struct journal_env env = {.shm = NULL, .conf = &fix_conf};
 
     fix_setup(1);

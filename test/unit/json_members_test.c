@@ -15,11 +15,12 @@ same(const char *p, size_t n, const char *want)
 static void
 members_follow_each_other(void)
 {
-    static const char json[] = "{\"a\":1,\"b\": \"x,\\\"}\" , \"c\":{\"d\":[1,{}]},"
-                               "\"e\":[],\"f\":null,\"g\":-1.5e3}";
+    static const char json[] =
+        "{\"a\":1,\"b\": \"x,\\\"}\" , \"c\":{\"d\":[1,{}]},"
+        "\"e\":[],\"f\":null,\"g\":-1.5e3}";
     static const char *const keys[] = {"a", "b", "c", "e", "f", "g"};
-    static const char *const values[] = {"1", "\"x,\\\"}\"", "{\"d\":[1,{}]}",
-        "[]", "null", "-1.5e3"};
+    static const char *const values[] = {
+        "1", "\"x,\\\"}\"", "{\"d\":[1,{}]}", "[]", "null", "-1.5e3"};
     struct json_member m;
     size_t             at = 0;
 
@@ -40,7 +41,8 @@ members_follow_each_other(void)
 static void
 cut_text_ends_the_list(void)
 {
-    static const char json[] = "{\"key\":\"v\\\"\",\"n\":{\"x\":[1,2]},\"l\":12}";
+    static const char json[] =
+        "{\"key\":\"v\\\"\",\"n\":{\"x\":[1,2]},\"l\":12}";
 
     for (size_t n = 0; n < sizeof json - 1; n++) {
         char              *copy = malloc(n + 1);
@@ -54,8 +56,8 @@ cut_text_ends_the_list(void)
         CHECK(found <= 3);
         free(exact);
     }
-    static const char *const none[] = {"", "{}", "[1]", "{\"a\"}", "{a:1}",
-        "\"a\"", "{\"a\":}", "  ", "{\"a"};
+    static const char *const none[] = {
+        "", "{}", "[1]", "{\"a\"}", "{a:1}", "\"a\"", "{\"a\":}", "  ", "{\"a"};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         struct json_member m;
         size_t             at = 0;
@@ -74,11 +76,12 @@ people_read_lines(void)
     struct buf b = BUF_INIT(4096);
 
     json_put_lines(&b, json, sizeof json - 1, 6);
-    CHECK_STR(buf_cstr(&b), "name   a \"b\" A\\u001b\\n\\\n"
-                            "n      12\n"
-                            "in\n"
-                            "  x    true\n"
-                            "list   [1,\"2\"]\n");
+    CHECK_STR(buf_cstr(&b),
+        "name   a \"b\" A\\u001b\\n\\\n"
+        "n      12\n"
+        "in\n"
+        "  x    true\n"
+        "list   [1,\"2\"]\n");
     buf_free(&b);
 }
 

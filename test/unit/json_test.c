@@ -29,7 +29,7 @@ static const struct {
     {TEXT("{\"a\" : null}"), 0, 0, 0, "{\"a\" : null}"},
     {TEXT("{\"a\" :\n [1,\r\n 2]}"), 0, 0, 0, "{\"a\":[1,2]}"},
     {TEXT("\"\\u00e9\\ud83d\\ude00 \xc3\xa9\""), 0, 0, 0,
-     "\"\\u00e9\\ud83d\\ude00 \xc3\xa9\""},
+        "\"\\u00e9\\ud83d\\ude00 \xc3\xa9\""},
     {TEXT("0"), 0, 0, 0, "0"},
     {TEXT("-0"), 0, 0, 0, "-0"},
     {TEXT("false"), 0, 0, 0, "false"},
@@ -47,34 +47,31 @@ static const struct {
     {TEXT("[.5]"), 0, BIT(loose_number), 1, "[0.5]"},
     {TEXT("[-.5]"), 0, BIT(loose_number), 1, "[-0.5]"},
     {TEXT("[+5]"), 0, BIT(loose_number), 1, "[5]"},
-    {TEXT("[0, +00.]"), 0, BIT(loose_number) | BIT(leading_zero), 4,
-     "[0,0.0]"},
+    {TEXT("[0, +00.]"), 0, BIT(loose_number) | BIT(leading_zero), 4, "[0,0.0]"},
     {TEXT("\"a\tb\nc\""), 0, BIT(control_char), 2, "\"a\\u0009b\\u000ac\""},
     {TEXT("\"\x7f\""), 0, 0, 0, "\"\x7f\""},
     {TEXT("\"\xff\""), 0, BIT(bad_utf8), 1, "\"\xef\xbf\xbd\""},
     {TEXT("\"ab\xc3\""), 0, BIT(bad_utf8), 3, "\"ab\xef\xbf\xbd\""},
     {TEXT("\"\xed\xa0\x80\""), 0, BIT(bad_utf8), 1,
-     "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
-    {TEXT("\"\xc0\x80\""), 0, BIT(bad_utf8), 1,
-     "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+        "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+    {TEXT("\"\xc0\x80\""), 0, BIT(bad_utf8), 1, "\"\xef\xbf\xbd\xef\xbf\xbd\""},
     {TEXT("\"\xf4\x90\x80\x80\""), 0, BIT(bad_utf8), 1,
-     "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
+        "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
     {TEXT("\"\\ud800\""), 0, BIT(lone_surrogate), 1, "\"\\ud800\""},
     {TEXT("\"\\udc00\\ud800\""), 0, BIT(lone_surrogate), 1,
-     "\"\\udc00\\ud800\""},
+        "\"\\udc00\\ud800\""},
     {TEXT("\"\\ud800\\u0041\""), 0, BIT(lone_surrogate), 1,
-     "\"\\ud800\\u0041\""},
+        "\"\\ud800\\u0041\""},
     {TEXT("\xef\xbb\xbf[]"), 0, BIT(bom), 0, "[]"},
     {TEXT("[]\0"), 0, BIT(nul_byte), 2, "[]"},
     {TEXT("[\0]"), 0, BIT(nul_byte), 1, "[]"},
     {TEXT("\"a\0b\""), 0, BIT(nul_byte), 2, "\"a\\u0000b\""},
     {TEXT("\"a\\u0000b\""), 0, BIT(nul_escape), 2, "\"a\\u0000b\""},
-    {TEXT("{\"a\":1,\"a\":2}"), 0, BIT(duplicate_key), 8,
-     "{\"a\":1,\"a\":2}"},
+    {TEXT("{\"a\":1,\"a\":2}"), 0, BIT(duplicate_key), 8, "{\"a\":1,\"a\":2}"},
     {TEXT("{\"a\":1,\"\\u0061\":2}"), 0, BIT(duplicate_key), 8,
-     "{\"a\":1,\"\\u0061\":2}"},
+        "{\"a\":1,\"\\u0061\":2}"},
     {TEXT("[{\"x\":{\"k\":1,\"l\":2,\"k\":3}}]"), 0, BIT(duplicate_key), 20,
-     "[{\"x\":{\"k\":1,\"l\":2,\"k\":3}}]"},
+        "[{\"x\":{\"k\":1,\"l\":2,\"k\":3}}]"},
     {TEXT("[] x"), 0, BIT(trailing_garbage), 3, "[]"},
     {TEXT("[2][3]"), 0, BIT(trailing_garbage), 3, "[2]"},
 
@@ -147,13 +144,12 @@ test_texts(void)
 static void
 test_tape(void)
 {
-    static const char text[] = "{\"a\":[1,2],\"b\":true}";
+    static const char     text[] = "{\"a\":[1,2],\"b\":true}";
     static const uint32_t next[] = {7, 2, 5, 4, 5, 6, 7};
     static const uint32_t count[] = {2, 1, 2, 0, 0, 1, 0};
-    static const uint8_t type[] = {JSON_OBJECT, JSON_STRING, JSON_ARRAY,
-                                   JSON_NUMBER, JSON_NUMBER, JSON_STRING,
-                                   JSON_TRUE};
-    size_t len;
+    static const uint8_t  type[] = {JSON_OBJECT, JSON_STRING, JSON_ARRAY,
+         JSON_NUMBER, JSON_NUMBER, JSON_STRING, JSON_TRUE};
+    size_t                len;
 
     CHECK(json_scan(&j, TEXT(text)));
     CHECK_EQ(j.count, 7);
@@ -172,8 +168,8 @@ static void
 test_limits(void)
 {
     static struct json_token few[3];
-    struct json small = JSON_INIT(few, 3);
-    char        deep[2 * JSON_DEPTH_MAX + 4];
+    struct json              small = JSON_INIT(few, 3);
+    char                     deep[2 * JSON_DEPTH_MAX + 4];
 
     CHECK(json_scan(&small, TEXT("[1,2]")));
     CHECK(!json_scan(&small, TEXT("[1,2,3]")));
@@ -197,7 +193,7 @@ static void
 test_alignments(void)
 {
     static const char odd[] = {'"', '\\', '\n', '\0', '\x1f', '\x80'};
-    char text[40];
+    char              text[40];
 
     for (size_t n = 0; n < 30; n++)
         for (size_t k = 0; k < sizeof odd; k++) {
@@ -251,8 +247,9 @@ test_strings(void)
     char out[32];
     bool full;
 
-    CHECK(json_scan(&j, TEXT("[\"a\\u00e9\\n\\ud83d\\ude00\",\"plain\","
-                             "\"\\ud800\xff\",{\"k\\u0065y\":5,\"KEY\":6}]")));
+    CHECK(json_scan(&j,
+        TEXT("[\"a\\u00e9\\n\\ud83d\\ude00\",\"plain\","
+             "\"\\ud800\xff\",{\"k\\u0065y\":5,\"KEY\":6}]")));
     CHECK_EQ(j.tok[1].count, 4);
     CHECK_EQ(j.tok[1].flags, JSON_ESCAPED);
     size_t n = json_string(&j, 1, out, sizeof out, &full);
@@ -284,24 +281,44 @@ test_numbers(void)
         bool        whole;
         int64_t     value;
     } integers[] = {
-        {"0", true, 0}, {"-0", true, 0}, {"-1", true, -1},
-        {"007", true, 7}, {"+7", true, 7},
+        {"0", true, 0},
+        {"-0", true, 0},
+        {"-1", true, -1},
+        {"007", true, 7},
+        {"+7", true, 7},
         {"9223372036854775807", true, INT64_MAX},
         {"-9223372036854775808", true, INT64_MIN},
         {"9223372036854775808", false, 0},
         {"-9223372036854775809", false, 0},
         {"99999999999999999999999", false, 0},
         {"9007199254740993", true, 9007199254740993},
-        {"1.0", false, 0}, {"1e2", false, 0}, {"1.", false, 0},
-        {"\"1\"", false, 0}, {"true", false, 0},
+        {"1.0", false, 0},
+        {"1e2", false, 0},
+        {"1.", false, 0},
+        {"\"1\"", false, 0},
+        {"true", false, 0},
     };
     static const char *const doubles[] = {
-        "0", "-0", "1", "0.1", "-2.5e3", "123456789.125", "1e22", "1e-7",
-        "9007199254740993", "1.7976931348623157e308", "5e-324", "1e400",
-        "-1e400", "1e-400", "0e999999999999", "3.14159265358979323846264338",
+        "0",
+        "-0",
+        "1",
+        "0.1",
+        "-2.5e3",
+        "123456789.125",
+        "1e22",
+        "1e-7",
+        "9007199254740993",
+        "1.7976931348623157e308",
+        "5e-324",
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "0e999999999999",
+        "3.14159265358979323846264338",
         "100000000000000000000000000000000000000000000000000000000000001",
         "0.000000000000000000000000000000000000000000000000000000000000001",
-        "1e99999999999999999999", "1e-99999999999999999999",
+        "1e99999999999999999999",
+        "1e-99999999999999999999",
     };
 
     for (size_t i = 0; i < sizeof integers / sizeof integers[0]; i++) {

@@ -109,10 +109,10 @@ errors_say_where(void)
 static void
 quoting_comes_back(void)
 {
-    static const char *const all[] = {"", "plain", "two words", "it's",
-        "\"q\"", "{\"a\": [1, 'x']}", "line\nbreak", "\\", "\\n", "tab\there",
-        "\r", "\xc3\xa4", "'\"\\\n"};
-    struct buf b = BUF_INIT(4096);
+    static const char *const all[] = {"", "plain", "two words", "it's", "\"q\"",
+        "{\"a\": [1, 'x']}", "line\nbreak", "\\", "\\n", "tab\there", "\r",
+        "\xc3\xa4", "'\"\\\n"};
+    struct buf               b = BUF_INIT(4096);
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         buf_addc(&b, ' ');

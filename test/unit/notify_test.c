@@ -22,8 +22,8 @@ listen_at(const char *name)
     if (name[0] == '@')
         a.sun_path[0] = '\0';
     CHECK(bind(fd, (struct sockaddr *)&a,
-        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name)))
-        == 0);
+              (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+                  strlen(name))) == 0);
     setenv("NOTIFY_SOCKET", name, 1);
     return fd;
 }

@@ -9,7 +9,7 @@ static struct json_token tokens[1000];
 static struct json       tape = JSON_INIT(tokens, 1000);
 
 #define BIT(word) DEVIATION_BIT(word)
-#define UUID  "0b9a9d6e-9a9b-4c7e-8d15-0fcd4b1f0a55"
+#define UUID "0b9a9d6e-9a9b-4c7e-8d15-0fcd4b1f0a55"
 
 /* What lenient says, and what strict says. */
 static const struct {
@@ -22,102 +22,101 @@ static const struct {
     /* as it should be */
     {"[2,\"1\",\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_GOOD, 2, "\"1\"", 0},
     {" [ 2 , \"1\" , \"Heartbeat\" , { } ] ", OCPPJ_GOOD, OCPPJ_GOOD, 2,
-     "\"1\"", 0},
+        "\"1\"", 0},
     {"[2,\"" UUID "\",\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_GOOD, 2,
-     "\"" UUID "\"", 0},
+        "\"" UUID "\"", 0},
     {"[2,\"1\",\"Heartbeat\",null]", OCPPJ_GOOD, OCPPJ_GOOD, 2, "\"1\"", 0},
-    {"[3,\"1\",{\"status\":\"Accepted\"}]", OCPPJ_GOOD, OCPPJ_GOOD, 3,
-     "\"1\"", 0},
+    {"[3,\"1\",{\"status\":\"Accepted\"}]", OCPPJ_GOOD, OCPPJ_GOOD, 3, "\"1\"",
+        0},
     {"[3,\"1\",null]", OCPPJ_GOOD, OCPPJ_GOOD, 3, "\"1\"", 0},
-    {"[4,\"1\",\"NotImplemented\",\"\",{}]", OCPPJ_GOOD, OCPPJ_GOOD, 4,
-     "\"1\"", 0},
+    {"[4,\"1\",\"NotImplemented\",\"\",{}]", OCPPJ_GOOD, OCPPJ_GOOD, 4, "\"1\"",
+        0},
     /* 36 characters, more bytes */
     {"[2,\"\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
      "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
      "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
      "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\",\"Heartbeat\",{}]",
-     OCPPJ_GOOD, OCPPJ_GOOD, 2,
-     "\"\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
-     "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
-     "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
-     "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\"", 0},
+        OCPPJ_GOOD, OCPPJ_GOOD, 2,
+        "\"\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+        "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+        "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+        "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\"",
+        0},
 
     /* what charge points get wrong, and can be understood */
     {"[2,12345,\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 2, "12345",
-     BIT(number_id)},
+        BIT(number_id)},
     {"[2,0012,\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 2, "0012",
-     BIT(number_id) | BIT(leading_zero)},
+        BIT(number_id) | BIT(leading_zero)},
     {"[3,1.50,{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 3, "1.50", BIT(number_id)},
     {"[4,\"1\",\"InternalError\",\"\"]", OCPPJ_GOOD, OCPPJ_GOOD, 4, "\"1\"",
-     BIT(short_callerror)},
+        BIT(short_callerror)},
     {"[4,\"1\",\"InternalError\"]", OCPPJ_GOOD, OCPPJ_MALFORMED, 4, "\"1\"",
-     BIT(short_callerror)},
+        BIT(short_callerror)},
     {"[4,\"1\",\"InternalError\",null,null]", OCPPJ_GOOD, OCPPJ_MALFORMED, 4,
-     "\"1\"", BIT(odd_callerror)},
+        "\"1\"", BIT(odd_callerror)},
     {"[4,\"1\",7,\"\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 4, "\"1\"",
-     BIT(odd_callerror)},
+        BIT(odd_callerror)},
     {"[4,\"1\",\"InternalError\",\"\",{},1]", OCPPJ_GOOD, OCPPJ_MALFORMED, 4,
-     "\"1\"", BIT(odd_callerror)},
-    {"\xef\xbb\xbf[2,\"1\",\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED,
-     2, "\"1\"", BIT(bom)},
+        "\"1\"", BIT(odd_callerror)},
+    {"\xef\xbb\xbf[2,\"1\",\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 2,
+        "\"1\"", BIT(bom)},
     {"[2,\"1\",\"Heartbeat\",{}]]", OCPPJ_GOOD, OCPPJ_MALFORMED, 2, "\"1\"",
-     BIT(trailing_garbage)},
-    {"[2,\"1\",\"Heartbeat\",{\"a\":1,\"a\":1}]", OCPPJ_GOOD,
-     OCPPJ_MALFORMED, 2, "\"1\"", BIT(duplicate_key)},
+        BIT(trailing_garbage)},
+    {"[2,\"1\",\"Heartbeat\",{\"a\":1,\"a\":1}]", OCPPJ_GOOD, OCPPJ_MALFORMED,
+        2, "\"1\"", BIT(duplicate_key)},
 
     /* an id, but wrong elements */
-    {"[2,\"1\",\"Heartbeat\"]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 2,
-     "\"1\"", 0},
+    {"[2,\"1\",\"Heartbeat\"]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 2, "\"1\"",
+        0},
     {"[2,\"1\"]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 2, "\"1\"", 0},
     {"[2,\"1\",\"Heartbeat\",{},{}]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 2,
-     "\"1\"", 0},
+        "\"1\"", 0},
     {"[2,\"1\",7,{}]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 2, "\"1\"", 0},
     {"[2,\"1\",null,{}]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 2, "\"1\"", 0},
     {"[3,\"1\"]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 3, "\"1\"", 0},
-    {"[3,\"1\",\"Heartbeat\",{}]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 3,
-     "\"1\"", 0},
+    {"[3,\"1\",\"Heartbeat\",{}]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 3, "\"1\"",
+        0},
     {"[4,\"1\"]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 4, "\"1\"", 0},
 
     /* an id that is too long */
     {"[2,\"" UUID "7\",\"Heartbeat\",{}]", OCPPJ_LONG_ID, OCPPJ_LONG_ID, 2,
-     "\"" UUID "7\"", 0},
+        "\"" UUID "7\"", 0},
     {"[2,1234567890123456789012345678901234567,\"Heartbeat\",{}]",
-     OCPPJ_LONG_ID, OCPPJ_LONG_ID, 2,
-     "1234567890123456789012345678901234567", 0},
-    {"[3,\"" UUID "7\",{}]", OCPPJ_LONG_ID, OCPPJ_LONG_ID, 3,
-     "\"" UUID "7\"", 0},
+        OCPPJ_LONG_ID, OCPPJ_LONG_ID, 2,
+        "1234567890123456789012345678901234567", 0},
+    {"[3,\"" UUID "7\",{}]", OCPPJ_LONG_ID, OCPPJ_LONG_ID, 3, "\"" UUID "7\"",
+        0},
 
     /* no id */
     {"[2]", OCPPJ_NO_ID, OCPPJ_NO_ID, 2, NULL, 0},
     {"[2,null,\"Heartbeat\",{}]", OCPPJ_NO_ID, OCPPJ_NO_ID, 2, NULL, 0},
-    {"[2,{\"id\":1},\"Heartbeat\",{}]", OCPPJ_NO_ID, OCPPJ_NO_ID, 2, NULL,
-     0},
+    {"[2,{\"id\":1},\"Heartbeat\",{}]", OCPPJ_NO_ID, OCPPJ_NO_ID, 2, NULL, 0},
     {"[4,true,\"InternalError\",\"\",{}]", OCPPJ_NO_ID, OCPPJ_NO_ID, 4, NULL,
-     0},
+        0},
 
     /* message types to ignore */
     {"[1,\"1\"]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 1, NULL, 0},
     {"[5,\"1\",\"GenericError\",\"\",{}]", OCPPJ_UNKNOWN_TYPE,
-     OCPPJ_UNKNOWN_TYPE, 5, NULL, 0},
-    {"[6,\"1\",\"NotifyEvent\",{}]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE,
-     6, NULL, 0},
+        OCPPJ_UNKNOWN_TYPE, 5, NULL, 0},
+    {"[6,\"1\",\"NotifyEvent\",{}]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 6,
+        NULL, 0},
     {"[-2,\"1\"]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, -2, NULL, 0},
-    {"[99999999999,\"1\"]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 0, NULL,
-     0},
-    {"[2.0,\"1\",\"Heartbeat\",{}]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE,
-     0, NULL, 0},
-    {"[\"2\",\"1\",\"Heartbeat\",{}]", OCPPJ_UNKNOWN_TYPE,
-     OCPPJ_UNKNOWN_TYPE, 0, NULL, 0},
+    {"[99999999999,\"1\"]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 0, NULL, 0},
+    {"[2.0,\"1\",\"Heartbeat\",{}]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 0,
+        NULL, 0},
+    {"[\"2\",\"1\",\"Heartbeat\",{}]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE,
+        0, NULL, 0},
     {"[]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 0, NULL, 0},
 
     /* no frame at all */
     {"", OCPPJ_UNPARSABLE, OCPPJ_UNPARSABLE, 0, NULL, 0},
     {"hello", OCPPJ_UNPARSABLE, OCPPJ_UNPARSABLE, 0, NULL, 0},
     {"{}", OCPPJ_UNPARSABLE, OCPPJ_UNPARSABLE, 0, NULL, 0},
-    {"[2,\"1\",\"Heartbeat\",{}", OCPPJ_UNPARSABLE, OCPPJ_UNPARSABLE, 0,
-     NULL, 0},
-    {"[2,\"1\",\"Heartbeat\",{},]", OCPPJ_UNPARSABLE, OCPPJ_UNPARSABLE, 0,
-     NULL, 0},
+    {"[2,\"1\",\"Heartbeat\",{}", OCPPJ_UNPARSABLE, OCPPJ_UNPARSABLE, 0, NULL,
+        0},
+    {"[2,\"1\",\"Heartbeat\",{},]", OCPPJ_UNPARSABLE, OCPPJ_UNPARSABLE, 0, NULL,
+        0},
 };
 
 static void
@@ -130,7 +129,7 @@ test_verdicts(void)
         UNIT_CASE(text);
         memset(&f, 0xa5, sizeof f);
         CHECK_EQ(ocppj_cut(&f, &tape, text, strlen(text), OCPPJ_LENIENT),
-                 frames[i].lenient);
+            frames[i].lenient);
         CHECK_EQ(f.verdict, frames[i].lenient);
         CHECK_EQ(f.type, frames[i].type);
         CHECK_EQ(f.deviations, frames[i].deviations);
@@ -139,10 +138,10 @@ test_verdicts(void)
             CHECK_STRN(f.id_raw.p, f.id_raw.len, frames[i].id_raw);
         CHECK_EQ(f.why == NULL, f.verdict == OCPPJ_GOOD);
         CHECK_EQ(f.payload_tok != 0,
-                 f.verdict == OCPPJ_GOOD && f.type != OCPPJ_CALLERROR);
+            f.verdict == OCPPJ_GOOD && f.type != OCPPJ_CALLERROR);
 
         CHECK_EQ(ocppj_cut(&f, &tape, text, strlen(text), OCPPJ_STRICT),
-                 frames[i].strict);
+            frames[i].strict);
         if (f.verdict == OCPPJ_MALFORMED)
             CHECK_EQ(f.error, OCPPJ_FORMATION_VIOLATION);
     }
@@ -153,8 +152,8 @@ static void
 cut(struct ocppj_frame *f, const char *text)
 {
     UNIT_CASE(text);
-    CHECK_EQ(ocppj_cut(f, &tape, text, strlen(text), OCPPJ_LENIENT),
-             OCPPJ_GOOD);
+    CHECK_EQ(
+        ocppj_cut(f, &tape, text, strlen(text), OCPPJ_LENIENT), OCPPJ_GOOD);
 }
 
 static void
@@ -163,13 +162,14 @@ test_parts(void)
     struct ocppj_frame f;
 
     /* Bytes in are bytes out: big numbers, trailing zeros, blanks. */
-    cut(&f, "[2, \"a\\u0062c\",\"MeterValues\", {\"x\" : 9007199254740993, "
+    cut(&f,
+        "[2, \"a\\u0062c\",\"MeterValues\", {\"x\" : 9007199254740993, "
         "\"y\":1.10}]");
     CHECK_STRN(f.id_raw.p, f.id_raw.len, "\"a\\u0062c\"");
     CHECK_STRN(f.id, f.id_len, "abc");
     CHECK_STRN(f.action.p, f.action.len, "MeterValues");
-    CHECK_STRN(f.payload.p, f.payload.len,
-               "{\"x\" : 9007199254740993, \"y\":1.10}");
+    CHECK_STRN(
+        f.payload.p, f.payload.len, "{\"x\" : 9007199254740993, \"y\":1.10}");
     CHECK_EQ(tape.tok[f.payload_tok].type, JSON_OBJECT);
 
     cut(&f, "[3,77,null]");
@@ -178,7 +178,8 @@ test_parts(void)
     CHECK(f.action.p == NULL);
     CHECK_STRN(f.payload.p, f.payload.len, "null");
 
-    cut(&f, "[4,\"1\",\"OccurrenceConstraintViolation\",\"so \\\"it\\\" is\","
+    cut(&f,
+        "[4,\"1\",\"OccurrenceConstraintViolation\",\"so \\\"it\\\" is\","
         "{\"a\":[]}]");
     CHECK_EQ(f.code, OCPPJ_OCCURRENCE_CONSTRAINT);
     CHECK_STRN(f.code_raw.p, f.code_raw.len, "OccurrenceConstraintViolation");
@@ -218,16 +219,16 @@ test_errors(void)
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         UNIT_CASE(words[i].word);
-        CHECK_EQ(ocppj_error_find(words[i].word, strlen(words[i].word)),
-                 words[i].e);
+        CHECK_EQ(
+            ocppj_error_find(words[i].word, strlen(words[i].word)), words[i].e);
     }
     UNIT_CASE("");
     CHECK_STR(ocppj_error_word(OCPPJ_FORMATION_VIOLATION, OCPPJ_1_6),
-              "FormationViolation");
+        "FormationViolation");
     CHECK_STR(ocppj_error_word(OCPPJ_OCCURRENCE_CONSTRAINT, OCPPJ_1_6),
-              "OccurenceConstraintViolation");
+        "OccurenceConstraintViolation");
     CHECK_STR(ocppj_error_word(OCPPJ_FORMATION_VIOLATION, OCPPJ_2_X),
-              "FormatViolation");
+        "FormatViolation");
 }
 
 static void
@@ -238,8 +239,7 @@ test_builders(void)
     char               many[400];
 
     ocppj_put_call(&out, "a\"b", 3, "Reset", "{\"type\":\"Soft\"}", 15);
-    CHECK_STRN(out.p, out.len,
-               "[2,\"a\\\"b\",\"Reset\",{\"type\":\"Soft\"}]");
+    CHECK_STRN(out.p, out.len, "[2,\"a\\\"b\",\"Reset\",{\"type\":\"Soft\"}]");
     buf_clear(&out);
     ocppj_put_call(&out, "1", 1, "ClearCache", NULL, 0);
     CHECK_STRN(out.p, out.len, "[2,\"1\",\"ClearCache\",{}]");
@@ -255,28 +255,29 @@ test_builders(void)
     CHECK_STRN(out.p, out.len, "[3,\"\\u0041\\/\",{}]");
     buf_clear(&out);
     ocppj_put_error(&out, OCPPJ_1_6, f.id_raw, OCPPJ_FORMATION_VIOLATION,
-                    "idTag: found \"x\"", NULL, 0);
-    CHECK_STRN(out.p, out.len, "[4,\"\\u0041\\/\",\"FormationViolation\","
-               "\"idTag: found \\\"x\\\"\",{}]");
-    buf_clear(&out);
-    ocppj_put_error(&out, OCPPJ_2_X, f.id_raw, OCPPJ_FORMATION_VIOLATION,
-                    NULL, "{\"a\":1}", 7);
+        "idTag: found \"x\"", NULL, 0);
     CHECK_STRN(out.p, out.len,
-               "[4,\"\\u0041\\/\",\"FormatViolation\",\"\",{\"a\":1}]");
+        "[4,\"\\u0041\\/\",\"FormationViolation\","
+        "\"idTag: found \\\"x\\\"\",{}]");
+    buf_clear(&out);
+    ocppj_put_error(&out, OCPPJ_2_X, f.id_raw, OCPPJ_FORMATION_VIOLATION, NULL,
+        "{\"a\":1}", 7);
+    CHECK_STRN(out.p, out.len,
+        "[4,\"\\u0041\\/\",\"FormatViolation\",\"\",{\"a\":1}]");
 
     /* 255 characters, however many bytes. */
     for (int i = 0; i < 199; i++)
         memcpy(many + 2 * i, "\xc3\xa9", 2);
     many[398] = '\0';
     buf_clear(&out);
-    ocppj_put_error(&out, OCPPJ_1_6, f.id_raw, OCPPJ_GENERIC_ERROR, many,
-                    NULL, 0);
+    ocppj_put_error(
+        &out, OCPPJ_1_6, f.id_raw, OCPPJ_GENERIC_ERROR, many, NULL, 0);
     CHECK(json_scan(&tape, out.p, out.len));
     CHECK_EQ(tape.tok[4].count, 199);
     memset(many, 'x', 398);
     buf_clear(&out);
-    ocppj_put_error(&out, OCPPJ_1_6, f.id_raw, OCPPJ_GENERIC_ERROR, many,
-                    NULL, 0);
+    ocppj_put_error(
+        &out, OCPPJ_1_6, f.id_raw, OCPPJ_GENERIC_ERROR, many, NULL, 0);
     CHECK(json_scan(&tape, out.p, out.len));
     CHECK_EQ(tape.tok[4].count, 255);
     buf_free(&out);

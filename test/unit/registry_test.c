@@ -16,9 +16,9 @@
 
 #define SLOTS 5
 #define SCRIBBLES 20000
-#define NAMES 96     /* identities that exist */
-#define ENTRIES 64u  /* places: some of them must be forgotten all the time */
-#define HELD 8       /* connections of a slot */
+#define NAMES 96    /* identities that exist */
+#define ENTRIES 64u /* places: some of them must be forgotten all the time */
+#define HELD 8      /* connections of a slot */
 #define KILLS 400
 
 static const uint64_t addr[2] = {1, 2};
@@ -49,8 +49,8 @@ static enum registry_result
 claim(struct registry *r, const char *name, unsigned slot, uint32_t index,
     struct registry_claim *out)
 {
-    return registry_claim(r, name, strlen(name), slot, index,
-        &board->sequence, addr, 80, out);
+    return registry_claim(
+        r, name, strlen(name), slot, index, &board->sequence, addr, 80, out);
 }
 
 static void
@@ -60,7 +60,7 @@ set_age(struct registry *r, uint32_t entry, int64_t seconds)
         (uint32_t)((int64_t)(clock_wall_ms() / 1000) - seconds);
 }
 
-/* --- one process ------------------------------------------------------------- */
+/* --- one process --------------------------------------------------------- */
 
 static void
 newest_wins(void)
@@ -206,9 +206,10 @@ a_scribbled_start_is_forgotten(void)
 {
     struct registry        *r = make(4);
     uint32_t                e = registry_find(r, "CP1", 3, true);
-    struct registry_starts *s = (struct registry_starts *)(registry_at(r, 0) + r->capacity) + e;
-    const uint64_t          fp[2] = {1, UINT64_C(2) << 32};
-    int32_t                 id;
+    struct registry_starts *s =
+        (struct registry_starts *)(registry_at(r, 0) + r->capacity) + e;
+    const uint64_t fp[2] = {1, UINT64_C(2) << 32};
+    int32_t        id;
 
     for (unsigned bit = 0; bit < 128; bit++) {
         registry_start_put(r, e, fp, 77);
@@ -221,7 +222,7 @@ a_scribbled_start_is_forgotten(void)
     }
 }
 
-/* --- many processes ------------------------------------------------------------ */
+/* --- many processes ------------------------------------------------------ */
 
 struct hold {
     bool                  on;
@@ -264,8 +265,8 @@ look(struct registry *r, const struct hold *h)
     char                   name[16];
 
     name_of(name, h->name);
-    bool same = e->name_len == strlen(name) &&
-        memcmp(e->name, name, e->name_len) == 0;
+    bool same =
+        e->name_len == strlen(name) && memcmp(e->name, name, e->name_len) == 0;
     if (registry_owns(r, h->claim.entry, h->claim.self))
         MUST(same);
 }
@@ -315,8 +316,8 @@ work(struct registry *r, unsigned slot, uint64_t seed)
         look(r, h);
         uint64_t seen = board->newest[h->name];
         while (seen < h->claim.generation &&
-            !atomic_compare_exchange_weak(&board->newest[h->name], &seen,
-                h->claim.generation))
+            !atomic_compare_exchange_weak(
+                &board->newest[h->name], &seen, h->claim.generation))
             ;
         if (chance(&seed) % 4 == 0)
             set_age(r, h->claim.entry, 1000);
@@ -430,30 +431,48 @@ survives_kills(unsigned kills)
     CHECK(board->takeovers > 0 && r->forgotten > 0);
     printf("%" PRIu64 " claims, %" PRIu64 " takeovers, %" PRIu64
            " forgotten, %" PRIu64 " full, %" PRIu64 " busy, %u kills, %" PRIu64
-           " of them inside the lock\n", (uint64_t)board->claims,
-        (uint64_t)board->takeovers, (uint64_t)r->forgotten,
-        (uint64_t)board->full, (uint64_t)board->busy, kills,
-        (uint64_t)r->rebuilt);
+           " of them inside the lock\n",
+        (uint64_t)board->claims, (uint64_t)board->takeovers,
+        (uint64_t)r->forgotten, (uint64_t)board->full, (uint64_t)board->busy,
+        kills, (uint64_t)r->rebuilt);
 }
 
 /* One word somewhere, as a stray store leaves it. */
 static void
 scribble(struct registry *r, uint64_t *seed)
 {
-    uint32_t *heads = (uint32_t *)((char *)r + ((sizeof *r + 63) & ~(size_t)63));
-    struct registry_entry *e = registry_at(r, (uint32_t)(chance(seed) % registry_used(r)));
-    uint64_t  any = chance(seed) % 2 ? chance(seed)
-                                     : chance(seed) % (2 * r->capacity) + 1;
+    uint32_t *heads =
+        (uint32_t *)((char *)r + ((sizeof *r + 63) & ~(size_t)63));
+    struct registry_entry *e =
+        registry_at(r, (uint32_t)(chance(seed) % registry_used(r)));
+    uint64_t any =
+        chance(seed) % 2 ? chance(seed) : chance(seed) % (2 * r->capacity) + 1;
 
     switch (chance(seed) % 8) {
-    case 0: heads[chance(seed) % r->heads] = (uint32_t)any; break;
-    case 1: e->next = (uint32_t)any; break;
-    case 2: e->next = (uint32_t)(e - registry_at(r, 0)) + 1; break; /* itself */
-    case 3: e->hash = (uint32_t)any; break;
-    case 4: e->name_len = (uint8_t)any; break;
-    case 5: e->name[chance(seed) % 4] ^= (char)(any | 1); break;
-    case 6: e->owner = any; break;
-    case 7: *(chance(seed) % 2 ? &r->used : &r->hand) = (uint32_t)any; break;
+    case 0:
+        heads[chance(seed) % r->heads] = (uint32_t)any;
+        break;
+    case 1:
+        e->next = (uint32_t)any;
+        break;
+    case 2:
+        e->next = (uint32_t)(e - registry_at(r, 0)) + 1;
+        break; /* itself */
+    case 3:
+        e->hash = (uint32_t)any;
+        break;
+    case 4:
+        e->name_len = (uint8_t)any;
+        break;
+    case 5:
+        e->name[chance(seed) % 4] ^= (char)(any | 1);
+        break;
+    case 6:
+        e->owner = any;
+        break;
+    case 7:
+        *(chance(seed) % 2 ? &r->used : &r->hand) = (uint32_t)any;
+        break;
     }
 }
 
@@ -482,7 +501,8 @@ survives_scribbles(unsigned times)
         unsigned n = (unsigned)(chance(&seed) % FEW);
         name_of(name, n);
         CHECK_EQ(claim(r, name, 0, n, &c), REGISTRY_OK);
-        CHECK(c.former == 0 || c.former == held[n].self || c.former == untold[n]);
+        CHECK(
+            c.former == 0 || c.former == held[n].self || c.former == untold[n]);
         if (held[n].entry != c.entry && held[n].self != 0 &&
             registry_holds(r, held[n].entry, held[n].self)) {
             lost++; /* nobody told the former connection, until a rebuild */
@@ -491,7 +511,8 @@ survives_scribbles(unsigned times)
         held[n] = c;
         /* The sweeps of all workers. */
         for (unsigned i = 0; i < FEW; i++) {
-            if (held[i].self == 0 || registry_holds(r, held[i].entry, held[i].self))
+            if (held[i].self == 0 ||
+                registry_holds(r, held[i].entry, held[i].self))
                 continue;
             registry_mend(r, held[i].entry);
             name_of(name, i);
@@ -536,7 +557,8 @@ survives_a_death_inside_the_lock(void)
     CHECK(clock_mono_ms() - began >= REGISTRY_LOCK_MS);
     CHECK_EQ(registry_find(r, "CP1", 3, false), REGISTRY_NONE);
     /* A chain torn by a writer who died: the entries are the truth. */
-    uint32_t *heads = (uint32_t *)((char *)r + ((sizeof *r + 63) & ~(size_t)63));
+    uint32_t *heads =
+        (uint32_t *)((char *)r + ((sizeof *r + 63) & ~(size_t)63));
     for (uint32_t i = 0; i < r->heads; i++)
         heads[i] = 0;
     kill(pid, SIGKILL);

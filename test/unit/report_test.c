@@ -58,11 +58,12 @@ health_has_the_shape_that_monitoring_expects(void)
     STAT_ADD(&shm_worker(s, 1)->stats, pings, 20);
     STAT_ADD(&shm_worker(s, 0)->stats, pings_skipped, 2);
     const char *h = health(REPORT_HEALTHY);
-    CHECK(strstr(h, "{\"connections\":7,\"max_connections\":100,"
-                    "\"ping_service\":{\"active_connections\":7,"
-                    "\"ping_interval\":\"1m0s\",\"skipped_pings\":2,"
-                    "\"total_pings\":20},\"status\":\"healthy\","
-                    "\"problems\":[],\"timestamp\":\"20") == h);
+    CHECK(strstr(h,
+              "{\"connections\":7,\"max_connections\":100,"
+              "\"ping_service\":{\"active_connections\":7,"
+              "\"ping_interval\":\"1m0s\",\"skipped_pings\":2,"
+              "\"total_pings\":20},\"status\":\"healthy\","
+              "\"problems\":[],\"timestamp\":\"20") == h);
     CHECK(strstr(h, "\"journal\":{\"status\":\"ok\"") != NULL);
     CHECK(strstr(h, "\"redis\":null}\n") != NULL);
 }
@@ -82,13 +83,15 @@ health_says_what_is_wrong(void)
     STAT_SET(&w->stats, journal_failing, 1);
     w->journal_errno = 28; /* ENOSPC */
     const char *h = health(REPORT_DEGRADED);
-    CHECK(strstr(h, "the journal of worker 1 cannot be written: No space left "
-                    "on device") != NULL);
+    CHECK(strstr(h,
+              "the journal of worker 1 cannot be written: No space left "
+              "on device") != NULL);
     CHECK(strstr(h, "\"status\":\"failing\"") != NULL);
     STAT_SET(&w->stats, journal_failing, 0);
 
     w->alive_ms = clock_mono_ms() - 20000;
-    CHECK(strstr(health(REPORT_DEGRADED), "worker 1 made no progress for 20 s"));
+    CHECK(
+        strstr(health(REPORT_DEGRADED), "worker 1 made no progress for 20 s"));
     w->alive_ms = clock_mono_ms();
 
     STAT_SET(&w->stats, connections, 97);
@@ -112,8 +115,8 @@ histograms_are_cumulative_and_in_seconds(void)
 {
     struct histogram *h = &shm_worker(s, 0)->stats.answer_time;
 
-    histogram_add(h, 3);       /* below 4 us */
-    histogram_add(h, 700);     /* below 1.024 ms */
+    histogram_add(h, 3);        /* below 4 us */
+    histogram_add(h, 700);      /* below 1.024 ms */
     histogram_add(h, 90000000); /* beyond the last bound */
     const char *m = metrics();
     CHECK(strstr(m, "# TYPE ocppd_answer_time_seconds histogram\n"));
@@ -169,9 +172,11 @@ stats_are_chosen_by_pattern(void)
 static void
 ages_are_short(void)
 {
-    static const struct { uint64_t age; const char *want; } rows[] = {
-        {0, "0s ago"}, {119, "119s ago"}, {120, "2m ago"}, {7199, "119m ago"},
-        {7200, "2h ago"}, {172800, "2d ago"}};
+    static const struct {
+        uint64_t    age;
+        const char *want;
+    } rows[] = {{0, "0s ago"}, {119, "119s ago"}, {120, "2m ago"},
+        {7199, "119m ago"}, {7200, "2h ago"}, {172800, "2d ago"}};
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         buf_clear(&out);

@@ -34,7 +34,8 @@ in_sandbox(int (*try)(void))
     if (pid == 0) {
         struct buf why = BUF_INIT(1024);
         ensure_words(words, 256);
-        if (freopen("/dev/null", "w", stderr) == NULL || !sandbox_enter(&conf, &why))
+        if (freopen("/dev/null", "w", stderr) == NULL ||
+            !sandbox_enter(&conf, &why))
             _exit(99);
         _exit(try());
     }
@@ -62,7 +63,8 @@ daily_work(void)
     if (pthread_create(&t, NULL, thread, name) != 0 ||
         pthread_join(t, &got) != 0 || got != name)
         return 2;
-    if (socket(AF_INET, SOCK_STREAM, 0) < 0 || socket(AF_UNIX, SOCK_DGRAM, 0) < 0)
+    if (socket(AF_INET, SOCK_STREAM, 0) < 0 ||
+        socket(AF_UNIX, SOCK_DGRAM, 0) < 0)
         return 3;
     free(malloc(10 << 20));
     prctl(PR_SET_NAME, "x", 0, 0, 0);
@@ -118,11 +120,13 @@ try_code(void)
 {
     void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    void *q = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *q = mmap(
+        NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     return p == MAP_FAILED && q != MAP_FAILED &&
-            mprotect(q, 4096, PROT_READ | PROT_EXEC) != 0 ? 0 : 1;
+            mprotect(q, 4096, PROT_READ | PROT_EXEC) != 0
+        ? 0
+        : 1;
 }
 
 static int
@@ -130,8 +134,10 @@ try_limits(void)
 {
     struct rlimit l = {1, 1};
 
-    return getrlimit(RLIMIT_NOFILE, &l) == 0 && setrlimit(RLIMIT_NOFILE, &l) != 0
-        ? 0 : 1;
+    return getrlimit(RLIMIT_NOFILE, &l) == 0 &&
+            setrlimit(RLIMIT_NOFILE, &l) != 0
+        ? 0
+        : 1;
 }
 
 static int
@@ -173,7 +179,8 @@ main(void)
 {
     struct buf errors = BUF_INIT(4096);
 
-    words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    words = mmap(
+        NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(config_read_text(&conf, "f", "", 0, NULL, 0, &errors));
     CHECK_EQ(in_sandbox(privileges), 0);
     CHECK_EQ(in_sandbox(dumpable), 1);

@@ -8,27 +8,27 @@ static struct json_token tokens[5000];
 static struct json       tape = JSON_INIT(tokens, 5000);
 
 #define BIT(word) DEVIATION_BIT(word)
-#define NONE      OCPPJ_ERRORS
-#define MISSING   OCPPJ_PROTOCOL_ERROR
+#define NONE OCPPJ_ERRORS
+#define MISSING OCPPJ_PROTOCOL_ERROR
 #define FORMATION OCPPJ_FORMATION_VIOLATION
-#define TYPE      OCPPJ_TYPE_CONSTRAINT
-#define PROPERTY  OCPPJ_PROPERTY_CONSTRAINT
-#define OCCURS    OCPPJ_OCCURRENCE_CONSTRAINT
+#define TYPE OCPPJ_TYPE_CONSTRAINT
+#define PROPERTY OCPPJ_PROPERTY_CONSTRAINT
+#define OCCURS OCPPJ_OCCURRENCE_CONSTRAINT
 
 #define C20 "12345678901234567890"
-#define T   "\"2026-01-31T12:34:56Z\""
+#define T "\"2026-01-31T12:34:56Z\""
 
 /* Messages with one thing in them that matters. */
-#define STATUS(more) \
-    "{\"connectorId\":1,\"status\":\"Available\",\"errorCode\":\"NoError\"" \
-    more "}"
-#define START(more) \
+#define STATUS(more)                                                             \
+    "{\"connectorId\":1,\"status\":\"Available\",\"errorCode\":\"NoError\"" more \
+    "}"
+#define START(more)                                                            \
     "{\"connectorId\":1,\"idTag\":\"A\",\"timestamp\":" T more "}"
-#define SAMPLE(sample) \
-    "{\"connectorId\":1,\"meterValue\":[{\"timestamp\":" T \
+#define SAMPLE(sample)                                                         \
+    "{\"connectorId\":1,\"meterValue\":[{\"timestamp\":" T                     \
     ",\"sampledValue\":[" sample "]}]}"
-#define LIMIT(n) \
-    "{\"status\":\"Accepted\",\"chargingSchedule\":{\"chargingRateUnit\":" \
+#define LIMIT(n)                                                               \
+    "{\"status\":\"Accepted\",\"chargingSchedule\":{\"chargingRateUnit\":"     \
     "\"A\",\"chargingSchedulePeriod\":[{\"startPeriod\":0,\"limit\":" n "}]}}"
 #define AT(time) STATUS(",\"timestamp\":" time)
 
@@ -51,29 +51,40 @@ static const struct {
     {"StartTransaction", START(",\"meterStart\":0"), NONE, 0, ""},
     {"StartTransaction", START(",\"meterStart\":-0"), NONE, 0, ""},
     {"StartTransaction", START(",\"meterStart\":9007199254740993"), NONE, 0,
-     ""},
-    {"StopTransaction", "{\"transactionId\":-1,\"meterStop\":0,"
-     "\"timestamp\":" T ",\"transactionData\":[]}", NONE, 0, ""},
-    {"StopTransaction", "{\"transactionId\":1,\"meterStop\":0,"
-     "\"timestamp\":" T ",\"transactionData\":[{\"timestamp\":" T
-     ",\"sampledValue\":[]}]}", NONE, 0, ""},
-    {"MeterValues", SAMPLE("{\"value\":\"1\",\"unit\":\"Celsius\"},"
-                           "{\"value\":\"1\",\"unit\":\"Celcius\"},"
-                           "{\"value\":\"1\",\"unit\":\"Hertz\"}"),
-     NONE, 0, ""},
+        ""},
+    {"StopTransaction",
+        "{\"transactionId\":-1,\"meterStop\":0,"
+        "\"timestamp\":" T ",\"transactionData\":[]}",
+        NONE, 0, ""},
+    {"StopTransaction",
+        "{\"transactionId\":1,\"meterStop\":0,"
+        "\"timestamp\":" T ",\"transactionData\":[{\"timestamp\":" T
+        ",\"sampledValue\":[]}]}",
+        NONE, 0, ""},
+    {"MeterValues",
+        SAMPLE("{\"value\":\"1\",\"unit\":\"Celsius\"},"
+               "{\"value\":\"1\",\"unit\":\"Celcius\"},"
+               "{\"value\":\"1\",\"unit\":\"Hertz\"}"),
+        NONE, 0, ""},
     {"MeterValues", SAMPLE("{\"v\\u0061lue\":\"1\",\"unit\":\"\\u0057h\"}"),
-     NONE, 0, ""},
+        NONE, 0, ""},
     {"Authorize", "{\"idTag\":\"" C20 "\"}", NONE, 0, ""},
     {"Authorize", "{\"idTag\":\"\"}", NONE, 0, ""},
-    {"Authorize", "{\"idTag\":\"\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
-     "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
-     "\u00e9\\ud83d\\ude00\"}", NONE, 0, ""},
-    {"UpdateFirmware", "{\"location\":\"ftp:\\/\\/u:p@host/a%20b\","
-     "\"retrieveDate\":" T "}", NONE, 0, ""},
-    {"GetConfiguration.conf", "{\"configurationKey\":[{\"key\":\"k\","
-     "\"readonly\":false}]}", NONE, 0, ""},
-    {"DataTransfer", "{\"vendorId\":\"v\",\"data\":\"{\\\"a\\\":1}\"}", NONE,
-     0, ""},
+    {"Authorize",
+        "{\"idTag\":\"\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+        "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+        "\u00e9\\ud83d\\ude00\"}",
+        NONE, 0, ""},
+    {"UpdateFirmware",
+        "{\"location\":\"ftp:\\/\\/u:p@host/a%20b\","
+        "\"retrieveDate\":" T "}",
+        NONE, 0, ""},
+    {"GetConfiguration.conf",
+        "{\"configurationKey\":[{\"key\":\"k\","
+        "\"readonly\":false}]}",
+        NONE, 0, ""},
+    {"DataTransfer", "{\"vendorId\":\"v\",\"data\":\"{\\\"a\\\":1}\"}", NONE, 0,
+        ""},
     {"Reset.conf", "{\"status\":\"Accepted\"}", NONE, 0, ""},
 
     /* something is missing */
@@ -83,19 +94,20 @@ static const struct {
     {"MeterValues", SAMPLE("{\"unit\":\"Wh\"}"), MISSING, 0, SV ".value"},
     {"Reset.conf", "{}", MISSING, 0, "status"},
     {"StatusNotification", "{\"connectorId\":1,\"status\":\"Available\"}",
-     MISSING, BIT(missing_field), "errorCode"},
+        MISSING, BIT(missing_field), "errorCode"},
     {"BootNotification", "{\"chargePointVendor\":\"v\"}", MISSING,
-     BIT(missing_field), "chargePointModel"},
-    {"MeterValues", "{\"connectorId\":1,\"meterValue\":[{\"sampledValue\":"
-     "[{\"value\":\"1\"}]}]}", MISSING, BIT(missing_field),
-     "meterValue[0].timestamp"},
+        BIT(missing_field), "chargePointModel"},
+    {"MeterValues",
+        "{\"connectorId\":1,\"meterValue\":[{\"sampledValue\":"
+        "[{\"value\":\"1\"}]}]}",
+        MISSING, BIT(missing_field), "meterValue[0].timestamp"},
 
     /* something is too much */
     {"Heartbeat", "{\"x\":1}", FORMATION, BIT(extra_field), "x"},
     {"StatusNotification", STATUS(",\"vendor\":{\"deep\":[1]}"), FORMATION,
-     BIT(extra_field), "vendor"},
+        BIT(extra_field), "vendor"},
     {"MeterValues", SAMPLE("{\"value\":\"1\",\"Unit\":\"Wh\"}"), FORMATION,
-     BIT(extra_field), SV ".Unit"},
+        BIT(extra_field), SV ".Unit"},
 
     /* the payload is no object */
     {"Heartbeat", "[]", FORMATION, 0, ""},
@@ -104,68 +116,70 @@ static const struct {
 
     /* strings */
     {"Authorize", "{\"idTag\":\"" C20 "1\"}", PROPERTY, BIT(long_string),
-     "idTag"},
-    {"Authorize", "{\"idTag\":12345}", TYPE, BIT(number_for_string),
-     "idTag"},
+        "idTag"},
+    {"Authorize", "{\"idTag\":12345}", TYPE, BIT(number_for_string), "idTag"},
     {"Authorize", "{\"idTag\":true}", TYPE, BIT(wrong_scalar), "idTag"},
     {"Authorize", "{\"idTag\":null}", TYPE, 0, "idTag"},
     {"Authorize", "{\"idTag\":{}}", TYPE, 0, "idTag"},
     {"Authorize", "{\"idTag\":[\"A\"]}", TYPE, 0, "idTag"},
     {"StatusNotification", STATUS(",\"info\":null"), TYPE, BIT(null_field),
-     "info"},
+        "info"},
     {"StatusNotification", STATUS(",\"info\":{}"), TYPE, 0, "info"},
     {"MeterValues", SAMPLE("{\"value\":21.5}"), TYPE, BIT(number_for_string),
-     SV ".value"},
+        SV ".value"},
     {"DataTransfer", "{\"vendorId\":\"v\",\"data\":{\"a\":1}}", TYPE,
-     BIT(value_for_text), "data"},
+        BIT(value_for_text), "data"},
     {"DataTransfer", "{\"vendorId\":\"v\",\"data\":[1]}", TYPE,
-     BIT(value_for_text), "data"},
+        BIT(value_for_text), "data"},
     {"DataTransfer", "{\"vendorId\":\"v\",\"data\":7}", TYPE,
-     BIT(number_for_string), "data"},
+        BIT(number_for_string), "data"},
 
     /* enumerations */
     {"MeterValues", SAMPLE("{\"value\":\"1\",\"unit\":\"wh\"}"), PROPERTY,
-     BIT(unknown_enum), SV ".unit"},
+        BIT(unknown_enum), SV ".unit"},
     {"MeterValues", SAMPLE("{\"value\":\"1\",\"phase\":\"\"}"), PROPERTY,
-     BIT(empty_string), SV ".phase"},
+        BIT(empty_string), SV ".phase"},
     {"MeterValues", SAMPLE("{\"value\":\"1\",\"phase\":1}"), TYPE,
-     BIT(number_for_string), SV ".phase"},
-    {"StatusNotification", "{\"connectorId\":1,\"status\":\"Occupied\","
-     "\"errorCode\":\"NoError\"}", PROPERTY, BIT(unknown_enum), "status"},
-    {"StatusNotification", "{\"connectorId\":1,\"status\":3,"
-     "\"errorCode\":\"NoError\"}", TYPE, 0, "status"},
+        BIT(number_for_string), SV ".phase"},
+    {"StatusNotification",
+        "{\"connectorId\":1,\"status\":\"Occupied\","
+        "\"errorCode\":\"NoError\"}",
+        PROPERTY, BIT(unknown_enum), "status"},
+    {"StatusNotification",
+        "{\"connectorId\":1,\"status\":3,"
+        "\"errorCode\":\"NoError\"}",
+        TYPE, 0, "status"},
 
     /* integers */
     {"StartTransaction", START(",\"meterStart\":10.0"), TYPE,
-     BIT(decimal_integer), "meterStart"},
+        BIT(decimal_integer), "meterStart"},
     {"StartTransaction", START(",\"meterStart\":1e3"), TYPE,
-     BIT(decimal_integer), "meterStart"},
+        BIT(decimal_integer), "meterStart"},
     {"StartTransaction", START(",\"meterStart\":\"10\""), TYPE,
-     BIT(string_for_number), "meterStart"},
+        BIT(string_for_number), "meterStart"},
     {"StartTransaction", START(",\"meterStart\":\"-10.5 \""), TYPE,
-     BIT(string_for_number), "meterStart"},
+        BIT(string_for_number), "meterStart"},
     {"StartTransaction", START(",\"meterStart\":\"10 Wh\""), TYPE, 0,
-     "meterStart"},
-    {"StartTransaction", START(",\"meterStart\":\"\""), TYPE, 0,
-     "meterStart"},
-    {"StartTransaction", START(",\"meterStart\":true"), TYPE, 0,
-     "meterStart"},
-    {"StartTransaction", START(",\"meterStart\":null"), TYPE, 0,
-     "meterStart"},
+        "meterStart"},
+    {"StartTransaction", START(",\"meterStart\":\"\""), TYPE, 0, "meterStart"},
+    {"StartTransaction", START(",\"meterStart\":true"), TYPE, 0, "meterStart"},
+    {"StartTransaction", START(",\"meterStart\":null"), TYPE, 0, "meterStart"},
     {"StartTransaction", START(",\"meterStart\":1,\"reservationId\":\"\""),
-     TYPE, BIT(empty_string), "reservationId"},
+        TYPE, BIT(empty_string), "reservationId"},
     {"StartTransaction", START(",\"meterStart\":1,\"reservationId\":\"x\""),
-     TYPE, BIT(string_for_number), "reservationId"},
+        TYPE, BIT(string_for_number), "reservationId"},
     {"StartTransaction", START(",\"meterStart\":1,\"reservationId\":null"),
-     TYPE, BIT(null_field), "reservationId"},
+        TYPE, BIT(null_field), "reservationId"},
 
     /* booleans */
-    {"GetConfiguration.conf", "{\"configurationKey\":[{\"key\":\"k\","
-     "\"readonly\":\"false\"}]}", TYPE, BIT(wrong_scalar),
-     "configurationKey[0].readonly"},
-    {"GetConfiguration.conf", "{\"configurationKey\":[{\"key\":\"k\","
-     "\"readonly\":0}]}", TYPE, BIT(wrong_scalar),
-     "configurationKey[0].readonly"},
+    {"GetConfiguration.conf",
+        "{\"configurationKey\":[{\"key\":\"k\","
+        "\"readonly\":\"false\"}]}",
+        TYPE, BIT(wrong_scalar), "configurationKey[0].readonly"},
+    {"GetConfiguration.conf",
+        "{\"configurationKey\":[{\"key\":\"k\","
+        "\"readonly\":0}]}",
+        TYPE, BIT(wrong_scalar), "configurationKey[0].readonly"},
 
     /* multiples of a tenth, which a double cannot tell */
     {"GetCompositeSchedule.conf", LIMIT("16"), NONE, 0, ""},
@@ -177,78 +191,79 @@ static const struct {
     {"GetCompositeSchedule.conf", LIMIT("1000e-3"), NONE, 0, ""},
     {"GetCompositeSchedule.conf", LIMIT("1.05e1"), NONE, 0, ""},
     {"GetCompositeSchedule.conf", LIMIT("1e400"), NONE, 0, ""},
-    {"GetCompositeSchedule.conf", LIMIT("16.15"), PROPERTY,
-     BIT(not_multiple), LP},
+    {"GetCompositeSchedule.conf", LIMIT("16.15"), PROPERTY, BIT(not_multiple),
+        LP},
     {"GetCompositeSchedule.conf", LIMIT("1e-2"), PROPERTY, BIT(not_multiple),
-     LP},
-    {"GetCompositeSchedule.conf", LIMIT("1050e-3"), PROPERTY,
-     BIT(not_multiple), LP},
+        LP},
+    {"GetCompositeSchedule.conf", LIMIT("1050e-3"), PROPERTY, BIT(not_multiple),
+        LP},
     {"GetCompositeSchedule.conf", LIMIT("1e-99999999999999999999"), PROPERTY,
-     BIT(not_multiple), LP},
-    {"GetCompositeSchedule.conf", LIMIT("\"16\""), TYPE,
-     BIT(string_for_number), LP},
+        BIT(not_multiple), LP},
+    {"GetCompositeSchedule.conf", LIMIT("\"16\""), TYPE, BIT(string_for_number),
+        LP},
 
     /* times */
-    {"StatusNotification", AT("\"2024-02-29T23:59:60.123456789+05:30\""),
-     NONE, 0, ""},
+    {"StatusNotification", AT("\"2024-02-29T23:59:60.123456789+05:30\""), NONE,
+        0, ""},
     {"StatusNotification", AT("\"2024-02-29t00:00:00z\""), NONE, 0, ""},
     {"StatusNotification", AT("\"2024-02-29T00:00:00\""), PROPERTY,
-     BIT(no_zone), "timestamp"},
+        BIT(no_zone), "timestamp"},
     {"StatusNotification", AT("\"2024-02-29T00:00:00.123\""), PROPERTY,
-     BIT(no_zone), "timestamp"},
+        BIT(no_zone), "timestamp"},
     {"StatusNotification", AT("\"2024-02-29 00:00:00Z\""), PROPERTY,
-     BIT(bad_datetime), "timestamp"},
+        BIT(bad_datetime), "timestamp"},
     {"StatusNotification", AT("\"2023-02-29T00:00:00Z\""), PROPERTY,
-     BIT(bad_datetime), "timestamp"},
+        BIT(bad_datetime), "timestamp"},
     {"StatusNotification", AT("\"2024-02-29T00:00:00+0100\""), PROPERTY,
-     BIT(bad_datetime), "timestamp"},
+        BIT(bad_datetime), "timestamp"},
     {"StatusNotification", AT("\"2024-02-29T00:00:00.Z\""), PROPERTY,
-     BIT(bad_datetime), "timestamp"},
+        BIT(bad_datetime), "timestamp"},
     {"StatusNotification", AT("\"\""), PROPERTY, BIT(empty_string),
-     "timestamp"},
+        "timestamp"},
     {"StatusNotification", AT("1706700000"), TYPE, BIT(number_for_string),
-     "timestamp"},
+        "timestamp"},
 
     /* addresses */
     {"UpdateFirmware", "{\"location\":\"host/path\",\"retrieveDate\":" T "}",
-     PROPERTY, BIT(bad_uri), "location"},
-    {"UpdateFirmware", "{\"location\":\"ftp://h/a b\",\"retrieveDate\":" T
-     "}", PROPERTY, BIT(bad_uri), "location"},
-    {"UpdateFirmware", "{\"location\":\"ftp://h/%4\",\"retrieveDate\":" T
-     "}", PROPERTY, BIT(bad_uri), "location"},
+        PROPERTY, BIT(bad_uri), "location"},
+    {"UpdateFirmware", "{\"location\":\"ftp://h/a b\",\"retrieveDate\":" T "}",
+        PROPERTY, BIT(bad_uri), "location"},
+    {"UpdateFirmware", "{\"location\":\"ftp://h/%4\",\"retrieveDate\":" T "}",
+        PROPERTY, BIT(bad_uri), "location"},
 
     /* arrays */
     {"MeterValues", "{\"connectorId\":1,\"meterValue\":[]}", OCCURS,
-     BIT(empty_array), "meterValue"},
+        BIT(empty_array), "meterValue"},
     {"MeterValues", SAMPLE(""), OCCURS, BIT(empty_array),
-     "meterValue[0].sampledValue"},
-    {"MeterValues", "{\"connectorId\":1,\"meterValue\":{\"timestamp\":" T
-     ",\"sampledValue\":[{\"value\":\"1\"}]}}", TYPE, BIT(object_for_array),
-     "meterValue"},
+        "meterValue[0].sampledValue"},
+    {"MeterValues",
+        "{\"connectorId\":1,\"meterValue\":{\"timestamp\":" T
+        ",\"sampledValue\":[{\"value\":\"1\"}]}}",
+        TYPE, BIT(object_for_array), "meterValue"},
     {"MeterValues", "{\"connectorId\":1,\"meterValue\":7}", TYPE, 0,
-     "meterValue"},
+        "meterValue"},
     {"MeterValues", "{\"connectorId\":1,\"meterValue\":\"\"}", TYPE, 0,
-     "meterValue"},
+        "meterValue"},
     {"MeterValues", "{\"connectorId\":1,\"meterValue\":null}", TYPE, 0,
-     "meterValue"},
+        "meterValue"},
     {"MeterValues", "{\"connectorId\":1,\"meterValue\":[null]}", TYPE, 0,
-     "meterValue[0]"},
-    {"MeterValues", SAMPLE("{\"value\":\"1\"},{\"value\":\"2\"},[]"), TYPE,
-     0, "meterValue[0].sampledValue[2]"},
+        "meterValue[0]"},
+    {"MeterValues", SAMPLE("{\"value\":\"1\"},{\"value\":\"2\"},[]"), TYPE, 0,
+        "meterValue[0].sampledValue[2]"},
     {"GetConfiguration.conf", "{\"unknownKey\":\"a\"}", TYPE,
-     BIT(object_for_array), "unknownKey"},
-    {"GetConfiguration.conf", "{\"unknownKey\":\"\"}", TYPE,
-     BIT(empty_string), "unknownKey"},
+        BIT(object_for_array), "unknownKey"},
+    {"GetConfiguration.conf", "{\"unknownKey\":\"\"}", TYPE, BIT(empty_string),
+        "unknownKey"},
     {"GetConfiguration.conf", "{\"unknownKey\":null}", TYPE, BIT(null_field),
-     "unknownKey"},
+        "unknownKey"},
 
     /* objects */
     {"RemoteStartTransaction", "{\"idTag\":\"A\",\"chargingProfile\":null}",
-     TYPE, BIT(null_field), "chargingProfile"},
+        TYPE, BIT(null_field), "chargingProfile"},
     {"RemoteStartTransaction", "{\"idTag\":\"A\",\"chargingProfile\":\"\"}",
-     TYPE, BIT(empty_string), "chargingProfile"},
-    {"RemoteStartTransaction", "{\"idTag\":\"A\",\"chargingProfile\":7}",
-     TYPE, 0, "chargingProfile"},
+        TYPE, BIT(empty_string), "chargingProfile"},
+    {"RemoteStartTransaction", "{\"idTag\":\"A\",\"chargingProfile\":7}", TYPE,
+        0, "chargingProfile"},
     {"Authorize.conf", "{\"idTagInfo\":[]}", TYPE, 0, "idTagInfo"},
 };
 
@@ -314,29 +329,29 @@ static void
 test_texts(void)
 {
     CHECK_STR(text_of("Authorize", "{}"),
-              "idTag: missing, Authorize.req requires it");
-    CHECK_STR(text_of("Heartbeat", "{\"x\":1}"),
-              "x: no such field in Heartbeat.req");
+        "idTag: missing, Authorize.req requires it");
+    CHECK_STR(
+        text_of("Heartbeat", "{\"x\":1}"), "x: no such field in Heartbeat.req");
     CHECK_STR(text_of("Heartbeat", "[1,2]"),
-              "payload: found an array of 2, expected an object");
+        "payload: found an array of 2, expected an object");
     CHECK_STR(text_of("Authorize", "{\"idTag\":\"" C20 "1\"}"),
-              "idTag: found \"" C20 "1\", expected at most 20 characters, "
-              "not 21");
+        "idTag: found \"" C20 "1\", expected at most 20 characters, "
+        "not 21");
     CHECK_STR(text_of("Reset", "{\"type\":\"soft\"}"),
-              "type: found \"soft\", expected one of Hard, Soft");
+        "type: found \"soft\", expected one of Hard, Soft");
     CHECK_STR(text_of("Authorize", "{\"idTag\":1.50}"),
-              "idTag: found 1.50, expected a string");
+        "idTag: found 1.50, expected a string");
     CHECK_STR(text_of("MeterValues", SAMPLE("")),
-              "meterValue[0].sampledValue: found an array of 0, expected at "
-              "least 1");
+        "meterValue[0].sampledValue: found an array of 0, expected at "
+        "least 1");
     CHECK_STR(text_of("GetCompositeSchedule.conf", LIMIT("0.25")),
-              LP ": found 0.25, expected a multiple of 0.1");
+        LP ": found 0.25, expected a multiple of 0.1");
     CHECK_STR(text_of("StatusNotification", AT("\"yesterday\"")),
-              "timestamp: found \"yesterday\", expected a time like "
-              "2026-01-31T12:34:56Z");
+        "timestamp: found \"yesterday\", expected a time like "
+        "2026-01-31T12:34:56Z");
     /* What came from outside is cut, and made harmless. */
     CHECK_STR(text_of("Heartbeat", "{\"\x01\u00e9 <b>\":1}"),
-              "??\x20<b>: no such field in Heartbeat.req");
+        "??\x20<b>: no such field in Heartbeat.req");
     UNIT_CASE("");
 }
 
@@ -344,14 +359,16 @@ test_texts(void)
 static void
 test_bounds(void)
 {
-    struct schema_verdict v;
-    enum schema_part      part;
-    char                  payload[3000];
+    struct schema_verdict        v;
+    enum schema_part             part;
+    char                         payload[3000];
     const struct schema_message *m = find("GetCompositeSchedule.conf", &part);
 
     for (int n = 1; n < 300; n++) {
-        sprintf(payload, "{\"status\":\"Accepted\",\"chargingSchedule\":"
-                "{\"chargingSchedulePeriod\":[{\"%0*d\":1}]}}", n, 0);
+        sprintf(payload,
+            "{\"status\":\"Accepted\",\"chargingSchedule\":"
+            "{\"chargingSchedulePeriod\":[{\"%0*d\":1}]}}",
+            n, 0);
         CHECK(json_scan(&tape, payload, strlen(payload)));
         CHECK(!schema_check(m, part, &tape, 0, OCPPJ_STRICT, &v));
         CHECK(memchr(v.path, '\0', sizeof v.path) != NULL);
@@ -377,10 +394,10 @@ test_many_deviations(void)
 
     CHECK(json_scan(&tape, payload, sizeof payload - 1));
     CHECK(schema_check(find("MeterValues", &part), SCHEMA_REQUEST, &tape, 0,
-                       OCPPJ_LENIENT, &v));
-    CHECK_EQ(v.deviations, BIT(string_for_number) | BIT(extra_field) |
-             BIT(object_for_array) | BIT(no_zone) | BIT(number_for_string) |
-             BIT(unknown_enum));
+        OCPPJ_LENIENT, &v));
+    CHECK_EQ(v.deviations,
+        BIT(string_for_number) | BIT(extra_field) | BIT(object_for_array) |
+            BIT(no_zone) | BIT(number_for_string) | BIT(unknown_enum));
     CHECK_STR(v.path, "connectorId");
 }
 

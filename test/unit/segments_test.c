@@ -14,13 +14,14 @@ up_committed(uint64_t number)
 static void
 names(void)
 {
-    static const char *const bad[] = {"", "w000.lock", "w00-0006a1b2c3d4e5f6.jsonl",
-        "w003-0006A1B2C3D4E5F6.jsonl", "w003-0006a1b2c3d4e5f6.json",
-        "w003-0006a1b2c3d4e5f6.jsonl~", "x003-0006a1b2c3d4e5f6.jsonl",
-        "w0x3-0006a1b2c3d4e5f6.jsonl", "w003_0006a1b2c3d4e5f6.jsonl"};
-    char     name[SEGMENT_NAME_LEN + 1];
-    unsigned slot;
-    uint64_t first;
+    static const char *const bad[] = {"", "w000.lock",
+        "w00-0006a1b2c3d4e5f6.jsonl", "w003-0006A1B2C3D4E5F6.jsonl",
+        "w003-0006a1b2c3d4e5f6.json", "w003-0006a1b2c3d4e5f6.jsonl~",
+        "x003-0006a1b2c3d4e5f6.jsonl", "w0x3-0006a1b2c3d4e5f6.jsonl",
+        "w003_0006a1b2c3d4e5f6.jsonl"};
+    char                     name[SEGMENT_NAME_LEN + 1];
+    unsigned                 slot;
+    uint64_t                 first;
 
     segment_name(name, 3, 0x6a1b2c3d4e5f6);
     CHECK_STR(name, "w003-0006a1b2c3d4e5f6.jsonl");
@@ -87,7 +88,8 @@ field(const char *line, const char *name)
 static void
 fields(void)
 {
-    const char *line = "{\"a\":\"x\\\"y\",\"b\":{\"a\":[1,\"}\"],\"z\":2},\"c\":12,"
+    const char *line =
+        "{\"a\":\"x\\\"y\",\"b\":{\"a\":[1,\"}\"],\"z\":2},\"c\":12,"
         "\"d\" : null ,\"e\":[[]],\"a\":2}";
 
     CHECK_STR(field(line, "a"), "\"x\\\"y\"");
@@ -145,8 +147,8 @@ recover(unsigned slot)
     int             fd = open(fix_files, O_RDONLY | O_DIRECTORY);
 
     n_seen = 0;
-    CHECK(recovery_run(fd, fix_files, slot, JOURNAL_RECOVER_MAX, see, NULL, &r,
-        &why));
+    CHECK(recovery_run(
+        fd, fix_files, slot, JOURNAL_RECOVER_MAX, see, NULL, &r, &why));
     CHECK_EQ(why.len, 0);
     close(fd);
     buf_free(&why);
@@ -158,8 +160,8 @@ recover(unsigned slot)
 static void
 torn(void)
 {
-    static const char *const behind[] = {"", "0000", "old\nblocks\n",
-        "{\"eventId\":\"x\n"};
+    static const char *const behind[] = {
+        "", "0000", "old\nblocks\n", "{\"eventId\":\"x\n"};
     char   bytes[2000], torn[2100];
     size_t ends[6] = {0}, len = 0;
 

@@ -10,7 +10,7 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-/* --- ranges of addresses ------------------------------------------------------- */
+/* --- ranges of addresses ------------------------------------------------- */
 
 static void
 address(const char *text, uint64_t out[2])
@@ -33,16 +33,17 @@ ranges_are_read_and_hold_addresses(void)
         {"192.0.2.7/32", "192.0.2.7", "::192.0.2.7", "192.0.2.7"},
         {"0.0.0.0/0", "255.1.2.3", "2001:db8::1", "0.0.0.0/0"},
         {"10.0.0.0/9", "10.127.255.255", "10.128.0.0", "10.0.0.0/9"},
-        {"2001:db8::/33", "2001:db8:7fff::", "2001:db8:8000::", "2001:db8::/33"},
+        {"2001:db8::/33",
+            "2001:db8:7fff::", "2001:db8:8000::", "2001:db8::/33"},
         {"::/0", "2001:db8::", NULL, "::/0"},
         {"::1", "::1", "::2", "::1"},
     };
-    static const char *const wrong[] = {"", "/", "1.2.3", "1.2.3.4/", "1.2.3.4/33",
-        "1.2.3.4/x", "1.2.3.4/-1", "::1/129", "::1/0001", "a", "1.2.3.4 ",
-        "1.2.3.4/8/8", "example.org", "01.2.3.4.5"};
-    struct cidr c;
-    uint64_t    a[2];
-    char        text[CIDR_LEN];
+    static const char *const wrong[] = {"", "/", "1.2.3", "1.2.3.4/",
+        "1.2.3.4/33", "1.2.3.4/x", "1.2.3.4/-1", "::1/129", "::1/0001", "a",
+        "1.2.3.4 ", "1.2.3.4/8/8", "example.org", "01.2.3.4.5"};
+    struct cidr              c;
+    uint64_t                 a[2];
+    char                     text[CIDR_LEN];
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         UNIT_CASE(rows[i].range);
@@ -72,10 +73,11 @@ ranges_are_read_and_hold_addresses(void)
     CHECK_STR(text, "128.0.0.0/24");
 }
 
-/* --- credentials ------------------------------------------------------------------ */
+/* --- credentials --------------------------------------------------------- */
 
 #define SALT "000102030405060708090a0b0c0d0e0f"
-#define ONE "sha256:" SALT ":" \
+#define ONE                                                                    \
+    "sha256:" SALT ":"                                                         \
     "0000000000000000000000000000000000000000000000000000000000000000"
 
 static void
@@ -96,7 +98,8 @@ credential_lines(void)
         {"CP1 " ONE " next=" ONE " x", "f:1: there is more", 0},
         {"CP1\nCP2\nCP1", "f:3: the identity is in an earlier line", 2},
         {"CP%2", "f:1: the identity is longer", 0},
-        {"0123456789012345678901234567890123456789012345678", "f:1: the identity", 0},
+        {"0123456789012345678901234567890123456789012345678",
+            "f:1: the identity", 0},
         {"x y\nCP1", "f:1: the key", 1},
     };
 
@@ -104,7 +107,8 @@ credential_lines(void)
         struct authfile a = {0};
         struct buf      errors = BUF_INIT(4096);
         UNIT_CASE(rows[i].text);
-        bool good = authfile_parse(&a, "f", rows[i].text, strlen(rows[i].text), &errors);
+        bool good = authfile_parse(
+            &a, "f", rows[i].text, strlen(rows[i].text), &errors);
         CHECK_EQ(good, rows[i].error == NULL);
         CHECK_EQ(a.n, rows[i].n);
         if (rows[i].error != NULL)
@@ -202,15 +206,15 @@ many_identities_are_found(void)
     buf_free(&text);
 }
 
-/* --- who is denied ------------------------------------------------------------------- */
+/* --- who is denied ------------------------------------------------------- */
 
 static void
 the_deny_list(void)
 {
-    struct denyfile d = {0};
-    struct buf      errors = BUF_INIT(4096), text = BUF_INIT(4096);
-    const char     *why;
-    uint64_t        a[2];
+    struct denyfile   d = {0};
+    struct buf        errors = BUF_INIT(4096), text = BUF_INIT(4096);
+    const char       *why;
+    uint64_t          a[2];
     static const char file[] = "address 192.0.2.0/24 # them\nidentity CP%201\n"
                                "identity B\naddress 2001:db8::/32\n";
 
@@ -226,7 +230,8 @@ the_deny_list(void)
     denyfile_free(&d);
     CHECK(!denyfile_has_name(&d, "B", 1) && !denyfile_has_address(&d, a));
 
-    static const char bad[] = "address\naddress 1\nfoo bar\nidentity a b\nidentity C\n";
+    static const char bad[] =
+        "address\naddress 1\nfoo bar\nidentity a b\nidentity C\n";
     CHECK(!denyfile_parse(&d, "f", bad, sizeof bad - 1, &errors));
     CHECK(strstr(buf_cstr(&errors), "f:1: the entry is one word") != NULL);
     CHECK(strstr(buf_cstr(&errors), "f:2: the entry is no address") != NULL);
@@ -235,7 +240,8 @@ the_deny_list(void)
     CHECK(denyfile_has_name(&d, "C", 1));
     denyfile_free(&d);
 
-    CHECK(!denyfile_set(&text, "address", "10.1.2.3/8", true, &why) && why == NULL);
+    CHECK(!denyfile_set(&text, "address", "10.1.2.3/8", true, &why) &&
+        why == NULL);
     CHECK(denyfile_set(&text, "address", "10.0.0.0/8", true, &why));
     CHECK(!denyfile_set(&text, "identity", "a b", true, &why) && why == NULL);
     CHECK_STR(buf_cstr(&text), "address 10.0.0.0/8\nidentity a%20b\n");
@@ -247,7 +253,7 @@ the_deny_list(void)
     buf_free(&errors);
 }
 
-/* --- counts ----------------------------------------------------------------------------- */
+/* --- counts -------------------------------------------------------------- */
 
 static void
 a_crowd_is_counted_over_workers(void)
@@ -298,7 +304,8 @@ a_crowd_is_counted_over_workers(void)
             CHECK(!"counted");
     }
     CHECK(most < 20);
-    printf("20000 addresses, one connection each: counted as %d at most\n", (int)most);
+    printf("20000 addresses, one connection each: counted as %d at most\n",
+        (int)most);
     free(all);
     buf_free(&errors);
 }
@@ -315,7 +322,8 @@ waits_double_and_end(void)
     CHECK_EQ(penalty_count(t, 1, "CP1", 3, now, 10, 60), 5);
     CHECK_EQ(penalty_waits(t, 1, "CP1", 3, now), 5);
     CHECK_EQ(penalty_waits(t, 2, "CP1", 3, now), 0); /* another kind */
-    CHECK_EQ(penalty_count(t, 1, "CP1", 3, now + 3, 10, 60), 2); /* no longer for it */
+    CHECK_EQ(penalty_count(t, 1, "CP1", 3, now + 3, 10, 60),
+        2); /* no longer for it */
     now += 5;
     CHECK_EQ(penalty_waits(t, 1, "CP1", 3, now), 0);
     for (uint32_t want = 10; want <= 320; want *= 2) {
@@ -332,7 +340,9 @@ waits_double_and_end(void)
     /* Ten in each minute are within the limit for good. */
     for (int m = 0; m < 100; m++)
         for (int i = 0; i < 10; i++)
-            CHECK_EQ(penalty_count(t, 1, "CP2", 3, 10000u + 60u * (unsigned)m, 10, 60), 0);
+            CHECK_EQ(penalty_count(
+                         t, 1, "CP2", 3, 10000u + 60u * (unsigned)m, 10, 60),
+                0);
     /* Nobody waits until an end that we never set. */
     for (uint32_t i = 0; i < t->rows; i++)
         t->row[i] |= UINT32_MAX;

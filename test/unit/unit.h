@@ -32,46 +32,46 @@ unit_report(int good, const char *file, int line, const char *what)
 }
 
 static inline void
-unit_equal(intmax_t have, intmax_t want, const char *file, int line,
-           const char *what)
+unit_equal(
+    intmax_t have, intmax_t want, const char *file, int line, const char *what)
 {
     unit_report(have == want, file, line, what);
     if (have != want)
-        fprintf(stderr, "    have %" PRIdMAX " (0x%" PRIxMAX "), want %"
-                PRIdMAX " (0x%" PRIxMAX ")\n", have, (uintmax_t)have, want,
-                (uintmax_t)want);
+        fprintf(stderr,
+            "    have %" PRIdMAX " (0x%" PRIxMAX "), want %" PRIdMAX
+            " (0x%" PRIxMAX ")\n",
+            have, (uintmax_t)have, want, (uintmax_t)want);
 }
 
 static inline void
 unit_same(const char *have, size_t len, const char *want, const char *file,
-          int line, const char *what)
+    int line, const char *what)
 {
-    int good = have != NULL && strlen(want) == len &&
-               memcmp(have, want, len) == 0;
+    int good =
+        have != NULL && strlen(want) == len && memcmp(have, want, len) == 0;
 
     unit_report(good, file, line, what);
     if (!good)
         fprintf(stderr, "    have \"%.*s\", want \"%s\"\n",
-                have != NULL ? (int)len : 0, have != NULL ? have : "", want);
+            have != NULL ? (int)len : 0, have != NULL ? have : "", want);
 }
 
 static inline void
 unit_string(const char *have, const char *want, const char *file, int line,
-            const char *what)
+    const char *what)
 {
     unit_same(have, have != NULL ? strlen(have) : 0, want, file, line, what);
 }
 
 #define CHECK(cond) unit_report(!!(cond), __FILE__, __LINE__, #cond)
-#define CHECK_EQ(have, want)                                             \
-    unit_equal((intmax_t)(have), (intmax_t)(want), __FILE__, __LINE__,   \
-               #have " == " #want)
-#define CHECK_STR(have, want)                                            \
+#define CHECK_EQ(have, want)                                                   \
+    unit_equal((intmax_t)(have), (intmax_t)(want), __FILE__, __LINE__,         \
+        #have " == " #want)
+#define CHECK_STR(have, want)                                                  \
     unit_string((have), (want), __FILE__, __LINE__, #have " is " #want)
 /* have: bytes that no NUL ends */
-#define CHECK_STRN(have, len, want)                                      \
-    unit_same((have), (len), (want), __FILE__, __LINE__,                 \
-              #have " is " #want)
+#define CHECK_STRN(have, len, want)                                            \
+    unit_same((have), (len), (want), __FILE__, __LINE__, #have " is " #want)
 
 static inline int
 unit_done(void)

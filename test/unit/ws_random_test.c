@@ -11,19 +11,19 @@
  * that many bytes are in. */
 struct script {
     struct buf bytes;
-    struct buf heard;     /* what has to come up */
-    struct buf pongs;     /* what has to be answered */
+    struct buf heard; /* what has to come up */
+    struct buf pongs; /* what has to be answered */
     bool       clean[1 << 16];
-    int        status;    /* of the close frame that ends it; 0: none */
-    size_t     at;        /* bytes given so far */
+    int        status; /* of the close frame that ends it; 0: none */
+    size_t     at;     /* bytes given so far */
     bool       done;
 };
 
 static size_t
 random_text(char *p, size_t max)
 {
-    static const char *const some[] = {"a", "[2,\"19\",", "\xc3\xbc",
-                                       "\xe2\x82\xac", "\xf0\x9f\x9a\x97"};
+    static const char *const some[] = {
+        "a", "[2,\"19\",", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x9a\x97"};
     size_t n = 0, want = dice(4) ? dice(60) : dice((unsigned)max - 10);
 
     while (n < want) {
@@ -47,7 +47,7 @@ mark(struct script *s, size_t from, bool clean_after)
 static void
 control(struct script *s, bool open)
 {
-    char p[FRAME_CONTROL_MAX];
+    char   p[FRAME_CONTROL_MAX];
     size_t n = dice(3) ? dice(8) : dice(FRAME_CONTROL_MAX + 1);
     size_t from = s->bytes.len;
 
@@ -67,17 +67,17 @@ static void
 message(struct script *s)
 {
     static char p[MAX_MESSAGE];
-    bool text = dice(3);
-    size_t n = text ? random_text(p, sizeof p) : dice(200);
-    unsigned op = text ? FRAME_TEXT : FRAME_BINARY;
-    size_t at = 0;
+    bool        text = dice(3);
+    size_t      n = text ? random_text(p, sizeof p) : dice(200);
+    unsigned    op = text ? FRAME_TEXT : FRAME_BINARY;
+    size_t      at = 0;
 
     if (!text)
         for (size_t i = 0; i < n; i++)
             p[i] = (char)dice(256);
     unsigned frames = dice(2) ? 1 : 1 + dice(6);
     for (unsigned i = 0; i < frames; i++) {
-        bool last = i == frames - 1;
+        bool   last = i == frames - 1;
         size_t part = last ? n - at : dice((unsigned)(n - at) + 1);
         size_t from = s->bytes.len;
         put_frame(&s->bytes, (last ? FIN : 0) | (i ? 0 : op), p + at, part);
@@ -94,14 +94,21 @@ static void
 ending(struct script *s)
 {
     size_t from = s->bytes.len;
-    char big[MAX_MESSAGE + 1] = {0};
+    char   big[MAX_MESSAGE + 1] = {0};
 
     switch (dice(8)) {
     case 0:
-        put_frame(&s->bytes, FIN | FRAME_CLOSE, "\x03\xe8" "Auf "
-                  "W\xc3\xb6" "lke \xf0\x9f\x9a\x97", 17);
+        put_frame(&s->bytes, FIN | FRAME_CLOSE,
+            "\x03\xe8"
+            "Auf "
+            "W\xc3\xb6"
+            "lke \xf0\x9f\x9a\x97",
+            17);
         buf_addf(&s->heard, "1000 ");
-        note(&s->heard, 'c', "Auf W\xc3\xb6" "lke \xf0\x9f\x9a\x97", 15);
+        note(&s->heard, 'c',
+            "Auf W\xc3\xb6"
+            "lke \xf0\x9f\x9a\x97",
+            15);
         s->status = 1000;
         break;
     case 1:
@@ -182,16 +189,16 @@ judge(struct script *s, struct side *side)
 {
     CHECK_EQ(side->heard.len, s->heard.len);
     CHECK(side->heard.len == s->heard.len &&
-          (s->heard.len == 0 ||
-           memcmp(side->heard.p, s->heard.p, s->heard.len) == 0));
+        (s->heard.len == 0 ||
+            memcmp(side->heard.p, s->heard.p, s->heard.len) == 0));
     if (s->status) {
         CHECK(s->done);
         CHECK(closes_with(side, s->status));
     } else {
         CHECK(side->ws == NULL);
         CHECK(side->out.len == s->pongs.len &&
-              (s->pongs.len == 0 ||
-               memcmp(side->out.p, s->pongs.p, s->pongs.len) == 0));
+            (s->pongs.len == 0 ||
+                memcmp(side->out.p, s->pongs.p, s->pongs.len) == 0));
     }
 }
 
@@ -199,11 +206,10 @@ static void
 random_conversations(void)
 {
     static struct script script[2];
-    struct side side[2];
+    struct side          side[2];
 
     for (int i = 0; i < 2; i++)
-        script[i].bytes = script[i].heard = script[i].pongs =
-            BUF_INIT(1 << 16);
+        script[i].bytes = script[i].heard = script[i].pongs = BUF_INIT(1 << 16);
     /* A pool of one: with two connections in turn, the same context comes
      * back to the other side again and again. */
     ws_pool_keep(1);

@@ -26,14 +26,14 @@ dice(unsigned sides) /* xorshift64; 0 .. sides - 1 */
     return (unsigned)(seed >> 11) % sides;
 }
 
-/* --- a connection, and what it was told ------------------------------------ */
+/* --- a connection, and what it was told ---------------------------------- */
 
 struct side {
     uint8_t    bits;
     struct ws *ws;
     struct buf heard; /* what came up, in words */
     struct buf out;
-    bool       dead;  /* up-calls answer false */
+    bool       dead; /* up-calls answer false */
 };
 
 static void
@@ -107,13 +107,13 @@ settle(struct side *s)
     }
 }
 
-/* --- a client's frames ----------------------------------------------------- */
+/* --- a client's frames --------------------------------------------------- */
 
 static void
 put_frame(struct buf *b, unsigned first, const void *data, size_t len)
 {
     uint8_t head[FRAME_HEAD_IN];
-    size_t n = frame_head(head, FRAME_TEXT, len);
+    size_t  n = frame_head(head, FRAME_TEXT, len);
     uint8_t mask[4];
 
     head[0] = (uint8_t)first;
@@ -130,15 +130,15 @@ static bool
 closes_with(struct side *s, int status)
 {
     const uint8_t *p = (const uint8_t *)s->out.p;
-    size_t at = 0;
+    size_t         at = 0;
 
     while (at + 2 <= s->out.len && p[at] == (FIN | FRAME_PONG))
         at += 2u + p[at + 1];
     if (status == FRAME_STATUS_NONE)
         return s->out.len == at + 2 && p[at] == (FIN | FRAME_CLOSE) &&
-               p[at + 1] == 0;
+            p[at + 1] == 0;
     return s->out.len == at + 4 && p[at] == (FIN | FRAME_CLOSE) &&
-           p[at + 1] == 2 && (p[at + 2] << 8 | p[at + 3]) == status;
+        p[at + 1] == 2 && (p[at + 2] << 8 | p[at + 3]) == status;
 }
 
 #endif

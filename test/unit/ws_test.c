@@ -1,7 +1,7 @@
 /* Frames in and out, fact by fact. */
 #include "ws_side.h"
 
-/* --- single facts ---------------------------------------------------------- */
+/* --- single facts -------------------------------------------------------- */
 
 static struct side one;
 static struct buf  in = BUF_INIT(1 << 20);
@@ -32,8 +32,8 @@ a_message_comes_up(void)
     put_frame(&in, FIN | FRAME_TEXT, "", 0);
     CHECK_EQ(say(), WS_GO_ON);
     CHECK_EQ(one.heard.len, sizeof "t5:hello\nb2:\0\xff\nt0:\n" - 1);
-    CHECK(memcmp(one.heard.p, "t5:hello\nb2:\0\xff\nt0:\n", one.heard.len) ==
-          0);
+    CHECK(
+        memcmp(one.heard.p, "t5:hello\nb2:\0\xff\nt0:\n", one.heard.len) == 0);
     CHECK(ws_clean(one.ws));
     CHECK_EQ(ws_status(one.ws), 0);
     CHECK(ws_why(one.ws) == NULL);
@@ -46,10 +46,10 @@ static void
 refusals_name_the_fault(void)
 {
     static const struct {
-        unsigned first;
+        unsigned    first;
         const char *data;
-        size_t len;
-        int status;
+        size_t      len;
+        int         status;
     } table[] = {
         {FIN | 0x40 | FRAME_TEXT, "x", 1, 1002},
         {FIN | 0x10 | FRAME_PING, "", 0, 1002},
@@ -60,8 +60,8 @@ refusals_name_the_fault(void)
         {FIN | FRAME_TEXT, "\xff", 1, 1007},
         {FIN | FRAME_TEXT, "\xe2\x82", 2, 1007},
         {FIN | FRAME_CLOSE, "\x03", 1, 1002},
-        {FIN | FRAME_CLOSE, "\x03\xed", 2, 1002},          /* 1005 */
-        {FIN | FRAME_CLOSE, "\x03\xe8\xff", 3, 1007},      /* 1000 */
+        {FIN | FRAME_CLOSE, "\x03\xed", 2, 1002},     /* 1005 */
+        {FIN | FRAME_CLOSE, "\x03\xe8\xff", 3, 1007}, /* 1000 */
         {FIN | FRAME_CLOSE, "\x03\xe8\xe2\x82", 4, 1007},
     };
 
@@ -103,8 +103,8 @@ too_much_is_refused_when_announced(void)
     settle(&one);
     CHECK(closes_with(&one, 1009));
     begin();
-    CHECK_EQ(input(&one, "\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff", 9),
-             WS_GO_ON);
+    CHECK_EQ(
+        input(&one, "\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff", 9), WS_GO_ON);
     CHECK_EQ(input(&one, "\xff", 1), WS_FAILED);
     CHECK_EQ(ws_status(one.ws), 1009);
 }
@@ -114,7 +114,7 @@ a_fault_in_the_header_needs_no_payload(void)
 {
     static const char *const heads[] = {
         "\xc1", "\x83", "\x8b", "\x09", "\x80", /* first byte */
-        "\x81\x05", "\x89\xfe",                /* no mask; long ping */
+        "\x81\x05", "\x89\xfe",                 /* no mask; long ping */
     };
 
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
@@ -136,7 +136,10 @@ static void
 a_close_is_answered_once(void)
 {
     begin();
-    put_frame(&in, FIN | FRAME_CLOSE, "\x0f\xa0" "bye", 5);
+    put_frame(&in, FIN | FRAME_CLOSE,
+        "\x0f\xa0"
+        "bye",
+        5);
     put_frame(&in, FIN | FRAME_CLOSE, "\x03\xe8", 2);
     put_frame(&in, FIN | FRAME_PING, "", 0);
     CHECK_EQ(say(), WS_CLOSED);
@@ -218,7 +221,7 @@ a_flood_of_pings_costs_little(void)
     CHECK(one.out.len > 0 && one.out.len <= 2048);
     CHECK_EQ(one.out.len % (FRAME_CONTROL_MAX + 2), 0);
     CHECK(memcmp(one.out.p + one.out.len - FRAME_CONTROL_MAX, payload,
-                 FRAME_CONTROL_MAX) == 0); /* the latest is answered */
+              FRAME_CONTROL_MAX) == 0); /* the latest is answered */
     CHECK(ws_clean(one.ws));
 }
 
@@ -226,9 +229,9 @@ static void
 frames_go_out(void)
 {
     static char data[70000];
-    struct buf b = BUF_INIT(100000);
-    uint8_t bits = 0;
-    uint8_t head[FRAME_HEAD_OUT];
+    struct buf  b = BUF_INIT(100000);
+    uint8_t     bits = 0;
+    uint8_t     head[FRAME_HEAD_OUT];
 
     CHECK(frame_put(&b, &bits, FRAME_TEXT, "hello", 5));
     CHECK_EQ(b.len, 7);
@@ -266,7 +269,7 @@ static void
 the_pool_keeps_what_it_may(void)
 {
     struct ws *ws[8];
-    uint8_t bits = 0;
+    uint8_t    bits = 0;
 
     begin();
     ws_pool_keep(0);

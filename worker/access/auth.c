@@ -16,9 +16,9 @@
 #define RETRY_MS 1000
 
 static struct authfile table;
-static uint64_t        version;   /* of shm.auth_version that is in table */
-static bool            loaded;    /* the table holds a file, or there is none */
-static bool            stale;     /* the last reading failed: tried again */
+static uint64_t        version; /* of shm.auth_version that is in table */
+static bool            loaded;  /* the table holds a file, or there is none */
+static bool            stale;   /* the last reading failed: tried again */
 static uint32_t        tried_ms;
 static bool            hidden;
 
@@ -38,16 +38,16 @@ load(void)
 
     authfile_path(&self.conf, path);
     enum authfile_result r = authfile_read(&fresh, path, &why);
-    size_t first = strcspn(buf_cstr(&why), "\n");
-    bool   again = stale;
+    size_t               first = strcspn(buf_cstr(&why), "\n");
+    bool                 again = stale;
     /* A file that is gone does not lock out a fleet: it may come back. */
     stale = r == AUTHFILE_UNREADABLE || (r == AUTHFILE_MISSING && table.n > 0);
     if (stale) {
         if (!again)
             log_error("%.*s; %s; trying again each second", (int)first,
-                buf_cstr(&why), loaded
-                    ? "the credentials read before stay in force"
-                    : "every charge point is refused");
+                buf_cstr(&why),
+                loaded ? "the credentials read before stay in force"
+                       : "every charge point is refused");
         authfile_free(&fresh);
     } else {
         /* The master takes no broken file; but it may have been edited
@@ -82,7 +82,7 @@ auth_tick(void)
     load();
 }
 
-/* --- who may come in -------------------------------------------------------------- */
+/* --- who may come in ----------------------------------------------------- */
 
 static void
 tell(enum channel_key what, const char *name, size_t len,
@@ -120,8 +120,9 @@ explain(const struct authfile_entry *e, const struct http_password *pw)
 
     if (n == 0)
         return "the key is empty";
-    while (n > 0 && (pw->bytes[n - 1] == '\n' || pw->bytes[n - 1] == '\r' ||
-                        pw->bytes[n - 1] == ' ' || pw->bytes[n - 1] == '\0'))
+    while (n > 0 &&
+        (pw->bytes[n - 1] == '\n' || pw->bytes[n - 1] == '\r' ||
+            pw->bytes[n - 1] == ' ' || pw->bytes[n - 1] == '\0'))
         n--;
     if (n < pw->len && n > 0) {
         uint8_t canonical[HTTP_PASSWORD_MAX];
@@ -233,7 +234,8 @@ auth_check(const struct http_request *r, const char *name, size_t len,
     }
     if (!authfile_find(&table, name, len, &e)) {
         *detail = table.n == 0 ? "the credential file is empty; `ocppctl auth "
-                                 "add` fills it" : NULL;
+                                 "add` fills it"
+                               : NULL;
         return REFUSE_unknown;
     }
     if (self.conf.auth_mode == CONF_auth_mode_list)
@@ -255,7 +257,7 @@ auth_welcomed(uint32_t entry, const struct keys_answer *answer)
         keys_remember(entry, answer->shown);
 }
 
-/* --- a new key ------------------------------------------------------------------------ */
+/* --- a new key ----------------------------------------------------------- */
 
 /* The key that a ChangeConfiguration sets, in canonical bytes; 0 if it sets
  * something else. */

@@ -42,8 +42,8 @@ void auth_welcomed(uint32_t entry, const struct keys_answer *answer);
 
 /* A command is about to be sent to c: false if it has to wait until
  * up_keys_offered(), or for another try. */
-bool auth_command_goes(struct conn *c, const char *identity,
-    const char *action, const char *payload);
+bool auth_command_goes(struct conn *c, const char *identity, const char *action,
+    const char *payload);
 /* It was answered. */
 void auth_command_ended(const char *identity, const char *action,
     const char *payload, bool accepted);

@@ -29,11 +29,11 @@ struct offer {
     bool                stored;
 };
 
-static struct ask  *asks, **asks_last = &asks;
+static struct ask   *asks, **asks_last = &asks;
 static struct offer *offers;
 static uint64_t      numbers;
 
-/* --- what was shown before ------------------------------------------------------- */
+/* --- what was shown before ----------------------------------------------- */
 
 _Static_assert(sizeof(struct authfile_key) == REGISTRY_PROOF, "");
 
@@ -66,7 +66,7 @@ static void
 revise(const char *name, size_t len, const struct keys_answer *a)
 {
     struct authfile_key old;
-    uint32_t            when, entry = registry_find(self.registry, name, len, false);
+    uint32_t when, entry = registry_find(self.registry, name, len, false);
 
     if (entry == REGISTRY_NONE ||
         !registry_proof_get(self.registry, entry, &old, &when))
@@ -76,11 +76,11 @@ revise(const char *name, size_t len, const struct keys_answer *a)
         registry_proof_clear(self.registry, entry);
 }
 
-/* --- who connects -------------------------------------------------------------- */
+/* --- who connects -------------------------------------------------------- */
 
 static bool
-read_key(const struct redis_value *v, const char *identity,
-    struct authfile_key *key)
+read_key(
+    const struct redis_value *v, const char *identity, struct authfile_key *key)
 {
     size_t      n;
     const char *text = redis_text(v, &n);
@@ -131,7 +131,8 @@ answered_cb(void *ctx, const struct redis_value *v)
             read_key(redis_at(v, 0), a->name, &answer.entry.key);
         answer.entry.has_next =
             read_key(redis_at(v, 1), a->name, &answer.entry.next);
-        answer.word = redis_text(redis_at(v, 0), NULL)[0] ? KEYS_FOUND : KEYS_NONE;
+        answer.word =
+            redis_text(redis_at(v, 0), NULL)[0] ? KEYS_FOUND : KEYS_NONE;
         revise(a->name, a->len, &answer);
     }
     free(a);
@@ -147,8 +148,10 @@ keys_ask(struct conn *c, const char *name, size_t len)
 
     if (a == NULL)
         return false;
-    *a = (struct ask){.number = ++numbers, .conn = conn_index(c),
-        .since_ms = self.now_ms, .len = (uint8_t)len};
+    *a = (struct ask){.number = ++numbers,
+        .conn = conn_index(c),
+        .since_ms = self.now_ms,
+        .len = (uint8_t)len};
     memcpy(a->name, name, len);
     redis_begin("HMGET");
     redis_key(shard, "auth", a->name);
@@ -181,7 +184,7 @@ keys_tick(void)
     }
 }
 
-/* --- a new key ----------------------------------------------------------------- */
+/* --- a new key ----------------------------------------------------------- */
 
 static const char *const words[] = {
     [CHANNEL_KEY_OFFERED] = "offered",

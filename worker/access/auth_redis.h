@@ -34,8 +34,8 @@ enum keys_word {
 
 struct keys_answer {
     enum keys_word             word;
-    struct authfile_entry      entry;  /* has_key: false with NONE */
-    const struct authfile_key *shown;  /* of entry, by auth_check(); or NULL */
+    struct authfile_entry      entry; /* has_key: false with NONE */
+    const struct authfile_key *shown; /* of entry, by auth_check(); or NULL */
 };
 
 /* Asks about c's identity. False: Redis cannot be asked, and nothing follows.
@@ -57,7 +57,7 @@ void keys_tell(enum channel_key what, const char *name, size_t len,
 /* Whom Redis has kept waiting for too long; often. */
 void keys_tick(void);
 
-/* ---- delivered upwards ------------------------------------------------ */
+/* --- delivered upwards --------------------------------------------------- */
 
 void up_keys_answered(struct conn *c, struct keys_answer *a);
 void up_keys_offered(struct conn *c);

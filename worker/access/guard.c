@@ -58,7 +58,7 @@ static bool     accept_waits;
 static unsigned full_s; /* how long the buffers have been full */
 static uint32_t retry_s;
 
-/* --- settings ---------------------------------------------------------------------- */
+/* --- settings ------------------------------------------------------------ */
 
 static uint32_t
 units(uint64_t n, uint64_t rate)
@@ -76,8 +76,8 @@ configure(void)
     char                 item[CONF_LIST_MAX];
 
     proxies_n = 0;
-    while (proxies_n < PROXIES_MAX &&
-        config_list_next(&cursor, item, sizeof item))
+    while (
+        proxies_n < PROXIES_MAX && config_list_next(&cursor, item, sizeof item))
         if (cidr_parse(item, &proxies[proxies_n]))
             proxies_n++;
 
@@ -108,9 +108,10 @@ load_denied(void)
     bool any = fresh.ranges + fresh.names > 0;
     if (!good && !deny_stale)
         log_error("%.*s; %s", (int)strcspn(buf_cstr(&why), "\n"),
-            buf_cstr(&why), any ? "the other lines of the deny list are in force"
-                                : "the deny list stays as it was; trying again "
-                                  "each second");
+            buf_cstr(&why),
+            any ? "the other lines of the deny list are in force"
+                : "the deny list stays as it was; trying again "
+                  "each second");
     deny_stale = !good && !any;
     if (!deny_stale) {
         denyfile_free(&denied);
@@ -144,7 +145,8 @@ guard_tick(void)
         deny_round = false;
 
     /* At most: a lease may hold a whole message, most hold none. */
-    uint64_t held = stat_get(&self.st->output_bytes) + (uint64_t)ws_pool_lent() *
+    uint64_t held = stat_get(&self.st->output_bytes) +
+        (uint64_t)ws_pool_lent() *
             (LEASE_BYTES + self.conf.websocket_max_message_size);
     bool full = held > self.conf.limits_buffer_memory;
     if (full && full_s == 0)
@@ -155,7 +157,7 @@ guard_tick(void)
     full_s = full ? full_s + 1 : 0;
 }
 
-/* --- accepting --------------------------------------------------------------------------- */
+/* --- accepting ----------------------------------------------------------- */
 
 bool
 guard_may_accept(void)
@@ -245,20 +247,25 @@ guard_enter(struct conn *c, bool proxied, const char **detail)
     /* Whoever is on this machine is no stranger; a load balancer here says
      * who it comes from. */
     if (proxied || !cidr_is_loopback(addr)) {
-        uint32_t wait = conf->limits_failure_rate == 0 ? 0
-            : penalty_waits(shm_penalty(self.shm), KIND_FAILURES, addr, 16, now_s());
+        uint32_t wait = conf->limits_failure_rate == 0
+            ? 0
+            : penalty_waits(
+                  shm_penalty(self.shm), KIND_FAILURES, addr, 16, now_s());
         if (wait > 0) {
             retry_s = wait;
             return REFUSE_failing;
         }
         if (conf->limits_address_connections != 0 &&
-            shm_crowd_count(self.shm, c->from[0]) > conf->limits_address_connections) {
-            *detail = proxied ? NULL : "behind a load balancer, "
-                "server.proxy_from tells who is meant";
+            shm_crowd_count(self.shm, c->from[0]) >
+                conf->limits_address_connections) {
+            *detail = proxied ? NULL
+                              : "behind a load balancer, "
+                                "server.proxy_from tells who is meant";
             return REFUSE_crowded;
         }
         if (conf->limits_prefix_connections != 0 &&
-            shm_crowd_count(self.shm, c->from[1]) > conf->limits_prefix_connections)
+            shm_crowd_count(self.shm, c->from[1]) >
+                conf->limits_prefix_connections)
             return REFUSE_crowded_prefix;
     }
     if (conf->limits_handshakes != 0 &&
@@ -281,14 +288,15 @@ guard_identity(const char *name, size_t len, const char **detail)
         return REFUSE_REASONS;
     struct penalty *t = shm_penalty(self.shm);
     bool     waited = penalty_waits(t, KIND_IDENTITY, name, len, now_s()) > 0;
-    uint32_t wait = penalty_count(t, KIND_IDENTITY, name, len, now_s(),
-        (uint32_t)limit, most_s());
+    uint32_t wait = penalty_count(
+        t, KIND_IDENTITY, name, len, now_s(), (uint32_t)limit, most_s());
     if (wait == 0)
         return REFUSE_REASONS;
     if (!waited) {
         STAT_INC(self.st, penalties);
         log_warn("%.*s: connected more than %llu times in a minute; refused "
-                 "for %u s", (int)len, name, (unsigned long long)limit, wait);
+                 "for %u s",
+            (int)len, name, (unsigned long long)limit, wait);
     }
     retry_s = wait;
     return REFUSE_flapping;
@@ -319,15 +327,16 @@ guard_refused(const struct conn *c, enum refuse_reason reason)
     if (limit == 0 || !c->counted ||
         (cidr_is_loopback(addr) && !c->busy->proxied))
         return;
-    uint32_t wait = penalty_count(shm_penalty(self.shm), KIND_FAILURES, addr, 16,
-        now_s(), (uint32_t)limit, most_s());
+    uint32_t wait = penalty_count(shm_penalty(self.shm), KIND_FAILURES, addr,
+        16, now_s(), (uint32_t)limit, most_s());
     if (wait > 0) {
         char from[SHM_ADDR_LEN];
         shm_addr_text(from, addr, c->busy->port);
         STAT_INC(self.st, penalties);
         log_warn("%s: refused more than %llu times in a minute, the last time "
-                 "because %s; not listened to for %u s", from,
-            (unsigned long long)limit, refuse_info[reason].sentence, wait);
+                 "because %s; not listened to for %u s",
+            from, (unsigned long long)limit, refuse_info[reason].sentence,
+            wait);
     }
 }
 
@@ -341,7 +350,7 @@ guard_leave(struct conn *c)
     c->counted = false;
 }
 
-/* --- rates ----------------------------------------------------------------------------------- */
+/* --- rates --------------------------------------------------------------- */
 
 static uint32_t
 now_units(void)
@@ -393,7 +402,8 @@ guard_bytes(struct conn *c, size_t n)
 void
 guard_message(struct conn *c)
 {
-    if (message_cost != 0 && take(&c->messages_until, message_cost, message_ahead))
+    if (message_cost != 0 &&
+        take(&c->messages_until, message_cost, message_ahead))
         slow_down(c);
 }
 

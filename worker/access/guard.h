@@ -34,11 +34,11 @@ bool guard_from_proxy(const uint64_t addr[2]);
 
 /* Counts a new connection from busy->addr; REFUSE_REASONS if it is welcome.
  * proxied: the address is what a load balancer said. */
-enum refuse_reason guard_enter(struct conn *c, bool proxied,
-    const char **detail);
+enum refuse_reason guard_enter(
+    struct conn *c, bool proxied, const char **detail);
 /* The identity is known by now, and is who it says. */
-enum refuse_reason guard_identity(const char *name, size_t len,
-    const char **detail);
+enum refuse_reason guard_identity(
+    const char *name, size_t len, const char **detail);
 /* It was refused: does its address do that often? */
 void guard_refused(const struct conn *c, enum refuse_reason reason);
 /* For the Retry-After of a refusal of one of the above. */

@@ -38,11 +38,13 @@ insist(enum channel_type type, uint64_t id, uint64_t arg, const char *body,
         return;
     struct waiting *w = malloc(sizeof *w + len);
     if (w == NULL) {
-        log_error("no memory for an outcome to the master; its client will time out");
+        log_error(
+            "no memory for an outcome to the master; its client will time out");
         return;
     }
     w->next = NULL;
-    w->msg = (struct channel_msg){.type = type, .id = id, .arg = arg, .len = (uint32_t)len};
+    w->msg = (struct channel_msg){
+        .type = type, .id = id, .arg = arg, .len = (uint32_t)len};
     memcpy(w->body, body, len);
     *last = w;
     last = &w->next;

@@ -17,7 +17,8 @@
 void peer_open(int fd);
 void peer_ready(void);
 void peer_takeover(cref former, uint32_t entry, uint64_t generation);
-void peer_done(uint64_t request, unsigned outcome, const char *body, size_t len);
+void peer_done(
+    uint64_t request, unsigned outcome, const char *body, size_t len);
 void peer_told(uint64_t request, const char *body, size_t len);
 bool peer_tapped(uint64_t tap, const char *body, size_t len);
 /* what: enum channel_key. */

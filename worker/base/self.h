@@ -16,18 +16,18 @@
 struct self {
     struct ev_loop    *loop;
     struct shm        *shm;
-    struct shm_worker *mem;      /* this slot's part of shm */
-    struct stats      *st;       /* mem->stats */
+    struct shm_worker *mem; /* this slot's part of shm */
+    struct stats      *st;  /* mem->stats */
     struct registry   *registry;
     unsigned           slot;
-    struct config      conf;     /* this worker's copy, whole */
+    struct config      conf; /* this worker's copy, whole */
     uint64_t           conf_version;
     bool               draining;
 
-    uint64_t now_us;   /* monotonic, of this turn of the loop */
-    uint64_t wall_ms;  /* of this turn of the loop */
-    uint32_t now_ms;   /* monotonic since this worker began; wraps after 49
-                          days: compare differences only */
+    uint64_t now_us;  /* monotonic, of this turn of the loop */
+    uint64_t wall_ms; /* of this turn of the loop */
+    uint32_t now_ms;  /* monotonic since this worker began; wraps after 49
+                         days: compare differences only */
 };
 
 extern struct self self;

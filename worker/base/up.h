@@ -17,7 +17,7 @@
 
 struct conn;
 
-/* --- conn ------------------------------------------------------------------ */
+/* --- conn ---------------------------------------------------------------- */
 
 /* Bytes came, in any state up to CLOSING. */
 void up_bytes(struct conn *c, const uint8_t *p, size_t n);
@@ -26,7 +26,7 @@ void up_broken(struct conn *c, enum close_reason reason);
 /* It is about to become DEAD: its state is still the last one. */
 void up_gone(struct conn *c);
 
-/* --- ws --------------------------------------------------------------------- */
+/* --- ws ------------------------------------------------------------------ */
 
 /* They return true to go on and false to stop: the owner is dead. Bytes are
  * valid during the call only and not NUL-terminated. Frames for the peer may
@@ -36,27 +36,27 @@ void up_gone(struct conn *c);
 /* A whole message. FRAME_TEXT is valid UTF-8. FRAME_BINARY is the owner's to
  * refuse: frame_put_close() with 1003, and true, so that the close handshake
  * is awaited. */
-bool up_message(void *owner, enum frame_opcode opcode, const char *data,
-                size_t len);
+bool up_message(
+    void *owner, enum frame_opcode opcode, const char *data, size_t len);
 bool up_pong(void *owner, const uint8_t *data, size_t len);
 /* The peer's close frame: status as sent, or FRAME_STATUS_NONE; the reason is
  * valid UTF-8. The reply is due already; ws_input() answers WS_CLOSED. */
 void up_close(void *owner, int status, const char *reason, size_t len);
 
-/* --- journal ---------------------------------------------------------------- */
+/* --- journal ------------------------------------------------------------- */
 
 /* Every event of this worker numbered up to this is durable: answers that
  * waited for it may leave. Grows from call to call. */
 void up_committed(uint64_t number);
 
-/* --- peer ------------------------------------------------------------------- */
+/* --- peer ---------------------------------------------------------------- */
 
 /* A datagram of the master. */
 void up_datagram(const struct channel_msg *m, const char *body);
 /* The master is gone. */
 void up_orphaned(void);
 
-/* --- redis ------------------------------------------------------------------ */
+/* --- redis --------------------------------------------------------------- */
 
 /* redis.h has what the door itself delivers. */
 /* The identity has a newer connection on another gateway. */

@@ -66,7 +66,7 @@ orders_held(const struct seat *s)
     return s->order != NULL && s->order->state == TAKEN ? s->order->id : "";
 }
 
-/* --- finish ---------------------------------------------------------------------- */
+/* --- finish -------------------------------------------------------------- */
 
 static void
 put_off(struct order *o)
@@ -127,8 +127,8 @@ finish(struct order *o)
 }
 
 void
-orders_ended(struct order *o, enum outcome outcome, const char *detail, size_t len,
-    uint32_t duration_ms)
+orders_ended(struct order *o, enum outcome outcome, const char *detail,
+    size_t len, uint32_t duration_ms)
 {
     struct conn *c = conn_find(o->conn);
     struct seat *s = c ? fleet_seat(c) : NULL;
@@ -151,7 +151,7 @@ orders_ended(struct order *o, enum outcome outcome, const char *detail, size_t l
     finish(o);
 }
 
-/* --- take ------------------------------------------------------------------------- */
+/* --- take ---------------------------------------------------------------- */
 
 static bool
 is_unsaid(const char *id)
@@ -171,7 +171,8 @@ taken_in_vain(struct order *o, const struct redis_value *v)
 
     if (v != NULL && redis_is(redis_at(v, 0), "take")) {
         snprintf(o->id, sizeof o->id, "%s", redis_text(redis_at(v, 1), NULL));
-        snprintf(o->action, sizeof o->action, "%s", redis_text(redis_at(v, 2), NULL));
+        snprintf(o->action, sizeof o->action, "%s",
+            redis_text(redis_at(v, 2), NULL));
         orders_ended(o, OUTCOME_offline, "", 0, 0);
     } else {
         discard(o);
@@ -196,7 +197,8 @@ taken_cb(void *ctx, const struct redis_value *v)
     const char *word = v ? redis_text(redis_at(v, 0), NULL) : "";
     if (strcmp(word, "take") == 0) {
         snprintf(o->id, sizeof o->id, "%s", redis_text(redis_at(v, 1), NULL));
-        snprintf(o->action, sizeof o->action, "%s", redis_text(redis_at(v, 2), NULL));
+        snprintf(o->action, sizeof o->action, "%s",
+            redis_text(redis_at(v, 2), NULL));
         if (redis_int(redis_at(v, 5)) == 0)
             s->flags &= (uint8_t)~SEAT_WAITING;
         STAT_INC(self.st, orders_taken);
@@ -209,7 +211,8 @@ taken_cb(void *ctx, const struct redis_value *v)
     if (strcmp(word, "none") == 0)
         s->flags &= (uint8_t)~SEAT_WAITING;
     else if (strcmp(word, "lost") == 0 ||
-        (strcmp(word, "busy") == 0 && !is_unsaid(redis_text(redis_at(v, 1), NULL))))
+        (strcmp(word, "busy") == 0 &&
+            !is_unsaid(redis_text(redis_at(v, 1), NULL))))
         s->flags |= SEAT_LATE; /* the next claim puts it right */
     discard(o);
 }
@@ -219,8 +222,9 @@ orders_pull(struct conn *c)
 {
     struct seat *s = fleet_seat(c);
 
-    if (s == NULL || !(s->flags & SEAT_WAITING) || s->order != NULL || !fleet_holds(c) ||
-        (s->flags & (SEAT_ASKED | SEAT_LATE)) || !calls_free(c) || redis_troubled())
+    if (s == NULL || !(s->flags & SEAT_WAITING) || s->order != NULL ||
+        !fleet_holds(c) || (s->flags & (SEAT_ASKED | SEAT_LATE)) ||
+        !calls_free(c) || redis_troubled())
         return;
     size_t        len;
     const char   *name = registry_name(self.registry, c->entry, &len);
@@ -270,7 +274,7 @@ orders_close(struct conn *c, struct seat *s, unsigned reason)
     return true;
 }
 
-/* --- over time ---------------------------------------------------------------------- */
+/* --- over time ----------------------------------------------------------- */
 
 static void
 say_all(void)
@@ -308,8 +312,10 @@ orders_ready(unsigned shard, bool new_server)
 void
 orders_tick(void)
 {
-    while (recent != NULL && (recent_n > RECENT_MAX || (redis_ready(recent->shard) &&
-            self.now_ms - recent->said_ms >= RECENT_MS))) {
+    while (recent != NULL &&
+        (recent_n > RECENT_MAX ||
+            (redis_ready(recent->shard) &&
+                self.now_ms - recent->said_ms >= RECENT_MS))) {
         struct order *o = recent;
         recent = o->next;
         if (recent == NULL)

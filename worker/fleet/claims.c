@@ -51,7 +51,7 @@ fleet_before_claim(void)
         shards_raise_sequence(shards_now_us());
 }
 
-/* --- seats ------------------------------------------------------------------------ */
+/* --- seats --------------------------------------------------------------- */
 
 const char *
 fleet_owner(void)
@@ -79,8 +79,8 @@ fleet_holds(const struct conn *c)
 {
     const struct seat *s = fleet_seat(c);
 
-    return s != NULL && (s->flags & SEAT_HELD) && s->round == shards[s->shard].round &&
-        redis_ready(s->shard);
+    return s != NULL && (s->flags & SEAT_HELD) &&
+        s->round == shards[s->shard].round && redis_ready(s->shard);
 }
 
 struct conn *
@@ -94,7 +94,7 @@ fleet_find(const char *identity, size_t len)
     return name != 0 && cref_slot(name) == self.slot ? conn_find(name) : NULL;
 }
 
-/* --- the end of a session ------------------------------------------------------------ */
+/* --- the end of a session ------------------------------------------------ */
 
 static void released_cb(void *ctx, const struct redis_value *v);
 
@@ -137,8 +137,10 @@ leave(const char *identity, size_t len, unsigned shard, uint64_t epoch,
 
     if (l == NULL)
         return; /* the session ends when the charge point connects again */
-    *l = (struct leaving){.epoch = epoch, .shard = (uint16_t)shard,
-        .reason = (uint8_t)reason, .len = (uint8_t)len};
+    *l = (struct leaving){.epoch = epoch,
+        .shard = (uint16_t)shard,
+        .reason = (uint8_t)reason,
+        .len = (uint8_t)len};
     memcpy(l->identity, identity, len);
     release(l);
 }
@@ -167,7 +169,7 @@ fleet_release(const char *identity, size_t len, unsigned shard, uint64_t epoch,
     leave(identity, len, shard, epoch, (enum close_reason)reason);
 }
 
-/* --- claims --------------------------------------------------------------------------- */
+/* --- claims -------------------------------------------------------------- */
 
 static void
 claimed_cb(void *ctx, const struct redis_value *v)
@@ -188,7 +190,7 @@ claimed_cb(void *ctx, const struct redis_value *v)
         free(k);
         return;
     }
-    s->flags &= (uint8_t)~(SEAT_ASKED | SEAT_LATE);
+    s->flags &= (uint8_t) ~(SEAT_ASKED | SEAT_LATE);
     /* Without an answer it may be ours all the same: should the connection
      * end before it is claimed again, there is something to release. */
     if (v == NULL && s->epoch == 0)
@@ -210,8 +212,9 @@ claimed_cb(void *ctx, const struct redis_value *v)
         orders_pull(c);
     } else if (v != NULL && redis_is(redis_at(v, 0), "stale")) {
         STAT_INC(self.st, claims_stale);
-        log_info("%.*s has connected to gateway %s since; its connection here ends", k->len,
-            k->identity, redis_text(redis_at(v, 2), NULL));
+        log_info(
+            "%.*s has connected to gateway %s since; its connection here ends",
+            k->len, k->identity, redis_text(redis_at(v, 2), NULL));
         s->epoch = 0; /* nothing of ours to release */
         up_replaced(c);
     }
@@ -234,8 +237,11 @@ claim(struct conn *c, struct seat *s)
     struct claim *k = malloc(sizeof *k);
     if (k == NULL)
         return;
-    *k = (struct claim){.conn = c->self, .generation = s->generation, .round = sh->round,
-        .shard = s->shard, .len = (uint8_t)len};
+    *k = (struct claim){.conn = c->self,
+        .generation = s->generation,
+        .round = sh->round,
+        .shard = s->shard,
+        .len = (uint8_t)len};
     memcpy(k->identity, name, len);
     shm_addr_text(from, addr, e->port);
     redis_begin("FCALL");
@@ -264,7 +270,8 @@ fleet_opened(struct conn *c)
         return;
     struct seat                 *s = &seats[conn_index(c)];
     const struct registry_entry *e = registry_at(self.registry, c->entry);
-    *s = (struct seat){.conn = c->self, .generation = c->generation,
+    *s = (struct seat){.conn = c->self,
+        .generation = c->generation,
         .shard = (uint16_t)redis_shard(e->name, e->name_len)};
     /* Another worker of this node, or the events, may have drawn numbers ahead
      * of what is our time. */
@@ -275,7 +282,7 @@ fleet_opened(struct conn *c)
     claim(c, s);
 }
 
-/* --- refresh ----------------------------------------------------------------------------- */
+/* --- refresh ------------------------------------------------------------- */
 
 static void
 refreshed_cb(void *ctx, const struct redis_value *v)
@@ -352,7 +359,7 @@ fleet_check(struct conn *c)
     }
 }
 
-/* --- the whole ------------------------------------------------------------------------------ */
+/* --- the whole ----------------------------------------------------------- */
 
 void
 fleet_open(uint32_t capacity)

@@ -45,7 +45,7 @@ struct seat {
     uint32_t      round;      /* of the shard, when it was claimed */
     uint32_t      err;        /* of the generation as a time, us */
     uint16_t      shard;
-    uint8_t       flags;      /* enum seat_flag */
+    uint8_t       flags; /* enum seat_flag */
 };
 
 /* After conn_init(). */
@@ -65,8 +65,8 @@ bool fleet_finish(void);
 struct seat *fleet_seat(const struct conn *c);
 bool         fleet_holds(const struct conn *c);
 /* A release that orders_close() put off. */
-void fleet_release(const char *identity, size_t len, unsigned shard, uint64_t epoch,
-    unsigned reason);
+void fleet_release(const char *identity, size_t len, unsigned shard,
+    uint64_t epoch, unsigned reason);
 /* This worker in Redis: "node/slot", and which process of that name. */
 const char *fleet_owner(void);
 const char *fleet_incarnation(void);

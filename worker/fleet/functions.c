@@ -27,7 +27,7 @@ library_make(const char *prefix, unsigned shards, size_t *len)
     int         h = snprintf(head, sizeof head,
                 "#!lua name=%s\nlocal PREFIX, SHARDS, VERSION = '%s', %u, %d\n", prefix,
                 prefix, shards, LIBRARY_VERSION);
-    char *text = malloc((size_t)h + n);
+    char       *text = malloc((size_t)h + n);
 
     if (text == NULL)
         return NULL;

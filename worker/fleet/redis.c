@@ -44,7 +44,7 @@ static struct {
     struct buf  text;
 } rq = {.text = {.max = 1 << 20}};
 
-/* --- answers ------------------------------------------------------------------ */
+/* --- answers ------------------------------------------------------------- */
 
 const char *
 redis_error(const struct redis_value *v)
@@ -58,8 +58,8 @@ const char *
 redis_text(const struct redis_value *v, size_t *len)
 {
     const redisReply *r = reply_of(v);
-    bool text = r->type == REDIS_REPLY_STRING || r->type == REDIS_REPLY_STATUS ||
-        r->type == REDIS_REPLY_ERROR;
+    bool              text = r->type == REDIS_REPLY_STRING ||
+        r->type == REDIS_REPLY_STATUS || r->type == REDIS_REPLY_ERROR;
 
     if (len != NULL)
         *len = text ? r->len : 0;
@@ -99,7 +99,7 @@ redis_at(const struct redis_value *v, size_t i)
     return (const struct redis_value *)r->element[i];
 }
 
-/* --- what is said ------------------------------------------------------------- */
+/* --- what is said -------------------------------------------------------- */
 
 void
 redis_say(const char *word, const char *fmt, ...)
@@ -158,7 +158,7 @@ redis_link_down(struct link *l)
             lose(i);
 }
 
-/* --- requests ----------------------------------------------------------------- */
+/* --- requests ------------------------------------------------------------ */
 
 void
 redis_begin(const char *command)
@@ -229,7 +229,8 @@ redis_key(unsigned shard, const char *what, const char *name)
 {
     size_t from = rq.text.len;
 
-    buf_addf(&rq.text, "{%s:events:%u}:%s:%s", self.conf.redis_prefix, shard, what, name);
+    buf_addf(&rq.text, "{%s:events:%u}:%s:%s", self.conf.redis_prefix, shard,
+        what, name);
     add_text(from);
 }
 
@@ -285,7 +286,8 @@ look_at_error(struct link *l, unsigned shard, const char *error)
         return; /* it became a replica, and says so to the next request */
     else if (strncmp(error, "LOADING", 7) == 0)
         link_give_up(l, "loading", "it is still loading its data");
-    else if (strncmp(error, "NOAUTH", 6) == 0 || strncmp(error, "WRONGPASS", 9) == 0)
+    else if (strncmp(error, "NOAUTH", 6) == 0 ||
+        strncmp(error, "WRONGPASS", 9) == 0)
         link_give_up(l, "auth", "it wants another password: %s", error);
     else if (strncmp(error, "NOPERM", 6) == 0)
         link_give_up(l, "noperm", "redis.user lacks a permission: %s", error);
@@ -297,7 +299,9 @@ look_at_error(struct link *l, unsigned shard, const char *error)
         if (!trouble)
             log_error("redis %s:%u: %s%s", l->host, l->port, error,
                 oom ? "; events wait in the journal: give it memory, or let consumers acknowledge"
-                    : disk ? "; events wait in the journal until it can write its disk" : "");
+                    : disk
+                    ? "; events wait in the journal until it can write its disk"
+                    : "");
         trouble = true;
         trouble_ms = self.now_ms;
         redis_say(oom ? "oom" : disk ? "misconf" : "error", "%s", error);
@@ -324,7 +328,8 @@ answered(redisAsyncContext *ac, void *reply, void *data)
             ac->errstr && ac->errstr[0] ? ac->errstr : "closed by the server");
     }
     if (reply != NULL) {
-        histogram_add(&self.st->redis_time, clock_mono_ns() / 1000u - copy.sent_us);
+        histogram_add(
+            &self.st->redis_time, clock_mono_ns() / 1000u - copy.sent_us);
         if (trouble && self.now_ms - trouble_ms >= TROUBLE_MS &&
             ((redisReply *)reply)->type != REDIS_REPLY_ERROR) {
             trouble = false;
@@ -333,7 +338,8 @@ answered(redisAsyncContext *ac, void *reply, void *data)
         }
     }
     copy.fn(copy.ctx, reply);
-    if (reply != NULL && ((redisReply *)reply)->type == REDIS_REPLY_ERROR && l->ac == ac)
+    if (reply != NULL && ((redisReply *)reply)->type == REDIS_REPLY_ERROR &&
+        l->ac == ac)
         look_at_error(l, copy.shard, ((redisReply *)reply)->str);
 }
 
@@ -345,7 +351,8 @@ redis_issue(redisAsyncContext *ac, redisCallbackFn *fn, void *data)
     for (int i = 0; i < rq.n; i++)
         if (rq.at[i] != SIZE_MAX)
             rq.argv[i] = rq.text.p + rq.at[i];
-    return redisAsyncCommandArgv(ac, fn, data, rq.n, rq.argv, rq.len) == REDIS_OK;
+    return redisAsyncCommandArgv(ac, fn, data, rq.n, rq.argv, rq.len) ==
+        REDIS_OK;
 }
 
 bool
@@ -384,7 +391,8 @@ waited(redisAsyncContext *ac, void *reply, void *data)
         if (reply == NULL) {
             links[0].waiting = NULL;
             link_give_up(&links[0], "down", "the connection broke: %s",
-                ac->errstr && ac->errstr[0] ? ac->errstr : "closed by the server");
+                ac->errstr && ac->errstr[0] ? ac->errstr
+                                            : "closed by the server");
         }
     }
     copy.fn(copy.ctx, reply);
@@ -413,7 +421,7 @@ redis_send_waiting(redis_fn *fn, void *ctx, uint32_t block_ms)
     return true;
 }
 
-/* --- the whole ------------------------------------------------------------------ */
+/* --- the whole ----------------------------------------------------------- */
 
 bool
 redis_on(void)
@@ -431,7 +439,8 @@ redis_open(void)
     link_of = calloc(c->redis_shards, sizeof *link_of);
     shard_up = calloc(c->redis_shards, sizeof *shard_up);
     if (link_of == NULL || shard_up == NULL) {
-        log_error("no memory for %llu shards", (unsigned long long)c->redis_shards);
+        log_error(
+            "no memory for %llu shards", (unsigned long long)c->redis_shards);
         exit(1);
     }
     if (c->redis_socket[0] != '\0')
@@ -506,6 +515,7 @@ redis_shard(const char *identity, size_t len)
             table[i] = v;
         }
     for (size_t i = 0; i < len; i++)
-        crc = (uint16_t)(crc << 8 ^ table[(crc >> 8 ^ (uint8_t)identity[i]) & 0xff]);
+        crc = (uint16_t)(crc << 8 ^
+            table[(crc >> 8 ^ (uint8_t)identity[i]) & 0xff]);
     return crc % redis_shards();
 }

@@ -35,8 +35,8 @@ const char *redis_error(const struct redis_value *v);
 /* "" and 0 for what is no string. Bytes may hold NUL, and end with one. */
 const char *redis_text(const struct redis_value *v, size_t *len);
 bool        redis_is(const struct redis_value *v, const char *text);
-int64_t     redis_int(const struct redis_value *v); /* also of a string of digits */
-size_t      redis_count(const struct redis_value *v); /* of an array; else 0 */
+int64_t redis_int(const struct redis_value *v); /* also of a string of digits */
+size_t  redis_count(const struct redis_value *v); /* of an array; else 0 */
 /* Element i; of what is no array, or has fewer, an empty value. */
 const struct redis_value *redis_at(const struct redis_value *v, size_t i);
 
@@ -53,11 +53,11 @@ unsigned redis_shard(const char *identity, size_t len);
 bool     redis_ready(unsigned shard);
 /* The server answered a request of ours with an error a moment ago that will
  * pass (OOM, and its like): better not to send much. */
-bool     redis_troubled(void);
+bool redis_troubled(void);
 /* Unanswered requests. */
 uint64_t redis_pending(void);
 /* Several streams can be waited for with one request. */
-bool     redis_is_cluster(void);
+bool redis_is_cluster(void);
 
 /*
  * A request is built argument by argument, and sent to its shard.
@@ -79,14 +79,15 @@ void redis_stream(unsigned shard);
 void redis_key(unsigned shard, const char *what, const char *name);
 void redis_identity(unsigned shard, const char *identity, size_t len);
 bool redis_send(unsigned shard, redis_fn *fn, void *ctx);
-/* The same on the connection that may block; one at a time. Not for clusters. */
+/* The same on the connection that may block; one at a time. Not for clusters.
+ */
 bool redis_send_waiting(redis_fn *fn, void *ctx, uint32_t block_ms);
 
 /* For health and status: one word and a sentence, in shm_worker. */
 void redis_say(const char *word, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* ---- delivered upwards ------------------------------------------------ */
+/* --- delivered upwards --------------------------------------------------- */
 
 /* new_server: not the process it was connected to before, or the first one:
  * what that acknowledged in its last second may be lost. */

@@ -38,7 +38,7 @@ link_find(const char *host, unsigned port)
     return l;
 }
 
-/* --- the end of a connection --------------------------------------------------- */
+/* --- the end of a connection --------------------------------------------- */
 
 static uint32_t
 jitter(uint32_t ms)
@@ -80,14 +80,15 @@ link_give_up(struct link *l, const char *word, const char *fmt, ...)
     vsnprintf(why, sizeof why, fmt, ap);
     va_end(ap);
     unsigned doublings = l->fails < 7 ? l->fails : 7;
-    l->pause_ms = l->fails == 0 ? jitter(BACKOFF_MS / 2) : jitter(BACKOFF_MS << doublings);
+    l->pause_ms = l->fails == 0 ? jitter(BACKOFF_MS / 2)
+                                : jitter(BACKOFF_MS << doublings);
     if (l->pause_ms > BACKOFF_MAX_MS)
         l->pause_ms = BACKOFF_MAX_MS;
     STAT_INC(self.st, redis_failures);
     /* Once for each kind of failure, until it works again. */
     if (l->fails++ == 0 || strcmp(word, l->word) != 0)
-        log_error("redis %s:%u: %s; trying again, events wait in the journal", l->host,
-            l->port, why);
+        log_error("redis %s:%u: %s; trying again, events wait in the journal",
+            l->host, l->port, why);
     snprintf(l->word, sizeof l->word, "%s", word);
     redis_say(word, "%s", why);
     drop(l);
@@ -117,7 +118,7 @@ disconnected_cb(const redisAsyncContext *ac, int status)
         ac->errstr && ac->errstr[0] ? ac->errstr : "closed by the server");
 }
 
-/* --- greeting ------------------------------------------------------------------- */
+/* --- greeting ------------------------------------------------------------ */
 
 /* The password: of the file, read anew each time, or of the setting. */
 static bool
@@ -131,8 +132,8 @@ password(char *out, size_t size, char *why, size_t why_size)
     }
     FILE *f = fopen(name, "re");
     if (f == NULL || fgets(out, (int)size, f) == NULL) {
-        snprintf(why, why_size, "redis.password_file = %s cannot be read: %s", name,
-            f ? "it is empty" : strerror(errno));
+        snprintf(why, why_size, "redis.password_file = %s cannot be read: %s",
+            name, f ? "it is empty" : strerror(errno));
         if (f != NULL)
             fclose(f);
         return false;
@@ -148,7 +149,9 @@ greeted(redisAsyncContext *ac, const void *reply)
 {
     struct link *l = ac->data;
 
-    return reply != NULL && l != NULL && (l->ac == ac || l->waiting == ac) ? l : NULL;
+    return reply != NULL && l != NULL && (l->ac == ac || l->waiting == ac)
+        ? l
+        : NULL;
 }
 
 /* The value of one line of INFO. */
@@ -161,7 +164,8 @@ info(const char *text, const char *name, char *out, size_t size)
     for (const char *p = text; p != NULL; p = strchr(p, '\n')) {
         p += *p == '\n';
         if (strncmp(p, name, n) == 0 && p[n] == ':') {
-            snprintf(out, size, "%.*s", (int)strcspn(p + n + 1, "\r\n"), p + n + 1);
+            snprintf(
+                out, size, "%.*s", (int)strcspn(p + n + 1, "\r\n"), p + n + 1);
             return;
         }
     }
@@ -198,10 +202,13 @@ loaded_cb(redisAsyncContext *ac, void *reply, void *data)
         return;
     if (r->type == REDIS_REPLY_ERROR) {
         if (strncmp(r->str, "NOPERM", 6) == 0)
-            link_give_up(l, "noperm", "redis.user may not load the functions: %s; allow it "
-                "FUNCTION, or load what `ocppd -x redis` prints by hand", r->str);
+            link_give_up(l, "noperm",
+                "redis.user may not load the functions: %s; allow it "
+                "FUNCTION, or load what `ocppd -x redis` prints by hand",
+                r->str);
         else
-            link_give_up(l, "functions", "it does not take the functions: %s", r->str);
+            link_give_up(
+                l, "functions", "it does not take the functions: %s", r->str);
         return;
     }
     ask_version(l);
@@ -221,19 +228,22 @@ version_cb(redisAsyncContext *ac, void *reply, void *data)
         return;
     }
     if (error != NULL && strstr(error, "unknown command") != NULL) {
-        link_give_up(l, "old", "it knows no functions; Redis 7 or Valkey 8 is needed");
+        link_give_up(
+            l, "old", "it knows no functions; Redis 7 or Valkey 8 is needed");
         return;
     }
     if (error != NULL && strstr(error, "Function not found") == NULL) {
-        link_give_up(l, "noperm", "it refuses to call the functions: %s", error);
+        link_give_up(
+            l, "noperm", "it refuses to call the functions: %s", error);
         return;
     }
     int64_t version = error ? 0 : redis_int(redis_at(v, 0));
     int64_t shards = error ? 0 : redis_int(redis_at(v, 1));
     if (error == NULL && shards != (int64_t)redis_shards()) {
-        link_give_up(l, "shards", "the fleet %s has %" PRId64 " shards and redis.shards is "
-            "%u; it must be the same on all gateways", self.conf.redis_prefix, shards,
-            redis_shards());
+        link_give_up(l, "shards",
+            "the fleet %s has %" PRId64 " shards and redis.shards is "
+            "%u; it must be the same on all gateways",
+            self.conf.redis_prefix, shards, redis_shards());
         return;
     }
     if (version >= LIBRARY_VERSION) {
@@ -241,7 +251,8 @@ version_cb(redisAsyncContext *ac, void *reply, void *data)
         return;
     }
     if (l->loaded) {
-        link_give_up(l, "functions", "its functions stay at version %" PRId64, version);
+        link_give_up(
+            l, "functions", "its functions stay at version %" PRId64, version);
         return;
     }
     l->loaded = true;
@@ -277,9 +288,10 @@ info_cb(redisAsyncContext *ac, void *reply, void *data)
         return;
     if (r->type == REDIS_REPLY_ERROR) {
         bool auth = strncmp(r->str, "NOAUTH", 6) == 0;
-        link_give_up(l, auth ? "auth" : "noperm", auth
-                ? "it wants a password; set redis.password_file"
-                : "INFO is refused: %s", r->str);
+        link_give_up(l, auth ? "auth" : "noperm",
+            auth ? "it wants a password; set redis.password_file"
+                 : "INFO is refused: %s",
+            r->str);
         return;
     }
     info(r->str, "loading", v, sizeof v);
@@ -291,7 +303,8 @@ info_cb(redisAsyncContext *ac, void *reply, void *data)
     info(r->str, "cluster_enabled", policy, sizeof policy);
     l->cluster = strcmp(policy, "1") == 0;
     if (strcmp(v, "slave") == 0 && !l->cluster) {
-        link_give_up(l, "readonly", "it is a replica and takes no writes; redis.host must be "
+        link_give_up(l, "readonly",
+            "it is a replica and takes no writes; redis.host must be "
             "where the primary is");
         return;
     }
@@ -300,13 +313,18 @@ info_cb(redisAsyncContext *ac, void *reply, void *data)
     snprintf(l->run_id, sizeof l->run_id, "%.40s", v);
     info(r->str, "maxmemory", v, sizeof v);
     info(r->str, "maxmemory_policy", policy, sizeof policy);
-    if (l->new_server && strcmp(v, "0") != 0 && strcmp(policy, "noeviction") != 0)
-        log_warn("redis %s:%u: its maxmemory-policy is %s, so it may throw away sessions and "
-                 "events; set noeviction", l->host, l->port, policy);
+    if (l->new_server && strcmp(v, "0") != 0 &&
+        strcmp(policy, "noeviction") != 0)
+        log_warn(
+            "redis %s:%u: its maxmemory-policy is %s, so it may throw away sessions and "
+            "events; set noeviction",
+            l->host, l->port, policy);
     info(r->str, "aof_enabled", v, sizeof v);
     if (l->new_server && strcmp(v, "1") != 0)
-        log_warn("redis %s:%u: it keeps no append-only file: when it ends it loses events that "
-                 "consumers have not read; set appendonly yes", l->host, l->port);
+        log_warn(
+            "redis %s:%u: it keeps no append-only file: when it ends it loses events that "
+            "consumers have not read; set appendonly yes",
+            l->host, l->port);
     ask_version(l);
 }
 
@@ -322,8 +340,10 @@ entered_cb(redisAsyncContext *ac, void *reply, void *data)
     if (strncmp(r->str, "LOADING", 7) == 0)
         link_give_up(l, "loading", "it is still loading its data");
     else
-        link_give_up(l, "auth", "%s is refused: %s; see redis.user, redis.password_file and "
-            "redis.db", (const char *)data, r->str);
+        link_give_up(l, "auth",
+            "%s is refused: %s; see redis.user, redis.password_file and "
+            "redis.db",
+            (const char *)data, r->str);
 }
 
 static bool
@@ -355,7 +375,7 @@ enter(struct link *l, redisAsyncContext *ac)
     return true;
 }
 
-/* --- connecting ------------------------------------------------------------------ */
+/* --- connecting ---------------------------------------------------------- */
 
 static void
 connected_cb(const redisAsyncContext *ac, int status)
@@ -382,11 +402,13 @@ connected_cb(const redisAsyncContext *ac, int status)
 static redisAsyncContext *
 dial(struct link *l)
 {
-    redisAsyncContext *ac = l->port == 0 ? redisAsyncConnectUnix(l->host)
-                                         : redisAsyncConnect(l->host, (int)l->port);
+    redisAsyncContext *ac = l->port == 0
+        ? redisAsyncConnectUnix(l->host)
+        : redisAsyncConnect(l->host, (int)l->port);
 
     if (ac == NULL || ac->err != 0) {
-        link_give_up(l, "down", "cannot connect: %s", ac ? ac->errstr : "no memory");
+        link_give_up(
+            l, "down", "cannot connect: %s", ac ? ac->errstr : "no memory");
         if (ac != NULL)
             redisAsyncFree(ac);
         return NULL;
@@ -416,7 +438,8 @@ waiting_ready_cb(redisAsyncContext *ac, void *reply, void *data)
 {
     struct link *l = greeted(ac, reply);
 
-    if (l == NULL || l->waiting != ac || ((redisReply *)reply)->type == REDIS_REPLY_ERROR)
+    if (l == NULL || l->waiting != ac ||
+        ((redisReply *)reply)->type == REDIS_REPLY_ERROR)
         return;
     l->waiting_ready = true;
     l->waits = false;
@@ -453,7 +476,8 @@ link_tick(struct link *l)
         }
         break;
     case LINK_READY:
-        if ((l->pending > 0 && self.now_ms - l->answer_ms >= self.conf.redis_timeout) ||
+        if ((l->pending > 0 &&
+                self.now_ms - l->answer_ms >= self.conf.redis_timeout) ||
             (l->waits && (int32_t)(self.now_ms - l->waits_ms) >= 0)) {
             STAT_INC(self.st, redis_timeouts);
             link_give_up(l, "slow", "no answer within redis.timeout");

@@ -19,7 +19,7 @@ enum link_state { LINK_PAUSE, LINK_CONNECTING, LINK_GREETING, LINK_READY };
 
 struct link {
     char               host[CONF_TEXT_MAX];
-    unsigned           port;    /* 0: the Unix socket host */
+    unsigned           port; /* 0: the Unix socket host */
     enum link_state    state;
     redisAsyncContext *ac;      /* pipelined requests; NULL in PAUSE */
     redisAsyncContext *waiting; /* the one that may block; of links[0] */
@@ -31,10 +31,10 @@ struct link {
     uint64_t           pending;    /* requests on ac */
     uint32_t           since_ms;   /* of the state */
     uint32_t           pause_ms;
-    uint32_t           answer_ms;  /* last answer, or first of what is pending */
-    uint32_t           waits_ms;   /* until when the blocking one has time */
-    unsigned           fails;      /* in a row */
-    char               word[16];   /* of the last failure */
+    uint32_t           answer_ms; /* last answer, or first of what is pending */
+    uint32_t           waits_ms;  /* until when the blocking one has time */
+    unsigned           fails;     /* in a row */
+    char               word[16];  /* of the last failure */
     char               run_id[44]; /* of the process it was connected to */
 };
 
@@ -43,8 +43,8 @@ extern unsigned    links_n;
 
 /* The link of that address, made if need be; NULL if there are too many. */
 struct link *link_find(const char *host, unsigned port);
-void link_tick(struct link *l);
-void link_close(struct link *l);
+void         link_tick(struct link *l);
+void         link_close(struct link *l);
 
 /* Ends it and begins a pause. word and sentence: for health and log. Does
  * nothing in a pause. */

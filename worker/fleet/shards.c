@@ -17,9 +17,10 @@
 
 #define BEAT_MS 1000
 #define TRIM_MS 5000
-#define REPLACED_MS 10000   /* between beats while another process has our name */
-#define POLL_MS 100         /* of inboxes in a cluster */
-#define BLOCK_MS 5000       /* of the inbox otherwise */
+/* between beats while another process has our name */
+#define REPLACED_MS 10000
+#define POLL_MS 100   /* of inboxes in a cluster */
+#define BLOCK_MS 5000 /* of the inbox otherwise */
 #define INBOX_BATCH 200
 #define ERR_UNKNOWN 2000000 /* us: our clock against Redis' before we asked */
 #define ERR_GROWTH 50       /* us per second of age of what we know */
@@ -41,7 +42,7 @@ struct asking {
     uint64_t sent_us;
 };
 
-/* --- time ------------------------------------------------------------------------- */
+/* --- time ---------------------------------------------------------------- */
 
 uint64_t
 shards_clock_err(void)
@@ -89,11 +90,12 @@ asking(unsigned shard)
     struct asking *a = malloc(sizeof *a);
 
     if (a != NULL)
-        *a = (struct asking){shard, shards[shard].round, clock_mono_ns() / 1000u};
+        *a = (struct asking){
+            shard, shards[shard].round, clock_mono_ns() / 1000u};
     return a;
 }
 
-/* --- the inbox ---------------------------------------------------------------------- */
+/* --- the inbox ----------------------------------------------------------- */
 
 /* Field `name` of an entry's list of fields and values. */
 static const char *
@@ -119,10 +121,10 @@ look_at(const struct redis_value *fields)
             orders_wake(c);
     } else if (strcmp(what, "replaced") == 0) {
         struct seat *s = c ? fleet_seat(c) : NULL;
-        uint64_t     epoch = strtoull(entry_field(fields, "epoch", &n), NULL, 10);
+        uint64_t epoch = strtoull(entry_field(fields, "epoch", &n), NULL, 10);
         if (s != NULL && s->epoch != 0 && s->epoch < epoch) {
-            log_info("%.*s connected to gateway %s; its connection here ends", (int)len, id,
-                entry_field(fields, "by", &n));
+            log_info("%.*s connected to gateway %s; its connection here ends",
+                (int)len, id, entry_field(fields, "by", &n));
             s->epoch = 0; /* somebody else's by now: nothing to release */
             up_replaced(c);
         }
@@ -139,11 +141,12 @@ static void
 take_entries(const struct redis_value *v)
 {
     for (size_t i = 0; i < redis_count(v); i++) {
-        const struct redis_value *stream = redis_at(v, i), *entries = redis_at(stream, 1);
-        size_t                    n = redis_count(entries);
-        const char               *key = redis_text(redis_at(stream, 0), NULL);
-        const char               *at = strstr(key, ":events:");
-        unsigned                  shard = at ? (unsigned)strtoul(at + 8, NULL, 10) : 0;
+        const struct redis_value *stream = redis_at(v, i),
+                                 *entries = redis_at(stream, 1);
+        size_t      n = redis_count(entries);
+        const char *key = redis_text(redis_at(stream, 0), NULL);
+        const char *at = strstr(key, ":events:");
+        unsigned    shard = at ? (unsigned)strtoul(at + 8, NULL, 10) : 0;
         if (shard >= redis_shards() || n == 0)
             continue;
         snprintf(shards[shard].inbox, sizeof shards[shard].inbox, "%s",
@@ -219,7 +222,7 @@ poll_inbox(unsigned shard)
         free(a);
 }
 
-/* --- the beat ------------------------------------------------------------------------- */
+/* --- the beat ------------------------------------------------------------ */
 
 /* Whether stream id x is older than y. */
 static bool
@@ -230,7 +233,8 @@ older(const char *x, const char *y)
 
     if (xm != ym)
         return xm < ym;
-    return (*xe ? strtoull(xe + 1, NULL, 10) : 0) < (*ye ? strtoull(ye + 1, NULL, 10) : 0);
+    return (*xe ? strtoull(xe + 1, NULL, 10) : 0) <
+        (*ye ? strtoull(ye + 1, NULL, 10) : 0);
 }
 
 static void
@@ -265,9 +269,12 @@ beaten_cb(void *ctx, const struct redis_value *v)
     learn_time(a->sent_us, (uint64_t)redis_int(redis_at(v, 1)));
     bool replaced = redis_is(redis_at(v, 0), "replaced");
     if (replaced && !sh->replaced) {
-        log_error("another gateway uses the name %s in Redis; give each gateway its own "
-                  "server.node. This one takes no commands now", owner);
-        redis_say("name", "another gateway uses the name %s; change server.node", owner);
+        log_error(
+            "another gateway uses the name %s in Redis; give each gateway its own "
+            "server.node. This one takes no commands now",
+            owner);
+        redis_say("name",
+            "another gateway uses the name %s; change server.node", owner);
     } else if (!replaced && sh->replaced) {
         log_warn("the name %s is ours again", owner);
         redis_say("ready", "connected");
@@ -286,12 +293,15 @@ beaten_cb(void *ctx, const struct redis_value *v)
     if (full != sh->alarmed) {
         sh->alarmed = full;
         if (full)
-            log_error("stream %s:events:%u holds %llu events that consumers have not "
-                      "acknowledged; above redis.stream_max (%llu) the oldest are cut",
-                self.conf.redis_prefix, a->shard, (unsigned long long)sh->events,
+            log_error(
+                "stream %s:events:%u holds %llu events that consumers have not "
+                "acknowledged; above redis.stream_max (%llu) the oldest are cut",
+                self.conf.redis_prefix, a->shard,
+                (unsigned long long)sh->events,
                 (unsigned long long)self.conf.redis_stream_max);
         else
-            log_warn("stream %s:events:%u has room again", self.conf.redis_prefix, a->shard);
+            log_warn("stream %s:events:%u has room again",
+                self.conf.redis_prefix, a->shard);
     }
     if (!sh->beaten) {
         const char *last = redis_text(redis_at(v, 5), NULL);
@@ -339,8 +349,9 @@ trimmed_cb(void *ctx, const struct redis_value *v)
         STAT_ADD(self.st, trimmed, (uint64_t)redis_int(redis_at(v, 0)));
         STAT_ADD(self.st, trimmed_unread, cut);
         if (cut > 0)
-            log_error("%llu unacknowledged events were cut from stream %s:events:%u "
-                      "(redis.stream_max); the gateways' journals still have them",
+            log_error(
+                "%llu unacknowledged events were cut from stream %s:events:%u "
+                "(redis.stream_max); the gateways' journals still have them",
                 (unsigned long long)cut, self.conf.redis_prefix, a->shard);
     }
     free(a);
@@ -378,14 +389,15 @@ shards_tick(void)
             sh->trim_ms = self.now_ms;
             trim(i);
         }
-        if (redis_is_cluster() && !sh->polling && self.now_ms - sh->poll_ms >= POLL_MS) {
+        if (redis_is_cluster() && !sh->polling &&
+            self.now_ms - sh->poll_ms >= POLL_MS) {
             sh->poll_ms = self.now_ms;
             poll_inbox(i);
         }
     }
 }
 
-/* --- the whole -------------------------------------------------------------------------- */
+/* --- the whole ----------------------------------------------------------- */
 
 void
 shards_open(const char *own, const char *inc)
@@ -424,7 +436,8 @@ up_redis_ready(unsigned shard, bool new_server)
     struct shard *sh = &shards[shard];
 
     sh->round = ++rounds;
-    sh->beaten = sh->beating = sh->polling = sh->trimming = sh->replaced = false;
+    sh->beaten = sh->beating = sh->polling = sh->trimming = sh->replaced =
+        false;
     sh->new_server = new_server;
     sh->trim_ms = self.now_ms - (self.slot * 977) % TRIM_MS;
     beat(shard);

@@ -21,7 +21,7 @@ struct shard {
     bool     new_server; /* it may have lost its last second */
     bool     beating, polling, trimming, replaced, alarmed;
     uint32_t beat_ms, trim_ms, poll_ms;
-    char     inbox[48];  /* id of the last entry seen; "" before the first beat */
+    char inbox[48]; /* id of the last entry seen; "" before the first beat */
     uint32_t batch[SHARD_BATCH]; /* fleet.c: seats to be refreshed, by index */
     unsigned batch_n;
     uint64_t due, events; /* as the last beat told */

@@ -16,12 +16,13 @@
 #include "journal_dir.h"
 #include "base/self.h"
 
-#define WINDOW_BYTES (2u << 20) /* sent and not acknowledged, of one journal */
-#define CHUNK_LINES 1024        /* read in one turn of the loop */
+/* sent and not acknowledged, of one journal */
+#define WINDOW_BYTES (2u << 20)
+#define CHUNK_LINES 1024 /* read in one turn of the loop */
 #define CHUNK_BYTES (1u << 20)
 #define GONE UINT32_MAX
-#define RETRY_MS 1000           /* after an error */
-#define HINT_MS 5000            /* between writes of the hint */
+#define RETRY_MS 1000 /* after an error */
+#define HINT_MS 5000  /* between writes of the hint */
 
 struct sent { /* a batch, in order over all shards */
     struct sent    *next;
@@ -45,22 +46,22 @@ struct lane {
 struct journey {
     struct journey  *next;
     unsigned         slot;
-    bool             own;      /* this worker's, still written */
-    bool             asking;   /* for the cursors */
-    bool             going;    /* they are known */
-    bool             ended;    /* an orphan, all there */
-    unsigned         round;    /* raised at each restart: old answers are void */
-    unsigned         missing;  /* cursors not known yet */
+    bool             own;     /* this worker's, still written */
+    bool             asking;  /* for the cursors */
+    bool             going;   /* they are known */
+    bool             ended;   /* an orphan, all there */
+    unsigned         round;   /* raised at each restart: old answers are void */
+    unsigned         missing; /* cursors not known yet */
     uint32_t         failed_ms;
     bool             failed;
     struct segments *files;
-    uint64_t         read;     /* last event taken from the files */
-    uint64_t         hint;     /* all up to this one were there */
-    uint64_t         kept;     /* ... is in the file */
-    uint64_t         acked_ms; /* time stamp of the newest event that is there */
-    uint32_t         window;   /* bytes sent and unanswered */
-    struct sent    *sent, **sent_last;
-    struct lane     *lanes;    /* by shard */
+    uint64_t         read; /* last event taken from the files */
+    uint64_t         hint; /* all up to this one were there */
+    uint64_t         kept; /* ... is in the file */
+    uint64_t     acked_ms; /* time stamp of the newest event that is there */
+    uint32_t     window;   /* bytes sent and unanswered */
+    struct sent *sent, **sent_last;
+    struct lane *lanes; /* by shard */
 };
 
 static struct journey *journeys;
@@ -70,15 +71,20 @@ static struct journey *journeys;
 static struct {
     struct buf text;
     unsigned   n;
-    struct { size_t at; uint32_t len; uint32_t shard; uint64_t number; } line[CHUNK_LINES];
+    struct {
+        size_t   at;
+        uint32_t len;
+        uint32_t shard;
+        uint64_t number;
+    } line[CHUNK_LINES];
 } ck = {.text = {.max = 4 << 20}};
 
-static char     dir[CONF_TEXT_MAX + 16];
-static bool     poked;
-static uint32_t hint_ms;
+static char       dir[CONF_TEXT_MAX + 16];
+static bool       poked;
+static uint32_t   hint_ms;
 static ev_prepare turn;
 
-/* --- the hint --------------------------------------------------------------------- */
+/* --- the hint ------------------------------------------------------------ */
 
 static void
 hint_name(const struct journey *j, char *out, size_t size)
@@ -99,7 +105,8 @@ hint_read(struct journey *j)
     if (f == NULL)
         return;
     if (fgets(line, sizeof line, f) == NULL ||
-        sscanf(line, "shards %u of %*s", &shards) != 1 || shards != redis_shards() ||
+        sscanf(line, "shards %u of %*s", &shards) != 1 ||
+        shards != redis_shards() ||
         strstr(line, self.conf.redis_prefix) == NULL) {
         fclose(f);
         return;
@@ -149,8 +156,8 @@ hint_write(struct journey *j)
     FILE *f = fopen(temp, "we");
     if (f == NULL)
         return; /* a full disk: the journal says so */
-    fprintf(f, "shards %u of %s\nall %" PRIu64 "\n", redis_shards(), self.conf.redis_prefix,
-        all);
+    fprintf(f, "shards %u of %s\nall %" PRIu64 "\n", redis_shards(),
+        self.conf.redis_prefix, all);
     for (unsigned i = 0; i < redis_shards(); i++)
         if (j->lanes[i].hint != 0)
             fprintf(f, "%u %" PRIu64 "\n", i, j->lanes[i].hint);
@@ -162,7 +169,7 @@ hint_write(struct journey *j)
         unlink(temp);
 }
 
-/* --- sending -------------------------------------------------------------------------- */
+/* --- sending ------------------------------------------------------------- */
 
 static void
 stop(struct journey *j, bool failed)
@@ -184,7 +191,7 @@ stop(struct journey *j, bool failed)
 static void
 shipped_cb(void *ctx, const struct redis_value *v)
 {
-    struct sent   *b = ctx;
+    struct sent    *b = ctx;
     struct journey *j = b->j;
 
     if (b->round != j->round) {
@@ -215,9 +222,10 @@ shipped_cb(void *ctx, const struct redis_value *v)
             if (error)
                 log_debug("shipping stops: %s", redis_error(v));
             else
-                log_warn("shipping of journal %u to shard %u goes back to event %016" PRIx64
-                         ": Redis has another cursor", j->slot, b->shard,
-                    (uint64_t)redis_int(redis_at(v, 1)));
+                log_warn(
+                    "shipping of journal %u to shard %u goes back to event %016" PRIx64
+                    ": Redis has another cursor",
+                    j->slot, b->shard, (uint64_t)redis_int(redis_at(v, 1)));
         }
         stop(j, error); /* with this batch among those that did not arrive */
     }
@@ -237,8 +245,13 @@ flush(struct journey *j, unsigned shard)
     struct sent *b = calloc(1, sizeof *b);
     if (b == NULL)
         return false;
-    *b = (struct sent){.j = j, .shard = shard, .round = j->round, .first = sum->first,
-        .last = sum->last, .first_ms = sum->first_ms, .events = sum->events,
+    *b = (struct sent){.j = j,
+        .shard = shard,
+        .round = j->round,
+        .first = sum->first,
+        .last = sum->last,
+        .first_ms = sum->first_ms,
+        .events = sum->events,
         .bytes = sum->bytes};
     snprintf(journal, sizeof journal, "%s/%u", self.shm->node, j->slot);
     if (!batch_send(shard, journal, lane->cursor, shipped_cb, b)) {
@@ -256,8 +269,9 @@ flush(struct journey *j, unsigned shard)
 static void
 no_event(const struct journey *j, uint64_t number)
 {
-    log_error("line %016" PRIx64 " of journal %u is no event and is not shipped", number,
-        j->slot);
+    log_error("line %016" PRIx64
+              " of journal %u is no event and is not shipped",
+        number, j->slot);
 }
 
 /* Reads the next lines that are not there yet. False without memory. */
@@ -303,7 +317,8 @@ send_shard(struct journey *j, unsigned i)
         ck.line[i].shard = GONE;
         if (batch_full() && !flush(j, shard))
             return false;
-        switch (batch_add(ck.text.p + ck.line[i].at, ck.line[i].len, ck.line[i].number)) {
+        switch (batch_add(
+            ck.text.p + ck.line[i].at, ck.line[i].len, ck.line[i].number)) {
         case BATCH_ADDED:
             break;
         case BATCH_NO_EVENT:
@@ -351,14 +366,16 @@ advance(struct journey *j)
     } else if (j->own && j->sent == NULL) {
         j->acked_ms = self.wall_ms; /* nothing waits */
     } else if (!j->own && j->sent == NULL) {
-        log_info("the journal of slot %u, which has no worker any more, is shipped", j->slot);
+        log_info(
+            "the journal of slot %u, which has no worker any more, is shipped",
+            j->slot);
         hint_write(j);
         stop(j, false);
         j->ended = true;
     }
 }
 
-/* --- cursors ---------------------------------------------------------------------------- */
+/* --- cursors ------------------------------------------------------------- */
 
 static void
 begin(struct journey *j)
@@ -372,7 +389,8 @@ begin(struct journey *j)
         lane->acked = lane->cursor;
         if (lane->cursor < lane->hint) {
             log_warn("Redis has lost events of shard %u behind %016" PRIx64
-                     "; they are shipped again", i, lane->cursor);
+                     "; they are shipped again",
+                i, lane->cursor);
             lane->begin = lane->cursor;
         } else {
             lane->begin = lane->cursor > j->hint ? lane->cursor : j->hint;
@@ -389,7 +407,8 @@ begin(struct journey *j)
         j->read = want.from - 1;
         journal_keep(j->slot, want.from);
         poked = true;
-        log_debug("ships journal %u from event %016" PRIx64, j->slot, want.from);
+        log_debug(
+            "ships journal %u from event %016" PRIx64, j->slot, want.from);
     }
     buf_free(&why);
 }
@@ -448,14 +467,15 @@ ask(struct journey *j)
     }
 }
 
-/* --- the whole ---------------------------------------------------------------------------- */
+/* --- the whole ----------------------------------------------------------- */
 
 static struct journey *
 add_journey(unsigned slot, bool own)
 {
     struct journey *j = calloc(1, sizeof *j);
 
-    if (j == NULL || (j->lanes = calloc(redis_shards(), sizeof *j->lanes)) == NULL) {
+    if (j == NULL ||
+        (j->lanes = calloc(redis_shards(), sizeof *j->lanes)) == NULL) {
         log_error("no memory for shipping journal %u", slot);
         free(j);
         return NULL;
@@ -474,14 +494,15 @@ static void
 add_orphans(void)
 {
     struct segment_list list;
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int                 fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
         return;
     if (segments_find(fd, &list) == 0) {
         for (size_t i = 0; i < list.n; i++) {
             unsigned slot = list.v[i].slot;
-            if (slot >= self.shm->slots && (i == 0 || list.v[i - 1].slot != slot))
+            if (slot >= self.shm->slots &&
+                (i == 0 || list.v[i - 1].slot != slot))
                 add_journey(slot, false);
         }
         free(list.v);
@@ -565,7 +586,8 @@ bool
 ship_idle(void)
 {
     for (struct journey *j = journeys; j != NULL; j = j->next)
-        if (j->own && (!j->going || j->sent != NULL || j->read < journal_committed()))
+        if (j->own &&
+            (!j->going || j->sent != NULL || j->read < journal_committed()))
             return false;
     return true;
 }

@@ -107,7 +107,8 @@ batch_add(const char *line, size_t len, uint64_t number)
 }
 
 bool
-batch_send(unsigned shard, const char *journal, uint64_t from, redis_fn *fn, void *ctx)
+batch_send(
+    unsigned shard, const char *journal, uint64_t from, redis_fn *fn, void *ctx)
 {
     char     begins[24] = "", ends[24], counts[BATCH_EVENTS][8];
     unsigned event = 0;
@@ -126,7 +127,8 @@ batch_send(unsigned shard, const char *journal, uint64_t from, redis_fn *fn, voi
             snprintf(counts[event], sizeof counts[event], "%zu", bt.arg[i].len);
             redis_add(counts[event++]);
         } else {
-            redis_addn(bt.arg[i].where == IN_TEXT ? bt.text.p + bt.arg[i].at : bt.arg[i].p,
+            redis_addn(bt.arg[i].where == IN_TEXT ? bt.text.p + bt.arg[i].at
+                                                  : bt.arg[i].p,
                 bt.arg[i].len);
         }
     }
@@ -141,7 +143,8 @@ batch_shard(const char *line, size_t len, unsigned *shard)
     char        id[64];
     bool        full;
 
-    if (!segment_field(line, len, "chargePointId", &value, &n) || n < 3 || value[0] != '"')
+    if (!segment_field(line, len, "chargePointId", &value, &n) || n < 3 ||
+        value[0] != '"')
         return false;
     if (memchr(value, '\\', n) == NULL) {
         *shard = redis_shard(value + 1, n - 2);

@@ -31,8 +31,8 @@ enum batch_added batch_add(const char *line, size_t len, uint64_t number);
 const struct batch_sum *batch_sum(void);
 /* Sends what was added. from: the number the shard's cursor must have, 0 for
  * none. False if it was not sent. */
-bool batch_send(unsigned shard, const char *journal, uint64_t from, redis_fn *fn,
-    void *ctx);
+bool batch_send(unsigned shard, const char *journal, uint64_t from,
+    redis_fn *fn, void *ctx);
 
 /* Whose event a line is: the shard; false if it is no event. */
 bool batch_shard(const char *line, size_t len, unsigned *shard);

@@ -14,8 +14,8 @@
 #include "fleet/redis.h"
 #include "base/self.h"
 
-#define RANGE 65536      /* fetched at once */
-#define LOW (RANGE / 4)  /* what is left is given up for a new one */
+#define RANGE 65536     /* fetched at once */
+#define LOW (RANGE / 4) /* what is left is given up for a new one */
 #define LOOK_MS 1000
 
 static bool     fetching, was_ready;
@@ -26,8 +26,8 @@ open_file(void)
 {
     char path[2 * CONF_TEXT_MAX + 32];
 
-    snprintf(path, sizeof path, "%s/transaction-ids-%s", self.conf.server_state_dir,
-        self.conf.redis_prefix);
+    snprintf(path, sizeof path, "%s/transaction-ids-%s",
+        self.conf.server_state_dir, self.conf.redis_prefix);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd >= 0 && flock(fd, LOCK_EX) != 0) {
         close(fd);
@@ -47,7 +47,8 @@ read_range(int fd, int64_t *next, int64_t *end)
         return false;
     text[n] = '\0';
     *next = *end = 0;
-    if (n > 0 && (sscanf(text, "%" SCNd64 " %" SCNd64, next, end) != 2 || *next < 1)) {
+    if (n > 0 &&
+        (sscanf(text, "%" SCNd64 " %" SCNd64, next, end) != 2 || *next < 1)) {
         errno = EINVAL;
         return false;
     }
@@ -58,7 +59,8 @@ static bool
 write_range(int fd, int64_t next, int64_t end)
 {
     char text[64];
-    int  len = snprintf(text, sizeof text, "%020" PRId64 " %020" PRId64 "\n", next, end);
+    int  len = snprintf(
+         text, sizeof text, "%020" PRId64 " %020" PRId64 "\n", next, end);
 
     return pwrite(fd, text, (size_t)len, 0) == len && fdatasync(fd) == 0;
 }
@@ -71,8 +73,9 @@ txids_take(int64_t *from, int64_t n)
     bool    ok = fd >= 0 && read_range(fd, &next, &end);
 
     if (ok && end - next < n) {
-        log_error("no transaction ids are left, and Redis has given no new ones; "
-                  "StartTransaction is not answered until it does");
+        log_error(
+            "no transaction ids are left, and Redis has given no new ones; "
+            "StartTransaction is not answered until it does");
         close(fd);
         return false;
     }
@@ -80,7 +83,8 @@ txids_take(int64_t *from, int64_t n)
     if (!ok)
         log_error("cannot take transaction ids from %s/transaction-ids-%s: %s; "
                   "StartTransaction is not answered until this works",
-            self.conf.server_state_dir, self.conf.redis_prefix, strerror(errno));
+            self.conf.server_state_dir, self.conf.redis_prefix,
+            strerror(errno));
     if (fd >= 0)
         close(fd);
     if (ok)
@@ -100,8 +104,8 @@ fetched_cb(void *ctx, const struct redis_value *v)
         return;
     int fd = open_file();
     if (fd < 0 || !write_range(fd, first, first + RANGE))
-        log_error("cannot keep transaction ids in %s: %s", self.conf.server_state_dir,
-            strerror(errno));
+        log_error("cannot keep transaction ids in %s: %s",
+            self.conf.server_state_dir, strerror(errno));
     else
         log_debug("transaction ids from %" PRId64 " on", first);
     if (fd >= 0)
@@ -115,7 +119,8 @@ local_highest(void)
     char      path[CONF_TEXT_MAX + 32];
     long long n = 0;
 
-    snprintf(path, sizeof path, "%s/transaction-ids", self.conf.server_state_dir);
+    snprintf(
+        path, sizeof path, "%s/transaction-ids", self.conf.server_state_dir);
     FILE *f = fopen(path, "re");
     if (f != NULL) {
         if (fscanf(f, "%lld", &n) != 1)

@@ -19,9 +19,10 @@
 #include "clock.h"
 
 #define BUSY_BYTES ((size_t)64 << 10)
-#define KEEP_BYTES ((size_t)128 << 10) /* of a buffer's memory after a burst */
+/* of a buffer's memory after a burst */
+#define KEEP_BYTES ((size_t)128 << 10)
 #define RETRY_MS 1000
-#define REMOVE_AT_ONCE 8             /* segments, between two commits */
+#define REMOVE_AT_ONCE 8 /* segments, between two commits */
 
 /* Lines that go to disk together. */
 struct batch {
@@ -36,14 +37,14 @@ static struct {
 
     /* lock */
     pthread_mutex_t       lock;
-    pthread_cond_t        wake;  /* for work, or to stop */
+    pthread_cond_t        wake; /* for work, or to stop */
     struct batch          fill;
     size_t                taken; /* bytes in batch that are not durable */
     bool                  idle;  /* the thread waits for work */
     bool                  stop;
     bool                  chore; /* look after segments */
     uint64_t              segment_size, segment_age, retention, interval;
-    struct committer_news news;  /* but pending and backlog */
+    struct committer_news news; /* but pending and backlog */
 
     /* thread */
     struct tail  tail;
@@ -127,11 +128,14 @@ locked_chores(void)
     tail_age(&c.tail, age);
     if (now >= c.next_removal || retention != c.retention_seen) {
         c.retention_seen = retention;
-        again = retention_run(&c.tail, c.env.slots, retention,
-            REMOVE_AT_ONCE, &done) == REMOVE_AT_ONCE;
+        again = retention_run(&c.tail, c.env.slots, retention, REMOVE_AT_ONCE,
+                    &done) == REMOVE_AT_ONCE;
         uint64_t pause = retention / 8;
-        c.next_removal = again ? now : now +
-            (pause < 1000 ? 1000 : pause > 10000 ? 10000 : pause);
+        c.next_removal = again ? now
+                               : now +
+                (pause < 1000           ? 1000
+                        : pause > 10000 ? 10000
+                                        : pause);
     }
     pthread_mutex_lock(&c.lock);
     if (again)
@@ -147,7 +151,8 @@ static void
 locked_pause(void)
 {
     uint64_t        end = clock_mono_ms() + RETRY_MS;
-    struct timespec until = {(time_t)(end / 1000), (long)(end % 1000) * 1000000};
+    struct timespec until = {
+        (time_t)(end / 1000), (long)(end % 1000) * 1000000};
 
     while (!c.stop && clock_mono_ms() < end)
         pthread_cond_timedwait(&c.wake, &c.lock, &until);
@@ -167,8 +172,8 @@ locked_commit(void)
         pthread_mutex_unlock(&c.lock);
         tail_age(&c.tail, age);
         uint64_t began = clock_mono_ns();
-        int      err = tail_commit(&c.tail, b->bytes.p, b->bytes.len,
-            b->first, limit);
+        int      err =
+            tail_commit(&c.tail, b->bytes.p, b->bytes.len, b->first, limit);
         if (err == 0) {
             STAT_INC(st, commits);
             histogram_add(&st->commit_time, (clock_mono_ns() - began) / 1000);
@@ -196,7 +201,8 @@ static void
 locked_gather(uint64_t last_began)
 {
     uint64_t        end = last_began + c.interval;
-    struct timespec until = {(time_t)(end / 1000), (long)(end % 1000) * 1000000};
+    struct timespec until = {
+        (time_t)(end / 1000), (long)(end % 1000) * 1000000};
 
     while (!c.stop && clock_mono_ms() < end)
         pthread_cond_timedwait(&c.wake, &c.lock, &until);
@@ -260,7 +266,7 @@ run(void *unused)
     return NULL;
 }
 
-/* ---- the loop --------------------------------------------------------- */
+/* --- the loop ------------------------------------------------------------ */
 
 /* One event is one line, whatever a charge point sent. */
 static void
@@ -337,7 +343,8 @@ committer_look(struct committer_news *news)
     pthread_mutex_lock(&c.lock);
     news->durable = c.news.durable;
     news->pending = c.taken > 0 ? c.batch.first
-        : c.fill.events > 0 ? c.fill.first : UINT64_MAX;
+        : c.fill.events > 0     ? c.fill.first
+                                : UINT64_MAX;
     news->backlog = c.taken + c.fill.bytes.len;
     news->lost = c.news.lost;
     news->err = c.news.err;
@@ -351,8 +358,8 @@ committer_look(struct committer_news *news)
 }
 
 bool
-committer_start(const struct committer_env *env, const struct tail *t,
-    struct buf *why)
+committer_start(
+    const struct committer_env *env, const struct tail *t, struct buf *why)
 {
     pthread_condattr_t attr;
     sigset_t           all, old;
@@ -377,8 +384,10 @@ committer_start(const struct committer_env *env, const struct tail *t,
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (err == 0)
         return true;
-    buf_addf(why, "cannot start the journal's thread: %s; raise the limit of "
-        "processes (ulimit -u) or of memory", strerror(err));
+    buf_addf(why,
+        "cannot start the journal's thread: %s; raise the limit of "
+        "processes (ulimit -u) or of memory",
+        strerror(err));
     tail_close(&c.tail);
     return false;
 }

@@ -29,10 +29,10 @@ struct committer_env {
     /* The counters commits, journal_errors, commit_time, journal_failing
      * and the field journal_errno are the thread's. */
     struct shm_worker   *mem;
-    unsigned             slots;  /* workers there are */
-    uint64_t             durable;/* what recovery found */
-    const struct config *conf;   /* read now and in committer_tick() */
-    void               (*progress)(void); /* on the thread: there is news */
+    unsigned             slots;   /* workers there are */
+    uint64_t             durable; /* what recovery found */
+    const struct config *conf;    /* read now and in committer_tick() */
+    void (*progress)(void);       /* on the thread: there is news */
 };
 
 struct committer_news {
@@ -50,8 +50,8 @@ struct committer_news {
 
 /* The open tail becomes the thread's until committer_stop() has closed it.
  * False: why says why there is no thread, and the tail is closed. */
-bool committer_start(const struct committer_env *env, const struct tail *t,
-    struct buf *why);
+bool committer_start(
+    const struct committer_env *env, const struct tail *t, struct buf *why);
 
 /* Copies a line into the buffer, ends it with a line feed. False if there is
  * no room. *busy: much is buffered, so waking the thread should not wait. */

@@ -41,14 +41,15 @@ log_news(void)
             log_error("journal: %s", jl.news.words);
         else if (jl.failing)
             log_warn("journal: works again, after %" PRIu64 " s; nothing was "
-                "lost, what waited is durable now",
+                     "lost, what waited is durable now",
                 (clock_mono_ms() - jl.news.failing_since) / 1000);
         jl.turns = jl.news.turns;
         jl.failing = jl.news.err != 0;
     }
     if (jl.news.done.removed > 0)
         log_info("journal: removed %u segments older than journal.retention, "
-            "the last one %s", jl.news.done.removed, jl.news.done.last);
+                 "the last one %s",
+            jl.news.done.removed, jl.news.done.last);
 }
 
 /* What the thread says becomes what others see. */
@@ -213,8 +214,11 @@ journal_open(const struct journal_env *env, struct buf *why)
     ev_async_start(env->loop, &jl.done);
     ev_prepare_start(env->loop, &jl.turn);
     if (!committer_start(&(struct committer_env){.mem = jl.mem,
-            .slots = env->shm->slots, .durable = r.last, .conf = env->conf,
-            .progress = progress}, &tail, why)) {
+                             .slots = env->shm->slots,
+                             .durable = r.last,
+                             .conf = env->conf,
+                             .progress = progress},
+            &tail, why)) {
         ev_async_stop(env->loop, &jl.done);
         ev_prepare_stop(env->loop, &jl.turn);
         return false;
@@ -222,8 +226,9 @@ journal_open(const struct journal_env *env, struct buf *why)
     /* What the former worker of this slot left is durable now, or gone. */
     atomic_store(&jl.mem->journal_floor, UINT64_MAX);
     jl.open = true;
-    log_debug("journal: slot %u of %s is open, last event %016" PRIx64 ", %"
-        PRIu64 " events read back", env->slot, tail.dir, r.last, r.lines);
+    log_debug("journal: slot %u of %s is open, last event %016" PRIx64
+              ", %" PRIu64 " events read back",
+        env->slot, tail.dir, r.last, r.lines);
     return true;
 }
 
@@ -238,7 +243,8 @@ journal_close(void)
     ev_prepare_stop(jl.env.loop, &jl.turn);
     if (jl.news.lost > 0)
         log_error("journal: stopped with %" PRIu64 " events that could not be "
-            "made durable; nothing was acknowledged for them", jl.news.lost);
+                  "made durable; nothing was acknowledged for them",
+            jl.news.lost);
     jl.news.pending = UINT64_MAX; /* lost ones will never be */
     take_news();
     jl.open = false;

@@ -41,17 +41,17 @@ struct ev_loop;
 #define JOURNAL_RECOVER_MAX ((uint64_t)128 << 20)
 
 struct journal_env {
-    struct shm          *shm;
-    unsigned             slot;
-    struct ev_loop      *loop;
+    struct shm     *shm;
+    unsigned        slot;
+    struct ev_loop *loop;
     /* Read by the loop's thread, in journal_open() and journal_tick(); so a
      * reload takes effect with the next tick. Must outlive the journal. */
     const struct config *conf;
 
     /* One event that the journal holds already, oldest first, durable when
      * this is called. line ends before its line feed. May be NULL. */
-    void (*recover_line)(void *ctx, uint64_t number, const char *line,
-        size_t len);
+    void (*recover_line)(
+        void *ctx, uint64_t number, const char *line, size_t len);
     void    *ctx;
     uint64_t recover_max; /* bytes to read back, up to the newest event */
 };

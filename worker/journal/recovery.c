@@ -28,8 +28,10 @@ struct job {
 static bool
 refuse(struct job *j, const char *what, const char *name, int err)
 {
-    buf_addf(j->why, "cannot %s %s/%s: %s; ", what, j->dir, name, strerror(err));
-    buf_adds(j->why, err == EACCES || err == EPERM
+    buf_addf(
+        j->why, "cannot %s %s/%s: %s; ", what, j->dir, name, strerror(err));
+    buf_adds(j->why,
+        err == EACCES || err == EPERM
             ? "let the user the daemon runs as own the files of the journal"
             : err == EMFILE || err == ENFILE
             ? "raise the limit of open files"
@@ -94,8 +96,9 @@ own(struct job *j, const struct segment_id *id, uint64_t budget, bool newest)
     }
     if (newest && good < size) {
         log_warn("journal: %s/%s is torn after byte %" PRIu64 " (the writer "
-            "was interrupted); cut %" PRIu64 " bytes that nothing was "
-            "acknowledged for", j->dir, name, good, size - good);
+                 "was interrupted); cut %" PRIu64 " bytes that nothing was "
+                 "acknowledged for",
+            j->dir, name, good, size - good);
         j->r->cut += size - good;
         if (ftruncate(fd, (off_t)good) != 0 || fsync(fd) != 0)
             err = errno;
@@ -180,6 +183,7 @@ recovery_run(int dir_fd, const char *dir, unsigned slot, uint64_t max,
     free(list.v);
     if (ok && r->bad > 0)
         log_warn("journal: %" PRIu64 " lines of slot %u in %s are no events; "
-            "readers leave them out", r->bad, slot, dir);
+                 "readers leave them out",
+            r->bad, slot, dir);
     return ok;
 }

@@ -26,13 +26,13 @@ struct recovery {
     uint64_t cut;      /* bytes cut off */
 };
 
-typedef void recovery_fn(void *ctx, uint64_t number, const char *line,
-    size_t len);
+typedef void recovery_fn(
+    void *ctx, uint64_t number, const char *line, size_t len);
 
 /* dir: path, for messages. Reads the last max bytes of the slot's segments
  * (but
- * at least what it takes to find the last event; line may be NULL). Logs what it cuts. False: why says what file
- * cannot be read or cut, and what to do. */
+ * at least what it takes to find the last event; line may be NULL). Logs what
+ * it cuts. False: why says what file cannot be read or cut, and what to do. */
 bool recovery_run(int dir_fd, const char *dir, unsigned slot, uint64_t max,
     recovery_fn *line, void *ctx, struct recovery *r, struct buf *why);
 

@@ -75,8 +75,7 @@ retention_run(const struct tail *t, unsigned slots, uint64_t age_ms,
         unsigned slot = list.v[i].slot;
         segments_of(&list, slot, &n);
         if (slot == t->slot || (t->slot == 0 && slot >= slots))
-            removed += run_slot(t, &list.v[i], n, age_ms, most - removed,
-                done);
+            removed += run_slot(t, &list.v[i], n, age_ms, most - removed, done);
     }
     free(list.v);
     return removed;

@@ -59,8 +59,8 @@ take_lock(struct tail *t, struct buf *why)
 
     snprintf(name, sizeof name, "w%03u.lock", t->slot);
     snprintf(path, sizeof path, "%s/%s", t->dir, name);
-    t->lock_fd = openat(t->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC,
-        FILE_MODE);
+    t->lock_fd =
+        openat(t->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
     /* A full disk must not keep the worker down: the directory will do where
      * no file can be made, as it only fails to tell slots apart. */
     if (t->lock_fd < 0 && (errno == ENOSPC || errno == EDQUOT))
@@ -77,8 +77,7 @@ take_lock(struct tail *t, struct buf *why)
 }
 
 bool
-tail_open(struct tail *t, const char *state_dir, unsigned slot,
-    struct buf *why)
+tail_open(struct tail *t, const char *state_dir, unsigned slot, struct buf *why)
 {
     int err;
 
@@ -141,8 +140,8 @@ begin(struct tail *t, uint64_t first)
     segment_name(name, t->slot, first);
     /* Numbers are unique: what has this name already can only be an earlier
      * try to write the same batch. */
-    t->fd = openat(t->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-        FILE_MODE);
+    t->fd = openat(
+        t->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
     if (t->fd < 0)
         return failed(t, "make", errno);
     t->born_ms = clock_mono_ms();
@@ -170,8 +169,8 @@ write_all(struct tail *t, const char *p, size_t len)
 }
 
 int
-tail_commit(struct tail *t, const char *p, size_t len, uint64_t first,
-    uint64_t limit)
+tail_commit(
+    struct tail *t, const char *p, size_t len, uint64_t first, uint64_t limit)
 {
     struct stat st;
     int         err;

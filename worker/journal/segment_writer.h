@@ -37,15 +37,15 @@ struct tail {
 
 /* Makes the directories, takes the lock. False: why says what and what to
  * do. state_dir's parent must exist. */
-bool tail_open(struct tail *t, const char *state_dir, unsigned slot,
-    struct buf *why);
+bool tail_open(
+    struct tail *t, const char *state_dir, unsigned slot, struct buf *why);
 
 /* Makes a batch of whole lines durable; first is its first event's number.
  * Begins a new segment if the batch would pass limit bytes in this one.
  * Returns 0, or an errno: then t->failed says what failed, and tail_give_up()
  * must be called before the next batch. */
-int  tail_commit(struct tail *t, const char *p, size_t len, uint64_t first,
-    uint64_t limit);
+int tail_commit(
+    struct tail *t, const char *p, size_t len, uint64_t first, uint64_t limit);
 void tail_give_up(struct tail *t);
 
 /* Closes the segment if it is older than age_ms. */

@@ -25,7 +25,7 @@ static uint8_t      input[READ_SIZE]; /* one read's bytes, for all */
 static struct buf   turn;
 static struct conn *turn_of;
 
-/* --- the transport: plain TCP ------------------------------------------- */
+/* --- the transport: plain TCP -------------------------------------------- */
 
 static ssize_t
 transport_read(struct conn *c, void *p, size_t n)
@@ -45,7 +45,7 @@ transport_close(struct conn *c)
     close(c->io.fd);
 }
 
-/* --- slab ----------------------------------------------------------------- */
+/* --- slab ---------------------------------------------------------------- */
 
 static void
 free_busy(struct conn *c)
@@ -116,7 +116,7 @@ conn_find(cref name)
     return &slab[i];
 }
 
-/* --- output ---------------------------------------------------------------- */
+/* --- output -------------------------------------------------------------- */
 
 struct busy *
 conn_busy(struct conn *c)
@@ -328,7 +328,7 @@ conn_slow(struct conn *c, bool slowed)
     watch(c, EV_READ | (conn_output_waits(c) ? EV_WRITE : 0));
 }
 
-/* --- life ------------------------------------------------------------------ */
+/* --- life ---------------------------------------------------------------- */
 
 static void
 io_cb(struct ev_loop *loop, ev_io *w, int revents)
@@ -343,8 +343,8 @@ io_cb(struct ev_loop *loop, ev_io *w, int revents)
             if (c->state == CONN_HANDSHAKE || c->state == CONN_OPEN ||
                 c->state == CONN_CLOSING)
                 up_bytes(c, input, (size_t)n);
-        } else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK &&
-                       errno != EINTR)) {
+        } else if (n == 0 ||
+            (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
             broken(c, CLOSE_peer_vanished);
         }
     }

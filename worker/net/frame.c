@@ -29,7 +29,7 @@ static bool
 put(struct buf *out, enum frame_opcode opcode, const void *data, size_t len)
 {
     uint8_t head[FRAME_HEAD_OUT];
-    size_t head_n = frame_head(head, opcode, len);
+    size_t  head_n = frame_head(head, opcode, len);
 
     if (len > SIZE_MAX - head_n || !buf_reserve(out, head_n + len))
         return false;
@@ -38,7 +38,7 @@ put(struct buf *out, enum frame_opcode opcode, const void *data, size_t len)
 
 bool
 frame_put(struct buf *out, const uint8_t *bits, enum frame_opcode opcode,
-          const void *data, size_t len)
+    const void *data, size_t len)
 {
     ensure(opcode != FRAME_CLOSE);
     ensure(opcode < FRAME_CLOSE || len <= FRAME_CONTROL_MAX);
@@ -50,13 +50,13 @@ frame_put(struct buf *out, const uint8_t *bits, enum frame_opcode opcode,
 bool
 frame_put_close(struct buf *out, uint8_t *bits, int status, const char *reason)
 {
-    char payload[FRAME_CONTROL_MAX];
+    char   payload[FRAME_CONTROL_MAX];
     size_t n = 0;
 
     /* 1005, 1006 and 1015 never stand in a frame (section 7.4.1). */
     ensure(status == 0 ||
-           (status >= 1000 && status <= 4999 && status != 1005 &&
-            status != 1006 && status != 1015));
+        (status >= 1000 && status <= 4999 && status != 1005 && status != 1006 &&
+            status != 1015));
     if (*bits & FRAME_CLOSE_SENT)
         return false;
     if (status != 0) {
@@ -87,8 +87,8 @@ refuse(struct frame_in *f, int status, const char *why)
 }
 
 bool
-frame_read(struct frame_in *f, const uint8_t *p, size_t n, bool open,
-           uint64_t room)
+frame_read(
+    struct frame_in *f, const uint8_t *p, size_t n, bool open, uint64_t room)
 {
     *f = (struct frame_in){.opcode = p[0] & 0x0f, .fin = p[0] & 0x80};
     bool control = f->opcode & 0x08;
@@ -100,15 +100,15 @@ frame_read(struct frame_in *f, const uint8_t *p, size_t n, bool open,
     if (control && !f->fin)
         return refuse(f, FRAME_STATUS_PROTOCOL, "fragmented control frame");
     if (!control && open && f->opcode != FRAME_CONTINUATION)
-        return refuse(f, FRAME_STATUS_PROTOCOL,
-                      "new message inside a fragmented one");
+        return refuse(
+            f, FRAME_STATUS_PROTOCOL, "new message inside a fragmented one");
     if (!open && f->opcode == FRAME_CONTINUATION)
         return refuse(f, FRAME_STATUS_PROTOCOL, "continuation of nothing");
     if (n < 2)
         return true;
 
     uint64_t len = p[1] & 0x7f;
-    size_t ext = len == 126 ? 2 : len == 127 ? 8 : 0;
+    size_t   ext = len == 126 ? 2 : len == 127 ? 8 : 0;
     if (!(p[1] & 0x80))
         return refuse(f, FRAME_STATUS_PROTOCOL, "frame not masked");
     if (control && ext > 0)
@@ -120,8 +120,8 @@ frame_read(struct frame_in *f, const uint8_t *p, size_t n, bool open,
         for (size_t i = 0; i < ext; i++)
             len = len << 8 | p[2 + i];
         if (len < 126 || (ext == 8 && (len <= 0xffff || len >> 63)))
-            return refuse(f, FRAME_STATUS_PROTOCOL,
-                          "length not in its shortest form");
+            return refuse(
+                f, FRAME_STATUS_PROTOCOL, "length not in its shortest form");
     }
     if (!control && len > room)
         return refuse(f, FRAME_STATUS_TOO_BIG, "message too big");

@@ -56,13 +56,13 @@ enum {
  * bytes. For close frames there is frame_put_close() alone.
  */
 bool frame_put(struct buf *out, const uint8_t *bits, enum frame_opcode opcode,
-               const void *data, size_t len);
+    const void *data, size_t len);
 
 /* Appends a close frame and sets FRAME_CLOSE_SENT. status 0: a frame without
  * one. The reason (may be NULL; UTF-8) is cut to FRAME_REASON_MAX bytes at a
  * character's edge. False if one went before, or if it does not fit. */
-bool frame_put_close(struct buf *out, uint8_t *bits, int status,
-                     const char *reason);
+bool frame_put_close(
+    struct buf *out, uint8_t *bits, int status, const char *reason);
 
 /* The header alone, for a payload the caller appends: writes 2 to 10 bytes,
  * returns how many. FIN set, no mask. */
@@ -75,8 +75,8 @@ struct frame_in {
     uint64_t    payload; /* bytes */
     uint8_t     opcode;
     bool        fin;
-    int         status;  /* of a refusal: 1002 or 1009 */
-    const char *why;     /* of a refusal: a few words, static */
+    int         status; /* of a refusal: 1002 or 1009 */
+    const char *why;    /* of a refusal: a few words, static */
 };
 
 /*
@@ -85,7 +85,7 @@ struct frame_in {
  * a fragmented message is not finished. room: payload bytes a data frame may
  * have. False with status and why for a frame to be refused.
  */
-bool frame_read(struct frame_in *f, const uint8_t *p, size_t n, bool open,
-                uint64_t room);
+bool frame_read(
+    struct frame_in *f, const uint8_t *p, size_t n, bool open, uint64_t room);
 
 #endif

@@ -14,14 +14,14 @@
 #include <nettle/base64.h>
 #include <nettle/sha1.h>
 
-#define KEY_LEN 24 /* 16 bytes in base64 */
+#define KEY_LEN 24                                  /* 16 bytes in base64 */
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
 
 /* What the header lines have said so far, besides the spans we keep. */
 struct seen {
-    unsigned host, key, version, authorization;
-    bool upgrade_websocket;
-    bool connection_upgrade;
+    unsigned         host, key, version, authorization;
+    bool             upgrade_websocket;
+    bool             connection_upgrade;
     struct http_span version_is;
 };
 
@@ -134,8 +134,8 @@ request_line(struct http_request *r, const char *p, const char *end)
 static enum http_result
 split_target(struct http_request *r)
 {
-    static const char *const schemes[] = {"http://", "ws://", "https://",
-                                          "wss://"};
+    static const char *const schemes[] = {
+        "http://", "ws://", "https://", "wss://"};
     const char *p = r->target.p;
     const char *end = p + r->target.n;
 
@@ -171,7 +171,7 @@ keep_line(struct http_lines *lines, struct http_span value)
 
 static enum http_result
 header(struct http_request *r, struct seen *s, struct http_span name,
-       struct http_span value)
+    struct http_span value)
 {
     if (is(name, "Host")) {
         s->host++;
@@ -211,8 +211,8 @@ header(struct http_request *r, struct seen *s, struct http_span name,
 }
 
 static enum http_result
-header_line(struct http_request *r, struct seen *s, const char *p,
-            const char *end)
+header_line(
+    struct http_request *r, struct seen *s, const char *p, const char *end)
 {
     if (is_blank(*p))
         return bad(r, "A header is continued on a second line.");
@@ -223,8 +223,8 @@ header_line(struct http_request *r, struct seen *s, const char *p,
         return bad(r, "A header has a blank before its colon.");
     if (c == p || c == end || *c != ':')
         return bad(r, "A header has no colon, or no name.");
-    return header(r, s, (struct http_span){p, (size_t)(c - p)},
-                  trim(c + 1, end));
+    return header(
+        r, s, (struct http_span){p, (size_t)(c - p)}, trim(c + 1, end));
 }
 
 static bool
@@ -237,7 +237,7 @@ key_ok(struct http_span k)
     for (size_t i = 0; i < 22; i++) {
         char c = k.p[i];
         if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-              (c >= '0' && c <= '9') || c == '+' || c == '/'))
+                (c >= '0' && c <= '9') || c == '+' || c == '/'))
             return false;
     }
     return true;
@@ -251,18 +251,21 @@ judge(struct http_request *r, const struct seen *s)
     if (s->host != 1)
         return bad(r, s->host ? "Host is there twice." : "Host is missing.");
     if (!s->upgrade_websocket)
-        return refuse(r, 426, "This is a WebSocket endpoint; Upgrade: "
-                              "websocket is missing.");
+        return refuse(r, 426,
+            "This is a WebSocket endpoint; Upgrade: "
+            "websocket is missing.");
     if (!s->connection_upgrade)
-        return bad(r, "Connection: Upgrade is missing (a proxy in between may "
-                      "have removed it).");
+        return bad(r,
+            "Connection: Upgrade is missing (a proxy in between may "
+            "have removed it).");
     if (s->version > 1)
         return bad(r, "Sec-WebSocket-Version is there twice.");
     if (s->version == 0 || !is(s->version_is, "13"))
         return refuse(r, 426, "Sec-WebSocket-Version has to be 13.");
     if (s->key != 1)
-        return bad(r, s->key ? "Sec-WebSocket-Key is there twice."
-                             : "Sec-WebSocket-Key is missing.");
+        return bad(r,
+            s->key ? "Sec-WebSocket-Key is there twice."
+                   : "Sec-WebSocket-Key is missing.");
     if (!key_ok(r->key))
         return bad(r, "Sec-WebSocket-Key is not 16 bytes in base64.");
     if (s->authorization > 1)
@@ -273,9 +276,9 @@ judge(struct http_request *r, const struct seen *s)
 static enum http_result
 take_apart(struct http_request *r, const char *p, const char *end)
 {
-    struct seen s = {0};
+    struct seen      s = {0};
     enum http_result e;
-    bool first = true;
+    bool             first = true;
 
     /* p..end is whole lines, each with its CR LF, and no empty one. */
     while (p < end) {
@@ -306,7 +309,7 @@ http_parse(const char *p, size_t n, struct http_request *r)
         return HTTP_ERROR;
     for (i = r->scanned; i < n; i++) {
         unsigned char c = (unsigned char)p[i];
-        bool after_cr = i > 0 && p[i - 1] == '\r';
+        bool          after_cr = i > 0 && p[i - 1] == '\r';
         if (after_cr != (c == '\n'))
             return bad(r, "A line does not end in CR LF.");
         if ((c < 0x20 && c != '\r' && c != '\n' && c != '\t') || c == 0x7f)
@@ -324,8 +327,8 @@ http_parse(const char *p, size_t n, struct http_request *r)
 }
 
 int
-http_pick_subprotocol(const struct http_request *r, const char *const names[],
-                      size_t n)
+http_pick_subprotocol(
+    const struct http_request *r, const char *const names[], size_t n)
 {
     int result = HTTP_OFFERED_NOTHING;
 
@@ -350,7 +353,7 @@ void
 http_accept_key(struct http_span key, char out[HTTP_ACCEPT_LEN + 1])
 {
     struct sha1_ctx sha;
-    uint8_t digest[SHA1_DIGEST_SIZE];
+    uint8_t         digest[SHA1_DIGEST_SIZE];
 
     sha1_init(&sha);
     sha1_update(&sha, key.n, (const uint8_t *)key.p);
@@ -373,15 +376,16 @@ bool
 http_put_switching(struct buf *out, const char *accept, const char *subprotocol)
 {
     size_t len = out->len;
-    bool ok = buf_adds(out, "HTTP/1.1 101 Switching Protocols\r\n"
-                            "Upgrade: websocket\r\n"
-                            "Connection: Upgrade\r\n"
-                            "Sec-WebSocket-Accept: ") &&
-              buf_adds(out, accept) && buf_adds(out, "\r\n");
+    bool   ok = buf_adds(out,
+                    "HTTP/1.1 101 Switching Protocols\r\n"
+                      "Upgrade: websocket\r\n"
+                      "Connection: Upgrade\r\n"
+                      "Sec-WebSocket-Accept: ") &&
+        buf_adds(out, accept) && buf_adds(out, "\r\n");
 
     if (ok && subprotocol)
         ok = buf_adds(out, "Sec-WebSocket-Protocol: ") &&
-             buf_adds(out, subprotocol) && buf_adds(out, "\r\n");
+            buf_adds(out, subprotocol) && buf_adds(out, "\r\n");
     return all_or_nothing(out, len, ok && buf_adds(out, "\r\n"));
 }
 
@@ -397,8 +401,9 @@ static const struct {
     {405, "Method Not Allowed", "Allow: GET\r\n"},
     {408, "Request Timeout", ""},
     /* RFC 7231 section 6.5.15; RFC 6455 section 4.4 */
-    {426, "Upgrade Required", "Upgrade: websocket\r\n"
-                              "Sec-WebSocket-Version: 13\r\n"},
+    {426, "Upgrade Required",
+        "Upgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\n"},
     {429, "Too Many Requests", ""},
     {431, "Request Header Fields Too Large", ""},
     {500, "Internal Server Error", ""},
@@ -407,12 +412,12 @@ static const struct {
 };
 
 bool
-http_put_refusal(struct buf *out, int status, unsigned retry_after,
-                 const char *sentence)
+http_put_refusal(
+    struct buf *out, int status, unsigned retry_after, const char *sentence)
 {
     const char *phrase = "Refused";
     const char *headers = "";
-    size_t len = out->len;
+    size_t      len = out->len;
 
     for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
         if (answers[i].status == status) {
@@ -422,10 +427,11 @@ http_put_refusal(struct buf *out, int status, unsigned retry_after,
     bool ok = buf_addf(out, "HTTP/1.1 %d %s\r\n%s", status, phrase, headers);
     if (ok && retry_after > 0)
         ok = buf_addf(out, "Retry-After: %u\r\n", retry_after);
-    ok = ok && buf_addf(out, "Connection: close%s\r\n"
-                             "Content-Type: text/plain; charset=utf-8\r\n"
-                             "Content-Length: %zu\r\n\r\n%s\n",
-                        status == 426 ? ", Upgrade" : "",
-                        strlen(sentence) + 1, sentence);
+    ok = ok &&
+        buf_addf(out,
+            "Connection: close%s\r\n"
+            "Content-Type: text/plain; charset=utf-8\r\n"
+            "Content-Length: %zu\r\n\r\n%s\n",
+            status == 426 ? ", Upgrade" : "", strlen(sentence) + 1, sentence);
     return all_or_nothing(out, len, ok);
 }

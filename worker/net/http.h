@@ -21,8 +21,8 @@
 
 #include "buf.h"
 
-#define HTTP_LINES 8        /* header lines of one name we keep */
-#define HTTP_ACCEPT_LEN 28  /* Sec-WebSocket-Accept, without NUL */
+#define HTTP_LINES 8       /* header lines of one name we keep */
+#define HTTP_ACCEPT_LEN 28 /* Sec-WebSocket-Accept, without NUL */
 #define HTTP_PASSWORD_MAX 256
 
 struct http_span {
@@ -40,23 +40,23 @@ struct http_lines {
 /* Zeroed by the caller before the first http_parse() of a request; written
  * by http_parse() only. The spans are set when it answers HTTP_COMPLETE. */
 struct http_request {
-    size_t             scanned;  /* bytes looked at in earlier calls */
-    size_t             consumed; /* bytes of the request; what follows them
-                                    belongs to the WebSocket */
-    struct http_span   target;   /* as sent, for the log */
-    struct http_span   path;     /* of the target: from its "/" to "?" */
-    struct http_span   query;    /* behind "?"; absent without one */
-    struct http_span   host;
-    struct http_span   key;      /* Sec-WebSocket-Key: 24 characters */
-    struct http_span   authorization;
-    struct http_span   user_agent;
-    struct http_span   forwarded_for; /* the last line of X-Forwarded-For: at
-                                         its end stands what the nearest
-                                         proxy says */
-    struct http_lines  protocol;      /* Sec-WebSocket-Protocol */
-    struct http_lines  extensions;    /* Sec-WebSocket-Extensions */
-    int                status;   /* HTTP status of an error */
-    const char        *sentence; /* why, for the peer and the log; static */
+    size_t scanned;          /* bytes looked at in earlier calls */
+    size_t consumed;         /* bytes of the request; what follows them
+                                belongs to the WebSocket */
+    struct http_span target; /* as sent, for the log */
+    struct http_span path;   /* of the target: from its "/" to "?" */
+    struct http_span query;  /* behind "?"; absent without one */
+    struct http_span host;
+    struct http_span key; /* Sec-WebSocket-Key: 24 characters */
+    struct http_span authorization;
+    struct http_span user_agent;
+    struct http_span forwarded_for; /* the last line of X-Forwarded-For: at
+                                       its end stands what the nearest
+                                       proxy says */
+    struct http_lines protocol;     /* Sec-WebSocket-Protocol */
+    struct http_lines extensions;   /* Sec-WebSocket-Extensions */
+    int               status;       /* HTTP status of an error */
+    const char       *sentence;     /* why, for the peer and the log; static */
 };
 
 enum http_result { HTTP_INCOMPLETE, HTTP_COMPLETE, HTTP_ERROR };
@@ -82,14 +82,14 @@ bool http_list_has(struct http_span list, const char *token);
 
 enum http_identity {
     HTTP_ID_OK,
-    HTTP_ID_PATH,    /* not below the prefix, or too deep: 404 */
-    HTTP_ID_EMPTY,   /* the prefix alone */
-    HTTP_ID_LONG,    /* more than max bytes after decoding */
-    HTTP_ID_ESCAPE,  /* % without two hexadecimal digits */
-    HTTP_ID_NUL,     /* %00 */
-    HTTP_ID_SLASH,   /* %2F */
-    HTTP_ID_UTF8,    /* not UTF-8 after decoding */
-    HTTP_ID_CONTROL  /* U+0001..1F, U+007F..9F */
+    HTTP_ID_PATH,   /* not below the prefix, or too deep: 404 */
+    HTTP_ID_EMPTY,  /* the prefix alone */
+    HTTP_ID_LONG,   /* more than max bytes after decoding */
+    HTTP_ID_ESCAPE, /* % without two hexadecimal digits */
+    HTTP_ID_NUL,    /* %00 */
+    HTTP_ID_SLASH,  /* %2F */
+    HTTP_ID_UTF8,   /* not UTF-8 after decoding */
+    HTTP_ID_CONTROL /* U+0001..1F, U+007F..9F */
 };
 
 /*
@@ -100,7 +100,7 @@ enum http_identity {
  * NUL-terminated, and is written only with HTTP_ID_OK, as is *len.
  */
 enum http_identity http_identity(struct http_span path, const char *prefix,
-                                 size_t max, char *out, size_t *len);
+    size_t max, char *out, size_t *len);
 /* HTTP status and sentence of anything but HTTP_ID_OK. */
 int         http_identity_status(enum http_identity e);
 const char *http_identity_sentence(enum http_identity e);
@@ -113,8 +113,8 @@ enum { HTTP_OFFERED_NOTHING = -1, HTTP_OFFERED_OTHERS = -2 };
  * the table: the client's order counts, the table's does not. Names compare
  * exactly, as the answer must repeat what was offered. Without a match one
  * of the two values above. */
-int http_pick_subprotocol(const struct http_request *r,
-                          const char *const names[], size_t n);
+int http_pick_subprotocol(
+    const struct http_request *r, const char *const names[], size_t n);
 
 /* --- Basic credentials (RFC 7617; OCPP-J 1.6 section 6.2) ---------------- */
 
@@ -133,9 +133,8 @@ enum http_basic {
 /* The credentials must begin with `identity:`; what follows is the password
  * (so an identity with a colon in it works). Base64 may lack its padding.
  * *pw is written only with HTTP_BASIC_OK; the caller wipes it after use. */
-enum http_basic http_basic(struct http_span authorization,
-                           const char *identity, size_t identity_len,
-                           struct http_password *pw);
+enum http_basic http_basic(struct http_span authorization, const char *identity,
+    size_t identity_len, struct http_password *pw);
 
 /* --- what we say --------------------------------------------------------- */
 
@@ -144,13 +143,13 @@ void http_accept_key(struct http_span key, char out[HTTP_ACCEPT_LEN + 1]);
 
 /* 101. subprotocol: one the client offered, or NULL to name none. The put
  * functions append all or nothing; false if it did not fit. */
-bool http_put_switching(struct buf *out, const char *accept,
-                        const char *subprotocol);
+bool http_put_switching(
+    struct buf *out, const char *accept, const char *subprotocol);
 
 /* Any other answer, with Connection: close and the sentence as text/plain.
  * 401, 405 and 426 get the header they demand. retry_after: seconds, for 503
  * and 429; 0 leaves the header out. */
-bool http_put_refusal(struct buf *out, int status, unsigned retry_after,
-                      const char *sentence);
+bool http_put_refusal(
+    struct buf *out, int status, unsigned retry_after, const char *sentence);
 
 #endif

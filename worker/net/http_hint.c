@@ -17,7 +17,8 @@ decode(struct http_span text, uint8_t raw[RAW_MAX])
     size_t                   n = 0;
 
     base64_decode_init(&ctx);
-    if (text.n > TEXT_MAX || !base64_decode_update(&ctx, &n, raw, text.n, text.p))
+    if (text.n > TEXT_MAX ||
+        !base64_decode_update(&ctx, &n, raw, text.n, text.p))
         return 0;
     return n;
 }
@@ -25,8 +26,8 @@ decode(struct http_span text, uint8_t raw[RAW_MAX])
 static bool
 encoded(const uint8_t *p, size_t n, const char *identity, size_t len)
 {
-    char   name[256];
-    size_t out;
+    char             name[256];
+    size_t           out;
     struct http_span path;
 
     /* As it would stand in the URL. */
@@ -36,7 +37,8 @@ encoded(const uint8_t *p, size_t n, const char *identity, size_t len)
     memcpy(name + 1, p, n);
     path = (struct http_span){name, n + 1};
     char plain[256];
-    return http_identity(path, "", sizeof plain - 1, plain, &out) == HTTP_ID_OK &&
+    return http_identity(path, "", sizeof plain - 1, plain, &out) ==
+        HTTP_ID_OK &&
         out == len && memcmp(plain, identity, len) == 0;
 }
 
@@ -65,8 +67,8 @@ about_user(const uint8_t *raw, size_t n, const char *identity, size_t len)
 }
 
 const char *
-http_hint(struct http_span authorization, const char *identity,
-    size_t identity_len)
+http_hint(
+    struct http_span authorization, const char *identity, size_t identity_len)
 {
     uint8_t     raw[RAW_MAX];
     const char *hint;

@@ -8,7 +8,7 @@
 #include "net/http.h"
 
 /* Why http_basic() found no password for this identity; static. */
-const char *http_hint(struct http_span authorization, const char *identity,
-    size_t identity_len);
+const char *http_hint(
+    struct http_span authorization, const char *identity, size_t identity_len);
 
 #endif

@@ -36,7 +36,7 @@ next_segment(struct http_span *path, struct http_span *segment)
     if (path->n == 0)
         return false;
     const char *slash = memchr(path->p, '/', path->n);
-    size_t n = slash ? (size_t)(slash - path->p) : path->n;
+    size_t      n = slash ? (size_t)(slash - path->p) : path->n;
     *segment = (struct http_span){path->p, n};
     path->p += n;
     path->n -= n;
@@ -60,7 +60,7 @@ check_text(const unsigned char *p, size_t n)
 
 enum http_identity
 http_identity(struct http_span path, const char *prefix, size_t max, char *out,
-              size_t *len)
+    size_t *len)
 {
     struct http_span want = {prefix, strlen(prefix)};
     struct http_span a, b;
@@ -76,7 +76,7 @@ http_identity(struct http_span path, const char *prefix, size_t max, char *out,
 
     /* First what the segment says, whole; then whether it fits: so that the
      * reason does not depend on the knob. */
-    char id[8192];
+    char   id[8192];
     size_t n = 0;
     for (size_t i = 0; i < a.n; i++) {
         char c = a.p[i];
@@ -117,8 +117,9 @@ static const struct {
     [HTTP_ID_PATH] = {404, "No charge point is expected at this path."},
     [HTTP_ID_EMPTY] = {404, "The path lacks the identity of the charge point."},
     [HTTP_ID_LONG] = {400, "The identity is too long."},
-    [HTTP_ID_ESCAPE] = {400, "The identity has a % without two hexadecimal "
-                             "digits."},
+    [HTTP_ID_ESCAPE] = {400,
+        "The identity has a % without two hexadecimal "
+        "digits."},
     [HTTP_ID_NUL] = {400, "The identity has a %00 in it."},
     [HTTP_ID_SLASH] = {400, "The identity has a %2F in it."},
     [HTTP_ID_UTF8] = {400, "The identity is not UTF-8."},
@@ -143,7 +144,7 @@ static bool
 decode(struct http_span text, uint8_t *raw, size_t *len)
 {
     struct base64_decode_ctx ctx;
-    size_t n;
+    size_t                   n;
 
     base64_decode_init(&ctx);
     if (!base64_decode_update(&ctx, len, raw, text.n, text.p))
@@ -156,10 +157,10 @@ decode(struct http_span text, uint8_t *raw, size_t *len)
 
 enum http_basic
 http_basic(struct http_span authorization, const char *identity,
-           size_t identity_len, struct http_password *pw)
+    size_t identity_len, struct http_password *pw)
 {
-    uint8_t raw[BASE64_DECODE_LENGTH(CREDENTIALS_MAX) + 3];
-    size_t len = 0;
+    uint8_t         raw[BASE64_DECODE_LENGTH(CREDENTIALS_MAX) + 3];
+    size_t          len = 0;
     enum http_basic result = HTTP_BASIC_BAD;
 
     if (authorization.n < 6 || strncasecmp(authorization.p, "Basic ", 6) != 0)

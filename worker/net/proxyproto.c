@@ -9,8 +9,8 @@
 #define V1_MAX 107
 #define V2_HEAD 16
 
-static const uint8_t v2_signature[12] = {0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d,
-    0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a};
+static const uint8_t v2_signature[12] = {
+    0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a};
 
 static enum proxyproto_result
 fail(struct proxyproto *out, const char *why)
@@ -29,7 +29,7 @@ set_four(struct proxyproto *out, const void *four)
     memcpy(out->addr, &six, sizeof out->addr);
 }
 
-/* --- version 1: a line of text --------------------------------------------------- */
+/* --- version 1: a line of text ------------------------------------------- */
 
 /* The next word, which one blank or the end follows. */
 static bool
@@ -74,8 +74,9 @@ parse_v1(const uint8_t *bytes, size_t n, struct proxyproto *out)
     uint16_t    there;
 
     if (lf == NULL)
-        return n < V1_MAX ? PROXYPROTO_INCOMPLETE
-                          : fail(out, "the PROXY line is longer than 107 bytes");
+        return n < V1_MAX
+            ? PROXYPROTO_INCOMPLETE
+            : fail(out, "the PROXY line is longer than 107 bytes");
     if (lf[-1] != '\r')
         return fail(out, "the PROXY line does not end with CR LF");
     const char *end = lf - 1;
@@ -108,7 +109,7 @@ parse_v1(const uint8_t *bytes, size_t n, struct proxyproto *out)
     return PROXYPROTO_PEER;
 }
 
-/* --- version 2: binary ------------------------------------------------------------- */
+/* --- version 2: binary --------------------------------------------------- */
 
 static enum proxyproto_result
 parse_v2(const uint8_t *p, size_t n, struct proxyproto *out)
@@ -160,6 +161,7 @@ proxyproto_parse(const uint8_t *p, size_t n, struct proxyproto *out)
         return n < 6 ? PROXYPROTO_INCOMPLETE : parse_v1(p, n, out);
     if (memcmp(p, v2_signature, twelve) == 0)
         return n < 12 ? PROXYPROTO_INCOMPLETE : parse_v2(p, n, out);
-    return fail(out, "there is no PROXY header, and server.proxy_from says "
-                     "that this address sends one");
+    return fail(out,
+        "there is no PROXY header, and server.proxy_from says "
+        "that this address sends one");
 }

@@ -34,7 +34,7 @@ struct proxyproto {
 
 /* Looks at the n bytes that came so far; reads nothing behind them. An error
  * is told as early as the bytes show it. */
-enum proxyproto_result proxyproto_parse(const uint8_t *p, size_t n,
-    struct proxyproto *out);
+enum proxyproto_result proxyproto_parse(
+    const uint8_t *p, size_t n, struct proxyproto *out);
 
 #endif

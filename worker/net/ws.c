@@ -41,34 +41,34 @@ enum stage { BEFORE_START, STARTED, ENDED }; /* of the frame in wslay */
 
 struct ws {
     wslay_event_context_ptr ctx;
-    void          *owner;
-    uint8_t       *bits;
-    struct ws     *next;       /* in the pool */
-    size_t         max;        /* bytes of one message */
+    void                   *owner;
+    uint8_t                *bits;
+    struct ws              *next; /* in the pool */
+    size_t                  max;  /* bytes of one message */
 
-    uint64_t       left;       /* payload of this frame yet to come, bytes */
-    const uint8_t *feed;       /* what wslay may read now */
+    uint64_t       left; /* payload of this frame yet to come, bytes */
+    const uint8_t *feed; /* what wslay may read now */
     size_t         feed_n;
     enum stage     stage;
-    bool           control;    /* the frame in wslay is a control frame */
-    bool           busy;       /* inside ws_input() */
-    bool           open;       /* a fragmented message is not finished */
-    bool           single;     /* the frame is a message by itself */
-    uint64_t       sum;        /* bytes announced of the open message */
-    uint64_t       payload;    /* bytes of the frame in wslay */
-    struct buf     msg;        /* of a message that came in pieces */
-    const uint8_t *whole;      /* or the message in wslay's own buffer */
+    bool           control; /* the frame in wslay is a control frame */
+    bool           busy;    /* inside ws_input() */
+    bool           open;    /* a fragmented message is not finished */
+    bool           single;  /* the frame is a message by itself */
+    uint64_t       sum;     /* bytes announced of the open message */
+    uint64_t       payload; /* bytes of the frame in wslay */
+    struct buf     msg;     /* of a message that came in pieces */
+    const uint8_t *whole;   /* or the message in wslay's own buffer */
 
     enum ws_result result;
     int            status;
     const char    *why;
 
-    uint8_t        close[4];   /* close frame that is due */
-    uint8_t        close_n;
-    uint8_t        held_n;
-    uint16_t       pongs_n;
-    uint8_t        held[HELD_MAX];
-    uint8_t        pongs[PONGS_MAX]; /* frames, ready to go */
+    uint8_t  close[4]; /* close frame that is due */
+    uint8_t  close_n;
+    uint8_t  held_n;
+    uint16_t pongs_n;
+    uint8_t  held[HELD_MAX];
+    uint8_t  pongs[PONGS_MAX]; /* frames, ready to go */
 };
 
 static struct {
@@ -101,7 +101,7 @@ pong_due(struct ws *ws, const uint8_t *data, size_t len)
     if (ws->pongs_n + 2 + len > sizeof ws->pongs)
         ws->pongs_n = 0;
     uint8_t *p = ws->pongs + ws->pongs_n;
-    size_t n = frame_head(p, FRAME_PONG, len);
+    size_t   n = frame_head(p, FRAME_PONG, len);
     if (len > 0)
         memcpy(p + n, data, len);
     ws->pongs_n += (uint16_t)(n + len);
@@ -115,7 +115,7 @@ ws_output(struct ws *ws, struct buf *out)
             /* The owner's close frame is in `out`: too late for pongs. */
             ws->pongs_n = 0;
         } else if (out->len < WS_OUTPUT_ENOUGH &&
-                   ws->pongs_n <= out->max - out->len) {
+            ws->pongs_n <= out->max - out->len) {
             if (buf_add(out, ws->pongs, ws->pongs_n))
                 ws->pongs_n = 0;
         }
@@ -132,8 +132,8 @@ ws_output(struct ws *ws, struct buf *out)
 /* --- what wslay calls ---------------------------------------------------- */
 
 static ssize_t
-recv_cb(wslay_event_context_ptr ctx, uint8_t *p, size_t n, int flags,
-        void *user)
+recv_cb(
+    wslay_event_context_ptr ctx, uint8_t *p, size_t n, int flags, void *user)
 {
     struct ws *ws = user;
 
@@ -151,9 +151,8 @@ recv_cb(wslay_event_context_ptr ctx, uint8_t *p, size_t n, int flags,
 }
 
 static void
-frame_start_cb(wslay_event_context_ptr ctx,
-               const struct wslay_event_on_frame_recv_start_arg *arg,
-               void *user)
+frame_start_cb(wslay_event_context_ptr                ctx,
+    const struct wslay_event_on_frame_recv_start_arg *arg, void *user)
 {
     struct ws *ws = user;
 
@@ -173,8 +172,8 @@ fail(struct ws *ws, int status, const char *why)
 
 /* wslay hands out payload as it comes, unmasked and (text) checked. */
 static void
-chunk_cb(wslay_event_context_ptr ctx,
-         const struct wslay_event_on_frame_recv_chunk_arg *arg, void *user)
+chunk_cb(wslay_event_context_ptr                      ctx,
+    const struct wslay_event_on_frame_recv_chunk_arg *arg, void *user)
 {
     struct ws *ws = user;
 
@@ -204,8 +203,9 @@ static void
 deliver(struct ws *ws, enum frame_opcode opcode)
 {
     const char *data = ws->whole ? (const char *)ws->whole
-                     : ws->msg.p ? ws->msg.p : "";
-    size_t len = ws->whole ? (size_t)ws->payload : ws->msg.len;
+        : ws->msg.p              ? ws->msg.p
+                                 : "";
+    size_t      len = ws->whole ? (size_t)ws->payload : ws->msg.len;
 
     ws->open = false;
     ws->sum = 0;
@@ -230,13 +230,12 @@ closed(struct ws *ws, const struct wslay_event_on_msg_recv_arg *arg)
     close_due(ws, arg->status_code);
     bool bare = arg->msg_length == 0;
     up_close(ws->owner, bare ? FRAME_STATUS_NONE : arg->status_code,
-             bare ? "" : (const char *)arg->msg + 2,
-             bare ? 0 : arg->msg_length - 2);
+        bare ? "" : (const char *)arg->msg + 2, bare ? 0 : arg->msg_length - 2);
 }
 
 static void
-message_cb(wslay_event_context_ptr ctx,
-           const struct wslay_event_on_msg_recv_arg *arg, void *user)
+message_cb(wslay_event_context_ptr            ctx,
+    const struct wslay_event_on_msg_recv_arg *arg, void *user)
 {
     struct ws *ws = user;
 
@@ -263,13 +262,11 @@ message_cb(wslay_event_context_ptr ctx,
     }
 }
 
-static const struct wslay_event_callbacks callbacks = {
-    .recv_callback = recv_cb,
+static const struct wslay_event_callbacks callbacks = {.recv_callback = recv_cb,
     .on_frame_recv_start_callback = frame_start_cb,
     .on_frame_recv_chunk_callback = chunk_cb,
     .on_frame_recv_end_callback = frame_end_cb,
-    .on_msg_recv_callback = message_cb
-};
+    .on_msg_recv_callback = message_cb};
 
 /* --- inbound ------------------------------------------------------------- */
 
@@ -306,8 +303,8 @@ feed(struct ws *ws, const uint8_t *p, size_t n)
 static size_t
 start(struct ws *ws, const uint8_t *p, size_t n)
 {
-    const uint8_t *f = p;
-    size_t f_n = n;
+    const uint8_t  *f = p;
+    size_t          f_n = n;
     struct frame_in h;
 
     if (ws->held_n > 0) {
@@ -323,7 +320,7 @@ start(struct ws *ws, const uint8_t *p, size_t n)
         return n;
     }
 
-    bool control = h.opcode & 0x08;
+    bool   control = h.opcode & 0x08;
     size_t whole = h.head + (control ? (size_t)h.payload : 0);
     if (h.head == 0 || f_n < whole) {
         /* Not enough: f_n < HELD_MAX, so all of p is in it. */
@@ -381,8 +378,8 @@ bool
 ws_clean(const struct ws *ws)
 {
     return ws->result == WS_GO_ON && ws->held_n == 0 && ws->left == 0 &&
-           !ws->open && ws->pongs_n == 0 && ws->close_n == 0 &&
-           !(*ws->bits & FRAME_CLOSE_RECEIVED);
+        !ws->open && ws->pongs_n == 0 && ws->close_n == 0 &&
+        !(*ws->bits & FRAME_CLOSE_RECEIVED);
 }
 
 int

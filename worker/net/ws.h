@@ -52,7 +52,7 @@ bool ws_clean(const struct ws *ws);
 
 /* How many idle leases the pool keeps (11 KB each); frees those over it.
  * 0 before the first call. ws_pool_keep(0) at the end frees all. */
-void ws_pool_keep(unsigned keep);
+void     ws_pool_keep(unsigned keep);
 unsigned ws_pool_lent(void); /* leases out */
 unsigned ws_pool_idle(void); /* leases kept for the next */
 
@@ -78,19 +78,20 @@ enum ws_result {
  */
 enum ws_result ws_input(struct ws *ws, const uint8_t *p, size_t n);
 
-int         ws_status(const struct ws *ws); /* of WS_FAILED: 1002, 1007, 1009
-                                               or 1011; 0 otherwise */
-const char *ws_why(const struct ws *ws);    /* a few words for the log, static;
-                                               NULL without WS_FAILED */
+int ws_status(const struct ws *ws);      /* of WS_FAILED: 1002, 1007, 1009
+                                            or 1011; 0 otherwise */
+const char *ws_why(const struct ws *ws); /* a few words for the log, static;
+                                            NULL without WS_FAILED */
 
 /*
  * Appends the pongs and the close frame that are due. Call it after
  * ws_input() and whenever `out` was written to the socket. While `out` holds
- * WS_OUTPUT_ENOUGH bytes, pongs wait in the lease (a close frame does not); when they
- * pass 2 KiB, only the latest ping is answered (RFC 6455 section 5.5.3). So a
- * peer that pings and never reads costs a fixed amount. It may be called in
- * an up-call too, for those who want pongs and answers in the order of what
- * they answer. False if a close frame did not fit: cut the connection.
+ * WS_OUTPUT_ENOUGH bytes, pongs wait in the lease (a close frame does not);
+ * when they pass 2 KiB, only the latest ping is answered (RFC 6455
+ * section 5.5.3). So a peer that pings and never reads costs a fixed amount. It
+ * may be called in an up-call too, for those who want pongs and answers in the
+ * order of what they answer. False if a close frame did not fit: cut the
+ * connection.
  */
 #define WS_OUTPUT_ENOUGH 4096
 

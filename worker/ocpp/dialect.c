@@ -3,8 +3,9 @@
 
 #include "base/self.h"
 
-const char *const protocol_names[PROTOCOLS] = {"ocpp1.6"};
-const struct schema_dialect *const protocol_dialects[PROTOCOLS] = {&schema_ocpp16};
+const char *const                  protocol_names[PROTOCOLS] = {"ocpp1.6"};
+const struct schema_dialect *const protocol_dialects[PROTOCOLS] = {
+    &schema_ocpp16};
 
 enum ocppj_mode
 protocol_mode(void)

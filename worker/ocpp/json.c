@@ -68,8 +68,8 @@ plain_end(const uchar *p, const uchar *end)
         uint64_t quote = x ^ ones * '"', slash = x ^ ones * '\\';
         /* A top bit: it was there, or a small byte went below zero. Only a
          * hit borrows from the byte after it, so the first is exact. */
-        uint64_t hit = (x | (x - ones * 0x20) |
-                        (quote - ones) | (slash - ones)) & tops;
+        uint64_t hit =
+            (x | (x - ones * 0x20) | (quote - ones) | (slash - ones)) & tops;
         if (hit != 0)
             return p + (__builtin_ctzll(hit) >> 3);
     }
@@ -106,8 +106,10 @@ scan_string(struct scan *s)
             n = escape(p, s->end, &c);
             if (n == 0) {
                 s->p = p;
-                return fail(s, memchr(p, '"', (size_t)(s->end - p)) == NULL
-                            ? JSON_ENDS_EARLY : JSON_BAD_ESCAPE);
+                return fail(s,
+                    memchr(p, '"', (size_t)(s->end - p)) == NULL
+                        ? JSON_ENDS_EARLY
+                        : JSON_BAD_ESCAPE);
             }
             if (c == 0)
                 note(s->j, DEVIATION_BIT(nul_escape), at);
@@ -122,8 +124,9 @@ scan_string(struct scan *s)
             }
             extra += n - 1;
         } else {
-            note(s->j, *p == 0 ? DEVIATION_BIT(nul_byte)
-                 : DEVIATION_BIT(control_char), at);
+            note(s->j,
+                *p == 0 ? DEVIATION_BIT(nul_byte) : DEVIATION_BIT(control_char),
+                at);
             n = 1;
         }
         p += n;
@@ -212,7 +215,7 @@ key_bit(const struct json *j, uint32_t key)
 
     if (n > 0)
         h += p[0] * 0x85ebca6bu + p[n - 1] * 0xc2b2ae35u +
-             p[n / 2] * 0x27d4eb2fu;
+            p[n / 2] * 0x27d4eb2fu;
     return UINT64_C(1) << (h >> 26);
 }
 
@@ -223,8 +226,7 @@ compare_strings(const struct json *j, uint32_t a, uint32_t b)
 
     if (((x->flags | y->flags) & JSON_ESCAPED) == 0) {
         size_t n = x->end - x->start, m = y->end - y->start;
-        int    r = memcmp(j->text + x->start, j->text + y->start,
-                          n < m ? n : m);
+        int r = memcmp(j->text + x->start, j->text + y->start, n < m ? n : m);
         return r != 0 ? r : (n > m) - (n < m);
     }
     struct bytes v = bytes_of(j, x), w = bytes_of(j, y);
@@ -284,8 +286,7 @@ find_duplicates(struct json *j, uint32_t object)
         return;
     }
     for (uint32_t a = object + 1; a < end; a = j->tok[a + 1].next)
-        for (uint32_t b = j->tok[a + 1].next; b < end;
-             b = j->tok[b + 1].next)
+        for (uint32_t b = j->tok[a + 1].next; b < end; b = j->tok[b + 1].next)
             if (j->tok[a].count == j->tok[b].count &&
                 compare_strings(j, a, b) == 0)
                 note(j, DEVIATION_BIT(duplicate_key), j->tok[b].start);
@@ -295,13 +296,13 @@ bool
 json_scan(struct json *j, const char *text, size_t len)
 {
     struct {
-        uint64_t seen;    /* of an object: key_bit() of its keys */
+        uint64_t seen; /* of an object: key_bit() of its keys */
         uint32_t tok;
         bool     suspect; /* a bit was met twice, or a key has escapes */
     } stack[JSON_DEPTH_MAX + 1], *top = stack;
-    struct scan s = {j, (const uchar *)text, (const uchar *)text,
-                     (const uchar *)text + len};
-    bool        good;
+    struct scan s = {
+        j, (const uchar *)text, (const uchar *)text, (const uchar *)text + len};
+    bool good;
 
     ensure(j->max_depth <= JSON_DEPTH_MAX);
     j->text = text;
@@ -337,9 +338,9 @@ value:
         top->tok = j->count++;
         top->seen = 0;
         top->suspect = false;
-        j->tok[top->tok] = (struct json_token){
-            .start = (uint32_t)(s.p - s.base),
-            .type = *s.p == '{' ? JSON_OBJECT : JSON_ARRAY};
+        j->tok[top->tok] =
+            (struct json_token){.start = (uint32_t)(s.p - s.base),
+                .type = *s.p == '{' ? JSON_OBJECT : JSON_ARRAY};
         s.p++;
         blank(&s);
         /* Either closing brace is its opening one plus 2. */
@@ -348,13 +349,31 @@ value:
         if (j->tok[top->tok].type == JSON_OBJECT)
             goto key;
         goto value;
-    case '"': good = scan_string(&s); break;
-    case 't': good = scan_word(&s, "true", 4, JSON_TRUE); break;
-    case 'f': good = scan_word(&s, "false", 5, JSON_FALSE); break;
-    case 'n': good = scan_word(&s, "null", 4, JSON_NULL); break;
-    case '-': case '+': case '.':
-    case '0': case '1': case '2': case '3': case '4':
-    case '5': case '6': case '7': case '8': case '9':
+    case '"':
+        good = scan_string(&s);
+        break;
+    case 't':
+        good = scan_word(&s, "true", 4, JSON_TRUE);
+        break;
+    case 'f':
+        good = scan_word(&s, "false", 5, JSON_FALSE);
+        break;
+    case 'n':
+        good = scan_word(&s, "null", 4, JSON_NULL);
+        break;
+    case '-':
+    case '+':
+    case '.':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
         good = scan_number(&s);
         break;
     default:

@@ -58,8 +58,8 @@ struct json_token {
     uint32_t next;  /* index of the token after this value and all in it */
     uint32_t count; /* members of an object, elements of an array,
                      * characters (code points) of a string */
-    uint8_t  type;  /* enum json_type */
-    uint8_t  flags; /* enum json_flag */
+    uint8_t type;   /* enum json_type */
+    uint8_t flags;  /* enum json_flag */
 };
 
 enum json_error {
@@ -84,9 +84,9 @@ struct json {
     uint32_t           max_depth; /* of nesting, at most JSON_DEPTH_MAX */
 
     /* set by json_scan() */
-    const char     *text;         /* not owned; as passed */
+    const char     *text; /* not owned; as passed */
     uint32_t        len;
-    uint32_t        count;        /* tokens in use; 0 after an error */
+    uint32_t        count; /* tokens in use; 0 after an error */
     enum json_error error;
     uint32_t        error_at;     /* offset */
     uint64_t        deviations;   /* set of DEVIATION_BIT() */
@@ -94,7 +94,7 @@ struct json {
     bool            newline;      /* a line feed or return between tokens */
 };
 
-#define JSON_INIT(tokens, n) \
+#define JSON_INIT(tokens, n)                                                   \
     ((struct json){.tok = (tokens), .max = (n), .max_depth = JSON_DEPTH_MAX})
 
 /* Scans text[0..len), which must stay as it is while the tape is in use.
@@ -111,8 +111,8 @@ const char *json_raw(const struct json *j, uint32_t i, size_t *len);
 /* Index of the value of member name (exact and case-sensitive; escapes in
  * the text are understood), 0 if there is none or tok[object] is no object.
  * Of duplicates, the first. */
-uint32_t json_member(const struct json *j, uint32_t object, const char *name,
-                     size_t name_len);
+uint32_t json_member(
+    const struct json *j, uint32_t object, const char *name, size_t name_len);
 
 /* Is tok[i] a string of exactly this value? */
 bool json_equals(const struct json *j, uint32_t i, const char *s, size_t len);
@@ -122,8 +122,8 @@ bool json_equals(const struct json *j, uint32_t i, const char *s, size_t len);
  * not NULL, says whether that is all of it. Half surrogates and bytes that
  * are no UTF-8 become U+FFFD. A value never grows beyond its raw text, but
  * for such bytes, which become three. */
-size_t json_string(const struct json *j, uint32_t i, char *out, size_t size,
-                   bool *full);
+size_t json_string(
+    const struct json *j, uint32_t i, char *out, size_t size, bool *full);
 
 /* The number i, exactly. False unless its text is an integer that fits. */
 bool json_int64(const struct json *j, uint32_t i, int64_t *value);

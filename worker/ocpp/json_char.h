@@ -76,14 +76,30 @@ escape(const uchar *p, const uchar *end, uint32_t *c)
     if (n < 2)
         return 0;
     switch (p[1]) {
-    case '"': case '\\': case '/': *c = p[1]; return 2;
-    case 'b': *c = '\b'; return 2;
-    case 'f': *c = '\f'; return 2;
-    case 'n': *c = '\n'; return 2;
-    case 'r': *c = '\r'; return 2;
-    case 't': *c = '\t'; return 2;
-    case 'u': break;
-    default:  return 0;
+    case '"':
+    case '\\':
+    case '/':
+        *c = p[1];
+        return 2;
+    case 'b':
+        *c = '\b';
+        return 2;
+    case 'f':
+        *c = '\f';
+        return 2;
+    case 'n':
+        *c = '\n';
+        return 2;
+    case 'r':
+        *c = '\r';
+        return 2;
+    case 't':
+        *c = '\t';
+        return 2;
+    case 'u':
+        break;
+    default:
+        return 0;
     }
     if (n < 6 || (*c = hex4(p + 2)) > 0xffff)
         return 0;
@@ -111,7 +127,7 @@ static inline struct bytes
 bytes_of(const struct json *j, const struct json_token *t)
 {
     return (struct bytes){.p = (const uchar *)j->text + t->start,
-                          .end = (const uchar *)j->text + t->end};
+        .end = (const uchar *)j->text + t->end};
 }
 
 static inline int

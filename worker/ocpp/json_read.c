@@ -10,10 +10,10 @@
 
 /* Deviations after which the text of a value is no JSON any more. The other
  * kinds are legal grammar, or lie outside of any value. */
-#define BREAKS_GRAMMAR                                                   \
-    (DEVIATION_BIT(leading_zero) | DEVIATION_BIT(loose_number) |         \
-     DEVIATION_BIT(control_char) | DEVIATION_BIT(bad_utf8) |             \
-     DEVIATION_BIT(nul_byte))
+#define BREAKS_GRAMMAR                                                         \
+    (DEVIATION_BIT(leading_zero) | DEVIATION_BIT(loose_number) |               \
+        DEVIATION_BIT(control_char) | DEVIATION_BIT(bad_utf8) |                \
+        DEVIATION_BIT(nul_byte))
 
 static const struct {
     const char *word, *sentence;
@@ -41,16 +41,26 @@ const char *
 json_error_text(enum json_error e)
 {
     switch (e) {
-    case JSON_OK:              return "no error";
-    case JSON_EMPTY:           return "there is no value";
-    case JSON_UNEXPECTED:      return "a character that cannot stand here";
-    case JSON_ENDS_EARLY:      return "the text ends within a value";
-    case JSON_BAD_ESCAPE:      return "an escape that JSON does not have";
-    case JSON_BAD_NUMBER:      return "a number without digits";
-    case JSON_BAD_WORD:        return "a word that JSON does not have";
-    case JSON_TOO_DEEP:        return "nested too deeply";
-    case JSON_TOO_MANY_TOKENS: return "too many values";
-    case JSON_TOO_LONG:        return "too long";
+    case JSON_OK:
+        return "no error";
+    case JSON_EMPTY:
+        return "there is no value";
+    case JSON_UNEXPECTED:
+        return "a character that cannot stand here";
+    case JSON_ENDS_EARLY:
+        return "the text ends within a value";
+    case JSON_BAD_ESCAPE:
+        return "an escape that JSON does not have";
+    case JSON_BAD_NUMBER:
+        return "a number without digits";
+    case JSON_BAD_WORD:
+        return "a word that JSON does not have";
+    case JSON_TOO_DEEP:
+        return "nested too deeply";
+    case JSON_TOO_MANY_TOKENS:
+        return "too many values";
+    case JSON_TOO_LONG:
+        return "too long";
     }
     return "?";
 }
@@ -74,7 +84,7 @@ json_equals(const struct json *j, uint32_t i, const char *s, size_t len)
         return false;
     if ((t->flags & JSON_ESCAPED) == 0)
         return t->end - t->start == len &&
-               memcmp(j->text + t->start, s, len) == 0;
+            memcmp(j->text + t->start, s, len) == 0;
     struct bytes b = bytes_of(j, t);
     for (size_t k = 0; k < len; k++)
         if (next_byte(&b) != (uchar)s[k])
@@ -83,8 +93,8 @@ json_equals(const struct json *j, uint32_t i, const char *s, size_t len)
 }
 
 uint32_t
-json_member(const struct json *j, uint32_t object, const char *name,
-            size_t name_len)
+json_member(
+    const struct json *j, uint32_t object, const char *name, size_t name_len)
 {
     if (j->tok[object].type != JSON_OBJECT)
         return 0;
@@ -96,8 +106,8 @@ json_member(const struct json *j, uint32_t object, const char *name,
 }
 
 size_t
-json_string(const struct json *j, uint32_t i, char *out, size_t size,
-            bool *full)
+json_string(
+    const struct json *j, uint32_t i, char *out, size_t size, bool *full)
 {
     const struct json_token *t = &j->tok[i];
     const uchar             *p = (const uchar *)j->text + t->start;
@@ -276,8 +286,7 @@ put_repaired(const struct json *j, uint32_t i, struct buf *out)
     switch (t->type) {
     case JSON_OBJECT:
         buf_addc(out, '{');
-        for (uint32_t key = i + 1; key < t->next;
-             key = j->tok[key + 1].next) {
+        for (uint32_t key = i + 1; key < t->next; key = j->tok[key + 1].next) {
             if (key > i + 1)
                 buf_addc(out, ',');
             put_string(j, &j->tok[key], out);

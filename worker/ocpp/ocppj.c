@@ -71,8 +71,7 @@ take_id(struct ocppj_frame *f, const struct json *tape, uint32_t i)
     size_t                   len = t->end - t->start;
 
     if (t->type == JSON_STRING && (t->count != len || t->flags != 0)) {
-        f->id_len = (uint32_t)json_string(tape, i, f->id, OCPPJ_ID_BYTES,
-                                          NULL);
+        f->id_len = (uint32_t)json_string(tape, i, f->id, OCPPJ_ID_BYTES, NULL);
     } else {
         memcpy(f->id, tape->text + t->start, len);
         f->id_len = (uint32_t)len;
@@ -84,7 +83,7 @@ take_id(struct ocppj_frame *f, const struct json *tape, uint32_t i)
  * CALLERROR, and somebody waits for it: lenient takes whatever has a code. */
 static enum ocppj_verdict
 cut_callerror(struct ocppj_frame *f, const struct json *tape, uint32_t i,
-              enum ocppj_mode mode)
+    enum ocppj_mode mode)
 {
     const struct json_token *tok = tape->tok;
     uint32_t                 n = tok[0].count;
@@ -92,8 +91,8 @@ cut_callerror(struct ocppj_frame *f, const struct json *tape, uint32_t i,
 
     if (n < 3 || (n == 3 && mode == OCPPJ_STRICT))
         return refuse(f, OCPPJ_MALFORMED,
-                      "a CALLERROR has 5 elements: [4, id, code, "
-                      "description, details]");
+            "a CALLERROR has 5 elements: [4, id, code, "
+            "description, details]");
     if (n < 5)
         f->deviations |= DEVIATION_BIT(short_callerror);
     if (tok[i].type == JSON_STRING) {
@@ -116,22 +115,21 @@ cut_callerror(struct ocppj_frame *f, const struct json *tape, uint32_t i,
         f->deviations |= DEVIATION_BIT(odd_callerror);
         if (mode == OCPPJ_STRICT)
             return refuse(f, OCPPJ_MALFORMED,
-                          deviation_sentence(DEVIATION_odd_callerror));
+                deviation_sentence(DEVIATION_odd_callerror));
     }
     return f->verdict = OCPPJ_GOOD;
 }
 
 enum ocppj_verdict
 ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
-          size_t len, enum ocppj_mode mode)
+    size_t len, enum ocppj_mode mode)
 {
     const struct json_token *tok = tape->tok;
     uint32_t                 i, n;
     int64_t                  type;
 
     memset(f, 0, offsetof(struct ocppj_frame, id) + 1);
-    memset(&f->action, 0,
-           sizeof *f - offsetof(struct ocppj_frame, action));
+    memset(&f->action, 0, sizeof *f - offsetof(struct ocppj_frame, action));
     f->error = OCPPJ_FORMATION_VIOLATION;
     f->code = OCPPJ_ERRORS;
     if (!json_scan(tape, text, len))
@@ -142,8 +140,8 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
 
     n = tok[0].count;
     if (n == 0 || !json_int64(tape, 1, &type))
-        return refuse(f, OCPPJ_UNKNOWN_TYPE,
-                      "the first element is no message type");
+        return refuse(
+            f, OCPPJ_UNKNOWN_TYPE, "the first element is no message type");
     if (type < OCPPJ_CALL || type > OCPPJ_CALLERROR) {
         f->type = type >= INT_MIN && type <= INT_MAX ? (int)type : 0;
         return refuse(f, OCPPJ_UNKNOWN_TYPE, "the message type is unknown");
@@ -151,14 +149,13 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
     f->type = (int)type;
 
     i = 2;
-    if (n < 2 ||
-        (tok[i].type != JSON_STRING && tok[i].type != JSON_NUMBER))
+    if (n < 2 || (tok[i].type != JSON_STRING && tok[i].type != JSON_NUMBER))
         return refuse(f, OCPPJ_NO_ID, "there is no message id");
     f->id_raw = raw(tape, i);
     if (tok[i].type == JSON_STRING ? tok[i].count > OCPPJ_ID_MAX
                                    : f->id_raw.len > OCPPJ_ID_MAX)
-        return refuse(f, OCPPJ_LONG_ID,
-                      "the message id is longer than 36 characters");
+        return refuse(
+            f, OCPPJ_LONG_ID, "the message id is longer than 36 characters");
     take_id(f, tape, i);
     if (tok[i].type == JSON_NUMBER)
         f->deviations |= DEVIATION_BIT(number_id);
@@ -168,22 +165,24 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
     if (type == OCPPJ_CALL && n > 2 && tok[i].type == JSON_STRING)
         f->action = inner(tape, i);
     if (mode == OCPPJ_STRICT && f->deviations != 0)
-        return refuse(f, OCPPJ_MALFORMED, deviation_sentence(
-            (enum deviation)__builtin_ctzll(f->deviations)));
+        return refuse(f, OCPPJ_MALFORMED,
+            deviation_sentence((enum deviation)__builtin_ctzll(f->deviations)));
 
     switch (type) {
     case OCPPJ_CALL:
         if (n != 4)
-            return refuse(f, OCPPJ_MALFORMED, "a CALL has 4 elements: "
-                          "[2, id, action, payload]");
+            return refuse(f, OCPPJ_MALFORMED,
+                "a CALL has 4 elements: "
+                "[2, id, action, payload]");
         if (tok[i].type != JSON_STRING)
             return refuse(f, OCPPJ_MALFORMED, "the action is not a string");
         i = tok[i].next;
         break;
     case OCPPJ_CALLRESULT:
         if (n != 3)
-            return refuse(f, OCPPJ_MALFORMED, "a CALLRESULT has 3 elements: "
-                          "[3, id, payload]");
+            return refuse(f, OCPPJ_MALFORMED,
+                "a CALLRESULT has 3 elements: "
+                "[3, id, payload]");
         break;
     default:
         return cut_callerror(f, tape, i, mode);
@@ -208,7 +207,7 @@ put_json(struct buf *out, const char *p, size_t len)
 
 void
 ocppj_put_call(struct buf *out, const char *id, size_t id_len,
-               const char *action, const char *payload, size_t payload_len)
+    const char *action, const char *payload, size_t payload_len)
 {
     buf_add(out, "[2,", 3);
     writer_quote(out, id, id_len);
@@ -220,8 +219,8 @@ ocppj_put_call(struct buf *out, const char *id, size_t id_len,
 }
 
 void
-ocppj_put_result(struct buf *out, struct ocppj_span id_raw,
-                 const char *payload, size_t payload_len)
+ocppj_put_result(struct buf *out, struct ocppj_span id_raw, const char *payload,
+    size_t payload_len)
 {
     buf_add(out, "[3,", 3);
     buf_add(out, id_raw.p, id_raw.len);
@@ -244,9 +243,8 @@ first_characters(const char *s, size_t max)
 
 void
 ocppj_put_error(struct buf *out, enum ocppj_dialect dialect,
-                struct ocppj_span id_raw, enum ocppj_error e,
-                const char *description, const char *details,
-                size_t details_len)
+    struct ocppj_span id_raw, enum ocppj_error e, const char *description,
+    const char *details, size_t details_len)
 {
     if (description == NULL)
         description = "";
@@ -255,8 +253,8 @@ ocppj_put_error(struct buf *out, enum ocppj_dialect dialect,
     buf_add(out, ",\"", 2);
     buf_adds(out, ocppj_error_word(e, dialect));
     buf_add(out, "\",", 2);
-    writer_quote(out, description,
-                 first_characters(description, DESCRIPTION_MAX));
+    writer_quote(
+        out, description, first_characters(description, DESCRIPTION_MAX));
     buf_addc(out, ',');
     put_json(out, details, details_len);
     buf_addc(out, ']');

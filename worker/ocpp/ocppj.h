@@ -48,7 +48,7 @@ enum ocppj_verdict {
 /* LONG_ID and MALFORMED: a CALL is answered with a CALLERROR of `error` and
  * `why`; anything else is counted. */
 
-#define OCPPJ_ID_MAX   36                 /* characters */
+#define OCPPJ_ID_MAX 36                   /* characters */
 #define OCPPJ_ID_BYTES (4 * OCPPJ_ID_MAX) /* as UTF-8 */
 
 struct ocppj_span {
@@ -86,8 +86,7 @@ struct ocppj_frame {
  * stay good while the text does and the tape is not used again. The verdict
  * is also returned. */
 enum ocppj_verdict ocppj_cut(struct ocppj_frame *f, struct json *tape,
-                             const char *text, size_t len,
-                             enum ocppj_mode mode);
+    const char *text, size_t len, enum ocppj_mode mode);
 
 /*
  * Builders: append one frame to out. They never fail but by overflow of out.
@@ -95,16 +94,14 @@ enum ocppj_verdict ocppj_cut(struct ocppj_frame *f, struct json *tape,
 
 /* id is a value and will be quoted; payload is JSON, or empty for {}. */
 void ocppj_put_call(struct buf *out, const char *id, size_t id_len,
-                    const char *action, const char *payload,
-                    size_t payload_len);
+    const char *action, const char *payload, size_t payload_len);
 /* id_raw is JSON as received. */
 void ocppj_put_result(struct buf *out, struct ocppj_span id_raw,
-                      const char *payload, size_t payload_len);
+    const char *payload, size_t payload_len);
 /* description is plain text, cut at 255 characters (J 4.2.3); NULL for "".
  * details is a JSON object, or empty for {}. */
 void ocppj_put_error(struct buf *out, enum ocppj_dialect dialect,
-                     struct ocppj_span id_raw, enum ocppj_error e,
-                     const char *description, const char *details,
-                     size_t details_len);
+    struct ocppj_span id_raw, enum ocppj_error e, const char *description,
+    const char *details, size_t details_len);
 
 #endif

@@ -48,8 +48,8 @@ schema_find(const struct schema_dialect *d, const char *action, size_t len)
     while (low < high) {
         uint32_t                     mid = (low + high) / 2;
         const struct schema_message *m = &d->messages[mid];
-        size_t n = m->name_len < len ? m->name_len : len;
-        int    r = memcmp(action, m->name, n);
+        size_t                       n = m->name_len < len ? m->name_len : len;
+        int                          r = memcmp(action, m->name, n);
         if (r == 0)
             r = (len > m->name_len) - (len < m->name_len);
         if (r == 0)
@@ -105,14 +105,14 @@ put_path(struct schema_verdict *out, const struct place *at)
     if (used + strlen(one) < sizeof out->path)
         memcpy(out->path + used, one, strlen(one) + 1);
     else /* The last part may then follow still, if it is short. */
-        memcpy(out->path + (used < sizeof out->path - 4 ? used
-                            : sizeof out->path - 4), "...", 4);
+        memcpy(out->path +
+                (used < sizeof out->path - 4 ? used : sizeof out->path - 4),
+            "...", 4);
 }
 
 /* Text: "PATH: words". Always false. */
-static bool __attribute__((format(printf, 4, 5), cold))
-refuse(struct check *c, const struct place *at, enum ocppj_error code,
-       const char *fmt, ...)
+static bool __attribute__((format(printf, 4, 5), cold)) refuse(struct check *c,
+    const struct place *at, enum ocppj_error code, const char *fmt, ...)
 {
     struct schema_verdict *out = c->out;
     va_list                ap;
@@ -121,8 +121,8 @@ refuse(struct check *c, const struct place *at, enum ocppj_error code,
     out->code = code;
     out->path[0] = '\0';
     put_path(out, at);
-    int n = snprintf(out->text, sizeof out->text, "%s: ",
-                     out->path[0] != '\0' ? out->path : "payload");
+    int n = snprintf(out->text, sizeof out->text,
+        "%s: ", out->path[0] != '\0' ? out->path : "payload");
     va_start(ap, fmt);
     vsnprintf(out->text + n, sizeof out->text - (size_t)n, fmt, ap);
     va_end(ap);
@@ -133,7 +133,7 @@ refuse(struct check *c, const struct place *at, enum ocppj_error code,
  * and "PATH: found X, expected `right`"; false. */
 static bool __attribute__((cold))
 deviate(struct check *c, const struct place *at, uint32_t tok, uint64_t bit,
-        enum ocppj_error code, const char *right)
+    enum ocppj_error code, const char *right)
 {
     char        value[48], found[64];
     size_t      len;
@@ -150,8 +150,8 @@ deviate(struct check *c, const struct place *at, uint32_t tok, uint64_t bit,
         strcpy(found, "an object");
         break;
     case JSON_ARRAY:
-        snprintf(found, sizeof found, "an array of %u",
-                 c->tape->tok[tok].count);
+        snprintf(
+            found, sizeof found, "an array of %u", c->tape->tok[tok].count);
         break;
     case JSON_STRING:
         raw = json_raw(c->tape, tok, &len);
@@ -167,7 +167,7 @@ deviate(struct check *c, const struct place *at, uint32_t tok, uint64_t bit,
 
 static bool
 wrong_type(struct check *c, const struct place *at,
-           const struct schema_field *f, uint32_t tok, uint64_t bit)
+    const struct schema_field *f, uint32_t tok, uint64_t bit)
 {
     return deviate(c, at, tok, bit, OCPPJ_TYPE_CONSTRAINT, expected[f->type]);
 }
@@ -177,7 +177,7 @@ wrong_type(struct check *c, const struct place *at,
  */
 
 static bool check_object(struct check *c, const struct place *at,
-                         const struct schema_object *o, uint32_t tok);
+    const struct schema_object *o, uint32_t tok);
 
 static bool
 is_word(const struct json *j, uint32_t tok, const struct schema_enum *e)
@@ -198,9 +198,8 @@ is_word(const struct json *j, uint32_t tok, const struct schema_enum *e)
     return false;
 }
 
-static bool __attribute__((cold))
-wrong_word(struct check *c, const struct place *at,
-           const struct schema_enum *e, uint32_t tok)
+static bool __attribute__((cold)) wrong_word(struct check *c,
+    const struct place *at, const struct schema_enum *e, uint32_t tok)
 {
     char   list[160] = "one of ";
     size_t n = strlen(list);
@@ -210,18 +209,18 @@ wrong_word(struct check *c, const struct place *at,
             memcpy(list + n - 2, ", ...", 6);
             break;
         }
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s",
-                              e->words[i].s, i + 1 < e->count ? ", " : "");
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", e->words[i].s,
+            i + 1 < e->count ? ", " : "");
     }
-    return deviate(c, at, tok, c->tape->tok[tok].count == 0
-                   ? DEVIATION_BIT(empty_string)
-                   : DEVIATION_BIT(unknown_enum),
-                   OCPPJ_PROPERTY_CONSTRAINT, list);
+    return deviate(c, at, tok,
+        c->tape->tok[tok].count == 0 ? DEVIATION_BIT(empty_string)
+                                     : DEVIATION_BIT(unknown_enum),
+        OCPPJ_PROPERTY_CONSTRAINT, list);
 }
 
 static bool
 check_string(struct check *c, const struct place *at,
-             const struct schema_field *f, uint32_t tok)
+    const struct schema_field *f, uint32_t tok)
 {
     const struct json_token *t = &c->tape->tok[tok];
     char                     right[48];
@@ -229,61 +228,59 @@ check_string(struct check *c, const struct place *at,
     switch (f->type) {
     case SCHEMA_ENUM:
         return is_word(c->tape, tok, f->of.words) ||
-               wrong_word(c, at, f->of.words, tok);
+            wrong_word(c, at, f->of.words, tok);
     case SCHEMA_DATETIME:
         switch (schema_datetime(c->tape, tok)) {
         case SCHEMA_TIME_GOOD:
             return true;
         case SCHEMA_TIME_NO_ZONE:
             return deviate(c, at, tok, DEVIATION_BIT(no_zone),
-                           OCPPJ_PROPERTY_CONSTRAINT,
-                           "a zone after it, Z or an offset like +02:00");
+                OCPPJ_PROPERTY_CONSTRAINT,
+                "a zone after it, Z or an offset like +02:00");
         case SCHEMA_TIME_BAD:
             break;
         }
-        return deviate(c, at, tok, t->count == 0
-                       ? DEVIATION_BIT(empty_string)
-                       : DEVIATION_BIT(bad_datetime),
-                       OCPPJ_PROPERTY_CONSTRAINT,
-                       "a time like 2026-01-31T12:34:56Z");
+        return deviate(c, at, tok,
+            t->count == 0 ? DEVIATION_BIT(empty_string)
+                          : DEVIATION_BIT(bad_datetime),
+            OCPPJ_PROPERTY_CONSTRAINT, "a time like 2026-01-31T12:34:56Z");
     case SCHEMA_URI:
         return schema_uri(c->tape, tok) ||
-               deviate(c, at, tok, t->count == 0
-                       ? DEVIATION_BIT(empty_string)
-                       : DEVIATION_BIT(bad_uri),
-                       OCPPJ_PROPERTY_CONSTRAINT,
-                       "a URI like ftp://host/path");
+            deviate(c, at, tok,
+                t->count == 0 ? DEVIATION_BIT(empty_string)
+                              : DEVIATION_BIT(bad_uri),
+                OCPPJ_PROPERTY_CONSTRAINT, "a URI like ftp://host/path");
     }
     if (f->max == 0 || t->count <= f->max)
         return true;
-    snprintf(right, sizeof right, "at most %u characters, not %u", f->max,
-             t->count);
+    snprintf(
+        right, sizeof right, "at most %u characters, not %u", f->max, t->count);
     return deviate(c, at, tok, DEVIATION_BIT(long_string),
-                   OCPPJ_PROPERTY_CONSTRAINT, right);
+        OCPPJ_PROPERTY_CONSTRAINT, right);
 }
 
 static bool
 check_number(struct check *c, const struct place *at,
-             const struct schema_field *f, uint32_t tok)
+    const struct schema_field *f, uint32_t tok)
 {
     char right[SCHEMA_ANY_DECIMALS + 32];
 
     if (f->type == SCHEMA_INTEGER)
         return (c->tape->tok[tok].flags & JSON_INTEGER) != 0 ||
-               wrong_type(c, at, f, tok, DEVIATION_BIT(decimal_integer));
+            wrong_type(c, at, f, tok, DEVIATION_BIT(decimal_integer));
     if (f->decimals == SCHEMA_ANY_DECIMALS ||
         schema_decimals(c->tape, tok, f->decimals))
         return true;
     snprintf(right, sizeof right, "a multiple of 0.%0*d", f->decimals, 1);
     return deviate(c, at, tok, DEVIATION_BIT(not_multiple),
-                   OCPPJ_PROPERTY_CONSTRAINT, right);
+        OCPPJ_PROPERTY_CONSTRAINT, right);
 }
 
 /* A scalar of another type than the field's. Passes if the value can be read
  * as the right type, or if the message would be whole without it. */
 static bool __attribute__((cold))
 check_mismatch(struct check *c, const struct place *at,
-               const struct schema_field *f, uint32_t tok, bool needed)
+    const struct schema_field *f, uint32_t tok, bool needed)
 {
     /* The reader makes no others.
      * NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange) */
@@ -291,8 +288,8 @@ check_mismatch(struct check *c, const struct place *at,
     bool           number = type == JSON_NUMBER;
 
     if (type == JSON_NULL)
-        return wrong_type(c, at, f, tok,
-                          needed ? 0 : DEVIATION_BIT(null_field));
+        return wrong_type(
+            c, at, f, tok, needed ? 0 : DEVIATION_BIT(null_field));
     switch (f->type) {
     case SCHEMA_STRING:
     case SCHEMA_TEXT:
@@ -316,20 +313,21 @@ check_mismatch(struct check *c, const struct place *at,
         if (type == JSON_STRING && c->tape->tok[tok].count == 0 && !needed)
             return wrong_type(c, at, f, tok, DEVIATION_BIT(empty_string));
         needed = needed && !number && !json_equals(c->tape, tok, "true", 4) &&
-                 !json_equals(c->tape, tok, "false", 5);
+            !json_equals(c->tape, tok, "false", 5);
         number = false;
         break;
     }
-    return wrong_type(c, at, f, tok, needed ? 0
-                      : number ? DEVIATION_BIT(number_for_string)
-                      : DEVIATION_BIT(wrong_scalar));
+    return wrong_type(c, at, f, tok,
+        needed       ? 0
+            : number ? DEVIATION_BIT(number_for_string)
+                     : DEVIATION_BIT(wrong_scalar));
 }
 
 /* One value: a field that is no array, or an element of one. needed: the
  * message is of no use without it. */
 static bool
 check_value(struct check *c, const struct place *at,
-            const struct schema_field *f, uint32_t tok, bool needed)
+    const struct schema_field *f, uint32_t tok, bool needed)
 {
     const struct json_token *t = &c->tape->tok[tok];
 
@@ -339,8 +337,8 @@ check_value(struct check *c, const struct place *at,
             return check_object(c, at, f->of.object, tok);
         /* fall through */
     case JSON_ARRAY:
-        return wrong_type(c, at, f, tok, f->type == SCHEMA_TEXT
-                          ? DEVIATION_BIT(value_for_text) : 0);
+        return wrong_type(c, at, f, tok,
+            f->type == SCHEMA_TEXT ? DEVIATION_BIT(value_for_text) : 0);
     case JSON_STRING:
         if (f->type <= SCHEMA_URI)
             return check_string(c, at, f, tok);
@@ -359,16 +357,17 @@ check_value(struct check *c, const struct place *at,
         if (needed)
             return wrong_type(c, at, f, tok, 0);
         return wrong_type(c, at, f, tok,
-                          t->type == JSON_NULL ? DEVIATION_BIT(null_field)
-                          : t->type == JSON_STRING && t->count == 0
-                          ? DEVIATION_BIT(empty_string) : 0);
+            t->type == JSON_NULL ? DEVIATION_BIT(null_field)
+                : t->type == JSON_STRING && t->count == 0
+                ? DEVIATION_BIT(empty_string)
+                : 0);
     }
     return check_mismatch(c, at, f, tok, needed);
 }
 
 static bool
 check_array(struct check *c, const struct place *at,
-            const struct schema_field *f, uint32_t tok, bool needed)
+    const struct schema_field *f, uint32_t tok, bool needed)
 {
     const struct json_token *t = &c->tape->tok[tok];
     struct place             here = {.up = at};
@@ -377,24 +376,25 @@ check_array(struct check *c, const struct place *at,
     if (t->type != JSON_ARRAY) {
         bool empty = t->type == JSON_STRING && t->count == 0;
         if (c->strict || t->type == JSON_NULL || empty)
-            return deviate(c, at, tok, needed ? 0
-                           : empty ? DEVIATION_BIT(empty_string)
-                           : DEVIATION_BIT(null_field),
-                           OCPPJ_TYPE_CONSTRAINT, "an array");
+            return deviate(c, at, tok,
+                needed      ? 0
+                    : empty ? DEVIATION_BIT(empty_string)
+                            : DEVIATION_BIT(null_field),
+                OCPPJ_TYPE_CONSTRAINT, "an array");
         return check_value(c, at, f, tok, true) &&
-               deviate(c, at, tok, DEVIATION_BIT(object_for_array),
-                       OCPPJ_TYPE_CONSTRAINT, "an array");
+            deviate(c, at, tok, DEVIATION_BIT(object_for_array),
+                OCPPJ_TYPE_CONSTRAINT, "an array");
     }
     if (t->count < f->min_items) {
         snprintf(right, sizeof right, "at least %u", f->min_items);
         if (!deviate(c, at, tok, DEVIATION_BIT(empty_array),
-                     OCPPJ_OCCURRENCE_CONSTRAINT, right))
+                OCPPJ_OCCURRENCE_CONSTRAINT, right))
             return false;
     }
     if (f->max_items > 0 && t->count > f->max_items) {
         snprintf(right, sizeof right, "at most %u", f->max_items);
         if (!deviate(c, at, tok, DEVIATION_BIT(long_array),
-                     OCPPJ_OCCURRENCE_CONSTRAINT, right))
+                OCPPJ_OCCURRENCE_CONSTRAINT, right))
             return false;
     }
     for (uint32_t i = tok + 1; i < t->next; i = c->tape->tok[i].next) {
@@ -409,7 +409,7 @@ check_array(struct check *c, const struct place *at,
  * keep to the order of the specification, or to one of their own. */
 static const struct schema_field *
 find_field(const struct json *j, const struct schema_object *o, uint32_t key,
-           uint32_t hint)
+    uint32_t hint)
 {
     const struct json_token *t = &j->tok[key];
     const char              *name = j->text + t->start;
@@ -427,50 +427,49 @@ find_field(const struct json *j, const struct schema_object *o, uint32_t key,
     return NULL;
 }
 
-static bool __attribute__((cold))
-check_missing(struct check *c, const struct place *at,
-              const struct schema_object *o, uint32_t missing)
+static bool __attribute__((cold)) check_missing(struct check *c,
+    const struct place *at, const struct schema_object *o, uint32_t missing)
 {
     for (uint32_t i = 0; i < o->count; i++) {
         const struct schema_field *f = &o->fields[i];
-        struct place here = {at, f->name, f->name_len, 0};
+        struct place               here = {at, f->name, f->name_len, 0};
 
         if ((missing & 1u << i) == 0)
             continue;
         if (c->strict || (f->flags & SCHEMA_USABLE_WITHOUT) == 0)
             return refuse(c, &here, OCPPJ_PROTOCOL_ERROR,
-                          "missing, %s requires it", o->name);
-        deviate(c, &here, 0, DEVIATION_BIT(missing_field),
-                OCPPJ_PROTOCOL_ERROR, "");
+                "missing, %s requires it", o->name);
+        deviate(c, &here, 0, DEVIATION_BIT(missing_field), OCPPJ_PROTOCOL_ERROR,
+            "");
     }
     return true;
 }
 
 static bool
 check_object(struct check *c, const struct place *at,
-             const struct schema_object *o, uint32_t tok)
+    const struct schema_object *o, uint32_t tok)
 {
     const struct json *j = c->tape;
     uint32_t           end = j->tok[tok].next, seen = 0, hint = 0;
 
     for (uint32_t key = tok + 1; key < end; key = j->tok[key + 1].next) {
-        struct place here = {at, j->text + j->tok[key].start,
-                             j->tok[key].end - j->tok[key].start, 0};
+        struct place               here = {at, j->text + j->tok[key].start,
+                          j->tok[key].end - j->tok[key].start, 0};
         const struct schema_field *f = find_field(j, o, key, hint);
 
         if (f == NULL) {
             if (c->strict)
                 return refuse(c, &here, OCPPJ_FORMATION_VIOLATION,
-                              "no such field in %s", o->name);
+                    "no such field in %s", o->name);
             deviate(c, &here, key, DEVIATION_BIT(extra_field),
-                    OCPPJ_FORMATION_VIOLATION, "");
+                OCPPJ_FORMATION_VIOLATION, "");
             continue;
         }
         here.name = f->name; /* without escapes */
         here.len = f->name_len;
         uint32_t i = (uint32_t)(f - o->fields);
         bool     needed = (f->flags & SCHEMA_REQUIRED) != 0 &&
-                          (f->flags & SCHEMA_USABLE_WITHOUT) == 0;
+            (f->flags & SCHEMA_USABLE_WITHOUT) == 0;
         seen |= 1u << i;
         hint = i + 1;
         if ((f->flags & SCHEMA_ARRAY) != 0
@@ -484,8 +483,8 @@ check_object(struct check *c, const struct place *at,
 
 bool
 schema_check(const struct schema_message *m, enum schema_part part,
-             const struct json *tape, uint32_t payload, enum ocppj_mode mode,
-             struct schema_verdict *out)
+    const struct json *tape, uint32_t payload, enum ocppj_mode mode,
+    struct schema_verdict *out)
 {
     const struct schema_object *o =
         part == SCHEMA_REQUEST ? &m->request : &m->response;
@@ -501,10 +500,9 @@ schema_check(const struct schema_message *m, enum schema_part part,
     case JSON_OBJECT:
         return check_object(&c, &root, o, payload);
     case JSON_NULL:
-        return o->required == 0 ||
-               check_missing(&c, &root, o, o->required);
+        return o->required == 0 || check_missing(&c, &root, o, o->required);
     default:
-        return deviate(&c, &root, payload, 0, OCPPJ_FORMATION_VIOLATION,
-                       "an object");
+        return deviate(
+            &c, &root, payload, 0, OCPPJ_FORMATION_VIOLATION, "an object");
     }
 }

@@ -67,14 +67,14 @@ struct schema_field {
     uint16_t min_items; /* of an array */
     uint16_t max_items; /* 0: no limit */
     uint8_t  name_len;
-    uint8_t  type;      /* enum schema_type; of an array, its elements' */
-    uint8_t  flags;     /* enum schema_flag */
-    uint8_t  decimals;  /* number: digits after the point (1 for a multiple
-                         * of 0.1); SCHEMA_ANY_DECIMALS for any */
+    uint8_t  type;     /* enum schema_type; of an array, its elements' */
+    uint8_t  flags;    /* enum schema_flag */
+    uint8_t  decimals; /* number: digits after the point (1 for a multiple
+                        * of 0.1); SCHEMA_ANY_DECIMALS for any */
 };
 
 #define SCHEMA_ANY_DECIMALS 255
-#define SCHEMA_FIELDS_MAX   32 /* per object: presence is a 32-bit set */
+#define SCHEMA_FIELDS_MAX 32 /* per object: presence is a 32-bit set */
 
 struct schema_object {
     const char                *name; /* "IdTagInfo", "Authorize.req" */
@@ -109,8 +109,8 @@ struct schema_dialect {
 extern const struct schema_dialect schema_ocpp16;
 
 /* NULL if the dialect has no such action; case-sensitive. */
-const struct schema_message *schema_find(const struct schema_dialect *d,
-                                         const char *action, size_t len);
+const struct schema_message *schema_find(
+    const struct schema_dialect *d, const char *action, size_t len);
 
 #define SCHEMA_PATH_MAX 128 /* bytes, with NUL; longer paths end in "..." */
 #define SCHEMA_TEXT_MAX 256 /* bytes, with NUL: fits errorDescription */
@@ -122,8 +122,8 @@ struct schema_verdict {
     /* "meterValue[0].sampledValue[2].value": refused for, or the first
      * deviation; "" for the payload itself. */
     char path[SCHEMA_PATH_MAX];
-    char text[SCHEMA_TEXT_MAX];  /* refused: what was found, and what would
-                                  * be right; otherwise "" */
+    char text[SCHEMA_TEXT_MAX]; /* refused: what was found, and what would
+                                 * be right; otherwise "" */
 };
 
 enum schema_part { SCHEMA_REQUEST, SCHEMA_RESPONSE };
@@ -131,7 +131,7 @@ enum schema_part { SCHEMA_REQUEST, SCHEMA_RESPONSE };
 /* Checks the payload at index `payload` of the tape. Returns out->ok. A
  * payload of null is an empty object (OCPP-J 1.6 section 4.2). */
 bool schema_check(const struct schema_message *m, enum schema_part part,
-                  const struct json *tape, uint32_t payload,
-                  enum ocppj_mode mode, struct schema_verdict *out);
+    const struct json *tape, uint32_t payload, enum ocppj_mode mode,
+    struct schema_verdict *out);
 
 #endif

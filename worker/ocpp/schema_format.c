@@ -21,15 +21,14 @@ is_alpha(uchar c)
 static int
 two(const uchar *p)
 {
-    return is_digit(p[0]) && is_digit(p[1])
-        ? (p[0] - '0') * 10 + (p[1] - '0') : -1;
+    return is_digit(p[0]) && is_digit(p[1]) ? (p[0] - '0') * 10 + (p[1] - '0')
+                                            : -1;
 }
 
 static int
 days_of(int year, int month)
 {
-    static const int days[] = {31, 28, 31, 30, 31, 30,
-                               31, 31, 30, 31, 30, 31};
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
     if (month == 2 && year % 4 == 0 && (year % 100 != 0 || year % 400 == 0))
         return 29;
@@ -67,7 +66,8 @@ datetime(const uchar *p, const uchar *end)
     hour = two(p + 1);
     minute = two(p + 4);
     return hour >= 0 && hour < 24 && minute >= 0 && minute < 60
-        ? SCHEMA_TIME_GOOD : SCHEMA_TIME_BAD;
+        ? SCHEMA_TIME_GOOD
+        : SCHEMA_TIME_BAD;
 }
 
 enum schema_time
@@ -97,8 +97,9 @@ schema_uri(const struct json *j, uint32_t tok)
     if (c < 0 || !is_alpha((uchar)c))
         return false;
     while ((c = next_byte(&b)) != ':')
-        if (c < 0 || (!is_alpha((uchar)c) && !is_digit((uchar)c) &&
-                      (c == 0 || strchr("+-.", c) == NULL)))
+        if (c < 0 ||
+            (!is_alpha((uchar)c) && !is_digit((uchar)c) &&
+                (c == 0 || strchr("+-.", c) == NULL)))
             return false;
     while ((c = next_byte(&b)) >= 0) {
         if (c == '%') {
@@ -111,7 +112,7 @@ schema_uri(const struct json *j, uint32_t tok)
             if (hex4(hex) > 0xff)
                 return false;
         } else if (!is_alpha((uchar)c) && !is_digit((uchar)c) &&
-                   (c == 0 || strchr("-._~:/?#[]@!$&'()*+,;=", c) == NULL)) {
+            (c == 0 || strchr("-._~:/?#[]@!$&'()*+,;=", c) == NULL)) {
             return false;
         }
     }

@@ -80,7 +80,7 @@ accept_cb(struct ev_loop *loop, ev_io *w, int revents)
         }
         struct sockaddr_storage ss;
         socklen_t               len = sizeof ss;
-        int fd = -1;
+        int                     fd = -1;
         if (taken() < room)
             fd = accept4(w->fd, (struct sockaddr *)&ss, &len,
                 SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -33,16 +33,16 @@ struct answer {
 
 /* What the gateway answers by itself: the setting, or its fallback if the
  * platform is to answer. */
-#define POLICY(action, word)                                                    \
-    (self.conf.answers_##action == CONF_answers_##action##_##word ||            \
-        (self.conf.answers_##action == CONF_answers_##action##_platform &&      \
-            self.conf.answers_##action##_fallback ==                            \
+#define POLICY(action, word)                                                   \
+    (self.conf.answers_##action == CONF_answers_##action##_##word ||           \
+        (self.conf.answers_##action == CONF_answers_##action##_platform &&     \
+            self.conf.answers_##action##_fallback ==                           \
                 CONF_answers_##action##_fallback_##word))
 
 static struct buf payload = {.max = 4096}; /* answers are ours, and short */
 static struct buf reply = {.max = 8192};
 
-/* --- one function per action ------------------------------------------------ */
+/* --- one function per action --------------------------------------------- */
 
 static void
 put_now(struct answer *a)
@@ -72,7 +72,8 @@ heartbeat_interval_s(const struct conn *c)
     const struct registry_entry *e = registry_at(self.registry, c->entry);
     uint64_t base = self.conf.ocpp_heartbeat_interval / 1000;
     uint64_t span = base * self.conf.ocpp_heartbeat_jitter / 100;
-    uint64_t s = base - span + registry_hash(e->name, e->name_len, 0) % (2 * span + 1);
+    uint64_t s =
+        base - span + registry_hash(e->name, e->name_len, 0) % (2 * span + 1);
 
     return s > 0 ? s : 1;
 }
@@ -80,9 +81,10 @@ heartbeat_interval_s(const struct conn *c)
 static void
 booted(struct conn *c, unsigned flag)
 {
-    c->flags &= (uint8_t)~(CONN_BOOTED | CONN_PENDING | CONN_REJECTED);
+    c->flags &= (uint8_t) ~(CONN_BOOTED | CONN_PENDING | CONN_REJECTED);
     c->flags |= (uint8_t)flag;
-    registry_at(self.registry, c->entry)->booted_at = (uint32_t)(self.wall_ms / 1000);
+    registry_at(self.registry, c->entry)->booted_at =
+        (uint32_t)(self.wall_ms / 1000);
 }
 
 static void
@@ -124,15 +126,16 @@ answer_StartTransaction(struct answer *a)
     a->known = registry_start_find(self.registry, a->c->entry,
         a->start.fingerprint, &a->start.transaction_id);
     if (!a->known) {
-        a->after = held_start_find(a->c->entry, a->start.fingerprint,
-            &a->start.transaction_id);
+        a->after = held_start_find(
+            a->c->entry, a->start.fingerprint, &a->start.transaction_id);
         a->known = a->after != 0;
     }
     /* Another worker, or the one before, may have drawn an id and not have
      * made its event durable: then ours says the same once more. */
-    if (!a->known && (a->asked ||
-        !registry_start_drafted(self.registry, a->c->entry,
-            a->start.fingerprint, &a->start.transaction_id))) {
+    if (!a->known &&
+        (a->asked ||
+            !registry_start_drafted(self.registry, a->c->entry,
+                a->start.fingerprint, &a->start.transaction_id))) {
         if (!start_new_id(&a->start.transaction_id)) {
             a->none = true;
             return;
@@ -179,7 +182,7 @@ static void (*const answer_by_action[ACTIONS])(struct answer *) = {
     [ACTION_SignCertificate] = answer_SignCertificate,
 };
 
-/* --- the CALL ---------------------------------------------------------------- */
+/* --- the CALL ------------------------------------------------------------ */
 
 static void
 refuse(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
@@ -203,7 +206,8 @@ check(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
 
     if (self.conf.ocpp_validation == CONF_ocpp_validation_off)
         return true;
-    if (schema_check(m, SCHEMA_REQUEST, tape, f->payload_tok, protocol_mode(), &v)) {
+    if (schema_check(
+            m, SCHEMA_REQUEST, tape, f->payload_tok, protocol_mode(), &v)) {
         *deviations |= v.deviations;
         fault_count(v.deviations);
         return true;
@@ -243,14 +247,15 @@ event_of(unsigned action, bool asked)
             kinds[i] = (uint8_t)event_by_action(action_names[i]);
         filled = true;
     }
-    if (action == ACTION_Heartbeat && !self.conf.ocpp_heartbeat_events && !asked)
+    if (action == ACTION_Heartbeat && !self.conf.ocpp_heartbeat_events &&
+        !asked)
         return EVENTS;
     return kinds[action];
 }
 
 void
-answers_take(struct conn *c, const struct ocppj_frame *f,
-    const struct json *tape)
+answers_take(
+    struct conn *c, const struct ocppj_frame *f, const struct json *tape)
 {
     struct answer a = {.c = c, .f = f, .tape = tape};
 
@@ -258,8 +263,8 @@ answers_take(struct conn *c, const struct ocppj_frame *f,
         refuse(c, f, tape, f->error, "malformed", f->why);
         return;
     }
-    const struct schema_message *m = schema_find(protocol_dialects[c->protocol],
-        f->action.p, f->action.len);
+    const struct schema_message *m =
+        schema_find(protocol_dialects[c->protocol], f->action.p, f->action.len);
     if (m == NULL) {
         refuse(c, f, tape, OCPPJ_NOT_IMPLEMENTED, "action",
             "the action is not one of this OCPP version");
@@ -271,7 +276,8 @@ answers_take(struct conn *c, const struct ocppj_frame *f,
         return;
     }
     STAT_INC(self.st, calls_in[m->action]);
-    registry_at(self.registry, c->entry)->last_action = (uint8_t)(m->action + 1);
+    registry_at(self.registry, c->entry)->last_action =
+        (uint8_t)(m->action + 1);
     uint64_t deviations = f->deviations;
     if (!check(c, f, tape, m, &deviations))
         return;
@@ -296,7 +302,8 @@ answers_take(struct conn *c, const struct ocppj_frame *f,
     } else if (a.asked && m->action == ACTION_StartTransaction &&
         asked_again(c, f, a.start.fingerprint)) {
         STAT_INC(self.st, starts_resent);
-        tap_frame(c, TAP_IN, tape->text, tape->len, "waits for the platform already");
+        tap_frame(
+            c, TAP_IN, tape->text, tape->len, "waits for the platform already");
         return;
     }
     if (a.after != 0) {
@@ -306,8 +313,8 @@ answers_take(struct conn *c, const struct ocppj_frame *f,
         tap_frame(c, TAP_IN, tape->text, tape->len, "answered");
         tap_frame(c, TAP_OUT, reply.p, reply.len, "answer");
         conn_send_text(c, reply.p, reply.len);
-        histogram_add(&self.st->answer_time,
-            clock_mono_ns() / 1000u - self.now_us);
+        histogram_add(
+            &self.st->answer_time, clock_mono_ns() / 1000u - self.now_us);
     } else {
         uint64_t number = publish(&a, kind, deviations);
         tap_frame(c, TAP_IN, tape->text, tape->len,
@@ -328,7 +335,8 @@ answers_take(struct conn *c, const struct ocppj_frame *f,
 static uint32_t
 member(struct json *tape, const char *text, size_t len, const char *name)
 {
-    return json_scan(tape, text, len) ? json_member(tape, 0, name, strlen(name)) : 0;
+    return json_scan(tape, text, len) ? json_member(tape, 0, name, strlen(name))
+                                      : 0;
 }
 
 void
@@ -338,7 +346,8 @@ answers_booted(struct conn *c, const char *text, size_t len)
     struct json       tape = JSON_INIT(tokens, 64);
     uint32_t          status = member(&tape, text, len, "status");
 
-    booted(c, status == 0                               ? CONN_REJECTED
+    booted(c,
+        status == 0                                     ? CONN_REJECTED
             : json_equals(&tape, status, "Accepted", 8) ? CONN_BOOTED
             : json_equals(&tape, status, "Pending", 7)  ? CONN_PENDING
                                                         : CONN_REJECTED);
@@ -352,7 +361,8 @@ answers_transaction(const char *text, size_t len, int64_t *id)
     struct json       tape = JSON_INIT(tokens, 64);
     uint32_t          i = member(&tape, text, len, "transactionId");
 
-    return i != 0 && json_int64(&tape, i, id) && *id >= INT32_MIN && *id <= INT32_MAX;
+    return i != 0 && json_int64(&tape, i, id) && *id >= INT32_MIN &&
+        *id <= INT32_MAX;
 }
 
 void
@@ -386,6 +396,6 @@ answers_recover(uint64_t number, const char *line, size_t len)
         return;
     start_fingerprint(&tape, call, start.fingerprint);
     /* A successor finds in the registry what was drawn by whomever. */
-    registry_start_recover(self.registry, entry, start.fingerprint,
-        (int32_t)id, number, self.mem->incarnation == 1);
+    registry_start_recover(self.registry, entry, start.fingerprint, (int32_t)id,
+        number, self.mem->incarnation == 1);
 }

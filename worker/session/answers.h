@@ -13,8 +13,8 @@
 #include "ocpp/ocppj.h"
 
 /* f: type CALL; GOOD, MALFORMED or LONG_ID. */
-void answers_take(struct conn *c, const struct ocppj_frame *f,
-    const struct json *tape);
+void answers_take(
+    struct conn *c, const struct ocppj_frame *f, const struct json *tape);
 
 /* What the platform answered (asked.h): a BootNotification is answered so
  * now. False if the payload of a StartTransaction's answer has no id. */

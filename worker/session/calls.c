@@ -23,23 +23,23 @@
 #define OWN_ID_MAX 64 /* a command id we make: 16 digits, -, node */
 
 struct call {
-    struct call *next;
-    uint64_t     request;    /* the master's number for it */
-    struct order *order;     /* of Redis; else NULL */
-    uint32_t     taken_ms;
-    uint32_t     sent_ms;
-    uint32_t     timeout_ms; /* from taken_ms, for the whole of it */
-    bool         sent;
-    uint8_t      outcome;    /* while it waits for the journal */
-    char         id[OCPPJ_ID_MAX + 1]; /* message id of the CALL */
+    struct call  *next;
+    uint64_t      request; /* the master's number for it */
+    struct order *order;   /* of Redis; else NULL */
+    uint32_t      taken_ms;
+    uint32_t      sent_ms;
+    uint32_t      timeout_ms; /* from taken_ms, for the whole of it */
+    bool          sent;
+    uint8_t       outcome;              /* while it waits for the journal */
+    char          id[OCPPJ_ID_MAX + 1]; /* message id of the CALL */
     /* One allocation holds the strings too. */
-    const char  *command_id;
-    const char  *identity;
-    const char  *action;
-    const char  *payload;
+    const char                  *command_id;
+    const char                  *identity;
+    const char                  *action;
+    const char                  *payload;
     const struct schema_message *m;
-    struct buf   ended;      /* the outcome's JSON, once there is one */
-    char         strings[];
+    struct buf ended; /* the outcome's JSON, once there is one */
+    char       strings[];
 };
 
 /* Outcomes the journal would not take, oldest first. */
@@ -50,13 +50,14 @@ static struct call **parked_last = &parked;
 static uint64_t *recovered;
 static size_t    recovered_n, recovered_cap;
 
-/* --- outcome ---------------------------------------------------------------- */
+/* --- outcome ------------------------------------------------------------- */
 
 static bool
 publish_outcome(struct call *k)
 {
     struct publish_who who = {k->identity, strlen(k->identity), 0, ""};
-    uint32_t entry = registry_find(self.registry, who.identity, who.identity_len, false);
+    uint32_t           entry =
+        registry_find(self.registry, who.identity, who.identity_len, false);
 
     if (entry != REGISTRY_NONE)
         who.generation = registry_at(self.registry, entry)->generation;
@@ -113,8 +114,8 @@ finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
             detail_end = detail;
         detail += detail_end > detail; /* the comma */
         STAT_DEC(self.st, commands_pending);
-        orders_ended(k->order, outcome, k->ended.p + detail, detail_end - detail,
-            self.now_ms - k->taken_ms);
+        orders_ended(k->order, outcome, k->ended.p + detail,
+            detail_end - detail, self.now_ms - k->taken_ms);
         buf_free(&k->ended);
         free(k);
         return;
@@ -134,8 +135,8 @@ finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
 }
 
 static void
-finish_plain(struct call *k, enum outcome outcome, const char *code,
-    const char *why)
+finish_plain(
+    struct call *k, enum outcome outcome, const char *code, const char *why)
 {
     static struct buf quoted = {.max = 1024};
     struct ocppj_span none = {NULL, 0};
@@ -143,7 +144,8 @@ finish_plain(struct call *k, enum outcome outcome, const char *code,
 
     buf_clear(&quoted);
     writer_quote(&quoted, why, strlen(why));
-    finish(k, outcome, none, c, (struct ocppj_span){quoted.p, quoted.len}, none);
+    finish(
+        k, outcome, none, c, (struct ocppj_span){quoted.p, quoted.len}, none);
 }
 
 bool
@@ -161,7 +163,7 @@ calls_retry(void)
     return false;
 }
 
-/* --- queue ------------------------------------------------------------------ */
+/* --- queue --------------------------------------------------------------- */
 
 static struct call *
 make(const struct channel_msg *msg, const char *body)
@@ -179,7 +181,8 @@ make(const struct channel_msg *msg, const char *body)
         k->payload = "{}";
     k->request = msg->id;
     k->taken_ms = self.now_ms;
-    k->timeout_ms = (uint32_t)(msg->arg ? msg->arg : self.conf.ocpp_message_timeout);
+    k->timeout_ms =
+        (uint32_t)(msg->arg ? msg->arg : self.conf.ocpp_message_timeout);
     uint64_t number = atomic_fetch_add(&self.shm->sequence, 1);
     snprintf(k->id, sizeof k->id, "%016" PRIx64, number);
     if (k->command_id[0] == '\0') {
@@ -199,7 +202,8 @@ wrong(struct call *k, const struct conn *c)
     static struct json           tape = JSON_INIT(tokens, 16384);
     static struct schema_verdict v;
 
-    k->m = schema_find(protocol_dialects[c->protocol], k->action, strlen(k->action));
+    k->m = schema_find(
+        protocol_dialects[c->protocol], k->action, strlen(k->action));
     if (k->m == NULL)
         return "the action is not one of this OCPP version";
     if (!(k->m->direction & SCHEMA_CS))
@@ -312,7 +316,8 @@ may_send(const struct conn *c, const struct call *k)
 bool
 calls_free(const struct conn *c)
 {
-    return c->state == CONN_OPEN && (c->busy == NULL || c->busy->calls == NULL) &&
+    return c->state == CONN_OPEN &&
+        (c->busy == NULL || c->busy->calls == NULL) &&
         !(c->flags & CONN_REJECTED) &&
         ((c->flags & (CONN_BOOTED | CONN_PENDING)) ||
             self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold);
@@ -377,8 +382,8 @@ calls_spoiled(struct conn *c, const struct ocppj_frame *f)
 }
 
 void
-calls_answered(struct conn *c, const struct ocppj_frame *f,
-    const struct json *tape)
+calls_answered(
+    struct conn *c, const struct ocppj_frame *f, const struct json *tape)
 {
     static struct buf            payload = {.max = CHANNEL_BODY_MAX};
     static struct schema_verdict v;
@@ -387,15 +392,15 @@ calls_answered(struct conn *c, const struct ocppj_frame *f,
 
     if (!in_flight(k, f)) {
         STAT_INC(self.st, late_results);
-        tap_frame(c, TAP_IN, tape->text, tape->len,
-            "late: no command waits for it");
+        tap_frame(
+            c, TAP_IN, tape->text, tape->len, "late: no command waits for it");
         fault_violation(c, "late_result", "an answer to no CALL in flight",
             tape->text, tape->len);
         return;
     }
     tap_frame(c, TAP_IN, tape->text, tape->len, "command answered");
-    histogram_add(&self.st->command_time,
-        (uint64_t)(self.now_ms - k->sent_ms) * 1000);
+    histogram_add(
+        &self.st->command_time, (uint64_t)(self.now_ms - k->sent_ms) * 1000);
     pop(c);
     auth_command_ended(k->identity, k->action, k->payload, accepted(f, tape));
     if (f->type == OCPPJ_CALLERROR) {
@@ -445,11 +450,12 @@ calls_drop(struct conn *c)
 {
     while (c->busy != NULL && c->busy->calls != NULL) {
         struct call *k = pop(c);
-        finish_plain(k, k->sent ? OUTCOME_uncertain : OUTCOME_offline, NULL, "");
+        finish_plain(
+            k, k->sent ? OUTCOME_uncertain : OUTCOME_offline, NULL, "");
     }
 }
 
-/* --- commands of dead workers, and for nobody --------------------------------- */
+/* --- commands of dead workers, and for nobody ---------------------------- */
 
 void
 calls_recover(const char *line, size_t len)
@@ -488,7 +494,8 @@ calls_settle(const struct channel_msg *msg, const char *body)
     struct call *k = make(msg, body);
 
     if (k == NULL) {
-        log_error("no memory for a command's outcome; its client will time out");
+        log_error(
+            "no memory for a command's outcome; its client will time out");
         return;
     }
     struct buf quoted = BUF_INIT(1024);

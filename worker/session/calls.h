@@ -36,8 +36,8 @@ bool calls_free(const struct conn *c);
 void calls_settle(const struct channel_msg *msg, const char *body);
 
 /* A CALLRESULT or CALLERROR of the charge point. */
-void calls_answered(struct conn *c, const struct ocppj_frame *f,
-    const struct json *tape);
+void calls_answered(
+    struct conn *c, const struct ocppj_frame *f, const struct json *tape);
 
 /* An answer that cannot be read but for its id: the CALL in flight of that id
  * ends with an error that says so. */

@@ -11,17 +11,17 @@
 #include "session/tap.h"
 
 struct held {
-    struct held *next;
-    uint64_t     number;
-    uint64_t     generation; /* of the connection, for start */
-    cref         conn;    /* an answer; 0 for an outcome */
-    uint64_t     since_us;
-    uint64_t     request;
-    uint32_t     entry;   /* of the registry, for start */
-    uint32_t     len;
-    unsigned     outcome;
+    struct held      *next;
+    uint64_t          number;
+    uint64_t          generation; /* of the connection, for start */
+    cref              conn;       /* an answer; 0 for an outcome */
+    uint64_t          since_us;
+    uint64_t          request;
+    uint32_t          entry; /* of the registry, for start */
+    uint32_t          len;
+    unsigned          outcome;
     struct held_start start; /* transaction_id 0: none */
-    char         text[];
+    char              text[];
 };
 
 static struct held  *first;
@@ -77,8 +77,8 @@ held_done(uint64_t number, uint64_t request, unsigned outcome, const char *body,
 }
 
 uint64_t
-held_start_find(uint32_t entry, const uint64_t fingerprint[2],
-    int32_t *transaction_id)
+held_start_find(
+    uint32_t entry, const uint64_t fingerprint[2], int32_t *transaction_id)
 {
     for (const struct held *h = first; h != NULL; h = h->next)
         if (h->start.transaction_id != 0 && h->entry == entry &&

@@ -29,8 +29,8 @@ bool held_answer(uint64_t number, struct conn *c, const char *text, size_t len,
 
 /* A StartTransaction of this entry whose event is not durable yet: its id in
  * *transaction_id, its event's number returned. 0 if there is none. */
-uint64_t held_start_find(uint32_t entry, const uint64_t fingerprint[2],
-    int32_t *transaction_id);
+uint64_t held_start_find(
+    uint32_t entry, const uint64_t fingerprint[2], int32_t *transaction_id);
 
 /* The outcome of a command, for the master's request. */
 bool held_done(uint64_t number, uint64_t request, unsigned outcome,

@@ -72,8 +72,8 @@ refuse_as(struct conn *c, enum refuse_reason reason, int status,
 }
 
 void
-handshake_refuse(struct conn *c, enum refuse_reason reason, int status,
-    const char *detail)
+handshake_refuse(
+    struct conn *c, enum refuse_reason reason, int status, const char *detail)
 {
     refuse_as(c, reason, status, "", 0, detail);
 }
@@ -168,14 +168,15 @@ room_for(const char *name, size_t len)
     if (shm_sessions(self.shm) < self.conf.server_max_connections)
         return true;
     uint32_t entry = registry_find(self.registry, name, len, false);
-    return entry != REGISTRY_NONE && registry_at(self.registry, entry)->owner != 0;
+    return entry != REGISTRY_NONE &&
+        registry_at(self.registry, entry)->owner != 0;
 }
 
 /* answer: of Redis, NULL if it was not asked yet. False: it is being asked,
  * and all this comes again with the answer. */
 static bool
-complete(struct conn *c, const struct http_request *r,
-    struct keys_answer *answer)
+complete(
+    struct conn *c, const struct http_request *r, struct keys_answer *answer)
 {
     char   name[REGISTRY_NAME_MAX + 1];
     size_t len = 0;
@@ -226,30 +227,30 @@ complete(struct conn *c, const struct http_request *r,
     if (picked >= 0) {
         enum registry_result got = session_open(c, name, len, protocol);
         if (got != REGISTRY_OK) {
-            refuse_as(c, got == REGISTRY_BUSY ? REFUSE_registry_busy
-                                              : REFUSE_identities_full,
+            refuse_as(c,
+                got == REGISTRY_BUSY ? REFUSE_registry_busy
+                                     : REFUSE_identities_full,
                 0, name, len, NULL);
             return true;
         }
         auth_welcomed(c->entry, answer);
     }
-    http_put_switching(conn_out(c), accept,
-        named ? protocol_names[protocol] : NULL);
+    http_put_switching(
+        conn_out(c), accept, named ? protocol_names[protocol] : NULL);
     if (picked < 0) {
         /* OCPP-J 1.6 section 3.2: complete the handshake, then close. */
         session_reject_version(c, name, len);
         return true;
     }
     STAT_INC(self.st, handshakes);
-    histogram_add(&self.st->handshake_time,
-        clock_mono_ns() / 1000u - began_us);
+    histogram_add(&self.st->handshake_time, clock_mono_ns() / 1000u - began_us);
     return true;
 }
 
 /* The request is there; false if it waits for Redis. */
 static bool
-take_request(struct conn *c, const struct http_request *r,
-    struct keys_answer *answer)
+take_request(
+    struct conn *c, const struct http_request *r, struct keys_answer *answer)
 {
     /* Bytes of the WebSocket may be behind the request already. */
     struct buf request = c->busy->in;

@@ -24,7 +24,7 @@ void handshake_answered(struct conn *c, struct keys_answer *answer);
 
 /* detail: what the operator should know besides, may be NULL. status 0: the
  * reason's own. */
-void handshake_refuse(struct conn *c, enum refuse_reason reason, int status,
-    const char *detail);
+void handshake_refuse(
+    struct conn *c, enum refuse_reason reason, int status, const char *detail);
 
 #endif

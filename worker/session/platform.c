@@ -27,12 +27,12 @@ struct waiting {
     uint32_t        since_ms;
     uint32_t        entry;
     cref            conn;
-    bool            done;  /* answered; freed when its time is over */
+    bool            done; /* answered; freed when its time is over */
     const struct schema_message *m;
-    struct held_start start;
-    size_t          id_len, len;
-    char            id[6 * OCPPJ_ID_MAX + 3]; /* of the CALL, as it came */
-    char            payload[];                /* the fallback */
+    struct held_start            start;
+    size_t                       id_len, len;
+    char id[6 * OCPPJ_ID_MAX + 3]; /* of the CALL, as it came */
+    char payload[];                /* the fallback */
 };
 
 static struct waiting *bucket[BUCKETS];
@@ -46,8 +46,8 @@ is_platform(unsigned action)
     const struct config *c = &self.conf;
 
     switch (action) {
-#define ASKED(name)      \
-    case ACTION_##name:  \
+#define ASKED(name)                                                            \
+    case ACTION_##name:                                                        \
         return c->answers_##name == CONF_answers_##name##_platform;
         ASKED(Authorize)
         ASKED(BootNotification)
@@ -83,8 +83,8 @@ asked_token(void)
 {
     static char text[128];
 
-    snprintf(text, sizeof text, "%s/%s/%" PRIx64, fleet_owner(), fleet_incarnation(),
-        drawn + 1);
+    snprintf(text, sizeof text, "%s/%s/%" PRIx64, fleet_owner(),
+        fleet_incarnation(), drawn + 1);
     return text;
 }
 
@@ -126,7 +126,8 @@ asked_wait(uint64_t number, struct conn *c, const struct ocppj_frame *f,
 }
 
 bool
-asked_again(struct conn *c, const struct ocppj_frame *f, const uint64_t fingerprint[2])
+asked_again(
+    struct conn *c, const struct ocppj_frame *f, const uint64_t fingerprint[2])
 {
     for (struct waiting *w = oldest; w != NULL; w = w->later) {
         if (w->done || w->entry != c->entry || w->start.transaction_id == 0 ||
@@ -153,14 +154,16 @@ answer(struct waiting *w, const char *payload, size_t len, bool platform)
         return;
     if (platform) {
         STAT_INC(self.st, platform_answers);
-        histogram_add(&self.st->platform_time, clock_mono_ns() / 1000u - w->since_us);
+        histogram_add(
+            &self.st->platform_time, clock_mono_ns() / 1000u - w->since_us);
     } else {
         STAT_INC(self.st, platform_fallbacks);
     }
     if (w->start.transaction_id != 0 && answers_transaction(payload, len, &id))
         w->start.transaction_id = (int32_t)id;
     buf_clear(&reply);
-    ocppj_put_result(&reply, (struct ocppj_span){w->id, w->id_len}, payload, len);
+    ocppj_put_result(
+        &reply, (struct ocppj_span){w->id, w->id_len}, payload, len);
     if (w->m->action == ACTION_BootNotification)
         answers_booted(c, payload, len);
     if (w->number > journal_committed()) {
@@ -170,9 +173,11 @@ answer(struct waiting *w, const char *payload, size_t len, bool platform)
         if (w->start.transaction_id != 0)
             registry_start_put(self.registry, c->entry, w->start.fingerprint,
                 w->start.transaction_id);
-        tap_frame(c, TAP_OUT, reply.p, reply.len, platform ? "platform" : "fallback");
+        tap_frame(
+            c, TAP_OUT, reply.p, reply.len, platform ? "platform" : "fallback");
         conn_send_text(c, reply.p, reply.len);
-        histogram_add(&self.st->answer_time, clock_mono_ns() / 1000u - w->since_us);
+        histogram_add(
+            &self.st->answer_time, clock_mono_ns() / 1000u - w->since_us);
     }
     conn_settle(c);
 }
@@ -194,15 +199,19 @@ asked_answer(const char *token, const char *payload, size_t len)
         STAT_INC(self.st, platform_refused);
         return;
     }
-    bool good = json_scan(&tape, payload, len) && tape.deviations == 0 && !tape.newline &&
+    bool good = json_scan(&tape, payload, len) && tape.deviations == 0 &&
+        !tape.newline &&
         schema_check(w->m, SCHEMA_RESPONSE, &tape, 0, OCPPJ_STRICT, &v);
     if (!good) {
         STAT_INC(self.st, platform_refused);
         const struct registry_entry *e = registry_at(self.registry, w->entry);
-        log_warn("the platform's answer to %.*s's %s cannot be used: %s%s%s", e->name_len,
-            e->name, w->m->name, tape.count == 0 ? json_error_text(tape.error) : v.path,
+        log_warn("the platform's answer to %.*s's %s cannot be used: %s%s%s",
+            e->name_len, e->name, w->m->name,
+            tape.count == 0 ? json_error_text(tape.error) : v.path,
             tape.count != 0 && v.path[0] ? ": " : "",
-            tape.count == 0 ? "" : v.text[0] ? v.text : "it must be plain JSON on one line");
+            tape.count == 0 ? ""
+                : v.text[0] ? v.text
+                            : "it must be plain JSON on one line");
         return;
     }
     answer(w, payload, len, true);

@@ -33,8 +33,8 @@ void asked_wait(uint64_t number, struct conn *c, const struct ocppj_frame *f,
 
 /* A StartTransaction that waits already came again: its answer goes to this
  * CALL instead. False if none waits. */
-bool asked_again(struct conn *c, const struct ocppj_frame *f,
-    const uint64_t fingerprint[2]);
+bool asked_again(
+    struct conn *c, const struct ocppj_frame *f, const uint64_t fingerprint[2]);
 
 /* From the inbox. */
 void asked_answer(const char *token, const char *payload, size_t len);

@@ -13,8 +13,8 @@ static struct publish current;
 struct publish_who
 publish_who(const struct conn *c)
 {
-    struct publish_who who = {.generation = c->generation,
-        .protocol = protocol_names[c->protocol]};
+    struct publish_who who = {
+        .generation = c->generation, .protocol = protocol_names[c->protocol]};
 
     who.identity = registry_name(self.registry, c->entry, &who.identity_len);
     return who;
@@ -45,8 +45,8 @@ publish_begin(enum event_kind kind, const struct publish_who *who)
 }
 
 void
-publish_call(struct publish *p, const struct ocppj_frame *f,
-    const struct json *tape)
+publish_call(
+    struct publish *p, const struct ocppj_frame *f, const struct json *tape)
 {
     writer_strn(&p->w, "messageId", f->id, f->id_len);
     writer_strn(&p->w, "action", f->action.p, f->action.len);

@@ -33,11 +33,12 @@ struct publish {
 
 struct publish_who publish_who(const struct conn *c);
 
-struct publish *publish_begin(enum event_kind kind, const struct publish_who *who);
+struct publish *publish_begin(
+    enum event_kind kind, const struct publish_who *who);
 
 /* messageId, action and payload of a CALL, byte for byte. */
-void publish_call(struct publish *p, const struct ocppj_frame *f,
-    const struct json *tape);
+void publish_call(
+    struct publish *p, const struct ocppj_frame *f, const struct json *tape);
 
 /* The event's number, once it is committed (up_committed()); 0 if the
  * journal cannot take it, and then nothing may be acknowledged. */

@@ -34,11 +34,11 @@ entry_of(const struct conn *c)
     return registry_at(self.registry, c->entry);
 }
 
-/* --- begin ------------------------------------------------------------------ */
+/* --- begin --------------------------------------------------------------- */
 
 static void
-publish_connected(struct conn *c, const struct registry_claim *claim,
-    uint64_t former_seen)
+publish_connected(
+    struct conn *c, const struct registry_claim *claim, uint64_t former_seen)
 {
     char               from[SHM_ADDR_LEN], seen[CLOCK_RFC3339_LEN + 1];
     struct publish_who who = publish_who(c);
@@ -81,8 +81,9 @@ watch_conflict(struct conn *c, const struct registry_claim *claim)
     shm_addr_text(b, c->busy->addr, c->busy->port);
     struct publish_who who = publish_who(c);
     log_warn("%.*s: %s and %s keep replacing each other: two charge points "
-             "with one identity?", (int)who.identity_len, who.identity, a, b);
-    struct publish    *p = publish_begin(EVENT_conflict, &who);
+             "with one identity?",
+        (int)who.identity_len, who.identity, a, b);
+    struct publish *p = publish_begin(EVENT_conflict, &who);
     writer_open(&p->w, "payload", '{');
     writer_open(&p->w, "remoteAddresses", '[');
     writer_str(&p->w, NULL, a);
@@ -93,15 +94,15 @@ watch_conflict(struct conn *c, const struct registry_claim *claim)
 }
 
 enum registry_result
-session_open(struct conn *c, const char *name, size_t len,
-    enum protocol protocol)
+session_open(
+    struct conn *c, const char *name, size_t len, enum protocol protocol)
 {
     struct registry_claim claim;
 
     fleet_before_claim();
-    enum registry_result r = registry_claim(self.registry, name, len,
-         self.slot, conn_index(c), &self.shm->sequence, c->busy->addr,
-         c->busy->port, &claim);
+    enum registry_result r =
+        registry_claim(self.registry, name, len, self.slot, conn_index(c),
+            &self.shm->sequence, c->busy->addr, c->busy->port, &claim);
 
     if (r != REGISTRY_OK)
         return r;
@@ -166,7 +167,7 @@ session_reject_version(struct conn *c, const char *name, size_t len)
         close_info[CLOSE_no_subprotocol].sentence);
 }
 
-/* --- end -------------------------------------------------------------------- */
+/* --- end ----------------------------------------------------------------- */
 
 static void
 publish_disconnected(const struct publish_who *who, enum close_reason reason,
@@ -256,7 +257,7 @@ session_broken(struct conn *c, enum close_reason reason)
     leave(c, reason, close_info[reason].status);
 }
 
-/* --- between ---------------------------------------------------------------- */
+/* --- between ------------------------------------------------------------- */
 
 void
 session_bytes(struct conn *c, const uint8_t *p, size_t n)
@@ -269,8 +270,7 @@ session_bytes(struct conn *c, const uint8_t *p, size_t n)
     if (c->flags & CONN_FINISHING)
         return;
     if (c->ws == NULL)
-        c->ws = ws_borrow(c, &c->ws_bits,
-            self.conf.websocket_max_message_size);
+        c->ws = ws_borrow(c, &c->ws_bits, self.conf.websocket_max_message_size);
     if (c->ws == NULL) {
         session_end(c, CLOSE_out_of_memory, NULL);
         conn_kill(c);
@@ -278,7 +278,7 @@ session_bytes(struct conn *c, const uint8_t *p, size_t n)
     }
     enum ws_result r = ws_input(c->ws, p, n);
     if (r == WS_FAILED) {
-        int status = ws_status(c->ws);
+        int               status = ws_status(c->ws);
         enum close_reason reason = status == FRAME_STATUS_UTF8 ? CLOSE_not_utf8
             : status == FRAME_STATUS_TOO_BIG                   ? CLOSE_too_big
             : status == FRAME_STATUS_INTERNAL ? CLOSE_out_of_memory
@@ -332,8 +332,8 @@ unreadable(struct conn *c, const char *kind, const char *why, const char *text,
 }
 
 bool
-session_message(struct conn *c, enum frame_opcode opcode, const char *text,
-    size_t len)
+session_message(
+    struct conn *c, enum frame_opcode opcode, const char *text, size_t len)
 {
     struct ocppj_frame f;
 
@@ -343,7 +343,8 @@ session_message(struct conn *c, enum frame_opcode opcode, const char *text,
     STAT_INC(self.st, messages_in);
     guard_message(c);
     if (opcode == FRAME_BINARY) {
-        fault_violation(c, "binary", close_info[CLOSE_not_text].sentence, NULL, 0);
+        fault_violation(
+            c, "binary", close_info[CLOSE_not_text].sentence, NULL, 0);
         session_end(c, CLOSE_not_text, NULL);
         return c->state == CONN_CLOSING;
     }

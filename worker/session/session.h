@@ -15,8 +15,8 @@
 
 /* HANDSHAKE to OPEN: claims the identity; a former connection of it is told
  * to go. On anything but REGISTRY_OK nothing has changed. */
-enum registry_result session_open(struct conn *c, const char *name, size_t len,
-    enum protocol protocol);
+enum registry_result session_open(
+    struct conn *c, const char *name, size_t len, enum protocol protocol);
 
 /* Has no common version: HANDSHAKE to CLOSING with a close frame. */
 void session_reject_version(struct conn *c, const char *name, size_t len);
@@ -36,13 +36,13 @@ void session_tell(struct conn *c, struct buf *out);
 /* Ended without its worker having said so: publishes the event for it. */
 void session_bury(const struct registry_entry *e, uint64_t generation);
 
-/* --- what came for it ------------------------------------------------------ */
+/* --- what came for it ---------------------------------------------------- */
 
 /* OPEN or CLOSING. */
 void session_bytes(struct conn *c, const uint8_t *p, size_t n);
 /* False: the rest of the bytes is not wanted. */
-bool session_message(struct conn *c, enum frame_opcode opcode, const char *text,
-    size_t len);
+bool session_message(
+    struct conn *c, enum frame_opcode opcode, const char *text, size_t len);
 void session_pong(struct conn *c, const uint8_t *data, size_t len);
 void session_closed(struct conn *c, int status);
 /* OPEN: the socket is gone, conn_kill() follows. */

@@ -44,9 +44,9 @@ void
 tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
     const char *decision)
 {
-    static struct buf            line = {.max = CHANNEL_BODY_MAX};
-    size_t n;
-    char name[REGISTRY_NAME_MAX + 1], when[CLOCK_RFC3339_LEN + 1];
+    static struct buf line = {.max = CHANNEL_BODY_MAX};
+    size_t            n;
+    char              name[REGISTRY_NAME_MAX + 1], when[CLOCK_RFC3339_LEN + 1];
 
     if (c->self == 0)
         return;
@@ -64,7 +64,8 @@ tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
         writer_str(&w, "timestamp", when);
         writer_str(&w, "chargePointId", name);
         writer_str(&w, "direction", d == TAP_IN ? "in" : "out");
-        writer_strn(&w, "frame", text, len < TAP_FRAME_MAX ? len : TAP_FRAME_MAX);
+        writer_strn(
+            &w, "frame", text, len < TAP_FRAME_MAX ? len : TAP_FRAME_MAX);
         if (len > TAP_FRAME_MAX)
             writer_u64(&w, "frameLength", len);
         writer_str(&w, "decision", decision);

@@ -13,8 +13,8 @@
 
 #include "net/conn.h"
 
-#define TAP_MAX 16          /* taps at a time, in all */
-#define TAP_FRAME_MAX 8192  /* bytes of a frame that are shown */
+#define TAP_MAX 16         /* taps at a time, in all */
+#define TAP_FRAME_MAX 8192 /* bytes of a frame that are shown */
 
 enum tap_direction { TAP_IN, TAP_OUT };
 
@@ -24,8 +24,8 @@ void tap_remove(uint64_t id);
 
 extern unsigned tap_count;
 
-void tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
-    const char *decision);
+void tap_copy(struct conn *c, enum tap_direction d, const char *text,
+    size_t len, const char *decision);
 
 /* decision: what was made of the frame, in a few words. */
 static inline void

@@ -29,7 +29,8 @@ static bool     failed;
 static bool
 sync_dir(void)
 {
-    int fd = open(self.conf.server_state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd =
+        open(self.conf.server_state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
         return false;
@@ -65,13 +66,15 @@ take_block(int64_t *from)
         value = strtoll(text, &rest, 10);
         if (errno != 0 || *rest != '\n' || value < 1) {
             log_error("%s holds no transaction id; restore it, or write the "
-                      "highest id ever used plus one into it", path);
+                      "highest id ever used plus one into it",
+                path);
             close(fd);
             return false;
         }
     }
     if (value > INT32_MAX - BLOCK) {
-        log_error("%s: the transaction ids are used up at %" PRId64, path, value);
+        log_error(
+            "%s: the transaction ids are used up at %" PRId64, path, value);
         close(fd);
         return false;
     }
@@ -87,7 +90,8 @@ take_block(int64_t *from)
     return true;
 fail:
     log_error("cannot take transaction ids from %s: %s; StartTransaction is "
-              "not answered until this works", path, strerror(errno));
+              "not answered until this works",
+        path, strerror(errno));
     if (fd >= 0)
         close(fd);
     return false;
@@ -112,17 +116,17 @@ start_new_id(int32_t *id)
 }
 
 void
-start_fingerprint(const struct json *tape, uint32_t payload,
-    uint64_t fingerprint[2])
+start_fingerprint(
+    const struct json *tape, uint32_t payload, uint64_t fingerprint[2])
 {
-    static const char *const members[] = {"connectorId", "idTag", "timestamp",
-        "meterStart"};
+    static const char *const members[] = {
+        "connectorId", "idTag", "timestamp", "meterStart"};
 
     fingerprint[0] = 1;
     fingerprint[1] = 2;
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        uint32_t    m = json_member(tape, payload, members[i], strlen(members[i]));
-        size_t      n = 0;
+        uint32_t m = json_member(tape, payload, members[i], strlen(members[i]));
+        size_t   n = 0;
         const char *raw = m ? json_raw(tape, m, &n) : "";
         fingerprint[0] = registry_hash(raw, n, fingerprint[0]);
         fingerprint[1] = registry_hash(raw, n, fingerprint[1]);

@@ -19,7 +19,7 @@ bool start_new_id(int32_t *id);
 
 /* Of connectorId, idTag, timestamp and meterStart: the same for a
  * StartTransaction that is sent again, under whatever message id. */
-void start_fingerprint(const struct json *tape, uint32_t payload,
-    uint64_t fingerprint[2]);
+void start_fingerprint(
+    const struct json *tape, uint32_t payload, uint64_t fingerprint[2]);
 
 #endif
