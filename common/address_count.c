@@ -1,4 +1,4 @@
-/* crowd: how many connections each address has. See crowd.h. */
+/* address_count: how many connections each address has. See address_count.h. */
 #include "address_count.h"
 
 #include <sys/random.h>
@@ -20,15 +20,16 @@ cells_for(uint64_t max_connections)
 }
 
 size_t
-crowd_size(unsigned slots, uint64_t max_connections)
+address_count_size(unsigned slots, uint64_t max_connections)
 {
-    return sizeof(struct crowd) +
-        (size_t)slots * CROWD_ROWS * cells_for(max_connections) *
+    return sizeof(struct address_count) +
+        (size_t)slots * ADDRESS_COUNT_ROWS * cells_for(max_connections) *
         sizeof(uint32_t);
 }
 
 void
-crowd_init(struct crowd *w, unsigned slots, uint64_t max_connections)
+address_count_init(
+    struct address_count *w, unsigned slots, uint64_t max_connections)
 {
     ensure(getrandom(&w->seed, sizeof w->seed, 0) == sizeof w->seed);
     w->cells = cells_for(max_connections);
@@ -36,17 +37,18 @@ crowd_init(struct crowd *w, unsigned slots, uint64_t max_connections)
 }
 
 static _Atomic uint32_t *
-row(const struct crowd *w, unsigned slot, unsigned r)
+row(const struct address_count *w, unsigned slot, unsigned r)
 {
     return (_Atomic uint32_t *)w->cell +
-        (size_t)(slot * CROWD_ROWS + r) * w->cells;
+        (size_t)(slot * ADDRESS_COUNT_ROWS + r) * w->cells;
 }
 
-struct crowd_place
-crowd_find(const struct crowd *w, unsigned kind, const uint64_t addr[2])
+struct address_count_place
+address_count_find(
+    const struct address_count *w, unsigned kind, const uint64_t addr[2])
 {
-    uint64_t           h = registry_hash(addr, 16, w->seed + kind);
-    struct crowd_place p;
+    uint64_t                   h = registry_hash(addr, 16, w->seed + kind);
+    struct address_count_place p;
 
     p.cell[0] = (uint16_t)(h & (w->cells - 1));
     p.cell[1] = (uint16_t)(h >> 32 & (w->cells - 1));
@@ -54,9 +56,10 @@ crowd_find(const struct crowd *w, unsigned kind, const uint64_t addr[2])
 }
 
 static void
-change(struct crowd *w, unsigned slot, struct crowd_place p, uint32_t by)
+change(struct address_count *w, unsigned slot, struct address_count_place p,
+    uint32_t by)
 {
-    for (unsigned r = 0; r < CROWD_ROWS; r++) {
+    for (unsigned r = 0; r < ADDRESS_COUNT_ROWS; r++) {
         _Atomic uint32_t *c = &row(w, slot, r)[p.cell[r] & (w->cells - 1)];
         atomic_store_explicit(c,
             atomic_load_explicit(c, memory_order_relaxed) + by,
@@ -65,21 +68,23 @@ change(struct crowd *w, unsigned slot, struct crowd_place p, uint32_t by)
 }
 
 void
-crowd_enter(struct crowd *w, unsigned slot, struct crowd_place p)
+address_count_enter(
+    struct address_count *w, unsigned slot, struct address_count_place p)
 {
     change(w, slot, p, 1);
 }
 
 void
-crowd_leave(struct crowd *w, unsigned slot, struct crowd_place p)
+address_count_leave(
+    struct address_count *w, unsigned slot, struct address_count_place p)
 {
     change(w, slot, p, UINT32_MAX);
 }
 
 void
-crowd_clear(struct crowd *w, unsigned slot)
+address_count_clear(struct address_count *w, unsigned slot)
 {
-    for (uint32_t i = 0; i < CROWD_ROWS * w->cells; i++) {
+    for (uint32_t i = 0; i < ADDRESS_COUNT_ROWS * w->cells; i++) {
         _Atomic uint32_t *c = &row(w, slot, 0)[i];
         if (atomic_load_explicit(c, memory_order_relaxed) != 0)
             atomic_store_explicit(c, 0, memory_order_relaxed);
@@ -87,10 +92,10 @@ crowd_clear(struct crowd *w, unsigned slot)
 }
 
 void
-crowd_add(const struct crowd *w, unsigned slot, struct crowd_place p,
-    uint64_t sum[CROWD_ROWS])
+address_count_add(const struct address_count *w, unsigned slot,
+    struct address_count_place p, uint64_t sum[ADDRESS_COUNT_ROWS])
 {
-    for (unsigned r = 0; r < CROWD_ROWS; r++)
+    for (unsigned r = 0; r < ADDRESS_COUNT_ROWS; r++)
         sum[r] += atomic_load_explicit(
             &row(w, slot, r)[p.cell[r] & (w->cells - 1)], memory_order_relaxed);
 }

@@ -1,6 +1,6 @@
 /*
- * crowd: how many connections each address and each network has, over all
- * workers, in shared memory.
+ * address_count: how many connections each address and each network has, over
+ * all workers, in shared memory.
  *
  * Not a table of addresses but a sketch: every worker has two rows of cells,
  * an address has one cell in each row, and its count is the smaller of the
@@ -17,40 +17,43 @@
  * Two workers that accept at the same time may each take the last place: the
  * limit can be passed by as many as there are workers.
  */
-#ifndef COMMON_CROWD_H
-#define COMMON_CROWD_H
+#ifndef COMMON_ADDRESS_COUNT_H
+#define COMMON_ADDRESS_COUNT_H
 
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define CROWD_ROWS 2
+#define ADDRESS_COUNT_ROWS 2
 
-struct crowd {
+struct address_count {
     uint64_t         seed;  /* random, so that nobody can aim at a cell */
     uint32_t         cells; /* of a row, a power of two, at most 65536 */
     uint32_t         slots;
-    _Atomic uint32_t cell[]; /* [slots][CROWD_ROWS][cells] */
+    _Atomic uint32_t cell[]; /* [slots][ADDRESS_COUNT_ROWS][cells] */
 };
 
 /* Where an address or a network is counted. */
-struct crowd_place {
-    uint16_t cell[CROWD_ROWS];
+struct address_count_place {
+    uint16_t cell[ADDRESS_COUNT_ROWS];
 };
 
-size_t crowd_size(unsigned slots, uint64_t max_connections);
-void   crowd_init(struct crowd *w, unsigned slots, uint64_t max_connections);
+size_t address_count_size(unsigned slots, uint64_t max_connections);
+void   address_count_init(
+      struct address_count *w, unsigned slots, uint64_t max_connections);
 
 /* kind: tells addresses from networks of the same bytes. */
-struct crowd_place crowd_find(
-    const struct crowd *w, unsigned kind, const uint64_t addr[2]);
+struct address_count_place address_count_find(
+    const struct address_count *w, unsigned kind, const uint64_t addr[2]);
 
-void crowd_enter(struct crowd *w, unsigned slot, struct crowd_place p);
-void crowd_leave(struct crowd *w, unsigned slot, struct crowd_place p);
-void crowd_clear(struct crowd *w, unsigned slot);
+void address_count_enter(
+    struct address_count *w, unsigned slot, struct address_count_place p);
+void address_count_leave(
+    struct address_count *w, unsigned slot, struct address_count_place p);
+void address_count_clear(struct address_count *w, unsigned slot);
 
 /* Of one slot. */
-void crowd_add(const struct crowd *w, unsigned slot, struct crowd_place p,
-    uint64_t sum[CROWD_ROWS]);
+void address_count_add(const struct address_count *w, unsigned slot,
+    struct address_count_place p, uint64_t sum[ADDRESS_COUNT_ROWS]);
 
 #endif

@@ -1,4 +1,5 @@
-/* check: what must hold of settings beyond the type of each. See check.h. */
+/* config_check: what must hold of settings beyond the type of each. See
+ * config_check.h. */
 #include "config_check.h"
 
 #include <stdarg.h>

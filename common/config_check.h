@@ -1,12 +1,12 @@
 /*
- * check: what must hold of settings beyond the type of each one.
+ * config_check: what must hold of settings beyond the type of each one.
  *
  * Which texts are addresses, names and paths, and which settings must agree
  * with each other. Pure: whether a directory exists or an address can be
  * bound shows when the daemon starts.
  */
-#ifndef COMMON_CHECK_H
-#define COMMON_CHECK_H
+#ifndef COMMON_CONFIG_CHECK_H
+#define COMMON_CONFIG_CHECK_H
 
 #include <stdbool.h>
 

@@ -1,4 +1,5 @@
-/* line: a line of the control protocol, cut into words. See line.h. */
+/* control_line: a line of the control protocol, cut into words. See
+ * control_line.h. */
 #include "control_line.h"
 
 #include <string.h>
@@ -11,7 +12,7 @@ struct cutter {
     char       *out;
 };
 
-static enum line_error
+static enum control_line_error
 cut_single(struct cutter *c)
 {
     while (c->in < c->end && *c->in != '\'')
@@ -22,7 +23,7 @@ cut_single(struct cutter *c)
     return LINE_OK;
 }
 
-static enum line_error
+static enum control_line_error
 cut_double(struct cutter *c)
 {
     while (c->in < c->end && *c->in != '"') {
@@ -62,10 +63,10 @@ is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static enum line_error
+static enum control_line_error
 cut_word(struct cutter *c, const char **began)
 {
-    enum line_error e = LINE_OK;
+    enum control_line_error e = LINE_OK;
 
     while (e == LINE_OK && c->in < c->end && !is_blank(*c->in)) {
         *began = c->in;
@@ -90,7 +91,7 @@ cut_word(struct cutter *c, const char **began)
 }
 
 static bool
-fail(struct line *l, enum line_error e, size_t where)
+fail(struct control_line *l, enum control_line_error e, size_t where)
 {
     l->error = e;
     l->where = where;
@@ -100,9 +101,9 @@ fail(struct line *l, enum line_error e, size_t where)
 }
 
 bool
-line_cut(struct line *l, char *text, size_t len)
+control_line_cut(struct control_line *l, char *text, size_t len)
 {
-    *l = (struct line){.error = LINE_OK};
+    *l = (struct control_line){.error = LINE_OK};
     if (len > 0 && text[len - 1] == '\n')
         len--;
     if (len > 0 && text[len - 1] == '\r')
@@ -121,7 +122,7 @@ line_cut(struct line *l, char *text, size_t len)
         if (l->words == LINE_WORDS)
             return fail(l, LINE_TOO_MANY, (size_t)(began - text));
         l->word[l->words] = c.out;
-        enum line_error e = cut_word(&c, &began);
+        enum control_line_error e = cut_word(&c, &began);
         if (e != LINE_OK)
             return fail(l, e, (size_t)(began - text));
         l->words++;
@@ -135,7 +136,7 @@ line_cut(struct line *l, char *text, size_t len)
 }
 
 const char *
-line_error_text(enum line_error e)
+control_line_error_text(enum control_line_error e)
 {
     switch (e) {
     case LINE_OK:
@@ -155,7 +156,7 @@ line_error_text(enum line_error e)
 }
 
 void
-line_quote(struct buf *out, const char *word)
+control_line_quote(struct buf *out, const char *word)
 {
     if (strpbrk(word, "\n\r\t'") == NULL) {
         buf_addc(out, '\'');

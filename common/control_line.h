@@ -1,5 +1,5 @@
 /*
- * line: a line of the control protocol, cut into words. Pure.
+ * control_line: a line of the control protocol, cut into words. Pure.
  *
  *   words are separated by blanks and tabs
  *   'anything but a quote'       as it stands
@@ -11,8 +11,8 @@
  * So a shell's user may type JSON the way he is used to, and every text
  * without NUL can be said in one line.
  */
-#ifndef COMMON_LINE_H
-#define COMMON_LINE_H
+#ifndef COMMON_CONTROL_LINE_H
+#define COMMON_CONTROL_LINE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +22,7 @@
 #define LINE_WORDS 64
 #define LINE_MAX_BYTES (192u * 1024) /* without the newline */
 
-enum line_error {
+enum control_line_error {
     LINE_OK,
     LINE_TOO_MANY,    /* words */
     LINE_OPEN_SINGLE, /* no closing quote */
@@ -31,22 +31,23 @@ enum line_error {
     LINE_NUL          /* a NUL byte cannot be in a word */
 };
 
-struct line {
-    char           *word[LINE_WORDS + 1]; /* NUL-terminated; NULL at the end */
-    int             words;
-    enum line_error error;
-    size_t          where; /* of the error: offset in the line, bytes */
+struct control_line {
+    char *word[LINE_WORDS + 1]; /* NUL-terminated; NULL at the end */
+    int   words;
+    enum control_line_error error;
+    size_t                  where; /* of the error: offset in the line, bytes */
 };
 
 /* Cuts text[0..len), which has room for one more byte and is overwritten:
  * the words lie in it. A trailing newline, with or without a carriage
  * return, is no part of a word. False with error and where set. */
-bool line_cut(struct line *l, char *text, size_t len);
+bool control_line_cut(struct control_line *l, char *text, size_t len);
 
 /* What is wrong and what would be right, as a sentence. */
-const char *line_error_text(enum line_error e);
+const char *control_line_error_text(enum control_line_error e);
 
-/* Appends a word so quoted that line_cut() gives it back; on one line. */
-void line_quote(struct buf *out, const char *word);
+/* Appends a word so quoted that control_line_cut() gives it back; on one line.
+ */
+void control_line_quote(struct buf *out, const char *word);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * segments: the journal's directory, and its events in order.
- * See segments.h.
+ * journal_dir: the journal's directory, and its events in order.
+ * See journal_dir.h.
  *
  * One stream per slot, each with the next event of its slot in hand (its
  * head); the lowest head goes first. A stream without a head is dry until
@@ -27,7 +27,7 @@ struct stream {
     unsigned            slot;
     uint64_t            first; /* of the segment being read; 0: none yet */
     uint64_t            last;  /* number of the last event in hand */
-    struct reader       reader;
+    struct journal_file reader;
     struct segment_line head;
     bool                has_head;
     bool                dry;
@@ -35,19 +35,19 @@ struct stream {
     uint64_t            told;  /* the segment whose trouble was noted */
 };
 
-struct segments {
-    char                *dir;
-    int                  dir_fd;
-    struct segments_want want;
-    struct segment_list  list;
-    struct stream       *streams; /* sorted by slot */
-    size_t               n;
-    size_t               cur; /* whose head was returned; n: nobody's */
-    uint64_t             bad;
+struct journal_dir {
+    char                   *dir;
+    int                     dir_fd;
+    struct journal_dir_want want;
+    struct segment_list     list;
+    struct stream          *streams; /* sorted by slot */
+    size_t                  n;
+    size_t                  cur; /* whose head was returned; n: nobody's */
+    uint64_t                bad;
 };
 
 uint64_t
-segments_mark(const struct shm *shm)
+journal_dir_mark(const struct shm *shm)
 {
     struct shm *s = (struct shm *)shm;
     uint64_t    mark = atomic_load(&s->sequence);
@@ -72,7 +72,7 @@ compare(const void *a, const void *b)
 }
 
 int
-segments_find(int dir_fd, struct segment_list *list)
+journal_dir_find(int dir_fd, struct segment_list *list)
 {
     struct segment_list l = {NULL, 0};
     size_t              cap = 0;
@@ -117,7 +117,7 @@ segments_find(int dir_fd, struct segment_list *list)
 }
 
 const struct segment_id *
-segments_of(const struct segment_list *list, unsigned slot, size_t *n)
+journal_dir_of(const struct segment_list *list, unsigned slot, size_t *n)
 {
     size_t i = 0;
 
@@ -144,11 +144,11 @@ say(struct buf *why, const char *dir, int err)
             : "the kernel log may say more");
 }
 
-struct segments *
-segments_open(
-    const char *dir, const struct segments_want *want, struct buf *why)
+struct journal_dir *
+journal_dir_open(
+    const char *dir, const struct journal_dir_want *want, struct buf *why)
 {
-    struct segments *s = calloc(1, sizeof *s);
+    struct journal_dir *s = calloc(1, sizeof *s);
 
     if (s == NULL || (s->dir = strdup(dir)) == NULL) {
         free(s);
@@ -159,11 +159,11 @@ segments_open(
     s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->dir_fd < 0) {
         say(why, dir, errno);
-        segments_close(s);
+        journal_dir_close(s);
         return NULL;
     }
-    if (!segments_refresh(s, why)) {
-        segments_close(s);
+    if (!journal_dir_refresh(s, why)) {
+        journal_dir_close(s);
         return NULL;
     }
     return s;
@@ -172,7 +172,7 @@ segments_open(
 /* A stream for each slot that has segments; those there are stay as they
  * are, also when their files are gone. */
 static bool
-make_streams(struct segments *s)
+make_streams(struct journal_dir *s)
 {
     for (size_t i = 0; i < s->list.n; i++) {
         unsigned slot = s->list.v[i].slot;
@@ -189,15 +189,15 @@ make_streams(struct segments *s)
             return false;
         s->streams = v;
         memmove(v + at + 1, v + at, (s->n - at) * sizeof *v);
-        v[at] = (struct stream){.slot = slot, .reader = READER_CLOSED};
+        v[at] = (struct stream){.slot = slot, .reader = JOURNAL_FILE_CLOSED};
         s->n++;
     }
     return true;
 }
 
-/* Done with the event that segments_next() returned. */
+/* Done with the event that journal_dir_next() returned. */
 static void
-let_go(struct segments *s)
+let_go(struct journal_dir *s)
 {
     if (s->cur < s->n)
         s->streams[s->cur].has_head = false;
@@ -205,10 +205,10 @@ let_go(struct segments *s)
 }
 
 bool
-segments_refresh(struct segments *s, struct buf *why)
+journal_dir_refresh(struct journal_dir *s, struct buf *why)
 {
     struct segment_list list;
-    int                 err = segments_find(s->dir_fd, &list);
+    int                 err = journal_dir_find(s->dir_fd, &list);
     struct stat         st;
 
     let_go(s);
@@ -230,10 +230,10 @@ segments_refresh(struct segments *s, struct buf *why)
 
 /* The slot's next segment behind the one being read; NULL if there is none. */
 static const struct segment_id *
-later(const struct segments *s, const struct stream *t)
+later(const struct journal_dir *s, const struct stream *t)
 {
     size_t                   n;
-    const struct segment_id *id = segments_of(&s->list, t->slot, &n);
+    const struct segment_id *id = journal_dir_of(&s->list, t->slot, &n);
 
     for (size_t i = 0; i < n; i++)
         if (id[i].first > t->first)
@@ -243,7 +243,7 @@ later(const struct segments *s, const struct stream *t)
 
 /* Whether the segment can hold nothing that is wanted; next follows it. */
 static bool
-unwanted(const struct segments *s, const struct segment_id *next, int fd)
+unwanted(const struct journal_dir *s, const struct segment_id *next, int fd)
 {
     struct stat st;
 
@@ -257,7 +257,7 @@ unwanted(const struct segments *s, const struct segment_id *next, int fd)
 
 /* Opens the slot's next segment; false if there is none. */
 static bool
-advance(struct segments *s, struct stream *t)
+advance(struct journal_dir *s, struct stream *t)
 {
     const struct segment_id *id;
     char                     name[SEGMENT_NAME_LEN + 1];
@@ -265,7 +265,7 @@ advance(struct segments *s, struct stream *t)
     while ((id = later(s, t)) != NULL) {
         s->bad += t->reader.bad;
         t->reader.bad = 0;
-        reader_close(&t->reader);
+        journal_file_close(&t->reader);
         t->first = id->first;
         segment_name(name, id->slot, id->first);
         int fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
@@ -278,7 +278,7 @@ advance(struct segments *s, struct stream *t)
             close(fd);
             continue;
         }
-        reader_open(&t->reader, fd, 0);
+        journal_file_open(&t->reader, fd, 0);
         return true;
     }
     return false;
@@ -286,19 +286,20 @@ advance(struct segments *s, struct stream *t)
 
 /* Gets the stream a head, if there is one to be had in this round. */
 static void
-fill(struct segments *s, struct stream *t)
+fill(struct journal_dir *s, struct stream *t)
 {
     while (!t->has_head && !t->dry) {
         if (t->reader.fd >= 0) {
-            enum reader_result r = reader_next(&t->reader, &t->head);
-            if (r == READER_LINE) {
+            enum journal_file_result r =
+                journal_file_next(&t->reader, &t->head);
+            if (r == JOURNAL_FILE_LINE) {
                 if (t->head.number <= t->last || t->head.number < s->want.from)
                     continue; /* a repetition, or not wanted */
                 t->last = t->head.number;
                 t->has_head = true;
                 return;
             }
-            if (r == READER_ERROR && t->told != t->first) {
+            if (r == JOURNAL_FILE_ERROR && t->told != t->first) {
                 t->told = t->first;
                 t->error = t->reader.error;
             }
@@ -310,7 +311,8 @@ fill(struct segments *s, struct stream *t)
 }
 
 bool
-segments_next(struct segments *s, uint64_t below, struct segment_line *line)
+journal_dir_next(
+    struct journal_dir *s, uint64_t below, struct segment_line *line)
 {
     size_t best = SIZE_MAX;
 
@@ -331,13 +333,13 @@ segments_next(struct segments *s, uint64_t below, struct segment_line *line)
 }
 
 unsigned
-segments_slot(const struct segments *s)
+journal_dir_slot(const struct journal_dir *s)
 {
     return s->cur < s->n ? s->streams[s->cur].slot : 0;
 }
 
 bool
-segments_waiting(const struct segments *s)
+journal_dir_waiting(const struct journal_dir *s)
 {
     for (size_t i = 0; i < s->n; i++)
         if (s->streams[i].has_head && i != s->cur)
@@ -346,7 +348,7 @@ segments_waiting(const struct segments *s)
 }
 
 uint64_t
-segments_bad(const struct segments *s)
+journal_dir_bad(const struct journal_dir *s)
 {
     uint64_t bad = s->bad;
 
@@ -356,7 +358,7 @@ segments_bad(const struct segments *s)
 }
 
 bool
-segments_trouble(struct segments *s, struct buf *why)
+journal_dir_trouble(struct journal_dir *s, struct buf *why)
 {
     for (size_t i = 0; i < s->n; i++) {
         struct stream *t = &s->streams[i];
@@ -374,10 +376,10 @@ segments_trouble(struct segments *s, struct buf *why)
 }
 
 void
-segments_close(struct segments *s)
+journal_dir_close(struct journal_dir *s)
 {
     for (size_t i = 0; i < s->n; i++)
-        reader_free(&s->streams[i].reader);
+        journal_file_free(&s->streams[i].reader);
     if (s->dir_fd >= 0)
         close(s->dir_fd);
     free(s->streams);

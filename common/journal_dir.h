@@ -1,21 +1,21 @@
 /*
- * segments: the journal's directory, and its events in order.
+ * journal_dir: the journal's directory, and its events in order.
  *
  * Event numbers are drawn from one sequence for all workers, so a merge by
  * number puts the events of all slots into one order. While the daemon runs
  * that order is final only below the mark: a worker may have drawn a number
  * whose event is not on disk yet. A round of reading is therefore
  *
- *     mark = segments_mark() or the daemon's answer to journal-mark
- *     segments_refresh()
- *     while (segments_next(s, mark, &line)) ...
+ *     mark = journal_dir_mark() or the daemon's answer to journal-mark
+ *     journal_dir_refresh()
+ *     while (journal_dir_next(s, mark, &line)) ...
  *
  * in this order. Without a daemon the mark is UINT64_MAX. A reader takes no
  * locks and disturbs nobody; segments may be removed under it. One thread at
  * a time.
  */
-#ifndef COMMON_SEGMENTS_H
-#define COMMON_SEGMENTS_H
+#ifndef COMMON_JOURNAL_DIR_H
+#define COMMON_JOURNAL_DIR_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,7 +27,7 @@
 struct shm;
 
 /* Every event with a lower number is durable, or will never be. */
-uint64_t segments_mark(const struct shm *shm);
+uint64_t journal_dir_mark(const struct shm *shm);
 
 struct segment_id {
     unsigned slot;
@@ -41,47 +41,47 @@ struct segment_list {
 };
 
 /* Fills *list (to be freed with free(list->v)); 0 or an errno. */
-int segments_find(int dir_fd, struct segment_list *list);
+int journal_dir_find(int dir_fd, struct segment_list *list);
 /* Where those of a slot begin, NULL if there are none; *n is how many. */
-const struct segment_id *segments_of(
+const struct segment_id *journal_dir_of(
     const struct segment_list *list, unsigned slot, size_t *n);
 
-struct segments_want {
+struct journal_dir_want {
     int      slot;          /* only this one; -1: all */
     uint64_t from;          /* only events numbered so or above; 0: all */
     uint64_t since_wall_ms; /* segments not written since then may be left
                                out (their events are older); 0: none */
 };
 
-struct segments;
+struct journal_dir;
 
 /* NULL: why holds a sentence (directory, reason, remedy). */
-struct segments *segments_open(
-    const char *dir, const struct segments_want *want, struct buf *why);
+struct journal_dir *journal_dir_open(
+    const char *dir, const struct journal_dir_want *want, struct buf *why);
 
 /* Begins a round. False: the directory cannot be read (any more), why says
  * so; it may be called again. */
-bool segments_refresh(struct segments *s, struct buf *why);
+bool journal_dir_refresh(struct journal_dir *s, struct buf *why);
 
 /* The next event numbered below `below`, over all slots; false if there is
  * none in this round. *line is valid until the next call. */
-bool segments_next(
-    struct segments *s, uint64_t below, struct segment_line *line);
+bool journal_dir_next(
+    struct journal_dir *s, uint64_t below, struct segment_line *line);
 
-/* Of the event segments_next() returned last. */
-unsigned segments_slot(const struct segments *s);
+/* Of the event journal_dir_next() returned last. */
+unsigned journal_dir_slot(const struct journal_dir *s);
 
 /* An event numbered `below` or higher is there already: it is worth asking
- * for the mark again soon. After segments_next() returned false. */
-bool segments_waiting(const struct segments *s);
+ * for the mark again soon. After journal_dir_next() returned false. */
+bool journal_dir_waiting(const struct journal_dir *s);
 
 /* Lines left out because they were no events, so far. */
-uint64_t segments_bad(const struct segments *s);
+uint64_t journal_dir_bad(const struct journal_dir *s);
 
 /* A file that could not be read to its end: a sentence, once each; false if
  * there is nothing (more) to tell. */
-bool segments_trouble(struct segments *s, struct buf *why);
+bool journal_dir_trouble(struct journal_dir *s, struct buf *why);
 
-void segments_close(struct segments *s);
+void journal_dir_close(struct journal_dir *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* reader: the events of one segment file. See reader.h. */
+/* journal_file: the events of one segment file. See journal_file.h. */
 #include "journal_file.h"
 
 #include <errno.h>
@@ -9,7 +9,7 @@
 #define CHUNK ((size_t)64 << 10)
 
 void
-reader_open(struct reader *r, int fd, uint64_t offset)
+journal_file_open(struct journal_file *r, int fd, uint64_t offset)
 {
     r->fd = fd;
     r->error = 0;
@@ -22,7 +22,7 @@ reader_open(struct reader *r, int fd, uint64_t offset)
 
 /* Reads on. 1: something came; 0: nothing there; -1: error. */
 static int
-more(struct reader *r)
+more(struct journal_file *r)
 {
     if (r->pos > 0) {
         memmove(r->p, r->p + r->pos, r->len - r->pos);
@@ -56,7 +56,7 @@ more(struct reader *r)
 
 /* Drops bytes up to and with the next line feed, as far as they are here. */
 static void
-skip(struct reader *r)
+skip(struct journal_file *r)
 {
     const char *end =
         r->len > r->pos ? memchr(r->p + r->pos, '\n', r->len - r->pos) : NULL;
@@ -65,8 +65,8 @@ skip(struct reader *r)
     r->pos = end ? (size_t)(end + 1 - r->p) : r->len;
 }
 
-enum reader_result
-reader_next(struct reader *r, struct segment_line *line)
+enum journal_file_result
+journal_file_next(struct journal_file *r, struct segment_line *line)
 {
     size_t seen = 0; /* bytes without a line feed */
 
@@ -83,7 +83,7 @@ reader_next(struct reader *r, struct segment_line *line)
             r->pos += line->len + 1;
             seen = 0;
             if (piece == SEGMENT_WHOLE)
-                return READER_LINE;
+                return JOURNAL_FILE_LINE;
             r->bad++;
         }
         if (seen >= SEGMENT_LINE_MAX) {
@@ -94,18 +94,18 @@ reader_next(struct reader *r, struct segment_line *line)
         }
         int n = more(r);
         if (n <= 0)
-            return n == 0 ? READER_END : READER_ERROR;
+            return n == 0 ? JOURNAL_FILE_END : JOURNAL_FILE_ERROR;
     }
 }
 
 uint64_t
-reader_at(const struct reader *r)
+journal_file_at(const struct journal_file *r)
 {
     return r->offset - (r->len - r->pos);
 }
 
 void
-reader_close(struct reader *r)
+journal_file_close(struct journal_file *r)
 {
     if (r->fd >= 0)
         close(r->fd);
@@ -113,9 +113,9 @@ reader_close(struct reader *r)
 }
 
 void
-reader_free(struct reader *r)
+journal_file_free(struct journal_file *r)
 {
-    reader_close(r);
+    journal_file_close(r);
     free(r->p);
-    *r = READER_CLOSED;
+    *r = JOURNAL_FILE_CLOSED;
 }

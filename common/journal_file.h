@@ -1,13 +1,13 @@
 /*
- * reader: the events of one segment file, line by line.
+ * journal_file: the events of one segment file, line by line.
  *
  * A reader owns a file descriptor and a buffer that grows with the longest
  * line, to SEGMENT_LINE_MAX at most. It may stand at the end of a file that
- * is still written: reader_next() looks again each time. One thread at a
+ * is still written: journal_file_next() looks again each time. One thread at a
  * time.
  */
-#ifndef COMMON_READER_H
-#define COMMON_READER_H
+#ifndef COMMON_JOURNAL_FILE_H
+#define COMMON_JOURNAL_FILE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,9 +15,9 @@
 
 #include "journal_line.h"
 
-struct reader {
+struct journal_file {
     int      fd;     /* -1: closed */
-    int      error;  /* errno of the last READER_ERROR */
+    int      error;  /* errno of the last JOURNAL_FILE_ERROR */
     uint64_t offset; /* in the file, of what is read next from it */
     uint64_t bad;    /* lines that were no events, left out */
     char    *p;
@@ -25,22 +25,23 @@ struct reader {
     bool     skipping; /* up to the next line feed */
 };
 
-#define READER_CLOSED ((struct reader){.fd = -1})
+#define JOURNAL_FILE_CLOSED ((struct journal_file){.fd = -1})
 
-enum reader_result {
-    READER_LINE, /* *line is set; it is gone with the next call */
-    READER_END,  /* no whole line there now; what is there may be torn */
-    READER_ERROR /* r->error: EIO and its like, or ENOMEM */
+enum journal_file_result {
+    JOURNAL_FILE_LINE, /* *line is set; it is gone with the next call */
+    JOURNAL_FILE_END,  /* no whole line there now; what is there may be torn */
+    JOURNAL_FILE_ERROR /* r->error: EIO and its like, or ENOMEM */
 };
 
 /* Takes fd over. With an offset that is not 0, begins with the first line
  * that starts there or behind it. The buffer of a closed reader is reused. */
-void               reader_open(struct reader *r, int fd, uint64_t offset);
-enum reader_result reader_next(struct reader *r, struct segment_line *line);
+void journal_file_open(struct journal_file *r, int fd, uint64_t offset);
+enum journal_file_result journal_file_next(
+    struct journal_file *r, struct segment_line *line);
 /* In the file, of the byte behind the last line that was returned, if
  * nothing was read since. */
-uint64_t reader_at(const struct reader *r);
-void     reader_close(struct reader *r); /* keeps the buffer */
-void     reader_free(struct reader *r);
+uint64_t journal_file_at(const struct journal_file *r);
+void     journal_file_close(struct journal_file *r); /* keeps the buffer */
+void     journal_file_free(struct journal_file *r);
 
 #endif

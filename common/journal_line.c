@@ -1,4 +1,5 @@
-/* segment: the form of the journal's files and lines. See segment.h. */
+/* journal_line: the form of the journal's files and lines. See journal_line.h.
+ */
 #include "journal_line.h"
 
 #include <inttypes.h>

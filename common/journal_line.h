@@ -1,5 +1,5 @@
 /*
- * segment: the form of the journal's files and lines.
+ * journal_line: the form of the journal's files and lines.
  *
  * A segment is a file of JSON lines, one event each, written by one worker:
  *
@@ -17,8 +17,8 @@
  *
  * All of this is pure: bytes in, answers out; no memory is kept.
  */
-#ifndef COMMON_SEGMENT_H
-#define COMMON_SEGMENT_H
+#ifndef COMMON_JOURNAL_LINE_H
+#define COMMON_JOURNAL_LINE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* notify: tells the service manager how the daemon is doing. See notify.h. */
+/* sd_notify: tells the service manager how the daemon is doing. See
+ * sd_notify.h. */
 #include "sd_notify.h"
 
 #include <stdarg.h>
@@ -35,13 +36,13 @@ send_text(const char *text)
 }
 
 void
-notify_ready(void)
+sd_notify_ready(void)
 {
     send_text("READY=1");
 }
 
 void
-notify_reloading(void)
+sd_notify_reloading(void)
 {
     char text[64];
 
@@ -52,13 +53,13 @@ notify_reloading(void)
 }
 
 void
-notify_stopping(void)
+sd_notify_stopping(void)
 {
     send_text("STOPPING=1");
 }
 
 void
-notify_status(const char *fmt, ...)
+sd_notify_status(const char *fmt, ...)
 {
     char    text[256] = "STATUS=";
     size_t  head = strlen(text);

@@ -1,5 +1,5 @@
 /*
- * notify: tells the service manager how the daemon is doing.
+ * sd_notify: tells the service manager how the daemon is doing.
  *
  * The protocol is sd_notify(3)'s: one datagram of KEY=value lines to the
  * unix socket that NOTIFY_SOCKET names ("@..." is an abstract one). Without
@@ -7,15 +7,16 @@
  * that would matter to the daemon: a datagram that cannot be sent at once is
  * dropped, and the manager's own time limits do the rest.
  */
-#ifndef COMMON_NOTIFY_H
-#define COMMON_NOTIFY_H
+#ifndef COMMON_SD_NOTIFY_H
+#define COMMON_SD_NOTIFY_H
 
-void notify_ready(void); /* started, or a reload is done */
-void notify_reloading(
-    void); /* notify_ready() must follow, whatever came of it */
-void notify_stopping(void);
+void sd_notify_ready(void); /* started, or a reload is done */
+void sd_notify_reloading(
+    void); /* sd_notify_ready() must follow, whatever came of it */
+void sd_notify_stopping(void);
 
 /* One line for people, shown by `systemctl status`. */
-void notify_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void sd_notify_status(const char *fmt, ...)
+    __attribute__((format(printf, 1, 2)));
 
 #endif

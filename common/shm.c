@@ -30,7 +30,7 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
     size_t registry = round4k(workers + slots * sizeof(struct shm_worker));
     size_t crowd = round4k(registry + registry_size(capacity));
     size_t penalty =
-        round4k(crowd + crowd_size(slots, c->server_max_connections));
+        round4k(crowd + address_count_size(slots, c->server_max_connections));
     size_t size = round4k(penalty + penalty_size(c->server_max_connections));
 
     *fd = memfd_create("ocppd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -49,7 +49,7 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
     s->slots = slots;
     s->size = size;
     s->registry_offset = registry;
-    s->crowd_offset = crowd;
+    s->address_count_offset = crowd;
     s->penalty_offset = penalty;
     s->auth_version = s->deny_version = 1;
     s->started_wall_ms = clock_wall_ms();
@@ -61,7 +61,7 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
     for (unsigned i = 0; i < slots; i++)
         shm_worker(s, i)->journal_floor = UINT64_MAX;
     registry_init(shm_registry(s), capacity);
-    crowd_init(shm_crowd(s), slots, c->server_max_connections);
+    address_count_init(shm_crowd(s), slots, c->server_max_connections);
     penalty_init(shm_penalty(s), c->server_max_connections);
     shm_config_publish(s, c);
     return s;
@@ -100,10 +100,10 @@ shm_registry(const struct shm *s)
     return (struct registry *)((char *)s + s->registry_offset);
 }
 
-struct crowd *
+struct address_count *
 shm_crowd(const struct shm *s)
 {
-    return (struct crowd *)((char *)s + s->crowd_offset);
+    return (struct address_count *)((char *)s + s->address_count_offset);
 }
 
 struct penalty *
@@ -216,13 +216,13 @@ shm_handshaking(const struct shm *s)
 }
 
 uint64_t
-shm_crowd_count(const struct shm *s, struct crowd_place p)
+shm_crowd_count(const struct shm *s, struct address_count_place p)
 {
-    uint64_t sum[CROWD_ROWS] = {0};
+    uint64_t sum[ADDRESS_COUNT_ROWS] = {0};
 
     for (unsigned i = 0; i < s->slots; i++)
         if (shm_worker(s, i)->pid != 0)
-            crowd_add(shm_crowd(s), i, p, sum);
+            address_count_add(shm_crowd(s), i, p, sum);
     return sum[0] < sum[1] ? sum[0] : sum[1];
 }
 

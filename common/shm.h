@@ -87,7 +87,7 @@ struct shm {
     uint32_t slots;
     uint64_t size;
     uint64_t registry_offset;
-    uint64_t crowd_offset;
+    uint64_t address_count_offset;
     uint64_t penalty_offset;
     uint64_t started_wall_ms;
     uint64_t started_mono_ms;
@@ -130,10 +130,10 @@ struct shm *shm_make(
 /* Maps it again, read only (admin). */
 const struct shm *shm_map_readonly(int fd);
 
-struct shm_worker *shm_worker(const struct shm *s, unsigned slot);
-struct registry   *shm_registry(const struct shm *s);
-struct crowd      *shm_crowd(const struct shm *s);
-struct penalty    *shm_penalty(const struct shm *s);
+struct shm_worker    *shm_worker(const struct shm *s, unsigned slot);
+struct registry      *shm_registry(const struct shm *s);
+struct address_count *shm_crowd(const struct shm *s);
+struct penalty       *shm_penalty(const struct shm *s);
 
 void shm_config_publish(struct shm *s, const struct config *c);
 /* Its version. While the shared copy is spoiled: the last good one that this
@@ -150,7 +150,7 @@ uint64_t shm_sessions(const struct shm *s);
 uint64_t shm_handshaking(const struct shm *s);
 
 /* Connections counted at a place, of all workers that live. */
-uint64_t shm_crowd_count(const struct shm *s, struct crowd_place p);
+uint64_t shm_crowd_count(const struct shm *s, struct address_count_place p);
 
 /* Addresses, as the registry keeps them: IPv6 or IPv4-mapped, two words. */
 void shm_addr_pack(

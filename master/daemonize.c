@@ -1,4 +1,4 @@
-/* background: how the daemon leaves the terminal. See background.h. */
+/* daemonize: how the daemon leaves the terminal. See daemonize.h. */
 #include "daemonize.h"
 
 #include <errno.h>
@@ -51,7 +51,7 @@ fork_or_die(void)
 }
 
 void
-background_enter(void)
+daemonize_enter(void)
 {
     int ends[2];
 
@@ -100,14 +100,14 @@ tell(int code, const char *text)
 }
 
 void
-background_ready(void)
+daemonize_ready(void)
 {
     if (verdict >= 0)
         tell(MASTER_EXIT_DONE, "");
 }
 
 void
-background_failed(int code, const char *why, bool say)
+daemonize_failed(int code, const char *why, bool say)
 {
     if (verdict >= 0)
         tell(code, why);

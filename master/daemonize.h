@@ -1,23 +1,23 @@
 /*
- * background: how the daemon leaves the terminal (-d).
+ * daemonize: how the daemon leaves the terminal (-d).
  *
  * The process that was started waits on a pipe until the daemon is ready or
  * has failed, and exits with its verdict; so `ocppd -d && echo up` tells the
  * truth. In the foreground all of this does nothing.
  */
-#ifndef MASTER_BACKGROUND_H
-#define MASTER_BACKGROUND_H
+#ifndef MASTER_DAEMONIZE_H
+#define MASTER_DAEMONIZE_H
 
 #include <stdbool.h>
 
 /* Comes back in the daemon, with stdio at /dev/null. */
-void background_enter(void);
+void daemonize_enter(void);
 
 /* The process that was started exits with 0. */
-void background_ready(void);
+void daemonize_ready(void);
 
 /* It prints why and exits with code. In the foreground, why is printed here
  * if say is true. */
-void background_failed(int code, const char *why, bool say);
+void daemonize_failed(int code, const char *why, bool say);
 
 #endif

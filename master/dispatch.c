@@ -1,4 +1,4 @@
-/* switch: the master's end of the channels. See switch.h. */
+/* dispatch: the master's end of the channels. See dispatch.h. */
 #include "dispatch.h"
 
 #include <poll.h>
@@ -19,7 +19,7 @@
 #define PER_TURN 64
 
 uint64_t
-switch_next_id(void)
+dispatch_next_id(void)
 {
     static uint64_t last;
 
@@ -32,7 +32,7 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
     switch (m->type) {
     case CHANNEL_ready:
         supervise_ready(slot);
-        pending_worker_ready(slot);
+        pending_calls_worker_ready(slot);
         taps_worker_ready(slot);
         break;
     case CHANNEL_takeover: {
@@ -43,7 +43,7 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
         break;
     }
     case CHANNEL_done:
-        pending_done(m->id, m->arg, body, m->len);
+        pending_calls_done(m->id, m->arg, body, m->len);
         break;
     case CHANNEL_told:
         command_told(m->id, body, m->len);
@@ -52,7 +52,7 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
         taps_frame(m->id, body, m->len);
         break;
     case CHANNEL_key:
-        strangers_key(slot, m->arg, body, m->len);
+        access_key(slot, m->arg, body, m->len);
         break;
     default:
         log_error("worker %u: sent an unexpected datagram of type %u; ignored",
@@ -61,7 +61,7 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
 }
 
 bool
-switch_receive(unsigned slot, int fd)
+dispatch_receive(unsigned slot, int fd)
 {
     static char        body[CHANNEL_BODY_MAX + 1];
     struct channel_msg m;
@@ -76,7 +76,7 @@ switch_receive(unsigned slot, int fd)
 }
 
 bool
-switch_has_more(int fd)
+dispatch_has_more(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
 
@@ -84,20 +84,20 @@ switch_has_more(int fd)
 }
 
 void
-switch_worker_gone(unsigned slot)
+dispatch_worker_gone(unsigned slot)
 {
-    pending_worker_gone(slot);
+    pending_calls_worker_gone(slot);
 }
 
 void
-switch_worker_failed(unsigned slot)
+dispatch_worker_failed(unsigned slot)
 {
-    pending_worker_failed(slot);
+    pending_calls_worker_failed(slot);
 }
 
 void
-switch_tick(uint64_t now_ms)
+dispatch_tick(uint64_t now_ms)
 {
-    pending_tick(now_ms);
-    strangers_tick();
+    pending_calls_tick(now_ms);
+    access_tick();
 }

@@ -55,7 +55,7 @@ master_stop(void)
         return;
     master.phase = MASTER_STOPPING;
     atomic_store(&master.shm->draining, 1);
-    notify_stopping();
+    sd_notify_stopping();
     supervise_kill();
 }
 
@@ -73,7 +73,7 @@ master_drain(uint64_t ms)
     log_info("stopping: connections are closed over %s", text);
     master.phase = MASTER_DRAINING;
     atomic_store(&master.shm->draining, 1);
-    notify_stopping();
+    sd_notify_stopping();
     supervise_drain(ms);
 }
 
@@ -96,10 +96,10 @@ reload_by_signal(void)
         log_warn("told to reload while stopping: ignored");
         return;
     }
-    notify_reloading();
+    sd_notify_reloading();
     master_reopen_logs();
     reload(&out); /* logs what happened */
-    notify_ready();
+    sd_notify_ready();
     buf_free(&out);
 }
 
@@ -149,8 +149,8 @@ master_is_ready(void)
     master.phase = MASTER_RUNNING;
     log_info("ready: %u workers listen on %s", master.slots,
         master.config.server_listen);
-    notify_ready();
-    background_ready();
+    sd_notify_ready();
+    daemonize_ready();
 }
 
 static void
@@ -158,7 +158,7 @@ leave(int code)
 {
     admin_stop();
     control_close();
-    places_leave();
+    paths_leave();
     exit(code);
 }
 
@@ -185,10 +185,10 @@ cannot_start(int code, const char *fmt, ...)
     va_end(ap);
     if (log_fd() == STDERR_FILENO) {
         log_error("cannot start: %s", text);
-        background_failed(code, text, false);
+        daemonize_failed(code, text, false);
     } else {
         log_error("cannot start: %s", text);
-        background_failed(code, text, true);
+        daemonize_failed(code, text, true);
     }
     leave(code);
     abort(); /* not reached */
@@ -240,7 +240,7 @@ start(void)
         master.conf_file ? master.conf_file : "no configuration file",
         c->log_level == CONF_log_level_debug ? ", debugging" : "");
     listen_raise_limit(c, master.slots);
-    if (!places_take(c, &why) || !strangers_check(c, false, &why) ||
+    if (!paths_take(c, &why) || !access_check(c, false, &why) ||
         !supervise_listen(&why) || !admin_listen(&why) ||
         !control_open(c->server_control, c->server_control_group, &why))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
@@ -332,8 +332,8 @@ test_config(void)
 {
     struct buf why = BUF_INIT(8192);
 
-    if (!places_test(&master.config, &why) ||
-        !strangers_check(&master.config, false, &why)) {
+    if (!paths_test(&master.config, &why) ||
+        !access_check(&master.config, false, &why)) {
         fprintf(stderr, "ocppd: %s\n", buf_cstr(&why));
         exit(MASTER_EXIT_CONFIG);
     }
@@ -386,7 +386,7 @@ main(int argc, char **argv)
     if (test)
         test_config();
     if (background)
-        background_enter();
+        daemonize_enter();
     open_log(background);
 
     master.loop = ev_default_loop(EVFLAG_NOENV);

@@ -1,4 +1,4 @@
-/* places: the files and directories a daemon takes. See places.h. */
+/* paths: the files and directories a daemon takes. See paths.h. */
 #include "paths.h"
 
 #include <errno.h>
@@ -138,7 +138,7 @@ lock_pidfile(const char *path, struct buf *why)
 }
 
 bool
-places_take(const struct config *c, struct buf *why)
+paths_take(const struct config *c, struct buf *why)
 {
     char dir[CONF_TEXT_MAX];
 
@@ -159,7 +159,7 @@ places_take(const struct config *c, struct buf *why)
 }
 
 bool
-places_test(const struct config *c, struct buf *why)
+paths_test(const struct config *c, struct buf *why)
 {
     char dir[CONF_TEXT_MAX];
 
@@ -177,7 +177,7 @@ places_test(const struct config *c, struct buf *why)
 }
 
 void
-places_leave(void)
+paths_leave(void)
 {
     if (pidfile < 0)
         return;

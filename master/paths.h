@@ -1,9 +1,9 @@
 /*
- * places: the files and directories a daemon takes for itself: pid file,
+ * paths: the files and directories a daemon takes for itself: pid file,
  * state directory, the directory of the control socket.
  */
-#ifndef MASTER_PLACES_H
-#define MASTER_PLACES_H
+#ifndef MASTER_PATHS_H
+#define MASTER_PATHS_H
 
 #include <stdbool.h>
 
@@ -11,10 +11,10 @@
 #include "config.h"
 
 /* Makes what is missing, locks the pid file. False with a sentence. */
-bool places_take(const struct config *c, struct buf *why);
+bool paths_take(const struct config *c, struct buf *why);
 /* Would they do? Changes nothing. */
-bool places_test(const struct config *c, struct buf *why);
+bool paths_test(const struct config *c, struct buf *why);
 /* Removes the pid file. */
-void places_leave(void);
+void paths_leave(void);
 
 #endif

@@ -63,7 +63,7 @@ reload(struct buf *out)
     }
     if (!config_read(&next, master.conf_file, master.overrides,
             master.n_overrides, &words) ||
-        !strangers_check(&next, true, &words)) {
+        !access_check(&next, true, &words)) {
         log_lines(LOG_LEVEL_ERROR, &words);
         log_error("reload: %u errors in %s; the old configuration stays",
             count_lines(&words), from);
@@ -76,7 +76,7 @@ reload(struct buf *out)
     config_keep_restart(&next, &master.config, &words);
     master.config = next;
     shm_config_publish(master.shm, &next);
-    strangers_read_again();
+    access_read_again();
     supervise_tell_all(CHANNEL_config);
     admin_tell(CHANNEL_config);
     log_lines(LOG_LEVEL_WARN, &words);

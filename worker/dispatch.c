@@ -1,4 +1,4 @@
-/* deliver: who takes what the doors hand up (up.h). */
+/* dispatch: who takes what the doors hand up (up.h). */
 #include "base/up.h"
 
 #include <errno.h>
@@ -69,12 +69,12 @@ up_close(void *owner, int status, const char *reason, size_t len)
 void
 up_committed(uint64_t number)
 {
-    held_release(number);
+    deferred_release(number);
     ship_poke();
 }
 
 void
-up_keys_answered(struct conn *c, struct keys_answer *a)
+up_keys_answered(struct conn *c, struct auth_redis_answer *a)
 {
     handshake_answered(c, a);
     conn_settle(c);
@@ -143,7 +143,7 @@ up_datagram(const struct channel_msg *m, const char *body)
         buf_clear(&told);
         if (c != NULL)
             session_tell(c, &told);
-        peer_told(m->id, told.p, told.len);
+        master_link_told(m->id, told.p, told.len);
         break;
     case CHANNEL_tap:
         tap_add(m->id, body);

@@ -82,7 +82,7 @@ check(struct conn *c)
             conn_settle(c);
             break;
         }
-        fleet_check(c);
+        claims_check(c);
         if (c->busy == NULL)
             break;
         output_bytes += c->busy->out.len;
@@ -156,7 +156,7 @@ each_second(void)
     accept_tick();
     journal_tick();
     calls_retry();
-    peer_tick();
+    master_link_tick();
     if (self.conf_version != self.shm->config_version)
         self_read_config();
     auth_tick();
@@ -181,10 +181,10 @@ tick(void)
         check(conn_at(deadlines.cursor++));
     }
     redis_tick();
-    keys_tick();
-    fleet_tick();
+    auth_redis_tick();
+    claims_tick();
     ship_tick();
-    txids_tick();
+    transaction_ids_tick();
     for (uint32_t n = due(&pings, elapsed, self.conf.websocket_ping_interval);
          n > 0; n--) {
         if (pings.cursor >= conn_high())

@@ -178,7 +178,7 @@ linger(void)
 
     while (redis_on() && redis_ready(0) && self.now_ms - began_ms < LINGER_MS &&
         (stat_get(&self.st->journal_backlog_bytes) > 0 || !ship_idle() ||
-            !fleet_finish()))
+            !claims_finish()))
         ev_run(self.loop, EVRUN_ONCE);
 }
 
@@ -240,18 +240,18 @@ worker_main(const struct worker_boot *boot)
                                         : WORKER_EXIT_STAY_DOWN,
             buf_cstr(&why));
     redis_open();
-    fleet_open((uint32_t)capacity);
+    claims_open((uint32_t)capacity);
     ship_open();
     await_others();
     bury_former();
 
     auth_tick();
     guard_open();
-    peer_open(boot->channel);
+    master_link_open(boot->channel);
     accept_open(boot->listeners, boot->n_listeners);
     sweep_start();
     self.mem->alive_ms = clock_mono_ms();
-    peer_ready();
+    master_link_ready();
     log_info("ready");
     ev_run(self.loop, 0);
 
@@ -260,7 +260,7 @@ worker_main(const struct worker_boot *boot)
     linger();
     journal_close();
     redis_close();
-    peer_tick();
+    master_link_tick();
     log_info("done");
     exit(WORKER_EXIT_DONE);
 }
@@ -269,7 +269,8 @@ void
 worker_put_library(const struct config *c, struct buf *out)
 {
     size_t len = 0;
-    char *text = library_make(c->redis_prefix, (unsigned)c->redis_shards, &len);
+    char  *text =
+        functions_make(c->redis_prefix, (unsigned)c->redis_shards, &len);
 
     if (text != NULL)
         buf_add(out, text, len);

@@ -5,8 +5,8 @@
  * gets wrong cannot harm a charge point; the master watches it like a
  * worker.
  */
-#ifndef MASTER_ADMIN_H
-#define MASTER_ADMIN_H
+#ifndef MASTER_ADMIN_ADMIN_H
+#define MASTER_ADMIN_ADMIN_H
 
 #include <stdbool.h>
 

@@ -4,8 +4,8 @@
  * The master and the admin process both use it; nothing in here takes a
  * lock or changes a thing.
  */
-#ifndef MASTER_REPORT_H
-#define MASTER_REPORT_H
+#ifndef MASTER_ADMIN_REPORT_H
+#define MASTER_ADMIN_REPORT_H
 
 #include <stdbool.h>
 #include <stdint.h>

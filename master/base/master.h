@@ -4,8 +4,8 @@
  * One thread, one libev loop. Nothing in here is touched by a child after
  * the fork but `shm`, `config` and `log_target`, which it reads.
  */
-#ifndef MASTER_MASTER_H
-#define MASTER_MASTER_H
+#ifndef MASTER_BASE_MASTER_H
+#define MASTER_BASE_MASTER_H
 
 #include <stdbool.h>
 #include <stddef.h>

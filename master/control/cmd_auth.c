@@ -1,6 +1,6 @@
 /*
  * `auth': who may connect; and what happens to the file when a charge point
- * gets a new key. See command.h, strangers.h.
+ * gets a new key. See command.h, access.h.
  */
 #include <inttypes.h>
 #include <pwd.h>
@@ -40,7 +40,7 @@ owner(uid_t *uid, gid_t *gid)
 }
 
 bool
-strangers_check(const struct config *next, bool again, struct buf *why)
+access_check(const struct config *next, bool again, struct buf *why)
 {
     const struct config *c = again ? &master.config : next;
     struct authfile      a = {0};
@@ -75,7 +75,7 @@ strangers_check(const struct config *next, bool again, struct buf *why)
 }
 
 void
-strangers_read_again(void)
+access_read_again(void)
 {
     atomic_fetch_add(&master.shm->auth_version, 1);
     atomic_fetch_add(&master.shm->deny_version, 1);
@@ -222,7 +222,7 @@ write_edits(void)
 }
 
 void
-strangers_key(unsigned slot, uint64_t what, const char *body, size_t len)
+access_key(unsigned slot, uint64_t what, const char *body, size_t len)
 {
     const char *name = channel_string(body, len, 0);
     const char *key = channel_string(body, len, 1);
@@ -252,7 +252,7 @@ strangers_key(unsigned slot, uint64_t what, const char *body, size_t len)
 }
 
 void
-strangers_tick(void)
+access_tick(void)
 {
     write_edits();
 }

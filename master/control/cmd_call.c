@@ -1,6 +1,6 @@
 /*
  * The commands that reach out to charge points: call, disconnect, tap. See
- * command.h; what happens to a call when a worker dies is in pending.h.
+ * command.h; what happens to a call when a worker dies is in pending_calls.h.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -75,7 +75,7 @@ refuse_call(struct client *c, enum pending_result r)
         control_replyf(c, CONTROL_BUSY,
             "call: %u commands are pending; "
             "nothing was sent, try again",
-            pending_count());
+            pending_calls_count());
         break;
     case PENDING_DUPLICATE:
         control_replyf(c, CONTROL_CONFLICT,
@@ -173,9 +173,9 @@ cmd_call(struct client *c, int argc, char **argv)
     look_up(call.identity, &owner);
     enum pending_result r;
     if (owner != 0 && supervise_state(cref_slot(owner)) == SHM_WORKER_READY)
-        r = pending_call(c->id, owner, call.timeout_ms, body.p, body.len);
+        r = pending_calls_call(c->id, owner, call.timeout_ms, body.p, body.len);
     else
-        r = pending_settle(c->id,
+        r = pending_calls_settle(c->id,
             (unsigned)(registry_hash(call.identity, strlen(call.identity), 0) %
                 master.slots),
             OUTCOME_offline, body.p, body.len);

@@ -125,7 +125,7 @@ cmd_journal_mark(struct client *c, int argc, char **argv)
     char        whole[PATH_MAX];
     writer_open(&w, NULL, '{');
     writer_str(&w, "dir", realpath(dir, whole) != NULL ? whole : dir);
-    writer_u64(&w, "mark", segments_mark(master.shm));
+    writer_u64(&w, "mark", journal_dir_mark(master.shm));
     writer_close(&w);
     buf_addc(&out, '\n');
     finish(c, CONTROL_DONE, &out);

@@ -501,7 +501,7 @@ cmd_show(struct client *c, int argc, char **argv)
     }
     cref owner = registry_at(shm_registry(master.shm), c->entry)->owner;
     struct channel_msg m = {
-        .type = CHANNEL_ask, .id = switch_next_id(), .conn = owner};
+        .type = CHANNEL_ask, .id = dispatch_next_id(), .conn = owner};
     if (owner == 0 || !supervise_send(cref_slot(owner), &m, NULL, 0)) {
         show_reply(c, "", 0);
         return;

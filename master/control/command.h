@@ -7,8 +7,8 @@
  *
  * with argv[0] the command's word. It ends in control_reply(), now or later.
  */
-#ifndef MASTER_COMMAND_H
-#define MASTER_COMMAND_H
+#ifndef MASTER_CONTROL_COMMAND_H
+#define MASTER_CONTROL_COMMAND_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,7 +50,7 @@ bool command_number(struct client *c, char **argv, const char *what,
 /* The table as mdoc(7), for ocppctl(8). */
 void command_put_manual(struct buf *out);
 
-/* Answers of workers (switch.c, pending.c). */
+/* Answers of workers (dispatch.c, pending_calls.c). */
 void command_told(uint64_t id, const char *json, size_t len);
 void command_done(uint64_t client, enum outcome outcome, const char *command_id,
     const char *json, size_t len);

@@ -242,13 +242,13 @@ static void
 run(struct peer *p, size_t len)
 {
     static const char *const formats[] = {"-j", "-p"};
-    struct line              l;
+    struct control_line      l;
     int                      first = 0;
 
     buf_reserve(&p->line, 1);
-    if (!line_cut(&l, p->line.p, len)) {
+    if (!control_line_cut(&l, p->line.p, len)) {
         control_replyf(&p->shown, CONTROL_USAGE, "at byte %zu of the line: %s",
-            l.where, line_error_text(l.error));
+            l.where, control_line_error_text(l.error));
         return;
     }
     for (int i = 0; i < 2 && l.words > 0; i++)

@@ -1,10 +1,10 @@
 /*
  * control: the unix socket that ocppctl talks to.
  *
- *   client:  one line of words (line.h), at most LINE_MAX_BYTES, "\n"; a
- *            first word -j or -p asks for JSON or Prometheus text
- *   daemon:  "<code> <length>\n" and length bytes of body; codes below.
- *            After 1xx more follows; the connection ends after all others.
+ *   client:  one line of words (control_line.h), at most LINE_MAX_BYTES, "\n";
+ * a first word -j or -p asks for JSON or Prometheus text daemon:  "<code>
+ * <length>\n" and length bytes of body; codes below. After 1xx more follows;
+ * the connection ends after all others.
  *
  * Who may connect is decided by the socket's mode (0660) and group; who may
  * change something by the peer's uid as the kernel tells it. A client that
@@ -12,8 +12,8 @@
  * deadline and nothing else; when all are taken, the one that has been
  * typing its line for longest gives its place to the next.
  */
-#ifndef MASTER_CONTROL_H
-#define MASTER_CONTROL_H
+#ifndef MASTER_CONTROL_CONTROL_H
+#define MASTER_CONTROL_CONTROL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -5,8 +5,8 @@
  * people without a JSON library. It does not judge: on text that is no
  * object it finds no further member.
  */
-#ifndef MASTER_JSON_MEMBERS_H
-#define MASTER_JSON_MEMBERS_H
+#ifndef MASTER_CONTROL_JSON_MEMBERS_H
+#define MASTER_CONTROL_JSON_MEMBERS_H
 
 #include <stdbool.h>
 #include <stddef.h>

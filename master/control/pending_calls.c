@@ -1,4 +1,4 @@
-/* pending: the commands that workers have. See pending.h. */
+/* pending_calls: the commands that workers have. See pending_calls.h. */
 #include "control/pending_calls.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ static unsigned         count;
 static size_t           bytes;
 
 unsigned
-pending_count(void)
+pending_calls_count(void)
 {
     return count;
 }
@@ -56,7 +56,7 @@ make(uint64_t client, unsigned slot, const char *body, size_t len,
         return PENDING_FULL;
     p->client = client;
     p->slot = slot;
-    p->msg.id = switch_next_id();
+    p->msg.id = dispatch_next_id();
     p->msg.len = (uint32_t)len;
     memcpy(p->body, body, len);
     *out = p;
@@ -93,8 +93,8 @@ deliver(struct pending *p)
 }
 
 enum pending_result
-pending_call(uint64_t client, cref conn, uint64_t timeout_ms, const char *body,
-    size_t len)
+pending_calls_call(uint64_t client, cref conn, uint64_t timeout_ms,
+    const char *body, size_t len)
 {
     struct pending     *p;
     enum pending_result r = make(client, cref_slot(conn), body, len, &p);
@@ -127,7 +127,7 @@ find_slot(unsigned *slot)
 }
 
 enum pending_result
-pending_settle(uint64_t client, unsigned slot, enum outcome outcome,
+pending_calls_settle(uint64_t client, unsigned slot, enum outcome outcome,
     const char *body, size_t len)
 {
     struct pending *p;
@@ -146,7 +146,7 @@ pending_settle(uint64_t client, unsigned slot, enum outcome outcome,
 }
 
 void
-pending_done(uint64_t id, uint64_t outcome, const char *json, size_t len)
+pending_calls_done(uint64_t id, uint64_t outcome, const char *json, size_t len)
 {
     for (struct pending **at = &first; *at != NULL; at = &(*at)->next) {
         struct pending *p = *at;
@@ -171,13 +171,13 @@ deliver_waiting(unsigned slot)
 }
 
 void
-pending_worker_ready(unsigned slot)
+pending_calls_worker_ready(unsigned slot)
 {
     deliver_waiting(slot);
 }
 
 void
-pending_worker_gone(unsigned slot)
+pending_calls_worker_gone(unsigned slot)
 {
     unsigned lost = 0;
 
@@ -201,7 +201,7 @@ pending_worker_gone(unsigned slot)
 /* The outcome must be written behind what is in this slot's journal, so it
  * waits until somebody repairs the slot; the client need not. */
 void
-pending_worker_failed(unsigned slot)
+pending_calls_worker_failed(unsigned slot)
 {
     for (struct pending *p = first; p != NULL; p = p->next) {
         if (p->slot != slot || p->client == 0)
@@ -216,7 +216,7 @@ pending_worker_failed(unsigned slot)
 }
 
 void
-pending_tick(uint64_t now_ms)
+pending_calls_tick(uint64_t now_ms)
 {
     for (unsigned i = 0; i < master.slots; i++)
         if (supervise_state(i) == SHM_WORKER_READY)

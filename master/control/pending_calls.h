@@ -1,5 +1,5 @@
 /*
- * pending: the commands that workers have, until they say `done'.
+ * pending_calls: the commands that workers have, until they say `done'.
  *
  * Promise P3 asks for exactly one outcome of each command. The worker that
  * has it publishes the outcome; if it dies first, its successor gets the
@@ -8,8 +8,8 @@
  *
  *   body: commandId, identity, action, payload, each ended by NUL
  */
-#ifndef MASTER_PENDING_H
-#define MASTER_PENDING_H
+#ifndef MASTER_CONTROL_PENDING_CALLS_H
+#define MASTER_CONTROL_PENDING_CALLS_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,19 +30,20 @@ enum pending_result {
 
 /* Sends a command to the owner of conn. timeout_ms 0: ocpp.message_timeout.
  * client: who is told the outcome (command_done), 0 nobody. */
-enum pending_result pending_call(uint64_t client, cref conn,
+enum pending_result pending_calls_call(uint64_t client, cref conn,
     uint64_t timeout_ms, const char *body, size_t len);
 
 /* Has an outcome published by worker `slot`, now or when it is ready. */
-enum pending_result pending_settle(uint64_t client, unsigned slot,
+enum pending_result pending_calls_settle(uint64_t client, unsigned slot,
     enum outcome outcome, const char *body, size_t len);
 
-void pending_done(uint64_t id, uint64_t outcome, const char *json, size_t len);
-void pending_worker_ready(unsigned slot);
-void pending_worker_gone(unsigned slot);
-void pending_worker_failed(unsigned slot);
-void pending_tick(uint64_t now_ms);
+void pending_calls_done(
+    uint64_t id, uint64_t outcome, const char *json, size_t len);
+void pending_calls_worker_ready(unsigned slot);
+void pending_calls_worker_gone(unsigned slot);
+void pending_calls_worker_failed(unsigned slot);
+void pending_calls_tick(uint64_t now_ms);
 
-unsigned pending_count(void);
+unsigned pending_calls_count(void);
 
 #endif

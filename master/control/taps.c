@@ -36,7 +36,7 @@ taps_start(uint64_t client, const char *pattern)
         struct tap *t = &taps[i];
         if (t->id != 0)
             continue;
-        *t = (struct tap){.id = switch_next_id(), .client = client};
+        *t = (struct tap){.id = dispatch_next_id(), .client = client};
         snprintf(t->pattern, sizeof t->pattern, "%s", pattern);
         for (unsigned s = 0; s < master.slots; s++)
             if (supervise_state(s) == SHM_WORKER_READY ||

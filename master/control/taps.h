@@ -5,8 +5,8 @@
  * streams them to the client that asked. Nothing waits for a client: what it
  * does not take in time is dropped and counted, and the count is told to it.
  */
-#ifndef MASTER_TAPS_H
-#define MASTER_TAPS_H
+#ifndef MASTER_CONTROL_TAPS_H
+#define MASTER_CONTROL_TAPS_H
 
 #include <stdbool.h>
 #include <stddef.h>

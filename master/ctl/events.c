@@ -1,5 +1,5 @@
 /*
- * ctl_events: `ocppctl events`: the events in the journal, in order.
+ * events: `ocppctl events`: the events in the journal, in order.
  *
  * It reads the files itself. While the daemon runs, it prints only what is
  * numbered below the daemon's mark, so that the order over all workers is
@@ -41,23 +41,23 @@
 #define RUNNING_MAX 400 /* reply codes from here on are refusals */
 
 struct events {
-    const struct ctl *ctl;
-    bool              follow;
-    bool              alone;    /* --dir: the daemon is not asked */
-    uint64_t          since_ms; /* wall clock; 0: from the beginning */
-    struct buf        cp;       /* as it stands in a line; empty: any */
-    bool              some_types;
-    bool              type[EVENTS];
-    char              dir[DIR_MAX];
-    struct segments  *s;
-    int               inotify;
-    uint64_t          mark;
-    struct buf        silent; /* why the daemon was not reached */
-    uint64_t          last;   /* printed or passed over */
-    uint64_t          bad;    /* told of already */
-    struct buf        out;
-    bool              trouble; /* some events could not be read */
-    bool              gone;    /* nobody reads our output any more */
+    const struct ctl   *ctl;
+    bool                follow;
+    bool                alone;    /* --dir: the daemon is not asked */
+    uint64_t            since_ms; /* wall clock; 0: from the beginning */
+    struct buf          cp;       /* as it stands in a line; empty: any */
+    bool                some_types;
+    bool                type[EVENTS];
+    char                dir[DIR_MAX];
+    struct journal_dir *s;
+    int                 inotify;
+    uint64_t            mark;
+    struct buf          silent; /* why the daemon was not reached */
+    uint64_t            last;   /* printed or passed over */
+    uint64_t            bad;    /* told of already */
+    struct buf          out;
+    bool                trouble; /* some events could not be read */
+    bool                gone;    /* nobody reads our output any more */
 };
 
 /* --- options ------------------------------------------------------------- */
@@ -337,7 +337,7 @@ print(struct events *e)
     struct segment_line line;
     struct buf          why = BUF_INIT(4096);
 
-    while (segments_next(e->s, e->mark, &line)) {
+    while (journal_dir_next(e->s, e->mark, &line)) {
         if (line.number > e->last)
             e->last = line.number;
         if (!wanted(e, &line))
@@ -347,14 +347,14 @@ print(struct events *e)
         if (e->out.len >= OUT_FLUSH && !flush(e))
             return false;
     }
-    while (segments_trouble(e->s, &why)) {
+    while (journal_dir_trouble(e->s, &why)) {
         fprintf(stderr, "ocppctl: %s\n", buf_cstr(&why));
         buf_clear(&why);
         e->trouble = true;
     }
     buf_free(&why);
-    if (segments_bad(e->s) > e->bad) {
-        e->bad = segments_bad(e->s);
+    if (journal_dir_bad(e->s) > e->bad) {
+        e->bad = journal_dir_bad(e->s);
         fprintf(stderr,
             "ocppctl: left out %" PRIu64 " lines that are no "
             "events\n",
@@ -382,7 +382,7 @@ complain(struct events *e, struct buf *why)
 static bool
 begin(struct events *e, struct buf *why)
 {
-    struct segments_want want = {.slot = -1,
+    struct journal_dir_want want = {.slot = -1,
         .from = e->last ? e->last + 1 : 0,
         .since_wall_ms = e->since_ms};
 
@@ -401,7 +401,7 @@ begin(struct events *e, struct buf *why)
             return false;
         }
     }
-    e->s = segments_open(e->dir, &want, why);
+    e->s = journal_dir_open(e->dir, &want, why);
     e->bad = 0;
     return e->s != NULL;
 }
@@ -442,7 +442,7 @@ begin_again(struct events *e)
     struct pollfd out = {.fd = STDOUT_FILENO};
     bool          told = false;
 
-    segments_close(e->s);
+    journal_dir_close(e->s);
     e->s = NULL;
     while (!begin(e, &why)) {
         if (!told)
@@ -465,7 +465,7 @@ follow(struct events *e)
     for (;;) {
         uint64_t before = e->mark;
         /* While the mark does not move (a disk that fails), ask less. */
-        if (!await(e, segments_waiting(e->s) ? patience : IDLE_MS))
+        if (!await(e, journal_dir_waiting(e->s) ? patience : IDLE_MS))
             return CTL_DONE;
         int result = ask(e);
         if (result != CTL_DONE)
@@ -474,7 +474,7 @@ follow(struct events *e)
             : 2 * patience < PATIENCE_MS ? 2 * patience
                                          : PATIENCE_MS;
         buf_clear(&why);
-        if (!segments_refresh(e->s, &why) && !begin_again(e))
+        if (!journal_dir_refresh(e->s, &why) && !begin_again(e))
             return CTL_DONE;
         if (!print(e))
             return CTL_DONE;
@@ -506,7 +506,7 @@ ctl_events(int argc, char **argv, const struct ctl *ctl)
             result = CTL_REFUSED;
     }
     if (e.s != NULL)
-        segments_close(e.s);
+        journal_dir_close(e.s);
     if (e.inotify >= 0)
         close(e.inotify);
     buf_free(&e.cp);

@@ -1,5 +1,5 @@
 /*
- * ctl: the program ocppctl. It puts its arguments into one line, sends it to
+ * main: the program ocppctl. It puts its arguments into one line, sends it to
  * the daemon's control socket, and prints what comes back; control.h
  * describes the protocol. What a command means is known to the daemon alone.
  */
@@ -196,7 +196,7 @@ make_line(struct buf *line, const char *const *words, size_t n)
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
             buf_addc(line, ' ');
-        line_quote(line, words[i]);
+        control_line_quote(line, words[i]);
     }
     buf_addc(line, '\n');
     return !line->overflow;

@@ -1,12 +1,12 @@
 /*
- * ctl: what the files of ocppctl share.
+ * main: what the files of ocppctl share.
  *
- * ctl.c reads the options, finds the control socket and asks the daemon; a
+ * ctl/main.c reads the options, finds the control socket and asks the daemon; a
  * command marked LOCAL in commands.def is a function of its own file and
  * uses ctl_request() where it needs the daemon's word.
  */
-#ifndef MASTER_CTL_H
-#define MASTER_CTL_H
+#ifndef MASTER_CTL_MAIN_H
+#define MASTER_CTL_MAIN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,11 +44,11 @@ struct ctl {
 int ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
     struct buf *reply);
 
-/* `ocppctl events`, in ctl_events.c: argv[0] is "events". Returns an exit
+/* `ocppctl events`, in ctl/events.c: argv[0] is "events". Returns an exit
  * code of enum ctl_exit. */
 int ctl_events(int argc, char **argv, const struct ctl *ctl);
 
-/* `ocppctl top`, in ctl_top.c, likewise. */
+/* `ocppctl top`, in ctl/top.c, likewise. */
 int ctl_top(int argc, char **argv, const struct ctl *ctl);
 
 /* Says on stderr how a command is called, from commands.def. */

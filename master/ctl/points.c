@@ -1,6 +1,6 @@
 /*
- * ctl_points: the charge points on the screen of `ocppctl top`: the busiest,
- * and the sickest. See ctl_points.h.
+ * points: the charge points on the screen of `ocppctl top`: the busiest,
+ * and the sickest. See ctl/points.h.
  */
 #include "ctl/points.h"
 

@@ -1,5 +1,5 @@
 /*
- * ctl_points: the charge points on the screen of `ocppctl top`.
+ * points: the charge points on the screen of `ocppctl top`.
  *
  * The busiest are ordered as v->sort says. The sickest are, in this order,
  * those refused lately, those that keep coming back, those whose connection

@@ -1,4 +1,4 @@
-/* ctl_sample: what the gateway says of itself. See ctl_sample.h. */
+/* sample: what the gateway says of itself. See ctl/sample.h. */
 #include "ctl/sample.h"
 
 #include <cjson/cJSON.h>

@@ -1,4 +1,4 @@
-/* ctl_screen: the terminal that ocppctl draws on. See ctl_screen.h. */
+/* screen: the terminal that ocppctl draws on. See ctl/screen.h. */
 #include "ctl/screen.h"
 
 #include <errno.h>

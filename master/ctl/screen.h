@@ -1,5 +1,5 @@
 /*
- * ctl_screen: the terminal that ocppctl draws on.
+ * screen: the terminal that ocppctl draws on.
  *
  * Keys arrive one by one and unseen, signals arrive like keys, and whatever
  * happens to the program the terminal is put back as it was. ANSI sequences,

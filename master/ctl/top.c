@@ -1,7 +1,7 @@
 /*
- * ctl_top: `ocppctl top`: a live view of the gateway. It samples once a
- * second, draws the difference, and does what keys say. See ctl_sample.h for
- * what it asks, ctl_view.h for what it shows.
+ * top: `ocppctl top`: a live view of the gateway. It samples once a
+ * second, draws the difference, and does what keys say. See ctl/sample.h for
+ * what it asks, ctl/view.h for what it shows.
  */
 #include <getopt.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* ctl_view: the screen of `ocppctl top`. See ctl_view.h. */
+/* view: the screen of `ocppctl top`. See ctl/view.h. */
 #include "ctl/view.h"
 
 #include <inttypes.h>

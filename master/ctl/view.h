@@ -1,5 +1,5 @@
 /*
- * ctl_view: the screen of `ocppctl top`, from what was sampled. It asks
+ * view: the screen of `ocppctl top`, from what was sampled. It asks
  * nobody, and knows no terminal: lines of text come out, in the order of
  * their importance as far as there is room.
  */

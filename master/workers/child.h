@@ -1,8 +1,8 @@
 /*
  * child: how the master makes a process and how it speaks of a dead one.
  */
-#ifndef MASTER_CHILD_H
-#define MASTER_CHILD_H
+#ifndef MASTER_WORKERS_CHILD_H
+#define MASTER_WORKERS_CHILD_H
 
 #include <stdbool.h>
 #include <stddef.h>

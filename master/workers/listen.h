@@ -6,8 +6,8 @@
  * keeps each open while its worker is dead, so that a client in its accept
  * queue waits for the successor.
  */
-#ifndef MASTER_LISTEN_H
-#define MASTER_LISTEN_H
+#ifndef MASTER_WORKERS_LISTEN_H
+#define MASTER_WORKERS_LISTEN_H
 
 #include <stdbool.h>
 

@@ -160,7 +160,7 @@ channel_cb(struct ev_loop *loop, ev_io *w, int events)
     struct slot *s = w->data;
 
     /* The other end is closed: the death itself follows by ev_child. */
-    if (!switch_receive(s->n, s->channel))
+    if (!dispatch_receive(s->n, s->channel))
         ev_io_stop(loop, w);
 }
 
@@ -312,7 +312,7 @@ fail_slot(struct slot *s)
     /* Open sockets that nobody accepts from would swallow their share of
      * the clients. */
     listen_close(&s->listeners);
-    switch_worker_failed(s->n);
+    dispatch_worker_failed(s->n);
     log_error("worker %u: stays down, its share of clients goes to the "
               "others; remove the cause, then `ocppctl worker-restart %u`",
         s->n, s->n);
@@ -329,8 +329,8 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
 
     ev_child_stop(loop, c);
     /* What it said before it died still counts. */
-    while (switch_receive(s->n, s->channel))
-        if (!switch_has_more(s->channel))
+    while (dispatch_receive(s->n, s->channel))
+        if (!dispatch_has_more(s->channel))
             break;
     close_channel(s);
     obituary(s, status, lived);
@@ -344,7 +344,7 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
     atomic_store(&shared(s)->pid, 0);
     set_state(s, SHM_WORKER_DOWN);
     stats_zero_gauges(&shared(s)->stats);
-    switch_worker_gone(s->n);
+    dispatch_worker_gone(s->n);
 
     if (master.phase >= MASTER_DRAINING) {
         if (!any_left())
@@ -427,7 +427,7 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
             s->kill_ms = 0;
         }
     }
-    switch_tick(now);
+    dispatch_tick(now);
 }
 
 /* --- the daemon's life --------------------------------------------------- */

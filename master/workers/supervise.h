@@ -12,8 +12,8 @@
  *
  * The states stand in shared memory; the master alone writes them.
  */
-#ifndef MASTER_SUPERVISE_H
-#define MASTER_SUPERVISE_H
+#ifndef MASTER_WORKERS_SUPERVISE_H
+#define MASTER_WORKERS_SUPERVISE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -34,27 +34,28 @@ look_at(const struct segment_line *line)
 static void
 stream(const char *p, size_t size, uint64_t from, struct segment_sum *sum)
 {
-    struct reader       r = READER_CLOSED;
-    struct segment_line line;
-    enum reader_result  res;
-    int                 fd = memfd_create("fuzz", MFD_CLOEXEC);
+    struct journal_file      r = JOURNAL_FILE_CLOSED;
+    struct segment_line      line;
+    enum journal_file_result res;
+    int                      fd = memfd_create("fuzz", MFD_CLOEXEC);
 
     ensure(fd >= 0 && write(fd, p, size) == (ssize_t)size);
-    reader_open(&r, fd, from);
+    journal_file_open(&r, fd, from);
     *sum = (struct segment_sum){0};
-    while ((res = reader_next(&r, &line)) == READER_LINE) {
+    while ((res = journal_file_next(&r, &line)) == JOURNAL_FILE_LINE) {
         look_at(&line);
         ensure(line.len < size);
-        ensure(memcmp(line.p, p + reader_at(&r) - line.len - 1, line.len) == 0);
+        ensure(memcmp(line.p, p + journal_file_at(&r) - line.len - 1,
+                   line.len) == 0);
         if (sum->lines++ == 0)
             sum->first = line.number;
         if (line.number > sum->last)
             sum->last = line.number;
-        sum->good = reader_at(&r);
+        sum->good = journal_file_at(&r);
         sum->bad = r.bad;
     }
-    ensure(res == READER_END);
-    reader_free(&r);
+    ensure(res == JOURNAL_FILE_END);
+    journal_file_free(&r);
 }
 
 int

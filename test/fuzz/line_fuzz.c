@@ -18,17 +18,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ensure(text != NULL);
     memcpy(text, data, size);
 
-    struct line l, again;
-    if (line_cut(&l, text, size)) {
+    struct control_line l, again;
+    if (control_line_cut(&l, text, size)) {
         struct buf b = BUF_INIT(8 * LINE_MAX_BYTES);
         for (int i = 0; i < l.words; i++) {
             buf_addc(&b, i % 2 ? ' ' : '\t');
-            line_quote(&b, l.word[i]);
+            control_line_quote(&b, l.word[i]);
         }
         buf_addc(&b, '\n');
         ensure(!b.overflow && buf_reserve(&b, 1));
         ensure(memchr(b.p, '\n', b.len) == b.p + b.len - 1);
-        ensure(line_cut(&again, b.p, b.len));
+        ensure(control_line_cut(&again, b.p, b.len));
         ensure(again.words == l.words);
         for (int i = 0; i < l.words; i++)
             ensure(strcmp(again.word[i], l.word[i]) == 0);
@@ -36,7 +36,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         buf_free(&b);
     } else {
         ensure(l.error != LINE_OK && l.where <= size);
-        ensure(strlen(line_error_text(l.error)) > 8);
+        ensure(strlen(control_line_error_text(l.error)) > 8);
     }
     free(text);
     return 0;

@@ -153,7 +153,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     ws_pool_keep(4);
     ensure(channel_pair(master));
     guard_open();
-    peer_open(master[1]);
+    master_link_open(master[1]);
     sweep_start();
     ev_io_stop(self.loop, &timer);
     for (int i = 0; i < PEERS; i++)

@@ -163,17 +163,17 @@ nothing_announced_is_lost(void)
         waitpid(pid, NULL, 0);
         uint64_t n = atomic_load(book_len), told = atomic_load(&said->told[0]);
 
-        struct segments_want want = {.slot = 0, .from = n ? book[0] : 0};
-        struct segments     *s = segments_open(fix_files, &want, &why);
-        struct segment_line  line;
-        size_t               have = 0, missing = 0;
-        while (have < n && segments_next(s, UINT64_MAX, &line))
+        struct journal_dir_want want = {.slot = 0, .from = n ? book[0] : 0};
+        struct journal_dir     *s = journal_dir_open(fix_files, &want, &why);
+        struct segment_line     line;
+        size_t                  have = 0, missing = 0;
+        while (have < n && journal_dir_next(s, UINT64_MAX, &line))
             there[have++] = line.number;
         for (uint64_t k = 0; k < n && book[k] <= told; k++)
             missing += k >= have || there[k] != book[k];
         CHECK_EQ(missing, 0);
         CHECK(told == 0 || have > 0);
-        segments_close(s);
+        journal_dir_close(s);
     }
     buf_free(&why);
     fix_teardown();
@@ -182,20 +182,20 @@ nothing_announced_is_lost(void)
 static void
 order(void)
 {
-    struct buf           why = BUF_INIT(1000);
-    struct segments_want want = {.slot = -1};
-    struct segment_line  line;
-    pid_t                pids[WRITERS];
-    uint64_t             last = 0, n = 0, wrong = 0, appended = 0;
-    uint64_t             slots_seen = 0;
-    int                  status;
+    struct buf              why = BUF_INIT(1000);
+    struct journal_dir_want want = {.slot = -1};
+    struct segment_line     line;
+    pid_t                   pids[WRITERS];
+    uint64_t                last = 0, n = 0, wrong = 0, appended = 0;
+    uint64_t                slots_seen = 0;
+    int                     status;
 
     fix_setup(WRITERS);
     fix_conf.journal_segment_size = 256 << 10;
     memset(said, 0, sizeof *said);
     CHECK(fix_open(0, NULL)); /* makes the directory */
     journal_close();
-    struct segments *s = segments_open(fix_files, &want, &why);
+    struct journal_dir *s = journal_dir_open(fix_files, &want, &why);
     for (unsigned i = 0; i < WRITERS; i++)
         pids[i] = spawn(i, 77 + i);
     uint64_t end = clock_mono_ms() + ORDER_MS;
@@ -204,12 +204,12 @@ order(void)
         if (over)
             for (unsigned i = 0; i < WRITERS; i++)
                 CHECK(waitpid(pids[i], &status, 0) == pids[i] && status == 0);
-        uint64_t mark = segments_mark(fix_shm);
-        CHECK(segments_refresh(s, &why));
-        for (; segments_next(s, mark, &line); n++) {
+        uint64_t mark = journal_dir_mark(fix_shm);
+        CHECK(journal_dir_refresh(s, &why));
+        for (; journal_dir_next(s, mark, &line); n++) {
             wrong += line.number <= last || !fix_is_whole(&line);
             last = line.number;
-            slots_seen |= 1u << segments_slot(s);
+            slots_seen |= 1u << journal_dir_slot(s);
         }
         if (over)
             break;
@@ -221,9 +221,9 @@ order(void)
     CHECK_EQ(wrong, 0);
     CHECK_EQ(n, appended);
     CHECK_EQ(slots_seen, (1u << WRITERS) - 1);
-    CHECK_EQ(segments_bad(s), 0);
-    CHECK(!segments_waiting(s));
-    segments_close(s);
+    CHECK_EQ(journal_dir_bad(s), 0);
+    CHECK(!journal_dir_waiting(s));
+    journal_dir_close(s);
     buf_free(&why);
     fix_teardown();
 }

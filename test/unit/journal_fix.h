@@ -151,21 +151,21 @@ fix_wait(uint64_t number, unsigned ms)
 static __attribute__((unused)) unsigned
 fix_read(uint64_t mark, uint64_t *last)
 {
-    struct buf           why = BUF_INIT(4096);
-    struct segments_want want = {.slot = -1};
-    struct segments     *s = segments_open(fix_files, &want, &why);
-    struct segment_line  line;
-    unsigned             n = 0, wrong = 0;
+    struct buf              why = BUF_INIT(4096);
+    struct journal_dir_want want = {.slot = -1};
+    struct journal_dir     *s = journal_dir_open(fix_files, &want, &why);
+    struct segment_line     line;
+    unsigned                n = 0, wrong = 0;
 
     *last = 0;
     CHECK(s != NULL);
-    for (; s != NULL && segments_next(s, mark, &line); n++) {
+    for (; s != NULL && journal_dir_next(s, mark, &line); n++) {
         wrong += !fix_is_whole(&line) || line.number <= *last;
         *last = line.number;
     }
     CHECK_EQ(wrong, 0);
     if (s != NULL)
-        segments_close(s);
+        journal_dir_close(s);
     buf_free(&why);
     return n;
 }
@@ -175,7 +175,7 @@ fix_count(struct segment_list *list)
 {
     int fd = open(fix_files, O_RDONLY | O_DIRECTORY);
 
-    CHECK_EQ(segments_find(fd, list), 0);
+    CHECK_EQ(journal_dir_find(fd, list), 0);
     close(fd);
     return list->n;
 }

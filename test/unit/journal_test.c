@@ -73,7 +73,7 @@ commits(void)
         if (i == 0) {
             first = n;
             CHECK(floor_now() <= first);
-            CHECK(segments_mark(fix_shm) <= first);
+            CHECK(journal_dir_mark(fix_shm) <= first);
         }
     }
     CHECK(stat_get(&stats_now()->journal_backlog_bytes) > 0);
@@ -82,7 +82,7 @@ commits(void)
     CHECK_EQ(told, n);
     CHECK(!told_back);
     CHECK(floor_now() == UINT64_MAX);
-    CHECK(segments_mark(fix_shm) > n);
+    CHECK(journal_dir_mark(fix_shm) > n);
     CHECK_EQ(stat_get(&stats_now()->events), 1000);
     CHECK_EQ(stat_get(&stats_now()->journal_backlog_bytes), 0);
     uint64_t commits = stat_get(&stats_now()->commits);
@@ -111,11 +111,11 @@ commits(void)
 static void
 lines(void)
 {
-    static char          big[SEGMENT_LINE_MAX + 64];
-    char                 text[200];
-    struct segments_want want = {.slot = 0};
-    struct segment_line  line;
-    struct buf           why = BUF_INIT(1000);
+    static char             big[SEGMENT_LINE_MAX + 64];
+    char                    text[200];
+    struct journal_dir_want want = {.slot = 0};
+    struct segment_line     line;
+    struct buf              why = BUF_INIT(1000);
 
     fix_setup(1);
     CHECK(fix_open(0, NULL));
@@ -138,11 +138,11 @@ lines(void)
     *strchr(text, 'N') = '\0';
     CHECK(journal_append(n, text, (size_t)len));
     CHECK(fix_wait(n, 10000));
-    struct segments *s = segments_open(fix_files, &want, &why);
-    CHECK(segments_next(s, UINT64_MAX, &line));
+    struct journal_dir *s = journal_dir_open(fix_files, &want, &why);
+    CHECK(journal_dir_next(s, UINT64_MAX, &line));
     CHECK_STRN(line.p + 43, line.len - 43, "{ \"a\":\"x y\" }}");
-    CHECK(!segments_next(s, UINT64_MAX, &line));
-    segments_close(s);
+    CHECK(!journal_dir_next(s, UINT64_MAX, &line));
+    journal_dir_close(s);
     journal_close();
     fix_teardown();
 }
@@ -466,7 +466,7 @@ refusals(void)
     if (pid == 0) {
         /* what a second daemon meets: a description of its own */
         struct tail t;
-        bool        second = tail_open(&t, fix_dir, 0, &why);
+        bool        second = segment_writer_open(&t, fix_dir, 0, &why);
         _exit(second || strstr(buf_cstr(&why), "w000.lock") == NULL);
     }
     int status;

@@ -5,15 +5,15 @@
 
 #include "unit.h"
 
-static struct line l;
-static char        text[LINE_MAX_BYTES + 1];
+static struct control_line l;
+static char                text[LINE_MAX_BYTES + 1];
 
 static bool
 cut(const char *s)
 {
     memset(text, 'x', sizeof text);
     memcpy(text, s, strlen(s));
-    return line_cut(&l, text, strlen(s));
+    return control_line_cut(&l, text, strlen(s));
 }
 
 static void
@@ -91,7 +91,7 @@ errors_say_where(void)
     CHECK_EQ(l.error, LINE_OPEN_ESCAPE);
 
     char nul[] = "a\0b\n";
-    CHECK(!line_cut(&l, nul, 4));
+    CHECK(!control_line_cut(&l, nul, 4));
     CHECK_EQ(l.error, LINE_NUL);
     CHECK_EQ(l.where, 1);
 
@@ -116,10 +116,10 @@ quoting_comes_back(void)
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         buf_addc(&b, ' ');
-        line_quote(&b, all[i]);
+        control_line_quote(&b, all[i]);
     }
     CHECK(strchr(buf_cstr(&b), '\n') == NULL);
-    CHECK(line_cut(&l, b.p, b.len));
+    CHECK(control_line_cut(&l, b.p, b.len));
     CHECK_EQ(l.words, (int)(sizeof all / sizeof *all));
     for (int i = 0; i < l.words; i++)
         CHECK_STR(l.word[i], all[i]);
@@ -130,7 +130,7 @@ static void
 a_long_word_fits(void)
 {
     memset(text, 'j', LINE_MAX_BYTES);
-    CHECK(line_cut(&l, text, LINE_MAX_BYTES));
+    CHECK(control_line_cut(&l, text, LINE_MAX_BYTES));
     CHECK_EQ(l.words, 1);
     CHECK_EQ(strlen(l.word[0]), LINE_MAX_BYTES);
 }

@@ -41,26 +41,26 @@ says_everything(const char *name)
 {
     int fd = listen_at(name);
 
-    notify_ready();
+    sd_notify_ready();
     hear(fd);
     CHECK_STR(heard, "READY=1");
-    notify_reloading();
+    sd_notify_reloading();
     hear(fd);
     CHECK(strncmp(heard, "RELOADING=1\nMONOTONIC_USEC=", 27) == 0);
-    notify_stopping();
+    sd_notify_stopping();
     hear(fd);
     CHECK_STR(heard, "STOPPING=1");
-    notify_status("%d connections\nREADY=1", 12);
+    sd_notify_status("%d connections\nREADY=1", 12);
     hear(fd);
     CHECK_STR(heard, "STATUS=12 connections READY=1");
-    notify_status("%0500d", 1);
+    sd_notify_status("%0500d", 1);
     hear(fd);
     CHECK_EQ(strlen(heard), 255);
     /* A manager that does not listen holds up nobody. */
     for (int i = 0; i < 2000; i++)
-        notify_ready();
+        sd_notify_ready();
     close(fd);
-    notify_ready();
+    sd_notify_ready();
     if (name[0] == '/')
         unlink(name);
 }
@@ -71,12 +71,12 @@ main(void)
     char name[64];
 
     unsetenv("NOTIFY_SOCKET");
-    notify_ready();
+    sd_notify_ready();
     setenv("NOTIFY_SOCKET", "relative", 1);
-    notify_ready();
-    snprintf(name, sizeof name, "/tmp/notify_test.%d", (int)getpid());
+    sd_notify_ready();
+    snprintf(name, sizeof name, "/tmp/sd_notify_test.%d", (int)getpid());
     says_everything(name);
-    snprintf(name, sizeof name, "@notify_test.%d", (int)getpid());
+    snprintf(name, sizeof name, "@sd_notify_test.%d", (int)getpid());
     says_everything(name);
     return unit_done();
 }

@@ -243,39 +243,39 @@ several(void)
     CHECK_EQ(fix_read(11, &last), 2);
     CHECK_EQ(last, 10);
 
-    struct buf           why = BUF_INIT(1000);
-    struct segment_line  line;
-    struct segments_want want = {.slot = 0, .from = 11};
-    struct segments     *s = segments_open(fix_files, &want, &why);
-    CHECK(segments_next(s, 12, &line) && line.number == 11);
-    CHECK(!segments_next(s, 12, &line));
-    CHECK(segments_waiting(s));
-    CHECK(segments_next(s, 13, &line) && line.number == 12);
-    CHECK(!segments_next(s, 13, &line));
-    CHECK(!segments_waiting(s));
+    struct buf              why = BUF_INIT(1000);
+    struct segment_line     line;
+    struct journal_dir_want want = {.slot = 0, .from = 11};
+    struct journal_dir     *s = journal_dir_open(fix_files, &want, &why);
+    CHECK(journal_dir_next(s, 12, &line) && line.number == 11);
+    CHECK(!journal_dir_next(s, 12, &line));
+    CHECK(journal_dir_waiting(s));
+    CHECK(journal_dir_next(s, 13, &line) && line.number == 12);
+    CHECK(!journal_dir_next(s, 13, &line));
+    CHECK(!journal_dir_waiting(s));
     /* it goes on: a longer file, a new one, one removed meanwhile */
     put(0, 13, bytes, 0);
     put(0, 14, bytes, 0);
-    CHECK(segments_refresh(s, &why));
-    CHECK(!segments_next(s, UINT64_MAX, &line));
+    CHECK(journal_dir_refresh(s, &why));
+    CHECK(!journal_dir_next(s, UINT64_MAX, &line));
     len = fix_line(bytes, 15, 100);
     bytes[len] = '\n';
     put(0, 14, bytes, 60);
-    CHECK(segments_refresh(s, &why));
-    CHECK(!segments_next(s, UINT64_MAX, &line));
+    CHECK(journal_dir_refresh(s, &why));
+    CHECK(!journal_dir_next(s, UINT64_MAX, &line));
     put(0, 14, bytes, len + 1);
-    CHECK(segments_refresh(s, &why));
-    CHECK(segments_next(s, UINT64_MAX, &line) && line.number == 15);
+    CHECK(journal_dir_refresh(s, &why));
+    CHECK(journal_dir_next(s, UINT64_MAX, &line) && line.number == 15);
     CHECK(fix_is_whole(&line));
     fix_empty_dir(fix_files);
-    CHECK(segments_refresh(s, &why));
-    CHECK(!segments_next(s, UINT64_MAX, &line));
+    CHECK(journal_dir_refresh(s, &why));
+    CHECK(!journal_dir_next(s, UINT64_MAX, &line));
     rmdir(fix_files);
-    CHECK(!segments_refresh(s, &why));
+    CHECK(!journal_dir_refresh(s, &why));
     CHECK(strstr(buf_cstr(&why), fix_files) != NULL);
-    segments_close(s);
+    journal_dir_close(s);
     buf_clear(&why);
-    CHECK(segments_open(fix_files, &want, &why) == NULL);
+    CHECK(journal_dir_open(fix_files, &want, &why) == NULL);
     CHECK(strstr(buf_cstr(&why), fix_files) != NULL);
     buf_free(&why);
     mkdir(fix_files, 0750);
@@ -286,7 +286,7 @@ static void
 long_lines(void)
 {
     static char         bytes[4 << 20];
-    struct reader       r = READER_CLOSED;
+    struct journal_file r = JOURNAL_FILE_CLOSED;
     struct segment_line line;
     size_t              len = 0;
 
@@ -302,26 +302,28 @@ long_lines(void)
     put(0, 1, bytes, len);
     char path[200];
     snprintf(path, sizeof path, "%s/w000-0000000000000001.jsonl", fix_files);
-    reader_open(&r, open(path, O_RDONLY), 0);
+    journal_file_open(&r, open(path, O_RDONLY), 0);
     for (uint64_t n = 1; n <= 3; n++) {
-        CHECK_EQ(reader_next(&r, &line), READER_LINE);
+        CHECK_EQ(journal_file_next(&r, &line), JOURNAL_FILE_LINE);
         CHECK_EQ(line.number, n);
         CHECK(fix_is_whole(&line));
     }
-    CHECK_EQ(reader_next(&r, &line), READER_END);
-    CHECK_EQ(reader_at(&r), len);
+    CHECK_EQ(journal_file_next(&r, &line), JOURNAL_FILE_END);
+    CHECK_EQ(journal_file_at(&r), len);
     CHECK_EQ(r.bad, 1);
-    reader_close(&r);
+    journal_file_close(&r);
     /* from the middle: the first line that begins there or later */
-    reader_open(&r, open(path, O_RDONLY), len - 70001);
-    CHECK(reader_next(&r, &line) == READER_LINE && line.number == 3);
-    reader_close(&r);
-    reader_open(&r, open(path, O_RDONLY), len - 70002);
-    CHECK(reader_next(&r, &line) == READER_LINE && line.number == 3);
-    reader_close(&r);
-    reader_open(&r, open(path, O_RDONLY), len - 70000);
-    CHECK(reader_next(&r, &line) == READER_END);
-    reader_free(&r);
+    journal_file_open(&r, open(path, O_RDONLY), len - 70001);
+    CHECK(
+        journal_file_next(&r, &line) == JOURNAL_FILE_LINE && line.number == 3);
+    journal_file_close(&r);
+    journal_file_open(&r, open(path, O_RDONLY), len - 70002);
+    CHECK(
+        journal_file_next(&r, &line) == JOURNAL_FILE_LINE && line.number == 3);
+    journal_file_close(&r);
+    journal_file_open(&r, open(path, O_RDONLY), len - 70000);
+    CHECK(journal_file_next(&r, &line) == JOURNAL_FILE_END);
+    journal_file_free(&r);
     fix_empty_dir(fix_files);
 }
 

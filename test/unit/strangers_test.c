@@ -268,33 +268,34 @@ a_crowd_is_counted_over_workers(void)
     CHECK(s != NULL);
     if (s == NULL)
         return;
-    struct crowd *w = shm_crowd(s);
+    struct address_count *w = shm_crowd(s);
     for (unsigned i = 0; i < 3; i++)
         shm_worker(s, i)->pid = 1;
     address("192.0.2.1", a);
     address("192.0.2.2", b);
-    struct crowd_place pa = crowd_find(w, 0, a), pb = crowd_find(w, 0, b);
+    struct address_count_place pa = address_count_find(w, 0, a),
+                               pb = address_count_find(w, 0, b);
     CHECK(memcmp(&pa, &pb, sizeof pa) != 0);
     for (unsigned i = 0; i < 30; i++)
-        crowd_enter(w, i % 3, pa);
-    crowd_enter(w, 0, pb);
+        address_count_enter(w, i % 3, pa);
+    address_count_enter(w, 0, pb);
     CHECK_EQ(shm_crowd_count(s, pa), 30);
     CHECK_EQ(shm_crowd_count(s, pb), 1);
-    crowd_leave(w, 0, pa);
+    address_count_leave(w, 0, pa);
     CHECK_EQ(shm_crowd_count(s, pa), 29);
     shm_worker(s, 1)->pid = 0; /* dead: its ten are gone */
     CHECK_EQ(shm_crowd_count(s, pa), 19);
-    crowd_clear(w, 1);
+    address_count_clear(w, 1);
     shm_worker(s, 1)->pid = 2;
     CHECK_EQ(shm_crowd_count(s, pa), 19);
 
     /* Never too low, and hardly too high with many others about. */
-    struct crowd_place *all = calloc(20000, sizeof *all);
-    uint64_t            most = 0;
+    struct address_count_place *all = calloc(20000, sizeof *all);
+    uint64_t                    most = 0;
     for (uint64_t i = 0; i < 20000; i++) {
         uint64_t x[2] = {i, i * 77};
-        all[i] = crowd_find(w, 0, x);
-        crowd_enter(w, 2, all[i]);
+        all[i] = address_count_find(w, 0, x);
+        address_count_enter(w, 2, all[i]);
     }
     for (unsigned i = 0; i < 20000; i++) {
         uint64_t n = shm_crowd_count(s, all[i]);

@@ -91,13 +91,13 @@ tell(enum channel_key what, const char *name, size_t len,
     char text[AUTHFILE_NAME_MAX + 1 + AUTHFILE_KEY_TEXT];
 
     if (auth_asks()) {
-        keys_tell(what, name, len, key);
+        auth_redis_tell(what, name, len, key);
         return;
     }
     memcpy(text, name, len);
     text[len] = '\0';
     authfile_key_text(key, text + len + 1);
-    peer_key(what, text, len + 1 + AUTHFILE_KEY_TEXT);
+    master_link_key(what, text, len + 1 + AUTHFILE_KEY_TEXT);
 }
 
 enum match { NO_MATCH, MATCH, MATCH_NEXT };
@@ -189,7 +189,7 @@ check_entry(const struct authfile_entry *e, const struct http_request *r,
 
 static enum refuse_reason
 check_answer(const struct http_request *r, const char *name, size_t len,
-    struct keys_answer *a, const char **detail)
+    struct auth_redis_answer *a, const char **detail)
 {
     if (a->word == KEYS_NONE)
         return REFUSE_unknown;
@@ -218,7 +218,7 @@ check_answer(const struct http_request *r, const char *name, size_t len,
 
 enum refuse_reason
 auth_check(const struct http_request *r, const char *name, size_t len,
-    struct keys_answer *answer, const char **detail)
+    struct auth_redis_answer *answer, const char **detail)
 {
     struct authfile_entry      e;
     const struct authfile_key *shown;
@@ -251,10 +251,10 @@ auth_check(const struct http_request *r, const char *name, size_t len,
 }
 
 void
-auth_welcomed(uint32_t entry, const struct keys_answer *answer)
+auth_welcomed(uint32_t entry, const struct auth_redis_answer *answer)
 {
     if (answer->word == KEYS_FOUND && answer->shown != NULL)
-        keys_remember(entry, answer->shown);
+        auth_redis_remember(entry, answer->shown);
 }
 
 /* --- a new key ----------------------------------------------------------- */
@@ -310,7 +310,7 @@ auth_command_goes(struct conn *c, const char *identity, const char *action,
     if (!offered_key(identity, action, payload, &key))
         return true;
     if (auth_asks())
-        return keys_offer(c, identity, strlen(identity), &key);
+        return auth_redis_offer(c, identity, strlen(identity), &key);
     tell(CHANNEL_KEY_OFFERED, identity, strlen(identity), &key);
     return true;
 }

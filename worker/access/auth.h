@@ -1,10 +1,10 @@
 /*
  * auth: whether a charge point is who it says.
  *
- * With auth.mode = redis, keys.h has the credentials. Otherwise each worker
- * has the credential file (authfile.h) in memory. The master
- * raises shm.auth_version when the file changed and was found right; a
- * worker reads it again then. Where it cannot, what it had stays in force.
+ * With auth.mode = redis, auth_redis.h has the credentials. Otherwise each
+ * worker has the credential file (authfile.h) in memory. The master raises
+ * shm.auth_version when the file changed and was found right; a worker reads it
+ * again then. Where it cannot, what it had stays in force.
  *
  * A new key travels as a command, ChangeConfiguration of AuthorizationKey:
  *
@@ -17,8 +17,8 @@
  * a key that a charge point took is never unknown here, whichever process
  * dies in between.
  */
-#ifndef WORKER_AUTH_H
-#define WORKER_AUTH_H
+#ifndef WORKER_ACCESS_AUTH_H
+#define WORKER_ACCESS_AUTH_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,14 +31,14 @@
  * a second. */
 void auth_tick(void);
 
-/* Whether keys_ask() comes first; auth_check() wants its answer then. */
+/* Whether auth_redis_ask() comes first; auth_check() wants its answer then. */
 bool auth_asks(void);
 /* REFUSE_REASONS if it is welcome; else why not, with a detail for the
  * operator that holds no secret. */
 enum refuse_reason auth_check(const struct http_request *r, const char *name,
-    size_t len, struct keys_answer *answer, const char **detail);
+    size_t len, struct auth_redis_answer *answer, const char **detail);
 /* It was let in, and has this entry of the registry now. */
-void auth_welcomed(uint32_t entry, const struct keys_answer *answer);
+void auth_welcomed(uint32_t entry, const struct auth_redis_answer *answer);
 
 /* A command is about to be sent to c: false if it has to wait until
  * up_keys_offered(), or for another try. */

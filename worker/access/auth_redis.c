@@ -1,4 +1,4 @@
-/* keys: the credentials that Redis holds. See keys.h. */
+/* auth_redis: the credentials that Redis holds. See auth_redis.h. */
 #include "access/auth_redis.h"
 
 #include <stdlib.h>
@@ -44,18 +44,18 @@ now_s(void)
 }
 
 void
-keys_remember(uint32_t entry, const struct authfile_key *key)
+auth_redis_remember(uint32_t entry, const struct authfile_key *key)
 {
     registry_proof_put(self.registry, entry, key, now_s());
 }
 
 void
-keys_recall(const char *name, size_t len, struct keys_answer *out)
+auth_redis_recall(const char *name, size_t len, struct auth_redis_answer *out)
 {
     uint32_t entry = registry_find(self.registry, name, len, false);
     uint32_t when;
 
-    *out = (struct keys_answer){.word = KEYS_SILENT};
+    *out = (struct auth_redis_answer){.word = KEYS_SILENT};
     out->entry.has_key = entry != REGISTRY_NONE &&
         registry_proof_get(self.registry, entry, &out->entry.key, &when) &&
         (uint64_t)(now_s() - when) * 1000 < self.conf.auth_remember;
@@ -63,7 +63,7 @@ keys_recall(const char *name, size_t len, struct keys_answer *out)
 
 /* Redis has spoken: a key that is not there any more opens nothing later. */
 static void
-revise(const char *name, size_t len, const struct keys_answer *a)
+revise(const char *name, size_t len, const struct auth_redis_answer *a)
 {
     struct authfile_key old;
     uint32_t when, entry = registry_find(self.registry, name, len, false);
@@ -105,7 +105,7 @@ asker(const struct ask *a)
 }
 
 static void
-hand_up(struct conn *c, struct keys_answer *answer)
+hand_up(struct conn *c, struct auth_redis_answer *answer)
 {
     c->busy->asked = 0;
     up_keys_answered(c, answer);
@@ -114,9 +114,9 @@ hand_up(struct conn *c, struct keys_answer *answer)
 static void
 answered_cb(void *ctx, const struct redis_value *v)
 {
-    struct ask        *a = ctx;
-    struct conn       *c = asker(a);
-    struct keys_answer answer = {.word = KEYS_SILENT};
+    struct ask              *a = ctx;
+    struct conn             *c = asker(a);
+    struct auth_redis_answer answer = {.word = KEYS_SILENT};
 
     struct ask **p = &asks;
     while (*p != a)
@@ -125,7 +125,7 @@ answered_cb(void *ctx, const struct redis_value *v)
     if (a->next == NULL)
         asks_last = p;
     if (v == NULL || redis_error(v) != NULL) {
-        keys_recall(a->name, a->len, &answer);
+        auth_redis_recall(a->name, a->len, &answer);
     } else {
         answer.entry.has_key =
             read_key(redis_at(v, 0), a->name, &answer.entry.key);
@@ -141,7 +141,7 @@ answered_cb(void *ctx, const struct redis_value *v)
 }
 
 bool
-keys_ask(struct conn *c, const char *name, size_t len)
+auth_redis_ask(struct conn *c, const char *name, size_t len)
 {
     unsigned    shard = redis_shard(name, len);
     struct ask *a = redis_ready(shard) ? malloc(sizeof *a) : NULL;
@@ -169,9 +169,9 @@ keys_ask(struct conn *c, const char *name, size_t len)
 }
 
 void
-keys_tick(void)
+auth_redis_tick(void)
 {
-    struct keys_answer answer;
+    struct auth_redis_answer answer;
 
     for (struct ask *a = asks; a != NULL; a = a->next) {
         if (self.now_ms - a->since_ms < self.conf.auth_timeout)
@@ -179,7 +179,7 @@ keys_tick(void)
         struct conn *c = asker(a);
         if (c == NULL)
             continue;
-        keys_recall(a->name, a->len, &answer);
+        auth_redis_recall(a->name, a->len, &answer);
         hand_up(c, &answer);
     }
 }
@@ -236,7 +236,7 @@ offered_cb(void *ctx, const struct redis_value *v)
 }
 
 bool
-keys_offer(struct conn *c, const char *name, size_t len,
+auth_redis_offer(struct conn *c, const char *name, size_t len,
     const struct authfile_key *key)
 {
     struct offer *o = offers;
@@ -262,7 +262,7 @@ told_cb(void *ctx, const struct redis_value *v)
 }
 
 void
-keys_tell(enum channel_key what, const char *name, size_t len,
+auth_redis_tell(enum channel_key what, const char *name, size_t len,
     const struct authfile_key *key)
 {
     tell(what, name, len, key, told_cb, NULL);

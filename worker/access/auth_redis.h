@@ -1,5 +1,5 @@
 /*
- * keys: the credentials that Redis holds ([auth] mode = redis).
+ * auth_redis: the credentials that Redis holds ([auth] mode = redis).
  *
  * Who connects is looked up each time, so what the platform changes counts at
  * once. The opening handshake waits meanwhile, and its connection is not read.
@@ -7,15 +7,16 @@
  * key that an identity showed before is asked for, if Redis had it within
  * auth.remember; the registry keeps that one (its hash), for all workers.
  *
- *     keys_ask --> up_keys_answered(FOUND | NONE | SILENT)
+ *     auth_redis_ask --> up_keys_answered(FOUND | NONE | SILENT)
  *
  * A new key (ChangeConfiguration of AuthorizationKey) must be known before it
  * leaves: its command waits until Redis has it.
  *
- *     keys_offer: false ... up_keys_offered --> keys_offer: true, once
+ *     auth_redis_offer: false ... up_keys_offered --> auth_redis_offer: true,
+ * once
  */
-#ifndef WORKER_KEYS_H
-#define WORKER_KEYS_H
+#ifndef WORKER_ACCESS_AUTH_REDIS_H
+#define WORKER_ACCESS_AUTH_REDIS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,40 +27,41 @@
 
 struct conn;
 
-enum keys_word {
+enum auth_redis_word {
     KEYS_SILENT, /* nothing can be said; entry holds what is remembered */
     KEYS_NONE,   /* Redis does not know the identity */
     KEYS_FOUND
 };
 
-struct keys_answer {
-    enum keys_word             word;
+struct auth_redis_answer {
+    enum auth_redis_word       word;
     struct authfile_entry      entry; /* has_key: false with NONE */
     const struct authfile_key *shown; /* of entry, by auth_check(); or NULL */
 };
 
 /* Asks about c's identity. False: Redis cannot be asked, and nothing follows.
  * Else up_keys_answered() comes exactly once, unless c dies before it. */
-bool keys_ask(struct conn *c, const char *name, size_t len);
+bool auth_redis_ask(struct conn *c, const char *name, size_t len);
 /* What stands for an answer of Redis while it is silent. */
-void keys_recall(const char *name, size_t len, struct keys_answer *out);
+void auth_redis_recall(
+    const char *name, size_t len, struct auth_redis_answer *out);
 /* The identity of a registry entry showed this key, which Redis has. */
-void keys_remember(uint32_t entry, const struct authfile_key *key);
+void auth_redis_remember(uint32_t entry, const struct authfile_key *key);
 
 /* A new key of c's charge point: true if Redis has it. */
-bool keys_offer(struct conn *c, const char *name, size_t len,
+bool auth_redis_offer(struct conn *c, const char *name, size_t len,
     const struct authfile_key *key);
 /* CHANNEL_KEY_WITHDRAWN or CHANNEL_KEY_USED. One that gets lost leaves both
  * keys in force until the new one is used again. */
-void keys_tell(enum channel_key what, const char *name, size_t len,
+void auth_redis_tell(enum channel_key what, const char *name, size_t len,
     const struct authfile_key *key);
 
 /* Whom Redis has kept waiting for too long; often. */
-void keys_tick(void);
+void auth_redis_tick(void);
 
 /* --- delivered upwards --------------------------------------------------- */
 
-void up_keys_answered(struct conn *c, struct keys_answer *a);
+void up_keys_answered(struct conn *c, struct auth_redis_answer *a);
 void up_keys_offered(struct conn *c);
 
 #endif

@@ -129,7 +129,7 @@ guard_open(void)
     accept_us = self.now_us;
     /* What is new is zero, and to look at it would give it its pages. */
     if (self.mem->incarnation > 1)
-        crowd_clear(shm_crowd(self.shm), self.slot);
+        address_count_clear(shm_crowd(self.shm), self.slot);
     configure();
     load_denied();
 }
@@ -226,10 +226,10 @@ guard_retry_s(void)
 enum refuse_reason
 guard_enter(struct conn *c, bool proxied, const char **detail)
 {
-    const struct config *conf = &self.conf;
-    struct crowd        *w = shm_crowd(self.shm);
-    const uint64_t      *addr = c->busy->addr;
-    struct cidr          net = cidr_around(addr, 24, 64);
+    const struct config  *conf = &self.conf;
+    struct address_count *w = shm_crowd(self.shm);
+    const uint64_t       *addr = c->busy->addr;
+    struct cidr           net = cidr_around(addr, 24, 64);
 
     retry_s = RETRY_S;
     /* The datagram about it may be behind this one. */
@@ -239,10 +239,10 @@ guard_enter(struct conn *c, bool proxied, const char **detail)
         *detail = "the address";
         return REFUSE_denied;
     }
-    c->from[0] = crowd_find(w, KIND_ADDRESS, addr);
-    c->from[1] = crowd_find(w, KIND_PREFIX, net.addr);
-    crowd_enter(w, self.slot, c->from[0]);
-    crowd_enter(w, self.slot, c->from[1]);
+    c->from[0] = address_count_find(w, KIND_ADDRESS, addr);
+    c->from[1] = address_count_find(w, KIND_PREFIX, net.addr);
+    address_count_enter(w, self.slot, c->from[0]);
+    address_count_enter(w, self.slot, c->from[1]);
     c->counted = true;
     /* Whoever is on this machine is no stranger; a load balancer here says
      * who it comes from. */
@@ -345,8 +345,8 @@ guard_leave(struct conn *c)
 {
     if (!c->counted)
         return;
-    crowd_leave(shm_crowd(self.shm), self.slot, c->from[0]);
-    crowd_leave(shm_crowd(self.shm), self.slot, c->from[1]);
+    address_count_leave(shm_crowd(self.shm), self.slot, c->from[0]);
+    address_count_leave(shm_crowd(self.shm), self.slot, c->from[1]);
     c->counted = false;
 }
 

@@ -12,8 +12,8 @@
  * That time runs ahead of the clock while it sends faster; ahead by more
  * than the burst, it is not read until the clock has caught up.
  */
-#ifndef WORKER_GUARD_H
-#define WORKER_GUARD_H
+#ifndef WORKER_ACCESS_GUARD_H
+#define WORKER_ACCESS_GUARD_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* peer: the worker's end of its channel to the master. See peer.h. */
+/* master_link: the worker's end of its channel to the master. See
+ * master_link.h. */
 #include "base/master_link.h"
 
 #include <stdlib.h>
@@ -51,7 +52,7 @@ insist(enum channel_type type, uint64_t id, uint64_t arg, const char *body,
 }
 
 void
-peer_tick(void)
+master_link_tick(void)
 {
     while (first != NULL) {
         struct waiting *w = first;
@@ -65,44 +66,45 @@ peer_tick(void)
 }
 
 bool
-peer_waits(void)
+master_link_waits(void)
 {
     return first != NULL;
 }
 
 void
-peer_ready(void)
+master_link_ready(void)
 {
     say(CHANNEL_ready, 0, 0, 0, NULL, 0);
 }
 
 void
-peer_told(uint64_t request, const char *body, size_t len)
+master_link_told(uint64_t request, const char *body, size_t len)
 {
     insist(CHANNEL_told, request, 0, body, len);
 }
 
 void
-peer_takeover(cref former, uint32_t entry, uint64_t generation)
+master_link_takeover(cref former, uint32_t entry, uint64_t generation)
 {
     if (!say(CHANNEL_takeover, entry, former, generation, NULL, 0))
         STAT_INC(self.st, hints_lost);
 }
 
 void
-peer_done(uint64_t request, unsigned outcome, const char *body, size_t len)
+master_link_done(
+    uint64_t request, unsigned outcome, const char *body, size_t len)
 {
     insist(CHANNEL_done, request, outcome, body, len);
 }
 
 bool
-peer_tapped(uint64_t tap, const char *body, size_t len)
+master_link_tapped(uint64_t tap, const char *body, size_t len)
 {
     return say(CHANNEL_tapped, tap, 0, 0, body, len);
 }
 
 void
-peer_key(unsigned what, const char *body, size_t len)
+master_link_key(unsigned what, const char *body, size_t len)
 {
     insist(CHANNEL_key, 0, what, body, len);
 }
@@ -123,7 +125,7 @@ channel_cb(struct ev_loop *loop, ev_io *w, int revents)
 }
 
 void
-peer_open(int channel)
+master_link_open(int channel)
 {
     fd = channel;
     ev_io_init(&watcher, channel_cb, fd, EV_READ);

@@ -4,8 +4,8 @@
  * One global, set by worker_main() before anything else runs. Time is read
  * once per turn of the loop; whoever measures within a turn asks clock.h.
  */
-#ifndef WORKER_SELF_H
-#define WORKER_SELF_H
+#ifndef WORKER_BASE_SELF_H
+#define WORKER_BASE_SELF_H
 
 #include <ev.h>
 #include <stdbool.h>

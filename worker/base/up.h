@@ -1,11 +1,11 @@
 /*
  * up: what doors (conn, ws, journal, peer) hand upwards.
  *
- * Calls in a worker go down; these few come up. deliver.c says who takes
+ * Calls in a worker go down; these few come up. dispatch.c says who takes
  * them. Other programs may link a door and take them themselves.
  */
-#ifndef WORKER_UP_H
-#define WORKER_UP_H
+#ifndef WORKER_BASE_UP_H
+#define WORKER_BASE_UP_H
 
 #include <stdbool.h>
 #include <stddef.h>

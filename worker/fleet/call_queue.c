@@ -1,4 +1,4 @@
-/* orders: commands from the queues in Redis. See orders.h. */
+/* call_queue: commands from the queues in Redis. See call_queue.h. */
 #include "fleet/call_queue.h"
 
 #include <inttypes.h>
@@ -18,50 +18,50 @@
 #define ID_MAX 64
 #define ACTION_MAX 64
 
-enum order_state { TAKING, TAKEN, ENDED, SAID };
+enum queued_call_state { TAKING, TAKEN, ENDED, SAID };
 
-struct order {
-    struct order    *next;
-    enum order_state state;
-    cref             conn;
-    uint64_t         epoch;
-    uint16_t         shard;
-    uint8_t          len;
-    bool             leaving; /* TAKING: the connection is gone */
-    unsigned         reason;  /* of leaving */
-    enum outcome     outcome;
-    uint32_t         duration_ms;
-    uint32_t         said_ms;
-    size_t           detail_len;
-    char            *detail;
-    char             identity[REGISTRY_NAME_MAX];
-    char             id[ID_MAX + 1];
-    char             action[ACTION_MAX + 1];
-    char             event_id[64];
-    char             timestamp[CLOCK_RFC3339_LEN + 1];
+struct queued_call {
+    struct queued_call    *next;
+    enum queued_call_state state;
+    cref                   conn;
+    uint64_t               epoch;
+    uint16_t               shard;
+    uint8_t                len;
+    bool                   leaving; /* TAKING: the connection is gone */
+    unsigned               reason;  /* of leaving */
+    enum outcome           outcome;
+    uint32_t               duration_ms;
+    uint32_t               said_ms;
+    size_t                 detail_len;
+    char                  *detail;
+    char                   identity[REGISTRY_NAME_MAX];
+    char                   id[ID_MAX + 1];
+    char                   action[ACTION_MAX + 1];
+    char                   event_id[64];
+    char                   timestamp[CLOCK_RFC3339_LEN + 1];
 };
 
 /* ENDED ones that Redis is to be told, and SAID ones it has answered. */
-static struct order *unsaid, **unsaid_last = &unsaid;
-static struct order *recent, **recent_last = &recent;
-static unsigned      recent_n;
-static uint64_t      out; /* takes and finishes unanswered */
+static struct queued_call *unsaid, **unsaid_last = &unsaid;
+static struct queued_call *recent, **recent_last = &recent;
+static unsigned            recent_n;
+static uint64_t            out; /* takes and finishes unanswered */
 
 static void
-discard(struct order *o)
+discard(struct queued_call *o)
 {
     free(o->detail);
     free(o);
 }
 
 const char *
-orders_id(const struct order *o)
+call_queue_id(const struct queued_call *o)
 {
     return o->id;
 }
 
 const char *
-orders_held(const struct seat *s)
+call_queue_held(const struct seat *s)
 {
     return s->order != NULL && s->order->state == TAKEN ? s->order->id : "";
 }
@@ -69,7 +69,7 @@ orders_held(const struct seat *s)
 /* --- finish -------------------------------------------------------------- */
 
 static void
-put_off(struct order *o)
+put_off(struct queued_call *o)
 {
     o->next = NULL;
     *unsaid_last = o;
@@ -80,7 +80,7 @@ put_off(struct order *o)
 static void
 finished_cb(void *ctx, const struct redis_value *v)
 {
-    struct order *o = ctx;
+    struct queued_call *o = ctx;
 
     out--;
     if (v == NULL || redis_error(v) != NULL) {
@@ -106,7 +106,7 @@ finished_cb(void *ctx, const struct redis_value *v)
 }
 
 static void
-finish(struct order *o)
+finish(struct queued_call *o)
 {
     redis_begin("FCALL");
     redis_name("finish", "1");
@@ -127,11 +127,11 @@ finish(struct order *o)
 }
 
 void
-orders_ended(struct order *o, enum outcome outcome, const char *detail,
-    size_t len, uint32_t duration_ms)
+call_queue_ended(struct queued_call *o, enum outcome outcome,
+    const char *detail, size_t len, uint32_t duration_ms)
 {
     struct conn *c = conn_find(o->conn);
-    struct seat *s = c ? fleet_seat(c) : NULL;
+    struct seat *s = c ? claims_seat(c) : NULL;
 
     o->state = ENDED;
     o->outcome = outcome;
@@ -156,7 +156,7 @@ orders_ended(struct order *o, enum outcome outcome, const char *detail,
 static bool
 is_unsaid(const char *id)
 {
-    for (const struct order *o = unsaid; o != NULL; o = o->next)
+    for (const struct queued_call *o = unsaid; o != NULL; o = o->next)
         if (strcmp(o->id, id) == 0)
             return true;
     return false;
@@ -165,28 +165,29 @@ is_unsaid(const char *id)
 /* The answer to a take for a connection that is gone: what was taken was not
  * sent, and the session can be released now. */
 static void
-taken_in_vain(struct order *o, const struct redis_value *v)
+taken_in_vain(struct queued_call *o, const struct redis_value *v)
 {
-    struct order copy = *o;
+    struct queued_call copy = *o;
 
     if (v != NULL && redis_is(redis_at(v, 0), "take")) {
         snprintf(o->id, sizeof o->id, "%s", redis_text(redis_at(v, 1), NULL));
         snprintf(o->action, sizeof o->action, "%s",
             redis_text(redis_at(v, 2), NULL));
-        orders_ended(o, OUTCOME_offline, "", 0, 0);
+        call_queue_ended(o, OUTCOME_offline, "", 0, 0);
     } else {
         discard(o);
     }
-    fleet_release(copy.identity, copy.len, copy.shard, copy.epoch, copy.reason);
+    claims_release(
+        copy.identity, copy.len, copy.shard, copy.epoch, copy.reason);
 }
 
 static void
 taken_cb(void *ctx, const struct redis_value *v)
 {
-    struct order *o = ctx;
-    struct conn  *c = conn_find(o->conn);
-    struct seat  *s = c ? fleet_seat(c) : NULL;
-    size_t        len;
+    struct queued_call *o = ctx;
+    struct conn        *c = conn_find(o->conn);
+    struct seat        *s = c ? claims_seat(c) : NULL;
+    size_t              len;
 
     out--;
     if (o->leaving || s == NULL) {
@@ -218,17 +219,17 @@ taken_cb(void *ctx, const struct redis_value *v)
 }
 
 void
-orders_pull(struct conn *c)
+call_queue_pull(struct conn *c)
 {
-    struct seat *s = fleet_seat(c);
+    struct seat *s = claims_seat(c);
 
     if (s == NULL || !(s->flags & SEAT_WAITING) || s->order != NULL ||
-        !fleet_holds(c) || (s->flags & (SEAT_ASKED | SEAT_LATE)) ||
+        !claims_holds(c) || (s->flags & (SEAT_ASKED | SEAT_LATE)) ||
         !calls_free(c) || redis_troubled())
         return;
-    size_t        len;
-    const char   *name = registry_name(self.registry, c->entry, &len);
-    struct order *o = calloc(1, sizeof *o);
+    size_t              len;
+    const char         *name = registry_name(self.registry, c->entry, &len);
+    struct queued_call *o = calloc(1, sizeof *o);
     if (o == NULL)
         return;
     o->state = TAKING;
@@ -252,20 +253,20 @@ orders_pull(struct conn *c)
 }
 
 void
-orders_wake(struct conn *c)
+call_queue_wake(struct conn *c)
 {
-    struct seat *s = fleet_seat(c);
+    struct seat *s = claims_seat(c);
 
     if (s == NULL)
         return;
     s->flags |= SEAT_WAITING;
-    orders_pull(c);
+    call_queue_pull(c);
 }
 
 bool
-orders_close(struct conn *c, struct seat *s, unsigned reason)
+call_queue_close(struct conn *c, struct seat *s, unsigned reason)
 {
-    struct order *o = s->order;
+    struct queued_call *o = s->order;
 
     if (o == NULL || o->state != TAKING)
         return false;
@@ -279,12 +280,12 @@ orders_close(struct conn *c, struct seat *s, unsigned reason)
 static void
 say_all(void)
 {
-    struct order *o = unsaid;
+    struct queued_call *o = unsaid;
 
     unsaid = NULL;
     unsaid_last = &unsaid;
     while (o != NULL) {
-        struct order *next = o->next;
+        struct queued_call *next = o->next;
         STAT_DEC(self.st, outcomes_waiting);
         finish(o);
         o = next;
@@ -292,16 +293,16 @@ say_all(void)
 }
 
 void
-orders_ready(unsigned shard, bool new_server)
+call_queue_ready(unsigned shard, bool new_server)
 {
-    struct order *o = recent;
+    struct queued_call *o = recent;
 
     if (new_server) {
         recent = NULL;
         recent_last = &recent;
         recent_n = 0;
         while (o != NULL) {
-            struct order *next = o->next;
+            struct queued_call *next = o->next;
             put_off(o);
             o = next;
         }
@@ -310,13 +311,13 @@ orders_ready(unsigned shard, bool new_server)
 }
 
 void
-orders_tick(void)
+call_queue_tick(void)
 {
     while (recent != NULL &&
         (recent_n > RECENT_MAX ||
             (redis_ready(recent->shard) &&
                 self.now_ms - recent->said_ms >= RECENT_MS))) {
-        struct order *o = recent;
+        struct queued_call *o = recent;
         recent = o->next;
         if (recent == NULL)
             recent_last = &recent;
@@ -327,7 +328,7 @@ orders_tick(void)
 }
 
 bool
-orders_busy(void)
+call_queue_busy(void)
 {
     return unsaid != NULL || out > 0;
 }

@@ -1,5 +1,5 @@
 /*
- * orders: commands from the queues in Redis, one at a time for each charge
+ * call_queue: commands from the queues in Redis, one at a time for each charge
  * point.
  *
  *     wait --take--> TAKING --> calls.c --> ended --finish--> Redis has it
@@ -11,8 +11,8 @@
  * some seconds after that, should the server come back without its memory of
  * them.
  */
-#ifndef WORKER_ORDERS_H
-#define WORKER_ORDERS_H
+#ifndef WORKER_FLEET_CALL_QUEUE_H
+#define WORKER_FLEET_CALL_QUEUE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,29 +21,29 @@
 #include "fleet/claims.h"
 #include "stats.h"
 
-struct order;
+struct queued_call;
 
 /* Commands wait for c, it was said. */
-void orders_wake(struct conn *c);
+void call_queue_wake(struct conn *c);
 /* Takes the next one, if some wait and it may be sent now. */
-void orders_pull(struct conn *c);
+void call_queue_pull(struct conn *c);
 /* The command in hand, "" if there is none: for the claim. */
-const char *orders_held(const struct seat *s);
+const char *call_queue_held(const struct seat *s);
 /* The session ends. True: its release waits for the answer to a take, and
- * fleet_release() follows. */
-bool orders_close(struct conn *c, struct seat *s, unsigned reason);
+ * claims_release() follows. */
+bool call_queue_close(struct conn *c, struct seat *s, unsigned reason);
 /* calls.c: the command ended; order is given back. detail: the member that
  * goes with the outcome, "payload":{...} or "error":{...}, or empty. */
-void orders_ended(struct order *o, enum outcome outcome, const char *detail,
-    size_t len, uint32_t duration_ms);
+void call_queue_ended(struct queued_call *o, enum outcome outcome,
+    const char *detail, size_t len, uint32_t duration_ms);
 /* calls.c: of the command. */
-const char *orders_id(const struct order *o);
+const char *call_queue_id(const struct queued_call *o);
 
 /* The shard can be used: what it may not have, it is told first. */
-void orders_ready(unsigned shard, bool new_server);
+void call_queue_ready(unsigned shard, bool new_server);
 /* Once a second. */
-void orders_tick(void);
+void call_queue_tick(void);
 /* Something is not said yet. */
-bool orders_busy(void);
+bool call_queue_busy(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* fleet: this worker's part in a fleet of gateways. See fleet.h. */
+/* claims: this worker's part in a fleet of gateways. See claims.h. */
 #include "fleet/claims.h"
 
 #include <inttypes.h>
@@ -45,7 +45,7 @@ static char            owner[64], incarnation[24];
 static bool            finishing;
 
 void
-fleet_before_claim(void)
+claims_before_claim(void)
 {
     if (redis_on())
         shards_raise_sequence(shards_now_us());
@@ -54,19 +54,19 @@ fleet_before_claim(void)
 /* --- seats --------------------------------------------------------------- */
 
 const char *
-fleet_owner(void)
+claims_owner(void)
 {
     return owner;
 }
 
 const char *
-fleet_incarnation(void)
+claims_incarnation(void)
 {
     return incarnation;
 }
 
 struct seat *
-fleet_seat(const struct conn *c)
+claims_seat(const struct conn *c)
 {
     if (seats == NULL)
         return NULL;
@@ -75,16 +75,16 @@ fleet_seat(const struct conn *c)
 }
 
 bool
-fleet_holds(const struct conn *c)
+claims_holds(const struct conn *c)
 {
-    const struct seat *s = fleet_seat(c);
+    const struct seat *s = claims_seat(c);
 
     return s != NULL && (s->flags & SEAT_HELD) &&
         s->round == shards[s->shard].round && redis_ready(s->shard);
 }
 
 struct conn *
-fleet_find(const char *identity, size_t len)
+claims_find(const char *identity, size_t len)
 {
     uint32_t entry = registry_find(self.registry, identity, len, false);
 
@@ -146,9 +146,9 @@ leave(const char *identity, size_t len, unsigned shard, uint64_t epoch,
 }
 
 void
-fleet_closed(struct conn *c, enum close_reason reason)
+claims_closed(struct conn *c, enum close_reason reason)
 {
-    struct seat *s = fleet_seat(c);
+    struct seat *s = claims_seat(c);
     size_t       len;
 
     if (s == NULL)
@@ -156,14 +156,14 @@ fleet_closed(struct conn *c, enum close_reason reason)
     /* While the claim is under way, its answer sees that we are gone. */
     const char *name = registry_name(self.registry, c->entry, &len);
     if (s->epoch != 0 && !(s->flags & SEAT_ASKED) &&
-        !orders_close(c, s, (unsigned)reason))
+        !call_queue_close(c, s, (unsigned)reason))
         leave(name, len, s->shard, s->epoch, reason);
     *s = (struct seat){0};
 }
 
-/* What orders_close() put off: the answer to a take is there. */
+/* What call_queue_close() put off: the answer to a take is there. */
 void
-fleet_release(const char *identity, size_t len, unsigned shard, uint64_t epoch,
+claims_release(const char *identity, size_t len, unsigned shard, uint64_t epoch,
     unsigned reason)
 {
     leave(identity, len, shard, epoch, (enum close_reason)reason);
@@ -176,7 +176,7 @@ claimed_cb(void *ctx, const struct redis_value *v)
 {
     struct claim *k = ctx;
     struct conn  *c = conn_find(k->conn);
-    struct seat  *s = c ? fleet_seat(c) : NULL;
+    struct seat  *s = c ? claims_seat(c) : NULL;
     bool          ok = v != NULL && redis_is(redis_at(v, 0), "ok");
     uint64_t      epoch = v ? (uint64_t)redis_int(redis_at(v, 1)) : 0;
 
@@ -209,7 +209,7 @@ claimed_cb(void *ctx, const struct redis_value *v)
         }
         if (redis_int(redis_at(v, 3)) > 0)
             s->flags |= SEAT_WAITING;
-        orders_pull(c);
+        call_queue_pull(c);
     } else if (v != NULL && redis_is(redis_at(v, 0), "stale")) {
         STAT_INC(self.st, claims_stale);
         log_info(
@@ -254,7 +254,7 @@ claim(struct conn *c, struct seat *s)
     redis_add(from);
     redis_add(protocol_names[c->protocol]);
     redis_addu((uint64_t)e->since * 1000);
-    redis_add(orders_held(s));
+    redis_add(call_queue_held(s));
     if (!redis_send(s->shard, claimed_cb, k)) {
         free(k);
         return;
@@ -264,7 +264,7 @@ claim(struct conn *c, struct seat *s)
 }
 
 void
-fleet_opened(struct conn *c)
+claims_opened(struct conn *c)
 {
     if (seats == NULL)
         return;
@@ -294,14 +294,14 @@ refreshed_cb(void *ctx, const struct redis_value *v)
     for (unsigned list = 0; list < 2; list++)
         for (size_t i = 0; i < redis_count(redis_at(v, list)); i++) {
             const char  *id = redis_text(redis_at(redis_at(v, list), i), &len);
-            struct conn *c = fleet_find(id, len);
-            struct seat *s = c ? fleet_seat(c) : NULL;
+            struct conn *c = claims_find(id, len);
+            struct seat *s = c ? claims_seat(c) : NULL;
             if (s == NULL)
                 continue;
             if (list == 0)
                 claim(c, s); /* which says whether it is ours or stale */
             else
-                orders_wake(c);
+                call_queue_wake(c);
         }
 }
 
@@ -316,9 +316,9 @@ refresh(unsigned shard)
     redis_stream(shard);
     redis_add(owner);
     redis_add(incarnation);
-    for (unsigned i = 0; i < sh->batch_n; i++) {
+    for (unsigned i = 0; i < sh->ship_batch_n; i++) {
         struct conn *c = conn_at(sh->batch[i]);
-        struct seat *s = c->state == CONN_OPEN ? fleet_seat(c) : NULL;
+        struct seat *s = c->state == CONN_OPEN ? claims_seat(c) : NULL;
         if (s == NULL || !(s->flags & SEAT_HELD))
             continue;
         struct registry_entry *e = registry_at(self.registry, c->entry);
@@ -327,15 +327,15 @@ refresh(unsigned shard)
         redis_addu((uint64_t)e->last_seen * 1000);
         n++;
     }
-    sh->batch_n = 0;
+    sh->ship_batch_n = 0;
     if (n > 0)
         redis_send(shard, refreshed_cb, NULL);
 }
 
 void
-fleet_check(struct conn *c)
+claims_check(struct conn *c)
 {
-    struct seat *s = fleet_seat(c);
+    struct seat *s = claims_seat(c);
 
     if (s == NULL)
         return;
@@ -351,10 +351,10 @@ fleet_check(struct conn *c)
         return;
     }
     if (s->flags & SEAT_WAITING)
-        orders_pull(c);
+        call_queue_pull(c);
     if ((self.now_ms / 1000 + conn_index(c)) % REFRESH_S == 0) {
-        sh->batch[sh->batch_n++] = conn_index(c);
-        if (sh->batch_n == SHARD_BATCH)
+        sh->batch[sh->ship_batch_n++] = conn_index(c);
+        if (sh->ship_batch_n == SHARD_BATCH)
             refresh(s->shard);
     }
 }
@@ -362,7 +362,7 @@ fleet_check(struct conn *c)
 /* --- the whole ----------------------------------------------------------- */
 
 void
-fleet_open(uint32_t capacity)
+claims_open(uint32_t capacity)
 {
     if (!redis_on())
         return;
@@ -379,21 +379,21 @@ fleet_open(uint32_t capacity)
 }
 
 void
-fleet_tick(void)
+claims_tick(void)
 {
     static uint32_t second_ms;
 
     if (seats == NULL)
         return;
     shards_tick();
-    asked_tick();
+    platform_tick();
     if (self.now_ms - second_ms < 1000)
         return;
     second_ms = self.now_ms;
     STAT_SET(self.st, sessions_unclaimed, unclaimed);
     unclaimed = 0;
     for (unsigned i = 0; i < redis_shards(); i++)
-        if (shards[i].batch_n > 0 && shards[i].beaten)
+        if (shards[i].ship_batch_n > 0 && shards[i].beaten)
             refresh(i);
     struct leaving *l = leaving;
     leaving = NULL;
@@ -402,15 +402,16 @@ fleet_tick(void)
         release(l);
         l = next;
     }
-    orders_tick();
+    call_queue_tick();
 }
 
 bool
-fleet_finish(void)
+claims_finish(void)
 {
     if (seats == NULL)
         return true;
-    if (releases_out > 0 || claims_out > 0 || leaving != NULL || orders_busy())
+    if (releases_out > 0 || claims_out > 0 || leaving != NULL ||
+        call_queue_busy())
         return false;
     if (!finishing)
         shards_leave();

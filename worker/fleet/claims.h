@@ -1,5 +1,5 @@
 /*
- * fleet: this worker's part in a fleet of gateways.
+ * claims: this worker's part in a fleet of gateways.
  *
  * Every connection has a seat here: whether its session is claimed in Redis,
  * and with which epoch. Claims go out when the connection opens; with Redis
@@ -18,15 +18,15 @@
  * have for this worker; losing it delays things until the next refresh of
  * each session (30 s), and no more.
  */
-#ifndef WORKER_FLEET_H
-#define WORKER_FLEET_H
+#ifndef WORKER_FLEET_CLAIMS_H
+#define WORKER_FLEET_CLAIMS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "net/conn.h"
 
-struct order;
+struct queued_call;
 
 enum seat_flag {
     SEAT_ASKED = 1,   /* a claim is under way */
@@ -38,39 +38,39 @@ enum seat_flag {
 
 /* What Redis has to do with one connection; by its index. */
 struct seat {
-    cref          conn;       /* whose seat it is */
-    uint64_t      generation; /* as claimed */
-    uint64_t      epoch;      /* as granted */
-    struct order *order;      /* orders.c: asked for, or in flight */
-    uint32_t      round;      /* of the shard, when it was claimed */
-    uint32_t      err;        /* of the generation as a time, us */
-    uint16_t      shard;
-    uint8_t       flags; /* enum seat_flag */
+    cref                conn;       /* whose seat it is */
+    uint64_t            generation; /* as claimed */
+    uint64_t            epoch;      /* as granted */
+    struct queued_call *order;      /* call_queue.c: asked for, or in flight */
+    uint32_t            round;      /* of the shard, when it was claimed */
+    uint32_t            err;        /* of the generation as a time, us */
+    uint16_t            shard;
+    uint8_t             flags; /* enum seat_flag */
 };
 
 /* After conn_init(). */
-void fleet_open(uint32_t capacity);
+void claims_open(uint32_t capacity);
 /* Before an identity is claimed in the registry: what it draws as generation
  * is not below Redis' time. */
-void fleet_before_claim(void);
-void fleet_opened(struct conn *c);
-void fleet_closed(struct conn *c, enum close_reason reason);
+void claims_before_claim(void);
+void claims_opened(struct conn *c);
+void claims_closed(struct conn *c, enum close_reason reason);
 /* Once a second for each open connection. */
-void fleet_check(struct conn *c);
-void fleet_tick(void);
+void claims_check(struct conn *c);
+void claims_tick(void);
 /* Sends what must be said before the worker ends; true when all is said. */
-bool fleet_finish(void);
+bool claims_finish(void);
 
 /* The seat of an open connection, NULL without [redis]. */
-struct seat *fleet_seat(const struct conn *c);
-bool         fleet_holds(const struct conn *c);
-/* A release that orders_close() put off. */
-void fleet_release(const char *identity, size_t len, unsigned shard,
+struct seat *claims_seat(const struct conn *c);
+bool         claims_holds(const struct conn *c);
+/* A release that call_queue_close() put off. */
+void claims_release(const char *identity, size_t len, unsigned shard,
     uint64_t epoch, unsigned reason);
 /* This worker in Redis: "node/slot", and which process of that name. */
-const char *fleet_owner(void);
-const char *fleet_incarnation(void);
+const char *claims_owner(void);
+const char *claims_incarnation(void);
 /* The open connection of an identity on this worker, or NULL. */
-struct conn *fleet_find(const char *identity, size_t len);
+struct conn *claims_find(const char *identity, size_t len);
 
 #endif

@@ -1,4 +1,4 @@
-/* library: the text of the Functions library. See library.h. */
+/* functions: the text of the Functions library. See functions.h. */
 #include "fleet/functions.h"
 
 #include <stdio.h>
@@ -7,22 +7,22 @@
 
 /* The two files, one behind the other, as they stand in the tree. */
 __asm__(".section .rodata\n"
-        ".global library_begin\n"
-        ".global library_end\n"
-        "library_begin:\n"
+        ".global functions_begin\n"
+        ".global functions_end\n"
+        "functions_begin:\n"
         ".incbin \"worker/fleet/ocppd.lua\"\n"
         ".incbin \"worker/fleet/ocppd_gateway.lua\"\n"
-        "library_end:\n"
+        "functions_end:\n"
         ".byte 0\n"
         ".previous\n");
 
-extern const char library_begin[], library_end[];
+extern const char functions_begin[], functions_end[];
 
 char *
-library_make(const char *prefix, unsigned shards, size_t *len)
+functions_make(const char *prefix, unsigned shards, size_t *len)
 {
-    const char *rest = strchr(strchr(library_begin, '\n') + 1, '\n') + 1;
-    size_t      n = (size_t)(library_end - rest);
+    const char *rest = strchr(strchr(functions_begin, '\n') + 1, '\n') + 1;
+    size_t      n = (size_t)(functions_end - rest);
     char        head[256];
     int         h = snprintf(head, sizeof head,
                 "#!lua name=%s\nlocal PREFIX, SHARDS, VERSION = '%s', %u, %d\n", prefix,

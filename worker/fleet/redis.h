@@ -17,8 +17,8 @@
  * cluster that answers MOVED for one: that shard's requests then go to the
  * node it names. Whoever uses a shard sees it lost and ready again.
  */
-#ifndef WORKER_REDIS_H
-#define WORKER_REDIS_H
+#ifndef WORKER_FLEET_REDIS_H
+#define WORKER_FLEET_REDIS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -259,7 +259,7 @@ version_cb(redisAsyncContext *ac, void *reply, void *data)
     log_info("redis %s:%u: loading the functions, version %d", l->host, l->port,
         LIBRARY_VERSION);
     size_t len = 0;
-    char  *text = library_make(self.conf.redis_prefix, redis_shards(), &len);
+    char  *text = functions_make(self.conf.redis_prefix, redis_shards(), &len);
     redis_begin("FUNCTION");
     redis_add("LOAD");
     redis_add("REPLACE");

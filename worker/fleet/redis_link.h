@@ -2,8 +2,8 @@
  * redis_link: one server that redis.c talks to: connecting, greeting, back-off.
  * Private to redis.c and redis_link.c, the two files that know hiredis.
  */
-#ifndef WORKER_REDIS_LINK_H
-#define WORKER_REDIS_LINK_H
+#ifndef WORKER_FLEET_REDIS_LINK_H
+#define WORKER_FLEET_REDIS_LINK_H
 
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>

@@ -114,13 +114,13 @@ look_at(const struct redis_value *fields)
     size_t       len, n;
     const char  *what = entry_field(fields, "what", &n);
     const char  *id = entry_field(fields, "identity", &len);
-    struct conn *c = fleet_find(id, len);
+    struct conn *c = claims_find(id, len);
 
     if (strcmp(what, "command") == 0) {
         if (c != NULL)
-            orders_wake(c);
+            call_queue_wake(c);
     } else if (strcmp(what, "replaced") == 0) {
-        struct seat *s = c ? fleet_seat(c) : NULL;
+        struct seat *s = c ? claims_seat(c) : NULL;
         uint64_t epoch = strtoull(entry_field(fields, "epoch", &n), NULL, 10);
         if (s != NULL && s->epoch != 0 && s->epoch < epoch) {
             log_info("%.*s connected to gateway %s; its connection here ends",
@@ -132,7 +132,7 @@ look_at(const struct redis_value *fields)
         const char *payload = entry_field(fields, "payload", &n);
         size_t      token_len;
         const char *token = entry_field(fields, "token", &token_len);
-        asked_answer(token, payload, n);
+        platform_answer(token, payload, n);
     }
 }
 
@@ -311,7 +311,7 @@ beaten_cb(void *ctx, const struct redis_value *v)
         if (first || older(last, sh->inbox))
             snprintf(sh->inbox, sizeof sh->inbox, "%s", last);
         sh->beaten = true;
-        orders_ready(a->shard, sh->new_server);
+        call_queue_ready(a->shard, sh->new_server);
         if (first)
             listen_on();
     }

@@ -7,8 +7,8 @@
  *
  *     ready --beat answered--> beaten: finishes are repeated, then claims go
  */
-#ifndef WORKER_SHARDS_H
-#define WORKER_SHARDS_H
+#ifndef WORKER_FLEET_SHARDS_H
+#define WORKER_FLEET_SHARDS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,8 +22,8 @@ struct shard {
     bool     beating, polling, trimming, replaced, alarmed;
     uint32_t beat_ms, trim_ms, poll_ms;
     char inbox[48]; /* id of the last entry seen; "" before the first beat */
-    uint32_t batch[SHARD_BATCH]; /* fleet.c: seats to be refreshed, by index */
-    unsigned batch_n;
+    uint32_t batch[SHARD_BATCH]; /* claims.c: seats to be refreshed, by index */
+    unsigned ship_batch_n;
     uint64_t due, events; /* as the last beat told */
 };
 

@@ -44,22 +44,22 @@ struct lane {
 
 /* One journal on its way. */
 struct journey {
-    struct journey  *next;
-    unsigned         slot;
-    bool             own;     /* this worker's, still written */
-    bool             asking;  /* for the cursors */
-    bool             going;   /* they are known */
-    bool             ended;   /* an orphan, all there */
-    unsigned         round;   /* raised at each restart: old answers are void */
-    unsigned         missing; /* cursors not known yet */
-    uint32_t         failed_ms;
-    bool             failed;
-    struct segments *files;
-    uint64_t         read; /* last event taken from the files */
-    uint64_t         hint; /* all up to this one were there */
-    uint64_t         kept; /* ... is in the file */
-    uint64_t     acked_ms; /* time stamp of the newest event that is there */
-    uint32_t     window;   /* bytes sent and unanswered */
+    struct journey *next;
+    unsigned        slot;
+    bool            own;     /* this worker's, still written */
+    bool            asking;  /* for the cursors */
+    bool            going;   /* they are known */
+    bool            ended;   /* an orphan, all there */
+    unsigned        round;   /* raised at each restart: old answers are void */
+    unsigned        missing; /* cursors not known yet */
+    uint32_t        failed_ms;
+    bool            failed;
+    struct journal_dir *files;
+    uint64_t            read; /* last event taken from the files */
+    uint64_t            hint; /* all up to this one were there */
+    uint64_t            kept; /* ... is in the file */
+    uint64_t     acked_ms;    /* time stamp of the newest event that is there */
+    uint32_t     window;      /* bytes sent and unanswered */
     struct sent *sent, **sent_last;
     struct lane *lanes; /* by shard */
 };
@@ -184,7 +184,7 @@ stop(struct journey *j, bool failed)
     j->sent = NULL;
     j->sent_last = &j->sent;
     if (j->files != NULL)
-        segments_close(j->files);
+        journal_dir_close(j->files);
     j->files = NULL;
 }
 
@@ -236,9 +236,9 @@ shipped_cb(void *ctx, const struct redis_value *v)
 static bool
 flush(struct journey *j, unsigned shard)
 {
-    struct lane            *lane = &j->lanes[shard];
-    const struct batch_sum *sum = batch_sum();
-    char                    journal[64];
+    struct lane                 *lane = &j->lanes[shard];
+    const struct ship_batch_sum *sum = ship_batch_sum();
+    char                         journal[64];
 
     if (sum->events == 0)
         return true;
@@ -254,7 +254,7 @@ flush(struct journey *j, unsigned shard)
         .events = sum->events,
         .bytes = sum->bytes};
     snprintf(journal, sizeof journal, "%s/%u", self.shm->node, j->slot);
-    if (!batch_send(shard, journal, lane->cursor, shipped_cb, b)) {
+    if (!ship_batch_send(shard, journal, lane->cursor, shipped_cb, b)) {
         free(b);
         return false;
     }
@@ -262,7 +262,7 @@ flush(struct journey *j, unsigned shard)
     j->window += b->bytes;
     *j->sent_last = b;
     j->sent_last = &b->next;
-    batch_clear();
+    ship_batch_clear();
     return true;
 }
 
@@ -286,9 +286,9 @@ read_chunk(struct journey *j, uint64_t *last)
     *last = j->read;
     while (ck.n < CHUNK_LINES && ck.text.len < CHUNK_BYTES &&
         j->window + ck.text.len < WINDOW_BYTES &&
-        segments_next(j->files, below, &line)) {
+        journal_dir_next(j->files, below, &line)) {
         unsigned shard = 0;
-        if (!batch_shard(line.p, line.len, &shard)) {
+        if (!ship_batch_shard(line.p, line.len, &shard)) {
             no_event(j, line.number);
         } else if (line.number > j->lanes[shard].begin &&
             line.number > j->lanes[shard].cursor) {
@@ -310,14 +310,14 @@ send_shard(struct journey *j, unsigned i)
 {
     unsigned shard = ck.line[i].shard;
 
-    batch_clear();
+    ship_batch_clear();
     for (; i < ck.n; i++) {
         if (ck.line[i].shard != shard)
             continue;
         ck.line[i].shard = GONE;
-        if (batch_full() && !flush(j, shard))
+        if (ship_batch_full() && !flush(j, shard))
             return false;
-        switch (batch_add(
+        switch (ship_batch_add(
             ck.text.p + ck.line[i].at, ck.line[i].len, ck.line[i].number)) {
         case BATCH_ADDED:
             break;
@@ -340,7 +340,7 @@ advance(struct journey *j)
 
     if (j->window >= WINDOW_BYTES || redis_troubled())
         return;
-    if (!segments_refresh(j->files, &why)) {
+    if (!journal_dir_refresh(j->files, &why)) {
         log_error("cannot ship: %s", buf_cstr(&why));
         buf_free(&why);
         stop(j, true);
@@ -356,7 +356,7 @@ advance(struct journey *j)
     }
     bool none = last == j->read;
     j->read = last;
-    while (segments_trouble(j->files, &why)) {
+    while (journal_dir_trouble(j->files, &why)) {
         log_error("shipping: %s", buf_cstr(&why));
         buf_clear(&why);
     }
@@ -380,8 +380,8 @@ advance(struct journey *j)
 static void
 begin(struct journey *j)
 {
-    struct buf           why = BUF_INIT(1024);
-    struct segments_want want = {.slot = (int)j->slot, .from = UINT64_MAX};
+    struct buf              why = BUF_INIT(1024);
+    struct journal_dir_want want = {.slot = (int)j->slot, .from = UINT64_MAX};
 
     for (unsigned i = 0; i < redis_shards(); i++) {
         struct lane *lane = &j->lanes[i];
@@ -398,7 +398,7 @@ begin(struct journey *j)
         if (lane->begin + 1 < want.from)
             want.from = lane->begin + 1;
     }
-    j->files = segments_open(dir, &want, &why);
+    j->files = journal_dir_open(dir, &want, &why);
     if (j->files == NULL) {
         log_error("cannot ship: %s", buf_cstr(&why));
         stop(j, true);
@@ -498,7 +498,7 @@ add_orphans(void)
 
     if (fd < 0)
         return;
-    if (segments_find(fd, &list) == 0) {
+    if (journal_dir_find(fd, &list) == 0) {
         for (size_t i = 0; i < list.n; i++) {
             unsigned slot = list.v[i].slot;
             if (slot >= self.shm->slots &&

@@ -18,8 +18,8 @@
  *
  * Slot 0 ships the journals of slots that have no worker any more, too.
  */
-#ifndef WORKER_SHIP_H
-#define WORKER_SHIP_H
+#ifndef WORKER_FLEET_SHIP_H
+#define WORKER_FLEET_SHIP_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* batch: events as one request to Redis. See batch.h. */
+/* ship_batch: events as one request to Redis. See ship_batch.h. */
 #include "fleet/ship_batch.h"
 
 #include <inttypes.h>
@@ -20,9 +20,9 @@ enum where { IN_LINE, IN_TEXT, IN_COUNT };
 /* The arguments: for each event the number of its fields and values, then
  * these. Strings with escapes have their value in text, which may move. */
 static struct {
-    struct batch_sum sum;
-    struct buf       text;
-    unsigned         n;
+    struct ship_batch_sum sum;
+    struct buf            text;
+    unsigned              n;
     struct {
         const char *p;
         size_t      at, len;
@@ -31,21 +31,21 @@ static struct {
 } bt = {.text = {.max = 4 << 20}};
 
 void
-batch_clear(void)
+ship_batch_clear(void)
 {
-    bt.sum = (struct batch_sum){0};
+    bt.sum = (struct ship_batch_sum){0};
     bt.n = 0;
     buf_clear(&bt.text);
 }
 
 bool
-batch_full(void)
+ship_batch_full(void)
 {
     return bt.sum.events == BATCH_EVENTS || bt.sum.bytes >= BATCH_BYTES;
 }
 
-const struct batch_sum *
-batch_sum(void)
+const struct ship_batch_sum *
+ship_batch_sum(void)
 {
     return &bt.sum;
 }
@@ -80,8 +80,8 @@ put_value(uint32_t i)
     return true;
 }
 
-enum batch_added
-batch_add(const char *line, size_t len, uint64_t number)
+enum ship_batch_added
+ship_batch_add(const char *line, size_t len, uint64_t number)
 {
     unsigned head = bt.n, fields = 0;
 
@@ -107,7 +107,7 @@ batch_add(const char *line, size_t len, uint64_t number)
 }
 
 bool
-batch_send(
+ship_batch_send(
     unsigned shard, const char *journal, uint64_t from, redis_fn *fn, void *ctx)
 {
     char     begins[24] = "", ends[24], counts[BATCH_EVENTS][8];
@@ -136,7 +136,7 @@ batch_send(
 }
 
 bool
-batch_shard(const char *line, size_t len, unsigned *shard)
+ship_batch_shard(const char *line, size_t len, unsigned *shard)
 {
     const char *value;
     size_t      n;

@@ -1,11 +1,11 @@
 /*
- * batch: events as one request to Redis (ocppd_ship).
+ * ship_batch: events as one request to Redis (ocppd_ship).
  *
  * A batch is the next events of one shard. Lines are not copied: they must
- * stay where they are until batch_send().
+ * stay where they are until ship_batch_send().
  */
-#ifndef WORKER_BATCH_H
-#define WORKER_BATCH_H
+#ifndef WORKER_FLEET_SHIP_BATCH_H
+#define WORKER_FLEET_SHIP_BATCH_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,24 +17,25 @@
 #define BATCH_EVENTS 64
 #define BATCH_BYTES (256u << 10)
 
-struct batch_sum {
+struct ship_batch_sum {
     uint32_t events, bytes;
     uint64_t first, last; /* event numbers */
     uint64_t first_ms;    /* time stamp of the first */
 };
 
-void batch_clear(void);
-bool batch_full(void); /* or nearly */
-enum batch_added { BATCH_ADDED, BATCH_NO_EVENT, BATCH_NO_MEMORY };
+void ship_batch_clear(void);
+bool ship_batch_full(void); /* or nearly */
+enum ship_batch_added { BATCH_ADDED, BATCH_NO_EVENT, BATCH_NO_MEMORY };
 /* A line of the journal. */
-enum batch_added batch_add(const char *line, size_t len, uint64_t number);
-const struct batch_sum *batch_sum(void);
+enum ship_batch_added ship_batch_add(
+    const char *line, size_t len, uint64_t number);
+const struct ship_batch_sum *ship_batch_sum(void);
 /* Sends what was added. from: the number the shard's cursor must have, 0 for
  * none. False if it was not sent. */
-bool batch_send(unsigned shard, const char *journal, uint64_t from,
+bool ship_batch_send(unsigned shard, const char *journal, uint64_t from,
     redis_fn *fn, void *ctx);
 
 /* Whose event a line is: the shard; false if it is no event. */
-bool batch_shard(const char *line, size_t len, unsigned *shard);
+bool ship_batch_shard(const char *line, size_t len, unsigned *shard);
 
 #endif

@@ -1,4 +1,5 @@
-/* txids: transaction ids that no other node has. See txids.h. */
+/* transaction_ids: transaction ids that no other node has. See
+ * transaction_ids.h. */
 #include "fleet/transaction_ids.h"
 
 #include <errno.h>
@@ -66,7 +67,7 @@ write_range(int fd, int64_t next, int64_t end)
 }
 
 bool
-txids_take(int64_t *from, int64_t n)
+transaction_ids_take(int64_t *from, int64_t n)
 {
     int64_t next, end;
     int     fd = open_file();
@@ -131,7 +132,7 @@ local_highest(void)
 }
 
 void
-txids_tick(void)
+transaction_ids_tick(void)
 {
     int64_t next, end, local;
 

@@ -93,7 +93,7 @@ locked_failure(int err)
         return;
     if (c.news.err == 0)
         c.news.failing_since = clock_mono_ms();
-    tail_path(&c.tail, path, sizeof path);
+    segment_writer_path(&c.tail, path, sizeof path);
     snprintf(c.news.words, sizeof c.news.words,
         "cannot %s %s: %s; %s; until then no message that makes an event is "
         "answered (tried again every second)",
@@ -125,7 +125,7 @@ locked_chores(void)
 
     c.chore = false;
     pthread_mutex_unlock(&c.lock);
-    tail_age(&c.tail, age);
+    segment_writer_age(&c.tail, age);
     if (now >= c.next_removal || retention != c.retention_seen) {
         c.retention_seen = retention;
         again = retention_run(&c.tail, c.env.slots, retention, REMOVE_AT_ONCE,
@@ -170,16 +170,16 @@ locked_commit(void)
         uint64_t limit = c.segment_size, age = c.segment_age;
 
         pthread_mutex_unlock(&c.lock);
-        tail_age(&c.tail, age);
+        segment_writer_age(&c.tail, age);
         uint64_t began = clock_mono_ns();
-        int      err =
-            tail_commit(&c.tail, b->bytes.p, b->bytes.len, b->first, limit);
+        int      err = segment_writer_commit(
+                 &c.tail, b->bytes.p, b->bytes.len, b->first, limit);
         if (err == 0) {
             STAT_INC(st, commits);
             histogram_add(&st->commit_time, (clock_mono_ns() - began) / 1000);
         } else {
             STAT_INC(st, journal_errors);
-            tail_give_up(&c.tail);
+            segment_writer_give_up(&c.tail);
         }
         pthread_mutex_lock(&c.lock);
         if (err == 0) {
@@ -388,7 +388,7 @@ committer_start(
         "cannot start the journal's thread: %s; raise the limit of "
         "processes (ulimit -u) or of memory",
         strerror(err));
-    tail_close(&c.tail);
+    segment_writer_close(&c.tail);
     return false;
 }
 
@@ -401,7 +401,7 @@ committer_stop(struct committer_news *news)
     pthread_mutex_unlock(&c.lock);
     pthread_join(c.thread, NULL);
     committer_look(news);
-    tail_close(&c.tail);
+    segment_writer_close(&c.tail);
     buf_free(&c.fill.bytes);
     buf_free(&c.batch.bytes);
     pthread_cond_destroy(&c.wake);

@@ -10,8 +10,8 @@
  * thread logs nothing and calls nothing but env->progress: what it has to
  * say waits in struct committer_news.
  */
-#ifndef WORKER_COMMITTER_H
-#define WORKER_COMMITTER_H
+#ifndef WORKER_JOURNAL_COMMITTER_H
+#define WORKER_JOURNAL_COMMITTER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -198,11 +198,12 @@ journal_open(const struct journal_env *env, struct buf *why)
     jl.st = &jl.mem->stats;
     retention_keep_nothing();
 
-    if (!tail_open(&tail, env->conf->server_state_dir, env->slot, why))
+    if (!segment_writer_open(
+            &tail, env->conf->server_state_dir, env->slot, why))
         return false;
     if (!recovery_run(tail.dir_fd, tail.dir, env->slot, env->recover_max,
             env->recover_line, env->ctx, &r, why)) {
-        tail_close(&tail);
+        segment_writer_close(&tail);
         return false;
     }
     raise_sequence(&env->shm->sequence, r.last_any);

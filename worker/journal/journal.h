@@ -17,12 +17,12 @@
  * A process has one journal. All functions belong to the loop's thread;
  * nothing but up_committed() is called back, also on that thread.
  *
- * Files: STATE_DIR/journal/wSSS-NNNNNNNNNNNNNNNN.jsonl, as segment.h says.
+ * Files: STATE_DIR/journal/wSSS-NNNNNNNNNNNNNNNN.jsonl, as journal_line.h says.
  * A new process always begins a new segment; it never writes behind what
  * another one left.
  */
-#ifndef WORKER_JOURNAL_H
-#define WORKER_JOURNAL_H
+#ifndef WORKER_JOURNAL_JOURNAL_H
+#define WORKER_JOURNAL_JOURNAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -45,17 +45,17 @@ refuse(struct job *j, const char *what, const char *name, int err)
 static int
 walk(struct job *j, int fd, uint64_t offset, uint64_t *good)
 {
-    struct reader       rd = READER_CLOSED;
-    struct segment_line line;
-    enum reader_result  res;
+    struct journal_file      rd = JOURNAL_FILE_CLOSED;
+    struct segment_line      line;
+    enum journal_file_result res;
 
     *good = 0;
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (copy < 0)
         return errno;
-    reader_open(&rd, copy, offset);
-    while ((res = reader_next(&rd, &line)) == READER_LINE) {
-        *good = reader_at(&rd);
+    journal_file_open(&rd, copy, offset);
+    while ((res = journal_file_next(&rd, &line)) == JOURNAL_FILE_LINE) {
+        *good = journal_file_at(&rd);
         if (line.number <= j->r->last)
             continue; /* a repetition */
         j->r->last = line.number;
@@ -64,8 +64,8 @@ walk(struct job *j, int fd, uint64_t offset, uint64_t *good)
             j->line(j->ctx, line.number, line.p, line.len);
     }
     j->r->bad += rd.bad;
-    int err = res == READER_ERROR ? rd.error : 0;
-    reader_free(&rd);
+    int err = res == JOURNAL_FILE_ERROR ? rd.error : 0;
+    journal_file_free(&rd);
     return err;
 }
 
@@ -116,7 +116,7 @@ others(struct job *j, const struct segment_id *id)
 {
     char                name[SEGMENT_NAME_LEN + 1];
     struct stat         st;
-    struct reader       rd = READER_CLOSED;
+    struct journal_file rd = JOURNAL_FILE_CLOSED;
     struct segment_line line;
     uint64_t            last = id->first;
 
@@ -125,11 +125,11 @@ others(struct job *j, const struct segment_id *id)
     if (fd < 0)
         return last;
     uint64_t size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
-    reader_open(&rd, fd, size > TAIL_BYTES ? size - TAIL_BYTES : 0);
-    while (reader_next(&rd, &line) == READER_LINE)
+    journal_file_open(&rd, fd, size > TAIL_BYTES ? size - TAIL_BYTES : 0);
+    while (journal_file_next(&rd, &line) == JOURNAL_FILE_LINE)
         if (line.number > last)
             last = line.number;
-    reader_free(&rd);
+    journal_file_free(&rd);
     return last;
 }
 
@@ -146,11 +146,11 @@ recovery_run(int dir_fd, const char *dir, unsigned slot, uint64_t max,
     *r = (struct recovery){0};
     if (max < TAIL_BYTES || line == NULL)
         max = TAIL_BYTES;
-    int err = segments_find(dir_fd, &list);
+    int err = journal_dir_find(dir_fd, &list);
     if (err != 0)
         return refuse(&j, "read the directory", ".", err);
 
-    const struct segment_id *id = segments_of(&list, slot, &n);
+    const struct segment_id *id = journal_dir_of(&list, slot, &n);
     uint64_t                 budget = 0;
     size_t                   i = n;
     /* Back to where max bytes begin, in the middle of a segment mostly. */

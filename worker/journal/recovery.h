@@ -8,8 +8,8 @@
  * whole line; what stays is made durable before anybody relies on it (a
  * killed process may have left it in the page cache only).
  */
-#ifndef WORKER_RECOVERY_H
-#define WORKER_RECOVERY_H
+#ifndef WORKER_JOURNAL_RECOVERY_H
+#define WORKER_JOURNAL_RECOVERY_H
 
 #include <stdbool.h>
 #include <stddef.h>

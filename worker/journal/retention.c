@@ -69,11 +69,11 @@ retention_run(const struct tail *t, unsigned slots, uint64_t age_ms,
     struct segment_list list;
     unsigned            removed = 0;
 
-    if (t->dir_fd < 0 || segments_find(t->dir_fd, &list) != 0)
+    if (t->dir_fd < 0 || journal_dir_find(t->dir_fd, &list) != 0)
         return 0;
     for (size_t i = 0, n; i < list.n && removed < most; i += n) {
         unsigned slot = list.v[i].slot;
-        segments_of(&list, slot, &n);
+        journal_dir_of(&list, slot, &n);
         if (slot == t->slot || (t->slot == 0 && slot >= slots))
             removed += run_slot(t, &list.v[i], n, age_ms, most - removed, done);
     }

@@ -5,8 +5,8 @@
  * longer there (fewer workers than before). What a reader still wants is
  * kept, whatever its age.
  */
-#ifndef WORKER_RETENTION_H
-#define WORKER_RETENTION_H
+#ifndef WORKER_JOURNAL_RETENTION_H
+#define WORKER_JOURNAL_RETENTION_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-/* tail: the open end of one slot's journal. See tail.h. */
+/* segment_writer: the open end of one slot's journal. See segment_writer.h. */
 #include "journal/segment_writer.h"
 
 #include <errno.h>
@@ -48,7 +48,7 @@ refuse(struct tail *t, struct buf *why, const char *what, const char *path,
     int err, const char *remedy)
 {
     buf_addf(why, "cannot %s %s: %s; %s", what, path, strerror(err), remedy);
-    tail_close(t);
+    segment_writer_close(t);
     return false;
 }
 
@@ -77,7 +77,8 @@ take_lock(struct tail *t, struct buf *why)
 }
 
 bool
-tail_open(struct tail *t, const char *state_dir, unsigned slot, struct buf *why)
+segment_writer_open(
+    struct tail *t, const char *state_dir, unsigned slot, struct buf *why)
 {
     int err;
 
@@ -169,7 +170,7 @@ write_all(struct tail *t, const char *p, size_t len)
 }
 
 int
-tail_commit(
+segment_writer_commit(
     struct tail *t, const char *p, size_t len, uint64_t first, uint64_t limit)
 {
     struct stat st;
@@ -198,7 +199,7 @@ tail_commit(
 }
 
 void
-tail_give_up(struct tail *t)
+segment_writer_give_up(struct tail *t)
 {
     char name[SEGMENT_NAME_LEN + 1];
 
@@ -214,14 +215,14 @@ tail_give_up(struct tail *t)
 }
 
 void
-tail_age(struct tail *t, uint64_t age_ms)
+segment_writer_age(struct tail *t, uint64_t age_ms)
 {
     if (t->fd >= 0 && t->size > 0 && clock_mono_ms() - t->born_ms >= age_ms)
         close_segment(t);
 }
 
 void
-tail_path(const struct tail *t, char *out, size_t size)
+segment_writer_path(const struct tail *t, char *out, size_t size)
 {
     char name[SEGMENT_NAME_LEN + 1];
 
@@ -230,7 +231,7 @@ tail_path(const struct tail *t, char *out, size_t size)
 }
 
 void
-tail_close(struct tail *t)
+segment_writer_close(struct tail *t)
 {
     close_segment(t);
     if (t->dir_fd >= 0)

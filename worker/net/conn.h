@@ -18,8 +18,8 @@
  * to be sent and gives back what is not needed; a DEAD connection stays
  * addressable until the end of the loop's turn.
  */
-#ifndef WORKER_CONN_H
-#define WORKER_CONN_H
+#ifndef WORKER_NET_CONN_H
+#define WORKER_NET_CONN_H
 
 #include <ev.h>
 #include <stdbool.h>
@@ -56,47 +56,48 @@ struct call;
 
 /* What a connection has only while something is going on. */
 struct busy {
-    struct buf   in;       /* the opening handshake, as far as it came */
-    struct buf   out;      /* what the socket would not take */
-    uint64_t     addr[2];  /* of the peer; HANDSHAKE only */
-    uint64_t     began_us; /* of the accept; HANDSHAKE only */
-    uint32_t     scanned;  /* of in, by http_parse(); HANDSHAKE only */
-    uint16_t     port;
-    bool         proxy;   /* HANDSHAKE: a PROXY header is still to come */
-    bool         proxied; /* addr is what the PROXY header said */
-    uint64_t     asked; /* keys.c: the question it waits for; HANDSHAKE only */
+    struct buf in;       /* the opening handshake, as far as it came */
+    struct buf out;      /* what the socket would not take */
+    uint64_t   addr[2];  /* of the peer; HANDSHAKE only */
+    uint64_t   began_us; /* of the accept; HANDSHAKE only */
+    uint32_t   scanned;  /* of in, by http_parse(); HANDSHAKE only */
+    uint16_t   port;
+    bool       proxy;   /* HANDSHAKE: a PROXY header is still to come */
+    bool       proxied; /* addr is what the PROXY header said */
+    uint64_t
+        asked; /* auth_redis.c: the question it waits for; HANDSHAKE only */
     uint16_t     calls_n;
     uint32_t     stuck_ms; /* since when out has not moved (self.now_ms) */
     struct call *calls;    /* calls.c: in order; the first may be in flight */
 };
 
 struct conn {
-    ev_io              io;
-    cref               self; /* 0 until the identity is claimed */
-    uint64_t           generation;
-    struct ws         *ws;         /* NULL while no bytes are in flight */
-    struct busy       *busy;       /* NULL while quiet */
-    uint32_t           entry;      /* of the registry, from OPEN on */
-    uint32_t           opened_ms;  /* self.now_ms; of the state's begin */
-    uint32_t           last_in_ms; /* any bytes */
-    uint32_t           pinged_ms;  /* the ping under way, if pinged */
-    uint32_t           messages_in;
-    uint32_t           messages_out;
-    uint32_t           next;       /* in the free list or the dead list */
-    uint16_t           rtt_ms;     /* of the last pong; UINT16_MAX none yet */
-    uint8_t            state;      /* enum conn_state */
-    uint8_t            flags;      /* enum conn_flag */
-    uint8_t            ws_bits;    /* ws.h's byte */
-    uint8_t            reason;     /* enum close_reason, from CLOSING on */
-    uint8_t            protocol;   /* enum protocol (session.h) */
-    uint8_t            held;       /* answers that wait for a commit */
-    uint8_t            violations; /* events this minute */
-    uint8_t            minute;     /* that minute, modulo 256 */
-    uint16_t           bad;        /* unreadable messages in a row */
-    uint8_t            slow_s;     /* guard.c: seconds of having been slowed */
-    bool               counted;    /* guard.c: at the places `from' */
-    struct crowd_place from[2];
-    uint32_t           messages_until, bytes_until; /* guard.c */
+    ev_io        io;
+    cref         self; /* 0 until the identity is claimed */
+    uint64_t     generation;
+    struct ws   *ws;         /* NULL while no bytes are in flight */
+    struct busy *busy;       /* NULL while quiet */
+    uint32_t     entry;      /* of the registry, from OPEN on */
+    uint32_t     opened_ms;  /* self.now_ms; of the state's begin */
+    uint32_t     last_in_ms; /* any bytes */
+    uint32_t     pinged_ms;  /* the ping under way, if pinged */
+    uint32_t     messages_in;
+    uint32_t     messages_out;
+    uint32_t     next;       /* in the free list or the dead list */
+    uint16_t     rtt_ms;     /* of the last pong; UINT16_MAX none yet */
+    uint8_t      state;      /* enum conn_state */
+    uint8_t      flags;      /* enum conn_flag */
+    uint8_t      ws_bits;    /* ws.h's byte */
+    uint8_t      reason;     /* enum close_reason, from CLOSING on */
+    uint8_t      protocol;   /* enum protocol (session.h) */
+    uint8_t      held;       /* answers that wait for a commit */
+    uint8_t      violations; /* events this minute */
+    uint8_t      minute;     /* that minute, modulo 256 */
+    uint16_t     bad;        /* unreadable messages in a row */
+    uint8_t      slow_s;     /* guard.c: seconds of having been slowed */
+    bool         counted;    /* guard.c: at the places `from' */
+    struct address_count_place from[2];
+    uint32_t                   messages_until, bytes_until; /* guard.c */
 };
 
 /* capacity: connections, CLOSING ones included. */

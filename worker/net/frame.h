@@ -6,8 +6,8 @@
  * payload: one memcpy puts it where one send() will take it, and a quiet
  * connection needs no lease of ws.h in order to say something.
  */
-#ifndef WORKER_FRAME_H
-#define WORKER_FRAME_H
+#ifndef WORKER_NET_FRAME_H
+#define WORKER_NET_FRAME_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -12,8 +12,8 @@
  * SHA-1 and base64 come from libnettle: it is in every distribution, small,
  * has no global state and no initialisation, and needs only libc.
  */
-#ifndef WORKER_HTTP_H
-#define WORKER_HTTP_H
+#ifndef WORKER_NET_HTTP_H
+#define WORKER_NET_HTTP_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /*
- * http_who: who the handshake says it is: the identity in the path and the
+ * http_identity: who the handshake says it is: the identity in the path and the
  * password in the Authorization header. See http.h.
  */
 #include <string.h>

@@ -8,8 +8,8 @@
  * connection the balancer makes for itself (UNKNOWN, LOCAL) has its own
  * address.
  */
-#ifndef WORKER_PROXYPROTO_H
-#define WORKER_PROXYPROTO_H
+#ifndef WORKER_NET_PROXYPROTO_H
+#define WORKER_NET_PROXYPROTO_H
 
 #include <stddef.h>
 #include <stdint.h>

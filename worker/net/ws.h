@@ -19,8 +19,8 @@
  * Memory: about 11 KB a lease, and the message being collected, which grows
  * with what has arrived, never with what a header announces.
  */
-#ifndef WORKER_WS_H
-#define WORKER_WS_H
+#ifndef WORKER_NET_WS_H
+#define WORKER_NET_WS_H
 
 #include <stdbool.h>
 #include <stddef.h>

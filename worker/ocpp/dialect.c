@@ -1,4 +1,4 @@
-/* protocol: the OCPP versions there is code for. See protocol.h. */
+/* dialect: the OCPP versions there is code for. See dialect.h. */
 #include "ocpp/dialect.h"
 
 #include "base/self.h"

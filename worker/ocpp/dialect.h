@@ -1,8 +1,8 @@
 /*
- * protocol: the OCPP versions there is code for.
+ * dialect: the OCPP versions there is code for.
  */
-#ifndef WORKER_PROTOCOL_H
-#define WORKER_PROTOCOL_H
+#ifndef WORKER_OCPP_DIALECT_H
+#define WORKER_OCPP_DIALECT_H
 
 #include "ocpp/ocppj.h"
 #include "ocpp/schema.h"

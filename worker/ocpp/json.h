@@ -19,8 +19,8 @@
  *                                 next   7  2  5  4  5  6  7
  *                                 count  2  1  2        1
  */
-#ifndef WORKER_JSON_H
-#define WORKER_JSON_H
+#ifndef WORKER_OCPP_JSON_H
+#define WORKER_OCPP_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  *
  * Small and hot, hence inline.
  */
-#ifndef WORKER_JSON_CHAR_H
-#define WORKER_JSON_CHAR_H
+#ifndef WORKER_OCPP_JSON_CHAR_H
+#define WORKER_OCPP_JSON_CHAR_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,8 +6,8 @@
  * may be done with it; what the payload says is the business of schema.h.
  * All parts are spans of the frame's text: bytes in are bytes out.
  */
-#ifndef WORKER_OCPPJ_H
-#define WORKER_OCPPJ_H
+#ifndef WORKER_OCPP_OCPPJ_H
+#define WORKER_OCPP_OCPPJ_H
 
 #include <stdbool.h>
 #include <stddef.h>

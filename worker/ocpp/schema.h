@@ -14,8 +14,8 @@
  * and is reported by kind; a message is refused if a field is missing that
  * it makes no sense without, or has a type nothing can be read from.
  */
-#ifndef WORKER_SCHEMA_H
-#define WORKER_SCHEMA_H
+#ifndef WORKER_OCPP_SCHEMA_H
+#define WORKER_OCPP_SCHEMA_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * Each looks at the value of one token, as JSON text or as the string it
  * stands for.
  */
-#ifndef WORKER_SCHEMA_FORMAT_H
-#define WORKER_SCHEMA_FORMAT_H
+#ifndef WORKER_OCPP_SCHEMA_FORMAT_H
+#define WORKER_OCPP_SCHEMA_FORMAT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,8 +4,8 @@
  * The master made the sockets and keeps them: when this worker dies, whoever
  * waits in their queues is served by its successor.
  */
-#ifndef WORKER_ACCEPT_H
-#define WORKER_ACCEPT_H
+#ifndef WORKER_SESSION_ACCEPT_H
+#define WORKER_SESSION_ACCEPT_H
 
 void accept_open(const int *fds, unsigned n);
 /* No new connections from here on. */

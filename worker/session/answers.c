@@ -24,7 +24,7 @@ struct answer {
     const struct ocppj_frame *f;
     const struct json        *tape;
     struct writer             w;     /* the payload of the CALLRESULT */
-    struct held_start         start; /* StartTransaction only */
+    struct deferred_start     start; /* StartTransaction only */
     bool                      known; /* ... that was resent */
     uint64_t                  after; /* ... before event `after` is durable */
     bool                      none;  /* cannot be answered now */
@@ -122,11 +122,11 @@ answer_Authorize(struct answer *a)
 static void
 answer_StartTransaction(struct answer *a)
 {
-    start_fingerprint(a->tape, a->f->payload_tok, a->start.fingerprint);
+    transactions_fingerprint(a->tape, a->f->payload_tok, a->start.fingerprint);
     a->known = registry_start_find(self.registry, a->c->entry,
         a->start.fingerprint, &a->start.transaction_id);
     if (!a->known) {
-        a->after = held_start_find(
+        a->after = deferred_start_find(
             a->c->entry, a->start.fingerprint, &a->start.transaction_id);
         a->known = a->after != 0;
     }
@@ -136,7 +136,7 @@ answer_StartTransaction(struct answer *a)
         (a->asked ||
             !registry_start_drafted(self.registry, a->c->entry,
                 a->start.fingerprint, &a->start.transaction_id))) {
-        if (!start_new_id(&a->start.transaction_id)) {
+        if (!transactions_new_id(&a->start.transaction_id)) {
             a->none = true;
             return;
         }
@@ -193,7 +193,7 @@ refuse(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
     tap_frame(c, TAP_IN, tape->text, tape->len, why);
     tap_frame(c, TAP_OUT, reply.p, reply.len, "refused");
     STAT_INC(self.st, call_errors_out);
-    fault_violation(c, kind, why, tape->text, tape->len);
+    violation_report(c, kind, why, tape->text, tape->len);
     conn_send_text(c, reply.p, reply.len);
 }
 
@@ -209,7 +209,7 @@ check(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
     if (schema_check(
             m, SCHEMA_REQUEST, tape, f->payload_tok, protocol_mode(), &v)) {
         *deviations |= v.deviations;
-        fault_count(v.deviations);
+        violation_count(v.deviations);
         return true;
     }
     refuse(c, f, tape, v.code, "payload", v.text);
@@ -230,8 +230,8 @@ publish(struct answer *a, enum event_kind kind, uint64_t deviations)
     publish_call(p, a->f, a->tape);
     writer_raw(&p->w, "answer", payload.p, payload.len);
     if (a->asked)
-        writer_str(&p->w, "replyToken", asked_token());
-    fault_put(&p->w, deviations);
+        writer_str(&p->w, "replyToken", platform_token());
+    violation_put(&p->w, deviations);
     return publish_end(p);
 }
 
@@ -282,7 +282,7 @@ answers_take(
     if (!check(c, f, tape, m, &deviations))
         return;
 
-    a.asked = asked_wants(c, m->action);
+    a.asked = platform_wants(c, m->action);
     buf_clear(&payload);
     a.w = WRITER_INIT(&payload);
     writer_open(&a.w, NULL, '{');
@@ -300,7 +300,7 @@ answers_take(
         STAT_INC(self.st, starts_resent);
         kind = EVENTS;
     } else if (a.asked && m->action == ACTION_StartTransaction &&
-        asked_again(c, f, a.start.fingerprint)) {
+        platform_again(c, f, a.start.fingerprint)) {
         STAT_INC(self.st, starts_resent);
         tap_frame(
             c, TAP_IN, tape->text, tape->len, "waits for the platform already");
@@ -308,7 +308,7 @@ answers_take(
     }
     if (a.after != 0) {
         tap_frame(c, TAP_IN, tape->text, tape->len, "resent before its answer");
-        held_answer(a.after, c, reply.p, reply.len, self.now_us, NULL);
+        deferred_answer(a.after, c, reply.p, reply.len, self.now_us, NULL);
     } else if (kind == EVENTS) {
         tap_frame(c, TAP_IN, tape->text, tape->len, "answered");
         tap_frame(c, TAP_OUT, reply.p, reply.len, "answer");
@@ -321,10 +321,10 @@ answers_take(
             number ? event_info[kind].type
                    : "not answered: the journal does not take it");
         if (number != 0 && a.asked)
-            asked_wait(number, c, f, m, payload.p, payload.len,
+            platform_wait(number, c, f, m, payload.p, payload.len,
                 m->action == ACTION_StartTransaction ? &a.start : NULL);
         else if (number != 0)
-            held_answer(number, c, reply.p, reply.len, self.now_us,
+            deferred_answer(number, c, reply.p, reply.len, self.now_us,
                 m->action == ACTION_StartTransaction ? &a.start : NULL);
     }
     if (m->action == ACTION_BootNotification)
@@ -374,7 +374,7 @@ answers_recover(uint64_t number, const char *line, size_t len)
     const char              *value;
     size_t                   n;
     char                     name[REGISTRY_NAME_MAX];
-    struct held_start        start;
+    struct deferred_start    start;
     int64_t                  id;
     bool                     full;
 
@@ -394,7 +394,7 @@ answers_recover(uint64_t number, const char *line, size_t len)
     uint32_t entry = registry_find(self.registry, name, n, true);
     if (entry == REGISTRY_NONE)
         return;
-    start_fingerprint(&tape, call, start.fingerprint);
+    transactions_fingerprint(&tape, call, start.fingerprint);
     /* A successor finds in the registry what was drawn by whomever. */
     registry_start_recover(self.registry, entry, start.fingerprint, (int32_t)id,
         number, self.mem->incarnation == 1);

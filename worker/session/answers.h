@@ -6,8 +6,8 @@
  * durable. Known notifications always get their .conf; business results go
  * into a CALLRESULT, never into a CALLERROR (OCPP-J 1.6 errata 3.2).
  */
-#ifndef WORKER_ANSWERS_H
-#define WORKER_ANSWERS_H
+#ifndef WORKER_SESSION_ANSWERS_H
+#define WORKER_SESSION_ANSWERS_H
 
 #include "net/conn.h"
 #include "ocpp/ocppj.h"
@@ -16,7 +16,7 @@
 void answers_take(
     struct conn *c, const struct ocppj_frame *f, const struct json *tape);
 
-/* What the platform answered (asked.h): a BootNotification is answered so
+/* What the platform answered (platform.h): a BootNotification is answered so
  * now. False if the payload of a StartTransaction's answer has no id. */
 void answers_booted(struct conn *c, const char *payload, size_t len);
 bool answers_transaction(const char *payload, size_t len, int64_t *id);

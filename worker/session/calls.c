@@ -23,15 +23,15 @@
 #define OWN_ID_MAX 64 /* a command id we make: 16 digits, -, node */
 
 struct call {
-    struct call  *next;
-    uint64_t      request; /* the master's number for it */
-    struct order *order;   /* of Redis; else NULL */
-    uint32_t      taken_ms;
-    uint32_t      sent_ms;
-    uint32_t      timeout_ms; /* from taken_ms, for the whole of it */
-    bool          sent;
-    uint8_t       outcome;              /* while it waits for the journal */
-    char          id[OCPPJ_ID_MAX + 1]; /* message id of the CALL */
+    struct call        *next;
+    uint64_t            request; /* the master's number for it */
+    struct queued_call *order;   /* of Redis; else NULL */
+    uint32_t            taken_ms;
+    uint32_t            sent_ms;
+    uint32_t            timeout_ms; /* from taken_ms, for the whole of it */
+    bool                sent;
+    uint8_t             outcome; /* while it waits for the journal */
+    char                id[OCPPJ_ID_MAX + 1]; /* message id of the CALL */
     /* One allocation holds the strings too. */
     const char                  *command_id;
     const char                  *identity;
@@ -71,7 +71,7 @@ publish_outcome(struct call *k)
     STAT_INC(self.st, commands[k->outcome]);
     STAT_DEC(self.st, commands_pending);
     if (k->request != 0)
-        held_done(number, k->request, k->outcome, k->ended.p, k->ended.len);
+        deferred_done(number, k->request, k->outcome, k->ended.p, k->ended.len);
     buf_free(&k->ended);
     free(k);
     return true;
@@ -114,7 +114,7 @@ finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
             detail_end = detail;
         detail += detail_end > detail; /* the comma */
         STAT_DEC(self.st, commands_pending);
-        orders_ended(k->order, outcome, k->ended.p + detail,
+        call_queue_ended(k->order, outcome, k->ended.p + detail,
             detail_end - detail, self.now_ms - k->taken_ms);
         buf_free(&k->ended);
         free(k);
@@ -238,14 +238,14 @@ calls_take(const struct channel_msg *msg, const char *body)
 }
 
 void
-calls_order(struct conn *c, struct order *o, const char *action,
+calls_order(struct conn *c, struct queued_call *o, const char *action,
     const char *payload, size_t len)
 {
     static struct buf            body = {.max = CHANNEL_BODY_MAX};
     const struct registry_entry *e = registry_at(self.registry, c->entry);
 
     buf_clear(&body);
-    buf_adds(&body, orders_id(o));
+    buf_adds(&body, call_queue_id(o));
     buf_addc(&body, '\0');
     buf_add(&body, e->name, e->name_len);
     buf_addc(&body, '\0');
@@ -257,7 +257,7 @@ calls_order(struct conn *c, struct order *o, const char *action,
     struct call       *k = body.overflow ? NULL : make(&msg, body.p);
     if (k == NULL) {
         log_error("no memory for a command of %.*s", e->name_len, e->name);
-        orders_ended(o, OUTCOME_offline, "", 0, 0);
+        call_queue_ended(o, OUTCOME_offline, "", 0, 0);
         return;
     }
     k->order = o;
@@ -331,7 +331,7 @@ calls_pump(struct conn *c)
     if (c->state != CONN_OPEN)
         return;
     if (c->busy == NULL || c->busy->calls == NULL) {
-        orders_pull(c);
+        call_queue_pull(c);
         return;
     }
     struct call *k = c->busy->calls;
@@ -394,7 +394,7 @@ calls_answered(
         STAT_INC(self.st, late_results);
         tap_frame(
             c, TAP_IN, tape->text, tape->len, "late: no command waits for it");
-        fault_violation(c, "late_result", "an answer to no CALL in flight",
+        violation_report(c, "late_result", "an answer to no CALL in flight",
             tape->text, tape->len);
         return;
     }
@@ -410,8 +410,8 @@ calls_answered(
         if (self.conf.ocpp_validation != CONF_ocpp_validation_off) {
             if (!schema_check(k->m, SCHEMA_RESPONSE, tape, f->payload_tok,
                     protocol_mode(), &v))
-                fault_violation(c, "result", v.text, tape->text, tape->len);
-            fault_count(v.deviations);
+                violation_report(c, "result", v.text, tape->text, tape->len);
+            violation_count(v.deviations);
         }
         buf_clear(&payload);
         if (tape->tok[f->payload_tok].type == JSON_NULL)
@@ -505,7 +505,7 @@ calls_settle(const struct channel_msg *msg, const char *body)
     for (size_t i = 0; i < recovered_n; i++)
         if (recovered[i] == h) {
             /* Its outcome is durable already; only the client missed it. */
-            peer_done(k->request, (unsigned)msg->arg, "{}", 2);
+            master_link_done(k->request, (unsigned)msg->arg, "{}", 2);
             STAT_DEC(self.st, commands_pending);
             free(k);
             return;

@@ -11,22 +11,22 @@
  *       |         \-------------------> expired | offline
  *       \-----------------------------> invalid | offline
  */
-#ifndef WORKER_CALLS_H
-#define WORKER_CALLS_H
+#ifndef WORKER_SESSION_CALLS_H
+#define WORKER_SESSION_CALLS_H
 
 #include "channel.h"
 #include "net/conn.h"
 #include "ocpp/ocppj.h"
 
-struct order;
+struct queued_call;
 
 /* CHANNEL_call: a new command, for the connection msg->conn. body holds
  * commandId (may be empty), identity, action, payload. */
 void calls_take(const struct channel_msg *msg, const char *body);
 
-/* A command from a queue in Redis, which orders.c took while calls_free(). Its
- * end is told by orders_ended(), not by an event. */
-void calls_order(struct conn *c, struct order *o, const char *action,
+/* A command from a queue in Redis, which call_queue.c took while calls_free().
+ * Its end is told by call_queue_ended(), not by an event. */
+void calls_order(struct conn *c, struct queued_call *o, const char *action,
     const char *payload, size_t len);
 /* No command waits here, and one could be sent now. */
 bool calls_free(const struct conn *c);

@@ -1,4 +1,4 @@
-/* held: what may leave only when an event is durable. See held.h. */
+/* deferred: what may leave only when an event is durable. See deferred.h. */
 #include "session/deferred.h"
 
 #include <stdlib.h>
@@ -10,27 +10,27 @@
 #include "base/self.h"
 #include "session/tap.h"
 
-struct held {
-    struct held      *next;
-    uint64_t          number;
-    uint64_t          generation; /* of the connection, for start */
-    cref              conn;       /* an answer; 0 for an outcome */
-    uint64_t          since_us;
-    uint64_t          request;
-    uint32_t          entry; /* of the registry, for start */
-    uint32_t          len;
-    unsigned          outcome;
-    struct held_start start; /* transaction_id 0: none */
-    char              text[];
+struct deferred_answer {
+    struct deferred_answer *next;
+    uint64_t                number;
+    uint64_t                generation; /* of the connection, for start */
+    cref                    conn;       /* an answer; 0 for an outcome */
+    uint64_t                since_us;
+    uint64_t                request;
+    uint32_t                entry; /* of the registry, for start */
+    uint32_t                len;
+    unsigned                outcome;
+    struct deferred_start   start; /* transaction_id 0: none */
+    char                    text[];
 };
 
-static struct held  *first;
-static struct held **last = &first;
+static struct deferred_answer  *first;
+static struct deferred_answer **last = &first;
 
-static struct held *
+static struct deferred_answer *
 add(uint64_t number, const char *text, size_t len)
 {
-    struct held *h = calloc(1, sizeof *h + len);
+    struct deferred_answer *h = calloc(1, sizeof *h + len);
 
     if (h == NULL)
         return NULL;
@@ -45,10 +45,10 @@ add(uint64_t number, const char *text, size_t len)
 }
 
 bool
-held_answer(uint64_t number, struct conn *c, const char *text, size_t len,
-    uint64_t since_us, const struct held_start *start)
+deferred_answer(uint64_t number, struct conn *c, const char *text, size_t len,
+    uint64_t since_us, const struct deferred_start *start)
 {
-    struct held *h = add(number, text, len);
+    struct deferred_answer *h = add(number, text, len);
 
     if (h == NULL)
         return false;
@@ -64,10 +64,10 @@ held_answer(uint64_t number, struct conn *c, const char *text, size_t len,
 }
 
 bool
-held_done(uint64_t number, uint64_t request, unsigned outcome, const char *body,
-    size_t len)
+deferred_done(uint64_t number, uint64_t request, unsigned outcome,
+    const char *body, size_t len)
 {
-    struct held *h = add(number, body, len);
+    struct deferred_answer *h = add(number, body, len);
 
     if (h == NULL)
         return false;
@@ -77,10 +77,10 @@ held_done(uint64_t number, uint64_t request, unsigned outcome, const char *body,
 }
 
 uint64_t
-held_start_find(
+deferred_start_find(
     uint32_t entry, const uint64_t fingerprint[2], int32_t *transaction_id)
 {
-    for (const struct held *h = first; h != NULL; h = h->next)
+    for (const struct deferred_answer *h = first; h != NULL; h = h->next)
         if (h->start.transaction_id != 0 && h->entry == entry &&
             h->start.fingerprint[0] == fingerprint[0] &&
             h->start.fingerprint[1] == fingerprint[1]) {
@@ -91,7 +91,7 @@ held_start_find(
 }
 
 static void
-release_answer(const struct held *h, uint64_t now_us)
+release_answer(const struct deferred_answer *h, uint64_t now_us)
 {
     struct conn *c = conn_find(h->conn);
 
@@ -113,12 +113,12 @@ release_answer(const struct held *h, uint64_t now_us)
 }
 
 void
-held_release(uint64_t number)
+deferred_release(uint64_t number)
 {
     uint64_t now_us = clock_mono_ns() / 1000u;
 
     while (first != NULL && first->number <= number) {
-        struct held *h = first;
+        struct deferred_answer *h = first;
         first = h->next;
         if (first == NULL)
             last = &first;
@@ -126,7 +126,7 @@ held_release(uint64_t number)
         if (h->conn != 0)
             release_answer(h, now_us);
         else if (h->request != 0)
-            peer_done(h->request, h->outcome, h->text, h->len);
+            master_link_done(h->request, h->outcome, h->text, h->len);
         free(h);
     }
 }

@@ -175,8 +175,8 @@ room_for(const char *name, size_t len)
 /* answer: of Redis, NULL if it was not asked yet. False: it is being asked,
  * and all this comes again with the answer. */
 static bool
-complete(
-    struct conn *c, const struct http_request *r, struct keys_answer *answer)
+complete(struct conn *c, const struct http_request *r,
+    struct auth_redis_answer *answer)
 {
     char   name[REGISTRY_NAME_MAX + 1];
     size_t len = 0;
@@ -193,12 +193,12 @@ complete(
         return true;
     }
 
-    struct keys_answer silent = {0};
+    struct auth_redis_answer silent = {0};
     if (answer == NULL) {
-        if (auth_asks() && keys_ask(c, name, len))
+        if (auth_asks() && auth_redis_ask(c, name, len))
             return false;
         if (auth_asks())
-            keys_recall(name, len, &silent);
+            auth_redis_recall(name, len, &silent);
         answer = &silent;
     }
     const char        *detail = NULL;
@@ -249,8 +249,8 @@ complete(
 
 /* The request is there; false if it waits for Redis. */
 static bool
-take_request(
-    struct conn *c, const struct http_request *r, struct keys_answer *answer)
+take_request(struct conn *c, const struct http_request *r,
+    struct auth_redis_answer *answer)
 {
     /* Bytes of the WebSocket may be behind the request already. */
     struct buf request = c->busy->in;
@@ -268,7 +268,7 @@ take_request(
 }
 
 void
-handshake_answered(struct conn *c, struct keys_answer *answer)
+handshake_answered(struct conn *c, struct auth_redis_answer *answer)
 {
     struct http_request r = {0};
 

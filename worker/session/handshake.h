@@ -5,12 +5,12 @@
  * answered with its HTTP status, counted by reason, and remembered for
  * `ocppctl refused`.
  */
-#ifndef WORKER_HANDSHAKE_H
-#define WORKER_HANDSHAKE_H
+#ifndef WORKER_SESSION_HANDSHAKE_H
+#define WORKER_SESSION_HANDSHAKE_H
 
 #include "net/conn.h"
 
-struct keys_answer;
+struct auth_redis_answer;
 
 /* Takes over fd. */
 void handshake_begin(int fd, const uint64_t addr[2], uint16_t port);
@@ -20,7 +20,7 @@ void handshake_begin(int fd, const uint64_t addr[2], uint16_t port);
 void handshake_input(struct conn *c, const uint8_t *p, size_t n);
 
 /* Redis was asked who it is, and this is the answer. */
-void handshake_answered(struct conn *c, struct keys_answer *answer);
+void handshake_answered(struct conn *c, struct auth_redis_answer *answer);
 
 /* detail: what the operator should know besides, may be NULL. status 0: the
  * reason's own. */

@@ -1,4 +1,4 @@
-/* asked: CALLs that the platform answers. See asked.h. */
+/* platform: CALLs that the platform answers. See platform.h. */
 #include "session/platform.h"
 
 #include <inttypes.h>
@@ -29,7 +29,7 @@ struct waiting {
     cref            conn;
     bool            done; /* answered; freed when its time is over */
     const struct schema_message *m;
-    struct held_start            start;
+    struct deferred_start        start;
     size_t                       id_len, len;
     char id[6 * OCPPJ_ID_MAX + 3]; /* of the CALL, as it came */
     char payload[];                /* the fallback */
@@ -70,21 +70,21 @@ is_platform(unsigned action)
 }
 
 bool
-asked_wants(const struct conn *c, unsigned action)
+platform_wants(const struct conn *c, unsigned action)
 {
     if (!redis_on() || !is_platform(action))
         return false;
-    const struct seat *s = fleet_seat(c);
+    const struct seat *s = claims_seat(c);
     return s != NULL && redis_ready(s->shard);
 }
 
 const char *
-asked_token(void)
+platform_token(void)
 {
     static char text[128];
 
-    snprintf(text, sizeof text, "%s/%s/%" PRIx64, fleet_owner(),
-        fleet_incarnation(), drawn + 1);
+    snprintf(text, sizeof text, "%s/%s/%" PRIx64, claims_owner(),
+        claims_incarnation(), drawn + 1);
     return text;
 }
 
@@ -97,9 +97,9 @@ set_id(struct waiting *w, const struct ocppj_frame *f)
 }
 
 void
-asked_wait(uint64_t number, struct conn *c, const struct ocppj_frame *f,
+platform_wait(uint64_t number, struct conn *c, const struct ocppj_frame *f,
     const struct schema_message *m, const char *payload, size_t len,
-    const struct held_start *start)
+    const struct deferred_start *start)
 {
     struct waiting *w = calloc(1, sizeof *w + len);
 
@@ -126,7 +126,7 @@ asked_wait(uint64_t number, struct conn *c, const struct ocppj_frame *f,
 }
 
 bool
-asked_again(
+platform_again(
     struct conn *c, const struct ocppj_frame *f, const uint64_t fingerprint[2])
 {
     for (struct waiting *w = oldest; w != NULL; w = w->later) {
@@ -167,7 +167,7 @@ answer(struct waiting *w, const char *payload, size_t len, bool platform)
     if (w->m->action == ACTION_BootNotification)
         answers_booted(c, payload, len);
     if (w->number > journal_committed()) {
-        held_answer(w->number, c, reply.p, reply.len, w->since_us,
+        deferred_answer(w->number, c, reply.p, reply.len, w->since_us,
             w->start.transaction_id ? &w->start : NULL);
     } else {
         if (w->start.transaction_id != 0)
@@ -183,7 +183,7 @@ answer(struct waiting *w, const char *payload, size_t len, bool platform)
 }
 
 void
-asked_answer(const char *token, const char *payload, size_t len)
+platform_answer(const char *token, const char *payload, size_t len)
 {
     static struct json_token     tokens[16384];
     static struct json           tape = JSON_INIT(tokens, 16384);
@@ -195,7 +195,7 @@ asked_answer(const char *token, const char *payload, size_t len)
     while (w != NULL && w->token != n)
         w = w->next;
     if (w == NULL || w->done ||
-        strncmp(token, fleet_owner(), strlen(fleet_owner())) != 0) {
+        strncmp(token, claims_owner(), strlen(claims_owner())) != 0) {
         STAT_INC(self.st, platform_refused);
         return;
     }
@@ -218,7 +218,7 @@ asked_answer(const char *token, const char *payload, size_t len)
 }
 
 void
-asked_tick(void)
+platform_tick(void)
 {
     while (oldest != NULL &&
         self.now_ms - oldest->since_ms >= self.conf.ocpp_message_timeout) {

@@ -8,8 +8,8 @@
  * One event at a time; the fields and their order are those of
  * ocppd-events(7).
  */
-#ifndef WORKER_PUBLISH_H
-#define WORKER_PUBLISH_H
+#ifndef WORKER_SESSION_PUBLISH_H
+#define WORKER_SESSION_PUBLISH_H
 
 #include <stdint.h>
 

@@ -99,7 +99,7 @@ session_open(
 {
     struct registry_claim claim;
 
-    fleet_before_claim();
+    claims_before_claim();
     enum registry_result r =
         registry_claim(self.registry, name, len, self.slot, conn_index(c),
             &self.shm->sequence, c->busy->addr, c->busy->port, &claim);
@@ -122,7 +122,7 @@ session_open(
     log_debug("%.*s connected", (int)len, name);
 
     publish_connected(c, &claim, former_seen);
-    fleet_opened(c);
+    claims_opened(c);
     if (claim.former == 0)
         return r;
 
@@ -137,7 +137,8 @@ session_open(
         /* Who died and has a successor by now cannot be told, and its
          * successor will not find the session any more. */
         if (w->pid != 0 && claim.former_generation >= w->born)
-            peer_takeover(claim.former, claim.entry, claim.former_generation);
+            master_link_takeover(
+                claim.former, claim.entry, claim.former_generation);
         else
             session_bury(e, claim.former_generation);
     }
@@ -208,7 +209,7 @@ leave(struct conn *c, enum close_reason reason, int code)
     struct publish_who     who = publish_who(c);
 
     calls_drop(c);
-    fleet_closed(c, reason);
+    claims_closed(c, reason);
     publish_disconnected(&who, reason, code, c);
     STAT_INC(self.st, closed[reason]);
     STAT_DEC(self.st, connections);
@@ -284,7 +285,8 @@ session_bytes(struct conn *c, const uint8_t *p, size_t n)
             : status == FRAME_STATUS_INTERNAL ? CLOSE_out_of_memory
                                               : CLOSE_protocol_error;
         if (c->state == CONN_OPEN) {
-            fault_violation(c, close_info[reason].word, ws_why(c->ws), NULL, 0);
+            violation_report(
+                c, close_info[reason].word, ws_why(c->ws), NULL, 0);
             leave(c, reason, status);
         }
         conn_finish(c);
@@ -326,7 +328,7 @@ unreadable(struct conn *c, const char *kind, const char *why, const char *text,
 {
     STAT_INC(self.st, bad_messages);
     tap_frame(c, TAP_IN, text, len, why);
-    fault_violation(c, kind, why, text, len);
+    violation_report(c, kind, why, text, len);
     if (++c->bad >= self.conf.ocpp_max_bad_messages)
         session_end(c, CLOSE_bad_messages, NULL);
 }
@@ -343,7 +345,7 @@ session_message(
     STAT_INC(self.st, messages_in);
     guard_message(c);
     if (opcode == FRAME_BINARY) {
-        fault_violation(
+        violation_report(
             c, "binary", close_info[CLOSE_not_text].sentence, NULL, 0);
         session_end(c, CLOSE_not_text, NULL);
         return c->state == CONN_CLOSING;
@@ -369,7 +371,7 @@ session_message(
     case OCPPJ_GOOD:
         break;
     }
-    fault_count(f.deviations);
+    violation_count(f.deviations);
     if (f.type == OCPPJ_CALL)
         answers_take(c, &f, &tape);
     else

@@ -6,8 +6,8 @@
  * Between the two, messages come up from ws.c and go to answers.c (CALLs of
  * the charge point) and calls.c (its answers to ours).
  */
-#ifndef WORKER_SESSION_H
-#define WORKER_SESSION_H
+#ifndef WORKER_SESSION_SESSION_H
+#define WORKER_SESSION_SESSION_H
 
 #include "net/conn.h"
 #include "ocpp/dialect.h"

@@ -72,7 +72,7 @@ tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
         if (t->lost > 0)
             writer_u64(&w, "lostBefore", t->lost);
         writer_close(&w);
-        if (peer_tapped(t->id, line.p, line.len)) {
+        if (master_link_tapped(t->id, line.p, line.len)) {
             t->lost = 0;
         } else {
             t->lost++;

@@ -4,8 +4,8 @@
  * A tap costs nothing while there is none. A reader that does not keep up
  * loses frames, and is told how many; nothing waits for it.
  */
-#ifndef WORKER_TAP_H
-#define WORKER_TAP_H
+#ifndef WORKER_SESSION_TAP_H
+#define WORKER_SESSION_TAP_H
 
 #include <stdbool.h>
 #include <stddef.h>

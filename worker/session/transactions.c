@@ -1,5 +1,5 @@
-/* start: transaction ids, and how a StartTransaction is recognised. See
- * start.h. */
+/* transactions: transaction ids, and how a StartTransaction is recognised. See
+ * transactions.h. */
 #include "session/transactions.h"
 
 #include <errno.h>
@@ -45,7 +45,7 @@ static bool
 take_block(int64_t *from)
 {
     if (redis_on())
-        return txids_take(from, BLOCK);
+        return transaction_ids_take(from, BLOCK);
 
     char    path[CONF_TEXT_MAX + sizeof FILE_NAME + 1], text[32];
     int64_t value = 1;
@@ -98,7 +98,7 @@ fail:
 }
 
 bool
-start_new_id(int32_t *id)
+transactions_new_id(int32_t *id)
 {
     if (next == end) {
         if (failed && self.now_ms - failed_ms < RETRY_MS)
@@ -116,7 +116,7 @@ start_new_id(int32_t *id)
 }
 
 void
-start_fingerprint(
+transactions_fingerprint(
     const struct json *tape, uint32_t payload, uint64_t fingerprint[2])
 {
     static const char *const members[] = {

@@ -1,12 +1,12 @@
 /*
- * start: transaction ids, and how a StartTransaction is recognised.
+ * transactions: transaction ids, and how a StartTransaction is recognised.
  *
  * Ids are positive and never given twice, whatever crashes: they come in
  * blocks from a counter in STATE_DIR/transaction-ids, which is raised on disk
  * before the first id of a block is used. A lost block is 256 ids of 2^31.
  */
-#ifndef WORKER_START_H
-#define WORKER_START_H
+#ifndef WORKER_SESSION_TRANSACTIONS_H
+#define WORKER_SESSION_TRANSACTIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,11 +15,11 @@
 
 /* False, with a line in the log, if no block can be had (disk); nothing may
  * be answered then. */
-bool start_new_id(int32_t *id);
+bool transactions_new_id(int32_t *id);
 
 /* Of connectorId, idTag, timestamp and meterStart: the same for a
  * StartTransaction that is sent again, under whatever message id. */
-void start_fingerprint(
+void transactions_fingerprint(
     const struct json *tape, uint32_t payload, uint64_t fingerprint[2]);
 
 #endif

@@ -1,11 +1,12 @@
-/* fault: what a charge point got wrong, and who hears of it. See fault.h. */
+/* violation: what a charge point got wrong, and who hears of it. See
+ * violation.h. */
 #include "session/violation.h"
 
 #include "session/publish.h"
 #include "base/self.h"
 
 void
-fault_violation(struct conn *c, const char *kind, const char *detail,
+violation_report(struct conn *c, const char *kind, const char *detail,
     const char *frame, size_t len)
 {
     uint8_t minute = (uint8_t)(self.now_ms / 60000);
@@ -35,14 +36,14 @@ fault_violation(struct conn *c, const char *kind, const char *detail,
 }
 
 void
-fault_count(uint64_t set)
+violation_count(uint64_t set)
 {
     for (; set != 0; set &= set - 1)
         STAT_INC(self.st, deviations[__builtin_ctzll(set)]);
 }
 
 void
-fault_put(struct writer *w, uint64_t set)
+violation_put(struct writer *w, uint64_t set)
 {
     if (set == 0)
         return;
