@@ -101,7 +101,7 @@ def test_the_page_lists_every_function_option_key_and_word():
         page = f.read()
     lua = ""
     for name in ("ocppd.lua", "ocppd_gateway.lua"):
-        with open(os.path.join(ROOT, "worker", name)) as f:
+        with open(os.path.join(ROOT, "worker/fleet", name)) as f:
             lua += f.read()
     names = regex.findall(r"^add\('(\w+)'", lua, regex.M)
     assert len(names) > 10
@@ -113,14 +113,14 @@ def test_the_page_lists_every_function_option_key_and_word():
         assert ".It Va %s\n" % option in page, "option " + option
     said = ""
     for name in ("redis.c", "redis_link.c", "shards.c"):
-        with open(os.path.join(ROOT, "worker", name)) as f:
+        with open(os.path.join(ROOT, "worker/fleet", name)) as f:
             said += f.read()
     for word in regex.findall(r'(?:redis_say\(|link_give_up\([^,]*, )"(\w+)"', said):
         assert ".It Li %s\n" % word in page or word == "memory", "word " + word
 
 
 def test_the_version_in_the_library_is_the_gateways():
-    with open(os.path.join(ROOT, "worker", "ocppd.lua")) as f:
+    with open(os.path.join(ROOT, "worker/fleet", "ocppd.lua")) as f:
         version = f.readlines()[1].split()[-1]
     with open(os.path.join(ROOT, "worker", "functions.h")) as f:
         assert regex.search(r"LIBRARY_VERSION (\d+)", f.read()).group(1) == version

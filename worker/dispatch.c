@@ -1,4 +1,4 @@
-/* dispatch: who takes what the doors hand up (up.h). */
+/* dispatch: what comes up (up.h) goes to the file that handles it. */
 #include "base/up.h"
 
 #include <errno.h>
@@ -14,7 +14,9 @@
 #include "log.h"
 #include "base/master_link.h"
 #include "base/self.h"
+#include "session/platform.h"
 #include "session/session.h"
+#include "fleet/shards.h"
 #include "fleet/ship.h"
 #include "session/tap.h"
 
@@ -48,7 +50,7 @@ up_gone(struct conn *c)
 }
 
 bool
-up_message(void *owner, enum frame_opcode opcode, const char *data, size_t len)
+up_message(void *owner, unsigned opcode, const char *data, size_t len)
 {
     return session_message(owner, opcode, data, len);
 }
@@ -74,17 +76,56 @@ up_committed(uint64_t number)
 }
 
 void
-up_keys_answered(struct conn *c, struct auth_redis_answer *a)
+up_auth_answered(struct conn *c, struct auth_redis_answer *a)
 {
     handshake_answered(c, a);
     conn_settle(c);
 }
 
 void
-up_keys_offered(struct conn *c)
+up_auth_offered(struct conn *c)
 {
     calls_pump(c);
     conn_settle(c);
+}
+
+void
+up_redis_ready(unsigned shard, bool new_server)
+{
+    shards_ready(shard, new_server);
+}
+
+void
+up_redis_lost(unsigned shard)
+{
+    shards_lost(shard);
+    ship_lost(shard);
+}
+
+void
+up_redis_listen(void)
+{
+    shards_listen();
+}
+
+void
+up_calls_wait(struct conn *c)
+{
+    calls_pump(c);
+    conn_settle(c);
+}
+
+void
+up_call_taken(struct conn *c, struct queued_call *q, const char *action,
+    const char *payload, size_t len)
+{
+    calls_take_queued(c, q, action, payload, len);
+}
+
+void
+up_platform_answered(const char *token, const char *payload, size_t len)
+{
+    platform_answer(token, payload, len);
 }
 
 void

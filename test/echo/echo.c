@@ -69,7 +69,7 @@ peer_free(struct peer *p)
 }
 
 bool
-up_message(void *owner, enum frame_opcode opcode, const char *data, size_t len)
+up_message(void *owner, unsigned opcode, const char *data, size_t len)
 {
     struct peer *p = owner;
 

@@ -38,7 +38,7 @@ note(struct run *r, int kind, const void *data, size_t len)
 }
 
 bool
-up_message(void *owner, enum frame_opcode opcode, const char *data, size_t len)
+up_message(void *owner, unsigned opcode, const char *data, size_t len)
 {
     struct run *r = owner;
 

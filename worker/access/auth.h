@@ -41,7 +41,7 @@ enum refuse_reason auth_check(const struct http_request *r, const char *name,
 void auth_welcomed(uint32_t entry, const struct auth_redis_answer *answer);
 
 /* A command is about to be sent to c: false if it has to wait until
- * up_keys_offered(), or for another try. */
+ * up_auth_offered(), or for another try. */
 bool auth_command_goes(struct conn *c, const char *identity, const char *action,
     const char *payload);
 /* It was answered. */

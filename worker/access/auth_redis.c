@@ -9,6 +9,7 @@
 #include "log.h"
 #include "fleet/redis.h"
 #include "base/self.h"
+#include "base/up.h"
 
 /* A question, from the handshake until Redis has answered; also when the
  * handshake did not wait for it. */
@@ -108,7 +109,7 @@ static void
 hand_up(struct conn *c, struct auth_redis_answer *answer)
 {
     c->busy->asked = 0;
-    up_keys_answered(c, answer);
+    up_auth_answered(c, answer);
 }
 
 static void
@@ -229,7 +230,7 @@ offered_cb(void *ctx, const struct redis_value *v)
 
     o->stored = v != NULL && redis_error(v) == NULL;
     if (o->stored && c != NULL)
-        up_keys_offered(c);
+        up_auth_offered(c);
     /* Taken up by now, or not wanted any more; if it failed, the command asks
      * again. */
     drop(o);

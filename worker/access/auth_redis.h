@@ -7,13 +7,12 @@
  * key that an identity showed before is asked for, if Redis had it within
  * auth.remember; the registry keeps that one (its hash), for all workers.
  *
- *     auth_redis_ask --> up_keys_answered(FOUND | NONE | SILENT)
+ *     auth_redis_ask --> up_auth_answered(FOUND | NONE | SILENT)
  *
  * A new key (ChangeConfiguration of AuthorizationKey) must be known before it
  * leaves: its command waits until Redis has it.
  *
- *     auth_redis_offer: false ... up_keys_offered --> auth_redis_offer: true,
- * once
+ *     auth_redis_offer: false ... up_auth_offered --> auth_redis_offer: true
  */
 #ifndef WORKER_ACCESS_AUTH_REDIS_H
 #define WORKER_ACCESS_AUTH_REDIS_H
@@ -40,7 +39,7 @@ struct auth_redis_answer {
 };
 
 /* Asks about c's identity. False: Redis cannot be asked, and nothing follows.
- * Else up_keys_answered() comes exactly once, unless c dies before it. */
+ * Else up_auth_answered() comes exactly once, unless c dies before it. */
 bool auth_redis_ask(struct conn *c, const char *name, size_t len);
 /* What stands for an answer of Redis while it is silent. */
 void auth_redis_recall(
@@ -58,10 +57,5 @@ void auth_redis_tell(enum channel_key what, const char *name, size_t len,
 
 /* Whom Redis has kept waiting for too long; often. */
 void auth_redis_tick(void);
-
-/* --- delivered upwards --------------------------------------------------- */
-
-void up_keys_answered(struct conn *c, struct auth_redis_answer *a);
-void up_keys_offered(struct conn *c);
 
 #endif

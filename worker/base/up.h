@@ -1,8 +1,10 @@
 /*
- * up: what doors (conn, ws, journal, peer) hand upwards.
+ * up: the calls that go up.
  *
- * Calls in a worker go down; these few come up. dispatch.c says who takes
- * them. Other programs may link a door and take them themselves.
+ * Within a worker, calls go down the folders. What a lower folder has to
+ * report (bytes, answers, ends) comes up through the functions declared here.
+ * dispatch.c defines all of them and passes each to the file that handles it.
+ * A test that links one folder alone defines the functions it needs.
  */
 #ifndef WORKER_BASE_UP_H
 #define WORKER_BASE_UP_H
@@ -13,9 +15,10 @@
 
 #include "channel.h"
 #include "close.h"
-#include "net/frame.h"
 
 struct conn;
+struct auth_redis_answer;
+struct queued_call;
 
 /* --- conn ---------------------------------------------------------------- */
 
@@ -33,11 +36,10 @@ void up_gone(struct conn *c);
  * be put into the owner's output meanwhile; the lease must stay. Pings are
  * answered without asking: that bytes came, the caller knows. */
 
-/* A whole message. FRAME_TEXT is valid UTF-8. FRAME_BINARY is the owner's to
- * refuse: frame_put_close() with 1003, and true, so that the close handshake
- * is awaited. */
-bool up_message(
-    void *owner, enum frame_opcode opcode, const char *data, size_t len);
+/* A whole message; opcode: FRAME_TEXT or FRAME_BINARY (frame.h). Text is valid
+ * UTF-8. The owner refuses a binary message itself: frame_put_close() with
+ * 1003, and true, so that the close handshake is awaited. */
+bool up_message(void *owner, unsigned opcode, const char *data, size_t len);
 bool up_pong(void *owner, const uint8_t *data, size_t len);
 /* The peer's close frame: status as sent, or FRAME_STATUS_NONE; the reason is
  * valid UTF-8. The reply is due already; ws_input() answers WS_CLOSED. */
@@ -49,7 +51,7 @@ void up_close(void *owner, int status, const char *reason, size_t len);
  * waited for it may leave. Grows from call to call. */
 void up_committed(uint64_t number);
 
-/* --- peer ---------------------------------------------------------------- */
+/* --- master_link ---------------------------------------------------------------- */
 
 /* A datagram of the master. */
 void up_datagram(const struct channel_msg *m, const char *body);
@@ -58,8 +60,36 @@ void up_orphaned(void);
 
 /* --- redis --------------------------------------------------------------- */
 
-/* redis.h has what the door itself delivers. */
+/* A shard can be used. new_server: another server process than the one before,
+ * or the first one, so that what the former acknowledged in its last second
+ * may be lost. */
+void up_redis_ready(unsigned shard, bool new_server);
+/* A shard cannot be used any more. Called before the requests without an
+ * answer get NULL. */
+void up_redis_lost(unsigned shard);
+/* The connection that may block is ready for a blocking read. */
+void up_redis_listen(void);
+
+/* --- claims, call_queue, inbox ------------------------------------------- */
+
 /* The identity has a newer connection on another gateway. */
 void up_replaced(struct conn *c);
+/* Calls wait in the queue in Redis for this open connection. The session
+ * takes the next one with call_queue_pull() when it can be sent at once. */
+void up_calls_wait(struct conn *c);
+/* The call that call_queue_pull() asked for. It ends in call_queue_ended(). */
+void up_call_taken(struct conn *c, struct queued_call *q, const char *action,
+    const char *payload, size_t len);
+/* The platform's answer to a CALL of a charge point. The strings are as they
+ * came from Redis, token is NUL-terminated. */
+void up_platform_answered(const char *token, const char *payload, size_t len);
+
+/* --- auth_redis ---------------------------------------------------------- */
+
+/* The answer to auth_redis_ask(). */
+void up_auth_answered(struct conn *c, struct auth_redis_answer *a);
+/* The new key of auth_redis_offer() is in Redis, or asking failed: the call
+ * that carries it can be tried again. */
+void up_auth_offered(struct conn *c);
 
 #endif

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "session/calls.h"
 #include "clock.h"
 #include "log.h"
 #include "fleet/redis.h"
 #include "base/self.h"
+#include "base/up.h"
 #include "fleet/shards.h"
 
 #define RECENT_MS 10000 /* finishes are repeated to a server that lost them */
@@ -206,7 +206,7 @@ taken_cb(void *ctx, const struct redis_value *v)
         o->state = TAKEN;
         s->order = o;
         const char *payload = redis_text(redis_at(v, 3), &len);
-        calls_order(c, o, o->action, payload, len);
+        up_call_taken(c, o, o->action, payload, len);
         return;
     }
     if (strcmp(word, "none") == 0)
@@ -225,7 +225,7 @@ call_queue_pull(struct conn *c)
 
     if (s == NULL || !(s->flags & SEAT_WAITING) || s->order != NULL ||
         !claims_holds(c) || (s->flags & (SEAT_ASKED | SEAT_LATE)) ||
-        !calls_free(c) || redis_troubled())
+        redis_troubled())
         return;
     size_t              len;
     const char         *name = registry_name(self.registry, c->entry, &len);
@@ -260,7 +260,7 @@ call_queue_wake(struct conn *c)
     if (s == NULL)
         return;
     s->flags |= SEAT_WAITING;
-    call_queue_pull(c);
+    up_calls_wait(c);
 }
 
 bool

@@ -2,14 +2,14 @@
  * call_queue: commands from the queues in Redis, one at a time for each charge
  * point.
  *
- *     wait --take--> TAKING --> calls.c --> ended --finish--> Redis has it
+ *     wait --take--> TAKING --> session --> ended --finish--> Redis has it
  *                       \--> nothing waits              \--> said again
  *
  * A command is taken, which marks it as sent, only when it can go out at
- * once. Its outcome is made by ocppd_finish, in one step with its event; it is
- * kept here until Redis has answered, and repeated with the same eventId for
- * some seconds after that, should the server come back without its memory of
- * them.
+ * once; whether it can, the session decides (up_calls_wait). Its outcome is
+ * made by ocppd_finish, in one step with its event; it is kept here until Redis
+ * has answered, and repeated with the same eventId for some seconds after that,
+ * should the server come back without its memory of them.
  */
 #ifndef WORKER_FLEET_CALL_QUEUE_H
 #define WORKER_FLEET_CALL_QUEUE_H
@@ -23,20 +23,22 @@
 
 struct queued_call;
 
-/* Commands wait for c, it was said. */
+/* Redis reports that calls wait for c: up_calls_wait() follows. */
 void call_queue_wake(struct conn *c);
-/* Takes the next one, if some wait and it may be sent now. */
+/* Asks Redis for the next call, if one waits. To be called only when it can
+ * be sent at once, since Redis counts it as sent from then on.
+ * up_call_taken() follows, or nothing. */
 void call_queue_pull(struct conn *c);
 /* The command in hand, "" if there is none: for the claim. */
 const char *call_queue_held(const struct seat *s);
 /* The session ends. True: its release waits for the answer to a take, and
  * claims_release() follows. */
 bool call_queue_close(struct conn *c, struct seat *s, unsigned reason);
-/* calls.c: the command ended; order is given back. detail: the member that
+/* The call of up_call_taken() ended; o is given back. detail: the member that
  * goes with the outcome, "payload":{...} or "error":{...}, or empty. */
 void call_queue_ended(struct queued_call *o, enum outcome outcome,
     const char *detail, size_t len, uint32_t duration_ms);
-/* calls.c: of the command. */
+/* The commandId. */
 const char *call_queue_id(const struct queued_call *o);
 
 /* The shard can be used: what it may not have, it is told first. */

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "session/platform.h"
 #include "log.h"
 #include "fleet/call_queue.h"
 #include "ocpp/dialect.h"
@@ -209,7 +208,8 @@ claimed_cb(void *ctx, const struct redis_value *v)
         }
         if (redis_int(redis_at(v, 3)) > 0)
             s->flags |= SEAT_WAITING;
-        call_queue_pull(c);
+        if (s->flags & SEAT_WAITING)
+            up_calls_wait(c);
     } else if (v != NULL && redis_is(redis_at(v, 0), "stale")) {
         STAT_INC(self.st, claims_stale);
         log_info(
@@ -351,7 +351,7 @@ claims_check(struct conn *c)
         return;
     }
     if (s->flags & SEAT_WAITING)
-        call_queue_pull(c);
+        up_calls_wait(c);
     if ((self.now_ms / 1000 + conn_index(c)) % REFRESH_S == 0) {
         sh->batch[sh->ship_batch_n++] = conn_index(c);
         if (sh->ship_batch_n == SHARD_BATCH)
@@ -386,7 +386,6 @@ claims_tick(void)
     if (seats == NULL)
         return;
     shards_tick();
-    platform_tick();
     if (self.now_ms - second_ms < 1000)
         return;
     second_ms = self.now_ms;

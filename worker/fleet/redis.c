@@ -11,6 +11,7 @@
 #include "fleet/redis_link.h"
 #include "log.h"
 #include "base/self.h"
+#include "base/up.h"
 
 #define ARGS_MAX 4096   /* of one request */
 #define TROUBLE_MS 1000 /* how long an error makes us careful */

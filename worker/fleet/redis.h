@@ -87,14 +87,4 @@ bool redis_send_waiting(redis_fn *fn, void *ctx, uint32_t block_ms);
 void redis_say(const char *word, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* --- delivered upwards --------------------------------------------------- */
-
-/* new_server: not the process it was connected to before, or the first one:
- * what that acknowledged in its last second may be lost. */
-void up_redis_ready(unsigned shard, bool new_server);
-/* Called before the requests that are unanswered get NULL. */
-void up_redis_lost(unsigned shard);
-/* The connection that may block is there: wait on it. */
-void up_redis_listen(void);
-
 #endif

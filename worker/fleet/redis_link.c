@@ -14,6 +14,7 @@
 #include "fleet/functions.h"
 #include "log.h"
 #include "base/self.h"
+#include "base/up.h"
 
 #define BACKOFF_MS 100 /* the first pause between connections */
 #define BACKOFF_MAX_MS 10000

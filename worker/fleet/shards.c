@@ -5,14 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "session/platform.h"
 #include "clock.h"
 #include "fleet/claims.h"
 #include "log.h"
 #include "fleet/call_queue.h"
 #include "fleet/redis.h"
 #include "base/self.h"
-#include "fleet/ship.h"
 #include "base/up.h"
 
 #define BEAT_MS 1000
@@ -132,7 +130,7 @@ look_at(const struct redis_value *fields)
         const char *payload = entry_field(fields, "payload", &n);
         size_t      token_len;
         const char *token = entry_field(fields, "token", &token_len);
-        platform_answer(token, payload, n);
+        up_platform_answered(token, payload, n);
     }
 }
 
@@ -162,7 +160,7 @@ static void
 heard_cb(void *ctx, const struct redis_value *v)
 {
     if (v == NULL)
-        return; /* up_redis_listen() comes again */
+        return; /* shards_listen() follows when it is there again */
     if (redis_error(v) == NULL)
         take_entries(v);
     listen_on();
@@ -431,7 +429,7 @@ shards_leave(void)
 }
 
 void
-up_redis_ready(unsigned shard, bool new_server)
+shards_ready(unsigned shard, bool new_server)
 {
     struct shard *sh = &shards[shard];
 
@@ -444,14 +442,13 @@ up_redis_ready(unsigned shard, bool new_server)
 }
 
 void
-up_redis_lost(unsigned shard)
+shards_lost(unsigned shard)
 {
     shards[shard].beaten = false;
-    ship_lost(shard);
 }
 
 void
-up_redis_listen(void)
+shards_listen(void)
 {
     listen_on();
 }

@@ -31,6 +31,10 @@ extern struct shard *shards;
 
 void shards_open(const char *owner, const char *incarnation);
 void shards_tick(void);
+/* As up_redis_ready(), up_redis_lost() and up_redis_listen() report. */
+void shards_ready(unsigned shard, bool new_server);
+void shards_lost(unsigned shard);
+void shards_listen(void);
 /* Takes this worker's name off: its sessions are lost to everybody at once. */
 void shards_leave(void);
 

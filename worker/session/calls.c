@@ -20,12 +20,12 @@
 #include "base/self.h"
 #include "session/tap.h"
 
-#define OWN_ID_MAX 64 /* a command id we make: 16 digits, -, node */
+#define OWN_ID_MAX 64 /* of a generated commandId: 16 digits, -, node */
 
 struct call {
     struct call        *next;
     uint64_t            request; /* the master's number for it */
-    struct queued_call *order;   /* of Redis; else NULL */
+    struct queued_call *queued;  /* of Redis; else NULL */
     uint32_t            taken_ms;
     uint32_t            sent_ms;
     uint32_t            timeout_ms; /* from taken_ms, for the whole of it */
@@ -108,13 +108,13 @@ finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
     size_t detail_end = k->ended.len;
     writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
     writer_close(&w);
-    if (k->order != NULL) {
+    if (k->queued != NULL) {
         /* Its event is made in Redis, together with its outcome. */
         if (k->ended.overflow)
             detail_end = detail;
         detail += detail_end > detail; /* the comma */
         STAT_DEC(self.st, commands_pending);
-        call_queue_ended(k->order, outcome, k->ended.p + detail,
+        call_queue_ended(k->queued, outcome, k->ended.p + detail,
             detail_end - detail, self.now_ms - k->taken_ms);
         buf_free(&k->ended);
         free(k);
@@ -165,33 +165,67 @@ calls_retry(void)
 
 /* --- queue --------------------------------------------------------------- */
 
-static struct call *
-make(const struct channel_msg *msg, const char *body)
+/* A call as it was asked for, whichever way it came. */
+struct call_request {
+    uint64_t            request;    /* the master's number for it; 0 none */
+    struct queued_call *queued;     /* of Redis; else NULL */
+    uint64_t            timeout_ms; /* 0: ocpp.message_timeout */
+    const char         *command_id; /* "": the gateway makes one */
+    const char         *identity;
+    const char         *action;
+    const char         *payload; /* "" stands for {} */
+};
+
+/* Appends a copy of text at *at, and returns it. */
+static const char *
+keep(char **at, const char *text)
 {
-    struct call *k = calloc(1, sizeof *k + msg->len + 1 + OWN_ID_MAX);
+    char  *copy = *at;
+    size_t n = strlen(text) + 1;
+
+    memcpy(copy, text, n);
+    *at += n;
+    return copy;
+}
+
+static struct call *
+make(const struct call_request *r)
+{
+    const char  *payload = r->payload[0] != '\0' ? r->payload : "{}";
+    struct call *k = calloc(1,
+        sizeof *k + strlen(r->command_id) + strlen(r->identity) +
+            strlen(r->action) + strlen(payload) + 4 + OWN_ID_MAX);
 
     if (k == NULL)
         return NULL;
-    memcpy(k->strings, body, msg->len);
-    k->command_id = channel_string(k->strings, msg->len, 0);
-    k->identity = channel_string(k->strings, msg->len, 1);
-    k->action = channel_string(k->strings, msg->len, 2);
-    k->payload = channel_string(k->strings, msg->len, 3);
-    if (k->payload[0] == '\0')
-        k->payload = "{}";
-    k->request = msg->id;
-    k->taken_ms = self.now_ms;
-    k->timeout_ms =
-        (uint32_t)(msg->arg ? msg->arg : self.conf.ocpp_message_timeout);
     uint64_t number = atomic_fetch_add(&self.shm->sequence, 1);
+    char    *at = k->strings;
+    char     own[OWN_ID_MAX];
+    snprintf(own, sizeof own, "%016" PRIx64 "-%s", number, self.shm->node);
+    k->command_id = keep(&at, r->command_id[0] ? r->command_id : own);
+    k->identity = keep(&at, r->identity);
+    k->action = keep(&at, r->action);
+    k->payload = keep(&at, payload);
+    k->request = r->request;
+    k->queued = r->queued;
+    k->taken_ms = self.now_ms;
+    k->timeout_ms = (uint32_t)(r->timeout_ms ? r->timeout_ms
+                                             : self.conf.ocpp_message_timeout);
     snprintf(k->id, sizeof k->id, "%016" PRIx64, number);
-    if (k->command_id[0] == '\0') {
-        char *own = k->strings + msg->len + 1;
-        snprintf(own, OWN_ID_MAX, "%016" PRIx64 "-%s", number, self.shm->node);
-        k->command_id = own;
-    }
     STAT_INC(self.st, commands_pending);
     return k;
+}
+
+/* The master's datagram: commandId, identity, action and payload. */
+static struct call *
+make_of_datagram(const struct channel_msg *msg, const char *body)
+{
+    return make(&(struct call_request){.request = msg->id,
+        .timeout_ms = msg->arg,
+        .command_id = channel_string(body, msg->len, 0),
+        .identity = channel_string(body, msg->len, 1),
+        .action = channel_string(body, msg->len, 2),
+        .payload = channel_string(body, msg->len, 3)});
 }
 
 /* The message of the schema, or why there is none. */
@@ -224,7 +258,7 @@ void
 calls_take(const struct channel_msg *msg, const char *body)
 {
     struct conn *c = conn_find(msg->conn);
-    struct call *k = make(msg, body);
+    struct call *k = make_of_datagram(msg, body);
 
     if (k == NULL) {
         log_error("no memory for a command; its client will time out");
@@ -238,29 +272,29 @@ calls_take(const struct channel_msg *msg, const char *body)
 }
 
 void
-calls_order(struct conn *c, struct queued_call *o, const char *action,
+calls_take_queued(struct conn *c, struct queued_call *q, const char *action,
     const char *payload, size_t len)
 {
-    static struct buf            body = {.max = CHANNEL_BODY_MAX};
-    const struct registry_entry *e = registry_at(self.registry, c->entry);
+    static struct buf text = {.max = CHANNEL_BODY_MAX};
+    size_t            name_len;
+    const char       *name = registry_name(self.registry, c->entry, &name_len);
+    char              identity[REGISTRY_NAME_MAX + 1];
 
-    buf_clear(&body);
-    buf_adds(&body, call_queue_id(o));
-    buf_addc(&body, '\0');
-    buf_add(&body, e->name, e->name_len);
-    buf_addc(&body, '\0');
-    buf_adds(&body, action);
-    buf_addc(&body, '\0');
-    buf_add(&body, payload, len);
-    buf_addc(&body, '\0');
-    struct channel_msg msg = {.len = (uint32_t)body.len, .conn = c->self};
-    struct call       *k = body.overflow ? NULL : make(&msg, body.p);
+    snprintf(identity, sizeof identity, "%.*s", (int)name_len, name);
+    buf_clear(&text);
+    buf_add(&text, payload, len);
+    struct call *k = text.overflow ? NULL
+                                   : make(&(struct call_request){.queued = q,
+                                         .command_id = call_queue_id(q),
+                                         .identity = identity,
+                                         .action = action,
+                                         .payload = buf_cstr(&text)});
     if (k == NULL) {
-        log_error("no memory for a command of %.*s", e->name_len, e->name);
-        call_queue_ended(o, OUTCOME_offline, "", 0, 0);
+        log_error("%s: no memory for a call from Redis; it ends as offline",
+            identity);
+        call_queue_ended(q, OUTCOME_offline, "", 0, 0);
         return;
     }
-    k->order = o;
     enqueue(c, k);
 }
 
@@ -313,12 +347,11 @@ may_send(const struct conn *c, const struct call *k)
         self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold;
 }
 
-bool
-calls_free(const struct conn *c)
+/* A call that is not known yet could be sent. */
+static bool
+may_send_any(const struct conn *c)
 {
-    return c->state == CONN_OPEN &&
-        (c->busy == NULL || c->busy->calls == NULL) &&
-        !(c->flags & CONN_REJECTED) &&
+    return !(c->flags & CONN_REJECTED) &&
         ((c->flags & (CONN_BOOTED | CONN_PENDING)) ||
             self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold);
 }
@@ -331,7 +364,8 @@ calls_pump(struct conn *c)
     if (c->state != CONN_OPEN)
         return;
     if (c->busy == NULL || c->busy->calls == NULL) {
-        call_queue_pull(c);
+        if (may_send_any(c))
+            call_queue_pull(c);
         return;
     }
     struct call *k = c->busy->calls;
@@ -491,7 +525,7 @@ calls_forget_recovered(void)
 void
 calls_settle(const struct channel_msg *msg, const char *body)
 {
-    struct call *k = make(msg, body);
+    struct call *k = make_of_datagram(msg, body);
 
     if (k == NULL) {
         log_error(

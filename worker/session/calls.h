@@ -24,12 +24,10 @@ struct queued_call;
  * commandId (may be empty), identity, action, payload. */
 void calls_take(const struct channel_msg *msg, const char *body);
 
-/* A command from a queue in Redis, which call_queue.c took while calls_free().
- * Its end is told by call_queue_ended(), not by an event. */
-void calls_order(struct conn *c, struct queued_call *o, const char *action,
-    const char *payload, size_t len);
-/* No command waits here, and one could be sent now. */
-bool calls_free(const struct conn *c);
+/* A call from the queue in Redis that call_queue_pull() asked for. Its outcome
+ * goes to call_queue_ended(), which makes the event. */
+void calls_take_queued(struct conn *c, struct queued_call *q,
+    const char *action, const char *payload, size_t len);
 
 /* CHANNEL_settle: publishes outcome msg->arg for a command that no worker
  * holds, unless the journal has an outcome of it. */
