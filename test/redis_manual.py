@@ -122,7 +122,7 @@ def test_the_page_lists_every_function_option_key_and_word():
 def test_the_version_in_the_library_is_the_gateways():
     with open(os.path.join(ROOT, "worker/fleet", "ocppd.lua")) as f:
         version = f.readlines()[1].split()[-1]
-    with open(os.path.join(ROOT, "worker", "functions.h")) as f:
+    with open(os.path.join(ROOT, "worker/fleet", "functions.h")) as f:
         assert regex.search(r"LIBRARY_VERSION (\d+)", f.read()).group(1) == version
 
 
