@@ -9,6 +9,14 @@
 
 #include "ensure.h"
 
+uint64_t
+channel_next_id(void)
+{
+    static uint64_t last;
+
+    return ++last;
+}
+
 bool
 channel_pair(int fds[2])
 {

@@ -39,6 +39,9 @@ struct channel_msg {
     uint64_t arg; /* as channel.def says */
 };
 
+/* A number for a request or tap of the master: never 0, never repeated. */
+uint64_t channel_next_id(void);
+
 /* Both ends non-blocking, close-on-exec, with buffers for many bodies. */
 bool channel_pair(int fds[2]);
 

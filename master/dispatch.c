@@ -1,11 +1,15 @@
-/* dispatch: the master's end of the channels. See dispatch.h. */
-#include "dispatch.h"
+/*
+ * dispatch: the master's end of the channels.
+ *
+ * Passes on what workers send to each other, and brings answers of workers
+ * to the control clients that asked.
+ */
+#include "base/up.h"
 
-#include <poll.h>
 #include <stdio.h>
 
 #include "channel.h"
-#include "control/command.h"
+#include "control/control.h"
 #include "ensure.h"
 #include "log.h"
 #include "base/master.h"
@@ -17,14 +21,6 @@
 /* Datagrams of one worker per turn of the loop, so that a busy tap starves
  * neither the other workers nor the control socket. */
 #define PER_TURN 64
-
-uint64_t
-dispatch_next_id(void)
-{
-    static uint64_t last;
-
-    return ++last;
-}
 
 static void
 receive(unsigned slot, const struct channel_msg *m, const char *body)
@@ -46,7 +42,7 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
         pending_calls_done(m->id, m->arg, body, m->len);
         break;
     case CHANNEL_told:
-        command_told(m->id, body, m->len);
+        control_told(m->id, body, m->len);
         break;
     case CHANNEL_tapped:
         taps_frame(m->id, body, m->len);
@@ -61,7 +57,7 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
 }
 
 bool
-dispatch_receive(unsigned slot, int fd)
+up_receive(unsigned slot, int fd)
 {
     static char        body[CHANNEL_BODY_MAX + 1];
     struct channel_msg m;
@@ -75,28 +71,20 @@ dispatch_receive(unsigned slot, int fd)
     return true;
 }
 
-bool
-dispatch_has_more(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
-}
-
 void
-dispatch_worker_gone(unsigned slot)
+up_worker_gone(unsigned slot)
 {
     pending_calls_worker_gone(slot);
 }
 
 void
-dispatch_worker_failed(unsigned slot)
+up_worker_failed(unsigned slot)
 {
     pending_calls_worker_failed(slot);
 }
 
 void
-dispatch_tick(uint64_t now_ms)
+up_tick(uint64_t now_ms)
 {
     pending_calls_tick(now_ms);
     access_tick();

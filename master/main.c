@@ -27,9 +27,9 @@
 #include "workers/listen.h"
 #include "log.h"
 #include "base/master.h"
+#include "base/up.h"
 #include "sd_notify.h"
 #include "paths.h"
-#include "reload.h"
 #include "admin/report.h"
 #include "sandbox.h"
 #include "access/access.h"
@@ -49,7 +49,7 @@ static ev_signal signal_watchers[SIGNALS];
 /* --- what signals and commands ask for ----------------------------------- */
 
 void
-master_stop(void)
+up_stop(void)
 {
     if (master.phase == MASTER_STOPPING)
         return;
@@ -60,13 +60,13 @@ master_stop(void)
 }
 
 void
-master_drain(uint64_t ms)
+up_drain(uint64_t ms)
 {
     char text[CLOCK_DURATION_LEN];
 
     if (master.phase >= MASTER_DRAINING) {
         log_warn("told to stop a second time: stopping at once");
-        master_stop();
+        up_stop();
         return;
     }
     clock_duration(text, ms);
@@ -78,7 +78,7 @@ master_drain(uint64_t ms)
 }
 
 void
-master_reopen_logs(void)
+up_reopen_logs(void)
 {
     if (!log_reopen())
         log_error("cannot open the log anew: %s; writing to the old one",
@@ -97,8 +97,8 @@ reload_by_signal(void)
         return;
     }
     sd_notify_reloading();
-    master_reopen_logs();
-    reload(&out); /* logs what happened */
+    up_reopen_logs();
+    up_reload(&out); /* logs what happened */
     sd_notify_ready();
     buf_free(&out);
 }
@@ -109,17 +109,17 @@ signal_cb(struct ev_loop *loop, ev_signal *w, int events)
     switch (w->signum) {
     case SIGTERM:
     case SIGINT:
-        master_drain(master.config.server_drain_time);
+        up_drain(master.config.server_drain_time);
         break;
     case SIGQUIT:
         log_info("stopping at once");
-        master_stop();
+        up_stop();
         break;
     case SIGHUP:
         reload_by_signal();
         break;
     case SIGUSR1:
-        master_reopen_logs();
+        up_reopen_logs();
         break;
     }
 }
@@ -135,7 +135,7 @@ watch_signals(void)
 }
 
 void
-master_forget_signals(void)
+up_forget_signals(void)
 {
     for (size_t i = 0; i < SIGNALS; i++)
         ev_signal_stop(master.loop, &signal_watchers[i]);
@@ -144,7 +144,7 @@ master_forget_signals(void)
 /* --- start and end ------------------------------------------------------- */
 
 void
-master_is_ready(void)
+up_is_ready(void)
 {
     master.phase = MASTER_RUNNING;
     log_info("ready: %u workers listen on %s", master.slots,
@@ -163,7 +163,7 @@ leave(int code)
 }
 
 void
-master_end(void)
+up_end(void)
 {
     log_info("stopped");
     leave(MASTER_EXIT_DONE);
@@ -195,7 +195,7 @@ cannot_start(int code, const char *fmt, ...)
 }
 
 void
-master_cannot_start(const char *why)
+up_cannot_start(const char *why)
 {
     supervise_kill(); /* comes back: they are not reaped yet */
     cannot_start(MASTER_EXIT_FAILED, "%s", why);

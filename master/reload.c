@@ -1,5 +1,11 @@
-/* reload: a new configuration, in two steps. See reload.h. */
-#include "reload.h"
+/*
+ * reload: a new configuration, in two steps.
+ *
+ * First everything is read and checked; an error changes nothing. Only then
+ * it is published: to shared memory for all processes, with a datagram as a
+ * hint to look. No connection is affected (promise P5).
+ */
+#include "base/up.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -50,7 +56,7 @@ remember(bool ok, struct buf *words)
 }
 
 bool
-reload(struct buf *out)
+up_reload(struct buf *out)
 {
     static struct config next;
     struct buf           words = BUF_INIT(TEXT_MAX);

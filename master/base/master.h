@@ -52,20 +52,4 @@ struct master {
 
 extern struct master master;
 
-/* A signal or a command asks for it; each comes back at once. */
-void master_drain(uint64_t ms); /* a second time: stop at once */
-void master_stop(void);
-void master_reopen_logs(void);
-
-/* supervise.c: every worker has been ready once. */
-void master_is_ready(void);
-/* supervise.c: the daemon cannot start, and why; does not return. */
-void master_cannot_start(const char *why) __attribute__((noreturn));
-/* supervise.c: no process is left; does not return. */
-void master_end(void) __attribute__((noreturn));
-
-/* In a forked child: stops the master's signal watchers, so that its loop
- * can be destroyed. */
-void master_forget_signals(void);
-
 #endif

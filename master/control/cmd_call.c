@@ -17,7 +17,6 @@
 #include "base/master.h"
 #include "control/pending_calls.h"
 #include "workers/supervise.h"
-#include "dispatch.h"
 #include "control/taps.h"
 #include "writer.h"
 
@@ -149,45 +148,6 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
     return true;
 }
 
-void
-cmd_call(struct client *c, int argc, char **argv)
-{
-    struct buf  body = BUF_INIT(CHANNEL_BODY_MAX);
-    struct call call;
-    cref        owner;
-
-    if (!parse_call(c, argc, argv, &call))
-        return;
-    buf_add(&body, call.id, strlen(call.id) + 1);
-    buf_add(&body, call.identity, strlen(call.identity) + 1);
-    buf_add(&body, call.action, strlen(call.action) + 1);
-    buf_add(&body, call.payload, strlen(call.payload) + 1);
-    if (body.overflow) {
-        control_replyf(c, CONTROL_USAGE,
-            "call: the JSON is larger than the "
-            "%u bytes a command may have",
-            CHANNEL_BODY_MAX - 256);
-        buf_free(&body);
-        return;
-    }
-    look_up(call.identity, &owner);
-    enum pending_result r;
-    if (owner != 0 && supervise_state(cref_slot(owner)) == SHM_WORKER_READY)
-        r = pending_calls_call(c->id, owner, call.timeout_ms, body.p, body.len);
-    else
-        r = pending_calls_settle(c->id,
-            (unsigned)(registry_hash(call.identity, strlen(call.identity), 0) %
-                master.slots),
-            OUTCOME_offline, body.p, body.len);
-    buf_free(&body);
-    if (!refuse_call(c, r))
-        return;
-    uint64_t most =
-        call.timeout_ms ? call.timeout_ms : master.config.ocpp_message_timeout;
-    control_wait(c, NULL, 2 * most + PATIENCE_MS,
-        "call: no outcome yet; the event command.response will tell it");
-}
-
 /* The worker died between the outcome's event and its word to us. Its
  * successor found the event, but not what it says. */
 static void
@@ -230,8 +190,8 @@ put_ending(struct buf *out, enum outcome outcome, const char *command_id,
         json_put_lines(out, m.value, m.value_len, 12);
 }
 
-void
-command_done(uint64_t id, enum outcome outcome, const char *command_id,
+static void
+call_done(uint64_t id, enum outcome outcome, const char *command_id,
     const char *json, size_t len)
 {
     struct client     *c = control_client(id);
@@ -258,13 +218,54 @@ command_done(uint64_t id, enum outcome outcome, const char *command_id,
     buf_free(&out);
 }
 
-void
-command_failed(uint64_t id, const char *why)
+static void
+call_failed(uint64_t id, const char *why)
 {
     struct client *c = control_client(id);
 
     if (c != NULL)
         control_replyf(c, CONTROL_FAILED, "%s", why);
+}
+
+void
+cmd_call(struct client *c, int argc, char **argv)
+{
+    struct buf                        body = BUF_INIT(CHANNEL_BODY_MAX);
+    struct call                       call;
+    cref                              owner;
+    const struct pending_calls_waiter waiter = {c->id, call_done, call_failed};
+
+    if (!parse_call(c, argc, argv, &call))
+        return;
+    buf_add(&body, call.id, strlen(call.id) + 1);
+    buf_add(&body, call.identity, strlen(call.identity) + 1);
+    buf_add(&body, call.action, strlen(call.action) + 1);
+    buf_add(&body, call.payload, strlen(call.payload) + 1);
+    if (body.overflow) {
+        control_replyf(c, CONTROL_USAGE,
+            "call: the JSON is larger than the "
+            "%u bytes a command may have",
+            CHANNEL_BODY_MAX - 256);
+        buf_free(&body);
+        return;
+    }
+    look_up(call.identity, &owner);
+    enum pending_result r;
+    if (owner != 0 && supervise_state(cref_slot(owner)) == SHM_WORKER_READY)
+        r = pending_calls_call(
+            &waiter, owner, call.timeout_ms, body.p, body.len);
+    else
+        r = pending_calls_settle(&waiter,
+            (unsigned)(registry_hash(call.identity, strlen(call.identity), 0) %
+                master.slots),
+            OUTCOME_offline, body.p, body.len);
+    buf_free(&body);
+    if (!refuse_call(c, r))
+        return;
+    uint64_t most =
+        call.timeout_ms ? call.timeout_ms : master.config.ocpp_message_timeout;
+    control_wait(c, NULL, 2 * most + PATIENCE_MS,
+        "call: no outcome yet; the event command.response will tell it");
 }
 
 /* --- disconnect ---------------------------------------------------------- */

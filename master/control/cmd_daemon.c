@@ -10,7 +10,7 @@
 #include "knob.h"
 #include "log.h"
 #include "base/master.h"
-#include "reload.h"
+#include "base/up.h"
 #include "admin/report.h"
 #include "journal_dir.h"
 #include "workers/supervise.h"
@@ -138,7 +138,7 @@ cmd_reload(struct client *c, int argc, char **argv)
 
     if (!words(c, argc, argv, 1))
         return;
-    bool ok = reload(&out);
+    bool ok = up_reload(&out);
     finish(c, ok ? CONTROL_DONE : CONTROL_FAILED, &out);
 }
 
@@ -170,7 +170,7 @@ cmd_drain(struct client *c, int argc, char **argv)
         "an operator drains the gateway over %s (uid %d)", text, (int)c->uid);
     control_replyf(
         c, CONTROL_DONE, "draining over %s, then the daemon stops", text);
-    master_drain(given.server_drain_time);
+    up_drain(given.server_drain_time);
 }
 
 void
@@ -180,7 +180,7 @@ cmd_shutdown(struct client *c, int argc, char **argv)
         return;
     log_info("an operator stops the gateway at once (uid %d)", (int)c->uid);
     control_replyf(c, CONTROL_DONE, "stopping");
-    master_stop();
+    up_stop();
 }
 
 void

@@ -16,7 +16,6 @@
 #include "base/master.h"
 #include "admin/report.h"
 #include "workers/supervise.h"
-#include "dispatch.h"
 #include "writer.h"
 
 #define LIST_DEFAULT 100
@@ -434,7 +433,7 @@ show_text(const struct registry_entry *e, const char *json, size_t len,
     }
 }
 
-/* json: what the owner told, len 0 if nobody did. */
+/* json: what the owner of the connection answered, len 0 without an answer. */
 static void
 show_reply(struct client *c, const char *json, size_t len)
 {
@@ -461,17 +460,6 @@ show_reply(struct client *c, const char *json, size_t len)
     }
     control_reply_buf(c, CONTROL_DONE, &out);
     buf_free(&out);
-}
-
-void
-command_told(uint64_t id, const char *json, size_t len)
-{
-    struct client *c = control_client_asking(id);
-
-    while (len > 0 && (json[len - 1] == '\0' || json[len - 1] == '\n'))
-        len--;
-    if (c != NULL)
-        show_reply(c, json, len);
 }
 
 /* The owner does not answer: say what is in the registry. */
@@ -501,11 +489,12 @@ cmd_show(struct client *c, int argc, char **argv)
     }
     cref owner = registry_at(shm_registry(master.shm), c->entry)->owner;
     struct channel_msg m = {
-        .type = CHANNEL_ask, .id = dispatch_next_id(), .conn = owner};
+        .type = CHANNEL_ask, .id = channel_next_id(), .conn = owner};
     if (owner == 0 || !supervise_send(cref_slot(owner), &m, NULL, 0)) {
         show_reply(c, "", 0);
         return;
     }
     c->asked = m.id;
+    c->told = show_reply;
     control_wait(c, show_poll, SHOW_WAIT_MS, "show: no answer");
 }

@@ -50,10 +50,4 @@ bool command_number(struct client *c, char **argv, const char *what,
 /* The table as mdoc(7), for ocppctl(8). */
 void command_put_manual(struct buf *out);
 
-/* Answers of workers (dispatch.c, pending_calls.c). */
-void command_told(uint64_t id, const char *json, size_t len);
-void command_done(uint64_t client, enum outcome outcome, const char *command_id,
-    const char *json, size_t len);
-void command_failed(uint64_t client, const char *why);
-
 #endif

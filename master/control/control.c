@@ -74,20 +74,19 @@ control_client(uint64_t id)
     return NULL;
 }
 
-struct client *
-control_client_asking(uint64_t asked)
+void
+control_told(uint64_t asked, const char *json, size_t len)
 {
-    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
-        if (peers[i] != NULL && peers[i]->phase == WAIT &&
-            peers[i]->shown.asked == asked)
-            return &peers[i]->shown;
-    return NULL;
-}
-
-unsigned
-control_clients(void)
-{
-    return n_peers;
+    while (len > 0 && (json[len - 1] == '\0' || json[len - 1] == '\n'))
+        len--;
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+        struct peer *p = peers[i];
+        if (p != NULL && p->phase == WAIT && p->shown.asked == asked &&
+            p->shown.told != NULL) {
+            p->shown.told(&p->shown, json, len);
+            return;
+        }
+    }
 }
 
 /* --- out ----------------------------------------------------------------- */
@@ -150,6 +149,7 @@ control_reply(struct client *c, int code, const void *body, size_t n)
         return;
     p->phase = REPLY;
     c->poll = NULL;
+    c->told = NULL;
     c->asked = 0;
     ev_io_stop(master.loop, &p->in);
     p->deadline_ms = clock_mono_ms() + CONTROL_WRITE_MS;

@@ -53,9 +53,12 @@ struct client {
      * replied; see control_wait(). */
     void (*poll)(struct client *c);
     uint64_t wait_until_ms; /* monotonic; 0: for good */
-    uint64_t asked;         /* id of the datagram whose answer is awaited */
-    uint32_t entry;         /* registry entry it is about */
-    uint64_t conn;          /* connection it is about */
+    /* For a command that has asked a worker: its answer, a JSON object, empty
+     * if the worker does not know the connection (any more). */
+    void (*told)(struct client *c, const char *json, size_t len);
+    uint64_t asked; /* id of the datagram whose answer is awaited */
+    uint32_t entry; /* registry entry it is about */
+    uint64_t conn;  /* connection it is about */
 };
 
 #define CONTROL_POLL_MS 50
@@ -66,8 +69,9 @@ void control_close(void); /* removes the socket; clients are dropped */
 
 /* NULL if it is gone. */
 struct client *control_client(uint64_t id);
-struct client *control_client_asking(uint64_t asked);
-unsigned       control_clients(void);
+
+/* A worker has answered the datagram `asked`. */
+void control_told(uint64_t asked, const char *json, size_t len);
 
 /* Every command ends in exactly one of these. The body is copied. */
 void control_reply(struct client *c, int code, const void *body, size_t n);

@@ -7,16 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/command.h"
 #include "log.h"
 #include "base/master.h"
 #include "workers/supervise.h"
-#include "dispatch.h"
 
 struct pending {
-    struct pending    *next;
-    uint64_t           client; /* 0: nobody waits any more */
-    unsigned           slot;
+    struct pending             *next;
+    struct pending_calls_waiter waiter; /* client 0: it has its answer */
+    unsigned                    slot;
     bool               sent;   /* a worker has it; else it waits for one */
     struct channel_msg msg;    /* as sent, or to be sent */
     char               body[]; /* msg.len bytes */
@@ -44,8 +42,8 @@ is_pending(const char *command_id)
 }
 
 static enum pending_result
-make(uint64_t client, unsigned slot, const char *body, size_t len,
-    struct pending **out)
+make(const struct pending_calls_waiter *waiter, unsigned slot, const char *body,
+    size_t len, struct pending **out)
 {
     if (is_pending(body))
         return PENDING_DUPLICATE;
@@ -54,9 +52,9 @@ make(uint64_t client, unsigned slot, const char *body, size_t len,
     struct pending *p = calloc(1, sizeof *p + len);
     if (p == NULL)
         return PENDING_FULL;
-    p->client = client;
+    p->waiter = *waiter;
     p->slot = slot;
-    p->msg.id = dispatch_next_id();
+    p->msg.id = channel_next_id();
     p->msg.len = (uint32_t)len;
     memcpy(p->body, body, len);
     *out = p;
@@ -93,11 +91,11 @@ deliver(struct pending *p)
 }
 
 enum pending_result
-pending_calls_call(uint64_t client, cref conn, uint64_t timeout_ms,
-    const char *body, size_t len)
+pending_calls_call(const struct pending_calls_waiter *waiter, cref conn,
+    uint64_t timeout_ms, const char *body, size_t len)
 {
     struct pending     *p;
-    enum pending_result r = make(client, cref_slot(conn), body, len, &p);
+    enum pending_result r = make(waiter, cref_slot(conn), body, len, &p);
 
     if (r != PENDING_OK)
         return r;
@@ -127,14 +125,14 @@ find_slot(unsigned *slot)
 }
 
 enum pending_result
-pending_calls_settle(uint64_t client, unsigned slot, enum outcome outcome,
-    const char *body, size_t len)
+pending_calls_settle(const struct pending_calls_waiter *waiter, unsigned slot,
+    enum outcome outcome, const char *body, size_t len)
 {
     struct pending *p;
 
     if (!find_slot(&slot))
         return PENDING_NOBODY;
-    enum pending_result r = make(client, slot, body, len, &p);
+    enum pending_result r = make(waiter, slot, body, len, &p);
     if (r != PENDING_OK)
         return r;
     p->msg.type = CHANNEL_settle;
@@ -152,8 +150,8 @@ pending_calls_done(uint64_t id, uint64_t outcome, const char *json, size_t len)
         struct pending *p = *at;
         if (p->msg.id != id)
             continue;
-        if (p->client != 0)
-            command_done(p->client,
+        if (p->waiter.client != 0)
+            p->waiter.done(p->waiter.client,
                 outcome < OUTCOMES ? (enum outcome)outcome : OUTCOME_uncertain,
                 p->body, json, len);
         drop(at);
@@ -204,11 +202,11 @@ void
 pending_calls_worker_failed(unsigned slot)
 {
     for (struct pending *p = first; p != NULL; p = p->next) {
-        if (p->slot != slot || p->client == 0)
+        struct pending_calls_waiter w = p->waiter;
+        if (p->slot != slot || w.client == 0)
             continue;
-        uint64_t client = p->client;
-        p->client = 0;
-        command_failed(client,
+        p->waiter.client = 0;
+        w.failed(w.client,
             "the worker that had the command stays down; "
             "whether the charge point executed it is uncertain, and the event "
             "command.response follows when the worker works again");

@@ -28,13 +28,25 @@ enum pending_result {
     PENDING_NOBODY     /* every worker failed */
 };
 
-/* Sends a command to the owner of conn. timeout_ms 0: ocpp.message_timeout.
- * client: who is told the outcome (command_done), 0 nobody. */
-enum pending_result pending_calls_call(uint64_t client, cref conn,
-    uint64_t timeout_ms, const char *body, size_t len);
+/* Where the outcome goes. Exactly one of the two is called, once. */
+struct pending_calls_waiter {
+    uint64_t
+        client; /* id of a control client; 0: the outcome is an event only */
+    /* json: the worker's answer about the outcome. */
+    void (*done)(uint64_t client, enum outcome outcome, const char *command_id,
+        const char *json, size_t len);
+    /* The outcome will come as an event only, and why. */
+    void (*failed)(uint64_t client, const char *why);
+};
+
+/* Sends a command to the owner of conn. timeout_ms 0: ocpp.message_timeout. */
+enum pending_result pending_calls_call(
+    const struct pending_calls_waiter *waiter, cref conn, uint64_t timeout_ms,
+    const char *body, size_t len);
 
 /* Has an outcome published by worker `slot`, now or when it is ready. */
-enum pending_result pending_calls_settle(uint64_t client, unsigned slot,
+enum pending_result pending_calls_settle(
+    const struct pending_calls_waiter *waiter, unsigned slot,
     enum outcome outcome, const char *body, size_t len);
 
 void pending_calls_done(

@@ -9,7 +9,6 @@
 #include "control/json_members.h"
 #include "base/master.h"
 #include "workers/supervise.h"
-#include "dispatch.h"
 
 #define PATTERN_MAX 128
 
@@ -36,7 +35,7 @@ taps_start(uint64_t client, const char *pattern)
         struct tap *t = &taps[i];
         if (t->id != 0)
             continue;
-        *t = (struct tap){.id = dispatch_next_id(), .client = client};
+        *t = (struct tap){.id = channel_next_id(), .client = client};
         snprintf(t->pattern, sizeof t->pattern, "%s", pattern);
         for (unsigned s = 0; s < master.slots; s++)
             if (supervise_state(s) == SHM_WORKER_READY ||

@@ -21,6 +21,7 @@
 #include "ensure.h"
 #include "log.h"
 #include "base/master.h"
+#include "base/up.h"
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 30000
@@ -76,7 +77,7 @@ child_fork(const int *keep, size_t n)
         return pid;
     }
 
-    master_forget_signals();
+    up_forget_signals();
     ev_loop_destroy(EV_DEFAULT);
     master.loop = NULL;
     close_others(keep, n);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 #include "workers/listen.h"
 #include "log.h"
 #include "base/master.h"
-#include "dispatch.h"
+#include "base/up.h"
 #include "worker/worker.h"
 
 /* seen so often in a row: not after a pause of us all */
@@ -160,7 +161,7 @@ channel_cb(struct ev_loop *loop, ev_io *w, int events)
     struct slot *s = w->data;
 
     /* The other end is closed: the death itself follows by ev_child. */
-    if (!dispatch_receive(s->n, s->channel))
+    if (!up_receive(s->n, s->channel))
         ev_io_stop(loop, w);
 }
 
@@ -265,7 +266,7 @@ supervise_ready(unsigned n)
     for (unsigned i = 0; i < master.slots; i++)
         if (slots[i].ready_ms == 0)
             return;
-    master_is_ready();
+    up_is_ready();
 }
 
 /* --- death --------------------------------------------------------------- */
@@ -307,15 +308,23 @@ fail_slot(struct slot *s)
         char why[SHM_WORDS_MAX + 64];
         snprintf(why, sizeof why, "worker %u cannot work: %s", s->n,
             words[0] ? words : "it did not say why");
-        master_cannot_start(why);
+        up_cannot_start(why);
     }
     /* Open sockets that nobody accepts from would swallow their share of
      * the clients. */
     listen_close(&s->listeners);
-    dispatch_worker_failed(s->n);
+    up_worker_failed(s->n);
     log_error("worker %u: stays down, its share of clients goes to the "
               "others; remove the cause, then `ocppctl worker-restart %u`",
         s->n, s->n);
+}
+
+static bool
+has_more(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
 }
 
 static void
@@ -328,10 +337,9 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
         WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_STAY_DOWN;
 
     ev_child_stop(loop, c);
-    /* What it said before it died still counts. */
-    while (dispatch_receive(s->n, s->channel))
-        if (!dispatch_has_more(s->channel))
-            break;
+    /* What it sent before it died still counts. */
+    while (up_receive(s->n, s->channel) && has_more(s->channel))
+        ;
     close_channel(s);
     obituary(s, status, lived);
 
@@ -344,11 +352,11 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
     atomic_store(&shared(s)->pid, 0);
     set_state(s, SHM_WORKER_DOWN);
     stats_zero_gauges(&shared(s)->stats);
-    dispatch_worker_gone(s->n);
+    up_worker_gone(s->n);
 
     if (master.phase >= MASTER_DRAINING) {
         if (!any_left())
-            master_end();
+            up_end();
         return;
     }
     if (stay_down) {
@@ -363,7 +371,7 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
         snprintf(why, sizeof why,
             "worker %u died %u times before it was ready; it %s%s%s", s->n,
             s->tries, end, words[0] ? ": " : "", words);
-        master_cannot_start(why);
+        up_cannot_start(why);
     }
     uint64_t wait = asked ? 0 : child_backoff(&s->backoff_ms, lived);
     if (wait > 1000)
@@ -427,7 +435,7 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
             s->kill_ms = 0;
         }
     }
-    dispatch_tick(now);
+    up_tick(now);
 }
 
 /* --- the daemon's life --------------------------------------------------- */
@@ -475,7 +483,7 @@ supervise_drain(uint64_t ms)
             drain_one(&slots[i], ms);
     }
     if (!any_left())
-        master_end();
+        up_end();
 }
 
 void
@@ -487,7 +495,7 @@ supervise_kill(void)
             kill(slots[i].pid, SIGKILL);
     }
     if (!any_left())
-        master_end();
+        up_end();
 }
 
 bool

@@ -28,7 +28,7 @@ bool supervise_listen(struct buf *why);
 void supervise_start(void);
 
 /* Workers close their connections within ms; what still lives some seconds
- * later is killed. master_end() is called when none is left. */
+ * later is killed. up_end() is called when none is left. */
 void supervise_drain(uint64_t ms);
 void supervise_kill(void);
 

@@ -1,0 +1,49 @@
+/*
+ * up: what the lower folders of the master call upwards.
+ *
+ * Calls in the master go down the folders; these few come up. main.c,
+ * dispatch.c and reload.c define them.
+ */
+#ifndef MASTER_BASE_UP_H
+#define MASTER_BASE_UP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+/* --- the daemon's life: main.c ------------------------------------------- */
+
+/* A signal or a command asks for it; each returns at once. A second drain
+ * stops at once. */
+void up_drain(uint64_t ms);
+void up_stop(void);
+void up_reopen_logs(void);
+
+/* Every worker has been ready once. */
+void up_is_ready(void);
+/* The daemon cannot start, and why. */
+void up_cannot_start(const char *why) __attribute__((noreturn));
+/* No worker process is left. */
+void up_end(void) __attribute__((noreturn));
+
+/* In a forked child: stops the master's signal watchers, so that its loop
+ * can be destroyed. */
+void up_forget_signals(void);
+
+/* --- a new configuration: reload.c --------------------------------------- */
+
+/* Reads the configuration again. What happened is logged, remembered for
+ * `status`, and appended to *out as lines for people. False: the old
+ * configuration stays in force. */
+bool up_reload(struct buf *out);
+
+/* --- what workers send: dispatch.c --------------------------------------- */
+
+/* Takes some datagrams of a worker; false when its end is closed. */
+bool up_receive(unsigned slot, int fd);
+void up_worker_gone(unsigned slot);   /* its process is dead */
+void up_worker_failed(unsigned slot); /* and it will have no successor */
+void up_tick(uint64_t now_ms);        /* once a second */
+
+#endif
