@@ -34,7 +34,7 @@ FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
 MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 ocppd-stats.7 ocppd-redis.7 ocppsim.1)
 
 # Each library has one door; only that file's program needs it.
-LIBS_OCPPD = -lev -lwslay -lhiredis -linih -lmicrohttpd -lnettle -lseccomp -lm
+LIBS_OCPPD = -lev -lwslay -lhiredis -linih -lmicrohttpd -lnettle -lseccomp -lssl -lcrypto -lm
 LIBS_CTL   = -linih -lcjson -lm
 LIBS_SIM   = -lev -lwslay -lcjson -linih -lm
 

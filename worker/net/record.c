@@ -1,0 +1,404 @@
+/* record: the record layer of TLS 1.2 and 1.3. See record.h. */
+#include "net/record.h"
+
+#include <string.h>
+#include <openssl/evp.h>
+
+#define TAG 16
+#define EXPLICIT 8 /* nonce bytes on the wire: TLS 1.2 with AES-GCM */
+#define KEY_UPDATE 24
+#define NEW_SESSION_TICKET 4
+
+/* One context per suite and direction for all connections: a key is set with
+ * each record. */
+static EVP_CIPHER_CTX *opener[RECORD_SUITES], *sealer[RECORD_SUITES];
+
+bool
+record_init(void)
+{
+    for (int s = 0; s < RECORD_SUITES; s++) {
+        EVP_CIPHER *c =
+            EVP_CIPHER_fetch(NULL, record_parameters[s].cipher, NULL);
+        if (c == NULL)
+            return false;
+        if (opener[s] == NULL)
+            opener[s] = EVP_CIPHER_CTX_new();
+        if (sealer[s] == NULL)
+            sealer[s] = EVP_CIPHER_CTX_new();
+        bool good = opener[s] != NULL && sealer[s] != NULL &&
+            EVP_CIPHER_get_key_length(c) == record_parameters[s].key &&
+            EVP_CIPHER_get_iv_length(c) == 12 &&
+            EVP_DecryptInit_ex2(opener[s], c, NULL, NULL, NULL) == 1 &&
+            EVP_EncryptInit_ex2(sealer[s], c, NULL, NULL, NULL) == 1;
+        EVP_CIPHER_free(c);
+        if (!good)
+            return false;
+    }
+    return record_keys_init();
+}
+
+static void
+put64(uint8_t *p, uint64_t v)
+{
+    for (int i = 7; i >= 0; i--, v >>= 8)
+        p[i] = (uint8_t)v;
+}
+
+/* --- the AEAD ------------------------------------------------------------ */
+
+static void
+make_nonce(const struct record *r, bool write, uint64_t sent, uint8_t nonce[12])
+{
+    uint8_t count[8];
+
+    memcpy(nonce, write ? r->write_iv : r->read_iv, 12);
+    if (record_explicit_nonce(r)) {
+        put64(nonce + 4, sent);
+        return;
+    }
+    put64(count, write ? r->write_seq : r->read_seq);
+    for (int i = 0; i < 8; i++)
+        nonce[4 + i] ^= count[i];
+}
+
+/* The data that is authenticated besides: the header in TLS 1.3, with the
+ * sequence number and the plaintext's length in TLS 1.2. */
+static size_t
+make_extra(const struct record *r, bool write, uint8_t type, size_t wire,
+    size_t text, uint8_t extra[13])
+{
+    size_t at = 0, n = r->version == RECORD_TLS13 ? wire : text;
+
+    if (r->version == RECORD_TLS12) {
+        put64(extra, write ? r->write_seq : r->read_seq);
+        at = 8;
+    }
+    extra[at++] = type;
+    extra[at++] = 3;
+    extra[at++] = 3;
+    extra[at++] = (uint8_t)(n >> 8);
+    extra[at++] = (uint8_t)n;
+    return at;
+}
+
+static uint64_t
+get64(const uint8_t *p)
+{
+    uint64_t v = 0;
+
+    for (int i = 0; i < 8; i++)
+        v = v << 8 | p[i];
+    return v;
+}
+
+/* Decrypts the record at p, whose body has n bytes, in place. */
+static bool
+decrypt(struct record *r, uint8_t *p, size_t n, uint8_t **text, size_t *len)
+{
+    EVP_CIPHER_CTX *ctx = opener[r->suite];
+    uint8_t         nonce[12], extra[13], type = p[0];
+    uint8_t        *body = p + RECORD_HEAD;
+    size_t          wire = n;
+    uint64_t        sent = 0;
+    int             done = 0, rest = 0;
+
+    if (record_explicit_nonce(r)) {
+        if (n < EXPLICIT + TAG)
+            return false;
+        sent = get64(body);
+        body += EXPLICIT;
+        n -= EXPLICIT;
+    }
+    if (n < TAG)
+        return false;
+    n -= TAG;
+    make_nonce(r, false, sent, nonce);
+    size_t m = make_extra(r, false, type, wire, n, extra);
+    if (EVP_DecryptInit_ex2(ctx, NULL, record_key(r, false), nonce, NULL) !=
+            1 ||
+        EVP_DecryptUpdate(ctx, NULL, &done, extra, (int)m) != 1 ||
+        (n > 0 && EVP_DecryptUpdate(ctx, body, &done, body, (int)n) != 1) ||
+        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG, body + n) != 1 ||
+        EVP_DecryptFinal_ex(ctx, body + n, &rest) != 1)
+        return false;
+    r->read_seq++;
+    *text = body;
+    *len = n;
+    return true;
+}
+
+/* Seals one record. */
+static size_t
+encrypt(
+    struct record *r, uint8_t type, const uint8_t *p, size_t n, uint8_t *out)
+{
+    EVP_CIPHER_CTX *ctx = sealer[r->suite];
+    uint8_t         nonce[12], extra[13], *body = out + RECORD_HEAD;
+    bool            tls13 = r->version == RECORD_TLS13;
+    size_t          wire = n + TAG +
+        (tls13                             ? 1
+                : record_explicit_nonce(r) ? EXPLICIT
+                                           : 0);
+    int done = 0, rest = 0;
+
+    out[0] = tls13 ? RECORD_DATA : type;
+    out[1] = out[2] = 3;
+    out[3] = (uint8_t)(wire >> 8);
+    out[4] = (uint8_t)wire;
+    make_nonce(r, true, r->nonce, nonce);
+    size_t m = make_extra(r, true, out[0], wire, n, extra);
+    if (record_explicit_nonce(r)) {
+        put64(body, r->nonce);
+        body += EXPLICIT;
+    }
+    if (EVP_EncryptInit_ex2(ctx, NULL, record_key(r, true), nonce, NULL) != 1 ||
+        EVP_EncryptUpdate(ctx, NULL, &done, extra, (int)m) != 1 ||
+        (n > 0 && EVP_EncryptUpdate(ctx, body, &done, p, (int)n) != 1))
+        return 0;
+    if (tls13) {
+        if (EVP_EncryptUpdate(ctx, body + n, &done, &type, 1) != 1)
+            return 0;
+        n++;
+    }
+    if (EVP_EncryptFinal_ex(ctx, body + n, &rest) != 1 ||
+        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG, body + n) != 1)
+        return 0;
+    r->write_seq++;
+    if (record_explicit_nonce(r))
+        r->nonce++;
+    return RECORD_HEAD + wire;
+}
+
+/* --- reading ------------------------------------------------------------- */
+
+size_t
+record_wire_size(const uint8_t *p, size_t n)
+{
+    return n < RECORD_HEAD ? 0 : RECORD_HEAD + ((size_t)p[3] << 8 | p[4]);
+}
+
+static void
+fail(struct record_input *in, enum record_alert alert)
+{
+    in->end = RECORD_FAILED;
+    in->alert = (uint8_t)alert;
+}
+
+static void
+got_alert(struct record_input *in, const uint8_t *p, size_t n, bool tls13)
+{
+    if (n != 2) {
+        fail(in, ALERT_DECODE_ERROR);
+    } else if (p[1] == ALERT_CLOSE_NOTIFY) {
+        in->end = RECORD_CLOSED;
+    } else if (tls13 ? p[1] != ALERT_USER_CANCELED : p[0] != 1) {
+        in->end = RECORD_ALERTED;
+        in->alert = p[1];
+    }
+    /* A warning changes nothing. */
+}
+
+/* Tickets that a server sends after the handshake: nothing is resumed. */
+static bool
+only_tickets(const uint8_t *p, size_t n)
+{
+    while (n >= 4 && p[0] == NEW_SESSION_TICKET) {
+        size_t len = (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+        if (len > n - 4)
+            return false;
+        p += 4 + len;
+        n -= 4 + len;
+    }
+    return n == 0;
+}
+
+static void
+got_handshake(
+    struct record *r, struct record_input *in, const uint8_t *p, size_t n)
+{
+    static const uint8_t head[4] = {KEY_UPDATE, 0, 0, 1};
+
+    if (r->version == RECORD_TLS12) {
+        /* A ClientHello asks for a renegotiation. */
+        fail(in,
+            n > 0 && p[0] == 1 ? ALERT_NO_RENEGOTIATION
+                               : ALERT_UNEXPECTED_MESSAGE);
+    } else if (r->flags & RECORD_CLIENT && n > 0 && only_tickets(p, n)) {
+        return;
+    } else if (n != 5 || memcmp(p, head, 4) != 0) {
+        /* It must also be alone in its record: what followed would belong to
+         * the next key (RFC 8446 5.1). */
+        fail(in, ALERT_UNEXPECTED_MESSAGE);
+    } else if (p[4] > 1) {
+        fail(in, ALERT_ILLEGAL_PARAMETER);
+    } else if (!record_advance(r, false)) {
+        fail(in, ALERT_INTERNAL_ERROR);
+    } else {
+        in->updates++;
+        if (p[4] == 1)
+            r->flags |= RECORD_OWES_UPDATE;
+    }
+}
+
+/* Opens the record at p, whose body has n bytes. Data is moved to `data`. */
+static void
+open_one(struct record *r, struct record_input *in, uint8_t *p, size_t n,
+    uint8_t *data)
+{
+    bool     tls13 = r->version == RECORD_TLS13;
+    uint8_t  type = p[0];
+    uint8_t *text;
+    size_t   len;
+
+    if (p[1] != 3 || p[2] != 3 || (tls13 && type != RECORD_DATA)) {
+        fail(in, ALERT_UNEXPECTED_MESSAGE);
+        return;
+    }
+    if (!decrypt(r, p, n, &text, &len)) {
+        fail(in, ALERT_BAD_RECORD_MAC);
+        return;
+    }
+    if (tls13) {
+        /* The type is the last byte that is not zero (RFC 8446 5.4). */
+        while (len > 0 && text[len - 1] == 0)
+            len--;
+        if (len == 0) {
+            fail(in, ALERT_UNEXPECTED_MESSAGE);
+            return;
+        }
+        type = text[--len];
+    }
+    if (len > RECORD_TEXT) {
+        fail(in, ALERT_RECORD_OVERFLOW);
+        return;
+    }
+    if (type == RECORD_DATA && len > 0) {
+        memmove(data, text, len);
+        in->len += len;
+        r->idle = 0;
+        return;
+    }
+    if (++r->idle > RECORD_IDLE_MAX)
+        fail(in, ALERT_UNEXPECTED_MESSAGE);
+    else if (type == RECORD_ALERT)
+        got_alert(in, text, len, tls13);
+    else if (type == RECORD_HANDSHAKE)
+        got_handshake(r, in, text, len);
+    else if (type != RECORD_DATA)
+        fail(in, ALERT_UNEXPECTED_MESSAGE);
+}
+
+struct record_input
+record_open(struct record *r, uint8_t *p, size_t n)
+{
+    struct record_input in = {.end = RECORD_OPEN};
+
+    while (in.end == RECORD_OPEN) {
+        size_t wire = record_wire_size(p + in.used, n - in.used);
+        if (wire == 0)
+            break;
+        if (wire > RECORD_WIRE) {
+            fail(&in, ALERT_RECORD_OVERFLOW);
+            break;
+        }
+        if (wire > n - in.used)
+            break;
+        open_one(r, &in, p + in.used, wire - RECORD_HEAD, p + in.len);
+        in.used += wire;
+    }
+    return in;
+}
+
+/* --- writing ------------------------------------------------------------- */
+
+static size_t
+overhead(const struct record *r)
+{
+    return RECORD_HEAD + TAG +
+        (r->version == RECORD_TLS13        ? 1
+                : record_explicit_nonce(r) ? EXPLICIT
+                                           : 0);
+}
+
+size_t
+record_bound(const struct record *r, size_t n)
+{
+    /* One more for the rest and one for a KeyUpdate of 5 bytes; another one
+     * for each RECORD_LIMIT records, which is more than a size_t of data. */
+    return n + (n / r->max_text + 2) * overhead(r) + 5;
+}
+
+size_t
+record_update(struct record *r, bool request, uint8_t *out)
+{
+    uint8_t message[5] = {KEY_UPDATE, 0, 0, 1, request};
+
+    if (r->version != RECORD_TLS13)
+        return 0;
+    size_t n = encrypt(r, RECORD_HANDSHAKE, message, sizeof message, out);
+    r->sealed = 0;
+    r->flags &= (uint8_t)~RECORD_OWES_UPDATE;
+    return n > 0 && record_advance(r, true) ? n : 0;
+}
+
+size_t
+record_seal(struct record *r, enum record_type type, const void *p, size_t n,
+    uint8_t *out)
+{
+    const uint8_t *from = p;
+    size_t         at = 0;
+    unsigned       records = 0;
+
+    do {
+        size_t part = n < r->max_text ? n : r->max_text;
+        bool   used_up = r->write_seq >= RECORD_LIMIT;
+        if (used_up && r->version == RECORD_TLS12)
+            return 0;
+        if (r->version == RECORD_TLS13 &&
+            (used_up || (records == 0 && r->flags & RECORD_OWES_UPDATE))) {
+            size_t m = record_update(r, false, out + at);
+            if (m == 0)
+                return 0;
+            at += m;
+            records++;
+        }
+        size_t m = encrypt(r, (uint8_t)type, from, part, out + at);
+        if (m == 0)
+            return 0;
+        at += m;
+        from += part;
+        n -= part;
+        records++;
+    } while (n > 0);
+    r->sealed = records == 1 ? 1 : 0;
+    return at;
+}
+
+bool
+record_unseal(struct record *r)
+{
+    if (r->sealed == 0)
+        return false;
+    r->sealed = 0;
+    r->write_seq--;
+    if (record_explicit_nonce(r))
+        r->nonce--;
+    return true;
+}
+
+bool
+record_spent(const struct record *r)
+{
+    /* The margin is for the close frame, the alert and what waits. */
+    return r->version == RECORD_TLS12 && r->write_seq >= RECORD_LIMIT - 4096;
+}
+
+size_t
+record_alert(struct record *r, enum record_alert alert, uint8_t *out)
+{
+    bool warning =
+        alert == ALERT_CLOSE_NOTIFY || alert == ALERT_NO_RENEGOTIATION;
+    uint8_t message[2] = {warning ? 1 : 2, (uint8_t)alert};
+
+    return record_seal(r, RECORD_ALERT, message, sizeof message, out);
+}

@@ -1,0 +1,175 @@
+/* record_keys: the keys of a TLS connection. See record_keys.h. */
+#include "net/record_keys.h"
+
+#include <string.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/kdf.h>
+
+const struct record_parameters record_parameters[RECORD_SUITES] = {
+    [RECORD_AES128] = {"AES-128-GCM", "SHA256", 16, 32},
+    [RECORD_AES256] = {"AES-256-GCM", "SHA384", 32, 48},
+    [RECORD_CHACHA] = {"ChaCha20-Poly1305", "SHA256", 32, 32},
+};
+
+static const EVP_MD *digests[RECORD_SUITES];
+static EVP_KDF      *prf;
+
+bool
+record_keys_init(void)
+{
+    for (int s = 0; s < RECORD_SUITES; s++) {
+        digests[s] = EVP_get_digestbyname(record_parameters[s].hash);
+        if (digests[s] == NULL)
+            return false;
+    }
+    if (prf == NULL)
+        prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
+    return prf != NULL;
+}
+
+size_t
+record_size(enum record_version v, enum record_suite s)
+{
+    return sizeof(struct record) + 2 * (size_t)record_parameters[s].key +
+        (v == RECORD_TLS13 ? 2 * (size_t)record_parameters[s].hash_size : 0);
+}
+
+uint8_t *
+record_key(struct record *r, bool write)
+{
+    return r->keys + (write ? record_parameters[r->suite].key : 0);
+}
+
+static uint8_t *
+secret_of(struct record *r, bool write)
+{
+    return r->keys + 2 * record_parameters[r->suite].key +
+        (write ? record_parameters[r->suite].hash_size : 0);
+}
+
+bool
+record_explicit_nonce(const struct record *r)
+{
+    return r->version == RECORD_TLS12 && r->suite != RECORD_CHACHA;
+}
+
+bool
+record_expand_label(enum record_suite s, const uint8_t *secret,
+    const char *label, uint8_t *out, size_t n)
+{
+    /* Output of one block: HKDF-Expand is one HMAC then (RFC 5869 2.3). */
+    uint8_t  info[2 + 1 + 255 + 1 + 1], mac[EVP_MAX_MD_SIZE];
+    size_t   len = strlen(label), at = 0;
+    unsigned size = 0;
+
+    if (n > record_parameters[s].hash_size || len + 6 > 255)
+        return false;
+    info[at++] = (uint8_t)(n >> 8);
+    info[at++] = (uint8_t)n;
+    info[at++] = (uint8_t)(len + 6);
+    memcpy(info + at, "tls13 ", 6);
+    memcpy(info + at + 6, label, len);
+    at += len + 6;
+    info[at++] = 0;
+    info[at++] = 1;
+    bool good = HMAC(digests[s], secret, record_parameters[s].hash_size, info,
+                    at, mac, &size) != NULL &&
+        size == record_parameters[s].hash_size;
+    if (good)
+        memcpy(out, mac, n);
+    OPENSSL_cleanse(mac, sizeof mac);
+    return good;
+}
+
+/* Key and iv of one direction, out of its secret. */
+static bool
+rekey(struct record *r, bool write)
+{
+    const uint8_t *secret = secret_of(r, write);
+
+    return record_expand_label(r->suite, secret, "key", record_key(r, write),
+               record_parameters[r->suite].key) &&
+        record_expand_label(
+            r->suite, secret, "iv", write ? r->write_iv : r->read_iv, 12);
+}
+
+bool
+record_advance(struct record *r, bool write)
+{
+    uint8_t  next[EVP_MAX_MD_SIZE];
+    uint8_t *secret = secret_of(r, write);
+    size_t   n = record_parameters[r->suite].hash_size;
+
+    bool good = record_expand_label(r->suite, secret, "traffic upd", next, n);
+    if (good) {
+        memcpy(secret, next, n);
+        good = rekey(r, write);
+        *(write ? &r->write_seq : &r->read_seq) = 0;
+    }
+    OPENSSL_cleanse(next, sizeof next);
+    return good;
+}
+
+static void
+begin(struct record *r, enum record_version v, enum record_suite s)
+{
+    memset(r, 0, record_size(v, s));
+    r->version = (uint8_t)v;
+    r->suite = (uint8_t)s;
+    r->max_text = RECORD_TEXT;
+}
+
+bool
+record_begin13(struct record *r, enum record_suite s,
+    const uint8_t *read_secret, const uint8_t *write_secret)
+{
+    begin(r, RECORD_TLS13, s);
+    memcpy(secret_of(r, false), read_secret, record_parameters[s].hash_size);
+    memcpy(secret_of(r, true), write_secret, record_parameters[s].hash_size);
+    return rekey(r, false) && rekey(r, true);
+}
+
+bool
+record_begin12(struct record *r, enum record_suite s, bool client,
+    const uint8_t *master, const uint8_t *client_random,
+    const uint8_t *server_random)
+{
+    uint8_t seed[13 + 32 + 32], block[2 * (32 + 12)];
+    size_t  key = record_parameters[s].key, iv = s == RECORD_CHACHA ? 12 : 4;
+
+    begin(r, RECORD_TLS12, s);
+    memcpy(seed, "key expansion", 13);
+    memcpy(seed + 13, server_random, 32);
+    memcpy(seed + 45, client_random, 32);
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(
+            OSSL_KDF_PARAM_DIGEST, (char *)record_parameters[s].hash, 0),
+        OSSL_PARAM_construct_octet_string(
+            OSSL_KDF_PARAM_SECRET, (void *)master, 48),
+        OSSL_PARAM_construct_octet_string(
+            OSSL_KDF_PARAM_SEED, seed, sizeof seed),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_KDF_CTX *ctx = EVP_KDF_CTX_new(prf);
+    bool         good =
+        ctx != NULL && EVP_KDF_derive(ctx, block, 2 * (key + iv), params) == 1;
+    EVP_KDF_CTX_free(ctx);
+    if (good) {
+        /* client key, server key, client iv, server iv: RFC 5246 6.3 */
+        memcpy(record_key(r, false), block + (client ? key : 0), key);
+        memcpy(record_key(r, true), block + (client ? 0 : key), key);
+        memcpy(r->read_iv, block + 2 * key + (client ? iv : 0), iv);
+        memcpy(r->write_iv, block + 2 * key + (client ? 0 : iv), iv);
+    }
+    OPENSSL_cleanse(block, sizeof block);
+    return good;
+}
+
+void
+record_wipe(struct record *r)
+{
+    OPENSSL_cleanse(r, record_size(r->version, r->suite));
+}

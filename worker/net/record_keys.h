@@ -1,0 +1,89 @@
+/*
+ * record_keys: the keys of a TLS connection after its handshake, and how they
+ * are derived (RFC 8446 7, RFC 5246 6.3). See record.h for their use.
+ *
+ * Pure: it allocates nothing per connection. The owner of a struct record
+ * gives it memory of record_size() bytes and wipes it at the end.
+ */
+#ifndef WORKER_NET_RECORD_KEYS_H
+#define WORKER_NET_RECORD_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RECORD_TEXT 16384   /* bytes of plaintext in one record, at most */
+#define RECORD_SIZE_MAX 216 /* of struct record with its keys */
+
+enum record_version { RECORD_TLS12, RECORD_TLS13 };
+
+enum record_suite {
+    RECORD_AES128, /* AES-128-GCM with SHA-256 */
+    RECORD_AES256, /* AES-256-GCM with SHA-384 */
+    RECORD_CHACHA, /* ChaCha20-Poly1305 with SHA-256 */
+    RECORD_SUITES
+};
+
+enum record_flag {
+    RECORD_CLIENT = 1,     /* this end is the client: tickets are skipped */
+    RECORD_OWES_UPDATE = 2 /* the peer asked for a KeyUpdate; it leaves before
+                              the next data */
+};
+
+struct record {
+    uint8_t  version;  /* enum record_version */
+    uint8_t  suite;    /* enum record_suite */
+    uint8_t  flags;    /* enum record_flag */
+    uint8_t  idle;     /* records without data in a row */
+    uint16_t max_text; /* plaintext bytes per record that the peer takes */
+    uint16_t sealed;   /* 1: the last record can be taken back */
+    uint64_t read_seq, write_seq;
+    uint64_t nonce; /* TLS 1.2 AES-GCM: the explicit nonce of the next record.
+                       TLS 1.3: free for the owner (the age of the keys) */
+    uint8_t read_iv[12], write_iv[12];
+    /* The read key, the write key; TLS 1.3: the read and the write secret. */
+    uint8_t keys[];
+};
+
+/* Names of OpenSSL, and sizes. */
+struct record_parameters {
+    const char *cipher, *hash;
+    uint8_t     key, hash_size;
+};
+extern const struct record_parameters record_parameters[RECORD_SUITES];
+
+/* Prepares the hashes, once per process. False: OpenSSL lacks one. */
+bool record_keys_init(void);
+
+/* Bytes of a record with its keys. */
+size_t record_size(enum record_version v, enum record_suite s);
+
+/* Makes a record out of the traffic secrets of TLS 1.3 (each as long as the
+ * hash). r has record_size() bytes. Sequence numbers begin with 0 or
+ * with what the caller sets. False: libcrypto failed. */
+bool record_begin13(struct record *r, enum record_suite s,
+    const uint8_t *read_secret, const uint8_t *write_secret);
+/* The same for TLS 1.2 out of the master secret of 48 bytes and the randoms
+ * of 32. `client` tells which half of the key block is ours. */
+bool record_begin12(struct record *r, enum record_suite s, bool client,
+    const uint8_t *master, const uint8_t *client_random,
+    const uint8_t *server_random);
+/* Overwrites the record with its keys. */
+void record_wipe(struct record *r);
+
+/* The next key of one direction: RFC 8446 7.2. Its sequence numbers begin
+ * anew. */
+bool record_advance(struct record *r, bool write);
+
+uint8_t *record_key(struct record *r, bool write);
+
+/* TLS 1.2 with AES-GCM sends a part of its nonce (RFC 5288 3); all others
+ * count (RFC 8446 5.3, RFC 7905 2). */
+bool record_explicit_nonce(const struct record *r);
+
+/* HKDF-Expand-Label of RFC 8446 7.1 with an empty context; n is at most the
+ * hash's size. */
+bool record_expand_label(enum record_suite s, const uint8_t *secret,
+    const char *label, uint8_t *out, size_t n);
+
+#endif
