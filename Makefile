@@ -55,13 +55,13 @@ $(B)/libcommon.a: $(COMMON_O)
 	$(SAY) ar qcs $@ $^
 
 # The tables of OCPP, made from the schema.
-GEN = $(B)/gen/ocpp_actions.def
+GEN = $(B)/gen/ocpp_actions.def $(B)/gen/ocpp_answers.def $(B)/gen/ocpp_dialects.def
 $(B)/gen/ocpp16.c: worker/ocpp/ocpp16.schema scripts/schema.awk
 	@mkdir -p $(@D)
 	awk -f scripts/schema.awk -v out=tables worker/ocpp/ocpp16.schema > $@.tmp && mv $@.tmp $@
-$(B)/gen/ocpp_actions.def: worker/ocpp/ocpp16.schema scripts/schema.awk
+$(B)/gen/ocpp_%.def: worker/ocpp/ocpp16.schema scripts/schema.awk
 	@mkdir -p $(@D)
-	awk -f scripts/schema.awk -v out=actions worker/ocpp/ocpp16.schema > $@.tmp && mv $@.tmp $@
+	awk -f scripts/schema.awk -v out=$* worker/ocpp/ocpp16.schema > $@.tmp && mv $@.tmp $@
 $(B)/gen/%.o: $(B)/gen/%.c $(GEN)
 	$(SAY) $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(B)/worker/fleet/functions.o: worker/fleet/ocppd.lua worker/fleet/ocppd_gateway.lua

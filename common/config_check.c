@@ -14,7 +14,11 @@
 #define UNIX_PATH_MAX_BYTES 107 /* of a socket's name, unix(7) */
 
 /* Subprotocols there is a dialect for. */
-static const char *const versions_known[] = {"ocpp1.6"};
+static const char *const versions_known[] = {
+#define DIALECT(symbol, name) name,
+#include "ocpp_dialects.def"
+#undef DIALECT
+};
 
 struct checking {
     const struct config *c;

@@ -7,7 +7,7 @@
 #include "mdoc.h"
 
 const struct event_info event_info[EVENTS] = {
-#define EVENT(word, type, action, sentence) {#word, type, action, sentence},
+#define EVENT(word, type, sentence) {#word, type, sentence},
 #include "event.def"
 #undef EVENT
 };
@@ -22,33 +22,14 @@ event_by_type(const char *type)
     return (enum event_kind)i;
 }
 
-enum event_kind
-event_by_action(const char *action)
-{
-    unsigned i = 0;
-
-    while (i < EVENTS &&
-        (action[0] == '\0' || strcmp(event_info[i].action, action) != 0))
-        i++;
-    return (enum event_kind)i;
-}
-
-/* Whether an earlier row has the same type. */
-static bool
-repeated(unsigned i)
-{
-    return event_by_type(event_info[i].type) != (enum event_kind)i;
-}
-
 void
 event_put_types(struct buf *out)
 {
-    for (unsigned i = 0; i < EVENTS; i++)
-        if (!repeated(i)) {
-            if (i > 0)
-                buf_adds(out, ", ");
-            buf_adds(out, event_info[i].type);
-        }
+    for (unsigned i = 0; i < EVENTS; i++) {
+        if (i > 0)
+            buf_adds(out, ", ");
+        buf_adds(out, event_info[i].type);
+    }
 }
 
 static void
@@ -58,22 +39,37 @@ put_row(struct buf *out, const char *word, const char *sentence)
     mdoc_prose(out, sentence, true);
 }
 
+/* The messages that an event is made from. */
+static void
+put_actions(struct buf *out, enum event_kind kind)
+{
+    static const struct {
+        const char     *name;
+        enum event_kind kind;
+    } actions[] = {
+#define ACTION(name, direction, profile, event) {#name, EVENT_##event},
+#include "ocpp_actions.def"
+#undef ACTION
+    };
+    bool any = false;
+
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+        if (actions[i].kind == kind) {
+            buf_addf(out, "%s\n.Li %s", any ? "\nand" : "Made from",
+                actions[i].name);
+            any = true;
+        }
+    if (any)
+        buf_adds(out, " .\n");
+}
+
 static void
 put_types(struct buf *out)
 {
     buf_adds(out, ".Bl -tag -width Ds\n");
     for (unsigned i = 0; i < EVENTS; i++) {
-        const struct event_info *e = &event_info[i];
-        if (repeated(i))
-            continue;
-        put_row(out, e->type, e->sentence);
-        if (e->action[0] == '\0')
-            continue;
-        buf_addf(out, "Made from\n.Li %s", e->action);
-        for (unsigned j = i + 1; j < EVENTS; j++)
-            if (strcmp(event_info[j].type, e->type) == 0)
-                buf_addf(out, "\nand\n.Li %s", event_info[j].action);
-        buf_adds(out, " .\n");
+        put_row(out, event_info[i].type, event_info[i].sentence);
+        put_actions(out, (enum event_kind)i);
     }
     buf_adds(out, ".El\n");
 }

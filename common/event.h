@@ -5,27 +5,25 @@
 #include "buf.h"
 
 enum event_kind {
-#define EVENT(word, type, action, sentence) EVENT_##word,
+#define EVENT(word, type, sentence) EVENT_##word,
 #include "event.def"
 #undef EVENT
-    EVENTS /* how many; also: none */
+    EVENTS, /* how many */
+    EVENT_none = EVENTS,
 };
 
 struct event_info {
     const char *word;
-    const char *type;   /* eventType; several kinds may share one */
-    const char *action; /* the CALL it is made from, "" if none */
+    const char *type; /* eventType */
     const char *sentence;
 };
 
 extern const struct event_info event_info[EVENTS];
 
-/* The first kind with that type, or the kind made from that action; EVENTS
- * if there is none. */
+/* The kind with that type; EVENT_none if there is none. */
 enum event_kind event_by_type(const char *type);
-enum event_kind event_by_action(const char *action);
 
-/* The types, each once, separated by ", ". */
+/* The types, separated by ", ". */
 void event_put_types(struct buf *out);
 
 /* The types, the outcomes of commands and the kinds of deviations as mdoc(7)

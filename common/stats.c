@@ -10,7 +10,7 @@ const struct outcome_info outcome_info[OUTCOMES] = {
 };
 
 const char *const action_names[ACTIONS] = {
-#define ACTION(name, direction, profile) #name,
+#define ACTION(name, direction, profile, event) #name,
 #include "ocpp_actions.def"
 #undef ACTION
 };

@@ -37,7 +37,7 @@ extern const struct outcome_info outcome_info[OUTCOMES];
 
 /* The OCPP actions of all versions, in the order of the schema files. */
 enum action {
-#define ACTION(name, direction, profile) ACTION_##name,
+#define ACTION(name, direction, profile, event) ACTION_##name,
 #include "ocpp_actions.def"
 #undef ACTION
     ACTIONS

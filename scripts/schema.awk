@@ -5,8 +5,13 @@
 #       the tables of worker/ocpp/schema.h, as `schema_ocpp16`. They include
 #       ocpp_actions.def for the actions' numbers.
 #   awk -f schema.awk -v out=actions ocpp16.schema ... > ocpp_actions.def
-#       ACTION(name, direction, profile) in the order of the files; an action
-#       that several versions have is listed once.
+#       ACTION(name, direction, profile, event) in the order of the files; an
+#       action that several versions have is listed once.
+#   awk -f schema.awk -v out=answers ocpp16.schema ... > ocpp_answers.def
+#       the knobs of [answers], as rows of common/conf.def.
+#   awk -f schema.awk -v out=dialects ocpp16.schema ... > ocpp_dialects.def
+#       DIALECT(symbol, subprotocol) in the order of the files, and
+#       OCPP_VERSIONS, the subprotocols from the last file to the first.
 #
 # POSIX awk. An error in a schema is reported as file:line: words, exit 1.
 
@@ -185,6 +190,7 @@ function heading()
         if (words != 2 || word[2] !~ /^ocpp[0-9.]+$/)
             die("expected: protocol ocpp1.6")
         protocol = word[2]
+        protocols[files] = protocol
         return
     }
     if (protocol == "")
@@ -214,8 +220,14 @@ function heading()
             open_object = ""
         }
     } else if (word[1] == "message") {
-        if (words != 3 || word[3] !~ /^(cp|cs|both)$/)
+        if (words < 3 || word[3] !~ /^(cp|cs|both)$/)
             die("expected: message NAME cp, cs or both")
+        if (word[3] != "cs" && (words != 4 || word[4] !~ /^[a-z_]+$/))
+            die("expected: message NAME cp EVENT; EVENT is a word of " \
+                "event.def, or none")
+        if (word[3] == "cs" && words > 3 &&
+            (words > 4 || word[4] != "when-accepted"))
+            die("\"" word[4] "\" after cs is not when-accepted")
         check_name(word[2], "message")
         if (profile == "")
             die("a message before any profile")
@@ -226,10 +238,43 @@ function heading()
         message_name[message] = word[2]
         message_from[message] = word[3]
         message_profile[message] = profile
+        message_event[message] = word[3] == "cs" ? "none" : word[4]
+        message_flags[message] = word[4] == "when-accepted" \
+            ? "SCHEMA_WHEN_ACCEPTED" : "0"
+        answer_words[message] = answer_platform[message] = 0
         message_request[message] = new_object(word[2] ".req")
         message_response[message] = new_object(word[2] ".conf")
     } else
         die("\"" word[1] "\" is none of protocol, profile, type, message")
+}
+
+# The answer policy of a message that a charge point sends:
+#   = platform                  the platform can be asked
+#   = WORD STATUS[: SENTENCE]   a choice of the knob, and what it answers
+#   = "SENTENCE"                of the knob itself, instead of a general one
+function read_answer(m,    text, i, n)
+{
+    if (message_from[m] == "cs")
+        die("the gateway does not answer " message_name[m])
+    text = word[3]
+    for (i = 4; i <= words; i++)
+        text = text " " word[i]
+    if (word[2] ~ /^"/) {
+        text = word[2] " " text
+        if (text !~ /^"[^"]*"$/)
+            die("a sentence ends with a quote")
+        answer_sentence[m] = text
+    } else if (word[2] == "platform" && text == "") {
+        answer_platform[m] = 1
+    } else {
+        check_name(word[2], "choice")
+        n = answer_words[m]++
+        answer_word[m, n] = word[2]
+        answer_doc[m, n] = text
+        sub(/:.*/, "", text)
+        check_name(text, "status")
+        answer_status[m, n] = text
+    }
 }
 
 function body()
@@ -252,8 +297,10 @@ function body()
             read_field(message_request[message], 2)
         else if (word[1] == "<")
             read_field(message_response[message], 2)
+        else if (word[1] == "=")
+            read_answer(message)
         else
-            die("a field of a message begins with > or <")
+            die("a field of a message begins with > or <, its answer with =")
     } else
         die("a field that belongs to no type and no message")
 }
@@ -265,8 +312,9 @@ BEGIN {
     PLAIN["integer"] = "INTEGER"; PLAIN["boolean"] = "BOOLEAN"
     enums = objects = messages = 0
     message = -1
-    if (out != "tables" && out != "actions") {
-        print "schema.awk: -v out=tables or -v out=actions" > "/dev/stderr"
+    if (out !~ /^(tables|actions|answers|dialects)$/) {
+        print "schema.awk: -v out=tables, actions, answers or dialects" \
+            > "/dev/stderr"
         failed = 1
         exit 1
     }
@@ -278,6 +326,7 @@ FNR == 1 {
         die("tables are made of one file", 1)
     protocol = profile = open_type = pending = ""
     message = -1
+    files++
     split("", type_kind)
 }
 
@@ -350,8 +399,8 @@ function print_tables(    i, k, m, o, is_part, order, symbol)
     for (m = 0; m < messages; m++)
         is_part[message_request[m]] = is_part[message_response[m]] = 1
     print "/* Made by scripts/schema.awk from " FILENAME ". */"
-    print "#include \"ocpp/schema.h\"\n"
-    print "enum {\n#define ACTION(name, direction, profile) action_##name,"
+    print "#include \"config.h\"\n#include \"ocpp/schema.h\"\n"
+    print "enum {\n#define ACTION(name, direction, profile, event) action_##name,"
     print "#include \"ocpp_actions.def\"\n#undef ACTION\n};\n"
     for (i = 0; i < enums; i++)
         print_enum(i)
@@ -367,6 +416,8 @@ function print_tables(    i, k, m, o, is_part, order, symbol)
             order[k] = order[k - 1]
         order[k] = m
     }
+    for (m = 0; m < messages; m++)
+        print_answer(m)
     print "static const struct schema_message messages[] = {"
     for (i = 0; i < messages; i++) {
         m = order[i]
@@ -374,26 +425,151 @@ function print_tables(    i, k, m, o, is_part, order, symbol)
             message_name[m], length(message_name[m])
         printf "     .profile = \"%s\", .action = action_%s,\n",
             message_profile[m], message_name[m]
-        printf "     .direction = SCHEMA_%s,\n", toupper(message_from[m])
+        printf "     .direction = SCHEMA_%s, .event = EVENT_%s, .flags = %s,\n",
+            toupper(message_from[m]), message_event[m], answer_flags(m)
+        if (has_knob(m))
+            printf "     .answer = &answer_%d,\n", m
         printf "     .request = %s,\n", object_value(message_request[m])
         printf "     .response = %s},\n", object_value(message_response[m])
     }
     print "};\n"
-    symbol = protocol
-    gsub(/\./, "", symbol)
-    printf "const struct schema_dialect schema_%s = {\n", symbol
+    printf "const struct schema_dialect schema_%s = {\n", symbol_of(protocol)
     printf "    \"%s\", messages, %d\n};\n", protocol, messages
 }
 
-function print_actions(    m, seen)
+function symbol_of(name)
+{
+    gsub(/\./, "", name)
+    return name
+}
+
+function has_knob(m)
+{
+    return answer_words[m] > 0 || answer_platform[m]
+}
+
+# What must be at hand for the gateway's answer.
+function answer_flags(m,    f, o, flags)
+{
+    o = message_response[m]
+    flags = message_flags[m]
+    for (f = 0; f < object_fields[o]; f++)
+        if (field_name[o, f] == "currentTime")
+            flags = flags " | SCHEMA_ANSWERS_TIME"
+        else if (field_name[o, f] ~ /^(idTagInfo|idTokenInfo)$/)
+            flags = flags " | SCHEMA_ANSWERS_TOKEN"
+    sub(/^0 \| /, "", flags)
+    return flags
+}
+
+# The statuses in the order of the knob's choices; behind them the platform.
+function print_answer(m,    i, n, knob)
+{
+    n = answer_words[m]
+    if (!has_knob(m))
+        return
+    knob = "answers_" message_name[m]
+    printf "static const char *const statuses_%d[] = {", m
+    for (i = 0; i < n; i++)
+        printf "%s\"%s\"", i ? ", " : "", answer_status[m, i]
+    printf "%s};\n", n ? "" : "\"\""
+    printf "static const struct schema_answer answer_%d = {\n", m
+    printf "    .statuses = statuses_%d, .count = %d,\n", m, n ? n : 1
+    printf "    .knob = offsetof(struct config, %s),\n", knob
+    printf "    .first = CONF_%s_%s,\n", knob, n ? answer_word[m, 0] : "gateway"
+    if (n && answer_platform[m]) {
+        printf "    .fallback = offsetof(struct config, %s_fallback),\n", knob
+        printf "    .fallback_first = CONF_%s_fallback_%s,\n", knob,
+            answer_word[m, 0]
+    }
+    print "};\n"
+}
+
+# The same action of another version before m; m itself if there is none.
+function first_of(m,    i)
+{
+    for (i = 0; i < m && message_name[i] != message_name[m]; i++)
+        ;
+    return i
+}
+
+function print_actions(    m)
 {
     print "/* Made by scripts/schema.awk from the message schemas. */"
     for (m = 0; m < messages; m++)
-        if (!(message_name[m] in seen)) {
-            seen[message_name[m]] = 1
-            printf "ACTION(%s, %s, %s)\n", message_name[m], message_from[m],
-                message_profile[m]
-        }
+        if (first_of(m) == m)
+            printf "ACTION(%s, %s, %s, %s)\n", message_name[m],
+                message_from[m], message_profile[m], message_event[m]
+        else if (message_from[m] != message_from[first_of(m)] ||
+                 message_event[m] != message_event[first_of(m)])
+            die("message \"" message_name[m] "\" has another direction or " \
+                "event than in an earlier file", 1)
+}
+
+function print_choices(m, knob,    i)
+{
+    for (i = 0; i < answer_words[m]; i++)
+        printf "CHOICE(answers, %s, %s, \"%s\")\n", knob, answer_word[m, i],
+            answer_doc[m, i]
+}
+
+function print_knob(m,    name, n, fallback)
+{
+    name = message_name[m]
+    n = answer_words[m]
+    if (n == 0) {
+        printf "WORD(answers, %s, \"gateway\", LIVE, \"What answers %s.\")\n" \
+            "CHOICE(answers, %s, gateway, \"the gateway\")\n" \
+            "CHOICE(answers, %s, platform, \"the platform is asked through " \
+            "Redis; without an answer in time, the gateway gives its own\")\n",
+            name, name, name, name
+        return
+    }
+    printf "WORD(answers, %s, \"%s\", LIVE, %s)\n", name, answer_word[m, 0],
+        m in answer_sentence ? answer_sentence[m] \
+            : "\"Status of the answer to " name ".\""
+    print_choices(m, name)
+    if (!answer_platform[m])
+        return
+    fallback = name "_fallback"
+    printf "CHOICE(answers, %s, platform, \"the platform is asked through " \
+        "Redis; %s is given if it does not answer in time\")\n", name, fallback
+    printf "WORD(answers, %s, \"%s\", LIVE, \"Status of the answer to %s if " \
+        "the platform gives none in time.\")\n", fallback, answer_word[m, 0],
+        name
+    print_choices(m, fallback)
+}
+
+# Versions share a knob: what they choose from must be the same.
+function check_same_choices(a, b,    i)
+{
+    for (i = 0; i < answer_words[a] || i < answer_words[b]; i++)
+        if (answer_word[a, i] != answer_word[b, i])
+            die("message \"" message_name[b] "\" has other choices than in " \
+                "an earlier file", 1)
+    if (answer_platform[a] != answer_platform[b])
+        die("message \"" message_name[b] "\" differs in `= platform` from " \
+            "an earlier file", 1)
+}
+
+function print_answers(    m)
+{
+    print "/* Made by scripts/schema.awk from the message schemas. */"
+    for (m = 0; m < messages; m++)
+        if (first_of(m) != m)
+            check_same_choices(first_of(m), m)
+        else if (has_knob(m))
+            print_knob(m)
+}
+
+function print_dialects(    i, all)
+{
+    print "/* Made by scripts/schema.awk from the message schemas. */"
+    for (i = 1; i <= files; i++)
+        all = protocols[i] (i > 1 ? " " : "") all
+    printf "#define OCPP_VERSIONS \"%s\"\n", all
+    for (i = 1; i <= files; i++)
+        printf "DIALECT(%s, \"%s\")\n", symbol_of(protocols[i]), protocols[i]
 }
 
 END {
@@ -409,6 +585,10 @@ END {
             die("type \"" name "\" is never used", type_line[name])
     if (out == "tables")
         print_tables()
-    else
+    else if (out == "actions")
         print_actions()
+    else if (out == "answers")
+        print_answers()
+    else
+        print_dialects()
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""What the source promises about itself: its layers, and a schema whose
-mistakes are told with their line."""
+"""What the source promises about itself: its layers, a schema whose
+mistakes are told with their line, and that names of OCPP stand in worker/ocpp."""
 
 import glob
+import re
 
 from lib import *
 
@@ -67,6 +68,63 @@ def test_a_mistake_in_the_schema_is_told_with_its_line():
                             "-v", "out=tables", bad], capture_output=True, text=True)
         assert r.returncode == 1, r.stdout[:200]
         assert "%s:%d:" % (bad, at + 1) in r.stderr + r.stdout, r.stderr
+
+
+def test_a_message_without_an_event_does_not_build():
+    with open(os.path.join(ROOT, "worker/ocpp/ocpp16.schema")) as f:
+        text = f.read()
+    for good, bad in (("message Heartbeat cp heartbeat", "message Heartbeat cp"),
+                      ("message DataTransfer both data_transfer",
+                       "message DataTransfer both")):
+        assert good in text
+        at = text[:text.index(good)].count("\n") + 1
+        with tempfile.NamedTemporaryFile("w", suffix=".schema") as f:
+            f.write(text.replace(good, bad))
+            f.flush()
+            r = subprocess.run(["awk", "-f", os.path.join(ROOT, "scripts/schema.awk"),
+                                "-v", "out=tables", f.name],
+                               capture_output=True, text=True)
+            assert r.returncode == 1 and not r.stdout, r.stdout[:200]
+            assert r.stderr.startswith("%s:%d:" % (f.name, at)), r.stderr
+            assert "EVENT" in r.stderr, r.stderr
+
+
+def actions():
+    """The names of all messages of the schemas."""
+    found = set()
+    for path in glob.glob(ROOT + "/worker/ocpp/*.schema"):
+        with open(path) as f:
+            found |= set(re.findall(r"^message (\w+)", f.read(), re.M))
+    assert len(found) > 30, found
+    return found
+
+
+def code(path):
+    """The lines of a C file without its comments, with their numbers."""
+    with open(path) as f:
+        text = f.read()
+    text = re.sub(r"/\*.*?\*/", lambda m: re.sub("[^\n]", " ", m.group()), text,
+                  flags=re.S)
+    return list(enumerate(text.split("\n"), 1))
+
+
+def test_no_action_or_version_is_named_outside_of_worker_ocpp():
+    names = actions()
+    # Words that are also something else than an action stand in other texts.
+    wrong = re.compile(r'\bACTION_(%s)\b|"(%s)"|ocpp(1\.6|16|2\.?0\.?1|2\.?1)\b'
+                       '|OCPPJ_SPELLING_\w+' % (("|".join(sorted(names)),) * 2))
+    seen = []
+    files = [p for top in ("worker", "master", "common")
+             for p in glob.glob(ROOT + "/" + top + "/**/*.[ch]", recursive=True)
+             + glob.glob(ROOT + "/" + top + "/**/*.def", recursive=True)
+             if not p.startswith(ROOT + "/worker/ocpp/")]
+    assert len(files) > 100, files
+    for path in files:
+        for number, line in code(path):
+            if wrong.search(line):
+                seen.append("%s:%d: %s" % (os.path.relpath(path, ROOT), number,
+                                           line.strip()))
+    assert not seen, "OCPP is named here:\n" + "\n".join(seen)
 
 
 if __name__ == "__main__":

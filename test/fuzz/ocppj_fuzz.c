@@ -80,8 +80,8 @@ check_answer(const struct ocppj_frame *f)
     ensure(back.type == OCPPJ_CALLRESULT && back.id_len == f->id_len &&
         memcmp(back.id, f->id, f->id_len) == 0);
     buf_clear(&out);
-    ocppj_put_error(
-        &out, OCPPJ_1_6, f->id_raw, OCPPJ_GENERIC_ERROR, f->id, NULL, 0);
+    ocppj_put_error(&out, OCPPJ_SPELLING_16, f->id_raw, OCPPJ_GENERIC_ERROR,
+        f->id, NULL, 0);
     ensure(
         ocppj_cut(&back, &tape, out.p, out.len, OCPPJ_LENIENT) == OCPPJ_GOOD);
     ensure(back.type == OCPPJ_CALLERROR && back.id_len == f->id_len);

@@ -223,11 +223,11 @@ test_errors(void)
             ocppj_error_find(words[i].word, strlen(words[i].word)), words[i].e);
     }
     UNIT_CASE("");
-    CHECK_STR(ocppj_error_word(OCPPJ_FORMATION_VIOLATION, OCPPJ_1_6),
+    CHECK_STR(ocppj_error_word(OCPPJ_FORMATION_VIOLATION, OCPPJ_SPELLING_16),
         "FormationViolation");
-    CHECK_STR(ocppj_error_word(OCPPJ_OCCURRENCE_CONSTRAINT, OCPPJ_1_6),
+    CHECK_STR(ocppj_error_word(OCPPJ_OCCURRENCE_CONSTRAINT, OCPPJ_SPELLING_16),
         "OccurenceConstraintViolation");
-    CHECK_STR(ocppj_error_word(OCPPJ_FORMATION_VIOLATION, OCPPJ_2_X),
+    CHECK_STR(ocppj_error_word(OCPPJ_FORMATION_VIOLATION, OCPPJ_SPELLING_2X),
         "FormatViolation");
 }
 
@@ -254,14 +254,14 @@ test_builders(void)
     ocppj_put_result(&out, f.id_raw, NULL, 0);
     CHECK_STRN(out.p, out.len, "[3,\"\\u0041\\/\",{}]");
     buf_clear(&out);
-    ocppj_put_error(&out, OCPPJ_1_6, f.id_raw, OCPPJ_FORMATION_VIOLATION,
-        "idTag: found \"x\"", NULL, 0);
+    ocppj_put_error(&out, OCPPJ_SPELLING_16, f.id_raw,
+        OCPPJ_FORMATION_VIOLATION, "idTag: found \"x\"", NULL, 0);
     CHECK_STRN(out.p, out.len,
         "[4,\"\\u0041\\/\",\"FormationViolation\","
         "\"idTag: found \\\"x\\\"\",{}]");
     buf_clear(&out);
-    ocppj_put_error(&out, OCPPJ_2_X, f.id_raw, OCPPJ_FORMATION_VIOLATION, NULL,
-        "{\"a\":1}", 7);
+    ocppj_put_error(&out, OCPPJ_SPELLING_2X, f.id_raw,
+        OCPPJ_FORMATION_VIOLATION, NULL, "{\"a\":1}", 7);
     CHECK_STRN(out.p, out.len,
         "[4,\"\\u0041\\/\",\"FormatViolation\",\"\",{\"a\":1}]");
 
@@ -271,13 +271,13 @@ test_builders(void)
     many[398] = '\0';
     buf_clear(&out);
     ocppj_put_error(
-        &out, OCPPJ_1_6, f.id_raw, OCPPJ_GENERIC_ERROR, many, NULL, 0);
+        &out, OCPPJ_SPELLING_16, f.id_raw, OCPPJ_GENERIC_ERROR, many, NULL, 0);
     CHECK(json_scan(&tape, out.p, out.len));
     CHECK_EQ(tape.tok[4].count, 199);
     memset(many, 'x', 398);
     buf_clear(&out);
     ocppj_put_error(
-        &out, OCPPJ_1_6, f.id_raw, OCPPJ_GENERIC_ERROR, many, NULL, 0);
+        &out, OCPPJ_SPELLING_16, f.id_raw, OCPPJ_GENERIC_ERROR, many, NULL, 0);
     CHECK(json_scan(&tape, out.p, out.len));
     CHECK_EQ(tape.tok[4].count, 255);
     buf_free(&out);

@@ -334,8 +334,6 @@ types(void)
 
     CHECK_EQ(event_by_type("transaction.started"), EVENT_tx_started);
     CHECK_EQ(event_by_type("nothing"), EVENTS);
-    CHECK_EQ(event_by_action("SignCertificate"), EVENT_certificate);
-    CHECK_EQ(event_by_action(""), EVENTS);
     event_put_types(&b);
     CHECK(strstr(buf_cstr(&b), "firmware.status_changed, diagnostics") != NULL);
     buf_free(&b);

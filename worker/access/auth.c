@@ -7,6 +7,7 @@
 #include "channel.h"
 #include "clock.h"
 #include "net/http_hint.h"
+#include "ocpp/dialect.h"
 #include "ocpp/json.h"
 #include "log.h"
 #include "base/master_link.h"
@@ -259,7 +260,7 @@ auth_welcomed(uint32_t entry, const struct auth_redis_answer *answer)
 
 /* --- a new key ----------------------------------------------------------- */
 
-/* The key that a ChangeConfiguration sets, in canonical bytes; 0 if it sets
+/* The authorization key that a command sets, in canonical bytes; 0 if it sets
  * something else. */
 static size_t
 key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
@@ -269,13 +270,10 @@ key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
     char                     text[AUTHFILE_KEY_MAX + 1];
 
     if (self.conf.auth_mode == CONF_auth_mode_none ||
-        strcmp(action, "ChangeConfiguration") != 0 ||
         !json_scan(&tape, payload, strlen(payload)))
         return 0;
-    uint32_t key = json_member(&tape, 0, "key", 3);
-    uint32_t value = json_member(&tape, 0, "value", 5);
-    if (key == 0 || value == 0 ||
-        !json_equals(&tape, key, "AuthorizationKey", 16))
+    uint32_t value = dialect_new_key(action, &tape, 0);
+    if (value == 0)
         return 0;
     size_t n = json_string(&tape, value, text, sizeof text, NULL);
     if (n == 0 || n >= sizeof text)

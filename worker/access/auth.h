@@ -6,7 +6,7 @@
  * shm.auth_version when the file changed and was found right; a worker reads it
  * again then. Where it cannot, what it had stays in force.
  *
- * A new key travels as a command, ChangeConfiguration of AuthorizationKey:
+ * A new key travels as a command (dialect_new_key()):
  *
  *   sent       it is written down as the next key, by the master into the
  *              file, or in Redis                                  (offered)

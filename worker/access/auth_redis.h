@@ -9,7 +9,7 @@
  *
  *     auth_redis_ask --> up_auth_answered(FOUND | NONE | SILENT)
  *
- * A new key (ChangeConfiguration of AuthorizationKey) must be known before it
+ * A new key that a command sets must be known before it
  * leaves: its command waits until Redis has it.
  *
  *     auth_redis_offer: false ... up_auth_offered --> auth_redis_offer: true

@@ -252,7 +252,7 @@ claim(struct conn *c, struct seat *s)
     redis_addu(s->generation);
     redis_addu(s->err);
     redis_add(from);
-    redis_add(protocol_names[c->protocol]);
+    redis_add(dialects[c->protocol].name);
     redis_addu((uint64_t)e->since * 1000);
     redis_add(call_queue_held(s));
     if (!redis_send(s->shard, claimed_cb, k)) {

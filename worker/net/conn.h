@@ -89,7 +89,7 @@ struct conn {
     uint8_t      flags;      /* enum conn_flag */
     uint8_t      ws_bits;    /* ws.h's byte */
     uint8_t      reason;     /* enum close_reason, from CLOSING on */
-    uint8_t      protocol;   /* enum protocol (session.h) */
+    uint8_t      protocol;   /* enum dialect_number */
     uint8_t      held;       /* answers that wait for a commit */
     uint8_t      violations; /* events this minute */
     uint8_t      minute;     /* that minute, modulo 256 */

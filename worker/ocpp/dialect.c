@@ -1,16 +1,65 @@
 /* dialect: the OCPP versions there is code for. See dialect.h. */
 #include "ocpp/dialect.h"
 
+#include <string.h>
+
 #include "base/self.h"
 
-const char *const                  protocol_names[PROTOCOLS] = {"ocpp1.6"};
-const struct schema_dialect *const protocol_dialects[PROTOCOLS] = {
-    &schema_ocpp16};
+const struct dialect dialects[DIALECTS] = {
+    [DIALECT_ocpp16] = {"ocpp1.6", &schema_ocpp16, OCPPJ_SPELLING_16},
+};
 
 enum ocppj_mode
-protocol_mode(void)
+dialect_mode(void)
 {
     return self.conf.ocpp_validation == CONF_ocpp_validation_strict
         ? OCPPJ_STRICT
         : OCPPJ_LENIENT;
+}
+
+/* Which choice of the knob at this offset is set, counted from its first. */
+static unsigned
+choice(uint16_t knob, uint16_t first)
+{
+    enum conf_choice set;
+
+    memcpy(&set, (const char *)&self.conf + knob, sizeof set);
+    return (unsigned)set - first;
+}
+
+bool
+dialect_asks_platform(const struct schema_message *m)
+{
+    return m->answer != NULL &&
+        choice(m->answer->knob, m->answer->first) == m->answer->count;
+}
+
+const char *
+dialect_status(const struct schema_message *m)
+{
+    const struct schema_answer *a = m->answer;
+
+    if (a == NULL)
+        return "";
+    unsigned i = choice(a->knob, a->first);
+    if (i >= a->count)
+        i = a->fallback ? choice(a->fallback, a->fallback_first) : 0;
+    return a->statuses[i];
+}
+
+const char *
+dialect_token_status(const struct dialect *d)
+{
+    return dialect_status(schema_find(d->schema, "Authorize", 9));
+}
+
+uint32_t
+dialect_new_key(const char *action, const struct json *tape, uint32_t payload)
+{
+    if (strcmp(action, "ChangeConfiguration") != 0)
+        return 0;
+    uint32_t key = json_member(tape, payload, "key", 3);
+    if (key == 0 || !json_equals(tape, key, "AuthorizationKey", 16))
+        return 0;
+    return json_member(tape, payload, "value", 5);
 }

@@ -1,5 +1,10 @@
 /*
- * dialect: the OCPP versions there is code for.
+ * dialect: one OCPP version, and how it differs from the others.
+ *
+ * A connection has the dialect of the subprotocol that its handshake picked.
+ * No file outside of ocpp/ names a version, an action or an error code: the
+ * role of a message is its event (EVENT_booted, EVENT_tx_started, ...), and
+ * the rest is here.
  */
 #ifndef WORKER_OCPP_DIALECT_H
 #define WORKER_OCPP_DIALECT_H
@@ -7,12 +12,39 @@
 #include "ocpp/ocppj.h"
 #include "ocpp/schema.h"
 
-enum protocol { PROTOCOL_ocpp16, PROTOCOLS };
+enum dialect_number {
+#define DIALECT(symbol, name) DIALECT_##symbol,
+#include "ocpp_dialects.def"
+#undef DIALECT
+    DIALECTS, /* how many */
+    /* Of a charge point that offers no subprotocol. */
+    DIALECT_UNNAMED = 0,
+};
 
-extern const char *const protocol_names[PROTOCOLS]; /* the subprotocols' */
-extern const struct schema_dialect *const protocol_dialects[PROTOCOLS];
+struct dialect {
+    const char                  *name; /* of the subprotocol */
+    const struct schema_dialect *schema;
+    enum ocppj_spelling          spelling; /* of error codes */
+};
+
+/* By enum dialect_number, which a connection has as c->protocol. */
+extern const struct dialect dialects[DIALECTS];
 
 /* The mode of ocpp.validation; `off` cuts frames as lenient does. */
-enum ocppj_mode protocol_mode(void);
+enum ocppj_mode dialect_mode(void);
+
+/* Is the platform to be asked for the answer to this message? */
+bool dialect_asks_platform(const struct schema_message *m);
+/* The status that the gateway itself answers, by the settings: the choice of
+ * the message's knob, or the fallback if the platform is to be asked. "" if
+ * the message has no choice. */
+const char *dialect_status(const struct schema_message *m);
+/* The status of a token that a charge point presents, in whatever message. */
+const char *dialect_token_status(const struct dialect *d);
+
+/* The authorization key that a request to a charge point sets: the token of
+ * its value; 0 if the request sets something else. */
+uint32_t dialect_new_key(
+    const char *action, const struct json *tape, uint32_t payload);
 
 #endif

@@ -16,10 +16,10 @@ static const char *const error_words[OCPPJ_ERRORS][2] = {
 };
 
 const char *
-ocppj_error_word(enum ocppj_error e, enum ocppj_dialect d)
+ocppj_error_word(enum ocppj_error e, enum ocppj_spelling s)
 {
     ensure(e < OCPPJ_ERRORS);
-    return error_words[e][d == OCPPJ_2_X];
+    return error_words[e][s == OCPPJ_SPELLING_2X];
 }
 
 enum ocppj_error
@@ -242,7 +242,7 @@ first_characters(const char *s, size_t max)
 }
 
 void
-ocppj_put_error(struct buf *out, enum ocppj_dialect dialect,
+ocppj_put_error(struct buf *out, enum ocppj_spelling spelling,
     struct ocppj_span id_raw, enum ocppj_error e, const char *description,
     const char *details, size_t details_len)
 {
@@ -251,7 +251,7 @@ ocppj_put_error(struct buf *out, enum ocppj_dialect dialect,
     buf_add(out, "[4,", 3);
     buf_add(out, id_raw.p, id_raw.len);
     buf_add(out, ",\"", 2);
-    buf_adds(out, ocppj_error_word(e, dialect));
+    buf_adds(out, ocppj_error_word(e, spelling));
     buf_add(out, "\",", 2);
     writer_quote(
         out, description, first_characters(description, DESCRIPTION_MAX));

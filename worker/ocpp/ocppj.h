@@ -22,7 +22,7 @@ enum ocppj_mode {
 };
 
 /* How error codes are spelled. */
-enum ocppj_dialect { OCPPJ_1_6, OCPPJ_2_X };
+enum ocppj_spelling { OCPPJ_SPELLING_16, OCPPJ_SPELLING_2X };
 
 enum ocppj_error {
 #define OCPPJ_ERROR(WORD, v16, v2x) OCPPJ_##WORD,
@@ -31,7 +31,7 @@ enum ocppj_error {
     OCPPJ_ERRORS, /* how many; also: a code that is not in the table */
 };
 
-const char *ocppj_error_word(enum ocppj_error e, enum ocppj_dialect d);
+const char *ocppj_error_word(enum ocppj_error e, enum ocppj_spelling s);
 /* In either spelling, case-sensitive; OCPPJ_ERRORS if unknown. */
 enum ocppj_error ocppj_error_find(const char *word, size_t len);
 
@@ -100,7 +100,7 @@ void ocppj_put_result(struct buf *out, struct ocppj_span id_raw,
     const char *payload, size_t payload_len);
 /* description is plain text, cut at 255 characters (J 4.2.3); NULL for "".
  * details is a JSON object, or empty for {}. */
-void ocppj_put_error(struct buf *out, enum ocppj_dialect dialect,
+void ocppj_put_error(struct buf *out, enum ocppj_spelling spelling,
     struct ocppj_span id_raw, enum ocppj_error e, const char *description,
     const char *details, size_t details_len);
 

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "event.h"
 #include "ocpp/json.h"
 #include "ocpp/ocppj.h"
 
@@ -89,14 +90,37 @@ enum schema_direction {
     SCHEMA_BOTH = SCHEMA_CP | SCHEMA_CS,
 };
 
+/* What the gateway answers to a message, by the knob of [answers] that bears
+ * its name. The statuses are in the order of the knob's choices, the first
+ * of which is conf_choice `first`; the choice behind them is `platform`. A
+ * message without statuses has the single status "". */
+struct schema_answer {
+    const char *const *statuses;
+    uint16_t           count;
+    uint16_t           knob; /* offset in struct config */
+    uint16_t           first;
+    uint16_t           fallback; /* offset of NAME_fallback; 0: none */
+    uint16_t           fallback_first;
+};
+
+enum schema_message_flag {
+    SCHEMA_WHEN_ACCEPTED = 1, /* not sent to a charge point whose boot was
+                               * answered Pending */
+    SCHEMA_ANSWERS_TIME = 2,  /* the answer holds the time */
+    SCHEMA_ANSWERS_TOKEN = 4, /* the answer may hold a token's status */
+};
+
 struct schema_message {
-    const char          *name;
-    const char          *profile; /* feature profile, "Core" */
-    uint16_t             action;  /* position in ocpp_actions.def */
-    uint8_t              name_len;
-    uint8_t              direction; /* enum schema_direction */
-    struct schema_object request;
-    struct schema_object response;
+    const char                 *name;
+    const char                 *profile; /* feature profile, "Core" */
+    const struct schema_answer *answer;  /* NULL if there is no choice */
+    uint16_t                    action;  /* position in ocpp_actions.def */
+    uint8_t                     name_len;
+    uint8_t                     direction; /* enum schema_direction */
+    uint8_t                     event;     /* enum event_kind, or EVENT_none */
+    uint8_t                     flags;     /* enum schema_message_flag */
+    struct schema_object        request;
+    struct schema_object        response;
 };
 
 struct schema_dialect {

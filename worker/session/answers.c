@@ -11,6 +11,7 @@
 #include "session/violation.h"
 #include "session/deferred.h"
 #include "log.h"
+#include "ocpp/default_answer.h"
 #include "ocpp/dialect.h"
 #include "session/publish.h"
 #include "journal_line.h"
@@ -31,38 +32,10 @@ struct answer {
     bool                      asked; /* the platform answers, perhaps */
 };
 
-/* What the gateway answers by itself: the setting, or its fallback if the
- * platform is to answer. */
-#define POLICY(action, word)                                                   \
-    (self.conf.answers_##action == CONF_answers_##action##_##word ||           \
-        (self.conf.answers_##action == CONF_answers_##action##_platform &&     \
-            self.conf.answers_##action##_fallback ==                           \
-                CONF_answers_##action##_fallback_##word))
-
 static struct buf payload = {.max = 4096}; /* answers are ours, and short */
 static struct buf reply = {.max = 8192};
 
-/* --- one function per action --------------------------------------------- */
-
-static void
-put_now(struct answer *a)
-{
-    char now[CLOCK_RFC3339_LEN + 1];
-
-    clock_rfc3339(now, self.wall_ms);
-    writer_str(&a->w, "currentTime", now);
-}
-
-static void
-put_id_tag_info(struct answer *a)
-{
-    writer_open(&a->w, "idTagInfo", '{');
-    writer_str(&a->w, "status",
-        POLICY(Authorize, blocked)       ? "Blocked"
-            : POLICY(Authorize, invalid) ? "Invalid"
-                                         : "Accepted");
-    writer_close(&a->w);
-}
+/* --- the payload --------------------------------------------------------- */
 
 /* The interval with jitter: the same for one charge point at each boot, so
  * that its heartbeat does not wander; different over the fleet. */
@@ -87,40 +60,18 @@ booted(struct conn *c, unsigned flag)
         (uint32_t)(self.wall_ms / 1000);
 }
 
-static void
-answer_BootNotification(struct answer *a)
+/* The flag of a status that a BootNotification is answered with. */
+static unsigned
+boot_flag(const char *status)
 {
-    unsigned    flag = CONN_BOOTED;
-    const char *status = "Accepted";
-
-    if (POLICY(BootNotification, pending)) {
-        flag = CONN_PENDING;
-        status = "Pending";
-    } else if (POLICY(BootNotification, reject)) {
-        flag = CONN_REJECTED;
-        status = "Rejected";
-    }
-    if (!a->asked)
-        booted(a->c, flag);
-    put_now(a);
-    writer_u64(&a->w, "interval", heartbeat_interval_s(a->c));
-    writer_str(&a->w, "status", status);
+    return strcmp(status, "Accepted") == 0 ? CONN_BOOTED
+        : strcmp(status, "Pending") == 0   ? CONN_PENDING
+                                           : CONN_REJECTED;
 }
 
+/* Finds or draws the id of a transaction that starts. */
 static void
-answer_Heartbeat(struct answer *a)
-{
-    put_now(a);
-}
-
-static void
-answer_Authorize(struct answer *a)
-{
-    put_id_tag_info(a);
-}
-
-static void
-answer_StartTransaction(struct answer *a)
+take_id(struct answer *a)
 {
     transactions_fingerprint(a->tape, a->f->payload_tok, a->start.fingerprint);
     a->known = registry_start_find(self.registry, a->c->entry,
@@ -144,43 +95,32 @@ answer_StartTransaction(struct answer *a)
             registry_start_draft(self.registry, a->c->entry,
                 a->start.fingerprint, a->start.transaction_id);
     }
-    writer_i64(&a->w, "transactionId", a->start.transaction_id);
-    put_id_tag_info(a);
 }
 
+/* Writes what the gateway answers by itself. */
 static void
-answer_StopTransaction(struct answer *a)
+write_payload(struct answer *a, const struct schema_message *m)
 {
-    if (json_member(a->tape, a->f->payload_tok, "idTag", 5) != 0)
-        put_id_tag_info(a);
-}
+    char                  now[CLOCK_RFC3339_LEN + 1];
+    struct default_answer in = {.m = m,
+        .tape = a->tape,
+        .payload = a->f->payload_tok,
+        .status = dialect_status(m),
+        .now = now,
+        .transaction_id = a->start.transaction_id};
 
-static void
-answer_DataTransfer(struct answer *a)
-{
-    writer_str(&a->w, "status",
-        POLICY(DataTransfer, reject)        ? "Rejected"
-            : POLICY(DataTransfer, unknown) ? "UnknownVendorId"
-                                            : "Accepted");
+    if (m->flags & SCHEMA_ANSWERS_TIME)
+        clock_rfc3339(now, self.wall_ms);
+    if (m->flags & SCHEMA_ANSWERS_TOKEN)
+        in.token_status = dialect_token_status(&dialects[a->c->protocol]);
+    if (m->event == EVENT_booted)
+        in.interval_s = heartbeat_interval_s(a->c);
+    buf_clear(&payload);
+    a->w = WRITER_INIT(&payload);
+    writer_open(&a->w, NULL, '{');
+    default_answer_put(&a->w, &in);
+    writer_close(&a->w);
 }
-
-static void
-answer_SignCertificate(struct answer *a)
-{
-    writer_str(&a->w, "status",
-        POLICY(SignCertificate, reject) ? "Rejected" : "Accepted");
-}
-
-/* Actions that are not here are answered with an empty payload. */
-static void (*const answer_by_action[ACTIONS])(struct answer *) = {
-    [ACTION_BootNotification] = answer_BootNotification,
-    [ACTION_Heartbeat] = answer_Heartbeat,
-    [ACTION_Authorize] = answer_Authorize,
-    [ACTION_StartTransaction] = answer_StartTransaction,
-    [ACTION_StopTransaction] = answer_StopTransaction,
-    [ACTION_DataTransfer] = answer_DataTransfer,
-    [ACTION_SignCertificate] = answer_SignCertificate,
-};
 
 /* --- the CALL ------------------------------------------------------------ */
 
@@ -189,7 +129,8 @@ refuse(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
     enum ocppj_error code, const char *kind, const char *why)
 {
     buf_clear(&reply);
-    ocppj_put_error(&reply, OCPPJ_1_6, f->id_raw, code, why, NULL, 0);
+    ocppj_put_error(
+        &reply, dialects[c->protocol].spelling, f->id_raw, code, why, NULL, 0);
     tap_frame(c, TAP_IN, tape->text, tape->len, why);
     tap_frame(c, TAP_OUT, reply.p, reply.len, "refused");
     STAT_INC(self.st, call_errors_out);
@@ -207,7 +148,7 @@ check(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
     if (self.conf.ocpp_validation == CONF_ocpp_validation_off)
         return true;
     if (schema_check(
-            m, SCHEMA_REQUEST, tape, f->payload_tok, protocol_mode(), &v)) {
+            m, SCHEMA_REQUEST, tape, f->payload_tok, dialect_mode(), &v)) {
         *deviations |= v.deviations;
         violation_count(v.deviations);
         return true;
@@ -235,22 +176,14 @@ publish(struct answer *a, enum event_kind kind, uint64_t deviations)
     return publish_end(p);
 }
 
-/* event_by_action(), by number. */
+/* What a message becomes. */
 static enum event_kind
-event_of(unsigned action, bool asked)
+event_of(const struct schema_message *m, bool asked)
 {
-    static uint8_t kinds[ACTIONS];
-    static bool    filled;
-
-    if (!filled) {
-        for (unsigned i = 0; i < ACTIONS; i++)
-            kinds[i] = (uint8_t)event_by_action(action_names[i]);
-        filled = true;
-    }
-    if (action == ACTION_Heartbeat && !self.conf.ocpp_heartbeat_events &&
+    if (m->event == EVENT_heartbeat && !self.conf.ocpp_heartbeat_events &&
         !asked)
-        return EVENTS;
-    return kinds[action];
+        return EVENT_none;
+    return (enum event_kind)m->event;
 }
 
 void
@@ -264,7 +197,7 @@ answers_take(
         return;
     }
     const struct schema_message *m =
-        schema_find(protocol_dialects[c->protocol], f->action.p, f->action.len);
+        schema_find(dialects[c->protocol].schema, f->action.p, f->action.len);
     if (m == NULL) {
         refuse(c, f, tape, OCPPJ_NOT_IMPLEMENTED, "action",
             "the action is not one of this OCPP version");
@@ -282,25 +215,25 @@ answers_take(
     if (!check(c, f, tape, m, &deviations))
         return;
 
-    a.asked = platform_wants(c, m->action);
-    buf_clear(&payload);
-    a.w = WRITER_INIT(&payload);
-    writer_open(&a.w, NULL, '{');
-    if (answer_by_action[m->action] != NULL)
-        answer_by_action[m->action](&a);
-    writer_close(&a.w);
+    bool starts = m->event == EVENT_tx_started;
+    bool boots = m->event == EVENT_booted;
+    a.asked = platform_wants(c, m);
+    if (starts)
+        take_id(&a);
     if (a.none)
         return; /* said in the log; the charge point will ask again */
+    if (boots && !a.asked)
+        booted(c, boot_flag(dialect_status(m)));
+    write_payload(&a, m);
 
     buf_clear(&reply);
     ocppj_put_result(&reply, f->id_raw, payload.p, payload.len);
 
-    enum event_kind kind = event_of(m->action, a.asked);
+    enum event_kind kind = event_of(m, a.asked);
     if (a.known) {
         STAT_INC(self.st, starts_resent);
         kind = EVENTS;
-    } else if (a.asked && m->action == ACTION_StartTransaction &&
-        platform_again(c, f, a.start.fingerprint)) {
+    } else if (a.asked && starts && platform_again(c, f, a.start.fingerprint)) {
         STAT_INC(self.st, starts_resent);
         tap_frame(
             c, TAP_IN, tape->text, tape->len, "waits for the platform already");
@@ -322,12 +255,12 @@ answers_take(
                    : "not answered: the journal does not take it");
         if (number != 0 && a.asked)
             platform_wait(number, c, f, m, payload.p, payload.len,
-                m->action == ACTION_StartTransaction ? &a.start : NULL);
+                starts ? &a.start : NULL);
         else if (number != 0)
             deferred_answer(number, c, reply.p, reply.len, self.now_us,
-                m->action == ACTION_StartTransaction ? &a.start : NULL);
+                starts ? &a.start : NULL);
     }
-    if (m->action == ACTION_BootNotification)
+    if (boots)
         calls_pump(c);
 }
 
@@ -346,11 +279,11 @@ answers_booted(struct conn *c, const char *text, size_t len)
     struct json       tape = JSON_INIT(tokens, 64);
     uint32_t          status = member(&tape, text, len, "status");
 
-    booted(c,
-        status == 0                                     ? CONN_REJECTED
-            : json_equals(&tape, status, "Accepted", 8) ? CONN_BOOTED
-            : json_equals(&tape, status, "Pending", 7)  ? CONN_PENDING
-                                                        : CONN_REJECTED);
+    char word[16] = "";
+
+    if (status != 0)
+        json_string(&tape, status, word, sizeof word, NULL);
+    booted(c, boot_flag(word));
     calls_pump(c);
 }
 

@@ -236,8 +236,8 @@ wrong(struct call *k, const struct conn *c)
     static struct json           tape = JSON_INIT(tokens, 16384);
     static struct schema_verdict v;
 
-    k->m = schema_find(
-        protocol_dialects[c->protocol], k->action, strlen(k->action));
+    k->m =
+        schema_find(dialects[c->protocol].schema, k->action, strlen(k->action));
     if (k->m == NULL)
         return "the action is not one of this OCPP version";
     if (!(k->m->direction & SCHEMA_CS))
@@ -341,8 +341,7 @@ may_send(const struct conn *c, const struct call *k)
     if (c->flags & CONN_REJECTED)
         return false;
     if (c->flags & CONN_PENDING)
-        return strcmp(k->action, "RemoteStartTransaction") != 0 &&
-            strcmp(k->action, "RemoteStopTransaction") != 0;
+        return !(k->m->flags & SCHEMA_WHEN_ACCEPTED);
     return (c->flags & CONN_BOOTED) ||
         self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold;
 }
@@ -411,7 +410,9 @@ calls_spoiled(struct conn *c, const struct ocppj_frame *f)
         return;
     pop(c);
     finish_plain(k, OUTCOME_error,
-        ocppj_error_word(OCPPJ_FORMATION_VIOLATION, OCPPJ_1_6), f->why);
+        ocppj_error_word(
+            OCPPJ_FORMATION_VIOLATION, dialects[c->protocol].spelling),
+        f->why);
     calls_pump(c);
 }
 
@@ -443,7 +444,7 @@ calls_answered(
     } else {
         if (self.conf.ocpp_validation != CONF_ocpp_validation_off) {
             if (!schema_check(k->m, SCHEMA_RESPONSE, tape, f->payload_tok,
-                    protocol_mode(), &v))
+                    dialect_mode(), &v))
                 violation_report(c, "result", v.text, tape->text, tape->len);
             violation_count(v.deviations);
         }

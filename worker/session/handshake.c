@@ -140,23 +140,23 @@ handshake_begin(int fd, const uint64_t addr[2], uint16_t port)
 
 /* The protocols that are switched on, in the order of the table. */
 static int
-pick(const struct http_request *r, enum protocol *protocol)
+pick(const struct http_request *r, enum dialect_number *protocol)
 {
-    const char *names[PROTOCOLS];
-    uint8_t     which[PROTOCOLS] = {0};
+    const char *names[DIALECTS];
+    uint8_t     which[DIALECTS] = {0};
     size_t      n = 0;
     char        item[32];
     const char *cursor = self.conf.ocpp_versions;
 
     while (config_list_next(&cursor, item, sizeof item))
-        for (int i = 0; i < PROTOCOLS; i++)
-            if (strcmp(item, protocol_names[i]) == 0 && n < PROTOCOLS) {
-                names[n] = protocol_names[i];
+        for (int i = 0; i < DIALECTS; i++)
+            if (strcmp(item, dialects[i].name) == 0 && n < DIALECTS) {
+                names[n] = dialects[i].name;
                 which[n++] = (uint8_t)i;
             }
     int k = http_pick_subprotocol(r, names, n);
     if (k >= 0)
-        *protocol = (enum protocol)which[k];
+        *protocol = (enum dialect_number)which[k];
     return k;
 }
 
@@ -212,9 +212,9 @@ complete(struct conn *c, const struct http_request *r,
         return true;
     }
 
-    enum protocol protocol = PROTOCOL_ocpp16;
-    int           picked = pick(r, &protocol);
-    bool          named = picked >= 0;
+    enum dialect_number protocol = DIALECT_UNNAMED;
+    int                 picked = pick(r, &protocol);
+    bool                named = picked >= 0;
     if (picked == HTTP_OFFERED_NOTHING &&
         self.conf.websocket_accept_missing_subprotocol) {
         STAT_INC(self.st, missing_subprotocol);
@@ -236,7 +236,7 @@ complete(struct conn *c, const struct http_request *r,
         auth_welcomed(c->entry, answer);
     }
     http_put_switching(
-        conn_out(c), accept, named ? protocol_names[protocol] : NULL);
+        conn_out(c), accept, named ? dialects[protocol].name : NULL);
     if (picked < 0) {
         /* OCPP-J 1.6 section 3.2: complete the handshake, then close. */
         session_reject_version(c, name, len);

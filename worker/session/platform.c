@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "fleet/claims.h"
 #include "journal/journal.h"
+#include "ocpp/dialect.h"
 #include "ocpp/json.h"
 #include "log.h"
 #include "fleet/redis.h"
@@ -40,39 +41,10 @@ static struct waiting *oldest, **newest = &oldest;
 static uint64_t        drawn;
 static struct buf      reply = {.max = CHANNEL_BODY_MAX};
 
-static bool
-is_platform(unsigned action)
-{
-    const struct config *c = &self.conf;
-
-    switch (action) {
-#define ASKED(name)                                                            \
-    case ACTION_##name:                                                        \
-        return c->answers_##name == CONF_answers_##name##_platform;
-        ASKED(Authorize)
-        ASKED(BootNotification)
-        ASKED(DataTransfer)
-        ASKED(DiagnosticsStatusNotification)
-        ASKED(FirmwareStatusNotification)
-        ASKED(Heartbeat)
-        ASKED(LogStatusNotification)
-        ASKED(MeterValues)
-        ASKED(SecurityEventNotification)
-        ASKED(SignCertificate)
-        ASKED(SignedFirmwareStatusNotification)
-        ASKED(StartTransaction)
-        ASKED(StatusNotification)
-        ASKED(StopTransaction)
-#undef ASKED
-    default:
-        return false;
-    }
-}
-
 bool
-platform_wants(const struct conn *c, unsigned action)
+platform_wants(const struct conn *c, const struct schema_message *m)
 {
-    if (!redis_on() || !is_platform(action))
+    if (!redis_on() || !dialect_asks_platform(m))
         return false;
     const struct seat *s = claims_seat(c);
     return s != NULL && redis_ready(s->shard);
@@ -164,7 +136,7 @@ answer(struct waiting *w, const char *payload, size_t len, bool platform)
     buf_clear(&reply);
     ocppj_put_result(
         &reply, (struct ocppj_span){w->id, w->id_len}, payload, len);
-    if (w->m->action == ACTION_BootNotification)
+    if (w->m->event == EVENT_booted)
         answers_booted(c, payload, len);
     if (w->number > journal_committed()) {
         deferred_answer(w->number, c, reply.p, reply.len, w->since_us,

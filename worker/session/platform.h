@@ -20,7 +20,7 @@
 #include "ocpp/schema.h"
 
 /* Whether the platform is to answer this CALL, and can be asked now. */
-bool platform_wants(const struct conn *c, unsigned action);
+bool platform_wants(const struct conn *c, const struct schema_message *m);
 
 /* The token for the next platform_wait(). */
 const char *platform_token(void);

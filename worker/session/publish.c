@@ -14,7 +14,7 @@ struct publish_who
 publish_who(const struct conn *c)
 {
     struct publish_who who = {
-        .generation = c->generation, .protocol = protocol_names[c->protocol]};
+        .generation = c->generation, .protocol = dialects[c->protocol].name};
 
     who.identity = registry_name(self.registry, c->entry, &who.identity_len);
     return who;

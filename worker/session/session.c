@@ -47,7 +47,7 @@ publish_connected(
     writer_open(&p->w, "payload", '{');
     shm_addr_text(from, c->busy->addr, c->busy->port);
     writer_str(&p->w, "remoteAddress", from);
-    writer_str(&p->w, "subprotocol", protocol_names[c->protocol]);
+    writer_str(&p->w, "subprotocol", dialects[c->protocol].name);
     if (claim->former != 0) {
         shm_addr_text(from, claim->former_addr, claim->former_port);
         writer_open(&p->w, "replaced", '{');
@@ -95,7 +95,7 @@ watch_conflict(struct conn *c, const struct registry_claim *claim)
 
 enum registry_result
 session_open(
-    struct conn *c, const char *name, size_t len, enum protocol protocol)
+    struct conn *c, const char *name, size_t len, enum dialect_number protocol)
 {
     struct registry_claim claim;
 
@@ -193,7 +193,7 @@ void
 session_bury(const struct registry_entry *e, uint64_t generation)
 {
     struct publish_who who = {.generation = generation,
-        .protocol = e->protocol < PROTOCOLS ? protocol_names[e->protocol] : ""};
+        .protocol = e->protocol < DIALECTS ? dialects[e->protocol].name : ""};
 
     who.identity = registry_name(self.registry,
         (uint32_t)(e - registry_at(self.registry, 0)), &who.identity_len);
@@ -351,7 +351,7 @@ session_message(
         return c->state == CONN_CLOSING;
     }
     tape.max_depth = (uint32_t)self.conf.ocpp_max_depth;
-    switch (ocppj_cut(&f, &tape, text, len, protocol_mode())) {
+    switch (ocppj_cut(&f, &tape, text, len, dialect_mode())) {
     case OCPPJ_UNPARSABLE:
     case OCPPJ_NO_ID:
         unreadable(c, "unreadable", f.why, text, len);
@@ -388,7 +388,7 @@ session_tell(struct conn *c, struct buf *out)
 
     writer_open(&w, NULL, '{');
     writer_u64(&w, "generation", c->generation);
-    writer_str(&w, "protocol", protocol_names[c->protocol]);
+    writer_str(&w, "protocol", dialects[c->protocol].name);
     writer_u64(&w, "connectedMs", self.now_ms - c->opened_ms);
     writer_u64(&w, "silentMs", self.now_ms - c->last_in_ms);
     writer_u64(&w, "messagesIn", c->messages_in);

@@ -16,7 +16,7 @@
 /* HANDSHAKE to OPEN: claims the identity; a former connection of it is told
  * to go. On anything but REGISTRY_OK nothing has changed. */
 enum registry_result session_open(
-    struct conn *c, const char *name, size_t len, enum protocol protocol);
+    struct conn *c, const char *name, size_t len, enum dialect_number protocol);
 
 /* Has no common version: HANDSHAKE to CLOSING with a close frame. */
 void session_reject_version(struct conn *c, const char *name, size_t len);

@@ -1,0 +1,32 @@
+/*
+ * default_answer: the payload of a CALLRESULT that the gateway gives by
+ * itself.
+ *
+ * It has the fields that the message's schema requires, and a verdict on each
+ * token that the request presents; nothing else. Pure: what it needs of the
+ * world is in its input.
+ */
+#ifndef WORKER_OCPP_DEFAULT_ANSWER_H
+#define WORKER_OCPP_DEFAULT_ANSWER_H
+
+#include <stdint.h>
+
+#include "ocpp/json.h"
+#include "ocpp/schema.h"
+#include "writer.h"
+
+struct default_answer {
+    const struct schema_message *m;
+    const struct json           *tape; /* of the request */
+    uint32_t                     payload;
+    const char                  *status; /* dialect_status() */
+    const char                  *token_status;
+    const char                  *now;        /* RFC 3339 */
+    uint64_t                     interval_s; /* of Heartbeats */
+    int64_t transaction_id;                  /* where the gateway gives it */
+};
+
+/* Appends the payload's members to w, whose object is open. */
+void default_answer_put(struct writer *w, const struct default_answer *a);
+
+#endif
