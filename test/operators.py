@@ -207,7 +207,7 @@ def test_show_tells_everything_about_one_charge_point():
     k = s["connection"]
     assert k["boot"] == "Accepted" and k["protocol"] == "ocpp1.6"
     assert k["messagesIn"] == k["messagesOut"] == 2
-    assert k["answersHeld"] == 0 and k["commandsPending"] == 0
+    assert k["unanswered"] == 0 and k["commandsPending"] == 0
     text = g.ctl("show", "SHOW ME", json_=False)
     for word in ("SHOW ME", "online, on worker 1", "Heartbeat", s["address"]):
         assert word in text, (word, text)

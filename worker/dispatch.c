@@ -32,6 +32,18 @@ up_bytes(struct conn *c, const uint8_t *p, size_t n)
     }
 }
 
+bool
+up_peer_known(struct conn *c)
+{
+    return handshake_enter(c);
+}
+
+void
+up_refused(struct conn *c, enum refuse_reason reason, const char *detail)
+{
+    handshake_refuse(c, reason, 0, detail);
+}
+
 void
 up_broken(struct conn *c, enum close_reason reason)
 {

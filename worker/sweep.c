@@ -63,15 +63,15 @@ check(struct conn *c)
         }
         break;
     case CONN_OPEN: {
-        struct registry_entry *e = registry_at(self.registry, c->entry);
+        struct registry_entry *e = registry_at(self.registry, c->session.entry);
         uint32_t               silent = self.now_ms - c->last_in_ms;
-        if (!registry_holds(self.registry, c->entry, c->self)) {
+        if (!registry_holds(self.registry, c->session.entry, c->self)) {
             session_end(c, CLOSE_replaced, NULL);
             conn_settle(c);
             break;
         }
         e->last_seen = (uint32_t)(self.wall_ms / 1000) - silent / 1000;
-        e->messages = c->messages_in;
+        e->messages = c->session.messages_in;
         enum close_reason limit = guard_check(c);
         if (limit != CLOSE_REASONS) {
             session_end(c, limit, NULL);
@@ -93,7 +93,7 @@ check(struct conn *c)
             conn_kill(c);
             break;
         }
-        if (c->busy->calls != NULL)
+        if (c->busy->session.calls != NULL)
             calls_tick(c);
         conn_settle(c);
         break;

@@ -7,6 +7,7 @@
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
+#include "listener.h"
 #include "shm.h"
 
 /* Exit codes of a worker, for the master's obituary. */
@@ -18,11 +19,11 @@
           unknown); last words say why */
 
 struct worker_boot {
-    struct shm *shm;
-    unsigned    slot;
-    int         channel;   /* this worker's end */
-    const int  *listeners; /* this slot's sockets, bound and listening */
-    unsigned    n_listeners;
+    struct shm            *shm;
+    unsigned               slot;
+    int                    channel;   /* this worker's end */
+    const struct listener *listeners; /* of this slot */
+    unsigned               n_listeners;
 };
 
 /* Called in the forked child, with signals at their defaults and not

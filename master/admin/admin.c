@@ -50,7 +50,8 @@ admin_listen(struct buf *why)
     const char *list = master.config.admin_listen;
 
     return listen_probe("admin.listen", list, why) &&
-        listen_open(&listeners, "admin.listen", list, BACKLOG, why);
+        listen_open(
+            &listeners, LISTENER_PLAIN, "admin.listen", list, BACKLOG, why);
 }
 
 static void start(void);
@@ -100,7 +101,7 @@ start(void)
     keep[n++] = ends[1];
     keep[n++] = master.memfd;
     for (unsigned i = 0; i < listeners.n; i++)
-        keep[n++] = listeners.fd[i];
+        keep[n++] = listeners.at[i].fd;
     pid = child_fork(keep, n);
     if (pid == 0)
         serve(ends[1]);
@@ -275,7 +276,7 @@ serve(int end)
         _exit(1);
     }
     for (unsigned i = 0; i < listeners.n; i++)
-        listen_http(s, listeners.fd[i]);
+        listen_http(s, listeners.at[i].fd);
     for (;;) {
         if (poll(&p, 1, -1) < 0 && errno != EINTR)
             _exit(1);

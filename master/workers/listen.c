@@ -90,12 +90,11 @@ listen_probe(const char *knob, const char *list, struct buf *why)
 }
 
 bool
-listen_open(struct listen_set *set, const char *knob, const char *list,
-    int backlog, struct buf *why)
+listen_open(struct listen_set *set, enum listener_kind kind, const char *knob,
+    const char *list, int backlog, struct buf *why)
 {
     char item[CONF_LIST_MAX];
 
-    set->n = 0;
     for (const char *at = list; config_list_next(&at, item, sizeof item);) {
         struct sockaddr_storage address;
         socklen_t               size;
@@ -120,7 +119,7 @@ listen_open(struct listen_set *set, const char *knob, const char *list,
             listen_close(set);
             return explain(why, knob, item, saved);
         }
-        set->fd[set->n++] = fd;
+        set->at[set->n++] = (struct listener){fd, kind};
     }
     return true;
 }
@@ -129,7 +128,7 @@ void
 listen_close(struct listen_set *set)
 {
     while (set->n > 0)
-        close(set->fd[--set->n]);
+        close(set->at[--set->n].fd);
 }
 
 void

@@ -13,23 +13,25 @@
 
 #include "buf.h"
 #include "config.h"
+#include "listener.h"
 
 #define LISTEN_ADDRESSES 32
 
-/* The sockets of one slot. */
+/* The sockets of one slot, over all listen knobs. */
 struct listen_set {
-    int      fd[LISTEN_ADDRESSES];
-    unsigned n;
+    struct listener at[LISTEN_ADDRESSES];
+    unsigned        n;
 };
 
 /* Is every address free? Another daemon of the same user could share it
  * unnoticed and take half of its clients. False with a sentence in why. */
 bool listen_probe(const char *knob, const char *list, struct buf *why);
 
-/* Binds every address of a listen knob. False with a sentence that names the
- * address and the remedy; then nothing is left open. */
-bool listen_open(struct listen_set *set, const char *knob, const char *list,
-    int backlog, struct buf *why);
+/* Binds every address of a listen knob and adds the sockets to the set. False
+ * with a sentence that names the address and the remedy; then the set is
+ * empty, and nothing of it is left open. */
+bool listen_open(struct listen_set *set, enum listener_kind kind,
+    const char *knob, const char *list, int backlog, struct buf *why);
 void listen_close(struct listen_set *set);
 
 /* Raises the soft limit of descriptors as far as it may, and warns if the

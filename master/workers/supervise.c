@@ -187,7 +187,7 @@ run_child(struct slot *s, int channel)
     struct worker_boot boot = {.shm = master.shm,
         .slot = s->n,
         .channel = channel,
-        .listeners = s->listeners.fd,
+        .listeners = s->listeners.at,
         .n_listeners = s->listeners.n};
 
     worker_main(&boot);
@@ -222,7 +222,7 @@ start(struct slot *s)
     keep[n++] = ends[1];
     keep[n++] = master.memfd;
     for (unsigned i = 0; i < s->listeners.n; i++)
-        keep[n++] = s->listeners.fd[i];
+        keep[n++] = s->listeners.at[i].fd;
     pid_t pid = child_fork(keep, n);
     if (pid == 0)
         run_child(s, ends[1]);
@@ -453,8 +453,8 @@ supervise_listen(struct buf *why)
         struct slot *s = &slots[i];
         s->n = i;
         s->channel = -1;
-        if (!listen_open(&s->listeners, "server.listen", c->server_listen,
-                (int)c->server_backlog, why))
+        if (!listen_open(&s->listeners, LISTENER_PLAIN, "server.listen",
+                c->server_listen, (int)c->server_backlog, why))
             return false;
     }
     return true;
@@ -517,7 +517,7 @@ supervise_restart(unsigned n, struct buf *why)
         return true;
     }
     if (s->listeners.n == 0 &&
-        !listen_open(&s->listeners, "server.listen",
+        !listen_open(&s->listeners, LISTENER_PLAIN, "server.listen",
             master.config.server_listen, (int)master.config.server_backlog,
             why))
         return false;

@@ -209,7 +209,7 @@ come(int i)
     ensure(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
                fds) == 0);
     peer[i] = fds[0];
-    handshake_begin(fds[1], addr, (uint16_t)(1000 + i));
+    handshake_begin(fds[1], LISTENER_PLAIN, addr, (uint16_t)(1000 + i));
 }
 
 static void
@@ -346,8 +346,8 @@ check_nothing_is_left(uint64_t opened, uint64_t ended)
             fprintf(stderr,
                 "place %u: state %d, flags %d, %u held, silent "
                 "for %u ms, active %d\n",
-                i, c->state, c->flags, c->held, self.now_ms - c->last_in_ms,
-                ev_is_active(&c->io));
+                i, c->state, c->flags, c->session.unanswered,
+                self.now_ms - c->last_in_ms, ev_is_active(&c->io));
     }
     ensure(stat_get(&st->connections) == 0);
     ensure(stat_get(&st->handshaking) == 0);

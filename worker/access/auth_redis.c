@@ -102,13 +102,15 @@ asker(const struct ask *a)
 {
     struct conn *c = conn_at(a->conn);
 
-    return c->state == CONN_HANDSHAKE && c->busy->asked == a->number ? c : NULL;
+    return c->state == CONN_HANDSHAKE && c->busy->handshake.asked == a->number
+        ? c
+        : NULL;
 }
 
 static void
 hand_up(struct conn *c, struct auth_redis_answer *answer)
 {
-    c->busy->asked = 0;
+    c->busy->handshake.asked = 0;
     up_auth_answered(c, answer);
 }
 
@@ -164,7 +166,7 @@ auth_redis_ask(struct conn *c, const char *name, size_t len)
     }
     *asks_last = a;
     asks_last = &a->next;
-    c->busy->asked = a->number;
+    c->busy->handshake.asked = a->number;
     STAT_INC(self.st, auth_asked);
     return true;
 }

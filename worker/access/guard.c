@@ -228,7 +228,7 @@ guard_enter(struct conn *c, bool proxied, const char **detail)
 {
     const struct config  *conf = &self.conf;
     struct address_count *w = shm_crowd(self.shm);
-    const uint64_t       *addr = c->busy->addr;
+    const uint64_t       *addr = c->busy->handshake.addr;
     struct cidr           net = cidr_around(addr, 24, 64);
 
     retry_s = RETRY_S;
@@ -239,11 +239,11 @@ guard_enter(struct conn *c, bool proxied, const char **detail)
         *detail = "the address";
         return REFUSE_denied;
     }
-    c->from[0] = address_count_find(w, KIND_ADDRESS, addr);
-    c->from[1] = address_count_find(w, KIND_PREFIX, net.addr);
-    address_count_enter(w, self.slot, c->from[0]);
-    address_count_enter(w, self.slot, c->from[1]);
-    c->counted = true;
+    c->access.places[0] = address_count_find(w, KIND_ADDRESS, addr);
+    c->access.places[1] = address_count_find(w, KIND_PREFIX, net.addr);
+    address_count_enter(w, self.slot, c->access.places[0]);
+    address_count_enter(w, self.slot, c->access.places[1]);
+    c->access.counted = true;
     /* Whoever is on this machine is no stranger; a load balancer here says
      * who it comes from. */
     if (proxied || !cidr_is_loopback(addr)) {
@@ -256,7 +256,7 @@ guard_enter(struct conn *c, bool proxied, const char **detail)
             return REFUSE_failing;
         }
         if (conf->limits_address_connections != 0 &&
-            shm_crowd_count(self.shm, c->from[0]) >
+            shm_crowd_count(self.shm, c->access.places[0]) >
                 conf->limits_address_connections) {
             *detail = proxied ? NULL
                               : "behind a load balancer, "
@@ -264,7 +264,7 @@ guard_enter(struct conn *c, bool proxied, const char **detail)
             return REFUSE_crowded;
         }
         if (conf->limits_prefix_connections != 0 &&
-            shm_crowd_count(self.shm, c->from[1]) >
+            shm_crowd_count(self.shm, c->access.places[1]) >
                 conf->limits_prefix_connections)
             return REFUSE_crowded_prefix;
     }
@@ -323,15 +323,15 @@ guard_refused(const struct conn *c, enum refuse_reason reason)
     default:
         break;
     }
-    const uint64_t *addr = c->busy->addr;
-    if (limit == 0 || !c->counted ||
-        (cidr_is_loopback(addr) && !c->busy->proxied))
+    const uint64_t *addr = c->busy->handshake.addr;
+    if (limit == 0 || !c->access.counted ||
+        (cidr_is_loopback(addr) && !c->busy->handshake.proxied))
         return;
     uint32_t wait = penalty_count(shm_penalty(self.shm), KIND_FAILURES, addr,
         16, now_s(), (uint32_t)limit, most_s());
     if (wait > 0) {
         char from[SHM_ADDR_LEN];
-        shm_addr_text(from, addr, c->busy->port);
+        shm_addr_text(from, addr, c->busy->handshake.port);
         STAT_INC(self.st, penalties);
         log_warn("%s: refused more than %llu times in a minute, the last time "
                  "because %s; not listened to for %u s",
@@ -343,11 +343,11 @@ guard_refused(const struct conn *c, enum refuse_reason reason)
 void
 guard_leave(struct conn *c)
 {
-    if (!c->counted)
+    if (!c->access.counted)
         return;
-    address_count_leave(shm_crowd(self.shm), self.slot, c->from[0]);
-    address_count_leave(shm_crowd(self.shm), self.slot, c->from[1]);
-    c->counted = false;
+    address_count_leave(shm_crowd(self.shm), self.slot, c->access.places[0]);
+    address_count_leave(shm_crowd(self.shm), self.slot, c->access.places[1]);
+    c->access.counted = false;
 }
 
 /* --- rates --------------------------------------------------------------- */
@@ -395,7 +395,8 @@ void
 guard_bytes(struct conn *c, size_t n)
 {
     if (byte_cost != 0 &&
-        take(&c->bytes_until, (uint32_t)((n * byte_cost) >> 16), byte_ahead))
+        take(&c->access.bytes_until, (uint32_t)((n * byte_cost) >> 16),
+            byte_ahead))
         slow_down(c);
 }
 
@@ -403,7 +404,7 @@ void
 guard_message(struct conn *c)
 {
     if (message_cost != 0 &&
-        take(&c->messages_until, message_cost, message_ahead))
+        take(&c->access.messages_until, message_cost, message_ahead))
         slow_down(c);
 }
 
@@ -411,16 +412,17 @@ static void
 check_speed(struct conn *c)
 {
     if (!(c->flags & CONN_SLOWED)) {
-        if (c->slow_s > 0)
-            c->slow_s--;
+        if (c->access.slow_s > 0)
+            c->access.slow_s--;
         return;
     }
-    if (c->slow_s < UINT8_MAX)
-        c->slow_s++;
+    if (c->access.slow_s < UINT8_MAX)
+        c->access.slow_s++;
     /* It was heard, as far as we let it. */
     c->last_in_ms = self.now_ms;
-    if ((message_cost == 0 || ahead_of(c->messages_until) <= message_ahead) &&
-        (byte_cost == 0 || ahead_of(c->bytes_until) <= byte_ahead))
+    if ((message_cost == 0 ||
+            ahead_of(c->access.messages_until) <= message_ahead) &&
+        (byte_cost == 0 || ahead_of(c->access.bytes_until) <= byte_ahead))
         conn_slow(c, false);
 }
 
@@ -428,18 +430,25 @@ enum close_reason
 guard_check(struct conn *c)
 {
     if (deny_round) {
-        struct registry_entry *e = registry_at(self.registry, c->entry);
+        struct registry_entry *e = registry_at(self.registry, c->session.entry);
         uint64_t               addr[2] = {e->addr[0], e->addr[1]};
         if (denyfile_has_name(&denied, e->name, e->name_len) ||
             denyfile_has_address(&denied, addr))
             return CLOSE_denied;
     }
-    if ((c->flags & CONN_SLOWED) || c->slow_s > 0)
+    if ((c->flags & CONN_SLOWED) || c->access.slow_s > 0)
         check_speed(c);
-    if (c->slow_s * 1000u >= self.conf.limits_rate_patience && c->slow_s > 0)
+    if (c->access.slow_s * 1000u >= self.conf.limits_rate_patience &&
+        c->access.slow_s > 0)
         return CLOSE_too_fast;
     if (full_s > 0 && (c->ws != NULL || conn_output_waits(c)) &&
         (self.now_ms - c->last_in_ms >= 1000 || full_s > FULL_PATIENCE_S))
         return CLOSE_buffers_full;
     return CLOSE_REASONS;
+}
+
+bool
+guard_is_quiet(const struct conn *c)
+{
+    return c->access.slow_s == 0;
 }

@@ -32,8 +32,8 @@ void guard_accepted(void); /* one was */
 /* Does a PROXY header come from there? */
 bool guard_from_proxy(const uint64_t addr[2]);
 
-/* Counts a new connection from busy->addr; REFUSE_REASONS if it is welcome.
- * proxied: the address is what a load balancer said. */
+/* Counts a new connection from busy->handshake.addr; REFUSE_REASONS if it is
+ * welcome. proxied: the address is what a load balancer said. */
 enum refuse_reason guard_enter(
     struct conn *c, bool proxied, const char **detail);
 /* The identity is known by now, and is who it says. */
@@ -53,5 +53,8 @@ void guard_message(struct conn *c);
 /* Once a second for each OPEN connection; CLOSE_REASONS to go on, else why
  * it is to be closed. */
 enum close_reason guard_check(struct conn *c);
+
+/* The part of access/ is quiet: the connection is not slowed down. */
+bool guard_is_quiet(const struct conn *c);
 
 #endif

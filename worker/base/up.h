@@ -22,8 +22,14 @@ struct queued_call;
 
 /* --- conn ---------------------------------------------------------------- */
 
-/* Bytes came, in any state up to CLOSING. */
+/* Plain bytes of the peer, in any state up to CLOSING. */
 void up_bytes(struct conn *c, const uint8_t *p, size_t n);
+/* HANDSHAKE: the peer's address is that of a PROXY header. False if it was
+ * refused. */
+bool up_peer_known(struct conn *c);
+/* HANDSHAKE: the bytes below HTTP make the connection impossible. detail: a
+ * static sentence, or NULL. */
+void up_refused(struct conn *c, enum refuse_reason reason, const char *detail);
 /* The connection broke in HANDSHAKE or OPEN; conn_kill() follows. */
 void up_broken(struct conn *c, enum close_reason reason);
 /* It is about to become DEAD: its state is still the last one. */

@@ -227,8 +227,8 @@ call_queue_pull(struct conn *c)
         !claims_holds(c) || (s->flags & (SEAT_ASKED | SEAT_LATE)) ||
         redis_troubled())
         return;
-    size_t              len;
-    const char         *name = registry_name(self.registry, c->entry, &len);
+    size_t      len;
+    const char *name = registry_name(self.registry, c->session.entry, &len);
     struct queued_call *o = calloc(1, sizeof *o);
     if (o == NULL)
         return;

@@ -82,6 +82,14 @@ claims_holds(const struct conn *c)
         s->round == shards[s->shard].round && redis_ready(s->shard);
 }
 
+bool
+claims_is_quiet(const struct conn *c)
+{
+    const struct seat *s = claims_seat(c);
+
+    return s == NULL || (!(s->flags & SEAT_ASKED) && s->order == NULL);
+}
+
 struct conn *
 claims_find(const char *identity, size_t len)
 {
@@ -153,7 +161,7 @@ claims_closed(struct conn *c, enum close_reason reason)
     if (s == NULL)
         return;
     /* While the claim is under way, its answer sees that we are gone. */
-    const char *name = registry_name(self.registry, c->entry, &len);
+    const char *name = registry_name(self.registry, c->session.entry, &len);
     if (s->epoch != 0 && !(s->flags & SEAT_ASKED) &&
         !call_queue_close(c, s, (unsigned)reason))
         leave(name, len, s->shard, s->epoch, reason);
@@ -224,12 +232,12 @@ claimed_cb(void *ctx, const struct redis_value *v)
 static void
 claim(struct conn *c, struct seat *s)
 {
-    struct registry_entry *e = registry_at(self.registry, c->entry);
+    struct registry_entry *e = registry_at(self.registry, c->session.entry);
     struct shard          *sh = &shards[s->shard];
     char                   from[SHM_ADDR_LEN];
     uint64_t               addr[2] = {e->addr[0], e->addr[1]};
     size_t                 len;
-    const char            *name = registry_name(self.registry, c->entry, &len);
+    const char *name = registry_name(self.registry, c->session.entry, &len);
 
     if (!sh->beaten || (s->flags & SEAT_ASKED) || claims_out >= CLAIMS_MAX ||
         redis_troubled() || finishing)
@@ -252,7 +260,7 @@ claim(struct conn *c, struct seat *s)
     redis_addu(s->generation);
     redis_addu(s->err);
     redis_add(from);
-    redis_add(dialects[c->protocol].name);
+    redis_add(dialects[c->session.protocol].name);
     redis_addu((uint64_t)e->since * 1000);
     redis_add(call_queue_held(s));
     if (!redis_send(s->shard, claimed_cb, k)) {
@@ -269,7 +277,8 @@ claims_opened(struct conn *c)
     if (seats == NULL)
         return;
     struct seat                 *s = &seats[conn_index(c)];
-    const struct registry_entry *e = registry_at(self.registry, c->entry);
+    const struct registry_entry *e =
+        registry_at(self.registry, c->session.entry);
     *s = (struct seat){.conn = c->self,
         .generation = c->generation,
         .shard = (uint16_t)redis_shard(e->name, e->name_len)};
@@ -321,7 +330,7 @@ refresh(unsigned shard)
         struct seat *s = c->state == CONN_OPEN ? claims_seat(c) : NULL;
         if (s == NULL || !(s->flags & SEAT_HELD))
             continue;
-        struct registry_entry *e = registry_at(self.registry, c->entry);
+        struct registry_entry *e = registry_at(self.registry, c->session.entry);
         redis_addn(e->name, e->name_len);
         redis_addu(s->epoch);
         redis_addu((uint64_t)e->last_seen * 1000);

@@ -61,6 +61,10 @@ void claims_tick(void);
 /* Sends what must be said before the worker ends; true when all is said. */
 bool claims_finish(void);
 
+/* The part of fleet/ is quiet: no claim is under way, and no call of the queue
+ * in Redis is asked for or in flight. */
+bool claims_is_quiet(const struct conn *c);
+
 /* The seat of an open connection, NULL without [redis]. */
 struct seat *claims_seat(const struct conn *c);
 bool         claims_holds(const struct conn *c);

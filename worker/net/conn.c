@@ -10,6 +10,8 @@
 
 #include "ensure.h"
 #include "base/self.h"
+#include "base/up.h"
+#include "net/transport.h"
 
 #define NO_CONN UINT32_MAX
 #define READ_SIZE 65536
@@ -25,26 +27,6 @@ static uint8_t      input[READ_SIZE]; /* one read's bytes, for all */
 static struct buf   turn;
 static struct conn *turn_of;
 
-/* --- the transport: plain TCP -------------------------------------------- */
-
-static ssize_t
-transport_read(struct conn *c, void *p, size_t n)
-{
-    return recv(c->io.fd, p, n, 0);
-}
-
-static ssize_t
-transport_write(struct conn *c, const void *p, size_t n)
-{
-    return send(c->io.fd, p, n, MSG_NOSIGNAL);
-}
-
-static void
-transport_close(struct conn *c)
-{
-    close(c->io.fd);
-}
-
 /* --- slab ---------------------------------------------------------------- */
 
 static void
@@ -52,7 +34,7 @@ free_busy(struct conn *c)
 {
     if (c->busy == NULL)
         return;
-    buf_free(&c->busy->in);
+    buf_free(&c->busy->handshake.in);
     buf_free(&c->busy->out);
     free(c->busy);
     c->busy = NULL;
@@ -67,7 +49,8 @@ bury_cb(struct ev_loop *loop, ev_prepare *w, int revents)
         if (c->ws != NULL)
             ws_return(c->ws);
         free_busy(c);
-        transport_close(c);
+        transport_of(c)->free(c);
+        close(c->io.fd);
         memset(c, 0, sizeof *c);
         c->next = free_head;
         free_head = conn_index(c);
@@ -125,24 +108,27 @@ conn_busy(struct conn *c)
         c->busy = calloc(1, sizeof *c->busy);
         if (c->busy == NULL)
             return NULL;
-        c->busy->in.max = self.conf.websocket_max_handshake_size;
+        c->busy->handshake.in.max = self.conf.websocket_max_handshake_size;
         c->busy->out.max = self.conf.websocket_max_output_size;
     }
     return c->busy;
 }
 
+static bool
+wire_waits(const struct conn *c)
+{
+    return c->busy != NULL && c->busy->out.len > 0;
+}
+
 bool
 conn_output_waits(const struct conn *c)
 {
-    return (c->busy != NULL && c->busy->out.len > 0) ||
-        (turn_of == c && turn.len > 0);
+    return wire_waits(c) || (turn_of == c && turn.len > 0);
 }
 
 struct buf *
 conn_out(struct conn *c)
 {
-    if (c->busy != NULL && c->busy->out.len > 0)
-        return &c->busy->out;
     if (turn_of != NULL && turn_of != c)
         conn_settle(turn_of);
     turn_of = c;
@@ -164,8 +150,8 @@ watch(struct conn *c, int events)
     }
 }
 
-static void
-broken(struct conn *c, enum close_reason reason)
+void
+conn_broken(struct conn *c, enum close_reason reason)
 {
     if (c->state == CONN_HANDSHAKE || c->state == CONN_OPEN)
         up_broken(c, reason);
@@ -179,13 +165,13 @@ push(struct conn *c, const char *p, size_t n)
     size_t done = 0;
 
     while (done < n) {
-        ssize_t r = transport_write(c, p + done, n - done);
+        ssize_t r = send(c->io.fd, p + done, n - done, MSG_NOSIGNAL);
         if (r < 0 && errno == EINTR)
             continue;
         if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             break;
         if (r < 0) {
-            broken(c, CLOSE_peer_vanished);
+            conn_broken(c, CLOSE_peer_vanished);
             return -1;
         }
         STAT_ADD(self.st, bytes_out, (uint64_t)r);
@@ -197,45 +183,89 @@ push(struct conn *c, const char *p, size_t n)
     return (ssize_t)(n - done);
 }
 
+/* Wire bytes that must follow what has left; false if the connection died. */
+static bool
+keep_wire(struct conn *c, const char *p, size_t n)
+{
+    struct busy *b = conn_busy(c);
+
+    if (b == NULL || !buf_add(&b->out, p, n)) {
+        conn_broken(c,
+            b != NULL && b->out.overflow ? CLOSE_slow_reader
+                                         : CLOSE_out_of_memory);
+        return false;
+    }
+    return true;
+}
+
+bool
+conn_send_wire(struct conn *c, const void *p, size_t n)
+{
+    if (wire_waits(c))
+        return keep_wire(c, p, n);
+    ssize_t left = push(c, p, n);
+    if (left <= 0)
+        return left == 0;
+    if (!keep_wire(c, (const char *)p + (n - (size_t)left), (size_t)left))
+        return false;
+    c->busy->stuck_ms = self.now_ms;
+    return true;
+}
+
+/* What busy->out kept. */
+static bool
+flush_wire(struct conn *c)
+{
+    struct buf *out = &c->busy->out;
+    size_t      had = out->len;
+    ssize_t     left = push(c, out->p, had);
+
+    if (left < 0)
+        return false;
+    if ((size_t)left < had)
+        c->busy->stuck_ms = self.now_ms;
+    buf_consume(out, had - (size_t)left);
+    return true;
+}
+
 /* False if the connection died of it. */
 static bool
 flush(struct conn *c)
 {
-    if (turn_of == c) {
-        turn_of = NULL;
-        if (turn.overflow) {
-            buf_clear(&turn);
-            broken(c, CLOSE_slow_reader);
-            return false;
+    struct wire w;
+
+    if (wire_waits(c) && !flush_wire(c))
+        return false;
+    if (turn_of != c)
+        return true;
+    turn_of = NULL;
+    bool alive = true;
+    if (turn.overflow) {
+        conn_broken(c, CLOSE_slow_reader);
+        alive = false;
+    } else if (turn.len > 0) {
+        if (transport_of(c)->wrap(c, turn.p, turn.len, &w)) {
+            alive = conn_send_wire(c, w.p, w.len);
+        } else {
+            conn_broken(c, CLOSE_out_of_memory);
+            alive = false;
         }
-        ssize_t left = turn.len == 0 ? 0 : push(c, turn.p, turn.len);
-        size_t  sent = left < 0 ? turn.len : turn.len - (size_t)left;
-        if (left > 0) {
-            struct busy *b = conn_busy(c);
-            if (b == NULL || !buf_add(&b->out, turn.p + sent, (size_t)left)) {
-                buf_clear(&turn);
-                broken(c, CLOSE_out_of_memory);
-                return false;
-            }
-            b->stuck_ms = self.now_ms;
-        }
-        buf_clear(&turn);
-        if (left < 0)
-            return false;
-    } else if (c->busy != NULL && c->busy->out.len > 0) {
-        struct buf *out = &c->busy->out;
-        if (out->overflow) {
-            broken(c, CLOSE_slow_reader);
-            return false;
-        }
-        size_t  had = out->len;
-        ssize_t left = push(c, out->p, had);
-        if (left < 0)
-            return false;
-        if ((size_t)left < had)
-            c->busy->stuck_ms = self.now_ms;
-        buf_consume(out, had - (size_t)left);
     }
+    buf_clear(&turn);
+    return alive;
+}
+
+/* Nothing more is sent: the transport's last bytes, then the end. */
+static bool
+shut(struct conn *c)
+{
+    struct wire w;
+
+    c->flags |= CONN_SHUT;
+    transport_of(c)->finish(c, &w);
+    if (w.len > 0 && !conn_send_wire(c, w.p, w.len))
+        return false;
+    shutdown(c->io.fd, SHUT_WR);
     return true;
 }
 
@@ -247,7 +277,7 @@ conn_settle(struct conn *c)
     bool more;
     do {
         if (c->ws != NULL && !ws_output(c->ws, conn_out(c))) {
-            broken(c, CLOSE_slow_reader);
+            conn_broken(c, CLOSE_slow_reader);
             return;
         }
         /* Behind so much output pongs were held back: ask again. */
@@ -259,14 +289,13 @@ conn_settle(struct conn *c)
         ws_return(c->ws);
         c->ws = NULL;
     }
-    bool waits = c->busy != NULL && c->busy->out.len > 0;
-    if (!waits && (c->flags & (CONN_FINISHING | CONN_SHUT)) == CONN_FINISHING) {
-        c->flags |= CONN_SHUT;
-        shutdown(c->io.fd, SHUT_WR);
-    }
+    bool waits = wire_waits(c);
+    if (!waits && (c->flags & (CONN_FINISHING | CONN_SHUT)) == CONN_FINISHING &&
+        !shut(c))
+        return;
     watch(c, EV_READ | (waits ? EV_WRITE : 0));
     if (c->busy != NULL && !waits && c->state != CONN_HANDSHAKE &&
-        c->busy->calls == NULL)
+        c->busy->session.calls == NULL)
         free_busy(c);
 }
 
@@ -275,7 +304,7 @@ conn_send_text(struct conn *c, const char *text, size_t len)
 {
     if (!frame_put(conn_out(c), &c->ws_bits, FRAME_TEXT, text, len))
         return false;
-    c->messages_out++;
+    c->session.messages_out++;
     STAT_INC(self.st, messages_out);
     return true;
 }
@@ -291,21 +320,21 @@ conn_ping(struct conn *c)
     size_t n = frame_head(frame, FRAME_PING, sizeof self.now_ms);
     memcpy(frame + n, &self.now_ms, sizeof self.now_ms);
     n += sizeof self.now_ms;
-    ssize_t r = transport_write(c, frame, n);
-    if (r == (ssize_t)n) {
+    struct wire w;
+    if (!transport_of(c)->wrap(c, frame, n, &w))
+        return false;
+    ssize_t r = send(c->io.fd, w.p, w.len, MSG_NOSIGNAL);
+    if (r == (ssize_t)w.len) {
         c->pinged_ms = self.now_ms;
-        STAT_ADD(self.st, bytes_out, n);
+        STAT_ADD(self.st, bytes_out, w.len);
         return true;
     }
-    if (r > 0) {
+    if (r <= 0) {
+        transport_of(c)->unwrap(c);
+    } else if (keep_wire(c, w.p + r, w.len - (size_t)r)) {
         /* Half a frame cannot be taken back: the rest must follow. */
-        struct busy *b = conn_busy(c);
-        if (b == NULL || !buf_add(&b->out, frame + r, n - (size_t)r)) {
-            broken(c, CLOSE_out_of_memory);
-        } else {
-            b->stuck_ms = self.now_ms;
-            watch(c, EV_READ | EV_WRITE);
-        }
+        c->busy->stuck_ms = self.now_ms;
+        watch(c, EV_READ | EV_WRITE);
     }
     return false;
 }
@@ -336,23 +365,24 @@ io_cb(struct ev_loop *loop, ev_io *w, int revents)
     struct conn *c = (struct conn *)w;
 
     if (revents & EV_READ) {
-        ssize_t n = transport_read(c, input, sizeof input);
+        ssize_t n = recv(c->io.fd, input, sizeof input, 0);
         if (n > 0) {
             STAT_ADD(self.st, bytes_in, (uint64_t)n);
             c->last_in_ms = self.now_ms;
             if (c->state == CONN_HANDSHAKE || c->state == CONN_OPEN ||
                 c->state == CONN_CLOSING)
-                up_bytes(c, input, (size_t)n);
+                transport_received(c, input, (size_t)n);
         } else if (n == 0 ||
             (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
-            broken(c, CLOSE_peer_vanished);
+            conn_broken(c, CLOSE_peer_vanished);
         }
     }
     conn_settle(c);
 }
 
 struct conn *
-conn_new(int fd, const uint64_t addr[2], uint16_t port)
+conn_new(int fd, enum listener_kind kind, const uint64_t addr[2], uint16_t port,
+    bool proxy)
 {
     uint32_t i = free_head;
 
@@ -374,12 +404,14 @@ conn_new(int fd, const uint64_t addr[2], uint16_t port)
         return NULL;
     }
     c->state = CONN_HANDSHAKE;
-    c->rtt_ms = UINT16_MAX;
+    c->kind = (uint8_t)kind;
+    c->session.rtt_ms = UINT16_MAX;
     c->opened_ms = c->last_in_ms = self.now_ms;
-    b->addr[0] = addr[0];
-    b->addr[1] = addr[1];
-    b->port = port;
-    b->began_us = self.now_us;
+    b->handshake.addr[0] = addr[0];
+    b->handshake.addr[1] = addr[1];
+    b->handshake.port = port;
+    b->handshake.began_us = self.now_us;
+    b->handshake.proxy = proxy;
     ev_io_init(&c->io, io_cb, fd, EV_READ);
     ev_io_start(self.loop, &c->io);
     return c;
@@ -405,4 +437,11 @@ conn_kill(struct conn *c)
     c->state = CONN_DEAD;
     c->next = dead_head;
     dead_head = conn_index(c);
+}
+
+bool
+conn_net_quiet(const struct conn *c)
+{
+    return c->state == CONN_OPEN && c->flags == 0 && c->ws == NULL &&
+        c->ws_bits == 0 && !conn_output_waits(c) && transport_of(c)->quiet(c);
 }

@@ -2,17 +2,23 @@
  * conn: one TCP connection, from accept to close.
  *
  * A slab of struct conn, in index order, never moved: a cref finds its
- * connection by index. A connection that is quiet (no frame half read,
- * nothing to write, no CALL pending) owns this struct, its registry entry
- * and its socket, and nothing else; `ws` and `busy` are lent to it while
+ * connection by index. A connection that is quiet (conn_is_quiet() in
+ * session/quiet.h) owns this struct, its registry entry, its socket, and under
+ * TLS its record state, and nothing else; `ws` and `busy` are lent to it while
  * something is going on.
  *
  *     HANDSHAKE --> OPEN --> CLOSING --> DEAD --> (free)
  *          \___________________^           ^
  *           \______________________________/
  *
- * Everything that reads or writes the socket is in conn.c, behind three
- * functions (transport_*): the place where TLS will go.
+ * The state of a connection is grouped by its owner: the members of struct
+ * conn itself belong to net/, and each of the structs in it to the folder of
+ * that name, the only one that writes them. Each owner reports whether its
+ * part is quiet.
+ *
+ * Output is collected as plain bytes in conn_out(), sealed by the transport
+ * (transport.h) when it is sent, and kept in `busy->out` as wire bytes if the
+ * socket does not take it.
  *
  * After any callback that touched a connection, conn_settle() sends what is
  * to be sent and gives back what is not needed; a DEAD connection stays
@@ -29,6 +35,7 @@
 #include "close.h"
 #include "cref.h"
 #include "address_count.h"
+#include "listener.h"
 #include "net/ws.h"
 
 enum conn_state {
@@ -41,71 +48,93 @@ enum conn_state {
 };
 
 enum conn_flag {
-    CONN_FINISHING = 1, /* CLOSING: nothing more will be said; shut down when
+    CONN_FINISHING = 1, /* CLOSING: no further frame follows; shut down when
                            the output is gone */
     CONN_SHUT = 2,      /* our direction is shut down */
-    CONN_PAUSED = 4,    /* not reading: too many answers are held, or Redis is
-                           asked who it is */
-    CONN_BOOTED = 8,    /* a BootNotification was answered Accepted */
-    CONN_PENDING = 16,  /* ... or Pending */
-    CONN_REJECTED = 32, /* ... or Rejected */
-    CONN_SLOWED = 64    /* not reading: it sent too fast (guard.h) */
+    CONN_PAUSED = 4,    /* not read: too many answers are deferred, or Redis
+                           is asked for the credentials */
+    CONN_SLOWED = 8     /* not read: it sends too fast (guard.h) */
+};
+
+enum boot {
+    BOOT_NONE, /* no BootNotification was answered on this connection */
+    BOOT_ACCEPTED,
+    BOOT_PENDING,
+    BOOT_REJECTED
 };
 
 struct call;
 
 /* What a connection has only while something is going on. */
 struct busy {
-    struct buf in;       /* the opening handshake, as far as it came */
-    struct buf out;      /* what the socket would not take */
-    uint64_t   addr[2];  /* of the peer; HANDSHAKE only */
-    uint64_t   began_us; /* of the accept; HANDSHAKE only */
-    uint32_t   scanned;  /* of in, by http_parse(); HANDSHAKE only */
-    uint16_t   port;
-    bool       proxy;   /* HANDSHAKE: a PROXY header is still to come */
-    bool       proxied; /* addr is what the PROXY header said */
-    uint64_t
-        asked; /* auth_redis.c: the question it waits for; HANDSHAKE only */
-    uint16_t     calls_n;
-    uint32_t     stuck_ms; /* since when out has not moved (self.now_ms) */
-    struct call *calls;    /* calls.c: in order; the first may be in flight */
+    struct buf out;      /* wire bytes that the socket did not take */
+    uint32_t   stuck_ms; /* since when out has not moved (self.now_ms) */
+
+    /* HANDSHAKE only. */
+    struct conn_handshake {
+        struct buf in;       /* the PROXY header, then the HTTP request */
+        uint64_t   addr[2];  /* of the peer */
+        uint64_t   began_us; /* of the accept */
+        uint64_t   asked;    /* auth_redis.c: the question it waits for */
+        uint32_t   scanned;  /* of in, by http_parse() */
+        uint16_t   port;
+        bool       proxy;   /* a PROXY header is still to come */
+        bool       proxied; /* addr is that of the PROXY header */
+    } handshake;
+
+    struct busy_session {
+        struct call *calls; /* calls.c: in order; the first may be in flight */
+        uint16_t     calls_n;
+    } session;
 };
 
 struct conn {
     ev_io        io;
-    cref         self; /* 0 until the identity is claimed */
-    uint64_t     generation;
     struct ws   *ws;         /* NULL while no bytes are in flight */
     struct busy *busy;       /* NULL while quiet */
-    uint32_t     entry;      /* of the registry, from OPEN on */
+    cref         self;       /* 0 until the identity is claimed */
+    uint64_t     generation; /* of that claim */
     uint32_t     opened_ms;  /* self.now_ms; of the state's begin */
     uint32_t     last_in_ms; /* any bytes */
-    uint32_t     pinged_ms;  /* the ping under way, if pinged */
-    uint32_t     messages_in;
-    uint32_t     messages_out;
-    uint32_t     next;       /* in the free list or the dead list */
-    uint16_t     rtt_ms;     /* of the last pong; UINT16_MAX none yet */
-    uint8_t      state;      /* enum conn_state */
-    uint8_t      flags;      /* enum conn_flag */
-    uint8_t      ws_bits;    /* ws.h's byte */
-    uint8_t      reason;     /* enum close_reason, from CLOSING on */
-    uint8_t      protocol;   /* enum dialect_number */
-    uint8_t      held;       /* answers that wait for a commit */
-    uint8_t      violations; /* events this minute */
-    uint8_t      minute;     /* that minute, modulo 256 */
-    uint16_t     bad;        /* unreadable messages in a row */
-    uint8_t      slow_s;     /* guard.c: seconds of having been slowed */
-    bool         counted;    /* guard.c: at the places `from' */
-    struct address_count_place from[2];
-    uint32_t                   messages_until, bytes_until; /* guard.c */
+    union {
+        uint32_t pinged_ms; /* when the ping under way left */
+        uint32_t next;      /* FREE and DEAD: in the list of those */
+    };
+    uint32_t tls;     /* index of the record state; 0 without TLS */
+    uint8_t  state;   /* enum conn_state */
+    uint8_t  flags;   /* enum conn_flag */
+    uint8_t  ws_bits; /* ws.h's byte */
+    uint8_t  kind;    /* enum listener_kind: its transport */
+
+    struct conn_session {
+        uint32_t entry; /* of the registry, from OPEN on */
+        uint32_t messages_in;
+        uint32_t messages_out;
+        uint16_t rtt_ms;     /* of the last pong; UINT16_MAX none yet */
+        uint16_t bad;        /* unreadable messages in a row */
+        uint16_t unanswered; /* deferred.c: CALLs taken and not answered */
+        uint16_t violations; /* events in violations_minute */
+        uint8_t  protocol;   /* enum dialect_number */
+        uint8_t  boot;       /* enum boot */
+        uint8_t  reason;     /* enum close_reason, from CLOSING on */
+        uint8_t  violations_minute; /* modulo 256 */
+    } session;
+
+    struct conn_access {
+        struct address_count_place places[2]; /* address and network */
+        uint32_t                   messages_until, bytes_until;
+        uint8_t                    slow_s;  /* seconds of having been slowed */
+        bool                       counted; /* in places */
+    } access;
 };
 
 /* capacity: connections, CLOSING ones included. */
 void conn_init(uint32_t capacity);
 
-/* Takes over fd (closed by conn at the end, also on failure). NULL if the
- * slab is full or memory is out. */
-struct conn *conn_new(int fd, const uint64_t addr[2], uint16_t port);
+/* Takes over fd (closed by conn at the end, also on failure). proxy: its bytes
+ * begin with a PROXY header. NULL if the slab is full or memory is out. */
+struct conn *conn_new(int fd, enum listener_kind kind, const uint64_t addr[2],
+    uint16_t port, bool proxy);
 
 uint32_t     conn_index(const struct conn *c);
 struct conn *conn_at(uint32_t index); /* any state, FREE too */
@@ -115,7 +144,8 @@ struct conn *conn_find(cref name);    /* OPEN ones only; NULL */
 /* Its busy part, made if need be; NULL if memory is out. */
 struct busy *conn_busy(struct conn *c);
 
-/* Where frames for the peer are appended; sent by conn_settle(). */
+/* Where frames for the peer are appended, as plain bytes; sent by
+ * conn_settle(). */
 struct buf *conn_out(struct conn *c);
 bool        conn_output_waits(const struct conn *c);
 
@@ -124,10 +154,17 @@ bool conn_send_text(struct conn *c, const char *text, size_t len);
 /* A ping, if it can leave at once: false and nothing sent otherwise. */
 bool conn_ping(struct conn *c);
 
+/* For the transport: wire bytes, sent at once or kept behind what waits.
+ * False if the connection died of it. */
+bool conn_send_wire(struct conn *c, const void *p, size_t n);
+/* The connection cannot go on: reports it upwards, and cuts it. */
+void conn_broken(struct conn *c, enum close_reason reason);
+
 /* No reading until resumed: bytes wait in the kernel. */
 void conn_pause(struct conn *c, bool paused);
 
-/* The same for one that sends too fast; it reads when neither says no. */
+/* The same for one that sends too fast; it is read while neither of the two
+ * forbids it. */
 void conn_slow(struct conn *c, bool slowed);
 
 /* From CLOSING on: shut down when the output is gone, die at the peer's end
@@ -137,5 +174,9 @@ void conn_finish(struct conn *c);
 void conn_kill(struct conn *c);
 
 void conn_settle(struct conn *c);
+
+/* The part of net/ is quiet: OPEN, at a frame boundary, reading, and nothing
+ * waits to be sent. */
+bool conn_net_quiet(const struct conn *c);
 
 #endif

@@ -27,7 +27,7 @@ struct dialect {
     enum ocppj_spelling          spelling; /* of error codes */
 };
 
-/* By enum dialect_number, which a connection has as c->protocol. */
+/* By enum dialect_number, which a connection has as c->session.protocol. */
 extern const struct dialect dialects[DIALECTS];
 
 /* The mode of ocpp.validation; `off` cuts frames as lenient does. */

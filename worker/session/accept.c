@@ -25,7 +25,10 @@
  * and the connections to Redis: without them nobody gets an answer. */
 #define SPARE 12
 
-static ev_io   *watchers;
+static struct watcher {
+    ev_io              io;
+    enum listener_kind kind;
+} * watchers;
 static unsigned watchers_n;
 static uint64_t room; /* connections there are descriptors for */
 static bool     paused;
@@ -36,9 +39,9 @@ watch_all(bool watch)
 {
     for (unsigned i = 0; i < watchers_n; i++)
         if (watch)
-            ev_io_start(self.loop, &watchers[i]);
+            ev_io_start(self.loop, &watchers[i].io);
         else
-            ev_io_stop(self.loop, &watchers[i]);
+            ev_io_stop(self.loop, &watchers[i].io);
 }
 
 static void
@@ -107,12 +110,12 @@ accept_cb(struct ev_loop *loop, ev_io *w, int revents)
         shm_addr_pack(&ss, addr, &port);
         STAT_INC(self.st, accepted);
         guard_accepted();
-        handshake_begin(fd, addr, port);
+        handshake_begin(fd, ((struct watcher *)w)->kind, addr, port);
     }
 }
 
 void
-accept_open(const int *fds, unsigned n)
+accept_open(const struct listener *listeners, unsigned n)
 {
     watchers = calloc(n, sizeof *watchers);
     ensure(watchers != NULL || n == 0);
@@ -121,9 +124,10 @@ accept_open(const int *fds, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         int one = 1;
         /* Inherited by what is accepted; saves a system call each. */
-        setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        ev_io_init(&watchers[i], accept_cb, fds[i], EV_READ);
-        ev_io_start(self.loop, &watchers[i]);
+        setsockopt(listeners[i].fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        watchers[i].kind = listeners[i].kind;
+        ev_io_init(&watchers[i].io, accept_cb, listeners[i].fd, EV_READ);
+        ev_io_start(self.loop, &watchers[i].io);
     }
 }
 

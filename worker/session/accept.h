@@ -1,13 +1,15 @@
 /*
  * accept: new connections from this worker's listening sockets.
  *
- * The master made the sockets and keeps them: when this worker dies, whoever
- * waits in their queues is served by its successor.
+ * The master made the sockets and keeps them: when this worker dies, its
+ * successor serves the clients that wait in their queues.
  */
 #ifndef WORKER_SESSION_ACCEPT_H
 #define WORKER_SESSION_ACCEPT_H
 
-void accept_open(const int *fds, unsigned n);
+#include "listener.h"
+
+void accept_open(const struct listener *listeners, unsigned n);
 /* No new connections from here on. */
 void accept_close(void);
 /* Goes on after a pause that a lack of descriptors or memory made. */

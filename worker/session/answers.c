@@ -42,7 +42,8 @@ static struct buf reply = {.max = 8192};
 static uint64_t
 heartbeat_interval_s(const struct conn *c)
 {
-    const struct registry_entry *e = registry_at(self.registry, c->entry);
+    const struct registry_entry *e =
+        registry_at(self.registry, c->session.entry);
     uint64_t base = self.conf.ocpp_heartbeat_interval / 1000;
     uint64_t span = base * self.conf.ocpp_heartbeat_jitter / 100;
     uint64_t s =
@@ -52,21 +53,21 @@ heartbeat_interval_s(const struct conn *c)
 }
 
 static void
-booted(struct conn *c, unsigned flag)
+booted(struct conn *c, enum boot boot)
 {
-    c->flags &= (uint8_t) ~(CONN_BOOTED | CONN_PENDING | CONN_REJECTED);
-    c->flags |= (uint8_t)flag;
-    registry_at(self.registry, c->entry)->booted_at =
+
+    c->session.boot = (uint8_t)boot;
+    registry_at(self.registry, c->session.entry)->booted_at =
         (uint32_t)(self.wall_ms / 1000);
 }
 
-/* The flag of a status that a BootNotification is answered with. */
-static unsigned
-boot_flag(const char *status)
+/* The status that a BootNotification is answered with. */
+static enum boot
+boot_of(const char *status)
 {
-    return strcmp(status, "Accepted") == 0 ? CONN_BOOTED
-        : strcmp(status, "Pending") == 0   ? CONN_PENDING
-                                           : CONN_REJECTED;
+    return strcmp(status, "Accepted") == 0 ? BOOT_ACCEPTED
+        : strcmp(status, "Pending") == 0   ? BOOT_PENDING
+                                           : BOOT_REJECTED;
 }
 
 /* Finds or draws the id of a transaction that starts. */
@@ -74,25 +75,25 @@ static void
 take_id(struct answer *a)
 {
     transactions_fingerprint(a->tape, a->f->payload_tok, a->start.fingerprint);
-    a->known = registry_start_find(self.registry, a->c->entry,
+    a->known = registry_start_find(self.registry, a->c->session.entry,
         a->start.fingerprint, &a->start.transaction_id);
     if (!a->known) {
-        a->after = deferred_start_find(
-            a->c->entry, a->start.fingerprint, &a->start.transaction_id);
+        a->after = deferred_start_find(a->c->session.entry,
+            a->start.fingerprint, &a->start.transaction_id);
         a->known = a->after != 0;
     }
     /* Another worker, or the one before, may have drawn an id and not have
      * made its event durable: then ours says the same once more. */
     if (!a->known &&
         (a->asked ||
-            !registry_start_drafted(self.registry, a->c->entry,
+            !registry_start_drafted(self.registry, a->c->session.entry,
                 a->start.fingerprint, &a->start.transaction_id))) {
         if (!transactions_new_id(&a->start.transaction_id)) {
             a->none = true;
             return;
         }
         if (!a->asked)
-            registry_start_draft(self.registry, a->c->entry,
+            registry_start_draft(self.registry, a->c->session.entry,
                 a->start.fingerprint, a->start.transaction_id);
     }
 }
@@ -112,7 +113,8 @@ write_payload(struct answer *a, const struct schema_message *m)
     if (m->flags & SCHEMA_ANSWERS_TIME)
         clock_rfc3339(now, self.wall_ms);
     if (m->flags & SCHEMA_ANSWERS_TOKEN)
-        in.token_status = dialect_token_status(&dialects[a->c->protocol]);
+        in.token_status =
+            dialect_token_status(&dialects[a->c->session.protocol]);
     if (m->event == EVENT_booted)
         in.interval_s = heartbeat_interval_s(a->c);
     buf_clear(&payload);
@@ -129,8 +131,8 @@ refuse(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
     enum ocppj_error code, const char *kind, const char *why)
 {
     buf_clear(&reply);
-    ocppj_put_error(
-        &reply, dialects[c->protocol].spelling, f->id_raw, code, why, NULL, 0);
+    ocppj_put_error(&reply, dialects[c->session.protocol].spelling, f->id_raw,
+        code, why, NULL, 0);
     tap_frame(c, TAP_IN, tape->text, tape->len, why);
     tap_frame(c, TAP_OUT, reply.p, reply.len, "refused");
     STAT_INC(self.st, call_errors_out);
@@ -196,8 +198,8 @@ answers_take(
         refuse(c, f, tape, f->error, "malformed", f->why);
         return;
     }
-    const struct schema_message *m =
-        schema_find(dialects[c->protocol].schema, f->action.p, f->action.len);
+    const struct schema_message *m = schema_find(
+        dialects[c->session.protocol].schema, f->action.p, f->action.len);
     if (m == NULL) {
         refuse(c, f, tape, OCPPJ_NOT_IMPLEMENTED, "action",
             "the action is not one of this OCPP version");
@@ -209,7 +211,7 @@ answers_take(
         return;
     }
     STAT_INC(self.st, calls_in[m->action]);
-    registry_at(self.registry, c->entry)->last_action =
+    registry_at(self.registry, c->session.entry)->last_action =
         (uint8_t)(m->action + 1);
     uint64_t deviations = f->deviations;
     if (!check(c, f, tape, m, &deviations))
@@ -223,7 +225,7 @@ answers_take(
     if (a.none)
         return; /* said in the log; the charge point will ask again */
     if (boots && !a.asked)
-        booted(c, boot_flag(dialect_status(m)));
+        booted(c, boot_of(dialect_status(m)));
     write_payload(&a, m);
 
     buf_clear(&reply);
@@ -283,7 +285,7 @@ answers_booted(struct conn *c, const char *text, size_t len)
 
     if (status != 0)
         json_string(&tape, status, word, sizeof word, NULL);
-    booted(c, boot_flag(word));
+    booted(c, boot_of(word));
     calls_pump(c);
 }
 

@@ -236,8 +236,8 @@ wrong(struct call *k, const struct conn *c)
     static struct json           tape = JSON_INIT(tokens, 16384);
     static struct schema_verdict v;
 
-    k->m =
-        schema_find(dialects[c->protocol].schema, k->action, strlen(k->action));
+    k->m = schema_find(
+        dialects[c->session.protocol].schema, k->action, strlen(k->action));
     if (k->m == NULL)
         return "the action is not one of this OCPP version";
     if (!(k->m->direction & SCHEMA_CS))
@@ -277,8 +277,9 @@ calls_take_queued(struct conn *c, struct queued_call *q, const char *action,
 {
     static struct buf text = {.max = CHANNEL_BODY_MAX};
     size_t            name_len;
-    const char       *name = registry_name(self.registry, c->entry, &name_len);
-    char              identity[REGISTRY_NAME_MAX + 1];
+    const char       *name =
+        registry_name(self.registry, c->session.entry, &name_len);
+    char identity[REGISTRY_NAME_MAX + 1];
 
     snprintf(identity, sizeof identity, "%.*s", (int)name_len, name);
     buf_clear(&text);
@@ -308,16 +309,16 @@ enqueue(struct conn *c, struct call *k)
         return;
     }
     struct busy *b = conn_busy(c);
-    if (b == NULL || b->calls_n >= self.conf.ocpp_call_queue) {
+    if (b == NULL || b->session.calls_n >= self.conf.ocpp_call_queue) {
         finish_plain(k, OUTCOME_invalid, "QueueFull",
             "as many commands as ocpp.call_queue wait for this charge point");
         return;
     }
-    struct call **p = &b->calls;
+    struct call **p = &b->session.calls;
     while (*p != NULL)
         p = &(*p)->next;
     *p = k;
-    b->calls_n++;
+    b->session.calls_n++;
     calls_pump(c);
     conn_settle(c);
 }
@@ -325,10 +326,10 @@ enqueue(struct conn *c, struct call *k)
 static struct call *
 pop(struct conn *c)
 {
-    struct call *k = c->busy->calls;
+    struct call *k = c->busy->session.calls;
 
-    c->busy->calls = k->next;
-    c->busy->calls_n--;
+    c->busy->session.calls = k->next;
+    c->busy->session.calls_n--;
     return k;
 }
 
@@ -338,11 +339,11 @@ pop(struct conn *c)
 static bool
 may_send(const struct conn *c, const struct call *k)
 {
-    if (c->flags & CONN_REJECTED)
+    if (c->session.boot == BOOT_REJECTED)
         return false;
-    if (c->flags & CONN_PENDING)
+    if (c->session.boot == BOOT_PENDING)
         return !(k->m->flags & SCHEMA_WHEN_ACCEPTED);
-    return (c->flags & CONN_BOOTED) ||
+    return (c->session.boot == BOOT_ACCEPTED) ||
         self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold;
 }
 
@@ -350,8 +351,8 @@ may_send(const struct conn *c, const struct call *k)
 static bool
 may_send_any(const struct conn *c)
 {
-    return !(c->flags & CONN_REJECTED) &&
-        ((c->flags & (CONN_BOOTED | CONN_PENDING)) ||
+    return !(c->session.boot == BOOT_REJECTED) &&
+        (c->session.boot == BOOT_ACCEPTED || c->session.boot == BOOT_PENDING ||
             self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold);
 }
 
@@ -362,12 +363,12 @@ calls_pump(struct conn *c)
 
     if (c->state != CONN_OPEN)
         return;
-    if (c->busy == NULL || c->busy->calls == NULL) {
+    if (c->busy == NULL || c->busy->session.calls == NULL) {
         if (may_send_any(c))
             call_queue_pull(c);
         return;
     }
-    struct call *k = c->busy->calls;
+    struct call *k = c->busy->session.calls;
     if (k->sent || !may_send(c, k) ||
         !auth_command_goes(c, k->identity, k->action, k->payload))
         return;
@@ -404,14 +405,14 @@ in_flight(const struct call *k, const struct ocppj_frame *f)
 void
 calls_spoiled(struct conn *c, const struct ocppj_frame *f)
 {
-    struct call *k = c->busy ? c->busy->calls : NULL;
+    struct call *k = c->busy ? c->busy->session.calls : NULL;
 
     if (f->verdict != OCPPJ_MALFORMED || !in_flight(k, f))
         return;
     pop(c);
     finish_plain(k, OUTCOME_error,
         ocppj_error_word(
-            OCPPJ_FORMATION_VIOLATION, dialects[c->protocol].spelling),
+            OCPPJ_FORMATION_VIOLATION, dialects[c->session.protocol].spelling),
         f->why);
     calls_pump(c);
 }
@@ -422,7 +423,7 @@ calls_answered(
 {
     static struct buf            payload = {.max = CHANNEL_BODY_MAX};
     static struct schema_verdict v;
-    struct call                 *k = c->busy ? c->busy->calls : NULL;
+    struct call                 *k = c->busy ? c->busy->session.calls : NULL;
     struct ocppj_span            none = {NULL, 0};
 
     if (!in_flight(k, f)) {
@@ -462,7 +463,7 @@ calls_answered(
 void
 calls_tick(struct conn *c)
 {
-    struct call **p = &c->busy->calls;
+    struct call **p = &c->busy->session.calls;
 
     while (*p != NULL) {
         struct call *k = *p;
@@ -471,7 +472,7 @@ calls_tick(struct conn *c)
             continue;
         }
         *p = k->next;
-        c->busy->calls_n--;
+        c->busy->session.calls_n--;
         if (k->sent)
             finish_plain(k, OUTCOME_timeout, NULL, "");
         else
@@ -483,7 +484,7 @@ calls_tick(struct conn *c)
 void
 calls_drop(struct conn *c)
 {
-    while (c->busy != NULL && c->busy->calls != NULL) {
+    while (c->busy != NULL && c->busy->session.calls != NULL) {
         struct call *k = pop(c);
         finish_plain(
             k, k->sent ? OUTCOME_uncertain : OUTCOME_offline, NULL, "");

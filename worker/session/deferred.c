@@ -44,6 +44,20 @@ add(uint64_t number, const char *text, size_t len)
     return h;
 }
 
+void
+deferred_begin(struct conn *c)
+{
+    if (++c->session.unanswered >= UNANSWERED_MAX)
+        conn_pause(c, true);
+}
+
+void
+deferred_end(struct conn *c)
+{
+    if (--c->session.unanswered == UNANSWERED_MAX / 2)
+        conn_pause(c, false);
+}
+
 bool
 deferred_answer(uint64_t number, struct conn *c, const char *text, size_t len,
     uint64_t since_us, const struct deferred_start *start)
@@ -53,13 +67,12 @@ deferred_answer(uint64_t number, struct conn *c, const char *text, size_t len,
     if (h == NULL)
         return false;
     h->conn = c->self;
-    h->entry = c->entry;
+    h->entry = c->session.entry;
     h->generation = c->generation;
     h->since_us = since_us;
     if (start != NULL)
         h->start = *start;
-    if (++c->held >= HELD_PER_CONN)
-        conn_pause(c, true);
+    deferred_begin(c);
     return true;
 }
 
@@ -104,8 +117,7 @@ release_answer(const struct deferred_answer *h, uint64_t now_us)
             h->start.transaction_id);
     if (c == NULL)
         return;
-    if (--c->held == HELD_PER_CONN / 2)
-        conn_pause(c, false);
+    deferred_end(c);
     tap_frame(c, TAP_OUT, h->text, h->len, "committed");
     conn_send_text(c, h->text, h->len);
     histogram_add(&self.st->answer_time, now_us - h->since_us);

@@ -39,7 +39,11 @@ bool deferred_done(uint64_t number, uint64_t request, unsigned outcome,
 /* Events up to this number are durable. */
 void deferred_release(uint64_t number);
 
-/* More than this many answers held for one connection pause its reading. */
-#define HELD_PER_CONN 16
+/* A CALL of c was taken and is not answered yet; and its answer was sent, or
+ * will not be. At UNANSWERED_MAX the connection is not read, so that the
+ * number stays small whatever the charge point sends. */
+#define UNANSWERED_MAX 16
+void deferred_begin(struct conn *c);
+void deferred_end(struct conn *c);
 
 #endif

@@ -11,7 +11,6 @@
 #include "access/guard.h"
 #include "net/http.h"
 #include "log.h"
-#include "net/proxyproto.h"
 #include "base/self.h"
 #include "session/session.h"
 
@@ -29,9 +28,9 @@ remember(struct conn *c, enum refuse_reason reason, const char *name,
 
     atomic_fetch_add_explicit(&r->seq, 1, memory_order_acq_rel);
     r->wall_ms = self.wall_ms;
-    r->addr[0] = c->busy->addr[0];
-    r->addr[1] = c->busy->addr[1];
-    r->port = c->busy->port;
+    r->addr[0] = c->busy->handshake.addr[0];
+    r->addr[1] = c->busy->handshake.addr[1];
+    r->port = c->busy->handshake.port;
     r->reason = (uint8_t)reason;
     r->name_len = (uint8_t)len;
     memcpy(r->name, name, len);
@@ -45,7 +44,7 @@ remember(struct conn *c, enum refuse_reason reason, const char *name,
         e->refused_at = (uint32_t)(self.wall_ms / 1000);
         e->refuse_reason = (uint8_t)reason;
     }
-    shm_addr_text(from, c->busy->addr, c->busy->port);
+    shm_addr_text(from, c->busy->handshake.addr, c->busy->handshake.port);
     log_debug("refused %s%s%.*s: %s%s%s", from, len ? " as " : "", (int)len,
         name, refuse_info[reason].sentence, detail ? ": " : "",
         detail ? detail : "");
@@ -78,62 +77,32 @@ handshake_refuse(
     refuse_as(c, reason, status, "", 0, detail);
 }
 
-/* The peer's address is known: false if it may not go on. */
-static bool
-enter(struct conn *c)
+bool
+handshake_enter(struct conn *c)
 {
     const char        *detail = NULL;
-    enum refuse_reason r = guard_enter(c, c->busy->proxied, &detail);
+    enum refuse_reason r = guard_enter(c, c->busy->handshake.proxied, &detail);
 
     if (r != REFUSE_REASONS)
         handshake_refuse(c, r, 0, detail);
     return r == REFUSE_REASONS;
 }
 
-/* The PROXY header, as far as it came: true if it is complete and gone. */
-static bool
-take_proxy_header(struct conn *c)
-{
-    struct buf       *in = &c->busy->in;
-    struct proxyproto got;
-
-    switch (proxyproto_parse((const uint8_t *)in->p, in->len, &got)) {
-    case PROXYPROTO_INCOMPLETE:
-        if (in->len == in->max)
-            handshake_refuse(c, REFUSE_too_large, 0, NULL);
-        return false;
-    case PROXYPROTO_ERROR:
-        handshake_refuse(c, REFUSE_no_proxy_header, 0, got.why);
-        return false;
-    case PROXYPROTO_PEER:
-        memcpy(c->busy->addr, got.addr, sizeof got.addr);
-        c->busy->port = got.port;
-        c->busy->proxied = true;
-        break;
-    case PROXYPROTO_LOCAL:
-        break;
-    }
-    STAT_INC(self.st, proxied);
-    c->busy->proxy = false;
-    buf_consume(in, got.consumed);
-    return enter(c);
-}
-
 void
-handshake_begin(int fd, const uint64_t addr[2], uint16_t port)
+handshake_begin(
+    int fd, enum listener_kind kind, const uint64_t addr[2], uint16_t port)
 {
     STAT_INC(self.st, handshaking);
-    struct conn *c = conn_new(fd, addr, port);
+    struct conn *c = conn_new(fd, kind, addr, port, guard_from_proxy(addr));
     if (c == NULL) {
         STAT_DEC(self.st, handshaking);
         STAT_INC(self.st, refused[REFUSE_full]);
         return;
     }
-    c->busy->proxy = guard_from_proxy(addr);
     if (self.shm->draining) {
         handshake_refuse(c, REFUSE_draining, 0, NULL);
         conn_settle(c);
-    } else if (!c->busy->proxy && !enter(c)) {
+    } else if (!c->busy->handshake.proxy && !handshake_enter(c)) {
         conn_settle(c);
     }
 }
@@ -221,7 +190,7 @@ complete(struct conn *c, const struct http_request *r,
         picked = 0;
     }
 
-    uint64_t began_us = c->busy->began_us;
+    uint64_t began_us = c->busy->handshake.began_us;
     char     accept[HTTP_ACCEPT_LEN + 1];
     http_accept_key(r->key, accept);
     if (picked >= 0) {
@@ -233,7 +202,7 @@ complete(struct conn *c, const struct http_request *r,
                 0, name, len, NULL);
             return true;
         }
-        auth_welcomed(c->entry, answer);
+        auth_welcomed(c->session.entry, answer);
     }
     http_put_switching(
         conn_out(c), accept, named ? dialects[protocol].name : NULL);
@@ -253,11 +222,11 @@ take_request(struct conn *c, const struct http_request *r,
     struct auth_redis_answer *answer)
 {
     /* Bytes of the WebSocket may be behind the request already. */
-    struct buf request = c->busy->in;
+    struct buf request = c->busy->handshake.in;
 
-    c->busy->in = BUF_INIT(request.max);
+    c->busy->handshake.in = BUF_INIT(request.max);
     if (!complete(c, r, answer)) {
-        c->busy->in = request;
+        c->busy->handshake.in = request;
         return false;
     }
     if (c->state == CONN_OPEN && request.len > r->consumed)
@@ -272,7 +241,8 @@ handshake_answered(struct conn *c, struct auth_redis_answer *answer)
 {
     struct http_request r = {0};
 
-    ensure(http_parse(c->busy->in.p, c->busy->in.len, &r) == HTTP_COMPLETE);
+    ensure(http_parse(c->busy->handshake.in.p, c->busy->handshake.in.len, &r) ==
+        HTTP_COMPLETE);
     conn_pause(c, false);
     take_request(c, &r, answer);
 }
@@ -281,7 +251,7 @@ void
 handshake_input(struct conn *c, const uint8_t *p, size_t n)
 {
     struct http_request r;
-    struct buf         *in = &c->busy->in;
+    struct buf         *in = &c->busy->handshake.in;
     size_t              room = in->max - in->len;
     size_t              take = n < room ? n : room;
 
@@ -289,13 +259,11 @@ handshake_input(struct conn *c, const uint8_t *p, size_t n)
         handshake_refuse(c, REFUSE_too_large, 503, "out of memory");
         return;
     }
-    if (c->busy->proxy && (!take_proxy_header(c) || in->len == 0))
-        return;
     memset(&r, 0, sizeof r);
-    r.scanned = c->busy->scanned;
+    r.scanned = c->busy->handshake.scanned;
     switch (http_parse(in->p, in->len, &r)) {
     case HTTP_INCOMPLETE:
-        c->busy->scanned = (uint32_t)r.scanned;
+        c->busy->handshake.scanned = (uint32_t)r.scanned;
         if (take < n || in->len == in->max)
             handshake_refuse(c, REFUSE_too_large, 0, NULL);
         return;

@@ -13,7 +13,12 @@
 struct auth_redis_answer;
 
 /* Takes over fd. */
-void handshake_begin(int fd, const uint64_t addr[2], uint16_t port);
+void handshake_begin(
+    int fd, enum listener_kind kind, const uint64_t addr[2], uint16_t port);
+
+/* The address of the peer is known: that of the socket, or of the PROXY header
+ * in front of its bytes. False if it was refused. */
+bool handshake_enter(struct conn *c);
 
 /* Bytes of a connection in HANDSHAKE. Those behind the request are handed on
  * to the session. */

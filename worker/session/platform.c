@@ -82,7 +82,7 @@ platform_wait(uint64_t number, struct conn *c, const struct ocppj_frame *f,
     w->since_us = self.now_us;
     w->since_ms = self.now_ms;
     w->conn = c->self;
-    w->entry = c->entry;
+    w->entry = c->session.entry;
     w->m = m;
     if (start != NULL)
         w->start = *start;
@@ -94,6 +94,7 @@ platform_wait(uint64_t number, struct conn *c, const struct ocppj_frame *f,
     *b = w;
     *newest = w;
     newest = &w->later;
+    deferred_begin(c);
     STAT_INC(self.st, platform_waiting);
 }
 
@@ -102,10 +103,13 @@ platform_again(
     struct conn *c, const struct ocppj_frame *f, const uint64_t fingerprint[2])
 {
     for (struct waiting *w = oldest; w != NULL; w = w->later) {
-        if (w->done || w->entry != c->entry || w->start.transaction_id == 0 ||
+        if (w->done || w->entry != c->session.entry ||
+            w->start.transaction_id == 0 ||
             w->start.fingerprint[0] != fingerprint[0] ||
             w->start.fingerprint[1] != fingerprint[1])
             continue;
+        if (w->conn != c->self)
+            deferred_begin(c); /* the count went with the former connection */
         w->conn = c->self;
         set_id(w, f);
         return true;
@@ -124,6 +128,7 @@ answer(struct waiting *w, const char *payload, size_t len, bool platform)
     STAT_DEC(self.st, platform_waiting);
     if (c == NULL)
         return;
+    deferred_end(c);
     if (platform) {
         STAT_INC(self.st, platform_answers);
         histogram_add(
@@ -143,8 +148,8 @@ answer(struct waiting *w, const char *payload, size_t len, bool platform)
             w->start.transaction_id ? &w->start : NULL);
     } else {
         if (w->start.transaction_id != 0)
-            registry_start_put(self.registry, c->entry, w->start.fingerprint,
-                w->start.transaction_id);
+            registry_start_put(self.registry, c->session.entry,
+                w->start.fingerprint, w->start.transaction_id);
         tap_frame(
             c, TAP_OUT, reply.p, reply.len, platform ? "platform" : "fallback");
         conn_send_text(c, reply.p, reply.len);

@@ -13,10 +13,11 @@ static struct publish current;
 struct publish_who
 publish_who(const struct conn *c)
 {
-    struct publish_who who = {
-        .generation = c->generation, .protocol = dialects[c->protocol].name};
+    struct publish_who who = {.generation = c->generation,
+        .protocol = dialects[c->session.protocol].name};
 
-    who.identity = registry_name(self.registry, c->entry, &who.identity_len);
+    who.identity =
+        registry_name(self.registry, c->session.entry, &who.identity_len);
     return who;
 }
 

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "base/master_link.h"
 #include "session/publish.h"
+#include "session/quiet.h"
 #include "base/self.h"
 #include "session/tap.h"
 
@@ -31,7 +32,7 @@ static struct json       tape = JSON_INIT(tokens, TAPE_TOKENS);
 static struct registry_entry *
 entry_of(const struct conn *c)
 {
-    return registry_at(self.registry, c->entry);
+    return registry_at(self.registry, c->session.entry);
 }
 
 /* --- begin --------------------------------------------------------------- */
@@ -45,9 +46,9 @@ publish_connected(
     struct publish    *p = publish_begin(EVENT_connected, &who);
 
     writer_open(&p->w, "payload", '{');
-    shm_addr_text(from, c->busy->addr, c->busy->port);
+    shm_addr_text(from, c->busy->handshake.addr, c->busy->handshake.port);
     writer_str(&p->w, "remoteAddress", from);
-    writer_str(&p->w, "subprotocol", dialects[c->protocol].name);
+    writer_str(&p->w, "subprotocol", dialects[c->session.protocol].name);
     if (claim->former != 0) {
         shm_addr_text(from, claim->former_addr, claim->former_port);
         writer_open(&p->w, "replaced", '{');
@@ -69,8 +70,8 @@ watch_conflict(struct conn *c, const struct registry_claim *claim)
     uint32_t               now = (uint32_t)(self.wall_ms / 1000);
     char                   a[SHM_ADDR_LEN], b[SHM_ADDR_LEN];
 
-    if (claim->former_addr[0] == c->busy->addr[0] &&
-        claim->former_addr[1] == c->busy->addr[1])
+    if (claim->former_addr[0] == c->busy->handshake.addr[0] &&
+        claim->former_addr[1] == c->busy->handshake.addr[1])
         return;
     e->flips = now - e->flip_at <= FLIP_S ? e->flips + 1 : 1;
     e->flip_at = now;
@@ -78,7 +79,7 @@ watch_conflict(struct conn *c, const struct registry_claim *claim)
         return;
     e->flips = 0;
     shm_addr_text(a, claim->former_addr, claim->former_port);
-    shm_addr_text(b, c->busy->addr, c->busy->port);
+    shm_addr_text(b, c->busy->handshake.addr, c->busy->handshake.port);
     struct publish_who who = publish_who(c);
     log_warn("%.*s: %s and %s keep replacing each other: two charge points "
              "with one identity?",
@@ -100,9 +101,9 @@ session_open(
     struct registry_claim claim;
 
     claims_before_claim();
-    enum registry_result r =
-        registry_claim(self.registry, name, len, self.slot, conn_index(c),
-            &self.shm->sequence, c->busy->addr, c->busy->port, &claim);
+    enum registry_result r = registry_claim(self.registry, name, len, self.slot,
+        conn_index(c), &self.shm->sequence, c->busy->handshake.addr,
+        c->busy->handshake.port, &claim);
 
     if (r != REGISTRY_OK)
         return r;
@@ -111,8 +112,8 @@ session_open(
     uint64_t               former_seen = e->last_seen;
     c->self = claim.self;
     c->generation = claim.generation;
-    c->entry = claim.entry;
-    c->protocol = (uint8_t)protocol;
+    c->session.entry = claim.entry;
+    c->session.protocol = (uint8_t)protocol;
     c->state = CONN_OPEN;
     c->opened_ms = self.now_ms;
     e->since = e->last_seen = (uint32_t)now;
@@ -162,7 +163,7 @@ session_reject_version(struct conn *c, const char *name, size_t len)
         (int)len, name, self.conf.ocpp_versions);
     STAT_INC(self.st, closed[CLOSE_no_subprotocol]);
     session_leave_handshake(c);
-    c->reason = CLOSE_no_subprotocol;
+    c->session.reason = CLOSE_no_subprotocol;
     frame_put_close(conn_out(c), &c->ws_bits,
         close_info[CLOSE_no_subprotocol].status,
         close_info[CLOSE_no_subprotocol].sentence);
@@ -182,8 +183,8 @@ publish_disconnected(const struct publish_who *who, enum close_reason reason,
         writer_u64(&p->w, "code", (uint64_t)code);
     if (c != NULL) {
         writer_u64(&p->w, "durationMs", self.now_ms - c->opened_ms);
-        writer_u64(&p->w, "messagesIn", c->messages_in);
-        writer_u64(&p->w, "messagesOut", c->messages_out);
+        writer_u64(&p->w, "messagesIn", c->session.messages_in);
+        writer_u64(&p->w, "messagesOut", c->session.messages_out);
     }
     writer_close(&p->w);
     publish_end(p);
@@ -216,15 +217,15 @@ leave(struct conn *c, enum close_reason reason, int code)
     STAT_INC(self.st, closing);
     log_debug("%.*s ended: %s", (int)who.identity_len, who.identity,
         close_info[reason].sentence);
-    if (registry_holds(self.registry, c->entry, c->self)) {
+    if (registry_holds(self.registry, c->session.entry, c->self)) {
         e->closed_at = e->last_seen = (uint32_t)(self.wall_ms / 1000);
         e->close_reason = (uint8_t)reason;
-        registry_release(self.registry, c->entry, c->self);
+        registry_release(self.registry, c->session.entry, c->self);
     } else {
-        registry_mend(self.registry, c->entry);
+        registry_mend(self.registry, c->session.entry);
     }
     c->state = CONN_CLOSING;
-    c->reason = (uint8_t)reason;
+    c->session.reason = (uint8_t)reason;
     c->opened_ms = self.now_ms;
     conn_pause(c, false);
     conn_slow(c, false);
@@ -248,7 +249,7 @@ void
 session_check_owner(struct conn *c)
 {
     if (c->state == CONN_OPEN &&
-        !registry_owns(self.registry, c->entry, c->self))
+        !registry_owns(self.registry, c->session.entry, c->self))
         session_end(c, CLOSE_replaced, NULL);
 }
 
@@ -310,7 +311,7 @@ session_pong(struct conn *c, const uint8_t *data, size_t len)
     if (sent_ms != c->pinged_ms)
         return;
     uint32_t rtt = self.now_ms - sent_ms;
-    c->rtt_ms = rtt < UINT16_MAX ? (uint16_t)rtt : UINT16_MAX - 1;
+    c->session.rtt_ms = rtt < UINT16_MAX ? (uint16_t)rtt : UINT16_MAX - 1;
     histogram_add(&self.st->ping_time, (uint64_t)rtt * 1000);
 }
 
@@ -329,7 +330,7 @@ unreadable(struct conn *c, const char *kind, const char *why, const char *text,
     STAT_INC(self.st, bad_messages);
     tap_frame(c, TAP_IN, text, len, why);
     violation_report(c, kind, why, text, len);
-    if (++c->bad >= self.conf.ocpp_max_bad_messages)
+    if (++c->session.bad >= self.conf.ocpp_max_bad_messages)
         session_end(c, CLOSE_bad_messages, NULL);
 }
 
@@ -341,7 +342,7 @@ session_message(
 
     if (c->state != CONN_OPEN)
         return c->state == CONN_CLOSING;
-    c->messages_in++;
+    c->session.messages_in++;
     STAT_INC(self.st, messages_in);
     guard_message(c);
     if (opcode == FRAME_BINARY) {
@@ -377,8 +378,15 @@ session_message(
     else
         calls_answered(c, &f, &tape);
     if (f.verdict == OCPPJ_GOOD)
-        c->bad = 0;
+        c->session.bad = 0;
     return c->state == CONN_OPEN || c->state == CONN_CLOSING;
+}
+
+bool
+session_is_quiet(const struct conn *c)
+{
+    return c->session.unanswered == 0 &&
+        (c->busy == NULL || c->busy->session.calls == NULL);
 }
 
 void
@@ -388,21 +396,24 @@ session_tell(struct conn *c, struct buf *out)
 
     writer_open(&w, NULL, '{');
     writer_u64(&w, "generation", c->generation);
-    writer_str(&w, "protocol", dialects[c->protocol].name);
+    writer_str(&w, "protocol", dialects[c->session.protocol].name);
     writer_u64(&w, "connectedMs", self.now_ms - c->opened_ms);
     writer_u64(&w, "silentMs", self.now_ms - c->last_in_ms);
-    writer_u64(&w, "messagesIn", c->messages_in);
-    writer_u64(&w, "messagesOut", c->messages_out);
-    if (c->rtt_ms != UINT16_MAX)
-        writer_u64(&w, "pingMs", c->rtt_ms);
+    writer_u64(&w, "messagesIn", c->session.messages_in);
+    writer_u64(&w, "messagesOut", c->session.messages_out);
+    if (c->session.rtt_ms != UINT16_MAX)
+        writer_u64(&w, "pingMs", c->session.rtt_ms);
     writer_str(&w, "boot",
-        c->flags & CONN_BOOTED         ? "Accepted"
-            : c->flags & CONN_PENDING  ? "Pending"
-            : c->flags & CONN_REJECTED ? "Rejected"
-                                       : "none on this connection");
-    writer_u64(&w, "answersHeld", c->held);
-    writer_u64(&w, "commandsPending", c->busy ? c->busy->calls_n : 0);
+        c->session.boot == BOOT_ACCEPTED       ? "Accepted"
+            : c->session.boot == BOOT_PENDING  ? "Pending"
+            : c->session.boot == BOOT_REJECTED ? "Rejected"
+                                               : "none on this connection");
+    writer_u64(&w, "unanswered", c->session.unanswered);
+    writer_u64(&w, "commandsPending", c->busy ? c->busy->session.calls_n : 0);
     writer_u64(&w, "outputBytes", c->busy ? c->busy->out.len : 0);
-    writer_bool(&w, "quiet", c->ws == NULL && c->busy == NULL);
+    const char *part = conn_busy_part(c);
+    writer_bool(&w, "quiet", part == NULL);
+    if (part != NULL)
+        writer_str(&w, "busyPart", part);
     writer_close(&w);
 }

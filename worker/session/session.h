@@ -33,6 +33,10 @@ void session_check_owner(struct conn *c);
 /* Appends a JSON object with what only the worker knows. */
 void session_tell(struct conn *c, struct buf *out);
 
+/* The part of session/ is quiet: no call is queued or in flight, and no answer
+ * is deferred or awaited from the platform. */
+bool session_is_quiet(const struct conn *c);
+
 /* Ended without its worker having said so: publishes the event for it. */
 void session_bury(const struct registry_entry *e, uint64_t generation);
 

@@ -50,7 +50,7 @@ tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
 
     if (c->self == 0)
         return;
-    const char *known = registry_name(self.registry, c->entry, &n);
+    const char *known = registry_name(self.registry, c->session.entry, &n);
     memcpy(name, known, n);
     name[n] = '\0';
     for (unsigned i = 0; i < tap_count; i++) {

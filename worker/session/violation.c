@@ -11,16 +11,15 @@ violation_report(struct conn *c, const char *kind, const char *detail,
 {
     uint8_t minute = (uint8_t)(self.now_ms / 60000);
 
-    if (c->minute != minute) {
-        c->minute = minute;
-        c->violations = 0;
+    if (c->session.violations_minute != minute) {
+        c->session.violations_minute = minute;
+        c->session.violations = 0;
     }
-    if (c->violations >= self.conf.ocpp_violation_rate ||
-        c->violations == UINT8_MAX) {
+    if (c->session.violations >= self.conf.ocpp_violation_rate) {
         STAT_INC(self.st, violations_quiet);
         return;
     }
-    c->violations++;
+    c->session.violations++;
     struct publish_who who = publish_who(c);
     struct publish    *p = publish_begin(EVENT_violation, &who);
     writer_open(&p->w, "payload", '{');

@@ -1,0 +1,135 @@
+#!/usr/bin/python3
+"""Each way in which a connection has something going on, as `ocppctl show`
+reports it: which part is busy, and that the connection is quiet again when
+that is over."""
+
+from faults import Orders, SHIM
+from lib import *
+from redis_resp import Server
+
+
+def part(g, identity="CP1"):
+    """The busy part, None for a quiet connection."""
+    k = g.show(identity)["connection"]
+    assert k["quiet"] == ("busyPart" not in k), k
+    return k.get("busyPart")
+
+
+def becomes(g, word, identity="CP1"):
+    poll(lambda: part(g, identity) == word, what="the busy part %s" % word)
+
+
+def test_a_connection_at_rest_is_quiet():
+    g = shared()
+    c = Charger(g)
+    c.boot()
+    becomes(g, None)
+
+
+def test_half_a_frame_makes_it_busy():
+    g = shared()
+    c = Charger(g)
+    whole = frame(TEXT, '[2,"1","Heartbeat",{}]')
+    c.sock.sendall(whole[:9])
+    becomes(g, "net")
+    c.sock.sendall(whole[9:])
+    c.get("1")
+    becomes(g, None)
+
+
+def test_an_open_fragmented_message_makes_it_busy():
+    g = shared()
+    c = Charger(g)
+    c.sock.sendall(frame(TEXT, '[2,"1","Heart', fin=False))
+    becomes(g, "net")
+    c.sock.sendall(frame(CONT, 'beat",{}]'))
+    c.get("1")
+    becomes(g, None)
+
+
+def test_output_that_the_socket_does_not_take_makes_it_busy():
+    g = shared(websocket_idle_timeout="60s", websocket_max_output_size="16MiB",
+               limits_message_rate=0, limits_byte_rate=0)
+    c = Charger(g, open=False)
+    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    c.handshake()
+    c.sock.settimeout(1)
+    one = frame(TEXT, '[2,"1","Heartbeat",{}]') * 500
+    sent = 0
+
+    def waits():
+        nonlocal sent
+        try:
+            sent += c.sock.send(one)
+        except OSError:
+            pass
+        return g.show("CP1")["connection"]["outputBytes"] > 0
+    poll(waits, what="output that waits")
+    assert part(g) == "net"
+
+
+def test_a_connection_that_is_slowed_down_is_busy():
+    g = shared(limits_message_rate=20, limits_message_burst=5)
+    c = Charger(g)
+    for i in range(30):
+        c.put("Heartbeat", {}, "h%d" % i)
+    poll(lambda: part(g) == "net", what="slowed down: it is not read")
+    for i in range(30):
+        c.get("h%d" % i)
+    becomes(g, "access")    # it is read again, and not yet forgotten
+    becomes(g, None)
+
+
+def test_a_call_in_flight_or_queued_makes_it_busy():
+    g = shared(ocpp_call_hold="0s")
+    c = Charger(g)
+    c.boot()
+    call = background(lambda: g.call("CP1", "ClearCache"))
+    id, _, _ = c.take()
+    assert part(g) == "session"
+    c.result(id, {"status": "Accepted"})
+    call.wait()
+    becomes(g, None)
+
+
+def test_an_answer_that_waits_for_its_commit_makes_it_busy():
+    with tempfile.TemporaryDirectory() as d:
+        faults = Orders(d + "/faults")
+        g = Gateway(server_workers=1, env={"LD_PRELOAD": SHIM,
+                                           "OCPPD_FAULTS": faults.path})
+        c = Charger(g)
+        c.boot()
+        becomes(g, None)
+        faults.give("sync_ms", 1500)
+        c.put("StatusNotification", {"connectorId": 1, "errorCode": "NoError",
+                                     "status": "Available"}, "s1")
+        becomes(g, "session")
+        c.get("s1")
+        faults.clear()
+        becomes(g, None)
+        g.close()
+
+
+def test_a_claim_under_way_makes_it_busy():
+    s = Server("--appendonly", "no")
+    try:
+        g = Gateway(server_workers=1, redis_host="127.0.0.1", redis_port=s.port,
+                    redis_timeout="60s")
+        poll(lambda: g.stat("redis_shards_ready") >= 1, what="Redis")
+        c = Charger(g)
+        c.boot()
+        becomes(g, None)
+        s.signal(signal.SIGSTOP)
+        other = Charger(g, "CP2")
+        becomes(g, "fleet", "CP2")
+        s.signal(signal.SIGCONT)
+        becomes(g, None, "CP2")
+        other.close()
+        g.close()
+    finally:
+        s.signal(signal.SIGCONT)
+        s.stop()
+
+
+if __name__ == "__main__":
+    main()

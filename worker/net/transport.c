@@ -1,0 +1,108 @@
+/* transport: what carries a connection's bytes. See transport.h. */
+#include "net/transport.h"
+
+#include <string.h>
+
+#include "ensure.h"
+#include "base/self.h"
+#include "base/up.h"
+#include "net/proxyproto.h"
+
+/* --- plain TCP ----------------------------------------------------------- */
+
+static void
+plain_input(struct conn *c, uint8_t *p, size_t n)
+{
+    up_bytes(c, p, n);
+}
+
+static bool
+plain_wrap(struct conn *c, const void *p, size_t n, struct wire *w)
+{
+    *w = (struct wire){p, n};
+    return true;
+}
+
+static void
+plain_unwrap(struct conn *c)
+{
+}
+
+static void
+plain_finish(struct conn *c, struct wire *w)
+{
+    *w = (struct wire){NULL, 0};
+}
+
+static void
+plain_free(struct conn *c)
+{
+}
+
+static bool
+plain_quiet(const struct conn *c)
+{
+    return true;
+}
+
+static const struct transport transports[LISTENER_KINDS] = {
+    [LISTENER_PLAIN] = {"plain", plain_input, plain_wrap, plain_unwrap,
+        plain_finish, plain_free, plain_quiet},
+};
+
+const struct transport *
+transport_of(const struct conn *c)
+{
+    return &transports[c->kind];
+}
+
+/* --- the PROXY header ---------------------------------------------------- */
+
+/* Takes the header's bytes out of the n that came. Returns how many there
+ * were; n while the header is incomplete or after the connection was refused,
+ * so that nothing is handed on. */
+static size_t
+take_header(struct conn *c, const uint8_t *p, size_t n)
+{
+    struct conn_handshake *h = &c->busy->handshake;
+    size_t                 before = h->in.len, room = PROXYPROTO_MAX - before;
+    struct proxyproto      got;
+
+    if (!buf_add(&h->in, p, n < room ? n : room)) {
+        up_refused(c, REFUSE_too_large, NULL);
+        return n;
+    }
+    switch (proxyproto_parse((const uint8_t *)h->in.p, h->in.len, &got)) {
+    case PROXYPROTO_INCOMPLETE:
+        if (h->in.len == PROXYPROTO_MAX)
+            up_refused(c, REFUSE_too_large, NULL);
+        return n;
+    case PROXYPROTO_ERROR:
+        up_refused(c, REFUSE_no_proxy_header, got.why);
+        return n;
+    case PROXYPROTO_PEER:
+        memcpy(h->addr, got.addr, sizeof got.addr);
+        h->port = got.port;
+        h->proxied = true;
+        break;
+    case PROXYPROTO_LOCAL:
+        break;
+    }
+    STAT_INC(self.st, proxied);
+    h->proxy = false;
+    buf_free(&h->in);
+    /* The header was incomplete before these bytes came. */
+    ensure(got.consumed > before && got.consumed - before <= n);
+    return up_peer_known(c) ? got.consumed - before : n;
+}
+
+void
+transport_received(struct conn *c, uint8_t *p, size_t n)
+{
+    size_t header = 0;
+
+    if (c->state == CONN_HANDSHAKE && c->busy->handshake.proxy)
+        header = take_header(c, p, n);
+    if (header < n)
+        transport_of(c)->input(c, p + header, n - header);
+}

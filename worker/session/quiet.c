@@ -1,0 +1,24 @@
+/* quiet: whether a connection has nothing going on. See quiet.h. */
+#include "session/quiet.h"
+
+#include <stddef.h>
+
+#include "access/guard.h"
+#include "fleet/claims.h"
+#include "session/session.h"
+
+const char *
+conn_busy_part(const struct conn *c)
+{
+    return !conn_net_quiet(c)  ? "net"
+        : !guard_is_quiet(c)   ? "access"
+        : !claims_is_quiet(c)  ? "fleet"
+        : !session_is_quiet(c) ? "session"
+                               : NULL;
+}
+
+bool
+conn_is_quiet(const struct conn *c)
+{
+    return conn_busy_part(c) == NULL;
+}

@@ -1,0 +1,22 @@
+/*
+ * quiet: whether a connection has nothing going on (promise P6).
+ *
+ * A quiet connection is fully described by its struct conn, its registry
+ * entry, its socket, and under TLS its record state: nothing is half received,
+ * half sent, awaited or deferred. Each owner of state judges its own part;
+ * this is their conjunction.
+ */
+#ifndef WORKER_SESSION_QUIET_H
+#define WORKER_SESSION_QUIET_H
+
+#include <stdbool.h>
+
+#include "net/conn.h"
+
+bool conn_is_quiet(const struct conn *c);
+
+/* The owner whose part is not quiet, as a word for the operator: "net",
+ * "access", "fleet" or "session"; NULL if the connection is quiet. */
+const char *conn_busy_part(const struct conn *c);
+
+#endif
