@@ -534,3 +534,15 @@ config_choice_name(enum conf_choice choice)
 {
     return (unsigned)choice < CONF_CHOICES ? knob_choices[choice].word : "?";
 }
+
+bool
+config_has_redis(const struct config *c)
+{
+    return c->redis_host[0] != '\0' || c->redis_socket[0] != '\0';
+}
+
+uint64_t
+config_stream_alarm(const struct config *c)
+{
+    return c->redis_stream_max / 100 * 80;
+}

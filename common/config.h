@@ -17,10 +17,11 @@
 
 #include "buf.h"
 
-#define CONF_FILE_MAX (1u << 20) /* bytes of a configuration file */
-#define CONF_ERRORS 20           /* errors reported of one reading */
-#define CONF_TEXT_MAX 128        /* bytes of a TEXT, with its NUL */
-#define CONF_LIST_MAX 512        /* bytes of a LIST, with its NUL */
+#define CONFIG_FILE "/etc/ocppd/ocppd.conf" /* read if it exists */
+#define CONF_FILE_MAX (1u << 20)            /* bytes of a configuration file */
+#define CONF_ERRORS 20                      /* errors reported of one reading */
+#define CONF_TEXT_MAX 128                   /* bytes of a TEXT, with its NUL */
+#define CONF_LIST_MAX 512                   /* bytes of a LIST, with its NUL */
 
 /* All choices of all knobs: CONF_ocpp_validation_strict and so on. */
 enum conf_choice {
@@ -81,8 +82,8 @@ void config_keep_restart(
     struct config *next, const struct config *running, struct buf *notes);
 
 /* Effective values with origins: text (aligned, one per line, in the file's
- * own syntax, so that it can serve as a file) or JSON. A secret (TEXT named
- * *password*) is shown as ***. file: what was read, or NULL. */
+ * own syntax, so that it can serve as a file) or JSON. A SECRET is
+ * shown as ***. file: what was read, or NULL. */
 void config_put_text(const struct config *c, const char *file, struct buf *out);
 void config_put_json(const struct config *c, const char *file, struct buf *out);
 
@@ -97,6 +98,11 @@ bool config_list_next(const char **cursor, char *item, size_t size);
  * *:8080 for every IPv4 address. False if it is none, or its port 0. */
 bool config_address(
     const char *text, struct sockaddr_storage *address, socklen_t *size);
+
+/* Is there a [redis] to use: a host or a socket? */
+bool config_has_redis(const struct config *c);
+/* From this many events in a stream on, health reports that it fills up. */
+uint64_t config_stream_alarm(const struct config *c);
 
 const char *config_choice_name(enum conf_choice choice);
 

@@ -187,8 +187,7 @@ check_redis(struct checking *x)
     if (c->redis_host[0] != '\0' && c->redis_socket[0] != '\0')
         fault(x, CONF_KNOB_redis_socket,
             "is set besides redis.host; remove one of the two");
-    if (c->auth_mode == CONF_auth_mode_redis && c->redis_host[0] == '\0' &&
-        c->redis_socket[0] == '\0')
+    if (c->auth_mode == CONF_auth_mode_redis && !config_has_redis(c))
         fault(x, CONF_KNOB_auth_mode,
             "is redis, but neither redis.host nor redis.socket is set; set one");
     if (c->auth_mode == CONF_auth_mode_redis &&

@@ -10,8 +10,7 @@
 #include <string.h>
 
 #include "ensure.h"
-
-#define NAME_MAX_BYTES 64 /* longer names are near to no name */
+#include "near.h"
 
 const struct knob knobs[CONF_KNOBS] = {
 #define KNOB(type, s, k, def, min, max, reload, doc)                           \
@@ -77,83 +76,26 @@ knob_is_section(const char *name)
     return false;
 }
 
-static char
-lower(char c)
-{
-    return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c == '-' ? '_' : c);
-}
-
-/* How many slips of the hand lie between a and b: letters missing, added,
- * changed, or two neighbours swapped. Case and - for _ cost nothing. */
-static unsigned
-distance(const char *a, const char *b)
-{
-    size_t   na = strlen(a), nb = strlen(b);
-    unsigned row[3][NAME_MAX_BYTES + 1];
-
-    if (na > NAME_MAX_BYTES || nb > NAME_MAX_BYTES)
-        return NAME_MAX_BYTES;
-    for (size_t j = 0; j <= nb; j++)
-        row[0][j] = (unsigned)j;
-    for (size_t i = 1; i <= na; i++) {
-        unsigned *two = row[(i + 1) % 3], *one = row[(i - 1) % 3],
-                 *now = row[i % 3];
-        now[0] = (unsigned)i;
-        for (size_t j = 1; j <= nb; j++) {
-            char     ca = lower(a[i - 1]), cb = lower(b[j - 1]);
-            unsigned best = one[j - 1] + (ca != cb);
-            if (one[j] + 1 < best)
-                best = one[j] + 1;
-            if (now[j - 1] + 1 < best)
-                best = now[j - 1] + 1;
-            if (i > 1 && j > 1 && ca == lower(b[j - 2]) &&
-                lower(a[i - 2]) == cb && two[j - 2] + 1 < best)
-                best = two[j - 2] + 1;
-            now[j] = best;
-        }
-    }
-    return row[na % 3][nb];
-}
-
-/* A third of the letters may be wrong; beyond that a guess only annoys. */
-static unsigned
-tolerance(const char *name)
-{
-    size_t n = strlen(name);
-    return n < 3 ? 1 : (unsigned)(n / 3 > 4 ? 4 : n / 3);
-}
-
 const char *
 knob_near_section(const char *name)
 {
-    unsigned    best = tolerance(name) + 1;
-    const char *near = NULL;
+    struct near n = near_to(name);
 
-    for (size_t i = 0; i < knob_sections_n; i++) {
-        unsigned d = distance(name, knob_sections[i].name);
-        if (d < best) {
-            best = d;
-            near = knob_sections[i].name;
-        }
-    }
-    return near;
+    for (size_t i = 0; i < knob_sections_n; i++)
+        near_try(&n, knob_sections[i].name);
+    return n.word;
 }
 
 const struct knob *
 knob_near_key(const char *section, const char *key)
 {
-    unsigned           best = tolerance(key) + 1;
+    struct near        n = near_to(key);
     const struct knob *near = NULL;
 
-    for (unsigned k = 0; k < CONF_KNOBS; k++) {
-        if (section != NULL && strcmp(knobs[k].section, section) != 0)
-            continue;
-        unsigned d = distance(key, knobs[k].key);
-        if (d < best) {
-            best = d;
+    for (unsigned k = 0; k < CONF_KNOBS; k++)
+        if ((section == NULL || strcmp(knobs[k].section, section) == 0) &&
+            near_try(&n, knobs[k].key))
             near = &knobs[k];
-        }
-    }
     return near;
 }
 
@@ -236,7 +178,8 @@ static bool
 parse_word(enum conf_knob k, const char *text, enum conf_choice *value,
     struct buf *why)
 {
-    unsigned last = 0, near = CONF_CHOICES, best = tolerance(text) + 1;
+    unsigned    last = 0;
+    struct near near = near_to(text);
 
     for (unsigned i = 0; i < CONF_CHOICES; i++) {
         if (knob_choices[i].knob != k)
@@ -246,11 +189,7 @@ parse_word(enum conf_knob k, const char *text, enum conf_choice *value,
             *value = (enum conf_choice)i;
             return true;
         }
-        unsigned d = distance(text, knob_choices[i].word);
-        if (d < best) {
-            best = d;
-            near = i;
-        }
+        near_try(&near, knob_choices[i].word);
     }
     buf_adds(why, "is not known here; write ");
     const char *between = "";
@@ -260,8 +199,8 @@ parse_word(enum conf_knob k, const char *text, enum conf_choice *value,
             between = i + 1 == last ? " or " : ", ";
         }
     /* The choices of one knob follow each other in the table. */
-    if (near < CONF_CHOICES)
-        buf_addf(why, " (did you mean %s?)", knob_choices[near].word);
+    if (near.word != NULL)
+        buf_addf(why, " (did you mean %s?)", near.word);
     return false;
 }
 
@@ -452,9 +391,12 @@ knob_takes_auto(enum conf_knob k)
 bool
 knob_is_secret(enum conf_knob k)
 {
-    return knobs[k].type == KNOB_TEXT &&
-        strstr(knobs[k].key, "password") != NULL &&
-        strstr(knobs[k].key, "password_file") == NULL;
+    static const bool secret[CONF_KNOBS] = {
+#define SECRET(s, key, def, reload, doc) [CONF_KNOB_##s##_##key] = true,
+#include "conf.def"
+    };
+
+    return secret[k];
 }
 
 const char *

@@ -2,7 +2,6 @@
  * sd_notify.h. */
 #include "sd_notify.h"
 
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,21 +55,4 @@ void
 sd_notify_stopping(void)
 {
     send_text("STOPPING=1");
-}
-
-void
-sd_notify_status(const char *fmt, ...)
-{
-    char    text[256] = "STATUS=";
-    size_t  head = strlen(text);
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(text + head, sizeof text - head, fmt, ap);
-    va_end(ap);
-    /* A newline would begin another key. */
-    for (char *p = text; *p != '\0'; p++)
-        if (*p == '\n')
-            *p = ' ';
-    send_text(text);
 }

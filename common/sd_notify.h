@@ -15,8 +15,4 @@ void sd_notify_reloading(
     void); /* sd_notify_ready() must follow, whatever came of it */
 void sd_notify_stopping(void);
 
-/* One line for people, shown by `systemctl status`. */
-void sd_notify_status(const char *fmt, ...)
-    __attribute__((format(printf, 1, 2)));
-
 #endif

@@ -12,12 +12,43 @@
 
 #include "clock.h"
 #include "ensure.h"
+#include "knob.h"
 #include "version.h"
 
 static size_t
 round4k(size_t n)
 {
     return (n + 4095) & ~(size_t)4095;
+}
+
+static uint64_t
+mix_word(uint64_t h, const char *word)
+{
+    return registry_hash(word, strlen(word), h);
+}
+
+uint64_t
+shm_layout(void)
+{
+    const uint64_t sizes[] = {sizeof(struct shm), sizeof(struct shm_worker),
+        sizeof(struct shm_refusal), sizeof(struct config),
+        sizeof(struct registry), sizeof(struct registry_entry),
+        sizeof(struct registry_starts), sizeof(struct registry_proof),
+        sizeof(struct stats), offsetof(struct shm, sequence),
+        offsetof(struct shm, config), offsetof(struct shm_worker, stats),
+        address_count_size(1, 1), penalty_size(1)};
+    uint64_t       h = registry_hash(sizes, sizeof sizes, 0);
+
+    for (size_t i = 0; i < stat_info_count; i++) {
+        h = mix_word(h, stat_info[i].name);
+        for (unsigned r = 0; stat_info[i].label && r < stat_info[i].rows; r++)
+            h = mix_word(h, stat_info[i].row_name(r));
+    }
+    for (unsigned k = 0; k < CONF_KNOBS; k++)
+        h = mix_word(mix_word(h, knobs[k].section), knobs[k].key);
+    for (unsigned i = 0; i < CONF_CHOICES; i++)
+        h = mix_word(h, knob_choices[i].word);
+    return h;
 }
 
 struct shm *
@@ -45,7 +76,7 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
         goto fail;
 
     s->magic = SHM_MAGIC;
-    s->layout = SHM_LAYOUT;
+    s->layout = shm_layout();
     s->slots = slots;
     s->size = size;
     s->registry_offset = registry;
@@ -83,7 +114,7 @@ shm_map_readonly(int fd)
         mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (s == MAP_FAILED)
         return NULL;
-    ensure(s->magic == SHM_MAGIC && s->layout == SHM_LAYOUT);
+    ensure(s->magic == SHM_MAGIC && s->layout == shm_layout());
     return s;
 }
 

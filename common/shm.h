@@ -24,7 +24,7 @@
 #include "stats.h"
 
 #define SHM_MAGIC UINT64_C(0x6470706364)
-#define SHM_LAYOUT 4 /* raise with every change of a struct in here */
+#define SHM_STALE_MS 10000 /* without progress so long, a worker hangs */
 #define SHM_WORDS_MAX 256
 #define SHM_REFUSALS 64 /* remembered per worker */
 #define SHM_DETAIL_MAX 96
@@ -83,7 +83,7 @@ struct shm_worker {
 
 struct shm {
     uint64_t magic;
-    uint32_t layout;
+    uint64_t layout; /* shm_layout() of the program that made it */
     uint32_t slots;
     uint64_t size;
     uint64_t registry_offset;
@@ -122,6 +122,10 @@ struct shm {
     uint32_t reloads_failed;
     char     reload_words[SHM_WORDS_MAX];
 };
+
+/* Differs between two programs whose segments differ: made from the tables
+ * and the sizes of the structs. */
+uint64_t shm_layout(void);
 
 /* Makes the segment for a configuration; *fd is the memfd. NULL with errno.
  * slots: workers. node: resolved name. */

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
@@ -281,13 +282,32 @@ open_log(bool background)
 
 /* --- arguments ----------------------------------------------------------- */
 
+static const char usage_text[] =
+    "usage: ocppd [-dhtV] [-c file] [-o section.key=value]... "
+    "[-x conf|stats|commands|events|redis]\n";
+
+static const char help_text[] =
+    "  -c file  the configuration; default: " CONFIG_FILE " if it exists\n"
+    "  -d       run in the background\n"
+    "  -o ...   a setting that overrides the configuration\n"
+    "  -t       check the configuration and exit\n"
+    "  -x name  print a table of the manual, or the functions for Redis\n"
+    "  -V       print the version\n"
+    "ocppd(8) describes the program, ocppd.conf(5) the settings.\n";
+
 static void
 usage(void)
 {
-    fputs("usage: ocppd [-dtV] [-c file] [-o section.key=value]... "
-          "[-x conf|stats|commands|events|redis]\n",
-        stderr);
+    fputs(usage_text, stderr);
     exit(MASTER_EXIT_USAGE);
+}
+
+static void
+help(void)
+{
+    fputs(usage_text, stdout);
+    fputs(help_text, stdout);
+    exit(fflush(stdout) == 0 ? 0 : 1);
 }
 
 static void read_config(void);
@@ -345,12 +365,14 @@ test_config(void)
 int
 main(int argc, char **argv)
 {
+    static const struct option    longs[] = {{"help", no_argument, NULL, 'h'},
+           {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
     static struct config_override overrides[OVERRIDES_MAX];
     bool                          background = false, test = false;
     int                           option;
 
     master.overrides = overrides;
-    while ((option = getopt(argc, argv, "c:o:dtx:V")) != -1)
+    while ((option = getopt_long(argc, argv, "c:o:dhtx:V", longs, NULL)) != -1)
         switch (option) {
         case 'c':
             master.conf_file = optarg;
@@ -369,6 +391,9 @@ main(int argc, char **argv)
         case 't':
             test = true;
             break;
+        case 'h':
+            help();
+            break;
         case 'x':
             print_table(optarg);
             break;
@@ -380,8 +405,8 @@ main(int argc, char **argv)
         }
     if (optind < argc)
         usage();
-    if (master.conf_file == NULL && access(MASTER_CONF_FILE, F_OK) == 0)
-        master.conf_file = MASTER_CONF_FILE;
+    if (master.conf_file == NULL && access(CONFIG_FILE, F_OK) == 0)
+        master.conf_file = CONFIG_FILE;
     read_config();
     if (test)
         test_config();

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "workers/child.h"
+#include "user.h"
 
 static int  pidfile = -1;
 static char pidfile_path[CONF_TEXT_MAX];
@@ -45,8 +44,10 @@ make_directory(const char *knob, const char *path, mode_t mode,
             knob, path, strerror(errno));
         return false;
     }
-    struct passwd *pw = user[0] && geteuid() == 0 ? getpwnam(user) : NULL;
-    if (pw != NULL && chown(path, pw->pw_uid, pw->pw_gid) != 0) {
+    uid_t uid;
+    gid_t gid;
+    user_owner(user, &uid, &gid);
+    if (uid != (uid_t)-1 && chown(path, uid, gid) != 0) {
         buf_addf(why, "%s: cannot give the directory %s to %s: %s", knob, path,
             user, strerror(errno));
         return false;
@@ -66,7 +67,7 @@ writable(const char *path, const char *user, struct buf *why)
     pid_t pid = fork();
     if (pid == 0) {
         struct stat st;
-        if (child_become(user, text, sizeof text)) {
+        if (user_become(user, text, sizeof text)) {
             if (stat(path, &st) != 0)
                 snprintf(text, sizeof text, "%s", strerror(errno));
             else if (!S_ISDIR(st.st_mode))
@@ -87,7 +88,7 @@ writable(const char *path, const char *user, struct buf *why)
     if (n <= 0)
         return true;
     text[n] = '\0';
-    /* child_become() names its own knob. */
+    /* user_become() names its own knob. */
     if (strncmp(text, "server.user", 11) == 0)
         buf_adds(why, text);
     else

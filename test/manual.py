@@ -52,7 +52,7 @@ def test_every_setting_is_in_the_manual():
     t = text("ocppd.conf.5")
     for section in table("conf.def", r"^SECTION\((\w+)"):
         assert "[%s]" % section in t, section
-    for section, key in table("conf.def", r"^(?:FLAG|COUNT|TIME|SIZE|WORD|TEXT|"
+    for section, key in table("conf.def", r"^(?:FLAG|COUNT|TIME|SIZE|WORD|TEXT|SECRET|"
                               r"LIST)\((\w+), (\w+)"):
         assert re.search(r"\b%s\b" % key, t), key
     for key, word in table("conf.def", r"^CHOICE\(\w+, (\w+), (\w+)"):

@@ -60,6 +60,35 @@ def test_help_lists_every_command_and_tells_how_each_is_called():
     assert r.returncode != 0
 
 
+def test_every_program_and_command_answers_help_without_a_daemon():
+    for program in ("ocppd", "ocppctl", "ocppsim"):
+        r = subprocess.run([os.path.join(B, program), "--help"], text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert r.returncode == 0 and r.stdout.startswith("usage: "), r
+    with open(os.path.join(ROOT, "common/commands.def")) as f:
+        words = re.findall(r'^COMMAND\(\w+, "([\w-]+)"', f.read(), re.M)
+    for word in words:
+        r = subprocess.run([OCPPCTL, "-s", "/none", word, "--help"], text=True,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert r.returncode == 0, (word, r)
+        assert word == "help" or r.stdout.startswith(
+            "usage: ocppctl " + word), (word, r)
+
+
+def test_a_misspelt_word_gets_a_suggestion():
+    g = shared()
+    for words, want in ((["conections"], "connections"),
+                        (["log_levle"], "log-level"),
+                        (["help", "stauts"], "status"),
+                        (["connections", "--lmit", "3"], "--limit")):
+        r = g.run(*words)
+        assert r.returncode == 2 and "is it %s?" % want in r.stderr, r
+    r = g.run("xyzzyplugh")
+    assert r.returncode == 2 and "is it" not in r.stderr, r
+    code, body = g.ask("conections")
+    assert code == 400 and "is it connections?" in body, body
+
+
 def test_words_of_any_kind_reach_the_daemon():
     g = shared()
     for name in ("it's", 'a "quoted" one', "back\\slash", "ü€😀", "a b",
@@ -147,8 +176,12 @@ def test_config_tells_each_value_and_where_it_came_from():
     g = Gateway(conf="[server]\nworkers = 1\n\n[ocpp]\n# x\ncall_queue = 5\n")
     s = g.ctl("config")["settings"]
     with open(os.path.join(ROOT, "common/conf.def")) as f:
-        knobs = re.findall(r"^(?:FLAG|COUNT|TIME|SIZE|WORD|TEXT|LIST)"
-                           r"\((\w+), (\w+)", f.read(), re.M)
+        table = f.read()
+    for made in re.findall(r'^#include "(\w+\.def)"', table, re.M):
+        with open(os.path.join(B, "gen", made)) as f:
+            table += f.read()
+    knobs = re.findall(r"^(?:FLAG|COUNT|TIME|SIZE|WORD|TEXT|SECRET|LIST)"
+                       r"\((\w+), (\w+)", table, re.M)
     assert sorted((a, b) for a in s for b in s[a]) == sorted(knobs)
     assert s["ocpp"]["call_queue"] == {"value": 5, "origin": "file", "line": 6,
                                        "reload": "live"}

@@ -270,7 +270,7 @@ main(int argc, char **argv)
         perror("scribble");
         return 1;
     }
-    if (shm->magic != SHM_MAGIC || shm->layout != SHM_LAYOUT) {
+    if (shm->magic != SHM_MAGIC || shm->layout != shm_layout()) {
         fprintf(stderr, "scribble: another layout\n");
         return 1;
     }

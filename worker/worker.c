@@ -2,8 +2,6 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,6 +30,7 @@
 #include "session/session.h"
 #include "fleet/ship.h"
 #include "sweep.h"
+#include "user.h"
 
 /* Idle WebSocket contexts kept, 11 KB each: enough for what is in flight at
  * one time in a busy worker. */
@@ -94,25 +93,6 @@ stay_down(const char *fmt, ...)
     vsnprintf(words, sizeof words, fmt, ap);
     va_end(ap);
     leave(WORKER_EXIT_STAY_DOWN, words);
-}
-
-static void
-become_user(const char *user)
-{
-    if (user[0] == '\0' || geteuid() != 0)
-        return;
-    struct passwd *pw = getpwnam(user);
-    if (pw == NULL)
-        stay_down(
-            "server.user = %s: there is no such user; create it or change "
-            "the setting",
-            user);
-    if (initgroups(user, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
-        setuid(pw->pw_uid) != 0)
-        stay_down(
-            "server.user = %s: cannot become it: %s", user, strerror(errno));
-    /* setuid() makes a process undumpable; the parent's death is told by the
-     * channel, so nothing else is lost by it. */
 }
 
 static void
@@ -188,6 +168,7 @@ worker_main(const struct worker_boot *boot)
     char       who[32], name[16];
     struct buf why = BUF_INIT(4096);
     ev_check   turn;
+    char       no_user[SHM_WORDS_MAX];
 
     self.shm = boot->shm;
     self.slot = boot->slot;
@@ -209,7 +190,8 @@ worker_main(const struct worker_boot *boot)
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
-    become_user(self.conf.server_user);
+    if (!user_become(self.conf.server_user, no_user, sizeof no_user))
+        stay_down("%s", no_user);
     if (!sandbox_enter(&self.conf, &why))
         stay_down("%s", buf_cstr(&why));
 

@@ -26,6 +26,7 @@
 #include "base/master.h"
 #include "admin/report.h"
 #include "sandbox.h"
+#include "user.h"
 
 #define HTTP_CONNECTIONS 64
 #define HTTP_TIMEOUT_S 15
@@ -266,7 +267,7 @@ serve(int end)
     log_level_at(&s->log_level);
     munmap(master.shm, master.shm->size);
     master.shm = NULL;
-    if (!child_become(master.config.server_user, why, sizeof why)) {
+    if (!user_become(master.config.server_user, why, sizeof why)) {
         log_error("%s", why);
         _exit(1);
     }

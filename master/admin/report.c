@@ -9,8 +9,6 @@
 #include "clock.h"
 #include "writer.h"
 
-#define STALE_MS 10000 /* a worker that made no progress for so long */
-
 const char *
 report_state(int state)
 {
@@ -127,7 +125,7 @@ worker_problems(struct problems *p, const struct shm *s, unsigned i)
             words[0] ? words : "it did not say why; see the log");
     else if (state == SHM_WORKER_DOWN || state == SHM_WORKER_STARTING)
         problem(p, REPORT_DEGRADED, "worker %u is %s", i, report_state(state));
-    else if (w->alive_ms != 0 && now > w->alive_ms + STALE_MS)
+    else if (w->alive_ms != 0 && now > w->alive_ms + SHM_STALE_MS)
         problem(p, REPORT_DEGRADED,
             "worker %u made no progress for %" PRIu64 " s", i,
             (now - w->alive_ms) / 1000);

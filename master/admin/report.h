@@ -38,7 +38,6 @@ const char *report_state(int state);
 
 struct writer;
 
-bool report_redis_on(const struct config *c);
 /* Member "redis". */
 void report_redis(
     struct writer *w, const struct shm *s, const struct config *c);

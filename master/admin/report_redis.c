@@ -8,14 +8,7 @@
 #include "admin/report.h"
 #include "writer.h"
 
-#define LAG_MS 60000     /* events older than this are late */
-#define ALARM_PERCENT 80 /* of redis.stream_max */
-
-bool
-report_redis_on(const struct config *c)
-{
-    return c->redis_host[0] != '\0' || c->redis_socket[0] != '\0';
-}
+#define LAG_MS 60000 /* events older than this are late */
 
 /* The word of worker i, "down" before it has one. */
 static const char *
@@ -52,7 +45,7 @@ report_redis_problems(
 {
     char word[16], words[SHM_WORDS_MAX];
 
-    if (!report_redis_on(c))
+    if (!config_has_redis(c))
         return;
     for (unsigned i = 0; i < s->slots; i++)
         if (shm_worker(s, i)->pid != 0 &&
@@ -64,7 +57,7 @@ report_redis_problems(
     uint64_t lag = MOST(s, ship_lag_ms), most = MOST(s, stream_events);
     if (lag > LAG_MS)
         say(ctx, "events reach Redis %" PRIu64 " s late", lag / 1000);
-    if (most * 100 >= c->redis_stream_max * ALARM_PERCENT)
+    if (most >= config_stream_alarm(c))
         say(ctx,
             "a stream in Redis holds %" PRIu64
             " events that consumers have not "
@@ -89,7 +82,7 @@ report_redis(struct writer *w, const struct shm *s, const struct config *c)
     char         word[16], words[SHM_WORDS_MAX];
     struct stats sum;
 
-    if (!report_redis_on(c)) {
+    if (!config_has_redis(c)) {
         writer_null(w, "redis");
         return;
     }
@@ -127,7 +120,7 @@ report_redis_text(struct buf *out, const struct shm *s, const struct config *c)
     struct stats sum;
     char         word[16], words[SHM_WORDS_MAX];
 
-    if (!report_redis_on(c)) {
+    if (!config_has_redis(c)) {
         buf_adds(out,
             "this gateway is alone: redis.host and redis.socket are empty\n");
         return;

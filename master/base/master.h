@@ -16,8 +16,6 @@
 #include "config.h"
 #include "shm.h"
 
-#define MASTER_CONF_FILE "/etc/ocppd/ocppd.conf" /* read if it is there */
-
 /* What ocppd exits with; the numbers are those of sysexits(3). */
 enum master_exit {
     MASTER_EXIT_DONE = 0,

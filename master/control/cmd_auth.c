@@ -1,261 +1,21 @@
-/*
- * `auth': who may connect; and what happens to the file when a charge point
- * gets a new key. See command.h, access.h.
- */
+/* `auth`: which charge points may connect. See command.h, access.h. */
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "authfile.h"
-#include "channel.h"
 #include "control/command.h"
-#include "denyfile.h"
 #include "ensure.h"
-#include "file.h"
 #include "log.h"
 #include "base/master.h"
 #include "access/access.h"
-#include "workers/supervise.h"
 #include "writer.h"
 
 #define BODY_MAX (48u << 20)
 #define KEY_MIN 8 /* bytes; OCPP says 16 to 20 */
 #define KEY_RANDOM 20
-#define EDITS_MAX 4096
-
-/* --- both files ---------------------------------------------------------- */
-
-static void
-owner(uid_t *uid, gid_t *gid)
-{
-    const char    *user = master.config.server_user;
-    struct passwd *pw = user[0] && geteuid() == 0 ? getpwnam(user) : NULL;
-
-    *uid = pw != NULL ? pw->pw_uid : (uid_t)-1;
-    *gid = pw != NULL ? pw->pw_gid : (gid_t)-1;
-}
-
-bool
-access_check(const struct config *next, bool again, struct buf *why)
-{
-    const struct config *c = again ? &master.config : next;
-    struct authfile      a = {0};
-    struct denyfile      d = {0};
-    struct buf           errors = BUF_INIT(64 * 1024);
-    char                 path[AUTHFILE_PATH_MAX];
-    bool                 good = true;
-
-    if (authfile_wanted(next)) {
-        authfile_path(c, path);
-        enum authfile_result r = authfile_read(&a, path, &errors);
-        bool                 first = !again || !authfile_wanted(&master.config);
-        if (r == AUTHFILE_MISSING && first)
-            log_warn("%s does not exist: every charge point is refused until "
-                     "`ocppctl auth add` makes it",
-                path);
-        else if (r != AUTHFILE_GOOD)
-            good = false;
-        if (!good)
-            buf_add(why, errors.p, errors.len);
-        authfile_free(&a);
-    }
-    buf_clear(&errors);
-    denyfile_path(c, path);
-    if (!denyfile_read(&d, path, &errors)) {
-        buf_add(why, errors.p, errors.len);
-        good = false;
-    }
-    denyfile_free(&d);
-    buf_free(&errors);
-    return good;
-}
-
-void
-access_read_again(void)
-{
-    atomic_fetch_add(&master.shm->auth_version, 1);
-    atomic_fetch_add(&master.shm->deny_version, 1);
-}
-
-/* --- changes ------------------------------------------------------------- */
-
-/* The text of the file; an empty one if there is none. */
-static bool
-read_file(const char *path, struct buf *text, struct buf *why)
-{
-    switch (file_read(path, text, why)) {
-    case FILE_MISSING:
-        buf_clear(why);
-        buf_adds(text,
-            "# Who may connect: authfile format, see "
-            "ocppd.conf(5), [auth]. Written by ocppctl auth.\n");
-        return true;
-    case FILE_READ:
-        return true;
-    case FILE_FAILED:
-        break;
-    }
-    return false;
-}
-
-static bool
-write_file(const char *path, struct buf *text, struct buf *why)
-{
-    uid_t uid;
-    gid_t gid;
-
-    if (text->overflow) {
-        buf_addf(why, "%s would become too large", path);
-        return false;
-    }
-    owner(&uid, &gid);
-    if (!file_replace(path, text->p, text->len, uid, gid, why))
-        return false;
-    atomic_fetch_add(&master.shm->auth_version, 1);
-    supervise_tell_all(CHANNEL_config);
-    return true;
-}
-
-/* Sets the entry of one identity, NULL takes it out. */
-static bool
-change(const char *name, size_t len, const struct authfile_entry *e,
-    bool *was_there, struct buf *why)
-{
-    struct buf text = BUF_INIT(AUTHFILE_MAX);
-    char       path[AUTHFILE_PATH_MAX];
-
-    authfile_path(&master.config, path);
-    bool good = read_file(path, &text, why);
-    if (good) {
-        *was_there = authfile_set(&text, name, len, e);
-        if (e != NULL || *was_there)
-            good = write_file(path, &text, why);
-    }
-    buf_free(&text);
-    return good;
-}
-
-/* --- new keys of charge points ------------------------------------------- */
-
-struct edit {
-    uint64_t            what; /* enum channel_key */
-    size_t              len;
-    char                name[AUTHFILE_NAME_MAX];
-    struct authfile_key key;
-};
-
-static struct edit *edits;
-static unsigned     edits_n;
-
-/* What becomes of an entry. False if nothing changes. */
-static bool
-edit_entry(struct authfile_entry *e, const struct edit *x)
-{
-    bool is_next = e->has_next && authfile_same(&e->next, &x->key);
-
-    switch (x->what) {
-    case CHANNEL_KEY_OFFERED:
-        if (is_next)
-            return false;
-        if (!e->has_key) {
-            e->has_key = true;
-            e->key = x->key;
-        } else {
-            e->has_next = true;
-            e->next = x->key;
-        }
-        return true;
-    case CHANNEL_KEY_WITHDRAWN:
-        e->has_next = false;
-        return is_next;
-    case CHANNEL_KEY_USED:
-        if (!is_next)
-            return false;
-        e->key = e->next;
-        e->has_next = false;
-        return true;
-    }
-    return false;
-}
-
-static void
-write_edits(void)
-{
-    struct buf text = BUF_INIT(AUTHFILE_MAX), why = BUF_INIT(4096);
-    char       path[AUTHFILE_PATH_MAX];
-    bool       changed = false;
-
-    if (edits_n == 0)
-        return;
-    authfile_path(&master.config, path);
-    bool good = read_file(path, &text, &why);
-    for (unsigned i = 0; good && i < edits_n; i++) {
-        const struct edit    *x = &edits[i];
-        struct authfile_entry e;
-        if (!authfile_get(&text, x->name, x->len, &e) || !edit_entry(&e, x))
-            continue;
-        authfile_set(&text, x->name, x->len, &e);
-        changed = true;
-        if (x->what == CHANNEL_KEY_USED)
-            log_info("%.*s: uses its new key; the old one holds no more",
-                (int)x->len, x->name);
-        else
-            log_info("%.*s: %s", (int)x->len, x->name,
-                x->what == CHANNEL_KEY_OFFERED
-                    ? "is sent a new key; both hold until it used the new one"
-                    : "did not take the new key; the old one holds alone");
-    }
-    if (good && changed)
-        good = write_file(path, &text, &why);
-    if (!good)
-        log_error("new keys of charge points could not be noted: %s; they "
-                  "are tried again each second",
-            buf_cstr(&why));
-    else
-        edits_n = 0;
-    buf_free(&text);
-    buf_free(&why);
-}
-
-void
-access_key(unsigned slot, uint64_t what, const char *body, size_t len)
-{
-    const char *name = channel_string(body, len, 0);
-    const char *key = channel_string(body, len, 1);
-    struct edit x = {.what = what, .len = strlen(name)};
-
-    if (x.len == 0 || x.len > sizeof x.name ||
-        !authfile_parse_key(key, strlen(key), &x.key)) {
-        log_error("worker %u: sent a key that is none; ignored", slot);
-        return;
-    }
-    memcpy(x.name, name, x.len);
-    if (edits == NULL) {
-        edits = calloc(EDITS_MAX, sizeof *edits);
-        ensure(edits != NULL);
-    }
-    if (edits_n == EDITS_MAX)
-        write_edits();
-    if (edits_n == EDITS_MAX) {
-        log_error("%s: its new key is lost, the file cannot be written", name);
-        return;
-    }
-    edits[edits_n++] = x;
-    /* A key on its way must be known before it is shown; what ends the time
-     * of two keys may wait for others. */
-    if (what == CHANNEL_KEY_OFFERED)
-        write_edits();
-}
-
-void
-access_tick(void)
-{
-    write_edits();
-}
 
 /* --- the command --------------------------------------------------------- */
 
@@ -390,7 +150,7 @@ auth_add(struct client *c, int argc, char **argv)
     if (e.has_key &&
         !hashed_key(c, argv, argc > 3 ? argv[3] : NULL, made, &e.key))
         return;
-    if (change(name, strlen(name), &e, &there, &why)) {
+    if (access_set(name, strlen(name), &e, &there, &why)) {
         log_info("an operator %s %s in the credential file (uid %d)",
             there ? "changed" : "added", name, (int)c->uid);
         reply_added(c, name, there, made[0] ? made : NULL);
@@ -408,7 +168,7 @@ auth_remove(struct client *c, char **argv)
     const char *name = argv[2];
     bool        there = false;
 
-    if (!change(name, strlen(name), NULL, &there, &why)) {
+    if (!access_set(name, strlen(name), NULL, &there, &why)) {
         failed(c, &why);
     } else if (!there) {
         control_replyf(

@@ -13,6 +13,7 @@
 
 #include "ensure.h"
 #include "mdoc.h"
+#include "near.h"
 
 struct command {
     const char        *word;
@@ -44,6 +45,19 @@ find(const char *word)
     return NULL;
 }
 
+static void
+unknown(struct client *c, int code, const char *word)
+{
+    struct near n = near_to(word);
+
+    for (size_t i = 0; i < COMMANDS; i++)
+        near_try(&n, table[i].word);
+    control_replyf(c, code,
+        "%.64s: there is no such command; %s%s%s`help` lists all", word,
+        n.word != NULL ? "is it " : "", n.word != NULL ? n.word : "",
+        n.word != NULL ? "? " : "");
+}
+
 void
 command_run(struct client *c, int argc, char **argv)
 {
@@ -53,8 +67,7 @@ command_run(struct client *c, int argc, char **argv)
     }
     const struct command *k = find(argv[0]);
     if (k == NULL)
-        control_replyf(c, CONTROL_USAGE,
-            "%.64s: no such command; `help` lists them", argv[0]);
+        unknown(c, CONTROL_USAGE, argv[0]);
     else if (k->run == NULL)
         control_replyf(c, CONTROL_USAGE,
             "%s: ocppctl does this itself, not the daemon", k->word);
@@ -104,7 +117,13 @@ command_options(struct client *c, int *argc, char **argv,
             k < n && (strlen(names[k]) != len || memcmp(names[k], a, len) != 0))
             k++;
         if (k == n) {
-            command_usage(c, argv, "%.64s: no such option", a);
+            struct near near = near_to(a);
+            for (size_t j = 0; j < n; j++)
+                near_try(&near, names[j]);
+            command_usage(c, argv, "%.64s: there is no such option%s%s%s", a,
+                near.word != NULL ? "; is it " : "",
+                near.word != NULL ? near.word : "",
+                near.word != NULL ? "?" : "");
             return false;
         }
         if (a[len] == '=') {
@@ -148,8 +167,8 @@ cmd_help(struct client *c, int argc, char **argv)
     if (argc > 1) {
         const struct command *k = find(argv[1]);
         if (k == NULL) {
-            control_replyf(c, CONTROL_NOT_FOUND,
-                "%.64s: no such command; `help` lists them", argv[1]);
+            unknown(c, CONTROL_NOT_FOUND, argv[1]);
+            buf_free(&out);
             return;
         }
         buf_addf(&out, "usage: %s%s%s\n%s.\n", k->word, k->usage[0] ? " " : "",

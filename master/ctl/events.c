@@ -28,7 +28,6 @@
 #include "journal_dir.h"
 #include "writer.h"
 
-#define CONF_FILE "/etc/ocppd/ocppd.conf"
 #define DIR_MAX 512
 #define OUT_FLUSH (64u << 10)
 #define GATHER_MS 20 /* so long new events are gathered before a look */
@@ -269,8 +268,8 @@ configured_dir(struct events *e)
     struct buf           errors = BUF_INIT(65536);
     const char          *file = e->ctl->conf;
 
-    if (file == NULL && access(CONF_FILE, R_OK) == 0)
-        file = CONF_FILE;
+    if (file == NULL && access(CONFIG_FILE, R_OK) == 0)
+        file = CONFIG_FILE;
     if (!config_read(&c, file, NULL, 0, &errors)) {
         fwrite(errors.p, 1, errors.len, stderr);
         buf_free(&errors);

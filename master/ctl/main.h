@@ -1,9 +1,10 @@
 /*
  * main: what the files of ocppctl share.
  *
- * ctl/main.c reads the options, finds the control socket and asks the daemon; a
- * command marked LOCAL in commands.def is a function of its own file and
- * uses ctl_request() where it needs the daemon's word.
+ * ctl/main.c reads the options, finds the control socket and dispatches the
+ * command; ctl/request.c sends it to the daemon. A command marked LOCAL in
+ * commands.def is a function ctl_NAME() of its own file, which uses
+ * ctl_request() to ask the daemon.
  */
 #ifndef MASTER_CTL_MAIN_H
 #define MASTER_CTL_MAIN_H
@@ -16,9 +17,9 @@
 /* What ocppctl exits with. */
 enum ctl_exit {
     CTL_DONE = 0,
-    CTL_REFUSED = 1, /* the daemon said no, or the news is bad */
+    CTL_REFUSED = 1, /* it failed, or succeeded with a negative result */
     CTL_USAGE = 2,
-    CTL_NOT_RUNNING = 3 /* nobody answers at the control socket */
+    CTL_NOT_RUNNING = 3 /* no daemon answers at the control socket */
 };
 
 struct ctl {
@@ -43,6 +44,10 @@ struct ctl {
  */
 int ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
     struct buf *reply);
+
+/* Sends a command to the daemon and prints its answers. Returns an exit code
+ * of enum ctl_exit. */
+int ctl_run(const struct ctl *ctl, int argc, char **argv);
 
 /* `ocppctl events`, in ctl/events.c: argv[0] is "events". Returns an exit
  * code of enum ctl_exit. */

@@ -8,10 +8,9 @@
 #include <string.h>
 
 #include "clock.h"
+#include "shm.h"
 #include "ctl/points.h"
 #include "ctl/screen.h"
-
-#define STALE_MS 10000 /* a worker that made no progress for so long */
 
 const char *const view_sort_name[VIEW_SORTS] = {
     "rate", "messages", "since", "identity"};
@@ -234,7 +233,7 @@ static bool
 worker_sick(const struct sample_worker *w)
 {
     return strcmp(w->state, "ready") != 0 || w->journal_failing ||
-        w->silent_ms > STALE_MS;
+        w->silent_ms > SHM_STALE_MS;
 }
 
 static const struct view *sorting; /* for qsort(3), which passes none */
@@ -271,7 +270,7 @@ worker_line(
     double                      s = seconds_between(v->before, v->now);
     char                        note[128] = "";
 
-    if (w->silent_ms > STALE_MS && w->pid != 0)
+    if (w->silent_ms > SHM_STALE_MS && w->pid != 0)
         snprintf(note, sizeof note, "no progress for %" PRIu64 " s",
             w->silent_ms / 1000);
     else if (w->journal_failing)

@@ -9,8 +9,6 @@
 #include "workers/child.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,27 +86,6 @@ child_fork(const int *keep, size_t n)
     sigemptyset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     return 0;
-}
-
-bool
-child_become(const char *user, char *why, size_t size)
-{
-    if (user[0] == '\0' || geteuid() != 0)
-        return true;
-    errno = 0;
-    struct passwd *pw = getpwnam(user);
-    if (pw == NULL) {
-        snprintf(why, size, "server.user = %s: there is no such user%s%s", user,
-            errno ? ": " : "", errno ? strerror(errno) : "");
-        return false;
-    }
-    if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
-        setuid(pw->pw_uid) != 0) {
-        snprintf(why, size, "server.user = %s: cannot become it: %s", user,
-            strerror(errno));
-        return false;
-    }
-    return true;
 }
 
 void

@@ -16,10 +16,6 @@
  */
 pid_t child_fork(const int *keep, size_t n);
 
-/* Gives up root for server.user, where that is set and we are root. False
- * with a sentence in why. */
-bool child_become(const char *user, char *why, size_t size);
-
 /* "was killed by signal 9 (Killed)", "exited with code 1": of a wait
  * status. */
 #define CHILD_END_LEN 80

@@ -65,12 +65,6 @@ master_link_tick(void)
     }
 }
 
-bool
-master_link_waits(void)
-{
-    return first != NULL;
-}
-
 void
 master_link_ready(void)
 {

@@ -25,7 +25,5 @@ bool master_link_tapped(uint64_t tap, const char *body, size_t len);
 void master_link_key(unsigned what, const char *body, size_t len);
 /* Tries again to send what waits. */
 void master_link_tick(void);
-/* True while something waits. */
-bool master_link_waits(void);
 
 #endif

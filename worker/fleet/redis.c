@@ -435,7 +435,7 @@ redis_open(void)
 {
     const struct config *c = &self.conf;
 
-    if (c->redis_host[0] == '\0' && c->redis_socket[0] == '\0')
+    if (!config_has_redis(c))
         return;
     link_of = calloc(c->redis_shards, sizeof *link_of);
     shard_up = calloc(c->redis_shards, sizeof *shard_up);

@@ -22,7 +22,6 @@
 #define INBOX_BATCH 200
 #define ERR_UNKNOWN 2000000 /* us: our clock against Redis' before we asked */
 #define ERR_GROWTH 50       /* us per second of age of what we know */
-#define ALARM_PERCENT 80    /* of redis.stream_max */
 
 struct shard *shards;
 
@@ -287,7 +286,7 @@ beaten_cb(void *ctx, const struct redis_value *v)
     sh->events = (uint64_t)redis_int(redis_at(v, 3));
     STAT_ADD(self.st, orders_expired, (uint64_t)redis_int(redis_at(v, 4)));
     sum_up();
-    bool full = sh->events * 100 >= self.conf.redis_stream_max * ALARM_PERCENT;
+    bool full = sh->events >= config_stream_alarm(&self.conf);
     if (full != sh->alarmed) {
         sh->alarmed = full;
         if (full)

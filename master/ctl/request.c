@@ -1,0 +1,236 @@
+/*
+ * request: the conversation with the daemon over its control socket; control.h
+ * describes the protocol. See ctl/main.h.
+ */
+#include "ctl/main.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control_line.h"
+
+#define REFUSED_FROM 400 /* codes from here on are errors */
+#define BAD_NEWS 220     /* it succeeded with a negative result */
+#define USAGE 400
+#define PATIENCE_S 1800 /* longer than any command waits without a byte */
+
+/* Where a conversation stands: what was read and not yet used. */
+struct talk {
+    int        fd;
+    struct buf in;
+};
+
+static bool
+explain(struct buf *why, const char *socket_path, int error)
+{
+    const char *hint = "";
+
+    switch (error) {
+    case ENOENT:
+    case ECONNREFUSED:
+        hint = "; is ocppd running, with this as its server.control? -s names "
+               "another socket";
+        break;
+    case EACCES:
+    case EPERM:
+        hint = "; only root, the daemon's user and server.control_group may";
+        break;
+    case EAGAIN:
+        hint = "; the daemon does not answer";
+        break;
+    }
+    buf_addf(why, "%s: %s%s", socket_path, strerror(error), hint);
+    return false;
+}
+
+static bool
+talk_open(struct talk *t, const struct ctl *ctl, struct buf *why)
+{
+    const char        *path = ctl->socket;
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct timeval     patience = {
+            .tv_sec = ctl->patience_s > 0 ? ctl->patience_s : PATIENCE_S};
+
+    t->in = BUF_INIT(CTL_REPLY_MAX);
+    t->fd = -1;
+    if (strlen(path) >= sizeof un.sun_path)
+        return explain(why, path, ENAMETOOLONG);
+    memcpy(un.sun_path, path, strlen(path) + 1);
+    t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (t->fd >= 0) {
+        setsockopt(t->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        /* For a connect(2) that has to wait. */
+        setsockopt(t->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    }
+    if (t->fd < 0 || connect(t->fd, (struct sockaddr *)&un, sizeof un) != 0)
+        return explain(why, path, errno);
+    return true;
+}
+
+static void
+talk_close(struct talk *t)
+{
+    if (t->fd >= 0)
+        close(t->fd);
+    buf_free(&t->in);
+}
+
+/* A daemon that refuses early may stop reading; then its answer counts. */
+static void
+talk_say(struct talk *t, const struct buf *line)
+{
+    for (size_t at = 0; at < line->len;) {
+        ssize_t n = send(t->fd, line->p + at, line->len - at, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return;
+        at += (size_t)n;
+    }
+}
+
+static bool
+read_some(struct talk *t)
+{
+    ssize_t n;
+
+    if (!buf_reserve(&t->in, 65536))
+        return false;
+    do
+        n = recv(t->fd, t->in.p + t->in.len, 65536, 0);
+    while (n < 0 && errno == EINTR);
+    if (n <= 0)
+        return false;
+    t->in.len += (size_t)n;
+    return true;
+}
+
+/* The next reply: its code, with its body of *len bytes at t->in.p + *at;
+ * -1 if the daemon went away before it was whole. */
+static int
+talk_hear(struct talk *t, size_t *at, size_t *len)
+{
+    char *nl, *end;
+
+    while ((nl = t->in.len ? memchr(t->in.p, '\n', t->in.len) : NULL) == NULL)
+        if (t->in.len > 64 || !read_some(t))
+            return -1;
+    long code = strtol(t->in.p, &end, 10);
+    if (*end != ' ' || code < 100 || code > 999)
+        return -1;
+    unsigned long long n = strtoull(end + 1, &end, 10);
+    if (end != nl || n > CTL_REPLY_MAX)
+        return -1;
+    *at = (size_t)(nl + 1 - t->in.p);
+    *len = (size_t)n;
+    while (t->in.len - *at < *len)
+        if (!read_some(t))
+            return -1;
+    return (int)code;
+}
+
+static bool
+make_line(struct buf *line, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            buf_addc(line, ' ');
+        control_line_quote(line, words[i]);
+    }
+    buf_addc(line, '\n');
+    return !line->overflow;
+}
+
+int
+ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
+    struct buf *reply)
+{
+    struct buf  line = BUF_INIT(LINE_MAX_BYTES + 1);
+    struct talk t = {.fd = -1};
+    size_t      at, len;
+    int         code = -1;
+
+    if (!make_line(&line, words, n)) {
+        buf_addf(reply, "the command is longer than %u bytes", LINE_MAX_BYTES);
+        code = USAGE;
+    } else if (talk_open(&t, ctl, reply)) {
+        talk_say(&t, &line);
+        code = talk_hear(&t, &at, &len);
+        if (code < 0)
+            buf_addf(reply, "%s: the daemon went away before it answered",
+                ctl->socket);
+        else
+            buf_add(reply, t.in.p + at, len);
+    }
+    talk_close(&t);
+    buf_free(&line);
+    return code;
+}
+
+static int
+print(int code, const char *body, size_t len)
+{
+    FILE *to = code >= REFUSED_FROM ? stderr : stdout;
+
+    if (to == stderr)
+        fputs("ocppctl: ", to);
+    fwrite(body, 1, len, to);
+    if (fflush(to) != 0)
+        return CTL_REFUSED; /* nobody reads our output any more */
+    if (code == USAGE)
+        return CTL_USAGE;
+    return code >= REFUSED_FROM || code == BAD_NEWS ? CTL_REFUSED : CTL_DONE;
+}
+
+int
+ctl_run(const struct ctl *ctl, int argc, char **argv)
+{
+    const char *words[LINE_WORDS];
+    char        format[3] = "-";
+    struct buf  line = BUF_INIT(LINE_MAX_BYTES + 1);
+    struct buf  why = BUF_INIT(4096);
+    struct talk t;
+    size_t      n = 0, at, len;
+    int         code, result = CTL_DONE;
+
+    if (argc > LINE_WORDS - 1) {
+        fprintf(stderr, "ocppctl: more than %d words\n", LINE_WORDS - 1);
+        return CTL_USAGE;
+    }
+    if (ctl->format != 0) {
+        format[1] = ctl->format;
+        words[n++] = format;
+    }
+    for (int i = 0; i < argc; i++)
+        words[n++] = argv[i];
+    if (!make_line(&line, words, n)) {
+        fprintf(stderr, "ocppctl: the command is longer than %u bytes\n",
+            LINE_MAX_BYTES);
+        return CTL_USAGE;
+    }
+    if (!talk_open(&t, ctl, &why)) {
+        fprintf(stderr, "ocppctl: %s\n", buf_cstr(&why));
+        result = CTL_NOT_RUNNING;
+    } else {
+        talk_say(&t, &line);
+        do {
+            code = talk_hear(&t, &at, &len);
+            if (code < 0) {
+                fprintf(stderr, "ocppctl: the daemon went away\n");
+                result = CTL_NOT_RUNNING;
+                break;
+            }
+            result = print(code, t.in.p + at, len);
+            buf_consume(&t.in, at + len);
+        } while (code < 200 && result == CTL_DONE);
+    }
+    talk_close(&t);
+    buf_free(&line);
+    buf_free(&why);
+    return result;
+}
