@@ -211,6 +211,10 @@ fuzz: $(FUZZ)
 
 bench: all $(B)/floor $(B)/load
 	B=$(B) test/bench/run
+# Instructions per message, against another build: BASE=build directory.
+bench-instructions: all
+	@scripts/deps valgrind
+	test/bench/instructions.py $(BASE) $(abspath $(B))
 # Needs 20 GiB of memory and some minutes.
 bench-million: all $(B)/floor $(B)/load
 	B=$(B) test/bench/run million
@@ -251,10 +255,11 @@ help:
 	@echo 'make fuzz          all fuzzers, FUZZ_SECONDS each (600)'
 	@echo 'make demo          1,000 simulated charge points, and ocppctl top'
 	@echo 'make bench         measure: CPU, latency, memory, storm, pings, growth'
+	@echo 'make bench-instructions instructions per message, beside BASE=another build'
 	@echo 'make bench-million a million connections on this machine'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make clean'
 
-.PHONY: all clean man deps run demo bench-million check check-asan check-valgrind check-programs soak lint format cppcheck fuzz bench install help
+.PHONY: all clean man deps run demo bench-instructions bench-million check check-asan check-valgrind check-programs soak lint format cppcheck fuzz bench install help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -45,24 +45,15 @@ plain_quiet(const struct conn *c)
     return true;
 }
 
-static const struct transport transports[LISTENER_KINDS] = {
+const struct transport transports[LISTENER_KINDS] = {
     [LISTENER_PLAIN] = {"plain", plain_input, plain_wrap, plain_unwrap,
         plain_finish, plain_free, plain_quiet},
 };
 
-const struct transport *
-transport_of(const struct conn *c)
-{
-    return &transports[c->kind];
-}
-
 /* --- the PROXY header ---------------------------------------------------- */
 
-/* Takes the header's bytes out of the n that came. Returns how many there
- * were; n while the header is incomplete or after the connection was refused,
- * so that nothing is handed on. */
-static size_t
-take_header(struct conn *c, const uint8_t *p, size_t n)
+size_t
+transport_take_header(struct conn *c, const uint8_t *p, size_t n)
 {
     struct conn_handshake *h = &c->busy->handshake;
     size_t                 before = h->in.len, room = PROXYPROTO_MAX - before;
@@ -94,15 +85,4 @@ take_header(struct conn *c, const uint8_t *p, size_t n)
     /* The header was incomplete before these bytes came. */
     ensure(got.consumed > before && got.consumed - before <= n);
     return up_peer_known(c) ? got.consumed - before : n;
-}
-
-void
-transport_received(struct conn *c, uint8_t *p, size_t n)
-{
-    size_t header = 0;
-
-    if (c->state == CONN_HANDSHAKE && c->busy->handshake.proxy)
-        header = take_header(c, p, n);
-    if (header < n)
-        transport_of(c)->input(c, p + header, n - header);
 }

@@ -42,9 +42,30 @@ struct transport {
     bool (*quiet)(const struct conn *c);
 };
 
-const struct transport *transport_of(const struct conn *c);
+/* By enum listener_kind. */
+extern const struct transport transports[LISTENER_KINDS];
+
+static inline const struct transport *
+transport_of(const struct conn *c)
+{
+    return &transports[c->kind];
+}
+
+/* HANDSHAKE, while the PROXY header is to come: takes its bytes out of the n
+ * that came. Returns how many there were; n while the header is incomplete or
+ * after the connection was refused, so that nothing is handed on. */
+size_t transport_take_header(struct conn *c, const uint8_t *p, size_t n);
 
 /* Bytes from the socket, in any state up to CLOSING. */
-void transport_received(struct conn *c, uint8_t *p, size_t n);
+static inline void
+transport_received(struct conn *c, uint8_t *p, size_t n)
+{
+    size_t header = 0;
+
+    if (c->state == CONN_HANDSHAKE && c->busy->handshake.proxy)
+        header = transport_take_header(c, p, n);
+    if (header < n)
+        transport_of(c)->input(c, p + header, n - header);
+}
 
 #endif

@@ -1,0 +1,80 @@
+#!/usr/bin/python3
+"""Instructions per message in a worker, counted by callgrind on a fixed input.
+
+    test/bench/instructions.py [build directory...]
+
+One worker serves one charge point, which sends each message a number of times
+and waits for each answer. Counted is what the worker executes between the
+readiness of the socket and the return to the loop, and the release of answers
+after a commit; the kernel, the loop itself and the sweep are not in it. The
+count is the same from run to run, so two builds can be compared with each
+other. Needs valgrind (scripts/deps valgrind)."""
+
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import lib
+from lib import *
+
+WARM, COUNT = 50, 500
+ENTRANCES = ("io_cb", "up_committed")   # loop -> connection, commit -> answers
+
+MESSAGES = {
+    "Heartbeat": {},
+    "StatusNotification": {
+        "connectorId": 1, "errorCode": "NoError", "status": "Charging",
+        "timestamp": "2026-01-31T12:00:00Z"},
+    "MeterValues": {
+        "connectorId": 1, "transactionId": 7, "meterValue": [{
+            "timestamp": "2026-01-31T12:00:00Z", "sampledValue": [
+                {"value": "1234", "measurand": "Energy.Active.Import.Register",
+                 "unit": "Wh"},
+                {"value": "16.1", "measurand": "Current.Import", "unit": "A",
+                 "phase": "L1"}]}]},
+}
+
+
+def run(build, action, payload, count):
+    """Instructions of a run with WARM + count messages."""
+    lib.OCPPD = os.path.join(build, "ocppd")
+    lib.OCPPCTL = os.path.join(build, "ocppctl")
+    out = tempfile.mkdtemp(prefix="ocppd-bench-")
+    lib.VALGRIND[:] = ["valgrind", "-q", "--tool=callgrind", "--trace-children=yes",
+                       "--callgrind-out-file=%s/%%p" % out] + \
+        ["--toggle-collect=%s" % f for f in ENTRANCES]
+    g = Gateway(server_workers=1, limits_message_rate=0, limits_byte_rate=0,
+                server_seccomp="no", log_level="error", admin_listen="",
+                ocpp_heartbeat_jitter=0, websocket_ping_interval="10m",
+                websocket_idle_timeout="30m", journal_commit_interval="0s")
+    pid = g.worker_pid(0)
+    c = Charger(g)
+    c.boot()
+    for i in range(WARM + count):
+        c.call(action, payload, id="%08d" % i, timeout=60)
+    g.stop(timeout=60)
+    with open("%s/%d" % (out, pid)) as f:
+        total = int(re.search(r"^totals: (\d+)", f.read(), re.M).group(1))
+    shutil.rmtree(out)
+    g.remove()
+    lib._gateways.remove(g)
+    return total
+
+
+def main():
+    builds = sys.argv[1:] or [B]
+    print("%-20s %s" % ("instructions per", "  ".join(builds)))
+    for action, payload in MESSAGES.items():
+        row = []
+        for build in builds:
+            low = run(build, action, payload, COUNT)
+            high = run(build, action, payload, 3 * COUNT)
+            row.append((high - low) / (2 * COUNT))
+        text = "  ".join("%10.0f" % n for n in row)
+        if len(row) == 2:
+            text += "  %+.2f %%" % (100 * (row[1] / row[0] - 1))
+        print("%-20s %s" % (action, text), flush=True)
+
+
+main()
