@@ -1,11 +1,6 @@
 /* address_count: how many connections each address has. See address_count.h. */
 #include "address_count.h"
 
-#include <sys/random.h>
-
-#include "ensure.h"
-#include "registry.h"
-
 #define CELLS_MIN 4096u
 #define CELLS_MAX 65536u
 
@@ -31,7 +26,7 @@ void
 address_count_init(
     struct address_count *w, unsigned slots, uint64_t max_connections)
 {
-    ensure(getrandom(&w->seed, sizeof w->seed, 0) == sizeof w->seed);
+    hash_key_draw(&w->key);
     w->cells = cells_for(max_connections);
     w->slots = slots;
 }
@@ -47,7 +42,7 @@ struct address_count_place
 address_count_find(
     const struct address_count *w, unsigned kind, const uint64_t addr[2])
 {
-    uint64_t                   h = registry_hash(addr, 16, w->seed + kind);
+    uint64_t                   h = hash_keyed(&w->key, kind, addr, 16);
     struct address_count_place p;
 
     p.cell[0] = (uint16_t)(h & (w->cells - 1));

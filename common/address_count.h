@@ -24,10 +24,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hash.h"
+
 #define ADDRESS_COUNT_ROWS 2
 
 struct address_count {
-    uint64_t         seed;  /* random, so that nobody can aim at a cell */
+    struct hash_key  key;
     uint32_t         cells; /* of a row, a power of two, at most 65536 */
     uint32_t         slots;
     _Atomic uint32_t cell[]; /* [slots][ADDRESS_COUNT_ROWS][cells] */

@@ -10,7 +10,6 @@
 
 #include "ensure.h"
 #include "file.h"
-#include "registry.h"
 
 #define ERRORS_MAX 20
 #define SCHEME "sha256:"
@@ -191,7 +190,7 @@ record_get(const uint8_t *r, struct authfile_entry *e)
 static uint32_t *
 place(const struct authfile *a, const char *name, size_t len)
 {
-    uint32_t i = (uint32_t)registry_hash(name, len, a->seed);
+    uint32_t i = (uint32_t)hash_keyed(&a->hash, 0, name, len);
 
     for (;; i++) {
         uint32_t *s = &a->slot[i & (a->slots - 1)];
@@ -340,8 +339,8 @@ authfile_parse(struct authfile *a, const char *file, const char *text,
 {
     unsigned line = 0, wrong = 0;
 
-    if (a->seed == 0)
-        ensure(getrandom(&a->seed, sizeof a->seed, 0) == sizeof a->seed);
+    if (a->slots == 0)
+        hash_key_draw(&a->hash);
     for (size_t at = 0; at < len;) {
         const char           *p = text + at;
         const char           *end = memchr(p, '\n', len - at);

@@ -29,6 +29,7 @@
 
 #include "buf.h"
 #include "config.h"
+#include "hash.h"
 
 #define AUTHFILE_MAX (512u << 20) /* bytes of the file */
 #define AUTHFILE_LINE_MAX 1024    /* bytes of a line */
@@ -51,12 +52,12 @@ struct authfile_entry {
 
 /* A zeroed one is an empty table. */
 struct authfile {
-    uint8_t  *bytes; /* records, one behind the other */
-    size_t    len, cap;
-    uint32_t *slot;  /* offset of a record plus 1; 0 free */
-    uint32_t  slots; /* a power of two */
-    uint32_t  n;     /* identities */
-    uint64_t  seed;  /* of the index's hash */
+    uint8_t        *bytes; /* records, one behind the other */
+    size_t          len, cap;
+    uint32_t       *slot;  /* offset of a record plus 1; 0 free */
+    uint32_t        slots; /* a power of two */
+    uint32_t        n;     /* identities */
+    struct hash_key hash;  /* of the index */
 };
 
 enum authfile_result {

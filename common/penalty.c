@@ -2,10 +2,6 @@
 #include "penalty.h"
 
 #include <stdbool.h>
-#include <sys/random.h>
-
-#include "ensure.h"
-#include "registry.h"
 
 #define ROWS_MIN 8192u
 #define ROWS_MAX 262144u
@@ -63,7 +59,7 @@ penalty_size(uint64_t max_connections)
 void
 penalty_init(struct penalty *t, uint64_t max_connections)
 {
-    ensure(getrandom(&t->seed, sizeof t->seed, 0) == sizeof t->seed);
+    hash_key_draw(&t->key);
     t->rows = (uint32_t)((penalty_size(max_connections) - sizeof *t) /
         sizeof(uint64_t));
 }
@@ -73,7 +69,7 @@ static _Atomic uint64_t *
 find(struct penalty *t, unsigned kind, const void *p, size_t n, bool make,
     uint32_t *tag)
 {
-    uint64_t          h = registry_hash(p, n, t->seed + kind);
+    uint64_t          h = hash_keyed(&t->key, kind, p, n);
     _Atomic uint64_t *one = &t->row[h & (t->rows - 1)];
     _Atomic uint64_t *two = &t->row[(h >> 20) & (t->rows - 1)];
 

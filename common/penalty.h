@@ -20,13 +20,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hash.h"
+
 #define PENALTY_FIRST_S 5
 #define PENALTY_WINDOW_S 60
 #define PENALTY_FORGET_S 3600
 #define PENALTY_MOST_S 3600 /* the highest limits.max_penalty */
 
 struct penalty {
-    uint64_t         seed;
+    struct hash_key  key;
     uint32_t         rows; /* a power of two */
     uint32_t         unused;
     _Atomic uint64_t row[];

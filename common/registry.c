@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "clock.h"
@@ -12,10 +11,12 @@
 /* When every entry is in use, at least this many are looked at for the one
  * that was absent longest. */
 #define FORGET_SAMPLE 64
+/* ... and at most this many in one claim, so that a full table does not make
+ * a handshake expensive. The next claim goes on behind them. */
+#define FORGET_LOOKS 4096
 #define FORGET_AFTER_S 60 /* more than the master lets a worker stand still */
-/* With as many chains as entries and a seed that nobody knows, a longer one
- * was not made by us. */
-#define CHAIN_MAX 64
+
+uint64_t registry_steps;
 
 static uint32_t
 heads_for(uint32_t capacity)
@@ -84,26 +85,12 @@ registry_size(uint32_t capacity)
             sizeof(struct registry_proof) + sizeof(struct order));
 }
 
-/* FNV-1a with a final mix. */
-uint64_t
-registry_hash(const void *p, size_t n, uint64_t seed)
-{
-    const unsigned char *s = p;
-    uint64_t             h = UINT64_C(14695981039346656037) ^ seed;
-
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ s[i]) * UINT64_C(1099511628211);
-    h ^= h >> 32;
-    h *= UINT64_C(0xd6e8feb86659fd93);
-    return h ^ h >> 32;
-}
-
 void
 registry_init(struct registry *r, uint32_t capacity)
 {
     pthread_mutexattr_t a;
 
-    ensure(getrandom(&r->seed, sizeof r->seed, 0) == sizeof r->seed);
+    hash_key_draw(&r->key);
     r->capacity = capacity;
     r->heads = heads_for(capacity);
     r->used = 0;
@@ -125,7 +112,7 @@ used(struct registry *r)
 static uint32_t
 hash_of(struct registry *r, const char *name, size_t len)
 {
-    return (uint32_t)registry_hash(name, len, r->seed);
+    return (uint32_t)hash_keyed(&r->key, 0, name, len);
 }
 
 static bool
@@ -263,17 +250,31 @@ unlock(struct registry *r)
 
 enum walked { WALK_FOUND, WALK_END, WALK_SPOILED };
 
-/* Along a chain to the entry of a name, or with name NULL to entry *at.
- * *link: the word that leads there. */
+/*
+ * Along a chain to the entry of a name, or with name NULL to entry *at.
+ * *link: the word that leads there.
+ *
+ * A chain is walked to its end, however long it is. Every entry of it is
+ * checked to belong to it, so only a loop could make the walk endless; a mark
+ * that moves up to the current entry at steps 1, 2, 4, 8 ... meets the walk
+ * again in a loop (Brent), after at most three times the loop's length.
+ */
 static enum walked
 walk(struct registry *r, uint32_t hash, const char *name, size_t len,
     uint32_t *at, uint32_t **link)
 {
+    uint32_t mark = REGISTRY_NONE, steps = 0, next_mark = 1;
+
     *link = &heads(r)[hash & (r->heads - 1)];
-    for (int steps = 0; **link != 0; steps++) {
+    for (; **link != 0; steps++) {
         uint32_t i = **link - 1;
-        if (i >= used(r) || steps == CHAIN_MAX)
+        registry_steps++;
+        if (i >= used(r) || i == mark)
             return WALK_SPOILED;
+        if (steps == next_mark) {
+            mark = i;
+            next_mark *= 2;
+        }
         struct registry_entry *e = entries(r) + i;
         if (name == NULL ? i == *at
                          : e->hash == hash && e->name_len == len &&
@@ -288,16 +289,19 @@ walk(struct registry *r, uint32_t hash, const char *name, size_t len,
     return WALK_END;
 }
 
-static uint32_t
-find(struct registry *r, const char *name, size_t len, uint32_t hash)
+/* WALK_SPOILED: the chain is spoiled again right after it was rebuilt, so
+ * nothing is known about the name, and it must not be added. */
+static enum walked
+find(struct registry *r, const char *name, size_t len, uint32_t hash,
+    uint32_t *entry)
 {
-    uint32_t i = REGISTRY_NONE, *link;
+    uint32_t   *link;
+    enum walked w = walk(r, hash, name, len, entry, &link);
 
-    if (walk(r, hash, name, len, &i, &link) == WALK_SPOILED) {
-        rebuild(r);
-        walk(r, hash, name, len, &i, &link);
-    }
-    return i;
+    if (w != WALK_SPOILED)
+        return w;
+    rebuild(r);
+    return walk(r, hash, name, len, entry, &link);
 }
 
 static void
@@ -312,27 +316,46 @@ unlink_entry(struct registry *r, uint32_t entry)
         rebuild(r); /* which gives it up if that was it */
 }
 
+/*
+ * The seconds that an entry was absent, -1 if it must not be forgotten: it has
+ * an owner, or a former owner may not have noticed yet that it was replaced,
+ * and still looks at the name. Such a connection is closed well within
+ * FORGET_AFTER_S. An entry that had one connection only, and that connection
+ * released it, has no former owner.
+ */
+static int64_t
+forgettable(struct registry_entry *e, uint32_t now)
+{
+    /* Modulo 2^32: an entry that was seen in the future, before the clock was
+     * set back, counts as long absent. */
+    uint32_t absent = now - e->last_seen;
+
+    if (owner_of(e) != 0)
+        return -1;
+    if (absent >= FORGET_AFTER_S || (e->claims == 1 && e->closed_at != 0))
+        return absent;
+    return -1;
+}
+
 /* Makes room: forgets the longest absent of at least FORGET_SAMPLE entries.
- * Only claims make an owner and they hold the lock, so an entry seen
- * without one stays so. Nobody who is gone for less than FORGET_AFTER_S: a
- * former owner may not have noticed yet that it was replaced, and still
- * looks at the name. */
+ * Only claims make an owner and they hold the lock, so an entry seen without
+ * one stays so. */
 static uint32_t
 forget(struct registry *r)
 {
-    uint32_t best = REGISTRY_NONE, best_absent = FORGET_AFTER_S;
-    uint32_t now = (uint32_t)(clock_wall_ms() / 1000);
+    uint32_t best = REGISTRY_NONE, now = (uint32_t)(clock_wall_ms() / 1000);
+    int64_t  best_absent = -1;
 
-    for (uint32_t looked = 0; looked < r->capacity; looked++) {
+    for (uint32_t looked = 0; looked < r->capacity && looked < FORGET_LOOKS;
+         looked++) {
         uint32_t               i = r->hand % r->capacity;
         struct registry_entry *e = entries(r) + i;
         r->hand = (i + 1) % r->capacity;
+        registry_steps++;
         if (e->name_len == 0)
             return i; /* a death inside the lock left it free */
-        /* Modulo 2^32: who was seen in the future, before the clock was set
-         * back, counts as long absent. */
-        uint32_t absent = now - e->last_seen;
-        if (owner_of(e) == 0 && absent >= best_absent) {
+        int64_t absent = forgettable(e, now);
+        if (absent > best_absent) {
             best = i;
             best_absent = absent;
         }
@@ -371,13 +394,25 @@ add(struct registry *r, const char *name, size_t len, uint32_t hash)
     return i;
 }
 
-static uint32_t
-find_or_add(struct registry *r, const char *name, size_t len, bool may_add)
+static enum registry_result
+find_or_add(struct registry *r, const char *name, size_t len, bool may_add,
+    uint32_t *entry)
 {
     ensure(len > 0 && len <= REGISTRY_NAME_MAX);
     uint32_t hash = hash_of(r, name, len);
-    uint32_t i = find(r, name, len, hash);
-    return i == REGISTRY_NONE && may_add ? add(r, name, len, hash) : i;
+    *entry = REGISTRY_NONE;
+    switch (find(r, name, len, hash, entry)) {
+    case WALK_FOUND:
+        return REGISTRY_OK;
+    case WALK_SPOILED:
+        return REGISTRY_BUSY;
+    case WALK_END:
+        break;
+    }
+    if (!may_add)
+        return REGISTRY_UNKNOWN;
+    *entry = add(r, name, len, hash);
+    return *entry != REGISTRY_NONE ? REGISTRY_OK : REGISTRY_FULL;
 }
 
 enum registry_result
@@ -387,10 +422,11 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
 {
     if (!lock(r))
         return REGISTRY_BUSY;
-    uint32_t i = find_or_add(r, name, len, true);
-    if (i == REGISTRY_NONE) {
+    uint32_t             i;
+    enum registry_result result = find_or_add(r, name, len, true, &i);
+    if (result != REGISTRY_OK) {
         unlock(r);
-        return REGISTRY_FULL;
+        return result;
     }
     struct registry_entry *e = entries(r) + i;
     out->entry = i;
@@ -470,11 +506,25 @@ registry_release(struct registry *r, uint32_t entry, cref self)
 uint32_t
 registry_find(struct registry *r, const char *name, size_t len, bool may_add)
 {
-    if (len == 0 || len > REGISTRY_NAME_MAX || !lock(r))
-        return REGISTRY_NONE;
-    uint32_t i = find_or_add(r, name, len, may_add);
+    uint32_t i;
+
+    return registry_look_up(r, name, len, may_add, &i) == REGISTRY_OK
+        ? i
+        : REGISTRY_NONE;
+}
+
+enum registry_result
+registry_look_up(struct registry *r, const char *name, size_t len, bool may_add,
+    uint32_t *entry)
+{
+    *entry = REGISTRY_NONE;
+    if (len == 0 || len > REGISTRY_NAME_MAX)
+        return REGISTRY_UNKNOWN;
+    if (!lock(r))
+        return REGISTRY_BUSY;
+    enum registry_result result = find_or_add(r, name, len, may_add, entry);
     unlock(r);
-    return i;
+    return result;
 }
 
 uint32_t

@@ -38,6 +38,7 @@
 #include <stdint.h>
 
 #include "cref.h"
+#include "hash.h"
 
 #define REGISTRY_NAME_MAX 48 /* bytes of an identity (OCPP 2.0.1: 48) */
 #define REGISTRY_LOCK_MS 100
@@ -99,9 +100,8 @@ struct registry_proof {
 };
 
 struct registry {
-    pthread_mutex_t lock;
-    uint64_t
-        seed; /* of the hash: random, so that nobody can aim at one chain */
+    pthread_mutex_t  lock;
+    struct hash_key  key;      /* of the names' hash */
     uint32_t         capacity; /* entries */
     uint32_t         heads;    /* chains, a power of two */
     uint32_t         used;     /* entries ever used; lock */
@@ -111,7 +111,14 @@ struct registry {
     /* behind it: uint32_t head[heads], entries, starts, proofs, orders */
 };
 
-enum registry_result { REGISTRY_OK, REGISTRY_FULL, REGISTRY_BUSY };
+enum registry_result {
+    REGISTRY_OK,
+    REGISTRY_UNKNOWN, /* there is no entry of that name */
+    REGISTRY_FULL,    /* every entry is in use, or was until just now */
+    REGISTRY_BUSY     /* nothing is known: another process holds the lock, or a
+                         chain was overwritten again while it was rebuilt; a
+                         later try may succeed */
+};
 
 struct registry_claim {
     uint32_t entry; /* index of the entry */
@@ -148,10 +155,18 @@ void registry_mend(struct registry *r, uint32_t entry);
 extern const char registry_nobody[];
 const char *registry_name(struct registry *r, uint32_t entry, size_t *len);
 
-/* The entry of a name, REGISTRY_NONE if unknown (or the lock is stuck). With
- * add, an unknown name gets an entry without owner. */
+/* The entry of a name, REGISTRY_NONE if there is none. With add, an unknown
+ * name gets an entry without owner. */
+enum registry_result registry_look_up(struct registry *r, const char *name,
+    size_t len, bool add, uint32_t *entry);
+/* The same for callers to which a busy registry is as good as an unknown
+ * name. */
 uint32_t registry_find(
     struct registry *r, const char *name, size_t len, bool add);
+
+/* How many entries this process has looked at in all its look-ups: the work
+ * that names cost. */
+extern uint64_t registry_steps;
 
 /* Copies entry i as it is now; false if it is free. For lists: i runs from
  * 0 to registry_used(). */
@@ -183,6 +198,11 @@ bool registry_proof_get(
     struct registry *r, uint32_t entry, void *proof, uint32_t *when);
 void registry_proof_clear(struct registry *r, uint32_t entry);
 
-uint64_t registry_hash(const void *p, size_t n, uint64_t seed);
+/* hash_sum() by its former name. */
+static inline uint64_t
+registry_hash(const void *p, size_t n, uint64_t seed)
+{
+    return hash_sum(p, n, seed);
+}
 
 #endif

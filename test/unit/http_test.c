@@ -173,6 +173,9 @@ what_is_no_handshake_is_refused(void)
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: c2hvcnQ=\r\n")), 400);
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=\r\n")), 400);
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZXh4\r\n")), 400);
+    /* One character more, and a whole one behind the padding. */
+    CHECK_EQ(STATUS(K("Sec-WebSocket-Key: " KEY "A\r\n")), 400);
+    CHECK_EQ(STATUS(K("Sec-WebSocket-Key: " KEY KEY "\r\n")), 400);
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub2-jZQ==\r\n")), 400);
     CHECK_EQ(STATUS(K("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAB==\r\n")), 101);
     CHECK_EQ(STATUS(V("Sec-WebSocket-Version: 8\r\n")), 426);

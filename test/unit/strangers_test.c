@@ -150,6 +150,14 @@ keys(void)
     CHECK(authfile_same(&k, &other) && authfile_matches(&k, digits, 6));
     authfile_make_offered(&other, "CP2", 3, digits, 6);
     CHECK(!authfile_same(&k, &other));
+    /* Every byte of the hash and of the salt counts. */
+    for (size_t i = 0; i < sizeof k; i++) {
+        uint8_t *byte = (uint8_t *)&k + i;
+        *byte ^= 0x80;
+        CHECK(!authfile_matches(&k, digits, 6));
+        *byte ^= 0x80;
+        CHECK(authfile_matches(&k, digits, 6));
+    }
 }
 
 static void
@@ -344,6 +352,28 @@ waits_double_and_end(void)
             CHECK_EQ(penalty_count(
                          t, 1, "CP2", 3, 10000u + 60u * (unsigned)m, 10, 60),
                 0);
+    /* A minute within the limit takes one strike back: the next wait is as
+     * long as the one before, and after two such minutes half of it. */
+    uint32_t t0 = 100000;
+    for (int quiet = 0; quiet <= 2; quiet++) {
+        static const uint32_t want[] = {20, 10, 5};
+        char                  name[] = "Q0";
+        name[1] = (char)('0' + quiet);
+        uint32_t at = t0;
+        for (int wave = 0; wave < 2; wave++) { /* waits of 5 and 10 */
+            for (int i = 0; i < 11; i++)
+                wait = penalty_count(t, 1, name, 2, at, 10, 60);
+            at += wait;
+        }
+        CHECK_EQ(wait, 10);
+        for (int q = 0; q < quiet; q++) {
+            penalty_count(t, 1, name, 2, at, 10, 60);
+            at += 2 * PENALTY_WINDOW_S;
+        }
+        for (int i = 0; i < 11; i++)
+            wait = penalty_count(t, 1, name, 2, at, 10, 60);
+        CHECK_EQ(wait, want[quiet]);
+    }
     /* Nobody waits until an end that we never set. */
     for (uint32_t i = 0; i < t->rows; i++)
         t->row[i] |= UINT32_MAX;

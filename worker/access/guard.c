@@ -134,9 +134,19 @@ guard_open(void)
     load_denied();
 }
 
+static void
+count_registry_steps(void)
+{
+    static uint64_t counted;
+
+    STAT_ADD(self.st, registry_steps, registry_steps - counted);
+    counted = registry_steps;
+}
+
 void
 guard_tick(void)
 {
+    count_registry_steps();
     if (conf_version != self.conf_version)
         configure();
     if (deny_stale || deny_version != self.shm->deny_version)

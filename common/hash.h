@@ -1,0 +1,35 @@
+/*
+ * hash: SipHash-2-4, keyed, for every table whose keys come from outside.
+ *
+ * A table that strangers fill (identities, addresses) is only as fast as its
+ * hash is unpredictable: with an unkeyed hash, or with one whose seed is only
+ * mixed in at the start, names can be prepared that share one chain whatever
+ * the seed is. SipHash with a random key of 128 bits has no such names
+ * (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012).
+ *
+ * Pure, except for hash_key_draw().
+ */
+#ifndef COMMON_HASH_H
+#define COMMON_HASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct hash_key {
+    uint64_t k[2];
+};
+
+/* From the kernel's random numbers. */
+void hash_key_draw(struct hash_key *key);
+
+/* kind separates tables and uses that share a key: equal bytes of two kinds
+ * have unrelated hashes. */
+uint64_t hash_keyed(
+    const struct hash_key *key, uint64_t kind, const void *p, size_t n);
+
+/* A checksum against stray stores and a fingerprint, FNV-1a with a final
+ * mix: the same in every process and after a restart. Collisions can be made
+ * on purpose, so it must not index a table. */
+uint64_t hash_sum(const void *p, size_t n, uint64_t seed);
+
+#endif
