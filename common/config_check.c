@@ -8,6 +8,7 @@
 
 #include "cidr.h"
 #include "knob.h"
+#include "tls_suite.h"
 
 #define NODE_MAX_BYTES 32
 #define PREFIX_MAX_BYTES 32
@@ -78,18 +79,29 @@ check_listen(struct checking *x)
 {
     const struct config *c = x->c;
     char                 item[CONF_LIST_MAX];
-    const char          *cursor = c->admin_listen;
+    const char          *cursor = c->admin_listen, *tls = c->server_listen_tls;
 
-    if (c->server_listen[0] == '\0')
+    if (c->server_listen[0] == '\0' && c->server_listen_tls[0] == '\0')
         fault(x, CONF_KNOB_server_listen,
             "is empty; write at least one address, such as %s",
             knobs[CONF_KNOB_server_listen].def);
     check_addresses(x, CONF_KNOB_server_listen, c->server_listen);
+    check_addresses(x, CONF_KNOB_server_listen_tls, c->server_listen_tls);
     check_addresses(x, CONF_KNOB_admin_listen, c->admin_listen);
-    while (!x->bad[CONF_KNOB_admin_listen] &&
-        config_list_next(&cursor, item, sizeof item)) {
+    while (!x->bad[CONF_KNOB_server_listen_tls] &&
+        config_list_next(&tls, item, sizeof item)) {
         const char *all = c->server_listen;
         if (listed_before(all, all + strlen(all) + 1, item))
+            fault(x, CONF_KNOB_server_listen_tls,
+                "%s is in server.listen, too; give one of the two another "
+                "port",
+                item);
+    }
+    while (!x->bad[CONF_KNOB_admin_listen] &&
+        config_list_next(&cursor, item, sizeof item)) {
+        const char *all = c->server_listen, *more = c->server_listen_tls;
+        if (listed_before(all, all + strlen(all) + 1, item) ||
+            listed_before(more, more + strlen(more) + 1, item))
             fault(x, CONF_KNOB_admin_listen,
                 "charge points connect to %s; give one of the two another "
                 "port",
@@ -98,12 +110,11 @@ check_listen(struct checking *x)
 }
 
 static void
-check_proxies(struct checking *x)
+check_ranges(struct checking *x, enum conf_knob k, const char *list)
 {
-    const enum conf_knob k = CONF_KNOB_server_proxy_from;
-    struct cidr          range;
-    char                 item[CONF_LIST_MAX];
-    const char          *list = x->c->server_proxy_from, *cursor = list;
+    struct cidr range;
+    char        item[CONF_LIST_MAX];
+    const char *cursor = list;
 
     while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
         if (!cidr_parse(item, &range))
@@ -247,6 +258,81 @@ check_versions(struct checking *x)
     }
 }
 
+static unsigned
+count_items(const char *list)
+{
+    char     item[CONF_LIST_MAX];
+    unsigned n = 0;
+
+    while (config_list_next(&list, item, sizeof item))
+        n++;
+    return n;
+}
+
+static void
+check_suites(struct checking *x)
+{
+    const enum conf_knob k = CONF_KNOB_tls_suites;
+    char                 item[CONF_LIST_MAX];
+    const char          *list = x->c->tls_suites, *cursor = list;
+    bool                 any = list[0] == '\0';
+
+    while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
+        enum tls_suite s = tls_suite_find(item);
+        if (s == TLS_SUITES)
+            fault(x, k,
+                "%s is not supported: %s; ocppd.conf(5) lists those that are",
+                item,
+                strcasestr(item, "CBC") != NULL ||
+                        (strcasestr(item, "GCM") == NULL &&
+                            strcasestr(item, "POLY1305") == NULL &&
+                            strcasestr(item, "SHA") != NULL)
+                    ? "suites with CBC are not AEAD, and have been broken "
+                      "repeatedly"
+                    : "it is not a known AEAD suite");
+        else if (listed_before(list, cursor, item))
+            fault(x, k, "%s is there twice; remove one", item);
+        else
+            any |= tls_suite_version(s) == 3 ||
+                strcmp(x->c->tls_min_version, "1.3") != 0;
+    }
+    if (!x->bad[k] && !any)
+        fault(x, k,
+            "has no suite for TLS 1.3, but tls.min_version is 1.3; add "
+            "TLS_AES_128_GCM_SHA256");
+}
+
+static void
+check_tls(struct checking *x)
+{
+    const struct config *c = x->c;
+    unsigned             certificates = count_items(c->tls_certificate),
+             keys_n = count_items(c->tls_key);
+
+    if (strcmp(c->tls_min_version, "1.2") != 0 &&
+        strcmp(c->tls_min_version, "1.3") != 0)
+        fault(x, CONF_KNOB_tls_min_version,
+            "is no version that is supported; write 1.2 or 1.3");
+    else
+        check_suites(x);
+    if (certificates != keys_n)
+        fault(x, CONF_KNOB_tls_key,
+            "has %u files, but tls.certificate has %u; give each certificate "
+            "its key, in the same order",
+            keys_n, certificates);
+    if (c->server_listen_tls[0] != '\0' && certificates == 0)
+        fault(x, CONF_KNOB_server_listen_tls,
+            "needs a certificate; set tls.certificate and tls.key");
+    if (c->tls_client != CONF_tls_client_no && c->tls_client_ca[0] == '\0')
+        fault(x, CONF_KNOB_tls_client,
+            "needs the authorities that sign client certificates; set "
+            "tls.client_ca");
+    if (c->tls_client == CONF_tls_client_no && c->tls_crl[0] != '\0')
+        fault(x, CONF_KNOB_tls_crl,
+            "is never looked at, because tls.client is no; set tls.client or "
+            "remove it");
+}
+
 /* less <= more must hold. Of the two the one that was set is to blame. */
 static void
 check_order(struct checking *x, enum conf_knob less, uint64_t less_value,
@@ -277,7 +363,9 @@ check_config(const struct config *c, bool bad[CONF_KNOBS], check_fault *report,
     struct checking x = {c, bad, report, arg};
 
     check_listen(&x);
-    check_proxies(&x);
+    check_ranges(&x, CONF_KNOB_server_proxy_from, c->server_proxy_from);
+    check_ranges(&x, CONF_KNOB_tls_proxy_from, c->tls_proxy_from);
+    check_tls(&x);
     check_path(&x);
     check_names(&x);
     check_versions(&x);

@@ -1,0 +1,54 @@
+/*
+ * ticket: the keys of TLS session tickets, in shared memory.
+ *
+ * The master makes and rotates them; every worker reads them, so that any
+ * worker resumes the session of any other. A seqlock: the writer (only the
+ * master) makes `turn` odd, stores, makes it even; a reader that saw it change
+ * reads again. If the master dies in between, the daemon ends with it.
+ */
+#ifndef COMMON_TICKET_H
+#define COMMON_TICKET_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+#define TICKET_KEYS 3
+
+/* As HAProxy has them in its files: 80 bytes, in base64. */
+struct ticket_key {
+    uint8_t name[16];
+    uint8_t aes[32];
+    uint8_t hmac[32];
+};
+
+struct ticket_keys {
+    _Atomic uint32_t  turn;
+    uint32_t          n;        /* 0: no tickets */
+    uint32_t          current;  /* index of the one that seals new tickets */
+    uint64_t          since_ms; /* wall clock, of the last rotation */
+    struct ticket_key key[TICKET_KEYS];
+};
+
+/* Master: fresh random keys in place of all. */
+bool ticket_start(struct ticket_keys *k, uint64_t wall_ms);
+/* Master: the next key becomes the current one, which stays valid for one
+ * more turn; a new next key is drawn. */
+bool ticket_rotate(struct ticket_keys *k, uint64_t wall_ms);
+/* Master: the keys of a file: lines of 80 bytes in base64. The last line is
+ * the next key, the one before it is the current one (as in HAProxy).
+ * False with a sentence in why. */
+bool ticket_load(struct ticket_keys *k, const char *text, size_t len,
+    uint64_t wall_ms, struct buf *why);
+void ticket_none(struct ticket_keys *k);
+
+/* A copy of the current key; false if there is none. */
+bool ticket_current(const struct ticket_keys *k, struct ticket_key *out);
+/* The key of that name; *old is set if it is no longer the current one. */
+bool ticket_find(const struct ticket_keys *k, const uint8_t name[16],
+    struct ticket_key *out, bool *old);
+
+#endif
