@@ -164,7 +164,7 @@ wrong_names_are_guessed(void)
 {
     CHECK_STR(says("[sevrer]\nany = thing\nat all\n[log]\nlevel = warn\n"),
         "f:1: [sevrer]: there is no such section; did you mean [server]?\n");
-    CHECK(strstr(says("[mysql]\n"), "there are [server] [websocket]"));
+    CHECK(strstr(says("[mysql]\n"), "there are [server] [tls] [websocket]"));
     CHECK_STR(says("[server]\nLISTEN = *:1\n"),
         "f:2: server.LISTEN = *:1: there is no such key; did you mean "
         "listen?\n");
