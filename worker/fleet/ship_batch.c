@@ -9,11 +9,9 @@
 #include "clock.h"
 #include "journal_line.h"
 #include "base/self.h"
+#include "ocpp/tape.h"
 
 #define FIELDS_MAX 24 /* of an event */
-
-static struct json_token tokens[65536];
-static struct json       tape = JSON_INIT(tokens, 65536);
 
 enum where { IN_LINE, IN_TEXT, IN_COUNT };
 
@@ -62,48 +60,57 @@ put(enum where where, const char *p, size_t at, size_t len)
 /* Value i of the tape: of a string its value, of all else the bytes that
  * stand there. */
 static bool
-put_value(uint32_t i)
+put_value(const struct json *tape, uint32_t i)
 {
-    const struct json_token *t = &tape.tok[i];
+    const struct json_token *t = &tape->tok[i];
 
     if (t->type != JSON_STRING || !(t->flags & JSON_ESCAPED)) {
-        put(IN_LINE, tape.text + t->start, 0, t->end - t->start);
+        put(IN_LINE, tape->text + t->start, 0, t->end - t->start);
         return true;
     }
     size_t room = 3 * (size_t)(t->end - t->start);
     bool   full;
     if (!buf_reserve(&bt.text, room))
         return false;
-    size_t n = json_string(&tape, i, bt.text.p + bt.text.len, room, &full);
+    size_t n = json_string(tape, i, bt.text.p + bt.text.len, room, &full);
     put(IN_TEXT, NULL, bt.text.len, n);
     bt.text.len += n;
     return true;
 }
 
-enum ship_batch_added
-ship_batch_add(const char *line, size_t len, uint64_t number)
+static enum ship_batch_added
+add(const struct json *tape, uint64_t number)
 {
     unsigned head = bt.n, fields = 0;
 
-    if (!json_scan(&tape, line, len))
-        return BATCH_NO_EVENT;
     put(IN_COUNT, NULL, 0, 0);
-    for (uint32_t i = 1; i < tape.tok[0].next && fields < FIELDS_MAX;
-         i = tape.tok[i + 1].next, fields++)
-        if (!put_value(i) || !put_value(i + 1))
+    for (uint32_t i = 1; i < tape->tok[0].next && fields < FIELDS_MAX;
+         i = tape->tok[i + 1].next, fields++)
+        if (!put_value(tape, i) || !put_value(tape, i + 1))
             return BATCH_NO_MEMORY;
     bt.arg[head].len = 2 * fields;
     bt.sum.last = number;
-    bt.sum.bytes += (uint32_t)len;
+    bt.sum.bytes += tape->len;
     if (bt.sum.events++ == 0) {
-        uint32_t when = json_member(&tape, 0, "timestamp", 9);
+        uint32_t when = json_member(tape, 0, "timestamp", 9);
         bt.sum.first = number;
         bt.sum.first_ms = self.wall_ms;
         if (when != 0)
-            clock_parse_rfc3339(line + tape.tok[when].start,
-                tape.tok[when].end - tape.tok[when].start, &bt.sum.first_ms);
+            clock_parse_rfc3339(tape->text + tape->tok[when].start,
+                tape->tok[when].end - tape->tok[when].start, &bt.sum.first_ms);
     }
     return BATCH_ADDED;
+}
+
+enum ship_batch_added
+ship_batch_add(const char *line, size_t len, uint64_t number)
+{
+    struct json          *tape = tape_borrow(TAPE_EVENT);
+    enum ship_batch_added r =
+        json_scan(tape, line, len) ? add(tape, number) : BATCH_NO_EVENT;
+
+    tape_return(tape);
+    return r;
 }
 
 bool
@@ -150,9 +157,11 @@ ship_batch_shard(const char *line, size_t len, unsigned *shard)
         *shard = redis_shard(value + 1, n - 2);
         return true;
     }
-    if (!json_scan(&tape, value, n))
+    struct json_token token;
+    struct json       one = JSON_INIT(&token, 1);
+    if (!json_scan(&one, value, n))
         return false;
-    n = json_string(&tape, 0, id, sizeof id, &full);
+    n = json_string(&one, 0, id, sizeof id, &full);
     *shard = redis_shard(id, n);
     return full;
 }

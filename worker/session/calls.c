@@ -19,6 +19,7 @@
 #include "journal_line.h"
 #include "base/self.h"
 #include "session/tap.h"
+#include "ocpp/tape.h"
 
 #define OWN_ID_MAX 64 /* of a generated commandId: 16 digits, -, node */
 
@@ -230,10 +231,8 @@ make_of_datagram(const struct channel_msg *msg, const char *body)
 
 /* The message of the schema, or why there is none. */
 static const char *
-wrong(struct call *k, const struct conn *c)
+wrong(struct call *k, const struct conn *c, struct json *tape)
 {
-    static struct json_token     tokens[16384];
-    static struct json           tape = JSON_INIT(tokens, 16384);
     static struct schema_verdict v;
 
     k->m = schema_find(
@@ -242,12 +241,12 @@ wrong(struct call *k, const struct conn *c)
         return "the action is not one of this OCPP version";
     if (!(k->m->direction & SCHEMA_CS))
         return "the action is not one that is sent to a charge point";
-    if (!json_scan(&tape, k->payload, strlen(k->payload)))
-        return json_error_text(tape.error);
-    if (tape.deviations != 0 || tape.newline)
+    if (!json_scan(tape, k->payload, strlen(k->payload)))
+        return json_error_text(tape->error);
+    if (tape->deviations != 0 || tape->newline)
         return "the payload must be plain JSON on one line";
     /* What we send is checked strictly, whatever we let pass from others. */
-    if (!schema_check(k->m, SCHEMA_REQUEST, &tape, 0, OCPPJ_STRICT, &v))
+    if (!schema_check(k->m, SCHEMA_REQUEST, tape, 0, OCPPJ_STRICT, &v))
         return v.text;
     return NULL;
 }
@@ -302,9 +301,11 @@ calls_take_queued(struct conn *c, struct queued_call *q, const char *action,
 static void
 enqueue(struct conn *c, struct call *k)
 {
-    const char *why;
+    struct json *tape = tape_borrow(TAPE_MESSAGE);
+    const char  *why = wrong(k, c, tape);
 
-    if ((why = wrong(k, c)) != NULL) {
+    tape_return(tape);
+    if (why != NULL) {
         finish_plain(k, OUTCOME_invalid, "Invalid", why);
         return;
     }

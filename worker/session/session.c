@@ -16,18 +16,12 @@
 #include "session/quiet.h"
 #include "base/self.h"
 #include "session/tap.h"
+#include "ocpp/tape.h"
 
 /* Takeovers between different addresses, each within FLIP_S of the one
  * before, that make two charge points under one identity likely. */
 #define FLIPS 3
 #define FLIP_S 60
-
-/* Values of one message: each takes at least two bytes of the largest
- * message, so a message with more is refused by its size first. */
-#define TAPE_TOKENS 65536
-
-static struct json_token tokens[TAPE_TOKENS];
-static struct json       tape = JSON_INIT(tokens, TAPE_TOKENS);
 
 static struct registry_entry *
 entry_of(const struct conn *c)
@@ -334,12 +328,46 @@ unreadable(struct conn *c, const char *kind, const char *why, const char *text,
         session_end(c, CLOSE_bad_messages, NULL);
 }
 
+/* One OCPP-J message, on a tape of its own. */
+static void
+take_text(struct conn *c, struct json *tape, const char *text, size_t len)
+{
+    struct ocppj_frame f;
+
+    tape->max_depth = (uint32_t)self.conf.ocpp_max_depth;
+    switch (ocppj_cut(&f, tape, text, len, dialect_mode())) {
+    case OCPPJ_UNPARSABLE:
+    case OCPPJ_NO_ID:
+        unreadable(c, "unreadable", f.why, text, len);
+        return;
+    case OCPPJ_UNKNOWN_TYPE:
+        STAT_INC(self.st, unknown_types);
+        tap_frame(c, TAP_IN, text, len, "ignored: unknown message type");
+        return;
+    case OCPPJ_LONG_ID:
+    case OCPPJ_MALFORMED:
+        if (f.type != OCPPJ_CALL) {
+            calls_spoiled(c, &f);
+            unreadable(c, "malformed", f.why, text, len);
+            return;
+        }
+        /* fall through */
+    case OCPPJ_GOOD:
+        break;
+    }
+    violation_count(f.deviations);
+    if (f.type == OCPPJ_CALL)
+        answers_take(c, &f, tape);
+    else
+        calls_answered(c, &f, tape);
+    if (f.verdict == OCPPJ_GOOD)
+        c->session.bad = 0;
+}
+
 bool
 session_message(
     struct conn *c, enum frame_opcode opcode, const char *text, size_t len)
 {
-    struct ocppj_frame f;
-
     if (c->state != CONN_OPEN)
         return c->state == CONN_CLOSING;
     c->session.messages_in++;
@@ -351,34 +379,9 @@ session_message(
         session_end(c, CLOSE_not_text, NULL);
         return c->state == CONN_CLOSING;
     }
-    tape.max_depth = (uint32_t)self.conf.ocpp_max_depth;
-    switch (ocppj_cut(&f, &tape, text, len, dialect_mode())) {
-    case OCPPJ_UNPARSABLE:
-    case OCPPJ_NO_ID:
-        unreadable(c, "unreadable", f.why, text, len);
-        return c->state != CONN_DEAD;
-    case OCPPJ_UNKNOWN_TYPE:
-        STAT_INC(self.st, unknown_types);
-        tap_frame(c, TAP_IN, text, len, "ignored: unknown message type");
-        return true;
-    case OCPPJ_LONG_ID:
-    case OCPPJ_MALFORMED:
-        if (f.type != OCPPJ_CALL) {
-            calls_spoiled(c, &f);
-            unreadable(c, "malformed", f.why, text, len);
-            return c->state != CONN_DEAD;
-        }
-        /* fall through */
-    case OCPPJ_GOOD:
-        break;
-    }
-    violation_count(f.deviations);
-    if (f.type == OCPPJ_CALL)
-        answers_take(c, &f, &tape);
-    else
-        calls_answered(c, &f, &tape);
-    if (f.verdict == OCPPJ_GOOD)
-        c->session.bad = 0;
+    struct json *tape = tape_borrow(TAPE_MESSAGE);
+    take_text(c, tape, text, len);
+    tape_return(tape);
     return c->state == CONN_OPEN || c->state == CONN_CLOSING;
 }
 
