@@ -150,8 +150,8 @@ up_replaced(struct conn *c)
 void
 up_orphaned(void)
 {
-    /* Nobody will start a successor: the charge points go in order, and what
-     * was acknowledged is durable before this process ends. */
+    /* No successor will be started. The connections are closed in order, and
+     * what was acknowledged is durable before this process ends. */
     log_error("the master is gone; closing all connections");
     drain_begin(self.conf.server_drain_time);
 }
@@ -159,7 +159,7 @@ up_orphaned(void)
 void
 up_datagram(const struct channel_msg *m, const char *body)
 {
-    static struct buf told = {.max = CHANNEL_BODY_MAX};
+    static struct buf described = {.max = CHANNEL_BODY_MAX};
     struct conn      *c = conn_find(m->conn);
 
     switch (m->type) {
@@ -179,7 +179,7 @@ up_datagram(const struct channel_msg *m, const char *body)
         if (c != NULL)
             session_check_owner(c);
         else if (m->arg < self.mem->born)
-            /* It died before it was told. */
+            /* The former process died before it read this datagram. */
             session_bury(registry_at(self.registry, (uint32_t)m->id), m->arg);
         break;
     case CHANNEL_call:
@@ -193,10 +193,10 @@ up_datagram(const struct channel_msg *m, const char *body)
             session_end(c, CLOSE_operator, NULL);
         break;
     case CHANNEL_ask:
-        buf_clear(&told);
+        buf_clear(&described);
         if (c != NULL)
-            session_tell(c, &told);
-        master_link_told(m->id, told.p, told.len);
+            session_describe(c, &described);
+        master_link_described(m->id, described.p, described.len);
         break;
     case CHANNEL_tap:
         tap_add(m->id, body);

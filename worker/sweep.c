@@ -118,8 +118,8 @@ ping(struct conn *c)
         STAT_INC(self.st, pings_skipped);
 }
 
-/* What a burst left free in the heap, between what is still in use, goes
- * back to the system, once the burst is over. */
+/* Once a burst is over, the free memory that it left in the heap is given back
+ * to the system. */
 static void
 trim(void)
 {
@@ -128,8 +128,8 @@ trim(void)
         malloc_trim(0);
 }
 
-/* They decide who is let in; one that cannot be was written by somebody
- * else. */
+/* The gauges decide whether a connection is admitted. A value that cannot be
+ * right was written by a stray store: they are counted anew. */
 static void
 check_gauges(void)
 {
@@ -204,7 +204,7 @@ tick(void)
 static void
 timer_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
-    uint64_t expirations; /* of no interest: the clock tells */
+    uint64_t expirations; /* of no use: the clock is read */
 
     if (read(w->fd, &expirations, sizeof expirations) > 0)
         tick();

@@ -43,32 +43,13 @@
 
 #define LINGER_MS 2000 /* for Redis, after the last connection */
 
-/* A worker waits so long for the others to read their journals. */
+/* How long a worker waits for the others to read their journals. */
 #define OTHERS_MS 5000
-
-struct self self;
-
-static uint64_t began_us;
-
-void
-self_tell_time(void)
-{
-    self.now_us = clock_mono_ns() / 1000u;
-    self.now_ms = (uint32_t)((self.now_us - began_us) / 1000u);
-    self.wall_ms = clock_wall_ms();
-}
-
-void
-self_read_config(void)
-{
-    self.conf_version = shm_config_read(self.shm, &self.conf);
-    self.mem->config_seen = self.conf_version;
-}
 
 static void
 turn_cb(struct ev_loop *loop, ev_check *w, int revents)
 {
-    self_tell_time();
+    self_read_clocks();
 }
 
 static void leave(int code, const char *words) __attribute__((noreturn));
@@ -102,8 +83,9 @@ recover_line(void *ctx, uint64_t number, const char *line, size_t len)
     calls_recover(line, len);
 }
 
-/* When the daemon starts, a charge point may land here that told another slot
- * of a transaction: before all journals are read back nobody can know. */
+/* A charge point may connect to another slot than before the daemon's restart.
+ * Its transactions are in the journal of the former slot, so no worker accepts
+ * connections before all of them have read their journals. */
 static void
 await_others(void)
 {
@@ -121,8 +103,8 @@ await_others(void)
     }
 }
 
-/* The connections of this slot's former process: nobody else will say that
- * they ended. */
+/* The connections of this slot's former process ended with it: publishes the
+ * event for each of them. */
 static void
 bury_former(void)
 {
@@ -135,8 +117,8 @@ bury_former(void)
         uint64_t               generation = e->generation;
         if (owner == 0 || cref_slot(owner) != self.slot)
             continue;
-        /* Not the owner's: it is being claimed at this moment, and whoever
-         * does so says the rest. */
+        /* The generation is not the owner's: the entry is being claimed at
+         * this moment, and the worker that claims it publishes the end. */
         if (owner != cref_make(self.slot, cref_index(owner), generation))
             continue;
         session_bury(e, generation);
@@ -146,11 +128,11 @@ bury_former(void)
         n++;
     }
     if (n > 0)
-        log_info("ended %u sessions of the worker before", n);
+        log_info("%u sessions ended with the former process of this slot", n);
 }
 
-/* What Redis is to know goes out before the end, if Redis is there and takes
- * it; the successor, or the journal, has the rest. */
+/* Before the end, sends what waits for Redis, if Redis is there and takes it.
+ * The rest is in the journal, for the successor. */
 static void
 linger(void)
 {
@@ -165,27 +147,21 @@ linger(void)
 void
 worker_main(const struct worker_boot *boot)
 {
-    char       who[32], name[16];
+    char       label[32], name[16];
     struct buf why = BUF_INIT(4096);
     ev_check   turn;
     char       no_user[SHM_WORDS_MAX];
 
-    self.shm = boot->shm;
-    self.slot = boot->slot;
-    self.mem = shm_worker(self.shm, boot->slot);
-    self.st = &self.mem->stats;
-    self.registry = shm_registry(self.shm);
-    self_read_config();
-    began_us = clock_mono_ns() / 1000u;
-    self_tell_time();
-    snprintf(who, sizeof who, "worker %u", self.slot);
+    self_begin(boot->shm, boot->slot);
+    snprintf(label, sizeof label, "worker %u", self.slot);
     snprintf(name, sizeof name, "ocppd-w%u", self.slot); /* 15 bytes at most */
-    log_who(who);
+    log_who(label);
     log_level_at(&self.shm->log_level);
     ensure_words(self.mem->words, sizeof self.mem->words);
     prctl(PR_SET_NAME, name, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);
-    /* The master decides when to stop; a ^C at a terminal reaches everybody. */
+    /* The master decides when to stop; a ^C at a terminal
+     * reaches all processes. */
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
@@ -215,8 +191,8 @@ worker_main(const struct worker_boot *boot)
         .conf = &self.conf,
         .recover_line = recover_line,
         .recover_max = JOURNAL_RECOVER_MAX};
-    /* A daemon whose journal cannot be opened does not start; but one that
-     * runs has a disk that may come back, and tries again. */
+    /* At the first start of the daemon an unusable journal is an error of its
+     * installation. Later it may be a disk that comes back: trying again. */
     if (!journal_open(&env, &why))
         leave(self.mem->incarnation > 1 ? WORKER_EXIT_TRY_AGAIN
                                         : WORKER_EXIT_STAY_DOWN,
@@ -237,7 +213,7 @@ worker_main(const struct worker_boot *boot)
     log_info("ready");
     ev_run(self.loop, 0);
 
-    /* Drained. What is still to be said to the master goes first. */
+    /* Drained. What waits for the master or Redis is sent before the end. */
     calls_retry();
     linger();
     journal_close();

@@ -10,13 +10,13 @@
 #include "listener.h"
 #include "shm.h"
 
-/* Exit codes of a worker, for the master's obituary. */
+/* Exit codes of a worker, for the master. */
 #define WORKER_EXIT_DONE 0       /* drained, or the master is gone */
 #define WORKER_EXIT_TRY_AGAIN 75 /* respawn, after the usual pause */
 #define WORKER_EXIT_STAY_DOWN                                                  \
     77 /* do not respawn: the slot cannot work                                 \
           (journal directory unusable, user                                    \
-          unknown); last words say why */
+          unknown); its last words give the reason */
 
 struct worker_boot {
     struct shm            *shm;

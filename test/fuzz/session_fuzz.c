@@ -45,7 +45,7 @@ static uint64_t    now_us = 1000000;
 /* --- in place of worker.c ------------------------------------------------ */
 
 void
-self_tell_time(void)
+self_read_clocks(void)
 {
     self.now_us = now_us;
     self.now_ms = (uint32_t)(now_us / 1000);
@@ -147,7 +147,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     self.registry = shm_registry(shm);
     self.mem->incarnation = 1;
     self_read_config();
-    self_tell_time();
+    self_read_clocks();
     self.loop = ev_loop_new(EVFLAG_NOENV);
     conn_init(64);
     ws_pool_keep(4);
@@ -166,7 +166,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 static void
 turn(void)
 {
-    self_tell_time();
+    self_read_clocks();
     ev_run(self.loop, EVRUN_NOWAIT);
 }
 
@@ -321,7 +321,7 @@ static void
 pass(uint64_t ms)
 {
     now_us += ms * 1000;
-    self_tell_time();
+    self_read_clocks();
     tick();
 }
 

@@ -22,7 +22,7 @@ static struct waiting  *first;
 static struct waiting **last = &first;
 
 static bool
-say(enum channel_type type, uint64_t id, cref conn, uint64_t arg,
+try_send(enum channel_type type, uint64_t id, cref conn, uint64_t arg,
     const void *body, size_t len)
 {
     struct channel_msg m = {.type = type, .id = id, .conn = conn, .arg = arg};
@@ -32,10 +32,10 @@ say(enum channel_type type, uint64_t id, cref conn, uint64_t arg,
 
 /* For what must arrive: in order, behind what waits already. */
 static void
-insist(enum channel_type type, uint64_t id, uint64_t arg, const char *body,
+send_surely(enum channel_type type, uint64_t id, uint64_t arg, const char *body,
     size_t len)
 {
-    if (first == NULL && say(type, id, 0, arg, body, len))
+    if (first == NULL && try_send(type, id, 0, arg, body, len))
         return;
     struct waiting *w = malloc(sizeof *w + len);
     if (w == NULL) {
@@ -68,19 +68,19 @@ master_link_tick(void)
 void
 master_link_ready(void)
 {
-    say(CHANNEL_ready, 0, 0, 0, NULL, 0);
+    try_send(CHANNEL_ready, 0, 0, 0, NULL, 0);
 }
 
 void
-master_link_told(uint64_t request, const char *body, size_t len)
+master_link_described(uint64_t request, const char *body, size_t len)
 {
-    insist(CHANNEL_told, request, 0, body, len);
+    send_surely(CHANNEL_told, request, 0, body, len);
 }
 
 void
 master_link_takeover(cref former, uint32_t entry, uint64_t generation)
 {
-    if (!say(CHANNEL_takeover, entry, former, generation, NULL, 0))
+    if (!try_send(CHANNEL_takeover, entry, former, generation, NULL, 0))
         STAT_INC(self.st, hints_lost);
 }
 
@@ -88,19 +88,19 @@ void
 master_link_done(
     uint64_t request, unsigned outcome, const char *body, size_t len)
 {
-    insist(CHANNEL_done, request, outcome, body, len);
+    send_surely(CHANNEL_done, request, outcome, body, len);
 }
 
 bool
 master_link_tapped(uint64_t tap, const char *body, size_t len)
 {
-    return say(CHANNEL_tapped, tap, 0, 0, body, len);
+    return try_send(CHANNEL_tapped, tap, 0, 0, body, len);
 }
 
 void
 master_link_key(unsigned what, const char *body, size_t len)
 {
-    insist(CHANNEL_key, 0, what, body, len);
+    send_surely(CHANNEL_key, 0, what, body, len);
 }
 
 static void

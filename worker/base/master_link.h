@@ -1,9 +1,8 @@
 /*
  * master_link: the worker's end of its channel to the master (channel.h).
  *
- * Requests come in and are handed up; outcomes go out
- * and wait here if the master does not read at once; hints and copies are
- * dropped then.
+ * Datagrams of the master are handed up. Outcomes for the master wait here
+ * while it does not read; hints and copies are dropped then.
  */
 #ifndef WORKER_BASE_MASTER_LINK_H
 #define WORKER_BASE_MASTER_LINK_H
@@ -19,7 +18,8 @@ void master_link_ready(void);
 void master_link_takeover(cref former, uint32_t entry, uint64_t generation);
 void master_link_done(
     uint64_t request, unsigned outcome, const char *body, size_t len);
-void master_link_told(uint64_t request, const char *body, size_t len);
+/* The answer to CHANNEL_ask: a JSON object, empty if the connection is gone. */
+void master_link_described(uint64_t request, const char *body, size_t len);
 bool master_link_tapped(uint64_t tap, const char *body, size_t len);
 /* what: enum channel_key. */
 void master_link_key(unsigned what, const char *body, size_t len);

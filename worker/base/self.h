@@ -1,8 +1,8 @@
 /*
  * self: what this worker process is: its loop, its shared memory, its time.
  *
- * One global, set by worker_main() before anything else runs. Time is read
- * once per turn of the loop; whoever measures within a turn asks clock.h.
+ * One global, set by self_begin() before anything else runs. Time is read
+ * once per turn of the loop; to measure within a turn, use clock.h.
  */
 #ifndef WORKER_BASE_SELF_H
 #define WORKER_BASE_SELF_H
@@ -32,7 +32,11 @@ struct self {
 
 extern struct self self;
 
-void self_tell_time(void);
+/* The process begins to be the worker of a slot. */
+void self_begin(struct shm *shm, unsigned slot);
+/* now_us, now_ms and wall_ms; at each turn of the loop. */
+void self_read_clocks(void);
+/* Takes over the configuration that is in force. */
 void self_read_config(void);
 
 #endif

@@ -176,7 +176,7 @@ push(struct conn *c, const char *p, size_t n)
         }
         STAT_ADD(self.st, bytes_out, (uint64_t)r);
         done += (size_t)r;
-        /* A short count means a full socket: epoll tells when it is not. */
+        /* A short count means a full socket: epoll reports when it has room. */
         if (done < n)
             break;
     }
@@ -312,7 +312,7 @@ conn_send_text(struct conn *c, const char *text, size_t len)
 bool
 conn_ping(struct conn *c)
 {
-    /* The time it left, so that any pong tells the round trip. */
+    /* The time it leaves, so that a pong gives the round trip. */
     uint8_t frame[FRAME_HEAD_OUT + sizeof self.now_ms];
 
     if (conn_output_waits(c) || c->ws_bits != 0)

@@ -4,7 +4,7 @@
  * Pure. Writes the frames a server sends into a buf, and reads the headers of
  * the frames a client sends. A server's frame is two to ten bytes and the
  * payload: one memcpy puts it where one send() will take it, and a quiet
- * connection needs no lease of ws.h in order to say something.
+ * connection needs no lease of ws.h in order to send.
  */
 #ifndef WORKER_NET_FRAME_H
 #define WORKER_NET_FRAME_H
@@ -29,7 +29,7 @@ enum frame_opcode {
 enum {
     FRAME_CLOSE_SENT = 1,    /* a close frame is in the output, or held for it
                                 by a lease: nothing may follow it */
-    FRAME_CLOSE_RECEIVED = 2 /* the peer's close frame came: it says no more */
+    FRAME_CLOSE_RECEIVED = 2 /* the peer's close frame came: the last one */
 };
 
 /* Status codes (section 7.4.1) that frame and ws give or report by
@@ -52,7 +52,7 @@ enum {
 /*
  * Appends one unfragmented frame, whole or not at all. bits is the
  * connection's byte. False after a close frame, or if it does not fit in out
- * (out->overflow tells which). Control frames: at most FRAME_CONTROL_MAX
+ * (then out->overflow is set). Control frames: at most FRAME_CONTROL_MAX
  * bytes. For close frames there is frame_put_close() alone.
  */
 bool frame_put(struct buf *out, const uint8_t *bits, enum frame_opcode opcode,

@@ -1,8 +1,7 @@
 /*
- * ws: the pool of leases, and wslay on a short leash.
+ * ws: the pool of leases, and wslay, one frame at a time.
  *
- * The one idea: wslay gets one frame at a time. frame_read() sees each header
- * before wslay does, so that
+ * frame_read() sees each header before wslay does, so that
  *
  *   - where a frame ends is arithmetic, and "is this context clean?" needs
  *     no look into wslay (1.1.1 has no getter for it);
@@ -21,8 +20,8 @@
  *
  * Its writing side is shut from the beginning: it then queues neither pongs
  * nor close frames (it answers some errors without a status, and would keep
- * a heap object per ping), but still reports pings and closes. What went
- * wrong is told by how far it came with the frame: see verdict().
+ * a heap object per ping), but still reports pings and closes. How far it came
+ * with a frame shows what was wrong with it: see verdict().
  */
 #include "net/ws.h"
 
@@ -65,7 +64,7 @@ struct ws {
 
     uint8_t  close[4]; /* close frame that is due */
     uint8_t  close_n;
-    uint8_t  deferred_n;
+    uint8_t  held_n;
     uint16_t pongs_n;
     uint8_t  held[HELD_MAX];
     uint8_t  pongs[PONGS_MAX]; /* frames, ready to go */
@@ -307,13 +306,13 @@ start(struct ws *ws, const uint8_t *p, size_t n)
     size_t          f_n = n;
     struct frame_in h;
 
-    if (ws->deferred_n > 0) {
-        size_t room = HELD_MAX - ws->deferred_n;
+    if (ws->held_n > 0) {
+        size_t room = HELD_MAX - ws->held_n;
         if (n < room)
             room = n;
-        memcpy(ws->held + ws->deferred_n, p, room);
+        memcpy(ws->held + ws->held_n, p, room);
         f = ws->held;
-        f_n = ws->deferred_n + room;
+        f_n = ws->held_n + room;
     }
     if (!frame_read(&h, f, f_n, ws->open, ws->max - ws->sum)) {
         fail(ws, h.status, h.why);
@@ -326,14 +325,14 @@ start(struct ws *ws, const uint8_t *p, size_t n)
         /* Not enough: f_n < HELD_MAX, so all of p is in it. */
         if (f == p)
             memcpy(ws->held, p, n);
-        ws->deferred_n = (uint8_t)f_n;
+        ws->held_n = (uint8_t)f_n;
         return n;
     }
 
-    size_t before = ws->deferred_n; /* of what we feed, not from p */
+    size_t before = ws->held_n; /* of what we feed, not from p */
     ws->stage = BEFORE_START;
     ws->control = control;
-    ws->deferred_n = 0;
+    ws->held_n = 0;
     if (control) {
         feed(ws, f, whole);
         return whole - before;
@@ -377,7 +376,7 @@ ws_input(struct ws *ws, const uint8_t *p, size_t n)
 bool
 ws_clean(const struct ws *ws)
 {
-    return ws->result == WS_GO_ON && ws->deferred_n == 0 && ws->left == 0 &&
+    return ws->result == WS_GO_ON && ws->held_n == 0 && ws->left == 0 &&
         !ws->open && ws->pongs_n == 0 && ws->close_n == 0 &&
         !(*ws->bits & FRAME_CLOSE_RECEIVED);
 }

@@ -14,7 +14,7 @@
  *     if (ws_clean(c->ws)) ws_return(c->ws), c->ws = NULL
  *
  * Inbound goes through wslay (masks, fragments, UTF-8); this is the only file
- * that knows it. What we have to say goes out through frame.h, without it.
+ * that knows it. Outgoing frames are written by frame.h, without it.
  *
  * Memory: about 11 KB a lease, and the message being collected, which grows
  * with what has arrived, never with what a header announces.
@@ -45,9 +45,9 @@ struct ws *ws_borrow(void *owner, uint8_t *bits, size_t max_message);
  * clean, to the heap otherwise. What was due to be sent is forgotten. */
 void ws_return(struct ws *ws);
 
-/* True if it may be returned and nobody would notice: no frame half read,
- * no fragmented message open, nothing for ws_output(), nothing failed, no
- * close frame read. Exact, also with a peer that means harm. */
+/* True if it can be returned without any loss: no frame half read, no
+ * fragmented message open, nothing for ws_output(), nothing failed, no close
+ * frame read. Exact also for hostile peers. */
 bool ws_clean(const struct ws *ws);
 
 /* How many idle leases the pool keeps (11 KB each); frees those over it.
@@ -89,8 +89,8 @@ const char *ws_why(const struct ws *ws); /* a few words for the log, static;
  * WS_OUTPUT_ENOUGH bytes, pongs wait in the lease (a close frame does not);
  * when they pass 2 KiB, only the latest ping is answered (RFC 6455
  * section 5.5.3). So a peer that pings and never reads costs a fixed amount. It
- * may be called in an up-call too, for those who want pongs and answers in the
- * order of what they answer. False if a close frame did not fit: cut the
+ * may be called in an up-call too, so that pongs and answers leave in the order
+ * of what they answer. False if a close frame did not fit: cut the
  * connection.
  */
 #define WS_OUTPUT_ENOUGH 4096

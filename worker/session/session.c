@@ -56,7 +56,7 @@ publish_connected(
     publish_end(p);
 }
 
-/* Two addresses that keep throwing each other out. */
+/* Two addresses that keep replacing each other. */
 static void
 watch_conflict(struct conn *c, const struct registry_claim *claim)
 {
@@ -129,8 +129,8 @@ session_open(
         conn_settle(old);
     } else if (slot != self.slot && slot < self.shm->slots) {
         struct shm_worker *w = shm_worker(self.shm, slot);
-        /* Who died and has a successor by now cannot be told, and its
-         * successor will not find the session any more. */
+        /* A worker that has died cannot be notified, and its successor does
+         * not know the session, so its end is published here. */
         if (w->pid != 0 && claim.former_generation >= w->born)
             master_link_takeover(
                 claim.former, claim.entry, claim.former_generation);
@@ -196,7 +196,7 @@ session_bury(const struct registry_entry *e, uint64_t generation)
     STAT_INC(self.st, closed[CLOSE_worker_died]);
 }
 
-/* Everything about the end but the socket. */
+/* Ends the session, but not the socket. */
 static void
 leave(struct conn *c, enum close_reason reason, int code)
 {
@@ -258,11 +258,11 @@ session_broken(struct conn *c, enum close_reason reason)
 void
 session_bytes(struct conn *c, const uint8_t *p, size_t n)
 {
-    /* Who was replaced and has not been told yet is not listened to: the
-     * newer connection may have said the same already. */
+    /* A newer connection may own the identity already, and may have sent the
+     * same: what comes on this one no longer counts. */
     session_check_owner(c);
-    /* A closing connection is read for the peer's close frame, if it is one
-     * that can still send it. */
+    /* A closing connection is read for the peer's close frame, unless that has
+     * come or cannot come any more. */
     if (c->flags & CONN_FINISHING)
         return;
     if (c->ws == NULL)
@@ -298,7 +298,7 @@ session_pong(struct conn *c, const uint8_t *data, size_t len)
     uint32_t sent_ms;
 
     STAT_INC(self.st, pongs);
-    /* Ours carry the time they left; a pong of its own accord does not. */
+    /* A pong that answers a ping of the gateway carries the time it left. */
     if (len != sizeof sent_ms)
         return;
     memcpy(&sent_ms, data, sizeof sent_ms);
@@ -316,7 +316,7 @@ session_closed(struct conn *c, int status)
         leave(c, CLOSE_peer_closed, status);
 }
 
-/* A message nothing can be answered to. */
+/* A message that cannot be answered. */
 static void
 unreadable(struct conn *c, const char *kind, const char *why, const char *text,
     size_t len)
@@ -393,7 +393,7 @@ session_is_quiet(const struct conn *c)
 }
 
 void
-session_tell(struct conn *c, struct buf *out)
+session_describe(struct conn *c, struct buf *out)
 {
     struct writer w = WRITER_INIT(out);
 

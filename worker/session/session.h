@@ -1,10 +1,11 @@
 /*
  * session: a charge point that is here.
  *
- * Begins when the identity is claimed in the registry and ends once, for one
- * of the reasons in close.def; whatever comes later on the socket is ignored.
- * Between the two, messages come up from ws.c and go to answers.c (CALLs of
- * the charge point) and calls.c (its answers to ours).
+ * A session begins when the identity is claimed in the registry and ends once,
+ * for one of the reasons in close.def; bytes that come later on the socket are
+ * ignored. Between the two, messages come up from ws.c and go to answers.c
+ * (CALLs of the charge point) and calls.c (its answers to CALLs of the
+ * gateway).
  */
 #ifndef WORKER_SESSION_SESSION_H
 #define WORKER_SESSION_SESSION_H
@@ -13,12 +14,12 @@
 #include "ocpp/dialect.h"
 #include "registry.h"
 
-/* HANDSHAKE to OPEN: claims the identity; a former connection of it is told
- * to go. On anything but REGISTRY_OK nothing has changed. */
+/* HANDSHAKE to OPEN: claims the identity; its former connection, if any, is
+ * ended. On anything but REGISTRY_OK nothing has changed. */
 enum registry_result session_open(
     struct conn *c, const char *name, size_t len, enum dialect_number protocol);
 
-/* Has no common version: HANDSHAKE to CLOSING with a close frame. */
+/* No common version: HANDSHAKE to CLOSING with a close frame. */
 void session_reject_version(struct conn *c, const char *name, size_t len);
 /* HANDSHAKE to CLOSING. */
 void session_leave_handshake(struct conn *c);
@@ -30,14 +31,14 @@ void session_end(struct conn *c, enum close_reason reason, const char *why);
 /* Ends it if its identity has a newer owner. */
 void session_check_owner(struct conn *c);
 
-/* Appends a JSON object with what only the worker knows. */
-void session_tell(struct conn *c, struct buf *out);
+/* Appends a JSON object with the state that only the worker has. */
+void session_describe(struct conn *c, struct buf *out);
 
 /* The part of session/ is quiet: no call is queued or in flight, and no answer
  * is deferred or awaited from the platform. */
 bool session_is_quiet(const struct conn *c);
 
-/* Ended without its worker having said so: publishes the event for it. */
+/* The session ended with its worker: publishes the event on its behalf. */
 void session_bury(const struct registry_entry *e, uint64_t generation);
 
 /* --- what came for it ---------------------------------------------------- */

@@ -1,8 +1,8 @@
 /*
  * tap: copies of frames for `ocppctl tap`, as they pass.
  *
- * A tap costs nothing while there is none. A reader that does not keep up
- * loses frames, and is told how many; nothing waits for it.
+ * Without a tap, a frame costs one comparison. A reader that does not keep up
+ * loses frames, and the next one carries their number; nothing waits for it.
  */
 #ifndef WORKER_SESSION_TAP_H
 #define WORKER_SESSION_TAP_H
@@ -27,7 +27,7 @@ extern unsigned tap_count;
 void tap_copy(struct conn *c, enum tap_direction d, const char *text,
     size_t len, const char *decision);
 
-/* decision: what was made of the frame, in a few words. */
+/* decision: how the frame was handled, in a few words. */
 static inline void
 tap_frame(struct conn *c, enum tap_direction d, const char *text, size_t len,
     const char *decision)

@@ -1,0 +1,36 @@
+/* self: what this worker process is. See self.h. */
+#include "base/self.h"
+
+#include "clock.h"
+
+struct self self;
+
+static uint64_t began_us;
+
+void
+self_begin(struct shm *shm, unsigned slot)
+{
+    self.shm = shm;
+    self.slot = slot;
+    self.mem = shm_worker(shm, slot);
+    self.st = &self.mem->stats;
+    self.registry = shm_registry(shm);
+    self_read_config();
+    began_us = clock_mono_ns() / 1000u;
+    self_read_clocks();
+}
+
+void
+self_read_clocks(void)
+{
+    self.now_us = clock_mono_ns() / 1000u;
+    self.now_ms = (uint32_t)((self.now_us - began_us) / 1000u);
+    self.wall_ms = clock_wall_ms();
+}
+
+void
+self_read_config(void)
+{
+    self.conf_version = shm_config_read(self.shm, &self.conf);
+    self.mem->config_seen = self.conf_version;
+}
