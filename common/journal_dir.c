@@ -53,7 +53,7 @@ journal_dir_mark(const struct shm *shm)
     uint64_t    mark = atomic_load(&s->sequence);
 
     /* The sequence first: see shm_worker.journal_floor. */
-    for (unsigned i = 0; i < s->slots; i++) {
+    for (unsigned i = 0; i < shm_slots(s); i++) {
         uint64_t floor = atomic_load(&shm_worker(s, i)->journal_floor);
         if (floor < mark)
             mark = floor;

@@ -17,6 +17,28 @@
 #define FORGET_AFTER_S 60 /* more than the master lets a worker stand still */
 
 uint64_t registry_steps;
+#define COPY_TRIES 4       /* of a reader without the lock */
+#define LOOK_UP_STEPS 4096 /* a chain that is longer does not end */
+
+/* The geometry of the registry that this process, or its parent before the
+ * fork, has made: what lies in shared memory any worker can write, and the
+ * master must not follow it. */
+static struct {
+    const struct registry *of;
+    uint32_t               capacity, heads;
+} known;
+
+static uint32_t
+capacity_of(const struct registry *r)
+{
+    return r == known.of ? known.capacity : r->capacity;
+}
+
+static uint32_t
+heads_of(const struct registry *r)
+{
+    return r == known.of ? known.heads : r->heads;
+}
 
 static uint32_t
 heads_for(uint32_t capacity)
@@ -44,13 +66,13 @@ static struct registry_entry *
 entries(struct registry *r)
 {
     return (struct registry_entry *)((char *)heads(r) +
-        round64(r->heads * sizeof(uint32_t)));
+        round64(heads_of(r) * sizeof(uint32_t)));
 }
 
 static struct registry_starts *
 starts(struct registry *r, uint32_t entry)
 {
-    return (struct registry_starts *)(entries(r) + r->capacity) + entry;
+    return (struct registry_starts *)(entries(r) + capacity_of(r)) + entry;
 }
 
 static struct registry_proof *
@@ -86,6 +108,14 @@ registry_size(uint32_t capacity)
 }
 
 void
+registry_attach(const struct registry *r, uint32_t capacity)
+{
+    known.of = r;
+    known.capacity = capacity;
+    known.heads = heads_for(capacity);
+}
+
+void
 registry_init(struct registry *r, uint32_t capacity)
 {
     pthread_mutexattr_t a;
@@ -93,6 +123,7 @@ registry_init(struct registry *r, uint32_t capacity)
     hash_key_draw(&r->key);
     r->capacity = capacity;
     r->heads = heads_for(capacity);
+    registry_attach(r, capacity);
     r->used = 0;
     r->hand = 0;
     /* Fresh memory is zero: chains are stored as entry + 1. */
@@ -106,7 +137,9 @@ registry_init(struct registry *r, uint32_t capacity)
 static uint32_t
 used(struct registry *r)
 {
-    return r->used < r->capacity ? r->used : r->capacity;
+    uint32_t n = r->used, most = capacity_of(r);
+
+    return n < most ? n : most;
 }
 
 static uint32_t
@@ -149,7 +182,7 @@ owner_of(struct registry_entry *e)
 struct registry_entry *
 registry_at(struct registry *r, uint32_t entry)
 {
-    ensure(entry < r->capacity);
+    ensure(entry < capacity_of(r));
     return entries(r) + entry;
 }
 
@@ -533,15 +566,51 @@ registry_used(struct registry *r)
     return used(r);
 }
 
+/* Entries are copied while their owners write them. A claim changes two words
+ * one after the other: a copy from between is taken again. */
 bool
 registry_copy(struct registry *r, uint32_t i, struct registry_entry *out)
 {
-    if (i >= used(r) || !lock(r))
+    if (i >= used(r))
         return false;
-    owner_of(registry_at(r, i));
-    *out = *registry_at(r, i);
-    unlock(r);
-    return intact(r, out);
+    for (int tries = 0; tries < COPY_TRIES; tries++) {
+        memcpy(out, registry_at(r, i), sizeof *out);
+        atomic_thread_fence(memory_order_acquire);
+        if (!intact(r, out))
+            return false;
+        if (out->owner == 0 || plausible(out->owner, out->generation))
+            return true;
+    }
+    out->owner = 0; /* no claim has made that word */
+    return true;
+}
+
+/* A walk may be led into another chain by an entry that is forgotten and used
+ * again meanwhile; then it begins again. */
+uint32_t
+registry_peek(struct registry *r, const char *name, size_t len)
+{
+    if (len == 0 || len > REGISTRY_NAME_MAX)
+        return REGISTRY_NONE;
+    uint32_t hash = hash_of(r, name, len), chain = hash & (heads_of(r) - 1);
+    for (int tries = 0; tries < COPY_TRIES; tries++) {
+        uint32_t next = atomic_load_explicit(
+            (_Atomic uint32_t *)&heads(r)[chain], memory_order_acquire);
+        unsigned steps = 0;
+        while (next != 0 && next <= used(r) && steps++ < LOOK_UP_STEPS) {
+            struct registry_entry e;
+            memcpy(&e, registry_at(r, next - 1), sizeof e);
+            if (e.hash == hash && e.name_len == len &&
+                memcmp(e.name, name, len) == 0)
+                return next - 1;
+            if ((e.hash & (heads_of(r) - 1)) != chain)
+                break;
+            next = e.next;
+        }
+        if (next == 0)
+            break;
+    }
+    return REGISTRY_NONE;
 }
 
 #define START_DRAFT (UINT64_C(1) << 31) /* the sign of the id */

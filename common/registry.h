@@ -133,6 +133,9 @@ struct registry_claim {
 size_t registry_size(uint32_t capacity);
 void   registry_init(struct registry *r, uint32_t capacity);
 
+/* In a child of the process that made it, which has mapped it elsewhere. */
+void registry_attach(const struct registry *r, uint32_t capacity);
+
 struct registry_entry *registry_at(struct registry *r, uint32_t entry);
 
 /* Makes (slot, index) the owner of the identity. sequence: where
@@ -168,6 +171,13 @@ uint32_t registry_find(
  * that names cost. */
 extern uint64_t registry_steps;
 
+/* The readers below take no lock: the master and the admin process use no
+ * other function of this file, since a worker that was taken over could lead
+ * whoever takes the lock to any address. */
+
+/* The entry of a name, REGISTRY_NONE if unknown; while the chains are being
+ * rebuilt, a name that is known may be missed. */
+uint32_t registry_peek(struct registry *r, const char *name, size_t len);
 /* Copies entry i as it is now; false if it is free. For lists: i runs from
  * 0 to registry_used(). */
 bool registry_copy(struct registry *r, uint32_t i, struct registry_entry *out);

@@ -15,6 +15,17 @@
 #include "knob.h"
 #include "version.h"
 
+/* Where things lie, kept apart from what other processes can write: a process
+ * has it from before the fork, and never reads it from the segment it made. */
+struct geometry {
+    const struct shm *of;
+    unsigned          slots;
+    uint64_t          size, registry, crowd, penalty;
+    uint32_t          capacity;
+};
+
+static struct geometry known_place;
+
 static size_t
 round4k(size_t n)
 {
@@ -24,7 +35,7 @@ round4k(size_t n)
 static uint64_t
 mix_word(uint64_t h, const char *word)
 {
-    return registry_hash(word, strlen(word), h);
+    return hash_sum(word, strlen(word), h);
 }
 
 uint64_t
@@ -37,7 +48,7 @@ shm_layout(void)
         sizeof(struct stats), offsetof(struct shm, sequence),
         offsetof(struct shm, config), offsetof(struct shm_worker, stats),
         address_count_size(1, 1), penalty_size(1)};
-    uint64_t       h = registry_hash(sizes, sizeof sizes, 0);
+    uint64_t       h = hash_sum(sizes, sizeof sizes, 0);
 
     for (size_t i = 0; i < stat_info_count; i++) {
         h = mix_word(h, stat_info[i].name);
@@ -82,6 +93,8 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
     s->registry_offset = registry;
     s->address_count_offset = crowd;
     s->penalty_offset = penalty;
+    known_place =
+        (struct geometry){s, slots, size, registry, crowd, penalty, capacity};
     s->auth_version = s->deny_version = 1;
     s->started_wall_ms = clock_wall_ms();
     s->started_mono_ms = clock_mono_ms();
@@ -114,44 +127,82 @@ shm_map_readonly(int fd)
         mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (s == MAP_FAILED)
         return NULL;
-    ensure(s->magic == SHM_MAGIC && s->layout == shm_layout());
+    ensure(known_place.of != NULL && known_place.size == (uint64_t)st.st_size);
+    known_place.of = s;
+    registry_attach(shm_registry(s), known_place.capacity);
     return s;
+}
+
+/* Of a segment that this process did not make itself (a tool, a test with
+ * several): what the segment says. */
+static struct geometry
+place_of(const struct shm *s)
+{
+    if (s == known_place.of)
+        return known_place;
+    return (struct geometry){.of = s,
+        .slots = s->slots,
+        .size = s->size,
+        .registry = s->registry_offset,
+        .crowd = s->address_count_offset,
+        .penalty = s->penalty_offset,
+        .capacity =
+            ((struct registry *)((char *)s + s->registry_offset))->capacity};
+}
+
+unsigned
+shm_slots(const struct shm *s)
+{
+    return place_of(s).slots;
+}
+
+uint64_t
+shm_size(const struct shm *s)
+{
+    return place_of(s).size;
+}
+
+uint32_t
+shm_capacity(const struct shm *s)
+{
+    return place_of(s).capacity;
 }
 
 struct shm_worker *
 shm_worker(const struct shm *s, unsigned slot)
 {
-    ensure(slot < s->slots);
+    ensure(slot < shm_slots(s));
     return (struct shm_worker *)((char *)s + round4k(sizeof *s)) + slot;
 }
 
 struct registry *
 shm_registry(const struct shm *s)
 {
-    return (struct registry *)((char *)s + s->registry_offset);
+    return (struct registry *)((char *)s + place_of(s).registry);
 }
 
 struct address_count *
 shm_crowd(const struct shm *s)
 {
-    return (struct address_count *)((char *)s + s->address_count_offset);
+    return (struct address_count *)((char *)s + place_of(s).crowd);
 }
 
 struct penalty *
 shm_penalty(const struct shm *s)
 {
-    return (struct penalty *)((char *)s + s->penalty_offset);
+    return (struct penalty *)((char *)s + place_of(s).penalty);
 }
 
 /* The last good configuration of a segment, and of which one. */
 static struct config     known;
 static uint64_t          known_version;
 static const struct shm *known_of;
+static pid_t             publisher; /* the process that has published it */
 
 static uint64_t
 sum_of(const struct config *c, uint64_t version)
 {
-    return registry_hash(c, sizeof *c, version);
+    return hash_sum(c, sizeof *c, version);
 }
 
 static void
@@ -170,6 +221,7 @@ shm_config_publish(struct shm *s, const struct config *c)
 {
     known_version = known_of == s ? known_version + 1 : 1;
     known_of = s;
+    publisher = getpid();
     memcpy(&known, c, sizeof known);
     put_config(s);
     atomic_store(&s->log_level, (int)(c->log_level - CONF_log_level_error));
@@ -197,6 +249,10 @@ shm_config_read(const struct shm *s, struct config *c)
 {
     uint64_t v;
 
+    if (known_of == s && publisher == getpid()) {
+        memcpy(c, &known, sizeof known);
+        return known_version;
+    }
     if (read_config(s, c, &v)) {
         if (known_of != s || known_version != v) {
             memcpy(&known, c, sizeof known);
@@ -227,7 +283,7 @@ sum(const struct shm *s, size_t gauge)
 {
     uint64_t n = 0;
 
-    for (unsigned i = 0; i < s->slots; i++)
+    for (unsigned i = 0; i < shm_slots(s); i++)
         n += stat_get(
             (const stat_value *)((const char *)&shm_worker(s, i)->stats +
                 gauge));
@@ -251,7 +307,7 @@ shm_crowd_count(const struct shm *s, struct address_count_place p)
 {
     uint64_t sum[ADDRESS_COUNT_ROWS] = {0};
 
-    for (unsigned i = 0; i < s->slots; i++)
+    for (unsigned i = 0; i < shm_slots(s); i++)
         if (shm_worker(s, i)->pid != 0)
             address_count_add(shm_crowd(s), i, p, sum);
     return sum[0] < sum[1] ? sum[0] : sum[1];

@@ -131,8 +131,14 @@ uint64_t shm_layout(void);
  * slots: workers. node: resolved name. */
 struct shm *shm_make(
     const struct config *c, unsigned slots, const char *node, int *fd);
-/* Maps it again, read only (admin). */
+/* Maps it again, read only, in a child of the process that made it (admin). */
 const struct shm *shm_map_readonly(int fd);
+
+/* From private memory where this process has inherited it from the maker: no
+ * other process can change it. capacity: entries of the registry. */
+unsigned shm_slots(const struct shm *s);
+uint64_t shm_size(const struct shm *s);
+uint32_t shm_capacity(const struct shm *s);
 
 struct shm_worker    *shm_worker(const struct shm *s, unsigned slot);
 struct registry      *shm_registry(const struct shm *s);

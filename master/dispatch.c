@@ -33,6 +33,13 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
         break;
     case CHANNEL_takeover: {
         struct channel_msg on = *m;
+        if (m->id >= shm_capacity(master.shm)) {
+            log_error(
+                "worker %u: sent a takeover of registry entry %llu, which "
+                "does not exist; ignored",
+                slot, (unsigned long long)m->id);
+            break;
+        }
         /* A hint: if it is lost, the former owner's sweep sees in the
          * registry that it is no more. */
         supervise_send(cref_slot(m->conn), &on, body, m->len);

@@ -29,8 +29,10 @@ parent_of(const char *path, char out[CONF_TEXT_MAX])
         *slash = '\0';
 }
 
-/* Makes a directory, but not its parents: a wrong path shall not grow a
- * tree. /run is empty after each boot, so ours may have to be made. */
+/* Makes a directory, but not its parents: a wrong path must not grow a tree.
+ * /run is empty after each boot, so that of the pid file may have to be made.
+ * It belongs to the master's user (user ""): root signals the process that the
+ * pid file names, so nobody else may be able to write it. */
 static bool
 make_directory(const char *knob, const char *path, mode_t mode,
     const char *user, struct buf *why)
@@ -145,13 +147,13 @@ paths_take(const struct config *c, struct buf *why)
 
     if (c->server_pidfile[0] != '\0') {
         parent_of(c->server_pidfile, dir);
-        if (!make_directory("server.pidfile", dir, 0755, c->server_user, why) ||
+        if (!make_directory("server.pidfile", dir, 0755, "", why) ||
             !lock_pidfile(c->server_pidfile, why))
             return false;
     }
     if (c->server_control[0] != '\0') {
         parent_of(c->server_control, dir);
-        if (!make_directory("server.control", dir, 0755, c->server_user, why))
+        if (!make_directory("server.control", dir, 0755, "", why))
             return false;
     }
     return make_directory("server.state_dir", c->server_state_dir, 0750,

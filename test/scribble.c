@@ -224,13 +224,31 @@ sequence(void)
     shm->sequence -= chance() % 1000000;
 }
 
+/* What says where everything lies, and the lock: a worker that was taken over
+ * would try to lead the master astray with it. */
+static void
+geometry(void)
+{
+    noise(&reg->lock, sizeof reg->lock);
+    reg->capacity = (uint32_t)chance();
+    reg->heads = (uint32_t)chance();
+    shm->slots = (uint32_t)chance();
+    noise(&shm->size, sizeof shm->size);
+    noise(&shm->registry_offset, sizeof shm->registry_offset);
+    noise(&shm->address_count_offset, sizeof shm->address_count_offset);
+    noise(&shm->penalty_offset, sizeof shm->penalty_offset);
+    memset(shm->node, 'n', sizeof shm->node);
+    memset(shm->version, 'v', sizeof shm->version);
+    memset(shm->reload_words, 'w', sizeof shm->reload_words);
+}
+
 static const struct {
     const char *name;
     void (*spoil)(void);
 } places[] = {{"owners", owners}, {"names", entry_names}, {"chains", chains},
     {"counts", counts}, {"config", configuration}, {"workers", workers},
     {"refusals", refusals}, {"gauges", gauges}, {"counters", counters},
-    {"sequence", sequence}};
+    {"sequence", sequence}, {"geometry", geometry}};
 
 /* The segment is a memfd without a name in any directory. */
 static int

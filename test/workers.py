@@ -241,6 +241,28 @@ def test_a_worker_that_hangs_is_aborted_and_succeeded():
     assert g.run("health").returncode == 0
 
 
+def test_the_master_follows_no_number_that_workers_can_write():
+    g = Gateway(server_workers="1", admin_listen="127.0.0.1:%d" % free_port())
+    c = Charger(g, "GEOMETRY")
+    c.boot()
+    worker = g.worker_pid(0)
+    os.kill(worker, signal.SIGSTOP)     # it would die of what follows
+    g.deaths_expected = True
+    subprocess.run([os.path.join(B, "scribble"), str(g.pid), "geometry", "7"],
+                   check=True, stdout=subprocess.DEVNULL)
+    assert g.tell("connections")["total"] == 1
+    assert g.show("GEOMETRY")["online"]
+    assert g.show("UNKNOWN") is None
+    assert len(g.workers()) == 1
+    for words in (["status"], ["refused"], ["stats"], ["redis"], ["health"]):
+        assert g.ask(*words)[0] in (200, 220), words
+    import urllib.request
+    port = g.settings["admin_listen"].rpartition(":")[2]
+    with urllib.request.urlopen("http://127.0.0.1:%s/metrics" % port) as r:
+        assert b'ocppd_connections{worker="0"} 1' in r.read()
+    assert alive(g.pid)
+
+
 def test_an_operator_restarts_a_worker_in_peace():
     g = Gateway(server_workers="2")
     mine, others = Charger(g, "MINE", worker=1), Charger(g, "OTHERS", worker=0)

@@ -258,6 +258,7 @@ serve(int end)
 
     log_who("admin");
     signal(SIGPIPE, SIG_IGN);
+    uint64_t          size = shm_size(master.shm);
     const struct shm *s = shm_map_readonly(master.memfd);
     if (s == NULL) {
         log_error("cannot map the shared memory: %s", strerror(errno));
@@ -265,7 +266,7 @@ serve(int end)
     }
     /* The level is read through a pointer into what now goes away. */
     log_level_at(&s->log_level);
-    munmap(master.shm, master.shm->size);
+    munmap(master.shm, size);
     master.shm = NULL;
     if (!user_become(master.config.server_user, why, sizeof why)) {
         log_error("%s", why);

@@ -21,7 +21,7 @@ void
 metrics_sum(const struct shm *s, struct stats *sum)
 {
     memset(sum, 0, sizeof *sum);
-    for (unsigned i = 0; i < s->slots; i++)
+    for (unsigned i = 0; i < shm_slots(s); i++)
         stats_sum(sum, &shm_worker(s, i)->stats);
 }
 
@@ -234,7 +234,7 @@ prometheus_row(const struct shm *s, const struct stats *sum,
     head(out, info->name, suffix, is_counter ? "counter" : "gauge", info->doc);
     if (info->offset == offsetof(struct stats, connections)) {
         /* How evenly the kernel spreads the clients shows only here. */
-        for (unsigned i = 0; i < s->slots; i++)
+        for (unsigned i = 0; i < shm_slots(s); i++)
             buf_addf(out, "ocppd_%s{worker=\"%u\"} %" PRIu64 "\n", info->name,
                 i, stat_get(&shm_worker(s, i)->stats.connections));
         return;
@@ -262,9 +262,11 @@ prometheus_daemon(const struct shm *s, struct buf *out)
     shm_config_read(s, &c);
     head(out, "build_info", "", "gauge", "Which version runs; always 1");
     buf_adds(out, "ocppd_build_info{version=\"");
-    put_escaped(out, s->version, true);
+    put_escaped(out, OCPPD_VERSION, true);
     buf_adds(out, "\",node=\"");
-    put_escaped(out, s->node, true);
+    char node[sizeof s->node + 1] = "";
+    memcpy(node, s->node, sizeof s->node);
+    put_escaped(out, node, true);
     buf_adds(out, "\"} 1\n");
     head(out, "start_time_seconds", "", "gauge",
         "When the daemon was started, Unix time");
@@ -281,7 +283,7 @@ prometheus_daemon(const struct shm *s, struct buf *out)
     buf_addf(out, "ocppd_uptime_seconds %.3f\n",
         (double)(clock_mono_ms() - s->started_mono_ms) / 1e3);
 
-    for (unsigned i = 0; i < s->slots; i++) {
+    for (unsigned i = 0; i < shm_slots(s); i++) {
         const struct shm_worker *w = shm_worker(s, i);
         int                      state = w->state;
         if (state >= 0 && state <= SHM_WORKER_FAILED)
@@ -298,7 +300,7 @@ prometheus_daemon(const struct shm *s, struct buf *out)
     gauge(out, "identities", "Charge points remembered, connected or not",
         registry_used(shm_registry(s)));
     gauge(out, "max_identities", "Charge points that can be remembered",
-        shm_registry(s)->capacity);
+        shm_capacity(s));
     counter(out, "identities_forgotten",
         "Charge points forgotten to make room for others",
         shm_registry(s)->forgotten);

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "clock.h"
+#include "log.h"
+#include "version.h"
 #include "writer.h"
 
 const char *
@@ -70,7 +72,7 @@ count_state(const struct shm *s, enum shm_worker_state state)
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < s->slots; i++)
+    for (unsigned i = 0; i < shm_slots(s); i++)
         n += state_of(shm_worker(s, i)) == (int)state;
     return n;
 }
@@ -160,7 +162,7 @@ find_problems(const struct shm *s, const struct config *c,
             "the gateway is draining and takes no new connections");
     else if (count_state(s, SHM_WORKER_READY) == 0)
         problem(&p, REPORT_UNHEALTHY, "no worker is ready");
-    for (unsigned i = 0; i < s->slots; i++)
+    for (unsigned i = 0; i < shm_slots(s); i++)
         worker_problems(&p, s, i);
     report_redis_problems(s, c, redis_problem, &p);
     if (stat_get(&sum->connections) >= c->server_max_connections)
@@ -182,7 +184,7 @@ health_word(enum report_health h)
 static int
 journal_error(const struct shm *s)
 {
-    for (unsigned i = 0; i < s->slots; i++)
+    for (unsigned i = 0; i < shm_slots(s); i++)
         if (stat_get(&shm_worker(s, i)->stats.journal_failing) != 0)
             return (int)shm_worker(s, i)->journal_errno;
     return 0;
@@ -255,7 +257,7 @@ report_health(const struct shm *s, struct buf *out)
     clock_duration(text, uptime_ms(s));
     writer_str(&w, "uptime", text);
     writer_open(&w, "workers", '[');
-    for (unsigned i = 0; i < s->slots; i++)
+    for (unsigned i = 0; i < shm_slots(s); i++)
         put_worker(&w, s, i);
     writer_close(&w);
     put_journal(&w, s, &sum);
@@ -275,8 +277,8 @@ status_json(const struct shm *s, const char *conf_file, const struct config *c,
     char          text[64];
 
     writer_open(&w, NULL, '{');
-    writer_str(&w, "version", s->version);
-    writer_str(&w, "node", s->node);
+    writer_str(&w, "version", OCPPD_VERSION);
+    writer_strn(&w, "node", s->node, strnlen(s->node, sizeof s->node));
     writer_i64(&w, "pid", s->master_pid);
     writer_str(&w, "status", health_word(find_problems(s, c, sum, NULL, NULL)));
     clock_rfc3339(text, s->started_wall_ms);
@@ -284,15 +286,15 @@ status_json(const struct shm *s, const char *conf_file, const struct config *c,
     clock_duration(text, uptime_ms(s));
     writer_str(&w, "uptime", text);
     writer_bool(&w, "draining", s->draining != 0);
-    writer_u64(&w, "workers", s->slots);
+    writer_u64(&w, "workers", shm_slots(s));
     writer_u64(&w, "workers_ready", count_state(s, SHM_WORKER_READY));
     writer_u64(&w, "connections", stat_get(&sum->connections));
     writer_u64(&w, "max_connections", c->server_max_connections);
     writer_u64(&w, "identities", registry_used(shm_registry(s)));
-    writer_u64(&w, "max_identities", shm_registry(s)->capacity);
+    writer_u64(&w, "max_identities", shm_capacity(s));
     writer_str(&w, "log_level",
-        config_choice_name((enum conf_choice)(
-            CONF_log_level_error + atomic_load((_Atomic int *)&s->log_level))));
+        log_level_name(
+            (enum log_level)atomic_load((_Atomic int *)&s->log_level)));
     writer_open(&w, "config", '{');
     if (conf_file != NULL)
         writer_str(&w, "file", conf_file);
@@ -307,7 +309,8 @@ status_json(const struct shm *s, const char *conf_file, const struct config *c,
     } else {
         writer_null(&w, "last_reload");
     }
-    writer_str(&w, "last_words", s->reload_words);
+    writer_strn(&w, "last_words", s->reload_words,
+        strnlen(s->reload_words, sizeof s->reload_words));
     writer_close(&w);
     put_journal(&w, s, sum);
     writer_open(&w, "problems", '[');
@@ -325,7 +328,8 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
     uint64_t now = clock_wall_ms() / 1000;
 
     clock_duration(age, uptime_ms(s));
-    buf_addf(out, "ocppd %s on %s: %s%s\n", s->version, s->node,
+    buf_addf(out, "ocppd " OCPPD_VERSION " on %.*s: %s%s\n",
+        (int)sizeof s->node, s->node,
         health_word(find_problems(s, c, sum, NULL, NULL)),
         s->draining ? ", draining" : "");
     find_problems(s, c, sum, NULL, out);
@@ -333,14 +337,14 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
     report_time(out, s->started_wall_ms / 1000);
     buf_addf(out, ", pid %d\n", s->master_pid);
     buf_addf(out, "  workers      %u of %u ready\n",
-        count_state(s, SHM_WORKER_READY), s->slots);
+        count_state(s, SHM_WORKER_READY), shm_slots(s));
     buf_addf(out,
         "  connections  %" PRIu64 " of %" PRIu64 ", %" PRIu64
         " in their handshake\n",
         stat_get(&sum->connections), c->server_max_connections,
         stat_get(&sum->handshaking));
     buf_addf(out, "  identities   %u of %u remembered\n",
-        registry_used(shm_registry(s)), shm_registry(s)->capacity);
+        registry_used(shm_registry(s)), shm_capacity(s));
     bool failing = stat_get(&sum->journal_failing) != 0;
     buf_addf(out,
         "  journal      %s, %" PRIu64 " events, %" PRIu64
@@ -353,7 +357,7 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
     buf_adds(out, "  last reload  ");
     report_ago(out, now, s->reload_wall_ms / 1000);
     if (s->reload_wall_ms != 0)
-        buf_addf(out, ": %s", s->reload_words);
+        buf_addf(out, ": %.*s", (int)sizeof s->reload_words, s->reload_words);
     buf_addc(out, '\n');
 }
 
@@ -424,7 +428,7 @@ report_workers(const struct shm *s, bool json, struct buf *out)
     if (json) {
         struct writer w = WRITER_INIT(out);
         writer_open(&w, NULL, '[');
-        for (unsigned i = 0; i < s->slots; i++)
+        for (unsigned i = 0; i < shm_slots(s); i++)
             worker_object(&w, s, i);
         writer_close(&w);
         buf_addc(out, '\n');
@@ -433,6 +437,6 @@ report_workers(const struct shm *s, bool json, struct buf *out)
     buf_adds(out,
         "WORKER  STATE         PID      UPTIME  STARTS  CONNECTIONS"
         "   MESSAGES IN      EVENTS  LAST WORDS\n");
-    for (unsigned i = 0; i < s->slots; i++)
+    for (unsigned i = 0; i < shm_slots(s); i++)
         worker_line(s, i, out);
 }

@@ -31,7 +31,7 @@ words_of(const struct shm *s, unsigned i, char out[SHM_WORDS_MAX])
 #define MOST(s, name)                                                          \
     ({                                                                         \
         uint64_t most_ = 0;                                                    \
-        for (unsigned i_ = 0; i_ < (s)->slots; i_++) {                         \
+        for (unsigned i_ = 0; i_ < shm_slots(s); i_++) {                       \
             uint64_t v_ = stat_get(&shm_worker(s, i_)->stats.name);            \
             if (v_ > most_)                                                    \
                 most_ = v_;                                                    \
@@ -47,7 +47,7 @@ report_redis_problems(
 
     if (!config_has_redis(c))
         return;
-    for (unsigned i = 0; i < s->slots; i++)
+    for (unsigned i = 0; i < shm_slots(s); i++)
         if (shm_worker(s, i)->pid != 0 &&
             strcmp(word_of(s, i, word), "ready") != 0)
             say(ctx,
@@ -70,7 +70,7 @@ report_redis_problems(
 static const char *
 overall(const struct shm *s, char word[16])
 {
-    for (unsigned i = 0; i < s->slots; i++)
+    for (unsigned i = 0; i < shm_slots(s); i++)
         if (strcmp(word_of(s, i, word), "ready") != 0)
             return word;
     return "ready";
@@ -98,7 +98,7 @@ report_redis(struct writer *w, const struct shm *s, const struct config *c)
     writer_u64(w, "stream_events", MOST(s, stream_events));
     writer_u64(w, "stream_max", c->redis_stream_max);
     writer_open(w, "workers", '[');
-    for (unsigned i = 0; i < s->slots; i++) {
+    for (unsigned i = 0; i < shm_slots(s); i++) {
         const struct stats *st = &shm_worker(s, i)->stats;
         writer_open(w, NULL, '{');
         writer_u64(w, "worker", i);
@@ -147,7 +147,7 @@ report_redis_text(struct buf *out, const struct shm *s, const struct config *c)
     buf_addf(out, "  platform     %" PRIu64 " CALLs wait for its answer\n",
         stat_get(&sum.platform_waiting));
     buf_adds(out, "\nworker  state       shards  pending  lag ms  said\n");
-    for (unsigned i = 0; i < s->slots; i++) {
+    for (unsigned i = 0; i < shm_slots(s); i++) {
         const struct stats *st = &shm_worker(s, i)->stats;
         buf_addf(out,
             "%6u  %-10s  %6" PRIu64 "  %7" PRIu64 "  %6" PRIu64 "  %s\n", i,

@@ -29,7 +29,7 @@ static uint32_t
 look_up(const char *identity, cref *owner)
 {
     struct registry *r = shm_registry(master.shm);
-    uint32_t         i = registry_find(r, identity, strlen(identity), false);
+    uint32_t         i = registry_peek(r, identity, strlen(identity));
 
     *owner = i == REGISTRY_NONE
         ? 0
@@ -235,7 +235,7 @@ cmd_call(struct client *c, int argc, char **argv)
     cref                              owner;
     const struct pending_calls_waiter waiter = {c->id, call_done, call_failed};
 
-    if (!parse_call(c, argc, argv, &call))
+    if (!parse_call(c, argc, argv, &call) || !control_may_wait(c))
         return;
     buf_add(&body, call.id, strlen(call.id) + 1);
     buf_add(&body, call.identity, strlen(call.identity) + 1);
@@ -256,7 +256,7 @@ cmd_call(struct client *c, int argc, char **argv)
             &waiter, owner, call.timeout_ms, body.p, body.len);
     else
         r = pending_calls_settle(&waiter,
-            (unsigned)(registry_hash(call.identity, strlen(call.identity), 0) %
+            (unsigned)(hash_sum(call.identity, strlen(call.identity), 0) %
                 master.slots),
             OUTCOME_offline, body.p, body.len);
     buf_free(&body);
@@ -294,6 +294,8 @@ cmd_disconnect(struct client *c, int argc, char **argv)
         control_replyf(c, CONTROL_NOT_FOUND, "%.64s: not connected", argv[1]);
         return;
     }
+    if (!control_may_wait(c))
+        return;
     struct channel_msg m = {.type = CHANNEL_disconnect, .conn = owner};
     if (!supervise_send(cref_slot(owner), &m, NULL, 0)) {
         control_replyf(c, CONTROL_BUSY,
@@ -320,6 +322,8 @@ cmd_tap(struct client *c, int argc, char **argv)
             "bytes; '*' is everybody");
         return;
     }
+    if (!control_may_wait(c))
+        return;
     if (!taps_start(c->id, argv[1])) {
         control_replyf(c, CONTROL_BUSY, "tap: %d taps run already", TAPS_MAX);
         return;

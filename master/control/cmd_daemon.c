@@ -217,7 +217,8 @@ cmd_worker_restart(struct client *c, int argc, char **argv)
     }
     if (!command_number(c, argv, "worker", argv[1], 0, master.slots - 1, &n))
         return;
-    bool running = shm_worker(master.shm, (unsigned)n)->pid != 0;
+    enum shm_worker_state state = supervise_state((unsigned)n);
+    bool running = state != SHM_WORKER_DOWN && state != SHM_WORKER_FAILED;
     if (!supervise_restart((unsigned)n, &why)) {
         control_replyf(
             c, CONTROL_CONFLICT, "worker-restart: %s", buf_cstr(&why));

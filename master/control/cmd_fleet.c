@@ -19,8 +19,7 @@
 #include "writer.h"
 
 #define LIST_DEFAULT 100
-#define LIST_MAX 200000   /* offset and limit together */
-#define LIST_TIME_MS 3000 /* a stopped worker may hold the registry's lock */
+#define LIST_MAX 200000 /* offset and limit together */
 #define SHOW_WAIT_MS 2000
 #define BODY_MAX (64u << 20)
 
@@ -44,7 +43,6 @@ struct best {
     struct registry_entry *entry;
     size_t                 n, keep, room;
     uint64_t               seen; /* all that matched */
-    bool                   cut;  /* the registry was not read to its end */
 };
 
 static int (*sorter(enum sort sort))(const void *, const void *);
@@ -118,7 +116,6 @@ collect(struct best *b, const struct query *q)
 {
     struct registry *r = shm_registry(master.shm);
     uint32_t         used = registry_used(r);
-    uint64_t         until = clock_mono_ms() + LIST_TIME_MS;
 
     *b = (struct best){.keep = q->offset + q->limit};
     b->room = 2 * b->keep;
@@ -136,10 +133,6 @@ collect(struct best *b, const struct query *q)
         if (registry_copy(r, i, e) && wanted(q, e)) {
             b->n++;
             b->seen++;
-        }
-        if (i % 64 == 63 && clock_mono_ms() > until) {
-            b->cut = true;
-            break;
         }
     }
     trim(b, q);
@@ -228,7 +221,6 @@ list_json(const struct best *b, const struct query *q, struct buf *out)
     writer_open(&w, NULL, '{');
     writer_u64(&w, "total", b->seen);
     writer_u64(&w, "offset", q->offset);
-    writer_bool(&w, "complete", !b->cut);
     writer_open(&w, "connections", '[');
     for (size_t i = q->offset; i < b->n; i++) {
         writer_open(&w, NULL, '{');
@@ -295,9 +287,9 @@ list_text(const struct best *b, const struct query *q, struct buf *out)
             buf_addf(out, "%s\n", last_action(e));
     }
     size_t shown = b->n > q->offset ? b->n - q->offset : 0;
-    buf_addf(out, "%zu of %" PRIu64 "%s%s\n", shown, b->seen,
-        q->offset + shown < b->seen ? "; --offset and --limit show others" : "",
-        b->cut ? "; incomplete, the registry is busy, try again" : "");
+    buf_addf(out, "%zu of %" PRIu64 "%s\n", shown, b->seen,
+        q->offset + shown < b->seen ? "; --offset and --limit show others"
+                                    : "");
 }
 
 static bool
@@ -441,8 +433,8 @@ show_reply(struct client *c, const char *json, size_t len)
     struct buf            out = BUF_INIT(BODY_MAX);
 
     if (!registry_copy(shm_registry(master.shm), c->entry, &e)) {
-        control_replyf(c, CONTROL_BUSY,
-            "show: the registry is busy or forgot it just now; try again");
+        control_replyf(
+            c, CONTROL_BUSY, "show: it was forgotten just now; try again");
         return;
     }
     if (c->format == 'j') {
@@ -477,8 +469,8 @@ cmd_show(struct client *c, int argc, char **argv)
         command_usage(c, argv, "give one identity");
         return;
     }
-    c->entry = registry_find(
-        shm_registry(master.shm), argv[1], strlen(argv[1]), false);
+    c->entry =
+        registry_peek(shm_registry(master.shm), argv[1], strlen(argv[1]));
     if (c->entry == REGISTRY_NONE) {
         control_replyf(c, CONTROL_NOT_FOUND,
             "%.64s: not known here; it never "
@@ -490,6 +482,8 @@ cmd_show(struct client *c, int argc, char **argv)
     cref owner = registry_at(shm_registry(master.shm), c->entry)->owner;
     struct channel_msg m = {
         .type = CHANNEL_ask, .id = channel_next_id(), .conn = owner};
+    if (owner != 0 && !control_may_wait(c))
+        return;
     if (owner == 0 || !supervise_send(cref_slot(owner), &m, NULL, 0)) {
         show_reply(c, "", 0);
         return;

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,9 +44,13 @@ struct peer {
     const char   *late; /* WAIT: said at the deadline */
 };
 
+#define ACCEPT_PAUSE_S 0.2 /* after a failure such as too few descriptors */
+#define ACCEPT_LOG_MS 60000
+
 static struct peer *peers[CONTROL_CLIENTS];
 static unsigned     n_peers;
 static ev_io        listener;
+static ev_timer     accept_pause;
 static char         socket_path[CONF_TEXT_MAX];
 
 static void
@@ -189,6 +194,22 @@ control_replyf(struct client *c, int code, const char *fmt, ...)
     control_reply(c, code, text, (size_t)n);
 }
 
+bool
+control_may_wait(struct client *c)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        n += peers[i] != NULL &&
+            (peers[i]->phase == WAIT || peers[i]->phase == STREAM);
+    if (n < CONTROL_WAITING)
+        return true;
+    control_replyf(c, CONTROL_BUSY,
+        "%d commands wait for their answers; nothing was done, try again",
+        CONTROL_WAITING);
+    return false;
+}
+
 void
 control_wait(struct client *c, void (*poll)(struct client *c), uint64_t ms,
     const char *late)
@@ -199,7 +220,6 @@ control_wait(struct client *c, void (*poll)(struct client *c), uint64_t ms,
     p->late = late;
     c->poll = poll;
     c->wait_until_ms = ms == 0 ? 0 : clock_mono_ms() + ms;
-    ev_io_stop(master.loop, &p->in);
     set_timer(p, CONTROL_POLL_MS / 1000.0, CONTROL_POLL_MS / 1000.0);
 }
 
@@ -259,6 +279,15 @@ run(struct peer *p, size_t len)
     command_run(&p->shown, l.words - first, l.word + first);
 }
 
+/* Has the other end closed the socket, both directions of it? */
+static bool
+hung_up(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = 0};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR));
+}
+
 static void
 in_cb(struct ev_loop *loop, ev_io *w, int events)
 {
@@ -268,12 +297,17 @@ in_cb(struct ev_loop *loop, ev_io *w, int events)
     ssize_t n = recv(p->fd, some, sizeof some, MSG_DONTWAIT);
     if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
         return;
+    if (n <= 0 && p->phase == WAIT && !hung_up(p->fd)) {
+        /* It sends no more but still reads; the timer looks for its end. */
+        ev_io_stop(loop, w);
+        return;
+    }
     if (n <= 0) {
-        drop(p); /* before its line was complete, or it has seen enough */
+        drop(p); /* also with a line that has no end: it is not executed */
         return;
     }
     if (p->phase != LINE)
-        return; /* chatter into a stream */
+        return; /* what follows the line means nothing */
     size_t had = p->line.len;
     if (!buf_add(&p->line, some, (size_t)n)) {
         control_replyf(&p->shown, CONTROL_USAGE,
@@ -298,6 +332,10 @@ timer_cb(struct ev_loop *loop, ev_timer *w, int events)
                 "no line came within %d s", CONTROL_LINE_MS / 1000);
         break;
     case WAIT:
+        if (!ev_is_active(&p->in) && hung_up(p->fd)) {
+            drop(p);
+            return;
+        }
         if (p->shown.poll != NULL)
             p->shown.poll(&p->shown);
         if (p->phase == WAIT && p->shown.wait_until_ms != 0 &&
@@ -356,6 +394,31 @@ make_room(bool admin)
 }
 
 static void
+resume_cb(struct ev_loop *loop, ev_timer *w, int events)
+{
+    ev_io_start(loop, &listener);
+}
+
+/* The client stays in the queue, so the socket stays readable: without a pause
+ * the loop would spin. */
+static void
+pause_accepting(int error)
+{
+    static uint64_t logged_ms;
+    uint64_t        now = clock_mono_ms();
+
+    ev_io_stop(master.loop, &listener);
+    ev_timer_stop(master.loop, &accept_pause);
+    ev_timer_set(&accept_pause, ACCEPT_PAUSE_S, 0);
+    ev_timer_start(master.loop, &accept_pause);
+    if (logged_ms != 0 && now < logged_ms + ACCEPT_LOG_MS)
+        return;
+    logged_ms = now;
+    log_warn("cannot accept a client of the control socket: %s; trying again",
+        strerror(error));
+}
+
+static void
 accept_cb(struct ev_loop *loop, ev_io *w, int events)
 {
     static uint64_t last_id;
@@ -363,8 +426,12 @@ accept_cb(struct ev_loop *loop, ev_io *w, int events)
     socklen_t       size = sizeof who;
 
     int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR &&
+            errno != ECONNABORTED)
+            pause_accepting(errno);
         return;
+    }
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) {
         close(fd);
         return;
@@ -506,6 +573,7 @@ control_open(const char *path, const char *group, struct buf *why)
     }
     snprintf(socket_path, sizeof socket_path, "%s", path);
     ev_io_init(&listener, accept_cb, fd, EV_READ);
+    ev_init(&accept_pause, resume_cb);
     ev_io_start(master.loop, &listener);
     return true;
 }
@@ -524,6 +592,7 @@ control_close(void)
                     p->reply.len - p->written, MSG_NOSIGNAL | MSG_DONTWAIT);
             drop(p);
         }
+    ev_timer_stop(master.loop, &accept_pause);
     ev_io_stop(master.loop, &listener);
     close(listener.fd);
     unlink(socket_path);

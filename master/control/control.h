@@ -6,11 +6,12 @@
  * <length>\n" and length bytes of body; codes below. After 1xx more follows;
  * the connection ends after all others.
  *
- * Who may connect is decided by the socket's mode (0660) and group; who may
- * change something by the peer's uid as the kernel tells it. A client that
- * is slow, silent or gone costs one of CONTROL_CLIENTS places until its
- * deadline and nothing else; when all are taken, the one that has been
- * typing its line for longest gives its place to the next.
+ * The socket's mode (0660) and group decide who may connect; the peer's uid,
+ * from the kernel, decides who may change something. A slow or silent client
+ * costs one of CONTROL_CLIENTS places until its deadline and nothing else;
+ * when all are taken, the one that has been sending its line for longest
+ * gives its place to the next. A line that ends without its newline is not
+ * executed.
  */
 #ifndef MASTER_CONTROL_CONTROL_H
 #define MASTER_CONTROL_CONTROL_H
@@ -22,8 +23,9 @@
 
 #include "buf.h"
 
-#define CONTROL_CLIENTS 64
-#define CONTROL_RESERVED 8     /* of them for root and ourselves */
+#define CONTROL_CLIENTS 256
+#define CONTROL_RESERVED 16    /* of them for root and the daemon's user */
+#define CONTROL_WAITING 192    /* of them for commands that wait or stream */
 #define CONTROL_LINE_MS 10000  /* for the line */
 #define CONTROL_WRITE_MS 20000 /* without progress in taking the reply */
 #define CONTROL_REPLY_MAX (64u << 20)
@@ -79,8 +81,13 @@ void control_replyf(struct client *c, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void control_reply_buf(struct client *c, int code, struct buf *body);
 
+/* To be asked before a command that will wait or stream has any effect: false
+ * if too many do already; it has replied then. */
+bool control_may_wait(struct client *c);
+
 /* Instead of a reply, for now. poll may be NULL: an answer comes from
- * elsewhere. At the deadline the client is told `late'. */
+ * elsewhere. The reply at the deadline is `late`. A client that closes its
+ * connection meanwhile gives up its place; what it asked for goes on. */
 void control_wait(struct client *c, void (*poll)(struct client *c), uint64_t ms,
     const char *late);
 /* The command becomes a stream: it ends when the client closes. */

@@ -724,6 +724,32 @@ siphash_is_siphash(void)
     CHECK(memcmp(&a, &b, sizeof a) != 0);
 }
 
+/* A reader without the lock goes on while the lock is held, and is not led
+ * astray by numbers that say where things lie. */
+static void
+readers_take_no_lock(void)
+{
+    struct registry      *r = make(8);
+    struct registry_claim a;
+    struct registry_entry e;
+
+    CHECK_EQ(claim(r, "CP1", 2, 7, &a), REGISTRY_OK);
+    pthread_mutex_lock(&r->lock);
+    r->capacity = 1u << 30;
+    r->heads = 1u << 30;
+    r->used = 1u << 30;
+    CHECK_EQ(registry_peek(r, "CP1", 3), a.entry);
+    CHECK_EQ(registry_peek(r, "CP2", 3), REGISTRY_NONE);
+    CHECK_EQ(registry_peek(r, "", 0), REGISTRY_NONE);
+    CHECK(registry_copy(r, a.entry, &e) && e.owner == a.self);
+    CHECK(!registry_copy(r, 8, &e) && !registry_copy(r, 1u << 29, &e));
+    registry_at(r, a.entry)->owner ^= 1; /* an owner that no claim has made */
+    CHECK(registry_copy(r, a.entry, &e) && e.owner == 0);
+    registry_at(r, a.entry)->next = 12345678;
+    CHECK_EQ(registry_peek(r, "CP2", 3), REGISTRY_NONE);
+    pthread_mutex_unlock(&r->lock);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -739,6 +765,7 @@ main(int argc, char **argv)
     prepared_names_spread();
     a_long_chain_is_walked_to_its_end();
     a_flood_of_names();
+    readers_take_no_lock();
     survives_a_death_inside_the_lock();
     survives_scribbles(SCRIBBLES);
     survives_kills(argc > 1 ? (unsigned)atoi(argv[1]) : KILLS);
