@@ -28,7 +28,7 @@ struct stream {
     uint64_t            first; /* of the segment being read; 0: none yet */
     uint64_t            last;  /* number of the last event in hand */
     struct journal_file reader;
-    struct segment_line head;
+    struct journal_line head;
     bool                has_head;
     bool                dry;
     int                 error; /* not told yet */
@@ -39,7 +39,7 @@ struct journal_dir {
     char                   *dir;
     int                     dir_fd;
     struct journal_dir_want want;
-    struct segment_list     list;
+    struct journal_dir_list list;
     struct stream          *streams; /* sorted by slot */
     size_t                  n;
     size_t                  cur; /* whose head was returned; n: nobody's */
@@ -64,7 +64,7 @@ journal_dir_mark(const struct shm *shm)
 static int
 compare(const void *a, const void *b)
 {
-    const struct segment_id *x = a, *y = b;
+    const struct journal_dir_id *x = a, *y = b;
 
     if (x->slot != y->slot)
         return x->slot < y->slot ? -1 : 1;
@@ -72,12 +72,12 @@ compare(const void *a, const void *b)
 }
 
 int
-journal_dir_find(int dir_fd, struct segment_list *list)
+journal_dir_find(int dir_fd, struct journal_dir_list *list)
 {
-    struct segment_list l = {NULL, 0};
-    size_t              cap = 0;
-    struct dirent      *e;
-    int                 err = 0;
+    struct journal_dir_list l = {NULL, 0};
+    size_t                  cap = 0;
+    struct dirent          *e;
+    int                     err = 0;
     int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     *list = l;
@@ -90,12 +90,12 @@ journal_dir_find(int dir_fd, struct segment_list *list)
         return err;
     }
     while (errno = 0, (e = readdir(d)) != NULL) {
-        struct segment_id id;
-        if (!segment_name_parse(e->d_name, &id.slot, &id.first))
+        struct journal_dir_id id;
+        if (!journal_line_file_parse(e->d_name, &id.slot, &id.first))
             continue;
         if (l.n == cap) {
             cap = cap ? 2 * cap : 64;
-            struct segment_id *v = realloc(l.v, cap * sizeof *v);
+            struct journal_dir_id *v = realloc(l.v, cap * sizeof *v);
             if (v == NULL) {
                 errno = ENOMEM;
                 break;
@@ -116,8 +116,8 @@ journal_dir_find(int dir_fd, struct segment_list *list)
     return 0;
 }
 
-const struct segment_id *
-journal_dir_of(const struct segment_list *list, unsigned slot, size_t *n)
+const struct journal_dir_id *
+journal_dir_of(const struct journal_dir_list *list, unsigned slot, size_t *n)
 {
     size_t i = 0;
 
@@ -207,9 +207,9 @@ let_go(struct journal_dir *s)
 bool
 journal_dir_refresh(struct journal_dir *s, struct buf *why)
 {
-    struct segment_list list;
-    int                 err = journal_dir_find(s->dir_fd, &list);
-    struct stat         st;
+    struct journal_dir_list list;
+    int                     err = journal_dir_find(s->dir_fd, &list);
+    struct stat             st;
 
     let_go(s);
     if (err == 0 && fstat(s->dir_fd, &st) == 0 && st.st_nlink == 0) {
@@ -229,11 +229,11 @@ journal_dir_refresh(struct journal_dir *s, struct buf *why)
 }
 
 /* The slot's next segment behind the one being read; NULL if there is none. */
-static const struct segment_id *
+static const struct journal_dir_id *
 later(const struct journal_dir *s, const struct stream *t)
 {
-    size_t                   n;
-    const struct segment_id *id = journal_dir_of(&s->list, t->slot, &n);
+    size_t                       n;
+    const struct journal_dir_id *id = journal_dir_of(&s->list, t->slot, &n);
 
     for (size_t i = 0; i < n; i++)
         if (id[i].first > t->first)
@@ -243,7 +243,7 @@ later(const struct journal_dir *s, const struct stream *t)
 
 /* Whether the segment can hold nothing that is wanted; next follows it. */
 static bool
-unwanted(const struct journal_dir *s, const struct segment_id *next, int fd)
+unwanted(const struct journal_dir *s, const struct journal_dir_id *next, int fd)
 {
     struct stat st;
 
@@ -259,15 +259,15 @@ unwanted(const struct journal_dir *s, const struct segment_id *next, int fd)
 static bool
 advance(struct journal_dir *s, struct stream *t)
 {
-    const struct segment_id *id;
-    char                     name[SEGMENT_NAME_LEN + 1];
+    const struct journal_dir_id *id;
+    char                         name[JOURNAL_NAME_LEN + 1];
 
     while ((id = later(s, t)) != NULL) {
         s->bad += t->reader.bad;
         t->reader.bad = 0;
         journal_file_close(&t->reader);
         t->first = id->first;
-        segment_name(name, id->slot, id->first);
+        journal_line_file_name(name, id->slot, id->first);
         int fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
         if (fd < 0) {
             if (errno != ENOENT) /* else removed by now */
@@ -312,7 +312,7 @@ fill(struct journal_dir *s, struct stream *t)
 
 bool
 journal_dir_next(
-    struct journal_dir *s, uint64_t below, struct segment_line *line)
+    struct journal_dir *s, uint64_t below, struct journal_line *line)
 {
     size_t best = SIZE_MAX;
 
@@ -362,11 +362,11 @@ journal_dir_trouble(struct journal_dir *s, struct buf *why)
 {
     for (size_t i = 0; i < s->n; i++) {
         struct stream *t = &s->streams[i];
-        char           name[SEGMENT_NAME_LEN + 1];
+        char           name[JOURNAL_NAME_LEN + 1];
 
         if (t->error == 0)
             continue;
-        segment_name(name, t->slot, t->first);
+        journal_line_file_name(name, t->slot, t->first);
         buf_addf(why, "cannot read %s/%s: %s; its other events are left out",
             s->dir, name, strerror(t->error));
         t->error = 0;

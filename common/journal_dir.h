@@ -29,22 +29,22 @@ struct shm;
 /* Every event with a lower number is durable, or will never be. */
 uint64_t journal_dir_mark(const struct shm *shm);
 
-struct segment_id {
+struct journal_dir_id {
     unsigned slot;
     uint64_t first; /* number of its first event */
 };
 
 /* The segments in a directory, sorted by slot and number. */
-struct segment_list {
-    struct segment_id *v;
-    size_t             n;
+struct journal_dir_list {
+    struct journal_dir_id *v;
+    size_t                 n;
 };
 
 /* Fills *list (to be freed with free(list->v)); 0 or an errno. */
-int journal_dir_find(int dir_fd, struct segment_list *list);
+int journal_dir_find(int dir_fd, struct journal_dir_list *list);
 /* Where those of a slot begin, NULL if there are none; *n is how many. */
-const struct segment_id *journal_dir_of(
-    const struct segment_list *list, unsigned slot, size_t *n);
+const struct journal_dir_id *journal_dir_of(
+    const struct journal_dir_list *list, unsigned slot, size_t *n);
 
 struct journal_dir_want {
     int      slot;          /* only this one; -1: all */
@@ -66,7 +66,7 @@ bool journal_dir_refresh(struct journal_dir *s, struct buf *why);
 /* The next event numbered below `below`, over all slots; false if there is
  * none in this round. *line is valid until the next call. */
 bool journal_dir_next(
-    struct journal_dir *s, uint64_t below, struct segment_line *line);
+    struct journal_dir *s, uint64_t below, struct journal_line *line);
 
 /* Of the event journal_dir_next() returned last. */
 unsigned journal_dir_slot(const struct journal_dir *s);

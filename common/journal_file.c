@@ -66,7 +66,7 @@ skip(struct journal_file *r)
 }
 
 enum journal_file_result
-journal_file_next(struct journal_file *r, struct segment_line *line)
+journal_file_next(struct journal_file *r, struct journal_line *line)
 {
     size_t seen = 0; /* bytes without a line feed */
 
@@ -74,19 +74,19 @@ journal_file_next(struct journal_file *r, struct segment_line *line)
         if (r->skipping)
             skip(r);
         while (!r->skipping && r->len - r->pos > seen) {
-            enum segment_piece piece =
-                segment_next(r->p + r->pos, r->len - r->pos, line);
-            if (piece == SEGMENT_PART) {
+            enum journal_line_piece piece =
+                journal_line_next(r->p + r->pos, r->len - r->pos, line);
+            if (piece == JOURNAL_LINE_PART) {
                 seen = r->len - r->pos;
                 break;
             }
             r->pos += line->len + 1;
             seen = 0;
-            if (piece == SEGMENT_WHOLE)
+            if (piece == JOURNAL_LINE_WHOLE)
                 return JOURNAL_FILE_LINE;
             r->bad++;
         }
-        if (seen >= SEGMENT_LINE_MAX) {
+        if (seen >= JOURNAL_LINE_MAX) {
             r->skipping = true;
             r->bad++;
             seen = 0;

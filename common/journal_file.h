@@ -2,7 +2,7 @@
  * journal_file: the events of one segment file, line by line.
  *
  * A reader owns a file descriptor and a buffer that grows with the longest
- * line, to SEGMENT_LINE_MAX at most. It may stand at the end of a file that
+ * line, to JOURNAL_LINE_MAX at most. It may stand at the end of a file that
  * is still written: journal_file_next() looks again each time. One thread at a
  * time.
  */
@@ -37,7 +37,7 @@ enum journal_file_result {
  * that starts there or behind it. The buffer of a closed reader is reused. */
 void journal_file_open(struct journal_file *r, int fd, uint64_t offset);
 enum journal_file_result journal_file_next(
-    struct journal_file *r, struct segment_line *line);
+    struct journal_file *r, struct journal_line *line);
 /* In the file, of the byte behind the last line that was returned, if
  * nothing was read since. */
 uint64_t journal_file_at(const struct journal_file *r);

@@ -38,16 +38,17 @@ put_number(char *p, uint64_t number)
 }
 
 void
-segment_name(char out[SEGMENT_NAME_LEN + 1], unsigned slot, uint64_t first)
+journal_line_file_name(
+    char out[JOURNAL_NAME_LEN + 1], unsigned slot, uint64_t first)
 {
-    snprintf(out, SEGMENT_NAME_LEN + 1, "w%03u-%016" PRIx64 ".jsonl",
-        slot % SEGMENT_SLOTS, first);
+    snprintf(out, JOURNAL_NAME_LEN + 1, "w%03u-%016" PRIx64 ".jsonl",
+        slot % JOURNAL_SLOTS, first);
 }
 
 bool
-segment_name_parse(const char *name, unsigned *slot, uint64_t *first)
+journal_line_file_parse(const char *name, unsigned *slot, uint64_t *first)
 {
-    if (strlen(name) != SEGMENT_NAME_LEN || name[0] != 'w' || name[4] != '-' ||
+    if (strlen(name) != JOURNAL_NAME_LEN || name[0] != 'w' || name[4] != '-' ||
         strcmp(name + 5 + DIGITS, ".jsonl") != 0)
         return false;
     *slot = 0;
@@ -60,7 +61,7 @@ segment_name_parse(const char *name, unsigned *slot, uint64_t *first)
 }
 
 void
-segment_put_id(struct buf *out, uint64_t number, const char *node)
+journal_line_put_id(struct buf *out, uint64_t number, const char *node)
 {
     char head[HEAD_LEN + DIGITS + 1];
 
@@ -72,39 +73,40 @@ segment_put_id(struct buf *out, uint64_t number, const char *node)
     buf_addc(out, '"');
 }
 
-enum segment_piece
-segment_next(const char *p, size_t len, struct segment_line *line)
+enum journal_line_piece
+journal_line_next(const char *p, size_t len, struct journal_line *line)
 {
     const char *end = len ? memchr(p, '\n', len) : NULL;
 
     if (end == NULL)
-        return SEGMENT_PART;
+        return JOURNAL_LINE_PART;
     line->p = p;
     line->len = (size_t)(end - p);
     line->number = 0;
     /* A file that grew before its pages were written has NULs in it. */
-    if (line->len < SEGMENT_LINE_MIN || line->len >= SEGMENT_LINE_MAX ||
+    if (line->len < JOURNAL_LINE_MIN || line->len >= JOURNAL_LINE_MAX ||
         memcmp(p, HEAD, HEAD_LEN) != 0 || end[-1] != '}' ||
         p[HEAD_LEN + DIGITS] != '-' || memchr(p, '\0', line->len) != NULL ||
         !parse_number(p + HEAD_LEN, &line->number) || line->number == 0) {
         line->number = 0;
-        return SEGMENT_BAD;
+        return JOURNAL_LINE_BAD;
     }
-    return SEGMENT_WHOLE;
+    return JOURNAL_LINE_WHOLE;
 }
 
 void
-segment_sum(const char *p, size_t len, struct segment_sum *sum)
+journal_line_sum(const char *p, size_t len, struct journal_line_sum *sum)
 {
-    struct segment_line line;
-    enum segment_piece  piece;
-    size_t              at = 0;
-    uint64_t            bad = 0;
+    struct journal_line     line;
+    enum journal_line_piece piece;
+    size_t                  at = 0;
+    uint64_t                bad = 0;
 
-    *sum = (struct segment_sum){0};
-    while ((piece = segment_next(p + at, len - at, &line)) != SEGMENT_PART) {
+    *sum = (struct journal_line_sum){0};
+    while ((piece = journal_line_next(p + at, len - at, &line)) !=
+        JOURNAL_LINE_PART) {
         at += line.len + 1;
-        if (piece == SEGMENT_BAD) {
+        if (piece == JOURNAL_LINE_BAD) {
             bad++;
             continue;
         }
@@ -177,7 +179,7 @@ skip_value(const char *p, const char *end)
 }
 
 bool
-segment_field(const char *line, size_t len, const char *name,
+journal_line_field(const char *line, size_t len, const char *name,
     const char **value, size_t *value_len)
 {
     const char *end = line + len;

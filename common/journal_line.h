@@ -26,39 +26,39 @@
 
 #include "buf.h"
 
-#define SEGMENT_DIR "journal"       /* below server.state_dir */
-#define SEGMENT_SLOTS 1000u         /* three digits */
-#define SEGMENT_NAME_LEN 27         /* without NUL */
-#define SEGMENT_LINE_MAX (1u << 20) /* bytes of a line, line feed included */
-#define SEGMENT_LINE_MIN 32 /* {"eventId":"16 digits-n"}, no line feed */
+#define JOURNAL_DIR "journal"       /* below server.state_dir */
+#define JOURNAL_SLOTS 1000u         /* three digits */
+#define JOURNAL_NAME_LEN 27         /* without NUL */
+#define JOURNAL_LINE_MAX (1u << 20) /* bytes of a line, line feed included */
+#define JOURNAL_LINE_MIN 32 /* {"eventId":"16 digits-n"}, no line feed */
 
-void segment_name(
-    char out[SEGMENT_NAME_LEN + 1], unsigned slot, uint64_t first);
+void journal_line_file_name(
+    char out[JOURNAL_NAME_LEN + 1], unsigned slot, uint64_t first);
 /* False if the name is not that of a segment. */
-bool segment_name_parse(const char *name, unsigned *slot, uint64_t *first);
+bool journal_line_file_parse(const char *name, unsigned *slot, uint64_t *first);
 
 /* The beginning of a line, up to and without the comma behind the id:
  * {"eventId":"NNNNNNNNNNNNNNNN-node" */
-void segment_put_id(struct buf *out, uint64_t number, const char *node);
+void journal_line_put_id(struct buf *out, uint64_t number, const char *node);
 
-struct segment_line {
+struct journal_line {
     const char *p;   /* in the reader's memory */
     size_t      len; /* without the line feed */
     uint64_t    number;
 };
 
-enum segment_piece {
-    SEGMENT_WHOLE, /* *line is set; the next piece begins at len + 1 */
-    SEGMENT_BAD,   /* likewise, but it is no event: line->number is 0 */
-    SEGMENT_PART   /* no line feed in sight: read on, or a torn end */
+enum journal_line_piece {
+    JOURNAL_LINE_WHOLE, /* *line is set; the next piece begins at len + 1 */
+    JOURNAL_LINE_BAD,   /* likewise, but it is no event: line->number is 0 */
+    JOURNAL_LINE_PART   /* no line feed in sight: read on, or a torn end */
 };
 
 /* What the bytes begin with. */
-enum segment_piece segment_next(
-    const char *p, size_t len, struct segment_line *line);
+enum journal_line_piece journal_line_next(
+    const char *p, size_t len, struct journal_line *line);
 
 /* What a run of bytes, from the start of a line on, holds. */
-struct segment_sum {
+struct journal_line_sum {
     size_t   good;  /* bytes up to the end of its last whole line */
     uint64_t lines; /* whole ones */
     uint64_t bad;   /* other lines before that end */
@@ -66,14 +66,14 @@ struct segment_sum {
     uint64_t last;  /* the highest number */
 };
 
-void segment_sum(const char *p, size_t len, struct segment_sum *sum);
+void journal_line_sum(const char *p, size_t len, struct journal_line_sum *sum);
 
 /*
  * The value of one member of the line's outermost object, as it stands there:
  * a string with its quotes. The first one of that name; false if there is
  * none or the line is no JSON up to there. Names are compared as written.
  */
-bool segment_field(const char *line, size_t len, const char *name,
+bool journal_line_field(const char *line, size_t len, const char *name,
     const char **value, size_t *value_len);
 
 #endif

@@ -144,11 +144,11 @@ take_dir(struct events *e, const char *dir, bool given)
 {
     struct stat st;
 
-    if (strlen(dir) + sizeof "/" SEGMENT_DIR > sizeof e->dir) {
+    if (strlen(dir) + sizeof "/" JOURNAL_DIR > sizeof e->dir) {
         fprintf(stderr, "ocppctl: %s: the path is too long\n", dir);
         return false;
     }
-    snprintf(e->dir, sizeof e->dir, "%s/%s", dir, SEGMENT_DIR);
+    snprintf(e->dir, sizeof e->dir, "%s/%s", dir, JOURNAL_DIR);
     if (given && (stat(e->dir, &st) != 0 || !S_ISDIR(st.st_mode)))
         snprintf(e->dir, sizeof e->dir, "%s", dir);
     return true;
@@ -207,7 +207,7 @@ string_member(const struct buf *reply, const char *name, char *out, size_t size)
     const char *v;
     size_t      n, len = 0;
 
-    if (!segment_field(reply->p, reply->len, name, &v, &n) || n < 2 ||
+    if (!journal_line_field(reply->p, reply->len, name, &v, &n) || n < 2 ||
         v[0] != '"')
         return false;
     for (size_t i = 1; i + 1 < n && len + 1 < size; i++) {
@@ -241,7 +241,7 @@ ask(struct events *e)
         fprintf(stderr, "ocppctl: %.*s", (int)reply.len, reply.p);
         result = CTL_REFUSED;
     } else if (code >= 0) {
-        if (!segment_field(reply.p, reply.len, "mark", &v, &n) ||
+        if (!journal_line_field(reply.p, reply.len, "mark", &v, &n) ||
             !string_member(&reply, "dir", dir, sizeof dir)) {
             fprintf(stderr,
                 "ocppctl: the daemon's answer to journal-mark "
@@ -282,23 +282,23 @@ configured_dir(struct events *e)
 /* --- events -------------------------------------------------------------- */
 
 static bool
-wanted(const struct events *e, const struct segment_line *line)
+wanted(const struct events *e, const struct journal_line *line)
 {
     const char *v;
     size_t      n;
     uint64_t    when;
 
     if (e->cp.len > 0 &&
-        (!segment_field(line->p, line->len, "chargePointId", &v, &n) ||
+        (!journal_line_field(line->p, line->len, "chargePointId", &v, &n) ||
             n != e->cp.len || memcmp(v, e->cp.p, n) != 0))
         return false;
     if (e->since_ms > 0 &&
-        segment_field(line->p, line->len, "timestamp", &v, &n) && n > 2 &&
+        journal_line_field(line->p, line->len, "timestamp", &v, &n) && n > 2 &&
         clock_parse_rfc3339(v + 1, n - 2, &when) && when < e->since_ms)
         return false;
     if (!e->some_types)
         return true;
-    if (!segment_field(line->p, line->len, "eventType", &v, &n) || n < 2)
+    if (!journal_line_field(line->p, line->len, "eventType", &v, &n) || n < 2)
         return false;
     for (unsigned i = 0; i < EVENTS; i++)
         if (e->type[i] && strlen(event_info[i].type) == n - 2 &&
@@ -333,7 +333,7 @@ flush(struct events *e)
 static bool
 print(struct events *e)
 {
-    struct segment_line line;
+    struct journal_line line;
     struct buf          why = BUF_INIT(4096);
 
     while (journal_dir_next(e->s, e->mark, &line)) {
@@ -487,7 +487,7 @@ ctl_events(int argc, char **argv, const struct ctl *ctl)
         .inotify = -1,
         .cp = BUF_INIT(4096),
         .silent = BUF_INIT(4096),
-        .out = BUF_INIT(2 * SEGMENT_LINE_MAX)};
+        .out = BUF_INIT(2 * JOURNAL_LINE_MAX)};
     struct buf    why = BUF_INIT(4096);
     int           result = options(&e, argc, argv);
 

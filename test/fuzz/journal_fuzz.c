@@ -18,30 +18,30 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
-look_at(const struct segment_line *line)
+look_at(const struct journal_line *line)
 {
     static const char *const name[] = {"eventId", "payload", ""};
     const char              *v;
     size_t                   n;
 
-    ensure(line->len >= SEGMENT_LINE_MIN && line->number != 0);
+    ensure(line->len >= JOURNAL_LINE_MIN && line->number != 0);
     ensure(memchr(line->p, '\n', line->len) == NULL);
     for (size_t i = 0; i < sizeof name / sizeof name[0]; i++)
-        if (segment_field(line->p, line->len, name[i], &v, &n))
+        if (journal_line_field(line->p, line->len, name[i], &v, &n))
             ensure(n > 0 && v > line->p && v + n <= line->p + line->len);
 }
 
 static void
-stream(const char *p, size_t size, uint64_t from, struct segment_sum *sum)
+stream(const char *p, size_t size, uint64_t from, struct journal_line_sum *sum)
 {
     struct journal_file      r = JOURNAL_FILE_CLOSED;
-    struct segment_line      line;
+    struct journal_line      line;
     enum journal_file_result res;
     int                      fd = memfd_create("fuzz", MFD_CLOEXEC);
 
     ensure(fd >= 0 && write(fd, p, size) == (ssize_t)size);
     journal_file_open(&r, fd, from);
-    *sum = (struct segment_sum){0};
+    *sum = (struct journal_line_sum){0};
     while ((res = journal_file_next(&r, &line)) == JOURNAL_FILE_LINE) {
         look_at(&line);
         ensure(line.len < size);
@@ -61,19 +61,19 @@ stream(const char *p, size_t size, uint64_t from, struct segment_sum *sum)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const char        *p = (const char *)data;
-    struct segment_sum whole, again, chunks;
-    const char        *v;
-    size_t             n;
-    unsigned           slot;
-    uint64_t           first;
-    char               name[SEGMENT_NAME_LEN + 1];
+    const char             *p = (const char *)data;
+    struct journal_line_sum whole, again, chunks;
+    const char             *v;
+    size_t                  n;
+    unsigned                slot;
+    uint64_t                first;
+    char                    name[JOURNAL_NAME_LEN + 1];
 
     if (size > 1 << 18)
         return 0;
-    segment_sum(p, size, &whole);
+    journal_line_sum(p, size, &whole);
     ensure(whole.good <= size);
-    segment_sum(p, whole.good, &again);
+    journal_line_sum(p, whole.good, &again);
     ensure(memcmp(&whole, &again, sizeof whole) == 0);
     stream(p, size, 0, &chunks);
     ensure(memcmp(&whole, &chunks, sizeof whole) == 0);
@@ -81,14 +81,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         stream(p, size, size / 2, &chunks);
         ensure(chunks.lines <= whole.lines);
     }
-    if (segment_field(p, size, "a", &v, &n))
+    if (journal_line_field(p, size, "a", &v, &n))
         ensure(n > 0 && v + n <= p + size);
-    if (size >= SEGMENT_NAME_LEN) {
-        memcpy(name, p, SEGMENT_NAME_LEN);
-        name[SEGMENT_NAME_LEN] = '\0';
-        if (segment_name_parse(name, &slot, &first)) {
-            segment_name(name, slot, first);
-            ensure(memcmp(name, p, SEGMENT_NAME_LEN) == 0);
+    if (size >= JOURNAL_NAME_LEN) {
+        memcpy(name, p, JOURNAL_NAME_LEN);
+        name[JOURNAL_NAME_LEN] = '\0';
+        if (journal_line_file_parse(name, &slot, &first)) {
+            journal_line_file_name(name, slot, first);
+            ensure(memcmp(name, p, JOURNAL_NAME_LEN) == 0);
         }
     }
     return 0;

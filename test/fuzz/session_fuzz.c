@@ -72,7 +72,7 @@ journal_begin(void)
 bool
 journal_append(uint64_t number, const char *line, size_t len)
 {
-    ensure(len >= SEGMENT_LINE_MIN && line[0] == '{' && line[len - 1] == '}');
+    ensure(len >= JOURNAL_LINE_MIN && line[0] == '{' && line[len - 1] == '}');
     if (refusing)
         return false;
     ensure(number > appended);

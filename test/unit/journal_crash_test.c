@@ -43,7 +43,7 @@ static unsigned recovered_wrong;
 static void
 recovered(void *ctx, uint64_t number, const char *line, size_t len)
 {
-    struct segment_line l = {line, len, number};
+    struct journal_line l = {line, len, number};
 
     recovered_wrong += number <= recovered_last || !fix_is_whole(&l);
     recovered_last = number;
@@ -165,7 +165,7 @@ nothing_announced_is_lost(void)
 
         struct journal_dir_want want = {.slot = 0, .from = n ? book[0] : 0};
         struct journal_dir     *s = journal_dir_open(fix_files, &want, &why);
-        struct segment_line     line;
+        struct journal_line     line;
         size_t                  have = 0, missing = 0;
         while (have < n && journal_dir_next(s, UINT64_MAX, &line))
             there[have++] = line.number;
@@ -184,7 +184,7 @@ order(void)
 {
     struct buf              why = BUF_INIT(1000);
     struct journal_dir_want want = {.slot = -1};
-    struct segment_line     line;
+    struct journal_line     line;
     pid_t                   pids[WRITERS];
     uint64_t                last = 0, n = 0, wrong = 0, appended = 0;
     uint64_t                slots_seen = 0;

@@ -45,13 +45,13 @@ fix_line(char *out, uint64_t number, size_t len)
 }
 
 static __attribute__((unused)) bool
-fix_is_whole(const struct segment_line *line)
+fix_is_whole(const struct journal_line *line)
 {
-    static char want[SEGMENT_LINE_MAX];
+    static char want[JOURNAL_LINE_MAX];
     const char *v;
     size_t      n;
 
-    if (!segment_field(line->p, line->len, "len", &v, &n))
+    if (!journal_line_field(line->p, line->len, "len", &v, &n))
         return false;
     size_t len = strtoul(v, NULL, 10);
     return len == line->len && len < sizeof want &&
@@ -126,7 +126,7 @@ fix_open(unsigned slot, void (*fn)(void *, uint64_t, const char *, size_t))
 static __attribute__((unused)) uint64_t
 fix_append(size_t len)
 {
-    static char line[SEGMENT_LINE_MAX + 1024];
+    static char line[JOURNAL_LINE_MAX + 1024];
     uint64_t    number = journal_begin();
 
     len = fix_line(line, number, len);
@@ -154,7 +154,7 @@ fix_read(uint64_t mark, uint64_t *last)
     struct buf              why = BUF_INIT(4096);
     struct journal_dir_want want = {.slot = -1};
     struct journal_dir     *s = journal_dir_open(fix_files, &want, &why);
-    struct segment_line     line;
+    struct journal_line     line;
     unsigned                n = 0, wrong = 0;
 
     *last = 0;
@@ -171,7 +171,7 @@ fix_read(uint64_t mark, uint64_t *last)
 }
 
 static __attribute__((unused)) size_t
-fix_count(struct segment_list *list)
+fix_count(struct journal_dir_list *list)
 {
     int fd = open(fix_files, O_RDONLY | O_DIRECTORY);
 

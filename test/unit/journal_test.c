@@ -111,10 +111,10 @@ commits(void)
 static void
 lines(void)
 {
-    static char             big[SEGMENT_LINE_MAX + 64];
+    static char             big[JOURNAL_LINE_MAX + 64];
     char                    text[200];
     struct journal_dir_want want = {.slot = 0};
-    struct segment_line     line;
+    struct journal_line     line;
     struct buf              why = BUF_INIT(1000);
 
     fix_setup(1);
@@ -127,7 +127,7 @@ lines(void)
     uint64_t n = journal_begin();
     CHECK(n > a);
     memset(big, 'x', sizeof big);
-    CHECK(!journal_append(n, big, SEGMENT_LINE_MAX));
+    CHECK(!journal_append(n, big, JOURNAL_LINE_MAX));
     CHECK_EQ(stat_get(&stats_now()->events_refused), 1);
 
     n = journal_begin();
@@ -150,10 +150,10 @@ lines(void)
 static void
 rotation(void)
 {
-    struct segment_list list;
-    uint64_t            last, n = 0;
-    struct stat         st;
-    char                path[200];
+    struct journal_dir_list list;
+    uint64_t                last, n = 0;
+    struct stat             st;
+    char                    path[200];
 
     fix_setup(1);
     fix_conf.journal_segment_size = 64 << 10;
@@ -166,8 +166,8 @@ rotation(void)
     CHECK(fix_wait(n, 10000));
     CHECK(fix_count(&list) >= 16);
     for (size_t i = 0; i < list.n; i++) {
-        char name[SEGMENT_NAME_LEN + 1];
-        segment_name(name, list.v[i].slot, list.v[i].first);
+        char name[JOURNAL_NAME_LEN + 1];
+        journal_line_file_name(name, list.v[i].slot, list.v[i].first);
         snprintf(path, sizeof path, "%s/%s", fix_files, name);
         CHECK(stat(path, &st) == 0 && st.st_size > 0 && st.st_size <= 64 << 10);
         CHECK_EQ(st.st_mode & 0777 & ~0640, 0);
@@ -193,10 +193,10 @@ rotation(void)
 static void
 touch(unsigned slot, uint64_t first, unsigned hours_old)
 {
-    char            name[SEGMENT_NAME_LEN + 1], path[200];
+    char            name[JOURNAL_NAME_LEN + 1], path[200];
     struct timespec t[2] = {{0}};
 
-    segment_name(name, slot, first);
+    journal_line_file_name(name, slot, first);
     snprintf(path, sizeof path, "%s/%s", fix_files, name);
     int fd = open(path, O_WRONLY | O_CREAT, 0640);
     t[0].tv_sec = t[1].tv_sec =
@@ -209,8 +209,8 @@ touch(unsigned slot, uint64_t first, unsigned hours_old)
 static bool
 shrinks_to(size_t n)
 {
-    struct segment_list list;
-    size_t              have = SIZE_MAX;
+    struct journal_dir_list list;
+    size_t                  have = SIZE_MAX;
 
     for (int i = 0; i < 3000 && have != n; i++) {
         journal_tick();
@@ -225,7 +225,7 @@ shrinks_to(size_t n)
 static void
 retention(void)
 {
-    struct segment_list list;
+    struct journal_dir_list list;
 
     fix_setup(2);
     fix_conf.journal_retention = 2 * 3600 * 1000;

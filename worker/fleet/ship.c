@@ -279,7 +279,7 @@ static bool
 read_chunk(struct journey *j, uint64_t *last)
 {
     uint64_t            below = j->own ? journal_committed() + 1 : UINT64_MAX;
-    struct segment_line line;
+    struct journal_line line;
 
     ck.n = 0;
     buf_clear(&ck.text);
@@ -493,8 +493,8 @@ add_journey(unsigned slot, bool own)
 static void
 add_orphans(void)
 {
-    struct segment_list list;
-    int                 fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct journal_dir_list list;
+    int                     fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
         return;
@@ -526,7 +526,7 @@ ship_open(void)
 {
     if (!redis_on())
         return;
-    snprintf(dir, sizeof dir, "%s/%s", self.conf.server_state_dir, SEGMENT_DIR);
+    snprintf(dir, sizeof dir, "%s/%s", self.conf.server_state_dir, JOURNAL_DIR);
     if (self.slot == 0)
         add_orphans();
     add_journey(self.slot, true);

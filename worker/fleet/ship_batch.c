@@ -150,7 +150,7 @@ ship_batch_shard(const char *line, size_t len, unsigned *shard)
     char        id[64];
     bool        full;
 
-    if (!segment_field(line, len, "chargePointId", &value, &n) || n < 3 ||
+    if (!journal_line_field(line, len, "chargePointId", &value, &n) || n < 3 ||
         value[0] != '"')
         return false;
     if (memchr(value, '\\', n) == NULL) {

@@ -87,7 +87,7 @@ remedy(int err)
 static void
 locked_failure(int err)
 {
-    char path[TAIL_PATH_MAX + SEGMENT_NAME_LEN + 2];
+    char path[TAIL_PATH_MAX + JOURNAL_NAME_LEN + 2];
 
     if (c.news.err == err)
         return;
@@ -285,7 +285,7 @@ committer_put(uint64_t number, const char *line, size_t len, bool *busy)
 {
     struct batch *b = &c.fill;
 
-    if (len >= SEGMENT_LINE_MAX)
+    if (len >= JOURNAL_LINE_MAX)
         return false;
     pthread_mutex_lock(&c.lock);
     bool fits = c.taken + b->bytes.len + len + 1 <= b->bytes.max &&

@@ -127,7 +127,7 @@ journal_append(uint64_t number, const char *line, size_t len)
     bool busy;
 
     ensure(number != 0 && jl.drawn == number);
-    ensure(len >= SEGMENT_LINE_MIN);
+    ensure(len >= JOURNAL_LINE_MIN);
     if (!committer_put(number, line, len, &busy)) {
         STAT_INC(jl.st, events_refused);
         journal_abandon(number);

@@ -77,11 +77,12 @@ uint64_t journal_begin(void);
 
 /*
  * Puts the finished line into the buffer: a JSON object that begins as
- * segment_put_id() writes it, without a line feed at its end. Copied; a line
- * feed or NUL within it becomes a blank, so that an event is always one line.
+ * journal_line_put_id() writes it, without a line feed at its end. Copied; a
+ * line feed or NUL within it becomes a blank, so that an event is always one
+ * line.
  *
  * False if the buffer is full (journal.buffer_size), memory is short or the
- * line longer than SEGMENT_LINE_MAX: the event will never be, the number is
+ * line longer than JOURNAL_LINE_MAX: the event will never be, the number is
  * given up, events_refused is counted, and nothing may be acknowledged.
  */
 bool journal_append(uint64_t number, const char *line, size_t len);

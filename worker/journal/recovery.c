@@ -14,7 +14,7 @@
 #include "journal_dir.h"
 
 /* Enough of a file's end to hold a whole line and a torn one. */
-#define TAIL_BYTES (2 * (uint64_t)SEGMENT_LINE_MAX)
+#define TAIL_BYTES (2 * (uint64_t)JOURNAL_LINE_MAX)
 
 struct job {
     int              dir_fd;
@@ -46,7 +46,7 @@ static int
 walk(struct job *j, int fd, uint64_t offset, uint64_t *good)
 {
     struct journal_file      rd = JOURNAL_FILE_CLOSED;
-    struct segment_line      line;
+    struct journal_line      line;
     enum journal_file_result res;
 
     *good = 0;
@@ -71,14 +71,15 @@ walk(struct job *j, int fd, uint64_t offset, uint64_t *good)
 
 /* One of the slot's own segments. */
 static bool
-own(struct job *j, const struct segment_id *id, uint64_t budget, bool newest)
+own(struct job *j, const struct journal_dir_id *id, uint64_t budget,
+    bool newest)
 {
-    char        name[SEGMENT_NAME_LEN + 1];
+    char        name[JOURNAL_NAME_LEN + 1];
     struct stat st;
     uint64_t    good;
     int         err = 0;
 
-    segment_name(name, id->slot, id->first);
+    journal_line_file_name(name, id->slot, id->first);
     int fd = openat(j->dir_fd, name, (newest ? O_RDWR : O_RDONLY) | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT || refuse(j, "open", name, errno);
@@ -112,15 +113,15 @@ own(struct job *j, const struct segment_id *id, uint64_t budget, bool newest)
 /* The highest number in the newest segment of another slot. Its worker may
  * be writing it, or nobody may be able to read it: then its name must do. */
 static uint64_t
-others(struct job *j, const struct segment_id *id)
+others(struct job *j, const struct journal_dir_id *id)
 {
-    char                name[SEGMENT_NAME_LEN + 1];
+    char                name[JOURNAL_NAME_LEN + 1];
     struct stat         st;
     struct journal_file rd = JOURNAL_FILE_CLOSED;
-    struct segment_line line;
+    struct journal_line line;
     uint64_t            last = id->first;
 
-    segment_name(name, id->slot, id->first);
+    journal_line_file_name(name, id->slot, id->first);
     int fd = openat(j->dir_fd, name, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return last;
@@ -137,11 +138,11 @@ bool
 recovery_run(int dir_fd, const char *dir, unsigned slot, uint64_t max,
     recovery_fn *line, void *ctx, struct recovery *r, struct buf *why)
 {
-    struct job          j = {dir_fd, dir, line, ctx, r, why};
-    struct segment_list list;
-    struct stat         st;
-    bool                ok = true;
-    size_t              n;
+    struct job              j = {dir_fd, dir, line, ctx, r, why};
+    struct journal_dir_list list;
+    struct stat             st;
+    bool                    ok = true;
+    size_t                  n;
 
     *r = (struct recovery){0};
     if (max < TAIL_BYTES || line == NULL)
@@ -150,13 +151,13 @@ recovery_run(int dir_fd, const char *dir, unsigned slot, uint64_t max,
     if (err != 0)
         return refuse(&j, "read the directory", ".", err);
 
-    const struct segment_id *id = journal_dir_of(&list, slot, &n);
-    uint64_t                 budget = 0;
-    size_t                   i = n;
+    const struct journal_dir_id *id = journal_dir_of(&list, slot, &n);
+    uint64_t                     budget = 0;
+    size_t                       i = n;
     /* Back to where max bytes begin, in the middle of a segment mostly. */
     for (uint64_t left = max; i > 0 && left > 0; left -= budget) {
-        char name[SEGMENT_NAME_LEN + 1];
-        segment_name(name, slot, id[--i].first);
+        char name[JOURNAL_NAME_LEN + 1];
+        journal_line_file_name(name, slot, id[--i].first);
         if (fstatat(dir_fd, name, &st, 0) != 0)
             st.st_size = 0;
         budget = (uint64_t)st.st_size < left ? (uint64_t)st.st_size : left;

@@ -20,7 +20,7 @@ void retention_keep_nothing(void);
 
 struct retention_done {
     unsigned removed;                    /* segments */
-    char     last[SEGMENT_NAME_LEN + 1]; /* the last of them */
+    char     last[JOURNAL_NAME_LEN + 1]; /* the last of them */
 };
 
 /* Removes at most `most` segments whose last write is older than age_ms, but

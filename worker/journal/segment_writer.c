@@ -83,7 +83,7 @@ segment_writer_open(
     int err;
 
     *t = (struct tail){.slot = slot, .dir_fd = -1, .lock_fd = -1, .fd = -1};
-    if (strlen(state_dir) + sizeof "/" SEGMENT_DIR > sizeof t->dir)
+    if (strlen(state_dir) + sizeof "/" JOURNAL_DIR > sizeof t->dir)
         return refuse(t, why, "use", state_dir, ENAMETOOLONG,
             "give server.state_dir a shorter path");
     if ((err = make_dir(state_dir)) != 0)
@@ -92,7 +92,7 @@ segment_writer_open(
                             "server.state_dir to one that exists"
                           : "make it yourself and give it to the user the "
                             "daemon runs as, or set server.state_dir");
-    snprintf(t->dir, sizeof t->dir, "%s/%s", state_dir, SEGMENT_DIR);
+    snprintf(t->dir, sizeof t->dir, "%s/%s", state_dir, JOURNAL_DIR);
     if ((err = make_dir(t->dir)) != 0 || (err = open_dir(t)) != 0)
         return refuse(t, why, "make or open the directory", t->dir, err,
             "let the user the daemon runs as own server.state_dir and write "
@@ -123,7 +123,7 @@ close_segment(struct tail *t)
 static int
 begin(struct tail *t, uint64_t first)
 {
-    char        name[SEGMENT_NAME_LEN + 1];
+    char        name[JOURNAL_NAME_LEN + 1];
     struct stat st;
     int         err;
 
@@ -138,7 +138,7 @@ begin(struct tail *t, uint64_t first)
     if (t->dir_fd < 0 &&
         ((err = make_dir(t->dir)) != 0 || (err = open_dir(t)) != 0))
         return failed(t, "open the directory of", err);
-    segment_name(name, t->slot, first);
+    journal_line_file_name(name, t->slot, first);
     /* Numbers are unique: what has this name already can only be an earlier
      * try to write the same batch. */
     t->fd = openat(
@@ -201,7 +201,7 @@ segment_writer_commit(
 void
 segment_writer_give_up(struct tail *t)
 {
-    char name[SEGMENT_NAME_LEN + 1];
+    char name[JOURNAL_NAME_LEN + 1];
 
     /* At best what is left is what was durable. If this fails too, readers
      * meet lines twice, or torn, and are made for it. */
@@ -209,7 +209,7 @@ segment_writer_give_up(struct tail *t)
         (void)fdatasync(t->fd);
     close_segment(t);
     if (t->size == 0 && t->dir_fd >= 0) {
-        segment_name(name, t->slot, t->first);
+        journal_line_file_name(name, t->slot, t->first);
         (void)unlinkat(t->dir_fd, name, 0);
     }
 }
@@ -224,9 +224,9 @@ segment_writer_age(struct tail *t, uint64_t age_ms)
 void
 segment_writer_path(const struct tail *t, char *out, size_t size)
 {
-    char name[SEGMENT_NAME_LEN + 1];
+    char name[JOURNAL_NAME_LEN + 1];
 
-    segment_name(name, t->slot, t->first);
+    journal_line_file_name(name, t->slot, t->first);
     snprintf(out, size, "%s/%s", t->dir, name);
 }
 

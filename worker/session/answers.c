@@ -313,7 +313,7 @@ answers_recover(uint64_t number, const char *line, size_t len)
     int64_t                  id;
     bool                     full;
 
-    if (!segment_field(line, len, "eventType", &value, &n) ||
+    if (!journal_line_field(line, len, "eventType", &value, &n) ||
         n != sizeof type - 1 || memcmp(value, type, n) != 0 ||
         !json_scan(&tape, line, len))
         return;

@@ -501,10 +501,10 @@ calls_recover(const char *line, size_t len)
     const char       *value, *id;
     size_t            n, id_len;
 
-    if (!segment_field(line, len, "eventType", &value, &n) ||
+    if (!journal_line_field(line, len, "eventType", &value, &n) ||
         n != sizeof type - 1 || memcmp(value, type, n) != 0 ||
-        !segment_field(line, len, "payload", &value, &n) ||
-        !segment_field(value, n, "commandId", &id, &id_len))
+        !journal_line_field(line, len, "payload", &value, &n) ||
+        !journal_line_field(value, n, "commandId", &id, &id_len))
         return;
     if (recovered_n == recovered_cap) {
         size_t    cap = recovered_cap ? 2 * recovered_cap : 256;

@@ -7,7 +7,7 @@
 #include "ocpp/dialect.h"
 #include "base/self.h"
 
-static struct buf     line = {.max = SEGMENT_LINE_MAX};
+static struct buf     line = {.max = JOURNAL_LINE_MAX};
 static struct publish current;
 
 struct publish_who
@@ -31,7 +31,7 @@ publish_begin(enum event_kind kind, const struct publish_who *who)
     p->number = journal_begin();
     p->w = WRITER_INIT(&line);
     /* The journal's lines begin in one form; the writer goes on behind it. */
-    segment_put_id(&line, p->number, self.shm->node);
+    journal_line_put_id(&line, p->number, self.shm->node);
     p->w.depth = 1;
     p->w.more = 1u << 1;
     writer_str(&p->w, "eventType", event_info[kind].type);

@@ -19,18 +19,18 @@ names(void)
         "w003-0006a1b2c3d4e5f6.json", "w003-0006a1b2c3d4e5f6.jsonl~",
         "x003-0006a1b2c3d4e5f6.jsonl", "w0x3-0006a1b2c3d4e5f6.jsonl",
         "w003_0006a1b2c3d4e5f6.jsonl"};
-    char                     name[SEGMENT_NAME_LEN + 1];
+    char                     name[JOURNAL_NAME_LEN + 1];
     unsigned                 slot;
     uint64_t                 first;
 
-    segment_name(name, 3, 0x6a1b2c3d4e5f6);
+    journal_line_file_name(name, 3, 0x6a1b2c3d4e5f6);
     CHECK_STR(name, "w003-0006a1b2c3d4e5f6.jsonl");
-    CHECK(segment_name_parse(name, &slot, &first));
+    CHECK(journal_line_file_parse(name, &slot, &first));
     CHECK_EQ(slot, 3);
     CHECK_EQ(first, 0x6a1b2c3d4e5f6);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         UNIT_CASE(bad[i]);
-        CHECK(!segment_name_parse(bad[i], &slot, &first));
+        CHECK(!journal_line_file_parse(bad[i], &slot, &first));
     }
     UNIT_CASE("");
 }
@@ -41,33 +41,34 @@ static void
 pieces(void)
 {
     static const struct {
-        const char        *text;
-        enum segment_piece piece;
+        const char             *text;
+        enum journal_line_piece piece;
     } row[] = {
-        {ID "}\n", SEGMENT_WHOLE},
-        {ID ",\"a\":{}}\nrest", SEGMENT_WHOLE},
-        {ID "}", SEGMENT_PART},
-        {"", SEGMENT_PART},
-        {"\n", SEGMENT_BAD},
-        {ID "\n", SEGMENT_BAD},
-        {ID "} \n", SEGMENT_BAD},
-        {"{\"eventId\":\"000000000000000g-n\"}\n", SEGMENT_BAD},
-        {"{\"eventId\":\"0000000000000000-n\"}\n", SEGMENT_BAD},
-        {"{\"eventId\":\"00000000000000001-n\"}\n", SEGMENT_BAD},
-        {"{\"eventid\":\"0000000000000001-n\"}\n", SEGMENT_BAD},
-        {"\"eventId\":\"0000000000000001-n\",\"a\":1}\n", SEGMENT_BAD},
+        {ID "}\n", JOURNAL_LINE_WHOLE},
+        {ID ",\"a\":{}}\nrest", JOURNAL_LINE_WHOLE},
+        {ID "}", JOURNAL_LINE_PART},
+        {"", JOURNAL_LINE_PART},
+        {"\n", JOURNAL_LINE_BAD},
+        {ID "\n", JOURNAL_LINE_BAD},
+        {ID "} \n", JOURNAL_LINE_BAD},
+        {"{\"eventId\":\"000000000000000g-n\"}\n", JOURNAL_LINE_BAD},
+        {"{\"eventId\":\"0000000000000000-n\"}\n", JOURNAL_LINE_BAD},
+        {"{\"eventId\":\"00000000000000001-n\"}\n", JOURNAL_LINE_BAD},
+        {"{\"eventid\":\"0000000000000001-n\"}\n", JOURNAL_LINE_BAD},
+        {"\"eventId\":\"0000000000000001-n\",\"a\":1}\n", JOURNAL_LINE_BAD},
     };
-    struct segment_line line;
+    struct journal_line line;
     struct buf          b = BUF_INIT(100);
 
     for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
         UNIT_CASE(row[i].text);
-        CHECK_EQ(segment_next(row[i].text, strlen(row[i].text), &line),
+        CHECK_EQ(journal_line_next(row[i].text, strlen(row[i].text), &line),
             row[i].piece);
     }
     UNIT_CASE("");
-    CHECK_EQ(segment_next(ID ",\0}\n", sizeof ID + 4, &line), SEGMENT_BAD);
-    segment_put_id(&b, 0x123456789abcdef0, "gw-1");
+    CHECK_EQ(
+        journal_line_next(ID ",\0}\n", sizeof ID + 4, &line), JOURNAL_LINE_BAD);
+    journal_line_put_id(&b, 0x123456789abcdef0, "gw-1");
     CHECK_STRN(b.p, b.len, "{\"eventId\":\"123456789abcdef0-gw-1\"");
     buf_free(&b);
 }
@@ -79,7 +80,7 @@ field(const char *line, const char *name)
     const char *v;
     size_t      n;
 
-    if (!segment_field(line, strlen(line), name, &v, &n))
+    if (!journal_line_field(line, strlen(line), name, &v, &n))
         return "-";
     snprintf(out, sizeof out, "%.*s", (int)n, v);
     return out;
@@ -119,9 +120,9 @@ see(void *ctx, uint64_t number, const char *line, size_t len)
 static void
 put(unsigned slot, uint64_t first, const char *bytes, size_t len)
 {
-    char name[SEGMENT_NAME_LEN + 1], path[200];
+    char name[JOURNAL_NAME_LEN + 1], path[200];
 
-    segment_name(name, slot, first);
+    journal_line_file_name(name, slot, first);
     snprintf(path, sizeof path, "%s/%s", fix_files, name);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640);
     CHECK_EQ(write(fd, bytes, len), len);
@@ -131,10 +132,10 @@ put(unsigned slot, uint64_t first, const char *bytes, size_t len)
 static off_t
 size_of(unsigned slot, uint64_t first)
 {
-    char        name[SEGMENT_NAME_LEN + 1], path[200];
+    char        name[JOURNAL_NAME_LEN + 1], path[200];
     struct stat st;
 
-    segment_name(name, slot, first);
+    journal_line_file_name(name, slot, first);
     snprintf(path, sizeof path, "%s/%s", fix_files, name);
     return stat(path, &st) == 0 ? st.st_size : -1;
 }
@@ -244,7 +245,7 @@ several(void)
     CHECK_EQ(last, 10);
 
     struct buf              why = BUF_INIT(1000);
-    struct segment_line     line;
+    struct journal_line     line;
     struct journal_dir_want want = {.slot = 0, .from = 11};
     struct journal_dir     *s = journal_dir_open(fix_files, &want, &why);
     CHECK(journal_dir_next(s, 12, &line) && line.number == 11);
@@ -287,15 +288,15 @@ long_lines(void)
 {
     static char         bytes[4 << 20];
     struct journal_file r = JOURNAL_FILE_CLOSED;
-    struct segment_line line;
+    struct journal_line line;
     size_t              len = 0;
 
     for (uint64_t n = 1; n <= 3; n++) {
-        len += fix_line(bytes + len, n, n == 2 ? SEGMENT_LINE_MAX - 1 : 70000);
+        len += fix_line(bytes + len, n, n == 2 ? JOURNAL_LINE_MAX - 1 : 70000);
         bytes[len++] = '\n';
         if (n == 1) {
-            memset(bytes + len, 'x', SEGMENT_LINE_MAX + 7);
-            len += SEGMENT_LINE_MAX + 7;
+            memset(bytes + len, 'x', JOURNAL_LINE_MAX + 7);
+            len += JOURNAL_LINE_MAX + 7;
             bytes[len++] = '\n';
         }
     }
