@@ -9,50 +9,77 @@
 #include "ensure.h"
 #include "utf8.h"
 
+/* Characters that stand for themselves within quotes. */
+static const bool plain_char[256] = {
+    [' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
+
+static size_t
+plain_run(const unsigned char *p, const unsigned char *end)
+{
+    const unsigned char *at = p;
+
+    while (at < end && plain_char[*at])
+        at++;
+    return (size_t)(at - p);
+}
+
+/* One character that cannot stand within quotes as it is. */
+static void
+put_escaped(struct buf *out, unsigned char c)
+{
+    switch (c) {
+    case '"':
+        buf_adds(out, "\\\"");
+        break;
+    case '\\':
+        buf_adds(out, "\\\\");
+        break;
+    case '\n':
+        buf_adds(out, "\\n");
+        break;
+    case '\r':
+        buf_adds(out, "\\r");
+        break;
+    case '\t':
+        buf_adds(out, "\\t");
+        break;
+    default:
+        if (c < 0x80)
+            buf_addf(out, "\\u%04x", c);
+        else
+            buf_adds(out, "\xef\xbf\xbd"); /* U+FFFD */
+    }
+}
+
 void
 writer_quote(struct buf *out, const char *s, size_t n)
 {
-    const unsigned char *p = (const unsigned char *)s;
-    size_t               i = 0, plain = 0;
+    const unsigned char *p = (const unsigned char *)s, *end = p + n;
+    size_t               run = plain_run(p, end);
 
-    buf_addc(out, '"');
-    while (i < n) {
-        unsigned char c = p[i];
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-            i++;
-            continue;
-        }
-        size_t len = c >= 0x80 ? utf8_len(p + i, n - i) : 0;
-        if (len > 0) {
-            i += len;
-            continue;
-        }
-        buf_add(out, s + plain, i - plain);
-        switch (c) {
-        case '"':
-            buf_adds(out, "\\\"");
-            break;
-        case '\\':
-            buf_adds(out, "\\\\");
-            break;
-        case '\n':
-            buf_adds(out, "\\n");
-            break;
-        case '\r':
-            buf_adds(out, "\\r");
-            break;
-        case '\t':
-            buf_adds(out, "\\t");
-            break;
-        default:
-            if (c < 0x80)
-                buf_addf(out, "\\u%04x", c);
-            else
-                buf_adds(out, "\xef\xbf\xbd"); /* U+FFFD */
-        }
-        plain = ++i;
+    /* Nearly all strings: keys, times, words. */
+    if (run == n && buf_reserve(out, n + 2)) {
+        char *to = out->p + out->len;
+        to[0] = '"';
+        if (n > 0)
+            memcpy(to + 1, s, n);
+        to[n + 1] = '"';
+        out->len += n + 2;
+        return;
     }
-    buf_add(out, s + plain, n - plain);
+    buf_addc(out, '"');
+    while (p < end) {
+        size_t len = plain_run(p, end);
+        if (len == 0 && *p >= 0x80)
+            len = utf8_len(p, (size_t)(end - p));
+        if (len > 0) {
+            buf_add(out, p, len);
+        } else {
+            put_escaped(out, *p);
+            len = 1;
+        }
+        p += len;
+    }
     buf_addc(out, '"');
 }
 

@@ -63,7 +63,7 @@ def run(build, action, payload, count):
 
 
 def main():
-    builds = sys.argv[1:] or [B]
+    builds = [os.path.abspath(b) for b in sys.argv[1:]] or [B]
     print("%-20s %s" % ("instructions per", "  ".join(builds)))
     for action, payload in MESSAGES.items():
         row = []
