@@ -8,6 +8,13 @@ B       ?= build
 OPT     ?= -O2 -g
 SAN     ?=
 
+# The OCPP versions, oldest first. A version has one schema, or a folder of them
+# of which types.schema comes first.
+DIALECTS = ocpp16 ocpp201 ocpp21
+schema = $(wildcard worker/ocpp/$(1).schema worker/ocpp/$(1)/types.schema) \
+    $(filter-out %/types.schema,$(sort $(wildcard worker/ocpp/$(1)/*.schema)))
+SCHEMA = $(foreach d,$(DIALECTS),$(call schema,$(d)))
+
 WARN   = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
 HARDEN = -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
 CFLAGS += -std=gnu11 $(OPT) $(WARN) $(if $(SAN),$(SAN),$(HARDEN)) -MMD -MP
@@ -17,7 +24,7 @@ INC_master = -Imaster
 INC_worker = -Iworker
 INC_test   = -Iworker -Imaster
 INC_gen    = -Iworker
-INC_ocpp16 = -Iworker
+$(foreach d,$(DIALECTS),$(eval INC_$(d) = -Iworker))
 LDFLAGS += $(if $(SAN),$(SAN),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now) -pthread
 comma := ,
 # One short line a command; V=1 shows them whole.
@@ -27,7 +34,7 @@ COMMON_O = $(patsubst %.c,$(B)/%.o,$(wildcard common/*.c))
 COMMON  = $(B)/libcommon.a
 MASTER  = $(patsubst %.c,$(B)/%.o,$(filter-out master/ctl/%,$(wildcard master/*.c master/*/*.c)))
 CTL     = $(patsubst %.c,$(B)/%.o,$(wildcard master/ctl/*.c))
-WORKER  = $(patsubst %.c,$(B)/%.o,$(wildcard worker/*.c worker/*/*.c)) $(B)/gen/ocpp16.o
+WORKER  = $(patsubst %.c,$(B)/%.o,$(wildcard worker/*.c worker/*/*.c)) $(DIALECTS:%=$(B)/gen/%.o)
 SIM     = $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c))
 UNIT    = $(patsubst test/unit/%.c,$(B)/unit/%,$(wildcard test/unit/*_test.c))
 FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
@@ -56,12 +63,12 @@ $(B)/libcommon.a: $(COMMON_O)
 
 # The tables of OCPP, made from the schema.
 GEN = $(B)/gen/ocpp_actions.def $(B)/gen/ocpp_answers.def $(B)/gen/ocpp_dialects.def
-$(B)/gen/ocpp16.c: worker/ocpp/ocpp16.schema scripts/schema.awk
+$(B)/gen/ocpp_%.def: $(SCHEMA) scripts/schema.awk
 	@mkdir -p $(@D)
-	awk -f scripts/schema.awk -v out=tables worker/ocpp/ocpp16.schema > $@.tmp && mv $@.tmp $@
-$(B)/gen/ocpp_%.def: worker/ocpp/ocpp16.schema scripts/schema.awk
+	$(SAY) awk -f scripts/schema.awk -v out=$* $(SCHEMA) > $@.tmp && mv $@.tmp $@
+$(B)/gen/%.c: $(SCHEMA) scripts/schema.awk
 	@mkdir -p $(@D)
-	awk -f scripts/schema.awk -v out=$* worker/ocpp/ocpp16.schema > $@.tmp && mv $@.tmp $@
+	$(SAY) awk -f scripts/schema.awk -v out=tables $(call schema,$*) > $@.tmp && mv $@.tmp $@
 $(B)/gen/%.o: $(B)/gen/%.c $(GEN)
 	$(SAY) $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(B)/worker/fleet/functions.o: worker/fleet/ocppd.lua worker/fleet/ocppd_gateway.lua

@@ -333,6 +333,30 @@ check_tls(struct checking *x)
             "remove it");
 }
 
+/* Each rule is PATTERN=VERSION, and the version is switched on. */
+static void
+check_version_rules(struct checking *x)
+{
+    const enum conf_knob k = CONF_KNOB_ocpp_version_rules;
+    const char          *cursor = x->c->ocpp_version_rules;
+    const char          *versions = x->c->ocpp_versions;
+    char                 item[CONF_LIST_MAX];
+
+    while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
+        const char *version = strrchr(item, '=');
+        if (version == NULL || version == item)
+            fault(x, k,
+                "%s is no rule; write it as PATTERN=VERSION, such as ABC-*=%s",
+                item, versions_known[0]);
+        else if (!listed_before(
+                     versions, versions + strlen(versions) + 1, version + 1))
+            fault(x, k,
+                "%s names a version that is not in ocpp.versions (%s); add it "
+                "there, or name one of these",
+                item, versions);
+    }
+}
+
 /* less <= more must hold. Of the two the one that was set is to blame. */
 static void
 check_order(struct checking *x, enum conf_knob less, uint64_t less_value,
@@ -369,6 +393,7 @@ check_config(const struct config *c, bool bad[CONF_KNOBS], check_fault *report,
     check_path(&x);
     check_names(&x);
     check_versions(&x);
+    check_version_rules(&x);
     check_redis(&x);
     check_order(&x, CONF_KNOB_websocket_ping_interval,
         c->websocket_ping_interval, CONF_KNOB_websocket_idle_timeout,

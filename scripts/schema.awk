@@ -17,7 +17,7 @@
 
 function die(words, line)
 {
-    printf "%s:%d: %s\n", FILENAME, line ? line : at, words > "/dev/stderr"
+    printf "%s:%d: %s\n", file, line ? line : at, words > "/dev/stderr"
     failed = 1
     exit 1
 }
@@ -36,7 +36,7 @@ function less(a, b,    i, x, y)
 
 function check_name(name, what)
 {
-    if (name !~ /^[A-Za-z][A-Za-z0-9]*$/)
+    if (name !~ /^[A-Za-z][A-Za-z0-9_]*$/)
         die("\"" name "\" is no name for a " what)
 }
 
@@ -45,6 +45,23 @@ function whole(text, what)
     if (text !~ /^[1-9][0-9]*$/ || length(text) > 6)
         die("\"" text "\" is no " what)
     return text + 0
+}
+
+# Reads 1..3, 1.. or ..3 of word[i] into a new range.
+function read_range(i,    bounds, w)
+{
+    w = word[i]
+    if (w !~ /^(-?[0-9]+)?\.\.(-?[0-9]+)?$/ || w == "..")
+        die("\"" w "\" is no 0.., ..100 or 0..100")
+    split(w, bounds, /\.\./)
+    if (bounds[1] != "" && bounds[2] != "" && bounds[2] + 0 < bounds[1] + 0)
+        die("\"" w "\" allows nothing")
+    if (!(w in range_of)) {
+        range_of[w] = ranges
+        range_low[ranges] = bounds[1] == "" ? "INT32_MIN" : bounds[1]
+        range_high[ranges++] = bounds[2] == "" ? "INT32_MAX" : bounds[2]
+    }
+    return range_of[w]
 }
 
 # Reads a type from word[from..words] into the globals t_*.
@@ -69,6 +86,10 @@ function read_type(from,    i, w, n)
             t_max = whole(word[from + 1], "length")
         if (n > 2)
             die("\"" word[from + 2] "\" after the length")
+    } else if ((w == "decimal" || w == "integer") && n == 2 &&
+               word[from + 1] ~ /\.\./) {
+        t_kind = w == "decimal" ? "NUMBER" : "INTEGER"
+        t_of = read_range(from + 1)
     } else if (w == "decimal") {
         t_kind = "NUMBER"
         if (n > 1) {
@@ -91,6 +112,7 @@ function read_words(from,    i, seen, w)
 {
     t_kind = "ENUM"
     t_of = enums++
+    t_max = 0; t_decimals = "SCHEMA_ANY_DECIMALS"
     for (i = from; i <= words; i++) {
         w = word[i]
         if ((i - from) % 2) {
@@ -105,7 +127,6 @@ function read_words(from,    i, seen, w)
         seen[w] = 1
         enum_word[t_of, enum_count[t_of]++] = w
     }
-    enum_name[t_of] = ""
 }
 
 function new_object(name)
@@ -182,15 +203,56 @@ function close_type()
     open_type = ""
 }
 
-function heading()
+# A file whose protocol is that of the file before it goes on with its types.
+function open_dialect()
+{
+    close_dialect()
+    if (dialects > 0 && out == "tables")
+        die("tables are made of one protocol", 1)
+    protocols[++dialects] = protocol
+    dialect_flags = ""
+    split("", type_kind)
+    split("", type_used)
+    split("", type_line)
+}
+
+function close_dialect(    name)
+{
+    for (name in type_kind)
+        if (!(name in type_used)) {
+            at = type_line[name]
+            die("type \"" name "\" of " protocols[dialects] " is never used")
+        }
+}
+
+# What holds of all messages of a protocol, or of a profile.
+function read_options(from, of_protocol,    i, flags)
+{
+    flags = ""
+    for (i = from; i <= words; i++)
+        if (word[i] == "draft-06")
+            flags = flags " | SCHEMA_DRAFT_06"
+        else if (word[i] == "customData")
+            flags = flags " | SCHEMA_CUSTOM_DATA"
+        else
+            die("\"" word[i] "\" is neither draft-06 nor customData")
+    if (!of_protocol)
+        profile_flags = flags
+    else if (flags != "")
+        dialect_flags = flags
+}
+
+function heading(    i)
 {
     if (word[1] == "protocol") {
         if (protocol != "")
             die("a second protocol")
-        if (words != 2 || word[2] !~ /^ocpp[0-9.]+$/)
+        if (words < 2 || word[2] !~ /^ocpp[0-9.]+$/)
             die("expected: protocol ocpp1.6")
         protocol = word[2]
-        protocols[files] = protocol
+        if (protocol != protocols[dialects])
+            open_dialect()
+        read_options(3, 1)
         return
     }
     if (protocol == "")
@@ -198,10 +260,12 @@ function heading()
     close_type()
     message = -1
     if (word[1] == "profile") {
-        if (words != 2)
+        if (words < 2)
             die("expected: profile NAME")
         check_name(word[2], "profile")
         profile = word[2]
+        profile_flags = ""
+        read_options(3, 0)
     } else if (word[1] == "type") {
         if (words < 2)
             die("expected: type NAME ...")
@@ -211,8 +275,6 @@ function heading()
             die("type \"" word[2] "\" is given twice")
         if (words > 2) {
             read_type(3)
-            if (t_kind == "ENUM")
-                enum_name[t_of] = word[2]
             define(word[2])
         } else {
             open_type = word[2]
@@ -222,7 +284,7 @@ function heading()
     } else if (word[1] == "message") {
         if (words < 3 || word[3] !~ /^(cp|cs|both)$/)
             die("expected: message NAME cp, cs or both")
-        if (word[3] != "cs" && (words != 4 || word[4] !~ /^[a-z_]+$/))
+        if (word[3] != "cs" && (words < 4 || word[4] !~ /^[a-z_]+$/))
             die("expected: message NAME cp EVENT; EVENT is a word of " \
                 "event.def, or none")
         if (word[3] == "cs" && words > 3 &&
@@ -231,16 +293,27 @@ function heading()
         check_name(word[2], "message")
         if (profile == "")
             die("a message before any profile")
-        if ((FILENAME, word[2]) in message_seen)
+        if ((protocol, word[2]) in message_seen)
             die("message \"" word[2] "\" is given twice")
-        message_seen[FILENAME, word[2]] = 1
+        message_seen[protocol, word[2]] = 1
         message = messages++
         message_name[message] = word[2]
         message_from[message] = word[3]
         message_profile[message] = profile
         message_event[message] = word[3] == "cs" ? "none" : word[4]
-        message_flags[message] = word[4] == "when-accepted" \
-            ? "SCHEMA_WHEN_ACCEPTED" : "0"
+        message_flags[message] = "0" dialect_flags profile_flags
+        if (word[4] == "when-accepted")
+            message_flags[message] = message_flags[message] \
+                " | SCHEMA_WHEN_ACCEPTED"
+        for (i = 5; i <= words; i++)
+            if (word[i] == "by-payload")
+                message_flags[message] = message_flags[message] \
+                    " | SCHEMA_EVENT_BY_PAYLOAD"
+            else if (word[i] == "send")
+                message_flags[message] = message_flags[message] " | SCHEMA_SEND"
+            else
+                die("\"" word[i] "\" after the event is neither by-payload " \
+                    "nor send")
         answer_words[message] = answer_platform[message] = 0
         message_request[message] = new_object(word[2] ".req")
         message_response[message] = new_object(word[2] ".conf")
@@ -284,7 +357,6 @@ function body()
             if (open_object != "")
                 die("a list of words among fields")
             read_words(1)
-            enum_name[t_of] = open_type
             define(open_type)
             open_type = ""
         } else {
@@ -307,10 +379,11 @@ function body()
 
 BEGIN {
     CHARS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-    MAX_FIELDS = 32
+    MAX_FIELDS = 64
     PLAIN["dateTime"] = "DATETIME"; PLAIN["uri"] = "URI"
     PLAIN["integer"] = "INTEGER"; PLAIN["boolean"] = "BOOLEAN"
-    enums = objects = messages = 0
+    PLAIN["any"] = "ANY"
+    enums = objects = messages = ranges = dialects = 0
     message = -1
     if (out !~ /^(tables|actions|answers|dialects)$/) {
         print "schema.awk: -v out=tables, actions, answers or dialects" \
@@ -320,14 +393,12 @@ BEGIN {
     }
 }
 
-# A new file: types and protocol are each file's own.
 FNR == 1 {
-    if (messages > 0 && out == "tables")
-        die("tables are made of one file", 1)
-    protocol = profile = open_type = pending = ""
+    if (NR > 1 && !failed)
+        close_file()
+    protocol = profile = profile_flags = open_type = pending = ""
     message = -1
-    files++
-    split("", type_kind)
+    file = FILENAME
 }
 
 {
@@ -356,13 +427,12 @@ FNR == 1 {
 
 function print_enum(e,    i, w)
 {
-    printf "static const struct schema_word words_%d[] = {\n", e
+    printf "static const struct schema_enum enum_%d = {\n", e
     for (i = 0; i < enum_count[e]; i++) {
         w = enum_word[e, i]
-        printf "    {\"%s\", %d},\n", w, length(w)
+        printf "    \"\\%03o%s\"\n", length(w), w
     }
-    printf "};\nstatic const struct schema_enum enum_%d = {\n", e
-    printf "    \"%s\", words_%d, %d\n};\n\n", enum_name[e], e, enum_count[e]
+    printf "    , %d};\n\n", enum_count[e]
 }
 
 function print_fields(o,    f, of)
@@ -377,6 +447,8 @@ function print_fields(o,    f, of)
             of = ", .of.words = &enum_" field_of[o, f]
         if (field_kind[o, f] == "OBJECT")
             of = ", .of.object = &object_" field_of[o, f]
+        if (field_kind[o, f] ~ /^(INTEGER|NUMBER)$/ && field_of[o, f] != "NULL")
+            of = ", .of.range = &ranges[" field_of[o, f] "]"
         printf "    {.name = \"%s\", .name_len = %d, .type = SCHEMA_%s%s,\n",
             field_name[o, f], length(field_name[o, f]), field_kind[o, f], of
         printf "     .max = %d, .min_items = %d, .max_items = %d,\n",
@@ -389,19 +461,25 @@ function print_fields(o,    f, of)
 
 function object_value(o)
 {
-    return sprintf("{\"%s\", %s, %d, %.0fu}", object_name[o],
-        object_fields[o] ? "fields_" o : "NULL", object_fields[o],
-        object_required[o])
+    return sprintf("{\"%s\", %s, UINT64_C(%.0f), %d}", object_name[o],
+        object_fields[o] ? "fields_" o : "NULL", object_required[o],
+        object_fields[o])
 }
 
 function print_tables(    i, k, m, o, is_part, order, symbol)
 {
     for (m = 0; m < messages; m++)
         is_part[message_request[m]] = is_part[message_response[m]] = 1
-    print "/* Made by scripts/schema.awk from " FILENAME ". */"
+    print "/* Made by scripts/schema.awk from the schema of " protocol ". */"
     print "#include \"config.h\"\n#include \"ocpp/schema.h\"\n"
     print "enum {\n#define ACTION(name, direction, profile, event) action_##name,"
     print "#include \"ocpp_actions.def\"\n#undef ACTION\n};\n"
+    if (ranges > 0) {
+        print "static const struct schema_range ranges[] = {"
+        for (i = 0; i < ranges; i++)
+            printf "    {%s, %s},\n", range_low[i], range_high[i]
+        print "};\n"
+    }
     for (i = 0; i < enums; i++)
         print_enum(i)
     for (o = 0; o < objects; o++) {
@@ -454,7 +532,9 @@ function answer_flags(m,    f, o, flags)
     o = message_response[m]
     flags = message_flags[m]
     for (f = 0; f < object_fields[o]; f++)
-        if (field_name[o, f] == "currentTime")
+        if (field_name[o, f] == "currentTime" ||
+            (field_name[o, f] == "certificateStatus" &&
+             field_kind[o, f] == "OBJECT"))
             flags = flags " | SCHEMA_ANSWERS_TIME"
         else if (field_name[o, f] ~ /^(idTagInfo|idTokenInfo)$/)
             flags = flags " | SCHEMA_ANSWERS_TOKEN"
@@ -477,7 +557,7 @@ function print_answer(m,    i, n, knob)
     printf "    .statuses = statuses_%d, .count = %d,\n", m, n ? n : 1
     printf "    .knob = offsetof(struct config, %s),\n", knob
     printf "    .first = CONF_%s_%s,\n", knob, n ? answer_word[m, 0] : "gateway"
-    if (n && answer_platform[m]) {
+    if (n > 1 && answer_platform[m]) {
         printf "    .fallback = offsetof(struct config, %s_fallback),\n", knob
         printf "    .fallback_first = CONF_%s_fallback_%s,\n", knob,
             answer_word[m, 0]
@@ -531,6 +611,12 @@ function print_knob(m,    name, n, fallback)
     print_choices(m, name)
     if (!answer_platform[m])
         return
+    if (n == 1) {
+        printf "CHOICE(answers, %s, platform, \"the platform is asked through " \
+            "Redis; without an answer in time, the gateway gives its own\")\n",
+            name
+        return
+    }
     fallback = name "_fallback"
     printf "CHOICE(answers, %s, platform, \"the platform is asked through " \
         "Redis; %s is given if it does not answer in time\")\n", name, fallback
@@ -565,24 +651,27 @@ function print_answers(    m)
 function print_dialects(    i, all)
 {
     print "/* Made by scripts/schema.awk from the message schemas. */"
-    for (i = 1; i <= files; i++)
+    for (i = 1; i <= dialects; i++)
         all = protocols[i] (i > 1 ? " " : "") all
     printf "#define OCPP_VERSIONS \"%s\"\n", all
-    for (i = 1; i <= files; i++)
+    for (i = 1; i <= dialects; i++)
         printf "DIALECT(%s, \"%s\")\n", symbol_of(protocols[i]), protocols[i]
+}
+
+function close_file()
+{
+    if (pending != "")
+        die("a list goes on after | but the file ends")
+    close_type()
 }
 
 END {
     if (failed)
         exit 1
-    if (pending != "")
-        die("a list goes on after | but the file ends")
-    close_type()
+    close_file()
+    close_dialect()
     if (messages == 0)
         die("no messages", 1)
-    for (name in type_kind)
-        if (!(name in type_used))
-            die("type \"" name "\" is never used", type_line[name])
     if (out == "tables")
         print_tables()
     else if (out == "actions")

@@ -122,28 +122,54 @@ def picked(g, *headers):
     return c, r
 
 
-def test_the_subprotocol_is_picked_from_a_list():
+def test_the_newest_subprotocol_that_is_offered_is_picked():
     g = shared()
-    for text in ("ocpp1.6", "ocpp2.0.1, ocpp1.6", "ocpp2.0.1,ocpp1.6",
-                 " ocpp1.6 , ocpp1.5", ",,ocpp1.6,", "\tocpp1.6"):
+    for text, want in (("ocpp1.6", "ocpp1.6"), ("ocpp1.6, ocpp2.0.1", "ocpp2.0.1"),
+                       ("ocpp2.0.1,ocpp1.6", "ocpp2.0.1"), (",ocpp2.0.1", "ocpp2.0.1"),
+                       ("ocpp1.6,ocpp2.1 , ocpp2.0.1", "ocpp2.1"),
+                       (" ocpp1.6 , ocpp1.5", "ocpp1.6"), (",,ocpp1.6,", "ocpp1.6"),
+                       ("\tocpp1.6", "ocpp1.6")):
         c, r = picked(g, ("Sec-WebSocket-Protocol", text))
-        assert r["Sec-WebSocket-Protocol"] == "ocpp1.6", (text, r.headers)
-        c.boot()
+        assert r["Sec-WebSocket-Protocol"] == want, (text, r.headers)
+        assert g.show("SUB")["connection"]["protocol"] == want, g.show("SUB")
         c.close()
 
 
 def test_the_subprotocols_may_come_on_several_lines():
     g = shared()
-    c, r = picked(g, ("Sec-WebSocket-Protocol", "ocpp2.0.1"),
-                  ("Sec-WebSocket-Protocol", "ocpp2.1, ocpp1.6"))
-    assert r["Sec-WebSocket-Protocol"] == "ocpp1.6"
+    c, r = picked(g, ("Sec-WebSocket-Protocol", "ocpp1.6"),
+                  ("Sec-WebSocket-Protocol", "ocpp2.1, ocpp2.0.1"))
+    assert r["Sec-WebSocket-Protocol"] == "ocpp2.1"
     c.close()
+
+
+def test_the_order_of_the_versions_is_a_setting():
+    g = shared(ocpp_versions="ocpp1.6 ocpp2.1")
+    for text, want in (("ocpp2.1, ocpp1.6", "ocpp1.6"), ("ocpp2.0.1, ocpp2.1", "ocpp2.1"),
+                       ("ocpp2.0.1", None)):
+        c, r = picked(g, ("Sec-WebSocket-Protocol", text))
+        assert r["Sec-WebSocket-Protocol"] == want, (text, r.headers)
+        c.close() if want else c.wait_closed(1002)
+
+
+def test_a_rule_prefers_a_version_for_a_pattern_of_identities():
+    g = shared(ocpp_version_rules="OLD-*=ocpp1.6 ???=ocpp2.0.1 *X=ocpp1.6")
+    for identity, offer, want in (
+            ("OLD-7", "ocpp2.1, ocpp2.0.1, ocpp1.6", "ocpp1.6"),
+            ("OLD-7", "ocpp2.1, ocpp2.0.1", "ocpp2.1"),  # it must offer it
+            ("NEW-7", "ocpp2.1, ocpp1.6", "ocpp2.1"),
+            ("ABX", "ocpp2.1, ocpp2.0.1, ocpp1.6", "ocpp2.0.1"),  # the first rule
+            ("ABCX", "ocpp2.1, ocpp1.6", "ocpp1.6")):
+        c = Charger(g, identity, open=False)
+        r = c.handshake(headers=[("Sec-WebSocket-Protocol", offer)], protocols=None)
+        assert r["Sec-WebSocket-Protocol"] == want, (identity, offer, r.headers)
+        c.close()
 
 
 def test_without_a_common_subprotocol_the_handshake_completes_and_closes():
     g = shared()
     before = g.stats()
-    for text in ("ocpp1.5", "ocpp2.0.1", "OCPP1.6", "ocpp1.6j"):
+    for text in ("ocpp1.5", "ocpp2.0", "OCPP1.6", "ocpp1.6j"):
         c, r = picked(g, ("Sec-WebSocket-Protocol", text))
         assert r["Sec-WebSocket-Protocol"] is None, (text, r.headers)
         c.wait_closed(1002, reason="version")
@@ -151,7 +177,7 @@ def test_without_a_common_subprotocol_the_handshake_completes_and_closes():
         before["closed"]["no_subprotocol"] + 4
     assert g.stat("handshakes") == before["handshakes"]
     assert not [e for e in g.events(cp="SUB", type="charge_point.connected")
-                if e["payload"]["subprotocol"] != "ocpp1.6"]
+                if not e["payload"]["subprotocol"].startswith("ocpp")]
 
 
 def test_a_charge_point_that_offers_no_subprotocol_is_taken_as_16():

@@ -71,7 +71,7 @@ ALL = {
         "idTag": "TAG", "reason": "EVDisconnected", "transactionData": [METER]},
         tag_info, "transaction.stopped"),
     "DataTransfer": ({"vendorId": "V", "messageId": "M", "data": "D"},
-                     accepted(), "data_transfer.received"),
+                     lambda a: a == {"status": "UnknownVendorId"}, "data_transfer.received"),
     "FirmwareStatusNotification": ({"status": "Installed"}, empty,
                                    "firmware.status_changed"),
     "DiagnosticsStatusNotification": ({"status": "Uploaded"}, empty,
@@ -85,7 +85,7 @@ ALL = {
         {"type": "SettingSystemTime", "timestamp": WHEN, "techInfo": "t"},
         empty, "security.event"),
     "SignCertificate": ({"csr": "-----BEGIN CERTIFICATE REQUEST-----"},
-                        accepted(), "certificate.requested"),
+                        lambda a: a == {"status": "Rejected"}, "certificate.requested"),
 }
 
 
@@ -371,8 +371,8 @@ def test_a_number_of_any_size_sizes_nothing():
 # --- answers are settings ----------------------------------------------------------
 
 def test_the_answers_are_settings():
-    g = shared(answers_Authorize="blocked", answers_DataTransfer="unknown",
-               answers_SignCertificate="reject",
+    g = shared(answers_Authorize="blocked", answers_DataTransfer="accept",
+               answers_SignCertificate="accept",
                answers_BootNotification="pending")
     c = Charger(g, "SETTINGS")
     assert c.call("Authorize", {"idTag": "T"}) == \
@@ -380,8 +380,8 @@ def test_the_answers_are_settings():
     assert c.start()["idTagInfo"] == {"status": "Blocked"}
     assert c.stop(1, idTag="T") == {"idTagInfo": {"status": "Blocked"}}
     assert c.call("DataTransfer", {"vendorId": "V"}) == \
-        {"status": "UnknownVendorId"}
-    assert c.call("SignCertificate", {"csr": "x"}) == {"status": "Rejected"}
+        {"status": "Accepted"}
+    assert c.call("SignCertificate", {"csr": "x"}) == {"status": "Accepted"}
     assert c.boot()["status"] == "Pending"
     assert g.show("SETTINGS")["connection"]["boot"] == "Pending"
     c.close()

@@ -292,7 +292,11 @@ settings_must_agree(void)
     CHECK(!takes("log.target=stdout"));
     CHECK_STR(says_of("ocpp.versions=ocpp1.5"),
         "-o: ocpp.versions = ocpp1.5: ocpp1.5 is not known here; this ocppd "
-        "knows ocpp1.6\n");
+        "knows ocpp1.6, ocpp2.0.1 and ocpp2.1\n");
+    CHECK(takes("ocpp.version_rules=ABC-*=ocpp1.6 *=x=ocpp2.1"));
+    CHECK(!takes("ocpp.version_rules=ABC-*"));
+    CHECK(!takes("ocpp.version_rules==ocpp1.6"));
+    CHECK(!takes("ocpp.version_rules=ABC-*=ocpp1.5"));
     CHECK(!takes("ocpp.versions="));
     CHECK(!takes("ocpp.versions=ocpp1.6 ocpp1.6"));
 }

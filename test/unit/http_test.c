@@ -313,11 +313,12 @@ pick(const char *request, size_t n)
 #define OFFER(list) "Sec-WebSocket-Protocol: " list "\r\n"
 
 static void
-the_clients_order_counts(void)
+the_order_of_the_table_counts(void)
 {
     CHECK_EQ(PICK(OFFER("ocpp1.6")), 0);
-    CHECK_EQ(PICK(OFFER("ocpp2.1, ocpp1.6")), 2);
-    CHECK_EQ(PICK(OFFER("ocpp1.5 ,\tocpp2.0.1 ,ocpp1.6")), 1);
+    CHECK_EQ(PICK(OFFER("ocpp2.1, ocpp1.6")), 0);
+    CHECK_EQ(PICK(OFFER("ocpp2.1, ocpp2.0.1")), 1);
+    CHECK_EQ(PICK(OFFER("ocpp1.5 ,\tocpp2.1 ,ocpp1.7")), 2);
     CHECK_EQ(PICK(OFFER("soap") OFFER("ocpp1.6, ocpp2.1")), 0);
     CHECK_EQ(PICK(""), HTTP_OFFERED_NOTHING);
     CHECK_EQ(PICK(OFFER("")), HTTP_OFFERED_NOTHING);
@@ -439,7 +440,7 @@ main(void)
     what_is_no_http_is_refused();
     the_identity_stands_below_the_prefix();
     the_identity_is_decoded_once();
-    the_clients_order_counts();
+    the_order_of_the_table_counts();
     passwords_are_bytes();
     answers();
     return unit_done();

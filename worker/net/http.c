@@ -330,7 +330,8 @@ int
 http_pick_subprotocol(
     const struct http_request *r, const char *const names[], size_t n)
 {
-    int result = HTTP_OFFERED_NOTHING;
+    int    result = HTTP_OFFERED_NOTHING;
+    size_t best = n;
 
     for (unsigned l = 0; l < r->protocol.n; l++) {
         struct http_span list = r->protocol.line[l];
@@ -339,12 +340,12 @@ http_pick_subprotocol(
             if (e.n == 0)
                 continue;
             result = HTTP_OFFERED_OTHERS;
-            for (size_t i = 0; i < n; i++)
+            for (size_t i = 0; i < best; i++)
                 if (strlen(names[i]) == e.n && memcmp(names[i], e.p, e.n) == 0)
-                    return (int)i;
+                    best = i;
         }
     }
-    return result;
+    return best < n ? (int)best : result;
 }
 
 /* --- the answer ---------------------------------------------------------- */

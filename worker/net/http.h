@@ -109,10 +109,10 @@ const char *http_identity_sentence(enum http_identity e);
 
 enum { HTTP_OFFERED_NOTHING = -1, HTTP_OFFERED_OTHERS = -2 };
 
-/* The index in names[0..n) of the first name the client offers that is in
- * the table: the client's order counts, the table's does not. Names compare
- * exactly, as the answer must repeat what was offered. Without a match one
- * of the two values above. */
+/* The index of the first of names[0..n) that the client offers: the order of
+ * the table counts, the client's does not. Names compare exactly, as the
+ * answer must repeat what was offered. Without a match one of the two values
+ * above. */
 int http_pick_subprotocol(
     const struct http_request *r, const char *const names[], size_t n);
 

@@ -3,12 +3,24 @@
 
 #include <string.h>
 
+static bool
+has(const struct default_answer *a, const char *name)
+{
+    uint32_t i = json_member(a->tape, a->payload, name, strlen(name));
+
+    return i != 0 && a->tape->tok[i].type != JSON_NULL;
+}
+
 /* A verdict on a token, under the name that the version has for it. */
 static void
 put_token(struct writer *w, const char *name, const struct default_answer *a)
 {
+    /* A contract certificate that cannot be verified admits nothing. */
+    bool certificate =
+        has(a, "certificate") || has(a, "iso15118CertificateHashData");
+
     writer_open(w, name, '{');
-    writer_str(w, "status", a->token_status);
+    writer_str(w, "status", certificate ? "Invalid" : a->token_status);
     writer_close(w);
 }
 
@@ -37,43 +49,109 @@ put_transaction_id(
     writer_i64(w, name, a->transaction_id);
 }
 
+static void
+put_empty(struct writer *w, const char *name, const struct default_answer *a)
+{
+    writer_str(w, name, "");
+}
+
+/* A member of a request, byte for byte. */
+static void
+echo(struct writer *w, const struct default_answer *a, uint32_t object,
+    const char *name)
+{
+    uint32_t i = json_member(a->tape, object, name, strlen(name));
+
+    if (i == 0)
+        return;
+    writer_raw(w, name, "", 0);
+    json_put(a->tape, i, w->out);
+}
+
+static void
+put_echo(struct writer *w, const char *name, const struct default_answer *a)
+{
+    echo(w, a, a->payload, name);
+}
+
+/* The gateway verifies no contract certificate, so it vouches for none. */
+static void
+put_no_chain(struct writer *w, const char *name, const struct default_answer *a)
+{
+    writer_str(w, name, "CertChainError");
+}
+
+/* An entry for each certificate that the request asks about. */
+static void
+put_chain_status(
+    struct writer *w, const char *name, const struct default_answer *a)
+{
+    const struct json *j = a->tape;
+    uint32_t all = json_member(j, a->payload, "certificateStatusRequests", 25);
+
+    writer_open(w, name, '[');
+    if (all != 0 && j->tok[all].type == JSON_ARRAY)
+        for (uint32_t i = all + 1; i < j->tok[all].next; i = j->tok[i].next) {
+            writer_open(w, NULL, '{');
+            echo(w, a, i, "certificateHashData");
+            echo(w, a, i, "source");
+            writer_str(w, "status", a->status);
+            writer_str(w, "nextUpdate", a->now);
+            writer_close(w);
+        }
+    writer_close(w);
+}
+
 /* Fields of responses. `with` is the field of the request that calls for one
- * that is not required. A name means one thing in all versions. */
+ * that is not required. A name and type mean one thing in all versions. */
 static const struct filler {
-    const char *name;
-    const char *with;
+    const char      *name;
+    enum schema_type type;
+    const char      *with;
     void (*put)(
         struct writer *w, const char *name, const struct default_answer *a);
 } fillers[] = {
-    {"status", NULL, put_status},
-    {"currentTime", NULL, put_now},
-    {"idTagInfo", "idTag", put_token},
-    {"interval", NULL, put_interval},
-    {"transactionId", NULL, put_transaction_id},
+    {"status", SCHEMA_ENUM, NULL, put_status},
+    {"currentTime", SCHEMA_DATETIME, NULL, put_now},
+    {"idTagInfo", SCHEMA_OBJECT, "idTag", put_token},
+    {"idTokenInfo", SCHEMA_OBJECT, "idToken", put_token},
+    {"interval", SCHEMA_INTEGER, NULL, put_interval},
+    {"transactionId", SCHEMA_INTEGER, NULL, put_transaction_id},
+    {"exiResponse", SCHEMA_STRING, NULL, put_empty},
+    {"vatNumber", SCHEMA_STRING, NULL, put_echo},
+    {"certificateStatus", SCHEMA_ENUM, "certificate", put_no_chain},
+    {"certificateStatus", SCHEMA_ENUM, "iso15118CertificateHashData",
+        put_no_chain},
+    {"certificateStatus", SCHEMA_OBJECT, NULL, put_chain_status},
 };
 
-static const struct filler *
-filler_of(const struct schema_field *f)
+static bool
+fills(const struct filler *f, const struct schema_field *field)
 {
-    for (size_t i = 0; i < sizeof fillers / sizeof fillers[0]; i++)
-        if (strlen(fillers[i].name) == f->name_len &&
-            memcmp(fillers[i].name, f->name, f->name_len) == 0)
-            return &fillers[i];
-    return NULL;
+    return f->type == (enum schema_type)field->type &&
+        strlen(f->name) == field->name_len &&
+        memcmp(f->name, field->name, field->name_len) == 0;
+}
+
+static void
+put_field(struct writer *w, const struct default_answer *a, uint32_t i)
+{
+    const struct schema_object *o = &a->m->response;
+    bool                        required = o->required >> i & 1;
+
+    for (size_t k = 0; k < sizeof fillers / sizeof fillers[0]; k++) {
+        const struct filler *f = &fillers[k];
+        if (fills(f, &o->fields[i]) &&
+            (required || (f->with != NULL && has(a, f->with)))) {
+            f->put(w, f->name, a);
+            return;
+        }
+    }
 }
 
 void
 default_answer_put(struct writer *w, const struct default_answer *a)
 {
-    const struct schema_object *o = &a->m->response;
-
-    for (uint32_t i = 0; i < o->count; i++) {
-        const struct filler *f = filler_of(&o->fields[i]);
-        if (f != NULL &&
-            ((o->required >> i & 1) ||
-                (f->with != NULL &&
-                    json_member(
-                        a->tape, a->payload, f->with, strlen(f->with)) != 0)))
-            f->put(w, f->name, a);
-    }
+    for (uint32_t i = 0; i < a->m->response.count; i++)
+        put_field(w, a, i);
 }

@@ -7,6 +7,8 @@
 
 const struct dialect dialects[DIALECTS] = {
     [DIALECT_ocpp16] = {"ocpp1.6", &schema_ocpp16, OCPPJ_SPELLING_16},
+    [DIALECT_ocpp201] = {"ocpp2.0.1", &schema_ocpp201, OCPPJ_SPELLING_2X},
+    [DIALECT_ocpp21] = {"ocpp2.1", &schema_ocpp21, OCPPJ_SPELLING_2X},
 };
 
 enum ocppj_mode

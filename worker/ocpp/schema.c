@@ -26,6 +26,7 @@ struct check {
     const struct json     *tape;
     struct schema_verdict *out;
     bool                   strict;
+    uint8_t                flags; /* of the message */
 };
 
 static const char *const expected[] = {
@@ -38,6 +39,7 @@ static const char *const expected[] = {
     [SCHEMA_NUMBER] = "a number",
     [SCHEMA_BOOLEAN] = "true or false",
     [SCHEMA_OBJECT] = "an object",
+    [SCHEMA_ANY] = "anything",
 };
 
 const struct schema_message *
@@ -183,17 +185,14 @@ static bool
 is_word(const struct json *j, uint32_t tok, const struct schema_enum *e)
 {
     const struct json_token *t = &j->tok[tok];
+    bool                     escaped = (t->flags & JSON_ESCAPED) != 0;
+    uint32_t                 len = t->end - t->start;
+    const char              *w = e->words;
 
-    if ((t->flags & JSON_ESCAPED) == 0) {
-        uint32_t len = t->end - t->start;
-        for (uint32_t i = 0; i < e->count; i++)
-            if (e->words[i].len == len &&
-                memcmp(e->words[i].s, j->text + t->start, len) == 0)
-                return true;
-        return false;
-    }
-    for (uint32_t i = 0; i < e->count; i++)
-        if (json_equals(j, tok, e->words[i].s, e->words[i].len))
+    for (uint32_t i = 0; i < e->count; i++, w += 1 + (uchar)*w)
+        if (escaped ? json_equals(j, tok, w + 1, (uchar)*w)
+                    : (uchar)*w == len &&
+                    memcmp(w + 1, j->text + t->start, len) == 0)
             return true;
     return false;
 }
@@ -201,16 +200,17 @@ is_word(const struct json *j, uint32_t tok, const struct schema_enum *e)
 static bool __attribute__((cold)) wrong_word(struct check *c,
     const struct place *at, const struct schema_enum *e, uint32_t tok)
 {
-    char   list[160] = "one of ";
-    size_t n = strlen(list);
+    char        list[160] = "one of ";
+    size_t      n = strlen(list);
+    const char *w = e->words;
 
-    for (uint32_t i = 0; i < e->count; i++) {
-        if (n + e->words[i].len + 6 > sizeof list) {
+    for (uint32_t i = 0; i < e->count; i++, w += 1 + (uchar)*w) {
+        if (n + (uchar)*w + 6 > sizeof list) {
             memcpy(list + n - 2, ", ...", 6);
             break;
         }
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", e->words[i].s,
-            i + 1 < e->count ? ", " : "");
+        n += (size_t)snprintf(list + n, sizeof list - n, "%.*s%s", (uchar)*w,
+            w + 1, i + 1 < e->count ? ", " : "");
     }
     return deviate(c, at, tok,
         c->tape->tok[tok].count == 0 ? DEVIATION_BIT(empty_string)
@@ -260,14 +260,39 @@ check_string(struct check *c, const struct place *at,
 }
 
 static bool
+check_range(struct check *c, const struct place *at,
+    const struct schema_range *r, uint32_t tok)
+{
+    double value = 0;
+    char   right[64];
+
+    json_double(c->tape, tok, &value);
+    if ((r->low == INT32_MIN || value >= r->low) &&
+        (r->high == INT32_MAX || value <= r->high))
+        return true;
+    if (r->high == INT32_MAX)
+        snprintf(right, sizeof right, "at least %d", r->low);
+    else if (r->low == INT32_MIN)
+        snprintf(right, sizeof right, "at most %d", r->high);
+    else
+        snprintf(right, sizeof right, "%d to %d", r->low, r->high);
+    return deviate(c, at, tok, DEVIATION_BIT(out_of_range),
+        OCPPJ_PROPERTY_CONSTRAINT, right);
+}
+
+static bool
 check_number(struct check *c, const struct place *at,
     const struct schema_field *f, uint32_t tok)
 {
     char right[SCHEMA_ANY_DECIMALS + 32];
 
-    if (f->type == SCHEMA_INTEGER)
-        return (c->tape->tok[tok].flags & JSON_INTEGER) != 0 ||
-            wrong_type(c, at, f, tok, DEVIATION_BIT(decimal_integer));
+    if (f->type == SCHEMA_INTEGER &&
+        (c->tape->tok[tok].flags & JSON_INTEGER) == 0 &&
+        !((c->flags & SCHEMA_DRAFT_06) && schema_decimals(c->tape, tok, 0)) &&
+        !wrong_type(c, at, f, tok, DEVIATION_BIT(decimal_integer)))
+        return false;
+    if (f->of.range != NULL && !check_range(c, at, f->of.range, tok))
+        return false;
     if (f->decimals == SCHEMA_ANY_DECIMALS ||
         schema_decimals(c->tape, tok, f->decimals))
         return true;
@@ -337,8 +362,9 @@ check_value(struct check *c, const struct place *at,
             return check_object(c, at, f->of.object, tok);
         /* fall through */
     case JSON_ARRAY:
-        return wrong_type(c, at, f, tok,
-            f->type == SCHEMA_TEXT ? DEVIATION_BIT(value_for_text) : 0);
+        return f->type == SCHEMA_ANY ||
+            wrong_type(c, at, f, tok,
+                f->type == SCHEMA_TEXT ? DEVIATION_BIT(value_for_text) : 0);
     case JSON_STRING:
         if (f->type <= SCHEMA_URI)
             return check_string(c, at, f, tok);
@@ -353,6 +379,8 @@ check_value(struct check *c, const struct place *at,
             return true;
         break;
     }
+    if (f->type == SCHEMA_ANY)
+        return true;
     if (f->type == SCHEMA_OBJECT) {
         if (needed)
             return wrong_type(c, at, f, tok, 0);
@@ -428,13 +456,13 @@ find_field(const struct json *j, const struct schema_object *o, uint32_t key,
 }
 
 static bool __attribute__((cold)) check_missing(struct check *c,
-    const struct place *at, const struct schema_object *o, uint32_t missing)
+    const struct place *at, const struct schema_object *o, uint64_t missing)
 {
     for (uint32_t i = 0; i < o->count; i++) {
         const struct schema_field *f = &o->fields[i];
         struct place               here = {at, f->name, f->name_len, 0};
 
-        if ((missing & 1u << i) == 0)
+        if ((missing >> i & 1) == 0)
             continue;
         if (c->strict || (f->flags & SCHEMA_USABLE_WITHOUT) == 0)
             return refuse(c, &here, OCPPJ_PROTOCOL_ERROR,
@@ -445,18 +473,52 @@ static bool __attribute__((cold)) check_missing(struct check *c,
     return true;
 }
 
+/* customData: an object with a vendorId, and whatever that vendor likes. */
+static bool
+check_custom(struct check *c, const struct place *at, uint32_t tok)
+{
+    static const struct schema_field vendor = {.name = "vendorId",
+        .name_len = 8,
+        .type = SCHEMA_STRING,
+        .max = 255,
+        .flags = SCHEMA_REQUIRED};
+    struct place                     here = {at, "vendorId", 8, 0};
+    enum json_type type = (enum json_type)c->tape->tok[tok].type;
+
+    if (type != JSON_OBJECT)
+        return deviate(c, at, tok,
+            type == JSON_NULL ? DEVIATION_BIT(null_field)
+                              : DEVIATION_BIT(wrong_scalar),
+            OCPPJ_TYPE_CONSTRAINT, "an object");
+    uint32_t id = json_member(c->tape, tok, "vendorId", 8);
+    if (id != 0)
+        return check_value(c, &here, &vendor, id, false);
+    if (c->strict)
+        return refuse(
+            c, &here, OCPPJ_PROTOCOL_ERROR, "missing, customData requires it");
+    return deviate(
+        c, &here, 0, DEVIATION_BIT(missing_field), OCPPJ_PROTOCOL_ERROR, "");
+}
+
 static bool
 check_object(struct check *c, const struct place *at,
     const struct schema_object *o, uint32_t tok)
 {
     const struct json *j = c->tape;
-    uint32_t           end = j->tok[tok].next, seen = 0, hint = 0;
+    uint32_t           end = j->tok[tok].next, hint = 0;
+    uint64_t           seen = 0;
 
     for (uint32_t key = tok + 1; key < end; key = j->tok[key + 1].next) {
         struct place               here = {at, j->text + j->tok[key].start,
                           j->tok[key].end - j->tok[key].start, 0};
         const struct schema_field *f = find_field(j, o, key, hint);
 
+        if (f == NULL && (c->flags & SCHEMA_CUSTOM_DATA) &&
+            json_equals(j, key, "customData", 10)) {
+            if (!check_custom(c, &here, key + 1))
+                return false;
+            continue;
+        }
         if (f == NULL) {
             if (c->strict)
                 return refuse(c, &here, OCPPJ_FORMATION_VIOLATION,
@@ -470,14 +532,14 @@ check_object(struct check *c, const struct place *at,
         uint32_t i = (uint32_t)(f - o->fields);
         bool     needed = (f->flags & SCHEMA_REQUIRED) != 0 &&
             (f->flags & SCHEMA_USABLE_WITHOUT) == 0;
-        seen |= 1u << i;
+        seen |= UINT64_C(1) << i;
         hint = i + 1;
         if ((f->flags & SCHEMA_ARRAY) != 0
                 ? !check_array(c, &here, f, key + 1, needed)
                 : !check_value(c, &here, f, key + 1, needed))
             return false;
     }
-    uint32_t missing = o->required & ~seen;
+    uint64_t missing = o->required & ~seen;
     return missing == 0 || check_missing(c, at, o, missing);
 }
 
@@ -488,7 +550,7 @@ schema_check(const struct schema_message *m, enum schema_part part,
 {
     const struct schema_object *o =
         part == SCHEMA_REQUEST ? &m->request : &m->response;
-    struct check c = {tape, out, mode == OCPPJ_STRICT};
+    struct check c = {tape, out, mode == OCPPJ_STRICT, m->flags};
     struct place root = {0};
 
     out->ok = true;

@@ -36,6 +36,7 @@ enum schema_type {
     SCHEMA_NUMBER,
     SCHEMA_BOOLEAN,
     SCHEMA_OBJECT,
+    SCHEMA_ANY,
 };
 
 enum schema_flag {
@@ -44,16 +45,15 @@ enum schema_flag {
     SCHEMA_ARRAY = 4,
 };
 
-/* Fields by descending alignment: the tables are read on every message. */
-struct schema_word {
-    const char *s;
-    uint32_t    len;
+/* The words of an enumeration, each behind a byte that holds its length. */
+struct schema_enum {
+    const char *words;
+    uint32_t    count;
 };
 
-struct schema_enum {
-    const char               *name; /* "" if declared in place */
-    const struct schema_word *words;
-    uint32_t                  count;
+/* Both ends belong to it; INT32_MIN and INT32_MAX: no limit. */
+struct schema_range {
+    int32_t low, high;
 };
 
 struct schema_object;
@@ -63,6 +63,7 @@ struct schema_field {
     union {
         const struct schema_enum   *words;  /* SCHEMA_ENUM */
         const struct schema_object *object; /* SCHEMA_OBJECT */
+        const struct schema_range  *range;  /* of numbers; may be NULL */
     } of;
     uint32_t max;       /* characters of a string; 0: no limit */
     uint16_t min_items; /* of an array */
@@ -75,13 +76,13 @@ struct schema_field {
 };
 
 #define SCHEMA_ANY_DECIMALS 255
-#define SCHEMA_FIELDS_MAX 32 /* per object: presence is a 32-bit set */
+#define SCHEMA_FIELDS_MAX 64 /* per object: presence is a 64-bit set */
 
 struct schema_object {
     const char                *name; /* "IdTagInfo", "Authorize.req" */
     const struct schema_field *fields;
+    uint64_t                   required; /* bit i: fields[i] */
     uint32_t                   count;
-    uint32_t                   required; /* bit i: fields[i] */
 };
 
 enum schema_direction {
@@ -104,10 +105,14 @@ struct schema_answer {
 };
 
 enum schema_message_flag {
-    SCHEMA_WHEN_ACCEPTED = 1, /* not sent to a charge point whose boot was
-                               * answered Pending */
-    SCHEMA_ANSWERS_TIME = 2,  /* the answer holds the time */
-    SCHEMA_ANSWERS_TOKEN = 4, /* the answer may hold a token's status */
+    SCHEMA_WHEN_ACCEPTED = 1,    /* not sent to a charge point whose boot was
+                                  * answered Pending */
+    SCHEMA_ANSWERS_TIME = 2,     /* the answer holds the time */
+    SCHEMA_ANSWERS_TOKEN = 4,    /* the answer may hold a token's status */
+    SCHEMA_EVENT_BY_PAYLOAD = 8, /* event_kind_of() looks into the payload */
+    SCHEMA_SEND = 16,            /* sent as SEND (2.1), never answered */
+    SCHEMA_DRAFT_06 = 32,        /* 1.0 and 1e2 are integers */
+    SCHEMA_CUSTOM_DATA = 64,     /* each object may have customData */
 };
 
 struct schema_message {
@@ -130,7 +135,10 @@ struct schema_dialect {
 };
 
 /* The dialects, generated at build time. */
-extern const struct schema_dialect schema_ocpp16;
+#define DIALECT(symbol, name)                                                  \
+    extern const struct schema_dialect schema_##symbol;
+#include "ocpp_dialects.def"
+#undef DIALECT
 
 /* NULL if the dialect has no such action; case-sensitive. */
 const struct schema_message *schema_find(

@@ -13,6 +13,7 @@
 #include "log.h"
 #include "ocpp/default_answer.h"
 #include "ocpp/dialect.h"
+#include "ocpp/event_kind.h"
 #include "session/publish.h"
 #include "journal_line.h"
 #include "base/self.h"
@@ -180,12 +181,13 @@ publish(struct answer *a, enum event_kind kind, uint64_t deviations)
 
 /* What a message becomes. */
 static enum event_kind
-event_of(const struct schema_message *m, bool asked)
+event_of(const struct schema_message *m, const struct ocppj_frame *f,
+    const struct json *tape, bool asked)
 {
     if (m->event == EVENT_heartbeat && !self.conf.ocpp_heartbeat_events &&
         !asked)
         return EVENT_none;
-    return (enum event_kind)m->event;
+    return event_kind_of(m, tape, f->payload_tok);
 }
 
 void
@@ -231,7 +233,7 @@ answers_take(
     buf_clear(&reply);
     ocppj_put_result(&reply, f->id_raw, payload.p, payload.len);
 
-    enum event_kind kind = event_of(m, a.asked);
+    enum event_kind kind = event_of(m, f, tape, a.asked);
     if (a.known) {
         STAT_INC(self.st, starts_resent);
         kind = EVENTS;

@@ -2,6 +2,7 @@
  * handshake.h. */
 #include "session/handshake.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -107,19 +108,50 @@ handshake_begin(
     }
 }
 
-/* The protocols that are switched on, in the order of the table. */
-static int
-pick(const struct http_request *r, enum dialect_number *protocol)
+/* The version that a rule of ocpp.version_rules prefers for this identity;
+ * DIALECTS if there is none. */
+static unsigned
+preferred(const char *name, size_t len)
 {
-    const char *names[DIALECTS];
-    uint8_t     which[DIALECTS] = {0};
+    char        identity[REGISTRY_NAME_MAX + 1], item[CONF_LIST_MAX];
+    const char *cursor = self.conf.ocpp_version_rules;
+
+    if (cursor[0] == '\0' || len >= sizeof identity)
+        return DIALECTS;
+    memcpy(identity, name, len);
+    identity[len] = '\0';
+    while (config_list_next(&cursor, item, sizeof item)) {
+        char *version = strrchr(item, '=');
+        *version++ = '\0';
+        if (fnmatch(item, identity, 0) != 0)
+            continue;
+        for (unsigned i = 0; i < DIALECTS; i++)
+            if (strcmp(version, dialects[i].name) == 0)
+                return i;
+    }
+    return DIALECTS;
+}
+
+/* Picks among the versions that are switched on: the one that a rule prefers,
+ * then in the order of ocpp.versions. */
+static int
+pick(const struct http_request *r, const char *identity, size_t len,
+    enum dialect_number *protocol)
+{
+    const char *names[DIALECTS + 1];
+    uint8_t     which[DIALECTS + 1] = {0};
     size_t      n = 0;
     char        item[32];
     const char *cursor = self.conf.ocpp_versions;
+    unsigned    first = preferred(identity, len);
 
+    if (first < DIALECTS) {
+        names[n] = dialects[first].name;
+        which[n++] = (uint8_t)first;
+    }
     while (config_list_next(&cursor, item, sizeof item))
-        for (int i = 0; i < DIALECTS; i++)
-            if (strcmp(item, dialects[i].name) == 0 && n < DIALECTS) {
+        for (unsigned i = 0; i < DIALECTS; i++)
+            if (strcmp(item, dialects[i].name) == 0 && n <= DIALECTS) {
                 names[n] = dialects[i].name;
                 which[n++] = (uint8_t)i;
             }
@@ -182,7 +214,7 @@ complete(struct conn *c, const struct http_request *r,
     }
 
     enum dialect_number protocol = DIALECT_UNNAMED;
-    int                 picked = pick(r, &protocol);
+    int                 picked = pick(r, name, len, &protocol);
     bool                named = picked >= 0;
     if (picked == HTTP_OFFERED_NOTHING &&
         self.conf.websocket_accept_missing_subprotocol) {
