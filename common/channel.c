@@ -46,25 +46,95 @@ channel_send(int fd, struct channel_msg *msg, const void *body, size_t n)
     return r >= 0;
 }
 
-int
-channel_recv(int fd, struct channel_msg *msg, char *body)
+bool
+channel_send_fd(int fd, struct channel_msg *msg, int passed)
 {
+    union {
+        struct cmsghdr head;
+        char           room[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec  iov = {msg, sizeof *msg};
+    struct msghdr h = {.msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = sizeof control.room};
+    ssize_t       r;
+
+    memset(&control, 0, sizeof control);
+    msg->len = 0;
+    struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof passed);
+    memcpy(CMSG_DATA(c), &passed, sizeof passed);
+    do
+        r = sendmsg(fd, &h, MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (r < 0 && errno == EINTR);
+    return r >= 0;
+}
+
+/* The descriptors of a received header: the first is kept if it is wanted. */
+static void
+take_descriptors(struct msghdr *h, int *passed)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c != NULL;
+         c = CMSG_NXTHDR(h, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+            if (*passed < 0)
+                *passed = fd;
+            else
+                close(fd);
+        }
+    }
+}
+
+static int
+receive(int fd, struct channel_msg *msg, char *body, int *passed)
+{
+    union {
+        struct cmsghdr head;
+        char           room[CMSG_SPACE(sizeof(int))];
+    } control;
     /* cppcheck-suppress ctuuninitvar ; it is recvmsg that fills *msg */
     struct iovec  iov[2] = {{msg, sizeof *msg}, {body, CHANNEL_BODY_MAX}};
     struct msghdr h = {.msg_iov = iov, .msg_iovlen = 2};
     ssize_t       r;
 
+    if (passed != NULL) {
+        h.msg_control = &control;
+        h.msg_controllen = sizeof control.room;
+        *passed = -1;
+    }
     do
-        r = recvmsg(fd, &h, MSG_DONTWAIT);
+        r = recvmsg(fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (r < 0 && errno == EINTR);
     if (r < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
-    /* A datagram that is cut or says another length: who sends that is not to
-     * be talked with. */
+    if (passed != NULL)
+        take_descriptors(&h, passed);
+    /* A datagram that is cut or has another length than it says: its sender
+     * cannot be relied on. */
     if (r < (ssize_t)sizeof *msg || (size_t)r != sizeof *msg + msg->len)
         return -1;
     body[msg->len] = '\0';
     return 1;
+}
+
+int
+channel_recv(int fd, struct channel_msg *msg, char *body)
+{
+    return receive(fd, msg, body, NULL);
+}
+
+int
+channel_recv_fd(int fd, struct channel_msg *msg, char *body, int *passed)
+{
+    return receive(fd, msg, body, passed);
 }
 
 const char *

@@ -49,9 +49,15 @@ bool channel_pair(int fds[2]);
  * ECONNRESET if it is gone. msg->len is set from n. */
 bool channel_send(int fd, struct channel_msg *msg, const void *body, size_t n);
 
+/* The same with a descriptor, which stays open here. */
+bool channel_send_fd(int fd, struct channel_msg *msg, int passed);
+
 /* 1: a datagram in *msg and body (room for CHANNEL_BODY_MAX + 1 bytes; a NUL
  * is put behind it). 0: nothing there. -1: the other end is gone. */
 int channel_recv(int fd, struct channel_msg *msg, char *body);
+/* The same where the other end is trusted to send descriptors: *passed is one
+ * that is the caller's now, or -1. */
+int channel_recv_fd(int fd, struct channel_msg *msg, char *body, int *passed);
 
 /* The n-th string of a body, "" if it has fewer. */
 const char *channel_string(const char *body, size_t len, unsigned n);

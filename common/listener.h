@@ -6,7 +6,7 @@
 
 /* What the bytes of its connections are, behind a PROXY header if there is
  * one. Also the index of the transport (worker/net/transport.h). */
-enum listener_kind { LISTENER_PLAIN, LISTENER_KINDS };
+enum listener_kind { LISTENER_PLAIN, LISTENER_TLS, LISTENER_KINDS };
 
 struct listener {
     int                fd; /* bound and listening */

@@ -381,7 +381,7 @@ sandbox_secrets(const struct config *c)
 {
     return c->auth_mode == CONF_auth_mode_file ||
         c->auth_mode == CONF_auth_mode_redis || c->redis_password[0] != '\0' ||
-        c->redis_password_file[0] != '\0';
+        c->redis_password_file[0] != '\0' || c->tls_key[0] != '\0';
 }
 
 bool

@@ -22,12 +22,13 @@
 #include "penalty.h"
 #include "registry.h"
 #include "stats.h"
+#include "ticket.h"
 
 #define SHM_MAGIC UINT64_C(0x6470706364)
 #define SHM_STALE_MS 10000 /* without progress so long, a worker hangs */
 #define SHM_WORDS_MAX 256
 #define SHM_REFUSALS 64 /* remembered per worker */
-#define SHM_DETAIL_MAX 96
+#define SHM_DETAIL_MAX 208
 
 enum shm_worker_state {
     SHM_WORKER_DOWN,     /* no process; the master will start one */
@@ -81,6 +82,16 @@ struct shm_worker {
     struct stats       stats;
 };
 
+/* One certificate or revocation list. */
+#define SHM_TLS_FILES 64
+struct shm_tls_file {
+    char    file[CONF_TEXT_MAX];
+    char    name[65]; /* CN */
+    char    serial[43];
+    char    type[12];  /* RSA, ECDSA, authority, CRL */
+    int64_t not_after; /* Unix seconds; of a list: the next update */
+};
+
 struct shm {
     uint64_t magic;
     uint64_t layout; /* shm_layout() of the program that made it */
@@ -115,6 +126,15 @@ struct shm {
     _Atomic uint64_t config_version;
     uint64_t         config_sum[2];
     struct config    config[2];
+
+    /* Keys of TLS session tickets. Master only; see ticket.h. */
+    struct ticket_keys tickets;
+
+    /* The certificates in force, for `ocppctl tls` and metrics. Master only;
+     * a torn read shows a wrong line once. */
+    uint32_t            tls_files_n;
+    uint64_t            tls_loaded_ms; /* wall clock; 0 without TLS */
+    struct shm_tls_file tls_files[SHM_TLS_FILES];
 
     /* The last reload, for `ocppctl status`. Master only. */
     uint64_t reload_wall_ms;

@@ -47,6 +47,17 @@ row_OUTCOME(unsigned i)
     return outcome_info[i].word;
 }
 
+static const char *
+row_TLS_SUITE(unsigned i)
+{
+    return tls_suite_name((enum tls_suite)i);
+}
+static const char *
+row_TLS_REASON(unsigned i)
+{
+    return tls_reason_word((enum tls_reason)i);
+}
+
 const struct stat_info stat_info[] = {
 #define COUNTER(name, doc)                                                     \
     {#name, STAT_COUNTER, NULL, NULL, 1, offsetof(struct stats, name), doc},

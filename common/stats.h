@@ -17,6 +17,8 @@
 #include "buf.h"
 #include "close.h"
 #include "deviation.h"
+#include "tls_reason.h"
+#include "tls_suite.h"
 
 typedef _Atomic uint64_t stat_value;
 
@@ -53,7 +55,9 @@ enum {
     STATS_ROWS_CLOSE = CLOSE_REASONS,
     STATS_ROWS_ACTION = ACTIONS,
     STATS_ROWS_DEVIATION = DEVIATIONS,
-    STATS_ROWS_OUTCOME = OUTCOMES
+    STATS_ROWS_OUTCOME = OUTCOMES,
+    STATS_ROWS_TLS_SUITE = TLS_SUITES,
+    STATS_ROWS_TLS_REASON = TLS_REASONS
 };
 
 /* Bucket i counts durations below 2^i microseconds (and not below

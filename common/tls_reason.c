@@ -6,7 +6,7 @@
 static const struct {
     const char *word, *sentence, *remedy;
     int         alert;
-} reasons[TLS_REASONS] = {
+} reasons[TLS_REASONS + 1] = {
     [TLS_REASON_none] = {"", "", "", -1},
 #define REASON(word, alert, sentence, remedy)                                  \
     [TLS_REASON_##word] = {#word, sentence, remedy, alert},

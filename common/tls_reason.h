@@ -5,10 +5,10 @@
 #define COMMON_TLS_REASON_H
 
 enum tls_reason {
-    TLS_REASON_none,
 #define REASON(word, alert, sentence, remedy) TLS_REASON_##word,
 #include "tls.def"
-    TLS_REASONS
+    TLS_REASONS,
+    TLS_REASON_none = TLS_REASONS
 };
 
 const char *tls_reason_word(enum tls_reason r);

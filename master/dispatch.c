@@ -16,6 +16,7 @@
 #include "control/pending_calls.h"
 #include "access/access.h"
 #include "workers/supervise.h"
+#include "workers/tls_keeper.h"
 #include "control/taps.h"
 
 /* Datagrams of one worker per turn of the loop, so that a busy tap starves
@@ -95,4 +96,5 @@ up_tick(uint64_t now_ms)
 {
     pending_calls_tick(now_ms);
     access_tick();
+    tls_keeper_tick();
 }

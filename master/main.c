@@ -35,6 +35,7 @@
 #include "sandbox.h"
 #include "access/access.h"
 #include "workers/supervise.h"
+#include "workers/tls_keeper.h"
 #include "worker/worker.h"
 #include "version.h"
 
@@ -148,8 +149,10 @@ void
 up_is_ready(void)
 {
     master.phase = MASTER_RUNNING;
-    log_info("ready: %u workers listen on %s", master.slots,
-        master.config.server_listen);
+    log_info("ready: %u workers listen on %s%s%s", master.slots,
+        master.config.server_listen,
+        master.config.server_listen_tls[0] ? ", with TLS on " : "",
+        master.config.server_listen_tls);
     sd_notify_ready();
     daemonize_ready();
 }
@@ -232,7 +235,7 @@ static void
 start(void)
 {
     const struct config *c = &master.config;
-    struct buf           why = BUF_INIT(8192);
+    struct buf           why = BUF_INIT(8192), notes = BUF_INIT(8192);
     char                 node[33];
 
     master.slots = count_workers();
@@ -242,7 +245,8 @@ start(void)
         c->log_level == CONF_log_level_debug ? ", debugging" : "");
     listen_raise_limit(c, master.slots);
     if (!paths_take(c, &why) || !access_check(c, false, &why) ||
-        !supervise_listen(&why) || !admin_listen(&why) ||
+        !tls_keeper_check(c, &why, &notes) || !supervise_listen(&why) ||
+        !admin_listen(&why) ||
         !control_open(c->server_control, c->server_control_group, &why))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
     master.shm = shm_make(c, master.slots, node, &master.memfd);
@@ -252,6 +256,10 @@ start(void)
             "server.max_connections = %" PRIu64 ": %s",
             c->server_max_connections, strerror(errno));
     log_level_at(&master.shm->log_level);
+    tls_keeper_adopt();
+    if (notes.len > 0)
+        log_warn("%s", buf_cstr(&notes));
+    buf_free(&notes);
     buf_free(&why);
     if (!sandbox_master())
         log_warn(
@@ -350,13 +358,15 @@ read_config(void)
 static void
 test_config(void)
 {
-    struct buf why = BUF_INIT(8192);
+    struct buf why = BUF_INIT(8192), notes = BUF_INIT(8192);
 
     if (!paths_test(&master.config, &why) ||
-        !access_check(&master.config, false, &why)) {
+        !access_check(&master.config, false, &why) ||
+        !tls_keeper_check(&master.config, &why, &notes)) {
         fprintf(stderr, "ocppd: %s\n", buf_cstr(&why));
         exit(MASTER_EXIT_CONFIG);
     }
+    fwrite(notes.p, 1, notes.len, stderr);
     printf("%s: the configuration is right\n",
         master.conf_file ? master.conf_file : "built-in defaults");
     exit(0);

@@ -16,6 +16,7 @@
 #include "base/master.h"
 #include "access/access.h"
 #include "workers/supervise.h"
+#include "workers/tls_keeper.h"
 
 #define TEXT_MAX (64 * 1024)
 
@@ -69,7 +70,8 @@ up_reload(struct buf *out)
     }
     if (!config_read(&next, master.conf_file, master.overrides,
             master.n_overrides, &words) ||
-        !access_check(&next, true, &words)) {
+        !access_check(&next, true, &words) ||
+        !tls_keeper_check(&next, &words, &words)) {
         log_lines(LOG_LEVEL_ERROR, &words);
         log_error("reload: %u errors in %s; the old configuration stays",
             count_lines(&words), from);
@@ -83,7 +85,9 @@ up_reload(struct buf *out)
     master.config = next;
     shm_config_publish(master.shm, &next);
     access_read_again();
+    tls_keeper_adopt();
     supervise_tell_all(CHANNEL_config);
+    supervise_tell_all(CHANNEL_tls);
     admin_tell(CHANNEL_config);
     log_lines(LOG_LEVEL_WARN, &words);
     log_info("reload: %s is in force", from);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "access/auth.h"
 #include "session/calls.h"
@@ -12,6 +13,7 @@
 #include "session/handshake.h"
 #include "session/deferred.h"
 #include "log.h"
+#include "net/tls_queue.h"
 #include "base/master_link.h"
 #include "base/self.h"
 #include "session/platform.h"
@@ -47,7 +49,9 @@ up_refused(struct conn *c, enum refuse_reason reason, const char *detail)
 void
 up_broken(struct conn *c, enum close_reason reason)
 {
-    if (c->state == CONN_HANDSHAKE)
+    if (c->state == CONN_HANDSHAKE && c->kind == LISTENER_TLS && c->tls == 0)
+        tls_queue_broken(c);
+    else if (c->state == CONN_HANDSHAKE)
         handshake_refuse(c, REFUSE_gave_up, 0, NULL);
     else
         session_broken(c, reason);
@@ -154,6 +158,15 @@ up_orphaned(void)
      * what was acknowledged is durable before this process ends. */
     log_error("the master is gone; closing all connections");
     drain_begin(self.conf.server_drain_time);
+}
+
+void
+up_passed(const struct channel_msg *m, int fd)
+{
+    if (m->type == CHANNEL_tls)
+        tls_queue_renew(fd);
+    else
+        close(fd);
 }
 
 void

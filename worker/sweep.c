@@ -15,6 +15,8 @@
 #include "access/guard.h"
 #include "session/handshake.h"
 #include "journal/journal.h"
+#include "net/tls_queue.h"
+#include "net/transport_tls.h"
 #include "access/auth_redis.h"
 #include "base/master_link.h"
 #include "fleet/redis.h"
@@ -57,7 +59,10 @@ check(struct conn *c)
 
     switch (c->state) {
     case CONN_HANDSHAKE:
-        if (age >= conf->websocket_handshake_timeout) {
+        if (c->kind == LISTENER_TLS && c->tls == 0) {
+            if (age >= conf->tls_handshake_timeout)
+                tls_queue_timed_out(c);
+        } else if (age >= conf->websocket_handshake_timeout) {
             handshake_refuse(c, REFUSE_timed_out, 0, NULL);
             conn_settle(c);
         }
@@ -73,6 +78,8 @@ check(struct conn *c)
         e->last_seen = (uint32_t)(self.wall_ms / 1000) - silent / 1000;
         e->messages = c->session.messages_in;
         enum close_reason limit = guard_check(c);
+        if (limit == CLOSE_REASONS && c->kind == LISTENER_TLS)
+            limit = transport_tls_check(c);
         if (limit != CLOSE_REASONS) {
             session_end(c, limit, NULL);
             conn_settle(c);
@@ -161,6 +168,7 @@ each_second(void)
     if (self.conf_version != self.shm->config_version)
         self_read_config();
     auth_tick();
+    tls_queue_tick();
     guard_tick();
     if (++seconds == RECOVERED_KEPT_S)
         calls_forget_recovered();

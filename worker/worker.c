@@ -17,6 +17,7 @@
 #include "session/calls.h"
 #include "clock.h"
 #include "net/conn.h"
+#include "net/tls_queue.h"
 #include "ensure.h"
 #include "fleet/claims.h"
 #include "access/guard.h"
@@ -184,6 +185,9 @@ worker_main(const struct worker_boot *boot)
         capacity = CREF_INDEXES;
     conn_init((uint32_t)capacity);
     ws_pool_keep(POOLED_LEASES);
+    if (boot->tls_bundle >= 0 &&
+        !tls_queue_open((uint32_t)capacity, boot->tls_bundle, &why))
+        leave(WORKER_EXIT_TRY_AGAIN, buf_cstr(&why));
 
     struct journal_env env = {.shm = self.shm,
         .slot = self.slot,
@@ -221,6 +225,43 @@ worker_main(const struct worker_boot *boot)
     master_link_tick();
     log_info("done");
     exit(WORKER_EXIT_DONE);
+}
+
+/* Lines of text, each with a letter in front. */
+static void
+put_lines(struct buf *out, char letter, struct buf *text)
+{
+    for (const char *line = buf_cstr(text); *line != '\0';) {
+        size_t n = strcspn(line, "\n");
+        buf_addf(out, "%c%.*s\n", letter, (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+}
+
+static void
+put_tls_file(void *arg, const char *file, const struct tls_name *name,
+    const char *type, int64_t not_after)
+{
+    buf_addf(arg, "F%s\t%s\t%s\t%s\t%lld\n", file, name->cn, name->serial, type,
+        (long long)not_after);
+}
+
+void
+worker_check_tls(const struct config *c, int bundle, struct buf *out)
+{
+    struct buf errors = BUF_INIT(65536), notes = BUF_INIT(65536);
+
+    struct tls_context *x = tls_selftest(&errors)
+        ? tls_context_load(c, bundle, &errors, &notes)
+        : NULL;
+    put_lines(out, 'E', &errors);
+    put_lines(out, 'N', &notes);
+    if (x != NULL)
+        tls_context_each(x, put_tls_file, out);
+    tls_context_free(x);
+    buf_adds(out, "O\n");
+    buf_free(&errors);
+    buf_free(&notes);
 }
 
 void

@@ -24,6 +24,7 @@ struct worker_boot {
     int                    channel;   /* this worker's end */
     const struct listener *listeners; /* of this slot */
     unsigned               n_listeners;
+    int                    tls_bundle; /* tls_bundle.h; -1 without TLS */
 };
 
 /* Called in the forked child, with signals at their defaults and not
@@ -32,6 +33,12 @@ struct worker_boot {
 void worker_main(const struct worker_boot *boot) __attribute__((noreturn));
 
 struct buf;
+
+/* Loads the files of TLS as a worker would, and runs the self-test. Appends
+ * lines: E an error, N a note, F a file with its name, serial number, type and
+ * end, separated by tabs; O at the end. To be called in a process of its own,
+ * which ends afterwards. */
+void worker_check_tls(const struct config *c, int bundle, struct buf *out);
 
 /* The library of functions as it is loaded into Redis, with the configured
  * prefix and number of shards: `ocppd -x redis`. */

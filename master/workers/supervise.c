@@ -21,6 +21,7 @@
 #include "clock.h"
 #include "ensure.h"
 #include "workers/listen.h"
+#include "workers/tls_keeper.h"
 #include "log.h"
 #include "base/master.h"
 #include "base/up.h"
@@ -103,11 +104,23 @@ supervise_send(
     return channel_send(slots[slot].channel, msg, body, n);
 }
 
+static bool
+send_bundle(struct slot *s, struct channel_msg *m)
+{
+    if (tls_keeper_bundle() < 0)
+        return true;
+    if (s->channel < 0) {
+        errno = EPIPE;
+        return false;
+    }
+    return channel_send_fd(s->channel, m, tls_keeper_bundle());
+}
+
 static void
 pay(struct slot *s)
 {
     static const enum channel_type hints[] = {
-        CHANNEL_config, CHANNEL_reopen, CHANNEL_drain};
+        CHANNEL_config, CHANNEL_tls, CHANNEL_reopen, CHANNEL_drain};
 
     for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
         if (!(s->owed & 1u << hints[i]))
@@ -115,7 +128,9 @@ pay(struct slot *s)
         struct channel_msg m = {.type = hints[i]};
         if (hints[i] == CHANNEL_drain)
             m.arg = s->drain_ms;
-        if (!supervise_send(s->n, &m, NULL, 0) && errno == EAGAIN)
+        bool sent = hints[i] == CHANNEL_tls ? send_bundle(s, &m)
+                                            : supervise_send(s->n, &m, NULL, 0);
+        if (!sent && errno == EAGAIN)
             return; /* the tick comes back to it */
         s->owed &= ~(1u << hints[i]);
     }
@@ -188,7 +203,8 @@ run_child(struct slot *s, int channel)
         .slot = s->n,
         .channel = channel,
         .listeners = s->listeners.at,
-        .n_listeners = s->listeners.n};
+        .n_listeners = s->listeners.n,
+        .tls_bundle = tls_keeper_bundle()};
 
     worker_main(&boot);
 }
@@ -200,7 +216,7 @@ start(struct slot *s)
 {
     struct shm_worker *w = shared(s);
     int                ends[2];
-    int                keep[LISTEN_ADDRESSES + 2];
+    int                keep[LISTEN_ADDRESSES + 3];
     size_t             n = 0;
 
     ensure(s->pid == 0);
@@ -221,6 +237,7 @@ start(struct slot *s)
 
     keep[n++] = ends[1];
     keep[n++] = master.memfd;
+    keep[n++] = tls_keeper_bundle();
     for (unsigned i = 0; i < s->listeners.n; i++)
         keep[n++] = s->listeners.at[i].fd;
     pid_t pid = child_fork(keep, n);
@@ -440,12 +457,25 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
 
 /* --- the daemon's life --------------------------------------------------- */
 
+static bool
+open_listeners(struct slot *s, struct buf *why)
+{
+    const struct config *c = &master.config;
+    int                  backlog = (int)c->server_backlog;
+
+    return listen_open(&s->listeners, LISTENER_PLAIN, "server.listen",
+               c->server_listen, backlog, why) &&
+        listen_open(&s->listeners, LISTENER_TLS, "server.listen_tls",
+            c->server_listen_tls, backlog, why);
+}
+
 bool
 supervise_listen(struct buf *why)
 {
     const struct config *c = &master.config;
 
-    if (!listen_probe("server.listen", c->server_listen, why))
+    if (!listen_probe("server.listen", c->server_listen, why) ||
+        !listen_probe("server.listen_tls", c->server_listen_tls, why))
         return false;
     slots = calloc(master.slots, sizeof *slots);
     ensure(slots != NULL);
@@ -453,8 +483,7 @@ supervise_listen(struct buf *why)
         struct slot *s = &slots[i];
         s->n = i;
         s->channel = -1;
-        if (!listen_open(&s->listeners, LISTENER_PLAIN, "server.listen",
-                c->server_listen, (int)c->server_backlog, why))
+        if (!open_listeners(s, why))
             return false;
     }
     return true;
@@ -516,10 +545,7 @@ supervise_restart(unsigned n, struct buf *why)
         drain_one(s, master.config.server_drain_time);
         return true;
     }
-    if (s->listeners.n == 0 &&
-        !listen_open(&s->listeners, LISTENER_PLAIN, "server.listen",
-            master.config.server_listen, (int)master.config.server_backlog,
-            why))
+    if (s->listeners.n == 0 && !open_listeners(s, why))
         return false;
     ev_timer_stop(master.loop, &s->respawn);
     s->backoff_ms = 0;

@@ -108,10 +108,15 @@ channel_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
     static char        body[CHANNEL_BODY_MAX + 1];
     struct channel_msg m;
-    int                r = 1;
+    int                r = 1, passed;
 
-    for (int i = 0; i < 64 && (r = channel_recv(fd, &m, body)) == 1; i++)
-        up_datagram(&m, body);
+    for (int i = 0; i < 64 && (r = channel_recv_fd(fd, &m, body, &passed)) == 1;
+         i++) {
+        if (passed < 0)
+            up_datagram(&m, body);
+        else
+            up_passed(&m, passed);
+    }
     if (r < 0) {
         ev_io_stop(loop, w);
         up_orphaned();

@@ -61,6 +61,8 @@ void up_committed(uint64_t number);
 
 /* A datagram of the master. */
 void up_datagram(const struct channel_msg *m, const char *body);
+/* One with a descriptor, which belongs to the function called. */
+void up_passed(const struct channel_msg *m, int fd);
 /* The master is gone. */
 void up_orphaned(void);
 

@@ -11,6 +11,7 @@
 #include "ensure.h"
 #include "base/self.h"
 #include "base/up.h"
+#include "net/tls_queue.h"
 #include "net/transport.h"
 
 #define NO_CONN UINT32_MAX
@@ -34,6 +35,8 @@ free_busy(struct conn *c)
 {
     if (c->busy == NULL)
         return;
+    tls_queue_drop(c);
+    buf_free(&c->busy->tail);
     buf_free(&c->busy->handshake.in);
     buf_free(&c->busy->out);
     free(c->busy);
@@ -295,7 +298,7 @@ conn_settle(struct conn *c)
         return;
     watch(c, EV_READ | (waits ? EV_WRITE : 0));
     if (c->busy != NULL && !waits && c->state != CONN_HANDSHAKE &&
-        c->busy->session.calls == NULL)
+        c->busy->session.calls == NULL && c->busy->tail.len == 0)
         free_busy(c);
 }
 

@@ -69,17 +69,20 @@ struct call;
 struct busy {
     struct buf out;      /* wire bytes that the socket did not take */
     uint32_t   stuck_ms; /* since when out has not moved (self.now_ms) */
+    uint32_t   tail_ms;  /* when tail grew last */
+    struct buf tail;     /* TLS: the begin of a record */
 
     /* HANDSHAKE only. */
     struct conn_handshake {
-        struct buf in;       /* the PROXY header, then the HTTP request */
-        uint64_t   addr[2];  /* of the peer */
-        uint64_t   began_us; /* of the accept */
-        uint64_t   asked;    /* auth_redis.c: the question it waits for */
-        uint32_t   scanned;  /* of in, by http_parse() */
-        uint16_t   port;
-        bool       proxy;   /* a PROXY header is still to come */
-        bool       proxied; /* addr is that of the PROXY header */
+        struct buf      in;       /* the PROXY header, then the HTTP request */
+        uint64_t        addr[2];  /* of the peer */
+        uint64_t        began_us; /* of the accept */
+        uint64_t        asked;    /* auth_redis.c: the question it waits for */
+        uint32_t        scanned;  /* of in, by http_parse() */
+        uint16_t        port;
+        bool            proxy;   /* a PROXY header is still to come */
+        bool            proxied; /* addr is that of the PROXY header */
+        struct tls_job *tls;     /* tls_queue.c */
     } handshake;
 
     struct busy_session {

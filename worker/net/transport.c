@@ -7,12 +7,19 @@
 #include "base/self.h"
 #include "base/up.h"
 #include "net/proxyproto.h"
+#include "net/transport_tls.h"
 
 /* --- plain TCP ----------------------------------------------------------- */
 
 static void
 plain_input(struct conn *c, uint8_t *p, size_t n)
 {
+    /* A TLS ClientHello: its charge point is at the wrong port. */
+    if (c->state == CONN_HANDSHAKE && c->busy->handshake.in.len == 0 &&
+        n >= 3 && p[0] == 0x16 && p[1] == 3) {
+        up_refused(c, REFUSE_tls_on_plain, NULL);
+        return;
+    }
     up_bytes(c, p, n);
 }
 
@@ -48,6 +55,9 @@ plain_quiet(const struct conn *c)
 const struct transport transports[LISTENER_KINDS] = {
     [LISTENER_PLAIN] = {"plain", plain_input, plain_wrap, plain_unwrap,
         plain_finish, plain_free, plain_quiet},
+    [LISTENER_TLS] = {"tls", transport_tls_input, transport_tls_wrap,
+        transport_tls_unwrap, transport_tls_finish, transport_tls_free,
+        transport_tls_quiet},
 };
 
 /* --- the PROXY header ---------------------------------------------------- */

@@ -1,0 +1,302 @@
+/* tls_keeper: certificates, keys and ticket keys. See tls_keeper.h. */
+#include "workers/tls_keeper.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/master.h"
+#include "clock.h"
+#include "log.h"
+#include "ticket.h"
+#include "tls_bundle.h"
+#include "workers/child.h"
+#include "workers/supervise.h"
+#include "worker/worker.h"
+
+#define CHECK_MS 20000 /* for the checker; thousands of certificates */
+#define WATCH_MS 2000  /* between two looks at the files */
+#define REPORT_MAX (256u * 1024)
+
+/* What the checker has accepted, and what is in force. */
+struct kept {
+    int                 fd; /* -1: no TLS */
+    uint64_t            stamp;
+    uint32_t            n;
+    struct shm_tls_file files[SHM_TLS_FILES];
+};
+
+static struct kept candidate = {.fd = -1}, kept = {.fd = -1};
+static uint64_t    looked_ms, seen_stamp, refused_stamp;
+
+static bool
+wanted(const struct config *c)
+{
+    return c->server_listen_tls[0] != '\0' || c->tls_certificate[0] != '\0';
+}
+
+/* --- the checker --------------------------------------------------------- */
+
+static void run_checker(const struct config *c, int bundle, int to)
+    __attribute__((noreturn));
+
+static void
+run_checker(const struct config *c, int bundle, int to)
+{
+    struct buf out = BUF_INIT(REPORT_MAX);
+
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* it holds private keys */
+    signal(SIGPIPE, SIG_IGN);
+    worker_check_tls(c, bundle, &out);
+    for (size_t at = 0; at < out.len;) {
+        ssize_t r = write(to, out.p + at, out.len - at);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r <= 0)
+            break;
+        at += (size_t)r;
+    }
+    _exit(0);
+}
+
+/* Everything that comes, within CHECK_MS. */
+static bool
+read_all(int fd, struct buf *out)
+{
+    uint64_t until = clock_mono_ms() + CHECK_MS;
+    char     part[4096];
+
+    for (;;) {
+        uint64_t      now = clock_mono_ms();
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (now >= until)
+            return false;
+        int ready = poll(&p, 1, (int)(until - now));
+        if (ready < 0 && errno != EINTR)
+            return false;
+        if (ready <= 0)
+            continue;
+        ssize_t r = read(fd, part, sizeof part);
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r <= 0)
+            return r == 0;
+        if (!buf_add(out, part, (size_t)r))
+            return false;
+    }
+}
+
+/* One line of a file: FILE, NAME, SERIAL, TYPE, TIME with tabs in between. */
+static void
+take_file(struct kept *k, char *line)
+{
+    char *field[5];
+
+    for (int n = 0; n < 5; n++)
+        if ((field[n] = strsep(&line, "\t")) == NULL)
+            return;
+    if (k->n == SHM_TLS_FILES)
+        return;
+    struct shm_tls_file *to = &k->files[k->n++];
+    memset(to, 0, sizeof *to);
+    snprintf(to->file, sizeof to->file, "%s", field[0]);
+    snprintf(to->name, sizeof to->name, "%s", field[1]);
+    snprintf(to->serial, sizeof to->serial, "%s", field[2]);
+    snprintf(to->type, sizeof to->type, "%s", field[3]);
+    to->not_after = strtoll(field[4], NULL, 10);
+}
+
+/* E an error, N a note, F a file, O the end. True if it ended without an
+ * error. */
+static bool
+take_report(
+    struct kept *k, struct buf *report, struct buf *errors, struct buf *notes)
+{
+    bool  good = true, whole = false;
+    char *line = buf_cstr(report);
+
+    while (line != NULL && *line != '\0') {
+        char *next = strchr(line, '\n');
+        if (next != NULL)
+            *next++ = '\0';
+        if (line[0] == 'E') {
+            buf_addf(errors, "%s\n", line + 1);
+            good = false;
+        } else if (line[0] == 'N') {
+            buf_addf(notes, "%s\n", line + 1);
+        } else if (line[0] == 'F') {
+            take_file(k, line + 1);
+        } else if (line[0] == 'O') {
+            whole = true;
+        }
+        line = next;
+    }
+    if (!whole)
+        buf_adds(errors,
+            "tls: the check of the certificates did not end; see the log\n");
+    return good && whole;
+}
+
+static bool
+check(struct kept *k, const struct config *c, struct buf *errors,
+    struct buf *notes)
+{
+    struct buf report = BUF_INIT(REPORT_MAX);
+    int        ends[2];
+
+    if (pipe(ends) != 0) {
+        buf_addf(errors, "tls: cannot check: %s\n", strerror(errno));
+        return false;
+    }
+    const int keep[2] = {ends[1], k->fd};
+    pid_t     pid = child_fork(keep, 2);
+    if (pid == 0)
+        run_checker(c, k->fd, ends[1]);
+    close(ends[1]);
+    if (pid < 0) {
+        buf_addf(errors, "tls: cannot check: %s\n", strerror(errno));
+        close(ends[0]);
+        return false;
+    }
+    if (!read_all(ends[0], &report))
+        kill(pid, SIGKILL);
+    close(ends[0]);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    bool good = take_report(k, &report, errors, notes);
+    buf_free(&report);
+    return good;
+}
+
+bool
+tls_keeper_check(const struct config *c, struct buf *errors, struct buf *notes)
+{
+    struct kept next = {.fd = -1};
+
+    if (wanted(c)) {
+        next.stamp = tls_bundle_stamp(c);
+        next.fd = tls_bundle_make(c, errors);
+        if (next.fd < 0)
+            return false;
+        if (!check(&next, c, errors, notes)) {
+            close(next.fd);
+            return false;
+        }
+    }
+    if (candidate.fd >= 0)
+        close(candidate.fd);
+    candidate = next;
+    return true;
+}
+
+/* --- ticket keys --------------------------------------------------------- */
+
+static void
+set_tickets(void)
+{
+    const struct config *c = &master.config;
+    struct ticket_keys  *keys = &master.shm->tickets;
+    struct buf           all = BUF_INIT(0), why = BUF_INIT(256);
+    struct tls_item      item;
+    bool                 good = true;
+
+    if (kept.fd < 0 || !c->tls_tickets) {
+        ticket_none(keys);
+        return;
+    }
+    if (c->tls_ticket_key_file[0] == '\0') {
+        if (keys->n == 0)
+            good = ticket_start(keys, clock_wall_ms());
+    } else if (tls_bundle_read(kept.fd, &all)) {
+        for (size_t at = 0; tls_bundle_next(&all, &at, &item);)
+            if (item.kind == TLS_FILE_TICKET_KEYS)
+                good = ticket_load(
+                    keys, item.data, item.len, clock_wall_ms(), &why);
+    }
+    if (!good)
+        log_error("tls.ticket_key_file = %s: %s", c->tls_ticket_key_file,
+            buf_cstr(&why));
+    tls_bundle_wipe(&all);
+    buf_free(&why);
+}
+
+/* --- in force ------------------------------------------------------------ */
+
+void
+tls_keeper_adopt(void)
+{
+    struct shm *s = master.shm;
+
+    if (kept.fd >= 0)
+        close(kept.fd);
+    kept = candidate;
+    candidate = (struct kept){.fd = -1};
+    seen_stamp = kept.stamp;
+    memcpy(s->tls_files, kept.files, sizeof s->tls_files);
+    s->tls_files_n = kept.n;
+    s->tls_loaded_ms = kept.fd >= 0 ? clock_wall_ms() : 0;
+    set_tickets();
+}
+
+int
+tls_keeper_bundle(void)
+{
+    return kept.fd;
+}
+
+static void
+log_lines(enum log_level level, struct buf *text)
+{
+    for (const char *line = buf_cstr(text); *line != '\0';) {
+        size_t n = strcspn(line, "\n");
+        log_line(level, "%.*s", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+}
+
+/* A file has changed, and has not changed since the last look: it may have
+ * been half written then. */
+static void
+renew(uint64_t stamp)
+{
+    struct buf errors = BUF_INIT(REPORT_MAX), notes = BUF_INIT(REPORT_MAX);
+
+    if (tls_keeper_check(&master.config, &errors, &notes)) {
+        tls_keeper_adopt();
+        supervise_tell_all(CHANNEL_tls);
+        log_lines(LOG_LEVEL_WARN, &notes);
+        log_info("TLS: changed certificate files are in force");
+    } else {
+        refused_stamp = stamp;
+        log_lines(LOG_LEVEL_ERROR, &errors);
+        log_error("TLS: changed certificate files are not used, because of "
+                  "the errors above; the former ones stay in force");
+    }
+    buf_free(&errors);
+    buf_free(&notes);
+}
+
+void
+tls_keeper_tick(void)
+{
+    const struct config *c = &master.config;
+    uint64_t             now = clock_mono_ms();
+
+    if (kept.fd < 0 || now - looked_ms < WATCH_MS)
+        return;
+    looked_ms = now;
+    uint64_t stamp = tls_bundle_stamp(c);
+    if (stamp != kept.stamp && stamp == seen_stamp && stamp != refused_stamp)
+        renew(stamp);
+    seen_stamp = stamp;
+    if (c->tls_tickets && c->tls_ticket_key_file[0] == '\0' &&
+        clock_wall_ms() - master.shm->tickets.since_ms >=
+            c->tls_ticket_rotation)
+        ticket_rotate(&master.shm->tickets, clock_wall_ms());
+}

@@ -1,0 +1,734 @@
+#!/usr/bin/python3
+"""TLS on the listeners: security profiles 2 and 3, certificates that change,
+handshakes that fail and why, sessions that are resumed."""
+
+import ssl
+import warnings
+
+from lib import *
+
+warnings.simplefilter("ignore", DeprecationWarning)   # TLS 1.1 must fail
+
+SUITES_12 = {
+    "ECDHE-ECDSA-AES128-GCM-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384": "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384": "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305":
+        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "ECDHE-RSA-CHACHA20-POLY1305":
+        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    "AES128-GCM-SHA256": "TLS_RSA_WITH_AES_128_GCM_SHA256",
+    "AES256-GCM-SHA384": "TLS_RSA_WITH_AES_256_GCM_SHA384",
+}
+SUITES_13 = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+             "TLS_CHACHA20_POLY1305_SHA256"]
+
+
+class Authority:
+    """Certificates made with openssl in a directory of their own."""
+
+    CONFIG = """
+[ca]
+default_ca = d
+[d]
+dir = .
+database = index
+serial = serial
+crlnumber = crlnumber
+new_certs_dir = .
+certificate = ca.pem
+private_key = ca.key
+default_md = sha256
+policy = any
+default_days = 9
+default_crl_days = 9
+unique_subject = no
+copy_extensions = copy
+email_in_dn = no
+[any]
+organizationName = optional
+commonName = supplied
+[req]
+distinguished_name = empty
+[empty]
+[ca_ext]
+basicConstraints = critical,CA:true
+"""
+
+    def __init__(self, name="root"):
+        self.dir = tempfile.mkdtemp(prefix="ocppd-test-ca-")
+        os.chmod(self.dir, 0o755)
+        with open(self.dir + "/c", "w") as f:
+            f.write(self.CONFIG)
+        open(self.dir + "/index", "w").close()
+        for n in ("serial", "crlnumber"):
+            with open(self.dir + "/" + n, "w") as f:
+                f.write("1000\n")
+        self.openssl("req", "-x509", *self.kind("ec"), "-keyout", "ca.key",
+                     "-out", "ca.pem", "-subj", "/CN=" + name, "-days", "99",
+                     "-config", "c", "-extensions", "ca_ext")
+        self.ca = self.dir + "/ca.pem"
+
+    @staticmethod
+    def kind(key):
+        return ["-nodes", "-newkey"] + (
+            ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if key == "ec"
+            else ["rsa:" + key])
+
+    def openssl(self, *words):
+        r = subprocess.run(["openssl", *words], cwd=self.dir, text=True,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT)
+        assert r.returncode == 0, r.stdout
+        return r.stdout
+
+    def make(self, name, subject="/CN=localhost", key="ec", san=None,
+             start=None, end=None, ext=(), md="sha256"):
+        """(certificate file, key file). start, end: YYYYMMDDHHMMSSZ."""
+        more = []
+        for e in ([("subjectAltName=" + san)] if san else []) + list(ext):
+            more += ["-addext", e]
+        self.openssl("req", "-new", *self.kind(key), "-keyout", name + ".key",
+                     "-out", name + ".csr", "-subj", subject, "-config", "c",
+                     *more)
+        dates = (["-startdate", start] if start else []) + \
+            (["-enddate", end] if end else [])
+        self.openssl("ca", "-config", "c", "-batch", "-notext", "-md", md,
+                     "-in", name + ".csr", "-out", name + ".pem", *dates)
+        return self.path(name)
+
+    def path(self, name):
+        return (self.dir + "/" + name + ".pem", self.dir + "/" + name + ".key")
+
+    def revoke(self, name):
+        self.openssl("ca", "-config", "c", "-revoke", name + ".pem")
+
+    def crl(self, *options):
+        self.openssl("ca", "-config", "c", "-gencrl", "-out", "crl.pem",
+                     *options)
+        return self.dir + "/crl.pem"
+
+
+_made = {}
+
+
+def authority():
+    """One with what most tests need: ECDSA and RSA server certificates, and a
+    client's."""
+    if "a" not in _made:
+        a = _made["a"] = Authority()
+        san = "DNS:localhost,IP:127.0.0.1"
+        a.make("server", san=san)
+        a.make("rsa", key="2048", san=san)
+        a.make("cp1", "/O=ACME Ltd/CN=CP1", san="DNS:CP1,DNS:CP2.example")
+    return _made["a"]
+
+
+def gateway(certificates=("server", "rsa"), **settings):
+    a = authority()
+    port = free_port()
+    settings.setdefault("tls_certificate",
+                        " ".join(a.path(n)[0] for n in certificates))
+    settings.setdefault("tls_key",
+                        " ".join(a.path(n)[1] for n in certificates))
+    g = Gateway(server_listen_tls="127.0.0.1:%d" % port, **settings)
+    g.tls_port = port
+    return g
+
+
+def client(version=None, suites=None, certificate=None, ca=None, level=None):
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.load_verify_locations(ca or authority().ca)
+    if suites:
+        c.set_ciphers(suites)
+    if level is not None:
+        c.set_ciphers((suites or "DEFAULT") + ":@SECLEVEL=%d" % level)
+    if version:
+        c.minimum_version = c.maximum_version = version
+    if certificate:
+        c.load_cert_chain(*certificate)
+    return c
+
+
+class At:
+    """The gateway at its TLS port."""
+
+    def __init__(self, g):
+        self.g, self.port = g, g.tls_port
+
+    def __getattr__(self, name):
+        return getattr(self.g, name)
+
+
+class TlsCharger(Charger):
+    def __init__(self, g, identity="CP1", context=None, host="localhost",
+                 session=None, open=True, before=b"", **kw):
+        super().__init__(At(g), identity, open=False, **kw)
+        self.plain = self.sock
+        if before:
+            self.sock.sendall(before)
+        self.sock = (context or client()).wrap_socket(
+            self.sock, server_hostname=host, session=session)
+        if open:
+            r = self.handshake()
+            assert r.status == 101, (r.status, r.body)
+
+    def fill(self, deadline):
+        try:
+            super().fill(deadline)
+        except ssl.SSLError as e:
+            raise Closed(None, str(e))
+
+
+def refusal(g, word):
+    """The last refusal whose detail begins with the word."""
+    def there():
+        for r in g.tell("refused"):
+            if (r.get("detail") or "").startswith(word + ":"):
+                return r
+        return None
+    return poll(there, what="a refusal of " + word)
+
+
+# --- profile 2 ----------------------------------------------------------------
+
+def test_a_charge_point_speaks_over_tls_1_2_and_1_3():
+    g = gateway()
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        c = TlsCharger(g, "CP1", client(version))
+        assert c.boot()["status"] == "Accepted"
+        assert c.call("Heartbeat", {})["currentTime"]
+        # Large messages both ways, in several records.
+        c.call("DataTransfer", {"vendorId": "x", "data": "d" * 40000})
+        c.close()
+    assert sum(g.stat("tls_handshakes").values()) == 2
+    assert len(g.wait_events(2, type="charge_point.connected")) == 2
+
+
+def test_every_suite_is_spoken():
+    g = gateway()
+    for version, names in (("-tls1_3", SUITES_13), ("-tls1_2", SUITES_12)):
+        for name in names:
+            option = "-ciphersuites" if version == "-tls1_3" else "-cipher"
+            with subprocess.Popen(
+                    ["openssl", "s_client", "-quiet", "-connect",
+                     "127.0.0.1:%d" % g.tls_port, "-CAfile", authority().ca,
+                     "-verify_return_error", version, option, name],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL) as p:
+                p.stdin.write(b"GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\n"
+                              b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                              b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+                              b"Sec-WebSocket-Version: 13\r\n"
+                              b"Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n")
+                p.stdin.flush()
+                line = p.stdout.readline()
+                p.kill()
+            assert b" 101 " in line, (name, line)
+            row = SUITES_12.get(name, name)
+            assert g.stat("tls_handshakes", row) == 1, row
+
+
+def test_what_openssl_and_gnutls_ask_for_besides():
+    """KeyUpdate from both clients, renegotiation, a small fragment length."""
+    g = gateway()
+    request = (b"GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
+               b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+               b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
+    for words, command in (
+            (["openssl", "s_client", "-tls1_3"], b"k\n"),
+            (["openssl", "s_client", "-tls1_3"], b"K\n"),
+            (["openssl", "s_client", "-tls1_3", "-maxfraglen", "512"], b""),
+            (["openssl", "s_client", "-tls1_2", "-maxfraglen", "512"], b""),
+            (["gnutls-cli", "--inline-commands"], b"^rekey^\n")):
+        if words[0] == "openssl":
+            words = words + ["-connect", "127.0.0.1:%d" % g.tls_port,
+                             "-CAfile", authority().ca]
+        else:
+            words = words + ["--port", str(g.tls_port), "--x509cafile",
+                             authority().ca, "localhost"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT) as p:
+            before = g.stat("tls_key_updates")
+            line = b"x"
+            while line and not re.search(b"Verify return code|Handshake was",
+                                         line):
+                line = p.stdout.readline()
+            p.stdin.write(command)
+            p.stdin.flush()
+            if command:
+                poll(lambda: g.stat("tls_key_updates") > before,
+                     what="a KeyUpdate of %s" % words)
+            p.stdin.write(request)
+            p.stdin.flush()
+            out = b""
+            while b" 101 " not in out:
+                some = p.stdout.readline()
+                assert some, (words, out)
+                out += some
+            p.kill()
+    with subprocess.Popen(
+            ["openssl", "s_client", "-tls1_2", "-legacy_renegotiation",
+             "-connect", "127.0.0.1:%d" % g.tls_port],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT) as p:
+        poll(lambda: g.stat("handshaking") == 1)
+        p.stdin.write(b"R\n")
+        p.stdin.flush()
+        poll(lambda: g.stat("tls_bad_records") == 1, what="the refusal")
+        p.kill()
+
+
+def test_bytes_may_come_one_by_one():
+    """Of the handshake and of records; the Finished and data together."""
+    g = gateway()
+    inc, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    t = client().wrap_bio(inc, out, server_hostname="localhost")
+    c = Charger(At(g), "CP1", open=False)
+    while True:
+        try:
+            t.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            for byte in out.read():
+                c.raw(bytes([byte]))
+            c.sock.settimeout(DEADLINE)
+            inc.write(c.sock.recv(1 << 16))
+    t.write(c.request())
+    c.raw(out.read())       # Finished and request
+    data = b""
+    while b"\r\n\r\n" not in data:
+        inc.write(c.sock.recv(1 << 16))
+        try:
+            data += t.read()
+        except ssl.SSLWantReadError:
+            pass
+    assert b" 101 " in data
+    t.write(frame(TEXT, '[2,"1","Heartbeat",{}]'))
+    for byte in out.read():
+        c.raw(bytes([byte]))
+    data = b""
+    while b"currentTime" not in data:
+        inc.write(c.sock.recv(1 << 16))
+        try:
+            data += t.read()
+        except ssl.SSLWantReadError:
+            pass
+
+
+def test_the_end_is_said_with_close_notify():
+    g = gateway()
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        c = TlsCharger(g, "CP1", client(version))
+        g.ctl("disconnect", "CP1", json_=False)
+        try:
+            while True:
+                c.message()
+        except Closed as e:
+            assert e.code == 1008
+        # An end without close_notify would raise an SSLEOFError.
+        c.sock.settimeout(DEADLINE)
+        assert c.sock.recv(100) == b""
+    # And the charge point's is its end.
+    c = TlsCharger(g, "CP2")
+    try:
+        c.sock.settimeout(DEADLINE)
+        c.sock.unwrap()
+    except OSError:
+        pass
+    [e] = g.wait_events(1, type="charge_point.disconnected", cp="CP2")
+    assert e["payload"]["reason"] == "peer_vanished", e
+
+
+def test_a_record_that_was_tampered_with_ends_the_connection():
+    g = gateway()
+    inc, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    c = TlsCharger(g, "CP1")
+    assert c.boot()["status"] == "Accepted"
+    raw = c.sock.detach()
+    with socket.socket(fileno=raw) as s:
+        s.sendall(b"\x17\x03\x03\0\x20" + bytes(32))
+        [e] = g.wait_events(1, type="charge_point.disconnected")
+        assert e["payload"]["reason"] == "tls_error", e
+        s.settimeout(DEADLINE)
+        answer = b""
+        try:
+            while True:
+                some = s.recv(1000)
+                if not some:
+                    break
+                answer += some
+        except ConnectionResetError:
+            pass
+    assert g.stat("tls_bad_records") == 1
+
+
+def test_half_a_record_has_a_deadline_by_progress():
+    g = gateway(tls_record_timeout="1s", websocket_idle_timeout="1h")
+    c = TlsCharger(g, "CP1")
+    raw = socket.socket(fileno=c.sock.detach())
+    raw.sendall(b"\x17\x03\x03")
+    [e] = g.wait_events(1, type="charge_point.disconnected")
+    assert e["payload"]["reason"] == "tls_error", e
+    raw.close()
+
+
+def test_pings_go_over_tls():
+    g = gateway()
+    c = TlsCharger(g, "CP1")
+    c.boot()
+    end = time.monotonic() + DEADLINE
+    while not c.pings:
+        assert time.monotonic() < end
+        try:
+            c.message(1.5)
+        except TimeoutError:
+            pass
+    poll(lambda: g.stat("pongs") > 0)
+    assert c.call("Heartbeat", {})["currentTime"]
+
+
+def test_keys_are_renewed_by_age():
+    g = gateway(tls_rekey="1s")
+    c = TlsCharger(g, "CP1", client(ssl.TLSVersion.TLSv1_3))
+    c.boot()
+    poll(lambda: (c.call("Heartbeat", {}), g.stat("tls_key_updates") >= 2)[1])
+    assert c.call("Heartbeat", {})["currentTime"]
+
+
+def test_a_fragmented_hello_and_two_connections_of_one_worker():
+    """Records of one connection do not get into another's."""
+    g = gateway(server_workers=1)
+    many = [TlsCharger(g, "CP%d" % i) for i in range(20)]
+    for _ in range(5):
+        for c in many:
+            c.put("Heartbeat", {})
+        for c in many:
+            assert "currentTime" in c.message()
+
+
+# --- handshakes that fail -------------------------------------------------------
+
+def tls_fails(g, context=None, host="localhost", **kw):
+    """In TLS 1.3 a client knows of the refusal only when it reads."""
+    try:
+        c = TlsCharger(g, "CP1", context, host=host, open=False, **kw)
+        c.raw(c.request())
+        c.response()
+    except (ssl.SSLError, OSError, Closed):
+        return
+    raise AssertionError("the handshake succeeded")
+
+
+def test_each_failure_has_its_reason():
+    g = gateway()
+    s = socket.create_connection(("127.0.0.1", g.tls_port))
+    s.sendall(b"GET /ocpp/CP1 HTTP/1.1\r\n\r\n")
+    assert b" 400 " in s.recv(1000)
+    refusal(g, "http")
+    s.close()
+
+    s = socket.create_connection(("127.0.0.1", g.tls_port))
+    s.sendall(b"SSH-2.0-x\r\n")
+    refusal(g, "not_tls")
+    s.close()
+
+    s = socket.create_connection(("127.0.0.1", g.tls_port))
+    s.sendall(b"\x16\x03\x01\0\x08\1\0\0\4abcd")
+    refusal(g, "protocol")
+    s.close()
+
+    tls_fails(g, client(ssl.TLSVersion.TLSv1_1, level=0))
+    refusal(g, "version")
+    tls_fails(g, client(ssl.TLSVersion.TLSv1_2, "ECDHE-RSA-AES128-SHA"))
+    refusal(g, "no_suite")
+    tls_fails(g, client(ca=Authority("another").ca))
+    r = refusal(g, "peer_unknown_ca")
+    assert "unknown_ca" in r["detail"] and "48" in r["detail"], r
+    tls_fails(g, host="another.example")
+    refusal(g, "peer_certificate")
+
+    inc, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+    c = client(ssl.TLSVersion.TLSv1_2)
+    c.check_hostname = False
+    t = c.wrap_bio(inc, out)
+    try:
+        t.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    s = socket.create_connection(("127.0.0.1", g.tls_port))
+    s.sendall(out.read() + b"\x15\x03\x03\0\2\2\x50")
+    r = refusal(g, "peer_alert")
+    assert "internal_error" in r["detail"], r
+    s.close()
+
+    s = socket.create_connection(("127.0.0.1", g.tls_port))
+    s.sendall(b"\x16\x03\x01")
+    poll(lambda: g.stat("handshaking") == 1)
+    s.close()
+    refusal(g, "reset")
+    # A look whether the port is open is no failure of TLS.
+    n = g.stat("tls_failures", "reset")
+    socket.create_connection(("127.0.0.1", g.tls_port)).close()
+    poll(lambda: g.stat("refused", "gave_up") == 1)
+    assert g.stat("tls_failures", "reset") == n
+
+
+def test_an_expired_server_certificate_is_named_by_the_alert():
+    a = authority()
+    a.make("old", san="DNS:localhost", start="20200101000000Z",
+           end="20210101000000Z")
+    g = gateway(("old",))
+    g.wait_log("it has expired")
+    tls_fails(g)
+    refusal(g, "peer_expired")
+
+
+def test_a_slow_handshake_times_out():
+    g = gateway(tls_handshake_timeout="300ms")
+    s = socket.create_connection(("127.0.0.1", g.tls_port))
+    refusal(g, "timeout")
+    s.settimeout(DEADLINE)
+    assert s.recv(10) == b""
+    s = socket.create_connection(("127.0.0.1", g.tls_port))
+    s.sendall(b"\x16\x03\x01")
+    poll(lambda: g.stat("tls_failures", "timeout") == 2)
+    s.close()
+
+
+def test_a_client_hello_on_the_plain_port_is_named():
+    g = gateway()
+    s = socket.create_connection(("127.0.0.1", g.port))
+    try:
+        client().wrap_socket(s, server_hostname="localhost")
+        raise AssertionError("that was TLS")
+    except OSError:
+        pass
+    poll(lambda: g.stat("refused", "tls_on_plain") == 1)
+
+
+def hello():
+    """The first bytes of a handshake."""
+    out = ssl.MemoryBIO()
+    t = client().wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost")
+    try:
+        t.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return out.read()
+
+
+def test_silent_handshakes_do_not_keep_others_out():
+    """Beyond tls.handshakes in flight, the oldest silent one of the fullest
+    address goes."""
+    g = gateway(server_workers=1, tls_handshakes=4)
+    silent = [socket.create_connection(("127.0.0.1", g.tls_port))
+              for _ in range(4)]
+    for s in silent:
+        s.sendall(hello())
+    poll(lambda: g.stat("tls_in_flight") == 4)
+    c = TlsCharger(g, "CP1")
+    assert c.boot()["status"] == "Accepted"
+    assert g.stat("tls_failures", "crowded") >= 1
+    silent[0].settimeout(DEADLINE)
+    try:
+        while silent[0].recv(1 << 16):
+            pass
+    except ConnectionResetError:
+        pass
+    for s in silent:
+        s.close()
+
+
+# --- certificates that change -----------------------------------------------------
+
+def served(g):
+    """CN of the certificate that is served."""
+    with socket.create_connection(("127.0.0.1", g.tls_port)) as s:
+        c = client()
+        c.check_hostname = False
+        with c.wrap_socket(s, server_hostname="localhost") as t:
+            return dict(x[0] for x in t.getpeercert()["subject"])["commonName"]
+
+
+def test_changed_certificates_are_served_without_an_order():
+    a = authority()
+    with tempfile.TemporaryDirectory() as d:
+        cert, key = d + "/cert.pem", d + "/key.pem"
+
+        def install(name):
+            for source, target in zip(a.path(name), (cert, key)):
+                shutil.copy(source, target + ".new")
+                os.rename(target + ".new", target)
+        a.make("first", "/CN=first", san="DNS:localhost")
+        a.make("second", "/CN=second", san="DNS:localhost")
+        install("first")
+        g = gateway(tls_certificate=cert, tls_key=key)
+        c = TlsCharger(g, "CP1")
+        assert served(g) == "first"
+        install("second")
+        poll(lambda: served(g) == "second", 15 * SLOW)
+        # A key that does not belong to the certificate is never used.
+        shutil.copy(a.path("first")[1], key)
+        g.wait_log("belongs to none of the certificates", 15 * SLOW)
+        assert served(g) == "second"
+        code, body = g.ask("reload")
+        assert code >= 300 and "belongs to none" in body, body
+        assert served(g) == "second"
+        # A worker that starts anew has the good ones, too.
+        g.kill_worker(0)
+        g.kill_worker(1)
+        g.wait_ready()
+        assert served(g) == "second"
+        install("first")
+        g.ctl("reload", json_=False)
+        poll(lambda: served(g) == "first")
+        c.sock.close()
+
+
+def test_the_check_names_what_is_wrong():
+    a = authority()
+    g = gateway(start=False)
+
+    def check(**settings):
+        g.settings.update(settings)
+        r = subprocess.run(g.command() + ["-t"], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                           text=True)
+        return r.returncode, r.stdout + r.stderr
+
+    assert check()[0] == 0
+    for settings, words in (
+            ({"tls_key": a.path("server")[1]}, "tls.certificate has 2"),
+            ({"tls_key": a.path("rsa")[1] + " " + a.path("server")[1]},
+             "belongs to none of the certificates"),
+            ({"tls_key": "/nonexistent " + a.path("server")[1]},
+             "no such file"),
+            ({"tls_suites": "TLS_RSA_WITH_AES_128_CBC_SHA"}, "not AEAD"),
+            ({"tls_suites": "AES128-GCM-SHA256", "tls_min_version": "1.3"},
+             "no suite for TLS 1.3"),
+            ({"tls_min_version": "1.1"}, "write 1.2 or 1.3"),
+            ({"tls_client": "required"}, "set tls.client_ca"),
+            ({"tls_certificate": "", "tls_key": ""}, "needs a certificate")):
+        before = dict(g.settings)
+        code, text = check(**settings)
+        g.settings = before
+        assert code == 78 and words in text, (settings, code, text)
+
+
+# --- tickets ------------------------------------------------------------------
+
+def test_any_worker_resumes_what_another_began():
+    g = gateway(server_workers=2)
+    context = client(ssl.TLSVersion.TLSv1_2)
+    c = TlsCharger(g, "CP1", context)
+    session = c.sock.session
+    for i in range(10):
+        c = TlsCharger(g, "CP1", context, session=session)
+        assert c.sock.session_reused
+        c.boot()
+    assert g.stat("tls_resumed") == 10
+    # TLS 1.3: the ticket comes behind the handshake.
+    context = client(ssl.TLSVersion.TLSv1_3)
+    c = TlsCharger(g, "CP1", context)
+    c.boot()
+    d = TlsCharger(g, "CP1", context, session=c.sock.session)
+    assert d.sock.session_reused
+    d.boot()
+    # Dead workers take no keys with them.
+    g.kill_worker(0)
+    g.kill_worker(1)
+    g.wait_ready()
+    c = TlsCharger(g, "CP1", client(ssl.TLSVersion.TLSv1_2))
+    context = client(ssl.TLSVersion.TLSv1_2)
+    c = TlsCharger(g, "CP1", context)
+    c = TlsCharger(g, "CP1", context, session=c.sock.session)
+    assert c.sock.session_reused
+
+
+def test_gateways_share_tickets_by_a_file():
+    with tempfile.NamedTemporaryFile("w") as f:
+        for _ in range(2):
+            f.write(base64.b64encode(os.urandom(80)).decode() + "\n")
+        f.flush()
+        os.chmod(f.name, 0o644)
+        one, two = (gateway(tls_ticket_key_file=f.name) for _ in range(2))
+        context = client(ssl.TLSVersion.TLSv1_2)
+        session = TlsCharger(one, "CP1", context).sock.session
+        assert TlsCharger(two, "CP1", context,
+                          session=session).sock.session_reused
+    g = gateway(tls_tickets="no")
+    context = client(ssl.TLSVersion.TLSv1_2)
+    session = TlsCharger(g, "CP1", context).sock.session
+    c = TlsCharger(g, "CP1", context, session=session)
+    assert not c.sock.session_reused
+
+
+# --- profile 3 ----------------------------------------------------------------
+
+def mutual(**settings):
+    settings.setdefault("tls_client", "required")
+    return gateway(tls_client_ca=authority().ca, **settings)
+
+
+def test_client_certificates_that_do_not_verify_have_their_reason():
+    a = authority()
+    a.crl()
+    g = mutual()
+    for name, reason, make in (
+            ("expired", "expired",
+             dict(start="20200101000000Z", end="20210101000000Z")),
+            ("early", "not_yet_valid",
+             dict(start="20400101000000Z", end="20410101000000Z")),
+            ("weak", "weak", dict(key="1024")),
+            ("purpose", "purpose", dict(ext=["extendedKeyUsage=serverAuth"]))):
+        pair = a.make("c-" + name, "/CN=CP1", **make)
+        tls_fails(g, client(certificate=pair, level=0))
+        r = refusal(g, reason)
+        assert "CP1" in r["detail"], r
+    tls_fails(g)
+    refusal(g, "no_certificate")
+    other = Authority("another")
+    tls_fails(g, client(certificate=other.make("x", "/CN=CP1")))
+    refusal(g, "unknown_ca")
+    # One that is signed by a certificate that is no authority.
+    a.openssl("req", "-new", *a.kind("ec"), "-keyout", "sub.key", "-out",
+              "sub.csr", "-subj", "/CN=CP1", "-config", "c")
+    a.make("noca", "/CN=noca", ext=["basicConstraints=critical,CA:false"])
+    a.openssl("x509", "-req", "-in", "sub.csr", "-CA", "noca.pem", "-CAkey",
+              "noca.key", "-CAcreateserial", "-out", "sub.pem", "-days", "9")
+    with open(a.dir + "/sub.pem", "a") as f, open(a.dir + "/noca.pem") as n:
+        f.write(n.read())
+    tls_fails(g, client(certificate=a.path("sub")))
+    refusal(g, "certificate")
+
+
+def test_a_revoked_certificate_is_refused():
+    a = Authority("revoking")
+    a.make("bad", "/CN=CP1")
+    a.make("good", "/CN=CP2")
+    a.revoke("bad")
+    g = gateway(tls_client="required", tls_client_ca=a.ca, tls_crl=a.crl())
+    tls_fails(g, client(certificate=a.path("bad")))
+    refusal(g, "revoked")
+    assert TlsCharger(g, "CP2", client(certificate=a.path("good"))).boot()
+    # A list that has run out lets nobody in.
+    a.crl("-crl_lastupdate", "20200101000000Z", "-crl_nextupdate",
+          "20210101000000Z")
+    g.ctl("reload", json_=False)
+    poll(lambda: (tls_fails_quietly(g, client(certificate=a.path("good"))),
+                  g.stat("tls_failures", "crl"))[1])
+    refusal(g, "crl")
+
+
+def tls_fails_quietly(g, context):
+    try:
+        tls_fails(g, context)
+    except AssertionError:
+        pass
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,445 @@
+/* tls_queue: the TLS handshakes of this worker. See tls_queue.h. */
+#include "net/tls_queue.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "ensure.h"
+#include "log.h"
+#include "base/self.h"
+#include "base/up.h"
+#include "net/record_slab.h"
+#include "net/transport_tls.h"
+
+/* Bytes of one handshake that wait for their step; OpenSSL takes at most
+ * 100 KB of certificates. */
+#define IN_MAX (128u * 1024)
+#define WIRE_MAX (256u * 1024)
+/* Without a byte for so long, a handshake in flight may be displaced. */
+#define SILENT_MS 1000
+
+enum place { NOWHERE, READY, PARKED, FLYING };
+
+struct tls_job {
+    struct tls_job       *next, *prev;
+    struct conn          *c;
+    struct tls_handshake *h; /* NULL before its first step and when done */
+    struct tls_peer       peer;
+    struct buf            in;
+    uint32_t              moved_ms; /* of the last step */
+    uint8_t               place;    /* the list it is in */
+    bool                  done;
+};
+
+/* Rings with a head that holds no job. */
+static struct tls_job lists[FLYING + 1];
+static unsigned       counts[FLYING + 1];
+static unsigned       in_flight; /* handshakes with an SSL object */
+static unsigned       peak;      /* since the last trim */
+
+static struct tls_context *context;
+static int                 bundle = -1;
+static uint64_t            conf_version;
+static ev_check            check;
+static ev_idle             idle; /* keeps the loop from waiting */
+
+/* --- lists --------------------------------------------------------------- */
+
+static void
+leave(struct tls_job *j)
+{
+    if (j->place == NOWHERE)
+        return;
+    j->prev->next = j->next;
+    j->next->prev = j->prev;
+    counts[j->place]--;
+    if (j->place == READY && counts[READY] == 0)
+        ev_idle_stop(self.loop, &idle);
+    j->place = NOWHERE;
+}
+
+static void
+enter(struct tls_job *j, enum place place)
+{
+    struct tls_job *head = &lists[place];
+
+    if (j->place == place)
+        return;
+    leave(j);
+    j->prev = head->prev;
+    j->next = head;
+    j->prev->next = j->next->prev = j;
+    j->place = (uint8_t)place;
+    if (counts[place]++ == 0 && place == READY)
+        ev_idle_start(self.loop, &idle);
+}
+
+static struct tls_job *
+first(enum place place)
+{
+    return counts[place] > 0 ? lists[place].next : NULL;
+}
+
+/* --- contexts ------------------------------------------------------------ */
+
+static bool
+load(int fd, struct buf *why)
+{
+    struct buf          notes = BUF_INIT(8192);
+    struct tls_context *x = tls_context_load(&self.conf, fd, why, &notes);
+
+    buf_free(&notes); /* the master's check has logged them */
+    if (x == NULL)
+        return false;
+    tls_context_free(context);
+    context = x;
+    conf_version = self.conf_version;
+    return true;
+}
+
+void
+tls_queue_renew(int fd)
+{
+    struct buf why = BUF_INIT(8192);
+
+    if (fd < 0)
+        return;
+    if (context == NULL || !load(fd, &why)) {
+        if (context != NULL)
+            log_error("TLS: the new certificates are not used: %.*s",
+                (int)strcspn(buf_cstr(&why), "\n"), buf_cstr(&why));
+        close(fd);
+    } else {
+        if (bundle >= 0)
+            close(bundle);
+        bundle = fd;
+    }
+    buf_free(&why);
+}
+
+/* --- a handshake --------------------------------------------------------- */
+
+static void
+landed(struct tls_job *j)
+{
+    if (j->h == NULL)
+        return;
+    j->h = NULL;
+    in_flight--;
+    STAT_SET(self.st, tls_in_flight, in_flight);
+    /* The place is for the one that has waited longest. */
+    struct tls_job *next = first(PARKED);
+    if (next != NULL)
+        enter(next, READY);
+}
+
+static void
+refuse(struct conn *c, enum tls_reason reason, const char *detail)
+{
+    char text[SHM_DETAIL_MAX];
+
+    STAT_INC(self.st, tls_failures[reason]);
+    snprintf(text, sizeof text, "%s: %s%s%s%s", tls_reason_word(reason),
+        tls_reason_sentence(reason), detail[0] ? " (" : "", detail,
+        detail[0] ? ")" : "");
+    up_refused(c, REFUSE_tls, text);
+}
+
+static void
+failed(struct tls_job *j)
+{
+    char            detail[128];
+    struct conn    *c = j->c;
+    enum tls_reason reason = tls_why(j->h, detail, sizeof detail);
+
+    if (tls_alert_received(j->h) >= 0)
+        STAT_INC(self.st, tls_alerts_received);
+    tls_abandon(j->h);
+    landed(j);
+    j->done = true;
+    refuse(c, reason, detail);
+    conn_settle(c);
+}
+
+static void
+done(struct tls_job *j)
+{
+    _Alignas(struct record) uint8_t memory[RECORD_SIZE_MAX];
+    struct record                  *r = (struct record *)memory;
+    struct conn                    *c = j->c;
+
+    bool good = tls_detach(j->h, r, &j->peer);
+    landed(j);
+    j->done = true;
+    if (good) {
+        transport_tls_begin(c, r);
+        good = c->tls != 0;
+    }
+    OPENSSL_cleanse(memory, sizeof memory);
+    if (!good) {
+        refuse(c, TLS_REASON_protocol, "its keys cannot be taken over");
+        conn_settle(c);
+        return;
+    }
+    STAT_INC(self.st, tls_handshakes[j->peer.suite]);
+    if (j->peer.resumed)
+        STAT_INC(self.st, tls_resumed);
+    histogram_add(&self.st->tls_handshake_time,
+        clock_mono_ns() / 1000u - c->busy->handshake.began_us);
+    /* The opening handshake has its own deadline from here on. */
+    c->opened_ms = self.now_ms;
+    struct buf rest = j->in;
+    j->in = BUF_INIT(IN_MAX);
+    if (rest.len > 0)
+        transport_of(c)->input(c, (uint8_t *)rest.p, rest.len);
+    buf_free(&rest);
+    conn_settle(c);
+}
+
+static void
+step(struct tls_job *j)
+{
+    static struct buf wire = {.max = WIRE_MAX};
+    struct conn      *c = j->c;
+    size_t            used = 0;
+
+    if (j->h == NULL) {
+        if (in_flight >= self.conf.tls_handshakes) {
+            enter(j, PARKED);
+            return;
+        }
+        j->h = tls_begin(context);
+        if (j->h == NULL) {
+            refuse(c, TLS_REASON_protocol, "memory is out");
+            conn_settle(c);
+            return;
+        }
+        if (++in_flight > peak)
+            peak = in_flight;
+        STAT_SET(self.st, tls_in_flight, in_flight);
+    }
+    enter(j, FLYING);
+    j->moved_ms = self.now_ms;
+    buf_clear(&wire);
+    enum tls_step s =
+        tls_step(j->h, (const uint8_t *)j->in.p, j->in.len, &used, &wire);
+    buf_consume(&j->in, used);
+    if (wire.len > 0 && !conn_send_wire(c, wire.p, wire.len))
+        return; /* it died, and will be dropped */
+    if (s == TLS_DONE)
+        done(j);
+    else if (s == TLS_FAILED)
+        failed(j);
+    else
+        conn_settle(c);
+}
+
+static void
+check_cb(struct ev_loop *loop, ev_check *w, int revents)
+{
+    uint64_t        until = 0;
+    struct tls_job *j;
+
+    while ((j = first(READY)) != NULL) {
+        uint64_t now = clock_mono_ns() / 1000000u;
+        if (until == 0)
+            until = now + self.conf.tls_handshake_budget;
+        else if (now >= until)
+            break;
+        leave(j);
+        step(j);
+    }
+}
+
+static void
+idle_cb(struct ev_loop *loop, ev_idle *w, int revents)
+{
+}
+
+/* --- what comes ---------------------------------------------------------- */
+
+/* Answers what speaks HTTP in its own words. */
+static void
+refuse_bytes(struct conn *c, enum tls_reason reason)
+{
+    static const char answer[] =
+        "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n"
+        "Content-Type: text/plain\r\nContent-Length: 47\r\n\r\n"
+        "This port speaks TLS: use wss:// (or https://).\n";
+
+    if (reason == TLS_REASON_http &&
+        !conn_send_wire(c, answer, sizeof answer - 2))
+        return;
+    refuse(c, reason, "");
+}
+
+void
+tls_queue_input(struct conn *c, const uint8_t *p, size_t n)
+{
+    struct tls_job *j = c->busy->handshake.tls;
+
+    if (j == NULL) {
+        j = calloc(1, sizeof *j);
+        if (j == NULL) {
+            conn_broken(c, CLOSE_out_of_memory);
+            return;
+        }
+        j->c = c;
+        j->in.max = IN_MAX;
+        c->busy->handshake.tls = j;
+    }
+    if (j->done)
+        return; /* refused: what still comes is of no interest */
+    if (!buf_add(&j->in, p, n)) {
+        refuse(c, TLS_REASON_protocol, "too many bytes");
+        return;
+    }
+    if (j->h == NULL) {
+        enum tls_reason r =
+            tls_first_bytes((const uint8_t *)j->in.p, j->in.len);
+        if (r != TLS_REASON_none) {
+            j->done = true;
+            leave(j);
+            refuse_bytes(c, r);
+            return;
+        }
+    }
+    if (j->place != PARKED)
+        enter(j, READY);
+}
+
+void
+tls_queue_timed_out(struct conn *c)
+{
+    struct tls_job *j = c->busy->handshake.tls;
+
+    refuse(c, TLS_REASON_timeout,
+        j == NULL                ? "nothing has arrived"
+            : j->place == PARKED ? "it waited for a place, tls.handshakes"
+                                 : "");
+    conn_settle(c);
+}
+
+void
+tls_queue_broken(struct conn *c)
+{
+    /* Without a byte it was no handshake: load balancers look so whether the
+     * port is open. */
+    if (c->busy->handshake.tls == NULL)
+        up_refused(c, REFUSE_gave_up, NULL);
+    else
+        refuse(c, TLS_REASON_reset, "");
+}
+
+void
+tls_queue_drop(struct conn *c)
+{
+    struct tls_job *j = c->busy->handshake.tls;
+
+    if (j == NULL)
+        return;
+    c->busy->handshake.tls = NULL;
+    if (j->h != NULL) {
+        struct tls_handshake *h = j->h;
+        landed(j);
+        tls_abandon(h);
+    }
+    leave(j);
+    buf_free(&j->in);
+    free(j);
+}
+
+const struct tls_peer *
+tls_queue_peer(const struct conn *c)
+{
+    const struct tls_job *j = c->busy == NULL ? NULL : c->busy->handshake.tls;
+
+    return j != NULL && j->done && c->tls != 0 ? &j->peer : NULL;
+}
+
+/* --- time ---------------------------------------------------------------- */
+
+/* The oldest silent one of the address with the most handshakes in flight. */
+static struct tls_job *
+find_silent(void)
+{
+    struct tls_job *victim = NULL;
+    unsigned        most = 0;
+
+    for (struct tls_job *j = lists[FLYING].next; j != &lists[FLYING];
+         j = j->next) {
+        if (self.now_ms - j->moved_ms < SILENT_MS)
+            continue;
+        unsigned n = 0;
+        for (struct tls_job *o = lists[FLYING].next; o != &lists[FLYING];
+             o = o->next)
+            n += o->c->busy->handshake.addr[0] ==
+                    j->c->busy->handshake.addr[0] &&
+                o->c->busy->handshake.addr[1] == j->c->busy->handshake.addr[1];
+        if (n > most) {
+            most = n;
+            victim = j;
+        }
+        if (n > counts[FLYING] / 2)
+            break;
+    }
+    return victim;
+}
+
+void
+tls_queue_tick(void)
+{
+    if (context == NULL)
+        return;
+    if (counts[PARKED] > 0 && in_flight >= self.conf.tls_handshakes) {
+        struct tls_job *j = find_silent();
+        if (j != NULL) {
+            struct conn *c = j->c;
+            refuse(c, TLS_REASON_crowded, "");
+            conn_kill(c);
+        }
+    } else if (counts[PARKED] > 0) {
+        /* The cap was raised. */
+        enter(first(PARKED), READY);
+    }
+    if (in_flight == 0 && peak >= 64) {
+        malloc_trim(0);
+        peak = 0;
+    }
+    /* Settings of a reload, with the files as they were. */
+    if (conf_version != self.conf_version) {
+        struct buf why = BUF_INIT(8192);
+        conf_version = self.conf_version;
+        if (!load(bundle, &why))
+            log_error("TLS: the new settings are not used: %.*s",
+                (int)strcspn(buf_cstr(&why), "\n"), buf_cstr(&why));
+        buf_free(&why);
+    }
+}
+
+bool
+tls_queue_open(uint32_t capacity, int fd, struct buf *why)
+{
+    for (int i = 0; i <= FLYING; i++)
+        lists[i].next = lists[i].prev = &lists[i];
+    if (!tls_selftest(why))
+        return false;
+    tls_tickets_at(&self.shm->tickets);
+    if (!record_slab_init(capacity)) {
+        buf_adds(why, "there is no address space for the keys");
+        return false;
+    }
+    bundle = fd;
+    if (!load(fd, why))
+        return false;
+    ev_check_init(&check, check_cb);
+    ev_set_priority(&check, EV_MINPRI);
+    ev_check_start(self.loop, &check);
+    ev_idle_init(&idle, idle_cb);
+    ev_set_priority(&idle, EV_MINPRI);
+    return true;
+}
