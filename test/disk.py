@@ -77,7 +77,7 @@ def full_until(g, c, full, free):
     assert any("journal" in p for p in health["problems"]), health
     assert health["journal"]["status"] == "failing"
     assert health["journal"]["error"], health
-    assert health["journal"]["answers_held"] >= 1
+    assert health["journal"]["answersHeld"] >= 1
     s = g.stats()
     assert s["journal_failing"] == 1 and s["journal_errors"] >= 1
     assert s["answers_held"] >= 1 and s["journal_backlog_bytes"] > 0

@@ -193,7 +193,7 @@ class Rig:
     def stalls(self, within=DEADLINE):
         """Until every worker has tried and failed to commit."""
         self.failed = True
-        poll(lambda: all(w["journal_failing"] for w in self.g.workers()),
+        poll(lambda: all(w["journalFailing"] for w in self.g.workers()),
              within, "the failure of each journal")
         # What is on its way may still arrive; then there is nothing.
         last = [-1]
@@ -205,7 +205,7 @@ class Rig:
         poll(same, what="the end of acknowledgements")
 
     def recovers(self):
-        poll(lambda: not any(w["journal_failing"] for w in self.g.workers()),
+        poll(lambda: not any(w["journalFailing"] for w in self.g.workers()),
              what="the recovery of each journal")
         self.progress()
 

@@ -89,6 +89,55 @@ def test_a_misspelt_word_gets_a_suggestion():
     assert code == 400 and "is it connections?" in body, body
 
 
+def members(value):
+    """The names of all members, at any depth, but of what a name of a metric,
+    a setting or a charge point's message says."""
+    if isinstance(value, dict):
+        for k, v in value.items():
+            yield k
+            yield from members(v)
+    elif isinstance(value, list):
+        for v in value:
+            yield from members(v)
+
+
+def test_every_command_answers_j_with_json_also_its_errors():
+    g = Gateway(server_workers="1")
+    c = booted(g, "JSON1")
+    for words in (["status"], ["health"], ["stats"], ["workers"],
+                  ["connections"], ["show", "JSON1"], ["redis"], ["refused"],
+                  ["config"], ["journal-mark"], ["log-level"], ["help"],
+                  ["log-level", "debug"], ["auth", "add", "JSON2"],
+                  ["auth", "check", "JSON2"], ["auth", "list"],
+                  ["auth", "hash"], ["auth", "remove", "JSON2"],
+                  ["deny", "add", "identity", "JSON3"], ["deny", "list"],
+                  ["deny", "remove", "identity", "JSON3"], ["reload"],
+                  ["worker-restart", "0"]):
+        got = g.ctl(*words)
+        if words[0] not in ("stats", "config"):
+            odd = [k for k in members(got) if "_" in k]
+            assert not odd, (words, odd)
+    assert g.ctl("log-level")["logLevel"] in ("debug", "info", "warn")
+    assert {x["command"] for x in g.ctl("help")} >= {"top", "status"}
+    for words, code in ((["disconnect", "JSON9"], 1), (["show"], 2),
+                        (["xyz"], 2), (["connections", "--limit", "x"], 2),
+                        (["auth", "remove", "JSON9"], 1),
+                        (["show", "JSON9"], 1)):
+        r = g.run("-j", *words)
+        assert r.returncode == code and r.stderr == "", (words, r)
+        error = json.loads(r.stdout)["error"]
+        assert error["message"], words
+    r = g.run("-j", "show")
+    assert json.loads(r.stdout)["error"]["usage"] == "show IDENTITY"
+    r = subprocess.run([OCPPCTL, "-j", "-s", "/none", "status"], text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert r.returncode == 3 and json.loads(r.stdout)["error"]["message"]
+    poll(lambda: all(w["state"] == "ready" for w in g.workers()))
+    c = booted(g, "JSON1")
+    assert g.ctl("disconnect", "JSON1")["message"] == "disconnected"
+    assert g.ctl("drain", "0s")["message"]
+
+
 def test_words_of_any_kind_reach_the_daemon():
     g = shared()
     for name in ("it's", 'a "quoted" one', "back\\slash", "ü€😀", "a b",
@@ -111,8 +160,8 @@ def test_status_in_text_and_json():
     booted(g, "ST")
     s = g.ctl("status")
     assert s["node"] == "n1" and s["pid"] == g.pid and s["status"] == "healthy"
-    assert s["workers"] == s["workers_ready"] == 2
-    assert s["max_connections"] == 10000 and s["problems"] == []
+    assert s["workers"] == s["workersReady"] == 2
+    assert s["maxConnections"] == 10000 and s["problems"] == []
     assert is_time(s["started"]) and not s["draining"]
     assert s["config"]["file"] == g.conf
     text = g.ctl("status", json_=False)
@@ -128,16 +177,16 @@ def test_health_has_the_shape_of_the_mission():
     assert r.returncode == 0
     h = json.loads(r.stdout)
     assert h["status"] == "healthy" and is_time(h["timestamp"])
-    assert h["connections"] == 1 and h["max_connections"] == 10000
-    assert re.fullmatch(r"(\d+[dhms]|\d+ms)+", h["uptime"]), h["uptime"]
-    p = h["ping_service"]
-    assert sorted(p) == ["active_connections", "ping_interval", "skipped_pings",
-                         "total_pings"], p
-    assert p["active_connections"] == 1 and p["ping_interval"] == "1s"
-    assert type(p["total_pings"]) is int and type(p["skipped_pings"]) is int
+    assert h["connections"] == 1 and h["maxConnections"] == 10000
+    assert type(h["uptimeMs"]) is int
+    p = h["pingService"]
+    assert sorted(p) == ["activeConnections", "pingIntervalMs", "skippedPings",
+                         "totalPings"], p
+    assert p["activeConnections"] == 1 and p["pingIntervalMs"] == 1000
+    assert type(p["totalPings"]) is int and type(p["skippedPings"]) is int
     assert len(h["workers"]) == 2 and h["journal"]["status"] == "ok"
     assert "redis" in h
-    poll(lambda: (c.ended(), g.ctl("health")["ping_service"]["total_pings"])[1])
+    poll(lambda: (c.ended(), g.ctl("health")["pingService"]["totalPings"])[1])
 
 
 def test_workers_in_text_and_json():
@@ -236,7 +285,7 @@ def test_show_tells_everything_about_one_charge_point():
     s = g.ctl("show", "SHOW ME")
     assert s["online"] and s["worker"] == 1
     assert s["address"] == "%s:%d" % c.sock.getsockname()
-    assert s["last_action"] == "Heartbeat" and is_time(s["since"])
+    assert s["lastAction"] == "Heartbeat" and is_time(s["since"])
     k = s["connection"]
     assert k["boot"] == "Accepted" and k["protocol"] == "ocpp1.6"
     assert k["messagesIn"] == k["messagesOut"] == 2
@@ -247,7 +296,7 @@ def test_show_tells_everything_about_one_charge_point():
     c.close()
     poll(lambda: not g.online("SHOW ME"))
     s = g.ctl("show", "SHOW ME")
-    assert s["close_reason"] == "peer_closed" and s["connection"] is None
+    assert s["closeReason"] == "peer_closed" and s["connection"] is None
     assert "peer_closed" in g.ctl("show", "SHOW ME", json_=False)
     r = g.run("show", "NEVER")
     assert r.returncode == 1 and "NEVER" in r.stderr + r.stdout

@@ -42,8 +42,8 @@ def test_a_good_configuration_takes_effect_and_connections_stay():
         poll(lambda: c.boot()["interval"] == 7)
     s = setting(g, "ocpp", "heartbeat_interval")
     assert (s["value"], s["origin"], s["line"]) == ("7s", "file", 6), s
-    assert reloads(g)["reloads"] == 1 and reloads(g)["reloads_failed"] == 0
-    poll(lambda: all(w["config_version"] == reloads(g)["version"]
+    assert reloads(g)["reloads"] == 1 and reloads(g)["reloadsFailed"] == 0
+    poll(lambda: all(w["configVersion"] == reloads(g)["version"]
                      for w in g.workers()))
     assert not g.events(type="charge_point.disconnected")
     assert "last reload" in g.ctl("status", json_=False)
@@ -74,15 +74,15 @@ def test_a_broken_configuration_changes_nothing_and_names_the_line():
         assert c.boot()["interval"] == 100
         assert re.search(r"error .*%s:%d: " % (re.escape(g.conf), line), g.log())
     s = reloads(g)
-    assert s["reloads"] == s["reloads_failed"] == 3
-    assert s["last_words"].startswith("failed: ")
+    assert s["reloads"] == s["reloadsFailed"] == 3
+    assert s["lastWords"].startswith("failed: ")
     assert "failed: " in g.ctl("status", json_=False)
     os.unlink(g.conf)
     assert g.run("reload").returncode == 1
     write(g, CONF.replace("100s", "7s"))
     assert g.run("reload").returncode == 0
     poll(lambda: c.boot()["interval"] == 7)
-    assert reloads(g)["last_words"] == "ok"
+    assert reloads(g)["lastWords"] == "ok"
 
 
 def test_what_needs_a_restart_is_said_and_stays():
@@ -185,7 +185,7 @@ def test_the_log_level_is_changed_until_the_next_reload():
     assert g.run("log-level", "chatty").returncode in (1, 2)
     g.run("log-level", "error")
     assert g.run("reload").returncode == 0
-    poll(lambda: g.tell("status")["log_level"] == "debug")
+    poll(lambda: g.tell("status")["logLevel"] == "debug")
 
 
 if __name__ == "__main__":

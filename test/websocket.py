@@ -25,7 +25,7 @@ def broken_by(identity, data, code, reason, booted=True):
     c.wait_closed(code)
     ended(g, identity, reason, code)
     assert g.stat("closed", reason) == before + 1
-    assert g.show(identity)["close_reason"] == reason
+    assert g.show(identity)["closeReason"] == reason
     c = Charger(g, identity)
     c.boot()
     c.close()

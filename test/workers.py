@@ -77,7 +77,7 @@ def test_disconnect_events_are_published_for_the_dead_workers_connections():
         assert e.slot == 0
     for i in range(5):
         s = g.show("D%d" % i)
-        assert not s["online"] and s["close_reason"] == "worker_died", s
+        assert not s["online"] and s["closeReason"] == "worker_died", s
     assert g.stat("closed", "worker_died") == before + 5
     assert g.stat("connections") == 1
     other.call("Heartbeat")

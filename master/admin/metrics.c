@@ -118,11 +118,11 @@ histogram_object(
     read_histogram(st, info, counts, &total, &sum_us);
     writer_open(w, info->name, '{');
     writer_u64(w, "count", total);
-    writer_u64(w, "sum_us", sum_us);
-    writer_u64(w, "p50_us", histogram_quantile(counts, 0.5));
-    writer_u64(w, "p90_us", histogram_quantile(counts, 0.9));
-    writer_u64(w, "p99_us", histogram_quantile(counts, 0.99));
-    writer_u64(w, "max_us", histogram_quantile(counts, 1));
+    writer_u64(w, "sumUs", sum_us);
+    writer_u64(w, "p50Us", histogram_quantile(counts, 0.5));
+    writer_u64(w, "p90Us", histogram_quantile(counts, 0.9));
+    writer_u64(w, "p99Us", histogram_quantile(counts, 0.99));
+    writer_u64(w, "maxUs", histogram_quantile(counts, 1));
     writer_close(w);
 }
 

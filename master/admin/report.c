@@ -197,8 +197,8 @@ put_journal(struct writer *w, const struct shm *s, const struct stats *sum)
 
     writer_open(w, "journal", '{');
     writer_str(w, "status", failing ? "failing" : "ok");
-    writer_u64(w, "backlog_bytes", stat_get(&sum->journal_backlog_bytes));
-    writer_u64(w, "answers_held", stat_get(&sum->answers_held));
+    writer_u64(w, "backlogBytes", stat_get(&sum->journal_backlog_bytes));
+    writer_u64(w, "answersHeld", stat_get(&sum->answers_held));
     if (failing)
         writer_str(w, "error", strerror(journal_error(s)));
     else
@@ -210,7 +210,6 @@ static void
 put_worker(struct writer *w, const struct shm *s, unsigned i)
 {
     const struct shm_worker *k = shm_worker(s, i);
-    char                     age[CLOCK_DURATION_LEN];
 
     writer_open(w, NULL, '{');
     writer_u64(w, "worker", i);
@@ -218,10 +217,9 @@ put_worker(struct writer *w, const struct shm *s, unsigned i)
     writer_str(w, "state", report_state(state_of(k)));
     writer_u64(w, "connections", stat_get(&k->stats.connections));
     if (k->pid != 0) {
-        clock_duration(age, clock_mono_ms() - k->started_ms);
-        writer_str(w, "uptime", age);
+        writer_u64(w, "uptimeMs", clock_mono_ms() - k->started_ms);
     } else {
-        writer_null(w, "uptime");
+        writer_null(w, "uptimeMs");
     }
     writer_close(w);
 }
@@ -240,13 +238,12 @@ report_health(const struct shm *s, struct buf *out)
 
     writer_open(&w, NULL, '{');
     writer_u64(&w, "connections", stat_get(&sum.connections));
-    writer_u64(&w, "max_connections", c.server_max_connections);
-    writer_open(&w, "ping_service", '{');
-    writer_u64(&w, "active_connections", stat_get(&sum.connections));
-    clock_duration(text, c.websocket_ping_interval);
-    writer_str(&w, "ping_interval", text);
-    writer_u64(&w, "skipped_pings", stat_get(&sum.pings_skipped));
-    writer_u64(&w, "total_pings", stat_get(&sum.pings));
+    writer_u64(&w, "maxConnections", c.server_max_connections);
+    writer_open(&w, "pingService", '{');
+    writer_u64(&w, "activeConnections", stat_get(&sum.connections));
+    writer_u64(&w, "pingIntervalMs", c.websocket_ping_interval);
+    writer_u64(&w, "skippedPings", stat_get(&sum.pings_skipped));
+    writer_u64(&w, "totalPings", stat_get(&sum.pings));
     writer_close(&w);
     writer_str(&w, "status", health_word(h));
     writer_open(&w, "problems", '[');
@@ -254,8 +251,7 @@ report_health(const struct shm *s, struct buf *out)
     writer_close(&w);
     clock_rfc3339(text, clock_wall_ms());
     writer_str(&w, "timestamp", text);
-    clock_duration(text, uptime_ms(s));
-    writer_str(&w, "uptime", text);
+    writer_u64(&w, "uptimeMs", uptime_ms(s));
     writer_open(&w, "workers", '[');
     for (unsigned i = 0; i < shm_slots(s); i++)
         put_worker(&w, s, i);
@@ -283,16 +279,15 @@ status_json(const struct shm *s, const char *conf_file, const struct config *c,
     writer_str(&w, "status", health_word(find_problems(s, c, sum, NULL, NULL)));
     clock_rfc3339(text, s->started_wall_ms);
     writer_str(&w, "started", text);
-    clock_duration(text, uptime_ms(s));
-    writer_str(&w, "uptime", text);
+    writer_u64(&w, "uptimeMs", uptime_ms(s));
     writer_bool(&w, "draining", s->draining != 0);
     writer_u64(&w, "workers", shm_slots(s));
-    writer_u64(&w, "workers_ready", count_state(s, SHM_WORKER_READY));
+    writer_u64(&w, "workersReady", count_state(s, SHM_WORKER_READY));
     writer_u64(&w, "connections", stat_get(&sum->connections));
-    writer_u64(&w, "max_connections", c->server_max_connections);
+    writer_u64(&w, "maxConnections", c->server_max_connections);
     writer_u64(&w, "identities", registry_used(shm_registry(s)));
-    writer_u64(&w, "max_identities", shm_capacity(s));
-    writer_str(&w, "log_level",
+    writer_u64(&w, "maxIdentities", shm_capacity(s));
+    writer_str(&w, "logLevel",
         log_level_name(
             (enum log_level)atomic_load((_Atomic int *)&s->log_level)));
     writer_open(&w, "config", '{');
@@ -302,14 +297,14 @@ status_json(const struct shm *s, const char *conf_file, const struct config *c,
         writer_null(&w, "file");
     writer_u64(&w, "version", s->config_version);
     writer_u64(&w, "reloads", s->reloads);
-    writer_u64(&w, "reloads_failed", s->reloads_failed);
+    writer_u64(&w, "reloadsFailed", s->reloads_failed);
     if (s->reload_wall_ms != 0) {
         clock_rfc3339(text, s->reload_wall_ms);
-        writer_str(&w, "last_reload", text);
+        writer_str(&w, "lastReload", text);
     } else {
-        writer_null(&w, "last_reload");
+        writer_null(&w, "lastReload");
     }
-    writer_strn(&w, "last_words", s->reload_words,
+    writer_strn(&w, "lastWords", s->reload_words,
         strnlen(s->reload_words, sizeof s->reload_words));
     writer_close(&w);
     put_journal(&w, s, sum);
@@ -408,17 +403,17 @@ worker_object(struct writer *w, const struct shm *s, unsigned i)
     writer_str(w, "state", report_state(state_of(k)));
     writer_i64(w, "pid", k->pid);
     writer_u64(w, "starts", k->incarnation);
-    writer_u64(w, "uptime_ms", k->pid ? now - k->started_ms : 0);
-    writer_u64(w, "alive_ms_ago", now > k->alive_ms ? now - k->alive_ms : 0);
-    writer_u64(w, "config_version", k->config_seen);
+    writer_u64(w, "uptimeMs", k->pid ? now - k->started_ms : 0);
+    writer_u64(w, "aliveMsAgo", now > k->alive_ms ? now - k->alive_ms : 0);
+    writer_u64(w, "configVersion", k->config_seen);
     writer_u64(w, "connections", stat_get(&k->stats.connections));
     writer_u64(w, "handshaking", stat_get(&k->stats.handshaking));
     writer_u64(w, "closing", stat_get(&k->stats.closing));
-    writer_u64(w, "messages_in", stat_get(&k->stats.messages_in));
-    writer_u64(w, "messages_out", stat_get(&k->stats.messages_out));
+    writer_u64(w, "messagesIn", stat_get(&k->stats.messages_in));
+    writer_u64(w, "messagesOut", stat_get(&k->stats.messages_out));
     writer_u64(w, "events", stat_get(&k->stats.events));
-    writer_bool(w, "journal_failing", stat_get(&k->stats.journal_failing) != 0);
-    writer_strn(w, "last_words", k->words, strnlen(k->words, SHM_WORDS_MAX));
+    writer_bool(w, "journalFailing", stat_get(&k->stats.journal_failing) != 0);
+    writer_strn(w, "lastWords", k->words, strnlen(k->words, SHM_WORDS_MAX));
     writer_close(w);
 }
 

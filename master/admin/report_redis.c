@@ -89,14 +89,14 @@ report_redis(struct writer *w, const struct shm *s, const struct config *c)
     metrics_sum(s, &sum);
     writer_open(w, "redis", '{');
     writer_str(w, "status", overall(s, word));
-    writer_u64(w, "lag_ms", MOST(s, ship_lag_ms));
+    writer_u64(w, "lagMs", MOST(s, ship_lag_ms));
     writer_u64(w, "shipped", stat_get(&sum.shipped));
-    writer_u64(w, "sessions_unclaimed", stat_get(&sum.sessions_unclaimed));
-    writer_u64(w, "outcomes_waiting", stat_get(&sum.outcomes_waiting));
-    writer_u64(w, "platform_waiting", stat_get(&sum.platform_waiting));
-    writer_u64(w, "commands_waiting", MOST(s, orders_waiting));
-    writer_u64(w, "stream_events", MOST(s, stream_events));
-    writer_u64(w, "stream_max", c->redis_stream_max);
+    writer_u64(w, "sessionsUnclaimed", stat_get(&sum.sessions_unclaimed));
+    writer_u64(w, "outcomesWaiting", stat_get(&sum.outcomes_waiting));
+    writer_u64(w, "platformWaiting", stat_get(&sum.platform_waiting));
+    writer_u64(w, "commandsWaiting", MOST(s, orders_waiting));
+    writer_u64(w, "streamEvents", MOST(s, stream_events));
+    writer_u64(w, "streamMax", c->redis_stream_max);
     writer_open(w, "workers", '[');
     for (unsigned i = 0; i < shm_slots(s); i++) {
         const struct stats *st = &shm_worker(s, i)->stats;
@@ -104,9 +104,9 @@ report_redis(struct writer *w, const struct shm *s, const struct config *c)
         writer_u64(w, "worker", i);
         writer_str(w, "status", word_of(s, i, word));
         writer_str(w, "words", words_of(s, i, words));
-        writer_u64(w, "shards_ready", stat_get(&st->redis_shards_ready));
+        writer_u64(w, "shardsReady", stat_get(&st->redis_shards_ready));
         writer_u64(w, "pending", stat_get(&st->redis_pending));
-        writer_u64(w, "lag_ms", stat_get(&st->ship_lag_ms));
+        writer_u64(w, "lagMs", stat_get(&st->ship_lag_ms));
         writer_u64(w, "shipped", stat_get(&st->shipped));
         writer_close(w);
     }

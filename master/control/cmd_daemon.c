@@ -131,6 +131,29 @@ cmd_journal_mark(struct client *c, int argc, char **argv)
     finish(c, CONTROL_DONE, &out);
 }
 
+/* The lines of a reload as an object in their place. */
+static void
+reload_json(bool ok, struct buf *lines)
+{
+    struct buf    out = BUF_INIT(BODY_MAX);
+    struct writer w = WRITER_INIT(&out);
+
+    writer_open(&w, NULL, '{');
+    writer_bool(&w, "inForce", ok);
+    writer_open(&w, "lines", '[');
+    for (const char *p = buf_cstr(lines); *p != '\0';) {
+        size_t n = strcspn(p, "\n");
+        if (n > 0)
+            writer_strn(&w, NULL, p, n);
+        p += n + (p[n] == '\n');
+    }
+    writer_close(&w);
+    writer_close(&w);
+    buf_addc(&out, '\n');
+    buf_free(lines);
+    *lines = out;
+}
+
 void
 cmd_reload(struct client *c, int argc, char **argv)
 {
@@ -139,6 +162,8 @@ cmd_reload(struct client *c, int argc, char **argv)
     if (!words(c, argc, argv, 1))
         return;
     bool ok = up_reload(&out);
+    if (c->format == 'j')
+        reload_json(ok, &out);
     finish(c, ok ? CONTROL_DONE : CONTROL_FAILED, &out);
 }
 
@@ -199,8 +224,18 @@ cmd_log_level(struct client *c, int argc, char **argv)
         log_info("log level is now %s, until the next reload (uid %d)", argv[1],
             (int)c->uid);
     }
-    control_replyf(c, CONTROL_DONE, "%s",
-        log_level_name((enum log_level)atomic_load(&master.shm->log_level)));
+    level = (enum log_level)atomic_load(&master.shm->log_level);
+    if (c->format != 'j') {
+        control_replyf(c, CONTROL_DONE, "%s", log_level_name(level));
+        return;
+    }
+    struct buf    out = BUF_INIT(256);
+    struct writer w = WRITER_INIT(&out);
+    writer_open(&w, NULL, '{');
+    writer_str(&w, "logLevel", log_level_name(level));
+    writer_close(&w);
+    buf_addc(&out, '\n');
+    finish(c, CONTROL_DONE, &out);
 }
 
 void

@@ -196,21 +196,21 @@ put_entry(struct writer *w, const struct registry_entry *e)
         writer_null(w, "address");
     }
     put_time(w, "since", e->since);
-    put_time(w, "last_seen", e->last_seen);
+    put_time(w, "lastSeen", e->last_seen);
     put_time(w, "booted", e->booted_at);
     writer_u64(w, "messages", e->messages);
     writer_u64(w, "connections", e->claims);
     writer_u64(w, "generation", e->generation);
     if (e->last_action != 0)
-        writer_str(w, "last_action", last_action(e));
+        writer_str(w, "lastAction", last_action(e));
     else
-        writer_null(w, "last_action");
+        writer_null(w, "lastAction");
     put_time(w, "closed", e->closed_at);
     if (e->closed_at != 0)
-        writer_str(w, "close_reason", close_word(e));
+        writer_str(w, "closeReason", close_word(e));
     put_time(w, "refused", e->refused_at);
     if (e->refused_at != 0)
-        writer_str(w, "refuse_reason", refuse_word(e));
+        writer_str(w, "refuseReason", refuse_word(e));
 }
 
 static void

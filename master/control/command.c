@@ -14,6 +14,7 @@
 #include "ensure.h"
 #include "mdoc.h"
 #include "near.h"
+#include "writer.h"
 
 struct command {
     const char        *word;
@@ -159,12 +160,33 @@ command_number(struct client *c, char **argv, const char *what,
     return true;
 }
 
+static void
+help_json(struct buf *out)
+{
+    static const char *const needs[] = {"read", "admin", "local"};
+    struct writer            w = WRITER_INIT(out);
+
+    writer_open(&w, NULL, '[');
+    for (size_t i = 0; i < COMMANDS; i++) {
+        writer_open(&w, NULL, '{');
+        writer_str(&w, "command", table[i].word);
+        writer_str(&w, "usage", table[i].usage);
+        writer_str(&w, "needs", needs[table[i].needs]);
+        writer_str(&w, "sentence", table[i].sentence);
+        writer_close(&w);
+    }
+    writer_close(&w);
+    buf_addc(out, '\n');
+}
+
 void
 cmd_help(struct client *c, int argc, char **argv)
 {
     struct buf out = BUF_INIT(64 * 1024);
 
-    if (argc > 1) {
+    if (c->format == 'j') {
+        help_json(&out);
+    } else if (argc > 1) {
         const struct command *k = find(argv[1]);
         if (k == NULL) {
             unknown(c, CONTROL_NOT_FOUND, argv[1]);

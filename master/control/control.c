@@ -27,6 +27,7 @@
 #include "log.h"
 #include "base/master.h"
 #include "control/taps.h"
+#include "writer.h"
 
 enum phase { LINE, WAIT, STREAM, REPLY };
 
@@ -172,6 +173,32 @@ control_reply_buf(struct client *c, int code, struct buf *body)
         control_reply(c, code, body->p, body->len);
 }
 
+/* A sentence for a program: {"message":...}, or {"error":{...}} with the code
+ * and how the command is used. */
+static void
+reply_json(struct client *c, int code, const char *text)
+{
+    struct buf    out = BUF_INIT(32768);
+    struct writer w = WRITER_INIT(&out);
+    const char   *usage = strstr(text, "\nusage: ");
+    size_t        n = usage != NULL ? (size_t)(usage - text) : strlen(text);
+
+    writer_open(&w, NULL, '{');
+    if (code >= CONTROL_USAGE) {
+        writer_open(&w, "error", '{');
+        writer_u64(&w, "status", (uint64_t)code);
+    }
+    writer_strn(&w, "message", text, n);
+    if (usage != NULL)
+        writer_str(&w, "usage", usage + strlen("\nusage: "));
+    if (code >= CONTROL_USAGE)
+        writer_close(&w);
+    writer_close(&w);
+    buf_addc(&out, '\n');
+    control_reply(c, code, out.p, out.len);
+    buf_free(&out);
+}
+
 void
 control_replyf(struct client *c, int code, const char *fmt, ...)
 {
@@ -185,7 +212,11 @@ control_replyf(struct client *c, int code, const char *fmt, ...)
         n = 0;
     if ((size_t)n > sizeof text - 2)
         n = sizeof text - 2;
-    /* What the client said may stand in it; terminals obey escapes. */
+    if (c->format == 'j') {
+        reply_json(c, code, text);
+        return;
+    }
+    /* It may quote what the client sent; terminals obey escapes. */
     for (int i = 0; i < n; i++)
         if (((unsigned char)text[i] < 0x20 && text[i] != '\n') ||
             text[i] == 0x7f)

@@ -2,9 +2,9 @@
  * control: the unix socket that ocppctl talks to.
  *
  *   client:  one line of words (control_line.h), at most LINE_MAX_BYTES, "\n";
- * a first word -j or -p asks for JSON or Prometheus text daemon:  "<code>
- * <length>\n" and length bytes of body; codes below. After 1xx more follows;
- * the connection ends after all others.
+ *            a first word -j or -p asks for JSON or Prometheus text
+ *   daemon:  "<code> <length>\n" and length bytes of body; codes below. After
+ *            1xx more follows; the connection ends after all others.
  *
  * The socket's mode (0660) and group decide who may connect; the peer's uid,
  * from the kernel, decides who may change something. A slow or silent client
@@ -75,7 +75,9 @@ struct client *control_client(uint64_t id);
 /* A worker has answered the datagram `asked`. */
 void control_told(uint64_t asked, const char *json, size_t len);
 
-/* Every command ends in exactly one of these. The body is copied. */
+/* Every command ends in exactly one of these. The body is copied. The text of
+ * control_replyf() is one sentence for people; a client that asked for JSON
+ * gets it as a member. */
 void control_reply(struct client *c, int code, const void *body, size_t n);
 void control_replyf(struct client *c, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

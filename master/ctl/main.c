@@ -113,16 +113,16 @@ find_socket(struct ctl *ctl)
 }
 
 static int
-unknown(const char *word)
+unknown(const struct ctl *ctl, const char *word)
 {
     struct near n = near_to(word);
 
     for (size_t i = 0; i < WORDS; i++)
         near_try(&n, words_known[i].word);
-    fprintf(stderr, "ocppctl: %s: there is no such command; ", word);
-    if (n.word != NULL)
-        fprintf(stderr, "is it %s? ", n.word);
-    fputs("`ocppctl help` lists all\n", stderr);
+    ctl_error(ctl,
+        "%s: there is no such command; %s%s%s`ocppctl help` lists all", word,
+        n.word != NULL ? "is it " : "", n.word != NULL ? n.word : "",
+        n.word != NULL ? "? " : "");
     return CTL_USAGE;
 }
 
@@ -136,14 +136,14 @@ explain_word(const struct word *w)
 
 /* Answered without the daemon, so that it works before there is one. */
 static int
-help(int argc, char **argv)
+help(const struct ctl *ctl, int argc, char **argv)
 {
     if (argc == 1) {
         usage(stdout);
         return CTL_DONE;
     }
     const struct word *w = find(argv[1]);
-    return w != NULL ? explain_word(w) : unknown(argv[1]);
+    return w != NULL ? explain_word(w) : unknown(ctl, argv[1]);
 }
 
 /* `ocppctl COMMAND --help`; behind -- a word is an argument. */
@@ -194,11 +194,13 @@ main(int argc, char **argv)
         usage(stderr);
         return CTL_USAGE;
     }
-    if (strcmp(argv[0], "help") == 0 && !asks_for_help(argc, argv))
-        return help(argc, argv);
+    /* As JSON it is the daemon's answer. */
+    if (strcmp(argv[0], "help") == 0 && ctl.format != 'j' &&
+        !asks_for_help(argc, argv))
+        return help(&ctl, argc, argv);
     const struct word *w = find(argv[0]);
     if (w == NULL)
-        return unknown(argv[0]);
+        return unknown(&ctl, argv[0]);
     if (asks_for_help(argc, argv))
         return explain_word(w);
     if (!find_socket(&ctl))

@@ -45,6 +45,11 @@ struct ctl {
 int ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
     struct buf *reply);
 
+/* Reports an error of ocppctl itself: on stderr, or with -j as the JSON
+ * {"error":{"message":...}} on stdout, as the daemon does. */
+void ctl_error(const struct ctl *ctl, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Sends a command to the daemon and prints its answers. Returns an exit code
  * of enum ctl_exit. */
 int ctl_run(const struct ctl *ctl, int argc, char **argv);

@@ -5,6 +5,7 @@
 #include "ctl/main.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "control_line.h"
+#include "writer.h"
 
 #define REFUSED_FROM 400 /* codes from here on are errors */
 #define BAD_NEWS 220     /* it succeeded with a negative result */
@@ -172,10 +174,35 @@ ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
     return code;
 }
 
-static int
-print(int code, const char *body, size_t len)
+void
+ctl_error(const struct ctl *ctl, const char *fmt, ...)
 {
-    FILE *to = code >= REFUSED_FROM ? stderr : stdout;
+    char    text[4096];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (ctl->format != 'j') {
+        fprintf(stderr, "ocppctl: %s\n", text);
+        return;
+    }
+    struct buf    out = BUF_INIT(32768);
+    struct writer w = WRITER_INIT(&out);
+    writer_open(&w, NULL, '{');
+    writer_open(&w, "error", '{');
+    writer_str(&w, "message", text);
+    writer_close(&w);
+    writer_close(&w);
+    puts(buf_cstr(&out));
+    buf_free(&out);
+}
+
+static int
+print(const struct ctl *ctl, int code, const char *body, size_t len)
+{
+    /* For a program an error is the answer too. */
+    FILE *to = code >= REFUSED_FROM && ctl->format != 'j' ? stderr : stdout;
 
     if (to == stderr)
         fputs("ocppctl: ", to);
@@ -199,7 +226,7 @@ ctl_run(const struct ctl *ctl, int argc, char **argv)
     int         code, result = CTL_DONE;
 
     if (argc > LINE_WORDS - 1) {
-        fprintf(stderr, "ocppctl: more than %d words\n", LINE_WORDS - 1);
+        ctl_error(ctl, "more than %d words", LINE_WORDS - 1);
         return CTL_USAGE;
     }
     if (ctl->format != 0) {
@@ -209,23 +236,23 @@ ctl_run(const struct ctl *ctl, int argc, char **argv)
     for (int i = 0; i < argc; i++)
         words[n++] = argv[i];
     if (!make_line(&line, words, n)) {
-        fprintf(stderr, "ocppctl: the command is longer than %u bytes\n",
-            LINE_MAX_BYTES);
+        ctl_error(ctl, "the command is longer than %u bytes", LINE_MAX_BYTES);
         return CTL_USAGE;
     }
     if (!talk_open(&t, ctl, &why)) {
-        fprintf(stderr, "ocppctl: %s\n", buf_cstr(&why));
+        ctl_error(ctl, "%s", buf_cstr(&why));
         result = CTL_NOT_RUNNING;
     } else {
         talk_say(&t, &line);
         do {
             code = talk_hear(&t, &at, &len);
             if (code < 0) {
-                fprintf(stderr, "ocppctl: the daemon went away\n");
+                ctl_error(ctl, "%s: the daemon went away before it answered",
+                    ctl->socket);
                 result = CTL_NOT_RUNNING;
                 break;
             }
-            result = print(code, t.in.p + at, len);
+            result = print(ctl, code, t.in.p + at, len);
             buf_consume(&t.in, at + len);
         } while (code < 200 && result == CTL_DONE);
     }

@@ -96,11 +96,11 @@ take_status(const struct ctl *ctl, struct sample *s, struct buf *why, int *code)
     text(j, "version", s->version, sizeof s->version);
     text(j, "node", s->node, sizeof s->node);
     text(j, "status", s->health, sizeof s->health);
-    text(j, "uptime", s->uptime, sizeof s->uptime);
+    clock_duration(s->uptime, number(j, "uptimeMs"));
     s->draining = truth(j, "draining");
-    s->connections_max = number(j, "max_connections");
+    s->connections_max = number(j, "maxConnections");
     s->identities = number(j, "identities");
-    s->identities_max = number(j, "max_identities");
+    s->identities_max = number(j, "maxIdentities");
     const cJSON *problems = cJSON_GetObjectItemCaseSensitive(j, "problems");
     s->problems = (unsigned)cJSON_GetArraySize(problems);
     const cJSON *first = cJSON_GetArrayItem(problems, 0);
@@ -134,13 +134,13 @@ take_workers(
         w->pid = (int)number(o, "pid");
         w->starts = (unsigned)number(o, "starts");
         text(o, "state", w->state, sizeof w->state);
-        w->silent_ms = number(o, "alive_ms_ago");
+        w->silent_ms = number(o, "aliveMsAgo");
         w->connections = number(o, "connections");
-        w->messages_in = number(o, "messages_in");
-        w->messages_out = number(o, "messages_out");
+        w->messages_in = number(o, "messagesIn");
+        w->messages_out = number(o, "messagesOut");
         w->events = number(o, "events");
-        w->journal_failing = truth(o, "journal_failing");
-        text(o, "last_words", w->words, sizeof w->words);
+        w->journal_failing = truth(o, "journalFailing");
+        text(o, "lastWords", w->words, sizeof w->words);
     }
     cJSON_Delete(j);
     return true;
@@ -280,15 +280,15 @@ take_point(const cJSON *o, struct sample_points *to)
     p->online = truth(o, "online");
     p->worker = p->online ? (int)number(o, "worker") : -1;
     p->since = moment(o, "since");
-    p->last_seen = moment(o, "last_seen");
+    p->last_seen = moment(o, "lastSeen");
     p->closed = moment(o, "closed");
     p->refused = moment(o, "refused");
     p->messages = number(o, "messages");
     p->connections = number(o, "connections");
     p->generation = number(o, "generation");
-    text(o, "last_action", p->action, sizeof p->action);
-    text(o, "close_reason", p->close_reason, sizeof p->close_reason);
-    text(o, "refuse_reason", p->refuse_reason, sizeof p->refuse_reason);
+    text(o, "lastAction", p->action, sizeof p->action);
+    text(o, "closeReason", p->close_reason, sizeof p->close_reason);
+    text(o, "refuseReason", p->refuse_reason, sizeof p->refuse_reason);
     to->n++;
 }
 
