@@ -12,6 +12,7 @@
 #include "drain.h"
 #include "ensure.h"
 #include "fleet/claims.h"
+#include "helper.h"
 #include "access/guard.h"
 #include "session/handshake.h"
 #include "journal/journal.h"
@@ -161,6 +162,7 @@ each_second(void)
     self.mem->alive_ms = clock_mono_ms();
     STAT_SET(self.st, leases, ws_pool_lent());
     STAT_SET(self.st, leases_pooled, ws_pool_idle());
+    STAT_SET(self.st, helpers_late, helper_tick());
     accept_tick();
     journal_tick();
     calls_retry();

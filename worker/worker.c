@@ -19,6 +19,7 @@
 #include "net/conn.h"
 #include "net/tls_queue.h"
 #include "ensure.h"
+#include "helper.h"
 #include "fleet/claims.h"
 #include "access/guard.h"
 #include "journal/journal.h"
@@ -30,6 +31,7 @@
 #include "base/self.h"
 #include "session/session.h"
 #include "fleet/ship.h"
+#include "fleet/transaction_ids.h"
 #include "sweep.h"
 #include "user.h"
 
@@ -51,6 +53,12 @@ static void
 turn_cb(struct ev_loop *loop, ev_check *w, int revents)
 {
     self_read_clocks();
+}
+
+static void
+helped_cb(struct ev_loop *loop, ev_io *w, int revents)
+{
+    helper_finish();
 }
 
 static void leave(int code, const char *words) __attribute__((noreturn));
@@ -151,6 +159,7 @@ worker_main(const struct worker_boot *boot)
     char       label[32], name[16];
     struct buf why = BUF_INIT(4096);
     ev_check   turn;
+    ev_io      helped;
     char       no_user[SHM_WORDS_MAX];
 
     self_begin(boot->shm, boot->slot);
@@ -178,6 +187,11 @@ worker_main(const struct worker_boot *boot)
     ev_set_priority(&turn, EV_MAXPRI);
     ev_check_start(self.loop, &turn);
 
+    int helper = helper_open();
+    ensure(helper >= 0);
+    ev_io_init(&helped, helped_cb, helper, EV_READ);
+    ev_io_start(self.loop, &helped);
+
     uint64_t capacity = self.conf.server_max_connections +
         (self.conf.limits_handshakes > ROOM ? self.conf.limits_handshakes
                                             : ROOM);
@@ -202,6 +216,7 @@ worker_main(const struct worker_boot *boot)
                                         : WORKER_EXIT_STAY_DOWN,
             buf_cstr(&why));
     redis_open();
+    transaction_ids_open();
     claims_open((uint32_t)capacity);
     ship_open();
     await_others();

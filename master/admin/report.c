@@ -131,6 +131,11 @@ worker_problems(struct problems *p, const struct shm *s, unsigned i)
         problem(p, REPORT_DEGRADED,
             "worker %u made no progress for %" PRIu64 " s", i,
             (now - w->alive_ms) / 1000);
+    if (stat_get(&w->stats.helpers_late) != 0)
+        problem(p, REPORT_DEGRADED,
+            "worker %u waits for a disk, a lock or a name server; the log "
+            "names it",
+            i);
     if (stat_get(&w->stats.journal_failing) != 0)
         problem(p, REPORT_DEGRADED,
             "the journal of worker %u cannot be written: %s; nothing is "

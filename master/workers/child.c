@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "ensure.h"
+#include "helper.h"
 #include "log.h"
 #include "base/master.h"
 #include "base/up.h"
@@ -79,6 +80,7 @@ child_fork(const int *keep, size_t n)
     ev_loop_destroy(EV_DEFAULT);
     master.loop = NULL;
     close_others(keep, n);
+    helper_forget();
     for (int s = 1; s < NSIG; s++)
         signal(s, SIG_DFL);
     /* A ^C at the terminal is for the master, which drains its workers. */

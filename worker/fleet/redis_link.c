@@ -1,17 +1,21 @@
 /* redis_link: one server that redis.c talks to. See redis_link.h. */
 #include "fleet/redis_link.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <hiredis/adapters/libev.h>
 #include <inttypes.h>
+#include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
 #include "ensure.h"
 #include "fleet/functions.h"
+#include "helper.h"
 #include "log.h"
 #include "base/self.h"
 #include "base/up.h"
@@ -86,6 +90,7 @@ link_give_up(struct link *l, const char *word, const char *fmt, ...)
     if (l->pause_ms > BACKOFF_MAX_MS)
         l->pause_ms = BACKOFF_MAX_MS;
     STAT_INC(self.st, redis_failures);
+    l->tries++;
     /* Once for each kind of failure, until it works again. */
     if (l->fails++ == 0 || strcmp(word, l->word) != 0)
         log_error("redis %s:%u: %s; trying again, events wait in the journal",
@@ -120,29 +125,6 @@ disconnected_cb(const redisAsyncContext *ac, int status)
 }
 
 /* --- greeting ------------------------------------------------------------ */
-
-/* The password: of the file, read anew each time, or of the setting. */
-static bool
-password(char *out, size_t size, char *why, size_t why_size)
-{
-    const char *name = self.conf.redis_password_file;
-
-    if (name[0] == '\0') {
-        snprintf(out, size, "%s", self.conf.redis_password);
-        return true;
-    }
-    FILE *f = fopen(name, "re");
-    if (f == NULL || fgets(out, (int)size, f) == NULL) {
-        snprintf(why, why_size, "redis.password_file = %s cannot be read: %s",
-            name, f ? "it is empty" : strerror(errno));
-        if (f != NULL)
-            fclose(f);
-        return false;
-    }
-    fclose(f);
-    out[strcspn(out, "\r\n")] = '\0';
-    return true;
-}
 
 /* The link a greeting's answer is for; NULL if it is not wanted any more. */
 static struct link *
@@ -347,20 +329,16 @@ entered_cb(redisAsyncContext *ac, void *reply, void *data)
             (const char *)data, r->str);
 }
 
-static bool
+static void
 enter(struct link *l, redisAsyncContext *ac)
 {
-    char secret[CONF_TEXT_MAX], why[SHM_WORDS_MAX], name[64];
+    char name[64];
 
-    if (!password(secret, sizeof secret, why, sizeof why)) {
-        link_give_up(l, "auth", "%s", why);
-        return false;
-    }
-    if (secret[0] != '\0') {
+    if (l->secret[0] != '\0') {
         redis_begin("AUTH");
         if (self.conf.redis_user[0] != '\0')
             redis_add(self.conf.redis_user);
-        redis_add(secret);
+        redis_add(l->secret);
         redis_issue(ac, entered_cb, "AUTH");
     }
     if (self.conf.redis_db != 0) {
@@ -373,7 +351,167 @@ enter(struct link *l, redisAsyncContext *ac)
     redis_add("SETNAME");
     redis_add(name);
     redis_issue(ac, NULL, NULL);
-    return true;
+}
+
+/* --- preparing ----------------------------------------------------------- */
+
+/* Looking up a name and reading a file may take any time. */
+struct preparation {
+    struct helper_job h;
+    struct link      *link;
+    char              host[CONF_TEXT_MAX]; /* "" if nothing is looked up */
+    char              password_file[CONF_TEXT_MAX]; /* "" if there is none */
+    char              address[LINK_ADDRESSES][LINK_ADDRESS_LEN];
+    unsigned          addresses;
+    char              secret[CONF_TEXT_MAX];
+    const char       *word; /* of the failure; NULL if there was none */
+    char              why[SHM_WORDS_MAX];
+};
+
+/* A look-up waits for 30 s if no name server answers. */
+static struct helper helper = HELPER_INIT(
+    "ocppd-names", "the name server that is asked for redis.host", LINKS, 2000);
+
+static void
+look_up(struct preparation *p)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+    int             err = getaddrinfo(p->host, NULL, &hints, &list);
+
+    if (err != 0) {
+        p->word = "name";
+        snprintf(p->why, sizeof p->why, "the look-up of its name failed: %s",
+            err == EAI_SYSTEM ? strerror(errno) : gai_strerror(err));
+        return;
+    }
+    for (struct addrinfo *a = list; a != NULL && p->addresses < LINK_ADDRESSES;
+         a = a->ai_next)
+        if (getnameinfo(a->ai_addr, a->ai_addrlen, p->address[p->addresses],
+                LINK_ADDRESS_LEN, NULL, 0, NI_NUMERICHOST) == 0)
+            p->addresses++;
+    freeaddrinfo(list);
+}
+
+static void
+read_password(struct preparation *p)
+{
+    FILE *f = fopen(p->password_file, "re");
+
+    if (f == NULL || fgets(p->secret, (int)sizeof p->secret, f) == NULL) {
+        p->word = "auth";
+        snprintf(p->why, sizeof p->why,
+            "redis.password_file = %s cannot be read: %s", p->password_file,
+            f ? "it is empty" : strerror(errno));
+    }
+    if (f != NULL)
+        fclose(f);
+    p->secret[strcspn(p->secret, "\r\n")] = '\0';
+}
+
+static void
+prepare_work(struct helper_job *h)
+{
+    struct preparation *p = (struct preparation *)h;
+
+    if (p->host[0] != '\0')
+        look_up(p);
+    if (p->word == NULL && p->password_file[0] != '\0')
+        read_password(p);
+}
+
+static void connect_link(struct link *l);
+
+static void
+prepared(struct helper_job *h)
+{
+    struct preparation *p = (struct preparation *)h;
+    struct link        *l = p->link;
+
+    l->asking = false;
+    /* A look-up that comes after its deadline serves the next try. */
+    if (p->word == NULL) {
+        if (p->host[0] != '\0') {
+            memcpy(l->address, p->address, sizeof l->address);
+            l->addresses = p->addresses;
+        }
+        if (p->password_file[0] != '\0')
+            memcpy(l->secret, p->secret, sizeof l->secret);
+        l->prepared = true;
+    }
+    if (l->state == LINK_PREPARING) {
+        if (p->word == NULL || (strcmp(p->word, "name") == 0 && l->prepared))
+            connect_link(l);
+        else
+            link_give_up(l, p->word, "%s", p->why);
+    }
+    explicit_bzero(p, sizeof *p);
+    free(p);
+}
+
+static bool
+is_address(const char *host)
+{
+    uint8_t bytes[16];
+
+    return inet_pton(AF_INET, host, bytes) == 1 ||
+        inet_pton(AF_INET6, host, bytes) == 1;
+}
+
+/* True if a helper is needed before connect_link(). */
+static bool
+needs_preparation(const struct link *l)
+{
+    return (l->port != 0 && !is_address(l->host)) ||
+        self.conf.redis_password_file[0] != '\0';
+}
+
+static void
+prepare_link(struct link *l)
+{
+    l->since_ms = self.now_ms;
+    if (!needs_preparation(l)) {
+        snprintf(l->secret, sizeof l->secret, "%s", self.conf.redis_password);
+        connect_link(l);
+        return;
+    }
+    l->state = LINK_PREPARING;
+    if (l->asking)
+        return; /* the former look-up has not ended yet */
+    struct preparation *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        link_give_up(l, "memory", "no memory to look up its name");
+        return;
+    }
+    p->h.work = prepare_work;
+    p->h.done = prepared;
+    p->link = l;
+    if (l->port != 0 && !is_address(l->host))
+        snprintf(p->host, sizeof p->host, "%s", l->host);
+    if (self.conf.redis_password_file[0] != '\0')
+        snprintf(p->password_file, sizeof p->password_file, "%s",
+            self.conf.redis_password_file);
+    else
+        snprintf(l->secret, sizeof l->secret, "%s", self.conf.redis_password);
+    l->asking = helper_submit(&helper, &p->h);
+    if (!l->asking) {
+        free(p);
+        link_give_up(l, "name", "no thread can look up its name now");
+    }
+}
+
+/* The deadline of a preparation: what was known before may still be right. */
+static void
+late_preparation(struct link *l)
+{
+    STAT_INC(self.st, redis_timeouts);
+    if (l->prepared) {
+        connect_link(l);
+        return;
+    }
+    link_give_up(l, "name",
+        "its name was not looked up within redis.connect_timeout: the name "
+        "server does not answer (/etc/resolv.conf); an address in redis.host "
+        "needs none");
 }
 
 /* --- connecting ---------------------------------------------------------- */
@@ -403,9 +541,12 @@ connected_cb(const redisAsyncContext *ac, int status)
 static redisAsyncContext *
 dial(struct link *l)
 {
+    const char        *to = l->addresses > 0 && !is_address(l->host)
+               ? l->address[l->tries % l->addresses]
+               : l->host;
     redisAsyncContext *ac = l->port == 0
         ? redisAsyncConnectUnix(l->host)
-        : redisAsyncConnect(l->host, (int)l->port);
+        : redisAsyncConnect(to, (int)l->port); /* an address: no look-up */
 
     if (ac == NULL || ac->err != 0) {
         link_give_up(
@@ -428,8 +569,9 @@ connect_link(struct link *l)
     l->since_ms = self.now_ms;
     l->loaded = false;
     l->ac = dial(l);
-    if (l->ac == NULL || !enter(l, l->ac))
+    if (l->ac == NULL)
         return;
+    enter(l, l->ac);
     redis_begin("INFO");
     redis_issue(l->ac, info_cb, NULL);
 }
@@ -453,8 +595,9 @@ open_waiting(struct link *l)
     l->waits = true; /* the greeting has a deadline too */
     l->waits_ms = self.now_ms + (uint32_t)self.conf.redis_connect_timeout;
     l->waiting = dial(l);
-    if (l->waiting == NULL || !enter(l, l->waiting))
+    if (l->waiting == NULL)
         return;
+    enter(l, l->waiting);
     redis_begin("PING");
     redis_issue(l->waiting, waiting_ready_cb, NULL);
 }
@@ -467,7 +610,11 @@ link_tick(struct link *l)
     switch (l->state) {
     case LINK_PAUSE:
         if (age >= l->pause_ms)
-            connect_link(l);
+            prepare_link(l);
+        break;
+    case LINK_PREPARING:
+        if (age >= self.conf.redis_connect_timeout)
+            late_preparation(l);
         break;
     case LINK_CONNECTING:
     case LINK_GREETING:

@@ -15,7 +15,16 @@
 
 #define LINKS 64 /* servers of a cluster */
 
-enum link_state { LINK_PAUSE, LINK_CONNECTING, LINK_GREETING, LINK_READY };
+enum link_state {
+    LINK_PAUSE,
+    LINK_PREPARING, /* a helper looks up the name and reads the password */
+    LINK_CONNECTING,
+    LINK_GREETING,
+    LINK_READY
+};
+
+#define LINK_ADDRESSES 8
+#define LINK_ADDRESS_LEN 64
 
 struct link {
     char               host[CONF_TEXT_MAX];
@@ -34,8 +43,14 @@ struct link {
     uint32_t           answer_ms; /* last answer, or first of what is pending */
     uint32_t           waits_ms;  /* until when the blocking one has time */
     unsigned           fails;     /* in a row */
-    char               word[16];  /* of the last failure */
-    char               run_id[44]; /* of the process it was connected to */
+    bool               asking;    /* the helper has a job for it */
+    /* of the host, as the last look-up gave them; each try takes the next */
+    char     address[LINK_ADDRESSES][LINK_ADDRESS_LEN];
+    unsigned addresses, tries;
+    char     secret[CONF_TEXT_MAX]; /* the password */
+    bool     prepared;   /* the helper has answered once; secret is valid */
+    char     word[16];   /* of the last failure */
+    char     run_id[44]; /* of the process it was connected to */
 };
 
 extern struct link links[LINKS];

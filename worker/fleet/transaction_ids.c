@@ -1,45 +1,117 @@
-/* transaction_ids: transaction ids that no other node has. See
+/* transaction_ids: transaction ids that are never given twice. See
  * transaction_ids.h. */
 #include "fleet/transaction_ids.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "log.h"
 #include "fleet/redis.h"
+#include "helper.h"
+#include "log.h"
 #include "base/self.h"
 
-#define RANGE 65536     /* fetched at once */
-#define LOW (RANGE / 4) /* what is left is given up for a new one */
+#define BLOCK 1024
+#define RANGE 65536     /* fetched from Redis at once */
+#define LOW (RANGE / 4) /* what is left is given up for a new range */
 #define LOOK_MS 1000
+#define RETRY_MS 1000 /* after a failure the disk is left alone this long */
+#define EMPTY_MS 100  /* ... and the file that holds no ids yet */
+#define LATE_MS 2000
+#define FILE_NAME "transaction-ids"
+#define PATH_MAX_BYTES (2 * CONF_TEXT_MAX + 32)
 
+enum result { TAKEN, EMPTY, FAILED };
+
+/* Of the helper's thread: everything it needs, and what it found. */
+struct job {
+    struct helper_job h;
+    char              path[PATH_MAX_BYTES];  /* of the counter or range */
+    char              local[PATH_MAX_BYTES]; /* of the local counter */
+    char              dir[CONF_TEXT_MAX];
+    bool              fleet;
+    int64_t           next, end; /* of the block or range */
+    int64_t           highest;   /* that the local counter has reached */
+    enum result       outcome;
+    char              why[SHM_WORDS_MAX];
+};
+
+static struct helper helper =
+    HELPER_INIT("ocppd-ids", "the file of transaction ids", 4, LATE_MS);
+
+/* Blocks are [next, end). */
+static int64_t  next = 1, end = 1;
+static int64_t  spare_next = 1, spare_end = 1;
+static bool     taking;
+static bool     failing; /* and logged */
+static uint32_t pause_ms, paused_ms;
+
+/* Slot 0 only. */
 static bool     fetching, was_ready;
 static uint32_t looked_ms;
 
-static int
-open_file(void)
-{
-    char path[2 * CONF_TEXT_MAX + 32];
+/* --- in the helper's thread ---------------------------------------------- */
 
-    snprintf(path, sizeof path, "%s/transaction-ids-%s",
-        self.conf.server_state_dir, self.conf.redis_prefix);
+static void fail(struct job *j, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+fail(struct job *j, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(j->why, sizeof j->why, fmt, ap);
+    va_end(ap);
+    j->outcome = FAILED;
+}
+
+static void
+fail_errno(struct job *j)
+{
+    fail(j,
+        "cannot take transaction ids from %s: %s; StartTransaction waits until "
+        "this works",
+        j->path, strerror(errno));
+}
+
+/* The file, locked; -1 with errno. */
+static int
+open_locked(const char *path)
+{
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+
     if (fd >= 0 && flock(fd, LOCK_EX) != 0) {
+        int saved = errno;
         close(fd);
+        errno = saved;
         return -1;
     }
     return fd;
 }
 
+/* Makes a new counter's name durable. */
+static bool
+sync_dir(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    bool ok = fsync(fd) == 0;
+    close(fd);
+    return ok;
+}
+
 /* "NEXT END\n", always of one length. An empty file is an empty range. */
 static bool
-read_range(int fd, int64_t *next, int64_t *end)
+read_range(int fd, int64_t *from, int64_t *to)
 {
     char    text[64];
     ssize_t n = pread(fd, text, sizeof text - 1, 0);
@@ -47,9 +119,9 @@ read_range(int fd, int64_t *next, int64_t *end)
     if (n < 0)
         return false;
     text[n] = '\0';
-    *next = *end = 0;
+    *from = *to = 0;
     if (n > 0 &&
-        (sscanf(text, "%" SCNd64 " %" SCNd64, next, end) != 2 || *next < 1)) {
+        (sscanf(text, "%" SCNd64 " %" SCNd64, from, to) != 2 || *from < 1)) {
         errno = EINVAL;
         return false;
     }
@@ -57,40 +129,242 @@ read_range(int fd, int64_t *next, int64_t *end)
 }
 
 static bool
-write_range(int fd, int64_t next, int64_t end)
+write_range(int fd, int64_t from, int64_t to)
 {
     char text[64];
     int  len = snprintf(
-         text, sizeof text, "%020" PRId64 " %020" PRId64 "\n", next, end);
+         text, sizeof text, "%020" PRId64 " %020" PRId64 "\n", from, to);
 
     return pwrite(fd, text, (size_t)len, 0) == len && fdatasync(fd) == 0;
 }
 
-bool
-transaction_ids_take(int64_t *from, int64_t n)
+static void
+take_of_range(struct job *j, int fd)
 {
-    int64_t next, end;
-    int     fd = open_file();
-    bool    ok = fd >= 0 && read_range(fd, &next, &end);
+    int64_t from, to;
 
-    if (ok && end - next < n) {
-        log_error(
+    if (!read_range(fd, &from, &to)) {
+        fail_errno(j);
+    } else if (to - from < BLOCK) {
+        fail(j,
             "no transaction ids are left, and Redis has given no new ones; "
-            "StartTransaction is not answered until it does");
-        close(fd);
-        return false;
+            "StartTransaction waits until it does");
+        j->outcome = EMPTY;
+    } else if (!write_range(fd, from + BLOCK, to)) {
+        fail_errno(j);
+    } else {
+        j->next = from;
+        j->outcome = TAKEN;
     }
-    ok = ok && write_range(fd, next + n, end);
-    if (!ok)
-        log_error("cannot take transaction ids from %s/transaction-ids-%s: %s; "
-                  "StartTransaction is not answered until this works",
-            self.conf.server_state_dir, self.conf.redis_prefix,
-            strerror(errno));
+}
+
+static void
+take_of_counter(struct job *j, int fd)
+{
+    char    text[32];
+    int64_t value = 1;
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+
+    if (n < 0) {
+        fail_errno(j);
+        return;
+    }
+    text[n] = '\0';
+    if (n > 0) {
+        char *rest;
+        errno = 0;
+        value = strtoll(text, &rest, 10);
+        if (errno != 0 || *rest != '\n' || value < 1) {
+            fail(j,
+                "%s holds no transaction id; restore it, or write the highest "
+                "id ever used plus one into it",
+                j->path);
+            return;
+        }
+    }
+    if (value > INT32_MAX - BLOCK) {
+        fail(j, "%s: the transaction ids are used up at %" PRId64, j->path,
+            value);
+        return;
+    }
+    /* Always the same length: overwriting in place never leaves a mixture
+     * longer than the block that a crash could repeat. */
+    int len = snprintf(text, sizeof text, "%020" PRId64 "\n", value + BLOCK);
+    if (pwrite(fd, text, (size_t)len, 0) != len || fdatasync(fd) != 0 ||
+        (n == 0 && !sync_dir(j->dir))) {
+        fail_errno(j);
+        return;
+    }
+    j->next = value;
+    j->outcome = TAKEN;
+}
+
+static void
+take_work(struct helper_job *h)
+{
+    struct job *j = (struct job *)h;
+    int         fd = open_locked(j->path);
+
+    if (fd < 0) {
+        fail_errno(j);
+        return;
+    }
+    if (j->fleet)
+        take_of_range(j, fd);
+    else
+        take_of_counter(j, fd);
+    close(fd); /* and unlocks it */
+}
+
+/* How much of the range is left, and how far the counter got that is used
+ * without Redis. */
+static void
+look_work(struct helper_job *h)
+{
+    struct job *j = (struct job *)h;
+    int         fd = open_locked(j->path);
+    long long   n = 0;
+
+    if (fd < 0 || !read_range(fd, &j->next, &j->end))
+        fail_errno(j);
+    else
+        j->outcome = TAKEN;
     if (fd >= 0)
         close(fd);
-    if (ok)
-        *from = next;
-    return ok;
+    FILE *f = fopen(j->local, "re");
+    if (f != NULL) {
+        if (fscanf(f, "%lld", &n) != 1)
+            n = 0;
+        fclose(f);
+    }
+    j->highest = n;
+}
+
+static void
+keep_work(struct helper_job *h)
+{
+    struct job *j = (struct job *)h;
+    int         fd = open_locked(j->path);
+
+    if (fd < 0 || !write_range(fd, j->next, j->end))
+        fail_errno(j);
+    else
+        j->outcome = TAKEN;
+    if (fd >= 0)
+        close(fd);
+}
+
+/* --- on the loop --------------------------------------------------------- */
+
+static bool
+submit(void (*work)(struct helper_job *), void (*done)(struct helper_job *),
+    int64_t from, int64_t to)
+{
+    struct job *j = calloc(1, sizeof *j);
+
+    if (j == NULL)
+        return false;
+    j->h.work = work;
+    j->h.done = done;
+    j->next = from;
+    j->end = to;
+    j->fleet = redis_on();
+    snprintf(j->dir, sizeof j->dir, "%s", self.conf.server_state_dir);
+    snprintf(j->local, sizeof j->local, "%s/" FILE_NAME, j->dir);
+    if (j->fleet)
+        snprintf(j->path, sizeof j->path, "%s/" FILE_NAME "-%s", j->dir,
+            self.conf.redis_prefix);
+    else
+        snprintf(j->path, sizeof j->path, "%s", j->local);
+    if (helper_submit(&helper, &j->h))
+        return true;
+    free(j);
+    return false;
+}
+
+static void
+pause_for(uint32_t ms)
+{
+    pause_ms = ms;
+    paused_ms = self.now_ms;
+}
+
+static void
+took(struct helper_job *h)
+{
+    struct job *j = (struct job *)h;
+
+    taking = false;
+    if (j->outcome == TAKEN) {
+        if (failing)
+            log_warn("transaction ids can be taken again");
+        failing = false;
+        pause_ms = 0;
+        if (next == end) {
+            next = j->next;
+            end = j->next + BLOCK;
+        } else {
+            spare_next = j->next;
+            spare_end = j->next + BLOCK;
+        }
+    } else {
+        /* At the start of a fleet's gateway the first range is on its way. */
+        bool waits = j->outcome == EMPTY && redis_ready(0);
+        if (!failing && !waits) {
+            log_error("%s", j->why);
+            failing = true;
+        }
+        pause_for(j->outcome == EMPTY ? EMPTY_MS : RETRY_MS);
+    }
+    free(j);
+}
+
+/* Takes a block if one will be needed. */
+static void
+want(void)
+{
+    if (taking || end - next > BLOCK / 2 || spare_end > spare_next)
+        return;
+    if (pause_ms != 0 && self.now_ms - paused_ms < pause_ms)
+        return;
+    taking = submit(take_work, took, 0, 0);
+    if (!taking)
+        pause_for(RETRY_MS);
+}
+
+void
+transaction_ids_open(void)
+{
+    want();
+}
+
+bool
+transaction_ids_next(int32_t *id)
+{
+    if (next == end) {
+        next = spare_next;
+        end = spare_end;
+        spare_next = spare_end = 1;
+    }
+    bool any = next < end;
+    if (any)
+        *id = (int32_t)next++;
+    want();
+    return any;
+}
+
+static void
+kept(struct helper_job *h)
+{
+    struct job *j = (struct job *)h;
+
+    fetching = false;
+    if (j->outcome == TAKEN)
+        log_debug("transaction ids from %" PRId64 " on", j->next);
+    else
+        log_error("%s", j->why);
+    pause_ms = 0; /* whoever found the file empty looks again */
+    free(j);
 }
 
 static void
@@ -98,44 +372,33 @@ fetched_cb(void *ctx, const struct redis_value *v)
 {
     int64_t first = v != NULL && redis_error(v) == NULL ? redis_int(v) : -1;
 
-    fetching = false;
     if (first == 0)
         log_error("the transaction ids of the fleet are used up");
-    if (first <= 0)
-        return;
-    int fd = open_file();
-    if (fd < 0 || !write_range(fd, first, first + RANGE))
-        log_error("cannot keep transaction ids in %s: %s",
-            self.conf.server_state_dir, strerror(errno));
-    else
-        log_debug("transaction ids from %" PRId64 " on", first);
-    if (fd >= 0)
-        close(fd);
+    fetching = first > 0 && submit(keep_work, kept, first, first + RANGE);
 }
 
-/* Of the counter that is used without Redis: ids of former times. */
-static int64_t
-local_highest(void)
+static void
+looked(struct helper_job *h)
 {
-    char      path[CONF_TEXT_MAX + 32];
-    long long n = 0;
+    struct job *j = (struct job *)h;
+    int64_t     floor = j->highest > j->end ? j->highest : j->end;
 
-    snprintf(
-        path, sizeof path, "%s/transaction-ids", self.conf.server_state_dir);
-    FILE *f = fopen(path, "re");
-    if (f != NULL) {
-        if (fscanf(f, "%lld", &n) != 1)
-            n = 0;
-        fclose(f);
+    fetching = false;
+    if (j->outcome == TAKEN && j->end - j->next < LOW && redis_ready(0)) {
+        redis_begin("FCALL");
+        redis_name("txids", "1");
+        redis_key(0, "txid", "last");
+        redis_addu(RANGE);
+        redis_addu((uint64_t)floor);
+        fetching = redis_send(0, fetched_cb, NULL);
     }
-    return n;
+    free(j);
 }
 
 void
 transaction_ids_tick(void)
 {
-    int64_t next, end, local;
-
+    want();
     if (!redis_on() || self.slot != 0 || fetching)
         return;
     if (!redis_ready(0)) {
@@ -146,18 +409,5 @@ transaction_ids_tick(void)
         return;
     was_ready = true;
     looked_ms = self.now_ms;
-    int fd = open_file();
-    if (fd < 0)
-        return; /* said when one is wanted */
-    bool ok = read_range(fd, &next, &end);
-    close(fd);
-    if (!ok || end - next >= LOW)
-        return;
-    local = local_highest();
-    redis_begin("FCALL");
-    redis_name("txids", "1");
-    redis_key(0, "txid", "last");
-    redis_addu(RANGE);
-    redis_addu((uint64_t)(local > end ? local : end));
-    fetching = redis_send(0, fetched_cb, NULL);
+    fetching = submit(look_work, looked, 0, 0);
 }

@@ -1,9 +1,8 @@
 /*
  * transactions: transaction ids, and how a StartTransaction is recognised.
  *
- * Ids are positive and never given twice, whatever crashes: they come in
- * blocks from a counter in STATE_DIR/transaction-ids, which is raised on disk
- * before the first id of a block is used. A lost block is 256 ids of 2^31.
+ * Ids are positive and never given twice, whatever crashes
+ * (fleet/transaction_ids.h).
  */
 #ifndef WORKER_SESSION_TRANSACTIONS_H
 #define WORKER_SESSION_TRANSACTIONS_H
@@ -13,8 +12,8 @@
 
 #include "ocpp/json.h"
 
-/* False, with a line in the log, if no block can be had (disk); nothing may
- * be answered then. */
+/* False if there is none now (the disk or Redis may be slow): nothing may be
+ * answered until there is one. */
 bool transactions_new_id(int32_t *id);
 
 /* Of connectorId, idTag, timestamp and meterStart: the same for a
