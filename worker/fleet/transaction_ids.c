@@ -21,8 +21,9 @@
 #define RANGE 65536     /* fetched from Redis at once */
 #define LOW (RANGE / 4) /* what is left is given up for a new range */
 #define LOOK_MS 1000
-#define RETRY_MS 1000 /* after a failure the disk is left alone this long */
-#define EMPTY_MS 100  /* ... and the file that holds no ids yet */
+#define RETRY_MS 1000    /* after a failure the disk is left alone this long */
+#define EMPTY_MS 100     /* ... and the file that holds no ids yet */
+#define PATIENCE_MS 2000 /* with an empty range, before it is logged */
 #define LATE_MS 2000
 #define FILE_NAME "transaction-ids"
 #define PATH_MAX_BYTES (2 * CONF_TEXT_MAX + 32)
@@ -51,6 +52,8 @@ static int64_t  spare_next = 1, spare_end = 1;
 static bool     taking;
 static bool     failing; /* and logged */
 static uint32_t pause_ms, paused_ms;
+static bool     empty; /* the range, since empty_ms */
+static uint32_t empty_ms;
 
 /* Slot 0 only. */
 static bool     fetching, was_ready;
@@ -298,7 +301,7 @@ took(struct helper_job *h)
     if (j->outcome == TAKEN) {
         if (failing)
             log_warn("transaction ids can be taken again");
-        failing = false;
+        failing = empty = false;
         pause_ms = 0;
         if (next == end) {
             next = j->next;
@@ -308,9 +311,11 @@ took(struct helper_job *h)
             spare_end = j->next + BLOCK;
         }
     } else {
-        /* At the start of a fleet's gateway the first range is on its way. */
-        bool waits = j->outcome == EMPTY && redis_ready(0);
-        if (!failing && !waits) {
+        /* When a gateway starts, its first range is on its way. */
+        if (!empty && j->outcome == EMPTY)
+            empty_ms = self.now_ms;
+        empty = j->outcome == EMPTY;
+        if (!failing && (!empty || self.now_ms - empty_ms >= PATIENCE_MS)) {
             log_error("%s", j->why);
             failing = true;
         }
@@ -363,8 +368,9 @@ kept(struct helper_job *h)
         log_debug("transaction ids from %" PRId64 " on", j->next);
     else
         log_error("%s", j->why);
-    pause_ms = 0; /* whoever found the file empty looks again */
     free(j);
+    pause_ms = 0;
+    want();
 }
 
 static void
