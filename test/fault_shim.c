@@ -11,13 +11,22 @@
  *             is known about what was written before.
  *   accept4   errno, but not at a control socket
  *   clock     milliseconds added to CLOCK_REALTIME
+ *   hang      calls of a kind (a sum of HANG_ values) on paths that contain
+ *             the text at byte 512 of the file do not return until the order
+ *             is withdrawn; the empty text means every path
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -32,9 +41,21 @@ enum {
     SYNC_DELAY_MS,
     ACCEPT_ERRNO,
     CLOCK_MS,
+    HANG,
     COUNTS = 16, /* WRITE_ERRNO + COUNTS: how many writes failed, and so on */
     NUMBERS = 32
 };
+
+enum {
+    HANG_SYNC = 1, /* fsync, fdatasync */
+    HANG_LOCK = 2, /* flock */
+    HANG_OPEN = 4, /* open, openat, rename, unlink, stat */
+    HANG_READ = 8,
+    HANG_WRITE = 16,
+    HANG_NAME = 32 /* getaddrinfo, of the name */
+};
+#define PATTERN_AT 512
+#define PATTERN_MAX 256
 
 static _Atomic int64_t *numbers;
 
@@ -47,7 +68,7 @@ map(void)
 
     if (fd < 0)
         return;
-    void *p = mmap(NULL, NUMBERS * sizeof *numbers, PROT_READ | PROT_WRITE,
+    void *p = mmap(NULL, PATTERN_AT + PATTERN_MAX, PROT_READ | PROT_WRITE,
         MAP_SHARED, fd, 0);
     close(fd);
     if (p != MAP_FAILED)
@@ -74,9 +95,119 @@ delay(int which)
         nanosleep(&t, NULL);
 }
 
+static bool
+hangs(int call, const char *path)
+{
+    if (numbers == NULL || !(atomic_load(&numbers[HANG]) & call))
+        return false;
+    return strstr(path, (const char *)numbers + PATTERN_AT) != NULL;
+}
+
+static void
+hang(int call, const char *path)
+{
+    const struct timespec t = {0, 10000000};
+
+    if (!hangs(call, path))
+        return;
+    atomic_fetch_add(&numbers[HANG + COUNTS], 1);
+    while (hangs(call, path))
+        nanosleep(&t, NULL);
+}
+
+static void
+hang_fd(int call, int fd)
+{
+    char link[64], path[1024];
+
+    if (numbers == NULL || !(atomic_load(&numbers[HANG]) & call))
+        return;
+    int saved = errno;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    errno = saved;
+    if (n < 0)
+        return;
+    path[n] = '\0';
+    hang(call, path);
+}
+
+int
+flock(int fd, int how)
+{
+    hang_fd(HANG_LOCK, fd);
+    return (int)syscall(SYS_flock, fd, how);
+}
+
+int
+openat(int dir, const char *path, int flags, ...)
+{
+    va_list ap;
+
+    va_start(ap, flags);
+    int mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, int) : 0;
+    va_end(ap);
+    hang(HANG_OPEN, path);
+    return (int)syscall(SYS_openat, dir, path, flags, mode);
+}
+
+int
+open(const char *path, int flags, ...)
+{
+    va_list ap;
+
+    va_start(ap, flags);
+    int mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, int) : 0;
+    va_end(ap);
+    return openat(AT_FDCWD, path, flags, mode);
+}
+
+int
+rename(const char *from, const char *to)
+{
+    hang(HANG_OPEN, to);
+    return (int)syscall(SYS_rename, from, to);
+}
+
+int
+unlink(const char *path)
+{
+    hang(HANG_OPEN, path);
+    return (int)syscall(SYS_unlink, path);
+}
+
+ssize_t
+read(int fd, void *p, size_t n)
+{
+    hang_fd(HANG_READ, fd);
+    return syscall(SYS_read, fd, p, n);
+}
+
+ssize_t
+write(int fd, const void *p, size_t n)
+{
+    hang_fd(HANG_WRITE, fd);
+    return syscall(SYS_write, fd, p, n);
+}
+
+int
+getaddrinfo(const char *restrict host, const char *restrict service,
+    const struct addrinfo *restrict hints, struct addrinfo **restrict list)
+{
+    static int (*real)(const char *, const char *, const struct addrinfo *,
+        struct addrinfo **);
+
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (host != NULL)
+        hang(HANG_NAME, host);
+    return real(host, service, hints, list);
+}
+
 ssize_t
 pwrite(int fd, const void *p, size_t n, off_t at)
 {
+    hang_fd(HANG_WRITE, fd);
     delay(WRITE_DELAY_MS);
     int64_t err = order(WRITE_ERRNO);
     ssize_t done = syscall(SYS_pwrite64, fd, p, err ? n / 2 : n, at);
@@ -95,6 +226,7 @@ pwrite64(int fd, const void *p, size_t n, off64_t at)
 static int
 sync_by(long call, int fd)
 {
+    hang_fd(HANG_SYNC, fd);
     delay(SYNC_DELAY_MS);
     int64_t err = order(SYNC_ERRNO);
     if (err == 0)

@@ -1,0 +1,260 @@
+#!/usr/bin/python3
+"""No event loop waits for anything outside: one after the other, everything
+that a gateway depends on hangs while 200 charge points are connected. All of
+them are served meanwhile, no worker is aborted, and what had to wait goes on
+when the hang is over.
+
+OCPPD_TEST_LONG=1: each hang lasts 60 s instead of 12 s."""
+
+import itertools
+
+from lib import *
+from redis_resp import Server
+
+HANG_S = 60 if os.environ.get("OCPPD_TEST_LONG") else 12
+WITHIN = 0.1 * SLOW        # a Heartbeat is answered
+CHARGERS = 200
+
+# fault_shim.c
+SYNC, LOCK, OPEN, READ, WRITE, NAME = 1, 2, 4, 8, 16, 32
+HANG, HANG_COUNT, PATTERN = 6, 22, 512
+
+
+class Shim:
+    """Calls of the gateway that hang on order."""
+
+    def __init__(self):
+        self.file = tempfile.NamedTemporaryFile(prefix="ocppd-shim-")
+        self.file.write(bytes(PATTERN + 256))
+        self.file.flush()
+        os.chmod(self.file.name, 0o666)
+        self.env = {"LD_PRELOAD": os.path.join(B, "fault_shim.so"),
+                    "OCPPD_FAULTS": self.file.name}
+
+    def put(self, at, data):
+        os.pwrite(self.file.fileno(), data, at)
+
+    def hang(self, calls, pattern):
+        self.put(PATTERN, pattern.encode() + b"\0")
+        self.put(8 * HANG, struct.pack("=q", calls))
+
+    def go_on(self):
+        self.put(8 * HANG, struct.pack("=q", 0))
+
+    def hit(self):
+        """How many calls have hung."""
+        data = os.pread(self.file.fileno(), 8, 8 * HANG_COUNT)
+        return struct.unpack("=q", data)[0]
+
+
+class Fleet:
+    """Charge points that send Heartbeats in turn, and how long each waited
+    for its answer."""
+
+    def __init__(self, g, n=CHARGERS, **handshake):
+        self.g = g
+        self.chargers = [Charger(g, "W%03d" % i, timeout=30, **handshake)
+                         for i in range(n)]
+        for c in self.chargers:
+            c.boot()
+        self.pids = [w["pid"] for w in g.workers()]
+        self.beating = self.chargers[:]
+        self.times, self.control = [], []
+
+    def beat(self):
+        for c in itertools.cycle(self.beating):
+            if self.over.is_set():
+                return
+            began = time.monotonic()
+            c.call("Heartbeat")
+            self.times.append(time.monotonic() - began)
+            self.over.wait(0.01)
+
+    def ask(self):
+        """The master's loop answers too."""
+        while not self.over.is_set():
+            began = time.monotonic()
+            self.g.tell("status")
+            self.control.append(time.monotonic() - began)
+            self.over.wait(0.2)
+
+    def __enter__(self):
+        self.over = threading.Event()
+        self.threads = [background(self.beat), background(self.ask)]
+        return self
+
+    def __exit__(self, *why):
+        self.over.set()
+        for t in self.threads:
+            t.wait()
+        if why[0] is not None:
+            return
+        assert len(self.times) > 50 and len(self.control) > 3
+        assert max(self.times) < WITHIN, "a Heartbeat took %.0f ms" % (
+            1000 * max(self.times))
+        # The control socket also makes a report; a second would be a wait.
+        assert max(self.control) < 1.0 * SLOW, max(self.control)
+        assert [w["pid"] for w in self.g.workers()] == self.pids
+        assert all(self.g.online(c.identity) for c in self.chargers)
+
+
+def gateway(shim=None, **settings):
+    settings.setdefault("server_workers", 2)
+    settings.setdefault("server_stuck_timeout", "5s")
+    settings.setdefault("websocket_idle_timeout", "600s")
+    settings.setdefault("log_level", "info")
+    return Gateway(env=shim.env if shim else None, **settings)
+
+
+def last(seconds):
+    """For the length of a hang: nothing else ends it."""
+    time.sleep(seconds)
+
+
+METER = {"connectorId": 1, "meterValue": [
+    {"timestamp": "2026-01-31T12:00:00Z", "sampledValue": [{"value": "1"}]}]}
+
+
+def test_the_journals_disk_hangs_in_fsync():
+    shim = Shim()
+    g = gateway(shim)
+    fleet = Fleet(g)
+    waiting = [fleet.beating.pop() for _ in range(20)]
+    with fleet:
+        shim.hang(SYNC, ".jsonl")
+        ids = [c.put("MeterValues", METER) for c in waiting]
+        poll(lambda: shim.hit() >= 1)
+        last(HANG_S)
+        assert all(not select.select([c.sock], [], [], 0)[0] or
+                   not any_answer(c) for c in waiting), "not durable"
+        shim.go_on()
+        for c, id in zip(waiting, ids):
+            assert c.get(id) == {}
+
+
+def any_answer(c):
+    """Reads what came; true if it is more than pings."""
+    try:
+        c.message(0.001)
+        return True
+    except TimeoutError:
+        return False
+
+
+def starts(chargers, first, n):
+    """Many StartTransactions at once: more than the ids at hand."""
+    return [(c, c.put("StartTransaction", {
+        "connectorId": 1, "idTag": "T", "meterStart": first + k,
+        "timestamp": "2026-01-31T12:00:00Z"}))
+        for c in chargers for k in range(n)]
+
+
+def taken(put):
+    got = [c.get(id)["transactionId"] for c, id in put]
+    assert len(set(got)) == len(got), "an id was given twice"
+    return got
+
+
+def test_the_disk_of_the_transaction_ids_hangs_in_fdatasync():
+    shim = Shim()
+    g = gateway(shim, server_workers=1)
+    fleet = Fleet(g)
+    waiting = [fleet.beating.pop() for _ in range(60)]
+    with fleet:
+        shim.hang(SYNC, "transaction-ids")
+        # The ids at hand were reserved before: these starts are answered.
+        assert len(taken(starts(waiting, 0, 15))) == 900
+        poll(lambda: shim.hit() >= 1)
+        poll(lambda: g.stat("helpers_late") == 1)
+        assert any("waits for a disk" in p
+                   for p in g.tell("health")["problems"])
+        last(HANG_S)
+        shim.go_on()
+        poll(lambda: g.stat("helpers_late") == 0)
+        assert len(taken(starts(waiting, 1000, 15))) == 900
+    g.wait_log("the file of transaction ids has not answered")
+    g.wait_log("the file of transaction ids answers again")
+
+
+def test_another_process_holds_the_lock_of_the_transaction_ids():
+    g = gateway(server_workers=1)
+    fleet = Fleet(g)
+    waiting = [fleet.beating.pop() for _ in range(60)]
+    with open(g.state_dir + "/transaction-ids", "r+") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        with fleet:
+            assert len(taken(starts(waiting, 0, 15))) == 900
+            poll(lambda: g.stat("helpers_late") == 1)
+            last(HANG_S)
+            fcntl.flock(f, fcntl.LOCK_UN)
+            poll(lambda: g.stat("helpers_late") == 0)
+            assert len(taken(starts(waiting, 1000, 15))) == 900
+
+
+def with_redis(function):
+    """Ends the servers of a test, also one that is stopped."""
+    def run():
+        servers = []
+
+        def redis(*options, **kw):
+            servers.append(Server("--appendonly", "yes", *options, **kw))
+            return servers[-1]
+        try:
+            function(redis)
+        finally:
+            for s in servers:
+                s.stop()
+    run.__name__ = function.__name__
+    return run
+
+
+def redis_ready(g):
+    poll(lambda: g.stat("redis_shards_ready") >= 2, what="Redis")
+
+
+@with_redis
+def test_the_name_server_hangs(redis):
+    s = redis()
+    shim = Shim()
+    g = gateway(shim, redis_host="localhost", redis_port=s.port,
+                redis_timeout="2s", redis_connect_timeout="1s")
+    redis_ready(g)
+    fleet = Fleet(g)
+    shim.hang(NAME, "localhost")
+    with fleet:
+        # The address that was found before is used on.
+        s.client()("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        poll(lambda: shim.hit() >= 2, 30)
+        n = g.stat("redis_connects")
+        last(HANG_S)
+        redis_ready(g)
+        shim.go_on()
+    # A gateway that starts meanwhile serves charge points too.
+    shim.hang(NAME, "localhost")
+    other = gateway(shim, redis_host="localhost", redis_port=s.port,
+                    server_node="other", redis_connect_timeout="1s")
+    fleet = Fleet(other, 20)
+    with fleet:
+        poll(lambda: other.log().count("name server") >= 1)
+        last(HANG_S / 4)
+        assert other.stat("redis_shards_ready") == 0
+        shim.go_on()
+        redis_ready(other)
+
+
+@with_redis
+def test_redis_hangs(redis):
+    s = redis()
+    g = gateway(redis_host="127.0.0.1", redis_port=s.port,
+                redis_timeout="2s", redis_connect_timeout="1s")
+    redis_ready(g)
+    fleet = Fleet(g)
+    with fleet:
+        s.signal(signal.SIGSTOP)
+        last(HANG_S)
+        s.signal(signal.SIGCONT)
+        redis_ready(g)
+
+
+if __name__ == "__main__":
+    main()
