@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +23,8 @@
 
 #include "journal_file.h"
 #include "shm.h"
+
+#define DAMAGE_KEPT 32 /* places, until they are reported */
 
 struct stream {
     unsigned            slot;
@@ -35,6 +38,14 @@ struct stream {
     uint64_t            told;  /* the segment whose trouble was noted */
 };
 
+/* Where a damaged line is. */
+struct damage {
+    unsigned slot;
+    uint64_t first; /* of its segment */
+    uint64_t at;    /* byte where it begins */
+    size_t   len;
+};
+
 struct journal_dir {
     char                   *dir;
     int                     dir_fd;
@@ -44,6 +55,8 @@ struct journal_dir {
     size_t                  n;
     size_t                  cur; /* whose head was returned; n: nobody's */
     uint64_t                bad;
+    struct damage           damage[DAMAGE_KEPT]; /* not reported yet */
+    unsigned                damages, reported;
 };
 
 uint64_t
@@ -279,9 +292,20 @@ advance(struct journal_dir *s, struct stream *t)
             continue;
         }
         journal_file_open(&t->reader, fd, 0);
+        t->reader.ceiling = t->first + JOURNAL_FILE_SPAN;
         return true;
     }
     return false;
+}
+
+static void
+damaged(struct journal_dir *s, const struct stream *t,
+    const struct journal_line *line)
+{
+    if (s->damages < DAMAGE_KEPT)
+        s->damage[s->damages] =
+            (struct damage){t->slot, t->first, line->at, line->len};
+    s->damages++;
 }
 
 /* Gets the stream a head, if there is one to be had in this round. */
@@ -298,6 +322,10 @@ fill(struct journal_dir *s, struct stream *t)
                 t->last = t->head.number;
                 t->has_head = true;
                 return;
+            }
+            if (r == JOURNAL_FILE_DAMAGED) {
+                damaged(s, t, &t->head);
+                continue;
             }
             if (r == JOURNAL_FILE_ERROR && t->told != t->first) {
                 t->told = t->first;
@@ -373,6 +401,29 @@ journal_dir_trouble(struct journal_dir *s, struct buf *why)
         return true;
     }
     return false;
+}
+
+bool
+journal_dir_damaged(struct journal_dir *s, struct buf *why)
+{
+    if (s->reported == s->damages) {
+        s->reported = s->damages = 0;
+        return false;
+    }
+    if (s->reported == DAMAGE_KEPT) {
+        buf_addf(why, "%u more lines are damaged and are left out",
+            s->damages - s->reported);
+        s->reported = s->damages;
+        return true;
+    }
+    const struct damage *d = &s->damage[s->reported++];
+    char                 name[JOURNAL_NAME_LEN + 1];
+    journal_line_file_name(name, d->slot, d->first);
+    buf_addf(why,
+        "%s/%s: the line of %zu bytes at byte %" PRIu64
+        " is damaged and is left out",
+        s->dir, name, d->len, d->at);
+    return true;
 }
 
 void

@@ -75,12 +75,16 @@ unsigned journal_dir_slot(const struct journal_dir *s);
  * for the mark again soon. After journal_dir_next() returned false. */
 bool journal_dir_waiting(const struct journal_dir *s);
 
-/* Lines left out because they were no events, so far. */
+/* Damaged lines, left out so far. */
 uint64_t journal_dir_bad(const struct journal_dir *s);
 
 /* A file that could not be read to its end: a sentence, once each; false if
  * there is nothing (more) to tell. */
 bool journal_dir_trouble(struct journal_dir *s, struct buf *why);
+
+/* A damaged line: a sentence with its place, once each; false if there are no
+ * (more). After many, one sentence counts the rest. */
+bool journal_dir_damaged(struct journal_dir *s, struct buf *why);
 
 void journal_dir_close(struct journal_dir *s);
 

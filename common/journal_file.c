@@ -13,7 +13,8 @@ journal_file_open(struct journal_file *r, int fd, uint64_t offset)
 {
     r->fd = fd;
     r->error = 0;
-    r->bad = 0;
+    r->bad = r->ceiling = 0;
+    r->checked = false;
     r->pos = r->len = 0;
     /* The byte before tells whether a line starts at offset. */
     r->skipping = offset > 0;
@@ -65,6 +66,21 @@ skip(struct journal_file *r)
     r->pos = end ? (size_t)(end + 1 - r->p) : r->len;
 }
 
+/* Whether a line is an event, as far as the lines before it tell. */
+static bool
+believed(struct journal_file *r, struct journal_line *line)
+{
+    if (line->checked) {
+        r->checked = true;
+        /* The event ends where its checksum begins. */
+        line->len -= JOURNAL_CHECK_LEN;
+        r->p[r->pos - JOURNAL_CHECK_LEN - 1] = '}';
+        line->len++;
+        return true;
+    }
+    return !r->checked && (r->ceiling == 0 || line->number < r->ceiling);
+}
+
 enum journal_file_result
 journal_file_next(struct journal_file *r, struct journal_line *line)
 {
@@ -80,17 +96,23 @@ journal_file_next(struct journal_file *r, struct journal_line *line)
                 seen = r->len - r->pos;
                 break;
             }
+            line->at = journal_file_at(r);
             r->pos += line->len + 1;
             seen = 0;
-            if (piece == JOURNAL_LINE_WHOLE)
+            if (piece == JOURNAL_LINE_WHOLE && believed(r, line))
                 return JOURNAL_FILE_LINE;
             r->bad++;
+            return JOURNAL_FILE_DAMAGED;
         }
         if (seen >= JOURNAL_LINE_MAX) {
             r->skipping = true;
             r->bad++;
-            seen = 0;
-            continue;
+            line->p = r->p + r->pos;
+            line->at = journal_file_at(r);
+            line->len = seen;
+            line->number = 0;
+            r->pos = r->len;
+            return JOURNAL_FILE_DAMAGED;
         }
         int n = more(r);
         if (n <= 0)

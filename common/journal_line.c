@@ -2,6 +2,8 @@
  */
 #include "journal_line.h"
 
+#include "crc32c.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,14 +11,18 @@
 #define HEAD "{\"eventId\":\""
 #define HEAD_LEN (sizeof HEAD - 1)
 #define DIGITS 16
+#define CHECK ",\"crc32c\":\""
+#define CHECK_DIGITS 8
 
-/* DIGITS lower-case hex digits. */
+_Static_assert(sizeof CHECK - 1 + CHECK_DIGITS + 2 == JOURNAL_CHECK_LEN, "");
+
+/* Lower-case hex digits. */
 static bool
-parse_number(const char *p, uint64_t *number)
+parse_hex(const char *p, int digits, uint64_t *number)
 {
     uint64_t n = 0;
 
-    for (int i = 0; i < DIGITS; i++) {
+    for (int i = 0; i < digits; i++) {
         unsigned d = (unsigned char)p[i];
         if (d >= '0' && d <= '9')
             d -= '0';
@@ -30,10 +36,18 @@ parse_number(const char *p, uint64_t *number)
     return true;
 }
 
-static void
-put_number(char *p, uint64_t number)
+/* The number of an event, which is neither 0 nor too far ahead. */
+static bool
+parse_number(const char *p, uint64_t *number)
 {
-    for (int i = DIGITS - 1; i >= 0; i--, number >>= 4)
+    return parse_hex(p, DIGITS, number) && *number != 0 &&
+        *number < JOURNAL_NUMBER_MAX;
+}
+
+static void
+put_hex(char *p, int digits, uint64_t number)
+{
+    for (int i = digits - 1; i >= 0; i--, number >>= 4)
         p[i] = "0123456789abcdef"[number & 15];
 }
 
@@ -66,11 +80,35 @@ journal_line_put_id(struct buf *out, uint64_t number, const char *node)
     char head[HEAD_LEN + DIGITS + 1];
 
     memcpy(head, HEAD, HEAD_LEN);
-    put_number(head + HEAD_LEN, number);
+    put_hex(head + HEAD_LEN, DIGITS, number);
     head[HEAD_LEN + DIGITS] = '-';
     buf_add(out, head, sizeof head);
     buf_adds(out, node);
     buf_addc(out, '"');
+}
+
+void
+journal_line_put_check(char out[JOURNAL_CHECK_LEN], const char *p, size_t len)
+{
+    memcpy(out, CHECK, sizeof CHECK - 1);
+    put_hex(out + sizeof CHECK - 1, CHECK_DIGITS, crc32c(p, len));
+    memcpy(out + sizeof CHECK - 1 + CHECK_DIGITS, "\"}", 2);
+}
+
+/* False if the line ends with a checksum that is wrong. */
+static bool
+right(struct journal_line *line)
+{
+    const char *check = line->p + line->len - JOURNAL_CHECK_LEN;
+    uint64_t    sum;
+
+    if (line->len < JOURNAL_LINE_MIN + JOURNAL_CHECK_LEN ||
+        memcmp(check, CHECK, sizeof CHECK - 1) != 0)
+        return true;
+    line->checked = true;
+    return parse_hex(check + sizeof CHECK - 1, CHECK_DIGITS, &sum) &&
+        check[JOURNAL_CHECK_LEN - 2] == '"' &&
+        sum == crc32c(line->p, line->len - JOURNAL_CHECK_LEN);
 }
 
 enum journal_line_piece
@@ -83,40 +121,16 @@ journal_line_next(const char *p, size_t len, struct journal_line *line)
     line->p = p;
     line->len = (size_t)(end - p);
     line->number = 0;
+    line->checked = false;
     /* A file that grew before its pages were written has NULs in it. */
     if (line->len < JOURNAL_LINE_MIN || line->len >= JOURNAL_LINE_MAX ||
         memcmp(p, HEAD, HEAD_LEN) != 0 || end[-1] != '}' ||
         p[HEAD_LEN + DIGITS] != '-' || memchr(p, '\0', line->len) != NULL ||
-        !parse_number(p + HEAD_LEN, &line->number) || line->number == 0) {
+        !parse_number(p + HEAD_LEN, &line->number) || !right(line)) {
         line->number = 0;
         return JOURNAL_LINE_BAD;
     }
     return JOURNAL_LINE_WHOLE;
-}
-
-void
-journal_line_sum(const char *p, size_t len, struct journal_line_sum *sum)
-{
-    struct journal_line     line;
-    enum journal_line_piece piece;
-    size_t                  at = 0;
-    uint64_t                bad = 0;
-
-    *sum = (struct journal_line_sum){0};
-    while ((piece = journal_line_next(p + at, len - at, &line)) !=
-        JOURNAL_LINE_PART) {
-        at += line.len + 1;
-        if (piece == JOURNAL_LINE_BAD) {
-            bad++;
-            continue;
-        }
-        if (sum->lines++ == 0)
-            sum->first = line.number;
-        if (line.number > sum->last)
-            sum->last = line.number;
-        sum->good = at;
-        sum->bad = bad;
-    }
 }
 
 /* --- members of a line --------------------------------------------------- */

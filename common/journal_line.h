@@ -10,10 +10,18 @@
  *
  *     {"eventId":"NNNNNNNNNNNNNNNN-node",
  *
- * and ends with } and a line feed; it holds no other line feed and no NUL.
- * Numbers grow strictly within a slot. A crash may leave the end of a
- * segment torn, a failing disk also a repetition: a reader skips what is no
- * whole line, and numbers it has had from that slot.
+ * and ends with its checksum and a line feed:
+ *
+ *     ,"crc32c":"XXXXXXXX"}
+ *
+ * It holds no other line feed and no NUL. The checksum is that of the bytes
+ * in front of it, in hexadecimal digits; it belongs to the file and not to the
+ * event, so journal_file takes it off. Files of version 0.1 have none.
+ *
+ * Numbers grow strictly within a slot, and are below 2^53. A crash may leave
+ * the end of a segment torn, a failing disk also a repetition: a reader
+ * reports a damaged line and goes on behind it, and skips numbers that it has
+ * had from that slot.
  *
  * All of this is pure: bytes in, answers out; no memory is kept.
  */
@@ -25,6 +33,11 @@
 #include <stdint.h>
 
 #include "buf.h"
+
+/* Numbers from here on are not believed: a double holds all below, and the
+ * microseconds since 1970 reach it in the year 2255. */
+#define JOURNAL_NUMBER_MAX (UINT64_C(1) << 53)
+#define JOURNAL_CHECK_LEN 21 /* ,"crc32c":"XXXXXXXX"} */
 
 #define JOURNAL_DIR "journal"       /* below server.state_dir */
 #define JOURNAL_SLOTS 1000u         /* three digits */
@@ -45,6 +58,8 @@ struct journal_line {
     const char *p;   /* in the reader's memory */
     size_t      len; /* without the line feed */
     uint64_t    number;
+    bool        checked; /* it ends with a checksum, which is right */
+    uint64_t    at;      /* in its file, where it begins; of journal_file */
 };
 
 enum journal_line_piece {
@@ -53,20 +68,14 @@ enum journal_line_piece {
     JOURNAL_LINE_PART   /* no line feed in sight: read on, or a torn end */
 };
 
+/* Puts the end of a line with that checksum, in place of its last }. p, len:
+ * the line up to this }. */
+void journal_line_put_check(
+    char out[JOURNAL_CHECK_LEN], const char *p, size_t len);
+
 /* What the bytes begin with. */
 enum journal_line_piece journal_line_next(
     const char *p, size_t len, struct journal_line *line);
-
-/* What a run of bytes, from the start of a line on, holds. */
-struct journal_line_sum {
-    size_t   good;  /* bytes up to the end of its last whole line */
-    uint64_t lines; /* whole ones */
-    uint64_t bad;   /* other lines before that end */
-    uint64_t first; /* number of the first whole line; 0 if there is none */
-    uint64_t last;  /* the highest number */
-};
-
-void journal_line_sum(const char *p, size_t len, struct journal_line_sum *sum);
 
 /*
  * The value of one member of the line's outermost object, as it stands there:

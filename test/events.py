@@ -289,5 +289,66 @@ def test_segments_rotate_by_age_and_size_and_go_after_retention():
     assert g.segments()
 
 
+def damage(g, number, change):
+    """Changes bytes of one event's line in its file; returns file and offset."""
+    for path in g.segments():
+        with open(path, "r+b") as f:
+            data = f.read()
+            at = data.find(b'{"eventId":"%016x-' % number)
+            if at >= 0:
+                end = data.index(b"\n", at)
+                line = change(data[at:end])
+                assert len(line) == end - at and line != data[at:end]
+                f.seek(at)
+                f.write(line)
+                return os.path.basename(path), at
+    raise AssertionError("no event %x" % number)
+
+
+def test_a_damaged_line_is_reported_and_left_out_alone():
+    g = Gateway(server_workers="1")
+    for i in range(12):
+        c = Charger(g, "D%d" % i)
+        c.boot()
+        c.close()
+        g.wait_events(cp="D%d" % i, type="charge_point.disconnected")
+    g.stop()
+    r = g.run("journal", "check", "--dir", g.state_dir)
+    assert r.returncode == 0 and ", 0 damaged places" in r.stdout, r
+    all = g.events()
+    hurt = [all[i] for i in (4, 9, 20)]
+    places = [damage(g, int(e["eventId"][:16], 16), change)
+              for e, change in zip(hurt, (
+                  lambda l: l.replace(b'{"eventId":"0', b'{"eventId":"1', 1),
+                  lambda l: b'{"eventId":"' + b"f" * 16 + l[28:],
+                  lambda l: l.replace(b'"generation":', b'"generatiom":', 1)))]
+    left = [e for e in all if e not in hurt]
+
+    def check():
+        r = g.run("-j", "events", "--dir", g.state_dir)
+        assert r.returncode == 1, r
+        assert [e for e in lines(r.stdout) if e["eventType"] != "gateway.started"
+                ][:len(left)] == [dict(e) for e in left]
+        for name, at in places:
+            assert re.search(r"%s: the line of \d+ bytes at byte %d is damaged"
+                             % (name, at), r.stderr), (name, at, r.stderr)
+        r = g.run("-j", "journal", "check", "--dir", g.state_dir)
+        assert r.returncode == 1
+        found = json.loads(r.stdout)
+        assert sorted((d["file"], d["offset"]) for d in found["damaged"]) == \
+            sorted(places), (found, places)
+        assert found["events"] >= len(left) and found["unchecked"] == 0
+    check()
+    g.start()       # a number far ahead neither hangs the worker nor stays
+    c = Charger(g, "AFTER")
+    c.boot()
+    assert c.start()["transactionId"] > 0
+    check()
+    assert g.stats()["journal_damaged"] == 3
+    assert g.log().count("is damaged and is left out") == 3
+    newest = max(int(e["eventId"][:16], 16) for e in g.events(cp="AFTER"))
+    assert newest < time.time() * 1e6 + 1e9, "the numbers went far ahead"
+
+
 if __name__ == "__main__":
     main()

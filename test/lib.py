@@ -329,7 +329,8 @@ class Gateway:
                     e = Event(json.loads(line))
                 except ValueError:
                     continue
-                e.line = line.decode()
+                e.pop("crc32c", None)   # it belongs to the file, not to the event
+                e.line = re.sub(',"crc32c":"[0-9a-f]{8}"}$', "}", line.decode())
                 e.slot = int(os.path.basename(path)[1:4])
                 found[e["eventId"]] = e
         return [e for _, e in sorted(found.items())

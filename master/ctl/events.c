@@ -22,13 +22,12 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "config.h"
+#include "ctl/journal_path.h"
 #include "ctl/main.h"
 #include "event.h"
 #include "journal_dir.h"
 #include "writer.h"
 
-#define DIR_MAX 512
 #define OUT_FLUSH (64u << 10)
 #define GATHER_MS 20 /* so long new events are gathered before a look */
 /* at most so long until the mark is asked for again */
@@ -36,8 +35,6 @@
 #define IDLE_MS                                                                \
     2000 /* a look without a reason: inotify does not tell of                  \
             a removed directory that somebody has open */
-
-#define RUNNING_MAX 400 /* reply codes from here on are refusals */
 
 struct events {
     const struct ctl   *ctl;
@@ -47,13 +44,12 @@ struct events {
     struct buf          cp;       /* as it stands in a line; empty: any */
     bool                some_types;
     bool                type[EVENTS];
-    char                dir[DIR_MAX];
+    char                dir[JOURNAL_PATH_MAX];
     struct journal_dir *s;
     int                 inotify;
     uint64_t            mark;
     struct buf          silent; /* why the daemon was not reached */
     uint64_t            last;   /* printed or passed over */
-    uint64_t            bad;    /* told of already */
     struct buf          out;
     bool                trouble; /* some events could not be read */
     bool                gone;    /* nobody reads our output any more */
@@ -137,23 +133,6 @@ take_type(struct events *e, const char *text)
     return true;
 }
 
-/* Takes server.state_dir, or what somebody gave: that may also be the
- * directory journal in it. */
-static bool
-take_dir(struct events *e, const char *dir, bool given)
-{
-    struct stat st;
-
-    if (strlen(dir) + sizeof "/" JOURNAL_DIR > sizeof e->dir) {
-        fprintf(stderr, "ocppctl: %s: the path is too long\n", dir);
-        return false;
-    }
-    snprintf(e->dir, sizeof e->dir, "%s/%s", dir, JOURNAL_DIR);
-    if (given && (stat(e->dir, &st) != 0 || !S_ISDIR(st.st_mode)))
-        snprintf(e->dir, sizeof e->dir, "%s", dir);
-    return true;
-}
-
 static int
 options(struct events *e, int argc, char **argv)
 {
@@ -183,7 +162,7 @@ options(struct events *e, int argc, char **argv)
             break;
         case 'd':
             e->alone = true;
-            good = take_dir(e, optarg, true);
+            good = journal_path_take(e->dir, sizeof e->dir, optarg, true);
             break;
         default:
             good = false;
@@ -198,85 +177,15 @@ options(struct events *e, int argc, char **argv)
     return good ? CTL_DONE : CTL_USAGE;
 }
 
-/* --- the daemon ---------------------------------------------------------- */
-
-/* A string member of the daemon's answer, without quotes and escapes. */
-static bool
-string_member(const struct buf *reply, const char *name, char *out, size_t size)
-{
-    const char *v;
-    size_t      n, len = 0;
-
-    if (!journal_line_field(reply->p, reply->len, name, &v, &n) || n < 2 ||
-        v[0] != '"')
-        return false;
-    for (size_t i = 1; i + 1 < n && len + 1 < size; i++) {
-        if (v[i] == '\\' && i + 2 < n)
-            i++; /* of the escapes, only \" \\ and \/ are in paths */
-        out[len++] = v[i];
-    }
-    out[len] = '\0';
-    return true;
-}
-
-/* Asks for the mark, and for the directory if it is not known yet. CTL_DONE:
- * e->mark is set; it is UINT64_MAX if no daemon runs. Otherwise it has been
- * told why not. */
 static int
 ask(struct events *e)
 {
-    const char *words[] = {"journal-mark"};
-    struct buf  reply = BUF_INIT(CTL_REPLY_MAX);
-    char        dir[DIR_MAX];
-    const char *v;
-    size_t      n;
-    int         result = CTL_DONE;
-
     e->mark = UINT64_MAX;
     buf_clear(&e->silent);
     if (e->alone)
         return CTL_DONE;
-    int code = ctl_request(e->ctl, words, 1, &reply);
-    if (code >= RUNNING_MAX) {
-        fprintf(stderr, "ocppctl: %.*s", (int)reply.len, reply.p);
-        result = CTL_REFUSED;
-    } else if (code >= 0) {
-        if (!journal_line_field(reply.p, reply.len, "mark", &v, &n) ||
-            !string_member(&reply, "dir", dir, sizeof dir)) {
-            fprintf(stderr,
-                "ocppctl: the daemon's answer to journal-mark "
-                "cannot be read: ocppctl and ocppd are of different "
-                "versions?\n");
-            result = CTL_REFUSED;
-        } else {
-            e->mark = strtoull(v[0] == '"' ? v + 1 : v, NULL, 10);
-            if (e->dir[0] == '\0' && !take_dir(e, dir, false))
-                result = CTL_REFUSED;
-        }
-    } else {
-        buf_add(&e->silent, reply.p, reply.len);
-    }
-    buf_free(&reply);
-    return result;
-}
-
-/* No daemon and no --dir: where the configuration says. */
-static int
-configured_dir(struct events *e)
-{
-    static struct config c;
-    struct buf           errors = BUF_INIT(65536);
-    const char          *file = e->ctl->conf;
-
-    if (file == NULL && access(CONFIG_FILE, R_OK) == 0)
-        file = CONFIG_FILE;
-    if (!config_read(&c, file, NULL, 0, &errors)) {
-        fwrite(errors.p, 1, errors.len, stderr);
-        buf_free(&errors);
-        return CTL_REFUSED;
-    }
-    buf_free(&errors);
-    return take_dir(e, c.server_state_dir, false) ? CTL_DONE : CTL_REFUSED;
+    return journal_path_ask(
+        e->ctl, e->dir, sizeof e->dir, &e->mark, &e->silent);
 }
 
 /* --- events -------------------------------------------------------------- */
@@ -351,14 +260,12 @@ print(struct events *e)
         buf_clear(&why);
         e->trouble = true;
     }
-    buf_free(&why);
-    if (journal_dir_bad(e->s) > e->bad) {
-        e->bad = journal_dir_bad(e->s);
-        fprintf(stderr,
-            "ocppctl: left out %" PRIu64 " lines that are no "
-            "events\n",
-            e->bad);
+    while (journal_dir_damaged(e->s, &why)) {
+        fprintf(stderr, "ocppctl: %s\n", buf_cstr(&why));
+        buf_clear(&why);
+        e->trouble = true;
     }
+    buf_free(&why);
     return flush(e);
 }
 
@@ -401,7 +308,6 @@ begin(struct events *e, struct buf *why)
         }
     }
     e->s = journal_dir_open(e->dir, &want, why);
-    e->bad = 0;
     return e->s != NULL;
 }
 
@@ -495,7 +401,7 @@ ctl_events(int argc, char **argv, const struct ctl *ctl)
     if (result == CTL_DONE)
         result = ask(&e);
     if (result == CTL_DONE && e.dir[0] == '\0')
-        result = configured_dir(&e);
+        result = journal_path_configured(ctl, e.dir, sizeof e.dir);
     if (result == CTL_DONE) {
         if (!begin(&e, &why))
             result = complain(&e, &why);

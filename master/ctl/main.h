@@ -58,6 +58,9 @@ int ctl_run(const struct ctl *ctl, int argc, char **argv);
  * code of enum ctl_exit. */
 int ctl_events(int argc, char **argv, const struct ctl *ctl);
 
+/* `ocppctl journal`, in ctl/journal.c, likewise. */
+int ctl_journal(int argc, char **argv, const struct ctl *ctl);
+
 /* `ocppctl top`, in ctl/top.c, likewise. */
 int ctl_top(int argc, char **argv, const struct ctl *ctl);
 

@@ -43,7 +43,7 @@ static unsigned recovered_wrong;
 static void
 recovered(void *ctx, uint64_t number, const char *line, size_t len)
 {
-    struct journal_line l = {line, len, number};
+    struct journal_line l = {.p = line, .len = len, .number = number};
 
     recovered_wrong += number <= recovered_last || !fix_is_whole(&l);
     recovered_last = number;

@@ -185,8 +185,11 @@ torn(void)
             CHECK_EQ(n_seen, whole);
             CHECK_EQ(r.last, whole ? 100 + whole : 0);
             CHECK_EQ(r.last_any, whole ? 100 + whole : 101);
-            CHECK_EQ(size_of(0, 101), whole ? (off_t)ends[whole] : -1);
-            CHECK_EQ(r.cut, cut + more - ends[whole]);
+            /* Whole lines stay, also damaged ones; a torn end goes. */
+            size_t stay = b >= 2 ? cut + more : ends[whole];
+            CHECK_EQ(size_of(0, 101), stay ? (off_t)stay : -1);
+            CHECK_EQ(r.cut, cut + more - stay);
+            CHECK_EQ(r.bad > 0, b >= 2);
         }
     fix_empty_dir(fix_files);
 
@@ -282,6 +285,88 @@ several(void)
     mkdir(fix_files, 0750);
 }
 
+/* A line with its checksum; returns its length with the line feed. */
+static size_t
+checked(char *out, uint64_t number, size_t len)
+{
+    len = fix_line(out, number, len) - 1;
+    journal_line_put_check(out + len, out, len);
+    out[len + JOURNAL_CHECK_LEN] = '\n';
+    return len + JOURNAL_CHECK_LEN + 1;
+}
+
+/* Each byte of the middle one of three lines, changed: that line alone is left
+ * out, and its place is named. A number that is far ahead hides nothing. */
+static void
+damaged(void)
+{
+    char   bytes[1000], path[200];
+    size_t one = checked(bytes, 101, 100), two = checked(bytes + one, 102, 120);
+    size_t len = one + two + checked(bytes + one + two, 103, 100);
+
+    snprintf(path, sizeof path, "%s/w000-%016x.jsonl: ", fix_files, 101);
+    for (size_t i = 0; i < two; i++)
+        for (unsigned k = 0; k < 3; k++) {
+            char was = bytes[one + i];
+            bytes[one + i] = k == 0 ? was ^ 1 : k == 1 ? 'f' : '\0';
+            if (bytes[one + i] == was)
+                continue;
+            put(0, 101, bytes, len);
+            struct recovery r = recover(0);
+            /* Without its line feed it takes the next line with it. */
+            bool joined = i == two - 1;
+            CHECK_EQ(n_seen, joined ? 1 : 2);
+            CHECK_EQ(seen[0], 101);
+            CHECK_EQ(joined ? 103 : seen[1], 103);
+            CHECK_EQ(r.last, joined ? 101 : 103);
+            CHECK_EQ(r.bad >= 1, 1);
+            uint64_t                last;
+            struct buf              why = BUF_INIT(1000);
+            struct journal_dir_want want = {.slot = 0};
+            struct journal_line     line;
+            put(0, 101, bytes, len);
+            struct journal_dir *s = journal_dir_open(fix_files, &want, &why);
+            for (last = 0; journal_dir_next(s, UINT64_MAX, &line);) {
+                CHECK(fix_is_whole(&line) && line.number > last);
+                last = line.number;
+            }
+            CHECK_EQ(last, joined ? 101 : 103);
+            CHECK(journal_dir_damaged(s, &why));
+            char want_words[300];
+            snprintf(want_words, sizeof want_words, "at byte %zu", one);
+            CHECK(strstr(buf_cstr(&why), want_words) != NULL);
+            journal_dir_close(s);
+            buf_free(&why);
+            bytes[one + i] = was;
+        }
+    /* Once a line had a checksum, one without is damaged. */
+    len = one;
+    len += fix_line(bytes + len, 102, 100);
+    bytes[len++] = '\n';
+    put(0, 101, bytes, len);
+    CHECK_EQ(recover(0).last, 101);
+    /* A number far ahead: with no checksum (0.1), and one that no reader
+     * believes; also in a name. */
+    len = fix_line(bytes, 101, 100);
+    bytes[len++] = '\n';
+    len += fix_line(bytes + len, 101 + JOURNAL_FILE_SPAN, 100);
+    bytes[len++] = '\n';
+    len += fix_line(bytes + len, 102, 100);
+    bytes[len++] = '\n';
+    put(0, 101, bytes, len);
+    put(1, UINT64_MAX, bytes, len);
+    struct recovery r = recover(0);
+    CHECK_EQ(n_seen, 2);
+    CHECK_EQ(r.last, 102);
+    CHECK_EQ(r.last_any, 102);
+    len = checked(bytes, JOURNAL_NUMBER_MAX, 100);
+    put(0, 101, bytes, len);
+    r = recover(0);
+    CHECK_EQ(n_seen, 0);
+    CHECK_EQ(r.bad, 1);
+    fix_empty_dir(fix_files);
+}
+
 /* Lines longer than any chunk, and one longer than a line may be. */
 static void
 long_lines(void)
@@ -305,6 +390,8 @@ long_lines(void)
     snprintf(path, sizeof path, "%s/w000-0000000000000001.jsonl", fix_files);
     journal_file_open(&r, open(path, O_RDONLY), 0);
     for (uint64_t n = 1; n <= 3; n++) {
+        if (n == 2)
+            CHECK_EQ(journal_file_next(&r, &line), JOURNAL_FILE_DAMAGED);
         CHECK_EQ(journal_file_next(&r, &line), JOURNAL_FILE_LINE);
         CHECK_EQ(line.number, n);
         CHECK(fix_is_whole(&line));
@@ -356,6 +443,7 @@ main(void)
     fix_empty_dir(fix_files);
     torn();
     several();
+    damaged();
     long_lines();
     fix_teardown();
     return unit_done();

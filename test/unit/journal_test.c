@@ -124,6 +124,17 @@ lines(void)
     ev_run(fix_loop, EVRUN_NOWAIT);
     CHECK(floor_now() == UINT64_MAX);
 
+    /* A sequence that a stray store has set far ahead, or wrapped. */
+    static const uint64_t stray[] = {
+        UINT64_MAX, UINT64_MAX - 1, JOURNAL_NUMBER_MAX, 0, 5};
+    for (unsigned i = 0; i < 5; i++) {
+        atomic_store(&fix_shm->sequence, stray[i]);
+        uint64_t b = journal_begin();
+        CHECK(b > a && b < JOURNAL_NUMBER_MAX);
+        journal_abandon(b);
+        a = b;
+    }
+
     uint64_t n = journal_begin();
     CHECK(n > a);
     memset(big, 'x', sizeof big);

@@ -59,6 +59,7 @@ struct journey {
     uint64_t            hint; /* all up to this one were there */
     uint64_t            kept; /* ... is in the file */
     uint64_t     acked_ms;    /* time stamp of the newest event that is there */
+    uint64_t     damaged;     /* lines of its files, counted */
     uint32_t     window;      /* bytes sent and unanswered */
     struct sent *sent, **sent_last;
     struct lane *lanes; /* by shard */
@@ -356,10 +357,13 @@ advance(struct journey *j)
     }
     bool none = last == j->read;
     j->read = last;
-    while (journal_dir_trouble(j->files, &why)) {
+    while (journal_dir_trouble(j->files, &why) ||
+        journal_dir_damaged(j->files, &why)) {
         log_error("shipping: %s", buf_cstr(&why));
         buf_clear(&why);
     }
+    STAT_ADD(self.st, journal_damaged, journal_dir_bad(j->files) - j->damaged);
+    j->damaged = journal_dir_bad(j->files);
     buf_free(&why);
     if (!none) {
         poked = true;
@@ -404,6 +408,7 @@ begin(struct journey *j)
         stop(j, true);
     } else {
         j->going = true;
+        j->damaged = 0;
         j->read = want.from - 1;
         journal_keep(j->slot, want.from);
         poked = true;

@@ -285,17 +285,19 @@ committer_put(uint64_t number, const char *line, size_t len, bool *busy)
 {
     struct batch *b = &c.fill;
 
-    if (len >= JOURNAL_LINE_MAX)
+    if (len + JOURNAL_CHECK_LEN > JOURNAL_LINE_MAX)
         return false;
     pthread_mutex_lock(&c.lock);
-    bool fits = c.taken + b->bytes.len + len + 1 <= b->bytes.max &&
-        buf_reserve(&b->bytes, len + 1);
+    size_t whole = len + JOURNAL_CHECK_LEN; /* the line feed for its } */
+    bool   fits = c.taken + b->bytes.len + whole <= b->bytes.max &&
+        buf_reserve(&b->bytes, whole);
     if (fits) {
         char *to = b->bytes.p + b->bytes.len;
-        memcpy(to, line, len);
-        make_one_line(to, len);
-        to[len] = '\n';
-        b->bytes.len += len + 1;
+        memcpy(to, line, len - 1);
+        make_one_line(to, len - 1);
+        journal_line_put_check(to + len - 1, to, len - 1);
+        to[whole - 1] = '\n';
+        b->bytes.len += whole;
         if (b->events++ == 0)
             b->first = number;
         b->last = number;

@@ -98,6 +98,17 @@ raise_sequence(_Atomic uint64_t *sequence, uint64_t above)
         ;
 }
 
+/* A stray store has put it where no reader believes a number. */
+static void
+lower_sequence(_Atomic uint64_t *sequence, uint64_t to)
+{
+    uint64_t seen = atomic_load(sequence);
+
+    while (seen >= JOURNAL_NUMBER_MAX &&
+        !atomic_compare_exchange_weak(sequence, &seen, to))
+        ;
+}
+
 uint64_t
 journal_begin(void)
 {
@@ -112,9 +123,15 @@ journal_begin(void)
     jl.drawn = atomic_fetch_add(sequence, 1);
     /* Numbers grow. Should the sequence have been set back by a stray store,
      * the clock is ahead of all numbers that others have drawn. */
-    while (jl.drawn <= jl.last) {
+    while (jl.drawn <= jl.last || jl.drawn >= JOURNAL_NUMBER_MAX) {
         uint64_t now = clock_wall_us();
-        raise_sequence(sequence, now > jl.last ? now : jl.last);
+        uint64_t above =
+            now > jl.last && now < JOURNAL_NUMBER_MAX ? now : jl.last;
+        ensure(above < JOURNAL_NUMBER_MAX - 1);
+        if (jl.drawn >= JOURNAL_NUMBER_MAX)
+            lower_sequence(sequence, above + 1);
+        else
+            raise_sequence(sequence, above);
         jl.drawn = atomic_fetch_add(sequence, 1);
     }
     jl.last = jl.drawn;
@@ -209,6 +226,7 @@ journal_open(const struct journal_env *env, struct buf *why)
     raise_sequence(&env->shm->sequence, r.last_any);
     jl.told = jl.last = r.last;
     atomic_store(&jl.mem->journal_errno, 0);
+    STAT_ADD(jl.st, journal_damaged, r.bad);
 
     ev_async_init(&jl.done, done_cb);
     ev_prepare_init(&jl.turn, turn_cb);

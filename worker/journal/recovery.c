@@ -15,6 +15,7 @@
 
 /* Enough of a file's end to hold a whole line and a torn one. */
 #define TAIL_BYTES (2 * (uint64_t)JOURNAL_LINE_MAX)
+#define DAMAGED_LOGGED 20
 
 struct job {
     int              dir_fd;
@@ -40,10 +41,23 @@ refuse(struct job *j, const char *what, const char *name, int err)
     return false;
 }
 
+/* A damaged line is logged with its place; of many only the first ones. */
+static void
+damaged(struct job *j, const char *name, const struct journal_line *line)
+{
+    if (j->r->bad++ < DAMAGED_LOGGED)
+        log_error("journal: %s/%s: the line of %zu bytes at byte %" PRIu64
+                  " is damaged and is left out; `ocppctl journal check` "
+                  "lists all such places",
+            j->dir, name, line->len, line->at);
+}
+
 /* Goes through the events from offset on. *good becomes the offset behind
- * the last one, 0 if there is none. 0 or an errno. */
+ * the last whole line. A line that holds a NUL was never written to its end,
+ * so it does not count as whole. 0 or an errno. */
 static int
-walk(struct job *j, int fd, uint64_t offset, uint64_t *good)
+walk(struct job *j, int fd, const char *name, uint64_t first, uint64_t offset,
+    uint64_t *good)
 {
     struct journal_file      rd = JOURNAL_FILE_CLOSED;
     struct journal_line      line;
@@ -54,7 +68,15 @@ walk(struct job *j, int fd, uint64_t offset, uint64_t *good)
     if (copy < 0)
         return errno;
     journal_file_open(&rd, copy, offset);
-    while ((res = journal_file_next(&rd, &line)) == JOURNAL_FILE_LINE) {
+    rd.ceiling = first + JOURNAL_FILE_SPAN;
+    while ((res = journal_file_next(&rd, &line)) == JOURNAL_FILE_LINE ||
+        res == JOURNAL_FILE_DAMAGED) {
+        if (res == JOURNAL_FILE_DAMAGED) {
+            if (memchr(line.p, '\0', line.len) == NULL)
+                *good = journal_file_at(&rd);
+            damaged(j, name, &line);
+            continue;
+        }
         *good = journal_file_at(&rd);
         if (line.number <= j->r->last)
             continue; /* a repetition */
@@ -63,7 +85,6 @@ walk(struct job *j, int fd, uint64_t offset, uint64_t *good)
         if (j->line != NULL)
             j->line(j->ctx, line.number, line.p, line.len);
     }
-    j->r->bad += rd.bad;
     int err = res == JOURNAL_FILE_ERROR ? rd.error : 0;
     journal_file_free(&rd);
     return err;
@@ -88,9 +109,9 @@ own(struct job *j, const struct journal_dir_id *id, uint64_t budget,
     uint64_t size = err ? 0 : (uint64_t)st.st_size;
     uint64_t from = size > budget ? size - budget : 0;
     if (err == 0)
-        err = walk(j, fd, from, &good);
+        err = walk(j, fd, name, id->first, from, &good);
     if (err == 0 && newest && good == 0 && from > 0)
-        err = walk(j, fd, 0, &good); /* all of the end is torn */
+        err = walk(j, fd, name, id->first, 0, &good); /* the end is torn */
     if (err != 0) {
         close(fd);
         return refuse(j, "read", name, err);
@@ -127,8 +148,11 @@ others(struct job *j, const struct journal_dir_id *id)
         return last;
     uint64_t size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
     journal_file_open(&rd, fd, size > TAIL_BYTES ? size - TAIL_BYTES : 0);
-    while (journal_file_next(&rd, &line) == JOURNAL_FILE_LINE)
-        if (line.number > last)
+    enum journal_file_result res;
+    rd.ceiling = id->first + JOURNAL_FILE_SPAN;
+    while ((res = journal_file_next(&rd, &line)) == JOURNAL_FILE_LINE ||
+        res == JOURNAL_FILE_DAMAGED)
+        if (res == JOURNAL_FILE_LINE && line.number > last)
             last = line.number;
     journal_file_free(&rd);
     return last;
@@ -183,8 +207,7 @@ recovery_run(int dir_fd, const char *dir, unsigned slot, uint64_t max,
     }
     free(list.v);
     if (ok && r->bad > 0)
-        log_warn("journal: %" PRIu64 " lines of slot %u in %s are no events; "
-                 "readers leave them out",
+        log_error("journal: %" PRIu64 " lines of slot %u in %s are damaged",
             r->bad, slot, dir);
     return ok;
 }

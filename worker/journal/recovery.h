@@ -22,7 +22,7 @@ struct recovery {
     uint64_t last;     /* highest event number of the slot, 0 if none */
     uint64_t last_any; /* of all slots */
     uint64_t lines;    /* handed to the function below */
-    uint64_t bad;      /* lines left out: no events */
+    uint64_t bad;      /* damaged lines, left out */
     uint64_t cut;      /* bytes cut off */
 };
 

@@ -1,0 +1,12 @@
+/* crc32c: the checksum of the journal's lines (Castagnoli, as in RFC 3720
+ * section 12.1). It finds damage by accident; it is no proof against
+ * forgery. */
+#ifndef COMMON_CRC32C_H
+#define COMMON_CRC32C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint32_t crc32c(const void *p, size_t n);
+
+#endif
