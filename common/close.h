@@ -2,6 +2,8 @@
 #ifndef COMMON_CLOSE_H
 #define COMMON_CLOSE_H
 
+#include <stdbool.h>
+
 enum close_reason {
 #define CLOSE(word, status, sentence) CLOSE_##word,
 #define REFUSE(word, http, sentence)
@@ -28,5 +30,9 @@ struct close_info {
 
 extern const struct close_info close_info[CLOSE_REASONS];
 extern const struct close_info refuse_info[REFUSE_REASONS];
+
+/* The reason is a limit of the gateway that was reached: health reports it,
+ * and the log once a minute. */
+bool close_is_limit(enum refuse_reason reason);
 
 #endif

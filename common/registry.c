@@ -255,12 +255,12 @@ rebuild(struct registry *r)
 }
 
 static bool
-lock(struct registry *r)
+lock_within(struct registry *r, long ms)
 {
     struct timespec until;
 
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += REGISTRY_LOCK_MS * 1000000L;
+    until.tv_nsec += ms * 1000000L;
     if (until.tv_nsec >= 1000000000L) {
         until.tv_nsec -= 1000000000L;
         until.tv_sec++;
@@ -273,6 +273,12 @@ lock(struct registry *r)
     }
     ensure(rc == 0 || rc == ETIMEDOUT);
     return rc == 0;
+}
+
+static bool
+lock(struct registry *r)
+{
+    return lock_within(r, REGISTRY_LOCK_MS);
 }
 
 static void
@@ -354,7 +360,8 @@ unlink_entry(struct registry *r, uint32_t entry)
  * an owner, or a former owner may not have noticed yet that it was replaced,
  * and still looks at the name. Such a connection is closed well within
  * FORGET_AFTER_S. An entry that had one connection only, and that connection
- * released it, has no former owner.
+ * released it, has no former owner; if it never sent a BootNotification, it is
+ * rather a stranger's than a charge point's, and makes room at once.
  */
 static int64_t
 forgettable(struct registry_entry *e, uint32_t now)
@@ -365,7 +372,8 @@ forgettable(struct registry_entry *e, uint32_t now)
 
     if (owner_of(e) != 0)
         return -1;
-    if (absent >= FORGET_AFTER_S || (e->claims == 1 && e->closed_at != 0))
+    if (absent >= FORGET_AFTER_S ||
+        (e->claims == 1 && e->closed_at != 0 && e->booted_at == 0))
         return absent;
     return -1;
 }
@@ -453,7 +461,7 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
     uint32_t index, _Atomic uint64_t *sequence, const uint64_t addr[2],
     uint16_t port, struct registry_claim *out)
 {
-    if (!lock(r))
+    if (!lock_within(r, REGISTRY_TRY_MS))
         return REGISTRY_BUSY;
     uint32_t             i;
     enum registry_result result = find_or_add(r, name, len, true, &i);
@@ -536,12 +544,26 @@ registry_release(struct registry *r, uint32_t entry, cref self)
         memory_order_acquire);
 }
 
+static enum registry_result
+look_up(struct registry *r, const char *name, size_t len, bool may_add, long ms,
+    uint32_t *entry)
+{
+    *entry = REGISTRY_NONE;
+    if (len == 0 || len > REGISTRY_NAME_MAX)
+        return REGISTRY_UNKNOWN;
+    if (!lock_within(r, ms))
+        return REGISTRY_BUSY;
+    enum registry_result result = find_or_add(r, name, len, may_add, entry);
+    unlock(r);
+    return result;
+}
+
 uint32_t
 registry_find(struct registry *r, const char *name, size_t len, bool may_add)
 {
     uint32_t i;
 
-    return registry_look_up(r, name, len, may_add, &i) == REGISTRY_OK
+    return look_up(r, name, len, may_add, REGISTRY_LOCK_MS, &i) == REGISTRY_OK
         ? i
         : REGISTRY_NONE;
 }
@@ -550,14 +572,7 @@ enum registry_result
 registry_look_up(struct registry *r, const char *name, size_t len, bool may_add,
     uint32_t *entry)
 {
-    *entry = REGISTRY_NONE;
-    if (len == 0 || len > REGISTRY_NAME_MAX)
-        return REGISTRY_UNKNOWN;
-    if (!lock(r))
-        return REGISTRY_BUSY;
-    enum registry_result result = find_or_add(r, name, len, may_add, entry);
-    unlock(r);
-    return result;
+    return look_up(r, name, len, may_add, REGISTRY_TRY_MS, entry);
 }
 
 uint32_t

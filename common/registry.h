@@ -41,6 +41,9 @@
 #include "hash.h"
 
 #define REGISTRY_NAME_MAX 48 /* bytes of an identity (OCPP 2.0.1: 48) */
+/* How long the lock is waited for: by a handshake, which can try again later,
+ * and by others. */
+#define REGISTRY_TRY_MS 2
 #define REGISTRY_LOCK_MS 100
 #define REGISTRY_NONE UINT32_MAX
 #define REGISTRY_STARTS 4 /* StartTransactions remembered per identity */

@@ -341,9 +341,9 @@ shm_addr_text(char out[SHM_ADDR_LEN], const uint64_t addr[2], uint16_t port)
     memcpy(&a6, addr, sizeof a6);
     if (IN6_IS_ADDR_V4MAPPED(&a6)) {
         inet_ntop(AF_INET, a6.s6_addr + 12, text, sizeof text);
-        snprintf(out, SHM_ADDR_LEN, "%s:%u", text, port);
+        snprintf(out, SHM_ADDR_LEN, port != 0 ? "%s:%u" : "%s", text, port);
     } else {
         inet_ntop(AF_INET6, &a6, text, sizeof text);
-        snprintf(out, SHM_ADDR_LEN, "[%s]:%u", text, port);
+        snprintf(out, SHM_ADDR_LEN, port != 0 ? "[%s]:%u" : "[%s]", text, port);
     }
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "close.h"
 #include "config.h"
 #include "address_count.h"
 #include "penalty.h"
@@ -28,6 +29,9 @@
 #define SHM_STALE_MS 10000 /* without progress so long, a worker hangs */
 #define SHM_WORDS_MAX 256
 #define SHM_REFUSALS 64 /* remembered per worker */
+#define SHM_SILENT 16   /* ... and of clients that sent nothing */
+#define SHM_PATH_MAX 96
+#define SHM_OFFERED_MAX 64
 #define SHM_DETAIL_MAX 208
 
 enum shm_worker_state {
@@ -38,17 +42,25 @@ enum shm_worker_state {
     SHM_WORKER_FAILED /* said "do not respawn"; an operator restarts it */
 };
 
-/* A refused handshake, for `ocppctl refused`. Written by the worker: seq is
- * stored odd before and even after, so a reader can tell a torn one. */
+/*
+ * Refused handshakes that are alike, for `ocppctl refused` and `show`: same
+ * reason, address, identity and path. Written by the worker: seq is odd while
+ * it does, so that a reader can recognise a torn one; 0 was never written.
+ */
 struct shm_refusal {
     _Atomic uint64_t seq;
-    uint64_t         wall_ms;
+    uint64_t         wall_ms; /* of the last one */
+    uint64_t         first_ms;
     uint64_t         addr[2];
-    uint16_t         port;
+    uint32_t         count;
+    uint16_t         port;   /* of the last one */
     uint8_t          reason; /* enum refuse_reason */
     uint8_t          name_len;
     char             name[REGISTRY_NAME_MAX];
-    char             detail[SHM_DETAIL_MAX];
+    /* NUL-terminated, printable (printable.h); "" if nothing came. */
+    char path[SHM_PATH_MAX];       /* as sent, without the query */
+    char offered[SHM_OFFERED_MAX]; /* Sec-WebSocket-Protocol as sent */
+    char detail[SHM_DETAIL_MAX];
 };
 
 /* One worker slot. The master writes what is marked m, the worker the rest;
@@ -75,11 +87,14 @@ struct shm_worker {
 
     /* Its connection to Redis: a word ("ready", "down", "auth" ...; empty
      * without [redis]) and a sentence for people. Torn reads are harmless. */
-    char               redis_word[16];
-    char               redis_words[SHM_WORDS_MAX];
-    _Atomic uint32_t   refusals; /* written so far */
-    struct shm_refusal refusal[SHM_REFUSALS];
-    struct stats       stats;
+    char redis_word[16];
+    char redis_words[SHM_WORDS_MAX];
+    /* By SHM_REFUSALS those with a request, then those without: clients that
+     * connect and send nothing never take the place of the others. */
+    struct shm_refusal refusal[SHM_REFUSALS + SHM_SILENT];
+    /* Monotonic seconds of the last refusal, by reason; 0 never. */
+    _Atomic uint32_t refused_s[REFUSE_REASONS];
+    struct stats     stats;
 };
 
 /* One certificate or revocation list. */
@@ -185,7 +200,7 @@ uint64_t shm_crowd_count(const struct shm *s, struct address_count_place p);
 /* Addresses, as the registry keeps them: IPv6 or IPv4-mapped, two words. */
 void shm_addr_pack(
     const struct sockaddr_storage *ss, uint64_t addr[2], uint16_t *port);
-/* "192.0.2.1:1234", "[2001:db8::1]:1234" */
+/* "192.0.2.1:1234", "[2001:db8::1]:1234"; without port 0, which is unknown */
 #define SHM_ADDR_LEN 64
 void shm_addr_text(
     char out[SHM_ADDR_LEN], const uint64_t addr[2], uint16_t port);

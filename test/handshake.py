@@ -359,6 +359,148 @@ def test_what_refused_says_is_also_for_people():
         [["404", "wrong_path"], ["426", "not_websocket"]], text
 
 
+# --- a trace of each refusal --------------------------------------------------
+
+def test_a_version_that_is_not_spoken_is_refused_with_a_trace():
+    g = Gateway()
+    for i, (offer, shown) in enumerate((
+            ("ocpp9.9", "ocpp9.9"), ("ocpp1.6j", "ocpp1.6j"),
+            (["ocpp0.1, x", "soap\x9by"], "ocpp0.1, x, soap%C2%9By"))):
+        name = "NEW%d" % i
+        c = Charger(g, name, protocols=None, open=False)
+        r = c.handshake(protocols=None, headers=[
+            ("Sec-WebSocket-Protocol", o)
+            for o in ([offer] if isinstance(offer, str) else offer)])
+        assert r.status == 101 and r["Sec-WebSocket-Protocol"] is None
+        c.wait_closed(1002)
+        got = remembered(g, r.local, reason="no_subprotocol", status=101,
+                         identity=name, path="/ocpp/" + name)
+        assert got["offered"] == shown, got
+        s = g.show(name)
+        assert not s["online"] and s["connections"] == 0
+        assert [x["offered"] for x in s["refusals"]] == [shown], s
+        assert shown in g.ctl("show", name, json_=False)
+        assert g.wait_log("refused %s as %s, path /ocpp/%s, offering "
+                          % (re.escape(r.local), name, name))
+    assert g.stat("refused", "no_subprotocol") == 3
+
+
+def test_the_path_is_shown_as_it_was_sent():
+    g = Gateway(server_workers=1)
+    for path, shown, reason in (
+            ("/wrong/CP1?key=secret", "/wrong/CP1", "wrong_path"),
+            ("/ocpp/%2F", "/ocpp/%2F", "bad_identity"),
+            ("/ocpp/\u009b2J\u202e", "/ocpp/%C2%9B2J%E2%80%AE", "bad_identity"),
+            ("/" + "x" * 200, "/" + "x" * 91 + "...", "wrong_path")):
+        r = refusal(g, path=path)
+        assert remembered(g, r.local, reason=reason)["path"] == shown
+        assert g.wait_log("path %s[:,]" % re.escape(shown))
+    assert "secret" not in g.ctl("refused", json_=False) + g.log()
+
+
+def test_wss_on_a_port_without_tls_is_named():
+    g = Gateway()
+    c = Charger(g, open=False)
+    c.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500))
+    r = c.response()
+    assert r.status == 400 and "wss://" in r.body, r.body
+    got = remembered(g, r.local, reason="tls_on_plain")
+    assert "wss://" in got["sentence"] and got["path"] == "", got
+    assert g.wait_log("tls_on_plain: .*wss://")
+
+
+def test_probes_push_no_refusal_out():
+    g = Gateway(server_workers=1)
+    r = refusal(g, "REAL", path="/nowhere")
+    for _ in range(200):
+        socket.create_connection(("127.0.0.1", g.port)).close()
+    poll(lambda: g.stat("refused", "gave_up") == 200)
+    remembered(g, r.local, reason="wrong_path")
+    [one] = [x for x in g.tell("refused") if x["reason"] == "gave_up"]
+    assert one["count"] == 200 and one["detail"] == "nothing was sent", one
+    assert one["first"] <= one["time"]
+    assert len(re.findall("gave_up", g.log())) == 1
+
+
+def test_one_address_pushes_no_other_refusal_out():
+    g = Gateway(server_workers=1, server_proxy_from="127.0.0.1",
+                limits_failure_rate=0)
+
+    def refuse(source, path):
+        c = Charger(g, open=False)
+        c.raw(b"PROXY TCP4 %s 192.0.2.1 1000 80\r\n" % source.encode() +
+              c.request(path=path))
+        assert c.response().status == 404
+        c.sock.close()
+    for i in range(10):
+        refuse("192.0.2.%d" % i, "/honest")
+    for i in range(200):
+        refuse("203.0.113.9", "/scan/%d" % i)
+    for i in range(3):
+        refuse("192.0.2.3", "/honest")
+    got = g.tell("refused", "--limit", "80")
+    assert {x["address"] for x in got if x["path"] == "/honest"} == {
+        "192.0.2.%d:1000" % i for i in range(10)}, got
+    assert got[0]["address"] == "192.0.2.3:1000" and got[0]["count"] == 4
+    # The log has not a line for each.
+    lines = [l for l in g.log().splitlines() if "refused 203.0.113.9" in l]
+    assert len(lines) <= 25, len(lines)
+    assert g.stat("refused", "wrong_path") == 213
+
+
+def test_the_log_has_a_line_when_a_charge_point_comes_and_goes():
+    g = Gateway(log_level="info")
+    c = Charger(g, "CAME AND WENT")
+    at = "%s:%d" % c.sock.getsockname()
+    s = g.show("CAME AND WENT")
+    c.close()
+    g.wait_log("CAME AND WENT connected from %s, generation %d, ocpp1.6"
+               % (at, s["generation"]))
+    g.wait_log("CAME AND WENT disconnected from %s, generation %d, .*: "
+               "peer_closed: " % (at, s["generation"]))
+
+
+# --- a busy registry -----------------------------------------------------------
+
+def hold_registry(g):
+    p = subprocess.Popen([os.path.join(B, "scribble"), str(g.pid), "lock", "1"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert p.stdout.readline() == b"locked\n"
+    return p
+
+
+def test_a_busy_registry_delays_a_handshake_and_refuses_none():
+    g = Gateway(websocket_handshake_timeout="1m")
+    here = Charger(g, "HERE")
+    here.boot()
+    p = hold_registry(g)
+    waiting = [Charger(g, "W%d" % i, open=False) for i in range(20)]
+    for c in waiting:
+        c.raw(c.request())
+    poll(lambda: g.stat("handshakes_delayed") >= 40)   # each of them again
+    here.call("Heartbeat")
+    assert g.stat("connections") == 1 and g.stat("handshaking") == 20
+    p.communicate(b"")
+    for c in waiting:
+        assert c.response().status == 101
+        c.boot()
+    assert g.stat("refused", "registry_busy") == 0
+    assert g.stat("refused", "flapping") == 0
+
+
+def test_a_registry_that_stays_busy_refuses_after_handshake_timeout():
+    g = Gateway(websocket_handshake_timeout="300ms")
+    p = hold_registry(g)
+    c = Charger(g, "LATE", open=False)
+    c.raw(c.request())
+    r = c.response()
+    assert r.status == 503 and r["Retry-After"]
+    p.communicate(b"")
+    remembered(g, r.local, reason="registry_busy")
+    assert "the registry was locked" in g.ask("health")[1]
+    Charger(g, "LATE").boot()
+
+
 # --- a full house -------------------------------------------------------------
 
 def test_above_max_connections_all_workers_refuse_with_503_and_retry_after():
@@ -387,7 +529,8 @@ def test_above_max_connections_all_workers_refuse_with_503_and_retry_after():
              g.stat("handshaking") == 0)
     c = Charger(g, "F00")
     c.boot()
-    assert not g.show("TOO-MANY")
+    s = g.show("TOO-MANY")
+    assert not s["online"] and s["connections"] == 0, s
 
 
 def test_a_storm_at_the_last_place_never_passes_the_bound():
@@ -418,7 +561,7 @@ def test_a_full_registry_lets_in_whom_it_knows_and_refuses_strangers():
     r = refusal(g, "STRANGER")
     assert r.status == 503 and int(r["Retry-After"]) > 0, r.headers
     remembered(g, r.local, reason="identities_full", identity="STRANGER")
-    assert g.show("STRANGER") is None
+    assert g.show("STRANGER")["connections"] == 0    # no entry was made
     Charger(g, "B").boot()
     assert g.tell("status")["identities"] == 3
 

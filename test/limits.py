@@ -5,6 +5,7 @@ Most tests come through the PROXY protocol, which lets them have any address:
 those of this machine itself are no strangers'."""
 
 from lib import *
+from auth import KEY, add, basic
 from proxyproto import v1
 
 
@@ -197,11 +198,140 @@ def test_an_address_that_is_refused_too_often_waits():
     assert status(g, "CP1", "192.0.2.1") == 101   # at the limit, not above
     c = Charger(g, open=False)
     c.raw(v1("192.0.2.1") + b"nonsense\r\n\r\n")
-    c.response()
-    assert status(g, "CP1", "192.0.2.1") == 429
+    assert c.response().status == 400
+    # What is refused now gets 429; what is right is let in.
+    c = Charger(g, open=False)
+    c.raw(v1("192.0.2.1") + b"nonsense\r\n\r\n")
+    r = c.response()
+    assert r.status == 429 and 1 <= int(r["Retry-After"]) <= 5, r.headers
+    assert status(g, "CP1", "192.0.2.1") == 101
     assert status(g, "CP1", "192.0.2.2") == 101
     assert reasons(g)["failing"] == 1
-    poll(lambda: status(g, "CP1", "192.0.2.1") == 101, timeout=10 * SLOW)
+    [got] = [r for r in g.tell("refused") if r["reason"] == "failing"]
+    assert "no HTTP/1.1 request" in got["detail"], got
+    code, body = g.ask("health")
+    assert code == 200 and "limits.failure_rate" in body, body
+
+
+def test_neighbours_of_one_that_fails_are_let_in():
+    g = gateway(auth_mode="file", limits_failure_rate=10)
+    add(g, "GOOD", KEY)
+    add(g, "BAD", KEY)
+    key = bytes.fromhex(KEY)
+
+    def attempt(identity, key, source="203.0.113.5"):
+        c = Charger(g, identity, open=False)
+        c.raw(v1(source) + c.request(headers=basic(identity, key)))
+        r = c.response()
+        c.sock.close()
+        return r.status
+    assert [attempt("BAD", b"wrong") for _ in range(11)] == [401] * 11
+    assert attempt("BAD", b"wrong") == 429
+    assert attempt("UNKNOWN", b"wrong") == 429      # not even 404
+    assert attempt("GOOD", key) == 101
+    # Keys of one identity cannot be guessed on from there, nor does the
+    # guesser learn the right one; from elsewhere it is let in.
+    assert attempt("BAD", key) == 429
+    assert attempt("BAD", key, "198.51.100.1") == 101
+
+
+def test_an_ipv6_64_is_one_address():
+    g = gateway(auth_mode="file", limits_failure_rate=10,
+                limits_address_connections=4)
+    add(g, "CP1", KEY)
+
+    def attempt(source, key):
+        c = Charger(g, "CP1", open=False)
+        c.raw(v1(source) + c.request(headers=basic("CP1", key)))
+        r = c.response()
+        c.sock.close()
+        return r.status
+    seen = [attempt("2001:db8:2:2::%x" % (i + 1), b"guess %d" % i)
+            for i in range(200)]
+    assert seen == [401] * 11 + [429] * 189, seen
+    assert attempt("2001:db8:2:2:ffff::1", bytes.fromhex(KEY)) == 429
+    assert attempt("2001:db8:2:3::1", bytes.fromhex(KEY)) == 101
+    g = gateway(limits_address_connections=4)
+    here = [connect(g, "S%d" % i, "2001:db8::%d" % i) for i in range(4)]
+    assert status(g, "S9", "2001:db8::9") == 503
+    assert status(g, "S9", "2001:db8:0:1::9") == 101
+
+
+def test_refused_connections_hold_few_descriptors():
+    g = gateway(server_workers=1, limits_address_connections=20,
+                websocket_close_timeout="1m", websocket_handshake_timeout="1m")
+    before = len(os.listdir("/proc/%d/fd" % g.worker_pid(0)))
+    # They never close, and send nothing behind the PROXY header.
+    all = []
+    for i in range(600):
+        s = socket.create_connection(("127.0.0.1", g.port))
+        s.sendall(v1("203.0.113.9"))
+        all.append(s)
+        if i % 100 == 0:
+            assert status(g, "HONEST", "198.51.100.7") == 101
+    poll(lambda: reasons(g).get("crowded", 0) >= 580)
+    held = len(os.listdir("/proc/%d/fd" % g.worker_pid(0))) - before
+    assert held <= 20 + 64 + 2, held
+    assert g.stat("handshaking") == 20 and g.stat("closing") <= 64
+    assert status(g, "HONEST", "198.51.100.7") == 101
+    # The few that stay are cut, too, whatever close_timeout is.
+    poll(lambda: g.stat("closing") == 0)
+    for s in all:
+        s.close()
+
+
+def test_half_open_connections_behind_one_address_do_not_keep_it_out():
+    g = gateway(limits_address_connections=30, server_workers=2,
+                websocket_idle_timeout="10m")
+    lost = [connect(g, "CP%d" % i, "203.0.113.5")[0] for i in range(30)]
+    assert status(g, "MORE", "203.0.113.5") == 503
+    # All of them lost their connection, and the gateway does not know.
+    back = [connect(g, "CP%d" % i, "203.0.113.5") for i in range(30)]
+    assert [r.status for _, r in back] == [101] * 30
+    for c in lost:
+        c.wait_closed(1008)
+    assert status(g, "MORE", "203.0.113.5") == 503
+    assert reasons(g)["crowded"] == 2
+    # Its own place from another address is none of this one's.
+    assert status(g, "CP1", "203.0.113.6") == 101
+    assert status(g, "CP1", "203.0.113.5") == 101
+
+
+def test_limits_that_bite_show_in_health_and_in_the_log():
+    g = gateway(limits_address_connections=2)
+    here = [connect(g, "CP%d" % i, "192.0.2.1") for i in range(2)]
+    assert g.ask("health")[0] == 200
+    for i in range(50):
+        assert status(g, "X%d" % i, "192.0.2.1") == 503
+    code, body = g.ask("health")
+    assert code == 220 and "limits.address_connections" in body, body
+    assert "50 since the start" in body, body
+    lines = re.findall("handshakes refused: .*limits.address_connections; the "
+                       "last one came from 192.0.2.1:", g.log())
+    assert 1 <= len(lines) <= 2, lines     # of each worker one in a minute
+
+
+def test_a_flood_of_names_leaves_room_for_others():
+    g = Gateway(server_workers=1, server_max_connections="50",
+                server_max_identities="50")
+    for i in range(200):
+        c = Charger(g, "FLOOD%d" % i)
+        c.close()
+        poll(lambda: g.stat("connections") == 0)
+    assert reasons(g).get("identities_full", 0) == 0
+    poll(lambda: g.stat("registry_steps") > 0)
+    assert g.stat("registry_steps") <= 200 * 200, g.stat("registry_steps")
+
+
+def test_what_was_queued_while_offline_is_taken_however_long_it_takes():
+    g = Gateway(limits_message_rate=50, limits_message_burst=1,
+                server_workers=1)
+    c = Charger(g, "BACK")
+    c.raw(b"".join(frame(TEXT, '[2,"q%d","Heartbeat",{}]' % i)
+                   for i in range(200)))
+    for i in range(200):
+        c.get("q%d" % i, timeout=20 * SLOW)
+    assert g.stat("slowed") >= 1 and g.stat("closed", "too_fast") == 0
 
 
 def test_half_frames_without_end_do_not_eat_the_memory():

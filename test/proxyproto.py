@@ -86,6 +86,92 @@ def test_nobody_else_may_send_one():
     assert all(r["address"].startswith("127.0.0.1:") for r in g.tell("refused"))
 
 
+# --- HTTP proxies --------------------------------------------------------------
+
+def through(g, identity, *headers, before=b""):
+    c = Charger(g, identity, open=False)
+    c.raw(before + c.request(headers=headers))
+    r = c.response()
+    if r.status == 101:
+        [e] = g.wait_events(1, type="charge_point.connected", cp=identity)
+        assert c.boot()["status"] == "Accepted"
+        c.close()
+        return e["payload"]["remoteAddress"]
+    c.sock.close()
+    return r.status
+
+
+def test_an_http_proxy_names_the_client():
+    g = gateway()       # trusts 127.0.0.1 and 2001:db8::/32
+    x, f = "X-Forwarded-For", "Forwarded"
+    for i, (headers, want) in enumerate((
+            ([(x, "192.0.2.1")], "192.0.2.1"),
+            ([(x, "192.0.2.1:4711")], "192.0.2.1:4711"),
+            ([(x, "2001:db9::7")], "[2001:db9::7]"),
+            ([(x, "[2001:db9::7]:80")], "[2001:db9::7]:80"),
+            # The client's inventions stand left of what proxies add.
+            ([(x, "10.9.9.9, evil, 192.0.2.2, 2001:db8::1")], "192.0.2.2"),
+            ([(x, "10.9.9.9"), (x, "192.0.2.3")], "192.0.2.3"),
+            ([(x, "192.0.2.4 ,127.0.0.1,")], "192.0.2.4"),
+            ([(x, "unknown, 2001:db8::5")], "[2001:db8::5]"),
+            ([(x, "127.0.0.1, 2001:db8::6")], "127.0.0.1"),
+            ([(f, "for=192.0.2.7")], "192.0.2.7"),
+            ([(f, 'for="[2001:db9::8]:80";proto=https, '
+                  'By=x;FOR="192.0.2.8:90"')], "192.0.2.8:90"),
+            ([(f, 'for="10.1.1.1, for=192.0.2.9')], "192.0.2.9"),
+            ([(f, "for=192.0.2.10"), (x, "192.0.2.10")], "192.0.2.10"),
+            # What cannot be trusted is refused.
+            ([], 400),
+            ([(x, "unknown")], 400),
+            ([(f, "by=192.0.2.1")], 400),
+            ([(x, "192.0.2.300")], 400),
+            ([(f, "for=10.1.1.1"), (x, "192.0.2.11")], 400),
+            )):
+        assert through(g, "X%d" % i, *headers) == want, (i, headers, want)
+    assert g.stat("forwarded") == 13
+    [one] = [r for r in g.tell("refused") if "different" in r["detail"]]
+    assert one["reason"] == "no_proxy_header", one
+
+
+def test_nobody_else_names_another_client():
+    # Neither a client itself, nor one behind a PROXY header.
+    g = Gateway()
+    got = through(g, "CP1", ("X-Forwarded-For", "192.0.2.1"))
+    assert got.startswith("127.0.0.1:"), got
+    g = gateway()
+    fake = ("X-Forwarded-For", "10.9.9.9"), ("Forwarded", "for=10.9.9.9")
+    assert through(g, "CP2", *fake, before=v1("192.0.2.5")) == "192.0.2.5:50000"
+    # A balancer in front of an HTTP proxy: both are trusted.
+    assert through(g, "CP3", ("X-Forwarded-For", "10.9.9.9, 192.0.2.6"),
+                   before=v1("2001:db8::1")) == "192.0.2.6"
+    assert through(g, "CP4", before=v1("2001:db8::1")) == "[2001:db8::1]:50000"
+
+
+def test_limits_hold_for_clients_of_an_http_proxy():
+    g = gateway(limits_address_connections=2)
+    x = "X-Forwarded-For"
+
+    def status(identity, client):
+        c = Charger(g, identity, open=False)
+        r = c.handshake(headers=[(x, client)])
+        return c, r.status
+    here = [status("A%d" % i, "192.0.2.1") for i in range(2)]
+    assert [s for _, s in here] == [101, 101]
+    assert status("A3", "192.0.2.1")[1] == 503
+    assert status("A3", "192.0.2.2")[1] == 101
+    g.ask("deny", "add", "address", "192.0.2.66")
+    assert status("D", "192.0.2.66")[1] == 403
+    c = Charger(g, open=False)
+    r = c.handshake(path="/nowhere/X", headers=[(x, "192.0.2.67")])
+    assert r.status == 404
+    c = Charger(g, open=False)
+    r = c.handshake(drop=("Upgrade",), headers=[(x, "192.0.2.68")])
+    assert r.status == 426
+    got = {e["address"]: e["reason"] for e in g.tell("refused")}
+    assert got == {"192.0.2.1": "crowded", "192.0.2.66": "denied",
+                   "192.0.2.67": "wrong_path", "192.0.2.68": "not_websocket"}
+
+
 def test_an_endless_header_is_refused():
     g = gateway()
     c = Charger(g, open=False)

@@ -190,7 +190,7 @@ refusals(void)
     for (unsigned i = 0; i < shm->slots; i++) {
         struct shm_worker *w = shm_worker(shm, i);
         noise(w->refusal, sizeof w->refusal);
-        w->refusals = (uint32_t)chance();
+        noise((void *)w->refused_s, sizeof w->refused_s);
     }
 }
 
@@ -242,13 +242,28 @@ geometry(void)
     memset(shm->reload_words, 'w', sizeof shm->reload_words);
 }
 
+/* Nothing is written: the registry's lock is held until the input ends. */
+static void
+lock(void)
+{
+    char byte;
+
+    if (pthread_mutex_lock(&reg->lock) != 0)
+        exit(1);
+    puts("locked");
+    fflush(stdout);
+    while (read(STDIN_FILENO, &byte, 1) > 0)
+        ;
+    pthread_mutex_unlock(&reg->lock);
+}
+
 static const struct {
     const char *name;
     void (*spoil)(void);
 } places[] = {{"owners", owners}, {"names", entry_names}, {"chains", chains},
     {"counts", counts}, {"config", configuration}, {"workers", workers},
     {"refusals", refusals}, {"gauges", gauges}, {"counters", counters},
-    {"sequence", sequence}, {"geometry", geometry}};
+    {"sequence", sequence}, {"geometry", geometry}, {"lock", lock}};
 
 /* The segment is a memfd without a name in any directory. */
 static int

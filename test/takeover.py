@@ -29,6 +29,34 @@ def test_the_older_connection_is_closed_with_1008_within_a_second():
         new.close()
 
 
+# Names that share one state of FNV-1a, whatever was mixed in at the start.
+BLOCKS = (("ZY#,5`#+j5P", "b--!O4QVoJj", "@?8!?*n+#0k", "UQ&({^5-YN`"),
+          ("LVfF$1;5rRv", "d!u?2qsb-)v", "DU;4&9*-!<N", "Vz6^!$:R3?X"),
+          ("maK(PP67>bn", "b$sjYR*n4DH", "A|s0i$sU,kF"),
+          ("fD9Y4xp&?yX", "NH;-W<R4+}i", "=!_w,T4|d$^"))
+
+
+def test_names_made_to_collide_cost_no_more_than_others():
+    g = Gateway(server_workers="2")
+    names = [""]
+    for block in BLOCKS:
+        names = [n + b for n in names for b in block]
+    assert len(names) == 144
+    before = g.stat("registry_steps")
+    first = [Charger(g, n) for n in names]
+    again = [Charger(g, n) for n in names]      # each takes its own place
+    for c in first:
+        replaced(c, 5.0)
+    assert g.stat("connections") == 144 and g.tell("status")["identities"] == 144
+    seen = g.tell("connections", "--limit", "1000")["connections"]
+    assert sorted(x["identity"] for x in seen) == sorted(names)
+    poll(lambda: g.stat("registry_steps") > before)
+    steps = g.stat("registry_steps") - before
+    assert steps < 144 * 2 * 8, steps
+    for c in again:
+        c.sock.close()
+
+
 def test_the_events_tell_who_replaced_whom():
     g = shared(server_workers="2")
     old = Charger(g, "TELL", worker=0)

@@ -23,6 +23,7 @@
 #include "fleet/redis.h"
 #include "base/self.h"
 #include "session/platform.h"
+#include "session/refusals.h"
 #include "session/session.h"
 #include "fleet/ship.h"
 #include "fleet/transaction_ids.h"
@@ -107,7 +108,8 @@ check(struct conn *c)
         break;
     }
     case CONN_CLOSING:
-        if (age >= conf->websocket_close_timeout)
+        if (age >= conf->websocket_close_timeout ||
+            ((c->flags & CONN_REFUSED) && age >= HANDSHAKE_LINGER_MS))
             conn_kill(c);
         break;
     default:
@@ -172,6 +174,7 @@ each_second(void)
     auth_tick();
     tls_queue_tick();
     guard_tick();
+    refusals_tick();
     if (++seconds == RECOVERED_KEPT_S)
         calls_forget_recovered();
 }
@@ -183,6 +186,7 @@ tick(void)
 
     last_ms = self.now_ms;
     accept_resume();
+    handshake_tick();
     for (uint32_t n = due(&deadlines, elapsed, 1000); n > 0; n--) {
         if (deadlines.cursor >= conn_high()) {
             deadlines.cursor = 0;

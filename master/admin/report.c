@@ -11,6 +11,9 @@
 #include "version.h"
 #include "writer.h"
 
+/* A limit that refused a handshake is a problem for this long. */
+#define LIMIT_RECENT_S 60
+
 const char *
 report_state(int state)
 {
@@ -156,6 +159,30 @@ redis_problem(void *ctx, const char *fmt, ...)
     problem(ctx, REPORT_DEGRADED, "%s", text);
 }
 
+/* A limit that refused handshakes within the last minute. Those of one client
+ * that comes or fails too often are reported too, but the gateway is healthy.
+ */
+static void
+limit_problem(
+    struct problems *p, const struct shm *s, unsigned reason, uint64_t refused)
+{
+    uint32_t now = (uint32_t)(clock_mono_ms() / 1000), last = 0;
+    bool     of_client = reason == REFUSE_flapping || reason == REFUSE_failing;
+
+    if (!close_is_limit(reason))
+        return;
+    for (unsigned i = 0; i < shm_slots(s); i++) {
+        uint32_t at = shm_worker(s, i)->refused_s[reason];
+        if (at > last && at <= now)
+            last = at;
+    }
+    if (last == 0 || now - last >= LIMIT_RECENT_S)
+        return;
+    problem(p, of_client ? REPORT_HEALTHY : REPORT_DEGRADED,
+        "handshakes were refused %u s ago: %s (%" PRIu64 " since the start)",
+        now - last, refuse_info[reason].sentence, refused);
+}
+
 static enum report_health
 find_problems(const struct shm *s, const struct config *c,
     const struct stats *sum, struct writer *w, struct buf *lines)
@@ -175,6 +202,8 @@ find_problems(const struct shm *s, const struct config *c,
             "server.max_connections = %" PRIu64 " is reached; further charge "
             "points are refused",
             c->server_max_connections);
+    for (unsigned i = 0; i < REFUSE_REASONS; i++)
+        limit_problem(&p, s, i, stat_get(&sum->refused[i]));
     return p.health;
 }
 

@@ -13,6 +13,7 @@
 #include "close.h"
 #include "control/command.h"
 #include "control/json_members.h"
+#include "control/refused.h"
 #include "base/master.h"
 #include "admin/report.h"
 #include "workers/supervise.h"
@@ -425,18 +426,77 @@ show_text(const struct registry_entry *e, const char *json, size_t len,
     }
 }
 
+/* The refused handshakes of an identity, as an array of JSON or as lines. */
+static size_t
+put_refused(const char *name, struct writer *w, struct buf *lines)
+{
+    struct shm_refusal *all = calloc(refused_most(), sizeof *all);
+    size_t              n = all != NULL ? refused_copy(all, name) : 0;
+
+    if (w != NULL)
+        writer_open(w, "refusals", '[');
+    else if (n > 0)
+        buf_adds(lines, "\n");
+    for (size_t i = 0; i < n; i++)
+        if (w != NULL)
+            refused_json(&all[i], w);
+        else
+            refused_text(&all[i], lines);
+    if (w != NULL)
+        writer_close(w);
+    free(all);
+    return n;
+}
+
+/* An identity without an entry: it never was connected, but it may have been
+ * refused. */
+static void
+show_stranger(struct client *c, const char *name)
+{
+    struct buf    out = BUF_INIT(BODY_MAX);
+    struct writer w = WRITER_INIT(&out);
+    size_t        n;
+
+    if (c->format == 'j') {
+        writer_open(&w, NULL, '{');
+        writer_str(&w, "identity", name);
+        writer_bool(&w, "online", false);
+        writer_u64(&w, "connections", 0);
+        n = put_refused(name, &w, NULL);
+        writer_close(&w);
+        buf_addc(&out, '\n');
+    } else {
+        buf_adds(&out, "identity         ");
+        put_name(&out, name, strlen(name), 0);
+        buf_adds(&out, "\nstate            never connected, but refused\n");
+        n = put_refused(name, NULL, &out);
+    }
+    if (n > 0)
+        control_reply_buf(c, CONTROL_DONE, &out);
+    else
+        control_replyf(c, CONTROL_NOT_FOUND,
+            "%.64s: not known here; it has not tried to connect to this "
+            "gateway, or long ago (`refused` shows handshakes that failed, "
+            "also those without a readable identity)",
+            name);
+    buf_free(&out);
+}
+
 /* json: what the owner of the connection answered, len 0 without an answer. */
 static void
 show_reply(struct client *c, const char *json, size_t len)
 {
     struct registry_entry e;
     struct buf            out = BUF_INIT(BODY_MAX);
+    char                  name[REGISTRY_NAME_MAX + 1];
 
     if (!registry_copy(shm_registry(master.shm), c->entry, &e)) {
         control_replyf(
             c, CONTROL_BUSY, "show: it was forgotten just now; try again");
         return;
     }
+    memcpy(name, e.name, e.name_len);
+    name[e.name_len] = '\0';
     if (c->format == 'j') {
         struct writer w = WRITER_INIT(&out);
         writer_open(&w, NULL, '{');
@@ -445,10 +505,12 @@ show_reply(struct client *c, const char *json, size_t len)
             writer_raw(&w, "connection", json, len);
         else
             writer_null(&w, "connection");
+        put_refused(name, &w, NULL);
         writer_close(&w);
         buf_addc(&out, '\n');
     } else {
         show_text(&e, json, len, &out);
+        put_refused(name, NULL, &out);
     }
     control_reply_buf(c, CONTROL_DONE, &out);
     buf_free(&out);
@@ -472,11 +534,7 @@ cmd_show(struct client *c, int argc, char **argv)
     c->entry =
         registry_peek(shm_registry(master.shm), argv[1], strlen(argv[1]));
     if (c->entry == REGISTRY_NONE) {
-        control_replyf(c, CONTROL_NOT_FOUND,
-            "%.64s: not known here; it never "
-            "connected to this gateway, or long ago (`refused` shows "
-            "handshakes that failed)",
-            argv[1]);
+        show_stranger(c, argv[1]);
         return;
     }
     cref owner = registry_at(shm_registry(master.shm), c->entry)->owner;

@@ -7,10 +7,13 @@
 #include "clock.h"
 #include "close.h"
 #include "control/command.h"
+#include "control/refused.h"
+#include "printable.h"
 #include "base/master.h"
 #include "writer.h"
 
 #define LIMIT_DEFAULT 20
+#define LIMIT_MOST 100000 /* more than there are */
 #define BODY_MAX (16u << 20)
 
 /* Copies what a worker may be writing at this moment: seq is odd or changes
@@ -40,44 +43,90 @@ newest_first(const void *a, const void *b)
     return (x->wall_ms < y->wall_ms) - (x->wall_ms > y->wall_ms);
 }
 
-static void
-put_json(const struct shm_refusal *r, struct writer *w)
+/* Workers write the records: nothing in them is relied on. */
+static bool
+is_sound(struct shm_refusal *r)
+{
+    r->path[sizeof r->path - 1] = '\0';
+    r->offered[sizeof r->offered - 1] = '\0';
+    r->detail[sizeof r->detail - 1] = '\0';
+    return r->reason < REFUSE_REASONS && r->name_len <= sizeof r->name;
+}
+
+size_t
+refused_most(void)
+{
+    return (size_t)master.slots * (SHM_REFUSALS + SHM_SILENT);
+}
+
+size_t
+refused_copy(struct shm_refusal *all, const char *name)
+{
+    size_t n = 0;
+
+    for (unsigned s = 0; s < master.slots; s++)
+        for (unsigned i = 0; i < SHM_REFUSALS + SHM_SILENT; i++) {
+            struct shm_refusal *r = &all[n];
+            if (!copy_refusal(&shm_worker(master.shm, s)->refusal[i], r) ||
+                !is_sound(r))
+                continue;
+            if (name != NULL &&
+                (r->name_len != strlen(name) ||
+                    memcmp(r->name, name, r->name_len) != 0))
+                continue;
+            n++;
+        }
+    qsort(all, n, sizeof *all, newest_first);
+    return n;
+}
+
+void
+refused_json(const struct shm_refusal *r, struct writer *w)
 {
     char text[SHM_ADDR_LEN];
 
     writer_open(w, NULL, '{');
     clock_rfc3339(text, r->wall_ms);
     writer_str(w, "time", text);
+    clock_rfc3339(text, r->first_ms);
+    writer_str(w, "first", text);
+    writer_u64(w, "count", r->count);
     shm_addr_text(text, r->addr, r->port);
     writer_str(w, "address", text);
-    writer_strn(w, "identity", r->name,
-        r->name_len <= sizeof r->name ? r->name_len : 0);
+    writer_strn(w, "identity", r->name, r->name_len);
+    writer_str(w, "path", r->path);
+    writer_str(w, "offered", r->offered);
     writer_str(w, "reason", refuse_info[r->reason].word);
     writer_u64(w, "status", (uint64_t)refuse_info[r->reason].status);
     writer_str(w, "sentence", refuse_info[r->reason].sentence);
-    writer_strn(w, "detail", r->detail, strnlen(r->detail, sizeof r->detail));
+    writer_str(w, "detail", r->detail);
     writer_close(w);
 }
 
-static void
-put_text(const struct shm_refusal *r, struct buf *out)
+void
+refused_text(const struct shm_refusal *r, struct buf *out)
 {
-    char   when[CLOCK_RFC3339_LEN + 1], addr[SHM_ADDR_LEN];
-    size_t from = out->len;
+    char when[CLOCK_RFC3339_LEN + 1], addr[SHM_ADDR_LEN];
+    char name[3 * REGISTRY_NAME_MAX + 1];
 
     clock_rfc3339(when, r->wall_ms);
     shm_addr_text(addr, r->addr, r->port);
+    printable_percent(name, sizeof name, r->name, r->name_len);
     buf_addf(out, "%s  %-21s  %3d %-15s  ", when, addr,
         refuse_info[r->reason].status, refuse_info[r->reason].word);
-    if (r->name_len > 0 && r->name_len <= sizeof r->name)
-        buf_addf(out, "%.*s: ", r->name_len, r->name);
+    if (name[0] != '\0')
+        buf_addf(out, "%s: ", name);
     buf_adds(out, refuse_info[r->reason].sentence);
     if (r->detail[0] != '\0')
-        buf_addf(out, " (%.*s)", SHM_DETAIL_MAX - 1, r->detail);
-    /* Names and details come from strangers. */
-    for (size_t i = from; i < out->len; i++)
-        if ((unsigned char)out->p[i] < 0x20 || out->p[i] == 0x7f)
-            out->p[i] = '?';
+        buf_addf(out, " (%s)", r->detail);
+    if (r->path[0] != '\0')
+        buf_addf(out, "; path %s", r->path);
+    if (r->offered[0] != '\0')
+        buf_addf(out, "; offered %s", r->offered);
+    if (r->count > 1) {
+        clock_rfc3339(when, r->first_ms);
+        buf_addf(out, "; %" PRIu32 " times since %s", r->count, when);
+    }
     buf_addc(out, '\n');
 }
 
@@ -87,7 +136,7 @@ cmd_refused(struct client *c, int argc, char **argv)
     static const char *const names[] = {"--limit"};
     const char              *v[1] = {NULL};
     uint64_t                 limit = LIMIT_DEFAULT;
-    size_t                   n = 0, most = (size_t)master.slots * SHM_REFUSALS;
+    size_t                   n;
 
     if (!command_options(c, &argc, argv, names, v, 1))
         return;
@@ -96,19 +145,14 @@ cmd_refused(struct client *c, int argc, char **argv)
         return;
     }
     if (v[0] != NULL &&
-        !command_number(c, argv, "--limit", v[0], 1, most, &limit))
+        !command_number(c, argv, "--limit", v[0], 1, LIMIT_MOST, &limit))
         return;
-    struct shm_refusal *all = calloc(most, sizeof *all);
+    struct shm_refusal *all = calloc(refused_most(), sizeof *all);
     if (all == NULL) {
         control_replyf(c, CONTROL_FAILED, "refused: out of memory");
         return;
     }
-    for (unsigned s = 0; s < master.slots; s++)
-        for (unsigned i = 0; i < SHM_REFUSALS; i++)
-            if (copy_refusal(&shm_worker(master.shm, s)->refusal[i], &all[n]) &&
-                all[n].reason < REFUSE_REASONS)
-                n++;
-    qsort(all, n, sizeof *all, newest_first);
+    n = refused_copy(all, NULL);
     if (n > limit)
         n = limit;
 
@@ -118,9 +162,9 @@ cmd_refused(struct client *c, int argc, char **argv)
         writer_open(&w, NULL, '[');
     for (size_t i = 0; i < n; i++)
         if (c->format == 'j')
-            put_json(&all[i], &w);
+            refused_json(&all[i], &w);
         else
-            put_text(&all[i], &out);
+            refused_text(&all[i], &out);
     if (c->format == 'j') {
         writer_close(&w);
         buf_addc(&out, '\n');

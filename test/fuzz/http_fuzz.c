@@ -61,12 +61,8 @@ answer(const struct http_request *r)
 
     within(r->target);
     within(r->path);
-    within(r->query);
-    within(r->host);
     within(r->key);
     within(r->authorization);
-    within(r->user_agent);
-    within(r->forwarded_for);
     ensure(r->protocol.n <= HTTP_LINES && r->extensions.n <= HTTP_LINES);
     for (unsigned i = 0; i < r->protocol.n; i++)
         within(r->protocol.line[i]);

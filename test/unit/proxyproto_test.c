@@ -51,8 +51,10 @@ static const struct {
         "PROXY UNKNOWN 0123456789012345678901234567890123456789012345678901234567890"
         "12345678901234567890123456789012345678901234567890\r\n",
         ERROR, NULL, 0),
-    T("HTTP", "GET / HTTP/1.1\r\n", ERROR, NULL, 0),
-    T("lower case", "proxy TCP4", ERROR, NULL, 0),
+    T("HTTP", "GET / HTTP/1.1\r\n", ABSENT, NULL, 0),
+    T("TLS", "\x16\x03\x01", ABSENT, NULL, 0),
+    T("nearly", "POST / HTTP/1.1\r\n", ERROR, NULL, 0),
+    T("lower case", "proxy TCP4", ABSENT, NULL, 0),
     T("v2 four",
         SIGN "\x21\x11\0\x0c\xc0\0\x02\x01\xc6\x33\x64\x01\xdc\x04\x01\xbb"
              "GET",

@@ -51,9 +51,8 @@ auth_redis_remember(uint32_t entry, const struct authfile_key *key)
 }
 
 void
-auth_redis_recall(const char *name, size_t len, struct auth_redis_answer *out)
+auth_redis_recall(uint32_t entry, struct auth_redis_answer *out)
 {
-    uint32_t entry = registry_find(self.registry, name, len, false);
     uint32_t when;
 
     *out = (struct auth_redis_answer){.word = KEYS_SILENT};
@@ -127,9 +126,7 @@ answered_cb(void *ctx, const struct redis_value *v)
     *p = a->next;
     if (a->next == NULL)
         asks_last = p;
-    if (v == NULL || redis_error(v) != NULL) {
-        auth_redis_recall(a->name, a->len, &answer);
-    } else {
+    if (v != NULL && redis_error(v) == NULL) {
         answer.entry.has_key =
             read_key(redis_at(v, 0), a->name, &answer.entry.key);
         answer.entry.has_next =
@@ -174,7 +171,7 @@ auth_redis_ask(struct conn *c, const char *name, size_t len)
 void
 auth_redis_tick(void)
 {
-    struct auth_redis_answer answer;
+    struct auth_redis_answer answer = {.word = KEYS_SILENT};
 
     for (struct ask *a = asks; a != NULL; a = a->next) {
         if (self.now_ms - a->since_ms < self.conf.auth_timeout)
@@ -182,7 +179,6 @@ auth_redis_tick(void)
         struct conn *c = asker(a);
         if (c == NULL)
             continue;
-        auth_redis_recall(a->name, a->len, &answer);
         hand_up(c, &answer);
     }
 }

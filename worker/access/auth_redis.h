@@ -41,9 +41,9 @@ struct auth_redis_answer {
 /* Asks about c's identity. False: Redis cannot be asked, and nothing follows.
  * Else up_auth_answered() comes exactly once, unless c dies before it. */
 bool auth_redis_ask(struct conn *c, const char *name, size_t len);
-/* What stands for an answer of Redis while it is silent. */
-void auth_redis_recall(
-    const char *name, size_t len, struct auth_redis_answer *out);
+/* Fills in what stands for an answer of Redis while it is silent: the key that
+ * the identity of a registry entry showed before. REGISTRY_NONE: none. */
+void auth_redis_recall(uint32_t entry, struct auth_redis_answer *out);
 /* The identity of a registry entry showed this key, which Redis has. */
 void auth_redis_remember(uint32_t entry, const struct authfile_key *key);
 

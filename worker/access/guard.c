@@ -14,7 +14,22 @@
 #include "base/self.h"
 #include "net/ws.h"
 
-enum { KIND_ADDRESS, KIND_PREFIX, KIND_IDENTITY, KIND_FAILURES };
+/* What is counted (address_count.h) and what waits (penalty.h). */
+enum {
+    KIND_ADDRESS,
+    KIND_PREFIX,
+    KIND_IDENTITY,
+    KIND_FAILURES,
+    KIND_KEYS,
+    KIND_HANDSHAKES,
+    KIND_PREFIX_HANDSHAKES
+};
+
+/* An IPv6 host has a /64 at least, and changes its address in it at will. */
+#define ADDRESS_FOUR 32
+#define ADDRESS_SIX 64
+#define PREFIX_FOUR 24
+#define PREFIX_SIX 64
 
 #define PROXIES_MAX 64
 #define RETRY_S 30
@@ -233,50 +248,68 @@ guard_retry_s(void)
     return retry_s;
 }
 
-enum refuse_reason
-guard_enter(struct conn *c, bool proxied, const char **detail)
+/* Addresses of this machine itself are not limited, unless a load balancer on
+ * it reported them. */
+static bool
+is_limited(const struct conn_handshake *h)
 {
-    const struct config  *conf = &self.conf;
+    return h->proxied || !cidr_is_loopback(h->addr);
+}
+
+static void
+enter_places(struct conn *c, unsigned kind_address, unsigned kind_prefix)
+{
     struct address_count *w = shm_crowd(self.shm);
     const uint64_t       *addr = c->busy->handshake.addr;
-    struct cidr           net = cidr_around(addr, 24, 64);
+    struct cidr           one = cidr_around(addr, ADDRESS_FOUR, ADDRESS_SIX);
+    struct cidr           net = cidr_around(addr, PREFIX_FOUR, PREFIX_SIX);
+
+    guard_leave(c);
+    c->access.places[0] = address_count_find(w, kind_address, one.addr);
+    c->access.places[1] = address_count_find(w, kind_prefix, net.addr);
+    address_count_enter(w, self.slot, c->access.places[0]);
+    address_count_enter(w, self.slot, c->access.places[1]);
+    c->access.counted = true;
+}
+
+static bool
+above(uint64_t limit, struct address_count_place p)
+{
+    return limit != 0 && shm_crowd_count(self.shm, p) > limit;
+}
+
+static bool
+above_sum(
+    uint64_t limit, struct address_count_place p, struct address_count_place q)
+{
+    return limit != 0 &&
+        shm_crowd_count(self.shm, p) + shm_crowd_count(self.shm, q) > limit;
+}
+
+enum refuse_reason
+guard_enter(struct conn *c, const char **detail)
+{
+    const struct config         *conf = &self.conf;
+    const struct conn_handshake *h = &c->busy->handshake;
 
     retry_s = RETRY_S;
     /* The datagram about it may be behind this one. */
     if (deny_version != self.shm->deny_version)
         load_denied();
-    if (denyfile_has_address(&denied, addr)) {
+    if (denyfile_has_address(&denied, h->addr)) {
         *detail = "the address";
         return REFUSE_denied;
     }
-    c->access.places[0] = address_count_find(w, KIND_ADDRESS, addr);
-    c->access.places[1] = address_count_find(w, KIND_PREFIX, net.addr);
-    address_count_enter(w, self.slot, c->access.places[0]);
-    address_count_enter(w, self.slot, c->access.places[1]);
-    c->access.counted = true;
-    /* Whoever is on this machine is no stranger; a load balancer here says
-     * who it comes from. */
-    if (proxied || !cidr_is_loopback(addr)) {
-        uint32_t wait = conf->limits_failure_rate == 0
-            ? 0
-            : penalty_waits(
-                  shm_penalty(self.shm), KIND_FAILURES, addr, 16, now_s());
-        if (wait > 0) {
-            retry_s = wait;
-            return REFUSE_failing;
-        }
-        if (conf->limits_address_connections != 0 &&
-            shm_crowd_count(self.shm, c->access.places[0]) >
-                conf->limits_address_connections) {
-            *detail = proxied ? NULL
-                              : "behind a load balancer, "
-                                "server.proxy_from tells who is meant";
+    enter_places(c, KIND_HANDSHAKES, KIND_PREFIX_HANDSHAKES);
+    if (is_limited(h)) {
+        if (above(conf->limits_address_connections, c->access.places[0])) {
+            *detail = "all of them in their opening handshake";
             return REFUSE_crowded;
         }
-        if (conf->limits_prefix_connections != 0 &&
-            shm_crowd_count(self.shm, c->access.places[1]) >
-                conf->limits_prefix_connections)
+        if (above(conf->limits_prefix_connections, c->access.places[1])) {
+            *detail = "all of them in their opening handshake";
             return REFUSE_crowded_prefix;
+        }
     }
     if (conf->limits_handshakes != 0 &&
         shm_handshaking(self.shm) > conf->limits_handshakes)
@@ -284,16 +317,66 @@ guard_enter(struct conn *c, bool proxied, const char **detail)
     return REFUSE_REASONS;
 }
 
+/* The name of the penalty for wrong keys: one identity from one address. */
+static size_t
+keys_name(const struct conn_handshake *h, const char *name, size_t len,
+    uint8_t out[16 + REGISTRY_NAME_MAX])
+{
+    struct cidr one = cidr_around(h->addr, ADDRESS_FOUR, ADDRESS_SIX);
+
+    memcpy(out, one.addr, sizeof one.addr);
+    memcpy(out + sizeof one.addr, name, len);
+    return sizeof one.addr + len;
+}
+
 enum refuse_reason
-guard_identity(const char *name, size_t len, const char **detail)
+guard_before_key(const struct conn *c, const char *name, size_t len)
+{
+    const struct conn_handshake *h = &c->busy->handshake;
+    uint8_t                      key[16 + REGISTRY_NAME_MAX];
+
+    retry_s = RETRY_S;
+    if (self.conf.limits_failure_rate == 0 || !is_limited(h))
+        return REFUSE_REASONS;
+    uint32_t wait = penalty_waits(shm_penalty(self.shm), KIND_KEYS, key,
+        keys_name(h, name, len, key), now_s());
+    if (wait == 0)
+        return REFUSE_REASONS;
+    retry_s = wait;
+    return REFUSE_failing;
+}
+
+/* The connection whose place this one takes is one of the same address. */
+static bool
+replaces_one_of(const uint64_t addr[2], unsigned four, unsigned six,
+    const struct registry_entry *former)
+{
+    if (former == NULL || former->owner == 0)
+        return false;
+    uint64_t    had[2] = {former->addr[0], former->addr[1]};
+    struct cidr net = cidr_around(addr, four, six);
+    return cidr_has(&net, had);
+}
+
+/* With those in their opening handshake, of which this connection is one. */
+static bool
+is_crowded(const struct conn_handshake *h, const struct registry_entry *former,
+    struct address_count_place handshakes, unsigned kind, unsigned four,
+    unsigned six, uint64_t limit)
+{
+    struct cidr                net = cidr_around(h->addr, four, six);
+    struct address_count_place p =
+        address_count_find(shm_crowd(self.shm), kind, net.addr);
+
+    return above_sum(limit, p, handshakes) &&
+        !replaces_one_of(h->addr, four, six, former);
+}
+
+static enum refuse_reason
+check_identity_rate(const char *name, size_t len)
 {
     uint64_t limit = self.conf.limits_identity_rate;
 
-    retry_s = RETRY_S;
-    if (denyfile_has_name(&denied, name, len)) {
-        *detail = "the identity";
-        return REFUSE_denied;
-    }
     if (limit == 0)
         return REFUSE_REASONS;
     struct penalty *t = shm_penalty(self.shm);
@@ -312,15 +395,48 @@ guard_identity(const char *name, size_t len, const char **detail)
     return REFUSE_flapping;
 }
 
-void
-guard_refused(const struct conn *c, enum refuse_reason reason)
+enum refuse_reason
+guard_identity(const struct conn *c, const char *name, size_t len,
+    const struct registry_entry *former, const char **detail)
 {
-    uint64_t limit = self.conf.limits_failure_rate;
+    const struct config         *conf = &self.conf;
+    const struct conn_handshake *h = &c->busy->handshake;
 
-    /* Our own state is nobody's fault, and those who wait already wait. */
+    retry_s = RETRY_S;
+    if (denyfile_has_name(&denied, name, len)) {
+        *detail = "the identity";
+        return REFUSE_denied;
+    }
+    if (is_limited(h)) {
+        if (is_crowded(h, former, c->access.places[0], KIND_ADDRESS,
+                ADDRESS_FOUR, ADDRESS_SIX, conf->limits_address_connections)) {
+            if (!h->proxied)
+                *detail = "if that is a load balancer, list it in "
+                          "server.proxy_from";
+            return REFUSE_crowded;
+        }
+        if (is_crowded(h, former, c->access.places[1], KIND_PREFIX, PREFIX_FOUR,
+                PREFIX_SIX, conf->limits_prefix_connections))
+            return REFUSE_crowded_prefix;
+    }
+    return check_identity_rate(name, len);
+}
+
+void
+guard_opened(struct conn *c)
+{
+    enter_places(c, KIND_ADDRESS, KIND_PREFIX);
+}
+
+/* Refusals that say something about the client. The state of the gateway is
+ * not the client's fault, and a client that waits already is not counted. */
+static bool
+is_failure(enum refuse_reason reason)
+{
     switch (reason) {
     case REFUSE_full:
     case REFUSE_identities_full:
+    case REFUSE_registry_busy:
     case REFUSE_draining:
     case REFUSE_auth_down:
     case REFUSE_crowded:
@@ -329,25 +445,44 @@ guard_refused(const struct conn *c, enum refuse_reason reason)
     case REFUSE_flapping:
     case REFUSE_failing:
     case REFUSE_gave_up: /* health checks do so */
-        return;
+        return false;
     default:
-        break;
+        return true;
     }
-    const uint64_t *addr = c->busy->handshake.addr;
-    if (limit == 0 || !c->access.counted ||
-        (cidr_is_loopback(addr) && !c->busy->handshake.proxied))
-        return;
-    uint32_t wait = penalty_count(shm_penalty(self.shm), KIND_FAILURES, addr,
-        16, now_s(), (uint32_t)limit, most_s());
+}
+
+enum refuse_reason
+guard_refuses(const struct conn *c, enum refuse_reason reason, const char *name,
+    size_t len)
+{
+    const struct conn_handshake *h = &c->busy->handshake;
+    struct penalty              *t = shm_penalty(self.shm);
+    uint32_t limit = (uint32_t)self.conf.limits_failure_rate;
+    uint8_t  key[16 + REGISTRY_NAME_MAX];
+    char     from[SHM_ADDR_LEN];
+
+    if (limit == 0 || !is_failure(reason) || !is_limited(h))
+        return reason;
+    struct cidr one = cidr_around(h->addr, ADDRESS_FOUR, ADDRESS_SIX);
+    if (reason == REFUSE_wrong_key)
+        penalty_count(t, KIND_KEYS, key, keys_name(h, name, len, key), now_s(),
+            limit, most_s());
+    uint32_t waits = penalty_waits(t, KIND_FAILURES, one.addr, 16, now_s());
+    if (waits > 0) {
+        retry_s = waits;
+        return REFUSE_failing;
+    }
+    uint32_t wait =
+        penalty_count(t, KIND_FAILURES, one.addr, 16, now_s(), limit, most_s());
     if (wait > 0) {
-        char from[SHM_ADDR_LEN];
-        shm_addr_text(from, addr, c->busy->handshake.port);
+        shm_addr_text(from, h->addr, h->port);
         STAT_INC(self.st, penalties);
-        log_warn("%s: refused more than %llu times in a minute, the last time "
-                 "because %s; not listened to for %u s",
-            from, (unsigned long long)limit, refuse_info[reason].sentence,
-            wait);
+        log_warn("%s: more than %u handshakes refused in a minute, the last "
+                 "one because %s; what else is refused in the next %u s gets "
+                 "429",
+            from, limit, refuse_info[reason].sentence, wait);
     }
+    return reason;
 }
 
 void
@@ -448,8 +583,8 @@ guard_check(struct conn *c)
     }
     if ((c->flags & CONN_SLOWED) || c->access.slow_s > 0)
         check_speed(c);
-    if (c->access.slow_s * 1000u >= self.conf.limits_rate_patience &&
-        c->access.slow_s > 0)
+    if (self.conf.limits_rate_patience != 0 &&
+        c->access.slow_s * 1000u >= self.conf.limits_rate_patience)
         return CLOSE_too_fast;
     if (full_s > 0 && (c->ws != NULL || conn_output_waits(c)) &&
         (self.now_ms - c->last_in_ms >= 1000 || full_s > FULL_PATIENCE_S))

@@ -2,10 +2,12 @@
  * guard: what a stranger, or many, may take of this gateway.
  *
  * Before the handshake: the deny list, how many connections an address and
- * its network have, who was refused too often, how many handshakes are in
- * progress, how fast connections are accepted. After it: how often an
- * identity connects, how much a connection says, what buffers it holds. Each
- * limit is a knob of [limits] and has its reason in close.def.
+ * its network have in the opening handshake, how many handshakes are in
+ * progress, how fast connections are accepted. In it: how often wrong keys
+ * and other failures came from the address, how many open connections the
+ * address and its network have, how often the identity connects. After it:
+ * how much a connection sends, what buffers it holds. Each limit is a knob of
+ * [limits] and has its reason in close.def.
  *
  * What a connection costs for this is 18 bytes: where it is counted, and up
  * to when the messages and bytes it sent would take at the permitted rate.
@@ -20,6 +22,7 @@
 #include <stdint.h>
 
 #include "net/conn.h"
+#include "registry.h"
 
 void guard_open(void);
 /* Once a second, and when told that something changed. */
@@ -32,19 +35,36 @@ void guard_accepted(void); /* one was */
 /* Does a PROXY header come from there? */
 bool guard_from_proxy(const uint64_t addr[2]);
 
-/* Counts a new connection from busy->handshake.addr; REFUSE_REASONS if it is
- * welcome. proxied: the address is what a load balancer said. */
-enum refuse_reason guard_enter(
-    struct conn *c, bool proxied, const char **detail);
-/* The identity is known by now, and is who it says. */
-enum refuse_reason guard_identity(
-    const char *name, size_t len, const char **detail);
-/* It was refused: does its address do that often? */
-void guard_refused(const struct conn *c, enum refuse_reason reason);
+/*
+ * A connection passes through here as it becomes known:
+ *
+ *   guard_enter()       its address: counted among those in the opening
+ *                       handshake
+ *   guard_before_key()  its identity, without proof
+ *   guard_identity()    its identity, proven
+ *   guard_opened()      counted among the open ones of its address
+ *   guard_leave()       counted no longer
+ *
+ * The first three return REFUSE_REASONS if the connection may go on. Only
+ * what would be refused anyway is refused because of its address' failures:
+ * behind one address there may be a whole site. An IPv6 address is its /64.
+ */
+enum refuse_reason guard_enter(struct conn *c, const char **detail);
+enum refuse_reason guard_before_key(
+    const struct conn *c, const char *name, size_t len);
+/* former: the registry entry of the identity, or NULL. A connection that takes
+ * the place of one of its own address needs no place. */
+enum refuse_reason guard_identity(const struct conn *c, const char *name,
+    size_t len, const struct registry_entry *former, const char **detail);
+void               guard_opened(struct conn *c);
+
+/* A handshake is about to be refused: counts the failure. Returns the reason,
+ * or REFUSE_failing if the address has failed too often. */
+enum refuse_reason guard_refuses(const struct conn *c,
+    enum refuse_reason reason, const char *name, size_t len);
 /* For the Retry-After of a refusal of one of the above. */
 uint32_t guard_retry_s(void);
-/* It is about to become DEAD. */
-void guard_leave(struct conn *c);
+void     guard_leave(struct conn *c);
 
 /* An OPEN connection sent something. They may pause its reading. */
 void guard_bytes(struct conn *c, size_t n);

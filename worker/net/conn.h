@@ -53,7 +53,15 @@ enum conn_flag {
     CONN_SHUT = 2,      /* our direction is shut down */
     CONN_PAUSED = 4,    /* not read: too many answers are deferred, or Redis
                            is asked for the credentials */
-    CONN_SLOWED = 8     /* not read: it sends too fast (guard.h) */
+    CONN_SLOWED = 8,    /* not read: it sends too fast (guard.h) */
+    CONN_REFUSED = 16   /* CLOSING: its handshake was refused */
+};
+
+/* Whether the request's headers name the client (forwarded.h). */
+enum conn_forwarded {
+    CONN_FORWARDED_NO,
+    CONN_FORWARDED_MAY, /* a PROXY header has named a trusted proxy */
+    CONN_FORWARDED_MUST /* the socket's peer is one, and sent no such header */
 };
 
 enum boot {
@@ -80,8 +88,11 @@ struct busy {
         uint64_t        asked;    /* auth_redis.c: the question it waits for */
         uint32_t        scanned;  /* of in, by http_parse() */
         uint16_t        port;
-        bool            proxy;   /* a PROXY header is still to come */
-        bool            proxied; /* addr is that of the PROXY header */
+        bool            proxy;     /* a PROXY header is still to come */
+        bool            proxied;   /* addr is what a trusted proxy reported */
+        uint8_t         forwarded; /* enum conn_forwarded */
+        bool            delayed;   /* handshake.c: the registry was busy */
+        bool            counted; /* handshake.c: guard_identity() let it pass */
         struct tls_job *tls;     /* tls_queue.c */
     } handshake;
 

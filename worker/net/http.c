@@ -155,8 +155,6 @@ split_target(struct http_request *r)
         return bad(r, "A # in the URL has to be written %23.");
     const char *q = memchr(p, '?', (size_t)(end - p));
     r->path = (struct http_span){p, (size_t)((q ? q : end) - p)};
-    if (q)
-        r->query = (struct http_span){q + 1, (size_t)(end - q - 1)};
     return HTTP_COMPLETE;
 }
 
@@ -175,7 +173,6 @@ header(struct http_request *r, struct seen *s, struct http_span name,
 {
     if (is(name, "Host")) {
         s->host++;
-        r->host = value;
     } else if (is(name, "Upgrade")) {
         s->upgrade_websocket |= http_list_has(value, "websocket");
     } else if (is(name, "Connection")) {
@@ -196,9 +193,11 @@ header(struct http_request *r, struct seen *s, struct http_span name,
         s->authorization++;
         r->authorization = value;
     } else if (is(name, "X-Forwarded-For")) {
-        r->forwarded_for = value;
-    } else if (is(name, "User-Agent")) {
-        r->user_agent = value;
+        if (!keep_line(&r->forwarded_for, value))
+            return bad(r, "Too many lines of X-Forwarded-For.");
+    } else if (is(name, "Forwarded")) {
+        if (!keep_line(&r->forwarded, value))
+            return bad(r, "Too many lines of Forwarded.");
     } else if (is(name, "Transfer-Encoding")) {
         return bad(r, "A handshake has no body.");
     } else if (is(name, "Content-Length")) {

@@ -40,23 +40,19 @@ struct http_lines {
 /* Zeroed by the caller before the first http_parse() of a request; written
  * by http_parse() only. The spans are set when it answers HTTP_COMPLETE. */
 struct http_request {
-    size_t scanned;          /* bytes looked at in earlier calls */
-    size_t consumed;         /* bytes of the request; what follows them
-                                belongs to the WebSocket */
-    struct http_span target; /* as sent, for the log */
-    struct http_span path;   /* of the target: from its "/" to "?" */
-    struct http_span query;  /* behind "?"; absent without one */
-    struct http_span host;
-    struct http_span key; /* Sec-WebSocket-Key: 24 characters */
-    struct http_span authorization;
-    struct http_span user_agent;
-    struct http_span forwarded_for; /* the last line of X-Forwarded-For: at
-                                       its end stands what the nearest
-                                       proxy says */
-    struct http_lines protocol;     /* Sec-WebSocket-Protocol */
-    struct http_lines extensions;   /* Sec-WebSocket-Extensions */
-    int               status;       /* HTTP status of an error */
-    const char       *sentence;     /* why, for the peer and the log; static */
+    size_t scanned;           /* bytes looked at in earlier calls */
+    size_t consumed;          /* bytes of the request; what follows them
+                                 belongs to the WebSocket */
+    struct http_span  target; /* as sent, for the log */
+    struct http_span  path;   /* of the target: from its "/" to "?" */
+    struct http_span  key;    /* Sec-WebSocket-Key: 24 characters */
+    struct http_span  authorization;
+    struct http_lines forwarded_for; /* X-Forwarded-For */
+    struct http_lines forwarded;     /* Forwarded */
+    struct http_lines protocol;      /* Sec-WebSocket-Protocol */
+    struct http_lines extensions;    /* Sec-WebSocket-Extensions */
+    int               status;        /* HTTP status of an error */
+    const char       *sentence;      /* why, for the peer and the log; static */
 };
 
 enum http_result { HTTP_INCOMPLETE, HTTP_COMPLETE, HTTP_ERROR };

@@ -161,7 +161,8 @@ proxyproto_parse(const uint8_t *p, size_t n, struct proxyproto *out)
         return n < 6 ? PROXYPROTO_INCOMPLETE : parse_v1(p, n, out);
     if (memcmp(p, v2_signature, twelve) == 0)
         return n < 12 ? PROXYPROTO_INCOMPLETE : parse_v2(p, n, out);
+    if (p[0] != 'P' && p[0] != '\r')
+        return PROXYPROTO_ABSENT;
     return fail(out,
-        "there is no PROXY header, and server.proxy_from says "
-        "that this address sends one");
+        "there is no PROXY header, and server.proxy_from lists this address");
 }

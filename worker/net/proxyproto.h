@@ -20,9 +20,10 @@
 
 enum proxyproto_result {
     PROXYPROTO_INCOMPLETE,
-    PROXYPROTO_PEER,  /* addr and port are the client's */
-    PROXYPROTO_LOCAL, /* the balancer speaks for itself */
-    PROXYPROTO_ERROR  /* why: a static sentence */
+    PROXYPROTO_PEER,   /* addr and port are the client's */
+    PROXYPROTO_LOCAL,  /* the balancer speaks for itself */
+    PROXYPROTO_ABSENT, /* already the first byte is that of something else */
+    PROXYPROTO_ERROR   /* why: a static sentence */
 };
 
 struct proxyproto {

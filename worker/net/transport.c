@@ -14,12 +14,6 @@
 static void
 plain_input(struct conn *c, uint8_t *p, size_t n)
 {
-    /* A TLS ClientHello: its charge point is at the wrong port. */
-    if (c->state == CONN_HANDSHAKE && c->busy->handshake.in.len == 0 &&
-        n >= 3 && p[0] == 0x16 && p[1] == 3) {
-        up_refused(c, REFUSE_tls_on_plain, NULL);
-        return;
-    }
     up_bytes(c, p, n);
 }
 
@@ -78,6 +72,11 @@ transport_take_header(struct conn *c, const uint8_t *p, size_t n)
         if (h->in.len == PROXYPROTO_MAX)
             up_refused(c, REFUSE_too_large, NULL);
         return n;
+    case PROXYPROTO_ABSENT:
+        h->proxy = false;
+        h->forwarded = CONN_FORWARDED_MUST;
+        buf_free(&h->in);
+        return up_peer_known(c) ? 0 : n;
     case PROXYPROTO_ERROR:
         up_refused(c, REFUSE_no_proxy_header, got.why);
         return n;

@@ -2,91 +2,158 @@
  * handshake.h. */
 #include "session/handshake.h"
 
-#include <fnmatch.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "access/auth.h"
 #include "clock.h"
 #include "ensure.h"
 #include "access/guard.h"
+#include "net/forwarded.h"
 #include "net/http.h"
-#include "log.h"
 #include "base/self.h"
+#include "session/refusals.h"
 #include "session/session.h"
+#include "session/version.h"
 
 #define RETRY_AFTER_S 30
+#define TLS_HANDSHAKE 0x16 /* first byte of a ClientHello */
 
-/* Remembers a refusal: in this worker's ring, and in the registry if the
- * identity is known there (a stranger's name makes no entry). */
+/* --- refusals ------------------------------------------------------------ */
+
+/*
+ * Refused connections are kept open until the peer has read the answer and
+ * closes: closing at once, with unread bytes in the socket, would reset the
+ * connection and could take the answer away. A stranger must not hold
+ * descriptors by that. So this many stay, for HANDSHAKE_LINGER_MS at most,
+ * and one more cuts the oldest.
+ */
+#define LINGERING 64
+
+static struct {
+    uint32_t conn; /* index */
+    uint32_t opened_ms;
+} lingering[LINGERING];
+static unsigned lingering_next;
+
 static void
-remember(struct conn *c, enum refuse_reason reason, const char *name,
-    size_t len, const char *detail)
+linger(struct conn *c)
 {
-    uint32_t            n = self.mem->refusals;
-    struct shm_refusal *r = &self.mem->refusal[n % SHM_REFUSALS];
-    char                from[SHM_ADDR_LEN];
+    struct conn *old;
 
-    atomic_fetch_add_explicit(&r->seq, 1, memory_order_acq_rel);
-    r->wall_ms = self.wall_ms;
-    r->addr[0] = c->busy->handshake.addr[0];
-    r->addr[1] = c->busy->handshake.addr[1];
-    r->port = c->busy->handshake.port;
-    r->reason = (uint8_t)reason;
-    r->name_len = (uint8_t)len;
-    memcpy(r->name, name, len);
-    snprintf(r->detail, sizeof r->detail, "%s", detail ? detail : "");
-    atomic_fetch_add_explicit(&r->seq, 1, memory_order_release);
-    atomic_store_explicit(&self.mem->refusals, n + 1, memory_order_release);
-
-    uint32_t entry = registry_find(self.registry, name, len, false);
-    if (entry != REGISTRY_NONE) {
-        struct registry_entry *e = registry_at(self.registry, entry);
-        e->refused_at = (uint32_t)(self.wall_ms / 1000);
-        e->refuse_reason = (uint8_t)reason;
+    if (lingering[lingering_next].opened_ms != 0) {
+        old = conn_at(lingering[lingering_next].conn);
+        if (old != c && old->state == CONN_CLOSING &&
+            (old->flags & CONN_REFUSED) &&
+            old->opened_ms == lingering[lingering_next].opened_ms)
+            conn_kill(old);
     }
-    shm_addr_text(from, c->busy->handshake.addr, c->busy->handshake.port);
-    log_debug("refused %s%s%.*s: %s%s%s", from, len ? " as " : "", (int)len,
-        name, refuse_info[reason].sentence, detail ? ": " : "",
-        detail ? detail : "");
+    c->flags |= CONN_REFUSED;
+    lingering[lingering_next].conn = conn_index(c);
+    lingering[lingering_next].opened_ms = c->opened_ms;
+    lingering_next = (lingering_next + 1) % LINGERING;
 }
 
+/* status 0: that of the reason. */
 static void
-refuse_as(struct conn *c, enum refuse_reason reason, int status,
-    const char *name, size_t len, const char *detail)
+refuse(struct conn *c, struct refusal r, int status)
 {
+    enum refuse_reason counted = guard_refuses(c, r.reason, r.name, r.len);
+
+    if (counted != r.reason) {
+        r.detail = refuse_info[r.reason].sentence;
+        r.reason = counted;
+        status = 0;
+    }
     if (status == 0)
-        status = refuse_info[reason].status;
-    STAT_INC(self.st, refused[reason]);
-    remember(c, reason, name, len, detail);
-    guard_refused(c, reason);
+        status = refuse_info[r.reason].status;
+    refusals_add(&c->busy->handshake, &r);
     if (status != 0)
         http_put_refusal(conn_out(c), status,
             status == 503       ? RETRY_AFTER_S
                 : status == 429 ? guard_retry_s()
                                 : 0,
-            detail ? detail : refuse_info[reason].sentence);
+            r.detail ? r.detail : refuse_info[r.reason].sentence);
+    guard_leave(c);
     session_leave_handshake(c);
-    conn_pause(c, false); /* Redis may have been asked */
+    conn_pause(c, false); /* it may have waited */
     conn_finish(c);
+    linger(c);
 }
 
 void
 handshake_refuse(
     struct conn *c, enum refuse_reason reason, int status, const char *detail)
 {
-    refuse_as(c, reason, status, "", 0, detail);
+    /* It waited for the registry until its time was over. */
+    if (reason == REFUSE_timed_out && c->busy->handshake.delayed)
+        reason = REFUSE_registry_busy;
+    refuse(c, (struct refusal){reason, "", 0, detail, NULL}, status);
 }
+
+/* --- the peer's address -------------------------------------------------- */
 
 bool
 handshake_enter(struct conn *c)
 {
-    const char        *detail = NULL;
-    enum refuse_reason r = guard_enter(c, c->busy->handshake.proxied, &detail);
+    struct conn_handshake *h = &c->busy->handshake;
+    const char            *detail = NULL;
 
+    /* A connection of a trusted proxy without PROXY header is an HTTP
+     * proxy's: the request names the client. Behind a PROXY header it may. */
+    if (h->forwarded == CONN_FORWARDED_NO && h->proxied &&
+        guard_from_proxy(h->addr))
+        h->forwarded = CONN_FORWARDED_MAY;
+    if (h->forwarded == CONN_FORWARDED_MUST)
+        return true;
+    enum refuse_reason r = guard_enter(c, &detail);
     if (r != REFUSE_REASONS)
         handshake_refuse(c, r, 0, detail);
     return r == REFUSE_REASONS;
+}
+
+/* The client's address from the request's headers; false if the connection was
+ * refused. broken: the request is refused anyway. */
+static bool
+take_forwarded(struct conn *c, const struct http_request *r, bool broken)
+{
+    struct conn_handshake *h = &c->busy->handshake;
+    struct forwarded       f;
+    const char            *why = NULL;
+
+    if (h->forwarded == CONN_FORWARDED_NO)
+        return true;
+    switch (forwarded_client(r, guard_from_proxy, &f)) {
+    case FORWARDED_CLIENT:
+        memcpy(h->addr, f.addr, sizeof f.addr);
+        h->port = f.port;
+        h->proxied = true;
+        STAT_INC(self.st, forwarded);
+        break;
+    case FORWARDED_ERROR:
+        why = f.why;
+        break;
+    case FORWARDED_NONE:
+        if (h->forwarded == CONN_FORWARDED_MUST)
+            why = "there is neither a PROXY header nor X-Forwarded-For nor "
+                  "Forwarded, and server.proxy_from lists this address";
+        break;
+    }
+    bool enters = h->forwarded == CONN_FORWARDED_MUST || h->proxied;
+    h->forwarded = CONN_FORWARDED_NO;
+    if (broken)
+        return true;
+    if (why != NULL) {
+        refuse(c, (struct refusal){REFUSE_no_proxy_header, "", 0, why, r}, 0);
+        return false;
+    }
+    if (!enters)
+        return true;
+    const char        *detail = NULL;
+    enum refuse_reason reason = guard_enter(c, &detail);
+    if (reason != REFUSE_REASONS)
+        refuse(c, (struct refusal){reason, "", 0, detail, r}, 0);
+    return reason == REFUSE_REASONS;
 }
 
 void
@@ -96,8 +163,11 @@ handshake_begin(
     STAT_INC(self.st, handshaking);
     struct conn *c = conn_new(fd, kind, addr, port, guard_from_proxy(addr));
     if (c == NULL) {
+        struct conn_handshake h = {.addr = {addr[0], addr[1]}, .port = port};
         STAT_DEC(self.st, handshaking);
-        STAT_INC(self.st, refused[REFUSE_full]);
+        refusals_add(&h,
+            &(struct refusal){REFUSE_full, "", 0,
+                "the worker has no memory for another connection", NULL});
         return;
     }
     if (self.shm->draining) {
@@ -108,156 +178,167 @@ handshake_begin(
     }
 }
 
-/* The version that a rule of ocpp.version_rules prefers for this identity;
- * DIALECTS if there is none. */
-static unsigned
-preferred(const char *name, size_t len)
-{
-    char        identity[REGISTRY_NAME_MAX + 1], item[CONF_LIST_MAX];
-    const char *cursor = self.conf.ocpp_version_rules;
+/* --- a busy registry ----------------------------------------------------- */
 
-    if (cursor[0] == '\0' || len >= sizeof identity)
-        return DIALECTS;
-    memcpy(identity, name, len);
-    identity[len] = '\0';
-    while (config_list_next(&cursor, item, sizeof item)) {
-        char *version = strrchr(item, '=');
-        *version++ = '\0';
-        if (fnmatch(item, identity, 0) != 0)
-            continue;
-        for (unsigned i = 0; i < DIALECTS; i++)
-            if (strcmp(version, dialects[i].name) == 0)
-                return i;
+/* Handshakes that found the registry busy, to be tried again in the next tick;
+ * an index stands for one as long as its connection is marked as delayed. */
+static uint32_t *delayed;
+static uint32_t  delayed_n, delayed_cap;
+
+static bool
+delay(struct conn *c)
+{
+    if (delayed_n == delayed_cap) {
+        uint32_t  cap = delayed_cap != 0 ? 2 * delayed_cap : 64;
+        uint32_t *p = realloc(delayed, cap * sizeof *p);
+        if (p == NULL)
+            return false;
+        delayed = p;
+        delayed_cap = cap;
     }
-    return DIALECTS;
+    delayed[delayed_n++] = conn_index(c);
+    c->busy->handshake.delayed = true;
+    STAT_INC(self.st, handshakes_delayed);
+    return true;
 }
 
-/* Picks among the versions that are switched on: the one that a rule prefers,
- * then in the order of ocpp.versions. */
-static int
-pick(const struct http_request *r, const char *identity, size_t len,
-    enum dialect_number *protocol)
-{
-    const char *names[DIALECTS + 1];
-    uint8_t     which[DIALECTS + 1] = {0};
-    size_t      n = 0;
-    char        item[32];
-    const char *cursor = self.conf.ocpp_versions;
-    unsigned    first = preferred(identity, len);
-
-    if (first < DIALECTS) {
-        names[n] = dialects[first].name;
-        which[n++] = (uint8_t)first;
-    }
-    while (config_list_next(&cursor, item, sizeof item))
-        for (unsigned i = 0; i < DIALECTS; i++)
-            if (strcmp(item, dialects[i].name) == 0 && n <= DIALECTS) {
-                names[n] = dialects[i].name;
-                which[n++] = (uint8_t)i;
-            }
-    int k = http_pick_subprotocol(r, names, n);
-    if (k >= 0)
-        *protocol = (enum dialect_number)which[k];
-    return k;
-}
+/* --- the request --------------------------------------------------------- */
 
 /* One that takes its own place over needs no other: in a storm of charge
  * points that come back, the connections they lost are still there. */
 static bool
-room_for(const char *name, size_t len)
+room_for(const struct registry_entry *former)
 {
-    if (shm_sessions(self.shm) < self.conf.server_max_connections)
-        return true;
-    uint32_t entry = registry_find(self.registry, name, len, false);
-    return entry != REGISTRY_NONE &&
-        registry_at(self.registry, entry)->owner != 0;
+    return shm_sessions(self.shm) < self.conf.server_max_connections ||
+        (former != NULL && former->owner != 0);
 }
 
-/* answer: of Redis, NULL if it was not asked yet. False: it is being asked,
- * and all this comes again with the answer. */
-static bool
+/* Whether the identity may come in from there, with what it shows. */
+static enum refuse_reason
+judge(struct conn *c, const struct http_request *r, const char *name,
+    size_t len, const struct registry_entry *former,
+    struct auth_redis_answer *answer, const char **detail)
+{
+    enum refuse_reason reason = auth_check(r, name, len, answer, detail);
+
+    /* Counted once, however often the registry is busy. */
+    if (reason == REFUSE_REASONS && !c->busy->handshake.counted)
+        reason = guard_identity(c, name, len, former, detail);
+    if (reason == REFUSE_REASONS && !room_for(former))
+        reason = REFUSE_full;
+    if (reason == REFUSE_REASONS)
+        c->busy->handshake.counted = true;
+    return reason;
+}
+
+enum progress {
+    DECIDED, /* for or against it */
+    ASKED,   /* Redis is asked; all this comes again with its answer */
+    DELAYED  /* the registry is busy; all this comes again */
+};
+
+/* The identity is known to be welcome. */
+static enum progress
+let_in(struct conn *c, const struct http_request *r, const char *name,
+    size_t len, const struct auth_redis_answer *answer)
+{
+    enum dialect_number protocol = DIALECT_UNNAMED;
+    bool     named, common = version_choose(r, name, len, &protocol, &named);
+    uint64_t began_us = c->busy->handshake.began_us;
+    char     accept[HTTP_ACCEPT_LEN + 1];
+
+    http_accept_key(r->key, accept);
+    if (!common) {
+        /* OCPP-J 1.6 section 3.2: complete the handshake, then close. */
+        refusals_add(&c->busy->handshake,
+            &(struct refusal){REFUSE_no_subprotocol, name, len, NULL, r});
+        http_put_switching(conn_out(c), accept, NULL);
+        session_reject_version(c);
+        return DECIDED;
+    }
+    switch (session_open(c, name, len, protocol)) {
+    case REGISTRY_OK:
+        break;
+    case REGISTRY_BUSY:
+        return DELAYED;
+    default:
+        refuse(
+            c, (struct refusal){REFUSE_identities_full, name, len, NULL, r}, 0);
+        return DECIDED;
+    }
+    guard_opened(c);
+    auth_welcomed(c->session.entry, answer);
+    if (!named)
+        STAT_INC(self.st, missing_subprotocol);
+    http_put_switching(
+        conn_out(c), accept, named ? dialects[protocol].name : NULL);
+    STAT_INC(self.st, handshakes);
+    histogram_add(&self.st->handshake_time, clock_mono_ns() / 1000u - began_us);
+    return DECIDED;
+}
+
+/* answer: of Redis, NULL if it was not asked yet. */
+static enum progress
 complete(struct conn *c, const struct http_request *r,
     struct auth_redis_answer *answer)
 {
-    char   name[REGISTRY_NAME_MAX + 1];
-    size_t len = 0;
-    size_t max = self.conf.ocpp_max_identity_length;
+    char     name[REGISTRY_NAME_MAX + 1];
+    size_t   len = 0;
+    size_t   max = self.conf.ocpp_max_identity_length;
+    uint32_t entry;
 
+    if (!take_forwarded(c, r, false))
+        return DECIDED;
     enum http_identity e =
         http_identity(r->path, self.conf.server_path, max, name, &len);
     if (e != HTTP_ID_OK) {
-        handshake_refuse(c,
-            e == HTTP_ID_PATH       ? REFUSE_wrong_path
-                : e == HTTP_ID_LONG ? REFUSE_long_identity
-                                    : REFUSE_bad_identity,
-            http_identity_status(e), http_identity_sentence(e));
-        return true;
+        refuse(c,
+            (struct refusal){e == HTTP_ID_PATH ? REFUSE_wrong_path
+                    : e == HTTP_ID_LONG        ? REFUSE_long_identity
+                                               : REFUSE_bad_identity,
+                "", 0, http_identity_sentence(e), r},
+            http_identity_status(e));
+        return DECIDED;
     }
-
-    struct auth_redis_answer silent = {0};
-    if (answer == NULL) {
-        if (auth_asks() && auth_redis_ask(c, name, len))
-            return false;
-        if (auth_asks())
-            auth_redis_recall(name, len, &silent);
-        answer = &silent;
-    }
+    if (registry_look_up(self.registry, name, len, false, &entry) ==
+        REGISTRY_BUSY)
+        return DELAYED;
     const char        *detail = NULL;
-    enum refuse_reason refused = auth_check(r, name, len, answer, &detail);
-    if (refused == REFUSE_REASONS)
-        refused = guard_identity(name, len, &detail);
-    if (refused == REFUSE_REASONS && !room_for(name, len))
-        refused = REFUSE_full;
-    if (refused != REFUSE_REASONS) {
-        refuse_as(c, refused, 0, name, len, detail);
-        return true;
+    enum refuse_reason reason = guard_before_key(c, name, len);
+    if (reason == REFUSE_REASONS) {
+        struct auth_redis_answer silent = {.word = KEYS_SILENT};
+        if (answer == NULL && auth_asks() && auth_redis_ask(c, name, len))
+            return ASKED;
+        if (answer == NULL)
+            answer = &silent;
+        if (auth_asks() && answer->word == KEYS_SILENT)
+            auth_redis_recall(entry, answer);
+        const struct registry_entry *former =
+            entry == REGISTRY_NONE ? NULL : registry_at(self.registry, entry);
+        reason = judge(c, r, name, len, former, answer, &detail);
+        if (reason == REFUSE_REASONS)
+            return let_in(c, r, name, len, answer);
     }
-
-    enum dialect_number protocol = DIALECT_UNNAMED;
-    int                 picked = pick(r, name, len, &protocol);
-    bool                named = picked >= 0;
-    if (picked == HTTP_OFFERED_NOTHING &&
-        self.conf.websocket_accept_missing_subprotocol) {
-        STAT_INC(self.st, missing_subprotocol);
-        picked = 0;
-    }
-
-    uint64_t began_us = c->busy->handshake.began_us;
-    char     accept[HTTP_ACCEPT_LEN + 1];
-    http_accept_key(r->key, accept);
-    if (picked >= 0) {
-        enum registry_result got = session_open(c, name, len, protocol);
-        if (got != REGISTRY_OK) {
-            refuse_as(c,
-                got == REGISTRY_BUSY ? REFUSE_registry_busy
-                                     : REFUSE_identities_full,
-                0, name, len, NULL);
-            return true;
-        }
-        auth_welcomed(c->session.entry, answer);
-    }
-    http_put_switching(
-        conn_out(c), accept, named ? dialects[protocol].name : NULL);
-    if (picked < 0) {
-        /* OCPP-J 1.6 section 3.2: complete the handshake, then close. */
-        session_reject_version(c, name, len);
-        return true;
-    }
-    STAT_INC(self.st, handshakes);
-    histogram_add(&self.st->handshake_time, clock_mono_ns() / 1000u - began_us);
-    return true;
+    refuse(c, (struct refusal){reason, name, len, detail, r}, 0);
+    return DECIDED;
 }
 
-/* The request is there; false if it waits for Redis. */
+/* The request is there; false if it waits. */
 static bool
 take_request(struct conn *c, const struct http_request *r,
     struct auth_redis_answer *answer)
 {
     /* Bytes of the WebSocket may be behind the request already. */
-    struct buf request = c->busy->handshake.in;
+    struct buf    request = c->busy->handshake.in;
+    enum progress outcome;
 
     c->busy->handshake.in = BUF_INIT(request.max);
-    if (!complete(c, r, answer)) {
+    outcome = complete(c, r, answer);
+    if (outcome == DELAYED && !delay(c)) {
+        refuse(c, (struct refusal){REFUSE_registry_busy, "", 0, NULL, r}, 0);
+        outcome = DECIDED;
+    }
+    if (outcome != DECIDED) {
         c->busy->handshake.in = request;
         return false;
     }
@@ -268,15 +349,47 @@ take_request(struct conn *c, const struct http_request *r,
     return true;
 }
 
+/* The request that is there whole is looked at again. */
+static void
+resume(struct conn *c, struct auth_redis_answer *answer)
+{
+    struct buf         *in = &c->busy->handshake.in;
+    struct http_request r = {0};
+
+    ensure(http_parse(in->p, in->len, &r) == HTTP_COMPLETE);
+    conn_pause(c, false);
+    if (!take_request(c, &r, answer))
+        conn_pause(c, true);
+}
+
 void
 handshake_answered(struct conn *c, struct auth_redis_answer *answer)
 {
-    struct http_request r = {0};
+    resume(c, answer);
+}
 
-    ensure(http_parse(c->busy->handshake.in.p, c->busy->handshake.in.len, &r) ==
-        HTTP_COMPLETE);
-    conn_pause(c, false);
-    take_request(c, &r, answer);
+void
+handshake_tick(void)
+{
+    uint32_t n = delayed_n, i = 0;
+
+    delayed_n = 0;
+    /* What is delayed again is appended at the front part that was read. The
+     * first one to find the registry busy spares the others the attempt. */
+    while (i < n && delayed_n == 0) {
+        struct conn *c = conn_at(delayed[i++]);
+        if (c->state != CONN_HANDSHAKE || !c->busy->handshake.delayed)
+            continue;
+        c->busy->handshake.delayed = false;
+        resume(c, NULL);
+        conn_settle(c);
+    }
+    while (i < n) {
+        uint32_t     index = delayed[i++];
+        struct conn *c = conn_at(index);
+        if (c->state == CONN_HANDSHAKE && c->busy->handshake.delayed)
+            delayed[delayed_n++] = index;
+    }
 }
 
 void
@@ -300,15 +413,19 @@ handshake_input(struct conn *c, const uint8_t *p, size_t n)
             handshake_refuse(c, REFUSE_too_large, 0, NULL);
         return;
     case HTTP_ERROR:
-        handshake_refuse(c,
-            r.status == 426 ? REFUSE_not_websocket : REFUSE_bad_request,
-            r.status, r.sentence);
+        take_forwarded(c, &r, true);
+        refuse(c,
+            (struct refusal){in->p[0] == TLS_HANDSHAKE ? REFUSE_tls_on_plain
+                    : r.status == 426                  ? REFUSE_not_websocket
+                                                       : REFUSE_bad_request,
+                "", 0, in->p[0] == TLS_HANDSHAKE ? NULL : r.sentence, &r},
+            r.status);
         return;
     case HTTP_COMPLETE:
         break;
     }
     if (!take_request(c, &r, NULL)) {
-        /* Who speaks before it was answered has no claim to be kept. */
+        /* A client that goes on before it was answered need not be kept. */
         if (take < n)
             handshake_refuse(c, REFUSE_too_large, 0, NULL);
         else

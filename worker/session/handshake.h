@@ -2,8 +2,8 @@
  * handshake: from TCP connection to charge point, or to a refusal.
  *
  * OCPP-J 1.6 section 3.1 and 3.2, RFC 6455 section 4.2. Every refusal is
- * answered with its HTTP status, counted by reason, and remembered for
- * `ocppctl refused`.
+ * answered with its HTTP status, and kept as refusals.h says. While the
+ * registry is busy (registry.h) a handshake waits.
  */
 #ifndef WORKER_SESSION_HANDSHAKE_H
 #define WORKER_SESSION_HANDSHAKE_H
@@ -11,6 +11,9 @@
 #include "net/conn.h"
 
 struct auth_redis_answer;
+
+/* A refused connection is cut after this time, whatever close_timeout is. */
+#define HANDSHAKE_LINGER_MS 1000
 
 /* Takes over fd. */
 void handshake_begin(
@@ -24,11 +27,14 @@ bool handshake_enter(struct conn *c);
  * to the session. */
 void handshake_input(struct conn *c, const uint8_t *p, size_t n);
 
-/* Redis was asked who it is, and this is the answer. */
+/* The answer of Redis to the question about the credentials. */
 void handshake_answered(struct conn *c, struct auth_redis_answer *answer);
 
-/* detail: what the operator should know besides, may be NULL. status 0: the
- * reason's own. */
+/* Tries again what found the registry busy; each tick. */
+void handshake_tick(void);
+
+/* detail: a static sentence for the operator, or NULL. status 0: that of the
+ * reason. */
 void handshake_refuse(
     struct conn *c, enum refuse_reason reason, int status, const char *detail);
 

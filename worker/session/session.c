@@ -11,6 +11,7 @@
 #include "fleet/claims.h"
 #include "access/guard.h"
 #include "log.h"
+#include "printable.h"
 #include "base/master_link.h"
 #include "session/publish.h"
 #include "session/quiet.h"
@@ -88,6 +89,21 @@ watch_conflict(struct conn *c, const struct registry_claim *claim)
     publish_end(p);
 }
 
+static void
+log_opened(
+    const struct conn *c, const char *identity, size_t len, bool replaces)
+{
+    char name[3 * REGISTRY_NAME_MAX + 1], from[SHM_ADDR_LEN];
+
+    if (!log_wants(LOG_LEVEL_INFO))
+        return;
+    printable_percent(name, sizeof name, identity, len);
+    shm_addr_text(from, c->busy->handshake.addr, c->busy->handshake.port);
+    log_info("%s connected from %s, generation %llu, %s%s", name, from,
+        (unsigned long long)c->generation, dialects[c->session.protocol].name,
+        replaces ? ", in the place of its former connection" : "");
+}
+
 enum registry_result
 session_open(
     struct conn *c, const char *name, size_t len, enum dialect_number protocol)
@@ -114,7 +130,7 @@ session_open(
     e->protocol = (uint8_t)protocol;
     STAT_DEC(self.st, handshaking);
     STAT_INC(self.st, connections);
-    log_debug("%.*s connected", (int)len, name);
+    log_opened(c, name, len, claim.former != 0);
 
     publish_connected(c, &claim, former_seen);
     claims_opened(c);
@@ -151,10 +167,8 @@ session_leave_handshake(struct conn *c)
 }
 
 void
-session_reject_version(struct conn *c, const char *name, size_t len)
+session_reject_version(struct conn *c)
 {
-    log_info("%.*s offers no OCPP version of ocpp.versions (%s); closed",
-        (int)len, name, self.conf.ocpp_versions);
     STAT_INC(self.st, closed[CLOSE_no_subprotocol]);
     session_leave_handshake(c);
     c->session.reason = CLOSE_no_subprotocol;
@@ -196,6 +210,27 @@ session_bury(const struct registry_entry *e, uint64_t generation)
     STAT_INC(self.st, closed[CLOSE_worker_died]);
 }
 
+/* The address stands in the registry entry, which is a newer connection's once
+ * this one was replaced; generations tell them apart. */
+static void
+log_ended(const struct conn *c, const struct publish_who *who,
+    enum close_reason reason)
+{
+    struct registry_entry *e = entry_of(c);
+    uint64_t               addr[2] = {e->addr[0], e->addr[1]};
+    char                   name[3 * REGISTRY_NAME_MAX + 1], at[SHM_ADDR_LEN];
+    bool mine = registry_owns(self.registry, c->session.entry, c->self);
+
+    if (!log_wants(LOG_LEVEL_INFO))
+        return;
+    printable_percent(name, sizeof name, who->identity, who->identity_len);
+    shm_addr_text(at, addr, e->port);
+    log_info("%s disconnected%s%s, generation %llu, after %u s: %s: %s", name,
+        mine ? " from " : ", now connected from ", at,
+        (unsigned long long)c->generation, (self.now_ms - c->opened_ms) / 1000,
+        close_info[reason].word, close_info[reason].sentence);
+}
+
 /* Ends the session, but not the socket. */
 static void
 leave(struct conn *c, enum close_reason reason, int code)
@@ -209,8 +244,9 @@ leave(struct conn *c, enum close_reason reason, int code)
     STAT_INC(self.st, closed[reason]);
     STAT_DEC(self.st, connections);
     STAT_INC(self.st, closing);
-    log_debug("%.*s ended: %s", (int)who.identity_len, who.identity,
-        close_info[reason].sentence);
+    log_ended(c, &who, reason);
+    if (reason == CLOSE_replaced)
+        guard_leave(c); /* its place is the newer connection's */
     if (registry_holds(self.registry, c->session.entry, c->self)) {
         e->closed_at = e->last_seen = (uint32_t)(self.wall_ms / 1000);
         e->close_reason = (uint8_t)reason;

@@ -20,7 +20,7 @@ enum registry_result session_open(
     struct conn *c, const char *name, size_t len, enum dialect_number protocol);
 
 /* No common version: HANDSHAKE to CLOSING with a close frame. */
-void session_reject_version(struct conn *c, const char *name, size_t len);
+void session_reject_version(struct conn *c);
 /* HANDSHAKE to CLOSING. */
 void session_leave_handshake(struct conn *c);
 

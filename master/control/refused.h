@@ -1,0 +1,20 @@
+/* refused: the refused handshakes that the workers keep (cmd_refused.c). */
+#ifndef MASTER_CONTROL_REFUSED_H
+#define MASTER_CONTROL_REFUSED_H
+
+#include <stddef.h>
+
+#include "buf.h"
+#include "shm.h"
+#include "writer.h"
+
+/* Records there may be. */
+size_t refused_most(void);
+/* Copies them, the newest first; name: only those of this identity, or NULL.
+ * all has room for refused_most(). Returns how many. */
+size_t refused_copy(struct shm_refusal *all, const char *name);
+
+void refused_json(const struct shm_refusal *r, struct writer *w);
+void refused_text(const struct shm_refusal *r, struct buf *out);
+
+#endif
