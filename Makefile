@@ -15,7 +15,7 @@ schema = $(wildcard worker/ocpp/$(1).schema worker/ocpp/$(1)/types.schema) \
     $(filter-out %/types.schema,$(sort $(wildcard worker/ocpp/$(1)/*.schema)))
 SCHEMA = $(foreach d,$(DIALECTS),$(call schema,$(d)))
 
-WARN   = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
+WARN   = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 HARDEN = -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
 CFLAGS += -std=gnu11 $(OPT) $(WARN) $(if $(SAN),$(SAN),$(HARDEN)) -MMD -MP
 CPPFLAGS += -D_GNU_SOURCE -I. $(INC_$(firstword $(subst /, ,$*))) -Icommon -I$(B)/gen

@@ -285,6 +285,7 @@ died_cb(int signal_number, siginfo_t *info, void *context)
     char *name =
         seccomp_syscall_resolve_num_arch(info->si_arch, info->si_syscall);
 
+    (void)signal_number, (void)context;
     ensure_say("it tried the system call %s, which it has no use for: it was "
                "taken over, or server.seccomp must be no on this system",
         name != NULL ? name : "(unknown)");

@@ -92,9 +92,9 @@ up_worker_failed(unsigned slot)
 }
 
 void
-up_tick(uint64_t now_ms)
+up_tick(void)
 {
-    pending_calls_tick(now_ms);
+    pending_calls_tick();
     access_tick();
     tls_keeper_tick();
 }

@@ -108,6 +108,7 @@ reload_by_signal(void)
 static void
 signal_cb(struct ev_loop *loop, ev_signal *w, int events)
 {
+    (void)loop, (void)events;
     switch (w->signum) {
     case SIGTERM:
     case SIGINT:

@@ -289,6 +289,7 @@ gettimeofday(struct timeval *restrict t, void *restrict unused)
 {
     struct timespec now;
 
+    (void)unused;
     clock_gettime(CLOCK_REALTIME, &now);
     t->tv_sec = now.tv_sec;
     t->tv_usec = now.tv_nsec / 1000;

@@ -81,6 +81,7 @@ up_pong(void *owner, const uint8_t *data, size_t len)
 void
 up_close(void *owner, int status, const char *reason, size_t len)
 {
+    (void)reason, (void)len;
     session_closed(owner, status);
 }
 
@@ -115,7 +116,7 @@ void
 up_redis_lost(unsigned shard)
 {
     shards_lost(shard);
-    ship_lost(shard);
+    ship_lost();
 }
 
 void

@@ -52,12 +52,14 @@
 static void
 turn_cb(struct ev_loop *loop, ev_check *w, int revents)
 {
+    (void)loop, (void)w, (void)revents;
     self_read_clocks();
 }
 
 static void
 helped_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
+    (void)loop, (void)w, (void)revents;
     helper_finish();
 }
 
@@ -88,6 +90,7 @@ stay_down(const char *fmt, ...)
 static void
 recover_line(void *ctx, uint64_t number, const char *line, size_t len)
 {
+    (void)ctx;
     answers_recover(number, line, len);
     calls_recover(line, len);
 }

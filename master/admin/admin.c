@@ -60,6 +60,7 @@ static void start(void);
 static void
 respawn_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
+    (void)loop, (void)w, (void)events;
     start();
 }
 
@@ -76,6 +77,7 @@ died_cb(struct ev_loop *loop, ev_child *w, int events)
 {
     char end[CHILD_END_LEN];
 
+    (void)events;
     ev_child_stop(loop, w);
     close(channel);
     channel = -1;
@@ -210,6 +212,7 @@ request_cb(void *arg, struct MHD_Connection *connection, const char *url,
     const char       *type = "text/plain; charset=utf-8";
     unsigned          status = MHD_HTTP_METHOD_NOT_ALLOWED;
 
+    (void)version, (void)data;
     /* The first call comes with the headers, the last without data. */
     if (*state == NULL) {
         *state = &seen;

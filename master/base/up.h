@@ -44,6 +44,6 @@ bool up_reload(struct buf *out);
 bool up_receive(unsigned slot, int fd);
 void up_worker_gone(unsigned slot);   /* its process is dead */
 void up_worker_failed(unsigned slot); /* and it will have no successor */
-void up_tick(uint64_t now_ms);        /* once a second */
+void up_tick(void);                   /* once a second */
 
 #endif

@@ -111,6 +111,7 @@ out_cb(struct ev_loop *loop, ev_io *w, int events)
 {
     struct peer *p = w->data;
 
+    (void)events;
     while (p->written < p->reply.len) {
         ssize_t n = send(p->fd, p->reply.p + p->written,
             p->reply.len - p->written, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -325,6 +326,7 @@ in_cb(struct ev_loop *loop, ev_io *w, int events)
     struct peer *p = w->data;
     char         some[16384];
 
+    (void)events;
     ssize_t n = recv(p->fd, some, sizeof some, MSG_DONTWAIT);
     if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
         return;
@@ -356,6 +358,7 @@ timer_cb(struct ev_loop *loop, ev_timer *w, int events)
     struct peer *p = w->data;
     uint64_t     now = clock_mono_ms();
 
+    (void)loop, (void)events;
     switch (p->phase) {
     case LINE:
         if (now >= p->deadline_ms)
@@ -427,6 +430,7 @@ make_room(bool admin)
 static void
 resume_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
+    (void)w, (void)events;
     ev_io_start(loop, &listener);
 }
 
@@ -456,6 +460,7 @@ accept_cb(struct ev_loop *loop, ev_io *w, int events)
     struct ucred    who;
     socklen_t       size = sizeof who;
 
+    (void)events;
     int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR &&

@@ -214,7 +214,7 @@ pending_calls_worker_failed(unsigned slot)
 }
 
 void
-pending_calls_tick(uint64_t now_ms)
+pending_calls_tick(void)
 {
     for (unsigned i = 0; i < master.slots; i++)
         if (supervise_state(i) == SHM_WORKER_READY)

@@ -54,7 +54,7 @@ void pending_calls_done(
 void pending_calls_worker_ready(unsigned slot);
 void pending_calls_worker_gone(unsigned slot);
 void pending_calls_worker_failed(unsigned slot);
-void pending_calls_tick(uint64_t now_ms);
+void pending_calls_tick(void);
 
 unsigned pending_calls_count(void);
 

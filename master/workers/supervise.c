@@ -175,6 +175,7 @@ channel_cb(struct ev_loop *loop, ev_io *w, int events)
 {
     struct slot *s = w->data;
 
+    (void)events;
     /* The other end is closed: the death itself follows by ev_child. */
     if (!up_receive(s->n, s->channel))
         ev_io_stop(loop, w);
@@ -183,6 +184,7 @@ channel_cb(struct ev_loop *loop, ev_io *w, int events)
 static void
 respawn_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
+    (void)loop, (void)events;
     start(w->data);
 }
 
@@ -353,6 +355,7 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
     bool         stay_down =
         WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_STAY_DOWN;
 
+    (void)events;
     ev_child_stop(loop, c);
     /* What it sent before it died still counts. */
     while (up_receive(s->n, s->channel) && has_more(s->channel))
@@ -429,6 +432,7 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
     uint64_t now = clock_mono_ms();
 
+    (void)loop, (void)w, (void)events;
     /* What others only read of us is written again: a stray store into it
      * misleads nobody for longer than this. */
     if (shm_config_mend(master.shm))
@@ -452,7 +456,7 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
             s->kill_ms = 0;
         }
     }
-    up_tick(now);
+    up_tick();
 }
 
 /* --- the daemon's life --------------------------------------------------- */

@@ -45,6 +45,7 @@ recovered(void *ctx, uint64_t number, const char *line, size_t len)
 {
     struct journal_line l = {.p = line, .len = len, .number = number};
 
+    (void)ctx;
     recovered_wrong += number <= recovered_last || !fix_is_whole(&l);
     recovered_last = number;
 }

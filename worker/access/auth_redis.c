@@ -258,6 +258,7 @@ auth_redis_offer(struct conn *c, const char *name, size_t len,
 static void
 told_cb(void *ctx, const struct redis_value *v)
 {
+    (void)ctx, (void)v;
 }
 
 void

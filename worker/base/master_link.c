@@ -110,6 +110,7 @@ channel_cb(struct ev_loop *loop, ev_io *w, int revents)
     struct channel_msg m;
     int                r = 1, passed;
 
+    (void)revents;
     for (int i = 0; i < 64 && (r = channel_recv_fd(fd, &m, body, &passed)) == 1;
          i++) {
         if (passed < 0)

@@ -264,7 +264,7 @@ call_queue_wake(struct conn *c)
 }
 
 bool
-call_queue_close(struct conn *c, struct seat *s, unsigned reason)
+call_queue_close(struct seat *s, unsigned reason)
 {
     struct queued_call *o = s->order;
 
@@ -292,20 +292,29 @@ say_all(void)
     }
 }
 
+/* A new server may not have the outcomes that its predecessor was sent last:
+ * those of this shard are sent again. */
 void
 call_queue_ready(unsigned shard, bool new_server)
 {
-    struct queued_call *o = recent;
+    struct queued_call *o = new_server ? recent : NULL;
 
     if (new_server) {
         recent = NULL;
         recent_last = &recent;
         recent_n = 0;
-        while (o != NULL) {
-            struct queued_call *next = o->next;
+    }
+    while (o != NULL) {
+        struct queued_call *next = o->next;
+        if (o->shard == shard) {
             put_off(o);
-            o = next;
+        } else {
+            o->next = NULL;
+            *recent_last = o;
+            recent_last = &o->next;
+            recent_n++;
         }
+        o = next;
     }
     say_all();
 }

@@ -33,7 +33,7 @@ void call_queue_pull(struct conn *c);
 const char *call_queue_held(const struct seat *s);
 /* The session ends. True: its release waits for the answer to a take, and
  * claims_release() follows. */
-bool call_queue_close(struct conn *c, struct seat *s, unsigned reason);
+bool call_queue_close(struct seat *s, unsigned reason);
 /* The call of up_call_taken() ended; o is given back. detail: the member that
  * goes with the outcome, "payload":{...} or "error":{...}, or empty. */
 void call_queue_ended(struct queued_call *o, enum outcome outcome,

@@ -163,7 +163,7 @@ claims_closed(struct conn *c, enum close_reason reason)
     /* While the claim is under way, its answer sees that we are gone. */
     const char *name = registry_name(self.registry, c->session.entry, &len);
     if (s->epoch != 0 && !(s->flags & SEAT_ASKED) &&
-        !call_queue_close(c, s, (unsigned)reason))
+        !call_queue_close(s, (unsigned)reason))
         leave(name, len, s->shard, s->epoch, reason);
     *s = (struct seat){0};
 }
@@ -298,6 +298,7 @@ refreshed_cb(void *ctx, const struct redis_value *v)
 {
     size_t len;
 
+    (void)ctx;
     if (v == NULL || redis_error(v) != NULL)
         return;
     for (unsigned list = 0; list < 2; list++)

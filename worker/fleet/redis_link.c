@@ -113,6 +113,7 @@ disconnected_cb(const redisAsyncContext *ac, int status)
 {
     struct link *l = ac->data;
 
+    (void)status;
     if (l == NULL || (l->ac != ac && l->waiting != ac))
         return;
     /* hiredis frees it itself after this. */
@@ -181,6 +182,7 @@ loaded_cb(redisAsyncContext *ac, void *reply, void *data)
     struct link *l = greeted(ac, reply);
     redisReply  *r = reply;
 
+    (void)data;
     if (l == NULL)
         return;
     if (r->type == REDIS_REPLY_ERROR) {
@@ -203,6 +205,7 @@ version_cb(redisAsyncContext *ac, void *reply, void *data)
     struct link              *l = greeted(ac, reply);
     const struct redis_value *v = reply;
 
+    (void)data;
     if (l == NULL)
         return;
     const char *error = redis_error(v);
@@ -267,6 +270,7 @@ info_cb(redisAsyncContext *ac, void *reply, void *data)
     redisReply  *r = reply;
     char         v[64], policy[32];
 
+    (void)data;
     if (l == NULL)
         return;
     if (r->type == REDIS_REPLY_ERROR) {
@@ -581,6 +585,7 @@ waiting_ready_cb(redisAsyncContext *ac, void *reply, void *data)
 {
     struct link *l = greeted(ac, reply);
 
+    (void)data;
     if (l == NULL || l->waiting != ac ||
         ((redisReply *)reply)->type == REDIS_REPLY_ERROR)
         return;

@@ -158,6 +158,7 @@ static void listen_on(void);
 static void
 heard_cb(void *ctx, const struct redis_value *v)
 {
+    (void)ctx;
     if (v == NULL)
         return; /* shards_listen() follows when it is there again */
     if (redis_error(v) == NULL)
@@ -411,6 +412,7 @@ shards_open(const char *own, const char *inc)
 static void
 left_cb(void *ctx, const struct redis_value *v)
 {
+    (void)ctx, (void)v;
 }
 
 void

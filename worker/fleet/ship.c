@@ -518,6 +518,7 @@ add_orphans(void)
 static void
 turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
 {
+    (void)loop, (void)w, (void)revents;
     if (!poked)
         return;
     poked = false;
@@ -546,12 +547,7 @@ ship_poke(void)
 }
 
 void
-ship_ready(unsigned shard)
-{
-}
-
-void
-ship_lost(unsigned shard)
+ship_lost(void)
 {
     for (struct journey *j = journeys; j != NULL; j = j->next)
         if (j->going || j->asking)

@@ -30,8 +30,7 @@ void ship_open(void);
 void ship_poke(void);
 /* Often. */
 void ship_tick(void);
-void ship_ready(unsigned shard);
-void ship_lost(unsigned shard);
+void ship_lost(void);
 /* All that is durable is shipped and acknowledged. */
 bool ship_idle(void);
 

@@ -378,6 +378,7 @@ fetched_cb(void *ctx, const struct redis_value *v)
 {
     int64_t first = v != NULL && redis_error(v) == NULL ? redis_int(v) : -1;
 
+    (void)ctx;
     if (first == 0)
         log_error("the transaction ids of the fleet are used up");
     fetching = first > 0 && submit(keep_work, kept, first, first + RANGE);

@@ -232,6 +232,7 @@ run(void *unused)
 {
     uint64_t began = 0;
 
+    (void)unused;
     pthread_mutex_lock(&c.lock);
     for (;;) {
         while (c.fill.events == 0 && !c.stop && !c.chore) {

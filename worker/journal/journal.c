@@ -71,6 +71,7 @@ take_news(void)
 static void
 done_cb(struct ev_loop *loop, ev_async *w, int revents)
 {
+    (void)loop, (void)w, (void)revents;
     committer_look(&jl.news);
     take_news();
 }
@@ -80,6 +81,7 @@ done_cb(struct ev_loop *loop, ev_async *w, int revents)
 static void
 turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
 {
+    (void)loop, (void)w, (void)revents;
     if (!jl.unwoken)
         return;
     jl.unwoken = false;

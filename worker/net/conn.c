@@ -46,6 +46,7 @@ free_busy(struct conn *c)
 static void
 bury_cb(struct ev_loop *loop, ev_prepare *w, int revents)
 {
+    (void)loop, (void)w, (void)revents;
     while (dead_head != NO_CONN) {
         struct conn *c = &slab[dead_head];
         dead_head = c->next;
@@ -367,6 +368,7 @@ io_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
     struct conn *c = (struct conn *)w;
 
+    (void)loop;
     if (revents & EV_READ) {
         ssize_t n = recv(c->io.fd, input, sizeof input, 0);
         if (n > 0) {

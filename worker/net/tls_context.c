@@ -237,6 +237,7 @@ choose(SSL *ssl, int *alert, void *arg)
     const struct tls_context *x = arg;
     const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 
+    (void)alert;
     for (unsigned i = 0; host != NULL && i < x->n_sni; i++)
         if (X509_check_host(x->names[i], host, 0, 0, NULL) == 1) {
             SSL_set_SSL_CTX(ssl, x->sni[i]);

@@ -90,6 +90,7 @@ bio_write(BIO *b, const char *p, int n)
 static long
 bio_ctrl(BIO *b, int cmd, long num, void *ptr)
 {
+    (void)b, (void)num, (void)ptr;
     return cmd == BIO_CTRL_FLUSH || cmd == BIO_CTRL_PUSH || cmd == BIO_CTRL_POP;
 }
 
@@ -154,6 +155,7 @@ msg_cb(int leaves, int version, int type, const void *p, size_t n, SSL *ssl,
     struct tls_handshake *h = SSL_get_app_data(ssl);
     const uint8_t        *head = p;
 
+    (void)version, (void)arg;
     if (h == NULL)
         return;
     if (!leaves && type == SSL3_RT_ALERT && n == 2)

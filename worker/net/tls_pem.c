@@ -22,6 +22,7 @@ tls_openssl_words(void)
 static int
 no_passphrase(char *buf, int size, int writing, void *asked)
 {
+    (void)buf, (void)size, (void)writing;
     *(bool *)asked = true;
     return -1;
 }

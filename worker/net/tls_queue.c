@@ -244,6 +244,7 @@ check_cb(struct ev_loop *loop, ev_check *w, int revents)
     uint64_t        until = 0;
     struct tls_job *j;
 
+    (void)loop, (void)w, (void)revents;
     while ((j = first(READY)) != NULL) {
         uint64_t now = clock_mono_ns() / 1000000u;
         if (until == 0)
@@ -258,6 +259,7 @@ check_cb(struct ev_loop *loop, ev_check *w, int revents)
 static void
 idle_cb(struct ev_loop *loop, ev_idle *w, int revents)
 {
+    (void)loop, (void)w, (void)revents;
 }
 
 /* --- what comes ---------------------------------------------------------- */

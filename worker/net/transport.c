@@ -20,6 +20,7 @@ plain_input(struct conn *c, uint8_t *p, size_t n)
 static bool
 plain_wrap(struct conn *c, const void *p, size_t n, struct wire *w)
 {
+    (void)c;
     *w = (struct wire){p, n};
     return true;
 }
@@ -27,22 +28,26 @@ plain_wrap(struct conn *c, const void *p, size_t n, struct wire *w)
 static void
 plain_unwrap(struct conn *c)
 {
+    (void)c;
 }
 
 static void
 plain_finish(struct conn *c, struct wire *w)
 {
+    (void)c;
     *w = (struct wire){NULL, 0};
 }
 
 static void
 plain_free(struct conn *c)
 {
+    (void)c;
 }
 
 static bool
 plain_quiet(const struct conn *c)
 {
+    (void)c;
     return true;
 }
 

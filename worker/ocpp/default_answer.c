@@ -52,6 +52,7 @@ put_transaction_id(
 static void
 put_empty(struct writer *w, const char *name, const struct default_answer *a)
 {
+    (void)a;
     writer_str(w, name, "");
 }
 
@@ -78,6 +79,7 @@ put_echo(struct writer *w, const char *name, const struct default_answer *a)
 static void
 put_no_chain(struct writer *w, const char *name, const struct default_answer *a)
 {
+    (void)a;
     writer_str(w, name, "CertChainError");
 }
 

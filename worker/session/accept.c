@@ -75,6 +75,7 @@ count_room(void)
 static void
 accept_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
+    (void)loop, (void)revents;
     for (int i = 0; i < BATCH; i++) {
         if (!guard_may_accept()) {
             delayed = true;
