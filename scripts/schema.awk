@@ -288,8 +288,8 @@ function heading(    i)
             die("expected: message NAME cp EVENT; EVENT is a word of " \
                 "event.def, or none")
         if (word[3] == "cs" && words > 3 &&
-            (words > 4 || word[4] != "when-accepted"))
-            die("\"" word[4] "\" after cs is not when-accepted")
+            (words > 4 || word[4] !~ /^(when-accepted|triggers)$/))
+            die("\"" word[4] "\" after cs is neither when-accepted nor triggers")
         check_name(word[2], "message")
         if (profile == "")
             die("a message before any profile")
@@ -305,6 +305,9 @@ function heading(    i)
         if (word[4] == "when-accepted")
             message_flags[message] = message_flags[message] \
                 " | SCHEMA_WHEN_ACCEPTED"
+        if (word[3] == "cs" && word[4] == "triggers")
+            message_flags[message] = message_flags[message] \
+                " | SCHEMA_TRIGGERS"
         for (i = 5; i <= words; i++)
             if (word[i] == "by-payload")
                 message_flags[message] = message_flags[message] \

@@ -591,7 +591,7 @@ class Charger:
             r = self.handshake(protocols=protocols, **handshake)
             assert r.status == 101, (r.status, r.body)
             if protocols and isinstance(protocols, str):
-                assert r["Sec-WebSocket-Protocol"] == "ocpp1.6", r.headers
+                assert r["Sec-WebSocket-Protocol"] in protocols.split(", "), r.headers
 
     def accepted_by(self):
         """The worker that has the connection; None if it waits for one that

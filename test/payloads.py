@@ -2,6 +2,9 @@
 """Payloads of OCPP 1.6: what each action is answered, what charge points get
 wrong, and that their bytes reach the journal as they came."""
 
+import copy
+import random as random_module
+
 from lib import *
 
 STRICT = dict(ocpp_validation="strict")
@@ -326,17 +329,90 @@ def test_what_makes_no_sense_is_refused_even_if_lenient():
     g = shared()
     c = Charger(g, "NONSENSE")
     for action, payload, code in (
-            ("StartTransaction", '{"connectorId":1,"idTag":"T"}', M),
-            ("StartTransaction", '{"connectorId":{},"idTag":"T",'
-             '"meterStart":0,"timestamp":"%s"}' % WHEN, T),
             ("StatusNotification", status(connectorId="one"), T),
             ("StatusNotification", '{"connectorId":1,"errorCode":"NoError"}', M),
-            ("StopTransaction", '{"meterStop":1,"timestamp":"%s"}' % WHEN, M),
-            ("Authorize", '{}', M), ("Authorize", '{"idTag":{}}', T),
-            ("MeterValues", '{"connectorId":1}', M)):
+            ("Authorize", '{}', M), ("Authorize", '{"idTag":{}}', T)):
         e = c.refused(action, payload)
         assert e.code == code, (action, payload, e)
-    assert not g.events(cp="NONSENSE", type="transaction.started")
+    c.close()
+
+
+# --- transactions: whatever is wrong in them, they are not to be lost ------------
+
+TRANSACTIONAL = {
+    "StartTransaction": ({"connectorId": 1, "idTag": "T", "meterStart": 0,
+                          "timestamp": WHEN, "reservationId": 1}, "transaction.started"),
+    "StopTransaction": ({"transactionId": 1, "meterStop": 5, "timestamp": WHEN,
+                         "idTag": "T", "reason": "Local", "transactionData": [METER, METER]},
+                        "transaction.stopped"),
+    "MeterValues": ({"connectorId": 1, "transactionId": 1, "meterValue": [METER, METER]},
+                    "transaction.meter_values")}
+ODDITIES = (None, {}, [], "", "x", 0, -1, 1.5, True, [None], {"a": [1]}, [[]], "\ud83d")
+
+
+def places(value, found):
+    """Everything in it that can be broken: its container and key."""
+    for k in (value if isinstance(value, dict) else range(len(value))):
+        found.append((value, k))
+        if isinstance(value[k], (dict, list)):
+            places(value[k], found)
+    return found
+
+
+def break_something(random, payload):
+    where, key = random.choice(places(payload, [(payload, None)]))
+    if key is None or random.random() < 0.2:
+        payload["vendorThing"] = copy.deepcopy(random.choice(ODDITIES))
+    elif random.random() < 0.3 and isinstance(where, dict):
+        del where[key]
+    else:
+        where[key] = copy.deepcopy(random.choice(ODDITIES))
+
+
+def test_transaction_messages_are_answered_whatever_is_wrong_in_them():
+    seed = int(os.environ.get("OCPPD_TEST_SEED", "20261128"))
+    random = random_module.Random(seed)
+    g = shared(ocpp_violation_rate=0)
+    c = Charger(g, "BROKEN")
+    made = 0
+    for round in range(300):
+        action, (payload, type) = random.choice(list(TRANSACTIONAL.items()))
+        payload = json.loads(json.dumps(payload))
+        for _ in range(random.randint(1, 3)):
+            break_something(random, payload)
+        try:
+            answer = c.call(action, json.dumps(payload).replace("\\\\u", "\\u"))
+        except CallError as e:
+            raise AssertionError("seed %d, round %d: %s %s: %s" % (
+                seed, round, action, payload, e))
+        assert action != "StartTransaction" or answer["transactionId"] > 0, answer
+        made += 1
+    events = [e for e in g.wait_events(cp="BROKEN")
+              if e["eventType"].startswith("transaction.")]
+    # A start that is broken in the same way twice is one start.
+    assert len(events) > made * 0.8, (len(events), made)
+    assert len([e for e in events if "deviations" in e]) > made / 2, seed
+    c.close()
+
+
+def test_a_stop_without_a_transaction_id_is_taken_with_its_deviation():
+    g = shared()
+    c = Charger(g, "NOID")
+    for id, deviations in (("null", ["null_field"]), ("{}", ["wrong_type"]),
+                           ('"1x"', ["wrong_type"])):
+        assert c.call("StopTransaction", '{"transactionId":%s,"meterStop":1,'
+                      '"timestamp":"%s"}' % (id, WHEN)) == {}
+        e = g.wait_events(cp="NOID", type="transaction.stopped")[-1]
+        assert e["deviations"] == deviations, e
+    assert c.call("StopTransaction", '{"meterStop":1,"timestamp":"%s"}' % WHEN) == {}
+    e = g.wait_events(cp="NOID", type="transaction.stopped")[-1]
+    assert e["deviations"] == ["missing_field"], e
+    # What is no object cannot be taken; the whole frame is kept.
+    long = "x" * 3000
+    e = c.refused("StopTransaction", '["%s"]' % long)
+    assert e.code == F, e
+    e = g.wait_events(cp="NOID", type="protocol.violation")[-1]
+    assert long in e["payload"]["frame"], e
     c.close()
 
 

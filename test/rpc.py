@@ -121,9 +121,8 @@ def test_elements_too_few_or_too_many_or_of_the_wrong_type_get_a_callerror():
 def test_a_missing_field_is_a_protocol_error():
     for g in both():
         c = Charger(g, "MISSING")
-        e = c.refused("StartTransaction", {"connectorId": 1, "idTag": "X",
-                                           "meterStart": 0})
-        assert e.code == "ProtocolError" and "timestamp" in e.description, e
+        e = c.refused("StatusNotification", {"connectorId": 1, "errorCode": "NoError"})
+        assert e.code == "ProtocolError" and "status" in e.description, e
         c.close()
 
 
@@ -139,6 +138,97 @@ def test_the_error_codes_have_the_spelling_of_16():
     e = c.refused("Authorize", {"idTag": 5})
     assert e.code == "TypeConstraintViolation", e
     assert "idTag" in e.description
+    c.close()
+
+
+def strictly(text):
+    """JSON as RFC 8259 has it, without anything that other readers refuse."""
+    def once(pairs):
+        assert len({k for k, v in pairs}) == len(pairs), pairs
+        return dict(pairs)
+
+    def no(word):
+        raise AssertionError(word)
+    value = json.loads(text, object_pairs_hook=once, parse_constant=no)
+    json.dumps(value, ensure_ascii=False).encode()  # no half surrogates
+    return value
+
+
+def test_what_an_answer_repeats_of_an_id_is_valid_json():
+    g = shared()
+    c = Charger(g, "ODDID")
+    for id, echo in (("01", 1), ("007", 7), ("+1", 1), (".5", 0.5), ("1.", 1.0),
+                     ('"a\x01\x02\tb"', "a\x01\x02\tb"), ('"\\ud800"', "\ufffd"),
+                     ('"\\udc00x"', "\ufffdx"), ('"\\u0000"', "\0"), ('"q\\"\t"', 'q"\t'),
+                     ('"%s"' % ("\\ud83d\\ude00" * 36), "\U0001f600" * 36)):
+        for payload, first in (("{}", 3), ("[]", 4)):
+            c.send('[2,%s,"Heartbeat",%s]' % (id, payload))
+            got = strictly(c.message())
+            assert got[:2] == [first, echo], (id, got)
+    c.close()
+
+
+def test_an_endless_id_is_no_readable_id():
+    g = shared()
+    c = Charger(g, "ENDLESS")
+    before = g.stat("bad_messages")
+    for n, readable in ((37, True), (1000, True), (1100, False), (9000, False)):
+        c.send('[2,"%s","Heartbeat",{}]' % ("i" * n))
+        if readable:
+            assert strictly(c.message())[:3] == [4, "i" * n, "FormationViolation"]
+    c.send('[2,"%s","Heartbeat",{}]' % ("1" * 40 + "\t"))
+    c.boot()
+    assert g.stat("bad_messages") == before + 3
+    c.close()
+
+
+def test_escapes_in_words_mean_what_they_stand_for():
+    for g in both():
+        c = Charger(g, "ESCAPED")
+        c.send(r'[2,"1","\u0048eartb\u0065at",{}]')
+        assert "currentTime" in strictly(c.message())[2]
+        c.send(r'[2,"2","Status\u004eotification",{"connector\u0049d":1,'
+               r'"status":"\u0041vailable","errorCode":"No\u0045rror"}]')
+        assert strictly(c.message()) == [3, "2", {}]
+        e = g.wait_events(cp="ESCAPED", type="connector.status_changed")[-1]
+        assert e["action"] == "StatusNotification", e
+        assert e["payload"]["status"] == "Available" and "deviations" not in e, e
+        c.close()
+
+
+def test_whatever_answers_a_command_leaves_as_valid_json():
+    g = shared()
+    c = Charger(g, "ODDANSWER")
+    c.boot()
+    for answer, outcome, part in (
+            ('[4,ID,"Generic\\u0045rror","d\x02",{}]', "error",
+             {"error": {"code": "GenericError", "description": "d\x02", "details": {}}}),
+            ('[4,ID,"InternalError","",{"a":01,"b":+1,"c":.5}]', "error",
+             {"error": {"code": "InternalError", "description": "",
+                        "details": {"a": 1, "b": 1, "c": 0.5}}}),
+            ('[4,ID,"quo\\"te",null,null]', "error",
+             {"error": {"code": 'quo"te', "description": None, "details": None}}),
+            ('[3,ID,{"status":"Accepted","x":007,"y":"\x03"}]', "result",
+             {"payload": {"status": "Accepted", "x": 7, "y": "\x03"}}),
+            ('[3,ID,"Reset",{"status":"Accepted"}]', "result",
+             {"payload": {"status": "Accepted"}, "deviations": ["odd_callresult"]}),
+            ('[3,ID,{"status":"Perhaps"}]', "result",
+             {"payload": {"status": "Perhaps"}, "deviations": ["unknown_enum"]}),
+            ('[3,ID,{}]', "result", {"payload": {}, "violation":
+             "status: missing, Reset.conf requires it"})):
+        r = background(g.call, "ODDANSWER", "Reset", {"type": "Soft"})
+        id = c.take()[0]
+        c.send(answer.replace("ID", '"%s"' % id))
+        done = r.wait()
+        e = g.wait_events(cp="ODDANSWER", type="command.response")[-1]
+        assert e["payload"]["outcome"] == done["outcome"] == outcome, e
+        for k, v in part.items():
+            assert e["payload"][k] == done[k] == v, (answer, k, e, done)
+    for path in g.segments():
+        with open(path) as f:
+            for line in f.read().splitlines():
+                if "ODDANSWER" in line:
+                    strictly(line)
     c.close()
 
 
@@ -254,7 +344,7 @@ def test_answers_with_wrong_elements_are_counted_not_answered():
         c = Charger(g, "WRONG")
         before = g.stat("bad_messages")
         c.send('[3,"x"]')
-        c.send('[3,"x",{},{}]')
+        c.send('[3,"x",{},7]')
         c.send('[4,"x"]')
         c.boot()
         assert g.stat("bad_messages") == before + 3

@@ -34,11 +34,13 @@ draw(unsigned n)
 /* The break to be made: at the n-th place where one can be made. */
 static long places, broken_at; /* broken_at < 0: nowhere */
 static bool broken;
+/* Instead of one break, each place may break: one of this many; 0: none. */
+static unsigned often;
 
 static bool
 breaks(void)
 {
-    bool now = !broken && places++ == broken_at;
+    bool now = often ? draw(often) == 0 : !broken && places++ == broken_at;
 
     broken |= now;
     return now;
@@ -278,6 +280,28 @@ check_message(const struct schema_message *m, enum schema_part part)
     CHECK(good == (v.deviations != 0) || !good);
 }
 
+/* However many things are wrong in it: lenient takes a message about a
+ * transaction, and names what is wrong. */
+static void
+check_transactional(const struct schema_message *m)
+{
+    static struct schema_verdict v;
+
+    if (!schema_is_transactional(m))
+        return;
+    for (int i = 0; i < 20; i++) {
+        often = 2 + draw(30);
+        make(m, SCHEMA_REQUEST, -1);
+        often = 0;
+        bool good =
+            schema_check(m, SCHEMA_REQUEST, &tape, 0, OCPPJ_LENIENT, &v);
+        if (!good)
+            printf("%s: %s: %.*s\n", m->name, v.text, (int)text.len, text.p);
+        CHECK(good);
+        CHECK_EQ(v.deviations != 0, broken);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
@@ -292,6 +316,7 @@ main(int argc, char **argv)
                     &dialects[d].schema->messages[i];
                 UNIT_CASE(m->name);
                 check_message(m, SCHEMA_REQUEST);
+                check_transactional(m);
                 if (!(m->flags & SCHEMA_SEND))
                     check_message(m, SCHEMA_RESPONSE);
             }

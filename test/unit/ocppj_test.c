@@ -46,7 +46,7 @@ static const struct {
     /* what charge points get wrong, and can be understood */
     {"[2,12345,\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 2, "12345",
         BIT(number_id)},
-    {"[2,0012,\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 2, "0012",
+    {"[2,0012,\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 2, "12",
         BIT(number_id) | BIT(leading_zero)},
     {"[3,1.50,{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 3, "1.50", BIT(number_id)},
     {"[4,\"1\",\"InternalError\",\"\"]", OCPPJ_GOOD, OCPPJ_GOOD, 4, "\"1\"",
@@ -75,8 +75,10 @@ static const struct {
     {"[2,\"1\",7,{}]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 2, "\"1\"", 0},
     {"[2,\"1\",null,{}]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 2, "\"1\"", 0},
     {"[3,\"1\"]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 3, "\"1\"", 0},
-    {"[3,\"1\",\"Heartbeat\",{}]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 3, "\"1\"",
-        0},
+    {"[3,\"1\",\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 3, "\"1\"",
+        BIT(odd_callresult)},
+    {"[3,\"1\",\"Heartbeat\",{},7]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 3,
+        "\"1\"", 0},
     {"[4,\"1\"]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 4, "\"1\"", 0},
 
     /* an id that is too long */
@@ -96,17 +98,18 @@ static const struct {
         0},
 
     /* message types to ignore */
-    {"[1,\"1\"]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 1, NULL, 0},
+    {"[1,\"1\"]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 1, "\"1\"", 0},
     {"[5,\"1\",\"GenericError\",\"\",{}]", OCPPJ_UNKNOWN_TYPE,
-        OCPPJ_UNKNOWN_TYPE, 5, NULL, 0},
+        OCPPJ_UNKNOWN_TYPE, 5, "\"1\"", 0},
     {"[6,\"1\",\"NotifyEvent\",{}]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 6,
-        NULL, 0},
-    {"[-2,\"1\"]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, -2, NULL, 0},
-    {"[99999999999,\"1\"]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 0, NULL, 0},
+        "\"1\"", 0},
+    {"[-2,\"1\"]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, -2, "\"1\"", 0},
+    {"[99999999999,\"1\"]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 0, "\"1\"",
+        0},
     {"[2.0,\"1\",\"Heartbeat\",{}]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 0,
-        NULL, 0},
+        "\"1\"", 0},
     {"[\"2\",\"1\",\"Heartbeat\",{}]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE,
-        0, NULL, 0},
+        0, "\"1\"", 0},
     {"[]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 0, NULL, 0},
 
     /* no frame at all */
@@ -128,7 +131,8 @@ test_verdicts(void)
         const char *text = frames[i].frame;
         UNIT_CASE(text);
         memset(&f, 0xa5, sizeof f);
-        CHECK_EQ(ocppj_cut(&f, &tape, text, strlen(text), OCPPJ_LENIENT),
+        CHECK_EQ(ocppj_cut(&f, &tape, text, strlen(text), OCPPJ_LENIENT,
+                     OCPPJ_CALLERROR),
             frames[i].lenient);
         CHECK_EQ(f.verdict, frames[i].lenient);
         CHECK_EQ(f.type, frames[i].type);
@@ -140,7 +144,8 @@ test_verdicts(void)
         CHECK_EQ(f.payload_tok != 0,
             f.verdict == OCPPJ_GOOD && f.type != OCPPJ_CALLERROR);
 
-        CHECK_EQ(ocppj_cut(&f, &tape, text, strlen(text), OCPPJ_STRICT),
+        CHECK_EQ(ocppj_cut(&f, &tape, text, strlen(text), OCPPJ_STRICT,
+                     OCPPJ_CALLERROR),
             frames[i].strict);
         if (f.verdict == OCPPJ_MALFORMED)
             CHECK_EQ(f.error, OCPPJ_FORMATION_VIOLATION);
@@ -153,7 +158,8 @@ cut(struct ocppj_frame *f, const char *text)
 {
     UNIT_CASE(text);
     CHECK_EQ(
-        ocppj_cut(f, &tape, text, strlen(text), OCPPJ_LENIENT), OCPPJ_GOOD);
+        ocppj_cut(f, &tape, text, strlen(text), OCPPJ_LENIENT, OCPPJ_CALLERROR),
+        OCPPJ_GOOD);
 }
 
 static void
@@ -182,19 +188,30 @@ test_parts(void)
         "[4,\"1\",\"OccurrenceConstraintViolation\",\"so \\\"it\\\" is\","
         "{\"a\":[]}]");
     CHECK_EQ(f.code, OCPPJ_OCCURRENCE_CONSTRAINT);
-    CHECK_STRN(f.code_raw.p, f.code_raw.len, "OccurrenceConstraintViolation");
-    CHECK_STRN(f.description.p, f.description.len, "\"so \\\"it\\\" is\"");
-    CHECK_STRN(f.details.p, f.details.len, "{\"a\":[]}");
+    CHECK_STRN(f.code_word.p, f.code_word.len, "OccurrenceConstraintViolation");
+    CHECK(json_equals(&tape, f.description_tok, "so \"it\" is", 10));
+    CHECK_EQ(tape.tok[f.details_tok].type, JSON_OBJECT);
     CHECK(f.payload.p == NULL);
 
     cut(&f, "[4,\"1\",\"VendorSpecificError\",\"\"]");
     CHECK_EQ(f.code, OCPPJ_ERRORS);
-    CHECK_STRN(f.code_raw.p, f.code_raw.len, "VendorSpecificError");
-    CHECK(f.details.p == NULL);
+    CHECK_STRN(f.code_word.p, f.code_word.len, "VendorSpecificError");
+    CHECK_EQ(f.details_tok, 0);
+
+    /* Escapes in words mean what they stand for. */
+    cut(&f, "[2,\"1\",\"\\u0048eart\\u0062eat\",{}]");
+    CHECK_STRN(f.action.p, f.action.len, "Heartbeat");
+    cut(&f, "[4,\"1\",\"Generic\\u0045rror\",\"\",{}]");
+    CHECK_EQ(f.code, OCPPJ_GENERIC_ERROR);
+    CHECK_STRN(f.code_word.p, f.code_word.len, "GenericError");
+
+    /* The payload of a CALLRESULT that is written like a CALL. */
+    cut(&f, "[3,\"1\",\"Reset\",{\"a\":[1,{}]},{\"status\":\"Accepted\"}]");
+    CHECK_STRN(f.payload.p, f.payload.len, "{\"status\":\"Accepted\"}");
 
     /* The action of a malformed CALL is known where it can be read. */
     const char *text = "[2,\"1\",\"Heartbeat\"]";
-    ocppj_cut(&f, &tape, text, strlen(text), OCPPJ_LENIENT);
+    ocppj_cut(&f, &tape, text, strlen(text), OCPPJ_LENIENT, OCPPJ_CALLERROR);
     CHECK_STRN(f.action.p, f.action.len, "Heartbeat");
     UNIT_CASE("");
 }
@@ -248,7 +265,7 @@ test_builders(void)
     cut(&f, "[2,007,\"Heartbeat\",{}]");
     buf_clear(&out);
     ocppj_put_result(&out, f.id_raw, "{\"a\":1.50}", 10);
-    CHECK_STRN(out.p, out.len, "[3,007,{\"a\":1.50}]");
+    CHECK_STRN(out.p, out.len, "[3,7,{\"a\":1.50}]");
     cut(&f, "[2,\"\\u0041\\/\",\"Heartbeat\",{}]");
     buf_clear(&out);
     ocppj_put_result(&out, f.id_raw, NULL, 0);
@@ -284,6 +301,105 @@ test_builders(void)
     UNIT_CASE("");
 }
 
+/* What an answer repeats of a frame is valid JSON, and the same value. */
+static void
+test_ids(void)
+{
+    static const struct {
+        const char *id, *echo;
+    } ids[] = {
+        {"\"a\\u0062\"", "\"a\\u0062\""},
+        {"12.50e-3", "12.50e-3"},
+        {"01", "1"},
+        {"+1", "1"},
+        {"-007", "-7"},
+        {".5", "0.5"},
+        {"+.5e1", "0.5e1"},
+        {"1.", "1.0"},
+        {"1.e3", "1.0e3"},
+        {"000", "0"},
+        {"\"a\tb\x01\"", "\"a\\u0009b\\u0001\""},
+        {"\"q\\\"\tb\"", "\"q\\\"\\u0009b\""},
+        {"\"\\ud800x\"", "\"\xef\xbf\xbdx\""},
+        {"\"\\udc00\\ud800\"", "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+        {"\"\\ud83d\\ude00\"", "\"\\ud83d\\ude00\""},
+        {"\"\xff\"", "\"\xef\xbf\xbd\""},
+    };
+    struct ocppj_frame f;
+    char               text[9000];
+    size_t             n;
+
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        UNIT_CASE(ids[i].id);
+        sprintf(text, "[2,%s,\"Heartbeat\",{}]", ids[i].id);
+        CHECK_EQ(ocppj_cut(&f, &tape, text, strlen(text), OCPPJ_LENIENT,
+                     OCPPJ_CALLERROR),
+            OCPPJ_GOOD);
+        CHECK_STRN(f.id_raw.p, f.id_raw.len, ids[i].echo);
+        CHECK(json_scan(&tape, f.id_raw.p, f.id_raw.len));
+        CHECK_EQ(tape.deviations, 0);
+    }
+    UNIT_CASE("");
+    /* 36 characters, each a pair of escapes: as such. */
+    strcpy(text, "[2,\"");
+    for (int i = 0; i < 36; i++)
+        strcat(text, "\\ud83d\\ude00");
+    strcat(text, "\",\"Heartbeat\",{}]");
+    cut(&f, text);
+    CHECK_EQ(f.id_raw.len, 36 * 4 + 2);
+    /* Longer ones are repeated as far as that is sensible. */
+    for (int len = 37; len < 8000; len += 481) {
+        n = (size_t)sprintf(text, "[2,\"%0*d\",\"Heartbeat\",{}]", len, 0);
+        ocppj_cut(&f, &tape, text, n, OCPPJ_LENIENT, OCPPJ_CALLERROR);
+        CHECK_EQ(f.verdict,
+            len + 2 <= OCPPJ_ID_ECHO_MAX ? OCPPJ_LONG_ID : OCPPJ_NO_ID);
+        CHECK_EQ(f.id_raw.len, len + 2 <= OCPPJ_ID_ECHO_MAX ? len + 2 : 0);
+    }
+    n = (size_t)sprintf(text, "[2,\"\t%050d\",\"Heartbeat\",{}]", 0);
+    CHECK_EQ(ocppj_cut(&f, &tape, text, n, OCPPJ_LENIENT, OCPPJ_CALLERROR),
+        OCPPJ_NO_ID);
+}
+
+/* OCPP 2.1 has two types more; no version answers an answer. */
+static void
+test_types(void)
+{
+    static const struct {
+        const char *text;
+        bool        answerable;
+    } rows[] = {
+        {"[2,\"1\"", true},
+        {"[ 2]", true},
+        {"hello", true},
+        {"", true},
+        {"{}", true},
+        {"[", true},
+        {"[7,\"1\"]", true},
+        {"[\"3\"]", true},
+        {"[3,\"1\"", false},
+        {" [\n4,", false},
+        {"[5", false},
+        {"[6,1]", false},
+    };
+    struct ocppj_frame f;
+    const char *send = "[6,\"1\",\"NotifyPeriodicEventStream\",{\"a\":1}]";
+    const char *error = "[5,\"1\",\"GenericError\",\"why\",{}]";
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        CHECK_EQ(ocppj_answerable(rows[i].text, strlen(rows[i].text)),
+            rows[i].answerable);
+    CHECK_EQ(ocppj_cut(&f, &tape, send, strlen(send), OCPPJ_STRICT, OCPPJ_SEND),
+        OCPPJ_GOOD);
+    CHECK_EQ(f.type, OCPPJ_SEND);
+    CHECK_STRN(f.action.p, f.action.len, "NotifyPeriodicEventStream");
+    CHECK_STRN(f.payload.p, f.payload.len, "{\"a\":1}");
+    CHECK_EQ(
+        ocppj_cut(&f, &tape, error, strlen(error), OCPPJ_STRICT, OCPPJ_SEND),
+        OCPPJ_GOOD);
+    CHECK_EQ(f.type, OCPPJ_CALLRESULTERROR);
+    CHECK_EQ(f.code, OCPPJ_GENERIC_ERROR);
+}
+
 int
 main(void)
 {
@@ -291,5 +407,7 @@ main(void)
     test_parts();
     test_errors();
     test_builders();
+    test_ids();
+    test_types();
     return unit_done();
 }

@@ -301,6 +301,15 @@ test_rows(void)
         CHECK_STR(v.path, rows[i].path);
         CHECK_EQ(v.text[0] == '\0', good);
 
+        if (rows[i].deviations == 0 && !good && part == SCHEMA_REQUEST &&
+            schema_is_transactional(m) && tape.tok[0].type == JSON_OBJECT) {
+            CHECK(schema_check(m, part, &tape, 0, OCPPJ_LENIENT, &v));
+            CHECK((v.deviations &
+                      (BIT(missing_field) | BIT(null_field) |
+                          BIT(wrong_type))) != 0);
+            CHECK_STR(v.path, rows[i].path);
+            continue;
+        }
         good = good || rows[i].deviations != 0;
         CHECK_EQ(schema_check(m, part, &tape, 0, OCPPJ_LENIENT, &v), good);
         CHECK_EQ(v.code, good ? NONE : rows[i].code);

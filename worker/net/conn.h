@@ -68,6 +68,7 @@ enum boot {
     BOOT_NONE, /* no BootNotification was answered on this connection */
     BOOT_ACCEPTED,
     BOOT_PENDING,
+    BOOT_TRIGGERED, /* pending, and asked for reports or other messages */
     BOOT_REJECTED
 };
 

@@ -6,9 +6,24 @@
 #include "base/self.h"
 
 const struct dialect dialects[DIALECTS] = {
-    [DIALECT_ocpp16] = {"ocpp1.6", &schema_ocpp16, OCPPJ_SPELLING_16},
-    [DIALECT_ocpp201] = {"ocpp2.0.1", &schema_ocpp201, OCPPJ_SPELLING_2X},
-    [DIALECT_ocpp21] = {"ocpp2.1", &schema_ocpp21, OCPPJ_SPELLING_2X},
+    [DIALECT_ocpp16] = {.name = "ocpp1.6",
+        .schema = &schema_ocpp16,
+        .spelling = OCPPJ_SPELLING_16,
+        .last_type = OCPPJ_CALLERROR},
+    [DIALECT_ocpp201] = {.name = "ocpp2.0.1",
+        .schema = &schema_ocpp201,
+        .spelling = OCPPJ_SPELLING_2X,
+        .last_type = OCPPJ_CALLERROR,
+        .answers_unreadable = true,
+        .answers_unknown_type = true,
+        .refuses_before_boot = true},
+    [DIALECT_ocpp21] = {.name = "ocpp2.1",
+        .schema = &schema_ocpp21,
+        .spelling = OCPPJ_SPELLING_2X,
+        .last_type = OCPPJ_SEND,
+        .answers_unreadable = true,
+        .answers_results = true,
+        .refuses_before_boot = true},
 };
 
 enum ocppj_mode

@@ -24,7 +24,16 @@ enum dialect_number {
 struct dialect {
     const char                  *name; /* of the subprotocol */
     const struct schema_dialect *schema;
-    enum ocppj_spelling          spelling; /* of error codes */
+    enum ocppj_spelling          spelling;  /* of error codes */
+    enum ocppj_type              last_type; /* of messages */
+    /* Is a message without a readable id, or of an unknown type, answered with
+     * a CALLERROR? */
+    bool answers_unreadable, answers_unknown_type;
+    /* Is a CALLRESULT that cannot be used answered? */
+    bool answers_results;
+    /* While the boot is not accepted, is a CALL that was not triggered refused
+     * (SecurityError)? */
+    bool refuses_before_boot;
 };
 
 /* By enum dialect_number, which a connection has as c->session.protocol. */

@@ -63,20 +63,92 @@ refuse(struct ocppj_frame *f, enum ocppj_verdict v, const char *why)
     return f->verdict = v;
 }
 
+/* What makes a string or a number something else than valid JSON, or a string
+ * one that not every reader takes. */
+#define BAD_ID                                                                 \
+    (DEVIATION_BIT(leading_zero) | DEVIATION_BIT(loose_number) |               \
+        DEVIATION_BIT(control_char) | DEVIATION_BIT(bad_utf8) |                \
+        DEVIATION_BIT(lone_surrogate) | DEVIATION_BIT(nul_byte))
+
+/* Quotes the value of an id into id_text, where it fits. */
+static void
+quote_id(struct ocppj_frame *f)
+{
+    static const char hex[] = "0123456789abcdef";
+    char             *out = f->id_text;
+
+    *out++ = '"';
+    for (uint32_t i = 0; i < f->id_len; i++) {
+        unsigned char c = (unsigned char)f->id[i];
+        if (c < 0x20) {
+            memcpy(out, "\\u00", 4);
+            out[4] = hex[c >> 4];
+            out[5] = hex[c & 15];
+            out += 6;
+            continue;
+        }
+        if (c == '"' || c == '\\')
+            *out++ = '\\';
+        *out++ = (char)c;
+    }
+    *out++ = '"';
+    f->id_raw = (struct ocppj_span){f->id_text, (size_t)(out - f->id_text)};
+}
+
+/* Writes the number that id stands for into id_text: without a plus sign and
+ * leading zeros, and with a digit on either side of its point. */
+static void
+mend_number(struct ocppj_frame *f)
+{
+    const char *p = f->id;
+    char       *out = f->id_text;
+
+    if (*p == '-')
+        *out++ = *p;
+    p += *p == '-' || *p == '+';
+    while (*p == '0' && p[1] >= '0' && p[1] <= '9')
+        p++;
+    if (*p == '.')
+        *out++ = '0';
+    for (; *p != '\0'; p++) {
+        *out++ = *p;
+        if (*p == '.' && (p[1] < '0' || p[1] > '9'))
+            *out++ = '0';
+    }
+    f->id_raw = (struct ocppj_span){f->id_text, (size_t)(out - f->id_text)};
+}
+
 /* Takes the id at tok i, which is not too long. */
 static void
 take_id(struct ocppj_frame *f, const struct json *tape, uint32_t i)
 {
     const struct json_token *t = &tape->tok[i];
     size_t                   len = t->end - t->start;
+    bool                     bad = (tape->deviations & BAD_ID) != 0;
 
-    if (t->type == JSON_STRING && (t->count != len || t->flags != 0)) {
+    if (t->type == JSON_STRING && (t->count != len || t->flags != 0 || bad)) {
         f->id_len = (uint32_t)json_string(tape, i, f->id, OCPPJ_ID_BYTES, NULL);
     } else {
         memcpy(f->id, tape->text + t->start, len);
         f->id_len = (uint32_t)len;
     }
     f->id[f->id_len] = '\0';
+    if (t->type == JSON_STRING && (bad || f->id_raw.len > OCPPJ_ID_JSON_MAX))
+        quote_id(f);
+    else if (bad)
+        mend_number(f);
+}
+
+/* The value of a word: most have no escapes and are left where they stand. */
+static struct ocppj_span
+word(struct ocppj_frame *f, const struct json *tape, uint32_t i)
+{
+    bool full;
+
+    if ((tape->tok[i].flags & JSON_ESCAPED) == 0)
+        return inner(tape, i);
+    size_t n = json_string(tape, i, f->word_text, sizeof f->word_text, &full);
+    return full ? (struct ocppj_span){f->word_text, n} : inner(tape, i);
 }
 
 /* Elements from index i on, the third of the frame. There is no answer to a
@@ -96,19 +168,19 @@ cut_callerror(struct ocppj_frame *f, const struct json *tape, uint32_t i,
     if (n < 5)
         f->deviations |= DEVIATION_BIT(short_callerror);
     if (tok[i].type == JSON_STRING) {
-        f->code_raw = inner(tape, i);
-        f->code = ocppj_error_find(f->code_raw.p, f->code_raw.len);
+        f->code_word = word(f, tape, i);
+        f->code = ocppj_error_find(f->code_word.p, f->code_word.len);
     } else {
         odd = true;
     }
     i = tok[i].next;
     if (n > 3) {
-        f->description = raw(tape, i);
+        f->description_tok = i;
         odd |= tok[i].type != JSON_STRING;
         i = tok[i].next;
     }
     if (n > 4) {
-        f->details = raw(tape, i);
+        f->details_tok = i;
         odd |= tok[i].type != JSON_OBJECT;
     }
     if (odd) {
@@ -120,9 +192,72 @@ cut_callerror(struct ocppj_frame *f, const struct json *tape, uint32_t i,
     return f->verdict = OCPPJ_GOOD;
 }
 
+/* A CALLRESULT whose element at index i is the third. As with a CALLERROR,
+ * lenient takes what can be found: a payload behind the name of the action. */
+static enum ocppj_verdict
+cut_callresult(struct ocppj_frame *f, const struct json *tape, uint32_t i,
+    enum ocppj_mode mode)
+{
+    uint32_t n = tape->tok[0].count, last = i;
+
+    for (uint32_t k = 3; k < n; k++)
+        last = tape->tok[last].next;
+    if (n < 3 || (n != 3 && mode == OCPPJ_STRICT) ||
+        (n != 3 && tape->tok[last].type != JSON_OBJECT))
+        return refuse(f, OCPPJ_MALFORMED,
+            "a CALLRESULT has 3 elements: "
+            "[3, id, payload]");
+    if (n > 3)
+        f->deviations |= DEVIATION_BIT(odd_callresult);
+    f->payload = raw(tape, last);
+    f->payload_tok = last;
+    return f->verdict = OCPPJ_GOOD;
+}
+
+bool
+ocppj_answerable(const char *text, size_t len)
+{
+    static const char blanks[] = " \t\r\n";
+    size_t            i = 0;
+
+    while (i < len && memchr(blanks, text[i], 4) != NULL)
+        i++;
+    if (i == len || text[i] != '[')
+        return true;
+    do
+        i++;
+    while (i < len && memchr(blanks, text[i], 4) != NULL);
+    return i == len || text[i] < '0' + OCPPJ_CALLRESULT ||
+        text[i] > '0' + OCPPJ_SEND;
+}
+
+/* The id at tok i: false if there is none that can be read. */
+static bool
+find_id(struct ocppj_frame *f, const struct json *tape, uint32_t i)
+{
+    const struct json_token *t = &tape->tok[i];
+
+    if (tape->tok[0].count < 2 ||
+        (t->type != JSON_STRING && t->type != JSON_NUMBER))
+        return false;
+    f->id_raw = raw(tape, i);
+    bool is_long = t->type == JSON_STRING ? t->count > OCPPJ_ID_MAX
+                                          : f->id_raw.len > OCPPJ_ID_MAX;
+    if (!is_long) {
+        take_id(f, tape, i);
+        return true;
+    }
+    if (f->id_raw.len > OCPPJ_ID_ECHO_MAX || (tape->deviations & BAD_ID) != 0) {
+        f->id_raw = (struct ocppj_span){NULL, 0};
+        return false;
+    }
+    f->verdict = OCPPJ_LONG_ID;
+    return true;
+}
+
 enum ocppj_verdict
 ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
-    size_t len, enum ocppj_mode mode)
+    size_t len, enum ocppj_mode mode, enum ocppj_type last)
 {
     const struct json_token *tok = tape->tok;
     uint32_t                 i, n;
@@ -139,51 +274,52 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
         return refuse(f, OCPPJ_UNPARSABLE, "the frame is not an array");
 
     n = tok[0].count;
-    if (n == 0 || !json_int64(tape, 1, &type))
+    if (n == 0 || !json_int64(tape, 1, &type)) {
+        if (n > 0)
+            find_id(f, tape, tok[1].next);
         return refuse(
             f, OCPPJ_UNKNOWN_TYPE, "the first element is no message type");
-    if (type < OCPPJ_CALL || type > OCPPJ_CALLERROR) {
+    }
+    if (type < OCPPJ_CALL || type > (int)last) {
         f->type = type >= INT_MIN && type <= INT_MAX ? (int)type : 0;
+        find_id(f, tape, 2);
         return refuse(f, OCPPJ_UNKNOWN_TYPE, "the message type is unknown");
     }
     f->type = (int)type;
 
     i = 2;
-    if (n < 2 || (tok[i].type != JSON_STRING && tok[i].type != JSON_NUMBER))
-        return refuse(f, OCPPJ_NO_ID, "there is no message id");
-    f->id_raw = raw(tape, i);
-    if (tok[i].type == JSON_STRING ? tok[i].count > OCPPJ_ID_MAX
-                                   : f->id_raw.len > OCPPJ_ID_MAX)
+    if (!find_id(f, tape, i))
+        return refuse(f, OCPPJ_NO_ID,
+            "there is no message id that an answer could repeat");
+    if (f->verdict == OCPPJ_LONG_ID)
         return refuse(
             f, OCPPJ_LONG_ID, "the message id is longer than 36 characters");
-    take_id(f, tape, i);
     if (tok[i].type == JSON_NUMBER)
         f->deviations |= DEVIATION_BIT(number_id);
     i = tok[i].next;
 
     /* The name of a CALL is worth having even if the rest is wrong. */
-    if (type == OCPPJ_CALL && n > 2 && tok[i].type == JSON_STRING)
-        f->action = inner(tape, i);
+    if ((type == OCPPJ_CALL || type == OCPPJ_SEND) && n > 2 &&
+        tok[i].type == JSON_STRING)
+        f->action = word(f, tape, i);
     if (mode == OCPPJ_STRICT && f->deviations != 0)
         return refuse(f, OCPPJ_MALFORMED,
             deviation_sentence((enum deviation)__builtin_ctzll(f->deviations)));
 
     switch (type) {
     case OCPPJ_CALL:
+    case OCPPJ_SEND:
         if (n != 4)
             return refuse(f, OCPPJ_MALFORMED,
-                "a CALL has 4 elements: "
-                "[2, id, action, payload]");
+                type == OCPPJ_CALL
+                    ? "a CALL has 4 elements: [2, id, action, payload]"
+                    : "a SEND has 4 elements: [6, id, action, payload]");
         if (tok[i].type != JSON_STRING)
             return refuse(f, OCPPJ_MALFORMED, "the action is not a string");
         i = tok[i].next;
         break;
     case OCPPJ_CALLRESULT:
-        if (n != 3)
-            return refuse(f, OCPPJ_MALFORMED,
-                "a CALLRESULT has 3 elements: "
-                "[3, id, payload]");
-        break;
+        return cut_callresult(f, tape, i, mode);
     default:
         return cut_callerror(f, tape, i, mode);
     }
@@ -241,14 +377,16 @@ first_characters(const char *s, size_t max)
     return n;
 }
 
-void
-ocppj_put_error(struct buf *out, enum ocppj_spelling spelling,
+static void
+put_error(struct buf *out, char type, enum ocppj_spelling spelling,
     struct ocppj_span id_raw, enum ocppj_error e, const char *description,
     const char *details, size_t details_len)
 {
     if (description == NULL)
         description = "";
-    buf_add(out, "[4,", 3);
+    buf_addc(out, '[');
+    buf_addc(out, type);
+    buf_addc(out, ',');
     buf_add(out, id_raw.p, id_raw.len);
     buf_add(out, ",\"", 2);
     buf_adds(out, ocppj_error_word(e, spelling));
@@ -258,4 +396,19 @@ ocppj_put_error(struct buf *out, enum ocppj_spelling spelling,
     buf_addc(out, ',');
     put_json(out, details, details_len);
     buf_addc(out, ']');
+}
+
+void
+ocppj_put_error(struct buf *out, enum ocppj_spelling spelling,
+    struct ocppj_span id_raw, enum ocppj_error e, const char *description,
+    const char *details, size_t details_len)
+{
+    put_error(out, '4', spelling, id_raw, e, description, details, details_len);
+}
+
+void
+ocppj_put_result_error(struct buf *out, enum ocppj_spelling spelling,
+    struct ocppj_span id_raw, enum ocppj_error e, const char *description)
+{
+    put_error(out, '5', spelling, id_raw, e, description, NULL, 0);
 }

@@ -2,9 +2,11 @@
  * ocppj: cuts OCPP-J frames into their parts, and puts them together.
  *
  * A frame is [2,id,action,payload], [3,id,payload] or
- * [4,id,code,description,details] (OCPP-J 1.6 section 4). Cutting says what
- * may be done with it; what the payload says is the business of schema.h.
- * All parts are spans of the frame's text: bytes in are bytes out.
+ * [4,id,code,description,details] (OCPP-J 1.6 section 4); OCPP 2.1 has
+ * [5,id,code,description,details] and [6,id,action,payload] besides. Cutting
+ * says what may be done with it; what the payload says is the business of
+ * schema.h. The payload is a span of the frame's text: bytes in are bytes out.
+ * What an answer repeats of the frame, its id, is always valid JSON.
  */
 #ifndef WORKER_OCPP_OCPPJ_H
 #define WORKER_OCPP_OCPPJ_H
@@ -35,21 +37,33 @@ const char *ocppj_error_word(enum ocppj_error e, enum ocppj_spelling s);
 /* In either spelling, case-sensitive; OCPPJ_ERRORS if unknown. */
 enum ocppj_error ocppj_error_find(const char *word, size_t len);
 
-enum ocppj_type { OCPPJ_CALL = 2, OCPPJ_CALLRESULT = 3, OCPPJ_CALLERROR = 4 };
+enum ocppj_type {
+    OCPPJ_CALL = 2,
+    OCPPJ_CALLRESULT = 3,
+    OCPPJ_CALLERROR = 4,
+    OCPPJ_CALLRESULTERROR = 5, /* a CALLRESULT could not be used (2.1) */
+    OCPPJ_SEND = 6,            /* a CALL that is not answered (2.1) */
+};
 
 enum ocppj_verdict {
     OCPPJ_GOOD,
-    OCPPJ_UNPARSABLE,   /* no JSON array: no answer possible; count it */
-    OCPPJ_UNKNOWN_TYPE, /* a message type we do not know: ignore (J 4.1.3) */
-    OCPPJ_NO_ID,        /* no readable id: no answer possible; count it */
+    OCPPJ_UNPARSABLE,   /* no JSON array: count it */
+    OCPPJ_UNKNOWN_TYPE, /* a message type that the version does not have */
+    OCPPJ_NO_ID,        /* no readable id, or an endless one: count it */
     OCPPJ_LONG_ID,      /* id over 36 characters (J 4.2.3) */
     OCPPJ_MALFORMED,    /* an id, but wrong elements */
 };
 /* LONG_ID and MALFORMED: a CALL is answered with a CALLERROR of `error` and
- * `why`; anything else is counted. */
+ * `why`; anything else is counted. Whether the first three are answered
+ * depends on the version (ocppj_answerable()). */
 
 #define OCPPJ_ID_MAX 36                   /* characters */
 #define OCPPJ_ID_BYTES (4 * OCPPJ_ID_MAX) /* as UTF-8 */
+#define OCPPJ_ID_JSON_MAX (6 * OCPPJ_ID_MAX + 2)
+/* Bytes of an id over OCPPJ_ID_MAX that a CALLERROR still repeats; a longer
+ * one is no readable id. */
+#define OCPPJ_ID_ECHO_MAX 1024
+#define OCPPJ_WORD_MAX 64 /* bytes of an action or code with escapes */
 
 struct ocppj_span {
     const char *p; /* into the frame's text; NULL if there is none */
@@ -65,28 +79,43 @@ struct ocppj_frame {
     /* From UNKNOWN_TYPE on (there 0 if it is not even a small integer). */
     int type; /* enum ocppj_type */
 
-    /* LONG_ID, MALFORMED, GOOD. */
-    struct ocppj_span id_raw; /* as it stands in the frame, with quotes */
-    uint32_t          id_len; /* bytes in id; 0 for LONG_ID */
-    char              id[OCPPJ_ID_BYTES + 1]; /* value, NUL-terminated */
+    /* LONG_ID, MALFORMED, GOOD; UNKNOWN_TYPE: if it could be read. */
+    struct ocppj_span id_raw; /* for the answer: as it stands in the frame,
+                               * with quotes, if that is valid JSON of at most
+                               * OCPPJ_ID_JSON_MAX bytes; else its value as
+                               * such, in id_text. LONG_ID: as it stands */
+    uint32_t id_len;          /* bytes in id; 0 for LONG_ID */
+    char     id[OCPPJ_ID_BYTES + 1]; /* value, NUL-terminated */
+    char     id_text[OCPPJ_ID_JSON_MAX];
+    char     word_text[OCPPJ_WORD_MAX];
 
     /* GOOD. A part that the frame does not have is p == NULL. */
-    struct ocppj_span action;      /* CALL: within its quotes, as it came;
-                                    * MALFORMED: if it could be read */
-    struct ocppj_span payload;     /* CALL, CALLRESULT: "null" as it came */
-    uint32_t          payload_tok; /* its index on the tape; never 0 if GOOD
-                                    * CALL or CALLRESULT */
-    enum ocppj_error  code;        /* CALLERROR: OCPPJ_ERRORS if unknown */
-    struct ocppj_span code_raw;    /* CALLERROR: within its quotes */
-    struct ocppj_span description; /* CALLERROR: JSON value, with quotes */
-    struct ocppj_span details;     /* CALLERROR: JSON value */
+    struct ocppj_span action;  /* CALL, SEND: its value; MALFORMED: if it
+                                * could be read */
+    struct ocppj_span payload; /* CALL, SEND, CALLRESULT: "null" as it
+                                * came */
+    uint32_t payload_tok;      /* its index on the tape; never 0 if GOOD
+                                * CALL, SEND or CALLRESULT */
+    /* CALLERROR stands for CALLRESULTERROR too. */
+    enum ocppj_error  code;            /* CALLERROR: OCPPJ_ERRORS if unknown */
+    struct ocppj_span code_word;       /* CALLERROR: its value */
+    uint32_t          description_tok; /* CALLERROR: on the tape; 0: none */
+    uint32_t          details_tok;
 };
 
-/* Cuts text[0..len) into *f, with tape as working memory. Spans and tape
- * stay good while the text does and the tape is not used again. The verdict
- * is also returned. */
+/* Cuts text[0..len) into *f, with tape as working memory. Types above `last`
+ * are unknown. Spans and tape stay good while the text and *f do and the tape
+ * is not used again. The verdict is also returned. */
 enum ocppj_verdict ocppj_cut(struct ocppj_frame *f, struct json *tape,
-    const char *text, size_t len, enum ocppj_mode mode);
+    const char *text, size_t len, enum ocppj_mode mode, enum ocppj_type last);
+
+/* Of a frame that is UNPARSABLE, UNKNOWN_TYPE or NO_ID: may it be answered
+ * with a CALLERROR? Not if it begins like an answer or a SEND: two sides that
+ * answer each other's broken answers would never end. */
+bool ocppj_answerable(const char *text, size_t len);
+
+/* The id of a CALLERROR that answers a frame without a readable id (2.0.1). */
+#define OCPPJ_UNREADABLE_ID ((struct ocppj_span){"\"-1\"", 4})
 
 /*
  * Builders: append one frame to out. They never fail but by overflow of out.
@@ -95,13 +124,16 @@ enum ocppj_verdict ocppj_cut(struct ocppj_frame *f, struct json *tape,
 /* id is a value and will be quoted; payload is JSON, or empty for {}. */
 void ocppj_put_call(struct buf *out, const char *id, size_t id_len,
     const char *action, const char *payload, size_t payload_len);
-/* id_raw is JSON as received. */
+/* id_raw: ocppj_frame.id_raw. */
 void ocppj_put_result(struct buf *out, struct ocppj_span id_raw,
     const char *payload, size_t payload_len);
-/* description is plain text, cut at 255 characters (J 4.2.3); NULL for "".
- * details is a JSON object, or empty for {}. */
+/* A CALLERROR, or a CALLRESULTERROR. description is plain text, cut at 255
+ * characters (J 4.2.3); NULL for "". details is a JSON object, or empty for
+ * {}. */
 void ocppj_put_error(struct buf *out, enum ocppj_spelling spelling,
     struct ocppj_span id_raw, enum ocppj_error e, const char *description,
     const char *details, size_t details_len);
+void ocppj_put_result_error(struct buf *out, enum ocppj_spelling spelling,
+    struct ocppj_span id_raw, enum ocppj_error e, const char *description);
 
 #endif

@@ -26,7 +26,10 @@ struct check {
     const struct json     *tape;
     struct schema_verdict *out;
     bool                   strict;
-    uint8_t                flags; /* of the message */
+    /* Lenient, of a transaction message: nothing in it is refused, since a
+     * charge point repeats what is refused, and then drops it. */
+    bool     forgiving;
+    uint16_t flags; /* of the message */
 };
 
 static const char *const expected[] = {
@@ -141,6 +144,9 @@ deviate(struct check *c, const struct place *at, uint32_t tok, uint64_t bit,
     size_t      len;
     const char *raw;
 
+    if (bit == 0 && c->forgiving)
+        bit = c->tape->tok[tok].type == JSON_NULL ? DEVIATION_BIT(null_field)
+                                                  : DEVIATION_BIT(wrong_type);
     if (!c->strict && bit != 0) {
         if (c->out->deviations == 0)
             put_path(c->out, at);
@@ -172,6 +178,15 @@ wrong_type(struct check *c, const struct place *at,
     const struct schema_field *f, uint32_t tok, uint64_t bit)
 {
     return deviate(c, at, tok, bit, OCPPJ_TYPE_CONSTRAINT, expected[f->type]);
+}
+
+/* A payload that is not complete is a ProtocolError in 1.6; 2.x says so of
+ * occurrence constraints. */
+static enum ocppj_error
+missing_code(const struct check *c)
+{
+    return c->flags & SCHEMA_CUSTOM_DATA ? OCPPJ_OCCURRENCE_CONSTRAINT
+                                         : OCPPJ_PROTOCOL_ERROR;
 }
 
 /*
@@ -464,9 +479,10 @@ static bool __attribute__((cold)) check_missing(struct check *c,
 
         if ((missing >> i & 1) == 0)
             continue;
-        if (c->strict || (f->flags & SCHEMA_USABLE_WITHOUT) == 0)
-            return refuse(c, &here, OCPPJ_PROTOCOL_ERROR,
-                "missing, %s requires it", o->name);
+        if (c->strict ||
+            ((f->flags & SCHEMA_USABLE_WITHOUT) == 0 && !c->forgiving))
+            return refuse(
+                c, &here, missing_code(c), "missing, %s requires it", o->name);
         deviate(c, &here, 0, DEVIATION_BIT(missing_field), OCPPJ_PROTOCOL_ERROR,
             "");
     }
@@ -495,7 +511,7 @@ check_custom(struct check *c, const struct place *at, uint32_t tok)
         return check_value(c, &here, &vendor, id, false);
     if (c->strict)
         return refuse(
-            c, &here, OCPPJ_PROTOCOL_ERROR, "missing, customData requires it");
+            c, &here, missing_code(c), "missing, customData requires it");
     return deviate(
         c, &here, 0, DEVIATION_BIT(missing_field), OCPPJ_PROTOCOL_ERROR, "");
 }
@@ -544,13 +560,23 @@ check_object(struct check *c, const struct place *at,
 }
 
 bool
+schema_is_transactional(const struct schema_message *m)
+{
+    return m->event == EVENT_tx_started || m->event == EVENT_tx_updated ||
+        m->event == EVENT_tx_stopped || m->event == EVENT_meter_values;
+}
+
+bool
 schema_check(const struct schema_message *m, enum schema_part part,
     const struct json *tape, uint32_t payload, enum ocppj_mode mode,
     struct schema_verdict *out)
 {
     const struct schema_object *o =
         part == SCHEMA_REQUEST ? &m->request : &m->response;
-    struct check c = {tape, out, mode == OCPPJ_STRICT, m->flags};
+    bool         strict = mode == OCPPJ_STRICT;
+    struct check c = {tape, out, strict,
+        !strict && part == SCHEMA_REQUEST && schema_is_transactional(m),
+        m->flags};
     struct place root = {0};
 
     out->ok = true;
@@ -564,6 +590,7 @@ schema_check(const struct schema_message *m, enum schema_part part,
     case JSON_NULL:
         return o->required == 0 || check_missing(&c, &root, o, o->required);
     default:
+        c.forgiving = false;
         return deviate(
             &c, &root, payload, 0, OCPPJ_FORMATION_VIOLATION, "an object");
     }

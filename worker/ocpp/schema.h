@@ -12,7 +12,9 @@
  * in the transaction data of StopTransaction.
  * Lenient means: usable. What charge points get wrong without harm passes
  * and is reported by kind; a message is refused if a field is missing that
- * it makes no sense without, or has a type nothing can be read from.
+ * it makes no sense without, or has a type nothing can be read from. Of
+ * messages about transactions nothing but a payload that is no object is
+ * refused (OCPP 1.6 section 4.10): their deviations tell what is unusable.
  */
 #ifndef WORKER_OCPP_SCHEMA_H
 #define WORKER_OCPP_SCHEMA_H
@@ -113,6 +115,8 @@ enum schema_message_flag {
     SCHEMA_SEND = 16,            /* sent as SEND (2.1), never answered */
     SCHEMA_DRAFT_06 = 32,        /* 1.0 and 1e2 are integers */
     SCHEMA_CUSTOM_DATA = 64,     /* each object may have customData */
+    SCHEMA_TRIGGERS = 128,       /* the charge point sends what this asks for
+                                  * also while its boot is Pending */
 };
 
 struct schema_message {
@@ -123,7 +127,7 @@ struct schema_message {
     uint8_t                     name_len;
     uint8_t                     direction; /* enum schema_direction */
     uint8_t                     event;     /* enum event_kind, or EVENT_none */
-    uint8_t                     flags;     /* enum schema_message_flag */
+    uint16_t                    flags;     /* enum schema_message_flag */
     struct schema_object        request;
     struct schema_object        response;
 };
@@ -143,6 +147,9 @@ struct schema_dialect {
 /* NULL if the dialect has no such action; case-sensitive. */
 const struct schema_message *schema_find(
     const struct schema_dialect *d, const char *action, size_t len);
+
+/* Is it about a transaction? Lenient refuses nothing that it says. */
+bool schema_is_transactional(const struct schema_message *m);
 
 #define SCHEMA_PATH_MAX 128 /* bytes, with NUL; longer paths end in "..." */
 #define SCHEMA_TEXT_MAX 256 /* bytes, with NUL: fits errorDescription */

@@ -137,8 +137,40 @@ refuse(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
     tap_frame(c, TAP_IN, tape->text, tape->len, why);
     tap_frame(c, TAP_OUT, reply.p, reply.len, "refused");
     STAT_INC(self.st, call_errors_out);
-    violation_report(c, kind, why, tape->text, tape->len);
+    const struct schema_message *m = f->action.p == NULL
+        ? NULL
+        : schema_find(
+              dialects[c->session.protocol].schema, f->action.p, f->action.len);
+    if (m != NULL && schema_is_transactional(m))
+        violation_report_whole(c, kind, why, tape->text, tape->len);
+    else
+        violation_report(c, kind, why, tape->text, tape->len);
     conn_send_text(c, reply.p, reply.len);
+}
+
+void
+answers_refuse_unread(
+    struct conn *c, const struct ocppj_frame *f, enum ocppj_error code)
+{
+    if (c->state != CONN_OPEN)
+        return;
+    buf_clear(&reply);
+    ocppj_put_error(&reply, dialects[c->session.protocol].spelling,
+        f->id_raw.p != NULL ? f->id_raw : OCPPJ_UNREADABLE_ID, code, f->why,
+        NULL, 0);
+    tap_frame(c, TAP_OUT, reply.p, reply.len, "refused");
+    STAT_INC(self.st, call_errors_out);
+    conn_send_text(c, reply.p, reply.len);
+}
+
+/* Until its boot is accepted, a charge point of OCPP 2.x sends nothing but
+ * BootNotifications and what it was asked for (2.0.1 B02 and B03). */
+static bool
+too_early(const struct conn *c, const struct schema_message *m)
+{
+    return dialects[c->session.protocol].refuses_before_boot &&
+        (c->session.boot == BOOT_PENDING || c->session.boot == BOOT_REJECTED) &&
+        m->event != EVENT_booted;
 }
 
 /* Checks payload against schema; false if it was refused. */
@@ -210,6 +242,16 @@ answers_take(
     if (!(m->direction & SCHEMA_CP)) {
         refuse(c, f, tape, OCPPJ_NOT_SUPPORTED, "action",
             "the action is not one that a charge point sends");
+        return;
+    }
+    if (m->flags & SCHEMA_SEND) {
+        refuse(c, f, tape, OCPPJ_MESSAGE_TYPE_NOT_SUPPORTED, "action",
+            "the action is sent as a SEND, not as a CALL");
+        return;
+    }
+    if (too_early(c, m)) {
+        refuse(c, f, tape, OCPPJ_SECURITY_ERROR, "action",
+            "the boot is not accepted yet");
         return;
     }
     STAT_INC(self.st, calls_in[m->action]);

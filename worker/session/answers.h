@@ -16,6 +16,11 @@
 void answers_take(
     struct conn *c, const struct ocppj_frame *f, const struct json *tape);
 
+/* A message that cannot be taken as a CALL, of a version that answers such:
+ * CALLERROR with its id, or with "-1" if that could not be read. */
+void answers_refuse_unread(
+    struct conn *c, const struct ocppj_frame *f, enum ocppj_error code);
+
 /* What the platform answered (platform.h): a BootNotification is answered so
  * now. False if the payload of a StartTransaction's answer has no id. */
 void answers_booted(struct conn *c, const char *payload, size_t len);

@@ -31,7 +31,9 @@ struct call {
     uint32_t            sent_ms;
     uint32_t            timeout_ms; /* from taken_ms, for the whole of it */
     bool                sent;
-    uint8_t             outcome; /* while it waits for the journal */
+    const char         *violation;  /* of the schema by the CALLRESULT */
+    uint64_t            deviations; /* of the CALLRESULT */
+    uint8_t             outcome;    /* while it waits for the journal */
     char                id[OCPPJ_ID_MAX + 1]; /* message id of the CALL */
     /* One allocation holds the strings too. */
     const char                  *command_id;
@@ -106,6 +108,9 @@ finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
             writer_raw(&w, "details", details.p, details.len);
         writer_close(&w);
     }
+    if (k->violation != NULL)
+        writer_str(&w, "violation", k->violation);
+    violation_put(&w, k->deviations);
     size_t detail_end = k->ended.len;
     writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
     writer_close(&w);
@@ -202,7 +207,7 @@ make(const struct call_request *r)
     uint64_t number = atomic_fetch_add(&self.shm->sequence, 1);
     char    *at = k->strings;
     char     own[OWN_ID_MAX];
-    snprintf(own, sizeof own, "%016" PRIx64 "-%s", number, self.shm->node);
+    snprintf(own, sizeof own, "%016" PRIx64 "-%.19s", number, self.shm->node);
     k->command_id = keep(&at, r->command_id[0] ? r->command_id : own);
     k->identity = keep(&at, r->identity);
     k->action = keep(&at, r->action);
@@ -212,7 +217,9 @@ make(const struct call_request *r)
     k->taken_ms = self.now_ms;
     k->timeout_ms = (uint32_t)(r->timeout_ms ? r->timeout_ms
                                              : self.conf.ocpp_message_timeout);
-    snprintf(k->id, sizeof k->id, "%016" PRIx64, number);
+    /* Unique over restarts by the number, over gateways by the node. */
+    snprintf(
+        k->id, sizeof k->id, "%016" PRIx64 "-%.19s", number, self.shm->node);
     STAT_INC(self.st, commands_pending);
     return k;
 }
@@ -342,7 +349,7 @@ may_send(const struct conn *c, const struct call *k)
 {
     if (c->session.boot == BOOT_REJECTED)
         return false;
-    if (c->session.boot == BOOT_PENDING)
+    if (c->session.boot == BOOT_PENDING || c->session.boot == BOOT_TRIGGERED)
         return !(k->m->flags & SCHEMA_WHEN_ACCEPTED);
     return (c->session.boot == BOOT_ACCEPTED) ||
         self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold;
@@ -353,7 +360,7 @@ static bool
 may_send_any(const struct conn *c)
 {
     return !(c->session.boot == BOOT_REJECTED) &&
-        (c->session.boot == BOOT_ACCEPTED || c->session.boot == BOOT_PENDING ||
+        (c->session.boot != BOOT_NONE ||
             self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold);
 }
 
@@ -403,6 +410,38 @@ in_flight(const struct call *k, const struct ocppj_frame *f)
         memcmp(k->id, f->id, f->id_len) == 0;
 }
 
+/* Tells a charge point of OCPP 2.1 that its CALLRESULT cannot be used. */
+static void
+answer_result(struct conn *c, const struct ocppj_frame *f,
+    enum ocppj_error code, const char *why)
+{
+    static struct buf     frame = {.max = 4096};
+    const struct dialect *d = &dialects[c->session.protocol];
+
+    if (!d->answers_results)
+        return;
+    buf_clear(&frame);
+    ocppj_put_result_error(&frame, d->spelling, f->id_raw, code, why);
+    tap_frame(c, TAP_OUT, frame.p, frame.len, "the answer cannot be used");
+    conn_send_text(c, frame.p, frame.len);
+}
+
+/* Value tok of an answer, as valid JSON; a payload of null is {}. Nothing for
+ * tok 0. */
+static struct ocppj_span
+repaired(struct buf *out, const struct ocppj_frame *f, const struct json *tape,
+    uint32_t tok)
+{
+    if (tok == 0)
+        return (struct ocppj_span){NULL, 0};
+    buf_clear(out);
+    if (tok == f->payload_tok && tape->tok[tok].type == JSON_NULL)
+        buf_adds(out, "{}");
+    else
+        json_put(tape, tok, out);
+    return (struct ocppj_span){out->p, out->len};
+}
+
 void
 calls_spoiled(struct conn *c, const struct ocppj_frame *f)
 {
@@ -411,6 +450,8 @@ calls_spoiled(struct conn *c, const struct ocppj_frame *f)
     if (f->verdict != OCPPJ_MALFORMED || !in_flight(k, f))
         return;
     pop(c);
+    if (f->type == OCPPJ_CALLRESULT)
+        answer_result(c, f, OCPPJ_FORMATION_VIOLATION, f->why);
     finish_plain(k, OUTCOME_error,
         ocppj_error_word(
             OCPPJ_FORMATION_VIOLATION, dialects[c->session.protocol].spelling),
@@ -423,6 +464,8 @@ calls_answered(
     struct conn *c, const struct ocppj_frame *f, const struct json *tape)
 {
     static struct buf            payload = {.max = CHANNEL_BODY_MAX};
+    static struct buf            description = {.max = CHANNEL_BODY_MAX};
+    static struct buf            details = {.max = CHANNEL_BODY_MAX};
     static struct schema_verdict v;
     struct call                 *k = c->busy ? c->busy->session.calls : NULL;
     struct ocppj_span            none = {NULL, 0};
@@ -439,23 +482,27 @@ calls_answered(
     histogram_add(
         &self.st->command_time, (uint64_t)(self.now_ms - k->sent_ms) * 1000);
     pop(c);
+    if (c->session.boot == BOOT_PENDING && (k->m->flags & SCHEMA_TRIGGERS) &&
+        accepted(f, tape))
+        c->session.boot = BOOT_TRIGGERED;
     auth_command_ended(k->identity, k->action, k->payload, accepted(f, tape));
     if (f->type == OCPPJ_CALLERROR) {
-        finish(k, OUTCOME_error, none, f->code_raw.p ? f->code_raw : none,
-            f->description, f->details);
+        finish(k, OUTCOME_error, none, f->code_word,
+            repaired(&description, f, tape, f->description_tok),
+            repaired(&details, f, tape, f->details_tok));
     } else {
         if (self.conf.ocpp_validation != CONF_ocpp_validation_off) {
             if (!schema_check(k->m, SCHEMA_RESPONSE, tape, f->payload_tok,
-                    dialect_mode(), &v))
+                    dialect_mode(), &v)) {
                 violation_report(c, "result", v.text, tape->text, tape->len);
+                k->violation = v.text;
+                answer_result(c, f, v.code, v.text);
+            }
             violation_count(v.deviations);
+            k->deviations = v.deviations;
         }
-        buf_clear(&payload);
-        if (tape->tok[f->payload_tok].type == JSON_NULL)
-            buf_adds(&payload, "{}");
-        else
-            json_put(tape, f->payload_tok, &payload);
-        finish(k, OUTCOME_result, (struct ocppj_span){payload.p, payload.len},
+        k->deviations |= f->deviations;
+        finish(k, OUTCOME_result, repaired(&payload, f, tape, f->payload_tok),
             none, none, none);
     }
     calls_pump(c);

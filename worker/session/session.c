@@ -14,6 +14,7 @@
 #include "printable.h"
 #include "base/master_link.h"
 #include "session/publish.h"
+#include "session/send.h"
 #include "session/quiet.h"
 #include "base/self.h"
 #include "session/tap.h"
@@ -364,24 +365,44 @@ unreadable(struct conn *c, const char *kind, const char *why, const char *text,
         session_end(c, CLOSE_bad_messages, NULL);
 }
 
+/* The charge point could not use an answer of the gateway. */
+static void
+take_result_error(
+    struct conn *c, const struct ocppj_frame *f, const char *text, size_t len)
+{
+    STAT_INC(self.st, result_errors);
+    tap_frame(c, TAP_IN, text, len, "an answer was not understood");
+    violation_report(c, "result_error",
+        "the charge point could not use the answer to its CALL", text, len);
+}
+
 /* One OCPP-J message, on a tape of its own. */
 static void
 take_text(struct conn *c, struct json *tape, const char *text, size_t len)
 {
-    struct ocppj_frame f;
+    struct ocppj_frame    f;
+    const struct dialect *d = &dialects[c->session.protocol];
 
     tape->max_depth = (uint32_t)self.conf.ocpp_max_depth;
-    switch (ocppj_cut(&f, tape, text, len, dialect_mode())) {
+    switch (ocppj_cut(&f, tape, text, len, dialect_mode(), d->last_type)) {
     case OCPPJ_UNPARSABLE:
     case OCPPJ_NO_ID:
         unreadable(c, "unreadable", f.why, text, len);
+        if (d->answers_unreadable && ocppj_answerable(text, len))
+            answers_refuse_unread(c, &f, OCPPJ_RPC_FRAMEWORK_ERROR);
         return;
     case OCPPJ_UNKNOWN_TYPE:
         STAT_INC(self.st, unknown_types);
-        tap_frame(c, TAP_IN, text, len, "ignored: unknown message type");
+        tap_frame(c, TAP_IN, text, len, "unknown message type");
+        if (d->answers_unknown_type && ocppj_answerable(text, len))
+            answers_refuse_unread(c, &f, OCPPJ_MESSAGE_TYPE_NOT_SUPPORTED);
         return;
     case OCPPJ_LONG_ID:
     case OCPPJ_MALFORMED:
+        if (f.type == OCPPJ_SEND || f.type == OCPPJ_CALLRESULTERROR) {
+            unreadable(c, "malformed", f.why, text, len);
+            return;
+        }
         if (f.type != OCPPJ_CALL) {
             calls_spoiled(c, &f);
             unreadable(c, "malformed", f.why, text, len);
@@ -394,6 +415,10 @@ take_text(struct conn *c, struct json *tape, const char *text, size_t len)
     violation_count(f.deviations);
     if (f.type == OCPPJ_CALL)
         answers_take(c, &f, tape);
+    else if (f.type == OCPPJ_SEND)
+        send_take(c, &f, tape);
+    else if (f.type == OCPPJ_CALLRESULTERROR)
+        take_result_error(c, &f, text, len);
     else
         calls_answered(c, &f, tape);
     if (f.verdict == OCPPJ_GOOD)
@@ -443,8 +468,10 @@ session_describe(struct conn *c, struct buf *out)
     if (c->session.rtt_ms != UINT16_MAX)
         writer_u64(&w, "pingMs", c->session.rtt_ms);
     writer_str(&w, "boot",
-        c->session.boot == BOOT_ACCEPTED       ? "Accepted"
-            : c->session.boot == BOOT_PENDING  ? "Pending"
+        c->session.boot == BOOT_ACCEPTED ? "Accepted"
+            : c->session.boot == BOOT_PENDING ||
+                c->session.boot == BOOT_TRIGGERED
+            ? "Pending"
             : c->session.boot == BOOT_REJECTED ? "Rejected"
                                                : "none on this connection");
     writer_u64(&w, "unanswered", c->session.unanswered);

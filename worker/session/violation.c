@@ -5,6 +5,33 @@
 #include "session/publish.h"
 #include "base/self.h"
 
+static uint64_t
+publish(struct conn *c, const char *kind, const char *detail, const char *frame,
+    size_t len, size_t max)
+{
+    struct publish_who who = publish_who(c);
+    struct publish    *p = publish_begin(EVENT_violation, &who);
+
+    writer_open(&p->w, "payload", '{');
+    writer_str(&p->w, "kind", kind);
+    writer_str(&p->w, "detail", detail ? detail : "");
+    if (frame != NULL && max > 0) {
+        writer_strn(&p->w, "frame", frame, len < max ? len : max);
+        writer_u64(&p->w, "frameLength", len);
+    }
+    writer_close(&p->w);
+    return publish_end(p);
+}
+
+void
+violation_report_whole(struct conn *c, const char *kind, const char *detail,
+    const char *frame, size_t len)
+{
+    /* A frame that does not fit into an event, by its escapes, is cut. */
+    if (publish(c, kind, detail, frame, len, len) == 0)
+        violation_report(c, kind, detail, frame, len);
+}
+
 void
 violation_report(struct conn *c, const char *kind, const char *detail,
     const char *frame, size_t len)
@@ -20,18 +47,7 @@ violation_report(struct conn *c, const char *kind, const char *detail,
         return;
     }
     c->session.violations++;
-    struct publish_who who = publish_who(c);
-    struct publish    *p = publish_begin(EVENT_violation, &who);
-    writer_open(&p->w, "payload", '{');
-    writer_str(&p->w, "kind", kind);
-    writer_str(&p->w, "detail", detail ? detail : "");
-    size_t max = self.conf.ocpp_violation_frame;
-    if (frame != NULL && max > 0) {
-        writer_strn(&p->w, "frame", frame, len < max ? len : max);
-        writer_u64(&p->w, "frameLength", len);
-    }
-    writer_close(&p->w);
-    publish_end(p);
+    publish(c, kind, detail, frame, len, self.conf.ocpp_violation_frame);
 }
 
 void

@@ -13,6 +13,10 @@
 void violation_report(struct conn *c, const char *kind, const char *detail,
     const char *frame, size_t len);
 
+/* The same for a refused message about a transaction, of which the whole frame
+ * is quoted: the charge point may not send it again. */
+void violation_report_whole(struct conn *c, const char *kind,
+    const char *detail, const char *frame, size_t len);
 /* Harmless deviations (set of DEVIATION_BIT) that were let through: counts
  * them. */
 void violation_count(uint64_t set);
