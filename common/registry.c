@@ -195,6 +195,7 @@ give_up(struct registry *r, uint32_t entry)
     atomic_store(&e->owner, 0);
     memset(starts(r, entry), 0, sizeof(struct registry_starts));
     registry_proof_clear(r, entry);
+    proof_of(r, entry)->certificate = 0;
     e->name_len = 0;
 }
 
@@ -408,6 +409,7 @@ forget(struct registry *r)
     unlink_entry(r, best);
     memset(starts(r, best), 0, sizeof(struct registry_starts));
     registry_proof_clear(r, best);
+    proof_of(r, best)->certificate = 0;
     entries(r)[best].name_len = 0;
     atomic_fetch_add(&r->forgotten, 1);
     return best;
@@ -786,4 +788,25 @@ void
 registry_proof_clear(struct registry *r, uint32_t entry)
 {
     proof_of(r, entry)->when = 0;
+}
+
+void
+registry_set_certificate(
+    struct registry *r, uint32_t entry, unsigned profile, uint32_t end)
+{
+    struct registry_proof *p = proof_of(r, entry);
+    unsigned               before = p->certificate >> 30;
+
+    p->certificate = (before > profile ? before : profile) << 30 |
+        (end & (REGISTRY_ENDS - 1));
+}
+
+void
+registry_certificate(
+    const struct registry *r, uint32_t entry, unsigned *profile, uint32_t *end)
+{
+    uint32_t word = proof_of((struct registry *)r, entry)->certificate;
+
+    *profile = word >> 30;
+    *end = word & (REGISTRY_ENDS - 1);
 }

@@ -99,8 +99,13 @@ struct registry_starts {
 struct registry_proof {
     _Atomic uint64_t word[REGISTRY_PROOF / 8];
     _Atomic uint32_t when; /* 0: there is none */
-    uint32_t         unused;
+    /* The highest security profile (2 bits), and when the certificate of the
+     * last connection ends, in units of 4 s since 1970. */
+    _Atomic uint32_t certificate;
 };
+
+#define REGISTRY_ENDS (UINT32_C(1) << 30)
+#define REGISTRY_END_S 4 /* seconds of one */
 
 struct registry {
     pthread_mutex_t  lock;
@@ -210,6 +215,14 @@ void registry_proof_put(
 bool registry_proof_get(
     struct registry *r, uint32_t entry, void *proof, uint32_t *when);
 void registry_proof_clear(struct registry *r, uint32_t entry);
+
+/* The highest security profile that the identity has used (0: never TLS), and
+ * the end of its last client certificate in units of 4 s since 1970 (0: none).
+ * Written by the owner only; kept until the identity is forgotten. */
+void registry_set_certificate(
+    struct registry *r, uint32_t entry, unsigned profile, uint32_t end);
+void registry_certificate(
+    const struct registry *r, uint32_t entry, unsigned *profile, uint32_t *end);
 
 /* hash_sum() by its former name. */
 static inline uint64_t

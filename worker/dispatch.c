@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "access/auth.h"
+#include "access/certificate.h"
 #include "session/calls.h"
 #include "drain.h"
 #include "ensure.h"
@@ -62,6 +63,7 @@ up_gone(struct conn *c)
 {
     ensure(c->state == CONN_CLOSING);
     STAT_DEC(self.st, closing);
+    certificate_gone(c);
     guard_leave(c);
 }
 

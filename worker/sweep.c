@@ -7,6 +7,7 @@
 
 #include "session/accept.h"
 #include "access/auth.h"
+#include "access/certificate.h"
 #include "session/calls.h"
 #include "clock.h"
 #include "drain.h"
@@ -82,6 +83,8 @@ check(struct conn *c)
         enum close_reason limit = guard_check(c);
         if (limit == CLOSE_REASONS && c->kind == LISTENER_TLS)
             limit = transport_tls_check(c);
+        if (limit == CLOSE_REASONS)
+            limit = certificate_tick(c);
         if (limit != CLOSE_REASONS) {
             session_end(c, limit, NULL);
             conn_settle(c);

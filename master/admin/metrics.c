@@ -314,6 +314,37 @@ prometheus_daemon(const struct shm *s, struct buf *out)
         c.websocket_ping_interval / 1000);
 }
 
+/* When certificates and revocation lists end. */
+static void
+prometheus_tls(const struct shm *s, struct buf *out)
+{
+    uint32_t n =
+        s->tls_files_n < SHM_TLS_FILES ? s->tls_files_n : SHM_TLS_FILES;
+
+    if (s->tls_loaded_ms == 0)
+        return;
+    head(out, "certificate_expires_seconds", "", "gauge",
+        "When a certificate or revocation list ends, Unix time");
+    for (uint32_t i = 0; i < n; i++) {
+        struct shm_tls_file f = s->tls_files[i];
+        f.file[sizeof f.file - 1] = f.name[sizeof f.name - 1] = '\0';
+        f.type[sizeof f.type - 1] = f.serial[sizeof f.serial - 1] = '\0';
+        buf_adds(out, "ocppd_certificate_expires_seconds{file=\"");
+        put_escaped(out, f.file, true);
+        buf_adds(out, "\",name=\"");
+        put_escaped(out, f.name, true);
+        buf_adds(out, "\",serial=\"");
+        put_escaped(out, f.serial, true);
+        buf_addf(out, "\",type=\"%s\"} %lld\n", f.type, (long long)f.not_after);
+    }
+    if (s->tickets.n == 0)
+        return;
+    head(out, "ticket_key_age_seconds", "", "gauge",
+        "Age of the key of TLS session tickets");
+    buf_addf(out, "ocppd_ticket_key_age_seconds %.3f\n",
+        (double)(clock_wall_ms() - s->tickets.since_ms) / 1e3);
+}
+
 void
 metrics_prometheus(const struct shm *s, struct buf *out)
 {
@@ -321,6 +352,7 @@ metrics_prometheus(const struct shm *s, struct buf *out)
 
     metrics_sum(s, &sum);
     prometheus_daemon(s, out);
+    prometheus_tls(s, out);
     for (size_t i = 0; i < stat_info_count; i++)
         prometheus_row(s, &sum, &stat_info[i], out);
 }

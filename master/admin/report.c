@@ -197,6 +197,7 @@ find_problems(const struct shm *s, const struct config *c,
     for (unsigned i = 0; i < shm_slots(s); i++)
         worker_problems(&p, s, i);
     report_redis_problems(s, c, redis_problem, &p);
+    report_tls_problems(s, c, redis_problem, &p);
     if (stat_get(&sum->connections) >= c->server_max_connections)
         problem(&p, REPORT_DEGRADED,
             "server.max_connections = %" PRIu64 " is reached; further charge "

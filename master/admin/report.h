@@ -50,6 +50,16 @@ typedef void report_say(void *ctx, const char *fmt, ...)
 void report_redis_problems(
     const struct shm *s, const struct config *c, report_say *say, void *ctx);
 
+/* --- report_tls.c -------------------------------------------------------- */
+
+/* Members of `ocppctl tls`. expiring_ms: also lists identities whose client
+ * certificate ends within this time; 0 lists none. */
+void report_tls(struct writer *w, const struct shm *s, uint64_t expiring_ms);
+void report_tls_text(
+    struct buf *out, const struct shm *s, uint64_t expiring_ms);
+void report_tls_problems(
+    const struct shm *s, const struct config *c, report_say *say, void *ctx);
+
 /* --- metrics.c ----------------------------------------------------------- */
 
 /* `ocppctl stats`; pattern as of fnmatch(3) over names, NULL for all. False

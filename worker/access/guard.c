@@ -595,5 +595,5 @@ guard_check(struct conn *c)
 bool
 guard_is_quiet(const struct conn *c)
 {
-    return c->access.slow_s == 0;
+    return c->access.slow_s == 0 && !c->access.awaits_boot;
 }

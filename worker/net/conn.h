@@ -36,6 +36,7 @@
 #include "cref.h"
 #include "address_count.h"
 #include "listener.h"
+#include "net/proxyproto.h"
 #include "net/ws.h"
 
 enum conn_state {
@@ -95,6 +96,8 @@ struct busy {
         bool            delayed;   /* handshake.c: the registry was busy */
         bool            counted; /* handshake.c: guard_identity() let it pass */
         struct tls_job *tls;     /* tls_queue.c */
+        uint8_t profile; /* of a PROXY header of tls.proxy_from: 2, 3; or 0 */
+        char    cn[PROXYPROTO_CN_MAX]; /* ... 3: of the client certificate */
     } handshake;
 
     struct busy_session {
@@ -138,8 +141,10 @@ struct conn {
     struct conn_access {
         struct address_count_place places[2]; /* address and network */
         uint32_t                   messages_until, bytes_until;
-        uint8_t                    slow_s;  /* seconds of having been slowed */
-        bool                       counted; /* in places */
+        uint8_t                    slow_s; /* seconds of having been slowed */
+        bool                       counted : 1; /* in places */
+        bool awaits_boot : 1; /* certificate.c: its serial number */
+        bool expires : 1;     /* its certificate's end is remembered */
     } access;
 };
 

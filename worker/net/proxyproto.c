@@ -111,6 +111,106 @@ parse_v1(const uint8_t *bytes, size_t n, struct proxyproto *out)
 
 /* --- version 2: binary --------------------------------------------------- */
 
+/* The next of the values at *p (type, length, bytes); false at the end, with
+ * *good false if bytes are left that are none. */
+static bool
+next_value(const uint8_t **p, size_t *n, uint8_t *type, const uint8_t **value,
+    size_t *len, bool *good)
+{
+    if (*n == 0)
+        return false;
+    if (*n < 3 || ((size_t)(*p)[1] << 8 | (*p)[2]) > *n - 3) {
+        *good = false;
+        return false;
+    }
+    *type = (*p)[0];
+    *len = (size_t)(*p)[1] << 8 | (*p)[2];
+    *value = *p + 3;
+    *p += 3 + *len;
+    *n -= 3 + *len;
+    return true;
+}
+
+/* CRC32C (RFC 4960 appendix B) over the header, with its own four bytes taken
+ * for zero. */
+static bool
+checksum_is_right(const uint8_t *head, size_t n, const uint8_t *sum)
+{
+    uint32_t crc = UINT32_MAX;
+
+    for (size_t i = 0; i < n; i++) {
+        bool own = head + i >= sum && head + i < sum + 4;
+        crc ^= own ? 0 : head[i];
+        for (int k = 0; k < 8; k++)
+            crc = crc >> 1 ^ (crc & 1 ? UINT32_C(0x82f63b78) : 0);
+    }
+    crc = ~crc;
+    return crc ==
+        ((uint32_t)sum[0] << 24 | (uint32_t)sum[1] << 16 |
+            (uint32_t)sum[2] << 8 | sum[3]);
+}
+
+/* PP2_TYPE_SSL: flags, the result of the verification, values of its own.
+ * HAProxy sends result 0 without a certificate, too. */
+static bool
+take_tls(const uint8_t *p, size_t n, struct proxyproto *out)
+{
+    const uint8_t *value;
+    uint8_t        type;
+    size_t         len;
+    bool           good = true, named = false;
+
+    if (n < 5)
+        return false;
+    uint8_t  flags = p[0];
+    uint32_t result = (uint32_t)p[1] << 24 | (uint32_t)p[2] << 16 |
+        (uint32_t)p[3] << 8 | p[4];
+    out->tls = flags & 1;
+    p += 5;
+    n -= 5;
+    while (next_value(&p, &n, &type, &value, &len, &good)) {
+        if (type != 0x22)
+            continue;
+        if (named)
+            return false;
+        named = true;
+        for (size_t i = 0; i < len; i++)
+            if (value[i] < 0x20 || value[i] == 0x7f)
+                return false;
+        if ((flags & 1) && (flags & 6) && result == 0 && len < sizeof out->cn) {
+            memcpy(out->cn, value, len);
+            out->cn[len] = '\0';
+        }
+    }
+    return good;
+}
+
+/* What follows the addresses. head: the whole header, which ends with them. */
+static bool
+take_values(
+    const uint8_t *head, const uint8_t *p, size_t n, struct proxyproto *out)
+{
+    const uint8_t *value;
+    uint8_t        type;
+    size_t         len;
+    bool           good = true, seen = false;
+
+    while (good && next_value(&p, &n, &type, &value, &len, &good)) {
+        if (type == 0x03 &&
+            (len != 4 || !checksum_is_right(head, out->consumed, value))) {
+            out->why = "the checksum of the PROXY header is wrong";
+            return false;
+        }
+        if (type != 0x20)
+            continue;
+        good = !seen && take_tls(value, len, out);
+        seen = true;
+    }
+    if (!good)
+        out->why = "what follows the addresses of the PROXY header is damaged";
+    return good;
+}
+
 static enum proxyproto_result
 parse_v2(const uint8_t *p, size_t n, struct proxyproto *out)
 {
@@ -126,7 +226,7 @@ parse_v2(const uint8_t *p, size_t n, struct proxyproto *out)
     if (command > 1)
         return fail(out, "the PROXY header has an unknown command");
     if (V2_HEAD + len > PROXYPROTO_MAX)
-        return fail(out, "the PROXY header is longer than 1024 bytes");
+        return fail(out, "the PROXY header is longer than 4096 bytes");
     if (n < V2_HEAD + len)
         return PROXYPROTO_INCOMPLETE;
     out->consumed = V2_HEAD + len;
@@ -146,7 +246,10 @@ parse_v2(const uint8_t *p, size_t n, struct proxyproto *out)
         memcpy(out->addr, p, 16);
         out->port = (uint16_t)(p[32] << 8 | p[33]);
     }
-    return PROXYPROTO_PEER;
+    size_t addresses = family == 1 ? 12 : 36;
+    return take_values(p - V2_HEAD, p + addresses, len - addresses, out)
+        ? PROXYPROTO_PEER
+        : PROXYPROTO_ERROR;
 }
 
 enum proxyproto_result

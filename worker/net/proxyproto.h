@@ -11,12 +11,14 @@
 #ifndef WORKER_NET_PROXYPROTO_H
 #define WORKER_NET_PROXYPROTO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Version 1 has at most 107 bytes. Version 2 says its length; more than this
- * nobody needs for an address and what may follow it. */
-#define PROXYPROTO_MAX 1024
+/* Version 1 has at most 107 bytes. Version 2 has its length in it; this is room
+ * for a client certificate besides. */
+#define PROXYPROTO_MAX 4096
+#define PROXYPROTO_CN_MAX 65 /* with its NUL */
 
 enum proxyproto_result {
     PROXYPROTO_INCOMPLETE,
@@ -31,6 +33,11 @@ struct proxyproto {
     uint16_t    port;
     size_t      consumed;
     const char *why;
+    /* Version 2: the client spoke TLS with the proxy; and the CN of the
+     * certificate that it showed and that was verified, else "". Only some
+     * proxies are trusted to report that: tls.proxy_from. */
+    bool tls;
+    char cn[PROXYPROTO_CN_MAX];
 };
 
 /* Looks at the n bytes that came so far; reads nothing behind them. An error

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cidr.h"
 #include "ensure.h"
 #include "base/self.h"
 #include "base/up.h"
@@ -61,6 +62,20 @@ const struct transport transports[LISTENER_KINDS] = {
 
 /* --- the PROXY header ---------------------------------------------------- */
 
+/* May that proxy report which certificate its client has shown? */
+static bool
+trusted_for_tls(const uint64_t addr[2])
+{
+    const char *cursor = self.conf.tls_proxy_from;
+    char        item[CONF_LIST_MAX];
+    struct cidr range;
+
+    while (config_list_next(&cursor, item, sizeof item))
+        if (cidr_parse(item, &range) && cidr_has(&range, addr))
+            return true;
+    return false;
+}
+
 size_t
 transport_take_header(struct conn *c, const uint8_t *p, size_t n)
 {
@@ -86,6 +101,11 @@ transport_take_header(struct conn *c, const uint8_t *p, size_t n)
         up_refused(c, REFUSE_no_proxy_header, got.why);
         return n;
     case PROXYPROTO_PEER:
+        /* h->addr is still the proxy's own. */
+        if (got.tls && trusted_for_tls(h->addr)) {
+            h->profile = got.cn[0] != '\0' ? 3 : 2;
+            memcpy(h->cn, got.cn, sizeof h->cn);
+        }
         memcpy(h->addr, got.addr, sizeof got.addr);
         h->port = got.port;
         h->proxied = true;

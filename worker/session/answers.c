@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "access/certificate.h"
 #include "session/platform.h"
+#include "session/session.h"
 #include "session/calls.h"
 #include "clock.h"
 #include "session/violation.h"
@@ -263,6 +265,10 @@ answers_take(
 
     bool starts = m->event == EVENT_tx_started;
     bool boots = m->event == EVENT_booted;
+    if (boots && !certificate_booted(c, tape, f->payload_tok)) {
+        session_end(c, CLOSE_certificate_name, NULL);
+        return;
+    }
     a.asked = platform_wants(c, m);
     if (starts)
         take_id(&a);

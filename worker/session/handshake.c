@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "access/auth.h"
+#include "access/certificate.h"
 #include "clock.h"
 #include "ensure.h"
 #include "access/guard.h"
@@ -221,6 +222,11 @@ judge(struct conn *c, const struct http_request *r, const char *name,
 {
     enum refuse_reason reason = auth_check(r, name, len, answer, detail);
 
+    /* A certificate for the identity is what a key would prove. */
+    if (reason == REFUSE_wrong_key && certificate_proves(c))
+        reason = REFUSE_REASONS;
+    if (reason == REFUSE_REASONS)
+        reason = certificate_check(c, name, len, detail);
     /* Counted once, however often the registry is busy. */
     if (reason == REFUSE_REASONS && !c->busy->handshake.counted)
         reason = guard_identity(c, name, len, former, detail);

@@ -6,6 +6,7 @@
 
 #include "session/answers.h"
 #include "session/calls.h"
+#include "access/certificate.h"
 #include "clock.h"
 #include "session/violation.h"
 #include "fleet/claims.h"
@@ -45,6 +46,7 @@ publish_connected(
     shm_addr_text(from, c->busy->handshake.addr, c->busy->handshake.port);
     writer_str(&p->w, "remoteAddress", from);
     writer_str(&p->w, "subprotocol", dialects[c->session.protocol].name);
+    certificate_put(&p->w, c);
     if (claim->former != 0) {
         shm_addr_text(from, claim->former_addr, claim->former_port);
         writer_open(&p->w, "replaced", '{');
@@ -133,6 +135,7 @@ session_open(
     STAT_INC(self.st, connections);
     log_opened(c, name, len, claim.former != 0);
 
+    certificate_opened(c);
     publish_connected(c, &claim, former_seen);
     claims_opened(c);
     if (claim.former == 0)

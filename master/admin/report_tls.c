@@ -1,0 +1,184 @@
+/*
+ * report_tls: certificates, ticket keys, and what of TLS is in use: `ocppctl
+ * tls`, and its part of health and metrics. From shared memory alone.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "admin/report.h"
+#include "clock.h"
+#include "registry.h"
+#include "writer.h"
+
+/* A copy whose strings end. */
+static struct shm_tls_file
+file_at(const struct shm *s, uint32_t i)
+{
+    struct shm_tls_file f = s->tls_files[i];
+
+    f.file[sizeof f.file - 1] = '\0';
+    f.name[sizeof f.name - 1] = '\0';
+    f.serial[sizeof f.serial - 1] = '\0';
+    f.type[sizeof f.type - 1] = '\0';
+    return f;
+}
+
+static uint32_t
+files(const struct shm *s)
+{
+    return s->tls_files_n < SHM_TLS_FILES ? s->tls_files_n : SHM_TLS_FILES;
+}
+
+void
+report_tls_problems(
+    const struct shm *s, const struct config *c, report_say *say, void *ctx)
+{
+    int64_t now = (int64_t)(clock_wall_ms() / 1000);
+
+    for (uint32_t i = 0; i < files(s); i++) {
+        struct shm_tls_file f = file_at(s, i);
+        bool                crl = strcmp(f.type, "CRL") == 0;
+        if (f.not_after < now)
+            say(ctx, "%s: the %s has expired", f.file,
+                crl ? "revocation list" : "certificate");
+        else if (f.not_after - now < (int64_t)(c->tls_expiry_warning / 1000))
+            say(ctx, "%s: the %s expires in %" PRId64 " days", f.file,
+                crl ? "revocation list" : "certificate",
+                (f.not_after - now) / 86400);
+    }
+}
+
+/* Calls each() for identities whose certificate ends before `until`. */
+static unsigned
+each_expiring(const struct shm *s, uint64_t until,
+    void (*each)(void *ctx, const struct registry_entry *e, uint64_t end),
+    void *ctx)
+{
+    struct registry *r = shm_registry(s);
+    unsigned         n = 0;
+
+    for (uint32_t i = 0; i < registry_used(r); i++) {
+        const struct registry_entry *e = registry_at(r, i);
+        unsigned                     profile;
+        uint32_t                     until_unit;
+        if (e->name_len == 0 || e->name_len > REGISTRY_NAME_MAX)
+            continue;
+        registry_certificate(r, i, &profile, &until_unit);
+        if (until_unit == 0 || (uint64_t)until_unit * REGISTRY_END_S >= until)
+            continue;
+        each(ctx, e, (uint64_t)until_unit * REGISTRY_END_S);
+        n++;
+    }
+    return n;
+}
+
+static void
+put_json(void *ctx, const struct registry_entry *e, uint64_t end)
+{
+    char text[CLOCK_RFC3339_LEN + 1];
+
+    writer_open(ctx, NULL, '{');
+    writer_strn(ctx, "identity", e->name, e->name_len);
+    clock_rfc3339(text, end * 1000);
+    writer_str(ctx, "notAfter", text);
+    writer_bool(ctx, "online", e->owner != 0);
+    writer_close(ctx);
+}
+
+static void
+put_text(void *ctx, const struct registry_entry *e, uint64_t end)
+{
+    buf_adds(ctx, "  ");
+    report_time(ctx, end);
+    buf_addc(ctx, ' ');
+    for (unsigned i = 0; i < e->name_len; i++)
+        buf_addc(ctx,
+            (unsigned char)e->name[i] < 0x20 || e->name[i] == 0x7f
+                ? '?'
+                : e->name[i]);
+    buf_addc(ctx, '\n');
+}
+
+void
+report_tls(struct writer *w, const struct shm *s, uint64_t expiring_ms)
+{
+    struct stats sum;
+    char         text[CLOCK_RFC3339_LEN + 1];
+    uint64_t     now = clock_wall_ms();
+
+    metrics_sum(s, &sum);
+    writer_open(w, "files", '[');
+    for (uint32_t i = 0; i < files(s); i++) {
+        struct shm_tls_file f = file_at(s, i);
+        writer_open(w, NULL, '{');
+        writer_str(w, "file", f.file);
+        writer_str(w, "type", f.type);
+        writer_str(w, "name", f.name);
+        writer_str(w, "serialNumber", f.serial);
+        clock_rfc3339(text, (uint64_t)f.not_after * 1000);
+        writer_str(w, "notAfter", text);
+        writer_i64(
+            w, "daysLeft", (f.not_after - (int64_t)(now / 1000)) / 86400);
+        writer_close(w);
+    }
+    writer_close(w);
+    writer_u64(w, "handshakesInFlight", stat_get(&sum.tls_in_flight));
+    writer_open(w, "handshakes", '{');
+    for (int i = 0; i < TLS_SUITES; i++)
+        if (stat_get(&sum.tls_handshakes[i]) > 0)
+            writer_u64(w, tls_suite_name((enum tls_suite)i),
+                stat_get(&sum.tls_handshakes[i]));
+    writer_close(w);
+    writer_u64(w, "resumed", stat_get(&sum.tls_resumed));
+    writer_open(w, "failures", '{');
+    for (int i = 0; i < TLS_REASONS; i++)
+        if (stat_get(&sum.tls_failures[i]) > 0)
+            writer_u64(w, tls_reason_word((enum tls_reason)i),
+                stat_get(&sum.tls_failures[i]));
+    writer_close(w);
+    if (s->tickets.n > 0)
+        writer_u64(
+            w, "ticketKeyAgeSeconds", (now - s->tickets.since_ms) / 1000);
+    else
+        writer_null(w, "ticketKeyAgeSeconds");
+    writer_open(w, "expiring", '[');
+    if (expiring_ms > 0)
+        each_expiring(s, (now + expiring_ms) / 1000, put_json, w);
+    writer_close(w);
+}
+
+void
+report_tls_text(struct buf *out, const struct shm *s, uint64_t expiring_ms)
+{
+    struct stats sum;
+    uint64_t     now = clock_wall_ms();
+
+    metrics_sum(s, &sum);
+    if (s->tls_loaded_ms == 0)
+        buf_adds(out, "TLS is not configured (server.listen_tls)\n");
+    for (uint32_t i = 0; i < files(s); i++) {
+        struct shm_tls_file f = file_at(s, i);
+        buf_addf(out, "%-9s  %-24s  until ", f.type, f.name);
+        report_time(out, f.not_after > 0 ? (uint64_t)f.not_after : 0);
+        buf_addf(out, "  %" PRId64 " days  %s\n",
+            (f.not_after - (int64_t)(now / 1000)) / 86400, f.file);
+    }
+    if (s->tickets.n > 0)
+        buf_addf(out, "ticket keys are %" PRIu64 " s old\n",
+            (now - s->tickets.since_ms) / 1000);
+    for (int i = 0; i < TLS_SUITES; i++)
+        if (stat_get(&sum.tls_handshakes[i]) > 0)
+            buf_addf(out, "%10" PRIu64 " handshakes with %s\n",
+                stat_get(&sum.tls_handshakes[i]),
+                tls_suite_name((enum tls_suite)i));
+    for (int i = 0; i < TLS_REASONS; i++)
+        if (stat_get(&sum.tls_failures[i]) > 0)
+            buf_addf(out, "%10" PRIu64 " failed: %s: %s\n%11sremedy: %s\n",
+                stat_get(&sum.tls_failures[i]),
+                tls_reason_word((enum tls_reason)i),
+                tls_reason_sentence((enum tls_reason)i), "",
+                tls_reason_remedy((enum tls_reason)i));
+    if (expiring_ms > 0 &&
+        each_expiring(s, (now + expiring_ms) / 1000, put_text, out) == 0)
+        buf_adds(out, "no client certificate ends within this time\n");
+}
