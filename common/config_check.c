@@ -207,6 +207,17 @@ check_redis(struct checking *x)
             "a handshake must be over within "
             "websocket.handshake_timeout = %llums, this included; make it less",
             (unsigned long long)c->websocket_handshake_timeout);
+    for (unsigned k = 0; k < CONF_KNOBS && !config_has_redis(c); k++) {
+        if (strcmp(knobs[k].section, "answers") != 0 ||
+            knobs[k].type != KNOB_WORD)
+            continue;
+        enum conf_choice v =
+            *(const enum conf_choice *)((const char *)c + knobs[k].offset);
+        if (strcmp(config_choice_name(v), "platform") == 0)
+            fault(x, (enum conf_knob)k,
+                "asks the platform, which is reached through Redis, but "
+                "neither redis.host nor redis.socket is set; set one");
+    }
     if (c->redis_password[0] != '\0' && c->redis_password_file[0] != '\0')
         fault(x, CONF_KNOB_redis_password,
             "is set besides redis.password_file; remove one of the two");

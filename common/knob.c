@@ -151,7 +151,7 @@ parse_number(
     ensure(number(knob->min, knob->type, &min) == NULL);
     ensure(number(knob->max, knob->type, &max) == NULL);
     const char *wrong = number(text, knob->type, &n);
-    if (wrong == NULL && n < min)
+    if (wrong == NULL && (n < min || (n == 0 && may_auto)))
         wrong = "is too small";
     if (wrong == NULL && n > max)
         wrong = "is too large";

@@ -66,12 +66,12 @@ penalty_init(struct penalty *t, uint64_t max_connections)
 
 /* The word of a name; without one, NULL, or with `make' the one to take. */
 static _Atomic uint64_t *
-find(struct penalty *t, unsigned kind, const void *p, size_t n, bool make,
-    uint32_t *tag)
+find(struct penalty *t, uint32_t rows, unsigned kind, const void *p, size_t n,
+    bool make, uint32_t *tag)
 {
     uint64_t          h = hash_keyed(&t->key, kind, p, n);
-    _Atomic uint64_t *one = &t->row[h & (t->rows - 1)];
-    _Atomic uint64_t *two = &t->row[(h >> 20) & (t->rows - 1)];
+    _Atomic uint64_t *one = &t->row[h & (rows - 1)];
+    _Atomic uint64_t *two = &t->row[(h >> 20) & (rows - 1)];
 
     *tag = (uint32_t)(h >> 48);
     if (*tag == 0)
@@ -95,7 +95,21 @@ penalty_waits(
     struct penalty *t, unsigned kind, const void *p, size_t n, uint32_t now)
 {
     uint32_t          tag;
-    _Atomic uint64_t *w = find(t, kind, p, n, false, &tag);
+    _Atomic uint64_t *w = find(t, t->rows, kind, p, n, false, &tag);
+
+    if (w == NULL)
+        return 0;
+    struct row r = unpack(*w);
+    return r.tag == tag ? waits(r, now) : 0;
+}
+
+uint32_t
+penalty_peek(const struct penalty *t, uint32_t rows, unsigned kind,
+    const void *p, size_t n, uint32_t now)
+{
+    uint32_t          tag;
+    _Atomic uint64_t *w =
+        find((struct penalty *)t, rows, kind, p, n, false, &tag);
 
     if (w == NULL)
         return 0;
@@ -108,7 +122,7 @@ penalty_count(struct penalty *t, unsigned kind, const void *p, size_t n,
     uint32_t now, uint32_t limit, uint32_t most)
 {
     uint32_t          tag;
-    _Atomic uint64_t *w = find(t, kind, p, n, true, &tag);
+    _Atomic uint64_t *w = find(t, t->rows, kind, p, n, true, &tag);
 
     if (limit > COUNT_MAX)
         limit = COUNT_MAX;

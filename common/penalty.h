@@ -37,9 +37,17 @@ struct penalty {
 size_t penalty_size(uint64_t max_connections);
 void   penalty_init(struct penalty *t, uint64_t max_connections);
 
+/* Kinds. An address is counted by its refusals. */
+#define PENALTY_IDENTITY 2
+#define PENALTY_ADDRESS 3
+
 /* kind tells identities from addresses. Seconds still to wait, 0 none. */
 uint32_t penalty_waits(
     struct penalty *t, unsigned kind, const void *p, size_t n, uint32_t now_s);
+
+/* The same for the master, which does not believe the table's size. */
+uint32_t penalty_peek(const struct penalty *t, uint32_t rows, unsigned kind,
+    const void *p, size_t n, uint32_t now_s);
 
 /* It happened once more. limit: times in a minute; most: seconds. Returns
  * the seconds to wait from here on, 0 if it is within the limit. */

@@ -85,6 +85,11 @@ struct shm_worker {
 
     char words[SHM_WORDS_MAX]; /* last words (ensure.h) */
 
+    /* m: the last unexpected death of a process of this slot. */
+    _Atomic uint32_t deaths;
+    _Atomic uint64_t died_wall_ms;         /* 0: never */
+    char             death[SHM_WORDS_MAX]; /* how, and its last words */
+
     /* Its connection to Redis: a word ("ready", "down", "auth" ...; empty
      * without [redis]) and a sentence for people. Torn reads are harmless. */
     char redis_word[16];
@@ -155,6 +160,7 @@ struct shm {
     uint64_t reload_wall_ms;
     uint32_t reloads;
     uint32_t reloads_failed;
+    bool     reload_failed; /* the last one did */
     char     reload_words[SHM_WORDS_MAX];
 };
 

@@ -3,14 +3,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/master.h"
+#include "clock.h"
+#include "log.h"
 #include "user.h"
+
+#define ORPHANS_GRACE_MS 15000 /* beyond their drain and last close */
 
 static int  pidfile = -1;
 static char pidfile_path[CONF_TEXT_MAX];
@@ -140,6 +148,92 @@ lock_pidfile(const char *path, struct buf *why)
     return true;
 }
 
+/*
+ * Two locks on one file. The master's record lock (fcntl) ends with the
+ * master; the lock of the open file (flock) is shared by all processes that
+ * were forked since, and ends with the last of them. So a start sees whether
+ * another daemon runs, and after a master was killed it waits until its
+ * workers, which drain then, have gone.
+ */
+static bool
+lock_state_dir(const struct config *c, struct buf *why)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char         path[CONF_TEXT_MAX + 16];
+    uint64_t     until, now = clock_mono_ms();
+    bool         logged = false;
+
+    snprintf(path, sizeof path, "%s/lock", c->server_state_dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        buf_addf(why, "server.state_dir = %s: cannot open %s: %s",
+            c->server_state_dir, path, strerror(errno));
+        return false;
+    }
+    if (fcntl(fd, F_SETLK, &lock) != 0) {
+        if (fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
+            lock.l_pid = 0;
+        buf_addf(why,
+            "server.state_dir = %s: another ocppd uses it, process %d; stop it "
+            "first, or give this one its own server.state_dir",
+            c->server_state_dir, (int)lock.l_pid);
+        close(fd);
+        return false;
+    }
+    until = now + c->server_drain_time + c->websocket_close_timeout +
+        ORPHANS_GRACE_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            buf_addf(why, "server.state_dir = %s: cannot lock %s: %s",
+                c->server_state_dir, path, strerror(errno));
+            close(fd);
+            return false;
+        }
+        if (clock_mono_ms() > until) {
+            buf_addf(why,
+                "server.state_dir = %s: worker processes of a former ocppd "
+                "still use it; `fuser %s` names them, stop them first",
+                c->server_state_dir, path);
+            close(fd);
+            return false;
+        }
+        if (!logged)
+            log_warn("the workers of a former ocppd, whose master was killed, "
+                     "still close their connections; waiting for them");
+        logged = true;
+        nanosleep(&(struct timespec){0, 50 * 1000000}, NULL);
+    }
+    master.lockfd = fd;
+    return true;
+}
+
+/* Members of server.control_group may read the journal, as `ocppctl events`
+ * does: files get the group of their directory. */
+static bool
+share_journal(const struct config *c, struct buf *why)
+{
+    char  path[CONF_TEXT_MAX + 16];
+    uid_t uid;
+    gid_t gid;
+
+    if (c->server_control_group[0] == '\0')
+        return true;
+    struct group *g = getgrnam(c->server_control_group);
+    if (g == NULL)
+        return true; /* opening the control socket reports it */
+    user_owner(c->server_user, &uid, &gid);
+    snprintf(path, sizeof path, "%s/journal", c->server_state_dir);
+    if ((mkdir(path, 0750) == 0 || errno == EEXIST) &&
+        chown(c->server_state_dir, (uid_t)-1, g->gr_gid) == 0 &&
+        chown(path, uid, g->gr_gid) == 0 && chmod(path, 02750) == 0)
+        return true;
+    buf_addf(why,
+        "server.control_group = %s: cannot let it read %s: %s; the daemon must "
+        "be root or a member of the group",
+        c->server_control_group, path, strerror(errno));
+    return false;
+}
+
 bool
 paths_take(const struct config *c, struct buf *why)
 {
@@ -158,7 +252,9 @@ paths_take(const struct config *c, struct buf *why)
     }
     return make_directory("server.state_dir", c->server_state_dir, 0750,
                c->server_user, why) &&
-        writable(c->server_state_dir, c->server_user, why);
+        share_journal(c, why) &&
+        writable(c->server_state_dir, c->server_user, why) &&
+        lock_state_dir(c, why);
 }
 
 bool

@@ -50,6 +50,7 @@ remember(bool ok, struct buf *words)
     s->reload_wall_ms = clock_wall_ms();
     s->reloads++;
     s->reloads_failed += !ok;
+    s->reload_failed = !ok;
     /* One line: the first one. */
     const char *text = buf_cstr(words);
     snprintf(s->reload_words, sizeof s->reload_words, "%s%.*s",

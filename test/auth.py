@@ -22,7 +22,7 @@ def gateway(mode="file", **more):
 
 
 def add(g, identity, *key):
-    code, body = g.ask("auth", "add", identity, *key)
+    code, body = g.ask("auth", "add", identity, *key, "--replace")
     assert code == 200, (code, body)
     return body.decode() if isinstance(body, bytes) else body
 
@@ -156,7 +156,14 @@ def test_ocppctl_does_it_for_an_operator():
     g = gateway()
     r = g.run("auth", "add", "CP1")
     assert r.returncode == 0, r.stderr
+    first = re.search(r"key: ([0-9a-f]{40}) ", r.stdout).group(1)
+    r = g.run("auth", "add", "CP1")
+    assert r.returncode == 1 and "--replace" in r.stderr, r
+    assert g.run("auth", "check", "CP1", first).returncode == 0
+    r = g.run("auth", "add", "CP1", "--replace")
+    assert r.returncode == 0, r.stderr
     key = re.search(r"key: ([0-9a-f]{40}) ", r.stdout).group(1)
+    assert g.run("auth", "check", "CP1", first).returncode == 1
     assert g.run("auth", "check", "CP1", key).returncode == 0
     assert g.run("auth", "check", "CP1", key[::-1] + "00").returncode == 1
     assert g.run("auth", "list").stdout.split() == ["key", "CP1"]

@@ -313,6 +313,42 @@ def test_a_quiet_connection_is_quiet():
     c.reset()
 
 
+def test_why_tells_in_one_paragraph():
+    g = Gateway(server_workers="1", auth_mode="file", ocpp_call_hold="0s")
+    g.ctl("auth", "add", "WHY1", "0123456789abcdef")
+    r = g.run("why", "NEVER")
+    assert r.returncode == 1 and "NEVER has not been connected" in r.stdout, r
+    refusal(g, "STRANGER")
+    text = g.run("why", "STRANGER").stdout
+    assert re.search(r"^STRANGER has not been connected .* It was last refused "
+                     r"\d+s ago, from 127.0.0.1:\d+: the identity is not in "
+                     r"the credential file .* What helps: `ocppctl auth add",
+                     text), text
+    key = base64.b64encode(b"WHY1:0123456789abcdef").decode()
+    c = Charger(g, "WHY1", headers=[("Authorization", "Basic " + key)])
+    c.boot()
+    text = g.run("why", "WHY1").stdout
+    assert re.search(r"^WHY1 is connected since \S+ \(\d+s ago\) from "
+                     r"127.0.0.1:\d+, on worker 0\. It last sent something "
+                     r"\d+s ago \(last action BootNotification; \d+ messages",
+                     text), text
+    assert "commands" not in text
+    call = background(lambda: g.run("call", "WHY1", "ClearCache"))
+    id = c.take()[0]
+    text = g.run("why", "WHY1").stdout
+    assert re.search(r"1 commands to it wait .* the oldest for \d+\.\d s",
+                     text), text
+    c.result(id, {"status": "Accepted"})
+    call.wait()
+    c.close()
+    poll(lambda: not g.online("WHY1"))
+    got = g.ctl("why", "WHY1")
+    assert not got["online"] and got["known"], got
+    assert "is not connected" in got["text"], got
+    assert "by the charge point: the charge point closed" in got["text"], got
+    assert is_time(got["closed"]) and got["commandsPending"] == 0, got
+
+
 def test_disconnect_closes_with_1008():
     g = shared()
     c = booted(g, "OUT")
@@ -479,14 +515,25 @@ def test_others_of_the_group_may_look_and_not_touch():
     with open(os.path.join(ROOT, "common/commands.def")) as f:
         table = re.findall(r'^COMMAND\(\w+, "([\w-]+)", "[^"]*", (\w+)',
                            f.read(), re.M)
-    words = {"show": ["GROUP"], "call": ["GROUP", "ClearCache"],
+    words = {"show": ["GROUP"], "why": ["GROUP"], "call": ["GROUP", "ClearCache"],
              "disconnect": ["GROUP"], "tap": ["*"], "worker-restart": ["0"],
              "log-level": ["debug"]}
     # as in a directory that he may search
     copy = g.dir + "/ocppctl"
     shutil.copy(OCPPCTL, copy)
     for word, needs in table:
-        if needs == "LOCAL":
+        if needs == "LOCAL" and word != "events":
+            continue
+        if word == "tap":               # it does not end: until its first line
+            p = subprocess.Popen([copy, "-s", g.control, "tap", "*"],
+                                 preexec_fn=become, stdout=subprocess.PIPE,
+                                 text=True, cwd="/")
+            lines = background(p.stdout.readline)
+            while lines.is_alive():
+                c.call("Heartbeat")
+            assert "Heartbeat" in lines.wait()
+            p.kill()
+            p.wait()
             continue
         r = subprocess.run([copy, "-s", g.control, word] + words.get(word, []),
                            preexec_fn=become, stdout=subprocess.PIPE,
@@ -497,6 +544,8 @@ def test_others_of_the_group_may_look_and_not_touch():
             assert "only root" in r.stdout + r.stderr, (word, r)
         else:
             assert r.returncode == 0, (word, r)
+        if word == "events":
+            assert "charge_point.connected" in r.stdout, r
     assert g.online("GROUP") and alive(g.pid)
     c.call("Heartbeat")
 

@@ -77,12 +77,15 @@ def test_a_broken_configuration_changes_nothing_and_names_the_line():
     assert s["reloads"] == s["reloadsFailed"] == 3
     assert s["lastWords"].startswith("failed: ")
     assert "failed: " in g.ctl("status", json_=False)
+    r = g.run("health")
+    assert r.returncode == 1 and "the last reload failed" in r.stdout, r
     os.unlink(g.conf)
     assert g.run("reload").returncode == 1
     write(g, CONF.replace("100s", "7s"))
     assert g.run("reload").returncode == 0
     poll(lambda: c.boot()["interval"] == 7)
     assert reloads(g)["lastWords"] == "ok"
+    assert g.run("health").returncode == 0
 
 
 def test_what_needs_a_restart_is_said_and_stays():

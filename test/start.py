@@ -74,6 +74,41 @@ def test_errors_are_told_with_file_line_and_remedy_and_78():
                          r.stderr), (text, r.stderr)
 
 
+def test_what_a_start_could_not_use_is_refused_by_t_too():
+    for words, want in (
+            (["-o", "answers.BootNotification=platform"],
+             "answers.BootNotification = platform: asks the platform"),
+            (["-o", "server.workers=0"],
+             "server.workers = 0: is too small; write auto or"),
+            (["-o", "server.max_identities=0"], "is too small")):
+        r = ocppd("-t", "-c", "conf/test.conf", *words)
+        assert r.returncode == 78 and want in r.stderr, (words, r)
+    r = ocppd("-t", "-c", "conf/test.conf", "-o", "redis.host=127.0.0.1", "-o",
+              "answers.BootNotification=platform", "-o",
+              "server.state_dir=/tmp")
+    assert "platform" not in r.stderr, r
+
+
+def test_after_a_kill_of_the_master_the_next_start_waits_for_its_workers():
+    g = Gateway(server_workers="2", server_drain_time="2s")
+    chargers = [Charger(g, "ORPHAN%d" % i) for i in range(10)]
+    for c in chargers:
+        c.boot()
+    g.note_stats()
+    g.process.kill()
+    g.process.wait()
+    g.start()
+    assert "waiting for them" in g.log(), g.log()
+    for c in chargers:
+        c.wait_closed(1001)
+    Charger(g, "ORPHAN0").boot()
+    # A second daemon in the same directory is refused at once.
+    r = ocppd(*g.command()[1:], "-o", "server.control=", "-o",
+              "server.listen=127.0.0.1:%d" % free_port())
+    assert r.returncode == 1, r
+    assert "another ocppd uses it, process %d" % g.pid in r.stderr, r
+
+
 def test_all_errors_are_told_not_only_the_first():
     r, name = with_conf("[server]\na = 1\nb = 2\n[x]\nc = 3\n")
     assert r.returncode == 78

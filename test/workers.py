@@ -263,6 +263,23 @@ def test_the_master_follows_no_number_that_workers_can_write():
     assert alive(g.pid)
 
 
+def test_status_and_health_tell_of_a_worker_that_died():
+    g = Gateway(server_workers="2")
+    assert "died" not in g.run("status").stdout
+    assert [w["lastDeath"] for w in g.workers()] == [None, None]
+    old = g.kill_worker(1)
+    successor(g, 1, old)
+    assert re.search(r"worker 1 +died \d+s ago \(1 times in all\); it was killed "
+                     r"by signal 9", g.run("status").stdout)
+    w = g.tell("health")["workers"]
+    assert w[0]["deaths"] == 0 and w[1]["deaths"] == 1
+    assert w[1]["lastDeath"]["how"].startswith("was killed by signal 9")
+    old = g.worker_pid(0)
+    g.ctl("worker-restart", "0")        # asked for: no death
+    successor(g, 0, old)
+    assert g.workers()[0]["deaths"] == 0
+
+
 def test_an_operator_restarts_a_worker_in_peace():
     g = Gateway(server_workers="2")
     mine, others = Charger(g, "MINE", worker=1), Charger(g, "OTHERS", worker=0)

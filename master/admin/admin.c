@@ -93,7 +93,7 @@ static void
 start(void)
 {
     int ends[2];
-    int keep[LISTEN_ADDRESSES + 2];
+    int keep[LISTEN_ADDRESSES + 3];
 
     if (!channel_pair(ends)) {
         log_error("admin: cannot make its channel: %s", strerror(errno));
@@ -103,6 +103,7 @@ start(void)
     size_t n = 0;
     keep[n++] = ends[1];
     keep[n++] = master.memfd;
+    keep[n++] = master.lockfd;
     for (unsigned i = 0; i < listeners.n; i++)
         keep[n++] = listeners.at[i].fd;
     pid = child_fork(keep, n);

@@ -196,6 +196,11 @@ find_problems(const struct shm *s, const struct config *c,
         problem(&p, REPORT_UNHEALTHY, "no worker is ready");
     for (unsigned i = 0; i < shm_slots(s); i++)
         worker_problems(&p, s, i);
+    if (s->reload_failed)
+        problem(&p, REPORT_DEGRADED,
+            "the last reload failed (%.*s); the configuration in force is the "
+            "one before",
+            (int)sizeof s->reload_words, s->reload_words);
     report_redis_problems(s, c, redis_problem, &p);
     report_tls_problems(s, c, redis_problem, &p);
     if (stat_get(&sum->connections) >= c->server_max_connections)
@@ -241,6 +246,24 @@ put_journal(struct writer *w, const struct shm *s, const struct stats *sum)
     writer_close(w);
 }
 
+/* The last unexpected end of a process of this slot. */
+static void
+put_death(struct writer *w, const struct shm_worker *k)
+{
+    char text[CLOCK_RFC3339_LEN + 1];
+
+    writer_u64(w, "deaths", k->deaths);
+    if (k->died_wall_ms == 0) {
+        writer_null(w, "lastDeath");
+        return;
+    }
+    clock_rfc3339(text, k->died_wall_ms);
+    writer_open(w, "lastDeath", '{');
+    writer_str(w, "time", text);
+    writer_strn(w, "how", k->death, strnlen(k->death, sizeof k->death));
+    writer_close(w);
+}
+
 static void
 put_worker(struct writer *w, const struct shm *s, unsigned i)
 {
@@ -256,6 +279,7 @@ put_worker(struct writer *w, const struct shm *s, unsigned i)
     } else {
         writer_null(w, "uptimeMs");
     }
+    put_death(w, k);
     writer_close(w);
 }
 
@@ -368,6 +392,15 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
     buf_addf(out, ", pid %d\n", s->master_pid);
     buf_addf(out, "  workers      %u of %u ready\n",
         count_state(s, SHM_WORKER_READY), shm_slots(s));
+    for (unsigned i = 0; i < shm_slots(s); i++) {
+        const struct shm_worker *k = shm_worker(s, i);
+        if (k->died_wall_ms == 0)
+            continue;
+        buf_addf(out, "  worker %-3u   died ", i);
+        report_ago(out, now, k->died_wall_ms / 1000);
+        buf_addf(out, " (%u times in all); it %.*s\n", k->deaths,
+            (int)strnlen(k->death, sizeof k->death), k->death);
+    }
     buf_addf(out,
         "  connections  %" PRIu64 " of %" PRIu64 ", %" PRIu64
         " in their handshake\n",
@@ -449,6 +482,7 @@ worker_object(struct writer *w, const struct shm *s, unsigned i)
     writer_u64(w, "events", stat_get(&k->stats.events));
     writer_bool(w, "journalFailing", stat_get(&k->stats.journal_failing) != 0);
     writer_strn(w, "lastWords", k->words, strnlen(k->words, SHM_WORDS_MAX));
+    put_death(w, k);
     writer_close(w);
 }
 

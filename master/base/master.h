@@ -45,7 +45,8 @@ struct master {
                                  where that says stderr */
     struct shm *shm;
     int         memfd;
-    unsigned    slots;
+    int lockfd; /* of the state directory; held by every process, see paths.c */
+    unsigned slots;
 };
 
 extern struct master master;

@@ -137,19 +137,48 @@ auth_hash(struct client *c, int argc, char **argv)
     buf_free(&out);
 }
 
+static bool
+is_known(const char *name, bool *known, struct buf *why)
+{
+    struct authfile       a = {0};
+    struct authfile_entry e;
+    char                  path[AUTHFILE_PATH_MAX];
+
+    authfile_path(&master.config, path);
+    enum authfile_result r = authfile_read(&a, path, why);
+    *known = r == AUTHFILE_GOOD && authfile_find(&a, name, strlen(name), &e);
+    authfile_free(&a);
+    return r == AUTHFILE_GOOD || r == AUTHFILE_MISSING;
+}
+
 static void
-auth_add(struct client *c, int argc, char **argv)
+auth_add(struct client *c, int argc, char **argv, bool replace)
 {
     struct authfile_entry e = {0};
     struct buf            why = BUF_INIT(4096);
     char                  made[2 * KEY_RANDOM + 1] = "";
     const char           *name = argv[2];
-    bool                  there = false;
+    bool                  there = false, known = false;
 
     e.has_key = argc == 3 || strcmp(argv[3], "none") != 0;
     if (e.has_key &&
         !hashed_key(c, argv, argc > 3 ? argv[3] : NULL, made, &e.key))
         return;
+    if (!replace && !is_known(name, &known, &why)) {
+        failed(c, &why);
+        buf_free(&why);
+        return;
+    }
+    buf_clear(&why);
+    if (known) {
+        control_replyf(c, CONTROL_CONFLICT,
+            "auth: %s is in the credential file already; nothing was changed. "
+            "With --replace its key becomes the new one, and the old one is "
+            "refused from then on",
+            name);
+        buf_free(&why);
+        return;
+    }
     if (access_set(name, strlen(name), &e, &there, &why)) {
         log_info("an operator %s %s in the credential file (uid %d)",
             there ? "changed" : "added", name, (int)c->uid);
@@ -257,12 +286,19 @@ cmd_auth(struct client *c, int argc, char **argv)
     bool        check = strcmp(verb, "check") == 0;
     bool        list = strcmp(verb, "list") == 0;
     bool        hash = strcmp(verb, "hash") == 0;
+    bool        replace = false;
 
     if (!add && !check && !list && !hash && strcmp(verb, "remove") != 0) {
-        command_usage(
-            c, argv, "say what to do: add, remove, check, list or hash");
+        command_usage(c, argv, "give one of add, remove, check, list and hash");
         return;
     }
+    for (int i = 2; add && i < argc; i++)
+        if (strcmp(argv[i], "--replace") == 0) {
+            replace = true;
+            memmove(&argv[i], &argv[i + 1], (size_t)(argc - i) * sizeof *argv);
+            argc--;
+            i--;
+        }
     if (argc > (list ? 2 : add || check ? 4 : 3)) {
         command_usage(c, argv, "too many words");
         return;
@@ -286,7 +322,7 @@ cmd_auth(struct client *c, int argc, char **argv)
     if (!list && !good_identity(c, argv, argv[2]))
         return;
     if (add) {
-        auth_add(c, argc, argv);
+        auth_add(c, argc, argv, replace);
     } else if (check || list) {
         struct authfile a = {0};
         struct buf      why = BUF_INIT(16384);

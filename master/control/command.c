@@ -74,7 +74,7 @@ command_run(struct client *c, int argc, char **argv)
             "%s: ocppctl does this itself, not the daemon", k->word);
     else if (k->needs == COMMAND_ADMIN && !c->admin)
         control_replyf(c, CONTROL_FORBIDDEN,
-            "%s: only root and the user that ocppd runs as may do this",
+            "%s: only root and the user that started ocppd may do this",
             k->word);
     else
         k->run(c, argc, argv);
@@ -262,7 +262,8 @@ command_put_manual(struct buf *out)
         buf_addc(out, '\n');
         mdoc_prose(out, k->sentence, false);
         if (k->needs == COMMAND_ADMIN)
-            buf_adds(out, "Only for root and the daemon's user.\n");
+            buf_adds(
+                out, "Only for root and the user that started the daemon.\n");
     }
     buf_adds(out, ".El\n");
 }

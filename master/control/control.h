@@ -22,6 +22,7 @@
 #include <sys/types.h>
 
 #include "buf.h"
+#include "registry.h"
 
 #define CONTROL_CLIENTS 256
 #define CONTROL_RESERVED 16    /* of them for root and the daemon's user */
@@ -61,6 +62,7 @@ struct client {
     uint64_t asked; /* id of the datagram whose answer is awaited */
     uint32_t entry; /* registry entry it is about */
     uint64_t conn;  /* connection it is about */
+    char     name[REGISTRY_NAME_MAX + 1]; /* identity it is about */
 };
 
 #define CONTROL_POLL_MS 50

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "log.h"
 #include "base/master.h"
 #include "workers/supervise.h"
@@ -15,6 +16,7 @@ struct pending {
     struct pending             *next;
     struct pending_calls_waiter waiter; /* client 0: it has its answer */
     unsigned                    slot;
+    uint64_t                    began_ms;
     bool               sent;   /* a worker has it; else it waits for one */
     struct channel_msg msg;    /* as sent, or to be sent */
     char               body[]; /* msg.len bytes */
@@ -30,6 +32,20 @@ unsigned
 pending_calls_count(void)
 {
     return count;
+}
+
+unsigned
+pending_calls_of(const char *identity, uint64_t *oldest_ms)
+{
+    uint64_t now = clock_mono_ms();
+    unsigned n = 0;
+
+    *oldest_ms = 0;
+    for (struct pending *p = first; p != NULL; p = p->next)
+        if (strcmp(channel_string(p->body, p->msg.len, 1), identity) == 0 &&
+            n++ == 0)
+            *oldest_ms = now - p->began_ms;
+    return n;
 }
 
 static bool
@@ -53,6 +69,7 @@ make(const struct pending_calls_waiter *waiter, unsigned slot, const char *body,
     if (p == NULL)
         return PENDING_FULL;
     p->waiter = *waiter;
+    p->began_ms = clock_mono_ms();
     p->slot = slot;
     p->msg.id = channel_next_id();
     p->msg.len = (uint32_t)len;

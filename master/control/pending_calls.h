@@ -57,5 +57,7 @@ void pending_calls_worker_failed(unsigned slot);
 void pending_calls_tick(void);
 
 unsigned pending_calls_count(void);
+/* Those for one identity, and how long ago the oldest of them began. */
+unsigned pending_calls_of(const char *identity, uint64_t *oldest_ms);
 
 #endif

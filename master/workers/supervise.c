@@ -31,6 +31,7 @@
 #define STUCK_TICKS 3
 #define ABORT_GRACE_MS 5000 /* from SIGABRT to SIGKILL */
 #define DRAIN_GRACE_MS 5000 /* beyond the drain time and the last close */
+#define DEATH_WORDS 160     /* of its last words, in `status` */
 #define START_TRIES 5       /* deaths before the first readiness */
 
 struct slot {
@@ -48,6 +49,7 @@ struct slot {
     uint64_t              backoff_ms;
     uint64_t              kill_ms;  /* when SIGKILL is due; 0 never */
     unsigned              stuck;    /* ticks without progress */
+    unsigned              deaths;   /* unexpected ones */
     unsigned              tries;    /* deaths before the daemon was ready */
     unsigned              owed;     /* bit t: a hint of type t is to be sent */
     uint64_t              drain_ms; /* arg of an owed drain */
@@ -239,6 +241,7 @@ start(struct slot *s)
 
     keep[n++] = ends[1];
     keep[n++] = master.memfd;
+    keep[n++] = master.lockfd;
     keep[n++] = tls_keeper_bundle();
     for (unsigned i = 0; i < s->listeners.n; i++)
         keep[n++] = s->listeners.at[i].fd;
@@ -314,6 +317,13 @@ obituary(struct slot *s, int status, uint64_t lived)
         "worker %u: pid %d %s after %s, with %" PRIu64 " connections%s%s", s->n,
         (int)s->pid, end, age, stat_get(&shared(s)->stats.connections),
         words[0] ? "; its last words: " : "", words);
+    if (expected)
+        return;
+    struct shm_worker *w = shared(s);
+    snprintf(w->death, sizeof w->death, "%s%s%.*s", end, words[0] ? ": " : "",
+        DEATH_WORDS, words);
+    atomic_store(&w->died_wall_ms, clock_wall_ms());
+    atomic_store(&w->deaths, ++s->deaths);
 }
 
 static void

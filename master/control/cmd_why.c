@@ -1,0 +1,365 @@
+/*
+ * `why`: one paragraph about one charge point: whether it is here, what it
+ * last did, why it was turned away, and what to do. It puts together what
+ * shared memory, the pending calls and the worker know. See command.h.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/report.h"
+#include "base/master.h"
+#include "clock.h"
+#include "close.h"
+#include "control/command.h"
+#include "control/json_members.h"
+#include "control/pending_calls.h"
+#include "control/refused.h"
+#include "penalty.h"
+#include "printable.h"
+#include "workers/supervise.h"
+#include "writer.h"
+
+#define WAIT_MS 2000
+#define BODY_MAX (64u << 10)
+
+/* What an operator can do about a refusal. */
+static const char *const remedies[REFUSE_REASONS] = {
+    [REFUSE_bad_request] = "look at what connects from that address; it does "
+                           "not speak HTTP",
+    [REFUSE_not_websocket] = "its central system URL must be that of a "
+                             "WebSocket client that speaks version 13",
+    [REFUSE_wrong_path] = "set its central system URL to "
+                          "ws://HOST:PORT followed by server.path",
+    [REFUSE_bad_identity] = "give it an identity of plain characters, or one "
+                            "that is percent-encoded",
+    [REFUSE_long_identity] = "shorten its identity, or raise "
+                             "ocpp.max_identity_length",
+    [REFUSE_too_large] = "raise websocket.max_handshake_size",
+    [REFUSE_timed_out] = "look at its network; or raise "
+                         "websocket.handshake_timeout",
+    [REFUSE_gave_up] = "look at its network",
+    [REFUSE_full] = "raise server.max_connections",
+    [REFUSE_identities_full] = "raise server.max_identities",
+    [REFUSE_registry_busy] = "nothing: it will try again",
+    [REFUSE_draining] = "nothing: it will try again after the start",
+    [REFUSE_unknown] = "`ocppctl auth add IDENTITY` lets it in",
+    [REFUSE_wrong_key] = "`ocppctl auth check IDENTITY KEY` tells whether a "
+                         "key is right; `auth add IDENTITY --replace` makes "
+                         "another",
+    [REFUSE_auth_down] = "look at the log for why the credentials cannot be "
+                         "read",
+    [REFUSE_denied] = "`ocppctl deny remove` lets it in again",
+    [REFUSE_no_proxy_header] = "turn the PROXY protocol on at the load "
+                               "balancer, or take its address out of "
+                               "server.proxy_from",
+    [REFUSE_crowded] = "raise limits.address_connections",
+    [REFUSE_crowded_prefix] = "raise limits.prefix_connections",
+    [REFUSE_handshakes_full] = "raise limits.handshakes",
+    [REFUSE_tls_on_plain] = "it uses wss://; give it a ws:// URL, or an "
+                            "address of server.listen_tls",
+    [REFUSE_no_subprotocol] = "turn on a version in ocpp.versions that it "
+                              "offers, or set its OCPP version",
+    [REFUSE_flapping] = "find out why it connects so often; its connections "
+                        "end as said above",
+    [REFUSE_failing] = "find out which client at that address is refused "
+                       "(`ocppctl refused`)",
+};
+
+static const char *
+remedy(unsigned reason)
+{
+    return reason < REFUSE_REASONS && remedies[reason] != NULL
+        ? remedies[reason]
+        : "see the log";
+}
+
+/* Everything that is said, gathered first. */
+struct story {
+    const char           *name;
+    bool                  known; /* the registry has an entry */
+    struct registry_entry e;
+    bool                  refused;
+    struct shm_refusal    refusal;
+    uint32_t              penalty_s;
+    unsigned              commands;
+    uint64_t              oldest_ms; /* age of the oldest pending command */
+    const char           *json;      /* the worker's words, len 0: none */
+    size_t                len;
+};
+
+static void
+put_ago(struct buf *out, uint64_t then)
+{
+    report_ago(out, clock_wall_ms() / 1000, then);
+}
+
+/* The member of the worker's answer as a number; 0 without. */
+static uint64_t
+told_number(const struct story *s, const char *key)
+{
+    struct json_member m;
+    uint64_t           n = 0;
+
+    if (s->len == 0 || !json_find_member(s->json, s->len, key, &m))
+        return 0;
+    for (size_t i = 0;
+         i < m.value_len && m.value[i] >= '0' && m.value[i] <= '9'; i++)
+        n = n * 10 + (uint64_t)(m.value[i] - '0');
+    return n;
+}
+
+static void
+tell_here(const struct story *s, struct buf *out)
+{
+    const struct registry_entry *e = &s->e;
+    char                         addr[SHM_ADDR_LEN];
+    uint64_t                     packed[2] = {e->addr[0], e->addr[1]};
+    cref                         owner = e->owner;
+
+    shm_addr_text(addr, packed, e->port);
+    buf_adds(out, " is connected since ");
+    report_time(out, e->since);
+    buf_adds(out, " (");
+    put_ago(out, e->since);
+    buf_addf(out, ") from %s, on worker %u", addr, cref_slot(owner));
+    if (cref_slot(owner) < master.slots) {
+        uint32_t starts = shm_worker(master.shm, cref_slot(owner))->incarnation;
+        if (starts > 1)
+            buf_addf(out, ", which was started %u times", starts);
+    }
+    buf_adds(out, ". It last sent something ");
+    put_ago(out, e->last_seen);
+    buf_addf(out, " (last action %s; %u messages in %u connections).",
+        e->last_action > 0 && e->last_action <= ACTIONS
+            ? action_names[e->last_action - 1]
+            : "none",
+        e->messages, e->claims);
+    if (s->len == 0) {
+        buf_adds(out, " Its worker did not answer within 2 s.");
+        return;
+    }
+    struct json_member m;
+    if (json_find_member(s->json, s->len, "boot", &m)) {
+        buf_adds(out, " Its BootNotification: ");
+        json_put_value(out, &m);
+        buf_addc(out, '.');
+    }
+    uint64_t unanswered = told_number(s, "unanswered");
+    if (unanswered > 0)
+        buf_addf(out, " %" PRIu64 " of its messages wait for their answer.",
+            unanswered);
+}
+
+static void
+tell_away(const struct story *s, struct buf *out)
+{
+    if (!s->known || s->e.claims == 0) {
+        buf_adds(
+            out, " has not been connected to this gateway since its start");
+        buf_adds(out,
+            s->refused ? "."
+                       : ", and was not refused either: look "
+                         "at its URL, its network and the name "
+                         "it uses.");
+        return;
+    }
+    buf_adds(out, " is not connected. It last sent something ");
+    put_ago(out, s->e.last_seen);
+    buf_addf(out, ", after %u connections.", s->e.claims);
+}
+
+static void
+tell_end(const struct story *s, struct buf *out)
+{
+    unsigned    r = s->e.close_reason;
+    const char *by = r == CLOSE_peer_closed ? "the charge point"
+        : r == CLOSE_peer_vanished          ? "the network"
+        : r == CLOSE_operator               ? "an operator"
+                                            : "the gateway";
+
+    if (!s->known || s->e.closed_at == 0 || r >= CLOSE_REASONS)
+        return;
+    buf_adds(out,
+        s->e.owner != 0 ? " Its connection before ended "
+                        : " Its last connection ended ");
+    put_ago(out, s->e.closed_at);
+    buf_addf(out, ", by %s: %s (%s).", by, close_info[r].sentence,
+        close_info[r].word);
+}
+
+static void
+tell_refusal(const struct story *s, struct buf *out)
+{
+    unsigned reason = s->refused ? s->refusal.reason : s->e.refuse_reason;
+    uint64_t when = s->refused ? s->refusal.wall_ms / 1000
+        : s->known             ? s->e.refused_at
+                               : 0;
+
+    if (when == 0 || reason >= REFUSE_REASONS)
+        return;
+    buf_adds(out, " It was last refused ");
+    put_ago(out, when);
+    if (s->refused) {
+        char addr[SHM_ADDR_LEN];
+        shm_addr_text(addr, s->refusal.addr, s->refusal.port);
+        buf_addf(out, ", from %s", addr);
+    }
+    buf_addf(out, ": %s (%s", refuse_info[reason].sentence,
+        refuse_info[reason].word);
+    if (s->refused && s->refusal.detail[0] != '\0')
+        buf_addf(out, "; %.*s",
+            (int)strnlen(s->refusal.detail, sizeof s->refusal.detail),
+            s->refusal.detail);
+    buf_addf(out, "). What helps: %s.", remedy(reason));
+}
+
+static void
+tell(const struct story *s, struct buf *out)
+{
+    buf_adds(out, s->name);
+    if (s->known && s->e.owner != 0)
+        tell_here(s, out);
+    else
+        tell_away(s, out);
+    tell_end(s, out);
+    tell_refusal(s, out);
+    if (s->penalty_s > 0)
+        buf_addf(out,
+            " It connected too often and has to wait %u s more "
+            "(limits.identity_rate).",
+            s->penalty_s);
+    if (s->commands > 0)
+        buf_addf(out,
+            " %u commands to it wait for their outcome, the oldest for %" PRIu64
+            ".%" PRIu64 " s.",
+            s->commands, s->oldest_ms / 1000, s->oldest_ms % 1000 / 100);
+}
+
+static void
+put_time(struct writer *w, const char *key, uint64_t then)
+{
+    char text[CLOCK_RFC3339_LEN + 1];
+
+    if (then == 0) {
+        writer_null(w, key);
+        return;
+    }
+    clock_rfc3339(text, then * 1000);
+    writer_str(w, key, text);
+}
+
+static void
+put_json(const struct story *s, const char *text, struct buf *out)
+{
+    struct writer w = WRITER_INIT(out);
+    bool          here = s->known && s->e.owner != 0;
+    unsigned      reason = s->refused ? s->refusal.reason : s->e.refuse_reason;
+    uint64_t      when = s->refused ? s->refusal.wall_ms / 1000
+             : s->known             ? s->e.refused_at
+                                    : 0;
+
+    writer_open(&w, NULL, '{');
+    writer_str(&w, "identity", s->name);
+    writer_bool(&w, "online", here);
+    writer_bool(&w, "known", s->known && s->e.claims > 0);
+    writer_str(&w, "text", text);
+    put_time(&w, "since", here ? s->e.since : 0);
+    put_time(&w, "lastSeen", s->known ? s->e.last_seen : 0);
+    put_time(&w, "closed", s->known ? s->e.closed_at : 0);
+    put_time(&w, "refused", when);
+    if (when != 0 && reason < REFUSE_REASONS) {
+        writer_str(&w, "refuseReason", refuse_info[reason].word);
+        writer_str(&w, "remedy", remedy(reason));
+    }
+    writer_u64(&w, "penaltySeconds", s->penalty_s);
+    writer_u64(&w, "commandsPending", s->commands);
+    writer_u64(&w, "oldestCommandMs", s->oldest_ms);
+    writer_close(&w);
+    buf_addc(out, '\n');
+}
+
+static bool
+last_refusal(const char *name, struct shm_refusal *out)
+{
+    struct shm_refusal *all = calloc(refused_most(), sizeof *all);
+    bool                found = all != NULL && refused_copy(all, name) > 0;
+
+    if (found)
+        *out = all[0];
+    free(all);
+    return found;
+}
+
+static uint32_t
+penalty_of(const char *name)
+{
+    uint64_t rows = (penalty_size(master.config.server_max_connections) -
+                        sizeof(struct penalty)) /
+        sizeof(uint64_t);
+
+    return penalty_peek(shm_penalty(master.shm), (uint32_t)rows,
+        PENALTY_IDENTITY, name, strlen(name),
+        (uint32_t)(clock_mono_ms() / 1000));
+}
+
+static void
+reply(struct client *c, const char *json, size_t len)
+{
+    struct buf   text = BUF_INIT(BODY_MAX), out = BUF_INIT(BODY_MAX);
+    struct story s = {.name = c->name, .json = json, .len = len};
+
+    s.known = c->entry != REGISTRY_NONE &&
+        registry_copy(shm_registry(master.shm), c->entry, &s.e);
+    s.refused = last_refusal(c->name, &s.refusal);
+    s.penalty_s = penalty_of(c->name);
+    s.commands = pending_calls_of(c->name, &s.oldest_ms);
+    bool unheard =
+        !s.refused && (!s.known || (s.e.claims == 0 && s.e.refused_at == 0));
+    tell(&s, &text);
+    if (c->format == 'j') {
+        put_json(&s, buf_cstr(&text), &out);
+    } else {
+        printable_escape(&out, text.p, text.len);
+        buf_addc(&out, '\n');
+    }
+    control_reply_buf(c, unheard ? CONTROL_BAD_NEWS : CONTROL_DONE, &out);
+    buf_free(&out);
+    buf_free(&text);
+}
+
+/* The worker does not answer: what is known without it. */
+static void
+poll_cb(struct client *c)
+{
+    if (clock_mono_ms() + CONTROL_POLL_MS >= c->wait_until_ms)
+        reply(c, "", 0);
+}
+
+void
+cmd_why(struct client *c, int argc, char **argv)
+{
+    size_t n = argc == 2 ? strlen(argv[1]) : 0;
+
+    if (n == 0 || n >= sizeof c->name) {
+        command_usage(c, argv, "give one identity, of 1 to %zu bytes",
+            sizeof c->name - 1);
+        return;
+    }
+    memcpy(c->name, argv[1], n + 1);
+    c->entry = registry_peek(shm_registry(master.shm), c->name, n);
+    cref               owner = c->entry == REGISTRY_NONE
+                      ? 0
+                      : registry_at(shm_registry(master.shm), c->entry)->owner;
+    struct channel_msg m = {
+        .type = CHANNEL_ask, .id = channel_next_id(), .conn = owner};
+    if (owner != 0 && !control_may_wait(c))
+        return;
+    if (owner == 0 || !supervise_send(cref_slot(owner), &m, NULL, 0)) {
+        reply(c, "", 0);
+        return;
+    }
+    c->asked = m.id;
+    c->told = reply;
+    control_wait(c, poll_cb, WAIT_MS, "why: no answer");
+}
