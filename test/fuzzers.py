@@ -11,7 +11,7 @@ B = os.environ.get("B", "build")
 found = sorted(glob.glob(os.path.join(B, "fuzz", "*_fuzz")))
 if not found:
     print("no fuzzers in %s: make check-programs" % B)
-    print("0 passed, 1 failed")
+    print("0 passed, 1 failed, 0 skipped")
     sys.exit(1)
 sys.stdout.flush()
 os.execv(os.path.join(here, "fuzz", "run"),

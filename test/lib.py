@@ -935,7 +935,7 @@ def run_one(name, function):
     sys.stdout.flush()
     for g in _gateways:
         g.remove()
-    return not failed
+    return "failed" if failed else "skipped" if skipped else "passed"
 
 
 def main(module=None):
@@ -949,27 +949,24 @@ def main(module=None):
         tests = [(n, f) for n, f in tests if any(w in n for w in words)]
     if not os.path.exists(OCPPD):
         print("%s is missing: build it first" % OCPPD)
-        print("0 passed, 1 failed")
+        print("0 passed, 1 failed, 0 skipped")
         sys.exit(1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    passed = failed = 0
+    count = {"passed": 0, "failed": 0, "skipped": 0}
     for n, f in tests:
-        if run_one(n, f):
-            passed += 1
-        else:
-            failed += 1
+        count[run_one(n, f)] += 1
     for g in _shared.values():
         try:
             g.close()
             g.check_log()
         except BaseException as e:
             print("FAIL    a gateway that tests shared: %s" % e)
-            failed += 1
+            count["failed"] += 1
         g.remove()
-    print("%d passed, %d failed" % (passed, failed))
-    sys.exit(1 if failed or not passed else 0)
+    print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % count)
+    sys.exit(1 if count["failed"] or not tests else 0)
 
 
 __all__ = [n for n in dir() if not n.startswith("_")]
