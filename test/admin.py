@@ -130,7 +130,11 @@ def test_counters_do_not_go_back_when_a_worker_dies():
     c.boot()
     before = parse(get(g, "/metrics")[2])
     old = g.kill_worker(0)
-    poll(lambda: g.workers()[0]["state"] == "ready" and g.worker_pid(0) != old)
+
+    def successor_ready():      # of one answer: a second one may differ
+        w = g.workers()[0]
+        return w["state"] == "ready" and w["pid"] != old
+    poll(successor_ready)
     after = parse(get(g, "/metrics")[2])
     for name, (kind, help, samples) in before.items():
         if kind in ("counter", "histogram"):

@@ -328,12 +328,12 @@ def test_pending_charge_points_are_not_started_and_rejected_ones_get_nothing():
     assert h.wait()["outcome"] == "result"
     r = g.call("PENDING", "RemoteStartTransaction", {"idTag": "T"},
                "--timeout", "1s")
-    assert r["outcome"] in ("expired", "invalid"), r
+    assert r["outcome"] == "expired", r
     c.close()
     g = shared(answers_BootNotification="reject", ocpp_call_hold="0s")
     c = ready(g, "REJECTED")
     r = g.call("REJECTED", "ClearCache", None, "--timeout", "1s")
-    assert r["outcome"] in ("expired", "invalid"), r
+    assert r["outcome"] == "expired", r
     c.silence()
     c.close()
 

@@ -370,8 +370,7 @@ unreadable(struct conn *c, const char *kind, const char *why, const char *text,
 
 /* The charge point could not use an answer of the gateway. */
 static void
-take_result_error(
-    struct conn *c, const struct ocppj_frame *f, const char *text, size_t len)
+take_result_error(struct conn *c, const char *text, size_t len)
 {
     STAT_INC(self.st, result_errors);
     tap_frame(c, TAP_IN, text, len, "an answer was not understood");
@@ -421,7 +420,7 @@ take_text(struct conn *c, struct json *tape, const char *text, size_t len)
     else if (f.type == OCPPJ_SEND)
         send_take(c, &f, tape);
     else if (f.type == OCPPJ_CALLRESULTERROR)
-        take_result_error(c, &f, text, len);
+        take_result_error(c, text, len);
     else
         calls_answered(c, &f, tape);
     if (f.verdict == OCPPJ_GOOD)
