@@ -14,9 +14,13 @@
 #define ERRORS_MAX 20
 #define SCHEME "sha256:"
 
-/* A record: length of the name, flags, name, keys. */
-enum { HAS_KEY = 1, HAS_NEXT = 2 };
+/* A record: length of the name, flags, name, keys. Flags: whether there is a
+ * key, the number of new keys, and which of those were accepted. */
+enum { HAS_KEY = 1, NEXTS_SHIFT = 1, NEXTS_MASK = 7, ACCEPTED_SHIFT = 4 };
 #define HEAD 2
+
+_Static_assert(AUTHFILE_NEXT_MAX <= NEXTS_MASK && AUTHFILE_NEXT_MAX <= 4,
+    "the flags of a record are one byte");
 
 bool
 authfile_wanted(const struct config *c)
@@ -161,13 +165,99 @@ authfile_parse_key(const char *text, size_t len, struct authfile_key *k)
         authfile_unhex(p + 33, 64, k->hash, &n);
 }
 
+/* --- new keys ------------------------------------------------------------ */
+
+unsigned
+authfile_next_of(const struct authfile_entry *e, const struct authfile_key *k)
+{
+    for (unsigned i = 0; i < e->nexts; i++)
+        if (authfile_same(&e->next[i], k))
+            return i;
+    return AUTHFILE_NEXT_MAX;
+}
+
+/* Takes out new keys from..to-1. */
+static void
+drop_next(struct authfile_entry *e, unsigned from, unsigned to)
+{
+    unsigned below = (1u << from) - 1;
+
+    memmove(&e->next[from], &e->next[to], (e->nexts - to) * sizeof *e->next);
+    e->accepted = (uint8_t)((e->accepted & below) |
+        (unsigned)(e->accepted >> to) << from);
+    e->nexts = (uint8_t)(e->nexts - (to - from));
+}
+
+bool
+authfile_offer(struct authfile_entry *e, const struct authfile_key *k)
+{
+    unsigned i = 0;
+
+    if (!e->has_key) {
+        e->has_key = true;
+        e->key = *k;
+        return true;
+    }
+    if (authfile_same(&e->key, k) ||
+        authfile_next_of(e, k) != AUTHFILE_NEXT_MAX)
+        return false;
+    if (e->nexts == AUTHFILE_NEXT_MAX) {
+        /* The oldest goes that the charge point has not accepted. */
+        while (i + 1 < e->nexts && (e->accepted >> i & 1))
+            i++;
+        drop_next(e, i, i + 1);
+    }
+    e->next[e->nexts++] = *k;
+    return true;
+}
+
+bool
+authfile_accept(struct authfile_entry *e, const struct authfile_key *k)
+{
+    unsigned i = authfile_next_of(e, k);
+
+    if (i == AUTHFILE_NEXT_MAX || (i == 0 && (e->accepted & 1)))
+        return false;
+    drop_next(e, 0, i);
+    e->accepted |= 1;
+    return true;
+}
+
+bool
+authfile_withdraw(struct authfile_entry *e, const struct authfile_key *k)
+{
+    unsigned i = authfile_next_of(e, k);
+
+    if (i == AUTHFILE_NEXT_MAX || (e->accepted >> i & 1))
+        return false;
+    drop_next(e, i, i + 1);
+    return true;
+}
+
+bool
+authfile_use(struct authfile_entry *e, const struct authfile_key *k)
+{
+    unsigned i = authfile_next_of(e, k);
+
+    if (i == AUTHFILE_NEXT_MAX)
+        return false;
+    e->key = e->next[i];
+    drop_next(e, 0, i + 1);
+    return true;
+}
+
 /* --- table --------------------------------------------------------------- */
+
+static size_t
+keys_of(const uint8_t *r)
+{
+    return (r[1] & HAS_KEY) + (r[1] >> NEXTS_SHIFT & NEXTS_MASK);
+}
 
 static size_t
 record_size(const uint8_t *r)
 {
-    return HEAD + r[0] + (r[1] & HAS_KEY ? sizeof(struct authfile_key) : 0) +
-        (r[1] & HAS_NEXT ? sizeof(struct authfile_key) : 0);
+    return HEAD + r[0] + keys_of(r) * sizeof(struct authfile_key);
 }
 
 static void
@@ -177,13 +267,13 @@ record_get(const uint8_t *r, struct authfile_entry *e)
 
     memset(e, 0, sizeof *e);
     e->has_key = r[1] & HAS_KEY;
-    e->has_next = r[1] & HAS_NEXT;
+    e->nexts = r[1] >> NEXTS_SHIFT & NEXTS_MASK;
+    e->accepted = r[1] >> ACCEPTED_SHIFT;
     if (e->has_key) {
         memcpy(&e->key, p, sizeof e->key);
         p += sizeof e->key;
     }
-    if (e->has_next)
-        memcpy(&e->next, p, sizeof e->next);
+    memcpy(e->next, p, e->nexts * sizeof *e->next);
 }
 
 /* Where the name is, or where it would go. */
@@ -226,7 +316,7 @@ static enum add
 add(struct authfile *a, const char *name, size_t len,
     const struct authfile_entry *e)
 {
-    size_t need = HEAD + len + 2 * sizeof e->key;
+    size_t need = HEAD + len + (1 + AUTHFILE_NEXT_MAX) * sizeof e->key;
 
     if (a->n + a->n / 2 >= a->slots && !grow_index(a))
         return NO_MEMORY;
@@ -243,14 +333,14 @@ add(struct authfile *a, const char *name, size_t len,
     }
     uint8_t *r = a->bytes + a->len, *p = r + HEAD + len;
     r[0] = (uint8_t)len;
-    r[1] = (uint8_t)((e->has_key ? HAS_KEY : 0) | (e->has_next ? HAS_NEXT : 0));
+    r[1] = (uint8_t)((e->has_key ? HAS_KEY : 0) | e->nexts << NEXTS_SHIFT |
+        e->accepted << ACCEPTED_SHIFT);
     memcpy(r + HEAD, name, len);
     if (e->has_key) {
         memcpy(p, &e->key, sizeof e->key);
         p += sizeof e->key;
     }
-    if (e->has_next)
-        memcpy(p, &e->next, sizeof e->next);
+    memcpy(p, e->next, e->nexts * sizeof *e->next);
     *s = (uint32_t)a->len + 1;
     a->len += record_size(r);
     a->n++;
@@ -321,15 +411,20 @@ parse_line(const char *p, size_t n, char name[AUTHFILE_NAME_MAX], size_t *len,
     if (!authfile_parse_key(word, k, &e->key))
         return "the key is not sha256:SALT:HASH with 32 and 64 hexadecimal "
                "digits; `ocppctl auth add` makes it from a key";
-    if (!file_next_word(&p, end, &word, &k))
-        return NULL;
-    e->has_next = true;
-    if (k < 5 || memcmp(word, "next=", 5) != 0 ||
-        !authfile_parse_key(word + 5, k - 5, &e->next))
-        return "behind the key is something else than next=sha256:SALT:HASH; "
-               "remove it";
-    if (file_next_word(&p, end, &word, &k))
-        return "there is more behind the two keys; remove it";
+    while (file_next_word(&p, end, &word, &k)) {
+        bool   accepted = k > 9 && memcmp(word, "accepted=", 9) == 0;
+        size_t prefix = accepted ? 9 : 5;
+        if (!accepted && (k < 5 || memcmp(word, "next=", 5) != 0))
+            return "behind the key is something else than "
+                   "next=sha256:SALT:HASH; remove it";
+        if (e->nexts == AUTHFILE_NEXT_MAX)
+            return "there are more than 4 new keys; remove the oldest";
+        if (!authfile_parse_key(word + prefix, k - prefix, &e->next[e->nexts]))
+            return "behind the key is something else than "
+                   "next=sha256:SALT:HASH; remove it";
+        e->accepted |= (uint8_t)(accepted << e->nexts);
+        e->nexts++;
+    }
     return NULL;
 }
 
@@ -444,9 +539,10 @@ authfile_set(struct buf *text, const char *name, size_t len,
         authfile_key_text(&e->key, key);
         buf_addf(&line, " %s", key);
     }
-    if (e->has_key && e->has_next) {
-        authfile_key_text(&e->next, key);
-        buf_addf(&line, " next=%s", key);
+    for (unsigned i = 0; e->has_key && i < e->nexts; i++) {
+        authfile_key_text(&e->next[i], key);
+        buf_addf(
+            &line, " %s=%s", e->accepted >> i & 1 ? "accepted" : "next", key);
     }
     bool found = file_set_line(text, is_line_of, &w, buf_cstr(&line));
     buf_free(&line);

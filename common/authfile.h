@@ -6,7 +6,12 @@
  *   IDENTITY                          known; no key
  *   IDENTITY KEY                      known; must show this key
  *   IDENTITY KEY next=KEY             a new key was sent to it: both hold,
- *                                     until the new one was used
+ *                                     until the new one is used
+ *   IDENTITY KEY accepted=KEY         ... and it has accepted the new key
+ *
+ * Several keys may be on their way: one that was accepted, and others of which
+ * it is not known whether they arrived. All of them hold, in the order in
+ * which they were sent.
  *
  * IDENTITY is one word: blanks, %, # and control characters are written as
  * %XX. KEY is sha256:SALT:HASH, in hexadecimal digits: 16 bytes of salt and
@@ -43,11 +48,14 @@ struct authfile_key {
     uint8_t hash[32];
 };
 
+#define AUTHFILE_NEXT_MAX 4 /* new keys that hold beside the key */
+
 struct authfile_entry {
     bool                has_key;
-    bool                has_next;
+    uint8_t             nexts;    /* new keys, oldest first */
+    uint8_t             accepted; /* bit i: next[i] was accepted */
     struct authfile_key key;
-    struct authfile_key next;
+    struct authfile_key next[AUTHFILE_NEXT_MAX];
 };
 
 /* A zeroed one is an empty table. */
@@ -103,6 +111,26 @@ bool authfile_same(const struct authfile_key *a, const struct authfile_key *b);
  * named again without being kept. */
 void authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
     const uint8_t *key, size_t len);
+
+/*
+ * What becomes of an entry when a new key
+ *
+ *   is offered     it is sent to the charge point: it holds from now on
+ *   is accepted    older new keys are no longer needed: it has replaced them
+ *   is withdrawn   it was refused: it no longer holds, unless it was accepted
+ *                  at an earlier attempt
+ *   is used        it becomes the key; keys that were sent later still hold
+ *
+ * They return whether the entry has changed.
+ */
+bool authfile_offer(struct authfile_entry *e, const struct authfile_key *k);
+bool authfile_accept(struct authfile_entry *e, const struct authfile_key *k);
+bool authfile_withdraw(struct authfile_entry *e, const struct authfile_key *k);
+bool authfile_use(struct authfile_entry *e, const struct authfile_key *k);
+
+/* Which of the new keys it is; AUTHFILE_NEXT_MAX if none. */
+unsigned authfile_next_of(
+    const struct authfile_entry *e, const struct authfile_key *k);
 
 void authfile_key_text(
     const struct authfile_key *k, char out[AUTHFILE_KEY_TEXT]);

@@ -28,6 +28,7 @@ enum channel_type {
 enum channel_key {
     CHANNEL_KEY_OFFERED,   /* it is being sent to the charge point */
     CHANNEL_KEY_WITHDRAWN, /* the charge point did not take it */
+    CHANNEL_KEY_ACCEPTED,  /* the charge point took it */
     CHANNEL_KEY_USED       /* the charge point showed it */
 };
 

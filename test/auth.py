@@ -322,6 +322,31 @@ def test_a_new_key_that_was_refused_does_not_hold():
     assert status(g, "CP1", old) == 101
 
 
+def test_a_later_new_key_that_is_refused_takes_no_earlier_one_away():
+    g = gateway(server_workers=1)
+    add(g, "CP1", KEY)
+    c = Charger(g, "CP1", headers=basic("CP1", bytes.fromhex(KEY)))
+    c.boot()
+    k1, k2, k3 = "a1" * 20, "b2" * 20, "c3" * 20
+
+    def lets(key):
+        return status(g, "CP1", basic("CP1", bytes.fromhex(key))) == 101
+    rotate(g, c, k1, lambda id: c.result(id, {"status": "Accepted"}))
+    rotate(g, c, k2, lambda id: c.result(id, {"status": "Rejected"}))
+    # The same key again, and refused this time: the charge point has it.
+    rotate(g, c, k1, lambda id: c.error(id))
+    poll(lambda: not lets(k2))
+    assert lets(KEY)
+    c = Charger(g, "CP1", headers=basic("CP1", bytes.fromhex(KEY)))
+    c.boot()
+    rotate(g, c, k3, lambda id: c.result(id, {"status": "Accepted"}))
+    # It has replaced the one before, which was not used.
+    poll(lambda: not lets(k1))
+    assert lets(KEY) and lets(k3)
+    poll(lambda: not lets(KEY))
+    assert lets(k3)
+
+
 def test_a_new_key_survives_the_daemon():
     g = gateway()
     add(g, "CP1", KEY)

@@ -107,7 +107,7 @@ def test_something_else_than_a_key_in_redis_lets_nobody_in():
     g = gateway(s)
     r("HSET", AUTH + "CP1", "key", KEY)
     assert status(g, "CP1") == 401
-    g.wait_log("CP1: what Redis holds as its key is not sha256")
+    g.wait_log("CP1: its key in Redis is not sha256")
     r("SET", AUTH + "CP2", "a string")   # WRONGTYPE
     assert status(g, "CP2") == 503
     allow(r, "CP3")
@@ -294,6 +294,61 @@ def test_a_new_key_that_was_refused_is_taken_out_again():
     h.wait()
     poll(lambda: stored(r) == [hashed(KEY), None])
     assert status(g, "CP1", NEW) == 401
+
+
+@fleet.tidy
+def test_a_later_new_key_that_is_refused_takes_no_earlier_one_away():
+    s = fleet.redis()
+    r = s.client()
+    g = gateway(s)
+    allow(r, "CP1")
+    c = Charger(g, "CP1", headers=basic("CP1", KEY))
+    c.boot()
+
+    def send(key, answer):
+        h = send_key(g, "CP1", key)
+        c.result(c.take()[0], {"status": answer})
+        assert h.wait()["outcome"] == "result"
+    k1, k2, k3 = "a1" * 20, "b2" * 20, "c3" * 20
+    send(k1, "Accepted")
+    send(k2, "Rejected")
+    send(k1, "Rejected")        # it has it already
+    poll(lambda: status(g, "CP1", k2) == 401)
+    assert status(g, "CP1") == 101
+    c = Charger(g, "CP1", headers=basic("CP1", KEY))
+    c.boot()
+    send(k3, "Accepted")        # replaces the first, which was not used
+    poll(lambda: status(g, "CP1", k1) == 401)
+    assert status(g, "CP1") == 101 and status(g, "CP1", k3) == 101
+    poll(lambda: status(g, "CP1") == 401)
+    assert r("HMGET", AUTH + "CP1", "next", "accepted") == [None, None]
+
+
+@fleet.tidy
+def test_an_identity_cannot_be_a_key_in_redis():
+    s = fleet.redis()
+    r = s.client()
+    g = fleet.gateway(s, "a")
+    for name in ("{ocppd:events:0}VICTIM", "{ocppd:events:7}", "{ocppd:events:"):
+        assert refusal(g, name).status == 400
+        [got] = g.show(name)["refusals"]
+        assert got["reason"] == "bad_identity" and "Redis" in got["detail"], got
+    # Others with braces are as good as any, and are nothing but themselves.
+    for name in ("{ocppd}VICTIM", "{other:events:0}VICTIM", "VICTIM{ocppd:events:0}"):
+        c = Charger(g, name)
+        c.boot()
+        h = background(lambda: g.call(name, "ClearCache"))
+        c.result(c.take()[0], {"status": "Accepted"})
+        assert h.wait()["outcome"] == "result"
+        assert r("FCALL", "ocppd_session", 1, name)
+        c.close()
+    # Nor does the library take one, behind its stream or not.
+    for key in ("{ocppd:events:0}{ocppd:events:0}VICTIM",):
+        try:
+            r("FCALL", "ocppd_auth", 1, key, "none")
+            raise AssertionError("it was taken")
+        except Error as e:
+            assert "is no identity" in str(e), e
 
 
 @fleet.tidy

@@ -134,31 +134,29 @@ static unsigned     edits_n;
 static bool
 edit_entry(struct authfile_entry *e, const struct edit *x)
 {
-    bool is_next = e->has_next && authfile_same(&e->next, &x->key);
-
     switch (x->what) {
     case CHANNEL_KEY_OFFERED:
-        if (is_next)
-            return false;
-        if (!e->has_key) {
-            e->has_key = true;
-            e->key = x->key;
-        } else {
-            e->has_next = true;
-            e->next = x->key;
-        }
-        return true;
+        return authfile_offer(e, &x->key);
     case CHANNEL_KEY_WITHDRAWN:
-        e->has_next = false;
-        return is_next;
+        return authfile_withdraw(e, &x->key);
+    case CHANNEL_KEY_ACCEPTED:
+        return authfile_accept(e, &x->key);
     case CHANNEL_KEY_USED:
-        if (!is_next)
-            return false;
-        e->key = e->next;
-        e->has_next = false;
-        return true;
+        return authfile_use(e, &x->key);
     }
     return false;
+}
+
+static const char *
+sentence_of(uint64_t what)
+{
+    return what == CHANNEL_KEY_OFFERED
+        ? "is sent a new key; it holds beside the old one until it is used"
+        : what == CHANNEL_KEY_WITHDRAWN
+        ? "refused the new key; the keys it had before hold"
+        : what == CHANNEL_KEY_ACCEPTED
+        ? "accepted the new key; it holds beside the old one until it is used"
+        : "uses its new key; the old one no longer holds";
 }
 
 static void
@@ -179,14 +177,7 @@ write_edits(void)
             continue;
         authfile_set(&text, x->name, x->len, &e);
         changed = true;
-        if (x->what == CHANNEL_KEY_USED)
-            log_info("%.*s: uses its new key; the old one holds no more",
-                (int)x->len, x->name);
-        else
-            log_info("%.*s: %s", (int)x->len, x->name,
-                x->what == CHANNEL_KEY_OFFERED
-                    ? "is sent a new key; both hold until it used the new one"
-                    : "did not take the new key; the old one holds alone");
+        log_info("%.*s: %s", (int)x->len, x->name, sentence_of(x->what));
     }
     if (good && changed)
         good = write_file(path, &text, &why);

@@ -229,14 +229,16 @@ auth_check_one(
     }
     if (argc == 3) {
         control_replyf(c, CONTROL_DONE, "%s: %s", name,
-            e.has_next      ? "has a key, and a new one that it did not use yet"
+            e.nexts > 0     ? "has a key, and a new one that it did not use yet"
                 : e.has_key ? "has a key"
                             : "has no key");
         return;
     }
     if ((n = typed_key(c, argv, argv[3], key)) == 0)
         return;
-    bool next = e.has_next && authfile_matches(&e.next, key, n);
+    bool next = false;
+    for (unsigned i = 0; i < e.nexts; i++)
+        next |= authfile_matches(&e.next[i], key, n);
     bool now = e.has_key && authfile_matches(&e.key, key, n);
     explicit_bzero(key, sizeof key);
     control_replyf(c, next || now ? CONTROL_DONE : CONTROL_BAD_NEWS, "%s: %s",
@@ -258,7 +260,9 @@ auth_list(struct client *c, const struct authfile *a)
     if (c->format == 'j')
         writer_open(&w, NULL, '[');
     while (authfile_next(a, &at, &name, &len, &e)) {
-        const char *has = e.has_next ? "new key" : e.has_key ? "key" : "no key";
+        const char *has = e.nexts > 0 ? "new key"
+            : e.has_key               ? "key"
+                                      : "no key";
         if (c->format == 'j') {
             writer_open(&w, NULL, '{');
             writer_strn(&w, "identity", name, len);

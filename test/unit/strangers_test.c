@@ -95,7 +95,12 @@ credential_lines(void)
         {"CP1 secret", "f:1: the key is not", 0},
         {"\nCP1 " ONE " " ONE, "f:2: behind the key", 0},
         {"CP1 " ONE " next=x", "f:1: behind the key", 0},
-        {"CP1 " ONE " next=" ONE " x", "f:1: there is more", 0},
+        {"CP1 " ONE " next=" ONE " x", "f:1: behind the key", 0},
+        {"CP1 " ONE " next=" ONE " accepted=" ONE " next=" ONE " next=" ONE,
+            NULL, 1},
+        {"CP1 " ONE " next=" ONE " next=" ONE " next=" ONE " next=" ONE
+         " accepted=" ONE,
+            "f:1: there are more than 4 new keys", 0},
         {"CP1\nCP2\nCP1", "f:3: the identity is in an earlier line", 2},
         {"CP%2", "f:1: the identity is longer", 0},
         {"0123456789012345678901234567890123456789012345678",
@@ -160,6 +165,79 @@ keys(void)
     }
 }
 
+/* Which keys hold: of 'a' and so on, each byte a key; upper case: accepted. */
+static const char *
+holding(const struct authfile_entry *e)
+{
+    static char text[AUTHFILE_NEXT_MAX + 2];
+    unsigned    n = 0;
+
+    for (unsigned i = 0; i <= e->nexts; i++) {
+        const struct authfile_key *k = i == 0 ? &e->key : &e->next[i - 1];
+        for (uint8_t c = 'a'; c <= 'i'; c++)
+            if (authfile_matches(k, &c, 1))
+                text[n++] =
+                    (char)(i > 0 && (e->accepted >> (i - 1) & 1) ? c - 32 : c);
+    }
+    text[n] = '\0';
+    return text;
+}
+
+static void
+new_keys_come_and_go(void)
+{
+    /* +k offered, !k accepted, -k refused, =k used. */
+    static const struct {
+        const char *steps, *holding;
+    } rows[] = {
+        {"", "a"},
+        {"+b", "ab"},
+        {"+b-b", "a"},
+        {"+b!b", "aB"},
+        {"+b=b", "b"},
+        /* A later key that is refused takes no earlier one away. */
+        {"+b!b+c-c", "aB"},
+        {"+b!b+c=b", "bc"},
+        {"+b!b+c!c", "aC"},
+        {"+b!b+c!c=c", "c"},
+        /* The same key again, refused this time. */
+        {"+b!b+b-b", "aB"},
+        {"+a-a", "a"},
+        /* Whether they arrived is not known. */
+        {"+b+c+d-d", "abc"},
+        {"+b+c=b", "bc"},
+        {"+b+c+d+e+f", "acdef"},
+        {"+b!b+c+d+e+f+g", "aBefg"},
+        {"-b!c=d", "a"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct authfile_entry e = {.has_key = true}, got;
+        struct authfile       a = {0};
+        struct buf            text = BUF_INIT(4096), errors = BUF_INIT(4096);
+        UNIT_CASE(rows[i].steps);
+        authfile_make_offered(&e.key, "CP1", 3, (const uint8_t *)"a", 1);
+        for (const char *p = rows[i].steps; *p != '\0'; p += 2) {
+            struct authfile_key k;
+            authfile_make_offered(&k, "CP1", 3, (const uint8_t *)p + 1, 1);
+            (p[0] == '+'          ? authfile_offer
+                    : p[0] == '!' ? authfile_accept
+                    : p[0] == '-' ? authfile_withdraw
+                                  : authfile_use)(&e, &k);
+        }
+        CHECK_STR(holding(&e), rows[i].holding);
+        /* The file and the table hold the same. */
+        authfile_set(&text, "CP1", 3, &e);
+        CHECK(authfile_parse(&a, "f", text.p, text.len, &errors));
+        CHECK(authfile_find(&a, "CP1", 3, &got));
+        CHECK_STR(holding(&got), rows[i].holding);
+        authfile_free(&a);
+        buf_free(&text);
+        buf_free(&errors);
+    }
+    UNIT_CASE("");
+}
+
 static void
 the_text_is_changed_line_by_line(void)
 {
@@ -176,7 +254,7 @@ the_text_is_changed_line_by_line(void)
     authfile_make_key(&e.key, (const uint8_t *)"x", 1, NULL);
     CHECK(authfile_set(&text, "new", 3, &e));
     CHECK(authfile_get(&text, "new", 3, &got));
-    CHECK(got.has_key && !got.has_next && authfile_same(&got.key, &e.key));
+    CHECK(got.has_key && got.nexts == 0 && authfile_same(&got.key, &e.key));
     CHECK(!authfile_get(&text, "CP", 2, &got)); /* its line is wrong */
     buf_free(&text);
 }
@@ -388,6 +466,7 @@ main(void)
     ranges_are_read_and_hold_addresses();
     credential_lines();
     keys();
+    new_keys_come_and_go();
     the_text_is_changed_line_by_line();
     many_identities_are_found();
     the_deny_list();

@@ -101,16 +101,18 @@ tell(enum channel_key what, const char *name, size_t len,
     master_link_key(what, text, len + 1 + AUTHFILE_KEY_TEXT);
 }
 
-enum match { NO_MATCH, MATCH, MATCH_NEXT };
-
-static enum match
+/* The entry's key that these bytes are, or NULL. All are looked at, whatever
+ * the first one gives, so that the time says nothing; new keys come first. */
+static const struct authfile_key *
 match(const struct authfile_entry *e, const uint8_t *p, size_t n)
 {
-    /* Both are looked at, whatever the first one gives. */
-    bool old = authfile_matches(&e->key, p, n);
-    bool next = e->has_next && authfile_matches(&e->next, p, n);
+    const struct authfile_key *found =
+        authfile_matches(&e->key, p, n) ? &e->key : NULL;
 
-    return next ? MATCH_NEXT : old ? MATCH : NO_MATCH;
+    for (unsigned i = 0; i < e->nexts; i++)
+        if (authfile_matches(&e->next[i], p, n))
+            found = &e->next[i];
+    return found;
 }
 
 /* What would have matched, if anything. */
@@ -128,7 +130,7 @@ explain(const struct authfile_entry *e, const struct http_password *pw)
     if (n < pw->len && n > 0) {
         uint8_t canonical[HTTP_PASSWORD_MAX];
         size_t  k = authfile_canonical(pw->bytes, n, canonical);
-        bool    same = match(e, canonical, k) != NO_MATCH;
+        bool    same = match(e, canonical, k) != NULL;
         explicit_bzero(canonical, sizeof canonical);
         if (same)
             return "the key matches without the blank or line end behind it";
@@ -141,14 +143,14 @@ static enum refuse_reason
 check_key(const struct authfile_entry *e, const struct http_password *pw,
     const struct authfile_key **shown, const char **detail)
 {
-    uint8_t    plain[HTTP_PASSWORD_MAX];
-    size_t     n;
-    enum match m = match(e, pw->bytes, pw->len);
-    bool       as_hex = false;
+    uint8_t                    plain[HTTP_PASSWORD_MAX];
+    size_t                     n;
+    const struct authfile_key *m = match(e, pw->bytes, pw->len);
+    bool                       as_hex = false;
 
     if (authfile_unhex(pw->bytes, pw->len, plain, &n)) {
-        enum match other = match(e, plain, n);
-        if (m == NO_MATCH && other != NO_MATCH) {
+        const struct authfile_key *other = match(e, plain, n);
+        if (m == NULL && other != NULL) {
             m = other;
             as_hex = true;
         }
@@ -158,13 +160,13 @@ check_key(const struct authfile_entry *e, const struct http_password *pw,
         *detail = "the key matches when read as hex; auth.accept_hex is no";
         return REFUSE_wrong_key;
     }
-    if (m == NO_MATCH) {
+    if (m == NULL) {
         *detail = explain(e, pw);
         return REFUSE_wrong_key;
     }
     if (as_hex)
         STAT_INC(self.st, auth_hex);
-    *shown = m == MATCH_NEXT ? &e->next : &e->key;
+    *shown = m;
     return REFUSE_REASONS;
 }
 
@@ -181,9 +183,9 @@ check_entry(const struct authfile_entry *e, const struct http_request *r,
     }
     enum refuse_reason reason = check_key(e, &pw, shown, detail);
     explicit_bzero(&pw, sizeof pw);
-    if (reason == REFUSE_REASONS && *shown == &e->next) {
+    if (reason == REFUSE_REASONS && *shown != &e->key) {
         STAT_INC(self.st, auth_new_key);
-        tell(CHANNEL_KEY_USED, name, len, &e->next);
+        tell(CHANNEL_KEY_USED, name, len, *shown);
     }
     return reason;
 }
@@ -199,7 +201,7 @@ check_answer(const struct http_request *r, const char *name, size_t len,
                   "`ocppctl health` says more of Redis";
         return REFUSE_auth_down;
     }
-    if (!a->entry.has_key && !a->entry.has_next) {
+    if (!a->entry.has_key && a->entry.nexts == 0) {
         *detail = "what Redis holds as its key is none; the log says more";
         return REFUSE_wrong_key;
     }
@@ -319,6 +321,7 @@ auth_command_ended(const char *identity, const char *action,
 {
     struct authfile_key key;
 
-    if (!accepted && offered_key(identity, action, payload, &key))
-        tell(CHANNEL_KEY_WITHDRAWN, identity, strlen(identity), &key);
+    if (offered_key(identity, action, payload, &key))
+        tell(accepted ? CHANNEL_KEY_ACCEPTED : CHANNEL_KEY_WITHDRAWN, identity,
+            strlen(identity), &key);
 }

@@ -10,7 +10,9 @@
  *
  *   sent       it is written down as the next key, by the master into the
  *              file, or in Redis                                  (offered)
- *   refused    ... and takes it out again                         (withdrawn)
+ *   accepted   older new keys are no longer needed                (accepted)
+ *   refused    it is taken out again, unless an earlier attempt to send it
+ *              was accepted                                       (withdrawn)
  *   used       the charge point showed it: it becomes the key     (used)
  *
  * The datagram leaves before the CALL does, and Redis has answered before; so

@@ -72,7 +72,7 @@ revise(const char *name, size_t len, const struct auth_redis_answer *a)
         !registry_proof_get(self.registry, entry, &old, &when))
         return;
     if (!(a->entry.has_key && authfile_same(&a->entry.key, &old)) &&
-        !(a->entry.has_next && authfile_same(&a->entry.next, &old)))
+        authfile_next_of(&a->entry, &old) == AUTHFILE_NEXT_MAX)
         registry_proof_clear(self.registry, entry);
 }
 
@@ -80,19 +80,35 @@ revise(const char *name, size_t len, const struct auth_redis_answer *a)
 
 static bool
 read_key(
-    const struct redis_value *v, const char *identity, struct authfile_key *key)
+    const char *text, size_t n, const char *identity, struct authfile_key *key)
 {
-    size_t      n;
-    const char *text = redis_text(v, &n);
-
     if (n == 0)
         return false;
     if (authfile_parse_key(text, n, key))
         return true;
-    log_error("%s: what Redis holds as its key is not sha256:SALT:HASH with 32 "
-              "and 64 hexadecimal digits; set it by the function %s_auth",
+    log_error("%s: its key in Redis is not sha256:SALT:HASH with 32 and 64 "
+              "hexadecimal digits; set it by the function %s_auth",
         identity, self.conf.redis_prefix);
     return false;
+}
+
+/* The hash's fields: the key, and the new keys, with blanks in between. */
+static void
+read_entry(
+    const struct redis_value *v, const char *identity, struct authfile_entry *e)
+{
+    size_t      n, word;
+    const char *p = redis_text(redis_at(v, 0), &n);
+
+    e->has_key = read_key(p, n, identity, &e->key);
+    p = redis_text(redis_at(v, 1), &n);
+    for (; n > 0 && e->nexts < AUTHFILE_NEXT_MAX; p += word, n -= word) {
+        const char *blank = memchr(p, ' ', n);
+        word = blank != NULL ? (size_t)(blank - p) : n;
+        if (read_key(p, word, identity, &e->next[e->nexts]))
+            e->nexts++;
+        word += blank != NULL;
+    }
 }
 
 /* The handshake that waits for it; NULL if it does not wait any more. */
@@ -127,10 +143,7 @@ answered_cb(void *ctx, const struct redis_value *v)
     if (a->next == NULL)
         asks_last = p;
     if (v != NULL && redis_error(v) == NULL) {
-        answer.entry.has_key =
-            read_key(redis_at(v, 0), a->name, &answer.entry.key);
-        answer.entry.has_next =
-            read_key(redis_at(v, 1), a->name, &answer.entry.next);
+        read_entry(v, a->name, &answer.entry);
         answer.word =
             redis_text(redis_at(v, 0), NULL)[0] ? KEYS_FOUND : KEYS_NONE;
         revise(a->name, a->len, &answer);
@@ -188,6 +201,7 @@ auth_redis_tick(void)
 static const char *const words[] = {
     [CHANNEL_KEY_OFFERED] = "offered",
     [CHANNEL_KEY_WITHDRAWN] = "withdrawn",
+    [CHANNEL_KEY_ACCEPTED] = "accepted",
     [CHANNEL_KEY_USED] = "used",
 };
 

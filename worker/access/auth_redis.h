@@ -50,7 +50,7 @@ void auth_redis_remember(uint32_t entry, const struct authfile_key *key);
 /* A new key of c's charge point: true if Redis has it. */
 bool auth_redis_offer(struct conn *c, const char *name, size_t len,
     const struct authfile_key *key);
-/* CHANNEL_KEY_WITHDRAWN or CHANNEL_KEY_USED. One that gets lost leaves both
+/* Any other than CHANNEL_KEY_OFFERED. One that gets lost leaves both
  * keys in force until the new one is used again. */
 void auth_redis_tell(enum channel_key what, const char *name, size_t len,
     const struct authfile_key *key);

@@ -1,5 +1,5 @@
 #!lua name=ocppd
-local PREFIX, SHARDS, VERSION = 'ocppd', 1, 2
+local PREFIX, SHARDS, VERSION = 'ocppd', 1, 3
 --
 -- The atomic steps of the fleet: who holds a charge point, what waits for it,
 -- how each command ended. For Redis 7 and Valkey 8; see ocppd-redis(7).
@@ -106,7 +106,8 @@ local function place(key)
   if key:sub(1, #STREAM + 1) == '{' .. STREAM then
     n, id = key:sub(#STREAM + 2):match('^(%d+)}(.*)$')
   end
-  if not id or id == '' or #id > 48 or id:find('[%c/]') then
+  -- An identity that itself looks like such a key would be taken for another.
+  if not id or id == '' or #id > 48 or id:find('[%c/]') or id:sub(1, #STREAM + 1) == '{' .. STREAM then
     return nil, fail('%q is no identity of a charge point', key)
   end
   local shard = SHARDS == 1 and 0 or crc16(id) % SHARDS

@@ -252,22 +252,48 @@ local function txids(keys, a)
   return first
 end
 
+local NEXT_MAX = 4 -- new keys that hold beside the key, as in common/authfile.h
+
 -- key: WHAT KEY. What a gateway saw of a new key: `offered`, it is about to be
--- sent; `withdrawn`, the charge point did not take it; `used`, it showed it.
--- 1 if that changed something.
+-- sent; `accepted`, the charge point took it; `withdrawn`, it refused it;
+-- `used`, it showed it. `next` holds the new keys, oldest first, `accepted`
+-- the newest one that was accepted. 1 if that changed something.
 local function key(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
-  local now = call('HMGET', p.auth, 'key', 'next')
+  local what, k = a[1], a[2]
+  local now = call('HMGET', p.auth, 'key', 'next', 'accepted')
   if not now[1] then return 0 end
-  if a[1] == 'offered' then
-    if now[2] == a[2] then return 0 end
-    call('HSET', p.auth, 'next', a[2])
-  elseif now[2] ~= a[2] then
+  local list, at = {}, nil
+  for one in (now[2] or ''):gmatch('%S+') do
+    list[#list + 1] = one
+    if one == k then at = #list end
+  end
+  if what == 'offered' then
+    if at or now[1] == k then return 0 end
+    if #list == NEXT_MAX then
+      -- The oldest goes that was not accepted.
+      table.remove(list, list[1] == now[3] and 2 or 1)
+    end
+    list[#list + 1] = k
+  elseif not at then
     return 0
+  elseif what == 'accepted' then
+    -- It has replaced the new keys that were sent before it.
+    if at == 1 and now[3] == k then return 0 end
+    list = {unpack(list, at)}
+    call('HSET', p.auth, 'accepted', k)
+  elseif what == 'withdrawn' then
+    if now[3] == k then return 0 end
+    table.remove(list, at)
   else
-    if a[1] == 'used' then call('HSET', p.auth, 'key', a[2]) end
-    call('HDEL', p.auth, 'next')
+    call('HSET', p.auth, 'key', k)
+    list = {unpack(list, at + 1)}
+  end
+  if #list > 0 then
+    call('HSET', p.auth, 'next', table.concat(list, ' '))
+  else
+    call('HDEL', p.auth, 'next', 'accepted')
   end
   return 1
 end

@@ -2,6 +2,7 @@
  * handshake.h. */
 #include "session/handshake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -283,6 +284,22 @@ let_in(struct conn *c, const struct http_request *r, const char *name,
     return DECIDED;
 }
 
+/* The functions in Redis take "{ocppd:events:0}CP1" for the charge point CP1.
+ * As an identity it would let a platform that passes it on as the key of a
+ * function reach, and set the key of, another charge point. */
+static bool
+is_key_of_redis(const char *name)
+{
+    char   stream[CONF_TEXT_MAX + sizeof "{:events:"];
+    size_t n;
+
+    if (!config_has_redis(&self.conf))
+        return false;
+    n = (size_t)snprintf(
+        stream, sizeof stream, "{%s:events:", self.conf.redis_prefix);
+    return strncmp(name, stream, n) == 0;
+}
+
 /* answer: of Redis, NULL if it was not asked yet. */
 static enum progress
 complete(struct conn *c, const struct http_request *r,
@@ -304,6 +321,13 @@ complete(struct conn *c, const struct http_request *r,
                                                : REFUSE_bad_identity,
                 "", 0, http_identity_sentence(e), r},
             http_identity_status(e));
+        return DECIDED;
+    }
+    if (is_key_of_redis(name)) {
+        refuse(c,
+            (struct refusal){REFUSE_bad_identity, name, len,
+                "an identity must not begin as the keys in Redis do", r},
+            0);
         return DECIDED;
     }
     if (registry_look_up(self.registry, name, len, false, &entry) ==
