@@ -233,20 +233,47 @@ $(B)/floor $(B)/load: $(B)/%: test/bench/%.c
 SBIN = $(DESTDIR)$(PREFIX)/sbin
 BIN  = $(DESTDIR)$(PREFIX)/bin
 SHARE_MAN = $(DESTDIR)$(PREFIX)/share/man
+UNIT_DIR  = $(DESTDIR)$(PREFIX)/lib/systemd/system
 ETC  = $(DESTDIR)/etc
 # The service files name the programs where they are installed.
 SERVICE = sed 's|/usr/local/|$(PREFIX)/|g'
+INSTALLED = $(SBIN)/ocppd $(SBIN)/ocppctl $(BIN)/ocppsim \
+    $(foreach m,$(MAN),$(SHARE_MAN)/man$(subst .,,$(suffix $m))/$(notdir $m)) \
+    $(ETC)/init.d/ocppd $(ETC)/logrotate.d/ocppd $(UNIT_DIR)/ocppd.service
 
+# On this machine (without DESTDIR, by root) the service is ready to start
+# afterwards: its user exists and owns its directories. A package does that
+# when it is installed. The configuration that is installed holds no secret, so
+# the service's user can read it; conf/ocppd.conf says what to do before a
+# password is written into it.
 install: all
-	install -d $(SBIN) $(BIN) $(addprefix $(SHARE_MAN)/man,1 5 7 8) \
-	    $(ETC)/ocppd $(ETC)/init.d $(ETC)/logrotate.d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -d $(SBIN) $(BIN) $(addprefix $(SHARE_MAN)/man,1 5 7 8) $(UNIT_DIR) \
+	    $(ETC)/ocppd $(ETC)/init.d $(ETC)/logrotate.d
+	install -d -m 750 $(DESTDIR)/var/lib/ocppd $(DESTDIR)/var/log/ocppd
 	install -m 755 $(B)/ocppd $(B)/ocppctl $(SBIN)
 	install -m 755 $(B)/ocppsim $(BIN)
 	for m in $(MAN); do install -m 644 $$m $(SHARE_MAN)/man$${m##*.}; done
-	test -e $(ETC)/ocppd/ocppd.conf || install -m 640 conf/ocppd.conf $(ETC)/ocppd/ocppd.conf
+	test -e $(ETC)/ocppd/ocppd.conf || install -m 644 conf/ocppd.conf $(ETC)/ocppd/ocppd.conf
 	$(SERVICE) scripts/ocppd.init > $(ETC)/init.d/ocppd && chmod 755 $(ETC)/init.d/ocppd
-	$(SERVICE) scripts/ocppd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/ocppd.service
+	$(SERVICE) scripts/ocppd.service > $(UNIT_DIR)/ocppd.service
 	install -m 644 scripts/ocppd.logrotate $(ETC)/logrotate.d/ocppd
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then \
+	    id ocppd >/dev/null 2>&1 || useradd --system --user-group \
+	        --home-dir /var/lib/ocppd --no-create-home --shell /usr/sbin/nologin ocppd; \
+	    chown ocppd:ocppd /var/lib/ocppd /var/log/ocppd; \
+	    ! [ -d /run/systemd/system ] || systemctl daemon-reload; \
+	fi
+
+# What is not in the list above stays: the configuration, the journal, the log.
+uninstall:
+	rm -f $(INSTALLED)
+
+# The source of the last commit, as an archive.
+VERSION = $(shell sed -n 's/.*OCPPD_VERSION "\(.*\)"/\1/p' common/version.h)
+dist:
+	@mkdir -p $(B)
+	git archive --prefix=ocppd-$(VERSION)/ -o $(B)/ocppd-$(VERSION).tar.gz HEAD
+	@echo "  $(B)/ocppd-$(VERSION).tar.gz"
 
 clean:
 	rm -rf $(B)
@@ -265,8 +292,10 @@ help:
 	@echo 'make bench-instructions instructions per message, beside BASE=another build'
 	@echo 'make bench-million a million connections on this machine'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make uninstall     removes what install wrote; configuration and journal stay'
+	@echo 'make dist          the source of the last commit as $(B)/ocppd-VERSION.tar.gz'
 	@echo 'make clean'
 
-.PHONY: all clean man deps run demo bench-instructions bench-million check check-asan check-valgrind check-programs soak lint format cppcheck fuzz bench install help
+.PHONY: all clean man deps run demo bench-instructions bench-million check check-asan check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 """The gateway as a service: init script, systemd unit, logrotate, install."""
 
+import grp
+import pwd
+
 from lib import *
 
 
@@ -17,8 +20,8 @@ class Sandbox:
         self.write(self.g.port)
         with open(d + "/defaults", "w") as f:
             f.write("DAEMON=%s\nCONFIG=%s\nPIDFILE=%s\nSTATEDIR=%s\nOWNER=root\n"
-                    "OPEN_FILES=%d\nSTOP_TIME=20\n" % (
-                        OCPPD, self.conf, self.pidfile, d + "/state",
+                    "LOGDIR=%s/logs\nOPEN_FILES=%d\nSTOP_TIME=20\n" % (
+                        OCPPD, self.conf, self.pidfile, d + "/state", d,
                         resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
         self.g.control = d + "/run/control.sock"
         self.g.state_dir = d + "/state"
@@ -162,44 +165,164 @@ def test_the_systemd_unit_is_verified():
         shutil.rmtree(d)
 
 
-def test_the_logrotate_snippet_is_read():
-    tool = shutil.which("logrotate") or "/usr/sbin/logrotate"
-    if not os.path.exists(tool):
-        raise Skip("logrotate is not installed")
-    r = subprocess.run([tool, "-d", ROOT + "/scripts/ocppd.logrotate"],
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       text=True)
-    assert r.returncode == 0 and "error" not in r.stdout.lower(), r.stdout
+def tool(name):
+    path = shutil.which(name) or "/usr/sbin/" + name
+    if not os.path.exists(path):
+        raise Skip("%s is not installed" % name)
+    return path
 
 
-def test_make_install_puts_everything_in_its_place():
-    with open(ROOT + "/Makefile") as f:
-        if not re.search(r"^install\b.*:", f.read(), re.M):
-            raise AssertionError("the Makefile has no target install")
-    d = tempfile.mkdtemp()
-    try:
-        r = subprocess.run(["make", "-s", "-C", ROOT, "install", "B=" + B,
-                            "DESTDIR=" + d, "PREFIX=/usr"],
+def test_logrotate_accepts_the_snippet():
+    logrotate = tool("logrotate")
+    if os.getuid() != 0:
+        raise Skip("only root can rotate as another user")
+    with tempfile.TemporaryDirectory() as d:
+        with open(ROOT + "/scripts/ocppd.logrotate") as f:
+            text = f.read()
+        # The service's user need not exist on this machine.
+        group = grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
+        with open(d + "/snippet", "w") as f:
+            f.write(text.replace("ocppd ocppd", "nobody " + group))
+        os.chmod(d + "/snippet", 0o644)
+        r = subprocess.run([logrotate, "-d", "-s", d + "/state", d + "/snippet"],
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                           text=True, timeout=300 * SLOW)
+                           text=True)
+        assert r.returncode == 0 and "error" not in r.stdout.lower(), r.stdout
+
+
+def test_the_log_is_rotated_with_the_rights_of_the_service_and_reopened():
+    logrotate = tool("logrotate")
+    if os.getuid() != 0:
+        raise Skip("only root can rotate as another user")
+    with Sandbox() as init:
+        logs = init.g.dir + "/logs"
+        with open(init.conf) as f:
+            text = f.read()
+        user = pwd.getpwnam("nobody")
+        group = grp.getgrgid(user.pw_gid).gr_name
+        with open(init.conf, "w") as f:
+            f.write(text.replace(init.g.dir + "/log\n", logs + "/ocppd.log\n")
+                    .replace("[log]", "user = nobody\n[log]"))
+        with open(init.g.dir + "/defaults", "a") as f:
+            f.write("OWNER=nobody\n")
+        os.chmod(init.g.dir, 0o755)
+        r = init("start")
+        assert r.returncode == 0, r
+        assert os.stat(logs).st_uid == user.pw_uid
+        with open(ROOT + "/scripts/ocppd.logrotate") as f:
+            text = f.read()
+        text = text.replace("ocppd ocppd", "nobody " + group)
+        text = text.replace("/var/log/ocppd/", logs + "/")
+        text = re.sub(r"if \[ -d /run/systemd.*?fi\n", "OCPPD_DEFAULTS=%s "
+                      "sh %s reopen-log\n" % (init.g.dir + "/defaults",
+                                              ROOT + "/scripts/ocppd.init"),
+                      text, flags=re.S)
+        with open(init.g.dir + "/snippet", "w") as f:
+            f.write(text)
+        os.chmod(init.g.dir + "/snippet", 0o644)
+        r = subprocess.run([logrotate, "-f", "-s", init.g.dir + "/rotated",
+                            init.g.dir + "/snippet"], stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True)
         assert r.returncode == 0, r.stdout
-        found = sorted(os.path.relpath(os.path.join(p, f), d)
-                       for p, _, files in os.walk(d) for f in files)
+        assert os.path.exists(logs + "/ocppd.log.1"), os.listdir(logs)
+        for n in range(2):      # every worker writes to the new file
+            c = Charger(init.g, "ROTATED%d" % n, worker=n)
+            c.boot()
+            c.close()
+
+        def logged():
+            with open(logs + "/ocppd.log") as f:
+                text = f.read()
+            return all("ROTATED%d connected" % n in text for n in range(2))
+        poll(logged, what="the lines of both workers in the new log")
+
+
+def install(d, target="install"):
+    r = subprocess.run(["make", "-s", "-C", ROOT, target, "B=" + B,
+                        "DESTDIR=" + d, "PREFIX=/usr"],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       text=True, timeout=300 * SLOW)
+    assert r.returncode == 0, r.stdout
+    return sorted(os.path.relpath(os.path.join(p, f), d)
+                  for p, _, files in os.walk(d) for f in files)
+
+
+def test_make_install_puts_everything_in_its_place_and_uninstall_removes_it():
+    with tempfile.TemporaryDirectory() as d:
+        found = install(d)
         names = [os.path.basename(f) for f in found]
-        for name in ("ocppd", "ocppctl", "ocppd.conf", "ocppd.service",
-                     "ocppd.8", "ocppctl.8", "ocppd.conf.5",
-                     "ocppd-events.7", "ocppd-stats.7"):
-            assert any(n == name or n == name + ".gz" for n in names), \
-                (name, found)
-        assert any("init.d" in f for f in found), found
+        for name in ("ocppd", "ocppctl", "ocppsim", "ocppd.conf",
+                     "ocppd.service", "ocppd.8", "ocppctl.8", "ocppd.conf.5",
+                     "ocppd-events.7", "ocppd-stats.7", "ocppd-redis.7",
+                     "ocppsim.1"):
+            assert name in names, (name, found)
+        assert "etc/init.d/ocppd" in found and "etc/logrotate.d/ocppd" in found
         for f in found:
-            assert f.startswith(("usr/", "etc/", "lib/")), f
-        program = [f for f in found if f.endswith("bin/ocppd")][0]
-        r = subprocess.run([os.path.join(d, program), "-V"],
+            assert f.startswith(("usr/", "etc/")), f
+        for directory in ("var/log/ocppd", "var/lib/ocppd"):
+            assert os.path.isdir(os.path.join(d, directory)), directory
+        r = subprocess.run([os.path.join(d, "usr/sbin/ocppd"), "-V"],
                            stdout=subprocess.PIPE)
         assert r.returncode == 0
-    finally:
-        shutil.rmtree(d)
+        assert install(d, "uninstall") == ["etc/ocppd/ocppd.conf"]
+
+
+def test_the_installed_unit_starts_as_the_services_user():
+    """The words of its ExecStart, in the directories of another user."""
+    if os.getuid() != 0:
+        raise Skip("only root can become another user")
+    user = pwd.getpwnam("nobody")
+    g = Gateway(start=False)
+    d = g.dir + "/installed"
+    install(d)
+    with open(d + "/usr/lib/systemd/system/ocppd.service") as f:
+        unit = f.read()
+    words = re.search(r"^ExecStart=(.*)$", unit, re.M)[1].split()
+    words = [re.sub(r"(^|=)/", r"\1%s/" % d, w) for w in words]
+    # StateDirectory=, LogsDirectory= and RuntimeDirectory= of the unit.
+    for path in ("/var/lib/ocppd", "/var/log/ocppd", "/run/ocppd"):
+        os.makedirs(d + path, exist_ok=True)
+        os.chown(d + path, user.pw_uid, user.pw_gid)
+    os.chmod(d, 0o755)
+    os.chmod(d + "/etc/ocppd", 0o755)
+    # The configuration as installed; only its places are those of the test.
+    words += ["-o", "server.state_dir=%s/var/lib/ocppd" % d,
+              "-o", "server.control=%s/run/ocppd/control.sock" % d,
+              "-o", "server.listen=127.0.0.1:%d" % g.port]
+    admin = "127.0.0.1:%d" % free_port()
+    words += ["-o", "admin.listen=" + admin]
+    g.control = d + "/run/ocppd/control.sock"
+
+    def become():
+        os.setgroups([])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    test = subprocess.run([words[0], "-t"] + words[1:], preexec_fn=become,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True)
+    assert test.returncode == 0, test.stdout
+    with open(g.log_path, "ab") as log:
+        g.process = subprocess.Popen(words, preexec_fn=become,
+                                     stdin=subprocess.DEVNULL, stdout=log,
+                                     stderr=log)
+    g.wait_ready()
+    Charger(g, "INSTALLED").boot()
+    assert g.stop() == 0
+
+
+def test_make_dist_makes_an_archive_of_the_version():
+    if not os.path.exists(ROOT + "/.git"):
+        raise Skip("this is no clone of the repository")
+    with tempfile.TemporaryDirectory() as d:
+        r = subprocess.run(["make", "-s", "-C", ROOT, "dist", "B=" + d],
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True)
+        assert r.returncode == 0, r.stdout
+        version = subprocess.run([OCPPD, "-V"], stdout=subprocess.PIPE,
+                                 text=True).stdout.split()[1]
+        r = subprocess.run(["tar", "tzf", "%s/ocppd-%s.tar.gz" % (d, version)],
+                           stdout=subprocess.PIPE, text=True)
+        assert "ocppd-%s/Makefile\n" % version in r.stdout, r
 
 
 # --- the system's log -----------------------------------------------------------
@@ -254,7 +377,7 @@ class Syslog:
         return poll(there, what="/%s/ of %d in the system's log" % (pattern, pid))
 
 
-DAEMON, ERROR, INFO, DEBUG = 3 << 3, 3, 6, 7     # syslog(3)
+DAEMON, ERROR, INFO = 3 << 3, 3, 6     # syslog(3)
 
 
 def test_all_processes_speak_to_syslog():
@@ -285,8 +408,8 @@ def test_all_processes_speak_to_syslog():
         log.wait(g.pid, r"master: log level is now debug, .*")
         for n in range(2):
             c = Charger(g, "DEBUG%d" % n, worker=n)
-            assert log.wait(g.worker_pid(n), r"worker %d: DEBUG%d connected"
-                            % (n, n)) == DAEMON | DEBUG
+            assert log.wait(g.worker_pid(n), r"worker %d: DEBUG%d connected .*"
+                            % (n, n)) == DAEMON | INFO
         pid = g.pid
         assert g.stop() == 0
         log.wait(pid, r"master: stopped")
@@ -330,7 +453,7 @@ def test_a_syslogd_that_takes_nothing_holds_nobody_up():
             log.listen()
         c = Charger(g, "HEARD")
         log.wait(worker, r"worker 0: \d+ lines are missing here: .*")
-        log.wait(worker, r"worker 0: HEARD connected")
+        log.wait(worker, r"worker 0: HEARD connected .*")
 
 
 def test_a_burst_of_lines_is_waited_for_a_little():
@@ -344,8 +467,8 @@ def test_a_burst_of_lines_is_waited_for_a_little():
                 c.sock.close()
             poll(lambda: g.stat("connections") == 0)
             Charger(g, "E%d" % n).close()
-            log.wait(g.worker_pid(0), r"worker 0: E%d connected" % n)
-            return sum(" B%d-" % n in l and " ended: " in l
+            log.wait(g.worker_pid(0), r"worker 0: E%d connected .*" % n)
+            return sum(" B%d-" % n in l and " disconnected " in l
                        for l in log.lines) == 200
         # A machine with other work may keep the reader from its lines once.
         assert any(whole(n) for n in range(5)), log.lines
