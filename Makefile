@@ -41,7 +41,7 @@ FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
 MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 ocppd-stats.7 ocppd-redis.7 ocppsim.1)
 
 # Each library has one door; only that file's program needs it.
-LIBS_OCPPD = -lev -lwslay -lhiredis -linih -lmicrohttpd -lnettle -lseccomp -lssl -lcrypto -lm
+LIBS_OCPPD = -lev -lwslay -lz -lhiredis -linih -lmicrohttpd -lnettle -lseccomp -lssl -lcrypto -lm
 LIBS_CTL   = -linih -lcjson -lm
 LIBS_SIM   = -lev -lwslay -lcjson -linih -lm
 
@@ -53,8 +53,8 @@ $(B)/ocppctl: $(CTL) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_CTL)
 $(B)/ocppsim: $(SIM) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SIM)
-$(B)/echo: $(B)/test/echo/echo.o $(addprefix $(B)/worker/net/,http.o http_identity.o ws.o frame.o) $(COMMON)
-	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ -lev -lwslay -lnettle -linih -lm
+$(B)/echo: $(B)/test/echo/echo.o $(addprefix $(B)/worker/net/,http.o http_identity.o ws.o frame.o deflate.o) $(COMMON)
+	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ -lev -lwslay -lnettle -lz -linih -lm
 
 # An archive: each program takes from common/ what it uses.
 $(B)/libcommon.a: $(COMMON_O)

@@ -2,6 +2,7 @@
 #ifndef COMMON_UTF8_H
 #define COMMON_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Length of the well-formed UTF-8 sequence that p[0..n) begins with, n > 0; 0
@@ -25,6 +26,15 @@ utf8_len(const unsigned char *p, size_t n)
         (c == 0xf0 && p[1] < 0x90) || (c == 0xf4 && p[1] > 0x8f))
         return 0;
     return want;
+}
+
+static inline bool
+utf8_is(const char *s, size_t n)
+{
+    for (size_t i = 0, len; i < n; i += len)
+        if ((len = utf8_len((const unsigned char *)s + i, n - i)) == 0)
+            return false;
+    return true;
 }
 
 #endif

@@ -591,7 +591,7 @@ HANDSHAKES = [
      None),
     ("subprotocol", request(add=("Sec-WebSocket-Protocol: ocpp1.6",)), 101,
      "ocpp1.6"),
-    ("subprotocol, first known one", request(add=(
+    ("subprotocol, newest known one", request(add=(
         "Sec-WebSocket-Protocol: x ,ocpp2.1",
         "sec-websocket-protocol: ocpp1.6")), 101, "ocpp2.1"),
     ("subprotocol unknown", request(add=("Sec-WebSocket-Protocol: soap",)),
@@ -648,8 +648,11 @@ def run_handshake(port, text, status, protocol, chop):
         if headers.get("sec-websocket-protocol") != protocol:
             raise Wrong("subprotocol %r" % headers.get(
                 "sec-websocket-protocol"))
-        if "sec-websocket-extensions" in headers:
-            raise Wrong("an extension was accepted")
+        want = "permessage-deflate; client_no_context_takeover" \
+            if b"permessage-deflate" in text else None
+        if headers.get("sec-websocket-extensions") != want:
+            raise Wrong("extensions %r" % headers.get(
+                "sec-websocket-extensions"))
         c.send(frame(TEXT, b"hello"))
         if c.message() != (TEXT, b"hello"):
             raise Wrong("no echo")

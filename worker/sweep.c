@@ -168,6 +168,7 @@ each_second(void)
     STAT_SET(self.st, leases, ws_pool_lent());
     STAT_SET(self.st, leases_pooled, ws_pool_idle());
     STAT_SET(self.st, helpers_late, helper_tick());
+    STAT_ADD(self.st, compressed_in, ws_take_inflated());
     accept_tick();
     journal_tick();
     calls_retry();

@@ -24,6 +24,7 @@
 
 #include <ev.h>
 
+#include "net/deflate.h"
 #include "net/frame.h"
 #include "net/http.h"
 #include "net/ws.h"
@@ -74,7 +75,12 @@ up_message(void *owner, unsigned opcode, const char *data, size_t len)
     struct peer *p = owner;
 
     ws_output(p->ws, &p->out); /* pongs that are due came first */
-    frame_put(&p->out, &p->bits, opcode, data, len);
+    static struct buf small = {.max = INT32_MAX};
+    unsigned          window = frame_window(p->bits);
+    if (window != 0 && deflate_compress(data, len, window, &small))
+        frame_put_compressed(&p->out, &p->bits, opcode, small.p, small.len);
+    else
+        frame_put(&p->out, &p->bits, opcode, data, len);
     return true;
 }
 
@@ -99,7 +105,7 @@ up_close(void *owner, int status, const char *reason, size_t len)
 static void
 peer_handshake(struct peer *p)
 {
-    static const char *const versions[] = {"ocpp1.6", "ocpp2.0.1", "ocpp2.1"};
+    static const char *const versions[] = {"ocpp2.1", "ocpp2.0.1", "ocpp1.6"};
     struct http_request     *r = &p->request;
     char                     accept[HTTP_ACCEPT_LEN + 1];
 
@@ -118,8 +124,15 @@ peer_handshake(struct peer *p)
         break;
     }
     http_accept_key(r->key, accept);
-    int v = http_pick_subprotocol(r, versions, 3);
-    http_put_switching(&p->out, accept, v < 0 ? NULL : versions[v]);
+    int      v = http_pick_subprotocol(r, versions, 3);
+    char     answer[DEFLATE_ANSWER_LEN];
+    unsigned window = 0;
+    for (unsigned i = 0; i < r->extensions.n && window == 0; i++)
+        window = deflate_negotiate(
+            r->extensions.line[i].p, r->extensions.line[i].n, answer);
+    p->bits = (uint8_t)(window << FRAME_WINDOW_SHIFT);
+    http_put_switching(
+        &p->out, accept, v < 0 ? NULL : versions[v], window ? answer : NULL);
     p->open = true;
 }
 

@@ -73,7 +73,7 @@ answer(const struct http_request *r)
     ensure(strlen(accept) == HTTP_ACCEPT_LEN);
     int v = http_pick_subprotocol(r, names, 3);
     ensure(v >= HTTP_OFFERED_OTHERS && v < 3);
-    ensure(http_put_switching(&out, accept, v < 0 ? NULL : names[v]));
+    ensure(http_put_switching(&out, accept, v < 0 ? NULL : names[v], NULL));
     buf_free(&out);
     identity_holds(r->path);
     if (http_basic(r->authorization, "CP1", 3, &pw) == HTTP_BASIC_OK)

@@ -131,6 +131,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&one, 0, sizeof one);
     one.max = data[1] < 128 ? data[1] + 1u : data[1] * 512u;
     one.heard = BUF_INIT(1 << 20);
+    one.bits = data[0] & 0x80 ? 15 << FRAME_WINDOW_SHIFT : 0;
     pieces = one;
     ws_pool_keep(2);
     give(&one, data + 2, size - 2);

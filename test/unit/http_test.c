@@ -391,7 +391,7 @@ answers(void)
     http_accept_key(span(KEY), accept);
     CHECK_STR(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="); /* RFC 6455 1.3 */
 
-    CHECK(http_put_switching(&out, accept, "ocpp1.6"));
+    CHECK(http_put_switching(&out, accept, "ocpp1.6", NULL));
     CHECK_STR(buf_cstr(&out),
         "HTTP/1.1 101 Switching Protocols\r\n"
         "Upgrade: websocket\r\n"
@@ -400,7 +400,7 @@ answers(void)
         "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
         "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n");
     buf_clear(&out);
-    CHECK(http_put_switching(&out, accept, NULL));
+    CHECK(http_put_switching(&out, accept, NULL, NULL));
     CHECK(strstr(buf_cstr(&out), "Protocol:") == NULL);
     buf_clear(&out);
     CHECK(http_put_refusal(&out, 401, 0, "Who are you?"));
@@ -420,7 +420,7 @@ answers(void)
     CHECK(strstr(buf_cstr(&out), "\r\nRetry-After: 30\r\n"));
     CHECK(!http_put_refusal(&tight, 503, 30, "Full."));
     CHECK_EQ(tight.len, 0);
-    CHECK(!http_put_switching(&tight, accept, NULL));
+    CHECK(!http_put_switching(&tight, accept, NULL, NULL));
     CHECK_EQ(tight.len, 0);
     buf_free(&out);
     buf_free(&tight);

@@ -12,10 +12,12 @@
 #include "base/self.h"
 #include "base/up.h"
 #include "net/tls_queue.h"
+#include "net/deflate.h"
 #include "net/transport.h"
 
 #define NO_CONN UINT32_MAX
 #define READ_SIZE 65536
+#define COMPRESSED_KEPT 65536 /* of the buffer for compressed output */
 
 static struct conn *slab;
 static uint32_t     capacity, high;
@@ -306,8 +308,21 @@ conn_settle(struct conn *c)
 bool
 conn_send_text(struct conn *c, const char *text, size_t len)
 {
-    if (!frame_put(conn_out(c), &c->ws_bits, FRAME_TEXT, text, len))
+    static struct buf compressed = {.max = INT32_MAX};
+    unsigned          window = frame_window(c->ws_bits);
+
+    if (window != 0 && len >= self.conf.websocket_compress_from &&
+        deflate_compress(text, len, window, &compressed)) {
+        if (!frame_put_compressed(conn_out(c), &c->ws_bits, FRAME_TEXT,
+                compressed.p, compressed.len))
+            return false;
+        STAT_INC(self.st, compressed_out);
+        STAT_ADD(self.st, compression_saved, len - compressed.len);
+        if (compressed.cap > COMPRESSED_KEPT)
+            buf_free(&compressed);
+    } else if (!frame_put(conn_out(c), &c->ws_bits, FRAME_TEXT, text, len)) {
         return false;
+    }
     c->session.messages_out++;
     STAT_INC(self.st, messages_out);
     return true;
@@ -319,7 +334,7 @@ conn_ping(struct conn *c)
     /* The time it leaves, so that a pong gives the round trip. */
     uint8_t frame[FRAME_HEAD_OUT + sizeof self.now_ms];
 
-    if (conn_output_waits(c) || c->ws_bits != 0)
+    if (conn_output_waits(c) || (c->ws_bits & FRAME_CLOSING))
         return false;
     size_t n = frame_head(frame, FRAME_PING, sizeof self.now_ms);
     memcpy(frame + n, &self.now_ms, sizeof self.now_ms);
@@ -448,5 +463,6 @@ bool
 conn_net_quiet(const struct conn *c)
 {
     return c->state == CONN_OPEN && c->flags == 0 && c->ws == NULL &&
-        c->ws_bits == 0 && !conn_output_waits(c) && transport_of(c)->quiet(c);
+        !(c->ws_bits & FRAME_CLOSING) && !conn_output_waits(c) &&
+        transport_of(c)->quiet(c);
 }

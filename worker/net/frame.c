@@ -25,11 +25,16 @@ frame_head(uint8_t *out, enum frame_opcode opcode, size_t len)
     return 10;
 }
 
+#define RSV1 0x40
+
 static bool
-put(struct buf *out, enum frame_opcode opcode, const void *data, size_t len)
+put(struct buf *out, enum frame_opcode opcode, uint8_t rsv, const void *data,
+    size_t len)
 {
     uint8_t head[FRAME_HEAD_OUT];
     size_t  head_n = frame_head(head, opcode, len);
+
+    head[0] |= rsv;
 
     if (len > SIZE_MAX - head_n || !buf_reserve(out, head_n + len))
         return false;
@@ -44,7 +49,17 @@ frame_put(struct buf *out, const uint8_t *bits, enum frame_opcode opcode,
     ensure(opcode < FRAME_CLOSE || len <= FRAME_CONTROL_MAX);
     if (*bits & FRAME_CLOSE_SENT)
         return false;
-    return put(out, opcode, data, len);
+    return put(out, opcode, 0, data, len);
+}
+
+bool
+frame_put_compressed(struct buf *out, const uint8_t *bits,
+    enum frame_opcode opcode, const void *data, size_t len)
+{
+    ensure(opcode < FRAME_CLOSE && frame_window(*bits) != 0);
+    if (*bits & FRAME_CLOSE_SENT)
+        return false;
+    return put(out, opcode, RSV1, data, len);
 }
 
 bool
@@ -72,7 +87,7 @@ frame_put_close(struct buf *out, uint8_t *bits, int status, const char *reason)
             memcpy(payload + n, reason, len); /* a frame has a length */
         n += len;
     }
-    if (!put(out, FRAME_CLOSE, payload, n))
+    if (!put(out, FRAME_CLOSE, 0, payload, n))
         return false;
     *bits |= FRAME_CLOSE_SENT;
     return true;
@@ -87,13 +102,17 @@ refuse(struct frame_in *f, int status, const char *why)
 }
 
 bool
-frame_read(
-    struct frame_in *f, const uint8_t *p, size_t n, bool open, uint64_t room)
+frame_read(struct frame_in *f, const uint8_t *p, size_t n, bool open,
+    bool deflate, uint64_t room)
 {
-    *f = (struct frame_in){.opcode = p[0] & 0x0f, .fin = p[0] & 0x80};
+    *f = (struct frame_in){
+        .opcode = p[0] & 0x0f, .fin = p[0] & 0x80, .compressed = p[0] & RSV1};
     bool control = f->opcode & 0x08;
 
-    if (p[0] & 0x70)
+    /* RSV1 stands on the first frame of a message only. */
+    if ((p[0] & 0x30) ||
+        (f->compressed &&
+            (!deflate || control || f->opcode == FRAME_CONTINUATION)))
         return refuse(f, FRAME_STATUS_PROTOCOL, "reserved bit set");
     if ((f->opcode & 0x07) > 2)
         return refuse(f, FRAME_STATUS_PROTOCOL, "unknown opcode");

@@ -27,10 +27,19 @@ enum frame_opcode {
 /* The one byte of WebSocket state that a quiet connection keeps: zero after
  * the handshake, written by frame.c and ws.c only. */
 enum {
-    FRAME_CLOSE_SENT = 1,    /* a close frame is in the output, or held for it
-                                by a lease: nothing may follow it */
-    FRAME_CLOSE_RECEIVED = 2 /* the peer's close frame came: the last one */
+    FRAME_CLOSE_SENT = 1,     /* a close frame is in the output, or held for it
+                                 by a lease: nothing may follow it */
+    FRAME_CLOSE_RECEIVED = 2, /* the peer's close frame came: the last one */
+    FRAME_CLOSING = 3,        /* either of them */
+    /* The upper four bits: the window of deflate.h, 0 without compression. */
+    FRAME_WINDOW_SHIFT = 4
 };
+
+static inline unsigned
+frame_window(uint8_t bits)
+{
+    return bits >> FRAME_WINDOW_SHIFT;
+}
 
 /* Status codes (section 7.4.1) that frame and ws give or report by
  * themselves. */
@@ -57,6 +66,10 @@ enum {
  */
 bool frame_put(struct buf *out, const uint8_t *bits, enum frame_opcode opcode,
     const void *data, size_t len);
+/* The same for a message that deflate_compress() has compressed (RFC 7692
+ * section 6: RSV1 is set). */
+bool frame_put_compressed(struct buf *out, const uint8_t *bits,
+    enum frame_opcode opcode, const void *data, size_t len);
 
 /* Appends a close frame and sets FRAME_CLOSE_SENT. status 0: a frame without
  * one. The reason (may be NULL; UTF-8) is cut to FRAME_REASON_MAX bytes at a
@@ -75,17 +88,19 @@ struct frame_in {
     uint64_t    payload; /* bytes */
     uint8_t     opcode;
     bool        fin;
-    int         status; /* of a refusal: 1002 or 1009 */
-    const char *why;    /* of a refusal: a few words, static */
+    bool        compressed; /* RSV1: the message is */
+    int         status;     /* of a refusal: 1002 or 1009 */
+    const char *why;        /* of a refusal: a few words, static */
 };
 
 /*
  * Reads the header of a client's frame from p[0..n), n > 0, and checks what
  * needs no payload as soon as it can be seen (sections 5.2, 5.4, 5.5). open:
- * a fragmented message is not finished. room: payload bytes a data frame may
- * have. False with status and why for a frame to be refused.
+ * a fragmented message is not finished. deflate: messages may be compressed.
+ * room: payload bytes a data frame may have. False with status and why for a
+ * frame to be refused.
  */
-bool frame_read(
-    struct frame_in *f, const uint8_t *p, size_t n, bool open, uint64_t room);
+bool frame_read(struct frame_in *f, const uint8_t *p, size_t n, bool open,
+    bool deflate, uint64_t room);
 
 #endif

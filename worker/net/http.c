@@ -373,7 +373,8 @@ all_or_nothing(struct buf *out, size_t len, bool ok)
 }
 
 bool
-http_put_switching(struct buf *out, const char *accept, const char *subprotocol)
+http_put_switching(struct buf *out, const char *accept, const char *subprotocol,
+    const char *extensions)
 {
     size_t len = out->len;
     bool   ok = buf_adds(out,
@@ -386,6 +387,9 @@ http_put_switching(struct buf *out, const char *accept, const char *subprotocol)
     if (ok && subprotocol)
         ok = buf_adds(out, "Sec-WebSocket-Protocol: ") &&
             buf_adds(out, subprotocol) && buf_adds(out, "\r\n");
+    if (ok && extensions)
+        ok = buf_adds(out, "Sec-WebSocket-Extensions: ") &&
+            buf_adds(out, extensions) && buf_adds(out, "\r\n");
     return all_or_nothing(out, len, ok && buf_adds(out, "\r\n"));
 }
 

@@ -137,10 +137,11 @@ enum http_basic http_basic(struct http_span authorization, const char *identity,
 /* Sec-WebSocket-Accept for a key that http_parse() let through. */
 void http_accept_key(struct http_span key, char out[HTTP_ACCEPT_LEN + 1]);
 
-/* 101. subprotocol: one the client offered, or NULL to name none. The put
+/* 101. subprotocol: one the client offered, or NULL to name none; extensions:
+ * the answer to an offer (deflate.h), or NULL. The put
  * functions append all or nothing; false if it did not fit. */
-bool http_put_switching(
-    struct buf *out, const char *accept, const char *subprotocol);
+bool http_put_switching(struct buf *out, const char *accept,
+    const char *subprotocol, const char *extensions);
 
 /* Any other answer, with Connection: close and the sentence as text/plain.
  * 401, 405 and 426 get the header they demand. retry_after: seconds, for 503

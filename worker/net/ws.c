@@ -31,6 +31,8 @@
 #include <wslay/wslay.h>
 
 #include "ensure.h"
+#include "net/deflate.h"
+#include "utf8.h"
 
 #define HELD_MAX (2 + 4 + FRAME_CONTROL_MAX) /* a masked control frame */
 #define PONGS_MAX 2048
@@ -49,14 +51,15 @@ struct ws {
     const uint8_t *feed; /* what wslay may read now */
     size_t         feed_n;
     enum stage     stage;
-    bool           control; /* the frame in wslay is a control frame */
-    bool           busy;    /* inside ws_input() */
-    bool           open;    /* a fragmented message is not finished */
-    bool           single;  /* the frame is a message by itself */
-    uint64_t       sum;     /* bytes announced of the open message */
-    uint64_t       payload; /* bytes of the frame in wslay */
-    struct buf     msg;     /* of a message that came in pieces */
-    const uint8_t *whole;   /* or the message in wslay's own buffer */
+    bool           control;    /* the frame in wslay is a control frame */
+    bool           busy;       /* inside ws_input() */
+    bool           open;       /* a fragmented message is not finished */
+    bool           single;     /* the frame is a message by itself */
+    bool           compressed; /* the open message, or the single one */
+    uint64_t       sum;        /* bytes announced of the open message */
+    uint64_t       payload;    /* bytes of the frame in wslay */
+    struct buf     msg;        /* of a message that came in pieces */
+    const uint8_t *whole;      /* or the message in wslay's own buffer */
 
     enum ws_result result;
     int            status;
@@ -76,6 +79,8 @@ static struct {
     unsigned   lent_n;
     unsigned   keep;
 } pool;
+
+static unsigned inflated; /* messages, since ws_take_inflated() */
 
 /* --- what is due --------------------------------------------------------- */
 
@@ -198,6 +203,35 @@ frame_end_cb(wslay_event_context_ptr ctx, void *user)
     ws->stage = ENDED;
 }
 
+/* wslay does not look into a compressed message: its text is checked here. */
+static void
+deliver_inflated(
+    struct ws *ws, enum frame_opcode opcode, const char *data, size_t n)
+{
+    const char *text;
+    size_t      len;
+
+    switch (deflate_inflate(data, n, ws->max, &text, &len)) {
+    case DEFLATE_OK:
+        inflated++;
+        if (opcode == FRAME_TEXT && !utf8_is(text, len))
+            fail(ws, FRAME_STATUS_UTF8, "text is not UTF-8");
+        else if (!up_message(ws->owner, opcode, text, len))
+            ws->result = WS_STOPPED;
+        break;
+    case DEFLATE_TOO_BIG:
+        fail(ws, FRAME_STATUS_TOO_BIG, "message too big when inflated");
+        break;
+    case DEFLATE_BROKEN:
+        fail(ws, FRAME_STATUS_UTF8, "message is no deflate stream");
+        break;
+    case DEFLATE_NO_MEMORY:
+        fail(ws, FRAME_STATUS_INTERNAL, "out of memory");
+        break;
+    }
+    deflate_done();
+}
+
 static void
 deliver(struct ws *ws, enum frame_opcode opcode)
 {
@@ -209,7 +243,9 @@ deliver(struct ws *ws, enum frame_opcode opcode)
     ws->open = false;
     ws->sum = 0;
     ws->whole = NULL;
-    if (!up_message(ws->owner, opcode, data, len))
+    if (ws->compressed)
+        deliver_inflated(ws, opcode, data, len);
+    else if (!up_message(ws->owner, opcode, data, len))
         ws->result = WS_STOPPED;
     if (ws->msg.cap > MSG_KEEP)
         buf_free(&ws->msg);
@@ -314,7 +350,8 @@ start(struct ws *ws, const uint8_t *p, size_t n)
         f = ws->held;
         f_n = ws->held_n + room;
     }
-    if (!frame_read(&h, f, f_n, ws->open, ws->max - ws->sum)) {
+    if (!frame_read(&h, f, f_n, ws->open, frame_window(*ws->bits) != 0,
+            ws->max - ws->sum)) {
         fail(ws, h.status, h.why);
         return n;
     }
@@ -339,6 +376,8 @@ start(struct ws *ws, const uint8_t *p, size_t n)
     }
     ws->payload = h.payload;
     ws->single = h.fin && !ws->open;
+    if (!ws->open)
+        ws->compressed = h.compressed;
     if (!h.fin)
         ws->open = true;
     ws->sum += h.payload;
@@ -438,6 +477,8 @@ ws_borrow(void *owner, uint8_t *bits, size_t max_message)
     ws->bits = bits;
     ws->max = max_message;
     ws->msg = BUF_INIT(max_message);
+    wslay_event_config_set_allowed_rsv_bits(
+        ws->ctx, frame_window(*bits) != 0 ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE);
     return ws;
 }
 
@@ -469,6 +510,15 @@ ws_pool_keep(unsigned keep)
         pool.idle_n--;
         destroy(ws);
     }
+}
+
+unsigned
+ws_take_inflated(void)
+{
+    unsigned n = inflated;
+
+    inflated = 0;
+    return n;
 }
 
 unsigned

@@ -2,9 +2,9 @@
  * ws: RFC 6455 frames in, messages up, pongs and the last close frame out.
  *
  * A quiet connection owns nothing of this file: it keeps one byte (`bits`,
- * see frame.h). While bytes are in flight it borrows a lease (struct ws): a
- * wslay context for what comes in, a place for half a frame, and room for
- * the pongs that are due.
+ * see frame.h), which also says whether messages may be compressed. While bytes
+ * are in flight it borrows a lease (struct ws): a wslay context for what comes
+ * in, a place for half a frame, and room for the pongs that are due.
  *
  *     n = read(fd, scratch)
  *     if (c->ws == NULL) c->ws = ws_borrow(c, &c->bits, max_message)
@@ -37,7 +37,8 @@ struct ws;
 /*
  * Lends a context to `owner`, which comes back in the up-calls. bits is the
  * owner's byte and outlives the lease. max_message: bytes of one message,
- * fragments summed; at most INT32_MAX. NULL if memory is out.
+ * fragments summed, also when inflated; at most INT32_MAX. NULL if memory is
+ * out.
  */
 struct ws *ws_borrow(void *owner, uint8_t *bits, size_t max_message);
 
@@ -55,6 +56,9 @@ bool ws_clean(const struct ws *ws);
 void     ws_pool_keep(unsigned keep);
 unsigned ws_pool_lent(void); /* leases out */
 unsigned ws_pool_idle(void); /* leases kept for the next */
+
+/* How many compressed messages came since the last call. */
+unsigned ws_take_inflated(void);
 
 /* --- inbound ------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "ensure.h"
 #include "access/guard.h"
+#include "net/deflate.h"
 #include "net/forwarded.h"
 #include "net/http.h"
 #include "base/self.h"
@@ -244,6 +245,19 @@ enum progress {
     DELAYED  /* the registry is busy; all this comes again */
 };
 
+/* The answer to the client's offer of compression; 0 without one. */
+static unsigned
+compression(const struct http_request *r, char answer[DEFLATE_ANSWER_LEN])
+{
+    unsigned window = 0;
+
+    if (self.conf.websocket_compression)
+        for (unsigned i = 0; i < r->extensions.n && window == 0; i++)
+            window = deflate_negotiate(
+                r->extensions.line[i].p, r->extensions.line[i].n, answer);
+    return window;
+}
+
 /* The identity is known to be welcome. */
 static enum progress
 let_in(struct conn *c, const struct http_request *r, const char *name,
@@ -259,7 +273,7 @@ let_in(struct conn *c, const struct http_request *r, const char *name,
         /* OCPP-J 1.6 section 3.2: complete the handshake, then close. */
         refusals_add(&c->busy->handshake,
             &(struct refusal){REFUSE_no_subprotocol, name, len, NULL, r});
-        http_put_switching(conn_out(c), accept, NULL);
+        http_put_switching(conn_out(c), accept, NULL, NULL);
         session_reject_version(c);
         return DECIDED;
     }
@@ -277,8 +291,11 @@ let_in(struct conn *c, const struct http_request *r, const char *name,
     auth_welcomed(c->session.entry, answer);
     if (!named)
         STAT_INC(self.st, missing_subprotocol);
-    http_put_switching(
-        conn_out(c), accept, named ? dialects[protocol].name : NULL);
+    char     extensions[DEFLATE_ANSWER_LEN];
+    unsigned window = compression(r, extensions);
+    http_put_switching(conn_out(c), accept,
+        named ? dialects[protocol].name : NULL, window ? extensions : NULL);
+    c->ws_bits |= (uint8_t)(window << FRAME_WINDOW_SHIFT);
     STAT_INC(self.st, handshakes);
     histogram_add(&self.st->handshake_time, clock_mono_ns() / 1000u - began_us);
     return DECIDED;

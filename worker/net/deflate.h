@@ -1,0 +1,52 @@
+/*
+ * deflate: permessage-deflate (RFC 7692), without state of a connection.
+ *
+ * The client is asked for client_no_context_takeover, and the gateway never
+ * takes its own context over. So each message is compressed by itself, and
+ * one inflater and one deflater serve all connections of the process. A
+ * connection keeps four bits (frame.h): the window that its messages are
+ * compressed with, 0 without compression.
+ *
+ * The states are made when they are first needed: 44 KiB for inflating, and
+ * up to 256 KiB for deflating. One thread only.
+ */
+#ifndef WORKER_NET_DEFLATE_H
+#define WORKER_NET_DEFLATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buf.h"
+
+/* The longest answer to an offer, with its NUL. */
+#define DEFLATE_ANSWER_LEN 112
+
+/*
+ * Takes the first acceptable offer out of one Sec-WebSocket-Extensions value
+ * (section 7). Returns the window of what the gateway sends, in bits (9 to
+ * 15), and the header value to answer with in answer; 0 if no offer is
+ * acceptable: other extensions, unknown, repeated or malformed parameters, and
+ * a window of 8 bits, which zlib cannot write as raw deflate.
+ */
+unsigned deflate_negotiate(
+    const char *value, size_t len, char answer[DEFLATE_ANSWER_LEN]);
+
+enum deflate_result {
+    DEFLATE_OK,
+    DEFLATE_TOO_BIG, /* more than max bytes come out */
+    DEFLATE_BROKEN,  /* no deflate stream, or one that ends early */
+    DEFLATE_NO_MEMORY
+};
+
+/* The message that n compressed bytes stand for, in *out: valid until
+ * deflate_done(), which every call must be followed by. */
+enum deflate_result deflate_inflate(
+    const void *p, size_t n, size_t max, const char **out, size_t *len);
+void deflate_done(void);
+
+/* Replaces what is in out by the compressed form of a message. False if it
+ * would not be shorter, or if memory is out. */
+bool deflate_compress(
+    const void *p, size_t n, unsigned window, struct buf *out);
+
+#endif
