@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "log.h"
+#include "journal/retention.h"
 #include "journal/segment_writer.h"
 
 static uint64_t told; /* by up_committed() */
@@ -268,6 +269,52 @@ retention(void)
     fix_teardown();
 }
 
+/* What ages are counted by, when the clock steps. Hours. */
+static void
+retention_clock(void)
+{
+    const uint64_t         h = 3600 * 1000, wall = 500000 * h;
+    struct retention_clock k = {0};
+    int64_t                step;
+    uint64_t               m = 7 * h;
+
+    CHECK_EQ(retention_now(&k, wall, m, wall - 1000, &step), wall);
+    CHECK_EQ(retention_now(&k, wall + h, m + h, 0, &step), wall + h);
+    CHECK_EQ(step, 0);
+    /* eight days ahead: reported once, and not believed */
+    const uint64_t ahead = 8 * 24 * h;
+    CHECK_EQ(retention_now(&k, wall + 2 * h + ahead, m + 2 * h, 0, &step),
+        wall + 2 * h);
+    CHECK_EQ(step, ahead);
+    CHECK_EQ(retention_now(&k, wall + 3 * h + ahead, m + 3 * h, 0, &step),
+        wall + 3 * h);
+    CHECK_EQ(step, 0);
+    /* it comes back: nothing happened */
+    CHECK_EQ(
+        retention_now(&k, wall + 4 * h, m + 4 * h, 0, &step), wall + 4 * h);
+    CHECK_EQ(step, 0);
+    /* one that stays is believed after a day */
+    CHECK_EQ(retention_now(&k, wall + 5 * h + ahead, m + 5 * h, 0, &step),
+        wall + 5 * h);
+    CHECK_EQ(retention_now(&k, wall + 28 * h + ahead, m + 28 * h, 0, &step),
+        wall + 28 * h);
+    CHECK_EQ(retention_now(&k, wall + 29 * h + ahead, m + 29 * h, 0, &step),
+        wall + 29 * h + ahead);
+    /* back: at once, since nothing may look older than it is */
+    CHECK_EQ(
+        retention_now(&k, wall + 30 * h, m + 30 * h, 0, &step), wall + 30 * h);
+    CHECK(step < 0);
+    /* a start with the clock ahead: the newest write stands for it */
+    k = (struct retention_clock){0};
+    CHECK_EQ(retention_now(&k, wall + ahead, m, wall, &step), wall);
+    CHECK_EQ(step, ahead);
+    /* an empty journal, or a short silence */
+    k = (struct retention_clock){0};
+    CHECK_EQ(retention_now(&k, wall, m, 0, &step), wall);
+    k = (struct retention_clock){0};
+    CHECK_EQ(retention_now(&k, wall, m, wall - h, &step), wall);
+}
+
 static bool
 fails_within(unsigned ms)
 {
@@ -497,6 +544,7 @@ main(void)
     lines();
     rotation();
     retention();
+    retention_clock();
     failures();
     removed_under_us();
     refusals();

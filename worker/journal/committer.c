@@ -142,8 +142,11 @@ locked_chores(void)
         c.chore = true;
     if (done.removed > 0) {
         done.removed += c.news.done.removed;
-        c.news.done = done;
+        memcpy(c.news.done.last, done.last, sizeof done.last);
+        c.news.done.removed = done.removed;
     }
+    if (done.step_ms != 0)
+        c.news.done.step_ms = done.step_ms;
 }
 
 /* Until the next try, or the stop. */
@@ -257,7 +260,7 @@ run(void *unused)
         }
         if (c.chore) {
             locked_chores();
-            if (c.news.done.removed > 0)
+            if (c.news.done.removed > 0 || c.news.done.step_ms != 0)
                 c.env.progress();
         }
         if (c.stop && c.fill.events == 0)
@@ -357,6 +360,7 @@ committer_look(struct committer_news *news)
         memcpy(news->words, c.news.words, sizeof news->words);
     news->done = c.news.done;
     c.news.done.removed = 0;
+    c.news.done.step_ms = 0;
     pthread_mutex_unlock(&c.lock);
 }
 

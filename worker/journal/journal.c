@@ -46,6 +46,14 @@ log_news(void)
         jl.turns = jl.news.turns;
         jl.failing = jl.news.err != 0;
     }
+    if (jl.news.done.step_ms != 0)
+        log_warn("journal: the clock is %" PRId64 " s %s than the journal; "
+                 "journal.retention takes no account of that until it has "
+                 "been so for a day",
+            (jl.news.done.step_ms < 0 ? -jl.news.done.step_ms
+                                      : jl.news.done.step_ms) /
+                1000,
+            jl.news.done.step_ms < 0 ? "earlier" : "later");
     if (jl.news.done.removed > 0)
         log_info("journal: removed %u segments older than journal.retention, "
                  "the last one %s",

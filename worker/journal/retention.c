@@ -15,6 +15,13 @@
  * minus what was asked for, so that zeroed memory holds nothing back. */
 static _Atomic uint64_t wanted[JOURNAL_SLOTS];
 
+#define STEP_MS 60000 /* a smaller difference is no step of a clock */
+#define FRESH_MS (2 * 3600 * 1000) /* so long a gateway may have been silent   \
+                                    */
+
+/* Of the thread that removes. */
+static struct retention_clock believed;
+
 void
 retention_keep(unsigned slot, uint64_t number)
 {
@@ -29,14 +36,65 @@ retention_keep_nothing(void)
         atomic_store(&wanted[i], 0);
 }
 
+/* A difference of clocks that is no step. */
+static bool
+near(int64_t a, int64_t b)
+{
+    return a - b < STEP_MS && b - a < STEP_MS;
+}
+
+uint64_t
+retention_now(struct retention_clock *k, uint64_t wall_ms, uint64_t mono_ms,
+    uint64_t newest_ms, int64_t *step_ms)
+{
+    int64_t offset = (int64_t)wall_ms - (int64_t)mono_ms;
+
+    *step_ms = 0;
+    if (!k->set) {
+        k->set = true;
+        k->offset = newest_ms != 0 && newest_ms + FRESH_MS < wall_ms
+            ? (int64_t)newest_ms - (int64_t)mono_ms
+            : offset;
+    }
+    if (near(offset, k->offset)) {
+        k->offset = offset;
+        k->since_ms = 0;
+    } else if (k->since_ms == 0 || !near(offset, k->candidate)) {
+        k->candidate = offset;
+        k->since_ms = mono_ms + (mono_ms == 0);
+        *step_ms = offset - k->offset;
+    } else if (mono_ms - k->since_ms >= RETENTION_BELIEF_MS) {
+        k->offset = offset;
+        k->since_ms = 0;
+    }
+    uint64_t now = (uint64_t)((int64_t)mono_ms + k->offset);
+    return now < wall_ms ? now : wall_ms;
+}
+
+/* When a segment was last written, of all there are; 0: there is none. */
+static uint64_t
+newest(const struct tail *t, const struct journal_dir_list *list)
+{
+    uint64_t    last = 0;
+    struct stat st;
+    char        name[JOURNAL_NAME_LEN + 1];
+
+    for (size_t i = 0; i < list->n; i++) {
+        journal_line_file_name(name, list->v[i].slot, list->v[i].first);
+        if (fstatat(t->dir_fd, name, &st, 0) == 0 &&
+            (uint64_t)st.st_mtim.tv_sec * 1000 > last)
+            last = (uint64_t)st.st_mtim.tv_sec * 1000;
+    }
+    return last;
+}
+
 /* One slot's segments are in order of time: the first that must stay ends
  * it. */
 static unsigned
 run_slot(const struct tail *t, const struct journal_dir_id *id, size_t n,
-    uint64_t age_ms, unsigned most, struct retention_done *done)
+    uint64_t now, uint64_t age_ms, unsigned most, struct retention_done *done)
 {
     unsigned    removed = 0;
-    uint64_t    now = clock_wall_ms();
     uint64_t    keep = UINT64_MAX - atomic_load(&wanted[id->slot]);
     struct stat st;
     char        name[JOURNAL_NAME_LEN + 1];
@@ -71,11 +129,14 @@ retention_run(const struct tail *t, unsigned slots, uint64_t age_ms,
 
     if (t->dir_fd < 0 || journal_dir_find(t->dir_fd, &list) != 0)
         return 0;
+    uint64_t now = retention_now(&believed, clock_wall_ms(), clock_mono_ms(),
+        believed.set ? 0 : newest(t, &list), &done->step_ms);
     for (size_t i = 0, n; i < list.n && removed < most; i += n) {
         unsigned slot = list.v[i].slot;
         journal_dir_of(&list, slot, &n);
         if (slot == t->slot || (t->slot == 0 && slot >= slots))
-            removed += run_slot(t, &list.v[i], n, age_ms, most - removed, done);
+            removed +=
+                run_slot(t, &list.v[i], n, now, age_ms, most - removed, done);
     }
     free(list.v);
     return removed;
