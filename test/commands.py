@@ -2,6 +2,10 @@
 """Commands: every one has exactly one outcome (promise P3), in order, one in
 flight for each charge point."""
 
+import select
+import tempfile
+
+from faults import SHIM, Orders
 from lib import *
 
 
@@ -240,7 +244,164 @@ def test_a_result_that_breaks_the_schema_is_passed_on_and_told():
     c.result(c.take()[0], {"nonsense": [1]})
     got = h.wait()
     assert got["outcome"] == "result" and got["payload"] == {"nonsense": [1]}
+    assert "status" in got["violation"] or "nonsense" in got["violation"], got
+    assert g.events(cp="ODD", type="command.response")[0]["payload"][
+        "deviations"] == ["not_multiple"]
     c.close()
+
+
+def test_null_stands_for_an_empty_payload():
+    g = shared()
+    c = ready(g, "NULL")
+    h = background(g.call, "NULL", "ClearCache", "null")
+    id, action, payload = c.take()
+    assert payload == {}, payload
+    c.result(id, {"status": "Accepted"})
+    assert h.wait()["outcome"] == "result"
+    c.close()
+
+
+def test_a_long_result_keeps_its_value_and_a_long_command_is_invalid():
+    g = Gateway(websocket_max_output_size="16KiB", server_workers="1",
+                websocket_max_message_size="128KiB")
+    c = ready(g, "LONG")
+    h = background(g.call, "LONG", "DataTransfer", {"vendorId": "V"})
+    # Each raw control character becomes six bytes of valid JSON.
+    c.result(c.take()[0], '{"status":"Accepted","data":"%s"}' % ("\x01" * 90000))
+    got = h.wait()
+    assert got["outcome"] == "result" and got["cutBytes"] > 540000, got
+    p = exactly_one(g, "LONG", "result")
+    assert p["payload"]["data"] == "\x01" * 90000
+    got = g.call("LONG", "DataTransfer", {"vendorId": "V", "data": "x" * 17000})
+    assert got["outcome"] == "invalid" and "max_output_size" in \
+        got["error"]["description"], got
+    c.call("Heartbeat")     # and the connection stays
+    # The largest that fits goes out.
+    h = background(g.call, "LONG", "DataTransfer",
+                   {"vendorId": "V", "data": "x" * 16000})
+    id, _, payload = c.take()
+    assert len(payload["data"]) == 16000
+    c.result(id, {"status": "Accepted"})
+    assert h.wait()["outcome"] == "result"
+
+
+def test_the_time_in_the_queue_counts():
+    g = shared()
+    c = ready(g, "QTIME")
+    first = background(g.call, "QTIME", "ClearCache", None, "--timeout", "3s")
+    id, _, _ = c.take()
+    began = time.monotonic()
+    second = background(g.call, "QTIME", "ClearCache", None, "--timeout", "3s")
+    poll(lambda: g.stat("commands_pending") == 2, what="both commands")
+    poll(lambda: time.monotonic() - began >= 2)
+    c.result(id, {"status": "Accepted"})
+    assert first.wait()["outcome"] == "result"
+    c.take()
+    assert second.wait()["outcome"] == "timeout"
+    took = time.monotonic() - began
+    assert 2.9 < took < 3 + 1.7 * SLOW, took
+    p = g.wait_events(2, cp="QTIME", type="command.response")[1]["payload"]
+    assert 3000 <= p["durationMs"] < 3000 + 1700 * SLOW, p
+    c.close()
+
+
+# --- durable -------------------------------------------------------------------
+
+def shimmed(**kw):
+    """A gateway whose disk obeys."""
+    d = tempfile.mkdtemp(prefix="ocppd-faults-")
+    orders = Orders(d + "/faults")
+    g = Gateway(env={"LD_PRELOAD": SHIM, "OCPPD_FAULTS": orders.path}, **kw)
+    return g, orders
+
+
+def test_a_command_leaves_when_its_event_is_durable():
+    g, orders = shimmed(server_workers="1")
+    c = ready(g, "DUR")
+    orders.give("sync_ms", 1500)
+    h = background(g.call, "DUR", "ClearCache", None, "--id", "d1")
+    sent, = g.wait_events(1, cp="DUR", type="command.sent")
+    assert select.select([c.sock], [], [], 0.5)[0] == [], "it left too early"
+    id, _, _ = c.take()
+    orders.clear()
+    assert sent["messageId"] == id and sent["action"] == "ClearCache"
+    assert sent["payload"] == {"commandId": "d1", "action": "ClearCache",
+                               "origin": "control"}
+    c.result(id, {"status": "Accepted"})
+    assert h.wait()["outcome"] == "result"
+    types = [e["eventType"] for e in g.events("all", cp="DUR")]
+    assert types[-2:] == ["command.sent", "command.response"], types
+
+
+def test_commands_and_sessions_of_a_gateway_that_died_end():
+    g = Gateway(server_workers="2")
+    away, stays = ready(g, "AWAY", worker=0), ready(g, "STAYS", worker=1)
+    away.close()
+    g.wait_events(cp="AWAY", type="charge_point.disconnected")
+    done = background(g.call, "STAYS", "ClearCache", None, "--id", "done")
+    stays.result(stays.take()[0], {"status": "Accepted"})
+    done.wait()
+    background(g.ask, "-j", "call", "STAYS", "Reset", '{"type":"Soft"}',
+               "--id", "lost")
+    stays.take()
+    generation = g.events(cp="STAYS")[0]["generation"]
+    for life in (2, 3):
+        g.kill_everything()
+        g.start()
+        e = g.wait_events(2, cp="STAYS", type="command.response")
+        assert [(x["payload"]["commandId"], x["payload"]["outcome"])
+                for x in e] == [("done", "result"), ("lost", "uncertain")]
+        assert e[1]["generation"] == generation and e[1]["action"] == "Reset"
+        ends = g.wait_events(1, cp="STAYS", type="charge_point.disconnected")
+        assert [(x["generation"], x["payload"]["reason"]) for x in ends] == \
+            [(generation, "gateway_died")]
+        assert len(g.events("gateway.started")) == life
+        assert [x["payload"]["reason"] for x in
+                g.events("charge_point.disconnected", cp="AWAY")] == \
+            ["peer_closed"]
+
+
+def test_an_outcome_that_recovery_found_is_not_made_again():
+    g, orders = shimmed(server_workers="1")
+    c = ready(g, "TWICE")
+    h = background(g.run, "-j", "call", "TWICE", "ClearCache", "--id", "t1",
+                   "--timeout", "20s")
+    id, _, _ = c.take()
+    orders.give("sync_ms", 3000)
+    before = orders.done("sync_ms")
+    c.result(id, {"status": "Accepted"})
+    g.wait_events(1, cp="TWICE", type="command.response")   # in the file
+    poll(lambda: orders.done("sync_ms") > before, what="the sync")
+    g.kill_worker(0)
+    orders.clear()
+    assert json.loads(h.wait().stdout)["outcome"] in ("uncertain", "result")
+    poll(lambda: all(w["state"] == "ready" for w in g.workers()))
+    ready(g, "TWICE")
+    assert exactly_one(g, "TWICE", "result")["commandId"] == "t1"
+
+
+def test_what_a_worker_sent_before_it_died_is_read():
+    g = Gateway(server_workers="1")
+    c = ready(g, "LAST")
+    h = background(g.run, "-j", "call", "LAST", "ClearCache", "--id", "l1",
+                   "--timeout", "20s")
+    id, _, _ = c.take()
+    worker = g.workers()[0]["pid"]
+    g.deaths_expected = True
+    os.kill(g.pid, signal.SIGSTOP)
+    try:
+        c.result(id, {"status": "Accepted"})
+        g.wait_events(1, cp="LAST", type="command.response")
+        # The next answer leaves after the commit, and so after the outcome.
+        c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError",
+                                      "status": "Available"})
+        os.kill(worker, signal.SIGKILL)
+    finally:
+        os.kill(g.pid, signal.SIGCONT)
+    got = json.loads(h.wait().stdout)
+    assert got["outcome"] == "result" and got["payload"] == \
+        {"status": "Accepted"}, got
+    exactly_one(g, "LAST", "result")
 
 
 # --- in order ------------------------------------------------------------------

@@ -316,7 +316,9 @@ class Gateway:
 
     def events(self, type=None, cp=None, action=None):
         """The events that are in the files, by number. A line without its end
-        is being written."""
+        is being written. Without a type, those that stand for something a
+        charge point did: not gateway.started and command.sent. Type "all" is
+        every one."""
         found = {}
         for path in self.segments():
             try:
@@ -334,7 +336,8 @@ class Gateway:
                 e.slot = int(os.path.basename(path)[1:4])
                 found[e["eventId"]] = e
         return [e for _, e in sorted(found.items())
-                if (type is None or e["eventType"] == type) and
+                if (e["eventType"] not in ("gateway.started", "command.sent")
+                    if type is None else type in ("all", e["eventType"])) and
                 (cp is None or e["chargePointId"] == cp) and
                 (action is None or e.get("action") == action)]
 

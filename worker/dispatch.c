@@ -91,6 +91,7 @@ void
 up_committed(uint64_t number)
 {
     deferred_release(number);
+    calls_committed(number);
     ship_poke();
 }
 

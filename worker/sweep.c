@@ -9,6 +9,7 @@
 #include "access/auth.h"
 #include "access/certificate.h"
 #include "session/calls.h"
+#include "session/former.h"
 #include "clock.h"
 #include "drain.h"
 #include "ensure.h"
@@ -172,6 +173,7 @@ each_second(void)
     accept_tick();
     journal_tick();
     calls_retry();
+    former_tick();
     master_link_tick();
     if (self.conf_version != self.shm->config_version)
         self_read_config();

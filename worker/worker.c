@@ -15,6 +15,7 @@
 #include "session/answers.h"
 #include "access/auth.h"
 #include "session/calls.h"
+#include "session/former.h"
 #include "clock.h"
 #include "net/conn.h"
 #include "net/tls_queue.h"
@@ -93,6 +94,7 @@ recover_line(void *ctx, uint64_t number, const char *line, size_t len)
     (void)ctx;
     answers_recover(number, line, len);
     calls_recover(line, len);
+    former_recover(line, len);
 }
 
 /* A charge point may connect to another slot than before the daemon's restart.
@@ -224,6 +226,7 @@ worker_main(const struct worker_boot *boot)
     ship_open();
     await_others();
     bury_former();
+    former_end();
 
     auth_tick();
     guard_open();

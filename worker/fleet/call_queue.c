@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "ocpp/ocppj.h"
 #include "fleet/redis.h"
 #include "base/self.h"
 #include "base/up.h"
@@ -38,6 +39,7 @@ struct queued_call {
     char                   id[ID_MAX + 1];
     char                   action[ACTION_MAX + 1];
     char                   event_id[64];
+    char                   message_id[OCPPJ_ID_MAX + 1];
     char                   timestamp[CLOCK_RFC3339_LEN + 1];
 };
 
@@ -120,6 +122,7 @@ finish(struct queued_call *o)
     redis_add(self.shm->node);
     redis_add(o->timestamp);
     redis_add(o->action);
+    redis_add(o->message_id);
     if (shards[o->shard].beaten && redis_send(o->shard, finished_cb, o))
         out++;
     else
@@ -128,7 +131,8 @@ finish(struct queued_call *o)
 
 void
 call_queue_ended(struct queued_call *o, enum outcome outcome,
-    const char *detail, size_t len, uint32_t duration_ms)
+    const char *detail, size_t len, uint32_t duration_ms,
+    const char *message_id)
 {
     struct conn *c = conn_find(o->conn);
     struct seat *s = c ? claims_seat(c) : NULL;
@@ -136,6 +140,7 @@ call_queue_ended(struct queued_call *o, enum outcome outcome,
     o->state = ENDED;
     o->outcome = outcome;
     o->duration_ms = duration_ms;
+    snprintf(o->message_id, sizeof o->message_id, "%s", message_id);
     if (len > 0 && (o->detail = malloc(len)) != NULL) {
         memcpy(o->detail, detail, len);
         o->detail_len = len;
@@ -173,7 +178,7 @@ taken_in_vain(struct queued_call *o, const struct redis_value *v)
         snprintf(o->id, sizeof o->id, "%s", redis_text(redis_at(v, 1), NULL));
         snprintf(o->action, sizeof o->action, "%s",
             redis_text(redis_at(v, 2), NULL));
-        call_queue_ended(o, OUTCOME_offline, "", 0, 0);
+        call_queue_ended(o, OUTCOME_offline, "", 0, 0, "");
     } else {
         discard(o);
     }

@@ -35,9 +35,11 @@ const char *call_queue_held(const struct seat *s);
  * claims_release() follows. */
 bool call_queue_close(struct seat *s, unsigned reason);
 /* The call of up_call_taken() ended; o is given back. detail: the member that
- * goes with the outcome, "payload":{...} or "error":{...}, or empty. */
+ * goes with the outcome, "payload":{...} or "error":{...}, or empty.
+ * message_id: of the CALL. */
 void call_queue_ended(struct queued_call *o, enum outcome outcome,
-    const char *detail, size_t len, uint32_t duration_ms);
+    const char *detail, size_t len, uint32_t duration_ms,
+    const char *message_id);
 /* The commandId. */
 const char *call_queue_id(const struct queued_call *o);
 

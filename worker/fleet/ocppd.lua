@@ -256,7 +256,8 @@ local function settle(p, s, c, us, outcome, detail, by)
   call('ZREM', p.due, p.id .. '/' .. c.id)
   call('XADD', p.stream, '*', 'eventId', id, 'eventType', 'command.response', 'chargePointId', p.id,
     'gatewayId', by.node or '', 'timestamp', by.timestamp or rfc3339(now),
-    'generation', int(by.generation or s.epoch), 'protocol', s.protocol or '', 'action', c.action, 'payload', body)
+    'generation', int(by.generation or s.epoch), 'protocol', s.protocol or '', 'messageId', by.messageId or '', 'action', c.action,
+    'payload', body)
 end
 
 local function error_detail(code, text)

@@ -104,7 +104,8 @@ local function take(keys, a)
   end
 end
 
--- finish: EPOCH COMMANDID OUTCOME DETAIL DURATION EVENTID NODE TIMESTAMP ACTION.
+-- finish: EPOCH COMMANDID OUTCOME DETAIL DURATION EVENTID NODE TIMESTAMP ACTION
+-- MESSAGEID.
 -- Outcome `offline` says that it was never sent, `uncertain` that the
 -- connection is gone. {"done"}; {"queued"}: it waits again; {"late"}: it had
 -- its outcome already, or is somebody else's by now. May be repeated.
@@ -113,7 +114,8 @@ local function finish(keys, a)
   if not p then return wrong end
   local s = session(p)
   local us = now_us()
-  local by = {generation = tonumber(a[1]), duration = a[5], eventId = a[6], node = a[7], timestamp = a[8]}
+  local by = {generation = tonumber(a[1]), duration = a[5], eventId = a[6], node = a[7], timestamp = a[8],
+    messageId = a[10]}
   local c = command(p, a[2])
   if not c then -- the server lost it, or it is older than KEEP_DONE
     c = {id = a[2], key = p.S .. 'cmd:' .. p.id .. '/' .. a[2], state = 'new', action = a[9]}

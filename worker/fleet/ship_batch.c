@@ -150,9 +150,12 @@ ship_batch_shard(const char *line, size_t len, unsigned *shard)
     char        id[64];
     bool        full;
 
-    if (!journal_line_field(line, len, "chargePointId", &value, &n) || n < 3 ||
+    if (!journal_line_field(line, len, "chargePointId", &value, &n) || n < 2 ||
         value[0] != '"')
         return false;
+    *shard = 0; /* of an event that belongs to no charge point */
+    if (n == 2)
+        return true;
     if (memchr(value, '\\', n) == NULL) {
         *shard = redis_shard(value + 1, n - 2);
         return true;

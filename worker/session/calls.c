@@ -16,11 +16,15 @@
 #include "base/master_link.h"
 #include "ocpp/dialect.h"
 #include "session/publish.h"
+#include "journal/journal.h"
 #include "journal_line.h"
 #include "base/self.h"
 #include "session/tap.h"
 #include "ocpp/tape.h"
 
+#define LINE_REST 2048 /* of a command.response, besides its payload */
+#define CUT "the answer is too long for an event"
+#define TOO_LONG "\"cut\":\"" CUT "\""
 #define OWN_ID_MAX 64 /* of a generated commandId: 16 digits, -, node */
 
 struct call {
@@ -30,16 +34,19 @@ struct call {
     uint32_t            taken_ms;
     uint32_t            sent_ms;
     uint32_t            timeout_ms; /* from taken_ms, for the whole of it */
-    bool                sent;
-    const char         *violation;  /* of the schema by the CALLRESULT */
-    uint64_t            deviations; /* of the CALLRESULT */
-    uint8_t             outcome;    /* while it waits for the journal */
-    char                id[OCPPJ_ID_MAX + 1]; /* message id of the CALL */
+    uint64_t            announced;  /* number of its command.sent event, 0:
+                                       there is none yet */
+    bool        sent;
+    const char *violation;            /* of the schema by the CALLRESULT */
+    uint64_t    deviations;           /* of the CALLRESULT */
+    uint8_t     outcome;              /* while it waits for the journal */
+    char        id[OCPPJ_ID_MAX + 1]; /* message id of the CALL */
     /* One allocation holds the strings too. */
     const char                  *command_id;
     const char                  *identity;
     const char                  *action;
     const char                  *payload;
+    const char                  *protocol; /* "" if it was never sent */
     const struct schema_message *m;
     struct buf ended; /* the outcome's JSON, once there is one */
     char       strings[];
@@ -49,22 +56,62 @@ struct call {
 static struct call  *parked;
 static struct call **parked_last = &parked;
 
+/* Connections whose first call waits for its command.sent event to be durable,
+ * in order. Without memory the sweep finds them. */
+static struct announced {
+    cref     conn;
+    uint64_t number;
+} * announced;
+static size_t announced_n, announced_cap;
+
 /* Hashes of the command ids whose outcome recovery found in the journal. */
 static uint64_t *recovered;
 static size_t    recovered_n, recovered_cap;
 
 /* --- outcome ------------------------------------------------------------- */
 
-static bool
-publish_outcome(struct call *k)
+static struct publish_who
+who_of(const struct call *k)
 {
-    struct publish_who who = {k->identity, strlen(k->identity), 0, ""};
+    struct publish_who who = {k->identity, strlen(k->identity), 0, k->protocol};
     uint32_t           entry =
         registry_find(self.registry, who.identity, who.identity_len, false);
 
     if (entry != REGISTRY_NONE)
         who.generation = registry_at(self.registry, entry)->generation;
-    struct publish *p = publish_begin(EVENT_command, &who);
+    return who;
+}
+
+/* What the client of the control socket gets: the outcome, without what is too
+ * long for a datagram. */
+static void
+tell_client(struct call *k, uint64_t number)
+{
+    struct buf    cut = BUF_INIT(4096);
+    struct writer w = WRITER_INIT(&cut);
+
+    if (k->ended.len <= CHANNEL_BODY_MAX - 512) {
+        deferred_done(number, k->request, k->outcome, k->ended.p, k->ended.len);
+        return;
+    }
+    writer_open(&w, NULL, '{');
+    writer_str(&w, "commandId", k->command_id);
+    writer_str(&w, "action", k->action);
+    writer_str(&w, "outcome", outcome_info[k->outcome].word);
+    writer_u64(&w, "cutBytes", k->ended.len);
+    writer_str(&w, "hint",
+        "the answer is too long to be shown here; the event command.response "
+        "has all of it");
+    writer_close(&w);
+    deferred_done(number, k->request, k->outcome, cut.p, cut.len);
+    buf_free(&cut);
+}
+
+static bool
+publish_outcome(struct call *k)
+{
+    struct publish_who who = who_of(k);
+    struct publish    *p = publish_begin(EVENT_command, &who);
     writer_str(&p->w, "messageId", k->id);
     writer_str(&p->w, "action", k->action);
     writer_raw(&p->w, "payload", k->ended.p, k->ended.len);
@@ -74,7 +121,7 @@ publish_outcome(struct call *k)
     STAT_INC(self.st, commands[k->outcome]);
     STAT_DEC(self.st, commands_pending);
     if (k->request != 0)
-        deferred_done(number, k->request, k->outcome, k->ended.p, k->ended.len);
+        tell_client(k, number);
     buf_free(&k->ended);
     free(k);
     return true;
@@ -91,7 +138,7 @@ finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
     struct writer w = WRITER_INIT(&k->ended);
 
     k->outcome = (uint8_t)outcome;
-    k->ended.max = CHANNEL_BODY_MAX;
+    k->ended.max = JOURNAL_LINE_MAX;
     writer_open(&w, NULL, '{');
     writer_str(&w, "commandId", k->command_id);
     writer_str(&w, "action", k->action);
@@ -99,6 +146,8 @@ finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
     size_t detail = k->ended.len;
     if (payload.p != NULL)
         writer_raw(&w, "payload", payload.p, payload.len);
+    else if (outcome == OUTCOME_result)
+        writer_str(&w, "cut", CUT);
     if (code.p != NULL) {
         writer_open(&w, "error", '{');
         writer_strn(&w, "code", code.p, code.len);
@@ -116,22 +165,29 @@ finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
     writer_close(&w);
     if (k->queued != NULL) {
         /* Its event is made in Redis, together with its outcome. */
-        if (k->ended.overflow)
-            detail_end = detail;
         detail += detail_end > detail; /* the comma */
         STAT_DEC(self.st, commands_pending);
-        call_queue_ended(k->queued, outcome, k->ended.p + detail,
-            detail_end - detail, self.now_ms - k->taken_ms);
+        if (k->ended.overflow)
+            call_queue_ended(k->queued, outcome, TOO_LONG, sizeof TOO_LONG - 1,
+                self.now_ms - k->taken_ms, k->id);
+        else
+            call_queue_ended(k->queued, outcome, k->ended.p + detail,
+                detail_end - detail, self.now_ms - k->taken_ms, k->id);
         buf_free(&k->ended);
         free(k);
         return;
     }
-    if (k->ended.overflow || k->ended.len + 512 > CHANNEL_BODY_MAX) {
-        /* Larger than any message we take, so only by escapes: the outcome
-         * counts, the text does not. */
+    if (k->ended.overflow || k->ended.len + LINE_REST > JOURNAL_LINE_MAX) {
+        /* No event holds it: the outcome counts, and that the rest was cut. */
         buf_clear(&k->ended);
-        buf_addf(&k->ended, "{\"outcome\":\"%s\",\"durationMs\":%" PRIu32 "}",
-            outcome_info[outcome].word, self.now_ms - k->taken_ms);
+        w = WRITER_INIT(&k->ended);
+        writer_open(&w, NULL, '{');
+        writer_str(&w, "commandId", k->command_id);
+        writer_str(&w, "action", k->action);
+        writer_str(&w, "outcome", outcome_info[outcome].word);
+        buf_addf(&k->ended, "," TOO_LONG);
+        writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
+        writer_close(&w);
     }
     k->next = NULL;
     if (parked == NULL && publish_outcome(k))
@@ -197,7 +253,10 @@ keep(char **at, const char *text)
 static struct call *
 make(const struct call_request *r)
 {
-    const char  *payload = r->payload[0] != '\0' ? r->payload : "{}";
+    /* Both stand for a payload without members (OCPP-J 1.6 section 4.2.1). */
+    const char *payload =
+        r->payload[0] == '\0' || strcmp(r->payload, "null") == 0 ? "{}"
+                                                                 : r->payload;
     struct call *k = calloc(1,
         sizeof *k + strlen(r->command_id) + strlen(r->identity) +
             strlen(r->action) + strlen(payload) + 4 + OWN_ID_MAX);
@@ -212,6 +271,7 @@ make(const struct call_request *r)
     k->identity = keep(&at, r->identity);
     k->action = keep(&at, r->action);
     k->payload = keep(&at, payload);
+    k->protocol = "";
     k->request = r->request;
     k->queued = r->queued;
     k->taken_ms = self.now_ms;
@@ -299,10 +359,17 @@ calls_take_queued(struct conn *c, struct queued_call *q, const char *action,
     if (k == NULL) {
         log_error("%s: no memory for a call from Redis; it ends as offline",
             identity);
-        call_queue_ended(q, OUTCOME_offline, "", 0, 0);
+        call_queue_ended(q, OUTCOME_offline, "", 0, 0, "");
         return;
     }
     enqueue(c, k);
+}
+
+/* Bytes of the CALL on the wire, at most. */
+static size_t
+frame_size(const struct call *k)
+{
+    return strlen(k->id) + strlen(k->action) + strlen(k->payload) + 64;
 }
 
 static void
@@ -314,6 +381,12 @@ enqueue(struct conn *c, struct call *k)
     tape_return(tape);
     if (why != NULL) {
         finish_plain(k, OUTCOME_invalid, "Invalid", why);
+        return;
+    }
+    k->protocol = dialects[c->session.protocol].name;
+    if (frame_size(k) > self.conf.websocket_max_output_size) {
+        finish_plain(k, OUTCOME_invalid, "TooLarge",
+            "the command is larger than websocket.max_output_size");
         return;
     }
     struct busy *b = conn_busy(c);
@@ -364,6 +437,36 @@ may_send_any(const struct conn *c)
             self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold);
 }
 
+/* The event command.sent is durable before the CALL leaves: so a command whose
+ * outcome is not in the journal is known after any crash. calls_committed()
+ * goes on. */
+static void
+announce(struct conn *c, struct call *k)
+{
+    struct publish_who who = publish_who(c);
+    struct publish    *p = publish_begin(EVENT_command_sent, &who);
+
+    writer_str(&p->w, "messageId", k->id);
+    writer_str(&p->w, "action", k->action);
+    writer_open(&p->w, "payload", '{');
+    writer_str(&p->w, "commandId", k->command_id);
+    writer_str(&p->w, "action", k->action);
+    writer_str(&p->w, "origin", k->queued != NULL ? "redis" : "control");
+    writer_close(&p->w);
+    k->announced = publish_end(p); /* 0: the sweep tries again */
+    if (k->announced == 0)
+        return;
+    if (announced_n == announced_cap) {
+        size_t            cap = announced_cap ? 2 * announced_cap : 64;
+        struct announced *a = realloc(announced, cap * sizeof *a);
+        if (a == NULL)
+            return;
+        announced = a;
+        announced_cap = cap;
+    }
+    announced[announced_n++] = (struct announced){c->self, k->announced};
+}
+
 void
 calls_pump(struct conn *c)
 {
@@ -378,7 +481,14 @@ calls_pump(struct conn *c)
     }
     struct call *k = c->busy->session.calls;
     if (k->sent || !may_send(c, k) ||
-        !auth_command_goes(c, k->identity, k->action, k->payload))
+        c->busy->out.len + frame_size(k) > self.conf.websocket_max_output_size)
+        return;
+    if (k->announced == 0) {
+        if (auth_command_goes(c, k->identity, k->action, k->payload))
+            announce(c, k);
+        return;
+    }
+    if (k->announced > journal_committed())
         return;
     buf_clear(&frame);
     ocppj_put_call(&frame, k->id, strlen(k->id), k->action, k->payload,
@@ -387,8 +497,26 @@ calls_pump(struct conn *c)
     k->sent_ms = self.now_ms;
     tap_frame(c, TAP_OUT, frame.p, frame.len, "command");
     if (!conn_send_text(c, frame.p, frame.len))
-        log_warn("%s: a command of %zu bytes does not fit into max_output_size",
-            k->identity, frame.len);
+        log_warn("%s: no memory for the CALL of a command", k->identity);
+}
+
+void
+calls_committed(uint64_t number)
+{
+    size_t n = 0;
+
+    while (n < announced_n && announced[n].number <= number)
+        n++;
+    for (size_t i = 0; i < n; i++) {
+        struct conn *c = conn_find(announced[i].conn);
+        if (c == NULL)
+            continue;
+        calls_pump(c);
+        conn_settle(c);
+    }
+    /* calls_pump() may have added some. */
+    memmove(announced, announced + n, (announced_n - n) * sizeof announced[0]);
+    announced_n -= n;
 }
 
 /* The charge point does, or did, what the command asked for. */
@@ -439,6 +567,8 @@ repaired(struct buf *out, const struct ocppj_frame *f, const struct json *tape,
         buf_adds(out, "{}");
     else
         json_put(tape, tok, out);
+    if (out->overflow) /* finish() says that it was cut */
+        return (struct ocppj_span){NULL, 0};
     return (struct ocppj_span){out->p, out->len};
 }
 
@@ -463,9 +593,9 @@ void
 calls_answered(
     struct conn *c, const struct ocppj_frame *f, const struct json *tape)
 {
-    static struct buf            payload = {.max = CHANNEL_BODY_MAX};
-    static struct buf            description = {.max = CHANNEL_BODY_MAX};
-    static struct buf            details = {.max = CHANNEL_BODY_MAX};
+    static struct buf            payload = {.max = JOURNAL_LINE_MAX};
+    static struct buf            description = {.max = JOURNAL_LINE_MAX};
+    static struct buf            details = {.max = JOURNAL_LINE_MAX};
     static struct schema_verdict v;
     struct call                 *k = c->busy ? c->busy->session.calls : NULL;
     struct ocppj_span            none = {NULL, 0};
@@ -542,6 +672,20 @@ calls_drop(struct conn *c)
 /* --- commands of dead workers, and for nobody ---------------------------- */
 
 void
+calls_recovered(uint64_t id_hash)
+{
+    if (recovered_n == recovered_cap) {
+        size_t    cap = recovered_cap ? 2 * recovered_cap : 256;
+        uint64_t *p = realloc(recovered, cap * sizeof *p);
+        if (p == NULL)
+            return;
+        recovered = p;
+        recovered_cap = cap;
+    }
+    recovered[recovered_n++] = id_hash;
+}
+
+void
 calls_recover(const char *line, size_t len)
 {
     static const char type[] = "\"command.response\"";
@@ -553,15 +697,7 @@ calls_recover(const char *line, size_t len)
         !journal_line_field(line, len, "payload", &value, &n) ||
         !journal_line_field(value, n, "commandId", &id, &id_len))
         return;
-    if (recovered_n == recovered_cap) {
-        size_t    cap = recovered_cap ? 2 * recovered_cap : 256;
-        uint64_t *p = realloc(recovered, cap * sizeof *p);
-        if (p == NULL)
-            return;
-        recovered = p;
-        recovered_cap = cap;
-    }
-    recovered[recovered_n++] = registry_hash(id, id_len, 0);
+    calls_recovered(registry_hash(id, id_len, 0));
 }
 
 void

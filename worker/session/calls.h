@@ -4,7 +4,9 @@
  * Each connection has a short queue, in order, with at most one CALL in
  * flight (OCPP-J 1.6 section 4.1.1). Every command ends in exactly one
  * outcome of outcome.def (promise P3): its event is appended, and when that
- * is durable, the master is told.
+ * is durable, the outcome goes to the master. A CALL leaves when its event
+ * command.sent is durable: after a crash of everything the journal then shows
+ * which commands have no outcome (former.c).
  *
  *     take --> queued --> in flight --> result | error | timeout
  *       |         |            \------> uncertain (connection lost)
@@ -41,6 +43,10 @@ void calls_answered(
  * ends with an error that says so. */
 void calls_spoiled(struct conn *c, const struct ocppj_frame *f);
 
+/* Events up to this number are durable: calls whose command.sent is among them
+ * leave. */
+void calls_committed(uint64_t number);
+
 /* Sends the next command, if it may be sent now. */
 void calls_pump(struct conn *c);
 
@@ -56,6 +62,9 @@ bool calls_retry(void);
 
 /* One line of the journal at recovery: remembers whose outcome is there. */
 void calls_recover(const char *line, size_t len);
+/* The command whose id, as JSON, has this hash ended with an event that was
+ * made from the journal. */
+void calls_recovered(uint64_t id_hash);
 /* Forgets what recovery found; a while after the start. */
 void calls_forget_recovered(void);
 

@@ -1,0 +1,264 @@
+/* former: what the journal shows of the gateway's former life. See former.h. */
+#include "session/former.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/self.h"
+#include "clock.h"
+#include "hash.h"
+#include "journal_line.h"
+#include "log.h"
+#include "ocpp/dialect.h"
+#include "ocpp/tape.h"
+#include "session/calls.h"
+#include "session/publish.h"
+
+#define HEADS 65536
+
+/* A session or a command that began. Strings are JSON, as in the journal. */
+struct begun {
+    struct begun *next;
+    uint64_t      key; /* hash of the identity, or of the commandId */
+    uint64_t      generation;
+    uint64_t      wall_ms; /* of a command: when it was sent */
+    size_t        len;     /* of the line */
+    char          line[];  /* the event that it began with */
+};
+
+static struct begun *sessions[HEADS], *commands[HEADS];
+static unsigned      sessions_n, commands_n;
+
+static struct begun **
+find(struct begun **heads, uint64_t key)
+{
+    struct begun **p = &heads[key % HEADS];
+
+    while (*p != NULL && (*p)->key != key)
+        p = &(*p)->next;
+    return p;
+}
+
+static bool
+forget(struct begun **at)
+{
+    struct begun *b = *at;
+
+    if (b == NULL)
+        return false;
+    *at = b->next;
+    free(b);
+    return true;
+}
+
+static struct begun *
+remember(struct begun **heads, uint64_t key, const char *line, size_t len)
+{
+    struct begun *b = malloc(sizeof *b + len);
+
+    if (b == NULL)
+        return NULL;
+    *b = (struct begun){.next = heads[key % HEADS], .key = key, .len = len};
+    memcpy(b->line, line, len);
+    heads[key % HEADS] = b;
+    return b;
+}
+
+/* A member of a line; an empty text if there is none. */
+static const char *
+member(const char *line, size_t len, const char *name, size_t *n)
+{
+    const char *v;
+
+    if (journal_line_field(line, len, name, &v, n))
+        return v;
+    *n = 0;
+    return "";
+}
+
+static bool
+is(const char *v, size_t n, const char *text)
+{
+    return n == strlen(text) && memcmp(v, text, n) == 0;
+}
+
+/* The line without its payload is all that is needed later. */
+static size_t
+head_of(const char *line, size_t len)
+{
+    size_t      n;
+    const char *v = member(line, len, "payload", &n);
+
+    return n == 0 ? len : (size_t)(v - line);
+}
+
+static void
+see_session(const char *line, size_t len, bool ended)
+{
+    size_t         n, g;
+    const char    *id = member(line, len, "chargePointId", &n);
+    const char    *v = member(line, len, "generation", &g);
+    uint64_t       generation = strtoull(v, NULL, 10);
+    uint64_t       key = hash_sum(id, n, 0);
+    struct begun **at = find(sessions, key), *b = *at;
+
+    if (generation == 0 || (b != NULL && generation < b->generation))
+        return;
+    if (ended) {
+        sessions_n -= forget(at);
+        return;
+    }
+    if (b == NULL) {
+        b = remember(sessions, key, line, head_of(line, len));
+        sessions_n += b != NULL;
+    }
+    if (b != NULL)
+        b->generation = generation;
+}
+
+static void
+see_command(const char *line, size_t len, bool ended)
+{
+    size_t         p, n;
+    const char    *payload = member(line, len, "payload", &p);
+    const char    *id = member(payload, p, "commandId", &n);
+    struct begun **at = find(commands, hash_sum(id, n, 0));
+
+    if (n == 0)
+        return;
+    if (ended) {
+        commands_n -= forget(at);
+        return;
+    }
+    /* The outcome of a command of Redis is made there. */
+    const char *origin = member(payload, p, "origin", &p);
+    if (*at != NULL || is(origin, p, "\"redis\""))
+        return;
+    struct begun *b = remember(commands, hash_sum(id, n, 0), line, len);
+    if (b == NULL)
+        return;
+    commands_n++;
+    const char *v = member(line, len, "timestamp", &n);
+    if (n > 2)
+        clock_parse_rfc3339(v + 1, n - 2, &b->wall_ms);
+}
+
+void
+former_recover(const char *line, size_t len)
+{
+    size_t      n;
+    const char *type = member(line, len, "eventType", &n);
+
+    if (is(type, n, "\"command.sent\"") || is(type, n, "\"command.response\""))
+        see_command(line, len, type[9] == 'r');
+    /* A worker that begins anew has these in the registry. */
+    if (self.mem->incarnation == 1 && !is(type, n, "\"command.response\"") &&
+        !is(type, n, "\"gateway.started\""))
+        see_session(line, len, is(type, n, "\"charge_point.disconnected\""));
+}
+
+/* Whose event it was. The identity goes into out. */
+static struct publish_who
+who_of(const struct begun *b, char out[REGISTRY_NAME_MAX])
+{
+    struct publish_who who = {
+        .identity = out, .generation = b->generation, .protocol = ""};
+    size_t       n;
+    const char  *id = member(b->line, b->len, "chargePointId", &n);
+    struct json *tape = tape_borrow(TAPE_MESSAGE);
+
+    if (json_scan(tape, id, n))
+        who.identity_len = json_string(tape, 0, out, REGISTRY_NAME_MAX, NULL);
+    tape_return(tape);
+    const char *protocol = member(b->line, b->len, "protocol", &n);
+    for (unsigned i = 0; i < DIALECTS; i++)
+        if (n == strlen(dialects[i].name) + 2 &&
+            memcmp(protocol + 1, dialects[i].name, n - 2) == 0)
+            who.protocol = dialects[i].name;
+    return who;
+}
+
+static bool
+end_session(const struct begun *b)
+{
+    char               name[REGISTRY_NAME_MAX];
+    struct publish_who who = who_of(b, name);
+    struct publish    *p = publish_begin(EVENT_disconnected, &who);
+
+    writer_open(&p->w, "payload", '{');
+    writer_str(&p->w, "reason", close_info[CLOSE_gateway_died].word);
+    writer_close(&p->w);
+    if (publish_end(p) == 0)
+        return false;
+    STAT_INC(self.st, closed[CLOSE_gateway_died]);
+    return true;
+}
+
+static bool
+end_command(const struct begun *b)
+{
+    char               name[REGISTRY_NAME_MAX];
+    struct publish_who who = who_of(b, name);
+    struct publish    *p;
+    size_t             m, a, c, n;
+    const char        *payload = member(b->line, b->len, "payload", &n);
+    const char        *id = member(payload, n, "commandId", &c);
+    const char        *action = member(b->line, b->len, "action", &a);
+    const char        *message = member(b->line, b->len, "messageId", &m);
+    const char        *generation = member(b->line, b->len, "generation", &n);
+
+    who.generation = strtoull(generation, NULL, 10);
+    p = publish_begin(EVENT_command, &who);
+    writer_raw(&p->w, "messageId", message, m);
+    writer_raw(&p->w, "action", action, a);
+    writer_open(&p->w, "payload", '{');
+    writer_raw(&p->w, "commandId", id, c);
+    writer_raw(&p->w, "action", action, a);
+    writer_str(&p->w, "outcome", outcome_info[OUTCOME_uncertain].word);
+    writer_u64(&p->w, "durationMs",
+        self.wall_ms > b->wall_ms ? self.wall_ms - b->wall_ms : 0);
+    writer_close(&p->w);
+    if (publish_end(p) == 0)
+        return false;
+    STAT_INC(self.st, commands[OUTCOME_uncertain]);
+    calls_recovered(b->key);
+    return true;
+}
+
+static void
+end_all(struct begun **heads, unsigned *n, bool (*end)(const struct begun *b))
+{
+    for (unsigned i = 0; i<HEADS && * n> 0; i++)
+        while (heads[i] != NULL) {
+            if (!end(heads[i]))
+                return; /* the journal's buffer is full */
+            forget(&heads[i]);
+            --*n;
+        }
+}
+
+void
+former_tick(void)
+{
+    end_all(commands, &commands_n, end_command);
+    end_all(sessions, &sessions_n, end_session);
+}
+
+void
+former_end(void)
+{
+    if (self.slot == 0 && self.mem->incarnation == 1) {
+        struct publish_who who = {.identity = "", .protocol = ""};
+        struct publish    *p = publish_begin(EVENT_gateway_started, &who);
+        writer_open(&p->w, "payload", '{');
+        writer_str(&p->w, "version", self.shm->version);
+        writer_u64(&p->w, "workers", self.shm->slots);
+        writer_close(&p->w);
+        publish_end(p);
+    }
+    if (sessions_n > 0 || commands_n > 0)
+        log_info("the journal shows %u sessions and %u commands that did not "
+                 "end; they end now",
+            sessions_n, commands_n);
+    former_tick();
+}

@@ -1,0 +1,27 @@
+/*
+ * former: what the journal shows of the gateway's former life.
+ *
+ * Recovery hands over the lines of this slot's journal. What began there and
+ * did not end, ends now: a command that was sent and has no outcome is
+ * uncertain, a session of a daemon that died is disconnected with the reason
+ * gateway_died. (The sessions of a worker that died alone are in the registry,
+ * and end as worker_died.)
+ *
+ * As much of the journal is read back as JOURNAL_RECOVER_MAX: a session without
+ * any event in that part is not seen.
+ */
+#ifndef WORKER_SESSION_FORMER_H
+#define WORKER_SESSION_FORMER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* One line of the journal, oldest first. */
+void former_recover(const char *line, size_t len);
+/* All lines are there: makes the events, and gateway.started at the first start
+ * of the daemon's slot 0. */
+void former_end(void);
+/* Once a second: what the journal had no room for. */
+void former_tick(void);
+
+#endif
