@@ -16,8 +16,9 @@
 static _Atomic uint64_t wanted[JOURNAL_SLOTS];
 
 #define STEP_MS 60000 /* a smaller difference is no step of a clock */
-#define FRESH_MS (2 * 3600 * 1000) /* so long a gateway may have been silent   \
-                                    */
+#define FRESH_MS                                                               \
+    (2 * 3600 * 1000) /* so long a gateway may have been silent                \
+                       */
 
 /* Of the thread that removes. */
 static struct retention_clock believed;
