@@ -18,7 +18,7 @@ denyfile_path(const struct config *c, char out[DENYFILE_PATH_MAX])
         snprintf(out, DENYFILE_PATH_MAX, "%s/deny", c->server_state_dir);
 }
 
-/* One line, understood. */
+/* What a line says. */
 struct entry {
     bool                 is_name;
     struct cidr          range;
@@ -78,16 +78,39 @@ compare_names(const void *a, const void *b)
     return memcmp(a, b, sizeof(struct denyfile_name));
 }
 
-static void *
-one_more(void *p, size_t n, size_t *cap, size_t size)
+/* Room for one more element; false if there is no memory for it. */
+static bool
+one_more(void **p, size_t n, size_t *cap, size_t size)
 {
     if (n < *cap)
-        return p;
-    *cap = *cap ? 2 * *cap : 16;
-    void *q = realloc(p, *cap * size);
+        return true;
+    size_t more = *cap ? 2 * *cap : 16;
+    void  *q = realloc(*p, more * size);
     if (q == NULL)
-        abort(); /* a few kilobytes */
-    return q;
+        return false;
+    *p = q;
+    *cap = more;
+    return true;
+}
+
+static bool
+add(struct denyfile *d, const struct entry *e)
+{
+    void *p = e->is_name ? (void *)d->name : (void *)d->range;
+    bool  fits = e->is_name
+         ? one_more(&p, d->names, &d->names_cap, sizeof *d->name)
+         : one_more(&p, d->ranges, &d->ranges_cap, sizeof *d->range);
+
+    if (!fits)
+        return false;
+    if (e->is_name) {
+        d->name = p;
+        d->name[d->names++] = e->name;
+    } else {
+        d->range = p;
+        d->range[d->ranges++] = e->range;
+    }
+    return true;
 }
 
 bool
@@ -116,14 +139,10 @@ denyfile_parse(struct denyfile *d, const char *file, const char *text,
         }
         if (!some)
             continue;
-        if (e.is_name) {
-            d->name =
-                one_more(d->name, d->names, &d->names_cap, sizeof *d->name);
-            d->name[d->names++] = e.name;
-        } else {
-            d->range =
-                one_more(d->range, d->ranges, &d->ranges_cap, sizeof *d->range);
-            d->range[d->ranges++] = e.range;
+        if (!add(d, &e)) {
+            buf_addf(errors, "%s:%u: there is no memory for it\n", file, line);
+            wrong++;
+            break;
         }
     }
     if (d->names > 0)

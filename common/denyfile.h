@@ -1,5 +1,5 @@
 /*
- * denyfile: who may not connect.
+ * denyfile: addresses and identities that may not connect.
  *
  * A text file, one a line; # begins a comment:
  *

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "printable.h"
 
 #define LINE_MAX_BYTES 2048 /* longer lines are cut; one write() each */
 #define SYSLOG_WAIT_MS 100  /* of each second, for a syslogd that is slow */
@@ -229,11 +230,9 @@ log_line(enum log_level level, const char *fmt, ...)
     size_t len = (size_t)n + (size_t)m;
     if (len > sizeof line - 2)
         len = sizeof line - 2;
-    /* Text from outside may stand in a line: it must stay one line, and no
-     * terminal escapes. */
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
+    /* Text from outside may stand in a line: it must stay one line, without
+     * anything that a terminal obeys. */
+    printable_mask(line, len);
     if (to_syslog) {
         line[len] = '\0';
         syslog_put(level, line);

@@ -1,4 +1,4 @@
-/* penalty: who does something too often has to wait. See penalty.h. */
+/* penalty: waits for what happens too often. See penalty.h. */
 #include "penalty.h"
 
 #include <stdbool.h>
@@ -144,8 +144,7 @@ penalty_count(struct penalty *t, unsigned kind, const void *p, size_t n,
         }
         uint32_t wait = 0;
         if (r.count >= limit) {
-            wait =
-                r.strikes < 16 ? (uint32_t)PENALTY_FIRST_S << r.strikes : most;
+            wait = (uint32_t)PENALTY_FIRST_S << r.strikes;
             if (wait > most)
                 wait = most;
             if (r.strikes < STRIKES_MAX)

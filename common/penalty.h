@@ -1,15 +1,16 @@
 /*
- * penalty: who does something too often has to wait, longer each time.
+ * penalty: what a name does too often makes it wait, longer each time.
  *
  * One table in shared memory for all workers, of identities that connect too
- * often and addresses that are refused too often. Each is a hash, in one of
- * two words of the table, changed by compare-and-swap; so a crash leaves a
- * word as it was before or after. The table forgets: a new name takes the
- * place of the one that was quiet longer.
+ * often, addresses that are refused too often, and identities with wrong keys
+ * from one address. Each name is a hash in one of two words of the table,
+ * changed by compare-and-swap, so a crash leaves a word as it was before or
+ * after. The table forgets: a new name takes the place of the one that was
+ * quiet longer.
  *
  *   more than `limit' in a minute  ->  refused for 5 s; the next time, within
  *   the hour, for 10 s, then 20 s ... up to `most'. What is refused meanwhile
- *   does not count, so the wait ends also for one who keeps knocking.
+ *   does not count, so the wait ends also while attempts go on.
  *
  * Pure but for the table: time is given, in seconds of the monotonic clock.
  */

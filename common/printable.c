@@ -94,8 +94,11 @@ printable_escape(struct buf *out, const char *p, size_t n)
 
     for (size_t i = 0, len; i < n; i += len) {
         bool good;
+        len = 1;
+        if ((p[i] >= 0x20 && p[i] < 0x7f) || p[i] == '\n' || p[i] == '\t')
+            continue;
         len = printable_next(p + i, n - i, &good);
-        if (good || p[i] == '\n' || p[i] == '\t')
+        if (good)
             continue;
         const unsigned char *s = (const unsigned char *)p + i;
         fits = fits && buf_add(out, p + plain, i - plain);
@@ -114,4 +117,15 @@ printable_escape(struct buf *out, const char *p, size_t n)
                     (unsigned)(0xdc00 + ((c - 0x10000) & 0x3ff)));
     }
     return fits && buf_add(out, p + plain, n - plain);
+}
+
+void
+printable_mask(char *p, size_t n)
+{
+    for (size_t i = 0, len; i < n; i += len) {
+        bool good;
+        len = printable_next(p + i, n - i, &good);
+        if (!good)
+            memset(p + i, '?', len);
+    }
 }

@@ -28,4 +28,7 @@ size_t printable_percent(char *out, size_t size, const char *p, size_t n);
  * tabs stay. */
 bool printable_escape(struct buf *out, const char *p, size_t n);
 
+/* In place, for one line: each byte of what cannot be shown becomes ?. */
+void printable_mask(char *p, size_t n);
+
 #endif

@@ -348,6 +348,55 @@ def test_half_frames_without_end_do_not_eat_the_memory():
     assert g.wait_log("limits.buffer_memory is 8")
 
 
+# --- the operator's terminal ---------------------------------------------------
+
+def test_no_payload_reaches_a_terminal_raw():
+    g = Gateway(server_workers=1)
+    c = Charger(g, "C1")
+    c.boot()
+    evil = "\u009b2J\u009d0;owned\u009c\x7f\u202egnp\u2066"
+    tap = subprocess.Popen([OCPPCTL, "-s", g.control, "tap", "C1"],
+                           stdout=subprocess.PIPE)
+    poll(lambda: g.stat("commands_pending") == 0 and "C1" in g.log())
+
+    def seen(raw):
+        text = raw.decode()
+        assert not [x for x in text if ord(x) in range(0x7f, 0xa0) or
+                    x in "\u202e\u2066" or x < " " and x not in "\n\t"], text
+        return text
+    # The tap is in place once a frame shows.
+    def shown():
+        c.call("DataTransfer", {"vendorId": "v", "data": "PROBE"})
+        return select.select([tap.stdout], [], [], 0.05)[0]
+    poll(shown)
+    c.send('[2,"e1","DataTransfer",{"vendorId":"v","data":"%s"}]' % evil)
+    c.get("e1")
+    out = b""
+    while b"owned" not in out:
+        out += os.read(tap.stdout.fileno(), 65536)
+    tap.terminate()
+    tap.wait()
+    assert "\\u009b2J" in seen(out)
+    g.wait_events(cp="C1", type="data_transfer.received")
+
+    def event():
+        r = subprocess.run([OCPPCTL, "-s", g.control, "events", "--type",
+                            "data_transfer.received"], stdout=subprocess.PIPE)
+        return [json.loads(l) for l in seen(r.stdout).splitlines()
+                if "owned" in l]
+    [e] = poll(event)
+    assert e["payload"]["data"] == evil      # the same text, as JSON
+    for words in ((), ("-j",)):
+        h = background(lambda: subprocess.run(
+            [OCPPCTL, "-s", g.control, *words, "call", "C1", "DataTransfer",
+             '{"vendorId":"v"}'], stdout=subprocess.PIPE))
+        id, _, _ = c.take()[:3]
+        c.result(id, '{"status":"Accepted","data":"%s"}' % evil)
+        text = seen(h.wait().stdout)
+        assert "owned" in text, text
+    assert json.loads(text)["payload"]["data"] == evil
+
+
 # --- the deny list -------------------------------------------------------------
 
 def test_who_is_denied_is_closed_and_refused_until_allowed():

@@ -26,6 +26,7 @@
 #include "ctl/main.h"
 #include "event.h"
 #include "journal_dir.h"
+#include "printable.h"
 #include "writer.h"
 
 #define OUT_FLUSH (64u << 10)
@@ -250,7 +251,7 @@ print(struct events *e)
             e->last = line.number;
         if (!wanted(e, &line))
             continue;
-        buf_add(&e->out, line.p, line.len);
+        printable_escape(&e->out, line.p, line.len);
         buf_addc(&e->out, '\n');
         if (e->out.len >= OUT_FLUSH && !flush(e))
             return false;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "control_line.h"
+#include "printable.h"
 #include "writer.h"
 
 #define REFUSED_FROM 400 /* codes from here on are errors */
@@ -206,7 +207,12 @@ print(const struct ctl *ctl, int code, const char *body, size_t len)
 
     if (to == stderr)
         fputs("ocppctl: ", to);
-    fwrite(body, 1, len, to);
+    /* Payloads and names come from strangers, and the output may be a
+     * terminal's. In JSON the escaped text means the same. */
+    struct buf shown = BUF_INIT(6 * len + 1);
+    if (printable_escape(&shown, body, len))
+        fwrite(shown.p, 1, shown.len, to);
+    buf_free(&shown);
     if (fflush(to) != 0)
         return CTL_REFUSED; /* nobody reads our output any more */
     if (code == USAGE)

@@ -1,5 +1,6 @@
 /* screen: the terminal that ocppctl draws on. See ctl/screen.h. */
 #include "ctl/screen.h"
+#include "printable.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -147,38 +148,17 @@ screen_wait(int timeout_ms)
     return errno == EINTR || errno == EAGAIN ? SCREEN_TIME : SCREEN_QUIT;
 }
 
-/* Bytes of the character at p, 0 if it is none that may be shown. */
-static size_t
-character(const unsigned char *p, size_t n)
-{
-    size_t len = p[0] < 0x80 ? 1
-        : p[0] < 0xc2        ? 0
-        : p[0] < 0xe0        ? 2
-        : p[0] < 0xf0        ? 3
-        : p[0] < 0xf5        ? 4
-                             : 0;
-
-    if (len == 0 || len > n || p[0] < 0x20 || p[0] == 0x7f)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if (p[0] == 0xc2 && p[1] < 0xa0)
-        return 0; /* control characters too */
-    return len;
-}
-
 void
 screen_put(struct buf *out, const char *text, unsigned columns)
 {
     size_t left = strlen(text), len;
 
     for (; columns > 0 && left > 0; columns--, text += len, left -= len) {
-        len = character((const unsigned char *)text, left);
-        if (len > 0) {
+        bool good;
+        len = printable_next(text, left, &good);
+        if (good) {
             buf_add(out, text, len);
         } else {
-            len = 1;
             buf_addc(out, '?');
         }
     }
@@ -198,12 +178,12 @@ put_line(struct buf *out, const char *p, size_t n, unsigned columns)
         n--;
     }
     for (size_t len; n > 0 && columns > 0; p += len, n -= len, columns--) {
-        len = character((const unsigned char *)p, n);
-        if (len == 0)
-            buf_addc(out, '?');
-        else
+        bool good;
+        len = printable_next(p, n, &good);
+        if (good)
             buf_add(out, p, len);
-        len += len == 0;
+        else
+            buf_addc(out, '?');
     }
     if (marked) {
         buf_adds(out, "\033[0m");

@@ -577,7 +577,9 @@ guard_check(struct conn *c)
     if (deny_round) {
         struct registry_entry *e = registry_at(self.registry, c->session.entry);
         uint64_t               addr[2] = {e->addr[0], e->addr[1]};
-        if (denyfile_has_name(&denied, e->name, e->name_len) ||
+        size_t                 len;
+        const char *name = registry_name(self.registry, c->session.entry, &len);
+        if (denyfile_has_name(&denied, name, len) ||
             denyfile_has_address(&denied, addr))
             return CLOSE_denied;
     }
