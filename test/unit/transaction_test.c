@@ -1,0 +1,104 @@
+/* transaction_test: the object tx of events, from messages of all versions. */
+#include "ocpp/transaction.h"
+#include "unit.h"
+
+static struct json_token tokens[2000];
+static struct json       tape = JSON_INIT(tokens, 2000);
+
+#define EVENT_2X(rest)                                                         \
+    "{\"eventType\":\"Started\",\"timestamp\":\"2026-01-31T12:34:56Z\","       \
+    "\"triggerReason\":\"Authorized\",\"seqNo\":3,\"transactionInfo\":"        \
+    "{\"transactionId\":\"t-1\"" rest "}"
+#define COMMON_2X "\"id\":\"t-1\",\"seq\":3"
+#define SAMPLES(samples)                                                       \
+    "{\"connectorId\":1,\"meterValue\":[{\"timestamp\":\"x\","                 \
+    "\"sampledValue\":[" samples "]}]}"
+
+static const struct {
+    enum event_kind kind;
+    const char     *payload, *answer, *tx;
+} rows[] = {
+    /* 1.6 */
+    {EVENT_tx_started,
+        "{\"connectorId\":2,\"idTag\":\"A\\u00fc\",\"meterStart\":1500,"
+        "\"timestamp\":\"x\",\"transactionId\":99}",
+        "{\"transactionId\":7,\"idTagInfo\":{\"status\":\"Accepted\"}}",
+        "{\"id\":\"7\",\"connector\":2,\"token\":\"A\\u00fc\","
+        "\"meterWh\":1500}"},
+    {EVENT_tx_stopped,
+        "{\"transactionId\":-3,\"meterStop\":\"2000\",\"reason\":\"Remote\"}",
+        "{}", "{\"id\":\"-3\",\"meterWh\":2000,\"reason\":\"Remote\"}"},
+    {EVENT_tx_stopped, "{\"transactionId\":null,\"meterStop\":{}}", "{}",
+        "{\"reason\":\"Local\"}"},
+    {EVENT_tx_stopped, "{\"transactionId\":007,\"meterStop\":0}", "{}",
+        "{\"id\":\"7\",\"meterWh\":0,\"reason\":\"Local\"}"},
+    {EVENT_meter_values,
+        SAMPLES(
+            "{\"value\":\"1.5\",\"unit\":\"kWh\"},{\"value\":\"9\","
+            "\"measurand\":\"Voltage\"},{\"value\":\"8\",\"phase\":\"L1\"}"),
+        "{}", "{\"connector\":1,\"meterWh\":1500}"},
+    {EVENT_meter_values, SAMPLES("{\"value\":\"10\"},{\"value\":\"12.25\"}"),
+        "{}", "{\"connector\":1,\"meterWh\":12.25}"},
+    {EVENT_meter_values, SAMPLES("{\"value\":\"a\"},null,7,{}"), "{}",
+        "{\"connector\":1}"},
+    /* 2.x */
+    {EVENT_tx_started, EVENT_2X("}"), "{}",
+        "{" COMMON_2X ",\"trigger\":\"Authorized\"}"},
+    {EVENT_tx_started,
+        EVENT_2X(",\"chargingState\":\"Charging\",\"remoteStartId\":12},"
+                 "\"evse\":{\"id\":2,\"connectorId\":1},\"idToken\":{"
+                 "\"idToken\":\"T\",\"type\":\"ISO14443\"},\"offline\":true"),
+        "{}",
+        "{" COMMON_2X ",\"evse\":2,\"connector\":1,\"token\":\"T\","
+        "\"tokenType\":\"ISO14443\",\"trigger\":\"Authorized\","
+        "\"state\":\"Charging\",\"offline\":true,\"remoteStartId\":12}"},
+    {EVENT_tx_stopped, EVENT_2X(",\"stoppedReason\":\"EVDisconnected\"}"), "{}",
+        "{" COMMON_2X
+        ",\"reason\":\"EVDisconnected\",\"trigger\":\"Authorized\"}"},
+    {EVENT_tx_stopped, EVENT_2X("}"), "{}",
+        "{" COMMON_2X ",\"reason\":\"Local\",\"trigger\":\"Authorized\"}"},
+    {EVENT_tx_updated,
+        EVENT_2X("},\"meterValue\":[{\"timestamp\":\"x\",\"sampledValue\":[{"
+                 "\"value\":1.25,\"unitOfMeasure\":{\"unit\":\"Wh\","
+                 "\"multiplier\":3}},{\"value\":7,\"measurand\":\"Power."
+                 "Active.Import\"}]}]"),
+        "{}", "{" COMMON_2X ",\"meterWh\":1250,\"trigger\":\"Authorized\"}"},
+    {EVENT_meter_values,
+        "{\"evseId\":3,\"meterValue\":[{\"sampledValue\":[{\"value\":2,"
+        "\"unitOfMeasure\":{\"unit\":\"kWh\",\"multiplier\":-1}}]}]}",
+        "{}", "{\"evse\":3,\"meterWh\":200}"},
+    {EVENT_meter_values,
+        "{\"evseId\":3,\"meterValue\":[{\"sampledValue\":[{\"value\":2,"
+        "\"unitOfMeasure\":{\"multiplier\":400}}]}]}",
+        "{}", "{\"evse\":3}"},
+};
+
+int
+main(void)
+{
+    struct buf out = BUF_INIT(65536);
+    int64_t    id = 0;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct writer w = WRITER_INIT(&out);
+        UNIT_CASE(rows[i].payload);
+        CHECK(json_scan(&tape, rows[i].payload, strlen(rows[i].payload)));
+        buf_clear(&out);
+        writer_open(&w, NULL, '{');
+        transaction_put(&w, rows[i].kind, &tape, 0, rows[i].answer,
+            strlen(rows[i].answer), NULL);
+        writer_close(&w);
+        CHECK_EQ(out.len, strlen(rows[i].tx) + 7);
+        if (out.len > 7)
+            CHECK_STRN(out.p + 6, out.len - 7, rows[i].tx);
+    }
+    UNIT_CASE("");
+    const char *text = EVENT_2X(",\"remoteStartId\":12}");
+    CHECK(json_scan(&tape, text, strlen(text)));
+    CHECK(transaction_remote_start(&tape, 0, &id));
+    CHECK_EQ(id, 12);
+    CHECK(transaction_is_kind(EVENT_tx_updated));
+    CHECK(!transaction_is_kind(EVENT_heartbeat));
+    buf_free(&out);
+    return unit_done();
+}
