@@ -9,6 +9,7 @@
 #include "net/http_hint.h"
 #include "ocpp/dialect.h"
 #include "ocpp/json.h"
+#include "ocpp/tape.h"
 #include "log.h"
 #include "base/master_link.h"
 #include "sandbox.h"
@@ -267,17 +268,18 @@ auth_welcomed(uint32_t entry, const struct auth_redis_answer *answer)
 static size_t
 key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
 {
-    static struct json_token tokens[64];
-    static struct json       tape = JSON_INIT(tokens, 64);
-    char                     text[AUTHFILE_KEY_MAX + 1];
+    char   text[AUTHFILE_KEY_MAX + 1];
+    size_t n = 0;
 
-    if (self.conf.auth_mode == CONF_auth_mode_none ||
-        !json_scan(&tape, payload, strlen(payload)))
+    if (self.conf.auth_mode == CONF_auth_mode_none)
         return 0;
-    uint32_t value = dialect_new_key(action, &tape, 0);
-    if (value == 0)
-        return 0;
-    size_t n = json_string(&tape, value, text, sizeof text, NULL);
+    struct json *tape = tape_borrow(TAPE_MESSAGE);
+    uint32_t     value = json_scan(tape, payload, strlen(payload))
+            ? dialect_new_key(action, tape, 0)
+            : 0;
+    if (value != 0 && tape->tok[value].type == JSON_STRING)
+        n = json_string(tape, value, text, sizeof text, NULL);
+    tape_return(tape);
     if (n == 0 || n >= sizeof text)
         return 0;
     n = authfile_canonical((const uint8_t *)text, n, out);

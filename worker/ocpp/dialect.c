@@ -70,9 +70,55 @@ dialect_token_status(const struct dialect *d)
     return dialect_status(schema_find(d->schema, "Authorize", 9));
 }
 
+static bool
+member_is(
+    const struct json *j, uint32_t object, const char *name, const char *value)
+{
+    uint32_t i = json_member(j, object, name, strlen(name));
+
+    return i != 0 && json_equals(j, i, value, strlen(value));
+}
+
+/* Of the elements of `list` in a SetVariables request or response, the one
+ * about SecurityCtrlr.BasicAuthPassword. */
+static uint32_t
+password_element(const struct json *j, uint32_t payload, const char *list)
+{
+    uint32_t all = json_member(j, payload, list, strlen(list));
+
+    if (all == 0 || j->tok[all].type != JSON_ARRAY)
+        return 0;
+    for (uint32_t i = all + 1; i < j->tok[all].next; i = j->tok[i].next) {
+        uint32_t component = json_member(j, i, "component", 9);
+        uint32_t variable = json_member(j, i, "variable", 8);
+        if (component != 0 && variable != 0 &&
+            member_is(j, component, "name", "SecurityCtrlr") &&
+            member_is(j, variable, "name", "BasicAuthPassword"))
+            return i;
+    }
+    return 0;
+}
+
+bool
+dialect_accepted(const struct json *tape, uint32_t payload)
+{
+    uint32_t element = password_element(tape, payload, "setVariableResult");
+    uint32_t status = element
+        ? json_member(tape, element, "attributeStatus", 15)
+        : json_member(tape, payload, "status", 6);
+
+    return status != 0 &&
+        (json_equals(tape, status, "Accepted", 8) ||
+            json_equals(tape, status, "RebootRequired", 14));
+}
+
 uint32_t
 dialect_new_key(const char *action, const struct json *tape, uint32_t payload)
 {
+    if (strcmp(action, "SetVariables") == 0) {
+        uint32_t element = password_element(tape, payload, "setVariableData");
+        return element ? json_member(tape, element, "attributeValue", 14) : 0;
+    }
     if (strcmp(action, "ChangeConfiguration") != 0)
         return 0;
     uint32_t key = json_member(tape, payload, "key", 3);

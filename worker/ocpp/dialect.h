@@ -55,5 +55,8 @@ const char *dialect_token_status(const struct dialect *d);
  * its value; 0 if the request sets something else. */
 uint32_t dialect_new_key(
     const char *action, const struct json *tape, uint32_t payload);
+/* Does the charge point do, or has it done, what a request asked for? Of
+ * several variables, the authorization key counts. */
+bool dialect_accepted(const struct json *tape, uint32_t payload);
 
 #endif

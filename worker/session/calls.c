@@ -525,10 +525,7 @@ accepted(const struct ocppj_frame *f, const struct json *tape)
 {
     if (f->type == OCPPJ_CALLERROR)
         return false;
-    uint32_t status = json_member(tape, f->payload_tok, "status", 6);
-    return status != 0 &&
-        (json_equals(tape, status, "Accepted", 8) ||
-            json_equals(tape, status, "RebootRequired", 14));
+    return dialect_accepted(tape, f->payload_tok);
 }
 
 static bool
