@@ -157,7 +157,7 @@ def follow(g, *words):
 def test_follow_goes_on_while_the_daemon_runs():
     g = Gateway(server_workers="2")
     story(g, "BEFORE")
-    p = follow(g)
+    p = follow(g, "--since", "1h")
     try:
         got = [p.next() for _ in g.events("all")]
         for i in range(4):
@@ -174,9 +174,30 @@ def test_follow_goes_on_while_the_daemon_runs():
         p.wait()
 
 
+def test_follow_without_since_begins_now():
+    g = Gateway(server_workers="2")
+    story(g, "OLD")
+    p = follow(g)
+    try:
+        # It runs once it has printed the first of the new events; no event
+        # before that is one of the past.
+        c = Charger(g, "NEW")
+
+        def printed():
+            c.call("Authorize", {"idTag": "NOW"})
+            try:
+                return p.next(0.2)
+            except TimeoutError:
+                return None
+        assert poll(printed)["chargePointId"] == "NEW"
+    finally:
+        p.kill()
+        p.wait()
+
+
 def test_follow_goes_on_over_the_death_of_workers_and_rotation():
     g = Gateway(server_workers="2", journal_segment_age="1s")
-    p = follow(g, "--type", "authorization.requested")
+    p = follow(g, "--since", "1h", "--type", "authorization.requested")
     tags = []
     try:
         for i in range(6):

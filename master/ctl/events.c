@@ -387,6 +387,18 @@ follow(struct events *e)
     }
 }
 
+/* Following without --since begins with what is not yet durable. */
+static void
+from_now(struct events *e)
+{
+    if (!e->follow || e->since_ms > 0)
+        return;
+    if (e->mark != UINT64_MAX && e->mark > 0)
+        e->last = e->mark - 1;
+    else
+        e->since_ms = clock_wall_ms();
+}
+
 int
 ctl_events(int argc, char **argv, const struct ctl *ctl)
 {
@@ -404,6 +416,7 @@ ctl_events(int argc, char **argv, const struct ctl *ctl)
     if (result == CTL_DONE && e.dir[0] == '\0')
         result = journal_path_configured(ctl, e.dir, sizeof e.dir);
     if (result == CTL_DONE) {
+        from_now(&e);
         if (!begin(&e, &why))
             result = complain(&e, &why);
         else if (print(&e) && e.follow)
