@@ -141,9 +141,10 @@ put_choices(enum conf_knob k, struct buf *out)
         if (knob_choices[i].knob == k) {
             buf_addf(out, ".It Cm %s\n", knob_choices[i].word);
             mdoc_prose(out, knob_choices[i].doc, true);
-            /* As a sentence of its own: the table has it without a stop. */
+            /* A choice may stand in the table without its full stop. */
             out->len -= out->len > 0 && out->p[out->len - 1] == '\n';
-            buf_adds(out, ".\n");
+            buf_adds(out,
+                out->len > 0 && out->p[out->len - 1] == '.' ? "\n" : ".\n");
         }
     buf_adds(out, ".El\n.Pp\n");
 }

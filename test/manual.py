@@ -32,6 +32,11 @@ def table(file, pattern):
     return found
 
 
+def family():
+    return sorted(re.sub(r"\.in$", "", n)
+                  for n in os.listdir(os.path.join(ROOT, "man")))
+
+
 def test_every_page_is_clean():
     if not shutil.which("mandoc"):
         raise Skip("mandoc is not installed")
@@ -46,6 +51,44 @@ def test_every_page_is_clean():
         faults = [l for l in r.stdout.splitlines()
                   if "referenced manual not found" not in l]
         assert not faults, "\n".join(faults)
+
+
+def test_no_sentence_ends_in_two_full_stops():
+    for name in family():
+        t = text(name)
+        assert not re.search(r"[^. ]\.\.(\s|$)", t), (
+            name, re.findall(r".*[^. ]\.\.(?:\s|$)", t)[:5])
+
+
+def test_headings_are_not_taken_for_macros():
+    for name in family():
+        for l in text(name).splitlines():
+            # A heading has less indent than text.
+            assert not re.match(r" {0,3}<", l), (name, l)
+
+
+def test_each_page_refers_to_all_others():
+    for name in family():
+        t = text(name)
+        also = t[t.rindex("SEE ALSO"):]
+        for other in family():
+            if other != name:
+                base, _, number = other.rpartition(".")
+                assert "%s(%s)" % (base, number) in also, (name, other)
+
+
+def test_the_example_of_an_event_is_an_event():
+    t = text("ocppd-events.7")
+    got = re.search(r"^ *(\{\"eventId\".*?\}\}\})", t, re.M | re.S)
+    example = json.loads(re.sub(r"\n *", "", got[1]))
+    g = Gateway()
+    c = Charger(g, "CP001")
+    c.boot()
+    c.start()
+    real = g.wait_events(1, type="transaction.started")[0]
+    members = [m for m in real if m != "crc32c"]
+    assert list(example) == members, (list(example), members)
+    assert list(example["answer"]) == list(real["answer"])
 
 
 def test_every_setting_is_in_the_manual():
