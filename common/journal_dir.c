@@ -360,6 +360,12 @@ journal_dir_next(
     return true;
 }
 
+void
+journal_dir_again(struct journal_dir *s)
+{
+    s->cur = SIZE_MAX;
+}
+
 unsigned
 journal_dir_slot(const struct journal_dir *s)
 {

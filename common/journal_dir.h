@@ -68,6 +68,9 @@ bool journal_dir_refresh(struct journal_dir *s, struct buf *why);
 bool journal_dir_next(
     struct journal_dir *s, uint64_t below, struct journal_line *line);
 
+/* The event that journal_dir_next() returned last comes again. */
+void journal_dir_again(struct journal_dir *s);
+
 /* Of the event journal_dir_next() returned last. */
 unsigned journal_dir_slot(const struct journal_dir *s);
 

@@ -133,6 +133,34 @@ journal_line_next(const char *p, size_t len, struct journal_line *line)
     return JOURNAL_LINE_WHOLE;
 }
 
+#define AFTER ",\"after\":\""
+
+void
+journal_line_put_after(char out[21], unsigned slot, uint64_t number)
+{
+    snprintf(out, 21, "%03u:%016" PRIx64, slot % JOURNAL_SLOTS, number);
+}
+
+bool
+journal_line_after(
+    const struct journal_line *line, unsigned *slot, uint64_t *number)
+{
+    const char *p = line->p + line->len - JOURNAL_AFTER_LEN;
+
+    if (line->len < JOURNAL_LINE_MIN + JOURNAL_AFTER_LEN ||
+        memcmp(p, AFTER, sizeof AFTER - 1) != 0 ||
+        line->p[line->len - 2] != '"')
+        return false;
+    p += sizeof AFTER - 1;
+    *slot = 0;
+    for (int i = 0; i < 3; i++) {
+        if (p[i] < '0' || p[i] > '9')
+            return false;
+        *slot = *slot * 10 + (unsigned)(p[i] - '0');
+    }
+    return p[3] == ':' && parse_number(p + 4, number);
+}
+
 /* --- members of a line --------------------------------------------------- */
 
 /* Each skips what begins at p, and says where it ends; NULL if it does not

@@ -73,6 +73,25 @@ enum journal_line_piece {
 void journal_line_put_check(
     char out[JOURNAL_CHECK_LEN], const char *p, size_t len);
 
+/*
+ * An event may name one that must be shipped before it: the latest one of its
+ * identity, if that stands in the journal of another slot. It is the last
+ * member of the event:
+ *
+ *     ,"after":"SSS:NNNNNNNNNNNNNNNN"}
+ *
+ * Slot JOURNAL_SLOTS - 1 (999) means every slot and all events with lower
+ * numbers than this one.
+ */
+#define JOURNAL_AFTER_ALL (JOURNAL_SLOTS - 1)
+#define JOURNAL_AFTER_LEN 32
+
+/* Puts the value of the member: SSS:NNNNNNNNNNNNNNNN. */
+void journal_line_put_after(char out[21], unsigned slot, uint64_t number);
+/* False if the event names none. */
+bool journal_line_after(
+    const struct journal_line *line, unsigned *slot, uint64_t *number);
+
 /* What the bytes begin with. */
 enum journal_line_piece journal_line_next(
     const char *p, size_t len, struct journal_line *line);

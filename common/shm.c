@@ -73,7 +73,8 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
     size_t crowd = round4k(registry + registry_size(capacity));
     size_t penalty =
         round4k(crowd + address_count_size(slots, c->server_max_connections));
-    size_t size = round4k(penalty + penalty_size(c->server_max_connections));
+    size_t latest = round4k(penalty + penalty_size(c->server_max_connections));
+    size_t size = round4k(latest + capacity * sizeof(uint64_t));
 
     *fd = memfd_create("ocppd", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (*fd < 0)
@@ -93,6 +94,7 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
     s->registry_offset = registry;
     s->address_count_offset = crowd;
     s->penalty_offset = penalty;
+    s->latest_offset = latest;
     known_place =
         (struct geometry){s, slots, size, registry, crowd, penalty, capacity};
     s->auth_version = s->deny_version = 1;
@@ -114,6 +116,13 @@ fail:;
     close(*fd);
     errno = saved;
     return NULL;
+}
+
+_Atomic uint64_t *
+shm_latest(struct shm *s, uint32_t entry)
+{
+    ensure(entry < shm_registry(s)->capacity);
+    return (_Atomic uint64_t *)((char *)s + s->latest_offset) + entry;
 }
 
 const struct shm *

@@ -81,6 +81,10 @@ struct shm_worker {
      * number is drawn from shm.sequence, so that a reader which loads the
      * sequence first and then all floors may take the smallest as final. */
     _Atomic uint64_t journal_floor;
+    /* Every event of this slot with a lower number is in Redis; UINT64_MAX
+     * while all are. Lowered (seq_cst) before a number is drawn. It outlives
+     * the worker: a successor goes on from it. */
+    _Atomic uint64_t ship_floor;
     _Atomic uint32_t journal_errno; /* of the last failure; 0 while it works */
 
     char words[SHM_WORDS_MAX]; /* last words (ensure.h) */
@@ -120,6 +124,7 @@ struct shm {
     uint64_t registry_offset;
     uint64_t address_count_offset;
     uint64_t penalty_offset;
+    uint64_t latest_offset;
     uint64_t started_wall_ms;
     uint64_t started_mono_ms;
     int32_t  master_pid;
@@ -131,6 +136,12 @@ struct shm {
      * they grow over restarts too. fetch_add, relaxed but for the rule at
      * journal_floor. */
     _Atomic uint64_t sequence;
+    /* All events of the daemon's former lives have lower numbers. Stored once,
+     * by the worker that is first to have read its journal back. */
+    _Atomic uint64_t life;
+    /* As shm_worker.ship_floor, of the slots that have no worker any more;
+     * worker 0 stores it. */
+    _Atomic uint64_t orphans_floor;
     _Atomic int      log_level;
     _Atomic uint32_t draining; /* 1: no new connections anywhere */
 
@@ -180,6 +191,14 @@ const struct shm *shm_map_readonly(int fd);
 unsigned shm_slots(const struct shm *s);
 uint64_t shm_size(const struct shm *s);
 uint32_t shm_capacity(const struct shm *s);
+
+/* With [redis]: the latest event of a registry entry's identity, its slot in
+ * the bits above SHM_LATEST_SHIFT and its number below; 0 if there is none in
+ * this life of the daemon. The worker that makes the event exchanges it. 8
+ * bytes for each identity, so that its events reach Redis in order although
+ * each worker ships its own journal. */
+#define SHM_LATEST_SHIFT 53
+_Atomic uint64_t *shm_latest(struct shm *s, uint32_t entry);
 
 struct shm_worker    *shm_worker(const struct shm *s, unsigned slot);
 struct registry      *shm_registry(const struct shm *s);

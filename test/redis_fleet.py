@@ -674,6 +674,71 @@ def storm(s, gateways, seconds, disturb, chargers=6):
     return acked, sent
 
 
+def in_order(g, r):
+    """Every event of the gateway is in the stream, once, and those of a charge
+    point in the order of their numbers."""
+    poll(lambda: g.stat("redis_shards_ready") >= 1, 30, "Redis")
+    want = {e["eventId"] for e in g.events("all")}
+    poll(lambda: want <= {e["eventId"] for e in r.entries(EV)}, 60, "all events in the stream")
+    got = [e for e in r.entries(EV) if not e["eventId"].split("-")[1].startswith("r")]
+    assert len(got) == len({e["eventId"] for e in got}), "an event is there twice"
+    last = {}
+    for e in got:
+        assert "after" not in e
+        assert last.get(e["chargePointId"], "") < e["eventId"], \
+            "%s of %s comes behind %s" % (e["eventId"], e["chargePointId"], last[e["chargePointId"]])
+        if e["chargePointId"]:
+            last[e["chargePointId"]] = e["eventId"]
+    return got
+
+
+@tidy
+def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
+    seed = int(os.environ.get("OCPPD_TEST_SEED", "7"))
+    rng = random.Random(seed)
+    s = redis()
+    g = gateway(s, "a", server_workers="4")
+    here = {}
+
+    def hop(n):
+        for _ in range(n):
+            cp = "H%d" % rng.randrange(12)
+            c = here.pop(cp, None)
+            if c is not None and rng.random() < .5:     # else it is replaced
+                c.sock.close()
+            here[cp] = c = Charger(g, cp, worker=rng.randrange(4))
+            c.boot()
+            for _ in range(rng.randrange(3)):
+                c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})
+    hop(40)
+    s.kill()                    # Redis is away, workers and the gateway die
+    hop(40)
+    g.kill_worker(rng.randrange(4))
+    poll(lambda: all(w["state"] == "ready" for w in g.workers()), what="the successor")
+    hop(40)
+    g.kill_everything()
+    here.clear()
+    g.start()
+    hop(40)
+    s.start()
+    hop(40)
+    got = in_order(g, s.client())
+    assert len(got) > 400, len(got)
+    # The consumer of the manual prints every one of them.
+    from redis_manual import example
+    p = subprocess.Popen(["/usr/bin/python3", example("consumer.py", g.dir), "127.0.0.1", str(s.port), "all", "one"],
+                         stdout=subprocess.PIPE, text=True)
+    try:
+        want, printed = {e["eventId"] for e in got}, set()
+        while printed < want:
+            line = p.stdout.readline()
+            assert line, "the consumer ended"
+            printed.add(json.loads(line)["eventId"])
+    finally:
+        p.kill()
+        p.communicate()
+
+
 def judge(s, gateways, acked, sent, lost_ok=()):
     r = s.client()
     poll(lambda: all(g.stat("redis_shards_ready") >= 1 for g in gateways), 20, "all connections")

@@ -22,7 +22,8 @@
 #define CHUNK_BYTES (1u << 20)
 #define GONE UINT32_MAX
 #define RETRY_MS 1000 /* after an error */
-#define HINT_MS 5000  /* between writes of the hint */
+#define AGAIN_S 0.002
+#define HINT_MS 5000 /* between writes of the hint */
 
 struct sent { /* a batch, in order over all shards */
     struct sent    *next;
@@ -55,12 +56,14 @@ struct journey {
     uint32_t        failed_ms;
     bool            failed;
     struct journal_dir *files;
-    uint64_t            read; /* last event taken from the files */
-    uint64_t            hint; /* all up to this one were there */
-    uint64_t            kept; /* ... is in the file */
-    uint64_t     acked_ms;    /* time stamp of the newest event that is there */
-    uint64_t     damaged;     /* lines of its files, counted */
-    uint32_t     window;      /* bytes sent and unanswered */
+    uint64_t            read;    /* last event taken from the files */
+    uint64_t            hint;    /* all up to this one were there */
+    uint64_t            kept;    /* ... is in the file */
+    uint64_t            blocked; /* the event that waits for another slot */
+    uint64_t            floor;   /* all below are there, as others rely on it */
+    uint64_t     acked_ms; /* time stamp of the newest event that is there */
+    uint64_t     damaged;  /* lines of its files, counted */
+    uint32_t     window;   /* bytes sent and unanswered */
     struct sent *sent, **sent_last;
     struct lane *lanes; /* by shard */
 };
@@ -84,6 +87,7 @@ static char       dir[CONF_TEXT_MAX + 16];
 static bool       poked;
 static uint32_t   hint_ms;
 static ev_prepare turn;
+static ev_timer   again; /* an event waits for another slot */
 
 /* --- the hint ------------------------------------------------------------ */
 
@@ -275,6 +279,67 @@ no_event(const struct journey *j, uint64_t number)
         number, j->slot);
 }
 
+/* Whether the events of a slot with numbers below this one are in Redis. The
+ * journal of a slot that stays down is shipped when it works again; no other
+ * one waits for that. */
+static bool
+is_shipped(unsigned slot, uint64_t below)
+{
+    if (slot >= self.shm->slots)
+        return atomic_load(&self.shm->orphans_floor) >= below;
+    const struct shm_worker *w = shm_worker(self.shm, slot);
+    return atomic_load(&w->ship_floor) >= below ||
+        atomic_load(&w->state) == SHM_WORKER_FAILED;
+}
+
+/* The event names one of another journal that is not in Redis yet. Its number
+ * is lower; so the lowest of all events that are not shipped never waits. */
+static bool
+must_wait(const struct journey *j, const struct journal_line *line)
+{
+    unsigned slot;
+    uint64_t number;
+
+    if (!journal_line_after(line, &slot, &number) || number >= line->number)
+        return false;
+    if (slot != JOURNAL_AFTER_ALL)
+        return slot != j->slot && !is_shipped(slot, number + 1);
+    for (slot = 0; slot <= self.shm->slots; slot++)
+        if (slot != j->slot && !(slot == self.shm->slots && !j->own) &&
+            !is_shipped(slot, number))
+            return true;
+    return false;
+}
+
+/* What other workers may rely on. */
+static void
+store_floors(void)
+{
+    uint64_t orphans = UINT64_MAX;
+
+    for (struct journey *j = journeys; j != NULL; j = j->next) {
+        if (j->going)
+            j->floor =
+                j->sent == NULL && j->blocked != 0 ? j->blocked : safe(j) + 1;
+        if (!j->own && !j->ended && j->floor < orphans)
+            orphans = j->floor;
+        if (j->own && j->going)
+            atomic_store(&self.mem->ship_floor,
+                j->sent == NULL && j->read >= journal_committed() &&
+                        self.mem->journal_floor == UINT64_MAX
+                    ? UINT64_MAX
+                    : j->floor);
+    }
+    if (self.slot == 0)
+        atomic_store(&self.shm->orphans_floor, orphans);
+}
+
+static void
+again_cb(struct ev_loop *loop, ev_timer *w, int revents)
+{
+    poked = true;
+}
+
 /* Reads the next lines that are not there yet. False without memory. */
 static bool
 read_chunk(struct journey *j, uint64_t *last)
@@ -283,12 +348,19 @@ read_chunk(struct journey *j, uint64_t *last)
     struct journal_line line;
 
     ck.n = 0;
+    j->blocked = 0;
     buf_clear(&ck.text);
     *last = j->read;
     while (ck.n < CHUNK_LINES && ck.text.len < CHUNK_BYTES &&
         j->window + ck.text.len < WINDOW_BYTES &&
         journal_dir_next(j->files, below, &line)) {
         unsigned shard = 0;
+        if (must_wait(j, &line)) {
+            journal_dir_again(j->files);
+            j->blocked = line.number;
+            ev_timer_start(self.loop, &again);
+            break;
+        }
         if (!ship_batch_shard(line.p, line.len, &shard)) {
             no_event(j, line.number);
         } else if (line.number > j->lanes[shard].begin &&
@@ -369,7 +441,7 @@ advance(struct journey *j)
         poked = true;
     } else if (j->own && j->sent == NULL) {
         j->acked_ms = self.wall_ms; /* nothing waits */
-    } else if (!j->own && j->sent == NULL) {
+    } else if (!j->own && j->sent == NULL && j->blocked == 0) {
         log_info(
             "the journal of slot %u, which has no worker any more, is shipped",
             j->slot);
@@ -525,6 +597,7 @@ turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
     for (struct journey *j = journeys; j != NULL; j = j->next)
         if (j->going)
             advance(j);
+    store_floors();
 }
 
 void
@@ -536,6 +609,8 @@ ship_open(void)
     if (self.slot == 0)
         add_orphans();
     add_journey(self.slot, true);
+    store_floors();
+    ev_timer_init(&again, again_cb, AGAIN_S, 0);
     ev_prepare_init(&turn, turn_cb);
     ev_prepare_start(self.loop, &turn);
 }

@@ -85,9 +85,13 @@ add(const struct json *tape, uint64_t number)
 
     put(IN_COUNT, NULL, 0, 0);
     for (uint32_t i = 1; i < tape->tok[0].next && fields < FIELDS_MAX;
-         i = tape->tok[i + 1].next, fields++)
+         i = tape->tok[i + 1].next) {
+        if (json_equals(tape, i, "after", 5))
+            continue; /* it is between the workers of this gateway */
+        fields++;
         if (!put_value(tape, i) || !put_value(tape, i + 1))
             return BATCH_NO_MEMORY;
+    }
     bt.arg[head].len = 2 * fields;
     bt.sum.last = number;
     bt.sum.bytes += tape->len;

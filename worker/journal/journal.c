@@ -130,6 +130,9 @@ journal_begin(void)
     if (atomic_load_explicit(&jl.mem->journal_floor, memory_order_relaxed) ==
         UINT64_MAX)
         atomic_store(&jl.mem->journal_floor, atomic_load(sequence));
+    if (atomic_load_explicit(&jl.mem->ship_floor, memory_order_relaxed) ==
+        UINT64_MAX)
+        atomic_store(&jl.mem->ship_floor, atomic_load(sequence));
     jl.drawn = atomic_fetch_add(sequence, 1);
     /* Numbers grow. Should the sequence have been set back by a stray store,
      * the clock is ahead of all numbers that others have drawn. */

@@ -73,12 +73,16 @@ static size_t    recovered_n, recovered_cap;
 static struct publish_who
 who_of(const struct call *k)
 {
-    struct publish_who who = {k->identity, strlen(k->identity), 0, k->protocol};
+    struct publish_who who = {.identity = k->identity,
+        .identity_len = strlen(k->identity),
+        .protocol = k->protocol};
     uint32_t           entry =
         registry_find(self.registry, who.identity, who.identity_len, false);
 
-    if (entry != REGISTRY_NONE)
+    if (entry != REGISTRY_NONE) {
         who.generation = registry_at(self.registry, entry)->generation;
+        who.entry1 = entry + 1;
+    }
     return who;
 }
 

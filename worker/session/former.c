@@ -247,6 +247,11 @@ former_tick(void)
 void
 former_end(void)
 {
+    uint64_t none = 0;
+
+    /* Every worker has read its journal back, and so raised the sequence. */
+    atomic_compare_exchange_strong(
+        &self.shm->life, &none, atomic_load(&self.shm->sequence));
     if (self.slot == 0 && self.mem->incarnation == 1) {
         struct publish_who who = {.identity = "", .protocol = ""};
         struct publish    *p = publish_begin(EVENT_gateway_started, &who);

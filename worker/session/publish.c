@@ -3,6 +3,8 @@
 #include "session/publish.h"
 
 #include "clock.h"
+#include "fleet/redis.h"
+#include "journal_line.h"
 #include "journal/journal.h"
 #include "ocpp/dialect.h"
 #include "base/self.h"
@@ -14,11 +16,43 @@ struct publish_who
 publish_who(const struct conn *c)
 {
     struct publish_who who = {.generation = c->generation,
-        .protocol = dialects[c->session.protocol].name};
+        .protocol = dialects[c->session.protocol].name,
+        .entry1 = c->session.entry + 1};
 
     who.identity =
         registry_name(self.registry, c->session.entry, &who.identity_len);
     return who;
+}
+
+/* Each worker ships its own journal, and the events of an identity are to reach
+ * Redis in the order of their numbers: an event whose predecessor stands in
+ * another slot's journal names it. */
+static void
+follow(struct publish *p, uint32_t entry)
+{
+    _Atomic uint64_t *latest = shm_latest(self.shm, entry);
+    const uint64_t    low = (UINT64_C(1) << SHM_LATEST_SHIFT) - 1;
+
+    for (;;) {
+        uint64_t was = atomic_exchange(
+            latest, (uint64_t)self.slot << SHM_LATEST_SHIFT | p->number);
+        unsigned slot = (unsigned)(was >> SHM_LATEST_SHIFT);
+        /* Another worker drew its number later and stored it earlier. */
+        if ((was & low) > p->number) {
+            journal_abandon(p->number);
+            p->number = journal_begin();
+            if ((was & low) > p->number)
+                return; /* a stray store: no number is so high */
+            atomic_store(latest, was);
+            continue;
+        }
+        if (was == 0)
+            journal_line_put_after(
+                p->after, JOURNAL_AFTER_ALL, atomic_load(&self.shm->life));
+        else if (slot != self.slot)
+            journal_line_put_after(p->after, slot, was & low);
+        return;
+    }
 }
 
 struct publish *
@@ -29,6 +63,9 @@ publish_begin(enum event_kind kind, const struct publish_who *who)
 
     buf_clear(&line);
     p->number = journal_begin();
+    p->after[0] = '\0';
+    if (redis_on() && who->entry1 != 0)
+        follow(p, who->entry1 - 1);
     p->w = WRITER_INIT(&line);
     /* The journal's lines begin in one form; the writer goes on behind it. */
     journal_line_put_id(&line, p->number, self.shm->node);
@@ -61,6 +98,8 @@ publish_call(
 uint64_t
 publish_end(struct publish *p)
 {
+    if (p->after[0] != '\0')
+        writer_str(&p->w, "after", p->after);
     writer_close(&p->w);
     if (line.overflow) {
         journal_abandon(p->number);

@@ -24,11 +24,13 @@ struct publish_who {
     size_t      identity_len;
     uint64_t    generation;
     const char *protocol;
+    uint32_t    entry1; /* its registry entry, plus 1; 0: it has none */
 };
 
 struct publish {
-    struct writer w;      /* the event's object is open: add members */
-    uint64_t      number; /* of the event */
+    struct writer w;         /* the event's object is open: add members */
+    uint64_t      number;    /* of the event */
+    char          after[21]; /* the event to be shipped before it, or "" */
 };
 
 struct publish_who publish_who(const struct conn *c);

@@ -206,7 +206,8 @@ void
 session_bury(const struct registry_entry *e, uint64_t generation)
 {
     struct publish_who who = {.generation = generation,
-        .protocol = e->protocol < DIALECTS ? dialects[e->protocol].name : ""};
+        .protocol = e->protocol < DIALECTS ? dialects[e->protocol].name : "",
+        .entry1 = (uint32_t)(e - registry_at(self.registry, 0)) + 1};
 
     who.identity = registry_name(self.registry,
         (uint32_t)(e - registry_at(self.registry, 0)), &who.identity_len);
