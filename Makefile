@@ -38,7 +38,7 @@ WORKER  = $(patsubst %.c,$(B)/%.o,$(wildcard worker/*.c worker/*/*.c)) $(DIALECT
 SIM     = $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c))
 UNIT    = $(patsubst test/unit/%.c,$(B)/unit/%,$(wildcard test/unit/*_test.c))
 FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
-MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 ocppd-stats.7 ocppd-redis.7 ocppsim.1)
+MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 ocppd-http.7 ocppd-stats.7 ocppd-redis.7 ocppsim.1)
 
 # Each library has one door; only that file's program needs it.
 LIBS_OCPPD = -lev -lwslay -lz -lhiredis -linih -lmicrohttpd -lnettle -lseccomp -lssl -lcrypto -lm
@@ -71,6 +71,7 @@ $(B)/gen/%.c: $(SCHEMA) scripts/schema.awk
 	$(SAY) awk -f scripts/schema.awk -v out=tables $(call schema,$*) > $@.tmp && mv $@.tmp $@
 $(B)/gen/%.o: $(B)/gen/%.c $(GEN)
 	$(SAY) $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(B)/master/admin/http.o $(B)/fuzzobj/master/admin/http.o: $(wildcard master/admin/page/*)
 $(B)/worker/fleet/functions.o: worker/fleet/ocppd.lua worker/fleet/ocppd_gateway.lua
 $(B)/%.o: %.c $(GEN)
 	@mkdir -p $(@D)

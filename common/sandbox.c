@@ -310,6 +310,8 @@ add_conditions(scmp_filter_ctx f)
         PR_GET_DUMPABLE, PR_GET_NO_NEW_PRIVS, PR_SET_VMA};
     int              r = 0;
 
+    r |= seccomp_rule_add(
+        f, SCMP_ACT_ALLOW, CALL(socketpair), 1, EQUAL(0, AF_UNIX));
     for (size_t i = 0; i < sizeof families / sizeof *families; i++)
         r |= seccomp_rule_add(
             f, SCMP_ACT_ALLOW, CALL(socket), 1, EQUAL(0, families[i]));

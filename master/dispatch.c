@@ -98,3 +98,9 @@ up_tick(void)
     access_tick();
     tls_keeper_tick();
 }
+
+void
+up_client(int fd)
+{
+    control_adopt(fd);
+}

@@ -17,7 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "access/tokens.h"
 #include "admin/admin.h"
+#include "admin/http.h"
 #include "daemonize.h"
 #include "clock.h"
 #include "control/command.h"
@@ -246,8 +248,8 @@ start(void)
         c->log_level == CONF_log_level_debug ? ", debugging" : "");
     listen_raise_limit(c, master.slots);
     if (!paths_take(c, &why) || !access_check(c, false, &why) ||
-        !tls_keeper_check(c, &why, &notes) || !supervise_listen(&why) ||
-        !admin_listen(&why) ||
+        !tokens_read(&why) || !tls_keeper_check(c, &why, &notes) ||
+        !supervise_listen(&why) || !admin_listen(&why) ||
         !control_open(c->server_control, c->server_control_group, &why))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
     master.shm = shm_make(c, master.slots, node, &master.memfd);
@@ -293,7 +295,7 @@ open_log(bool background)
 
 static const char usage_text[] =
     "usage: ocppd [-dhtV] [-c file] [-o section.key=value]... "
-    "[-x conf|stats|commands|events|redis]\n";
+    "[-x conf|stats|commands|events|http|redis]\n";
 
 static const char help_text[] =
     "  -c file  the configuration; default: " CONFIG_FILE " if it exists\n"
@@ -334,6 +336,8 @@ print_table(const char *which)
         command_put_manual(&out);
     else if (strcmp(which, "events") == 0)
         event_put_manual(&out);
+    else if (strcmp(which, "http") == 0)
+        http_put_manual(&out);
     else if (strcmp(which, "redis") == 0) {
         read_config(); /* of the options in front of this one */
         worker_put_library(&master.config, &out);

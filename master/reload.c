@@ -15,6 +15,7 @@
 #include "log.h"
 #include "base/master.h"
 #include "access/access.h"
+#include "access/tokens.h"
 #include "workers/supervise.h"
 #include "workers/tls_keeper.h"
 
@@ -71,7 +72,7 @@ up_reload(struct buf *out)
     }
     if (!config_read(&next, master.conf_file, master.overrides,
             master.n_overrides, &words) ||
-        !access_check(&next, true, &words) ||
+        !access_check(&next, true, &words) || !tokens_read(&words) ||
         !tls_keeper_check(&next, &words, &words)) {
         log_lines(LOG_LEVEL_ERROR, &words);
         log_error("reload: %u errors in %s; the old configuration stays",

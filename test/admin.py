@@ -170,7 +170,7 @@ def test_ready_says_no_while_no_worker_works():
 
 def test_other_paths_and_methods_are_refused():
     g = gateway()
-    assert get(g, "/")[0] == 404
+    assert get(g, "/nothing")[0] == 404
     assert get(g, "/healthy")[0] == 404
     status, headers, body = get(g, "/health", "POST", "x" * 10000)
     assert status == 405 and headers["Allow"] == "GET, HEAD"

@@ -1,14 +1,13 @@
 /*
- * admin: the small process that serves /health and /metrics. See admin.h.
+ * admin: the process that serves HTTP. See admin.h, http.h.
  *
  * Upper half: the master's view, a child that is started again with
- * back-off. Lower half: the child, which waits on its channel for the
- * master's word or end while libmicrohttpd serves from a thread.
+ * back-off. Lower half: the child, which waits on its channel for
+ * datagrams or the end of the master while http.c serves from threads.
  */
 #include "admin/admin.h"
 
 #include <errno.h>
-#include <microhttpd.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,14 +23,12 @@
 #include "workers/listen.h"
 #include "log.h"
 #include "base/master.h"
-#include "admin/report.h"
+#include "base/up.h"
+#include "admin/http.h"
 #include "sandbox.h"
 #include "user.h"
 
-#define HTTP_CONNECTIONS 64
-#define HTTP_TIMEOUT_S 15
-#define HTTP_MEMORY (16u * 1024) /* per connection, bounds the request */
-#define BODY_MAX (16u << 20)
+#define PER_TURN 16 /* clients taken in one turn of the loop */
 #define BACKLOG 64
 
 static struct listen_set listeners;
@@ -39,6 +36,7 @@ static int               channel = -1;
 static pid_t             pid;
 static uint64_t          started_ms, backoff_ms;
 static ev_child          child;
+static ev_io             io;
 static ev_timer          respawn;
 
 static void serve(int end) __attribute__((noreturn));
@@ -79,6 +77,7 @@ died_cb(struct ev_loop *loop, ev_child *w, int events)
 
     (void)events;
     ev_child_stop(loop, w);
+    ev_io_stop(loop, &io);
     close(channel);
     channel = -1;
     pid = 0;
@@ -87,6 +86,29 @@ died_cb(struct ev_loop *loop, ev_child *w, int events)
     child_end_text(end, w->rstatus);
     log_error("admin: the process %s; starting it again", end);
     start_later(clock_mono_ms() - started_ms);
+}
+
+/* A client of the HTTP API, as one end of a socket pair. Whatever else comes
+ * from that process means nothing. */
+static void
+channel_cb(struct ev_loop *loop, ev_io *w, int events)
+{
+    (void)events;
+    static char        body[CHANNEL_BODY_MAX + 1];
+    struct channel_msg m;
+    int                fd;
+
+    for (int i = 0; i < PER_TURN; i++) {
+        int r = channel_recv_fd(channel, &m, body, &fd);
+        if (r < 0)
+            ev_io_stop(loop, w); /* its death follows */
+        if (r <= 0)
+            return;
+        if (fd >= 0 && m.type == CHANNEL_client)
+            up_client(fd);
+        else if (fd >= 0)
+            close(fd);
+    }
 }
 
 static void
@@ -121,6 +143,8 @@ start(void)
     started_ms = clock_mono_ms();
     ev_child_init(&child, died_cb, pid, 0);
     ev_child_start(master.loop, &child);
+    ev_io_init(&io, channel_cb, channel, EV_READ);
+    ev_io_start(master.loop, &io);
 }
 
 void
@@ -153,105 +177,6 @@ admin_tell(enum channel_type type)
 
 /* --- in the child -------------------------------------------------------- */
 
-static enum MHD_Result
-answer(struct MHD_Connection *connection, unsigned status, const char *type,
-    struct buf *body)
-{
-    /* libmicrohttpd frees the memory, which malloc made. */
-    struct MHD_Response *r = MHD_create_response_from_buffer(
-        body->len, body->p, MHD_RESPMEM_MUST_FREE);
-
-    if (r == NULL) {
-        buf_free(body);
-        return MHD_NO;
-    }
-    MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    MHD_add_response_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(r, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-    enum MHD_Result result = MHD_queue_response(connection, status, r);
-    MHD_destroy_response(r);
-    return result;
-}
-
-static unsigned
-page(const struct shm *s, const char *url, struct buf *out, const char **type)
-{
-    *type = "text/plain; charset=utf-8";
-    if (strcmp(url, "/health") == 0) {
-        *type = "application/json";
-        return report_health(s, out) == REPORT_UNHEALTHY
-            ? MHD_HTTP_SERVICE_UNAVAILABLE
-            : MHD_HTTP_OK;
-    }
-    if (strcmp(url, "/metrics") == 0) {
-        *type = "text/plain; version=0.0.4; charset=utf-8";
-        metrics_prometheus(s, out);
-        return MHD_HTTP_OK;
-    }
-    if (strcmp(url, "/ready") == 0) {
-        bool ready = report_ready(s);
-        buf_adds(out, ready ? "ready\n" : "not ready\n");
-        return ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
-    }
-    if (strcmp(url, "/live") == 0) {
-        buf_adds(out, "live\n");
-        return MHD_HTTP_OK;
-    }
-    buf_adds(out, "There are /health, /metrics, /ready and /live.\n");
-    return MHD_HTTP_NOT_FOUND;
-}
-
-static enum MHD_Result
-request_cb(void *arg, struct MHD_Connection *connection, const char *url,
-    const char *method, const char *version, const char *data,
-    size_t *data_size, void **state)
-{
-    static int        seen;
-    const struct shm *s = arg;
-    struct buf        out = BUF_INIT(BODY_MAX);
-    const char       *type = "text/plain; charset=utf-8";
-    unsigned          status = MHD_HTTP_METHOD_NOT_ALLOWED;
-
-    (void)version, (void)data;
-    /* The first call comes with the headers, the last without data. */
-    if (*state == NULL) {
-        *state = &seen;
-        return MHD_YES;
-    }
-    if (*data_size > 0) {
-        *data_size = 0;
-        return MHD_YES;
-    }
-    if (strcmp(method, MHD_HTTP_METHOD_GET) == 0 ||
-        strcmp(method, MHD_HTTP_METHOD_HEAD) == 0)
-        status = page(s, url, &out, &type);
-    else
-        buf_adds(&out, "Only GET and HEAD.\n");
-    if (out.overflow || out.p == NULL) {
-        buf_free(&out);
-        return MHD_NO;
-    }
-    return answer(connection, status, type, &out);
-}
-
-static void
-listen_http(const struct shm *s, int fd)
-{
-    struct MHD_Daemon *d =
-        MHD_start_daemon(MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD, 0,
-            NULL, NULL, request_cb, (void *)s, MHD_OPTION_LISTEN_SOCKET, fd,
-            MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS,
-            MHD_OPTION_CONNECTION_TIMEOUT, HTTP_TIMEOUT_S,
-            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_MEMORY,
-            MHD_OPTION_END);
-
-    if (d == NULL) {
-        log_error("cannot serve HTTP: %s", strerror(errno));
-        _exit(1);
-    }
-}
-
 static void
 serve(int end)
 {
@@ -281,8 +206,12 @@ serve(int end)
         log_error("%s", buf_cstr(&no));
         _exit(1);
     }
+    http_begin(s, end);
     for (unsigned i = 0; i < listeners.n; i++)
-        listen_http(s, listeners.at[i].fd);
+        if (!http_serve(listeners.at[i].fd)) {
+            log_error("cannot serve HTTP: %s", strerror(errno));
+            _exit(1);
+        }
     for (;;) {
         if (poll(&p, 1, -1) < 0 && errno != EINTR)
             _exit(1);

@@ -46,4 +46,7 @@ void up_worker_gone(unsigned slot);   /* its process is dead */
 void up_worker_failed(unsigned slot); /* and it will have no successor */
 void up_tick(void);                   /* once a second */
 
+/* A client of the HTTP API, whose socket is the callee's from now on. */
+void up_client(int fd);
+
 #endif

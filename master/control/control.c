@@ -26,6 +26,7 @@
 #include "control_line.h"
 #include "log.h"
 #include "base/master.h"
+#include "access/tokens.h"
 #include "control/taps.h"
 #include "writer.h"
 
@@ -293,9 +294,8 @@ control_stream(struct client *c, const void *body, size_t n)
 static void
 run(struct peer *p, size_t len)
 {
-    static const char *const formats[] = {"-j", "-p"};
-    struct control_line      l;
-    int                      first = 0;
+    struct control_line l;
+    int                 first = 0;
 
     buf_reserve(&p->line, 1);
     if (!control_line_cut(&l, p->line.p, len)) {
@@ -303,11 +303,23 @@ run(struct peer *p, size_t len)
             l.where, control_line_error_text(l.error));
         return;
     }
-    for (int i = 0; i < 2 && l.words > 0; i++)
-        if (strcmp(l.word[0], formats[i]) == 0) {
-            p->shown.format = formats[i][1];
-            first = 1;
+    if (l.words > 1 && strcmp(l.word[0], "-k") == 0) {
+        enum tokens_role role = tokens_judge(l.word[1]);
+        if (role == TOKENS_NONE) {
+            p->shown.format = 'j';
+            control_replyf(
+                &p->shown, CONTROL_UNKNOWN, "this token is not known");
+            return;
         }
+        /* It takes rights from nobody: root with a token stays root. */
+        p->shown.admin |= role == TOKENS_ADMIN;
+        first = 2;
+    }
+    if (l.words > first && strcmp(l.word[first], "-j") == 0)
+        p->shown.format = 'j';
+    if (l.words > first && strcmp(l.word[first], "-p") == 0)
+        p->shown.format = 'p';
+    first += p->shown.format != 0;
     command_run(&p->shown, l.words - first, l.word + first);
 }
 
@@ -454,25 +466,10 @@ pause_accepting(int error)
 }
 
 static void
-accept_cb(struct ev_loop *loop, ev_io *w, int events)
+add_client(int fd, uid_t uid, bool admin)
 {
     static uint64_t last_id;
-    struct ucred    who;
-    socklen_t       size = sizeof who;
 
-    (void)events;
-    int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR &&
-            errno != ECONNABORTED)
-            pause_accepting(errno);
-        return;
-    }
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) {
-        close(fd);
-        return;
-    }
-    bool         admin = who.uid == 0 || who.uid == geteuid();
     struct peer *p = make_room(admin) ? calloc(1, sizeof *p) : NULL;
     if (p == NULL) {
         send_busy(fd);
@@ -486,7 +483,7 @@ accept_cb(struct ev_loop *loop, ev_io *w, int events)
         }
     n_peers++;
     p->shown.id = ++last_id;
-    p->shown.uid = who.uid;
+    p->shown.uid = uid;
     p->shown.admin = admin;
     p->fd = fd;
     /* Room for the newline, a carriage return and the NUL. */
@@ -497,8 +494,42 @@ accept_cb(struct ev_loop *loop, ev_io *w, int events)
     ev_io_init(&p->out, out_cb, fd, EV_WRITE);
     ev_init(&p->timer, timer_cb);
     p->in.data = p->out.data = p->timer.data = p;
-    ev_io_start(loop, &p->in);
+    ev_io_start(master.loop, &p->in);
     set_timer(p, 1, 1);
+}
+
+static void
+accept_cb(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct ucred who;
+    socklen_t    size = sizeof who;
+
+    (void)loop;
+    (void)events;
+    int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR &&
+            errno != ECONNABORTED)
+            pause_accepting(errno);
+        return;
+    }
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) {
+        close(fd);
+        return;
+    }
+    add_client(fd, who.uid, who.uid == 0 || who.uid == geteuid());
+}
+
+void
+control_adopt(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+        close(fd);
+        return;
+    }
+    add_client(fd, (uid_t)-1, false);
 }
 
 /* --- the socket ---------------------------------------------------------- */

@@ -2,7 +2,8 @@
  * control: the unix socket that ocppctl talks to.
  *
  *   client:  one line of words (control_line.h), at most LINE_MAX_BYTES, "\n";
- *            a first word -j or -p asks for JSON or Prometheus text
+ *            a first word -j or -p asks for JSON or Prometheus text; -k TOKEN
+ *            in front gives a client of the HTTP API its rights
  *   daemon:  "<code> <length>\n" and length bytes of body; codes below. After
  *            1xx more follows; the connection ends after all others.
  *
@@ -38,6 +39,7 @@ enum control_code {
     CONTROL_DONE = 200,
     CONTROL_BAD_NEWS = 220, /* done, and what it says is not good */
     CONTROL_USAGE = 400,
+    CONTROL_UNKNOWN = 401, /* the token is */
     CONTROL_FORBIDDEN = 403,
     CONTROL_NOT_FOUND = 404,
     CONTROL_CONFLICT = 409, /* not now, not twice */
@@ -70,6 +72,10 @@ struct client {
 /* False with a sentence. path "" means no socket. */
 bool control_open(const char *path, const char *group, struct buf *why);
 void control_close(void); /* removes the socket; clients are dropped */
+
+/* A client that came through the admin process: it may read, and has the
+ * rights of the token that it shows with -k. fd becomes the callee's. */
+void control_adopt(int fd);
 
 /* NULL if it is gone. */
 struct client *control_client(uint64_t id);

@@ -1,0 +1,104 @@
+/*
+ * ask: a conversation with the master, for a client of the HTTP API. See
+ * http.h.
+ *
+ * The master gets one end of a socket pair over the channel and treats it as
+ * a client of the control socket, with the rights of the token that it is
+ * shown. So this process needs no rights of its own.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "admin/http.h"
+#include "channel.h"
+#include "control_line.h"
+
+#define PATIENCE_S 1300 /* longer than any call may take */
+
+static int
+unavailable(struct buf *reply)
+{
+    buf_clear(reply);
+    buf_adds(reply,
+        "{\"error\":{\"status\":503,\"message\":\"the master does not answer; "
+        "try again\"}}\n");
+    return 503;
+}
+
+static bool
+send_all(int fd, const struct buf *line)
+{
+    for (size_t at = 0; at < line->len;) {
+        ssize_t n = send(fd, line->p + at, line->len - at, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        at += (size_t)n;
+    }
+    return true;
+}
+
+static void
+receive_all(int fd, struct buf *reply)
+{
+    for (;;) {
+        if (!buf_reserve(reply, 65536))
+            return;
+        ssize_t n = recv(fd, reply->p + reply->len, 65536, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return;
+        reply->len += (size_t)n;
+    }
+}
+
+int
+ask_master(int channel, const char *token, const char *const *words, size_t n,
+    struct buf *reply)
+{
+    struct channel_msg m = {.type = CHANNEL_client};
+    struct buf         line = BUF_INIT(LINE_MAX_BYTES + 1);
+    struct timeval     patience = {.tv_sec = PATIENCE_S};
+    int                ends[2];
+
+    if (token != NULL) {
+        buf_adds(&line, "-k ");
+        control_line_quote(&line, token);
+        buf_addc(&line, ' ');
+    }
+    buf_adds(&line, "-j");
+    for (size_t i = 0; i < n; i++) {
+        buf_addc(&line, ' ');
+        control_line_quote(&line, words[i]);
+    }
+    buf_addc(&line, '\n');
+    if (line.overflow) {
+        buf_free(&line);
+        buf_adds(reply,
+            "{\"error\":{\"status\":413,\"message\":\"the command is longer "
+            "than 192 KiB\"}}\n");
+        return 413;
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        buf_free(&line);
+        return unavailable(reply);
+    }
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    bool sent = channel_send_fd(channel, &m, ends[1]);
+    close(ends[1]);
+    if (sent && send_all(ends[0], &line))
+        receive_all(ends[0], reply);
+    close(ends[0]);
+    buf_free(&line);
+    char *nl = reply->len > 0 ? memchr(reply->p, '\n', reply->len) : NULL;
+    if (nl == NULL)
+        return unavailable(reply);
+    int code = atoi(reply->p);
+    buf_consume(reply, (size_t)(nl + 1 - reply->p));
+    return code;
+}

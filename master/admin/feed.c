@@ -1,0 +1,150 @@
+/*
+ * feed: events of the journal for a client of the HTTP API. See http.h.
+ *
+ * The cursor is the number at the beginning of an event's id, 16 hexadecimal
+ * digits. Numbers below the mark are final over all workers, so a client that
+ * goes on behind the last number it has seen misses nothing, also after a
+ * restart of anything.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "admin/http.h"
+#include "base/master.h"
+#include "clock.h"
+#include "journal_dir.h"
+
+#define LOOK_MS 200        /* between two looks at the journal */
+#define HEARTBEAT_MS 15000 /* of a stream without events */
+#define CHUNK (64u << 10)
+
+struct feed {
+    const struct shm   *shm;
+    struct journal_dir *dir;
+    struct buf          out;
+    size_t              at;
+    uint64_t            beat_ms;
+    uint64_t            mark;
+    bool                sse, follow, begun;
+    char                type[64], cp[128];
+};
+
+struct feed *
+feed_open(const struct shm *s, const char *after, const char *type,
+    const char *cp, bool sse, bool follow, struct buf *why)
+{
+    struct journal_dir_want want = {.slot = -1};
+    char                    path[CONF_TEXT_MAX + 16];
+    char                   *end = NULL;
+
+    if (after != NULL) {
+        want.from = strtoull(after, &end, 16) + 1;
+        if (end == after || end - after > 16 || (*end != '\0' && *end != '-')) {
+            buf_adds(why,
+                "after: give the eventId of an event, or its first "
+                "16 digits");
+            return NULL;
+        }
+    }
+    struct feed *f = calloc(1, sizeof *f);
+    if (f == NULL) {
+        buf_adds(why, "no memory");
+        return NULL;
+    }
+    snprintf(
+        path, sizeof path, "%s/" JOURNAL_DIR, master.config.server_state_dir);
+    f->dir = journal_dir_open(path, &want, why);
+    if (f->dir == NULL) {
+        free(f);
+        return NULL;
+    }
+    f->shm = s;
+    f->out = BUF_INIT(4 * JOURNAL_LINE_MAX);
+    f->sse = sse;
+    f->follow = follow || sse;
+    f->beat_ms = clock_mono_ms();
+    /* Compared with the quotes that the line has. */
+    snprintf(f->type, sizeof f->type, type ? "\"%s\"" : "%s", type ? type : "");
+    snprintf(f->cp, sizeof f->cp, cp ? "\"%s\"" : "%s", cp ? cp : "");
+    return f;
+}
+
+static bool
+is(const struct journal_line *line, const char *key, const char *want)
+{
+    const char *v;
+    size_t      n;
+
+    return want[0] == '\0' ||
+        (journal_line_field(line->p, line->len, key, &v, &n) &&
+            n == strlen(want) && memcmp(v, want, n) == 0);
+}
+
+static void
+put(struct feed *f, const struct journal_line *line)
+{
+    if (f->sse)
+        buf_addf(&f->out, "id: %016" PRIx64 "\ndata: ", line->number);
+    buf_add(&f->out, line->p, line->len);
+    buf_adds(&f->out, f->sse ? "\n\n" : "\n");
+}
+
+/* Gathers some events; false if there are none now. */
+static bool
+look(struct feed *f)
+{
+    struct journal_line line;
+    struct buf          why = BUF_INIT(4096);
+
+    f->mark = journal_dir_mark(f->shm);
+    journal_dir_refresh(f->dir, &why);
+    while (f->out.len < CHUNK && journal_dir_next(f->dir, f->mark, &line))
+        if (is(&line, "eventType", f->type) &&
+            is(&line, "chargePointId", f->cp))
+            put(f, &line);
+    buf_free(&why);
+    return f->out.len > 0;
+}
+
+long
+feed_read(struct feed *f, char *p, size_t max)
+{
+    while (f->at == f->out.len) {
+        buf_clear(&f->out);
+        f->at = 0;
+        if (!f->begun) {
+            f->begun = true;
+            if (f->sse)
+                buf_adds(&f->out, ": events\n\n");
+        }
+        if (look(f) || f->out.len > 0)
+            break;
+        if (!f->follow)
+            return -1;
+        uint64_t now = clock_mono_ms();
+        if (now > f->beat_ms + HEARTBEAT_MS) {
+            f->beat_ms = now;
+            /* A blank line is no event, in either form. */
+            buf_adds(&f->out, f->sse ? ":\n\n" : "\n");
+            break;
+        }
+        nanosleep(&(struct timespec){0, LOOK_MS * 1000000L}, NULL);
+    }
+    size_t n = f->out.len - f->at;
+    if (n > max)
+        n = max;
+    memcpy(p, f->out.p + f->at, n);
+    f->at += n;
+    return (long)n;
+}
+
+void
+feed_close(struct feed *f)
+{
+    journal_dir_close(f->dir);
+    buf_free(&f->out);
+    free(f);
+}

@@ -1,0 +1,69 @@
+/*
+ * http: the requests of the admin port: /health and its kind, the API of
+ * http.def, and the status page. In the admin process only.
+ *
+ * Each connection has a thread, which may wait: for the master's answer, for
+ * an event, for a slow client. Connections are bounded; when they become few,
+ * the oldest that has no request ends.
+ */
+#ifndef MASTER_ADMIN_HTTP_H
+#define MASTER_ADMIN_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "shm.h"
+
+enum http_needs { HTTP_READ, HTTP_ADMIN };
+
+struct http_route {
+    const char     *method;
+    const char     *path;
+    enum http_needs needs;
+    const char     *command;
+    const char     *query;
+    const char     *sentence;
+};
+
+extern const struct http_route http_routes[];
+extern const size_t            http_routes_n;
+
+/* Serves a listening socket from now on. Before the first: http_begin().
+ * channel: to the master. */
+void http_begin(const struct shm *s, int channel);
+bool http_serve(int fd);
+
+/* The table as OpenAPI 3.0, and as mdoc(7) for ocppd-http(7). */
+void http_openapi(struct buf *out);
+void http_put_manual(struct buf *out);
+
+/* --- ask.c: a conversation with the master --------------------------------- */
+
+#define ASK_REPLY_MAX (64u << 20)
+
+/* Sends words, with the client's token (NULL without), and waits. Returns a
+ * code of control.h with the body in *reply, 503 if the master does not
+ * answer. */
+int ask_master(int channel, const char *token, const char *const *words,
+    size_t n, struct buf *reply);
+
+/* --- series.c: the last hour -------------------------------------------------- */
+
+#define SERIES_EVERY_S 5
+void series_begin(const struct shm *s);
+void series_json(struct buf *out);
+
+/* --- feed.c: events --------------------------------------------------------- */
+
+struct feed;
+
+/* after: cursor or NULL; type, cp: filters or NULL. NULL with a sentence. */
+struct feed *feed_open(const struct shm *s, const char *after, const char *type,
+    const char *cp, bool sse, bool follow, struct buf *why);
+/* Up to max bytes into p, waiting for some; -1 at the end. */
+long feed_read(struct feed *f, char *p, size_t max);
+void feed_close(struct feed *f);
+
+#endif
