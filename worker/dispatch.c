@@ -11,6 +11,7 @@
 #include "drain.h"
 #include "ensure.h"
 #include "access/guard.h"
+#include "access/rates.h"
 #include "session/handshake.h"
 #include "session/deferred.h"
 #include "log.h"
@@ -30,7 +31,7 @@ up_bytes(struct conn *c, const uint8_t *p, size_t n)
         handshake_input(c, p, n);
     else {
         if (c->state == CONN_OPEN)
-            guard_bytes(c, n);
+            rates_bytes(c, n);
         session_bytes(c, p, n);
     }
 }

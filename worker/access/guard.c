@@ -11,6 +11,7 @@
 #include "ensure.h"
 #include "log.h"
 #include "penalty.h"
+#include "access/rates.h"
 #include "base/self.h"
 #include "net/ws.h"
 
@@ -34,12 +35,6 @@ enum {
 #define PROXIES_MAX 64
 #define RETRY_S 30
 
-/* Time as the rates count it: 64 us each; a difference means something for
- * 38 hours, and nothing is silent for longer than idle_timeout's day. */
-#define UNIT_SHIFT 6
-#define UNITS_S 15625u
-#define AHEAD_MAX (120 * UNITS_S)
-
 /* A lease, without the message it collects (ws.h). */
 #define LEASE_BYTES (11u * 1024)
 
@@ -61,9 +56,6 @@ static bool            deny_round;
 static bool            deny_stale; /* the last reading failed */
 
 static uint64_t conf_version;
-static uint32_t message_cost, message_ahead; /* units; cost 0: no limit */
-static uint64_t byte_cost;                   /* units << 16 */
-static uint32_t byte_ahead;
 
 static uint32_t born_ms;
 static uint64_t accept_credit; /* accepts << 16 */
@@ -74,14 +66,6 @@ static unsigned full_s; /* how long the buffers have been full */
 static uint32_t retry_s;
 
 /* --- settings ------------------------------------------------------------ */
-
-static uint32_t
-units(uint64_t n, uint64_t rate)
-{
-    uint64_t u = n * UNITS_S / rate;
-
-    return u < AHEAD_MAX ? (uint32_t)u : AHEAD_MAX;
-}
 
 static void
 configure(void)
@@ -95,18 +79,7 @@ configure(void)
         proxies_n < PROXIES_MAX && config_list_next(&cursor, item, sizeof item))
         if (cidr_parse(item, &proxies[proxies_n]))
             proxies_n++;
-
-    message_cost = byte_cost = 0;
-    if (c->limits_message_rate != 0) {
-        message_cost = units(1, c->limits_message_rate);
-        if (message_cost == 0)
-            message_cost = 1;
-        message_ahead = units(c->limits_message_burst, c->limits_message_rate);
-    }
-    if (c->limits_byte_rate != 0) {
-        byte_cost = ((uint64_t)UNITS_S << 16) / c->limits_byte_rate + 1;
-        byte_ahead = units(c->limits_byte_burst, c->limits_byte_rate);
-    }
+    rates_configure();
     conf_version = self.conf_version;
 }
 
@@ -495,81 +468,7 @@ guard_leave(struct conn *c)
     c->access.counted = false;
 }
 
-/* --- rates --------------------------------------------------------------- */
-
-static uint32_t
-now_units(void)
-{
-    return (uint32_t)(self.now_us >> UNIT_SHIFT);
-}
-
-/* By how much `until' is ahead. Nobody is ever further than take() lets it:
- * what looks so is a time never set, or one so old that the clock wrapped. */
-static uint32_t
-ahead_of(uint32_t until)
-{
-    uint32_t ahead = until - now_units();
-
-    return ahead > 2 * AHEAD_MAX ? 0 : ahead;
-}
-
-/* True if it is ahead by more than it may. */
-static bool
-take(uint32_t *until, uint32_t cost, uint32_t may)
-{
-    uint32_t now = now_units();
-    int32_t  ahead = (int32_t)ahead_of(*until);
-
-    ahead += (int32_t)cost;
-    if (ahead > (int32_t)(2 * AHEAD_MAX))
-        ahead = (int32_t)(2 * AHEAD_MAX);
-    *until = now + (uint32_t)ahead;
-    return ahead > (int32_t)may;
-}
-
-static void
-slow_down(struct conn *c)
-{
-    if (c->flags & CONN_SLOWED)
-        return;
-    STAT_INC(self.st, slowed);
-    conn_slow(c, true);
-}
-
-void
-guard_bytes(struct conn *c, size_t n)
-{
-    if (byte_cost != 0 &&
-        take(&c->access.bytes_until, (uint32_t)((n * byte_cost) >> 16),
-            byte_ahead))
-        slow_down(c);
-}
-
-void
-guard_message(struct conn *c)
-{
-    if (message_cost != 0 &&
-        take(&c->access.messages_until, message_cost, message_ahead))
-        slow_down(c);
-}
-
-static void
-check_speed(struct conn *c)
-{
-    if (!(c->flags & CONN_SLOWED)) {
-        if (c->access.slow_s > 0)
-            c->access.slow_s--;
-        return;
-    }
-    if (c->access.slow_s < UINT8_MAX)
-        c->access.slow_s++;
-    /* It was heard, as far as we let it. */
-    c->last_in_ms = self.now_ms;
-    if ((message_cost == 0 ||
-            ahead_of(c->access.messages_until) <= message_ahead) &&
-        (byte_cost == 0 || ahead_of(c->access.bytes_until) <= byte_ahead))
-        conn_slow(c, false);
-}
+/* --- open connections ---------------------------------------------------- */
 
 enum close_reason
 guard_check(struct conn *c)
@@ -583,10 +482,7 @@ guard_check(struct conn *c)
             denyfile_has_address(&denied, addr))
             return CLOSE_denied;
     }
-    if ((c->flags & CONN_SLOWED) || c->access.slow_s > 0)
-        check_speed(c);
-    if (self.conf.limits_rate_patience != 0 &&
-        c->access.slow_s * 1000u >= self.conf.limits_rate_patience)
+    if (!rates_check(c))
         return CLOSE_too_fast;
     if (full_s > 0 && (c->ws != NULL || conn_output_waits(c)) &&
         (self.now_ms - c->last_in_ms >= 1000 || full_s > FULL_PATIENCE_S))

@@ -6,13 +6,8 @@
  * progress, how fast connections are accepted. In it: how often wrong keys
  * and other failures came from the address, how many open connections the
  * address and its network have, how often the identity connects. After it:
- * how much a connection sends, what buffers it holds. Each limit is a knob of
- * [limits] and has its reason in close.def.
- *
- * What a connection costs for this is 18 bytes: where it is counted, and up
- * to when the messages and bytes it sent would take at the permitted rate.
- * That time runs ahead of the clock while it sends faster; ahead by more
- * than the burst, it is not read until the clock has caught up.
+ * how much a connection sends (rates.h), what buffers it holds. Each limit is a
+ * knob of [limits] and has its reason in close.def.
  */
 #ifndef WORKER_ACCESS_GUARD_H
 #define WORKER_ACCESS_GUARD_H
@@ -28,11 +23,11 @@ void guard_open(void);
 /* Once a second, and when told that something changed. */
 void guard_tick(void);
 
-/* May one more connection be accepted now? False: try again soon. */
+/* Whether one more connection may be accepted now; if not, soon. */
 bool guard_may_accept(void);
 void guard_accepted(void); /* one was */
 
-/* Does a PROXY header come from there? */
+/* Whether the address is one of server.proxy_from. */
 bool guard_from_proxy(const uint64_t addr[2]);
 
 /*
@@ -65,10 +60,6 @@ enum refuse_reason guard_refuses(const struct conn *c,
 /* For the Retry-After of a refusal of one of the above. */
 uint32_t guard_retry_s(void);
 void     guard_leave(struct conn *c);
-
-/* An OPEN connection sent something. They may pause its reading. */
-void guard_bytes(struct conn *c, size_t n);
-void guard_message(struct conn *c);
 
 /* Once a second for each OPEN connection; CLOSE_REASONS to go on, else why
  * it is to be closed. */

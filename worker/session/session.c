@@ -11,6 +11,7 @@
 #include "session/violation.h"
 #include "fleet/claims.h"
 #include "access/guard.h"
+#include "access/rates.h"
 #include "log.h"
 #include "printable.h"
 #include "base/master_link.h"
@@ -436,7 +437,7 @@ session_message(
         return c->state == CONN_CLOSING;
     c->session.messages_in++;
     STAT_INC(self.st, messages_in);
-    guard_message(c);
+    rates_message(c);
     if (opcode == FRAME_BINARY) {
         violation_report(
             c, "binary", close_info[CLOSE_not_text].sentence, NULL, 0);
