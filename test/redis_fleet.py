@@ -739,6 +739,28 @@ def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
         p.communicate()
 
 
+@tidy
+def test_two_gateways_of_one_name_are_noticed_and_lose_nothing():
+    s = redis()
+    r = s.client()
+    a, b = gateway(s, "same"), gateway(s, "same")
+    for n in range(30):
+        for g, cp in ((a, "A%d" % n), (b, "B%d" % n)):
+            c = Charger(g, cp)
+            c.boot()
+            c.close()
+        if n == 15:         # each goes on behind its own cursor
+            s.kill()
+            s.start()
+    r = s.client()
+    for g in (a, b):
+        want = {e["eventId"] for e in g.events("all")}
+        assert len(want) > 60
+        poll(lambda: want <= {e["eventId"] for e in r.entries(EV)}, 30, "all events of both")
+    assert len(r.entries(EV)) == len({e["eventId"] for e in r.entries(EV)})
+    poll(lambda: "another gateway uses the name" in a.log() + b.log(), 20, "a line about the name")
+
+
 def judge(s, gateways, acked, sent, lost_ok=()):
     r = s.client()
     poll(lambda: all(g.stat("redis_shards_ready") >= 1 for g in gateways), 20, "all connections")

@@ -22,7 +22,7 @@ local PREFIX, SHARDS, VERSION = 'ocppd', 1, 3
 --                                     outcome, by when it gets one (sorted set)
 --   {ocppd:events:0}:owner:NODE/W     incarnation of a live worker (expires)
 --   {ocppd:events:0}:inbox:NODE/W     what that worker is to look at (stream)
---   {ocppd:events:0}:cursor:NODE/J    journal J of the node: shipped up to here
+--   {ocppd:events:0}:cursor:NODE-ID/J journal J of the node: shipped up to here
 --   {ocppd:events:0}:auth:ID          key and new key, hashed (hash)
 --   {ocppd:events:0}:txid:last        last transaction id given away; in shard 0
 --

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "fleet/ship_batch.h"
@@ -55,6 +56,7 @@ struct journey {
     unsigned        missing; /* cursors not known yet */
     uint32_t        failed_ms;
     bool            failed;
+    bool            unnamed; /* its hint is of version 0.1 */
     struct journal_dir *files;
     uint64_t            read;    /* last event taken from the files */
     uint64_t            hint;    /* all up to this one were there */
@@ -84,10 +86,61 @@ static struct {
 } ck = {.text = {.max = 4 << 20}};
 
 static char       dir[CONF_TEXT_MAX + 16];
+static char       journal_id[17];
 static bool       poked;
 static uint32_t   hint_ms;
 static ev_prepare turn;
 static ev_timer   again; /* an event waits for another slot */
+
+/* --- the journal's id ---------------------------------------------------- */
+
+/* Drawn once for each journal directory. Cursors carry it, so that two gateways
+ * of one name have cursors of their own: each loses nothing. False: it can be
+ * neither read nor written. */
+static bool
+id_read(void)
+{
+    char name[sizeof dir + 8];
+
+    snprintf(name, sizeof name, "%s/id", dir);
+    FILE *f = fopen(name, "re");
+    bool  ok = f != NULL && fscanf(f, "%16[0-9a-f]", journal_id) == 1 &&
+        strlen(journal_id) == 16;
+    if (f != NULL)
+        fclose(f);
+    return ok;
+}
+
+static bool
+id_make(void)
+{
+    char     name[sizeof dir + 8], temp[sizeof dir + 32];
+    uint64_t n;
+    bool     ok;
+
+    if (getrandom(&n, sizeof n, 0) != sizeof n)
+        return false;
+    snprintf(name, sizeof name, "%s/id", dir);
+    snprintf(temp, sizeof temp, "%s/id.%u", dir, self.slot);
+    FILE *f = fopen(temp, "we");
+    if (f == NULL)
+        return false;
+    ok = fprintf(f, "%016" PRIx64 "\n", n) > 0 && fflush(f) == 0 &&
+        fsync(fileno(f)) == 0;
+    ok &= fclose(f) == 0;
+    /* Of several workers the first one wins. */
+    if (ok)
+        (void)!link(temp, name);
+    unlink(temp);
+    return id_read();
+}
+
+/* The journal's name in Redis: NODE-ID/SLOT. */
+static void
+cursor_name(const struct journey *j, char *out, size_t size)
+{
+    snprintf(out, size, "%s-%s/%u", self.shm->node, journal_id, j->slot);
+}
 
 /* --- the hint ------------------------------------------------------------ */
 
@@ -97,11 +150,12 @@ hint_name(const struct journey *j, char *out, size_t size)
     snprintf(out, size, "%s/w%03u.shipped", dir, j->slot);
 }
 
-/* "all NUMBER" and "SHARD NUMBER" lines; whatever else it holds is no hint. */
+/* The first line names shards, prefix and journal; "all NUMBER" and "SHARD
+ * NUMBER" lines follow. A file of something else is no hint. */
 static void
 hint_read(struct journey *j)
 {
-    char     name[sizeof dir + 32], line[64];
+    char     name[sizeof dir + 32], line[128], prefix[64], id[32];
     unsigned shard, shards = 0;
     uint64_t n;
 
@@ -109,10 +163,14 @@ hint_read(struct journey *j)
     FILE *f = fopen(name, "re");
     if (f == NULL)
         return;
-    if (fgets(line, sizeof line, f) == NULL ||
-        sscanf(line, "shards %u of %*s", &shards) != 1 ||
-        shards != redis_shards() ||
-        strstr(line, self.conf.redis_prefix) == NULL) {
+    int words = fgets(line, sizeof line, f) == NULL
+        ? 0
+        : sscanf(line, "shards %u of %63s id %31s", &shards, prefix, id);
+    /* Version 0.1 wrote no id; its cursors have other names. */
+    j->unnamed = words == 2;
+    if (words < 2 || shards != redis_shards() ||
+        strcmp(prefix, self.conf.redis_prefix) != 0 ||
+        (words == 3 && strcmp(id, journal_id) != 0)) {
         fclose(f);
         return;
     }
@@ -122,7 +180,7 @@ hint_read(struct journey *j)
         else if (sscanf(line, "%u %" SCNu64, &shard, &n) == 2 && shard < shards)
             j->lanes[shard].hint = n;
     fclose(f);
-    j->kept = j->hint;
+    j->kept = j->unnamed ? 0 : j->hint;
 }
 
 /* All events up to this one are acknowledged. */
@@ -161,8 +219,8 @@ hint_write(struct journey *j)
     FILE *f = fopen(temp, "we");
     if (f == NULL)
         return; /* a full disk: the journal says so */
-    fprintf(f, "shards %u of %s\nall %" PRIu64 "\n", redis_shards(),
-        self.conf.redis_prefix, all);
+    fprintf(f, "shards %u of %s id %s\nall %" PRIu64 "\n", redis_shards(),
+        self.conf.redis_prefix, journal_id, all);
     for (unsigned i = 0; i < redis_shards(); i++)
         if (j->lanes[i].hint != 0)
             fprintf(f, "%u %" PRIu64 "\n", i, j->lanes[i].hint);
@@ -258,7 +316,7 @@ flush(struct journey *j, unsigned shard)
         .first_ms = sum->first_ms,
         .events = sum->events,
         .bytes = sum->bytes};
-    snprintf(journal, sizeof journal, "%s/%u", self.shm->node, j->slot);
+    cursor_name(j, journal, sizeof journal);
     if (!ship_batch_send(shard, journal, lane->cursor, shipped_cb, b)) {
         free(b);
         return false;
@@ -337,6 +395,9 @@ store_floors(void)
 static void
 again_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
+    (void)loop;
+    (void)w;
+    (void)revents;
     poked = true;
 }
 
@@ -463,7 +524,9 @@ begin(struct journey *j)
         struct lane *lane = &j->lanes[i];
         /* A shard without a cursor never had an event, or Redis lost all. */
         lane->acked = lane->cursor;
-        if (lane->cursor < lane->hint) {
+        if (lane->cursor == 0 && j->unnamed) {
+            lane->begin = j->hint;
+        } else if (lane->cursor < lane->hint) {
             log_warn("Redis has lost events of shard %u behind %016" PRIx64
                      "; they are shipped again",
                 i, lane->cursor);
@@ -523,7 +586,7 @@ ask(struct journey *j)
     for (unsigned i = 0; i < redis_shards(); i++)
         if (!redis_ready(i))
             return;
-    snprintf(name, sizeof name, "%s/%u", self.shm->node, j->slot);
+    cursor_name(j, name, sizeof name);
     j->asking = true;
     j->failed = false;
     j->missing = redis_shards();
@@ -606,6 +669,13 @@ ship_open(void)
     if (!redis_on())
         return;
     snprintf(dir, sizeof dir, "%s/%s", self.conf.server_state_dir, JOURNAL_DIR);
+    if (!id_read() && !id_make()) {
+        log_error(
+            "cannot read or write %s/id: %s; nothing is shipped until the "
+            "worker starts anew",
+            dir, strerror(errno));
+        return;
+    }
     if (self.slot == 0)
         add_orphans();
     add_journey(self.slot, true);
