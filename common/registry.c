@@ -82,17 +82,19 @@ proof_of(struct registry *r, uint32_t entry)
     return (struct registry_proof *)starts(r, r->capacity) + entry;
 }
 
-/* The events of an identity's starts, while the journals are read back. Where
- * nothing was read it takes no memory. */
-struct order {
-    uint64_t event[REGISTRY_STARTS];
-};
-
-static struct order *
-order_of(struct registry *r, uint32_t entry)
+struct registry_starts *
+registry_starts_at(struct registry *r, uint32_t entry)
 {
     ensure(entry < r->capacity);
-    return (struct order *)((struct registry_proof *)starts(r, r->capacity) +
+    return starts(r, entry);
+}
+
+struct registry_answers *
+registry_answers_at(struct registry *r, uint32_t entry)
+{
+    ensure(entry < r->capacity);
+    return (struct registry_answers *)((struct registry_proof *)starts(
+                                           r, r->capacity) +
                r->capacity) +
         entry;
 }
@@ -104,7 +106,7 @@ registry_size(uint32_t capacity)
         round64(heads_for(capacity) * sizeof(uint32_t)) +
         (size_t)capacity *
         (sizeof(struct registry_entry) + sizeof(struct registry_starts) +
-            sizeof(struct registry_proof) + sizeof(struct order));
+            sizeof(struct registry_proof) + sizeof(struct registry_answers));
 }
 
 void
@@ -193,7 +195,7 @@ give_up(struct registry *r, uint32_t entry)
     struct registry_entry *e = entries(r) + entry;
 
     atomic_store(&e->owner, 0);
-    memset(starts(r, entry), 0, sizeof(struct registry_starts));
+    registry_starts_clear(r, entry);
     registry_proof_clear(r, entry);
     proof_of(r, entry)->certificate = 0;
     e->name_len = 0;
@@ -286,6 +288,18 @@ static void
 unlock(struct registry *r)
 {
     pthread_mutex_unlock(&r->lock);
+}
+
+bool
+registry_lock(struct registry *r)
+{
+    return lock(r);
+}
+
+void
+registry_unlock(struct registry *r)
+{
+    unlock(r);
 }
 
 enum walked { WALK_FOUND, WALK_END, WALK_SPOILED };
@@ -407,7 +421,7 @@ forget(struct registry *r)
     if (best == REGISTRY_NONE)
         return best;
     unlink_entry(r, best);
-    memset(starts(r, best), 0, sizeof(struct registry_starts));
+    registry_starts_clear(r, best);
     registry_proof_clear(r, best);
     proof_of(r, best)->certificate = 0;
     entries(r)[best].name_len = 0;
@@ -628,130 +642,6 @@ registry_peek(struct registry *r, const char *name, size_t len)
             break;
     }
     return REGISTRY_NONE;
-}
-
-#define START_DRAFT (UINT64_C(1) << 31) /* the sign of the id */
-
-/* The first word of a pair depends on all of the second: a pair of which one
- * was overwritten, by whomever, matches nothing. */
-static uint64_t
-first_word(const uint64_t fp[2], uint64_t second)
-{
-    return fp[0] ^ registry_hash(&second, sizeof second, 0);
-}
-
-static void
-store(struct registry_starts *s, int i, const uint64_t fp[2], uint64_t second)
-{
-    s->word[i][1] = 0;
-    s->word[i][0] = first_word(fp, second);
-    s->word[i][1] = second;
-}
-
-/* The place of a fingerprint and what is there, REGISTRY_STARTS if it has
- * none. */
-static int
-start_place(struct registry_starts *s, const uint64_t fp[2], uint64_t *second)
-{
-    int i;
-
-    for (i = 0; i < REGISTRY_STARTS; i++) {
-        *second = s->word[i][1];
-        if (*second != 0 && *second >> 32 == fp[1] >> 32 &&
-            s->word[i][0] == first_word(fp, *second))
-            break;
-    }
-    return i;
-}
-
-static bool
-start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
-    uint64_t draft, int32_t *transaction_id)
-{
-    uint64_t second;
-
-    if (start_place(starts(r, entry), fp, &second) == REGISTRY_STARTS ||
-        (second & START_DRAFT) != draft)
-        return false;
-    *transaction_id = (int32_t)(uint32_t)(second & ~START_DRAFT);
-    return true;
-}
-
-static void
-start_put(struct registry *r, uint32_t entry, const uint64_t fp[2], uint32_t id)
-{
-    struct registry_starts *s = starts(r, entry);
-    uint64_t                there;
-    int                     i = start_place(s, fp, &there);
-
-    if (i == REGISTRY_STARTS)
-        i--; /* the oldest goes */
-    for (; i > 0; i--) {
-        s->word[i][1] = 0;
-        s->word[i][0] = s->word[i - 1][0];
-        s->word[i][1] = s->word[i - 1][1];
-    }
-    store(s, 0, fp, (fp[1] >> 32) << 32 | id);
-}
-
-bool
-registry_start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
-    int32_t *transaction_id)
-{
-    return start_find(r, entry, fp, 0, transaction_id);
-}
-
-bool
-registry_start_drafted(struct registry *r, uint32_t entry, const uint64_t fp[2],
-    int32_t *transaction_id)
-{
-    return start_find(r, entry, fp, START_DRAFT, transaction_id);
-}
-
-void
-registry_start_put(struct registry *r, uint32_t entry, const uint64_t fp[2],
-    int32_t transaction_id)
-{
-    start_put(r, entry, fp, (uint32_t)transaction_id);
-}
-
-void
-registry_start_draft(struct registry *r, uint32_t entry, const uint64_t fp[2],
-    int32_t transaction_id)
-{
-    start_put(r, entry, fp, (uint32_t)transaction_id | START_DRAFT);
-}
-
-void
-registry_start_recover(struct registry *r, uint32_t entry, const uint64_t fp[2],
-    int32_t transaction_id, uint64_t event, bool may_add)
-{
-    struct registry_starts *s = starts(r, entry);
-    struct order           *o = order_of(r, entry);
-    uint64_t second = (fp[1] >> 32) << 32 | (uint32_t)transaction_id;
-    uint64_t there;
-
-    if (!lock(r))
-        return;
-    int i = start_place(s, fp, &there);
-    if (i < REGISTRY_STARTS) {
-        store(s, i, fp, second);
-    } else if (may_add) {
-        i = 0;
-        while (i < REGISTRY_STARTS && s->word[i][1] != 0 && o->event[i] > event)
-            i++;
-        for (int k = REGISTRY_STARTS - 1; k > i; k--) {
-            s->word[k][1] = 0;
-            s->word[k][0] = s->word[k - 1][0];
-            s->word[k][1] = s->word[k - 1][1];
-            o->event[k] = o->event[k - 1];
-        }
-        if (i < REGISTRY_STARTS) {
-            store(s, i, fp, second);
-            o->event[i] = event;
-        }
-    }
-    unlock(r);
 }
 
 /* --- proofs -------------------------------------------------------------- */

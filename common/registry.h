@@ -39,6 +39,7 @@
 
 #include "cref.h"
 #include "hash.h"
+#include "registry_starts.h"
 
 #define REGISTRY_NAME_MAX 48 /* bytes of an identity (OCPP 2.0.1: 48) */
 /* How long the lock is waited for: by a handshake, which can try again later,
@@ -46,7 +47,6 @@
 #define REGISTRY_TRY_MS 2
 #define REGISTRY_LOCK_MS 100
 #define REGISTRY_NONE UINT32_MAX
-#define REGISTRY_STARTS 4 /* StartTransactions remembered per identity */
 
 struct registry_entry {
     _Atomic cref     owner; /* 0: nobody. Release on claim, acquire on load */
@@ -76,19 +76,6 @@ struct registry_entry {
 _Static_assert(sizeof(struct registry_entry) == 128, "the registry's price");
 
 /*
- * The last StartTransactions of an identity, so that a resent one gets the
- * same transaction id, also on another worker: from when its id was drawn on
- * as a draft, and known once its event is durable.
- * A pair of words each, 96 bits of fingerprint and the id with its draft
- * bit, which also goes into the other word; written by the owner only. A
- * crash in between leaves a pair that matches nothing, and so does a stray
- * store.
- */
-struct registry_starts {
-    _Atomic uint64_t word[REGISTRY_STARTS][2];
-};
-
-/*
  * What an identity proved itself with the last time, for the workers to make
  * sense of ([auth] mode = redis; else it is never touched and takes no
  * memory). Written by the owner only; two who were owner one after the other
@@ -116,7 +103,7 @@ struct registry {
     uint32_t         hand;     /* where forgetting goes on; lock */
     _Atomic uint64_t rebuilt;  /* recoveries after a death inside the lock */
     _Atomic uint64_t forgotten;
-    /* behind it: uint32_t head[heads], entries, starts, proofs, orders */
+    /* behind it: uint32_t head[heads], entries, starts, proofs, answers */
 };
 
 enum registry_result {
@@ -191,23 +178,13 @@ uint32_t registry_peek(struct registry *r, const char *name, size_t len);
 bool registry_copy(struct registry *r, uint32_t i, struct registry_entry *out);
 uint32_t registry_used(struct registry *r);
 
-/* fp: 96 bits of fingerprint in fp[0] and the high half of fp[1]; ids are
- * not negative. A draft's event may be durable one day, or never: whoever
- * uses its id makes an event of its own before it answers. */
-bool registry_start_drafted(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], int32_t *transaction_id);
-void registry_start_draft(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], int32_t transaction_id);
-/* One that a journal holds: a draft becomes known. Another is remembered with
- * add, unless there are as many of later events: several workers may read
- * their journals back, in any order, and none may push out what is newer.
- * The ids say nothing of that, workers draw them in blocks. */
-void registry_start_recover(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], int32_t transaction_id, uint64_t event, bool add);
-bool registry_start_find(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], int32_t *transaction_id);
-void registry_start_put(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], int32_t transaction_id);
+/* For registry_starts.c: its tables, and the lock around names. False if the
+ * lock cannot be had within REGISTRY_LOCK_MS. */
+struct registry_starts  *registry_starts_at(struct registry *r, uint32_t entry);
+struct registry_answers *registry_answers_at(
+    struct registry *r, uint32_t entry);
+bool registry_lock(struct registry *r);
+void registry_unlock(struct registry *r);
 
 /* proof: REGISTRY_PROOF bytes. when: of the writer's choice, not 0. */
 void registry_proof_put(

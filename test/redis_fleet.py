@@ -448,44 +448,68 @@ def test_the_platform_answers_or_the_fallback_does():
                 answers_BootNotification="platform", answers_StartTransaction="platform",
                 answers_Heartbeat="platform")
 
-    def answer(type, payload, n=1):
-        e = wait_event(r, "CP1", type, n)[n - 1]
+    asked = iter(range(1000))
+
+    def answer(action, payload):
+        n = next(asked)
+        e = wait_event(r, "CP1", "answer.requested", n + 1)[n]
+        assert e["action"] == action and e["generation"] and "answer" not in e
         return r("FCALL", "ocppd_answer", 1, "CP1", e["replyToken"], payload), e
+
+    def last(type, by, payload):
+        e = wait_event(r, "CP1", type)[-1]
+        assert e["answeredBy"] == by and json.loads(e["answer"]) == payload, e
+        return e
     c = Charger(g, "CP1")
     i = c.put("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
-    assert answer("charge_point.booted", '{"currentTime":"2026-01-01T00:00:00Z","interval":7,'
-                  '"status":"Rejected"}')[0] == 1
+    assert answer("BootNotification", '{"currentTime":"2026-01-01T00:00:00Z","interval":7,'
+                  '"status":"Rejected"}')[0] == "taken"
     assert c.get(i) == {"currentTime": "2026-01-01T00:00:00Z", "interval": 7, "status": "Rejected"}
     order(r, "CP1", commandId="held")
     c.silence()
     i = c.put("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
-    answer("charge_point.booted", '{"currentTime":"2026-01-01T00:00:00Z","interval":7,"status":"Accepted"}', 2)
+    answer("BootNotification", '{"currentTime":"2026-01-01T00:00:00Z","interval":7,"status":"Accepted"}')
     c.get(i)
     k, _, _ = c.take()
     c.result(k, {"status": "Accepted"})
     i = c.put("Authorize", {"idTag": "T"})
     poll(lambda: g.stat("platform_waiting") == 1)
-    done, e = answer("authorization.requested", '{"idTagInfo":{"status":"ConcurrentTx"}}')
-    assert json.loads(e["answer"]) == {"idTagInfo": {"status": "Blocked"}}
+    done, e = answer("Authorize", '{"idTagInfo":{"status":"ConcurrentTx"}}')
+    assert done == "taken"
     assert c.get(i) == {"idTagInfo": {"status": "ConcurrentTx"}}
-    r("FCALL", "ocppd_answer", 1, "CP1", e["replyToken"], "{}")  # too late
-    poll(lambda: g.stat("platform_refused") == 1)
+    assert last("authorization.requested", "platform", {"idTagInfo": {"status": "ConcurrentTx"}})["question"] \
+        == e["replyToken"]
+    assert r("FCALL", "ocppd_answer", 1, "CP1", e["replyToken"], "{}") == "late"
     # Not valid, then nothing: the fallback.
     i = c.put("Authorize", {"idTag": "U"})
-    answer("authorization.requested", '{"idTagInfo":{"status":"Maybe"}}', 2)
-    g.wait_log("the platform's answer to CP1's Authorize cannot be used")
+    done, e = answer("Authorize", '{"idTagInfo":{"status":"Maybe"}}')
+    assert done.startswith("invalid: idTagInfo: "), done
     assert c.get(i) == {"idTagInfo": {"status": "Blocked"}}
     assert g.stat("platform_fallbacks") == 1
+    poll(lambda: len(events(r, "CP1", "authorization.requested")) == 2)
+    last("authorization.requested", "fallback", {"idTagInfo": {"status": "Blocked"}})
+    assert r("FCALL", "ocppd_answer", 1, "CP1", e["replyToken"], '{"idTagInfo":{"status":"Accepted"}}') == "late"
+    # What the function lets pass and the schema does not: it may answer again.
+    i = c.put("Authorize", {"idTag": "V"})
+    done, e = answer("Authorize", '{"idTagInfo":{"status":"Accepted"},"idTagInfo":{"status":"Accepted"}}')
+    assert done == "taken"
+    g.wait_log("the platform's answer cannot be used")
+
+    def again():
+        return r("FCALL", "ocppd_answer", 1, "CP1", e["replyToken"], '{"idTagInfo":{"status":"Expired"}}') == "taken"
+    poll(again)
+    assert c.get(i) == {"idTagInfo": {"status": "Expired"}}
+    assert g.stat("platform_refused") == 1
     # A transaction the platform numbers; sent again, it is the same one.
     ask = dict(connectorId=1, idTag="T", meterStart=0, timestamp="2026-01-31T12:00:00Z")
     i = c.put("StartTransaction", ask)
     k = c.put("StartTransaction", ask)
-    answer("transaction.started", '{"transactionId":777,"idTagInfo":{"status":"Accepted"}}')
+    answer("StartTransaction", '{"transactionId":777,"idTagInfo":{"status":"Accepted"}}')
     assert c.get(k)["transactionId"] == 777
     assert c.call("StartTransaction", ask)["transactionId"] == 777
     assert len(events(r, "CP1", "transaction.started")) == 1
     i = c.put("Heartbeat", {})
-    answer("charge_point.heartbeat", '{"currentTime":"2026-01-01T00:00:00Z"}')
+    answer("Heartbeat", '{"currentTime":"2026-01-01T00:00:00Z"}')
     assert c.get(i) == {"currentTime": "2026-01-01T00:00:00Z"}
 
 

@@ -386,10 +386,97 @@ def a_server_that_forgot_is_told_again(r):
 
 def answers_reach_the_worker_that_asked(r):
     node(r, "my/node/2", "77")
-    assert r("FCALL", "ocppd_answer", 1, "A1", "my/node/2/77/5", '{"status":"Accepted"}') == 1
+    token = "my/node/2/77/5"
+    ask(r, "A1", token)
+    assert answer(r, "A1", token, '{"status":"Accepted"}') == "taken"
     assert r.entries(S + "inbox:my/node/2")[-1] == {
-        "what": "answer", "identity": "A1", "token": "my/node/2/77/5", "payload": '{"status":"Accepted"}'}
-    assert r("FCALL", "ocppd_answer", 1, "A1", "my/node/2/76/5", "{}") == 0
+        "what": "answer", "identity": "A1", "token": token, "payload": '{"status":"Accepted"}'}
+    assert answer(r, "A1", token, '{"status":"Accepted"}') == "late"
+    assert answer(r, "A2", token, '{"status":"Accepted"}') == "unknown"
+    assert answer(r, "A1", "my/node/2/77/6", "{}") == "unknown"
+    ask(r, "A1", "my/node/2/76/7")  # a process that is gone
+    assert answer(r, "A1", "my/node/2/76/7", '{"status":"Accepted"}') == "late"
+
+
+shipped = [0]
+
+
+def ask(r, cp, token, action="DataTransfer", end=False):
+    """Ships the event of a question, or the one that ends it."""
+    e = ["eventId", "e", "eventType", "answer.requested", "chargePointId", cp, "protocol", "ocpp1.6",
+         "action", action, "payload", "{}", "question" if end else "replyToken", token]
+    at = str(shipped[0]) if shipped[0] else ""
+    shipped[0] += 1
+    assert r("FCALL", "ocppd_ship", 1, EV, "ask/0", at, shipped[0], len(e), *e) == [1, str(shipped[0])]
+
+
+def answer(r, cp, token, payload):
+    return r("FCALL", "ocppd_answer", 1, cp, token, payload)
+
+
+def close(r, cp, token):
+    return r("FCALL", "ocppd_close", 1, cp, token)
+
+
+def a_question_has_one_answer_whoever_is_faster(r):
+    node(r, "q/0", "1")
+    good = '{"status":"Accepted"}'
+    ask(r, "Q1", "q/0/1/a")
+    assert close(r, "Q1", "q/0/1/a") == ["closed"] and answer(r, "Q1", "q/0/1/a", good) == "late"
+    ask(r, "Q1", "q/0/1/b")
+    assert answer(r, "Q1", "q/0/1/b", good) == "taken" and close(r, "Q1", "q/0/1/b") == ["taken", good]
+    ask(r, "Q1", "q/0/1/b", end=True)
+    assert answer(r, "Q1", "q/0/1/b", good) == "late"
+    # Closed before its event arrived here.
+    assert close(r, "Q1", "q/0/1/c") == ["closed"]
+    ask(r, "Q1", "q/0/1/c")
+    assert answer(r, "Q1", "q/0/1/c", good) == "late"
+    # The same event twice.
+    ask(r, "Q1", "q/0/1/d")
+    assert answer(r, "Q1", "q/0/1/d", good) == "taken"
+    ask(r, "Q1", "q/0/1/d")
+    assert answer(r, "Q1", "q/0/1/d", good) == "late"
+    assert r("FCALL", "ocppd_reopen", 1, "Q1", "q/0/1/d", "why") == 1
+    assert answer(r, "Q1", "q/0/1/d", good) == "taken"
+
+
+def a_question_that_is_asked_again_goes_on(r):
+    node(r, "q/0", "1"), node(r, "q/1", "5"), node(r, "q/2", "7")
+    good = '{"transactionId":7,"idTagInfo":{"status":"Accepted"}}'
+    # Either token is good, the one that asked last is told.
+    ask(r, "Q2", "q/0/1/s1", "StartTransaction")
+    ask(r, "Q2", "q/1/5/s1", "StartTransaction")
+    assert close(r, "Q2", "q/0/1/s1") == ["moved"]
+    assert answer(r, "Q2", "q/0/1/s1", good) == "taken" and answer(r, "Q2", "q/1/5/s1", good) == "late"
+    assert r.entries(S + "inbox:q/1")[-1]["token"] == "q/1/5/s1"
+    # It died with the answer: the next one that asks has it at once.
+    ask(r, "Q2", "q/2/7/s1", "StartTransaction")
+    assert r.entries(S + "inbox:q/2")[-1] == {"what": "answer", "identity": "Q2", "token": "q/2/7/s1", "payload": good}
+    ask(r, "Q2", "q/2/7/s1", "StartTransaction", end=True)
+    # After the transaction an equal one is asked about anew.
+    ask(r, "Q2", "q/2/7/s1", "StartTransaction", end=True)
+    ask(r, "Q2", "q/1/5/s1", "StartTransaction")
+    assert answer(r, "Q2", "q/2/7/s1", good) == "late" and answer(r, "Q2", "q/1/5/s1", good) == "taken"
+
+
+def a_useless_answer_is_refused_with_what_is_wrong(r):
+    node(r, "q/0", "1")
+    ask(r, "Q3", "q/0/1/1", "StartTransaction")
+    info = '"idTagInfo":{"status":"Accepted"}'
+    for payload, why in (('{"transactionId":1}', "idTagInfo: it is missing"),
+                         ("{%s}" % info, "transactionId: it is missing"),
+                         ('{"transactionId":2147483648,%s}' % info, "transactionId: it is not in the range"),
+                         ('{"transactionId":1.5,%s}' % info, "transactionId: it is no integer"),
+                         ('{"transactionId":"1",%s}' % info, "transactionId: it is no integer"),
+                         ('{"transactionId":1,"idTagInfo":{"status":"accepted"}}', "idTagInfo: it is none of"),
+                         ('{"transactionId":1,"x":1,%s}' % info, "x: the message has no such field"),
+                         ('{"transactionId":1,\n%s}' % info, "one line"),
+                         ('{"transactionId":1,%s%s}' % (info, " " * 200), "kept"),
+                         ('{"transactionId":1,%s' % info, "no JSON"),
+                         ("[]", "no JSON object"), ("", "no JSON object")):
+        got = answer(r, "Q3", "q/0/1/1", payload)
+        assert got.startswith("invalid: ") and why in got, (payload, got)
+    assert answer(r, "Q3", "q/0/1/1", '{"transactionId":-1,%s}' % info) == "taken"
 
 
 def transaction_ids_never_repeat(r):
@@ -626,6 +713,8 @@ TESTS = [
     wrong_calls_are_told_what_is_right, instants_are_read_in_every_form,
     a_command_that_may_have_been_sent_is_uncertain, an_idempotent_one_is_sent_again_first,
     what_was_taken_and_never_left_goes_back, a_server_that_forgot_is_told_again, answers_reach_the_worker_that_asked,
+    a_question_has_one_answer_whoever_is_faster, a_question_that_is_asked_again_goes_on,
+    a_useless_answer_is_refused_with_what_is_wrong,
     transaction_ids_never_repeat, shipping_is_exact, streams_are_trimmed_behind_all_groups,
     several_nodes_and_backends_at_once, shards_agree_with_the_server, every_key_of_a_call_is_in_one_slot,
 ]

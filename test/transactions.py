@@ -155,6 +155,72 @@ def test_it_is_the_same_transaction_after_a_restart_of_the_daemon():
     assert len(started(g, "R0")) == len(started(g, "R1")) == 1
 
 
+def test_it_is_the_same_transaction_after_a_restart_with_fewer_workers():
+    g = Gateway(server_workers="3")
+    first = {}
+    for worker in range(3):
+        first[worker] = Charger(g, "F%d" % worker, worker=worker).start(
+            meter=worker)
+    for workers in ("2", "1", "3"):
+        g.stop()
+        g.settings["server_workers"] = workers
+        g.start()
+        for worker in range(3):
+            c = Charger(g, "F%d" % worker)
+            assert c.start(meter=worker) == first[worker], (workers, worker)
+            c.close()
+    for worker in range(3):
+        assert len(started(g, "F%d" % worker)) == 1
+
+
+def test_a_start_equal_to_one_that_was_stopped_is_a_new_transaction():
+    g = Gateway(server_workers="2")
+    ids = []
+    when = "1970-01-01T00:00:05Z"       # a charge point without a clock
+    for n in range(6):
+        c = Charger(g, "CLOCKLESS", worker=n % 2)
+        c.boot()
+        ids.append(c.start(when=when)["transactionId"])
+        assert c.start(when=when)["transactionId"] == ids[-1]
+        c.stop(ids[-1], when=when)
+        c.close()
+        if n == 2:
+            g.stop(), g.start()
+        elif n == 4:
+            g.settings["server_workers"] = "3"
+            g.kill_everything(), g.start()
+    assert len(set(ids)) == 6, ids
+    assert [e["answer"]["transactionId"] for e in started(g, "CLOCKLESS")] == ids
+    assert [e["payload"]["transactionId"] for e in
+            g.events(cp="CLOCKLESS", type="transaction.stopped")] == ids
+
+
+def test_a_stop_forgets_only_the_transaction_that_it_names():
+    g = shared(server_workers="2")
+    c = Charger(g, "TWO")
+    first, second = c.start(connector=1), c.start(connector=2)
+    c.stop(first["transactionId"])
+    c.reset()
+    c = Charger(g, "TWO", worker=1)
+    assert c.start(connector=2) == second
+    assert c.start(connector=1) != first
+    c.close()
+
+
+def test_the_answer_of_a_start_is_given_again_to_the_letter():
+    g = Gateway(server_workers="2", answers_Authorize="blocked")
+    c = Charger(g, "LETTER", worker=0)
+    first = c.start()
+    assert first["idTagInfo"] == {"status": "Blocked"}
+    g.settings["answers_Authorize"] = "accept"
+    g.stop(), g.start()
+    c = Charger(g, "LETTER", worker=1)
+    assert c.start() == first
+    e = started(g, "LETTER")
+    assert len(e) == 1 and e[0]["answer"] == first
+    assert e[0]["answeredBy"] == "gateway"
+
+
 def test_the_four_last_starts_are_remembered():
     g = shared()
     c = Charger(g, "FOUR")
@@ -178,17 +244,12 @@ def test_a_counter_that_is_damaged_hands_out_no_ids():
     g.wait_log("transaction-ids holds no transaction id")
     assert not started(g, "DAMAGED")
     assert "currentTime" in c.call("Heartbeat", id="2")
+    poll(lambda: g.stat("calls_parked") == 1)
     with open(path, "w") as f:
         f.write("%020d\n" % 5000)
-
-    def works():
-        try:
-            return c.call("StartTransaction", {
-                "connectorId": 1, "idTag": "T", "meterStart": 1,
-                "timestamp": "2026-01-31T12:00:00Z"}, timeout=0.3)
-        except TimeoutError:
-            return None
-    assert poll(works)["transactionId"] >= 5000
+    # The same CALL is answered once there are ids.
+    assert c.get("1")["transactionId"] >= 5000
+    assert len(started(g, "DAMAGED")) == 1 and g.stat("calls_parked") == 0
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@
 #include "base/master_link.h"
 #include "fleet/redis.h"
 #include "base/self.h"
-#include "session/platform.h"
+#include "session/answers.h"
 #include "session/refusals.h"
 #include "session/session.h"
 #include "fleet/ship.h"
@@ -204,7 +204,7 @@ tick(void)
     redis_tick();
     auth_redis_tick();
     claims_tick();
-    platform_tick();
+    answers_tick();
     ship_tick();
     transaction_ids_tick();
     for (uint32_t n = due(&pings, elapsed, self.conf.websocket_ping_interval);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "session/accept.h"
-#include "session/answers.h"
+#include "session/transactions.h"
 #include "access/auth.h"
 #include "session/calls.h"
 #include "session/former.h"
@@ -46,9 +46,6 @@
 #define ROOM 20000
 
 #define LINGER_MS 2000 /* for Redis, after the last connection */
-
-/* How long a worker waits for the others to read their journals. */
-#define OTHERS_MS 5000
 
 static void
 turn_cb(struct ev_loop *loop, ev_check *w, int revents)
@@ -92,29 +89,9 @@ static void
 recover_line(void *ctx, uint64_t number, const char *line, size_t len)
 {
     (void)ctx;
-    answers_recover(number, line, len);
+    transactions_recover(number, line, len);
     calls_recover(line, len);
     former_recover(line, len);
-}
-
-/* A charge point may connect to another slot than before the daemon's restart.
- * Its transactions are in the journal of the former slot, so no worker accepts
- * connections before all of them have read their journals. */
-static void
-await_others(void)
-{
-    uint64_t              until = clock_mono_ms() + OTHERS_MS;
-    const struct timespec pause = {0, 1000000};
-    unsigned              n = 0;
-
-    self.mem->recovered = 1;
-    while (self.mem->incarnation == 1 && n < self.shm->slots &&
-        clock_mono_ms() < until) {
-        if (shm_worker(self.shm, n)->recovered)
-            n++;
-        else
-            nanosleep(&pause, NULL);
-    }
 }
 
 /* The connections of this slot's former process ended with it: publishes the
@@ -224,7 +201,7 @@ worker_main(const struct worker_boot *boot)
     transaction_ids_open();
     claims_open((uint32_t)capacity);
     ship_open();
-    await_others();
+    self.mem->recovered = 1; /* transactions_find() waits for it */
     bury_former();
     former_end();
 

@@ -90,6 +90,12 @@ journal_committed(void)
 {
     return committed;
 }
+uint64_t
+journal_stalled_ms(void)
+{
+    return 0;
+}
+
 bool
 journal_failing(const char **words)
 {

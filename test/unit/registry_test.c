@@ -125,50 +125,198 @@ forgets_the_longest_absent(void)
     UNIT_CASE("");
 }
 
+static size_t
+simple(char out[REGISTRY_ANSWER_MAX], int32_t id, const char *status)
+{
+    return (size_t)snprintf(out, REGISTRY_ANSWER_MAX,
+        "{\"transactionId\":%d,\"idTagInfo\":{\"status\":\"%s\"}}", id, status);
+}
+
+static void
+know(struct registry *r, uint32_t e, const uint64_t fp[2], uint64_t number,
+    int32_t id)
+{
+    char   answer[REGISTRY_ANSWER_MAX];
+    size_t len = simple(answer, id, "Accepted");
+
+    registry_start_know(r, e, fp, number, id, answer, len);
+}
+
+static void
+recover(struct registry *r, uint32_t e, const uint64_t fp[2], uint64_t number,
+    int32_t id, bool add)
+{
+    char   answer[REGISTRY_ANSWER_MAX];
+    size_t len = simple(answer, id, "Accepted");
+
+    registry_start_recover(r, e, fp, number, id, answer, len, add);
+}
+
+static void
+make_prints(uint64_t fp[8][2])
+{
+    for (unsigned i = 0; i < 8; i++) {
+        fp[i][0] = i + 1;
+        fp[i][1] = (uint64_t)(i + 1) << 56 | 99;
+    }
+}
+
+static enum registry_start_state
+state(struct registry *r, uint32_t e, const uint64_t fp[2])
+{
+    struct registry_start s;
+
+    return registry_start_find(r, e, fp, &s);
+}
+
 static void
 remembers_starts(void)
 {
+    struct registry      *r = make(4);
+    uint32_t              e = registry_find(r, "CP1", 3, true);
+    struct registry_start s;
+    uint64_t              fp[8][2];
+    char                  answer[REGISTRY_ANSWER_MAX];
+
+    make_prints(fp);
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
+    UNIT_CASE("asked, written, durable");
+    registry_start_ask(r, e, fp[0], 3, 1000);
+    CHECK_EQ(registry_start_find(r, e, fp[0], &s), REGISTRY_START_ASKED);
+    CHECK(s.slot == 3 && s.number == 1000);
+    size_t len = simple(answer, INT32_MIN, "Blocked");
+    registry_start_draft(r, e, fp[0], 999, 1001, INT32_MIN, answer, len);
+    CHECK_EQ(registry_start_find(r, e, fp[0], &s), REGISTRY_START_DRAFT);
+    CHECK(s.slot == 999 && s.number == 1001 && s.len == len &&
+        memcmp(s.answer, answer, len) == 0);
+    registry_start_know(r, e, fp[0], 1001, INT32_MIN, answer, len);
+    CHECK_EQ(registry_start_find(r, e, fp[0], &s), REGISTRY_START_KNOWN);
+    CHECK(s.len == len && memcmp(s.answer, answer, len) == 0);
+
+    UNIT_CASE("four are kept, the newest");
+    for (unsigned i = 1; i < REGISTRY_STARTS; i++)
+        know(r, e, fp[i], 1001 + i, (int32_t)i);
+    know(r, e, fp[1], 1002, 1); /* again: takes no further place */
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_KNOWN);
+    registry_start_ask(r, e, fp[5], 0, 2000);
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
+    CHECK_EQ(state(r, e, fp[1]), REGISTRY_START_KNOWN);
+    know(r, e, fp[0], 1, 1); /* older than all */
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
+
+    UNIT_CASE("what was given up is forgotten, what is known is not");
+    registry_start_drop(r, e, fp[5], 1999);
+    CHECK_EQ(state(r, e, fp[5]), REGISTRY_START_ASKED);
+    registry_start_drop(r, e, fp[5], 2000);
+    CHECK_EQ(state(r, e, fp[5]), REGISTRY_START_UNKNOWN);
+    registry_start_drop(r, e, fp[1], 1002);
+    CHECK_EQ(state(r, e, fp[1]), REGISTRY_START_KNOWN);
+    UNIT_CASE("");
+}
+
+/* Whatever the platform's answer looks like, the same bytes come back. */
+static void
+keeps_any_answer(void)
+{
+    static const char *const answers[] = {"{}",
+        "{\"transactionId\": 7,\"idTagInfo\":{\"status\":\"Accepted\"}}",
+        "{\"idTagInfo\":{\"status\":\"Accepted\"},\"transactionId\":7}",
+        "{\"transactionId\":7,\"idTagInfo\":{\"status\":\"ConcurrentTx\"}}",
+        "{\"transactionId\":7,\"idTagInfo\":{\"status\":\"Invalid\","
+        "\"expiryDate\":\"2026-01-31T12:00:00.000+01:00\","
+        "\"parentIdTag\":\"12345678901234567890\"}}"};
+    struct registry         *r = make(4);
+    uint32_t                 e = registry_find(r, "CP1", 3, true);
+    uint64_t                 fp[8][2];
+    struct registry_start    s;
+    char                     largest[REGISTRY_ANSWER_MAX + 1];
+
+    make_prints(fp);
+    for (unsigned i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        size_t n = strlen(answers[i]);
+        registry_start_know(r, e, fp[i], 10 + i, 7, answers[i], n);
+        for (unsigned k = i > 3 ? i - 3 : 0; k <= i; k++) {
+            CHECK_EQ(
+                registry_start_find(r, e, fp[k], &s), REGISTRY_START_KNOWN);
+            CHECK(s.len == strlen(answers[k]) &&
+                memcmp(s.answer, answers[k], s.len) == 0);
+        }
+    }
+    memset(largest, 'x', sizeof largest);
+    registry_start_know(r, e, fp[6], 50, 7, largest, REGISTRY_ANSWER_MAX);
+    CHECK_EQ(registry_start_find(r, e, fp[6], &s), REGISTRY_START_KNOWN);
+    CHECK(memcmp(s.answer, largest, REGISTRY_ANSWER_MAX) == 0);
+    registry_start_know(r, e, fp[6], 50, 7, largest, REGISTRY_ANSWER_MAX + 1);
+    CHECK_EQ(state(r, e, fp[6]), REGISTRY_START_UNKNOWN);
+}
+
+static void
+forgets_what_was_stopped(void)
+{
     struct registry *r = make(4);
     uint32_t         e = registry_find(r, "CP1", 3, true);
-    int32_t          id = 0;
     uint64_t         fp[8][2];
 
-    for (unsigned i = 0; i < 8; i++) {
-        fp[i][0] = i + 1;
-        fp[i][1] = (uint64_t)(i + 1) << 32 | 99;
-    }
-    CHECK(!registry_start_find(r, e, fp[0], &id));
-    CHECK(!registry_start_drafted(r, e, fp[0], &id));
-    registry_start_draft(r, e, fp[0], INT32_MAX);
-    CHECK(!registry_start_find(r, e, fp[0], &id));
-    CHECK(registry_start_drafted(r, e, fp[0], &id));
-    CHECK_EQ(id, INT32_MAX);
-    /* Durable takes the place of the draft. */
-    registry_start_put(r, e, fp[0], INT32_MAX);
-    CHECK(!registry_start_drafted(r, e, fp[0], &id));
-    CHECK(registry_start_find(r, e, fp[0], &id));
-    CHECK_EQ(id, INT32_MAX);
-    for (unsigned i = 1; i < REGISTRY_STARTS; i++)
-        registry_start_put(r, e, fp[i], (int32_t)i);
-    registry_start_put(r, e, fp[1], 1); /* again: no place more */
-    CHECK(registry_start_find(r, e, fp[0], &id));
-    registry_start_draft(r, e, fp[5], 5);
-    CHECK(!registry_start_find(r, e, fp[0], &id));
-    CHECK(registry_start_find(r, e, fp[1], &id));
-    CHECK_EQ(id, 1);
-    /* A journal read back: drafts are confirmed, old ones push nobody out. */
-    registry_start_recover(r, e, fp[5], 5, 5, false);
-    CHECK(registry_start_find(r, e, fp[5], &id));
-    registry_start_recover(r, e, fp[6], 6, 6, false);
-    CHECK(!registry_start_find(r, e, fp[6], &id));
+    make_prints(fp);
+    UNIT_CASE("the start of that id, if it is earlier");
+    know(r, e, fp[0], 10, 0);
+    know(r, e, fp[1], 11, -5);
+    registry_start_stop(r, e, -5, 11);
+    CHECK_EQ(state(r, e, fp[1]), REGISTRY_START_KNOWN);
+    registry_start_stop(r, e, -5, 12);
+    CHECK_EQ(state(r, e, fp[1]), REGISTRY_START_UNKNOWN);
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_KNOWN);
+    UNIT_CASE("an equal one is new");
+    know(r, e, fp[1], 13, 6);
+    CHECK_EQ(state(r, e, fp[1]), REGISTRY_START_KNOWN);
+    UNIT_CASE("");
+}
+
+static void
+recovers_starts(void)
+{
+    struct registry *r = make(8);
+    uint32_t         e = registry_find(r, "CP1", 3, true);
+    uint64_t         fp[8][2];
+    char             answer[REGISTRY_ANSWER_MAX];
+    size_t           len = simple(answer, 5, "Accepted");
+
+    make_prints(fp);
+    UNIT_CASE("a draft is confirmed by its own event alone");
+    registry_start_draft(r, e, fp[5], 1, 50, 5, answer, len);
+    recover(r, e, fp[5], 49, 5, false);
+    CHECK_EQ(state(r, e, fp[5]), REGISTRY_START_DRAFT);
+    recover(r, e, fp[5], 50, 5, false);
+    CHECK_EQ(state(r, e, fp[5]), REGISTRY_START_KNOWN);
+    recover(r, e, fp[6], 60, 6, false);
+    CHECK_EQ(state(r, e, fp[6]), REGISTRY_START_UNKNOWN);
+
+    UNIT_CASE("in any order, the newest stay");
     e = registry_find(r, "CP2", 3, true);
     for (unsigned i = 0; i < 6; i++) {
         unsigned k = (const unsigned[]){2, 0, 5, 1, 4, 3}[i];
         /* Later ones with lower ids, as another worker's may be. */
-        registry_start_recover(r, e, fp[k], 100 - (int32_t)k, k + 1, true);
+        recover(r, e, fp[k], k + 1, 100 - (int32_t)k, true);
     }
     for (unsigned i = 0; i < 6; i++)
-        CHECK_EQ(registry_start_find(r, e, fp[i], &id), i >= 2);
+        CHECK_EQ(state(r, e, fp[i]) == REGISTRY_START_KNOWN, i >= 2);
+
+    UNIT_CASE("a stop counts also if it is read before its start");
+    e = registry_find(r, "CP3", 3, true);
+    registry_start_recover_stop(r, e, 7, 20, true);
+    recover(r, e, fp[0], 10, 7, true);
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
+    recover(r, e, fp[0], 30, 7, true);
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_KNOWN);
+    UNIT_CASE("or after it");
+    registry_start_recover_stop(r, e, 7, 40, true);
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
+    UNIT_CASE("of equal starts the later one counts");
+    recover(r, e, fp[1], 60, 9, true);
+    recover(r, e, fp[1], 50, 8, true);
+    registry_start_recover_stop(r, e, 8, 55, true);
+    CHECK_EQ(state(r, e, fp[1]), REGISTRY_START_KNOWN);
+    UNIT_CASE("");
 }
 
 static void
@@ -206,20 +354,26 @@ a_scribbled_start_is_forgotten(void)
 {
     struct registry        *r = make(4);
     uint32_t                e = registry_find(r, "CP1", 3, true);
-    struct registry_starts *s =
-        (struct registry_starts *)(registry_at(r, 0) + r->capacity) + e;
-    const uint64_t fp[2] = {1, UINT64_C(2) << 32};
-    int32_t        id;
+    struct registry_starts *s = registry_starts_at(r, e);
+    const uint64_t          fp[2] = {1, UINT64_C(2) << 56};
+    struct registry_start   got;
+    char                    answer[REGISTRY_ANSWER_MAX] = "{ }";
 
-    for (unsigned bit = 0; bit < 128; bit++) {
-        registry_start_put(r, e, fp, 77);
-        CHECK(registry_start_find(r, e, fp, &id));
-        CHECK_EQ(id, 77);
-        s->word[0][bit / 64] ^= UINT64_C(1) << bit % 64;
-        CHECK(!registry_start_find(r, e, fp, &id));
-        CHECK(!registry_start_drafted(r, e, fp, &id));
-        s->word[0][bit / 64] ^= UINT64_C(1) << bit % 64;
+    for (unsigned other = 0; other < 2; other++) {
+        size_t len = other ? 3 : simple(answer, 77, "Accepted");
+        if (other)
+            memcpy(answer, "{ }", 3);
+        registry_start_know(r, e, fp, 9, 77, answer, len);
+        for (unsigned bit = 0; bit < 192; bit++) {
+            CHECK_EQ(registry_start_find(r, e, fp, &got), REGISTRY_START_KNOWN);
+            CHECK_EQ(got.len, len);
+            s->word[0][bit / 64] ^= UINT64_C(1) << bit % 64;
+            CHECK_EQ(state(r, e, fp), REGISTRY_START_UNKNOWN);
+            s->word[0][bit / 64] ^= UINT64_C(1) << bit % 64;
+        }
     }
+    registry_answers_at(r, e)->of[0].text[1] = 'x';
+    CHECK_EQ(state(r, e, fp), REGISTRY_START_UNKNOWN);
 }
 
 /* --- many processes ------------------------------------------------------ */
@@ -759,6 +913,9 @@ main(int argc, char **argv)
     newest_wins();
     forgets_the_longest_absent();
     remembers_starts();
+    keeps_any_answer();
+    forgets_what_was_stopped();
+    recovers_starts();
     a_scribbled_start_is_forgotten();
     keeps_proofs();
     siphash_is_siphash();

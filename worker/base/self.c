@@ -24,7 +24,9 @@ void
 self_read_clocks(void)
 {
     self.now_us = clock_mono_ns() / 1000u;
-    self.now_ms = (uint32_t)((self.now_us - began_us) / 1000u);
+    uint64_t ms = (self.now_us - began_us) / 1000u;
+    self.now_ms = (uint32_t)ms;
+    self.now_era = (uint8_t)(ms >> 32);
     self.wall_ms = clock_wall_ms();
 }
 

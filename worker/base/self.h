@@ -26,6 +26,7 @@ struct self {
 
     uint64_t now_us;  /* monotonic, of this turn of the loop */
     uint64_t wall_ms; /* of this turn of the loop */
+    uint8_t  now_era; /* how often now_ms has wrapped */
     uint32_t now_ms;  /* monotonic since this worker began; wraps after 49
                          days: compare differences only */
 };

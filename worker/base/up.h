@@ -91,6 +91,15 @@ void up_call_taken(struct conn *c, struct queued_call *q, const char *action,
 /* The platform's answer to a CALL of a charge point. The strings are as they
  * came from Redis, token is NUL-terminated. */
 void up_platform_answered(const char *token, const char *payload, size_t len);
+/* The end of questions_close(): */
+enum question_closed {
+    QUESTION_CLOSED_UNREACHED,  /* Redis did not say */
+    QUESTION_CLOSED_UNANSWERED, /* the platform can answer it no more */
+    QUESTION_CLOSED_TAKEN,      /* the platform's answer was taken before */
+    QUESTION_CLOSED_MOVED       /* the same was asked by another worker since */
+};
+void up_question_closed(const char *token, enum question_closed how,
+    const char *payload, size_t len);
 
 /* --- auth_redis ---------------------------------------------------------- */
 

@@ -24,6 +24,7 @@ local PREFIX, SHARDS, VERSION = 'ocppd', 1, 3
 --   {ocppd:events:0}:inbox:NODE/W     what that worker is to look at (stream)
 --   {ocppd:events:0}:cursor:NODE-ID/J journal J of the node: shipped up to here
 --   {ocppd:events:0}:auth:ID          key and new key, hashed (hash)
+--   {ocppd:events:0}:ask:ID/QUESTION  one question to the platform (hash)
 --   {ocppd:events:0}:txid:last        last transaction id given away; in shard 0
 --
 -- FENCE. A connection's generation is the time it was made, in microseconds
@@ -62,10 +63,29 @@ local PREFIX, SHARDS, VERSION = 'ocppd', 1, 3
 --                                      the last seconds, and ship on from the
 --                                      cursor, which went back as well
 
+--
+-- QUESTIONS. A CALL that the platform is to answer is a question. Its
+-- answer.requested event opens it, in the step that adds the event to the
+-- stream; the CALL's own event, which holds the answer that left, ends it.
+--
+--              ship            ocppd_answer          ship
+--   (unknown) ------> open ---------------> taken --------> done
+--                      |  ^                   |
+--            close,    |  +-------------------+ reopen: it breaks the schema
+--            ship      v
+--                     done
+--
+-- The first answer is taken, and the worker that asked is told. A worker that
+-- is about to give the fallback closes the question first, and gives the
+-- answer that was taken if there is one. QUESTION is the same for a
+-- StartTransaction that is sent again: if it is asked about once more because
+-- its worker died, the answer that was taken is the answer to both.
+
 local KEEP_DONE = 86400 * 1000         -- ms a finished command is remembered
 local KEEP_SESSION = 30 * 86400 * 1000 -- ms the fence of an absent charge point is
 local KEEP_CURSOR = 90 * 86400 * 1000
 local KEEP_INBOX = 600 * 1000
+local KEEP_QUESTION = 3600 * 1000
 local INBOX_MAX = 20000
 local QUEUE_MAX = 100
 local PAYLOAD_MAX = 131072
@@ -396,20 +416,128 @@ local function ocppd_session(keys)
     s.inflight and quote(s.inflight) or 'null')
 end
 
--- FCALL ocppd_answer 1 IDENTITY TOKEN PAYLOAD: 1, or 0 if the CALL does not
--- wait any more because its gateway is gone.
+--------------------------------------------------------------- questions
+
+-- What an answer must hold, as far as a function can tell; the gateway checks
+-- the rest. {name = check}, a name with ? may be absent.
+local function one_of(...)
+  local words = {...}
+  return function(v)
+    for _, w in ipairs(words) do if v == w then return nil end end
+    return 'it is none of ' .. table.concat(words, ', ')
+  end
+end
+
+local function text(max)
+  return function(v)
+    if type(v) ~= 'string' then return 'it is no string' end
+    if max and #v:gsub('[\128-\191]', '') > max then return 'it is longer than ' .. max .. ' characters' end
+  end
+end
+
+local function integer(least, most)
+  return function(v)
+    if type(v) ~= 'number' or v ~= math.floor(v) then return 'it is no integer' end
+    if v < least or v > most then return 'it is not in the range of 32 bits' end
+  end
+end
+
+local function date(v)
+  if type(v) ~= 'string' or not instant(v, 0) or v:find('^%d+%a+$') then
+    return 'it is no time such as 2026-01-31T12:00:00Z'
+  end
+end
+
+local function object(members)
+  return function(v)
+    if type(v) ~= 'table' then return 'it is no object' end
+    for name, check in pairs(members) do
+      local optional = name:sub(-1) == '?'
+      if optional then name = name:sub(1, -2) end
+      local wrong = v[name] == nil and not optional and 'it is missing' or v[name] ~= nil and check(v[name])
+      if wrong then return wrong, name end
+    end
+    for name in pairs(v) do
+      if not members[name] and not members[tostring(name) .. '?'] then return 'the message has no such field', tostring(name) end
+    end
+  end
+end
+
+local INFO = object{status = one_of('Accepted', 'Blocked', 'Expired', 'Invalid', 'ConcurrentTx'),
+  ['expiryDate?'] = date, ['parentIdTag?'] = text(20)}
+local int32 = integer(-2147483648, 2147483647)
+local ANSWERS = {['ocpp1.6'] = {
+  Authorize = object{idTagInfo = INFO},
+  BootNotification = object{status = one_of('Accepted', 'Pending', 'Rejected'), currentTime = date, interval = int32},
+  DataTransfer = object{status = one_of('Accepted', 'Rejected', 'UnknownMessageId', 'UnknownVendorId'), ['data?'] = text()},
+  Heartbeat = object{currentTime = date},
+  SignCertificate = object{status = one_of('Accepted', 'Rejected')},
+  StartTransaction = object{transactionId = int32, idTagInfo = INFO},
+  StopTransaction = object{['idTagInfo?'] = INFO},
+  DiagnosticsStatusNotification = object{}, FirmwareStatusNotification = object{}, LogStatusNotification = object{},
+  MeterValues = object{}, SecurityEventNotification = object{}, SignedFirmwareStatusNotification = object{},
+  StatusNotification = object{},
+}}
+local START_MAX = 190 -- bytes of the answer to a StartTransaction (registry_starts.h)
+
+-- Why an answer cannot be used; nil if it can.
+local function useless(action, protocol, payload)
+  local ok, v = pcall(cjson.decode, payload)
+  if not ok then return 'it is no JSON' end
+  local check = (ANSWERS[protocol] or {})[action]
+  local wrong, name = nil, nil
+  if check then wrong, name = check(v) end
+  if wrong then return name and name .. ': ' .. wrong or wrong end
+  if payload:find('[\r\n]') then return 'it must be JSON on one line' end
+  if action == 'StartTransaction' and #payload > START_MAX then
+    return 'it has ' .. #payload .. ' bytes; an answer to a StartTransaction is kept, and may have ' .. START_MAX
+  end
+end
+
+local QUESTION = {'state', 'token', 'former', 'action', 'protocol', 'payload'}
+
+local function question(p, token)
+  local id = token:match('^.+/%d+/[^/]+/([^/]+)$')
+  if not id then return nil end
+  local q = {key = p.S .. 'ask:' .. p.id .. '/' .. id}
+  local v = call('HMGET', q.key, unpack(QUESTION))
+  for i, name in ipairs(QUESTION) do q[name] = v[i] or nil end
+  return q
+end
+
+local function set_question(q, ...)
+  call('HSET', q.key, ...)
+  call('PEXPIRE', q.key, KEEP_QUESTION)
+end
+
+local function deliver(p, token, payload)
+  local owner, inc = token:match('^(.+/%d+)/([^/]+)/[^/]+$')
+  if call('GET', p.S .. 'owner:' .. owner) ~= inc then return false end
+  tell(p, owner, 'what', 'answer', 'identity', p.id, 'token', token, 'payload', payload)
+  return true
+end
+
+-- FCALL ocppd_answer 1 IDENTITY TOKEN PAYLOAD
+-- taken       it is the answer to the CALL
+-- late        the CALL has its answer, or its gateway is gone
+-- invalid: .. what is wrong with it; another answer may be given
+-- unknown     the identity has no such question, or had it an hour ago
 local function ocppd_answer(keys, args)
   local p, wrong = place(keys[1] or '')
   if not p then return wrong end
-  local owner, inc = (args[1] or ''):match('^(.+/%d+)/([^/]+)/[^/]+$')
-  if not owner then return fail('%q is no reply token; it is the replyToken of an event', args[1] or '') end
-  local payload = args[2] or ''
+  local token, payload = args[1] or '', args[2] or ''
+  local q = question(p, token)
+  if not q then return fail('%q is no reply token; it is the replyToken of an event', token) end
   if #payload > PAYLOAD_MAX or not payload:find('^%s*{.*}%s*$') then
-    return fail('the payload is no JSON object of at most %d bytes', PAYLOAD_MAX)
+    return 'invalid: it is no JSON object of at most ' .. PAYLOAD_MAX .. ' bytes'
   end
-  if call('GET', p.S .. 'owner:' .. owner) ~= inc then return 0 end
-  tell(p, owner, 'what', 'answer', 'identity', p.id, 'token', args[1], 'payload', payload)
-  return 1
+  if not q.state then return 'unknown' end
+  if token ~= q.token and token ~= q.former or q.state ~= 'open' then return 'late' end
+  local why = useless(q.action, q.protocol, payload)
+  if why then return 'invalid: ' .. why end
+  if not deliver(p, q.token, payload) then return 'late' end
+  set_question(q, 'state', 'taken', 'payload', payload)
+  return 'taken'
 end
 
 --------------------------------------------------------------- credentials

@@ -198,6 +198,55 @@ local function leave(keys, a)
   return call('DEL', key, shard_place(keys[1]).S .. 'inbox:' .. a[1])
 end
 
+-- The event of a question, as it is added to the stream. fields: its names and
+-- values from a[first] to a[last]. The last one is the token.
+local function open_question(stream, a, first, last)
+  local e = {}
+  for i = first, last, 2 do e[a[i]] = a[i + 1] end
+  local p = at({S = '{' .. stream .. '}:', stream = stream}, e.chargePointId)
+  local q = question(p, e.replyToken)
+  if not q or q.token == e.replyToken then return end -- closed already
+  if q.state == 'taken' then
+    -- Asked again, since the worker that asked first is gone.
+    set_question(q, 'token', e.replyToken)
+    deliver(p, e.replyToken, q.payload)
+  else
+    set_question(q, 'state', 'open', 'token', e.replyToken, 'former', q.state == 'open' and q.token or '',
+      'action', e.action, 'protocol', e.protocol or '', 'payload', '')
+  end
+end
+
+-- The event that holds the answer is added to the stream.
+local function end_question(stream, id, token)
+  local q = question(at({S = '{' .. stream .. '}:', stream = stream}, id), token)
+  if q and (q.token == token or not q.token) then
+    set_question(q, 'state', 'done', 'token', token, 'payload', '')
+  end
+end
+
+-- close: TOKEN. Its time is over: {"taken", payload} if an answer was taken
+-- before; {"moved"} if the same was asked by another worker since; else
+-- {"closed"}, and none can be given any more.
+local function close(keys, a)
+  local p, wrong = place(keys[1])
+  if not p then return wrong end
+  local q = question(p, a[1])
+  if q.token and q.token ~= a[1] then return {'moved'} end
+  if q.state == 'taken' then return {'taken', q.payload} end
+  set_question(q, 'state', 'done', 'token', a[1])
+  return {'closed'}
+end
+
+-- reopen: TOKEN WHY. The answer that was taken breaks the schema.
+local function reopen(keys, a)
+  local p, wrong = place(keys[1])
+  if not p then return wrong end
+  local q = question(p, a[1])
+  if q.token ~= a[1] or q.state ~= 'taken' then return 0 end
+  set_question(q, 'state', 'open', 'payload', '', 'refused', a[2])
+  return 1
+end
+
 -- ship: JOURNAL FROM TO, then for each event the number of its fields and
 -- values, and these. The events are added only if the journal was shipped up
 -- to FROM exactly; so none is there twice, none out of order, also if a batch
@@ -210,6 +259,9 @@ local function ship(keys, a)
   while i <= #a do
     local n = tonumber(a[i])
     call('XADD', keys[1], '*', unpack(a, i + 1, i + n))
+    local name = a[i + n - 1]
+    if name == 'replyToken' then open_question(keys[1], a, i + 1, i + n)
+    elseif name == 'question' then end_question(keys[1], a[i + 6], a[i + n]) end
     i = i + n + 1
   end
   call('SET', key, a[3], 'PX', KEEP_CURSOR)
@@ -319,5 +371,7 @@ add('beat', beat)
 add('leave', leave)
 add('ship', ship)
 add('trim', trim, 'allow-oom')
+add('close', close)
+add('reopen', reopen)
 add('txids', txids)
 add('key', key)

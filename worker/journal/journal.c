@@ -29,6 +29,7 @@ static struct {
     bool                  failing; /* logged so */
     struct committer_news news;
     bool                  unwoken; /* appended since the thread was woken */
+    uint64_t              waits_since_ms; /* an event waits, without progress */
     ev_async              done;
     ev_prepare            turn;
 } jl;
@@ -70,6 +71,10 @@ take_news(void)
     atomic_store(&jl.mem->journal_floor, jl.news.pending);
     STAT_SET(jl.st, journal_backlog_bytes, jl.news.backlog);
     log_news();
+    if (jl.news.pending == UINT64_MAX)
+        jl.waits_since_ms = 0;
+    else if (jl.news.durable > jl.told || jl.waits_since_ms == 0)
+        jl.waits_since_ms = clock_mono_ms();
     if (jl.news.durable > jl.told) {
         jl.told = jl.news.durable;
         up_committed(jl.told);
@@ -164,6 +169,8 @@ journal_append(uint64_t number, const char *line, size_t len)
         return false;
     }
     jl.drawn = 0;
+    if (jl.waits_since_ms == 0)
+        jl.waits_since_ms = clock_mono_ms();
     STAT_INC(jl.st, events);
     STAT_ADD(jl.st, event_bytes, len + 1);
     STAT_ADD(jl.st, journal_backlog_bytes, len + 1);
@@ -195,6 +202,12 @@ journal_failing(const char **words)
     if (words != NULL)
         *words = jl.failing ? jl.news.words : "";
     return jl.failing;
+}
+
+uint64_t
+journal_stalled_ms(void)
+{
+    return jl.waits_since_ms ? clock_mono_ms() - jl.waits_since_ms : 0;
 }
 
 void
@@ -236,6 +249,9 @@ journal_open(const struct journal_env *env, struct buf *why)
         segment_writer_close(&tail);
         return false;
     }
+    if (env->recover_line != NULL)
+        recovery_orphans(tail.dir_fd, tail.dir, env->slot, env->shm->slots,
+            env->recover_max, env->recover_line, env->ctx, &r);
     raise_sequence(&env->shm->sequence, r.last_any);
     jl.told = jl.last = r.last;
     atomic_store(&jl.mem->journal_errno, 0);

@@ -98,6 +98,10 @@ uint64_t journal_committed(void);
  * logged; false while the journal works. For health and status. */
 bool journal_failing(const char **words);
 
+/* How long ago the journal last made an event durable, if any waits since;
+ * else 0. It grows while the disk is full, fails or hangs. */
+uint64_t journal_stalled_ms(void);
+
 /* Once a second: takes over changed knobs, lets the thread close a segment
  * by age and remove what retention allows (one file at a time, never on the
  * loop's thread). Slot 0 does so for slots that no longer exist, too. */

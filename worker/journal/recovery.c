@@ -158,13 +158,87 @@ others(struct job *j, const struct journal_dir_id *id)
     return last;
 }
 
+/* The first of the slot's segments, of n, in which the last max bytes begin;
+ * *budget: how many of them are in that one. */
+static size_t
+first_of(int dir_fd, unsigned slot, const struct journal_dir_id *id, size_t n,
+    uint64_t max, uint64_t *budget)
+{
+    struct stat st;
+    size_t      i = n;
+
+    *budget = 0;
+    for (uint64_t left = max; i > 0 && left > 0; left -= *budget) {
+        char name[JOURNAL_NAME_LEN + 1];
+        journal_line_file_name(name, slot, id[--i].first);
+        if (fstatat(dir_fd, name, &st, 0) != 0)
+            st.st_size = 0;
+        *budget = (uint64_t)st.st_size < left ? (uint64_t)st.st_size : left;
+    }
+    return i;
+}
+
+/* One segment, without changing it. */
+static void
+look(struct job *j, const struct journal_dir_id *id, uint64_t budget)
+{
+    char        name[JOURNAL_NAME_LEN + 1];
+    struct stat st;
+    uint64_t    good;
+
+    journal_line_file_name(name, id->slot, id->first);
+    int fd = openat(j->dir_fd, name, O_RDONLY | O_CLOEXEC);
+    int err = fd < 0 || fstat(fd, &st) != 0 ? errno : 0;
+    if (err == 0) {
+        uint64_t size = (uint64_t)st.st_size;
+        err = walk(
+            j, fd, name, id->first, size > budget ? size - budget : 0, &good);
+    }
+    if (fd >= 0)
+        close(fd);
+    if (err != 0 && err != ENOENT)
+        log_error("journal: cannot read %s/%s: %s; a StartTransaction in it "
+                  "is not recognised when it is sent again",
+            j->dir, name, strerror(err));
+}
+
+void
+recovery_orphans(int dir_fd, const char *dir, unsigned slot, unsigned slots,
+    uint64_t max, recovery_fn *line, void *ctx, struct recovery *r)
+{
+    struct journal_dir_list list;
+
+    int err = journal_dir_find(dir_fd, &list);
+    if (err != 0) {
+        log_error(
+            "journal: cannot read the directory %s: %s", dir, strerror(err));
+        return;
+    }
+    for (size_t i = 0, n; i < list.n; i += n) {
+        unsigned                     s = list.v[i].slot;
+        const struct journal_dir_id *id = journal_dir_of(&list, s, &n);
+        struct recovery              here = {0};
+        struct job                   j = {dir_fd, dir, line, ctx, &here, NULL};
+        uint64_t                     budget;
+        if (s < slots || s % slots != slot)
+            continue;
+        for (size_t k = first_of(dir_fd, s, id, n, max, &budget); k < n; k++) {
+            look(&j, &id[k], budget);
+            budget = max;
+        }
+        r->lines += here.lines;
+        if (here.last > r->last_any)
+            r->last_any = here.last;
+    }
+    free(list.v);
+}
+
 bool
 recovery_run(int dir_fd, const char *dir, unsigned slot, uint64_t max,
     recovery_fn *line, void *ctx, struct recovery *r, struct buf *why)
 {
     struct job              j = {dir_fd, dir, line, ctx, r, why};
     struct journal_dir_list list;
-    struct stat             st;
     bool                    ok = true;
     size_t                  n;
 
@@ -176,16 +250,8 @@ recovery_run(int dir_fd, const char *dir, unsigned slot, uint64_t max,
         return refuse(&j, "read the directory", ".", err);
 
     const struct journal_dir_id *id = journal_dir_of(&list, slot, &n);
-    uint64_t                     budget = 0;
-    size_t                       i = n;
-    /* Back to where max bytes begin, in the middle of a segment mostly. */
-    for (uint64_t left = max; i > 0 && left > 0; left -= budget) {
-        char name[JOURNAL_NAME_LEN + 1];
-        journal_line_file_name(name, slot, id[--i].first);
-        if (fstatat(dir_fd, name, &st, 0) != 0)
-            st.st_size = 0;
-        budget = (uint64_t)st.st_size < left ? (uint64_t)st.st_size : left;
-    }
+    uint64_t                     budget;
+    size_t i = first_of(dir_fd, slot, id, n, max, &budget);
     for (; ok && i < n; i++, budget = max)
         ok = own(&j, &id[i], budget, i == n - 1);
     if (ok && n > 0 && id[n - 1].first > r->last)

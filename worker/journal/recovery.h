@@ -36,4 +36,12 @@ typedef void recovery_fn(
 bool recovery_run(int dir_fd, const char *dir, unsigned slot, uint64_t max,
     recovery_fn *line, void *ctx, struct recovery *r, struct buf *why);
 
+/* Reads also the journals of slots that have no worker any more, because
+ * server.workers became smaller: of those from `slots` on, every slots-th
+ * belongs to this one. Nothing is cut or synced, and what cannot be read is
+ * logged and left out. Raises r->last_any. */
+void recovery_orphans(int dir_fd, const char *dir, unsigned slot,
+    unsigned slots, uint64_t max, recovery_fn *line, void *ctx,
+    struct recovery *r);
+
 #endif

@@ -66,7 +66,8 @@ enum conn_forwarded {
 };
 
 enum boot {
-    BOOT_NONE, /* no BootNotification was answered on this connection */
+    BOOT_NONE,  /* no BootNotification came on this connection */
+    BOOT_WAITS, /* one came and is not answered yet */
     BOOT_ACCEPTED,
     BOOT_PENDING,
     BOOT_TRIGGERED, /* pending, and asked for reports or other messages */
@@ -134,8 +135,11 @@ struct conn {
         uint16_t violations; /* events in violations_minute */
         uint8_t  protocol;   /* enum dialect_number */
         uint8_t  boot;       /* enum boot */
-        uint8_t  reason;     /* enum close_reason, from CLOSING on */
-        uint8_t  violations_minute; /* modulo 256 */
+        union {
+            uint8_t opened_era; /* OPEN: self.now_era at opened_ms */
+            uint8_t reason;     /* enum close_reason, from CLOSING on */
+        };
+        uint8_t violations_minute; /* modulo 256 */
     } session;
 
     struct conn_access {

@@ -19,6 +19,10 @@ put_token(struct writer *w, const char *name, const struct default_answer *a)
     bool certificate =
         has(a, "certificate") || has(a, "iso15118CertificateHashData");
 
+    if (a->token_info != NULL) {
+        writer_raw(w, name, a->token_info, a->token_info_len);
+        return;
+    }
     writer_open(w, name, '{');
     writer_str(w, "status", certificate ? "Invalid" : a->token_status);
     writer_close(w);
@@ -144,7 +148,9 @@ put_field(struct writer *w, const struct default_answer *a, uint32_t i)
     for (size_t k = 0; k < sizeof fillers / sizeof fillers[0]; k++) {
         const struct filler *f = &fillers[k];
         if (fills(f, &o->fields[i]) &&
-            (required || (f->with != NULL && has(a, f->with)))) {
+            (required ||
+                (f->with != NULL && has(a, f->with) &&
+                    !(a->no_token_info && f->put == put_token)))) {
             f->put(w, f->name, a);
             return;
         }

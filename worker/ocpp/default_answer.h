@@ -21,9 +21,12 @@ struct default_answer {
     uint32_t                     payload;
     const char                  *status; /* dialect_status() */
     const char                  *token_status;
-    const char                  *now;        /* RFC 3339 */
-    uint64_t                     interval_s; /* of Heartbeats */
-    int64_t transaction_id;                  /* where the gateway gives it */
+    const char *token_info; /* a verdict as JSON, instead of token_status */
+    size_t      token_info_len;
+    bool        no_token_info;  /* no verdict where it is optional */
+    const char *now;            /* RFC 3339 */
+    uint64_t    interval_s;     /* of Heartbeats */
+    int64_t     transaction_id; /* where the gateway gives it */
 };
 
 /* Appends the payload's members to w, whose object is open. */

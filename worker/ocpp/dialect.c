@@ -64,10 +64,56 @@ dialect_status(const struct schema_message *m)
     return a->statuses[i];
 }
 
+const struct schema_message *
+dialect_authorize(const struct dialect *d)
+{
+    return schema_find(d->schema, "Authorize", 9);
+}
+
+uint32_t
+dialect_token(const struct json *tape, uint32_t payload)
+{
+    uint32_t i = json_member(tape, payload, "idTag", 5);
+
+    if (i == 0 && (i = json_member(tape, payload, "idToken", 7)) != 0)
+        i = json_member(tape, i, "idToken", 7);
+    return i != 0 && tape->tok[i].type == JSON_STRING ? i : 0;
+}
+
+uint32_t
+dialect_token_info(const struct json *tape, uint32_t payload)
+{
+    uint32_t i = json_member(tape, payload, "idTagInfo", 9);
+
+    return i != 0 ? i : json_member(tape, payload, "idTokenInfo", 11);
+}
+
+uint32_t
+dialect_token_expiry(const struct json *tape, uint32_t info)
+{
+    uint32_t i = json_member(tape, info, "expiryDate", 10);
+
+    return i != 0 ? i : json_member(tape, info, "cacheExpiryDateTime", 19);
+}
+
+void
+dialect_put_token(struct writer *w, const struct json *tape, uint32_t payload)
+{
+    static const char *const names[] = {"idTag", "idToken"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        uint32_t m = json_member(tape, payload, names[i], strlen(names[i]));
+        if (m == 0)
+            continue;
+        writer_raw(w, names[i], "", 0);
+        json_put(tape, m, w->out);
+    }
+}
+
 const char *
 dialect_token_status(const struct dialect *d)
 {
-    return dialect_status(schema_find(d->schema, "Authorize", 9));
+    return dialect_status(dialect_authorize(d));
 }
 
 static bool

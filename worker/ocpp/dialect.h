@@ -11,6 +11,7 @@
 
 #include "ocpp/ocppj.h"
 #include "ocpp/schema.h"
+#include "writer.h"
 
 enum dialect_number {
 #define DIALECT(symbol, name) DIALECT_##symbol,
@@ -48,6 +49,18 @@ bool dialect_asks_platform(const struct schema_message *m);
  * the message's knob, or the fallback if the platform is to be asked. "" if
  * the message has no choice. */
 const char *dialect_status(const struct schema_message *m);
+/* The message that asks whether a token may charge. */
+const struct schema_message *dialect_authorize(const struct dialect *d);
+/* The value of the token that a request presents, and the verdict on it in an
+ * answer: tokens on the tape, 0 if there is none. */
+uint32_t dialect_token(const struct json *tape, uint32_t payload);
+uint32_t dialect_token_info(const struct json *tape, uint32_t payload);
+/* When a verdict expires. */
+uint32_t dialect_token_expiry(const struct json *tape, uint32_t info);
+/* The members of a request that asks about the token of this one. */
+void dialect_put_token(
+    struct writer *w, const struct json *tape, uint32_t payload);
+
 /* The status of a token that a charge point presents, in whatever message. */
 const char *dialect_token_status(const struct dialect *d);
 

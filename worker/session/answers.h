@@ -1,16 +1,37 @@
 /*
  * answers: what the gateway answers to the CALLs of charge points.
  *
- * A CALL is checked, made into an event where event.def has one for its
- * action, and answered: at once if it made no event, else when the event is
- * durable. Known notifications always get their .conf; business results go
- * into a CALLRESULT, never into a CALLERROR (OCPP-J 1.6 errata 3.2).
+ * A CALL is checked, and then answered in one of these ways:
+ *
+ *   now         no event is made of it, or its answer was given before
+ *   committed   its event is appended, and the answer leaves with the commit
+ *   ask         the platform is asked: an answer.requested event is appended,
+ *               and the CALL waits in platform.h
+ *   asked       the platform was asked before, and the CALL takes the place of
+ *               the former one
+ *   later       it cannot be decided yet, and waits in parked.h
+ *
+ * Every answer but those of the first kind is in the journal before it leaves,
+ * as the `answer` of the CALL's event, with its author as `answeredBy`:
+ *
+ *   gateway     by the settings of [answers]
+ *   platform    as ocppd_answer brought it
+ *   fallback    the platform was to answer, and did not in time or could not
+ *               be asked
+ *
+ * Known notifications always get their .conf; business results go into a
+ * CALLRESULT, never into a CALLERROR (OCPP-J 1.6 errata 3.2).
  */
 #ifndef WORKER_SESSION_ANSWERS_H
 #define WORKER_SESSION_ANSWERS_H
 
 #include "net/conn.h"
 #include "ocpp/ocppj.h"
+#include "base/up.h"
+
+struct deferred;
+struct deferred_effect;
+struct parked;
 
 /* f: type CALL; GOOD, MALFORMED or LONG_ID. */
 void answers_take(
@@ -21,13 +42,25 @@ void answers_take(
 void answers_refuse_unread(
     struct conn *c, const struct ocppj_frame *f, enum ocppj_error code);
 
-/* What the platform answered (platform.h): a BootNotification is answered so
- * now. False if the payload of a StartTransaction's answer has no id. */
-void answers_booted(struct conn *c, const char *payload, size_t len);
-bool answers_transaction(const char *payload, size_t len, int64_t *id);
+/* A parked CALL once more; p->again is set if it still cannot be decided. */
+void answers_again(struct conn *c, struct parked *p);
 
-/* One line of the journal at recovery: what it says about transactions goes
- * into the registry, so that a resent StartTransaction is known. */
-void answers_recover(uint64_t number, const char *line, size_t len);
+/* The event of an answer is durable. */
+void answers_durable(const struct deferred *d);
+/* The answer has left. */
+void answers_left(struct conn *c, const struct deferred_effect *e);
+
+/* Of the platform, for the question of this token. */
+void answers_platform(const char *token, const char *payload, size_t len);
+/* Of questions_close(). */
+void answers_closed(const char *token, enum question_closed how,
+    const char *payload, size_t len);
+
+/* Fallbacks, parked CALLs, connections that wait for too long. Often. */
+void answers_tick(void);
+
+/* True while the journal has taken no event for journal.stall_time although
+ * events wait: no charge point is let in. */
+bool answers_stalled(void);
 
 #endif

@@ -424,7 +424,7 @@ pop(struct conn *c)
 static bool
 may_send(const struct conn *c, const struct call *k)
 {
-    if (c->session.boot == BOOT_REJECTED)
+    if (c->session.boot == BOOT_WAITS || c->session.boot == BOOT_REJECTED)
         return false;
     if (c->session.boot == BOOT_PENDING || c->session.boot == BOOT_TRIGGERED)
         return !(k->m->flags & SCHEMA_WHEN_ACCEPTED);
@@ -436,7 +436,7 @@ may_send(const struct conn *c, const struct call *k)
 static bool
 may_send_any(const struct conn *c)
 {
-    return !(c->session.boot == BOOT_REJECTED) &&
+    return c->session.boot != BOOT_WAITS && c->session.boot != BOOT_REJECTED &&
         (c->session.boot != BOOT_NONE ||
             self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold);
 }

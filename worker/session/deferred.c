@@ -4,123 +4,103 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "session/answers.h"
 #include "clock.h"
 #include "journal/journal.h"
 #include "base/master_link.h"
 #include "base/self.h"
+#include "session/session.h"
 #include "session/tap.h"
 
-struct deferred_answer {
-    struct deferred_answer *next;
-    uint64_t                number;
-    uint64_t                generation; /* of the connection, for start */
-    cref                    conn;       /* an answer; 0 for an outcome */
-    uint64_t                since_us;
-    uint64_t                request;
-    uint32_t                entry; /* of the registry, for start */
-    uint32_t                len;
-    unsigned                outcome;
-    struct deferred_start   start; /* transaction_id 0: none */
-    char                    text[];
-};
+static struct deferred  *first;
+static struct deferred **last = &first;
 
-static struct deferred_answer  *first;
-static struct deferred_answer **last = &first;
-
-static struct deferred_answer *
+static struct deferred *
 add(uint64_t number, const char *text, size_t len)
 {
-    struct deferred_answer *h = calloc(1, sizeof *h + len);
+    struct deferred *d = calloc(1, sizeof *d + len);
 
-    if (h == NULL)
+    if (d == NULL)
         return NULL;
-    h->number = number;
-    h->len = (uint32_t)len;
+    d->number = number;
+    d->len = (uint32_t)len;
     if (len > 0)
-        memcpy(h->text, text, len);
-    *last = h;
-    last = &h->next;
+        memcpy(d->text, text, len);
+    *last = d;
+    last = &d->next;
     STAT_INC(self.st, answers_held);
-    return h;
+    return d;
 }
 
 void
-deferred_begin(struct conn *c)
+deferred_hold(struct conn *c)
 {
-    if (++c->session.unanswered >= UNANSWERED_MAX)
+    if (++c->session.unanswered >= HELD_PER_CONN)
         conn_pause(c, true);
 }
 
 void
-deferred_end(struct conn *c)
+deferred_unhold(struct conn *c)
 {
-    if (--c->session.unanswered == UNANSWERED_MAX / 2)
+    if (--c->session.unanswered == HELD_PER_CONN / 2)
         conn_pause(c, false);
 }
 
 bool
-deferred_answer(uint64_t number, struct conn *c, const char *text, size_t len,
-    uint64_t since_us, const struct deferred_start *start)
+deferred_answer(uint64_t number, struct conn *c, uint32_t entry,
+    uint64_t generation, const char *text, size_t len, size_t payload_len,
+    uint64_t since_us, bool urgent, const struct deferred_effect *effect)
 {
-    struct deferred_answer *h = add(number, text, len);
+    struct deferred *d = add(number, text, len);
 
-    if (h == NULL)
+    if (d == NULL)
         return false;
-    h->conn = c->self;
-    h->entry = c->session.entry;
-    h->generation = c->generation;
-    h->since_us = since_us;
-    if (start != NULL)
-        h->start = *start;
-    deferred_begin(c);
+    d->answer = true;
+    d->urgent = urgent;
+    d->entry = entry;
+    d->generation = generation;
+    d->since_us = since_us;
+    d->payload_len = (uint32_t)payload_len;
+    d->effect = *effect;
+    if (c != NULL) {
+        d->conn = c->self;
+        deferred_hold(c);
+    }
     return true;
+}
+
+const char *
+deferred_payload(const struct deferred *d)
+{
+    return d->text + d->len - 1 - d->payload_len; /* [3,ID,PAYLOAD] */
 }
 
 bool
 deferred_done(uint64_t number, uint64_t request, unsigned outcome,
     const char *body, size_t len)
 {
-    struct deferred_answer *h = add(number, body, len);
+    struct deferred *d = add(number, body, len);
 
-    if (h == NULL)
+    if (d == NULL)
         return false;
-    h->request = request;
-    h->outcome = outcome;
+    d->request = request;
+    d->outcome = outcome;
     return true;
 }
 
-uint64_t
-deferred_start_find(
-    uint32_t entry, const uint64_t fingerprint[2], int32_t *transaction_id)
-{
-    for (const struct deferred_answer *h = first; h != NULL; h = h->next)
-        if (h->start.transaction_id != 0 && h->entry == entry &&
-            h->start.fingerprint[0] == fingerprint[0] &&
-            h->start.fingerprint[1] == fingerprint[1]) {
-            *transaction_id = h->start.transaction_id;
-            return h->number;
-        }
-    return 0;
-}
-
 static void
-release_answer(const struct deferred_answer *h, uint64_t now_us)
+release_answer(const struct deferred *d, uint64_t now_us)
 {
-    struct conn *c = conn_find(h->conn);
+    struct conn *c = d->conn ? conn_find(d->conn) : NULL;
 
-    /* Remembered also if the charge point is gone, or on another worker by
-     * now: it will ask again. Should that worker write at this very moment,
-     * one of the two is forgotten; a pair of both matches nothing. */
-    if (h->start.transaction_id != 0 &&
-        registry_at(self.registry, h->entry)->generation >= h->generation)
-        registry_start_put(self.registry, h->entry, h->start.fingerprint,
-            h->start.transaction_id);
+    answers_durable(d);
     if (c == NULL)
         return;
-    deferred_end(c);
-    tap_frame(c, TAP_OUT, h->text, h->len, "committed");
-    conn_send_text(c, h->text, h->len);
-    histogram_add(&self.st->answer_time, now_us - h->since_us);
+    deferred_unhold(c);
+    tap_frame(c, TAP_OUT, d->text, d->len, "committed");
+    conn_send_text(c, d->text, d->len);
+    histogram_add(&self.st->answer_time, now_us - d->since_us);
+    answers_left(c, &d->effect);
     conn_settle(c);
 }
 
@@ -130,15 +110,27 @@ deferred_release(uint64_t number)
     uint64_t now_us = clock_mono_ns() / 1000u;
 
     while (first != NULL && first->number <= number) {
-        struct deferred_answer *h = first;
-        first = h->next;
+        struct deferred *d = first;
+        first = d->next;
         if (first == NULL)
             last = &first;
         STAT_DEC(self.st, answers_held);
-        if (h->conn != 0)
-            release_answer(h, now_us);
-        else if (h->request != 0)
-            master_link_done(h->request, h->outcome, h->text, h->len);
-        free(h);
+        if (d->answer)
+            release_answer(d, now_us);
+        else if (d->request != 0)
+            master_link_done(d->request, d->outcome, d->text, d->len);
+        free(d);
+    }
+}
+
+void
+deferred_close(uint64_t wait_ms)
+{
+    for (struct deferred *d = first; d != NULL; d = d->next) {
+        struct conn *c = d->urgent && d->conn ? conn_find(d->conn) : NULL;
+        if (c == NULL || self.now_us - d->since_us < wait_ms * 1000)
+            continue;
+        session_end(c, CLOSE_journal_stalled, NULL);
+        conn_settle(c);
     }
 }

@@ -1,11 +1,11 @@
 /*
  * deferred: what may leave only when an event is durable (promise P1).
  *
- * A list in order of event numbers (but for answers given twice, which may
- * stand behind later ones and then leave with them): answers for charge
- * points, and outcomes of commands for the master. deferred_release() lets go
- * of them. Whoever is gone by then misses nothing that was promised: the event
- * is there.
+ * A list in order of event numbers: answers for charge points, and outcomes
+ * of calls for the master. An answer that is given twice may stand behind
+ * later ones, and then leaves with them. deferred_release() sends them. If the
+ * connection has ended by then, the answer is dropped, because its event is
+ * in the journal and the charge point sends its CALL again.
  */
 #ifndef WORKER_SESSION_DEFERRED_H
 #define WORKER_SESSION_DEFERRED_H
@@ -16,34 +16,67 @@
 
 #include "net/conn.h"
 
-/* A StartTransaction to be remembered once its event is durable. */
-struct deferred_start {
-    uint64_t fingerprint[2];
-    int32_t  transaction_id;
+/* What becomes true when the answer leaves, besides. */
+struct deferred_effect {
+    enum {
+        DEFERRED_NOTHING,
+        DEFERRED_START, /* the start of the fingerprint is known */
+        DEFERRED_STOP,  /* the start with the transaction id is forgotten */
+        DEFERRED_BOOT   /* the boot was answered */
+    } what;
+    int32_t  transaction;    /* START, STOP */
+    uint64_t fingerprint[2]; /* START */
+    unsigned boot;           /* BOOT: enum boot */
 };
 
-/* A frame for c. since_us: when its CALL arrived. start may be NULL. False
- * if memory is out: the answer is not sent, and the charge point asks again. */
-bool deferred_answer(uint64_t number, struct conn *c, const char *text,
-    size_t len, uint64_t since_us, const struct deferred_start *start);
+struct deferred {
+    struct deferred *next;
+    uint64_t         number;
+    uint64_t         since_us;
+    /* An answer. */
+    cref                   conn; /* 0: the connection ended before */
+    bool                   answer;
+    bool                   urgent; /* of a transaction message */
+    uint32_t               entry;
+    uint64_t               generation;
+    uint32_t               payload_len; /* of the answer's payload */
+    struct deferred_effect effect;
+    /* The outcome of a call. */
+    uint64_t request;
+    unsigned outcome;
+    /* The frame, or the outcome's JSON. */
+    uint32_t len;
+    char     text[];
+};
 
-/* A StartTransaction of this entry whose event is not durable yet: its id in
- * *transaction_id, its event's number returned. 0 if there is none. */
-uint64_t deferred_start_find(
-    uint32_t entry, const uint64_t fingerprint[2], int32_t *transaction_id);
+/* The payload of an answer's CALLRESULT. */
+const char *deferred_payload(const struct deferred *d);
 
-/* The outcome of a command, for the master's request. */
+/*
+ * An answer that leaves with event `number`: a frame whose payload has
+ * payload_len bytes. c may be NULL: then only the effect remains.
+ * since_us: when the CALL arrived. urgent: of a transaction message, see
+ * deferred_close(). False if memory is out: the answer is not sent, and the
+ * charge point sends its CALL again.
+ */
+bool deferred_answer(uint64_t number, struct conn *c, uint32_t entry,
+    uint64_t generation, const char *text, size_t len, size_t payload_len,
+    uint64_t since_us, bool urgent, const struct deferred_effect *effect);
+
+/* The outcome of a call, for the master's request. */
 bool deferred_done(uint64_t number, uint64_t request, unsigned outcome,
     const char *body, size_t len);
 
 /* Events up to this number are durable. */
 void deferred_release(uint64_t number);
 
-/* A CALL of c was taken and is not answered yet; and its answer was sent, or
- * will not be. At UNANSWERED_MAX the connection is not read, so that the
- * number stays small whatever the charge point sends. */
-#define UNANSWERED_MAX 16
-void deferred_begin(struct conn *c);
-void deferred_end(struct conn *c);
+/* Ends the connections whose transaction messages have waited for their
+ * commit for at least wait_ms. */
+void deferred_close(uint64_t wait_ms);
+
+/* More than this many answers held for one connection pause its reading. */
+#define HELD_PER_CONN 16
+void deferred_hold(struct conn *c);
+void deferred_unhold(struct conn *c);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "access/auth.h"
 #include "access/certificate.h"
+#include "session/answers.h"
 #include "clock.h"
 #include "ensure.h"
 #include "access/guard.h"
@@ -352,6 +353,8 @@ complete(struct conn *c, const struct http_request *r,
         return DELAYED;
     const char        *detail = NULL;
     enum refuse_reason reason = guard_before_key(c, name, len);
+    if (reason == REFUSE_REASONS && answers_stalled())
+        reason = REFUSE_journal_stalled;
     if (reason == REFUSE_REASONS) {
         struct auth_redis_answer silent = {.word = KEYS_SILENT};
         if (answer == NULL && auth_asks() && auth_redis_ask(c, name, len))

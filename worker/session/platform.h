@@ -1,11 +1,12 @@
 /*
- * platform: CALLs that the platform answers ([answers] ACTION = platform).
+ * platform: the questions that wait for the platform's answer ([answers]
+ * ACTION = platform).
  *
- * The event of such a CALL carries a replyToken, and as `answer` what the
- * gateway will say if the platform is silent. The platform's answer comes
- * through this worker's inbox (ocppd_answer); the CALL waits for it up to
- * ocpp.message_timeout. Either way one answer leaves, and not before the
- * event is durable.
+ * A table and nothing else: answers.c puts a question into it when the
+ * platform is asked, takes it out when its answer leaves, and decides what
+ * that answer is. A question keeps the frame of its CALL, because the event
+ * that holds the answer is made from it. It stays when its connection ends: the
+ * answer is then an event, and is given when the CALL is sent again.
  */
 #ifndef WORKER_SESSION_PLATFORM_H
 #define WORKER_SESSION_PLATFORM_H
@@ -15,31 +16,63 @@
 #include <stdint.h>
 
 #include "net/conn.h"
-#include "session/deferred.h"
-#include "ocpp/ocppj.h"
 #include "ocpp/schema.h"
+#include "registry.h"
 
-/* Whether the platform is to answer this CALL, and can be asked now. */
-bool platform_wants(const struct conn *c, const struct schema_message *m);
+#define PLATFORM_TOKEN_MAX 160
 
-/* The token for the next platform_wait(). */
-const char *platform_token(void);
+enum question_state {
+    QUESTION_OPEN,
+    QUESTION_CLOSING,  /* its time is over, Redis is asked for a last answer */
+    QUESTION_ANSWERED, /* answer is the platform's, and cannot leave yet */
+    QUESTION_OVER      /* the fallback is the answer, and cannot leave yet */
+};
 
-/* The event `number` is in the journal: its CALL waits. payload is the
- * fallback; start: of a StartTransaction, else NULL. */
-void platform_wait(uint64_t number, struct conn *c, const struct ocppj_frame *f,
-    const struct schema_message *m, const char *payload, size_t len,
-    const struct deferred_start *start);
+struct question {
+    struct question *next;            /* in its bucket */
+    struct question *later, *earlier; /* in order of time */
+    uint64_t         number;
+    char             token[PLATFORM_TOKEN_MAX];
+    uint64_t         since_us;
+    uint32_t         since_ms;
+    uint32_t         closing_ms;
+    uint8_t          state;
+    bool             about_token; /* only the CALL's idTag is asked about */
+    bool             starts;      /* fingerprint is set */
+    uint8_t          protocol;
+    uint8_t          identity_len;
+    char             identity[REGISTRY_NAME_MAX];
+    uint32_t         entry;
+    cref             conn; /* that the answer is for */
+    uint64_t         generation;
+    uint64_t         fingerprint[2];
+    uint64_t         deviations;
+    char            *frame; /* the CALL */
+    size_t           frame_len;
+    char            *answer; /* ANSWERED */
+    size_t           answer_len;
+};
 
-/* A StartTransaction that waits already came again: its answer goes to this
- * CALL instead. False if none waits. */
-bool platform_again(
-    struct conn *c, const struct ocppj_frame *f, const uint64_t fingerprint[2]);
+/* Puts a question about the CALL in `frame` of c; the caller fills in the
+ * rest. number: drawn from shm.sequence. token: unique. NULL if there is no
+ * memory, or if the waiting frames hold as much as limits.buffer_memory. */
+struct question *platform_put(uint64_t number, const char *token,
+    const struct conn *c, const char *frame, size_t len);
 
-/* From the inbox. */
-void platform_answer(const char *token, const char *payload, size_t len);
+/* The CALL came again: c and frame take the place of the former ones. */
+bool platform_replace(
+    struct question *q, const struct conn *c, const char *frame, size_t len);
 
-/* Fallbacks; often. */
-void platform_tick(void);
+/* Keeps the platform's answer. False without memory. */
+bool platform_keep(struct question *q, const char *answer, size_t len);
+
+/* NULL if there is none. */
+struct question *platform_find(const char *token);
+
+/* The oldest question; platform_next(q) is asked since q was. */
+struct question *platform_oldest(void);
+struct question *platform_next(const struct question *q);
+
+void platform_remove(struct question *q);
 
 #endif

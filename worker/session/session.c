@@ -130,6 +130,7 @@ session_open(
     c->session.protocol = (uint8_t)protocol;
     c->state = CONN_OPEN;
     c->opened_ms = self.now_ms;
+    c->session.opened_era = self.now_era;
     e->since = e->last_seen = (uint32_t)now;
     e->protocol = (uint8_t)protocol;
     STAT_DEC(self.st, handshaking);
@@ -184,6 +185,14 @@ session_reject_version(struct conn *c)
 
 /* --- end ----------------------------------------------------------------- */
 
+uint64_t
+session_age_ms(const struct conn *c)
+{
+    uint8_t eras = (uint8_t)(self.now_era - c->session.opened_era);
+
+    return ((uint64_t)eras << 32) + self.now_ms - c->opened_ms;
+}
+
 static void
 publish_disconnected(const struct publish_who *who, enum close_reason reason,
     int code, const struct conn *c)
@@ -195,7 +204,7 @@ publish_disconnected(const struct publish_who *who, enum close_reason reason,
     if (code != 0)
         writer_u64(&p->w, "code", (uint64_t)code);
     if (c != NULL) {
-        writer_u64(&p->w, "durationMs", self.now_ms - c->opened_ms);
+        writer_u64(&p->w, "durationMs", session_age_ms(c));
         writer_u64(&p->w, "messagesIn", c->session.messages_in);
         writer_u64(&p->w, "messagesOut", c->session.messages_out);
     }
@@ -465,7 +474,7 @@ session_describe(struct conn *c, struct buf *out)
     writer_open(&w, NULL, '{');
     writer_u64(&w, "generation", c->generation);
     writer_str(&w, "protocol", dialects[c->session.protocol].name);
-    writer_u64(&w, "connectedMs", self.now_ms - c->opened_ms);
+    writer_u64(&w, "connectedMs", session_age_ms(c));
     writer_u64(&w, "silentMs", self.now_ms - c->last_in_ms);
     writer_u64(&w, "messagesIn", c->session.messages_in);
     writer_u64(&w, "messagesOut", c->session.messages_out);
@@ -477,6 +486,7 @@ session_describe(struct conn *c, struct buf *out)
                 c->session.boot == BOOT_TRIGGERED
             ? "Pending"
             : c->session.boot == BOOT_REJECTED ? "Rejected"
+            : c->session.boot == BOOT_WAITS    ? "not answered yet"
                                                : "none on this connection");
     writer_u64(&w, "unanswered", c->session.unanswered);
     writer_u64(&w, "commandsPending", c->busy ? c->busy->session.calls_n : 0);

@@ -41,6 +41,9 @@ bool session_is_quiet(const struct conn *c);
 /* The session ended with its worker: publishes the event on its behalf. */
 void session_bury(const struct registry_entry *e, uint64_t generation);
 
+/* How long it has been OPEN, which it still is. */
+uint64_t session_age_ms(const struct conn *c);
+
 /* --- what came for it ---------------------------------------------------- */
 
 /* OPEN or CLOSING. */

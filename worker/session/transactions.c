@@ -1,17 +1,17 @@
-/* transactions: transaction ids, and how a StartTransaction is recognised. See
+/* transactions: how a StartTransaction that is sent again is recognised. See
  * transactions.h. */
 #include "session/transactions.h"
 
 #include <string.h>
 
+#include "clock.h"
+#include "journal/journal.h"
+#include "journal_line.h"
+#include "hash.h"
+#include "ocpp/tape.h"
 #include "base/self.h"
-#include "fleet/transaction_ids.h"
 
-bool
-transactions_new_id(int32_t *id)
-{
-    return transaction_ids_next(id);
-}
+/* --- fingerprints -------------------------------------------------------- */
 
 void
 transactions_fingerprint(
@@ -26,8 +26,143 @@ transactions_fingerprint(
         uint32_t m = json_member(tape, payload, members[i], strlen(members[i]));
         size_t   n = 0;
         const char *raw = m ? json_raw(tape, m, &n) : "";
-        fingerprint[0] = registry_hash(raw, n, fingerprint[0]);
-        fingerprint[1] = registry_hash(raw, n, fingerprint[1]);
+        fingerprint[0] = hash_sum(raw, n, fingerprint[0]);
+        fingerprint[1] = hash_sum(raw, n, fingerprint[1]);
     }
-    fingerprint[1] |= UINT64_C(1) << 63; /* never all zero */
+}
+
+/* --- starts that were seen before ---------------------------------------- */
+
+/* Whether every journal of this daemon has been read back. Before that, an
+ * unknown start may be in one that was not. */
+static bool
+all_recovered(void)
+{
+    static bool all;
+
+    for (unsigned i = 0; !all && i < self.shm->slots; i++)
+        if (!shm_worker(self.shm, i)->recovered)
+            return false;
+    return all = true;
+}
+
+/* The draft of another worker, or of the one before in this slot. */
+static enum transactions_found
+find_draft(const struct registry_start *start, uint64_t *resolved_ms)
+{
+    if (start->slot >= self.shm->slots)
+        return TRANSACTION_NEW;
+    struct shm_worker *w = shm_worker(self.shm, start->slot);
+    if (start->slot == self.slot)
+        return TRANSACTION_NEW; /* recovery did not find its event */
+    /* The floor stays at or below the number until the event is durable, or
+     * until the successor of a worker that died has read the journal. The
+     * owner marks the start as known right after raising the floor, in the
+     * same turn of its loop; alive_ms shows that this turn is over. A draft
+     * that is still one then belongs to an event that was lost. */
+    if (w->journal_floor <= start->number) {
+        *resolved_ms = 0;
+        return TRANSACTION_UNSURE;
+    }
+    uint64_t now_ms = clock_mono_ms();
+    if (*resolved_ms == 0)
+        *resolved_ms = now_ms;
+    return w->alive_ms > *resolved_ms ? TRANSACTION_NEW : TRANSACTION_UNSURE;
+}
+
+enum transactions_found
+transactions_find(uint32_t entry, const uint64_t fingerprint[2],
+    struct registry_start *start, uint64_t *resolved_ms)
+{
+    struct shm_worker *w;
+
+    switch (registry_start_find(self.registry, entry, fingerprint, start)) {
+    case REGISTRY_START_KNOWN:
+        return TRANSACTION_KNOWN;
+    case REGISTRY_START_DRAFT:
+        if (start->slot == self.slot && start->number >= self.mem->born)
+            return start->number <= journal_committed() ? TRANSACTION_KNOWN
+                                                        : TRANSACTION_WRITTEN;
+        return find_draft(start, resolved_ms);
+    case REGISTRY_START_ASKED:
+        if (start->slot == self.slot)
+            return start->number >= self.mem->born ? TRANSACTION_ASKED
+                                                   : TRANSACTION_NEW;
+        if (start->slot >= self.shm->slots)
+            return TRANSACTION_NEW;
+        w = shm_worker(self.shm, start->slot);
+        return w->pid != 0 && w->born <= start->number ? TRANSACTION_UNSURE
+                                                       : TRANSACTION_NEW;
+    case REGISTRY_START_UNKNOWN:
+        break;
+    }
+    return all_recovered() ? TRANSACTION_NEW : TRANSACTION_UNSURE;
+}
+
+/* --- recovery ------------------------------------------------------------ */
+
+static bool
+is_type(const char *line, size_t len, const char *type)
+{
+    const char *value;
+    size_t      n;
+
+    return journal_line_field(line, len, "eventType", &value, &n) &&
+        n == strlen(type) + 2 && memcmp(value + 1, type, n - 2) == 0;
+}
+
+static void
+recover_start(uint64_t number, uint32_t entry, const struct json *tape,
+    uint32_t call, uint32_t answer, int32_t id)
+{
+    uint64_t    fingerprint[2];
+    size_t      n;
+    const char *text = json_raw(tape, answer, &n);
+
+    transactions_fingerprint(tape, call, fingerprint);
+    registry_start_recover(self.registry, entry, fingerprint, number, id, text,
+        n, self.mem->incarnation == 1);
+}
+
+static void
+recover(uint64_t number, const struct json *tape, bool started)
+{
+    /* Drafts are in the registry already if the daemon has been running. */
+    bool    add = self.mem->incarnation == 1;
+    char    name[REGISTRY_NAME_MAX];
+    int64_t id;
+    bool    full;
+
+    uint32_t who = json_member(tape, 0, "chargePointId", 13);
+    uint32_t call = json_member(tape, 0, "payload", 7);
+    uint32_t answer = json_member(tape, 0, "answer", 6);
+    uint32_t from = started ? answer : call;
+    uint32_t tx = from ? json_member(tape, from, "transactionId", 13) : 0;
+    if (who == 0 || tx == 0 || !json_int64(tape, tx, &id) || id < INT32_MIN ||
+        id > INT32_MAX)
+        return;
+    size_t n = json_string(tape, who, name, sizeof name, &full);
+    if (!full)
+        return;
+    uint32_t entry = registry_find(self.registry, name, n, started || add);
+    if (entry == REGISTRY_NONE)
+        return;
+    if (started)
+        recover_start(number, entry, tape, call, answer, (int32_t)id);
+    else
+        registry_start_recover_stop(
+            self.registry, entry, (int32_t)id, number, add);
+}
+
+void
+transactions_recover(uint64_t number, const char *line, size_t len)
+{
+    bool started = is_type(line, len, "transaction.started");
+
+    if (!started && !is_type(line, len, "transaction.stopped"))
+        return;
+    struct json *tape = tape_borrow(TAPE_EVENT);
+    if (json_scan(tape, line, len))
+        recover(number, tape, started);
+    tape_return(tape);
 }

@@ -1,8 +1,8 @@
 /*
- * transactions: transaction ids, and how a StartTransaction is recognised.
+ * transactions: how a StartTransaction that is sent again is recognised.
  *
- * Ids are positive and never given twice, whatever crashes
- * (fleet/transaction_ids.h).
+ * The starts themselves are kept in registry_starts.h, for all workers; the
+ * transaction ids come from fleet/transaction_ids.h.
  */
 #ifndef WORKER_SESSION_TRANSACTIONS_H
 #define WORKER_SESSION_TRANSACTIONS_H
@@ -11,14 +11,30 @@
 #include <stdint.h>
 
 #include "ocpp/json.h"
+#include "registry.h"
 
-/* False if there is none now (the disk or Redis may be slow): nothing may be
- * answered until there is one. */
-bool transactions_new_id(int32_t *id);
-
-/* Of connectorId, idTag, timestamp and meterStart: the same for a
- * StartTransaction that is sent again, under whatever message id. */
+/* The fingerprint of a StartTransaction: of its connectorId, idTag, timestamp
+ * and meterStart. It does not depend on the process or the machine. */
 void transactions_fingerprint(
     const struct json *tape, uint32_t payload, uint64_t fingerprint[2]);
+
+enum transactions_found {
+    TRANSACTION_NEW,     /* not known: it starts a transaction */
+    TRANSACTION_KNOWN,   /* start->answer was given before */
+    TRANSACTION_WRITTEN, /* start->answer leaves once the event start->number
+                            of this worker is durable */
+    TRANSACTION_ASKED,   /* this worker has asked the platform */
+    TRANSACTION_UNSURE   /* it depends on another worker; look again later */
+};
+
+/* resolved_ms: 0 when a CALL is looked up for the first time, and kept for it
+ * from one look to the next (clock_mono_ms()). */
+enum transactions_found transactions_find(uint32_t entry,
+    const uint64_t fingerprint[2], struct registry_start *start,
+    uint64_t *resolved_ms);
+
+/* One line of the journal at recovery: a start or stop in it goes into the
+ * registry. */
+void transactions_recover(uint64_t number, const char *line, size_t len);
 
 #endif

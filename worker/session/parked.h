@@ -1,0 +1,41 @@
+/*
+ * parked: CALLs of charge points that cannot be answered yet.
+ *
+ * A StartTransaction waits here while another worker may still make its event
+ * durable, while the journals are being read back, or until there are
+ * transaction ids; a transaction message, while the journal is full. Each is
+ * taken again, as if it had just arrived, until it can be decided. When its
+ * connection ends it is dropped, because the charge point sends it again.
+ */
+#ifndef WORKER_SESSION_PARKED_H
+#define WORKER_SESSION_PARKED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/conn.h"
+
+struct parked {
+    struct parked *next;
+    cref           conn;
+    uint64_t       since_us;
+    uint64_t       resolved_ms; /* transactions_find() */
+    bool           again;       /* it still cannot be decided */
+    bool           journal;     /* it waits for the journal */
+    size_t         len;
+    char           frame[];
+};
+
+/* False, and nothing is kept, if all parked frames would hold more than
+ * limits.buffer_memory. */
+bool parked_put(struct conn *c, const char *frame, size_t len,
+    uint64_t resolved_ms, bool journal);
+
+/* Takes each again with answers_again(). Often. */
+void parked_tick(void);
+
+/* Ends the connections whose CALLs have waited for at least wait_ms. */
+void parked_close(uint64_t wait_ms);
+
+#endif

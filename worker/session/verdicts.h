@@ -1,0 +1,39 @@
+/*
+ * verdicts: what the platform has last said of a token (idTag) that a charge
+ * point presented.
+ *
+ * With Authorize = platform the gateway vouches for no token itself. A
+ * StartTransaction that follows is answered with the platform's verdict on the
+ * same token, if it is not older than answers.verdict_time and has not
+ * expired; otherwise the platform is asked again.
+ *
+ * The memory is fixed and belongs to this worker. A verdict that was pushed out
+ * costs a question, nothing else.
+ */
+#ifndef WORKER_SESSION_VERDICTS_H
+#define WORKER_SESSION_VERDICTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VERDICT_MAX 160 /* bytes of an idTagInfo that is kept */
+
+struct verdict {
+    uint64_t key[2];
+    uint32_t at_ms;             /* self.now_ms when it was given */
+    uint16_t len;               /* 0: the place is free */
+    char     info[VERDICT_MAX]; /* the JSON object, as the platform sent it */
+};
+
+/* identity and token: their values. info: a JSON object; one that is longer
+ * than VERDICT_MAX is not kept. */
+void verdicts_put(const char *identity, size_t identity_len, const char *token,
+    size_t token_len, const char *info, size_t info_len);
+
+/* NULL if there is none, or if it is too old. Valid until the next
+ * verdicts_put(). The caller looks at the expiry date. */
+const struct verdict *verdicts_get(const char *identity, size_t identity_len,
+    const char *token, size_t token_len);
+
+#endif
