@@ -1,0 +1,396 @@
+#!/usr/bin/python3
+"""What was answered is what the event says. Charge points, a platform that is
+late, silent, wrong or repeats itself, connections that break before the answer,
+workers and Redis that are killed: the answer that a charge point received is
+the one in the journal and in the stream, with its author, and a
+StartTransaction that is sent again gets the same.
+
+    test/answers.py [--seed N] [--seconds N] [part of a name]
+"""
+
+from redis_resp import Error
+from redis_fleet import EV, events, gateway, redis, tidy, wait_event
+from lib import *
+
+SECONDS = 40.0
+SEED = int.from_bytes(os.urandom(4), "big")
+WHEN = "2026-01-31T12:00:00Z"
+INFO = {"status": "Accepted"}
+
+
+def start_of(tag, meter=0):
+    return {"connectorId": 1, "idTag": tag, "meterStart": meter,
+            "timestamp": WHEN}
+
+
+def answer(r, e, payload):
+    return r("FCALL", "ocppd_answer", 1, e["chargePointId"], e["replyToken"],
+             payload if isinstance(payload, str) else json.dumps(payload))
+
+
+def final(r, cp, type, n=1):
+    e = wait_event(r, cp, type, n)
+    assert len(e) == n, e
+    return json.loads(e[-1]["answer"]), e[-1]["answeredBy"]
+
+
+# --- one by one ----------------------------------------------------------------
+
+
+@tidy
+def test_a_verdict_of_the_platform_holds_for_the_start_that_follows():
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", answers_Authorize="platform",
+                answers_verdict_time="2s")
+    c = Charger(g, "CP1")
+    c.boot()
+    c.put("Authorize", {"idTag": "STOLEN"}, "m1")
+    info = {"status": "Blocked", "parentIdTag": "P"}
+    assert answer(r, wait_event(r, "CP1", "answer.requested")[0],
+                  {"idTagInfo": info}) == "taken"
+    assert c.get("m1") == {"idTagInfo": info}
+    got = c.start(tag="STOLEN")
+    assert got["idTagInfo"] == info
+    assert final(r, "CP1", "transaction.started") == (got, "gateway")
+    # A stop says nothing of a tag of which nothing is known.
+    assert c.stop(got["transactionId"], idTag="STOLEN") == {"idTagInfo": info}
+    assert c.stop(got["transactionId"], idTag="OTHER") == {}
+    # Another tag, and after a while the same one, are asked about.
+    for n, tag in ((2, "NEW"), (3, "STOLEN")):
+        if tag == "STOLEN":
+            end = time.monotonic() + 2
+            poll(lambda: time.monotonic() > end)
+        c.put("StartTransaction", start_of(tag, n), "s%d" % n)
+        e = wait_event(r, "CP1", "answer.requested", n)[-1]
+        assert e["action"] == "Authorize" and e["cause"] == "StartTransaction"
+        assert json.loads(e["payload"]) == {"idTag": tag}
+        assert answer(r, e, {"idTagInfo": {"status": "Invalid"}}) == "taken"
+        got = c.get("s%d" % n)
+        assert got["idTagInfo"] == {"status": "Invalid"}
+        assert final(r, "CP1", "transaction.started", n) == (got, "platform")
+
+
+@tidy
+def test_an_answer_that_comes_while_the_charge_point_is_away_is_given_later():
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", server_workers=2, answers_StartTransaction="platform")
+    poll(lambda: g.stat("redis_shards_ready") == 2)
+    c = Charger(g, "CP1", worker=0)
+    c.put("StartTransaction", start_of("T"), "m1")
+    e = wait_event(r, "CP1", "answer.requested")[0]
+    c.reset()
+    poll(lambda: not g.online("CP1"))
+    want = {"transactionId": -1, "idTagInfo": {
+        "status": "ConcurrentTx", "expiryDate": "2027-01-01T00:00:00Z"}}
+    assert answer(r, e, want) == "taken"
+    for worker in (1, 0):
+        c = Charger(g, "CP1", worker=worker)
+        assert c.call("StartTransaction", start_of("T")) == want
+        c.reset()
+    g.stop()
+    g.settings["server_workers"] = 1
+    g.start()
+    c = Charger(g, "CP1")
+    assert c.call("StartTransaction", start_of("T")) == want
+    assert final(r, "CP1", "transaction.started") == (want, "platform")
+    assert len(events(r, "CP1", "answer.requested")) == 1
+
+
+@tidy
+def test_a_start_on_another_worker_waits_for_the_question_that_was_asked():
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", server_workers=2, answers_StartTransaction="platform")
+    poll(lambda: g.stat("redis_shards_ready") == 2)
+    c = Charger(g, "CP1", worker=0)
+    c.put("StartTransaction", start_of("T"), "m1")
+    e = wait_event(r, "CP1", "answer.requested")[0]
+    c.reset()
+    c = Charger(g, "CP1", worker=1)
+    c.put("StartTransaction", start_of("T"), "m2")
+    poll(lambda: g.stat("calls_parked") == 1)
+    want = {"transactionId": 0, "idTagInfo": INFO}
+    assert answer(r, e, want) == "taken"
+    assert c.get("m2") == want
+    assert len(events(r, "CP1", "answer.requested")) == 1
+    assert final(r, "CP1", "transaction.started") == (want, "platform")
+
+
+def test_calls_wait_for_the_answer_to_the_boot():
+    g = Gateway(server_workers=1, ocpp_call_hold="30s")
+    c = Charger(g, "BOOT")
+    h = background(g.call, "BOOT", "ClearCache")
+    poll(lambda: g.stat("commands_pending") == 1)
+    i = c.put("BootNotification", {"chargePointVendor": "v",
+                                   "chargePointModel": "m"})
+    first, second = json.loads(c.message()), json.loads(c.message())
+    assert first[:2] == [3, i] and second[2] == "ClearCache"
+    c.result(second[1], {"status": "Accepted"})
+    assert h.wait()["outcome"] == "result"
+
+
+def test_a_journal_that_stalls_sends_charge_points_away_until_it_works():
+    orders = tempfile.NamedTemporaryFile()
+    orders.write(bytes(32 * 8))
+    orders.flush()
+
+    def sync_fails(errno_):
+        orders.seek(2 * 8)
+        orders.write(struct.pack("=q", errno_))
+        orders.flush()
+    g = Gateway(server_workers=1, journal_stall_time="2s",
+                env={"LD_PRELOAD": B + "/fault_shim.so",
+                     "OCPPD_FAULTS": orders.name})
+    c, quiet = Charger(g, "STALL"), Charger(g, "QUIET")
+    assert c.start(meter=1)["transactionId"]
+    sync_fails(28)
+    c.put("StartTransaction", start_of("T", 2), "m1")
+    c.wait_closed(1013)
+    r = refusal(g, "STALL")
+    assert r.status == 503 and r["Retry-After"], (r.status, r.headers)
+    assert quiet.call("Heartbeat")          # makes no event
+    sync_fails(0)
+    g.wait_log("the journal takes events again")
+    c = Charger(g, "STALL")
+    assert c.call("StartTransaction", start_of("T", 2))["transactionId"]
+    assert len(g.events(cp="STALL", type="transaction.started")) == 2
+
+
+# --- at random -------------------------------------------------------------------
+
+
+class Platform(threading.Thread):
+    """Answers questions as a seed says, and writes down what came of it."""
+
+    def __init__(self, server, seed):
+        super().__init__(daemon=True)
+        self.server, self.random = server, random.Random(seed)
+        self.taken = {}         # token -> payload
+        self.sent = {}          # token -> payloads, also if the reply was lost
+        self.replies = {}       # word -> how often
+        self.late = []          # (when, event, payload)
+        self.ids = 7000
+        self.stopped = False
+        self.failed = None
+
+    def give(self, r, e, payload):
+        self.sent.setdefault(e["replyToken"], []).append(json.loads(payload))
+        got = answer(r, e, payload)
+        word = got.split(":")[0]
+        self.replies[word] = self.replies.get(word, 0) + 1
+        if word == "taken":
+            assert e["replyToken"] not in self.taken, "taken twice"
+            self.taken[e["replyToken"]] = json.loads(payload)
+        return word
+
+    def look_at(self, r, e):
+        info = {"status": self.random.choice(
+            ["Accepted", "Blocked", "Invalid", "Expired", "ConcurrentTx"])}
+        if self.random.random() < 0.3:
+            info["parentIdTag"] = "P%d" % self.random.randrange(99)
+        good = {"idTagInfo": info}
+        if e["action"] == "StartTransaction":
+            self.ids += 1
+            good["transactionId"] = self.random.choice(
+                [0, -self.ids, self.ids, self.ids])
+        good = json.dumps(good)
+        how = self.random.random()
+        if how < 0.15:
+            return                                          # silent
+        if how < 0.3:
+            self.late.append((time.monotonic() + 1.3 * self.random.random(),
+                              e, good))
+        elif how < 0.4:
+            assert self.give(r, e, '{"idTagInfo":{"status":"Perhaps"}}') in (
+                "invalid", "late")
+            self.give(r, e, good)
+        else:
+            if self.give(r, e, good) == "taken" and how < 0.6:
+                assert self.give(r, e, good) == "late"
+
+    def run(self):
+        try:
+            last = "0"
+            r = None
+            while not self.stopped:
+                try:
+                    r = r or self.server.client()
+                    now = time.monotonic()
+                    due = [x for x in self.late if x[0] <= now]
+                    self.late = [x for x in self.late if x[0] > now]
+                    for _, e, payload in due:
+                        self.give(r, e, payload)
+                    got = r("XREAD", "BLOCK", 50, "STREAMS", EV, last)
+                    for entry, fields in got[0][1] if got else []:
+                        last = entry
+                        e = dict(zip(fields[::2], fields[1::2]))
+                        if "replyToken" in e:
+                            self.look_at(r, e)
+                except (OSError, Error):    # it was killed, or it loads
+                    r = None
+        except BaseException as e:
+            self.failed = e
+
+
+class Story:
+    """One charge point that starts, loses its connection and starts again."""
+
+    def __init__(self, rig, n):
+        self.rig, self.cp = rig, "R%d" % n
+        self.received = []      # (payload of the start, answer), each answer
+
+    def connect(self):
+        def try_it():
+            try:
+                return Charger(self.rig.g, self.cp, worker=self.rig.random.
+                               randrange(2) if not self.rig.killing else None)
+            except (OSError, Closed, AssertionError, TimeoutError):
+                return None
+        return poll(try_it, 20 * SLOW, "a connection")
+
+    def tell(self, start):
+        """Sends the start until it is answered, as a charge point does."""
+        for attempt in range(20):
+            c = self.connect()
+            try:
+                i = c.put("StartTransaction", start)
+                if attempt == 0:
+                    self.rig.race(c)
+                got = c.get(i, 6 * SLOW)
+                self.received.append((start, got))
+                return c, got
+            except (OSError, Closed, TimeoutError):
+                try:
+                    c.reset()
+                except OSError:
+                    pass
+        raise AssertionError("%s was never answered" % self.cp)
+
+    def run(self):
+        rnd = self.rig.random
+        start = start_of("T%d" % rnd.randrange(3), rnd.randrange(1000))
+        if rnd.random() < 0.4:
+            c = self.connect()
+            try:
+                c.put("Authorize", {"idTag": start["idTag"]}, "auth")
+                c.get("auth", 6 * SLOW)
+            except (OSError, Closed, TimeoutError):
+                pass
+            c.reset()
+        c, first = self.tell(start)
+        for _ in range(rnd.randrange(3)):
+            c.reset()
+            c, again = self.tell(start)
+            assert again == first, (self.cp, first, again)
+        c.reset()
+
+
+class Rig:
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.killing = False
+        self.s = redis("--appendfsync", "always")
+        self.g = gateway(
+            self.s, "a", server_workers=2, ocpp_message_timeout="1s",
+            answers_StartTransaction=self.random.choice(
+                ["platform", "platform", "gateway"]),
+            answers_Authorize="platform",
+            answers_Authorize_fallback=self.random.choice(
+                ["accept", "invalid", "blocked"]))
+        self.g.deaths_expected = True
+
+    def race(self, c):
+        """What happens between the CALL and its answer."""
+        what = self.random.random()
+        if what < 0.35:
+            return
+        if what < 0.7:
+            c.reset()
+        elif what < 0.85:
+            self.killing = True
+            old = self.g.kill_worker(self.random.randrange(2))
+            poll(lambda: all(w["state"] == "ready" and w["pid"] != old
+                             for w in self.g.workers()), 20 * SLOW)
+            self.killing = False
+        else:
+            self.s.kill()
+            self.s.start()
+
+    def check(self, stories, platform):
+        """The journal, the stream and the charge points tell one story."""
+        poll(lambda: self.g.stat("platform_waiting") == 0 and
+             self.g.stat("ship_lag_ms") == 0, 30 * SLOW, "the end")
+        journal = self.g.events()
+        r = self.s.client()
+        poll(lambda: len({e["eventId"] for e in r.entries(EV)}) >=
+             len(self.g.events()), 20 * SLOW, "the shipping")
+        stream = {e["eventId"]: e for e in r.entries(EV)}
+        for e in journal:
+            if "answer" in e:
+                there = stream[e["eventId"]]
+                assert json.loads(there["answer"]) == e["answer"]
+                assert there["answeredBy"] == e["answeredBy"]
+                by = e["answeredBy"]
+                assert by in ("gateway", "platform", "fallback"), e
+                if by == "platform":
+                    said = platform.taken.get(e["question"])
+                    # Asked again after a death, or the reply was lost.
+                    same = e["question"].rsplit("/", 1)[1]
+                    said = [said] if said else [
+                        p for t, all in platform.sent.items() for p in all
+                        if t.endswith("/" + same)]
+                    assert e["answer"]["idTagInfo"] in [
+                        p["idTagInfo"] for p in said], (e, said)
+        ids = {}
+        for story in stories:
+            for start, got in story.received:
+                mine = [e for e in journal if e["chargePointId"] == story.cp and
+                        e["eventType"] == "transaction.started" and
+                        e["payload"] == start]
+                assert len(mine) == 1, (story.cp, mine)
+                assert mine[0]["answer"] == got, (got, mine[0])
+                if got["transactionId"] > 0:
+                    owner = ids.setdefault(got["transactionId"], story.cp)
+                    assert owner == story.cp, (got, owner, story.cp)
+
+
+def play(seed):
+    rig = Rig(seed)
+    platform = Platform(rig.s, seed)
+    platform.start()
+    stories, end = [], time.monotonic() + SECONDS / 2
+    while time.monotonic() < end:
+        stories.append(Story(rig, len(stories)))
+        stories[-1].run()
+        assert platform.failed is None, platform.failed
+    rig.check(stories, platform)
+    platform.stopped = True
+    print("       seed %d: %d starts, ocppd_answer said %s" % (
+        seed, len(stories), platform.replies))
+
+
+@tidy
+def test_answers_events_and_stream_agree_whatever_fails():
+    for n in range(2):
+        print("       seed %d" % (SEED + n), flush=True)
+        play(SEED + n)
+        import redis_fleet
+        while redis_fleet._servers:
+            redis_fleet._servers.pop().stop()
+
+
+if __name__ == "__main__":
+    args = sys.argv[1:]
+    for flag in ("--seed", "--seconds"):
+        if flag in args:
+            i = args.index(flag)
+            value = float(args[i + 1])
+            del args[i:i + 2]
+            if flag == "--seed":
+                SEED = int(value)
+            else:
+                SECONDS = value
+    sys.argv[1:] = args
+    main()
