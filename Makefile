@@ -36,14 +36,16 @@ MASTER  = $(patsubst %.c,$(B)/%.o,$(filter-out master/ctl/%,$(wildcard master/*.
 CTL     = $(patsubst %.c,$(B)/%.o,$(wildcard master/ctl/*.c))
 WORKER  = $(patsubst %.c,$(B)/%.o,$(wildcard worker/*.c worker/*/*.c)) $(DIALECTS:%=$(B)/gen/%.o)
 SIM     = $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c))
+# The simulator speaks TLS with the gateway's own record layer.
+SIM_TLS = $(patsubst %,$(B)/worker/net/%.o,record record_keys record_slab tls_client tls_context tls_explain tls_handshake tls_name tls_pem tls_tickets)
 UNIT    = $(patsubst test/unit/%.c,$(B)/unit/%,$(wildcard test/unit/*_test.c))
 FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
 MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 ocppd-http.7 ocppd-stats.7 ocppd-redis.7 ocppsim.1)
 
 # Each library has one door; only that file's program needs it.
-LIBS_OCPPD = -lev -lwslay -lz -lhiredis -linih -lmicrohttpd -lnettle -lseccomp -lssl -lcrypto -lm
+LIBS_OCPPD = -lev -lwslay -lz -lhiredis -linih -lmicrohttpd -lseccomp -lssl -lcrypto -lm
 LIBS_CTL   = -linih -lcjson -lm
-LIBS_SIM   = -lev -lwslay -lcjson -linih -lm
+LIBS_SIM   = -lev -lwslay -lcjson -linih -lssl -lcrypto -lm
 
 all: $(B)/ocppd $(B)/ocppctl $(B)/ocppsim man
 
@@ -51,10 +53,10 @@ $(B)/ocppd: $(MASTER) $(WORKER) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_OCPPD)
 $(B)/ocppctl: $(CTL) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_CTL)
-$(B)/ocppsim: $(SIM) $(COMMON)
+$(B)/ocppsim: $(SIM) $(SIM_TLS) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SIM)
 $(B)/echo: $(B)/test/echo/echo.o $(addprefix $(B)/worker/net/,http.o http_identity.o ws.o frame.o deflate.o) $(COMMON)
-	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ -lev -lwslay -lnettle -lz -linih -lm
+	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ -lev -lwslay -lz -linih -lcrypto -lm
 
 # An archive: each program takes from common/ what it uses.
 $(B)/libcommon.a: $(COMMON_O)

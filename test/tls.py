@@ -964,6 +964,57 @@ backend b
             h.wait()
 
 
+# --- the simulator ---------------------------------------------------------------
+
+def simulate(g, *words):
+    r = subprocess.run(
+        [os.path.join(B, "ocppsim"), "-u", "wss://127.0.0.1:%d/ocpp"
+         % g.tls_port, "--json", "-q", *words], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        timeout=60 * SLOW)
+    assert r.returncode == 0, r.stdout + r.stderr
+    return r.stdout
+
+
+def test_the_simulator_speaks_tls():
+    a = authority()
+    g = mutual(tls_client="optional")
+    for version in ("2", "3"):
+        simulate(g, "-n", "50", "--messages", "5", "--tls-version", version,
+                 "--tls-ca", a.ca)
+    assert sum(g.stat("tls_handshakes").values()) == 100
+    assert g.stat("tls_bad_records") == 0
+    cert, key = a.path("cp1")
+    simulate(g, "-n", "1", "-i", "CP1", "--messages", "5",
+             "--tls-certificate", cert, "--tls-key", key)
+    e = g.wait_events(1, type="charge_point.connected", cp="CP1")[-1]
+    assert e["payload"]["securityProfile"] == 3, e
+
+
+def test_worker_deaths_and_reloads_under_load_lose_nothing_acknowledged():
+    g = gateway()
+    p = subprocess.Popen(
+        [os.path.join(B, "ocppsim"), "-u", "wss://127.0.0.1:%d/ocpp"
+         % g.tls_port, "-n", "40", "--rate", "400", "-m", "StatusNotification",
+         "--duration", "4s", "-q", "--ledger", g.dir + "/ledger", "--backoff",
+         "100ms"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True)
+    poll(lambda: g.stat("events") > 200)
+    g.kill_worker(0)
+    g.ctl("reload", json_=False)
+    poll(lambda: g.worker_pid(0))
+    g.kill_worker(1)
+    out, _ = p.communicate(timeout=60 * SLOW)
+    assert g.stat("tls_bad_records") == 0
+    r = subprocess.run([os.path.join(B, "ocppsim"), "verify",
+                        "--ledger", g.dir + "/ledger", "--journal",
+                        os.path.join(g.state_dir, "journal")],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       text=True)
+    assert r.returncode == 0, r.stdout + out
+
+
 # --- what an operator sees ------------------------------------------------------
 
 def test_the_operator_sees_certificates_and_failures():

@@ -516,6 +516,11 @@ cp_main(int argc, char **argv)
     options(argc, argv);
     loop = ev_default_loop(0);
     link_setup(loop, &ops);
+    struct buf why = BUF_INIT(1024);
+    if (target.secure && !secure_setup(NULL, NULL, NULL, 0, &why)) {
+        fprintf(stderr, "ocppsim: %s\n", buf_cstr(&why));
+        return 1;
+    }
     ev_io_init(&input_io, input_cb, STDIN_FILENO, EV_READ);
     ev_init(&deadline, deadline_cb);
     if (!link_connect(&the_link, (struct sockaddr *)&target.addr,

@@ -456,6 +456,13 @@ fleet_run(const struct options *o, struct fleet_shared *shared,
         fleet_chance();
     start_ms = clock_mono_ms();
     link_setup(fleet.loop, &point_ops);
+    struct buf why = BUF_INIT(1024);
+    if (o->tls &&
+        !secure_setup(o->tls_ca, o->tls_certificate, o->tls_key,
+            (unsigned)o->tls_version, &why)) {
+        fprintf(stderr, "ocppsim: %s\n", buf_cstr(&why));
+        return 1;
+    }
     if (o->ledger != NULL && !ledger_open(o->ledger, process)) {
         fprintf(stderr, "ocppsim: %s.%u: %m\n", o->ledger, process);
         return 1;

@@ -30,7 +30,7 @@ static struct ev_loop        *loop;
 static const struct link_ops *ops;
 static struct lease          *active; /* lent for the read going on */
 static struct buf             gather = BUF_INIT(8u * LINK_MESSAGE_MAX);
-static uint8_t                arrived[LINK_MESSAGE_MAX + 14 + READ_SIZE];
+static uint8_t                arrived[LINK_MESSAGE_MAX + 14 + SECURE_ROOM];
 
 /* --- the socket ---------------------------------------------------------- */
 
@@ -104,6 +104,7 @@ detach(struct link *l)
         free(l->unsent);
         l->unsent = NULL;
     }
+    secure_drop(&l->secure);
     l->state = LINK_DOWN;
     if (active != NULL && active->owner == l)
         active->doomed = true;
@@ -136,10 +137,10 @@ link_abandon(struct link *l)
     return l->state == LINK_DOWN ? -1 : detach(l);
 }
 
-/* False if the connection is gone; then nothing was reported: the next read
- * will say how. */
+/* If the connection is gone, nothing was reported: the next read will say
+ * how. */
 static void
-put(struct link *l, const char *p, size_t n)
+put_wire(struct link *l, const char *p, size_t n)
 {
     if (l->unsent == NULL) {
         ssize_t sent = send(l->io.fd, p, n, MSG_NOSIGNAL);
@@ -161,6 +162,15 @@ put(struct link *l, const char *p, size_t n)
     }
     buf_add(l->unsent, p, n);
     listen_again(l);
+}
+
+static void
+put(struct link *l, const char *p, size_t n)
+{
+    if (l->secure.on)
+        p = secure_seal(&l->secure, p, n, &n);
+    if (n > 0)
+        put_wire(l, p, n);
 }
 
 static void
@@ -211,7 +221,10 @@ link_connect(struct link *l, const struct sockaddr *to, socklen_t to_len,
      * epoll. An error of connect() shows here as well, once. */
     ensure(active == NULL);
     buf_clear(&gather);
-    ops->request(l, &gather);
+    if (secure_wanted())
+        ensure(secure_start(&l->secure, &gather));
+    else
+        ops->request(l, &gather);
     ssize_t sent = send(fd, gather.p, gather.len, MSG_NOSIGNAL);
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK &&
         errno != ENOTCONN)
@@ -219,7 +232,7 @@ link_connect(struct link *l, const struct sockaddr *to, socklen_t to_len,
     ev_io_set(&l->io, fd, 0);
     if (sent == (ssize_t)gather.len) {
         link_totals.bytes_out += gather.len;
-        l->state = LINK_HANDSHAKE;
+        l->state = l->secure.on ? LINK_SECURING : LINK_HANDSHAKE;
         listen_for(l, EV_READ);
     } else {
         ensure(sent < 0);
@@ -229,6 +242,7 @@ link_connect(struct link *l, const struct sockaddr *to, socklen_t to_len,
     return true;
 fail:;
     int saved = errno;
+    secure_drop(&l->secure);
     close(fd);
     errno = saved;
     return false;
@@ -245,8 +259,17 @@ connected(struct link *l)
         end(l, LINK_END_CONNECT, error, strerror(error));
         return;
     }
-    l->state = LINK_HANDSHAKE;
     buf_clear(&gather);
+    if (l->secure.on) {
+        /* Its first bytes could not leave, and are made anew. */
+        secure_drop(&l->secure);
+        ensure(secure_start(&l->secure, &gather));
+        l->state = LINK_SECURING;
+        put_wire(l, gather.p, gather.len);
+        listen_again(l);
+        return;
+    }
+    l->state = LINK_HANDSHAKE;
     ops->request(l, &gather);
     put(l, gather.p, gather.len);
     listen_again(l);
@@ -376,12 +399,37 @@ handshake(struct link *l, const char *p, size_t n)
     return l->state == LINK_DOWN ? -1 : head;
 }
 
+/* The plain bytes of n wire bytes; none, or the end, if not positive. */
+static ssize_t
+read_secure(struct link *l, const uint8_t *wire, size_t n, uint8_t *out)
+{
+    bool        done = false;
+    const char *why = NULL;
+
+    buf_clear(&gather);
+    long got = secure_read(&l->secure, wire, n, out, &gather, &done, &why);
+    if (gather.len > 0)
+        put_wire(l, gather.p, gather.len);
+    if (got < 0) {
+        end(l, l->state == LINK_SECURING ? LINK_END_HANDSHAKE : LINK_END_LOST,
+            0, why);
+        return -1;
+    }
+    if (done) {
+        l->state = LINK_HANDSHAKE;
+        buf_clear(&gather);
+        ops->request(l, &gather);
+        put(l, gather.p, gather.len);
+    }
+    return got;
+}
+
 void
 link_read(struct link *l, size_t most)
 {
     size_t have = 0;
 
-    if (l->state < LINK_HANDSHAKE)
+    if (l->state < LINK_SECURING)
         return;
     if (l->partial != NULL) {
         have = l->partial->len;
@@ -389,7 +437,10 @@ link_read(struct link *l, size_t most)
     }
     if (most > sizeof arrived - have)
         most = sizeof arrived - have;
-    ssize_t got = recv(l->io.fd, arrived + have, most, 0);
+    static uint8_t wire[READ_SIZE];
+    if (l->secure.on && most > sizeof wire)
+        most = sizeof wire;
+    ssize_t got = recv(l->io.fd, l->secure.on ? wire : arrived + have, most, 0);
     if (got <= 0) {
         if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
@@ -398,6 +449,11 @@ link_read(struct link *l, size_t most)
         return;
     }
     link_totals.bytes_in += (uint64_t)got;
+    if (l->secure.on) {
+        got = read_secure(l, wire, (size_t)got, arrived + have);
+        if (got <= 0)
+            return;
+    }
     have += (size_t)got;
     uint8_t *p = arrived;
     if (l->state == LINK_HANDSHAKE) {

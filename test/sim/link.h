@@ -11,7 +11,7 @@
  * of charge points. All is on one libev loop.
  *
  *     DOWN --link_connect--> CONNECTING --> HANDSHAKE --> OPEN --> DOWN
- *                                                          \-> CLOSING -/
+ *                                  \-SECURING-^            \-> CLOSING -/
  */
 #ifndef SIM_LINK_H
 #define SIM_LINK_H
@@ -24,6 +24,7 @@
 
 #include "common/buf.h"
 #include "lease.h"
+#include "secure.h"
 #include "upgrade.h"
 
 #define LINK_MESSAGE_MAX LEASE_MESSAGE_MAX
@@ -31,6 +32,7 @@
 enum link_state {
     LINK_DOWN,
     LINK_CONNECTING,
+    LINK_SECURING, /* the TLS handshake */
     LINK_HANDSHAKE,
     LINK_OPEN,
     LINK_CLOSING /* our close frame is out, the answer is awaited */
@@ -52,9 +54,10 @@ struct link {
     ev_io                io;      /* io.fd is the socket; -1 when down */
     struct link_partial *partial; /* a frame half read, or a message open */
     struct buf          *unsent;  /* what the socket did not take */
-    uint8_t              state;   /* enum link_state */
-    bool                 slow;    /* the owner reads, with link_read() */
-    bool                 mute;    /* pings get no pong */
+    struct secure        secure;
+    uint8_t              state; /* enum link_state */
+    bool                 slow;  /* the owner reads, with link_read() */
+    bool                 mute;  /* pings get no pong */
 };
 
 struct link_ops {

@@ -183,6 +183,9 @@ agree(struct options *o)
 
     if (!upgrade_url(&o->target, o->url, &why))
         options_wrong("%s: %s", o->url, why);
+    o->tls = o->tls || o->target.secure;
+    if ((o->tls_certificate != NULL) != (o->tls_key != NULL))
+        options_wrong("--tls-certificate and --tls-key belong together");
     if (!o->target.loopback && !o->anywhere)
         options_wrong("%s is not this machine; a fleet can be a flood: say "
                       "--anywhere if the target is yours",

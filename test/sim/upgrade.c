@@ -56,13 +56,14 @@ upgrade_url(struct upgrade_url *u, const char *text, const char **why)
     char host[200], port[8] = "80";
 
     memset(u, 0, sizeof *u);
-    if (strncasecmp(text, "ws://", 5) != 0) {
-        *why = strncasecmp(text, "wss://", 6) == 0
-            ? "wss is not spoken here; use ws://"
-            : "the URL must begin with ws://";
+    u->secure = strncasecmp(text, "wss://", 6) == 0;
+    if (!u->secure && strncasecmp(text, "ws://", 5) != 0) {
+        *why = "the URL must begin with ws:// or wss://";
         return false;
     }
-    const char *p = text + 5, *end = p + strcspn(p, "/?#");
+    if (u->secure)
+        strcpy(port, "443");
+    const char *p = text + (u->secure ? 6 : 5), *end = p + strcspn(p, "/?#");
     const char *colon = NULL;
     if (*p == '[') {
         const char *close = memchr(p, ']', (size_t)(end - p));

@@ -20,6 +20,7 @@ struct upgrade_url {
     struct sockaddr_storage addr;
     socklen_t               addr_len;
     bool                    loopback;
+    bool                    secure; /* wss:// */
 };
 
 /* ws://host[:port][/path]. False: why says what is wrong with it. */
