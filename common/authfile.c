@@ -1,8 +1,8 @@
 /* authfile: who may connect, and with which key. See authfile.h. */
 #include "authfile.h"
 
-#include <nettle/memops.h>
-#include <nettle/sha2.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,16 +75,17 @@ authfile_canonical(const uint8_t *in, size_t len, uint8_t *out)
     return len;
 }
 
+/* SHA-256 of two runs of bytes. */
 static void
-hash(uint8_t out[32], const uint8_t salt[16], const uint8_t *key, size_t len)
+hash(uint8_t out[32], const void *a, size_t a_len, const void *b, size_t b_len)
 {
-    struct sha256_ctx ctx;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
-    sha256_init(&ctx);
-    sha256_update(&ctx, 16, salt);
-    sha256_update(&ctx, len, key);
-    sha256_digest(&ctx, 32, out);
-    explicit_bzero(&ctx, sizeof ctx);
+    ensure(ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
+        EVP_DigestUpdate(ctx, a, a_len) == 1 &&
+        EVP_DigestUpdate(ctx, b, b_len) == 1 &&
+        EVP_DigestFinal_ex(ctx, out, NULL) == 1);
+    EVP_MD_CTX_free(ctx);
 }
 
 void
@@ -95,23 +96,21 @@ authfile_make_key(
         memcpy(k->salt, salt, sizeof k->salt);
     else
         ensure(getrandom(k->salt, sizeof k->salt, 0) == sizeof k->salt);
-    hash(k->hash, k->salt, key, len);
+    hash(k->hash, k->salt, 16, key, len);
 }
 
 void
 authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
     const uint8_t *key, size_t len)
 {
-    struct sha256_ctx ctx;
-    uint8_t           zero = 0, salt[16];
+    /* The name with a NUL behind it, then the key. */
+    char    text[AUTHFILE_NAME_MAX + 1] = "";
+    uint8_t full[32];
 
-    sha256_init(&ctx);
-    sha256_update(&ctx, n, (const uint8_t *)name);
-    sha256_update(&ctx, 1, &zero);
-    sha256_update(&ctx, len, key);
-    sha256_digest(&ctx, sizeof salt, salt);
-    explicit_bzero(&ctx, sizeof ctx);
-    authfile_make_key(k, key, len, salt);
+    ensure(n <= AUTHFILE_NAME_MAX);
+    memcpy(text, name, n);
+    hash(full, text, n + 1, key, len);
+    authfile_make_key(k, key, len, full);
 }
 
 bool
@@ -119,8 +118,8 @@ authfile_matches(const struct authfile_key *k, const uint8_t *key, size_t len)
 {
     uint8_t have[32];
 
-    hash(have, k->salt, key, len);
-    bool same = memeql_sec(have, k->hash, sizeof have);
+    hash(have, k->salt, 16, key, len);
+    bool same = CRYPTO_memcmp(have, k->hash, sizeof have) == 0;
     explicit_bzero(have, sizeof have);
     return same;
 }
@@ -128,7 +127,7 @@ authfile_matches(const struct authfile_key *k, const uint8_t *key, size_t len)
 bool
 authfile_same(const struct authfile_key *a, const struct authfile_key *b)
 {
-    return memeql_sec(a, b, sizeof *a);
+    return CRYPTO_memcmp(a, b, sizeof *a) == 0;
 }
 
 static char *

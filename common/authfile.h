@@ -23,7 +23,7 @@
  * either).
  *
  * In memory an identity costs its name and 2 bytes, 48 for each key, and 6 to
- * 12 of an index. SHA-256 comes from libnettle.
+ * 12 of an index. SHA-256 comes from libcrypto.
  */
 #ifndef COMMON_AUTHFILE_H
 #define COMMON_AUTHFILE_H

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base64.h"
+
 /* A reader gives up after so many turns: it was never seen to need two. */
 #define TRIES 1000
 
@@ -56,41 +58,19 @@ ticket_rotate(struct ticket_keys *k, uint64_t wall_ms)
     return good;
 }
 
-static int
-digit(char c)
-{
-    static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                              "abcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char       *at = c == '\0' ? NULL : strchr(set, c);
-
-    return at == NULL ? -1 : (int)(at - set);
-}
-
 /* One line of base64 that holds exactly one key. */
 static bool
 decode(const char *p, size_t n, struct ticket_key *key)
 {
-    uint8_t *out = (uint8_t *)key;
-    size_t   at = 0;
-    uint32_t bits = 0;
-    int      have = 0;
+    uint8_t bytes[BASE64_DECODED(128)];
+    size_t  len;
 
-    while (n > 0 && p[n - 1] == '=')
-        n--;
-    for (size_t i = 0; i < n; i++) {
-        int v = digit(p[i]);
-        if (v < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)v;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            if (at == sizeof *key)
-                return false;
-            out[at++] = (uint8_t)(bits >> have);
-        }
-    }
-    return at == sizeof *key;
+    bool good =
+        n <= 128 && base64_decode(p, n, bytes, &len) && len == sizeof *key;
+    if (good)
+        memcpy(key, bytes, sizeof *key);
+    explicit_bzero(bytes, sizeof bytes);
+    return good;
 }
 
 bool

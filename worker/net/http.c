@@ -11,8 +11,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include <nettle/base64.h>
-#include <nettle/sha1.h>
+#include <openssl/sha.h>
+
+#include "base64.h"
+#include "ensure.h"
 
 #define KEY_LEN 24                                  /* 16 bytes in base64 */
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
@@ -352,15 +354,13 @@ http_pick_subprotocol(
 void
 http_accept_key(struct http_span key, char out[HTTP_ACCEPT_LEN + 1])
 {
-    struct sha1_ctx sha;
-    uint8_t         digest[SHA1_DIGEST_SIZE];
+    uint8_t text[KEY_LEN + sizeof GUID - 1], digest[SHA_DIGEST_LENGTH];
 
-    sha1_init(&sha);
-    sha1_update(&sha, key.n, (const uint8_t *)key.p);
-    sha1_update(&sha, sizeof GUID - 1, (const uint8_t *)GUID);
-    sha1_digest(&sha, sizeof digest, digest);
-    base64_encode_raw(out, sizeof digest, digest);
-    out[HTTP_ACCEPT_LEN] = '\0';
+    ensure(key.n <= KEY_LEN);
+    memcpy(text, key.p, key.n);
+    memcpy(text + key.n, GUID, sizeof GUID - 1);
+    ensure(SHA1(text, key.n + sizeof GUID - 1, digest) != NULL);
+    base64_encode(digest, sizeof digest, out);
 }
 
 /* Takes back what was appended since len if any of it did not fit. */

@@ -9,8 +9,7 @@
  * RFC 6455 section 4.2, RFC 7230 as far as one GET needs it, RFC 7617
  * (Basic), OCPP-J 1.6 section 3.1 (URL and subprotocol).
  *
- * SHA-1 and base64 come from libnettle: it is in every distribution, small,
- * has no global state and no initialisation, and needs only libc.
+ * SHA-1 comes from libcrypto.
  */
 #ifndef WORKER_NET_HTTP_H
 #define WORKER_NET_HTTP_H

@@ -4,23 +4,18 @@
 #include <string.h>
 #include <strings.h>
 
-#include <nettle/base64.h>
+#include "base64.h"
 
 #define TEXT_MAX 1024 /* characters of base64 */
-#define RAW_MAX (BASE64_DECODE_LENGTH(TEXT_MAX) + 3)
+#define RAW_MAX BASE64_DECODED(TEXT_MAX)
 
-/* As far as it can be decoded. */
+/* 0 if it cannot be decoded. */
 static size_t
 decode(struct http_span text, uint8_t raw[RAW_MAX])
 {
-    struct base64_decode_ctx ctx;
-    size_t                   n = 0;
+    size_t n = 0;
 
-    base64_decode_init(&ctx);
-    if (text.n > TEXT_MAX ||
-        !base64_decode_update(&ctx, &n, raw, text.n, text.p))
-        return 0;
-    return n;
+    return text.n <= TEXT_MAX && base64_decode(text.p, text.n, raw, &n) ? n : 0;
 }
 
 static bool

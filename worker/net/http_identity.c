@@ -5,9 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include <nettle/base64.h>
-
 #include "net/http.h"
+#include "base64.h"
 #include "utf8.h"
 
 #define CREDENTIALS_MAX 8192 /* characters of base64 */
@@ -138,28 +137,11 @@ http_identity_sentence(enum http_identity e)
     return identity_answers[e].sentence;
 }
 
-/* Base64 into raw[0..*len), which is large enough; missing padding is made
- * up for. */
-static bool
-decode(struct http_span text, uint8_t *raw, size_t *len)
-{
-    struct base64_decode_ctx ctx;
-    size_t                   n;
-
-    base64_decode_init(&ctx);
-    if (!base64_decode_update(&ctx, len, raw, text.n, text.p))
-        return false;
-    for (int i = 0; i < 2 && !base64_decode_final(&ctx); i++)
-        if (!base64_decode_update(&ctx, &n, raw + *len, 1, "="))
-            return false;
-    return base64_decode_final(&ctx);
-}
-
 enum http_basic
 http_basic(struct http_span authorization, const char *identity,
     size_t identity_len, struct http_password *pw)
 {
-    uint8_t         raw[BASE64_DECODE_LENGTH(CREDENTIALS_MAX) + 3];
+    uint8_t         raw[BASE64_DECODED(CREDENTIALS_MAX) + 3];
     size_t          len = 0;
     enum http_basic result = HTTP_BASIC_BAD;
 
@@ -170,7 +152,7 @@ http_basic(struct http_span authorization, const char *identity,
         text.p++;
         text.n--;
     }
-    if (text.n <= CREDENTIALS_MAX && decode(text, raw, &len)) {
+    if (text.n <= CREDENTIALS_MAX && base64_decode(text.p, text.n, raw, &len)) {
         if (len < identity_len + 1 ||
             memcmp(raw, identity, identity_len) != 0 ||
             raw[identity_len] != ':') {
