@@ -111,6 +111,22 @@ run:
 	@echo
 	@exec $(B)/ocppd -c conf/development.conf
 
+# The same with TLS beside it: security profiles 2 and 3, by a test authority.
+run-tls:
+	@scripts/deps build
+	@$(MAKE) --no-print-directory all
+	@scripts/test-ca run/tls
+	@echo
+	@echo '  profile 2 (TLS):           $(B)/ocppsim -n 1 -u wss://127.0.0.1:8443/ocpp --tls-ca run/tls/ca.pem --duration 60s'
+	@echo '  profile 3 (certificate):   $(B)/ocppsim -n 1 -i CP1 -u wss://127.0.0.1:8443/ocpp --tls-ca run/tls/ca.pem \'
+	@echo '                                 --tls-certificate run/tls/CP1.pem --tls-key run/tls/CP1.key --duration 60s'
+	@echo '  certificates, failures:    $(B)/ocppctl -s run/control.sock tls'
+	@echo '  stop it:                   Ctrl-C'
+	@echo
+	@exec $(B)/ocppd -c conf/development.conf -o server.listen_tls=127.0.0.1:8443 \
+	    -o 'tls.certificate=run/tls/ecdsa.pem run/tls/rsa.pem' -o 'tls.key=run/tls/ecdsa.key run/tls/rsa.key' \
+	    -o tls.client=optional -o tls.client_ca=run/tls/ca.pem
+
 # 1,000 charge points that charge, and ocppctl top beside them.
 demo:
 	@scripts/deps build
@@ -284,6 +300,7 @@ clean:
 help:
 	@echo 'make               build the programs and the manual pages in $(B)/'
 	@echo 'make run           install what is missing, build, run the gateway here'
+	@echo 'make run-tls       the same, with TLS beside it and a test authority'
 	@echo 'make check         install what is missing, build, run all tests'
 	@echo 'make check-asan    the same with sanitizers'
 	@echo 'make check-valgrind a sample of them under valgrind'
@@ -299,6 +316,6 @@ help:
 	@echo 'make dist          the source of the last commit as $(B)/ocppd-VERSION.tar.gz'
 	@echo 'make clean'
 
-.PHONY: all clean man deps run demo bench-instructions bench-million check check-asan check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist help
+.PHONY: all clean man deps run run-tls demo bench-instructions bench-million check check-asan check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define BASE64_DECODED(n) ((n) / 4 * 3 + 3) /* bytes of n characters, at most  \
-                                             */
-#define BASE64_ENCODED(n) (((n) + 2) / 3 * 4) /* characters of n bytes */
+/* Bytes of n characters, at most; characters of n bytes. */
+#define BASE64_DECODED(n) ((n) / 4 * 3 + 3)
+#define BASE64_ENCODED(n) (((n) + 2) / 3 * 4)
 
 /* White space is passed over, and padding may be missing; anything else that
  * is not base64 fails, bits that no byte has, too. out has room for
