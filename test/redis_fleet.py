@@ -998,6 +998,57 @@ def test_a_cluster_is_followed():
         used.add(stream)
     assert len(used) > 3
 
+    # The slot of one shard moves to another node while its charge point and
+    # the platform go on.
+    cp = "CL0"
+    stream = "ocppd:events:%d" % (binascii.crc_hqx(cp.encode(), 0) % 8)
+    key, slot = "{%s}%s" % (stream, cp), rs[0]("CLUSTER", "KEYSLOT", stream)
+    source = min(slot // 5462, 2)
+    target = (source + 1) % 3
+    src, dst = rs[source], rs[target]
+    ids = [r("CLUSTER", "MYID") for r in rs]
+    c = Charger(g, cp)
+    c.boot()
+    poll(lambda: json.loads(src("FCALL_RO", "ocppd_session", 2, key, stream))["state"] == "online")
+    dst("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+    src("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+    refusals = []
+
+    def order_anywhere(name):
+        """As a client of a cluster does."""
+        clients = nodes[source].client(), nodes[target].client()
+
+        def once():
+            for r in clients:
+                try:
+                    return r("FCALL", "ocppd_call", 2, key, stream, '{"commandId":"%s","ifOffline":"wait"}' % name,
+                             "ClearCache", "{}")
+                except Error as e:
+                    refusals.append(str(e).split()[0])
+        return json.loads(poll(once, 20, "a node that takes the call"))
+    h = background(order_anywhere, "mid")
+    keys = src("CLUSTER", "GETKEYSINSLOT", slot, 1000)
+    assert stream in keys and len(keys) > 3
+    keys.sort(key=lambda k: k != stream)        # the stream goes first
+    for n, k in enumerate(keys):
+        src("MIGRATE", "127.0.0.1", nodes[target].port, k, 0, 5000)
+        c.call("StatusNotification", {"connectorId": n, "errorCode": "NoError", "status": "Available"})
+    poll(lambda: "TRYAGAIN" in refusals, what="TRYAGAIN")
+    while keys:                                 # what the gateway made meanwhile
+        keys = src("CLUSTER", "GETKEYSINSLOT", slot, 1000)
+        for k in keys:
+            src("MIGRATE", "127.0.0.1", nodes[target].port, k, 0, 5000)
+    for r in (dst, src, rs[3 - source - target]):
+        r("CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+    n, action, _ = c.take(30)
+    c.result(n, {"status": "Accepted"})
+    assert h.wait()["state"] in ("queued", "sent")
+    poll(lambda: outcomes(dst, cp, stream).get("mid") == ["result"], 30, "the outcome")
+    want = {e["eventId"] for e in g.events("all") if e["chargePointId"] == cp}
+    poll(lambda: want <= {e["eventId"] for e in dst.entries(stream)}, 30, "all events at the new node")
+    got = [e["eventId"] for e in dst.entries(stream)]
+    assert len(got) == len(set(got))
+
 
 if __name__ == "__main__":
     main()

@@ -216,7 +216,7 @@ tell(enum channel_key what, const char *name, size_t len,
         return false;
     authfile_key_text(key, text);
     redis_begin("FCALL");
-    redis_name("key", "1");
+    redis_name("key", "2");
     redis_identity(shard, name, len);
     redis_add(words[what]);
     redis_add(text);

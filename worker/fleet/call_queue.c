@@ -111,7 +111,7 @@ static void
 finish(struct queued_call *o)
 {
     redis_begin("FCALL");
-    redis_name("finish", "1");
+    redis_name("finish", "2");
     redis_identity(o->shard, o->identity, o->len);
     redis_addu(o->epoch);
     redis_add(o->id);
@@ -244,7 +244,7 @@ call_queue_pull(struct conn *c)
     o->len = (uint8_t)len;
     memcpy(o->identity, name, len);
     redis_begin("FCALL");
-    redis_name("take", "1");
+    redis_name("take", "2");
     redis_identity(s->shard, name, len);
     redis_addu(s->epoch);
     redis_addu(self.conf.ocpp_message_timeout);

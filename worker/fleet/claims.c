@@ -109,7 +109,7 @@ static void
 release(struct leaving *l)
 {
     redis_begin("FCALL");
-    redis_name("release", "1");
+    redis_name("release", "2");
     redis_identity(l->shard, l->identity, l->len);
     redis_addu(l->epoch);
     redis_add(close_info[l->reason].word);
@@ -253,7 +253,7 @@ claim(struct conn *c, struct seat *s)
     memcpy(k->identity, name, len);
     shm_addr_text(from, addr, e->port);
     redis_begin("FCALL");
-    redis_name("claim", "1");
+    redis_name("claim", "2");
     redis_identity(s->shard, name, len);
     redis_add(owner);
     redis_add(incarnation);
@@ -322,7 +322,7 @@ refresh(unsigned shard)
     unsigned      n = 0;
 
     redis_begin("FCALL");
-    redis_name("refresh", "1");
+    redis_name("refresh", "2");
     redis_stream(shard);
     redis_add(owner);
     redis_add(incarnation);

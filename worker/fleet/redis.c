@@ -216,13 +216,25 @@ redis_name(const char *function, const char *keys)
     redis_add(keys);
 }
 
-void
-redis_stream(unsigned shard)
+static void
+add_stream(unsigned shard)
 {
     size_t from = rq.text.len;
 
     buf_addf(&rq.text, "%s:events:%u", self.conf.redis_prefix, shard);
     add_text(from);
+}
+
+/* A function touches several keys of its hash slot, and none of them may lie on
+ * another node. So two keys are declared: one that never exists, and the
+ * stream. While the slot moves to another node, one of a pair is always missing
+ * and Redis answers TRYAGAIN, on both nodes, until all keys have moved. With a
+ * single key it would run the function where the others are not. */
+void
+redis_stream(unsigned shard)
+{
+    add_stream(shard);
+    redis_key(shard, "never", "there");
 }
 
 void
@@ -243,6 +255,7 @@ redis_identity(unsigned shard, const char *identity, size_t len)
     buf_addf(&rq.text, "{%s:events:%u}", self.conf.redis_prefix, shard);
     buf_add(&rq.text, identity, len);
     add_text(from);
+    add_stream(shard);
 }
 
 /* "MOVED 3999 127.0.0.1:6381": the shard is there now. An empty host is the
@@ -280,6 +293,11 @@ look_at_error(struct link *l, unsigned shard, const char *error)
     if (strncmp(error, "MOVED ", 6) == 0) {
         moved(shard, error);
         return;
+    }
+    if (strncmp(error, "TRYAGAIN", 8) == 0 || strncmp(error, "ASK ", 4) == 0) {
+        log_debug("redis %s:%u: shard %u moves to another node", l->host,
+            l->port, shard);
+        return; /* each user of the shard tries again */
     }
     if (strncmp(error, "READONLY", 8) == 0)
         link_give_up(l, "readonly", "it is a replica and takes no writes");

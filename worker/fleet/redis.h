@@ -74,7 +74,8 @@ void redis_addn(const void *p, size_t n);
 void redis_addu(uint64_t number);
 /* {prefix}_{function}, and the number of keys. */
 void redis_name(const char *function, const char *keys);
-/* Keys of a shard: its stream; {stream}:what:name; {stream}identity. */
+/* The two keys of a function, of a shard or of an identity; and a key
+ * {stream}:what:name of another command. */
 void redis_stream(unsigned shard);
 void redis_key(unsigned shard, const char *what, const char *name);
 void redis_identity(unsigned shard, const char *identity, size_t len);

@@ -324,7 +324,7 @@ beat(unsigned shard)
 
     sh->beat_ms = self.now_ms;
     redis_begin("FCALL");
-    redis_name("beat", "1");
+    redis_name("beat", "2");
     redis_stream(shard);
     redis_add(owner);
     redis_add(incarnation);
@@ -361,7 +361,7 @@ trim(unsigned shard)
     struct asking *a = asking(shard);
 
     redis_begin("FCALL");
-    redis_name("trim", "1");
+    redis_name("trim", "2");
     redis_stream(shard);
     redis_addu(self.conf.redis_stream_age);
     redis_addu(self.conf.redis_stream_max);
@@ -421,7 +421,7 @@ shards_leave(void)
     left = true;
     for (unsigned i = 0; i < redis_shards(); i++) {
         redis_begin("FCALL");
-        redis_name("leave", "1");
+        redis_name("leave", "2");
         redis_stream(i);
         redis_add(owner);
         redis_add(incarnation);

@@ -128,7 +128,7 @@ ship_batch_send(
         snprintf(begins, sizeof begins, "%" PRIu64, from);
     snprintf(ends, sizeof ends, "%" PRIu64, bt.sum.last);
     redis_begin("FCALL");
-    redis_name("ship", "1");
+    redis_name("ship", "2");
     redis_stream(shard);
     redis_add(journal);
     redis_add(begins);
