@@ -785,6 +785,48 @@ def test_two_gateways_of_one_name_are_noticed_and_lose_nothing():
     poll(lambda: "another gateway uses the name" in a.log() + b.log(), 20, "a line about the name")
 
 
+@tidy
+def test_what_waits_and_who_is_online_are_one_function_each():
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a")
+    here = [Charger(g, "ON%d" % n) for n in range(5)]
+    gone = Charger(g, "GONE")
+    for c in here + [gone]:
+        c.boot()
+    held_by(r, "GONE", "a")
+    gone.close()
+
+    def online():
+        cursor, found = "0", []
+        while True:
+            cursor, text = r("FCALL_RO", "ocppd_sessions", 1, EV, cursor, "2")
+            found += json.loads(text)
+            if cursor == "0":
+                return sorted(x["chargePointId"] for x in found if x["state"] == "online" and x["node"] == "a")
+    poll(lambda: online() == ["ON%d" % n for n in range(5)], what="who is online")
+    c = here[0]
+    for n in range(3):
+        order(r, "ON0", commandId="c%d" % n)
+    i, _, _ = c.take()
+
+    def waiting():
+        return [(x["commandId"], x["state"]) for x in json.loads(r("FCALL_RO", "ocppd_commands", 1, "ON0"))]
+    assert waiting() == [("c0", "sent"), ("c1", "queued"), ("c2", "queued")]
+    for n in range(3):
+        c.result(i, {"status": "Accepted"})
+        assert outcome(r, "ON0", "c%d" % n) == "result"
+        i = c.take()[0] if n < 2 else None
+    assert waiting() == []
+    for key in "ocppd:events:1", "CP1", "":
+        try:
+            r("FCALL_RO", "ocppd_sessions", 1, key, "0", "1")
+        except Error as e:
+            assert "no stream of the fleet" in str(e)
+        else:
+            raise AssertionError(key)
+
+
 def judge(s, gateways, acked, sent, lost_ok=()):
     r = s.client()
     poll(lambda: all(g.stat("redis_shards_ready") >= 1 for g in gateways), 20, "all connections")
@@ -1027,13 +1069,13 @@ def test_a_cluster_is_followed():
                     refusals.append(str(e).split()[0])
         return json.loads(poll(once, 20, "a node that takes the call"))
     h = background(order_anywhere, "mid")
+    poll(lambda: "TRYAGAIN" in refusals, what="TRYAGAIN")
     keys = src("CLUSTER", "GETKEYSINSLOT", slot, 1000)
     assert stream in keys and len(keys) > 3
     keys.sort(key=lambda k: k != stream)        # the stream goes first
     for n, k in enumerate(keys):
         src("MIGRATE", "127.0.0.1", nodes[target].port, k, 0, 5000)
         c.call("StatusNotification", {"connectorId": n, "errorCode": "NoError", "status": "Available"})
-    poll(lambda: "TRYAGAIN" in refusals, what="TRYAGAIN")
     while keys:                                 # what the gateway made meanwhile
         keys = src("CLUSTER", "GETKEYSINSLOT", slot, 1000)
         for k in keys:

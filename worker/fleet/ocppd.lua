@@ -399,12 +399,22 @@ local function ocppd_cancel(keys, args)
   return describe(p, c)
 end
 
--- FCALL ocppd_session 1 IDENTITY
-local function ocppd_session(keys)
+-- FCALL ocppd_commands 1 IDENTITY: the command in flight and those that wait,
+-- in order, as a JSON array.
+local function ocppd_commands(keys)
   local p, wrong = place(keys[1] or '')
   if not p then return wrong end
-  local s = session(p)
-  if s.epoch == 0 then return false end
+  local t = {}
+  local function add(id)
+    local c = id and command(p, id)
+    if c then t[#t + 1] = describe(p, c) end
+  end
+  add(session(p).inflight)
+  for _, id in ipairs(call('LRANGE', p.queue, 0, -1)) do add(id) end
+  return '[' .. table.concat(t, ',') .. ']'
+end
+
+local function describe_session(p, s)
   local node, worker = s.owner:match('^(.*)/(%d+)$')
   local state = s.online and 'online' or s.state == 'online' and 'lost' or 'offline'
   local function time(ms) return tonumber(ms) and '"' .. rfc3339(tonumber(ms)) .. '"' or 'null' end
@@ -414,6 +424,36 @@ local function ocppd_session(keys)
     time(s.since), time(s.seen), state == 'offline' and time(s.closed) or 'null',
     state == 'offline' and s.reason and quote(s.reason) or 'null', call('LLEN', p.queue),
     s.inflight and quote(s.inflight) or 'null')
+end
+
+-- FCALL ocppd_session 1 IDENTITY
+local function ocppd_session(keys)
+  local p, wrong = place(keys[1] or '')
+  if not p then return wrong end
+  local s = session(p)
+  return s.epoch ~= 0 and describe_session(p, s) or false
+end
+
+-- FCALL ocppd_sessions 1 STREAM CURSOR COUNT: who is online in a shard, some at
+-- a time. {next cursor, JSON array}; begin with cursor 0, and end when it is 0.
+local function ocppd_sessions(keys, args)
+  local n = (keys[1] or ''):sub(1, #STREAM) == STREAM and tonumber(keys[1]:sub(#STREAM + 1))
+  if not n or n >= SHARDS or keys[1] ~= STREAM .. int(n) then
+    return fail('%q is no stream of the fleet: the key is %s0 to %s%d', keys[1] or '', STREAM, STREAM, SHARDS - 1)
+  end
+  local cursor, count = args[1] or '0', args[2] or '1000'
+  if not cursor:find('^%d+$') or not count:find('^[1-9]%d?%d?%d?$') then
+    return fail('%s_sessions 1 STREAM CURSOR COUNT: a cursor that was returned, or 0, and a count up to 9999', PREFIX)
+  end
+  local p = shard_place(keys[1])
+  local head, t = p.S .. 'cp:', {}
+  local got = call('SCAN', cursor, 'MATCH', head .. '*', 'COUNT', count)
+  for _, k in ipairs(got[2]) do
+    local q = at(p, k:sub(#head + 1))
+    local s = session(q)
+    if s.online then t[#t + 1] = describe_session(q, s) end
+  end
+  return {got[1], '[' .. table.concat(t, ',') .. ']'}
 end
 
 --------------------------------------------------------------- questions

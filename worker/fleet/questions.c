@@ -30,7 +30,7 @@ static void
 begin(const char *function, const char *identity, size_t len, const char *token)
 {
     redis_begin("FCALL");
-    redis_name(function, "1");
+    redis_name(function, "2");
     redis_identity(redis_shard(identity, len), identity, len);
     redis_add(token);
 }
