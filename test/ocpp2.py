@@ -382,6 +382,72 @@ def test_lenient_takes_what_makes_sense_and_names_what_does_not():
         c.close()
 
 
+# --- transactions -----------------------------------------------------------------
+
+def test_a_transaction_event_that_is_sent_again_makes_no_second_event():
+    for version in BOTH:
+        g = Gateway(server_workers=2)
+        for worker in (0, 1):
+            c = Station(g, "AGAIN%d" % worker, version, worker=worker)
+            first = c.event("Started", "t-1", 0, idToken=TOKEN)
+            assert c.event("Started", "t-1", 0, idToken=TOKEN, offline=True) == first
+            c.event("Updated", "t-1", 2)
+            c.event("Updated", "t-1", 1)          # in any order
+            c.close()
+            # Another connection, another worker, another life of the daemon.
+            c = Station(g, c.identity, version, worker=1 - worker)
+            c.event("Updated", "t-1", 1)
+            c.event("Ended", "t-1", 3)
+            c.close()
+            g.stop()
+            g.start()
+            c = Station(g, c.identity, version)
+            c.event("Ended", "t-1", 3)
+            c.event("Started", "t-1", 0, timestamp="2026-02-01T00:00:00Z")
+            got = [e["eventType"][12:] + str(e["tx"]["seq"])
+                   for e in g.wait_events(cp=c.identity)
+                   if e["eventType"].startswith("transaction.")]
+            assert got == ["started0", "updated2", "updated1", "stopped3", "started0"], got
+            c.close()
+        g.close()
+
+
+def test_transactions_of_all_versions_have_one_vocabulary():
+    g = shared()
+    seen = []
+    c = Charger(g, "TX1.6")
+    tx = c.start(connector=2, tag="CARD", meter=1000)["transactionId"]
+    c.call("MeterValues", {"connectorId": 2, "transactionId": tx, "meterValue": [
+        {"timestamp": WHEN, "sampledValue": [{"value": "1.5", "unit": "kWh"}]}]})
+    c.stop(tx, meter=2000)
+    c.close()
+    for version in BOTH:
+        s = Station(g, "TX" + version, version)
+        meter = lambda wh: [{"timestamp": WHEN, "sampledValue": [
+            {"value": wh / 1000, "unitOfMeasure": {"unit": "kWh"}}]}]
+        s.event("Started", "T7", 0, evse={"id": 1, "connectorId": 2}, meterValue=meter(1000),
+                idToken={"idToken": "CARD", "type": "ISO14443"})
+        s.event("Updated", "T7", 1, meterValue=meter(1500))
+        s.event("Ended", "T7", 2, meterValue=meter(2000))
+        s.close()
+
+    def bill(identity):
+        """A consumer that reads nothing but tx."""
+        sessions = {}
+        for e in g.wait_events(5, cp=identity):
+            if not e["eventType"].startswith("transaction."):
+                continue
+            one = sessions.setdefault(e["tx"]["id"], {"wh": []})
+            one["wh"].append(e["tx"]["meterWh"])
+            one.update({k: e["tx"][k] for k in ("token", "connector", "reason")
+                        if k in e["tx"]})
+        return sessions
+    right = {"wh": [1000, 1500, 2000], "token": "CARD", "connector": 2, "reason": "Local"}
+    assert bill("TX1.6") == {str(tx): right}, bill("TX1.6")
+    for version in BOTH:
+        assert bill("TX" + version) == {"T7": right}, bill("TX" + version)
+
+
 # --- keys -------------------------------------------------------------------------
 
 def test_a_password_that_is_set_by_a_variable_is_a_new_key():

@@ -567,6 +567,12 @@ schema_is_transactional(const struct schema_message *m)
 }
 
 bool
+schema_is_remembered(const struct schema_message *m)
+{
+    return m->event == EVENT_tx_started || m->event == EVENT_tx_updated;
+}
+
+bool
 schema_check(const struct schema_message *m, enum schema_part part,
     const struct json *tape, uint32_t payload, enum ocppj_mode mode,
     struct schema_verdict *out)

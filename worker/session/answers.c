@@ -21,6 +21,7 @@
 #include "ocpp/dialect.h"
 #include "ocpp/event_kind.h"
 #include "ocpp/tape.h"
+#include "ocpp/transaction.h"
 #include "session/parked.h"
 #include "session/publish.h"
 #include "base/self.h"
@@ -298,6 +299,9 @@ publish(struct answer *a)
     publish_call(p, a->f, a->tape);
     writer_raw(&p->w, "answer", payload.p, payload.len);
     writer_str(&p->w, "answeredBy", a->by);
+    if (transaction_is_kind(a->kind))
+        transaction_put(&p->w, a->kind, a->tape, a->f->payload_tok, payload.p,
+            payload.len, NULL);
     violation_put(&p->w, a->deviations);
     /* The last member: ocppd_gateway.lua looks for it there. */
     if (a->token != NULL)
@@ -407,6 +411,8 @@ answer_alone(struct answer *a)
     write_payload(a);
     if (!starts)
         find_effect(a);
+    if (schema_is_remembered(a->m))
+        a->effect.what = DEFERRED_START;
     return true;
 }
 
@@ -439,7 +445,8 @@ decide_start(struct answer *a)
         if (can_ask(a))
             return ANSWER_ASK;
         a->by = "fallback";
-    } else if (asks_about_tokens(a) && !find_verdict(a) && can_ask(a)) {
+    } else if (dialect_token(a->tape, a->f->payload_tok) != 0 &&
+        asks_about_tokens(a) && !find_verdict(a) && can_ask(a)) {
         a->about_token = true;
         return ANSWER_ASK;
     }
@@ -450,7 +457,7 @@ static enum answer_how
 decide(struct answer *a)
 {
     a->by = "gateway";
-    if (a->m->event == EVENT_tx_started)
+    if (schema_is_remembered(a->m))
         return decide_start(a);
     if (a->kind != EVENT_none && dialect_asks_platform(a->m)) {
         if (can_ask(a))
@@ -476,7 +483,7 @@ question_token(const struct answer *a, uint64_t number, char *out, size_t size)
 
     /* A start that is asked about again, by whatever worker, has the same id,
      * so that an answer that was taken for the first question counts. */
-    if (a->m->event == EVENT_tx_started)
+    if (schema_is_remembered(a->m))
         snprintf(id, sizeof id, "%c%016" PRIx64 "%016" PRIx64,
             a->about_token ? 't' : 's', hash_sum(name, len, fp[0]),
             hash_sum(name, len, fp[1]));
@@ -526,7 +533,7 @@ ask(struct answer *a)
         return false;
     q->about_token = a->about_token;
     q->deviations = a->deviations;
-    q->starts = a->m->event == EVENT_tx_started;
+    q->starts = schema_is_remembered(a->m);
     memcpy(q->fingerprint, a->effect.fingerprint, sizeof q->fingerprint);
     if (publish_question(a, token) == 0) {
         platform_remove(q);
@@ -663,7 +670,7 @@ wrong(const struct question *q, const char *text, size_t len)
         snprintf(
             why, sizeof why, "%s%s%s", v.path, v.path[0] ? ": " : "", v.text);
         words = why;
-    } else if (q->starts && len > REGISTRY_ANSWER_MAX) {
+    } else if (m->event == EVENT_tx_started && len > REGISTRY_ANSWER_MAX) {
         words = "the answer to a StartTransaction is kept, and it is longer "
                 "than 190 bytes";
     }

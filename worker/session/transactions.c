@@ -17,14 +17,17 @@ void
 transactions_fingerprint(
     const struct json *tape, uint32_t payload, uint64_t fingerprint[2])
 {
-    static const char *const members[] = {
-        "connectorId", "idTag", "timestamp", "meterStart"};
+    /* Of 1.6, and of 2.x; the id of the transaction is below. */
+    static const char *const members[] = {"connectorId", "idTag", "timestamp",
+        "meterStart", "eventType", "seqNo", "transactionInfo"};
 
     fingerprint[0] = 1;
     fingerprint[1] = 2;
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         uint32_t m = json_member(tape, payload, members[i], strlen(members[i]));
         size_t   n = 0;
+        if (m != 0 && i == sizeof members / sizeof members[0] - 1)
+            m = json_member(tape, m, "transactionId", 13);
         const char *raw = m ? json_raw(tape, m, &n) : "";
         fingerprint[0] = hash_sum(raw, n, fingerprint[0]);
         fingerprint[1] = hash_sum(raw, n, fingerprint[1]);
@@ -125,6 +128,33 @@ recover_start(uint64_t number, uint32_t entry, const struct json *tape,
 }
 
 static void
+recover_event(uint64_t number, const struct json *tape)
+{
+    char     name[REGISTRY_NAME_MAX];
+    bool     full;
+    uint32_t who = json_member(tape, 0, "chargePointId", 13);
+    uint32_t call = json_member(tape, 0, "payload", 7);
+    uint32_t answer = json_member(tape, 0, "answer", 6);
+
+    if (who == 0 || answer == 0)
+        return;
+    size_t   n = json_string(tape, who, name, sizeof name, &full);
+    uint32_t entry =
+        full ? registry_find(self.registry, name, n, true) : REGISTRY_NONE;
+    if (entry != REGISTRY_NONE)
+        recover_start(number, entry, tape, call, answer, 0);
+}
+
+/* A TransactionEvent of 2.x. */
+static bool
+is_event(const struct json *tape)
+{
+    uint32_t call = json_member(tape, 0, "payload", 7);
+
+    return call != 0 && json_member(tape, call, "transactionInfo", 15) != 0;
+}
+
+static void
 recover(uint64_t number, const struct json *tape, bool started)
 {
     /* Drafts are in the registry already if the daemon has been running. */
@@ -159,10 +189,14 @@ transactions_recover(uint64_t number, const char *line, size_t len)
 {
     bool started = is_type(line, len, "transaction.started");
 
-    if (!started && !is_type(line, len, "transaction.stopped"))
+    if (!started && !is_type(line, len, "transaction.stopped") &&
+        !is_type(line, len, "transaction.updated"))
         return;
     struct json *tape = tape_borrow(TAPE_EVENT);
-    if (json_scan(tape, line, len))
+    bool         good = json_scan(tape, line, len);
+    if (good && is_event(tape))
+        recover_event(number, tape);
+    else if (good)
         recover(number, tape, started);
     tape_return(tape);
 }

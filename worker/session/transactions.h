@@ -13,8 +13,9 @@
 #include "ocpp/json.h"
 #include "registry.h"
 
-/* The fingerprint of a StartTransaction: of its connectorId, idTag, timestamp
- * and meterStart. It does not depend on the process or the machine. */
+/* The fingerprint of a start of 1.6 is of its connectorId, idTag, timestamp and
+ * meterStart; that of an event of 2.x, of its transactionId, seqNo, eventType
+ * and timestamp. It does not depend on the process or the machine. */
 void transactions_fingerprint(
     const struct json *tape, uint32_t payload, uint64_t fingerprint[2]);
 
