@@ -145,6 +145,13 @@ check-asan:
 	    SAN='-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined' all check-programs
 	@B=$(B)/asan OCPPD_TEST_SLOW=3 test/run
 
+# The status page in a browser; OCPPD_TEST_SHOTS names a directory for
+# screenshots.
+check-browser:
+	@scripts/deps browser
+	@$(MAKE) --no-print-directory all
+	@B=$(B) OCPPD_TEST_SLOW=2 /usr/bin/python3 test/browser/status.py
+
 # A sample of them under valgrind, the build as it is. Not here: sandbox and the
 # limit of descriptors in workers, as valgrind takes memory, descriptors and
 # system calls for itself; what measures time; what is long already.
@@ -303,6 +310,7 @@ help:
 	@echo 'make run-tls       the same, with TLS beside it and a test authority'
 	@echo 'make check         install what is missing, build, run all tests'
 	@echo 'make check-asan    the same with sanitizers'
+	@echo 'make check-browser the status page in a browser'
 	@echo 'make check-valgrind a sample of them under valgrind'
 	@echo 'make soak          faults at random under load, SOAK_MINUTES (120), SEED'
 	@echo 'make lint          clang-format, cppcheck, clang-tidy, gcc -fanalyzer'
@@ -316,6 +324,6 @@ help:
 	@echo 'make dist          the source of the last commit as $(B)/ocppd-VERSION.tar.gz'
 	@echo 'make clean'
 
-.PHONY: all clean man deps run run-tls demo bench-instructions bench-million check check-asan check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist help
+.PHONY: all clean man deps run run-tls demo bench-instructions bench-million check check-asan check-browser check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -61,7 +61,7 @@ function show(status) {
 }
 
 function figures(status, stats) {
-  const latency = h => h && h.count ? "< " + number.format(h.p99Us / 1000) + " ms"
+  const latency = h => h && h.count ? "< " + number.format(Math.ceil(h.p99Us / 1000)) + " ms"
     : "none yet";
   const rows = [
     ["Connections", number.format(status.connections) + " of " +

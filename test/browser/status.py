@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+"""The status page in a real browser (make check-browser)."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from lib import *
+from admin import gateway
+
+# Where screenshots go, for people to look at.
+SHOTS = os.environ.get("OCPPD_TEST_SHOTS")
+
+NASTY = ["<img src=x onerror=alert(1)>", "\"'><script>boom()<", "a&amp;b"]
+
+
+class Browser:
+    def __init__(self, g, width=1280, dark=False):
+        o = webdriver.ChromeOptions()
+        for a in ("--headless=new", "--no-sandbox", "--disable-gpu",
+                  "--disable-dev-shm-usage", "--hide-scrollbars",
+                  "--disable-background-networking",
+                  "--window-size=%d,2000" % max(width, 500)):
+            o.add_argument(a)
+        o.set_capability("goog:loggingPrefs",
+                         {"browser": "ALL", "performance": "ALL"})
+        self.d = webdriver.Chrome(service=Service("/usr/bin/chromedriver"),
+                                  options=o)
+        self.d.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+            "width": width, "height": 1600, "deviceScaleFactor": 1,
+            "mobile": width < 500})
+        self.d.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [
+            {"name": "prefers-color-scheme",
+             "value": "dark" if dark else "light"}]})
+        self.base = "http://127.0.0.1:%d" % g.admin
+        self.d.get(self.base + "/")
+        self.updated()
+
+    def updated(self):
+        n = self.updates()
+        poll(lambda: self.updates() > n, 30 * SLOW, "an update of the page")
+
+    def updates(self):
+        return int(self.d.execute_script(
+            "return document.body.dataset.updates || 0"))
+
+    def text(self, id):
+        return self.d.find_element(By.ID, id).text
+
+    def shot(self, name):
+        if SHOTS:
+            self.d.save_screenshot(os.path.join(SHOTS, name + ".png"))
+
+    def close(self):
+        """Nothing was reported by the browser, nothing asked of others."""
+        faults = [e["message"] for e in self.d.get_log("browser")
+                  if e["level"] == "SEVERE" and " 404 " not in e["message"]]
+        elsewhere = set()
+        for e in self.d.get_log("performance"):
+            m = json.loads(e["message"])["message"]
+            if m["method"] == "Network.requestWillBeSent":
+                url = m["params"]["request"]["url"]
+                if not url.startswith((self.base, "data:", "chrome")):
+                    elsewhere.add(url)
+        self.d.quit()
+        assert not faults, faults
+        assert not elsewhere, elsewhere
+
+
+def fleet(g):
+    chargers = []
+    for i in range(4):
+        c = Charger(g, "SITE1-%02d" % i)
+        c.boot()
+        chargers.append(c)
+    for name in NASTY:
+        c = Charger(g, name)
+        c.boot(vendor="<b>Vendor</b>", model="\u202emodel")
+        chargers.append(c)
+    refusal(g, "BAD-PATH", path="/elsewhere/BAD-PATH")
+    return chargers
+
+
+def test_it_loads_updates_and_tells_of_charge_points():
+    g = gateway(server_workers="2", websocket_idle_timeout="300s")
+    chargers = fleet(g)
+    b = Browser(g)
+    assert "healthy" in b.text("state"), b.text("state")
+    assert not b.d.find_element(By.ID, "login").is_displayed()
+    assert "%d of " % len(chargers) in b.text("figures")
+    before = b.text("figures")
+    for i in range(20):
+        chargers[0].call("Heartbeat")
+    poll(lambda: (b.updated(), b.text("figures") != before)[1], 30 * SLOW)
+    poll(lambda: len(b.d.find_elements(By.CSS_SELECTOR, "#plots svg")) == 6)
+    assert "wrong_path" in b.text("refused") or "URL path" in b.text("refused")
+    # Names are text, whatever they look like.
+    points = b.text("points")
+    for name in NASTY:
+        assert name in points, (name, points)
+    assert not b.d.find_elements(By.CSS_SELECTOR, "main img, main b script")
+    # Search by keyboard, and open one.
+    find = b.d.find_element(By.ID, "find")
+    find.send_keys("SITE1-02" + Keys.ENTER)
+    poll(lambda: b.text("points").split()[:1] == ["SITE1-02"] and
+         len(b.d.find_elements(By.CSS_SELECTOR, "#points tr")) == 1)
+    b.d.find_element(By.CSS_SELECTOR, "#points button").send_keys(Keys.ENTER)
+    poll(lambda: "is connected since" in b.text("one-why"))
+    assert "BootNotification" in b.text("one-events")
+    b.shot("open")
+    b.close()
+
+
+def test_it_is_for_wide_and_narrow_light_and_dark():
+    g = gateway(server_workers="2", websocket_idle_timeout="300s")
+    chargers = fleet(g)
+    for width in (1280, 390):
+        for dark in (False, True):
+            b = Browser(g, width, dark)
+            for c in chargers[:4]:
+                c.call("Heartbeat")
+            b.updated()
+            wide = b.d.execute_script(
+                "return document.documentElement.scrollWidth")
+            assert wide <= width, (width, wide)
+            b.shot("%d-%s" % (width, "dark" if dark else "light"))
+            b.close()
+
+
+if __name__ == "__main__":
+    main()
