@@ -827,6 +827,24 @@ def test_what_waits_and_who_is_online_are_one_function_each():
             raise AssertionError(key)
 
 
+@tidy
+def test_a_counter_of_transaction_ids_that_was_lost_is_raised_again():
+    s = redis()
+    r = s.client()
+    a = gateway(s, "a")
+    c = Charger(a, "CP1")
+    c.boot()
+    first = c.start(meter=1)["transactionId"]
+    last = int(r("GET", S + "txid:last"))
+    assert last > first
+    r("FLUSHALL")
+    poll(lambda: int(r("GET", S + "txid:last") or 0) >= last, 10, "the counter")
+    b = gateway(s, "b")
+    d = Charger(b, "CP2")
+    d.boot()
+    assert d.start(meter=2)["transactionId"] > last
+
+
 def judge(s, gateways, acked, sent, lost_ok=()):
     r = s.client()
     poll(lambda: all(g.stat("redis_shards_ready") >= 1 for g in gateways), 20, "all connections")

@@ -385,19 +385,31 @@ fetched_cb(void *ctx, const struct redis_value *v)
 }
 
 static void
+raised_cb(void *ctx, const struct redis_value *v)
+{
+    (void)ctx;
+    (void)v;
+    fetching = false;
+}
+
+/* Once a second: fetches a new range if little is left. Otherwise the fleet's
+ * counter is raised to the end of this range, should the server have lost it (a
+ * replica that lagged, or FLUSHALL): no other node gets these ids. */
+static void
 looked(struct helper_job *h)
 {
     struct job *j = (struct job *)h;
     int64_t     floor = j->highest > j->end ? j->highest : j->end;
 
     fetching = false;
-    if (j->outcome == TAKEN && j->end - j->next < LOW && redis_ready(0)) {
+    if (j->outcome == TAKEN && redis_ready(0)) {
+        bool low = j->end - j->next < LOW;
         redis_begin("FCALL");
         redis_name("txids", "1");
         redis_key(0, "txid", "last");
-        redis_addu(RANGE);
-        redis_addu((uint64_t)floor);
-        fetching = redis_send(0, fetched_cb, NULL);
+        redis_addu(low ? RANGE : 0);
+        redis_addu((uint64_t)(low || j->end == 0 ? floor : j->end - 1));
+        fetching = redis_send(0, low ? fetched_cb : raised_cb, NULL);
     }
     free(j);
 }
