@@ -24,7 +24,7 @@
 static struct config conf;
 static char         *words; /* shared */
 
-/* Exit status of try() in the sandbox; -signal if one ended it. */
+/* The exit status of try() in the sandbox, or -N if signal N ended it. */
 static int
 in_sandbox(int (*try)(void))
 {
@@ -49,6 +49,21 @@ thread(void *arg)
     return arg;
 }
 
+/* What it gives outside of the sandbox; a small system may not know the name.
+ */
+static int looked_up;
+
+static int
+look_up(void)
+{
+    struct addrinfo *a, hints = {.ai_socktype = SOCK_STREAM};
+    int              result = getaddrinfo("localhost", "80", &hints, &a);
+
+    if (result == 0)
+        freeaddrinfo(a);
+    return result;
+}
+
 static int
 daily_work(void)
 {
@@ -68,10 +83,7 @@ daily_work(void)
         return 3;
     free(malloc(10 << 20));
     prctl(PR_SET_NAME, "x", 0, 0, 0);
-    struct addrinfo *a, hints = {.ai_socktype = SOCK_STREAM};
-    if (getaddrinfo("localhost", "80", &hints, &a) != 0)
-        return 4;
-    return 0;
+    return look_up() == looked_up ? 0 : 4;
 }
 
 static int
@@ -81,10 +93,12 @@ try_exec(void)
     return 1;
 }
 
+/* fork(3) of glibc 2.41 blocks all signals, so that the handler of SIGSYS does
+ * not run and the process ends by the signal: not what is tested here. */
 static int
 try_fork(void)
 {
-    pid_t pid = fork();
+    long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 
     if (pid == 0)
         _exit(0);
@@ -182,6 +196,7 @@ main(void)
     words = mmap(
         NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(config_read_text(&conf, "f", "", 0, NULL, 0, &errors));
+    looked_up = look_up();
     CHECK_EQ(in_sandbox(privileges), 0);
     CHECK_EQ(in_sandbox(dumpable), 1);
     conf.auth_mode = CONF_auth_mode_file;
