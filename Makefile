@@ -263,7 +263,7 @@ UNIT_DIR  = $(DESTDIR)$(PREFIX)/lib/systemd/system
 ETC  = $(DESTDIR)/etc
 # The service files name the programs where they are installed.
 SERVICE = sed 's|/usr/local/|$(PREFIX)/|g'
-INSTALLED = $(SBIN)/ocppd $(SBIN)/ocppctl $(BIN)/ocppsim \
+INSTALLED = $(SBIN)/ocppd $(BIN)/ocppctl $(BIN)/ocppsim \
     $(foreach m,$(MAN),$(SHARE_MAN)/man$(subst .,,$(suffix $m))/$(notdir $m)) \
     $(ETC)/init.d/ocppd $(ETC)/logrotate.d/ocppd $(UNIT_DIR)/ocppd.service
 
@@ -276,8 +276,8 @@ install: all
 	install -d $(SBIN) $(BIN) $(addprefix $(SHARE_MAN)/man,1 5 7 8) $(UNIT_DIR) \
 	    $(ETC)/ocppd $(ETC)/init.d $(ETC)/logrotate.d
 	install -d -m 750 $(DESTDIR)/var/lib/ocppd $(DESTDIR)/var/log/ocppd
-	install -m 755 $(B)/ocppd $(B)/ocppctl $(SBIN)
-	install -m 755 $(B)/ocppsim $(BIN)
+	install -m 755 $(B)/ocppd $(SBIN)
+	install -m 755 $(B)/ocppctl $(B)/ocppsim $(BIN)
 	for m in $(MAN); do install -m 644 $$m $(SHARE_MAN)/man$${m##*.}; done
 	test -e $(ETC)/ocppd/ocppd.conf || install -m 644 conf/ocppd.conf $(ETC)/ocppd/ocppd.conf
 	$(SERVICE) scripts/ocppd.init > $(ETC)/init.d/ocppd && chmod 755 $(ETC)/init.d/ocppd
