@@ -1,10 +1,14 @@
 /*
  * log: lines for the operator.
  *
- * One line per fact, to stderr, a file or syslog. A line says who speaks
- * ("worker 2", "master"), what happened to what, and what to do about it.
- * The level is read through a pointer, which may point into shared memory:
- * `ocppctl log-level` then reaches every process at once.
+ * One line per fact, to stderr, a file or syslog. A line names the process
+ * that logs it ("worker 2", "master"), what happened to what, and the remedy.
+ * Logging never waits: a thread writes the lines (log_writer.h). The level is
+ * read through a pointer, which may point into shared memory: then
+ * `ocppctl log-level` reaches every process at once.
+ *
+ * The master alone opens the log file, because workers run as another user.
+ * They inherit its descriptor, and get the one of a new file in a datagram.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H
@@ -18,17 +22,19 @@ enum log_level {
     LOG_LEVEL_DEBUG
 };
 
-/* who: the speaker's name, copied. Until log_open() lines go to stderr. */
+/* who: the process's name, copied. Until log_open() lines go to stderr. */
 void log_who(const char *who);
-/* target: "stderr", "syslog" (a line that syslogd does not take soon is
- * dropped, and how many were is told later; nobody waits for it), or an
- * absolute or relative path of a file. False with errno set if the file cannot
- * be opened; the old target stays. */
+/* target: "stderr", "syslog", or the path of a file. False with errno set if
+ * the file cannot be opened. */
 bool log_open(const char *target);
-/* Opens the file anew (after logrotate); the old one stays on failure. */
-bool log_reopen(void);
-/* The descriptor that lines go to, for whoever closes all others; -1 while
- * there is no syslogd. */
+/* The log file's path; "" if the target is none. */
+const char *log_path(void);
+/* Opens a log file; -1 with errno. It may wait for the disk. */
+int log_open_file(const char *name);
+/* Lines go to this descriptor of a newly opened log file from now on. */
+void log_take(int fd);
+/* The descriptor that lines go to, for a child that closes all others; -1
+ * while there is no syslogd. */
 int log_fd(void);
 /* level: int holding an enum log_level; NULL for the built-in info. */
 void        log_level_at(const _Atomic int *level);

@@ -26,7 +26,7 @@
 #include "ticket.h"
 
 #define SHM_MAGIC UINT64_C(0x6470706364)
-#define SHM_STALE_MS 10000 /* without progress so long, a worker hangs */
+#define SHM_STALE_MS 2000 /* without progress so long, a worker hangs */
 #define SHM_WORDS_MAX 256
 #define SHM_REFUSALS 64 /* remembered per worker */
 #define SHM_SILENT 16   /* ... and of clients that sent nothing */
@@ -73,7 +73,7 @@ struct shm_worker {
     _Atomic uint32_t recovered; /* the slot's journal has been read back once */
     _Atomic uint64_t born;      /* m: shm.sequence before pid began: lower
                                    generations are those of dead ones */
-    _Atomic uint64_t alive_ms;  /* monotonic; once a sweep */
+    _Atomic uint64_t alive_ms;  /* monotonic; each tick of the sweep */
     _Atomic uint64_t config_seen; /* version of the configuration it uses */
 
     /* Every event of this worker with a lower number is durable, or will

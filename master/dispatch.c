@@ -11,6 +11,7 @@
 #include "channel.h"
 #include "control/control.h"
 #include "ensure.h"
+#include "helper.h"
 #include "log.h"
 #include "base/master.h"
 #include "control/pending_calls.h"
@@ -94,6 +95,7 @@ up_worker_failed(unsigned slot)
 void
 up_tick(void)
 {
+    helper_tick();
     pending_calls_tick();
     access_tick();
     tls_keeper_tick();

@@ -26,6 +26,7 @@
 #include "config.h"
 #include "control/control.h"
 #include "ensure.h"
+#include "helper.h"
 #include "event.h"
 #include "workers/listen.h"
 #include "log.h"
@@ -81,14 +82,80 @@ up_drain(uint64_t ms)
     supervise_drain(ms);
 }
 
+/* The log's disk may take any time to open a file. */
+struct reopening {
+    struct helper_job h;
+    char              path[CONF_TEXT_MAX];
+    int               fd, error;
+};
+
+static struct helper log_helper =
+    HELPER_INIT("ocppd-log-open", "the disk of log.target", 1, 2000);
+static bool reopen_again; /* asked for while it is under way */
+
+static void
+reopen_work(struct helper_job *h)
+{
+    struct reopening *r = (struct reopening *)h;
+
+    r->fd = log_open_file(r->path);
+    r->error = errno;
+}
+
+static void
+reopened(struct helper_job *h)
+{
+    struct reopening *r = (struct reopening *)h;
+
+    if (r->fd < 0) {
+        log_error("log.target = %s: cannot open it again: %s; lines go to the "
+                  "file that was open before",
+            r->path, strerror(r->error));
+    } else {
+        log_take(r->fd);
+        supervise_tell_all(CHANNEL_reopen);
+        admin_tell(CHANNEL_reopen);
+    }
+    free(r);
+    if (reopen_again) {
+        reopen_again = false;
+        up_reopen_logs();
+    }
+}
+
 void
 up_reopen_logs(void)
 {
-    if (!log_reopen())
-        log_error("cannot open the log anew: %s; writing to the old one",
-            strerror(errno));
-    supervise_tell_all(CHANNEL_reopen);
-    admin_tell(CHANNEL_reopen);
+    if (log_path()[0] == '\0')
+        return;
+    struct reopening *r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return;
+    r->h.work = reopen_work;
+    r->h.done = reopened;
+    snprintf(r->path, sizeof r->path, "%s", log_path());
+    if (!helper_submit(&log_helper, &r->h)) {
+        reopen_again = true;
+        free(r);
+    }
+}
+
+static void
+helped_cb(struct ev_loop *loop, ev_io *w, int events)
+{
+    (void)loop, (void)w, (void)events;
+    helper_finish();
+}
+
+static void
+watch_helpers(void)
+{
+    static ev_io watcher;
+    int          fd = helper_open();
+
+    ensure(fd >= 0);
+    ev_io_init(&watcher, helped_cb, fd, EV_READ);
+    ev_io_start(master.loop, &watcher);
 }
 
 static void
@@ -277,6 +344,7 @@ static void
 open_log(bool background)
 {
     static _Atomic int level; /* until the shared memory has it */
+    struct buf         why = BUF_INIT(1024);
 
     log_who("master");
     level = (int)(master.config.log_level - CONF_log_level_error);
@@ -284,11 +352,14 @@ open_log(bool background)
     master.log_target = master.config.log_target;
     if (background && strcmp(master.log_target, "stderr") == 0)
         master.log_target = "syslog"; /* there is no stderr any more */
+    if (!paths_log(master.log_target, true, &why))
+        cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
     if (!log_open(master.log_target))
         cannot_start(MASTER_EXIT_FAILED,
-            "log.target = %s: cannot open it: %s; "
-            "its directory must exist and be writable for the daemon",
+            "log.target = %s: cannot open it: %s; the user that starts ocppd "
+            "must be able to write it",
             master.log_target, strerror(errno));
+    buf_free(&why);
 }
 
 /* --- arguments ----------------------------------------------------------- */
@@ -365,7 +436,8 @@ test_config(void)
 {
     struct buf why = BUF_INIT(8192), notes = BUF_INIT(8192);
 
-    if (!paths_test(&master.config, &why) ||
+    if (!paths_log(master.config.log_target, false, &why) ||
+        !paths_test(&master.config, &why) ||
         !access_check(&master.config, false, &why) ||
         !tls_keeper_check(&master.config, &why, &notes)) {
         fprintf(stderr, "ocppd: %s\n", buf_cstr(&why));
@@ -434,6 +506,7 @@ main(int argc, char **argv)
         cannot_start(MASTER_EXIT_FAILED, "cannot make an event loop: %s",
             strerror(errno));
     watch_signals();
+    watch_helpers();
     start();
     ev_run(master.loop, 0);
     return 0;

@@ -275,6 +275,43 @@ paths_test(const struct config *c, struct buf *why)
     return false;
 }
 
+bool
+paths_log(const char *target, bool make, struct buf *why)
+{
+    char        dir[CONF_TEXT_MAX], above[CONF_TEXT_MAX];
+    const char *what = target;
+    struct stat st;
+
+    if (strcmp(target, "stderr") == 0 || strcmp(target, "syslog") == 0)
+        return true;
+    parent_of(target, dir);
+    if (access(dir, F_OK) != 0 && make) {
+        char knob[CONF_TEXT_MAX + 16];
+        snprintf(knob, sizeof knob, "log.target = %s", target);
+        return make_directory(knob, dir, 0755, "", why);
+    }
+    if (stat(target, &st) == 0) {
+        if (S_ISDIR(st.st_mode))
+            errno = EISDIR;
+        else if (access(target, W_OK) == 0)
+            return true;
+    } else if (access(dir, F_OK) == 0) {
+        what = dir;
+        if (access(dir, W_OK | X_OK) == 0)
+            return true;
+    } else {
+        what = dir;
+        parent_of(dir, above);
+        if (access(above, W_OK | X_OK) == 0)
+            return true; /* the start would make the directory */
+    }
+    buf_addf(why,
+        "log.target = %s: %s cannot be written or made: %s; the user that "
+        "starts ocppd must be able to write it",
+        target, what, strerror(errno));
+    return false;
+}
+
 void
 paths_leave(void)
 {

@@ -1,6 +1,6 @@
 /*
  * paths: the files and directories a daemon takes for itself: pid file,
- * state directory, the directory of the control socket.
+ * state directory, the directories of the control socket and of the log.
  */
 #ifndef MASTER_PATHS_H
 #define MASTER_PATHS_H
@@ -14,6 +14,9 @@
 bool paths_take(const struct config *c, struct buf *why);
 /* Would they do? Changes nothing. */
 bool paths_test(const struct config *c, struct buf *why);
+/* The directory of a log file: made if it is missing, or with make false only
+ * looked at. False with a sentence if the file could not be opened. */
+bool paths_log(const char *target, bool make, struct buf *why);
 /* Removes the pid file. */
 void paths_leave(void);
 

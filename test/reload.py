@@ -176,6 +176,50 @@ def test_the_log_file_is_opened_anew():
             c.close()
 
 
+def test_the_log_is_rotated_where_only_the_master_may_open_it():
+    if os.getuid() != 0:
+        raise Skip("only root can run workers as another user")
+    g = Gateway(conf=CONF, start=False, server_user="nobody",
+                admin_listen="127.0.0.1:%d" % free_port())
+    os.makedirs(g.state_dir)
+    shutil.chown(g.state_dir, "nobody")
+    os.mkdir(g.dir + "/logs", 0o700)
+    path = g.settings["log_target"] = g.dir + "/logs/ocppd.log"
+    g.start()
+    for turn in range(2):
+        os.rename(path, path + ".1")
+        g.send_signal(signal.SIGUSR1)
+        poll(lambda: os.path.exists(path), what="a new log file")
+
+        def everybody():
+            """Each process has the new file open, and none the old one."""
+            pids = [g.pid] + [int(p) for p in subprocess.run(
+                ["pgrep", "-P", str(g.pid)], stdout=subprocess.PIPE,
+                text=True).stdout.split()]
+            assert len(pids) == 4, pids
+            return all(open_files(p, path) == {path} for p in pids)
+        poll(everybody, what="the new file in all processes")
+        for w in (0, 1):
+            name = "ROT%d-%d" % (turn, w)
+            Charger(g, name, worker=w).close()
+            poll(lambda: "worker %d: %s connected" % (w, name)
+                 in open(path).read())
+    assert "cannot" not in open(path).read()
+
+
+def open_files(pid, prefix):
+    """What the process has open, of the names that begin so."""
+    found = set()
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        try:
+            name = os.readlink("/proc/%d/fd/%s" % (pid, fd))
+        except OSError:
+            continue
+        if name.startswith(prefix):
+            found.add(name)
+    return found
+
+
 def test_the_log_level_is_changed_until_the_next_reload():
     g = Gateway(conf=CONF)
     assert g.ctl("log-level", json_=False).strip() == "debug"

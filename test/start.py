@@ -198,6 +198,27 @@ def test_what_cannot_be_set_up_is_told_and_not_started():
         assert words in text, (settings, text)
 
 
+def test_the_logs_directory_is_made_and_t_tries_what_a_start_tries():
+    g = Gateway(start=False)
+    path = g.settings["log_target"] = g.dir + "/logs/ocppd.log"
+
+    def checked():
+        return subprocess.run(g.command() + ["-t"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, cwd=g.dir)
+    r = checked()
+    assert r.returncode == 0, r
+    assert not os.path.exists(g.dir + "/logs"), "-t made it"
+    g.start()
+    poll(lambda: "ready" in open(path).read())
+    g.stop()
+    for target in (g.dir + "/no/such/ocppd.log", g.conf + "/ocppd.log", g.dir):
+        g.settings["log_target"] = target
+        r = checked()
+        assert r.returncode == 78 and "log.target = " + target in r.stderr, r
+        code, text = refused_start(g)
+        assert code in (1, 78) and "log.target = " + target in text, text
+
+
 def test_in_the_background_the_command_returns_when_it_is_ready():
     g = Gateway(start=False)
     g.settings["server_pidfile"] = g.dir + "/pid"
@@ -212,7 +233,7 @@ def test_in_the_background_the_command_returns_when_it_is_ready():
         assert os.getsid(pid) != os.getsid(0)
         with open("/proc/%d/stat" % pid) as f:
             assert f.read().rsplit(")", 1)[1].split()[4] == "0", "has a tty"
-        assert "ready" in open(g.dir + "/logfile").read()
+        poll(lambda: "ready" in open(g.dir + "/logfile").read())
     finally:
         os.kill(pid, signal.SIGTERM)
         poll(lambda: not alive(pid))

@@ -10,6 +10,7 @@ import itertools
 
 from lib import *
 from redis_resp import Server
+from service import Syslog
 
 HANG_S = 60 if os.environ.get("OCPPD_TEST_LONG") else 12
 WITHIN = 0.1 * SLOW        # a Heartbeat is answered
@@ -254,6 +255,123 @@ def test_redis_hangs(redis):
         last(HANG_S)
         s.signal(signal.SIGCONT)
         redis_ready(g)
+
+
+def test_a_worker_that_hangs_holds_no_newcomers():
+    g = gateway(server_stuck_timeout="60s")
+    here = [Charger(g, "H%d" % i, worker=i % 2) for i in range(4)]
+    pid = g.worker_pid(0)
+    os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        # A dozen newcomers: the kernel gives half of them to the worker.
+        new = [Charger(g, "N%02d" % i, open=False) for i in range(12)]
+        for c in new:
+            c.raw(c.request())
+        for c in new:
+            assert c.response().status == 101
+            assert c.boot()["status"] == "Accepted"
+        assert time.monotonic() - began < 3 * SLOW
+        poll(lambda: any("worker 0 made no progress" in p
+                         for p in g.tell("health")["problems"]), 4 * SLOW)
+        for i in range(12):         # and from now on none waits
+            began = time.monotonic()
+            Charger(g, "M%02d" % i).boot()
+            assert time.monotonic() - began < 0.5 * SLOW
+        assert all(c.call("Heartbeat") for c in here[1::2])
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    # It lives again: it has lost nothing, and takes part.
+    assert all(c.call("Heartbeat") for c in here)
+    assert g.worker_pid(0) == pid
+    poll(lambda: g.tell("health")["status"] == "healthy")
+    for c in new:
+        c.close()
+
+    def takes_part():
+        c = Charger(g, "AGAIN")
+        try:
+            return c.accepted_by() == 0
+        finally:
+            c.close()
+    poll(takes_part)
+
+
+def churn(g, fleet, n, prefix):
+    """Makes lines of log: connections come and go."""
+    for i in range(n):
+        Charger(g, "%s%d" % (prefix, i)).close()
+
+
+def test_the_reader_of_stderr_hangs():
+    g = gateway(start=False, log_level="debug", server_workers=1)
+    read, write = os.pipe()
+    fcntl.fcntl(write, 1031, 4096)              # F_SETPIPE_SZ
+    g.process = subprocess.Popen(g.command(), stdin=subprocess.DEVNULL,
+                                 stdout=write, stderr=write, cwd=g.dir)
+    os.close(write)
+    g.wait_ready()
+    fleet = Fleet(g)
+    with fleet:
+        churn(g, fleet, 1500, "LINES")          # more than the buffers hold
+        poll(lambda: g.stat("log_lines_lost") > 0)
+        last(HANG_S)
+        text = []
+
+        def reader():
+            while True:
+                some = os.read(read, 65536)
+                if not some:
+                    return
+                text.append(some)
+        background(reader)
+
+        def seen(what):
+            return lambda: what in b"".join(text)
+        poll(seen(b"lines are missing here"))
+        Charger(g, "AFTERWARDS")
+        poll(seen(b"AFTERWARDS connected"))
+
+
+def test_syslogd_hangs():
+    with Syslog() as log:
+        g = gateway(log_target="syslog", log_level="debug", server_workers=1)
+        fleet = Fleet(g)
+        log.end()
+        log.begin()                             # it is there and reads nothing
+        try:
+            with fleet:
+                churn(g, fleet, 1500, "LINES")
+                poll(lambda: g.stat("log_lines_lost") > 0)
+                last(HANG_S)
+                log.listen()
+                poll(lambda: any("lines are missing here" in l
+                                 for l in log.lines))
+                Charger(g, "AFTERWARDS")
+                poll(lambda: any("AFTERWARDS connected" in l
+                                 for l in log.lines))
+        finally:
+            if not log.reader.is_alive():
+                log.listen()
+
+
+def test_the_logs_disk_hangs():
+    shim = Shim()
+    g = gateway(shim, start=False, log_level="debug")
+    path = g.settings["log_target"] = g.dir + "/hanging.log"
+    g.start()
+    fleet = Fleet(g)
+    with fleet:
+        shim.hang(WRITE | OPEN, "hanging.log")
+        g.send_signal(signal.SIGUSR1)           # logrotate comes at this time
+        churn(g, fleet, 100, "LINES")
+        poll(lambda: shim.hit() >= 3)
+        last(HANG_S)
+        poll(lambda: any("waits for a disk" in p
+                         for p in g.tell("health")["problems"]))
+        shim.go_on()
+        Charger(g, "AFTERWARDS")
+        poll(lambda: "AFTERWARDS connected" in open(path).read())
 
 
 if __name__ == "__main__":

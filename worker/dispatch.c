@@ -7,6 +7,7 @@
 
 #include "access/auth.h"
 #include "access/certificate.h"
+#include "session/accept.h"
 #include "session/calls.h"
 #include "drain.h"
 #include "ensure.h"
@@ -177,6 +178,10 @@ up_passed(const struct channel_msg *m, int fd)
 {
     if (m->type == CHANNEL_tls)
         tls_queue_renew(fd);
+    else if (m->type == CHANNEL_adopt && m->id < LISTENER_KINDS)
+        accept_adopt(fd, (enum listener_kind)m->id, (unsigned)m->arg);
+    else if (m->type == CHANNEL_reopen)
+        log_take(fd);
     else
         close(fd);
 }
@@ -193,9 +198,8 @@ up_datagram(const struct channel_msg *m, const char *body)
         auth_tick();
         guard_tick();
         break;
-    case CHANNEL_reopen:
-        if (!log_reopen())
-            log_error("cannot reopen the log: %s", strerror(errno));
+    case CHANNEL_release:
+        accept_release((unsigned)m->arg);
         break;
     case CHANNEL_drain:
         drain_begin(m->arg);

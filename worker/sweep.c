@@ -15,6 +15,7 @@
 #include "ensure.h"
 #include "fleet/claims.h"
 #include "helper.h"
+#include "log_writer.h"
 #include "access/guard.h"
 #include "session/handshake.h"
 #include "journal/journal.h"
@@ -160,16 +161,27 @@ check_gauges(void)
     STAT_SET(self.st, closing, n[CONN_CLOSING]);
 }
 
+/* The threads that do what may wait. */
+static void
+watch_helpers(void)
+{
+    static uint64_t lost;
+    uint64_t        now = log_writer_lost();
+
+    STAT_ADD(self.st, log_lines_lost, now - lost);
+    lost = now;
+    STAT_SET(self.st, helpers_late, helper_tick() + log_writer_late(2000));
+}
+
 static void
 each_second(void)
 {
     trim();
     check_gauges();
-    self.mem->alive_ms = clock_mono_ms();
     STAT_SET(self.st, leases, ws_pool_lent());
     STAT_SET(self.st, leases_pooled, ws_pool_idle());
-    STAT_SET(self.st, helpers_late, helper_tick());
     STAT_ADD(self.st, compressed_in, ws_take_inflated());
+    watch_helpers();
     accept_tick();
     journal_tick();
     calls_retry();
@@ -191,6 +203,7 @@ tick(void)
     uint32_t elapsed = self.now_ms - last_ms;
 
     last_ms = self.now_ms;
+    self.mem->alive_ms = self.now_us / 1000;
     accept_resume();
     handshake_tick();
     for (uint32_t n = due(&deadlines, elapsed, 1000); n > 0; n--) {

@@ -205,7 +205,7 @@ worker_main(const struct worker_boot *boot)
     bury_former();
     former_end();
 
-    auth_tick();
+    auth_open();
     guard_open();
     master_link_open(boot->channel);
     accept_open(boot->listeners, boot->n_listeners);

@@ -22,6 +22,7 @@
 #include "ensure.h"
 #include "workers/listen.h"
 #include "log.h"
+#include "log_writer.h"
 #include "base/master.h"
 #include "base/up.h"
 #include "admin/http.h"
@@ -171,8 +172,22 @@ admin_tell(enum channel_type type)
 {
     struct channel_msg m = {.type = type};
 
-    if (channel >= 0)
+    if (channel < 0)
+        return;
+    if (type == CHANNEL_reopen)
+        channel_send_fd(channel, &m, log_fd());
+    else
         channel_send(channel, &m, NULL, 0);
+}
+
+/* What was logged last goes out first. */
+static void fail(void) __attribute__((noreturn));
+
+static void
+fail(void)
+{
+    log_writer_flush(1000);
+    _exit(1);
 }
 
 /* --- in the child -------------------------------------------------------- */
@@ -191,7 +206,7 @@ serve(int end)
     const struct shm *s = shm_map_readonly(master.memfd);
     if (s == NULL) {
         log_error("cannot map the shared memory: %s", strerror(errno));
-        _exit(1);
+        fail();
     }
     /* The level is read through a pointer into what now goes away. */
     log_level_at(&s->log_level);
@@ -199,26 +214,26 @@ serve(int end)
     master.shm = NULL;
     if (!user_become(master.config.server_user, why, sizeof why)) {
         log_error("%s", why);
-        _exit(1);
+        fail();
     }
     struct buf no = BUF_INIT(1024);
     if (!sandbox_enter(&master.config, &no)) {
         log_error("%s", buf_cstr(&no));
-        _exit(1);
+        fail();
     }
     http_begin(s, end);
     for (unsigned i = 0; i < listeners.n; i++)
         if (!http_serve(listeners.at[i].fd)) {
             log_error("cannot serve HTTP: %s", strerror(errno));
-            _exit(1);
+            fail();
         }
     for (;;) {
         if (poll(&p, 1, -1) < 0 && errno != EINTR)
-            _exit(1);
-        int r = channel_recv(end, &m, body);
+            fail();
+        int passed, r = channel_recv_fd(end, &m, body, &passed);
         if (r < 0)
             _exit(0); /* the master is gone */
-        if (r > 0 && m.type == CHANNEL_reopen && !log_reopen())
-            log_error("cannot open the log anew: %s", strerror(errno));
+        if (r > 0 && m.type == CHANNEL_reopen && passed >= 0)
+            log_take(passed);
     }
 }

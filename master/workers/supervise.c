@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "workers/adoption.h"
 #include "workers/child.h"
 #include "clock.h"
 #include "ensure.h"
@@ -53,11 +54,12 @@ struct slot {
     unsigned              tries;    /* deaths before the daemon was ready */
     unsigned              owed;     /* bit t: a hint of type t is to be sent */
     uint64_t              drain_ms; /* arg of an owed drain */
+    uint64_t              lived_ms; /* when it last accepted connections */
     bool                  restart;  /* an operator asked for a successor */
 };
 
 static struct slot *slots;
-static ev_timer     tick;
+static ev_timer     tick, pulse;
 
 static void start(struct slot *s);
 
@@ -106,16 +108,24 @@ supervise_send(
     return channel_send(slots[slot].channel, msg, body, n);
 }
 
-static bool
-send_bundle(struct slot *s, struct channel_msg *m)
+/* With a descriptor; nothing is to be sent if there is none. */
+bool
+supervise_send_fd(unsigned slot, struct channel_msg *msg, int passed)
 {
-    if (tls_keeper_bundle() < 0)
+    return slots[slot].channel >= 0 &&
+        channel_send_fd(slots[slot].channel, msg, passed);
+}
+
+static bool
+send_passed(struct slot *s, struct channel_msg *m, int passed)
+{
+    if (passed < 0)
         return true;
     if (s->channel < 0) {
         errno = EPIPE;
         return false;
     }
-    return channel_send_fd(s->channel, m, tls_keeper_bundle());
+    return channel_send_fd(s->channel, m, passed);
 }
 
 static void
@@ -130,8 +140,10 @@ pay(struct slot *s)
         struct channel_msg m = {.type = hints[i]};
         if (hints[i] == CHANNEL_drain)
             m.arg = s->drain_ms;
-        bool sent = hints[i] == CHANNEL_tls ? send_bundle(s, &m)
-                                            : supervise_send(s->n, &m, NULL, 0);
+        bool sent = hints[i] == CHANNEL_tls
+            ? send_passed(s, &m, tls_keeper_bundle())
+            : hints[i] == CHANNEL_reopen ? send_passed(s, &m, log_fd())
+                                         : supervise_send(s->n, &m, NULL, 0);
         if (!sent && errno == EAGAIN)
             return; /* the tick comes back to it */
         s->owed &= ~(1u << hints[i]);
@@ -469,6 +481,27 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
     up_tick();
 }
 
+/* Newcomers do not wait for a worker that hangs. */
+static void
+pulse_cb(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)loop, (void)w, (void)events;
+    uint64_t now = clock_mono_ms();
+
+    if (master.phase != MASTER_RUNNING)
+        return;
+    for (unsigned i = 0; i < master.slots; i++) {
+        struct slot *s = &slots[i];
+        uint64_t     alive = atomic_load(&shared(s)->alive_ms);
+        if (s->lived_ms == 0)
+            s->lived_ms = now;
+        /* A time ahead of the clock was not written by the worker. */
+        if (s->state == SHM_WORKER_READY && alive <= now)
+            s->lived_ms = alive;
+        adoption_look(i, &s->listeners, s->lived_ms, now);
+    }
+}
+
 /* --- the daemon's life --------------------------------------------------- */
 
 static bool
@@ -508,6 +541,9 @@ supervise_start(void)
 {
     ev_timer_init(&tick, tick_cb, 1, 1);
     ev_timer_start(master.loop, &tick);
+    ev_timer_init(
+        &pulse, pulse_cb, 0.001 * ADOPTION_PULSE_MS, 0.001 * ADOPTION_PULSE_MS);
+    ev_timer_start(master.loop, &pulse);
     for (unsigned i = 0; i < master.slots; i++) {
         struct slot *s = &slots[i];
         ev_init(&s->io, channel_cb);

@@ -43,6 +43,8 @@ void supervise_tell_all(enum channel_type type);
 /* A datagram to a worker that runs; false with errno, EPIPE if none does. */
 bool supervise_send(
     unsigned slot, struct channel_msg *msg, const void *body, size_t n);
+/* The same with a descriptor, which stays open here. */
+bool supervise_send_fd(unsigned slot, struct channel_msg *msg, int passed);
 
 enum shm_worker_state supervise_state(unsigned slot);
 

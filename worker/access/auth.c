@@ -1,11 +1,13 @@
 /* auth: whether a charge point is who it says. See auth.h. */
 #include "access/auth.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "authfile.h"
 #include "channel.h"
 #include "clock.h"
+#include "helper.h"
 #include "net/http_hint.h"
 #include "ocpp/dialect.h"
 #include "ocpp/json.h"
@@ -16,6 +18,7 @@
 #include "base/self.h"
 
 #define RETRY_MS 1000
+#define PATIENCE_MS 1000 /* with a file that is being read */
 
 static struct authfile table;
 static uint64_t        version; /* of shm.auth_version that is in table */
@@ -24,6 +27,26 @@ static bool            stale;   /* the last reading failed: tried again */
 static uint32_t        tried_ms;
 static bool            hidden;
 
+/* --- reading the file ---------------------------------------------------- */
+
+/* A file of 100,000 lines takes 40 ms, and its disk any time: a helper reads
+ * it, and the loop swaps the table in. */
+struct loading {
+    struct helper_job    h;
+    char                 path[AUTHFILE_PATH_MAX];
+    uint64_t             version;
+    struct authfile      table;
+    struct buf           why;
+    enum authfile_result result;
+    uint64_t             took_us;
+};
+
+static struct helper helper =
+    HELPER_INIT("ocppd-auth", "the disk of the credential file", 4, 2000);
+static bool     loading;
+static bool     behind; /* shm.auth_version is newer than the table */
+static uint32_t behind_ms;
+
 bool
 auth_asks(void)
 {
@@ -31,57 +54,138 @@ auth_asks(void)
 }
 
 static void
-load(void)
+load_work(struct helper_job *h)
 {
-    struct authfile fresh = {0};
-    struct buf      why = BUF_INIT(16384);
-    char            path[AUTHFILE_PATH_MAX];
+    struct loading *l = (struct loading *)h;
     uint64_t        began = clock_mono_ns();
 
-    authfile_path(&self.conf, path);
-    enum authfile_result r = authfile_read(&fresh, path, &why);
-    size_t               first = strcspn(buf_cstr(&why), "\n");
+    l->result = authfile_read(&l->table, l->path, &l->why);
+    l->took_us = (clock_mono_ns() - began) / 1000;
+}
+
+static void
+free_work(struct helper_job *h)
+{
+    authfile_free(&((struct loading *)h)->table);
+}
+
+static void
+freed(struct helper_job *h)
+{
+    free(h);
+}
+
+/* The table of the job, or what it replaced, is freed by the helper too. */
+static void
+dispose(struct loading *l)
+{
+    buf_free(&l->why);
+    l->h.work = free_work;
+    l->h.done = freed;
+    if (!helper_submit(&helper, &l->h)) {
+        free_work(&l->h);
+        free(l);
+    }
+}
+
+static void
+load_done(struct helper_job *h)
+{
+    struct loading      *l = (struct loading *)h;
+    enum authfile_result r = l->result;
+    size_t               first = strcspn(buf_cstr(&l->why), "\n");
     bool                 again = stale;
+
+    loading = false;
+    version = l->version;
+    behind = false;
     /* A file that is gone does not lock out a fleet: it may come back. */
     stale = r == AUTHFILE_UNREADABLE || (r == AUTHFILE_MISSING && table.n > 0);
-    if (stale) {
-        if (!again)
-            log_error("%.*s; %s; trying again each second", (int)first,
-                buf_cstr(&why),
-                loaded ? "the credentials read before stay in force"
-                       : "every charge point is refused");
-        authfile_free(&fresh);
-    } else {
+    if (stale && !again)
+        log_error("%.*s; %s; trying again each second", (int)first,
+            buf_cstr(&l->why),
+            loaded ? "the credentials read before stay in force"
+                   : "every charge point is refused");
+    if (!stale) {
         /* The master takes no broken file; but it may have been edited
          * since, and a successor must serve those whose lines are right. */
         if (r == AUTHFILE_BROKEN)
             log_error("%.*s; charge points in lines that are wrong are refused",
-                (int)first, buf_cstr(&why));
-        authfile_free(&table);
-        table = fresh;
+                (int)first, buf_cstr(&l->why));
+        struct authfile former = table;
+        table = l->table;
+        l->table = former;
         loaded = true;
-        log_debug("%s: %u identities in %.1f ms", path, table.n,
-            (double)(clock_mono_ns() - began) / 1e6);
+        log_debug("%s: %u identities in %.1f ms", l->path, table.n,
+            (double)l->took_us / 1e3);
     }
-    buf_free(&why);
+    dispose(l);
+}
+
+/* here: at once, before the first connection. */
+static void
+load(bool here)
+{
+    struct loading *l = calloc(1, sizeof *l);
+
+    tried_ms = self.now_ms;
+    if (l == NULL)
+        return;
+    l->h.work = load_work;
+    l->h.done = load_done;
+    l->why = (struct buf)BUF_INIT(16384);
+    l->version = self.shm->auth_version;
+    authfile_path(&self.conf, l->path);
+    if (here) {
+        load_work(&l->h);
+        load_done(&l->h);
+        return;
+    }
+    loading = helper_submit(&helper, &l->h);
+    if (!loading)
+        free(l);
+}
+
+static void
+look(bool here)
+{
+    if (self.conf.auth_mode != CONF_auth_mode_none && !hidden) {
+        sandbox_hide(); /* a reload may have switched keys on */
+        hidden = true;
+    }
+    if (!authfile_wanted(&self.conf) || loading)
+        return;
+    bool newer = self.shm->auth_version != version;
+    if (newer && !behind) {
+        behind = true;
+        behind_ms = self.now_ms;
+    } else if (self.now_ms - tried_ms < RETRY_MS && (!newer || stale)) {
+        return;
+    }
+    if (newer || stale)
+        load(here);
+}
+
+void
+auth_open(void)
+{
+    look(true);
 }
 
 void
 auth_tick(void)
 {
-    uint64_t now = self.shm->auth_version;
+    look(false);
+}
 
-    if (self.conf.auth_mode != CONF_auth_mode_none && !hidden) {
-        sandbox_hide(); /* a reload may have switched keys on */
-        hidden = true;
-    }
-    if (!authfile_wanted(&self.conf))
-        return;
-    if (now == version && (!stale || self.now_ms - tried_ms < RETRY_MS))
-        return;
-    version = now;
-    tried_ms = self.now_ms;
-    load();
+bool
+auth_waits(void)
+{
+    if (!authfile_wanted(&self.conf) ||
+        (self.shm->auth_version == version && loaded))
+        return false;
+    look(false);
+    return behind && self.now_ms - behind_ms < PATIENCE_MS;
 }
 
 /* --- who may come in ----------------------------------------------------- */
@@ -231,7 +335,6 @@ auth_check(const struct http_request *r, const char *name, size_t len,
         return check_answer(r, name, len, answer, detail);
     if (!authfile_wanted(&self.conf))
         return REFUSE_REASONS;
-    auth_tick();
     if (!loaded) {
         *detail = "the credential file cannot be read; the log says why";
         return REFUSE_auth_down;

@@ -29,9 +29,14 @@
 #include "net/http.h"
 #include "access/auth_redis.h"
 
-/* Reads the file if there is a newer one. At the start, when told, and once
- * a second. */
+/* Reads the file, before the first connection. */
+void auth_open(void);
+/* Has a helper read the file if there is a newer one. When the master says so,
+ * and once a second. */
 void auth_tick(void);
+/* True while a handshake has to wait, because the file has changed and is
+ * being read. It waits for a second at most: then the table of before holds. */
+bool auth_waits(void);
 
 /* Whether auth_redis_ask() comes first; auth_check() wants its answer then. */
 bool auth_asks(void);

@@ -2,6 +2,7 @@
 #include "access/guard.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cidr.h"
@@ -9,6 +10,7 @@
 #include "address_count.h"
 #include "denyfile.h"
 #include "ensure.h"
+#include "helper.h"
 #include "log.h"
 #include "penalty.h"
 #include "access/rates.h"
@@ -45,6 +47,7 @@ enum {
 /* A newly read deny list is held against every connection in the round of
  * the sweep that follows. */
 #define ROUND_MS 2500
+#define DENY_PATIENCE_MS 1000 /* with a list that is being read */
 
 static struct cidr proxies[PROXIES_MAX];
 static unsigned    proxies_n;
@@ -83,31 +86,89 @@ configure(void)
     conf_version = self.conf_version;
 }
 
-static void
-load_denied(void)
-{
-    struct denyfile fresh = {0};
-    struct buf      why = BUF_INIT(16384);
-    char            path[DENYFILE_PATH_MAX];
+/* A helper reads the deny list, because its disk may take any time. */
+struct loading {
+    struct helper_job h;
+    char              path[DENYFILE_PATH_MAX];
+    uint64_t          version;
+    struct denyfile   list;
+    struct buf        why;
+    bool              good;
+};
 
-    deny_version = self.shm->deny_version;
-    denyfile_path(&self.conf, path);
-    bool good = denyfile_read(&fresh, path, &why);
-    bool any = fresh.ranges + fresh.names > 0;
-    if (!good && !deny_stale)
-        log_error("%.*s; %s", (int)strcspn(buf_cstr(&why), "\n"),
-            buf_cstr(&why),
+static struct helper helper =
+    HELPER_INIT("ocppd-deny", "the disk of the deny list", 1, 2000);
+static bool     loading, behind;
+static uint32_t behind_ms;
+static uint64_t deny_us; /* when the list came into force */
+
+static void
+load_work(struct helper_job *h)
+{
+    struct loading *l = (struct loading *)h;
+
+    l->good = denyfile_read(&l->list, l->path, &l->why);
+}
+
+static void
+load_done(struct helper_job *h)
+{
+    struct loading *l = (struct loading *)h;
+    bool            any = l->list.ranges + l->list.names > 0;
+
+    loading = behind = false;
+    deny_version = l->version;
+    if (!l->good && !deny_stale)
+        log_error("%.*s; %s", (int)strcspn(buf_cstr(&l->why), "\n"),
+            buf_cstr(&l->why),
             any ? "the other lines of the deny list are in force"
-                : "the deny list stays as it was; trying again "
-                  "each second");
-    deny_stale = !good && !any;
+                : "the deny list stays as it was; trying again each second");
+    deny_stale = !l->good && !any;
     if (!deny_stale) {
         denyfile_free(&denied);
-        denied = fresh;
+        denied = l->list;
     }
     deny_ms = self.now_ms;
+    deny_us = self.now_us;
     deny_round = denied.ranges + denied.names > 0;
-    buf_free(&why);
+    buf_free(&l->why);
+    free(l);
+}
+
+/* here: at once, before the first connection. */
+static void
+load_denied(bool here)
+{
+    struct loading *l = loading ? NULL : calloc(1, sizeof *l);
+
+    if (!behind) {
+        behind = true;
+        behind_ms = self.now_ms;
+    }
+    if (l == NULL)
+        return;
+    l->h.work = load_work;
+    l->h.done = load_done;
+    l->why = (struct buf)BUF_INIT(16384);
+    l->version = self.shm->deny_version;
+    denyfile_path(&self.conf, l->path);
+    if (here) {
+        load_work(&l->h);
+        load_done(&l->h);
+        return;
+    }
+    loading = helper_submit(&helper, &l->h);
+    if (!loading)
+        free(l);
+}
+
+bool
+guard_waits(void)
+{
+    if (deny_version == self.shm->deny_version)
+        return false;
+    load_denied(false);
+    return self.now_ms - behind_ms < DENY_PATIENCE_MS;
 }
 
 void
@@ -119,7 +180,7 @@ guard_open(void)
     if (self.mem->incarnation > 1)
         address_count_clear(shm_crowd(self.shm), self.slot);
     configure();
-    load_denied();
+    load_denied(true);
 }
 
 static void
@@ -138,7 +199,7 @@ guard_tick(void)
     if (conf_version != self.conf_version)
         configure();
     if (deny_stale || deny_version != self.shm->deny_version)
-        load_denied();
+        load_denied(false);
     if (deny_round && self.now_ms - deny_ms > ROUND_MS)
         deny_round = false;
 
@@ -266,9 +327,6 @@ guard_enter(struct conn *c, const char **detail)
     const struct conn_handshake *h = &c->busy->handshake;
 
     retry_s = RETRY_S;
-    /* The datagram about it may be behind this one. */
-    if (deny_version != self.shm->deny_version)
-        load_denied();
     if (denyfile_has_address(&denied, h->addr)) {
         *detail = "the address";
         return REFUSE_denied;
@@ -378,6 +436,10 @@ guard_identity(const struct conn *c, const char *name, size_t len,
     retry_s = RETRY_S;
     if (denyfile_has_name(&denied, name, len)) {
         *detail = "the identity";
+        return REFUSE_denied;
+    }
+    if (deny_us > h->began_us && denyfile_has_address(&denied, h->addr)) {
+        *detail = "the address";
         return REFUSE_denied;
     }
     if (is_limited(h)) {

@@ -23,6 +23,10 @@ void guard_open(void);
 /* Once a second, and when told that something changed. */
 void guard_tick(void);
 
+/* True while a handshake has to wait, because the deny list has changed and is
+ * being read; for a second at most. */
+bool guard_waits(void);
+
 /* Whether one more connection may be accepted now; if not, soon. */
 bool guard_may_accept(void);
 void guard_accepted(void); /* one was */

@@ -28,7 +28,9 @@
 static struct watcher {
     ev_io              io;
     enum listener_kind kind;
-} * watchers;
+    unsigned           slot; /* of an adopted one */
+    struct watcher    *next;
+} * watchers, *adopted;
 static unsigned watchers_n;
 static uint64_t room; /* connections there are descriptors for */
 static bool     paused;
@@ -42,6 +44,11 @@ watch_all(bool watch)
             ev_io_start(self.loop, &watchers[i].io);
         else
             ev_io_stop(self.loop, &watchers[i].io);
+    for (struct watcher *w = adopted; w != NULL; w = w->next)
+        if (watch)
+            ev_io_start(self.loop, &w->io);
+        else
+            ev_io_stop(self.loop, &w->io);
 }
 
 static void
@@ -133,8 +140,49 @@ accept_open(const struct listener *listeners, unsigned n)
 }
 
 void
+accept_adopt(int fd, enum listener_kind kind, unsigned slot)
+{
+    struct watcher *w = watchers_n > 0 ? calloc(1, sizeof *w) : NULL;
+
+    if (w == NULL) { /* this worker is being drained, or memory is out */
+        close(fd);
+        return;
+    }
+    w->kind = kind;
+    w->slot = slot;
+    w->next = adopted;
+    adopted = w;
+    ev_io_init(&w->io, accept_cb, fd, EV_READ);
+    if (!paused && !delayed)
+        ev_io_start(self.loop, &w->io);
+}
+
+static void
+release(struct watcher **link)
+{
+    struct watcher *w = *link;
+
+    *link = w->next;
+    ev_io_stop(self.loop, &w->io);
+    close(w->io.fd);
+    free(w);
+}
+
+void
+accept_release(unsigned slot)
+{
+    for (struct watcher **link = &adopted; *link != NULL;)
+        if ((*link)->slot == slot)
+            release(link);
+        else
+            link = &(*link)->next;
+}
+
+void
 accept_close(void)
 {
+    while (adopted != NULL)
+        release(&adopted);
     pause_all(true);
     watchers_n = 0;
 }

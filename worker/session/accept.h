@@ -10,6 +10,10 @@
 #include "listener.h"
 
 void accept_open(const struct listener *listeners, unsigned n);
+/* Another worker does not live: its clients are accepted here too, from the
+ * descriptor fd, until accept_release(). */
+void accept_adopt(int fd, enum listener_kind kind, unsigned slot);
+void accept_release(unsigned slot);
 /* No new connections from here on. */
 void accept_close(void);
 /* Goes on after a pause that a lack of descriptors or memory made. */

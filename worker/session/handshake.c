@@ -243,7 +243,7 @@ judge(struct conn *c, const struct http_request *r, const char *name,
 enum progress {
     DECIDED, /* for or against it */
     ASKED,   /* Redis is asked; all this comes again with its answer */
-    DELAYED  /* the registry is busy; all this comes again */
+    DELAYED  /* the registry is busy or a file is read; all this comes again */
 };
 
 /* The answer to the client's offer of compression; 0 without one. */
@@ -348,8 +348,9 @@ complete(struct conn *c, const struct http_request *r,
             0);
         return DECIDED;
     }
-    if (registry_look_up(self.registry, name, len, false, &entry) ==
-        REGISTRY_BUSY)
+    if (auth_waits() || guard_waits() ||
+        registry_look_up(self.registry, name, len, false, &entry) ==
+            REGISTRY_BUSY)
         return DELAYED;
     const char        *detail = NULL;
     enum refuse_reason reason = guard_before_key(c, name, len);
