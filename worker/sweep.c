@@ -56,6 +56,39 @@ due(struct walk *w, uint32_t elapsed_ms, uint64_t period_ms)
     return n < conn_high() ? (uint32_t)n : conn_high();
 }
 
+/* The walk of the pings takes longer when the table grows while it is under
+ * way. So it is a little faster than the interval, and the deadlines' walk,
+ * which sees each connection every second, keeps the interval as the bound. */
+#define PING_MARGIN_MS 2000
+
+static uint64_t
+ping_period(void)
+{
+    uint64_t interval = self.conf.websocket_ping_interval;
+
+    return interval >= 4 * PING_MARGIN_MS ? interval - PING_MARGIN_MS
+                                          : interval;
+}
+
+static void
+ping(struct conn *c)
+{
+    if (conn_ping(c))
+        STAT_INC(self.st, pings);
+    else if (c->state == CONN_OPEN)
+        STAT_INC(self.st, pings_skipped);
+}
+
+/* Since the last ping, or since it is open. */
+static uint32_t
+unpinged_ms(const struct conn *c)
+{
+    uint32_t pinged = self.now_ms - c->pinged_ms;
+    uint32_t open = self.now_ms - c->opened_ms;
+
+    return pinged < open ? pinged : open;
+}
+
 static void
 check(struct conn *c)
 {
@@ -97,6 +130,9 @@ check(struct conn *c)
             conn_settle(c);
             break;
         }
+        if (ping_period() < self.conf.websocket_ping_interval &&
+            unpinged_ms(c) >= ping_period())
+            ping(c);
         claims_check(c);
         if (c->busy == NULL)
             break;
@@ -120,17 +156,6 @@ check(struct conn *c)
     default:
         break;
     }
-}
-
-static void
-ping(struct conn *c)
-{
-    if (c->state != CONN_OPEN)
-        return;
-    if (conn_ping(c))
-        STAT_INC(self.st, pings);
-    else if (c->state == CONN_OPEN)
-        STAT_INC(self.st, pings_skipped);
 }
 
 /* Once a burst is over, the free memory that it left in the heap is given back
@@ -220,11 +245,13 @@ tick(void)
     answers_tick();
     ship_tick();
     transaction_ids_tick();
-    for (uint32_t n = due(&pings, elapsed, self.conf.websocket_ping_interval);
-         n > 0; n--) {
+    for (uint32_t n = due(&pings, elapsed, ping_period()); n > 0; n--) {
         if (pings.cursor >= conn_high())
             pings.cursor = 0;
-        ping(conn_at(pings.cursor++));
+        struct conn *c = conn_at(pings.cursor++);
+        /* The other walk may just have been here. */
+        if (c->state == CONN_OPEN && unpinged_ms(c) >= ping_period() / 2)
+            ping(c);
     }
     if (self.now_ms - second_ms >= 1000) {
         second_ms = self.now_ms;

@@ -3,9 +3,9 @@
  *
  * There are no timers per connection. A tick each SWEEP_TICK_MS walks a slice
  * of the slab: the deadlines' walk comes around once a second, the pings'
- * walk once in websocket.ping_interval. So pings leave evenly by
- * construction, each connection has one in an interval, and no tick costs
- * more than another.
+ * walk a little faster than websocket.ping_interval. So pings leave evenly by
+ * construction and no tick costs more than another. The deadlines' walk keeps
+ * the interval as the upper bound of each connection.
  */
 #ifndef WORKER_SWEEP_H
 #define WORKER_SWEEP_H
