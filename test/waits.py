@@ -297,6 +297,22 @@ def test_a_worker_that_hangs_holds_no_newcomers():
     poll(takes_part)
 
 
+def test_100000_identities_are_read_beside_the_loop():
+    g = gateway(start=False, auth_mode="list")
+    os.makedirs(g.state_dir)
+    with open(g.state_dir + "/auth", "w") as f:
+        for i in range(100000):
+            f.write("CP%06d sha256:%s:%s\n" % (i, "00" * 16, "11" * 32))
+        f.write("".join("W%03d\n" % i for i in range(20)))
+    g.start()
+    fleet = Fleet(g, 20)
+    with fleet:
+        for i in range(10):
+            assert g.ask("auth", "add", "NEW%d" % i, "none")[0] == 200
+            # A handshake right behind it finds the new entry.
+            Charger(g, "NEW%d" % i).close()
+
+
 def churn(g, fleet, n, prefix):
     """Makes lines of log: connections come and go."""
     for i in range(n):
