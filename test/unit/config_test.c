@@ -46,7 +46,7 @@ defaults_are_a_configuration(void)
     CHECK(reads(""));
     CHECK_STR(c.server_listen, "127.0.0.1:8080");
     CHECK_EQ(c.server_workers, 0);
-    CHECK_EQ(c.websocket_ping_interval, 60000);
+    CHECK_EQ(c.websocket_ping_interval, 45000);
     CHECK_EQ(c.websocket_max_message_size, 65536);
     CHECK(c.websocket_accept_missing_subprotocol);
     CHECK_EQ(c.ocpp_validation, CONF_ocpp_validation_lenient);
