@@ -61,7 +61,7 @@ health_has_the_shape_that_monitoring_expects(void)
     CHECK(strstr(h,
               "{\"connections\":7,\"maxConnections\":100,"
               "\"pingService\":{\"activeConnections\":7,"
-              "\"pingIntervalMs\":60000,\"skippedPings\":2,"
+              "\"pingIntervalMs\":45000,\"skippedPings\":2,"
               "\"totalPings\":20},\"status\":\"healthy\","
               "\"problems\":[],\"timestamp\":\"20") == h);
     CHECK(strstr(h, "\"journal\":{\"status\":\"ok\"") != NULL);
