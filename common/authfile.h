@@ -16,7 +16,7 @@
  * IDENTITY is one word: blanks, %, # and control characters are written as
  * %XX. KEY is sha256:SALT:HASH, in hexadecimal digits: 16 bytes of salt and
  * the SHA-256 of salt and key. A fast hash is enough: keys are 16 to 20
- * random bytes, which nobody guesses at any speed. # begins a comment.
+ * random bytes, which cannot be guessed at any speed. # begins a comment.
  *
  * A key is known by its canonical bytes: 40 hexadecimal digits and the 20
  * bytes they stand for are one key (OCPP-J 1.6 section 6.2.2; chargers send

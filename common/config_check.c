@@ -41,7 +41,7 @@ fault(struct checking *x, enum conf_knob k, const char *fmt, ...)
     x->report(x->arg, k, text);
 }
 
-/* The texts of one list are told apart by their bytes: two spellings of one
+/* The texts of one list are compared by their bytes: two spellings of one
  * address meet at bind(). */
 static bool
 listed_before(const char *list, const char *upto, const char *item)

@@ -104,7 +104,7 @@ file_replace(const char *path, const char *p, size_t n, uid_t uid, gid_t gid,
         open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         goto fail;
-    /* Ours it may stay where we may not give it away. */
+    /* Without the right to change it, the owner stays. */
     what = "give its owner to";
     if (((uid != (uid_t)-1 && uid != geteuid()) ||
             (gid != (gid_t)-1 && gid != getegid())) &&

@@ -1,7 +1,7 @@
 /*
  * file: small text files that the daemon keeps and an operator may edit.
  *
- * Read whole, replaced whole: whoever reads sees the old text or the new
+ * Read whole, replaced whole: a reader sees the old text or the new
  * one, also after a crash. Errors are sentences that name the file.
  */
 #ifndef COMMON_FILE_H
@@ -20,7 +20,7 @@ enum file_result file_read(const char *path, struct buf *text, struct buf *why);
 
 /* Writes a new file beside it, makes it durable, and renames it over the old
  * one, whose owner and mode it gets; one that was missing gets mode 0640 and
- * this owner (-1: ours). */
+ * this owner (-1: that of the process). */
 bool file_replace(const char *path, const char *p, size_t n, uid_t uid,
     gid_t gid, struct buf *why);
 

@@ -34,8 +34,8 @@ struct stream {
     struct journal_line head;
     bool                has_head;
     bool                dry;
-    int                 error; /* not told yet */
-    uint64_t            told;  /* the segment whose trouble was noted */
+    int                 error; /* not reported yet */
+    uint64_t            noted; /* the segment whose trouble was noted */
 };
 
 /* Where a damaged line is. */
@@ -53,7 +53,7 @@ struct journal_dir {
     struct journal_dir_list list;
     struct stream          *streams; /* sorted by slot */
     size_t                  n;
-    size_t                  cur; /* whose head was returned; n: nobody's */
+    size_t                  cur; /* whose head was returned; n: none */
     uint64_t                bad;
     struct damage           damage[DAMAGE_KEPT]; /* not reported yet */
     unsigned                damages, reported;
@@ -327,8 +327,8 @@ fill(struct journal_dir *s, struct stream *t)
                 damaged(s, t, &t->head);
                 continue;
             }
-            if (r == JOURNAL_FILE_ERROR && t->told != t->first) {
-                t->told = t->first;
+            if (r == JOURNAL_FILE_ERROR && t->noted != t->first) {
+                t->noted = t->first;
                 t->error = t->reader.error;
             }
         }

@@ -11,7 +11,7 @@
  *     while (journal_dir_next(s, mark, &line)) ...
  *
  * in this order. Without a daemon the mark is UINT64_MAX. A reader takes no
- * locks and disturbs nobody; segments may be removed under it. One thread at
+ * locks and disturbs no writer; segments may be removed under it. One thread at
  * a time.
  */
 #ifndef COMMON_JOURNAL_DIR_H

@@ -78,7 +78,7 @@ bool knob_same(
 void knob_copy(enum conf_knob k, struct config *to, const struct config *from);
 
 bool        knob_takes_auto(enum conf_knob k); /* COUNT: 0 is written `auto` */
-bool        knob_is_secret(enum conf_knob k);  /* not to be shown to anybody */
+bool        knob_is_secret(enum conf_knob k);  /* never to be shown */
 const char *knob_reload_name(enum knob_reload reload);
 
 #endif

@@ -38,7 +38,7 @@ pack(struct row r)
         (uint64_t)r.count << 32 | r.time;
 }
 
-/* Seconds still to wait. Longer than anybody is ever told to: a word that
+/* Seconds still to wait. Longer than any penalty: a word that
  * was overwritten by something. */
 static uint32_t
 waits(struct row r, uint32_t now)

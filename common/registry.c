@@ -188,7 +188,8 @@ registry_at(struct registry *r, uint32_t entry)
     return entries(r) + entry;
 }
 
-/* Nobody's any more, also for the connection that still looks at it. */
+/* The entry has no owner any more, also for the connection that still looks at
+ * it. */
 static void
 give_up(struct registry *r, uint32_t entry)
 {
@@ -202,7 +203,7 @@ give_up(struct registry *r, uint32_t entry)
 }
 
 /* What was never used is zero; so a number that became too small is noticed
- * before it costs somebody's entry. */
+ * before it costs an entry. */
 static void
 count_used(struct registry *r)
 {

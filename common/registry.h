@@ -3,7 +3,7 @@
  *
  * One entry per identity, 128 bytes, kept while the charge point is away so
  * that an operator can ask about it. The entry's `owner` word is the truth
- * about who serves the identity: the cref of its connection, 0 for nobody.
+ * about who serves the identity: the cref of its connection, 0 without one.
  *
  *   claim     under the lock: draws a generation, exchanges the word. The
  *             newest claim wins (promise P2); generations grow in the order
@@ -18,14 +18,14 @@
  * from the entries. A process stopped inside makes others give up after
  * REGISTRY_LOCK_MS, with REGISTRY_BUSY.
  *
- * A stray store of anybody may hit the segment. What is noticed: a chain that
- * leaves the table or does not end is rebuilt; a name that does not have its
- * hash any more is nobody's, its connection is closed and its charge point
+ * A stray store of any process may hit the segment. What is noticed: a chain
+ * that leaves the table or does not end is rebuilt; a name that does not have
+ * its hash any more is nobody's, its connection is closed and its charge point
  * gets a new entry; an owner word that no claim has made is taken away. The
  * struct registry itself and its lock are not guarded.
  *
  * Entry fields other than owner and name are written by the owner only (by
- * the claimant before it publishes the word) and read by anybody; they are
+ * the claimant before it publishes the word) and read by any process; they are
  * for people, and may be of different moments.
  */
 #ifndef COMMON_REGISTRY_H
@@ -49,7 +49,7 @@
 #define REGISTRY_NONE UINT32_MAX
 
 struct registry_entry {
-    _Atomic cref     owner; /* 0: nobody. Release on claim, acquire on load */
+    _Atomic cref     owner; /* 0: none. Release on claim, acquire on load */
     _Atomic uint64_t generation; /* of the last claim */
     _Atomic uint64_t addr[2]; /* of the last connection: IPv6 or mapped IPv4 */
     _Atomic uint32_t since;   /* of the last claim, Unix seconds */

@@ -298,7 +298,7 @@ allow(scmp_filter_ctx f, int call)
     return seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 0);
 }
 
-/* Calls of which only some arguments are ours. */
+/* Calls that are allowed with some arguments only. */
 static int
 add_conditions(scmp_filter_ctx f)
 {

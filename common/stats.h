@@ -117,7 +117,7 @@ void histogram_put_us(struct buf *out, uint64_t us);
 
 enum stat_kind { STAT_COUNTER, STAT_GAUGE, STAT_HISTOGRAM };
 
-/* One row of stats.def, for whoever prints them. */
+/* One row of stats.def, for printing. */
 struct stat_info {
     const char    *name;
     enum stat_kind kind;

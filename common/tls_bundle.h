@@ -4,7 +4,7 @@
  * The master reads the files, as root if it is root, and parses none of them.
  * Each worker gets the descriptor, at its fork or with the datagram
  * CHANNEL_tls, and reads it through tls_bundle_read(). Keys are in no shared
- * memory and no file of ours.
+ * memory and opens no file.
  */
 #ifndef COMMON_TLS_BUNDLE_H
 #define COMMON_TLS_BUNDLE_H

@@ -22,7 +22,7 @@ struct ask {
     char        name[AUTHFILE_NAME_MAX + 1];
 };
 
-/* A new key that Redis is being told, or was. */
+/* A new key that is being sent to Redis, or was. */
 struct offer {
     struct offer       *next;
     cref                conn;

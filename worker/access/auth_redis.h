@@ -55,7 +55,7 @@ bool auth_redis_offer(struct conn *c, const char *name, size_t len,
 void auth_redis_tell(enum channel_key what, const char *name, size_t len,
     const struct authfile_key *key);
 
-/* Whom Redis has kept waiting for too long; often. */
+/* Ends questions that Redis has not answered in time; often. */
 void auth_redis_tick(void);
 
 #endif

@@ -20,7 +20,7 @@
 #include "registry.h"
 
 void guard_open(void);
-/* Once a second, and when told that something changed. */
+/* Once a second, and after a change of the configuration or the deny list. */
 void guard_tick(void);
 
 /* True while a handshake has to wait, because the deny list has changed and is

@@ -75,7 +75,7 @@ remedy(int err)
         return "let the user the daemon runs as write there";
     case ENOENT:
     case ENOTDIR:
-        return "somebody removed it, or its directory: let it be made again";
+        return "it was removed, or its directory: make the directory again";
     case EMFILE:
     case ENFILE:
         return "raise the limit of open files";

@@ -5,7 +5,7 @@
  * middle of a line; by a power cut, also with pages that were never
  * written. Everything that was ever acknowledged stands before that, in
  * whole lines. So the newest segment of the slot is cut behind its last
- * whole line; what stays is made durable before anybody relies on it (a
+ * whole line; what stays is made durable before it is relied on (a
  * killed process may have left it in the page cache only).
  */
 #ifndef WORKER_JOURNAL_RECOVERY_H

@@ -189,7 +189,7 @@ segment_writer_commit(
             return failed(t, "sync the directory of", errno);
         t->named = true;
     }
-    /* Somebody may have removed it, alone or with its directory. */
+    /* It may have been removed, alone or with its directory. */
     if (fstat(t->fd, &st) != 0)
         return failed(t, "look at", errno);
     if (st.st_nlink == 0)

@@ -232,7 +232,7 @@ static bool
 key_ok(struct http_span k)
 {
     /* 22 digits of base64 and two of padding. The four bits that the last
-     * digit has too many are nobody's business. */
+     * digit has too many do not matter. */
     if (k.n != KEY_LEN || k.p[22] != '=' || k.p[23] != '=')
         return false;
     for (size_t i = 0; i < 22; i++) {

@@ -59,7 +59,7 @@ enum http_result { HTTP_INCOMPLETE, HTTP_COMPLETE, HTTP_ERROR };
 /*
  * Looks at the n bytes collected so far; between calls p may move and n may
  * only grow. Total work is linear in n, whatever the pieces. An error is
- * told as early as the bytes show it, with status 400, 405 (not GET), 426
+ * reported as early as the bytes show it, with status 400, 405 (not GET), 426
  * (no WebSocket, or not version 13) or 505 (not HTTP/1.1).
  *
  * Refused besides: a bare LF or CR (a proxy in front may hand one on inside

@@ -3,7 +3,7 @@
  * connection's bytes, in which a load balancer says who is behind it.
  *
  * Pure. Only for connections from addresses that are trusted to say so:
- * anybody can write such a header. Receiver's rules: the header is required
+ * any client can write such a header. Receiver's rules: the header is required
  * (guessing whether there is one would let a client forge it), and a
  * connection the balancer makes for itself (UNKNOWN, LOCAL) has its own
  * address.
@@ -41,7 +41,7 @@ struct proxyproto {
 };
 
 /* Looks at the n bytes that came so far; reads nothing behind them. An error
- * is told as early as the bytes show it. */
+ * is reported as early as the bytes show it. */
 enum proxyproto_result proxyproto_parse(
     const uint8_t *p, size_t n, struct proxyproto *out);
 

@@ -64,7 +64,7 @@ size_t record_size(enum record_version v, enum record_suite s);
 bool record_begin13(struct record *r, enum record_suite s,
     const uint8_t *read_secret, const uint8_t *write_secret);
 /* The same for TLS 1.2 out of the master secret of 48 bytes and the randoms
- * of 32. `client` tells which half of the key block is ours. */
+ * of 32. `client`: the own half of the key block is the client's. */
 bool record_begin12(struct record *r, enum record_suite s, bool client,
     const uint8_t *master, const uint8_t *client_random,
     const uint8_t *server_random);

@@ -124,7 +124,7 @@ talk(struct trial *t)
         if (n == 0 || BIO_write(t->in, wire, (int)n) != (int)n ||
             SSL_read(t->ssl, text, sizeof text) != 9 ||
             memcmp(text, "to client", 9) != 0)
-            t->wrong = "a record of ours cannot be opened";
+            t->wrong = "a record that was sealed here cannot be opened";
         else if (SSL_write(t->ssl, "to server", 9) != 9)
             t->wrong = "the client cannot write";
         n = client_wrote(t, wire, sizeof wire);

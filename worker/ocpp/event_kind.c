@@ -12,7 +12,7 @@ member_is(
     return i != 0 && json_equals(j, i, value, strlen(value));
 }
 
-/* TransactionEvent: the start and the end are told apart from what comes in
+/* TransactionEvent: the start and the end differ from what comes in
  * between by eventType. */
 static enum event_kind
 kind_of_transaction(const struct json *j, uint32_t payload)

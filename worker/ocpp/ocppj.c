@@ -152,7 +152,7 @@ word(struct ocppj_frame *f, const struct json *tape, uint32_t i)
 }
 
 /* Elements from index i on, the third of the frame. There is no answer to a
- * CALLERROR, and somebody waits for it: lenient takes whatever has a code. */
+ * CALLERROR, and its sender waits for it: lenient takes whatever has a code. */
 static enum ocppj_verdict
 cut_callerror(struct ocppj_frame *f, const struct json *tape, uint32_t i,
     enum ocppj_mode mode)

@@ -30,7 +30,7 @@
 /* Those up to SCHEMA_URI are strings in JSON. */
 enum schema_type {
     SCHEMA_STRING,
-    SCHEMA_TEXT, /* a string nobody here looks into: lenient takes any value */
+    SCHEMA_TEXT, /* a string that is only handed on: lenient takes any value */
     SCHEMA_ENUM,
     SCHEMA_DATETIME,
     SCHEMA_URI,

@@ -22,7 +22,7 @@
 #define BATCH 64
 
 /* Descriptors that connections do not get, for the journal's next segments
- * and the connections to Redis: without them nobody gets an answer. */
+ * and the connections to Redis: without them no charge point gets an answer. */
 #define SPARE 12
 
 static struct watcher {
