@@ -19,8 +19,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum proxyproto_result r = proxyproto_parse(data, size, &whole);
     ensure(whole.consumed <= size && whole.consumed <= PROXYPROTO_MAX);
     ensure(r != PROXYPROTO_ERROR || whole.why != NULL);
-    ensure(r == PROXYPROTO_INCOMPLETE || r == PROXYPROTO_ERROR ||
-        whole.consumed > 0);
+    if (r == PROXYPROTO_PEER || r == PROXYPROTO_LOCAL)
+        ensure(whole.consumed > 0);
+    if (r == PROXYPROTO_ABSENT)
+        ensure(whole.consumed == 0);
     ensure(r != PROXYPROTO_INCOMPLETE || size < PROXYPROTO_MAX);
     for (size_t n = 0; n < size; n++) {
         /* A copy of its own, so that a byte too far is found. */

@@ -511,6 +511,8 @@ calls_committed(uint64_t number)
 
     while (n < announced_n && announced[n].number <= number)
         n++;
+    if (n == 0)
+        return;
     for (size_t i = 0; i < n; i++) {
         struct conn *c = conn_find(announced[i].conn);
         if (c == NULL)

@@ -46,10 +46,10 @@ path_of(const struct conn_handshake *h, const struct http_request *r)
 
     if (r != NULL && r->path.n > 0)
         return r->path;
-    const char *end = in->p + in->len;
     const char *p = in->len > 0 ? memchr(in->p, ' ', in->len) : NULL;
     if (p == NULL || p - in->p > 16) /* longer than any method */
         return s;
+    const char *end = in->p + in->len;
     s.p = ++p;
     while (p < end && (unsigned char)*p > ' ' && *p != '?')
         p++;
