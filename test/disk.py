@@ -180,12 +180,14 @@ def test_commands_end_exactly_once_also_on_a_full_disk():
         disk.fill()
         first = held(c)
         h = background(g.call, "CMD", "ClearCache", None, "--timeout", "20s")
-        c.result(c.take()[0], {"status": "Accepted"})
         poll(lambda: g.stat("journal_failing") == 1)
-        assert h.is_alive(), "the outcome was told before it was durable"
+        c.silence()     # a CALL leaves after its command.sent is durable
+        assert h.is_alive(), "the command ended while the disk was full"
         disk.free()
-        assert h.wait()["outcome"] == "result"
         c.get(first)
+        c.result(c.take()[0], {"status": "Accepted"})
+        assert h.wait()["outcome"] == "result"
+        assert len(g.events(cp="CMD", type="command.sent")) == 1
         assert len(g.events(cp="CMD", type="command.response")) == 1
 
 
