@@ -20,6 +20,7 @@
 #include "base/master_link.h"
 #include "base/self.h"
 #include "session/answers.h"
+#include "session/asking.h"
 #include "session/session.h"
 #include "fleet/shards.h"
 #include "fleet/ship.h"
@@ -147,14 +148,14 @@ up_call_taken(struct conn *c, struct queued_call *q, const char *action,
 void
 up_platform_answered(const char *token, const char *payload, size_t len)
 {
-    answers_platform(token, payload, len);
+    asking_answered(token, payload, len);
 }
 
 void
 up_question_closed(const char *token, enum question_closed how,
     const char *payload, size_t len)
 {
-    answers_closed(token, how, payload, len);
+    asking_closed(token, how, payload, len);
 }
 
 void

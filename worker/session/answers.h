@@ -27,7 +27,6 @@
 
 #include "net/conn.h"
 #include "ocpp/ocppj.h"
-#include "base/up.h"
 
 struct deferred;
 struct deferred_effect;
@@ -49,12 +48,6 @@ void answers_again(struct conn *c, struct parked *p);
 void answers_durable(const struct deferred *d);
 /* The answer has left. */
 void answers_left(struct conn *c, const struct deferred_effect *e);
-
-/* Of the platform, for the question of this token. */
-void answers_platform(const char *token, const char *payload, size_t len);
-/* Of questions_close(). */
-void answers_closed(const char *token, enum question_closed how,
-    const char *payload, size_t len);
 
 /* Fallbacks, parked CALLs, connections that wait for too long. Often. */
 void answers_tick(void);

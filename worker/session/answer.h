@@ -1,0 +1,79 @@
+/*
+ * answer: one answer to a CALL, from its payload to its event.
+ *
+ * answers.h decides how a CALL is answered and asking.h brings the platform's
+ * answers; what both need of an answer is here: its payload, what is known of
+ * the token that the CALL presents, what else the answer brings about, and the
+ * event with which it becomes durable and leaves (promise P1).
+ */
+#ifndef WORKER_SESSION_ANSWER_H
+#define WORKER_SESSION_ANSWER_H
+
+#include "net/conn.h"
+#include "ocpp/dialect.h"
+#include "ocpp/event_kind.h"
+#include "ocpp/ocppj.h"
+#include "session/deferred.h"
+#include "session/publish.h"
+
+/* What answering one CALL needs. */
+struct answer {
+    struct conn                 *c; /* NULL: its connection has ended */
+    struct publish_who           who;
+    uint32_t                     entry;
+    uint8_t                      protocol;
+    const struct ocppj_frame    *f;
+    const struct json           *tape;
+    const struct schema_message *m;
+    enum event_kind              kind;
+    uint64_t                     deviations;
+    uint64_t                     since_us;
+    const char                  *by;    /* answeredBy */
+    uint64_t                     after; /* COMMITTED: the event, if it is there
+                                           already; ASKED: the question */
+    bool                   about_token; /* ASK: not about all of it */
+    const char            *token;       /* of the question, if asked */
+    uint64_t               resolved_ms; /* transactions_find() */
+    struct ocppj_span      token_info;  /* the platform's verdict */
+    bool                   no_token_info;
+    struct deferred_effect effect;
+};
+
+/* The payload of the answer that is being made, and the frame around it. One
+ * answer is made at a time. */
+extern struct buf answer_payload;
+extern struct buf answer_frame;
+
+void answer_set_payload(const char *text, size_t len);
+
+/* Cuts a frame that arrived before; tape_return() gives the tape back. */
+struct json *answer_cut(
+    unsigned protocol, const char *text, size_t len, struct ocppj_frame *f);
+
+/* The verdict on a token in the platform's answer, {NULL, 0} if there is
+ * none. */
+struct ocppj_span answer_token_info(const char *text, size_t len);
+/* Remembers that verdict for the CALL's token. */
+void answer_note_verdict(const struct answer *a, const char *text, size_t len);
+/* The platform's last verdict on the CALL's token, if it still holds. */
+bool answer_find_verdict(struct answer *a);
+
+/* Is the platform to be asked about tokens, by the settings? */
+bool answer_asks_about_tokens(const struct answer *a);
+
+/* What else the answer in answer_payload brings about: a boot, a stop. */
+void answer_find_effect(struct answer *a);
+
+/* The gateway answers by itself: writes the payload. False if there is no
+ * transaction id now. */
+bool answer_alone(struct answer *a);
+
+/* Messages that a charge point keeps and sends again until it is answered, so
+ * that silence uses up its attempts. */
+bool answer_is_urgent(const struct answer *a);
+
+/* Publishes the event of the answer in answer_payload, with which the answer
+ * leaves. False if the journal does not take it. */
+bool answer_commit(struct answer *a);
+
+#endif

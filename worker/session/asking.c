@@ -1,0 +1,346 @@
+/* asking: questions to the platform, and their answers. See asking.h. */
+#include "session/asking.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "fleet/questions.h"
+#include "hash.h"
+#include "log.h"
+#include "ocpp/event_kind.h"
+#include "ocpp/tape.h"
+#include "session/answer.h"
+#include "session/platform.h"
+#include "session/tap.h"
+#include "base/self.h"
+
+#define CLOSE_MS 1000 /* for Redis to close a question */
+
+/* The answer to some question could not leave yet. */
+static bool unsent;
+
+/* --- asking ----------------------------------------------------------- */
+
+bool
+asking_possible(const struct answer *a)
+{
+    return questions_reachable(a->who.identity, a->who.identity_len);
+}
+
+static void
+question_token(const struct answer *a, uint64_t number, char *out, size_t size)
+{
+    const uint64_t *fp = a->effect.fingerprint;
+    const char     *name = a->who.identity;
+    size_t          len = a->who.identity_len;
+    char            id[40];
+
+    /* A start that is asked about again, by whatever worker, has the same id,
+     * so that an answer that was taken for the first question counts. */
+    if (schema_is_remembered(a->m))
+        snprintf(id, sizeof id, "%c%016" PRIx64 "%016" PRIx64,
+            a->about_token ? 't' : 's', hash_sum(name, len, fp[0]),
+            hash_sum(name, len, fp[1]));
+    else
+        snprintf(id, sizeof id, "%" PRIx64, number);
+    questions_token(out, size, id);
+}
+
+/* The event that asks; 0 if the journal does not take it. */
+static uint64_t
+publish_question(struct answer *a, const char *token)
+{
+    const struct schema_message *authorize =
+        dialect_authorize(&dialects[a->protocol]);
+
+    if (a->who.identity == registry_nobody)
+        return 0;
+    struct publish *p = publish_begin(EVENT_asked, &a->who);
+    if (a->about_token) {
+        writer_strn(&p->w, "messageId", a->f->id, a->f->id_len);
+        writer_str(&p->w, "action", authorize->name);
+        writer_open(&p->w, "payload", '{');
+        dialect_put_token(&p->w, a->tape, a->f->payload_tok);
+        writer_close(&p->w);
+        writer_strn(&p->w, "cause", a->m->name, a->m->name_len);
+    } else {
+        publish_call(p, a->f, a->tape);
+    }
+    /* The last member: ocppd_gateway.lua looks for it there. */
+    writer_str(&p->w, "replyToken", token);
+    return publish_end(p);
+}
+
+/* False if the platform cannot be asked after all. */
+bool
+asking_ask(struct answer *a)
+{
+    uint64_t number = atomic_fetch_add(&self.shm->sequence, 1);
+    char     token[PLATFORM_TOKEN_MAX];
+
+    question_token(a, number, token, sizeof token);
+    struct question *q = platform_find(token);
+    if (q != NULL) /* the registry keeps the last few starts only */
+        return platform_replace(q, a->c, a->tape->text, a->tape->len);
+    q = platform_put(number, token, a->c, a->tape->text, a->tape->len);
+    if (q == NULL)
+        return false;
+    q->about_token = a->about_token;
+    q->deviations = a->deviations;
+    q->starts = schema_is_remembered(a->m);
+    memcpy(q->fingerprint, a->effect.fingerprint, sizeof q->fingerprint);
+    if (publish_question(a, token) == 0) {
+        platform_remove(q);
+        return false;
+    }
+    if (q->starts)
+        registry_start_ask(
+            self.registry, a->entry, q->fingerprint, self.slot, number);
+    return true;
+}
+
+/* The question that this worker has asked about the start. */
+struct question *
+asking_find(struct answer *a)
+{
+    char             token[PLATFORM_TOKEN_MAX];
+    struct question *q = NULL;
+
+    for (int i = 0; q == NULL && i < 2; i++) {
+        a->about_token = i;
+        question_token(a, 0, token, sizeof token);
+        q = platform_find(token);
+    }
+    return q;
+}
+
+static void
+forget_question(struct question *q)
+{
+    if (q->starts)
+        registry_start_drop(self.registry, q->entry, q->fingerprint, q->number);
+    platform_remove(q);
+}
+
+/* The transaction id of an answer. */
+static int32_t
+id_of(const char *text, size_t len)
+{
+    struct json *tape = tape_borrow(TAPE_MESSAGE);
+    int64_t      id = 0;
+
+    if (json_scan(tape, text, len))
+        json_int64(tape, json_member(tape, 0, "transactionId", 13), &id);
+    tape_return(tape);
+    return (int32_t)id;
+}
+
+/* Writes the answer to a question: the platform's, or the fallback. */
+static bool
+answer_question(
+    struct answer *a, const struct question *q, const char *text, size_t len)
+{
+    if (text != NULL)
+        answer_note_verdict(a, text, len);
+    if (text == NULL || q->about_token) {
+        if (text != NULL)
+            a->token_info = answer_token_info(text, len);
+        return answer_alone(a);
+    }
+    answer_set_payload(text, len);
+    answer_find_effect(a);
+    if (q->starts) {
+        a->effect.what = DEFERRED_START;
+        a->effect.transaction = id_of(text, len);
+    }
+    return true;
+}
+
+/* Answers a question: with the platform's answer, or with the fallback if it
+ * is NULL. False if that is not possible now, because the journal is full or
+ * there is no transaction id. */
+static bool
+give(struct question *q, const char *text, size_t len)
+{
+    struct ocppj_frame f;
+    struct conn       *c = conn_find(q->conn);
+    struct json  *tape = answer_cut(q->protocol, q->frame, q->frame_len, &f);
+    struct answer a = {.c = c,
+        .entry = q->entry,
+        .protocol = q->protocol,
+        .f = &f,
+        .tape = tape,
+        .deviations = q->deviations,
+        .since_us = q->since_us,
+        .by = text ? "platform" : "fallback",
+        .about_token = q->about_token,
+        .token = q->token,
+        .who = {q->identity, q->identity_len, c ? c->generation : q->generation,
+            dialects[q->protocol].name}};
+
+    if (c != NULL && publish_who(c).identity == registry_nobody)
+        a.who.identity = registry_nobody;
+    a.m = schema_find(dialects[q->protocol].schema, f.action.p, f.action.len);
+    a.kind = event_kind_of(a.m, tape, f.payload_tok);
+    memcpy(a.effect.fingerprint, q->fingerprint, sizeof q->fingerprint);
+    bool given = answer_question(&a, q, text, len) && answer_commit(&a);
+    tape_return(tape);
+    if (!given)
+        return false;
+    if (text != NULL) {
+        STAT_INC(self.st, platform_answers);
+        histogram_add(
+            &self.st->platform_time, clock_mono_ns() / 1000u - q->since_us);
+    } else {
+        STAT_INC(self.st, platform_fallbacks);
+    }
+    if (c != NULL)
+        tap_frame(c, TAP_IN, q->frame, q->frame_len, a.by);
+    platform_remove(q); /* the start is a draft now */
+    return true;
+}
+
+/* Why an answer of the platform cannot be used; NULL if it can. */
+static const char *
+wrong(const struct question *q, const char *text, size_t len)
+{
+    static struct schema_verdict v;
+    static char                  why[SCHEMA_PATH_MAX + SCHEMA_TEXT_MAX + 8];
+    const struct dialect        *d = &dialects[q->protocol];
+    const struct schema_message *m = dialect_authorize(d);
+    struct ocppj_frame           f;
+    const char                  *words = NULL;
+
+    struct json *tape = answer_cut(q->protocol, q->frame, q->frame_len, &f);
+    if (!q->about_token)
+        m = schema_find(d->schema, f.action.p, f.action.len);
+    tape_return(tape);
+    tape = tape_borrow(TAPE_MESSAGE);
+    if (!json_scan(tape, text, len)) {
+        words = "it is not JSON";
+    } else if (tape->deviations != 0 || tape->newline) {
+        words = "it must be plain JSON on one line";
+    } else if (!schema_check(m, SCHEMA_RESPONSE, tape, 0, OCPPJ_STRICT, &v)) {
+        snprintf(
+            why, sizeof why, "%s%s%s", v.path, v.path[0] ? ": " : "", v.text);
+        words = why;
+    } else if (m->event == EVENT_tx_started && len > REGISTRY_ANSWER_MAX) {
+        words = "the answer to a StartTransaction is kept, and it is longer "
+                "than 190 bytes";
+    }
+    tape_return(tape);
+    return words;
+}
+
+static void
+take_platform(struct question *q, const char *text, size_t len)
+{
+    const char *why = wrong(q, text, len);
+
+    if (why != NULL) {
+        STAT_INC(self.st, platform_refused);
+        log_warn("%.*s: the platform's answer cannot be used: %s; it may give "
+                 "another one",
+            q->identity_len, q->identity, why);
+        questions_reopen(q->identity, q->identity_len, q->token, why);
+        return;
+    }
+    if (give(q, text, len))
+        return;
+    if (platform_keep(q, text, len))
+        q->state = QUESTION_ANSWERED;
+    unsent = true;
+}
+
+void
+asking_answered(const char *token, const char *text, size_t len)
+{
+    struct question *q = platform_find(token);
+
+    if (q == NULL || q->state == QUESTION_ANSWERED ||
+        q->state == QUESTION_OVER) {
+        STAT_INC(self.st, platform_refused);
+        return;
+    }
+    struct conn *c = conn_find(q->conn);
+    take_platform(q, text, len);
+    if (c != NULL)
+        conn_settle(c);
+}
+
+static void
+fall_back(struct question *q)
+{
+    q->state = QUESTION_OVER;
+    if (!give(q, NULL, 0))
+        unsent = true;
+}
+
+void
+asking_closed(
+    const char *token, enum question_closed how, const char *text, size_t len)
+{
+    struct question *q = platform_find(token);
+
+    if (q == NULL || q->state != QUESTION_CLOSING)
+        return;
+    if (how == QUESTION_CLOSED_MOVED)
+        forget_question(q); /* another gateway has asked since */
+    else if (how == QUESTION_CLOSED_TAKEN && wrong(q, text, len) == NULL)
+        take_platform(q, text, len);
+    else
+        fall_back(q);
+}
+
+static bool
+is_due(const struct question *q)
+{
+    return q->state != QUESTION_OPEN ||
+        self.now_ms - q->since_ms >= self.conf.ocpp_message_timeout;
+}
+
+static void
+check_question(struct question *q)
+{
+    switch ((enum question_state)q->state) {
+    case QUESTION_OPEN:
+        if (questions_reachable(q->identity, q->identity_len) &&
+            questions_close(q->identity, q->identity_len, q->token)) {
+            q->state = QUESTION_CLOSING;
+            q->closing_ms = self.now_ms;
+        } else {
+            fall_back(q);
+        }
+        break;
+    case QUESTION_CLOSING:
+        if (self.now_ms - q->closing_ms >= CLOSE_MS)
+            fall_back(q);
+        break;
+    case QUESTION_ANSWERED:
+        if (!give(q, q->answer, q->answer_len))
+            unsent = true;
+        break;
+    case QUESTION_OVER:
+        fall_back(q);
+        break;
+    }
+}
+
+/* Questions are in order of time, so those behind the first that is not due are
+ * not due either, but for answers that could not leave. */
+void
+asking_tick(void)
+{
+    bool all = unsent;
+
+    unsent = false;
+    for (struct question *q = platform_oldest(), *later; q != NULL; q = later) {
+        later = platform_next(q);
+        if (is_due(q))
+            check_question(q);
+        else if (!all)
+            break;
+    }
+}
