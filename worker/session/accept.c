@@ -83,6 +83,10 @@ static void
 accept_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
     (void)loop, (void)revents;
+    /* A reload is answered when the configuration is in shared memory, and a
+     * client may connect before this worker reads the datagram about it. */
+    if (self.conf_version != self.shm->config_version)
+        self_read_config();
     for (int i = 0; i < BATCH; i++) {
         if (!guard_may_accept()) {
             delayed = true;
