@@ -383,7 +383,10 @@ class Rig:
         if self.blurred:
             return
         # Every connection that was opened has ended, once.
-        opened, ended = grown("handshakes"), grown("closed")
+        # (The sessions of a former life were opened by counters that are gone.)
+        opened = grown("handshakes")
+        ended = grown("closed") - (now["closed"]["gateway_died"] -
+                                   before.get("closed", {}).get("gateway_died", 0))
         # Between claiming and counting, a kill leaves one of them behind; and
         # with a worker die the notices of takeovers it has not read, which
         # are many if it was stopped. Nobody tells the end of those sessions.
