@@ -119,7 +119,7 @@ def test_a_worker_starts_slowly():
     assert time.monotonic() - began >= 0.3
 
 
-def test_who_sends_too_many_messages_is_read_slowly():
+def test_a_connection_that_sends_too_many_messages_is_read_slowly():
     g = Gateway(limits_message_rate=40, limits_message_burst=20,
                 server_workers=1)
     c, other = Charger(g, "FAST"), Charger(g, "OTHER")
@@ -142,7 +142,7 @@ def test_who_sends_too_many_messages_is_read_slowly():
     assert g.online("FAST") and g.online("OTHER")
 
 
-def test_who_keeps_sending_too_fast_is_closed():
+def test_a_connection_that_keeps_sending_too_fast_is_closed():
     g = Gateway(limits_message_rate=5, limits_message_burst=5,
                 limits_rate_patience="2s", server_workers=1)
     c = Charger(g, "FAST")
@@ -160,7 +160,7 @@ def test_who_keeps_sending_too_fast_is_closed():
     assert not g.online("FAST")
 
 
-def test_who_sends_too_many_bytes_is_read_slowly():
+def test_a_connection_that_sends_too_many_bytes_is_read_slowly():
     g = Gateway(limits_byte_rate="64KiB", limits_byte_burst="64KiB",
                 server_workers=1)
     c = Charger(g, "FAT")
@@ -399,7 +399,7 @@ def test_no_payload_reaches_a_terminal_raw():
 
 # --- the deny list -------------------------------------------------------------
 
-def test_who_is_denied_is_closed_and_refused_until_allowed():
+def test_a_denied_charge_point_is_closed_and_refused_until_allowed():
     g = gateway()
     a, r = connect(g, "CP1", "192.0.2.1")
     b, r = connect(g, "CP2", "192.0.3.1")

@@ -83,7 +83,7 @@ def test_disconnect_events_are_published_for_the_dead_workers_connections():
     other.call("Heartbeat")
 
 
-def test_who_comes_back_elsewhere_before_the_successor_is_up_is_not_disconnected():
+def test_a_charge_point_back_on_another_worker_before_the_successor_is_up_is_not_disconnected():
     g = Gateway(server_workers="2")
     c = Charger(g, "FAST", worker=0)
     c.boot()
