@@ -1,10 +1,10 @@
 /*
  * knob: one setting of ocppd.conf(5), made from conf.def.
  *
- * The table knobs[] says of each knob what it is called, of which type it
- * is, what it may hold and where it lies in struct config. Whoever parses,
- * checks, prints or documents settings loops over it; nothing else knows the
- * names. Pure: no file, no clock, no state.
+ * The table knobs[] has the name, the type and the range of each knob, and its
+ * place in struct config. Code that parses, checks, prints or documents
+ * settings loops over the table, and contains no names of settings. Pure: no
+ * file, no clock, no state.
  */
 #ifndef COMMON_KNOB_H
 #define COMMON_KNOB_H

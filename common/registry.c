@@ -166,9 +166,9 @@ plausible(cref owner, uint64_t generation)
     return owner == cref_make(cref_slot(owner), cref_index(owner), generation);
 }
 
-/* Under the lock, where no claim is half done: the owner, without a word
- * that no claim has made. Whoever holds the connection, if anybody does, sees
- * that it was replaced. */
+/* Under the lock, where no claim is half done: the owner. An owner word that
+ * no claim can have made is removed; a worker that holds the connection then
+ * sees that it was replaced. */
 static cref
 owner_of(struct registry_entry *e)
 {
@@ -215,11 +215,11 @@ count_used(struct registry *r)
 }
 
 /*
- * Somebody died inside the lock, or a chain is spoiled. Whatever was going
- * on, an entry counts if it has its name: the name is written before
- * name_len and the chain after it, and forgetting clears name_len last. Of
- * two with one name, which is what a spoiled chain leaves behind, the one of
- * the newer claim stays.
+ * After a process died inside the lock, or a chain was damaged. Whatever the
+ * operation was, an entry is valid if it has a name: an insertion writes the
+ * name, then name_len, then the chain, and a removal clears name_len last. A
+ * damaged chain may leave two entries with the same name; the one with the
+ * newer claim stays.
  */
 static void
 rebuild(struct registry *r)

@@ -18,11 +18,11 @@
  * from the entries. A process stopped inside makes others give up after
  * REGISTRY_LOCK_MS, with REGISTRY_BUSY.
  *
- * A stray store of any process may hit the segment. What is noticed: a chain
- * that leaves the table or does not end is rebuilt; a name that does not have
- * its hash any more is nobody's, its connection is closed and its charge point
- * gets a new entry; an owner word that no claim has made is taken away. The
- * struct registry itself and its lock are not guarded.
+ * A stray store of any process may hit the segment. What is detected: a chain
+ * that leaves the table or does not end is rebuilt; an entry with a name that
+ * does not match its hash is not used any more, its connection is closed and
+ * the charge point gets a new entry; an owner word that no claim can have made
+ * is removed. The struct registry itself and its lock are not guarded.
  *
  * Entry fields other than owner and name are written by the owner only (by
  * the claimant before it publishes the word) and read by any process; they are
@@ -145,8 +145,9 @@ bool registry_owns(struct registry *r, uint32_t entry, cref self);
 bool registry_holds(struct registry *r, uint32_t entry, cref self);
 /* True if self was still the owner. */
 bool registry_release(struct registry *r, uint32_t entry, cref self);
-/* For one who finds that it does not own any more: frees the entry of an
- * owner that nobody is, and forgets the one whose name is spoiled. */
+/* For a worker that finds that it is not the owner any more: clears an owner
+ * word that no claim can have made, and removes an entry with a damaged name.
+ */
 void registry_mend(struct registry *r, uint32_t entry);
 
 /* The name of an entry, registry_nobody ("?") if it is spoiled. */
@@ -167,8 +168,8 @@ uint32_t registry_find(
 extern uint64_t registry_steps;
 
 /* The readers below take no lock: the master and the admin process use no
- * other function of this file, since a worker that was taken over could lead
- * whoever takes the lock to any address. */
+ * other function of this file, since an attacker in a worker could make a
+ * process that takes the lock access any address. */
 
 /* The entry of a name, REGISTRY_NONE if unknown; while the chains are being
  * rebuilt, a name that is known may be missed. */

@@ -1,13 +1,13 @@
 /*
  * sandbox: what a process gives up once it has what it needs.
  *
- * Workers and the admin process read what strangers send. Somebody who takes
- * one over shall find: no way to more rights, no program to start, no other
- * process to look into, no kind of socket but those we use, no memory that
- * can be made executable.
+ * Workers and the admin process read untrusted input. An attacker who controls
+ * one of them must not be able to gain privileges, start a program, inspect
+ * another process, open a kind of socket that the daemon does not use, or make
+ * memory executable.
  *
  * The filter has three answers. What the daemon uses is allowed. What only an
- * intruder would use ends the process, with last words that name the call.
+ * intruder would use ends the process, with a last message that names the call.
  * Anything else fails with ENOSYS, so that a newer libc which tries a newer
  * call first goes on with the old one. libseccomp is used here only.
  */
@@ -23,7 +23,7 @@
 bool sandbox_possible(void);
 
 /* In a child, as the user it stays, before its first thread: no new
- * privileges; the filter, if server.seccomp says so; no core and no look into
+ * privileges; the filter, if server.seccomp is on; no core and no look into
  * its memory if it holds secrets. False with a sentence. */
 bool sandbox_enter(const struct config *c, struct buf *why);
 

@@ -153,7 +153,7 @@ struct shm {
      * writes the other copy, then stores the version (release). A reader
      * copies and looks at the version again; the copy it read can only have
      * been overwritten if the version moved. The sum is of the copy and its
-     * version: what was scribbled into nobody takes for a configuration. */
+     * version, so that a reader rejects a copy that a stray store damaged. */
     _Atomic uint64_t config_version;
     uint64_t         config_sum[2];
     struct config    config[2];

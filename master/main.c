@@ -70,7 +70,7 @@ up_drain(uint64_t ms)
     char text[CLOCK_DURATION_LEN];
 
     if (master.phase >= MASTER_DRAINING) {
-        log_warn("told to stop a second time: stopping at once");
+        log_warn("second request to stop: stopping at once");
         up_stop();
         return;
     }
@@ -164,7 +164,7 @@ reload_by_signal(void)
     struct buf out = BUF_INIT(ERRORS_MAX);
 
     if (master.phase >= MASTER_DRAINING) {
-        log_warn("told to reload while stopping: ignored");
+        log_warn("request to reload while stopping: ignored");
         return;
     }
     sd_notify_reloading();
@@ -244,7 +244,7 @@ up_end(void)
     abort(); /* not reached */
 }
 
-/* To the log, and to whoever started us. */
+/* To the log, and to the process that started the daemon. */
 static void cannot_start(int code, const char *fmt, ...)
     __attribute__((noreturn, format(printf, 2, 3)));
 

@@ -40,7 +40,7 @@ parent_of(const char *path, char out[CONF_TEXT_MAX])
 /* Makes a directory, but not its parents: a wrong path must not grow a tree.
  * /run is empty after each boot, so that of the pid file may have to be made.
  * It belongs to the master's user (user ""): root signals the process that the
- * pid file names, so nobody else may be able to write it. */
+ * pid file names, so no other user may be able to write it. */
 static bool
 make_directory(const char *knob, const char *path, mode_t mode,
     const char *user, struct buf *why)

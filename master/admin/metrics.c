@@ -279,7 +279,7 @@ prometheus_daemon(const struct shm *s, struct buf *out)
     buf_addf(out, "process_start_time_seconds %.3f\n",
         (double)s->started_wall_ms / 1e3);
     head(out, "uptime_seconds", "", "gauge",
-        "How long the daemon runs, by a clock that nobody sets");
+        "How long the daemon has been running, by the monotonic clock");
     buf_addf(out, "ocppd_uptime_seconds %.3f\n",
         (double)(clock_mono_ms() - s->started_mono_ms) / 1e3);
 

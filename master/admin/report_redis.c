@@ -142,7 +142,7 @@ report_redis_text(struct buf *out, const struct shm *s, const struct config *c)
         stat_get(&sum.sessions_unclaimed), stat_get(&sum.connections));
     buf_addf(out,
         "  commands     %" PRIu64 " without outcome in the fleet, %" PRIu64
-        " outcomes not told yet\n",
+        " outcomes not reported yet\n",
         MOST(s, orders_waiting), stat_get(&sum.outcomes_waiting));
     buf_addf(out, "  platform     %" PRIu64 " CALLs wait for its answer\n",
         stat_get(&sum.platform_waiting));

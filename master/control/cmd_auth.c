@@ -76,8 +76,7 @@ reply_added(struct client *c, const char *name, bool replaced, const char *key)
         if (key != NULL)
             buf_addf(&out, "key: %s (not kept anywhere: note it now)\n", key);
         if (off)
-            buf_adds(
-                &out, "auth.mode is none: nobody is asked for a key yet\n");
+            buf_adds(&out, "auth.mode is none: keys are not checked yet\n");
     }
     control_reply_buf(c, CONTROL_DONE, &out);
     explicit_bzero(out.p, out.len);
@@ -107,7 +106,8 @@ hashed_key(struct client *c, char **argv, const char *typed,
     return n > 0;
 }
 
-/* For where the file is not ours: the text that stands for a key. */
+/* If the platform manages the keys, not the file: the text that stands for a
+ * key. */
 static void
 auth_hash(struct client *c, int argc, char **argv)
 {

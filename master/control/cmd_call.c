@@ -180,7 +180,7 @@ put_ending(struct buf *out, enum outcome outcome, const char *command_id,
 {
     struct json_member m;
 
-    /* A result is printed alone, for whoever reads it on. */
+    /* A result is printed alone, so that a program can read it. */
     if (outcome != OUTCOME_result)
         buf_addf(out, "%s: %s (command %s)\n", outcome_info[outcome].word,
             outcome_info[outcome].sentence, command_id);
@@ -307,8 +307,8 @@ cmd_disconnect(struct client *c, int argc, char **argv)
     log_info("an operator disconnects %s (uid %d)", argv[1], (int)c->uid);
     control_wait(c, disconnect_poll,
         master.config.websocket_close_timeout + 5000,
-        "disconnect: it was told to close and is not gone yet; `show` tells "
-        "more");
+        "disconnect: it was requested, but the connection is not closed yet; "
+        "see `show`");
 }
 
 /* --- tap ----------------------------------------------------------------- */

@@ -120,7 +120,7 @@ cmd_journal_mark(struct client *c, int argc, char **argv)
 
     if (!words(c, argc, argv, 1))
         return;
-    /* Whole, for a reader in another directory than ours. */
+    /* An absolute path, as the reader may have another working directory. */
     const char *dir = master.config.server_state_dir;
     char        whole[PATH_MAX];
     writer_open(&w, NULL, '{');

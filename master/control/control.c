@@ -311,7 +311,7 @@ run(struct peer *p, size_t len)
                 &p->shown, CONTROL_UNKNOWN, "this token is not known");
             return;
         }
-        /* It takes rights from nobody: root with a token stays root. */
+        /* A token never removes rights: root with a token stays root. */
         p->shown.admin |= role == TOKENS_ADMIN;
         first = 2;
     }
@@ -534,8 +534,8 @@ control_adopt(int fd)
 
 /* --- the socket ---------------------------------------------------------- */
 
-/* A socket that nobody answers at is left over from a daemon that was
- * killed; anything else stays. */
+/* A socket without a listener is left over from a daemon that was killed and
+ * is removed; anything else stays. */
 static bool
 clear_stale(const struct sockaddr_un *un, struct buf *why)
 {

@@ -213,8 +213,8 @@ pending_calls_worker_gone(unsigned slot)
             slot, lost);
 }
 
-/* The outcome must be written behind what is in this slot's journal, so it
- * waits until somebody repairs the slot; the client need not. */
+/* The outcome must be written after the events in this slot's journal, so it
+ * waits until an operator repairs the slot; the client need not wait. */
 void
 pending_calls_worker_failed(unsigned slot)
 {

@@ -2,8 +2,8 @@
  * taps: live frames of charge points, on their way to control clients.
  *
  * Workers copy the frames of matching identities to the master, which
- * streams them to the client that asked. Nothing waits for a client: what it
- * does not take in time is dropped and counted, and the count is told to it.
+ * streams them to the client that asked. Nothing waits for a client: frames
+ * that it does not read in time are dropped, and their number is sent to it.
  */
 #ifndef MASTER_CONTROL_TAPS_H
 #define MASTER_CONTROL_TAPS_H
@@ -20,7 +20,7 @@ bool taps_start(uint64_t client, const char *pattern);
 void taps_end(uint64_t client);
 
 void taps_frame(uint64_t id, const char *json, size_t len);
-/* A worker begins: it is told of all taps. */
+/* A worker begins: all taps are sent to it. */
 void taps_worker_ready(unsigned slot);
 
 #endif

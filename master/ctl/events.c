@@ -34,8 +34,8 @@
 /* at most so long until the mark is asked for again */
 #define PATIENCE_MS 1000
 #define IDLE_MS                                                                \
-    2000 /* a look without a reason: inotify does not tell of                  \
-            a removed directory that somebody has open */
+    2000 /* a look without a reason: inotify does not report                   \
+            a removed directory that is still open */
 
 struct events {
     const struct ctl   *ctl;
@@ -53,7 +53,7 @@ struct events {
     uint64_t            last;   /* printed or passed over */
     struct buf          out;
     bool                trouble; /* some events could not be read */
-    bool                gone;    /* nobody reads our output any more */
+    bool                gone;    /* the reader has closed our output */
 };
 
 /* --- options ------------------------------------------------------------- */
@@ -320,8 +320,8 @@ sleep_ms(unsigned ms)
     nanosleep(&t, NULL);
 }
 
-/* Until something is written, at most ms. False if nobody reads our output
- * any more. */
+/* Until something is written, at most ms. False if the reader has closed
+ * our output. */
 static bool
 await(struct events *e, int ms)
 {

@@ -37,10 +37,10 @@ struct ctl {
  * Asks the daemon: words[0] is the command, the rest its arguments (quoting
  * is done here). ctl->format is not sent: put "-j" first if JSON is wanted.
  * Returns the reply's code (control.h: 200 and up done, 400 and up not) with
- * its body in *reply, or -1 if nobody answers at ctl->socket, or went away in
- * the middle of the answer; then *reply holds a sentence that says what was
- * tried and what to do. *reply must be an empty buf with its max set; it is
- * the caller's to free.
+ * its body in *reply, or -1 if no daemon answers at ctl->socket, or the
+ * answer breaks off; then *reply holds a sentence with what was tried and what
+ * to do. *reply must be an empty buf with its max set; it is the caller's to
+ * free.
  */
 int ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
     struct buf *reply);

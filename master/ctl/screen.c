@@ -124,7 +124,7 @@ take_signal(void)
         screen_close();
         raise(SIGSTOP);
         return take() ? SCREEN_RESIZED : SCREEN_QUIT;
-    case SIGCONT: /* perhaps stopped by a signal that nobody can handle */
+    case SIGCONT: /* perhaps stopped by SIGSTOP, which has no handler */
         if (taken)
             screen_close();
         return take() ? SCREEN_RESIZED : SCREEN_QUIT;

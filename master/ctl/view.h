@@ -1,7 +1,7 @@
 /*
- * view: the screen of `ocppctl top`, from what was sampled. It asks
- * nobody, and knows no terminal: lines of text come out, in the order of
- * their importance as far as there is room.
+ * view: the screen of `ocppctl top`, made from samples. It sends
+ * no requests and uses no terminal: it returns lines of text, the most
+ * important ones first, as far as there is room.
  */
 #ifndef MASTER_CTL_VIEW_H
 #define MASTER_CTL_VIEW_H

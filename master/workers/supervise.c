@@ -95,7 +95,7 @@ last_words(const struct slot *s, char out[SHM_WORDS_MAX])
     return out;
 }
 
-/* --- what a worker is told ----------------------------------------------- */
+/* --- datagrams to a worker ----------------------------------------------- */
 
 bool
 supervise_send(
@@ -351,8 +351,8 @@ fail_slot(struct slot *s)
             words[0] ? words : "it did not say why");
         up_cannot_start(why);
     }
-    /* Open sockets that nobody accepts from would swallow their share of
-     * the clients. */
+    /* Open sockets without an accepting worker would still get their share
+     * of the clients. */
     listen_close(&s->listeners);
     up_worker_failed(s->n);
     log_error("worker %u: stays down, its share of clients goes to the "
@@ -455,8 +455,8 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
     uint64_t now = clock_mono_ms();
 
     (void)loop, (void)w, (void)events;
-    /* What others only read of us is written again: a stray store into it
-     * misleads nobody for longer than this. */
+    /* The master's values in shared memory are written again, so that a
+     * stray store to them has an effect only until the next tick. */
     if (shm_config_mend(master.shm))
         log_error("the configuration in shared memory was overwritten by "
                   "something; restored");

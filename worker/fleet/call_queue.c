@@ -43,7 +43,8 @@ struct queued_call {
     char                   timestamp[CLOCK_RFC3339_LEN + 1];
 };
 
-/* ENDED ones that Redis is to be told, and SAID ones it has answered. */
+/* ENDED ones that are to be reported to Redis, and SAID ones that it has
+ * acknowledged. */
 static struct queued_call *unsaid, **unsaid_last = &unsaid;
 static struct queued_call *recent, **recent_last = &recent;
 static unsigned            recent_n;

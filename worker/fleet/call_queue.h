@@ -43,7 +43,7 @@ void call_queue_ended(struct queued_call *o, enum outcome outcome,
 /* The commandId. */
 const char *call_queue_id(const struct queued_call *o);
 
-/* The shard can be used: what it may not have, it is told first. */
+/* The shard can be used: outcomes that it may not have are sent first. */
 void call_queue_ready(unsigned shard, bool new_server);
 /* Once a second. */
 void call_queue_tick(void);

@@ -17,7 +17,7 @@
 #define REFRESH_S 30    /* of each session */
 #define CLAIMS_MAX 2000 /* unanswered */
 
-/* A session that Redis is to be told the end of. */
+/* A session with an end that is to be reported to Redis. */
 struct leaving {
     struct leaving *next;
     uint64_t        epoch;
@@ -198,8 +198,8 @@ claimed_cb(void *ctx, const struct redis_value *v)
         return;
     }
     s->flags &= (uint8_t) ~(SEAT_ASKED | SEAT_LATE);
-    /* Without an answer it may be ours all the same: should the connection
-     * end before it is claimed again, there is something to release. */
+    /* Without an answer the claim may have succeeded nevertheless: if the
+     * connection ends before it is claimed again, release the session. */
     if (v == NULL && s->epoch == 0)
         s->epoch = k->generation;
     if (k->round != shards[k->shard].round) {
@@ -223,7 +223,7 @@ claimed_cb(void *ctx, const struct redis_value *v)
         log_info(
             "%.*s has connected to gateway %s since; its connection here ends",
             k->len, k->identity, redis_text(redis_at(v, 2), NULL));
-        s->epoch = 0; /* nothing of ours to release */
+        s->epoch = 0; /* this worker has nothing to release */
         up_replaced(c);
     }
     free(k);
@@ -309,7 +309,7 @@ refreshed_cb(void *ctx, const struct redis_value *v)
             if (s == NULL)
                 continue;
             if (list == 0)
-                claim(c, s); /* which says whether it is ours or stale */
+                claim(c, s); /* the answer is either ok or stale */
             else
                 call_queue_wake(c);
         }

@@ -57,7 +57,7 @@ local PREFIX, SHARDS, VERSION = 'ocppd', 1, 3
 --   connection, take unanswered        the gateway's next claim says what it
 --                                      has in hand; the rest was never sent
 --                                      and goes back to the queue's head
---   the owner for good, or nobody      any worker's tick finishes what is due
+--   the owner for good, or no owner    any worker's tick finishes what is due
 --   Redis, with its last second        state and event are lost together; the
 --                                      gateways repeat claims and finishes of
 --                                      the last seconds, and ship on from the
@@ -75,7 +75,7 @@ local PREFIX, SHARDS, VERSION = 'ocppd', 1, 3
 --            ship      v
 --                     done
 --
--- The first answer is taken, and the worker that asked is told. A worker that
+-- The first answer is taken and sent to the worker that asked. A worker that
 -- is about to give the fallback closes the question first, and gives the
 -- answer that was taken if there is one. QUESTION is the same for a
 -- StartTransaction that is sent again: if it is asked about once more because
@@ -208,7 +208,7 @@ local function session(p)
   local s = {}
   for i, name in ipairs(SESSION) do s[name] = v[i] or nil end
   s.epoch = tonumber(s.epoch or 0)
-  -- Online: its owner says so, and the owner is the same process and alive.
+  -- Online: its state is online, and its owner is alive and still the same process.
   s.online = s.state == 'online' and call('GET', p.S .. 'owner:' .. s.owner) == s.inc
   return s
 end

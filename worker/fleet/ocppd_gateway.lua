@@ -55,7 +55,7 @@ local function claim(keys, a)
   return {'ok', int(epoch), s.online and s.owner ~= owner and s.owner or '', call('LLEN', p.queue)}
 end
 
--- release: EPOCH REASON NODE. 1, or 0 if somebody newer holds it.
+-- release: EPOCH REASON NODE. 1, or 0 if a newer connection holds it.
 local function release(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
@@ -106,9 +106,9 @@ end
 
 -- finish: EPOCH COMMANDID OUTCOME DETAIL DURATION EVENTID NODE TIMESTAMP ACTION
 -- MESSAGEID.
--- Outcome `offline` says that it was never sent, `uncertain` that the
+-- Outcome `offline` means that it was never sent, `uncertain` that the
 -- connection is gone. {"done"}; {"queued"}: it waits again; {"late"}: it had
--- its outcome already, or is somebody else's by now. May be repeated.
+-- its outcome already, or another connection has it now. May be repeated.
 local function finish(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
@@ -296,8 +296,8 @@ local function trim(keys, a)
   return {removed, cut, call('XLEN', keys[1]), #groups}
 end
 
--- txids: COUNT FLOOR; the key is {STREAM}:txid:last of shard 0. The first of COUNT ids that
--- nobody had, all above FLOOR; 0 if the 31 bits are used up.
+-- txids: COUNT FLOOR; the key is {STREAM}:txid:last of shard 0. The first of COUNT unused
+-- ids, all above FLOOR; 0 if the 31 bits are used up.
 local function txids(keys, a)
   local first = math.max(tonumber(call('GET', keys[1]) or 0), tonumber(a[2])) + 1
   local last = first + tonumber(a[1]) - 1

@@ -16,7 +16,8 @@
 #define ARGS_MAX 4096   /* of one request */
 #define TROUBLE_MS 1000 /* how long an error makes us careful */
 
-/* Another spelling of hiredis' reply, so that nobody else needs its header. */
+/* Another spelling of hiredis' reply, so that no other file needs its header.
+ */
 static const redisReply *
 reply_of(const struct redis_value *v)
 {
@@ -302,7 +303,7 @@ look_at_error(struct link *l, unsigned shard, const char *error)
     if (strncmp(error, "READONLY", 8) == 0)
         link_give_up(l, "readonly", "it is a replica and takes no writes");
     else if (strncmp(error, "UNBLOCKED", 9) == 0)
-        return; /* it became a replica, and says so to the next request */
+        return; /* it became a replica; the next request fails */
     else if (strncmp(error, "LOADING", 7) == 0)
         link_give_up(l, "loading", "it is still loading its data");
     else if (strncmp(error, "NOAUTH", 6) == 0 ||
@@ -340,8 +341,8 @@ answered(redisAsyncContext *ac, void *reply, void *data)
         l->pending--;
         l->answer_ms = self.now_ms;
     } else if (l->ac == ac) {
-        /* It breaks just now, and hiredis frees it after this: nobody may
-         * send on it any more. */
+        /* The connection breaks, and hiredis frees it after this callback: do
+         * not send on it any more. */
         l->ac = NULL;
         link_give_up(l, "down", "the connection broke: %s",
             ac->errstr && ac->errstr[0] ? ac->errstr : "closed by the server");

@@ -15,7 +15,7 @@
  * A shard is a part of the fleet's keys that lies in one hash slot (see
  * ocppd.lua). All are on the configured server, until it is the node of a
  * cluster that answers MOVED for one: that shard's requests then go to the
- * node it names. Whoever uses a shard sees it lost and ready again.
+ * node it names. The users of the shard see it lost and ready again.
  */
 #ifndef WORKER_FLEET_REDIS_H
 #define WORKER_FLEET_REDIS_H
@@ -51,8 +51,8 @@ void redis_close(void);
 unsigned redis_shards(void);
 unsigned redis_shard(const char *identity, size_t len);
 bool     redis_ready(unsigned shard);
-/* The server answered a request of ours with an error a moment ago that will
- * pass (OOM, and its like): better not to send much. */
+/* The server has just answered a request with a temporary error (for example
+ * OOM): better not to send much. */
 bool redis_troubled(void);
 /* Unanswered requests. */
 uint64_t redis_pending(void);

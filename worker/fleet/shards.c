@@ -122,7 +122,7 @@ look_at(const struct redis_value *fields)
         if (s != NULL && s->epoch != 0 && s->epoch < epoch) {
             log_info("%.*s connected to gateway %s; its connection here ends",
                 (int)len, id, entry_field(fields, "by", &n));
-            s->epoch = 0; /* somebody else's by now: nothing to release */
+            s->epoch = 0; /* another gateway's by now: nothing to release */
             up_replaced(c);
         }
     } else if (strcmp(what, "answer") == 0) {
@@ -274,7 +274,7 @@ beaten_cb(void *ctx, const struct redis_value *v)
         redis_say("name",
             "another gateway uses the name %s; change server.node", owner);
     } else if (!replaced && sh->replaced) {
-        log_warn("the name %s is ours again", owner);
+        log_warn("this gateway has the name %s in Redis again", owner);
         redis_say("ready", "connected");
     }
     sh->replaced = replaced;

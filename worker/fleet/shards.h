@@ -24,7 +24,7 @@ struct shard {
     char inbox[48]; /* id of the last entry seen; "" before the first beat */
     uint32_t batch[SHARD_BATCH]; /* claims.c: seats to be refreshed, by index */
     unsigned ship_batch_n;
-    uint64_t due, events; /* as the last beat told */
+    uint64_t due, events; /* as of the last beat */
 };
 
 extern struct shard *shards;

@@ -218,7 +218,7 @@ hint_write(struct journey *j)
     snprintf(temp, sizeof temp, "%s.new", name);
     FILE *f = fopen(temp, "we");
     if (f == NULL)
-        return; /* a full disk: the journal says so */
+        return; /* a full disk: the journal reports it */
     fprintf(f, "shards %u of %s id %s\nall %" PRIu64 "\n", redis_shards(),
         self.conf.redis_prefix, journal_id, all);
     for (unsigned i = 0; i < redis_shards(); i++)

@@ -130,8 +130,9 @@ journal_begin(void)
     _Atomic uint64_t *sequence = &jl.env.shm->sequence;
 
     ensure(jl.open && jl.drawn == 0);
-    /* The floor before the draw, so that whoever has seen the sequence behind
-     * our number sees a floor that is not. It stays while anything waits. */
+    /* Store the floor before drawing the number. Otherwise a reader could see
+     * the sequence past our number while the floor still says that nothing is
+     * pending. The floor stays while anything waits. */
     if (atomic_load_explicit(&jl.mem->journal_floor, memory_order_relaxed) ==
         UINT64_MAX)
         atomic_store(&jl.mem->journal_floor, atomic_load(sequence));

@@ -132,7 +132,8 @@ own(struct job *j, const struct journal_dir_id *id, uint64_t budget,
 }
 
 /* The highest number in the newest segment of another slot. Its worker may
- * be writing it, or nobody may be able to read it: then its name must do. */
+ * be writing it, or it may be unreadable: then the number in its name is used.
+ */
 static uint64_t
 others(struct job *j, const struct journal_dir_id *id)
 {

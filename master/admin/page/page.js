@@ -161,7 +161,7 @@ async function open(identity, quiet) {
   let all = "";
   try {
     all = JSON.stringify(await get(path), null, 2);
-  } catch (e) { /* it is not known: its story says so */ }
+  } catch (e) { /* unknown: its story shows that */ }
   const events = (await get("v1/events?cp=" + encodeURIComponent(identity),
     "application/x-ndjson")).trim().split("\n").slice(-20).reverse().join("\n");
   if (selected !== identity) return;
