@@ -14,197 +14,53 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <ini.h>
-#include <stdarg.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config_check.h"
 #include "ensure.h"
+#include "expand.h"
 #include "knob.h"
-
-#define KEY_MAX_BYTES 49 /* inih cuts names after these */
-#define SHOWN_BYTES 60   /* of a bad value, in its error */
-
-/* One reading: where it is, and what it has found so far. */
-struct reading {
-    struct config *c;
-    const char    *file; /* name for errors; NULL: no file */
-    const char    *next; /* the rest of its text */
-    const char    *end;
-    int            line; /* the line inih works on, from 1 */
-    bool           skip; /* in an unknown section, already reported */
-    bool           bad[CONF_KNOBS];  /* had an error: is in no cross check */
-    int            seen[CONF_KNOBS]; /* line that set it, right or wrong */
-    struct buf    *errors;
-    unsigned       errors_n;
-};
-
-/* --- errors -------------------------------------------------------------- */
-
-/* Opens an error line; false if there were enough already. */
-static bool
-error_begin(struct reading *r)
-{
-    if (++r->errors_n == CONF_ERRORS + 1)
-        buf_addf(r->errors, "%s: there are more errors; correct these first\n",
-            r->file != NULL ? r->file : "-o");
-    return r->errors_n <= CONF_ERRORS;
-}
-
-/* Without what would upset a terminal. */
-static void
-put_clean(struct buf *out, const char *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        buf_addc(out, (char)(s[i] >= 0x20 && s[i] < 0x7f ? s[i] : '?'));
-}
-
-/* What an operator wrote, enough of it to be known again. */
-static void
-put_shown(struct buf *out, const char *s, size_t n)
-{
-    put_clean(out, s, n > SHOWN_BYTES ? SHOWN_BYTES : n);
-    if (n > SHOWN_BYTES)
-        buf_adds(out, "...");
-}
-
-static void
-put_value(struct reading *r, enum conf_knob k, const char *value)
-{
-    if (knob_is_secret(k))
-        buf_adds(r->errors, "***");
-    else
-        put_shown(r->errors, value, strlen(value));
-}
-
-/* About the present line as a whole. */
-static void __attribute__((format(printf, 4, 5)))
-bad_line(struct reading *r, const char *s, size_t n, const char *fmt, ...)
-{
-    char    text[256];
-    va_list ap;
-
-    if (!error_begin(r))
-        return;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    buf_addf(r->errors, "%s:%d: ", r->file, r->line);
-    put_shown(r->errors, s, n);
-    buf_addf(r->errors, ": %s\n", text);
-}
-
-static void
-put_origin(struct reading *r, int origin)
-{
-    if (origin > 0)
-        buf_addf(r->errors, "%s:%d: ", r->file, origin);
-    else if (origin < 0 || r->file == NULL)
-        buf_adds(r->errors, "-o: ");
-    else
-        buf_addf(r->errors, "%s: ", r->file);
-}
-
-/* A check_fault: about a value that could be read, but cannot be. */
-static void
-on_fault(void *reading, enum conf_knob k, const char *text)
-{
-    struct reading *r = reading;
-    struct buf      value = BUF_INIT(2 * CONF_LIST_MAX);
-
-    if (!error_begin(r))
-        return;
-    put_origin(r, r->c->origin[k]);
-    knob_print(k, r->c, &value);
-    buf_addf(r->errors, "%s.%s = ", knobs[k].section, knobs[k].key);
-    put_value(r, k, buf_cstr(&value));
-    buf_adds(r->errors, r->c->origin[k] == 0 ? " (the default): " : ": ");
-    put_clean(r->errors, text, strlen(text));
-    buf_addc(r->errors, '\n');
-    buf_free(&value);
-}
+#include "reading.h"
 
 /* --- one setting --------------------------------------------------------- */
 
 static void
-unknown_key(struct reading *r, int origin, const char *section, const char *key,
-    const char *value)
+set(struct reading *r, struct place at, enum conf_knob k, const char *written)
 {
-    const struct knob *near = knob_near_key(section, key);
-    const struct knob *other = knob_near_key(NULL, key);
+    struct buf         value = BUF_INIT(CONF_FILE_MAX), why = BUF_INIT(4096);
+    enum expand_result found = expand_value(written, r->files, &value, &why);
 
-    if (!error_begin(r))
-        return;
-    put_origin(r, origin);
-    if (section[0] != '\0') {
-        put_shown(r->errors, section, strlen(section));
-        buf_adds(r->errors, ".");
-    }
-    put_shown(r->errors, key, strlen(key));
-    buf_adds(r->errors, " = ");
-    put_shown(r->errors, value, strlen(value));
-    if (section[0] == '\0')
-        buf_adds(r->errors, ": stands before the first section; ");
-    else
-        buf_adds(r->errors, ": there is no such key; ");
-    if (other != NULL && strcmp(other->key, key) == 0)
-        buf_addf(
-            r->errors, "%s belongs into section [%s]\n", key, other->section);
-    else if (section[0] == '\0')
-        buf_addf(r->errors, "write a line like [%s] above it\n",
-            other != NULL ? other->section : knob_sections[0].name);
-    else if (near != NULL)
-        buf_addf(r->errors, "did you mean %s?\n", near->key);
-    else
-        buf_addf(r->errors, "ocppd.conf(5) lists the keys of [%s]\n", section);
-}
-
-static void
-unknown_section(struct reading *r, int origin, const char *name, size_t n)
-{
-    char        copy[KEY_MAX_BYTES + 1];
-    const char *near = NULL;
-
-    if (!error_begin(r))
-        return;
-    if (n < sizeof copy) {
-        memcpy(copy, name, n);
-        copy[n] = '\0';
-        near = knob_near_section(copy);
-    }
-    put_origin(r, origin);
-    buf_adds(r->errors, "[");
-    put_shown(r->errors, name, n);
-    buf_adds(r->errors, "]: there is no such section; ");
-    if (near != NULL) {
-        buf_addf(r->errors, "did you mean [%s]?\n", near);
+    /* The value stays as it was where this process cannot see what the daemon
+     * sees. */
+    if (found == EXPAND_MISSING && r->partial) {
+        buf_free(&value);
+        buf_free(&why);
         return;
     }
-    buf_adds(r->errors, "there are");
-    for (size_t i = 0; i < knob_sections_n; i++)
-        buf_addf(r->errors, " [%s]", knob_sections[i].name);
-    buf_addc(r->errors, '\n');
-}
-
-static void
-set(struct reading *r, int origin, enum conf_knob k, const char *value)
-{
-    struct buf why = BUF_INIT(1024);
-
-    if (knob_parse(k, value, r->c, &why)) {
-        r->c->origin[k] = origin;
-        r->bad[k] = false;
-    } else {
-        r->bad[k] = true;
-        if (error_begin(r)) {
-            put_origin(r, origin);
-            buf_addf(r->errors, "%s.%s = ", knobs[k].section, knobs[k].key);
-            put_value(r, k, value);
-            buf_addf(r->errors, ": %s\n", buf_cstr(&why));
+    bool whole = found == EXPAND_PLAIN || found == EXPAND_DONE;
+    r->bad[k] = !whole || !knob_parse(k, buf_cstr(&value), r->c, &why);
+    if (!r->bad[k]) {
+        r->c->origin[k] = at.line;
+        r->c->origin_file[k] = (uint8_t)at.file;
+        r->c->origin_expanded[k] = found == EXPAND_DONE;
+    } else if (reading_error(r)) {
+        reading_put_place(r, at);
+        buf_addf(r->errors, "%s.%s = ", knobs[k].section, knobs[k].key);
+        reading_put_value(r, k, written);
+        if (found == EXPAND_DONE && !knob_is_secret(k)) {
+            buf_adds(r->errors, " (");
+            reading_put_shown(r, value.p, value.len);
+            buf_adds(r->errors, ")");
         }
+        buf_addf(r->errors, ": %s\n", buf_cstr(&why));
     }
+    buf_free(&value);
     buf_free(&why);
 }
 
@@ -250,7 +106,7 @@ section_ok(struct reading *r, const char *s, size_t n)
 
     r->skip = true; /* what follows, unless this is a section */
     if (close == NULL || close != s + n - 1) {
-        bad_line(r, s, n,
+        reading_bad_line(r, s, n,
             "is no section; write its name in brackets and "
             "nothing else, as [%s]",
             knob_sections[0].name);
@@ -259,7 +115,7 @@ section_ok(struct reading *r, const char *s, size_t n)
     if (n - 2 < sizeof name)
         memcpy(name, s + 1, n - 2);
     if (strlen(name) != n - 2 || !knob_is_section(name)) {
-        unknown_section(r, r->line, s + 1, n - 2);
+        reading_unknown_section(r, r->at, s + 1, n - 2);
         return false;
     }
     r->skip = false;
@@ -274,7 +130,7 @@ setting_ok(struct reading *r, const char *s, size_t n, size_t *key_len,
     const char *equals = memchr(s, '=', n);
 
     if (equals == NULL) {
-        bad_line(r, s, n,
+        reading_bad_line(r, s, n,
             "has no =; write key = value, the whole value on "
             "one line");
         return false;
@@ -286,13 +142,15 @@ setting_ok(struct reading *r, const char *s, size_t n, size_t *key_len,
         equals--;
     *key_len = (size_t)(equals - s);
     if (!is_key(s, *key_len)) {
-        bad_line(r, s, n,
+        reading_bad_line(r, s, n,
             "does not begin with the name of a key; write "
             "key = value");
         return false;
     }
     return true;
 }
+
+static void include(struct reading *r, const char *value, size_t n);
 
 /* An ini_reader: hands inih the next line, checked. */
 static char *
@@ -309,7 +167,7 @@ next_line(char *to, int size, void *reading)
     if (e == NULL)
         e = r->end;
     r->next = e == r->end ? e : e + 1;
-    if (r->line++ == 0 && e - s >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0)
+    if (r->at.line++ == 0 && e - s >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0)
         s += 3;
     strip(&s, &e);
     n = (size_t)(e - s);
@@ -317,18 +175,23 @@ next_line(char *to, int size, void *reading)
     if (n == 0)
         return to;
     if (memchr(s, '\0', n) != NULL) {
-        bad_line(r, s, n, "holds a NUL byte; the file must be plain text");
+        reading_bad_line(
+            r, s, n, "holds a NUL byte; the file must be plain text");
     } else if (*s == '[') {
         if (section_ok(r, s, n))
             snprintf(to, (size_t)size, "%.*s\n", (int)n, s);
-    } else if (!r->skip && setting_ok(r, s, n, &key_len, &value)) {
+    } else if (r->skip || !setting_ok(r, s, n, &key_len, &value)) {
+        ; /* an error, reported */
+    } else if (key_len == 7 && memcmp(s, "include", 7) == 0) {
+        include(r, value, (size_t)(e - value));
+    } else {
         size_t room = (size_t)size - 3; /* for =, newline and NUL */
         size_t used = key_len + (size_t)(e - value);
         if (used <= room)
             snprintf(to, (size_t)size, "%.*s=%.*s\n", (int)key_len, s,
                 (int)(e - value), value);
         else
-            bad_line(r, s, n,
+            reading_bad_line(r, s, n,
                 "is too long; key and value may have %zu "
                 "bytes together, these have %zu",
                 room, used);
@@ -343,24 +206,147 @@ on_setting(
 {
     struct reading *r = reading;
     enum conf_knob  k = knob_find(section, key);
+    struct place   *seen = &r->seen[r->at.file > 0][k < CONF_KNOBS ? k : 0];
 
     if (k == CONF_KNOBS) {
-        unknown_key(r, r->line, section, key, value);
-    } else if (r->seen[k] != 0) {
-        if (error_begin(r)) {
-            put_origin(r, r->line);
+        reading_unknown_key(r, r->at, section, key, value);
+    } else if (seen->line != 0 && seen->file == r->at.file) {
+        if (reading_error(r)) {
+            reading_put_place(r, r->at);
             buf_addf(r->errors, "%s.%s = ", section, key);
-            put_value(r, k, value);
+            reading_put_value(r, k, value);
             buf_addf(r->errors,
                 ": is set in line %d already; remove one of "
                 "the two\n",
-                r->seen[k]);
+                seen->line);
         }
     } else {
-        r->seen[k] = r->line;
-        set(r, r->line, k, value);
+        *seen = r->at;
+        set(r, r->at, k, value);
     }
     return 1;
+}
+
+/* --- other files --------------------------------------------------------- */
+
+/* The whole of a file, at most text->max bytes. */
+static bool
+read_whole(const char *path, bool regular, struct buf *text, struct buf *why)
+{
+    struct stat st;
+    ssize_t     n = 0;
+    int         fd = open(
+                path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (regular ? O_NONBLOCK : 0));
+
+    if (fd < 0) {
+        buf_addf(why, "cannot be opened: %s", strerror(errno));
+        return false;
+    }
+    if (regular && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+        buf_adds(why, "is no regular file");
+        close(fd);
+        return false;
+    }
+    bool room = buf_reserve(text, text->max);
+    while (room && text->len < text->max) {
+        n = read(fd, text->p + text->len, text->max - text->len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        text->len += (size_t)n;
+    }
+    if (!room || n < 0)
+        buf_addf(why, "cannot be read: %s", strerror(room ? errno : ENOMEM));
+    close(fd);
+    return room && n >= 0;
+}
+
+/* Reads one file in the place of the present line. */
+static void
+include_file(struct reading *r, const char *path)
+{
+    struct reading outer = *r;
+    struct buf     text = BUF_INIT(CONF_FILE_MAX + 1), why = BUF_INIT(1024);
+
+    bool readable = read_whole(path, true, &text, &why);
+    if (!readable && r->partial)
+        ;
+    else if (r->included_n == CONF_INCLUDED_MAX)
+        reading_bad_line(r, path, strlen(path),
+            "is one file too many; %d can be included", CONF_INCLUDED_MAX);
+    else if (strlen(path) >= sizeof r->c->included[0])
+        reading_bad_line(r, path, strlen(path),
+            "is too long a path; %zu bytes are possible",
+            sizeof r->c->included[0] - 1);
+    else if (!readable)
+        reading_bad_line(r, path, strlen(path), "%s", buf_cstr(&why));
+    else if (text.len > CONF_FILE_MAX)
+        reading_bad_line(r, path, strlen(path),
+            "is larger than 1MiB; is it a configuration?");
+    else {
+        memcpy(r->c->included[r->included_n++], path, strlen(path) + 1);
+        r->at = (struct place){0, r->included_n};
+        r->next = buf_cstr(&text);
+        r->end = r->next + text.len;
+        if (ini_parse_stream(next_line, r, on_setting, r) < 0)
+            reading_bad_line(
+                r, path, strlen(path), "there is no memory for it");
+        r->next = outer.next;
+        r->end = outer.end;
+        r->at = outer.at;
+        r->skip = outer.skip;
+    }
+    buf_free(&text);
+    buf_free(&why);
+}
+
+/* A folder that does not exist holds no files. */
+static int
+glob_error(const char *path, int error)
+{
+    (void)path;
+    return error != ENOENT && error != ENOTDIR;
+}
+
+/* include = PATTERN. A relative pattern begins at the folder of the file. The
+ * files are read in the order of their names. */
+static void
+include(struct reading *r, const char *value, size_t n)
+{
+    char        pattern[2 * PATH_MAX];
+    const char *slash = r->file != NULL ? strrchr(r->file, '/') : NULL;
+    glob_t      found;
+
+    if (!r->files || r->at.file != 0) {
+        reading_bad_line(r, value, n,
+            r->files ? "only the main file may include others"
+                     : "only a file may include others");
+        return;
+    }
+    if (n == 0 || n >= PATH_MAX) {
+        reading_bad_line(r, value, n,
+            "is no pattern of files; write one such as conf.d/*.conf");
+        return;
+    }
+    int dir = value[0] == '/' || slash == NULL ? 0 : (int)(slash - r->file) + 1;
+    snprintf(pattern, sizeof pattern, "%.*s%.*s", dir, r->file, (int)n, value);
+    int  result = glob(pattern, 0, glob_error, &found);
+    bool wild = strpbrk(pattern, "*?[") != NULL;
+    if (result == GLOB_NOMATCH && wild)
+        return; /* none so far */
+    if (result != 0 && r->partial)
+        return;
+    if (result != 0) {
+        reading_bad_line(r, value, n, "cannot be included: %s",
+            result == GLOB_NOMATCH       ? strerror(ENOENT)
+                : result == GLOB_NOSPACE ? strerror(ENOMEM)
+                                         : "a folder cannot be read");
+        return;
+    }
+    for (size_t i = 0; i < found.gl_pathc; i++)
+        include_file(r, found.gl_pathv[i]);
+    globfree(&found);
 }
 
 /* --- the command line ---------------------------------------------------- */
@@ -368,15 +354,16 @@ on_setting(
 static void
 override(struct reading *r, const char *text)
 {
-    const char *equals = strchr(text, '=');
-    const char *dot = strchr(text, '.');
-    const char *e = text + strlen(text);
-    char        section[KEY_MAX_BYTES + 1], key[KEY_MAX_BYTES + 1];
+    const struct place cli = {-1, 0};
+    const char        *equals = strchr(text, '=');
+    const char        *dot = strchr(text, '.');
+    const char        *e = text + strlen(text);
+    char               section[KEY_MAX_BYTES + 1], key[KEY_MAX_BYTES + 1];
 
     if (equals == NULL || dot == NULL || dot > equals) {
-        if (error_begin(r)) {
+        if (reading_error(r)) {
             buf_adds(r->errors, "-o: ");
-            put_shown(r->errors, text, strlen(text));
+            reading_put_shown(r, text, strlen(text));
             buf_addf(r->errors,
                 ": is no setting; write section.key=value, "
                 "such as %s.%s=%s\n",
@@ -398,26 +385,21 @@ override(struct reading *r, const char *text)
     buf_add(&value, s, (size_t)(e - s));
     enum conf_knob k = knob_find(section, key);
     if (k != CONF_KNOBS)
-        set(r, -1, k, buf_cstr(&value));
+        set(r, cli, k, buf_cstr(&value));
     else if (!knob_is_section(section))
-        unknown_section(r, -1, section, strlen(section));
+        reading_unknown_section(r, cli, section, strlen(section));
     else
-        unknown_key(r, -1, section, key, buf_cstr(&value));
+        reading_unknown_key(r, cli, section, key, buf_cstr(&value));
     buf_free(&value);
 }
 
 /* --- reading ------------------------------------------------------------- */
 
-bool
-config_read_text(struct config *c, const char *name, const char *text,
-    size_t len, const struct config_override *overrides, size_t n_overrides,
-    struct buf *errors)
+static bool
+read_all(struct reading *r, const char *text, size_t len,
+    const struct config_override *overrides, size_t n_overrides)
 {
-    struct reading r = {.c = c,
-        .file = name,
-        .next = text,
-        .end = text + len,
-        .errors = errors};
+    struct config *c = r->c;
     struct buf     why = BUF_INIT(1024);
 
     memset(c, 0, sizeof *c);
@@ -425,18 +407,51 @@ config_read_text(struct config *c, const char *name, const char *text,
         ensure(knob_parse((enum conf_knob)k, knobs[k].def, c, &why));
     buf_free(&why);
     if (len > CONF_FILE_MAX) {
-        buf_addf(
-            errors, "%s: is larger than 1MiB; is it a configuration?\n", name);
+        buf_addf(r->errors, "%s: is larger than 1MiB; is it a configuration?\n",
+            r->file);
         return false;
     }
-    if (len > 0 && ini_parse_stream(next_line, &r, on_setting, &r) < 0) {
-        buf_addf(errors, "%s: there is no memory to read it\n", name);
+    r->next = text;
+    r->end = text + len;
+    if (len > 0 && ini_parse_stream(next_line, r, on_setting, r) < 0) {
+        buf_addf(r->errors, "%s: there is no memory to read it\n", r->file);
         return false;
     }
     for (size_t i = 0; i < n_overrides; i++)
-        override(&r, overrides[i].text);
-    check_config(c, r.bad, on_fault, &r);
-    return r.errors_n == 0;
+        override(r, overrides[i].text);
+    if (!r->partial)
+        check_config(c, r->bad, reading_fault, r);
+    return r->errors_n == 0;
+}
+
+bool
+config_read_text(struct config *c, const char *name, const char *text,
+    size_t len, const struct config_override *overrides, size_t n_overrides,
+    struct buf *errors)
+{
+    struct reading r = {.c = c, .file = name, .errors = errors};
+
+    return read_all(&r, text, len, overrides, n_overrides);
+}
+
+static bool
+read_file(struct reading *r, const struct config_override *overrides,
+    size_t n_overrides)
+{
+    struct buf text = BUF_INIT(CONF_FILE_MAX + 1), why = BUF_INIT(1024);
+    bool       good = false;
+
+    r->files = true;
+    if (r->file == NULL)
+        return read_all(r, "", 0, overrides, n_overrides);
+    if (read_whole(r->file, false, &text, &why))
+        good = read_all(r, buf_cstr(&text), text.len, overrides, n_overrides);
+    else
+        buf_addf(r->errors, "%s: %s; name the configuration with -c\n", r->file,
+            buf_cstr(&why));
+    buf_free(&text);
+    buf_free(&why);
+    return good;
 }
 
 bool
@@ -444,44 +459,32 @@ config_read(struct config *c, const char *file,
     const struct config_override *overrides, size_t n_overrides,
     struct buf *errors)
 {
-    struct buf text = BUF_INIT(CONF_FILE_MAX + 1);
-    ssize_t    n = 0;
-    bool       good = false;
+    struct reading r = {.c = c, .file = file, .errors = errors};
 
-    if (file == NULL)
-        return config_read_text(c, NULL, "", 0, overrides, n_overrides, errors);
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) {
-        buf_addf(errors,
-            "%s: cannot be opened: %s; name the configuration "
-            "with -c\n",
-            file, strerror(errno));
-        return false;
+    return read_file(&r, overrides, n_overrides);
+}
+
+bool
+config_read_partial(struct config *c, const char *file, struct buf *errors)
+{
+    struct reading r = {
+        .c = c, .file = file, .errors = errors, .partial = true};
+
+    return read_file(&r, NULL, 0);
+}
+
+/* The number of a file in the list of c, where it is added if it is missing;
+ * 0 if the list is full. */
+static uint8_t
+included_number(struct config *c, const char *path)
+{
+    for (unsigned i = 0; i < CONF_INCLUDED_MAX; i++) {
+        if (c->included[i][0] == '\0')
+            memcpy(c->included[i], path, strlen(path) + 1);
+        if (strcmp(c->included[i], path) == 0)
+            return (uint8_t)(i + 1);
     }
-    if (!buf_reserve(&text, text.max)) {
-        buf_addf(errors, "%s: there is no memory to read it\n", file);
-        close(fd);
-        return false;
-    }
-    while (text.len < text.max) {
-        n = read(fd, text.p + text.len, text.max - text.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        text.len += (size_t)n;
-    }
-    if (n < 0)
-        buf_addf(errors,
-            "%s: cannot be read: %s; name the configuration "
-            "with -c\n",
-            file, strerror(errno));
-    else
-        good = config_read_text(
-            c, file, text.p, text.len, overrides, n_overrides, errors);
-    close(fd);
-    buf_free(&text);
-    return good;
+    return 0;
 }
 
 void
@@ -508,6 +511,10 @@ config_keep_restart(
         }
         knob_copy(k, next, running);
         next->origin[k] = running->origin[k];
+        next->origin_expanded[k] = running->origin_expanded[k];
+        unsigned from = running->origin_file[k];
+        next->origin_file[k] =
+            from > 0 ? included_number(next, running->included[from - 1]) : 0;
     }
 }
 

@@ -20,6 +20,8 @@
 #define CONFIG_FILE "/etc/ocppd/ocppd.conf" /* read if it exists */
 #define CONF_FILE_MAX (1u << 20)            /* bytes of a configuration file */
 #define CONF_ERRORS 20                      /* errors reported of one reading */
+#define CONF_INCLUDED_MAX 48                /* files besides the main one */
+#define CONF_PATH_MAX 192                   /* bytes of their paths, with NUL */
 #define CONF_TEXT_MAX 128                   /* bytes of a TEXT, with its NUL */
 #define CONF_LIST_MAX 512                   /* bytes of a LIST, with its NUL */
 
@@ -49,6 +51,12 @@ struct config {
     /* Where each knob's value came from: 0 the default, -1 the command
      * line (-o), else the line in the file. */
     int32_t origin[CONF_KNOBS];
+    /* In which file that line is: 0 the main one, else one more than the
+     * number in the list, whose first empty path ends it. */
+    uint8_t origin_file[CONF_KNOBS];
+    /* The value holds something from ${...}. */
+    bool origin_expanded[CONF_KNOBS];
+    char included[CONF_INCLUDED_MAX][CONF_PATH_MAX];
 };
 
 /* An override as given with -o, "section.key=value". */
@@ -71,7 +79,14 @@ bool config_read(struct config *c, const char *file,
     const struct config_override *overrides, size_t n_overrides,
     struct buf *errors);
 
-/* The same from memory; name stands for FILE in the errors. */
+/* For a program that is not the daemon, such as ocppctl that looks for the
+ * control socket: a setting whose ${...} this process cannot see keeps its
+ * default, and settings are not checked against each other. */
+bool config_read_partial(
+    struct config *c, const char *file, struct buf *errors);
+
+/* The same as config_read() from memory, without other files; name stands for
+ * FILE in the errors. */
 bool config_read_text(struct config *c, const char *name, const char *text,
     size_t len, const struct config_override *overrides, size_t n_overrides,
     struct buf *errors);

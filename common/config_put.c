@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "expand.h"
 #include "knob.h"
 #include "mdoc.h"
 #include "writer.h"
@@ -12,10 +13,14 @@
 static void
 put_origin(const struct config *c, enum conf_knob k, struct buf *out)
 {
+    if (c->origin[k] > 0 && c->origin_file[k] > 0)
+        buf_addf(out, "%s ", c->included[c->origin_file[k] - 1]);
     if (c->origin[k] > 0)
         buf_addf(out, "line %d", c->origin[k]);
     else
         buf_adds(out, c->origin[k] < 0 ? "-o" : "default");
+    if (c->origin_expanded[k])
+        buf_adds(out, ", with ${...}");
 }
 
 static void
@@ -28,6 +33,17 @@ put_value(const struct config *c, enum conf_knob k, struct buf *out)
         out->len = from;
         buf_adds(out, "***");
     }
+}
+
+/* As it can stand in a file. */
+static void
+put_escaped(const struct config *c, enum conf_knob k, struct buf *out)
+{
+    struct buf text = BUF_INIT(2 * CONF_LIST_MAX);
+
+    put_value(c, k, &text);
+    expand_escape(buf_cstr(&text), out);
+    buf_free(&text);
 }
 
 void
@@ -48,7 +64,7 @@ config_put_text(const struct config *c, const char *file, struct buf *out)
         }
         buf_addf(out, "%-*s = ", (int)widest, knobs[k].key);
         size_t start = out->len;
-        put_value(c, k, out);
+        put_escaped(c, k, out);
         while (out->len - start < VALUE_COLUMNS && buf_addc(out, ' '))
             ;
         buf_adds(out, "  # ");
@@ -82,6 +98,10 @@ put_json_knob(const struct config *c, enum conf_knob k, struct writer *w)
                                : "default");
     if (c->origin[k] > 0)
         writer_i64(w, "line", c->origin[k]);
+    if (c->origin[k] > 0 && c->origin_file[k] > 0)
+        writer_str(w, "file", c->included[c->origin_file[k] - 1]);
+    if (c->origin_expanded[k])
+        writer_bool(w, "expanded", true);
     writer_str(w, "reload", knob_reload_name(knobs[k].reload));
     writer_close(w);
     buf_free(&text);

@@ -49,6 +49,47 @@ def test_a_good_configuration_takes_effect_and_connections_stay():
     assert "last reload" in g.ctl("status", json_=False)
 
 
+def test_other_files_and_variables_take_effect_and_are_named_as_origins():
+    g = Gateway(conf=CONF + "include = conf.d/*.conf\n", start=False,
+                env={"NODE_INTERVAL": "55s"})
+    d = os.path.join(g.dir, "conf.d")
+    os.mkdir(d)
+    extra = os.path.join(d, "10-local.conf")
+
+    def put(text):
+        with open(extra, "w") as f:
+            f.write(text)
+    put("[ocpp]\nheartbeat_interval = ${NODE_INTERVAL}\n")
+    g.start()
+    c = Charger(g, "INCLUDED")
+    assert c.boot()["interval"] == 55
+    s = setting(g, "ocpp", "heartbeat_interval")
+    assert (s["value"], s["origin"], s["line"], s["file"], s["expanded"]) == (
+        "55s", "file", 2, extra, True), s
+    assert "file" not in setting(g, "server", "workers")
+    text = g.ctl("config", json_=False)
+    assert "# %s line 2, with ${...}" % extra in text, text
+    put("[ocpp]\nheartbeat_interval = 9s\n")
+    assert g.run("reload").returncode == 0
+    poll(lambda: c.boot()["interval"] == 9)
+    # An error in an included file changes nothing, and names that file.
+    put("[ocpp]\n\nheartbeat_interval = ${NODE_NONE}\n")
+    r = g.run("reload")
+    assert r.returncode == 1, r
+    assert "%s:3: ocpp.heartbeat_interval = ${NODE_NONE}: the environment " \
+        "has no NODE_NONE" % extra in r.stderr, r
+    assert c.boot()["interval"] == 9
+    t = subprocess.run([OCPPD, "-t", "-c", g.conf], stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True)
+    assert t.returncode != 0 and extra + ":3: " in t.stdout, t
+    # ocppctl finds its socket, though it cannot see the variable.
+    with open(g.conf, "a") as f:
+        f.write("[server]\ncontrol = %s\n" % g.control)
+    r = subprocess.run([OCPPCTL, "-c", g.conf, "status"],
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert r.returncode == 0, r
+
+
 def test_the_signal_does_the_same():
     g = Gateway(conf=CONF)
     c = Charger(g, "HUP")

@@ -87,7 +87,7 @@ journal_path_configured(const struct ctl *ctl, char *dir, size_t size)
 
     if (file == NULL && access(CONFIG_FILE, R_OK) == 0)
         file = CONFIG_FILE;
-    bool good = config_read(&c, file, NULL, 0, &errors);
+    bool good = config_read_partial(&c, file, &errors);
     if (!good)
         fwrite(errors.p, 1, errors.len, stderr);
     buf_free(&errors);

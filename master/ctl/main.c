@@ -81,7 +81,7 @@ socket_of(const char *file, bool loud)
     static struct config c;
     struct buf           errors = BUF_INIT(65536);
 
-    bool ok = config_read(&c, file, NULL, 0, &errors);
+    bool ok = config_read_partial(&c, file, &errors);
     if (!ok && loud)
         fwrite(errors.p, 1, errors.len, stderr);
     buf_free(&errors);
