@@ -47,7 +47,14 @@ LIBS_OCPPD = -lev -lwslay -lz -lhiredis -linih -lmicrohttpd -lseccomp -lssl -lcr
 LIBS_CTL   = -linih -lcjson -lm
 LIBS_SIM   = -lev -lwslay -lcjson -linih -lssl -lcrypto -lm
 
-all: $(B)/ocppd $(B)/ocppctl $(B)/ocppsim man
+# For /usr/share/bash-completion/completions and zsh/vendor-completions.
+COMPLETION = $(B)/completion/ocppctl $(B)/completion/_ocppctl
+
+all: $(B)/ocppd $(B)/ocppctl $(B)/ocppsim man $(COMPLETION)
+
+$(B)/completion/%: $(B)/ocppctl
+	@mkdir -p $(@D)
+	$(SAY) $< completion $(if $(filter _%,$*),zsh,bash) > $@.tmp && mv $@.tmp $@
 
 $(B)/ocppd: $(MASTER) $(WORKER) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_OCPPD)

@@ -80,13 +80,82 @@ def test_a_misspelt_word_gets_a_suggestion():
     for words, want in ((["conections"], "connections"),
                         (["log_levle"], "log-level"),
                         (["help", "stauts"], "status"),
-                        (["connections", "--lmit", "3"], "--limit")):
+                        (["connections", "--lmit", "3"], "--limit"),
+                        (["connections", "--state", "onlin"], "online"),
+                        (["auth", "ad", "X"], "add"),
+                        (["deny", "lst"], "list"),
+                        (["token", "remov", "X"], "remove"),
+                        (["token", "add", "X", "amdin"], "admin"),
+                        (["log-level", "inof"], "info"),
+                        (["journal", "chek"], "check"),
+                        (["top", "--sort", "mesages"], "messages"),
+                        (["events", "--type", "transaction.stoped"],
+                         "transaction.stopped")):
         r = g.run(*words)
         assert r.returncode == 2 and "is it %s?" % want in r.stderr, r
     r = g.run("xyzzyplugh")
     assert r.returncode == 2 and "is it" not in r.stderr, r
     code, body = g.ask("conections")
     assert code == 400 and "is it connections?" in body, body
+
+
+def completed(g, *words):
+    r = g.run("completion", "words", *words)
+    assert r.returncode == 0 and r.stderr == "", r
+    return r.stdout.split("\n")[:-1]
+
+
+def test_words_are_completed_from_the_table_and_the_daemon():
+    g = Gateway(server_workers="1")
+    for name in ("CP:1", "CP 2", "CP*3", "OTHER"):
+        booted(g, name)
+    assert sorted(completed(g, "con")) == ["config", "connections"]
+    assert completed(g, "auth", "") == ["add", "remove", "check", "list", "hash"]
+    assert completed(g, "connections", "--st") == ["--state"]
+    assert completed(g, "connections", "--state", "o") == ["online", "offline"]
+    assert completed(g, "connections", "--limit", "3", "--of") == ["--offset"]
+    assert "--help" in completed(g, "show", "--")
+    assert completed(g, "events", "--type", "transaction.st") == [
+        "transaction.started", "transaction.stopped"]
+    assert "RemoteStopTransaction" in completed(g, "call", "CP:1", "Rem")
+    assert "BootNotification" not in completed(g, "call", "CP:1", "")
+    assert completed(g, "help", "log") == ["log-level"]
+    # Identities: with what was typed compared exactly, and the socket as given.
+    here = ["-s", g.control, "show"]
+    assert sorted(completed(g, *here, "CP")) == ["CP 2", "CP*3", "CP:1"]
+    assert completed(g, *here, "CP*") == ["CP*3"]
+    assert completed(g, *here, "X") == []
+    assert completed(g, "-s", "/none", "show", "C") == []
+    assert completed(g, "-s") == ["-s"] and completed(g, "nonsense", "x") == []
+
+
+def test_bash_and_zsh_complete_identities():
+    g = Gateway(server_workers="1")
+    for name in ("SHELL 1", "SHELL$(touch x)2"):
+        booted(g, name)
+    script = os.path.join(B, "completion", "ocppctl")
+    with open(script) as f:
+        assert f.read() == g.ctl("completion", "bash", json_=False)
+    r = subprocess.run(["bash", "-c", 'source "%s"; COMP_WORDS=(%s show SH); '
+                        'COMP_CWORD=2; _ocppctl; printf "%%s\\n" '
+                        '"${COMPREPLY[@]}"' % (script, OCPPCTL)],
+                       env=dict(os.environ, OCPPD_CONTROL=g.control),
+                       cwd=g.dir, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, text=True)
+    assert sorted(r.stdout.split("\n")[:-1]) == [
+        "SHELL\\ 1", "SHELL\\$\\(touch\\ x\\)2"], r
+    assert not os.path.exists(g.dir + "/x")
+    zsh = shutil.which("zsh")
+    if not zsh:
+        raise Skip("there is no zsh")
+    r = subprocess.run(
+        [zsh, "-f", "-c", 'compdef() { : }; compadd() { print -l $found }; '
+         'source "%s"; words=(%s show SH); CURRENT=3; _ocppctl' % (
+             os.path.join(B, "completion", "_ocppctl"), OCPPCTL)],
+        env=dict(os.environ, OCPPD_CONTROL=g.control), cwd=g.dir,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert sorted(r.stdout.split("\n")[:-1]) == [
+        "SHELL 1", "SHELL$(touch x)2"], r
 
 
 def members(value):

@@ -293,7 +293,11 @@ cmd_auth(struct client *c, int argc, char **argv)
     bool        replace = false;
 
     if (!add && !check && !list && !hash && strcmp(verb, "remove") != 0) {
-        command_usage(c, argv, "give one of add, remove, check, list and hash");
+        if (argc > 1)
+            command_bad_word(c, argv, verb);
+        else
+            command_usage(
+                c, argv, "give one of add, remove, check, list and hash");
         return;
     }
     for (int i = 2; add && i < argc; i++)

@@ -217,7 +217,7 @@ cmd_log_level(struct client *c, int argc, char **argv)
         return;
     if (argc > 1) {
         if (!log_level_parse(argv[1], &level)) {
-            command_usage(c, argv, "%.64s: no log level", argv[1]);
+            command_bad_word(c, argv, argv[1]);
             return;
         }
         atomic_store(&master.shm->log_level, (int)level);

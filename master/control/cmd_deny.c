@@ -103,7 +103,9 @@ cmd_deny(struct client *c, int argc, char **argv)
     bool        add = strcmp(verb, "add") == 0;
     bool        list = strcmp(verb, "list") == 0;
 
-    if (!add && !list && strcmp(verb, "remove") != 0)
+    if (argc > 1 && !add && !list && strcmp(verb, "remove") != 0)
+        command_bad_word(c, argv, verb);
+    else if (argc == 1)
         command_usage(c, argv, "give one of add, remove and list");
     else if (argc != (list ? 2 : 4))
         command_usage(c, argv,

@@ -294,7 +294,7 @@ list_text(const struct best *b, const struct query *q, struct buf *out)
 }
 
 static bool
-choose(struct client *c, char **argv, const char *name, const char *text,
+choose(struct client *c, char **argv, const char *text,
     const char *const *words, int n, int *out)
 {
     if (text == NULL)
@@ -304,7 +304,7 @@ choose(struct client *c, char **argv, const char *name, const char *text,
             *out = i;
             return true;
         }
-    command_usage(c, argv, "%s = %.64s: no such word", name, text);
+    command_bad_word(c, argv, text);
     return false;
 }
 
@@ -327,8 +327,8 @@ parse_query(struct client *c, int argc, char **argv, struct query *q)
         return false;
     }
     q->match = v[0];
-    if (!choose(c, argv, "--state", v[1], states, 3, &state) ||
-        !choose(c, argv, "--sort", v[3], sorts, 4, &sort) ||
+    if (!choose(c, argv, v[1], states, 3, &state) ||
+        !choose(c, argv, v[3], sorts, 4, &sort) ||
         (v[2] &&
             !command_number(
                 c, argv, "--worker", v[2], 0, master.slots - 1, &q->worker)) ||

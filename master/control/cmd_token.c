@@ -99,11 +99,16 @@ cmd_token(struct client *c, int argc, char **argv)
         if (argc == 4 && strcmp(argv[3], "admin") == 0)
             role = TOKENS_ADMIN;
         else if (argc == 4 && strcmp(argv[3], "read") != 0) {
-            command_usage(c, argv, "%.64s: the role is read or admin", argv[3]);
+            command_bad_word(c, argv, argv[3]);
             return;
         }
         token_add(c, argv[2], role);
+    } else if (argc > 1 && strcmp(verb, "add") != 0 &&
+        strcmp(verb, "remove") != 0 && strcmp(verb, "list") != 0) {
+        command_bad_word(c, argv, verb);
     } else {
-        command_usage(c, argv, "give add, remove or list");
+        command_usage(c, argv,
+            argc == 1 ? "give one of add, remove and list"
+                      : "give one name, and for add a role");
     }
 }

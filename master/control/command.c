@@ -14,6 +14,7 @@
 #include "ensure.h"
 #include "mdoc.h"
 #include "near.h"
+#include "usage.h"
 #include "writer.h"
 
 struct command {
@@ -93,6 +94,20 @@ command_usage(struct client *c, char **argv, const char *fmt, ...)
     va_end(ap);
     control_replyf(c, CONTROL_USAGE, "%s: %s\nusage: %s%s%s", argv[0], text,
         argv[0], k->usage[0] ? " " : "", k->usage);
+}
+
+void
+command_bad_word(struct client *c, char **argv, const char *typed)
+{
+    const struct command *k = find(argv[0]);
+    struct near           n = near_to(typed);
+    char                  word[64];
+
+    ensure(k != NULL);
+    usage_try(&n, k->usage, word, sizeof word);
+    command_usage(c, argv, "%.64s: there is no such word%s%s%s", typed,
+        n.word != NULL ? "; is it " : "", n.word != NULL ? n.word : "",
+        n.word != NULL ? "?" : "");
 }
 
 bool
@@ -223,31 +238,19 @@ put_argument(struct buf *out, const char *value)
                                                                   : *value));
 }
 
-/* A usage as mdoc: brackets make it optional, --limit N is an option and its
- * argument. */
 static void
 put_usage(struct buf *out, const char *usage)
 {
-    char item[256];
+    struct usage_item item;
 
-    while (*usage != '\0') {
-        bool   optional = *usage == '[';
-        size_t len = optional ? strcspn(++usage, "]") : strcspn(usage, " ");
-        snprintf(item, sizeof item, "%.*s", (int)len, usage);
-        usage += len;
-        while (*usage == ']' || *usage == ' ')
-            usage++;
-        buf_adds(out, optional ? " Oo" : "");
-        char *value = item;
-        if (strncmp(item, "--", 2) == 0) {
-            value = strchr(item, ' ');
-            if (value != NULL)
-                *value++ = '\0';
-            buf_addf(out, " Fl Fl %s", item + 2);
-        }
-        if (value != NULL)
-            put_argument(out, value);
-        buf_adds(out, optional ? " Oc" : "");
+    while (usage_next(&usage, &item)) {
+        buf_adds(out, item.optional ? " Oo" : "");
+        if (item.option[0] != '\0')
+            buf_addf(out, item.option[1] == '-' ? " Fl Fl %s" : " Fl %s",
+                item.option + strspn(item.option, "-"));
+        if (item.value[0] != '\0')
+            put_argument(out, item.value);
+        buf_adds(out, item.optional ? " Oc" : "");
     }
 }
 

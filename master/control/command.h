@@ -37,6 +37,10 @@ void command_run(struct client *c, int argc, char **argv);
 void command_usage(struct client *c, char **argv, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same about a word that the usage does not have, with the word that it may
+ * stand for. */
+void command_bad_word(struct client *c, char **argv, const char *typed);
+
 /* Takes the options out of argv: for `--limit 5` or `--limit=5` value[i] is
  * set, where names[i] is "--limit". What is left keeps its order; argc is
  * lowered. False if it replied already. "--" ends the options. */

@@ -26,6 +26,7 @@
 #include "ctl/main.h"
 #include "event.h"
 #include "journal_dir.h"
+#include "near.h"
 #include "printable.h"
 #include "writer.h"
 
@@ -119,11 +120,14 @@ take_type(struct events *e, const char *text)
     struct buf all = BUF_INIT(4096);
 
     if (event_by_type(text) == EVENTS) {
+        struct near n = near_to(text);
+        for (unsigned i = 0; i < EVENTS; i++)
+            near_try(&n, event_info[i].type);
         event_put_types(&all);
-        fprintf(stderr,
-            "ocppctl: --type %s: there is no such type; there are "
-            "%s\n",
-            text, buf_cstr(&all));
+        fprintf(stderr, "ocppctl: --type %s: there is no such type; %s%s%s\n",
+            text, n.word != NULL ? "is it " : "there are ",
+            n.word != NULL ? n.word : buf_cstr(&all),
+            n.word != NULL ? "?" : "");
         buf_free(&all);
         return false;
     }

@@ -141,7 +141,10 @@ ctl_journal(int argc, char **argv, const struct ctl *ctl)
     struct buf  silent = BUF_INIT(4096);
     uint64_t    mark;
     int         o, result = CTL_DONE;
-    bool        good = argc > 1 && strcmp(argv[1], "check") == 0;
+
+    if (argc > 1 && argv[1][0] != '-' && strcmp(argv[1], "check") != 0)
+        return ctl_bad_word("journal", argv[1]);
+    bool good = argc > 1 && strcmp(argv[1], "check") == 0;
 
     optind = 0;
     while (good && (o = getopt_long(argc - 1, argv + 1, "", table, NULL)) != -1)

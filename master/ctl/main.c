@@ -14,43 +14,54 @@
 
 #include "config.h"
 #include "near.h"
+#include "usage.h"
 #include "version.h"
-
-struct word {
-    const char *word, *usage, *sentence;
-    int (*local)(int argc, char **argv, const struct ctl *ctl);
-};
 
 #define LOCAL_READ(name) NULL
 #define LOCAL_ADMIN(name) NULL
 #define LOCAL_LOCAL(name) ctl_##name
 
-static const struct word words_known[] = {
+const struct ctl_word ctl_words[] = {
 #define COMMAND(name, word, usage, needs, sentence)                            \
     {word, usage, sentence, LOCAL_##needs(name)},
 #include "commands.def"
 #undef COMMAND
 };
 
-#define WORDS (sizeof words_known / sizeof *words_known)
+const size_t ctl_words_n = sizeof ctl_words / sizeof *ctl_words;
 
-static const struct word *
+static const struct ctl_word *
 find(const char *word)
 {
-    for (size_t i = 0; i < WORDS; i++)
-        if (strcmp(words_known[i].word, word) == 0)
-            return &words_known[i];
+    for (size_t i = 0; i < ctl_words_n; i++)
+        if (strcmp(ctl_words[i].word, word) == 0)
+            return &ctl_words[i];
     return NULL;
 }
 
 void
 ctl_usage(const char *command)
 {
-    const struct word *w = find(command);
+    const struct ctl_word *w = find(command);
 
     if (w != NULL)
         fprintf(stderr, "usage: ocppctl %s%s%s\n", w->word,
             w->usage[0] ? " " : "", w->usage);
+}
+
+int
+ctl_bad_word(const char *command, const char *typed)
+{
+    const struct ctl_word *w = find(command);
+    struct near            n = near_to(typed);
+    char                   word[64];
+
+    usage_try(&n, w->usage, word, sizeof word);
+    fprintf(stderr, "ocppctl: %s: %s: there is no such word%s%s%s\n", command,
+        typed, n.word != NULL ? "; is it " : "", n.word != NULL ? n.word : "",
+        n.word != NULL ? "?" : "");
+    ctl_usage(command);
+    return CTL_USAGE;
 }
 
 static void
@@ -64,9 +75,8 @@ usage(FILE *to)
           "  -p         answer for Prometheus (stats)\n"
           "Commands:\n",
         to);
-    for (size_t i = 0; i < WORDS; i++)
-        fprintf(
-            to, "  %-15s %s\n", words_known[i].word, words_known[i].sentence);
+    for (size_t i = 0; i < ctl_words_n; i++)
+        fprintf(to, "  %-15s %s\n", ctl_words[i].word, ctl_words[i].sentence);
     fputs(
         "`ocppctl help COMMAND` shows the usage of one, ocppctl(8) describes them.\n",
         to);
@@ -88,8 +98,8 @@ socket_of(const char *file, bool loud)
     return ok ? c.server_control : NULL;
 }
 
-static bool
-find_socket(struct ctl *ctl)
+bool
+ctl_find_socket(struct ctl *ctl)
 {
     const char *env = getenv("OCPPD_CONTROL");
 
@@ -117,8 +127,8 @@ unknown(const struct ctl *ctl, const char *word)
 {
     struct near n = near_to(word);
 
-    for (size_t i = 0; i < WORDS; i++)
-        near_try(&n, words_known[i].word);
+    for (size_t i = 0; i < ctl_words_n; i++)
+        near_try(&n, ctl_words[i].word);
     ctl_error(ctl,
         "%s: there is no such command; %s%s%s`ocppctl help` lists all", word,
         n.word != NULL ? "is it " : "", n.word != NULL ? n.word : "",
@@ -127,7 +137,7 @@ unknown(const struct ctl *ctl, const char *word)
 }
 
 static int
-explain_word(const struct word *w)
+explain_word(const struct ctl_word *w)
 {
     printf("usage: ocppctl %s%s%s\n%s.\n", w->word, w->usage[0] ? " " : "",
         w->usage, w->sentence);
@@ -142,7 +152,7 @@ help(const struct ctl *ctl, int argc, char **argv)
         usage(stdout);
         return CTL_DONE;
     }
-    const struct word *w = find(argv[1]);
+    const struct ctl_word *w = find(argv[1]);
     return w != NULL ? explain_word(w) : unknown(ctl, argv[1]);
 }
 
@@ -198,12 +208,15 @@ main(int argc, char **argv)
     if (strcmp(argv[0], "help") == 0 && ctl.format != 'j' &&
         !asks_for_help(argc, argv))
         return help(&ctl, argc, argv);
-    const struct word *w = find(argv[0]);
+    const struct ctl_word *w = find(argv[0]);
     if (w == NULL)
         return unknown(&ctl, argv[0]);
+    /* The words of `completion words` may be any, also --help. */
+    if (w->local == ctl_completion && argc > 2)
+        return ctl_completion(argc, argv, &ctl);
     if (asks_for_help(argc, argv))
         return explain_word(w);
-    if (!find_socket(&ctl))
+    if (w->local != ctl_completion && !ctl_find_socket(&ctl))
         return CTL_USAGE;
     return w->local != NULL ? w->local(argc, argv, &ctl)
                             : ctl_run(&ctl, argc, argv);

@@ -64,6 +64,25 @@ int ctl_journal(int argc, char **argv, const struct ctl *ctl);
 /* `ocppctl top`, in ctl/top.c, likewise. */
 int ctl_top(int argc, char **argv, const struct ctl *ctl);
 
+/* `ocppctl completion`, in ctl/completion.c, likewise. */
+int ctl_completion(int argc, char **argv, const struct ctl *ctl);
+
+/* The commands of commands.def. */
+struct ctl_word {
+    const char *word, *usage, *sentence;
+    int (*local)(int argc, char **argv, const struct ctl *ctl);
+};
+
+extern const struct ctl_word ctl_words[];
+extern const size_t          ctl_words_n;
+
+/* Sets ctl->socket, if it is not set; false with a message. */
+bool ctl_find_socket(struct ctl *ctl);
+
+/* Reports that the usage of a command does not have a word, with the word that
+ * it may stand for. Returns CTL_USAGE. */
+int ctl_bad_word(const char *command, const char *typed);
+
 /* Says on stderr how a command is called, from commands.def. */
 void ctl_usage(const char *command);
 

@@ -63,10 +63,7 @@ take_sort(struct top *t, const char *text)
             t->view.sort = (enum view_sort)i;
             return true;
         }
-    fprintf(stderr,
-        "ocppctl: --sort %s: give rate, messages, since or "
-        "identity\n",
-        text);
+    ctl_bad_word("top", text);
     return false;
 }
 
