@@ -202,11 +202,4 @@ void registry_set_certificate(
 void registry_certificate(
     const struct registry *r, uint32_t entry, unsigned *profile, uint32_t *end);
 
-/* hash_sum() by its former name. */
-static inline uint64_t
-registry_hash(const void *p, size_t n, uint64_t seed)
-{
-    return hash_sum(p, n, seed);
-}
-
 #endif

@@ -77,7 +77,6 @@ int
 main(void)
 {
     struct buf out = BUF_INIT(65536);
-    int64_t    id = 0;
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct writer w = WRITER_INIT(&out);
@@ -93,10 +92,6 @@ main(void)
             CHECK_STRN(out.p + 6, out.len - 7, rows[i].tx);
     }
     UNIT_CASE("");
-    const char *text = EVENT_2X(",\"remoteStartId\":12}");
-    CHECK(json_scan(&tape, text, strlen(text)));
-    CHECK(transaction_remote_start(&tape, 0, &id));
-    CHECK_EQ(id, 12);
     CHECK(transaction_is_kind(EVENT_tx_updated));
     CHECK(!transaction_is_kind(EVENT_heartbeat));
     buf_free(&out);

@@ -181,14 +181,6 @@ remote_start(const struct json *j, uint32_t payload)
     return info ? inner(j, info, "remoteStartId") : 0;
 }
 
-bool
-transaction_remote_start(const struct json *j, uint32_t payload, int64_t *id)
-{
-    uint32_t i = remote_start(j, payload);
-
-    return i != 0 && json_int64(j, i, id);
-}
-
 void
 transaction_put(struct writer *w, enum event_kind kind, const struct json *j,
     uint32_t payload, const char *answer, size_t answer_len,

@@ -27,8 +27,4 @@ void transaction_put(struct writer *w, enum event_kind kind,
     const struct json *tape, uint32_t payload, const char *answer,
     size_t answer_len, const char *command_id);
 
-/* The remoteStartId of a request, 2.x only. False if it has none. */
-bool transaction_remote_start(
-    const struct json *tape, uint32_t payload, int64_t *id);
-
 #endif

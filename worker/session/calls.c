@@ -11,6 +11,7 @@
 #include "ensure.h"
 #include "session/violation.h"
 #include "session/deferred.h"
+#include "hash.h"
 #include "log.h"
 #include "fleet/call_queue.h"
 #include "base/master_link.h"
@@ -700,7 +701,7 @@ calls_recover(const char *line, size_t len)
         !journal_line_field(line, len, "payload", &value, &n) ||
         !journal_line_field(value, n, "commandId", &id, &id_len))
         return;
-    calls_recovered(registry_hash(id, id_len, 0));
+    calls_recovered(hash_sum(id, id_len, 0));
 }
 
 void
@@ -723,7 +724,7 @@ calls_settle(const struct channel_msg *msg, const char *body)
     }
     struct buf quoted = BUF_INIT(1024);
     writer_quote(&quoted, k->command_id, strlen(k->command_id));
-    uint64_t h = registry_hash(quoted.p, quoted.len, 0);
+    uint64_t h = hash_sum(quoted.p, quoted.len, 0);
     buf_free(&quoted);
     for (size_t i = 0; i < recovered_n; i++)
         if (recovered[i] == h) {
