@@ -41,8 +41,8 @@ const size_t http_routes_n = sizeof http_routes / sizeof *http_routes;
 /* The page: three files, as they stand in the source. */
 #define PAGE_FILE(name, file)                                                  \
     __asm__(".section .rodata\n.global " #name "\n" #name                      \
-            ":\n.incbin \"page/" file "\"\n.global " #name        \
-            "_end\n" #name "_end:\n.byte 0\n.previous\n");                     \
+            ":\n.incbin \"page/" file "\"\n.global " #name "_end\n" #name      \
+            "_end:\n.byte 0\n.previous\n");                                    \
     extern const char name[], name##_end[]
 
 PAGE_FILE(page_html, "index.html");

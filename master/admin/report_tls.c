@@ -58,15 +58,14 @@ each_expiring(const struct shm *s, uint64_t until,
     unsigned         n = 0;
 
     for (uint32_t i = 0; i < registry_used(r); i++) {
-        const struct registry_entry *e = registry_at(r, i);
-        unsigned                     profile;
-        uint32_t                     until_unit;
-        if (e->name_len == 0 || e->name_len > REGISTRY_NAME_MAX)
-            continue;
+        struct registry_entry e;
+        unsigned              profile;
+        uint32_t              until_unit;
         registry_certificate(r, i, &profile, &until_unit);
-        if (until_unit == 0 || (uint64_t)until_unit * REGISTRY_END_S >= until)
+        if (until_unit == 0 || (uint64_t)until_unit * REGISTRY_END_S >= until ||
+            !registry_copy(r, i, &e))
             continue;
-        each(ctx, e, (uint64_t)until_unit * REGISTRY_END_S);
+        each(ctx, &e, (uint64_t)until_unit * REGISTRY_END_S);
         n++;
     }
     return n;

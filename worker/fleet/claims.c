@@ -276,12 +276,12 @@ claims_opened(struct conn *c)
 {
     if (seats == NULL)
         return;
-    struct seat                 *s = &seats[conn_index(c)];
-    const struct registry_entry *e =
-        registry_at(self.registry, c->session.entry);
+    struct seat *s = &seats[conn_index(c)];
+    size_t       len;
+    const char  *name = registry_name(self.registry, c->session.entry, &len);
     *s = (struct seat){.conn = c->self,
         .generation = c->generation,
-        .shard = (uint16_t)redis_shard(e->name, e->name_len)};
+        .shard = (uint16_t)redis_shard(name, len)};
     /* Another worker of this node, or the events, may have drawn numbers ahead
      * of what is our time. */
     uint64_t now = shards_now_us(), err = shards_clock_err();
@@ -332,7 +332,9 @@ refresh(unsigned shard)
         if (s == NULL || !(s->flags & SEAT_HELD))
             continue;
         struct registry_entry *e = registry_at(self.registry, c->session.entry);
-        redis_addn(e->name, e->name_len);
+        size_t                 len;
+        const char *name = registry_name(self.registry, c->session.entry, &len);
+        redis_addn(name, len);
         redis_addu(s->epoch);
         redis_addu((uint64_t)e->last_seen * 1000);
         n++;
