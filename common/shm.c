@@ -99,6 +99,7 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
         (struct geometry){s, slots, size, registry, crowd, penalty, capacity};
     s->auth_version = s->deny_version = 1;
     s->started_wall_ms = clock_wall_ms();
+    s->config_loaded_ms = s->started_wall_ms;
     s->started_mono_ms = clock_mono_ms();
     s->master_pid = getpid();
     s->sequence = clock_wall_us();

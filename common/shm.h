@@ -169,6 +169,7 @@ struct shm {
 
     /* The last reload, for `ocppctl status`. Master only. */
     uint64_t reload_wall_ms;
+    uint64_t config_loaded_ms; /* wall clock: the configuration in force */
     uint32_t reloads;
     uint32_t reloads_failed;
     bool     reload_failed; /* the last one did */

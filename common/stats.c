@@ -2,6 +2,7 @@
 #include "stats.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 const struct outcome_info outcome_info[OUTCOMES] = {
 #define OUTCOME(word, exit_code, sentence) {#word, exit_code, sentence},
@@ -48,6 +49,17 @@ row_OUTCOME(unsigned i)
 }
 
 static const char *
+row_CALL_ERROR(unsigned i)
+{
+    static const char *const words[] = {
+#define CALL_ERROR(WORD, v16, v2x) v2x,
+#include "call_error.def"
+#undef CALL_ERROR
+        "other"};
+
+    return words[i];
+}
+static const char *
 row_TLS_SUITE(unsigned i)
 {
     return tls_suite_name((enum tls_suite)i);
@@ -66,24 +78,69 @@ const struct stat_info stat_info[] = {
         offsetof(struct stats, name), doc},
 #define GAUGE(name, doc)                                                       \
     {#name, STAT_GAUGE, NULL, NULL, 1, offsetof(struct stats, name), doc},
+#define GAUGE_MAX(name, doc)                                                   \
+    {#name, STAT_GAUGE_MAX, NULL, NULL, 1, offsetof(struct stats, name), doc},
 #define HISTOGRAM(name, doc)                                                   \
     {#name, STAT_HISTOGRAM, NULL, NULL, 1, offsetof(struct stats, name), doc},
 #include "stats.def"
 #undef COUNTER
 #undef COUNTER_BY
 #undef GAUGE
+#undef GAUGE_MAX
 #undef HISTOGRAM
 };
 
 const size_t stat_info_count = sizeof stat_info / sizeof stat_info[0];
 
+bool
+stat_metric(const struct stat_info *info, char out[STAT_METRIC_LEN])
+{
+    static const struct {
+        size_t      offset;
+        const char *name;
+    } others[] = {
+#define COUNTER(name, doc)
+#define COUNTER_BY(name, label, TABLE, doc)
+#define GAUGE(name, doc)
+#define GAUGE_MAX(name, doc)
+#define HISTOGRAM(name, doc)
+#define METRIC(stat, name) {offsetof(struct stats, stat), #name},
+#include "stats.def"
+#undef COUNTER
+#undef COUNTER_BY
+#undef GAUGE
+#undef GAUGE_MAX
+#undef HISTOGRAM
+#undef METRIC
+    };
+    static const char *const suffix[] = {[STAT_COUNTER] = "_total",
+        [STAT_GAUGE] = "",
+        [STAT_GAUGE_MAX] = "",
+        [STAT_HISTOGRAM] = "_seconds"};
+    const char              *name = info->name;
+
+    /* Its sum is that of call_errors_sent. */
+    if (info->offset == offsetof(struct stats, call_errors_out))
+        return false;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (others[i].offset == info->offset)
+            name = others[i].name;
+    snprintf(out, STAT_METRIC_LEN, "%s%s", name, suffix[info->kind]);
+    return true;
+}
+
+/* 1, 2.5 and 5 of each power of ten, as far as they are of use. */
+const uint32_t histogram_bounds[STATS_BOUNDS] = {10, 25, 50, 75, 100, 150, 200,
+    250, 350, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000,
+    500000, 1000000, 5000000, 10000000, 30000000, 60000000};
+
 void
 histogram_add(struct histogram *h, uint64_t us)
 {
-    unsigned i = us == 0 ? 0 : 64 - (unsigned)__builtin_clzll(us);
+    unsigned i = us <= 500 ? 0 : 10;
 
-    if (i >= STATS_BUCKETS)
-        i = STATS_BUCKETS - 1;
+    while (i < STATS_BOUNDS && us > histogram_bounds[i])
+        i++;
     stat_add(&h->bucket[i], 1);
     stat_add(&h->sum_us, us);
 }
@@ -98,7 +155,9 @@ histogram_quantile(const uint64_t *counts, double q)
     for (int i = 0; i < STATS_BUCKETS; i++) {
         seen += counts[i];
         if (seen > 0 && (double)seen >= q * (double)total)
-            return UINT64_C(1) << i;
+            return i < STATS_BOUNDS
+                ? histogram_bounds[i]
+                : 2 * (uint64_t)histogram_bounds[STATS_BOUNDS - 1];
     }
     return 0;
 }
@@ -106,19 +165,30 @@ histogram_quantile(const uint64_t *counts, double q)
 void
 stats_sum(struct stats *sum, const struct stats *from)
 {
-    /* struct stats is nothing but stat_value. */
-    stat_value       *to = (stat_value *)sum;
-    const stat_value *v = (const stat_value *)from;
-
-    for (size_t i = 0; i < sizeof *sum / sizeof *to; i++)
-        stat_add(&to[i], stat_get(&v[i]));
+    for (size_t k = 0; k < stat_info_count; k++) {
+        const struct stat_info *info = &stat_info[k];
+        size_t                  n = info->kind == STAT_HISTOGRAM
+                             ? sizeof(struct histogram) / sizeof(stat_value)
+                             : info->rows;
+        stat_value             *to = (stat_value *)((char *)sum + info->offset);
+        const stat_value       *v =
+            (const stat_value *)((const char *)from + info->offset);
+        for (size_t i = 0; i < n; i++) {
+            uint64_t one = stat_get(&v[i]);
+            if (info->kind != STAT_GAUGE_MAX)
+                stat_add(&to[i], one);
+            else if (one > stat_get(&to[i]))
+                stat_set(&to[i], one);
+        }
+    }
 }
 
 void
 stats_zero_gauges(struct stats *st)
 {
     for (size_t i = 0; i < stat_info_count; i++)
-        if (stat_info[i].kind == STAT_GAUGE)
+        if (stat_info[i].kind == STAT_GAUGE ||
+            stat_info[i].kind == STAT_GAUGE_MAX)
             stat_set((stat_value *)((char *)st + stat_info[i].offset), 0);
 }
 

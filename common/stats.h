@@ -11,6 +11,7 @@
 #define COMMON_STATS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,15 @@ extern const char *const action_names[ACTIONS];
 
 extern const char *const deviation_names[DEVIATIONS];
 
+/* Error codes of CALLERROR, as OCPP 2 spells them; the last row counts codes
+ * that are not in the table. The rows are those of enum ocppj_error. */
+enum {
+    CALL_ERRORS_KNOWN = 0
+#define CALL_ERROR(WORD, v16, v2x) +1
+#include "call_error.def"
+#undef CALL_ERROR
+};
+
 /* Rows of the tables a COUNTER_BY may name, and their words. */
 enum {
     STATS_ROWS_REFUSE = REFUSE_REASONS,
@@ -56,13 +66,19 @@ enum {
     STATS_ROWS_ACTION = ACTIONS,
     STATS_ROWS_DEVIATION = DEVIATIONS,
     STATS_ROWS_OUTCOME = OUTCOMES,
+    STATS_ROWS_CALL_ERROR = CALL_ERRORS_KNOWN + 1,
     STATS_ROWS_TLS_SUITE = TLS_SUITES,
     STATS_ROWS_TLS_REASON = TLS_REASONS
 };
 
-/* Bucket i counts durations below 2^i microseconds (and not below
- * 2^(i-1)); the last one counts the rest, from 16.8 s on. */
-#define STATS_BUCKETS 26
+/* Bucket i counts durations of at most histogram_bounds[i] microseconds (and
+ * above the bound before); the last one counts those above all bounds. */
+#define STATS_BOUNDS 24
+#define STATS_BUCKETS (STATS_BOUNDS + 1)
+extern const uint32_t histogram_bounds[STATS_BOUNDS];
+/* /metrics has every bucket down to this bound, in microseconds, and sums up
+ * those below it. */
+#define STATS_METRIC_FROM 500
 
 struct histogram {
     stat_value bucket[STATS_BUCKETS];
@@ -73,11 +89,13 @@ struct stats {
 #define COUNTER(name, doc) stat_value name;
 #define COUNTER_BY(name, label, TABLE, doc) stat_value name[STATS_ROWS_##TABLE];
 #define GAUGE(name, doc) stat_value name;
+#define GAUGE_MAX(name, doc) stat_value name;
 #define HISTOGRAM(name, doc) struct histogram name;
 #include "stats.def"
 #undef COUNTER
 #undef COUNTER_BY
 #undef GAUGE
+#undef GAUGE_MAX
 #undef HISTOGRAM
 };
 
@@ -108,14 +126,15 @@ stat_get(const stat_value *v)
 #define STAT_SET(st, name, n) stat_set(&(st)->name, (n))
 
 void histogram_add(struct histogram *h, uint64_t us);
-/* Upper bound in microseconds of the bucket that holds quantile q (0..1);
- * 0 if the histogram is empty. counts: STATS_BUCKETS numbers. */
+/* Upper bound in microseconds of the bucket that holds quantile q (0..1), twice
+ * the highest bound for the last bucket; 0 if the histogram is empty. counts:
+ * STATS_BUCKETS numbers. */
 uint64_t histogram_quantile(const uint64_t *counts, double q);
 
 /* A time as people read it: 17us, 1.2ms, 3.4s. */
 void histogram_put_us(struct buf *out, uint64_t us);
 
-enum stat_kind { STAT_COUNTER, STAT_GAUGE, STAT_HISTOGRAM };
+enum stat_kind { STAT_COUNTER, STAT_GAUGE, STAT_GAUGE_MAX, STAT_HISTOGRAM };
 
 /* One row of stats.def, for printing. */
 struct stat_info {
@@ -131,7 +150,13 @@ struct stat_info {
 extern const struct stat_info stat_info[];
 extern const size_t           stat_info_count;
 
-/* Adds every value of from into sum (both complete structs). */
+/* The row's name in /metrics, without ocppd_, with unit and _total: NUL
+ * terminated, in out. False if the row is not exported there. */
+#define STAT_METRIC_LEN 64
+bool stat_metric(const struct stat_info *info, char out[STAT_METRIC_LEN]);
+
+/* Adds every value of from into sum (both complete structs), or takes the
+ * higher one of a GAUGE_MAX. */
 void stats_sum(struct stats *sum, const struct stats *from);
 void stats_zero_gauges(struct stats *st);
 

@@ -52,6 +52,8 @@ remember(bool ok, struct buf *words)
     s->reloads++;
     s->reloads_failed += !ok;
     s->reload_failed = !ok;
+    if (ok)
+        s->config_loaded_ms = s->reload_wall_ms;
     /* One line: the first one. */
     const char *text = buf_cstr(words);
     snprintf(s->reload_words, sizeof s->reload_words, "%s%.*s",

@@ -90,12 +90,15 @@ def test_metrics_conform_to_the_conventions_of_prometheus():
     assert headers["Content-Type"].startswith("text/plain; version=0.0.4")
     f = parse(body)
     with open(os.path.join(ROOT, "common/stats.def")) as d:
-        table = re.findall(r"^(COUNTER|COUNTER_BY|GAUGE|HISTOGRAM)\((\w+)",
-                           d.read(), re.M)
+        d = d.read()
+    table = re.findall(r"^(COUNTER|COUNTER_BY|GAUGE|GAUGE_MAX|HISTOGRAM)\((\w+)", d, re.M)
+    other = dict(re.findall(r"^METRIC\((\w+), (\w+)\)", d, re.M))
+    assert len(table) > 100 and set(other) < {name for _, name in table}
     for kind, name in table:
-        full = "ocppd_" + name + {"GAUGE": "", "HISTOGRAM": "_seconds"}.get(
-            kind, "_total")
-        assert full in f, full
+        full = "ocppd_" + other.get(name, name) + {
+            "GAUGE": "", "GAUGE_MAX": "", "HISTOGRAM": "_seconds"}.get(kind, "_total")
+        if name != "call_errors_out":       # the sum of call_errors_sent
+            assert full in f, full
     for name, (kind, help, samples) in f.items():
         assert name.startswith(("ocppd_", "process_")), name
         assert samples, name
@@ -106,12 +109,89 @@ def test_metrics_conform_to_the_conventions_of_prometheus():
             assert v >= 0, name
     one = lambda n, l="": f[n][2][(n, l)]
     assert one("ocppd_handshakes_total") == 1
-    assert one("ocppd_calls_in_total", 'action="Heartbeat"') == 1
+    assert one("ocppd_calls_received_total", 'action="Heartbeat"') == 1
     assert sum(f["ocppd_connections"][2].values()) == 1
     assert one("ocppd_workers", 'state="ready"') == 2
     assert abs(one("ocppd_start_time_seconds") - time.time()) < 60
-    h = f["ocppd_answer_time_seconds"][2]
-    assert h[("ocppd_answer_time_seconds_count", "")] == 2
+    h = f["ocppd_answer_duration_seconds"][2]
+    assert h[("ocppd_answer_duration_seconds_count", "")] == 2
+
+
+def test_promtool_has_nothing_to_say():
+    if not shutil.which("promtool"):
+        raise Skip("promtool (package prometheus) is not installed")
+    g = gateway()
+    Charger(g, "P").boot()
+    text = get(g, "/metrics")[2]
+    r = subprocess.run(["promtool", "check", "metrics"], input=text, text=True,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert r.returncode == 0 and r.stdout == "", r.stdout
+
+
+def test_metrics_of_processes_disk_and_configuration():
+    g = gateway(conf="[server]\nworkers = 2\n")
+    f = parse(get(g, "/metrics")[2])
+    here = [l for n, l in f["process_cpu_seconds_total"][2]]
+    assert here == ['process="master"', 'process="admin"', 'process="worker 0"',
+                    'process="worker 1"']
+    one = lambda n, l="": f[n][2][(n, l)]
+    for name in ("process_resident_memory_bytes", "process_virtual_memory_bytes",
+                 "process_max_fds", "process_start_time_seconds"):
+        assert all(v > 0 for v in f[name][2].values()), name
+        assert len(f[name][2]) == 4, name
+    assert abs(one("process_start_time_seconds", 'process="worker 0"') - time.time()) < 60
+    with open("/proc/%d/limits" % g.workers()[0]["pid"]) as l:
+        limit = re.search(r"Max open files +(\d+)", l.read())[1]
+    assert one("process_max_fds", 'process="worker 0"') == int(limit)
+    disk = os.statvfs(g.state_dir)
+
+    def measured():
+        free = parse(get(g, "/metrics")[2])["ocppd_journal_disk_free_bytes"][2]
+        free = free[("ocppd_journal_disk_free_bytes", "")]
+        return abs(free - disk.f_bavail * disk.f_frsize) < 0.2 * disk.f_blocks * disk.f_frsize
+    poll(measured)
+
+    loaded = one("ocppd_config_last_reload_success_timestamp_seconds")
+    assert abs(loaded - time.time()) < 60
+    assert one("ocppd_config_last_reload_successful") == 1
+    with open(g.conf, "a") as conf:
+        conf.write("no_such_key = 1\n")
+    assert g.run("reload").returncode != 0
+    f = parse(get(g, "/metrics")[2])
+    assert one("ocppd_config_last_reload_successful") == 0
+    assert one("ocppd_config_last_reload_success_timestamp_seconds") == loaded
+
+
+def test_error_codes_and_commands_are_counted_by_name():
+    g = gateway()
+    c = Charger(g, "CODES")
+    c.boot()
+    codes = ["NotImplemented", "NotSupported", "InternalError", "ProtocolError",
+             "SecurityError", "FormationViolation", "FormatViolation",
+             "PropertyConstraintViolation", "OccurenceConstraintViolation",
+             "OccurrenceConstraintViolation", "TypeConstraintViolation",
+             "GenericError", "MessageTypeNotSupported", "RpcFrameworkError",
+             "Odd"]
+    for code in codes:
+        b = background(g.call, "CODES", "Reset", {"type": "Soft"})
+        c.error(c.take()[0], code)
+        assert b.wait()["outcome"] == "error"
+    f = parse(get(g, "/metrics")[2])
+    got = f["ocppd_call_errors_received_total"][2]
+    rows = {l[6:-1]: v for (n, l), v in got.items() if v}
+    assert rows == {"NotImplemented": 1, "NotSupported": 1, "InternalError": 1,
+                    "ProtocolError": 1, "SecurityError": 1, "FormatViolation": 2,
+                    "PropertyConstraintViolation": 1,
+                    "OccurrenceConstraintViolation": 2,
+                    "TypeConstraintViolation": 1, "GenericError": 1,
+                    "MessageTypeNotSupported": 1, "RpcFrameworkError": 1,
+                    "other": 1}, rows
+    sent = f["ocppd_commands_sent_total"][2]
+    assert sent[("ocppd_commands_sent_total", 'action="Reset"')] == len(codes)
+    assert c.refused("NoSuchAction", {}).code == "NotImplemented"
+    f = parse(get(g, "/metrics")[2])
+    assert f["ocppd_call_errors_sent_total"][2][
+        ("ocppd_call_errors_sent_total", 'code="NotImplemented"')] == 1
 
 
 def check_histogram(name, samples):

@@ -286,7 +286,7 @@ def test_stats_in_text_json_and_prometheus():
         set(g.ctl("stats", "acc*")) >= {"accepted", "accept_errors"}
     assert g.run("stats", "nonsense").returncode == 1
     r = g.run("-p", "stats")
-    assert r.returncode == 0 and "# TYPE ocppd_accepted_total counter" in r.stdout
+    assert r.returncode == 0 and "# TYPE ocppd_connections_accepted_total counter" in r.stdout
     c.close()
 
 

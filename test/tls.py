@@ -1036,7 +1036,7 @@ def test_the_operator_sees_certificates_and_failures():
     h = g.run("-j", "health")
     assert h.returncode == 1 and "expires in" in h.stdout, h.stdout
     code, metrics = g.ask("-p", "stats")
-    assert 'ocppd_certificate_expires_seconds{file="%s"' % a.path("rsa")[0] \
+    assert 'ocppd_certificate_expiry_timestamp_seconds{file="%s"' % a.path("rsa")[0] \
         in metrics, metrics[:500]
     assert "ocppd_ticket_key_age_seconds" in metrics
 

@@ -516,6 +516,7 @@ monitoring(struct MHD_Connection *c, const char *url)
     } else if (strcmp(url, "/metrics") == 0) {
         type = "text/plain; version=0.0.4; charset=utf-8";
         metrics_prometheus(shm_of, &out);
+        metrics_processes(shm_of, &out);
     } else if (strcmp(url, "/ready") == 0) {
         bool ready = report_ready(shm_of);
         buf_adds(&out, ready ? "ready\n" : "not ready\n");

@@ -176,47 +176,54 @@ put_escaped(struct buf *out, const char *s, bool quote)
     }
 }
 
+/* name without ocppd_ */
 static void
-head(struct buf *out, const char *name, const char *suffix, const char *type,
-    const char *help)
+head(struct buf *out, const char *name, const char *type, const char *help)
 {
-    buf_addf(out, "# HELP ocppd_%s%s ", name, suffix);
+    buf_addf(out, "# HELP ocppd_%s ", name);
     put_escaped(out, help, false);
-    buf_addf(out, "\n# TYPE ocppd_%s%s %s\n", name, suffix, type);
+    buf_addf(out, "\n# TYPE ocppd_%s %s\n", name, type);
 }
 
 static void
 gauge(struct buf *out, const char *name, const char *help, uint64_t value)
 {
-    head(out, name, "", "gauge", help);
+    head(out, name, "gauge", help);
+    buf_addf(out, "ocppd_%s %" PRIu64 "\n", name, value);
+}
+
+/* name with its _total */
+static void
+counter(struct buf *out, const char *name, const char *help, uint64_t value)
+{
+    head(out, name, "counter", help);
     buf_addf(out, "ocppd_%s %" PRIu64 "\n", name, value);
 }
 
 static void
-counter(struct buf *out, const char *name, const char *help, uint64_t value)
+gauge_ms(struct buf *out, const char *name, const char *help, uint64_t ms)
 {
-    head(out, name, "_total", "counter", help);
-    buf_addf(out, "ocppd_%s_total %" PRIu64 "\n", name, value);
+    head(out, name, "gauge", help);
+    buf_addf(out, "ocppd_%s %.3f\n", name, (double)ms / 1e3);
 }
 
 static void
-prometheus_histogram(
-    const struct stats *st, const struct stat_info *info, struct buf *out)
+prometheus_histogram(const struct stats *st, const struct stat_info *info,
+    const char *name, struct buf *out)
 {
     uint64_t counts[STATS_BUCKETS], total, sum_us, below = 0;
 
-    head(out, info->name, "_seconds", "histogram", info->doc);
+    head(out, name, "histogram", info->doc);
     read_histogram(st, info, counts, &total, &sum_us);
-    for (int i = 0; i < STATS_BUCKETS - 1; i++) {
+    for (int i = 0; i < STATS_BOUNDS; i++) {
         below += counts[i];
-        buf_addf(out, "ocppd_%s_seconds_bucket{le=\"%.9g\"} %" PRIu64 "\n",
-            info->name, (double)(UINT64_C(1) << i) / 1e6, below);
+        if (histogram_bounds[i] >= STATS_METRIC_FROM)
+            buf_addf(out, "ocppd_%s_bucket{le=\"%.9g\"} %" PRIu64 "\n", name,
+                histogram_bounds[i] / 1e6, below);
     }
-    buf_addf(out, "ocppd_%s_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n",
-        info->name, total);
-    buf_addf(
-        out, "ocppd_%s_seconds_sum %.9g\n", info->name, (double)sum_us / 1e6);
-    buf_addf(out, "ocppd_%s_seconds_count %" PRIu64 "\n", info->name, total);
+    buf_addf(out, "ocppd_%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, total);
+    buf_addf(out, "ocppd_%s_sum %.9g\n", name, (double)sum_us / 1e6);
+    buf_addf(out, "ocppd_%s_count %" PRIu64 "\n", name, total);
 }
 
 static void
@@ -224,28 +231,33 @@ prometheus_row(const struct shm *s, const struct stats *sum,
     const struct stat_info *info, struct buf *out)
 {
     const stat_value *v = values(sum, info);
-    bool              is_counter = info->kind == STAT_COUNTER;
+    char              name[STAT_METRIC_LEN];
 
+    if (!stat_metric(info, name))
+        return;
     if (info->kind == STAT_HISTOGRAM) {
-        prometheus_histogram(sum, info, out);
+        prometheus_histogram(sum, info, name, out);
         return;
     }
-    const char *suffix = is_counter ? "_total" : "";
-    head(out, info->name, suffix, is_counter ? "counter" : "gauge", info->doc);
+    if (info->offset == offsetof(struct stats, ship_lag_ms)) {
+        gauge_ms(out, name, info->doc, stat_get(v));
+        return;
+    }
+    head(
+        out, name, info->kind == STAT_COUNTER ? "counter" : "gauge", info->doc);
     if (info->offset == offsetof(struct stats, connections)) {
         /* How evenly the kernel spreads the clients shows only here. */
         for (unsigned i = 0; i < shm_slots(s); i++)
-            buf_addf(out, "ocppd_%s{worker=\"%u\"} %" PRIu64 "\n", info->name,
-                i, stat_get(&shm_worker(s, i)->stats.connections));
+            buf_addf(out, "ocppd_%s{worker=\"%u\"} %" PRIu64 "\n", name, i,
+                stat_get(&shm_worker(s, i)->stats.connections));
         return;
     }
     if (info->label == NULL) {
-        buf_addf(
-            out, "ocppd_%s%s %" PRIu64 "\n", info->name, suffix, stat_get(v));
+        buf_addf(out, "ocppd_%s %" PRIu64 "\n", name, stat_get(v));
         return;
     }
     for (unsigned r = 0; r < info->rows; r++) {
-        buf_addf(out, "ocppd_%s%s{%s=\"", info->name, suffix, info->label);
+        buf_addf(out, "ocppd_%s{%s=\"", name, info->label);
         put_escaped(out, info->row_name(r), true);
         buf_addf(out, "\"} %" PRIu64 "\n", stat_get(&v[r]));
     }
@@ -260,7 +272,7 @@ prometheus_daemon(const struct shm *s, struct buf *out)
     unsigned      states[SHM_WORKER_FAILED + 1] = {0};
 
     shm_config_read(s, &c);
-    head(out, "build_info", "", "gauge", "Which version runs; always 1");
+    head(out, "build_info", "gauge", "Which version runs; always 1");
     buf_adds(out, "ocppd_build_info{version=\"");
     put_escaped(out, OCPPD_VERSION, true);
     buf_adds(out, "\",node=\"");
@@ -268,20 +280,11 @@ prometheus_daemon(const struct shm *s, struct buf *out)
     memcpy(node, s->node, sizeof s->node);
     put_escaped(out, node, true);
     buf_adds(out, "\"} 1\n");
-    head(out, "start_time_seconds", "", "gauge",
-        "When the daemon was started, Unix time");
-    buf_addf(out, "ocppd_start_time_seconds %.3f\n",
-        (double)s->started_wall_ms / 1e3);
-    buf_adds(out,
-        "# HELP process_start_time_seconds Start time of the master "
-        "process, Unix time\n"
-        "# TYPE process_start_time_seconds gauge\n");
-    buf_addf(out, "process_start_time_seconds %.3f\n",
-        (double)s->started_wall_ms / 1e3);
-    head(out, "uptime_seconds", "", "gauge",
-        "How long the daemon has been running, by the monotonic clock");
-    buf_addf(out, "ocppd_uptime_seconds %.3f\n",
-        (double)(clock_mono_ms() - s->started_mono_ms) / 1e3);
+    gauge_ms(out, "start_time_seconds",
+        "When the daemon was started, Unix time", s->started_wall_ms);
+    gauge_ms(out, "uptime_seconds",
+        "How long the daemon has been running, by the monotonic clock",
+        clock_mono_ms() - s->started_mono_ms);
 
     for (unsigned i = 0; i < shm_slots(s); i++) {
         const struct shm_worker *w = shm_worker(s, i);
@@ -290,24 +293,32 @@ prometheus_daemon(const struct shm *s, struct buf *out)
             states[state]++;
         restarts += w->incarnation > 0 ? w->incarnation - 1 : 0;
     }
-    head(out, "workers", "", "gauge", "Worker processes by state");
+    head(out, "workers", "gauge", "Worker processes by state");
     for (int i = 0; i <= SHM_WORKER_FAILED; i++)
         buf_addf(out, "ocppd_workers{state=\"%s\"} %u\n", report_state(i),
             states[i]);
-    counter(out, "worker_restarts", "Successors of worker processes", restarts);
+    counter(out, "worker_restarts_total", "Successors of worker processes",
+        restarts);
     gauge(out, "max_connections", "server.max_connections",
         c.server_max_connections);
     gauge(out, "identities", "Charge points remembered, connected or not",
         registry_used(shm_registry(s)));
     gauge(out, "max_identities", "Charge points that can be remembered",
         shm_capacity(s));
-    counter(out, "identities_forgotten",
+    counter(out, "identities_forgotten_total",
         "Charge points forgotten to make room for others",
         shm_registry(s)->forgotten);
-    counter(out, "reloads", "Reloads of the configuration, failed ones too",
-        s->reloads);
-    counter(out, "reloads_failed",
+    counter(out, "reloads_total",
+        "Reloads of the configuration, failed ones too", s->reloads);
+    counter(out, "reloads_failed_total",
         "Reloads that changed nothing because of an error", s->reloads_failed);
+    gauge(out, "config_last_reload_successful",
+        "1 if the last reload of the configuration took effect, or if there "
+        "was none",
+        !s->reload_failed);
+    gauge_ms(out, "config_last_reload_success_timestamp_seconds",
+        "When the configuration in force was loaded, Unix time",
+        s->config_loaded_ms);
     gauge(out, "draining", "1 while no new connections are taken",
         s->draining != 0);
     gauge(out, "ping_interval_seconds", "websocket.ping_interval",
@@ -323,13 +334,13 @@ prometheus_tls(const struct shm *s, struct buf *out)
 
     if (s->tls_loaded_ms == 0)
         return;
-    head(out, "certificate_expires_seconds", "", "gauge",
+    head(out, "certificate_expiry_timestamp_seconds", "gauge",
         "When a certificate or revocation list ends, Unix time");
     for (uint32_t i = 0; i < n; i++) {
         struct shm_tls_file f = s->tls_files[i];
         f.file[sizeof f.file - 1] = f.name[sizeof f.name - 1] = '\0';
         f.type[sizeof f.type - 1] = f.serial[sizeof f.serial - 1] = '\0';
-        buf_adds(out, "ocppd_certificate_expires_seconds{file=\"");
+        buf_adds(out, "ocppd_certificate_expiry_timestamp_seconds{file=\"");
         put_escaped(out, f.file, true);
         buf_adds(out, "\",name=\"");
         put_escaped(out, f.name, true);
@@ -339,7 +350,7 @@ prometheus_tls(const struct shm *s, struct buf *out)
     }
     if (s->tickets.n == 0)
         return;
-    head(out, "ticket_key_age_seconds", "", "gauge",
+    head(out, "ticket_key_age_seconds", "gauge",
         "Age of the key of TLS session tickets");
     buf_addf(out, "ocppd_ticket_key_age_seconds %.3f\n",
         (double)(clock_wall_ms() - s->tickets.since_ms) / 1e3);
@@ -372,13 +383,20 @@ metrics_put_manual(struct buf *out)
         buf_addf(out, ".Ss %s\n.Bl -tag -width Ds\n", parts[k].title);
         for (size_t i = 0; i < stat_info_count; i++) {
             const struct stat_info *info = &stat_info[i];
-            if (info->kind != parts[k].kind)
+            if (info->kind != parts[k].kind &&
+                !(parts[k].kind == STAT_GAUGE && info->kind == STAT_GAUGE_MAX))
                 continue;
+            char metric[STAT_METRIC_LEN];
+            bool exported = stat_metric(info, metric);
             buf_addf(out, ".It Va %s", info->name);
             if (info->label != NULL)
                 buf_addf(out, " Pq by Va %s", info->label);
             buf_addc(out, '\n');
             mdoc_prose(out, info->doc, false);
+            if (info->kind == STAT_GAUGE_MAX)
+                buf_adds(out, "The highest value of all workers.\n");
+            if (exported)
+                buf_addf(out, "In Prometheus:\n.Li ocppd_%s .\n", metric);
             /* Short tables are listed where they count. */
             if (info->label == NULL || info->rows > 40)
                 continue;

@@ -68,6 +68,9 @@ bool metrics_text(const struct shm *s, const char *pattern, struct buf *out);
 bool metrics_json(const struct shm *s, const char *pattern, struct buf *out);
 /* /metrics, in the text format of Prometheus 0.0.4. */
 void metrics_prometheus(const struct shm *s, struct buf *out);
+/* The process_ metrics, in the same format. In the admin process only: it opens
+ * files. */
+void metrics_processes(const struct shm *s, struct buf *out);
 /* The table as mdoc(7), for ocppd-stats(7). */
 void metrics_put_manual(struct buf *out);
 

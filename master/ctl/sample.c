@@ -170,8 +170,11 @@ take_bucket(struct stats *st, const struct stat_info *info, struct buckets *b,
 {
     struct histogram *h = (struct histogram *)((char *)st + info->offset);
 
-    if (b->info != info)
+    if (b->info != info) {
         *b = (struct buckets){.info = info};
+        while (histogram_bounds[b->next] < STATS_METRIC_FROM)
+            b->next++;
+    }
     if (b->next < STATS_BUCKETS)
         stat_set(&h->bucket[b->next++], v - b->below);
     b->below = v;
@@ -194,15 +197,17 @@ take_number(struct sample *s, const char *line, size_t len, struct buckets *b)
     for (size_t i = 0; i < stat_info_count; i++) {
         const struct stat_info *info = &stat_info[i];
         stat_value *to = (stat_value *)((char *)&s->stats + info->offset);
+        char        metric[STAT_METRIC_LEN];
+        if (!stat_metric(info, metric))
+            continue;
         if (info->kind == STAT_HISTOGRAM) {
-            if (is_named(line, n, info->name, "_seconds_bucket")) {
+            if (is_named(line, n, metric, "_bucket")) {
                 take_bucket(&s->stats, info, b, v);
                 return;
             }
             continue;
         }
-        if (!is_named(line, n, info->name,
-                info->kind == STAT_COUNTER ? "_total" : ""))
+        if (!is_named(line, n, metric, ""))
             continue;
         if (info->label == NULL) {
             stat_add(to, v); /* a gauge of each worker adds up */

@@ -145,7 +145,10 @@ traffic_lines(struct buf *out, const struct view *v)
     put_word(out, "closed",
         rows_rate(v, a->stats.closed, b->stats.closed, CLOSE_REASONS));
     put_word(out, "takeovers", RATE(v, takeovers));
-    put_word(out, "errors", RATE(v, call_errors_out) + RATE(v, bad_messages));
+    put_word(out, "errors",
+        rows_rate(v, a->stats.call_errors_sent, b->stats.call_errors_sent,
+            STATS_ROWS_CALL_ERROR) +
+            RATE(v, bad_messages));
     buf_adds(out, "\n           ");
     put_word(out, "in", RATE(v, messages_in));
     put_word(out, "out", RATE(v, messages_out));

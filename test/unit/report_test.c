@@ -115,18 +115,19 @@ histograms_are_cumulative_and_in_seconds(void)
 {
     struct histogram *h = &shm_worker(s, 0)->stats.answer_time;
 
-    histogram_add(h, 3);        /* below 4 us */
-    histogram_add(h, 700);      /* below 1.024 ms */
-    histogram_add(h, 90000000); /* beyond the last bound */
+    histogram_add(h, 3);        /* below the first bound */
+    histogram_add(h, 1000);     /* a bound itself */
+    histogram_add(h, 90000000); /* above the last bound */
     const char *m = metrics();
-    CHECK(strstr(m, "# TYPE ocppd_answer_time_seconds histogram\n"));
-    CHECK(strstr(m, "ocppd_answer_time_seconds_bucket{le=\"2e-06\"} 0\n"));
-    CHECK(strstr(m, "ocppd_answer_time_seconds_bucket{le=\"4e-06\"} 1\n"));
-    CHECK(strstr(m, "ocppd_answer_time_seconds_bucket{le=\"0.001024\"} 2\n"));
-    CHECK(strstr(m, "ocppd_answer_time_seconds_bucket{le=\"16.777216\"} 2\n"));
-    CHECK(strstr(m, "ocppd_answer_time_seconds_bucket{le=\"+Inf\"} 3\n"));
-    CHECK(strstr(m, "ocppd_answer_time_seconds_sum 90.000703\n"));
-    CHECK(strstr(m, "ocppd_answer_time_seconds_count 3\n"));
+    CHECK(strstr(m, "# TYPE ocppd_answer_duration_seconds histogram\n"));
+    CHECK(strstr(m, "ocppd_answer_duration_seconds_bucket{le=\"1e-05\"}") ==
+        NULL);
+    CHECK(strstr(m, "ocppd_answer_duration_seconds_bucket{le=\"0.0005\"} 1\n"));
+    CHECK(strstr(m, "ocppd_answer_duration_seconds_bucket{le=\"0.001\"} 2\n"));
+    CHECK(strstr(m, "ocppd_answer_duration_seconds_bucket{le=\"60\"} 2\n"));
+    CHECK(strstr(m, "ocppd_answer_duration_seconds_bucket{le=\"+Inf\"} 3\n"));
+    CHECK(strstr(m, "ocppd_answer_duration_seconds_sum 90.001003\n"));
+    CHECK(strstr(m, "ocppd_answer_duration_seconds_count 3\n"));
 }
 
 static void
@@ -138,12 +139,12 @@ metrics_name_every_row(void)
     for (size_t i = 0; i < stat_info_count; i++) {
         const struct stat_info *info = &stat_info[i];
         UNIT_CASE(info->name);
-        const char *suffix = info->kind == STAT_COUNTER ? "_total"
-            : info->kind == STAT_GAUGE                  ? ""
-                                                        : "_seconds";
-        snprintf(line, sizeof line, "# HELP ocppd_%s%s ", info->name, suffix);
+        char metric[STAT_METRIC_LEN];
+        if (!stat_metric(info, metric))
+            continue;
+        snprintf(line, sizeof line, "# HELP ocppd_%s ", metric);
         CHECK(strstr(m, line) != NULL);
-        snprintf(line, sizeof line, "\nocppd_%s%s", info->name, suffix);
+        snprintf(line, sizeof line, "\nocppd_%s", metric);
         CHECK(strstr(m, line) != NULL);
     }
     UNIT_CASE("");

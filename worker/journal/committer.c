@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "clock.h"
@@ -116,6 +117,20 @@ locked_success(void)
 }
 
 static void
+measure_disk(void)
+{
+    struct stats  *st = &c.env.mem->stats;
+    struct statvfs disk;
+
+    if (c.tail.dir_fd < 0 || fstatvfs(c.tail.dir_fd, &disk) != 0)
+        return;
+    STAT_SET(
+        st, journal_disk_free_bytes, (uint64_t)disk.f_bavail * disk.f_frsize);
+    STAT_SET(
+        st, journal_disk_size_bytes, (uint64_t)disk.f_blocks * disk.f_frsize);
+}
+
+static void
 locked_chores(void)
 {
     uint64_t              age = c.segment_age, retention = c.retention;
@@ -125,6 +140,7 @@ locked_chores(void)
 
     c.chore = false;
     pthread_mutex_unlock(&c.lock);
+    measure_disk();
     segment_writer_age(&c.tail, age);
     if (now >= c.next_removal || retention != c.retention_seen) {
         c.retention_seen = retention;

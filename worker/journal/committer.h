@@ -26,8 +26,9 @@
 #define COMMITTER_WORDS_MAX 640
 
 struct committer_env {
-    /* The counters commits, journal_errors, commit_time, journal_failing
-     * and the field journal_errno are the thread's. */
+    /* The counters commits, journal_errors, commit_time, journal_failing,
+     * journal_disk_free_bytes and journal_disk_size_bytes and the field
+     * journal_errno belong to the thread. */
     struct shm_worker   *mem;
     unsigned             slots;   /* workers there are */
     uint64_t             durable; /* what recovery found */

@@ -10,9 +10,9 @@
 #define DESCRIPTION_MAX 255 /* characters of errorDescription (J 4.2.3) */
 
 static const char *const error_words[OCPPJ_ERRORS][2] = {
-#define OCPPJ_ERROR(WORD, v16, v2x) {v16, v2x},
-#include "ocpp/ocppj_errors.def"
-#undef OCPPJ_ERROR
+#define CALL_ERROR(WORD, v16, v2x) {v16, v2x},
+#include "call_error.def"
+#undef CALL_ERROR
 };
 
 const char *

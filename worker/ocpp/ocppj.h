@@ -27,9 +27,9 @@ enum ocppj_mode {
 enum ocppj_spelling { OCPPJ_SPELLING_16, OCPPJ_SPELLING_2X };
 
 enum ocppj_error {
-#define OCPPJ_ERROR(WORD, v16, v2x) OCPPJ_##WORD,
-#include "ocpp/ocppj_errors.def"
-#undef OCPPJ_ERROR
+#define CALL_ERROR(WORD, v16, v2x) OCPPJ_##WORD,
+#include "call_error.def"
+#undef CALL_ERROR
     OCPPJ_ERRORS, /* how many; also: a code that is not in the table */
 };
 

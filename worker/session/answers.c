@@ -51,6 +51,7 @@ refuse(struct conn *c, const struct ocppj_frame *f, const struct json *tape,
     tap_frame(c, TAP_IN, tape->text, tape->len, why);
     tap_frame(c, TAP_OUT, answer_frame.p, answer_frame.len, "refused");
     STAT_INC(self.st, call_errors_out);
+    STAT_INC(self.st, call_errors_sent[code]);
     const struct schema_message *m = f->action.p == NULL
         ? NULL
         : schema_find(
@@ -74,6 +75,7 @@ answers_refuse_unread(
         NULL, 0);
     tap_frame(c, TAP_OUT, answer_frame.p, answer_frame.len, "refused");
     STAT_INC(self.st, call_errors_out);
+    STAT_INC(self.st, call_errors_sent[code]);
     conn_send_text(c, answer_frame.p, answer_frame.len);
 }
 

@@ -500,6 +500,7 @@ calls_pump(struct conn *c)
         strlen(k->payload));
     k->sent = true;
     k->sent_ms = self.now_ms;
+    STAT_INC(self.st, commands_sent[k->m->action]);
     tap_frame(c, TAP_OUT, frame.p, frame.len, "command");
     if (!conn_send_text(c, frame.p, frame.len))
         log_warn("%s: no memory for the CALL of a command", k->identity);
@@ -554,6 +555,7 @@ answer_result(struct conn *c, const struct ocppj_frame *f,
         return;
     buf_clear(&frame);
     ocppj_put_result_error(&frame, d->spelling, f->id_raw, code, why);
+    STAT_INC(self.st, call_errors_sent[code]);
     tap_frame(c, TAP_OUT, frame.p, frame.len, "the answer cannot be used");
     conn_send_text(c, frame.p, frame.len);
 }
@@ -621,6 +623,7 @@ calls_answered(
         c->session.boot = BOOT_TRIGGERED;
     auth_command_ended(k->identity, k->action, k->payload, accepted(f, tape));
     if (f->type == OCPPJ_CALLERROR) {
+        STAT_INC(self.st, call_errors_received[f->code]);
         finish(k, OUTCOME_error, none, f->code_word,
             repaired(&description, f, tape, f->description_tok),
             repaired(&details, f, tape, f->details_tok));
