@@ -89,14 +89,53 @@ registry_starts_at(struct registry *r, uint32_t entry)
     return starts(r, entry);
 }
 
-struct registry_answers *
-registry_answers_at(struct registry *r, uint32_t entry)
+static struct registry_answers *
+answers(struct registry *r, uint32_t entry)
 {
-    ensure(entry < r->capacity);
     return (struct registry_answers *)((struct registry_proof *)starts(
                                            r, r->capacity) +
                r->capacity) +
         entry;
+}
+
+struct registry_answers *
+registry_answers_at(struct registry *r, uint32_t entry)
+{
+    ensure(entry < r->capacity);
+    return answers(r, entry);
+}
+
+static struct registry_far_starts *
+far_starts(struct registry *r, uint32_t entry)
+{
+    return (struct registry_far_starts *)answers(r, r->capacity) + entry;
+}
+
+struct registry_far_starts *
+registry_far_starts_at(struct registry *r, uint32_t entry)
+{
+    ensure(entry < r->capacity);
+    return far_starts(r, entry);
+}
+
+static struct registry_remotes *
+remotes(struct registry *r, uint32_t entry)
+{
+    return (struct registry_remotes *)far_starts(r, r->capacity) + entry;
+}
+
+struct registry_remotes *
+registry_remotes_at(struct registry *r, uint32_t entry)
+{
+    ensure(entry < r->capacity);
+    return remotes(r, entry);
+}
+
+_Atomic uint64_t *
+registry_remotes_used(struct registry *r, uint32_t entry)
+{
+    ensure(entry < r->capacity);
+    return (_Atomic uint64_t *)remotes(r, r->capacity) + entry / 64;
 }
 
 size_t
@@ -106,7 +145,10 @@ registry_size(uint32_t capacity)
         round64(heads_for(capacity) * sizeof(uint32_t)) +
         (size_t)capacity *
         (sizeof(struct registry_entry) + sizeof(struct registry_starts) +
-            sizeof(struct registry_proof) + sizeof(struct registry_answers));
+            sizeof(struct registry_proof) + sizeof(struct registry_answers) +
+            sizeof(struct registry_far_starts) +
+            sizeof(struct registry_remotes)) +
+        round64(capacity / 8 + 8);
 }
 
 void
@@ -197,6 +239,7 @@ give_up(struct registry *r, uint32_t entry)
 
     atomic_store(&e->owner, 0);
     registry_starts_clear(r, entry);
+    registry_remotes_clear(r, entry);
     registry_proof_clear(r, entry);
     proof_of(r, entry)->certificate = 0;
     e->name_len = 0;
@@ -423,6 +466,7 @@ forget(struct registry *r)
         return best;
     unlink_entry(r, best);
     registry_starts_clear(r, best);
+    registry_remotes_clear(r, best);
     registry_proof_clear(r, best);
     proof_of(r, best)->certificate = 0;
     entries(r)[best].name_len = 0;

@@ -39,6 +39,7 @@
 
 #include "cref.h"
 #include "hash.h"
+#include "registry_remotes.h"
 #include "registry_starts.h"
 
 #define REGISTRY_NAME_MAX 48 /* bytes of an identity (OCPP 2.0.1: 48) */
@@ -103,7 +104,8 @@ struct registry {
     uint32_t         hand;     /* where forgetting goes on; lock */
     _Atomic uint64_t rebuilt;  /* recoveries after a death inside the lock */
     _Atomic uint64_t forgotten;
-    /* behind it: uint32_t head[heads], entries, starts, proofs, answers */
+    /* behind it: uint32_t head[heads], entries, starts, proofs, answers, far
+     * starts, remotes, a bit for each entry with remotes */
 };
 
 enum registry_result {
@@ -179,13 +181,19 @@ uint32_t registry_peek(struct registry *r, const char *name, size_t len);
 bool registry_copy(struct registry *r, uint32_t i, struct registry_entry *out);
 uint32_t registry_used(struct registry *r);
 
-/* For registry_starts.c: its tables, and the lock around names. False if the
- * lock cannot be had within REGISTRY_LOCK_MS. */
+/* For registry_starts.c and registry_remotes.c: their tables, and the lock
+ * around names. False if the lock cannot be had within REGISTRY_LOCK_MS. */
 struct registry_starts  *registry_starts_at(struct registry *r, uint32_t entry);
 struct registry_answers *registry_answers_at(
     struct registry *r, uint32_t entry);
-bool registry_lock(struct registry *r);
-void registry_unlock(struct registry *r);
+struct registry_far_starts *registry_far_starts_at(
+    struct registry *r, uint32_t entry);
+struct registry_remotes *registry_remotes_at(
+    struct registry *r, uint32_t entry);
+/* The word in which bit entry % 64 is set if that table was used. */
+_Atomic uint64_t *registry_remotes_used(struct registry *r, uint32_t entry);
+bool              registry_lock(struct registry *r);
+void              registry_unlock(struct registry *r);
 
 /* proof: REGISTRY_PROOF bytes. when: of the writer's choice, not 0. */
 void registry_proof_put(

@@ -1,5 +1,5 @@
-/* registry_starts: the last StartTransactions of each identity and how they
- * were answered. See registry_starts.h. */
+/* registry_starts: the last starts of each identity and how they were answered.
+ * See registry_starts.h. */
 #include "registry_starts.h"
 
 #include <inttypes.h>
@@ -11,7 +11,7 @@
 
 /* The form of a start, four bits of its second word. */
 enum form {
-    FORM_NONE, /* with a word of zero: the place is free */
+    FORM_NONE, /* a word of zero: the place is free; WRITING: it is written */
     FORM_ASKED,
     FORM_STOPPED, /* recovery: the transaction of this id has ended */
     FORM_DRAFT = 4,
@@ -26,8 +26,25 @@ static const char *const statuses[] = {
 #define OTHER_TEXT STATUSES
 
 #define FORM_SHIFT 32
+#define WRITING 1      /* a second word of FORM_NONE that is not free */
 #define PRINT_SHIFT 36 /* above: bits of the fingerprint */
 #define SLOT_SHIFT 54  /* numbers are microseconds, until the year 2540 */
+
+/* The three words of place i. The places in use are the first ones, so the far
+ * table is not touched while there is room in the near one. */
+static _Atomic uint64_t *
+words(struct registry *r, uint32_t entry, int i)
+{
+    return i < REGISTRY_STARTS_NEAR
+        ? registry_starts_at(r, entry)->word[i]
+        : registry_far_starts_at(r, entry)->word[i - REGISTRY_STARTS_NEAR];
+}
+
+static bool
+is_free(struct registry *r, uint32_t entry, int i)
+{
+    return words(r, entry, i)[1] == 0;
+}
 
 static enum form
 form_of(uint64_t second)
@@ -107,31 +124,29 @@ static void
 put(struct registry *r, uint32_t entry, int i, uint64_t fp0, uint64_t second,
     uint64_t third, const char *answer, size_t len)
 {
-    struct registry_starts *s = registry_starts_at(r, entry);
+    _Atomic uint64_t *word = words(r, entry, i);
 
-    s->word[i][1] = 0;
+    /* Not 0: another process that looks for a start would stop here. */
+    word[1] = WRITING;
     if (has_text(form_of(second))) {
         struct registry_answers *a = registry_answers_at(r, entry);
         a->of[i].len = (uint16_t)len;
         memmove(a->of[i].text, answer, len);
     }
-    s->word[i][2] = third;
-    s->word[i][0] = check_word(r, entry, i, fp0, second, third);
-    s->word[i][1] = second;
+    word[2] = third;
+    word[0] = check_word(r, entry, i, fp0, second, third);
+    word[1] = second;
 }
 
 /* Moves the start at `from` to `to`; a damaged one stays damaged. */
 static void
 move(struct registry *r, uint32_t entry, int to, int from)
 {
-    struct registry_starts *s = registry_starts_at(r, entry);
-    uint64_t                second = s->word[from][1], third = s->word[from][2];
-    uint64_t                first = s->word[from][0];
+    _Atomic uint64_t *word = words(r, entry, from);
+    uint64_t          first = word[0], second = word[1], third = word[2];
     uint64_t fp0 = first ^ check_word(r, entry, from, 0, second, third);
 
-    if (second == 0) {
-        s->word[to][1] = 0;
-    } else if (has_text(form_of(second))) {
+    if (second != 0 && has_text(form_of(second))) {
         struct registry_answers *a = registry_answers_at(r, entry);
         put(r, entry, to, fp0, second, third, a->of[from].text,
             a->of[from].len);
@@ -140,47 +155,54 @@ move(struct registry *r, uint32_t entry, int to, int from)
     }
 }
 
+/* The last place in use moves to the one that becomes free. */
 static void
 erase(struct registry *r, uint32_t entry, int i)
 {
-    struct registry_starts *s = registry_starts_at(r, entry);
+    int last = i;
 
-    for (; i < REGISTRY_STARTS - 1 && s->word[i + 1][1] != 0; i++)
-        move(r, entry, i, i + 1);
-    s->word[i][1] = 0;
+    while (last < REGISTRY_STARTS - 1 && !is_free(r, entry, last + 1))
+        last++;
+    if (last != i)
+        move(r, entry, i, last);
+    words(r, entry, last)[1] = 0;
 }
 
 /* The place of a fingerprint, REGISTRY_STARTS if it has none. */
 static int
 place(struct registry *r, uint32_t entry, const uint64_t fp[2])
 {
-    struct registry_starts *s = registry_starts_at(r, entry);
-    int                     i;
-
-    for (i = 0; i < REGISTRY_STARTS; i++) {
-        uint64_t second = s->word[i][1], third = s->word[i][2];
-        if (second != 0 && second >> PRINT_SHIFT == fp[1] >> PRINT_SHIFT &&
-            form_of(second) != FORM_STOPPED &&
-            s->word[i][0] == check_word(r, entry, i, fp[0], second, third))
+    for (int i = 0; i < REGISTRY_STARTS; i++) {
+        _Atomic uint64_t *word = words(r, entry, i);
+        uint64_t          second = word[1], third = word[2];
+        if (second == 0)
             break;
+        if (second >> PRINT_SHIFT == fp[1] >> PRINT_SHIFT &&
+            form_of(second) != FORM_STOPPED &&
+            word[0] == check_word(r, entry, i, fp[0], second, third))
+            return i;
     }
-    return i;
+    return REGISTRY_STARTS;
 }
 
-/* Makes a place among those of other numbers, the newest first;
- * REGISTRY_STARTS if all are newer. */
+/* The first free place, or that of the oldest start; REGISTRY_STARTS if all
+ * are newer. */
 static int
 make_place(struct registry *r, uint32_t entry, uint64_t number)
 {
-    struct registry_starts *s = registry_starts_at(r, entry);
-    int                     i = 0;
+    uint64_t oldest = UINT64_MAX;
+    int      at = REGISTRY_STARTS;
 
-    while (i < REGISTRY_STARTS && s->word[i][1] != 0 &&
-        number_of(s->word[i][2]) > number)
-        i++;
-    for (int k = REGISTRY_STARTS - 1; k > i; k--)
-        move(r, entry, k, k - 1);
-    return i;
+    for (int i = 0; i < REGISTRY_STARTS; i++) {
+        if (is_free(r, entry, i))
+            return i;
+        uint64_t n = number_of(words(r, entry, i)[2]);
+        if (n < oldest) {
+            oldest = n;
+            at = i;
+        }
+    }
+    return oldest <= number ? at : REGISTRY_STARTS;
 }
 
 static void
@@ -197,12 +219,6 @@ set(struct registry *r, uint32_t entry, const uint64_t fp[2], unsigned form,
             erase(r, entry, i);
         return;
     }
-    if (i < REGISTRY_STARTS &&
-        number_of(registry_starts_at(r, entry)->word[i][2]) !=
-            number_of(number)) {
-        erase(r, entry, i); /* its place among the others changes */
-        i = REGISTRY_STARTS;
-    }
     if (i == REGISTRY_STARTS)
         i = make_place(r, entry, number_of(number));
     if (i < REGISTRY_STARTS)
@@ -213,15 +229,18 @@ enum registry_start_state
 registry_start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
     struct registry_start *out)
 {
-    struct registry_starts *s = registry_starts_at(r, entry);
-    int                     i = place(r, entry, fp);
+    int i = place(r, entry, fp);
 
     out->state = REGISTRY_START_UNKNOWN;
     out->len = 0;
+    /* A former owner that erases a start may move this one meanwhile. */
+    if (i == REGISTRY_STARTS)
+        i = place(r, entry, fp);
     if (i == REGISTRY_STARTS)
         return out->state;
-    uint64_t  second = s->word[i][1], third = s->word[i][2];
-    enum form f = form_of(second);
+    _Atomic uint64_t *word = words(r, entry, i);
+    uint64_t          second = word[1], third = word[2];
+    enum form         f = form_of(second);
     out->slot = (unsigned)(third >> SLOT_SHIFT);
     out->number = number_of(third);
     if (is_draft(f) || is_known(f)) {
@@ -238,7 +257,7 @@ registry_start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
         }
     }
     /* A write of another process in between has changed what was read. */
-    if (place(r, entry, fp) != i || s->word[i][1] != second)
+    if (place(r, entry, fp) != i || word[1] != second)
         return out->state;
     out->state = is_known(f) ? REGISTRY_START_KNOWN
         : is_draft(f)        ? REGISTRY_START_DRAFT
@@ -274,11 +293,10 @@ void
 registry_start_drop(
     struct registry *r, uint32_t entry, const uint64_t fp[2], uint64_t number)
 {
-    struct registry_starts *s = registry_starts_at(r, entry);
-    int                     i = place(r, entry, fp);
+    int i = place(r, entry, fp);
 
-    if (i < REGISTRY_STARTS && !is_known(form_of(s->word[i][1])) &&
-        number_of(s->word[i][2]) == number_of(number))
+    if (i < REGISTRY_STARTS && !is_known(form_of(words(r, entry, i)[1])) &&
+        number_of(words(r, entry, i)[2]) == number_of(number))
         erase(r, entry, i);
 }
 
@@ -286,13 +304,13 @@ registry_start_drop(
 static bool
 stop(struct registry *r, uint32_t entry, int32_t id, uint64_t number)
 {
-    struct registry_starts *s = registry_starts_at(r, entry);
-    bool                    found = false;
+    bool found = false;
 
-    for (int i = 0; i < REGISTRY_STARTS;) {
-        uint64_t second = s->word[i][1];
-        if (second != 0 && is_known(form_of(second)) && id_of(second) == id &&
-            number_of(s->word[i][2]) < number) {
+    for (int i = 0; i < REGISTRY_STARTS && !is_free(r, entry, i);) {
+        _Atomic uint64_t *word = words(r, entry, i);
+        uint64_t          second = word[1];
+        if (is_known(form_of(second)) && id_of(second) == id &&
+            number_of(word[2]) < number) {
             erase(r, entry, i);
             found = true;
         } else {
@@ -315,12 +333,12 @@ registry_start_stop(
 static bool
 stopped(struct registry *r, uint32_t entry, int32_t id, uint64_t number)
 {
-    struct registry_starts *s = registry_starts_at(r, entry);
-
-    for (int i = 0; i < REGISTRY_STARTS; i++)
-        if (form_of(s->word[i][1]) == FORM_STOPPED &&
-            id_of(s->word[i][1]) == id && number_of(s->word[i][2]) > number)
+    for (int i = 0; i < REGISTRY_STARTS && !is_free(r, entry, i); i++) {
+        _Atomic uint64_t *word = words(r, entry, i);
+        if (form_of(word[1]) == FORM_STOPPED && id_of(word[1]) == id &&
+            number_of(word[2]) > number)
             return true;
+    }
     return false;
 }
 
@@ -364,5 +382,8 @@ registry_start_recover_stop(
 void
 registry_starts_clear(struct registry *r, uint32_t entry)
 {
+    if (!is_free(r, entry, REGISTRY_STARTS_NEAR - 1))
+        memset(registry_far_starts_at(r, entry), 0,
+            sizeof(struct registry_far_starts));
     memset(registry_starts_at(r, entry), 0, sizeof(struct registry_starts));
 }

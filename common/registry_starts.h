@@ -1,10 +1,10 @@
 /*
- * registry_starts: the last StartTransactions of each identity and how they
- * were answered, in shared memory.
+ * registry_starts: the last StartTransactions (1.6) or TransactionEvents (2.x)
+ * of each identity and how they were answered, in shared memory.
  *
- * A StartTransaction that is sent again gets the same answer and makes no
- * second transaction, on whatever worker it arrives. It is recognised by its
- * fingerprint and goes through these states:
+ * One that is sent again gets the same answer and makes no second event, on
+ * whatever worker it arrives. It is recognised by its fingerprint and goes
+ * through these states; all of them are called starts here:
  *
  *     UNKNOWN --> ASKED --> DRAFT --> KNOWN --> (stopped: UNKNOWN)
  *         \_________________^
@@ -16,8 +16,10 @@
  *   KNOWN   the event is durable, `answer` may be given again
  *
  * REGISTRY_STARTS of them are kept for an identity, the newest by the number
- * of the event. A start is forgotten when the event of its StopTransaction is
- * durable: an equal one is a new transaction then.
+ * of the event. The first REGISTRY_STARTS_NEAR lie in a table of their own;
+ * the other one occupies memory only for identities that fill the first, as
+ * charge points of 2.x do. A start is forgotten when the event of its
+ * StopTransaction is durable: an equal one is a new transaction then.
  *
  * An answer of the form {"transactionId":N,"idTagInfo":{"status":"WORD"}}
  * takes no memory beside its three words. The text of any other is kept in a
@@ -40,13 +42,19 @@
 
 struct registry;
 
-#define REGISTRY_STARTS 4
+#define REGISTRY_STARTS_NEAR 4
+#define REGISTRY_STARTS_FAR 16
+#define REGISTRY_STARTS (REGISTRY_STARTS_NEAR + REGISTRY_STARTS_FAR)
 #define REGISTRY_ANSWER_MAX 190 /* bytes of an answer that can be kept */
 
 /* word[0]: check and fingerprint, word[1]: fingerprint, form of the answer and
  * transaction id, word[2]: slot and number. */
 struct registry_starts {
-    _Atomic uint64_t word[REGISTRY_STARTS][3];
+    _Atomic uint64_t word[REGISTRY_STARTS_NEAR][3];
+};
+
+struct registry_far_starts {
+    _Atomic uint64_t word[REGISTRY_STARTS_FAR][3];
 };
 
 struct registry_answers {

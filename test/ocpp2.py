@@ -412,6 +412,42 @@ def test_a_transaction_event_that_is_sent_again_makes_no_second_event():
         g.close()
 
 
+def test_a_session_may_be_sent_again_as_a_whole():
+    """20 events are remembered, wherever and in whatever order they come
+    again."""
+    for settings in ({}, {"answers_Authorize": "no_credit"}):
+        g = Gateway(server_workers=2, **settings)
+        for version in BOTH:
+            c = Station(g, "WHOLE" + version, version, worker=0)
+            token = {"idToken": TOKEN} if settings else {}
+            # The number, the kind and the time tell events apart, each alone.
+            rows = [("Started", 0, WHEN)] + [("Updated", n, WHEN) for n in range(1, 17)] + [
+                ("Updated", 16, "2026-02-01T00:00:00Z"), ("Ended", 16, WHEN), ("Ended", 17, WHEN)]
+            assert len(rows) == 20
+
+            def send(kind, seq, when):
+                return c.event(kind, "t-1", seq, timestamp=when, **token)
+            first = [send(*row) for row in rows]
+            count = lambda: len([e for e in g.events(cp=c.identity)
+                                 if e["eventType"].startswith("transaction.")])
+            before = g.stat("starts_resent")
+            c.close()
+            c = Station(g, c.identity, version, worker=1)
+            assert [send(*row) for row in reversed(rows)] == first[::-1]
+            assert g.stat("starts_resent") == before + 20
+            c.close()
+            g.kill_everything()
+            g.start()
+            c = Station(g, c.identity, version)
+            again = random.sample(range(20), 20)
+            assert [send(*rows[i]) for i in again] == [first[i] for i in again]
+            c.event("Started", "t-2", 0)
+            poll(lambda: count() >= 21)
+            assert count() == 21, count()
+            c.close()
+        g.close()
+
+
 def test_transactions_of_all_versions_have_one_vocabulary():
     g = shared()
     seen = []

@@ -30,6 +30,7 @@
 #include "fleet/redis.h"
 #include "sandbox.h"
 #include "base/self.h"
+#include "session/remote_starts.h"
 #include "session/session.h"
 #include "fleet/ship.h"
 #include "fleet/transaction_ids.h"
@@ -92,6 +93,7 @@ recover_line(void *ctx, uint64_t number, const char *line, size_t len)
     transactions_recover(number, line, len);
     calls_recover(line, len);
     former_recover(line, len);
+    remote_starts_recover(line, len);
 }
 
 /* The connections of this slot's former process ended with it: publishes the

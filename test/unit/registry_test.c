@@ -152,10 +152,12 @@ recover(struct registry *r, uint32_t e, const uint64_t fp[2], uint64_t number,
     registry_start_recover(r, e, fp, number, id, answer, len, add);
 }
 
+#define PRINTS (REGISTRY_STARTS + 4)
+
 static void
-make_prints(uint64_t fp[8][2])
+make_prints(uint64_t fp[PRINTS][2])
 {
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 0; i < PRINTS; i++) {
         fp[i][0] = i + 1;
         fp[i][1] = (uint64_t)(i + 1) << 56 | 99;
     }
@@ -175,7 +177,7 @@ remembers_starts(void)
     struct registry      *r = make(4);
     uint32_t              e = registry_find(r, "CP1", 3, true);
     struct registry_start s;
-    uint64_t              fp[8][2];
+    uint64_t              fp[PRINTS][2];
     char                  answer[REGISTRY_ANSWER_MAX];
 
     make_prints(fp);
@@ -193,22 +195,22 @@ remembers_starts(void)
     CHECK_EQ(registry_start_find(r, e, fp[0], &s), REGISTRY_START_KNOWN);
     CHECK(s.len == len && memcmp(s.answer, answer, len) == 0);
 
-    UNIT_CASE("four are kept, the newest");
+    UNIT_CASE("so many are kept, the newest");
     for (unsigned i = 1; i < REGISTRY_STARTS; i++)
         know(r, e, fp[i], 1001 + i, (int32_t)i);
     know(r, e, fp[1], 1002, 1); /* again: takes no further place */
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_KNOWN);
-    registry_start_ask(r, e, fp[5], 0, 2000);
+    registry_start_ask(r, e, fp[REGISTRY_STARTS], 0, 2000);
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
     CHECK_EQ(state(r, e, fp[1]), REGISTRY_START_KNOWN);
     know(r, e, fp[0], 1, 1); /* older than all */
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
 
     UNIT_CASE("what was given up is forgotten, what is known is not");
-    registry_start_drop(r, e, fp[5], 1999);
-    CHECK_EQ(state(r, e, fp[5]), REGISTRY_START_ASKED);
-    registry_start_drop(r, e, fp[5], 2000);
-    CHECK_EQ(state(r, e, fp[5]), REGISTRY_START_UNKNOWN);
+    registry_start_drop(r, e, fp[REGISTRY_STARTS], 1999);
+    CHECK_EQ(state(r, e, fp[REGISTRY_STARTS]), REGISTRY_START_ASKED);
+    registry_start_drop(r, e, fp[REGISTRY_STARTS], 2000);
+    CHECK_EQ(state(r, e, fp[REGISTRY_STARTS]), REGISTRY_START_UNKNOWN);
     registry_start_drop(r, e, fp[1], 1002);
     CHECK_EQ(state(r, e, fp[1]), REGISTRY_START_KNOWN);
     UNIT_CASE("");
@@ -227,7 +229,7 @@ keeps_any_answer(void)
         "\"parentIdTag\":\"12345678901234567890\"}}"};
     struct registry         *r = make(4);
     uint32_t                 e = registry_find(r, "CP1", 3, true);
-    uint64_t                 fp[8][2];
+    uint64_t                 fp[PRINTS][2];
     struct registry_start    s;
     char                     largest[REGISTRY_ANSWER_MAX + 1];
 
@@ -255,7 +257,7 @@ forgets_what_was_stopped(void)
 {
     struct registry *r = make(4);
     uint32_t         e = registry_find(r, "CP1", 3, true);
-    uint64_t         fp[8][2];
+    uint64_t         fp[PRINTS][2];
 
     make_prints(fp);
     UNIT_CASE("the start of that id, if it is earlier");
@@ -277,7 +279,7 @@ recovers_starts(void)
 {
     struct registry *r = make(8);
     uint32_t         e = registry_find(r, "CP1", 3, true);
-    uint64_t         fp[8][2];
+    uint64_t         fp[PRINTS][2];
     char             answer[REGISTRY_ANSWER_MAX];
     size_t           len = simple(answer, 5, "Accepted");
 
@@ -293,13 +295,14 @@ recovers_starts(void)
 
     UNIT_CASE("in any order, the newest stay");
     e = registry_find(r, "CP2", 3, true);
-    for (unsigned i = 0; i < 6; i++) {
-        unsigned k = (const unsigned[]){2, 0, 5, 1, 4, 3}[i];
+    for (unsigned i = 0; i < PRINTS; i++) {
+        unsigned k = (7 * i + 2) % PRINTS;
         /* Later ones with lower ids, as another worker's may be. */
         recover(r, e, fp[k], k + 1, 100 - (int32_t)k, true);
     }
-    for (unsigned i = 0; i < 6; i++)
-        CHECK_EQ(state(r, e, fp[i]) == REGISTRY_START_KNOWN, i >= 2);
+    for (unsigned i = 0; i < PRINTS; i++)
+        CHECK_EQ(state(r, e, fp[i]) == REGISTRY_START_KNOWN,
+            i >= PRINTS - REGISTRY_STARTS);
 
     UNIT_CASE("a stop counts also if it is read before its start");
     e = registry_find(r, "CP3", 3, true);
@@ -345,6 +348,118 @@ keeps_proofs(void)
     registry_proof_put(r, b.entry, in, 1);
     registry_proof_clear(r, b.entry);
     CHECK(!registry_proof_get(r, b.entry, out, &when));
+    UNIT_CASE("");
+}
+
+/* One is forgotten, of whatever place; the others are found. */
+static void
+the_others_stay(void)
+{
+    struct registry *r = make(4);
+    uint64_t         fp[PRINTS][2];
+
+    make_prints(fp);
+    for (unsigned gone = 0; gone < REGISTRY_STARTS; gone++) {
+        uint32_t e = registry_find(r, "CP1", 3, true);
+        for (unsigned i = 0; i < REGISTRY_STARTS; i++)
+            know(r, e, fp[i], 10 + i, (int32_t)i);
+        registry_start_stop(r, e, (int32_t)gone, 1000);
+        for (unsigned i = 0; i < REGISTRY_STARTS; i++)
+            CHECK_EQ(state(r, e, fp[i]) == REGISTRY_START_KNOWN, i != gone);
+        know(r, e, fp[gone], 2000, 1);
+        CHECK_EQ(state(r, e, fp[gone]), REGISTRY_START_KNOWN);
+        registry_starts_clear(r, e);
+        for (unsigned i = 0; i < REGISTRY_STARTS; i++)
+            CHECK_EQ(state(r, e, fp[i]), REGISTRY_START_UNKNOWN);
+    }
+}
+
+static struct registry_remote
+remote(uint64_t key, uint64_t sent_ms, uint32_t connector, const char *command)
+{
+    struct registry_remote is = {.key = key,
+        .sent_ms = sent_ms,
+        .connector = connector,
+        .len = (uint32_t)strlen(command)};
+
+    memcpy(is.command, command, is.len);
+    return is;
+}
+
+static bool
+begins(struct registry *r, uint32_t e, uint64_t key, uint32_t connector,
+    uint64_t since, uint64_t transaction, const char *command)
+{
+    struct registry_remote is;
+
+    return registry_remote_begin(
+               r, e, key, connector, since, transaction, &is) &&
+        is.len == strlen(command) && memcmp(is.command, command, is.len) == 0;
+}
+
+static void
+remembers_remote_starts(void)
+{
+    struct registry       *r = make(4);
+    uint32_t               e = registry_find(r, "CP1", 3, true);
+    struct registry_remote is;
+    char                   longest[REGISTRY_COMMAND_MAX + 1];
+
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    CHECK(!registry_remotes_any(r, e));
+    CHECK(!begins(r, e, 7, 1, 0, 70, "a"));
+    UNIT_CASE("by key, the newest, once");
+    is = remote(7, 100, 0, "a");
+    registry_remote_put(r, e, &is);
+    is = remote(7, 200, 0, longest);
+    registry_remote_put(r, e, &is);
+    CHECK(begins(r, e, 7, 1, 0, 70, longest));
+    CHECK(begins(r, e, 7, 1, 0, 70, longest));
+    CHECK(begins(r, e, 7, 1, 0, 71, "a"));
+    CHECK(!begins(r, e, 7, 1, 0, 72, "a"));
+    CHECK(registry_remote_find(r, e, 70, &is) && is.len == sizeof longest - 1);
+    CHECK(!registry_remote_find(r, e, 72, &is));
+    UNIT_CASE("not too old, and of the connector");
+    is = remote(8, 300, 2, "c");
+    registry_remote_put(r, e, &is);
+    CHECK(!begins(r, e, 8, 1, 0, 80, "c"));
+    CHECK(!begins(r, e, 8, 2, 301, 80, "c"));
+    CHECK(begins(r, e, 8, 0, 300, 80, "c"));
+    UNIT_CASE("refused; but not one that began");
+    is = remote(9, 400, 0, "d");
+    registry_remote_put(r, e, &is);
+    registry_remote_drop(r, e, "d", 1);
+    registry_remote_drop(r, e, "c", 1);
+    CHECK(!begins(r, e, 9, 0, 0, 90, "d"));
+    CHECK(registry_remote_find(r, e, 80, &is));
+    UNIT_CASE("of the journal, in any order");
+    is = remote(0, 0, 0, "j");
+    is.transaction = 55;
+    registry_remote_put(r, e, &is);
+    is = remote(5, 500, 0, "j");
+    registry_remote_put(r, e, &is);
+    CHECK(registry_remote_find(r, e, 55, &is) && is.key == 5);
+    UNIT_CASE("the newest stay");
+    for (unsigned i = 0; i < REGISTRY_REMOTES + 2; i++) {
+        is = remote(20 + i, 600 + i, 0, (const char[]){(char)('p' + i), 0});
+        registry_remote_put(r, e, &is);
+    }
+    is = remote(30, 1, 0, "old");
+    registry_remote_put(r, e, &is);
+    for (unsigned i = 0; i < REGISTRY_REMOTES + 2; i++)
+        CHECK_EQ(
+            registry_remote_begin(r, e, 20 + i, 0, 0, 1000 + i, &is), i >= 2);
+    CHECK(!registry_remote_begin(r, e, 30, 0, 0, 1, &is));
+    UNIT_CASE("damaged");
+    memset(&registry_remotes_at(r, e)->of[1].is.command, 'z', 3);
+    unsigned found = 0;
+    for (unsigned i = 0; i < REGISTRY_REMOTES + 2; i++)
+        found += registry_remote_find(r, e, 1000 + i, &is);
+    CHECK_EQ(found, REGISTRY_REMOTES - 1);
+    UNIT_CASE("cleared");
+    registry_remotes_clear(r, e);
+    CHECK(!registry_remotes_any(r, e));
     UNIT_CASE("");
 }
 
@@ -916,6 +1031,8 @@ main(int argc, char **argv)
     keeps_any_answer();
     forgets_what_was_stopped();
     recovers_starts();
+    the_others_stay();
+    remembers_remote_starts();
     a_scribbled_start_is_forgotten();
     keeps_proofs();
     siphash_is_siphash();

@@ -91,7 +91,28 @@ main(void)
         if (out.len > 7)
             CHECK_STRN(out.p + 6, out.len - 7, rows[i].tx);
     }
-    UNIT_CASE("");
+    UNIT_CASE("remote starts");
+    struct transaction_remote one, two;
+    const char               *text = EVENT_2X(",\"remoteStartId\":12}");
+    CHECK(json_scan(&tape, text, strlen(text)));
+    one = transaction_remote_of_message(EVENT_tx_updated, &tape, 0);
+    CHECK(one.key != 0 && !one.by_token);
+    CHECK(transaction_id_hash(EVENT_tx_updated, &tape, 0, NULL, 0) != 0);
+    text = "{\"remoteStartId\":12,\"evseId\":1}";
+    CHECK(json_scan(&tape, text, strlen(text)));
+    two = transaction_remote_of_command(&tape, 0);
+    CHECK(one.key == two.key && !two.by_token);
+    text = "{\"idTag\":\"aBc\",\"connectorId\":2}";
+    CHECK(json_scan(&tape, text, strlen(text)));
+    one = transaction_remote_of_command(&tape, 0);
+    CHECK(one.key != 0 && one.by_token && one.connector == 2);
+    text = "{\"connectorId\":1,\"idTag\":\"ABC\"}";
+    CHECK(json_scan(&tape, text, strlen(text)));
+    two = transaction_remote_of_message(EVENT_tx_started, &tape, 0);
+    CHECK(one.key == two.key && two.by_token && two.connector == 1);
+    CHECK(transaction_remote_of_message(EVENT_meter_values, &tape, 0).key == 0);
+    CHECK(transaction_is_remote("RemoteStartTransaction"));
+    CHECK(!transaction_is_remote("RemoteStopTransaction"));
     CHECK(transaction_is_kind(EVENT_tx_updated));
     CHECK(!transaction_is_kind(EVENT_heartbeat));
     buf_free(&out);

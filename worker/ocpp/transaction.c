@@ -1,11 +1,13 @@
 /* transaction: one vocabulary for transactions. See transaction.h. */
 #include "ocpp/transaction.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "ocpp/schema_format.h"
 
 bool
@@ -220,4 +222,112 @@ transaction_put(struct writer *w, enum event_kind kind, const struct json *j,
     if (command_id != NULL)
         writer_str(w, "commandId", command_id);
     writer_close(w);
+}
+
+/* --- the command that asked for it --------------------------------------- */
+
+/* Members of a command that asks for a transaction, which lead to it. */
+static const char *const remote_members[] = {
+    "remoteStartId", "idTag", "connectorId"};
+
+bool
+transaction_is_remote(const char *action)
+{
+    return strcmp(action, "RequestStartTransaction") == 0 ||
+        strcmp(action, "RemoteStartTransaction") == 0;
+}
+
+static uint64_t
+hash(uint64_t seed, const char *text, size_t len)
+{
+    uint64_t h = hash_sum(text, len, seed);
+
+    return h ? h : 1;
+}
+
+/* A value as text: numbers in one form, and tokens in lower case, since those
+ * of 1.6 are compared so. */
+static uint64_t
+hash_of(const struct json *j, uint32_t i, uint64_t seed, bool lower)
+{
+    char    text[256];
+    size_t  n;
+    int64_t number;
+
+    if (i == 0)
+        return 0;
+    if (json_int64(j, i, &number)) {
+        n = (size_t)snprintf(text, sizeof text, "%" PRId64, number);
+    } else if (j->tok[i].type == JSON_STRING) {
+        n = json_string(j, i, text, sizeof text, NULL);
+        for (size_t k = 0; lower && k < n; k++)
+            if (text[k] >= 'A' && text[k] <= 'Z')
+                text[k] += 'a' - 'A';
+    } else {
+        return 0;
+    }
+    return hash(seed, text, n);
+}
+
+static struct transaction_remote
+remote_of(const struct json *j, uint32_t id, uint32_t token, uint32_t connector)
+{
+    struct transaction_remote r = {.by_token = id == 0};
+    int64_t                   n = 0;
+
+    r.key = id ? hash_of(j, id, 1, false) : hash_of(j, token, 2, true);
+    if (r.by_token && connector != 0 && json_int64(j, connector, &n) && n > 0 &&
+        n < UINT32_MAX)
+        r.connector = (uint32_t)n;
+    return r;
+}
+
+struct transaction_remote
+transaction_remote_of_command(const struct json *j, uint32_t payload)
+{
+    return remote_of(j, member(j, payload, "remoteStartId"),
+        member(j, payload, "idTag"), member(j, payload, "connectorId"));
+}
+
+void
+transaction_put_remote(struct writer *w, const struct json *j, uint32_t payload)
+{
+    for (size_t i = 0; i < sizeof remote_members / sizeof remote_members[0];
+         i++)
+        put(w, remote_members[i], j, member(j, payload, remote_members[i]));
+}
+
+struct transaction_remote
+transaction_remote_of_message(
+    enum event_kind kind, const struct json *j, uint32_t payload)
+{
+    uint32_t id = remote_start(j, payload);
+
+    if (id != 0 || kind == EVENT_tx_started)
+        return remote_of(j, id, member(j, payload, "idTag"),
+            member(j, payload, "connectorId"));
+    return (struct transaction_remote){0};
+}
+
+uint64_t
+transaction_hash(const struct json *j, uint32_t id)
+{
+    return hash_of(j, id, 3, false);
+}
+
+uint64_t
+transaction_id_hash(enum event_kind kind, const struct json *j,
+    uint32_t payload, const char *answer, size_t answer_len)
+{
+    struct json_token tokens[256];
+    struct json       a = JSON_INIT(tokens, 256);
+    uint32_t          info = member(j, payload, "transactionInfo");
+
+    if (info != 0)
+        return transaction_hash(j, inner(j, info, "transactionId"));
+    if (kind != EVENT_tx_started)
+        return transaction_hash(j, member(j, payload, "transactionId"));
+    if (answer == NULL || !json_scan(&a, answer, answer_len))
+        return 0;
+    return transaction_hash(&a, member(&a, 0, "transactionId"));
 }

@@ -27,4 +27,31 @@ void transaction_put(struct writer *w, enum event_kind kind,
     const struct json *tape, uint32_t payload, const char *answer,
     size_t answer_len, const char *command_id);
 
+/* What the message that begins a transaction has in common with the command
+ * that asked for it: the remoteStartId, or in 1.6, which has no such thing, the
+ * token. */
+struct transaction_remote {
+    uint64_t key;       /* hash; 0: it has nothing */
+    bool     by_token;  /* the token; valid for a time only */
+    uint32_t connector; /* by_token: that is asked for, or used; 0 none */
+};
+
+/* Does a command with this action ask for a transaction? */
+bool transaction_is_remote(const char *action);
+/* payload: of such a command. The same members may stand in an event. */
+struct transaction_remote transaction_remote_of_command(
+    const struct json *tape, uint32_t payload);
+/* Appends those members. */
+void transaction_put_remote(
+    struct writer *w, const struct json *tape, uint32_t payload);
+struct transaction_remote transaction_remote_of_message(
+    enum event_kind kind, const struct json *tape, uint32_t payload);
+
+/* The hash of the id of the message's transaction, 0 if it has none. answer: as
+ * above. */
+uint64_t transaction_id_hash(enum event_kind kind, const struct json *tape,
+    uint32_t payload, const char *answer, size_t answer_len);
+/* ... of an id as tx has it. */
+uint64_t transaction_hash(const struct json *tape, uint32_t id);
+
 #endif

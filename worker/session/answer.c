@@ -10,6 +10,7 @@
 #include "ocpp/default_answer.h"
 #include "ocpp/tape.h"
 #include "ocpp/transaction.h"
+#include "session/remote_starts.h"
 #include "session/verdicts.h"
 #include "session/violation.h"
 #include "base/self.h"
@@ -183,7 +184,7 @@ publish(struct answer *a)
     writer_str(&p->w, "answeredBy", a->by);
     if (transaction_is_kind(a->kind))
         transaction_put(&p->w, a->kind, a->tape, a->f->payload_tok,
-            answer_payload.p, answer_payload.len, NULL);
+            answer_payload.p, answer_payload.len, remote_starts_command(a));
     violation_put(&p->w, a->deviations);
     /* The last member: ocppd_gateway.lua looks for it there. */
     if (a->token != NULL)

@@ -17,6 +17,7 @@
 #include "base/master_link.h"
 #include "ocpp/dialect.h"
 #include "session/publish.h"
+#include "session/remote_starts.h"
 #include "journal/journal.h"
 #include "journal_line.h"
 #include "base/self.h"
@@ -457,6 +458,8 @@ announce(struct conn *c, struct call *k)
     writer_str(&p->w, "commandId", k->command_id);
     writer_str(&p->w, "action", k->action);
     writer_str(&p->w, "origin", k->queued != NULL ? "redis" : "control");
+    remote_starts_sent(
+        p, c->session.entry, k->action, k->payload, k->command_id);
     writer_close(&p->w);
     k->announced = publish_end(p); /* 0: the sweep tries again */
     if (k->announced == 0)
@@ -622,6 +625,8 @@ calls_answered(
         accepted(f, tape))
         c->session.boot = BOOT_TRIGGERED;
     auth_command_ended(k->identity, k->action, k->payload, accepted(f, tape));
+    if (!accepted(f, tape))
+        remote_starts_refused(c->session.entry, k->action, k->command_id);
     if (f->type == OCPPJ_CALLERROR) {
         STAT_INC(self.st, call_errors_received[f->code]);
         finish(k, OUTCOME_error, none, f->code_word,
