@@ -5,6 +5,8 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 CC      ?= gcc
 B       ?= build
+# common/version.h is the one place of it.
+VERSION := $(shell sed -n 's/.*OCPPD_VERSION "\(.*\)"/\1/p' common/version.h)
 OPT     ?= -O2 -g
 SAN     ?=
 
@@ -90,13 +92,14 @@ $(B)/%.o: %.c $(GEN)
 
 # --- manual pages: the tables in them are printed by the daemon ----------------
 
+# The footer of each names the version.
 man: $(MAN)
-$(B)/man/%: man/%
+$(B)/man/%: man/% common/version.h
 	@mkdir -p $(@D)
-	cp $< $@
+	$(SAY) sed 's/^\.Os$$/.Os ocppd $(VERSION)/' $< > $@
 $(B)/man/%: man/%.in $(B)/ocppd
 	@mkdir -p $(@D)
-	@awk -v ocppd=$(B)/ocppd '/^@[A-Z]+@$$/ { t = tolower(substr($$0, 2, length($$0) - 2)); \
+	@awk -v ocppd=$(B)/ocppd -v version=$(VERSION) '/^\.Os$$/ { print ".Os ocppd " version; next } /^@[A-Z]+@$$/ { t = tolower(substr($$0, 2, length($$0) - 2)); \
 	    if (system(ocppd " -x " t)) exit 1; next } { print; fflush() }' $< > $@.tmp && mv $@.tmp $@
 	@echo "  $@"
 
@@ -268,12 +271,16 @@ $(B)/floor $(B)/load: $(B)/%: test/bench/%.c
 SBIN = $(DESTDIR)$(PREFIX)/sbin
 BIN  = $(DESTDIR)$(PREFIX)/bin
 SHARE_MAN = $(DESTDIR)$(PREFIX)/share/man
+BASH_DIR  = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+# Debian's packages and what is installed by hand have different directories.
+ZSH_DIR   = $(DESTDIR)$(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
 UNIT_DIR  = $(DESTDIR)$(PREFIX)/lib/systemd/system
 ETC  = $(DESTDIR)/etc
 # The service files name the programs where they are installed.
 SERVICE = sed 's|/usr/local/|$(PREFIX)/|g'
 INSTALLED = $(SBIN)/ocppd $(BIN)/ocppctl $(BIN)/ocppsim \
     $(foreach m,$(MAN),$(SHARE_MAN)/man$(subst .,,$(suffix $m))/$(notdir $m)) \
+    $(BASH_DIR)/ocppctl $(ZSH_DIR)/_ocppctl \
     $(ETC)/init.d/ocppd $(ETC)/logrotate.d/ocppd $(UNIT_DIR)/ocppd.service
 
 # On this machine (without DESTDIR, by root) the service is ready to start
@@ -283,11 +290,13 @@ INSTALLED = $(SBIN)/ocppd $(BIN)/ocppctl $(BIN)/ocppsim \
 # password is written into it.
 install: all
 	install -d $(SBIN) $(BIN) $(addprefix $(SHARE_MAN)/man,1 5 7 8) $(UNIT_DIR) \
-	    $(ETC)/ocppd $(ETC)/init.d $(ETC)/logrotate.d
+	    $(BASH_DIR) $(ZSH_DIR) $(ETC)/ocppd $(ETC)/init.d $(ETC)/logrotate.d
 	install -d -m 750 $(DESTDIR)/var/lib/ocppd $(DESTDIR)/var/log/ocppd
 	install -m 755 $(B)/ocppd $(SBIN)
 	install -m 755 $(B)/ocppctl $(B)/ocppsim $(BIN)
 	for m in $(MAN); do install -m 644 $$m $(SHARE_MAN)/man$${m##*.}; done
+	install -m 644 $(B)/completion/ocppctl $(BASH_DIR)
+	install -m 644 $(B)/completion/_ocppctl $(ZSH_DIR)
 	test -e $(ETC)/ocppd/ocppd.conf || install -m 644 conf/ocppd.conf $(ETC)/ocppd/ocppd.conf
 	$(SERVICE) scripts/ocppd.init > $(ETC)/init.d/ocppd && chmod 755 $(ETC)/init.d/ocppd
 	$(SERVICE) scripts/ocppd.service > $(UNIT_DIR)/ocppd.service
@@ -303,12 +312,33 @@ install: all
 uninstall:
 	rm -f $(INSTALLED)
 
-# The source of the last commit, as an archive.
-VERSION = $(shell sed -n 's/.*OCPPD_VERSION "\(.*\)"/\1/p' common/version.h)
+# The source of the last commit, as an archive that builds.
 dist:
 	@mkdir -p $(B)
 	git archive --prefix=ocppd-$(VERSION)/ -o $(B)/ocppd-$(VERSION).tar.gz HEAD
 	@echo "  $(B)/ocppd-$(VERSION).tar.gz"
+
+# Debian packages of the source as it stands here, in $(B)/deb: ocppd and
+# ocppd-dbgsym. DEB_VERSION may add to the version, such as 0.2.0+local1.
+DEB_VERSION ?= $(VERSION)
+DEB = $(B)/deb/ocppd-$(DEB_VERSION)
+deb:
+	@scripts/deps deb
+	rm -rf $(B)/deb
+	mkdir -p $(DEB)
+	{ git ls-files -z 2>/dev/null || find . -path ./$(B) -prune -o -type f -print0; } | \
+	    tar c --null --no-recursion -T - | tar x -C $(DEB)
+	cp -r scripts/debian $(DEB)/debian
+	scripts/debian-changelog $(DEB_VERSION) > $(DEB)/debian/changelog
+	cd $(DEB) && MAKEFLAGS= MAKELEVEL= dpkg-buildpackage -b -us -uc $(DEB_FLAGS)
+	@echo && ls $(B)/deb/*.deb
+
+# What lintian finds and is no error is explained in
+# scripts/debian/ocppd.lintian-overrides.
+check-deb:
+	@scripts/deps lintian
+	@$(MAKE) --no-print-directory deb
+	lintian --allow-root --fail-on error,warning $(B)/deb/*.changes
 
 clean:
 	rm -rf $(B)
@@ -331,8 +361,10 @@ help:
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make uninstall     removes what install wrote; configuration and journal stay'
 	@echo 'make dist          the source of the last commit as $(B)/ocppd-VERSION.tar.gz'
+	@echo 'make deb           Debian packages in $(B)/deb'
+	@echo 'make check-deb     the same, and lintian finds nothing in them'
 	@echo 'make clean'
 
-.PHONY: all clean man deps run run-tls demo bench-instructions bench-million check check-asan check-browser check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist help
+.PHONY: all clean man deps run run-tls demo bench-instructions bench-million check check-asan check-browser check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist deb check-deb help
 .SECONDARY:
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path '$(B)/deb' -prune -o -type f -name '*.d' -print 2>/dev/null)

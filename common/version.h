@@ -2,6 +2,6 @@
 #ifndef COMMON_VERSION_H
 #define COMMON_VERSION_H
 
-#define OCPPD_VERSION "0.1.0"
+#define OCPPD_VERSION "0.2.0"
 
 #endif

@@ -256,6 +256,8 @@ def test_make_install_puts_everything_in_its_place_and_uninstall_removes_it():
                      "ocppd-events.7", "ocppd-stats.7", "ocppd-redis.7",
                      "ocppsim.1"):
             assert name in names, (name, found)
+        assert "usr/share/bash-completion/completions/ocppctl" in found
+        assert "usr/share/zsh/vendor-completions/_ocppctl" in found
         assert "etc/init.d/ocppd" in found and "etc/logrotate.d/ocppd" in found
         for f in found:
             assert f.startswith(("usr/", "etc/")), f
@@ -308,6 +310,23 @@ def test_the_installed_unit_starts_as_the_services_user():
     g.wait_ready()
     Charger(g, "INSTALLED").boot()
     assert g.stop() == 0
+
+
+def test_every_manual_page_names_the_version_that_the_programs_print():
+    versions = {subprocess.run([os.path.join(B, p), "-V"],
+                               stdout=subprocess.PIPE, text=True).stdout
+                .split()[1] for p in ("ocppd", "ocppctl")}
+    assert len(versions) == 1, versions
+    pages = os.listdir(B + "/man")
+    assert pages
+    for page in pages:
+        with open(B + "/man/" + page) as f:
+            assert ".Os ocppd %s\n" % versions.copy().pop() in f.read(), page
+    r = subprocess.run([ROOT + "/scripts/debian-changelog",
+                        *versions], cwd=ROOT, stdout=subprocess.PIPE,
+                       text=True, env=dict(os.environ, SOURCE_DATE_EPOCH="0"))
+    assert r.stdout.startswith("ocppd (%s) " % versions.pop()), r
+    assert "Thu, 01 Jan 1970 00:00:00 +0000" in r.stdout, r
 
 
 def test_make_dist_makes_an_archive_of_the_version():
