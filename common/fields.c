@@ -163,7 +163,7 @@ fields_parse(struct fields *f, char *line, size_t len)
             stop = end;
         char *equals = memchr(at, '=', (size_t)(stop - at));
         if (equals == NULL || !is_key(at, (size_t)(equals - at)) ||
-            f->n == FIELDS_MAX)
+            f->n == FIELDS_OF_RECORD)
             return false;
         *equals = '\0';
         struct field *to = &f->of[f->n];

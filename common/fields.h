@@ -21,7 +21,7 @@
 
 #include "buf.h"
 
-#define FIELDS_MAX 192 /* of one record; a line with more is refused */
+#define FIELDS_OF_RECORD 192 /* of one record; a line with more is refused */
 
 struct field {
     const char *key;
@@ -34,7 +34,7 @@ struct fields {
     unsigned     n;
     unsigned     at;  /* where the next look-up begins */
     const char  *bad; /* the first key whose value was refused; NULL */
-    struct field of[FIELDS_MAX];
+    struct field of[FIELDS_OF_RECORD];
 };
 
 /* --- writing: each appends to *out; look at out->overflow at the end. ------ */

@@ -553,6 +553,23 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
     return REGISTRY_OK;
 }
 
+/* By compare-and-swap, as a release: a claim that comes in between wins, since
+ * it exchanges the word. The generation belongs to the owner that is replaced,
+ * so it does not change as long as the swap succeeds. */
+cref
+registry_adopt(struct registry *r, uint32_t entry, uint64_t generation,
+    cref from, unsigned slot, uint32_t index)
+{
+    struct registry_entry *e = registry_at(r, entry);
+    cref                   to = cref_make(slot, index, generation);
+
+    if (atomic_load(&e->generation) != generation ||
+        !atomic_compare_exchange_strong_explicit(
+            &e->owner, &from, to, memory_order_acq_rel, memory_order_acquire))
+        return 0;
+    return to;
+}
+
 bool
 registry_owns(struct registry *r, uint32_t entry, cref self)
 {

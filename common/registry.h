@@ -141,6 +141,13 @@ enum registry_result registry_claim(struct registry *r, const char *name,
     size_t len, unsigned slot, uint32_t index, _Atomic uint64_t *sequence,
     const uint64_t addr[2], uint16_t port, struct registry_claim *out);
 
+/* Another connection holds the identity in the place of `from`, without a
+ * claim: the generation stays. from: the owner word as it is, 0 for an entry
+ * that came from another segment (registry_state.h). Returns the new owner
+ * word; 0 if from is not the owner any more or the generation is another. */
+cref registry_adopt(struct registry *r, uint32_t entry, uint64_t generation,
+    cref from, unsigned slot, uint32_t index);
+
 /* A load: asked for each message. */
 bool registry_owns(struct registry *r, uint32_t entry, cref self);
 /* The same, and the entry has its name still, as far as a stray store shows. */

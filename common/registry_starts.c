@@ -379,6 +379,75 @@ registry_start_recover_stop(
     registry_unlock(r);
 }
 
+/* --- records ------------------------------------------------------------- */
+
+#define KEYS_LEN 16
+
+/* Words of the forms: their numbers may change, and what they mean stays. */
+static const char *
+form_word(enum form f)
+{
+    return f == FORM_ASKED ? "asked" : is_draft(f) ? "draft" : "known";
+}
+
+void
+registry_starts_write(struct registry *r, uint32_t entry, struct buf *out)
+{
+    struct registry_starts *s = registry_starts_at(r, entry);
+
+    for (int i = 0; i < REGISTRY_STARTS; i++) {
+        struct registry_start copy;
+        uint64_t              first = s->word[i][0], second = s->word[i][1];
+        uint64_t              third = s->word[i][2];
+        enum form             f = form_of(second);
+        char                  key[KEYS_LEN];
+
+        if (second == 0 || (f != FORM_ASKED && !is_draft(f) && !is_known(f)))
+            continue;
+        const uint64_t fp[2] = {
+            first ^ check_word(r, entry, i, 0, second, third), second};
+        if (registry_start_find(r, entry, fp, &copy) == REGISTRY_START_UNKNOWN)
+            continue;
+        const uint64_t list[5] = {fp[0], second >> PRINT_SHIFT, copy.slot,
+            copy.number, (uint32_t)id_of(second)};
+        snprintf(key, sizeof key, "%s%d", form_word(f), i);
+        fields_put_list(out, key, list, 5);
+        snprintf(key, sizeof key, "answer%d", i);
+        if (copy.len > 0)
+            fields_put_bytes(out, key, copy.answer, copy.len);
+    }
+}
+
+void
+registry_starts_read(struct registry *r, uint32_t entry, struct fields *f)
+{
+    static const char *const words[] = {"asked", "draft", "known"};
+
+    registry_starts_clear(r, entry);
+    for (int i = 0; i < REGISTRY_STARTS; i++)
+        for (unsigned w = 0; w < 3; w++) {
+            char     key[KEYS_LEN];
+            uint64_t v[5];
+            snprintf(key, sizeof key, "%s%d", words[w], i);
+            if (!fields_list(f, key, v, 5) || v[1] >> (64 - PRINT_SHIFT) != 0 ||
+                v[2] >> 8 != 0 || number_of(v[3]) != v[3] || v[4] > UINT32_MAX)
+                continue;
+            const uint64_t fp[2] = {v[0], v[1] << PRINT_SHIFT};
+            snprintf(key, sizeof key, "answer%d", i);
+            const struct field *a = fields_find(f, key);
+            const char         *answer = a != NULL ? a->value : "";
+            size_t              len = a != NULL ? a->len : 0;
+            int32_t             id = (int32_t)(uint32_t)v[4];
+            if (w == 0)
+                registry_start_ask(r, entry, fp, (unsigned)v[2], v[3]);
+            else if (w == 1)
+                registry_start_draft(
+                    r, entry, fp, (unsigned)v[2], v[3], id, answer, len);
+            else
+                registry_start_know(r, entry, fp, v[3], id, answer, len);
+        }
+}
+
 void
 registry_starts_clear(struct registry *r, uint32_t entry)
 {

@@ -40,6 +40,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
+#include "fields.h"
+
 struct registry;
 
 #define REGISTRY_STARTS_NEAR 4
@@ -113,6 +116,12 @@ void registry_start_recover(struct registry *r, uint32_t entry,
     size_t len, bool add);
 void registry_start_recover_stop(
     struct registry *r, uint32_t entry, int32_t id, uint64_t number, bool add);
+
+/* As part of a record (fields.h), and back into an entry of another segment;
+ * it replaces what the entry has. Starts of the form that only recovery uses
+ * are left out. */
+void registry_starts_write(struct registry *r, uint32_t entry, struct buf *out);
+void registry_starts_read(struct registry *r, uint32_t entry, struct fields *f);
 
 /* The entry is given to another identity. */
 void registry_starts_clear(struct registry *r, uint32_t entry);

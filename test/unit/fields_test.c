@@ -122,7 +122,7 @@ what_is_no_record_is_refused(void)
     static const char *const lines[] = {"", "\n", " a=1", "W a=1", "w a",
         "w =1", "w a=1  b=2", "w A=1", "w a=%4", "w a=%zz", "w a=%", "w\ta=1",
         "w a=1 "};
-    char                     many[FIELDS_MAX * 4 + 16];
+    char                     many[FIELDS_OF_RECORD * 4 + 16];
 
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         UNIT_CASE(lines[i]);
@@ -130,7 +130,7 @@ what_is_no_record_is_refused(void)
     }
     UNIT_CASE("");
     strcpy(many, "w");
-    for (int i = 0; i < FIELDS_MAX; i++)
+    for (int i = 0; i < FIELDS_OF_RECORD; i++)
         strcat(many, " a=1");
     CHECK(parse(many));
     strcat(many, " b=");

@@ -1,0 +1,177 @@
+/* What one program version hands over to the next, written and read back. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "clock.h"
+#include "fields.h"
+#include "close.h"
+#include "registry_state.h"
+#include "stats.h"
+#include "unit.h"
+
+static const uint64_t addr[2] = {1, UINT64_MAX};
+static const uint64_t fp_a[2] = {11, UINT64_C(22) << 40};
+static const uint64_t fp_b[2] = {33, UINT64_C(44) << 40};
+
+static struct fields f;
+
+static struct registry *
+make(uint32_t capacity)
+{
+    struct registry *r = mmap(NULL, registry_size(capacity),
+        PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(r != MAP_FAILED);
+    registry_init(r, capacity);
+    return r;
+}
+
+static bool
+parse(struct buf *b)
+{
+    buf_reserve(b, 1);
+    return fields_parse(&f, b->p, b->len);
+}
+
+static void
+an_entry_comes_through(void)
+{
+    _Atomic uint64_t      sequence = UINT64_C(1) << 50;
+    struct registry      *old = make(64), *new = make(1000);
+    struct registry_claim c;
+    struct registry_start start;
+    struct buf            b = BUF_INIT(1 << 16);
+    char        proof[REGISTRY_PROOF] = "proof\n=%", back[REGISTRY_PROOF];
+    const char *name = "CP 1/\xc3\xa9=";
+    const char *simple = "{\"transactionId\":-7,\"idTagInfo\":{\"status\":"
+                         "\"Blocked\"}}";
+    uint64_t    latest;
+    uint32_t    i, when, end;
+    unsigned    profile;
+
+    CHECK_EQ(
+        registry_claim(old, name, strlen(name), 3, 9, &sequence, addr, 80, &c),
+        REGISTRY_OK);
+    struct registry_entry *e = registry_at(old, c.entry);
+    e->last_seen = 12345;
+    e->messages = UINT32_MAX;
+    e->last_action = ACTION_Heartbeat + 1;
+    e->closed_at = 7;
+    e->close_reason = CLOSE_worker_died;
+    e->protocol = 2;
+    registry_proof_put(old, c.entry, proof, 99);
+    registry_set_certificate(old, c.entry, 3, 1000);
+    registry_start_know(old, c.entry, fp_a, 500, -7, simple, strlen(simple));
+    registry_start_draft(old, c.entry, fp_b, 3, 600, 8, "other answer", 12);
+
+    CHECK(registry_state_write(old, c.entry, 77, &b));
+    CHECK(!registry_state_write(old, c.entry + 1, 77, &b));
+    CHECK(parse(&b));
+    CHECK_EQ(registry_state_read(new, &f, &i, &latest), REGISTRY_OK);
+    CHECK(f.bad == NULL);
+    CHECK_EQ(latest, 77);
+    e = registry_at(new, i);
+    CHECK(e->owner == 0);
+    CHECK_EQ(e->generation, c.generation);
+    CHECK_EQ(e->last_seen, 12345);
+    CHECK(e->messages == UINT32_MAX);
+    CHECK_EQ(e->last_action, ACTION_Heartbeat + 1);
+    CHECK_EQ(e->close_reason, CLOSE_worker_died);
+    CHECK_EQ(e->protocol, 2);
+    CHECK_EQ(e->port, 80);
+    CHECK(e->addr[0] == addr[0] && e->addr[1] == addr[1]);
+    CHECK(registry_proof_get(new, i, back, &when));
+    CHECK_EQ(when, 99);
+    CHECK(memcmp(back, proof, sizeof proof) == 0);
+    registry_certificate(new, i, &profile, &end);
+    CHECK_EQ(profile, 3);
+    CHECK_EQ(end, 1000);
+    CHECK_EQ(registry_start_find(new, i, fp_a, &start), REGISTRY_START_KNOWN);
+    CHECK_STRN(start.answer, start.len, simple);
+    CHECK_EQ(start.number, 500);
+    CHECK_EQ(registry_start_find(new, i, fp_b, &start), REGISTRY_START_DRAFT);
+    CHECK_STRN(start.answer, start.len, "other answer");
+    CHECK_EQ(start.slot, 3);
+
+    /* Its connection follows: no claim, the same generation. */
+    CHECK(registry_adopt(new, i, c.generation + 1, 0, 1, 2) == 0);
+    cref self = registry_adopt(new, i, c.generation, 0, 1, 2);
+    CHECK(self == cref_make(1, 2, c.generation));
+    CHECK(registry_owns(new, i, self));
+    CHECK(registry_adopt(new, i, c.generation, 0, 4, 4) == 0);
+    cref next = registry_adopt(new, i, c.generation, self, 4, 4);
+    CHECK(registry_owns(new, i, next));
+    CHECK_EQ(registry_at(new, i)->generation, c.generation);
+    CHECK_EQ(registry_at(new, i)->claims, 1);
+
+    /* A record that comes late does not touch an entry with an owner. */
+    registry_at(new, i)->last_seen = 2;
+    buf_clear(&b);
+    registry_state_write(old, c.entry, 0, &b);
+    CHECK(parse(&b));
+    CHECK_EQ(registry_state_read(new, &f, &i, &latest), REGISTRY_OK);
+    CHECK_EQ(registry_at(new, i)->last_seen, 2);
+    CHECK(registry_owns(new, i, next));
+    buf_free(&b);
+}
+
+static enum registry_result
+read_text(struct registry *r, const char *text, uint32_t *i)
+{
+    struct buf           b = BUF_INIT(1 << 16);
+    uint64_t             latest;
+    enum registry_result result = REGISTRY_UNKNOWN;
+
+    buf_adds(&b, text);
+    if (parse(&b))
+        result = registry_state_read(r, &f, i, &latest);
+    buf_free(&b);
+    return result;
+}
+
+static void
+hostile_entries_are_harmless(void)
+{
+    struct registry *r = make(2);
+    uint32_t         i;
+
+    CHECK_EQ(read_text(r, "entry", &i), REGISTRY_UNKNOWN);
+    CHECK_EQ(read_text(r, "entry name=", &i), REGISTRY_UNKNOWN);
+    CHECK_EQ(read_text(r, "conn name=A", &i), REGISTRY_UNKNOWN);
+    CHECK_EQ(
+        read_text(r,
+            "entry name=123456789012345678901234567890123456789012345678X", &i),
+        REGISTRY_UNKNOWN);
+    CHECK_EQ(read_text(r,
+                 "entry name=A later=1 port=65536 flips=-1 profile=4 "
+                 "certificate_end=99999999999 last_action=NoSuch "
+                 "close_reason=nosuch refuse_reason=%00 proof=short "
+                 "proof_when=1 known0=1:2:3:4 known1=1:268435456:0:1:1 "
+                 "known2=1:1:256:1:1 draft3=1:1:1:18014398509481984:1 "
+                 "asked0=1:1:1:1:4294967296",
+                 &i),
+        REGISTRY_OK);
+    CHECK(f.bad != NULL);
+    struct registry_entry *e = registry_at(r, i);
+    CHECK_EQ(e->port, 0);
+    CHECK_EQ(e->flips, 0);
+    CHECK_EQ(e->last_action, 0);
+    CHECK_EQ(e->generation, 0);
+    for (int k = 0; k < REGISTRY_STARTS; k++)
+        CHECK(registry_starts_at(r, i)->word[k][1] == 0);
+    CHECK_EQ(
+        read_text(r, "entry name=B last_seen=4000000000", &i), REGISTRY_OK);
+    registry_at(r, i)->last_seen = (uint32_t)(clock_wall_ms() / 1000);
+    CHECK_EQ(read_text(r, "entry name=A last_seen=1", &i), REGISTRY_OK);
+    registry_at(r, i)->last_seen = (uint32_t)(clock_wall_ms() / 1000);
+    CHECK_EQ(read_text(r, "entry name=C", &i), REGISTRY_FULL);
+}
+
+int
+main(void)
+{
+    an_entry_comes_through();
+    hostile_entries_are_harmless();
+    return unit_done();
+}
