@@ -2,6 +2,7 @@
 #include "penalty.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #define ROWS_MIN 8192u
 #define ROWS_MAX 262144u
@@ -46,14 +47,21 @@ waits(struct row r, uint32_t now)
     return r.time > now && r.time - now <= PENALTY_MOST_S ? r.time - now : 0;
 }
 
-size_t
-penalty_size(uint64_t max_connections)
+uint32_t
+penalty_rows(uint64_t max_connections)
 {
     uint32_t n = ROWS_MIN;
 
     while (n < ROWS_MAX && n < max_connections)
         n *= 2;
-    return sizeof(struct penalty) + n * sizeof(uint64_t);
+    return n;
+}
+
+size_t
+penalty_size(uint64_t max_connections)
+{
+    return sizeof(struct penalty) +
+        penalty_rows(max_connections) * sizeof(uint64_t);
 }
 
 void
@@ -158,4 +166,47 @@ penalty_count(struct penalty *t, unsigned kind, const void *p, size_t n,
             return wait;
     }
     return 0; /* others were faster, and they count */
+}
+
+void
+penalty_write(const struct penalty *t, uint32_t rows, struct buf *out)
+{
+    fields_begin(out, "penalties");
+    fields_put_u64(out, "rows", rows);
+    fields_put_list(out, "key", t->key.k, 2);
+    fields_end(out);
+    for (uint32_t i = 0; i < rows; i++) {
+        uint64_t w = atomic_load((_Atomic uint64_t *)&t->row[i]);
+        if (w == 0)
+            continue;
+        fields_begin(out, "penalty");
+        fields_put_u64(out, "row", i);
+        fields_put_u64(out, "tag", unpack(w).tag);
+        fields_put_u64(out, "strikes", unpack(w).strikes);
+        fields_put_u64(out, "count", unpack(w).count);
+        fields_put_u64(out, "time", unpack(w).time);
+        fields_end(out);
+    }
+}
+
+bool
+penalty_read(struct penalty *t, struct fields *f)
+{
+    if (strcmp(f->word, "penalties") == 0) {
+        if (fields_u64(f, "rows", 0, ROWS_MAX) == t->rows)
+            fields_list(f, "key", t->key.k, 2);
+        else
+            t->other_size = 1;
+        return true;
+    }
+    if (strcmp(f->word, "penalty") != 0)
+        return false;
+    uint64_t   i = fields_u64(f, "row", UINT64_MAX, UINT32_MAX);
+    struct row r = {(uint32_t)fields_u64(f, "tag", 0, UINT16_MAX),
+        (uint32_t)fields_u64(f, "strikes", 0, STRIKES_MAX),
+        (uint32_t)fields_u64(f, "count", 0, COUNT_MAX),
+        (uint32_t)fields_u64(f, "time", 0, UINT32_MAX)};
+    if (t->other_size == 0 && i < t->rows && r.tag != 0)
+        t->row[i] = pack(r);
+    return true;
 }

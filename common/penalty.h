@@ -19,8 +19,11 @@
 
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "buf.h"
+#include "fields.h"
 #include "hash.h"
 
 #define PENALTY_FIRST_S 5
@@ -30,8 +33,8 @@
 
 struct penalty {
     struct hash_key  key;
-    uint32_t         rows; /* a power of two */
-    uint32_t         unused;
+    uint32_t         rows;       /* a power of two */
+    uint32_t         other_size; /* penalty_read(): of what is being read */
     _Atomic uint64_t row[];
 };
 
@@ -54,5 +57,14 @@ uint32_t penalty_peek(const struct penalty *t, uint32_t rows, unsigned kind,
  * the seconds to wait from here on, 0 if it is within the limit. */
 uint32_t penalty_count(struct penalty *t, unsigned kind, const void *p,
     size_t n, uint32_t now_s, uint32_t limit, uint32_t most);
+
+/* The table as records: `penalties` with the key, then `penalty` for each word
+ * in use. They fit into a table of the same size only; another one stays empty,
+ * as if all had waited long enough. rows: of the table, as penalty_peek(). The
+ * reader is called for each of these records, before others use the table;
+ * false if it is none of them. */
+void     penalty_write(const struct penalty *t, uint32_t rows, struct buf *out);
+bool     penalty_read(struct penalty *t, struct fields *f);
+uint32_t penalty_rows(uint64_t max_connections);
 
 #endif

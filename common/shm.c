@@ -103,6 +103,7 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
     s->started_wall_ms = clock_wall_ms();
     s->config_loaded_ms = s->started_wall_ms;
     s->started_mono_ms = clock_mono_ms();
+    s->service_wall_ms = s->started_wall_ms;
     s->master_pid = getpid();
     s->sequence = clock_wall_us();
     snprintf(s->node, sizeof s->node, "%s", node);

@@ -167,6 +167,24 @@ struct shm {
     uint64_t            tls_loaded_ms; /* wall clock; 0 without TLS */
     struct shm_tls_file tls_files[SHM_TLS_FILES];
 
+    /* What former programs of this service counted, before an upgrade. Master
+     * only. */
+    struct stats before;
+
+    /* Upgrades, for `ocppctl status`. Master only. service_wall_ms: when the
+     * first program of the service began; upgrades: successful ones since. The
+     * rest is of the last attempt; upgrade_wall_ms is 0 if there was none. */
+    uint64_t service_wall_ms;
+    uint32_t upgrades;
+    uint32_t upgrades_failed;
+    uint64_t upgrade_wall_ms;
+    uint64_t upgrade_took_ms;
+    uint64_t upgrade_moved;  /* connections */
+    uint64_t upgrade_closed; /* ... that could not be moved */
+    bool     upgrade_failed;
+    bool     upgrading; /* one is under way */
+    char     upgrade_words[SHM_WORDS_MAX];
+
     /* The last reload, for `ocppctl status`. Master only. */
     uint64_t reload_wall_ms;
     uint64_t config_loaded_ms; /* wall clock: the configuration in force */

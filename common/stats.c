@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 const struct outcome_info outcome_info[OUTCOMES] = {
 #define OUTCOME(word, exit_code, sentence) {#word, exit_code, sentence},
@@ -201,4 +202,104 @@ histogram_put_us(struct buf *out, uint64_t us)
         buf_addf(out, "%.3gms", (double)us / 1e3);
     else
         buf_addf(out, "%.3gs", (double)us / 1e6);
+}
+
+static const stat_value *
+value_of(const struct stats *st, const struct stat_info *k)
+{
+    return (const stat_value *)((const char *)st + k->offset);
+}
+
+static void
+write_row(const struct stat_info *k, unsigned row, uint64_t n, struct buf *out)
+{
+    if (n == 0)
+        return;
+    fields_begin(out, "counter");
+    fields_put_str(out, "name", k->name);
+    if (k->label != NULL)
+        fields_put_str(out, "row", k->row_name(row));
+    fields_put_u64(out, "n", n);
+    fields_end(out);
+}
+
+static void
+write_histogram(
+    const struct stat_info *k, const struct histogram *h, struct buf *out)
+{
+    uint64_t bucket[STATS_BUCKETS];
+
+    for (unsigned i = 0; i < STATS_BUCKETS; i++)
+        bucket[i] = stat_get(&h->bucket[i]);
+    fields_begin(out, "histogram");
+    fields_put_str(out, "name", k->name);
+    fields_put_list(out, "buckets", bucket, STATS_BUCKETS);
+    fields_put_u64(out, "sum_us", stat_get(&h->sum_us));
+    fields_end(out);
+}
+
+void
+stats_write(const struct stats *st, struct buf *out)
+{
+    for (size_t i = 0; i < stat_info_count; i++) {
+        const struct stat_info *k = &stat_info[i];
+        const stat_value       *v = value_of(st, k);
+        if (k->kind == STAT_HISTOGRAM)
+            write_histogram(k, (const struct histogram *)v, out);
+        for (unsigned r = 0; k->kind == STAT_COUNTER && r < k->rows; r++)
+            write_row(k, r, stat_get(&v[r]), out);
+    }
+}
+
+static const struct stat_info *
+info_of(const char *name, enum stat_kind kind)
+{
+    for (size_t i = 0; i < stat_info_count; i++)
+        if (stat_info[i].kind == kind && strcmp(stat_info[i].name, name) == 0)
+            return &stat_info[i];
+    return NULL;
+}
+
+static void
+read_counter(struct stats *st, struct fields *f)
+{
+    const struct stat_info *k =
+        info_of(fields_str(f, "name", 64), STAT_COUNTER);
+    const char *row = fields_str(f, "row", 64);
+
+    if (k == NULL || (k->label == NULL) != (row[0] == '\0'))
+        return;
+    for (unsigned r = 0; r < k->rows; r++)
+        if (k->label == NULL || strcmp(k->row_name(r), row) == 0) {
+            stat_add((stat_value *)value_of(st, k) + r,
+                fields_u64(f, "n", 0, UINT64_MAX));
+            return;
+        }
+}
+
+static void
+read_histogram(struct stats *st, struct fields *f)
+{
+    const struct stat_info *k =
+        info_of(fields_str(f, "name", 64), STAT_HISTOGRAM);
+    uint64_t bucket[STATS_BUCKETS];
+
+    if (k == NULL || !fields_list(f, "buckets", bucket, STATS_BUCKETS))
+        return;
+    struct histogram *h = (struct histogram *)value_of(st, k);
+    for (unsigned i = 0; i < STATS_BUCKETS; i++)
+        stat_add(&h->bucket[i], bucket[i]);
+    stat_add(&h->sum_us, fields_u64(f, "sum_us", 0, UINT64_MAX));
+}
+
+bool
+stats_read(struct stats *st, struct fields *f)
+{
+    if (strcmp(f->word, "counter") == 0)
+        read_counter(st, f);
+    else if (strcmp(f->word, "histogram") == 0)
+        read_histogram(st, f);
+    else
+        return false;
+    return true;
 }

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "fields.h"
 #include "close.h"
 #include "deviation.h"
 #include "tls_reason.h"
@@ -159,5 +160,12 @@ bool stat_metric(const struct stat_info *info, char out[STAT_METRIC_LEN]);
  * higher one of a GAUGE_MAX. */
 void stats_sum(struct stats *sum, const struct stats *from);
 void stats_zero_gauges(struct stats *st);
+
+/* The counters and histograms that are not zero, as records `counter` and
+ * `histogram`, by the names of stats.def and of its tables' rows. The reader
+ * adds one of them; false if the record is none of them. What this program does
+ * not count is left out. */
+void stats_write(const struct stats *st, struct buf *out);
+bool stats_read(struct stats *st, struct fields *f);
 
 #endif

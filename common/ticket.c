@@ -118,6 +118,44 @@ ticket_none(struct ticket_keys *k)
     store(k, NULL, 0, 0, 0);
 }
 
+void
+ticket_write(const struct ticket_keys *k, struct buf *out)
+{
+    fields_begin(out, "tickets");
+    fields_put_u64(out, "current", k->current);
+    fields_put_u64(out, "since_ms", k->since_ms);
+    for (uint32_t i = 0; i < k->n && i < TICKET_KEYS; i++) {
+        char key[] = "key0";
+        key[3] = (char)('0' + i);
+        fields_put_bytes(out, key, &k->key[i], sizeof k->key[i]);
+    }
+    fields_end(out);
+}
+
+bool
+ticket_read(struct ticket_keys *k, struct fields *f)
+{
+    struct ticket_key keys[TICKET_KEYS];
+    uint32_t          n = 0;
+
+    if (strcmp(f->word, "tickets") != 0)
+        return false;
+    for (; n < TICKET_KEYS; n++) {
+        char key[] = "key0";
+        key[3] = (char)('0' + n);
+        const struct field *v = fields_find(f, key);
+        if (v == NULL || v->len != sizeof keys[n])
+            break;
+        memcpy(&keys[n], v->value, v->len);
+    }
+    uint32_t current = (uint32_t)fields_u64(f, "current", n, TICKET_KEYS - 1);
+    bool     good = n > 0 && current < n;
+    if (good)
+        store(k, keys, n, current, fields_u64(f, "since_ms", 0, UINT64_MAX));
+    explicit_bzero(keys, sizeof keys);
+    return good;
+}
+
 static bool
 find(const struct ticket_keys *k, const uint8_t *name, struct ticket_key *out,
     bool *old)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "fields.h"
 
 #define TICKET_KEYS 3
 
@@ -44,6 +45,11 @@ bool ticket_rotate(struct ticket_keys *k, uint64_t wall_ms);
 bool ticket_load(struct ticket_keys *k, const char *text, size_t len,
     uint64_t wall_ms, struct buf *why);
 void ticket_none(struct ticket_keys *k);
+
+/* Master: the keys as a record `tickets`, which the caller wipes; and back.
+ * False if the record is another one or damaged; nothing has changed then. */
+void ticket_write(const struct ticket_keys *k, struct buf *out);
+bool ticket_read(struct ticket_keys *k, struct fields *f);
 
 /* A copy of the current key; false if there is none. */
 bool ticket_current(const struct ticket_keys *k, struct ticket_key *out);

@@ -21,6 +21,7 @@ void
 metrics_sum(const struct shm *s, struct stats *sum)
 {
     memset(sum, 0, sizeof *sum);
+    stats_sum(sum, &s->before);
     for (unsigned i = 0; i < shm_slots(s); i++)
         stats_sum(sum, &shm_worker(s, i)->stats);
 }

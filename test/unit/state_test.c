@@ -7,6 +7,7 @@
 #include "fields.h"
 #include "close.h"
 #include "registry_state.h"
+#include "shm_state.h"
 #include "stats.h"
 #include "unit.h"
 
@@ -168,9 +169,173 @@ hostile_entries_are_harmless(void)
     CHECK_EQ(read_text(r, "entry name=C", &i), REGISTRY_FULL);
 }
 
+/* --- the segment ---------------------------------------------------------- */
+
+static struct config conf = {.server_max_connections = 100};
+
+static struct shm *
+make_shm(unsigned slots)
+{
+    int fd;
+
+    struct shm *s = shm_make(&conf, slots, "node", &fd);
+    CHECK(s != NULL);
+    return s;
+}
+
+/* Line by line, as the new master reads them. Returns the records taken. */
+static unsigned
+read_all(struct shm *s, struct buf *b)
+{
+    unsigned n = 0;
+
+    buf_reserve(b, 1);
+    for (char *line = b->p, *end = b->p + b->len; line < end;) {
+        char *next = memchr(line, '\n', (size_t)(end - line));
+        next = next != NULL ? next + 1 : end;
+        char save = *next;
+        CHECK(fields_parse(&f, line, (size_t)(next - line)));
+        n += shm_state_read(s, &f);
+        *next = save;
+        line = next;
+    }
+    return n;
+}
+
+static void
+a_segment_comes_through(void)
+{
+    struct shm       *old = make_shm(3);
+    struct buf        b = BUF_INIT(1 << 20), why = BUF_INIT(100);
+    struct ticket_key before, after;
+    uint32_t          rows = penalty_rows(conf.server_max_connections);
+
+    for (int i = 0; i < 3; i++)
+        penalty_count(shm_penalty(old), PENALTY_IDENTITY, "A", 1, 1000, 2, 60);
+    CHECK(ticket_start(&old->tickets, 5));
+    CHECK(ticket_rotate(&old->tickets, 6));
+    CHECK(ticket_current(&old->tickets, &before));
+    atomic_fetch_add(&old->sequence, 7);
+    old->life = 99;
+    old->upgrades = 4;
+    old->reloads = 3;
+    struct shm_worker *w = shm_worker(old, 2);
+    w->incarnation = 5;
+    w->born = 1234;
+    snprintf(w->death, sizeof w->death, "was killed");
+    STAT_ADD(&w->stats, accepted, 10);
+    STAT_ADD(&shm_worker(old, 0)->stats, accepted, 1);
+    STAT_ADD(&old->before, accepted, 100);
+    STAT_ADD(&w->stats, closed[CLOSE_worker_died], 2);
+    STAT_SET(&w->stats, connections, 50);
+    histogram_add(&w->stats.answer_time, 100);
+    struct shm_refusal *r = &w->refusal[1];
+    *r = (struct shm_refusal){.seq = 4,
+        .reason = 1,
+        .wall_ms = 10,
+        .first_ms = 9,
+        .addr = {1, 2},
+        .count = 3,
+        .port = 4,
+        .name_len = 3,
+        .name = "CP1"};
+    memset(r->detail, 'x', sizeof r->detail); /* no NUL */
+    shm_worker(old, 1)->refusal[0].seq = 3;   /* being written */
+
+    uint64_t numbers = old->sequence;
+    shm_state_write(old, rows, &b);
+    shm_state_write_counters(old, &b);
+    CHECK(!b.overflow);
+
+    struct shm *new = make_shm(2);
+    CHECK(read_all(new, &b) > 5);
+    CHECK(new->sequence >= numbers + SHM_STATE_NUMBERS);
+    CHECK_EQ(new->life, 99);
+    CHECK_EQ(new->upgrades, 4);
+    CHECK_EQ(new->reloads, 3);
+    CHECK_EQ(new->service_wall_ms, old->service_wall_ms);
+    CHECK_EQ(stat_get(&new->before.accepted), 111);
+    CHECK_EQ(stat_get(&new->before.closed[CLOSE_worker_died]), 2);
+    CHECK_EQ(stat_get(&new->before.connections), 0); /* a gauge */
+    CHECK_EQ(stat_get(&new->before.answer_time.sum_us), 100);
+    CHECK_STR(shm_worker(new, 0)->refusal[1].detail, ""); /* it had no end */
+    r->detail[sizeof r->detail - 1] = '\0';
+    buf_clear(&b);
+    shm_state_write(old, rows, &b);
+    read_all(new, &b);
+    CHECK_EQ(shm_worker(new, 0)->refusal[1].count, 3);
+    CHECK_EQ(shm_worker(new, 0)->refusal[1].name_len, 3);
+    CHECK_EQ(shm_worker(new, 1)->refusal[0].seq, 0);
+    CHECK_EQ(penalty_waits(shm_penalty(new), PENALTY_IDENTITY, "A", 1, 1001),
+        PENALTY_FIRST_S - 1);
+    CHECK_EQ(
+        penalty_waits(shm_penalty(new), PENALTY_IDENTITY, "B", 1, 1001), 0);
+    CHECK(ticket_current(&new->tickets, &after));
+    CHECK(memcmp(&before, &after, sizeof before) == 0);
+
+    /* The same number of slots: each goes on from its predecessor. */
+    new = make_shm(3);
+    buf_clear(&b);
+    shm_state_write(old, rows, &b);
+    read_all(new, &b);
+    CHECK_EQ(shm_worker(new, 2)->incarnation, 5);
+    CHECK_EQ(shm_worker(new, 2)->born, 1234);
+    CHECK_STR(shm_worker(new, 2)->death, "was killed");
+    CHECK_EQ(shm_worker(new, 2)->recovered, 1);
+
+    /* Another size of the table: no penalty rather than a wrong one. */
+    conf.server_max_connections = 20000;
+    new = make_shm(3);
+    CHECK(penalty_rows(20000) != rows);
+    buf_clear(&b);
+    shm_state_write(old, rows, &b);
+    read_all(new, &b);
+    CHECK_EQ(
+        penalty_waits(shm_penalty(new), PENALTY_IDENTITY, "A", 1, 1001), 0);
+    buf_free(&b);
+    buf_free(&why);
+}
+
+static void
+hostile_segments_are_harmless(void)
+{
+    static const char *const lines[] = {
+        "segment sequence=-1 life=x upgrades=9e9",
+        "segment sequence=18446744073709551615", "segment",
+        "slot slot=2 incarnation=1", "slot slot=999999999999 born=1", "slot",
+        "refusal slot=255 place=80 reason=rate", "refusal",
+        "refusal slot=0 place=0 reason=rate name=%00",
+        "refusal slot=0 place=0 reason=nosuch", "counter name=nosuch n=1",
+        "counter name=accepted row=x n=1", "counter name=accepted n=-1",
+        "counter name=connections n=7", "counter name=closed row=nosuch n=1",
+        "counter", "histogram name=answer_time buckets=1:2",
+        "histogram name=accepted buckets=1", "histogram",
+        "penalties rows=3 key=1:2", "penalty row=99999999 tag=1",
+        "penalty row=4294967296 tag=70000", "penalty", "tickets current=3",
+        "tickets current=0 key0=short", "tickets", "entry name=", "other a=1"};
+    struct buf  b = BUF_INIT(1 << 16);
+    struct shm *s = make_shm(2);
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        UNIT_CASE(lines[i]);
+        buf_clear(&b);
+        buf_addf(&b, "%s\n", lines[i]);
+        read_all(s, &b);
+        CHECK_EQ(s->tickets.n, 0);
+        CHECK_EQ(stat_get(&s->before.accepted), 0);
+        CHECK_EQ(stat_get(&s->before.connections), 0);
+        CHECK(s->sequence >= SHM_STATE_NUMBERS && s->sequence < UINT64_MAX / 2);
+        CHECK_EQ(shm_worker(s, 0)->stats.accepted, 0);
+    }
+    UNIT_CASE("");
+    buf_free(&b);
+}
+
 int
 main(void)
 {
+    a_segment_comes_through();
+    hostile_segments_are_harmless();
     an_entry_comes_through();
     hostile_entries_are_harmless();
     return unit_done();
