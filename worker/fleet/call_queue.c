@@ -64,9 +64,11 @@ call_queue_id(const struct queued_call *o)
 }
 
 const char *
-call_queue_held(const struct seat *s)
+call_queue_held(const struct claim *claim)
 {
-    return s->order != NULL && s->order->state == TAKEN ? s->order->id : "";
+    return claim->order != NULL && claim->order->state == TAKEN
+        ? claim->order->id
+        : "";
 }
 
 /* --- finish -------------------------------------------------------------- */
@@ -135,8 +137,8 @@ call_queue_ended(struct queued_call *o, enum outcome outcome,
     const char *detail, size_t len, uint32_t duration_ms,
     const char *message_id)
 {
-    struct conn *c = conn_find(o->conn);
-    struct seat *s = c ? claims_seat(c) : NULL;
+    struct conn  *c = conn_find(o->conn);
+    struct claim *claim = c ? claims_of(c) : NULL;
 
     o->state = ENDED;
     o->outcome = outcome;
@@ -147,9 +149,9 @@ call_queue_ended(struct queued_call *o, enum outcome outcome,
         o->detail_len = len;
     }
     /* The epoch it is finished under is the session's of today. */
-    if (s != NULL && s->order == o) {
-        s->order = NULL;
-        o->epoch = s->epoch ? s->epoch : o->epoch;
+    if (claim != NULL && claim->order == o) {
+        claim->order = NULL;
+        o->epoch = claim->epoch ? claim->epoch : o->epoch;
     }
     snprintf(o->event_id, sizeof o->event_id, "%016" PRIx64 "-%s",
         (uint64_t)atomic_fetch_add(&self.shm->sequence, 1), self.shm->node);
@@ -192,46 +194,46 @@ taken_cb(void *ctx, const struct redis_value *v)
 {
     struct queued_call *o = ctx;
     struct conn        *c = conn_find(o->conn);
-    struct seat        *s = c ? claims_seat(c) : NULL;
+    struct claim       *claim = c ? claims_of(c) : NULL;
     size_t              len;
 
     out--;
-    if (o->leaving || s == NULL) {
+    if (o->leaving || claim == NULL) {
         taken_in_vain(o, v);
         return;
     }
-    s->order = NULL;
+    claim->order = NULL;
     const char *word = v ? redis_text(redis_at(v, 0), NULL) : "";
     if (strcmp(word, "take") == 0) {
         snprintf(o->id, sizeof o->id, "%s", redis_text(redis_at(v, 1), NULL));
         snprintf(o->action, sizeof o->action, "%s",
             redis_text(redis_at(v, 2), NULL));
         if (redis_int(redis_at(v, 5)) == 0)
-            s->flags &= (uint8_t)~SEAT_WAITING;
+            claim->flags &= (uint8_t)~CLAIM_WAITING;
         STAT_INC(self.st, orders_taken);
         o->state = TAKEN;
-        s->order = o;
+        claim->order = o;
         const char *payload = redis_text(redis_at(v, 3), &len);
         up_call_taken(c, o, o->action, payload, len);
         return;
     }
     if (strcmp(word, "none") == 0)
-        s->flags &= (uint8_t)~SEAT_WAITING;
+        claim->flags &= (uint8_t)~CLAIM_WAITING;
     else if (strcmp(word, "lost") == 0 ||
         (strcmp(word, "busy") == 0 &&
             !is_unsaid(redis_text(redis_at(v, 1), NULL))))
-        s->flags |= SEAT_LATE; /* the next claim puts it right */
+        claim->flags |= CLAIM_LATE; /* the next claim puts it right */
     discard(o);
 }
 
 void
 call_queue_pull(struct conn *c)
 {
-    struct seat *s = claims_seat(c);
+    struct claim *claim = claims_of(c);
 
-    if (s == NULL || !(s->flags & SEAT_WAITING) || s->order != NULL ||
-        !claims_holds(c) || (s->flags & (SEAT_ASKED | SEAT_LATE)) ||
-        redis_troubled())
+    if (claim == NULL || !(claim->flags & CLAIM_WAITING) ||
+        claim->order != NULL || !claims_holds(c) ||
+        (claim->flags & (CLAIM_ASKED | CLAIM_LATE)) || redis_troubled())
         return;
     size_t      len;
     const char *name = registry_name(self.registry, c->session.entry, &len);
@@ -240,39 +242,39 @@ call_queue_pull(struct conn *c)
         return;
     o->state = TAKING;
     o->conn = c->self;
-    o->epoch = s->epoch;
-    o->shard = s->shard;
+    o->epoch = claim->epoch;
+    o->shard = claim->shard;
     o->len = (uint8_t)len;
     memcpy(o->identity, name, len);
     redis_begin("FCALL");
     redis_name("take", "2");
-    redis_identity(s->shard, name, len);
-    redis_addu(s->epoch);
+    redis_identity(claim->shard, name, len);
+    redis_addu(claim->epoch);
     redis_addu(self.conf.ocpp_message_timeout);
     redis_add(self.shm->node);
-    if (!redis_send(s->shard, taken_cb, o)) {
+    if (!redis_send(claim->shard, taken_cb, o)) {
         free(o);
         return;
     }
     out++;
-    s->order = o;
+    claim->order = o;
 }
 
 void
 call_queue_wake(struct conn *c)
 {
-    struct seat *s = claims_seat(c);
+    struct claim *claim = claims_of(c);
 
-    if (s == NULL)
+    if (claim == NULL)
         return;
-    s->flags |= SEAT_WAITING;
+    claim->flags |= CLAIM_WAITING;
     up_calls_wait(c);
 }
 
 bool
-call_queue_close(struct seat *s, unsigned reason)
+call_queue_close(struct claim *claim, unsigned reason)
 {
-    struct queued_call *o = s->order;
+    struct queued_call *o = claim->order;
 
     if (o == NULL || o->state != TAKING)
         return false;

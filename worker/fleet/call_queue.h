@@ -30,10 +30,10 @@ void call_queue_wake(struct conn *c);
  * up_call_taken() follows, or nothing. */
 void call_queue_pull(struct conn *c);
 /* The command in hand, "" if there is none: for the claim. */
-const char *call_queue_held(const struct seat *s);
+const char *call_queue_held(const struct claim *claim);
 /* The session ends. True: its release waits for the answer to a take, and
  * claims_release() follows. */
-bool call_queue_close(struct seat *s, unsigned reason);
+bool call_queue_close(struct claim *claim, unsigned reason);
 /* The call of up_call_taken() ended; o is given back. detail: the member that
  * goes with the outcome, "payload":{...} or "error":{...}, or empty.
  * message_id: of the CALL. */

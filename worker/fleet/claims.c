@@ -27,7 +27,7 @@ struct leaving {
     char            identity[REGISTRY_NAME_MAX];
 };
 
-struct claim {
+struct claim_request {
     cref     conn;
     uint64_t generation;
     uint32_t round;
@@ -36,7 +36,7 @@ struct claim {
     char     identity[REGISTRY_NAME_MAX];
 };
 
-static struct seat    *seats;
+static struct claim   *claims;
 static uint32_t        claims_out;
 static uint64_t        releases_out, unclaimed;
 static struct leaving *leaving;
@@ -50,7 +50,7 @@ claims_before_claim(void)
         shards_raise_sequence(shards_now_us());
 }
 
-/* --- seats --------------------------------------------------------------- */
+/* --- one connection's claim ------------------------------------------------ */
 
 const char *
 claims_owner(void)
@@ -64,30 +64,31 @@ claims_incarnation(void)
     return incarnation;
 }
 
-struct seat *
-claims_seat(const struct conn *c)
+struct claim *
+claims_of(const struct conn *c)
 {
-    if (seats == NULL)
+    if (claims == NULL)
         return NULL;
-    struct seat *s = &seats[conn_index(c)];
-    return s->conn == c->self ? s : NULL;
+    struct claim *claim = &claims[conn_index(c)];
+    return claim->conn == c->self ? claim : NULL;
 }
 
 bool
 claims_holds(const struct conn *c)
 {
-    const struct seat *s = claims_seat(c);
+    const struct claim *claim = claims_of(c);
 
-    return s != NULL && (s->flags & SEAT_HELD) &&
-        s->round == shards[s->shard].round && redis_ready(s->shard);
+    return claim != NULL && (claim->flags & CLAIM_HELD) &&
+        claim->round == shards[claim->shard].round && redis_ready(claim->shard);
 }
 
 bool
 claims_is_quiet(const struct conn *c)
 {
-    const struct seat *s = claims_seat(c);
+    const struct claim *claim = claims_of(c);
 
-    return s == NULL || (!(s->flags & SEAT_ASKED) && s->order == NULL);
+    return claim == NULL ||
+        (!(claim->flags & CLAIM_ASKED) && claim->order == NULL);
 }
 
 struct conn *
@@ -155,17 +156,17 @@ leave(const char *identity, size_t len, unsigned shard, uint64_t epoch,
 void
 claims_closed(struct conn *c, enum close_reason reason)
 {
-    struct seat *s = claims_seat(c);
-    size_t       len;
+    struct claim *claim = claims_of(c);
+    size_t        len;
 
-    if (s == NULL)
+    if (claim == NULL)
         return;
     /* While the claim is under way, its answer sees that we are gone. */
     const char *name = registry_name(self.registry, c->session.entry, &len);
-    if (s->epoch != 0 && !(s->flags & SEAT_ASKED) &&
-        !call_queue_close(s, (unsigned)reason))
-        leave(name, len, s->shard, s->epoch, reason);
-    *s = (struct seat){0};
+    if (claim->epoch != 0 && !(claim->flags & CLAIM_ASKED) &&
+        !call_queue_close(claim, (unsigned)reason))
+        leave(name, len, claim->shard, claim->epoch, reason);
+    *claim = (struct claim){0};
 }
 
 /* What call_queue_close() put off: the answer to a take is there. */
@@ -181,105 +182,105 @@ claims_release(const char *identity, size_t len, unsigned shard, uint64_t epoch,
 static void
 claimed_cb(void *ctx, const struct redis_value *v)
 {
-    struct claim *k = ctx;
-    struct conn  *c = conn_find(k->conn);
-    struct seat  *s = c ? claims_seat(c) : NULL;
-    bool          ok = v != NULL && redis_is(redis_at(v, 0), "ok");
-    uint64_t      epoch = v ? (uint64_t)redis_int(redis_at(v, 1)) : 0;
+    struct claim_request *request = ctx;
+    struct conn          *c = conn_find(request->conn);
+    struct claim         *claim = c ? claims_of(c) : NULL;
+    bool                  ok = v != NULL && redis_is(redis_at(v, 0), "ok");
+    uint64_t              epoch = v ? (uint64_t)redis_int(redis_at(v, 1)) : 0;
 
     claims_out--;
-    if (s == NULL) {
+    if (claim == NULL) {
         /* It ended meanwhile. Without an answer, its generation is the epoch
          * it got, if it got one. */
         if (ok || v == NULL)
-            leave(k->identity, k->len, k->shard, ok ? epoch : k->generation,
-                CLOSE_peer_vanished);
-        free(k);
+            leave(request->identity, request->len, request->shard,
+                ok ? epoch : request->generation, CLOSE_peer_vanished);
+        free(request);
         return;
     }
-    s->flags &= (uint8_t) ~(SEAT_ASKED | SEAT_LATE);
+    claim->flags &= (uint8_t) ~(CLAIM_ASKED | CLAIM_LATE);
     /* Without an answer the claim may have succeeded nevertheless: if the
      * connection ends before it is claimed again, release the session. */
-    if (v == NULL && s->epoch == 0)
-        s->epoch = k->generation;
-    if (k->round != shards[k->shard].round) {
+    if (v == NULL && claim->epoch == 0)
+        claim->epoch = request->generation;
+    if (request->round != shards[request->shard].round) {
         ; /* the sweep claims it anew */
     } else if (ok) {
         STAT_INC(self.st, claims);
-        s->flags |= SEAT_HELD;
-        s->round = k->round;
-        s->epoch = epoch;
+        claim->flags |= CLAIM_HELD;
+        claim->round = request->round;
+        claim->epoch = epoch;
         /* The fence is what consumers see as generation. */
         if (epoch > c->generation) {
             shards_raise_sequence(epoch + 1);
             c->generation = epoch;
         }
         if (redis_int(redis_at(v, 3)) > 0)
-            s->flags |= SEAT_WAITING;
-        if (s->flags & SEAT_WAITING)
+            claim->flags |= CLAIM_WAITING;
+        if (claim->flags & CLAIM_WAITING)
             up_calls_wait(c);
     } else if (v != NULL && redis_is(redis_at(v, 0), "stale")) {
         STAT_INC(self.st, claims_stale);
         log_info(
             "%.*s has connected to gateway %s since; its connection here ends",
-            k->len, k->identity, redis_text(redis_at(v, 2), NULL));
-        s->epoch = 0; /* this worker has nothing to release */
+            request->len, request->identity, redis_text(redis_at(v, 2), NULL));
+        claim->epoch = 0; /* this worker has nothing to release */
         up_replaced(c);
     }
-    free(k);
+    free(request);
 }
 
 static void
-claim(struct conn *c, struct seat *s)
+send_claim(struct conn *c, struct claim *claim)
 {
     struct registry_entry *e = registry_at(self.registry, c->session.entry);
-    struct shard          *sh = &shards[s->shard];
+    struct shard          *sh = &shards[claim->shard];
     char                   from[SHM_ADDR_LEN];
     uint64_t               addr[2] = {e->addr[0], e->addr[1]};
     size_t                 len;
     const char *name = registry_name(self.registry, c->session.entry, &len);
 
-    if (!sh->beaten || (s->flags & SEAT_ASKED) || claims_out >= CLAIMS_MAX ||
-        redis_troubled() || finishing)
+    if (!sh->beaten || (claim->flags & CLAIM_ASKED) ||
+        claims_out >= CLAIMS_MAX || redis_troubled() || finishing)
         return;
-    struct claim *k = malloc(sizeof *k);
-    if (k == NULL)
+    struct claim_request *request = malloc(sizeof *request);
+    if (request == NULL)
         return;
-    *k = (struct claim){.conn = c->self,
-        .generation = s->generation,
+    *request = (struct claim_request){.conn = c->self,
+        .generation = claim->generation,
         .round = sh->round,
-        .shard = s->shard,
+        .shard = claim->shard,
         .len = (uint8_t)len};
-    memcpy(k->identity, name, len);
+    memcpy(request->identity, name, len);
     shm_addr_text(from, addr, e->port);
     redis_begin("FCALL");
     redis_name("claim", "2");
-    redis_identity(s->shard, name, len);
+    redis_identity(claim->shard, name, len);
     redis_add(owner);
     redis_add(incarnation);
-    redis_addu(s->generation);
-    redis_addu(s->err);
+    redis_addu(claim->generation);
+    redis_addu(claim->err);
     redis_add(from);
     redis_add(dialects[c->session.protocol].name);
     redis_addu((uint64_t)e->since * 1000);
-    redis_add(call_queue_held(s));
-    if (!redis_send(s->shard, claimed_cb, k)) {
-        free(k);
+    redis_add(call_queue_held(claim));
+    if (!redis_send(claim->shard, claimed_cb, request)) {
+        free(request);
         return;
     }
     claims_out++;
-    s->flags |= SEAT_ASKED;
+    claim->flags |= CLAIM_ASKED;
 }
 
 void
 claims_opened(struct conn *c)
 {
-    if (seats == NULL)
+    if (claims == NULL)
         return;
-    struct seat *s = &seats[conn_index(c)];
-    size_t       len;
-    const char  *name = registry_name(self.registry, c->session.entry, &len);
-    *s = (struct seat){.conn = c->self,
+    struct claim *claim = &claims[conn_index(c)];
+    size_t        len;
+    const char   *name = registry_name(self.registry, c->session.entry, &len);
+    *claim = (struct claim){.conn = c->self,
         .generation = c->generation,
         .shard = (uint16_t)redis_shard(name, len)};
     /* Another worker of this node, or the events, may have drawn numbers ahead
@@ -287,8 +288,8 @@ claims_opened(struct conn *c)
     uint64_t now = shards_now_us(), err = shards_clock_err();
     if (c->generation > now)
         err += c->generation - now;
-    s->err = err < UINT32_MAX ? (uint32_t)err : UINT32_MAX;
-    claim(c, s);
+    claim->err = err < UINT32_MAX ? (uint32_t)err : UINT32_MAX;
+    send_claim(c, claim);
 }
 
 /* --- refresh ------------------------------------------------------------- */
@@ -303,13 +304,13 @@ refreshed_cb(void *ctx, const struct redis_value *v)
         return;
     for (unsigned list = 0; list < 2; list++)
         for (size_t i = 0; i < redis_count(redis_at(v, list)); i++) {
-            const char  *id = redis_text(redis_at(redis_at(v, list), i), &len);
-            struct conn *c = claims_find(id, len);
-            struct seat *s = c ? claims_seat(c) : NULL;
-            if (s == NULL)
+            const char   *id = redis_text(redis_at(redis_at(v, list), i), &len);
+            struct conn  *c = claims_find(id, len);
+            struct claim *claim = c ? claims_of(c) : NULL;
+            if (claim == NULL)
                 continue;
             if (list == 0)
-                claim(c, s); /* the answer is either ok or stale */
+                send_claim(c, claim); /* the answer is either ok or stale */
             else
                 call_queue_wake(c);
         }
@@ -326,20 +327,20 @@ refresh(unsigned shard)
     redis_stream(shard);
     redis_add(owner);
     redis_add(incarnation);
-    for (unsigned i = 0; i < sh->ship_batch_n; i++) {
-        struct conn *c = conn_at(sh->batch[i]);
-        struct seat *s = c->state == CONN_OPEN ? claims_seat(c) : NULL;
-        if (s == NULL || !(s->flags & SEAT_HELD))
+    for (unsigned i = 0; i < sh->refresh_n; i++) {
+        struct conn  *c = conn_at(sh->refresh[i]);
+        struct claim *claim = c->state == CONN_OPEN ? claims_of(c) : NULL;
+        if (claim == NULL || !(claim->flags & CLAIM_HELD))
             continue;
         struct registry_entry *e = registry_at(self.registry, c->session.entry);
         size_t                 len;
         const char *name = registry_name(self.registry, c->session.entry, &len);
         redis_addn(name, len);
-        redis_addu(s->epoch);
+        redis_addu(claim->epoch);
         redis_addu((uint64_t)e->last_seen * 1000);
         n++;
     }
-    sh->ship_batch_n = 0;
+    sh->refresh_n = 0;
     if (n > 0)
         redis_send(shard, refreshed_cb, NULL);
 }
@@ -347,27 +348,27 @@ refresh(unsigned shard)
 void
 claims_check(struct conn *c)
 {
-    struct seat *s = claims_seat(c);
+    struct claim *claim = claims_of(c);
 
-    if (s == NULL)
+    if (claim == NULL)
         return;
-    struct shard *sh = &shards[s->shard];
+    struct shard *sh = &shards[claim->shard];
     if (!sh->beaten) {
         unclaimed++;
         return;
     }
-    bool held = (s->flags & SEAT_HELD) && s->round == sh->round;
+    bool held = (claim->flags & CLAIM_HELD) && claim->round == sh->round;
     unclaimed += !held;
-    if (!held || (s->flags & SEAT_LATE)) {
-        claim(c, s);
+    if (!held || (claim->flags & CLAIM_LATE)) {
+        send_claim(c, claim);
         return;
     }
-    if (s->flags & SEAT_WAITING)
+    if (claim->flags & CLAIM_WAITING)
         up_calls_wait(c);
     if ((self.now_ms / 1000 + conn_index(c)) % REFRESH_S == 0) {
-        sh->batch[sh->ship_batch_n++] = conn_index(c);
-        if (sh->ship_batch_n == SHARD_BATCH)
-            refresh(s->shard);
+        sh->refresh[sh->refresh_n++] = conn_index(c);
+        if (sh->refresh_n == SHARD_BATCH)
+            refresh(claim->shard);
     }
 }
 
@@ -378,8 +379,8 @@ claims_open(uint32_t capacity)
 {
     if (!redis_on())
         return;
-    seats = calloc(capacity, sizeof *seats);
-    if (seats == NULL) {
+    claims = calloc(capacity, sizeof *claims);
+    if (claims == NULL) {
         log_error("no memory for the sessions of %u connections", capacity);
         exit(1);
     }
@@ -395,7 +396,7 @@ claims_tick(void)
 {
     static uint32_t second_ms;
 
-    if (seats == NULL)
+    if (claims == NULL)
         return;
     shards_tick();
     if (self.now_ms - second_ms < 1000)
@@ -404,7 +405,7 @@ claims_tick(void)
     STAT_SET(self.st, sessions_unclaimed, unclaimed);
     unclaimed = 0;
     for (unsigned i = 0; i < redis_shards(); i++)
-        if (shards[i].ship_batch_n > 0 && shards[i].beaten)
+        if (shards[i].refresh_n > 0 && shards[i].beaten)
             refresh(i);
     struct leaving *l = leaving;
     leaving = NULL;
@@ -419,7 +420,7 @@ claims_tick(void)
 bool
 claims_finish(void)
 {
-    if (seats == NULL)
+    if (claims == NULL)
         return true;
     if (releases_out > 0 || claims_out > 0 || leaving != NULL ||
         call_queue_busy())

@@ -1,9 +1,9 @@
 /*
  * claims: this worker's part in a fleet of gateways.
  *
- * Every connection has a seat here: whether its session is claimed in Redis,
- * and with which epoch. Claims go out when the connection opens; with Redis
- * away, or again after each new connection to it, the sweep makes up for
+ * Every connection has a struct claim: whether its session is claimed in
+ * Redis, and with which epoch. Claims go out when the connection opens; with
+ * Redis away, or again after each new connection to it, the sweep makes up for
  * them within a second or so.
  *
  *     NONE --claim--> ASKED --ok--> HELD --shard lost--> NONE ...
@@ -28,24 +28,24 @@
 
 struct queued_call;
 
-enum seat_flag {
-    SEAT_ASKED = 1,   /* a claim is under way */
-    SEAT_HELD = 2,    /* claimed, in the shard's current round */
-    SEAT_WAITING = 4, /* commands wait in its queue, as far as we know */
-    SEAT_LATE = 8     /* Redis knows an in-flight command that we do not:
+enum claim_flag {
+    CLAIM_ASKED = 1,   /* a claim is under way */
+    CLAIM_HELD = 2,    /* claimed, in the shard's current round */
+    CLAIM_WAITING = 4, /* commands wait in its queue, as far as we know */
+    CLAIM_LATE = 8     /* Redis knows an in-flight command that we do not:
                          claim again */
 };
 
 /* What Redis has to do with one connection; by its index. */
-struct seat {
-    cref                conn;       /* whose seat it is */
+struct claim {
+    cref                conn;       /* the connection */
     uint64_t            generation; /* as claimed */
     uint64_t            epoch;      /* as granted */
     struct queued_call *order;      /* call_queue.c: asked for, or in flight */
     uint32_t            round;      /* of the shard, when it was claimed */
     uint32_t            err;        /* of the generation as a time, us */
     uint16_t            shard;
-    uint8_t             flags; /* enum seat_flag */
+    uint8_t             flags; /* enum claim_flag */
 };
 
 /* After conn_init(). */
@@ -65,9 +65,9 @@ bool claims_finish(void);
  * in Redis is asked for or in flight. */
 bool claims_is_quiet(const struct conn *c);
 
-/* The seat of an open connection, NULL without [redis]. */
-struct seat *claims_seat(const struct conn *c);
-bool         claims_holds(const struct conn *c);
+/* The claim of an open connection, NULL without [redis]. */
+struct claim *claims_of(const struct conn *c);
+bool          claims_holds(const struct conn *c);
 /* A release that call_queue_close() put off. */
 void claims_release(const char *identity, size_t len, unsigned shard,
     uint64_t epoch, unsigned reason);

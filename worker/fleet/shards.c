@@ -117,12 +117,12 @@ look_at(const struct redis_value *fields)
         if (c != NULL)
             call_queue_wake(c);
     } else if (strcmp(what, "replaced") == 0) {
-        struct seat *s = c ? claims_seat(c) : NULL;
+        struct claim *claim = c ? claims_of(c) : NULL;
         uint64_t epoch = strtoull(entry_field(fields, "epoch", &n), NULL, 10);
-        if (s != NULL && s->epoch != 0 && s->epoch < epoch) {
+        if (claim != NULL && claim->epoch != 0 && claim->epoch < epoch) {
             log_info("%.*s connected to gateway %s; its connection here ends",
                 (int)len, id, entry_field(fields, "by", &n));
-            s->epoch = 0; /* another gateway's by now: nothing to release */
+            claim->epoch = 0; /* another gateway's by now: nothing to release */
             up_replaced(c);
         }
     } else if (strcmp(what, "answer") == 0) {

@@ -22,8 +22,8 @@ struct shard {
     bool     beating, polling, trimming, replaced, alarmed;
     uint32_t beat_ms, trim_ms, poll_ms;
     char inbox[48]; /* id of the last entry seen; "" before the first beat */
-    uint32_t batch[SHARD_BATCH]; /* claims.c: seats to be refreshed, by index */
-    unsigned ship_batch_n;
+    uint32_t refresh[SHARD_BATCH]; /* claims.c: connections to be refreshed */
+    unsigned refresh_n;
     uint64_t due, events; /* as of the last beat */
 };
 
