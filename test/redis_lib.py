@@ -17,7 +17,7 @@ server = None
 
 
 def node(r, owner="a/0", inc="1", ttl=60000):
-    return r("FCALL", "ocppd_beat", 1, EV, owner, inc, ttl)
+    return r("FCALL", "ocppd_keepalive", 1, EV, owner, inc, ttl)
 
 
 clock = [int(time.time() * 1e6)]
@@ -670,7 +670,7 @@ def every_key_of_a_call_is_in_one_slot(_):
                 continue
             here.add(shard)
             key = "{%s}%s" % (stream, cp)
-            c("FCALL", "ocppd_beat", 1, stream, "a/0", "1", 60000)
+            c("FCALL", "ocppd_keepalive", 1, stream, "a/0", "1", 60000)
             epoch = claim(c, key)[1]
             name = call(c, key)["commandId"]
             assert take(c, key, epoch)[0] == "take" and finish(c, key, epoch, name) == "done"

@@ -22,6 +22,7 @@
 #include "session/answers.h"
 #include "session/asking.h"
 #include "session/session.h"
+#include "fleet/inbox.h"
 #include "fleet/shards.h"
 #include "fleet/ship.h"
 #include "session/tap.h"
@@ -128,7 +129,7 @@ up_redis_lost(unsigned shard)
 void
 up_redis_listen(void)
 {
-    shards_listen();
+    inbox_listen();
 }
 
 void

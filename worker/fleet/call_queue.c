@@ -126,7 +126,7 @@ finish(struct queued_call *o)
     redis_add(o->timestamp);
     redis_add(o->action);
     redis_add(o->message_id);
-    if (shards[o->shard].beaten && redis_send(o->shard, finished_cb, o))
+    if (shards[o->shard].alive && redis_send(o->shard, finished_cb, o))
         out++;
     else
         put_off(o);

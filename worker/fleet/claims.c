@@ -115,7 +115,7 @@ release(struct leaving *l)
     redis_addu(l->epoch);
     redis_add(close_info[l->reason].word);
     redis_add(self.shm->node);
-    if (shards[l->shard].beaten && redis_send(l->shard, released_cb, l)) {
+    if (shards[l->shard].alive && redis_send(l->shard, released_cb, l)) {
         releases_out++;
         return;
     }
@@ -240,7 +240,7 @@ send_claim(struct conn *c, struct claim *claim)
     size_t                 len;
     const char *name = registry_name(self.registry, c->session.entry, &len);
 
-    if (!sh->beaten || (claim->flags & CLAIM_ASKED) ||
+    if (!sh->alive || (claim->flags & CLAIM_ASKED) ||
         claims_out >= CLAIMS_MAX || redis_troubled() || finishing)
         return;
     struct claim_request *request = malloc(sizeof *request);
@@ -353,7 +353,7 @@ claims_check(struct conn *c)
     if (claim == NULL)
         return;
     struct shard *sh = &shards[claim->shard];
-    if (!sh->beaten) {
+    if (!sh->alive) {
         unclaimed++;
         return;
     }
@@ -405,7 +405,7 @@ claims_tick(void)
     STAT_SET(self.st, sessions_unclaimed, unclaimed);
     unclaimed = 0;
     for (unsigned i = 0; i < redis_shards(); i++)
-        if (shards[i].refresh_n > 0 && shards[i].beaten)
+        if (shards[i].refresh_n > 0 && shards[i].alive)
             refresh(i);
     struct leaving *l = leaving;
     leaving = NULL;

@@ -13,10 +13,9 @@
  * well as this worker can tell: so their order is the order of connections
  * over all nodes, and the claim with the highest wins (ocppd.lua).
  *
- * Once a second a beat per shard keeps the worker's sessions alive, ends
- * commands that are due, and trims the streams. The inbox brings what others
- * have for this worker; losing it delays things until the next refresh of
- * each session (30 s), and no more.
+ * Once a second a keepalive per shard keeps the worker's sessions alive
+ * (shards.h); the inbox brings what others have for this worker (inbox.h). A
+ * lost entry delays things until the next refresh of the session (30 s).
  */
 #ifndef WORKER_FLEET_CLAIMS_H
 #define WORKER_FLEET_CLAIMS_H

@@ -1,5 +1,5 @@
 #!lua name=ocppd
-local PREFIX, SHARDS, VERSION = 'ocppd', 1, 3
+local PREFIX, SHARDS, VERSION = 'ocppd', 1, 4
 --
 -- The atomic steps of the fleet: who holds a charge point, what waits for it,
 -- how each command ended. For Redis 7 and Valkey 8; see ocppd-redis(7).

@@ -174,10 +174,10 @@ local function tick(p, node, us)
   return n
 end
 
--- beat: OWNER INC TTL. Keeps the worker's sessions alive and does the tick.
+-- keepalive: OWNER INC TTL. Keeps the worker's sessions alive and does the tick.
 -- {"ok" | "replaced", us now, commands without outcome, events in the stream,
 -- commands ended by this tick, last id of the inbox}
-local function beat(keys, a)
+local function keepalive(keys, a)
   local p = shard_place(keys[1])
   local us = now_us()
   local key = p.S .. 'owner:' .. a[1]
@@ -369,7 +369,8 @@ add('release', release)
 add('take', take)
 add('finish', finish)
 add('refresh', refresh)
-add('beat', beat)
+add('keepalive', keepalive)
+add('beat', keepalive) -- its name before version 4; older gateways call it
 add('leave', leave)
 add('ship', ship)
 add('trim', trim, 'allow-oom')

@@ -17,7 +17,7 @@ questions_reachable(const char *identity, size_t len)
     if (!redis_on())
         return false;
     unsigned shard = redis_shard(identity, len);
-    return redis_ready(shard) && shards[shard].beaten;
+    return redis_ready(shard) && shards[shard].alive;
 }
 
 void

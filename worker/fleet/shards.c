@@ -9,17 +9,15 @@
 #include "fleet/claims.h"
 #include "log.h"
 #include "fleet/call_queue.h"
+#include "fleet/inbox.h"
 #include "fleet/redis.h"
 #include "base/self.h"
 #include "base/up.h"
 
-#define BEAT_MS 1000
+#define KEEPALIVE_MS 1000
 #define TRIM_MS 5000
-/* between beats while another process has our name */
+/* between keepalives while another process uses this name */
 #define REPLACED_MS 10000
-#define POLL_MS 100   /* of inboxes in a cluster */
-#define BLOCK_MS 5000 /* of the inbox otherwise */
-#define INBOX_BATCH 200
 #define ERR_UNKNOWN 2000000 /* us: our clock against Redis' before we asked */
 #define ERR_GROWTH 50       /* us per second of age of what we know */
 
@@ -92,148 +90,7 @@ asking(unsigned shard)
     return a;
 }
 
-/* --- the inbox ----------------------------------------------------------- */
-
-/* Field `name` of an entry's list of fields and values. */
-static const char *
-entry_field(const struct redis_value *fields, const char *name, size_t *len)
-{
-    for (size_t i = 0; i + 1 < redis_count(fields); i += 2)
-        if (redis_is(redis_at(fields, i), name))
-            return redis_text(redis_at(fields, i + 1), len);
-    *len = 0;
-    return "";
-}
-
-static void
-look_at(const struct redis_value *fields)
-{
-    size_t       len, n;
-    const char  *what = entry_field(fields, "what", &n);
-    const char  *id = entry_field(fields, "identity", &len);
-    struct conn *c = claims_find(id, len);
-
-    if (strcmp(what, "command") == 0) {
-        if (c != NULL)
-            call_queue_wake(c);
-    } else if (strcmp(what, "replaced") == 0) {
-        struct claim *claim = c ? claims_of(c) : NULL;
-        uint64_t epoch = strtoull(entry_field(fields, "epoch", &n), NULL, 10);
-        if (claim != NULL && claim->epoch != 0 && claim->epoch < epoch) {
-            log_info("%.*s connected to gateway %s; its connection here ends",
-                (int)len, id, entry_field(fields, "by", &n));
-            claim->epoch = 0; /* another gateway's by now: nothing to release */
-            up_replaced(c);
-        }
-    } else if (strcmp(what, "answer") == 0) {
-        const char *payload = entry_field(fields, "payload", &n);
-        size_t      token_len;
-        const char *token = entry_field(fields, "token", &token_len);
-        up_platform_answered(token, payload, n);
-    }
-}
-
-/* The answer to XREAD: streams with their entries. */
-static void
-take_entries(const struct redis_value *v)
-{
-    for (size_t i = 0; i < redis_count(v); i++) {
-        const struct redis_value *stream = redis_at(v, i),
-                                 *entries = redis_at(stream, 1);
-        size_t      n = redis_count(entries);
-        const char *key = redis_text(redis_at(stream, 0), NULL);
-        const char *at = strstr(key, ":events:");
-        unsigned    shard = at ? (unsigned)strtoul(at + 8, NULL, 10) : 0;
-        if (shard >= redis_shards() || n == 0)
-            continue;
-        snprintf(shards[shard].inbox, sizeof shards[shard].inbox, "%s",
-            redis_text(redis_at(redis_at(entries, n - 1), 0), NULL));
-        for (size_t k = 0; k < n; k++)
-            look_at(redis_at(redis_at(entries, k), 1));
-    }
-}
-
-static void listen_on(void);
-
-static void
-heard_cb(void *ctx, const struct redis_value *v)
-{
-    (void)ctx;
-    if (v == NULL)
-        return; /* shards_listen() follows when it is there again */
-    if (redis_error(v) == NULL)
-        take_entries(v);
-    listen_on();
-}
-
-static void
-read_inboxes(unsigned first, unsigned n, bool block)
-{
-    redis_begin("XREAD");
-    redis_add("COUNT");
-    redis_addu(INBOX_BATCH);
-    if (block) {
-        redis_add("BLOCK");
-        redis_addu(BLOCK_MS);
-    }
-    redis_add("STREAMS");
-    for (unsigned i = first; i < first + n; i++)
-        redis_key(i, "inbox", owner);
-    for (unsigned i = first; i < first + n; i++)
-        redis_add(shards[i].inbox[0] ? shards[i].inbox : "$");
-}
-
-static void
-listen_on(void)
-{
-    if (redis_is_cluster() || left)
-        return;
-    for (unsigned i = 0; i < redis_shards(); i++)
-        if (shards[i].inbox[0] == '\0')
-            return; /* the first beats come first */
-    read_inboxes(0, redis_shards(), true);
-    redis_send_waiting(heard_cb, NULL, BLOCK_MS);
-}
-
-static void
-polled_cb(void *ctx, const struct redis_value *v)
-{
-    struct asking *a = ctx;
-
-    if (a->round == shards[a->shard].round) {
-        shards[a->shard].polling = false;
-        if (v != NULL && redis_error(v) == NULL)
-            take_entries(v);
-    }
-    free(a);
-}
-
-static void
-poll_inbox(unsigned shard)
-{
-    struct asking *a = asking(shard);
-
-    read_inboxes(shard, 1, false);
-    if (a != NULL && redis_send(shard, polled_cb, a))
-        shards[shard].polling = true;
-    else
-        free(a);
-}
-
-/* --- the beat ------------------------------------------------------------ */
-
-/* Whether stream id x is older than y. */
-static bool
-older(const char *x, const char *y)
-{
-    char              *xe, *ye;
-    unsigned long long xm = strtoull(x, &xe, 10), ym = strtoull(y, &ye, 10);
-
-    if (xm != ym)
-        return xm < ym;
-    return (*xe ? strtoull(xe + 1, NULL, 10) : 0) <
-        (*ye ? strtoull(ye + 1, NULL, 10) : 0);
-}
+/* --- keepalive ----------------------------------------------------------- */
 
 static void
 sum_up(void)
@@ -250,7 +107,7 @@ sum_up(void)
 }
 
 static void
-beaten_cb(void *ctx, const struct redis_value *v)
+kept_alive_cb(void *ctx, const struct redis_value *v)
 {
     struct asking *a = ctx;
     struct shard  *sh = &shards[a->shard];
@@ -259,7 +116,7 @@ beaten_cb(void *ctx, const struct redis_value *v)
         free(a);
         return;
     }
-    sh->beating = false;
+    sh->waiting = false;
     if (v == NULL || redis_error(v) != NULL) {
         free(a);
         return;
@@ -279,7 +136,7 @@ beaten_cb(void *ctx, const struct redis_value *v)
     }
     sh->replaced = replaced;
     if (replaced) {
-        sh->beaten = false;
+        sh->alive = false;
         free(a);
         return;
     }
@@ -301,36 +158,29 @@ beaten_cb(void *ctx, const struct redis_value *v)
             log_warn("stream %s:events:%u has room again",
                 self.conf.redis_prefix, a->shard);
     }
-    if (!sh->beaten) {
-        const char *last = redis_text(redis_at(v, 5), NULL);
-        bool        first = sh->inbox[0] == '\0';
-        /* What is in the inbox from before the first beat, the claims tell;
-         * a server that lost entries goes on from its own last one. */
-        if (first || older(last, sh->inbox))
-            snprintf(sh->inbox, sizeof sh->inbox, "%s", last);
-        sh->beaten = true;
+    if (!sh->alive) {
+        sh->alive = true;
         call_queue_ready(a->shard, sh->new_server);
-        if (first)
-            listen_on();
+        inbox_resume(a->shard, redis_text(redis_at(v, 5), NULL));
     }
     free(a);
 }
 
 static void
-beat(unsigned shard)
+send_keepalive(unsigned shard)
 {
     struct shard  *sh = &shards[shard];
     struct asking *a = asking(shard);
 
-    sh->beat_ms = self.now_ms;
+    sh->keepalive_ms = self.now_ms;
     redis_begin("FCALL");
-    redis_name("beat", "2");
+    redis_name("keepalive", "2");
     redis_stream(shard);
     redis_add(owner);
     redis_add(incarnation);
     redis_addu(self.conf.redis_session_ttl);
-    if (a != NULL && redis_send(shard, beaten_cb, a))
-        sh->beating = true;
+    if (a != NULL && redis_send(shard, kept_alive_cb, a))
+        sh->waiting = true;
     else
         free(a);
 }
@@ -378,20 +228,17 @@ shards_tick(void)
         struct shard *sh = &shards[i];
         if (!redis_ready(i) || left)
             continue;
-        if (!sh->beating &&
-            self.now_ms - sh->beat_ms >= (sh->replaced ? REPLACED_MS : BEAT_MS))
-            beat(i);
-        if (!sh->beaten)
+        if (!sh->waiting &&
+            self.now_ms - sh->keepalive_ms >=
+                (sh->replaced ? REPLACED_MS : KEEPALIVE_MS))
+            send_keepalive(i);
+        if (!sh->alive)
             continue;
         if (!sh->trimming && self.now_ms - sh->trim_ms >= TRIM_MS) {
             sh->trim_ms = self.now_ms;
             trim(i);
         }
-        if (redis_is_cluster() && !sh->polling &&
-            self.now_ms - sh->poll_ms >= POLL_MS) {
-            sh->poll_ms = self.now_ms;
-            poll_inbox(i);
-        }
+        inbox_tick(i);
     }
 }
 
@@ -402,6 +249,7 @@ shards_open(const char *own, const char *inc)
 {
     owner = own;
     incarnation = inc;
+    inbox_open(own);
     shards = calloc(redis_shards(), sizeof *shards);
     if (shards == NULL) {
         log_error("no memory for %u shards", redis_shards());
@@ -419,6 +267,7 @@ void
 shards_leave(void)
 {
     left = true;
+    inbox_close();
     for (unsigned i = 0; i < redis_shards(); i++) {
         redis_begin("FCALL");
         redis_name("leave", "2");
@@ -435,21 +284,14 @@ shards_ready(unsigned shard, bool new_server)
     struct shard *sh = &shards[shard];
 
     sh->round = ++rounds;
-    sh->beaten = sh->beating = sh->polling = sh->trimming = sh->replaced =
-        false;
+    sh->alive = sh->waiting = sh->trimming = sh->replaced = false;
     sh->new_server = new_server;
     sh->trim_ms = self.now_ms - (self.slot * 977) % TRIM_MS;
-    beat(shard);
+    send_keepalive(shard);
 }
 
 void
 shards_lost(unsigned shard)
 {
-    shards[shard].beaten = false;
-}
-
-void
-shards_listen(void)
-{
-    listen_on();
+    shards[shard].alive = false;
 }
