@@ -72,7 +72,7 @@ usage(FILE *to)
           "             else server.control of the configuration\n"
           "  -c file    the daemon's configuration, to find the socket\n"
           "  -j         answer in JSON\n"
-          "  -p         answer for Prometheus (stats)\n"
+          "  -p         answer for Prometheus (stats, score)\n"
           "Commands:\n",
         to);
     for (size_t i = 0; i < ctl_words_n; i++)

@@ -61,6 +61,9 @@ int ctl_events(int argc, char **argv, const struct ctl *ctl);
 /* `ocppctl journal`, in ctl/journal.c, likewise. */
 int ctl_journal(int argc, char **argv, const struct ctl *ctl);
 
+/* `ocppctl score`, in ctl/score.c, likewise. */
+int ctl_score(int argc, char **argv, const struct ctl *ctl);
+
 /* `ocppctl top`, in ctl/top.c, likewise. */
 int ctl_top(int argc, char **argv, const struct ctl *ctl);
 

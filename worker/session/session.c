@@ -207,6 +207,8 @@ publish_disconnected(const struct publish_who *who, enum close_reason reason,
         writer_u64(&p->w, "durationMs", session_age_ms(c));
         writer_u64(&p->w, "messagesIn", c->session.messages_in);
         writer_u64(&p->w, "messagesOut", c->session.messages_out);
+        if (c->session.rtt_ms != UINT16_MAX)
+            writer_u64(&p->w, "pingMs", c->session.rtt_ms);
     }
     writer_close(&p->w);
     publish_end(p);

@@ -1,0 +1,63 @@
+/* since: a time on the command line. See since.h. */
+#include "ctl/since.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+/* "90s", "1h30m", "2d": milliseconds; false if it is none. */
+static bool
+parse_ago(const char *text, uint64_t *ms)
+{
+    uint64_t sum = 0;
+
+    for (const char *p = text; *p != '\0';) {
+        char *end;
+        if (*p < '0' || *p > '9')
+            return false;
+        unsigned long long n = strtoull(p, &end, 10);
+        uint64_t           unit;
+        switch (*end) {
+        case 's':
+            unit = 1000;
+            break;
+        case 'm':
+            unit = 60000;
+            break;
+        case 'h':
+            unit = 3600000;
+            break;
+        case 'd':
+            unit = 86400000;
+            break;
+        default:
+            return false;
+        }
+        if (n > UINT64_MAX / 2 / unit - sum / unit)
+            return false;
+        sum += n * unit;
+        p = end + 1;
+    }
+    *ms = sum;
+    return text[0] != '\0';
+}
+
+bool
+ctl_since(const char *text, uint64_t *wall_ms)
+{
+    uint64_t ago, now = clock_wall_ms();
+
+    if (clock_parse_rfc3339(text, strlen(text), wall_ms))
+        return true;
+    if (parse_ago(text, &ago)) {
+        *wall_ms = ago < now ? now - ago : 1;
+        return true;
+    }
+    fprintf(stderr,
+        "ocppctl: --since %s: no time; give one like "
+        "2026-01-31T12:00:00Z, or how long ago, like 90s, 10m, 1h30m, 2d\n",
+        text);
+    return false;
+}

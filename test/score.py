@@ -1,0 +1,129 @@
+#!/usr/bin/python3
+"""`ocppctl score`: which charge points keep worst to the protocol, from the
+journal alone."""
+
+import datetime
+
+from lib import *
+
+
+def at(seconds):
+    """A time, so far from now."""
+    return (datetime.datetime.now(datetime.timezone.utc) +
+            datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def status(c, seconds=0, **more):
+    c.call("StatusNotification", dict(
+        {"connectorId": 1, "errorCode": "NoError", "status": "Available",
+         "timestamp": at(seconds)}, **more))
+
+
+def scored(g, *words):
+    return g.ctl("score", *words)
+
+
+def row(g, name, by="identity"):
+    rows = [r for r in scored(g, "--by", by, "--worst", "1000")["worst"]
+            if r[by] == name]
+    return rows[0] if rows else None
+
+
+def test_each_kind_of_fault_counts_for_its_charge_point_and_its_model():
+    g = Gateway(server_workers="2", ocpp_call_hold="0s",
+                ocpp_message_timeout="1s")
+    good = Charger(g, "GOOD")
+    good.boot("Best", "Fine")
+    status(good)
+    bad = Charger(g, "BAD\"1")
+    bad.call("BootNotification", {
+        "chargePointVendor": "Worst", "chargePointModel": "M<1>",
+        "firmwareVersion": "1.0"})
+    # Its clock is an hour ahead; what it sends late is older still.
+    status(bad, 3600, unheard="x")
+    status(bad, -7200, unheard="x")
+    bad.send("nonsense")
+    # A CALL that it answers too late.
+    call = background(lambda: g.call("BAD\"1", "ClearCache"))
+    id, _, _ = bad.take()
+    assert call.wait()["outcome"] == "timeout"
+    bad.result(id, {"status": "Accepted"})
+    g.wait_events(2, type="protocol.violation")
+    # It answers a ping while it reads.
+    poll(lambda: bad.call("Heartbeat") and
+         "pingMs" in g.show("BAD\"1")["connection"])
+    for _ in range(3):
+        bad.close()
+        bad = Charger(g, "BAD\"1")
+    g.wait_events(3, type="charge_point.disconnected", cp="BAD\"1")
+
+    r = poll(lambda: (lambda r: r if r and sum(r["endsPerDay"].values()) > 2.9
+                      else None)(row(g, "BAD\"1")))
+    assert r["deviations"]["extra_field"] == 2, r
+    assert r["violations"] >= 1 and r["lateAnswers"] == 1, r
+    assert r["missingAnswers"] == 1, r
+    assert round(r["endsPerDay"]["peer_closed"]) == 3, r
+    assert abs(r["clockSkewMs"] - 3600000) < 60000, r
+    assert 0 <= r["pingMs"] <= r["pingMaxMs"] < 10000, r
+    assert (r["vendor"], r["model"], r["firmware"]) == ("Worst", "M<1>", "1.0")
+    fine = row(g, "GOOD")
+    assert fine["score"] == 0 and abs(fine["clockSkewMs"]) < 5000, fine
+    assert not fine["deviations"] and not fine["endsPerDay"], fine
+
+    got = scored(g, "--worst", "1")
+    assert [x["identity"] for x in got["worst"]] == ["BAD\"1"], got
+    assert got["rows"] == got["chargePoints"] == 2 and not got["partial"], got
+    for by, name in (("model", "M<1>"), ("vendor", "Worst"),
+                     ("firmware", "1.0")):
+        m = row(g, name, by)
+        assert m["chargePoints"] == 1 and m["missingAnswers"] == 1, m
+    assert row(g, None, "firmware")["chargePoints"] == 1    # GOOD's is unknown
+    text = g.ctl("score", json_=False)
+    assert "extra_field 2" in text and "peer_closed 3 a day" in text, text
+    assert text.index("BAD\"1") < text.index("GOOD"), text
+    # Nothing is that old; and what is older than the window does not count.
+    assert scored(g, "--since", at(3600))["events"] == 0
+    r = g.run("score", "--by", "modle")
+    assert r.returncode == 2 and "is it model?" in r.stderr, r
+    assert g.run("score", "--worst", "0").returncode == 2
+    # Also without the daemon.
+    state = g.state_dir
+    g.stop()
+    r = subprocess.run([OCPPCTL, "-j", "score", "--dir", state],
+                       stdout=subprocess.PIPE, text=True)
+    assert json.loads(r.stdout)["worst"][0]["identity"] == "BAD\"1", r
+
+
+def test_prometheus_gets_a_bounded_number_of_models():
+    g = Gateway(server_workers="1")
+    chargers = []
+    for i in range(50):
+        c = Charger(g, "M%d" % i)
+        chargers.append(c)
+        c.boot("Vendor", 'Model "%02d\\' % i)
+        if i % 2:
+            status(c, unheard="x")
+    r = g.run("-p", "score")
+    assert r.returncode == 0, r
+    for name in set(re.findall(r"^# TYPE (\S+) gauge$", r.stdout, re.M)):
+        lines = re.findall(r'^%s\{model="((?:[^"\\]|\\.)*)"\} (\S+)$' % name,
+                           r.stdout, re.M)
+        assert len(lines) == 41 and lines[-1][0] == "other", (name, lines)
+    points = re.findall(r"^ocppd_score_charge_points\{.*\} (\d+)$", r.stdout,
+                        re.M)
+    assert sum(map(int, points)) == 50, points
+    deviations = re.findall(r"^ocppd_score_deviations_per_day\{model=\"Model "
+                            r".*\} (\S+)$", r.stdout, re.M)
+    assert sum(float(x) > 0 for x in deviations) == 25, deviations
+    assert g.run("-p", "score", "--by", "identity").returncode == 2
+    promtool = shutil.which("promtool")
+    if not promtool:
+        raise Skip("there is no promtool")
+    check = subprocess.run([promtool, "check", "metrics"], input=r.stdout,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True)
+    assert check.returncode == 0, check.stdout
+
+
+if __name__ == "__main__":
+    main()
