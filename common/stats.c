@@ -17,6 +17,12 @@ const char *const action_names[ACTIONS] = {
 #undef ACTION
 };
 
+const char *const deviation_sentences[DEVIATIONS] = {
+#define DEVIATION(word, sentence) sentence,
+#include "deviation.def"
+#undef DEVIATION
+};
+
 const char *const deviation_names[DEVIATIONS] = {
 #define DEVIATION(word, sentence) #word,
 #include "deviation.def"

@@ -50,6 +50,7 @@ enum action {
 extern const char *const action_names[ACTIONS];
 
 extern const char *const deviation_names[DEVIATIONS];
+extern const char *const deviation_sentences[DEVIATIONS];
 
 /* Error codes of CALLERROR, as OCPP 2 spells them; the last row counts codes
  * that are not in the table. The rows are those of enum ocppj_error. */

@@ -396,10 +396,20 @@ def test_why_tells_in_one_paragraph():
     key = base64.b64encode(b"WHY1:0123456789abcdef").decode()
     c = Charger(g, "WHY1", headers=[("Authorization", "Basic " + key)])
     c.boot()
+    assert "deviate" not in g.run("why", "WHY1").stdout
+    c.call("BootNotification", {"chargePointVendor": "V", "x": 1,
+                                "chargePointModel": "M"})
+    c.call("DataTransfer", {"vendorId": "V", "messageId": None})
     text = g.run("why", "WHY1").stdout
+    assert "Its messages deviate from the specification, and are let through: " \
+        "a field is not part of the message (extra_field), a field is null " \
+        "instead of absent (null_field)." in text, text
+    got = g.ctl("why", "WHY1")
+    assert got["deviations"] == ["extra_field", "null_field"], got
+    assert got["securityProfile"] == 0 and got["certificateEnds"] is None, got
     assert re.search(r"^WHY1 is connected since \S+ \(\d+s ago\) from "
                      r"127.0.0.1:\d+, on worker 0\. It last sent something "
-                     r"\d+s ago \(last action BootNotification; \d+ messages",
+                     r"\d+s ago \(last action DataTransfer; \d+ messages",
                      text), text
     assert "commands" not in text
     call = background(lambda: g.run("call", "WHY1", "ClearCache"))

@@ -1030,6 +1030,10 @@ def test_the_operator_sees_certificates_and_failures():
     assert t["failures"] == {"peer_unknown_ca": 1}, t
     assert [e["identity"] for e in t["expiring"]] == ["CP1"], t
     assert g.ctl("tls", "--expiring", "1d")["expiring"] == []
+    why = g.ctl("why", "CP1")
+    assert why["securityProfile"] == 3 and why["certificateEnds"].endswith("Z"), why
+    assert "It uses TLS (security profile 3). Its client certificate is " \
+        "valid until " in why["text"], why
     text = g.ctl("tls", "--expiring", "30d", json_=False)
     assert "remedy: " in text and "CP1" in text and a.path("rsa")[0] in text
     # Nine days are less than thirty.

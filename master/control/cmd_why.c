@@ -4,6 +4,7 @@
  * shared memory, the pending calls and the worker know. See command.h.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,7 +75,7 @@ remedy(unsigned reason)
         : "see the log";
 }
 
-/* Everything that is said, gathered first. */
+/* Everything of the answer, gathered first. */
 struct story {
     const char           *name;
     bool                  known; /* the registry has an entry */
@@ -84,7 +85,9 @@ struct story {
     uint32_t              penalty_s;
     unsigned              commands;
     uint64_t              oldest_ms; /* age of the oldest pending command */
-    const char           *json;      /* the worker's words, len 0: none */
+    unsigned              profile;   /* highest security profile; 0: no TLS */
+    uint64_t              certificate_end; /* Unix seconds; 0: none known */
+    const char           *json;            /* the worker's words, len 0: none */
     size_t                len;
 };
 
@@ -107,6 +110,28 @@ told_number(const struct story *s, const char *key)
          i < m.value_len && m.value[i] >= '0' && m.value[i] <= '9'; i++)
         n = n * 10 + (uint64_t)(m.value[i] - '0');
     return n;
+}
+
+/* The deviations that its worker remembers, with their sentences. */
+static void
+tell_deviations(const struct story *s, struct buf *out)
+{
+    struct json_member m;
+    const char        *between = " Its messages deviate from the "
+                                 "specification, and are let through: ";
+    char               word[64];
+
+    if (s->len == 0 || !json_find_member(s->json, s->len, "deviations", &m))
+        return;
+    for (unsigned i = 0; i < DEVIATIONS; i++) {
+        snprintf(word, sizeof word, "\"%s\"", deviation_names[i]);
+        if (memmem(m.value, m.value_len, word, strlen(word)) == NULL)
+            continue;
+        buf_addf(out, "%s%s (%s)", between, deviation_sentences[i],
+            deviation_names[i]);
+        between = ", ";
+    }
+    buf_adds(out, between[0] == ',' ? "." : "");
 }
 
 static void
@@ -145,10 +170,30 @@ tell_here(const struct story *s, struct buf *out)
         json_put_value(out, &m);
         buf_addc(out, '.');
     }
+    tell_deviations(s, out);
     uint64_t unanswered = told_number(s, "unanswered");
     if (unanswered > 0)
         buf_addf(out, " %" PRIu64 " of its messages wait for their answer.",
             unanswered);
+}
+
+/* What is known of its certificate, also while it is away. */
+static void
+tell_certificate(const struct story *s, struct buf *out)
+{
+    uint64_t now = clock_wall_ms() / 1000;
+
+    if (s->profile >= 2)
+        buf_addf(out, " It uses TLS (security profile %u).", s->profile);
+    if (s->certificate_end == 0)
+        return;
+    buf_addf(out, " Its client certificate %s ",
+        s->certificate_end > now ? "is valid until" : "has expired:");
+    report_time(out, s->certificate_end);
+    if (s->certificate_end > now)
+        buf_addf(out, " (%" PRIu64 " days more)",
+            (s->certificate_end - now) / 86400);
+    buf_addc(out, '.');
 }
 
 static void
@@ -222,6 +267,7 @@ tell(const struct story *s, struct buf *out)
         tell_here(s, out);
     else
         tell_away(s, out);
+    tell_certificate(s, out);
     tell_end(s, out);
     tell_refusal(s, out);
     if (s->penalty_s > 0)
@@ -272,6 +318,11 @@ put_json(const struct story *s, const char *text, struct buf *out)
         writer_str(&w, "refuseReason", refuse_info[reason].word);
         writer_str(&w, "remedy", remedy(reason));
     }
+    struct json_member m;
+    if (s->len > 0 && json_find_member(s->json, s->len, "deviations", &m))
+        writer_raw(&w, "deviations", m.value, m.value_len);
+    writer_u64(&w, "securityProfile", s->profile);
+    put_time(&w, "certificateEnds", s->certificate_end);
     writer_u64(&w, "penaltySeconds", s->penalty_s);
     writer_u64(&w, "commandsPending", s->commands);
     writer_u64(&w, "oldestCommandMs", s->oldest_ms);
@@ -311,6 +362,12 @@ reply(struct client *c, const char *json, size_t len)
 
     s.known = c->entry != REGISTRY_NONE &&
         registry_copy(shm_registry(master.shm), c->entry, &s.e);
+    if (s.known) {
+        uint32_t end;
+        registry_certificate(
+            shm_registry(master.shm), c->entry, &s.profile, &end);
+        s.certificate_end = (uint64_t)end * REGISTRY_END_S;
+    }
     s.refused = last_refusal(c->name, &s.refusal);
     s.penalty_s = penalty_of(c->name);
     s.commands = pending_calls_of(c->name, &s.oldest_ms);

@@ -101,7 +101,7 @@ check(struct answer *a)
             dialect_mode(), &v)) {
         a->deviations |= v.deviations;
         if (taking == NULL)
-            violation_count(v.deviations);
+            violation_count(a->c, v.deviations);
         return true;
     }
     refuse(a->c, a->f, a->tape, v.code, "payload", v.text);

@@ -640,7 +640,7 @@ calls_answered(
                 k->violation = v.text;
                 answer_result(c, f, v.code, v.text);
             }
-            violation_count(v.deviations);
+            violation_count(c, v.deviations);
             k->deviations = v.deviations;
         }
         k->deviations |= f->deviations;

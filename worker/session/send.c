@@ -36,7 +36,7 @@ send_take(struct conn *c, const struct ocppj_frame *f, const struct json *tape)
         drop(c, tape, "payload", v.text);
         return;
     }
-    violation_count(v.deviations);
+    violation_count(c, v.deviations);
     enum event_kind    kind = event_kind_of(m, tape, f->payload_tok);
     struct publish_who who = publish_who(c);
     if (kind == EVENT_none || who.identity == registry_nobody)

@@ -427,7 +427,7 @@ take_text(struct conn *c, struct json *tape, const char *text, size_t len)
     case OCPPJ_GOOD:
         break;
     }
-    violation_count(f.deviations);
+    violation_count(c, f.deviations);
     if (f.type == OCPPJ_CALL)
         answers_take(c, &f, tape);
     else if (f.type == OCPPJ_SEND)
@@ -490,6 +490,7 @@ session_describe(struct conn *c, struct buf *out)
             : c->session.boot == BOOT_REJECTED ? "Rejected"
             : c->session.boot == BOOT_WAITS    ? "not answered yet"
                                                : "none on this connection");
+    violation_put(&w, violation_seen(c));
     writer_u64(&w, "unanswered", c->session.unanswered);
     writer_u64(&w, "commandsPending", c->busy ? c->busy->session.calls_n : 0);
     writer_u64(&w, "outputBytes", c->busy ? c->busy->out.len : 0);

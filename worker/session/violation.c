@@ -50,9 +50,30 @@ violation_report(struct conn *c, const char *kind, const char *detail,
     publish(c, kind, detail, frame, len, self.conf.ocpp_violation_frame);
 }
 
-void
-violation_count(uint64_t set)
+#define SEEN 2048 /* identities */
+
+static struct {
+    uint64_t set;
+    uint32_t entry1; /* registry entry + 1; 0: free */
+} seen[SEEN];
+
+uint64_t
+violation_seen(const struct conn *c)
 {
+    uint32_t entry1 = c->session.entry + 1;
+
+    return seen[entry1 % SEEN].entry1 == entry1 ? seen[entry1 % SEEN].set : 0;
+}
+
+void
+violation_count(const struct conn *c, uint64_t set)
+{
+    uint32_t entry1 = c->session.entry + 1;
+
+    if (set != 0) {
+        seen[entry1 % SEEN].set = violation_seen(c) | set;
+        seen[entry1 % SEEN].entry1 = entry1;
+    }
     for (; set != 0; set &= set - 1)
         STAT_INC(self.st, deviations[__builtin_ctzll(set)]);
 }

@@ -19,7 +19,11 @@ void violation_report_whole(struct conn *c, const char *kind,
     const char *detail, const char *frame, size_t len);
 /* Harmless deviations (set of DEVIATION_BIT) that were let through: counts
  * them. */
-void violation_count(uint64_t set);
+void violation_count(const struct conn *c, uint64_t set);
+/* Those of the connection's identity, as far as they are remembered: for `why`.
+ * A table of fixed size has them, where the next identity with the same place
+ * replaces the one before. */
+uint64_t violation_seen(const struct conn *c);
 /* Member "deviations" of an event, if there are any. */
 void violation_put(struct writer *w, uint64_t set);
 
