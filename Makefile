@@ -20,7 +20,7 @@ SCHEMA = $(foreach d,$(DIALECTS),$(call schema,$(d)))
 WARN   = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 HARDEN = -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
 # .incbin looks beside the source file, whatever the working directory.
-CFLAGS += -Wa$(comma)-I$(<D)
+CPPFLAGS += -Wa$(comma)-I$(<D)
 CFLAGS += -std=gnu11 $(OPT) $(WARN) $(if $(SAN),$(SAN),$(HARDEN)) -MMD -MP
 CPPFLAGS += -D_GNU_SOURCE -I. $(INC_$(firstword $(subst /, ,$*))) -Icommon -I$(B)/gen
 # Where a quoted include is looked for: a process sees its own rooms only.

@@ -1,7 +1,7 @@
 /*
  * cidr: a range of addresses, "192.0.2.0/24" or "2001:db8::/32". Pure.
  *
- * Addresses are as the registry keeps them (shm_addr_pack): IPv6, or IPv4
+ * Addresses are as the registry keeps them (address_pack): IPv6, or IPv4
  * mapped into it, in network order; so one comparison serves both.
  */
 #ifndef COMMON_CIDR_H

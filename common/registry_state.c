@@ -112,8 +112,7 @@ read_rest(struct registry *r, uint32_t i, struct fields *f)
     struct registry_entry *e = registry_at(r, i);
     uint64_t               addr[2] = {0, 0};
 
-#define GET(name, most)                                                        \
-    e->name = (__typeof__(e->name))fields_u64(f, #name, 0, most);
+#define GET(name, most) e->name = fields_u64(f, #name, 0, most);
     NUMBERS(GET)
 #undef GET
     fields_list(f, "addr", addr, 2);

@@ -325,38 +325,3 @@ shm_crowd_count(const struct shm *s, struct address_count_place p)
             address_count_add(shm_crowd(s), i, p, sum);
     return sum[0] < sum[1] ? sum[0] : sum[1];
 }
-
-void
-shm_addr_pack(
-    const struct sockaddr_storage *ss, uint64_t addr[2], uint16_t *port)
-{
-    struct in6_addr a6 = IN6ADDR_ANY_INIT;
-
-    if (ss->ss_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
-        a6 = in6->sin6_addr;
-        *port = ntohs(in6->sin6_port);
-    } else {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)ss;
-        a6.s6_addr[10] = a6.s6_addr[11] = 0xff;
-        memcpy(a6.s6_addr + 12, &in->sin_addr, 4);
-        *port = ntohs(in->sin_port);
-    }
-    memcpy(addr, &a6, sizeof a6);
-}
-
-void
-shm_addr_text(char out[SHM_ADDR_LEN], const uint64_t addr[2], uint16_t port)
-{
-    struct in6_addr a6;
-    char            text[INET6_ADDRSTRLEN];
-
-    memcpy(&a6, addr, sizeof a6);
-    if (IN6_IS_ADDR_V4MAPPED(&a6)) {
-        inet_ntop(AF_INET, a6.s6_addr + 12, text, sizeof text);
-        snprintf(out, SHM_ADDR_LEN, port != 0 ? "%s:%u" : "%s", text, port);
-    } else {
-        inet_ntop(AF_INET6, &a6, text, sizeof text);
-        snprintf(out, SHM_ADDR_LEN, port != 0 ? "[%s]:%u" : "[%s]", text, port);
-    }
-}

@@ -241,12 +241,5 @@ uint64_t shm_handshaking(const struct shm *s);
 /* Connections counted at a place, of all workers that live. */
 uint64_t shm_crowd_count(const struct shm *s, struct address_count_place p);
 
-/* Addresses, as the registry keeps them: IPv6 or IPv4-mapped, two words. */
-void shm_addr_pack(
-    const struct sockaddr_storage *ss, uint64_t addr[2], uint16_t *port);
-/* "192.0.2.1:1234", "[2001:db8::1]:1234"; without port 0, which is unknown */
-#define SHM_ADDR_LEN 64
-void shm_addr_text(
-    char out[SHM_ADDR_LEN], const uint64_t addr[2], uint16_t port);
 
 #endif

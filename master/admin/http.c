@@ -11,6 +11,7 @@
 
 #include "admin/report.h"
 #include "base/master.h"
+#include "address.h"
 #include "cidr.h"
 #include "clock.h"
 #include "log.h"
@@ -244,7 +245,7 @@ from_this_machine(struct MHD_Connection *c)
     memcpy(&ss, i->client_addr,
         i->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
                                               : sizeof(struct sockaddr_in));
-    shm_addr_pack(&ss, addr, &port);
+    address_pack(&ss, addr, &port);
     return cidr_is_loopback(addr);
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "clock.h"
 #include "close.h"
 #include "control/command.h"
@@ -180,7 +181,7 @@ put_time(struct writer *w, const char *key, uint32_t then)
 static void
 put_entry(struct writer *w, const struct registry_entry *e)
 {
-    char addr[SHM_ADDR_LEN];
+    char addr[ADDRESS_LEN];
     cref owner = e->owner;
 
     writer_strn(w, "identity", e->name, e->name_len);
@@ -191,7 +192,7 @@ put_entry(struct writer *w, const struct registry_entry *e)
         writer_null(w, "worker");
     if (e->claims > 0) {
         uint64_t packed[2] = {e->addr[0], e->addr[1]};
-        shm_addr_text(addr, packed, e->port);
+        address_text(addr, packed, e->port);
         writer_str(w, "address", addr);
     } else {
         writer_null(w, "address");
@@ -258,7 +259,7 @@ static void
 list_text(const struct best *b, const struct query *q, struct buf *out)
 {
     uint64_t now = clock_wall_ms() / 1000;
-    char     addr[SHM_ADDR_LEN];
+    char     addr[ADDRESS_LEN];
 
     buf_adds(out,
         "IDENTITY              WORKER  ADDRESS                      "
@@ -273,7 +274,7 @@ list_text(const struct best *b, const struct query *q, struct buf *out)
         else
             buf_adds(out, "       -");
         if (e->claims > 0)
-            shm_addr_text(addr, packed, e->port);
+            address_text(addr, packed, e->port);
         else
             strcpy(addr, "-");
         buf_addf(out, "  %-21s", addr);
@@ -392,7 +393,7 @@ show_text(const struct registry_entry *e, const char *json, size_t len,
     struct buf *out)
 {
     uint64_t now = clock_wall_ms() / 1000;
-    char     addr[SHM_ADDR_LEN] = "-";
+    char     addr[ADDRESS_LEN] = "-";
     uint64_t packed[2] = {e->addr[0], e->addr[1]};
     cref     owner = e->owner;
 
@@ -404,7 +405,7 @@ show_text(const struct registry_entry *e, const char *json, size_t len,
     else
         buf_adds(out, "\nstate            offline\n");
     if (e->claims > 0)
-        shm_addr_text(addr, packed, e->port);
+        address_text(addr, packed, e->port);
     buf_addf(out, "address          %s\n", addr);
     show_line(out, "since", now, e->since, NULL, NULL);
     show_line(out, "last seen", now, e->last_seen, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "clock.h"
 #include "close.h"
 #include "control/command.h"
@@ -83,7 +84,7 @@ refused_copy(struct shm_refusal *all, const char *name)
 void
 refused_json(const struct shm_refusal *r, struct writer *w)
 {
-    char text[SHM_ADDR_LEN];
+    char text[ADDRESS_LEN];
 
     writer_open(w, NULL, '{');
     clock_rfc3339(text, r->wall_ms);
@@ -91,7 +92,7 @@ refused_json(const struct shm_refusal *r, struct writer *w)
     clock_rfc3339(text, r->first_ms);
     writer_str(w, "first", text);
     writer_u64(w, "count", r->count);
-    shm_addr_text(text, r->addr, r->port);
+    address_text(text, r->addr, r->port);
     writer_str(w, "address", text);
     writer_strn(w, "identity", r->name, r->name_len);
     writer_str(w, "path", r->path);
@@ -106,11 +107,11 @@ refused_json(const struct shm_refusal *r, struct writer *w)
 void
 refused_text(const struct shm_refusal *r, struct buf *out)
 {
-    char when[CLOCK_RFC3339_LEN + 1], addr[SHM_ADDR_LEN];
+    char when[CLOCK_RFC3339_LEN + 1], addr[ADDRESS_LEN];
     char name[3 * REGISTRY_NAME_MAX + 1];
 
     clock_rfc3339(when, r->wall_ms);
-    shm_addr_text(addr, r->addr, r->port);
+    address_text(addr, r->addr, r->port);
     printable_percent(name, sizeof name, r->name, r->name_len);
     buf_addf(out, "%s  %-21s  %3d %-15s  ", when, addr,
         refuse_info[r->reason].status, refuse_info[r->reason].word);

@@ -10,6 +10,7 @@
 
 #include "admin/report.h"
 #include "base/master.h"
+#include "address.h"
 #include "clock.h"
 #include "close.h"
 #include "control/command.h"
@@ -138,11 +139,11 @@ static void
 tell_here(const struct story *s, struct buf *out)
 {
     const struct registry_entry *e = &s->e;
-    char                         addr[SHM_ADDR_LEN];
+    char                         addr[ADDRESS_LEN];
     uint64_t                     packed[2] = {e->addr[0], e->addr[1]};
     cref                         owner = e->owner;
 
-    shm_addr_text(addr, packed, e->port);
+    address_text(addr, packed, e->port);
     buf_adds(out, " is connected since ");
     report_time(out, e->since);
     buf_adds(out, " (");
@@ -246,8 +247,8 @@ tell_refusal(const struct story *s, struct buf *out)
     buf_adds(out, " It was last refused ");
     put_ago(out, when);
     if (s->refused) {
-        char addr[SHM_ADDR_LEN];
-        shm_addr_text(addr, s->refusal.addr, s->refusal.port);
+        char addr[ADDRESS_LEN];
+        address_text(addr, s->refusal.addr, s->refusal.port);
         buf_addf(out, ", from %s", addr);
     }
     buf_addf(out, ": %s (%s", refuse_info[reason].sentence,

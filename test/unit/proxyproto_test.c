@@ -1,6 +1,7 @@
 /* The PROXY protocol, and what is odd about credentials. */
 #include "net/http_hint.h"
 #include "net/proxyproto.h"
+#include "address.h"
 #include "shm.h"
 #include "unit.h"
 
@@ -94,7 +95,7 @@ static void
 headers_whole_and_in_pieces(void)
 {
     struct proxyproto out;
-    char              text[SHM_ADDR_LEN];
+    char              text[ADDRESS_LEN];
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         UNIT_CASE(rows[i].name);
@@ -103,7 +104,7 @@ headers_whole_and_in_pieces(void)
         if (rows[i].result == PROXYPROTO_ERROR)
             CHECK(out.why != NULL);
         if (rows[i].peer != NULL) {
-            shm_addr_text(text, out.addr, out.port);
+            address_text(text, out.addr, out.port);
             CHECK_STR(text, rows[i].peer);
         }
         if (rows[i].consumed == 0)

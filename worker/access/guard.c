@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "cidr.h"
 #include "clock.h"
 #include "address_count.h"
@@ -494,7 +495,7 @@ guard_refuses(const struct conn *c, enum refuse_reason reason, const char *name,
     struct penalty              *t = shm_penalty(self.shm);
     uint32_t limit = (uint32_t)self.conf.limits_failure_rate;
     uint8_t  key[16 + REGISTRY_NAME_MAX];
-    char     from[SHM_ADDR_LEN];
+    char     from[ADDRESS_LEN];
 
     if (limit == 0 || !is_failure(reason) || !is_limited(h))
         return reason;
@@ -510,7 +511,7 @@ guard_refuses(const struct conn *c, enum refuse_reason reason, const char *name,
     uint32_t wait =
         penalty_count(t, KIND_FAILURES, one.addr, 16, now_s(), limit, most_s());
     if (wait > 0) {
-        shm_addr_text(from, h->addr, h->port);
+        address_text(from, h->addr, h->port);
         STAT_INC(self.st, penalties);
         log_warn("%s: more than %u handshakes refused in a minute, the last "
                  "one because %s; what else is refused in the next %u s gets "

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "log.h"
 #include "fleet/call_queue.h"
 #include "ocpp/dialect.h"
@@ -235,7 +236,7 @@ send_claim(struct conn *c, struct claim *claim)
 {
     struct registry_entry *e = registry_at(self.registry, c->session.entry);
     struct shard          *sh = &shards[claim->shard];
-    char                   from[SHM_ADDR_LEN];
+    char                   from[ADDRESS_LEN];
     uint64_t               addr[2] = {e->addr[0], e->addr[1]};
     size_t                 len;
     const char *name = registry_name(self.registry, c->session.entry, &len);
@@ -252,7 +253,7 @@ send_claim(struct conn *c, struct claim *claim)
         .shard = claim->shard,
         .len = (uint8_t)len};
     memcpy(request->identity, name, len);
-    shm_addr_text(from, addr, e->port);
+    address_text(from, addr, e->port);
     redis_begin("FCALL");
     redis_name("claim", "2");
     redis_identity(claim->shard, name, len);

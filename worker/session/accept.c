@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "net/conn.h"
+#include "address.h"
 #include "ensure.h"
 #include "access/guard.h"
 #include "session/handshake.h"
@@ -119,7 +120,7 @@ accept_cb(struct ev_loop *loop, ev_io *w, int revents)
         }
         uint64_t addr[2];
         uint16_t port;
-        shm_addr_pack(&ss, addr, &port);
+        address_pack(&ss, addr, &port);
         STAT_INC(self.st, accepted);
         guard_accepted();
         handshake_begin(fd, ((struct watcher *)w)->kind, addr, port);

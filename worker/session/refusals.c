@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "address.h"
 #include "clock.h"
 #include "log.h"
 #include "printable.h"
@@ -25,7 +26,7 @@ static uint64_t unlogged;          /* refusals without a line of their own */
 static struct {
     uint64_t n;
     uint32_t logged_s; /* 0 never */
-    char     from[SHM_ADDR_LEN];
+    char     from[ADDRESS_LEN];
 } limits[REFUSE_REASONS];
 
 static uint32_t
@@ -161,7 +162,7 @@ line_may_go(void)
 static void
 log_it(const struct shm_refusal *r)
 {
-    char from[SHM_ADDR_LEN], name[3 * REGISTRY_NAME_MAX + 1], more[64] = "";
+    char from[ADDRESS_LEN], name[3 * REGISTRY_NAME_MAX + 1], more[64] = "";
 
     if (!line_may_go()) {
         unlogged++;
@@ -171,7 +172,7 @@ log_it(const struct shm_refusal *r)
         snprintf(more, sizeof more, "; %llu others since the last line",
             (unsigned long long)unlogged);
     unlogged = 0;
-    shm_addr_text(from, r->addr, r->port);
+    address_text(from, r->addr, r->port);
     printable_percent(name, sizeof name, r->name, r->name_len);
     log_info("refused %s%s%s%s%s%s%s: %s: %s%s%s%s%s", from,
         name[0] ? " as " : "", name, r->path[0] ? ", path " : "", r->path,
@@ -249,7 +250,7 @@ refusals_add(const struct conn_handshake *h, const struct refusal *r)
     bool line = keep(&new, silent);
     if (close_is_limit(r->reason)) {
         limits[r->reason].n++;
-        shm_addr_text(limits[r->reason].from, new.addr, new.port);
+        address_text(limits[r->reason].from, new.addr, new.port);
         if (limit_is_due(r->reason))
             log_limit(r->reason);
     } else if (line) {

@@ -7,6 +7,7 @@
 #include "session/answers.h"
 #include "session/calls.h"
 #include "access/certificate.h"
+#include "address.h"
 #include "clock.h"
 #include "session/violation.h"
 #include "fleet/claims.h"
@@ -39,17 +40,17 @@ static void
 publish_connected(
     struct conn *c, const struct registry_claim *claim, uint64_t former_seen)
 {
-    char               from[SHM_ADDR_LEN], seen[CLOCK_RFC3339_LEN + 1];
+    char               from[ADDRESS_LEN], seen[CLOCK_RFC3339_LEN + 1];
     struct publish_who who = publish_who(c);
     struct publish    *p = publish_begin(EVENT_connected, &who);
 
     writer_open(&p->w, "payload", '{');
-    shm_addr_text(from, c->busy->handshake.addr, c->busy->handshake.port);
+    address_text(from, c->busy->handshake.addr, c->busy->handshake.port);
     writer_str(&p->w, "remoteAddress", from);
     writer_str(&p->w, "subprotocol", dialects[c->session.protocol].name);
     certificate_put(&p->w, c);
     if (claim->former != 0) {
-        shm_addr_text(from, claim->former_addr, claim->former_port);
+        address_text(from, claim->former_addr, claim->former_port);
         writer_open(&p->w, "replaced", '{');
         writer_str(&p->w, "remoteAddress", from);
         writer_u64(&p->w, "generation", claim->former_generation);
@@ -67,7 +68,7 @@ watch_conflict(struct conn *c, const struct registry_claim *claim)
 {
     struct registry_entry *e = entry_of(c);
     uint32_t               now = (uint32_t)(self.wall_ms / 1000);
-    char                   a[SHM_ADDR_LEN], b[SHM_ADDR_LEN];
+    char                   a[ADDRESS_LEN], b[ADDRESS_LEN];
 
     if (claim->former_addr[0] == c->busy->handshake.addr[0] &&
         claim->former_addr[1] == c->busy->handshake.addr[1])
@@ -77,8 +78,8 @@ watch_conflict(struct conn *c, const struct registry_claim *claim)
     if (e->flips < FLIPS)
         return;
     e->flips = 0;
-    shm_addr_text(a, claim->former_addr, claim->former_port);
-    shm_addr_text(b, c->busy->handshake.addr, c->busy->handshake.port);
+    address_text(a, claim->former_addr, claim->former_port);
+    address_text(b, c->busy->handshake.addr, c->busy->handshake.port);
     struct publish_who who = publish_who(c);
     log_warn("%.*s: %s and %s keep replacing each other: two charge points "
              "with one identity?",
@@ -97,12 +98,12 @@ static void
 log_opened(
     const struct conn *c, const char *identity, size_t len, bool replaces)
 {
-    char name[3 * REGISTRY_NAME_MAX + 1], from[SHM_ADDR_LEN];
+    char name[3 * REGISTRY_NAME_MAX + 1], from[ADDRESS_LEN];
 
     if (!log_wants(LOG_LEVEL_INFO))
         return;
     printable_percent(name, sizeof name, identity, len);
-    shm_addr_text(from, c->busy->handshake.addr, c->busy->handshake.port);
+    address_text(from, c->busy->handshake.addr, c->busy->handshake.port);
     log_info("%s connected from %s, generation %llu, %s%s", name, from,
         (unsigned long long)c->generation, dialects[c->session.protocol].name,
         replaces ? ", in the place of its former connection" : "");
@@ -235,13 +236,13 @@ log_ended(const struct conn *c, const struct publish_who *who,
 {
     struct registry_entry *e = entry_of(c);
     uint64_t               addr[2] = {e->addr[0], e->addr[1]};
-    char                   name[3 * REGISTRY_NAME_MAX + 1], at[SHM_ADDR_LEN];
+    char                   name[3 * REGISTRY_NAME_MAX + 1], at[ADDRESS_LEN];
     bool mine = registry_owns(self.registry, c->session.entry, c->self);
 
     if (!log_wants(LOG_LEVEL_INFO))
         return;
     printable_percent(name, sizeof name, who->identity, who->identity_len);
-    shm_addr_text(at, addr, e->port);
+    address_text(at, addr, e->port);
     log_info("%s disconnected%s%s, generation %llu, after %u s: %s: %s", name,
         mine ? " from " : ", now connected from ", at,
         (unsigned long long)c->generation, (self.now_ms - c->opened_ms) / 1000,

@@ -1,0 +1,20 @@
+/*
+ * address: an IP address as the registry and the counters keep it: two words
+ * in network order, IPv6 or IPv4 mapped into it. Pure.
+ */
+#ifndef COMMON_ADDRESS_H
+#define COMMON_ADDRESS_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define ADDRESS_LEN 64 /* of the text, with its NUL */
+
+void address_pack(
+    const struct sockaddr_storage *ss, uint64_t addr[2], uint16_t *port);
+
+/* "192.0.2.1:1234", "[2001:db8::1]:1234"; without the port if it is 0. */
+void address_text(
+    char out[ADDRESS_LEN], const uint64_t addr[2], uint16_t port);
+
+#endif
