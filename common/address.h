@@ -14,7 +14,6 @@ void address_pack(
     const struct sockaddr_storage *ss, uint64_t addr[2], uint16_t *port);
 
 /* "192.0.2.1:1234", "[2001:db8::1]:1234"; without the port if it is 0. */
-void address_text(
-    char out[ADDRESS_LEN], const uint64_t addr[2], uint16_t port);
+void address_text(char out[ADDRESS_LEN], const uint64_t addr[2], uint16_t port);
 
 #endif

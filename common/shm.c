@@ -1,7 +1,6 @@
 /* shm: the one shared-memory segment of a daemon. See shm.h. */
 #include "shm.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -241,5 +241,4 @@ uint64_t shm_handshaking(const struct shm *s);
 /* Connections counted at a place, of all workers that live. */
 uint64_t shm_crowd_count(const struct shm *s, struct address_count_place p);
 
-
 #endif
