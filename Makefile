@@ -75,7 +75,8 @@ $(B)/libcommon.a: $(COMMON_O)
 	$(SAY) ar qcs $@ $^
 
 # The tables of OCPP, made from the schema.
-GEN = $(B)/gen/ocpp_actions.def $(B)/gen/ocpp_answers.def $(B)/gen/ocpp_dialects.def
+GEN = $(B)/gen/ocpp_actions.def $(B)/gen/ocpp_answers.def $(B)/gen/ocpp_secrets.def \
+	$(B)/gen/ocpp_dialects.def
 $(B)/gen/ocpp_%.def: $(SCHEMA) scripts/schema.awk
 	@mkdir -p $(@D)
 	$(SAY) awk -f scripts/schema.awk -v out=$* $(SCHEMA) > $@.tmp && mv $@.tmp $@

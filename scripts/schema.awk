@@ -12,6 +12,9 @@
 #   awk -f schema.awk -v out=dialects ocpp16.schema ... > ocpp_dialects.def
 #       DIALECT(symbol, subprotocol) in the order of the files, and
 #       OCPP_VERSIONS, the subprotocols from the last file to the first.
+#   awk -f schema.awk -v out=secrets ocpp16.schema ... > ocpp_secrets.def
+#       SECRET_FIELD(name, KIND, "other") for each field that may hold a
+#       secret, and SECRET_NAME("pattern") for names of secret variables.
 #
 # POSIX awk. An error in a schema is reported as file:line: words, exit 1.
 
@@ -136,6 +139,44 @@ function new_object(name)
     return objects++
 }
 
+# Reads `secret`, `secret with FIELD`, `secret of FIELD`, `secret login` or
+# `secret pem` at the end of a field's line, and takes it away.
+function read_secret(o, name, from,    i, kind, other)
+{
+    for (i = from + 1; i <= words && word[i] != "secret"; i++)
+        ;
+    if (i > words)
+        return 0
+    kind = word[i + 1]
+    other = i + 2 <= words ? word[i + 2] : ""
+    if (words > i + 2 || (kind ~ /^(with|of)$/) != (other != "") ||
+        kind !~ /^(|with|of|login|pem)$/)
+        die("expected: secret, secret with FIELD, secret of FIELD, secret " \
+            "login or secret pem")
+    words = i - 1
+    word[i] = ""
+    kind = kind == "" ? "ALWAYS" : toupper(kind)
+    if (!((name, kind, other) in secret_seen)) {
+        secret_seen[name, kind, other] = 1
+        secret_row[secrets++] = "SECRET_FIELD(\"" name "\", " kind ", \"" \
+            other "\")"
+    }
+    return 1
+}
+
+# Names of variables whose values are secrets; * stands for any characters.
+function read_secret_names(    i)
+{
+    for (i = 2; i <= words; i += 2) {
+        if (word[i] !~ /^\*?[A-Za-z]+$/ || (i < words && word[i + 1] != "|"))
+            die("expected: secrets NAME | *NAME ...")
+        if (!(word[i] in secret_seen)) {
+            secret_seen[word[i]] = 1
+            secret_row[secrets++] = "SECRET_NAME(\"" word[i] "\")"
+        }
+    }
+}
+
 # Reads FIELD [ARRAY] TYPE from word[from] on.
 function read_field(o, from,    name, mark, f, n, a, bounds)
 {
@@ -159,6 +200,11 @@ function read_field(o, from,    name, mark, f, n, a, bounds)
         object_required[o] += 2 ^ f
     field_min[o, f] = field_most[o, f] = 0
     from++
+    if (read_secret(o, name, from)) {
+        object_secret[o] = 1
+        field_flags[o, f] = field_flags[o, f] == "0" ? "SCHEMA_SECRET" \
+            : field_flags[o, f] " | SCHEMA_SECRET"
+    }
     a = word[from]
     if (from <= words && a ~ /^\[/) {
         if (a != "[]") {
@@ -175,6 +221,8 @@ function read_field(o, from,    name, mark, f, n, a, bounds)
         from++
     }
     read_type(from)
+    if (t_kind == "OBJECT" && t_of in object_secret)
+        object_secret[o] = 1
     field_kind[o, f] = t_kind
     field_of[o, f] = t_of
     field_max[o, f] = t_max
@@ -266,6 +314,8 @@ function heading(    i)
         profile = word[2]
         profile_flags = ""
         read_options(3, 0)
+    } else if (word[1] == "secrets") {
+        read_secret_names()
     } else if (word[1] == "type") {
         if (words < 2)
             die("expected: type NAME ...")
@@ -321,7 +371,7 @@ function heading(    i)
         message_request[message] = new_object(word[2] ".req")
         message_response[message] = new_object(word[2] ".conf")
     } else
-        die("\"" word[1] "\" is none of protocol, profile, type, message")
+        die("\"" word[1] "\" is none of protocol, profile, secrets, type, message")
 }
 
 # The answer policy of a message that a charge point sends:
@@ -386,10 +436,11 @@ BEGIN {
     PLAIN["dateTime"] = "DATETIME"; PLAIN["uri"] = "URI"
     PLAIN["integer"] = "INTEGER"; PLAIN["boolean"] = "BOOLEAN"
     PLAIN["any"] = "ANY"
-    enums = objects = messages = ranges = dialects = 0
+    enums = objects = messages = ranges = dialects = secrets = 0
     message = -1
-    if (out !~ /^(tables|actions|answers|dialects)$/) {
-        print "schema.awk: -v out=tables, actions, answers or dialects" \
+    if (out !~ /^(tables|actions|answers|dialects|secrets)$/) {
+        print "schema.awk: -v out=tables, actions, answers, dialects or " \
+            "secrets" \
             > "/dev/stderr"
         failed = 1
         exit 1
@@ -534,6 +585,8 @@ function answer_flags(m,    f, o, flags)
 {
     o = message_response[m]
     flags = message_flags[m]
+    if (o in object_secret || message_request[m] in object_secret)
+        flags = flags " | SCHEMA_SECRETS"
     for (f = 0; f < object_fields[o]; f++)
         if (field_name[o, f] == "currentTime" ||
             (field_name[o, f] == "certificateStatus" &&
@@ -587,6 +640,13 @@ function print_actions(    m)
                  message_event[m] != message_event[first_of(m)])
             die("message \"" message_name[m] "\" has another direction or " \
                 "event than in an earlier file", 1)
+}
+
+function print_secrets(    i)
+{
+    print "/* Made by scripts/schema.awk from the message schemas. */"
+    for (i = 0; i < secrets; i++)
+        print secret_row[i]
 }
 
 function print_choices(m, knob,    i)
@@ -679,6 +739,8 @@ END {
         print_tables()
     else if (out == "actions")
         print_actions()
+    else if (out == "secrets")
+        print_secrets()
     else if (out == "answers")
         print_answers()
     else

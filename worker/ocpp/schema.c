@@ -13,6 +13,7 @@
 
 #include "ocpp/json_char.h"
 #include "ocpp/schema_format.h"
+#include "ocpp/secrets.h"
 
 /* Where in the payload we are: each level on the C stack of its check. */
 struct place {
@@ -134,6 +135,15 @@ static bool __attribute__((format(printf, 4, 5), cold)) refuse(struct check *c,
     return false;
 }
 
+/* Must the value be kept out of messages? */
+static bool
+hides(const struct place *at)
+{
+    while (at != NULL && at->name == NULL) /* an element of an array */
+        at = at->up;
+    return at != NULL && secrets_is_field(at->name, at->len);
+}
+
 /* Lenient: notes the deviation and is true. Strict: refuses with the code
  * and "PATH: found X, expected `right`"; false. */
 static bool __attribute__((cold))
@@ -164,11 +174,17 @@ deviate(struct check *c, const struct place *at, uint32_t tok, uint64_t bit,
     case JSON_STRING:
         raw = json_raw(c->tape, tok, &len);
         put_foreign(value, sizeof value, raw + 1, len - 2);
-        snprintf(found, sizeof found, "\"%s\"", value);
+        if (hides(at))
+            snprintf(found, sizeof found, "a string of %u characters",
+                c->tape->tok[tok].count);
+        else
+            snprintf(found, sizeof found, "\"%s\"", value);
         break;
     default:
         raw = json_raw(c->tape, tok, &len);
         put_foreign(found, sizeof value, raw, len);
+        if (hides(at))
+            strcpy(found, "another value");
     }
     return refuse(c, at, code, "found %s, expected %s", found, right);
 }

@@ -45,6 +45,7 @@ enum schema_flag {
     SCHEMA_REQUIRED = 1,
     SCHEMA_USABLE_WITHOUT = 2, /* required, but lenient can do without */
     SCHEMA_ARRAY = 4,
+    SCHEMA_SECRET = 8, /* its value may be a secret: secrets.h */
 };
 
 /* The words of an enumeration, each behind a byte that holds its length. */
@@ -117,6 +118,7 @@ enum schema_message_flag {
     SCHEMA_CUSTOM_DATA = 64,     /* each object may have customData */
     SCHEMA_TRIGGERS = 128,       /* the charge point sends what this asks for
                                   * also while its boot is Pending */
+    SCHEMA_SECRETS = 256,        /* some field may be a secret: secrets.h */
 };
 
 struct schema_message {

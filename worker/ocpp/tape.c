@@ -5,7 +5,7 @@
 
 #include "ensure.h"
 
-#define TAPES 4
+#define TAPES 6
 #define EVENT_VALUES (2 * TAPE_VALUES + 256)
 #define KEPT 8192 /* tokens whose pages are kept for the next text */
 

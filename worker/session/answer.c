@@ -179,7 +179,7 @@ publish(struct answer *a)
     if (a->who.identity == registry_nobody)
         return 0;
     struct publish *p = publish_begin(a->kind, &a->who);
-    publish_call(p, a->f, a->tape);
+    publish_call(p, a->m, a->f, a->tape);
     writer_raw(&p->w, "answer", answer_payload.p, answer_payload.len);
     writer_str(&p->w, "answeredBy", a->by);
     if (transaction_is_kind(a->kind))

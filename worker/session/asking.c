@@ -66,7 +66,7 @@ publish_question(struct answer *a, const char *token)
         writer_close(&p->w);
         writer_strn(&p->w, "cause", a->m->name, a->m->name_len);
     } else {
-        publish_call(p, a->f, a->tape);
+        publish_call(p, a->m, a->f, a->tape);
     }
     /* The last member: ocppd_gateway.lua looks for it there. */
     writer_str(&p->w, "replyToken", token);

@@ -16,6 +16,7 @@
 #include "fleet/call_queue.h"
 #include "base/master_link.h"
 #include "ocpp/dialect.h"
+#include "ocpp/secrets.h"
 #include "session/publish.h"
 #include "session/remote_starts.h"
 #include "journal/journal.h"
@@ -563,8 +564,8 @@ answer_result(struct conn *c, const struct ocppj_frame *f,
     conn_send_text(c, frame.p, frame.len);
 }
 
-/* Value tok of an answer, as valid JSON; a payload of null is {}. Nothing for
- * tok 0. */
+/* Value tok of an answer, as valid JSON without secrets; a payload of null is
+ * {}. Nothing for tok 0. */
 static struct ocppj_span
 repaired(struct buf *out, const struct ocppj_frame *f, const struct json *tape,
     uint32_t tok)
@@ -575,7 +576,7 @@ repaired(struct buf *out, const struct ocppj_frame *f, const struct json *tape,
     if (tok == f->payload_tok && tape->tok[tok].type == JSON_NULL)
         buf_adds(out, "{}");
     else
-        json_put(tape, tok, out);
+        secrets_put(tape, tok, out);
     if (out->overflow) /* finish() says that it was cut */
         return (struct ocppj_span){NULL, 0};
     return (struct ocppj_span){out->p, out->len};

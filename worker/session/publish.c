@@ -7,6 +7,7 @@
 #include "journal_line.h"
 #include "journal/journal.h"
 #include "ocpp/dialect.h"
+#include "ocpp/secrets.h"
 #include "base/self.h"
 
 static struct buf     line = {.max = JOURNAL_LINE_MAX};
@@ -83,14 +84,16 @@ publish_begin(enum event_kind kind, const struct publish_who *who)
 }
 
 void
-publish_call(
-    struct publish *p, const struct ocppj_frame *f, const struct json *tape)
+publish_call(struct publish *p, const struct schema_message *m,
+    const struct ocppj_frame *f, const struct json *tape)
 {
     writer_strn(&p->w, "messageId", f->id, f->id_len);
     writer_strn(&p->w, "action", f->action.p, f->action.len);
     writer_raw(&p->w, "payload", "", 0);
     if (tape->tok[f->payload_tok].type == JSON_NULL)
         buf_adds(&line, "{}");
+    else if (m->flags & SCHEMA_SECRETS)
+        secrets_put(tape, f->payload_tok, &line);
     else
         json_put(tape, f->payload_tok, &line);
 }

@@ -16,6 +16,7 @@
 #include "net/conn.h"
 #include "event.h"
 #include "ocpp/ocppj.h"
+#include "ocpp/schema.h"
 #include "writer.h"
 
 /* Whose event it is. protocol: "" where there is no connection. */
@@ -38,9 +39,10 @@ struct publish_who publish_who(const struct conn *c);
 struct publish *publish_begin(
     enum event_kind kind, const struct publish_who *who);
 
-/* messageId, action and payload of a CALL, byte for byte. */
-void publish_call(
-    struct publish *p, const struct ocppj_frame *f, const struct json *tape);
+/* messageId, action and payload of a CALL, byte for byte but for its
+ * secrets. */
+void publish_call(struct publish *p, const struct schema_message *m,
+    const struct ocppj_frame *f, const struct json *tape);
 
 /* The event's number, once it is committed (up_committed()); 0 if the
  * journal cannot take it, and then nothing may be acknowledged. */

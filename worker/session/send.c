@@ -42,7 +42,7 @@ send_take(struct conn *c, const struct ocppj_frame *f, const struct json *tape)
     if (kind == EVENT_none || who.identity == registry_nobody)
         return;
     struct publish *p = publish_begin(kind, &who);
-    publish_call(p, f, tape);
+    publish_call(p, m, f, tape);
     violation_put(&p->w, f->deviations | v.deviations);
     if (publish_end(p) == 0)
         return;

@@ -9,7 +9,10 @@
 #include "clock.h"
 #include "base/master_link.h"
 #include "base/self.h"
+#include "ocpp/secrets.h"
 #include "writer.h"
+
+#define FRAME_MAX (32u << 20) /* bytes of a frame without its secrets */
 
 static struct tap {
     uint64_t id;
@@ -45,6 +48,7 @@ tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
     const char *decision)
 {
     static struct buf line = {.max = CHANNEL_BODY_MAX};
+    static struct buf shown = {.max = FRAME_MAX};
     size_t            n;
     char              name[REGISTRY_NAME_MAX + 1], when[CLOCK_RFC3339_LEN + 1];
 
@@ -53,6 +57,8 @@ tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
     const char *known = registry_name(self.registry, c->session.entry, &n);
     memcpy(name, known, n);
     name[n] = '\0';
+    buf_clear(&shown);
+    secrets_put_frame(&shown, text, len, TAP_FRAME_MAX);
     for (unsigned i = 0; i < tap_count; i++) {
         struct tap *t = &taps[i];
         if (fnmatch(t->pattern, name, 0) != 0)
@@ -64,8 +70,8 @@ tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
         writer_str(&w, "timestamp", when);
         writer_str(&w, "chargePointId", name);
         writer_str(&w, "direction", d == TAP_IN ? "in" : "out");
-        writer_strn(
-            &w, "frame", text, len < TAP_FRAME_MAX ? len : TAP_FRAME_MAX);
+        writer_strn(&w, "frame", shown.p,
+            shown.len < TAP_FRAME_MAX ? shown.len : TAP_FRAME_MAX);
         if (len > TAP_FRAME_MAX)
             writer_u64(&w, "frameLength", len);
         writer_str(&w, "decision", decision);

@@ -4,11 +4,15 @@
 
 #include "session/publish.h"
 #include "base/self.h"
+#include "ocpp/secrets.h"
+
+#define FRAME_MAX (32u << 20) /* bytes of a frame without its secrets */
 
 static uint64_t
 publish(struct conn *c, const char *kind, const char *detail, const char *frame,
     size_t len, size_t max)
 {
+    static struct buf  shown = {.max = FRAME_MAX};
     struct publish_who who = publish_who(c);
     struct publish    *p = publish_begin(EVENT_violation, &who);
 
@@ -16,7 +20,9 @@ publish(struct conn *c, const char *kind, const char *detail, const char *frame,
     writer_str(&p->w, "kind", kind);
     writer_str(&p->w, "detail", detail ? detail : "");
     if (frame != NULL && max > 0) {
-        writer_strn(&p->w, "frame", frame, len < max ? len : max);
+        buf_clear(&shown);
+        secrets_put_frame(&shown, frame, len, max);
+        writer_strn(&p->w, "frame", shown.p, shown.len < max ? shown.len : max);
         writer_u64(&p->w, "frameLength", len);
     }
     writer_close(&p->w);

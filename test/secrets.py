@@ -1,0 +1,191 @@
+#!/usr/bin/python3
+"""Passwords, keys and PINs of charge points are seen nowhere: not in events,
+taps, logs, lists or answers to operators, whatever way they come by."""
+
+import urllib.request
+
+from admin import gateway
+from http_api import ask
+from lib import *
+from ocpp2 import STATION, V201, V21, WHEN, Station
+from operators import Tap, tapped
+
+CANARY = "canary-of-this-test"
+PEM = "-----BEGIN PRIVATE KEY-----\n%s\n" % CANARY
+PROFILE = {"messageTimeout": 30, "ocppInterface": "Any", "ocppTransport": "JSON",
+           "securityProfile": 2, "ocppCsmsUrl": "wss://cp:%s@csms/" % CANARY,
+           "apn": {"apn": "internet", "apnAuthentication": "AUTO",
+                   "apnUserName": "VISIBLE", "apnPassword": CANARY, "simPin": 774411},
+           "vpn": {"server": "s", "user": "VISIBLE", "password": CANARY, "key": CANARY,
+                   "type": "IPSec"}}
+OLD_PROFILE = dict(PROFILE, ocppVersion="OCPP20", ocppInterface="Wired0", apn=dict(
+    PROFILE["apn"], apnPassword=CANARY), vpn=dict(PROFILE["vpn"], password=CANARY))
+
+
+def variable(name, **more):
+    return dict({"component": {"name": "SecurityCtrlr"}, "variable": {"name": name}}, **more)
+
+
+HELD = {"attributeStatus": "Accepted", "attributeValue": CANARY}
+
+# (protocol, action, request, answer): what the platform may send.
+COMMANDS = (
+    ("ocpp1.6", "ChangeConfiguration", {"key": "AuthorizationKey", "value": CANARY},
+     {"status": "Rejected"}),
+    ("ocpp1.6", "ChangeConfiguration", {"key": "wifiPassword", "value": CANARY},
+     {"status": "Accepted"}),
+    ("ocpp1.6", "GetConfiguration", {"key": ["AuthorizationKey"]},
+     {"configurationKey": [{"key": "AuthorizationKey", "readonly": False, "value": CANARY},
+                           {"key": "VISIBLE", "readonly": True, "value": "VISIBLE"}]}),
+    ("ocpp1.6", "GetDiagnostics", {"location": "ftp://VISIBLE:%s@host/" % CANARY}, {}),
+    ("ocpp1.6", "InstallCertificate", {"certificateType": "CentralSystemRootCertificate",
+                                       "certificate": PEM}, {"status": "Accepted"}),
+    (V201, "SetVariables", {"setVariableData": [
+        variable("BasicAuthPassword", attributeValue=CANARY)]},
+     {"setVariableResult": [variable("BasicAuthPassword", attributeStatus="Rejected")]}),
+    (V201, "GetVariables", {"getVariableData": [variable("BasicAuthPassword")]},
+     {"getVariableResult": [variable("BasicAuthPassword", **HELD), variable("SimPin", **HELD),
+                            variable("VISIBLE", **dict(HELD, attributeValue="VISIBLE"))]}),
+    (V201, "SetNetworkProfile", {"configurationSlot": 1, "connectionData": OLD_PROFILE},
+     {"status": "Accepted"}),
+    (V201, "CertificateSigned", {"certificateChain": PEM}, {"status": "Accepted"}),
+    (V21, "SetNetworkProfile", {"configurationSlot": 1, "connectionData": dict(
+        PROFILE, basicAuthPassword=CANARY)}, {"status": "Accepted"}),
+    (V21, "SetVariables", {"setVariableData": [
+        variable("VpnKey", attributeValue=CANARY)]},
+     {"setVariableResult": [variable("VpnKey", attributeStatus="Accepted")]}),
+    (V21, "UpdateFirmware", {"requestId": 1, "firmware": {
+        "location": "https://VISIBLE:%s@host/f" % CANARY, "retrieveDateTime": WHEN}},
+     {"status": "Accepted"}),
+)
+# (protocol, action, request): what a charge point may send.
+MESSAGES = (
+    ("ocpp1.6", "SignCertificate", {"csr": PEM}),
+    (V201, "NotifyReport", {"requestId": 1, "generatedAt": WHEN, "seqNo": 0, "reportData": [
+        variable("BasicAuthPassword", variableAttribute=[{"value": CANARY}]),
+        variable("VISIBLE", variableAttribute=[{"value": "VISIBLE"}])]}),
+    (V21, "NotifyEvent", {"generatedAt": WHEN, "seqNo": 0, "eventData": [variable(
+        "SimPin", eventId=1, timestamp=WHEN, trigger="Delta", actualValue=CANARY,
+        eventNotificationType="HardWiredNotification")]}),
+    (V21, "SignCertificate", {"csr": PEM}),
+)
+# What a charge point may send besides: refused, unreadable, late, too much.
+FRAMES = (
+    '[2,"r1","NotifyReport",{"requestId":"x","variable":{"name":"BasicAuthPassword"},"value":"%s"}]',
+    '[2,"r2","NoSuchAction",{"password":"%s"}]',
+    '[2,"r3","ChangeConfiguration",{"key":"AuthorizationKey","value":"%s"}]',
+    '[2,"r4","x",{"apnPassword":"%s"',
+    'password=%s',
+    '[3,"late",{"configurationKey":[{"key":"AuthorizationKey","value":"%s"}]}]',
+    '[4,"late","GenericError","",{"basicAuthPassword":"%s"}]',
+    '[7,"x",{"password":"%s"}]',
+    '[3,"late",[{"key":"AuthorizationKey","value":"%s"}]]',
+)
+
+
+def everything(g, points, token):
+    """All that can be read of the gateway: (where, text)."""
+    for root, _, names in os.walk(g.dir):
+        for name in names:
+            path = os.path.join(root, name)
+            if os.path.isfile(path):
+                with open(path, "rb") as f:
+                    yield path, f.read().decode("utf-8", "replace")
+    words = [["status"], ["connections"], ["refused"], ["stats"], ["events"], ["workers"],
+             ["redis"], ["config"]]
+    for c in points:
+        words += [["show", c.identity], ["why", c.identity], ["events", "--cp", c.identity]]
+    for one in words:
+        for json_ in ([], ["-j"]):
+            p = g.run(*json_, *one)
+            yield " ".join(one), p.stdout + p.stderr
+    for path in ("charge-points", "status", "events", "refused", "config",
+                 *("charge-points/" + c.identity for c in points)):
+        request = urllib.request.Request("http://127.0.0.1:%d/v1/%s" % (g.admin, path),
+                                         headers={"Authorization": "Bearer " + token})
+        with urllib.request.urlopen(request, timeout=DEADLINE) as r:
+            yield path, r.read().decode()
+
+
+def test_no_secret_is_seen_anywhere():
+    for validation in ("lenient", "strict"):
+        g = gateway(server_workers="1", ocpp_validation=validation, log_level="debug",
+                    ocpp_violation_rate="3600", ocpp_violation_frame="8KiB",
+                    ocpp_max_bad_messages="100")
+        token = g.ctl("token", "add", "admin", "admin")["token"]
+        points = {v: Charger(g, "SECRET" + v, protocols=v) for v in ("ocpp1.6", V201, V21)}
+        points["ocpp1.6"].boot()
+        for v in (V201, V21):
+            points[v].call("BootNotification", {"chargingStation": STATION,
+                                                "reason": "PowerUp"})
+        tap = Tap(g, "-j", "tap", "*")
+        seen = []
+        try:
+            tapped(g, tap, points["ocpp1.6"])
+            for version, action, request, answer in COMMANDS:
+                c = points[version]
+                # Also in the answer of an operator, and in a CALLERROR's details.
+                for ends in ("result", "error"):
+                    r = background(g.run, "call", c.identity, action, json.dumps(request))
+                    id, got, payload = c.take()
+                    assert payload == request, (action, payload)  # it gets all of it
+                    c.result(id, answer) if ends == "result" else \
+                        c.error(id, details=json.dumps(request))
+                    p = r.wait()
+                    seen.append((action, p.stdout + p.stderr))
+            # One that waits, one that is malformed.
+            code, body = ask(g, "POST", "/v1/charge-points/%s/calls/SetNetworkProfile" %
+                             points[V21].identity, json.dumps({
+                                 "configurationSlot": 1, "connectionData": dict(
+                                     PROFILE, apn=dict(PROFILE["apn"], simPin=CANARY))}),
+                             token=token)
+            assert "simPin" in json.dumps(body), body
+            seen.append(("malformed", json.dumps(body)))
+            waits = background(g.run, "call", points[V21].identity, "SetVariables", json.dumps(
+                {"setVariableData": [variable("VpnKey", attributeValue=CANARY)]}),
+                "--timeout", "30s")
+            points[V21].take()
+            for version, action, request in MESSAGES:
+                points[version].call(action, request)
+            for c in points.values():
+                for text in FRAMES:
+                    c.send(text % CANARY)
+                c.send('[2,"last","Heartbeat",{}]')
+                while json.loads(c.message())[1] != "last":
+                    pass
+            while True:                # the tap has all of them
+                try:
+                    seen.append(("tap", tap.line(0.5)))
+                except TimeoutError:
+                    break
+        finally:
+            tap.stop()
+        seen += everything(g, points.values(), token)
+        for where, text in seen:
+            assert CANARY not in text, (validation, where, text[
+                max(0, text.index(CANARY) - 300):text.index(CANARY) + 40])
+            assert "774411" not in text, (validation, where)
+        # What is no secret is there, and what was hidden is marked.
+        for where in ("tap", "events"):
+            text = "".join(t for w, t in seen if w == where)
+            assert text.count("VISIBLE") > 3 and text.count("***") > 10, where
+        waits.wait() if points[V21].close() else None
+        g.close()
+
+
+def test_a_payload_without_secrets_keeps_its_bytes():
+    g = shared()
+    c = Station(g, "BYTES", V201)
+    c.boot()
+    text = ('{ "requestId" : 1 , "generatedAt":"%s","seqNo":0,\t"reportData":[{"component":'
+            '{"name":"C"},"variable":{"name":"Colour"},"variableAttribute":[{"value":"r\\u0065d"}'
+            ']}]}' % WHEN)
+    c.send('[2,"b1","NotifyReport",%s]' % text)
+    assert json.loads(c.message())[:2] == [3, "b1"]
+    g.wait_events(cp="BYTES", type="report.received")
+    assert any(text in open(path).read() for path in g.segments())
+    c.close()
+
+
+if __name__ == "__main__":
+    main()
