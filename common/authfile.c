@@ -104,10 +104,10 @@ authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
     const uint8_t *key, size_t len)
 {
     /* The name with a NUL behind it, then the key. */
-    char    text[AUTHFILE_NAME_MAX + 1] = "";
+    char    text[IDENTITY_MAX + 1] = "";
     uint8_t full[32];
 
-    ensure(n <= AUTHFILE_NAME_MAX);
+    ensure(n <= IDENTITY_MAX);
     memcpy(text, name, n);
     hash(full, text, n + 1, key, len);
     authfile_make_key(k, key, len, full);
@@ -387,7 +387,7 @@ authfile_free(struct authfile *a)
 
 /* What is wrong with a line, NULL if nothing. *len 0: it says nothing. */
 static const char *
-parse_line(const char *p, size_t n, char name[AUTHFILE_NAME_MAX], size_t *len,
+parse_line(const char *p, size_t n, char name[IDENTITY_MAX], size_t *len,
     struct authfile_entry *e)
 {
     const char *end = p + n, *word;
@@ -401,7 +401,7 @@ parse_line(const char *p, size_t n, char name[AUTHFILE_NAME_MAX], size_t *len,
         return "there is a NUL byte; the file is text";
     if (!file_next_word(&p, end, &word, &k))
         return NULL;
-    if (!file_get_word(word, k, name, AUTHFILE_NAME_MAX, len))
+    if (!file_get_word(word, k, name, IDENTITY_MAX, len))
         return "the identity is longer than 48 bytes or has a % without two "
                "hexadecimal digits; `ocppctl auth add` writes it right";
     if (!file_next_word(&p, end, &word, &k))
@@ -440,7 +440,7 @@ authfile_parse(struct authfile *a, const char *file, const char *text,
         const char           *end = memchr(p, '\n', len - at);
         size_t                n = end != NULL ? (size_t)(end - p) : len - at;
         struct authfile_entry e;
-        char                  name[AUTHFILE_NAME_MAX];
+        char                  name[IDENTITY_MAX];
         size_t                name_len;
 
         at += n + 1;
@@ -496,7 +496,7 @@ is_line_of(const char *line, size_t n, const void *arg)
 {
     const struct wanted *w = arg;
     const char          *p = line, *word;
-    char                 name[AUTHFILE_NAME_MAX];
+    char                 name[IDENTITY_MAX];
     size_t               k, len;
 
     return file_next_word(&p, line + n, &word, &k) &&
@@ -514,7 +514,7 @@ authfile_get(const struct buf *text, const char *name, size_t len,
         const char *p = text->p + at;
         const char *end = memchr(p, '\n', text->len - at);
         size_t      n = end != NULL ? (size_t)(end - p) : text->len - at;
-        char        same[AUTHFILE_NAME_MAX];
+        char        same[IDENTITY_MAX];
         size_t      same_len;
         at += n + 1;
         if (is_line_of(p, n, &w))

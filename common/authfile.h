@@ -35,10 +35,10 @@
 #include "buf.h"
 #include "config.h"
 #include "hash.h"
+#include "identity.h"
 
 #define AUTHFILE_MAX (512u << 20) /* bytes of the file */
 #define AUTHFILE_LINE_MAX 1024    /* bytes of a line */
-#define AUTHFILE_NAME_MAX 48      /* bytes of an identity */
 #define AUTHFILE_KEY_MAX 256      /* bytes of a key, as it is given */
 #define AUTHFILE_KEY_TEXT 105     /* of sha256:SALT:HASH, with its NUL */
 #define AUTHFILE_PATH_MAX 256

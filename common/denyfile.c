@@ -45,7 +45,7 @@ parse_entry(const char *kind, size_t kind_len, const char *what,
     }
     if (kind_len == 8 && memcmp(kind, "identity", 8) == 0) {
         e->is_name = true;
-        if (!file_get_word(what, what_len, e->name.name, DENYFILE_NAME_MAX, &n))
+        if (!file_get_word(what, what_len, e->name.name, IDENTITY_MAX, &n))
             return "is no identity; it has 1 to 48 bytes, and a % is written "
                    "%25";
         e->name.len = (uint8_t)n;

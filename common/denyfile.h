@@ -16,15 +16,15 @@
 #include "buf.h"
 #include "cidr.h"
 #include "config.h"
+#include "identity.h"
 
 #define DENYFILE_MAX (4u << 20)  /* bytes */
 #define DENYFILE_ADDRESSES 10000 /* each accept compares them all: 10 us */
-#define DENYFILE_NAME_MAX 48
 #define DENYFILE_PATH_MAX 256
 
 struct denyfile_name {
     uint8_t len;
-    char    name[DENYFILE_NAME_MAX];
+    char    name[IDENTITY_MAX];
 };
 
 /* A zeroed one is an empty list. */

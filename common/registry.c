@@ -197,7 +197,7 @@ intact(struct registry *r, struct registry_entry *e)
 {
     uint8_t len = e->name_len;
 
-    return len > 0 && len <= REGISTRY_NAME_MAX &&
+    return len > 0 && len <= IDENTITY_MAX &&
         e->hash == hash_of(r, e->name, len);
 }
 
@@ -500,7 +500,7 @@ static enum registry_result
 find_or_add(struct registry *r, const char *name, size_t len, bool may_add,
     uint32_t *entry)
 {
-    ensure(len > 0 && len <= REGISTRY_NAME_MAX);
+    ensure(len > 0 && len <= IDENTITY_MAX);
     uint32_t hash = hash_of(r, name, len);
     *entry = REGISTRY_NONE;
     switch (find(r, name, len, hash, entry)) {
@@ -608,7 +608,7 @@ registry_name(struct registry *r, uint32_t entry, size_t *len)
     struct registry_entry *e = registry_at(r, entry);
 
     *len = e->name_len;
-    if (*len > 0 && *len <= REGISTRY_NAME_MAX && intact(r, e))
+    if (*len > 0 && *len <= IDENTITY_MAX && intact(r, e))
         return e->name;
     *len = 1;
     return registry_nobody;
@@ -627,7 +627,7 @@ look_up(struct registry *r, const char *name, size_t len, bool may_add, long ms,
     uint32_t *entry)
 {
     *entry = REGISTRY_NONE;
-    if (len == 0 || len > REGISTRY_NAME_MAX)
+    if (len == 0 || len > IDENTITY_MAX)
         return REGISTRY_UNKNOWN;
     if (!lock_within(r, ms))
         return REGISTRY_BUSY;
@@ -683,7 +683,7 @@ registry_copy(struct registry *r, uint32_t i, struct registry_entry *out)
 uint32_t
 registry_peek(struct registry *r, const char *name, size_t len)
 {
-    if (len == 0 || len > REGISTRY_NAME_MAX)
+    if (len == 0 || len > IDENTITY_MAX)
         return REGISTRY_NONE;
     uint32_t hash = hash_of(r, name, len), chain = hash & (heads_of(r) - 1);
     for (int tries = 0; tries < COPY_TRIES; tries++) {

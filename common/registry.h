@@ -39,10 +39,11 @@
 
 #include "cref.h"
 #include "hash.h"
+#include "identity.h"
 #include "registry_remotes.h"
 #include "registry_starts.h"
 
-#define REGISTRY_NAME_MAX 48 /* bytes of an identity (OCPP 2.0.1: 48) */
+#define REGISTRY_NAME_MAX IDENTITY_MAX /* its former name, until 10:00 */
 /* How long the lock is waited for: by a handshake, which can try again later,
  * and by others. */
 #define REGISTRY_TRY_MS 2
@@ -71,7 +72,7 @@ struct registry_entry {
     _Atomic uint8_t  protocol;      /* enum http_subprotocol of the worker */
     _Atomic uint8_t  flips;    /* takeovers from another address in a row */
     uint8_t          name_len; /* 0: free entry. Lock */
-    char             name[REGISTRY_NAME_MAX];
+    char             name[IDENTITY_MAX];
 };
 
 _Static_assert(sizeof(struct registry_entry) == 128, "the registry's price");

@@ -145,7 +145,7 @@ registry_state_read(
 
     *latest = 0;
     if (strcmp(f->word, "entry") != 0 || name == NULL || name->len == 0 ||
-        name->len > REGISTRY_NAME_MAX)
+        name->len > IDENTITY_MAX)
         return REGISTRY_UNKNOWN;
     enum registry_result result =
         registry_look_up(r, name->value, name->len, true, entry);

@@ -20,6 +20,7 @@
 #include "close.h"
 #include "config.h"
 #include "address_count.h"
+#include "identity.h"
 #include "penalty.h"
 #include "registry.h"
 #include "stats.h"
@@ -56,7 +57,7 @@ struct shm_refusal {
     uint16_t         port;   /* of the last one */
     uint8_t          reason; /* enum refuse_reason */
     uint8_t          name_len;
-    char             name[REGISTRY_NAME_MAX];
+    char             name[IDENTITY_MAX];
     /* NUL-terminated, printable (printable.h); "" if nothing came. */
     char path[SHM_PATH_MAX];       /* as sent, without the query */
     char offered[SHM_OFFERED_MAX]; /* Sec-WebSocket-Protocol as sent */

@@ -63,7 +63,7 @@ write_refusal(
     memcpy(&r, from, sizeof r);
     atomic_thread_fence(memory_order_acquire);
     if (seq == 0 || seq % 2 != 0 || atomic_load(&from->seq) != seq ||
-        r.reason >= REFUSE_REASONS || r.name_len > REGISTRY_NAME_MAX)
+        r.reason >= REFUSE_REASONS || r.name_len > IDENTITY_MAX)
         return;
     fields_begin(out, "refusal");
     fields_put_u64(out, "slot", slot);
@@ -175,7 +175,7 @@ read_refusal(struct shm *s, struct fields *f)
     const struct field *name = fields_find(f, "name");
 
     if (reason == REFUSE_REASONS || place >= SHM_REFUSALS + SHM_SILENT ||
-        (name != NULL && name->len > REGISTRY_NAME_MAX))
+        (name != NULL && name->len > IDENTITY_MAX))
         return;
     struct shm_refusal *r =
         &shm_worker(s, (unsigned)(slot % shm_slots(s)))->refusal[place];

@@ -86,7 +86,7 @@ each_entry(void (*spoil)(struct registry_entry *e))
         uint32_t k =
             names_n > 0 ? entry_named(names[i]) : (uint32_t)(chance() % used());
         struct registry_entry *e = registry_at(reg, k);
-        if (e->name_len > 0 && e->name_len <= REGISTRY_NAME_MAX)
+        if (e->name_len > 0 && e->name_len <= IDENTITY_MAX)
             printf("%.*s\n", e->name_len, e->name);
         spoil(e);
     }

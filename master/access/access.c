@@ -123,7 +123,7 @@ access_set(const char *name, size_t len, const struct authfile_entry *e,
 struct edit {
     uint64_t            what; /* enum channel_key */
     size_t              len;
-    char                name[AUTHFILE_NAME_MAX];
+    char                name[IDENTITY_MAX];
     struct authfile_key key;
 };
 

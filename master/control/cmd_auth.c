@@ -24,9 +24,9 @@ good_identity(struct client *c, char **argv, const char *name)
 {
     size_t n = strlen(name);
 
-    if (n > 0 && n <= AUTHFILE_NAME_MAX)
+    if (n > 0 && n <= IDENTITY_MAX)
         return true;
-    command_usage(c, argv, "an identity has 1 to %d bytes", AUTHFILE_NAME_MAX);
+    command_usage(c, argv, "an identity has 1 to %d bytes", IDENTITY_MAX);
     return false;
 }
 

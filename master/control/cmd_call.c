@@ -115,9 +115,8 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
         .action = argv[2],
         .payload = argc > 3 ? argv[3] : "{}"};
     size_t n = strlen(call->identity);
-    if (n == 0 || n > REGISTRY_NAME_MAX) {
-        command_usage(
-            c, argv, "an identity has 1 to %d bytes", REGISTRY_NAME_MAX);
+    if (n == 0 || n > IDENTITY_MAX) {
+        command_usage(c, argv, "an identity has 1 to %d bytes", IDENTITY_MAX);
         return false;
     }
     if (!printable(call->action, 64)) {

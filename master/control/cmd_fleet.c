@@ -91,7 +91,7 @@ static bool
 wanted(const struct query *q, const struct registry_entry *e)
 {
     cref owner = e->owner;
-    char name[REGISTRY_NAME_MAX + 1];
+    char name[IDENTITY_MAX + 1];
 
     if ((q->state == WANT_ONLINE && owner == 0) ||
         (q->state == WANT_OFFLINE && owner != 0))
@@ -489,7 +489,7 @@ show_reply(struct client *c, const char *json, size_t len)
 {
     struct registry_entry e;
     struct buf            out = BUF_INIT(BODY_MAX);
-    char                  name[REGISTRY_NAME_MAX + 1];
+    char                  name[IDENTITY_MAX + 1];
 
     if (!registry_copy(shm_registry(master.shm), c->entry, &e)) {
         control_replyf(

@@ -108,7 +108,7 @@ void
 refused_text(const struct shm_refusal *r, struct buf *out)
 {
     char when[CLOCK_RFC3339_LEN + 1], addr[ADDRESS_LEN];
-    char name[3 * REGISTRY_NAME_MAX + 1];
+    char name[3 * IDENTITY_MAX + 1];
 
     clock_rfc3339(when, r->wall_ms);
     address_text(addr, r->addr, r->port);

@@ -23,6 +23,7 @@
 #include <sys/types.h>
 
 #include "buf.h"
+#include "identity.h"
 #include "registry.h"
 
 #define CONTROL_CLIENTS 256
@@ -64,7 +65,7 @@ struct client {
     uint64_t asked; /* id of the datagram whose answer is awaited */
     uint32_t entry; /* registry entry it is about */
     uint64_t conn;  /* connection it is about */
-    char     name[REGISTRY_NAME_MAX + 1]; /* identity it is about */
+    char     name[IDENTITY_MAX + 1]; /* identity it is about */
 };
 
 #define CONTROL_POLL_MS 50

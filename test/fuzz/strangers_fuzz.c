@@ -23,7 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 2 || size > 8192)
         return 0;
-    size_t n = data[0] % AUTHFILE_NAME_MAX + 1;
+    size_t n = data[0] % IDENTITY_MAX + 1;
     if (n > size - 1)
         n = size - 1;
     const char *name = (const char *)data + 1;

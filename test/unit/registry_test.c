@@ -793,7 +793,7 @@ survives_scribbles(unsigned times)
             continue;
         struct registry_entry e;
         for (uint32_t i = 0; i < registry_used(r); i++)
-            CHECK(!registry_copy(r, i, &e) || e.name_len <= REGISTRY_NAME_MAX);
+            CHECK(!registry_copy(r, i, &e) || e.name_len <= IDENTITY_MAX);
     }
     alarm(0);
     CHECK(r->rebuilt > times / 100);
@@ -855,9 +855,9 @@ static const char *const blocks[4][4] = {
 #define PREPARED 144
 
 static void
-prepared_name(char out[REGISTRY_NAME_MAX + 1], unsigned n)
+prepared_name(char out[IDENTITY_MAX + 1], unsigned n)
 {
-    snprintf(out, REGISTRY_NAME_MAX + 1, "(,%s%s%s%s", blocks[0][n % 4],
+    snprintf(out, IDENTITY_MAX + 1, "(,%s%s%s%s", blocks[0][n % 4],
         blocks[1][n / 4 % 4], blocks[2][n / 16 % 3], blocks[3][n / 48]);
 }
 
@@ -866,7 +866,7 @@ prepared_names_spread(void)
 {
     struct registry      *r = make(4096);
     struct registry_claim c;
-    char                  name[REGISTRY_NAME_MAX + 1], first[sizeof name];
+    char                  name[IDENTITY_MAX + 1], first[sizeof name];
 
     prepared_name(first, 0);
     for (unsigned n = 0; n < PREPARED; n++) {

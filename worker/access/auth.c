@@ -194,7 +194,7 @@ static void
 tell(enum channel_key what, const char *name, size_t len,
     const struct authfile_key *key)
 {
-    char text[AUTHFILE_NAME_MAX + 1 + AUTHFILE_KEY_TEXT];
+    char text[IDENTITY_MAX + 1 + AUTHFILE_KEY_TEXT];
 
     if (auth_asks()) {
         auth_redis_tell(what, name, len, key);
@@ -399,7 +399,7 @@ offered_key(const char *identity, const char *action, const char *payload,
     size_t  len = strlen(identity);
     size_t  n = key_of(action, payload, bytes);
 
-    if (n == 0 || len > AUTHFILE_NAME_MAX)
+    if (n == 0 || len > IDENTITY_MAX)
         return false;
     authfile_make_offered(key, identity, len, bytes, n);
     explicit_bzero(bytes, sizeof bytes);

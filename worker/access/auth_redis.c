@@ -19,7 +19,7 @@ struct ask {
     uint32_t    conn; /* index */
     uint32_t    since_ms;
     uint8_t     len;
-    char        name[AUTHFILE_NAME_MAX + 1];
+    char        name[IDENTITY_MAX + 1];
 };
 
 /* A new key that is being sent to Redis, or was. */

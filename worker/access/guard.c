@@ -352,7 +352,7 @@ guard_enter(struct conn *c, const char **detail)
 /* The name of the penalty for wrong keys: one identity from one address. */
 static size_t
 keys_name(const struct conn_handshake *h, const char *name, size_t len,
-    uint8_t out[16 + REGISTRY_NAME_MAX])
+    uint8_t out[16 + IDENTITY_MAX])
 {
     struct cidr one = cidr_around(h->addr, ADDRESS_FOUR, ADDRESS_SIX);
 
@@ -365,7 +365,7 @@ enum refuse_reason
 guard_before_key(const struct conn *c, const char *name, size_t len)
 {
     const struct conn_handshake *h = &c->busy->handshake;
-    uint8_t                      key[16 + REGISTRY_NAME_MAX];
+    uint8_t                      key[16 + IDENTITY_MAX];
 
     retry_s = RETRY_S;
     if (self.conf.limits_failure_rate == 0 || !is_limited(h))
@@ -494,7 +494,7 @@ guard_refuses(const struct conn *c, enum refuse_reason reason, const char *name,
     const struct conn_handshake *h = &c->busy->handshake;
     struct penalty              *t = shm_penalty(self.shm);
     uint32_t limit = (uint32_t)self.conf.limits_failure_rate;
-    uint8_t  key[16 + REGISTRY_NAME_MAX];
+    uint8_t  key[16 + IDENTITY_MAX];
     char     from[ADDRESS_LEN];
 
     if (limit == 0 || !is_failure(reason) || !is_limited(h))

@@ -35,7 +35,7 @@ struct queued_call {
     uint32_t               said_ms;
     size_t                 detail_len;
     char                  *detail;
-    char                   identity[REGISTRY_NAME_MAX];
+    char                   identity[IDENTITY_MAX];
     char                   id[ID_MAX + 1];
     char                   action[ACTION_MAX + 1];
     char                   event_id[64];

@@ -25,7 +25,7 @@ struct leaving {
     uint16_t        shard;
     uint8_t         reason;
     uint8_t         len;
-    char            identity[REGISTRY_NAME_MAX];
+    char            identity[IDENTITY_MAX];
 };
 
 struct claim_request {
@@ -34,7 +34,7 @@ struct claim_request {
     uint32_t round;
     uint16_t shard;
     uint8_t  len;
-    char     identity[REGISTRY_NAME_MAX];
+    char     identity[IDENTITY_MAX];
 };
 
 static struct claim   *claims;

@@ -352,7 +352,7 @@ calls_take_queued(struct conn *c, struct queued_call *q, const char *action,
     size_t            name_len;
     const char       *name =
         registry_name(self.registry, c->session.entry, &name_len);
-    char identity[REGISTRY_NAME_MAX + 1];
+    char identity[IDENTITY_MAX + 1];
 
     snprintf(identity, sizeof identity, "%.*s", (int)name_len, name);
     buf_clear(&text);

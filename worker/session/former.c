@@ -159,7 +159,7 @@ former_recover(const char *line, size_t len)
 
 /* Whose event it was. The identity goes into out. */
 static struct publish_who
-who_of(const struct begun *b, char out[REGISTRY_NAME_MAX])
+who_of(const struct begun *b, char out[IDENTITY_MAX])
 {
     struct publish_who who = {
         .identity = out, .generation = b->generation, .protocol = ""};
@@ -168,7 +168,7 @@ who_of(const struct begun *b, char out[REGISTRY_NAME_MAX])
     struct json *tape = tape_borrow(TAPE_MESSAGE);
 
     if (json_scan(tape, id, n))
-        who.identity_len = json_string(tape, 0, out, REGISTRY_NAME_MAX, NULL);
+        who.identity_len = json_string(tape, 0, out, IDENTITY_MAX, NULL);
     tape_return(tape);
     const char *protocol = member(b->line, b->len, "protocol", &n);
     for (unsigned i = 0; i < DIALECTS; i++)
@@ -181,7 +181,7 @@ who_of(const struct begun *b, char out[REGISTRY_NAME_MAX])
 static bool
 end_session(const struct begun *b)
 {
-    char               name[REGISTRY_NAME_MAX];
+    char               name[IDENTITY_MAX];
     struct publish_who who = who_of(b, name);
     struct publish    *p = publish_begin(EVENT_disconnected, &who);
 
@@ -197,7 +197,7 @@ end_session(const struct begun *b)
 static bool
 end_command(const struct begun *b)
 {
-    char               name[REGISTRY_NAME_MAX];
+    char               name[IDENTITY_MAX];
     struct publish_who who = who_of(b, name);
     struct publish    *p;
     size_t             m, a, c, n;

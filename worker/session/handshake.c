@@ -323,7 +323,7 @@ static enum progress
 complete(struct conn *c, const struct http_request *r,
     struct auth_redis_answer *answer)
 {
-    char     name[REGISTRY_NAME_MAX + 1];
+    char     name[IDENTITY_MAX + 1];
     size_t   len = 0;
     size_t   max = self.conf.ocpp_max_identity_length;
     uint32_t entry;

@@ -17,6 +17,7 @@
 
 #include "net/conn.h"
 #include "ocpp/schema.h"
+#include "identity.h"
 #include "registry.h"
 
 #define PLATFORM_TOKEN_MAX 160
@@ -41,7 +42,7 @@ struct question {
     bool             starts;      /* fingerprint is set */
     uint8_t          protocol;
     uint8_t          identity_len;
-    char             identity[REGISTRY_NAME_MAX];
+    char             identity[IDENTITY_MAX];
     uint32_t         entry;
     cref             conn; /* that the answer is for */
     uint64_t         generation;

@@ -162,7 +162,7 @@ line_may_go(void)
 static void
 log_it(const struct shm_refusal *r)
 {
-    char from[ADDRESS_LEN], name[3 * REGISTRY_NAME_MAX + 1], more[64] = "";
+    char from[ADDRESS_LEN], name[3 * IDENTITY_MAX + 1], more[64] = "";
 
     if (!line_may_go()) {
         unlogged++;

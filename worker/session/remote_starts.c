@@ -90,7 +90,7 @@ member(const struct json *j, uint32_t object, const char *name)
 static uint32_t
 entry_of(const struct json *line)
 {
-    char     name[REGISTRY_NAME_MAX];
+    char     name[IDENTITY_MAX];
     bool     full = false;
     uint32_t i = member(line, 0, "chargePointId");
     size_t   n = i ? json_string(line, i, name, sizeof name, &full) : 0;

@@ -98,7 +98,7 @@ static void
 log_opened(
     const struct conn *c, const char *identity, size_t len, bool replaces)
 {
-    char name[3 * REGISTRY_NAME_MAX + 1], from[ADDRESS_LEN];
+    char name[3 * IDENTITY_MAX + 1], from[ADDRESS_LEN];
 
     if (!log_wants(LOG_LEVEL_INFO))
         return;
@@ -236,7 +236,7 @@ log_ended(const struct conn *c, const struct publish_who *who,
 {
     struct registry_entry *e = entry_of(c);
     uint64_t               addr[2] = {e->addr[0], e->addr[1]};
-    char                   name[3 * REGISTRY_NAME_MAX + 1], at[ADDRESS_LEN];
+    char                   name[3 * IDENTITY_MAX + 1], at[ADDRESS_LEN];
     bool mine = registry_owns(self.registry, c->session.entry, c->self);
 
     if (!log_wants(LOG_LEVEL_INFO))

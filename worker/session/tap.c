@@ -17,7 +17,7 @@
 static struct tap {
     uint64_t id;
     uint64_t lost; /* frames since the last one that got through */
-    char     pattern[REGISTRY_NAME_MAX * 2];
+    char     pattern[IDENTITY_MAX * 2];
 } taps[TAP_MAX];
 
 unsigned tap_count;
@@ -50,7 +50,7 @@ tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
     static struct buf line = {.max = CHANNEL_BODY_MAX};
     static struct buf shown = {.max = FRAME_MAX};
     size_t            n;
-    char              name[REGISTRY_NAME_MAX + 1], when[CLOCK_RFC3339_LEN + 1];
+    char              name[IDENTITY_MAX + 1], when[CLOCK_RFC3339_LEN + 1];
 
     if (c->self == 0)
         return;

@@ -130,7 +130,7 @@ recover_start(uint64_t number, uint32_t entry, const struct json *tape,
 static void
 recover_event(uint64_t number, const struct json *tape)
 {
-    char     name[REGISTRY_NAME_MAX];
+    char     name[IDENTITY_MAX];
     bool     full;
     uint32_t who = json_member(tape, 0, "chargePointId", 13);
     uint32_t call = json_member(tape, 0, "payload", 7);
@@ -159,7 +159,7 @@ recover(uint64_t number, const struct json *tape, bool started)
 {
     /* Drafts are in the registry already if the daemon has been running. */
     bool    add = self.mem->incarnation == 1;
-    char    name[REGISTRY_NAME_MAX];
+    char    name[IDENTITY_MAX];
     int64_t id;
     bool    full;
 

@@ -12,7 +12,7 @@
 static unsigned
 preferred(const char *name, size_t len)
 {
-    char        identity[REGISTRY_NAME_MAX + 1], item[CONF_LIST_MAX];
+    char        identity[IDENTITY_MAX + 1], item[CONF_LIST_MAX];
     const char *cursor = self.conf.ocpp_version_rules;
 
     if (cursor[0] == '\0' || len >= sizeof identity)
