@@ -51,10 +51,15 @@ LIBS_OCPPD = -lev -lwslay -lz -lhiredis -linih -lmicrohttpd -lseccomp -lssl -lcr
 LIBS_CTL   = -linih -lcjson -lm
 LIBS_SIM   = -lev -lwslay -lcjson -linih -lssl -lcrypto -lm
 
+# For /usr/share/ocppd: the JSON Schema of events.
+EVENT_SCHEMA = $(B)/ocppd-events.schema.json
+$(B)/ocppd-events.schema.json: $(B)/ocppd
+	$(SAY) $< -x schema > $@.tmp && mv $@.tmp $@
+
 # For /usr/share/bash-completion/completions and zsh/vendor-completions.
 COMPLETION = $(B)/completion/ocppctl $(B)/completion/_ocppctl
 
-all: $(B)/ocppd $(B)/ocppctl $(B)/ocppsim man $(COMPLETION)
+all: $(B)/ocppd $(B)/ocppctl $(B)/ocppsim man $(COMPLETION) $(EVENT_SCHEMA)
 
 $(B)/completion/%: $(B)/ocppctl
 	@mkdir -p $(@D)

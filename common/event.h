@@ -26,6 +26,9 @@ enum event_kind event_by_type(const char *type);
 /* The types, separated by ", ". */
 void event_put_types(struct buf *out);
 
+/* The JSON Schema of events and outcomes. */
+void event_put_schema(struct buf *out);
+
 /* The types, the outcomes of commands and the kinds of deviations as mdoc(7)
  * source: the part of ocppd-events(7) that stands at @EVENTS@. */
 void event_put_manual(struct buf *out);

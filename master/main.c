@@ -366,14 +366,15 @@ open_log(bool background)
 
 static const char usage_text[] =
     "usage: ocppd [-dhtV] [-c file] [-o section.key=value]... "
-    "[-x conf|stats|commands|events|http|redis]\n";
+    "[-x conf|stats|commands|events|http|redis|schema]\n";
 
 static const char help_text[] =
     "  -c file  the configuration; default: " CONFIG_FILE " if it exists\n"
     "  -d       run in the background\n"
     "  -o ...   a setting that overrides the configuration\n"
     "  -t       check the configuration and exit\n"
-    "  -x name  print a table of the manual, or the functions for Redis\n"
+    "  -x name  print a table of the manual, the functions for Redis, or the\n"
+    "           JSON Schema of events\n"
     "  -V       print the version\n"
     "ocppd(8) describes the program, ocppd.conf(5) the settings.\n";
 
@@ -407,6 +408,8 @@ print_table(const char *which)
         command_put_manual(&out);
     else if (strcmp(which, "events") == 0)
         event_put_manual(&out);
+    else if (strcmp(which, "schema") == 0)
+        event_put_schema(&out);
     else if (strcmp(which, "http") == 0)
         http_put_manual(&out);
     else if (strcmp(which, "redis") == 0) {

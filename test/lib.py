@@ -125,7 +125,7 @@ def option(key):
 
 class Event(dict):
     """An event, with its line as it stands in the journal."""
-    __slots__ = ("line", "slot")
+    __slots__ = ("line", "raw", "slot")
 
 
 class Gateway:
@@ -332,6 +332,7 @@ class Gateway:
                 except ValueError:
                     continue
                 e.pop("crc32c", None)   # it belongs to the file, not to the event
+                e.raw = line.decode()
                 e.line = re.sub(',"crc32c":"[0-9a-f]{8}"}$', "}", line.decode())
                 e.slot = int(os.path.basename(path)[1:4])
                 found[e["eventId"]] = e
@@ -443,7 +444,23 @@ class Gateway:
                     said = f.read()
                 assert not said, "%s:\n%s" % (name, said)
 
+    def note_shapes(self):
+        """One event of each shape in the journal, for zz_schema."""
+        path = os.environ.get("OCPPD_TEST_SHAPES")
+        if not path or not self.owns_dir:
+            return
+        shapes, count = {}, 0
+        for e in self.events(type="all"):
+            count += 1
+            shapes.setdefault(shape_of(e), e.raw)
+        with open(path, "a") as f:
+            fcntl.flock(f, fcntl.LOCK_EX)
+            for shape, line in shapes.items():
+                f.write(line + "\n")
+            f.write("%d\n" % count)
+
     def remove(self):
+        self.note_shapes()
         if self.owns_dir:
             shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -459,6 +476,39 @@ class Gateway:
             if w["pid"] and inode in inodes(w["pid"]):
                 return w["worker"]
         return None
+
+
+# Members of events whose text has a form; words of other members are told apart.
+FORMS = {"eventId": r"[0-9a-f]", "timestamp": r"\d", "lastSeen": r"\d",
+         "notAfter": r"\d"}
+WORDS = {"eventType", "protocol", "action", "answeredBy", "reason", "outcome",
+         "origin", "subprotocol"}
+
+
+def shape_of(value, key=None):
+    """What a JSON Schema can tell apart: two events of one shape are both
+    valid, or both not. What a charge point has sent is only of a type."""
+    if isinstance(value, dict):
+        if key in ("sent", "answer"):
+            return "object"
+        sent = "messageId" in value and \
+            value.get("eventType") not in ("command.sent", "command.response")
+        if key is None:
+            return tuple((k, shape_of(v, "sent" if k == "payload" and sent
+                                      else k)) for k, v in value.items())
+        return tuple((k, shape_of(v, k)) for k, v in value.items())
+    if isinstance(value, list):
+        if key == "deviations":
+            return tuple(value)
+        return ("list",) + tuple(sorted({str(shape_of(v)) for v in value}))
+    if isinstance(value, str):
+        if key in WORDS:
+            return value
+        return re.sub(FORMS[key], "0", value[:17 if key == "eventId" else None]
+                      ) if key in FORMS else "text"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return (type(value).__name__, value < 0)
+    return str(value)
 
 
 def alive(pid):

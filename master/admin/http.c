@@ -14,6 +14,7 @@
 #include "address.h"
 #include "cidr.h"
 #include "clock.h"
+#include "event.h"
 #include "log.h"
 #include "mdoc.h"
 #include "version.h"
@@ -463,6 +464,8 @@ run_route(struct MHD_Connection *c, const struct http_route *route,
         return run_events(c);
     if (strcmp(route->path, "/v1/series") == 0)
         series_json(&out);
+    else if (strcmp(route->path, "/v1/events/schema") == 0)
+        event_put_schema(&out);
     else
         http_openapi(&out);
     return answer(c, MHD_HTTP_OK, "application/json", &out);

@@ -43,11 +43,22 @@ put(struct writer *w, const char *key, const struct json *j, uint32_t i)
     json_put(j, i, w->out);
 }
 
-/* An id, which is text in all versions. */
+/* The same of a value that is a number in its message. A value that is no
+ * number and no string is left out: programs rely on the form of `tx`. */
+static void
+put_plain(struct writer *w, const char *key, const struct json *j, uint32_t i)
+{
+    if (i != 0 &&
+        (j->tok[i].type == JSON_NUMBER || j->tok[i].type == JSON_STRING))
+        put(w, key, j, i);
+}
+
+/* An id, which is text in all versions; left out likewise. */
 static void
 put_text(struct writer *w, const char *key, const struct json *j, uint32_t i)
 {
-    if (i == 0)
+    if (i == 0 ||
+        (j->tok[i].type != JSON_NUMBER && j->tok[i].type != JSON_STRING))
         return;
     bool number = j->tok[i].type == JSON_NUMBER;
     writer_raw(w, key, "\"", number);
@@ -199,10 +210,10 @@ transaction_put(struct writer *w, enum event_kind kind, const struct json *j,
         put_text(w, "id", j,
             info ? inner(j, info, "transactionId")
                  : member(j, payload, "transactionId"));
-    put(w, "seq", j, member(j, payload, "seqNo"));
-    put(w, "evse", j,
+    put_plain(w, "seq", j, member(j, payload, "seqNo"));
+    put_plain(w, "evse", j,
         evse ? inner(j, evse, "id") : member(j, payload, "evseId"));
-    put(w, "connector", j,
+    put_plain(w, "connector", j,
         evse ? inner(j, evse, "connectorId")
              : member(j, payload, "connectorId"));
     put_token(w, j, payload);

@@ -1,0 +1,115 @@
+#!/usr/bin/python3
+"""After all other tests: every event that their journals held is valid by the
+JSON Schema that ocppd makes from its tables, and has no member that the schema
+does not name. test/run collects one event of each shape."""
+
+from lib import *
+
+
+def document():
+    return json.loads(subprocess.run([OCPPD, "-x", "schema"], check=True,
+                                     stdout=subprocess.PIPE, text=True).stdout)
+
+
+def closed(schema, closes=True):
+    """A copy in which objects with named properties have no others. (Consumers
+    must ignore what a later version adds; the tests must notice it.)"""
+    if isinstance(schema, list):
+        return [closed(x) for x in schema]
+    if not isinstance(schema, dict):
+        return schema
+    got = {k: closed(v) for k, v in schema.items()}
+    if got.get("type") == "object" and "properties" in got:
+        got["additionalProperties"] = False
+    return got
+
+
+def validator(schema):
+    try:
+        import jsonschema
+    except ImportError:
+        raise Skip("there is no python3-jsonschema")
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def damaged(line):
+    """Its checksum is wrong: a test has spoiled the file."""
+    crc = 0xffffffff
+    text, _, check = line.rpartition(',"crc32c":"')
+    for byte in text.encode():
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return "%08x" % (crc ^ 0xffffffff) != check[:8]
+
+
+def faults(v, event):
+    return ["%s: %s" % ("/".join(map(str, e.absolute_path)), e.message[:300])
+            for e in v.iter_errors(event)]
+
+
+def test_the_schema_names_what_the_manual_does():
+    with open(os.path.join(B, "man", "ocppd-events.7")) as f:
+        manual = f.read()
+    with open(os.path.join(B, "ocppd-events.schema.json")) as f:
+        assert json.load(f) == document()
+    defs = document()["$defs"]
+    for part in defs.values():
+        for name in part.get("properties", ()):
+            assert re.search(r"\b%s\b" % name, manual), name
+
+
+def test_wrong_events_are_found():
+    v = validator(closed(document()))
+    g = Gateway(server_workers="1")
+    c = Charger(g, "SCHEMA")
+    c.boot()
+    good = g.wait_events(type="charge_point.booted")[0]
+    assert not faults(v, good), faults(v, good)
+    started = g.wait_events(type="gateway.started")[0]
+    assert not faults(v, started), faults(v, started)
+    for change in ({"eventType": "charge_point.bootet"}, {"eventId": "1-x"},
+                   {"timestamp": "2026-01-31T12:00:00Z"}, {"answeredBy": "me"},
+                   {"action": "Heartbeat"}, {"deviations": ["odd"]},
+                   {"deviations": []}, {"protocol": "ocpp1.5"}, {"extra": 1},
+                   {"generation": -1}):
+        assert faults(v, dict(good, **change)), change
+    for name in ("eventId", "payload", "messageId", "generation"):
+        assert faults(v, {k: x for k, x in good.items() if k != name}), name
+    assert faults(v, dict(started, payload={"version": "1"}))
+    assert faults(v, dict(started, payload={"version": "1", "workers": 1,
+                                            "extra": 1}))
+
+
+def test_every_event_of_all_tests_is_valid():
+    path = os.environ.get("OCPPD_TEST_SHAPES")
+    if not path:
+        raise Skip("only after a run of all tests")
+    v = validator(closed(document()))
+    count, wrong, shapes = 0, {}, {}
+    with open(path) as f:
+        for line in f:
+            if not line.startswith("{"):
+                count += int(line)
+                continue
+            e = json.loads(line)
+            assert e.pop("crc32c"), line
+            shapes.setdefault(shape_of(e), (e, line))
+    for e, line in shapes.values():
+        found = faults(v, e)
+        if found and damaged(line):
+            continue
+        for fault in found:
+            wrong.setdefault(fault, e)
+    for fault, e in wrong.items():
+        print("%s\n    %s" % (fault, json.dumps(e)[:1000]))
+    types = {e["eventType"] for e, _ in shapes.values()}
+    print("%d events of %d shapes and %d types" % (count, len(shapes),
+                                                   len(types)))
+    assert not wrong, "%d faults" % len(wrong)
+    assert count > 0 and len(types) > 10, (count, types)
+
+
+if __name__ == "__main__":
+    main()
