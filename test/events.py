@@ -371,5 +371,96 @@ def test_a_damaged_line_is_reported_and_left_out_alone():
     assert newest < time.time() * 1e6 + 1e9, "the numbers went far ahead"
 
 
+# --- a durable cursor ------------------------------------------------------------
+
+# The recipe of ocppctl(8): an event is handled before the next one is read.
+RECIPE = """%s -s %s events --follow --cursor %s/cursor %s |
+while IFS= read -r event; do
+    printf '%%s\\n' "$event" >> %s/taken
+done"""
+
+
+def recipe(g, more=""):
+    return subprocess.Popen(["sh", "-c", RECIPE % (
+        OCPPCTL, g.control, g.dir, more, g.dir)], start_new_session=True)
+
+
+def taken(g):
+    try:
+        with open(g.dir + "/taken") as f:
+            return [json.loads(l)["eventId"] for l in f.read().splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+def test_a_cursor_gives_each_event_at_least_once_whatever_dies():
+    g = Gateway(server_workers="2")
+    chargers = [Charger(g, "CUR%d" % i, worker=i % 2) for i in range(4)]
+    for c in chargers:
+        c.boot()
+    for round in range(6):
+        p = recipe(g)
+        before = len(set(taken(g)))
+        for i in range(20):
+            for c in chargers:
+                c.call("StatusNotification", {
+                    "connectorId": 1, "errorCode": "NoError",
+                    "status": "Available"})
+        poll(lambda: len(set(taken(g))) > before + 20)
+        os.killpg(p.pid, signal.SIGKILL)    # ocppctl and its reader at once
+        p.wait()
+    p = recipe(g)
+    want = [e["eventId"] for e in g.events(type="all")]
+    poll(lambda: set(taken(g)) >= set(want))
+    os.killpg(p.pid, signal.SIGKILL)
+    p.wait()
+    got = taken(g)
+    # In order; what a run repeats is what the former one was not done with.
+    first = {}
+    for i, id in enumerate(got):
+        first.setdefault(id, i)
+    order = sorted(first, key=first.get)
+    assert order == sorted(order), "out of order"
+    assert [id for id in order if id in set(want)] == want
+    with open(g.dir + "/cursor") as f:
+        assert re.fullmatch(r"[0-9a-f]{16}\n", f.read())
+
+
+def test_what_a_reader_did_not_read_comes_again():
+    g = Gateway(server_workers="1")
+    c = Charger(g, "CUR")
+    c.boot()
+    for i in range(500):
+        c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError",
+                                      "status": "Available"})
+    want = [e["eventId"] for e in g.events(type="all")]
+
+    def run(reader):
+        r = subprocess.run(
+            ["sh", "-c", "%s -s %s events --cursor %s/cursor | %s" % (
+                OCPPCTL, g.control, g.dir, reader)], stdout=subprocess.PIPE,
+            text=True)
+        return [json.loads(l)["eventId"] for l in r.stdout.splitlines()]
+    # The shell's read takes a byte at a time: three lines, and no more.
+    got = run("{ read -r a; read -r b; read -r c; "
+              "printf '%s\\n' \"$a\" \"$b\" \"$c\"; }")
+    assert got == want[:3], got
+    again = run("cat")
+    assert again[0] in want[1:4] and again[-1] == want[-1], again[:3]
+    # A file is done with what is written.
+    assert run("cat")[-1:] == want[-1:]
+    out = g.dir + "/out"
+    for n in (1, 0):
+        with open(out, "w") as f:
+            subprocess.run([OCPPCTL, "-s", g.control, "events", "--cursor",
+                            g.dir + "/cursor"], stdout=f, check=True)
+        with open(out) as f:
+            assert len(f.readlines()) == n
+    with open(g.dir + "/cursor", "w") as f:
+        f.write("nonsense")
+    r = g.run("events", "--cursor", g.dir + "/cursor")
+    assert r.returncode == 1 and "holds no cursor" in r.stderr, r
+
+
 if __name__ == "__main__":
     main()

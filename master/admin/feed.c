@@ -40,12 +40,14 @@ feed_open(const struct shm *s, const char *after, const char *type,
     char                    path[CONF_TEXT_MAX + 16];
     char                   *end = NULL;
 
-    if (after != NULL) {
+    if (after != NULL && strcmp(after, "now") == 0) {
+        want.from = journal_dir_mark(s);
+    } else if (after != NULL) {
         want.from = strtoull(after, &end, 16) + 1;
         if (end == after || end - after > 16 || (*end != '\0' && *end != '-')) {
             buf_adds(why,
-                "after: give the eventId of an event, or its first "
-                "16 digits");
+                "after: give the eventId of an event, its first 16 digits, or "
+                "now");
             return NULL;
         }
     }

@@ -125,7 +125,11 @@ cmd_journal_mark(struct client *c, int argc, char **argv)
     char        whole[PATH_MAX];
     writer_open(&w, NULL, '{');
     writer_str(&w, "dir", realpath(dir, whole) != NULL ? whole : dir);
-    writer_u64(&w, "mark", journal_dir_mark(master.shm));
+    uint64_t mark = journal_dir_mark(master.shm);
+    char     cursor[17];
+    snprintf(cursor, sizeof cursor, "%016" PRIx64, mark > 0 ? mark - 1 : 0);
+    writer_u64(&w, "mark", mark);
+    writer_str(&w, "cursor", cursor);
     writer_close(&w);
     buf_addc(&out, '\n');
     finish(c, CONTROL_DONE, &out);

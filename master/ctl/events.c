@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "ctl/cursor.h"
 #include "ctl/journal_path.h"
 #include "ctl/main.h"
 #include "ctl/since.h"
@@ -32,6 +33,7 @@
 #include "writer.h"
 
 #define OUT_FLUSH (64u << 10)
+#define SAVE_MS 200  /* between two looks at what the reader has taken */
 #define GATHER_MS 20 /* so long new events are gathered before a look */
 /* at most so long until the mark is asked for again */
 #define PATIENCE_MS 1000
@@ -54,6 +56,8 @@ struct events {
     struct buf          silent; /* why the daemon was not reached */
     uint64_t            last;   /* printed or passed over */
     struct buf          out;
+    const char         *cursor_path;
+    struct cursor       cursor;
     bool                trouble; /* some events could not be read */
     bool                gone;    /* the reader has closed our output */
 };
@@ -91,7 +95,8 @@ options(struct events *e, int argc, char **argv)
         {"since", required_argument, NULL, 's'},
         {"cp", required_argument, NULL, 'c'},
         {"type", required_argument, NULL, 't'},
-        {"dir", required_argument, NULL, 'd'}, {NULL, 0, NULL, 0}};
+        {"dir", required_argument, NULL, 'd'},
+        {"cursor", required_argument, NULL, 'C'}, {NULL, 0, NULL, 0}};
     bool                       good = true;
     int                        o;
 
@@ -107,6 +112,9 @@ options(struct events *e, int argc, char **argv)
         case 'c':
             buf_clear(&e->cp);
             writer_quote(&e->cp, optarg, strlen(optarg));
+            break;
+        case 'C':
+            e->cursor_path = optarg;
             break;
         case 't':
             good = take_type(e, optarg);
@@ -189,6 +197,35 @@ flush(struct events *e)
     return !e->gone;
 }
 
+static bool
+save(struct events *e)
+{
+    struct buf why = BUF_INIT(4096);
+    bool       good = cursor_save(&e->cursor, &why);
+
+    if (!good) {
+        fprintf(stderr, "ocppctl: %s\n", buf_cstr(&why));
+        e->trouble = true;
+    }
+    buf_free(&why);
+    return good;
+}
+
+/* At the end: until the reader has taken all. */
+static void
+save_rest(struct events *e)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+
+    while (cursor_waits(&e->cursor)) {
+        size_t before = e->cursor.n;
+        if (!save(e) || (poll(&out, 1, GATHER_MS) > 0 && out.revents != 0))
+            return;
+        if (before == 1 && e->cursor.n == 1 && cursor_all_read(&e->cursor))
+            return; /* what the reader does with the last is not known */
+    }
+}
+
 /* Prints what is below the mark and not printed yet. */
 static bool
 print(struct events *e)
@@ -197,13 +234,15 @@ print(struct events *e)
     struct buf          why = BUF_INIT(4096);
 
     while (journal_dir_next(e->s, e->mark, &line)) {
+        size_t before = e->out.len;
         if (line.number > e->last)
             e->last = line.number;
-        if (!wanted(e, &line))
-            continue;
-        printable_escape(&e->out, line.p, line.len);
-        buf_addc(&e->out, '\n');
-        if (e->out.len >= OUT_FLUSH && !flush(e))
+        if (wanted(e, &line)) {
+            printable_escape(&e->out, line.p, line.len);
+            buf_addc(&e->out, '\n');
+        }
+        cursor_add(&e->cursor, line.number, e->out.len - before);
+        if (e->out.len >= OUT_FLUSH && (!flush(e) || !save(e)))
             return false;
     }
     while (journal_dir_trouble(e->s, &why)) {
@@ -217,7 +256,7 @@ print(struct events *e)
         e->trouble = true;
     }
     buf_free(&why);
-    return flush(e);
+    return flush(e) && save(e);
 }
 
 /* There is no journal; if there is no daemon either, that may be why. */
@@ -321,7 +360,10 @@ follow(struct events *e)
     for (;;) {
         uint64_t before = e->mark;
         /* While the mark does not move (a disk that fails), ask less. */
-        if (!await(e, journal_dir_waiting(e->s) ? patience : IDLE_MS))
+        if (!await(e,
+                journal_dir_waiting(e->s)      ? patience
+                    : cursor_waits(&e->cursor) ? SAVE_MS
+                                               : IDLE_MS))
             return CTL_DONE;
         int result = ask(e);
         if (result != CTL_DONE)
@@ -341,7 +383,7 @@ follow(struct events *e)
 static void
 from_now(struct events *e)
 {
-    if (!e->follow || e->since_ms > 0)
+    if (!e->follow || e->since_ms > 0 || e->cursor_path != NULL)
         return;
     if (e->mark != UINT64_MAX && e->mark > 0)
         e->last = e->mark - 1;
@@ -365,17 +407,26 @@ ctl_events(int argc, char **argv, const struct ctl *ctl)
         result = ask(&e);
     if (result == CTL_DONE && e.dir[0] == '\0')
         result = journal_path_configured(ctl, e.dir, sizeof e.dir);
+    if (result == CTL_DONE && e.cursor_path != NULL &&
+        !cursor_open(&e.cursor, e.cursor_path, &e.last, &why)) {
+        fprintf(stderr, "ocppctl: %s\n", buf_cstr(&why));
+        result = CTL_REFUSED;
+    }
     if (result == CTL_DONE) {
+        if (e.last > 0)
+            e.since_ms = 0; /* only for the first run */
         from_now(&e);
         if (!begin(&e, &why))
             result = complain(&e, &why);
         else if (print(&e) && e.follow)
             result = follow(&e);
+        save_rest(&e);
         if (e.trouble)
             result = CTL_REFUSED;
     }
     if (e.s != NULL)
         journal_dir_close(e.s);
+    free(e.cursor.steps);
     if (e.inotify >= 0)
         close(e.inotify);
     buf_free(&e.cp);
