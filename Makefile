@@ -41,7 +41,7 @@ CTL     = $(patsubst %.c,$(B)/%.o,$(wildcard master/ctl/*.c))
 WORKER  = $(patsubst %.c,$(B)/%.o,$(wildcard worker/*.c worker/*/*.c)) $(DIALECTS:%=$(B)/gen/%.o)
 SIM     = $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c))
 # The simulator speaks TLS with the gateway's own record layer.
-SIM_TLS = $(patsubst %,$(B)/worker/net/%.o,record record_keys record_slab tls_client tls_context tls_explain tls_handshake tls_name tls_pem tls_tickets)
+SIM_TLS = $(patsubst %,$(B)/worker/net/%.o,deflate record record_keys record_slab tls_client tls_context tls_explain tls_handshake tls_name tls_pem tls_tickets)
 UNIT    = $(patsubst test/unit/%.c,$(B)/unit/%,$(wildcard test/unit/*_test.c))
 FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
 MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 ocppd-http.7 ocppd-stats.7 ocppd-redis.7 ocppsim.1)
@@ -49,7 +49,7 @@ MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 oc
 # Each library has one door; only that file's program needs it.
 LIBS_OCPPD = -lev -lwslay -lz -lhiredis -linih -lmicrohttpd -lseccomp -lssl -lcrypto -lm
 LIBS_CTL   = -linih -lcjson -lm
-LIBS_SIM   = -lev -lwslay -lcjson -linih -lssl -lcrypto -lm
+LIBS_SIM   = -lev -lwslay -lz -lcjson -linih -lssl -lcrypto -lm
 
 # For /usr/share/ocppd: the JSON Schema of events.
 EVENT_SCHEMA = $(B)/ocppd-events.schema.json
@@ -145,7 +145,7 @@ run-tls:
 	    -o 'tls.certificate=run/tls/ecdsa.pem run/tls/rsa.pem' -o 'tls.key=run/tls/ecdsa.key run/tls/rsa.key' \
 	    -o tls.client=optional -o tls.client_ca=run/tls/ca.pem
 
-# 1,000 charge points that charge, and ocppctl top beside them.
+# 1,000 charge points of all OCPP versions that charge, and ocppctl top.
 demo:
 	@scripts/deps build
 	@$(MAKE) --no-print-directory all

@@ -258,8 +258,9 @@ answer(
         tally_add(fleet.tally, call_error, 1);
         v.wrong = "CALLERROR";
     } else {
-        v = f->count == 1 ? message_judge(m, f->rest[0])
-                          : (struct message_verdict){.wrong = "no CALLRESULT"};
+        v = f->count == 1
+            ? message_judge(m, (enum message_version)p->version, f->rest[0])
+            : (struct message_verdict){.wrong = "no CALLRESULT"};
         if (v.wrong != NULL)
             tally_add(fleet.tally, wrong_shape, 1);
     }

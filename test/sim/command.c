@@ -1,11 +1,12 @@
 /*
- * command: what a charge point answers to the central system.
+ * command: what a charge point answers to the central system; command2.c has
+ * the commands of 2.x.
  *
  * Every CALL gets its answer at once, in the same write as whatever else is
  * due. A command that needs a field it was not given is answered with a
  * CALLERROR; one that is not known, with NotImplemented.
  */
-#include "point.h"
+#include "command.h"
 
 #include <cjson/cJSON.h>
 #include <inttypes.h>
@@ -16,135 +17,142 @@
 #include "common/ensure.h"
 #include "common/writer.h"
 
-#define RESET_S 1.0 /* between the answer to Reset and the power going */
-
-/* One CALL being answered. */
-struct call {
-    struct point *p;
-    const cJSON  *payload;
-    struct writer w;     /* stands in the answer's payload object */
-    const char   *error; /* code of a CALLERROR instead */
-};
-
-static const char *
-text_of(const struct call *c, const char *name)
+const char *
+command_text(const struct command_call *c, const char *name)
 {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(c->payload, name);
 
     return cJSON_IsString(v) ? v->valuestring : NULL;
 }
 
-static int
-number_of(const struct call *c, const char *name, int otherwise)
+int
+command_number(const struct command_call *c, const char *name, int otherwise)
 {
     const cJSON *v = cJSON_GetObjectItemCaseSensitive(c->payload, name);
 
     return cJSON_IsNumber(v) ? v->valueint : otherwise;
 }
 
-static void
-status(struct call *c, const char *word)
+void
+command_status(struct command_call *c, const char *word)
 {
     writer_str(&c->w, "status", word);
 }
 
-static bool
-needs(struct call *c, bool there)
+bool
+command_needs(struct command_call *c, bool there)
 {
     if (!there)
-        c->error = "OccurenceConstraintViolation";
+        c->error = c->p->version == VERSION_16
+            ? "OccurenceConstraintViolation"
+            : "OccurrenceConstraintViolation";
     return there;
+}
+
+/* It goes into payloads as it is. */
+bool
+command_plain(const char *token)
+{
+    bool plain = strlen(token) <= 20 && token[0] != '\0';
+
+    for (const char *s = token; *s != '\0'; s++)
+        if (*s < ' ' || *s > '~' || *s == '"' || *s == '\\')
+            plain = false;
+    return plain;
 }
 
 /* --- one function for each action ---------------------------------------- */
 
 static void
-remote_start(struct call *c)
+remote_start(struct command_call *c)
 {
-    const char *tag = text_of(c, "idTag");
+    const char *tag = command_text(c, "idTag");
 
-    if (!needs(c, tag != NULL))
+    if (!command_needs(c, tag != NULL))
         return;
-    /* It goes into payloads as it is. */
-    bool plain = strlen(tag) <= 20 && tag[0] != '\0';
-    for (const char *s = tag; *s != '\0'; s++)
-        if (*s < ' ' || *s > '~' || *s == '"' || *s == '\\')
-            plain = false;
-    bool other = number_of(c, "connectorId", 1) != 1;
-    status(
-        c, plain && !other && story_start(c->p, tag) ? "Accepted" : "Rejected");
+    bool plain = command_plain(tag);
+    bool other = command_number(c, "connectorId", 1) != 1;
+    command_status(c,
+        plain && !other && story_start(c->p, tag, -1) ? "Accepted"
+                                                      : "Rejected");
 }
 
 static void
-remote_stop(struct call *c)
+remote_stop(struct command_call *c)
 {
     struct point *p = c->p;
-    int           id = number_of(c, "transactionId", -1);
+    int           id = command_number(c, "transactionId", -1);
 
-    if (!needs(c,
+    if (!command_needs(c,
             cJSON_GetObjectItemCaseSensitive(c->payload, "transactionId") !=
                 NULL))
         return;
     if (p->story == STORY_CHARGING && p->transaction != 0 &&
         id == p->transaction && !fleet.o->load) {
         story_stop(p, "Remote");
-        status(c, "Accepted");
+        command_status(c, "Accepted");
     } else {
-        status(c, "Rejected");
+        command_status(c, "Rejected");
     }
 }
 
-static void
-reset(struct call *c)
+void
+command_reset(struct point *p, const char *reason)
 {
-    const char *type = text_of(c, "type");
+    story_stop(p, reason);
+    if (!fleet.o->load)
+        p->story = STORY_OFF;
+    p->status = STATUS_AVAILABLE;
+    p->flags |= POINT_RESET;
+    p->story_due = fleet.tick + fleet_ticks(COMMAND_RESET_S);
+}
 
-    if (!needs(c, type != NULL))
+static void
+reset(struct command_call *c)
+{
+    const char *type = command_text(c, "type");
+
+    if (!command_needs(c, type != NULL))
         return;
     bool hard = strcmp(type, "Hard") == 0;
     if (!hard && strcmp(type, "Soft") != 0) {
         c->error = "PropertyConstraintViolation";
         return;
     }
-    status(c, "Accepted");
-    story_stop(c->p, hard ? "HardReset" : "SoftReset");
-    if (!fleet.o->load)
-        c->p->story = STORY_OFF;
-    c->p->status = STATUS_AVAILABLE;
-    c->p->flags |= POINT_RESET;
-    c->p->story_due = fleet.tick + fleet_ticks(RESET_S);
+    command_status(c, "Accepted");
+    command_reset(c->p, hard ? "HardReset" : "SoftReset");
 }
 
 static void
-unlock_connector(struct call *c)
+unlock_connector(struct command_call *c)
 {
-    int connector = number_of(c, "connectorId", -1);
+    int connector = command_number(c, "connectorId", -1);
 
-    if (!needs(c, connector >= 0))
+    if (!command_needs(c, connector >= 0))
         return;
     if (connector == 1)
         story_stop(c->p, "UnlockCommand");
-    status(c, connector == 1 ? "Unlocked" : "NotSupported");
+    command_status(c, connector == 1 ? "Unlocked" : "NotSupported");
 }
 
 static void
-change_availability(struct call *c)
+change_availability(struct command_call *c)
 {
-    const char *type = text_of(c, "type");
+    const char *type = command_text(c, "type");
 
-    if (!needs(c, type != NULL))
+    if (!command_needs(c, type != NULL))
         return;
     c->p->inoperative = strcmp(type, "Inoperative") == 0;
     if (c->p->story == STORY_CHARGING) {
-        status(c, "Scheduled");
+        command_status(c, "Scheduled");
         return;
     }
-    status(c, "Accepted");
+    command_status(c, "Accepted");
     story_state(c->p, STATUS_AVAILABLE);
 }
 
 static void
-trigger_message(struct call *c)
+trigger_message(struct command_call *c)
 {
     static const struct {
         const char *name;
@@ -158,23 +166,23 @@ trigger_message(struct call *c)
         {"FirmwareStatusNotification", WANT_FIRMWARE},
         {"LogStatusNotification", WANT_LOG},
     };
-    const char *name = text_of(c, "requestedMessage");
+    const char *name = command_text(c, "requestedMessage");
 
-    if (!needs(c, name != NULL))
+    if (!command_needs(c, name != NULL))
         return;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(known[i].name, name) == 0) {
             c->p->wants |= (uint16_t)known[i].want;
-            status(c, "Accepted");
+            command_status(c, "Accepted");
             return;
         }
     }
-    status(c, "NotImplemented");
+    command_status(c, "NotImplemented");
 }
 
 static void
-key_value(struct call *c, const char *key, bool readonly, const char *fmt,
-    uint32_t value)
+key_value(struct command_call *c, const char *key, bool readonly,
+    const char *fmt, uint32_t value)
 {
     const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(c->payload, "key");
     const cJSON *k;
@@ -203,7 +211,7 @@ key_known(const char *key)
 }
 
 static void
-get_configuration(struct call *c)
+get_configuration(struct command_call *c)
 {
     const cJSON *wanted = cJSON_GetObjectItemCaseSensitive(c->payload, "key");
     const cJSON *k;
@@ -227,142 +235,143 @@ get_configuration(struct call *c)
 }
 
 static void
-change_configuration(struct call *c)
+change_configuration(struct command_call *c)
 {
-    const char *key = text_of(c, "key"), *value = text_of(c, "value");
+    const char *key = command_text(c, "key"), *value = command_text(c, "value");
 
-    if (!needs(c, key != NULL && value != NULL))
+    if (!command_needs(c, key != NULL && value != NULL))
         return;
     uint32_t number = (uint32_t)strtoul(value, NULL, 10);
     bool     digits = value[0] != '\0' && strlen(value) < 9 &&
         strspn(value, "0123456789") == strlen(value);
     if (strcmp(key, "AuthorizationKey") == 0) {
         if (strlen(value) < 16 || strlen(value) > 40) {
-            status(c, "Rejected");
+            command_status(c, "Rejected");
             return;
         }
         /* From the next connection on. */
         free(c->p->key);
         c->p->key = strdup(value);
         ensure(c->p->key != NULL);
-        status(c, "Accepted");
+        command_status(c, "Accepted");
     } else if (strcmp(key, "HeartbeatInterval") == 0 && digits && number > 0) {
         c->p->heartbeat_s = number;
         if (c->p->heartbeat_due != 0)
             c->p->heartbeat_due =
                 fleet.tick + fleet_ticks(story_interval(c->p));
-        status(c, "Accepted");
+        command_status(c, "Accepted");
     } else if (strcmp(key, "MeterValueSampleInterval") == 0 && digits &&
         number > 0 && number < 1000000) {
         c->p->meter_ms = number * 1000;
-        status(c, "Accepted");
+        command_status(c, "Accepted");
     } else {
-        status(c, key_known(key) ? "Rejected" : "NotSupported");
+        command_status(c, key_known(key) ? "Rejected" : "NotSupported");
     }
 }
 
 static void
-reserve_now(struct call *c)
+reserve_now(struct command_call *c)
 {
     struct point *p = c->p;
-    int           id = number_of(c, "reservationId", -1);
+    int           id = command_number(c, "reservationId", -1);
 
-    if (!needs(c, id >= 0))
+    if (!command_needs(c, id >= 0))
         return;
     if (p->inoperative) {
-        status(c, "Unavailable");
+        command_status(c, "Unavailable");
     } else if (p->story >= STORY_AUTHORIZING) {
-        status(c, "Occupied");
+        command_status(c, "Occupied");
     } else {
         p->reservation = id + 1;
         story_state(p, STATUS_RESERVED);
-        status(c, "Accepted");
+        command_status(c, "Accepted");
     }
 }
 
 static void
-cancel_reservation(struct call *c)
+cancel_reservation(struct command_call *c)
 {
     struct point *p = c->p;
-    int           id = number_of(c, "reservationId", -1);
+    int           id = command_number(c, "reservationId", -1);
 
-    if (!needs(c, id >= 0))
+    if (!command_needs(c, id >= 0))
         return;
     if (p->reservation != id + 1) {
-        status(c, "Rejected");
+        command_status(c, "Rejected");
         return;
     }
     p->reservation = 0;
     story_state(p, STATUS_AVAILABLE);
-    status(c, "Accepted");
+    command_status(c, "Accepted");
 }
 
 static void
-send_local_list(struct call *c)
+send_local_list(struct command_call *c)
 {
-    int version = number_of(c, "listVersion", -1);
+    int version = command_number(c, "listVersion", -1);
 
-    if (!needs(c, version >= 0))
+    if (!command_needs(c, version >= 0))
         return;
     c->p->list_version = (uint8_t)version;
-    status(c, "Accepted");
+    command_status(c, "Accepted");
 }
 
 static void
-get_local_list_version(struct call *c)
+get_local_list_version(struct command_call *c)
 {
     writer_i64(&c->w, "listVersion", c->p->list_version);
 }
 
 static void
-data_transfer(struct call *c)
+data_transfer(struct command_call *c)
 {
-    const char *vendor = text_of(c, "vendorId"), *data = text_of(c, "data");
+    const char *vendor = command_text(c, "vendorId"),
+               *data = command_text(c, "data");
 
-    if (!needs(c, vendor != NULL))
+    if (!command_needs(c, vendor != NULL))
         return;
     if (strcmp(vendor, "ocppsim") != 0) {
-        status(c, "UnknownVendorId");
+        command_status(c, "UnknownVendorId");
         return;
     }
-    status(c, "Accepted");
+    command_status(c, "Accepted");
     if (data != NULL)
         writer_str(&c->w, "data", data);
 }
 
 static void
-get_diagnostics(struct call *c)
+get_diagnostics(struct command_call *c)
 {
-    if (!needs(c, text_of(c, "location") != NULL))
+    if (!command_needs(c, command_text(c, "location") != NULL))
         return;
     writer_str(&c->w, "fileName", "diagnostics.txt");
     c->p->wants |= WANT_DIAGNOSTICS;
 }
 
 static void
-get_log(struct call *c)
+get_log(struct command_call *c)
 {
-    status(c, "Accepted");
+    command_status(c, "Accepted");
     writer_str(&c->w, "filename", "log.txt");
     c->p->wants |= WANT_LOG;
 }
 
 static void
-update_firmware(struct call *c)
+update_firmware(struct command_call *c)
 {
-    if (needs(c, text_of(c, "location") != NULL))
+    if (command_needs(c, command_text(c, "location") != NULL))
         c->p->wants |= WANT_FIRMWARE;
 }
 
 static void
-get_composite_schedule(struct call *c)
+get_composite_schedule(struct command_call *c)
 {
-    int connector = number_of(c, "connectorId", -1);
-    int duration = number_of(c, "duration", -1);
+    int connector = command_number(c, "connectorId", -1);
+    int duration = command_number(c, "duration", -1);
 
-    if (!needs(c, connector >= 0 && duration >= 0))
+    if (!command_needs(c, connector >= 0 && duration >= 0))
         return;
-    status(c, connector <= 1 ? "Accepted" : "Rejected");
+    command_status(c, connector <= 1 ? "Accepted" : "Rejected");
     if (connector > 1)
         return;
     writer_i64(&c->w, "connectorId", connector);
@@ -380,27 +389,24 @@ get_composite_schedule(struct call *c)
 }
 
 static void
-take(struct call *c)
+take(struct command_call *c)
 {
-    status(c, "Accepted");
+    command_status(c, "Accepted");
 }
 
 static void
-refuse(struct call *c)
+refuse(struct command_call *c)
 {
-    status(c, "Rejected");
+    command_status(c, "Rejected");
 }
 
 static void
-not_found(struct call *c)
+not_found(struct command_call *c)
 {
-    status(c, "NotFound");
+    command_status(c, "NotFound");
 }
 
-static const struct command {
-    const char *name;
-    void (*answer)(struct call *c);
-} commands[] = {
+static const struct command commands[] = {
     {"CancelReservation", cancel_reservation},
     {"CertificateSigned", refuse},
     {"ChangeAvailability", change_availability},
@@ -427,20 +433,24 @@ static const struct command {
     {"TriggerMessage", trigger_message},
     {"UnlockConnector", unlock_connector},
     {"UpdateFirmware", update_firmware},
+    {NULL, NULL},
 };
 
 static void
-perform(struct call *c, struct span action)
+perform(struct command_call *c, struct span action)
 {
     char name[64];
 
     snprintf(name, sizeof name, "%.*s", (int)action.n, action.p);
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        if (strcmp(commands[i].name, name) == 0) {
+    const struct command *all =
+        c->p->version == VERSION_16 ? commands : command2_all;
+    for (; all->name != NULL; all++) {
+        if (strcmp(all->name, name) == 0) {
             if (cJSON_IsObject(c->payload))
-                commands[i].answer(c);
+                all->answer(c);
             else
-                c->error = "FormationViolation";
+                c->error = c->p->version == VERSION_16 ? "FormationViolation"
+                                                       : "FormatViolation";
             return;
         }
     }
@@ -450,10 +460,10 @@ perform(struct call *c, struct span action)
 void
 command_handle(struct point *p, const struct jsonspan_frame *f)
 {
-    static struct buf out = BUF_INIT(65536);
-    const char       *end;
-    struct span       action = {"", 0};
-    struct call       c = {.p = p};
+    static struct buf   out = BUF_INIT(65536);
+    const char         *end;
+    struct span         action = {"", 0};
+    struct command_call c = {.p = p};
 
     tally_add(fleet.tally, commands, 1);
     if (fleet.o->ignore_commands > 0 &&

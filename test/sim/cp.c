@@ -515,7 +515,7 @@ cp_main(int argc, char **argv)
     link_init(&the_link);
     options(argc, argv);
     loop = ev_default_loop(0);
-    link_setup(loop, &ops);
+    link_setup(loop, &ops, false);
     struct buf why = BUF_INIT(1024);
     if (target.secure && !secure_setup(NULL, NULL, NULL, 0, &why)) {
         fprintf(stderr, "ocppsim: %s\n", buf_cstr(&why));

@@ -455,7 +455,7 @@ fleet_run(const struct options *o, struct fleet_shared *shared,
     for (int i = 0; i < 8; i++)
         fleet_chance();
     start_ms = clock_mono_ms();
-    link_setup(fleet.loop, &point_ops);
+    link_setup(fleet.loop, &point_ops, fleet.o->deflate);
     struct buf why = BUF_INIT(1024);
     if (o->tls &&
         !secure_setup(o->tls_ca, o->tls_certificate, o->tls_key,

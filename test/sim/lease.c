@@ -8,11 +8,13 @@
 
 static struct lease *pool;
 static struct buf   *gather; /* where all that is sent goes first */
-static void (*deliver)(void *owner, int opcode, const char *p, size_t n);
+static void (*deliver)(
+    void *owner, int opcode, const char *p, size_t n, bool compressed);
 
 void
 lease_setup(struct buf *out,
-    void (*message)(void *owner, int opcode, const char *p, size_t n))
+    void (*message)(
+        void *owner, int opcode, const char *p, size_t n, bool compressed))
 {
     gather = out;
     deliver = message;
@@ -104,7 +106,8 @@ message_cb(wslay_event_context_ptr            ctx,
         lease->reason[n] = '\0';
         return;
     }
-    deliver(lease->owner, arg->opcode, (const char *)arg->msg, arg->msg_length);
+    deliver(lease->owner, arg->opcode, (const char *)arg->msg, arg->msg_length,
+        arg->rsv & WSLAY_RSV1_BIT);
 }
 
 /* --- the pool ------------------------------------------------------------ */
@@ -130,6 +133,7 @@ lease_take(void *owner)
                    &lease->ctx, &callbacks, lease) == 0);
         wslay_event_config_set_max_recv_msg_length(
             lease->ctx, LEASE_MESSAGE_MAX);
+        wslay_event_config_set_allowed_rsv_bits(lease->ctx, WSLAY_RSV1_BIT);
     }
     lease->owner = owner;
     return lease;
@@ -166,12 +170,14 @@ lease_feed(struct lease *lease, const uint8_t *p, size_t n)
 }
 
 void
-lease_queue(struct lease *lease, int opcode, const void *p, size_t n)
+lease_queue(
+    struct lease *lease, int opcode, const void *p, size_t n, bool compressed)
 {
     struct wslay_event_msg msg = {
         .opcode = (uint8_t)opcode, .msg = p, .msg_length = n};
 
-    ensure(wslay_event_queue_msg(lease->ctx, &msg) == 0);
+    ensure(wslay_event_queue_msg_ex(lease->ctx, &msg,
+               compressed ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE) == 0);
 }
 
 void

@@ -39,7 +39,8 @@ struct lease {
 /* out: where all bytes to be sent are gathered. message: gets each text,
  * binary, ping and pong; pings have their pong queued already. */
 void lease_setup(struct buf *out,
-    void (*message)(void *owner, int opcode, const char *p, size_t n));
+    void (*message)(
+        void *owner, int opcode, const char *p, size_t n, bool compressed));
 
 struct lease *lease_take(void *owner);
 void          lease_give(struct lease *lease, bool spent);
@@ -47,7 +48,9 @@ void          lease_give(struct lease *lease, bool spent);
 /* Whole frames from the server; answers and what was queued meanwhile are
  * gathered. False: the frames break the rules. */
 bool lease_feed(struct lease *lease, const uint8_t *p, size_t n);
-void lease_queue(struct lease *lease, int opcode, const void *p, size_t n);
+/* compressed: the payload is, and the frame bears RSV1. */
+void lease_queue(
+    struct lease *lease, int opcode, const void *p, size_t n, bool compressed);
 void lease_write(struct lease *lease); /* gathers what was queued */
 /* Gathers a close frame; code 0: an empty one. The context is spent. */
 void lease_close(struct lease *lease, int code, const char *reason);

@@ -11,6 +11,10 @@
 
 #include "common/ensure.h"
 #include "lease.h"
+#include "worker/net/deflate.h"
+
+#define DEFLATE_WINDOW 15
+#define DEFLATE_FROM 128 /* bytes; shorter messages are sent as they are */
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
@@ -28,6 +32,7 @@ struct link_totals link_totals;
 
 static struct ev_loop        *loop;
 static const struct link_ops *ops;
+static bool                   offers_deflate;
 static struct lease          *active; /* lent for the read going on */
 static struct buf             gather = BUF_INIT(8u * LINK_MESSAGE_MAX);
 static uint8_t                arrived[LINK_MESSAGE_MAX + 14 + SECURE_ROOM];
@@ -36,9 +41,32 @@ static uint8_t                arrived[LINK_MESSAGE_MAX + 14 + SECURE_ROOM];
 
 static void link_io_cb(struct ev_loop *lp, ev_io *io, int revents);
 
+/* A message that the server has compressed. */
 static void
-on_message(void *owner, int opcode, const char *p, size_t n)
+inflated(struct link *l, int opcode, const char *p, size_t n)
 {
+    const char *text;
+    size_t      len;
+
+    if (deflate_inflate(p, n, LINK_MESSAGE_MAX, &text, &len) == DEFLATE_OK)
+        ops->message(l, opcode, text, len);
+    else
+        ops->message(l, opcode, p, 0); /* no OCPP-J: it is complained of */
+    deflate_done();
+}
+
+static void
+on_message(void *owner, int opcode, const char *p, size_t n, bool compressed)
+{
+    struct link *l = owner;
+
+    if (compressed) {
+        if (l->deflate)
+            inflated(l, opcode, p, n);
+        else
+            ops->message(l, opcode, p, 0);
+        return;
+    }
     if (opcode == LEASE_PING)
         link_totals.pings_in++;
     else if (opcode == LEASE_PONG)
@@ -47,8 +75,9 @@ on_message(void *owner, int opcode, const char *p, size_t n)
 }
 
 void
-link_setup(struct ev_loop *lp, const struct link_ops *o)
+link_setup(struct ev_loop *lp, const struct link_ops *o, bool deflate)
 {
+    offers_deflate = deflate;
     loop = lp;
     ops = o;
     lease_setup(&gather, on_message);
@@ -291,8 +320,8 @@ whole_frames(struct link *l, uint8_t *p, size_t *n, size_t *whole)
         if (size == 0 || (uint64_t)size > *n - at)
             break;
         if (l->mute && (p[at] & 0x0f) == LEASE_PING) {
-            on_message(
-                l, LEASE_PING, (const char *)p + at + 2, (size_t)size - 2);
+            on_message(l, LEASE_PING, (const char *)p + at + 2,
+                (size_t)size - 2, false);
             memmove(p + at, p + at + size, *n - at - (size_t)size);
             *n -= (size_t)size;
             continue;
@@ -387,13 +416,15 @@ handshake(struct link *l, const char *p, size_t n)
         end(l, LINK_END_REFUSED, answer.status, answer.reason);
         return -1;
     }
-    if (!answer.accepted || answer.extended) {
+    if (!answer.accepted || answer.extended ||
+        (answer.deflate && !offers_deflate)) {
         end(l, LINK_END_HANDSHAKE, 0,
             answer.accepted ? "an extension nobody asked for"
                             : "Sec-WebSocket-Accept is missing or wrong");
         return -1;
     }
     l->state = LINK_OPEN;
+    l->deflate = answer.deflate;
     listen_again(l);
     ops->open(l, &answer);
     return l->state == LINK_DOWN ? -1 : head;
@@ -502,19 +533,28 @@ sendable(const struct link *l)
 void
 link_send(struct link *l, int opcode, const void *p, size_t n)
 {
+    static struct buf compressed = BUF_INIT(LINK_MESSAGE_MAX);
+    bool              rsv1 = false;
+
     if (!sendable(l))
         return;
+    if (l->deflate && opcode == 1 && n >= DEFLATE_FROM &&
+        deflate_compress(p, n, DEFLATE_WINDOW, &compressed)) {
+        p = compressed.p;
+        n = compressed.len;
+        rsv1 = true;
+    }
     if (active != NULL) {
         /* It leaves with all else when this read is done. */
         ensure(active->owner == l);
-        lease_queue(active, opcode, p, n);
+        lease_queue(active, opcode, p, n, rsv1);
         return;
     }
     struct lease *lease = l->partial != NULL && l->partial->lease != NULL
         ? l->partial->lease
         : lease_take(l);
     buf_clear(&gather);
-    lease_queue(lease, opcode, p, n);
+    lease_queue(lease, opcode, p, n, rsv1);
     lease_write(lease);
     put(l, gather.p, gather.len);
     if (l->partial == NULL || l->partial->lease != lease)

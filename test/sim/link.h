@@ -55,9 +55,10 @@ struct link {
     struct link_partial *partial; /* a frame half read, or a message open */
     struct buf          *unsent;  /* what the socket did not take */
     struct secure        secure;
-    uint8_t              state; /* enum link_state */
-    bool                 slow;  /* the owner reads, with link_read() */
-    bool                 mute;  /* pings get no pong */
+    uint8_t              state;   /* enum link_state */
+    bool                 slow;    /* the owner reads, with link_read() */
+    bool                 mute;    /* pings get no pong */
+    bool                 deflate; /* compression was agreed on */
 };
 
 struct link_ops {
@@ -74,7 +75,8 @@ struct link_ops {
     void (*done)(struct link *l);
 };
 
-void link_setup(struct ev_loop *loop, const struct link_ops *ops);
+/* deflate: the requests offer permessage-deflate. */
+void link_setup(struct ev_loop *loop, const struct link_ops *ops, bool deflate);
 void link_init(struct link *l);
 
 /* from may be NULL. Failure is reported through down(), never from inside

@@ -23,6 +23,14 @@ message_name(enum message m)
     return names[m];
 }
 
+const char *
+message_subprotocol(enum message_version version)
+{
+    static const char *const names[] = {"ocpp1.6", "ocpp2.0.1", "ocpp2.1"};
+
+    return names[version];
+}
+
 int
 message_action(const char *name)
 {
@@ -188,6 +196,25 @@ judge_tag(struct message_verdict *v, const cJSON *answer, bool must)
     return NULL;
 }
 
+/* The idTokenInfo of 2.x, in the answer to a message with a token. */
+static const char *
+judge_token(struct message_verdict *v, const cJSON *answer, bool must)
+{
+    static const char *const words[] = {"Accepted", "Blocked", "ConcurrentTx",
+        "Expired", "Invalid", "NoCredit", "NotAllowedTypeEVSE",
+        "NotAtThisLocation", "NotAtThisTime", "Unknown"};
+    const cJSON *info = cJSON_GetObjectItemCaseSensitive(answer, "idTokenInfo");
+    const char  *status = text_of(info, "status");
+
+    if (info == NULL)
+        return must ? "no idTokenInfo" : NULL;
+    v->accepted = strcmp(status, "Accepted") == 0;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(status, words[i]) == 0)
+            return NULL;
+    return "idTokenInfo without a status of AuthorizationStatusEnumType";
+}
+
 static const char *
 judge_boot(struct message_verdict *v, const cJSON *answer)
 {
@@ -219,7 +246,7 @@ judge_start(struct message_verdict *v, const cJSON *answer)
 }
 
 struct message_verdict
-message_judge(enum message m, struct span answer)
+message_judge(enum message m, enum message_version version, struct span answer)
 {
     struct message_verdict v = {0};
     const char            *end;
@@ -238,7 +265,15 @@ message_judge(enum message m, struct span answer)
         v.wrong = is_time(json, "currentTime") ? NULL : "no currentTime";
         break;
     case MESSAGE_AUTHORIZE:
-        v.wrong = judge_tag(&v, json, true);
+        v.wrong = version == VERSION_16 ? judge_tag(&v, json, true)
+                                        : judge_token(&v, json, true);
+        break;
+    case MESSAGE_TX_STARTED:
+        v.wrong = judge_token(&v, json, true);
+        break;
+    case MESSAGE_TX_UPDATED:
+    case MESSAGE_TX_ENDED:
+        v.wrong = judge_token(&v, json, false);
         break;
     case MESSAGE_START:
         v.wrong = judge_start(&v, json);

@@ -1,8 +1,9 @@
 /*
  * message: what a charge point says, and what must come back.
  *
- * The payloads of OCPP 1.6 as text, and the shape of the answers to them.
- * Payloads of transaction messages have a hole where the transaction id
+ * The payloads of OCPP 1.6 as text, and the shape of the answers to them in
+ * all versions; message2.h has the payloads of 2.x.
+ * Payloads of transaction messages of 1.6 have a hole where the transaction id
  * goes, as it may not be known when they are made. Pure.
  */
 #ifndef SIM_MESSAGE_H
@@ -25,7 +26,14 @@
     X(STOP, "StopTransaction", stops)                                          \
     X(DIAGNOSTICS, "DiagnosticsStatusNotification", others)                    \
     X(FIRMWARE, "FirmwareStatusNotification", others)                          \
-    X(LOG, "LogStatusNotification", others)
+    X(LOG, "LogStatusNotification", others)                                    \
+    X(TX_STARTED, "TransactionEvent", starts)                                  \
+    X(TX_UPDATED, "TransactionEvent", meter_values)                            \
+    X(TX_ENDED, "TransactionEvent", stops)                                     \
+    X(EVENT, "NotifyEvent", statuses)                                          \
+    X(REPORT, "NotifyReport", others)
+
+enum message_version { VERSION_16, VERSION_201, VERSION_21, VERSIONS };
 
 enum message {
 #define MESSAGE_ENUM(word, name, counter) MESSAGE_##word,
@@ -43,6 +51,7 @@ struct message_text {
 };
 
 const char *message_name(enum message m);
+const char *message_subprotocol(enum message_version version);
 int         message_action(const char *name); /* -1 if there is none */
 
 /* Words of 1.6, 7.7 ChargePointStatus. */
@@ -73,12 +82,13 @@ void message_word(struct message_text *t, const char *status);
 
 struct message_verdict {
     const char *wrong;       /* what is wrong with it; NULL: nothing */
-    bool        accepted;    /* Boot: status; others: idTagInfo.status */
+    bool        accepted;    /* Boot: status; others: of the token */
     bool        pending;     /* Boot: Pending, not Rejected */
     int32_t     interval;    /* Boot, seconds */
     int32_t     transaction; /* StartTransaction */
 };
 
-struct message_verdict message_judge(enum message m, struct span answer);
+struct message_verdict message_judge(
+    enum message m, enum message_version version, struct span answer);
 
 #endif

@@ -110,7 +110,7 @@ help(void)
     fputs("usage: ocppsim [options] [URL]\n"
           "       ocppsim cp [options] URL\n"
           "       ocppsim verify --ledger FILE --journal DIR|-\n"
-          "\nA fleet of simulated OCPP 1.6 charge points.\n",
+          "\nA fleet of simulated OCPP charge points.\n",
         stdout);
     for (size_t i = 0; i < ROWS; i++) {
         const struct row *r = &rows[i];
@@ -225,8 +225,17 @@ agree(struct options *o)
         options_wrong("--message %s: not Heartbeat, StatusNotification, "
                       "MeterValues or mix",
             o->message);
-    if (o->header != NULL)
-        snprintf(o->header_lines, sizeof o->header_lines, "%s\r\n", o->header);
+    static const char *const versions[] = {"1.6", "2.0.1", "2.1", "mixed"};
+    for (o->spoken = 0; strcmp(o->version, versions[o->spoken]) != 0;)
+        if (++o->spoken > VERSIONS)
+            options_wrong(
+                "--version %s: not 1.6, 2.0.1, 2.1 or mixed", o->version);
+    snprintf(o->header_lines, sizeof o->header_lines, "%s%s%s",
+        o->deflate ? "Sec-WebSocket-Extensions: permessage-deflate; "
+                     "client_no_context_takeover; "
+                     "server_no_context_takeover\r\n"
+                   : "",
+        o->header ? o->header : "", o->header ? "\r\n" : "");
     if (o->seed == 0)
         o->seed = clock_wall_us() % 1000000000u + 1;
 }

@@ -31,6 +31,7 @@ struct options {
     bool               storming; /* --storm was given */
     bool               load;     /* --rate or --messages: nothing else */
     int                action;   /* of --message; -1: mix */
+    unsigned           spoken;   /* enum message_version; VERSIONS: mixed */
     char               header_lines[1024];
 };
 

@@ -59,6 +59,9 @@ point_init(struct point *p, uint32_t number, uint16_t flags)
     p->link.slow = (flags & POINT_SLOW) != 0;
     p->meter_ms = (uint32_t)(fleet.o->meter_every * 1000);
     p->meter_wh = (uint32_t)(fleet_chance() * 1e6);
+    p->version = fleet.o->spoken == VERSIONS
+        ? (uint8_t)((fleet.o->first + number) % VERSIONS)
+        : (uint8_t)fleet.o->spoken;
     p->ready_next = p->ready_prev = WHEEL_NONE;
     p->last_call = flags & POINT_RIVAL ? 1u << 31 : 0;
 }
@@ -257,7 +260,9 @@ on_request(struct link *l, struct buf *out)
         .host = fleet.o->target.host,
         .path = fleet.o->target.path,
         .identity = identity,
-        .subprotocols = fleet.o->subprotocol,
+        .subprotocols = fleet.o->subprotocol
+            ? fleet.o->subprotocol
+            : message_subprotocol((enum message_version)p->version),
         .user = password ? identity : NULL,
         .password = password,
         .password_len = password ? strlen(password) : 0,
@@ -265,6 +270,24 @@ on_request(struct link *l, struct buf *out)
     };
 
     upgrade_write(out, &r);
+}
+
+/* Takes the version that the server has chosen. */
+static bool
+speaks(struct point *p, const char *chosen)
+{
+    const char *offered = fleet.o->subprotocol;
+
+    if (offered == NULL)
+        return strcmp(chosen,
+                   message_subprotocol((enum message_version)p->version)) == 0;
+    for (unsigned v = 0; v < VERSIONS; v++)
+        if (strcmp(chosen, message_subprotocol((enum message_version)v)) == 0 &&
+            strstr(offered, chosen) != NULL) {
+            p->version = (uint8_t)v;
+            return true;
+        }
+    return offered[0] == '\0' && chosen[0] == '\0';
 }
 
 static void
@@ -277,8 +300,7 @@ on_open(struct link *l, const struct upgrade_answer *answer)
     tally_add(fleet.tally, connected, 1);
     tally_add(fleet.tally, opened, 1);
     histogram_add(&fleet.tally->connect, (now - p->connect_ns) / 1000u);
-    if (fleet.o->subprotocol[0] != '\0' &&
-        strcmp(answer->subprotocol, "ocpp1.6") != 0) {
+    if (!speaks(p, answer->subprotocol)) {
         tally_add(fleet.tally, bad_handshake, 1);
         fleet_complain("%s: subprotocol chosen: \"%s\"", point_identity(p),
             answer->subprotocol);

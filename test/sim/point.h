@@ -33,7 +33,8 @@ enum point_want {
     WANT_METER = 32,
     WANT_DIAGNOSTICS = 64,
     WANT_FIRMWARE = 128,
-    WANT_LOG = 256
+    WANT_LOG = 256,
+    WANT_REPORT = 512 /* of its variables */
 };
 
 enum point_flag {
@@ -83,6 +84,8 @@ struct point {
     uint8_t status;      /* enum message_status of connector 1 */
     bool    inoperative; /* ChangeAvailability */
     uint8_t list_version;
+    uint8_t version;     /* enum message_version */
+    uint8_t report_part; /* the next one */
 
     /* Ticks; 0: never. */
     uint32_t connect_due; /* when down: connect; else: patience is over */
@@ -102,9 +105,12 @@ struct point {
     uint32_t      power_w;
     uint32_t      session_meter, session_tick, session_end;
     int32_t       reservation;
+    int32_t       report;       /* requestId of the report that is sent */
+    uint32_t      session, seq; /* 2.x: number of the transaction, seqNo */
+    int64_t       remote_id;    /* 2.x: of the session started from afar */
     struct outbox outbox;
     char         *remote_tag; /* the session was started from afar, by it */
-    char         *key;        /* AuthorizationKey, once it was changed */
+    char         *key;        /* its password, once it was changed */
     uint64_t      connect_ns; /* when it should have been connected */
 };
 
@@ -153,8 +159,8 @@ void story_answer(
     struct point *p, enum message m, const struct message_verdict *v);
 void story_lost(struct point *p); /* the CALL in flight got no answer */
 void story_stop(struct point *p, const char *reason);
-/* RemoteStartTransaction; false: it cannot now. */
-bool     story_start(struct point *p, const char *tag);
+/* RemoteStartTransaction; false: it cannot now. id: remoteStartId, of 2.x. */
+bool     story_start(struct point *p, const char *tag, int64_t id);
 void     story_state(struct point *p, enum message_status s);
 double   story_interval(const struct point *p); /* of heartbeats, seconds */
 uint32_t story_meter(const struct point *p);    /* Wh, now */

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "common/ensure.h"
+#include "speech.h"
 
 #define HEARTBEAT_S 300u /* where nobody said */
 #define BOOT_RETRY_S 5.0
@@ -111,8 +112,8 @@ session_begin(struct point *p)
     p->session_tick = fleet.tick;
     p->session_end = fleet.tick +
         fleet_ticks(fleet.o->session_length * (0.5 + fleet_chance()));
-    message_start(&t, point_tag(p), p->meter_wh, point_now());
-    point_queue(p, MESSAGE_START, &t, 0);
+    enum message m = speech_start(p, &t);
+    point_queue(p, m, &t, 0);
     tally_add(fleet.tally, charging, 1);
     story_state(p, STATUS_CHARGING);
     p->story_due = fleet.tick + fleet_ticks(p->meter_ms / 1000.0);
@@ -142,8 +143,8 @@ story_stop(struct point *p, const char *reason)
     if (meter == p->session_meter)
         meter++; /* the same meter twice would be the same start twice */
     p->meter_wh = meter;
-    message_stop(&t, point_tag(p), meter, reason, point_now());
-    point_queue(p, MESSAGE_STOP, &t, 0);
+    enum message m = speech_stop(p, &t, meter, reason);
+    point_queue(p, m, &t, 0);
     tally_add(fleet.tally, charging, -1);
     tally_add(fleet.tally, energy_wh, meter - p->session_meter);
     p->story = STORY_FINISHING;
@@ -154,7 +155,7 @@ story_stop(struct point *p, const char *reason)
 }
 
 bool
-story_start(struct point *p, const char *tag)
+story_start(struct point *p, const char *tag, int64_t id)
 {
     if (fleet.o->load || p->inoperative || !(p->flags & POINT_BOOTED) ||
         (p->story != STORY_FREE && p->story != STORY_OFF))
@@ -162,6 +163,7 @@ story_start(struct point *p, const char *tag)
     free(p->remote_tag);
     p->remote_tag = strdup(tag);
     ensure(p->remote_tag != NULL);
+    p->remote_id = id;
     session_begin(p);
     return true;
 }
@@ -197,9 +199,8 @@ story_tick(struct point *p)
             return;
         }
         if (p->outbox.count < OFFLINE_MAX) {
-            message_meter(&t, true, story_meter(p), p->power_w,
-                "Sample.Periodic", point_now());
-            point_queue(p, MESSAGE_METER_VALUES, &t, 0);
+            enum message m = speech_update(p, &t, story_meter(p));
+            point_queue(p, m, &t, 0);
         }
         p->story_due = fleet.tick + fleet_ticks(p->meter_ms / 1000.0);
         if (p->story_due > p->session_end)
@@ -243,6 +244,7 @@ story_answer(struct point *p, enum message m, const struct message_verdict *v)
             no_customer(p);
         return;
     case MESSAGE_START:
+    case MESSAGE_TX_STARTED:
         if (!v->accepted)
             story_stop(p, "DeAuthorized");
         return;
@@ -265,6 +267,7 @@ story_lost(struct point *p)
             session_begin(p);
         return;
     case MESSAGE_STATUS:
+    case MESSAGE_EVENT:
         if (lives())
             p->wants |= WANT_STATUS_1;
         break;
@@ -284,38 +287,32 @@ story_say(struct point *p, struct message_text *t, enum message *m)
     p->wants &= (uint16_t)~bit;
     switch ((enum point_want)bit) {
     case WANT_BOOT:
-        *m = MESSAGE_BOOT;
-        message_boot(t, point_identity(p));
+        *m = speech_boot(p, t);
         return;
     case WANT_AUTHORIZE:
-        *m = MESSAGE_AUTHORIZE;
-        message_authorize(t, point_tag(p));
+        *m = speech_authorize(p, t);
         return;
     case WANT_STATUS_0:
-        *m = MESSAGE_STATUS;
-        message_status(t, 0, STATUS_AVAILABLE, point_now());
+        *m = speech_status(p, t, 0, STATUS_AVAILABLE);
         return;
     case WANT_STATUS_1:
-        *m = MESSAGE_STATUS;
-        message_status(t, 1, p->status, point_now());
+        *m = speech_status(p, t, 1, p->status);
         return;
     case WANT_METER:
-        *m = MESSAGE_METER_VALUES;
-        message_meter(t, false, story_meter(p),
-            p->story == STORY_CHARGING ? p->power_w : 0, "Trigger",
-            point_now());
+        *m = speech_meter(p, t, story_meter(p),
+            p->story == STORY_CHARGING ? p->power_w : 0, "Trigger");
         return;
     case WANT_DIAGNOSTICS:
-        *m = MESSAGE_DIAGNOSTICS;
-        message_word(t, "Uploaded");
+        *m = speech_word(p, t, MESSAGE_DIAGNOSTICS, "Uploaded");
         return;
     case WANT_FIRMWARE:
-        *m = MESSAGE_FIRMWARE;
-        message_word(t, "Installed");
+        *m = speech_word(p, t, MESSAGE_FIRMWARE, "Installed");
         return;
     case WANT_LOG:
-        *m = MESSAGE_LOG;
-        message_word(t, "Idle");
+        *m = speech_word(p, t, MESSAGE_LOG, "Idle");
+        return;
+    case WANT_REPORT:
+        *m = speech_report(p, t);
         return;
     case WANT_HEARTBEAT:
         break;
@@ -331,19 +328,19 @@ static void
 load_transaction(struct point *p, uint64_t meant_ns)
 {
     struct message_text t;
+    enum message        m;
 
     if (p->story == STORY_CHARGING) {
         uint32_t wh = 100 + (uint32_t)(fleet_chance() * 40000);
         p->meter_wh += wh;
-        message_stop(&t, point_tag(p), p->meter_wh, "Local", point_now());
-        point_queue(p, MESSAGE_STOP, &t, meant_ns);
+        m = speech_stop(p, &t, p->meter_wh, "Local");
         tally_add(fleet.tally, energy_wh, wh);
         p->story = STORY_OFF;
     } else {
-        message_start(&t, point_tag(p), p->meter_wh, point_now());
-        point_queue(p, MESSAGE_START, &t, meant_ns);
+        m = speech_start(p, &t);
         p->story = STORY_CHARGING;
     }
+    point_queue(p, m, &t, meant_ns);
     point_settle(p);
 }
 
@@ -365,13 +362,11 @@ story_load(struct point *p, uint64_t meant_ns)
         message_heartbeat(&t);
         action = MESSAGE_HEARTBEAT;
     } else if (die == 1 || action == MESSAGE_STATUS) {
-        message_status(&t, 1, states[p->last_call % 4], point_now());
-        action = MESSAGE_STATUS;
+        action = (int)speech_status(p, &t, 1, states[p->last_call % 4]);
     } else {
         p->meter_wh += 10;
-        message_meter(
-            &t, false, p->meter_wh, 11040, "Sample.Periodic", point_now());
-        action = MESSAGE_METER_VALUES;
+        action =
+            (int)speech_meter(p, &t, p->meter_wh, 11040, "Sample.Periodic");
     }
     point_call(p, (enum message)action, t.p, t.n, meant_ns);
 }

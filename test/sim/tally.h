@@ -30,10 +30,10 @@
     X(acknowledged, "CALLs answered with the right CALLRESULT")                \
     X(heartbeats, "of these, Heartbeat")                                       \
     X(boots, "of these, BootNotification")                                     \
-    X(statuses, "of these, StatusNotification")                                \
-    X(meter_values, "of these, MeterValues")                                   \
-    X(starts, "of these, StartTransaction")                                    \
-    X(stops, "of these, StopTransaction")                                      \
+    X(statuses, "of these, StatusNotification or NotifyEvent")                 \
+    X(meter_values, "of these, MeterValues or updates of transactions")        \
+    X(starts, "of these, starts of transactions")                              \
+    X(stops, "of these, ends of transactions")                                 \
     X(authorizations, "of these, Authorize")                                   \
     X(others, "of these, other notifications")                                 \
     X(interrupted, "CALLs whose connection ended before the answer")           \
@@ -62,7 +62,7 @@
     X(call_error, "CALLs answered with a CALLERROR")                           \
     X(twin_transaction, "transaction ids given to two different starts")       \
     X(bad_frame, "frames that break WebSocket or OCPP-J")                      \
-    X(bad_handshake, "handshakes that break the rules, or lack ocpp1.6")       \
+    X(bad_handshake, "handshakes that break the rules, or lack the version")   \
     X(undelivered, "transaction messages never acknowledged")                  \
     X(unreached, "charge points that never got a connection")                  \
     X(trouble, "errors of the simulator itself: see standard error")

@@ -205,7 +205,9 @@ header(struct upgrade_answer *a, const char *p, size_t n)
     else if (name == 22 && strncasecmp(p, "Sec-WebSocket-Protocol", 22) == 0)
         keep(a->subprotocol, sizeof a->subprotocol, v, len);
     else if (name == 24 && strncasecmp(p, "Sec-WebSocket-Extensions", 24) == 0)
-        a->extended = true;
+        (strncasecmp(v, "permessage-deflate", 18) == 0 ? &a->deflate
+                                                       : &a->extended)[0] =
+            true;
     else if (name == 11 && strncasecmp(p, "Retry-After", 11) == 0)
         a->retry_after = (uint32_t)strtoul(v, NULL, 10);
 }

@@ -45,7 +45,8 @@ struct upgrade_answer {
     char     reason[64];
     char     subprotocol[64]; /* "" if none was chosen */
     bool     accepted;        /* Sec-WebSocket-Accept is there and right */
-    bool     extended;        /* an extension nobody asked for */
+    bool     deflate;         /* permessage-deflate was accepted */
+    bool     extended;        /* another extension was */
     uint32_t retry_after;     /* seconds; 0 if absent */
 };
 

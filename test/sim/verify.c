@@ -1,9 +1,10 @@
 /*
  * verify: the ledger held against the journal. See verify.h.
  *
- * The journal is read first, line by line, and becomes three sets: the
- * messages that have an event, the starts with their transaction id, and
- * the transaction ids with their start. Then each line of the ledger is
+ * The journal is read first, line by line, and becomes four sets: the
+ * messages that have an event, the starts with their transaction id, the
+ * transaction ids with their start, and the TransactionEvents of 2.x, which
+ * bring their id along. Then each line of the ledger is
  * looked up. A torn last line is what a crash leaves; it acknowledges
  * nothing, so it is counted and passed over.
  */
@@ -32,10 +33,12 @@
     X(repeated, "events that say again what another said")                     \
     X(unreadable, "lines that are no JSON object (torn by a crash)")           \
     X(checked, "acknowledged messages checked")                                \
-    X(starts, "of these, StartTransaction")
+    X(starts, "of these, StartTransaction")                                    \
+    X(transaction_events, "of these, TransactionEvent")
 #define VIOLATIONS(X)                                                          \
     X(missing, "acknowledged, but not in the journal")                         \
     X(doubled, "starts that became two transactions")                          \
+    X(twice, "TransactionEvents that became two events")                       \
     X(shared, "transaction ids given to two starts")                           \
     X(mismatched, "transaction ids that differ from the journal's")            \
     X(spoilt, "lines of the ledger that cannot be read")
@@ -49,6 +52,7 @@ static struct {
 
 static struct digest_set messages; /* identity, messageId, action, payload */
 static struct digest_set starts;   /* identity, payload -> transaction id */
+static struct digest_set events;   /* TransactionEvents: identity, payload */
 static struct digest_set ids;      /* transaction id -> start */
 static bool              quiet;
 
@@ -179,6 +183,15 @@ journal_line(struct span line)
     struct digest_slot *m = digest_slot(&messages, message_digest(&r));
     if (m->value++ > 0)
         figures.repeated++;
+    if (span_is(r.action, "TransactionEvent")) {
+        struct digest_slot *e = digest_slot(&events, start_digest(&r));
+        /* Sent again under another message id, it is one event. */
+        if (e->value++ > 0 && m->value == 1) {
+            figures.twice++;
+            tell("TransactionEvent became two events", line);
+        }
+        return;
+    }
     if (!span_is(r.action, "StartTransaction"))
         return;
     /* An answer the platform gave, or none yet, says nothing. */
@@ -205,11 +218,13 @@ ledger_line(struct span line)
         return;
     }
     figures.checked++;
-    bool                      start = span_is(r.action, "StartTransaction");
-    const struct digest_slot *known =
-        start ? digest_find(&starts, start_digest(&r)) : NULL;
-    /* A start that was sent again, under another message id, is the start
-     * that is there already. */
+    bool start = span_is(r.action, "StartTransaction");
+    bool event = span_is(r.action, "TransactionEvent");
+    figures.transaction_events += event;
+    const struct digest_slot *known = start || event
+        ? digest_find(start ? &starts : &events, start_digest(&r))
+        : NULL;
+    /* What was sent again, under another message id, is there already. */
     if (digest_find(&messages, message_digest(&r)) == NULL && known == NULL) {
         figures.missing++;
         tell("acknowledged, but not in the journal", line);
@@ -392,6 +407,7 @@ verify_main(int argc, char **argv)
     uint64_t bad = report(json, strict);
     digest_free(&messages);
     digest_free(&starts);
+    digest_free(&events);
     digest_free(&ids);
     return bad == 0 ? 0 : 1;
 }

@@ -1,0 +1,42 @@
+/*
+ * command: one command of the central system, as it is being answered.
+ *
+ * command.c answers those of 1.6 and has what both share; command2.c answers
+ * those of 2.x.
+ */
+#ifndef SIM_COMMAND_H
+#define SIM_COMMAND_H
+
+#include <cjson/cJSON.h>
+
+#include "common/writer.h"
+#include "point.h"
+
+#define COMMAND_RESET_S                                                        \
+    1.0 /* between the answer to Reset and the power going */
+
+struct command_call {
+    struct point *p;
+    const cJSON  *payload;
+    struct writer w;     /* stands in the answer's payload object */
+    const char   *error; /* code of a CALLERROR instead */
+};
+
+struct command {
+    const char *name; /* NULL: the end */
+    void (*answer)(struct command_call *c);
+};
+extern const struct command command2_all[];
+
+const char *command_text(const struct command_call *c, const char *name);
+int         command_number(
+            const struct command_call *c, const char *name, int otherwise);
+void command_status(struct command_call *c, const char *word);
+/* False, and a CALLERROR, if it is not there. */
+bool command_needs(struct command_call *c, bool there);
+/* May the token be used? */
+bool command_plain(const char *token);
+/* The power goes off and comes back. reason: a word of 1.6. */
+void command_reset(struct point *p, const char *reason);
+
+#endif
