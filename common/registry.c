@@ -62,11 +62,18 @@ heads(struct registry *r)
     return (uint32_t *)((char *)r + round64(sizeof *r));
 }
 
+static _Atomic uint32_t *
+certificates(struct registry *r)
+{
+    return (_Atomic uint32_t *)((char *)heads(r) +
+        round64(heads_of(r) * sizeof(uint32_t)));
+}
+
 static struct registry_entry *
 entries(struct registry *r)
 {
-    return (struct registry_entry *)((char *)heads(r) +
-        round64(heads_of(r) * sizeof(uint32_t)));
+    return (struct registry_entry *)((char *)certificates(r) +
+        round64((size_t)capacity_of(r) * sizeof(uint32_t)));
 }
 
 static struct registry_starts *
@@ -143,6 +150,7 @@ registry_size(uint32_t capacity)
 {
     return round64(sizeof(struct registry)) +
         round64(heads_for(capacity) * sizeof(uint32_t)) +
+        round64((size_t)capacity * sizeof(uint32_t)) +
         (size_t)capacity *
         (sizeof(struct registry_entry) + sizeof(struct registry_starts) +
             sizeof(struct registry_proof) + sizeof(struct registry_answers) +
@@ -241,7 +249,7 @@ give_up(struct registry *r, uint32_t entry)
     registry_starts_clear(r, entry);
     registry_remotes_clear(r, entry);
     registry_proof_clear(r, entry);
-    proof_of(r, entry)->certificate = 0;
+    certificates(r)[entry] = 0;
     e->name_len = 0;
 }
 
@@ -468,7 +476,7 @@ forget(struct registry *r)
     registry_starts_clear(r, best);
     registry_remotes_clear(r, best);
     registry_proof_clear(r, best);
-    proof_of(r, best)->certificate = 0;
+    certificates(r)[best] = 0;
     entries(r)[best].name_len = 0;
     atomic_fetch_add(&r->forgotten, 1);
     return best;
@@ -746,10 +754,10 @@ void
 registry_set_certificate(
     struct registry *r, uint32_t entry, unsigned profile, uint32_t end)
 {
-    struct registry_proof *p = proof_of(r, entry);
-    unsigned               before = p->certificate >> 30;
+    ensure(entry < r->capacity);
+    unsigned before = certificates(r)[entry] >> 30;
 
-    p->certificate = (before > profile ? before : profile) << 30 |
+    certificates(r)[entry] = (before > profile ? before : profile) << 30 |
         (end & (REGISTRY_ENDS - 1));
 }
 
@@ -757,7 +765,8 @@ void
 registry_certificate(
     const struct registry *r, uint32_t entry, unsigned *profile, uint32_t *end)
 {
-    uint32_t word = proof_of((struct registry *)r, entry)->certificate;
+    ensure(entry < r->capacity);
+    uint32_t word = certificates((struct registry *)r)[entry];
 
     *profile = word >> 30;
     *end = word & (REGISTRY_ENDS - 1);

@@ -88,9 +88,6 @@ _Static_assert(sizeof(struct registry_entry) == 128, "the registry's price");
 struct registry_proof {
     _Atomic uint64_t word[REGISTRY_PROOF / 8];
     _Atomic uint32_t when; /* 0: there is none */
-    /* The highest security profile (2 bits), and when the certificate of the
-     * last connection ends, in units of 4 s since 1970. */
-    _Atomic uint32_t certificate;
 };
 
 #define REGISTRY_ENDS (UINT32_C(1) << 30)
@@ -105,8 +102,10 @@ struct registry {
     uint32_t         hand;     /* where forgetting goes on; lock */
     _Atomic uint64_t rebuilt;  /* recoveries after a death inside the lock */
     _Atomic uint64_t forgotten;
-    /* behind it: uint32_t head[heads], entries, starts, proofs, answers, far
-     * starts, remotes, a bit for each entry with remotes */
+    /* behind it: uint32_t head[heads]; for each entry a word with the highest
+     * security profile (2 bits) and the end of the last certificate; entries,
+     * starts, proofs, answers, far starts, remotes, a bit for each entry with
+     * remotes */
 };
 
 enum registry_result {

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "drain.h"
 #include "ensure.h"
+#include "heap.h"
 #include "fleet/claims.h"
 #include "helper.h"
 #include "log_writer.h"
@@ -32,7 +33,10 @@
 #include "fleet/transaction_ids.h"
 
 #define RECOVERED_KEPT_S 60
-#define TRIM_ABOVE ((size_t)512 << 10) /* free bytes */
+#define TRIM_ABOVE ((size_t)256 << 10) /* free bytes */
+#define TRIM_BURST 256                 /* messages and clients in a second */
+#define TRIM_QUIET_S 3                 /* seconds without a burst ... */
+#define TRIM_LATEST_S 30               /* ... or so many with one */
 
 /* A walk over the slab that takes `period` for a round, however irregular
  * the ticks: it owes a share of the slab for each millisecond. */
@@ -159,13 +163,30 @@ check(struct conn *c)
 }
 
 /* Once a burst is over, the free memory that it left in the heap is given back
- * to the system. */
+ * to the system. That takes a walk over the heap, so it waits while messages
+ * and clients keep coming, and is left while nothing has happened. */
 static void
 trim(void)
 {
-    if (stat_get(&self.st->answers_held) == 0 &&
-        mallinfo2().fordblks > TRIM_ABOVE)
-        malloc_trim(0);
+    static uint64_t seen, trimmed;
+    static unsigned quiet_s, waited_s;
+    static bool     under_way;
+
+    uint64_t now =
+        stat_get(&self.st->messages_in) + stat_get(&self.st->accepted);
+    quiet_s = now - seen < TRIM_BURST ? quiet_s + 1 : 0;
+    seen = now;
+    if (under_way) {
+        under_way = !heap_trim_step();
+        return;
+    }
+    if (now - trimmed < TRIM_BURST || stat_get(&self.st->answers_held) > 0 ||
+        (quiet_s < TRIM_QUIET_S && ++waited_s < TRIM_LATEST_S))
+        return;
+    waited_s = 0;
+    trimmed = now;
+    if (mallinfo2().fordblks > TRIM_ABOVE)
+        under_way = !heap_trim_step();
 }
 
 /* The gauges decide whether a connection is admitted. A value that cannot be

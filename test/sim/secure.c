@@ -1,11 +1,11 @@
 /* secure: TLS below a link. See secure.h. */
 #include "secure.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/ensure.h"
+#include "common/heap.h"
 #include "net/record_slab.h"
 #include "net/tls.h"
 
@@ -22,7 +22,7 @@ shaken(void)
     if (--shaking > 0 || peak < 64)
         return;
     peak = 0;
-    malloc_trim(0);
+    heap_trim();
 }
 
 struct tail {

@@ -22,6 +22,7 @@
 #define BUSY_BYTES ((size_t)64 << 10)
 /* of a buffer's memory after a burst */
 #define KEEP_BYTES ((size_t)128 << 10)
+#define REST_S 1
 #define RETRY_MS 1000
 #define REMOVE_AT_ONCE 8 /* segments, between two commits */
 
@@ -246,6 +247,24 @@ empty(struct batch *b)
     b->first = b->last = b->events = 0;
 }
 
+/* Waits for work. Without any for REST_S seconds, both buffers are freed. */
+static void
+locked_rest(void)
+{
+    if (c.fill.bytes.cap + c.batch.bytes.cap == 0) {
+        pthread_cond_wait(&c.wake, &c.lock);
+        return;
+    }
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += REST_S;
+    if (pthread_cond_timedwait(&c.wake, &c.lock, &until) == ETIMEDOUT &&
+        c.fill.events == 0) {
+        buf_free(&c.fill.bytes);
+        buf_free(&c.batch.bytes);
+    }
+}
+
 static void *
 run(void *unused)
 {
@@ -256,7 +275,7 @@ run(void *unused)
     for (;;) {
         while (c.fill.events == 0 && !c.stop && !c.chore) {
             c.idle = true;
-            pthread_cond_wait(&c.wake, &c.lock);
+            locked_rest();
         }
         c.idle = false;
         if (c.fill.events > 0) {

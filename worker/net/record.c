@@ -8,6 +8,7 @@
 #define EXPLICIT 8 /* nonce bytes on the wire: TLS 1.2 with AES-GCM */
 #define KEY_UPDATE 24
 #define NEW_SESSION_TICKET 4
+#define READ_MARGIN (1u << 24) /* what may come until the next look */
 
 /* One context per suite and direction for all connections: a key is set with
  * each record. */
@@ -109,7 +110,7 @@ decrypt(struct record *r, uint8_t *p, size_t n, uint8_t **text, size_t *len)
         body += EXPLICIT;
         n -= EXPLICIT;
     }
-    if (n < TAG)
+    if (n < TAG || r->read_seq == UINT32_MAX)
         return false;
     n -= TAG;
     make_nonce(r, false, sent, nonce);
@@ -139,16 +140,17 @@ encrypt(
         (tls13                             ? 1
                 : record_explicit_nonce(r) ? EXPLICIT
                                            : 0);
+    uint64_t explicit = record_nonce(r, r->write_seq);
     int done = 0, rest = 0;
 
     out[0] = tls13 ? RECORD_DATA : type;
     out[1] = out[2] = 3;
     out[3] = (uint8_t)(wire >> 8);
     out[4] = (uint8_t)wire;
-    make_nonce(r, true, r->nonce, nonce);
+    make_nonce(r, true, explicit, nonce);
     size_t m = make_extra(r, true, out[0], wire, n, extra);
     if (record_explicit_nonce(r)) {
-        put64(body, r->nonce);
+        put64(body, explicit);
         body += EXPLICIT;
     }
     if (EVP_EncryptInit_ex2(ctx, NULL, record_key(r, true), nonce, NULL) != 1 ||
@@ -164,8 +166,6 @@ encrypt(
         EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG, body + n) != 1)
         return 0;
     r->write_seq++;
-    if (record_explicit_nonce(r))
-        r->nonce++;
     return RECORD_HEAD + wire;
 }
 
@@ -381,8 +381,6 @@ record_unseal(struct record *r)
         return false;
     r->sealed = 0;
     r->write_seq--;
-    if (record_explicit_nonce(r))
-        r->nonce--;
     return true;
 }
 
@@ -390,7 +388,8 @@ bool
 record_spent(const struct record *r)
 {
     /* The margin is for the close frame, the alert and what waits. */
-    return r->version == RECORD_TLS12 && r->write_seq >= RECORD_LIMIT - 4096;
+    return r->read_seq >= UINT32_MAX - READ_MARGIN ||
+        (r->version == RECORD_TLS12 && r->write_seq >= RECORD_LIMIT - 4096);
 }
 
 size_t

@@ -4,7 +4,7 @@
  *
  * OpenSSL does the handshake; net/tls takes the keys and counters out of it
  * and frees it. What stays for the life of the connection is one struct
- * record of 88 to 216 bytes, whose size depends on the version and the suite.
+ * record of 76 to 204 bytes, whose size depends on the version and the suite.
  *
  * Pure: it touches no socket and no clock, and allocates nothing per
  * connection. Only libcrypto's EVP interface is used.
@@ -93,7 +93,8 @@ size_t record_seal(struct record *r, enum record_type type, const void *p,
  * was more than one record: the bytes must be sent then. */
 bool record_unseal(struct record *r);
 
-/* The keys of TLS 1.2 cannot be renewed and are nearly used up. */
+/* The keys are nearly used up and cannot be renewed: those of TLS 1.2, and
+ * those of a peer that sends 2^32 records and no KeyUpdate. */
 bool record_spent(const struct record *r);
 
 /* A KeyUpdate of our own; `request` asks the peer for one, too. TLS 1.3 only.

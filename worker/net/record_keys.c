@@ -56,6 +56,25 @@ record_explicit_nonce(const struct record *r)
     return r->version == RECORD_TLS12 && r->suite != RECORD_CHACHA;
 }
 
+uint64_t
+record_nonce(const struct record *r, uint64_t number)
+{
+    uint64_t first = 0;
+
+    for (int i = 4; i < 12; i++)
+        first = first << 8 | r->write_iv[i];
+    return first + number;
+}
+
+void
+record_set_nonce(struct record *r, uint64_t number, uint64_t nonce)
+{
+    uint64_t first = nonce - number;
+
+    for (int i = 11; i >= 4; i--, first >>= 8)
+        r->write_iv[i] = (uint8_t)first;
+}
+
 bool
 record_expand_label(enum record_suite s, const uint8_t *secret,
     const char *label, uint8_t *out, size_t n)

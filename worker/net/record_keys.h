@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define RECORD_TEXT 16384   /* bytes of plaintext in one record, at most */
-#define RECORD_SIZE_MAX 216 /* of struct record with its keys */
+#define RECORD_SIZE_MAX 204 /* of struct record with its keys */
 
 enum record_version { RECORD_TLS12, RECORD_TLS13 };
 
@@ -36,10 +36,15 @@ struct record {
     uint8_t  flags;    /* enum record_flag */
     uint8_t  idle;     /* records without data in a row */
     uint16_t max_text; /* plaintext bytes per record that the peer takes */
-    uint16_t sealed;   /* 1: the last record can be taken back */
-    uint64_t read_seq, write_seq;
-    uint64_t nonce; /* TLS 1.2 AES-GCM: the explicit nonce of the next record.
-                       TLS 1.3: free for the owner (the age of the keys) */
+    uint8_t  sealed;   /* 1: the last record can be taken back */
+    /* For the owner: when the own key was made, in ms of its clock. */
+    uint32_t renewed_ms;
+    /* 32 bits suffice: RECORD_LIMIT ends the own direction, and no peer sends
+     * 2^32 records under one key (record_spent()). */
+    uint32_t read_seq, write_seq;
+    /* TLS 1.2 with AES-GCM has four bytes of implicit nonce, and in the other
+     * eight of write_iv the explicit nonce of its record 0: the one of a later
+     * record is that plus its sequence number. */
     uint8_t read_iv[12], write_iv[12];
     /* The read key, the write key; TLS 1.3: the read and the write secret. */
     uint8_t keys[];
@@ -80,6 +85,11 @@ uint8_t *record_key(struct record *r, bool write);
 /* TLS 1.2 with AES-GCM sends a part of its nonce (RFC 5288 3); all others
  * count (RFC 8446 5.3, RFC 7905 2). */
 bool record_explicit_nonce(const struct record *r);
+
+/* The explicit nonce of the record of that number. */
+uint64_t record_nonce(const struct record *r, uint64_t number);
+/* Sets them, so that the record of that number has this one. */
+void record_set_nonce(struct record *r, uint64_t number, uint64_t nonce);
 
 /* HKDF-Expand-Label of RFC 8446 7.1 with an empty context; n is at most the
  * hash's size. */

@@ -11,7 +11,7 @@
 #define INDEX ((UINT32_C(1) << SHIFT) - 1)
 #define NONE UINT32_MAX
 
-static const uint8_t sizes[] = {0, 88, 120, 152, 184, 216};
+static const uint8_t sizes[] = {0, 76, 108, 140, 172, 204};
 #define SIZES (sizeof sizes)
 
 static struct {

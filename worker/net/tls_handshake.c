@@ -347,7 +347,8 @@ take_keys(const struct tls_handshake *h, struct record *r, enum tls_suite s)
     /* The Finished messages were record 0 of both directions. */
     r->read_seq = 1;
     r->write_seq = h->seen_wire;
-    r->nonce = h->nonce + 1;
+    if (record_explicit_nonce(r))
+        record_set_nonce(r, 0, h->nonce);
     return good && h->seen_wire == 1;
 }
 

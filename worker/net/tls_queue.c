@@ -1,7 +1,6 @@
 /* tls_queue: the TLS handshakes of this worker. See tls_queue.h. */
 #include "net/tls_queue.h"
 
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 
 #include "clock.h"
 #include "ensure.h"
+#include "heap.h"
 #include "log.h"
 #include "base/self.h"
 #include "base/up.h"
@@ -39,7 +39,6 @@ struct tls_job {
 static struct tls_job lists[FLYING + 1];
 static unsigned       counts[FLYING + 1];
 static unsigned       in_flight; /* handshakes with an SSL object */
-static unsigned       peak;      /* since the last trim */
 
 static struct tls_context *context;
 static int                 bundle = -1;
@@ -218,8 +217,7 @@ step(struct tls_job *j)
             conn_settle(c);
             return;
         }
-        if (++in_flight > peak)
-            peak = in_flight;
+        in_flight++;
         STAT_SET(self.st, tls_in_flight, in_flight);
     }
     enter(j, FLYING);
@@ -408,10 +406,6 @@ tls_queue_tick(void)
         /* The cap was raised. */
         enter(first(PARKED), READY);
     }
-    if (in_flight == 0 && peak >= 64) {
-        malloc_trim(0);
-        peak = 0;
-    }
     /* Settings of a reload, with the files as they were. */
     if (conf_version != self.conf_version) {
         struct buf why = BUF_INIT(8192);
@@ -438,6 +432,8 @@ tls_queue_open(uint32_t capacity, int fd, struct buf *why)
     bundle = fd;
     if (!load(fd, why))
         return false;
+    /* What the self-test and the files' parsing took. */
+    heap_trim();
     ev_check_init(&check, check_cb);
     ev_set_priority(&check, EV_MINPRI);
     ev_check_start(self.loop, &check);

@@ -11,14 +11,16 @@
 #include "net/tls_queue.h"
 
 #define READ_MAX 65536 /* bytes that conn.c reads at once */
-#define SCRATCH_KEPT (256u * 1024)
 
 /* A half record and what follows it, of the connection that is served. */
 static uint8_t joined[RECORD_WIRE + READ_MAX];
 
-/* The wire bytes of the last wrap(). */
+/* The wire bytes of the last wrap(). Most fit into `usual`, which is no part
+ * of the heap: pages of it that were never needed take no memory. */
+static uint8_t  usual[256u * 1024];
+static uint8_t *large;
 static uint8_t *scratch;
-static size_t   scratch_size, scratch_len;
+static size_t   scratch_len;
 
 static struct record *
 record_of(const struct conn *c)
@@ -30,8 +32,8 @@ void
 transport_tls_begin(struct conn *c, const struct record *r)
 {
     c->tls = record_slab_put(r);
-    if (c->tls != 0 && r->version == RECORD_TLS13)
-        record_of(c)->nonce = self.now_ms;
+    if (c->tls != 0)
+        record_of(c)->renewed_ms = self.now_ms;
 }
 
 /* --- in ------------------------------------------------------------------ */
@@ -111,16 +113,11 @@ transport_tls_wrap(struct conn *c, const void *p, size_t n, struct wire *w)
         return false;
     struct record *r = record_of(c);
     size_t         need = record_bound(r, n);
-    if (need > scratch_size ||
-        (scratch_size > SCRATCH_KEPT && need <= SCRATCH_KEPT)) {
-        free(scratch);
-        scratch_size = need > SCRATCH_KEPT ? need : SCRATCH_KEPT;
-        scratch = malloc(scratch_size);
-        if (scratch == NULL) {
-            scratch_size = 0;
-            return false;
-        }
-    }
+    free(large);
+    large = need <= sizeof usual ? NULL : malloc(need);
+    scratch = need <= sizeof usual ? usual : large;
+    if (scratch == NULL)
+        return false;
     if (r->flags & RECORD_OWES_UPDATE)
         STAT_INC(self.st, tls_key_updates);
     scratch_len = record_seal(r, RECORD_DATA, p, n, scratch);
@@ -173,10 +170,10 @@ transport_tls_check(struct conn *c)
         self.now_ms - c->busy->tail_ms >= self.conf.tls_record_timeout)
         return CLOSE_tls_error;
     if (self.conf.tls_rekey != 0 && r->version == RECORD_TLS13 &&
-        self.now_ms - (uint32_t)r->nonce >= self.conf.tls_rekey) {
+        self.now_ms - r->renewed_ms >= self.conf.tls_rekey) {
         uint8_t update[128];
         size_t  n = record_update(r, false, update);
-        r->nonce = self.now_ms;
+        r->renewed_ms = self.now_ms;
         STAT_INC(self.st, tls_key_updates);
         if (n == 0)
             return CLOSE_tls_error;
