@@ -77,7 +77,7 @@ def test_health_is_the_document_of_ocppctl():
     for k in ("status", "connections", "maxConnections", "problems", "journal"):
         assert mine[k] == theirs[k], k
     assert mine["status"] == "healthy" and mine["connections"] == 1
-    assert mine["pingService"]["activeConnections"] == 1
+    assert mine["ping_service"]["active_connections"] == 1
 
 
 def test_metrics_conform_to_the_conventions_of_prometheus():

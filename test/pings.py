@@ -51,9 +51,9 @@ def test_pings_are_spread_evenly_over_the_interval():
     assert abs(n - len(seen)) <= 25, (n, len(seen))
     assert abs((last["pongs"] - first["pongs"]) - len(seen)) <= 25
     assert last["pings_skipped"] == first["pings_skipped"]
-    h = g.ctl("health")["pingService"]
-    assert h["activeConnections"] == 200 and h["pingIntervalMs"] == 2000
-    assert h["totalPings"] >= last["pings"] and h["skippedPings"] == 0
+    h = g.ctl("health")["ping_service"]
+    assert h["active_connections"] == 200 and h["ping_interval"] == "2s"
+    assert h["total_pings"] >= last["pings"] and h["skipped_pings"] == 0
     assert g.stats()["ping_time"]["count"] > 0
 
 
@@ -94,7 +94,7 @@ def test_a_ping_that_cannot_leave_at_once_is_skipped_and_counted():
     poll(lambda: g.stat("pings_skipped") > skipped)
     assert g.stat("pings") == n, "one was queued"
     assert g.online("FULL")
-    assert g.ctl("health")["pingService"]["skippedPings"] >= 2
+    assert g.ctl("health")["ping_service"]["skipped_pings"] >= 2
     c.reset()
 
 

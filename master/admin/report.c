@@ -295,22 +295,27 @@ report_health(const struct shm *s, struct buf *out)
     shm_config_read(s, &c);
     enum report_health h = find_problems(s, &c, &sum, NULL, NULL);
 
+    /* First the members that the users of the former gateway read, by their
+     * names there. */
     writer_open(&w, NULL, '{');
     writer_u64(&w, "connections", stat_get(&sum.connections));
-    writer_u64(&w, "maxConnections", c.server_max_connections);
-    writer_open(&w, "pingService", '{');
-    writer_u64(&w, "activeConnections", stat_get(&sum.connections));
-    writer_u64(&w, "pingIntervalMs", c.websocket_ping_interval);
-    writer_u64(&w, "skippedPings", stat_get(&sum.pings_skipped));
-    writer_u64(&w, "totalPings", stat_get(&sum.pings));
+    writer_open(&w, "ping_service", '{');
+    writer_u64(&w, "active_connections", stat_get(&sum.connections));
+    clock_duration(text, c.websocket_ping_interval);
+    writer_str(&w, "ping_interval", text);
+    writer_u64(&w, "skipped_pings", stat_get(&sum.pings_skipped));
+    writer_u64(&w, "total_pings", stat_get(&sum.pings));
     writer_close(&w);
     writer_str(&w, "status", health_word(h));
+    clock_rfc3339(text, clock_wall_ms());
+    writer_str(&w, "timestamp", text);
+    clock_duration(text, uptime_ms(s));
+    writer_str(&w, "uptime", text);
+    writer_u64(&w, "uptimeMs", uptime_ms(s));
+    writer_u64(&w, "maxConnections", c.server_max_connections);
     writer_open(&w, "problems", '[');
     find_problems(s, &c, &sum, &w, NULL);
     writer_close(&w);
-    clock_rfc3339(text, clock_wall_ms());
-    writer_str(&w, "timestamp", text);
-    writer_u64(&w, "uptimeMs", uptime_ms(s));
     writer_open(&w, "workers", '[');
     for (unsigned i = 0; i < shm_slots(s); i++)
         put_worker(&w, s, i);

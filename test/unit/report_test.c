@@ -59,11 +59,12 @@ health_has_the_shape_that_monitoring_expects(void)
     STAT_ADD(&shm_worker(s, 0)->stats, pings_skipped, 2);
     const char *h = health(REPORT_HEALTHY);
     CHECK(strstr(h,
-              "{\"connections\":7,\"maxConnections\":100,"
-              "\"pingService\":{\"activeConnections\":7,"
-              "\"pingIntervalMs\":45000,\"skippedPings\":2,"
-              "\"totalPings\":20},\"status\":\"healthy\","
-              "\"problems\":[],\"timestamp\":\"20") == h);
+              "{\"connections\":7,\"ping_service\":{"
+              "\"active_connections\":7,\"ping_interval\":\"45s\","
+              "\"skipped_pings\":2,\"total_pings\":20},"
+              "\"status\":\"healthy\",\"timestamp\":\"20") == h);
+    CHECK(strstr(h, "Z\",\"uptime\":\"") != NULL);
+    CHECK(strstr(h, "\"maxConnections\":100,\"problems\":[],") != NULL);
     CHECK(strstr(h, "\"journal\":{\"status\":\"ok\"") != NULL);
     CHECK(strstr(h, "\"redis\":null}\n") != NULL);
 }
