@@ -7,7 +7,7 @@
 #include <string.h>
 
 bool
-buf_reserve(struct buf *b, size_t n)
+buf_grow(struct buf *b, size_t n)
 {
     if (n > b->max || b->len > b->max - n) {
         b->overflow = true;
@@ -29,30 +29,6 @@ buf_reserve(struct buf *b, size_t n)
     b->p = p;
     b->cap = cap;
     return true;
-}
-
-bool
-buf_add(struct buf *b, const void *p, size_t n)
-{
-    if (n == 0)
-        return true;
-    if (!buf_reserve(b, n))
-        return false;
-    memcpy(b->p + b->len, p, n);
-    b->len += n;
-    return true;
-}
-
-bool
-buf_addc(struct buf *b, char c)
-{
-    return buf_add(b, &c, 1);
-}
-
-bool
-buf_adds(struct buf *b, const char *s)
-{
-    return buf_add(b, s, strlen(s));
 }
 
 bool

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct buf {
     char  *p;        /* bytes; NULL while cap is 0; not NUL-terminated */
@@ -23,15 +24,46 @@ struct buf {
 
 #define BUF_INIT(ceiling) ((struct buf){.max = (ceiling)})
 
-bool buf_reserve(struct buf *b, size_t n); /* room for n more bytes */
-bool buf_add(struct buf *b, const void *p, size_t n);
-bool buf_addc(struct buf *b, char c);
-bool buf_adds(struct buf *b, const char *s);
+bool buf_grow(struct buf *b, size_t n); /* buf_reserve() past cap */
 bool buf_addf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void  buf_consume(struct buf *b, size_t n); /* drops the first n bytes */
 char *buf_cstr(struct buf *b);              /* NUL-terminates; "" if empty */
 void  buf_clear(struct buf *b);             /* keeps the memory */
 void  buf_free(struct buf *b);              /* keeps max */
+
+/* Room for n more bytes. Inline, as all texts are written byte by byte. */
+static inline bool
+buf_reserve(struct buf *b, size_t n)
+{
+    return n <= b->cap - b->len || buf_grow(b, n);
+}
+
+static inline bool
+buf_add(struct buf *b, const void *p, size_t n)
+{
+    if (n == 0)
+        return true;
+    if (!buf_reserve(b, n))
+        return false;
+    memcpy(b->p + b->len, p, n);
+    b->len += n;
+    return true;
+}
+
+static inline bool
+buf_addc(struct buf *b, char c)
+{
+    if (!buf_reserve(b, 1))
+        return false;
+    b->p[b->len++] = c;
+    return true;
+}
+
+static inline bool
+buf_adds(struct buf *b, const char *s)
+{
+    return buf_add(b, s, strlen(s));
+}
 
 #endif

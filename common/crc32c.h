@@ -9,4 +9,7 @@
 
 uint32_t crc32c(const void *p, size_t n);
 
+/* The same without the processor's instruction for it; for the test. */
+uint32_t crc32c_by_table(const void *p, size_t n);
+
 #endif

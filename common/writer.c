@@ -7,21 +7,8 @@
 #include <string.h>
 
 #include "ensure.h"
+#include "json_plain.h"
 #include "utf8.h"
-
-/* Characters that stand for themselves within quotes. */
-static const bool plain_char[256] = {
-    [' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
-
-static size_t
-plain_run(const unsigned char *p, const unsigned char *end)
-{
-    const unsigned char *at = p;
-
-    while (at < end && plain_char[*at])
-        at++;
-    return (size_t)(at - p);
-}
 
 /* One character that cannot stand within quotes as it is. */
 static void
@@ -55,10 +42,9 @@ void
 writer_quote(struct buf *out, const char *s, size_t n)
 {
     const unsigned char *p = (const unsigned char *)s, *end = p + n;
-    size_t               run = plain_run(p, end);
 
     /* Nearly all strings: keys, times, words. */
-    if (run == n && buf_reserve(out, n + 2)) {
+    if (json_plain_end(p, end) == end && buf_reserve(out, n + 2)) {
         char *to = out->p + out->len;
         to[0] = '"';
         if (n > 0)
@@ -69,7 +55,7 @@ writer_quote(struct buf *out, const char *s, size_t n)
     }
     buf_addc(out, '"');
     while (p < end) {
-        size_t len = plain_run(p, end);
+        size_t len = (size_t)(json_plain_end(p, end) - p);
         if (len == 0 && *p >= 0x80)
             len = utf8_len(p, (size_t)(end - p));
         if (len > 0) {
@@ -88,14 +74,21 @@ static void
 lead(struct writer *w, const char *key)
 {
     uint32_t bit = 1u << w->depth;
+    size_t   n = key != NULL ? strlen(key) : 0;
 
+    if (!buf_reserve(w->out, n + 4))
+        return;
+    char *to = w->out->p + w->out->len;
     if (w->more & bit)
-        buf_addc(w->out, ',');
+        *to++ = ',';
     w->more |= bit;
     if (key != NULL) {
-        writer_quote(w->out, key, strlen(key));
-        buf_addc(w->out, ':');
+        *to++ = '"';
+        to = (char *)memcpy(to, key, n) + n;
+        *to++ = '"';
+        *to++ = ':';
     }
+    w->out->len = (size_t)(to - w->out->p);
 }
 
 void

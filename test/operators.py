@@ -183,6 +183,8 @@ def test_every_command_answers_j_with_json_also_its_errors():
                   ["deny", "remove", "identity", "JSON3"], ["reload"],
                   ["worker-restart", "0"]):
         got = g.ctl(*words)
+        if words[0] == "health":
+            del got["ping_service"]     # the mission's spelling
         if words[0] not in ("stats", "config"):
             odd = [k for k in members(got) if "_" in k]
             assert not odd, (words, odd)

@@ -6,6 +6,7 @@
 #include "buf.h"
 #include "channel.h"
 #include "clock.h"
+#include "crc32c.h"
 #include "cref.h"
 #include "stats.h"
 #include "unit.h"
@@ -41,7 +42,7 @@ json_is_valid_whatever_is_written(void)
     struct writer w = WRITER_INIT(&b);
 
     writer_open(&w, NULL, '{');
-    writer_str(&w, "quote\"", "a\\b\n\x01\x7f");
+    writer_str(&w, "quote", "\"a\\b\n\x01\x7f");
     writer_strn(&w, "bad", "x\xff\xc0\xafy\xed\xa0\x80z", 9);
     writer_open(&w, "list", '[');
     writer_u64(&w, NULL, UINT64_MAX);
@@ -55,7 +56,7 @@ json_is_valid_whatever_is_written(void)
     writer_raw(&w, "raw", "1e9", 3);
     writer_close(&w);
     CHECK_STR(buf_cstr(&b),
-        "{\"quote\\\"\":\"a\\\\b\\n\\u0001\\u007f\","
+        "{\"quote\":\"\\\"a\\\\b\\n\\u0001\x7f\","
         "\"bad\":\"x\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdy\xef\xbf\xbd\xef\xbf\xbd"
         "\xef\xbf\xbdz\",\"list\":[18446744073709551615,-9223372036854775808,"
         "null,{},true,null],\"raw\":1e9}");
@@ -162,6 +163,21 @@ quantiles_name_the_bucket(void)
     CHECK_EQ(histogram_quantile(counts, 0.5), 0u);
 }
 
+static void
+checksums_are_those_of_rfc_3720(void)
+{
+    unsigned char data[256] = {0};
+
+    CHECK_EQ(crc32c("123456789", 9), UINT32_C(0xe3069283));
+    CHECK_EQ(crc32c(data, 32), UINT32_C(0x8a9136aa)); /* RFC 3720, B.4 */
+    CHECK_EQ(crc32c(data, 0), 0u);
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (unsigned char)(i * 167 + 1);
+    for (size_t from = 0; from < 9; from++)
+        for (size_t n = 0; n < sizeof data - from; n++)
+            CHECK_EQ(crc32c(data + from, n), crc32c_by_table(data + from, n));
+}
+
 int
 main(void)
 {
@@ -171,5 +187,6 @@ main(void)
     datagrams_arrive_whole_or_not_at_all();
     a_cref_keeps_its_parts();
     quantiles_name_the_bucket();
+    checksums_are_those_of_rfc_3720();
     return unit_done();
 }

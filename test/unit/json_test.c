@@ -335,6 +335,18 @@ test_numbers(void)
         CHECK(json_double(&j, 0, &v));
         CHECK(v == strtod(doubles[i], NULL));
     }
+    /* Both ways to a value, with and without strtod, round alike. */
+    for (int i = 0; i < 20000; i++) {
+        double v = 1;
+        char   text[64];
+        snprintf(text, sizeof text, "%s%ld.%ldE%+d", random() & 1 ? "-" : "",
+            random() >> random() % 31, random() >> random() % 31,
+            (int)(random() % 61) - 30);
+        UNIT_CASE(text);
+        CHECK(json_scan(&j, text, strlen(text)));
+        CHECK(json_double(&j, 0, &v));
+        CHECK(v == strtod(text, NULL));
+    }
     double v;
     CHECK(json_scan(&j, TEXT("[.5,+1.,\"1\"]")));
     CHECK(json_double(&j, 1, &v) && v == 0.5);

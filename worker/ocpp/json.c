@@ -6,10 +6,10 @@
  */
 #include "ocpp/json.h"
 
-#include <endian.h>
 #include <string.h>
 
 #include "ensure.h"
+#include "json_plain.h"
 #include "ocpp/json_char.h"
 
 /* Objects up to this size look for duplicate keys pair by pair. */
@@ -53,31 +53,6 @@ blank(struct scan *s)
     }
 }
 
-/* The first byte from p on that a string cannot simply contain: quote,
- * backslash, control character, or part of a longer UTF-8 sequence. */
-static inline const uchar *
-plain_end(const uchar *p, const uchar *end)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    const uint64_t tops = ones << 7;
-
-    for (; end - p >= 8; p += 8) {
-        uint64_t x;
-        memcpy(&x, p, 8);
-        x = le64toh(x);
-        uint64_t quote = x ^ ones * '"', slash = x ^ ones * '\\';
-        /* A top bit: it was there, or a small byte went below zero. Only a
-         * hit borrows from the byte after it, so the first is exact. */
-        uint64_t hit =
-            (x | (x - ones * 0x20) | (quote - ones) | (slash - ones)) & tops;
-        if (hit != 0)
-            return p + (__builtin_ctzll(hit) >> 3);
-    }
-    while (p < end && *p >= 0x20 && *p < 0x80 && *p != '"' && *p != '\\')
-        p++;
-    return p;
-}
-
 /* p is at the opening quote. */
 static bool
 scan_string(struct scan *s)
@@ -93,7 +68,7 @@ scan_string(struct scan *s)
         uint32_t c;
         size_t   n;
 
-        p = plain_end(p, s->end);
+        p = json_plain_end(p, s->end);
         if (p == s->end) {
             s->p = p;
             return fail(s, JSON_ENDS_EARLY);

@@ -114,6 +114,21 @@ const char *json_raw(const struct json *j, uint32_t i, size_t *len);
 uint32_t json_member(
     const struct json *j, uint32_t object, const char *name, size_t name_len);
 
+struct json_name {
+    const char *name;
+    size_t      len;
+};
+
+#define JSON_NAME(s)                                                           \
+    {                                                                          \
+        s, sizeof s - 1                                                        \
+    }
+
+/* json_member() for several names in one pass: value[k] becomes the index of
+ * the first value of names[k] that is not null; 0 if there is none. */
+void json_members(const struct json *j, uint32_t object,
+    const struct json_name *names, size_t n, uint32_t *value);
+
 /* Is tok[i] a string of exactly this value? */
 bool json_equals(const struct json *j, uint32_t i, const char *s, size_t len);
 
@@ -131,6 +146,10 @@ bool json_int64(const struct json *j, uint32_t i, int64_t *value);
 /* The number i, rounded; beyond the range, infinity. False if it is no
  * number. */
 bool json_double(const struct json *j, uint32_t i, double *value);
+
+/* The value of [sign]digits[.digits][e[sign]digits] in p[0..end), of which the
+ * form is known; in any locale. */
+double json_decimal(const char *p, const char *end);
 
 /* Appends value i as valid JSON on one line. These are its exact bytes,
  * unless the text has deviations that break the grammar (those are then

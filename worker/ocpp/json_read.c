@@ -75,21 +75,35 @@ json_raw(const struct json *j, uint32_t i, size_t *len)
     return j->text + t->start - quote;
 }
 
-bool
-json_equals(const struct json *j, uint32_t i, const char *s, size_t len)
+static bool __attribute__((noinline))
+equals_escaped(const struct json *j, uint32_t i, const char *s, size_t len)
 {
-    const struct json_token *t = &j->tok[i];
+    struct bytes b = bytes_of(j, &j->tok[i]);
 
-    if (t->type != JSON_STRING)
-        return false;
-    if ((t->flags & JSON_ESCAPED) == 0)
-        return t->end - t->start == len &&
-            memcmp(j->text + t->start, s, len) == 0;
-    struct bytes b = bytes_of(j, t);
     for (size_t k = 0; k < len; k++)
         if (next_byte(&b) != (uchar)s[k])
             return false;
     return next_byte(&b) < 0;
+}
+
+/* Of two strings of one length, most differ in the first byte. */
+static inline bool
+equals(const struct json *j, uint32_t i, const char *s, size_t len)
+{
+    const struct json_token *t = &j->tok[i];
+
+    if (t->flags & JSON_ESCAPED)
+        return equals_escaped(j, i, s, len);
+    return t->end - t->start == len &&
+        (len == 0 ||
+            (j->text[t->start] == *s &&
+                memcmp(j->text + t->start, s, len) == 0));
+}
+
+bool
+json_equals(const struct json *j, uint32_t i, const char *s, size_t len)
+{
+    return j->tok[i].type == JSON_STRING && equals(j, i, s, len);
 }
 
 uint32_t
@@ -100,9 +114,34 @@ json_member(
         return 0;
     uint32_t end = j->tok[object].next;
     for (uint32_t key = object + 1; key < end; key = j->tok[key + 1].next)
-        if (json_equals(j, key, name, name_len))
+        if (equals(j, key, name, name_len))
             return key + 1;
     return 0;
+}
+
+void
+json_members(const struct json *j, uint32_t object,
+    const struct json_name *names, size_t n, uint32_t *value)
+{
+    const struct json_token *tok = j->tok;
+    bool                     is_object = tok[object].type == JSON_OBJECT;
+    uint32_t                 end = is_object ? tok[object].next : 0, next;
+
+    memset(value, 0, n * sizeof *value);
+    for (uint32_t key = object + 1; key < end; key = next) {
+        const char *text = j->text + tok[key].start;
+        size_t      len = tok[key].end - tok[key].start, k = 0;
+        bool        escaped = (tok[key].flags & JSON_ESCAPED) != 0;
+
+        next = tok[key + 1].next;
+        for (; k < n; k++)
+            if (escaped ? equals_escaped(j, key, names[k].name, names[k].len)
+                        : names[k].len == len && *names[k].name == *text &&
+                        memcmp(names[k].name, text, len) == 0)
+                break;
+        if (k < n && value[k] == 0 && tok[key + 1].type != JSON_NULL)
+            value[k] = key + 1;
+    }
 }
 
 size_t
@@ -170,19 +209,37 @@ json_int64(const struct json *j, uint32_t i, int64_t *value)
  * contrived cases, and a hostile number may have any count of them. */
 #define DIGITS_MAX 40
 
-bool
-json_double(const struct json *j, uint32_t i, double *value)
-{
-    const struct json_token *t = &j->tok[i];
-    const char              *p = j->text + t->start;
-    const char              *end = j->text + t->end;
-    char                     text[DIGITS_MAX + 32], *out = text;
-    int64_t                  power = 0, e = 0;
-    int                      used = 0;
-    bool                     point = false, minus = false;
+/* Up to 15 digits and powers of ten up to 10^22 are doubles without a
+ * remainder, so that one multiplication or division of the two rounds as
+ * strtod does, and takes a tenth of its time. */
+#define SMALL_DIGITS 15
+#define SMALL_POWER 22
 
-    if (t->type != JSON_NUMBER)
-        return false;
+/* text[0..out): at most SMALL_DIGITS digits, perhaps after a minus. */
+static double
+small(const char *text, const char *out, int power)
+{
+    static const double tens[SMALL_POWER + 1] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5,
+        1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17,
+        1e18, 1e19, 1e20, 1e21, 1e22};
+    bool                minus = text < out && *text == '-';
+    int64_t             digits = 0;
+
+    for (text += minus; text < out; text++)
+        digits = digits * 10 + (*text - '0');
+    double v = power < 0 ? (double)digits / tens[-power]
+                         : (double)digits * tens[power];
+    return minus ? -v : v;
+}
+
+double
+json_decimal(const char *p, const char *end)
+{
+    char    text[DIGITS_MAX + 32], *out = text;
+    int64_t power = 0, e = 0;
+    int     used = 0;
+    bool    point = false, minus = false;
+
     /* Rewritten without a point, since strtod's depends on the locale. */
     if (*p == '-')
         *out++ = *p;
@@ -205,9 +262,11 @@ json_double(const struct json *j, uint32_t i, double *value)
             if (e < INT32_MAX)
                 e = e * 10 + (*p - '0');
     }
+    power += minus ? -e : e;
+    if (used <= SMALL_DIGITS && power >= -SMALL_POWER && power <= SMALL_POWER)
+        return small(text, out, (int)power);
     if (used == 0)
         *out++ = '0';
-    power += minus ? -e : e;
     if (power > 1000000)
         power = 1000000;
     if (power < -1000000)
@@ -220,7 +279,17 @@ json_double(const struct json *j, uint32_t i, double *value)
     for (int64_t unit = 1000000; unit > 0; unit /= 10)
         *out++ = (char)('0' + power / unit % 10);
     *out = '\0';
-    *value = strtod(text, NULL);
+    return strtod(text, NULL);
+}
+
+bool
+json_double(const struct json *j, uint32_t i, double *value)
+{
+    const struct json_token *t = &j->tok[i];
+
+    if (t->type != JSON_NUMBER)
+        return false;
+    *value = json_decimal(j->text + t->start, j->text + t->end);
     return true;
 }
 

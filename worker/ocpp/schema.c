@@ -221,8 +221,9 @@ is_word(const struct json *j, uint32_t tok, const struct schema_enum *e)
     const char              *w = e->words;
 
     for (uint32_t i = 0; i < e->count; i++, w += 1 + (uchar)*w)
-        if (escaped ? json_equals(j, tok, w + 1, (uchar)*w)
-                    : (uchar)*w == len &&
+        if (escaped
+                ? json_equals(j, tok, w + 1, (uchar)*w)
+                : (uchar)*w == len && len > 0 && w[1] == j->text[t->start] &&
                     memcmp(w + 1, j->text + t->start, len) == 0)
             return true;
     return false;

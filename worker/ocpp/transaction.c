@@ -17,21 +17,64 @@ transaction_is_kind(enum event_kind kind)
         kind == EVENT_tx_stopped || kind == EVENT_meter_values;
 }
 
-/* Member of an object; 0 if there is none, or if it is null. */
-static uint32_t
-member(const struct json *j, uint32_t object, const char *name)
-{
-    uint32_t i = json_member(j, object, name, strlen(name));
+/* The members that are read, each object in one pass: a payload of any
+ * version, and the objects in it. An index is 0 where there is no value. */
+#define PAYLOAD(FIELD)                                                         \
+    FIELD(transactionId)                                                       \
+    FIELD(transactionInfo)                                                     \
+    FIELD(connectorId)                                                         \
+    FIELD(evse)                                                                \
+    FIELD(evseId)                                                              \
+    FIELD(idTag)                                                               \
+    FIELD(idToken)                                                             \
+    FIELD(meterStart)                                                          \
+    FIELD(meterStop)                                                           \
+    FIELD(meterValue)                                                          \
+    FIELD(offline)                                                             \
+    FIELD(reason)                                                              \
+    FIELD(seqNo)                                                               \
+    FIELD(triggerReason)
+#define INFO(FIELD)                                                            \
+    FIELD(transactionId)                                                       \
+    FIELD(chargingState)                                                       \
+    FIELD(remoteStartId)                                                       \
+    FIELD(stoppedReason)
+#define EVSE(FIELD) FIELD(id) FIELD(connectorId)
+#define TOKEN(FIELD) FIELD(idToken) FIELD(type)
+#define SAMPLE(FIELD)                                                          \
+    FIELD(measurand)                                                           \
+    FIELD(phase)                                                               \
+    FIELD(unit)                                                                \
+    FIELD(unitOfMeasure)                                                       \
+    FIELD(value)
+#define MEASURE(FIELD) FIELD(multiplier) FIELD(unit)
 
-    return i != 0 && j->tok[i].type != JSON_NULL ? i : 0;
-}
+#define MEMBER(name) uint32_t name;
+#define NAME(name) JSON_NAME(#name),
+#define READER(struct_name, FIELDS)                                            \
+    struct struct_name {                                                       \
+        FIELDS(MEMBER)                                                         \
+    };                                                                         \
+    static struct struct_name read_##struct_name(                              \
+        const struct json *j, uint32_t object)                                 \
+    {                                                                          \
+        static const struct json_name names[] = {FIELDS(NAME)};                \
+        union {                                                                \
+            uint32_t           index[sizeof names / sizeof names[0]];          \
+            struct struct_name named;                                          \
+        } read;                                                                \
+                                                                               \
+        json_members(                                                          \
+            j, object, names, sizeof names / sizeof names[0], read.index);     \
+        return read.named;                                                     \
+    }
 
-/* Member of a member: 0 also if the outer one is not there. */
-static uint32_t
-inner(const struct json *j, uint32_t object, const char *name)
-{
-    return object != 0 ? member(j, object, name) : 0;
-}
+READER(payload, PAYLOAD)
+READER(info, INFO)
+READER(evse, EVSE)
+READER(token, TOKEN)
+READER(sample, SAMPLE)
+READER(measure, MEASURE)
 
 /* A value of the payload, as valid JSON. */
 static void
@@ -73,19 +116,21 @@ put_text(struct writer *w, const char *key, const struct json *j, uint32_t i)
 static bool
 number_of(const struct json *j, uint32_t i, double *value)
 {
-    char text[64];
-    bool full;
-
     if (i == 0)
         return false;
-    if (j->tok[i].type == JSON_NUMBER)
-        return json_double(j, i, value) && isfinite(*value);
-    if (j->tok[i].type != JSON_STRING || !schema_numeric(j, i))
+    const struct json_token *t = &j->tok[i];
+    const char              *p = j->text + t->start, *end = j->text + t->end;
+
+    if (t->type == JSON_STRING && schema_numeric(j, i)) {
+        while (*p == ' ')
+            p++;
+        while (end[-1] == ' ')
+            end--;
+    } else if (t->type != JSON_NUMBER) {
         return false;
-    size_t n = json_string(j, i, text, sizeof text - 1, &full);
-    text[n] = '\0';
-    *value = strtod(text, NULL);
-    return full && isfinite(*value);
+    }
+    *value = json_decimal(p, end);
+    return isfinite(*value);
 }
 
 static bool
@@ -99,24 +144,24 @@ is_or_absent(const struct json *j, uint32_t i, const char *value)
 static bool
 sample_wh(const struct json *j, uint32_t sample, double *wh)
 {
-    uint32_t unit = member(j, sample, "unit");
-    uint32_t of_measure = member(j, sample, "unitOfMeasure");
-    double   value, multiplier = 0;
+    struct sample s = read_sample(j, sample);
+    uint32_t      unit = s.unit;
+    double        value, multiplier = 0;
 
-    if (!is_or_absent(j, member(j, sample, "measurand"),
-            "Energy.Active.Import.Register") ||
-        member(j, sample, "phase") != 0 ||
-        !number_of(j, member(j, sample, "value"), &value))
+    if (!is_or_absent(j, s.measurand, "Energy.Active.Import.Register") ||
+        s.phase != 0 || !number_of(j, s.value, &value))
         return false;
-    if (of_measure != 0) {
-        unit = inner(j, of_measure, "unit");
-        number_of(j, inner(j, of_measure, "multiplier"), &multiplier);
+    if (s.unitOfMeasure != 0) {
+        struct measure m = read_measure(j, s.unitOfMeasure);
+        unit = m.unit;
+        number_of(j, m.multiplier, &multiplier);
     }
     if (unit != 0 && json_equals(j, unit, "kWh", 3))
         value *= 1000;
     else if (!is_or_absent(j, unit, "Wh"))
         return false;
-    value *= pow(10, multiplier);
+    if (multiplier != 0)
+        value *= pow(10, multiplier);
     *wh = value;
     return isfinite(value);
 }
@@ -130,7 +175,7 @@ last_wh(const struct json *j, uint32_t values, double *wh)
     if (values == 0 || j->tok[values].type != JSON_ARRAY)
         return false;
     for (uint32_t v = values + 1; v < j->tok[values].next; v = j->tok[v].next) {
-        uint32_t samples = member(j, v, "sampledValue");
+        uint32_t samples = json_member(j, v, "sampledValue", 12);
         if (samples == 0 || j->tok[samples].type != JSON_ARRAY)
             continue;
         for (uint32_t s = samples + 1; s < j->tok[samples].next;
@@ -140,27 +185,42 @@ last_wh(const struct json *j, uint32_t values, double *wh)
     return any;
 }
 
+/* A number of thousandths, without zeros at its end. */
 static void
-put_meter(struct writer *w, const struct json *j, uint32_t payload)
+put_milli(struct writer *w, const char *key, int64_t milli)
 {
-    char     text[64];
-    double   wh;
-    uint32_t own = member(j, payload, "meterStart");
+    char     text[24], *p = text + sizeof text;
+    uint64_t rest = milli < 0 ? -(uint64_t)milli : (uint64_t)milli;
+    bool     digits = false;
 
-    if (own == 0)
-        own = member(j, payload, "meterStop");
-    if (!number_of(j, own, &wh) &&
-        !last_wh(j, member(j, payload, "meterValue"), &wh))
+    for (int i = 0; i < 3; i++, rest /= 10) {
+        digits |= rest % 10 != 0;
+        if (digits)
+            *--p = (char)('0' + rest % 10);
+    }
+    if (digits)
+        *--p = '.';
+    do
+        *--p = (char)('0' + rest % 10);
+    while ((rest /= 10) != 0);
+    if (milli < 0)
+        *--p = '-';
+    writer_raw(w, key, p, (size_t)(text + sizeof text - p));
+}
+
+static void
+put_meter(struct writer *w, const struct json *j, const struct payload *p)
+{
+    double wh;
+
+    if (!number_of(j, p->meterStart ? p->meterStart : p->meterStop, &wh) &&
+        !last_wh(j, p->meterValue, &wh))
         return;
-    if (fabs(wh) >= 1e15)
-        return;
-    int n = snprintf(text, sizeof text, "%.3f", wh);
-    while (text[n - 1] == '0')
-        n--;
-    n -= text[n - 1] == '.';
-    if (n == 2 && memcmp(text, "-0", 2) == 0)
-        n = 1, text[0] = '0';
-    writer_raw(w, "meterWh", text, (size_t)n);
+    if (fabs(wh) < 1e15) {
+        double whole = trunc(wh);
+        put_milli(
+            w, "meterWh", (int64_t)whole * 1000 + llround((wh - whole) * 1000));
+    }
 }
 
 /* --- the rest ------------------------------------------------------------ */
@@ -177,13 +237,74 @@ put_id_of_answer(struct writer *w, const char *answer, size_t len)
 }
 
 static void
-put_token(struct writer *w, const struct json *j, uint32_t payload)
+put_token(struct writer *w, const struct json *j, const struct payload *p)
 {
-    uint32_t token = member(j, payload, "idToken");
+    struct token token = {0};
 
-    put(w, "token", j,
-        token ? inner(j, token, "idToken") : member(j, payload, "idTag"));
-    put(w, "tokenType", j, inner(j, token, "type"));
+    if (p->idToken != 0)
+        token = read_token(j, p->idToken);
+
+    put(w, "token", j, p->idToken ? token.idToken : p->idTag);
+    put(w, "tokenType", j, token.type);
+}
+
+void
+transaction_put(struct writer *w, enum event_kind kind, const struct json *j,
+    uint32_t payload, const char *answer, size_t answer_len,
+    const char *command_id)
+{
+    struct payload p = read_payload(j, payload);
+    struct info    info = {0};
+    struct evse    evse = {0};
+
+    if (p.transactionInfo != 0)
+        info = read_info(j, p.transactionInfo);
+    if (p.evse != 0)
+        evse = read_evse(j, p.evse);
+
+    writer_open(w, "tx", '{');
+    if (kind == EVENT_tx_started && p.transactionInfo == 0)
+        put_id_of_answer(w, answer, answer_len);
+    else
+        put_text(w, "id", j,
+            p.transactionInfo ? info.transactionId : p.transactionId);
+    put_plain(w, "seq", j, p.seqNo);
+    put_plain(w, "evse", j, p.evse ? evse.id : p.evseId);
+    put_plain(w, "connector", j, p.evse ? evse.connectorId : p.connectorId);
+    put_token(w, j, &p);
+    put_meter(w, j, &p);
+    if (kind == EVENT_tx_stopped) {
+        uint32_t reason = p.transactionInfo ? info.stoppedReason : p.reason;
+        if (reason != 0)
+            put(w, "reason", j, reason);
+        else
+            writer_str(w, "reason", "Local");
+    }
+    put(w, "trigger", j, p.triggerReason);
+    put(w, "state", j, info.chargingState);
+    put(w, "offline", j, p.offline);
+    put(w, "remoteStartId", j, info.remoteStartId);
+    if (command_id != NULL)
+        writer_str(w, "commandId", command_id);
+    writer_close(w);
+}
+
+/* --- the command that asked for it --------------------------------------- */
+
+/* Member of an object; 0 if there is none, or if it is null. */
+static uint32_t
+member(const struct json *j, uint32_t object, const char *name)
+{
+    uint32_t i = json_member(j, object, name, strlen(name));
+
+    return i != 0 && j->tok[i].type != JSON_NULL ? i : 0;
+}
+
+/* Member of a member: 0 also if the outer one is not there. */
+static uint32_t
+inner(const struct json *j, uint32_t object, const char *name)
+{
+    return object != 0 ? member(j, object, name) : 0;
 }
 
 static uint32_t
@@ -193,49 +314,6 @@ remote_start(const struct json *j, uint32_t payload)
 
     return info ? inner(j, info, "remoteStartId") : 0;
 }
-
-void
-transaction_put(struct writer *w, enum event_kind kind, const struct json *j,
-    uint32_t payload, const char *answer, size_t answer_len,
-    const char *command_id)
-{
-    uint32_t info = member(j, payload, "transactionInfo");
-    uint32_t evse = member(j, payload, "evse");
-    uint32_t reason = member(j, payload, "reason");
-
-    writer_open(w, "tx", '{');
-    if (kind == EVENT_tx_started && info == 0)
-        put_id_of_answer(w, answer, answer_len);
-    else
-        put_text(w, "id", j,
-            info ? inner(j, info, "transactionId")
-                 : member(j, payload, "transactionId"));
-    put_plain(w, "seq", j, member(j, payload, "seqNo"));
-    put_plain(w, "evse", j,
-        evse ? inner(j, evse, "id") : member(j, payload, "evseId"));
-    put_plain(w, "connector", j,
-        evse ? inner(j, evse, "connectorId")
-             : member(j, payload, "connectorId"));
-    put_token(w, j, payload);
-    put_meter(w, j, payload);
-    if (kind == EVENT_tx_stopped) {
-        if (info != 0)
-            reason = inner(j, info, "stoppedReason");
-        if (reason != 0)
-            put(w, "reason", j, reason);
-        else
-            writer_str(w, "reason", "Local");
-    }
-    put(w, "trigger", j, member(j, payload, "triggerReason"));
-    put(w, "state", j, inner(j, info, "chargingState"));
-    put(w, "offline", j, member(j, payload, "offline"));
-    put(w, "remoteStartId", j, remote_start(j, payload));
-    if (command_id != NULL)
-        writer_str(w, "commandId", command_id);
-    writer_close(w);
-}
-
-/* --- the command that asked for it --------------------------------------- */
 
 /* Members of a command that asks for a transaction, which lead to it. */
 static const char *const remote_members[] = {
