@@ -18,12 +18,11 @@ static struct deferred **last = &first;
 static struct deferred *
 add(uint64_t number, const char *text, size_t len)
 {
-    struct deferred *d = calloc(1, sizeof *d + len);
+    struct deferred *d = malloc(sizeof *d + len);
 
     if (d == NULL)
         return NULL;
-    d->number = number;
-    d->len = (uint32_t)len;
+    *d = (struct deferred){.number = number, .len = (uint32_t)len};
     if (len > 0)
         memcpy(d->text, text, len);
     *last = d;
