@@ -170,6 +170,13 @@ check-browser:
 	@$(MAKE) --no-print-directory all
 	@B=$(B) OCPPD_TEST_SLOW=2 /usr/bin/python3 test/browser/status.py
 
+# The alert rules by promtool. Not a part of `make check`, as Debian's package
+# of it starts a Prometheus.
+check-monitoring:
+	@scripts/deps monitoring
+	@$(MAKE) --no-print-directory all
+	@B=$(B) test/run monitoring
+
 # A sample of them under valgrind, the build as it is. Not here: sandbox and the
 # limit of descriptors in workers, as valgrind takes memory, descriptors and
 # system calls for itself; what measures time; what is long already.
@@ -356,6 +363,7 @@ help:
 	@echo 'make check         install what is missing, build, run all tests'
 	@echo 'make check-asan    the same with sanitizers'
 	@echo 'make check-browser the status page in a browser'
+	@echo 'make check-monitoring the alert rules of conf/prometheus by promtool'
 	@echo 'make check-valgrind a sample of them under valgrind'
 	@echo 'make soak          faults at random under load, SOAK_MINUTES (120), SEED'
 	@echo 'make lint          clang-format, cppcheck, clang-tidy, gcc -fanalyzer'
@@ -371,6 +379,6 @@ help:
 	@echo 'make check-deb     the same, and lintian finds nothing in them'
 	@echo 'make clean'
 
-.PHONY: all clean man deps run run-tls demo bench-instructions bench-million check check-asan check-browser check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist deb check-deb help
+.PHONY: all clean man deps run run-tls demo bench-instructions bench-million check check-asan check-browser check-monitoring check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist deb check-deb help
 .SECONDARY:
--include $(shell find $(B) -path '$(B)/deb' -prune -o -type f -name '*.d' -print 2>/dev/null)
+-include $(shell find $(B) \( -path $(B)/deb -o -path $(B)/booted \) -prune -o -type f -name '*.d' -print 2>/dev/null)

@@ -1,0 +1,237 @@
+#!/usr/bin/python3
+"""The alert rules and the dashboard in conf/: their metrics exist, their rules
+fire, and what they tell the operator to use exists too."""
+
+from lib import *
+import tls
+
+RULES = ROOT + "/conf/prometheus/ocppd.rules.yml"
+DASHBOARD = ROOT + "/conf/grafana/ocppd.json"
+
+
+def metrics_of(text):
+    """Names in an expression, a histogram's without its ending."""
+    return {re.sub(r"_(bucket|sum|count)$", "", m)
+            for m in re.findall(r"\b(?:ocppd|process)_[a-z_0-9]+", text)
+            if not m.endswith("_")}
+
+
+def rules():
+    """(name, everything of it) of each alert, without a parser of YAML."""
+    with open(RULES) as f:
+        parts = re.split(r"^      - alert: (\w+)\n", f.read(), flags=re.M)
+    return list(zip(parts[1::2], parts[2::2]))
+
+
+def scrape(g):
+    r = subprocess.run(["curl", "-sf", "http://%s/metrics" %
+                        g.settings["admin_listen"]], stdout=subprocess.PIPE,
+                       text=True)
+    assert r.returncode == 0, r
+    return r.stdout
+
+
+def exported():
+    """Every name that a gateway with TLS and one charge point exports."""
+    g = tls.gateway(admin_listen="127.0.0.1:%d" % free_port())
+    Charger(g, "SEEN").boot()
+    return scrape(g)
+
+
+def test_every_metric_of_the_rules_and_of_the_dashboard_is_exported():
+    names = set(re.findall(r"^# TYPE (\S+)", exported(), re.M))
+    assert len(names) > 100, names
+    for path in (RULES, DASHBOARD):
+        with open(path) as f:
+            used = metrics_of(f.read())
+        assert len(used) > 15, (path, used)
+        assert not used - names, (path, used - names)
+
+
+def test_every_alert_says_what_is_wrong_and_what_to_do():
+    r = subprocess.run([OCPPD, "-x", "conf"], stdout=subprocess.PIPE, text=True)
+    text = r.stdout
+    r = subprocess.run([OCPPD, "-x", "commands"], stdout=subprocess.PIPE,
+                       text=True)
+    commands = set(re.findall(r"^\.It Cm (\S+)", r.stdout, re.M))
+    assert "worker-restart" in commands, commands
+    found = rules()
+    assert len(found) >= 20 and len({n for n, _ in found}) == len(found)
+    for name, rule in found:
+        assert re.search(r"severity: (info|warning|critical)\n", rule), name
+        action = re.search(r"action: >-\n\s+(.*)", rule)
+        assert re.search(r"summary: >-\n\s+\S", rule) and action, name
+        assert len(action[1]) > 40 and action[1].endswith("."), name
+        for word in re.findall(r"`ocppctl ([\w-]+)", action[1]):
+            assert word in commands, (name, word)
+        for section, key in re.findall(r"\b(server|journal|redis|websocket|"
+                                       r"admin|log)\.(\w+)", action[1]):
+            assert re.search(r"^\.It .*\b%s\b" % key, text, re.M), (name, key)
+
+
+def promtool(*words, stdin=None):
+    tool = shutil.which("promtool")
+    if not tool:
+        raise Skip("promtool is not installed: scripts/deps monitoring")
+    r = subprocess.run([tool, *words], stdin=stdin, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, text=True)
+    return r.returncode, r.stdout
+
+
+def test_promtool_finds_nothing_in_the_metrics():
+    text = exported()
+    with tempfile.TemporaryFile("w+") as f:
+        f.write(text)
+        f.seek(0)
+        code, out = promtool("check", "metrics", stdin=f)
+    assert code == 0 and not out, out
+
+
+def test_promtool_accepts_the_rules_and_the_configuration():
+    code, out = promtool("check", "rules", RULES)
+    assert code == 0 and "SUCCESS" in out, out
+    code, out = promtool("check", "config", "--syntax-only",
+                         ROOT + "/conf/prometheus/prometheus.yml")
+    assert code == 0, out
+
+
+# A gateway without troubles, a value for each two minutes, as promtool writes
+# them.
+QUIET = {
+    'up': "1x90",
+    'ocppd_start_time_seconds': "1000x90",
+    'ocppd_config_last_reload_successful': "1x90",
+    'ocppd_worker_restarts_total': "2x90",
+    'ocppd_workers{state="ready"}': "4x90",
+    'ocppd_workers{state="failed"}': "0x90",
+    'ocppd_helper_threads_late': "0x90",
+    'ocppd_log_lines_lost_total': "7x90",
+    'ocppd_journal_failing': "0x90",
+    'ocppd_journal_errors_total': "3x90",
+    'ocppd_journal_backlog_bytes': "4096x90",
+    'ocppd_commit_duration_seconds_bucket{le="1"}': "0+600x90",
+    'ocppd_commit_duration_seconds_bucket{le="+Inf"}': "0+600x90",
+    'ocppd_journal_damaged_total': "1x90",
+    'ocppd_journal_disk_size_bytes': "1000000000x90",
+    'ocppd_journal_disk_free_bytes': "800000000-1000x90",
+    'ocppd_redis_ship_lag_seconds': "0.2x90",
+    'ocppd_redis_failures_total': "1x90",
+    'ocppd_redis_events_trimmed_unread_total': "0x90",
+    'ocppd_platform_fallbacks_total': "5x90",
+    'ocppd_redis_outcomes_waiting': "0x90",
+    'ocppd_pings_skipped_total': "9x90",
+    'ocppd_connections_accepted_total': "1000+10x90",
+    'ocppd_handshakes_refused_total{reason="auth"}': "0+1x90",
+    'ocppd_connections{worker="0"}': "1000x90",
+    'ocppd_max_connections': "10000x90",
+    'ocppd_identities': "1500x90",
+    'ocppd_max_identities': "20000x90",
+    'process_open_fds{process="worker 0"}': "1100x90",
+    'process_max_fds{process="worker 0"}': "1048576x90",
+    'ocppd_penalties_total': "3x90",
+    'ocppd_certificate_expiry_timestamp_seconds{file="a.pem"}': "9000000x90",
+    'ocppd_tls_failures_total{reason="unknown_ca"}': "0+1x90",
+}
+
+# What differs when each alert must fire, within three hours.
+TROUBLES = {
+    "OcppdDown": {'up': "0x90"},
+    "OcppdRestarts": {'ocppd_start_time_seconds': "1000+1000x90"},
+    "OcppdReloadFailed": {'ocppd_config_last_reload_successful': "0x90"},
+    "OcppdWorkerDied": {'ocppd_worker_restarts_total': "2+1x90"},
+    "OcppdWorkerFailed": {'ocppd_workers{state="failed"}': "1x90"},
+    "OcppdHelperLate": {'ocppd_helper_threads_late': "1x90"},
+    "OcppdLogLinesLost": {'ocppd_log_lines_lost_total': "7+1x90"},
+    "OcppdJournalFailing": {'ocppd_journal_failing': "1x90"},
+    "OcppdJournalErrors": {'ocppd_journal_errors_total': "3+1x90"},
+    "OcppdJournalBacklog": {'ocppd_journal_backlog_bytes': "9000000x90"},
+    "OcppdCommitSlow": {
+        'ocppd_commit_duration_seconds_bucket{le="1"}': "0+600x90",
+        'ocppd_commit_duration_seconds_bucket{le="2.5"}': "0+700x90",
+        'ocppd_commit_duration_seconds_bucket{le="+Inf"}': "0+700x90"},
+    "OcppdJournalDamaged": {'ocppd_journal_damaged_total': "1+1x90"},
+    "OcppdDiskFillsUp": {
+        'ocppd_journal_disk_free_bytes': "450000000-1000000x90"},
+    "OcppdDiskSpaceLow": {'ocppd_journal_disk_free_bytes': "90000000x90"},
+    "OcppdRedisLag": {'ocppd_redis_ship_lag_seconds': "100x90"},
+    "OcppdRedisFailures": {'ocppd_redis_failures_total': "1+1x90"},
+    "OcppdEventsTrimmedUnread": {
+        'ocppd_redis_events_trimmed_unread_total': "0+5x90"},
+    "OcppdPlatformSilent": {'ocppd_platform_fallbacks_total': "5+5x90"},
+    "OcppdOutcomesWaiting": {'ocppd_redis_outcomes_waiting': "2000x90"},
+    "OcppdPingsSkipped": {'ocppd_pings_skipped_total': "9+1x90"},
+    "OcppdReconnectStorm": {
+        'ocppd_connections_accepted_total': "1000+200x90"},
+    "OcppdHandshakesRefused": {
+        'ocppd_handshakes_refused_total{reason="auth"}': "0+200x90"},
+    "OcppdChargePointsGone": {
+        'ocppd_connections{worker="0"}': "1000x70 500x20"},
+    "OcppdConnectionsNearLimit": {
+        'ocppd_connections{worker="0"}': "9500x90"},
+    "OcppdIdentitiesNearLimit": {'ocppd_identities': "19900x90"},
+    "OcppdDescriptorsNearLimit": {
+        'process_max_fds{process="worker 0"}': "1200x90"},
+    "OcppdPenalties": {'ocppd_penalties_total': "3+10x90"},
+    "OcppdCertificateExpires": {
+        'ocppd_certificate_expiry_timestamp_seconds{file="a.pem"}':
+            "%dx90" % (10800 + 10 * 86400)},
+    "OcppdCertificateExpired": {
+        'ocppd_certificate_expiry_timestamp_seconds{file="a.pem"}':
+            "%dx90" % (10800 + 86400)},
+    "OcppdTlsFailures": {
+        'ocppd_tls_failures_total{reason="unknown_ca"}': "0+200x90"},
+}
+
+
+def series(name):
+    """With the labels that Prometheus adds."""
+    more = 'job="ocppd",instance="gateway:9180"'
+    return name[:-1] + "," + more + "}" if name.endswith("}") else \
+        name + "{" + more + "}"
+
+
+def case(title, changed, samples):
+    return {"name": title, "interval": "2m",
+            "input_series": [{"series": series(k), "values": v}
+                             for k, v in {**QUIET, **changed}.items()],
+            "promql_expr_test": samples}
+
+
+def test_each_alert_fires_when_it_must_and_none_while_all_is_well():
+    assert set(TROUBLES) == {n for n, _ in rules()}
+    firing = 'count(ALERTS{alertname="%s",alertstate="firing"})'
+    cases = [case("all is well", {}, [
+        {"expr": 'count(ALERTS{alertstate="firing"})', "eval_time": "3h",
+         "exp_samples": []}])]
+    for name, changed in TROUBLES.items():
+        assert set(changed) & set(QUIET), name
+        cases.append(case(name, changed, [
+            {"expr": firing % name, "eval_time": "3h",
+             "exp_samples": [{"labels": "{}", "value": 1}]}]))
+    with tempfile.TemporaryDirectory() as d:
+        with open(d + "/test.yml", "w") as f:     # JSON is YAML
+            json.dump({"rule_files": [RULES], "evaluation_interval": "5m",
+                       "tests": cases}, f)
+        code, out = promtool("test", "rules", d + "/test.yml")
+    assert code == 0 and "SUCCESS" in out, out
+
+
+def test_the_dashboard_is_one_that_grafana_reads():
+    with open(DASHBOARD) as f:
+        board = json.load(f)
+    assert board["uid"] == "ocppd" and board["title"]
+    ids = [p["id"] for p in board["panels"]]
+    assert len(ids) == len(set(ids)) > 15
+    for p in board["panels"]:
+        if p["type"] == "row":
+            continue
+        assert p["description"], p["title"]
+        assert p["targets"], p["title"]
+        place = p["gridPos"]
+        assert place["x"] + place["w"] <= 24, p["title"]
+        for t in p["targets"]:
+            assert "$gateway" in t["expr"], (p["title"], t)
+
+
+if __name__ == "__main__":
+    main()
