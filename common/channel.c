@@ -9,12 +9,19 @@
 
 #include "ensure.h"
 
+static uint64_t last_id;
+
 uint64_t
 channel_next_id(void)
 {
-    static uint64_t last;
+    return ++last_id;
+}
 
-    return ++last;
+void
+channel_ids_above(uint64_t id)
+{
+    if (last_id < id)
+        last_id = id;
 }
 
 bool

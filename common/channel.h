@@ -42,6 +42,8 @@ struct channel_msg {
 
 /* A number for a request or tap of the master: never 0, never repeated. */
 uint64_t channel_next_id(void);
+/* Later ones are above this one as well. */
+void channel_ids_above(uint64_t id);
 
 /* Both ends non-blocking, close-on-exec, with buffers for many bodies. */
 bool channel_pair(int fds[2]);

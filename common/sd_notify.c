@@ -56,3 +56,12 @@ sd_notify_stopping(void)
 {
     send_text("STOPPING=1");
 }
+
+void
+sd_notify_main_pid(int pid)
+{
+    char text[64];
+
+    snprintf(text, sizeof text, "MAINPID=%d\nREADY=1", pid);
+    send_text(text);
+}

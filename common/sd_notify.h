@@ -14,5 +14,7 @@ void sd_notify_ready(void); /* started, or a reload is done */
 void sd_notify_reloading(
     void); /* sd_notify_ready() must follow, whatever came of it */
 void sd_notify_stopping(void);
+/* Another process is the main one of the service from now on. */
+void sd_notify_main_pid(int pid);
 
 #endif

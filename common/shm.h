@@ -40,7 +40,8 @@ enum shm_worker_state {
     SHM_WORKER_STARTING, /* forked, not ready yet */
     SHM_WORKER_READY,
     SHM_WORKER_DRAINING,
-    SHM_WORKER_FAILED /* said "do not respawn"; an operator restarts it */
+    SHM_WORKER_FAILED, /* said "do not respawn"; an operator restarts it */
+    SHM_WORKER_MOVED   /* the new program has it, an upgrade is under way */
 };
 
 /*

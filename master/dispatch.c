@@ -19,6 +19,8 @@
 #include "workers/supervise.h"
 #include "workers/tls_keeper.h"
 #include "control/taps.h"
+#include "upgrade/successor.h"
+#include "upgrade/upgrade.h"
 
 /* Datagrams of one worker per turn of the loop, so that a busy tap starves
  * neither the other workers nor the control socket. */
@@ -56,6 +58,15 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
     case CHANNEL_tapped:
         taps_frame(m->id, body, m->len);
         break;
+    case CHANNEL_frozen:
+        upgrade_frozen(slot);
+        break;
+    case CHANNEL_kept:
+        upgrade_kept(slot, channel_string(body, m->len, 0));
+        break;
+    case CHANNEL_inherited:
+        successor_inherited(slot, m->id, m->arg);
+        break;
     case CHANNEL_key:
         access_key(slot, m->arg, body, m->len);
         break;
@@ -90,6 +101,18 @@ void
 up_worker_failed(unsigned slot)
 {
     pending_calls_worker_failed(slot);
+}
+
+void
+up_worker_left(unsigned slot, bool well)
+{
+    upgrade_worker_left(slot, well);
+}
+
+void
+up_heir_gone(unsigned slot)
+{
+    successor_heir_gone(slot);
 }
 
 void

@@ -39,6 +39,8 @@
 #include "access/access.h"
 #include "workers/supervise.h"
 #include "workers/tls_keeper.h"
+#include "upgrade/successor.h"
+#include "upgrade/upgrade.h"
 #include "worker/worker.h"
 #include "version.h"
 
@@ -47,7 +49,8 @@
 
 struct master master;
 
-static const int signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1};
+static const int signals[] = {
+    SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
 #define SIGNALS (sizeof signals / sizeof *signals)
 static ev_signal signal_watchers[SIGNALS];
 
@@ -58,16 +61,33 @@ up_stop(void)
 {
     if (master.phase == MASTER_STOPPING)
         return;
+    upgrade_abort();
     master.phase = MASTER_STOPPING;
     atomic_store(&master.shm->draining, 1);
     sd_notify_stopping();
     supervise_kill();
 }
 
+bool
+up_upgrade(const char *program, struct buf *why)
+{
+    return upgrade_begin(program, why);
+}
+
+/* While slots move, the daemon is half here and half there: it is stopped when
+ * that has ended, within some times upgrade.patience. */
+static bool stop_later;
+
 void
 up_drain(uint64_t ms)
 {
     char text[CLOCK_DURATION_LEN];
+
+    if (!upgrade_cancel("the daemon is being stopped")) {
+        log_info("stopping as soon as the upgrade is done");
+        stop_later = true;
+        return;
+    }
 
     if (master.phase >= MASTER_DRAINING) {
         log_warn("second request to stop: stopping at once");
@@ -175,6 +195,16 @@ reload_by_signal(void)
 }
 
 static void
+upgrade_by_signal(void)
+{
+    struct buf why = BUF_INIT(1024);
+
+    if (!up_upgrade(NULL, &why))
+        log_error("upgrade: %s", buf_cstr(&why));
+    buf_free(&why);
+}
+
+static void
 signal_cb(struct ev_loop *loop, ev_signal *w, int events)
 {
     (void)loop, (void)events;
@@ -192,6 +222,9 @@ signal_cb(struct ev_loop *loop, ev_signal *w, int events)
         break;
     case SIGUSR1:
         up_reopen_logs();
+        break;
+    case SIGUSR2:
+        upgrade_by_signal();
         break;
     }
 }
@@ -237,6 +270,29 @@ leave(int code)
 }
 
 void
+up_unlock(void)
+{
+    paths_unlock();
+}
+
+bool
+up_lock(struct buf *why)
+{
+    return paths_lock(&master.config, why);
+}
+
+void
+up_succeeded(void)
+{
+    pid_t next = upgrade_successor();
+
+    if (stop_later && next > 0)
+        kill(next, SIGTERM);
+    admin_stop();
+    exit(MASTER_EXIT_DONE);
+}
+
+void
 up_end(void)
 {
     log_info("stopped");
@@ -257,6 +313,11 @@ cannot_start(int code, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    if (master.phase == MASTER_INHERITING) {
+        log_error("cannot take over: %s", text);
+        successor_refuse(text);
+        exit(code);
+    }
     if (log_fd() == STDERR_FILENO) {
         log_error("cannot start: %s", text);
         daemonize_failed(code, text, false);
@@ -301,8 +362,24 @@ find_node(char out[33])
     snprintf(out, 33, "%.32s", host[0] ? host : "ocppd");
 }
 
+/* Files, sockets and the state directory: taken, or taken over. */
+static bool
+take(const struct config *c, int inherit, struct buf *why, struct buf *notes)
+{
+    if (inherit >= 0)
+        return successor_receive(inherit, why) && paths_prepare(c, why) &&
+            access_check(c, false, why) && tokens_read(why) &&
+            tls_keeper_check(c, why, notes) && supervise_listen(why) &&
+            admin_listen(why);
+    return paths_take(c, why) && access_check(c, false, why) &&
+        tokens_read(why) && tls_keeper_check(c, why, notes) &&
+        supervise_listen(why) && admin_listen(why) &&
+        control_open(c->server_control, c->server_control_group, why);
+}
+
+/* inherit: the link to the old program of an upgrade, -1 without one. */
 static void
-start(void)
+start(int inherit)
 {
     const struct config *c = &master.config;
     struct buf           why = BUF_INIT(8192), notes = BUF_INIT(8192);
@@ -314,10 +391,7 @@ start(void)
         master.conf_file ? master.conf_file : "no configuration file",
         c->log_level == CONF_log_level_debug ? ", debugging" : "");
     listen_raise_limit(c, master.slots);
-    if (!paths_take(c, &why) || !access_check(c, false, &why) ||
-        !tokens_read(&why) || !tls_keeper_check(c, &why, &notes) ||
-        !supervise_listen(&why) || !admin_listen(&why) ||
-        !control_open(c->server_control, c->server_control_group, &why))
+    if (!take(c, inherit, &why, &notes))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
     master.shm = shm_make(c, master.slots, node, &master.memfd);
     if (master.shm == NULL)
@@ -326,6 +400,8 @@ start(void)
             "server.max_connections = %" PRIu64 ": %s",
             c->server_max_connections, strerror(errno));
     log_level_at(&master.shm->log_level);
+    if (inherit >= 0 && !successor_prepared(&why))
+        cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
     tls_keeper_adopt();
     if (notes.len > 0)
         log_warn("%s", buf_cstr(&notes));
@@ -336,6 +412,9 @@ start(void)
             "cannot give up rights that are not needed: %s", strerror(errno));
     if (sandbox_secrets(c))
         sandbox_hide();
+    if (inherit >= 0)
+        return; /* the old program says what comes next */
+    supervise_begin();
     supervise_start();
     admin_start();
 }
@@ -366,7 +445,7 @@ open_log(bool background)
 
 static const char usage_text[] =
     "usage: ocppd [-dhtV] [-c file] [-o section.key=value]... "
-    "[-x conf|stats|commands|events|http|redis|schema]\n";
+    "[-x conf|stats|commands|events|http|redis|schema|upgrade]\n";
 
 static const char help_text[] =
     "  -c file  the configuration; default: " CONFIG_FILE " if it exists\n"
@@ -374,7 +453,7 @@ static const char help_text[] =
     "  -o ...   a setting that overrides the configuration\n"
     "  -t       check the configuration and exit\n"
     "  -x name  print a table of the manual, the functions for Redis, or the\n"
-    "           JSON Schema of events\n"
+    "           JSON Schema of events, or the format of an upgrade\n"
     "  -V       print the version\n"
     "ocppd(8) describes the program, ocppd.conf(5) the settings.\n";
 
@@ -412,6 +491,9 @@ print_table(const char *which)
         event_put_schema(&out);
     else if (strcmp(which, "http") == 0)
         http_put_manual(&out);
+    else if (strcmp(which, "upgrade") == 0)
+        buf_addf(
+            &out, "format %d\nversion %s\n", UPGRADE_FORMAT, OCPPD_VERSION);
     else if (strcmp(which, "redis") == 0) {
         read_config(); /* of the options in front of this one */
         worker_put_library(&master.config, &out);
@@ -462,6 +544,11 @@ main(int argc, char **argv)
     int                           option;
 
     master.overrides = overrides;
+    master.argc = argc;
+    master.argv = argv;
+    ssize_t n =
+        readlink("/proc/self/exe", master.program, sizeof master.program - 1);
+    master.program[n > 0 ? n : 0] = '\0';
     while ((option = getopt_long(argc, argv, "c:o:dhtx:V", longs, NULL)) != -1)
         switch (option) {
         case 'c':
@@ -500,7 +587,10 @@ main(int argc, char **argv)
     read_config();
     if (test)
         test_config();
-    if (background)
+    int inherit = successor_descriptor();
+    if (inherit >= 0)
+        master.phase = MASTER_INHERITING;
+    else if (background)
         daemonize_enter();
     open_log(background);
 
@@ -510,7 +600,7 @@ main(int argc, char **argv)
             strerror(errno));
     watch_signals();
     watch_helpers();
-    start();
+    start(inherit);
     ev_run(master.loop, 0);
     return 0;
 }

@@ -234,6 +234,59 @@ share_journal(const struct config *c, struct buf *why)
     return false;
 }
 
+static void
+set_lock(int fd, short type)
+{
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
+
+    if (fd >= 0)
+        fcntl(fd, F_SETLK, &lock);
+}
+
+void
+paths_unlock(void)
+{
+    set_lock(pidfile, F_UNLCK);
+    set_lock(master.lockfd, F_UNLCK);
+}
+
+bool
+paths_lock(const struct config *c, struct buf *why)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    if (fcntl(master.lockfd, F_SETLK, &lock) != 0) {
+        buf_addf(why, "server.state_dir = %s: cannot lock it: %s",
+            c->server_state_dir, strerror(errno));
+        return false;
+    }
+    if (pidfile >= 0) /* an attempt has failed, and nothing has changed */
+        set_lock(pidfile, F_WRLCK);
+    else if (c->server_pidfile[0] != '\0' &&
+        !lock_pidfile(c->server_pidfile, why))
+        return false;
+    return true;
+}
+
+bool
+paths_prepare(const struct config *c, struct buf *why)
+{
+    char dir[CONF_TEXT_MAX];
+
+    if (c->server_pidfile[0] != '\0') {
+        parent_of(c->server_pidfile, dir);
+        if (!make_directory("server.pidfile", dir, 0755, "", why))
+            return false;
+    }
+    if (c->server_control[0] != '\0') {
+        parent_of(c->server_control, dir);
+        if (!make_directory("server.control", dir, 0755, "", why))
+            return false;
+    }
+    return share_journal(c, why) &&
+        writable(c->server_state_dir, c->server_user, why);
+}
+
 bool
 paths_take(const struct config *c, struct buf *why)
 {

@@ -12,6 +12,13 @@
 
 /* Makes what is missing, locks the pid file. False with a sentence. */
 bool paths_take(const struct config *c, struct buf *why);
+/* For an upgrade. The new program makes what is missing; the old one gives up
+ * its locks, but not the lock of the state directory that all processes share;
+ * the new one takes them and writes the pid file. */
+bool paths_prepare(const struct config *c, struct buf *why);
+void paths_unlock(void);
+bool paths_lock(const struct config *c, struct buf *why);
+
 /* Would they do? Changes nothing. */
 bool paths_test(const struct config *c, struct buf *why);
 /* The directory of a log file: made if it is missing, or with make false only

@@ -128,6 +128,44 @@ class Event(dict):
     __slots__ = ("line", "raw", "slot")
 
 
+def subreaper():
+    """Processes whose parent has ended become children of this one, so that
+    their exit codes can be had."""
+    import ctypes
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)     # PR_SET_CHILD_SUBREAPER
+
+
+class Adopted:
+    """As subprocess.Popen, of a process that was started by another one."""
+
+    def __init__(self, pid):
+        self.pid, self.returncode = pid, None
+
+    def poll(self):
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                pid, status = (0, 0) if alive(self.pid) else (self.pid, 0)
+            if pid:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
+
+    def wait(self, timeout=None):
+        until = time.monotonic() + (timeout or 3600)
+        while self.poll() is None:
+            if time.monotonic() > until:
+                raise subprocess.TimeoutExpired("ocppd", timeout)
+            time.sleep(0.01)
+        return self.returncode
+
+    def send_signal(self, sig):
+        os.kill(self.pid, sig)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
 class Gateway:
     """One daemon in its own directory, with its own ports.
 
@@ -371,6 +409,21 @@ class Gateway:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError("ocppd did not exit within %.1f s" % timeout)
+
+    def follow(self, pid):
+        """The process that has taken over is the gateway's from now on."""
+        self.process.wait(DEADLINE)
+        self.process = Adopted(pid)
+
+    def upgrade(self, *program, timeout=60.0):
+        """What `ocppctl -j upgrade` prints. The old program has ended."""
+        subreaper()
+        code, body = self.ask("-j", "upgrade", *program,
+                              timeout=timeout * SLOW)
+        assert code == 200, (code, body, self.log()[-3000:])
+        report = json.loads(body)
+        self.follow(report["pid"])
+        return report
 
     def stop(self, sig=signal.SIGTERM, timeout=DEADLINE):
         """Exit code."""

@@ -25,6 +25,9 @@ struct worker_boot {
     const struct listener *listeners; /* of this slot */
     unsigned               n_listeners;
     int                    tls_bundle; /* tls_bundle.h; -1 without TLS */
+    int inherit; /* whence it takes over the slot; -1: it is the first one,
+                    or its predecessor died */
+    bool held;   /* accept nothing before CHANNEL_freeze with arg 0 */
 };
 
 /* Called in the forked child, with signals at their defaults and not

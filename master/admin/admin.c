@@ -49,9 +49,17 @@ admin_listen(struct buf *why)
 {
     const char *list = master.config.admin_listen;
 
-    return listen_probe("admin.listen", list, why) &&
-        listen_open(
-            &listeners, LISTENER_PLAIN, "admin.listen", list, BACKLOG, why);
+    bool inherits = master.phase == MASTER_INHERITING;
+
+    return (inherits || listen_probe("admin.listen", list, why)) &&
+        listen_open(&listeners, LISTENER_PLAIN, LISTEN_ADMIN, "admin.listen",
+            list, inherits ? 0 : BACKLOG, why);
+}
+
+const struct listen_set *
+admin_listeners(void)
+{
+    return &listeners;
 }
 
 static void start(void);
@@ -154,6 +162,9 @@ admin_start(void)
     if (listeners.n == 0)
         return;
     ev_init(&respawn, respawn_cb);
+    /* One that was bound during an upgrade does not listen yet. */
+    if (!listen_begin(&listeners, BACKLOG))
+        log_error("admin.listen: cannot listen: %s", strerror(errno));
     start();
 }
 

@@ -12,9 +12,11 @@
 
 #include "buf.h"
 #include "channel.h"
+#include "workers/listen.h"
 
 /* Binds admin.listen; false with a sentence. */
-bool admin_listen(struct buf *why);
+bool                     admin_listen(struct buf *why);
+const struct listen_set *admin_listeners(void);
 /* Nothing if admin.listen is empty. */
 void admin_start(void);
 void admin_stop(void);

@@ -18,9 +18,9 @@ const char *
 report_state(int state)
 {
     static const char *const names[] = {
-        "down", "starting", "ready", "draining", "failed"};
+        "down", "starting", "ready", "draining", "failed", "moved"};
 
-    return state >= 0 && state < 5 ? names[state] : "unknown";
+    return state >= 0 && state <= SHM_WORKER_MOVED ? names[state] : "unknown";
 }
 
 void
@@ -371,6 +371,7 @@ status_json(const struct shm *s, const char *conf_file, const struct config *c,
     writer_strn(&w, "lastWords", s->reload_words,
         strnlen(s->reload_words, sizeof s->reload_words));
     writer_close(&w);
+    report_upgrade_json(&w, s);
     put_journal(&w, s, sum);
     writer_open(&w, "problems", '[');
     find_problems(s, c, sum, &w, NULL);
@@ -427,6 +428,7 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
     if (s->reload_wall_ms != 0)
         buf_addf(out, ": %.*s", (int)sizeof s->reload_words, s->reload_words);
     buf_addc(out, '\n');
+    report_upgrade_text(out, s, now);
 }
 
 void

@@ -50,6 +50,13 @@ typedef void report_say(void *ctx, const char *fmt, ...)
 void report_redis_problems(
     const struct shm *s, const struct config *c, report_say *say, void *ctx);
 
+/* --- report_upgrade.c ---------------------------------------------------- */
+
+/* The last upgrade, as members of an open object, and as lines; now in Unix
+ * seconds. */
+void report_upgrade_json(struct writer *w, const struct shm *s);
+void report_upgrade_text(struct buf *out, const struct shm *s, uint64_t now);
+
 /* --- report_tls.c -------------------------------------------------------- */
 
 /* Members of `ocppctl tls`. expiring_ms: also lists identities whose client

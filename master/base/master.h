@@ -25,7 +25,8 @@ enum master_exit {
 };
 
 enum master_phase {
-    MASTER_STARTING, /* not every worker was ready yet */
+    MASTER_STARTING,   /* not every worker was ready yet */
+    MASTER_INHERITING, /* the old program hands over, slot by slot */
     MASTER_RUNNING,
     MASTER_DRAINING, /* the workers close their connections, then all ends */
     MASTER_STOPPING  /* the workers are being killed */
@@ -39,6 +40,11 @@ struct master {
     const char                   *conf_file; /* NULL: defaults only */
     const struct config_override *overrides;
     size_t                        n_overrides;
+
+    /* How this process was started, for its successor. program: its file. */
+    int    argc;
+    char **argv;
+    char   program[CONF_TEXT_MAX];
 
     struct config config;     /* in force; what shm publishes */
     const char   *log_target; /* config.log_target, but syslog with -d

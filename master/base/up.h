@@ -20,6 +20,16 @@ void up_drain(uint64_t ms);
 void up_stop(void);
 void up_reopen_logs(void);
 
+/* Another program takes over; NULL: the one that was started. False with a
+ * sentence if that cannot begin. */
+bool up_upgrade(const char *program, struct buf *why);
+/* It has: this process ends, and leaves files and sockets to it. */
+void up_succeeded(void) __attribute__((noreturn));
+/* Gives up the locks by which a start sees that a daemon runs, or takes them
+ * and writes the pid file. False with a sentence. */
+void up_unlock(void);
+bool up_lock(struct buf *why);
+
 /* Every worker has been ready once. */
 void up_is_ready(void);
 /* The daemon cannot start, and why. */
@@ -44,7 +54,10 @@ bool up_reload(struct buf *out);
 bool up_receive(unsigned slot, int fd);
 void up_worker_gone(unsigned slot);   /* its process is dead */
 void up_worker_failed(unsigned slot); /* and it will have no successor */
-void up_tick(void);                   /* once a second */
+/* It was to hand over, and has ended; well: by itself, when it was done. */
+void up_worker_left(unsigned slot, bool well);
+void up_heir_gone(unsigned slot); /* it died while it took over */
+void up_tick(void);               /* once a second */
 
 /* A client of the HTTP API, whose socket is the callee's from now on. */
 void up_client(int fd);

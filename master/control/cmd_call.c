@@ -226,13 +226,20 @@ call_failed(uint64_t id, const char *why)
         control_replyf(c, CONTROL_FAILED, "%s", why);
 }
 
+struct pending_calls_waiter
+call_waiter(uint64_t client)
+{
+    return (struct pending_calls_waiter){client, call_done, call_failed};
+}
+
 void
 cmd_call(struct client *c, int argc, char **argv)
 {
-    struct buf                        body = BUF_INIT(CHANNEL_BODY_MAX);
-    struct call                       call;
-    cref                              owner;
-    const struct pending_calls_waiter waiter = {c->id, call_done, call_failed};
+    struct buf  body = BUF_INIT(CHANNEL_BODY_MAX);
+    struct call call;
+    cref        owner;
+
+    const struct pending_calls_waiter waiter = call_waiter(c->id);
 
     if (!parse_call(c, argc, argv, &call) || !control_may_wait(c))
         return;
@@ -261,6 +268,7 @@ cmd_call(struct client *c, int argc, char **argv)
     buf_free(&body);
     if (!refuse_call(c, r))
         return;
+    c->waits = "call";
     uint64_t most =
         call.timeout_ms ? call.timeout_ms : master.config.ocpp_message_timeout;
     control_wait(c, NULL, 2 * most + PATIENCE_MS,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "control/command.h"
@@ -240,6 +241,40 @@ cmd_log_level(struct client *c, int argc, char **argv)
     writer_close(&w);
     buf_addc(&out, '\n');
     finish(c, CONTROL_DONE, &out);
+}
+
+/* On success the client has moved to the new program, which answers. */
+static void
+upgrade_poll(struct client *c)
+{
+    const struct shm *s = master.shm;
+
+    if (!s->upgrading)
+        control_replyf(c, CONTROL_FAILED,
+            "upgrade: %.*s; the old program goes on",
+            (int)sizeof s->upgrade_words, s->upgrade_words);
+}
+
+void
+cmd_upgrade(struct client *c, int argc, char **argv)
+{
+    struct buf why = BUF_INIT(1024);
+
+    if (!words(c, argc, argv, 2) || !control_may_wait(c))
+        return;
+    /* With a token of the HTTP API one may not choose what root executes. */
+    if (argc > 1 && c->uid != 0 && c->uid != geteuid()) {
+        control_replyf(c, CONTROL_FORBIDDEN,
+            "upgrade: only root and the user that started ocppd may name a "
+            "program");
+    } else if (!up_upgrade(argc > 1 ? argv[1] : NULL, &why)) {
+        control_replyf(c, CONTROL_CONFLICT, "upgrade: %s", buf_cstr(&why));
+    } else {
+        log_info("an operator upgrades the gateway (uid %d)", (int)c->uid);
+        c->waits = "upgrade";
+        control_wait(c, upgrade_poll, 0, "");
+    }
+    buf_free(&why);
 }
 
 void

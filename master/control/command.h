@@ -16,6 +16,7 @@
 
 #include "buf.h"
 #include "control/control.h"
+#include "control/pending_calls.h"
 #include "stats.h"
 
 enum command_needs { COMMAND_READ, COMMAND_ADMIN, COMMAND_LOCAL };
@@ -32,6 +33,9 @@ enum command_needs { COMMAND_READ, COMMAND_ADMIN, COMMAND_LOCAL };
 
 /* Finds the command, checks that the client may, executes it. */
 void command_run(struct client *c, int argc, char **argv);
+
+/* The waiter of a client of `call`, 0 for none. */
+struct pending_calls_waiter call_waiter(uint64_t client);
 
 /* "usage: ..." of argv[0], with what is wrong in front of it. */
 void command_usage(struct client *c, char **argv, const char *fmt, ...)

@@ -5,6 +5,9 @@
  *                        |    ^
  *                        +-> WAIT      for a worker or the registry
  *                        +-> STREAM    until the client closes
+ *
+ * During an upgrade only some commands are executed. The lines of the others
+ * wait (HELD), and move to the new program with their clients.
  */
 #include "control/control.h"
 
@@ -30,7 +33,8 @@
 #include "control/taps.h"
 #include "writer.h"
 
-enum phase { LINE, WAIT, STREAM, REPLY };
+/* HELD: the line waits until an upgrade has ended. */
+enum phase { LINE, HELD, WAIT, STREAM, REPLY };
 
 /* What control.h shows of a client comes first. */
 struct peer {
@@ -43,7 +47,8 @@ struct peer {
     struct buf    line;
     struct buf    reply; /* from `written` on still to be sent */
     size_t        written;
-    const char   *late; /* WAIT: said at the deadline */
+    const char   *late;   /* WAIT: said at the deadline */
+    uint64_t      former; /* its id in the old program; 0: it came here */
 };
 
 #define ACCEPT_PAUSE_S 0.2 /* after a failure such as too few descriptors */
@@ -54,6 +59,7 @@ static unsigned     n_peers;
 static ev_io        listener;
 static ev_timer     accept_pause;
 static char         socket_path[CONF_TEXT_MAX];
+static bool         holding; /* an upgrade is under way */
 
 static void
 drop(struct peer *p)
@@ -291,12 +297,43 @@ control_stream(struct client *c, const void *body, size_t n)
 
 /* --- in ------------------------------------------------------------------ */
 
+/* The first word that is no option, of a line that is not cut yet. */
+static bool
+is_held(const struct peer *p)
+{
+    static const char *const served[] = {
+        "status", "health", "workers", "help", "stats", "config", "shutdown"};
+    const char *at = p->line.p, *end = at + p->line.len;
+
+    if (!holding)
+        return false;
+    for (;;) {
+        while (at < end && (*at == ' ' || *at == '\t'))
+            at++;
+        if (end - at < 3 || at[0] != '-')
+            break;
+        at += 2;
+    }
+    for (size_t i = 0; i < sizeof served / sizeof *served; i++) {
+        size_t n = strlen(served[i]);
+        if ((size_t)(end - at) > n && memcmp(at, served[i], n) == 0 &&
+            (unsigned char)at[n] <= ' ')
+            return false;
+    }
+    return true;
+}
+
 static void
 run(struct peer *p, size_t len)
 {
     struct control_line l;
     int                 first = 0;
 
+    if (is_held(p)) {
+        p->phase = HELD;
+        return;
+    }
+    p->phase = LINE;
     buf_reserve(&p->line, 1);
     if (!control_line_cut(&l, p->line.p, len)) {
         control_replyf(&p->shown, CONTROL_USAGE, "at byte %zu of the line: %s",
@@ -342,7 +379,7 @@ in_cb(struct ev_loop *loop, ev_io *w, int events)
     ssize_t n = recv(p->fd, some, sizeof some, MSG_DONTWAIT);
     if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
         return;
-    if (n <= 0 && p->phase == WAIT && !hung_up(p->fd)) {
+    if (n <= 0 && (p->phase == WAIT || p->phase == HELD) && !hung_up(p->fd)) {
         /* It sends no more but still reads; the timer looks for its end. */
         ev_io_stop(loop, w);
         return;
@@ -376,6 +413,10 @@ timer_cb(struct ev_loop *loop, ev_timer *w, int events)
         if (now >= p->deadline_ms)
             control_replyf(&p->shown, CONTROL_TIMEOUT,
                 "no line came within %d s", CONTROL_LINE_MS / 1000);
+        break;
+    case HELD:
+        if (!ev_is_active(&p->in) && hung_up(p->fd))
+            drop(p);
         break;
     case WAIT:
         if (!ev_is_active(&p->in) && hung_up(p->fd)) {
@@ -465,7 +506,7 @@ pause_accepting(int error)
         strerror(error));
 }
 
-static void
+static struct peer *
 add_client(int fd, uid_t uid, bool admin)
 {
     static uint64_t last_id;
@@ -474,7 +515,7 @@ add_client(int fd, uid_t uid, bool admin)
     if (p == NULL) {
         send_busy(fd);
         close(fd);
-        return;
+        return NULL;
     }
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
         if (peers[i] == NULL) {
@@ -496,6 +537,7 @@ add_client(int fd, uid_t uid, bool admin)
     p->in.data = p->out.data = p->timer.data = p;
     ev_io_start(master.loop, &p->in);
     set_timer(p, 1, 1);
+    return p;
 }
 
 static void
@@ -530,6 +572,123 @@ control_adopt(int fd)
         return;
     }
     add_client(fd, (uid_t)-1, false);
+}
+
+/* --- an upgrade ---------------------------------------------------------- */
+
+static void
+run_held(struct peer *p)
+{
+    char *nl = memchr(p->line.p, '\n', p->line.len);
+
+    p->deadline_ms = clock_mono_ms() + CONTROL_LINE_MS;
+    p->phase = LINE;
+    if (nl != NULL)
+        run(p, (size_t)(nl + 1 - p->line.p));
+}
+
+void
+control_hold(bool hold)
+{
+    holding = hold;
+    for (unsigned i = 0; i < CONTROL_CLIENTS && !hold; i++)
+        if (peers[i] != NULL && peers[i]->phase == HELD)
+            run_held(peers[i]);
+}
+
+bool
+control_write(uint64_t id, struct buf *out, int *fd)
+{
+    struct peer *p = (struct peer *)control_client(id);
+
+    if (p == NULL || p->phase == REPLY || p->phase == STREAM)
+        return false;
+    if (p->phase == WAIT && p->shown.waits == NULL) {
+        control_replyf(
+            &p->shown, CONTROL_BUSY, "an upgrade has come between; try again");
+        return false;
+    }
+    fields_begin(out, "client");
+    fields_put_u64(out, "fd", 1);
+    fields_put_u64(out, "id", p->shown.id);
+    fields_put_u64(out, "uid", p->shown.uid);
+    fields_put_u64(out, "admin", p->shown.admin);
+    if (p->shown.format != 0)
+        fields_put_bytes(out, "format", &p->shown.format, 1);
+    if (p->phase == WAIT)
+        fields_put_str(out, "waits", p->shown.waits);
+    else
+        fields_put_bytes(out, "line", p->line.p, p->line.len);
+    if (p->shown.wait_until_ms != 0)
+        fields_put_u64(out, "until_ms", p->shown.wait_until_ms);
+    fields_end(out);
+    *fd = p->fd;
+    return true;
+}
+
+void
+control_moved(uint64_t id)
+{
+    struct peer *p = (struct peer *)control_client(id);
+
+    if (p != NULL)
+        drop(p);
+}
+
+uint64_t
+control_next(uint64_t after, bool *waits)
+{
+    struct peer *next = NULL;
+
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        if (peers[i] != NULL && peers[i]->shown.id > after &&
+            (next == NULL || peers[i]->shown.id < next->shown.id))
+            next = peers[i];
+    if (next == NULL)
+        return 0;
+    *waits = next->phase == WAIT;
+    return next->shown.id;
+}
+
+struct client *
+control_read(struct fields *f, int fd, const char **waits)
+{
+    const struct field *line = fields_find(f, "line");
+    const struct field *format = fields_find(f, "format");
+    int                 flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
+        close(fd);
+        return NULL;
+    }
+    struct peer *p =
+        add_client(fd, (uid_t)fields_u64(f, "uid", (uid_t)-1, (uid_t)-1),
+            fields_bool(f, "admin", false));
+    if (p == NULL)
+        return NULL;
+    p->former = fields_u64(f, "id", 0, UINT64_MAX);
+    if (format != NULL && (format->value[0] == 'j' || format->value[0] == 'p'))
+        p->shown.format = format->value[0];
+    *waits = fields_str(f, "waits", 64);
+    if ((*waits)[0] != '\0') {
+        p->phase = WAIT;
+        p->late = "the command's outcome did not come in time; its event tells";
+        p->shown.wait_until_ms = fields_u64(f, "until_ms", 0, UINT64_MAX);
+        set_timer(p, CONTROL_POLL_MS / 1000.0, CONTROL_POLL_MS / 1000.0);
+    } else if (line != NULL && buf_add(&p->line, line->value, line->len) &&
+        memchr(line->value, '\n', line->len) != NULL) {
+        p->phase = HELD;
+    }
+    return &p->shown;
+}
+
+struct client *
+control_former(uint64_t id)
+{
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        if (id != 0 && peers[i] != NULL && peers[i]->former == id)
+            return &peers[i]->shown;
+    return NULL;
 }
 
 /* --- the socket ---------------------------------------------------------- */
@@ -601,6 +760,33 @@ give_to_group(const char *path, const char *group, struct buf *why)
     return false;
 }
 
+int
+control_listener(void)
+{
+    return socket_path[0] != '\0' ? listener.fd : -1;
+}
+
+void
+control_adopt_listener(const char *path, int fd)
+{
+    snprintf(socket_path, sizeof socket_path, "%s", path);
+    ev_io_init(&listener, accept_cb, fd, EV_READ);
+    ev_init(&accept_pause, resume_cb);
+    ev_io_start(master.loop, &listener);
+}
+
+void
+control_accept(bool on)
+{
+    if (socket_path[0] == '\0')
+        return;
+    ev_timer_stop(master.loop, &accept_pause);
+    if (on)
+        ev_io_start(master.loop, &listener);
+    else
+        ev_io_stop(master.loop, &listener);
+}
+
 bool
 control_open(const char *path, const char *group, struct buf *why)
 {
@@ -638,18 +824,13 @@ control_open(const char *path, const char *group, struct buf *why)
             close(fd);
         return false;
     }
-    snprintf(socket_path, sizeof socket_path, "%s", path);
-    ev_io_init(&listener, accept_cb, fd, EV_READ);
-    ev_init(&accept_pause, resume_cb);
-    ev_io_start(master.loop, &listener);
+    control_adopt_listener(path, fd);
     return true;
 }
 
 void
 control_close(void)
 {
-    if (socket_path[0] == '\0')
-        return;
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
         if (peers[i] != NULL) {
             /* What is said already, its kernel buffer may still take. */
@@ -659,8 +840,9 @@ control_close(void)
                     p->reply.len - p->written, MSG_NOSIGNAL | MSG_DONTWAIT);
             drop(p);
         }
-    ev_timer_stop(master.loop, &accept_pause);
-    ev_io_stop(master.loop, &listener);
+    if (socket_path[0] == '\0')
+        return;
+    control_accept(false);
     close(listener.fd);
     unlink(socket_path);
     socket_path[0] = '\0';

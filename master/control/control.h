@@ -23,6 +23,7 @@
 #include <sys/types.h>
 
 #include "buf.h"
+#include "fields.h"
 #include "identity.h"
 #include "registry.h"
 
@@ -55,6 +56,8 @@ struct client {
     bool     admin;  /* root, or the user the daemon runs as */
     char     format; /* 0 text, 'j', 'p' */
 
+    const char *waits; /* for what, if an upgrade may move it with its client;
+                          NULL otherwise */
     /* For a command that waits: called every CONTROL_POLL_MS until it
      * replied; see control_wait(). */
     void (*poll)(struct client *c);
@@ -73,6 +76,29 @@ struct client {
 /* False with a sentence. path "" means no socket. */
 bool control_open(const char *path, const char *group, struct buf *why);
 void control_close(void); /* removes the socket; clients are dropped */
+
+/* --- for an upgrade (upgrade/) --- */
+
+/* While it holds, only what reports on the daemon is executed; the lines of
+ * other commands wait. */
+void control_hold(bool hold);
+/* The client as a record, to which *fd belongs, which stays the client's.
+ * False if it cannot move: it has its reply, or gets one here. */
+bool control_write(uint64_t id, struct buf *out, int *fd);
+/* It is the new program's now. */
+void control_moved(uint64_t id);
+/* The clients in the order of their ids: the first one above; 0 at the end. */
+uint64_t control_next(uint64_t after, bool *waits);
+/* Back; fd is the callee's. *waits is "" unless it waits; its line, if it has
+ * one, is executed when control_hold(false) is called. NULL: no room. */
+struct client *control_read(struct fields *f, int fd, const char **waits);
+/* The client that had this id in the old program; NULL if there is none. */
+struct client *control_former(uint64_t id);
+/* The listening socket, -1 without one; the same in the new program; whether
+ * clients are accepted. */
+int  control_listener(void);
+void control_adopt_listener(const char *path, int fd);
+void control_accept(bool on);
 
 /* A client that came through the admin process: it may read, and has the
  * rights of the token that it shows with -k. fd becomes the callee's. */

@@ -237,3 +237,92 @@ pending_calls_tick(void)
         if (supervise_state(i) == SHM_WORKER_READY)
             deliver_waiting(i);
 }
+
+/* --- records ------------------------------------------------------------- */
+
+uint64_t
+pending_calls_next(uint64_t after, unsigned slot, uint64_t *client)
+{
+    struct pending *next = NULL;
+
+    for (struct pending *p = first; p != NULL; p = p->next)
+        if (p->msg.id > after && (slot == PENDING_ANY || p->slot == slot) &&
+            (next == NULL || p->msg.id < next->msg.id))
+            next = p;
+    *client = next != NULL ? next->waiter.client : 0;
+    return next != NULL ? next->msg.id : 0;
+}
+
+void
+pending_calls_write(uint64_t id, struct buf *out)
+{
+    for (struct pending *p = first; p != NULL; p = p->next) {
+        if (p->msg.id != id)
+            continue;
+        bool settle = p->msg.type == CHANNEL_settle;
+        fields_begin(out, "pending");
+        fields_put_u64(out, "id", id);
+        fields_put_u64(out, "slot", p->slot);
+        fields_put_u64(out, "sent", p->sent);
+        if (p->waiter.client != 0)
+            fields_put_u64(out, "client", p->waiter.client);
+        fields_put_u64(out, "began_ms", p->began_ms);
+        if (settle)
+            fields_put_str(out, "settle",
+                outcome_info[p->msg.arg < OUTCOMES ? p->msg.arg
+                                                   : OUTCOME_uncertain]
+                    .word);
+        else
+            fields_put_u64(out, "timeout_ms", p->msg.arg);
+        fields_put_bytes(out, "body", p->body, p->msg.len);
+        fields_end(out);
+    }
+}
+
+static enum outcome
+outcome_of(const char *word)
+{
+    for (unsigned i = 0; i < OUTCOMES; i++)
+        if (strcmp(outcome_info[i].word, word) == 0)
+            return (enum outcome)i;
+    return OUTCOME_uncertain;
+}
+
+/* Four strings, each with its NUL. */
+static bool
+is_body(const struct field *b)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < b->len; i++)
+        n += b->value[i] == '\0';
+    return n == 4 && b->len <= CHANNEL_BODY_MAX && b->value[b->len - 1] == '\0';
+}
+
+bool
+pending_calls_read(struct fields *f, const struct pending_calls_waiter *waiter)
+{
+    const struct field *body = fields_find(f, "body");
+    uint64_t            id = fields_u64(f, "id", 0, UINT64_MAX);
+    unsigned        slot = (unsigned)fields_u64(f, "slot", 0, CREF_SLOTS - 1);
+    struct pending *p;
+
+    if (id == 0 || body == NULL || !is_body(body) ||
+        make(waiter, slot % master.slots, body->value, body->len, &p) !=
+            PENDING_OK)
+        return false;
+    p->msg.id = id;
+    p->sent = fields_bool(f, "sent", false);
+    p->began_ms = fields_u64(f, "began_ms", p->began_ms, UINT64_MAX);
+    if (fields_find(f, "settle") != NULL) {
+        p->msg.type = CHANNEL_settle;
+        p->msg.arg = outcome_of(fields_str(f, "settle", 64));
+    } else {
+        p->msg.type = CHANNEL_call;
+        p->msg.arg = fields_u64(f, "timeout_ms", 0, UINT64_MAX);
+        /* Only a worker that has it can have the charge point. */
+        p->sent = true;
+    }
+    keep(p);
+    return true;
+}

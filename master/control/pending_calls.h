@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "channel.h"
+#include "fields.h"
 #include "stats.h"
 
 #define PENDING_MAX 4096          /* commands */
@@ -55,6 +56,17 @@ void pending_calls_worker_ready(unsigned slot);
 void pending_calls_worker_gone(unsigned slot);
 void pending_calls_worker_failed(unsigned slot);
 void pending_calls_tick(void);
+
+/* For an upgrade: the commands of a slot in the order of their ids, the first
+ * one above; *client is its waiting client or 0. 0 at the end. */
+#define PENDING_ANY (~0u)
+uint64_t pending_calls_next(uint64_t after, unsigned slot, uint64_t *client);
+/* Appends one as a record `pending`. It stays here too, so that it is settled
+ * if the new program fails. */
+void pending_calls_write(uint64_t id, struct buf *out);
+/* Back, with the same id; an heir that has the command ends it. */
+bool pending_calls_read(
+    struct fields *f, const struct pending_calls_waiter *waiter);
 
 unsigned pending_calls_count(void);
 /* Those for one identity, and how long ago the oldest of them began. */

@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cref.h"
 #include "log.h"
+#include "address.h"
 
 #define SPARE_FDS 64 /* listeners, channel, journal, log, epoll ... */
 
@@ -89,9 +92,108 @@ listen_probe(const char *knob, const char *list, struct buf *why)
     return true;
 }
 
+/* --- sockets of the old program ------------------------------------------ */
+
+#define OFFERED_MAX 8192
+
+static struct offered {
+    enum listener_kind kind;
+    unsigned           slot;
+    int                fd; /* -1: taken */
+} * offered;
+static unsigned offered_n;
+
+void
+listen_offer(enum listener_kind kind, unsigned slot, int fd)
+{
+    struct offered *more = offered_n < OFFERED_MAX
+        ? realloc(offered, (offered_n + 1) * sizeof *offered)
+        : NULL;
+    if (more == NULL) {
+        close(fd);
+        return;
+    }
+    offered = more;
+    offered[offered_n++] = (struct offered){kind, slot, fd};
+}
+
+static bool
+has_address(int fd, const struct sockaddr_storage *address)
+{
+    struct sockaddr_storage has;
+    socklen_t               size = sizeof has;
+
+    memset(&has, 0, sizeof has);
+    if (getsockname(fd, (struct sockaddr *)&has, &size) != 0)
+        return false;
+    uint64_t a[2], b[2];
+    uint16_t port_a, port_b;
+    address_pack(&has, a, &port_a);
+    address_pack(address, b, &port_b);
+    return has.ss_family == address->ss_family && port_a == port_b &&
+        a[0] == b[0] && a[1] == b[1];
+}
+
+static int
+take(enum listener_kind kind, unsigned slot,
+    const struct sockaddr_storage *address)
+{
+    for (unsigned i = 0; i < offered_n; i++) {
+        struct offered *o = &offered[i];
+        if (o->fd < 0 || o->kind != kind || o->slot != slot ||
+            !has_address(o->fd, address))
+            continue;
+        int fd = o->fd;
+        o->fd = -1;
+        return fd;
+    }
+    return -1;
+}
+
+void
+listen_take_rest(struct listen_set *set, enum listener_kind kind,
+    const char *list, unsigned slot, unsigned slots)
+{
+    char item[CONF_LIST_MAX];
+
+    for (const char *at = list; config_list_next(&at, item, sizeof item);) {
+        struct sockaddr_storage address;
+        socklen_t               size;
+        if (!config_address(item, &address, &size))
+            continue;
+        for (unsigned i = slots + slot; i < CREF_SLOTS; i += slots) {
+            int fd = set->n < LISTEN_ADDRESSES ? take(kind, i, &address) : -1;
+            if (fd >= 0)
+                set->at[set->n++] = (struct listener){fd, kind};
+        }
+    }
+}
+
+void
+listen_close_rest(void)
+{
+    for (unsigned i = 0; i < offered_n; i++)
+        if (offered[i].fd >= 0)
+            close(offered[i].fd);
+    free(offered);
+    offered = NULL;
+    offered_n = 0;
+}
+
 bool
-listen_open(struct listen_set *set, enum listener_kind kind, const char *knob,
-    const char *list, int backlog, struct buf *why)
+listen_begin(struct listen_set *set, int backlog)
+{
+    for (unsigned i = 0; i < set->n; i++)
+        if (listen(set->at[i].fd, backlog) != 0)
+            return false;
+    return true;
+}
+
+/* --- binding -------------------------------------------------------------- */
+
+bool
+listen_open(struct listen_set *set, enum listener_kind kind, unsigned slot,
+    const char *knob, const char *list, int backlog, struct buf *why)
 {
     char item[CONF_LIST_MAX];
 
@@ -107,8 +209,10 @@ listen_open(struct listen_set *set, enum listener_kind kind, const char *knob,
             listen_close(set);
             return explain(why, knob, item, EINVAL);
         }
-        int fd = bind_one(&address, size, true);
-        if (fd >= 0 && listen(fd, backlog) != 0) {
+        int fd = take(kind, slot, &address);
+        if (fd < 0)
+            fd = bind_one(&address, size, true);
+        if (fd >= 0 && backlog > 0 && listen(fd, backlog) != 0) {
             int saved = errno;
             close(fd);
             errno = saved;

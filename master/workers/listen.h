@@ -23,6 +23,21 @@ struct listen_set {
     unsigned        n;
 };
 
+/* The new program of an upgrade gets the sockets of the old one: each is
+ * offered here first, and listen_open() takes those of its slot that have one
+ * of its addresses; slot: LISTEN_ADMIN for the admin process. A socket that is
+ * bound anew with backlog 0 accepts nothing before listen_begin(). */
+#define LISTEN_ADMIN 0xffffu
+void listen_offer(enum listener_kind kind, unsigned slot, int fd);
+/* What was offered, has one of the addresses and no slot any more: clients may
+ * wait in it, so a slot takes it as well. Nothing if the set is full. */
+void listen_take_rest(struct listen_set *set, enum listener_kind kind,
+    const char *list, unsigned slot, unsigned slots);
+/* Closes what was offered and is not used. */
+void listen_close_rest(void);
+/* False with errno if one of them cannot listen. */
+bool listen_begin(struct listen_set *set, int backlog);
+
 /* Is every address free? Another daemon of the same user could share it
  * unnoticed and take half of its clients. False with a sentence in why. */
 bool listen_probe(const char *knob, const char *list, struct buf *why);
@@ -30,7 +45,7 @@ bool listen_probe(const char *knob, const char *list, struct buf *why);
 /* Binds every address of a listen knob and adds the sockets to the set. False
  * with a sentence that names the address and the remedy; then the set is
  * empty, and nothing of it is left open. */
-bool listen_open(struct listen_set *set, enum listener_kind kind,
+bool listen_open(struct listen_set *set, enum listener_kind kind, unsigned slot,
     const char *knob, const char *list, int backlog, struct buf *why);
 void listen_close(struct listen_set *set);
 

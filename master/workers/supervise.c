@@ -56,10 +56,14 @@ struct slot {
     uint64_t              drain_ms; /* arg of an owed drain */
     uint64_t              lived_ms; /* when it last accepted connections */
     bool                  restart;  /* an operator asked for a successor */
+    bool                  leaving;  /* its connections go to a new program */
+    bool                  awaits;   /* the old program's process of the slot */
+    int                   inherit;  /* the next process takes over from there */
 };
 
 static struct slot *slots;
 static ev_timer     tick, pulse;
+static bool         frozen; /* no worker accepts connections */
 
 static void start(struct slot *s);
 
@@ -131,8 +135,8 @@ send_passed(struct slot *s, struct channel_msg *m, int passed)
 static void
 pay(struct slot *s)
 {
-    static const enum channel_type hints[] = {
-        CHANNEL_config, CHANNEL_tls, CHANNEL_reopen, CHANNEL_drain};
+    static const enum channel_type hints[] = {CHANNEL_config, CHANNEL_tls,
+        CHANNEL_reopen, CHANNEL_freeze, CHANNEL_drain};
 
     for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
         if (!(s->owed & 1u << hints[i]))
@@ -140,6 +144,8 @@ pay(struct slot *s)
         struct channel_msg m = {.type = hints[i]};
         if (hints[i] == CHANNEL_drain)
             m.arg = s->drain_ms;
+        if (hints[i] == CHANNEL_freeze)
+            m.arg = frozen;
         bool sent = hints[i] == CHANNEL_tls
             ? send_passed(s, &m, tls_keeper_bundle())
             : hints[i] == CHANNEL_reopen ? send_passed(s, &m, log_fd())
@@ -220,7 +226,9 @@ run_child(struct slot *s, int channel)
         .channel = channel,
         .listeners = s->listeners.at,
         .n_listeners = s->listeners.n,
-        .tls_bundle = tls_keeper_bundle()};
+        .tls_bundle = tls_keeper_bundle(),
+        .inherit = s->inherit,
+        .held = frozen};
 
     worker_main(&boot);
 }
@@ -232,7 +240,7 @@ start(struct slot *s)
 {
     struct shm_worker *w = shared(s);
     int                ends[2];
-    int                keep[LISTEN_ADDRESSES + 3];
+    int                keep[LISTEN_ADDRESSES + 5];
     size_t             n = 0;
 
     ensure(s->pid == 0);
@@ -246,7 +254,8 @@ start(struct slot *s)
     memset(w->words, 0, sizeof w->words);
     atomic_store(&w->alive_ms, clock_mono_ms());
     atomic_store(&w->started_ms, clock_mono_ms());
-    s->born = atomic_load(&master.shm->sequence);
+    /* What an heir takes over was claimed by former processes, and lives. */
+    s->born = s->inherit >= 0 ? 0 : atomic_load(&master.shm->sequence);
     atomic_store(&w->born, s->born);
     atomic_fetch_add(&w->incarnation, 1);
     set_state(s, SHM_WORKER_STARTING);
@@ -255,12 +264,16 @@ start(struct slot *s)
     keep[n++] = master.memfd;
     keep[n++] = master.lockfd;
     keep[n++] = tls_keeper_bundle();
+    keep[n++] = s->inherit;
     for (unsigned i = 0; i < s->listeners.n; i++)
         keep[n++] = s->listeners.at[i].fd;
     pid_t pid = child_fork(keep, n);
     if (pid == 0)
         run_child(s, ends[1]);
     close(ends[1]);
+    if (s->inherit >= 0)
+        close(s->inherit);
+    s->inherit = -1;
     if (pid < 0) {
         log_error(
             "worker %u: cannot fork: %s; trying again", s->n, strerror(errno));
@@ -320,7 +333,7 @@ obituary(struct slot *s, int status, uint64_t lived)
     char end[CHILD_END_LEN], age[CLOCK_DURATION_LEN], words[SHM_WORDS_MAX];
     bool expected = master.phase == MASTER_STOPPING ||
         (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DONE &&
-            (s->restart || master.phase == MASTER_DRAINING));
+            (s->restart || s->leaving || master.phase == MASTER_DRAINING));
 
     child_end_text(end, status);
     clock_duration(age, lived);
@@ -396,9 +409,19 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
     stats_zero_gauges(&shared(s)->stats);
     up_worker_gone(s->n);
 
+    if (s->leaving) {
+        set_state(s, SHM_WORKER_MOVED);
+        up_worker_left(
+            s->n, WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DONE);
+        return;
+    }
     if (master.phase >= MASTER_DRAINING) {
         if (!any_left())
             up_end();
+        return;
+    }
+    if (s->awaits) {
+        up_heir_gone(s->n);
         return;
     }
     if (stay_down) {
@@ -488,7 +511,7 @@ pulse_cb(struct ev_loop *loop, ev_timer *w, int events)
     (void)loop, (void)w, (void)events;
     uint64_t now = clock_mono_ms();
 
-    if (master.phase != MASTER_RUNNING)
+    if (master.phase != MASTER_RUNNING || frozen)
         return;
     for (unsigned i = 0; i < master.slots; i++) {
         struct slot *s = &slots[i];
@@ -505,14 +528,13 @@ pulse_cb(struct ev_loop *loop, ev_timer *w, int events)
 /* --- the daemon's life --------------------------------------------------- */
 
 static bool
-open_listeners(struct slot *s, struct buf *why)
+open_listeners(struct slot *s, int backlog, struct buf *why)
 {
     const struct config *c = &master.config;
-    int                  backlog = (int)c->server_backlog;
 
-    return listen_open(&s->listeners, LISTENER_PLAIN, "server.listen",
+    return listen_open(&s->listeners, LISTENER_PLAIN, s->n, "server.listen",
                c->server_listen, backlog, why) &&
-        listen_open(&s->listeners, LISTENER_TLS, "server.listen_tls",
+        listen_open(&s->listeners, LISTENER_TLS, s->n, "server.listen_tls",
             c->server_listen_tls, backlog, why);
 }
 
@@ -520,24 +542,30 @@ bool
 supervise_listen(struct buf *why)
 {
     const struct config *c = &master.config;
+    bool                 inherits = master.phase == MASTER_INHERITING;
 
-    if (!listen_probe("server.listen", c->server_listen, why) ||
-        !listen_probe("server.listen_tls", c->server_listen_tls, why))
+    if (!inherits &&
+        (!listen_probe("server.listen", c->server_listen, why) ||
+            !listen_probe("server.listen_tls", c->server_listen_tls, why)))
         return false;
     slots = calloc(master.slots, sizeof *slots);
     ensure(slots != NULL);
     for (unsigned i = 0; i < master.slots; i++) {
         struct slot *s = &slots[i];
         s->n = i;
-        s->channel = -1;
-        if (!open_listeners(s, why))
+        s->channel = s->inherit = -1;
+        if (!open_listeners(s, inherits ? 0 : (int)c->server_backlog, why))
             return false;
+        listen_take_rest(
+            &s->listeners, LISTENER_PLAIN, c->server_listen, i, master.slots);
+        listen_take_rest(
+            &s->listeners, LISTENER_TLS, c->server_listen_tls, i, master.slots);
     }
     return true;
 }
 
 void
-supervise_start(void)
+supervise_begin(void)
 {
     ev_timer_init(&tick, tick_cb, 1, 1);
     ev_timer_start(master.loop, &tick);
@@ -549,8 +577,90 @@ supervise_start(void)
         ev_init(&s->io, channel_cb);
         ev_init(&s->respawn, respawn_cb);
         s->io.data = s->respawn.data = s;
-        start(s);
     }
+}
+
+void
+supervise_start(void)
+{
+    for (unsigned i = 0; i < master.slots; i++)
+        if (slots[i].pid == 0 && !ev_is_active(&slots[i].respawn) &&
+            slots[i].state != SHM_WORKER_FAILED)
+            start(&slots[i]);
+}
+
+/* --- an upgrade ---------------------------------------------------------- */
+
+pid_t
+supervise_pid(unsigned n)
+{
+    return slots[n].pid;
+}
+
+const struct listen_set *
+supervise_listeners(unsigned n)
+{
+    return &slots[n].listeners;
+}
+
+void
+supervise_freeze(bool on)
+{
+    frozen = on;
+    supervise_tell_all(CHANNEL_freeze);
+}
+
+bool
+supervise_hand_over(unsigned n, int end, bool must)
+{
+    struct slot       *s = &slots[n];
+    struct channel_msg m = {.type = CHANNEL_hand_over, .arg = must};
+
+    ev_timer_stop(master.loop, &s->respawn);
+    s->leaving = true;
+    if (s->pid != 0)
+        return supervise_send_fd(n, &m, end);
+    set_state(s, SHM_WORKER_MOVED);
+    return false;
+}
+
+void
+supervise_keep(unsigned n)
+{
+    struct slot *s = &slots[n];
+
+    s->leaving = false;
+    if (s->pid == 0)
+        start(s);
+}
+
+void
+supervise_heir(unsigned n, int end)
+{
+    slots[n].inherit = end;
+    slots[n].awaits = true;
+    start(&slots[n]);
+}
+
+void
+supervise_free(unsigned n)
+{
+    struct slot *s = &slots[n];
+
+    s->awaits = false;
+    if (s->pid == 0 && !ev_is_active(&s->respawn))
+        start(s);
+}
+
+bool
+supervise_listen_begin(void)
+{
+    bool good = true;
+
+    for (unsigned i = 0; i < master.slots; i++)
+        good &= listen_begin(
+            &slots[i].listeners, (int)master.config.server_backlog);
+    return good;
 }
 
 void
@@ -595,7 +705,8 @@ supervise_restart(unsigned n, struct buf *why)
         drain_one(s, master.config.server_drain_time);
         return true;
     }
-    if (s->listeners.n == 0 && !open_listeners(s, why))
+    if (s->listeners.n == 0 &&
+        !open_listeners(s, (int)master.config.server_backlog, why))
         return false;
     ev_timer_stop(master.loop, &s->respawn);
     s->backoff_ms = 0;

@@ -18,13 +18,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "buf.h"
 #include "channel.h"
+#include "workers/listen.h"
 #include "shm.h"
 
-/* Binds all listeners; false with a sentence. Then starts all workers. */
+/* Binds all listeners; false with a sentence. Then begins to watch, and starts
+ * every worker that does not run. */
 bool supervise_listen(struct buf *why);
+void supervise_begin(void);
 void supervise_start(void);
 
 /* Workers close their connections within ms; what still lives some seconds
@@ -35,6 +39,30 @@ void supervise_kill(void);
 /* Drains one worker and starts its successor, or starts a failed one again.
  * False with a sentence. */
 bool supervise_restart(unsigned slot, struct buf *why);
+
+/* --- for an upgrade (upgrade/) --- */
+
+pid_t                    supervise_pid(unsigned slot); /* 0: no process */
+const struct listen_set *supervise_listeners(unsigned slot);
+
+/* No worker accepts connections, or all do again. */
+void supervise_freeze(bool on);
+
+/* Old program: the slot's process writes what it has to `end`, which stays
+ * open here, and ends; up_worker_left() follows. must: it may not give up.
+ * False if there is no process, or it does not take the order. */
+bool supervise_hand_over(unsigned slot, int end, bool must);
+/* The slot stays here after all; a process is started if it has none. */
+void supervise_keep(unsigned slot);
+
+/* New program: starts the slot's process, which takes over from `end`; that is
+ * the callee's. While the old program's process of the slot lives there is no
+ * other successor: if the heir dies, up_heir_gone() is called. */
+void supervise_heir(unsigned slot, int end);
+/* The old process has gone: the slot is an ordinary one. */
+void supervise_free(unsigned slot);
+/* Sockets that were bound during the upgrade begin to listen. */
+bool supervise_listen_begin(void);
 
 /* A hint to every worker (config, reopen); to one that does not keep up it
  * is sent again later. */

@@ -1,0 +1,44 @@
+/*
+ * state_file: the records of the segment (shm_state.h) in a file without a
+ * name, for the new program.
+ *
+ * Written some thousand entries at a time, between which the loop goes on.
+ * Entries of the registry still change afterwards; the rest, written when no
+ * worker of the old program is left, holds those that have changed since.
+ */
+#ifndef MASTER_UPGRADE_STATE_FILE_H
+#define MASTER_UPGRADE_STATE_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <ev.h>
+
+#include "buf.h"
+#include "cref.h"
+
+struct state_file {
+    int        fd; /* -1 */
+    bool       rest;
+    uint32_t   at;   /* entry */
+    uint32_t  *sums; /* of the entries as they were written first */
+    struct buf text;
+    bool       lost[CREF_SLOTS]; /* slots whose entries are written all */
+    ev_idle    idle;
+    void (*done)(int fd);
+};
+
+/* done: the file, to be sent before done returns; it is closed then. -1 with
+ * errno if there is no memory for it. */
+void state_file_write(struct state_file *s, void (*done)(int fd));
+/* The connections of a slot have not moved, so its entries are of the rest. */
+void state_file_lost(struct state_file *s, unsigned slot);
+void state_file_write_rest(struct state_file *s, void (*done)(int fd));
+void state_file_close(struct state_file *s);
+
+/* Calls record for each line of such a file. False if it cannot be read, or a
+ * line is no record. */
+struct fields;
+bool state_file_read(int fd, void (*record)(struct fields *f));
+
+#endif

@@ -1,0 +1,627 @@
+/* successor: the new program's part of an upgrade. See successor.h. */
+#include "upgrade/successor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "base/master.h"
+#include "base/up.h"
+#include "channel.h"
+#include "clock.h"
+#include "control/command.h"
+#include "control/control.h"
+#include "control/pending_calls.h"
+#include "log.h"
+#include "shm_state.h"
+#include "upgrade/peer_link.h"
+#include "upgrade/program.h"
+#include "upgrade/state_file.h"
+#include "upgrade/upgrade.h"
+#include "workers/listen.h"
+#include "workers/supervise.h"
+#include "writer.h"
+
+#define IDS_APART 1000000 /* ids that the old program may still draw */
+#define REST_S 10         /* for the rest of the entries */
+
+enum phase {
+    RECEIVE,  /* sockets and state come */
+    PREPARED, /* for the order to begin */
+    SLOTS,
+    REST,     /* worker 0 reads what has changed in the registry */
+    ORPHANED, /* the old master is dead; its workers end */
+    RUNNING
+};
+
+static struct {
+    enum phase       phase;
+    struct peer_link link;
+    bool             received; /* all that comes before `state` */
+    int              state;    /* file */
+    uint64_t         ids;
+    unsigned         slots; /* of the old program */
+    char             version[24], node[40], state_dir[CONF_TEXT_MAX];
+    char             control_path[CONF_TEXT_MAX];
+    int              control;
+    int              workers[CREF_SLOTS]; /* of the old program: pidfd or -1 */
+    ev_io            ends[CREF_SLOTS];
+
+    unsigned slot; /* that moves */
+    bool     taken, gone, inherited;
+    uint64_t slot_began_ms;
+    struct {
+        uint64_t connections, closed, ms;
+    } moved[CREF_SLOTS];
+    uint64_t connections, closed;
+    uint64_t began_ms, froze_ms;
+    bool     ended; /* the old program has said `end` */
+    ev_timer late, retry;
+} in = {.link = {.fd = -1}, .state = -1, .control = -1};
+
+static void next_slot(void);
+static void take_over(void);
+static void slot_done(void);
+
+/* --- what comes first ----------------------------------------------------- */
+
+int
+successor_descriptor(void)
+{
+    const char *text = getenv(PROGRAM_VARIABLE);
+    char       *end;
+
+    if (text == NULL)
+        return -1;
+    long fd = strtol(text, &end, 10);
+    bool good = *text != '\0' && *end == '\0' && fd > 2 && fd < INT32_MAX;
+    unsetenv(PROGRAM_VARIABLE);
+    int       type = 0;
+    socklen_t size = sizeof type;
+    if (good && getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
+        type == SOCK_STREAM)
+        return (int)fd;
+    return -1;
+}
+
+static void
+take_hello(struct fields *f)
+{
+    in.slots = (unsigned)fields_u64(f, "slots", 0, CREF_SLOTS);
+    in.ids = fields_u64(f, "ids", 0, UINT64_MAX / 2);
+    snprintf(in.version, sizeof in.version, "%s",
+        fields_str(f, "version", sizeof in.version - 1));
+    snprintf(in.node, sizeof in.node, "%s",
+        fields_str(f, "node", sizeof in.node - 1));
+    snprintf(in.state_dir, sizeof in.state_dir, "%s",
+        fields_str(f, "state_dir", sizeof in.state_dir - 1));
+}
+
+static bool
+take_first(struct fields *f, int passed)
+{
+    uint64_t slot = fields_u64(f, "slot", CREF_SLOTS, CREF_SLOTS - 1);
+
+    if (strcmp(f->word, "hello") == 0) {
+        take_hello(f);
+        return false;
+    }
+    if (passed < 0)
+        return false;
+    if (strcmp(f->word, "listener") == 0) {
+        bool tls = strcmp(fields_str(f, "kind", 16), "tls") == 0;
+        listen_offer(tls ? LISTENER_TLS : LISTENER_PLAIN,
+            fields_bool(f, "admin", false) ? LISTEN_ADMIN : (unsigned)slot,
+            passed);
+    } else if (strcmp(f->word, "control") == 0 && in.control < 0) {
+        snprintf(in.control_path, sizeof in.control_path, "%s",
+            fields_str(f, "path", sizeof in.control_path - 1));
+        in.control = passed;
+    } else if (strcmp(f->word, "lock") == 0 && master.lockfd < 0) {
+        master.lockfd = passed;
+    } else if (strcmp(f->word, "worker") == 0 && slot < CREF_SLOTS &&
+        in.workers[slot] < 0) {
+        in.workers[slot] = passed;
+    } else if (strcmp(f->word, "state") == 0 && in.state < 0) {
+        in.state = passed;
+        in.received = true;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* --- in the course of the slots ------------------------------------------- */
+
+static void
+take_client(struct fields *f, int passed)
+{
+    const char    *waits;
+    struct client *c = control_read(f, passed, &waits);
+
+    if (c != NULL && waits[0] != '\0')
+        c->waits = strcmp(waits, "call") == 0 ? "call" : "upgrade";
+}
+
+static void
+take_pending(struct fields *f)
+{
+    uint64_t       former = fields_u64(f, "client", 0, UINT64_MAX);
+    struct client *c = control_former(former);
+
+    const struct pending_calls_waiter w = call_waiter(c != NULL ? c->id : 0);
+    if (!pending_calls_read(f, &w))
+        log_error("upgrade: a pending command of the old program cannot be "
+                  "read; its outcome is missing");
+}
+
+static void
+take_gone(struct fields *f)
+{
+    if (fields_u64(f, "slot", CREF_SLOTS, CREF_SLOTS) != in.slot ||
+        in.phase != SLOTS)
+        return;
+    in.gone = true;
+    if (fields_bool(f, "died", false)) {
+        log_warn("upgrade: the old process of worker %u has ended in the "
+                 "middle; connections that had not moved are lost",
+            in.slot);
+        pending_calls_worker_gone(in.slot % master.slots);
+    }
+    slot_done();
+}
+
+static void
+rest_cb(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)loop, (void)w, (void)events;
+    log_warn("upgrade: worker 0 does not answer about the registry; going on");
+    take_over();
+}
+
+static void
+take_rest(int passed)
+{
+    struct channel_msg m = {.type = CHANNEL_entries};
+
+    if (!supervise_send_fd(0, &m, passed))
+        log_error("upgrade: worker 0 cannot be given the rest of the registry; "
+                  "what has changed about absent charge points is lost");
+    else
+        in.phase = REST;
+    close(passed);
+}
+
+static void
+take_end(struct fields *f)
+{
+    in.began_ms = fields_u64(f, "began_ms", clock_mono_ms(), UINT64_MAX);
+    in.froze_ms = fields_u64(f, "froze_ms", clock_mono_ms(), UINT64_MAX);
+    in.ended = true;
+    if (in.phase != REST) {
+        take_over();
+        return;
+    }
+    ev_timer_init(&in.late, rest_cb, REST_S, 0);
+    ev_timer_start(master.loop, &in.late);
+}
+
+static void
+record(struct fields *f, int passed)
+{
+    if (in.phase == RECEIVE) {
+        if (!take_first(f, passed) && passed >= 0)
+            close(passed);
+        return;
+    }
+    if (strcmp(f->word, "client") == 0 && passed >= 0) {
+        take_client(f, passed);
+        return;
+    }
+    if (strcmp(f->word, "begin") == 0 && in.phase == PREPARED) {
+        in.phase = SLOTS;
+        next_slot();
+    } else if (strcmp(f->word, "pending") == 0) {
+        take_pending(f);
+    } else if (strcmp(f->word, "take") == 0 && in.phase == SLOTS) {
+        struct buf line = BUF_INIT(256);
+        in.taken = true;
+        fields_begin(&line, "took");
+        fields_put_u64(&line, "slot", in.slot);
+        fields_end(&line);
+        peer_link_send(&in.link, &line, -1);
+        buf_free(&line);
+    } else if (strcmp(f->word, "gone") == 0) {
+        take_gone(f);
+    } else if (strcmp(f->word, "rest") == 0 && passed >= 0) {
+        take_rest(passed);
+        return;
+    } else if (strcmp(f->word, "end") == 0) {
+        take_end(f);
+    } else if (!shm_state_read_counters(master.shm, f)) {
+        log_debug("upgrade: a record `%s` is not known here", f->word);
+    }
+    if (passed >= 0)
+        close(passed);
+}
+
+/* --- the slots ------------------------------------------------------------ */
+
+static void
+send_heir(pid_t pid, int end)
+{
+    struct buf line = BUF_INIT(256);
+
+    fields_begin(&line, "heir");
+    fields_put_u64(&line, "slot", in.slot);
+    fields_put_u64(&line, "pid", (uint64_t)pid);
+    fields_put_u64(&line, "fd", 1);
+    fields_end(&line);
+    peer_link_send(&in.link, &line, end);
+    buf_free(&line);
+}
+
+static void die(const char *why) __attribute__((noreturn));
+
+/* Before a slot has moved: the old program goes on. */
+static void
+die(const char *why)
+{
+    log_error("upgrade: %s; this program ends", why);
+    supervise_kill();
+    _exit(MASTER_EXIT_FAILED);
+}
+
+static void
+next_slot(void)
+{
+    int ends[2];
+
+    if (in.slot == in.slots)
+        return; /* `end` follows */
+    in.gone = in.inherited = in.taken = false;
+    in.slot_began_ms = clock_mono_ms();
+    if (socketpair(
+            AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+        die("cannot make a socket pair");
+    if (in.slot < master.slots) {
+        supervise_heir(in.slot, ends[0]);
+        send_heir(supervise_pid(in.slot), ends[1]);
+    } else {
+        /* Fewer slots than before: a worker that runs takes these as well. */
+        struct channel_msg m = {.type = CHANNEL_inherit};
+        if (!supervise_send_fd(in.slot % master.slots, &m, ends[0]))
+            in.inherited = true;
+        close(ends[0]);
+        send_heir(0, ends[1]);
+    }
+    close(ends[1]);
+}
+
+static void
+slot_done(void)
+{
+    struct buf line = BUF_INIT(256);
+
+    if (!in.gone || !in.inherited)
+        return;
+    in.moved[in.slot].ms = clock_mono_ms() - in.slot_began_ms;
+    fields_begin(&line, "moved");
+    fields_put_u64(&line, "slot", in.slot);
+    fields_put_u64(&line, "connections", in.moved[in.slot].connections);
+    fields_put_u64(&line, "closed", in.moved[in.slot].closed);
+    fields_put_u64(&line, "ms", in.moved[in.slot].ms);
+    fields_end(&line);
+    peer_link_send(&in.link, &line, -1);
+    buf_free(&line);
+    if (in.slot < master.slots)
+        supervise_free(in.slot);
+    in.slot++;
+    next_slot();
+}
+
+void
+successor_inherited(unsigned slot, uint64_t taken, uint64_t closed)
+{
+    if (in.phase == REST && slot == 0) {
+        ev_timer_stop(master.loop, &in.late);
+        in.phase = SLOTS;
+        if (in.ended)
+            take_over();
+        return;
+    }
+    if ((in.phase != SLOTS && in.phase != ORPHANED) || in.slot >= in.slots ||
+        slot != in.slot % master.slots || in.inherited)
+        return;
+    in.inherited = true;
+    in.moved[in.slot].connections = taken;
+    in.moved[in.slot].closed = closed;
+    in.connections += taken;
+    in.closed += closed;
+    log_info("upgrade: worker %u has taken over %" PRIu64
+             " connections, %" PRIu64 " were closed",
+        slot, taken, closed);
+    if (in.phase == SLOTS)
+        slot_done();
+}
+
+void
+successor_heir_gone(unsigned slot)
+{
+    if (in.phase != SLOTS || slot != in.slot)
+        return;
+    if (slot == 0 && !in.taken)
+        die("the process that was to take over worker 0 has died");
+    in.inherited = true;
+    slot_done();
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+static void
+report_text(struct client *c)
+{
+    struct buf out = BUF_INIT(1 << 20);
+
+    buf_addf(&out, "%s has taken over from %s\n", master.shm->version,
+        in.version[0] ? in.version : "the old program");
+    for (unsigned i = 0; i < in.slots; i++)
+        buf_addf(&out,
+            "worker %u: %" PRIu64 " connections moved, %" PRIu64
+            " closed, %" PRIu64 " ms\n",
+            i, in.moved[i].connections, in.moved[i].closed, in.moved[i].ms);
+    buf_addf(&out,
+        "all: %" PRIu64 " connections moved, %" PRIu64 " closed; %" PRIu64
+        " ms, for %" PRIu64 " ms of which no connection was accepted\n",
+        in.connections, in.closed, clock_mono_ms() - in.began_ms,
+        clock_mono_ms() - in.froze_ms);
+    control_reply_buf(c, CONTROL_DONE, &out);
+    buf_free(&out);
+}
+
+static void
+report_json(struct client *c)
+{
+    struct buf    out = BUF_INIT(1 << 20);
+    struct writer w = WRITER_INIT(&out);
+
+    writer_open(&w, NULL, '{');
+    writer_str(&w, "version", master.shm->version);
+    writer_str(&w, "former", in.version);
+    writer_i64(&w, "pid", getpid());
+    writer_u64(&w, "connections", in.connections);
+    writer_u64(&w, "closed", in.closed);
+    writer_u64(&w, "tookMs", clock_mono_ms() - in.began_ms);
+    writer_u64(&w, "frozenMs", clock_mono_ms() - in.froze_ms);
+    writer_open(&w, "workers", '[');
+    for (unsigned i = 0; i < in.slots; i++) {
+        writer_open(&w, NULL, '{');
+        writer_u64(&w, "worker", i);
+        writer_u64(&w, "connections", in.moved[i].connections);
+        writer_u64(&w, "closed", in.moved[i].closed);
+        writer_u64(&w, "tookMs", in.moved[i].ms);
+        writer_close(&w);
+    }
+    writer_close(&w);
+    writer_close(&w);
+    buf_addc(&out, '\n');
+    control_reply_buf(c, CONTROL_DONE, &out);
+    buf_free(&out);
+}
+
+static void
+answer_clients(void)
+{
+    bool     waits;
+    uint64_t next;
+
+    for (uint64_t id = 0; (next = control_next(id, &waits)) != 0; id = next) {
+        struct client *c = control_client(next);
+        if (!waits || c->waits == NULL || strcmp(c->waits, "upgrade") != 0)
+            continue;
+        if (c->format == 'j')
+            report_json(c);
+        else
+            report_text(c);
+    }
+}
+
+static void
+remember(void)
+{
+    struct shm *s = master.shm;
+
+    s->upgrades++;
+    s->upgrade_wall_ms = clock_wall_ms();
+    s->upgrade_took_ms = clock_mono_ms() - in.began_ms;
+    s->upgrade_moved = in.connections;
+    s->upgrade_closed = in.closed;
+    s->upgrade_failed = false;
+    snprintf(s->upgrade_words, sizeof s->upgrade_words, "from %s", in.version);
+}
+
+static void
+retry_cb(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)loop, (void)w, (void)events;
+    take_over();
+}
+
+static void
+open_control(void)
+{
+    const char *path = master.config.server_control;
+    struct buf  why = BUF_INIT(4096);
+
+    if (in.control >= 0 && strcmp(path, in.control_path) == 0) {
+        control_adopt_listener(path, in.control);
+        in.control = -1;
+    } else if (!control_open(path, master.config.server_control_group, &why)) {
+        log_error("%s", buf_cstr(&why));
+    } else if (in.control >= 0) {
+        unlink(in.control_path);
+        close(in.control);
+        in.control = -1;
+    }
+    buf_free(&why);
+}
+
+static void
+take_over(void)
+{
+    struct buf why = BUF_INIT(4096);
+
+    if (in.phase == RUNNING)
+        return;
+    if (!up_lock(&why)) {
+        /* Only the old program has it, and it gives it up or dies. */
+        log_warn("upgrade: %s; trying again", buf_cstr(&why));
+        buf_free(&why);
+        ev_timer_init(&in.retry, retry_cb, 0.1, 0);
+        ev_timer_start(master.loop, &in.retry);
+        return;
+    }
+    buf_free(&why);
+    in.phase = RUNNING;
+    if (!supervise_listen_begin())
+        log_error("server.listen: cannot listen: %s", strerror(errno));
+    listen_close_rest();
+    open_control();
+    supervise_start();
+    admin_start();
+    supervise_freeze(false);
+    remember();
+    up_is_ready();
+    log_info("upgrade from %s: %" PRIu64 " connections moved, %" PRIu64
+             " closed, in %" PRIu64 " ms",
+        in.version, in.connections, in.closed, master.shm->upgrade_took_ms);
+    peer_link_say(&in.link, "running");
+    peer_link_flush(&in.link, 1000);
+    answer_clients();
+    control_hold(false);
+}
+
+/* --- the old program is gone ---------------------------------------------- */
+
+static void
+look_for_orphans(void)
+{
+    for (unsigned i = in.slot; i < in.slots; i++)
+        if (in.workers[i] >= 0)
+            return;
+    for (unsigned i = in.slot; i < in.slots && i < master.slots; i++)
+        supervise_free(i);
+    take_over();
+}
+
+static void
+orphan_cb(struct ev_loop *loop, ev_io *w, int events)
+{
+    unsigned i = (unsigned)(w - in.ends);
+
+    (void)events;
+    ev_io_stop(loop, w);
+    close(in.workers[i]);
+    in.workers[i] = -1;
+    look_for_orphans();
+}
+
+static void
+link_ended(void)
+{
+    if (in.phase == RUNNING || in.ended)
+        return;
+    if (in.phase == RECEIVE)
+        die("the old program has closed the connection");
+    if (in.slot == 0 && !in.taken)
+        die("the old program has closed the connection before a slot had "
+            "moved");
+    log_error("upgrade: the old master has died; its workers close their "
+              "connections, then their slots start here");
+    in.phase = ORPHANED;
+    in.began_ms = in.froze_ms = clock_mono_ms();
+    for (unsigned i = in.slot; i < in.slots; i++)
+        if (in.workers[i] >= 0) {
+            ev_io_init(&in.ends[i], orphan_cb, in.workers[i], EV_READ);
+            ev_io_start(master.loop, &in.ends[i]);
+        }
+    look_for_orphans();
+}
+
+/* --- preparation ---------------------------------------------------------- */
+
+bool
+successor_receive(int fd, struct buf *why)
+{
+    master.lockfd = -1;
+    for (unsigned i = 0; i < CREF_SLOTS; i++)
+        in.workers[i] = -1;
+    in.link.record = record;
+    in.link.ended = link_ended;
+    peer_link_open(&in.link, fd);
+    while (!in.received)
+        ev_run(master.loop, EVRUN_ONCE);
+    channel_ids_above(in.ids + IDS_APART);
+    if (in.slots == 0 || master.lockfd < 0) {
+        buf_adds(why, "the old program has not sent all that is needed");
+        return false;
+    }
+    if (strcmp(in.state_dir, master.config.server_state_dir) != 0) {
+        buf_addf(why,
+            "server.state_dir = %s: it is %s now, and an upgrade cannot move "
+            "the journal; change it with a restart",
+            master.config.server_state_dir, in.state_dir);
+        return false;
+    }
+    return true;
+}
+
+void
+successor_refuse(const char *why)
+{
+    struct buf line = BUF_INIT(32768);
+
+    fields_begin(&line, "refused");
+    fields_put_bytes(&line, "why", why, strnlen(why, 4000));
+    fields_end(&line);
+    peer_link_send(&in.link, &line, -1);
+    peer_link_flush(&in.link, 1000);
+    buf_free(&line);
+}
+
+static void
+state_record(struct fields *f)
+{
+    if (!shm_state_read(master.shm, f))
+        log_debug("upgrade: a record `%s` is not taken", f->word);
+}
+
+bool
+successor_prepared(struct buf *why)
+{
+    if (strcmp(in.node, master.shm->node) != 0) {
+        buf_addf(why,
+            "server.node = %s: it is %s now; event numbers and sessions carry "
+            "the name, so change it with a restart",
+            master.shm->node, in.node);
+        return false;
+    }
+    if (!state_file_read(in.state, state_record)) {
+        buf_adds(why, "the state of the old program cannot be read");
+        return false;
+    }
+    close(in.state);
+    in.state = -1;
+    control_hold(true);
+    supervise_freeze(true);
+    supervise_begin();
+    in.phase = PREPARED;
+    peer_link_say(&in.link, "prepared");
+    return true;
+}

@@ -1,0 +1,669 @@
+/* upgrade: the old program's part of an upgrade. See upgrade.h. */
+#include "upgrade/upgrade.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "base/master.h"
+#include "base/up.h"
+#include "channel.h"
+#include "clock.h"
+#include "control/control.h"
+#include "control/pending_calls.h"
+#include "log.h"
+#include "sd_notify.h"
+#include "shm_state.h"
+#include "upgrade/peer_link.h"
+#include "upgrade/program.h"
+#include "upgrade/state_file.h"
+#include "version.h"
+#include "workers/supervise.h"
+#include "workers/child.h"
+
+#define ARGS_MAX 640
+#define SLOT_GRACE_MS 5000 /* of a worker, beyond upgrade.patience */
+
+enum phase { IDLE, CHECK_FORMAT, CHECK_CONFIG, PREPARE, MOVE, FINISH };
+
+static struct {
+    enum phase        phase;
+    char              program[CONF_TEXT_MAX];
+    char             *argv[ARGS_MAX];
+    pid_t             pid; /* of the new master; 0: none */
+    struct peer_link  link;
+    ev_child          child;
+    ev_timer          deadline;
+    struct state_file file;
+    uint64_t          began_ms, froze_ms;
+    unsigned          slot;  /* that moves */
+    bool              taken; /* the new program has its commands */
+    unsigned          moved; /* slots */
+    uint64_t          connections, closed;
+    pid_t             heirs[CREF_SLOTS]; /* of the new program */
+} up = {.link = {.fd = -1}};
+
+static void prepare(void);
+static void next_slot(void);
+static void finish(void);
+
+bool
+upgrade_running(void)
+{
+    return up.phase != IDLE;
+}
+
+/* --- the end of an attempt ------------------------------------------------ */
+
+static void
+remember(bool failed, const char *text)
+{
+    struct shm *s = master.shm;
+
+    s->upgrade_wall_ms = clock_wall_ms();
+    s->upgrade_failed = failed;
+    s->upgrade_took_ms = clock_mono_ms() - up.began_ms;
+    s->upgrade_moved = up.connections;
+    s->upgrade_closed = up.closed;
+    s->upgrades_failed += failed;
+    s->upgrading = false;
+    snprintf(s->upgrade_words, sizeof s->upgrade_words, "%.*s",
+        (int)sizeof s->upgrade_words - 1, text);
+}
+
+static void
+kill_new_master(void)
+{
+    if (up.pid == 0)
+        return;
+    ev_child_stop(master.loop, &up.child);
+    kill(up.pid, SIGKILL);
+    while (waitpid(up.pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    up.pid = 0;
+}
+
+/* The heirs are children of this process since their parent died: it is their
+ * subreaper. So their numbers are theirs until they are waited for. */
+static void
+kill_heirs(void)
+{
+    for (unsigned i = 0; i < CREF_SLOTS; i++) {
+        if (up.heirs[i] == 0)
+            continue;
+        kill(up.heirs[i], SIGKILL);
+        while (waitpid(up.heirs[i], NULL, 0) < 0 && errno == EINTR)
+            ;
+        up.heirs[i] = 0;
+    }
+}
+
+static void give_up(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* This program goes on. */
+static void
+give_up(const char *fmt, ...)
+{
+    char    text[1024];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    for (char *p = text; *p != '\0'; p++)
+        if ((unsigned char)*p < 0x20)
+            *p = *p == '\n' && p[1] == '\0' ? '\0' : ' ';
+    bool lost = up.phase >= MOVE && (up.moved > 0 || up.taken);
+    log_error("upgrade to %s: %s; the old program goes on%s", up.program, text,
+        lost ? ", without the connections of the slots that had moved" : "");
+    program_stop();
+    ev_timer_stop(master.loop, &up.deadline);
+    peer_link_close(&up.link);
+    state_file_close(&up.file);
+    kill_new_master();
+    kill_heirs();
+    prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+    enum phase was = up.phase;
+    up.phase = IDLE;
+    remember(true, text);
+    if (was >= MOVE) {
+        struct buf why = BUF_INIT(1024);
+        if (!up_lock(&why))
+            log_error("%s", buf_cstr(&why));
+        buf_free(&why);
+        control_accept(true);
+        supervise_freeze(false);
+        for (unsigned i = 0; i < master.slots; i++)
+            if (supervise_state(i) == SHM_WORKER_MOVED) {
+                pending_calls_worker_gone(i);
+                supervise_keep(i);
+            }
+    }
+    control_hold(false);
+}
+
+static void
+late_cb(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)loop, (void)w, (void)events;
+    switch (up.phase) {
+    case PREPARE:
+        give_up("the new program was not prepared within upgrade.patience");
+        break;
+    case MOVE:
+        give_up("worker %u was not moved within upgrade.patience", up.slot);
+        break;
+    case FINISH:
+        give_up("the new program did not take over within upgrade.patience");
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+set_deadline(uint64_t more_ms)
+{
+    ev_timer_stop(master.loop, &up.deadline);
+    ev_timer_init(&up.deadline, late_cb,
+        (double)(master.config.upgrade_patience + more_ms) / 1000, 0);
+    ev_timer_start(master.loop, &up.deadline);
+}
+
+/* --- the check ------------------------------------------------------------ */
+
+static char *
+line_of(struct buf *text, const char *begin)
+{
+    char *p = strstr(buf_cstr(text), begin);
+
+    return p != NULL ? p + strlen(begin) : NULL;
+}
+
+static void
+config_checked(int code, struct buf *text)
+{
+    if (code != 0) {
+        give_up("it refuses the configuration: %s", buf_cstr(text));
+        return;
+    }
+    prepare();
+}
+
+static void
+format_checked(int code, struct buf *text)
+{
+    static char last[] = "-t";
+    char       *format = line_of(text, "format ");
+    int         n = 0;
+
+    if (code != 0 || format == NULL) {
+        const char *why = buf_cstr(text);
+        if (code < 0)
+            give_up("%s", why);
+        else if (code == 126)
+            give_up("%s", why[0] ? why : "it cannot be executed");
+        else
+            give_up("it cannot take over from another program: `%s -x upgrade` "
+                    "exited with code %d%s%s",
+                up.program, code, why[0] ? ": " : "", why);
+        return;
+    }
+    if (atoi(format) < UPGRADE_FORMAT) {
+        give_up("it reads format %d, and this program writes format %d",
+            atoi(format), UPGRADE_FORMAT);
+        return;
+    }
+    while (up.argv[n] != NULL)
+        n++;
+    up.argv[n] = last;
+    up.argv[n + 1] = NULL;
+    up.phase = CHECK_CONFIG;
+    program_run(
+        up.argv, (unsigned)master.config.upgrade_patience, config_checked);
+    up.argv[n] = NULL; /* of the process that was forked it is still there */
+}
+
+bool
+upgrade_begin(const char *program, struct buf *why)
+{
+    static char  option[] = "-x", table[] = "upgrade";
+    static char *format[] = {NULL, option, table, NULL};
+
+    if (up.phase != IDLE) {
+        buf_adds(why, "an upgrade is under way");
+        return false;
+    }
+    if (master.phase != MASTER_RUNNING) {
+        buf_adds(why, "the daemon is starting or stopping");
+        return false;
+    }
+    if (getpid() == 1) {
+        buf_adds(why,
+            "ocppd is process 1, whose end is the end of its container; start "
+            "it below an init, such as `docker run --init`");
+        return false;
+    }
+    for (unsigned i = 0; i < master.slots; i++)
+        if (supervise_state(i) == SHM_WORKER_STARTING ||
+            supervise_state(i) == SHM_WORKER_DRAINING) {
+            buf_addf(why, "worker %u is being restarted; try again", i);
+            return false;
+        }
+    if (program == NULL)
+        program = master.program;
+    if (program[0] != '/') {
+        buf_addf(why, "%s: give the whole path of the program", program);
+        return false;
+    }
+    snprintf(up.program, sizeof up.program, "%s", program);
+    up.argv[0] = up.program;
+    int n = 1;
+    for (; n < master.argc && n < ARGS_MAX - 3; n++)
+        up.argv[n] = master.argv[n];
+    up.argv[n] = NULL;
+    up.began_ms = clock_mono_ms();
+    up.connections = up.closed = 0;
+    up.moved = 0;
+    up.slot = 0;
+    up.taken = false;
+    up.phase = CHECK_FORMAT;
+    master.shm->upgrading = true;
+    log_info("upgrade to %s: checking it", up.program);
+    format[0] = up.program;
+    program_run(
+        format, (unsigned)master.config.upgrade_patience, format_checked);
+    return true;
+}
+
+bool
+upgrade_cancel(const char *why)
+{
+    if (up.phase == IDLE)
+        return true;
+    if (up.phase >= MOVE && (up.moved > 0 || up.taken))
+        return false;
+    give_up("%s", why);
+    return true;
+}
+
+void
+upgrade_abort(void)
+{
+    if (up.phase == IDLE)
+        return;
+    program_stop();
+    peer_link_close(&up.link);
+    kill_new_master();
+    kill_heirs();
+    up.phase = IDLE;
+}
+
+pid_t
+upgrade_successor(void)
+{
+    return up.pid;
+}
+
+/* --- preparation ---------------------------------------------------------- */
+
+static struct buf line = {.max = PEER_LINK_LINE_MAX};
+
+static void
+begin_line(const char *word)
+{
+    buf_clear(&line);
+    fields_begin(&line, word);
+}
+
+static void
+send_line(int passed)
+{
+    if (passed >= 0)
+        fields_put_u64(&line, "fd", 1);
+    fields_end(&line);
+    peer_link_send(&up.link, &line, passed);
+}
+
+static void
+send_listeners(const struct listen_set *set, unsigned slot)
+{
+    for (unsigned i = 0; i < set->n; i++) {
+        begin_line("listener");
+        fields_put_str(
+            &line, "kind", set->at[i].kind == LISTENER_TLS ? "tls" : "plain");
+        if (slot == LISTEN_ADMIN)
+            fields_put_u64(&line, "admin", 1);
+        else
+            fields_put_u64(&line, "slot", slot);
+        send_line(set->at[i].fd);
+    }
+}
+
+static void
+send_worker(unsigned slot)
+{
+    pid_t pid = supervise_pid(slot);
+    int   fd = pid != 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+
+    if (fd < 0)
+        return;
+    begin_line("worker");
+    fields_put_u64(&line, "slot", slot);
+    send_line(fd);
+    close(fd);
+}
+
+static void
+state_written(int fd)
+{
+    if (fd < 0) {
+        give_up("no memory for the state of the daemon: %s", strerror(errno));
+        return;
+    }
+    begin_line("state");
+    send_line(fd);
+}
+
+static void
+send_state(void)
+{
+    begin_line("hello");
+    fields_put_u64(&line, "format", UPGRADE_FORMAT);
+    fields_put_str(&line, "version", OCPPD_VERSION);
+    fields_put_u64(&line, "slots", master.slots);
+    fields_put_u64(&line, "ids", channel_next_id());
+    fields_put_str(&line, "node", master.shm->node);
+    fields_put_str(&line, "state_dir", master.config.server_state_dir);
+    send_line(-1);
+    for (unsigned i = 0; i < master.slots; i++) {
+        send_listeners(supervise_listeners(i), i);
+        send_worker(i);
+    }
+    send_listeners(admin_listeners(), LISTEN_ADMIN);
+    if (control_listener() >= 0) {
+        begin_line("control");
+        fields_put_str(&line, "path", master.config.server_control);
+        send_line(control_listener());
+    }
+    begin_line("lock");
+    send_line(master.lockfd);
+    state_file_write(&up.file, state_written);
+}
+
+static void record(struct fields *f, int passed);
+
+static void
+link_ended(void)
+{
+    if (up.phase == FINISH)
+        return; /* its death follows, if it has died */
+    give_up("the new program has closed the connection; its log tells more");
+}
+
+static void
+new_master_died(struct ev_loop *loop, ev_child *w, int events)
+{
+    char how[CHILD_END_LEN];
+
+    (void)events;
+    ev_child_stop(loop, w);
+    up.pid = 0;
+    child_end_text(how, w->rstatus);
+    give_up("the new program %s", how);
+}
+
+static void
+prepare(void)
+{
+    int ends[2];
+
+    up.phase = PREPARE;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        give_up("cannot make a socket pair: %s", strerror(errno));
+        return;
+    }
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    up.pid = program_start(up.argv, ends[1]);
+    close(ends[1]);
+    if (up.pid < 0) {
+        up.pid = 0;
+        close(ends[0]);
+        give_up("cannot fork: %s", strerror(errno));
+        return;
+    }
+    ev_child_init(&up.child, new_master_died, up.pid, 0);
+    ev_child_start(master.loop, &up.child);
+    up.link.record = record;
+    up.link.ended = link_ended;
+    peer_link_open(&up.link, ends[0]);
+    set_deadline(0);
+    send_state();
+}
+
+/* --- slot by slot --------------------------------------------------------- */
+
+static void
+send_client(uint64_t id)
+{
+    int fd;
+
+    buf_clear(&line);
+    if (!control_write(id, &line, &fd))
+        return;
+    peer_link_send(&up.link, &line, fd);
+    control_moved(id);
+}
+
+static void
+send_pending(unsigned slot)
+{
+    uint64_t client;
+
+    for (uint64_t id = 0; (id = pending_calls_next(id, slot, &client)) != 0;) {
+        if (client != 0)
+            send_client(client);
+        buf_clear(&line);
+        pending_calls_write(id, &line);
+        peer_link_send(&up.link, &line, -1);
+    }
+}
+
+static void
+send_take(unsigned slot)
+{
+    send_pending(slot);
+    begin_line("take");
+    fields_put_u64(&line, "slot", slot);
+    send_line(-1);
+    up.taken = true;
+}
+
+/* The slot's process waits for `go`, which follows when the new program has the
+ * commands: an outcome must not come there before its command. */
+void
+upgrade_frozen(unsigned slot)
+{
+    if (up.phase == MOVE && slot == up.slot && !up.taken)
+        send_take(slot);
+}
+
+void
+upgrade_kept(unsigned slot, const char *why)
+{
+    if (up.phase == MOVE && slot == up.slot)
+        give_up("worker %u goes on: %s", slot, why);
+}
+
+void
+upgrade_worker_left(unsigned slot, bool well)
+{
+    if (up.phase != MOVE || slot != up.slot) {
+        /* The attempt has ended, or will not come to it. */
+        if (up.phase == IDLE)
+            supervise_keep(slot);
+        return;
+    }
+    bool died = !well || !up.taken;
+    if (!up.taken)
+        send_take(slot);
+    if (died)
+        state_file_lost(&up.file, slot);
+    begin_line("gone");
+    fields_put_u64(&line, "slot", slot);
+    fields_put_u64(&line, "died", died);
+    send_line(-1);
+}
+
+static void
+heir_is_there(unsigned slot, int end)
+{
+    if (slot != up.slot || end < 0) {
+        if (end >= 0)
+            close(end);
+        give_up("the new program has asked for worker %u out of turn", slot);
+        return;
+    }
+    bool sent = supervise_hand_over(slot, end, up.moved > 0);
+    close(end);
+    if (sent)
+        return;
+    if (supervise_pid(slot) == 0)
+        upgrade_worker_left(slot, false); /* there is no process */
+    else
+        give_up("worker %u does not read its channel", slot);
+}
+
+static void
+slot_moved(struct fields *f)
+{
+    up.connections += fields_u64(f, "connections", 0, UINT32_MAX);
+    up.closed += fields_u64(f, "closed", 0, UINT32_MAX);
+    up.moved++;
+    up.slot++;
+    up.taken = false;
+    next_slot();
+}
+
+static void
+next_slot(void)
+{
+    if (up.slot == master.slots) {
+        finish();
+        return;
+    }
+    set_deadline(SLOT_GRACE_MS);
+}
+
+static void
+move(void)
+{
+    up.phase = MOVE;
+    up.froze_ms = clock_mono_ms();
+    control_hold(true);
+    supervise_freeze(true);
+    peer_link_say(&up.link, "begin");
+    next_slot();
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+/* Several records, one at a time. */
+static void
+send_counters(void)
+{
+    struct buf all = BUF_INIT(PEER_LINK_LINE_MAX);
+
+    shm_state_write_counters(master.shm, &all);
+    for (size_t at = 0; at < all.len;) {
+        char  *nl = memchr(all.p + at, '\n', all.len - at);
+        size_t n = (size_t)(nl - (all.p + at)) + 1;
+        buf_clear(&line);
+        buf_add(&line, all.p + at, n);
+        peer_link_send(&up.link, &line, -1);
+        at += n;
+    }
+    buf_free(&all);
+}
+
+static void
+rest_written(int fd)
+{
+    bool     waits;
+    uint64_t next;
+
+    if (fd >= 0) {
+        begin_line("rest");
+        send_line(fd);
+    }
+    control_accept(false);
+    send_counters();
+    send_pending(PENDING_ANY);
+    for (uint64_t id = 0; (next = control_next(id, &waits)) != 0; id = next)
+        send_client(next);
+    begin_line("end");
+    fields_put_u64(&line, "began_ms", up.began_ms);
+    fields_put_u64(&line, "froze_ms", up.froze_ms);
+    fields_put_str(&line, "pidfile", master.config.server_pidfile);
+    fields_put_str(&line, "control", master.config.server_control);
+    up_unlock();
+    send_line(-1);
+}
+
+static void
+finish(void)
+{
+    up.phase = FINISH;
+    set_deadline(0);
+    state_file_write_rest(&up.file, rest_written);
+}
+
+static void
+leave(void)
+{
+    ev_timer_stop(master.loop, &up.deadline);
+    sd_notify_main_pid(up.pid);
+    log_info("upgrade to %s: process %d has taken over %" PRIu64
+             " connections; this program ends",
+        up.program, (int)up.pid, up.connections);
+    up_succeeded();
+}
+
+static void
+record(struct fields *f, int passed)
+{
+    unsigned slot = (unsigned)fields_u64(f, "slot", CREF_SLOTS, CREF_SLOTS - 1);
+
+    if (strcmp(f->word, "prepared") == 0 && up.phase == PREPARE) {
+        move();
+    } else if (strcmp(f->word, "refused") == 0 && up.phase == PREPARE) {
+        give_up("%s", fields_str(f, "why", 4096));
+    } else if (strcmp(f->word, "heir") == 0 && up.phase == MOVE &&
+        slot < CREF_SLOTS) {
+        up.heirs[slot] = (pid_t)fields_u64(f, "pid", 0, INT32_MAX);
+        heir_is_there(slot, passed);
+        return;
+    } else if (strcmp(f->word, "took") == 0 && up.phase == MOVE) {
+        struct channel_msg m = {.type = CHANNEL_go};
+        if (slot == up.slot)
+            supervise_send(slot, &m, NULL, 0);
+    } else if (strcmp(f->word, "moved") == 0 && up.phase == MOVE &&
+        slot == up.slot) {
+        slot_moved(f);
+    } else if (strcmp(f->word, "running") == 0 && up.phase == FINISH) {
+        leave();
+    }
+    if (passed >= 0)
+        close(passed);
+}

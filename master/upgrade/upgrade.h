@@ -1,0 +1,69 @@
+/*
+ * upgrade: the old program's part of an upgrade.
+ *
+ *   IDLE --> CHECK ----> PREPARE ----> MOVE ----> FINISH --> the process ends
+ *     ^        |            |           |
+ *     +--------+------------+-----------+  before a slot has moved: the old
+ *                                          program goes on, `status` says why
+ *
+ *   CHECK     the new program is run twice: it must print the format of its
+ *             records (-x upgrade) and accept the configuration (-t)
+ *   PREPARE   it is started with one end of a link (peer_link.h), gets the
+ *             listeners and the state of the segment, and makes its own
+ *             segment. Meanwhile everything is served as always
+ *   MOVE      no worker accepts connections. For each slot the new program
+ *             starts a process, the heir, to which this slot's process hands
+ *             its connections over; then this process ends
+ *   FINISH    commands and clients of the control socket, what has changed in
+ *             the registry, locks and the pid file
+ *
+ * Each step has upgrade.patience. Once a slot has moved there is no way back
+ * but one: if the new program dies, its workers are killed and this program
+ * starts workers in their slots; their connections are lost.
+ *
+ * What the masters send each other (peer_link.h); records of the state of the
+ * segment (shm_state.h) are in files, whose descriptors are sent.
+ *
+ *   old: hello format= version= slots= ids=     new: prepared, or
+ *        listener kind= slot= (fd)                   refused why=
+ *        control path= (fd), lock (fd)
+ *        worker slot= (pidfd)
+ *        state (fd)
+ *   old: begin
+ *                                               new: heir slot= pid= (fd)
+ *   old: client ... (fd), pending ...,
+ *        take slot=                             new: took slot=
+ *   old: gone slot= died=                       new: moved slot= connections=
+ *                                                    closed= ms=
+ *   old: client ... (fd), pending ..., rest (fd),
+ *        end                                    new: running
+ */
+#ifndef MASTER_UPGRADE_UPGRADE_H
+#define MASTER_UPGRADE_UPGRADE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "buf.h"
+
+/* Raised when records change so that an older program cannot read them at all;
+ * new keys and new records do not need that. */
+#define UPGRADE_FORMAT 1
+
+/* Begins. program: a path, or NULL for the one that was started. False with a
+ * sentence if it cannot begin. */
+bool upgrade_begin(const char *program, struct buf *why);
+bool upgrade_running(void);
+/* The new program is ended, this one goes on. False if a slot has moved. */
+bool upgrade_cancel(const char *why);
+/* The new program and its workers are ended, whatever has moved. */
+void  upgrade_abort(void);
+pid_t upgrade_successor(void); /* 0: none */
+
+/* What workers say, and of them. */
+void upgrade_frozen(unsigned slot);
+void upgrade_kept(unsigned slot, const char *why);
+void upgrade_worker_left(unsigned slot, bool well);
+
+#endif
