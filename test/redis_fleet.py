@@ -526,7 +526,7 @@ def test_requests_are_counted_until_they_are_answered():
     c.start()  # its event is a request
     poll(lambda: g.stat("redis_pending") > 0, what="a request without an answer")
     text = g.run("-p", "stats").stdout
-    assert re.search(r"^ocppd_redis_pending(\{.*\})? [1-9]", text, re.M), text
+    assert re.search(r"^ocppd_redis_requests_pending(\{.*\})? [1-9]", text, re.M), text
     s.signal(signal.SIGCONT)
     poll(lambda: g.stat("redis_pending") == 0, what="the answers")
     # One that never comes is not waited for.
@@ -846,6 +846,83 @@ def test_a_counter_of_transaction_ids_that_was_lost_is_raised_again():
     d = Charger(b, "CP2")
     d.boot()
     assert d.start(meter=2)["transactionId"] > last
+
+
+WHEN = "2026-01-31T12:00:00Z"
+
+
+@tidy
+def test_a_start_sent_again_to_another_gateway_is_the_same_transaction():
+    s = redis()
+    r = s.client()
+    a, b = gateway(s, "a"), gateway(s, "b")
+    first = Charger(a, "CP1")
+    first.boot()
+    id = first.start()
+    wait_event(r, "CP1", "transaction.started")
+    again = Charger(b, "CP1")
+    assert again.start() == id
+    other = again.start(meter=7)
+    assert other["transactionId"] != id["transactionId"]
+    assert again.start(meter=7) == other
+    wait_event(r, "CP1", "transaction.started", 2)
+    # When it has ended, an equal start is a new transaction.
+    again.stop(id["transactionId"])
+    wait_event(r, "CP1", "transaction.stopped")
+    third = Charger(a, "CP1").start()
+    assert third["transactionId"] not in (id["transactionId"], other["transactionId"])
+    got = wait_event(r, "CP1", "transaction.started", 3)
+    ids = [json.loads(e["answer"])["transactionId"] for e in got]
+    assert ids == [id["transactionId"], other["transactionId"], third["transactionId"]]
+    assert not any("deviations" in e for e in got)
+
+
+@tidy
+def test_a_start_that_a_dead_gateway_reserved_or_shipped_late_is_in_the_stream_once():
+    s = redis()
+    r = s.client()
+    a, b = gateway(s, "a"), gateway(s, "b")
+    cut = Charger(a, "CP1")
+    cut.boot()
+    wait_event(r, "CP1", "charge_point.booted")
+    # The gateway reserves its answer and dies before anything is shipped: the
+    # worker is stopped as soon as the reservation is there.
+    key = S + "starts:CP1"
+    pid = a.worker_pid(0)
+    a.deaths_expected = True
+    cut.put("StartTransaction", {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": WHEN})
+    poll(lambda: r("HLEN", key), what="the reservation")
+    os.kill(pid, signal.SIGSTOP)
+    state = r("HVALS", key)[0].split()[0]
+    a.kill_everything()
+    mine = Charger(b, "CP1").start(tag="T")
+    got = wait_event(r, "CP1", "transaction.started")
+    a.start()
+    poll(lambda: {e["eventId"] for e in a.events("gateway.started")} <= {e["eventId"] for e in r.entries(EV)})
+    poll(lambda: a.stat("ship_lag_ms") == 0 and b.stat("ship_lag_ms") == 0)
+    got = events(r, "CP1", "transaction.started")
+    assert len(got) == 1, (state, got)
+    assert json.loads(got[0]["answer"]) == mine
+    mine2 = Charger(a, "CP1").start(tag="T")
+    assert mine2 == mine
+
+
+@tidy
+def test_a_start_while_redis_is_away_says_that_it_was_not_looked_up():
+    s = redis()
+    g = gateway(s, "a")
+    c = Charger(g, "CP1")
+    c.boot()
+    s.kill()
+    poll(lambda: g.stat("redis_shards_ready") == 0)
+    id = c.start()["transactionId"]
+    e = g.events("transaction.started")[0]
+    assert e["deviations"] == ["start_unchecked"] and e["answer"]["transactionId"] == id
+    s.start()
+    e = wait_event(s.client(), "CP1", "transaction.started")[0]
+    assert json.loads(e["deviations"]) == ["start_unchecked"]
+    b = gateway(s, "b")
+    assert Charger(b, "CP1").start()["transactionId"] == id
 
 
 def judge(s, gateways, acked, sent, lost_ok=()):

@@ -161,6 +161,36 @@ def refresh_tells_what_is_lost_and_what_waits(r):
     assert session(r, "R1")["lastSeen"] == "2025-06-15T15:06:40.000Z"
 
 
+# --- starts -------------------------------------------------------------------
+
+def a_start_has_the_answer_that_came_first(r):
+    one, two = '{"transactionId":1}', '{"transactionId":2}'
+    fp = ["%032x" % i for i in range(12)]
+    start = lambda n, answer: r("FCALL", "ocppd_start", 1, "ST", fp[n], answer)
+    assert start(0, "") == ["new"] and start(0, one) == ["new"]
+    assert start(0, two) == start(0, "") == ["draft", one]
+    shipped = lambda journal, at, answer, note: r(
+        "FCALL", "ocppd_ship", 1, EV, journal, "" if at == 1 else at - 1, at, note, 8, "eventId", "%s-%d" % (journal, at),
+        "eventType", "t", "chargePointId", "ST", "answer", answer)
+    count = lambda: sum(e["chargePointId"] == "ST" for e in r.entries(EV))
+    assert shipped("a/0", 1, one, "start:" + fp[0]) == [1, "1"] and count() == 1
+    assert start(0, two) == ["known", one]
+    # Two gateways have made the event: the second one is the same.
+    assert shipped("b/0", 1, one, "start:" + fp[0]) == [1, "1"] and count() == 1
+    # While the server was away another answer was given: both are there.
+    assert shipped("b/0", 2, two, "start:" + fp[0]) == [1, "2"] and count() == 2
+    assert shipped("a/0", 2, "{}", "stop:2") == [1, "2"] and count() == 3
+    assert start(0, "") == ["stopped", two] and start(0, one) == ["new"] and start(0, "") == ["draft", one]
+    # The StopTransaction is durable before the start was shipped.
+    assert r("FCALL", "ocppd_stopped", 1, "ST", 1) == 1 and start(0, "") == ["stopped", one]
+    assert shipped("a/0", 3, one, "start:" + fp[0]) == [1, "3"] and count() == 4
+    assert shipped("b/0", 3, one, "start:" + fp[0]) == [1, "3"] and count() == 4
+    assert start(0, "") == ["stopped", one]
+    for n in range(1, 12):
+        assert start(n, one) == ["new"]
+    assert r("HLEN", S + "starts:ST") == 8 and start(11, "") == ["draft", one] and start(1, "") == ["new"]
+
+
 # --- commands ---------------------------------------------------------------
 
 def a_command_goes_its_way(r):
@@ -707,6 +737,7 @@ TESTS = [
     a_claim_makes_a_session_and_release_ends_it, the_newest_connection_wins_and_the_former_owner_is_told,
     a_late_claim_of_an_older_connection_is_stale, a_generation_from_the_future_locks_nobody_out,
     the_same_connection_keeps_its_epoch, sessions_end_with_their_worker, two_processes_of_one_name_are_noticed,
+    a_start_has_the_answer_that_came_first,
     refresh_tells_what_is_lost_and_what_waits, a_command_goes_its_way, the_same_command_id_is_one_command,
     payload_bytes_are_kept, commands_keep_their_order_one_in_flight, absent_charge_points_fail_or_wait_as_told,
     deadlines_pass_without_anybody_being_special, cancelling, the_queue_is_bounded,

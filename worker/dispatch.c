@@ -160,6 +160,12 @@ up_question_closed(const char *token, enum question_closed how,
 }
 
 void
+up_starts_replied(void)
+{
+    answers_retry();
+}
+
+void
 up_replaced(struct conn *c)
 {
     session_end(c, CLOSE_replaced, NULL);

@@ -100,6 +100,8 @@ enum question_closed {
 };
 void up_question_closed(const char *token, enum question_closed how,
     const char *payload, size_t len);
+/* Replies to starts_ask() are there. At the end of a turn of the loop. */
+void up_starts_replied(void);
 
 /* --- auth_redis ---------------------------------------------------------- */
 

@@ -13,6 +13,7 @@
 #include "fleet/redis.h"
 #include "base/self.h"
 #include "fleet/shards.h"
+#include "fleet/starts.h"
 #include "base/up.h"
 
 #define REFRESH_S 30    /* of each session */
@@ -416,6 +417,7 @@ claims_tick(void)
         l = next;
     }
     call_queue_tick();
+    starts_tick();
 }
 
 bool

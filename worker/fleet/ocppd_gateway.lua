@@ -247,18 +247,107 @@ local function reopen(keys, a)
   return 1
 end
 
--- ship: JOURNAL FROM TO, then for each event the number of its fields and
--- values, and these. The events are added only if the journal was shipped up
--- to FROM exactly; so none is there twice, none out of order, also if a batch
--- in front of this one failed. {1, TO} or {0, where the journal stands}.
+local STARTS_MAX = 8 -- of a charge point that are remembered
+
+local function starts_key(p) return p.S .. 'starts:' .. p.id end
+
+-- State and answer of a start; nil if it is unknown. Its event is not in the
+-- stream yet as `draft` and `stopped`, and is there as `known` and `gone`. As
+-- `stopped` and `gone` its transaction has ended.
+local function read_start(p, fingerprint)
+  local v = call('HGET', starts_key(p), fingerprint)
+  if not v then return nil end
+  local state, answer = v:match('^(%a+) %d+ (.*)$')
+  return state, answer
+end
+
+local function write_start(p, fingerprint, state, answer)
+  local key = starts_key(p)
+  call('HSET', key, fingerprint, state .. ' ' .. int(now_us()) .. ' ' .. answer)
+  call('PEXPIRE', key, KEEP_SESSION)
+  if call('HLEN', key) <= STARTS_MAX then return end
+  local oldest, since
+  local all = call('HGETALL', key)
+  for i = 1, #all, 2 do
+    local us = tonumber(all[i + 1]:match('^%a+ (%d+) '))
+    if all[i] ~= fingerprint and (not since or us < since) then oldest, since = all[i], us end
+  end
+  call('HDEL', key, oldest)
+end
+
+-- The transaction has ended: an equal start is a new one.
+local function end_start(p, id)
+  local all = call('HGETALL', starts_key(p))
+  for i = 1, #all, 2 do
+    local state, answer = all[i + 1]:match('^(%a+) %d+ (.*)$')
+    if answer:match('"transactionId"%s*:%s*(-?%d+)') == id and (state == 'draft' or state == 'known') then
+      write_start(p, all[i], state == 'known' and 'gone' or 'stopped', answer)
+    end
+  end
+end
+
+-- start: FINGERPRINT ANSWER. Which answer a StartTransaction was given, by
+-- whichever gateway: {"known", answer} if its event is in the stream; {"draft",
+-- answer} if a gateway has reserved the answer; else {"new"}, and ANSWER is
+-- reserved. With an empty ANSWER nothing is, and there is also {"stopped",
+-- answer}.
+local function start(keys, a)
+  local p, wrong = place(keys[1])
+  if not p then return wrong end
+  local state, answer = read_start(p, a[1])
+  if state == 'known' or state == 'draft' then return {state, answer} end
+  if a[2] == '' then return {state and 'stopped' or 'new', answer} end
+  write_start(p, a[1], 'draft', a[2])
+  return {'new'}
+end
+
+-- stopped: ID. The StopTransaction of that transaction is durable.
+local function stopped(keys, a)
+  local p, wrong = place(keys[1])
+  if not p then return wrong end
+  end_start(p, a[1])
+  return 1
+end
+
+-- What ship notes of an event, "start:FINGERPRINT" or "stop:ID". False if the
+-- event is in the stream already: two gateways have made one of the same start
+-- with the same answer, since the second could not know that the first one's
+-- is durable.
+local function note(p, what, a, first, last)
+  local fingerprint, id = what:match('^start:(.*)$'), what:match('^stop:(.*)$')
+  if id then end_start(p, id) end
+  if not fingerprint then return true end
+  local answer
+  for i = first, last, 2 do
+    if a[i] == 'answer' then answer = a[i + 1] end
+  end
+  local state, given = read_start(p, fingerprint)
+  if given ~= answer or state == 'draft' then
+    if #answer <= START_MAX then write_start(p, fingerprint, 'known', answer) end
+  elseif state == 'stopped' then
+    write_start(p, fingerprint, 'gone', answer)
+  else
+    return false
+  end
+  return true
+end
+
+-- ship: JOURNAL FROM TO, then for each event what is to be noted of it, if
+-- anything is, the number of its fields and values, and these. The events are
+-- added only if the journal was shipped up to FROM exactly; so none is there
+-- twice, none out of order, also if a batch in front of this one failed.
+-- {1, TO} or {0, where the journal stands}.
 local function ship(keys, a)
   local key = '{' .. keys[1] .. '}:cursor:' .. a[1]
   local cursor = call('GET', key) or ''
   if cursor ~= a[2] then return {0, cursor} end
   local i = 4
   while i <= #a do
+    local what = a[i]:match('^%a+:.*$')
+    if what then i = i + 1 end
     local n = tonumber(a[i])
-    call('XADD', keys[1], '*', unpack(a, i + 1, i + n))
+    local p = what and at({S = '{' .. keys[1] .. '}:', stream = keys[1]}, a[i + 6])
+    if not what or note(p, what, a, i + 1, i + n) then call('XADD', keys[1], '*', unpack(a, i + 1, i + n)) end
     local name = a[i + n - 1]
     if name == 'replyToken' then open_question(keys[1], a, i + 1, i + n)
     elseif name == 'question' then end_question(keys[1], a[i + 6], a[i + n]) end
@@ -376,5 +465,7 @@ add('ship', ship)
 add('trim', trim, 'allow-oom')
 add('close', close)
 add('reopen', reopen)
+add('start', start)
+add('stopped', stopped)
 add('txids', txids)
 add('key', key)

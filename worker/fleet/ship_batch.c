@@ -10,13 +10,15 @@
 #include "journal_line.h"
 #include "base/self.h"
 #include "ocpp/tape.h"
+#include "ocpp/transaction.h"
 
 #define FIELDS_MAX 24 /* of an event */
 
 enum where { IN_LINE, IN_TEXT, IN_COUNT };
 
 /* The arguments: for each event the number of its fields and values, then
- * these. Strings with escapes have their value in text, which may move. */
+ * these; in front of that what ocppd_ship is to note of it (see note()).
+ * Strings with escapes have their value in text, which may move. */
 static struct {
     struct ship_batch_sum sum;
     struct buf            text;
@@ -25,7 +27,7 @@ static struct {
         const char *p;
         size_t      at, len;
         enum where  where;
-    } arg[BATCH_EVENTS * (2 * FIELDS_MAX + 1)];
+    } arg[BATCH_EVENTS * (2 * FIELDS_MAX + 2)];
 } bt = {.text = {.max = 4 << 20}};
 
 void
@@ -78,11 +80,49 @@ put_value(const struct json *tape, uint32_t i)
     return true;
 }
 
+static bool
+is_type(const struct json *tape, const char *type)
+{
+    uint32_t i = json_member(tape, 0, "eventType", 9);
+
+    return i != 0 && json_equals(tape, i, type, strlen(type));
+}
+
+/* Redis remembers the starts of OCPP 1.6 and their answers, so that another
+ * gateway gives the same answer: "start:" and the fingerprint of a start, or
+ * "stop:" and the id of a transaction that has ended. */
+static bool
+note(const struct json *tape)
+{
+    uint32_t payload = json_member(tape, 0, "payload", 7);
+    uint32_t answer = json_member(tape, 0, "answer", 6);
+    size_t   at = bt.text.len;
+    uint64_t fp[2];
+    int64_t  id;
+
+    if (payload == 0 || answer == 0)
+        return true;
+    if (is_type(tape, "transaction.started") &&
+        json_member(tape, answer, "transactionId", 13) != 0) {
+        transaction_fingerprint(tape, payload, fp);
+        buf_addf(&bt.text, "start:%016" PRIx64 "%016" PRIx64, fp[0], fp[1]);
+    } else if (is_type(tape, "transaction.stopped") &&
+        json_int64(
+            tape, json_member(tape, payload, "transactionId", 13), &id)) {
+        buf_addf(&bt.text, "stop:%" PRId64, id);
+    } else {
+        return true;
+    }
+    put(IN_TEXT, NULL, at, bt.text.len - at);
+    return !bt.text.overflow;
+}
+
 static enum ship_batch_added
 add(const struct json *tape, uint64_t number)
 {
+    if (!note(tape))
+        return BATCH_NO_MEMORY;
     unsigned head = bt.n, fields = 0;
-
     put(IN_COUNT, NULL, 0, 0);
     for (uint32_t i = 1; i < tape->tok[0].next && fields < FIELDS_MAX;
          i = tape->tok[i + 1].next) {

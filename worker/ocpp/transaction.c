@@ -110,6 +110,29 @@ put_text(struct writer *w, const char *key, const struct json *j, uint32_t i)
         buf_addc(w->out, '"');
 }
 
+/* --- fingerprints -------------------------------------------------------- */
+
+void
+transaction_fingerprint(
+    const struct json *tape, uint32_t payload, uint64_t fingerprint[2])
+{
+    /* Of 1.6, and of 2.x; the id of the transaction is below. */
+    static const char *const members[] = {"connectorId", "idTag", "timestamp",
+        "meterStart", "eventType", "seqNo", "transactionInfo"};
+
+    fingerprint[0] = 1;
+    fingerprint[1] = 2;
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        uint32_t m = json_member(tape, payload, members[i], strlen(members[i]));
+        size_t   n = 0;
+        if (m != 0 && i == sizeof members / sizeof members[0] - 1)
+            m = json_member(tape, m, "transactionId", 13);
+        const char *raw = m ? json_raw(tape, m, &n) : "";
+        fingerprint[0] = hash_sum(raw, n, fingerprint[0]);
+        fingerprint[1] = hash_sum(raw, n, fingerprint[1]);
+    }
+}
+
 /* --- meters -------------------------------------------------------------- */
 
 /* A number, also one in a string: charge points of 1.6 write samples so. */

@@ -20,6 +20,13 @@
 /* Is an event of this kind about a transaction? */
 bool transaction_is_kind(enum event_kind kind);
 
+/* By which a message that is sent again is recognised. That of a start of 1.6
+ * is of its connectorId, idTag, timestamp and meterStart; that of an event
+ * of 2.x, of its transactionId, seqNo, eventType and timestamp. It does not
+ * depend on the process or the machine. */
+void transaction_fingerprint(
+    const struct json *tape, uint32_t payload, uint64_t fingerprint[2]);
+
 /* Appends the member "tx". payload: of the request, on the tape. answer: the
  * JSON text of the answer, in which 1.6 has the id of a transaction that
  * starts. command_id: of the command that asked for the start, or NULL. */

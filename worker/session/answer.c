@@ -70,6 +70,26 @@ answer_set_payload(const char *text, size_t len)
     buf_add(&answer_payload, text, len);
 }
 
+int32_t
+answer_transaction(const char *text, size_t len)
+{
+    struct json *tape = tape_borrow(TAPE_MESSAGE);
+    int64_t      id = 0;
+
+    if (json_scan(tape, text, len))
+        json_int64(tape, json_member(tape, 0, "transactionId", 13), &id);
+    tape_return(tape);
+    return (int32_t)id;
+}
+
+void
+answer_set_start(struct answer *a, const char *text, size_t len)
+{
+    answer_set_payload(text, len);
+    a->effect.what = DEFERRED_START;
+    a->effect.transaction = answer_transaction(text, len);
+}
+
 /* Cuts a frame that arrived before; tape_return() gives the tape back. */
 struct json *
 answer_cut(

@@ -15,11 +15,14 @@
 #include "session/violation.h"
 #include "session/deferred.h"
 #include "fleet/questions.h"
+#include "fleet/redis.h"
+#include "fleet/starts.h"
 #include "journal/journal.h"
 #include "log.h"
 #include "ocpp/dialect.h"
 #include "ocpp/event_kind.h"
 #include "ocpp/tape.h"
+#include "ocpp/transaction.h"
 #include "session/parked.h"
 #include "session/publish.h"
 #include "base/self.h"
@@ -110,18 +113,143 @@ check(struct answer *a)
 
 /* --- how a CALL is answered ---------------------------------------------- */
 
+/* The platform is to be asked about this start, or about its token. */
+static bool
+asks_about_start(struct answer *a)
+{
+    if (dialect_asks_platform(a->m))
+        return true;
+    a->about_token = dialect_token(a->tape, a->f->payload_tok) != 0 &&
+        answer_asks_about_tokens(a) && !answer_find_verdict(a);
+    return a->about_token;
+}
+
+static enum answer_how
+decide_new_start(struct answer *a)
+{
+    if (asks_about_start(a)) {
+        if (asking_possible(a))
+            return ANSWER_ASK;
+        a->about_token = false;
+        a->by = "fallback";
+    }
+    return answer_alone(a) ? ANSWER_COMMITTED : ANSWER_LATER;
+}
+
+/* The answer that was proposed to the fleet is given. */
+static enum answer_how
+decide_proposed_start(struct answer *a, const struct starts_reply *reply)
+{
+    if (dialect_asks_platform(a->m) ||
+        (answer_asks_about_tokens(a) && !answer_find_verdict(a)))
+        a->by = "fallback";
+    a->about_token = false;
+    answer_set_start(a, reply->answer, reply->len);
+    return ANSWER_COMMITTED;
+}
+
+/* The start is new to this gateway. Another one may have answered it. */
+static enum answer_how
+decide_start_of_fleet(struct answer *a)
+{
+    static struct starts_reply reply;
+    const char                *name = a->who.identity;
+    size_t                     len = a->who.identity_len;
+    bool                       asks = asks_about_start(a) && asking_possible(a);
+    bool                       proposed = false;
+
+    switch (starts_look(name, len, a->effect.fingerprint, &reply)) {
+    case STARTS_NONE:
+        if (!starts_possible(name, len))
+            break;
+        a->about_token = false;
+        buf_clear(&answer_payload);
+        if (!asks && !answer_alone(a))
+            return ANSWER_LATER;
+        if (starts_ask(name, len, a->effect.fingerprint, answer_payload.p,
+                answer_payload.len))
+            return ANSWER_LATER;
+        break;
+    case STARTS_PENDING:
+        return ANSWER_LATER;
+    case STARTS_NEW:
+        if (reply.len == 0) /* what the platform answers is not known yet */
+            return decide_new_start(a);
+        return decide_proposed_start(a, &reply);
+    case STARTS_DRAFT:
+        /* Its gateway may have died before the event was durable. Of two
+         * events with one answer the first to be shipped is in the stream. */
+        STAT_INC(self.st, starts_resent);
+        a->about_token = false;
+        answer_set_start(a, reply.answer, reply.len);
+        return ANSWER_COMMITTED;
+    case STARTS_KNOWN:
+        STAT_INC(self.st, starts_resent);
+        answer_set_payload(reply.answer, reply.len);
+        return ANSWER_NOW;
+    case STARTS_STOPPED:
+        return decide_new_start(a); /* with a platform that answers */
+    case STARTS_UNREACHABLE:
+        proposed = reply.len > 0;
+        break;
+    }
+    a->deviations |= DEVIATION_BIT(start_unchecked);
+    violation_count(a->c, DEVIATION_BIT(start_unchecked));
+    return proposed ? decide_proposed_start(a, &reply) : decide_new_start(a);
+}
+
+/* This gateway knows the start. If the charge point was at another gateway
+ * since, its transaction may have ended there. False if that is not known yet;
+ * then Redis is being asked. */
+static bool
+find_end(struct answer *a, bool *ended)
+{
+    static struct starts_reply reply;
+    const char                *name = a->who.identity;
+    size_t                     len = a->who.identity_len;
+
+    *ended = false;
+    switch (starts_look(name, len, a->effect.fingerprint, &reply)) {
+    case STARTS_NONE:
+        return !starts_possible(name, len) ||
+            !starts_ask(name, len, a->effect.fingerprint, "", 0);
+    case STARTS_PENDING:
+        return false;
+    case STARTS_STOPPED:
+        *ended = true;
+        return true;
+    default:
+        return true;
+    }
+}
+
+static enum answer_how
+answer_known(struct answer *a, const struct registry_start *start)
+{
+    bool ended = false;
+
+    if (redis_on() && a->m->event == EVENT_tx_started && !find_end(a, &ended))
+        return ANSWER_LATER;
+    if (ended) {
+        registry_start_stop(self.registry, a->entry,
+            answer_transaction(start->answer, start->len), start->number + 1);
+        return ANSWER_LATER; /* now it is a new one */
+    }
+    STAT_INC(self.st, starts_resent);
+    answer_set_payload(start->answer, start->len);
+    return ANSWER_NOW;
+}
+
 static enum answer_how
 decide_start(struct answer *a)
 {
     struct registry_start start;
 
-    transactions_fingerprint(a->tape, a->f->payload_tok, a->effect.fingerprint);
+    transaction_fingerprint(a->tape, a->f->payload_tok, a->effect.fingerprint);
     switch (transactions_find(
         a->entry, a->effect.fingerprint, &start, &a->resolved_ms)) {
     case TRANSACTION_KNOWN:
-        STAT_INC(self.st, starts_resent);
-        answer_set_payload(start.answer, start.len);
-        return ANSWER_NOW;
+        return answer_known(a, &start);
     case TRANSACTION_WRITTEN:
         STAT_INC(self.st, starts_resent);
         answer_set_payload(start.answer, start.len);
@@ -135,17 +263,9 @@ decide_start(struct answer *a)
     case TRANSACTION_NEW:
         break;
     }
-    if (dialect_asks_platform(a->m)) {
-        if (asking_possible(a))
-            return ANSWER_ASK;
-        a->by = "fallback";
-    } else if (dialect_token(a->tape, a->f->payload_tok) != 0 &&
-        answer_asks_about_tokens(a) && !answer_find_verdict(a) &&
-        asking_possible(a)) {
-        a->about_token = true;
-        return ANSWER_ASK;
-    }
-    return answer_alone(a) ? ANSWER_COMMITTED : ANSWER_LATER;
+    return redis_on() && a->m->event == EVENT_tx_started
+        ? decide_start_of_fleet(a)
+        : decide_new_start(a);
 }
 
 static enum answer_how
@@ -350,7 +470,25 @@ answers_again(struct conn *c, struct parked *p)
     tape_return(tape);
 }
 
+void
+answers_retry(void)
+{
+    parked_tick();
+}
+
 /* --- after the commit ---------------------------------------------------- */
+
+static void
+end_transaction(const struct deferred *d)
+{
+    size_t      len;
+    const char *name = registry_name(self.registry, d->entry, &len);
+
+    registry_start_stop(
+        self.registry, d->entry, d->effect.transaction, d->number);
+    if (name != registry_nobody)
+        starts_stopped(name, len, d->effect.transaction);
+}
 
 void
 answers_durable(const struct deferred *d)
@@ -364,7 +502,7 @@ answers_durable(const struct deferred *d)
         registry_start_know(self.registry, d->entry, e->fingerprint, d->number,
             e->transaction, deferred_payload(d), d->payload_len);
     else if (e->what == DEFERRED_STOP)
-        registry_start_stop(self.registry, d->entry, e->transaction, d->number);
+        end_transaction(d);
 }
 
 void

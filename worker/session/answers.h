@@ -49,6 +49,9 @@ void answers_durable(const struct deferred *d);
 /* The answer has left. */
 void answers_left(struct conn *c, const struct deferred_effect *e);
 
+/* Takes the parked CALLs again, because what some wait for has arrived. */
+void answers_retry(void);
+
 /* Fallbacks, parked CALLs, connections that wait for too long. Often. */
 void answers_tick(void);
 

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "fleet/questions.h"
+#include "fleet/starts.h"
 #include "hash.h"
 #include "log.h"
 #include "ocpp/event_kind.h"
@@ -124,19 +125,6 @@ forget_question(struct question *q)
     platform_remove(q);
 }
 
-/* The transaction id of an answer. */
-static int32_t
-id_of(const char *text, size_t len)
-{
-    struct json *tape = tape_borrow(TAPE_MESSAGE);
-    int64_t      id = 0;
-
-    if (json_scan(tape, text, len))
-        json_int64(tape, json_member(tape, 0, "transactionId", 13), &id);
-    tape_return(tape);
-    return (int32_t)id;
-}
-
 /* Writes the answer to a question: the platform's, or the fallback. */
 static bool
 answer_question(
@@ -149,11 +137,11 @@ answer_question(
             a->token_info = answer_token_info(text, len);
         return answer_alone(a);
     }
-    answer_set_payload(text, len);
-    answer_find_effect(a);
     if (q->starts) {
-        a->effect.what = DEFERRED_START;
-        a->effect.transaction = id_of(text, len);
+        answer_set_start(a, text, len);
+    } else {
+        answer_set_payload(text, len);
+        answer_find_effect(a);
     }
     return true;
 }
@@ -185,7 +173,11 @@ give(struct question *q, const char *text, size_t len)
     a.m = schema_find(dialects[q->protocol].schema, f.action.p, f.action.len);
     a.kind = event_kind_of(a.m, tape, f.payload_tok);
     memcpy(a.effect.fingerprint, q->fingerprint, sizeof q->fingerprint);
-    bool given = answer_question(&a, q, text, len) && answer_commit(&a);
+    bool given = answer_question(&a, q, text, len);
+    if (given && a.m->event == EVENT_tx_started)
+        starts_reserve(a.who.identity, a.who.identity_len, q->fingerprint,
+            answer_payload.p, answer_payload.len);
+    given = given && answer_commit(&a);
     tape_return(tape);
     if (!given)
         return false;

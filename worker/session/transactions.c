@@ -7,32 +7,9 @@
 #include "clock.h"
 #include "journal/journal.h"
 #include "journal_line.h"
-#include "hash.h"
 #include "ocpp/tape.h"
+#include "ocpp/transaction.h"
 #include "base/self.h"
-
-/* --- fingerprints -------------------------------------------------------- */
-
-void
-transactions_fingerprint(
-    const struct json *tape, uint32_t payload, uint64_t fingerprint[2])
-{
-    /* Of 1.6, and of 2.x; the id of the transaction is below. */
-    static const char *const members[] = {"connectorId", "idTag", "timestamp",
-        "meterStart", "eventType", "seqNo", "transactionInfo"};
-
-    fingerprint[0] = 1;
-    fingerprint[1] = 2;
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        uint32_t m = json_member(tape, payload, members[i], strlen(members[i]));
-        size_t   n = 0;
-        if (m != 0 && i == sizeof members / sizeof members[0] - 1)
-            m = json_member(tape, m, "transactionId", 13);
-        const char *raw = m ? json_raw(tape, m, &n) : "";
-        fingerprint[0] = hash_sum(raw, n, fingerprint[0]);
-        fingerprint[1] = hash_sum(raw, n, fingerprint[1]);
-    }
-}
 
 /* --- starts that were seen before ---------------------------------------- */
 
@@ -122,7 +99,7 @@ recover_start(uint64_t number, uint32_t entry, const struct json *tape,
     size_t      n;
     const char *text = json_raw(tape, answer, &n);
 
-    transactions_fingerprint(tape, call, fingerprint);
+    transaction_fingerprint(tape, call, fingerprint);
     registry_start_recover(self.registry, entry, fingerprint, number, id, text,
         n, self.mem->incarnation == 1);
 }

@@ -13,12 +13,6 @@
 #include "ocpp/json.h"
 #include "registry.h"
 
-/* The fingerprint of a start of 1.6 is of its connectorId, idTag, timestamp and
- * meterStart; that of an event of 2.x, of its transactionId, seqNo, eventType
- * and timestamp. It does not depend on the process or the machine. */
-void transactions_fingerprint(
-    const struct json *tape, uint32_t payload, uint64_t fingerprint[2]);
-
 enum transactions_found {
     TRANSACTION_NEW,     /* not known: it starts a transaction */
     TRANSACTION_KNOWN,   /* start->answer was given before */

@@ -1,0 +1,233 @@
+/* starts: the StartTransactions that the gateways of a fleet have answered.
+ * See starts.h. */
+#include "fleet/starts.h"
+
+#include <ev.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/self.h"
+#include "fleet/redis.h"
+#include "fleet/shards.h"
+#include "hash.h"
+#include "base/up.h"
+
+#define HEADS 256
+#define ASKED_MAX 20000 /* entries; beyond, Redis counts as unreachable */
+#define KEPT_MS 30000   /* a reply that no CALL takes */
+#define PATIENCE_MS                                                            \
+    500 /* for a reply, before the CALL is answered without it */
+
+struct asked {
+    struct asked       *next; /* in its chain */
+    uint64_t            key[2];
+    uint32_t            asked_ms;
+    bool                given_up; /* in no chain: the reply frees it */
+    enum starts_found   found;
+    struct starts_reply reply;
+};
+
+static struct asked *heads[HEADS];
+static unsigned      asked_n;
+static ev_prepare    turn; /* active while there are new replies */
+
+/* Of an identity and a fingerprint. */
+static void
+make_key(
+    uint64_t key[2], const char *identity, size_t len, const uint64_t fp[2])
+{
+    key[0] = hash_sum(identity, len, fp[0]);
+    key[1] = hash_sum(identity, len, fp[1]);
+}
+
+static struct asked **
+find(const uint64_t key[2])
+{
+    struct asked **at = &heads[key[0] % HEADS];
+
+    while (*at != NULL && memcmp((*at)->key, key, sizeof(*at)->key) != 0)
+        at = &(*at)->next;
+    return at;
+}
+
+static void
+drop(struct asked **at)
+{
+    struct asked *a = *at;
+
+    *at = a->next;
+    free(a);
+    asked_n--;
+}
+
+bool
+starts_possible(const char *identity, size_t len)
+{
+    if (!redis_on())
+        return false;
+    unsigned shard = redis_shard(identity, len);
+    return redis_ready(shard) && shards[shard].alive && !redis_troubled() &&
+        asked_n < ASKED_MAX;
+}
+
+enum starts_found
+starts_look(const char *identity, size_t len, const uint64_t fp[2],
+    struct starts_reply *reply)
+{
+    uint64_t key[2];
+
+    make_key(key, identity, len, fp);
+    struct asked **at = find(key);
+    if (*at == NULL)
+        return STARTS_NONE;
+    struct asked     *a = *at;
+    enum starts_found found = a->found;
+    if (found != STARTS_PENDING) {
+        *reply = a->reply;
+        drop(at);
+    } else if (self.now_ms - a->asked_ms >= PATIENCE_MS) {
+        found = STARTS_UNREACHABLE;
+        *reply = a->reply;
+        *at = a->next;
+        a->given_up = true;
+    }
+    return found;
+}
+
+static bool
+ask(const char *identity, size_t len, const uint64_t fp[2], const char *answer,
+    size_t n, redis_fn *fn, void *ctx)
+{
+    unsigned shard = redis_shard(identity, len);
+    char     text[33];
+
+    snprintf(text, sizeof text, "%016" PRIx64 "%016" PRIx64, fp[0], fp[1]);
+    redis_begin("FCALL");
+    redis_name("start", "2");
+    redis_identity(shard, identity, len);
+    redis_add(text);
+    redis_addn(answer, n);
+    return redis_send(shard, fn, ctx);
+}
+
+static void
+turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
+{
+    (void)revents;
+    ev_prepare_stop(loop, w);
+    up_starts_replied();
+}
+
+static void
+replied_cb(void *ctx, const struct redis_value *v)
+{
+    struct asked *a = ctx;
+
+    if (a->given_up) {
+        asked_n--;
+        free(a);
+        return;
+    }
+    a->asked_ms = self.now_ms;
+    if (!ev_is_active(&turn)) {
+        ev_prepare_init(&turn, turn_cb);
+        /* Before the journal's, so that the events are in this commit. */
+        ev_set_priority(&turn, EV_MAXPRI);
+        ev_prepare_start(self.loop, &turn);
+    }
+    if (v == NULL || redis_error(v) != NULL) {
+        a->found = STARTS_UNREACHABLE;
+        return;
+    }
+    const struct redis_value *state = redis_at(v, 0);
+    if (redis_is(state, "new")) {
+        a->found = STARTS_NEW;
+        return;
+    }
+    if (redis_is(state, "stopped")) {
+        a->found = STARTS_STOPPED;
+        return;
+    }
+    size_t      n;
+    const char *answer = redis_text(redis_at(v, 1), &n);
+    /* Another version of the gateway may have kept a longer one. */
+    if (n == 0 || n > REGISTRY_ANSWER_MAX) {
+        a->found = STARTS_UNREACHABLE;
+        return;
+    }
+    memcpy(a->reply.answer, answer, n);
+    a->reply.len = n;
+    a->found = redis_is(state, "known") ? STARTS_KNOWN : STARTS_DRAFT;
+}
+
+bool
+starts_ask(const char *identity, size_t len, const uint64_t fp[2],
+    const char *proposal, size_t n)
+{
+    struct asked *a = calloc(1, sizeof *a);
+
+    if (a == NULL || n > REGISTRY_ANSWER_MAX) {
+        free(a);
+        return false;
+    }
+    make_key(a->key, identity, len, fp);
+    a->found = STARTS_PENDING;
+    a->asked_ms = self.now_ms;
+    if (n > 0)
+        memcpy(a->reply.answer, proposal, n);
+    a->reply.len = n;
+    if (!ask(identity, len, fp, proposal, n, replied_cb, a)) {
+        free(a);
+        return false;
+    }
+    struct asked **at = find(a->key);
+    a->next = *at; /* a chain has one of a key: starts_look() found none */
+    *at = a;
+    asked_n++;
+    return true;
+}
+
+static void
+noted_cb(void *ctx, const struct redis_value *v)
+{
+    (void)ctx;
+    (void)v;
+}
+
+void
+starts_reserve(const char *identity, size_t len, const uint64_t fp[2],
+    const char *answer, size_t n)
+{
+    if (starts_possible(identity, len) && n <= REGISTRY_ANSWER_MAX)
+        ask(identity, len, fp, answer, n, noted_cb, NULL);
+}
+
+void
+starts_stopped(const char *identity, size_t len, int32_t id)
+{
+    char text[16];
+
+    if (!starts_possible(identity, len))
+        return;
+    unsigned shard = redis_shard(identity, len);
+    snprintf(text, sizeof text, "%" PRId32, id);
+    redis_begin("FCALL");
+    redis_name("stopped", "2");
+    redis_identity(shard, identity, len);
+    redis_add(text);
+    redis_send(shard, noted_cb, NULL);
+}
+
+void
+starts_tick(void)
+{
+    for (unsigned i = 0; asked_n > 0 && i < HEADS; i++)
+        for (struct asked **at = &heads[i]; *at != NULL;)
+            if ((*at)->found != STARTS_PENDING &&
+                self.now_ms - (*at)->asked_ms >= KEPT_MS)
+                drop(at);
+            else
+                at = &(*at)->next;
+}

@@ -1,0 +1,63 @@
+/*
+ * starts: the StartTransactions that the gateways of a fleet have answered.
+ *
+ * A StartTransaction that is sent again may arrive at another gateway, so Redis
+ * keeps the answer too (ocppd_start): before a gateway gives a new answer, it
+ * asks, and in the same step reserves the answer that it is about to give.
+ * Whichever gateway is first decides; all others give the same answer.
+ *
+ *     starts_look(): NONE -- starts_ask() --> PENDING --> NEW, DRAFT, KNOWN
+ *                                                \------> UNREACHABLE
+ *
+ * The CALL is looked at again until the reply is there. A reply is given out
+ * once, and is forgotten if the CALL is not looked at any more.
+ */
+#ifndef WORKER_FLEET_STARTS_H
+#define WORKER_FLEET_STARTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "registry_starts.h"
+
+enum starts_found {
+    STARTS_NONE,    /* Redis was not asked */
+    STARTS_PENDING, /* its reply is on the way */
+    STARTS_NEW,     /* not known; the proposed answer is reserved now */
+    STARTS_DRAFT,   /* a gateway has reserved this answer; whether its event is
+                       durable is not known */
+    STARTS_KNOWN,   /* the event with this answer is in the stream */
+    STARTS_STOPPED, /* without a proposal: its transaction has ended */
+    STARTS_UNREACHABLE /* no reply in time; the proposal may be reserved */
+};
+
+struct starts_reply {
+    size_t len; /* of answer: the proposed one, or the one that was given */
+    char   answer[REGISTRY_ANSWER_MAX];
+};
+
+/* Can Redis be asked about this identity now? False without [redis]. */
+bool starts_possible(const char *identity, size_t len);
+
+enum starts_found starts_look(const char *identity, size_t len,
+    const uint64_t fingerprint[2], struct starts_reply *reply);
+
+/* proposal: the answer that this gateway would give; empty if it is to be made
+ * by the platform, and then nothing is reserved. False if Redis cannot be
+ * asked. */
+bool starts_ask(const char *identity, size_t len, const uint64_t fingerprint[2],
+    const char *proposal, size_t n);
+
+/* Reserves an answer without waiting for the reply. */
+void starts_reserve(const char *identity, size_t len,
+    const uint64_t fingerprint[2], const char *answer, size_t n);
+
+/* The StopTransaction of that transaction is durable. Redis learns of it also
+ * when the event is shipped; this is for an equal start that comes before. */
+void starts_stopped(const char *identity, size_t len, int32_t id);
+
+/* Forgets replies that no CALL has taken. Once a second. */
+void starts_tick(void);
+
+#endif
