@@ -185,11 +185,69 @@ def test_before_its_boot_is_accepted_only_what_was_asked_for_is_answered():
             assert out["outcome"] == "expired", out
             r = background(g.call, c.identity, "TriggerMessage",
                            {"requestedMessage": "StatusNotification"})
-            c.result(c.take()[0], {"status": "Accepted"})
+            c.result(c.take()[0], {"status": "Rejected"})
             assert r.wait()["outcome"] == "result"
-            assert c.call("StatusNotification", status) == {}
+            assert c.refused("StatusNotification", status).code == "SecurityError"
             assert g.show(c.identity)["connection"]["boot"] == "Pending"
             c.close()
+
+
+def test_a_pending_charge_point_sends_what_it_was_asked_for_and_nothing_else():
+    status = {"timestamp": WHEN, "connectorStatus": "Available", "evseId": 1,
+              "connectorId": 1}
+    parts = {"requestId": 1, "generatedAt": WHEN, "seqNo": 0}
+    meter = {"evseId": 1, "meterValue": [{"timestamp": WHEN, "sampledValue": [{"value": 1}]}]}
+    sent = {"StatusNotification": status, "NotifyReport": parts, "Heartbeat": {},
+            "SignCertificate": {"csr": "x"}, "MeterValues": meter,
+            "LogStatusNotification": {"status": "Idle"},
+            "FirmwareStatusNotification": {"status": "Idle"},
+            "TransactionEvent": transaction("Started"),
+            "NotifyEvent": {"generatedAt": WHEN, "seqNo": 0, "eventData": [STATE]},
+            "NotifyMonitoringReport": parts, "Authorize": {"idToken": TOKEN}}
+
+    def trigger(word):
+        return "TriggerMessage", {"requestedMessage": word}
+    for g, c in each("PERMIT", answers_BootNotification="pending"):
+        c.boot()
+        may = set()
+
+        def check():
+            got = set()
+            for action, payload in sent.items():
+                try:
+                    c.call(action, payload)
+                    got.add(action)
+                except CallError as e:
+                    assert e.code == "SecurityError", (action, e)
+            assert got == may, (c.version, got, may)
+        check()
+        for command, payload, gains in (
+                (*trigger("StatusNotification"), {"StatusNotification", "NotifyEvent"}),
+                ("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"},
+                 {"NotifyReport"}),
+                (*trigger("SignChargingStationCertificate"), {"SignCertificate"}),
+                (*trigger("Heartbeat"), {"Heartbeat"}),
+                (*trigger("BootNotification"), set())):
+            r = background(g.call, c.identity, command, payload)
+            c.result(c.take()[0], {"status": "Accepted"})
+            assert r.wait()["outcome"] == "result"
+            may |= gains
+            check()
+        # The next answer to a boot, and the next connection, begin anew.
+        c.boot()
+        may = set()
+        check()
+        r = background(g.call, c.identity, *trigger("Heartbeat"))
+        c.result(c.take()[0], {"status": "Accepted"})
+        assert r.wait()["outcome"] == "result"
+        may = {"Heartbeat"}
+        check()
+        c.close()
+        c = Station(g, c.identity, c.version)
+        c.boot()
+        may = set()
+        check()
+        c.close()
 
 
 # --- every message, its answer and its event --------------------------------------

@@ -69,8 +69,7 @@ enum boot {
     BOOT_NONE,  /* no BootNotification came on this connection */
     BOOT_WAITS, /* one came and is not answered yet */
     BOOT_ACCEPTED,
-    BOOT_PENDING,
-    BOOT_TRIGGERED, /* pending, and asked for reports or other messages */
+    BOOT_PENDING, /* permits.h has what may be sent nevertheless */
     BOOT_REJECTED
 };
 

@@ -172,3 +172,53 @@ dialect_new_key(const char *action, const struct json *tape, uint32_t payload)
         return 0;
     return json_member(tape, payload, "value", 5);
 }
+
+/* What a request makes a charge point send: the word of requestedMessage, and
+ * the message. A request without such a member asks for a report. 2.1 has the
+ * status of a connector in a NotifyEvent, too. */
+static const struct {
+    const char *asked, *sent;
+} caused[] = {
+    {"", "NotifyReport"},
+    {"Heartbeat", "Heartbeat"},
+    {"MeterValues", "MeterValues"},
+    {"StatusNotification", "StatusNotification"},
+    {"StatusNotification", "NotifyEvent"},
+    {"TransactionEvent", "TransactionEvent"},
+    {"LogStatusNotification", "LogStatusNotification"},
+    {"FirmwareStatusNotification", "FirmwareStatusNotification"},
+    {"PublishFirmwareStatusNotification", "PublishFirmwareStatusNotification"},
+    {"SignChargingStationCertificate", "SignCertificate"},
+    {"SignV2GCertificate", "SignCertificate"},
+    {"SignV2G20Certificate", "SignCertificate"},
+    {"SignCombinedCertificate", "SignCertificate"},
+    {"CustomTrigger", "DataTransfer"},
+};
+
+#define CAUSED (sizeof caused / sizeof caused[0])
+_Static_assert(CAUSED <= 16, "a set of them is a 16-bit word");
+
+uint16_t
+dialect_caused_by(const struct json *tape, uint32_t payload)
+{
+    uint32_t word = json_member(tape, payload, "requestedMessage", 16);
+    uint16_t set = 0;
+
+    for (size_t i = 0; i < CAUSED; i++)
+        if (word == 0 ? caused[i].asked[0] == '\0'
+                      : json_equals(tape, word, caused[i].asked,
+                            strlen(caused[i].asked)))
+            set |= (uint16_t)(1u << i);
+    return set;
+}
+
+uint16_t
+dialect_caused(const struct schema_message *m)
+{
+    uint16_t set = 0;
+
+    for (size_t i = 0; i < CAUSED; i++)
+        if (strcmp(caused[i].sent, m->name) == 0)
+            set |= (uint16_t)(1u << i);
+    return set;
+}

@@ -68,6 +68,12 @@ const char *dialect_token_status(const struct dialect *d);
  * its value; 0 if the request sets something else. */
 uint32_t dialect_new_key(
     const char *action, const struct json *tape, uint32_t payload);
+/* The messages that an accepted request of the central system makes a charge
+ * point send, as a set; payload: of the request. */
+uint16_t dialect_caused_by(const struct json *tape, uint32_t payload);
+/* The bit of a message in such a set; 0 if nothing causes it. */
+uint16_t dialect_caused(const struct schema_message *m);
+
 /* Does the charge point do, or has it done, what a request asked for? Of
  * several variables, the authorization key counts. */
 bool dialect_accepted(const struct json *tape, uint32_t payload);

@@ -24,6 +24,7 @@
 #include "ocpp/tape.h"
 #include "ocpp/transaction.h"
 #include "session/parked.h"
+#include "session/permits.h"
 #include "session/publish.h"
 #include "base/self.h"
 #include "session/session.h"
@@ -87,9 +88,12 @@ answers_refuse_unread(
 static bool
 too_early(const struct conn *c, const struct schema_message *m)
 {
-    return dialects[c->session.protocol].refuses_before_boot &&
-        (c->session.boot == BOOT_PENDING || c->session.boot == BOOT_REJECTED) &&
-        m->event != EVENT_booted;
+    if (!dialects[c->session.protocol].refuses_before_boot ||
+        m->event == EVENT_booted)
+        return false;
+    return c->session.boot == BOOT_REJECTED ||
+        (c->session.boot == BOOT_PENDING &&
+            (permits_of(c) & dialect_caused(m)) == 0);
 }
 
 /* Checks payload against schema; false if it was refused. */
@@ -511,6 +515,7 @@ answers_left(struct conn *c, const struct deferred_effect *e)
     if (e->what != DEFERRED_BOOT)
         return;
     c->session.boot = (uint8_t)e->boot;
+    permits_clear(c);
     registry_at(self.registry, c->session.entry)->booted_at =
         (uint32_t)(self.wall_ms / 1000);
     calls_pump(c);

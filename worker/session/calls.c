@@ -17,6 +17,7 @@
 #include "base/master_link.h"
 #include "ocpp/dialect.h"
 #include "ocpp/secrets.h"
+#include "session/permits.h"
 #include "session/publish.h"
 #include "session/remote_starts.h"
 #include "journal/journal.h"
@@ -429,7 +430,7 @@ may_send(const struct conn *c, const struct call *k)
 {
     if (c->session.boot == BOOT_WAITS || c->session.boot == BOOT_REJECTED)
         return false;
-    if (c->session.boot == BOOT_PENDING || c->session.boot == BOOT_TRIGGERED)
+    if (c->session.boot == BOOT_PENDING)
         return !(k->m->flags & SCHEMA_WHEN_ACCEPTED);
     return (c->session.boot == BOOT_ACCEPTED) ||
         self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold;
@@ -540,6 +541,18 @@ accepted(const struct ocppj_frame *f, const struct json *tape)
     return dialect_accepted(tape, f->payload_tok);
 }
 
+/* The charge point sends what the command has asked for, though its boot is
+ * Pending. */
+static void
+permit(const struct conn *c, const struct call *k)
+{
+    struct json *tape = tape_borrow(TAPE_MESSAGE);
+
+    if (json_scan(tape, k->payload, strlen(k->payload)))
+        permits_add(c, dialect_caused_by(tape, 0));
+    tape_return(tape);
+}
+
 static bool
 in_flight(const struct call *k, const struct ocppj_frame *f)
 {
@@ -624,7 +637,7 @@ calls_answered(
     pop(c);
     if (c->session.boot == BOOT_PENDING && (k->m->flags & SCHEMA_TRIGGERS) &&
         accepted(f, tape))
-        c->session.boot = BOOT_TRIGGERED;
+        permit(c, k);
     auth_command_ended(k->identity, k->action, k->payload, accepted(f, tape));
     if (!accepted(f, tape))
         remote_starts_refused(c->session.entry, k->action, k->command_id);

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "printable.h"
 #include "base/master_link.h"
+#include "session/permits.h"
 #include "session/publish.h"
 #include "session/send.h"
 #include "session/quiet.h"
@@ -129,6 +130,7 @@ session_open(
     c->generation = claim.generation;
     c->session.entry = claim.entry;
     c->session.protocol = (uint8_t)protocol;
+    permits_clear(c);
     c->state = CONN_OPEN;
     c->opened_ms = self.now_ms;
     c->session.opened_era = self.now_era;
@@ -484,10 +486,8 @@ session_describe(struct conn *c, struct buf *out)
     if (c->session.rtt_ms != UINT16_MAX)
         writer_u64(&w, "pingMs", c->session.rtt_ms);
     writer_str(&w, "boot",
-        c->session.boot == BOOT_ACCEPTED ? "Accepted"
-            : c->session.boot == BOOT_PENDING ||
-                c->session.boot == BOOT_TRIGGERED
-            ? "Pending"
+        c->session.boot == BOOT_ACCEPTED       ? "Accepted"
+            : c->session.boot == BOOT_PENDING  ? "Pending"
             : c->session.boot == BOOT_REJECTED ? "Rejected"
             : c->session.boot == BOOT_WAITS    ? "not answered yet"
                                                : "none on this connection");
