@@ -11,6 +11,7 @@ StartTransaction that is sent again gets the same.
 from redis_resp import Error
 from redis_fleet import EV, events, gateway, redis, tidy, wait_event
 from lib import *
+from ocpp2 import BOTH, TOKEN, Station, transaction
 
 SECONDS = 40.0
 SEED = int.from_bytes(os.urandom(4), "big")
@@ -116,6 +117,71 @@ def test_a_start_on_another_worker_waits_for_the_question_that_was_asked():
     assert c.get("m2") == want
     assert len(events(r, "CP1", "answer.requested")) == 1
     assert final(r, "CP1", "transaction.started") == (want, "platform")
+
+
+@tidy
+def test_the_platform_answers_transaction_events_and_each_of_them_once():
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", server_workers=2, answers_TransactionEvent="platform",
+                ocpp_message_timeout="2s")
+    poll(lambda: g.stat("redis_shards_ready") == 2)
+    for version in BOTH:
+        cp = "TXP" + version
+        c = Station(g, cp, version, worker=0)
+        c.boot()
+        tx = transaction("Started", idToken=TOKEN, seqNo=0)
+        c.put("TransactionEvent", tx, "m1")
+        e = wait_event(r, cp, "answer.requested")[0]
+        assert e["action"] == "TransactionEvent" and json.loads(e["payload"]) == tx
+        # Not an answer to this message, and one that cannot be kept.
+        for bad, words in (
+                ({"idTokenInfo": {"status": "Perhaps"}}, "idTokenInfo: it is none of Accepted,"),
+                ({"idTokenInfo": {}}, "idTokenInfo: it is missing"),
+                ({"idTagInfo": {"status": "Accepted"}}, "idTagInfo: the message has no such"),
+                ({"totalCost": "1.5"}, "totalCost: it is no number"),
+                ({"idTokenInfo": {"status": "Accepted", "evseId": []}}, "idTokenInfo: it is no list"),
+                ({"updatedPersonalMessage": {"format": "UTF8", "content": "x" * 200}},
+                 "it has 2.. bytes; .* may have 190")):
+            got = answer(r, e, bad)
+            assert re.match("invalid: " + words, got), (bad, got)
+        want = {"totalCost": 1.5, "idTokenInfo": {"status": "NoCredit", "language1": "de"}}
+        assert answer(r, e, want) == "taken"
+        assert c.get("m1") == want
+        got = wait_event(r, cp, "transaction.started")[0]
+        assert json.loads(got["answer"]) == want and got["answeredBy"] == "platform", got
+        assert json.loads(got["tx"])["seq"] == 0 and got["question"] == e["replyToken"], got
+        # Without a connection, on the other worker, after a restart.
+        c.put("TransactionEvent", dict(tx, eventType="Updated", seqNo=1), "m2")
+        e = wait_event(r, cp, "answer.requested", 2)[1]
+        c.reset()
+        poll(lambda: not g.online(cp))
+        assert answer(r, e, {"chargingPriority": 3}) == "taken"
+        for worker in (1, 0):
+            c = Station(g, cp, version, worker=worker)
+            assert c.event("Started", "t", 0, triggerReason="Trigger", idToken=TOKEN,
+                           offline=True) == want
+            assert c.event("Updated", "t", 1, triggerReason="Trigger",
+                           idToken=TOKEN) == {"chargingPriority": 3}
+            c.reset()
+        # A platform that does not answer: the gateway does, once.
+        c = Station(g, cp, version)
+        assert c.event("Ended", "t", 2) == {}
+        assert c.event("Ended", "t", 2) == {}
+        got = wait_event(r, cp, "transaction.stopped")
+        assert [x["answeredBy"] for x in got] == ["fallback"], got
+        c.reset()
+        assert len(events(r, cp, "answer.requested")) == 3
+        assert len(events(r, cp, "transaction.started")) == 1
+        assert len(events(r, cp, "transaction.updated")) == 1
+    g.kill_everything()
+    g.start()
+    for version in BOTH:
+        c = Station(g, "TXP" + version, version)
+        assert c.event("Started", "t", 0, idToken=TOKEN) == want
+        assert c.event("Ended", "t", 2) == {}
+        c.reset()
+        assert len(events(r, c.identity, "answer.requested")) == 3
 
 
 def test_calls_wait_for_the_answer_to_the_boot():

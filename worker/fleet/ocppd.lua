@@ -519,7 +519,68 @@ local ANSWERS = {['ocpp1.6'] = {
   MeterValues = object{}, SecurityEventNotification = object{}, SignedFirmwareStatusNotification = object{},
   StatusNotification = object{},
 }}
-local START_MAX = 190 -- bytes of the answer to a StartTransaction (registry_starts.h)
+
+local function any() end
+
+local function number(v)
+  if type(v) ~= 'number' then return 'it is no number' end
+end
+
+local function list(check, most)
+  return function(v)
+    if type(v) ~= 'table' or #v == 0 then return 'it is no list with elements' end
+    if #v > (most or #v) then return 'it has more than ' .. most .. ' elements' end
+    for _, e in ipairs(v) do
+      local wrong = check(e)
+      if wrong then return wrong end
+    end
+  end
+end
+
+-- OCPP 2.x: every object may have customData.
+local function object2(members)
+  members['customData?'] = any
+  return object(members)
+end
+
+local function answers2(token_max, type_of_token, content_max)
+  local token = object2{idToken = text(token_max), type = type_of_token,
+    ['additionalInfo?'] = list(object2{additionalIdToken = text(token_max == 36 and 36 or 255), type = text(50)})}
+  local message = object2{format = one_of('ASCII', 'HTML', 'URI', 'UTF8', 'QRCODE'), ['language?'] = text(8),
+    content = text(content_max)}
+  local info = object2{status = one_of('Accepted', 'Blocked', 'ConcurrentTx', 'Expired', 'Invalid', 'NoCredit',
+      'NotAllowedTypeEVSE', 'NotAtThisLocation', 'NotAtThisTime', 'Unknown'), ['cacheExpiryDateTime?'] = date,
+    ['chargingPriority?'] = int32, ['language1?'] = text(8), ['language2?'] = text(8), ['evseId?'] = list(int32),
+    ['groupIdToken?'] = token, ['personalMessage?'] = message}
+  local detail = object2{reasonCode = text(20), ['additionalInfo?'] = text(1024)}
+  local event = {['totalCost?'] = number, ['chargingPriority?'] = int32, ['idTokenInfo?'] = info,
+    ['updatedPersonalMessage?'] = message}
+  if content_max > 512 then
+    event['updatedPersonalMessageExtra?'] = list(message, 4)
+    event['transactionLimit?'] = object2{['maxCost?'] = number, ['maxEnergy?'] = number, ['maxTime?'] = int32,
+      ['maxSoC?'] = integer(0, 100)}
+  end
+  return {
+    Authorize = function(v) -- its other fields are the gateway's to check
+      return type(v) == 'table' and (v.idTokenInfo == nil and 'it is missing' or info(v.idTokenInfo)), 'idTokenInfo'
+    end,
+    BootNotification = object2{status = one_of('Accepted', 'Pending', 'Rejected'), currentTime = date, interval = int32,
+      ['statusInfo?'] = detail},
+    DataTransfer = object2{status = one_of('Accepted', 'Rejected', 'UnknownMessageId', 'UnknownVendorId'),
+      ['data?'] = any, ['statusInfo?'] = detail},
+    Heartbeat = object2{currentTime = date},
+    SignCertificate = object2{status = one_of('Accepted', 'Rejected'), ['statusInfo?'] = detail},
+    TransactionEvent = object2(event),
+    MeterValues = object2{}, StatusNotification = object2{}, SecurityEventNotification = object2{},
+    FirmwareStatusNotification = object2{}, LogStatusNotification = object2{},
+  }
+end
+ANSWERS['ocpp2.0.1'] = answers2(36, one_of('Central', 'eMAID', 'ISO14443', 'ISO15693', 'KeyCode', 'Local', 'MacAddress',
+  'NoAuthorization'), 512)
+ANSWERS['ocpp2.1'] = answers2(255, text(20), 1024)
+
+-- Bytes of the answer to a StartTransaction or TransactionEvent (registry_starts.h).
+local START_MAX = 190
 
 -- Why an answer cannot be used; nil if it can.
 local function useless(action, protocol, payload)
@@ -530,8 +591,8 @@ local function useless(action, protocol, payload)
   if check then wrong, name = check(v) end
   if wrong then return name and name .. ': ' .. wrong or wrong end
   if payload:find('[\r\n]') then return 'it must be JSON on one line' end
-  if action == 'StartTransaction' and #payload > START_MAX then
-    return 'it has ' .. #payload .. ' bytes; an answer to a StartTransaction is kept, and may have ' .. START_MAX
+  if (action == 'StartTransaction' or action == 'TransactionEvent') and #payload > START_MAX then
+    return 'it has ' .. #payload .. ' bytes; an answer to a ' .. action .. ' is kept, and may have ' .. START_MAX
   end
 end
 

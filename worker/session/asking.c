@@ -218,9 +218,9 @@ wrong(const struct question *q, const char *text, size_t len)
         snprintf(
             why, sizeof why, "%s%s%s", v.path, v.path[0] ? ": " : "", v.text);
         words = why;
-    } else if (m->event == EVENT_tx_started && len > REGISTRY_ANSWER_MAX) {
-        words = "the answer to a StartTransaction is kept, and it is longer "
-                "than 190 bytes";
+    } else if (schema_is_remembered(m) && len > REGISTRY_ANSWER_MAX) {
+        words = "the answer to a StartTransaction or TransactionEvent is "
+                "kept, and it is longer than 190 bytes";
     }
     tape_return(tape);
     return words;
