@@ -52,7 +52,7 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
     case CHANNEL_done:
         pending_calls_done(m->id, m->arg, body, m->len);
         break;
-    case CHANNEL_told:
+    case CHANNEL_described:
         control_told(m->id, body, m->len);
         break;
     case CHANNEL_tapped:

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""`ocppctl score`: which charge points keep worst to the protocol, from the
+"""`ocppctl score`: which charge points have the most problems, from the
 journal alone."""
 
 import datetime

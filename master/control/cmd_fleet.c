@@ -548,6 +548,6 @@ cmd_show(struct client *c, int argc, char **argv)
         return;
     }
     c->asked = m.id;
-    c->told = show_reply;
+    c->described = show_reply;
     control_wait(c, show_poll, SHOW_WAIT_MS, "show: no answer");
 }

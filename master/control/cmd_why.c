@@ -418,6 +418,6 @@ cmd_why(struct client *c, int argc, char **argv)
         return;
     }
     c->asked = m.id;
-    c->told = reply;
+    c->described = reply;
     control_wait(c, poll_cb, WAIT_MS, "why: no answer");
 }

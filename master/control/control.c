@@ -95,8 +95,8 @@ control_told(uint64_t asked, const char *json, size_t len)
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
         struct peer *p = peers[i];
         if (p != NULL && p->phase == WAIT && p->shown.asked == asked &&
-            p->shown.told != NULL) {
-            p->shown.told(&p->shown, json, len);
+            p->shown.described != NULL) {
+            p->shown.described(&p->shown, json, len);
             return;
         }
     }
@@ -163,7 +163,7 @@ control_reply(struct client *c, int code, const void *body, size_t n)
         return;
     p->phase = REPLY;
     c->poll = NULL;
-    c->told = NULL;
+    c->described = NULL;
     c->asked = 0;
     ev_io_stop(master.loop, &p->in);
     p->deadline_ms = clock_mono_ms() + CONTROL_WRITE_MS;

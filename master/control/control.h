@@ -64,7 +64,7 @@ struct client {
     uint64_t wait_until_ms; /* monotonic; 0: for good */
     /* For a command that has asked a worker: its answer, a JSON object, empty
      * if the worker does not know the connection (any more). */
-    void (*told)(struct client *c, const char *json, size_t len);
+    void (*described)(struct client *c, const char *json, size_t len);
     uint64_t asked; /* id of the datagram whose answer is awaited */
     uint32_t entry; /* registry entry it is about */
     uint64_t conn;  /* connection it is about */

@@ -335,14 +335,14 @@ begin_again(struct events *e)
 {
     struct buf    why = BUF_INIT(4096);
     struct pollfd out = {.fd = STDOUT_FILENO};
-    bool          told = false;
+    bool          reported = false;
 
     journal_dir_close(e->s);
     e->s = NULL;
     while (!begin(e, &why)) {
-        if (!told)
+        if (!reported)
             fprintf(stderr, "ocppctl: %s (waiting for it)\n", buf_cstr(&why));
-        told = true;
+        reported = true;
         buf_clear(&why);
         if (poll(&out, 1, PATIENCE_MS) > 0)
             return false;

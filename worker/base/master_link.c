@@ -74,7 +74,7 @@ master_link_ready(void)
 void
 master_link_described(uint64_t request, const char *body, size_t len)
 {
-    send_surely(CHANNEL_told, request, 0, body, len);
+    send_surely(CHANNEL_described, request, 0, body, len);
 }
 
 void

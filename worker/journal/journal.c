@@ -22,11 +22,11 @@ static struct {
     struct journal_env    env;
     struct shm_worker    *mem;
     struct stats         *st;
-    uint64_t              drawn;   /* begun and not appended; 0: none */
-    uint64_t              last;    /* drawn before */
-    uint64_t              told;    /* what up_committed() was called with */
-    unsigned              turns;   /* of news.turns, logged */
-    bool                  failing; /* logged so */
+    uint64_t              drawn;    /* begun and not appended; 0: none */
+    uint64_t              last;     /* drawn before */
+    uint64_t              reported; /* what up_committed() was called with */
+    unsigned              turns;    /* of news.turns, logged */
+    bool                  failing;  /* logged so */
     struct committer_news news;
     bool                  unwoken; /* appended since the thread was woken */
     uint64_t              waits_since_ms; /* an event waits, without progress */
@@ -73,11 +73,11 @@ take_news(void)
     log_news();
     if (jl.news.pending == UINT64_MAX)
         jl.waits_since_ms = 0;
-    else if (jl.news.durable > jl.told || jl.waits_since_ms == 0)
+    else if (jl.news.durable > jl.reported || jl.waits_since_ms == 0)
         jl.waits_since_ms = clock_mono_ms();
-    if (jl.news.durable > jl.told) {
-        jl.told = jl.news.durable;
-        up_committed(jl.told);
+    if (jl.news.durable > jl.reported) {
+        jl.reported = jl.news.durable;
+        up_committed(jl.reported);
     }
 }
 
@@ -194,7 +194,7 @@ journal_abandon(uint64_t number)
 uint64_t
 journal_committed(void)
 {
-    return jl.told;
+    return jl.reported;
 }
 
 bool
@@ -254,7 +254,7 @@ journal_open(const struct journal_env *env, struct buf *why)
         recovery_orphans(tail.dir_fd, tail.dir, env->slot, env->shm->slots,
             env->recover_max, env->recover_line, env->ctx, &r);
     raise_sequence(&env->shm->sequence, r.last_any);
-    jl.told = jl.last = r.last;
+    jl.reported = jl.last = r.last;
     atomic_store(&jl.mem->journal_errno, 0);
     STAT_ADD(jl.st, journal_damaged, r.bad);
 
