@@ -74,12 +74,37 @@ check_addresses(struct checking *x, enum conf_knob k, const char *list)
     }
 }
 
+static bool
+is_in(const char *list, const char *item)
+{
+    return listed_before(list, list + strlen(list) + 1, item);
+}
+
+static void
+check_admin(struct checking *x, enum conf_knob k, const char *list)
+{
+    const struct config *c = x->c;
+    char                 item[CONF_LIST_MAX];
+
+    while (!x->bad[k] && config_list_next(&list, item, sizeof item)) {
+        if (is_in(c->server_listen, item) || is_in(c->server_listen_tls, item))
+            fault(x, k,
+                "charge points connect to %s; give one of the two another "
+                "port",
+                item);
+        else if (k == CONF_KNOB_admin_listen_tls &&
+            is_in(c->admin_listen, item))
+            fault(x, k, "%s is in admin.listen, too; give one another port",
+                item);
+    }
+}
+
 static void
 check_listen(struct checking *x)
 {
     const struct config *c = x->c;
     char                 item[CONF_LIST_MAX];
-    const char          *cursor = c->admin_listen, *tls = c->server_listen_tls;
+    const char          *tls = c->server_listen_tls;
 
     if (c->server_listen[0] == '\0' && c->server_listen_tls[0] == '\0')
         fault(x, CONF_KNOB_server_listen,
@@ -88,25 +113,17 @@ check_listen(struct checking *x)
     check_addresses(x, CONF_KNOB_server_listen, c->server_listen);
     check_addresses(x, CONF_KNOB_server_listen_tls, c->server_listen_tls);
     check_addresses(x, CONF_KNOB_admin_listen, c->admin_listen);
+    check_addresses(x, CONF_KNOB_admin_listen_tls, c->admin_listen_tls);
     while (!x->bad[CONF_KNOB_server_listen_tls] &&
         config_list_next(&tls, item, sizeof item)) {
-        const char *all = c->server_listen;
-        if (listed_before(all, all + strlen(all) + 1, item))
+        if (is_in(c->server_listen, item))
             fault(x, CONF_KNOB_server_listen_tls,
                 "%s is in server.listen, too; give one of the two another "
                 "port",
                 item);
     }
-    while (!x->bad[CONF_KNOB_admin_listen] &&
-        config_list_next(&cursor, item, sizeof item)) {
-        const char *all = c->server_listen, *more = c->server_listen_tls;
-        if (listed_before(all, all + strlen(all) + 1, item) ||
-            listed_before(more, more + strlen(more) + 1, item))
-            fault(x, CONF_KNOB_admin_listen,
-                "charge points connect to %s; give one of the two another "
-                "port",
-                item);
-    }
+    check_admin(x, CONF_KNOB_admin_listen, c->admin_listen);
+    check_admin(x, CONF_KNOB_admin_listen_tls, c->admin_listen_tls);
 }
 
 static void
@@ -333,6 +350,9 @@ check_tls(struct checking *x)
             keys_n, certificates);
     if (c->server_listen_tls[0] != '\0' && certificates == 0)
         fault(x, CONF_KNOB_server_listen_tls,
+            "needs a certificate; set tls.certificate and tls.key");
+    if (c->admin_listen_tls[0] != '\0' && certificates == 0)
+        fault(x, CONF_KNOB_admin_listen_tls,
             "needs a certificate; set tls.certificate and tls.key");
     if (c->tls_client != CONF_tls_client_no && c->tls_client_ca[0] == '\0')
         fault(x, CONF_KNOB_tls_client,

@@ -93,6 +93,7 @@ up_reload(struct buf *out)
     supervise_tell_all(CHANNEL_config);
     supervise_tell_all(CHANNEL_tls);
     admin_tell(CHANNEL_config);
+    admin_tell(CHANNEL_tls);
     log_lines(LOG_LEVEL_WARN, &words);
     log_info("reload: %s is in force", from);
     remember(true, &words);
@@ -100,4 +101,10 @@ up_reload(struct buf *out)
     buf_addf(out, "%s is in force\n", from);
     buf_free(&words);
     return true;
+}
+
+void
+up_certificates(void)
+{
+    admin_tell(CHANNEL_tls);
 }

@@ -202,5 +202,238 @@ def test_the_page_needs_nothing_from_elsewhere():
     assert "innerHTML" not in get(g, "/page.js")[2]
 
 
+def test_an_outcome_can_be_taken_later_by_its_id():
+    g = gateway(server_workers="1", ocpp_call_hold="0s")
+    c = Charger(g, "LATER")
+    c.boot()
+    admin, read = token(g, "boss", "admin"), token(g, "reader", "read")
+    code, got = ask(g, "POST", "/v1/charge-points/LATER/calls/Reset?wait=no",
+                    '{"type":"Soft"}', token=admin)
+    assert code == 202 and got["pending"], (code, got)
+    path = "/v1/commands/" + got["commandId"]
+    assert ask(g, "GET", path, token=read) == (202, got)
+    id, action, _ = c.take()
+    assert action == "Reset"
+    c.result(id, {"status": "Accepted"})
+    code, end = poll(lambda: (lambda r: r if r[0] == 200 else None)(
+        ask(g, "GET", path, token=read)))
+    assert end["outcome"] == "result" and end["commandId"] == got["commandId"]
+    assert end["payload"] == {"status": "Accepted"}, end
+    assert json.loads(g.run("-j", "outcome", got["commandId"]).stdout) == end
+    assert ask(g, "GET", "/v1/commands/none")[0] == 404
+    # Its outcome is an event, as that of every command.
+    e = g.wait_events(type="command.response", cp="LATER")[0]
+    assert e["payload"]["commandId"] == got["commandId"], e
+    # Of a charge point that is away, and of many: the last 1,024 are kept.
+    for i in range(1100):
+        assert g.ask("-j", "call", "AWAY", "ClearCache", "--wait", "no", "--id",
+                     "n%d" % i)[0] == 202
+    poll(lambda: g.ask("outcome", "n1099")[0] == 220)
+    assert ask(g, "GET", "/v1/commands/n1099")[1]["outcome"] == "offline"
+    poll(lambda: ask(g, "GET", "/v1/commands/n0")[0] == 404)
+    assert ask(g, "GET", path)[0] == 404
+    r = g.run("call", "AWAY", "ClearCache", "--wait", "on")
+    assert r.returncode == 2 and "is it no?" in r.stderr, r
+
+
+def test_scores_and_certificates_can_be_read():
+    g = gateway(server_workers="1")
+    c = Charger(g, "SCORED")
+    c.boot("V", "Model X")
+    c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError",
+                                  "status": "Available", "extra": 1})
+    code, got = ask(g, "GET", "/v1/score?worst=1")
+    assert code == 200 and got["worst"][0]["identity"] == "SCORED", got
+    assert got["worst"][0]["deviations"] == {"extra_field": 1}, got
+    code, got = ask(g, "GET", "/v1/score?by=model&since=10m")
+    assert code == 200 and got["worst"][0]["model"] == "Model X", got
+    assert ask(g, "GET", "/v1/score?by=colour")[0] == 400
+    assert ask(g, "GET", "/v1/score?since=yesterday")[0] == 400
+    r = urllib.request.urlopen(urllib.request.Request(
+        "http://127.0.0.1:%d/v1/score" % g.admin,
+        headers={"Accept": "text/plain;version=0.0.4"}))
+    text = r.read().decode()
+    assert 'ocppd_score_charge_points{model="Model X"} 1\n' in text, text
+    code, got = ask(g, "GET", "/v1/tls")
+    assert code == 200 and got["files"] == [], got
+    h = http.client.HTTPConnection("127.0.0.1", g.admin, timeout=DEADLINE)
+    h.request("GET", "/v1/reload")
+    r = h.getresponse()
+    assert r.status == 405 and r.getheader("Allow") == "POST", r.status
+
+
+def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
+    import ssl
+    from tls import authority, Authority
+    a, port = authority(), free_port()
+    own = Authority("admin")
+    own.make("one", san="IP:127.0.0.1")
+    own.make("two", san="IP:127.0.0.1")
+    pair = [own.dir + "/now.pem", own.dir + "/now.key"]
+
+    def use(name):
+        for to, part in zip(pair, own.path(name)):
+            with open(part) as f, open(to + ".new", "w") as t:
+                t.write(f.read())
+            os.rename(to + ".new", to)
+    use("one")
+    g = gateway(server_workers="1", admin_listen_tls="127.0.0.1:%d" % port,
+                tls_certificate=pair[0] + " " + a.path("rsa")[0],
+                tls_key=pair[1] + " " + a.path("rsa")[1])
+
+    def connect(ca=own.ca, version=None):
+        c = ssl.create_default_context(cafile=ca)
+        if version:
+            c.minimum_version = c.maximum_version = version
+        s = c.wrap_socket(socket.create_connection(("127.0.0.1", port)),
+                          server_hostname="127.0.0.1")
+        s.settimeout(DEADLINE)
+        return s
+
+    def request(s, path, more=""):
+        s.sendall(("GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n" % (
+            path, port, more)).encode())
+
+    def subject(s):
+        return s.getpeercert()["serialNumber"]
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        s = connect(version=version)
+        request(s, "/health", "Connection: close\r\n")
+        assert b" 200 " in s.recv(100), version
+        s.close()
+    for wrong in (a.ca, Authority("nobody").ca):
+        try:
+            connect(wrong)
+        except ssl.SSLError as e:
+            assert "CERTIFICATE_VERIFY_FAILED" in str(e), e
+        else:
+            raise AssertionError("a wrong authority is accepted")
+    # A stream keeps its connection when the certificate changes.
+    stream = connect()
+    first = subject(stream)
+    request(stream, "/v1/events?follow=1&after=now",
+            "Accept: text/event-stream\r\n")
+    data = b""
+    while b": events" not in data:
+        data += stream.recv(4096)
+    use("two")
+    assert g.run("reload").returncode == 0
+
+    def renewed():
+        s = connect()
+        try:
+            return subject(s) != first
+        finally:
+            s.close()
+    poll(renewed)
+    Charger(g, "TLSADMIN").boot()
+    while b"TLSADMIN" not in data:
+        data += stream.recv(4096)
+    # One that cannot be used changes nothing.
+    with open(pair[0], "w") as f:
+        f.write("nonsense")
+    assert g.run("reload").returncode == 1
+    assert renewed() and get(g, "/health")[0] == 200
+    # What is no TLS gets no answer, and costs nobody anything.
+    s = socket.create_connection(("127.0.0.1", port))
+    s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    s.settimeout(DEADLINE)
+    try:
+        assert b"200" not in s.recv(1000)
+    except OSError:
+        pass
+    assert renewed()
+
+
+def test_one_address_gets_its_share_of_connections():
+    g = gateway(server_workers="1", admin_address_connections="8")
+
+    def connect(source="127.0.0.1"):
+        s = socket.create_connection(("127.0.0.1", g.admin), DEADLINE,
+                                     (source, 0))
+        return s
+
+    def works(s, path="/live", more=b""):
+        s.sendall(b"GET %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n" % (
+            path.encode(), more))
+        try:
+            return b" 200 " in s.recv(4096)
+        except OSError:
+            return False
+    old = [connect() for _ in range(8)]
+    assert all(works(s) for s in old)
+    new = [connect() for _ in range(3)]
+    assert all(works(s) for s in new)
+    # The oldest without a request have gone.
+    assert [works(s) for s in old[:3]] == [False] * 3
+    assert all(works(s) for s in old[3:])
+    other = connect("127.0.0.2")
+    assert works(other) and all(works(s) for s in old[3:])
+    # Streams are not cut for newcomers: of that address no more come in.
+    for s in old + new:
+        s.close()
+    streams = [connect() for _ in range(8)]
+    assert all(works(s, "/v1/events?follow=1&after=now",
+                     b"Accept: text/event-stream\r\n") for s in streams)
+    assert not works(connect()) and works(other)
+    assert works(connect("127.0.0.2"))
+
+
+def test_slow_clients_are_cut_off_and_a_slow_reader_learns_where_to_go_on():
+    g = gateway(server_workers="1",
+                admin_address_connections="0")
+    c = Charger(g, "SLOW")
+    c.boot()
+    for _ in range(300):
+        c.call("DataTransfer", {"vendorId": "V", "data": "x" * 40000})
+    events = {e["eventId"][:16]: e for e in g.events(type="all")}
+
+    def reader(accept):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.settimeout(DEADLINE)
+        s.connect(("127.0.0.1", g.admin))
+        s.sendall(b"GET /v1/events?follow=1 HTTP/1.1\r\nHost: localhost\r\n"
+                  b"Accept: %s\r\n\r\n" % accept)
+        return s
+    readers = [reader(b"text/event-stream"), reader(b"*/*")]
+    head = socket.create_connection(("127.0.0.1", g.admin))
+    head.setblocking(False)
+    ended, got, began = False, [b"", b""], time.monotonic()
+    # A byte of a request each second, and 4 KiB of an answer: too slow.
+    while time.monotonic() < began + 24 or not ended:
+        assert time.monotonic() < began + 24 + DEADLINE
+        try:
+            if not ended:
+                head.send(b"G")
+                ended = head.recv(1) == b""
+        except BlockingIOError:
+            pass
+        except OSError:
+            ended = True
+        for i, s in enumerate(readers):
+            got[i] += s.recv(4096)
+        time.sleep(0.5)     # this is how slow they are
+    for i, s in enumerate(readers):
+        s.settimeout(3 * DEADLINE)
+        while True:
+            some = s.recv(1 << 16)
+            got[i] += some
+            if not some or got[i].endswith(b"0\r\n\r\n"):
+                break
+    sse = re.findall(rb'event: slow\ndata: {"after":"([0-9a-f]{16})"}\n\n',
+                     got[0])
+    lines = re.findall(rb'{"slow":true,"after":"([0-9a-f]{16})"}\n', got[1])
+    assert len(sse) == 1 and len(lines) == 1, (sse, lines)
+    assert lines[0].decode() in events
+    # With this cursor nothing is missed.
+    last = sorted(events)[-1]
+    seen = set(re.findall(rb'"eventId":"([0-9a-f]{16})', got[1]))
+    rest = urllib.request.urlopen("http://127.0.0.1:%d/v1/events?after=%s" % (
+        g.admin, lines[0].decode())).read()
+    seen |= set(re.findall(rb'"eventId":"([0-9a-f]{16})', rest))
+    assert {x.decode() for x in seen} >= set(events), last
+
+
 if __name__ == "__main__":
     main()

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "workers/child.h"
+#include "workers/tls_keeper.h"
 #include "clock.h"
 #include "ensure.h"
 #include "workers/listen.h"
@@ -48,12 +49,18 @@ bool
 admin_listen(struct buf *why)
 {
     const char *list = master.config.admin_listen;
+    const char *tls = master.config.admin_listen_tls;
 
     bool inherits = master.phase == MASTER_INHERITING;
+    int  backlog = inherits ? 0 : BACKLOG;
 
-    return (inherits || listen_probe("admin.listen", list, why)) &&
+    return (inherits ||
+               (listen_probe("admin.listen", list, why) &&
+                   listen_probe("admin.listen_tls", tls, why))) &&
         listen_open(&listeners, LISTENER_PLAIN, LISTEN_ADMIN, "admin.listen",
-            list, inherits ? 0 : BACKLOG, why);
+            list, backlog, why) &&
+        listen_open(&listeners, LISTENER_TLS, LISTEN_ADMIN, "admin.listen_tls",
+            tls, backlog, why);
 }
 
 const struct listen_set *
@@ -124,7 +131,7 @@ static void
 start(void)
 {
     int ends[2];
-    int keep[LISTEN_ADDRESSES + 3];
+    int keep[LISTEN_ADDRESSES + 4];
 
     if (!channel_pair(ends)) {
         log_error("admin: cannot make its channel: %s", strerror(errno));
@@ -135,6 +142,8 @@ start(void)
     keep[n++] = ends[1];
     keep[n++] = master.memfd;
     keep[n++] = master.lockfd;
+    if (tls_keeper_bundle() >= 0)
+        keep[n++] = tls_keeper_bundle();
     for (unsigned i = 0; i < listeners.n; i++)
         keep[n++] = listeners.at[i].fd;
     pid = child_fork(keep, n);
@@ -187,7 +196,9 @@ admin_tell(enum channel_type type)
         return;
     if (type == CHANNEL_reopen)
         channel_send_fd(channel, &m, log_fd());
-    else
+    else if (type == CHANNEL_tls && tls_keeper_bundle() >= 0)
+        channel_send_fd(channel, &m, tls_keeper_bundle());
+    else if (type != CHANNEL_tls)
         channel_send(channel, &m, NULL, 0);
 }
 
@@ -233,9 +244,17 @@ serve(int end)
         fail();
     }
     http_begin(s, end);
+    if (tls_keeper_bundle() >= 0)
+        http_certificate(tls_keeper_bundle());
     for (unsigned i = 0; i < listeners.n; i++)
-        if (!http_serve(listeners.at[i].fd)) {
-            log_error("cannot serve HTTP: %s", strerror(errno));
+        if (!http_serve(listeners.at[i].fd, listeners.at[i].kind)) {
+            log_error("cannot serve HTTP%s: %s",
+                listeners.at[i].kind == LISTENER_TLS
+                    ? " with the certificate of tls.certificate"
+                    : "",
+                strerror(errno));
+            if (listeners.at[i].kind == LISTENER_TLS)
+                continue; /* until the certificate is a better one */
             fail();
         }
     for (;;) {
@@ -244,7 +263,13 @@ serve(int end)
         int passed, r = channel_recv_fd(end, &m, body, &passed);
         if (r < 0)
             _exit(0); /* the master is gone */
-        if (r > 0 && m.type == CHANNEL_reopen && passed >= 0)
+        if (r > 0 && m.type == CHANNEL_reopen && passed >= 0) {
             log_take(passed);
+        } else if (r > 0 && m.type == CHANNEL_tls && passed >= 0) {
+            http_certificate(passed);
+            close(passed);
+        } else if (r > 0 && passed >= 0) {
+            close(passed);
+        }
     }
 }

@@ -20,6 +20,9 @@
 #define LOOK_MS 200        /* between two looks at the journal */
 #define HEARTBEAT_MS 15000 /* of a stream without events */
 #define CHUNK (64u << 10)
+/* A reader that always has more to read takes so much at least, or it ends. */
+#define SLOW_MS 10000
+#define SLOW_BYTES (SLOW_MS / 1000 * 16 * 1024)
 
 struct feed {
     const struct shm   *shm;
@@ -28,7 +31,10 @@ struct feed {
     size_t              at;
     uint64_t            beat_ms;
     uint64_t            mark;
-    bool                sse, follow, begun;
+    uint64_t            behind_ms; /* since when it has more to read */
+    size_t              behind;    /* bytes that it took since then */
+    uint64_t            last;      /* number of the last event in out */
+    bool                sse, follow, begun, slow;
     char                type[64], cp[128];
 };
 
@@ -90,6 +96,7 @@ put(struct feed *f, const struct journal_line *line)
 {
     if (f->sse)
         buf_addf(&f->out, "id: %016" PRIx64 "\ndata: ", line->number);
+    f->last = line->number;
     buf_add(&f->out, line->p, line->len);
     buf_adds(&f->out, f->sse ? "\n\n" : "\n");
 }
@@ -111,19 +118,50 @@ look(struct feed *f)
     return f->out.len > 0;
 }
 
+/* True if the reader is too slow: the last thing it gets is where to go on. */
+static bool
+too_slow(struct feed *f)
+{
+    uint64_t now = clock_mono_ms();
+
+    if (f->behind_ms == 0 || now - f->behind_ms < SLOW_MS)
+        return false;
+    bool slow = f->behind < SLOW_BYTES;
+    f->behind_ms = now;
+    f->behind = 0;
+    if (!slow)
+        return false;
+    f->slow = true;
+    buf_addf(&f->out,
+        f->sse ? "event: slow\ndata: {\"after\":\"%016" PRIx64 "\"}\n\n"
+               : "{\"slow\":true,\"after\":\"%016" PRIx64 "\"}\n",
+        f->last);
+    return true;
+}
+
 long
 feed_read(struct feed *f, char *p, size_t max)
 {
     while (f->at == f->out.len) {
+        f->behind += f->at;
         buf_clear(&f->out);
         f->at = 0;
+        if (f->slow)
+            return -1;
+        if (too_slow(f))
+            break;
         if (!f->begun) {
             f->begun = true;
             if (f->sse)
                 buf_adds(&f->out, ": events\n\n");
         }
-        if (look(f) || f->out.len > 0)
+        if (look(f) || f->out.len > 0) {
+            if (f->behind_ms == 0)
+                f->behind_ms = clock_mono_ms();
             break;
+        }
+        f->behind_ms = 0; /* it has everything */
+        f->behind = 0;
         if (!f->follow)
             return -1;
         uint64_t now = clock_mono_ms();

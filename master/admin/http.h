@@ -1,10 +1,10 @@
 /*
  * http: the requests of the admin port: /health and its kind, the API of
- * http.def, and the status page. In the admin process only.
+ * http.def (http_api.h), and the status page. In the admin process only.
  *
  * Each connection has a thread, which may wait: for the master's answer, for
- * an event, for a slow client. Connections are bounded; when they become few,
- * the oldest that has no request ends.
+ * an event, for a slow client. http_places.h bounds their number and their
+ * time.
  */
 #ifndef MASTER_ADMIN_HTTP_H
 #define MASTER_ADMIN_HTTP_H
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "listener.h"
 #include "shm.h"
 
 enum http_needs { HTTP_READ, HTTP_ADMIN };
@@ -30,10 +31,14 @@ struct http_route {
 extern const struct http_route http_routes[];
 extern const size_t            http_routes_n;
 
-/* Serves a listening socket from now on. Before the first: http_begin().
- * channel: to the master. */
+/* Before the others. channel: to the master. */
 void http_begin(const struct shm *s, int channel);
-bool http_serve(int fd);
+/* The certificate for servers with TLS, from a tls_bundle.h: before the first
+ * of them, and when it has changed. Connections that are open keep the one
+ * they have. */
+void http_certificate(int bundle);
+/* Serves a listening socket from now on. */
+bool http_serve(int fd, enum listener_kind kind);
 
 /* The table as OpenAPI 3.0, and as mdoc(7) for ocppd-http(7). */
 void http_openapi(struct buf *out);
@@ -42,6 +47,7 @@ void http_put_manual(struct buf *out);
 /* --- ask.c: a conversation with the master --------------------------------- */
 
 #define ASK_REPLY_MAX (64u << 20)
+#define ASK_BAD_NEWS 220 /* done, with a negative result (control.h) */
 
 /* Sends words, with the client's token (NULL without), and waits. Returns a
  * code of control.h with the body in *reply, 503 if the master does not

@@ -48,6 +48,9 @@ void up_forget_signals(void);
  * configuration stays in force. */
 bool up_reload(struct buf *out);
 
+/* Changed certificates are in force: for the admin process. */
+void up_certificates(void);
+
 /* --- what workers send: dispatch.c --------------------------------------- */
 
 /* Takes some datagrams of a worker; false when its end is closed. */

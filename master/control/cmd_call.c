@@ -15,6 +15,7 @@
 #include "knob.h"
 #include "log.h"
 #include "base/master.h"
+#include "control/outcomes.h"
 #include "control/pending_calls.h"
 #include "workers/supervise.h"
 #include "control/taps.h"
@@ -94,15 +95,16 @@ struct call {
     const char *identity, *action, *payload;
     char        id[COMMAND_ID_MAX + 1];
     uint64_t    timeout_ms; /* 0: ocpp.message_timeout */
+    bool        wait;
 };
 
 static bool
 parse_call(struct client *c, int argc, char **argv, struct call *call)
 {
-    static const char *const names[] = {"--timeout", "--id"};
-    const char              *v[2] = {NULL};
+    static const char *const names[] = {"--timeout", "--id", "--wait"};
+    const char              *v[3] = {NULL};
 
-    if (!command_options(c, &argc, argv, names, v, 2))
+    if (!command_options(c, &argc, argv, names, v, 3))
         return false;
     if (argc < 3 || argc > 4) {
         command_usage(c, argv,
@@ -113,7 +115,12 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
     }
     *call = (struct call){.identity = argv[1],
         .action = argv[2],
-        .payload = argc > 3 ? argv[3] : "{}"};
+        .payload = argc > 3 ? argv[3] : "{}",
+        .wait = v[2] == NULL || strcmp(v[2], "yes") == 0};
+    if (!call->wait && strcmp(v[2], "no") != 0) {
+        command_bad_word(c, argv, v[2]);
+        return false;
+    }
     size_t n = strlen(call->identity);
     if (n == 0 || n > IDENTITY_MAX) {
         command_usage(c, argv, "an identity has 1 to %d bytes", IDENTITY_MAX);
@@ -217,6 +224,50 @@ call_done(uint64_t id, enum outcome outcome, const char *command_id,
     buf_free(&out);
 }
 
+/* The command is with its worker, or will be. */
+static void
+reply_taken(struct client *c, const char *command_id)
+{
+    struct buf    out = BUF_INIT(4096);
+    struct writer w = WRITER_INIT(&out);
+
+    if (c->format != 'j') {
+        control_replyf(c, CONTROL_TAKEN,
+            "command %s is under way; `outcome %s` tells how it ended",
+            command_id, command_id);
+        return;
+    }
+    writer_open(&w, NULL, '{');
+    writer_str(&w, "commandId", command_id);
+    writer_bool(&w, "pending", true);
+    writer_close(&w);
+    buf_addc(&out, '\n');
+    control_reply_buf(c, CONTROL_TAKEN, &out);
+    buf_free(&out);
+}
+
+void
+cmd_outcome(struct client *c, int argc, char **argv)
+{
+    enum outcome outcome;
+    size_t       len;
+
+    if (argc != 2) {
+        command_usage(c, argv, "give the id of one command");
+        return;
+    }
+    const char *json = outcomes_find(argv[1], &outcome, &len);
+    if (pending_calls_has(argv[1]))
+        reply_taken(c, argv[1]);
+    else if (json != NULL)
+        call_done(c->id, outcome, argv[1], json, len);
+    else
+        control_replyf(c, CONTROL_NOT_FOUND,
+            "outcome: %.64s: no command of this id ended lately; the journal "
+            "has its command.response",
+            argv[1]);
+}
+
 static void
 call_failed(uint64_t id, const char *why)
 {
@@ -239,10 +290,13 @@ cmd_call(struct client *c, int argc, char **argv)
     struct call call;
     cref        owner;
 
-    const struct pending_calls_waiter waiter = call_waiter(c->id);
+    struct pending_calls_waiter waiter = call_waiter(c->id);
 
-    if (!parse_call(c, argc, argv, &call) || !control_may_wait(c))
+    if (!parse_call(c, argc, argv, &call) ||
+        (call.wait && !control_may_wait(c)))
         return;
+    if (!call.wait)
+        waiter.client = 0;
     buf_add(&body, call.id, strlen(call.id) + 1);
     buf_add(&body, call.identity, strlen(call.identity) + 1);
     buf_add(&body, call.action, strlen(call.action) + 1);
@@ -268,6 +322,10 @@ cmd_call(struct client *c, int argc, char **argv)
     buf_free(&body);
     if (!refuse_call(c, r))
         return;
+    if (!call.wait) {
+        reply_taken(c, call.id);
+        return;
+    }
     c->waits = "call";
     uint64_t most =
         call.timeout_ms ? call.timeout_ms : master.config.ocpp_message_timeout;

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "log.h"
 #include "base/master.h"
+#include "control/outcomes.h"
 #include "workers/supervise.h"
 
 struct pending {
@@ -48,8 +49,8 @@ pending_calls_of(const char *identity, uint64_t *oldest_ms)
     return n;
 }
 
-static bool
-is_pending(const char *command_id)
+bool
+pending_calls_has(const char *command_id)
 {
     for (struct pending *p = first; p != NULL; p = p->next)
         if (strcmp(p->body, command_id) == 0)
@@ -61,7 +62,7 @@ static enum pending_result
 make(const struct pending_calls_waiter *waiter, unsigned slot, const char *body,
     size_t len, struct pending **out)
 {
-    if (is_pending(body))
+    if (pending_calls_has(body))
         return PENDING_DUPLICATE;
     if (count >= PENDING_MAX || bytes + len > PENDING_BYTES)
         return PENDING_FULL;
@@ -167,10 +168,11 @@ pending_calls_done(uint64_t id, uint64_t outcome, const char *json, size_t len)
         struct pending *p = *at;
         if (p->msg.id != id)
             continue;
+        enum outcome o =
+            outcome < OUTCOMES ? (enum outcome)outcome : OUTCOME_uncertain;
+        outcomes_put(p->body, o, json, len);
         if (p->waiter.client != 0)
-            p->waiter.done(p->waiter.client,
-                outcome < OUTCOMES ? (enum outcome)outcome : OUTCOME_uncertain,
-                p->body, json, len);
+            p->waiter.done(p->waiter.client, o, p->body, json, len);
         drop(at);
         return;
     }

@@ -11,6 +11,7 @@
 #ifndef MASTER_CONTROL_PENDING_CALLS_H
 #define MASTER_CONTROL_PENDING_CALLS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,6 +70,7 @@ bool pending_calls_read(
     struct fields *f, const struct pending_calls_waiter *waiter);
 
 unsigned pending_calls_count(void);
+bool     pending_calls_has(const char *command_id);
 /* Those for one identity, and how long ago the oldest of them began. */
 unsigned pending_calls_of(const char *identity, uint64_t *oldest_ms);
 

@@ -25,11 +25,11 @@
 #include "ctl/cursor.h"
 #include "ctl/journal_path.h"
 #include "ctl/main.h"
-#include "ctl/since.h"
 #include "event.h"
 #include "journal_dir.h"
 #include "near.h"
 #include "printable.h"
+#include "since.h"
 #include "writer.h"
 
 #define OUT_FLUSH (64u << 10)

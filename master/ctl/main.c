@@ -14,6 +14,7 @@
 
 #include "config.h"
 #include "near.h"
+#include "since.h"
 #include "usage.h"
 #include "version.h"
 
@@ -62,6 +63,16 @@ ctl_bad_word(const char *command, const char *typed)
         n.word != NULL ? "?" : "");
     ctl_usage(command);
     return CTL_USAGE;
+}
+
+bool
+ctl_since(const char *text, uint64_t *wall_ms)
+{
+    bool good = since_parse(text, wall_ms);
+
+    if (!good)
+        fprintf(stderr, "ocppctl: --since %s: " SINCE_FORM "\n", text);
+    return good;
 }
 
 static void

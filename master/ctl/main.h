@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "buf.h"
 
@@ -78,6 +79,9 @@ struct ctl_word {
 
 extern const struct ctl_word ctl_words[];
 extern const size_t          ctl_words_n;
+
+/* A time on the command line (since.h); false with a message. */
+bool ctl_since(const char *text, uint64_t *wall_ms);
 
 /* Sets ctl->socket, if it is not set; false with a message. */
 bool ctl_find_socket(struct ctl *ctl);

@@ -10,8 +10,8 @@
 #include "clock.h"
 #include "ctl/journal_path.h"
 #include "ctl/main.h"
-#include "ctl/since.h"
 #include "printable.h"
+#include "since.h"
 
 #define POINTS_MAX 200000u
 #define TEXT_MAX (64u << 20)

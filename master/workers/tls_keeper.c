@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/master.h"
+#include "base/up.h"
 #include "clock.h"
 #include "log.h"
 #include "ticket.h"
@@ -270,6 +271,7 @@ renew(uint64_t stamp)
     if (tls_keeper_check(&master.config, &errors, &notes)) {
         tls_keeper_adopt();
         supervise_tell_all(CHANNEL_tls);
+        up_certificates();
         log_lines(LOG_LEVEL_WARN, &notes);
         log_info("TLS: changed certificate files are in force");
     } else {

@@ -1,7 +1,6 @@
-/* since: a time on the command line. See since.h. */
-#include "ctl/since.h"
+/* since: a time as people write it. See since.h. */
+#include "since.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,19 +44,14 @@ parse_ago(const char *text, uint64_t *ms)
 }
 
 bool
-ctl_since(const char *text, uint64_t *wall_ms)
+since_parse(const char *text, uint64_t *wall_ms)
 {
     uint64_t ago, now = clock_wall_ms();
 
     if (clock_parse_rfc3339(text, strlen(text), wall_ms))
         return true;
-    if (parse_ago(text, &ago)) {
-        *wall_ms = ago < now ? now - ago : 1;
-        return true;
-    }
-    fprintf(stderr,
-        "ocppctl: --since %s: no time; give one like "
-        "2026-01-31T12:00:00Z, or how long ago, like 90s, 10m, 1h30m, 2d\n",
-        text);
-    return false;
+    if (!parse_ago(text, &ago))
+        return false;
+    *wall_ms = ago < now ? now - ago : 1;
+    return true;
 }

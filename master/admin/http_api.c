@@ -1,0 +1,435 @@
+/* http_api: the requests of the HTTP API. See http_api.h. */
+#include "admin/http_api.h"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "address.h"
+#include "admin/http_answer.h"
+#include "admin/http.h"
+#include "admin/http_places.h"
+#include "admin/report.h"
+#include "base/master.h"
+#include "cidr.h"
+#include "clock.h"
+#include "event.h"
+#include "journal_dir.h"
+#include "score.h"
+#include "since.h"
+
+#define BODY_MAX (16u << 20)
+#define ASKING_MAX 64 /* requests that wait for the master */
+#define FEEDS_MAX 32
+#define SCORES_MAX 1
+#define SEGMENTS 8
+#define WORDS 24
+#define METHODS_MAX 64
+
+/* /v1/score */
+#define SCORE_POINTS 20000u
+#define SCORE_PATIENCE_MS 5000
+#define SCORE_SINCE_MS 3600000u
+#define SCORE_WORST 20
+
+static const struct shm *shm_of;
+static int               channel;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned        asking, feeds, scores;
+
+void
+http_api_begin(const struct shm *s, int to_master)
+{
+    shm_of = s;
+    channel = to_master;
+}
+
+/* True if there was room below most. */
+static bool
+take(unsigned *counter, unsigned most)
+{
+    pthread_mutex_lock(&lock);
+    bool room = *counter < most;
+    *counter += room;
+    pthread_mutex_unlock(&lock);
+    return room;
+}
+
+static void
+give_back(unsigned *counter)
+{
+    pthread_mutex_lock(&lock);
+    (*counter)--;
+    pthread_mutex_unlock(&lock);
+}
+
+/* --- who may --------------------------------------------------------------- */
+
+static const char *
+header(struct MHD_Connection *c, const char *name)
+{
+    return MHD_lookup_connection_value(c, MHD_HEADER_KIND, name);
+}
+
+static const char *
+token_of(struct MHD_Connection *c)
+{
+    const char *a = header(c, MHD_HTTP_HEADER_AUTHORIZATION);
+
+    return a != NULL && strncasecmp(a, "Bearer ", 7) == 0 ? a + 7 : NULL;
+}
+
+static bool
+from_this_machine(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *i =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct sockaddr_storage ss = {0};
+    uint64_t                addr[2];
+    uint16_t                port;
+
+    if (i == NULL || i->client_addr == NULL)
+        return false;
+    memcpy(&ss, i->client_addr,
+        i->client_addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                              : sizeof(struct sockaddr_in));
+    address_pack(&ss, addr, &port);
+    return cidr_is_loopback(addr);
+}
+
+/* The host of a Host header, without its port, is this machine by number or
+ * as localhost, or in admin.hosts. A foreign page whose name resolves to this
+ * machine has another one. */
+static bool
+known_host(const char *host)
+{
+    char        name[CONF_LIST_MAX], item[CONF_LIST_MAX];
+    struct cidr range;
+
+    if (host == NULL || strlen(host) >= sizeof name)
+        return false;
+    strcpy(name, host);
+    char *end = name[0] == '[' ? strchr(name, ']') : strchr(name, ':');
+    if (end != NULL)
+        *end = '\0';
+    const char *plain = name[0] == '[' ? name + 1 : name;
+    if (strcasecmp(plain, "localhost") == 0 || cidr_parse(plain, &range))
+        return true;
+    for (const char *at = master.config.admin_hosts;
+         config_list_next(&at, item, sizeof item);)
+        if (strcasecmp(item, plain) == 0)
+            return true;
+    return false;
+}
+
+/* A browser names the page that sends the request: only the status page may. */
+static bool
+own_origin(struct MHD_Connection *c, const char *host)
+{
+    const char *origin = header(c, "Origin");
+
+    if (origin == NULL)
+        return true;
+    const char *at = strstr(origin, "://");
+    return at != NULL && host != NULL && strcasecmp(at + 3, host) == 0;
+}
+
+/* --- routes ---------------------------------------------------------------- */
+
+struct parts {
+    char       *name[SEGMENTS]; /* as in the route, with braces */
+    const char *value[SEGMENTS];
+    unsigned    n;
+};
+
+/* Percent-decoded in place; false with a NUL in it. */
+static bool
+decode(char *s)
+{
+    size_t n = strlen(s), m = MHD_http_unescape(s);
+
+    return m == strlen(s) && n >= m;
+}
+
+/* Does the path match the route? Segments in braces go to *p. Both are cut. */
+static bool
+match(const char *route, char *path, struct parts *p, char *names)
+{
+    char *r_at = NULL, *p_at = NULL;
+
+    p->n = 0;
+    strcpy(names, route);
+    char *r = strtok_r(names, "/", &r_at), *s = strtok_r(path, "/", &p_at);
+    for (; r != NULL && s != NULL;
+         r = strtok_r(NULL, "/", &r_at), s = strtok_r(NULL, "/", &p_at)) {
+        if (r[0] != '{') {
+            if (strcmp(r, s) != 0)
+                return false;
+            continue;
+        }
+        if (p->n == SEGMENTS || !decode(s))
+            return false;
+        p->name[p->n] = r;
+        p->value[p->n++] = s;
+    }
+    return r == NULL && s == NULL;
+}
+
+static const char *
+query(struct MHD_Connection *c, const char *name, char *out, size_t size)
+{
+    const char *v = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, name);
+
+    if (v == NULL || strlen(v) >= size)
+        return NULL;
+    strcpy(out, v);
+    return decode(out) ? out : NULL;
+}
+
+static enum MHD_Result
+run_command(struct MHD_Connection *c, const struct http_route *route,
+    const struct parts *p, struct buf *body)
+{
+    static const char *const option[] = {"--match", "--state", "--worker",
+        "--sort", "--offset", "--limit", "--timeout", "--id", "--wait",
+        "--expiring"};
+    char                     command[256], values[10][512];
+    const char              *words[WORDS];
+    size_t                   n = 0, used = 0;
+    char                    *at = NULL;
+    struct buf               reply = BUF_INIT(ASK_REPLY_MAX);
+
+    strcpy(command, route->command);
+    for (char *w = strtok_r(command, " ", &at); w != NULL;
+         w = strtok_r(NULL, " ", &at)) {
+        words[n] = w;
+        if (strcmp(w, "{body}") == 0)
+            words[n] = body->len > 0 ? buf_cstr(body) : "{}";
+        for (unsigned i = 0; i < p->n; i++)
+            if (strcmp(w, p->name[i]) == 0)
+                words[n] = p->value[i];
+        n++;
+    }
+    for (size_t i = 0; i < sizeof option / sizeof *option; i++) {
+        if (strstr(route->query, option[i] + 2) == NULL)
+            continue;
+        const char *v = query(c, option[i] + 2, values[used], sizeof *values);
+        if (v == NULL)
+            continue;
+        used++;
+        words[n++] = option[i];
+        words[n++] = v;
+    }
+    /* A word from outside that begins with a dash is no option. */
+    for (unsigned i = 0; i < p->n; i++)
+        if (p->value[i][0] == '-')
+            return http_answer_error(c, MHD_HTTP_BAD_REQUEST,
+                "a part of the path begins with a dash");
+    if (!take(&asking, ASKING_MAX))
+        return http_answer_error(c, MHD_HTTP_SERVICE_UNAVAILABLE,
+            "too many requests wait for the master; try again");
+    int code = ask_master(channel, token_of(c), words, n, &reply);
+    give_back(&asking);
+    return http_answer_text(c,
+        code == ASK_BAD_NEWS ? MHD_HTTP_OK : (unsigned)code, "application/json",
+        &reply);
+}
+
+static ssize_t
+feed_cb(void *arg, uint64_t at, char *p, size_t max)
+{
+    (void)at;
+    long n = feed_read(arg, p, max);
+
+    return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
+}
+
+static void
+feed_free_cb(void *arg)
+{
+    feed_close(arg);
+    give_back(&feeds);
+}
+
+static enum MHD_Result
+run_events(struct MHD_Connection *c)
+{
+    const char *accept = header(c, MHD_HTTP_HEADER_ACCEPT);
+    bool sse = accept != NULL && strstr(accept, "text/event-stream") != NULL;
+    char v[4][256];
+    struct buf  why = BUF_INIT(4096);
+    const char *after = query(c, "after", v[0], sizeof *v);
+    const char *follow = query(c, "follow", v[3], sizeof *v);
+
+    if (after == NULL)
+        after = header(c, "Last-Event-ID");
+    if (!take(&feeds, FEEDS_MAX))
+        return http_answer_error(c, MHD_HTTP_SERVICE_UNAVAILABLE,
+            "too many streams of events; try again");
+    struct feed *f = feed_open(shm_of, after, query(c, "type", v[1], sizeof *v),
+        query(c, "cp", v[2], sizeof *v), sse,
+        follow != NULL && strcmp(follow, "0") != 0, &why);
+    if (f == NULL) {
+        give_back(&feeds);
+        enum MHD_Result r =
+            http_answer_error(c, MHD_HTTP_BAD_REQUEST, buf_cstr(&why));
+        buf_free(&why);
+        return r;
+    }
+    http_places_streaming(c);
+    struct MHD_Response *r = MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, 64 * 1024, feed_cb, f, feed_free_cb);
+    if (r == NULL) {
+        feed_free_cb(f);
+        return MHD_NO;
+    }
+    return http_answer_send(
+        c, MHD_HTTP_OK, sse ? "text/event-stream" : "application/x-ndjson", r);
+}
+
+static bool
+score_of(const char *name, enum score_by *by)
+{
+    for (unsigned i = 0; i < 4; i++)
+        if (strcmp(score_by_name[i], name) == 0) {
+            *by = (enum score_by)i;
+            return true;
+        }
+    return false;
+}
+
+/* Reads the journal as `ocppctl score` does, within bounds of its own. For
+ * Prometheus where the client accepts text. */
+static enum MHD_Result
+run_score(struct MHD_Connection *c)
+{
+    char        v[3][64], path[CONF_TEXT_MAX + 16];
+    const char *accept = header(c, MHD_HTTP_HEADER_ACCEPT);
+    const char *by = query(c, "by", v[0], sizeof *v);
+    const char *worst = query(c, "worst", v[1], sizeof *v);
+    const char *since = query(c, "since", v[2], sizeof *v);
+    bool        text = accept != NULL && strstr(accept, "text/plain") != NULL;
+    struct buf  out = BUF_INIT(BODY_MAX), why = BUF_INIT(4096);
+    struct score_view view = {.by = text ? SCORE_MODEL : SCORE_POINT,
+        .worst = worst != NULL ? (uint32_t)atoi(worst) : SCORE_WORST,
+        .until_ms = clock_wall_ms()};
+
+    view.since_ms = view.until_ms - SCORE_SINCE_MS;
+    if ((by != NULL && !score_of(by, &view.by)) ||
+        (text && view.by == SCORE_POINT))
+        return http_answer_error(c, MHD_HTTP_BAD_REQUEST,
+            "by: give model, vendor, firmware, or for JSON identity");
+    if (since != NULL && !since_parse(since, &view.since_ms))
+        return http_answer_error(c, MHD_HTTP_BAD_REQUEST, "since: " SINCE_FORM);
+    if (!take(&scores, SCORES_MAX))
+        return http_answer_error(c, MHD_HTTP_SERVICE_UNAVAILABLE,
+            "another score is being made; try again");
+    snprintf(
+        path, sizeof path, "%s/" JOURNAL_DIR, master.config.server_state_dir);
+    struct score *s = score_new(SCORE_POINTS);
+    bool          good = s != NULL &&
+        score_read(s, path, view.since_ms, journal_dir_mark(shm_of),
+            SCORE_PATIENCE_MS, &view.partial, &why);
+    if (good && text)
+        score_put_prometheus(s, &view, &out);
+    else if (good)
+        score_put_json(s, &view, &out);
+    if (s != NULL)
+        score_free(s);
+    give_back(&scores);
+    enum MHD_Result r = good
+        ? http_answer_text(c, MHD_HTTP_OK,
+              text ? "text/plain; version=0.0.4; charset=utf-8"
+                   : "application/json",
+              &out)
+        : http_answer_error(c, MHD_HTTP_INTERNAL_SERVER_ERROR,
+              s == NULL ? "there is no memory" : buf_cstr(&why));
+    buf_free(&why);
+    return r;
+}
+
+static enum MHD_Result
+run_route(struct MHD_Connection *c, const struct http_route *route,
+    const struct parts *p, struct buf *body)
+{
+    struct buf  out = BUF_INIT(BODY_MAX);
+    const char *token = token_of(c);
+
+    if (token == NULL && (route->needs == HTTP_ADMIN || !from_this_machine(c)))
+        return http_answer_error(c, MHD_HTTP_UNAUTHORIZED,
+            "a token is needed, as `Authorization: Bearer TOKEN`; `ocppctl "
+            "token add NAME read|admin` makes one");
+    if (route->command[0] != '\0')
+        return run_command(c, route, p, body);
+    if (token != NULL) { /* the master knows whether it is valid */
+        const char *words[] = {"journal-mark"};
+        struct buf  reply = BUF_INIT(ASK_REPLY_MAX);
+        if (!take(&asking, ASKING_MAX))
+            return http_answer_error(
+                c, MHD_HTTP_SERVICE_UNAVAILABLE, "busy; try again");
+        int code = ask_master(channel, token, words, 1, &reply);
+        give_back(&asking);
+        if (code >= 300)
+            return http_answer_text(
+                c, (unsigned)code, "application/json", &reply);
+        buf_free(&reply);
+    }
+    if (strcmp(route->path, "/v1/events") == 0)
+        return run_events(c);
+    if (strcmp(route->path, "/v1/score") == 0)
+        return run_score(c);
+    if (strcmp(route->path, "/v1/series") == 0)
+        series_json(&out);
+    else if (strcmp(route->path, "/v1/events/schema") == 0)
+        event_put_schema(&out);
+    else
+        http_openapi(&out);
+    return http_answer_text(c, MHD_HTTP_OK, "application/json", &out);
+}
+
+/* The methods of a path, for a 405. */
+static void
+add_method(char *allow, const char *method)
+{
+    size_t n = strlen(allow);
+
+    snprintf(allow + n, METHODS_MAX - n, "%s%s", n > 0 ? ", " : "", method);
+}
+
+enum MHD_Result
+http_api_answer(struct MHD_Connection *c, const char *url, const char *method,
+    struct buf *body)
+{
+    const char *host = header(c, MHD_HTTP_HEADER_HOST);
+    char        path[2048], names[256], allow[METHODS_MAX] = "";
+
+    if (!known_host(host) || !own_origin(c, host))
+        return http_answer_error(c, MHD_HTTP_FORBIDDEN,
+            "this host name, or this origin, is not known here; see "
+            "admin.hosts in ocppd.conf(5)");
+    if (body->overflow)
+        return http_answer_error(
+            c, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than 160 KiB");
+    for (size_t i = 0; i < http_routes_n; i++) {
+        struct parts p;
+        if (strlen(url) >= sizeof path)
+            break;
+        strcpy(path, url);
+        if (!match(http_routes[i].path, path, &p, names))
+            continue;
+        add_method(allow, http_routes[i].method);
+        if (strcmp(http_routes[i].method, "GET") == 0)
+            add_method(allow, "HEAD");
+        if (strcmp(method, http_routes[i].method) == 0 ||
+            (strcmp(method, "HEAD") == 0 &&
+                strcmp(http_routes[i].method, "GET") == 0))
+            return run_route(c, &http_routes[i], &p, body);
+    }
+    if (allow[0] != '\0')
+        return http_answer_not_allowed(c, allow);
+    return http_answer_error(c, MHD_HTTP_NOT_FOUND,
+        "there is no such path; /openapi.json lists all");
+}

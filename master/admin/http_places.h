@@ -1,0 +1,39 @@
+/*
+ * http_places: the connections of the admin port, bounded in number and in
+ * time.
+ *
+ * Each takes one of HTTP_PLACES. When they become few, the oldest that has no
+ * request ends, and so does the oldest of an address that has more than its
+ * share. A client that sends its request or takes its answer too slowly is cut
+ * off. In the admin process only; any thread.
+ */
+#ifndef MASTER_ADMIN_HTTP_PLACES_H
+#define MASTER_ADMIN_HTTP_PLACES_H
+
+#include <microhttpd.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define HTTP_PLACES 256u
+#define HTTP_PLACES_READ_MS 15000 /* for a request, or without one */
+#define HTTP_PLACES_SEND_MS                                                    \
+    30000 /* for an answer, and a second for every 32 KiB                      \
+           */
+
+/* per_address: connections of one address; 0: any number. */
+void http_places_begin(uint64_t per_address);
+
+/* Of MHD_OPTION_NOTIFY_CONNECTION. */
+void http_places_cb(void *arg, struct MHD_Connection *c, void **state,
+    enum MHD_ConnectionNotificationCode what);
+
+/* A request came: its handler may take as long as it needs. */
+void http_places_working(struct MHD_Connection *c);
+/* An answer of so many bytes was queued. */
+void http_places_sending(struct MHD_Connection *c, size_t bytes);
+/* A stream was begun, which has its own bounds. */
+void http_places_streaming(struct MHD_Connection *c);
+/* The answer is out. */
+void http_places_reading(struct MHD_Connection *c);
+
+#endif

@@ -1,0 +1,70 @@
+/* outcomes: how the last commands ended. See outcomes.h. */
+#include "control/outcomes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct kept {
+    char        *text; /* the id with its NUL, then the JSON */
+    size_t       id_len, len;
+    enum outcome outcome;
+} ring[OUTCOMES_KEPT];
+static unsigned next;
+static size_t   bytes;
+
+static size_t
+size_of(const struct kept *k)
+{
+    return k->text != NULL ? k->id_len + 1 + k->len : 0;
+}
+
+static void
+forget(struct kept *k)
+{
+    bytes -= size_of(k);
+    free(k->text);
+    *k = (struct kept){0};
+}
+
+void
+outcomes_put(
+    const char *command_id, enum outcome outcome, const char *json, size_t len)
+{
+    size_t id_len = strlen(command_id);
+
+    while (len > 0 && (json[len - 1] == '\0' || json[len - 1] == '\n'))
+        len--;
+    if (len == 0 || len > OUTCOMES_ONE)
+        return;
+    struct kept *k = &ring[next];
+    forget(k);
+    next = (next + 1) % OUTCOMES_KEPT;
+    /* The oldest stand behind the new one. */
+    for (unsigned i = 0;
+         i < OUTCOMES_KEPT && bytes + id_len + 1 + len > OUTCOMES_BYTES; i++)
+        forget(&ring[(next + i) % OUTCOMES_KEPT]);
+    k->text = malloc(id_len + 1 + len);
+    if (k->text == NULL)
+        return;
+    memcpy(k->text, command_id, id_len + 1);
+    memcpy(k->text + id_len + 1, json, len);
+    k->id_len = id_len;
+    k->len = len;
+    k->outcome = outcome;
+    bytes += size_of(k);
+}
+
+const char *
+outcomes_find(const char *command_id, enum outcome *outcome, size_t *len)
+{
+    for (unsigned i = 1; i <= OUTCOMES_KEPT; i++) {
+        const struct kept *k =
+            &ring[(next + OUTCOMES_KEPT - i) % OUTCOMES_KEPT];
+        if (k->text == NULL || strcmp(k->text, command_id) != 0)
+            continue;
+        *outcome = k->outcome;
+        *len = k->len;
+        return k->text + k->id_len + 1;
+    }
+    return NULL;
+}
