@@ -348,7 +348,7 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
 def test_one_address_gets_its_share_of_connections():
     g = gateway(server_workers="1", admin_address_connections="8")
 
-    def connect(source="127.0.0.1"):
+    def connect(source="127.0.0.3"):    # not that of gateway()
         s = socket.create_connection(("127.0.0.1", g.admin), DEADLINE,
                                      (source, 0))
         return s
