@@ -56,6 +56,15 @@ def test_an_include_that_goes_up_or_around_is_found():
             assert r.returncode == 0, (path, r.stdout)
 
 
+def test_no_test_hides_a_module_of_python():
+    """The directory of a story comes first in python's path, so that libraries
+    would import it instead of theirs."""
+    names = {os.path.basename(f)[:-3] for f in glob.glob(ROOT + "/test/*.py")}
+    assert "lib" in names
+    hidden = names & set(sys.stdlib_module_names)
+    assert not hidden, hidden
+
+
 def test_a_mistake_in_the_schema_is_told_with_its_line():
     with open(os.path.join(ROOT, "worker/ocpp/ocpp16.schema")) as f:
         lines = f.read().splitlines()

@@ -96,7 +96,10 @@ def test_every_histogram_has_seen_something():
 
 def test_every_gauge_was_above_zero_at_some_time():
     _, gauges = collected()
-    still = [n for n in names("GAUGE") + names("GAUGE_MAX") if not gauges.get(n)]
+    # A disk that is full is a small one that root has mounted.
+    excused = () if os.getuid() == 0 else ("journal_failing",)
+    still = [n for n in names("GAUGE") + names("GAUGE_MAX")
+             if not gauges.get(n) and n not in excused]
     assert not still, "these were never seen above zero: " + ", ".join(still)
 
 
