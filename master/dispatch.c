@@ -59,12 +59,20 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
         taps_frame(m->id, body, m->len);
         break;
     case CHANNEL_frozen:
-        upgrade_frozen(slot);
+        if (upgrade_running())
+            upgrade_frozen(slot);
+        else
+            supervise_frozen(slot);
         break;
     case CHANNEL_kept:
-        upgrade_kept(slot, channel_string(body, m->len, 0));
+        if (upgrade_running())
+            upgrade_kept(slot, channel_string(body, m->len, 0));
+        else
+            supervise_kept(slot, channel_string(body, m->len, 0));
         break;
     case CHANNEL_inherited:
+        log_info("worker %u: took over %llu connections, lost %llu", slot,
+            (unsigned long long)m->id, (unsigned long long)m->arg);
         successor_inherited(slot, m->id, m->arg);
         break;
     case CHANNEL_key:

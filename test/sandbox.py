@@ -71,10 +71,12 @@ def test_started_by_root_workers_are_somebody_else():
     assert g.ask("reload")[0] == 200
     g.kill_worker(0)
     poll(lambda: all(w["state"] == "ready" for w in g.workers()))
-    assert Charger(g, "CP1", headers=header).call("Heartbeat")
+    c = Charger(g, "CP1", headers=header)
+    old = g.worker_pid(0)
     assert g.ask("worker-restart", "0")[0] == 200
+    poll(lambda: not alive(old) and g.workers()[0]["state"] == "ready")
+    assert c.call("Heartbeat")
     g.send_signal(signal.SIGUSR1)
-    poll(lambda: g.online("CP1") is False)
     g.stop()
 
 

@@ -287,11 +287,12 @@ def test_an_operator_restarts_a_worker_in_peace():
     old = g.worker_pid(1)
     r = g.run("worker-restart", "1")
     assert r.returncode == 0, r
-    mine.wait_closed(1001)
     successor(g, 1, old)
+    poll(lambda: g.worker_of(mine.sock) == 1, what="the moved connection")
+    mine.call("Heartbeat")
     others.call("Heartbeat")
     assert not re.search(r"error .*worker 1", g.log())
-    c = Charger(g, "MINE", worker=1)
+    c = Charger(g, "ANOTHER", worker=1)
     c.boot()
 
 

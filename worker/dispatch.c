@@ -12,6 +12,8 @@
 #include "drain.h"
 #include "ensure.h"
 #include "access/guard.h"
+#include "handover.h"
+#include "inherit.h"
 #include "access/rates.h"
 #include "session/handshake.h"
 #include "session/deferred.h"
@@ -102,6 +104,8 @@ up_committed(uint64_t number)
 void
 up_auth_answered(struct conn *c, struct auth_redis_answer *a)
 {
+    if (self.frozen)
+        return; /* the successor asks again */
     handshake_answered(c, a);
     conn_settle(c);
 }
@@ -156,7 +160,9 @@ void
 up_question_closed(const char *token, enum question_closed how,
     const char *payload, size_t len)
 {
-    asking_closed(token, how, payload, len);
+    /* The successor closes it again. */
+    if (!self.frozen)
+        asking_closed(token, how, payload, len);
 }
 
 void
@@ -188,6 +194,10 @@ up_passed(const struct channel_msg *m, int fd)
         tls_queue_renew(fd);
     else if (m->type == CHANNEL_adopt && m->id < LISTENER_KINDS)
         accept_adopt(fd, (enum listener_kind)m->id, (unsigned)m->arg);
+    else if (m->type == CHANNEL_hand_over)
+        handover_begin(fd, m->arg);
+    else if (m->type == CHANNEL_inherit)
+        inherit_more(fd);
     else if (m->type == CHANNEL_reopen)
         log_take(fd);
     else
@@ -217,7 +227,8 @@ up_datagram(const struct channel_msg *m, const char *body)
             session_check_owner(c);
         else if (m->arg < self.mem->born && m->id < shm_capacity(self.shm))
             /* The former process died before it read this datagram. */
-            session_bury(registry_at(self.registry, (uint32_t)m->id), m->arg);
+            session_bury(registry_at(self.registry, (uint32_t)m->id), m->arg,
+                CLOSE_worker_died);
         break;
     case CHANNEL_call:
         calls_take(m, body);
@@ -234,6 +245,13 @@ up_datagram(const struct channel_msg *m, const char *body)
         if (c != NULL)
             session_describe(c, &described);
         master_link_described(m->id, described.p, described.len);
+        break;
+    case CHANNEL_go:
+        handover_go();
+        break;
+    case CHANNEL_freeze:
+        self.held = m->arg != 0;
+        accept_hold(self.held);
         break;
     case CHANNEL_tap:
         tap_add(m->id, body);

@@ -30,6 +30,7 @@
 #include "fleet/redis.h"
 #include "sandbox.h"
 #include "base/self.h"
+#include "inherit.h"
 #include "session/remote_starts.h"
 #include "session/session.h"
 #include "fleet/ship.h"
@@ -99,7 +100,7 @@ recover_line(void *ctx, uint64_t number, const char *line, size_t len)
 /* The connections of this slot's former process ended with it: publishes the
  * event for each of them. */
 static void
-bury_former(void)
+bury_former(enum close_reason reason)
 {
     unsigned n = 0;
 
@@ -114,9 +115,11 @@ bury_former(void)
          * this moment, and the worker that claims it publishes the end. */
         if (owner != cref_make(self.slot, cref_index(owner), generation))
             continue;
-        session_bury(e, generation);
+        if (conn_find(owner) != NULL)
+            continue; /* it was inherited */
+        session_bury(e, generation, reason);
         e->closed_at = (uint32_t)(self.wall_ms / 1000);
-        e->close_reason = CLOSE_worker_died;
+        e->close_reason = (uint8_t)reason;
         registry_release(self.registry, i, owner);
         n++;
     }
@@ -137,6 +140,46 @@ linger(void)
         ev_run(self.loop, EVRUN_ONCE);
 }
 
+/* --- a successor that inherits ------------------------------------------- */
+
+static const struct worker_boot *booted;
+
+static void
+accept_all(void)
+{
+    self.held = booted->held;
+    accept_hold(self.held);
+    accept_open(booted->listeners, booted->n_listeners);
+}
+
+/* No more connections come from the former process. */
+static void
+all_here(void)
+{
+    conn_inherited();
+    bury_former(CLOSE_not_moved);
+    accept_all();
+    master_link_hold(false);
+}
+
+/* The slot's lines are there if it returns. */
+static void
+wait_for_slot(int fd)
+{
+    conn_inherit();
+    switch (inherit_wait(fd)) {
+    case INHERIT_KEPT:
+        exit(WORKER_EXIT_DONE);
+    case INHERIT_NONE:
+        exit(WORKER_EXIT_TRY_AGAIN);
+    case INHERIT_SLOT:
+        break;
+    }
+    self_read_clocks();
+    stats_zero_gauges(self.st);
+    guard_inherit();
+}
+
 void
 worker_main(const struct worker_boot *boot)
 {
@@ -145,6 +188,7 @@ worker_main(const struct worker_boot *boot)
     ev_check   turn;
     ev_io      helped;
     char       no_user[SHM_WORDS_MAX];
+    bool       inherits = boot->inherit >= 0;
 
     self_begin(boot->shm, boot->slot);
     snprintf(label, sizeof label, "worker %u", self.slot);
@@ -187,11 +231,16 @@ worker_main(const struct worker_boot *boot)
         !tls_queue_open((uint32_t)capacity, boot->tls_bundle, &why))
         leave(WORKER_EXIT_TRY_AGAIN, buf_cstr(&why));
 
+    auth_open();
+    guard_open(inherits);
+    booted = boot;
+    if (inherits)
+        wait_for_slot(boot->inherit);
     struct journal_env env = {.shm = self.shm,
         .slot = self.slot,
         .loop = self.loop,
         .conf = &self.conf,
-        .recover_line = recover_line,
+        .recover_line = inherits ? NULL : recover_line,
         .recover_max = JOURNAL_RECOVER_MAX};
     /* At the first start of the daemon an unusable journal is an error of its
      * installation. Later it may be a disk that comes back: trying again. */
@@ -201,16 +250,21 @@ worker_main(const struct worker_boot *boot)
             buf_cstr(&why));
     redis_open();
     transaction_ids_open();
-    claims_open((uint32_t)capacity);
+    claims_open((uint32_t)capacity, inherits ? inherit_incarnation() : "");
     ship_open();
     self.mem->recovered = 1; /* transactions_find() waits for it */
-    bury_former();
-    former_end();
-
-    auth_open();
-    guard_open();
+    if (!inherits) {
+        bury_former(CLOSE_worker_died);
+        former_end();
+    }
     master_link_open(boot->channel);
-    accept_open(boot->listeners, boot->n_listeners);
+    if (inherits) {
+        master_link_hold(true);
+        inherit_slot();
+        inherit_start(all_here);
+    } else {
+        accept_all();
+    }
     sweep_start();
     self.mem->alive_ms = clock_mono_ms();
     master_link_ready();

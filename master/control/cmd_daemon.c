@@ -300,7 +300,7 @@ cmd_worker_restart(struct client *c, int argc, char **argv)
         log_info("an operator restarts worker %u (uid %d)", (unsigned)n,
             (int)c->uid);
         control_replyf(c, CONTROL_DONE,
-            running ? "worker %u drains; its successor follows"
+            running ? "a successor takes the connections of worker %u over"
                     : "worker %u starts",
             (unsigned)n);
     }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,8 +36,19 @@
 #define DEATH_WORDS 160     /* of its last words, in `status` */
 #define START_TRIES 5       /* deaths before the first readiness */
 
+/* A process of a slot beside the one that serves it. */
+struct beside {
+    pid_t    pid;     /* 0: there is none */
+    int      channel; /* our end */
+    ev_io    io;
+    ev_child child;
+    uint64_t kill_ms; /* when SIGKILL is due */
+};
+
 struct slot {
     unsigned              n;
+    struct beside         heir;   /* until the slot is handed over to it */
+    struct beside         former; /* from then on, until it has ended */
     struct listen_set     listeners;
     int                   channel; /* our end; -1 without a process */
     ev_io                 io;
@@ -216,10 +228,11 @@ start_later(struct slot *s, uint64_t ms)
     ev_timer_start(master.loop, &s->respawn);
 }
 
-static void run_child(struct slot *s, int channel) __attribute__((noreturn));
+static void run_child(struct slot *s, int channel, int inherit)
+    __attribute__((noreturn));
 
 static void
-run_child(struct slot *s, int channel)
+run_child(struct slot *s, int channel, int inherit)
 {
     struct worker_boot boot = {.shm = master.shm,
         .slot = s->n,
@@ -227,7 +240,7 @@ run_child(struct slot *s, int channel)
         .listeners = s->listeners.at,
         .n_listeners = s->listeners.n,
         .tls_bundle = tls_keeper_bundle(),
-        .inherit = s->inherit,
+        .inherit = inherit,
         .held = frozen};
 
     worker_main(&boot);
@@ -235,15 +248,37 @@ run_child(struct slot *s, int channel)
 
 static void died_cb(struct ev_loop *loop, ev_child *w, int events);
 
+/* The process; -1 with errno. inherit: a descriptor for it, or -1. */
+static pid_t
+fork_worker(struct slot *s, int channel, int inherit)
+{
+    int    keep[LISTEN_ADDRESSES + 5];
+    size_t n = 0;
+
+    keep[n++] = channel;
+    keep[n++] = inherit;
+    keep[n++] = master.memfd;
+    keep[n++] = master.lockfd;
+    keep[n++] = tls_keeper_bundle();
+    for (unsigned i = 0; i < s->listeners.n; i++)
+        keep[n++] = s->listeners.at[i].fd;
+    pid_t pid = child_fork(keep, n);
+    if (pid == 0)
+        run_child(s, channel, inherit);
+    return pid;
+}
+
 static void
 start(struct slot *s)
 {
     struct shm_worker *w = shared(s);
     int                ends[2];
-    int                keep[LISTEN_ADDRESSES + 5];
-    size_t             n = 0;
 
     ensure(s->pid == 0);
+    if (s->former.pid != 0) { /* it has the journal still */
+        start_later(s, 20);
+        return;
+    }
     if (!channel_pair(ends)) {
         log_error("worker %u: cannot make its channel: %s; trying again", s->n,
             strerror(errno));
@@ -260,16 +295,7 @@ start(struct slot *s)
     atomic_fetch_add(&w->incarnation, 1);
     set_state(s, SHM_WORKER_STARTING);
 
-    keep[n++] = ends[1];
-    keep[n++] = master.memfd;
-    keep[n++] = master.lockfd;
-    keep[n++] = tls_keeper_bundle();
-    keep[n++] = s->inherit;
-    for (unsigned i = 0; i < s->listeners.n; i++)
-        keep[n++] = s->listeners.at[i].fd;
-    pid_t pid = child_fork(keep, n);
-    if (pid == 0)
-        run_child(s, ends[1]);
+    pid_t pid = fork_worker(s, ends[1], s->inherit);
     close(ends[1]);
     if (s->inherit >= 0)
         close(s->inherit);
@@ -322,7 +348,8 @@ static bool
 any_left(void)
 {
     for (unsigned i = 0; i < master.slots; i++)
-        if (slots[i].pid != 0)
+        if (slots[i].pid != 0 || slots[i].heir.pid != 0 ||
+            slots[i].former.pid != 0)
             return true;
     return false;
 }
@@ -351,6 +378,181 @@ obituary(struct slot *s, int status, uint64_t lived)
     atomic_store(&w->deaths, ++s->deaths);
 }
 
+static bool
+has_more(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+}
+
+/* --- succession ---------------------------------------------------------- */
+
+static void
+forget_beside(struct beside *b)
+{
+    ev_child_stop(master.loop, &b->child);
+    ev_io_stop(master.loop, &b->io);
+    if (b->channel >= 0)
+        close(b->channel);
+    *b = (struct beside){.channel = -1};
+}
+
+static void
+ended_beside(void)
+{
+    if (master.phase >= MASTER_DRAINING && !any_left())
+        up_end();
+}
+
+/* Before anything was handed over: the worker of the slot goes on. */
+static void
+heir_died_cb(struct ev_loop *loop, ev_child *c, int events)
+{
+    struct slot *s = c->data;
+    char         end[CHILD_END_LEN];
+
+    (void)loop, (void)events;
+    child_end_text(end, c->rstatus);
+    log_line(WIFEXITED(c->rstatus) && WEXITSTATUS(c->rstatus) == 0
+            ? LOG_LEVEL_INFO
+            : LOG_LEVEL_ERROR,
+        "worker %u: its successor, pid %d, %s before the hand-over", s->n,
+        (int)s->heir.pid, end);
+    forget_beside(&s->heir);
+    s->restart = false;
+    ended_beside();
+}
+
+static void
+former_channel_cb(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct slot *s = w->data;
+
+    (void)events;
+    if (!up_receive(s->n, s->former.channel))
+        ev_io_stop(loop, w);
+}
+
+static void
+former_died_cb(struct ev_loop *loop, ev_child *c, int events)
+{
+    struct slot *s = c->data;
+    char         end[CHILD_END_LEN];
+    bool         done =
+        WIFEXITED(c->rstatus) && WEXITSTATUS(c->rstatus) == WORKER_EXIT_DONE;
+
+    (void)loop, (void)events;
+    while (up_receive(s->n, s->former.channel) && has_more(s->former.channel))
+        ;
+    child_end_text(end, c->rstatus);
+    log_line(done ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "worker %u: pid %d %s %s",
+        s->n, (int)s->former.pid, end,
+        done ? "after the hand-over" : "in the middle of the hand-over");
+    forget_beside(&s->former);
+    if (!done) {
+        atomic_store(&shared(s)->died_wall_ms, clock_wall_ms());
+        atomic_store(&shared(s)->deaths, ++s->deaths);
+        snprintf(shared(s)->death, sizeof shared(s)->death,
+            "%s in the middle of a hand-over", end);
+        /* The successor knows which of the commands have come to it. */
+        up_worker_gone(s->n);
+    }
+    ended_beside();
+}
+
+static bool
+start_heir(struct slot *s, struct buf *why)
+{
+    int                pair[2] = {-1, -1}, ends[2] = {-1, -1};
+    struct channel_msg m = {.type = CHANNEL_hand_over};
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+            pair) != 0 ||
+        !channel_pair(ends)) {
+        buf_addf(why, "cannot make a socket pair: %s", strerror(errno));
+        goto fail;
+    }
+    pid_t pid = fork_worker(s, ends[1], pair[1]);
+    if (pid < 0) {
+        buf_addf(why, "cannot fork: %s", strerror(errno));
+        goto fail;
+    }
+    s->heir = (struct beside){.pid = pid, .channel = ends[0]};
+    ev_init(&s->heir.io, channel_cb);
+    ev_child_init(&s->heir.child, heir_died_cb, pid, 0);
+    s->heir.child.data = s;
+    ev_child_start(master.loop, &s->heir.child);
+    close(ends[1]);
+    close(pair[1]);
+    bool sent = channel_send_fd(s->channel, &m, pair[0]);
+    close(pair[0]);
+    if (sent)
+        return true;
+    buf_addf(
+        why, "worker %u does not read its channel: %s", s->n, strerror(errno));
+    kill(pid, SIGKILL);
+    return false;
+fail:
+    for (int i = 0; i < 2; i++) {
+        if (pair[i] >= 0)
+            close(pair[i]);
+        if (ends[i] >= 0)
+            close(ends[i]);
+    }
+    return false;
+}
+
+void
+supervise_frozen(unsigned n)
+{
+    struct slot       *s = &slots[n];
+    struct shm_worker *w = shared(s);
+    struct channel_msg m = {.type = CHANNEL_go};
+
+    if (s->heir.pid == 0 || s->former.pid != 0 || s->pid == 0)
+        return; /* it sees that its successor has ended */
+    if (!channel_send(s->channel, &m, NULL, 0))
+        return; /* it gives up */
+    ev_io_stop(master.loop, &s->io);
+    ev_child_stop(master.loop, &s->child);
+    ev_child_stop(master.loop, &s->heir.child);
+    s->former = (struct beside){.pid = s->pid, .channel = s->channel};
+    s->former.kill_ms =
+        clock_mono_ms() + master.config.upgrade_patience + DRAIN_GRACE_MS;
+    ev_io_init(&s->former.io, former_channel_cb, s->channel, EV_READ);
+    ev_child_init(&s->former.child, former_died_cb, s->pid, 0);
+    s->former.io.data = s->former.child.data = s;
+    ev_io_start(master.loop, &s->former.io);
+    ev_child_start(master.loop, &s->former.child);
+
+    s->pid = s->heir.pid;
+    s->channel = s->heir.channel;
+    s->heir = (struct beside){.channel = -1};
+    ev_io_set(&s->io, s->channel, EV_READ);
+    ev_io_start(master.loop, &s->io);
+    ev_child_init(&s->child, died_cb, s->pid, 0);
+    s->child.data = s;
+    ev_child_start(master.loop, &s->child);
+    atomic_store(&w->pid, s->pid);
+    s->started_ms = s->ready_ms = clock_mono_ms();
+    atomic_store(&w->started_ms, s->started_ms);
+    atomic_fetch_add(&w->incarnation, 1);
+    s->restart = false;
+    s->stuck = 0;
+}
+
+void
+supervise_kept(unsigned n, const char *why)
+{
+    struct slot *s = &slots[n];
+
+    log_error("worker %u: its successor does not take over: %.200s", n, why);
+    if (s->heir.pid != 0)
+        kill(s->heir.pid, SIGKILL);
+    s->restart = false;
+}
+
 static void
 fail_slot(struct slot *s)
 {
@@ -373,14 +575,6 @@ fail_slot(struct slot *s)
         s->n, s->n);
 }
 
-static bool
-has_more(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
-}
-
 static void
 died_cb(struct ev_loop *loop, ev_child *c, int events)
 {
@@ -398,6 +592,10 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
     close_channel(s);
     obituary(s, status, lived);
 
+    if (s->heir.pid != 0)
+        kill(s->heir.pid, SIGKILL);
+    if (s->former.pid != 0)
+        kill(s->former.pid, SIGKILL);
     bool asked = s->restart;
     bool was_ready = s->ready_ms != 0;
     s->pid = 0;
@@ -490,6 +688,8 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
         atomic_store(&shared(s)->state, (int)s->state);
         atomic_store(&shared(s)->started_ms, s->started_ms);
         atomic_store(&shared(s)->born, s->born);
+        if (s->former.pid != 0 && now >= s->former.kill_ms)
+            kill(s->former.pid, SIGKILL);
         if (s->pid == 0)
             continue;
         pay(s);
@@ -554,6 +754,7 @@ supervise_listen(struct buf *why)
         struct slot *s = &slots[i];
         s->n = i;
         s->channel = s->inherit = -1;
+        s->heir.channel = s->former.channel = -1;
         if (!open_listeners(s, inherits ? 0 : (int)c->server_backlog, why))
             return false;
         listen_take_rest(
@@ -668,6 +869,8 @@ supervise_drain(uint64_t ms)
 {
     for (unsigned i = 0; i < master.slots; i++) {
         ev_timer_stop(master.loop, &slots[i].respawn);
+        if (slots[i].heir.pid != 0)
+            kill(slots[i].heir.pid, SIGKILL);
         if (slots[i].pid != 0)
             drain_one(&slots[i], ms);
     }
@@ -682,6 +885,10 @@ supervise_kill(void)
         ev_timer_stop(master.loop, &slots[i].respawn);
         if (slots[i].pid != 0)
             kill(slots[i].pid, SIGKILL);
+        if (slots[i].heir.pid != 0)
+            kill(slots[i].heir.pid, SIGKILL);
+        if (slots[i].former.pid != 0)
+            kill(slots[i].former.pid, SIGKILL);
     }
     if (!any_left())
         up_end();
@@ -697,11 +904,15 @@ supervise_restart(unsigned n, struct buf *why)
         return false;
     }
     if (s->pid != 0) {
-        if (s->restart) {
-            buf_addf(why, "worker %u is being drained already", n);
+        if (s->restart || s->heir.pid != 0 || s->former.pid != 0) {
+            buf_addf(why, "worker %u is being replaced already", n);
             return false;
         }
         s->restart = true;
+        if (s->state == SHM_WORKER_READY) {
+            s->restart = start_heir(s, why);
+            return s->restart;
+        }
         drain_one(s, master.config.server_drain_time);
         return true;
     }

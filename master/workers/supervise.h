@@ -36,8 +36,8 @@ void supervise_start(void);
 void supervise_drain(uint64_t ms);
 void supervise_kill(void);
 
-/* Drains one worker and starts its successor, or starts a failed one again.
- * False with a sentence. */
+/* Starts a successor that takes the connections of a worker over, or starts a
+ * failed one again. False with a sentence. */
 bool supervise_restart(unsigned slot, struct buf *why);
 
 /* --- for an upgrade (upgrade/) --- */
@@ -75,6 +75,10 @@ bool supervise_send(
 bool supervise_send_fd(unsigned slot, struct channel_msg *msg, int passed);
 
 enum shm_worker_state supervise_state(unsigned slot);
+
+/* The worker has prepared its hand-over, or has given it up. */
+void supervise_frozen(unsigned slot);
+void supervise_kept(unsigned slot, const char *why);
 
 /* The worker said that it is ready. */
 void supervise_ready(unsigned slot);

@@ -182,7 +182,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     conn_init(64);
     ws_pool_keep(4);
     ensure(channel_pair(master));
-    guard_open();
+    guard_open(false);
     master_link_open(master[1]);
     sweep_start();
     ev_io_stop(self.loop, &timer);

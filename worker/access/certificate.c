@@ -200,6 +200,25 @@ certificate_gone(struct conn *c)
     c->access.awaits_boot = false;
 }
 
+void
+certificate_write(const struct conn *c, struct buf *out)
+{
+    if (!c->access.awaits_boot)
+        return;
+    const struct awaited *a = *find(c);
+    fields_put_str(out, "boot_cn", a != NULL ? a->cn : "");
+}
+
+bool
+certificate_read(struct conn *c, struct fields *f)
+{
+    if (c->state != CONN_OPEN || fields_find(f, "boot_cn") == NULL)
+        return true;
+    c->access.awaits_boot = true;
+    await_boot(c, fields_str(f, "boot_cn", TLS_NAME_MAX - 1));
+    return true;
+}
+
 /* Is the member of that object the text? */
 static bool
 has(const struct json *j, uint32_t object, const char *member, const char *text)

@@ -35,6 +35,11 @@ bool certificate_booted(
 /* The connection is about to become DEAD. */
 void certificate_gone(struct conn *c);
 
+/* The name that the BootNotification is compared with, in a connection's
+ * record (moving.h). */
+void certificate_write(const struct conn *c, struct buf *out);
+bool certificate_read(struct conn *c, struct fields *f);
+
 /* Once a second: tls.close_expired. */
 enum close_reason certificate_tick(const struct conn *c);
 

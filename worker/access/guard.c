@@ -14,6 +14,7 @@
 #include "helper.h"
 #include "log.h"
 #include "penalty.h"
+#include "access/certificate.h"
 #include "access/rates.h"
 #include "base/self.h"
 #include "net/ws.h"
@@ -173,12 +174,12 @@ guard_waits(void)
 }
 
 void
-guard_open(void)
+guard_open(bool inherits)
 {
     born_ms = self.now_ms;
     accept_us = self.now_us;
     /* What is new is zero, and to look at it would give it its pages. */
-    if (self.mem->incarnation > 1)
+    if (self.mem->incarnation > 1 && !inherits)
         address_count_clear(shm_crowd(self.shm), self.slot);
     configure();
     load_denied(true);
@@ -292,10 +293,10 @@ is_limited(const struct conn_handshake *h)
 }
 
 static void
-enter_places(struct conn *c, unsigned kind_address, unsigned kind_prefix)
+enter_places(struct conn *c, const uint64_t addr[2], unsigned kind_address,
+    unsigned kind_prefix)
 {
     struct address_count *w = shm_crowd(self.shm);
-    const uint64_t       *addr = c->busy->handshake.addr;
     struct cidr           one = cidr_around(addr, ADDRESS_FOUR, ADDRESS_SIX);
     struct cidr           net = cidr_around(addr, PREFIX_FOUR, PREFIX_SIX);
 
@@ -332,7 +333,7 @@ guard_enter(struct conn *c, const char **detail)
         *detail = "the address";
         return REFUSE_denied;
     }
-    enter_places(c, KIND_HANDSHAKES, KIND_PREFIX_HANDSHAKES);
+    enter_places(c, h->addr, KIND_HANDSHAKES, KIND_PREFIX_HANDSHAKES);
     if (is_limited(h)) {
         if (above(conf->limits_address_connections, c->access.places[0])) {
             *detail = "all of them in their opening handshake";
@@ -461,7 +462,7 @@ guard_identity(const struct conn *c, const char *name, size_t len,
 void
 guard_opened(struct conn *c)
 {
-    enter_places(c, KIND_ADDRESS, KIND_PREFIX);
+    enter_places(c, c->busy->handshake.addr, KIND_ADDRESS, KIND_PREFIX);
 }
 
 /* Refusals that say something about the client. The state of the gateway is
@@ -557,4 +558,43 @@ bool
 guard_is_quiet(const struct conn *c)
 {
     return c->access.slow_s == 0 && !c->access.awaits_boot;
+}
+
+/* --- the move to another process ----------------------------------------- */
+
+void
+guard_write(const struct conn *c, struct buf *out)
+{
+    fields_put_u64(out, "counted", c->access.counted);
+    fields_put_u64(out, "messages_until", c->access.messages_until);
+    fields_put_u64(out, "bytes_until", c->access.bytes_until);
+    if (c->access.slow_s != 0)
+        fields_put_u64(out, "slow", c->access.slow_s);
+    if (c->access.expires)
+        fields_put_u64(out, "expires", 1);
+    certificate_write(c, out);
+}
+
+bool
+guard_read(struct conn *c, struct fields *f, const uint64_t addr[2])
+{
+    bool counted = fields_bool(f, "counted", false);
+
+    c->access.messages_until =
+        (uint32_t)fields_u64(f, "messages_until", 0, UINT32_MAX);
+    c->access.bytes_until =
+        (uint32_t)fields_u64(f, "bytes_until", 0, UINT32_MAX);
+    c->access.slow_s = (uint8_t)fields_u64(f, "slow", 0, UINT8_MAX);
+    c->access.expires = fields_bool(f, "expires", false);
+    if (counted && c->state == CONN_HANDSHAKE)
+        enter_places(c, addr, KIND_HANDSHAKES, KIND_PREFIX_HANDSHAKES);
+    else if (counted && c->state == CONN_OPEN)
+        enter_places(c, addr, KIND_ADDRESS, KIND_PREFIX);
+    return certificate_read(c, f);
+}
+
+void
+guard_inherit(void)
+{
+    address_count_clear(shm_crowd(self.shm), self.slot);
 }

@@ -19,7 +19,9 @@
 #include "net/conn.h"
 #include "registry.h"
 
-void guard_open(void);
+/* inherits: the slot's count is still its former process' (guard_inherit()).
+ */
+void guard_open(bool inherits);
 /* Once a second, and after a change of the configuration or the deny list. */
 void guard_tick(void);
 
@@ -68,6 +70,13 @@ void     guard_leave(struct conn *c);
 /* Once a second for each OPEN connection; CLOSE_REASONS to go on, else why
  * it is to be closed. */
 enum close_reason guard_check(struct conn *c);
+
+/* The part of access/ in a connection's record (moving.h). addr: of the peer.
+ */
+void guard_write(const struct conn *c, struct buf *out);
+bool guard_read(struct conn *c, struct fields *f, const uint64_t addr[2]);
+/* This worker inherits what its slot counted: the count begins anew. */
+void guard_inherit(void);
 
 /* The part of access/ is quiet: the connection is not slowed down. */
 bool guard_is_quiet(const struct conn *c);

@@ -2,10 +2,12 @@
  * master_link.h. */
 #include "base/master_link.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "channel.h"
+#include "clock.h"
 #include "log.h"
 #include "base/self.h"
 #include "base/up.h"
@@ -46,7 +48,8 @@ send_surely(enum channel_type type, uint64_t id, uint64_t arg, const char *body,
     w->next = NULL;
     w->msg = (struct channel_msg){
         .type = type, .id = id, .arg = arg, .len = (uint32_t)len};
-    memcpy(w->body, body, len);
+    if (len > 0)
+        memcpy(w->body, body, len);
     *last = w;
     last = &w->next;
 }
@@ -130,4 +133,53 @@ master_link_open(int channel)
     fd = channel;
     ev_io_init(&watcher, channel_cb, fd, EV_READ);
     ev_io_start(self.loop, &watcher);
+}
+
+void
+master_link_hold(bool hold)
+{
+    if (hold)
+        ev_io_stop(self.loop, &watcher);
+    else
+        ev_io_start(self.loop, &watcher);
+}
+
+void
+master_link_frozen(void)
+{
+    send_surely(CHANNEL_frozen, 0, 0, NULL, 0);
+}
+
+void
+master_link_kept(const char *why)
+{
+    send_surely(CHANNEL_kept, 0, 0, why, strlen(why) + 1);
+}
+
+void
+master_link_inherited(uint64_t taken, uint64_t failed)
+{
+    send_surely(CHANNEL_inherited, taken, failed, NULL, 0);
+}
+
+void
+master_link_given(uint64_t given, uint64_t left)
+{
+    send_surely(CHANNEL_given, given, left, NULL, 0);
+}
+
+void
+master_link_moved(uint64_t request)
+{
+    send_surely(CHANNEL_moved, request, 0, NULL, 0);
+}
+
+void
+master_link_flush(uint64_t ms)
+{
+    uint64_t until = clock_mono_ms() + ms;
+
+    for (master_link_tick(); first != NULL && clock_mono_ms() < until;
+         master_link_tick())
+        poll(NULL, 0, 1);
 }

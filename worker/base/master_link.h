@@ -14,7 +14,16 @@
 #include "cref.h"
 
 void master_link_open(int fd);
+/* While this worker inherits a slot, the datagrams for it wait. */
+void master_link_hold(bool hold);
 void master_link_ready(void);
+/* The steps of a hand-over, see channel.def. */
+void master_link_frozen(void);
+void master_link_kept(const char *why);
+void master_link_inherited(uint64_t taken, uint64_t failed);
+void master_link_given(uint64_t given, uint64_t left);
+/* The connection of a call has moved: the master looks it up anew. */
+void master_link_moved(uint64_t request);
 void master_link_takeover(cref former, uint32_t entry, uint64_t generation);
 void master_link_done(
     uint64_t request, unsigned outcome, const char *body, size_t len);
@@ -25,5 +34,7 @@ bool master_link_tapped(uint64_t tap, const char *body, size_t len);
 void master_link_key(unsigned what, const char *body, size_t len);
 /* Tries again to send what waits. */
 void master_link_tick(void);
+/* The same at the end of the process: waits for ms at most. */
+void master_link_flush(uint64_t ms);
 
 #endif

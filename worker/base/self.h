@@ -23,6 +23,10 @@ struct self {
     struct config      conf; /* this worker's copy, whole */
     uint64_t           conf_version;
     bool               draining;
+    bool               held; /* no identity is claimed: the daemon's upgrade
+                                is under way */
+    bool frozen;             /* the slot is being handed over: nothing is
+                                read, and nothing begins (handover.h) */
 
     uint64_t now_us;  /* monotonic, of this turn of the loop */
     uint64_t wall_ms; /* of this turn of the loop */

@@ -349,3 +349,97 @@ call_queue_busy(void)
 {
     return unsaid != NULL || out > 0;
 }
+
+/* --- the move to another process ----------------------------------------- */
+
+void
+call_queue_write(const struct queued_call *o, struct buf *to)
+{
+    fields_put_u64(to, "queue_epoch", o->epoch);
+}
+
+struct queued_call *
+call_queue_read(struct conn *c, struct fields *f, const char *command_id,
+    const char *action)
+{
+    struct claim       *s = claims_of(c);
+    struct queued_call *o = s != NULL ? calloc(1, sizeof *o) : NULL;
+    size_t              len;
+
+    if (o == NULL)
+        return NULL;
+    const char *name = registry_name(self.registry, c->session.entry, &len);
+    o->state = TAKEN;
+    o->conn = c->self;
+    o->epoch = fields_u64(f, "queue_epoch", s->epoch, UINT64_MAX);
+    o->shard = s->shard;
+    o->len = (uint8_t)len;
+    memcpy(o->identity, name, len);
+    snprintf(o->id, sizeof o->id, "%s", command_id);
+    snprintf(o->action, sizeof o->action, "%s", action);
+    s->order = o;
+    return o;
+}
+
+void
+call_queue_put(struct buf *to)
+{
+    for (const struct queued_call *o = unsaid; o != NULL; o = o->next) {
+        fields_begin(to, "finish");
+        fields_put_bytes(to, "identity", o->identity, o->len);
+        fields_put_u64(to, "epoch", o->epoch);
+        fields_put_str(to, "id", o->id);
+        fields_put_str(to, "action", o->action);
+        fields_put_str(to, "outcome", outcome_info[o->outcome].word);
+        fields_put_bytes(to, "detail", o->detail, o->detail_len);
+        fields_put_u64(to, "duration", o->duration_ms);
+        fields_put_str(to, "event_id", o->event_id);
+        fields_put_str(to, "message_id", o->message_id);
+        fields_put_str(to, "timestamp", o->timestamp);
+        fields_put_u64(to, "said", o->state == SAID);
+        fields_end(to);
+    }
+}
+
+bool
+call_queue_take(struct fields *f)
+{
+    if (strcmp(f->word, "finish") != 0)
+        return false;
+    const struct field *identity = fields_find(f, "identity");
+    const struct field *detail = fields_find(f, "detail");
+    const char         *word = fields_str(f, "outcome", 32);
+    struct queued_call *o = calloc(1, sizeof *o);
+    unsigned            outcome = 0;
+
+    while (outcome < OUTCOMES && strcmp(outcome_info[outcome].word, word) != 0)
+        outcome++;
+    if (o == NULL || identity == NULL || identity->len == 0 ||
+        identity->len > sizeof o->identity || outcome == OUTCOMES) {
+        free(o);
+        return true;
+    }
+    o->state = fields_bool(f, "said", false) ? SAID : ENDED;
+    o->outcome = (enum outcome)outcome;
+    o->len = (uint8_t)identity->len;
+    memcpy(o->identity, identity->value, identity->len);
+    o->shard = (uint16_t)redis_shard(o->identity, o->len);
+    o->epoch = fields_u64(f, "epoch", 0, UINT64_MAX);
+    o->duration_ms = (uint32_t)fields_u64(f, "duration", 0, UINT32_MAX);
+    snprintf(o->id, sizeof o->id, "%s", fields_str(f, "id", ID_MAX));
+    snprintf(
+        o->action, sizeof o->action, "%s", fields_str(f, "action", ACTION_MAX));
+    snprintf(o->event_id, sizeof o->event_id, "%s",
+        fields_str(f, "event_id", sizeof o->event_id - 1));
+    snprintf(o->message_id, sizeof o->message_id, "%s",
+        fields_str(f, "message_id", OCPPJ_ID_MAX));
+    snprintf(o->timestamp, sizeof o->timestamp, "%s",
+        fields_str(f, "timestamp", CLOCK_RFC3339_LEN));
+    if (detail != NULL && detail->len > 0 &&
+        (o->detail = malloc(detail->len)) != NULL) {
+        memcpy(o->detail, detail->value, detail->len);
+        o->detail_len = detail->len;
+    }
+    put_off(o);
+    return true;
+}

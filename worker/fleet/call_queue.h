@@ -43,6 +43,17 @@ void call_queue_ended(struct queued_call *o, enum outcome outcome,
 /* The commandId. */
 const char *call_queue_id(const struct queued_call *o);
 
+/* A call that is in flight moves with its connection: its part of the call's
+ * record, and the call made of it; NULL without memory. */
+void call_queue_write(const struct queued_call *o, struct buf *to);
+struct queued_call *call_queue_read(struct conn *c, struct fields *f,
+    const char *command_id, const char *action);
+
+/* Outcomes that Redis does not have yet, for the process that inherits the
+ * slot. */
+void call_queue_put(struct buf *to);
+bool call_queue_take(struct fields *f);
+
 /* The shard can be used: outcomes that it may not have are sent first. */
 void call_queue_ready(unsigned shard, bool new_server);
 /* Once a second. */

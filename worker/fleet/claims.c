@@ -9,6 +9,7 @@
 #include "address.h"
 #include "log.h"
 #include "fleet/call_queue.h"
+#include "fleet/inbox.h"
 #include "ocpp/dialect.h"
 #include "fleet/redis.h"
 #include "base/self.h"
@@ -377,7 +378,7 @@ claims_check(struct conn *c)
 /* --- the whole ----------------------------------------------------------- */
 
 void
-claims_open(uint32_t capacity)
+claims_open(uint32_t capacity, const char *inherited)
 {
     if (!redis_on())
         return;
@@ -388,8 +389,11 @@ claims_open(uint32_t capacity)
     }
     snprintf(owner, sizeof owner, "%s/%u", self.shm->node, self.slot);
     /* Later processes of this name have higher ones, over restarts too. */
-    snprintf(incarnation, sizeof incarnation, "%016" PRIx64,
-        (uint64_t)atomic_fetch_add(&self.shm->sequence, 1));
+    if (inherited[0] != '\0')
+        snprintf(incarnation, sizeof incarnation, "%s", inherited);
+    else
+        snprintf(incarnation, sizeof incarnation, "%016" PRIx64,
+            (uint64_t)atomic_fetch_add(&self.shm->sequence, 1));
     shards_open(owner, incarnation);
 }
 
@@ -432,4 +436,93 @@ claims_finish(void)
         shards_leave();
     finishing = true;
     return redis_pending() == 0;
+}
+
+/* --- the move to another process ----------------------------------------- */
+
+void
+claims_write(const struct conn *c, struct buf *out)
+{
+    const struct claim *s = claims_of(c);
+
+    if (s == NULL)
+        return;
+    /* A claim without an answer may have succeeded. */
+    uint64_t epoch =
+        s->epoch == 0 && (s->flags & CLAIM_ASKED) ? s->generation : s->epoch;
+    fields_put_u64(out, "claim_generation", s->generation);
+    fields_put_u64(out, "claim_epoch", epoch);
+    fields_put_u64(out, "claim_err", s->err);
+    fields_put_u64(out, "claim_waiting", (s->flags & CLAIM_WAITING) != 0);
+}
+
+/* It is claimed anew by the sweep: by the same owner, which is a repetition,
+ * or by another one of the same node. */
+bool
+claims_read(struct conn *c, struct fields *f)
+{
+    size_t len;
+
+    if (claims == NULL || c->state != CONN_OPEN)
+        return true;
+    const char *name = registry_name(self.registry, c->session.entry, &len);
+    claims[conn_index(c)] = (struct claim){.conn = c->self,
+        .generation =
+            fields_u64(f, "claim_generation", c->generation, UINT64_MAX),
+        .epoch = fields_u64(f, "claim_epoch", 0, UINT64_MAX),
+        .err = (uint32_t)fields_u64(f, "claim_err", 0, UINT32_MAX),
+        .flags = fields_bool(f, "claim_waiting", false) ? CLAIM_WAITING : 0,
+        .shard = (uint16_t)redis_shard(name, len)};
+    return true;
+}
+
+void
+claims_forget(const struct conn *c)
+{
+    struct claim *s = claims_of(c);
+
+    if (s != NULL)
+        *s = (struct claim){0};
+}
+
+void
+claims_put(struct buf *out)
+{
+    if (claims == NULL)
+        return;
+    fields_begin(out, "fleet");
+    fields_put_str(out, "incarnation", incarnation);
+    fields_end(out);
+    for (const struct leaving *l = leaving; l != NULL; l = l->next) {
+        fields_begin(out, "leaving");
+        fields_put_bytes(out, "identity", l->identity, l->len);
+        fields_put_u64(out, "epoch", l->epoch);
+        fields_put_str(out, "reason", close_info[l->reason].word);
+        fields_end(out);
+    }
+    inbox_put(out);
+    call_queue_put(out);
+}
+
+static enum close_reason
+reason_of(const char *word)
+{
+    for (unsigned i = 0; i < CLOSE_REASONS; i++)
+        if (strcmp(close_info[i].word, word) == 0)
+            return (enum close_reason)i;
+    return CLOSE_peer_vanished;
+}
+
+bool
+claims_take(struct fields *f)
+{
+    if (strcmp(f->word, "leaving") != 0)
+        return inbox_take(f) || call_queue_take(f);
+    const char *identity = fields_str(f, "identity", REGISTRY_NAME_MAX);
+    uint64_t    epoch = fields_u64(f, "epoch", 0, UINT64_MAX);
+    if (claims != NULL && identity[0] != '\0' && epoch != 0)
+        leave(identity, strlen(identity),
+            redis_shard(identity, strlen(identity)), epoch,
+            reason_of(fields_str(f, "reason", 64)));
+    return true;
 }

@@ -47,8 +47,9 @@ struct claim {
     uint8_t             flags; /* enum claim_flag */
 };
 
-/* After conn_init(). */
-void claims_open(uint32_t capacity);
+/* After conn_init(). inherited: the incarnation of the process whose slot this
+ * worker inherits, "" for none. */
+void claims_open(uint32_t capacity, const char *inherited);
 /* Before an identity is claimed in the registry: what it draws as generation
  * is not below Redis' time. */
 void claims_before_claim(void);
@@ -59,6 +60,19 @@ void claims_check(struct conn *c);
 void claims_tick(void);
 /* Sends what must be said before the worker ends; true when all is said. */
 bool claims_finish(void);
+
+/* The part of fleet/ in a connection's record (moving.h): its claim and
+ * the call of the queue that is in flight. */
+void claims_write(const struct conn *c, struct buf *out);
+bool claims_read(struct conn *c, struct fields *f);
+/* It has moved: its claim is another worker's. */
+void claims_forget(const struct conn *c);
+
+/* The part that belongs to the slot: releases that Redis does not have yet,
+ * and outcomes. claims_take() takes one of the records that claims_put()
+ * wrote; false if the record is another owner's. */
+void claims_put(struct buf *out);
+bool claims_take(struct fields *f);
 
 /* The part of fleet/ is quiet: no claim is under way, and no call of the queue
  * in Redis is asked for or in flight. */

@@ -209,3 +209,31 @@ inbox_close(void)
 {
     closed = true;
 }
+
+/* --- the move to another process ----------------------------------------- */
+
+void
+inbox_put(struct buf *out)
+{
+    for (unsigned i = 0; i < redis_shards(); i++) {
+        if (inboxes[i].last[0] == '\0')
+            continue;
+        fields_begin(out, "inbox");
+        fields_put_u64(out, "shard", i);
+        fields_put_str(out, "at", inboxes[i].last);
+        fields_end(out);
+    }
+}
+
+bool
+inbox_take(struct fields *f)
+{
+    if (strcmp(f->word, "inbox") != 0)
+        return false;
+    uint64_t    i = fields_u64(f, "shard", UINT64_MAX, UINT64_MAX);
+    const char *at = fields_str(f, "at", sizeof inboxes[0].last - 1);
+    if (inboxes != NULL && i < redis_shards() &&
+        at[strspn(at, "0123456789-")] == '\0')
+        snprintf(inboxes[i].last, sizeof inboxes[i].last, "%s", at);
+    return true;
+}

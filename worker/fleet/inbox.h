@@ -9,6 +9,8 @@
 #ifndef WORKER_FLEET_INBOX_H
 #define WORKER_FLEET_INBOX_H
 
+#include "fields.h"
+
 /* After redis_open(). owner: of the streams; it must stay valid. */
 void inbox_open(const char *owner);
 /* Waits for entries, outside a cluster: after each connection to Redis for
@@ -22,5 +24,9 @@ void inbox_tick(unsigned shard);
 void inbox_resume(unsigned shard, const char *last);
 /* No more entries are read. */
 void inbox_close(void);
+
+/* Where each inbox was read up to, for the process that inherits the slot. */
+void inbox_put(struct buf *out);
+bool inbox_take(struct fields *f);
 
 #endif

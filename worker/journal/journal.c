@@ -197,6 +197,16 @@ journal_committed(void)
     return jl.reported;
 }
 
+/* journal_begin() lowers the floor, and the news that nothing waits raise it.
+ */
+bool
+journal_idle(void)
+{
+    return jl.drawn == 0 &&
+        atomic_load_explicit(&jl.mem->journal_floor, memory_order_relaxed) ==
+        UINT64_MAX;
+}
+
 bool
 journal_failing(const char **words)
 {

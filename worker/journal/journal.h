@@ -94,6 +94,9 @@ void journal_abandon(uint64_t number);
  * or what recovery found. 0 if there never was one. */
 uint64_t journal_committed(void);
 
+/* No event waits to become durable. */
+bool journal_idle(void);
+
 /* Of the last failure while commits do not succeed, with the words that were
  * logged; false while the journal works. For health and status. */
 bool journal_failing(const char **words);

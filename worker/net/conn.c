@@ -23,7 +23,9 @@ static struct conn *slab;
 static uint32_t     capacity, high;
 static uint32_t     free_head = NO_CONN, dead_head = NO_CONN;
 static ev_prepare   bury;
-static uint8_t      input[READ_SIZE]; /* one read's bytes, for all */
+static bool         inheriting;  /* indexes below high may be free and in no
+                                    list */
+static uint8_t input[READ_SIZE]; /* one read's bytes, for all */
 
 /* The output of the connection that is being served: it is sent before
  * another one is served, so most connections never own an output buffer. */
@@ -145,6 +147,8 @@ conn_out(struct conn *c)
 static void
 watch(struct conn *c, int events)
 {
+    if (self.frozen)
+        return;
     if (c->flags & (CONN_PAUSED | CONN_SLOWED))
         events &= ~EV_READ;
     if (ev_is_active(&c->io) && (c->io.events & (EV_READ | EV_WRITE)) == events)
@@ -384,6 +388,10 @@ io_cb(struct ev_loop *loop, ev_io *w, int revents)
     struct conn *c = (struct conn *)w;
 
     (void)loop;
+    if (self.frozen) {
+        ev_io_stop(self.loop, w);
+        return;
+    }
     if (revents & EV_READ) {
         ssize_t n = recv(c->io.fd, input, sizeof input, 0);
         if (n > 0) {
@@ -435,6 +443,54 @@ conn_new(int fd, enum listener_kind kind, const uint64_t addr[2], uint16_t port,
     ev_io_init(&c->io, io_cb, fd, EV_READ);
     ev_io_start(self.loop, &c->io);
     return c;
+}
+
+void
+conn_inherit(void)
+{
+    inheriting = true;
+}
+
+void
+conn_inherited(void)
+{
+    inheriting = false;
+    free_head = NO_CONN;
+    for (uint32_t i = high; i-- > 0;)
+        if (slab[i].state == CONN_FREE) {
+            slab[i].next = free_head;
+            free_head = i;
+        }
+}
+
+struct conn *
+conn_adopt(int fd, uint32_t index)
+{
+    bool wished = inheriting && index < capacity &&
+        (index >= high || slab[index].state == CONN_FREE);
+    uint32_t i = wished                      ? index
+        : inheriting || free_head == NO_CONN ? high
+                                             : free_head;
+
+    if (i >= capacity)
+        return NULL;
+    if (!inheriting && i == free_head)
+        free_head = slab[i].next;
+    if (i >= high)
+        high = i + 1;
+    slab[i].next = 0;
+    ev_io_init(&slab[i].io, io_cb, fd, EV_READ);
+    return &slab[i];
+}
+
+void
+conn_forget(struct conn *c)
+{
+    ensure(turn_of != c);
+    ev_io_stop(self.loop, &c->io);
+    c->state = CONN_DEAD;
+    c->next = dead_head;
+    dead_head = conn_index(c);
 }
 
 void

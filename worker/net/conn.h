@@ -35,6 +35,7 @@
 #include "close.h"
 #include "cref.h"
 #include "address_count.h"
+#include "fields.h"
 #include "listener.h"
 #include "net/proxyproto.h"
 #include "net/ws.h"
@@ -163,6 +164,26 @@ uint32_t     conn_index(const struct conn *c);
 struct conn *conn_at(uint32_t index); /* any state, FREE too */
 uint32_t     conn_high(void);         /* indexes below this were used */
 struct conn *conn_find(cref name);    /* OPEN ones only; NULL */
+
+/* --- the move to another worker process (moving.h) ---------------------- */
+
+/* Appends the part of net/ to the connection's record. False if the state
+ * cannot be moved: a TLS handshake is under way. */
+bool conn_write(struct conn *c, struct buf *out);
+/* Makes a connection of a record; its index is the recorded one if that is
+ * free here. Takes over fd, also on failure; NULL then. conn_settle() makes
+ * it be read. */
+struct conn *conn_read(struct fields *f, int fd);
+/* An index free for the record's connection, in conn_read() only. */
+struct conn *conn_adopt(int fd, uint32_t index);
+/* This worker inherits a slot: the recorded indexes are kept free for it until
+ * conn_inherited(). To be called before the first connection. */
+void conn_inherit(void);
+void conn_inherited(void);
+
+/* The socket has been passed on: forgets the connection without a word to the
+ * peer or to its owners. */
+void conn_forget(struct conn *c);
 
 /* Its busy part, made if need be; NULL if memory is out. */
 struct busy *conn_busy(struct conn *c);

@@ -52,12 +52,26 @@ plain_quiet(const struct conn *c)
     return true;
 }
 
+static bool
+plain_write(struct conn *c, struct buf *out)
+{
+    (void)c, (void)out;
+    return true;
+}
+
+static bool
+plain_read(struct conn *c, struct fields *f)
+{
+    (void)c, (void)f;
+    return true;
+}
+
 const struct transport transports[LISTENER_KINDS] = {
     [LISTENER_PLAIN] = {"plain", plain_input, plain_wrap, plain_unwrap,
-        plain_finish, plain_free, plain_quiet},
+        plain_finish, plain_free, plain_quiet, plain_write, plain_read},
     [LISTENER_TLS] = {"tls", transport_tls_input, transport_tls_wrap,
         transport_tls_unwrap, transport_tls_finish, transport_tls_free,
-        transport_tls_quiet},
+        transport_tls_quiet, transport_tls_write, transport_tls_read},
 };
 
 /* --- the PROXY header ---------------------------------------------------- */

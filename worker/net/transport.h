@@ -40,6 +40,10 @@ struct transport {
     void (*free)(struct conn *c);
     /* Nothing is half received, and no handshake is under way. */
     bool (*quiet)(const struct conn *c);
+    /* The transport's part of the connection's record (moving.h). False if it
+     * cannot be moved, or if the record is not right. */
+    bool (*write)(struct conn *c, struct buf *out);
+    bool (*read)(struct conn *c, struct fields *f);
 };
 
 /* By enum listener_kind. */

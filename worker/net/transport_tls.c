@@ -181,3 +181,127 @@ transport_tls_check(struct conn *c)
     }
     return CLOSE_REASONS;
 }
+
+/* --- the move to another process ----------------------------------------- */
+
+/* The numbers of a record, in the order of the list `tls`. */
+enum {
+    VERSION,
+    SUITE,
+    FLAGS,
+    IDLE,
+    MAX_TEXT,
+    READ_SEQ,
+    WRITE_SEQ,
+    AGE, /* of the keys, in ms; TLS 1.3 */
+    NUMBERS
+};
+
+static size_t
+keys_size(const struct record *r)
+{
+    return record_size(r->version, r->suite) - sizeof *r;
+}
+
+bool
+transport_tls_write(struct conn *c, struct buf *out)
+{
+    if (c->state == CONN_HANDSHAKE && !tls_queue_write(c, out))
+        return false;
+    if (c->tls == 0)
+        return c->state == CONN_HANDSHAKE;
+    struct record *r = record_of(c);
+    uint64_t       n[NUMBERS] = {
+              [VERSION] = r->version,
+              [SUITE] = r->suite,
+              [FLAGS] = r->flags,
+              [IDLE] = r->idle,
+              [MAX_TEXT] = r->max_text,
+              [READ_SEQ] = r->read_seq,
+              [WRITE_SEQ] = r->write_seq,
+              [AGE] = r->version == RECORD_TLS13
+                  ? (uint32_t)(self.now_ms - r->renewed_ms)
+                  : 0,
+    };
+    fields_put_list(out, "tls", n, NUMBERS);
+    fields_put_bytes(out, "tls_read_iv", r->read_iv, sizeof r->read_iv);
+    fields_put_bytes(out, "tls_write_iv", r->write_iv, sizeof r->write_iv);
+    fields_put_bytes(out, "tls_keys", r->keys, keys_size(r));
+    if (c->busy != NULL && c->busy->tail.len > 0) {
+        fields_put_bytes(out, "tls_tail", c->busy->tail.p, c->busy->tail.len);
+        fields_put_u64(
+            out, "tls_tail_age", (uint32_t)(self.now_ms - c->busy->tail_ms));
+    }
+    return true;
+}
+
+static bool
+take_bytes(struct fields *f, const char *key, void *to, size_t n)
+{
+    const struct field *v = fields_find(f, key);
+
+    if (v == NULL || v->len != n)
+        return false;
+    memcpy(to, v->value, n);
+    return true;
+}
+
+static bool
+take_tail(struct conn *c, struct fields *f)
+{
+    const struct field *tail = fields_find(f, "tls_tail");
+
+    if (tail == NULL || tail->len == 0)
+        return true;
+    struct busy *b = conn_busy(c);
+    if (b == NULL)
+        return false;
+    b->tail.max = RECORD_WIRE;
+    b->tail_ms =
+        self.now_ms - (uint32_t)fields_u64(f, "tls_tail_age", 0, UINT32_MAX);
+    return buf_add(&b->tail, tail->value, tail->len);
+}
+
+static bool
+take_record(struct fields *f, const uint64_t n[NUMBERS], struct record *r)
+{
+    if ((n[VERSION] != RECORD_TLS12 && n[VERSION] != RECORD_TLS13) ||
+        n[SUITE] >= RECORD_SUITES ||
+        n[FLAGS] & ~(uint64_t)(RECORD_CLIENT | RECORD_OWES_UPDATE) ||
+        n[IDLE] > UINT8_MAX || n[MAX_TEXT] == 0 || n[MAX_TEXT] > RECORD_TEXT ||
+        n[READ_SEQ] > UINT32_MAX || n[WRITE_SEQ] > UINT32_MAX)
+        return false;
+    *r = (struct record){.version = (uint8_t)n[VERSION],
+        .suite = (uint8_t)n[SUITE],
+        .flags = (uint8_t)n[FLAGS],
+        .idle = (uint8_t)n[IDLE],
+        .max_text = (uint16_t)n[MAX_TEXT],
+        .read_seq = (uint32_t)n[READ_SEQ],
+        .write_seq = (uint32_t)n[WRITE_SEQ],
+        .renewed_ms =
+            n[VERSION] == RECORD_TLS13 ? self.now_ms - (uint32_t)n[AGE] : 0};
+    return take_bytes(f, "tls_read_iv", r->read_iv, sizeof r->read_iv) &&
+        take_bytes(f, "tls_write_iv", r->write_iv, sizeof r->write_iv) &&
+        take_bytes(f, "tls_keys", r->keys, keys_size(r));
+}
+
+bool
+transport_tls_read(struct conn *c, struct fields *f)
+{
+    _Alignas(struct record) uint8_t memory[RECORD_SIZE_MAX];
+    uint64_t                        n[NUMBERS];
+
+    if (!tls_queue_on())
+        return false; /* this process has no listener for TLS */
+    if (fields_list(f, "tls", n, NUMBERS)) {
+        struct record *r = (struct record *)memory;
+        c->tls = take_record(f, n, r) ? record_slab_put(r) : 0;
+        explicit_bzero(memory, sizeof memory);
+        if (c->tls == 0)
+            return false;
+    } else if (c->state != CONN_HANDSHAKE) {
+        return false;
+    }
+    return (c->state != CONN_HANDSHAKE || tls_queue_read(c, f)) &&
+        take_tail(c, f);
+}

@@ -17,6 +17,8 @@ void transport_tls_unwrap(struct conn *c);
 void transport_tls_finish(struct conn *c, struct wire *w);
 void transport_tls_free(struct conn *c);
 bool transport_tls_quiet(const struct conn *c);
+bool transport_tls_write(struct conn *c, struct buf *out);
+bool transport_tls_read(struct conn *c, struct fields *f);
 
 /* The handshake is done: c->tls is the number of a copy of r, 0 if there is
  * no room. */

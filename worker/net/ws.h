@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "fields.h"
 #include "net/frame.h"
 #include "base/up.h"
 
@@ -56,6 +57,17 @@ bool ws_clean(const struct ws *ws);
 void     ws_pool_keep(unsigned keep);
 unsigned ws_pool_lent(void); /* leases out */
 unsigned ws_pool_idle(void); /* leases kept for the next */
+
+/* --- the move to another process ----------------------------------------- */
+
+/* What a lease holds, as part of a connection's record (moving.h): half a
+ * frame, the fragments of a message, pongs. ws_read() fills a lease that was
+ * just borrowed; false if the record is not right. Between up-calls, after
+ * ws_output(); a lease that answers other than WS_GO_ON has nothing to write.
+ */
+bool ws_write(const struct ws *ws, struct buf *out);
+bool ws_recorded(struct fields *f);
+bool ws_read(struct ws *ws, struct fields *f);
 
 /* How many compressed messages came since the last call. */
 unsigned ws_take_inflated(void);

@@ -35,11 +35,14 @@ static struct watcher {
 static unsigned watchers_n;
 static uint64_t room; /* connections there are descriptors for */
 static bool     paused;
+static bool     held;    /* by accept_hold() */
 static bool     delayed; /* by limits.accept_rate, until the next tick */
 
 static void
 watch_all(bool watch)
 {
+    if (watch && held)
+        return;
     for (unsigned i = 0; i < watchers_n; i++)
         if (watch)
             ev_io_start(self.loop, &watchers[i].io);
@@ -140,8 +143,16 @@ accept_open(const struct listener *listeners, unsigned n)
         setsockopt(listeners[i].fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         watchers[i].kind = listeners[i].kind;
         ev_io_init(&watchers[i].io, accept_cb, listeners[i].fd, EV_READ);
-        ev_io_start(self.loop, &watchers[i].io);
+        if (!held)
+            ev_io_start(self.loop, &watchers[i].io);
     }
+}
+
+void
+accept_hold(bool hold)
+{
+    held = hold;
+    watch_all(!hold && !paused && !delayed);
 }
 
 void
@@ -158,7 +169,7 @@ accept_adopt(int fd, enum listener_kind kind, unsigned slot)
     w->next = adopted;
     adopted = w;
     ev_io_init(&w->io, accept_cb, fd, EV_READ);
-    if (!paused && !delayed)
+    if (!paused && !delayed && !held)
         ev_io_start(self.loop, &w->io);
 }
 

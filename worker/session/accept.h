@@ -7,6 +7,8 @@
 #ifndef WORKER_SESSION_ACCEPT_H
 #define WORKER_SESSION_ACCEPT_H
 
+#include <stdbool.h>
+
 #include "listener.h"
 
 void accept_open(const struct listener *listeners, unsigned n);
@@ -14,6 +16,8 @@ void accept_open(const struct listener *listeners, unsigned n);
  * descriptor fd, until accept_release(). */
 void accept_adopt(int fd, enum listener_kind kind, unsigned slot);
 void accept_release(unsigned slot);
+/* No new connections while it holds. */
+void accept_hold(bool hold);
 /* No new connections from here on. */
 void accept_close(void);
 /* Goes on after a pause that a lack of descriptors or memory made. */

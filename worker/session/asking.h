@@ -31,6 +31,8 @@ void asking_answered(const char *token, const char *text, size_t len);
 /* Of questions_close(). */
 void asking_closed(
     const char *token, enum question_closed how, const char *text, size_t len);
+/* Questions of the former process of the slot have come. */
+void asking_inherited(void);
 /* Fallbacks, and answers that could not leave yet. Often. */
 void asking_tick(void);
 

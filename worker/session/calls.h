@@ -53,6 +53,18 @@ void calls_pump(struct conn *c);
 /* Deadlines; once a second for each connection that has commands. */
 void calls_tick(struct conn *c);
 
+/* The calls of a connection as lines behind its record, for another process
+ * (moving.h), and the outcomes that the journal did not take. calls_read()
+ * takes one of the lines; c: the connection of the record before it, NULL if
+ * it did not arrive. False if the line is another owner's. */
+void calls_write(const struct conn *c, struct buf *out);
+void calls_put(struct buf *out);
+bool calls_read(struct conn *c, struct fields *f);
+/* They have moved. */
+void calls_forget(struct conn *c);
+/* A call is announced and waits for its commit. */
+bool calls_announced(const struct conn *c);
+
 /* The session ends: what is in flight becomes uncertain, the rest offline. */
 void calls_drop(struct conn *c);
 

@@ -133,3 +133,18 @@ deferred_close(uint64_t wait_ms)
         conn_settle(c);
     }
 }
+
+bool
+deferred_any(void)
+{
+    return first != NULL;
+}
+
+bool
+deferred_has(const struct conn *c)
+{
+    for (const struct deferred *d = first; d != NULL; d = d->next)
+        if (d->conn == c->self)
+            return true;
+    return false;
+}

@@ -74,6 +74,10 @@ void deferred_release(uint64_t number);
  * commit for at least wait_ms. */
 void deferred_close(uint64_t wait_ms);
 
+/* An answer or an outcome waits for its commit. */
+bool deferred_any(void);
+bool deferred_has(const struct conn *c);
+
 /* More than this many answers held for one connection pause its reading. */
 #define HELD_PER_CONN 16
 void deferred_hold(struct conn *c);

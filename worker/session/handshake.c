@@ -348,7 +348,7 @@ complete(struct conn *c, const struct http_request *r,
             0);
         return DECIDED;
     }
-    if (auth_waits() || guard_waits() ||
+    if (self.held || auth_waits() || guard_waits() ||
         registry_look_up(self.registry, name, len, false, &entry) ==
             REGISTRY_BUSY)
         return DELAYED;
@@ -417,6 +417,16 @@ void
 handshake_answered(struct conn *c, struct auth_redis_answer *answer)
 {
     resume(c, answer);
+}
+
+void
+handshake_inherited(struct conn *c)
+{
+    if (!c->busy->handshake.delayed)
+        return;
+    conn_pause(c, true);
+    if (!delay(c))
+        handshake_refuse(c, REFUSE_registry_busy, 0, NULL);
 }
 
 void

@@ -30,6 +30,9 @@ void handshake_input(struct conn *c, const uint8_t *p, size_t n);
 /* The answer of Redis to the question about the credentials. */
 void handshake_answered(struct conn *c, struct auth_redis_answer *answer);
 
+/* A connection in HANDSHAKE has come from another process. */
+void handshake_inherited(struct conn *c);
+
 /* Tries again what found the registry busy; each tick. */
 void handshake_tick(void);
 

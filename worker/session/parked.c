@@ -90,3 +90,50 @@ parked_close(uint64_t wait_ms)
         conn_settle(c);
     }
 }
+
+/* --- the move to another process ----------------------------------------- */
+
+/* Nearly always there are none. */
+void
+parked_write(const struct conn *c, struct buf *out)
+{
+    for (const struct parked *p = first; p != NULL; p = p->next) {
+        if (p->conn != c->self)
+            continue;
+        fields_begin(out, "parked");
+        fields_put_u64(out, "since", p->since_us);
+        fields_put_u64(out, "resolved", p->resolved_ms);
+        fields_put_u64(out, "journal", p->journal);
+        fields_put_bytes(out, "frame", p->frame, p->len);
+        fields_end(out);
+    }
+}
+
+bool
+parked_read(struct conn *c, struct fields *f)
+{
+    if (strcmp(f->word, "parked") != 0)
+        return false;
+    const struct field *frame = fields_find(f, "frame");
+    uint64_t since = fields_u64(f, "since", self.now_us, self.now_us);
+    uint64_t resolved = fields_u64(f, "resolved", 0, UINT64_MAX);
+    bool     journal = fields_bool(f, "journal", false);
+
+    if (c == NULL || c->state != CONN_OPEN || frame == NULL)
+        return true;
+    struct parked **end = last;
+    /* Without memory the charge point sends it again. */
+    if (parked_put(c, frame->value, frame->len, resolved, journal))
+        (*end)->since_us = since;
+    return true;
+}
+
+void
+parked_forget(const struct conn *c)
+{
+    for (struct parked **link = &first; *link != NULL;)
+        if ((*link)->conn == c->self)
+            drop(link, *link);
+        else
+            link = &(*link)->next;
+}

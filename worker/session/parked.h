@@ -32,6 +32,12 @@ struct parked {
 bool parked_put(struct conn *c, const char *frame, size_t len,
     uint64_t resolved_ms, bool journal);
 
+/* The lines behind a connection's record (moving.h), one for each CALL. */
+void parked_write(const struct conn *c, struct buf *out);
+bool parked_read(struct conn *c, struct fields *f);
+/* They have moved. */
+void parked_forget(const struct conn *c);
+
 /* Takes each again with answers_again(). Often. */
 void parked_tick(void);
 

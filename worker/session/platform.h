@@ -76,4 +76,12 @@ struct question *platform_next(const struct question *q);
 
 void platform_remove(struct question *q);
 
+/* All of them as lines, for the process that inherits the slot. */
+void platform_write(struct buf *out);
+/* Takes one; false if the line is another owner's. */
+bool platform_read(struct fields *f);
+/* A connection has another cref since it has moved. */
+void platform_rename(cref former, cref name);
+bool platform_has(const struct conn *c);
+
 #endif

@@ -160,7 +160,7 @@ session_open(
             master_link_takeover(
                 claim.former, claim.entry, claim.former_generation);
         else
-            session_bury(e, claim.former_generation);
+            session_bury(e, claim.former_generation, CLOSE_worker_died);
     }
     watch_conflict(c, &claim);
     return r;
@@ -218,7 +218,8 @@ publish_disconnected(const struct publish_who *who, enum close_reason reason,
 }
 
 void
-session_bury(const struct registry_entry *e, uint64_t generation)
+session_bury(const struct registry_entry *e, uint64_t generation,
+    enum close_reason reason)
 {
     struct publish_who who = {.generation = generation,
         .protocol = e->protocol < DIALECTS ? dialects[e->protocol].name : "",
@@ -226,8 +227,8 @@ session_bury(const struct registry_entry *e, uint64_t generation)
 
     who.identity = registry_name(self.registry,
         (uint32_t)(e - registry_at(self.registry, 0)), &who.identity_len);
-    publish_disconnected(&who, CLOSE_worker_died, 0, NULL);
-    STAT_INC(self.st, closed[CLOSE_worker_died]);
+    publish_disconnected(&who, reason, close_info[reason].status, NULL);
+    STAT_INC(self.st, closed[reason]);
 }
 
 /* The address stands in the registry entry, which is a newer connection's once

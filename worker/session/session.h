@@ -39,7 +39,13 @@ void session_describe(struct conn *c, struct buf *out);
 bool session_is_quiet(const struct conn *c);
 
 /* The session ended with its worker: publishes the event on its behalf. */
-void session_bury(const struct registry_entry *e, uint64_t generation);
+void session_bury(const struct registry_entry *e, uint64_t generation,
+    enum close_reason reason);
+
+/* The part of session/ in a connection's record (moving.h). False: the identity
+ * has no registry entry, or the record is not right. */
+void session_write(const struct conn *c, struct buf *out);
+bool session_read(struct conn *c, struct fields *f);
 
 /* How long it has been OPEN, which it still is. */
 uint64_t session_age_ms(const struct conn *c);

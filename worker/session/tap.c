@@ -25,6 +25,9 @@ unsigned tap_count;
 void
 tap_add(uint64_t id, const char *pattern)
 {
+    for (unsigned i = 0; i < tap_count; i++)
+        if (taps[i].id == id)
+            return; /* it came from the former process of the slot */
     if (tap_count == TAP_MAX)
         return;
     struct tap *t = &taps[tap_count++];
@@ -85,4 +88,26 @@ tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
             STAT_INC(self.st, tap_lost);
         }
     }
+}
+
+void
+tap_write(struct buf *out)
+{
+    for (unsigned i = 0; i < tap_count; i++) {
+        fields_begin(out, "tap");
+        fields_put_u64(out, "id", taps[i].id);
+        fields_put_str(out, "pattern", taps[i].pattern);
+        fields_end(out);
+    }
+}
+
+bool
+tap_read(struct fields *f)
+{
+    if (strcmp(f->word, "tap") != 0)
+        return false;
+    uint64_t id = fields_u64(f, "id", 0, UINT64_MAX);
+    if (id != 0)
+        tap_add(id, fields_str(f, "pattern", REGISTRY_NAME_MAX * 2 - 1));
+    return true;
 }

@@ -22,6 +22,10 @@ enum tap_direction { TAP_IN, TAP_OUT };
 void tap_add(uint64_t id, const char *pattern);
 void tap_remove(uint64_t id);
 
+/* All of them as lines, for the process that inherits the slot. */
+void tap_write(struct buf *out);
+bool tap_read(struct fields *f);
+
 extern unsigned tap_count;
 
 void tap_copy(struct conn *c, enum tap_direction d, const char *text,

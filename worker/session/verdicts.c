@@ -71,3 +71,46 @@ verdicts_get(const char *identity, size_t identity_len, const char *token,
             return &set[i];
     return NULL;
 }
+
+/* --- the move to another process ----------------------------------------- */
+
+void
+verdicts_write(struct buf *out)
+{
+    for (unsigned i = 0; i < SETS * WAYS; i++) {
+        const struct verdict *v = &table[i / WAYS][i % WAYS];
+        uint32_t              age = self.now_ms - v->at_ms;
+        if (v->len == 0 || age >= self.conf.answers_verdict_time)
+            continue;
+        fields_begin(out, "verdict");
+        fields_put_list(out, "key", v->key, 2);
+        fields_put_u64(out, "age", age);
+        fields_put_bytes(out, "info", v->info, v->len);
+        fields_end(out);
+    }
+}
+
+bool
+verdicts_read(struct fields *f)
+{
+    uint64_t key[2];
+
+    if (strcmp(f->word, "verdict") != 0)
+        return false;
+    const struct field *info = fields_find(f, "info");
+    if (!fields_list(f, "key", key, 2) || info == NULL || info->len == 0 ||
+        info->len > VERDICT_MAX)
+        return true;
+    struct verdict *set = table[key[0] & (SETS - 1)];
+    for (int i = 0; i < WAYS; i++)
+        if (set[i].len == 0) {
+            set[i].key[0] = key[0];
+            set[i].key[1] = key[1];
+            set[i].at_ms =
+                self.now_ms - (uint32_t)fields_u64(f, "age", 0, UINT32_MAX);
+            set[i].len = (uint16_t)info->len;
+            memcpy(set[i].info, info->value, info->len);
+            break;
+        }
+    return true;
+}

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fields.h"
+
 #define VERDICT_MAX 160 /* bytes of an idTagInfo that is kept */
 
 struct verdict {
@@ -30,6 +32,11 @@ struct verdict {
  * than VERDICT_MAX is not kept. */
 void verdicts_put(const char *identity, size_t identity_len, const char *token,
     size_t token_len, const char *info, size_t info_len);
+
+/* All of them as lines, for the process that inherits the slot; and one of
+ * them back. Their keys hold within one registry. */
+void verdicts_write(struct buf *out);
+bool verdicts_read(struct fields *f);
 
 /* NULL if there is none, or if it is too old. Valid until the next
  * verdicts_put(). The caller looks at the expiry date. */

@@ -1,0 +1,42 @@
+/*
+ * handover: a slot's connections and all else that is its own go to another
+ * worker process.
+ *
+ *   master: hand_over --> WAITING --hello of the successor--> SETTLING
+ *     --no TLS handshake under way--> FROZEN --nothing waits for the journal-->
+ *     frozen to the master, who sends `go` behind its last datagram --> sent
+ *
+ * SETTLING accepts no connections but serves those that are there. In FROZEN
+ * nothing is read any more: what arrives waits in the kernel. Then the journal
+ * and the connections to Redis are closed, and lines of text (moving.h) with
+ * the descriptors go to the successor; the process ends.
+ *
+ * Until `go` everything can be taken back: if the successor dies, or the
+ * journal does not make the last events durable within two seconds, the worker
+ * goes on as before and the master gets `kept` with the reason. With
+ * HANDOVER_MUST it does not go back: the connections whose answers still wait
+ * after upgrade.patience are closed with 1012.
+ *
+ * The lines in their order, receiver's in brackets:
+ *     [hello] slot ... go  { conn (call | parked)* | gone }*  end
+ * or  [hello] keep
+ */
+#ifndef WORKER_HANDOVER_H
+#define WORKER_HANDOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HANDOVER_FORMAT 1
+#define HANDOVER_MUST 1 /* of CHANNEL_hand_over's arg */
+
+/* Takes over fd, the sender's end of a pair. */
+void handover_begin(int fd, uint64_t how);
+/* The master's last datagram is read. Does not return. */
+void handover_go(void);
+
+/* Fingerprint of this worker's segment of shared memory: names and crefs of
+ * one mean nothing in another. */
+uint64_t handover_segment(void);
+
+#endif

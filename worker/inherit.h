@@ -1,0 +1,36 @@
+/*
+ * inherit: the receiver's side of handover.h, and of rebalance.h.
+ *
+ * A successor calls inherit_wait() when it is prepared, before it opens the
+ * journal: the former process goes on until then. With INHERIT_SLOT the slot's
+ * own lines are there, and the former process has closed journal and Redis;
+ * inherit_slot() puts them in place when these are open here. Then connections
+ * arrive in the loop and are served at once, while the datagrams of the master
+ * and new clients wait until the last one is there. What did not come has
+ * ended.
+ *
+ * A worker that runs takes connections over as well: inherit_more().
+ */
+#ifndef WORKER_INHERIT_H
+#define WORKER_INHERIT_H
+
+enum inherit_result {
+    INHERIT_SLOT, /* the slot is this process' now */
+    INHERIT_KEPT, /* the former process goes on: this one ends */
+    INHERIT_NONE  /* the former process died: this one ends, and the master
+                     starts a successor */
+};
+
+/* fd: the receiver's end of the pair. */
+enum inherit_result inherit_wait(int fd);
+/* What claims_open() wants to know; "" if nothing is known. */
+const char *inherit_incarnation(void);
+/* Journal, Redis and the rest are open. */
+void inherit_slot(void);
+/* Connections arrive from here on. all_here: called once, when no more come. */
+void inherit_start(void (*all_here)(void));
+
+/* CHANNEL_inherit: takes over fd. */
+void inherit_more(int fd);
+
+#endif
