@@ -190,14 +190,15 @@ check-valgrind:
 	@$(MAKE) --no-print-directory all check-programs
 	@B=$(B) OCPPD_TEST_SLOW=5 OCPPD_TEST_VALGRIND='$(VALGRIND)' test/run $(VALGRIND_SAMPLE)
 
-check-programs: $(UNIT) $(FUZZ) $(B)/echo $(B)/fault_shim.so $(B)/scribble
+check-programs: $(UNIT) $(FUZZ) $(B)/echo $(B)/fault_shim.so $(B)/nonce_shim.so $(B)/scribble
 
 # Stray stores into the shared memory of a running gateway.
 $(B)/scribble: $(B)/test/scribble.o $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ -linih -lm
 
-# Failures on order, for LD_PRELOAD. Never instrumented: it is loaded first.
-$(B)/fault_shim.so: test/fault_shim.c
+# Failures on order, and a look at nonces, for LD_PRELOAD. Never instrumented:
+# they are loaded first.
+$(B)/%_shim.so: test/%_shim.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -shared -o $@ $< -ldl
 

@@ -1015,6 +1015,54 @@ def test_worker_deaths_and_reloads_under_load_lose_nothing_acknowledged():
     assert r.returncode == 0, r.stdout + out
 
 
+def test_no_key_is_used_twice_with_one_nonce():
+    """Every record of the gateway, over KeyUpdates, deaths and restarts of
+    workers, in both versions. OCPPD_TEST_RECORDS: how many, at least."""
+    want = int(os.environ.get("OCPPD_TEST_RECORDS", "30000"))
+    with tempfile.TemporaryDirectory() as d:
+        os.chmod(d, 0o777)
+        nonces = d + "/nonces"
+        g = gateway(tls_rekey="1s", limits_message_rate=0,
+                    env={"LD_PRELOAD": os.path.join(B, "nonce_shim.so"),
+                         "OCPPD_NONCES": nonces})
+        fleets = [subprocess.Popen(
+            [os.path.join(B, "ocppsim"), "-u", "wss://127.0.0.1:%d/ocpp"
+             % g.tls_port, "-n", "20", "--rate", "5000", "-i", "V" + v + "%d",
+             "--tls-version", v, "-q", "--backoff", "100ms"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL) for v in "23"]
+        try:
+            def sealed():
+                with open(nonces, "rb") as f:
+                    return struct.unpack("=Q", f.read(8))[0]
+            for part in range(1, 5):
+                poll(lambda: sealed() > want * part // 4, 300 * SLOW,
+                     "%d records" % (want * part // 4))
+                before = g.worker_pid(part % 2)
+                if part < 3:
+                    g.kill_worker(part % 2)
+                else:
+                    g.ctl("worker-restart", str(part % 2), json_=False)
+                poll(lambda: g.worker_pid(part % 2) not in (0, None, before))
+            poll(lambda: g.stat("tls_key_updates") > 10, what="KeyUpdates")
+            more = sealed() + 1000
+            poll(lambda: sealed() > more)
+        finally:
+            for f in fleets:
+                f.kill()
+                f.wait()
+        assert g.stat("tls_bad_records") == 0
+        n = sealed()
+        with open(nonces, "rb") as f:
+            data = f.read(16 + 16 * n)[16:]
+        seen = [data[i:i + 16] for i in range(0, len(data), 16)]
+        # One that a killed worker had counted and not written yet is zero.
+        seen = [x for x in seen if x != bytes(16)]
+        assert len(seen) >= want
+        assert len(set(seen)) == len(seen), "%d of %d nonces were used before" \
+            % (len(seen) - len(set(seen)), len(seen))
+
+
 # --- what an operator sees ------------------------------------------------------
 
 def test_the_operator_sees_certificates_and_failures():

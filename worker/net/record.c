@@ -349,6 +349,8 @@ record_seal(struct record *r, enum record_type type, const void *p, size_t n,
     size_t         at = 0;
     unsigned       records = 0;
 
+    /* What was sealed before may have left, also if nothing is sealed now. */
+    r->sealed = 0;
     do {
         size_t part = n < r->max_text ? n : r->max_text;
         bool   used_up = r->write_seq >= RECORD_LIMIT;
