@@ -594,6 +594,36 @@ def test_changed_certificates_are_served_without_an_order():
         c.sock.close()
 
 
+def test_a_hanging_disk_of_certificates_stops_nothing():
+    from waits import OPEN, Shim
+    a = authority()
+    a.make("first", "/CN=first", san="DNS:localhost")
+    a.make("second", "/CN=second", san="DNS:localhost")
+    with tempfile.TemporaryDirectory(prefix="ocppd-certificates-") as d:
+        def install(name):
+            for source, target in zip(a.path(name), ("/cert.pem", "/key.pem")):
+                shutil.copy(source, d + target + ".new")
+                os.rename(d + target + ".new", d + target)
+        install("first")
+        shim = Shim()
+        g = gateway(tls_certificate=d + "/cert.pem", tls_key=d + "/key.pem",
+                    env=shim.env)
+        c = TlsCharger(g, "CP1")
+        c.boot()
+        shim.hang(OPEN, d)
+        install("second")
+        poll(lambda: shim.hit() > 0, 15 * SLOW, "a call that hangs")
+        # The master and the workers go on; the former files stay in force.
+        for _ in range(20):
+            began = time.monotonic()
+            assert g.tell("status")
+            assert c.call("Heartbeat", {})["currentTime"]
+            assert served(g) == "first"
+            assert time.monotonic() - began < 2 * SLOW
+        shim.go_on()
+        poll(lambda: served(g) == "second", 15 * SLOW)
+
+
 def test_the_check_names_what_is_wrong():
     a = authority()
     g = gateway(start=False)

@@ -2,6 +2,8 @@
 #include "workers/tls_keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <ev.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@
 #include "base/master.h"
 #include "base/up.h"
 #include "clock.h"
+#include "helper.h"
 #include "log.h"
 #include "ticket.h"
 #include "tls_bundle.h"
@@ -35,6 +38,8 @@ struct kept {
 
 static struct kept candidate = {.fd = -1}, kept = {.fd = -1};
 static uint64_t    looked_ms, seen_stamp, refused_stamp;
+
+static void forget_checker(void);
 
 static bool
 wanted(const struct config *c)
@@ -144,32 +149,53 @@ take_report(
     return good && whole;
 }
 
+/* Forks the checker; returns the descriptor that its report comes from, -1 with
+ * a line in errors. */
+static int
+start_checker(const struct kept *k, const struct config *c, pid_t *pid,
+    struct buf *errors)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        buf_addf(errors, "tls: cannot check: %s\n", strerror(errno));
+        return -1;
+    }
+    const int keep[2] = {ends[1], k->fd};
+    *pid = child_fork(keep, 2);
+    if (*pid == 0)
+        run_checker(c, k->fd, ends[1]);
+    close(ends[1]);
+    if (*pid < 0) {
+        buf_addf(errors, "tls: cannot check: %s\n", strerror(errno));
+        close(ends[0]);
+        return -1;
+    }
+    return ends[0];
+}
+
+/* Its report has ended, or it took too long. */
+static void
+end_checker(int from, pid_t pid)
+{
+    kill(pid, SIGKILL);
+    close(from);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
 static bool
 check(struct kept *k, const struct config *c, struct buf *errors,
     struct buf *notes)
 {
     struct buf report = BUF_INIT(REPORT_MAX);
-    int        ends[2];
+    pid_t      pid;
+    int        from = start_checker(k, c, &pid, errors);
 
-    if (pipe(ends) != 0) {
-        buf_addf(errors, "tls: cannot check: %s\n", strerror(errno));
+    if (from < 0)
         return false;
-    }
-    const int keep[2] = {ends[1], k->fd};
-    pid_t     pid = child_fork(keep, 2);
-    if (pid == 0)
-        run_checker(c, k->fd, ends[1]);
-    close(ends[1]);
-    if (pid < 0) {
-        buf_addf(errors, "tls: cannot check: %s\n", strerror(errno));
-        close(ends[0]);
-        return false;
-    }
-    if (!read_all(ends[0], &report))
-        kill(pid, SIGKILL);
-    close(ends[0]);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    read_all(from, &report);
+    end_checker(from, pid);
     bool good = take_report(k, &report, errors, notes);
     buf_free(&report);
     return good;
@@ -180,6 +206,7 @@ tls_keeper_check(const struct config *c, struct buf *errors, struct buf *notes)
 {
     struct kept next = {.fd = -1};
 
+    forget_checker();
     if (wanted(c)) {
         next.stamp = tls_bundle_stamp(c);
         next.fd = tls_bundle_make(c, errors);
@@ -238,6 +265,7 @@ tls_keeper_adopt(void)
         close(kept.fd);
     kept = candidate;
     candidate = (struct kept){.fd = -1};
+    refused_stamp = 0;
     seen_stamp = kept.stamp;
     memcpy(s->tls_files, kept.files, sizeof s->tls_files);
     s->tls_files_n = kept.n;
@@ -261,27 +289,166 @@ log_lines(enum log_level level, struct buf *text)
     }
 }
 
-/* A file has changed, and has not changed since the last look: it may have
- * been half written then. */
+/* --- changed files ------------------------------------------------------- */
+
+/*
+ * A disk may hang, and thousands of certificates take their time: the files are
+ * looked at and read by a helper, and the checker's report is awaited by the
+ * loop. A reload meanwhile has looked at everything itself (round).
+ */
+static struct helper helper =
+    HELPER_INIT("ocppd-tls", "the disk of the certificates", 1, 10 * WATCH_MS);
+
+struct look {
+    struct helper_job h;
+    uint64_t          round;
+    uint64_t          kept, seen, refused; /* stamps */
+    uint64_t          stamp;
+    int               fd; /* of what has changed; -1 */
+    struct buf        errors;
+    struct config     c;
+};
+
+static struct {
+    bool        on;
+    ev_io       io;
+    pid_t       pid;
+    uint64_t    since_ms, stamp;
+    struct kept next;
+    struct buf  report;
+} checking;
+
+static uint64_t round_n; /* grows when a configuration comes into force */
+
 static void
-renew(uint64_t stamp)
+refuse_files(uint64_t stamp, struct buf *errors)
+{
+    refused_stamp = stamp;
+    log_lines(LOG_LEVEL_ERROR, errors);
+    log_error("TLS: changed certificate files are not used, because of "
+              "the errors above; the former ones stay in force");
+}
+
+static void
+checked(void)
 {
     struct buf errors = BUF_INIT(REPORT_MAX), notes = BUF_INIT(REPORT_MAX);
 
-    if (tls_keeper_check(&master.config, &errors, &notes)) {
+    ev_io_stop(master.loop, &checking.io);
+    end_checker(checking.io.fd, checking.pid);
+    checking.on = false;
+    if (take_report(&checking.next, &checking.report, &errors, &notes)) {
+        candidate = checking.next;
         tls_keeper_adopt();
         supervise_tell_all(CHANNEL_tls);
         up_certificates();
         log_lines(LOG_LEVEL_WARN, &notes);
         log_info("TLS: changed certificate files are in force");
     } else {
-        refused_stamp = stamp;
-        log_lines(LOG_LEVEL_ERROR, &errors);
-        log_error("TLS: changed certificate files are not used, because of "
-                  "the errors above; the former ones stay in force");
+        close(checking.next.fd);
+        refuse_files(checking.stamp, &errors);
     }
+    buf_free(&checking.report);
     buf_free(&errors);
     buf_free(&notes);
+}
+
+static void
+report_cb(struct ev_loop *loop, ev_io *w, int events)
+{
+    char part[4096];
+
+    (void)loop, (void)events;
+    ssize_t r = read(w->fd, part, sizeof part);
+    if (r < 0 && (errno == EINTR || errno == EAGAIN))
+        return;
+    if (r <= 0 || !buf_add(&checking.report, part, (size_t)r))
+        checked();
+}
+
+/* A reload has decided about everything. */
+static void
+forget_checker(void)
+{
+    round_n++;
+    if (!checking.on)
+        return;
+    ev_io_stop(master.loop, &checking.io);
+    end_checker(checking.io.fd, checking.pid);
+    close(checking.next.fd);
+    buf_free(&checking.report);
+    checking.on = false;
+}
+
+static void
+check_changed(int fd, uint64_t stamp)
+{
+    struct buf errors = BUF_INIT(REPORT_MAX);
+
+    checking.next = (struct kept){.fd = fd, .stamp = stamp};
+    int from =
+        start_checker(&checking.next, &master.config, &checking.pid, &errors);
+    if (from < 0) {
+        close(fd);
+        log_lines(LOG_LEVEL_ERROR, &errors);
+    } else {
+        checking.on = true;
+        checking.stamp = stamp;
+        checking.since_ms = clock_mono_ms();
+        checking.report = BUF_INIT(REPORT_MAX);
+        ev_io_init(&checking.io, report_cb, from, EV_READ);
+        ev_io_start(master.loop, &checking.io);
+    }
+    buf_free(&errors);
+}
+
+/* A file that has changed since the last look, too, may be half written. */
+static void
+look_work(struct helper_job *h)
+{
+    struct look *l = (struct look *)h;
+
+    l->stamp = tls_bundle_stamp(&l->c);
+    if (l->stamp != l->kept && l->stamp == l->seen && l->stamp != l->refused)
+        l->fd = tls_bundle_make(&l->c, &l->errors);
+}
+
+static void
+looked(struct helper_job *h)
+{
+    struct look *l = (struct look *)h;
+
+    if (l->round != round_n || checking.on) {
+        if (l->fd >= 0)
+            close(l->fd);
+    } else {
+        seen_stamp = l->stamp;
+        if (l->fd >= 0)
+            check_changed(l->fd, l->stamp);
+        else if (l->errors.len > 0)
+            refuse_files(l->stamp, &l->errors);
+    }
+    buf_free(&l->errors);
+    free(l);
+}
+
+static void
+look(void)
+{
+    struct look *l = helper_busy(&helper) ? NULL : malloc(sizeof *l);
+
+    if (l == NULL)
+        return;
+    *l = (struct look){.h = {.work = look_work, .done = looked},
+        .round = round_n,
+        .kept = kept.stamp,
+        .seen = seen_stamp,
+        .refused = refused_stamp,
+        .fd = -1,
+        .errors = BUF_INIT(REPORT_MAX),
+        .c = master.config};
+    if (!helper_submit(&helper, &l->h))
+        free(l);
 }
 
 void
@@ -290,13 +457,14 @@ tls_keeper_tick(void)
     const struct config *c = &master.config;
     uint64_t             now = clock_mono_ms();
 
-    if (kept.fd < 0 || now - looked_ms < WATCH_MS)
+    if (checking.on && now - checking.since_ms >= CHECK_MS)
+        checked();
+    if (kept.fd < 0)
         return;
-    looked_ms = now;
-    uint64_t stamp = tls_bundle_stamp(c);
-    if (stamp != kept.stamp && stamp == seen_stamp && stamp != refused_stamp)
-        renew(stamp);
-    seen_stamp = stamp;
+    if (!checking.on && now - looked_ms >= WATCH_MS) {
+        looked_ms = now;
+        look();
+    }
     if (c->tls_tickets && c->tls_ticket_key_file[0] == '\0' &&
         clock_wall_ms() - master.shm->tickets.since_ms >=
             c->tls_ticket_rotation)
