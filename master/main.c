@@ -38,6 +38,7 @@
 #include "sandbox.h"
 #include "access/access.h"
 #include "workers/supervise.h"
+#include "profiles.h"
 #include "workers/tls_keeper.h"
 #include "upgrade/successor.h"
 #include "upgrade/upgrade.h"
@@ -402,6 +403,12 @@ start(int inherit)
     log_level_at(&master.shm->log_level);
     if (inherit >= 0 && !successor_prepared(&why))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
+    buf_clear(&why);
+    /* A successor gets them with the entries. */
+    if (inherit < 0 &&
+        !profiles_load(shm_registry(master.shm), c->server_state_dir, &why))
+        log_error("%s; tls.refuse_downgrade does not know all identities",
+            buf_cstr(&why));
     tls_keeper_adopt();
     if (notes.len > 0)
         log_warn("%s", buf_cstr(&notes));

@@ -860,6 +860,39 @@ def test_a_lower_profile_than_before_may_be_refused():
     Charger(g, "CP2").boot()
 
 
+def test_the_highest_profile_is_remembered_over_a_restart():
+    g = mutual(tls_client="optional", tls_refuse_downgrade="yes")
+    names = ["CP%d" % i for i in range(30)]
+    for name in names:
+        TlsCharger(g, name, client()).boot()
+    TlsCharger(g, "CP1", client(certificate=authority().path("cp1"))).boot()
+    path = os.path.join(g.state_dir, "profiles")
+
+    def lines():
+        return sorted(open(path).read().split("\n")[:-1]) \
+            if os.path.exists(path) else []
+    want = sorted(["2 " + n for n in names] + ["3 CP1"])
+    poll(lambda: lines() == want, what="the file")
+    with open(path, "a") as f:     # damaged lines are skipped
+        f.write("9 CP9\n\n3 %zz\n3 CP5 \n2 CP_TORN")
+    g.stop()
+    g.start()
+    assert Charger(g, "CP2", open=False).handshake().status == 403
+    assert handshake_status(g, "CP1", client()) == 403
+    assert handshake_status(g, "CP5", client()) == 403
+    TlsCharger(g, "CP1", client(certificate=authority().path("cp1"))).boot()
+    TlsCharger(g, "CP3", client()).boot()
+    Charger(g, "CP77").boot()
+    assert g.stat("refused", "tls_downgrade") == 3
+    # What was known is not written again, and many lines become few.
+    assert len(lines()) == len(want) + 4, lines()
+    with open(path, "w") as f:
+        f.write("2 CP1\n" * 5000 + "3 CP2\n")
+    g.stop()
+    g.start()
+    assert sorted(open(path).read().split()) == ["2", "3", "CP1", "CP2"]
+
+
 def test_a_connection_ends_with_its_certificate():
     a = authority()
     soon = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 6))

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/profile_log.h"
 #include "base/self.h"
 #include "clock.h"
 #include "net/tls_queue.h"
@@ -135,9 +136,17 @@ certificate_opened(struct conn *c)
         s.name->not_after / REGISTRY_END_S < REGISTRY_ENDS - 1)
         end = (uint32_t)(s.name->not_after / REGISTRY_END_S) + 1;
     /* Without TLS the pages of it are never touched. */
-    if (s.profile > 1)
+    if (s.profile > 1) {
+        unsigned    before;
+        uint32_t    former;
+        size_t      len;
+        const char *name = registry_name(self.registry, c->session.entry, &len);
+        registry_certificate(self.registry, c->session.entry, &before, &former);
         registry_set_certificate(
             self.registry, c->session.entry, s.profile, end);
+        if (s.profile > before)
+            profile_log_put(name, len, s.profile);
+    }
     c->access.awaits_boot = s.profile == 3 &&
         self.conf.tls_client_name == CONF_tls_client_name_serial;
     c->access.expires = end != 0;

@@ -1,0 +1,12 @@
+/*
+ * profile_log: writes down that an identity has used a higher security profile
+ * than before (profiles.h). A helper writes; the connection does not wait.
+ */
+#ifndef WORKER_ACCESS_PROFILE_LOG_H
+#define WORKER_ACCESS_PROFILE_LOG_H
+
+#include <stddef.h>
+
+void profile_log_put(const char *name, size_t len, unsigned profile);
+
+#endif
