@@ -63,6 +63,14 @@ shm_layout(void)
     return h;
 }
 
+/* Ticket keys and the configuration's passwords are not for core files. What
+ * fork(2) copies keeps that. */
+static void
+hide(const struct shm *s)
+{
+    madvise((void *)s, round4k(sizeof *s), MADV_DONTDUMP);
+}
+
 struct shm *
 shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
 {
@@ -87,6 +95,7 @@ shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
         mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
     if (s == MAP_FAILED)
         goto fail;
+    hide(s);
 
     s->magic = SHM_MAGIC;
     s->layout = shm_layout();
@@ -139,6 +148,7 @@ shm_map_readonly(int fd)
         mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (s == MAP_FAILED)
         return NULL;
+    hide(s);
     ensure(known_place.of != NULL && known_place.size == (uint64_t)st.st_size);
     known_place.of = s;
     registry_attach(shm_registry(s), known_place.capacity);

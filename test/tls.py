@@ -1126,14 +1126,45 @@ def test_no_key_is_used_twice_with_one_nonce():
             % (len(seen) - len(set(seen)), len(seen))
 
 
+def test_keys_are_in_no_core_file():
+    """The pages of ticket keys, and the keys of connections."""
+    g = gateway()
+    c = TlsCharger(g, "CP1")
+    c.boot()
+
+    def hidden(pid, name):
+        maps = open("/proc/%d/smaps" % pid).read()
+        found = re.findall(r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)\n"
+                           r"(?:[A-Z]\w+:.*\n)*?VmFlags: (.*)", maps, re.M)
+        return [" dd" in flags for file, flags in found if name in file]
+    for pid in [g.pid] + [w["pid"] for w in g.workers()]:
+        assert True in hidden(pid, "memfd:ocppd"), pid
+    worker = g.workers()[c_worker(g)]["pid"]
+    # The keys' own memory is not inherited either.
+    flags = re.findall(r"VmFlags:(.*)",
+                       open("/proc/%d/smaps" % worker).read())
+    assert any(" dc " in f and " dd" in f for f in flags), flags
+
+
+def c_worker(g):
+    return g.show("CP1")["worker"]
+
+
 # --- what an operator sees ------------------------------------------------------
 
 def test_the_operator_sees_certificates_and_failures():
     a = authority()
     g = mutual(tls_client="optional", admin_listen=None)
-    TlsCharger(g, "CP1", client(certificate=a.path("cp1"))).boot()
+    c = TlsCharger(g, "CP1", client(certificate=a.path("cp1")))
+    c.boot()
     tls_fails(g, client(ca=Authority("another").ca))
     poll(lambda: g.stat("tls_failures", "peer_unknown_ca"))
+    s = g.show("CP1")
+    assert s["securityProfile"] == 3 and s["certificateEnds"], s
+    assert s["connection"]["tlsVersion"] == "1.3", s
+    assert s["connection"]["tlsCipher"] == "AES-128-GCM", s
+    text = g.ctl("show", "CP1", json_=False)
+    assert "highest profile  3" in text and "certificate ends 20" in text, text
     t = g.ctl("tls", "--expiring", "30d")
     types = [f["type"] for f in t["files"]]
     assert types == ["ECDSA", "RSA", "authority"], types

@@ -388,9 +388,35 @@ show_line(struct buf *out, const char *key, uint64_t now, uint64_t then,
     buf_addc(out, '\n');
 }
 
+/* The highest security profile that was seen, and the end of the certificate
+ * of the last connection; nothing without TLS. */
 static void
-show_text(const struct registry_entry *e, const char *json, size_t len,
-    struct buf *out)
+put_profile(uint32_t entry, struct writer *w, struct buf *lines)
+{
+    unsigned profile;
+    uint32_t units;
+
+    registry_certificate(shm_registry(master.shm), entry, &profile, &units);
+    uint64_t end = (uint64_t)units * REGISTRY_END_S;
+    if (profile == 0)
+        return;
+    if (w != NULL) {
+        writer_u64(w, "securityProfile", profile);
+        put_time(w, "certificateEnds", (uint32_t)end);
+        return;
+    }
+    buf_addf(lines, "highest profile  %u (%s)\n", profile,
+        profile == 3 ? "TLS with a client certificate" : "TLS");
+    if (end != 0) {
+        buf_adds(lines, "certificate ends ");
+        report_time(lines, end);
+        buf_addc(lines, '\n');
+    }
+}
+
+static void
+show_text(const struct registry_entry *e, uint32_t entry, const char *json,
+    size_t len, struct buf *out)
 {
     uint64_t now = clock_wall_ms() / 1000;
     char     addr[ADDRESS_LEN] = "-";
@@ -421,6 +447,7 @@ show_text(const struct registry_entry *e, const char *json, size_t len,
         e->refuse_reason < REFUSE_REASONS
             ? refuse_info[e->refuse_reason].sentence
             : "");
+    put_profile(entry, NULL, out);
     if (len > 2) {
         buf_adds(out, "\n");
         json_put_lines(out, json, len, 16);
@@ -502,6 +529,7 @@ show_reply(struct client *c, const char *json, size_t len)
         struct writer w = WRITER_INIT(&out);
         writer_open(&w, NULL, '{');
         put_entry(&w, &e);
+        put_profile(c->entry, &w, NULL);
         if (len > 0)
             writer_raw(&w, "connection", json, len);
         else
@@ -510,7 +538,7 @@ show_reply(struct client *c, const char *json, size_t len)
         writer_close(&w);
         buf_addc(&out, '\n');
     } else {
-        show_text(&e, json, len, &out);
+        show_text(&e, c->entry, json, len, &out);
         put_refused(name, NULL, &out);
     }
     control_reply_buf(c, CONTROL_DONE, &out);

@@ -158,6 +158,18 @@ transport_tls_quiet(const struct conn *c)
     return c->tls != 0 && (c->busy == NULL || c->busy->tail.len == 0);
 }
 
+bool
+transport_tls_names(
+    const struct conn *c, const char **version, const char **cipher)
+{
+    if (c->tls == 0)
+        return false;
+    const struct record *r = record_of(c);
+    *version = r->version == RECORD_TLS13 ? "1.3" : "1.2";
+    *cipher = record_parameters[r->suite].cipher;
+    return true;
+}
+
 enum close_reason
 transport_tls_check(struct conn *c)
 {

@@ -24,6 +24,10 @@ bool transport_tls_read(struct conn *c, struct fields *f);
  * no room. */
 void transport_tls_begin(struct conn *c, const struct record *r);
 
+/* "1.3" or "1.2" and the name of the encryption; false without TLS. */
+bool transport_tls_names(
+    const struct conn *c, const char **version, const char **cipher);
+
 /* Once a second for each connection: renews keys by age; CLOSE_REASONS to go
  * on, else why it must be closed. */
 enum close_reason transport_tls_check(struct conn *c);

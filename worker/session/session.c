@@ -7,6 +7,7 @@
 #include "session/answers.h"
 #include "session/calls.h"
 #include "access/certificate.h"
+#include "net/transport_tls.h"
 #include "address.h"
 #include "clock.h"
 #include "session/violation.h"
@@ -476,10 +477,15 @@ void
 session_describe(struct conn *c, struct buf *out)
 {
     struct writer w = WRITER_INIT(out);
+    const char   *version, *cipher;
 
     writer_open(&w, NULL, '{');
     writer_u64(&w, "generation", c->generation);
     writer_str(&w, "protocol", dialects[c->session.protocol].name);
+    if (transport_tls_names(c, &version, &cipher)) {
+        writer_str(&w, "tlsVersion", version);
+        writer_str(&w, "tlsCipher", cipher);
+    }
     writer_u64(&w, "connectedMs", session_age_ms(c));
     writer_u64(&w, "silentMs", self.now_ms - c->last_in_ms);
     writer_u64(&w, "messagesIn", c->session.messages_in);
