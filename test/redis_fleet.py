@@ -296,9 +296,11 @@ def test_connections_made_while_redis_was_away_are_sorted_out_by_age():
 def test_a_claim_whose_answer_was_lost_leaves_no_session_behind():
     s = redis()
     r = s.client()
-    g = gateway(s, "a", redis_timeout="500ms")
+    g = gateway(s, "a", redis_timeout="1500ms")
     s.signal(signal.SIGSTOP)
-    c = Charger(g, "CP1")  # its claim lies in the server's socket
+    # The handshake waits 500 ms for the epoch; then its claim lies in the
+    # server's socket.
+    c = Charger(g, "CP1")
     poll(lambda: g.stat("redis_shards_ready") == 0, what="the end of patience")
     c.close()
     poll(lambda: not g.online("CP1"))
@@ -785,6 +787,9 @@ def test_two_gateways_of_one_name_are_noticed_and_lose_nothing():
         assert len(want) > 60
         poll(lambda: want <= {e["eventId"] for e in r.entries(EV)}, 30, "all events of both")
     assert len(r.entries(EV)) == len({e["eventId"] for e in r.entries(EV)})
+    # No eventId can be that of the other gateway, even if the numbers were equal.
+    ends = [{e["eventId"].split("-", 1)[1] for e in g.events("all")} for g in (a, b)]
+    assert len(ends[0]) == len(ends[1]) == 1 and ends[0] != ends[1], ends
     poll(lambda: "another gateway uses the name" in a.log() + b.log(), 20, "a line about the name")
 
 
@@ -923,6 +928,34 @@ def test_a_start_while_redis_is_away_says_that_it_was_not_looked_up():
     assert json.loads(e["deviations"]) == ["start_unchecked"]
     b = gateway(s, "b")
     assert Charger(b, "CP1").start()["transactionId"] == id
+
+
+@tidy
+def test_generations_go_up_although_a_clock_is_a_day_ahead():
+    s = redis()
+    r = s.client()
+    orders = tempfile.NamedTemporaryFile()
+    words = [0] * 32
+    words[5] = 86400 * 1000                     # clock_ms of fault_shim.c
+    orders.write(struct.pack("=32q", *words))
+    orders.flush()
+    a = gateway(s, "a")
+    b = gateway(s, "b", env={"LD_PRELOAD": B + "/fault_shim.so", "OCPPD_FAULTS": orders.name})
+    for i in range(12):
+        c = Charger((a, b, b, a)[i % 4], "CP1")
+        c.boot()
+        c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})
+    poll(lambda: len(events(r, "CP1", "connector.status_changed")) == 12)
+    tomorrow = (time.time() + 80000) * 1e6
+    assert max(int(e["generation"]) for e in events(r, "CP1", "charge_point.connected")) > tomorrow, "the clock was right"
+    # One generation for each connection, each above the one before.
+    opened = [int(e["generation"]) for e in events(r, "CP1", "charge_point.connected")]
+    booted = [int(e["generation"]) for e in events(r, "CP1", "charge_point.booted")]
+    status = [int(e["generation"]) for e in events(r, "CP1", "connector.status_changed")]
+    assert len(set(opened)) == 12 and sorted(opened) == sorted(booted) == sorted(status)
+    order_of = sorted(opened)
+    by = {int(e["generation"]): e["gatewayId"] for e in events(r, "CP1", "charge_point.connected")}
+    assert "".join(by[g] for g in order_of) == "abba" * 3, [(g, by[g]) for g in order_of]
 
 
 def judge(s, gateways, acked, sent, lost_ok=()):
@@ -1102,8 +1135,8 @@ def test_top_shows_whether_redis_is_there_and_how_far_it_is_behind():
 # --- a cluster ---------------------------------------------------------------------------------
 
 
-@tidy
-def test_a_cluster_is_followed():
+def cluster():
+    """Three masters, and a client of each."""
     from redis_resp import free_port as any_port
     nodes = [redis("--cluster-enabled", "yes", "--cluster-port", str(any_port()), "--cluster-node-timeout", "2000")
              for _ in range(3)]
@@ -1116,6 +1149,39 @@ def test_a_cluster_is_followed():
         rs[0]("CLUSTER", "MEET", "127.0.0.1", n.port, port)
     poll(lambda: all("cluster_state:ok" in r("CLUSTER", "INFO") and
                      "cluster_known_nodes:3" in r("CLUSTER", "INFO") for r in rs), 20, "the cluster")
+    return nodes, rs
+
+
+@tidy
+def test_a_key_that_has_moved_already_is_found_at_its_new_node():
+    nodes, rs = cluster()
+    g = gateway(nodes[0], "a", redis_shards=1, auth_mode="redis", auth_timeout="1s")
+    slot = rs[0]("CLUSTER", "KEYSLOT", EV)
+    source = min(slot // 5462, 2)
+    target = (source + 1) % 3
+    src, dst = rs[source], rs[target]
+    ids = [r("CLUSTER", "MYID") for r in rs]
+    salt, key = os.urandom(16), os.urandom(20)
+    poll(lambda: g.stat("redis_shards_ready") == 1, 20)
+    src("FCALL", "ocppd_auth", 2, "{%s}CP1" % EV, EV,
+        "sha256:%s:%s" % (salt.hex(), hashlib.sha256(salt + key).hexdigest()))
+    # The gateway knows both nodes: it has been sent to the other one before.
+    dst("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+    src("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+    src("MIGRATE", "127.0.0.1", nodes[target].port, S + "auth:CP1", 0, 5000)
+    word = base64.b64encode(b"CP1:" + key).decode()
+
+    def welcome():
+        c = Charger(g, "CP1", open=False)
+        return c.handshake(headers=[("Authorization", "Basic " + word)]).status == 101
+    poll(welcome, 20, "the charge point whose key has moved")
+    r = refusal(g, "CP1", headers=[("Authorization", "Basic " + base64.b64encode(b"CP1:" + b"x" * 20).decode())])
+    assert r.status == 401
+
+
+@tidy
+def test_a_cluster_is_followed():
+    nodes, rs = cluster()
     g = gateway(nodes[0], "a", redis_shards=8)
     poll(lambda: g.stat("redis_shards_ready") == 8, 20, "all shards")
 

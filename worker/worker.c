@@ -24,6 +24,7 @@
 #include "fleet/claims.h"
 #include "access/guard.h"
 #include "journal/journal.h"
+#include "journal/journal_id.h"
 #include "fleet/functions.h"
 #include "log.h"
 #include "base/master_link.h"
@@ -248,6 +249,11 @@ worker_main(const struct worker_boot *boot)
         leave(self.mem->incarnation > 1 ? WORKER_EXIT_TRY_AGAIN
                                         : WORKER_EXIT_STAY_DOWN,
             buf_cstr(&why));
+    if (!journal_id_open(self.conf.server_state_dir) &&
+        config_has_redis(&self.conf))
+        log_error("cannot read or write %s/" JOURNAL_DIR "/id: %s; nothing is "
+                  "shipped until the worker starts anew",
+            self.conf.server_state_dir, strerror(errno));
     redis_open();
     transaction_ids_open();
     claims_open((uint32_t)capacity, inherits ? inherit_incarnation() : "");

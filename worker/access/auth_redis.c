@@ -8,6 +8,7 @@
 #include "net/conn.h"
 #include "log.h"
 #include "fleet/redis.h"
+#include "fleet/shards.h"
 #include "base/self.h"
 #include "base/up.h"
 
@@ -18,9 +19,12 @@ struct ask {
     uint64_t    number;
     uint32_t    conn; /* index */
     uint32_t    since_ms;
+    bool        fence; /* not for the key, but for the epoch */
     uint8_t     len;
     char        name[IDENTITY_MAX + 1];
 };
+
+#define FENCE_MS 500 /* an opening handshake waits for the epoch */
 
 /* A new key that is being sent to Redis, or was. */
 struct offer {
@@ -130,18 +134,25 @@ hand_up(struct conn *c, struct auth_redis_answer *answer)
 }
 
 static void
+take_out(struct ask *a)
+{
+    struct ask **p = &asks;
+
+    while (*p != a)
+        p = &(*p)->next;
+    *p = a->next;
+    if (a->next == NULL)
+        asks_last = p;
+}
+
+static void
 answered_cb(void *ctx, const struct redis_value *v)
 {
     struct ask              *a = ctx;
     struct conn             *c = asker(a);
     struct auth_redis_answer answer = {.word = KEYS_SILENT};
 
-    struct ask **p = &asks;
-    while (*p != a)
-        p = &(*p)->next;
-    *p = a->next;
-    if (a->next == NULL)
-        asks_last = p;
+    take_out(a);
     if (v != NULL && redis_error(v) == NULL) {
         read_entry(v, a->name, &answer.entry);
         answer.word =
@@ -153,31 +164,84 @@ answered_cb(void *ctx, const struct redis_value *v)
         hand_up(c, &answer);
 }
 
+static struct ask *
+add_ask(struct conn *c, const char *name, size_t len, bool fence)
+{
+    struct ask *a = malloc(sizeof *a);
+
+    if (a == NULL)
+        return NULL;
+    *a = (struct ask){.number = ++numbers,
+        .conn = conn_index(c),
+        .since_ms = self.now_ms,
+        .fence = fence,
+        .len = (uint8_t)len};
+    memcpy(a->name, name, len);
+    *asks_last = a;
+    asks_last = &a->next;
+    return a;
+}
+
 bool
 auth_redis_ask(struct conn *c, const char *name, size_t len)
 {
     unsigned    shard = redis_shard(name, len);
-    struct ask *a = redis_ready(shard) ? malloc(sizeof *a) : NULL;
+    struct ask *a = redis_ready(shard) ? add_ask(c, name, len, false) : NULL;
 
     if (a == NULL)
         return false;
-    *a = (struct ask){.number = ++numbers,
-        .conn = conn_index(c),
-        .since_ms = self.now_ms,
-        .len = (uint8_t)len};
-    memcpy(a->name, name, len);
     redis_begin("HMGET");
     redis_key(shard, "auth", a->name);
     redis_add("key");
     redis_add("next");
     if (!redis_send(shard, answered_cb, a)) {
+        take_out(a);
         free(a);
         return false;
     }
-    *asks_last = a;
-    asks_last = &a->next;
     c->busy->handshake.asked = a->number;
     STAT_INC(self.st, auth_asked);
+    return true;
+}
+
+/* --- the fence ----------------------------------------------------------- */
+
+static void
+fenced_cb(void *ctx, const struct redis_value *v)
+{
+    struct ask  *a = ctx;
+    struct conn *c = asker(a);
+
+    take_out(a);
+    free(a);
+    if (v != NULL && redis_error(v) == NULL)
+        shards_pass((uint64_t)redis_int(v));
+    if (c != NULL)
+        hand_up(c, NULL);
+}
+
+bool
+auth_redis_fence(struct conn *c, const char *name, size_t len)
+{
+    unsigned    shard = redis_shard(name, len);
+    struct ask *a;
+
+    if (c->busy->handshake.fenced || !redis_on() || !redis_ready(shard) ||
+        redis_troubled())
+        return false;
+    c->busy->handshake.fenced = true;
+    a = add_ask(c, name, len, true);
+    if (a == NULL)
+        return false;
+    redis_begin("HGET");
+    redis_key(shard, "cp", a->name);
+    redis_add("epoch");
+    if (!redis_send(shard, fenced_cb, a)) {
+        take_out(a);
+        free(a);
+        return false;
+    }
+    c->busy->handshake.asked = a->number;
     return true;
 }
 
@@ -187,12 +251,12 @@ auth_redis_tick(void)
     struct auth_redis_answer answer = {.word = KEYS_SILENT};
 
     for (struct ask *a = asks; a != NULL; a = a->next) {
-        if (self.now_ms - a->since_ms < self.conf.auth_timeout)
-            break;
-        struct conn *c = asker(a);
-        if (c == NULL)
+        if (self.now_ms - a->since_ms <
+            (a->fence ? FENCE_MS : self.conf.auth_timeout))
             continue;
-        hand_up(c, &answer);
+        struct conn *c = asker(a);
+        if (c != NULL)
+            hand_up(c, a->fence ? NULL : &answer);
     }
 }
 

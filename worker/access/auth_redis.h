@@ -41,6 +41,11 @@ struct auth_redis_answer {
 /* Asks about c's identity. False: Redis cannot be asked, and nothing follows.
  * Else up_auth_answered() comes exactly once, unless c dies before it. */
 bool auth_redis_ask(struct conn *c, const char *name, size_t len);
+/* Asks for the epoch of c's identity, so that the generation that this gateway
+ * draws for the connection is above what any gateway was granted before. False
+ * if Redis cannot be asked, or was. Else up_auth_answered() comes without an
+ * answer, as the handshake is to be looked at again. */
+bool auth_redis_fence(struct conn *c, const char *name, size_t len);
 /* Fills in what stands for an answer of Redis while it is silent: the key that
  * the identity of a registry entry showed before. REGISTRY_NONE: none. */
 void auth_redis_recall(uint32_t entry, struct auth_redis_answer *out);

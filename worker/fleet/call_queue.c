@@ -10,6 +10,7 @@
 #include "log.h"
 #include "ocpp/ocppj.h"
 #include "fleet/redis.h"
+#include "journal/journal_id.h"
 #include "base/self.h"
 #include "base/up.h"
 #include "fleet/shards.h"
@@ -38,7 +39,7 @@ struct queued_call {
     char                   identity[IDENTITY_MAX];
     char                   id[ID_MAX + 1];
     char                   action[ACTION_MAX + 1];
-    char                   event_id[64];
+    char                   event_id[96];
     char                   message_id[OCPPJ_ID_MAX + 1];
     char                   timestamp[CLOCK_RFC3339_LEN + 1];
 };
@@ -154,7 +155,8 @@ call_queue_ended(struct queued_call *o, enum outcome outcome,
         o->epoch = claim->epoch ? claim->epoch : o->epoch;
     }
     snprintf(o->event_id, sizeof o->event_id, "%016" PRIx64 "-%s",
-        (uint64_t)atomic_fetch_add(&self.shm->sequence, 1), self.shm->node);
+        (uint64_t)atomic_fetch_add(&self.shm->sequence, 1),
+        journal_id_of_events());
     clock_rfc3339(o->timestamp, self.wall_ms);
     finish(o);
 }

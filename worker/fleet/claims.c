@@ -215,7 +215,7 @@ claimed_cb(void *ctx, const struct redis_value *v)
         claim->epoch = epoch;
         /* The fence is what consumers see as generation. */
         if (epoch > c->generation) {
-            shards_raise_sequence(epoch + 1);
+            shards_pass(epoch);
             c->generation = epoch;
         }
         if (redis_int(redis_at(v, 3)) > 0)

@@ -30,6 +30,10 @@ struct request {
     void        *ctx;
     uint64_t     sent_us;
     unsigned     shard;
+    bool         asked; /* on the node that ASK named: only once */
+    /* In a cluster: the request as it was sent, to repeat it there. */
+    char *text;
+    int   len;
 };
 
 static uint8_t *link_of; /* by shard */
@@ -259,25 +263,33 @@ redis_identity(unsigned shard, const char *identity, size_t len)
     add_stream(shard);
 }
 
-/* "MOVED 3999 127.0.0.1:6381": the shard is there now. An empty host is the
- * one we asked. */
-static void
-moved(unsigned shard, const char *error)
+/* The node that "MOVED 3999 127.0.0.1:6381" or an ASK names; NULL if it names
+ * none. An empty host is the one that was asked. */
+static struct link *
+named_link(unsigned shard, const char *error)
 {
     char        host[CONF_TEXT_MAX];
-    const char *at = strchr(error + 6, ' ');
+    const char *slot = strchr(error, ' ');
+    const char *at = slot ? strchr(slot + 1, ' ') : NULL;
     const char *colon = at ? strrchr(at, ':') : NULL;
 
     if (colon == NULL)
-        return;
+        return NULL;
     snprintf(host, sizeof host, "%.*s", (int)(colon - at - 1), at + 1);
     struct link *l = link_find(host[0] ? host : links[link_of[shard]].host,
         (unsigned)strtoul(colon + 1, NULL, 10));
-    if (l == NULL) {
+    if (l == NULL)
         log_error("redis: a cluster of more than %d nodes", LINKS);
-        return;
-    }
-    if (l == &links[link_of[shard]])
+    return l;
+}
+
+/* The shard is there now. */
+static void
+moved(unsigned shard, const char *error)
+{
+    struct link *l = named_link(shard, error);
+
+    if (l == NULL || l == &links[link_of[shard]])
         return;
     log_debug("redis: shard %u is on %s:%u", shard, l->host, l->port);
     lose(shard);
@@ -329,13 +341,70 @@ look_at_error(struct link *l, unsigned shard, const char *error)
 }
 
 static void
+free_request(struct request *r)
+{
+    if (r->text != NULL)
+        redisFreeCommand(r->text);
+    free(r);
+}
+
+static void answered(redisAsyncContext *ac, void *reply, void *data);
+
+static void
+ignored(redisAsyncContext *ac, void *reply, void *data)
+{
+    struct link *l = data;
+
+    (void)reply;
+    if (l->ac == ac)
+        l->pending--;
+}
+
+static bool
+send_request(struct link *l, struct request *r)
+{
+    r->link = l;
+    r->sent_us = clock_mono_ns() / 1000u;
+    if (l->pending == 0)
+        l->answer_ms = self.now_ms;
+    if (r->asked) {
+        if (redisAsyncCommand(l->ac, ignored, l, "ASKING") != REDIS_OK)
+            return false;
+        l->pending++;
+    }
+    int sent = r->text != NULL ? redisAsyncFormattedCommand(l->ac, answered, r,
+                                     r->text, (size_t)r->len)
+        : redis_issue(l->ac, answered, r) ? REDIS_OK
+                                          : REDIS_ERR;
+    if (sent != REDIS_OK)
+        return false;
+    l->pending++;
+    STAT_INC(self.st, redis_pending);
+    return true;
+}
+
+/* "ASK 3999 127.0.0.1:6381": the slot is moving there, and this key is there
+ * already or will be made there. True if the request was repeated there; its
+ * answer follows. */
+static bool
+follow_ask(struct request *r, const char *error)
+{
+    struct link *l =
+        strncmp(error, "ASK ", 4) == 0 ? named_link(r->shard, error) : NULL;
+
+    if (l == NULL || r->text == NULL || r->asked || l->state != LINK_READY)
+        return false;
+    r->asked = true;
+    return send_request(l, r);
+}
+
+static void
 answered(redisAsyncContext *ac, void *reply, void *data)
 {
     struct request *r = data;
     struct link    *l = r->link;
     struct request  copy = *r;
 
-    free(r);
     STAT_DEC(self.st, redis_pending);
     if (l->ac == ac && reply != NULL) {
         l->pending--;
@@ -357,10 +426,23 @@ answered(redisAsyncContext *ac, void *reply, void *data)
             redis_say("ready", "connected to %s:%u", l->host, l->port);
         }
     }
+    if (reply != NULL && ((redisReply *)reply)->type == REDIS_REPLY_ERROR &&
+        follow_ask(r, ((redisReply *)reply)->str))
+        return;
+    free_request(r);
     copy.fn(copy.ctx, reply);
     if (reply != NULL && ((redisReply *)reply)->type == REDIS_REPLY_ERROR &&
         l->ac == ac)
         look_at_error(l, copy.shard, ((redisReply *)reply)->str);
+}
+
+/* The text does not move any more. */
+static void
+point_at_text(void)
+{
+    for (int i = 0; i < rq.n; i++)
+        if (rq.at[i] != SIZE_MAX)
+            rq.argv[i] = rq.text.p + rq.at[i];
 }
 
 bool
@@ -368,11 +450,20 @@ redis_issue(redisAsyncContext *ac, redisCallbackFn *fn, void *data)
 {
     if (rq.overflow || rq.text.overflow)
         return false;
-    for (int i = 0; i < rq.n; i++)
-        if (rq.at[i] != SIZE_MAX)
-            rq.argv[i] = rq.text.p + rq.at[i];
+    point_at_text();
     return redisAsyncCommandArgv(ac, fn, data, rq.n, rq.argv, rq.len) ==
         REDIS_OK;
+}
+
+/* What was built, as one text; false if memory is out. */
+static bool
+format(struct request *r)
+{
+    if (rq.overflow || rq.text.overflow)
+        return false;
+    point_at_text();
+    r->len = (int)redisFormatCommandArgv(&r->text, rq.n, rq.argv, rq.len);
+    return r->len > 0;
 }
 
 bool
@@ -384,14 +475,11 @@ redis_send(unsigned shard, redis_fn *fn, void *ctx)
     struct request *r = malloc(sizeof *r);
     if (r == NULL)
         return false;
-    *r = (struct request){l, fn, ctx, clock_mono_ns() / 1000u, shard};
-    if (!redis_issue(l->ac, answered, r)) {
-        free(r);
+    *r = (struct request){.fn = fn, .ctx = ctx, .shard = shard};
+    if ((l->cluster && !format(r)) || !send_request(l, r)) {
+        free_request(r);
         return false;
     }
-    if (l->pending++ == 0)
-        l->answer_ms = self.now_ms;
-    STAT_INC(self.st, redis_pending);
     return true;
 }
 

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "fleet/claims.h"
+#include "journal_line.h"
 #include "log.h"
 #include "fleet/call_queue.h"
 #include "fleet/inbox.h"
@@ -77,6 +78,13 @@ shards_raise_sequence(uint64_t least)
     while (seen < least &&
         !atomic_compare_exchange_weak(&self.shm->sequence, &seen, least))
         ;
+}
+
+void
+shards_pass(uint64_t epoch)
+{
+    if (epoch < JOURNAL_NUMBER_MAX - 1)
+        shards_raise_sequence(epoch + 1);
 }
 
 static struct asking *

@@ -43,5 +43,7 @@ uint64_t shards_now_us(void);
 uint64_t shards_clock_err(void);
 /* Generations and event numbers drawn from now on are not below this. */
 void shards_raise_sequence(uint64_t least);
+/* They are above this epoch, unless it is no number that can be one. */
+void shards_pass(uint64_t epoch);
 
 #endif

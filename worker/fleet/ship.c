@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "fleet/ship_batch.h"
 #include "journal/journal.h"
+#include "journal/journal_id.h"
 #include "log.h"
 #include "fleet/redis.h"
 #include "journal_dir.h"
@@ -86,60 +86,16 @@ static struct {
 } ck = {.text = {.max = 4 << 20}};
 
 static char       dir[CONF_TEXT_MAX + 16];
-static char       journal_id[17];
 static bool       poked;
 static uint32_t   hint_ms;
 static ev_prepare turn;
 static ev_timer   again; /* an event waits for another slot */
 
-/* --- the journal's id ---------------------------------------------------- */
-
-/* Drawn once for each journal directory. Cursors carry it, so that two gateways
- * of one name have cursors of their own: each loses nothing. False: it can be
- * neither read nor written. */
-static bool
-id_read(void)
-{
-    char name[sizeof dir + 8];
-
-    snprintf(name, sizeof name, "%s/id", dir);
-    FILE *f = fopen(name, "re");
-    bool  ok = f != NULL && fscanf(f, "%16[0-9a-f]", journal_id) == 1 &&
-        strlen(journal_id) == 16;
-    if (f != NULL)
-        fclose(f);
-    return ok;
-}
-
-static bool
-id_make(void)
-{
-    char     name[sizeof dir + 8], temp[sizeof dir + 32];
-    uint64_t n;
-    bool     ok;
-
-    if (getrandom(&n, sizeof n, 0) != sizeof n)
-        return false;
-    snprintf(name, sizeof name, "%s/id", dir);
-    snprintf(temp, sizeof temp, "%s/id.%u", dir, self.slot);
-    FILE *f = fopen(temp, "we");
-    if (f == NULL)
-        return false;
-    ok = fprintf(f, "%016" PRIx64 "\n", n) > 0 && fflush(f) == 0 &&
-        fsync(fileno(f)) == 0;
-    ok &= fclose(f) == 0;
-    /* Of several workers the first one wins. */
-    if (ok)
-        (void)!link(temp, name);
-    unlink(temp);
-    return id_read();
-}
-
 /* The journal's name in Redis: NODE-ID/SLOT. */
 static void
 cursor_name(const struct journey *j, char *out, size_t size)
 {
-    snprintf(out, size, "%s-%s/%u", self.shm->node, journal_id, j->slot);
+    snprintf(out, size, "%s-%s/%u", self.shm->node, journal_id(), j->slot);
 }
 
 /* --- the hint ------------------------------------------------------------ */
@@ -170,7 +126,7 @@ hint_read(struct journey *j)
     j->unnamed = words == 2;
     if (words < 2 || shards != redis_shards() ||
         strcmp(prefix, self.conf.redis_prefix) != 0 ||
-        (words == 3 && strcmp(id, journal_id) != 0)) {
+        (words == 3 && strcmp(id, journal_id()) != 0)) {
         fclose(f);
         return;
     }
@@ -220,7 +176,7 @@ hint_write(struct journey *j)
     if (f == NULL)
         return; /* a full disk: the journal reports it */
     fprintf(f, "shards %u of %s id %s\nall %" PRIu64 "\n", redis_shards(),
-        self.conf.redis_prefix, journal_id, all);
+        self.conf.redis_prefix, journal_id(), all);
     for (unsigned i = 0; i < redis_shards(); i++)
         if (j->lanes[i].hint != 0)
             fprintf(f, "%u %" PRIu64 "\n", i, j->lanes[i].hint);
@@ -669,13 +625,8 @@ ship_open(void)
     if (!redis_on())
         return;
     snprintf(dir, sizeof dir, "%s/%s", self.conf.server_state_dir, JOURNAL_DIR);
-    if (!id_read() && !id_make()) {
-        log_error(
-            "cannot read or write %s/id: %s; nothing is shipped until the "
-            "worker starts anew",
-            dir, strerror(errno));
-        return;
-    }
+    if (journal_id()[0] == '\0')
+        return; /* reported when the worker started */
     if (self.slot == 0)
         add_orphans();
     add_journey(self.slot, true);

@@ -91,6 +91,7 @@ struct busy {
         uint64_t        asked;    /* auth_redis.c: the question it waits for */
         uint32_t        scanned;  /* of in, by http_parse() */
         uint16_t        port;
+        bool            fenced;    /* auth_redis.c: the epoch was asked for */
         bool            proxy;     /* a PROXY header is still to come */
         bool            proxied;   /* addr is what a trusted proxy reported */
         uint8_t         forwarded; /* enum conn_forwarded */

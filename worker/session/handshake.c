@@ -358,8 +358,12 @@ complete(struct conn *c, const struct http_request *r,
         reason = REFUSE_journal_stalled;
     if (reason == REFUSE_REASONS) {
         struct auth_redis_answer silent = {.word = KEYS_SILENT};
-        if (answer == NULL && auth_asks() && auth_redis_ask(c, name, len))
-            return ASKED;
+        if (answer == NULL && auth_asks()) {
+            /* The epoch comes first on the same connection to Redis. */
+            auth_redis_fence(c, name, len);
+            if (auth_redis_ask(c, name, len))
+                return ASKED;
+        }
         if (answer == NULL)
             answer = &silent;
         if (auth_asks() && answer->word == KEYS_SILENT)
@@ -367,6 +371,8 @@ complete(struct conn *c, const struct http_request *r,
         const struct registry_entry *former =
             entry == REGISTRY_NONE ? NULL : registry_at(self.registry, entry);
         reason = judge(c, r, name, len, former, answer, &detail);
+        if (reason == REFUSE_REASONS && auth_redis_fence(c, name, len))
+            return ASKED;
         if (reason == REFUSE_REASONS)
             return let_in(c, r, name, len, answer);
     }

@@ -6,6 +6,7 @@
 #include "fleet/redis.h"
 #include "journal_line.h"
 #include "journal/journal.h"
+#include "journal/journal_id.h"
 #include "ocpp/dialect.h"
 #include "ocpp/secrets.h"
 #include "base/self.h"
@@ -69,7 +70,7 @@ publish_begin(enum event_kind kind, const struct publish_who *who)
         follow(p, who->entry1 - 1);
     p->w = WRITER_INIT(&line);
     /* The journal's lines begin in one form; the writer goes on behind it. */
-    journal_line_put_id(&line, p->number, self.shm->node);
+    journal_line_put_id(&line, p->number, journal_id_of_events());
     p->w.depth = 1;
     p->w.more = 1u << 1;
     writer_str(&p->w, "eventType", event_info[kind].type);
