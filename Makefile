@@ -177,6 +177,11 @@ check-monitoring:
 	@$(MAKE) --no-print-directory all
 	@B=$(B) test/run monitoring
 
+# The models of test/model by spin, whole, and each with its mistakes: minutes.
+check-model:
+	@scripts/deps model
+	@test/model/run
+
 # A sample of them under valgrind, the build as it is. Not here: sandbox and the
 # limit of descriptors in workers, as valgrind takes memory, descriptors and
 # system calls for itself; what measures time; what is long already.
@@ -365,6 +370,7 @@ help:
 	@echo 'make check-asan    the same with sanitizers'
 	@echo 'make check-browser the status page in a browser'
 	@echo 'make check-monitoring the alert rules of conf/prometheus by promtool'
+	@echo 'make check-model   the models of hand-over and claims by spin'
 	@echo 'make check-valgrind a sample of them under valgrind'
 	@echo 'make soak          faults at random under load, SOAK_MINUTES (120), SEED'
 	@echo 'make lint          clang-format, cppcheck, clang-tidy, gcc -fanalyzer'
@@ -380,6 +386,6 @@ help:
 	@echo 'make check-deb     the same, and lintian finds nothing in them'
 	@echo 'make clean'
 
-.PHONY: all clean man deps run run-tls demo bench-instructions bench-million check check-asan check-browser check-monitoring check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist deb check-deb help
+.PHONY: all clean man deps run run-tls demo bench-instructions bench-million check check-asan check-browser check-model check-monitoring check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist deb check-deb help
 .SECONDARY:
 -include $(shell find $(B) \( -path $(B)/deb -o -path $(B)/booted \) -prune -o -type f -name '*.d' -print 2>/dev/null)
