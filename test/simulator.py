@@ -15,13 +15,13 @@ class Fleet:
     """ocppsim, with a ledger."""
     number = 0
 
-    def __init__(self, g, *words):
+    def __init__(self, g, *words, url=None):
         Fleet.number += 1
         self.g, self.ledger = g, "%s/ledger%d" % (g.dir, Fleet.number)
         self.process = subprocess.Popen(
             [SIM, "--json", "-q", "--ledger", self.ledger, "--message-timeout",
              "%gs" % (10 * SLOW), "--backoff", "50ms", "--backoff-max", "500ms", *words,
-             "ws://127.0.0.1:%d/ocpp" % g.port], stdin=subprocess.DEVNULL,
+             url or "ws://127.0.0.1:%d/ocpp" % g.port], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def end(self):

@@ -1,7 +1,14 @@
 #!/usr/bin/python3
 """Another program takes over all connections: `ocppctl upgrade`, SIGUSR2."""
 
+import simulator
+import tls
 from lib import *
+from ocpp2 import V201
+from simulator import SESSIONS
+
+LONG = os.environ.get("OCPPD_TEST_LONG")
+KINDS = ("ocpp1.6", V201)
 
 
 def script(g, text):
@@ -85,6 +92,189 @@ def test_refused_settings():
             f.write(text)
         fails(g, OCPPD, words)
     lives(g, cp)
+
+
+# --- connections move ---------------------------------------------------------
+
+class Fleet(simulator.Fleet):
+    """A fleet that sees no close: each charge point has opened one connection,
+    and every message was answered."""
+
+    def __init__(self, g, *words, secure=False):
+        self.count = int(words[words.index("-n") + 1])
+        if secure:
+            words += ("--tls-ca", tls.authority().ca)
+        super().__init__(g, *words, url="wss://127.0.0.1:%d/ocpp" % g.tls_port
+                         if secure else None)
+
+    def end(self, closes=0):
+        got = super().end()
+        counts = got["counts"]
+        seen = {k: counts[k] for k in ("refused", "connect_failed", "replaced",
+                                       "closed_by_server", "lost")}
+        if not closes:
+            assert not any(seen.values()), seen
+            assert counts["opened"] == self.count, counts
+        return got
+
+
+def mixed(**settings):
+    settings.setdefault("server_workers", 2)
+    return tls.mutual(tls_client="optional", **settings)
+
+
+def uptime(g):
+    return g.tell("status")["serviceStarted"]
+
+
+def test_quiet_connections_move():
+    g = mixed()
+    since = uptime(g)
+    points = [Charger(g, "P%d" % i, KINDS[i % 2]) for i in range(8)]
+    points += [tls.TlsCharger(g, "T%d" % i) for i in range(4)]
+    cert = tls.authority().path("cp1")
+    points.append(tls.TlsCharger(g, "CP1", tls.client(certificate=cert)))
+    for c in points:
+        c.call("Heartbeat")
+    before = {c.identity: g.show(c.identity) for c in points}
+    old = g.pid
+    workers = [w["pid"] for w in g.workers()]
+    report = g.upgrade()
+    assert report["connections"] == len(points) and report["closed"] == 0
+    assert sum(w["connections"] for w in report["workers"]) == len(points)
+    assert g.pid != old and not alive(old)
+    assert not any(alive(p) for p in workers)
+    for c in points:
+        c.call("Heartbeat")
+        after = g.show(c.identity)
+        for key in ("generation", "connectedSince", "protocol", "address"):
+            assert before[c.identity].get(key) == after.get(key), (key, after)
+    assert uptime(g) == since
+    status = g.tell("status")
+    assert status["upgrade"]["upgrades"] == 1, status
+    assert not status["upgrade"]["lastFailed"], status
+    text = g.ctl("status", json_=False)
+    assert "in service" in text and "last upgrade" in text, text
+    lives(g)
+    assert not g.events("charge_point.disconnected", cp="P1")
+    assert len(g.events("charge_point.connected")) == len(points) + 1
+
+
+def test_counters_and_what_is_remembered_go_on():
+    g = Gateway(server_workers=2, limits_identity_rate=2)
+    c = Charger(g, "CP1")
+    t = c.start(tag="T1")
+    refused = Charger(g, "NOBODY", open=False)
+    refused.raw(refused.request("/ocpp/%00"))
+    assert refused.response().status >= 400
+    gone = Charger(g, "GONE")
+    gone.close()
+    poll(lambda: g.tell("refused") and not g.online("GONE"))
+    refusals, before, show = g.tell("refused"), g.stats(), g.show("GONE")
+    g.upgrade()
+    after = g.stats()
+    for name in ("accepted", "handshakes", "messages_in", "events"):
+        assert after[name] >= before[name] > 0, name
+    assert after["refused"] == before["refused"]
+    assert g.tell("refused") == refusals
+    assert g.show("GONE") == show
+    # What it asked for before is known.
+    assert c.start(tag="T1") == t
+    c.stop(t)
+
+
+def test_upgrades_in_a_row_under_traffic():
+    g = mixed()
+    n = "500" if LONG else "30"
+    fleets = [Fleet(g, "-n", n, "--version", "mixed", "-i", "P%03d", *SESSIONS),
+              Fleet(g, "-n", n, "--version", "mixed", "-i", "T%03d", *SESSIONS,
+                    secure=True)]
+    for i in range(10 if LONG else 3):
+        poll(lambda: g.stat("connections") == 2 * int(n), timeout=DEADLINE * 4)
+        said = g.stat("messages_in")
+        poll(lambda: g.stat("messages_in") > said + 200, timeout=DEADLINE * 4)
+        report = g.upgrade()
+        assert report["closed"] == 0, report
+    said = g.stat("messages_in")
+    poll(lambda: g.stat("messages_in") > said + 200, timeout=DEADLINE * 4)
+    for f in fleets:
+        f.end()
+        f.verify()
+    assert g.stat("closed", "not_moved") == 0
+
+
+def test_signal():
+    """SIGUSR2, and what a service manager is told."""
+    path = tempfile.mkdtemp(prefix="ocppd-notify-") + "/socket"
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.bind(path)
+    s.settimeout(DEADLINE)
+    pidfile = os.path.dirname(path) + "/pid"
+    g = Gateway(server_workers=1, server_pidfile=pidfile,
+                env={"NOTIFY_SOCKET": path})
+    assert s.recv(1000) == b"READY=1"
+    c = Charger(g, "CP1")
+    subreaper()
+    old = g.pid
+    with open(pidfile) as f:
+        assert int(f.read()) == old
+    g.send_signal(signal.SIGUSR2)
+    while True:
+        text = s.recv(1000).decode()
+        if text.startswith("MAINPID="):
+            break
+    new = int(text.split()[0][8:])
+    g.follow(new)
+    with open(pidfile) as f:
+        assert int(f.read()) == new != old
+    c.call("Heartbeat")
+    # A second daemon still sees that this one runs.
+    other = subprocess.run(g.command(), stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True)
+    assert other.returncode == 1 and "process %d" % new in other.stdout, \
+        other.stdout
+    assert g.stop() == 0
+    assert not os.path.exists(pidfile) and not os.path.exists(g.control)
+
+
+def test_commands_have_one_outcome():
+    """A command that a charge point answers after the upgrade ends once, and
+    its client gets the answer; one that arrives meanwhile waits."""
+    g = Gateway(server_workers=2)
+    points = [Charger(g, "CP%d" % i) for i in range(6)]
+    for c in points:
+        c.boot()
+    waiting = [background(g.call, c.identity, "GetLocalListVersion")
+               for c in points]
+    ids = [c.take()[0] for c in points]
+    g.upgrade()
+    for c, id in zip(points, ids):
+        c.result(id, {"listVersion": 7})
+    for w in waiting:
+        out = w.wait()
+        assert out["outcome"] == "result" and out["payload"] == \
+            {"listVersion": 7}, out
+    got = g.events("command.response")
+    assert len(got) == len(points), got
+    assert len({e["payload"]["commandId"] for e in got}) == len(points)
+
+
+def test_another_number_of_workers():
+    for before, after in ((2, 3), (3, 1), (1, 2)):
+        conf = "[server]\nworkers = %d\n"
+        g = Gateway(conf=conf % before)
+        points = [Charger(g, "CP%d" % i) for i in range(9)]
+        for c in points:
+            c.boot()
+        with open(g.conf, "w") as f:
+            f.write(conf % after)
+        report = g.upgrade()
+        assert report["connections"] == len(points), report
+        assert len(g.workers()) == after
+        for c in points:
+            c.call("Heartbeat")
+        lives(g, *points)
+        g.close()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 #include "session/calls.h"
 #include "drain.h"
 #include "ensure.h"
+#include "entries.h"
 #include "access/guard.h"
 #include "handover.h"
 #include "inherit.h"
@@ -196,6 +197,8 @@ up_passed(const struct channel_msg *m, int fd)
         accept_adopt(fd, (enum listener_kind)m->id, (unsigned)m->arg);
     else if (m->type == CHANNEL_hand_over)
         handover_begin(fd, m->arg);
+    else if (m->type == CHANNEL_entries)
+        entries_read(fd);
     else if (m->type == CHANNEL_inherit)
         inherit_more(fd);
     else if (m->type == CHANNEL_reopen)
