@@ -65,5 +65,25 @@ def test_ten_times_in_a_row_under_traffic():
     assert len(set(ids)) == len(ids)
 
 
+def test_what_a_pending_charge_point_may_send_moves_with_it():
+    from ocpp2 import BOTH, Station
+    g = one(answers_BootNotification="pending")
+    for version in BOTH:
+        c = Station(g, "PENDING" + version, version)
+        c.boot()
+        for word in ("Heartbeat", "StatusNotification"):
+            r = background(g.call, c.identity, "TriggerMessage", {"requestedMessage": word})
+            c.result(c.take()[0], {"status": "Accepted"})
+            assert r.wait()["outcome"] == "result"
+        restart(g)
+        assert c.call("Heartbeat")["currentTime"]
+        status = {"timestamp": "2026-01-31T12:00:00Z", "connectorStatus": "Available",
+                  "evseId": 1, "connectorId": 1}
+        assert c.call("StatusNotification", status) == {}
+        assert c.refused("LogStatusNotification", {"status": "Idle"}).code == "SecurityError"
+        c.close()
+    g.close()
+
+
 if __name__ == "__main__":
     main()

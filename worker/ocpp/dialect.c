@@ -222,3 +222,32 @@ dialect_caused(const struct schema_message *m)
             set |= (uint16_t)(1u << i);
     return set;
 }
+
+void
+dialect_put_caused(struct buf *out, uint16_t set)
+{
+    size_t begin = out->len;
+
+    for (size_t i = 0; i < CAUSED; i++)
+        if (set >> i & 1) {
+            if (out->len > begin)
+                buf_addc(out, ' ');
+            buf_adds(out, caused[i].sent);
+        }
+}
+
+uint16_t
+dialect_read_caused(const char *names)
+{
+    uint16_t set = 0;
+
+    while (*names != '\0') {
+        size_t n = strcspn(names, " ");
+        for (size_t i = 0; i < CAUSED; i++)
+            if (strlen(caused[i].sent) == n &&
+                memcmp(caused[i].sent, names, n) == 0)
+                set |= (uint16_t)(1u << i);
+        names += n + (names[n] == ' ');
+    }
+    return set;
+}

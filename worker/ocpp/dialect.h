@@ -74,6 +74,10 @@ uint16_t dialect_caused_by(const struct json *tape, uint32_t payload);
 /* The bit of a message in such a set; 0 if nothing causes it. */
 uint16_t dialect_caused(const struct schema_message *m);
 
+/* Such a set as the names of messages, with blanks between them, and back. */
+void     dialect_put_caused(struct buf *out, uint16_t set);
+uint16_t dialect_read_caused(const char *names);
+
 /* Does the charge point do, or has it done, what a request asked for? Of
  * several variables, the authorization key counts. */
 bool dialect_accepted(const struct json *tape, uint32_t payload);

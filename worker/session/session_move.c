@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/self.h"
+#include "session/permits.h"
 
 static const char *const boots[] = {
     [BOOT_NONE] = "none",
@@ -12,7 +13,21 @@ static const char *const boots[] = {
     [BOOT_PENDING] = "pending",
     [BOOT_REJECTED] = "rejected",
 };
+#define PERMITS_MAX 512 /* bytes of their names */
 #define BOOTS (sizeof boots / sizeof boots[0])
+
+static void
+put_permits(const struct conn *c, struct buf *out)
+{
+    uint16_t   set = permits_of(c);
+    struct buf names = BUF_INIT(PERMITS_MAX);
+
+    if (set == 0)
+        return;
+    dialect_put_caused(&names, set);
+    fields_put_str(out, "permits", buf_cstr(&names));
+    buf_free(&names);
+}
 
 void
 session_write(const struct conn *c, struct buf *out)
@@ -29,6 +44,7 @@ session_write(const struct conn *c, struct buf *out)
     fields_put_bytes(out, "identity", name, len);
     fields_put_str(out, "protocol", dialects[s->protocol].name);
     fields_put_str(out, "boot", boots[s->boot]);
+    put_permits(c, out);
     fields_put_u64(out, "session_age", session_age_ms(c));
     fields_put_u64(out, "messages_in", s->messages_in);
     fields_put_u64(out, "messages_out", s->messages_out);
@@ -78,6 +94,11 @@ session_read(struct conn *c, struct fields *f)
     if (s->entry == REGISTRY_NONE)
         return false;
     s->boot = (uint8_t)boot_of(fields_str(f, "boot", 16));
+    permits_clear(c);
+    uint16_t permits =
+        dialect_read_caused(fields_str(f, "permits", PERMITS_MAX));
+    if (permits != 0)
+        permits_add(c, permits);
     s->messages_in = (uint32_t)fields_u64(f, "messages_in", 0, UINT32_MAX);
     s->messages_out = (uint32_t)fields_u64(f, "messages_out", 0, UINT32_MAX);
     s->rtt_ms = (uint16_t)fields_u64(f, "rtt", UINT16_MAX, UINT16_MAX);
