@@ -279,6 +279,9 @@ bench: all $(B)/floor $(B)/load
 bench-instructions: all
 	@scripts/deps valgrind
 	test/bench/instructions.py $(BASE) $(abspath $(B))
+# Messages of OCPP 2.x beside those of 1.6, and compressed ones.
+bench-versions: all
+	B=$(B) test/bench/versions.py
 # Needs 20 GiB of memory and some minutes.
 bench-million: all $(B)/floor $(B)/load
 	B=$(B) test/bench/run million
@@ -378,6 +381,7 @@ help:
 	@echo 'make demo          1,000 simulated charge points, and ocppctl top'
 	@echo 'make bench         measure: CPU, latency, memory, storm, pings, growth'
 	@echo 'make bench-instructions instructions per message, beside BASE=another build'
+	@echo 'make bench-versions CPU of messages of OCPP 2.x and 1.6, and of compressed ones'
 	@echo 'make bench-million a million connections on this machine'
 	@echo 'make install       PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make uninstall     removes what install wrote; configuration and journal stay'
@@ -386,6 +390,6 @@ help:
 	@echo 'make check-deb     the same, and lintian finds nothing in them'
 	@echo 'make clean'
 
-.PHONY: all clean man deps run run-tls demo bench-instructions bench-million check check-asan check-browser check-model check-monitoring check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist deb check-deb help
+.PHONY: all clean man deps run run-tls demo bench-instructions bench-million bench-versions check check-asan check-browser check-model check-monitoring check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist deb check-deb help
 .SECONDARY:
 -include $(shell find $(B) \( -path $(B)/deb -o -path $(B)/booted \) -prune -o -type f -name '*.d' -print 2>/dev/null)

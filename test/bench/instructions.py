@@ -36,8 +36,9 @@ MESSAGES = {
 }
 
 
-def run(build, action, payload, count):
-    """Instructions of a run with WARM + count messages."""
+def run(build, action, payload, count, protocol="ocpp1.6"):
+    """Instructions of a run with WARM + count messages. payload: of each, or a
+    function of its number."""
     lib.OCPPD = os.path.join(build, "ocppd")
     lib.OCPPCTL = os.path.join(build, "ocppctl")
     out = tempfile.mkdtemp(prefix="ocppd-bench-")
@@ -49,10 +50,15 @@ def run(build, action, payload, count):
                 ocpp_heartbeat_jitter=0, websocket_ping_interval="10m",
                 websocket_idle_timeout="30m", journal_commit_interval="0s")
     pid = g.worker_pid(0)
-    c = Charger(g)
-    c.boot()
+    c = Charger(g, protocols=protocol)
+    if protocol == "ocpp1.6":
+        c.boot()
+    else:
+        c.call("BootNotification", {"reason": "PowerUp", "chargingStation": {
+            "model": "Model", "vendorName": "Vendor"}}, timeout=60)
     for i in range(WARM + count):
-        c.call(action, payload, id="%08d" % i, timeout=60)
+        c.call(action, payload(i) if callable(payload) else payload,
+               id="%08d" % i, timeout=60)
     g.stop(timeout=60)
     with open("%s/%d" % (out, pid)) as f:
         total = int(re.search(r"^totals: (\d+)", f.read(), re.M).group(1))
@@ -62,19 +68,23 @@ def run(build, action, payload, count):
     return total
 
 
+def count(build, action, payload, protocol="ocpp1.6"):
+    """Instructions for one message."""
+    low = run(build, action, payload, COUNT, protocol)
+    high = run(build, action, payload, 3 * COUNT, protocol)
+    return (high - low) / (2 * COUNT)
+
+
 def main():
     builds = [os.path.abspath(b) for b in sys.argv[1:]] or [B]
     print("%-20s %s" % ("instructions per", "  ".join(builds)))
     for action, payload in MESSAGES.items():
-        row = []
-        for build in builds:
-            low = run(build, action, payload, COUNT)
-            high = run(build, action, payload, 3 * COUNT)
-            row.append((high - low) / (2 * COUNT))
+        row = [count(build, action, payload) for build in builds]
         text = "  ".join("%10.0f" % n for n in row)
         if len(row) == 2:
             text += "  %+.2f %%" % (100 * (row[1] / row[0] - 1))
         print("%-20s %s" % (action, text), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
