@@ -57,44 +57,74 @@ receive_all(int fd, struct buf *reply)
     }
 }
 
+/* The line of a command; false if it is too long. */
+static bool
+make_line(
+    struct buf *line, const char *token, const char *const *words, size_t n)
+{
+    if (token != NULL) {
+        buf_adds(line, "-k ");
+        control_line_quote(line, token);
+        buf_addc(line, ' ');
+    }
+    buf_adds(line, "-j");
+    for (size_t i = 0; i < n; i++) {
+        buf_addc(line, ' ');
+        control_line_quote(line, words[i]);
+    }
+    buf_addc(line, '\n');
+    return !line->overflow;
+}
+
+/* A client of the master's, which has sent the line; -1 if that fails. */
+static int
+connect_master(int channel, const struct buf *line)
+{
+    struct channel_msg m = {.type = CHANNEL_client};
+    struct timeval     patience = {.tv_sec = PATIENCE_S};
+    int                ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return -1;
+    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    bool sent = channel_send_fd(channel, &m, ends[1]);
+    close(ends[1]);
+    if (sent && send_all(ends[0], line))
+        return ends[0];
+    close(ends[0]);
+    return -1;
+}
+
+int
+ask_open(int channel, const char *token, const char *const *words, size_t n)
+{
+    struct buf line = BUF_INIT(LINE_MAX_BYTES + 1);
+    int        fd =
+        make_line(&line, token, words, n) ? connect_master(channel, &line) : -1;
+
+    buf_free(&line);
+    return fd;
+}
+
 int
 ask_master(int channel, const char *token, const char *const *words, size_t n,
     struct buf *reply)
 {
-    struct channel_msg m = {.type = CHANNEL_client};
-    struct buf         line = BUF_INIT(LINE_MAX_BYTES + 1);
-    struct timeval     patience = {.tv_sec = PATIENCE_S};
-    int                ends[2];
+    struct buf line = BUF_INIT(LINE_MAX_BYTES + 1);
 
-    if (token != NULL) {
-        buf_adds(&line, "-k ");
-        control_line_quote(&line, token);
-        buf_addc(&line, ' ');
-    }
-    buf_adds(&line, "-j");
-    for (size_t i = 0; i < n; i++) {
-        buf_addc(&line, ' ');
-        control_line_quote(&line, words[i]);
-    }
-    buf_addc(&line, '\n');
-    if (line.overflow) {
+    if (!make_line(&line, token, words, n)) {
         buf_free(&line);
         buf_adds(reply,
             "{\"error\":{\"status\":413,\"message\":\"the command is longer "
             "than 192 KiB\"}}\n");
         return 413;
     }
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-        buf_free(&line);
-        return unavailable(reply);
-    }
-    setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    bool sent = channel_send_fd(channel, &m, ends[1]);
-    close(ends[1]);
-    if (sent && send_all(ends[0], &line))
-        receive_all(ends[0], reply);
-    close(ends[0]);
+    int fd = connect_master(channel, &line);
     buf_free(&line);
+    if (fd >= 0) {
+        receive_all(fd, reply);
+        close(fd);
+    }
     char *nl = reply->len > 0 ? memchr(reply->p, '\n', reply->len) : NULL;
     if (nl == NULL)
         return unavailable(reply);

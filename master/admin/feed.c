@@ -16,6 +16,7 @@
 #include "base/master.h"
 #include "clock.h"
 #include "journal_dir.h"
+#include "since.h"
 
 #define LOOK_MS 200        /* between two looks at the journal */
 #define HEARTBEAT_MS 15000 /* of a stream without events */
@@ -36,11 +37,12 @@ struct feed {
     uint64_t            last;      /* number of the last event in out */
     bool                sse, follow, begun, slow;
     char                type[64], cp[128];
+    char                since[CLOCK_RFC3339_LEN + 1]; /* empty: any time */
 };
 
 struct feed *
-feed_open(const struct shm *s, const char *after, const char *type,
-    const char *cp, bool sse, bool follow, struct buf *why)
+feed_open(const struct shm *s, const char *after, const char *since,
+    const char *type, const char *cp, bool sse, bool follow, struct buf *why)
 {
     struct journal_dir_want want = {.slot = -1};
     char                    path[CONF_TEXT_MAX + 16];
@@ -57,6 +59,10 @@ feed_open(const struct shm *s, const char *after, const char *type,
             return NULL;
         }
     }
+    if (since != NULL && !since_parse(since, &want.since_wall_ms)) {
+        buf_adds(why, "since: " SINCE_FORM);
+        return NULL;
+    }
     struct feed *f = calloc(1, sizeof *f);
     if (f == NULL) {
         buf_adds(why, "no memory");
@@ -70,6 +76,8 @@ feed_open(const struct shm *s, const char *after, const char *type,
         return NULL;
     }
     f->shm = s;
+    if (since != NULL)
+        clock_rfc3339(f->since, want.since_wall_ms);
     f->out = BUF_INIT(4 * JOURNAL_LINE_MAX);
     f->sse = sse;
     f->follow = follow || sse;
@@ -89,6 +97,19 @@ is(const struct journal_line *line, const char *key, const char *want)
     return want[0] == '\0' ||
         (journal_line_field(line->p, line->len, key, &v, &n) &&
             n == strlen(want) && memcmp(v, want, n) == 0);
+}
+
+/* All timestamps have one form, whose order is that of time. */
+static bool
+is_since(const struct journal_line *line, const char *since)
+{
+    const char *v;
+    size_t      n;
+
+    return since[0] == '\0' ||
+        (journal_line_field(line->p, line->len, "timestamp", &v, &n) &&
+            n == CLOCK_RFC3339_LEN + 2 &&
+            memcmp(v + 1, since, CLOCK_RFC3339_LEN) >= 0);
 }
 
 static void
@@ -112,7 +133,7 @@ look(struct feed *f)
     journal_dir_refresh(f->dir, &why);
     while (f->out.len < CHUNK && journal_dir_next(f->dir, f->mark, &line))
         if (is(&line, "eventType", f->type) &&
-            is(&line, "chargePointId", f->cp))
+            is(&line, "chargePointId", f->cp) && is_since(&line, f->since))
             put(f, &line);
     buf_free(&why);
     return f->out.len > 0;

@@ -55,6 +55,21 @@ void http_put_manual(struct buf *out);
 int ask_master(int channel, const char *token, const char *const *words,
     size_t n, struct buf *reply);
 
+/* The same for a command that streams: the socket from which its replies come,
+ * to be closed; -1 if the master cannot be reached. */
+int ask_open(
+    int channel, const char *token, const char *const *words, size_t n);
+
+/* --- tap.c: frames of one charge point -------------------------------------- */
+
+struct tap;
+
+/* NULL if the master cannot be reached. */
+struct tap *tap_open(int channel, const char *token, const char *identity);
+/* JSON lines: up to max bytes into p, waiting for some; -1 at the end. */
+long tap_read(struct tap *t, char *p, size_t max);
+void tap_close(struct tap *t);
+
 /* --- series.c: the last hour -------------------------------------------------- */
 
 #define SERIES_EVERY_S 5
@@ -65,9 +80,11 @@ void series_json(struct buf *out);
 
 struct feed;
 
-/* after: cursor or NULL; type, cp: filters or NULL. NULL with a sentence. */
-struct feed *feed_open(const struct shm *s, const char *after, const char *type,
-    const char *cp, bool sse, bool follow, struct buf *why);
+/* after: cursor or NULL; since (since.h), type, cp: filters or NULL. NULL with
+ * a sentence. */
+struct feed *feed_open(const struct shm *s, const char *after,
+    const char *since, const char *type, const char *cp, bool sse, bool follow,
+    struct buf *why);
 /* Up to max bytes into p, waiting for some; -1 at the end. */
 long feed_read(struct feed *f, char *p, size_t max);
 void feed_close(struct feed *f);

@@ -259,7 +259,7 @@ run_events(struct MHD_Connection *c)
 {
     const char *accept = header(c, MHD_HTTP_HEADER_ACCEPT);
     bool sse = accept != NULL && strstr(accept, "text/event-stream") != NULL;
-    char v[4][256];
+    char v[5][256];
     struct buf  why = BUF_INIT(4096);
     const char *after = query(c, "after", v[0], sizeof *v);
     const char *follow = query(c, "follow", v[3], sizeof *v);
@@ -269,9 +269,10 @@ run_events(struct MHD_Connection *c)
     if (!take(&feeds, FEEDS_MAX))
         return http_answer_error(c, MHD_HTTP_SERVICE_UNAVAILABLE,
             "too many streams of events; try again");
-    struct feed *f = feed_open(shm_of, after, query(c, "type", v[1], sizeof *v),
-        query(c, "cp", v[2], sizeof *v), sse,
-        follow != NULL && strcmp(follow, "0") != 0, &why);
+    struct feed *f =
+        feed_open(shm_of, after, query(c, "since", v[4], sizeof *v),
+            query(c, "type", v[1], sizeof *v), query(c, "cp", v[2], sizeof *v),
+            sse, follow != NULL && strcmp(follow, "0") != 0, &why);
     if (f == NULL) {
         give_back(&feeds);
         enum MHD_Result r =
@@ -288,6 +289,44 @@ run_events(struct MHD_Connection *c)
     }
     return http_answer_send(
         c, MHD_HTTP_OK, sse ? "text/event-stream" : "application/x-ndjson", r);
+}
+
+static ssize_t
+tap_cb(void *arg, uint64_t at, char *p, size_t max)
+{
+    (void)at;
+    long n = tap_read(arg, p, max);
+
+    return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
+}
+
+static void
+tap_free_cb(void *arg)
+{
+    tap_close(arg);
+    give_back(&feeds);
+}
+
+static enum MHD_Result
+run_tap(struct MHD_Connection *c, const char *identity)
+{
+    if (!take(&feeds, FEEDS_MAX))
+        return http_answer_error(
+            c, MHD_HTTP_SERVICE_UNAVAILABLE, "too many streams; try again");
+    struct tap *t = tap_open(channel, token_of(c), identity);
+    if (t == NULL) {
+        give_back(&feeds);
+        return http_answer_error(c, MHD_HTTP_SERVICE_UNAVAILABLE,
+            "the master does not answer; try again");
+    }
+    http_places_streaming(c);
+    struct MHD_Response *r = MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, 64 * 1024, tap_cb, t, tap_free_cb);
+    if (r == NULL) {
+        tap_free_cb(t);
+        return MHD_NO;
+    }
+    return http_answer_send(c, MHD_HTTP_OK, "application/x-ndjson", r);
 }
 
 static bool
@@ -379,6 +418,8 @@ run_route(struct MHD_Connection *c, const struct http_route *route,
     }
     if (strcmp(route->path, "/v1/events") == 0)
         return run_events(c);
+    if (strcmp(route->path, "/v1/charge-points/{id}/tap") == 0)
+        return run_tap(c, p->value[0]);
     if (strcmp(route->path, "/v1/score") == 0)
         return run_score(c);
     if (strcmp(route->path, "/v1/series") == 0)

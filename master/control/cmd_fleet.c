@@ -177,6 +177,13 @@ put_time(struct writer *w, const char *key, uint32_t then)
     writer_str(w, key, text);
 }
 
+/* By the number that workers give them (worker/ocpp/dialect.h). */
+static const char *const protocols[] = {
+#define DIALECT(word, name) name,
+#include "ocpp_dialects.def"
+#undef DIALECT
+};
+
 /* The members of an entry, into an open object. */
 static void
 put_entry(struct writer *w, const struct registry_entry *e)
@@ -197,6 +204,10 @@ put_entry(struct writer *w, const struct registry_entry *e)
     } else {
         writer_null(w, "address");
     }
+    if (e->claims > 0 && e->protocol < sizeof protocols / sizeof *protocols)
+        writer_str(w, "protocol", protocols[e->protocol]);
+    else
+        writer_null(w, "protocol");
     put_time(w, "since", e->since);
     put_time(w, "lastSeen", e->last_seen);
     put_time(w, "booted", e->booted_at);

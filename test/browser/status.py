@@ -6,13 +6,18 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
-from selenium.webdriver.common.keys import Keys
-
 from lib import *
 from admin import gateway
+
+try:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+except ImportError:
+    webdriver = None
+
+DRIVER = "/usr/bin/chromedriver"
 
 # Where screenshots go, for people to look at.
 SHOTS = os.environ.get("OCPPD_TEST_SHOTS")
@@ -21,24 +26,29 @@ NASTY = ["<img src=x onerror=alert(1)>", "\"'><script>boom()<", "a&amp;b"]
 
 
 class Browser:
-    def __init__(self, g, width=1280, dark=False):
+    def __init__(self, g):
+        if webdriver is None or not os.path.exists(DRIVER):
+            raise Skip("there is no chromium-driver or no python3-selenium")
         o = webdriver.ChromeOptions()
         for a in ("--headless=new", "--no-sandbox", "--disable-gpu",
                   "--disable-dev-shm-usage", "--hide-scrollbars",
                   "--disable-background-networking",
-                  "--window-size=%d,2000" % max(width, 500)):
+                  "--window-size=1280,2000"):
             o.add_argument(a)
         o.set_capability("goog:loggingPrefs",
                          {"browser": "ALL", "performance": "ALL"})
-        self.d = webdriver.Chrome(service=Service("/usr/bin/chromedriver"),
+        self.d = webdriver.Chrome(service=Service(DRIVER),
                                   options=o)
+        self.base = "http://127.0.0.1:%d" % g.admin
+        self.look(1280)
+
+    def look(self, width, dark=False, height=1600):
         self.d.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-            "width": width, "height": 1600, "deviceScaleFactor": 1,
+            "width": width, "height": height, "deviceScaleFactor": 1,
             "mobile": width < 500})
         self.d.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [
             {"name": "prefers-color-scheme",
              "value": "dark" if dark else "light"}]})
-        self.base = "http://127.0.0.1:%d" % g.admin
         self.d.get(self.base + "/")
         self.updated()
 
@@ -84,6 +94,8 @@ def fleet(g):
         c.boot(vendor="<b>Vendor</b>", model="\u202emodel")
         chargers.append(c)
     refusal(g, "BAD-PATH", path="/elsewhere/BAD-PATH")
+    g.ctl("deny", "add", "identity", "DENIED")
+    refusal(g, "DENIED")
     return chargers
 
 
@@ -112,25 +124,79 @@ def test_it_loads_updates_and_tells_of_charge_points():
          len(b.d.find_elements(By.CSS_SELECTOR, "#points tr")) == 1)
     b.d.find_element(By.CSS_SELECTOR, "#points button").send_keys(Keys.ENTER)
     poll(lambda: "is connected since" in b.text("one-why"))
+    assert "Vendor, Model" in b.text("one-boot"), b.text("one-boot")
+    for e in b.d.find_elements(By.CSS_SELECTOR, "#one summary"):
+        e.send_keys(Keys.ENTER)
     assert "BootNotification" in b.text("one-events")
+    assert '"protocol": "ocpp1.6"' in b.text("one-show")
+    # Its messages as they pass, which are text too.
+    tap = b.d.find_element(By.ID, "one-tap")
+    tap.send_keys(Keys.ENTER)
+    poll(lambda: tap.get_attribute("aria-pressed") == "true" and
+         "waiting" in b.text("one-frames"))
+
+    def seen():
+        chargers[2].call("DataTransfer", {"vendorId": NASTY[0]})
+        return "<- " in b.text("one-frames") and "-> " in b.text("one-frames")
+    poll(seen, 30 * SLOW)
+    assert NASTY[0] in b.text("one-frames")
+    assert not b.d.find_elements(By.CSS_SELECTOR, "main img, main b script")
     b.shot("open")
+    tap.send_keys(Keys.ENTER)
+    poll(lambda: tap.get_attribute("aria-pressed") == "false")
+    b.d.find_element(By.ID, "one-close").send_keys(Keys.ENTER)
+    assert not b.d.find_element(By.ID, "one").is_displayed()
+    # Latencies, limits, and the worst models.
+    assert "Answers to charge points" in b.text("latencies")
+    assert "Connections" in b.text("limits") and "%" in b.text("limits")
+    b.d.find_element(By.CSS_SELECTOR, "#score-form button").send_keys(Keys.ENTER)
+    poll(lambda: "Model" in b.text("score"), 30 * SLOW)
+    assert "charge points" in b.text("score-text")
+    # One that was refused, from its list.
+    for button in b.d.find_elements(By.CSS_SELECTOR, "#refused button"):
+        if button.text == "DENIED":
+            button.send_keys(Keys.ENTER)
+            break
+    poll(lambda: "deny list" in b.text("one-why"))
+    b.close()
+
+
+def test_it_tells_of_certificates_and_of_limits_that_are_near():
+    from tls import authority
+    a = authority()
+    g = gateway(server_workers="1", server_max_connections="10",
+                websocket_idle_timeout="300s",
+                server_listen_tls="127.0.0.1:%d" % free_port(),
+                tls_certificate=a.path("server")[0],
+                tls_key=a.path("server")[1])
+    chargers = [Charger(g, "NEAR-%d" % i) for i in range(9)]
+    b = Browser(g)
+    poll(lambda: "90 %, near its limit" in b.text("limits"), 30 * SLOW)
+    assert b.text("limits").startswith("Connections 9 10 "), b.text("limits")
+    assert "localhost" in b.text("tls") and "ECDSA" in b.text("tls")
+    assert "0 TLS handshakes" in b.text("tls-text")
+    assert not b.d.find_element(By.ID, "redis-box").is_displayed()
     b.close()
 
 
 def test_it_is_for_wide_and_narrow_light_and_dark():
     g = gateway(server_workers="2", websocket_idle_timeout="300s")
     chargers = fleet(g)
-    for width in (1280, 390):
+    b = Browser(g)
+    for width, height in ((1280, 1700), (390, 4200)):
         for dark in (False, True):
-            b = Browser(g, width, dark)
+            b.look(width, dark, height)
             for c in chargers[:4]:
                 c.call("Heartbeat")
-            b.updated()
+            b.d.find_element(By.CSS_SELECTOR, "#points button").click()
+            poll(lambda: "is connected since" in b.text("one-why"))
+            b.d.find_element(By.CSS_SELECTOR, "#score-form button").click()
+            poll(lambda: "Model" in b.text("score"), 30 * SLOW)
             wide = b.d.execute_script(
                 "return document.documentElement.scrollWidth")
             assert wide <= width, (width, wide)
             b.shot("%d-%s" % (width, "dark" if dark else "light"))
-            b.close()
+    b.close()
 
 
 if __name__ == "__main__":

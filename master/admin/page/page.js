@@ -61,8 +61,6 @@ function show(status) {
 }
 
 function figures(status, stats) {
-  const latency = h => h && h.count ? "< " + number.format(Math.ceil(h.p99Us / 1000)) + " ms"
-    : "none yet";
   const rows = [
     ["Connections", number.format(status.connections) + " of " +
       number.format(status.maxConnections)],
@@ -71,16 +69,104 @@ function figures(status, stats) {
     ["Messages received", number.format(stats.messages_in)],
     ["Events written", number.format(stats.events)],
     ["Journal", status.journal.status],
-    ["Answers, 99 of 100", latency(stats.answer_time)],
-    ["Commits, 99 of 100", latency(stats.commit_time)],
-    ["Pings, 99 of 100", latency(stats.ping_time)],
-    ["Pings left out", number.format(stats.pings_skipped)],
+    ["Journal not yet on disk", bytes(stats.journal_backlog_bytes)],
+    ["Pings sent, left out", number.format(stats.pings) + ", " +
+      number.format(stats.pings_skipped)],
+    ["Commands under way", number.format(stats.commands_pending)],
+    ["Deviations let through", number.format(sum(stats.deviations))],
   ];
-  $("figures").replaceChildren(...rows.map(([k, v]) => {
-    const d = element("div");
-    d.append(element("dt", k), element("dd", v));
-    return d;
-  }));
+  $("figures").replaceChildren(...rows.map(figure));
+}
+
+function figure([k, v]) {
+  const d = element("div");
+  d.append(element("dt", k), element("dd", v));
+  return d;
+}
+
+const sum = o => Object.values(o).reduce((a, b) => a + b, 0);
+
+function bytes(n) {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+  let i = 0;
+  for (; n >= 1024 && i < units.length - 1; i++) n /= 1024;
+  return number.format(Math.round(n * 10) / 10) + " " + units[i];
+}
+
+const latencyNames = [
+  ["answer_time", "Answers to charge points"],
+  ["commit_time", "Commits of the journal"],
+  ["command_time", "Commands, to their answer"],
+  ["ping_time", "Pings"],
+  ["handshake_time", "Opening handshakes"],
+  ["tls_handshake_time", "TLS handshakes"],
+  ["platform_time", "Answers of the platform"],
+  ["redis_time", "Requests to Redis"],
+];
+
+function latencies(stats) {
+  const ms = us => us < 1000 ? us + " µs" : us < 1e6 ? us / 1000 + " ms"
+    : us / 1e6 + " s";
+  rows("latencies", latencyNames.filter(([k]) => stats[k] && stats[k].count),
+    ([k, name]) => [name, number.format(stats[k].count), ms(stats[k].p50Us),
+      ms(stats[k].p90Us), ms(stats[k].p99Us), ms(stats[k].maxUs)]);
+}
+
+// What is used of what is bounded; the fullest first.
+function limits(status, stats, config, redis) {
+  const of = (section, key) => config.settings[section][key].value;
+  const list = [
+    ["Connections", status.connections, status.maxConnections],
+    ["Charge points known", status.identities, status.maxIdentities],
+    ["Opening handshakes", stats.handshaking, of("limits", "handshakes")],
+    ["Buffers for charge points", stats.output_bytes,
+      config.settings.limits.buffer_memory.bytes, bytes],
+    ["Disk of the journal", stats.journal_disk_size_bytes -
+      stats.journal_disk_free_bytes, stats.journal_disk_size_bytes, bytes],
+    ["Longest stream in Redis", redis ? redis.streamEvents : 0,
+      redis ? redis.streamMax : 0],
+  ].filter(([, , most]) => most > 0)
+    .sort((a, b) => b[1] / b[2] - a[1] / a[2]);
+  rows("limits", list, ([name, used, most, form]) => {
+    const share = Math.round(used / most * 100);
+    const bar = document.createElement("meter");
+    bar.max = 100;
+    bar.high = 80;
+    bar.optimum = 0;
+    bar.value = share;
+    bar.setAttribute("aria-hidden", "true");
+    const cell = element("span", null, share >= 80 ? "bad" : "");
+    cell.append(bar, " " + share + " %" + (share >= 80 ? ", near its limit" : ""));
+    const f = form || (n => number.format(n));
+    return [name, f(used), f(most), cell];
+  });
+}
+
+function redisState(redis) {
+  $("redis-box").hidden = !redis;
+  if (!redis) return;
+  $("redis").replaceChildren(...[
+    ["State", redis.status],
+    ["Oldest event not yet shipped", duration(redis.lagMs)],
+    ["Events shipped", number.format(redis.shipped)],
+    ["Events in the longest stream", number.format(redis.streamEvents)],
+    ["Commands that wait", number.format(redis.commandsWaiting)],
+    ["Sessions not yet claimed", number.format(redis.sessionsUnclaimed)],
+  ].map(figure));
+}
+
+function certificates(tls) {
+  $("tls-box").hidden = tls.files.length === 0;
+  rows("tls", tls.files, f => [element("span", f.daysLeft < 0 ? "has ended"
+    : "in " + f.daysLeft + " d", f.daysLeft < 14 ? "bad" : ""), f.name, f.type,
+    f.file]);
+  const failures = Object.entries(tls.failures);
+  $("tls-text").textContent = printable(
+    number.format(sum(tls.handshakes)) + " TLS handshakes" + (failures.length
+      ? ", failed: " + failures.map(([k, n]) => k + " " + number.format(n))
+        .join(", ") : "") + (tls.expiring.length
+      ? ". Certificates that end soon: " + tls.expiring.slice(0, 20)
+        .map(e => e.identity).join(", ") : "") + ".");
 }
 
 const plots = [
@@ -108,12 +194,15 @@ function draw(series) {
     svg.setAttribute("aria-label", name + ": now " + round(last) +
       ", at most " + round(most) + " in the last hour");
     const line = document.createElementNS(space, "polyline");
-    line.setAttribute("points", values.map((v, i) =>
-      (720 - values.length + 1 + i) + "," +
+    // From the first sample on; a single one is a line of its own.
+    const shown = values.length === 1 ? [last, last] : values;
+    line.setAttribute("points", shown.map((v, i) =>
+      (i * 720 / (shown.length - 1)).toFixed(1) + "," +
       (98 - (most > 0 ? v / most * 94 : 0)).toFixed(1)).join(" "));
     svg.append(line);
     const foot = element("p");
-    foot.append(element("span", "an hour ago"),
+    foot.append(element("span", duration(values.length * 1000 * series.everySeconds) +
+      " ago"),
       element("span", "at most " + round(most)));
     box.append(head, svg, foot);
     return box;
@@ -149,12 +238,13 @@ async function points() {
     p.online ? "connected, worker " + p.worker
       : p.closed ? "away: " + p.closeReason
       : p.refused ? "refused: " + p.refuseReason : "away",
-    p.address, ago(p.lastSeen), p.lastAction]);
+    p.protocol, p.address, ago(p.lastSeen), p.lastAction]);
   $("count").textContent = got.connections.length + " of " +
     number.format(got.total);
 }
 
 async function open(identity, quiet) {
+  if (selected !== identity) stopTap();
   selected = identity;
   const path = "v1/charge-points/" + encodeURIComponent(identity);
   const why = await get(path + "/why");
@@ -162,28 +252,137 @@ async function open(identity, quiet) {
   try {
     all = JSON.stringify(await get(path), null, 2);
   } catch (e) { /* unknown: its story shows that */ }
-  const events = (await get("v1/events?cp=" + encodeURIComponent(identity),
-    "application/x-ndjson")).trim().split("\n").slice(-20).reverse().join("\n");
   if (selected !== identity) return;
   $("one-name").textContent = printable(identity);
   $("one-why").textContent = printable(why.text);
   $("one-show").textContent = printable(all);
-  $("one-events").textContent = printable(events || "none");
   $("one").hidden = false;
-  if (!quiet) $("one").focus();
+  if (quiet) return;
+  // The journal is read once, and of the last hour only: it may be large.
+  $("one").focus();
+  $("one-boot").textContent = "";
+  const events = (await get("v1/events?since=1h&cp=" +
+    encodeURIComponent(identity), "application/x-ndjson")).trim().split("\n")
+    .filter(x => x);
+  if (selected !== identity) return;
+  $("one-boot").textContent = printable(bootOf(events));
+  $("one-events").textContent =
+    printable(events.slice(-20).reverse().join("\n") || "none");
 }
+
+// Vendor, model and firmware, of its last BootNotification.
+function bootOf(events) {
+  for (const line of events.slice().reverse()) {
+    if (!line.includes('"eventType":"charge_point.booted"')) continue;
+    const p = JSON.parse(line).payload, s = p.chargingStation || p;
+    return [s.vendorName || p.chargePointVendor, s.model || p.chargePointModel,
+      s.firmwareVersion ? "firmware " + s.firmwareVersion : ""]
+      .filter(x => x).join(", ");
+  }
+  return "";
+}
+
+// --- its messages as they pass -------------------------------------------------
+
+let tap = null; // an AbortController while it runs
+
+function stopTap() {
+  if (tap) tap.abort();
+  tap = null;
+  $("one-tap").textContent = "Watch its messages";
+  $("one-tap").setAttribute("aria-pressed", "false");
+}
+
+function showFrame(line) {
+  let text = line;
+  try {
+    const f = JSON.parse(line);
+    if (f.error) text = f.error.message;
+    else if (f.frame !== undefined) text = f.timestamp.slice(11, 23) + " " +
+      (f.direction === "in" ? "<- " : "-> ") + f.frame +
+      (f.decision ? "   (" + f.decision + ")" : "");
+  } catch (e) { /* shown as it is */ }
+  const p = element("div", text);
+  $("one-frames").prepend(p);
+  while ($("one-frames").childNodes.length > 200) $("one-frames").lastChild.remove();
+}
+
+async function startTap(identity) {
+  const mine = tap = new AbortController();
+  const token = sessionStorage.getItem("token");
+  $("one-frames").replaceChildren(element("div", "waiting for the next message"));
+  $("one-frames").hidden = false;
+  $("one-tap").textContent = "Stop";
+  $("one-tap").setAttribute("aria-pressed", "true");
+  try {
+    const r = await fetch("v1/charge-points/" + encodeURIComponent(identity) +
+      "/tap", { signal: mine.signal,
+      headers: token ? { Authorization: "Bearer " + token } : {} });
+    const reader = r.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      const lines = (rest + value).split("\n");
+      rest = lines.pop();
+      lines.filter(x => x).forEach(showFrame);
+    }
+  } catch (e) {
+    if (!mine.signal.aborted) showFrame(e.message);
+  }
+  if (tap === mine) stopTap();
+}
+
+$("one-tap").addEventListener("click", () => {
+  if (tap) stopTap();
+  else startTap(selected);
+});
+
+// --- the worst -----------------------------------------------------------------
+
+async function score() {
+  const by = $("score-by").value;
+  $("score-text").textContent = "reading";
+  try {
+    const got = await get("v1/score?worst=20&by=" + by + "&since=" +
+      $("score-since").value);
+    rows("score", got.worst, r => [
+      r[by] === null ? "(no boot seen)" : by === "identity" ? opener(r[by]) : r[by],
+      number.format(Math.round(r.score * 10) / 10), number.format(r.chargePoints),
+      Object.entries(r.deviations).map(([k, n]) => k + " " + n).join(", ") || "none",
+      number.format(r.violations), r.lateAnswers + ", " + r.missingAnswers,
+      Object.entries(r.endsPerDay).map(([k, n]) => k + " " +
+        Math.round(n * 10) / 10).join(", ") || "none",
+      r.pingMs === undefined ? "" : r.pingMs + " ms",
+      r.clockSkewMs === undefined ? "" : (r.clockSkewMs / 1000).toFixed(1) + " s"]);
+    $("score-box").hidden = false;
+    $("score-text").textContent = number.format(got.events) + " events of " +
+      number.format(got.chargePoints) + " charge points" +
+      (got.partial ? ", as far as they were read within 5 s" : "");
+  } catch (e) {
+    $("score-text").textContent = printable(e.message);
+  }
+}
+
+$("score-form").addEventListener("submit", e => { e.preventDefault(); score(); });
 
 async function update() {
   try {
-    const [status, stats, series, workers, refused] = await Promise.all([
-      get("v1/status"), get("v1/stats"), get("v1/series"), get("v1/workers"),
-      get("v1/refused?limit=20")]);
+    const [status, stats, series, workers, refused, config, redis, tls] =
+      await Promise.all(["status", "stats", "series", "workers",
+        "refused?limit=20", "config", "redis", "tls?expiring=30d"]
+        .map(p => get("v1/" + p)));
     show(status);
     figures(status, stats);
     draw(series);
+    latencies(stats);
+    limits(status, stats, config, redis.redis);
+    redisState(redis.redis);
+    certificates(tls);
     rows("workers", workers, w => [w.worker, w.state,
       number.format(w.connections), number.format(w.messagesIn), w.starts,
-      w.lastDeath ? ago(w.lastDeath.time) + ", " + w.lastDeath.how : "none"]);
+      w.lastDeath ? ago(w.lastDeath.time) + ", " + w.lastDeath.how : "none",
+      w.lastWords || "none"]);
     rows("refused", refused, r => [ago(r.time),
       r.identity ? opener(r.identity) : "", r.address,
       r.sentence + (r.detail ? " (" + r.detail + ")" : "")]);
@@ -203,6 +402,7 @@ $("login").addEventListener("submit", e => {
   update();
 });
 $("one-close").addEventListener("click", () => {
+  stopTap();
   selected = null;
   $("one").hidden = true;
 });

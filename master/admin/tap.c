@@ -1,0 +1,120 @@
+/*
+ * tap: the frames of one charge point for a client of the HTTP API. See http.h.
+ *
+ * The master streams them as to `ocppctl tap`: replies of code 100, each a JSON
+ * line. It drops frames that are not taken in time, so a slow client slows
+ * nothing down.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "admin/http.h"
+
+#define HEARTBEAT_MS 5000
+#define IN_MAX (1u << 20)
+
+struct tap {
+    int        fd;
+    struct buf in;  /* from the master */
+    struct buf out; /* for the client */
+    size_t     at;
+    bool       ended;
+};
+
+/* An identity as a pattern that matches only itself. */
+static void
+put_pattern(struct buf *out, const char *identity)
+{
+    for (; *identity != '\0'; identity++) {
+        if (strchr("*?[]\\", *identity) != NULL)
+            buf_addc(out, '\\');
+        buf_addc(out, *identity);
+    }
+}
+
+struct tap *
+tap_open(int channel, const char *token, const char *identity)
+{
+    struct buf  pattern = BUF_INIT(1024);
+    struct tap *t = calloc(1, sizeof *t);
+
+    if (t == NULL)
+        return NULL;
+    put_pattern(&pattern, identity);
+    const char *words[] = {"tap", buf_cstr(&pattern)};
+    t->fd = ask_open(channel, token, words, 2);
+    t->in = t->out = BUF_INIT(IN_MAX);
+    buf_free(&pattern);
+    if (t->fd < 0) {
+        free(t);
+        return NULL;
+    }
+    return t;
+}
+
+/* Moves whole replies from in to out. */
+static void
+take_replies(struct tap *t)
+{
+    char *nl;
+
+    while (t->in.len > 0 && (nl = memchr(t->in.p, '\n', t->in.len)) != NULL) {
+        char         *end;
+        size_t        head = (size_t)(nl + 1 - t->in.p);
+        unsigned long code = strtoul(t->in.p, &end, 10);
+        size_t        len = strtoul(end, NULL, 10);
+        if (t->in.len - head < len)
+            return;
+        buf_add(&t->out, t->in.p + head, len);
+        buf_consume(&t->in, head + len);
+        t->ended |= code != 100;
+    }
+}
+
+long
+tap_read(struct tap *t, char *p, size_t max)
+{
+    while (t->at == t->out.len) {
+        struct pollfd fd = {.fd = t->fd, .events = POLLIN};
+        buf_clear(&t->out);
+        t->at = 0;
+        if (t->ended)
+            return -1;
+        int ready = poll(&fd, 1, HEARTBEAT_MS);
+        if (ready < 0 && errno != EINTR)
+            return -1;
+        if (ready == 0) {
+            buf_addc(&t->out, '\n'); /* a blank line is no frame */
+            break;
+        }
+        if (ready < 0)
+            continue;
+        if (!buf_reserve(&t->in, 65536))
+            return -1;
+        ssize_t n = recv(t->fd, t->in.p + t->in.len, 65536, 0);
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return -1;
+        t->in.len += n > 0 ? (size_t)n : 0;
+        take_replies(t);
+    }
+    size_t n = t->out.len - t->at;
+    if (n > max)
+        n = max;
+    memcpy(p, t->out.p + t->at, n);
+    t->at += n;
+    return (long)n;
+}
+
+void
+tap_close(struct tap *t)
+{
+    close(t->fd);
+    buf_free(&t->in);
+    buf_free(&t->out);
+    free(t);
+}
