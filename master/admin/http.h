@@ -60,15 +60,16 @@ int ask_master(int channel, const char *token, const char *const *words,
 int ask_open(
     int channel, const char *token, const char *const *words, size_t n);
 
-/* --- tap.c: frames of one charge point -------------------------------------- */
+/* --- http_tap.c: frames of one charge point -------------------------------------- */
 
-struct tap;
+struct http_tap;
 
 /* NULL if the master cannot be reached. */
-struct tap *tap_open(int channel, const char *token, const char *identity);
+struct http_tap *http_tap_open(
+    int channel, const char *token, const char *identity);
 /* JSON lines: up to max bytes into p, waiting for some; -1 at the end. */
-long tap_read(struct tap *t, char *p, size_t max);
-void tap_close(struct tap *t);
+long http_tap_read(struct http_tap *t, char *p, size_t max);
+void http_tap_close(struct http_tap *t);
 
 /* --- series.c: the last hour -------------------------------------------------- */
 

@@ -295,7 +295,7 @@ static ssize_t
 tap_cb(void *arg, uint64_t at, char *p, size_t max)
 {
     (void)at;
-    long n = tap_read(arg, p, max);
+    long n = http_tap_read(arg, p, max);
 
     return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
 }
@@ -303,7 +303,7 @@ tap_cb(void *arg, uint64_t at, char *p, size_t max)
 static void
 tap_free_cb(void *arg)
 {
-    tap_close(arg);
+    http_tap_close(arg);
     give_back(&feeds);
 }
 
@@ -313,7 +313,7 @@ run_tap(struct MHD_Connection *c, const char *identity)
     if (!take(&feeds, FEEDS_MAX))
         return http_answer_error(
             c, MHD_HTTP_SERVICE_UNAVAILABLE, "too many streams; try again");
-    struct tap *t = tap_open(channel, token_of(c), identity);
+    struct http_tap *t = http_tap_open(channel, token_of(c), identity);
     if (t == NULL) {
         give_back(&feeds);
         return http_answer_error(c, MHD_HTTP_SERVICE_UNAVAILABLE,

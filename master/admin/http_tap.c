@@ -1,5 +1,6 @@
 /*
- * tap: the frames of one charge point for a client of the HTTP API. See http.h.
+ * http_tap: the frames of one charge point for a client of the HTTP API. See
+ * http.h.
  *
  * The master streams them as to `ocppctl tap`: replies of code 100, each a JSON
  * line. It drops frames that are not taken in time, so a slow client slows
@@ -18,7 +19,7 @@
 #define HEARTBEAT_MS 5000
 #define IN_MAX (1u << 20)
 
-struct tap {
+struct http_tap {
     int        fd;
     struct buf in;  /* from the master */
     struct buf out; /* for the client */
@@ -37,11 +38,11 @@ put_pattern(struct buf *out, const char *identity)
     }
 }
 
-struct tap *
-tap_open(int channel, const char *token, const char *identity)
+struct http_tap *
+http_tap_open(int channel, const char *token, const char *identity)
 {
-    struct buf  pattern = BUF_INIT(1024);
-    struct tap *t = calloc(1, sizeof *t);
+    struct buf       pattern = BUF_INIT(1024);
+    struct http_tap *t = calloc(1, sizeof *t);
 
     if (t == NULL)
         return NULL;
@@ -59,7 +60,7 @@ tap_open(int channel, const char *token, const char *identity)
 
 /* Moves whole replies from in to out. */
 static void
-take_replies(struct tap *t)
+take_replies(struct http_tap *t)
 {
     char *nl;
 
@@ -77,7 +78,7 @@ take_replies(struct tap *t)
 }
 
 long
-tap_read(struct tap *t, char *p, size_t max)
+http_tap_read(struct http_tap *t, char *p, size_t max)
 {
     while (t->at == t->out.len) {
         struct pollfd fd = {.fd = t->fd, .events = POLLIN};
@@ -111,7 +112,7 @@ tap_read(struct tap *t, char *p, size_t max)
 }
 
 void
-tap_close(struct tap *t)
+http_tap_close(struct http_tap *t)
 {
     close(t->fd);
     buf_free(&t->in);
