@@ -601,7 +601,11 @@ def test_others_of_the_group_may_look_and_not_touch():
                            f.read(), re.M)
     words = {"show": ["GROUP"], "why": ["GROUP"], "call": ["GROUP", "ClearCache"],
              "disconnect": ["GROUP"], "tap": ["*"], "worker-restart": ["0"],
-             "log-level": ["debug"]}
+             "log-level": ["debug"], "outcome": ["known"]}
+    assert g.ask("call", "GROUP", "ClearCache", "--id", "known", "--wait",
+                 "no")[0] == 202
+    c.result(c.take()[0], {"status": "Accepted"})
+    poll(lambda: g.ask("outcome", "known")[0] == 200)
     # as in a directory that he may search
     copy = g.dir + "/ocppctl"
     shutil.copy(OCPPCTL, copy)
