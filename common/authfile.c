@@ -1,4 +1,5 @@
-/* authfile: who may connect, and with which key. See authfile.h. */
+/* authfile: the charge points that may connect, and their keys. See
+ * authfile.h. */
 #include "authfile.h"
 
 #include <openssl/crypto.h>

@@ -1,5 +1,5 @@
 /*
- * authfile: who may connect, and with which key.
+ * authfile: the charge points that may connect, and their keys.
  *
  * A text file, one charge point a line:
  *
@@ -107,8 +107,8 @@ void authfile_make_key(struct authfile_key *k, const uint8_t *key, size_t len,
 bool authfile_matches(
     const struct authfile_key *k, const uint8_t *key, size_t len);
 bool authfile_same(const struct authfile_key *a, const struct authfile_key *b);
-/* A key that is the same for the same identity and key, so that it can be
- * named again without being kept. */
+/* Equal for the same identity and key, so that a key can be recognized
+ * without being stored. */
 void authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
     const uint8_t *key, size_t len);
 

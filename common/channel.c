@@ -124,8 +124,8 @@ receive(int fd, struct channel_msg *msg, char *body, int *passed)
         return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
     if (passed != NULL)
         take_descriptors(&h, passed);
-    /* A datagram that is cut or has another length than it says: its sender
-     * cannot be relied on. */
+    /* A datagram that is cut, or whose length differs from that in its
+     * header: the sender is faulty. */
     if (r < (ssize_t)sizeof *msg || (size_t)r != sizeof *msg + msg->len)
         return -1;
     body[msg->len] = '\0';

@@ -15,7 +15,7 @@
 #include "cref.h"
 
 /* The largest message of a charge point (websocket.max_message_size, at
- * most 128 KiB), with room for what is said about it. */
+ * most 128 KiB), with room for the members around it. */
 #define CHANNEL_BODY_MAX (160u * 1024)
 
 enum channel_type {

@@ -26,7 +26,7 @@ void clock_rfc3339(char out[CLOCK_RFC3339_LEN + 1], uint64_t wall_ms);
  * s[0..len) must match. False leaves *wall_ms alone. */
 bool clock_parse_rfc3339(const char *s, size_t len, uint64_t *wall_ms);
 
-/* "1h2m3s", "1m0s", "250ms", "0s": as the mission's /health prints them. */
+/* "1h2m3s", "1m0s", "250ms", "0s": as /health prints them. */
 void clock_duration(char out[CLOCK_DURATION_LEN], uint64_t ms);
 
 #endif

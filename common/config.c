@@ -1,12 +1,12 @@
 /*
  * config: reads ocppd.conf(5) and overrides. See config.h.
  *
- * inih splits the lines; it is fed one checked line at a time, because left
- * alone it cuts long lines and goes on with the rest as if it were a new
- * line, repeats the former key for an indented line, and does not say which
- * line a handler call belongs to. So a line reaches inih stripped of
- * blanks and comment, whole, and of a form that can be read only one way;
- * of every other line inih sees an empty one, and the operator an error.
+ * inih splits the lines; it is fed one checked line at a time, because it
+ * would cut long lines and parse the rest as a new line, repeat the former
+ * key for an indented line, and not report the line that a handler call
+ * belongs to. So a line reaches inih stripped of blanks and comment, whole,
+ * and of a form that can be read only one way; of every other line inih sees
+ * an empty one, and the operator an error.
  *
  * Comments: # or ;, at the start of a line or after a blank, to its end.
  */

@@ -72,8 +72,9 @@ struct config_override {
  *   FILE:LINE: section.key = value: what is wrong; what would be right
  *
  * appended to errors; FILE:LINE is "-o" for an override, and the file alone
- * where no line is to blame. All errors are reported, not only the first, up
- * to CONF_ERRORS. True if there were none; otherwise *c is not to be used.
+ * if the error belongs to no line. All errors are reported, not only the
+ * first, up to CONF_ERRORS. True if there were none; otherwise *c is not to
+ * be used.
  */
 bool config_read(struct config *c, const char *file,
     const struct config_override *overrides, size_t n_overrides,
@@ -96,9 +97,9 @@ bool config_read_text(struct config *c, const char *name, const char *text,
 void config_keep_restart(
     struct config *next, const struct config *running, struct buf *notes);
 
-/* Effective values with origins: text (aligned, one per line, in the file's
- * own syntax, so that it can serve as a file) or JSON. A SECRET is
- * shown as ***. file: what was read, or NULL. */
+/* Effective values with origins: text (aligned, one per line, in the syntax
+ * of the file, so that it can be used as one) or JSON. A SECRET is shown as
+ * ***. file: what was read, or NULL. */
 void config_put_text(const struct config *c, const char *file, struct buf *out);
 void config_put_json(const struct config *c, const char *file, struct buf *out);
 

@@ -388,7 +388,7 @@ check_version_rules(struct checking *x)
     }
 }
 
-/* less <= more must hold. Of the two the one that was set is to blame. */
+/* less <= more must hold. The error names the one of the two that was set. */
 static void
 check_order(struct checking *x, enum conf_knob less, uint64_t less_value,
     enum conf_knob more, uint64_t more_value, const char *means)

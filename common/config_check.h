@@ -12,8 +12,8 @@
 
 #include "config.h"
 
-/* Called for each fault: the knob to blame, and "what is wrong; what would
- * be right", which is valid during the call. */
+/* Called for each fault: the number of the knob, and "what is wrong; what
+ * would be right", which is valid during the call. */
 typedef void check_fault(void *arg, enum conf_knob k, const char *text);
 
 /* bad[k]: knob k could not be read, and no check looks at its value. Knobs

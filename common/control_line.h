@@ -8,8 +8,8 @@
  *   \x outside of quotes         x as it stands
  *   'pieces'" may "be\ joined    into one word
  *
- * So a shell's user may type JSON the way he is used to, and every text
- * without NUL can be said in one line.
+ * So JSON can be typed with the quotes of a shell, and every text without NUL
+ * fits on one line.
  */
 #ifndef COMMON_CONTROL_LINE_H
 #define COMMON_CONTROL_LINE_H

@@ -8,9 +8,8 @@
  *
  * slot: the worker that holds it. index: its place in that worker's slab,
  * so that the owner finds it without a table. generation: drawn from one
- * sequence for all connections of all workers, so that the place's next
- * tenant has another cref: an old name does not hit a new connection.
- * 0 is no connection.
+ * sequence for all connections of all workers, so that the next connection in
+ * the same place has another cref. 0 is no connection.
  */
 #ifndef COMMON_CREF_H
 #define COMMON_CREF_H

@@ -1,4 +1,4 @@
-/* denyfile: who may not connect. See denyfile.h. */
+/* denyfile: the addresses and identities that are refused. See denyfile.h. */
 #include "denyfile.h"
 
 #include <stdio.h>

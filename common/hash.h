@@ -1,7 +1,7 @@
 /*
  * hash: SipHash-2-4, keyed, for every table whose keys come from outside.
  *
- * A table that strangers fill (identities, addresses) is only as fast as its
+ * A table that clients fill (identities, addresses) is only as fast as its
  * hash is unpredictable: with an unkeyed hash, or with one whose seed is only
  * mixed in at the start, names can be prepared that share one chain whatever
  * the seed is. SipHash with a random key of 128 bits has no such names

@@ -60,7 +60,7 @@ extern const size_t              knob_sections_n;
 enum conf_knob knob_find(const char *section, const char *key);
 bool           knob_is_section(const char *name);
 
-/* The name that someone who wrote `name` may have meant, or NULL. In the
+/* The name of a knob that is near to a misspelt `name`, or NULL. In the
  * second, section NULL looks through all sections. */
 const char        *knob_near_section(const char *name);
 const struct knob *knob_near_key(const char *section, const char *key);

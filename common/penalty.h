@@ -1,5 +1,6 @@
 /*
- * penalty: what a name does too often makes it wait, longer each time.
+ * penalty: a name that does something too often has to wait, longer each
+ * time.
  *
  * One table in shared memory for all workers, of identities that connect too
  * often, addresses that are refused too often, and identities with wrong keys
@@ -49,7 +50,7 @@ void   penalty_init(struct penalty *t, uint64_t max_connections);
 uint32_t penalty_waits(
     struct penalty *t, unsigned kind, const void *p, size_t n, uint32_t now_s);
 
-/* The same for the master, which does not believe the table's size. */
+/* The same for the master, which does not trust the size in the table. */
 uint32_t penalty_peek(const struct penalty *t, uint32_t rows, unsigned kind,
     const void *p, size_t n, uint32_t now_s);
 

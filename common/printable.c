@@ -1,4 +1,5 @@
-/* printable: what strangers wrote, for people to read. See printable.h. */
+/* printable: text from outside, made safe for a terminal and the log. See
+ * printable.h. */
 #include "printable.h"
 
 #include <stdint.h>

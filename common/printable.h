@@ -1,5 +1,5 @@
 /*
- * printable: what strangers wrote, for people to read.
+ * printable: text from outside, made safe for a terminal and the log.
  *
  * A terminal obeys more than ASCII's control characters: U+0080 to U+009F
  * begin escape sequences as ESC does (U+009B is CSI), and the bidirectional

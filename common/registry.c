@@ -1,4 +1,5 @@
-/* registry: who holds which charge point, in shared memory. See registry.h. */
+/* registry: which connection owns which identity, in shared memory. See
+ * registry.h. */
 #include "registry.h"
 
 #include <errno.h>
@@ -427,8 +428,8 @@ unlink_entry(struct registry *r, uint32_t entry)
  * an owner, or a former owner may not have noticed yet that it was replaced,
  * and still looks at the name. Such a connection is closed well within
  * FORGET_AFTER_S. An entry that had one connection only, and that connection
- * released it, has no former owner; if it never sent a BootNotification, it is
- * rather a stranger's than a charge point's, and makes room at once.
+ * released it, has no former owner; if it never sent a BootNotification, it
+ * hardly belongs to a charge point, and is forgotten at once.
  */
 static int64_t
 forgettable(struct registry_entry *e, uint32_t now)
@@ -600,7 +601,7 @@ registry_mend(struct registry *r, uint32_t entry)
     if (intact(r, e) && (owner == 0 || plausible(owner, e->generation)))
         return;
     if (!lock(r))
-        return; /* the next one who looks finds it as well */
+        return; /* the next look-up finds it as well */
     if (e->name_len != 0 && !intact(r, e))
         rebuild(r);
     else

@@ -1,9 +1,10 @@
 /*
- * registry: who holds which charge point, in shared memory.
+ * registry: which connection owns which identity, in shared memory.
  *
  * One entry per identity, 128 bytes, kept while the charge point is away so
- * that an operator can ask about it. The entry's `owner` word is the truth
- * about who serves the identity: the cref of its connection, 0 without one.
+ * that an operator can ask about it. The entry's `owner` word decides which
+ * connection serves the identity: it is the cref of that connection, 0
+ * without one.
  *
  *   claim     under the lock: draws a generation, exchanges the word. The
  *             newest claim wins (promise P2); generations grow in the order
@@ -78,10 +79,10 @@ struct registry_entry {
 _Static_assert(sizeof(struct registry_entry) == 128, "the registry's price");
 
 /*
- * What an identity proved itself with the last time, for the workers to make
- * sense of ([auth] mode = redis; else it is never touched and takes no
- * memory). Written by the owner only; two who were owner one after the other
- * may leave a mix, which proves nothing.
+ * The key with which an identity connected the last time, in a form that only
+ * the workers use ([auth] mode = redis; else it is never touched and takes no
+ * memory). Written by the owner only; two owners in succession may leave a
+ * mix, which matches no key.
  */
 #define REGISTRY_PROOF 48 /* bytes */
 

@@ -410,7 +410,8 @@ sandbox_master(void)
 
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         keep |= UINT64_C(1) << kept[i];
-    /* Fails where we are not root, who alone could get them back. */
+    /* Fails if the process is not root; then it could not regain them either.
+     */
     for (unsigned cap = 0; cap < 64; cap++)
         if (!(keep >> cap & 1))
             prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);

@@ -1,5 +1,5 @@
 /*
- * score: how well charge points keep to the protocol, from the journal.
+ * score: the problems of charge points, counted from the journal.
  *
  * A reader (ocppctl, the admin process) goes over the events of a window and
  * counts for each charge point: deviations by kind, violations, answers that

@@ -1,4 +1,4 @@
-/* sd_notify: tells the service manager how the daemon is doing. See
+/* sd_notify: reports the state of the daemon to the service manager. See
  * sd_notify.h. */
 #include "sd_notify.h"
 

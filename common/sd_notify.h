@@ -1,11 +1,11 @@
 /*
- * sd_notify: tells the service manager how the daemon is doing.
+ * sd_notify: reports the state of the daemon to the service manager.
  *
  * The protocol is sd_notify(3)'s: one datagram of KEY=value lines to the
  * unix socket that NOTIFY_SOCKET names ("@..." is an abstract one). Without
- * NOTIFY_SOCKET all of this does nothing. Nothing here can fail in a way
- * that would matter to the daemon: a datagram that cannot be sent at once is
- * dropped, and the manager's own time limits do the rest.
+ * NOTIFY_SOCKET all of this does nothing. No failure here affects the daemon:
+ * a datagram that cannot be sent at once is dropped, and the manager's own
+ * time limits do the rest.
  */
 #ifndef COMMON_SD_NOTIFY_H
 #define COMMON_SD_NOTIFY_H

@@ -40,7 +40,8 @@ enum shm_worker_state {
     SHM_WORKER_STARTING, /* forked, not ready yet */
     SHM_WORKER_READY,
     SHM_WORKER_DRAINING,
-    SHM_WORKER_FAILED, /* said "do not respawn"; an operator restarts it */
+    SHM_WORKER_FAILED, /* it exited with "do not respawn"; an operator restarts
+                          it */
     SHM_WORKER_MOVED   /* the new program has it, an upgrade is under way */
 };
 
@@ -66,7 +67,7 @@ struct shm_refusal {
 };
 
 /* One worker slot. The master writes what is marked m, the worker the rest;
- * everybody reads. */
+ * all processes read. */
 struct shm_worker {
     _Atomic int32_t  pid;         /* m: 0 if none */
     _Atomic int32_t  state;       /* m: enum shm_worker_state */
@@ -138,8 +139,9 @@ struct shm {
      * they grow over restarts too. fetch_add, relaxed but for the rule at
      * journal_floor. */
     _Atomic uint64_t sequence;
-    /* All events of the daemon's former lives have lower numbers. Stored once,
-     * by the worker that is first to have read its journal back. */
+    /* All events from before this start of the daemon have lower numbers.
+     * Stored once, by the worker that is first to have read its journal back.
+     */
     _Atomic uint64_t life;
     /* As shm_worker.ship_floor, of the slots that have no worker any more;
      * worker 0 stores it. */

@@ -4,8 +4,8 @@
  * Each worker has one struct stats in shared memory and is its only writer;
  * any process may read it. All are relaxed atomics: a reader may see two
  * numbers of different moments, never a torn one. Counters and histograms
- * outlive the worker (its successor counts on); gauges are zeroed by the master
- * when the worker is dead.
+ * outlive the worker (its successor continues them); gauges are zeroed by the
+ * master when the worker is dead.
  */
 #ifndef COMMON_STATS_H
 #define COMMON_STATS_H

@@ -6,7 +6,7 @@
 
 #include "base64.h"
 
-/* A reader gives up after so many turns: it was never seen to need two. */
+/* A reader gives up after this many attempts; two are hardly ever needed. */
 #define TRIES 1000
 
 static void

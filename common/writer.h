@@ -1,11 +1,11 @@
 /*
  * writer: JSON text, appended to a buf.
  *
- * The writer places commas and nothing else: what is written is compact
- * JSON in the order of the calls. Keys are words of the program, in which
- * nothing needs an escape; strings are escaped as RFC 8259 section 7 demands,
- * and bytes in them that are no UTF-8 become U+FFFD. So the output is always
- * valid. Nesting is at most 31 deep.
+ * The writer only places commas: the output is compact JSON in the order of
+ * the calls. Keys are words of the program, in which nothing needs an escape;
+ * strings are escaped as RFC 8259 section 7 demands, and bytes in them that
+ * are no UTF-8 become U+FFFD. So the output is always valid. Nesting is at
+ * most 31 deep.
  */
 #ifndef COMMON_WRITER_H
 #define COMMON_WRITER_H

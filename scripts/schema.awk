@@ -471,7 +471,7 @@ FNR == 1 {
     sub(/^[ \t]+/, "", pending)
     words = split(pending, word, /[ \t]+/)
     pending = ""
-    # What split() left from a longer line before is not ours.
+    # split() may have left words of a longer line here.
     word[words + 1] = ""
     if (indented)
         body()

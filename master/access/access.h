@@ -1,5 +1,5 @@
 /*
- * access: the two files that say who may connect and who may not.
+ * access: the credential file and the deny list.
  *
  * The master alone writes them: for an operator (`ocppctl auth' and `deny'),
  * and for a charge point that got a new key. Workers read them when the

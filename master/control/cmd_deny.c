@@ -57,7 +57,7 @@ deny_list(struct client *c)
         writer_close(&w);
         buf_addc(&out, '\n');
     } else if (n == 0) {
-        buf_adds(&out, "nobody is denied\n");
+        buf_adds(&out, "the deny list is empty\n");
     }
     control_reply_buf(c, CONTROL_DONE, &out);
     buf_free(&out);

@@ -1,4 +1,4 @@
-/* `token`: who may use the HTTP API. See command.h, tokens.h. */
+/* `token`: the tokens of the HTTP API. See command.h, tokens.h. */
 #include <string.h>
 
 #include "access/tokens.h"

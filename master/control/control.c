@@ -453,7 +453,7 @@ send_busy(int fd)
 
 /* Who came first of those that are still typing. Programs send their line at
  * once: it is read in the turn after the accept, and its sender is none of
- * these. A stranger does not push an administrator out. */
+ * these. Other clients cannot displace those of an administrator. */
 static struct peer *
 longest_typing(bool admin)
 {

@@ -7,12 +7,12 @@
  *   daemon:  "<code> <length>\n" and length bytes of body; codes below. After
  *            1xx more follows; the connection ends after all others.
  *
- * The socket's mode (0660) and group decide who may connect; the peer's uid,
- * from the kernel, decides who may change something. A slow or silent client
- * costs one of CONTROL_CLIENTS places until its deadline and nothing else;
- * when all are taken, the one that has been sending its line for longest
- * gives its place to the next. A line that ends without its newline is not
- * executed.
+ * The socket's mode (0660) and group limit the clients that may connect; only
+ * the uids root and the daemon's own, as the kernel reports them, may change
+ * something. A slow or silent client costs one of CONTROL_CLIENTS places
+ * until its deadline and nothing else; when all are taken, the one that has
+ * been sending its line for longest gives its place to the next. A line that
+ * ends without its newline is not executed.
  */
 #ifndef MASTER_CONTROL_CONTROL_H
 #define MASTER_CONTROL_CONTROL_H

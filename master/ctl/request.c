@@ -207,7 +207,7 @@ print(const struct ctl *ctl, int code, const char *body, size_t len)
 
     if (to == stderr)
         fputs("ocppctl: ", to);
-    /* Payloads and names come from strangers, and the output may be a
+    /* Payloads and names come from outside, and the output may be a
      * terminal's. In JSON the escaped text means the same. */
     struct buf shown = BUF_INIT(6 * len + 1);
     if (printable_escape(&shown, body, len))

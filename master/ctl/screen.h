@@ -37,7 +37,7 @@ int screen_wait(int timeout_ms);
  * Nothing else in it may be a control character. */
 void screen_show(const struct buf *lines);
 
-/* Appends text of strangers: at most `columns` characters wide, control
+/* Appends text from outside: at most `columns` characters wide, control
  * characters and what is no UTF-8 as ?, filled with blanks. */
 void screen_put(struct buf *out, const char *text, unsigned columns);
 

@@ -32,7 +32,8 @@ struct view {
     const struct sample        *before; /* rates are per second since then */
     const struct sample        *past;   /* latencies are those since then */
     const struct sample_points *points, *points_before;
-    /* As they were when the watching began: who came back since? */
+    /* As they were when the watching began, to find those that have
+     * reconnected. */
     const struct sample_points *points_first;
 };
 

@@ -1,4 +1,4 @@
-/* auth: whether a charge point is who it says. See auth.h. */
+/* auth: whether a charge point has the key of its identity. See auth.h. */
 #include "access/auth.h"
 
 #include <stdlib.h>
@@ -188,7 +188,7 @@ auth_waits(void)
     return behind && self.now_ms - behind_ms < PATIENCE_MS;
 }
 
-/* --- who may come in ----------------------------------------------------- */
+/* --- credentials ----------------------------------------------------- */
 
 static void
 tell(enum channel_key what, const char *name, size_t len,
@@ -206,8 +206,9 @@ tell(enum channel_key what, const char *name, size_t len,
     master_link_key(what, text, len + 1 + AUTHFILE_KEY_TEXT);
 }
 
-/* The entry's key that these bytes are, or NULL. All are looked at, whatever
- * the first one gives, so that the time says nothing; new keys come first. */
+/* The entry's key that these bytes are, or NULL. All are compared, whatever
+ * the result of the first one, so that the time reveals nothing; new keys
+ * come first. */
 static const struct authfile_key *
 match(const struct authfile_entry *e, const uint8_t *p, size_t n)
 {
@@ -314,7 +315,7 @@ check_answer(const struct http_request *r, const char *name, size_t len,
         check_entry(&a->entry, r, name, len, &a->shown, detail);
     if (a->word != KEYS_SILENT)
         return reason;
-    /* It may have another key by now: that is for Redis to say. */
+    /* It may have another key by now; Redis decides that. */
     if (reason != REFUSE_REASONS) {
         *detail = "Redis does not answer, and this is not the key that it "
                   "showed before";

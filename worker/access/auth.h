@@ -1,10 +1,10 @@
 /*
- * auth: whether a charge point is who it says.
+ * auth: whether a charge point has the key of its identity.
  *
  * With auth.mode = redis, auth_redis.h has the credentials. Otherwise each
  * worker has the credential file (authfile.h) in memory. The master raises
  * shm.auth_version when the file changed and was found right; a worker reads it
- * again then. Where it cannot, what it had stays in force.
+ * again then. If it cannot, the table that it had stays in force.
  *
  * A new key travels as a command (dialect_new_key()):
  *
@@ -31,20 +31,21 @@
 
 /* Reads the file, before the first connection. */
 void auth_open(void);
-/* Has a helper read the file if there is a newer one. When the master says so,
- * and once a second. */
+/* Has a helper read the file if there is a newer one. Called when the master
+ * has announced one, and once a second. */
 void auth_tick(void);
 /* True while a handshake has to wait, because the file has changed and is
- * being read. It waits for a second at most: then the table of before holds. */
+ * being read. It waits for a second at most: then the previous table is used.
+ */
 bool auth_waits(void);
 
 /* Whether auth_redis_ask() comes first; auth_check() wants its answer then. */
 bool auth_asks(void);
-/* REFUSE_REASONS if it is welcome; else why not, with a detail for the
- * operator that holds no secret. */
+/* REFUSE_REASONS if it is accepted; otherwise the reason, with a detail for
+ * the operator that contains no secret. */
 enum refuse_reason auth_check(const struct http_request *r, const char *name,
     size_t len, struct auth_redis_answer *answer, const char **detail);
-/* It was let in, and has this entry of the registry now. */
+/* It was accepted, and has this entry of the registry. */
 void auth_welcomed(uint32_t entry, const struct auth_redis_answer *answer);
 
 /* A command is about to be sent to c: false if it has to wait until

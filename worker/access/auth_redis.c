@@ -65,7 +65,8 @@ auth_redis_recall(uint32_t entry, struct auth_redis_answer *out)
         (uint64_t)(now_s() - when) * 1000 < self.conf.auth_remember;
 }
 
-/* Redis has spoken: a key that is not there any more opens nothing later. */
+/* Redis has answered: a key that it no longer has must not be accepted later.
+ */
 static void
 revise(const char *name, size_t len, const struct auth_redis_answer *a)
 {
@@ -80,7 +81,7 @@ revise(const char *name, size_t len, const struct auth_redis_answer *a)
         registry_proof_clear(self.registry, entry);
 }
 
-/* --- who connects -------------------------------------------------------- */
+/* --- connections -------------------------------------------------------- */
 
 static bool
 read_key(

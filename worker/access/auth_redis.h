@@ -1,11 +1,12 @@
 /*
  * auth_redis: the credentials that Redis holds ([auth] mode = redis).
  *
- * Who connects is looked up each time, so what the platform changes counts at
- * once. The opening handshake waits meanwhile, and its connection is not read.
- * Redis may be silent: away, in trouble, or slower than auth.timeout. Then the
- * key that an identity showed before is asked for, if Redis had it within
- * auth.remember; the registry keeps that one (its hash), for all workers.
+ * Each connection is looked up, so changes by the platform take effect at
+ * once. The opening handshake waits meanwhile, and its connection is not
+ * read. Redis may be silent: unreachable, failing, or slower than
+ * auth.timeout. Then the key of the previous connection of the identity is
+ * required, if Redis confirmed it within auth.remember; the registry keeps
+ * that one (its hash), for all workers.
  *
  *     auth_redis_ask --> up_auth_answered(FOUND | NONE | SILENT)
  *
@@ -27,7 +28,7 @@
 struct conn;
 
 enum auth_redis_word {
-    KEYS_SILENT, /* nothing can be said; entry holds what is remembered */
+    KEYS_SILENT, /* no answer; entry holds what is remembered */
     KEYS_NONE,   /* Redis does not know the identity */
     KEYS_FOUND
 };

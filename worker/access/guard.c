@@ -1,4 +1,4 @@
-/* guard: what a stranger, or many, may take. See guard.h. */
+/* guard: limits for clients, before and after they are known. See guard.h. */
 #include "access/guard.h"
 
 #include <stdio.h>
@@ -42,8 +42,8 @@ enum {
 /* A lease, without the message it collects (ws.h). */
 #define LEASE_BYTES (11u * 1024)
 
-/* Buffers full for this many seconds: no more patience with those that let
- * something drip. */
+/* Buffers full for this many seconds: connections that send a little now and
+ * then are closed too. */
 #define FULL_PATIENCE_S 5
 
 /* A newly read deny list is held against every connection in the round of
@@ -465,8 +465,9 @@ guard_opened(struct conn *c)
     enter_places(c, c->busy->handshake.addr, KIND_ADDRESS, KIND_PREFIX);
 }
 
-/* Refusals that say something about the client. The state of the gateway is
- * not the client's fault, and a client that waits already is not counted. */
+/* Refusals that say something about the client. Refusals that the state of
+ * the gateway causes are not among them, and a client that has to wait
+ * already is not counted. */
 static bool
 is_failure(enum refuse_reason reason)
 {

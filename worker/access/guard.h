@@ -1,13 +1,13 @@
 /*
- * guard: what a stranger, or many, may take of this gateway.
+ * guard: limits for clients, before and after they are known.
  *
  * Before the handshake: the deny list, how many connections an address and
  * its network have in the opening handshake, how many handshakes are in
- * progress, how fast connections are accepted. In it: how often wrong keys
- * and other failures came from the address, how many open connections the
- * address and its network have, how often the identity connects. After it:
- * how much a connection sends (rates.h), what buffers it holds. Each limit is a
- * knob of [limits] and has its reason in close.def.
+ * progress, how fast connections are accepted. During the handshake: how
+ * often wrong keys and other failures came from the address, how many open
+ * connections the address and its network have, how often the identity
+ * connects. After it: how much a connection sends (rates.h), what buffers it
+ * holds. Each limit is a knob of [limits] and has its reason in close.def.
  */
 #ifndef WORKER_ACCESS_GUARD_H
 #define WORKER_ACCESS_GUARD_H
@@ -29,7 +29,8 @@ void guard_tick(void);
  * being read; for a second at most. */
 bool guard_waits(void);
 
-/* Whether one more connection may be accepted now; if not, soon. */
+/* Whether one more connection may be accepted now; otherwise the caller tries
+ * again soon. */
 bool guard_may_accept(void);
 void guard_accepted(void); /* one was */
 

@@ -45,8 +45,8 @@ now_units(void)
     return (uint32_t)(self.now_us >> UNIT_SHIFT);
 }
 
-/* By how much `until' is ahead. take() lets no time be further ahead than
- * 2 * AHEAD_MAX: one that looks so was never set, or is so old that the clock
+/* By how much `until' is ahead. take() sets no time further ahead than 2 *
+ * AHEAD_MAX; a value further ahead was never set, or is so old that the clock
  * has wrapped. */
 static uint32_t
 ahead_of(uint32_t until)

@@ -164,7 +164,7 @@ claims_closed(struct conn *c, enum close_reason reason)
 
     if (claim == NULL)
         return;
-    /* While the claim is under way, its answer sees that we are gone. */
+    /* While the claim is under way, its answer finds the connection closed. */
     const char *name = registry_name(self.registry, c->session.entry, &len);
     if (claim->epoch != 0 && !(claim->flags & CLAIM_ASKED) &&
         !call_queue_close(claim, (unsigned)reason))
@@ -286,8 +286,8 @@ claims_opened(struct conn *c)
     *claim = (struct claim){.conn = c->self,
         .generation = c->generation,
         .shard = (uint16_t)redis_shard(name, len)};
-    /* Another worker of this node, or the events, may have drawn numbers ahead
-     * of what is our time. */
+    /* Another worker of this node, or events, may have drawn numbers that are
+     * ahead of the time. */
     uint64_t now = shards_now_us(), err = shards_clock_err();
     if (c->generation > now)
         err += c->generation - now;

@@ -31,11 +31,11 @@ enum claim_flag {
     CLAIM_ASKED = 1,   /* a claim is under way */
     CLAIM_HELD = 2,    /* claimed, in the shard's current round */
     CLAIM_WAITING = 4, /* commands wait in its queue, as far as we know */
-    CLAIM_LATE = 8     /* Redis knows an in-flight command that we do not:
-                         claim again */
+    CLAIM_LATE = 8 /* Redis has an in-flight command that this worker does not
+                     have: claim again */
 };
 
-/* What Redis has to do with one connection; by its index. */
+/* The state in Redis of one connection; by its index. */
 struct claim {
     cref                conn;       /* the connection */
     uint64_t            generation; /* as claimed */
@@ -58,7 +58,7 @@ void claims_closed(struct conn *c, enum close_reason reason);
 /* Once a second for each open connection. */
 void claims_check(struct conn *c);
 void claims_tick(void);
-/* Sends what must be said before the worker ends; true when all is said. */
+/* Releases all sessions before the worker ends; true when that is done. */
 bool claims_finish(void);
 
 /* The part of fleet/ in a connection's record (moving.h): its claim and

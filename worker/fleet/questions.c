@@ -1,5 +1,5 @@
-/* questions: what Redis knows of the questions that the platform is asked.
- * See questions.h. */
+/* questions: the state in Redis of questions to the platform. See
+ * questions.h. */
 #include "fleet/questions.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /*
- * questions: what Redis knows of the questions that the platform is asked.
+ * questions: the state in Redis of questions to the platform.
  *
  * The question's event opens it, as it is shipped (ocppd_gateway.lua), and
  * the event that holds the answer closes it. In between the platform's first

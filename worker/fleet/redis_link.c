@@ -107,7 +107,7 @@ link_close(struct link *l)
     l->pause_ms = UINT32_MAX;
 }
 
-/* Of either connection. After redisAsyncFree() of our own it is no link's. */
+/* Of either connection. After redisAsyncFree() it belongs to no link. */
 static void
 disconnected_cb(const redisAsyncContext *ac, int status)
 {

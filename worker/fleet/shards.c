@@ -28,7 +28,8 @@ static const char *owner, *incarnation;
 static uint32_t    rounds;
 static bool        left;
 
-/* Redis' clock minus our monotonic one, and how well we know it, in us. */
+/* Redis' clock minus the monotonic one of this machine, and the greatest
+ * error of that, in us. */
 static int64_t  offset_us;
 static uint64_t offset_err, offset_at_us;
 

@@ -41,7 +41,7 @@ struct lane {
     uint64_t cursor; /* last event sent */
     uint64_t acked;  /* last event Redis has said it has */
     uint64_t begin;  /* events up to this one are there */
-    uint64_t hint;   /* last event of it that was there, as we remember */
+    uint64_t hint;   /* last event of it that is known to be there */
 };
 
 /* One journal on its way. */

@@ -244,8 +244,8 @@ key_ok(struct http_span k)
     return true;
 }
 
-/* RFC 6455 section 4.2.1. What is most likely to be told first: somebody's
- * browser or health check, then a proxy that strips what it should hand on. */
+/* RFC 6455 section 4.2.1. The most likely fault is reported first: browser or
+ * health check, then a proxy that strips what it should hand on. */
 static enum http_result
 judge(struct http_request *r, const struct seen *s)
 {

@@ -1,6 +1,6 @@
 /*
- * http_hint: what is odd about credentials, for the operator who wonders why
- * a charge point is refused. Pure; it never says a part of the key.
+ * http_hint: what is odd about credentials, for the operator: why a charge
+ * point is refused. Pure; it never says a part of the key.
  */
 #ifndef WORKER_NET_HTTP_HINT_H
 #define WORKER_NET_HTTP_HINT_H

@@ -1,6 +1,7 @@
 /*
- * http_identity: who the handshake says it is: the identity in the path and the
- * password in the Authorization header. See http.h.
+ * http_identity: the identity of a charge point in its handshake: the
+ * identity in the path and the password in the Authorization header. See
+ * http.h.
  */
 #include <string.h>
 #include <strings.h>

@@ -1,6 +1,7 @@
 /*
  * proxyproto: the PROXY protocol, versions 1 and 2: one header in front of a
- * connection's bytes, in which a load balancer says who is behind it.
+ * connection's bytes, in which a load balancer reports the address of its
+ * client.
  *
  * Pure. Only for connections from addresses that are trusted to say so:
  * any client can write such a header. Receiver's rules: the header is required

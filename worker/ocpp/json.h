@@ -8,8 +8,9 @@
  * one big object), whatever the text says.
  *
  * Text that breaks the grammar but can only be read in one way is read that
- * way, and the break is noted as a deviation (deviation.def); whoever wants
- * to be strict refuses text with deviations. All other breaks are errors.
+ * way, and the break is noted as a deviation (deviation.def); a caller that
+ * wants to be strict refuses text with deviations. All other breaks are
+ * errors.
  *
  * The tape lists tokens in order of the text. A key is a string token,
  * directly followed by its value:

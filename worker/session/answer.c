@@ -292,8 +292,8 @@ answer_alone(struct answer *a)
 {
     bool starts = a->m->event == EVENT_tx_started;
 
-    /* A gateway that is to ask about tokens does not vouch for one. In the
-     * answer to a stop the verdict is optional. */
+    /* With Authorize = platform the gateway accepts no token by itself. In
+     * the answer to a stop the verdict is optional. */
     if ((a->m->flags & SCHEMA_ANSWERS_TOKEN) && a->token_info.p == NULL &&
         a->m->event != EVENT_authorization && answer_asks_about_tokens(a) &&
         !answer_find_verdict(a)) {

@@ -136,8 +136,8 @@ publish_outcome(struct call *k)
 }
 
 /* Ends a command that is in no queue any more. payload: the CALLRESULT's;
- * code, description, details: the CALLERROR's or our own. All JSON but code
- * and NULL where there is none. */
+ * code, description, details: of the CALLERROR, or of the gateway. All JSON
+ * but code and NULL where there is none. */
 static void
 finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
     struct ocppj_span code, struct ocppj_span description,
@@ -320,7 +320,8 @@ wrong(struct call *k, const struct conn *c, struct json *tape)
         return json_error_text(tape->error);
     if (tape->deviations != 0 || tape->newline)
         return "the payload must be plain JSON on one line";
-    /* What we send is checked strictly, whatever we let pass from others. */
+    /* What the gateway sends is checked strictly, whatever it accepts from
+     * charge points. */
     if (!schema_check(k->m, SCHEMA_REQUEST, tape, 0, OCPPJ_STRICT, &v))
         return v.text;
     return NULL;
@@ -560,7 +561,7 @@ in_flight(const struct call *k, const struct ocppj_frame *f)
         memcmp(k->id, f->id, f->id_len) == 0;
 }
 
-/* Tells a charge point of OCPP 2.1 that its CALLRESULT cannot be used. */
+/* CALLRESULTERROR, for a CALLRESULT of OCPP 2.1 that cannot be used. */
 static void
 answer_result(struct conn *c, const struct ocppj_frame *f,
     enum ocppj_error code, const char *why)
@@ -695,7 +696,7 @@ calls_drop(struct conn *c)
     }
 }
 
-/* --- commands of dead workers, and for nobody ---------------------------- */
+/* --- commands of dead workers, without connection ---------------------------- */
 
 void
 calls_recovered(uint64_t id_hash)

@@ -1,4 +1,5 @@
-/* former: what the journal shows of the gateway's former life. See former.h. */
+/* former: sessions and commands that the previous process left open. See
+ * former.h. */
 #include "session/former.h"
 
 #include <stdlib.h>

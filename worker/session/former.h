@@ -1,11 +1,11 @@
 /*
- * former: what the journal shows of the gateway's former life.
+ * former: sessions and commands that the previous process left open.
  *
  * Recovery hands over the lines of this slot's journal. What began there and
- * did not end, ends now: a command that was sent and has no outcome is
+ * did not end is ended now: a command that was sent and has no outcome is
  * uncertain, a session of a daemon that died is disconnected with the reason
- * gateway_died. (The sessions of a worker that died alone are in the registry,
- * and end as worker_died.)
+ * gateway_died. (The sessions of a worker that died alone are in the
+ * registry, and end as worker_died.)
  *
  * As much of the journal is read back as JOURNAL_RECOVER_MAX: a session without
  * any event in that part is not seen.

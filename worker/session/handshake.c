@@ -28,8 +28,8 @@
 /*
  * Refused connections are kept open until the peer has read the answer and
  * closes: closing at once, with unread bytes in the socket, would reset the
- * connection and could take the answer away. A stranger must not hold
- * descriptors by that. So this many stay, for HANDSHAKE_LINGER_MS at most,
+ * connection and could take the answer away. Clients must not use up the
+ * descriptors by that, so this many stay, for HANDSHAKE_LINGER_MS at most,
  * and one more cuts the oldest.
  */
 #define LINGERING 64
@@ -208,8 +208,9 @@ delay(struct conn *c)
 
 /* --- the request --------------------------------------------------------- */
 
-/* One that takes its own place over needs no other: in a storm of charge
- * points that come back, the connections they lost are still there. */
+/* A connection that replaces one of the same identity needs no further place:
+ * when many charge points reconnect, the connections they have lost are still
+ * open. */
 static bool
 room_for(const struct registry_entry *former)
 {
@@ -217,7 +218,7 @@ room_for(const struct registry_entry *former)
         (former != NULL && former->owner != 0);
 }
 
-/* Whether the identity may come in from there, with what it shows. */
+/* Whether the identity may connect from this address with this key. */
 static enum refuse_reason
 judge(struct conn *c, const struct http_request *r, const char *name,
     size_t len, const struct registry_entry *former,
@@ -225,7 +226,7 @@ judge(struct conn *c, const struct http_request *r, const char *name,
 {
     enum refuse_reason reason = auth_check(r, name, len, answer, detail);
 
-    /* A certificate for the identity is what a key would prove. */
+    /* A certificate for the identity replaces the key. */
     if (reason == REFUSE_wrong_key && certificate_proves(c))
         reason = REFUSE_REASONS;
     if (reason == REFUSE_REASONS)

@@ -215,7 +215,7 @@ note_in_registry(const struct refusal *r)
     uint32_t entry = registry_find(self.registry, r->name, r->len, false);
 
     if (entry == REGISTRY_NONE)
-        return; /* a stranger's name makes no entry */
+        return; /* a refused name makes no entry */
     struct registry_entry *e = registry_at(self.registry, entry);
     e->refused_at = (uint32_t)(self.wall_ms / 1000);
     e->refuse_reason = (uint8_t)r->reason;

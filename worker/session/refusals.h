@@ -5,9 +5,9 @@
  * and `show`, noted in the registry entry of its identity if there is one,
  * and logged. Equal ones share one record, an address has a quarter of the
  * records at most, and clients that sent nothing have records of their own:
- * whatever a stranger sends, the refusals of others stay visible. The log has
- * a line for a new record, and for one that goes on for a minute; all lines
- * together have a rate.
+ * one client cannot hide the refusals of others. The log has a line for a new
+ * record, and for one that goes on for a minute; all lines together have a
+ * rate.
  */
 #ifndef WORKER_SESSION_REFUSALS_H
 #define WORKER_SESSION_REFUSALS_H

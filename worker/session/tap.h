@@ -2,7 +2,8 @@
  * tap: copies of frames for `ocppctl tap`, as they pass.
  *
  * Without a tap, a frame costs one comparison. A reader that does not keep up
- * loses frames, and the next one carries their number; nothing waits for it.
+ * loses frames, and the next one carries their number; nothing waits for the
+ * reader.
  */
 #ifndef WORKER_SESSION_TAP_H
 #define WORKER_SESSION_TAP_H

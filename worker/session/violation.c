@@ -1,4 +1,4 @@
-/* violation: what a charge point got wrong, and who hears of it. See
+/* violation: errors of charge points, as counters and events. See
  * violation.h. */
 #include "session/violation.h"
 

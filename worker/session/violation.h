@@ -1,5 +1,5 @@
 /*
- * violation: what a charge point got wrong, and who hears of it.
+ * violation: errors of charge points, as counters and events.
  */
 #ifndef WORKER_SESSION_VIOLATION_H
 #define WORKER_SESSION_VIOLATION_H

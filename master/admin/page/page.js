@@ -1,5 +1,5 @@
 // The status page. Everything that comes from the gateway is put in as text,
-// never as markup: names and payloads are chosen by strangers.
+// never as markup: names and payloads come from outside.
 "use strict";
 
 const $ = id => document.getElementById(id);
