@@ -1,4 +1,4 @@
-/* tokens: what a client of the HTTP API shows to be let in. See tokens.h. */
+/* tokens: the tokens of the HTTP API. See tokens.h. */
 #include "access/tokens.h"
 
 #include <stdio.h>
@@ -109,7 +109,7 @@ tokens_read(struct buf *why)
     return good;
 }
 
-/* Every token is compared, whole, so that the time taken tells nothing. */
+/* Every token is compared, whole, so that the time taken reveals nothing. */
 enum tokens_role
 tokens_judge(const char *token)
 {

@@ -1,11 +1,11 @@
 /*
- * tokens: what a client of the HTTP API shows to be let in.
+ * tokens: the tokens of the HTTP API.
  *
  * A file `tokens` in server.state_dir, one line for each:
  *
  *     NAME read|admin sha256:SALT:HASH
  *
- * The master alone reads and writes it, and judges: the admin process only
+ * Only the master reads and writes it and checks tokens: the admin process
  * passes on what its client has sent. A token is 40 hexadecimal digits from
  * the kernel's random numbers; only its hash is kept.
  */
@@ -22,8 +22,8 @@
 
 enum tokens_role { TOKENS_NONE, TOKENS_READ, TOKENS_ADMIN };
 
-/* At the start and at a reload. False with a sentence; then the tokens stay
- * those of before. */
+/* At the start and at a reload. False with a sentence; then the former tokens
+ * stay in force. */
 bool tokens_read(struct buf *why);
 
 enum tokens_role tokens_judge(const char *token);

@@ -1,9 +1,8 @@
 /*
  * admin: the small process that serves /health, /metrics, /ready and /live.
  *
- * It maps the shared memory read-only, so that whatever its HTTP library
- * gets wrong cannot harm a charge point; the master watches it like a
- * worker.
+ * It maps the shared memory read-only, so that a fault of its HTTP library
+ * cannot harm a charge point; the master watches it like a worker.
  */
 #ifndef MASTER_ADMIN_ADMIN_H
 #define MASTER_ADMIN_ADMIN_H

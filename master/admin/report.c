@@ -1,4 +1,4 @@
-/* report: what the gateway says about itself. See report.h. */
+/* report: the state of the gateway as text and JSON. See report.h. */
 #include "admin/report.h"
 
 #include <inttypes.h>

@@ -1,8 +1,9 @@
 /*
- * report: what the gateway says about itself, from shared memory alone.
+ * report: the state of the gateway as text and JSON, from shared memory
+ * alone.
  *
- * The master and the admin process both use it; nothing in here takes a
- * lock or changes a thing.
+ * The master and the admin process both use it; nothing in here takes a lock
+ * or changes anything.
  */
 #ifndef MASTER_ADMIN_REPORT_H
 #define MASTER_ADMIN_REPORT_H

@@ -1,6 +1,6 @@
 /*
- * report_redis: what the gateway says about its connection to Redis: `ocppctl
- * redis`, and its part of health and status. From shared memory alone.
+ * report_redis: the state of the connection to Redis: `ocppctl redis`, and
+ * its part of health and status. From shared memory alone.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* `auth`: which charge points may connect. See command.h, access.h. */
+/* `auth`: the keys of charge points. See command.h, access.h. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -154,8 +154,8 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
     return true;
 }
 
-/* The worker died between the outcome's event and its word to us. Its
- * successor found the event, but not what it says. */
+/* The worker died after it wrote the event of the outcome and before it
+ * reported it. Its successor found the event, but not its contents. */
 static void
 reply_unheard(struct client *c, const char *command_id)
 {

@@ -1,5 +1,4 @@
-/* `deny`: which addresses and identities may not connect. See command.h,
- * access.h. */
+/* `deny`: the deny list. See command.h, access.h. */
 #include <string.h>
 
 #include "access/access.h"

@@ -1,7 +1,7 @@
 /*
- * `why`: one paragraph about one charge point: whether it is here, what it
- * last did, why it was turned away, and what to do. It puts together what
- * shared memory, the pending calls and the worker know. See command.h.
+ * `why`: one paragraph about one charge point: whether it is connected, its
+ * last message, why it was refused, and the remedy. The facts come from
+ * shared memory, the pending calls and the worker. See command.h.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -451,8 +451,8 @@ send_busy(int fd)
     (void)!send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* Who came first of those that are still typing. Programs send their line at
- * once: it is read in the turn after the accept, and its sender is none of
+/* The oldest client that has not sent its line yet. Programs send their line
+ * at once: it is read in the turn after the accept, and its sender is none of
  * these. Other clients cannot displace those of an administrator. */
 static struct peer *
 longest_typing(bool admin)

@@ -1,9 +1,9 @@
 /*
  * json_members: the members of one JSON object, one after the other. Pure.
  *
- * For the JSON that our own workers write, so that the master can show it to
- * people without a JSON library. It does not judge: on text that is no
- * object it finds no further member.
+ * For JSON that the workers write, so that the master can print it without a
+ * JSON library. It checks nothing: in text that is no object it finds no
+ * further member.
  */
 #ifndef MASTER_CONTROL_JSON_MEMBERS_H
 #define MASTER_CONTROL_JSON_MEMBERS_H

@@ -1,5 +1,5 @@
 /*
- * outcomes: how the last commands ended, for clients that did not wait.
+ * outcomes: the outcomes of the last commands, for clients that did not wait.
  *
  * A ring in the master's memory, bounded in number and bytes; the journal has
  * every outcome for as long as it is kept. Outcomes of commands that came

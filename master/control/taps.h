@@ -16,7 +16,7 @@
 
 /* False if there are TAPS_MAX already. */
 bool taps_start(uint64_t client, const char *pattern);
-/* The client is gone, or has enough. Nothing happens if it has no tap. */
+/* The client is gone, or ends its tap. Nothing happens if it has no tap. */
 void taps_end(uint64_t client);
 
 void taps_frame(uint64_t id, const char *json, size_t len);

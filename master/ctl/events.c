@@ -222,7 +222,8 @@ save_rest(struct events *e)
         if (!save(e) || (poll(&out, 1, GATHER_MS) > 0 && out.revents != 0))
             return;
         if (before == 1 && e->cursor.n == 1 && cursor_all_read(&e->cursor))
-            return; /* what the reader does with the last is not known */
+            return; /* whether the reader has handled the last one is not known
+                     */
     }
 }
 
@@ -309,8 +310,8 @@ sleep_ms(unsigned ms)
     nanosleep(&t, NULL);
 }
 
-/* Until something is written, at most ms. False if the reader has closed
- * our output. */
+/* Until something is written, at most ms. False if the reader has closed the
+ * output. */
 static bool
 await(struct events *e, int ms)
 {

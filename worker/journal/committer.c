@@ -215,8 +215,8 @@ locked_commit(void)
     }
 }
 
-/* A commit soon after another waits for company, so that a busy worker makes
- * fewer and larger ones; one after a pause goes at once. */
+/* A commit soon after another one waits for further events, so that a busy
+ * worker makes fewer and larger commits; one after a pause goes at once. */
 static void
 locked_gather(uint64_t last_began)
 {
@@ -419,7 +419,8 @@ committer_start(
     pthread_cond_init(&c.wake, &attr);
     pthread_condattr_destroy(&attr);
 
-    /* Signals are the loop's; SIGXFSZ, blocked, leaves EFBIG. */
+    /* Signals are handled by the loop's thread; with SIGXFSZ blocked,
+     * write(2) returns EFBIG. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int err = pthread_create(&c.thread, NULL, run, NULL);

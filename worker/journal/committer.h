@@ -8,7 +8,7 @@
  *
  * A process has one. committer_ functions belong to the loop's thread. The
  * thread logs nothing and calls nothing but env->progress: what it has to
- * say waits in struct committer_news.
+ * report is in struct committer_news.
  */
 #ifndef WORKER_JOURNAL_COMMITTER_H
 #define WORKER_JOURNAL_COMMITTER_H

@@ -131,8 +131,8 @@ journal_begin(void)
 
     ensure(jl.open && jl.drawn == 0);
     /* Store the floor before drawing the number. Otherwise a reader could see
-     * the sequence past our number while the floor still says that nothing is
-     * pending. The floor stays while anything waits. */
+     * a sequence beyond the new number while the floor still says that
+     * nothing is pending. The floor stays while anything waits. */
     if (atomic_load_explicit(&jl.mem->journal_floor, memory_order_relaxed) ==
         UINT64_MAX)
         atomic_store(&jl.mem->journal_floor, atomic_load(sequence));
@@ -186,8 +186,9 @@ journal_abandon(uint64_t number)
 {
     ensure(number != 0 && jl.drawn == number);
     jl.drawn = 0;
-    /* If nothing else waits, the floor goes up with the next news. Nothing is
-     * delivered from here: the caller is in the middle of something. */
+    /* If nothing else waits, the floor goes up with the next news.
+     * up_committed() is not called from here, because the caller is in the
+     * middle of something. */
     ev_async_send(jl.env.loop, &jl.done);
 }
 

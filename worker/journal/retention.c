@@ -1,4 +1,4 @@
-/* retention: which segments go, and when. See retention.h. */
+/* retention: which segments are removed, and when. See retention.h. */
 #include "journal/retention.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /*
- * retention: which segments go, and when.
+ * retention: which segments are removed, and when.
  *
  * A worker looks after its own slot; slot 0 also after slots that are no
  * longer there (fewer workers than before). What a reader still wants is
@@ -20,10 +20,10 @@ void retention_keep(unsigned slot, uint64_t number);
 void retention_keep_nothing(void);
 
 /*
- * The time that ages are counted by. A step of the wall clock is believed only
- * after it has stood for a day: a clock that is a week ahead for a moment would
- * otherwise remove all that is kept. When a worker starts, the newest write to
- * the journal stands for the clock before.
+ * The time that ages are counted by. A step of the wall clock counts only
+ * after it has lasted for a day: a clock that is a week ahead for a moment
+ * would otherwise remove all that is kept. When a worker starts, the newest
+ * write to the journal stands for the clock before.
  */
 struct retention_clock {
     bool     set;

@@ -203,8 +203,8 @@ segment_writer_give_up(struct tail *t)
 {
     char name[JOURNAL_NAME_LEN + 1];
 
-    /* At best what is left is what was durable. If this fails too, readers
-     * meet lines twice, or torn, and are made for it. */
+    /* If this succeeds, what is left is what was durable. If it fails too,
+     * the file holds repeated or torn lines, which readers accept. */
     if (t->fd >= 0 && ftruncate(t->fd, (off_t)t->size) == 0)
         (void)fdatasync(t->fd);
     close_segment(t);

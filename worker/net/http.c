@@ -1,10 +1,10 @@
 /*
  * http: the opening handshake of a WebSocket, as text. See http.h.
  *
- * The one idea: bytes are looked at once as they come (is this the end? may
- * this byte stand here at all?), and taken apart once, when the empty line is
- * here. So the caller may call after every byte, and garbage such as a TLS
- * hello is refused at its first byte.
+ * Each byte is checked once as it comes (is this the end? is this byte
+ * allowed here?), and the whole is parsed once, when the empty line has come.
+ * So the caller may call after every byte, and garbage such as a TLS
+ * ClientHello is refused at its first byte.
  */
 #include "net/http.h"
 
@@ -19,7 +19,8 @@
 #define KEY_LEN 24                                  /* 16 bytes in base64 */
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
 
-/* What the header lines have said so far, besides the spans we keep. */
+/* What the header lines have contained so far, besides the spans that are
+ * kept. */
 struct seen {
     unsigned         host, key, version, authorization;
     bool             upgrade_websocket;

@@ -1,6 +1,6 @@
 /*
  * http_hint: what is odd about credentials, for the operator: why a charge
- * point is refused. Pure; it never says a part of the key.
+ * point is refused. Pure; it never reveals a part of the key.
  */
 #ifndef WORKER_NET_HTTP_HINT_H
 #define WORKER_NET_HTTP_HINT_H

@@ -74,7 +74,7 @@ http_identity(struct http_span path, const char *prefix, size_t max, char *out,
     if (next_segment(&path, &b))
         return HTTP_ID_PATH;
 
-    /* First what the segment says, whole; then whether it fits: so that the
+    /* Decode the whole segment before its length is checked, so that the
      * reason does not depend on the knob. */
     char   id[8192];
     size_t n = 0;

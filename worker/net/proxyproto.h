@@ -3,11 +3,10 @@
  * connection's bytes, in which a load balancer reports the address of its
  * client.
  *
- * Pure. Only for connections from addresses that are trusted to say so:
- * any client can write such a header. Receiver's rules: the header is required
- * (guessing whether there is one would let a client forge it), and a
- * connection the balancer makes for itself (UNKNOWN, LOCAL) has its own
- * address.
+ * Pure. Only for connections from trusted addresses: any client can write
+ * such a header. Receiver's rules: the header is required (guessing whether
+ * there is one would let a client forge it), and a connection the balancer
+ * makes for itself (UNKNOWN, LOCAL) has its own address.
  */
 #ifndef WORKER_NET_PROXYPROTO_H
 #define WORKER_NET_PROXYPROTO_H

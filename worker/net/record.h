@@ -97,8 +97,8 @@ bool record_unseal(struct record *r);
  * those of a peer that sends 2^32 records and no KeyUpdate. */
 bool record_spent(const struct record *r);
 
-/* A KeyUpdate of our own; `request` asks the peer for one, too. TLS 1.3 only.
- * Returns the wire bytes, 0 if libcrypto failed. */
+/* A KeyUpdate of this side; `request` asks the peer for one, too. TLS 1.3
+ * only. Returns the wire bytes, 0 if libcrypto failed. */
 size_t record_update(struct record *r, bool request, uint8_t *out);
 
 /* An alert: fatal unless it is close_notify or no_renegotiation. */

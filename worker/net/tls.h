@@ -69,8 +69,8 @@ struct tls_handshake *tls_begin(struct tls_context *x);
 enum tls_step tls_step(struct tls_handshake *h, const uint8_t *in, size_t n,
     size_t *used, struct buf *wire);
 /* After TLS_DONE: the keys. record has RECORD_SIZE_MAX bytes; the caller keeps
- * record_size() of them. Frees h. False if OpenSSL did not behave as the
- * self-test found: the connection must end. */
+ * record_size() of them. Frees h. False if OpenSSL behaves otherwise than in
+ * the self-test: the connection must end. */
 bool tls_detach(
     struct tls_handshake *h, struct record *record, struct tls_peer *who);
 /* After TLS_FAILED. The detail is one line: OpenSSL's words, the name of an

@@ -141,7 +141,7 @@ keylog_cb(const SSL *ssl, const char *line)
         h->secret[which][i] = (uint8_t)(a << 4 | b);
     }
     h->have_secret |= (uint8_t)(1 << which);
-    /* The key of our own direction is in force from here on. */
+    /* The key of the own direction is in force from here on. */
     if (which == !h->client) {
         h->counting = h->msg_counting = true;
         h->seen_wire = h->seen_msg = 0;
@@ -171,7 +171,7 @@ msg_cb(int leaves, int version, int type, const void *p, size_t n, SSL *ssl,
     }
 }
 
-/* Keeps whose certificate it was that did not verify. */
+/* Keeps the subject of the certificate that did not verify. */
 static int
 verify_cb(int good, X509_STORE_CTX *ctx)
 {

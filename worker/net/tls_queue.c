@@ -432,7 +432,7 @@ tls_queue_open(uint32_t capacity, int fd, struct buf *why)
     bundle = fd;
     if (!load(fd, why))
         return false;
-    /* What the self-test and the files' parsing took. */
+    /* The time that the self-test and the parsing of the files took. */
     heap_trim();
     ev_check_init(&check, check_cb);
     ev_set_priority(&check, EV_MINPRI);

@@ -33,8 +33,8 @@ struct transport {
     bool (*wrap)(struct conn *c, const void *p, size_t n, struct wire *w);
     /* Nothing of what the last wrap() returned has left, nor will it. */
     void (*unwrap)(struct conn *c);
-    /* Our direction is about to be shut down: wire bytes that must go first,
-     * len 0 if there are none. */
+    /* The own direction is about to be shut down: wire bytes that must go
+     * first, len 0 if there are none. */
     void (*finish)(struct conn *c, struct wire *w);
     /* The socket is about to be closed: frees what the transport keeps. */
     void (*free)(struct conn *c);

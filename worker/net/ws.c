@@ -206,7 +206,8 @@ frame_end_cb(wslay_event_context_ptr ctx, void *user)
     ws->stage = ENDED;
 }
 
-/* wslay does not look into a compressed message: its text is checked here. */
+/* wslay does not check the text of a compressed message, so it is checked
+ * here. */
 static void
 deliver_inflated(
     struct ws *ws, enum frame_opcode opcode, const char *data, size_t n)
@@ -308,7 +309,7 @@ static const struct wslay_event_callbacks callbacks = {.recv_callback = recv_cb,
 
 /* --- inbound ------------------------------------------------------------- */
 
-/* What wslay thought of the bytes it was fed. frame_read() has passed the
+/* The verdict of wslay on the bytes it was given. frame_read() has passed the
  * header, so if wslay will not read on, it is the UTF-8 (found before the end
  * of the frame) or the status in a close frame (looked at after it). */
 static void

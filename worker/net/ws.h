@@ -88,9 +88,9 @@ enum ws_result {
  * freed when returned. After WS_CLOSED and WS_FAILED: send what ws_output()
  * gives, then close the connection.
  *
- * After our own close frame (frame_put_close()) input goes on as before until
- * the peer's close frame: answers under way still arrive. Pings are no
- * longer answered then.
+ * After the close frame of this side (frame_put_close()) input goes on as
+ * before until the peer's close frame: answers under way still arrive. Pings
+ * are no longer answered then.
  */
 enum ws_result ws_input(struct ws *ws, const uint8_t *p, size_t n);
 

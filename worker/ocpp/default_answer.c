@@ -79,7 +79,7 @@ put_echo(struct writer *w, const char *name, const struct default_answer *a)
     echo(w, a, a->payload, name);
 }
 
-/* The gateway verifies no contract certificate, so it vouches for none. */
+/* The gateway verifies no contract certificate, so it accepts none. */
 static void
 put_no_chain(struct writer *w, const char *name, const struct default_answer *a)
 {

@@ -3,8 +3,8 @@
  * itself.
  *
  * It has the fields that the message's schema requires, and a verdict on each
- * token that the request presents; nothing else. Pure: what it needs of the
- * world is in its input.
+ * token that the request presents; nothing else. Pure: all that it needs is
+ * in its input.
  */
 #ifndef WORKER_OCPP_DEFAULT_ANSWER_H
 #define WORKER_OCPP_DEFAULT_ANSWER_H

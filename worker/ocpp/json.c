@@ -12,7 +12,8 @@
 #include "json_plain.h"
 #include "ocpp/json_char.h"
 
-/* Objects up to this size look for duplicate keys pair by pair. */
+/* In objects up to this size, keys are compared pair by pair to find
+ * duplicates. */
 #define FEW_KEYS 8
 
 struct scan {

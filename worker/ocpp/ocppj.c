@@ -298,7 +298,7 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
         f->deviations |= DEVIATION_BIT(number_id);
     i = tok[i].next;
 
-    /* The name of a CALL is worth having even if the rest is wrong. */
+    /* The name of the action is set even if the rest of the CALL is wrong. */
     if ((type == OCPPJ_CALL || type == OCPPJ_SEND) && n > 2 &&
         tok[i].type == JSON_STRING)
         f->action = word(f, tape, i);

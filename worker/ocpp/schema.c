@@ -15,7 +15,7 @@
 #include "ocpp/schema_format.h"
 #include "ocpp/secrets.h"
 
-/* Where in the payload we are: each level on the C stack of its check. */
+/* The position in the payload: each level lies on the C stack of its check. */
 struct place {
     const struct place *up;    /* NULL: the payload itself */
     const char         *name;  /* NULL: an element of an array */
