@@ -11,7 +11,7 @@ StartTransaction that is sent again gets the same.
 from redis_resp import Error
 from redis_fleet import EV, events, gateway, redis, tidy, wait_event
 from lib import *
-from ocpp2 import BOTH, TOKEN, Station, transaction
+from ocpp2 import BOTH, TOKEN, V201, Station, transaction
 
 SECONDS = 40.0
 SEED = int.from_bytes(os.urandom(4), "big")
@@ -182,6 +182,59 @@ def test_the_platform_answers_transaction_events_and_each_of_them_once():
         assert c.event("Ended", "t", 2) == {}
         c.reset()
         assert len(events(r, c.identity, "answer.requested")) == 3
+
+
+def in_stream(r, cp):
+    """The transaction events of a charge point, as kind and number."""
+    return [e["eventType"][12:] + str(json.loads(e["tx"])["seq"]) for e in r.entries(EV)
+            if e["chargePointId"] == cp and e["eventType"].startswith("transaction.")]
+
+
+@tidy
+def test_a_transaction_event_that_is_sent_to_two_gateways_is_in_the_stream_once():
+    s = redis()
+    r = s.client()
+    a, b = gateway(s, "a"), gateway(s, "b")
+    rows = [("Started", 0)] + [("Updated", n) for n in range(1, 12)] + [("Ended", 12)]
+    names = [{"Started": "started", "Updated": "updated", "Ended": "stopped"}[k] + str(n)
+             for k, n in rows]
+    for version in BOTH:
+        c = Station(a, "TWO" + version, version)
+        c.boot()
+        for kind, n in rows[:8]:
+            c.event(kind, "t", n)
+        # In any order, with more, and while the first gateway ships.
+        c = Station(b, c.identity, version)
+        for kind, n in reversed(rows):
+            assert c.event(kind, "t", n, offline=True) == {}
+        c = Station(a, c.identity, version)
+        for kind, n in rows[4:]:
+            c.event(kind, "t", n)
+        c.event("Started", "t", 0, timestamp="2026-02-01T00:00:00Z")
+        poll(lambda: len(in_stream(r, c.identity)) >= 14)
+        poll(lambda: all(g.stat("ship_lag_ms") == 0 for g in (a, b)))
+        got = in_stream(r, c.identity)
+        assert sorted(got) == sorted(names + ["started0"]), got
+        c.close()
+    # The first gateway dies with what it has acknowledged, before Redis has it.
+    c = Station(a, "DEAD", V201)
+    c.boot()
+    wait_event(r, "DEAD", "charge_point.booted")
+    s.kill()
+    for kind, n in rows:
+        assert c.event(kind, "t", n) == {}
+    a.kill_everything()
+    s.start()
+    r = s.client()
+    c = Station(b, "DEAD", V201)
+    for kind, n in rows:
+        c.event(kind, "t", n)
+    poll(lambda: len(in_stream(r, "DEAD")) == len(rows))
+    a.start()
+    ids = {e["eventId"] for e in a.events("gateway.started")}
+    poll(lambda: ids <= {e["eventId"] for e in r.entries(EV)})
+    poll(lambda: a.stat("ship_lag_ms") == 0)
+    assert in_stream(r, "DEAD") == names, in_stream(r, "DEAD")
 
 
 def test_calls_wait_for_the_answer_to_the_boot():

@@ -25,6 +25,7 @@ local PREFIX, SHARDS, VERSION = 'ocppd', 1, 4
 --   {ocppd:events:0}:cursor:NODE-ID/J journal J of the node: shipped up to here
 --   {ocppd:events:0}:auth:ID          key and new key, hashed (hash)
 --   {ocppd:events:0}:ask:ID/QUESTION  one question to the platform (hash)
+--   {ocppd:events:0}:events:ID        the last TransactionEvents in the stream (sorted set)
 --   {ocppd:events:0}:starts:ID        answers to its last StartTransactions (hash)
 --   {ocppd:events:0}:txid:last        last transaction id given away; in shard 0
 --

@@ -309,18 +309,35 @@ local function stopped(keys, a)
   return 1
 end
 
--- What ship notes of an event, "start:FINGERPRINT" or "stop:ID". False if the
--- event is in the stream already: two gateways have made one of the same start
--- with the same answer, since the second could not know that the first one's
--- is durable.
+local EVENTS_MAX = 32 -- TransactionEvents of a charge point that are remembered
+
+-- A TransactionEvent of 2.x. False if the stream has an event of it with the
+-- same answer: the charge point has sent it to two gateways.
+local function note_event(p, fingerprint, answer)
+  local key = p.S .. 'events:' .. p.id
+  local member = fingerprint .. redis.sha1hex(answer or ''):sub(1, 8)
+  if call('ZSCORE', key, member) then return false end
+  call('ZADD', key, int(now_us()), member)
+  call('ZREMRANGEBYRANK', key, 0, -1 - EVENTS_MAX)
+  call('PEXPIRE', key, KEEP_SESSION)
+  return true
+end
+
+-- What ship notes of an event, "start:FINGERPRINT", "stop:ID" or
+-- "event:FINGERPRINT". False if the event is in the stream already: two gateways
+-- have made one of the same start with the same answer, since the second could
+-- not know that the first one's is durable.
 local function note(p, what, a, first, last)
-  local fingerprint, id = what:match('^start:(.*)$'), what:match('^stop:(.*)$')
-  if id then end_start(p, id) end
-  if not fingerprint then return true end
+  local kind, fingerprint = what:match('^(%a+):(.*)$')
+  if kind == 'stop' then
+    end_start(p, fingerprint)
+    return true
+  end
   local answer
   for i = first, last, 2 do
     if a[i] == 'answer' then answer = a[i + 1] end
   end
+  if kind == 'event' then return note_event(p, fingerprint, answer) end
   local state, given = read_start(p, fingerprint)
   if given ~= answer or state == 'draft' then
     if #answer <= START_MAX then write_start(p, fingerprint, 'known', answer) end

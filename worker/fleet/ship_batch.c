@@ -90,7 +90,9 @@ is_type(const struct json *tape, const char *type)
 
 /* Redis remembers the starts of OCPP 1.6 and their answers, so that another
  * gateway gives the same answer: "start:" and the fingerprint of a start, or
- * "stop:" and the id of a transaction that has ended. */
+ * "stop:" and the id of a transaction that has ended. Of a TransactionEvent of
+ * 2.x, whose answer needs no agreement, it remembers that the event is in the
+ * stream: "event:" and the fingerprint. */
 static bool
 note(const struct json *tape)
 {
@@ -102,7 +104,10 @@ note(const struct json *tape)
 
     if (payload == 0 || answer == 0)
         return true;
-    if (is_type(tape, "transaction.started") &&
+    if (json_member(tape, payload, "transactionInfo", 15) != 0) {
+        transaction_fingerprint(tape, payload, fp);
+        buf_addf(&bt.text, "event:%016" PRIx64 "%016" PRIx64, fp[0], fp[1]);
+    } else if (is_type(tape, "transaction.started") &&
         json_member(tape, answer, "transactionId", 13) != 0) {
         transaction_fingerprint(tape, payload, fp);
         buf_addf(&bt.text, "start:%016" PRIx64 "%016" PRIx64, fp[0], fp[1]);
