@@ -401,7 +401,7 @@ start(int inherit)
             "server.max_connections = %" PRIu64 ": %s",
             c->server_max_connections, strerror(errno));
     log_level_at(&master.shm->log_level);
-    if (inherit >= 0 && !successor_prepared(&why))
+    if (inherit >= 0 && !successor_take_state(&why))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
     buf_clear(&why);
     /* A successor gets them with the entries. */
@@ -419,8 +419,10 @@ start(int inherit)
             "cannot give up rights that are not needed: %s", strerror(errno));
     if (sandbox_secrets(c))
         sandbox_hide();
-    if (inherit >= 0)
-        return; /* the old program says what comes next */
+    if (inherit >= 0) {
+        successor_start();
+        return;
+    }
     supervise_begin();
     supervise_start();
     admin_start();

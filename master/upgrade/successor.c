@@ -33,6 +33,7 @@
 
 enum phase {
     RECEIVE,  /* sockets and state come */
+    STARTING, /* its processes get ready to take over */
     PREPARED, /* for the order to begin */
     SLOTS,
     REST,     /* worker 0 reads what has changed in the registry */
@@ -52,6 +53,12 @@ static struct {
     int              control;
     int              workers[CREF_SLOTS]; /* of the old program: pidfd or -1 */
     ev_io            ends[CREF_SLOTS];
+
+    /* The old program's ends of the pairs; readable when the heir at the other
+     * end is prepared. -1: passed on, or none. */
+    int      pair[CREF_SLOTS];
+    ev_io    hello[CREF_SLOTS];
+    unsigned heirs, ready;
 
     unsigned slot; /* that moves */
     bool     taken, gone, inherited;
@@ -278,30 +285,49 @@ die(const char *why)
     _exit(MASTER_EXIT_FAILED);
 }
 
+static bool
+make_pair(int ends[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+               ends) == 0;
+}
+
+/* Fewer slots than before: a worker that runs takes this one as well. */
+static void
+give_to_another(void)
+{
+    struct channel_msg m = {.type = CHANNEL_inherit};
+    int                ends[2];
+
+    if (!make_pair(ends)) {
+        log_error("upgrade: cannot make a socket pair: %s; the connections of "
+                  "worker %u are lost",
+            strerror(errno), in.slot);
+        _exit(MASTER_EXIT_FAILED);
+    }
+    if (!supervise_send_fd(in.slot % master.slots, &m, ends[0]))
+        in.inherited = true;
+    close(ends[0]);
+    send_heir(0, ends[1]);
+    close(ends[1]);
+}
+
 static void
 next_slot(void)
 {
-    int ends[2];
-
     if (in.slot == in.slots)
         return; /* `end` follows */
     in.gone = in.inherited = in.taken = false;
     in.slot_began_ms = clock_mono_ms();
-    if (socketpair(
-            AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
-        die("cannot make a socket pair");
-    if (in.slot < master.slots) {
-        supervise_heir(in.slot, ends[0]);
-        send_heir(supervise_pid(in.slot), ends[1]);
-    } else {
-        /* Fewer slots than before: a worker that runs takes these as well. */
-        struct channel_msg m = {.type = CHANNEL_inherit};
-        if (!supervise_send_fd(in.slot % master.slots, &m, ends[0]))
-            in.inherited = true;
-        close(ends[0]);
-        send_heir(0, ends[1]);
+    if (in.slot >= master.slots) {
+        give_to_another();
+        return;
     }
-    close(ends[1]);
+    if (supervise_pid(in.slot) == 0)
+        in.inherited = true; /* it has died meanwhile */
+    send_heir(supervise_pid(in.slot), in.pair[in.slot]);
+    close(in.pair[in.slot]);
+    in.pair[in.slot] = -1;
 }
 
 static void
@@ -354,10 +380,10 @@ successor_inherited(unsigned slot, uint64_t taken, uint64_t closed)
 void
 successor_heir_gone(unsigned slot)
 {
+    if (in.slot == 0 && !in.taken)
+        die("a process that was to take over a worker has died");
     if (in.phase != SLOTS || slot != in.slot)
         return;
-    if (slot == 0 && !in.taken)
-        die("the process that was to take over worker 0 has died");
     in.inherited = true;
     slot_done();
 }
@@ -603,7 +629,7 @@ state_record(struct fields *f)
 }
 
 bool
-successor_prepared(struct buf *why)
+successor_take_state(struct buf *why)
 {
     if (strcmp(in.node, master.shm->node) != 0) {
         buf_addf(why,
@@ -618,10 +644,40 @@ successor_prepared(struct buf *why)
     }
     close(in.state);
     in.state = -1;
+    return true;
+}
+
+/* The heir says hello: it has its certificates, its user and its memory. What
+ * it says is for the worker that hands over, and is not read here. */
+static void
+hello_cb(struct ev_loop *loop, ev_io *w, int events)
+{
+    (void)events;
+    ev_io_stop(loop, w);
+    if (++in.ready < in.heirs || in.phase != STARTING)
+        return;
+    in.phase = PREPARED;
+    peer_link_say(&in.link, "prepared");
+}
+
+/* All heirs get ready before the first slot moves: this takes longer than the
+ * hand-over, and the old program serves meanwhile. */
+void
+successor_start(void)
+{
+    int ends[2];
+
     control_hold(true);
     supervise_freeze(true);
     supervise_begin();
-    in.phase = PREPARED;
-    peer_link_say(&in.link, "prepared");
-    return true;
+    in.phase = STARTING;
+    in.heirs = in.slots < master.slots ? in.slots : master.slots;
+    for (unsigned i = 0; i < in.heirs; i++) {
+        if (!make_pair(ends))
+            die("cannot make a socket pair");
+        in.pair[i] = ends[1];
+        supervise_heir(i, ends[0]);
+        ev_io_init(&in.hello[i], hello_cb, ends[1], EV_READ);
+        ev_io_start(master.loop, &in.hello[i]);
+    }
 }

@@ -28,8 +28,11 @@ int successor_descriptor(void);
 bool successor_receive(int fd, struct buf *why);
 /* The sentence is sent to the old program. */
 void successor_refuse(const char *why);
-/* The segment is made: takes the state over, and is ready for the slots. */
-bool successor_prepared(struct buf *why);
+/* The segment is made: takes the state over. */
+bool successor_take_state(struct buf *why);
+/* Starts the processes that will take over the slots, and goes on when the old
+ * program says so. */
+void successor_start(void);
 
 /* What workers say, and of them. */
 void successor_inherited(unsigned slot, uint64_t taken, uint64_t closed);
