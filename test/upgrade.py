@@ -277,5 +277,155 @@ def test_another_number_of_workers():
         g.close()
 
 
+# --- deaths -------------------------------------------------------------------
+
+def children(pid):
+    return [int(p) for p in subprocess.run(
+        ["pgrep", "-P", str(pid)], stdout=subprocess.PIPE,
+        text=True).stdout.split()]
+
+
+class Halfway:
+    """An upgrade that stands still before slot `at` moves, because the worker
+    of that slot does."""
+
+    def __init__(self, at, **settings):
+        settings.setdefault("server_workers", 2)
+        settings.setdefault("upgrade_patience", "60s")
+        settings.setdefault("websocket_idle_timeout", "5m")
+        settings.setdefault("websocket_ping_interval", "45s")
+        self.g = g = Gateway(server_drain_time="1s", **settings)
+        g.deaths_expected = True
+        subreaper()
+        self.points = [[Charger(g, "W%d-%d" % (w, i), worker=w)
+                        for i in range(3)] for w in range(2)]
+        for c in sum(self.points, []):
+            c.boot()
+        self.old = g.pid
+        self.workers = [w["pid"] for w in g.workers()]
+        os.kill(self.workers[at], signal.SIGSTOP)
+        self.client = background(g.ask, "-j", "upgrade")
+        self.new = poll(lambda: self.find_new(), what="the new master")
+        g.wait_log("upgrade: worker %d has taken over" % (at - 1) if at
+                   else "it is prepared")
+
+    def find_new(self):
+        for pid in children(self.old):
+            if pid in self.workers:
+                continue
+            try:
+                with open("/proc/%d/comm" % pid) as f:
+                    name = f.read().strip()
+            except FileNotFoundError:
+                continue
+            if name == "ocppd":
+                return pid
+        return None
+
+    def resume(self, at):
+        os.kill(self.workers[at], signal.SIGCONT)
+
+
+def dead(points):
+    for c in points:
+        try:
+            while True:
+                c.recv(DEADLINE)
+        except (Closed, OSError):
+            pass
+
+
+def test_the_new_master_dies_before_a_slot_has_moved():
+    h = Halfway(0)
+    os.kill(h.new, signal.SIGKILL)
+    code, body = h.client.wait()
+    assert code == 500 and "signal 9" in body, body
+    h.resume(0)
+    assert h.g.pid == h.old
+    assert [w["pid"] for w in h.g.workers()] == h.workers
+    lives(h.g, *sum(h.points, []))
+    assert not [e for e in h.g.events("charge_point.disconnected")
+                if e["chargePointId"].startswith("W")]
+    h.g.upgrade()
+    lives(h.g, *sum(h.points, []))
+
+
+def test_the_new_master_dies_after_a_slot_has_moved():
+    """The old one starts a worker in the slot that had moved; the connections
+    of the other slot stay."""
+    h = Halfway(1)
+    os.kill(h.new, signal.SIGKILL)
+    h.client.wait()
+    h.resume(1)
+    dead(h.points[0])
+    poll(lambda: [w["state"] for w in h.g.workers()] == ["ready", "ready"])
+    assert h.g.worker_pid(1) == h.workers[1]
+    lives(h.g, *h.points[1])
+    h.g.wait_events(3, type="charge_point.disconnected")
+    for c in h.points[0]:
+        Charger(h.g, c.identity).call("Heartbeat")
+    h.g.upgrade()
+    lives(h.g, *h.points[1])
+
+
+def test_the_old_master_dies_after_a_slot_has_moved():
+    """The new one goes on with what has moved, and starts workers in the other
+    slots when those of the old program have ended."""
+    h = Halfway(1)
+    os.kill(h.old, signal.SIGKILL)
+    h.resume(1)
+    h.g.follow(h.new)
+    dead(h.points[1])
+    h.g.wait_ready()
+    lives(h.g, *h.points[0])
+    for c in h.points[1]:
+        Charger(h.g, c.identity).call("Heartbeat")
+    got = h.g.wait_events(3, type="charge_point.disconnected")
+    assert {e["chargePointId"][:2] for e in got
+            if e["chargePointId"][0] == "W"} == {"W1"}, got
+    h.g.upgrade()
+    lives(h.g, *h.points[0])
+
+
+def test_a_worker_dies_before_its_slot_moves():
+    """It costs its own connections; the upgrade goes on."""
+    h = Halfway(1)
+    os.kill(h.workers[1], signal.SIGKILL)
+    code, body = h.client.wait()
+    assert code == 200, body
+    h.g.follow(json.loads(body)["pid"])
+    dead(h.points[1])
+    h.g.wait_ready()
+    lives(h.g, *h.points[0])
+    for c in h.points[1]:
+        Charger(h.g, c.identity).call("Heartbeat")
+
+
+def test_a_new_worker_dies_after_its_slot_has_moved():
+    h = Halfway(1)
+    heir = next(p for p in children(h.new)
+                if open("/proc/%d/comm" % p).read().strip() == "ocppd-w0")
+    os.kill(heir, signal.SIGKILL)
+    h.resume(1)
+    code, body = h.client.wait()
+    assert code == 200, body
+    h.g.follow(json.loads(body)["pid"])
+    dead(h.points[0])
+    h.g.wait_ready()
+    lives(h.g, *h.points[1])
+    for c in h.points[0]:
+        Charger(h.g, c.identity).call("Heartbeat")
+
+
+def test_a_worker_that_hangs():
+    """Before a slot has moved: after upgrade.patience the old program goes
+    on."""
+    h = Halfway(0, upgrade_patience="2s")
+    code, body = h.client.wait()
+    assert code == 500 and "worker 0 was not moved within" in body, body
+    h.resume(0)
+    lives(h.g, *sum(h.points, []))
+
+
 if __name__ == "__main__":
     main()

@@ -33,6 +33,7 @@
 #include "workers/child.h"
 
 #define ARGS_MAX 640
+#define DEATH_S 1.0        /* from the end of the link to that of the process */
 #define SLOT_GRACE_MS 5000 /* of a worker, beyond upgrade.patience */
 
 enum phase { IDLE, CHECK_FORMAT, CHECK_CONFIG, PREPARE, MOVE, FINISH };
@@ -49,6 +50,7 @@ static struct {
     uint64_t          began_ms, froze_ms;
     unsigned          slot;  /* that moves */
     bool              taken; /* the new program has its commands */
+    bool              ended; /* the link */
     unsigned          moved; /* slots */
     uint64_t          connections, closed;
     pid_t             heirs[CREF_SLOTS]; /* of the new program */
@@ -144,11 +146,11 @@ give_up(const char *fmt, ...)
         buf_free(&why);
         control_accept(true);
         supervise_freeze(false);
-        for (unsigned i = 0; i < master.slots; i++)
-            if (supervise_state(i) == SHM_WORKER_MOVED) {
+        for (unsigned i = 0; i < master.slots; i++) {
+            if (supervise_state(i) == SHM_WORKER_MOVED)
                 pending_calls_worker_gone(i);
-                supervise_keep(i);
-            }
+            supervise_keep(i);
+        }
     }
     control_hold(false);
 }
@@ -157,6 +159,11 @@ static void
 late_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
     (void)loop, (void)w, (void)events;
+    if (up.ended) {
+        give_up("the new program has closed the connection; its log tells "
+                "more");
+        return;
+    }
     switch (up.phase) {
     case PREPARE:
         give_up("the new program was not prepared within upgrade.patience");
@@ -277,7 +284,7 @@ upgrade_begin(const char *program, struct buf *why)
     up.connections = up.closed = 0;
     up.moved = 0;
     up.slot = 0;
-    up.taken = false;
+    up.taken = up.ended = false;
     up.phase = CHECK_FORMAT;
     master.shm->upgrading = true;
     log_info("upgrade to %s: checking it", up.program);
@@ -407,9 +414,11 @@ static void record(struct fields *f, int passed);
 static void
 link_ended(void)
 {
-    if (up.phase == FINISH)
-        return; /* its death follows, if it has died */
-    give_up("the new program has closed the connection; its log tells more");
+    /* Its death, which is the better reason, follows in most cases. */
+    up.ended = true;
+    ev_timer_stop(master.loop, &up.deadline);
+    ev_timer_set(&up.deadline, DEATH_S, 0);
+    ev_timer_start(master.loop, &up.deadline);
 }
 
 static void
@@ -571,6 +580,8 @@ move(void)
 {
     up.phase = MOVE;
     up.froze_ms = clock_mono_ms();
+    log_info(
+        "upgrade to %s: it is prepared; the workers hand over", up.program);
     control_hold(true);
     supervise_freeze(true);
     peer_link_say(&up.link, "begin");

@@ -607,7 +607,7 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
     stats_zero_gauges(&shared(s)->stats);
     up_worker_gone(s->n);
 
-    if (s->leaving) {
+    if (s->leaving && master.phase < MASTER_DRAINING) {
         set_state(s, SHM_WORKER_MOVED);
         up_worker_left(
             s->n, WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DONE);
