@@ -52,6 +52,18 @@ def test_every_configuration_of_the_tree_is_right():
         assert r.returncode == 0, (name, r)
 
 
+def test_the_configuration_of_the_container_is_right_with_and_without_redis():
+    for env in ({}, {"OCPPD_REDIS_HOST": "127.0.0.1", "OCPPD_NODE": "g1",
+                     "OCPPD_AUTH": "redis"}):
+        with tempfile.TemporaryDirectory() as d:
+            r = ocppd("-t", "-c", "scripts/container/ocppd.conf",
+                      "-o", "server.state_dir=%s/s" % d,
+                      "-o", "server.control=%s/c" % d,
+                      "-o", "server.listen=127.0.0.1:%d" % free_port(),
+                      "-o", "admin.listen=127.0.0.1:%d" % free_port(), env=env)
+        assert r.returncode == 0, (env, r)
+
+
 def test_errors_are_told_with_file_line_and_remedy_and_78():
     for text, line, words in (
             ("[server]\nworkers = many\n", 2, "server.workers = many"),
