@@ -56,6 +56,12 @@ CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
+# A shell that starts the tests in the background switches INT off, and what they
+# start would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Skip(Exception):
     """This test cannot run here; the text says why."""
 

@@ -7,12 +7,6 @@ import shlex
 from lib import *
 
 
-def heed_ctrl_c():
-    """A shell that starts the tests in the background switches INT off, and
-    what they start would inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def section(title):
     with open(ROOT + "/README.md") as f:
         text = f.read()
@@ -50,8 +44,7 @@ def test_the_first_charge_point_appears_and_obeys():
 
     def begin(argv, out):
         processes.append(subprocess.Popen(argv, cwd=g.dir, stdout=out,
-                                          stdin=subprocess.DEVNULL, stderr=out,
-                                          preexec_fn=heed_ctrl_c))
+                                          stdin=subprocess.DEVNULL, stderr=out))
         return processes[-1]
     try:
         with open(g.log_path, "ab") as log:

@@ -106,7 +106,8 @@ def library(prefix="ocppd", shards=1, version=None):
 
 
 # The server of package redis-tools is called by another name, see scripts/deps.
-PROGRAM = shutil.which("redis-server") or shutil.which("redis-check-rdb")
+# OCPPD_TEST_REDIS names another one, such as valkey-server.
+PROGRAM = os.environ.get("OCPPD_TEST_REDIS") or shutil.which("redis-server") or shutil.which("redis-check-rdb")
 
 
 class Server:

@@ -225,12 +225,10 @@ def test_the_log_is_rotated_with_the_rights_of_the_service_and_reopened():
                            stderr=subprocess.STDOUT, text=True)
         assert r.returncode == 0, r.stdout
         assert os.path.exists(logs + "/ocppd.log.1"), os.listdir(logs)
-        for n in range(2):      # every worker writes to the new file
-            c = Charger(init.g, "ROTATED%d" % n, worker=n)
-            c.boot()
-            c.close()
-
+        # Every worker writes to the new file, once it has taken it.
         def logged():
+            for n in range(2):
+                Charger(init.g, "ROTATED%d" % n, worker=n).close()
             with open(logs + "/ocppd.log") as f:
                 text = f.read()
             return all("ROTATED%d connected" % n in text for n in range(2))
