@@ -362,6 +362,12 @@ check-deb:
 	@$(MAKE) --no-print-directory deb
 	lintian --allow-root --fail-on error,warning $(B)/deb/*.changes
 
+# The package, make install and the init script in a Debian 12 and a Debian 13
+# that have booted: test/booted/run says what it needs.
+SUITES ?= bookworm trixie
+check-booted:
+	@B=$(B) test/booted/run $(SUITES)
+
 clean:
 	rm -rf $(B)
 
@@ -388,8 +394,9 @@ help:
 	@echo 'make dist          the source of the last commit as $(B)/ocppd-VERSION.tar.gz'
 	@echo 'make deb           Debian packages in $(B)/deb'
 	@echo 'make check-deb     the same, and lintian finds nothing in them'
+	@echo 'make check-booted  package, make install, init script in booted Debian 12 and 13'
 	@echo 'make clean'
 
-.PHONY: all clean man deps run run-tls demo bench-instructions bench-million bench-versions check check-asan check-browser check-model check-monitoring check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist deb check-deb help
+.PHONY: all clean man deps run run-tls demo bench-instructions bench-million bench-versions check check-asan check-browser check-model check-monitoring check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist deb check-deb check-booted help
 .SECONDARY:
 -include $(shell find $(B) \( -path $(B)/deb -o -path $(B)/booted \) -prune -o -type f -name '*.d' -print 2>/dev/null)
