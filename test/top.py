@@ -119,7 +119,7 @@ def test_one_screen_has_the_figures_of_the_gateway():
         assert busiest["TOP%d" % i][0] == str(i % 2)
         assert busiest["TOP%d" % i][2] == str(i + 1)
         assert busiest["TOP%d" % i][-1] == "Heartbeat"
-    assert list(block(text, "SICKEST")) == ["nobody"]
+    assert list(block(text, "SICKEST")) == ["none"]
 
 
 def test_rates_are_per_second_over_the_interval():
@@ -228,7 +228,7 @@ def test_keys_sort_filter_and_quit():
     t.shows(r"BUSIEST by identity")
     t.press("/bet")
     t.shows(r"only identities with: bet_")
-    t.shows(r"BUSIEST.*\nnobody is connected")
+    t.shows(r"BUSIEST.*\nno charge point is connected")
     t.press("\x7f\x7f\x7fBET\r")
     t.shows(r"BUSIEST.*\nBETA")
     assert not re.search(r"\n(ALPHA|GAMMA) ", t.screen()), t.screen()

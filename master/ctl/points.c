@@ -232,6 +232,6 @@ points_draw(const struct view *v, bool sick, size_t room, struct buf *out)
     for (size_t i = 0; i < n && i < room - 1; i++)
         (sick ? sick_line : busy_line)(out, v, &row[i]);
     if (n == 0)
-        buf_adds(out, sick ? "nobody\n" : "nobody is connected\n");
+        buf_adds(out, sick ? "none\n" : "no charge point is connected\n");
     free(row);
 }
