@@ -640,7 +640,7 @@ def test_each_trouble_of_the_server_has_its_line_and_its_word():
 
 def storm(s, gateways, seconds, disturb, chargers=6):
     """Charge points that charge and move, a backend that commands them, and
-    somebody who disturbs; returns what was acknowledged and what was sent."""
+    and disturbances; returns what was acknowledged and what was sent."""
     stop = threading.Event()
     acked, sent, lock = [], [], threading.Lock()
 
@@ -687,16 +687,23 @@ def storm(s, gateways, seconds, disturb, chargers=6):
                     break
                 except (OSError, Error, ConnectionError):
                     r = None
-                    time.sleep(0.02)
-            time.sleep(0.005)
+                    stop.wait(0.02)
+            stop.wait(0.005)    # about 200 commands a second
 
     threads = [threading.Thread(target=charge, args=(n,)) for n in range(chargers)]
     threads.append(threading.Thread(target=command))
     for t in threads:
         t.start()
     end = time.monotonic() + seconds
+
+    def until(done, more):
+        """Until more entries are in the list, or the storm is over."""
+        n = len(done) + more
+        while len(done) < n and time.monotonic() < end:
+            time.sleep(0.005)
+
     while time.monotonic() < end:
-        disturb(end)
+        disturb(lambda n: until(acked, n), lambda n: until(sent, n))
     stop.set()
     for t in threads:
         t.join()
@@ -992,12 +999,12 @@ def test_kill_9_of_workers_under_load():
     s = redis()
     gs = [gateway(s, "a", server_workers=2), gateway(s, "b", server_workers=2)]
 
-    def disturb(end):
+    def disturb(starts, commands):
         g = random.choice(gs)
         w = random.randrange(2)
         if g.workers()[w]["state"] == "ready":
             g.kill_worker(w)
-        time.sleep(0.5)
+        starts(300)
     acked, sent = storm(s, gs, 30 if LONG else 5, disturb)
     # The master pauses between the successors of workers that die young.
     poll(lambda: all(w["state"] == "ready" for g in gs for w in g.workers()), 90)
@@ -1009,13 +1016,13 @@ def test_kill_9_of_a_gateway_under_load():
     s = redis()
     gs = [gateway(s, "a"), gateway(s, "b")]
 
-    def disturb(end):
+    def disturb(starts, commands):
         g = random.choice(gs)
         g.deaths_expected = True
         g.kill_everything()
-        time.sleep(0.3)
+        commands(60)
         g.start()
-        time.sleep(0.5)
+        starts(600)
     acked, sent = storm(s, gs, 30 if LONG else 5, disturb)
     judge(s, gs, acked, sent)
 
@@ -1025,13 +1032,11 @@ def redis_killed(policy):
     gs = [gateway(s, "a"), gateway(s, "b")]
     kills = []
 
-    def disturb(end):
-        time.sleep(1)
-        if time.monotonic() > end:
-            return
+    def disturb(starts, commands):
+        starts(1200)
         s.kill()
         kills.append(time.monotonic())
-        time.sleep(0.3)
+        starts(400)     # charge points are served meanwhile
         s.start()
     acked, sent = storm(s, gs, 30 if LONG else 6, disturb)
     # What ocppd_call acknowledged in the last second before a kill may be lost
