@@ -125,7 +125,8 @@ class Python(Peer):
 
 
 def ocppd():
-    return bench.Ocppd(websocket__ping_interval="1h", websocket__idle_timeout="3h")
+    return bench.Ocppd(server__max_connections=CONNECTIONS, websocket__ping_interval="1h",
+                       websocket__idle_timeout="3h")
 
 
 def installed():
@@ -150,7 +151,8 @@ def memory_of(make):
         load.report()
         bench.wait_for_settled(s)
         grown = bench.pss_bytes(s.pids()) - empty
-        load.end()
+        load.process.kill()     # a slow peer may have left answers out
+        load.process.wait()
     return grown / CONNECTIONS
 
 
