@@ -19,6 +19,7 @@
 #include "session/handshake.h"
 #include "session/deferred.h"
 #include "log.h"
+#include "rebalance.h"
 #include "net/tls_queue.h"
 #include "base/master_link.h"
 #include "base/self.h"
@@ -201,6 +202,8 @@ up_passed(const struct channel_msg *m, int fd)
         entries_read(fd);
     else if (m->type == CHANNEL_inherit)
         inherit_more(fd);
+    else if (m->type == CHANNEL_give)
+        rebalance_give(fd, m->id);
     else if (m->type == CHANNEL_reopen)
         log_take(fd);
     else

@@ -35,7 +35,7 @@
 #define STEP_S 0.002
 /* What goes on is waited for: a TLS handshake, while no newcomer is accepted;
  * a commit, while nothing is read. */
-#define SETTLE_MS 1000
+#define SETTLE_MS 2000
 #define FROZEN_MS 2000
 #define SEND_MS 10000     /* for the successor to take a batch */
 #define RECORD_BYTES 8192 /* of one connection, beside its buffers */
@@ -94,7 +94,7 @@ keep(const char *why)
     pair_close(&pair);
     ev_timer_stop(self.loop, &timer);
     enter(NONE);
-    accept_hold(false);
+    accept_hold(self.held);
     if (self.frozen)
         thaw();
     master_link_kept(why);
@@ -161,8 +161,8 @@ step_cb(struct ev_loop *loop, ev_timer *w, int revents)
     }
     if (!successor_lives())
         return;
-    if (phase == SETTLING && tls_queue_under_way() > 0 &&
-        self.now_ms - phase_ms < SETTLE_MS)
+    if (phase == SETTLING && tls_queue_under_way() &&
+        accept_held_ms() < SETTLE_MS)
         return;
     if (phase == SETTLING)
         freeze();

@@ -124,7 +124,7 @@ moving_arrived(struct conn *c)
     if (c->state == CONN_HANDSHAKE)
         handshake_inherited(c);
     else if (c->state == CONN_OPEN)
-        session_check_owner(c);
+        session_moved(c);
     calls_pump(c);
     conn_settle(c);
 }

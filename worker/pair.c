@@ -155,6 +155,21 @@ pair_send_within(struct pair *p, uint64_t ms)
     return r;
 }
 
+bool
+pair_begun(const struct pair *p)
+{
+    return p->sent > 0 || p->out.len == 0;
+}
+
+void
+pair_drop(struct pair *p)
+{
+    if (p->out.len > 0)
+        explicit_bzero(p->out.p, p->out.len);
+    p->out.len = 0;
+    p->out_n = 0;
+}
+
 /* --- receiving ----------------------------------------------------------- */
 
 static bool

@@ -44,6 +44,11 @@ bool pair_reserve(struct pair *p, size_t n);
 bool pair_pass(struct pair *p, int fd);
 bool pair_full(const struct pair *p);
 
+/* Bytes of the batch have been sent: its descriptors are the other end's. */
+bool pair_begun(const struct pair *p);
+/* Takes back a batch that was not begun. */
+void pair_drop(struct pair *p);
+
 enum pair_result {
     PAIR_DONE,
     PAIR_WAITS, /* the socket is full, or nothing is there */

@@ -30,6 +30,8 @@ struct tls_job {
     struct tls_handshake *h; /* NULL before its first step and when done */
     struct tls_peer       peer;
     struct buf            in;
+    struct buf            raw;    /* all that came, until spoken: for moving */
+    bool                  spoken; /* something was sent */
     uint32_t              moved_ms; /* of the last step */
     uint8_t               place;    /* the list it is in */
     bool                  done;
@@ -226,6 +228,10 @@ step(struct tls_job *j)
     enum tls_step s =
         tls_step(j->h, (const uint8_t *)j->in.p, j->in.len, &used, &wire);
     buf_consume(&j->in, used);
+    if (wire.len > 0) {
+        j->spoken = true;
+        buf_free(&j->raw);
+    }
     if (wire.len > 0 && !conn_send_wire(c, wire.p, wire.len))
         return; /* it died, and will be dropped */
     if (s == TLS_DONE)
@@ -289,12 +295,12 @@ tls_queue_input(struct conn *c, const uint8_t *p, size_t n)
             return;
         }
         j->c = c;
-        j->in.max = IN_MAX;
+        j->in.max = j->raw.max = IN_MAX;
         c->busy->handshake.tls = j;
     }
     if (j->done)
         return; /* refused: what still comes is of no interest */
-    if (!buf_add(&j->in, p, n)) {
+    if (!buf_add(&j->in, p, n) || (!j->spoken && !buf_add(&j->raw, p, n))) {
         refuse(c, TLS_REASON_protocol, "too many bytes");
         return;
     }
@@ -350,6 +356,7 @@ tls_queue_drop(struct conn *c)
     }
     leave(j);
     buf_free(&j->in);
+    buf_free(&j->raw);
     free(j);
 }
 
@@ -450,10 +457,14 @@ tls_queue_on(void)
     return context != NULL;
 }
 
-unsigned
+bool
 tls_queue_under_way(void)
 {
-    return in_flight;
+    for (struct tls_job *j = lists[FLYING].next;
+         counts[FLYING] > 0 && j != &lists[FLYING]; j = j->next)
+        if (j->spoken)
+            return true;
+    return false;
 }
 
 bool
@@ -463,10 +474,10 @@ tls_queue_write(const struct conn *c, struct buf *out)
 
     if (j == NULL)
         return true;
-    if (j->h != NULL || (j->done && c->tls == 0))
+    if (j->done != (c->tls != 0) || (!j->done && j->spoken))
         return false;
     if (!j->done) {
-        fields_put_bytes(out, "tls_in", j->in.p, j->in.len);
+        fields_put_bytes(out, "tls_in", j->raw.p, j->raw.len);
         return true;
     }
     const struct tls_peer *p = &j->peer;

@@ -40,11 +40,12 @@ void tls_queue_drop(struct conn *c);
 /* A worker without TLS has called tls_queue_open() never. */
 bool tls_queue_on(void);
 
-/* HANDSHAKE: what has arrived of a handshake that is not begun, or what one
- * that is done found out. False: one is under way. */
-bool     tls_queue_write(const struct conn *c, struct buf *out);
-bool     tls_queue_read(struct conn *c, struct fields *f);
-unsigned tls_queue_under_way(void);
+/* HANDSHAKE: what has arrived of a handshake to which nothing was answered yet,
+ * or what one that is done found out. False: one is under way, which cannot be
+ * moved. */
+bool tls_queue_write(const struct conn *c, struct buf *out);
+bool tls_queue_read(struct conn *c, struct fields *f);
+bool tls_queue_under_way(void);
 
 /* What the handshake found out, until the connection is OPEN; NULL without
  * TLS or while it is not done. */

@@ -36,6 +36,7 @@ static unsigned watchers_n;
 static uint64_t room; /* connections there are descriptors for */
 static bool     paused;
 static bool     held;    /* by accept_hold() */
+static uint32_t held_ms; /* since when */
 static bool     delayed; /* by limits.accept_rate, until the next tick */
 
 static void
@@ -151,8 +152,16 @@ accept_open(const struct listener *listeners, unsigned n)
 void
 accept_hold(bool hold)
 {
+    if (hold && !held)
+        held_ms = self.now_ms;
     held = hold;
     watch_all(!hold && !paused && !delayed);
+}
+
+uint32_t
+accept_held_ms(void)
+{
+    return held ? self.now_ms - held_ms : 0;
 }
 
 void

@@ -8,6 +8,7 @@
 #define WORKER_SESSION_ACCEPT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "listener.h"
 
@@ -17,7 +18,8 @@ void accept_open(const struct listener *listeners, unsigned n);
 void accept_adopt(int fd, enum listener_kind kind, unsigned slot);
 void accept_release(unsigned slot);
 /* No new connections while it holds. */
-void accept_hold(bool hold);
+void     accept_hold(bool hold);
+uint32_t accept_held_ms(void); /* for how long it has held */
 /* No new connections from here on. */
 void accept_close(void);
 /* Goes on after a pause that a lack of descriptors or memory made. */

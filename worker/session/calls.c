@@ -329,6 +329,19 @@ wrong(struct call *k, const struct conn *c, struct json *tape)
 
 static void enqueue(struct conn *c, struct call *k);
 
+/* The identity has a connection, with another name than the one sent to. */
+static bool
+has_moved(const char *identity, cref conn)
+{
+    uint32_t entry =
+        registry_find(self.registry, identity, strlen(identity), false);
+
+    if (entry == REGISTRY_NONE)
+        return false;
+    cref owner = registry_at(self.registry, entry)->owner;
+    return owner != 0 && owner != conn;
+}
+
 void
 calls_take(const struct channel_msg *msg, const char *body)
 {
@@ -340,7 +353,13 @@ calls_take(const struct channel_msg *msg, const char *body)
         return;
     }
     if (c == NULL) {
-        finish_plain(k, OUTCOME_offline, NULL, "");
+        if (has_moved(k->identity, msg->conn)) {
+            master_link_moved(k->request);
+            STAT_DEC(self.st, commands_pending);
+            free(k);
+        } else {
+            finish_plain(k, OUTCOME_offline, NULL, "");
+        }
         return;
     }
     enqueue(c, k);

@@ -30,6 +30,9 @@
 #define FLIPS 3
 #define FLIP_S 60
 
+/* session_moved() is ending a session. */
+static bool lost_on_the_way;
+
 static struct registry_entry *
 entry_of(const struct conn *c)
 {
@@ -253,6 +256,27 @@ log_ended(const struct conn *c, const struct publish_who *who,
         close_info[reason].word, close_info[reason].sentence);
 }
 
+/* The claim that c->self was made with. c->generation may be higher: it is what
+ * Redis granted. */
+static uint64_t
+claimed_generation(const struct conn *c)
+{
+    const uint64_t low = (UINT64_C(1) << CREF_GENERATION_BITS) - 1;
+
+    return c->generation - ((c->generation - c->self) & low);
+}
+
+/* A worker that replaces a connection from before this process began takes it
+ * for one of a process that has died, and has published its end. Only a
+ * connection that moved here from another slot is so old. */
+static bool
+was_buried(const struct conn *c, enum close_reason reason)
+{
+    return reason == CLOSE_replaced && !lost_on_the_way &&
+        claimed_generation(c) < self.mem->born &&
+        !registry_owns(self.registry, c->session.entry, c->self);
+}
+
 /* Ends the session, but not the socket. */
 static void
 leave(struct conn *c, enum close_reason reason, int code)
@@ -262,8 +286,10 @@ leave(struct conn *c, enum close_reason reason, int code)
 
     calls_drop(c);
     claims_closed(c, reason);
-    publish_disconnected(&who, reason, code, c);
-    STAT_INC(self.st, closed[reason]);
+    if (!was_buried(c, reason)) {
+        publish_disconnected(&who, reason, code, c);
+        STAT_INC(self.st, closed[reason]);
+    }
     STAT_DEC(self.st, connections);
     STAT_INC(self.st, closing);
     log_ended(c, &who, reason);
@@ -303,6 +329,14 @@ session_check_owner(struct conn *c)
     if (c->state == CONN_OPEN &&
         !registry_owns(self.registry, c->session.entry, c->self))
         session_end(c, CLOSE_replaced, NULL);
+}
+
+void
+session_moved(struct conn *c)
+{
+    lost_on_the_way = true;
+    session_check_owner(c);
+    lost_on_the_way = false;
 }
 
 void

@@ -31,6 +31,10 @@ void session_end(struct conn *c, enum close_reason reason, const char *why);
 /* Ends it if its identity has a newer owner. */
 void session_check_owner(struct conn *c);
 
+/* The same for one that has just moved here: the worker that claimed the
+ * identity has notified the former worker, which did not know it any more. */
+void session_moved(struct conn *c);
+
 /* Appends a JSON object with the state that only the worker has. */
 void session_describe(struct conn *c, struct buf *out);
 
