@@ -16,6 +16,7 @@
 #include "base/master.h"
 #include "control/pending_calls.h"
 #include "access/access.h"
+#include "workers/rebalance.h"
 #include "workers/supervise.h"
 #include "workers/tls_keeper.h"
 #include "control/taps.h"
@@ -75,6 +76,12 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
             (unsigned long long)m->id, (unsigned long long)m->arg);
         successor_inherited(slot, m->id, m->arg);
         break;
+    case CHANNEL_given:
+        rebalance_given(slot, m->id, m->arg);
+        break;
+    case CHANNEL_moved:
+        pending_calls_moved(m->id);
+        break;
     case CHANNEL_key:
         access_key(slot, m->arg, body, m->len);
         break;
@@ -103,6 +110,7 @@ void
 up_worker_gone(unsigned slot)
 {
     pending_calls_worker_gone(slot);
+    rebalance_worker_gone(slot);
 }
 
 void

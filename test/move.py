@@ -534,12 +534,124 @@ def test_a_journal_that_is_stuck_keeps_the_former_process():
         assert not g.events("charge_point.disconnected")
 
 
+def spread(g):
+    return [w["connections"] for w in g.workers()]
+
+
+def rebalance(g):
+    log = len(g.log())
+    g.ctl("rebalance", json_=False)
+    return poll(lambda: re.search(
+        r"rebalance: done, (\d+) connections have moved, (\d+) stayed",
+        g.log()[log:]), what="the end of it")
+
+
+def test_connections_are_spread_evenly_over_the_workers():
+    g = tls_gateway(server_workers="3", websocket_idle_timeout="60s")
+    chargers = [Charger(g, "CP%d" % i, worker=0) for i in range(45)]
+    chargers += [TlsCharger(g, "TLS%d" % i) for i in range(6)]
+    for c in chargers:
+        c.boot()
+    stop = []
+
+    def talk(c):
+        n = 0
+        while not stop:
+            c.stop(c.start(tag="T%d" % n))
+            n += 1
+            time.sleep(0.01)
+        return n
+    handles = [background(talk, c) for c in chargers[::4]]
+    poll(lambda: rebalance(g) and max(spread(g)) - min(spread(g)) <= 1,
+         what="equal shares")
+    assert spread(g) == [17, 17, 17]
+    # Again, with one worker that has died.
+    g.kill_worker(1)
+    poll(lambda: g.workers()[1]["state"] == "ready")
+    stop.append(1)
+    for h in handles:
+        try:
+            h.wait()
+        except Closed:
+            pass
+    g.wait_events(17, type="charge_point.disconnected")
+    left = [c for c in chargers if g.online(c.identity)]
+    assert len(left) == 34, (len(left), g.events("charge_point.disconnected"))
+    rebalance(g)
+    assert sorted(spread(g)) == [11, 11, 12]
+    for c in left:
+        c.call("Heartbeat")
+    assert len(g.events("charge_point.disconnected")) == 17
+
+
+def test_commands_find_a_connection_that_has_moved():
+    g = Gateway(server_workers="2", ocpp_message_timeout="30s")
+    chargers = [Charger(g, "CP%d" % i, worker=0) for i in range(12)]
+    for c in chargers:
+        c.boot()
+    stop = []
+
+    def serve(c):
+        while not stop:
+            try:
+                id, _, _ = c.take(timeout=0.5)
+            except TimeoutError:
+                continue
+            c.result(id, {"status": "Accepted"})
+
+    def command(c):
+        n = 0
+        while not stop:
+            assert "Accepted" in str(g.call(c.identity, "ClearCache", {}))
+            n += 1
+        return n
+    servers = [background(serve, c) for c in chargers]
+    users = [background(command, c) for c in chargers]
+    for _ in range(5):
+        poll(lambda: int(rebalance(g).group(2)) == 0 and spread(g) == [6, 6],
+             what="equal shares")
+        log = len(g.log())
+        restart(g, 0)
+        # All to worker 1: worker 0 dies no death, it is only restarted.
+        restart(g, 1)
+    stop.append(1)
+    total = sum(u.wait() for u in users)
+    for s in servers:
+        s.wait()
+    e = g.wait_events(total, type="command.response")
+    assert len(e) == total > 0
+    assert {x["payload"]["outcome"] for x in e} == {"result"}
+    undisturbed(g, 12)
+
+
+def test_a_connection_that_has_moved_is_replaced_once():
+    """Also by a claim on a worker that takes the worker where it is now for
+    younger than the connection."""
+    g = Gateway(server_workers="2", websocket_idle_timeout="60s")
+    c = Charger(g, "CP1", worker=0)
+    c.boot()
+    others = [Charger(g, "CP%d" % i, worker=0) for i in range(2, 5)]
+    g.kill_worker(1)
+    poll(lambda: g.workers()[1]["state"] == "ready")
+    rebalance(g)
+    moved = [x for x in [c] + others if g.show(x.identity)["worker"] == 1]
+    assert len(moved) == 2
+    new = [Charger(g, x.identity, worker=w) for w, x in enumerate(moved)]
+    for x in moved:
+        x.wait_closed(1008)
+    e = g.wait_events(2, type="charge_point.disconnected")
+    new[0].call("Heartbeat")
+    assert len(g.events("charge_point.disconnected")) == 2
+    assert {x["payload"]["reason"] for x in e} <= {"replaced", "worker_died"}, e
+
+
 def test_the_death_of_either_process_costs_at_most_the_slots_connections():
     """Each is killed some time after the restart was asked for: whatever that
     hits, every session has one end, no answered event is missing, and the slot
     works."""
     for n in range(14):
         g = one()
+        g.deaths_expected = True
         chargers = [Charger(g, "K%d" % i) for i in range(30)]
         for c in chargers:
             c.boot()
@@ -547,14 +659,14 @@ def test_the_death_of_either_process_costs_at_most_the_slots_connections():
         g.ctl("worker-restart", "0", json_=False)
         if n % 2 == 0:
             time.sleep(n * 0.002)
-            os.kill(old, signal.SIGKILL)
+            kill(old)
         else:
             poll(lambda: [p for p in workers_of(g) if p != old],
                  what="the successor")
             time.sleep((n - 1) * 0.003)
             for pid in workers_of(g):
                 if pid != old:
-                    os.kill(pid, signal.SIGKILL)
+                    kill(pid)
         poll(lambda: g.workers()[0]["state"] == "ready" and
              len(workers_of(g)) == 1, what="a worker that serves")
         for c in chargers:
@@ -573,6 +685,13 @@ def test_the_death_of_either_process_costs_at_most_the_slots_connections():
         assert ids == sorted("K%d" % i for i in range(30)), (
             "one end for each session", n, ids)
         g.close()
+
+
+def kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass                    # it was quick
 
 
 def children(pid):

@@ -14,6 +14,8 @@
 #include "base/up.h"
 #include "admin/report.h"
 #include "journal_dir.h"
+#include "upgrade/upgrade.h"
+#include "workers/rebalance.h"
 #include "workers/supervise.h"
 #include "writer.h"
 
@@ -303,6 +305,31 @@ cmd_worker_restart(struct client *c, int argc, char **argv)
             running ? "a successor takes the connections of worker %u over"
                     : "worker %u starts",
             (unsigned)n);
+    }
+    buf_free(&why);
+}
+
+void
+cmd_rebalance(struct client *c, int argc, char **argv)
+{
+    struct buf why = BUF_INIT(1024);
+    uint64_t   n = 0;
+
+    if (!words(c, argc, argv, 1))
+        return;
+    if (upgrade_running()) {
+        control_replyf(c, CONTROL_CONFLICT,
+            "rebalance: an upgrade is under way; try again when it is done");
+    } else if (!rebalance_begin(&why, &n)) {
+        control_replyf(c, CONTROL_CONFLICT, "rebalance: %s", buf_cstr(&why));
+    } else {
+        log_info("an operator rebalances the workers (uid %d): %llu "
+                 "connections are to move",
+            (int)c->uid, (unsigned long long)n);
+        control_replyf(c, CONTROL_DONE,
+            n > 0 ? "%llu connections move to other workers"
+                  : "%llu connections move: the workers have equal shares",
+            (unsigned long long)n);
     }
     buf_free(&why);
 }

@@ -13,11 +13,15 @@
 #include "control/outcomes.h"
 #include "workers/supervise.h"
 
+#define LOOKS 10 /* for a connection that has moved */
+
 struct pending {
     struct pending             *next;
     struct pending_calls_waiter waiter; /* client 0: it has its answer */
     unsigned                    slot;
     uint64_t                    began_ms;
+    bool                        lost; /* its connection has moved; look_up() */
+    unsigned                    looked; /* times */
     bool               sent;   /* a worker has it; else it waits for one */
     struct channel_msg msg;    /* as sent, or to be sent */
     char               body[]; /* msg.len bytes */
@@ -179,11 +183,50 @@ pending_calls_done(uint64_t id, uint64_t outcome, const char *json, size_t len)
     log_warn("a worker ended command %" PRIu64 ", which is not pending", id);
 }
 
+/* A connection on its way has its former name until it has arrived: then the
+ * tick looks again. */
+static void
+look_up(struct pending *p)
+{
+    struct registry_entry e;
+    const char           *identity = channel_string(p->body, p->msg.len, 1);
+    struct registry      *r = shm_registry(master.shm);
+    uint32_t              i = registry_peek(r, identity, strlen(identity));
+    cref owner = i != REGISTRY_NONE && registry_copy(r, i, &e) ? e.owner : 0;
+
+    if (owner != 0 && owner == p->msg.conn && p->looked < LOOKS)
+        return;
+    p->lost = false;
+    if (owner == 0 || owner == p->msg.conn || p->looked >= LOOKS) {
+        p->msg.type = CHANNEL_settle;
+        p->msg.arg = OUTCOME_offline;
+        p->msg.conn = 0;
+    } else {
+        p->msg.conn = owner;
+        p->slot = cref_slot(owner);
+    }
+    deliver(p);
+}
+
+void
+pending_calls_moved(uint64_t id)
+{
+    for (struct pending *p = first; p != NULL; p = p->next) {
+        if (p->msg.id != id || !p->sent || p->msg.type != CHANNEL_call)
+            continue;
+        p->sent = false;
+        p->lost = true;
+        p->looked++;
+        look_up(p);
+        return;
+    }
+}
+
 static void
 deliver_waiting(unsigned slot)
 {
     for (struct pending *p = first; p != NULL; p = p->next)
-        if (!p->sent && p->slot == slot && !deliver(p))
+        if (!p->sent && !p->lost && p->slot == slot && !deliver(p))
             return; /* the tick goes on */
 }
 
@@ -235,6 +278,11 @@ pending_calls_worker_failed(unsigned slot)
 void
 pending_calls_tick(void)
 {
+    for (struct pending *p = first; p != NULL; p = p->next)
+        if (p->lost) {
+            p->looked++;
+            look_up(p);
+        }
     for (unsigned i = 0; i < master.slots; i++)
         if (supervise_state(i) == SHM_WORKER_READY)
             deliver_waiting(i);

@@ -53,6 +53,8 @@ enum pending_result pending_calls_settle(
 
 void pending_calls_done(
     uint64_t id, uint64_t outcome, const char *json, size_t len);
+/* The worker had the call for a connection that has moved to another one. */
+void pending_calls_moved(uint64_t id);
 void pending_calls_worker_ready(unsigned slot);
 void pending_calls_worker_gone(unsigned slot);
 void pending_calls_worker_failed(unsigned slot);

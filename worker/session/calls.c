@@ -329,17 +329,17 @@ wrong(struct call *k, const struct conn *c, struct json *tape)
 
 static void enqueue(struct conn *c, struct call *k);
 
-/* The identity has a connection, with another name than the one sent to. */
+/* The identity has a connection, which is not here: it has another name, or is
+ * on its way to another worker. */
 static bool
-has_moved(const char *identity, cref conn)
+has_moved(const char *identity)
 {
     uint32_t entry =
         registry_find(self.registry, identity, strlen(identity), false);
 
     if (entry == REGISTRY_NONE)
         return false;
-    cref owner = registry_at(self.registry, entry)->owner;
-    return owner != 0 && owner != conn;
+    return registry_at(self.registry, entry)->owner != 0;
 }
 
 void
@@ -353,7 +353,7 @@ calls_take(const struct channel_msg *msg, const char *body)
         return;
     }
     if (c == NULL) {
-        if (has_moved(k->identity, msg->conn)) {
+        if (has_moved(k->identity)) {
             master_link_moved(k->request);
             STAT_DEC(self.st, commands_pending);
             free(k);

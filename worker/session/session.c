@@ -30,8 +30,8 @@
 #define FLIPS 3
 #define FLIP_S 60
 
-/* session_moved() is ending a session. */
-static bool lost_on_the_way;
+/* A session ends as replaced, and no other worker has published that. */
+static bool not_buried;
 
 static struct registry_entry *
 entry_of(const struct conn *c)
@@ -154,7 +154,9 @@ session_open(
     unsigned     slot = cref_slot(claim.former);
     struct conn *old = conn_find(claim.former);
     if (old != NULL) {
+        not_buried = true;
         session_end(old, CLOSE_replaced, NULL);
+        not_buried = false;
         conn_settle(old);
     } else if (slot != self.slot && slot < self.shm->slots) {
         struct shm_worker *w = shm_worker(self.shm, slot);
@@ -272,7 +274,7 @@ claimed_generation(const struct conn *c)
 static bool
 was_buried(const struct conn *c, enum close_reason reason)
 {
-    return reason == CLOSE_replaced && !lost_on_the_way &&
+    return reason == CLOSE_replaced && !not_buried &&
         claimed_generation(c) < self.mem->born &&
         !registry_owns(self.registry, c->session.entry, c->self);
 }
@@ -334,9 +336,9 @@ session_check_owner(struct conn *c)
 void
 session_moved(struct conn *c)
 {
-    lost_on_the_way = true;
+    not_buried = true;
     session_check_owner(c);
-    lost_on_the_way = false;
+    not_buried = false;
 }
 
 void

@@ -1,0 +1,197 @@
+/* rebalance: connections spread evenly over the workers. See rebalance.h. */
+#include "workers/rebalance.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/master.h"
+#include "channel.h"
+#include "log.h"
+#include "workers/supervise.h"
+
+/* From one worker to another. */
+struct flow {
+    struct flow *next;
+    unsigned     from, to;
+    uint64_t     n;
+    bool         going;
+};
+
+static struct flow *flows;
+static uint64_t     moved, left;
+
+static bool
+is_busy(unsigned from)
+{
+    for (const struct flow *f = flows; f != NULL; f = f->next)
+        if (f->from == from && f->going)
+            return true;
+    return false;
+}
+
+static bool
+start(struct flow *f)
+{
+    int                pair[2];
+    struct channel_msg take = {.type = CHANNEL_inherit};
+    struct channel_msg give = {.type = CHANNEL_give, .id = f->n};
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+            pair) != 0) {
+        log_error("rebalance: cannot make a socket pair: %s", strerror(errno));
+        return false;
+    }
+    bool good = supervise_send_fd(f->to, &take, pair[1]) &&
+        supervise_send_fd(f->from, &give, pair[0]);
+    close(pair[0]);
+    close(pair[1]);
+    f->going = good;
+    return good;
+}
+
+static void
+drop(struct flow *f)
+{
+    struct flow **at = &flows;
+
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    free(f);
+}
+
+/* The next flow of each worker that passes nothing on now; the end of it all if
+ * there is none. */
+static void
+go_on(void)
+{
+    for (struct flow *f = flows, *next; f != NULL; f = next) {
+        next = f->next;
+        if (!f->going && !is_busy(f->from) && !start(f)) {
+            left += f->n;
+            drop(f);
+        }
+    }
+    if (flows == NULL)
+        log_info("rebalance: done, %llu connections have moved, %llu stayed",
+            (unsigned long long)moved, (unsigned long long)left);
+}
+
+void
+rebalance_given(unsigned slot, uint64_t given, uint64_t stayed)
+{
+    for (struct flow *f = flows; f != NULL; f = f->next)
+        if (f->from == slot && f->going) {
+            moved += given;
+            left += stayed;
+            drop(f);
+            go_on();
+            return;
+        }
+}
+
+void
+rebalance_worker_gone(unsigned slot)
+{
+    if (flows == NULL)
+        return;
+    for (struct flow *f = flows, *next; f != NULL; f = next) {
+        next = f->next;
+        if (f->from == slot || (f->to == slot && !f->going)) {
+            left += f->n;
+            drop(f);
+        }
+    }
+    go_on();
+}
+
+/* --- the plan ------------------------------------------------------------ */
+
+static uint64_t
+connections(unsigned slot)
+{
+    return stat_get(&shm_worker(master.shm, slot)->stats.connections);
+}
+
+/* What slot has above its share, negative below it. */
+static int64_t
+surplus(unsigned slot, uint64_t total, unsigned living, unsigned rank)
+{
+    uint64_t share = total / living + (rank < total % living);
+
+    return (int64_t)connections(slot) - (int64_t)share;
+}
+
+static bool
+plan(unsigned from, unsigned to, uint64_t n)
+{
+    struct flow *f = calloc(1, sizeof *f), **at = &flows;
+
+    if (f == NULL)
+        return false;
+    *f = (struct flow){.from = from, .to = to, .n = n};
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = f;
+    return true;
+}
+
+static uint64_t
+plan_all(int64_t *above)
+{
+    uint64_t n = 0;
+    unsigned to = 0;
+
+    for (unsigned from = 0; from < master.slots; from++)
+        while (above[from] > 0) {
+            while (to < master.slots && above[to] >= 0)
+                to++;
+            if (to == master.slots)
+                return n;
+            int64_t some = above[from] < -above[to] ? above[from] : -above[to];
+            if (!plan(from, to, (uint64_t)some))
+                return n;
+            above[from] -= some;
+            above[to] += some;
+            n += (uint64_t)some;
+        }
+    return n;
+}
+
+bool
+rebalance_begin(struct buf *why, uint64_t *n)
+{
+    uint64_t total = 0;
+    unsigned living = 0, rank = 0;
+
+    if (flows != NULL) {
+        buf_adds(why, "it is under way already");
+        return false;
+    }
+    if (master.phase != MASTER_RUNNING) {
+        buf_adds(why, "the daemon is starting or stopping");
+        return false;
+    }
+    for (unsigned i = 0; i < master.slots; i++)
+        if (supervise_state(i) == SHM_WORKER_READY) {
+            total += connections(i);
+            living++;
+        }
+    int64_t *above = calloc(master.slots, sizeof *above);
+    if (living == 0 || above == NULL) {
+        free(above);
+        buf_adds(why, "no worker is ready");
+        return false;
+    }
+    for (unsigned i = 0; i < master.slots; i++)
+        if (supervise_state(i) == SHM_WORKER_READY)
+            above[i] = surplus(i, total, living, rank++);
+    moved = left = 0;
+    *n = plan_all(above);
+    free(above);
+    go_on();
+    return true;
+}
