@@ -8,6 +8,7 @@ charge point, the operator and the journal see of it: nothing."""
 import ssl
 
 from disk import Disk, held, unanswered
+from workers import successor
 from tls import At, TlsCharger, authority, client, gateway as tls_gateway
 from lib import *
 
@@ -566,8 +567,7 @@ def test_connections_are_spread_evenly_over_the_workers():
          what="equal shares")
     assert spread(g) == [17, 17, 17]
     # Again, with one worker that has died.
-    g.kill_worker(1)
-    poll(lambda: g.workers()[1]["state"] == "ready")
+    successor(g, 1, g.kill_worker(1))
     stop.append(1)
     for h in handles:
         try:
@@ -631,8 +631,7 @@ def test_a_connection_that_has_moved_is_replaced_once():
     c = Charger(g, "CP1", worker=0)
     c.boot()
     others = [Charger(g, "CP%d" % i, worker=0) for i in range(2, 5)]
-    g.kill_worker(1)
-    poll(lambda: g.workers()[1]["state"] == "ready")
+    successor(g, 1, g.kill_worker(1))
     rebalance(g)
     moved = [x for x in [c] + others if g.show(x.identity)["worker"] == 1]
     assert len(moved) == 2

@@ -4,9 +4,11 @@
  *
  * All of the worker is here but its main loop and its journal: connections
  * are socket pairs, time is a number, events become durable when the input
- * says so, or are refused. Beyond not crashing: when everybody has gone,
- * nothing is left: no connection, no lease, no answer, no command, no owner
- * in the registry; and every connection that was opened ended once.
+ * says so, or are refused. A connection may at any time become a record and
+ * be made of it again, as if it had moved to another process. Beyond not
+ * crashing: when everybody has gone, nothing is left: no connection, no lease,
+ * no answer, no command, no owner in the registry; and every connection that
+ * was opened ended once.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -27,6 +29,15 @@
 #include "worker/sweep.c"
 
 #include "channel.h"
+#include "moving.h"
+#include "session/deferred.h"
+#include "session/session.h"
+#include "moving.h"
+#include "session/deferred.h"
+#include "session/session.h"
+#include "moving.h"
+#include "session/deferred.h"
+#include "session/session.h"
 #include "net/conn.h"
 #include "net/frame.h"
 #include "access/guard.h"
@@ -43,6 +54,7 @@ static struct shm *shm;
 static int         master[2];   /* ours, the worker's */
 static int         peer[PEERS]; /* the charge points' ends; -1 none */
 static uint64_t    now_us = 1000000;
+static bool        spoiled; /* a record was, and may have named another one */
 
 /* --- in place of worker.c ------------------------------------------------ */
 
@@ -110,6 +122,11 @@ journal_tick(void)
 void
 journal_keep(unsigned slot, uint64_t number)
 {
+}
+bool
+journal_idle(void)
+{
+    return appended == committed;
 }
 void
 journal_close(void)
@@ -355,6 +372,70 @@ pass(uint64_t ms)
     tick();
 }
 
+/* One of the lines of a connection that moves. */
+static struct conn *
+read_line(struct conn *c, char *line, size_t len, int *fd)
+{
+    static struct fields f;
+
+    if (!fields_parse(&f, line, len))
+        return c;
+    if (strcmp(f.word, "conn") != 0) {
+        moving_read_part(c, &f);
+    } else if (*fd >= 0) {
+        c = moving_read(&f, *fd, true, REGISTRY_NONE);
+        *fd = -1;
+    }
+    return c;
+}
+
+/* The session of a connection whose record could not be read, as the process
+ * that lost it would end it. */
+static void
+bury(uint32_t entry, cref name, uint64_t generation)
+{
+    if (name != 0 && registry_release(self.registry, entry, name))
+        session_bury(
+            registry_at(self.registry, entry), generation, CLOSE_not_moved);
+}
+
+/* A connection becomes a record and is made of it again. spoil: a bit of the
+ * record is another one. */
+static void
+move(unsigned whom, unsigned spoil)
+{
+    static struct buf lines = {.max = 1 << 20};
+    struct conn      *c = whom < conn_high() ? conn_at(whom) : NULL;
+
+    if (c == NULL || c->state == CONN_FREE || c->state == CONN_DEAD)
+        return;
+    conn_settle(c);
+    buf_clear(&lines);
+    if (c->state == CONN_DEAD || deferred_has(c) || !moving_write(c, &lines))
+        return;
+    uint32_t entry = c->session.entry;
+    cref     name = c->state == CONN_OPEN ? c->self : 0;
+    uint64_t generation = c->generation;
+    int      fd = dup(c->io.fd);
+    moving_forget(c);
+    if (spoil != 0)
+        lines.p[spoil * 7919u % lines.len] ^= (char)(1u << spoil % 7);
+    c = NULL;
+    for (size_t at = 0, len; at < lines.len; at += len) {
+        char *line = lines.p + at;
+        char *stop = memchr(line, '\n', lines.len - at);
+        len = stop != NULL ? (size_t)(stop - line) + 1 : lines.len - at;
+        c = read_line(c, line, len, &fd);
+    }
+    if (fd >= 0)
+        close(fd);
+    if (c != NULL)
+        moving_arrived(c);
+    if (spoil != 0 || c == NULL)
+        bury(entry, name, generation);
+    spoiled |= spoil != 0;
+}
+
 static void
 check_nothing_is_left(uint64_t opened, uint64_t ended)
 {
@@ -394,7 +475,8 @@ check_nothing_is_left(uint64_t opened, uint64_t ended)
     for (int i = 0; i < CLOSE_REASONS; i++)
         if (i != CLOSE_no_subprotocol)
             now_ended += stat_get(&st->closed[i]);
-    ensure(stat_get(&st->handshakes) - opened == now_ended - ended);
+    ensure(spoiled || stat_get(&st->handshakes) - opened == now_ended - ended);
+    spoiled = false;
 }
 
 int
@@ -470,7 +552,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             for (unsigned k = 0; k < arg; k++)
                 frame((int)who, 0x89, "ping", 4);
             break;
-        default:
+        case 15:
+            move(arg % 16, who == 3 ? arg + 1 : 0);
             break;
         }
         turn();
