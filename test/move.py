@@ -8,6 +8,9 @@ charge point, the operator and the journal see of it: nothing."""
 import ssl
 
 from disk import Disk, held, unanswered
+from answers import answer
+from redis_fleet import (events, gateway as redis_gateway, held_by, order,
+                         outcome, redis, session, tidy, wait_event)
 from workers import successor
 from tls import At, TlsCharger, authority, client, gateway as tls_gateway
 from lib import *
@@ -533,6 +536,95 @@ def test_a_journal_that_is_stuck_keeps_the_former_process():
         restart(g)
         c.call("Heartbeat")
         assert not g.events("charge_point.disconnected")
+
+
+@tidy
+def test_what_waits_for_redis_and_the_platform_goes_along():
+    s = redis()
+    r = s.client()
+    g = redis_gateway(s, "a", answers_DataTransfer="platform",
+                      answers_StartTransaction="platform",
+                      ocpp_message_timeout="30s")
+    c = Charger(g, "CP1")
+    c.boot()
+    before = held_by(r, "CP1", "a")
+    # A question, which is answered after the move.
+    c.put("DataTransfer", {"vendorId": "V"}, id="q1")
+    e = wait_event(r, "CP1", "answer.requested")[0]
+    restart(g)
+    assert answer(r, e, {"status": "Accepted", "data": "late"}) == "taken"
+    assert c.get("q1") == {"status": "Accepted", "data": "late"}
+    # A start that is asked about and sent again after the move.
+    start = {"connectorId": 1, "idTag": "T", "meterStart": 0,
+             "timestamp": "2026-01-31T12:00:00Z"}
+    c.put("StartTransaction", start, id="s1")
+    e = wait_event(r, "CP1", "answer.requested", 2)[1]
+    restart(g)
+    c.put("StartTransaction", start, id="s2")
+    c.silence(0.2)
+    want = {"transactionId": 77, "idTagInfo": {"status": "Accepted"}}
+    assert answer(r, e, want) == "taken"
+    assert c.get("s2") == want
+    assert len(events(r, "CP1", "answer.requested")) == 2
+    # A command of the queue in flight, and one behind it.
+    order(r, "CP1", commandId="o1")
+    id, action, _ = c.take()
+    order(r, "CP1", "ClearCache", "{}", commandId="o2")
+    restart(g)
+    poll(lambda: g.stat("sessions_unclaimed") == 0)
+    c.silence(0.3)
+    c.result(id, {"status": "Accepted"})
+    restart(g)
+    id, action, _ = c.take()
+    assert action == "ClearCache"
+    c.result(id, {"status": "Accepted"})
+    assert outcome(r, "CP1", "o1") == "result"
+    assert outcome(r, "CP1", "o2") == "result"
+    after = session(r, "CP1")
+    assert after["epoch"] == before["epoch"], (before, after)
+    assert g.stat("claims_stale") == 0
+    assert len(events(r, "CP1", "charge_point.connected")) == 1
+    assert not events(r, "CP1", "charge_point.disconnected")
+    c.close()
+    poll(lambda: session(r, "CP1")["state"] == "offline")
+
+
+@tidy
+def test_commands_of_the_queue_while_the_slot_moves_and_redis_is_away():
+    s = redis()
+    r = s.client()
+    g = redis_gateway(s, "a", ocpp_message_timeout="30s")
+    chargers = [Charger(g, "CP%d" % i) for i in range(6)]
+    for c in chargers:
+        c.boot()
+        held_by(r, c.identity, "a")
+    stop = []
+
+    def serve(c):
+        while not stop:
+            try:
+                id, _, _ = c.take(timeout=0.5)
+            except TimeoutError:
+                continue
+            c.result(id, {"status": "Accepted"})
+    servers = [background(serve, c) for c in chargers]
+    names = []
+    for n in range(6):
+        for c in chargers:
+            for k in range(3):
+                names.append((c.identity, "n%d-%d-%s" % (n, k, c.identity)))
+                order(r, c.identity, "ClearCache", "{}", commandId=names[-1][1])
+        restart(g)
+    s.kill()
+    restart(g)
+    s.start()
+    r = s.client()
+    for cp, name in names:
+        assert outcome(r, cp, name, 60 * SLOW) == "result", name
+    stop.append(1)
+    for h in servers:
+        h.wait()
+    assert not g.events("charge_point.disconnected")
 
 
 def spread(g):

@@ -140,9 +140,13 @@ inherit_incarnation(void)
     return incarnation;
 }
 
+/* A worker that runs may take over what another slot has left, when there are
+ * fewer slots; but not where that one's inbox was read up to. */
 static void
 take_slot_line(struct source *s, struct fields *f)
 {
+    if (!s->slot && strcmp(f->word, "inbox") == 0)
+        return;
     if (claims_take(f) || platform_read(f) || calls_read(NULL, f))
         return;
     if (s->same && (verdicts_read(f) || tap_read(f)))
@@ -268,8 +272,8 @@ take_line(struct source *s, char *line, size_t len)
         take_head(s, &f);
     else if (strcmp(f.word, "end") == 0)
         return false;
-    else
-        moving_read_part(s->arriving, &f);
+    else if (!moving_read_part(s->arriving, &f))
+        take_slot_line(s, &f);
     return true;
 }
 

@@ -14,7 +14,6 @@
 #include "base/up.h"
 #include "admin/report.h"
 #include "journal_dir.h"
-#include "upgrade/upgrade.h"
 #include "workers/rebalance.h"
 #include "workers/supervise.h"
 #include "writer.h"
@@ -317,10 +316,7 @@ cmd_rebalance(struct client *c, int argc, char **argv)
 
     if (!words(c, argc, argv, 1))
         return;
-    if (upgrade_running()) {
-        control_replyf(c, CONTROL_CONFLICT,
-            "rebalance: an upgrade is under way; try again when it is done");
-    } else if (!rebalance_begin(&why, &n)) {
+    if (!rebalance_begin(&why, &n)) {
         control_replyf(c, CONTROL_CONFLICT, "rebalance: %s", buf_cstr(&why));
     } else {
         log_info("an operator rebalances the workers (uid %d): %llu "

@@ -171,6 +171,10 @@ rebalance_begin(struct buf *why, uint64_t *n)
         buf_adds(why, "it is under way already");
         return false;
     }
+    if (supervise_is_frozen()) {
+        buf_adds(why, "an upgrade is under way; try again when it is done");
+        return false;
+    }
     if (master.phase != MASTER_RUNNING) {
         buf_adds(why, "the daemon is starting or stopping");
         return false;

@@ -804,6 +804,12 @@ supervise_listeners(unsigned n)
     return &slots[n].listeners;
 }
 
+bool
+supervise_is_frozen(void)
+{
+    return frozen;
+}
+
 void
 supervise_freeze(bool on)
 {
@@ -904,6 +910,10 @@ supervise_restart(unsigned n, struct buf *why)
         return false;
     }
     if (s->pid != 0) {
+        if (frozen) {
+            buf_adds(why, "an upgrade is under way");
+            return false;
+        }
         if (s->restart || s->heir.pid != 0 || s->former.pid != 0) {
             buf_addf(why, "worker %u is being replaced already", n);
             return false;

@@ -76,6 +76,9 @@ bool supervise_send_fd(unsigned slot, struct channel_msg *msg, int passed);
 
 enum shm_worker_state supervise_state(unsigned slot);
 
+/* An upgrade is under way: no worker accepts connections. */
+bool supervise_is_frozen(void);
+
 /* The worker has prepared its hand-over, or has given it up. */
 void supervise_frozen(unsigned slot);
 void supervise_kept(unsigned slot, const char *why);
