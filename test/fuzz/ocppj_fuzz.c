@@ -1,7 +1,8 @@
 /*
  * Any frame is cut, checked against its schema and answered without touching
- * foreign memory; strict and lenient never contradict each other; and an
- * answer carries the id that came.
+ * foreign memory; strict and lenient never contradict each other; an answer
+ * carries the id that came; and what is shown of a frame without its secrets,
+ * or written of its transaction, is JSON.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,6 +12,8 @@
 #include "ocpp/ocppj.h"
 #include "ocpp/dialect.h"
 #include "ocpp/schema.h"
+#include "ocpp/secrets.h"
+#include "ocpp/transaction.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -117,6 +120,46 @@ check_answer(const struct ocppj_frame *f)
     buf_free(&out);
 }
 
+static void
+ensure_json(const struct buf *out)
+{
+    struct json tape = JSON_INIT(other_tokens, TOKENS);
+
+    ensure(out->overflow || json_scan(&tape, out->p, out->len) ||
+        tape.error == JSON_TOO_MANY_TOKENS);
+}
+
+static void
+check_written(const struct json *tape, uint32_t payload)
+{
+    struct buf out = BUF_INIT(8 * 1024 * 1024);
+
+    secrets_put(tape, payload, &out);
+    ensure_json(&out);
+    for (int kind = EVENT_tx_started; kind <= EVENT_tx_stopped; kind++) {
+        struct writer w = WRITER_INIT(&out);
+        buf_clear(&out);
+        writer_open(&w, NULL, '{');
+        transaction_put(&w, (enum event_kind)kind, tape, payload, "{}", 2, "x");
+        transaction_put_remote(&w, tape, payload);
+        writer_close(&w);
+        ensure_json(&out);
+        transaction_remote_of_message((enum event_kind)kind, tape, payload);
+        transaction_id_hash((enum event_kind)kind, tape, payload, "{}", 2);
+    }
+    buf_free(&out);
+}
+
+/* A frame that may be no JSON is cut, never lengthened but by its mark. */
+static void
+check_shown(const char *text, size_t size)
+{
+    struct buf out = BUF_INIT(8 * 1024 * 1024);
+
+    secrets_put_frame(&out, text, size, 512);
+    buf_free(&out);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -132,6 +175,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ocppj_cut(&f, &tape, text, size, OCPPJ_LENIENT, d->last_type);
     check_frame(&f, text, size);
     ensure(strict.verdict != OCPPJ_GOOD || f.verdict == OCPPJ_GOOD);
+    check_shown(text, size);
+    if (f.verdict == OCPPJ_GOOD && f.payload_tok != 0)
+        check_written(&tape, f.payload_tok);
     if (f.verdict == OCPPJ_GOOD && f.type != OCPPJ_CALLERROR &&
         f.type != OCPPJ_CALLRESULTERROR) {
         const struct schema_message *m = NULL;

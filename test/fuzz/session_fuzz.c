@@ -115,6 +115,11 @@ journal_failing(const char **words)
 {
     return refusing;
 }
+bool
+journal_idle(void)
+{
+    return committed == appended;
+}
 void
 journal_tick(void)
 {
@@ -289,13 +294,17 @@ frame(int i, uint8_t first, const void *payload, size_t n)
 static void
 shake_hands(int i, unsigned name)
 {
-    char text[256];
+    static const char *const versions[] = {
+        "ocpp1.6", "ocpp2.0.1", "ocpp2.1", "ocpp2.0.1, ocpp1.6"};
+    char text[512];
     int  n = snprintf(text, sizeof text,
          "GET /ocpp/CP%u HTTP/1.1\r\n"
           "Host: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-          "Sec-WebSocket-Version: 13\r\n%s\r\n",
-         name % 3, name & 4 ? "" : "Sec-WebSocket-Protocol: ocpp1.6\r\n");
+          "Sec-WebSocket-Version: 13\r\n%s%s%s%s\r\n",
+         name % 3, name & 4 ? "" : "Sec-WebSocket-Protocol: ",
+        name & 4 ? "" : versions[name >> 3 & 3], name & 4 ? "" : "\r\n",
+        name & 32 ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
 
     say(i, text, (size_t)n);
 }
@@ -314,6 +323,27 @@ static const char *const messages[] = {
     "[4,\"cmd\",\"InternalError\",\"\",{}]",
     "[2,\"6\",\"Nonsense\",{}]",
     "{",
+    /* 2.x */
+    "[2,\"7\",\"BootNotification\",{\"reason\":\"PowerUp\","
+    "\"chargingStation\":{\"model\":\"M\",\"vendorName\":\"V\"}}]",
+    "[2,\"8\",\"TransactionEvent\",{\"eventType\":\"Started\","
+    "\"timestamp\":\"2026-01-01T00:00:00Z\",\"triggerReason\":"
+    "\"RemoteStart\",\"seqNo\":0,\"transactionInfo\":{"
+    "\"transactionId\":\"t\",\"remoteStartId\":1},\"idToken\":{"
+    "\"idToken\":\"T\",\"type\":\"Central\"}}]",
+    "[2,\"9\",\"TransactionEvent\",{\"eventType\":\"Ended\","
+    "\"timestamp\":\"2026-01-01T00:00:00Z\",\"triggerReason\":"
+    "\"Trigger\",\"seqNo\":1,\"transactionInfo\":{"
+    "\"transactionId\":\"t\"}}]",
+    "[2,\"10\",\"NotifyReport\",{\"requestId\":1,\"seqNo\":0,"
+    "\"generatedAt\":\"2026-01-01T00:00:00Z\"}]",
+    "[6,\"11\",\"NotifyPeriodicEventStream\",{\"id\":1,\"pending\":0,"
+    "\"basetime\":\"2026-01-01T00:00:00Z\",\"data\":[{\"t\":0.5,"
+    "\"v\":\"7\"}]}]",
+    "[5,\"1\",\"GenericError\",\"\",{}]",
+    "[9,\"1\",{}]",
+    "[2,\"12\",\"SecurityEventNotification\",{\"type\":\"password\","
+    "\"timestamp\":\"2026-01-01T00:00:00Z\",\"techInfo\":\"x\"}]",
 };
 
 /* Somebody's command, or whatever else a master sends, for whoever owns a
@@ -322,6 +352,12 @@ static void
 tell(unsigned what, unsigned whom)
 {
     static const char  call[] = "cmd\0CP0\0Reset\0{\"type\":\"Soft\"}";
+    static const char  start[] = "cmd\0CP0\0RequestStartTransaction\0"
+                                 "{\"remoteStartId\":1,\"idToken\":{"
+                                 "\"idToken\":\"T\",\"type\":\"Central\"}}";
+    static const char  report[] = "cmd\0CP0\0GetBaseReport\0"
+                                  "{\"requestId\":1,\"reportBase\":"
+                                  "\"FullInventory\"}";
     static const char  settle[] = "cmd\0CP0\0Reset\0{\"type\":\"Soft\"}";
     struct channel_msg m = {.id = 7};
 
@@ -332,7 +368,12 @@ tell(unsigned what, unsigned whom)
     case 1:
         m.type = CHANNEL_call;
         m.arg = what & 8 ? 1 : 5000;
-        channel_send(master[0], &m, call, sizeof call);
+        if (what & 16)
+            channel_send(master[0], &m, start, sizeof start);
+        else if (what & 32)
+            channel_send(master[0], &m, report, sizeof report);
+        else
+            channel_send(master[0], &m, call, sizeof call);
         break;
     case 2:
         m.type = CHANNEL_disconnect;
