@@ -104,6 +104,12 @@ journal_committed(void)
 {
     return committed;
 }
+bool
+journal_idle(void)
+{
+    return appended == committed;
+}
+
 uint64_t
 journal_stalled_ms(void)
 {
