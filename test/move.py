@@ -627,6 +627,69 @@ def test_commands_of_the_queue_while_the_slot_moves_and_redis_is_away():
     assert not g.events("charge_point.disconnected")
 
 
+def test_compressed_messages_and_their_window_go_along():
+    import deflate
+    g = one(websocket_compression="yes", websocket_compress_from="64")
+    for offer in ("permessage-deflate",
+                  "permessage-deflate; server_max_window_bits=10"):
+        c = deflate.charger(g, offer)
+        text = HEARTBEAT % "small"
+        data = deflate.squeeze(text)
+        f = frame(TEXT, data, rsv=4)
+        c.raw(frame(TEXT, data[:3], fin=False, rsv=4))
+        poll(lambda: live(g)["quiet"] is False)
+        restart(g)
+        rest = frame(0, data[3:])
+        c.raw(rest[:7])
+        restart(g)
+        c.raw(rest[7:])
+        assert deflate.answer_to(c, "small")
+        c.raw(f[:5])
+        poll(lambda: live(g)["quiet"] is False)
+        restart(g)
+        c.raw(f[5:])
+        assert deflate.answer_to(c, "small")
+        c.close()
+        poll(lambda: not g.online("CP1"))
+    assert {e["payload"]["reason"] for e in
+            g.wait_events(2, type="charge_point.disconnected")} <= {
+                "peer_closed", "peer_vanished"}
+
+
+def test_a_tap_goes_on():
+    from operators import Tap, tapped
+    g = one()
+    c = Charger(g, "CP1")
+    c.boot()
+    tap = Tap(g, "-j", "tap", "CP*")
+    try:
+        tapped(g, tap, c)
+        for n in range(3):
+            restart(g)
+            c.call("Heartbeat", id="t%d" % n)
+            lines = [json.loads(tap.line()) for _ in range(2)]
+            assert all("t%d" % n in x["frame"] for x in lines), lines
+    finally:
+        tap.stop()
+
+
+@tidy
+def test_verdicts_of_the_platform_go_along():
+    s = redis()
+    r = s.client()
+    g = redis_gateway(s, "a", answers_Authorize="platform")
+    c = Charger(g, "CP1")
+    c.boot()
+    c.put("Authorize", {"idTag": "STOLEN"}, "m1")
+    info = {"status": "Blocked", "parentIdTag": "P"}
+    assert answer(r, wait_event(r, "CP1", "answer.requested")[0],
+                  {"idTagInfo": info}) == "taken"
+    assert c.get("m1") == {"idTagInfo": info}
+    restart(g)
+    assert c.start(tag="STOLEN")["idTagInfo"] == info
+    assert len(events(r, "CP1", "answer.requested")) == 1
+
+
 def spread(g):
     return [w["connections"] for w in g.workers()]
 

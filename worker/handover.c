@@ -153,6 +153,10 @@ step_cb(struct ev_loop *loop, ev_timer *w, int revents)
     uint64_t patience = must ? self.conf.upgrade_patience : FROZEN_MS;
 
     (void)loop, (void)w, (void)revents;
+    if (self.draining) {
+        keep("the worker is being drained");
+        return;
+    }
     if (phase == WAITING) {
         if (!hello_came())
             return;

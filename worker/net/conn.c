@@ -472,6 +472,10 @@ conn_adopt(int fd, uint32_t index)
         : inheriting || free_head == NO_CONN ? high
                                              : free_head;
 
+    /* This slab may be smaller than the former one. */
+    for (uint32_t k = 0; i >= capacity && inheriting && k < capacity; k++)
+        if (slab[k].state == CONN_FREE)
+            i = k;
     if (i >= capacity)
         return NULL;
     if (!inheriting && i == free_head)
