@@ -14,8 +14,8 @@
 
 #include "cref.h"
 
-/* The largest message of a charge point (websocket.max_message_size, at
- * most 128 KiB), with room for the members around it. */
+/* A command or its outcome of up to 128 KiB with the members around it. What is
+ * longer, such as an answer of a charge point, is cut. */
 #define CHANNEL_BODY_MAX (160u * 1024)
 
 enum channel_type {

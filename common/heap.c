@@ -50,6 +50,12 @@ begin(void)
 }
 
 void
+heap_open(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+}
+
+void
 heap_trim(void)
 {
     if (!running)

@@ -12,6 +12,12 @@
 
 #include <stdbool.h>
 
+/* At the start of a process that collects large messages: blocks of 256 KiB and
+ * more have pages of their own, which go back when they are freed and can grow
+ * without a copy. Without it glibc raises that limit to the largest block that
+ * was ever freed, and growing buffers leave holes in the heap. */
+void heap_open(void);
+
 /* Waits for that thread: at a start, and in programs that may wait. */
 void heap_trim(void);
 

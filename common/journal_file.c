@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define CHUNK ((size_t)64 << 10)
+#define KEPT ((size_t)2 << 20)
 
 void
 journal_file_open(struct journal_file *r, int fd, uint64_t offset)
@@ -29,6 +30,11 @@ more(struct journal_file *r)
         memmove(r->p, r->p + r->pos, r->len - r->pos);
         r->len -= r->pos;
         r->pos = 0;
+    }
+    if (r->len == 0 && r->cap > KEPT) { /* after an unusually long line */
+        free(r->p);
+        r->p = NULL;
+        r->cap = 0;
     }
     if (r->cap - r->len < CHUNK) {
         size_t cap = r->cap ? 2 * r->cap : 2 * CHUNK;

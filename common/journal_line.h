@@ -39,10 +39,12 @@
 #define JOURNAL_NUMBER_MAX (UINT64_C(1) << 53)
 #define JOURNAL_CHECK_LEN 21 /* ,"crc32c":"XXXXXXXX"} */
 
-#define JOURNAL_DIR "journal"       /* below server.state_dir */
-#define JOURNAL_SLOTS 1000u         /* three digits */
-#define JOURNAL_NAME_LEN 27         /* without NUL */
-#define JOURNAL_LINE_MAX (1u << 20) /* bytes of a line, line feed included */
+#define JOURNAL_DIR "journal" /* below server.state_dir */
+#define JOURNAL_SLOTS 1000u   /* three digits */
+#define JOURNAL_NAME_LEN 27   /* without NUL */
+/* Bytes of a line, line feed included: the largest message of a charge point
+ * (16 MiB), what mending its JSON adds, and the rest of the event. */
+#define JOURNAL_LINE_MAX (40u << 20)
 #define JOURNAL_LINE_MIN 32 /* {"eventId":"16 digits-n"}, no line feed */
 
 void journal_line_file_name(

@@ -85,7 +85,7 @@ def test_errors_are_told_with_file_line_and_remedy_and_78():
             ("[server]\nworkers = 2\nworkers = 3\n", 3, "line 2 already"),
             ("[websocket]\nping_interval = 60\n", 2, "has no unit"),
             ("[websocket]\nping_interval = 500ms\n", 2, "1s"),
-            ("[websocket]\nmax_message_size = 1GiB\n", 2, "128KiB"),
+            ("[websocket]\nmax_message_size = 1GiB\n", 2, "16MiB"),
             ("[ocpp]\nvalidation = loose\n", 2, "lenient"),
             ("[ocpp]\nversions = ocpp3\n", 2, "ocpp1.6"),
             ("[server]\nlisten = localhost\n", 2, "192.0.2.1:8080"),

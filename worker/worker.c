@@ -26,6 +26,7 @@
 #include "journal/journal.h"
 #include "journal/journal_id.h"
 #include "fleet/functions.h"
+#include "heap.h"
 #include "log.h"
 #include "base/master_link.h"
 #include "fleet/redis.h"
@@ -188,8 +189,10 @@ worker_main(const struct worker_boot *boot)
     struct buf why = BUF_INIT(4096);
     ev_check   turn;
     ev_io      helped;
-    char       no_user[SHM_WORDS_MAX];
-    bool       inherits = boot->inherit >= 0;
+
+    heap_open();
+    char no_user[SHM_WORDS_MAX];
+    bool inherits = boot->inherit >= 0;
 
     self_begin(boot->shm, boot->slot);
     snprintf(label, sizeof label, "worker %u", self.slot);

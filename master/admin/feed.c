@@ -78,7 +78,7 @@ feed_open(const struct shm *s, const char *after, const char *since,
     f->shm = s;
     if (since != NULL)
         clock_rfc3339(f->since, want.since_wall_ms);
-    f->out = BUF_INIT(4 * JOURNAL_LINE_MAX);
+    f->out = BUF_INIT(JOURNAL_LINE_MAX + (1u << 20));
     f->sse = sse;
     f->follow = follow || sse;
     f->beat_ms = clock_mono_ms();

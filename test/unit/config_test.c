@@ -48,7 +48,7 @@ defaults_are_a_configuration(void)
     CHECK_STR(c.server_listen, "127.0.0.1:8080");
     CHECK_EQ(c.server_workers, 0);
     CHECK_EQ(c.websocket_ping_interval, 45000);
-    CHECK_EQ(c.websocket_max_message_size, 65536);
+    CHECK_EQ(c.websocket_max_message_size, 1u << 20);
     CHECK(c.websocket_accept_missing_subprotocol);
     CHECK_EQ(c.ocpp_validation, CONF_ocpp_validation_lenient);
     CHECK_EQ(c.origin[CONF_KNOB_server_listen], 0);
@@ -126,7 +126,7 @@ wrong_values_are_explained(void)
         "number with ms, s, m, h or d, from 1s to 1h\n");
     CHECK_STR(says_of("websocket.max_message_size=64k"),
         "-o: websocket.max_message_size = 64k: has an unknown unit; write a "
-        "number of bytes or with KiB, MiB or GiB, from 1KiB to 128KiB\n");
+        "number of bytes or with KiB, MiB or GiB, from 1KiB to 16MiB\n");
     CHECK_STR(says_of("ocpp.heartbeat_events=true"),
         "-o: ocpp.heartbeat_events = true: is neither yes nor no; write "
         "yes\n");

@@ -373,7 +373,7 @@ damaged(void)
 static void
 long_lines(void)
 {
-    static char         bytes[4 << 20];
+    static char         bytes[2 * JOURNAL_LINE_MAX + (1u << 20)];
     struct journal_file r = JOURNAL_FILE_CLOSED;
     struct journal_line line;
     size_t              len = 0;

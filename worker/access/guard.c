@@ -85,6 +85,7 @@ configure(void)
         if (cidr_parse(item, &proxies[proxies_n]))
             proxies_n++;
     rates_configure();
+    ws_pool_limit(c->limits_buffer_memory);
     conf_version = self.conf_version;
 }
 
@@ -205,11 +206,9 @@ guard_tick(void)
     if (deny_round && self.now_ms - deny_ms > ROUND_MS)
         deny_round = false;
 
-    /* At most: a lease may hold a whole message, most hold none. */
-    uint64_t held = stat_get(&self.st->output_bytes) +
-        (uint64_t)ws_pool_lent() *
-            (LEASE_BYTES + self.conf.websocket_max_message_size);
-    bool full = held > self.conf.limits_buffer_memory;
+    uint64_t held = stat_get(&self.st->output_bytes) + ws_pool_bytes() +
+        (uint64_t)ws_pool_lent() * LEASE_BYTES;
+    bool full = held > self.conf.limits_buffer_memory / 8 * 7;
     if (full && full_s == 0)
         log_warn("buffers hold up to %llu MiB, limits.buffer_memory is %llu: "
                  "connections that hold some and do not move are closed",

@@ -21,6 +21,7 @@
 #define WINDOW_BYTES (2u << 20)
 #define CHUNK_LINES 1024 /* read in one turn of the loop */
 #define CHUNK_BYTES (1u << 20)
+#define CHUNK_KEPT ((size_t)4 << 20) /* of its memory */
 #define GONE UINT32_MAX
 #define RETRY_MS 1000 /* after an error */
 #define AGAIN_S 0.002
@@ -83,7 +84,7 @@ static struct {
         uint32_t shard;
         uint64_t number;
     } line[CHUNK_LINES];
-} ck = {.text = {.max = 4 << 20}};
+} ck = {.text = {.max = CHUNK_BYTES + JOURNAL_LINE_MAX}};
 
 static char       dir[CONF_TEXT_MAX + 16];
 static bool       poked;
@@ -366,6 +367,8 @@ read_chunk(struct journey *j, uint64_t *last)
 
     ck.n = 0;
     j->blocked = 0;
+    if (ck.text.cap > CHUNK_KEPT)
+        buf_free(&ck.text);
     buf_clear(&ck.text);
     *last = j->read;
     while (ck.n < CHUNK_LINES && ck.text.len < CHUNK_BYTES &&

@@ -28,7 +28,7 @@ static struct {
         size_t      at, len;
         enum where  where;
     } arg[BATCH_EVENTS * (2 * FIELDS_MAX + 2)];
-} bt = {.text = {.max = 4 << 20}};
+} bt = {.text = {.max = JOURNAL_LINE_MAX}};
 
 void
 ship_batch_clear(void)

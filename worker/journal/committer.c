@@ -46,6 +46,7 @@ static struct {
     bool                  stop;
     bool                  chore; /* look after segments */
     uint64_t              segment_size, segment_age, retention, interval;
+    size_t                buffer_size;
     struct committer_news news; /* but pending and backlog */
 
     /* thread */
@@ -328,7 +329,9 @@ committer_put(uint64_t number, const char *line, size_t len, bool *busy)
         return false;
     pthread_mutex_lock(&c.lock);
     size_t whole = len + JOURNAL_CHECK_LEN; /* the line feed for its } */
-    bool   fits = c.taken + b->bytes.len + whole <= b->bytes.max &&
+    /* A line that is larger than the buffer has room in an empty one. */
+    size_t held = c.taken + b->bytes.len;
+    bool   fits = (held == 0 || held + whole <= c.buffer_size) &&
         buf_reserve(&b->bytes, whole);
     if (fits) {
         char *to = b->bytes.p + b->bytes.len;
@@ -410,8 +413,8 @@ committer_start(
     c.env = *env;
     c.tail = *t;
     c.news.durable = env->durable;
-    c.fill.bytes = c.batch.bytes =
-        BUF_INIT((size_t)env->conf->journal_buffer_size);
+    c.buffer_size = (size_t)env->conf->journal_buffer_size;
+    c.fill.bytes = c.batch.bytes = BUF_INIT(c.buffer_size + JOURNAL_LINE_MAX);
     take_knobs();
     pthread_mutex_init(&c.lock, NULL);
     pthread_condattr_init(&attr);

@@ -13,8 +13,8 @@
 #include "journal_file.h"
 #include "journal_dir.h"
 
-/* Enough of a file's end to hold a whole line and a torn one. */
-#define TAIL_BYTES (2 * (uint64_t)JOURNAL_LINE_MAX)
+/* Of a file's end, usually enough for a whole line and a torn one. */
+#define TAIL_BYTES ((uint64_t)4 << 20)
 #define DAMAGED_LOGGED 20
 
 struct job {

@@ -142,6 +142,7 @@ frame_read(struct frame_in *f, const uint8_t *p, size_t n, bool open,
             return refuse(
                 f, FRAME_STATUS_PROTOCOL, "length not in its shortest form");
     }
+    f->payload = len;
     if (!control && len > room)
         return refuse(f, FRAME_STATUS_TOO_BIG, "message too big");
     if (n < 2 + ext + 4)

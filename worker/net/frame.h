@@ -47,6 +47,7 @@ enum {
     FRAME_STATUS_PROTOCOL = 1002,
     FRAME_STATUS_NONE = 1005, /* a close frame without status; never sent */
     FRAME_STATUS_UTF8 = 1007,
+    FRAME_STATUS_POLICY = 1008,
     FRAME_STATUS_TOO_BIG = 1009,
     FRAME_STATUS_INTERNAL = 1011
 };

@@ -47,6 +47,10 @@ struct ws {
     struct ws              *next; /* in the pool */
     size_t                  max;  /* bytes of one message */
 
+    uint64_t big; /* bytes of a message that is too big; 0: not known */
+    uint8_t  begin_n;
+    char     begin[WS_BEGIN_MAX]; /* how it begins */
+
     uint64_t       left; /* payload of this frame yet to come, bytes */
     const uint8_t *feed; /* what wslay may read now */
     size_t         feed_n;
@@ -81,6 +85,8 @@ static struct {
     unsigned   idle_n;
     unsigned   lent_n;
     unsigned   keep;
+    uint64_t   bytes; /* of messages that are being collected, in all leases */
+    uint64_t   limit; /* of bytes; 0: none */
 } pool;
 
 static unsigned inflated; /* messages, since ws_take_inflated() */
@@ -193,7 +199,17 @@ chunk_cb(wslay_event_context_ptr                      ctx,
         ws->whole = arg->data;
         return;
     }
-    if (!buf_add(&ws->msg, arg->data, arg->data_length))
+    /* A buffer grows to twice what it holds, at most. */
+    if (pool.limit != 0 && ws->msg.len + arg->data_length > ws->msg.cap &&
+        pool.bytes + ws->msg.cap + 2 * (uint64_t)arg->data_length >
+            pool.limit) {
+        fail(ws, FRAME_STATUS_POLICY, "the worker's buffers are full");
+        return;
+    }
+    size_t before = ws->msg.cap;
+    bool   added = buf_add(&ws->msg, arg->data, arg->data_length);
+    pool.bytes += ws->msg.cap - before;
+    if (!added)
         fail(ws, FRAME_STATUS_INTERNAL, "out of memory");
 }
 
@@ -237,6 +253,13 @@ deliver_inflated(
 }
 
 static void
+free_message(struct ws *ws)
+{
+    pool.bytes -= ws->msg.cap;
+    buf_free(&ws->msg);
+}
+
+static void
 deliver(struct ws *ws, enum frame_opcode opcode)
 {
     const char *data = ws->whole ? (const char *)ws->whole
@@ -252,7 +275,7 @@ deliver(struct ws *ws, enum frame_opcode opcode)
     else if (!up_message(ws->owner, opcode, data, len))
         ws->result = WS_STOPPED;
     if (ws->msg.cap > MSG_KEEP)
-        buf_free(&ws->msg);
+        free_message(ws);
     else
         buf_clear(&ws->msg);
 }
@@ -337,6 +360,27 @@ feed(struct ws *ws, const uint8_t *p, size_t n)
     verdict(ws, wslay_event_recv(ws->ctx));
 }
 
+/* Of a message that is too big: the length that was announced, and how it
+ * begins. */
+static void
+note_begin(struct ws *ws, const struct frame_in *h, const uint8_t *f, size_t n)
+{
+    size_t head = (f[1] & 0x7f) == 126 ? 4 : 10;
+
+    ws->big = ws->sum + h->payload;
+    ws->begin_n = 0;
+    if (ws->compressed || h->compressed)
+        return;
+    if (ws->sum > 0) {
+        size_t have = ws->msg.len < WS_BEGIN_MAX ? ws->msg.len : WS_BEGIN_MAX;
+        memcpy(ws->begin, ws->msg.p, have);
+        ws->begin_n = (uint8_t)have;
+        return;
+    }
+    for (size_t i = 0; head + 4 + i < n && i < WS_BEGIN_MAX; i++)
+        ws->begin[ws->begin_n++] = (char)(f[head + 4 + i] ^ f[head + (i & 3)]);
+}
+
 /* At a frame's start. Takes the header, and of the payload what is here;
  * returns the bytes of p used. */
 static size_t
@@ -357,6 +401,8 @@ start(struct ws *ws, const uint8_t *p, size_t n)
     if (!frame_read(&h, f, f_n, ws->open, frame_window(*ws->bits) != 0,
             ws->max - ws->sum)) {
         fail(ws, h.status, h.why);
+        if (h.status == FRAME_STATUS_TOO_BIG)
+            note_begin(ws, &h, f, f_n);
         return n;
     }
 
@@ -434,6 +480,14 @@ int
 ws_status(const struct ws *ws)
 {
     return ws->status;
+}
+
+uint64_t
+ws_too_big(const struct ws *ws, const char **begin, size_t *n)
+{
+    *begin = ws->begin;
+    *n = ws->begin_n;
+    return ws->big;
 }
 
 const char *
@@ -565,7 +619,7 @@ static void
 destroy(struct ws *ws)
 {
     wslay_event_context_free(ws->ctx);
-    buf_free(&ws->msg);
+    free_message(ws);
     free(ws);
 }
 
@@ -604,7 +658,7 @@ ws_return(struct ws *ws)
         destroy(ws);
         return;
     }
-    buf_free(&ws->msg);
+    free_message(ws);
     ws->owner = NULL;
     ws->bits = NULL;
     ws->next = pool.idle;
@@ -631,6 +685,18 @@ ws_take_inflated(void)
 
     inflated = 0;
     return n;
+}
+
+void
+ws_pool_limit(uint64_t bytes)
+{
+    pool.limit = bytes;
+}
+
+uint64_t
+ws_pool_bytes(void)
+{
+    return pool.bytes;
 }
 
 unsigned

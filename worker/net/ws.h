@@ -47,6 +47,11 @@ struct ws *ws_borrow(void *owner, uint8_t *bits, size_t max_message);
  * clean, to the heap otherwise. What was due to be sent is forgotten. */
 void ws_return(struct ws *ws);
 
+/* After FRAME_STATUS_TOO_BIG: the bytes that were announced of the message, 0
+ * if not known, and how it begins, as far as that has arrived. */
+#define WS_BEGIN_MAX 200
+uint64_t ws_too_big(const struct ws *ws, const char **begin, size_t *n);
+
 /* True if it can be returned without any loss: no frame half read, no
  * fragmented message open, nothing for ws_output(), nothing failed, no close
  * frame read. Exact also for hostile peers. */
@@ -54,7 +59,11 @@ bool ws_clean(const struct ws *ws);
 
 /* How many idle leases the pool keeps (11 KB each); frees those over it.
  * 0 before the first call. ws_pool_keep(0) at the end frees all. */
-void     ws_pool_keep(unsigned keep);
+void ws_pool_keep(unsigned keep);
+/* Bytes that all leases together may hold of messages that are being collected,
+ * 0 for no limit; a message that needs more fails with 1008. */
+void     ws_pool_limit(uint64_t bytes);
+uint64_t ws_pool_bytes(void);
 unsigned ws_pool_lent(void); /* leases out */
 unsigned ws_pool_idle(void); /* leases kept for the next */
 

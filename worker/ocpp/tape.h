@@ -1,7 +1,7 @@
 /*
  * tape: lends the tapes that JSON texts are scanned onto.
  *
- * One scan needs up to 10 MiB of tokens, and more than one tape is needed only
+ * One scan needs up to 100 MiB of tokens, and more than one tape is needed only
  * where a text is judged while another one is in use. So a worker has a few of
  * them, lent as a stack: the last one borrowed is returned first. They are
  * address space until they are used, and what an unusually large text used is
@@ -21,7 +21,7 @@
 #include "ocpp/json.h"
 
 /* Values of one message of the outside. */
-#define TAPE_VALUES 262144
+#define TAPE_VALUES (2u << 20)
 
 enum tape_size {
     TAPE_MESSAGE, /* TAPE_VALUES */

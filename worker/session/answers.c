@@ -319,7 +319,10 @@ park(struct answer *a, bool journal)
 static void
 not_taken(struct answer *a)
 {
-    if (answer_is_urgent(a) && a->who.identity != registry_nobody)
+    if (publish_too_long())
+        refuse(a->c, a->f, a->tape, OCPPJ_INTERNAL_ERROR, "too_long",
+            "the event of this message is longer than the journal takes");
+    else if (answer_is_urgent(a) && a->who.identity != registry_nobody)
         park(a, true);
     else if (taking == NULL)
         say_in(a, "not answered: the journal does not take it");

@@ -26,6 +26,7 @@
 #include "session/tap.h"
 #include "ocpp/tape.h"
 
+#define ANSWER_KEPT ((size_t)256 << 10)
 #define LINE_REST 2048 /* of a command.response, besides its payload */
 #define CUT "the answer is too long for an event"
 #define TOO_LONG "\"cut\":\"" CUT "\""
@@ -632,6 +633,14 @@ calls_spoiled(struct conn *c, const struct ocppj_frame *f)
     calls_pump(c);
 }
 
+/* The memory of an unusually long answer is given back. */
+static void
+keep_little(struct buf *b)
+{
+    if (b->cap > ANSWER_KEPT)
+        buf_free(b);
+}
+
 void
 calls_answered(
     struct conn *c, const struct ocppj_frame *f, const struct json *tape)
@@ -681,6 +690,9 @@ calls_answered(
         finish(k, OUTCOME_result, repaired(&payload, f, tape, f->payload_tok),
             none, none, none);
     }
+    keep_little(&payload);
+    keep_little(&description);
+    keep_little(&details);
     calls_pump(c);
 }
 

@@ -11,8 +11,11 @@
 #include "ocpp/secrets.h"
 #include "base/self.h"
 
+#define LINE_KEPT ((size_t)256 << 10) /* of its memory */
+
 static struct buf     line = {.max = JOURNAL_LINE_MAX};
 static struct publish current;
+static bool           too_long; /* the last event */
 
 struct publish_who
 publish_who(const struct conn *c)
@@ -99,18 +102,31 @@ publish_call(struct publish *p, const struct schema_message *m,
         json_put(tape, f->payload_tok, &line);
 }
 
+bool
+publish_too_long(void)
+{
+    return too_long;
+}
+
+static uint64_t
+append(struct publish *p)
+{
+    too_long = line.overflow || line.len + JOURNAL_CHECK_LEN > JOURNAL_LINE_MAX;
+    if (!too_long)
+        return journal_append(p->number, line.p, line.len) ? p->number : 0;
+    journal_abandon(p->number);
+    STAT_INC(self.st, events_refused);
+    return 0;
+}
+
 uint64_t
 publish_end(struct publish *p)
 {
     if (p->after[0] != '\0')
         writer_str(&p->w, "after", p->after);
     writer_close(&p->w);
-    if (line.overflow) {
-        journal_abandon(p->number);
-        STAT_INC(self.st, events_refused);
-        return 0;
-    }
-    if (!journal_append(p->number, line.p, line.len))
-        return 0;
-    return p->number;
+    uint64_t number = append(p);
+    if (line.cap > LINE_KEPT)
+        buf_free(&line);
+    return number;
 }

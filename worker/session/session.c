@@ -349,6 +349,42 @@ session_broken(struct conn *c, enum close_reason reason)
 
 /* --- between ------------------------------------------------------------- */
 
+/* The message cannot be read, but its beginning names it. */
+static void
+report_too_big(struct conn *c)
+{
+    char        detail[320], id[40], action[40];
+    const char *begin;
+    int         type = 0;
+    size_t      n;
+    uint64_t    len = ws_too_big(c->ws, &begin, &n);
+    char        text[WS_BEGIN_MAX + 1];
+
+    snprintf(text, sizeof text, "%.*s", (int)n, begin);
+    int words =
+        sscanf(text, " [ %1d , \"%36[^\"]\" , \"%36[^\"]\"", &type, id, action);
+    n = (size_t)snprintf(detail, sizeof detail,
+        "a message of %s%llu bytes; websocket.max_message_size is %llu",
+        len != 0 ? "" : "more than ",
+        (unsigned long long)(len != 0 ? len
+                                      : self.conf.websocket_max_message_size),
+        (unsigned long long)self.conf.websocket_max_message_size);
+    if (words >= 1)
+        n += (size_t)snprintf(
+            detail + n, sizeof detail - n, "; message type %d", type);
+    if (words >= 2)
+        n += (size_t)snprintf(detail + n, sizeof detail - n, ", id %s", id);
+    if (words == 3 && type == 2)
+        snprintf(detail + n, sizeof detail - n, ", action %s", action);
+    struct publish_who who = publish_who(c);
+    char               name[3 * IDENTITY_MAX + 1];
+    printable_percent(name, sizeof name, who.identity, who.identity_len);
+    log_warn("%s: %s: raise websocket.max_message_size, or the charge point "
+             "sends it again and again",
+        name, detail);
+    violation_report(c, close_info[CLOSE_too_big].word, detail, NULL, 0);
+}
+
 void
 session_bytes(struct conn *c, const uint8_t *p, size_t n)
 {
@@ -371,11 +407,15 @@ session_bytes(struct conn *c, const uint8_t *p, size_t n)
         int               status = ws_status(c->ws);
         enum close_reason reason = status == FRAME_STATUS_UTF8 ? CLOSE_not_utf8
             : status == FRAME_STATUS_TOO_BIG                   ? CLOSE_too_big
+            : status == FRAME_STATUS_POLICY   ? CLOSE_buffers_full
             : status == FRAME_STATUS_INTERNAL ? CLOSE_out_of_memory
                                               : CLOSE_protocol_error;
         if (c->state == CONN_OPEN) {
-            violation_report(
-                c, close_info[reason].word, ws_why(c->ws), NULL, 0);
+            if (reason == CLOSE_too_big)
+                report_too_big(c);
+            else
+                violation_report(
+                    c, close_info[reason].word, ws_why(c->ws), NULL, 0);
             leave(c, reason, status);
         }
         conn_finish(c);

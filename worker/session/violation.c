@@ -6,6 +6,7 @@
 #include "base/self.h"
 #include "ocpp/secrets.h"
 
+#define SHOWN_KEPT ((size_t)256 << 10)
 #define FRAME_MAX (32u << 20) /* bytes of a frame without its secrets */
 
 static uint64_t
@@ -26,6 +27,8 @@ publish(struct conn *c, const char *kind, const char *detail, const char *frame,
         writer_u64(&p->w, "frameLength", len);
     }
     writer_close(&p->w);
+    if (shown.cap > SHOWN_KEPT)
+        buf_free(&shown);
     return publish_end(p);
 }
 
