@@ -195,7 +195,13 @@ check-valgrind:
 	@$(MAKE) --no-print-directory all check-programs
 	@B=$(B) OCPPD_TEST_SLOW=5 OCPPD_TEST_VALGRIND='$(VALGRIND)' test/run $(VALGRIND_SAMPLE)
 
-check-programs: $(UNIT) $(FUZZ) $(B)/echo $(B)/fault_shim.so $(B)/nonce_shim.so $(B)/scribble
+check-programs: $(UNIT) $(FUZZ) $(B)/echo $(B)/fault_shim.so $(B)/nonce_shim.so $(B)/scribble $(B)/other/ocppd
+
+# The program as of another version: other structs in shared memory, another
+# format of the hand-over.
+$(B)/other/ocppd: $(B)/ocppd
+	@CPPFLAGS='-DSHM_OTHER_LAYOUT="uint64_t other[5];" -DUPGRADE_FORMAT=2' \
+	    $(MAKE) --no-print-directory B=$(B)/other OPT=-O0 HARDEN=-fPIE $@
 
 # Stray stores into the shared memory of a running gateway.
 $(B)/scribble: $(B)/test/scribble.o $(COMMON)

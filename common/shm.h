@@ -26,6 +26,12 @@
 #include "stats.h"
 #include "ticket.h"
 
+/* A member that moves the others, in the program that stands for another
+ * version in test/upgrade.py. */
+#ifndef SHM_OTHER_LAYOUT
+#define SHM_OTHER_LAYOUT
+#endif
+
 #define SHM_MAGIC UINT64_C(0x6470706364)
 #define SHM_STALE_MS 2000 /* without progress so long, a worker hangs */
 #define SHM_WORDS_MAX 256
@@ -90,6 +96,7 @@ struct shm_worker {
     _Atomic uint64_t ship_floor;
     _Atomic uint32_t journal_errno; /* of the last failure; 0 while it works */
 
+    SHM_OTHER_LAYOUT
     char words[SHM_WORDS_MAX]; /* last words (ensure.h) */
 
     /* m: the last unexpected death of a process of this slot. */
@@ -134,6 +141,7 @@ struct shm {
     char     node[40];
     char     version[24];
 
+    SHM_OTHER_LAYOUT
     /* Generations and event numbers. Seeded with the wall clock in
      * microseconds, raised by each worker above what its journal holds; so
      * they grow over restarts too. fetch_add, relaxed but for the rule at

@@ -277,6 +277,32 @@ def test_another_number_of_workers():
         g.close()
 
 
+def test_a_program_of_another_version():
+    """With other structs in shared memory and a newer format; and back, which
+    the newer program refuses, since the older one could not read it."""
+    other = os.path.join(B, "other", "ocppd")
+    if not os.path.exists(other):
+        raise Skip("`make check-programs` builds " + other)
+    layouts = [subprocess.run([p, "-x", "upgrade"], stdout=subprocess.PIPE,
+                              text=True).stdout for p in (OCPPD, other)]
+    assert layouts[0] != layouts[1], layouts
+    g = mixed()
+    fleets = [Fleet(g, "-n", "10", "--version", "mixed", "-i", "P%03d", *SESSIONS),
+              Fleet(g, "-n", "10", "--version", "mixed", "-i", "T%03d", *SESSIONS,
+                    secure=True)]
+    poll(lambda: g.stat("connections") == 20)
+    for program in (other, other):
+        said = g.stat("messages_in")
+        poll(lambda: g.stat("messages_in") > said + 50, timeout=DEADLINE * 4)
+        report = g.upgrade(program)
+        assert report["connections"] == 20 and report["closed"] == 0, report
+        assert os.readlink("/proc/%d/exe" % g.pid) == other
+    fails(g, OCPPD, "reads format 1, and this program writes format 2", 2)
+    for f in fleets:
+        f.end()
+        f.verify()
+
+
 # --- deaths -------------------------------------------------------------------
 
 def children(pid):

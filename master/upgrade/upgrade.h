@@ -49,7 +49,9 @@
 
 /* Raised when records change so that an older program cannot read them at all;
  * new keys and new records do not need that. */
+#ifndef UPGRADE_FORMAT /* test/upgrade.py has a program with another one */
 #define UPGRADE_FORMAT 1
+#endif
 
 /* Begins. program: a path, or NULL for the one that was started. False with a
  * sentence if it cannot begin. */
