@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """Another program takes over all connections: `ocppctl upgrade`, SIGUSR2."""
 
+import redis_fleet as fleet
 import simulator
 import tls
+from disk import Disk
 from lib import *
 from ocpp2 import V201
 from simulator import SESSIONS
@@ -301,6 +303,85 @@ def test_a_program_of_another_version():
     for f in fleets:
         f.end()
         f.verify()
+
+
+# --- with Redis, with a full disk ---------------------------------------------
+
+def shipped_once(g, r):
+    """The stream has each event of the journal once, in the order of each
+    charge point. Outcomes of commands that came through Redis are written
+    there."""
+    def ours(events, cp=None):
+        return [e["eventId"] for e in events
+                if e["eventType"] != "command.response" and
+                cp in (None, e["chargePointId"])]
+    poll(lambda: len(ours(r.entries(fleet.EV))) >= len(ours(g.events("all"))),
+         what="all events in the stream")
+    stream, journal = r.entries(fleet.EV), g.events("all")
+    assert sorted(ours(stream)) == sorted(ours(journal))
+    for cp in {e["chargePointId"] for e in journal}:
+        assert ours(stream, cp) == ours(journal, cp), cp
+
+
+@fleet.tidy
+def test_sessions_and_cursors_in_redis_go_on():
+    s = fleet.redis()
+    r = s.client()
+    g = fleet.gateway(s, "a", server_workers=2)
+    points = [Charger(g, "CP%d" % i) for i in range(6)]
+    for c in points:
+        c.boot()
+    before = {c.identity: fleet.held_by(r, c.identity, "a") for c in points}
+    fleet.order(r, "CP1", commandId="early")
+    id = points[1].take()[0]
+    for away in (False, True, False):
+        if away:
+            s.kill()
+        report = g.upgrade()
+        assert report["connections"] == 6 and not report["closed"], report
+        for i, c in enumerate(points):
+            c.start(meter=i, tag="T%s" % away)
+        if away:
+            s.start()
+            r = s.client()
+        poll(lambda: g.stat("redis_shards_ready") >= 1)
+    points[1].result(id, {"status": "Accepted"})
+    assert fleet.outcome(r, "CP1", "early") == "result"
+    for c in points:
+        after = fleet.held_by(r, c.identity, "a")
+        for key in ("epoch", "since"):
+            assert after.get(key) == before[c.identity].get(key), (key, after)
+    fleet.order(r, "CP2", commandId="late")
+    points[2].result(points[2].take()[0], {"status": "Accepted"})
+    assert fleet.outcome(r, "CP2", "late") == "result"
+    shipped_once(g, r)
+    assert len(g.events("charge_point.connected")) == 6
+    assert not g.events("charge_point.disconnected")
+
+
+def test_a_full_disk():
+    """Events that wait for the disk cannot be handed over: the upgrade is
+    refused until the disk takes them."""
+    with Disk() as disk:
+        g = Gateway(server_workers=2, server_state_dir=disk.dir + "/state",
+                    websocket_idle_timeout="5m", journal_stall_time="5m")
+        points = [Charger(g, "CP%d" % i) for i in range(4)]
+        for c in points:
+            c.boot()
+        disk.fill()
+        ids = [c.put("DataTransfer", {"vendorId": "v", "data": "x" * 20000})
+               for c in points]
+        poll(lambda: g.stat("journal_failing") > 0)
+        code, body = g.ask("-j", "upgrade")
+        assert code == 409 and "takes no events" in body, body
+        lives(g)
+        disk.free()
+        for c, id in zip(points, ids):
+            c.get(id, 20 * SLOW)
+        poll(lambda: g.stat("journal_failing") == 0)
+        assert g.upgrade()["connections"] == 4
+        lives(g, *points)
+        assert len(g.events("data_transfer.received")) == 4
 
 
 # --- deaths -------------------------------------------------------------------

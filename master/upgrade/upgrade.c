@@ -268,6 +268,15 @@ upgrade_begin(const char *program, struct buf *why)
             buf_addf(why, "worker %u is being restarted; try again", i);
             return false;
         }
+    for (unsigned i = 0; i < master.slots; i++)
+        if (stat_get(&shm_worker(master.shm, i)->stats.journal_failing) != 0) {
+            buf_addf(why,
+                "the journal of worker %u takes no events, and those that wait "
+                "cannot be handed over; see `status` for the reason and remove "
+                "it first",
+                i);
+            return false;
+        }
     if (program == NULL)
         program = master.program;
     if (program[0] != '/') {
