@@ -187,7 +187,7 @@ fields_find(struct fields *f, const char *key)
 {
     for (unsigned i = 0; i < f->n; i++) {
         unsigned k = f->at + i < f->n ? f->at + i : f->at + i - f->n;
-        if (strcmp(f->of[k].key, key) == 0) {
+        if (f->of[k].key[0] == key[0] && strcmp(f->of[k].key, key) == 0) {
             f->at = k + 1 < f->n ? k + 1 : 0;
             return &f->of[k];
         }

@@ -848,6 +848,55 @@ def kill(pid):
         pass                    # it was quick
 
 
+def sleeps(pid):
+    """The process waits, for some time already."""
+    for _ in range(5):
+        with open("/proc/%d/stat" % pid) as f:
+            if f.read().rsplit(")", 1)[1].split()[0] != "S":
+                return False
+        time.sleep(0.02)
+    return True
+
+
+def test_a_former_process_that_dies_with_half_of_the_connections():
+    g = one(websocket_max_output_size="4MiB", websocket_idle_timeout="60s")
+    g.deaths_expected = True
+    chargers = [Charger(g, "CP%d" % i, rcvbuf=4096) for i in range(6)]
+    for c in chargers:
+        c.boot()
+        n = 0
+        while live(g, c.identity)["outputBytes"] < 1 << 20:
+            c.raw(b"".join(frame(TEXT, '[2,"%s%d","Unheard",{}]' % ("a" * 30, n + i))
+                           for i in range(500)))
+            n += 500
+            assert n < 100000
+        c.unread = n
+    old = g.worker_pid(0)
+    os.kill(old, signal.SIGSTOP)
+    g.ctl("worker-restart", "0", json_=False)
+    heir = poll(lambda: [p for p in workers_of(g) if p != old])[0]
+    poll(lambda: sleeps(heir), what="a successor that is prepared")
+    os.kill(heir, signal.SIGSTOP)
+    os.kill(old, signal.SIGCONT)
+    poll(lambda: g.worker_pid(0) == heir, what="the hand-over")
+    poll(lambda: sleeps(old), what="a full socket")
+    os.kill(old, signal.SIGKILL)
+    os.kill(heir, signal.SIGCONT)
+    g.wait_log("in the middle of the hand-over")
+    poll(lambda: re.search("master: worker 0: took over", g.log()))
+    lost = g.wait_events(1, type="charge_point.disconnected")
+    assert {e["payload"]["reason"] for e in lost} == {"not_moved"}
+    stay = [c for c in chargers if g.online(c.identity)]
+    assert 0 < len(stay) < 6 and len(stay) + len(lost) == 6
+    assert g.stat("closed", "not_moved") == len(lost)
+    for c in stay:
+        for i in range(c.unread):
+            assert json.loads(c.message())[1] == "%s%d" % ("a" * 30, i)
+        c.call("Heartbeat")
+    again = Charger(g, lost[0]["chargePointId"])
+    again.boot()
+
+
 def children(pid):
     with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
         return [int(x) for x in f.read().split()]
