@@ -130,5 +130,66 @@ def test_a_drain_is_a_going_away():
     with_library(drained(Gateway()))
 
 
+# --- npm's ocpp-rpc, which validates both directions by schemas of its own -------
+
+NPM = "ocpp-rpc@2.2.1"
+
+
+def library():
+    """Where the package is; it is installed once."""
+    where = os.path.join(B, "npm")
+    path = os.path.join(where, "node_modules", "ocpp-rpc")
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        raise Skip("npm is not installed")
+    if not os.path.exists(path):
+        r = subprocess.run(["npm", "install", "--prefix", where, "--silent", "--no-audit",
+                            "--no-fund", "--ignore-scripts", NPM], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           timeout=120 * SLOW)
+        if r.returncode != 0 or not os.path.exists(path):
+            raise Skip("npm cannot install %s: %s" % (NPM, r.stdout[-200:]))
+    return path
+
+
+def test_ocpp_rpc_in_strict_mode_is_content_with_every_answer_and_command():
+    path = library()
+    from certification import COMMANDS
+    from ocpp2 import ONLY, SAME, V201
+    g = shared(ocpp_call_hold="0s")
+    # Of each action the first command that the tables have, and its answer.
+    commands = {}
+    for steps in COMMANDS.values():
+        for action, request, answer, *_ in steps:
+            commands.setdefault(action, (request, answer))
+    messages = [list(row[:2]) for row in SAME + ONLY[V201]]
+    p = subprocess.Popen(
+        ["node", os.path.join(ROOT, "test", "rpc_client.js"), path], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        p.stdin.write(json.dumps({
+            "endpoint": "ws://127.0.0.1:%d/ocpp" % g.port, "identity": "NPM",
+            "protocol": V201, "messages": messages,
+            "answers": {a: answer for a, (_, answer) in commands.items()}}) + "\n")
+        p.stdin.flush()
+        seen = []
+        while not seen or seen[-1][0] not in ("ready", "error"):
+            line = p.stdout.readline()
+            assert line, p.stderr.read()
+            seen.append(json.loads(line))
+        assert seen[-1] == ["ready", V201], seen[-1]
+        assert [s[1][0] for s in seen if s[0] == "answer"] == [m[0] for m in messages]
+        assert not [s for s in seen if s[0] == "failure"], seen
+        for action, (request, answer) in commands.items():
+            out = g.call("NPM", action, request)
+            assert out["outcome"] == "result" and out["payload"] == answer, out
+            got = json.loads(p.stdout.readline())
+            assert got == ["command", [action, request]], got
+        assert len(commands) > 15
+    finally:
+        p.stdin.close()
+        p.wait(timeout=DEADLINE)
+    assert p.stdout.read() == ""
+
+
 if __name__ == "__main__":
     main()
