@@ -3,6 +3,7 @@
 #include "journal_line.h"
 
 #include "crc32c.h"
+#include "json_members.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -161,100 +162,15 @@ journal_line_after(
     return p[3] == ':' && parse_number(p + 4, number);
 }
 
-/* --- members of a line --------------------------------------------------- */
-
-/* Each skips what begins at p, and says where it ends; NULL if it does not
- * end before `end`. */
-
-static const char *
-skip_space(const char *p, const char *end)
-{
-    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
-        p++;
-    return p;
-}
-
-static const char *
-skip_string(const char *p, const char *end)
-{
-    for (p++; p < end; p++) {
-        if (*p == '\\')
-            p++;
-        else if (*p == '"')
-            return p + 1;
-    }
-    return NULL;
-}
-
-static const char *
-skip_value(const char *p, const char *end)
-{
-    unsigned depth = 0;
-
-    while (p < end) {
-        switch (*p) {
-        case '"':
-            p = skip_string(p, end);
-            if (p == NULL || depth == 0)
-                return p;
-            continue;
-        case '{':
-        case '[':
-            depth++;
-            break;
-        case '}':
-        case ']':
-            if (depth == 0)
-                return p; /* a number or word ended here */
-            if (--depth == 0)
-                return p + 1;
-            break;
-        case ',':
-        case ' ':
-            if (depth == 0)
-                return p;
-            break;
-        }
-        p++;
-    }
-    return NULL;
-}
-
 bool
 journal_line_field(const char *line, size_t len, const char *name,
     const char **value, size_t *value_len)
 {
-    const char *end = line + len;
-    const char *p = skip_space(line, end);
-    size_t      name_len = strlen(name);
+    struct json_member m;
 
-    if (p == end || *p++ != '{')
+    if (!json_members_find(line, len, name, &m))
         return false;
-    for (;;) {
-        p = skip_space(p, end);
-        if (p == end || *p != '"')
-            return false;
-        const char *key = p + 1;
-        p = skip_string(p, end);
-        if (p == NULL)
-            return false;
-        bool found = (size_t)(p - 1 - key) == name_len &&
-            memcmp(key, name, name_len) == 0;
-        p = skip_space(p, end);
-        if (p == end || *p++ != ':')
-            return false;
-        p = skip_space(p, end);
-        const char *from = p;
-        p = skip_value(p, end);
-        if (p == NULL)
-            return false;
-        if (found) {
-            *value = from;
-            *value_len = (size_t)(p - from);
-            return p > from;
-        }
-        p = skip_space(p, end);
-        if (p == end || *p++ != ',')
-            return false;
-    }
+    *value = m.value;
+    *value_len = m.value_len;
+    return true;
 }

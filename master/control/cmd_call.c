@@ -11,7 +11,7 @@
 #include "clock.h"
 #include "control/command.h"
 #include "ensure.h"
-#include "control/json_members.h"
+#include "json_members.h"
 #include "knob.h"
 #include "log.h"
 #include "base/master.h"
@@ -190,10 +190,10 @@ put_ending(struct buf *out, enum outcome outcome, const char *command_id,
     if (outcome != OUTCOME_result)
         buf_addf(out, "%s: %s (command %s)\n", outcome_info[outcome].word,
             outcome_info[outcome].sentence, command_id);
-    if (json_find_member(json, len, "payload", &m))
+    if (json_members_find(json, len, "payload", &m))
         buf_add(out, m.value, m.value_len);
-    else if (json_find_member(json, len, "error", &m))
-        json_put_lines(out, m.value, m.value_len, 12);
+    else if (json_members_find(json, len, "error", &m))
+        json_members_put_lines(out, m.value, m.value_len, 12);
 }
 
 static void
@@ -208,7 +208,7 @@ call_done(uint64_t id, enum outcome outcome, const char *command_id,
         return;
     while (len > 0 && (json[len - 1] == '\0' || json[len - 1] == '\n'))
         len--;
-    if (!json_find_member(json, len, "outcome", &m)) {
+    if (!json_members_find(json, len, "outcome", &m)) {
         reply_unheard(c, command_id);
         return;
     }

@@ -13,7 +13,7 @@
 #include "clock.h"
 #include "close.h"
 #include "control/command.h"
-#include "control/json_members.h"
+#include "json_members.h"
 #include "control/refused.h"
 #include "base/master.h"
 #include "admin/report.h"
@@ -461,7 +461,7 @@ show_text(const struct registry_entry *e, uint32_t entry, const char *json,
     put_profile(entry, NULL, out);
     if (len > 2) {
         buf_adds(out, "\n");
-        json_put_lines(out, json, len, 16);
+        json_members_put_lines(out, json, len, 16);
     }
 }
 

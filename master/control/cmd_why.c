@@ -14,7 +14,7 @@
 #include "clock.h"
 #include "close.h"
 #include "control/command.h"
-#include "control/json_members.h"
+#include "json_members.h"
 #include "control/pending_calls.h"
 #include "control/refused.h"
 #include "penalty.h"
@@ -105,7 +105,7 @@ told_number(const struct story *s, const char *key)
     struct json_member m;
     uint64_t           n = 0;
 
-    if (s->len == 0 || !json_find_member(s->json, s->len, key, &m))
+    if (s->len == 0 || !json_members_find(s->json, s->len, key, &m))
         return 0;
     for (size_t i = 0;
          i < m.value_len && m.value[i] >= '0' && m.value[i] <= '9'; i++)
@@ -122,7 +122,7 @@ tell_deviations(const struct story *s, struct buf *out)
                                  "specification, and are let through: ";
     char               word[64];
 
-    if (s->len == 0 || !json_find_member(s->json, s->len, "deviations", &m))
+    if (s->len == 0 || !json_members_find(s->json, s->len, "deviations", &m))
         return;
     for (unsigned i = 0; i < DEVIATIONS; i++) {
         snprintf(word, sizeof word, "\"%s\"", deviation_names[i]);
@@ -166,9 +166,9 @@ tell_here(const struct story *s, struct buf *out)
         return;
     }
     struct json_member m;
-    if (json_find_member(s->json, s->len, "boot", &m)) {
+    if (json_members_find(s->json, s->len, "boot", &m)) {
         buf_adds(out, " Its BootNotification: ");
-        json_put_value(out, &m);
+        json_members_put_value(out, &m);
         buf_addc(out, '.');
     }
     tell_deviations(s, out);
@@ -320,7 +320,7 @@ put_json(const struct story *s, const char *text, struct buf *out)
         writer_str(&w, "remedy", remedy(reason));
     }
     struct json_member m;
-    if (s->len > 0 && json_find_member(s->json, s->len, "deviations", &m))
+    if (s->len > 0 && json_members_find(s->json, s->len, "deviations", &m))
         writer_raw(&w, "deviations", m.value, m.value_len);
     writer_u64(&w, "securityProfile", s->profile);
     put_time(&w, "certificateEnds", s->certificate_end);

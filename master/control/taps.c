@@ -6,7 +6,7 @@
 
 #include "channel.h"
 #include "control/control.h"
-#include "control/json_members.h"
+#include "json_members.h"
 #include "base/master.h"
 #include "workers/supervise.h"
 
@@ -91,10 +91,10 @@ put_text(struct buf *out, const char *json, size_t len)
     struct json_member m;
     size_t             at = 0;
 
-    while (json_next_member(json, len, &at, &m)) {
+    while (json_members_next(json, len, &at, &m)) {
         if (out->len > 0)
             buf_addc(out, ' ');
-        json_put_value(out, &m);
+        json_members_put_value(out, &m);
     }
 }
 

@@ -1,5 +1,5 @@
 /* The members of an object are found, and shown to people without quotes. */
-#include "control/json_members.h"
+#include "json_members.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,15 +26,15 @@ members_follow_each_other(void)
 
     for (int i = 0; i < 6; i++) {
         UNIT_CASE(keys[i]);
-        CHECK(json_next_member(json, sizeof json - 1, &at, &m));
+        CHECK(json_members_next(json, sizeof json - 1, &at, &m));
         CHECK(same(m.key, m.key_len, keys[i]));
         CHECK(same(m.value, m.value_len, values[i]));
     }
     UNIT_CASE("");
-    CHECK(!json_next_member(json, sizeof json - 1, &at, &m));
-    CHECK(json_find_member(json, sizeof json - 1, "c", &m));
+    CHECK(!json_members_next(json, sizeof json - 1, &at, &m));
+    CHECK(json_members_find(json, sizeof json - 1, "c", &m));
     CHECK(same(m.value, m.value_len, "{\"d\":[1,{}]}"));
-    CHECK(!json_find_member(json, sizeof json - 1, "d", &m));
+    CHECK(!json_members_find(json, sizeof json - 1, "d", &m));
 }
 
 /* Whatever is cut off, nothing behind it is read (the sanitizers look). */
@@ -51,7 +51,7 @@ cut_text_ends_the_list(void)
         int                found = 0;
         memcpy(copy, json, n);
         char *exact = realloc(copy, n ? n : 1);
-        while (json_next_member(exact, n, &at, &m))
+        while (json_members_next(exact, n, &at, &m))
             found++;
         CHECK(found <= 3);
         free(exact);
@@ -62,7 +62,7 @@ cut_text_ends_the_list(void)
         struct json_member m;
         size_t             at = 0;
         UNIT_CASE(none[i]);
-        CHECK(!json_next_member(none[i], strlen(none[i]), &at, &m));
+        CHECK(!json_members_next(none[i], strlen(none[i]), &at, &m));
     }
     UNIT_CASE("");
 }
@@ -75,7 +75,7 @@ people_read_lines(void)
         "\"in\":{\"x\":true},\"list\":[1,\"2\"]}";
     struct buf b = BUF_INIT(4096);
 
-    json_put_lines(&b, json, sizeof json - 1, 6);
+    json_members_put_lines(&b, json, sizeof json - 1, 6);
     CHECK_STR(buf_cstr(&b),
         "name   a \"b\" A\\u001b\\n\\\n"
         "n      12\n"

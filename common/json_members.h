@@ -1,12 +1,12 @@
 /*
  * json_members: the members of one JSON object, one after the other. Pure.
  *
- * For JSON that the workers write, so that the master can print it without a
- * JSON library. It checks nothing: in text that is no object it finds no
- * further member.
+ * For JSON that this program has written: lines of the journal, and answers
+ * of the workers. It checks nothing: in text that is no object, or is cut, it
+ * finds no further member. JSON from outside is read by worker/ocpp/json.h.
  */
-#ifndef MASTER_CONTROL_JSON_MEMBERS_H
-#define MASTER_CONTROL_JSON_MEMBERS_H
+#ifndef COMMON_JSON_MEMBERS_H
+#define COMMON_JSON_MEMBERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,17 +21,18 @@ struct json_member {
 };
 
 /* *at: 0 before the first one. */
-bool json_next_member(
+bool json_members_next(
     const char *json, size_t len, size_t *at, struct json_member *m);
-bool json_find_member(
+bool json_members_find(
     const char *json, size_t len, const char *key, struct json_member *m);
 
 /* The value for people: a string without quotes and escapes (but no control
  * character), anything else as it stands. */
-void json_put_value(struct buf *out, const struct json_member *m);
+void json_members_put_value(struct buf *out, const struct json_member *m);
 
 /* One line per member: key, aligned at column `width`, value. Nested
  * objects become indented lines. */
-void json_put_lines(struct buf *out, const char *json, size_t len, int width);
+void json_members_put_lines(
+    struct buf *out, const char *json, size_t len, int width);
 
 #endif

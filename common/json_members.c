@@ -1,99 +1,105 @@
 /* json_members: the members of one JSON object. See json_members.h. */
-#include "control/json_members.h"
+#include "json_members.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static size_t
-skip_blanks(const char *s, size_t len, size_t i)
+/* Each skips what begins at p, and returns its end; NULL if it does not end
+ * before `end`. */
+
+static const char *
+skip_blanks(const char *p, const char *end)
 {
-    while (i < len &&
-        (s[i] == ' ' || s[i] == '\t' || s[i] == '\n' || s[i] == '\r'))
-        i++;
-    return i;
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'))
+        p++;
+    return p;
 }
 
-/* i is at the opening quote; returns what follows the closing one, or len. */
-static size_t
-skip_string(const char *s, size_t len, size_t i)
+static const char *
+skip_string(const char *p, const char *end)
 {
-    for (i++; i < len && s[i] != '"'; i++)
-        if (s[i] == '\\')
-            i++;
-    return i < len ? i + 1 : len;
+    for (p++; p < end; p++) {
+        if (*p == '\\')
+            p++;
+        else if (*p == '"')
+            return p + 1;
+    }
+    return NULL;
 }
 
-static size_t
-skip_value(const char *s, size_t len, size_t i)
+static const char *
+skip_value(const char *p, const char *end)
 {
     unsigned depth = 0;
 
-    while (i < len) {
-        switch (s[i]) {
+    while (p < end) {
+        switch (*p) {
         case '"':
-            i = skip_string(s, len, i);
-            break;
+            p = skip_string(p, end);
+            if (p == NULL || depth == 0)
+                return p;
+            continue;
         case '{':
         case '[':
             depth++;
-            i++;
             break;
         case '}':
         case ']':
             if (depth == 0)
-                return i; /* the end of what holds a number */
-            depth--;
-            i++;
+                return p; /* a number or word ended here */
+            if (--depth == 0)
+                return p + 1;
             break;
-        default:
-            if (depth == 0 && (s[i] == ',' || s[i] == ' ' || s[i] == '\n'))
-                return i;
-            i++;
-            continue;
+        case ',':
+        case ' ':
+        case '\t':
+        case '\r':
+        case '\n':
+            if (depth == 0)
+                return p;
+            break;
         }
-        if (depth == 0)
-            return i;
+        p++;
     }
-    return len;
+    return NULL;
 }
 
 bool
-json_next_member(const char *s, size_t len, size_t *at, struct json_member *m)
+json_members_next(const char *s, size_t len, size_t *at, struct json_member *m)
 {
-    size_t i = skip_blanks(s, len, *at);
+    const char *end = s + len, *p = skip_blanks(s + *at, end);
 
-    if (i < len && s[i] == (*at == 0 ? '{' : ','))
-        i = skip_blanks(s, len, i + 1);
-    else
+    if (p == end || *p != (*at == 0 ? '{' : ','))
         return false;
-    if (i >= len || s[i] != '"')
+    p = skip_blanks(p + 1, end);
+    if (p == end || *p != '"')
         return false;
-    size_t end = skip_string(s, len, i);
-    m->key = s + i + 1;
-    m->key_len = end - i - 2;
-    if (end >= len || end < i + 2)
+    m->key = p + 1;
+    p = skip_string(p, end);
+    if (p == NULL)
         return false;
-    i = skip_blanks(s, len, end);
-    if (i >= len || s[i] != ':')
+    m->key_len = (size_t)(p - 1 - m->key);
+    p = skip_blanks(p, end);
+    if (p == end || *p != ':')
         return false;
-    i = skip_blanks(s, len, i + 1);
-    end = skip_value(s, len, i);
-    if (end == i)
+    p = skip_blanks(p + 1, end);
+    m->value = p;
+    p = skip_value(p, end);
+    if (p == NULL || p == m->value)
         return false;
-    m->value = s + i;
-    m->value_len = end - i;
-    *at = end;
+    m->value_len = (size_t)(p - m->value);
+    *at = (size_t)(p - s);
     return true;
 }
 
 bool
-json_find_member(
+json_members_find(
     const char *s, size_t len, const char *key, struct json_member *m)
 {
-    size_t at = 0;
+    size_t at = 0, key_len = strlen(key);
 
-    while (json_next_member(s, len, &at, m))
-        if (m->key_len == strlen(key) && memcmp(m->key, key, m->key_len) == 0)
+    while (json_members_next(s, len, &at, m))
+        if (m->key_len == key_len && memcmp(m->key, key, key_len) == 0)
             return true;
     return false;
 }
@@ -123,7 +129,7 @@ put_escape(struct buf *out, const char *s, size_t len)
 }
 
 void
-json_put_value(struct buf *out, const struct json_member *m)
+json_members_put_value(struct buf *out, const struct json_member *m)
 {
     const char *s = m->value;
     size_t      len = m->value_len;
@@ -154,7 +160,7 @@ put_lines(struct buf *out, const char *s, size_t len, int width, int indent)
     struct json_member m;
     size_t             at = 0;
 
-    while (json_next_member(s, len, &at, &m)) {
+    while (json_members_next(s, len, &at, &m)) {
         int n = (int)(m.key_len < 64 ? m.key_len : 64);
         if (m.value[0] == '{' && indent < 8) {
             buf_addf(out, "%*s%.*s\n", indent, "", n, m.key);
@@ -163,13 +169,13 @@ put_lines(struct buf *out, const char *s, size_t len, int width, int indent)
         }
         int pad = width - indent - n > 0 ? width - indent - n : 0;
         buf_addf(out, "%*s%.*s%*s ", indent, "", n, m.key, pad, "");
-        json_put_value(out, &m);
+        json_members_put_value(out, &m);
         buf_addc(out, '\n');
     }
 }
 
 void
-json_put_lines(struct buf *out, const char *s, size_t len, int width)
+json_members_put_lines(struct buf *out, const char *s, size_t len, int width)
 {
     put_lines(out, s, len, width, 0);
 }
