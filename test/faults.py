@@ -341,8 +341,13 @@ class Rig:
             return int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1))
 
     def baseline(self):
-        w = self.g.workers()[0]
-        self.open = self.descriptors(w["pid"])
+        pid = self.g.workers()[0]["pid"]
+
+        # The file of transaction ids is open for a moment after the start.
+        def quiet():
+            self.open = self.descriptors(pid)
+            return not any("transaction-ids" in name for name in self.open)
+        poll(quiet)
 
     def check_workers(self):
         for w in self.g.workers():
