@@ -799,6 +799,41 @@ def test_a_connection_that_has_moved_is_replaced_once():
     assert {x["payload"]["reason"] for x in e} <= {"replaced", "worker_died"}, e
 
 
+def test_the_successor_accepts_for_a_worker_that_hangs_too():
+    g = Gateway(server_workers="2")
+    hung = g.worker_pid(1)
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        g.wait_log("worker 0 accepts those that wait for it")
+        log = len(g.log())
+        restart(g, 0)
+        poll(lambda: "worker 0 accepts those" in g.log()[log:])
+        chargers = [Charger(g, "CP%d" % i) for i in range(12)]
+        for c in chargers:
+            c.call("Heartbeat")
+    finally:
+        os.kill(hung, signal.SIGCONT)
+
+
+def test_a_reload_while_the_slot_moves_reaches_the_successor():
+    with open(os.path.join(ROOT, "conf/test.conf")) as f:
+        text = f.read()
+    g = one(conf=text)
+    c = Charger(g, "CP1")
+    old = g.worker_pid(0)
+    os.kill(old, signal.SIGSTOP)      # the hand-over does not go on
+    g.ctl("worker-restart", "0", json_=False)
+    heir = poll(lambda: [p for p in workers_of(g) if p != old])[0]
+    poll(lambda: sleeps(heir), what="a successor that is prepared")
+    with open(g.conf, "w") as f:
+        f.write(text.replace("heartbeat_interval = 10s",
+                             "heartbeat_interval = 77s"))
+    g.ctl("reload", json_=False)
+    os.kill(old, signal.SIGCONT)
+    g.wait_log("after the hand-over")
+    poll(lambda: c.boot()["interval"] == 77, what="the new setting")
+
+
 def test_the_death_of_either_process_costs_at_most_the_slots_connections():
     """Each is killed some time after the restart was asked for: whatever that
     hits, every session has one end, no answered event is missing, and the slot

@@ -71,6 +71,14 @@ adopt(unsigned slot, const struct listen_set *set)
 }
 
 void
+adoption_replaced(unsigned slot)
+{
+    for (unsigned i = 0; slots != NULL && i < master.slots; i++)
+        if (slots[i].by == (int)slot)
+            slots[i].by = -1;
+}
+
+void
 adoption_look(unsigned n, const struct listen_set *set, uint64_t lived_ms,
     uint64_t now_ms)
 {

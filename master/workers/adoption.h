@@ -23,6 +23,9 @@
 void adoption_look(unsigned slot, const struct listen_set *set,
     uint64_t lived_ms, uint64_t now_ms);
 
+/* Another process serves the slot: it has adopted nothing. */
+void adoption_replaced(unsigned slot);
+
 /* Whether this slot's worker accepts connections at the moment. */
 bool adoption_lives(unsigned slot);
 

@@ -540,6 +540,11 @@ supervise_frozen(unsigned n)
     atomic_fetch_add(&w->incarnation, 1);
     s->restart = false;
     s->stuck = 0;
+    /* What the former process was notified of since its successor began. */
+    s->owed |= 1u << CHANNEL_config | 1u << CHANNEL_tls | 1u << CHANNEL_reopen |
+        1u << CHANNEL_freeze;
+    pay(s);
+    adoption_replaced(n);
 }
 
 void
