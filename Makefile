@@ -279,8 +279,8 @@ FUZZ_SECONDS ?= 600
 fuzz: $(FUZZ)
 	test/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 
-bench: all $(B)/floor $(B)/load
-	B=$(B) test/bench/run
+bench: all $(B)/floor $(B)/load $(B)/accept
+	B=$(B) test/bench/run $(ROWS)
 # Instructions per message, against another build: BASE=build directory.
 bench-instructions: all
 	@scripts/deps valgrind
@@ -293,6 +293,8 @@ bench-million: all $(B)/floor $(B)/load
 	B=$(B) test/bench/run million
 $(B)/floor $(B)/load: $(B)/%: test/bench/%.c
 	$(SAY) $(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -o $@ $<
+$(B)/accept: test/bench/accept.c
+	$(SAY) $(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -o $@ $< -lssl -lcrypto
 
 # --- install --------------------------------------------------------------------
 
