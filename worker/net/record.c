@@ -2,6 +2,7 @@
 #include "net/record.h"
 
 #include <string.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
 
 #define TAG 16
@@ -115,11 +116,13 @@ decrypt(struct record *r, uint8_t *p, size_t n, uint8_t **text, size_t *len)
     n -= TAG;
     make_nonce(r, false, sent, nonce);
     size_t m = make_extra(r, false, type, wire, n, extra);
-    if (EVP_DecryptInit_ex2(ctx, NULL, record_key(r, false), nonce, NULL) !=
-            1 ||
+    /* The tag goes along with the key: one call less into the provider. */
+    OSSL_PARAM tag[] = {OSSL_PARAM_construct_octet_string(
+                            OSSL_CIPHER_PARAM_AEAD_TAG, body + n, TAG),
+        OSSL_PARAM_construct_end()};
+    if (EVP_DecryptInit_ex2(ctx, NULL, record_key(r, false), nonce, tag) != 1 ||
         EVP_DecryptUpdate(ctx, NULL, &done, extra, (int)m) != 1 ||
         (n > 0 && EVP_DecryptUpdate(ctx, body, &done, body, (int)n) != 1) ||
-        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG, body + n) != 1 ||
         EVP_DecryptFinal_ex(ctx, body + n, &rest) != 1)
         return false;
     r->read_seq++;
@@ -153,17 +156,18 @@ encrypt(
         put64(body, explicit);
         body += EXPLICIT;
     }
+    if (n > 0)
+        memcpy(body, p, n);
+    if (tls13)
+        body[n++] = type;
+    OSSL_PARAM tag[] = {OSSL_PARAM_construct_octet_string(
+                            OSSL_CIPHER_PARAM_AEAD_TAG, body + n, TAG),
+        OSSL_PARAM_construct_end()};
     if (EVP_EncryptInit_ex2(ctx, NULL, record_key(r, true), nonce, NULL) != 1 ||
         EVP_EncryptUpdate(ctx, NULL, &done, extra, (int)m) != 1 ||
-        (n > 0 && EVP_EncryptUpdate(ctx, body, &done, p, (int)n) != 1))
-        return 0;
-    if (tls13) {
-        if (EVP_EncryptUpdate(ctx, body + n, &done, &type, 1) != 1)
-            return 0;
-        n++;
-    }
-    if (EVP_EncryptFinal_ex(ctx, body + n, &rest) != 1 ||
-        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, TAG, body + n) != 1)
+        (n > 0 && EVP_EncryptUpdate(ctx, body, &done, body, (int)n) != 1) ||
+        EVP_EncryptFinal_ex(ctx, body + n, &rest) != 1 ||
+        EVP_CIPHER_CTX_get_params(ctx, tag) != 1)
         return 0;
     r->write_seq++;
     return RECORD_HEAD + wire;
