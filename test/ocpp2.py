@@ -542,6 +542,54 @@ def test_transactions_of_all_versions_have_one_vocabulary():
         assert bill("TX" + version) == {"T7": right}, bill("TX" + version)
 
 
+# --- what an operator sees ----------------------------------------------------------
+
+def test_show_has_the_station_its_modem_and_its_last_transaction():
+    g = Gateway(server_workers=2)
+    old = Charger(g, "SHOW \"\u00fc\"1.6", worker=1)
+    old.call("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M",
+                                  "chargePointSerialNumber": "S16", "iccid": "89", "imsi": "26"})
+    tx = old.start(meter=5)["transactionId"]
+    for version in BOTH:
+        c = Station(g, "SHOW" + version, version)
+        c.boot()
+        got = g.ctl("show", c.identity)
+        assert got["station"] == {"vendor": "V", "model": "M"}, got
+        assert "lastTransaction" not in got and got["connection"]["protocol"] == version, got
+        c.call("BootNotification", {"reason": "PowerUp", "chargingStation": dict(
+            STATION, serialNumber="S-7", firmwareVersion="1.2", modem={"iccid": "8949",
+                                                                       "imsi": "262"})})
+        c.event("Started", "T1", 0)
+        c.event("Ended", "T1", 1)
+        c.event("Started", "T2", 0, evse={"id": 3})
+        c.close()
+    for life in range(2):
+        for version in BOTH:
+            got = g.ctl("show", "SHOW" + version)
+            assert got["station"] == {
+                "vendor": "V", "model": "M", "serialNumber": "S-7", "firmwareVersion": "1.2",
+                "iccid": "8949", "imsi": "262"}, got
+            last = got["lastTransaction"]
+            assert last["tx"]["id"] == "T2" and last["tx"]["evse"] == 3, last
+            assert last["eventType"] == "transaction.started" and last["timestamp"], last
+            text = g.ctl("show", "SHOW" + version, json_=False)
+            assert "serial number    S-7\n" in text and "modem, imsi      262\n" in text, text
+            assert re.search(r'^last transaction +\{"id":"T2"', text, re.M), text
+        got = g.ctl("show", old.identity)
+        assert got["station"] == {"vendor": "V", "model": "M", "serialNumber": "S16",
+                                  "iccid": "89", "imsi": "26"}, got
+        assert got["lastTransaction"]["tx"]["id"] == str(tx), got
+        if life == 0:
+            old.close()
+            g.stop()
+            g.start()
+            old = Charger(g, old.identity)
+            for version in BOTH:
+                Station(g, "SHOW" + version, version).close()
+    assert g.run("show", "NOT-HERE").returncode == 1
+    g.close()
+
+
 # --- keys -------------------------------------------------------------------------
 
 def test_a_password_that_is_set_by_a_variable_is_a_new_key():

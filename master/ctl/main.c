@@ -229,6 +229,8 @@ main(int argc, char **argv)
         return explain_word(w);
     if (w->local != ctl_completion && !ctl_find_socket(&ctl))
         return CTL_USAGE;
+    if (strcmp(w->word, "show") == 0)
+        return ctl_show(argc, argv, &ctl);
     return w->local != NULL ? w->local(argc, argv, &ctl)
                             : ctl_run(&ctl, argc, argv);
 }

@@ -65,6 +65,10 @@ int ctl_journal(int argc, char **argv, const struct ctl *ctl);
 /* `ocppctl score`, in ctl/score.c, likewise. */
 int ctl_score(int argc, char **argv, const struct ctl *ctl);
 
+/* `ocppctl show`, in ctl/show.c, likewise: the daemon's answer, and what the
+ * end of the journal has of the charge point. */
+int ctl_show(int argc, char **argv, const struct ctl *ctl);
+
 /* `ocppctl top`, in ctl/top.c, likewise. */
 int ctl_top(int argc, char **argv, const struct ctl *ctl);
 
