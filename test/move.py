@@ -883,6 +883,38 @@ def kill(pid):
         pass                    # it was quick
 
 
+def test_a_fleet_in_session_is_moved_at_random():
+    """Whole sessions of all OCPP versions, while workers are restarted and
+    rebalanced; the simulator's ledger is compared with the journal."""
+    g = Gateway(server_workers="3", log_level="info", ocpp_message_timeout="30s",
+                limits_address_connections="0", limits_prefix_connections="0",
+                websocket_idle_timeout="60s", journal_retention="1h")
+    ledger = g.dir + "/ledger"
+    sim = subprocess.Popen(
+        [os.path.join(B, "ocppsim"), "-n", "200", "-r", "400", "-t", "8s",
+         "--session-every", "3s", "--session-length", "2s", "--meter-every",
+         "1s", "--heartbeat-every", "2s", "--version", "mixed", "--deflate",
+         "-j", "-q", "--ledger", ledger, "ws://127.0.0.1:%d/ocpp" % g.port],
+        stdout=subprocess.PIPE, text=True)
+    poll(lambda: g.stat("connections") == 200, 30 * SLOW)
+    end = time.monotonic() + 6
+    while time.monotonic() < end:
+        if random.random() < 0.3:
+            g.run("rebalance")
+        else:
+            g.run("worker-restart", str(random.randrange(3)))
+    report = json.loads(sim.communicate()[0])
+    assert not any(report["errors"].values()), report["errors"]
+    for word in ("closed_by_server", "lost", "resent", "interrupted"):
+        assert not report["counts"].get(word), (word, report["counts"])
+    assert g.stat("moved") > 400
+    r = subprocess.run([os.path.join(B, "ocppsim"), "verify", "--ledger", ledger,
+                        "--journal", g.state_dir + "/journal"],
+                       stdout=subprocess.PIPE, text=True)
+    assert r.returncode == 0, r.stdout
+    assert len(g.events("charge_point.connected")) == 200
+
+
 def sleeps(pid):
     """The process waits, for some time already."""
     for _ in range(5):
