@@ -58,6 +58,9 @@ set(struct reading *r, struct place at, enum conf_knob k, const char *written)
             reading_put_shown(r, value.p, value.len);
             buf_adds(r->errors, ")");
         }
+        /* It may quote a name from the file or from -o. */
+        for (size_t i = 0; i < why.len; i++)
+            why.p[i] = (char)((unsigned char)why.p[i] < 0x20 ? '?' : why.p[i]);
         buf_addf(r->errors, ": %s\n", buf_cstr(&why));
     }
     buf_free(&value);

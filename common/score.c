@@ -213,12 +213,12 @@ deviated(struct score_row *r, struct span list)
 static void
 timed(struct score_row *r, struct span event, struct span payload)
 {
-    struct span said = text_of(member(payload, "timestamp"));
+    struct span then = text_of(member(payload, "timestamp"));
     struct span now = text_of(member(event, "timestamp"));
     uint64_t    then_ms, now_ms;
 
-    if (said.p == NULL || now.p == NULL ||
-        !clock_parse_rfc3339(said.p, said.n, &then_ms) ||
+    if (then.p == NULL || now.p == NULL ||
+        !clock_parse_rfc3339(then.p, then.n, &then_ms) ||
         !clock_parse_rfc3339(now.p, now.n, &now_ms))
         return;
     int64_t ms = (int64_t)(then_ms - now_ms);

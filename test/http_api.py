@@ -335,11 +335,17 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
     while b"TLSADMIN" not in data:
         data += stream.recv(4096)
     # One that cannot be used changes nothing.
+    shutil.copy(pair[0], pair[0] + ".good")
     with open(pair[0], "w") as f:
         f.write("nonsense")
     assert g.run("reload").returncode == 1
     assert renewed() and get(g, "/health")[0] == 200
-    # What is no TLS gets no answer, and costs nobody anything.
+    # Another program takes the socket over.
+    shutil.copy(pair[0] + ".good", pair[0])
+    assert g.run("upgrade").returncode == 0
+    poll(lambda: g.tell("status")["upgrade"]["upgrades"] == 1)
+    poll(renewed)
+    # What is no TLS gets no answer, and costs nothing.
     s = socket.create_connection(("127.0.0.1", port))
     s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
     s.settimeout(DEADLINE)

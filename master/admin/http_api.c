@@ -66,7 +66,7 @@ give_back(unsigned *counter)
     pthread_mutex_unlock(&lock);
 }
 
-/* --- who may --------------------------------------------------------------- */
+/* --- permission ------------------------------------------------------------- */
 
 static const char *
 header(struct MHD_Connection *c, const char *name)

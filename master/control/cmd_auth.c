@@ -14,7 +14,7 @@
 #include "writer.h"
 
 #define BODY_MAX (48u << 20)
-#define KEY_MIN 8 /* bytes; OCPP says 16 to 20 */
+#define KEY_MIN 8 /* bytes; OCPP has 16 to 20 */
 #define KEY_RANDOM 20
 
 /* --- the command --------------------------------------------------------- */
@@ -317,8 +317,8 @@ cmd_auth(struct client *c, int argc, char **argv)
     }
     if (master.config.auth_mode == CONF_auth_mode_redis) {
         control_replyf(c, CONTROL_FAILED,
-            "auth.mode is redis: the platform says "
-            "who may connect, by FCALL %s_auth 1 IDENTITY HASH (ocppd-redis(7)); "
+            "auth.mode is redis: the platform sets "
+            "keys by FCALL %s_auth 1 IDENTITY HASH (ocppd-redis(7)); "
             "`auth hash` makes a HASH",
             master.config.redis_prefix);
         return;

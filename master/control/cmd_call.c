@@ -166,7 +166,7 @@ reply_unheard(struct client *c, const char *command_id)
         control_replyf(c, CONTROL_BAD_NEWS,
             "uncertain: the worker died when "
             "the command had ended; the event command.response of command %s "
-            "tells how",
+            "has its outcome",
             command_id);
         return;
     }
@@ -233,7 +233,7 @@ reply_taken(struct client *c, const char *command_id)
 
     if (c->format != 'j') {
         control_replyf(c, CONTROL_TAKEN,
-            "command %s is under way; `outcome %s` tells how it ended",
+            "command %s is under way; `outcome %s` shows how it ended",
             command_id, command_id);
         return;
     }

@@ -46,7 +46,7 @@ static const char *const remedies[REFUSE_REASONS] = {
     [REFUSE_registry_busy] = "nothing: it will try again",
     [REFUSE_draining] = "nothing: it will try again after the start",
     [REFUSE_unknown] = "`ocppctl auth add IDENTITY` lets it in",
-    [REFUSE_wrong_key] = "`ocppctl auth check IDENTITY KEY` tells whether a "
+    [REFUSE_wrong_key] = "`ocppctl auth check IDENTITY KEY` shows whether a "
                          "key is right; `auth add IDENTITY --replace` makes "
                          "another",
     [REFUSE_auth_down] = "look at the log for why the credentials cannot be "
@@ -63,7 +63,7 @@ static const char *const remedies[REFUSE_REASONS] = {
     [REFUSE_no_subprotocol] = "turn on a version in ocpp.versions that it "
                               "offers, or set its OCPP version",
     [REFUSE_flapping] = "find out why it connects so often; its connections "
-                        "end as said above",
+                        "end as described above",
     [REFUSE_failing] = "find out which client at that address is refused "
                        "(`ocppctl refused`)",
 };

@@ -47,7 +47,7 @@ struct peer {
     struct buf    line;
     struct buf    reply; /* from `written` on still to be sent */
     size_t        written;
-    const char   *late;   /* WAIT: said at the deadline */
+    const char   *late;   /* WAIT: the reply at the deadline */
     uint64_t      former; /* its id in the old program; 0: it came here */
 };
 
@@ -267,7 +267,7 @@ control_stream_begin(struct client *c)
 {
     struct peer *p = (struct peer *)c;
 
-    /* in stays: it tells when the client closes. */
+    /* in stays: its end shows that the client has closed. */
     p->phase = STREAM;
     p->reply.max = CONTROL_STREAM_MAX;
     p->deadline_ms = clock_mono_ms() + CONTROL_WRITE_MS;
@@ -672,7 +672,8 @@ control_read(struct fields *f, int fd, const char **waits)
     *waits = fields_str(f, "waits", 64);
     if ((*waits)[0] != '\0') {
         p->phase = WAIT;
-        p->late = "the command's outcome did not come in time; its event tells";
+        p->late =
+            "the command's outcome did not come in time; its event has it";
         p->shown.wait_until_ms = fields_u64(f, "until_ms", 0, UINT64_MAX);
         set_timer(p, CONTROL_POLL_MS / 1000.0, CONTROL_POLL_MS / 1000.0);
     } else if (line != NULL && buf_add(&p->line, line->value, line->len) &&
@@ -833,7 +834,7 @@ control_close(void)
 {
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
         if (peers[i] != NULL) {
-            /* What is said already, its kernel buffer may still take. */
+            /* The kernel's buffer may still take what was written. */
             struct peer *p = peers[i];
             if (p->reply.len > p->written)
                 (void)!send(p->fd, p->reply.p + p->written,

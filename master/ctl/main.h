@@ -94,7 +94,7 @@ bool ctl_find_socket(struct ctl *ctl);
  * it may stand for. Returns CTL_USAGE. */
 int ctl_bad_word(const char *command, const char *typed);
 
-/* Says on stderr how a command is called, from commands.def. */
+/* Prints the usage of a command on stderr. */
 void ctl_usage(const char *command);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * points: the charge points on the screen of `ocppctl top`.
  *
- * The busiest are ordered as v->sort says. The sickest are, in this order,
+ * The busiest are ordered by v->sort. The sickest are, in this order,
  * those refused lately, those that keep coming back, those whose connection
  * was lost, and those that went.
  */

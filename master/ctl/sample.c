@@ -1,4 +1,4 @@
-/* sample: what the gateway says of itself. See ctl/sample.h. */
+/* sample: the state of the gateway at one moment. See ctl/sample.h. */
 #include "ctl/sample.h"
 
 #include <cjson/cJSON.h>
@@ -349,8 +349,8 @@ sample_points(const struct ctl *ctl, const struct sample_filter *f, bool now,
         list(ctl, f, listings[i][0], listings[i][1], &next, room);
     uint64_t end = clock_mono_ms();
     not_before_ms = end + (end - began) * LISTING_SHARE;
-    /* Counts of messages are a second old at most: too short a while tells
-     * nothing of rates. */
+    /* Counts of messages are a second old at most: in too short a time they
+     * show nothing of rates. */
     if (began - p->at_ms >= SHORT_MS || before->at_ms == 0) {
         sample_points_free(before);
         *before = *p;

@@ -1,5 +1,5 @@
 /*
- * sample: what the gateway says of itself at one moment, for `ocppctl
+ * sample: the state of the gateway at one moment, for `ocppctl
  * top`.
  *
  * Four questions to the control socket, which the master answers from shared

@@ -33,7 +33,7 @@ say(const char *p, size_t n)
 }
 
 static void
-says(const char *s)
+put(const char *s)
 {
     say(s, strlen(s));
 }
@@ -54,7 +54,7 @@ take(void)
     raw.c_cc[VTIME] = 0;
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) != 0)
         return false;
-    says("\033[?1049h\033[?25l\033[H\033[J");
+    put("\033[?1049h\033[?25l\033[H\033[J");
     return taken = true;
 }
 
@@ -64,7 +64,7 @@ screen_close(void)
     if (!taken)
         return;
     taken = false;
-    says("\033[0m\033[?25h\033[?1049l");
+    put("\033[0m\033[?25h\033[?1049l");
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 }
 

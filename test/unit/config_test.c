@@ -525,6 +525,10 @@ variables_are_put_in(void)
     CHECK(
         strstr(says("[server]\nnode = ${a b}\n"),
             "f:2: server.node = ${a b}: ${a b} is no variable; write") != NULL);
+    CHECK_STR(says_of("server.node=${a\n\033b}"),
+        "-o: server.node = ${a??b}: ${a??b} is no variable; write ${NAME}, "
+        "${NAME:-DEFAULT} or ${file:PATH}, or $${ for the characters "
+        "themselves\n");
     CHECK(strstr(says("[server]\nnode = ${file:/dev/null}\n"),
               "names a file, which is possible in files only") != NULL);
 
