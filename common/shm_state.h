@@ -26,7 +26,7 @@
 
 /* The numbers that two segments draw at the same time, while slots move, must
  * not meet: the new segment's begin so far above those of the old one. */
-#define SHM_STATE_NUMBERS (UINT64_C(1) << 32)
+#define SHM_STATE_NUMBERS (UINT64_C(1) << 26) /* 67 million events */
 
 /* Everything but the entries. rows: of the table of penalties, from the
  * configuration, since the segment's own number is not trusted. */

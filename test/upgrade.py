@@ -261,6 +261,80 @@ def test_commands_have_one_outcome():
     assert len({e["payload"]["commandId"] for e in got}) == len(points)
 
 
+def test_connections_in_the_middle_of_something():
+    """Half a frame, half a message, half a request, answers that the client
+    does not read, and clients that come while nothing is accepted."""
+    g = mixed(websocket_idle_timeout="5m", limits_message_rate=10000,
+              websocket_handshake_timeout="5m")
+    half, fragments = Charger(g, "HALF"), Charger(g, "FRAGMENTS")
+    whole = frame(TEXT, b'[2,"1","Heartbeat",{}]')
+    half.raw(whole[:9])
+    fragments.raw(frame(TEXT, b'[2,"1","Hear', fin=False))
+    request = Charger(g, "REQUEST", open=False)
+    text = request.request()
+    request.raw(text[:40])
+    silent = tls.At(g)
+    before = Charger(silent, "SILENT", open=False)      # no ClientHello yet
+    deaf = Charger(g, "DEAF", rcvbuf=2048)
+    n = 300
+    for i in range(n):
+        deaf.put("Heartbeat", {}, "d%d" % i)
+    poll(lambda: g.stat("messages_in") >= n)
+    stop, opened, count = [], [], [0]
+
+    def come():
+        while not stop:
+            c = Charger(g, "COMES-%d" % count[0], timeout=DEADLINE)
+            c.call("Heartbeat")
+            opened.append(c)
+            count[0] += 1
+            if len(opened) > 50:
+                opened.pop(0).close()
+    comer = background(come)
+    for _ in range(2):
+        report = g.upgrade()
+        assert report["closed"] == 0, report
+    stop.append(1)
+    comer.wait()
+    assert opened
+    half.raw(whole[9:])
+    assert json.loads(half.message())[:2] == [3, "1"]
+    fragments.raw(frame(CONT, b'tbeat",{}]'))
+    assert json.loads(fragments.message())[:2] == [3, "1"]
+    request.raw(text[40:])
+    assert request.response().status == 101
+    request.call("Heartbeat")
+    before.sock = tls.client().wrap_socket(before.sock,
+                                           server_hostname="localhost")
+    assert before.handshake().status == 101
+    for i in range(n):
+        assert json.loads(deaf.message())[:2] == [3, "d%d" % i]
+    lives(g, half, fragments, deaf, before, *opened)
+
+
+def test_many_connections():
+    """50,000 charge points that send 1,000 messages in a second: none is
+    closed, and none waits for its answer for more than a second."""
+    if not LONG:
+        raise Skip("it takes two minutes; OCPPD_TEST_LONG=1")
+    g = Gateway(server_workers=4, server_max_connections=60000,
+                limits_handshakes=20000, server_backlog=8192,
+                websocket_idle_timeout="30m", websocket_ping_interval="10m",
+                log_level="info")
+    load = Fleet(g, "-n", "50000", "-r", "3000", "--rate", "1000", "-m",
+                 "StatusNotification", "--boot", "--message-timeout", "30s")
+    poll(lambda: g.stat("connections") == 50000, timeout=120 * SLOW)
+    said = g.stat("messages_in")
+    poll(lambda: g.stat("messages_in") > said + 5000, timeout=60 * SLOW)
+    report = g.upgrade()
+    assert report["connections"] == 50000 and report["closed"] == 0, report
+    said = g.stat("messages_in")
+    poll(lambda: g.stat("messages_in") > said + 3000, timeout=60 * SLOW)
+    got = load.end()
+    assert got["latency_us"]["max"] <= 1e6 * SLOW, got["latency_us"]
+    load.verify()
+
+
 def test_another_number_of_workers():
     for before, after in ((2, 3), (3, 1), (1, 2)):
         conf = "[server]\nworkers = %d\n"
