@@ -49,7 +49,7 @@ def lives(g, *points):
 
 def test_broken_programs():
     """A program that cannot take over never gets a connection."""
-    g = Gateway(server_workers=2, upgrade_patience="3s")
+    g = Gateway(server_workers=2, upgrade_patience="2s")
     cp = Charger(g, "CP1")
     cp.call("Heartbeat")
     plain = g.dir + "/plain"
@@ -62,7 +62,7 @@ def test_broken_programs():
           "cannot take over from another program")
     fails(g, script(g, "#!/bin/sh\necho format 0\n"),
           "reads format 0, and this program writes format 1")
-    fails(g, script(g, "#!/bin/sh\nsleep 1000\n"),
+    fails(g, script(g, "#!/bin/sh\nexec sleep 1000\n"),
           "did not end within upgrade.patience")
     fails(g, script(g, "#!/bin/sh\nkill -SEGV $$\n"), "signal 11")
     lives(g, cp)

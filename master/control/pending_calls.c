@@ -296,7 +296,7 @@ pending_calls_next(uint64_t after, unsigned slot, uint64_t *client)
     struct pending *next = NULL;
 
     for (struct pending *p = first; p != NULL; p = p->next)
-        if (p->msg.id > after && (slot == PENDING_ANY || p->slot == slot) &&
+        if (p->msg.id > after && p->slot == slot &&
             (next == NULL || p->msg.id < next->msg.id))
             next = p;
     *client = next != NULL ? next->waiter.client : 0;

@@ -62,7 +62,6 @@ void pending_calls_tick(void);
 
 /* For an upgrade: the commands of a slot in the order of their ids, the first
  * one above; *client is its waiting client or 0. 0 at the end. */
-#define PENDING_ANY (~0u)
 uint64_t pending_calls_next(uint64_t after, unsigned slot, uint64_t *client);
 /* Appends one as a record `pending`. It stays here too, so that it is settled
  * if the new program fails. */

@@ -16,7 +16,6 @@
 #include "workers/child.h"
 
 #define TEXT_MAX 16384
-#define EXIT_NO_EXEC 126
 
 static struct {
     pid_t      pid; /* 0: none runs */
@@ -129,7 +128,7 @@ execute(char *const argv[])
 {
     execv(argv[0], argv);
     dprintf(STDERR_FILENO, "cannot be executed: %s", strerror(errno));
-    _exit(EXIT_NO_EXEC);
+    _exit(PROGRAM_NOT_EXECUTED);
 }
 
 void

@@ -13,6 +13,9 @@
  * the new master is handed everything over. */
 #define PROGRAM_VARIABLE "OCPPD_UPGRADE"
 
+/* The exit code of a program that could not be executed. */
+#define PROGRAM_NOT_EXECUTED 126
+
 /* Runs argv (argv[0] is a path) with its standard output and error in `text`,
  * as far as it fits, for at most ms; then done is called once. code: of its
  * exit, -1 if it did not exit by itself; text tells why then. One at a time. */

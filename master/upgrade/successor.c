@@ -22,11 +22,11 @@
 #include "shm_state.h"
 #include "upgrade/peer_link.h"
 #include "upgrade/program.h"
+#include "upgrade/result.h"
 #include "upgrade/state_file.h"
 #include "upgrade/upgrade.h"
 #include "workers/listen.h"
 #include "workers/supervise.h"
-#include "writer.h"
 
 #define IDS_APART 1000000 /* ids that the old program may still draw */
 #define REST_S 10         /* for the rest of the entries */
@@ -48,7 +48,7 @@ static struct {
     int              state;    /* file */
     uint64_t         ids;
     unsigned         slots; /* of the old program */
-    char             version[24], node[40], state_dir[CONF_TEXT_MAX];
+    char             node[40], state_dir[CONF_TEXT_MAX];
     char             control_path[CONF_TEXT_MAX];
     int              control;
     int              workers[CREF_SLOTS]; /* of the old program: pidfd or -1 */
@@ -60,16 +60,12 @@ static struct {
     ev_io    hello[CREF_SLOTS];
     unsigned heirs, ready;
 
-    unsigned slot; /* that moves */
-    bool     taken, gone, inherited;
-    uint64_t slot_began_ms;
-    struct {
-        uint64_t connections, closed, ms;
-    } moved[CREF_SLOTS];
-    uint64_t connections, closed;
-    uint64_t began_ms, froze_ms;
-    bool     ended; /* the old program has said `end` */
-    ev_timer late, retry;
+    unsigned      slot; /* that moves */
+    bool          taken, gone, inherited;
+    uint64_t      slot_began_ms;
+    struct result result;
+    bool          ended; /* the old program has said `end` */
+    ev_timer      late, retry;
 } in = {.link = {.fd = -1}, .state = -1, .control = -1};
 
 static void next_slot(void);
@@ -101,9 +97,10 @@ static void
 take_hello(struct fields *f)
 {
     in.slots = (unsigned)fields_u64(f, "slots", 0, CREF_SLOTS);
+    in.result.slots = in.slots;
     in.ids = fields_u64(f, "ids", 0, UINT64_MAX / 2);
-    snprintf(in.version, sizeof in.version, "%s",
-        fields_str(f, "version", sizeof in.version - 1));
+    snprintf(in.result.former, sizeof in.result.former, "%s",
+        fields_str(f, "version", sizeof in.result.former - 1));
     snprintf(in.node, sizeof in.node, "%s",
         fields_str(f, "node", sizeof in.node - 1));
     snprintf(in.state_dir, sizeof in.state_dir, "%s",
@@ -208,8 +205,8 @@ take_rest(int passed)
 static void
 take_end(struct fields *f)
 {
-    in.began_ms = fields_u64(f, "began_ms", clock_mono_ms(), UINT64_MAX);
-    in.froze_ms = fields_u64(f, "froze_ms", clock_mono_ms(), UINT64_MAX);
+    in.result.began_ms = fields_u64(f, "began_ms", clock_mono_ms(), UINT64_MAX);
+    in.result.froze_ms = fields_u64(f, "froze_ms", clock_mono_ms(), UINT64_MAX);
     in.ended = true;
     if (in.phase != REST) {
         take_over();
@@ -337,12 +334,12 @@ slot_done(void)
 
     if (!in.gone || !in.inherited)
         return;
-    in.moved[in.slot].ms = clock_mono_ms() - in.slot_began_ms;
+    in.result.slot[in.slot].ms = clock_mono_ms() - in.slot_began_ms;
     fields_begin(&line, "moved");
     fields_put_u64(&line, "slot", in.slot);
-    fields_put_u64(&line, "connections", in.moved[in.slot].connections);
-    fields_put_u64(&line, "closed", in.moved[in.slot].closed);
-    fields_put_u64(&line, "ms", in.moved[in.slot].ms);
+    fields_put_u64(&line, "connections", in.result.slot[in.slot].connections);
+    fields_put_u64(&line, "closed", in.result.slot[in.slot].closed);
+    fields_put_u64(&line, "ms", in.result.slot[in.slot].ms);
     fields_end(&line);
     peer_link_send(&in.link, &line, -1);
     buf_free(&line);
@@ -366,10 +363,10 @@ successor_inherited(unsigned slot, uint64_t taken, uint64_t closed)
         slot != in.slot % master.slots || in.inherited)
         return;
     in.inherited = true;
-    in.moved[in.slot].connections = taken;
-    in.moved[in.slot].closed = closed;
-    in.connections += taken;
-    in.closed += closed;
+    in.result.slot[in.slot].connections = taken;
+    in.result.slot[in.slot].closed = closed;
+    in.result.connections += taken;
+    in.result.closed += closed;
     log_info("upgrade: worker %u has taken over %" PRIu64
              " connections, %" PRIu64 " were closed",
         slot, taken, closed);
@@ -389,88 +386,6 @@ successor_heir_gone(unsigned slot)
 }
 
 /* --- the end -------------------------------------------------------------- */
-
-static void
-report_text(struct client *c)
-{
-    struct buf out = BUF_INIT(1 << 20);
-
-    buf_addf(&out, "%s has taken over from %s\n", master.shm->version,
-        in.version[0] ? in.version : "the old program");
-    for (unsigned i = 0; i < in.slots; i++)
-        buf_addf(&out,
-            "worker %u: %" PRIu64 " connections moved, %" PRIu64
-            " closed, %" PRIu64 " ms\n",
-            i, in.moved[i].connections, in.moved[i].closed, in.moved[i].ms);
-    buf_addf(&out,
-        "all: %" PRIu64 " connections moved, %" PRIu64 " closed; %" PRIu64
-        " ms, for %" PRIu64 " ms of which no connection was accepted\n",
-        in.connections, in.closed, clock_mono_ms() - in.began_ms,
-        clock_mono_ms() - in.froze_ms);
-    control_reply_buf(c, CONTROL_DONE, &out);
-    buf_free(&out);
-}
-
-static void
-report_json(struct client *c)
-{
-    struct buf    out = BUF_INIT(1 << 20);
-    struct writer w = WRITER_INIT(&out);
-
-    writer_open(&w, NULL, '{');
-    writer_str(&w, "version", master.shm->version);
-    writer_str(&w, "former", in.version);
-    writer_i64(&w, "pid", getpid());
-    writer_u64(&w, "connections", in.connections);
-    writer_u64(&w, "closed", in.closed);
-    writer_u64(&w, "tookMs", clock_mono_ms() - in.began_ms);
-    writer_u64(&w, "frozenMs", clock_mono_ms() - in.froze_ms);
-    writer_open(&w, "workers", '[');
-    for (unsigned i = 0; i < in.slots; i++) {
-        writer_open(&w, NULL, '{');
-        writer_u64(&w, "worker", i);
-        writer_u64(&w, "connections", in.moved[i].connections);
-        writer_u64(&w, "closed", in.moved[i].closed);
-        writer_u64(&w, "tookMs", in.moved[i].ms);
-        writer_close(&w);
-    }
-    writer_close(&w);
-    writer_close(&w);
-    buf_addc(&out, '\n');
-    control_reply_buf(c, CONTROL_DONE, &out);
-    buf_free(&out);
-}
-
-static void
-answer_clients(void)
-{
-    bool     waits;
-    uint64_t next;
-
-    for (uint64_t id = 0; (next = control_next(id, &waits)) != 0; id = next) {
-        struct client *c = control_client(next);
-        if (!waits || c->waits == NULL || strcmp(c->waits, "upgrade") != 0)
-            continue;
-        if (c->format == 'j')
-            report_json(c);
-        else
-            report_text(c);
-    }
-}
-
-static void
-remember(void)
-{
-    struct shm *s = master.shm;
-
-    s->upgrades++;
-    s->upgrade_wall_ms = clock_wall_ms();
-    s->upgrade_took_ms = clock_mono_ms() - in.began_ms;
-    s->upgrade_moved = in.connections;
-    s->upgrade_closed = in.closed;
-    s->upgrade_failed = false;
-    snprintf(s->upgrade_words, sizeof s->upgrade_words, "from %s", in.version);
-}
 
 static void
 retry_cb(struct ev_loop *loop, ev_timer *w, int events)
@@ -522,14 +437,15 @@ take_over(void)
     supervise_start();
     admin_start();
     supervise_freeze(false);
-    remember();
+    result_remember(&in.result);
     up_is_ready();
     log_info("upgrade from %s: %" PRIu64 " connections moved, %" PRIu64
              " closed, in %" PRIu64 " ms",
-        in.version, in.connections, in.closed, master.shm->upgrade_took_ms);
+        in.result.former, in.result.connections, in.result.closed,
+        master.shm->upgrade_took_ms);
     peer_link_say(&in.link, "running");
     peer_link_flush(&in.link, 1000);
-    answer_clients();
+    result_answer(&in.result);
     control_hold(false);
 }
 
@@ -571,7 +487,7 @@ link_ended(void)
     log_error("upgrade: the old master has died; its workers close their "
               "connections, then their slots start here");
     in.phase = ORPHANED;
-    in.began_ms = in.froze_ms = clock_mono_ms();
+    in.result.began_ms = in.result.froze_ms = clock_mono_ms();
     for (unsigned i = in.slot; i < in.slots; i++)
         if (in.workers[i] >= 0) {
             ev_io_init(&in.ends[i], orphan_cb, in.workers[i], EV_READ);

@@ -8,14 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "admin/admin.h"
 #include "base/master.h"
 #include "base/up.h"
 #include "channel.h"
@@ -24,11 +21,11 @@
 #include "control/pending_calls.h"
 #include "log.h"
 #include "sd_notify.h"
-#include "shm_state.h"
+#include "upgrade/check.h"
+#include "upgrade/offer.h"
 #include "upgrade/peer_link.h"
 #include "upgrade/program.h"
 #include "upgrade/state_file.h"
-#include "version.h"
 #include "workers/supervise.h"
 #include "workers/child.h"
 
@@ -36,7 +33,7 @@
 #define DEATH_S 1.0        /* from the end of the link to that of the process */
 #define SLOT_GRACE_MS 5000 /* of a worker, beyond upgrade.patience */
 
-enum phase { IDLE, CHECK_FORMAT, CHECK_CONFIG, PREPARE, MOVE, FINISH };
+enum phase { IDLE, CHECK, PREPARE, MOVE, FINISH };
 
 static struct {
     enum phase        phase;
@@ -188,95 +185,26 @@ set_deadline(uint64_t more_ms)
     ev_timer_start(master.loop, &up.deadline);
 }
 
-/* --- the check ------------------------------------------------------------ */
-
-static char *
-line_of(struct buf *text, const char *begin)
-{
-    char *p = strstr(buf_cstr(text), begin);
-
-    return p != NULL ? p + strlen(begin) : NULL;
-}
+/* --- the begin ------------------------------------------------------------ */
 
 static void
-config_checked(int code, struct buf *text)
+checked(const char *why)
 {
-    if (code != 0) {
-        give_up("it refuses the configuration: %s", buf_cstr(text));
-        return;
-    }
-    prepare();
-}
-
-static void
-format_checked(int code, struct buf *text)
-{
-    static char last[] = "-t";
-    char       *format = line_of(text, "format ");
-    int         n = 0;
-
-    if (code != 0 || format == NULL) {
-        const char *why = buf_cstr(text);
-        if (code < 0)
-            give_up("%s", why);
-        else if (code == 126)
-            give_up("%s", why[0] ? why : "it cannot be executed");
-        else
-            give_up("it cannot take over from another program: `%s -x upgrade` "
-                    "exited with code %d%s%s",
-                up.program, code, why[0] ? ": " : "", why);
-        return;
-    }
-    if (atoi(format) < UPGRADE_FORMAT) {
-        give_up("it reads format %d, and this program writes format %d",
-            atoi(format), UPGRADE_FORMAT);
-        return;
-    }
-    while (up.argv[n] != NULL)
-        n++;
-    up.argv[n] = last;
-    up.argv[n + 1] = NULL;
-    up.phase = CHECK_CONFIG;
-    program_run(
-        up.argv, (unsigned)master.config.upgrade_patience, config_checked);
-    up.argv[n] = NULL; /* of the process that was forked it is still there */
+    if (why != NULL)
+        give_up("%s", why);
+    else
+        prepare();
 }
 
 bool
 upgrade_begin(const char *program, struct buf *why)
 {
-    static char  option[] = "-x", table[] = "upgrade";
-    static char *format[] = {NULL, option, table, NULL};
-
     if (up.phase != IDLE) {
         buf_adds(why, "an upgrade is under way");
         return false;
     }
-    if (master.phase != MASTER_RUNNING) {
-        buf_adds(why, "the daemon is starting or stopping");
+    if (!check_daemon(why))
         return false;
-    }
-    if (getpid() == 1) {
-        buf_adds(why,
-            "ocppd is process 1, whose end is the end of its container; start "
-            "it below an init, such as `docker run --init`");
-        return false;
-    }
-    for (unsigned i = 0; i < master.slots; i++)
-        if (supervise_state(i) == SHM_WORKER_STARTING ||
-            supervise_state(i) == SHM_WORKER_DRAINING) {
-            buf_addf(why, "worker %u is being restarted; try again", i);
-            return false;
-        }
-    for (unsigned i = 0; i < master.slots; i++)
-        if (stat_get(&shm_worker(master.shm, i)->stats.journal_failing) != 0) {
-            buf_addf(why,
-                "the journal of worker %u takes no events, and those that wait "
-                "cannot be handed over; see `status` for the reason and remove "
-                "it first",
-                i);
-            return false;
-        }
     if (program == NULL)
         program = master.program;
     if (program[0] != '/') {
@@ -294,12 +222,10 @@ upgrade_begin(const char *program, struct buf *why)
     up.moved = 0;
     up.slot = 0;
     up.taken = up.ended = false;
-    up.phase = CHECK_FORMAT;
+    up.phase = CHECK;
     master.shm->upgrading = true;
     log_info("upgrade to %s: checking it", up.program);
-    format[0] = up.program;
-    program_run(
-        format, (unsigned)master.config.upgrade_patience, format_checked);
+    check_program(up.argv, (unsigned)master.config.upgrade_patience, checked);
     return true;
 }
 
@@ -334,53 +260,6 @@ upgrade_successor(void)
 
 /* --- preparation ---------------------------------------------------------- */
 
-static struct buf line = {.max = PEER_LINK_LINE_MAX};
-
-static void
-begin_line(const char *word)
-{
-    buf_clear(&line);
-    fields_begin(&line, word);
-}
-
-static void
-send_line(int passed)
-{
-    if (passed >= 0)
-        fields_put_u64(&line, "fd", 1);
-    fields_end(&line);
-    peer_link_send(&up.link, &line, passed);
-}
-
-static void
-send_listeners(const struct listen_set *set, unsigned slot)
-{
-    for (unsigned i = 0; i < set->n; i++) {
-        begin_line("listener");
-        fields_put_str(
-            &line, "kind", set->at[i].kind == LISTENER_TLS ? "tls" : "plain");
-        if (slot == LISTEN_ADMIN)
-            fields_put_u64(&line, "admin", 1);
-        else
-            fields_put_u64(&line, "slot", slot);
-        send_line(set->at[i].fd);
-    }
-}
-
-static void
-send_worker(unsigned slot)
-{
-    pid_t pid = supervise_pid(slot);
-    int   fd = pid != 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-
-    if (fd < 0)
-        return;
-    begin_line("worker");
-    fields_put_u64(&line, "slot", slot);
-    send_line(fd);
-    close(fd);
-}
-
 static void
 state_written(int fd)
 {
@@ -388,34 +267,7 @@ state_written(int fd)
         give_up("no memory for the state of the daemon: %s", strerror(errno));
         return;
     }
-    begin_line("state");
-    send_line(fd);
-}
-
-static void
-send_state(void)
-{
-    begin_line("hello");
-    fields_put_u64(&line, "format", UPGRADE_FORMAT);
-    fields_put_str(&line, "version", OCPPD_VERSION);
-    fields_put_u64(&line, "slots", master.slots);
-    fields_put_u64(&line, "ids", channel_next_id());
-    fields_put_str(&line, "node", master.shm->node);
-    fields_put_str(&line, "state_dir", master.config.server_state_dir);
-    send_line(-1);
-    for (unsigned i = 0; i < master.slots; i++) {
-        send_listeners(supervise_listeners(i), i);
-        send_worker(i);
-    }
-    send_listeners(admin_listeners(), LISTEN_ADMIN);
-    if (control_listener() >= 0) {
-        begin_line("control");
-        fields_put_str(&line, "path", master.config.server_control);
-        send_line(control_listener());
-    }
-    begin_line("lock");
-    send_line(master.lockfd);
-    state_file_write(&up.file, state_written);
+    offer_file(&up.link, "state", fd);
 }
 
 static void record(struct fields *f, int passed);
@@ -467,44 +319,17 @@ prepare(void)
     up.link.ended = link_ended;
     peer_link_open(&up.link, ends[0]);
     set_deadline(0);
-    send_state();
+    offer_first(&up.link);
+    state_file_write(&up.file, state_written);
 }
 
 /* --- slot by slot --------------------------------------------------------- */
 
 static void
-send_client(uint64_t id)
-{
-    int fd;
-
-    buf_clear(&line);
-    if (!control_write(id, &line, &fd))
-        return;
-    peer_link_send(&up.link, &line, fd);
-    control_moved(id);
-}
-
-static void
-send_pending(unsigned slot)
-{
-    uint64_t client;
-
-    for (uint64_t id = 0; (id = pending_calls_next(id, slot, &client)) != 0;) {
-        if (client != 0)
-            send_client(client);
-        buf_clear(&line);
-        pending_calls_write(id, &line);
-        peer_link_send(&up.link, &line, -1);
-    }
-}
-
-static void
 send_take(unsigned slot)
 {
-    send_pending(slot);
-    begin_line("take");
-    fields_put_u64(&line, "slot", slot);
-    send_line(-1);
+    offer_commands(&up.link, slot);
+    offer_slot(&up.link, "take", slot, false);
     up.taken = true;
 }
 
@@ -538,10 +363,7 @@ upgrade_worker_left(unsigned slot, bool well)
         send_take(slot);
     if (died)
         state_file_lost(&up.file, slot);
-    begin_line("gone");
-    fields_put_u64(&line, "slot", slot);
-    fields_put_u64(&line, "died", died);
-    send_line(-1);
+    offer_slot(&up.link, "gone", slot, died);
 }
 
 static void
@@ -599,46 +421,15 @@ move(void)
 
 /* --- the end -------------------------------------------------------------- */
 
-/* Several records, one at a time. */
-static void
-send_counters(void)
-{
-    struct buf all = BUF_INIT(PEER_LINK_LINE_MAX);
-
-    shm_state_write_counters(master.shm, &all);
-    for (size_t at = 0; at < all.len;) {
-        char  *nl = memchr(all.p + at, '\n', all.len - at);
-        size_t n = (size_t)(nl - (all.p + at)) + 1;
-        buf_clear(&line);
-        buf_add(&line, all.p + at, n);
-        peer_link_send(&up.link, &line, -1);
-        at += n;
-    }
-    buf_free(&all);
-}
-
 static void
 rest_written(int fd)
 {
-    bool     waits;
-    uint64_t next;
-
-    if (fd >= 0) {
-        begin_line("rest");
-        send_line(fd);
-    }
+    if (fd >= 0)
+        offer_file(&up.link, "rest", fd);
     control_accept(false);
-    send_counters();
-    send_pending(PENDING_ANY);
-    for (uint64_t id = 0; (next = control_next(id, &waits)) != 0; id = next)
-        send_client(next);
-    begin_line("end");
-    fields_put_u64(&line, "began_ms", up.began_ms);
-    fields_put_u64(&line, "froze_ms", up.froze_ms);
-    fields_put_str(&line, "pidfile", master.config.server_pidfile);
-    fields_put_str(&line, "control", master.config.server_control);
+    offer_last(&up.link);
     up_unlock();
-    send_line(-1);
+    offer_end(&up.link, up.began_ms, up.froze_ms);
 }
 
 static void

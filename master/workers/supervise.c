@@ -797,6 +797,15 @@ supervise_start(void)
 
 /* --- an upgrade ---------------------------------------------------------- */
 
+bool
+supervise_settled(unsigned n)
+{
+    const struct slot *s = &slots[n];
+
+    return s->state != SHM_WORKER_STARTING && s->state != SHM_WORKER_DRAINING &&
+        s->heir.pid == 0 && s->former.pid == 0;
+}
+
 pid_t
 supervise_pid(unsigned n)
 {
@@ -910,8 +919,10 @@ supervise_restart(unsigned n, struct buf *why)
 {
     struct slot *s = &slots[n];
 
-    if (master.phase != MASTER_RUNNING) {
-        buf_adds(why, "the daemon is starting or stopping");
+    if (master.phase != MASTER_RUNNING || master.shm->upgrading) {
+        buf_adds(why,
+            master.shm->upgrading ? "an upgrade is under way"
+                                  : "the daemon is starting or stopping");
         return false;
     }
     if (s->pid != 0) {

@@ -42,6 +42,8 @@ bool supervise_restart(unsigned slot, struct buf *why);
 
 /* --- for an upgrade (upgrade/) --- */
 
+/* The slot is neither being started nor restarted. */
+bool                     supervise_settled(unsigned slot);
 pid_t                    supervise_pid(unsigned slot); /* 0: no process */
 const struct listen_set *supervise_listeners(unsigned slot);
 

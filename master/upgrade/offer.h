@@ -1,0 +1,25 @@
+/*
+ * offer: what the old program sends to the new one, as upgrade.h lists it.
+ */
+#ifndef MASTER_UPGRADE_OFFER_H
+#define MASTER_UPGRADE_OFFER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "upgrade/peer_link.h"
+
+/* Listeners, control socket, lock, processes of the workers. */
+void offer_first(struct peer_link *l);
+/* A file of records: `state` or `rest`. */
+void offer_file(struct peer_link *l, const char *word, int fd);
+/* The commands of a slot, each behind the client that waits for it. */
+void offer_commands(struct peer_link *l, unsigned slot);
+/* `take` or `gone`. */
+void offer_slot(
+    struct peer_link *l, const char *word, unsigned slot, bool died);
+/* Counters, and the clients of the control socket that are left. */
+void offer_last(struct peer_link *l);
+void offer_end(struct peer_link *l, uint64_t began_ms, uint64_t froze_ms);
+
+#endif

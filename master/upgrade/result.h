@@ -1,0 +1,26 @@
+/*
+ * result: what an upgrade has moved, for its clients and for `status`.
+ */
+#ifndef MASTER_UPGRADE_RESULT_H
+#define MASTER_UPGRADE_RESULT_H
+
+#include <stdint.h>
+
+#include "cref.h"
+
+struct result {
+    char     former[24]; /* version of the old program */
+    unsigned slots;      /* of the old program */
+    struct {
+        uint64_t connections, closed, ms;
+    } slot[CREF_SLOTS];
+    uint64_t connections, closed;
+    uint64_t began_ms, froze_ms; /* monotonic */
+};
+
+/* The upgrade has succeeded: into shared memory, for `status`. */
+void result_remember(const struct result *r);
+/* Replies to each client that waits for the upgrade. */
+void result_answer(const struct result *r);
+
+#endif
