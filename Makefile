@@ -242,6 +242,7 @@ $(B)/fuzzobj/libocppd.a: $(patsubst $(B)/%.o,$(B)/fuzzobj/%.o,$(UNITLIB))
 SOAK_MINUTES ?= 120
 soak: all $(B)/fault_shim.so $(B)/scribble
 	B=$(B) test/faults.py --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
+	B=$(B) OCPPD_TEST_LONG=1 $(if $(SEED),OCPPD_TEST_SEED=$(SEED)) test/redis_story.py
 
 # Static analysis. All of it must be silent; what is switched off says why where
 # that is done: here, in .clang-tidy, or beside the line. Versions differ in

@@ -165,7 +165,7 @@ def refresh_tells_what_is_lost_and_what_waits(r):
 
 def a_start_has_the_answer_that_came_first(r):
     one, two = '{"transactionId":1}', '{"transactionId":2}'
-    fp = ["%032x" % i for i in range(12)]
+    fp = ["%032x" % i for i in range(70)]
     start = lambda n, answer: r("FCALL", "ocppd_start", 1, "ST", fp[n], answer)
     assert start(0, "") == ["new"] and start(0, one) == ["new"]
     assert start(0, two) == start(0, "") == ["draft", one]
@@ -186,9 +186,9 @@ def a_start_has_the_answer_that_came_first(r):
     assert shipped("a/0", 3, one, "start:" + fp[0]) == [1, "3"] and count() == 4
     assert shipped("b/0", 3, one, "start:" + fp[0]) == [1, "3"] and count() == 4
     assert start(0, "") == ["stopped", one]
-    for n in range(1, 12):
+    for n in range(1, 70):
         assert start(n, one) == ["new"]
-    assert r("HLEN", S + "starts:ST") == 8 and start(11, "") == ["draft", one] and start(1, "") == ["new"]
+    assert r("HLEN", S + "starts:ST") == 64 and start(69, "") == ["draft", one] and start(1, "") == ["new"]
 
 
 # --- commands ---------------------------------------------------------------

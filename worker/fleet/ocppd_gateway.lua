@@ -247,7 +247,7 @@ local function reopen(keys, a)
   return 1
 end
 
-local STARTS_MAX = 8 -- of a charge point that are remembered
+local STARTS_MAX = 64 -- of a charge point that are remembered
 
 local function starts_key(p) return p.S .. 'starts:' .. p.id end
 

@@ -197,6 +197,12 @@ stop(struct journey *j, bool failed)
     remember(j);
     j->round++;
     j->going = j->asking = false;
+    /* Another server may have less than the one before, a replica that lagged
+     * for example. Until the cursors are known, nothing counts as shipped:
+     * what follows it in other journals waits. */
+    j->floor = 0;
+    if (j->own)
+        atomic_store(&self.mem->ship_floor, 0);
     j->failed = failed;
     j->failed_ms = self.now_ms;
     j->window = 0;

@@ -1,0 +1,409 @@
+#!/usr/bin/python3
+"""The stream tells the same story as the charge points: fleets that hop between
+gateways and workers while Redis stops, is killed, fails over to a replica that
+lags, or moves its slot to another node of a cluster, and while workers and
+gateways are killed.
+
+Each charge point writes down what was acknowledged to it. Afterwards each of
+these messages is in the stream, under one eventId; each start has one
+transaction id, and each id one start; the events of one gateway are in order
+for each charge point; and the consumer of ocppd-redis(7) prints every event.
+
+A seed is printed; OCPPD_TEST_SEED=N plays it again, and OCPPD_TEST_LONG=1 takes
+minutes instead of seconds."""
+
+import subprocess
+
+import redis_fleet as fleet
+from lib import *
+from redis_fleet import EV, LONG
+from redis_manual import example
+
+SECONDS = 300 if LONG else 6
+SEED = int(os.environ.get("OCPPD_TEST_SEED") or random.randrange(1 << 31))
+PATIENCE = 60 * SLOW
+
+
+class Forwarder:
+    """A port whose connections go on to another one, which may change: what a
+    virtual address is at a failover."""
+
+    def __init__(self, to):
+        self.to, self.open = to, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            a, _ = self.listener.accept()
+            try:
+                b = socket.create_connection(("127.0.0.1", self.to), 1)
+            except OSError:
+                a.close()
+                continue
+            b.settimeout(None)
+            self.open += [a, b]
+            for x, y in ((a, b), (b, a)):
+                threading.Thread(target=self.pump, args=(x, y), daemon=True).start()
+
+    @staticmethod
+    def pump(x, y):
+        try:
+            while True:
+                data = x.recv(1 << 16)
+                if not data:
+                    break
+                y.sendall(data)
+        except OSError:
+            pass
+        for s in (x, y):
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def switch(self, to):
+        self.to = to
+        for s in self.open:
+            try:
+                s.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.open = []
+
+
+class Point(threading.Thread):
+    """A charge point that hops. Its transactions are kept and sent again until
+    they are answered; other messages are sent once."""
+
+    number = 0
+    lock = threading.Lock()
+
+    def __init__(self, story, name):
+        super().__init__(daemon=True)
+        self.story, self.identity = story, name
+        self.random = random.Random("%d %s" % (SEED, name))
+        self.acked = []         # (kind, mark): was acknowledged
+        self.starts = {}        # mark: (ids that were answered, sent, answered)
+        self.failure = None
+
+    def mark(self):
+        with Point.lock:
+            Point.number += 1
+            return Point.number
+
+    def connect(self):
+        g = self.random.choice(self.story.gateways)
+        c = Charger(g, self.identity)
+        c.timeout = 6 * SLOW
+        return c
+
+    def again(self, c, action, payload):
+        """Until it is answered, on whatever gateway: (connection, answer)."""
+        while True:
+            try:
+                if c is None:
+                    c = self.connect()
+                    if self.random.random() < 0.3:
+                        c.boot()
+                id = c.put(action, payload)
+                if self.random.random() < 0.15:     # the answer gets lost
+                    time.sleep(self.random.random() * 0.01)
+                    c.sock.close()
+                    c = None
+                    continue
+                return c, c.get(id)
+            except (OSError, Closed, AssertionError, CallError, ValueError):
+                if c is not None:
+                    c.sock.close()
+                c = None
+                time.sleep(0.02 + self.random.random() * 0.05)
+                if time.monotonic() > self.story.give_up:
+                    raise
+
+    def transaction(self, c):
+        mark = self.mark()
+        sent = time.time()
+        c, got = self.again(c, "StartTransaction", {
+            "connectorId": 1, "idTag": "T", "meterStart": mark, "timestamp": "2026-01-31T12:00:00Z"})
+        id = got["transactionId"]
+        self.starts[mark] = (id, sent, time.time())
+        self.acked.append(("start", mark))
+        for _ in range(self.random.randrange(3)):
+            value = self.mark()
+            try:
+                if c is None:
+                    c = self.connect()
+                c.call("MeterValues", {"connectorId": 1, "transactionId": id, "meterValue": [
+                    {"timestamp": "2026-01-31T12:10:00Z", "sampledValue": [{"value": str(value)}]}]})
+                self.acked.append(("value", value))
+            except (OSError, Closed, AssertionError, CallError, ValueError):
+                if c is not None:
+                    c.sock.close()
+                c = None
+        stop = self.mark()
+        c, _ = self.again(c, "StopTransaction", {
+            "transactionId": id, "meterStop": stop, "timestamp": "2026-01-31T13:00:00Z"})
+        self.acked.append(("stop", stop))
+        return c
+
+    def run(self):
+        c = None
+        try:
+            while not self.story.over:
+                c = self.transaction(c)
+                if c is not None and self.random.random() < 0.5:
+                    c.sock.close()
+                    c = None
+                time.sleep(self.random.random() * 0.03)
+        except BaseException as e:
+            self.failure = e
+
+
+class Story:
+    def __init__(self, gateways, points):
+        self.gateways = gateways
+        self.over = False
+        self.lost = []          # (from, to): Redis lost what it had acknowledged
+        self.give_up = time.monotonic() + SECONDS + 2 * PATIENCE
+        self.points = [Point(self, "ST%d" % i) for i in range(points)]
+
+    def play(self, acts):
+        r = random.Random(SEED)
+        log = []
+        for p in self.points:
+            p.start()
+        end = time.monotonic() + SECONDS
+        todo = []
+        while time.monotonic() < end:
+            if not todo:
+                todo = list(acts)
+                r.shuffle(todo)
+            act = todo.pop()
+            log.append(act.__name__)
+            act(r)
+            time.sleep(0.2 + r.random() * 0.3)
+        self.over = True
+        for p in self.points:
+            p.join(2 * PATIENCE)
+            assert not p.is_alive(), "a charge point got no answer"
+            if p.failure:
+                raise p.failure
+        return log
+
+    def exempt(self, mark, sent, answered):
+        return any(a <= answered and sent <= b for a, b in self.lost)
+
+    def judge(self, entries):
+        """entries: of the stream, in order."""
+        seen, twice = set(), 0
+        marks = {}      # (kind, mark): eventIds
+        ids = {}        # mark of a start: transaction ids in the stream
+        unchecked = set()
+        last = {}
+        for e in entries:
+            if e["eventId"] in seen:
+                twice += 1
+                continue
+            seen.add(e["eventId"])
+            kind = e["eventType"]
+            payload = json.loads(e["payload"])
+            if not e["eventId"].split("-")[1].startswith("r"):
+                key = e["chargePointId"], e["gatewayId"]
+                if not (kind == "charge_point.disconnected" and payload["reason"] == "gateway_died"):
+                    assert last.get(key, "") < e["eventId"], "%s is out of order" % e["eventId"]
+                    last[key] = e["eventId"]
+            mark = {"transaction.started": lambda: ("start", payload["meterStart"]),
+                    "transaction.stopped": lambda: ("stop", payload["meterStop"]),
+                    "transaction.meter_values": lambda: (
+                        "value", int(payload["meterValue"][0]["sampledValue"][0]["value"]))}.get(kind)
+            if mark is None:
+                continue
+            mark = mark()
+            marks.setdefault(mark, []).append(e["eventId"])
+            if mark[0] == "start":
+                ids.setdefault(mark[1], set()).add(json.loads(e["answer"])["transactionId"])
+                if "start_unchecked" in json.loads(e.get("deviations") or "[]"):
+                    unchecked.add(mark[1])
+        of, excused = {}, 0
+        count = 0
+        for p in self.points:
+            for mark in p.acked:
+                count += 1
+                assert mark in marks, "%s of %s was acknowledged and is not in the stream" % (mark, p.identity)
+                if mark[0] == "value":
+                    assert len(marks[mark]) == 1, "%s is there under %s" % (mark, marks[mark])
+            for mark, (id, sent, answered) in p.starts.items():
+                may = mark in unchecked or self.exempt(mark, sent, answered)
+                assert id in ids[mark], "the answer %d to %d is not in the stream: %s" % (id, mark, ids[mark])
+                if len(ids[mark]) > 1 or len(marks["start", mark]) > 1:
+                    assert may, "start %d of %s: ids %s, events %s" % (
+                        mark, p.identity, ids[mark], marks["start", mark])
+                    excused += 1
+                for one in ids[mark]:
+                    assert of.setdefault(one, mark) == mark, "id %d is of starts %d and %d" % (one, mark, of[one])
+        assert count > 50, "only %d messages were acknowledged" % count
+        return count, len(of), excused, twice
+
+
+def all_shipped(gateways, read):
+    """Every event of the journals is in the stream, but for a start whose equal
+    another gateway has shipped, with the same answer."""
+    for g in gateways:
+        want = {e["eventId"]: e for e in g.events("all")}
+        missing = []
+
+        def none():
+            entries = read()
+            there = {e["eventId"] for e in entries}
+            starts = {(e["chargePointId"], e["payload"], e["answer"]) for e in entries
+                      if e["eventType"] == "transaction.started"}
+            missing[:] = [e for i, e in want.items() if i not in there and not (
+                e["eventType"] == "transaction.started" and
+                (e["chargePointId"], raw(e, "payload"), raw(e, "answer")) in starts)]
+            return not missing
+        try:
+            poll(none, PATIENCE)
+        except AssertionError:
+            raise AssertionError("%d of %d events of %s are not in the stream, such as %s; %s" % (
+                len(missing), len(want), g.settings["server_node"], missing[0], g.tell("redis")))
+
+
+def raw(event, member):
+    return json.dumps(event[member]) if member == "payload" else \
+        json.dumps(event[member], separators=(",", ":"))
+
+
+def consumed(dir, port, entries, stream=EV):
+    """The consumer of the manual prints every event."""
+    want = {e["eventId"] for e in entries}
+    p = subprocess.Popen([sys.executable, example("consumer.py", dir), "127.0.0.1", str(port), "story", "one", stream],
+                         stdout=subprocess.PIPE, text=True)
+    got = set()
+    watchdog = threading.Timer(PATIENCE, p.kill)
+    watchdog.start()
+    try:
+        while not want <= got:
+            line = p.stdout.readline()
+            assert line, "the consumer ended; %d of %d events were printed" % (len(got & want), len(want))
+            got.add(json.loads(line)["eventId"])
+    finally:
+        watchdog.cancel()
+        p.kill()
+        p.wait()
+
+
+@fleet.tidy
+def test_three_gateways_while_redis_fails_over_and_processes_die():
+    print("       seed %d" % SEED, flush=True)
+    servers = [fleet.redis("--appendfsync", "always")]
+    address = Forwarder(servers[0].port)
+
+    class Address:              # as fleet.gateway() wants it
+        port = address.port
+    gateways = [fleet.gateway(Address, "n%d" % i, server_workers=2, redis_timeout="1s",
+                              websocket_idle_timeout="60s") for i in range(3)]
+    for g in gateways:
+        g.deaths_expected = True
+    story = Story(gateways, 12)
+
+    def redis_stops(r):
+        servers[-1].signal(signal.SIGSTOP)
+        time.sleep(0.3 + r.random())
+        servers[-1].signal(signal.SIGCONT)
+
+    def redis_is_killed(r):
+        servers[-1].kill()
+        time.sleep(r.random())
+        servers[-1].start()
+
+    def redis_fails_over(r):
+        """To a replica that lags behind: what came last is lost."""
+        old = servers[-1]
+        new = fleet.redis("--appendfsync", "always", "--replicaof", "127.0.0.1 %d" % old.port)
+        c = new.client()
+        poll(lambda: "master_link_status:up" in c("INFO", "replication"), PATIENCE, "the replica")
+        from_ = time.time()
+        c("REPLICAOF", "NO", "ONE")
+        time.sleep(0.05 + r.random() * 0.2)
+        old.kill()
+        new.options = old.options       # it is no replica when it starts again
+        servers.append(new)
+        address.switch(new.port)
+        story.lost.append((from_ - 1, time.time() + 2))
+
+    def gateway_dies(r):
+        g = r.choice(gateways)
+        g.kill_everything()
+        time.sleep(r.random() * 0.7)
+        g.start(wait=False)
+
+    def worker_dies(r):
+        g = r.choice(gateways)
+        try:
+            os.kill(g.workers()[r.randrange(2)]["pid"], signal.SIGKILL)
+        except (OSError, ValueError):
+            pass                # the gateway is starting
+
+    log = story.play([redis_stops, redis_is_killed, redis_fails_over, gateway_dies, worker_dies])
+    for g in gateways:
+        g.wait_ready()
+    client = servers[-1].client()
+    all_shipped(gateways, lambda: client.entries(EV))
+    entries = client.entries(EV)
+    count, transactions, excused, twice = story.judge(entries)
+    consumed(gateways[0].dir, servers[-1].port, entries)
+    print("       %s: %d acknowledged messages, %d transactions, %d starts without Redis, %d events repeated"
+          % (" ".join(log), count, transactions, excused, twice))
+    assert twice == 0, "an event is in the stream twice"
+
+
+@fleet.tidy
+def test_two_gateways_while_the_slot_moves_in_a_cluster():
+    print("       seed %d" % SEED, flush=True)
+    nodes, rs = fleet.cluster()
+    gateways = [fleet.gateway(nodes[0], "n%d" % i, server_workers=1, redis_timeout="1s",
+                              websocket_idle_timeout="60s") for i in range(2)]
+    for g in gateways:
+        g.deaths_expected = True
+    story = Story(gateways, 6)
+    slot = rs[0]("CLUSTER", "KEYSLOT", EV)
+    ids = [r("CLUSTER", "MYID") for r in rs]
+    at = [min(slot // 5462, 2)]
+
+    def slot_moves(r):
+        source, target = at[0], (at[0] + 1 + r.randrange(2)) % 3
+        src, dst = rs[source], rs[target]
+        dst("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+        src("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+        while True:
+            keys = src("CLUSTER", "GETKEYSINSLOT", slot, 10)
+            if not keys:
+                break
+            for k in keys:
+                src("MIGRATE", "127.0.0.1", nodes[target].port, k, 0, 5000)
+        for one in (dst, src, rs[3 - source - target]):
+            one("CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+        at[0] = target
+
+    def gateway_dies(r):
+        g = r.choice(gateways)
+        g.kill_everything()
+        time.sleep(r.random() * 0.5)
+        g.start(wait=False)
+
+    log = story.play([slot_moves, slot_moves, gateway_dies])
+    for g in gateways:
+        g.wait_ready()
+    all_shipped(gateways, lambda: rs[at[0]].entries(EV))
+    entries = rs[at[0]].entries(EV)
+    count, transactions, excused, twice = story.judge(entries)
+    consumed(gateways[0].dir, nodes[at[0]].port, entries)
+    print("       %s: %d acknowledged messages, %d transactions, %d starts without Redis, %d events repeated"
+          % (" ".join(log), count, transactions, excused, twice))
+    assert twice == 0, "an event is in the stream twice"
+
+
+if __name__ == "__main__":
+    main()
