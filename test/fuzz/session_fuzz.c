@@ -104,12 +104,6 @@ journal_committed(void)
 {
     return committed;
 }
-bool
-journal_idle(void)
-{
-    return appended == committed;
-}
-
 uint64_t
 journal_stalled_ms(void)
 {
@@ -120,11 +114,6 @@ bool
 journal_failing(const char **words)
 {
     return refusing;
-}
-bool
-journal_idle(void)
-{
-    return committed == appended;
 }
 void
 journal_tick(void)
