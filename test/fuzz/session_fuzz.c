@@ -123,11 +123,6 @@ void
 journal_keep(unsigned slot, uint64_t number)
 {
 }
-bool
-journal_idle(void)
-{
-    return appended == committed;
-}
 void
 journal_close(void)
 {
