@@ -305,6 +305,7 @@ SHARE_MAN = $(DESTDIR)$(PREFIX)/share/man
 BASH_DIR  = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 # Debian's packages and what is installed by hand have different directories.
 ZSH_DIR   = $(DESTDIR)$(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-completions,site-functions)
+DATA      = $(DESTDIR)$(PREFIX)/share/ocppd
 UNIT_DIR  = $(DESTDIR)$(PREFIX)/lib/systemd/system
 ETC  = $(DESTDIR)/etc
 # The service files name the programs where they are installed.
@@ -312,6 +313,7 @@ SERVICE = sed 's|/usr/local/|$(PREFIX)/|g'
 INSTALLED = $(SBIN)/ocppd $(BIN)/ocppctl $(BIN)/ocppsim \
     $(foreach m,$(MAN),$(SHARE_MAN)/man$(subst .,,$(suffix $m))/$(notdir $m)) \
     $(BASH_DIR)/ocppctl $(ZSH_DIR)/_ocppctl \
+    $(DATA)/ocppd-events.schema.json \
     $(ETC)/init.d/ocppd $(ETC)/logrotate.d/ocppd $(UNIT_DIR)/ocppd.service
 
 # On this machine (without DESTDIR, by root) the service is ready to start
@@ -321,13 +323,14 @@ INSTALLED = $(SBIN)/ocppd $(BIN)/ocppctl $(BIN)/ocppsim \
 # password is written into it.
 install: all
 	install -d $(SBIN) $(BIN) $(addprefix $(SHARE_MAN)/man,1 5 7 8) $(UNIT_DIR) \
-	    $(BASH_DIR) $(ZSH_DIR) $(ETC)/ocppd $(ETC)/init.d $(ETC)/logrotate.d
+	    $(BASH_DIR) $(ZSH_DIR) $(DATA) $(ETC)/ocppd/conf.d $(ETC)/init.d $(ETC)/logrotate.d
 	install -d -m 750 $(DESTDIR)/var/lib/ocppd $(DESTDIR)/var/log/ocppd
 	install -m 755 $(B)/ocppd $(SBIN)
 	install -m 755 $(B)/ocppctl $(B)/ocppsim $(BIN)
 	for m in $(MAN); do install -m 644 $$m $(SHARE_MAN)/man$${m##*.}; done
 	install -m 644 $(B)/completion/ocppctl $(BASH_DIR)
 	install -m 644 $(B)/completion/_ocppctl $(ZSH_DIR)
+	install -m 644 $(EVENT_SCHEMA) $(DATA)
 	test -e $(ETC)/ocppd/ocppd.conf || install -m 644 conf/ocppd.conf $(ETC)/ocppd/ocppd.conf
 	$(SERVICE) scripts/ocppd.init > $(ETC)/init.d/ocppd && chmod 755 $(ETC)/init.d/ocppd
 	$(SERVICE) scripts/ocppd.service > $(UNIT_DIR)/ocppd.service

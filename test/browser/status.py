@@ -7,6 +7,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
 from lib import *
+from redis_fleet import redis, tidy
 from admin import gateway
 
 try:
@@ -176,6 +177,23 @@ def test_it_tells_of_certificates_and_of_limits_that_are_near():
     assert "localhost" in b.text("tls") and "ECDSA" in b.text("tls")
     assert "0 TLS handshakes" in b.text("tls-text")
     assert not b.d.find_element(By.ID, "redis-box").is_displayed()
+    b.close()
+
+
+@tidy
+def test_it_shows_how_far_redis_is_behind():
+    s = redis()
+    g = gateway(server_workers="1", redis_host="127.0.0.1", redis_port=s.port,
+                websocket_idle_timeout="300s")
+    c = Charger(g, "SHIPPED")
+    c.boot()
+    poll(lambda: g.tell("redis")["redis"]["shipped"] >= 2)
+    b = Browser(g)
+    poll(lambda: "ready" in b.text("redis"), 30 * SLOW)
+    assert "Oldest event not yet shipped" in b.text("redis")
+    assert "Longest stream in Redis" in b.text("limits")
+    s.kill()
+    poll(lambda: "ready" not in b.text("redis"), 60 * SLOW)
     b.close()
 
 
