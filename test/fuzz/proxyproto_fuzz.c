@@ -23,6 +23,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ensure(whole.consumed > 0);
     if (r == PROXYPROTO_ABSENT)
         ensure(whole.consumed == 0);
+    if (r == PROXYPROTO_PEER) {
+        /* A name comes of a TLS connection only, and is one text. */
+        ensure(memchr(whole.cn, 0, sizeof whole.cn) != NULL);
+        ensure(whole.cn[0] == 0 || whole.tls);
+    }
     ensure(r != PROXYPROTO_INCOMPLETE || size < PROXYPROTO_MAX);
     for (size_t n = 0; n < size; n++) {
         /* A copy of its own, so that a byte too far is found. */
@@ -35,7 +40,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ensure(q == r);
         if (q != PROXYPROTO_ERROR)
             ensure(part.consumed == whole.consumed && part.port == whole.port &&
-                memcmp(part.addr, whole.addr, sizeof part.addr) == 0);
+                memcmp(part.addr, whole.addr, sizeof part.addr) == 0 &&
+                part.tls == whole.tls && strcmp(part.cn, whole.cn) == 0);
         break;
     }
     return 0;
