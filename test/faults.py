@@ -81,7 +81,7 @@ class Load:
             [SIM, "-n", str(count), "-i", self.names, "--json", "-q",
              "--ledger", self.ledger, "--backoff", "50ms", "--backoff-max",
              "500ms", "--connect-timeout", "%gs" % (5 * SLOW),
-             "--message-timeout", "%gs" % (8 * SLOW), "--seed",
+             "--message-timeout", "%gs" % (8 * SLOW), "--version", "mixed", "--seed",
              str(rig.random.randrange(1, 1 << 31)), *words,
              "ws://127.0.0.1:%d/ocpp" % rig.g.port],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
