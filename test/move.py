@@ -142,6 +142,24 @@ def test_half_a_frame_and_the_fragments_of_a_message_go_along():
     undisturbed(g)
 
 
+def test_the_largest_message_and_the_largest_output_go_along():
+    g = one(websocket_max_message_size="16MiB",
+            websocket_max_output_size="16MiB", websocket_idle_timeout="60s")
+    c = Charger(g, "CP1", timeout=60 * SLOW)
+    c.boot()
+    text = json.dumps([2, "big", "DataTransfer",
+                       {"vendorId": "V", "data": "\u20ac" * 4000000}],
+                      ensure_ascii=False)
+    f = frame(TEXT, text)
+    n = g.stat("bytes_in")
+    c.raw(f[:11000000])
+    poll(lambda: g.stat("bytes_in") == n + 11000000, 60 * SLOW)
+    restart(g)
+    c.raw(f[11000000:])
+    assert c.get("big")
+    undisturbed(g)
+
+
 def test_text_that_is_not_utf8_is_found_over_a_move():
     g = one()
     c = Charger(g, "CP1")

@@ -37,8 +37,7 @@
  * a commit, while nothing is read. */
 #define SETTLE_MS 2000
 #define FROZEN_MS 2000
-#define SEND_MS 10000     /* for the successor to take a batch */
-#define RECORD_BYTES 8192 /* of one connection, beside its buffers */
+#define SEND_MS 10000 /* for the successor to take a batch */
 #define HASH_SEGMENT UINT64_C(0x736567)
 
 static enum {
@@ -257,17 +256,6 @@ turn_away(struct conn *c)
     closed++;
 }
 
-static size_t
-bytes_of(const struct conn *c)
-{
-    size_t n = RECORD_BYTES;
-
-    if (c->busy != NULL)
-        n += 3 *
-            (c->busy->out.len + c->busy->tail.len + c->busy->handshake.in.len);
-    return n;
-}
-
 static void
 send_conn(struct conn *c)
 {
@@ -277,7 +265,7 @@ send_conn(struct conn *c)
     if (pair.fd >= 0 && pair_full(&pair))
         send_batch();
     size_t at = pair.out.len;
-    bool   fits = pair.fd >= 0 && pair_reserve(&pair, bytes_of(c)) &&
+    bool   fits = pair.fd >= 0 && pair_reserve(&pair, moving_bytes(c)) &&
         !(deferred_any() && deferred_has(c));
     if (fits && !same && c->state == CONN_OPEN)
         shm_state_write_entry(self.shm, c->session.entry, &pair.out);

@@ -14,6 +14,21 @@
 #include "session/platform.h"
 #include "session/session.h"
 
+#define RECORD_BYTES 8192 /* of one connection, beside its buffers */
+
+/* A byte may be written as three. */
+size_t
+moving_bytes(const struct conn *c)
+{
+    size_t n = 0;
+
+    if (c->busy != NULL)
+        n += c->busy->out.len + c->busy->tail.len + c->busy->handshake.in.len;
+    if (c->ws != NULL)
+        n += ws_bytes(c->ws);
+    return RECORD_BYTES + 3 * n;
+}
+
 bool
 moving_write(struct conn *c, struct buf *out)
 {

@@ -22,6 +22,10 @@
  * nothing is appended, if its state cannot be moved. */
 bool moving_write(struct conn *c, struct buf *out);
 
+/* Room that its lines take, at most but for its calls: a buffer that grows
+ * while they are written would leave copies of them in the heap. */
+size_t moving_bytes(const struct conn *c);
+
 /* Makes a connection of a `conn` line. Takes over fd, also on failure; NULL
  * then, and if it was an open one, its session has ended. same: the writer had
  * the same shared memory; otherwise entry is where the identity was inserted

@@ -52,7 +52,9 @@ reserve(struct buf *b, size_t n)
         return true;
     if (n > b->max - b->len)
         return false;
-    size_t cap = b->len + n + READ_SIZE;
+    size_t cap = b->len + n + (b->len > READ_SIZE ? b->len : READ_SIZE);
+    if (cap > b->max)
+        cap = b->max;
     char *new = malloc(cap);
     if (new == NULL)
         return false;

@@ -16,9 +16,9 @@
 
 #include "buf.h"
 
-#define PAIR_FDS 200              /* of one batch; the kernel takes 253 */
-#define PAIR_BATCH (256u << 10)   /* bytes after which a batch is sent */
-#define PAIR_LINE_MAX (64u << 20) /* of one line */
+#define PAIR_FDS 200               /* of one batch; the kernel takes 253 */
+#define PAIR_BATCH (256u << 10)    /* bytes after which a batch is sent */
+#define PAIR_LINE_MAX (128u << 20) /* of one line */
 
 struct pair {
     int        fd; /* -1: closed */

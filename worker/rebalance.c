@@ -16,7 +16,6 @@
 #include "session/session.h"
 
 #define BATCH 32 /* connections in a turn of the loop */
-#define RECORD_BYTES 8192
 #define HELLO_MS 10000
 
 static struct giving {
@@ -77,7 +76,7 @@ put_batch(struct conn *batch[BATCH])
             continue;
         conn_settle(c);
         if (!moving_is_free(c) || conn_output_waits(c) ||
-            !pair_reserve(&g->pair, RECORD_BYTES) ||
+            !pair_reserve(&g->pair, moving_bytes(c)) ||
             !moving_write(c, &g->pair.out))
             continue;
         pair_pass(&g->pair, c->io.fd);

@@ -1,8 +1,10 @@
 /*
  * Many random conversations cut into random pieces, with leases that wander
  * between two connections: what comes up, what is answered, and after every
- * piece whether the lease is clean, must be as written.
+ * piece whether the lease is clean, must be as written. Now and then a lease
+ * that is not clean becomes a record, and another one is made of it.
  */
+#include "fields.h"
 #include "ws_side.h"
 
 #define CONVERSATIONS 12000
@@ -154,6 +156,23 @@ write_script(struct script *s)
     ending(s);
 }
 
+static void
+move(struct side *side)
+{
+    struct buf    line = BUF_INIT(1 << 20);
+    struct fields f;
+
+    fields_begin(&line, "conn");
+    CHECK(ws_write(side->ws, &line));
+    fields_end(&line);
+    ws_return(side->ws);
+    side->ws = ws_borrow(side, &side->bits, MAX_MESSAGE);
+    CHECK(fields_parse(&f, line.p, line.len));
+    CHECK(ws_recorded(&f) && ws_read(side->ws, &f) && f.bad == NULL);
+    CHECK(!ws_clean(side->ws));
+    buf_free(&line);
+}
+
 /* Gives a random piece; false once the conversation is over. */
 static bool
 step(struct script *s, struct side *side)
@@ -181,6 +200,8 @@ step(struct script *s, struct side *side)
         s->done = true;
     }
     settle(side);
+    if (side->ws != NULL && r == WS_GO_ON && dice(4) == 0)
+        move(side);
     return true;
 }
 

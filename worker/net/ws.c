@@ -527,6 +527,12 @@ ws_write(const struct ws *ws, struct buf *out)
     return true;
 }
 
+size_t
+ws_bytes(const struct ws *ws)
+{
+    return ws->msg.len + HELD_MAX + ws->pongs_n;
+}
+
 bool
 ws_recorded(struct fields *f)
 {

@@ -74,9 +74,10 @@ unsigned ws_pool_idle(void); /* leases kept for the next */
  * just borrowed; false if the record is not right. Between up-calls, after
  * ws_output(); a lease that answers other than WS_GO_ON has nothing to write.
  */
-bool ws_write(const struct ws *ws, struct buf *out);
-bool ws_recorded(struct fields *f);
-bool ws_read(struct ws *ws, struct fields *f);
+bool   ws_write(const struct ws *ws, struct buf *out);
+size_t ws_bytes(const struct ws *ws); /* about as many of it */
+bool   ws_recorded(struct fields *f);
+bool   ws_read(struct ws *ws, struct fields *f);
 
 /* How many compressed messages came since the last call. */
 unsigned ws_take_inflated(void);
