@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Another program takes over all connections: `ocppctl upgrade`, SIGUSR2."""
 
+import urllib.request
+
 import redis_fleet as fleet
 import simulator
 import tls
@@ -129,8 +131,15 @@ def uptime(g):
     return g.tell("status")["serviceStarted"]
 
 
+def health(port):
+    with urllib.request.urlopen("http://127.0.0.1:%d/health" % port,
+                                timeout=DEADLINE) as r:
+        return r.status
+
+
 def test_quiet_connections_move():
-    g = mixed()
+    http = free_port()
+    g = mixed(admin_listen="127.0.0.1:%d" % http)
     since = uptime(g)
     points = [Charger(g, "P%d" % i, KINDS[i % 2]) for i in range(8)]
     points += [tls.TlsCharger(g, "T%d" % i) for i in range(4)]
@@ -141,7 +150,9 @@ def test_quiet_connections_move():
     before = {c.identity: g.show(c.identity) for c in points}
     old = g.pid
     workers = [w["pid"] for w in g.workers()]
+    assert health(http) == 200
     report = g.upgrade()
+    assert health(http) == 200
     assert report["connections"] == len(points) and report["closed"] == 0
     assert sum(w["connections"] for w in report["workers"]) == len(points)
     assert g.pid != old and not alive(old)
@@ -486,9 +497,10 @@ class Halfway:
         self.workers = [w["pid"] for w in g.workers()]
         os.kill(self.workers[at], signal.SIGSTOP)
         self.client = background(g.ask, "-j", "upgrade")
+        g.wait_log("it is prepared")    # those that checked it have ended
         self.new = poll(lambda: self.find_new(), what="the new master")
-        g.wait_log("upgrade: worker %d has taken over" % (at - 1) if at
-                   else "it is prepared")
+        if at:
+            g.wait_log("upgrade: worker %d has taken over" % (at - 1))
 
     def find_new(self):
         for pid in children(self.old):
@@ -596,6 +608,49 @@ def test_a_new_worker_dies_after_its_slot_has_moved():
     lives(h.g, *h.points[1])
     for c in h.points[0]:
         Charger(h.g, c.identity).call("Heartbeat")
+
+
+def test_the_control_socket_meanwhile():
+    """Reports are given by the old program; what would change something waits
+    for the new one; a second upgrade and a restart are refused."""
+    h = Halfway(1)
+    status = h.g.tell("status")
+    assert status["pid"] == h.old and status["upgrade"]["underWay"], status
+    assert [w["state"] for w in h.g.workers()] == ["moved", "ready"]
+    call = background(h.g.call, "W0-0", "GetLocalListVersion")
+    half = socket.socket(socket.AF_UNIX)
+    half.connect(h.g.control)
+    half.sendall(b"-j sta")
+    shown = background(h.g.show, "W0-1")
+    h.resume(1)
+    c = h.points[0][0]
+    c.result(c.take(DEADLINE * 2)[0], {"listVersion": 3})
+    assert call.wait()["payload"] == {"listVersion": 3}
+    assert shown.wait()["online"]
+    half.sendall(b"tus\n")
+    assert half.recv(1000).startswith(b"200 ")
+    code, body = h.client.wait()
+    assert code == 200, body
+    h.g.follow(json.loads(body)["pid"])
+    lives(h.g, *sum(h.points, []))
+
+
+def test_a_stop_meanwhile():
+    """Before a slot has moved it ends the upgrade, afterwards it waits for its
+    end; nothing is left in either case."""
+    for at in (0, 1):
+        h = Halfway(at)
+        os.kill(h.old, signal.SIGTERM)
+        h.g.wait_log("being stopped" if at == 0 else
+                     "stopping as soon as the upgrade is done")
+        h.resume(at)
+        if at == 1:
+            h.g.follow(h.new)
+        dead(sum(h.points, []))
+        assert h.g.wait_exit() == 0
+        poll(lambda: not alive(h.old) and not alive(h.new))
+        poll(lambda: not any(alive(p) for p in h.workers))
+        h.g.process = None
 
 
 def test_a_worker_that_hangs():

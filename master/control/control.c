@@ -297,30 +297,32 @@ control_stream(struct client *c, const void *body, size_t n)
 
 /* --- in ------------------------------------------------------------------ */
 
-/* The first word that is no option, of a line that is not cut yet. */
+/* The command of a line, which stays as it is; it waits if it is none of those
+ * that only report on the daemon. */
 static bool
-is_held(const struct peer *p)
+is_held(const struct peer *p, size_t len)
 {
     static const char *const served[] = {
         "status", "health", "workers", "help", "stats", "config", "shutdown"};
-    const char *at = p->line.p, *end = at + p->line.len;
+    struct buf          copy = BUF_INIT(LINE_MAX_BYTES + 3);
+    struct control_line l;
+    bool                held = holding;
 
     if (!holding)
         return false;
-    for (;;) {
-        while (at < end && (*at == ' ' || *at == '\t'))
-            at++;
-        if (end - at < 3 || at[0] != '-')
-            break;
-        at += 2;
+    if (!buf_add(&copy, p->line.p, len) || !buf_reserve(&copy, 1) ||
+        !control_line_cut(&l, copy.p, len)) {
+        buf_free(&copy);
+        return false; /* the error is reported at once */
     }
-    for (size_t i = 0; i < sizeof served / sizeof *served; i++) {
-        size_t n = strlen(served[i]);
-        if ((size_t)(end - at) > n && memcmp(at, served[i], n) == 0 &&
-            (unsigned char)at[n] <= ' ')
-            return false;
-    }
-    return true;
+    int first = l.words > 1 && strcmp(l.word[0], "-k") == 0 ? 2 : 0;
+    first += l.words > first &&
+        (strcmp(l.word[first], "-j") == 0 || strcmp(l.word[first], "-p") == 0);
+    for (size_t i = 0; i < sizeof served / sizeof *served; i++)
+        if (l.words > first && strcmp(l.word[first], served[i]) == 0)
+            held = false;
+    buf_free(&copy);
+    return held;
 }
 
 static void
@@ -329,7 +331,7 @@ run(struct peer *p, size_t len)
     struct control_line l;
     int                 first = 0;
 
-    if (is_held(p)) {
+    if (is_held(p, len)) {
         p->phase = HELD;
         return;
     }

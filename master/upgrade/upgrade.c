@@ -246,9 +246,9 @@ upgrade_abort(void)
     if (up.phase == IDLE)
         return;
     program_stop();
-    peer_link_close(&up.link);
     kill_new_master();
     kill_heirs();
+    peer_link_close(&up.link);
     up.phase = IDLE;
 }
 
