@@ -620,5 +620,30 @@ def test_the_outcomes_are_counted():
     c.close()
 
 
+def test_an_unchecked_command_is_sent_as_it_is_and_marked():
+    g = Gateway(server_workers=1)
+    c = Charger(g, "RAW")
+    c.boot()
+    for action, payload in (("Reset", '{"type":"Sideways"}'), ("NoSuchAction", '{"a":[1,{}]}'),
+                            ("Heartbeat", "{}")):
+        assert g.call("RAW", action, payload)["outcome"] == "invalid"
+        b = background(g.call, "RAW", action, payload, "--unchecked")
+        id, got, what = c.take()
+        assert (got, what) == (action, json.loads(payload))
+        c.result(id, {"status": "Whatever"})
+        r = b.wait()
+        assert r["outcome"] == "result" and r["unchecked"] is True
+        assert r["payload"] == {"status": "Whatever"}
+    events = g.wait_events(6, type="command.response", cp="RAW")
+    assert [e["payload"].get("unchecked", False) for e in events] == [False, True] * 3
+    sent = [e["payload"] for e in g.events("command.sent", cp="RAW")]
+    assert len(sent) == 3 and all(p["unchecked"] is True for p in sent)
+    # It is JSON all the same.
+    assert g.call("RAW", "Reset", '{"type":', "--unchecked")["outcome"] == "invalid"
+    b = background(g.call, "RAW", "Reset", {"type": "Soft"})
+    c.result(c.take()[0], {"status": "Accepted"})
+    assert "unchecked" not in b.wait()
+
+
 if __name__ == "__main__":
     main()

@@ -96,13 +96,29 @@ struct call {
     char        id[COMMAND_ID_MAX + 1];
     uint64_t    timeout_ms; /* 0: ocpp.message_timeout */
     bool        wait;
+    bool        unchecked; /* against the schema of its message */
 };
+
+/* Takes an option without a value out of the words; true if it was there. */
+static bool
+take_flag(int *argc, char **argv, const char *name)
+{
+    for (int i = 1; i < *argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], name) == 0) {
+            memmove(
+                &argv[i], &argv[i + 1], (size_t)(*argc - i - 1) * sizeof *argv);
+            (*argc)--;
+            return true;
+        }
+    return false;
+}
 
 static bool
 parse_call(struct client *c, int argc, char **argv, struct call *call)
 {
     static const char *const names[] = {"--timeout", "--id", "--wait"};
     const char              *v[3] = {NULL};
+    bool                     unchecked = take_flag(&argc, argv, "--unchecked");
 
     if (!command_options(c, &argc, argv, names, v, 3))
         return false;
@@ -116,7 +132,8 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
     *call = (struct call){.identity = argv[1],
         .action = argv[2],
         .payload = argc > 3 ? argv[3] : "{}",
-        .wait = v[2] == NULL || strcmp(v[2], "yes") == 0};
+        .wait = v[2] == NULL || strcmp(v[2], "yes") == 0,
+        .unchecked = unchecked};
     if (!call->wait && strcmp(v[2], "no") != 0) {
         command_bad_word(c, argv, v[2]);
         return false;
@@ -301,6 +318,8 @@ cmd_call(struct client *c, int argc, char **argv)
     buf_add(&body, call.identity, strlen(call.identity) + 1);
     buf_add(&body, call.action, strlen(call.action) + 1);
     buf_add(&body, call.payload, strlen(call.payload) + 1);
+    buf_adds(&body, call.unchecked ? "unchecked" : "");
+    buf_addc(&body, '\0');
     if (body.overflow) {
         control_replyf(c, CONTROL_USAGE,
             "call: the JSON is larger than the "

@@ -6,7 +6,8 @@
  * same body as `settle' and publishes `uncertain', unless the dead one's
  * journal has an outcome already. So the body is kept here.
  *
- *   body: commandId, identity, action, payload, each ended by NUL
+ *   body: commandId, identity, action, payload, and "unchecked" or nothing,
+ * each ended by NUL
  */
 #ifndef MASTER_CONTROL_PENDING_CALLS_H
 #define MASTER_CONTROL_PENDING_CALLS_H

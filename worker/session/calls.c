@@ -42,6 +42,7 @@ struct call {
     uint64_t            announced;  /* number of its command.sent event, 0:
                                        there is none yet */
     bool        sent;
+    bool        unchecked;            /* sent whatever the schema says */
     const char *violation;            /* of the schema by the CALLRESULT */
     uint64_t    deviations;           /* of the CALLRESULT */
     uint8_t     outcome;              /* while it waits for the journal */
@@ -169,6 +170,8 @@ finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
     if (k->violation != NULL)
         writer_str(&w, "violation", k->violation);
     violation_put(&w, k->deviations);
+    if (k->unchecked)
+        writer_bool(&w, "unchecked", true);
     size_t detail_end = k->ended.len;
     writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
     writer_close(&w);
@@ -245,6 +248,7 @@ struct call_request {
     const char         *identity;
     const char         *action;
     const char         *payload; /* "" stands for {} */
+    bool                unchecked;
 };
 
 /* Appends a copy of text at *at, and returns it. */
@@ -283,6 +287,7 @@ make(const struct call_request *r)
     k->protocol = "";
     k->request = r->request;
     k->queued = r->queued;
+    k->unchecked = r->unchecked;
     k->taken_ms = self.now_ms;
     k->timeout_ms = (uint32_t)(r->timeout_ms ? r->timeout_ms
                                              : self.conf.ocpp_message_timeout);
@@ -302,7 +307,9 @@ make_of_datagram(const struct channel_msg *msg, const char *body)
         .command_id = channel_string(body, msg->len, 0),
         .identity = channel_string(body, msg->len, 1),
         .action = channel_string(body, msg->len, 2),
-        .payload = channel_string(body, msg->len, 3)});
+        .payload = channel_string(body, msg->len, 3),
+        .unchecked =
+            strcmp(channel_string(body, msg->len, 4), "unchecked") == 0});
 }
 
 /* The message of the schema, or why there is none. */
@@ -313,14 +320,16 @@ wrong(struct call *k, const struct conn *c, struct json *tape)
 
     k->m = schema_find(
         dialects[c->session.protocol].schema, k->action, strlen(k->action));
-    if (k->m == NULL)
+    if (k->m == NULL && !k->unchecked)
         return "the action is not one of this OCPP version";
-    if (!(k->m->direction & SCHEMA_CS))
+    if (!k->unchecked && !(k->m->direction & SCHEMA_CS))
         return "the action is not one that is sent to a charge point";
     if (!json_scan(tape, k->payload, strlen(k->payload)))
         return json_error_text(tape->error);
     if (tape->deviations != 0 || tape->newline)
         return "the payload must be plain JSON on one line";
+    if (k->unchecked)
+        return NULL;
     /* What the gateway sends is checked strictly, whatever it accepts from
      * charge points. */
     if (!schema_check(k->m, SCHEMA_REQUEST, tape, 0, OCPPJ_STRICT, &v))
@@ -452,7 +461,7 @@ may_send(const struct conn *c, const struct call *k)
     if (c->session.boot == BOOT_WAITS || c->session.boot == BOOT_REJECTED)
         return false;
     if (c->session.boot == BOOT_PENDING)
-        return !(k->m->flags & SCHEMA_WHEN_ACCEPTED);
+        return k->m == NULL || !(k->m->flags & SCHEMA_WHEN_ACCEPTED);
     return (c->session.boot == BOOT_ACCEPTED) ||
         self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold;
 }
@@ -481,6 +490,8 @@ announce(struct conn *c, struct call *k)
     writer_str(&p->w, "commandId", k->command_id);
     writer_str(&p->w, "action", k->action);
     writer_str(&p->w, "origin", k->queued != NULL ? "redis" : "control");
+    if (k->unchecked)
+        writer_bool(&p->w, "unchecked", true);
     remote_starts_sent(
         p, c->session.entry, k->action, k->payload, k->command_id);
     writer_close(&p->w);
@@ -526,7 +537,8 @@ calls_pump(struct conn *c)
         strlen(k->payload));
     k->sent = true;
     k->sent_ms = self.now_ms;
-    STAT_INC(self.st, commands_sent[k->m->action]);
+    if (k->m != NULL)
+        STAT_INC(self.st, commands_sent[k->m->action]);
     tap_frame(c, TAP_OUT, frame.p, frame.len, "command");
     if (!conn_send_text(c, frame.p, frame.len))
         log_warn("%s: no memory for the CALL of a command", k->identity);
@@ -664,8 +676,8 @@ calls_answered(
     histogram_add(
         &self.st->command_time, (uint64_t)(self.now_ms - k->sent_ms) * 1000);
     pop(c);
-    if (c->session.boot == BOOT_PENDING && (k->m->flags & SCHEMA_TRIGGERS) &&
-        accepted(f, tape))
+    if (c->session.boot == BOOT_PENDING && k->m != NULL &&
+        (k->m->flags & SCHEMA_TRIGGERS) && accepted(f, tape))
         permit(c, k);
     auth_command_ended(k->identity, k->action, k->payload, accepted(f, tape));
     if (!accepted(f, tape))
@@ -676,7 +688,8 @@ calls_answered(
             repaired(&description, f, tape, f->description_tok),
             repaired(&details, f, tape, f->details_tok));
     } else {
-        if (self.conf.ocpp_validation != CONF_ocpp_validation_off) {
+        if (self.conf.ocpp_validation != CONF_ocpp_validation_off &&
+            k->m != NULL) {
             if (!schema_check(k->m, SCHEMA_RESPONSE, tape, f->payload_tok,
                     dialect_mode(), &v)) {
                 violation_report(c, "result", v.text, tape->text, tape->len);
@@ -838,6 +851,7 @@ calls_write(const struct conn *c, struct buf *out)
         fields_put_u64(out, "timeout", k->timeout_ms);
         fields_put_u64(out, "announced", k->announced != 0);
         fields_put_u64(out, "sent", k->sent);
+        fields_put_u64(out, "unchecked", k->unchecked);
         fields_put_u64(out, "sent_age", (uint32_t)(self.now_ms - k->sent_ms));
         if (k->queued != NULL)
             call_queue_write(k->queued, out);
@@ -893,7 +907,8 @@ make_of_line(struct fields *f, const char *identity)
         .command_id = command,
         .identity = identity,
         .action = action,
-        .payload = fields_str(f, "payload", CHANNEL_BODY_MAX)});
+        .payload = fields_str(f, "payload", CHANNEL_BODY_MAX),
+        .unchecked = fields_bool(f, "unchecked", false)});
     if (k == NULL)
         return NULL;
     snprintf(k->id, sizeof k->id, "%s", id);
@@ -952,7 +967,7 @@ take_call(struct conn *c, struct fields *f)
         k->announced = journal_committed() != 0 ? journal_committed() : 1;
     if (fields_find(f, "queue_epoch") != NULL)
         k->queued = call_queue_read(c, f, k->command_id, k->action);
-    if (k->m == NULL) {
+    if (k->m == NULL && !k->unchecked) {
         finish_plain(
             k, k->sent ? OUTCOME_uncertain : OUTCOME_invalid, NULL, "");
         return;
