@@ -111,6 +111,12 @@ journal_stalled_ms(void)
 }
 
 bool
+journal_idle(void)
+{
+    return appended == committed;
+}
+
+bool
 journal_failing(const char **words)
 {
     return refusing;
