@@ -152,7 +152,7 @@ listen l
 
 def nginx_config(ca, port, to, d):
     return f"""
-load_module modules/ngx_stream_module.so;
+load_module /usr/lib/nginx/modules/ngx_stream_module.so;
 daemon off;
 pid {d}/pid;
 error_log {d}/log;
@@ -182,7 +182,7 @@ def peer_memory(row, ca, name):
     port = bench.free_port()
     try:
         with gateway(None, PEERS, limits__address_connections=0,
-                     limits__network_connections=0) as g:
+                     limits__prefix_connections=0) as g:
             with open(d + "/conf", "w") as f:
                 f.write(haproxy_config(ca, port, g.port) if name == "haproxy"
                         else nginx_config(ca, port, g.port, d))
