@@ -1,4 +1,6 @@
-/* The small things in common/: buf, writer, clock, channel, cref, stats. */
+/* The small things in common/: buf, writer, clock, channel, cref, stats, usage,
+ * since, score. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -8,8 +10,11 @@
 #include "clock.h"
 #include "crc32c.h"
 #include "cref.h"
+#include "score.h"
+#include "since.h"
 #include "stats.h"
 #include "unit.h"
+#include "usage.h"
 #include "writer.h"
 
 static void
@@ -178,6 +183,105 @@ checksums_are_those_of_rfc_3720(void)
             CHECK_EQ(crc32c(data + from, n), crc32c_by_table(data + from, n));
 }
 
+static void
+a_usage_is_read_item_by_item(void)
+{
+    const char *u = "IDENTITY [KEY|none] add|remove [--limit N] [-b] [--x a|b]";
+    static const char *const want[][3] = {{"", "IDENTITY", ""},
+        {"", "KEY|none", "o"}, {"", "add|remove", ""}, {"--limit", "N", "o"},
+        {"-b", "", "o"}, {"--x", "a|b", "o"}};
+    struct usage_item        item;
+    char                     word[32];
+
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        CHECK(usage_next(&u, &item));
+        CHECK_STR(item.option, want[i][0]);
+        CHECK_STR(item.value, want[i][1]);
+        CHECK_EQ(item.optional, want[i][2][0] == 'o');
+    }
+    CHECK(!usage_next(&u, &item));
+    const char *v = "KEY|none";
+    CHECK(usage_word(&v, word, sizeof word));
+    CHECK_STR(word, "KEY");
+    CHECK(!usage_is_literal(word));
+    CHECK(usage_word(&v, word, sizeof word));
+    CHECK_STR(word, "none");
+    CHECK(usage_is_literal(word) && !usage_word(&v, word, sizeof word));
+}
+
+static void
+a_time_is_given_as_such_or_as_an_age(void)
+{
+    static const char *const wrong[] = {
+        "", "1", "h", "1w", "-1h", "1h ", "2026-01-31", "99999999999999999d"};
+    uint64_t ms = 0, now = clock_wall_ms();
+
+    CHECK(since_parse("2026-01-31T12:00:00Z", &ms));
+    CHECK_EQ(ms, 1769860800000u);
+    CHECK(since_parse("1h30m", &ms));
+    CHECK(ms >= now - 5400000 && ms <= clock_wall_ms() - 5400000);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        CHECK(!since_parse(wrong[i], &ms));
+}
+
+static void
+add_event(struct score *s, const char *cp, const char *type, const char *rest)
+{
+    struct buf text = BUF_INIT(4096);
+
+    buf_addf(&text,
+        "{\"eventId\":\"0000000000000001-n\",\"eventType\":\"%s\","
+        "\"chargePointId\":\"%s\",\"timestamp\":\"2026-01-31T12:00:00.000Z\""
+        "%s}",
+        type, cp, rest);
+    struct journal_line line = {.p = text.p, .len = text.len, .number = 1};
+    score_add(s, &line);
+    buf_free(&text);
+}
+
+static void
+a_score_is_bounded_and_takes_any_text(void)
+{
+    struct score           *s = score_new(3);
+    struct score_view       v = {.worst = 10, .until_ms = 86400000};
+    size_t                  n;
+    const struct score_row *r;
+
+    for (int i = 0; i < 6; i++) {
+        char cp[8];
+        snprintf(cp, sizeof cp, "CP%d", i);
+        add_event(s, cp, "command.response",
+            ",\"payload\":{\"outcome\":\"timeout\"}");
+    }
+    r = score_rows(s, &v, &n);
+    CHECK_EQ(n, 4u); /* three, and all others */
+    CHECK_EQ(score_points(s), 3u);
+    CHECK_STR(r[0].name, ""); /* the worst, as it counts for three */
+    CHECK_EQ(r[0].missing, 3u);
+    /* Names of any kind, and members of the wrong type. */
+    add_event(s, "CP0", "charge_point.booted",
+        ",\"payload\":{\"chargePointVendor\":7,\"chargePointModel\":"
+        "\"a\\u0007\\\"b\",\"firmwareVersion\":[]}");
+    add_event(s, "CP0", "connector.status_changed",
+        ",\"payload\":{\"timestamp\":\"2026-01-31T11:59:00Z\"},"
+        "\"deviations\":[\"no_zone\",\"none of them\",\"no_zone\"]");
+    add_event(s, "CP0", "connector.status_changed",
+        ",\"payload\":{\"timestamp\":\"2026-01-31T11:00:00Z\"}");
+    add_event(s, "CP0", "charge_point.disconnected",
+        ",\"payload\":{\"reason\":\"idle\",\"pingMs\":99999999999999999999}");
+    v.by = SCORE_MODEL;
+    r = score_rows(s, &v, &n);
+    CHECK_EQ(n, 2u);
+    for (size_t i = 0; i < n; i++)
+        if (r[i].name[0] != '\0') {
+            CHECK_STR(r[i].name, "a?\"b");
+            CHECK_EQ(r[i].deviations[DEVIATION_no_zone], 2u);
+            CHECK_EQ(r[i].clock_ms, -60000);
+            CHECK_EQ(r[i].ends[CLOSE_idle], 1u);
+        }
+    score_free(s);
+}
+
 int
 main(void)
 {
@@ -188,5 +292,8 @@ main(void)
     a_cref_keeps_its_parts();
     quantiles_name_the_bucket();
     checksums_are_those_of_rfc_3720();
+    a_usage_is_read_item_by_item();
+    a_time_is_given_as_such_or_as_an_age();
+    a_score_is_bounded_and_takes_any_text();
     return unit_done();
 }
