@@ -53,7 +53,7 @@ take_line(struct registry *r, const char *line, const char *end)
 {
     const char *word;
     size_t      n, len;
-    char        name[REGISTRY_NAME_MAX];
+    char        name[IDENTITY_MAX];
     uint32_t    entry;
 
     if (!file_next_word(&line, end, &word, &n) || n != 1 || word[0] < '2' ||

@@ -44,7 +44,6 @@
 #include "registry_remotes.h"
 #include "registry_starts.h"
 
-#define REGISTRY_NAME_MAX IDENTITY_MAX /* its former name, until 10:00 */
 /* How long the lock is waited for: by a handshake, which can try again later,
  * and by others. */
 #define REGISTRY_TRY_MS 2

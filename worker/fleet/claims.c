@@ -518,7 +518,7 @@ claims_take(struct fields *f)
 {
     if (strcmp(f->word, "leaving") != 0)
         return inbox_take(f) || call_queue_take(f);
-    const char *identity = fields_str(f, "identity", REGISTRY_NAME_MAX);
+    const char *identity = fields_str(f, "identity", IDENTITY_MAX);
     uint64_t    epoch = fields_u64(f, "epoch", 0, UINT64_MAX);
     if (claims != NULL && identity[0] != '\0' && epoch != 0)
         leave(identity, strlen(identity),

@@ -921,8 +921,7 @@ take_outcome(struct fields *f)
 {
     const char  *protocol = fields_str(f, "protocol", 32);
     const char  *word = fields_str(f, "outcome", 32);
-    struct call *k =
-        make_of_line(f, fields_str(f, "identity", REGISTRY_NAME_MAX));
+    struct call *k = make_of_line(f, fields_str(f, "identity", IDENTITY_MAX));
     const struct field *ended = fields_find(f, "ended");
 
     if (k == NULL)
@@ -944,7 +943,7 @@ take_outcome(struct fields *f)
 static void
 take_call(struct conn *c, struct fields *f)
 {
-    char        identity[REGISTRY_NAME_MAX + 1];
+    char        identity[IDENTITY_MAX + 1];
     size_t      len;
     const char *name = registry_name(self.registry, c->session.entry, &len);
 

@@ -108,6 +108,6 @@ tap_read(struct fields *f)
         return false;
     uint64_t id = fields_u64(f, "id", 0, UINT64_MAX);
     if (id != 0)
-        tap_add(id, fields_str(f, "pattern", REGISTRY_NAME_MAX * 2 - 1));
+        tap_add(id, fields_str(f, "pattern", IDENTITY_MAX * 2 - 1));
     return true;
 }
