@@ -257,6 +257,26 @@ def test_redis_hangs(redis):
         redis_ready(g)
 
 
+@with_redis
+def test_the_disk_hangs_while_it_is_noted_what_was_shipped(redis):
+    s, shim = redis(), Shim()
+    g = gateway(shim, redis_host="127.0.0.1", redis_port=s.port)
+    redis_ready(g)
+    fleet = Fleet(g)
+    shim.hang(OPEN, ".shipped")
+    with fleet:
+        poll(shim.hit, 30, "a call that hangs")
+        poll(lambda: g.stat("helpers_late") > 0, 30, "the hang to be reported")
+        for i in range(20):
+            Charger(g, "X%d" % i).boot()        # events go on to Redis
+        poll(lambda: g.stat("ship_lag_ms") == 0, 30, "all events in Redis")
+        last(HANG_S / 4)
+        shim.go_on()
+        poll(lambda: g.stat("helpers_late") == 0, 30, "the end of it")
+    hints = os.path.join(g.state_dir, "journal", "w000.shipped")
+    poll(lambda: os.path.exists(hints), 30, "the file")
+
+
 def test_a_worker_that_hangs_holds_no_newcomers():
     g = gateway(server_stuck_timeout="60s")
     here = [Charger(g, "H%d" % i, worker=i % 2) for i in range(4)]

@@ -14,6 +14,7 @@
 #include "journal/journal_id.h"
 #include "log.h"
 #include "fleet/redis.h"
+#include "helper.h"
 #include "journal_dir.h"
 #include "base/self.h"
 
@@ -62,6 +63,7 @@ struct journey {
     uint64_t            read;    /* last event taken from the files */
     uint64_t            hint;    /* all up to this one were there */
     uint64_t            kept;    /* ... is in the file */
+    bool                writing; /* the helper writes the file */
     uint64_t            blocked; /* the event that waits for another slot */
     uint64_t            floor;   /* all below are there, as others rely on it */
     uint64_t     acked_ms; /* time stamp of the newest event that is there */
@@ -162,31 +164,74 @@ remember(struct journey *j)
         j->lanes[i].hint = j->lanes[i].acked;
 }
 
+/* Of the helper's thread: a file's new contents. */
+struct hint_job {
+    struct helper_job h;
+    struct journey   *j;
+    uint64_t          all;
+    bool              ok;
+    char              name[sizeof dir + 32];
+    struct buf        text;
+};
+
+static struct helper hints =
+    HELPER_INIT("ocppd-hints", "the disk of the journal", 64, 2000);
+
+static void
+hint_work(struct helper_job *h)
+{
+    struct hint_job *w = (struct hint_job *)h;
+    char             temp[sizeof w->name + 4];
+
+    snprintf(temp, sizeof temp, "%s.new", w->name);
+    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return; /* a full disk: the journal reports it */
+    w->ok = write(fd, w->text.p, w->text.len) == (ssize_t)w->text.len;
+    w->ok &= close(fd) == 0;
+    w->ok = w->ok && rename(temp, w->name) == 0;
+    if (!w->ok)
+        unlink(temp);
+}
+
+static void
+hint_written(struct helper_job *h)
+{
+    struct hint_job *w = (struct hint_job *)h;
+
+    w->j->writing = false;
+    if (w->ok)
+        w->j->kept = w->all;
+    buf_free(&w->text);
+    free(w);
+}
+
+/* A disk that hangs delays the file and nothing else. */
 static void
 hint_write(struct journey *j)
 {
-    char name[sizeof dir + 32], temp[sizeof name + 4];
-
     remember(j);
-    uint64_t all = j->hint;
-    if (all <= j->kept)
+    if (j->hint <= j->kept || j->writing)
         return;
-    hint_name(j, name, sizeof name);
-    snprintf(temp, sizeof temp, "%s.new", name);
-    FILE *f = fopen(temp, "we");
-    if (f == NULL)
-        return; /* a full disk: the journal reports it */
-    fprintf(f, "shards %u of %s id %s\nall %" PRIu64 "\n", redis_shards(),
-        self.conf.redis_prefix, journal_id(), all);
+    struct hint_job *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return;
+    w->h.work = hint_work;
+    w->h.done = hint_written;
+    w->j = j;
+    w->all = j->hint;
+    hint_name(j, w->name, sizeof w->name);
+    w->text = BUF_INIT(1 << 20);
+    buf_addf(&w->text, "shards %u of %s id %s\nall %" PRIu64 "\n",
+        redis_shards(), self.conf.redis_prefix, journal_id(), w->all);
     for (unsigned i = 0; i < redis_shards(); i++)
         if (j->lanes[i].hint != 0)
-            fprintf(f, "%u %" PRIu64 "\n", i, j->lanes[i].hint);
-    bool ok = fflush(f) == 0;
-    ok &= fclose(f) == 0;
-    if (ok && rename(temp, name) == 0)
-        j->kept = all;
-    else
-        unlink(temp);
+            buf_addf(&w->text, "%u %" PRIu64 "\n", i, j->lanes[i].hint);
+    j->writing = helper_submit(&hints, &w->h);
+    if (!j->writing) {
+        buf_free(&w->text);
+        free(w);
+    }
 }
 
 /* --- sending ------------------------------------------------------------- */
