@@ -537,7 +537,7 @@ test_config(void)
         fprintf(stderr, "ocppd: %s\n", buf_cstr(&why));
         exit(MASTER_EXIT_CONFIG);
     }
-    fwrite(notes.p, 1, notes.len, stderr);
+    fputs(buf_cstr(&notes), stderr);
     printf("%s: the configuration is right\n",
         master.conf_file ? master.conf_file : "built-in defaults");
     exit(0);

@@ -1087,7 +1087,9 @@ def test_no_key_is_used_twice_with_one_nonce():
         nonces = d + "/nonces"
         g = gateway(tls_rekey="1s", limits_message_rate=0,
                     env={"LD_PRELOAD": os.path.join(B, "nonce_shim.so"),
-                         "OCPPD_NONCES": nonces})
+                         "OCPPD_NONCES": nonces,
+                         "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") +
+                         ":verify_asan_link_order=0"})
         fleets = [subprocess.Popen(
             [os.path.join(B, "ocppsim"), "-u", "wss://127.0.0.1:%d/ocpp"
              % g.tls_port, "-n", "20", "--rate", "5000", "-i", "V" + v + "%d",
