@@ -69,12 +69,10 @@ writer_quote(struct buf *out, const char *s, size_t n)
     buf_addc(out, '"');
 }
 
-/* Comma and key: what stands before every value. */
-static void
-lead(struct writer *w, const char *key)
+void
+writer_lead(struct writer *w, const char *key, size_t n)
 {
     uint32_t bit = 1u << w->depth;
-    size_t   n = key != NULL ? strlen(key) : 0;
 
     if (!buf_reserve(w->out, n + 4))
         return;
@@ -89,6 +87,12 @@ lead(struct writer *w, const char *key)
         *to++ = ':';
     }
     w->out->len = (size_t)(to - w->out->p);
+}
+
+static void
+lead(struct writer *w, const char *key)
+{
+    writer_lead(w, key, key != NULL ? strlen(key) : 0);
 }
 
 void
@@ -111,19 +115,6 @@ writer_close(struct writer *w)
     ensure(w->depth > 0);
     buf_addc(w->out, w->array & (1u << w->depth) ? ']' : '}');
     w->depth--;
-}
-
-void
-writer_strn(struct writer *w, const char *key, const char *s, size_t n)
-{
-    lead(w, key);
-    writer_quote(w->out, s, n);
-}
-
-void
-writer_str(struct writer *w, const char *key, const char *s)
-{
-    writer_strn(w, key, s, strlen(s));
 }
 
 void
@@ -168,11 +159,4 @@ writer_null(struct writer *w, const char *key)
 {
     lead(w, key);
     buf_adds(w->out, "null");
-}
-
-void
-writer_raw(struct writer *w, const char *key, const char *raw, size_t n)
-{
-    lead(w, key);
-    buf_add(w->out, raw, n);
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "buf.h"
 
@@ -29,17 +30,39 @@ struct writer {
  * NULL. */
 void writer_open(struct writer *w, const char *key, char brace); /* { or [ */
 void writer_close(struct writer *w);
-void writer_str(struct writer *w, const char *key, const char *s);
-void writer_strn(struct writer *w, const char *key, const char *s, size_t n);
 void writer_u64(struct writer *w, const char *key, uint64_t v);
 void writer_i64(struct writer *w, const char *key, int64_t v);
 void writer_f64(struct writer *w, const char *key, double v); /* %.6g */
 void writer_bool(struct writer *w, const char *key, bool v);
 void writer_null(struct writer *w, const char *key);
-/* raw is JSON already: it goes out byte for byte. */
-void writer_raw(struct writer *w, const char *key, const char *raw, size_t n);
 
 /* The escaped, quoted form of one string, without a writer. */
 void writer_quote(struct buf *out, const char *s, size_t n);
+
+/* What stands before every value: a comma, and the key of len bytes. */
+void writer_lead(struct writer *w, const char *key, size_t len);
+
+/* The three below are inline since nearly all members of an event are written
+ * by them, and the length of a key that is a literal is known then. */
+static inline void
+writer_strn(struct writer *w, const char *key, const char *s, size_t n)
+{
+    writer_lead(w, key, key != NULL ? strlen(key) : 0);
+    writer_quote(w->out, s, n);
+}
+
+static inline void
+writer_str(struct writer *w, const char *key, const char *s)
+{
+    writer_strn(w, key, s, strlen(s));
+}
+
+/* raw is JSON already: it goes out byte for byte. */
+static inline void
+writer_raw(struct writer *w, const char *key, const char *raw, size_t n)
+{
+    writer_lead(w, key, key != NULL ? strlen(key) : 0);
+    buf_add(w->out, raw, n);
+}
 
 #endif
