@@ -1,5 +1,5 @@
 /* calls: commands, CALLs from the platform to a charge point. See calls.h. */
-#include "session/calls.h"
+#include "session/calls_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,32 +31,6 @@
 #define CUT "the answer is too long for an event"
 #define TOO_LONG "\"cut\":\"" CUT "\""
 #define OWN_ID_MAX 64 /* of a generated commandId: 16 digits, -, node */
-
-struct call {
-    struct call        *next;
-    uint64_t            request; /* the master's number for it */
-    struct queued_call *queued;  /* of Redis; else NULL */
-    uint32_t            taken_ms;
-    uint32_t            sent_ms;
-    uint32_t            timeout_ms; /* from taken_ms, for the whole of it */
-    uint64_t            announced;  /* number of its command.sent event, 0:
-                                       there is none yet */
-    bool        sent;
-    bool        unchecked;            /* sent whatever the schema says */
-    const char *violation;            /* of the schema by the CALLRESULT */
-    uint64_t    deviations;           /* of the CALLRESULT */
-    uint8_t     outcome;              /* while it waits for the journal */
-    char        id[OCPPJ_ID_MAX + 1]; /* message id of the CALL */
-    /* One allocation holds the strings too. */
-    const char                  *command_id;
-    const char                  *identity;
-    const char                  *action;
-    const char                  *payload;
-    const char                  *protocol; /* "" if it was never sent */
-    const struct schema_message *m;
-    struct buf ended; /* the outcome's JSON, once there is one */
-    char       strings[];
-};
 
 /* Outcomes the journal would not take, oldest first. */
 static struct call  *parked;
@@ -137,6 +111,20 @@ publish_outcome(struct call *k)
     return true;
 }
 
+void
+calls_park(struct call *k)
+{
+    k->next = NULL;
+    *parked_last = k;
+    parked_last = &k->next;
+}
+
+struct call *
+calls_parked(void)
+{
+    return parked;
+}
+
 /* Ends a command that is in no queue any more. payload: the CALLRESULT's;
  * code, description, details: of the CALLERROR, or of the gateway. All JSON
  * but code and NULL where there is none. */
@@ -201,15 +189,12 @@ finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
         writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
         writer_close(&w);
     }
-    k->next = NULL;
-    if (parked == NULL && publish_outcome(k))
-        return;
-    *parked_last = k;
-    parked_last = &k->next;
+    if (parked != NULL || !publish_outcome(k))
+        calls_park(k);
 }
 
-static void
-finish_plain(
+void
+calls_finish_plain(
     struct call *k, enum outcome outcome, const char *code, const char *why)
 {
     static struct buf quoted = {.max = 1024};
@@ -239,18 +224,6 @@ calls_retry(void)
 
 /* --- queue --------------------------------------------------------------- */
 
-/* A call as it was asked for, whichever way it came. */
-struct call_request {
-    uint64_t            request;    /* the master's number for it; 0 none */
-    struct queued_call *queued;     /* of Redis; else NULL */
-    uint64_t            timeout_ms; /* 0: ocpp.message_timeout */
-    const char         *command_id; /* "": the gateway makes one */
-    const char         *identity;
-    const char         *action;
-    const char         *payload; /* "" stands for {} */
-    bool                unchecked;
-};
-
 /* Appends a copy of text at *at, and returns it. */
 static const char *
 keep(char **at, const char *text)
@@ -263,8 +236,8 @@ keep(char **at, const char *text)
     return copy;
 }
 
-static struct call *
-make(const struct call_request *r)
+struct call *
+calls_make(const struct call_request *r)
 {
     /* Both stand for a payload without members (OCPP-J 1.6 section 4.2.1). */
     const char *payload =
@@ -302,7 +275,7 @@ make(const struct call_request *r)
 static struct call *
 make_of_datagram(const struct channel_msg *msg, const char *body)
 {
-    return make(&(struct call_request){.request = msg->id,
+    return calls_make(&(struct call_request){.request = msg->id,
         .timeout_ms = msg->arg,
         .command_id = channel_string(body, msg->len, 0),
         .identity = channel_string(body, msg->len, 1),
@@ -368,7 +341,7 @@ calls_take(const struct channel_msg *msg, const char *body)
             STAT_DEC(self.st, commands_pending);
             free(k);
         } else {
-            finish_plain(k, OUTCOME_offline, NULL, "");
+            calls_finish_plain(k, OUTCOME_offline, NULL, "");
         }
         return;
     }
@@ -388,12 +361,13 @@ calls_take_queued(struct conn *c, struct queued_call *q, const char *action,
     snprintf(identity, sizeof identity, "%.*s", (int)name_len, name);
     buf_clear(&text);
     buf_add(&text, payload, len);
-    struct call *k = text.overflow ? NULL
-                                   : make(&(struct call_request){.queued = q,
-                                         .command_id = call_queue_id(q),
-                                         .identity = identity,
-                                         .action = action,
-                                         .payload = buf_cstr(&text)});
+    struct call *k = text.overflow
+        ? NULL
+        : calls_make(&(struct call_request){.queued = q,
+              .command_id = call_queue_id(q),
+              .identity = identity,
+              .action = action,
+              .payload = buf_cstr(&text)});
     if (k == NULL) {
         log_error("%s: no memory for a call from Redis; it ends as offline",
             identity);
@@ -418,18 +392,18 @@ enqueue(struct conn *c, struct call *k)
 
     tape_return(tape);
     if (why != NULL) {
-        finish_plain(k, OUTCOME_invalid, "Invalid", why);
+        calls_finish_plain(k, OUTCOME_invalid, "Invalid", why);
         return;
     }
     k->protocol = dialects[c->session.protocol].name;
     if (frame_size(k) > self.conf.websocket_max_output_size) {
-        finish_plain(k, OUTCOME_invalid, "TooLarge",
+        calls_finish_plain(k, OUTCOME_invalid, "TooLarge",
             "the command is larger than websocket.max_output_size");
         return;
     }
     struct busy *b = conn_busy(c);
     if (b == NULL || b->session.calls_n >= self.conf.ocpp_call_queue) {
-        finish_plain(k, OUTCOME_invalid, "QueueFull",
+        calls_finish_plain(k, OUTCOME_invalid, "QueueFull",
             "as many commands as ocpp.call_queue wait for this charge point");
         return;
     }
@@ -442,8 +416,8 @@ enqueue(struct conn *c, struct call *k)
     conn_settle(c);
 }
 
-static struct call *
-pop(struct conn *c)
+struct call *
+calls_pop(struct conn *c)
 {
     struct call *k = c->busy->session.calls;
 
@@ -635,10 +609,10 @@ calls_spoiled(struct conn *c, const struct ocppj_frame *f)
 
     if (f->verdict != OCPPJ_MALFORMED || !in_flight(k, f))
         return;
-    pop(c);
+    calls_pop(c);
     if (f->type == OCPPJ_CALLRESULT)
         answer_result(c, f, OCPPJ_FORMATION_VIOLATION, f->why);
-    finish_plain(k, OUTCOME_error,
+    calls_finish_plain(k, OUTCOME_error,
         ocppj_error_word(
             OCPPJ_FORMATION_VIOLATION, dialects[c->session.protocol].spelling),
         f->why);
@@ -675,7 +649,7 @@ calls_answered(
     tap_frame(c, TAP_IN, tape->text, tape->len, "command answered");
     histogram_add(
         &self.st->command_time, (uint64_t)(self.now_ms - k->sent_ms) * 1000);
-    pop(c);
+    calls_pop(c);
     if (c->session.boot == BOOT_PENDING && k->m != NULL &&
         (k->m->flags & SCHEMA_TRIGGERS) && accepted(f, tape))
         permit(c, k);
@@ -723,9 +697,9 @@ calls_tick(struct conn *c)
         *p = k->next;
         c->busy->session.calls_n--;
         if (k->sent)
-            finish_plain(k, OUTCOME_timeout, NULL, "");
+            calls_finish_plain(k, OUTCOME_timeout, NULL, "");
         else
-            finish_plain(k, OUTCOME_expired, NULL, "");
+            calls_finish_plain(k, OUTCOME_expired, NULL, "");
     }
     calls_pump(c);
 }
@@ -734,8 +708,8 @@ void
 calls_drop(struct conn *c)
 {
     while (c->busy != NULL && c->busy->session.calls != NULL) {
-        struct call *k = pop(c);
-        finish_plain(
+        struct call *k = calls_pop(c);
+        calls_finish_plain(
             k, k->sent ? OUTCOME_uncertain : OUTCOME_offline, NULL, "");
     }
 }
@@ -824,168 +798,5 @@ calls_settle(const struct channel_msg *msg, const char *body)
             return;
         }
     ensure(msg->arg < OUTCOMES);
-    finish_plain(k, (enum outcome)msg->arg, NULL, "");
-}
-
-/* --- the move to another process ----------------------------------------- */
-
-static void
-put_call(const struct call *k, struct buf *out)
-{
-    fields_put_u64(out, "request", k->request);
-    fields_put_str(out, "id", k->id);
-    fields_put_str(out, "command", k->command_id);
-    fields_put_str(out, "action", k->action);
-    fields_put_u64(out, "age", (uint32_t)(self.now_ms - k->taken_ms));
-}
-
-void
-calls_write(const struct conn *c, struct buf *out)
-{
-    const struct call *k = c->busy != NULL ? c->busy->session.calls : NULL;
-
-    for (; k != NULL; k = k->next) {
-        fields_begin(out, "call");
-        put_call(k, out);
-        fields_put_str(out, "payload", k->payload);
-        fields_put_u64(out, "timeout", k->timeout_ms);
-        fields_put_u64(out, "announced", k->announced != 0);
-        fields_put_u64(out, "sent", k->sent);
-        fields_put_u64(out, "unchecked", k->unchecked);
-        fields_put_u64(out, "sent_age", (uint32_t)(self.now_ms - k->sent_ms));
-        if (k->queued != NULL)
-            call_queue_write(k->queued, out);
-        fields_end(out);
-    }
-}
-
-void
-calls_put(struct buf *out)
-{
-    for (const struct call *k = parked; k != NULL; k = k->next) {
-        fields_begin(out, "outcome");
-        put_call(k, out);
-        fields_put_str(out, "identity", k->identity);
-        fields_put_str(out, "protocol", k->protocol);
-        fields_put_str(out, "outcome", outcome_info[k->outcome].word);
-        fields_put_bytes(out, "ended", k->ended.p, k->ended.len);
-        fields_end(out);
-    }
-}
-
-void
-calls_forget(struct conn *c)
-{
-    while (c->busy != NULL && c->busy->session.calls != NULL) {
-        STAT_DEC(self.st, commands_pending);
-        free(pop(c));
-    }
-}
-
-bool
-calls_announced(const struct conn *c)
-{
-    const struct call *k = c->busy != NULL ? c->busy->session.calls : NULL;
-
-    return k != NULL && k->announced != 0 && !k->sent;
-}
-
-/* The call of a line; NULL if memory is out or the line is not right. */
-static struct call *
-make_of_line(struct fields *f, const char *identity)
-{
-    const char *id = fields_str(f, "id", OCPPJ_ID_MAX);
-    const char *command = fields_str(f, "command", CHANNEL_BODY_MAX);
-    const char *action = fields_str(f, "action", 64);
-
-    if (id[0] == '\0' || command[0] == '\0' || action[0] == '\0' ||
-        f->bad != NULL)
-        return NULL;
-    struct call *k = make(&(struct call_request){
-        .request = fields_u64(f, "request", 0, UINT64_MAX),
-        .timeout_ms = fields_u64(f, "timeout", 0, UINT32_MAX),
-        .command_id = command,
-        .identity = identity,
-        .action = action,
-        .payload = fields_str(f, "payload", CHANNEL_BODY_MAX),
-        .unchecked = fields_bool(f, "unchecked", false)});
-    if (k == NULL)
-        return NULL;
-    snprintf(k->id, sizeof k->id, "%s", id);
-    k->taken_ms = self.now_ms - (uint32_t)fields_u64(f, "age", 0, UINT32_MAX);
-    return k;
-}
-
-static void
-take_outcome(struct fields *f)
-{
-    const char  *protocol = fields_str(f, "protocol", 32);
-    const char  *word = fields_str(f, "outcome", 32);
-    struct call *k = make_of_line(f, fields_str(f, "identity", IDENTITY_MAX));
-    const struct field *ended = fields_find(f, "ended");
-
-    if (k == NULL)
-        return;
-    k->outcome = OUTCOME_uncertain;
-    for (unsigned i = 0; i < OUTCOMES; i++)
-        if (strcmp(outcome_info[i].word, word) == 0)
-            k->outcome = (uint8_t)i;
-    for (unsigned i = 0; i < DIALECTS; i++)
-        if (strcmp(dialects[i].name, protocol) == 0)
-            k->protocol = dialects[i].name;
-    k->ended.max = JOURNAL_LINE_MAX;
-    if (ended != NULL)
-        buf_add(&k->ended, ended->value, ended->len);
-    *parked_last = k;
-    parked_last = &k->next;
-}
-
-static void
-take_call(struct conn *c, struct fields *f)
-{
-    char        identity[IDENTITY_MAX + 1];
-    size_t      len;
-    const char *name = registry_name(self.registry, c->session.entry, &len);
-
-    snprintf(identity, sizeof identity, "%.*s", (int)len, name);
-    struct call *k = make_of_line(f, identity);
-    struct busy *b = conn_busy(c);
-    if (k == NULL || b == NULL) {
-        log_error("%s: a command was lost on its way to this worker", identity);
-        free(k);
-        return;
-    }
-    k->protocol = dialects[c->session.protocol].name;
-    k->m = schema_find(
-        dialects[c->session.protocol].schema, k->action, strlen(k->action));
-    k->sent = fields_bool(f, "sent", false);
-    k->sent_ms =
-        self.now_ms - (uint32_t)fields_u64(f, "sent_age", 0, UINT32_MAX);
-    /* Its command.sent event was durable before it moved. */
-    if (fields_bool(f, "announced", false))
-        k->announced = journal_committed() != 0 ? journal_committed() : 1;
-    if (fields_find(f, "queue_epoch") != NULL)
-        k->queued = call_queue_read(c, f, k->command_id, k->action);
-    if (k->m == NULL && !k->unchecked) {
-        finish_plain(
-            k, k->sent ? OUTCOME_uncertain : OUTCOME_invalid, NULL, "");
-        return;
-    }
-    struct call **p = &b->session.calls;
-    while (*p != NULL)
-        p = &(*p)->next;
-    *p = k;
-    b->session.calls_n++;
-}
-
-bool
-calls_read(struct conn *c, struct fields *f)
-{
-    if (strcmp(f->word, "outcome") == 0)
-        take_outcome(f);
-    else if (strcmp(f->word, "call") != 0)
-        return false;
-    else if (c != NULL && c->state == CONN_OPEN)
-        take_call(c, f);
-    return true;
+    calls_finish_plain(k, (enum outcome)msg->arg, NULL, "");
 }
