@@ -393,12 +393,11 @@ form_word(enum form f)
 void
 registry_starts_write(struct registry *r, uint32_t entry, struct buf *out)
 {
-    struct registry_starts *s = registry_starts_at(r, entry);
-
-    for (int i = 0; i < REGISTRY_STARTS; i++) {
+    for (int i = 0; i < REGISTRY_STARTS && !is_free(r, entry, i); i++) {
         struct registry_start copy;
-        uint64_t              first = s->word[i][0], second = s->word[i][1];
-        uint64_t              third = s->word[i][2];
+        _Atomic uint64_t     *word = words(r, entry, i);
+        uint64_t              first = word[0], second = word[1];
+        uint64_t              third = word[2];
         enum form             f = form_of(second);
         char                  key[KEYS_LEN];
 

@@ -117,6 +117,35 @@ an_entry_comes_through(void)
     buf_free(&b);
 }
 
+/* Those of the far table too. */
+static void
+all_starts_of_an_entry_move(void)
+{
+    struct registry *old = make(2), *new = make(2);
+    struct buf       b = BUF_INIT(1 << 16);
+    uint64_t         latest;
+    uint32_t         entry, i;
+
+    CHECK_EQ(registry_look_up(old, "A", 1, true, &entry), REGISTRY_OK);
+    for (int k = 0; k < REGISTRY_STARTS; k++)
+        registry_start_know(old, entry,
+            (uint64_t[2]){(uint64_t)k + 1, 1u << 16}, (uint64_t)k + 100, k, "",
+            0);
+    CHECK(registry_state_write(old, entry, 0, &b));
+    CHECK(parse(&b));
+    CHECK_EQ(registry_state_read(new, &f, &i, &latest), REGISTRY_OK);
+    for (int k = 0; k < REGISTRY_STARTS; k++) {
+        const uint64_t        fp[2] = {(uint64_t)k + 1, 1u << 16};
+        struct registry_start was, is;
+        CHECK_EQ(
+            registry_start_find(old, entry, fp, &was), REGISTRY_START_KNOWN);
+        CHECK_EQ(registry_start_find(new, i, fp, &is), REGISTRY_START_KNOWN);
+        CHECK_EQ(is.number, k + 100);
+        CHECK_EQ(was.number, is.number);
+    }
+    buf_free(&b);
+}
+
 static enum registry_result
 read_text(struct registry *r, const char *text, uint32_t *i)
 {
@@ -159,7 +188,7 @@ hostile_entries_are_harmless(void)
     CHECK_EQ(e->flips, 0);
     CHECK_EQ(e->last_action, 0);
     CHECK_EQ(e->generation, 0);
-    for (int k = 0; k < REGISTRY_STARTS; k++)
+    for (int k = 0; k < REGISTRY_STARTS_NEAR; k++)
         CHECK(registry_starts_at(r, i)->word[k][1] == 0);
     CHECK_EQ(
         read_text(r, "entry name=B last_seen=4000000000", &i), REGISTRY_OK);
@@ -337,6 +366,7 @@ main(void)
     a_segment_comes_through();
     hostile_segments_are_harmless();
     an_entry_comes_through();
+    all_starts_of_an_entry_move();
     hostile_entries_are_harmless();
     return unit_done();
 }
