@@ -137,8 +137,9 @@ secure_seal(struct secure *s, const char *p, size_t n, size_t *sealed)
     size_t          need = record_bound(r, n);
 
     if (need > size) {
-        scratch = realloc(scratch, need);
-        ensure(scratch != NULL);
+        uint8_t *larger = realloc(scratch, need);
+        ensure(larger != NULL);
+        scratch = larger;
         size = need;
     }
     *sealed = record_seal(r, RECORD_DATA, p, n, scratch);
