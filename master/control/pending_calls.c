@@ -338,7 +338,8 @@ outcome_of(const char *word)
     return OUTCOME_uncertain;
 }
 
-/* Four strings, each with its NUL. */
+/* Strings, each with its NUL: the four of every version, and what came later.
+ */
 static bool
 is_body(const struct field *b)
 {
@@ -346,7 +347,7 @@ is_body(const struct field *b)
 
     for (size_t i = 0; i < b->len; i++)
         n += b->value[i] == '\0';
-    return n == 4 && b->len <= CHANNEL_BODY_MAX && b->value[b->len - 1] == '\0';
+    return n >= 4 && b->len <= CHANNEL_BODY_MAX && b->value[b->len - 1] == '\0';
 }
 
 bool
