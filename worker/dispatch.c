@@ -2,6 +2,7 @@
 #include "base/up.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,15 +12,15 @@
 #include "session/calls.h"
 #include "drain.h"
 #include "ensure.h"
-#include "entries.h"
+#include "move/entries.h"
 #include "access/guard.h"
-#include "handover.h"
-#include "inherit.h"
+#include "move/handover.h"
+#include "move/inherit.h"
 #include "access/rates.h"
 #include "session/handshake.h"
 #include "session/deferred.h"
 #include "log.h"
-#include "rebalance.h"
+#include "move/rebalance.h"
 #include "net/tls_queue.h"
 #include "base/master_link.h"
 #include "base/self.h"
@@ -30,6 +31,7 @@
 #include "fleet/shards.h"
 #include "fleet/ship.h"
 #include "session/tap.h"
+#include "worker.h"
 
 void
 up_bytes(struct conn *c, const uint8_t *p, size_t n)
@@ -171,6 +173,12 @@ void
 up_starts_replied(void)
 {
     answers_retry();
+}
+
+void
+up_handed_over(bool good)
+{
+    exit(good ? WORKER_EXIT_DONE : WORKER_EXIT_TRY_AGAIN);
 }
 
 void

@@ -32,7 +32,7 @@
 #include "fleet/redis.h"
 #include "sandbox.h"
 #include "base/self.h"
-#include "inherit.h"
+#include "move/inherit.h"
 #include "session/remote_starts.h"
 #include "session/session.h"
 #include "fleet/ship.h"

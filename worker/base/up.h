@@ -103,6 +103,12 @@ void up_question_closed(const char *token, enum question_closed how,
 /* Replies to starts_ask() are there. At the end of a turn of the loop. */
 void up_starts_replied(void);
 
+/* --- handover ------------------------------------------------------------ */
+
+/* The slot is the successor's: this process ends. good: it has everything that
+ * was to be handed over. */
+void up_handed_over(bool good) __attribute__((noreturn));
+
 /* --- auth_redis ---------------------------------------------------------- */
 
 /* The answer to auth_redis_ask(). */

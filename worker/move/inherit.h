@@ -11,8 +11,8 @@
  *
  * A worker that runs takes connections over as well: inherit_more().
  */
-#ifndef WORKER_INHERIT_H
-#define WORKER_INHERIT_H
+#ifndef WORKER_MOVE_INHERIT_H
+#define WORKER_MOVE_INHERIT_H
 
 enum inherit_result {
     INHERIT_SLOT, /* the slot is this process' now */

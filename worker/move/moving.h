@@ -13,8 +13,8 @@
  *
  * The lines hold the keys of TLS: buffers with them are wiped (pair.h).
  */
-#ifndef WORKER_MOVING_H
-#define WORKER_MOVING_H
+#ifndef WORKER_MOVE_MOVING_H
+#define WORKER_MOVE_MOVING_H
 
 #include "net/conn.h"
 

@@ -5,8 +5,8 @@
  * that are offline. A worker does it, since the master takes no lock of the
  * registry (registry.h); some hundred lines in each turn of the loop.
  */
-#ifndef WORKER_ENTRIES_H
-#define WORKER_ENTRIES_H
+#ifndef WORKER_MOVE_ENTRIES_H
+#define WORKER_MOVE_ENTRIES_H
 
 /* Takes over fd, a file of lines (shm_state.h). The master is answered with
  * CHANNEL_inherited. */

@@ -9,8 +9,8 @@
  * has taken no byte of it, its connections are this worker's; from then on they
  * are the other one's, since keys of TLS must not be used twice.
  */
-#ifndef WORKER_REBALANCE_H
-#define WORKER_REBALANCE_H
+#ifndef WORKER_MOVE_REBALANCE_H
+#define WORKER_MOVE_REBALANCE_H
 
 #include <stdint.h>
 

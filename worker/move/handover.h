@@ -21,8 +21,8 @@
  *     [hello] slot ... go  { conn (call | parked)* | gone }*  end
  * or  [hello] keep
  */
-#ifndef WORKER_HANDOVER_H
-#define WORKER_HANDOVER_H
+#ifndef WORKER_MOVE_HANDOVER_H
+#define WORKER_MOVE_HANDOVER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* handover: a slot goes to another worker process. See handover.h. */
-#include "handover.h"
+#include "move/handover.h"
 
 #include <ev.h>
 #include <stdio.h>
@@ -10,18 +10,18 @@
 
 #include "base/master_link.h"
 #include "base/self.h"
+#include "base/up.h"
 #include "clock.h"
-#include "drain.h"
 #include "fleet/claims.h"
 #include "fleet/redis.h"
 #include "hash.h"
 #include "journal/journal.h"
 #include "log.h"
-#include "moving.h"
+#include "move/moving.h"
 #include "net/tls_queue.h"
 #include "ocpp/dialect.h"
 #include "net/transport.h"
-#include "pair.h"
+#include "move/pair.h"
 #include "session/accept.h"
 #include "session/calls.h"
 #include "session/deferred.h"
@@ -29,7 +29,6 @@
 #include "session/tap.h"
 #include "session/verdicts.h"
 #include "shm_state.h"
-#include "worker.h"
 
 #define HELLO_MS 30000 /* for the successor to be prepared */
 #define STEP_S 0.002
@@ -327,5 +326,5 @@ handover_go(void)
         (unsigned long long)moved,
         (unsigned long long)(clock_mono_ns() / 1000u - began_us) / 1000,
         (unsigned long long)closed);
-    exit(good ? WORKER_EXIT_DONE : WORKER_EXIT_TRY_AGAIN);
+    up_handed_over(good);
 }

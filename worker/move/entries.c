@@ -1,5 +1,5 @@
 /* entries: registry entries from another segment. See entries.h. */
-#include "entries.h"
+#include "move/entries.h"
 
 #include <errno.h>
 #include <string.h>

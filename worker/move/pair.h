@@ -7,8 +7,8 @@
  * the lines, so that they have arrived when their lines have. All memory that
  * held lines is overwritten, since they hold keys of TLS.
  */
-#ifndef WORKER_PAIR_H
-#define WORKER_PAIR_H
+#ifndef WORKER_MOVE_PAIR_H
+#define WORKER_MOVE_PAIR_H
 
 #include <stdbool.h>
 #include <stddef.h>

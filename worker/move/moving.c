@@ -1,5 +1,5 @@
 /* moving: a connection as lines of text. See moving.h. */
-#include "moving.h"
+#include "move/moving.h"
 
 #include <string.h>
 

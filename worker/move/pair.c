@@ -1,5 +1,5 @@
 /* pair: one end of the socket pair between two workers. See pair.h. */
-#include "pair.h"
+#include "move/pair.h"
 
 #include <errno.h>
 #include <poll.h>

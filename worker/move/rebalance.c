@@ -1,6 +1,6 @@
 /* rebalance: some connections go to a worker of another slot. See
  * rebalance.h. */
-#include "rebalance.h"
+#include "move/rebalance.h"
 
 #include <ev.h>
 #include <stdlib.h>
@@ -9,10 +9,10 @@
 
 #include "base/master_link.h"
 #include "base/self.h"
-#include "handover.h"
+#include "move/handover.h"
 #include "log.h"
-#include "moving.h"
-#include "pair.h"
+#include "move/moving.h"
+#include "move/pair.h"
 #include "session/session.h"
 
 #define BATCH 32 /* connections in a turn of the loop */

@@ -1,5 +1,5 @@
 /* inherit: the receiver's side of a hand-over. See inherit.h. */
-#include "inherit.h"
+#include "move/inherit.h"
 
 #include <ev.h>
 #include <poll.h>
@@ -12,10 +12,10 @@
 #include "base/self.h"
 #include "clock.h"
 #include "fleet/claims.h"
-#include "handover.h"
+#include "move/handover.h"
 #include "log.h"
-#include "moving.h"
-#include "pair.h"
+#include "move/moving.h"
+#include "move/pair.h"
 #include "session/asking.h"
 #include "session/calls.h"
 #include "session/platform.h"
