@@ -11,6 +11,7 @@
  *             is known about what was written before.
  *   accept4   errno, but not at a control socket
  *   clock     milliseconds added to CLOCK_REALTIME
+ *   recvmsg   delay, in one process
  *   hang      calls of a kind (a sum of HANG_ values) on paths that contain
  *             the text at byte 512 of the file do not return until the order
  *             is withdrawn; the empty text means every path
@@ -42,6 +43,8 @@ enum {
     ACCEPT_ERRNO,
     CLOCK_MS,
     HANG,
+    RECEIVE_DELAY_MS,
+    RECEIVE_PID,
     COUNTS = 16, /* WRITE_ERRNO + COUNTS: how many writes failed, and so on */
     NUMBERS = 32
 };
@@ -130,6 +133,14 @@ hang_fd(int call, int fd)
         return;
     path[n] = '\0';
     hang(call, path);
+}
+
+ssize_t
+recvmsg(int fd, struct msghdr *m, int flags)
+{
+    if (numbers != NULL && atomic_load(&numbers[RECEIVE_PID]) == getpid())
+        delay(RECEIVE_DELAY_MS);
+    return syscall(SYS_recvmsg, fd, m, flags);
 }
 
 int

@@ -11,6 +11,7 @@ from disk import Disk, held, unanswered
 from answers import answer
 from redis_fleet import (events, gateway as redis_gateway, held_by, order,
                          outcome, redis, session, tidy, wait_event)
+from waits import Shim
 from workers import successor
 from tls import At, TlsCharger, authority, client, gateway as tls_gateway
 from lib import *
@@ -815,6 +816,26 @@ def test_a_connection_that_has_moved_is_replaced_once():
     new[0].call("Heartbeat")
     assert len(g.events("charge_point.disconnected")) == 2
     assert {x["payload"]["reason"] for x in e} <= {"replaced", "worker_died"}, e
+
+
+def test_a_former_process_that_ends_at_once_takes_no_channel_along():
+    """The master reads the end of the former process' channel in the same turn
+    in which it made the successor's channel that of the worker."""
+    shim = Shim()
+    g = one(env=shim.env)
+    c = Charger(g, "CP1")
+    c.boot()
+    old = g.worker_pid(0)
+    g.ctl("worker-restart", "0", json_=False)
+    shim.put(8 * 7, struct.pack("=qq", 500, g.pid))     # RECEIVE_DELAY_MS, _PID
+    poll(lambda: g.worker_pid(0) != old)
+    g.wait_log("after the hand-over")
+    shim.put(8 * 7, struct.pack("=qq", 0, 0))
+    c.call("Heartbeat")
+    assert live(g)["messagesIn"] >= 2
+    restart(g)
+    undisturbed(g)
+    c.close()
 
 
 def test_the_successor_accepts_for_a_worker_that_hangs_too():

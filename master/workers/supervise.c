@@ -206,10 +206,13 @@ static void
 channel_cb(struct ev_loop *loop, ev_io *w, int events)
 {
     struct slot *s = w->data;
+    int          channel = s->channel;
 
     (void)events;
-    /* The other end is closed: the death itself follows by ev_child. */
-    if (!up_receive(s->n, s->channel))
+    /* The other end is closed: the death itself follows by ev_child. What was
+     * received may have made the channel that of the former process, and w
+     * watches its successor's then. */
+    if (!up_receive(s->n, channel) && s->channel == channel)
         ev_io_stop(loop, w);
 }
 
