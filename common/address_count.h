@@ -44,7 +44,7 @@ size_t address_count_size(unsigned slots, uint64_t max_connections);
 void   address_count_init(
       struct address_count *w, unsigned slots, uint64_t max_connections);
 
-/* kind: tells addresses from networks of the same bytes. */
+/* kind: distinguishes addresses from networks of the same bytes. */
 struct address_count_place address_count_find(
     const struct address_count *w, unsigned kind, const uint64_t addr[2]);
 

@@ -386,7 +386,7 @@ authfile_free(struct authfile *a)
 
 /* --- text ---------------------------------------------------------------- */
 
-/* What is wrong with a line, NULL if nothing. *len 0: it says nothing. */
+/* What is wrong with a line, NULL if nothing. *len 0: it has no entry. */
 static const char *
 parse_line(const char *p, size_t n, char name[IDENTITY_MAX], size_t *len,
     struct authfile_entry *e)

@@ -18,7 +18,7 @@ denyfile_path(const struct config *c, char out[DENYFILE_PATH_MAX])
         snprintf(out, DENYFILE_PATH_MAX, "%s/deny", c->server_state_dir);
 }
 
-/* What a line says. */
+/* The content of a line. */
 struct entry {
     bool                 is_name;
     struct cidr          range;
@@ -54,7 +54,7 @@ parse_entry(const char *kind, size_t kind_len, const char *what,
     return "is neither `address ADDRESS' nor `identity NAME'";
 }
 
-/* *e of a line; NULL and *some false if it says nothing. */
+/* *e of a line; NULL and *some false if it has none. */
 static const char *
 parse_line(const char *p, size_t n, struct entry *e, bool *some)
 {

@@ -1,9 +1,10 @@
 /*
  * ensure: assertions that stay on in production.
  *
- * For what only we can cause. A failed ensure() leaves its words where the
- * master finds them (shared memory, once ensure_words() was called), prints
- * them, and aborts: the master logs the obituary and starts a successor.
+ * For conditions that only an error of the program can break. A failed ensure()
+ * leaves its words where the master finds them (shared memory, once
+ * ensure_words() was called), prints them, and aborts: the master logs the
+ * death and starts a successor.
  */
 #ifndef COMMON_ENSURE_H
 #define COMMON_ENSURE_H

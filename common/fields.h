@@ -4,8 +4,8 @@
  *   word key=value key=value ...\n
  *
  * The processes of two program versions hand their state over in such lines.
- * A reader asks for the keys that it knows: it never sees the others, and a
- * missing key gives the default. So both an older and a newer program can read
+ * A reader asks for its own keys: others are ignored, and a missing key gives
+ * the default. So both an older and a newer program can read
  * a record. A value is any bytes; what is not a letter, a digit or one of
  * -_.:/,@ is written as %XX. A key is made of a-z, 0-9 and _.
  *

@@ -24,8 +24,8 @@ enum file_result file_read(const char *path, struct buf *text, struct buf *why);
 bool file_replace(const char *path, const char *p, size_t n, uid_t uid,
     gid_t gid, struct buf *why);
 
-/* Puts line (without its newline) in place of the first line that is() says
- * is the one, or at the end; NULL takes the line out. True if it was there. */
+/* Puts line (without its newline) in place of the first line for which is()
+ * returns true, or at the end; NULL removes that line. True if it was there. */
 bool file_set_line(struct buf *text,
     bool (*is)(const char *line, size_t n, const void *arg), const void *arg,
     const char *line);

@@ -35,7 +35,7 @@ struct stream {
     bool                has_head;
     bool                dry;
     int                 error; /* not reported yet */
-    uint64_t            noted; /* the segment whose trouble was noted */
+    uint64_t            noted; /* the segment whose error was reported */
 };
 
 /* Where a damaged line is. */

@@ -59,8 +59,8 @@ struct journal_dir;
 struct journal_dir *journal_dir_open(
     const char *dir, const struct journal_dir_want *want, struct buf *why);
 
-/* Begins a round. False: the directory cannot be read (any more), why says
- * so; it may be called again. */
+/* Begins a round. False: the directory cannot be read (any more), with the
+ * reason in why; it may be called again. */
 bool journal_dir_refresh(struct journal_dir *s, struct buf *why);
 
 /* The next event numbered below `below`, over all slots; false if there is
@@ -82,7 +82,7 @@ bool journal_dir_waiting(const struct journal_dir *s);
 uint64_t journal_dir_bad(const struct journal_dir *s);
 
 /* A file that could not be read to its end: a sentence, once each; false if
- * there is nothing (more) to tell. */
+ * there is none (left). */
 bool journal_dir_trouble(struct journal_dir *s, struct buf *why);
 
 /* A damaged line: a sentence with its place, once each; false if there are no

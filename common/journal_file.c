@@ -17,7 +17,7 @@ journal_file_open(struct journal_file *r, int fd, uint64_t offset)
     r->bad = r->ceiling = 0;
     r->checked = false;
     r->pos = r->len = 0;
-    /* The byte before tells whether a line starts at offset. */
+    /* A line starts at offset if the byte before is a newline. */
     r->skipping = offset > 0;
     r->offset = offset > 0 ? offset - 1 : 0;
 }
@@ -72,7 +72,7 @@ skip(struct journal_file *r)
     r->pos = end ? (size_t)(end + 1 - r->p) : r->len;
 }
 
-/* Whether a line is an event, as far as the lines before it tell. */
+/* Whether a line is an event, judged by the lines before it. */
 static bool
 believed(struct journal_file *r, struct journal_line *line)
 {

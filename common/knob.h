@@ -66,7 +66,7 @@ const char        *knob_near_section(const char *name);
 const struct knob *knob_near_key(const char *section, const char *key);
 
 /* Reads the text of a value into its field. On false the field is as it was
- * and why says what is wrong and what would be right: "wrong; right". */
+ * and why has the error and the remedy: "error; remedy". */
 bool knob_parse(
     enum conf_knob k, const char *text, struct config *c, struct buf *why);
 

@@ -22,7 +22,8 @@ enum log_level {
     LOG_LEVEL_DEBUG
 };
 
-/* who: the process's name, copied. Until log_open() lines go to stderr. */
+/* Sets the process's name in log lines; it is copied. Until log_open() lines go
+ * to stderr. */
 void log_who(const char *who);
 /* target: "stderr", "syslog", or the path of a file. False with errno set if
  * the file cannot be opened. */

@@ -64,7 +64,7 @@ syslog_connect(void)
 static bool
 syslog_send(const char *p, size_t n)
 {
-    bool anew = false; /* syslogd was restarted, or is started only now */
+    bool anew = false; /* connected again for this line */
 
     for (;;) {
         if (fd >= 0 && send(fd, p, n, MSG_NOSIGNAL) >= 0)

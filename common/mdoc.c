@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define COLUMNS 72 /* mandoc wants at most 80 */
+#define COLUMNS 72 /* mandoc -T lint accepts at most 80 */
 
 void
 mdoc_prose(struct buf *out, const char *s, bool capital)

@@ -46,7 +46,8 @@ void   penalty_init(struct penalty *t, uint64_t max_connections);
 #define PENALTY_IDENTITY 2
 #define PENALTY_ADDRESS 3
 
-/* kind tells identities from addresses. Seconds still to wait, 0 none. */
+/* kind: distinguishes identities from addresses. Returns the seconds still to
+ * wait, 0 for none. */
 uint32_t penalty_waits(
     struct penalty *t, unsigned kind, const void *p, size_t n, uint32_t now_s);
 

@@ -19,8 +19,8 @@
 size_t printable_next(const char *p, size_t n, bool *good);
 
 /* Each byte of what cannot be shown becomes %XX, in capitals. Cut between two
- * characters to size - 1 bytes, and NUL-terminated; "..." at the end says that
- * something is missing. Returns the length. */
+ * characters to size - 1 bytes, and NUL-terminated; "..." at the end marks a
+ * text that was cut. Returns the length. */
 size_t printable_percent(char *out, size_t size, const char *p, size_t n);
 
 /* Text of any origin, JSON or not. What cannot be shown becomes \uXXXX, which

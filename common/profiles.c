@@ -10,7 +10,7 @@
 #include "file.h"
 
 #define FILE_MAX (256u << 20)
-#define SPARE 1000 /* lines too many before the file is written anew */
+#define SPARE 1000 /* lines too many before the file is rewritten */
 
 static void
 path_of(const char *state_dir, char *path, size_t size)

@@ -6,7 +6,7 @@
  * known about an identity: its last connection, its StartTransactions and their
  * answers, its proof, the end of its certificate. It has no owner: a worker
  * that takes over the connection calls registry_adopt() with the generation,
- * so the identity is not claimed anew.
+ * so the identity is not claimed again.
  */
 #ifndef COMMON_REGISTRY_STATE_H
 #define COMMON_REGISTRY_STATE_H

@@ -202,7 +202,7 @@ static const int allowed[] = {
     CALL(getrandom),
 };
 
-/* What no part of us ever does. */
+/* System calls that no part of ocppd uses. */
 static const int deadly[] = {
     CALL(execve),
     CALL(execveat),

@@ -45,7 +45,7 @@ sd_notify_reloading(void)
 {
     char text[64];
 
-    /* The time lets a manager tell this reload's READY from an earlier. */
+    /* By the time a manager matches READY=1 to this reload. */
     snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu",
         (unsigned long long)(clock_mono_ns() / 1000));
     send_text(text);

@@ -155,8 +155,8 @@ shm_map_readonly(int fd)
     return s;
 }
 
-/* Of a segment that this process did not make itself (a tool, a test with
- * several): what the segment says. */
+/* The geometry as the segment holds it, for a process that did not create the
+ * segment (a tool, a test with several). */
 static struct geometry
 place_of(const struct shm *s)
 {

@@ -34,7 +34,7 @@ void shm_state_write(const struct shm *s, uint32_t rows, struct buf *out);
 /* The counters alone, which the workers of the old program still change until
  * they end. */
 void shm_state_write_counters(const struct shm *s, struct buf *out);
-/* One entry of the registry; false if there is none, or nothing to say. */
+/* One entry of the registry; false if it is free, or has no state. */
 bool shm_state_write_entry(const struct shm *s, uint32_t i, struct buf *out);
 
 /* Takes one of these records, of any kind. False if it is of no kind known

@@ -1,4 +1,4 @@
-/* version: what `ocppd -V` says. */
+/* version: what `ocppd -V` prints. */
 #ifndef COMMON_VERSION_H
 #define COMMON_VERSION_H
 

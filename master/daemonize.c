@@ -10,8 +10,8 @@
 
 #include "base/master.h"
 
-/* The daemon's end: one byte exit code, then text. -1 in the foreground, and
- * when all is said. */
+/* The daemon's end of the pipe: one byte exit code, then text. -1 in the
+ * foreground, and after the verdict was sent. */
 static int verdict = -1;
 
 static void wait_for_verdict(int fd) __attribute__((noreturn));

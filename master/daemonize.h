@@ -2,8 +2,8 @@
  * daemonize: how the daemon leaves the terminal (-d).
  *
  * The process that was started waits on a pipe until the daemon is ready or
- * has failed, and exits with its verdict; so `ocppd -d && echo up` tells the
- * truth. In the foreground all of this does nothing.
+ * has failed, and exits with its verdict; so the exit status of `ocppd -d`
+ * is right. In the foreground all of this does nothing.
  */
 #ifndef MASTER_DAEMONIZE_H
 #define MASTER_DAEMONIZE_H

@@ -73,7 +73,7 @@ writable(const char *path, const char *user, struct buf *why)
     int  ends[2], status;
 
     if (pipe2(ends, O_CLOEXEC) != 0)
-        return true; /* the worker will tell */
+        return true; /* the worker will report it */
     pid_t pid = fork();
     if (pid == 0) {
         struct stat st;
@@ -109,7 +109,8 @@ writable(const char *path, const char *user, struct buf *why)
     return false;
 }
 
-/* The lock, not the file, says that a daemon runs: it dies with us. */
+/* The lock, not the file, shows that a daemon runs: it ends with the process.
+ */
 static bool
 lock_pidfile(const char *path, struct buf *why)
 {

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The HTTP port for monitoring, read by a strict parser of our own."""
+"""The HTTP port for monitoring, read by a strict parser of the test."""
 
 import http.client
 

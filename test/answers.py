@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What was answered is what the event says. Charge points, a platform that is
+"""The answer in an event is the one that was sent. Charge points, a platform that is
 late, silent, wrong or repeats itself, connections that break before the answer,
 workers and Redis that are killed: the answer that a charge point received is
 the one in the journal and in the stream, with its author, and a
@@ -54,7 +54,7 @@ def test_a_verdict_of_the_platform_holds_for_the_start_that_follows():
     got = c.start(tag="STOLEN")
     assert got["idTagInfo"] == info
     assert final(r, "CP1", "transaction.started") == (got, "gateway")
-    # A stop says nothing of a tag of which nothing is known.
+    # The answer to a stop has no idTagInfo for an unknown idTag.
     assert c.stop(got["transactionId"], idTag="STOLEN") == {"idTagInfo": info}
     assert c.stop(got["transactionId"], idTag="OTHER") == {}
     # Another tag, and after a while the same one, are asked about.
@@ -281,7 +281,7 @@ def test_a_journal_that_stalls_sends_charge_points_away_until_it_works():
 
 
 class Platform(threading.Thread):
-    """Answers questions as a seed says, and writes down what came of it."""
+    """Answers questions by a seed, and records what came of it."""
 
     def __init__(self, server, seed):
         super().__init__(daemon=True)
@@ -438,7 +438,7 @@ class Rig:
             self.s.start()
 
     def check(self, stories, platform):
-        """The journal, the stream and the charge points tell one story."""
+        """The journal, the stream and the charge points agree."""
         poll(lambda: self.g.stat("platform_waiting") == 0 and
              self.g.stat("ship_lag_ms") == 0, 30 * SLOW, "the end")
         journal = self.g.events()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Who may connect: [auth], ocppctl auth, and keys that change."""
+"""Which charge points may connect: [auth], ocppctl auth, and keys that change."""
 
 from lib import *
 
@@ -40,7 +40,7 @@ def status(g, identity, headers=(), user=None):
 
 
 def refused(g, identity):
-    """What `refused` says of the last handshake."""
+    """The record of `refused` for the last handshake."""
     [r] = [r for r in g.tell("refused") if r["address"] == last["from"]]
     assert r["identity"] == identity, r
     return r
@@ -237,7 +237,7 @@ def test_a_reload_reads_the_file_and_refuses_a_broken_one():
         in body, body
     assert status(g, "CP3") == 404      # the old file is in force
     os.unlink(path)
-    assert g.ask("reload")[0] == 500    # nobody locks out a fleet by rm
+    assert g.ask("reload")[0] == 500    # a deleted file locks out no fleet
     assert status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 101
     with open(path, "w") as f:
         f.write(good + "# comment\n\n  CP3   # no key\n")

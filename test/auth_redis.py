@@ -19,7 +19,7 @@ def basic(user, key):
 
 
 def hashed(key, salt=bytes(range(16))):
-    """As ocppd-redis(7) says a platform makes it."""
+    """The hash of a key, as in ocppd-redis(7)."""
     return "sha256:%s:%s" % (salt.hex(), hashlib.sha256(salt + bytes.fromhex(key)).hexdigest())
 
 
@@ -67,7 +67,7 @@ def test_a_key_in_redis_lets_in_and_nothing_else_does():
     assert c.handshake().status == 401
     assert g.stat("auth_asked") == 5 and g.stat("auth_hex") == 1
     assert g.stat("refused", "wrong_key") == 2 and g.stat("refused", "unknown") == 1
-    # What the platform says counts at once.
+    # A change by the platform holds at once.
     assert allow(r, "AL1000", NEW) == 1
     assert status(g, "AL1000") == 401 and status(g, "AL1000", NEW) == 101
     assert allow(r, "AL1000", "none") == 1 and allow(r, "AL1000", "none") == 0
@@ -128,7 +128,7 @@ def test_while_redis_is_away_who_was_here_before_comes_in_with_its_key():
     for _ in range(12):
         assert status(g, "CP1") == 101
     assert g.stat("auth_remembered") == 12
-    # Another key may be its new one: that is for Redis to say, later.
+    # Another key may be its new one: only Redis can decide, later.
     c, answer = handshake(g, "CP1", NEW)
     assert answer.status == 503 and int(answer["Retry-After"]) > 0
     assert status(g, "CP2") == 503 and status(g, "stranger") == 503
@@ -156,7 +156,7 @@ def test_what_redis_took_back_opens_nothing_while_it_is_away():
     allow(r, "CHANGED", NEW)
     assert status(g, "GONE") == 404      # by this the gateway learns of it
     assert status(g, "CHANGED") == 401
-    assert status(g, "SAME", NEW) == 401  # somebody guesses: no matter
+    assert status(g, "SAME", NEW) == 401  # a wrong key changes nothing
     s.kill()
     down(g)
     assert status(g, "GONE") == 503
@@ -191,7 +191,8 @@ def test_a_silent_redis_delays_a_handshake_and_nothing_else():
     assert status(g, "CP3") == 503
     assert g.stat("redis_shards_ready") == 1
     here.call("Heartbeat")
-    # Who goes away or talks on while it waits leaves nothing behind.
+    # A client that leaves, or goes on sending, while it waits for Redis
+    # leaves nothing behind.
     waiting = [Charger(g, "W%d" % i, open=False) for i in range(20)]
     for i, c in enumerate(waiting):
         c.raw(c.request(headers=basic(c.identity, KEY)))
@@ -204,7 +205,7 @@ def test_a_silent_redis_delays_a_handshake_and_nothing_else():
     poll(lambda: g.stat("handshaking") == 0, what="the end of all handshakes")
     here.call("Heartbeat")
     s.signal(signal.SIGCONT)
-    # Its late answers are for nobody.
+    # Late answers of Redis belong to no waiting handshake and are dropped.
     poll(lambda: status(g, "CP3") == 404)
     assert status(g, "CP1") == 101
     here.close()

@@ -359,7 +359,7 @@ def ended(reason, stopped, seq=2, **more):
 
 
 def starts(reason, state="Charging"):
-    """A transaction that starts so, goes on and is stopped."""
+    """A transaction with this trigger reason that goes on and is stopped."""
     return [AUTHORIZE, OCCUPIED, tx("Started", 0, reason, state=state, idToken=TOKEN, **PLUG),
             tx("Updated", 1, "ChargingStateChanged"), ended("StopAuthorized", "Local",
                                                             idToken=TOKEN), STATUS]

@@ -16,7 +16,7 @@ def ready(g, name, **kw):
 
 
 def outcomes(g, cp, n=1):
-    """What the command.response events say, once there are n."""
+    """The payloads of the command.response events, once there are n."""
     return [e["payload"] for e in
             g.wait_events(n, cp=cp, type="command.response")]
 
@@ -308,7 +308,7 @@ def test_the_time_in_the_queue_counts():
 # --- durable -------------------------------------------------------------------
 
 def shimmed(**kw):
-    """A gateway whose disk obeys."""
+    """A gateway with fault_shim, and the orders for its disk."""
     d = tempfile.mkdtemp(prefix="ocppd-faults-")
     orders = Orders(d + "/faults")
     g = Gateway(env={"LD_PRELOAD": SHIM, "OCPPD_FAULTS": orders.path}, **kw)
@@ -447,7 +447,7 @@ def test_a_queue_that_is_full_refuses_at_once():
 def test_what_waits_behind_a_deaf_charge_point_expires():
     g = shared()
     c = ready(g, "EXPIRED")
-    # Both ends come well before idle_timeout: nobody answers pings meanwhile.
+    # Both ends come well before idle_timeout: no ping is answered meanwhile.
     first = background(g.call, "EXPIRED", "ClearCache", None, "--timeout", "2s")
     c.take()
     second = background(g.call, "EXPIRED", "ClearCache", None, "--timeout", "1s")

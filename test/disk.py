@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A disk that is full: nothing is acknowledged, everybody stays connected,
-and all goes on by itself when there is space again."""
+"""A full disk: nothing is acknowledged, connections stay, and the gateway goes
+on by itself when there is space again."""
 
 from lib import *
 
@@ -66,7 +66,7 @@ def start_of(n):
 
 
 def full_until(g, c, full, free):
-    """The story of both tests: full and free make it so."""
+    """The body of both tests; full() fills the disk, free() makes room."""
     c.boot()
     full()
     id = held(c)

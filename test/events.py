@@ -227,7 +227,7 @@ def test_the_events_can_be_read_without_a_daemon():
 # --- durable -------------------------------------------------------------------------
 
 def hammer(g, n=8):
-    """Charge points that talk until their connection ends; the handle's
+    """Charge points that send messages until their connection ends; the handle's
     wait() gives the tags that were answered."""
     def talk(i):
         answered, k = [], 0
@@ -258,7 +258,8 @@ def test_what_was_answered_is_there_after_kill_9_of_everything():
     assert len(answered) >= 100
     assert set(answered) <= set(there), set(answered) - set(there)
     assert len(there) == len(set(there))
-    # Who was connected is released: they come back and go on.
+    # The identities that were connected are released: the charge points
+    # connect again and go on.
     c = Charger(g, "H0")
     c.call("Authorize", {"idTag": "AFTER"})
     assert "AFTER" in tags()

@@ -9,8 +9,8 @@ EXAMPLES = os.path.join(ROOT, "test/example")
 
 
 def session(c):
-    """What a charge point does: it is told to start, charges, and is told to
-    stop."""
+    """What a charge point does: it starts on a command, charges, and stops on
+    a command."""
     id, action, payload = c.take()
     assert action == "RemoteStartTransaction", action
     c.result(id, {"status": "Accepted"})

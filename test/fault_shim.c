@@ -3,7 +3,8 @@
  *
  * OCPPD_FAULTS names a file of 32 numbers (64 bits each), mapped by every
  * process: a test writes an order into the file and it holds at once, for
- * all of them; what was done to whom is counted behind the orders.
+ * all of them; the faults that were injected are counted behind
+ * the orders.
  *
  *   pwrite    errno or delay. Of a write that fails, half is written: what
  *             a torn sector looks like.

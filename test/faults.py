@@ -3,9 +3,9 @@
 
 A gateway under load, a fault, the end of the fault, and then the accounts:
 `ocppsim verify` finds every acknowledged message in the journal and no
-transaction twice; nobody owns an identity who is not connected; no
-descriptor, no memory, no lease and no registry entry is left over; what the
-counters say adds up.
+transaction twice; no identity is owned without a connection; no
+descriptor, no memory, no lease and no registry entry is left over; the
+counters add up.
 
     test/faults.py                              each fault once, a minute
     test/faults.py killed stopped               those whose sentence has it
@@ -13,7 +13,7 @@ counters say adds up.
 
 The seed is printed. It fixes the order of the faults and what the charge
 points do, not the instant at which a process is hit. B and OCPPD_TEST_SLOW
-are those of the other tests. FAULTS.md says what each fault stands for.
+are those of the other tests. FAULTS.md describes each fault.
 """
 
 import errno
@@ -29,7 +29,7 @@ SCRIBBLE = os.path.join(B, "scribble")
 DISK_MB = 512
 CONF = open(os.path.join(ROOT, "conf/test.conf")).read()
 
-# What is zero when nobody is connected.
+# The gauges that are zero without connections.
 RESTING = ["connections", "handshaking", "closing", "leases", "output_bytes",
            "commands_pending", "answers_held", "journal_backlog_bytes",
            "journal_failing"]
@@ -50,7 +50,7 @@ total = {"rounds": 0, "faults": {}, "acknowledged": 0, "events": 0,
 
 
 class Orders:
-    """The file the shim looks at."""
+    """The file from which fault_shim reads its orders."""
 
     def __init__(self, path):
         self.path = path
@@ -96,7 +96,7 @@ class Load:
         return n
 
     def end(self, allowed):
-        """Ends the load, has every answer awaited, and gives its summary."""
+        """Ends the load, waits for every answer, and returns the summary."""
         self.process.send_signal(signal.SIGINT)
         try:
             out, err = self.process.communicate(timeout=60 * SLOW)
@@ -106,7 +106,7 @@ class Load:
             raise AssertionError("ocppsim does not end: " + err[-500:])
         assert out, err
         got = json.loads(out)
-        # Nobody may be without answer or with a wrong one.
+        # Every CALL must have its answer, and the right one.
         bad = {k: n for k, n in got["errors"].items()
                if n and k not in allowed}
         assert not bad, (self.process.returncode, bad, err)
@@ -119,7 +119,7 @@ class Load:
 
 
 class Rig:
-    """A gateway with everything that can be done to it. redis: it ships to a
+    """A gateway with all faults that can be injected. redis: it ships to a
     server of its own, which syncs before it answers."""
 
     def __init__(self, seed, redis=False):
@@ -175,8 +175,9 @@ class Rig:
                  "2s"),
             Load(self, "SES", 30, "--session-every", "500ms",
                  "--session-length", "1s", "--meter-every", "200ms")]
-        # All but those that are dropping their connection: who was never
-        # there when a short round ends counts as unreached.
+        # All but those that are dropping their connection: a charge point
+        # that was never connected when a short round ends counts as
+        # unreached.
         poll(lambda: self.g.stat("connections") >= 85, 30 * SLOW,
              "the fleet's arrival")
         self.progress()
@@ -185,13 +186,13 @@ class Rig:
         return sum(l.written() for l in self.loads)
 
     def progress(self, bytes=20000, timeout=30 * SLOW):
-        """Until so much more was acknowledged."""
+        """Waits until that many more bytes of the ledgers were acknowledged."""
         before = self.acknowledged()
         poll(lambda: self.acknowledged() >= before + bytes, timeout,
              "further acknowledgements")
 
     def stalls(self, within=DEADLINE):
-        """Until every worker has tried and failed to commit."""
+        """Waits until a commit of every worker has failed."""
         self.failed = True
         poll(lambda: all(w["journalFailing"] for w in self.g.workers()),
              within, "the failure of each journal")
@@ -212,7 +213,7 @@ class Rig:
     # -- shared memory -----------------------------------------------------------
 
     def scribble(self, place, *names):
-        """Whose entries were hit."""
+        """Overwrites a place; returns the identities whose entries were hit."""
         self.scribbled = True
         seed = self.random.randrange(1, 1 << 62)
         r = subprocess.run([SCRIBBLE, str(self.g.pid), place, str(seed),
@@ -222,7 +223,7 @@ class Rig:
         return r.stdout.split("\n")[:-1]
 
     def mended(self, place, condition, within=5):
-        """What is promised comes true again, by itself."""
+        """Waits until the gateway has repaired the place by itself."""
         began = time.monotonic()
         poll(condition, within * SLOW, "the mending of " + place)
         total["mended_ms"].setdefault(place, []).append(
@@ -240,7 +241,7 @@ class Rig:
              what="each worker's notice of it")
 
     def stream(self):
-        """All of it, a piece at a time."""
+        """The whole stream, read in pieces."""
         r, last, out = self.redis.client(), "-", []
         while True:
             some = r("XRANGE", STREAM, last, "+", "COUNT", 2000)
@@ -251,13 +252,13 @@ class Rig:
             last = "(" + some[-1][0]
 
     def check_shipped(self):
-        """What the journal holds is in the stream, each event once."""
+        """Each event of the journal is in the stream once."""
         poll(lambda: all(n == 0 for n in map(self.g.stat, SHIPPED)),
              60 * SLOW, "the end of the backlog")
         want = set()
         for path in self.g.segments():
             with open(path, "rb") as f:
-                # A line without its end is of nobody any more.
+                # A line without its end belongs to no event.
                 want.update(re.findall(rb'^{"eventId":"([^"]+)".*\n',
                                        f.read(), re.M))
         want = {i.decode() for i in want}
@@ -289,7 +290,8 @@ class Rig:
                 ("the stream", got, r.stderr[-3000:])
 
     def check_sessions(self, listed, here):
-        """Who is online in Redis is so here, at the same worker."""
+        """Sessions that are online in Redis are connected here, at the same
+        worker."""
         want = {i: ("test", c["worker"]) for i, c in listed.items()}
         r, seen = self.redis.client(), [None]
 
@@ -307,8 +309,8 @@ class Rig:
                 c.call("Heartbeat")
             seen[0] = online()
             return seen[0] == want
-        # A name that was hit cannot be told to Redis. What is left there goes
-        # when the charge point comes again, as most have done by now.
+        # The session of a damaged name cannot be ended in Redis. It ends
+        # when the charge point connects again, as most have done by now.
         if self.nameless:
             for i in set(online()) - set(want):
                 Charger(self.g, i).close()
@@ -322,7 +324,7 @@ class Rig:
     # -- accounts ---------------------------------------------------------------
 
     def descriptors(self, pid):
-        """By kind: what a quiet worker has open, but for the segment."""
+        """The open descriptors of a quiet worker by kind, without the segment."""
         kinds = []
         d = "/proc/%d/fd" % pid
         for n in os.listdir(d):
@@ -336,7 +338,7 @@ class Rig:
 
     @staticmethod
     def memory(pid):
-        """KiB of its own."""
+        """Anonymous memory in KiB."""
         with open("/proc/%d/status" % pid) as f:
             return int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1))
 
@@ -383,8 +385,9 @@ class Rig:
                 if isinstance(b, dict) else b - a
         if self.cuts:
             before = {}
-        # Counters that were scribbled over say nothing; nor is told exactly
-        # once who ended while the words of the workers were wrong.
+        # Overwritten counters prove nothing, and a session that ended while
+        # the words of the workers were wrong may be counted twice or not
+        # at all.
         if self.blurred:
             return
         # Every connection that was opened has ended, once.
@@ -392,9 +395,9 @@ class Rig:
         opened = grown("handshakes")
         ended = grown("closed") - (now["closed"]["gateway_died"] -
                                    before.get("closed", {}).get("gateway_died", 0))
-        # Between claiming and counting, a kill leaves one of them behind; and
-        # with a worker die the notices of takeovers it has not read, which
-        # are many if it was stopped. Nobody tells the end of those sessions.
+        # A kill between claiming and counting loses one count. The notices of
+        # takeovers that a worker has not read are lost with it, many of them
+        # if it was stopped: the end of those sessions is never published.
         unread = 4 * self.kills + (grown("takeovers") if self.unread else 0)
         assert -self.kills <= opened - ended <= unread, \
             "%d sessions opened, %d ended, %d kills" % (opened, ended,
@@ -408,7 +411,7 @@ class Rig:
         total["connections"] += opened
 
     def check_owners(self):
-        """Who is said to be online is, and where, and nobody else."""
+        """The listed connections are the open ones, at the listed worker."""
         g = self.g
         here = [Charger(g, "OWN%02d" % i) for i in range(8)]
         listed = {c["identity"]: c for c in g.tell(
@@ -429,7 +432,7 @@ class Rig:
              what="the end of everybody")
         if self.redis:
             self.check_sessions({}, [])
-        # One entry each, and none for anybody who never came.
+        # One entry each, and none for identities that never connected.
         every = [c["identity"] for c in g.tell("connections", "--state", "all",
                                          "--limit", "100000")["connections"]]
         assert len(every) == len(set(every)), "a name twice"
@@ -539,8 +542,8 @@ class Witness:
     def __exit__(self, kind, value, trace):
         if kind is None:
             self.heartbeat()
-            # The master reads without a lock and mends nothing: it finds the
-            # entry when a worker has mended its chain.
+            # The master reads without a lock and repairs nothing: it finds the
+            # entry when a worker has repaired its chain.
             s = poll(lambda: self.g.show("WITNESS"), what="the entry of WITNESS")
             assert s["online"] and s["generation"] == self.generation, s
             # What makes an event is acknowledged again, too.
@@ -616,7 +619,7 @@ def stop_of_the_master(rig):
 
 
 def serve_again(rig):
-    """As an init system does: again, until it stays."""
+    """Starts the gateway until it stays, as an init system does."""
     def ready():
         if rig.g.process.poll() is not None:
             rig.g.start(wait=False)
@@ -677,7 +680,7 @@ def full_disk(rig):
 
 
 def failing_disk(rig):
-    """EIO, at the write and at the sync by turns."""
+    """EIO, first at the write, then at the sync."""
     for what in "write", "sync":
         with Witness(rig) as w:
             rig.orders.give(what, errno.EIO)
@@ -688,7 +691,7 @@ def failing_disk(rig):
 
 
 def kill_while_the_disk_fails(rig):
-    """The successor begins with a disk that fails."""
+    """The successor starts with a failing disk."""
     what = rig.random.choice(["write", "sync"])
     rig.orders.give(what, errno.EIO)
     rig.stalls()
@@ -718,7 +721,7 @@ def slow_disk(rig):
 
 
 def no_descriptor(rig):
-    """accept fails: those who are here stay, those who come wait."""
+    """accept fails: open connections stay, new ones wait."""
     refuse_to_accept(rig, errno.EMFILE)
 
 
@@ -753,14 +756,14 @@ def clock_jumps(rig):
             c = Charger(rig.g, "PROBE")
             c.boot()
             c.close()
-    # Numbers go on growing whatever the clock says.
+    # Numbers go on growing, also when the clock goes back.
     ids = [e["eventId"] for e in rig.g.events(type="session.connected",
                                                cp="PROBE")]
     assert ids == sorted(ids)
 
 
 def half_open(rig):
-    """Twenty that never say anything again, and keep their socket."""
+    """Twenty charge points that send nothing more, with open sockets."""
     silent = [Charger(rig.g, "SILENT%d" % i) for i in range(20)]
 
     def gone():
@@ -806,8 +809,8 @@ def worker_restart(rig):
 # --- Redis
 
 class Away:
-    """While Redis is not there, charge points do not notice; then each worker
-    comes back to it."""
+    """While Redis is away, charge points are served; afterwards each worker
+    connects to it again."""
 
     def __init__(self, rig):
         self.rig = rig
@@ -836,7 +839,7 @@ def kill_of_redis(rig):
 
 
 def stop_of_redis(rig):
-    """For longer than redis.timeout: nothing answers, and nothing ends."""
+    """Redis does not answer for longer than redis.timeout, and stays connected."""
     with Witness(rig) as w:
         rig.redis.signal(signal.SIGSTOP)
         with Away(rig):
@@ -852,7 +855,7 @@ def kill_of_a_stopped_redis(rig):
 
 
 def kill_of_redis_again_and_again(rig):
-    """Also while the workers are coming back to it."""
+    """Also while the workers are connecting to it again."""
     shipped = rig.g.stat("shipped")
     for _ in range(4):
         rig.redis.kill()
@@ -864,7 +867,7 @@ def kill_of_redis_again_and_again(rig):
 
 
 def kill_of_redis_and_a_worker(rig):
-    """The successor begins without Redis."""
+    """The successor starts without Redis."""
     n = rig.random.randrange(2)
     with Witness(rig, worker=1 - n):
         rig.redis.kill()
@@ -874,7 +877,7 @@ def kill_of_redis_and_a_worker(rig):
 
 
 def kill_of_all_workers_while_redis_is_stopped(rig):
-    """What they had sent and heard nothing of may be there, or not."""
+    """Their unanswered requests may have been carried out or not."""
     rig.redis.signal(signal.SIGSTOP)
     killed(rig, 0, 1)
     with Away(rig):
@@ -882,7 +885,7 @@ def kill_of_all_workers_while_redis_is_stopped(rig):
 
 
 def redis_without_memory(rig):
-    """It refuses to write, and answers everything else."""
+    """Redis refuses to write, and answers everything else."""
     with Witness(rig) as w:
         r = rig.redis.client()
         r("CONFIG", "SET", "maxmemory", 1)
@@ -900,7 +903,7 @@ def redis_without_memory(rig):
 # --- stray stores into the shared memory
 
 def harmless(fault):
-    """No process dies of it, but those that the test kills."""
+    """A fault of which no process dies except those that the test kills."""
     def run(rig):
         def deaths():
             return len(re.findall(
@@ -915,8 +918,8 @@ def harmless(fault):
 
 
 def comes_back(rig, place, quiet=False):
-    """The connection is told that it is not the one any more, at what it says
-    next or within a sweep; the charge point comes again, and is there."""
+    """The connection is closed because it owns the identity no longer, at its
+    next message or within a sweep; the charge point connects again."""
     c = Charger(rig.g, "WITNESS")
     c.boot()
     c.auto_pong = not quiet
@@ -952,7 +955,7 @@ def comes_back(rig, place, quiet=False):
 def scribbled_owners(rig):
     comes_back(rig, "owners")
     comes_back(rig, "owners", quiet=True)
-    # Of one who is away nobody looks at the word but who asks for it.
+    # The owner word of an offline identity is read only on a request for it.
     poll(lambda: not rig.g.online("WITNESS"))
     rig.scribble("owners", "WITNESS")
     assert rig.g.call("WITNESS", "ClearCache")["outcome"] == "offline"
@@ -963,7 +966,7 @@ def scribbled_owners(rig):
 
 @harmless
 def scribbled_names(rig):
-    """The entry is nobody's: no message is taken under a wrong name."""
+    """The entry has no owner: no message is taken under a wrong name."""
     comes_back(rig, "names")
     comes_back(rig, "names", quiet=True)
     rig.scribble("names")
@@ -972,7 +975,7 @@ def scribbled_names(rig):
 
 @harmless
 def scribbled_chains(rig):
-    """Chains that leave the table or do not end are made anew."""
+    """Chains that leave the table or do not end are rebuilt."""
     with Witness(rig) as w:
         for place in "chains", "counts", "chains":
             rig.scribble(place)
@@ -986,7 +989,7 @@ def scribbled_chains(rig):
 
 @harmless
 def scribbled_configuration(rig):
-    """Nobody takes it for one, also not who starts at this moment."""
+    """No process uses it, not even a worker that starts at this moment."""
     n = rig.random.randrange(2)
     with Witness(rig, worker=1 - n) as w:
         rig.scribble("config")
@@ -1021,7 +1024,7 @@ def scribbled_words_of_workers(rig):
 
 @harmless
 def scribbled_gauges(rig):
-    """Full, as it seems, for a second."""
+    """The gateway seems full for a second."""
     with Witness(rig):
         rig.scribble("gauges")
 
@@ -1037,7 +1040,7 @@ def scribbled_gauges(rig):
 
 @harmless
 def scribbled_numbers(rig):
-    """What people look at is wrong, and nothing else."""
+    """Only the figures that are shown are wrong."""
     rig.blurred = True
     with Witness(rig):
         for place in "refusals", "counters":
@@ -1050,7 +1053,7 @@ def scribbled_numbers(rig):
 
 @harmless
 def scribbled_sequence(rig):
-    """Set back: event numbers grow all the same."""
+    """With the sequence set back, event numbers still grow."""
     with Witness(rig):
         for _ in range(3):
             rig.scribble("sequence")

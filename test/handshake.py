@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""The opening handshake: who is let in, who is not, and how that is told."""
+"""The opening handshake: what is accepted, what is refused, and how a refusal
+is reported."""
 
 import datetime
 
@@ -7,7 +8,7 @@ from lib import *
 
 
 def remembered(g, local, **want):
-    """What `ocppctl refused` says about the client with this address."""
+    """The record of `ocppctl refused` for the client with this address."""
     def there():
         return [x for x in g.tell("refused", "--limit", "128")
                 if x["address"] == local]
@@ -517,8 +518,8 @@ def test_above_max_connections_all_workers_refuse_with_503_and_retry_after():
         remembered(g, r.local, reason="full", status=503)
         code, body = g.ask("health")
         assert code == 220 and "max_connections" in body, body
-        # Who is here, and comes anew before its old connection is missed,
-        # needs no other place.
+        # A charge point that connects again before the end of its old
+        # connection was noticed needs no second place.
         for i in range(5):
             anew = Charger(g, "F0%d" % i)
             chargers[i].wait_closed(1008)
@@ -557,7 +558,7 @@ def test_a_full_registry_lets_in_whom_it_knows_and_refuses_strangers():
         c.boot()
         c.close()
         poll(lambda: not g.online(name))
-    # Those names are too fresh to be forgotten for a stranger's sake.
+    # Those names are too new to be freed for an unknown identity.
     r = refusal(g, "STRANGER")
     assert r.status == 503 and int(r["Retry-After"]) > 0, r.headers
     remembered(g, r.local, reason="identities_full", identity="STRANGER")

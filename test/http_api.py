@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The HTTP API: who may, what it answers, events with a cursor, and that no
-client of it can hold up another or the gateway."""
+"""The HTTP API: its access rights, its answers, events with a cursor, and that
+no client can delay another client or the gateway."""
 
 import http.client
 import urllib.request

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A charge point on a WebSocket library by somebody else (Debian's
+"""A charge point on a foreign WebSocket library (Debian's
 python3-websockets) boots, charges and is commanded."""
 
 import asyncio

@@ -1,6 +1,6 @@
 """What the script tests share: a gateway, charge points, and a runner.
 
-Python with its standard library only. A test of a protocol has to say exact
+Python with its standard library only. A test of a protocol has to send exact
 bytes on a socket, also wrong ones, and to wait for several things at once;
 a shell can do neither well.
 
@@ -63,12 +63,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 class Skip(Exception):
-    """This test cannot run here; the text says why."""
+    """This test cannot run here; the text is the reason."""
 
 
 class Closed(Exception):
-    """The gateway ended the connection, as `code` and `reason` say; code is
-    None without a close frame."""
+    """The gateway ended the connection with `code` and `reason`; code is None
+    without a close frame."""
 
     def __init__(self, code, reason=""):
         super().__init__("closed with %s %s" % (code, reason))
@@ -84,7 +84,7 @@ class CallError(Exception):
 
 
 def poll(condition, timeout=DEADLINE, what=None):
-    """Asks until the answer is true, and returns it."""
+    """Calls condition until its value is true, and returns the value."""
     end = time.monotonic() + timeout
     pause = 0.002
     while True:
@@ -103,8 +103,8 @@ _port = [os.getpid() * 37 % 18000]
 
 
 def free_port():
-    """Below the range from which the kernel takes the ports of clients, and
-    a different one for each process that runs tests."""
+    """A port below the range from which the kernel takes the ports of clients,
+    different for each process that runs tests."""
     for _ in range(2000):
         _port[0] = (_port[0] + 1) % 18000
         s = socket.socket()
@@ -329,7 +329,7 @@ class Gateway:
         return bool(s and s["online"])
 
     def call(self, identity, action, payload=None, *options, timeout=30):
-        """The outcome of a command, as `call -j` tells it."""
+        """The outcome of a command, as `call -j` prints it."""
         words = ["-j", "call", identity, action]
         if payload is not None:
             words.append(payload if isinstance(payload, str)
@@ -396,7 +396,7 @@ class Gateway:
     # -- the end --
 
     def note_stats(self):
-        """Before this process ends: its numbers count for zz_counters."""
+        """Keeps the counters of a process that will end, for zz_counters."""
         try:
             got = self.stats()
         except (OSError, AssertionError, ValueError):
@@ -417,7 +417,7 @@ class Gateway:
             raise AssertionError("ocppd did not exit within %.1f s" % timeout)
 
     def follow(self, pid):
-        """The process that has taken over is the gateway's from now on."""
+        """From now on the gateway is the process that has taken over."""
         self.process.wait(DEADLINE)
         self.process = Adopted(pid)
 
@@ -440,8 +440,8 @@ class Gateway:
         return code
 
     def kill_everything(self):
-        """As a power cut for the processes: master first, so that nobody
-        starts anybody anew."""
+        """Like a power cut for the processes: the master is killed first, so
+        that no worker is started again."""
         self.note_stats()
         pids = [w["pid"] for w in self.workers() if w["pid"]]
         children = subprocess.run(["pgrep", "-P", str(self.pid)],
@@ -486,7 +486,7 @@ class Gateway:
         self.process = None
 
     def check_log(self):
-        """What must never be in a log."""
+        """Fails if the log has a line that must never be there."""
         with open(self.log_path, "rb") as f:
             text = f.read().decode(errors="replace")
         # At once means that workers are killed.
@@ -523,11 +523,11 @@ class Gateway:
         if self.owns_dir:
             shutil.rmtree(self.dir, ignore_errors=True)
 
-    # -- who has a connection --
+    # -- the owner of a connection --
 
     def worker_of(self, sock):
-        """The slot whose process has accepted a client's socket; None while
-        nobody has."""
+        """The slot whose process has accepted a client's socket; None before
+        it is accepted."""
         inode = server_inode(sock)
         if inode is None:
             return None
@@ -537,7 +537,7 @@ class Gateway:
         return None
 
 
-# Members of events whose text has a form; words of other members are told apart.
+# Members of events whose text has a form. Of other members each distinct text counts.
 FORMS = {"eventId": r"[0-9a-f]", "timestamp": r"\d", "lastSeen": r"\d",
          "notAfter": r"\d"}
 WORDS = {"eventType", "protocol", "action", "answeredBy", "reason", "outcome",
@@ -545,8 +545,9 @@ WORDS = {"eventType", "protocol", "action", "answeredBy", "reason", "outcome",
 
 
 def shape_of(value, key=None):
-    """What a JSON Schema can tell apart: two events of one shape are both
-    valid, or both not. What a charge point has sent is only of a type."""
+    """The shape of a value, as a JSON Schema sees it: two events of one shape
+    are both valid, or both not. Of a charge point's payload only the type
+    counts."""
     if isinstance(value, dict):
         if key in ("sent", "answer"):
             return "object"
@@ -626,7 +627,7 @@ def shared(**settings):
 # --- the charge point --------------------------------------------------------
 
 def frame(op, data=b"", fin=True, rsv=0, mask=True, length=None):
-    """A client's frame. length: what the header says where it lies."""
+    """A client's frame. length: a false one for the header."""
     if isinstance(data, str):
         data = data.encode()
     n = len(data) if length is None else length
@@ -670,7 +671,7 @@ class Response:
 
 
 class Charger:
-    """A WebSocket client that says what it is told to, byte for byte.
+    """A WebSocket client that sends what the test asks for, byte for byte.
 
     identity: percent-encoded into the path. open=False: only the TCP
     connection. worker: connect until this worker has accepted it."""
@@ -682,7 +683,7 @@ class Charger:
         self.buffer = b""
         self.auto_pong = True
         self.pings, self.pongs = [], []
-        self.calls = []       # CALLs of the gateway that nobody asked for yet
+        self.calls = []       # CALLs of the gateway that the test has not taken yet
         self.fragments = b""
         self.number = 0
         self.sock = None

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What strangers may take: [limits], the deny list.
+"""What unknown clients may use: [limits], the deny list.
 
 Most tests come through the PROXY protocol, which lets them have any address:
-those of this machine itself are no strangers'."""
+the limits do not hold for those of this machine."""
 
 from lib import *
 from auth import KEY, add, basic

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """The alert rules and the dashboard in conf/: their metrics exist, their rules
-fire, and what they tell the operator to use exists too."""
+fire, and the commands that they recommend exist."""
 
 from lib import *
 import tls

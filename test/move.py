@@ -35,12 +35,12 @@ def one(**settings):
 
 
 def live(g, cp="CP1"):
-    """What the worker knows of the connection."""
+    """The connection, as its worker reports it."""
     return g.show(cp)["connection"]
 
 
 def undisturbed(g, n=1):
-    """No session has begun or ended beside the n that there are."""
+    """No session has begun or ended except the n open ones."""
     assert not g.events("charge_point.disconnected")
     assert len(g.events("charge_point.connected")) == n
     assert g.stat("connections") == n
@@ -799,8 +799,8 @@ def test_commands_find_a_connection_that_has_moved():
 
 
 def test_a_connection_that_has_moved_is_replaced_once():
-    """Also by a claim on a worker that takes the worker where it is now for
-    younger than the connection."""
+    """Also by a claim on a worker that regards the present worker of the
+    connection as started after it."""
     g = Gateway(server_workers="2", websocket_idle_timeout="60s")
     c = Charger(g, "CP1", worker=0)
     c.boot()
@@ -874,9 +874,9 @@ def test_a_reload_while_the_slot_moves_reaches_the_successor():
 
 
 def test_the_death_of_either_process_costs_at_most_the_slots_connections():
-    """Each is killed some time after the restart was asked for: whatever that
-    hits, every session has one end, no answered event is missing, and the slot
-    works."""
+    """Each is killed at various times after the restart command: at every step
+    each session has one end, no answered event is missing, and the slot works
+    again."""
     for n in range(14):
         g = one()
         g.deaths_expected = True
@@ -955,7 +955,7 @@ def test_a_fleet_in_session_is_moved_at_random():
 
 
 def sleeps(pid):
-    """The process waits, for some time already."""
+    """The process has been asleep for some time."""
     for _ in range(5):
         with open("/proc/%d/stat" % pid) as f:
             if f.read().rsplit(")", 1)[1].split()[0] != "S":

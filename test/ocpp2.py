@@ -233,7 +233,7 @@ def test_a_pending_charge_point_sends_what_it_was_asked_for_and_nothing_else():
             assert r.wait()["outcome"] == "result"
             may |= gains
             check()
-        # The next answer to a boot, and the next connection, begin anew.
+        # The next answer to a boot, and the next connection, start again from nothing.
         c.boot()
         may = set()
         check()
@@ -478,7 +478,7 @@ def test_a_session_may_be_sent_again_as_a_whole():
         for version in BOTH:
             c = Station(g, "WHOLE" + version, version, worker=0)
             token = {"idToken": TOKEN} if settings else {}
-            # The number, the kind and the time tell events apart, each alone.
+            # Events with another number, type or time are different events.
             rows = [("Started", 0, WHEN)] + [("Updated", n, WHEN) for n in range(1, 17)] + [
                 ("Updated", 16, "2026-02-01T00:00:00Z"), ("Ended", 16, WHEN), ("Ended", 17, WHEN)]
             assert len(rows) == 20

@@ -159,8 +159,8 @@ def test_bash_and_zsh_complete_identities():
 
 
 def members(value):
-    """The names of all members, at any depth, but of what a name of a metric,
-    a setting or a charge point's message says."""
+    """The names of all members, at any depth, without names of metrics and
+    settings and without members of a charge point's payload."""
     if isinstance(value, dict):
         for k, v in value.items():
             yield k
@@ -474,7 +474,7 @@ class Tap:
 
 
 def tapped(g, tap, c):
-    """Waits until the tap is on, by talking until something comes."""
+    """Waits until the tap is on: sends messages until it prints one."""
     def comes():
         c.call("Heartbeat")
         try:
@@ -537,13 +537,13 @@ def test_a_slow_reader_of_tap_misses_frames_and_blocks_nobody():
     poll(lambda: (c.call("Heartbeat"), select.select([s], [], [], 0)[0])[1])
     big = "x" * 6000
     slowest = 0
-    for i in range(1200):               # 14 MB of frames, nobody reads
+    for i in range(1200):               # 14 MB of frames, none is read
         began = time.monotonic()
         c.call("DataTransfer", {"vendorId": "V", "data": big})
         slowest = max(slowest, time.monotonic() - began)
     assert slowest < 2 * SLOW, slowest
     assert g.ask("status")[0] == 200
-    # Once there is room again, the next frame tells how many were lost.
+    # Once there is room again, the next frame has the number of lost ones.
     end = time.monotonic() + DEADLINE
     data = b""
     while b'"lost":' not in data and b'"lostBefore":' not in data:
@@ -579,7 +579,7 @@ def test_shutdown_stops_now():
     g.process = None
 
 
-# --- who may ------------------------------------------------------------------------------
+# --- access rights ------------------------------------------------------------------------------
 
 def test_others_of_the_group_may_look_and_not_touch():
     if os.getuid() != 0:
@@ -606,7 +606,7 @@ def test_others_of_the_group_may_look_and_not_touch():
                  "no")[0] == 202
     c.result(c.take()[0], {"status": "Accepted"})
     poll(lambda: g.ask("outcome", "known")[0] == 200)
-    # as in a directory that he may search
+    # as in a directory that the user may search
     copy = g.dir + "/ocppctl"
     shutil.copy(OCPPCTL, copy)
     for word, needs in table:
@@ -665,7 +665,7 @@ def test_nonsense_at_the_control_socket_harms_nobody():
 
 
 def begin(g, text):
-    """A client of the control socket that has said this, and waits."""
+    """A client of the control socket that has sent this, and waits."""
     s = socket.socket(socket.AF_UNIX)
     # Not settimeout(): then a queue that is full fails the connect.
     for way in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
@@ -688,7 +688,7 @@ def test_clients_that_do_not_end_their_line_take_no_place_from_the_operator():
         assert slow[0].recv(100).startswith(b"503 "), "the first one is still there"
         slow[-1].sendall(b"status\n"[len(text):])
         assert slow[-1].recv(100).startswith(b"200 ")
-    # Whoever asked for something keeps its place.
+    # A client whose command is under way keeps its place.
     c.call("Heartbeat")
     assert "Heartbeat" in tap.line()
     tap.stop()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The ping service: everybody once in an interval, evenly spread over it, and
-skipped, not queued, where the socket cannot take it."""
+"""The ping service: each connection gets one ping per interval, the pings are
+spread evenly, and a ping is skipped, not queued, where the socket is full."""
 
 from lib import *
 
@@ -32,7 +32,7 @@ def test_pings_are_spread_evenly_over_the_interval():
     first = g.stats()
     seen = collect(chargers, 6)
     last = g.stats()
-    # Everybody about every two seconds ...
+    # Each connection about every two seconds ...
     for c in chargers:
         mine = [t for t, d in seen if d is c]
         assert 2 <= len(mine) <= 4, (c.identity, len(mine))
@@ -46,7 +46,7 @@ def test_pings_are_spread_evenly_over_the_interval():
     full = [slots.get(i, 0) for i in range(2, 55)]
     assert max(full) <= 20 * SLOW, full         # 10 on the average
     assert sum(1 for n in full if n == 0) <= 10, full
-    # The counters say the same.
+    # The counters agree.
     n = last["pings"] - first["pings"]
     assert abs(n - len(seen)) <= 25, (n, len(seen))
     assert abs((last["pongs"] - first["pongs"]) - len(seen)) <= 25

@@ -581,7 +581,7 @@ def test_transaction_ids_are_unique_over_nodes_and_outlast_redis():
     assert len(set(ids)) == 400 + 1200 and min(ids) > 0
 
 
-# --- trouble ---------------------------------------------------------------------------------
+# --- failures --------------------------------------------------------------------------------
 
 
 @tidy
@@ -639,7 +639,7 @@ def test_each_trouble_of_the_server_has_its_line_and_its_word():
 
 
 def storm(s, gateways, seconds, disturb, chargers=6):
-    """Charge points that charge and move, a backend that commands them, and
+    """Charge points that charge and move, a backend that commands them,
     and disturbances; returns what was acknowledged and what was sent."""
     stop = threading.Event()
     acked, sent, lock = [], [], threading.Lock()
@@ -697,7 +697,7 @@ def storm(s, gateways, seconds, disturb, chargers=6):
     end = time.monotonic() + seconds
 
     def until(done, more):
-        """Until more entries are in the list, or the storm is over."""
+        """Waits until that many more entries are in the list, or the storm is over."""
         n = len(done) + more
         while len(done) < n and time.monotonic() < end:
             time.sleep(0.005)
@@ -1067,8 +1067,8 @@ def test_random_moves_leave_no_stale_owner():
     unlucky = []
 
     def arrive(g, cp):
-        """Two connections that are closer together than two gateways know the
-        time have no order: the older one may win, once."""
+        """Two connections whose distance is below the difference of the clocks of
+        two gateways have no order: the older one may win, once."""
         for again in (True, True, False):
             try:
                 c = Charger(g, cp, timeout=10)
@@ -1170,7 +1170,7 @@ def test_a_key_that_has_moved_already_is_found_at_its_new_node():
     poll(lambda: g.stat("redis_shards_ready") == 1, 20)
     src("FCALL", "ocppd_auth", 2, "{%s}CP1" % EV, EV,
         "sha256:%s:%s" % (salt.hex(), hashlib.sha256(salt + key).hexdigest()))
-    # The gateway knows both nodes: it has been sent to the other one before.
+    # The gateway has both nodes: it was redirected to the other one before.
     dst("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
     src("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
     src("MIGRATE", "127.0.0.1", nodes[target].port, S + "auth:CP1", 0, 5000)

@@ -368,7 +368,7 @@ def an_idempotent_one_is_sent_again_first(r):
             node(r, "b/0")
         elif how == "release":
             r("FCALL", "ocppd_release", 1, cp, epoch, "idle", "a")
-        if how != "claim":  # said again, it changes nothing
+        if how != "claim":  # repeated, it changes nothing
             assert finish(r, cp, epoch, "x", "uncertain", "") == "queued"
         e2 = claim(r, cp, "b/0")[1]
         assert outcomes(r, cp) == {}, how
@@ -473,7 +473,7 @@ def a_question_has_one_answer_whoever_is_faster(r):
 def a_question_that_is_asked_again_goes_on(r):
     node(r, "q/0", "1"), node(r, "q/1", "5"), node(r, "q/2", "7")
     good = '{"transactionId":7,"idTagInfo":{"status":"Accepted"}}'
-    # Either token is good, the one that asked last is told.
+    # Either token is valid; the verdict goes to the node that asked last.
     ask(r, "Q2", "q/0/1/s1", "StartTransaction")
     ask(r, "Q2", "q/1/5/s1", "StartTransaction")
     assert close(r, "Q2", "q/0/1/s1") == ["moved"]
@@ -483,7 +483,7 @@ def a_question_that_is_asked_again_goes_on(r):
     ask(r, "Q2", "q/2/7/s1", "StartTransaction")
     assert r.entries(S + "inbox:q/2")[-1] == {"what": "answer", "identity": "Q2", "token": "q/2/7/s1", "payload": good}
     ask(r, "Q2", "q/2/7/s1", "StartTransaction", end=True)
-    # After the transaction an equal one is asked about anew.
+    # After the transaction an equal one is a new question.
     ask(r, "Q2", "q/2/7/s1", "StartTransaction", end=True)
     ask(r, "Q2", "q/1/5/s1", "StartTransaction")
     assert answer(r, "Q2", "q/2/7/s1", good) == "late" and answer(r, "Q2", "q/1/5/s1", good) == "taken"
@@ -635,7 +635,7 @@ def several_nodes_and_backends_at_once(r):
     for t in gateways:
         t.join()
     assert not failures, failures
-    # Everybody is gone; what is left ends by its deadline (moved to now).
+    # All clients are gone; what is left ends by its deadline (moved to now).
     for member in r("ZRANGE", S + "due", 0, -1):
         cp, name = member.split("/", 1)
         if cp in cps:

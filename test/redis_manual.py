@@ -75,7 +75,7 @@ def test_the_examples_of_the_page_do_what_it_says():
     assert len(ids) - len(set(ids)) <= 1  # killed between its work and XACK
     assert {e["eventType"] for e in seen} >= {"charge_point.booted", "command.response", "transaction.started"}
 
-    # The platform says who may charge.
+    # The platform decides which idTags may charge.
     with open(g.dir + "/tags", "w") as f:
         f.write("GOOD1\nGOOD2\n")
     p = subprocess.Popen(["/usr/bin/python3", example("authorize.py", g.dir), g.dir + "/tags", *cli])

@@ -1,5 +1,5 @@
-"""A Redis server of one's own, and a client for it: what the tests of the
-fleet are written with. Nothing but the standard library."""
+"""A private Redis server and a client for it, for the tests of the fleet.
+Nothing but the standard library."""
 
 import os
 import shutil

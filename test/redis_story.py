@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The stream tells the same story as the charge points: fleets that hop between
+"""The stream agrees with the charge points: fleets that hop between
 gateways and workers while Redis stops, is killed, fails over to a replica that
 lags, or moves its slot to another node of a cluster, and while workers and
 gateways are killed.
@@ -100,7 +100,7 @@ class Point(threading.Thread):
         return c
 
     def again(self, c, action, payload):
-        """Until it is answered, on whatever gateway: (connection, answer)."""
+        """Sends a CALL until any gateway answers it: (connection, answer)."""
         while True:
             try:
                 if c is None:
@@ -300,7 +300,7 @@ def test_three_gateways_while_redis_fails_over_and_processes_die():
     servers = [fleet.redis("--appendfsync", "always")]
     address = Forwarder(servers[0].port)
 
-    class Address:              # as fleet.gateway() wants it
+    class Address:              # the argument of fleet.gateway()
         port = address.port
     gateways = [fleet.gateway(Address, "n%d" % i, server_workers=2, redis_timeout="1s",
                               websocket_idle_timeout="60s") for i in range(3)]
@@ -319,7 +319,7 @@ def test_three_gateways_while_redis_fails_over_and_processes_die():
         servers[-1].start()
 
     def redis_fails_over(r):
-        """To a replica that lags behind: what came last is lost."""
+        """A failover to a lagging replica: the last writes are lost."""
         old = servers[-1]
         new = fleet.redis("--appendfsync", "always", "--replicaof", "127.0.0.1 %d" % old.port)
         c = new.client()

@@ -153,7 +153,7 @@ class Client:
                 if time.monotonic() > self.until:
                     raise Wrong("the server does not take bytes") from None
             except (BrokenPipeError, ConnectionResetError):
-                return  # it has hung up on us; what it said is in order
+                return  # the server has closed; what it sent is still read
 
     def request(self, text):
         self.send(text)

@@ -298,7 +298,7 @@ def test_deep_nesting_is_unreadable_and_bounded():
 def test_after_max_bad_messages_in_a_row_the_connection_is_closed():
     g = shared(ocpp_max_bad_messages="5")
     c = Charger(g, "ROW")
-    for _ in range(3):          # a good one in between starts the count anew
+    for _ in range(3):          # a valid one in between resets the count
         for _ in range(4):
             c.send("garbage")
         c.boot()
@@ -360,7 +360,7 @@ def test_crossing_calls_are_legal():
     h = background(g.call, "CROSS", "ClearCache")
     id, action, payload = c.take()
     assert (action, payload) == ("ClearCache", {})
-    assert "currentTime" in c.call("Heartbeat")     # ours, first
+    assert "currentTime" in c.call("Heartbeat")     # answered before the pending CALL
     c.result(id, {"status": "Accepted"})
     assert h.wait()["outcome"] == "result"
     c.close()

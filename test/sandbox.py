@@ -27,8 +27,8 @@ def sanitized():
 
 
 def settled(g):
-    """The children, once each of them is in its sandbox: the admin process
-    is not waited for by anybody."""
+    """The children, once each of them is in its sandbox: a start does not
+    wait for the admin process."""
     poll(lambda: all(status(p)["NoNewPrivs"].strip() == "1" and
                      (sanitized() or g.settings.get("server_seccomp") == "no"
                       or status(p)["Seccomp"].strip() == "2")

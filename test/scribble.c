@@ -73,7 +73,7 @@ entry_named(const char *name)
         if (e->name_len == n && memcmp(e->name, name, n) == 0)
             return i;
     }
-    fprintf(stderr, "scribble: nobody is called %s\n", name);
+    fprintf(stderr, "scribble: no entry has the name %s\n", name);
     exit(1);
 }
 
@@ -194,7 +194,7 @@ refusals(void)
     }
 }
 
-/* The numbers that decide who is let in. */
+/* The gauges that limits compare with. */
 static void
 gauges(void)
 {
@@ -224,8 +224,8 @@ sequence(void)
     shm->sequence -= chance() % 1000000;
 }
 
-/* What says where everything lies, and the lock: a worker that was taken over
- * would try to lead the master astray with it. */
+/* The offsets, and the lock: a compromised worker would overwrite them to
+ * mislead the master. */
 static void
 geometry(void)
 {

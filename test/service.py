@@ -416,7 +416,7 @@ def test_all_processes_speak_to_syslog():
             new = poll(lambda: g.worker_pid(n) not in (0, old) and g.worker_pid(n))
             log.wait(new, r"worker %d: ready" % n)
             Charger(g, "SYSLOG", worker=n).boot()
-        # syslogd is restarted, logrotate has its say.
+        # syslogd is restarted, and logrotate runs.
         log.end()
         log.begin()
         log.listen()
@@ -437,7 +437,7 @@ def test_a_worker_without_a_free_descriptor_can_say_so_to_syslog():
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
     with Syslog() as log:
-        # Nothing is logged by anybody before.
+        # No process logs anything before.
         g = Gateway(log_target="syslog", log_level="error", server_workers="1",
                     preexec=few, server_max_connections="100")
         worker = g.worker_pid(0)
@@ -445,7 +445,7 @@ def test_a_worker_without_a_free_descriptor_can_say_so_to_syslog():
         for c in chargers:
             c.raw(c.request())
         log.wait(worker, r"worker 0: accept: .*")
-        # And said it to nobody else.
+        # And nowhere else.
         served = [c for c in chargers if select.select([c.sock], [], [], 0.02)[0]]
         assert len(served) > 5, len(served)
         for c in served:
@@ -481,7 +481,7 @@ def test_a_burst_of_lines_is_waited_for_a_little():
         g = Gateway(log_target="syslog", server_workers="1")
 
         def whole(n):
-            """Does it all come when all go at once?"""
+            """True if every line arrives when all connections end at once."""
             chargers = [Charger(g, "B%d-%d" % (n, i)) for i in range(200)]
             for c in chargers:
                 c.sock.close()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What the source promises about itself: its layers, a schema whose
-mistakes are told with their line, and that names of OCPP stand in worker/ocpp."""
+"""Properties of the source: its layers, schema errors that are reported with
+their line, and names of OCPP only in worker/ocpp."""
 
 import glob
 import re

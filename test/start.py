@@ -19,7 +19,7 @@ def with_conf(text, *words):
 
 
 def refused_start(g):
-    """Starts what must not start: (exit code, what it says)."""
+    """Starts what must not start: (exit code, its output)."""
     g.start(wait=False)
     code = g.wait_exit()
     g.process = None

@@ -22,7 +22,7 @@ def test_the_older_connection_is_closed_with_1008_within_a_second():
         new = Charger(g, name, worker=b)
         new.call("Heartbeat")               # it works at once
         replaced(old)
-        new.call("Heartbeat")               # and the old one's end hurt nobody
+        new.call("Heartbeat")               # the end of the old one changes nothing
         assert g.stat("takeovers") == before + 1
         s = g.show(name)
         assert s["online"] and s["worker"] == b and s["connections"] == 2
@@ -86,7 +86,7 @@ def test_a_half_open_connection_is_replaced_at_once():
         new.call("Heartbeat")
         g.wait_events(cp=name, type="charge_point.disconnected")
         assert time.monotonic() - began < 1.5 * SLOW
-        # its socket is cut after close_timeout, although it says nothing
+        # its socket is cut after close_timeout, although it sends nothing
         poll(lambda: g.stat("closing") == 0)
         assert g.online(name)
         new.call("Heartbeat")

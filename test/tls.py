@@ -282,7 +282,7 @@ def test_what_openssl_and_gnutls_ask_for_besides():
 
 
 def test_bytes_may_come_one_by_one():
-    """Of the handshake and of records; the Finished and data together."""
+    """Bytes of the handshake and of records; then Finished and data together."""
     g = gateway()
     inc, out = ssl.MemoryBIO(), ssl.MemoryBIO()
     t = client().wrap_bio(inc, out, server_hostname="localhost")
@@ -399,7 +399,7 @@ def test_keys_are_renewed_by_age():
 
 
 def test_a_fragmented_hello_and_two_connections_of_one_worker():
-    """Records of one connection do not get into another's."""
+    """Records of one connection do not reach another one."""
     g = gateway(server_workers=1)
     many = [TlsCharger(g, "CP%d" % i) for i in range(20)]
     for _ in range(5):
@@ -412,7 +412,7 @@ def test_a_fragmented_hello_and_two_connections_of_one_worker():
 # --- handshakes that fail -------------------------------------------------------
 
 def tls_fails(g, context=None, host="localhost", **kw):
-    """In TLS 1.3 a client knows of the refusal only when it reads."""
+    """In TLS 1.3 a client sees the refusal only when it reads."""
     try:
         c = TlsCharger(g, "CP1", context, host=host, open=False, **kw)
         c.raw(c.request())
@@ -521,8 +521,8 @@ def hello():
 
 
 def test_silent_handshakes_do_not_keep_others_out():
-    """Beyond tls.handshakes in flight, the oldest silent one of the fullest
-    address goes."""
+    """Beyond tls.handshakes in flight, the oldest silent one of the address
+    with the most is closed."""
     g = gateway(server_workers=1, tls_handshakes=4)
     silent = [socket.create_connection(("127.0.0.1", g.tls_port))
               for _ in range(4)]
@@ -583,7 +583,7 @@ def test_changed_certificates_are_served_without_an_order():
         code, body = g.ask("reload")
         assert code >= 300 and "belongs to none" in body, body
         assert served(g) == "second"
-        # A worker that starts anew has the good ones, too.
+        # A restarted worker has the valid ones, too.
         g.kill_worker(0)
         g.kill_worker(1)
         g.wait_ready()
@@ -750,7 +750,7 @@ def test_a_revoked_certificate_is_refused():
     tls_fails(g, client(certificate=a.path("bad")))
     refusal(g, "revoked")
     assert TlsCharger(g, "CP2", client(certificate=a.path("good"))).boot()
-    # A list that has run out lets nobody in.
+    # With an expired CRL every client certificate is refused.
     a.crl("-crl_lastupdate", "20200101000000Z", "-crl_nextupdate",
           "20210101000000Z")
     g.ctl("reload", json_=False)

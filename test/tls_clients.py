@@ -34,7 +34,7 @@ def test_curl_opens_a_websocket():
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE)
         assert b" 101 " in r.stdout, (r.stdout, r.stderr)
-    # Of another authority: curl refuses, and the gateway knows why.
+    # Of another authority: curl refuses, and the gateway records why.
     r = subprocess.run(
         ["curl", "-sS", "--cacert", Authority("another").ca,
          "https://localhost:%d/" % g.tls_port], stdout=subprocess.PIPE,
@@ -120,7 +120,7 @@ def test_what_a_scanner_reports():
     got = [line for line in got if re.match(
         r"(SSLv|TLSv|Accepted|Preferred|Server supports|.*renegotiation )",
         line)]
-    # Newer scanners know more groups and say so; none of them is offered.
+    # Newer scanners list more groups; none of them is offered.
     want = open(os.path.join(ROOT, "test/sslscan.expected")).read()
     assert got == want.split("\n")[:-1], "\n".join(got)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""ocppctl top: the figures are those of the gateway, keys do what they say,
+"""ocppctl top: the figures are those of the gateway, keys do what is shown,
 and the terminal is left as it was found."""
 
 import fcntl
@@ -147,7 +147,7 @@ def test_rates_are_per_second_over_the_interval():
         # What happened within the interval, and not more than around it.
         assert 0 < rate * 1.5 <= all * 1.05 + 1, (name, rate, all, took)
     assert number(text, r"answers .* of (\d+)") > 0
-    # Its own worker's line says the same.
+    # Its own worker's line agrees.
     assert abs(float(block(text, "WORKER")["0"][4]) -
                number(text, r"\n +in ([\d.]+)")) <= \
         0.1 * number(text, r"\n +in ([\d.]+)") + 2

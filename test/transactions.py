@@ -62,7 +62,7 @@ def test_a_start_that_is_resent_gets_the_same_id_and_makes_no_second_event():
     before = g.stat("starts_resent")
     first = c.start()
     assert c.start() == first
-    # the answer says what is true now; white space and order are no matter
+    # the answer holds the current status; white space and order do not count
     c.put("StartTransaction", '{"timestamp": "2026-01-31T12:00:00Z", '
           '"meterStart":0,"idTag" :"TAG1","connectorId":1}', id="again")
     assert c.get("again")["transactionId"] == first["transactionId"]

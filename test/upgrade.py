@@ -16,7 +16,7 @@ KINDS = ("ocpp1.6", V201)
 
 
 def script(g, text):
-    """A program that is none of ours."""
+    """A program that is not ocppd."""
     path = g.dir + "/program"
     with open(path, "w") as f:
         f.write(text)
@@ -25,7 +25,7 @@ def script(g, text):
 
 
 def fails(g, program, words, upgrades=0):
-    """The old program goes on as if nothing had happened, and says why."""
+    """The old program goes on unchanged, and reports the reason."""
     pid, workers = g.pid, [w["pid"] for w in g.workers()]
     code, body = g.ask("-j", "upgrade", program)
     assert code == 500, (code, body)
@@ -42,7 +42,8 @@ def fails(g, program, words, upgrades=0):
 
 
 def lives(g, *points):
-    """Each is answered on the connection that it has, and accepts go on."""
+    """Each charge point is answered on its connection, and new ones are
+    accepted."""
     for p in points:
         p.call("Heartbeat")
     new = Charger(g, "NEW-%d" % time.monotonic_ns())
@@ -217,7 +218,7 @@ def test_upgrades_in_a_row_under_traffic():
 
 
 def test_signal():
-    """SIGUSR2, and what a service manager is told."""
+    """SIGUSR2, and the notifications to the service manager."""
     path = tempfile.mkdtemp(prefix="ocppd-notify-") + "/socket"
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     s.bind(path)
@@ -544,8 +545,8 @@ def test_the_new_master_dies_before_a_slot_has_moved():
 
 
 def test_the_new_master_dies_after_a_slot_has_moved():
-    """The old one starts a worker in the slot that had moved; the connections
-    of the other slot stay."""
+    """The old master starts a worker in the slot that had moved; the
+    connections of the other slot stay."""
     h = Halfway(1)
     os.kill(h.new, signal.SIGKILL)
     h.client.wait()
@@ -562,8 +563,8 @@ def test_the_new_master_dies_after_a_slot_has_moved():
 
 
 def test_the_old_master_dies_after_a_slot_has_moved():
-    """The new one goes on with what has moved, and starts workers in the other
-    slots when those of the old program have ended."""
+    """The new master goes on with the slots that have moved, and starts workers
+    in the others when those of the old program have ended."""
     h = Halfway(1)
     os.kill(h.old, signal.SIGKILL)
     h.resume(1)
@@ -581,7 +582,7 @@ def test_the_old_master_dies_after_a_slot_has_moved():
 
 
 def test_a_worker_dies_before_its_slot_moves():
-    """It costs its own connections; the upgrade goes on."""
+    """Only the connections of that worker are closed; the upgrade goes on."""
     h = Halfway(1)
     os.kill(h.workers[1], signal.SIGKILL)
     code, body = h.client.wait()
@@ -636,8 +637,8 @@ def test_the_control_socket_meanwhile():
 
 
 def test_a_stop_meanwhile():
-    """Before a slot has moved it ends the upgrade, afterwards it waits for its
-    end; nothing is left in either case."""
+    """Before a slot has moved a stop ends the upgrade, afterwards it waits for
+    the end of the upgrade; no process is left in either case."""
     for at in (0, 1):
         h = Halfway(at)
         os.kill(h.old, signal.SIGTERM)

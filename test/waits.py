@@ -22,7 +22,7 @@ HANG, HANG_COUNT, PATTERN = 6, 22, 512
 
 
 class Shim:
-    """Calls of the gateway that hang on order."""
+    """Makes system calls of the gateway hang."""
 
     def __init__(self):
         self.file = tempfile.NamedTemporaryFile(prefix="ocppd-shim-")
@@ -75,7 +75,7 @@ class Fleet:
             self.over.wait(0.01)
 
     def ask(self):
-        """The master's loop answers too."""
+        """Measures the answers of the master's loop."""
         while not self.over.is_set():
             began = time.monotonic()
             self.g.tell("status")
@@ -111,7 +111,7 @@ def gateway(shim=None, **settings):
 
 
 def last(seconds):
-    """For the length of a hang: nothing else ends it."""
+    """Waits for the length of a hang: only time ends it."""
     time.sleep(seconds)
 
 
@@ -137,7 +137,7 @@ def test_the_journals_disk_hangs_in_fsync():
 
 
 def any_answer(c):
-    """Reads what came; true if it is more than pings."""
+    """Reads one message; true if there was one beside pings."""
     try:
         c.message(0.001)
         return True

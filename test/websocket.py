@@ -5,7 +5,7 @@ from lib import *
 
 
 def ended(g, identity, reason, code=None):
-    """The last disconnected event of a charge point says this."""
+    """The last disconnected event of a charge point has this reason and code."""
     e = g.wait_events(type="charge_point.disconnected", cp=identity)[-1]
     p = e["payload"]
     assert p["reason"] == reason, p
@@ -15,7 +15,7 @@ def ended(g, identity, reason, code=None):
 
 def broken_by(identity, data, code, reason, booted=True):
     """These bytes end a connection with this close code; the event, the
-    counter and `show` know why; the gateway serves the next one."""
+    counter and `show` have the reason; the gateway serves the next one."""
     g = shared()
     before = g.stat("closed", reason)
     c = Charger(g, identity)
@@ -262,7 +262,7 @@ def test_a_closing_connection_is_cut_after_close_timeout():
     assert f.op == CLOSE and f.data[:2] == b"\x03\xf0", f
     assert g.stat("closing") >= 1
     began = time.monotonic()
-    c.wait_end()                # although we never answered
+    c.wait_end()                # although the client never answered
     assert time.monotonic() - began < 3 * SLOW
     poll(lambda: g.stat("closing") == 0)
 
@@ -350,7 +350,7 @@ def test_a_slow_reader_is_bounded_and_closed():
     ended(g, "GREEDY", "slow_reader", 1008)
     assert most <= 16 << 10, most
     assert not g.online("GREEDY")
-    # and nobody else noticed
+    # and other connections are served
     d = Charger(g, "MODEST")
     d.boot()
     d.close()

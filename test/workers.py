@@ -12,7 +12,7 @@ def successor(g, n, old):
 
 
 class Talker:
-    """A charge point that beats all the time, in a thread."""
+    """A charge point that sends Heartbeats all the time, in a thread."""
 
     def __init__(self, g, name, worker):
         self.c = Charger(g, name, worker=worker)

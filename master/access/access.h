@@ -15,8 +15,8 @@
 #include "authfile.h"
 #include "config.h"
 
-/* Are the files right? False with lines that say what is not. again: at a
- * reload, when a file that was there must not be gone. */
+/* Checks the files. False with one line for each error in why. again: at a
+ * reload, when a missing file that was there is an error. */
 bool access_check(const struct config *next, bool again, struct buf *why);
 /* A reload took place: workers read both files again. */
 void access_read_again(void);
@@ -40,7 +40,7 @@ enum access_deny {
 enum access_deny access_deny(
     const char *kind, const char *what, bool add, struct buf *why);
 
-/* CHANNEL_key: what a worker says about a key. */
+/* CHANNEL_key: what a worker reports about a key. */
 void access_key(unsigned slot, uint64_t what, const char *body, size_t len);
 /* Once a second. */
 void access_tick(void);

@@ -146,7 +146,7 @@ worker_problems(struct problems *p, const struct shm *s, unsigned i)
             i, strerror((int)w->journal_errno));
 }
 
-/* As report_redis_problems() wants it. */
+/* The callback of report_redis_problems(). */
 static void
 redis_problem(void *ctx, const char *fmt, ...)
 {

@@ -48,7 +48,7 @@ struct master {
 
     struct config config;     /* in force; what shm publishes */
     const char   *log_target; /* config.log_target, but syslog with -d
-                                 where that says stderr */
+                                 where that is stderr */
     struct shm *shm;
     int         memfd;
     int lockfd; /* of the state directory; held by every process, see paths.c */

@@ -1,7 +1,7 @@
 /*
  * The commands about charge points that look and change nothing:
  * connections, show, refused. They read shared memory; only `show` asks a
- * worker, for what it alone knows. See command.h.
+ * worker, for what its connection holds. See command.h.
  */
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -556,7 +556,7 @@ show_reply(struct client *c, const char *json, size_t len)
     buf_free(&out);
 }
 
-/* The owner does not answer: say what is in the registry. */
+/* The owner does not answer: show what is in the registry. */
 static void
 show_poll(struct client *c)
 {

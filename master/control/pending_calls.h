@@ -1,5 +1,5 @@
 /*
- * pending_calls: the commands that workers have, until they say `done'.
+ * pending_calls: the commands that workers have, until they report `done'.
  *
  * Promise P3 asks for exactly one outcome of each command. The worker that
  * has it publishes the outcome; if it dies first, its successor gets the

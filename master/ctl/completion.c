@@ -188,7 +188,7 @@ offer_words(struct ctl *ctl, int argc, char **argv)
             ctl->conf = argv[++i];
     }
     if (i >= argc)
-        return; /* the value of -s or -c: a file, which the shell knows */
+        return; /* the value of -s or -c: a file, which the shell completes */
     if (i + 1 == argc && argv[i][0] == '-') {
         static const char *const options[] = {
             "-s", "-c", "-j", "-p", "-h", "-V", "--help", "--version"};

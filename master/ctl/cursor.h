@@ -4,10 +4,10 @@
  * The file holds the number of the last event that the reader is done with; a
  * later run goes on behind it. So the reader gets every event at least once,
  * also if it or ocppctl dies. Where the output is a pipe, an event is done when
- * the reader has begun to read what stands behind it: the kernel knows how many
- * bytes of the pipe are unread. That is right for a reader that handles a line
- * before it reads the next one, such as the shell's read. In other outputs an
- * event is done when it is written.
+ * the reader has begun to read what stands behind it: the kernel reports how
+ * many bytes of the pipe are unread. That is right for a reader that handles a
+ * line before it reads the next one, such as the shell's read. In other outputs
+ * an event is done when it is written.
  */
 #ifndef MASTER_CTL_CURSOR_H
 #define MASTER_CTL_CURSOR_H

@@ -59,7 +59,7 @@ struct events {
     const char         *cursor_path;
     struct cursor       cursor;
     bool                trouble; /* some events could not be read */
-    bool                gone;    /* the reader has closed our output */
+    bool                gone;    /* the reader has closed the output */
 };
 
 /* --- options ------------------------------------------------------------- */

@@ -1,6 +1,6 @@
 /*
  * main: the program ocppctl. A command goes to the daemon as one line, and
- * its answer is printed; only the daemon knows what a command means. Commands
+ * its answer is printed; only the daemon interprets a command. Commands
  * marked LOCAL in commands.def are functions of ocppctl.
  */
 #include "ctl/main.h"

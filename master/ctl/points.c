@@ -12,7 +12,7 @@
 #include "ctl/screen.h"
 
 #define NAME_COLUMNS 20
-#define RECENT_S 600 /* a refusal or a return this long ago is news */
+#define RECENT_S 600 /* a refusal or a return is shown for this long */
 
 struct row {
     const struct sample_point *p;

@@ -214,7 +214,7 @@ print(const struct ctl *ctl, int code, const char *body, size_t len)
         fwrite(shown.p, 1, shown.len, to);
     buf_free(&shown);
     if (fflush(to) != 0)
-        return CTL_REFUSED; /* the reader has closed our output */
+        return CTL_REFUSED; /* the reader has closed the output */
     if (code == USAGE)
         return CTL_USAGE;
     return code >= REFUSED_FROM || code == BAD_NEWS ? CTL_REFUSED : CTL_DONE;

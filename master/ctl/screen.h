@@ -3,7 +3,7 @@
  *
  * Keys arrive one by one and unseen, signals arrive like keys, and whatever
  * happens to the program the terminal is put back as it was. ANSI sequences,
- * which every terminal of the last decades knows; no library.
+ * which every terminal of the last decades supports; no library.
  */
 #ifndef MASTER_CTL_SCREEN_H
 #define MASTER_CTL_SCREEN_H
@@ -16,7 +16,7 @@
 /* What screen_wait() returns besides bytes typed. */
 enum screen_event {
     SCREEN_TIME = 256, /* nothing happened for that long */
-    SCREEN_RESIZED,    /* draw anew: also after a stop and continue */
+    SCREEN_RESIZED,    /* redraw: also after a stop and continue */
     SCREEN_QUIT        /* a signal, or the terminal is gone */
 };
 

@@ -122,7 +122,7 @@ search(struct search *s, const char *path)
 
 /* --- what is printed ------------------------------------------------------ */
 
-/* What a BootNotification of either kind says, by one name. */
+/* The members of a BootNotification of 1.6 and of 2.x, by one name. */
 static const struct {
     const char *name, *text, *of_16, *of_2x;
 } rows[] = {

@@ -1,6 +1,6 @@
 /*
  * top: `ocppctl top`: a live view of the gateway. It samples once a
- * second, draws the difference, and does what keys say. See ctl/sample.h for
+ * second, draws the difference, and handles keys. See ctl/sample.h for
  * what it asks, ctl/view.h for what it shows.
  */
 #include <getopt.h>
@@ -303,7 +303,7 @@ type(struct top *t, int key)
     return set_match(t, text);
 }
 
-/* True if the charge points must be asked for anew. */
+/* True if the charge points must be requested again. */
 static bool
 press(struct top *t, int key)
 {

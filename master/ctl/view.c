@@ -359,7 +359,7 @@ view_draw(const struct view *v, struct buf *out)
     }
     if (!foot)
         return;
-    /* At the bottom, whatever there was to say. */
+    /* The foot stands at the bottom, however many rows are above. */
     for (used = lines_of(out); v->rows > 0 && used + 1 < rows; used++)
         buf_addc(out, '\n');
     if (v->foot_marked)

@@ -20,7 +20,7 @@ enum view_lists { VIEW_BOTH, VIEW_BUSIEST, VIEW_SICKEST, VIEW_LISTS };
 extern const char *const view_sort_name[VIEW_SORTS];
 
 struct view {
-    unsigned             rows; /* 0: as many as there is to say */
+    unsigned             rows; /* 0: as many as needed */
     unsigned             columns;
     enum view_sort       sort;
     enum view_lists      lists;
@@ -38,7 +38,7 @@ struct view {
 };
 
 /* Of a counter, per second. One that shrank belongs to a daemon that was
- * started anew: no rate then. */
+ * restarted: no rate then. */
 double view_rate(uint64_t before, uint64_t now, double seconds);
 
 /* Lines for screen_show(). */

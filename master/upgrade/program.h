@@ -18,7 +18,8 @@
 
 /* Runs argv (argv[0] is a path) with its standard output and error in `text`,
  * as far as it fits, for at most ms; then done is called once. code: of its
- * exit, -1 if it did not exit by itself; text tells why then. One at a time. */
+ * exit, -1 if it did not exit by itself; text has the reason then. One at a
+ * time. */
 void program_run(
     char *const argv[], unsigned ms, void (*done)(int code, struct buf *text));
 /* Kills what program_run() has started; done is not called any more. */

@@ -64,7 +64,7 @@ static struct {
     bool          taken, gone, inherited;
     uint64_t      slot_began_ms;
     struct result result;
-    bool          ended; /* the old program has said `end` */
+    bool          ended; /* the old program has sent `end` */
     ev_timer      late, retry;
 } in = {.link = {.fd = -1}, .state = -1, .control = -1};
 
@@ -563,8 +563,8 @@ successor_take_state(struct buf *why)
     return true;
 }
 
-/* The heir says hello: it has its certificates, its user and its memory. What
- * it says is for the worker that hands over, and is not read here. */
+/* The heir sends hello: it has its certificates, its user and its memory. The
+ * message is for the worker that hands over, and is not read here. */
 static void
 hello_cb(struct ev_loop *loop, ev_io *w, int events)
 {

@@ -31,10 +31,10 @@ void successor_refuse(const char *why);
 /* The segment is made: takes the state over. */
 bool successor_take_state(struct buf *why);
 /* Starts the processes that will take over the slots, and goes on when the old
- * program says so. */
+ * program asks for it. */
 void successor_start(void);
 
-/* What workers say, and of them. */
+/* Messages of the workers, and their ends. */
 void successor_inherited(unsigned slot, uint64_t taken, uint64_t closed);
 void successor_heir_gone(unsigned slot);
 

@@ -63,7 +63,7 @@ bool upgrade_cancel(const char *why);
 void  upgrade_abort(void);
 pid_t upgrade_successor(void); /* 0: none */
 
-/* What workers say, and of them. */
+/* Messages of the workers, and their ends. */
 void upgrade_frozen(unsigned slot);
 void upgrade_kept(unsigned slot, const char *why);
 void upgrade_worker_left(unsigned slot, bool well);

@@ -64,8 +64,8 @@ child_fork(const int *keep, size_t n)
 {
     sigset_t all, old;
 
-    /* No signal may reach the child while it still has our handlers: it
-     * would write into the pipe of our loop. */
+    /* No signal may reach the child while it still has the master's handlers:
+     * it would write into the pipe of our loop. */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &old);
     pid_t pid = fork();

@@ -26,7 +26,7 @@ struct listen_set {
 /* The new program of an upgrade gets the sockets of the old one: each is
  * offered here first, and listen_open() takes those of its slot that have one
  * of its addresses; slot: LISTEN_ADMIN for the admin process. A socket that is
- * bound anew with backlog 0 accepts nothing before listen_begin(). */
+ * newly bound with backlog 0 accepts nothing before listen_begin(). */
 #define LISTEN_ADMIN 0xffffu
 void listen_offer(enum listener_kind kind, unsigned slot, int fd);
 /* What was offered, has one of the addresses and no slot any more: clients may

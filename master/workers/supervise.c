@@ -29,7 +29,7 @@
 #include "base/up.h"
 #include "worker/worker.h"
 
-/* seen so often in a row: not after a pause of us all */
+/* seen so often in a row: not after a pause of all processes */
 #define STUCK_TICKS 3
 #define ABORT_GRACE_MS 5000 /* from SIGABRT to SIGKILL */
 #define DRAIN_GRACE_MS 5000 /* beyond the drain time and the last close */
@@ -39,7 +39,7 @@
 /* A process of a slot beside the one that serves it. */
 struct beside {
     pid_t    pid;     /* 0: there is none */
-    int      channel; /* our end */
+    int      channel; /* the master's end */
     ev_io    io;
     ev_child child;
     uint64_t kill_ms; /* when SIGKILL is due */
@@ -50,7 +50,7 @@ struct slot {
     struct beside         heir;   /* until the slot is handed over to it */
     struct beside         former; /* from then on, until it has ended */
     struct listen_set     listeners;
-    int                   channel; /* our end; -1 without a process */
+    int                   channel; /* the master's end; -1: no process */
     ev_io                 io;
     ev_child              child;
     ev_timer              respawn;
@@ -190,7 +190,7 @@ drain_one(struct slot *s, uint64_t ms)
     pay(s);
 }
 
-/* --- birth --------------------------------------------------------------- */
+/* --- start --------------------------------------------------------------- */
 
 static void
 close_channel(struct slot *s)
@@ -458,7 +458,7 @@ former_died_cb(struct ev_loop *loop, ev_child *c, int events)
         atomic_store(&shared(s)->deaths, ++s->deaths);
         snprintf(shared(s)->death, sizeof shared(s)->death,
             "%s in the middle of a hand-over", end);
-        /* The successor knows which of the commands have come to it. */
+        /* The successor reports which of the commands it has received. */
         up_worker_gone(s->n);
     }
     ended_beside();

@@ -1,5 +1,5 @@
 /*
- * supervise: the worker slots: start, watch, bury, start again.
+ * supervise: the worker slots: start, watch, clean up, start again.
  *
  *              start            `ready'
  *      DOWN ---------> STARTING -------> READY ------> DRAINING
@@ -85,7 +85,7 @@ bool supervise_is_frozen(void);
 void supervise_frozen(unsigned slot);
 void supervise_kept(unsigned slot, const char *why);
 
-/* The worker said that it is ready. */
+/* The worker reported that it is ready. */
 void supervise_ready(unsigned slot);
 
 #endif

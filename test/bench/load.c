@@ -9,17 +9,17 @@
  * counts the frames that do. RATE 0 sends nothing for SECONDS. Prints one
  * line of JSON; latencies are measured from the moment a message was due, so
  * a server that stalls cannot hide it. With `storm' for MESSAGE all
- * connections are reset instead and made anew, all at once; SECONDS is the
- * patience with that. It knows just enough of WebSocket to serve ocppd and
- * the floor alike, and costs as little as it can: it shares the machine.
+ * connections are reset instead and opened again, all at once; SECONDS is the
+ * patience with that. It has just enough of WebSocket for ocppd and the
+ * bare loop alike, and uses little CPU, because it shares the machine.
  *
  * With -s it spins while it streams, on a core that it has for itself: each
  * message leaves when it is due, not with others at the next millisecond, and
- * the server's send has nobody to wake. What it costs a server to wake a
+ * the server's send wakes no process. What it costs a server to wake a
  * sleeping client depends on how the two happen to interleave, and hides what
  * is to be measured.
  *
- * On standard error it says `connected`, then waits for a line on standard
+ * On standard error it prints `connected`, then waits for a line on standard
  * input before it sends: the moment to read the server's clocks. When it has
  * printed, it stays connected until its standard input ends; each further
  * line makes it send for SECONDS again. What it prints counts from its start.
@@ -132,8 +132,8 @@ welcomed(int fd)
     return 0;
 }
 
-/* In batches; whoever is connected gets its pings answered meanwhile, and
- * whoever is refused tries again soon. */
+/* In batches. Meanwhile the pings of open connections are answered, and refused
+ * connections are tried again after a short time. */
 static void
 open_all(int port, int n, int first, int ep)
 {
@@ -173,7 +173,7 @@ by_time(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Makes link i anew; what fails is tried again after RETRY_US. */
+/* Opens link i again; what fails is tried again after RETRY_US. */
 static void
 come_back(int port, int first, int ep, int i)
 {

@@ -22,7 +22,7 @@ IDLE = '[2,"%d","Heartbeat",{}]'
 
 
 class Fleet:
-    """Load processes as if they were one. rate is that of all together."""
+    """Several load processes, used as one. rate: of all together."""
 
     def __init__(self, server, connections, rate=0, seconds=0, message=IDLE,
                  first=0, processes=None, pin=False, nice=0):
@@ -56,7 +56,7 @@ class Fleet:
         return added([l.result() for l in self.loads])
 
     def quit(self):
-        """However far they are: what they have measured is not wanted."""
+        """Kills the processes; their measurements are dropped."""
         for l in self.loads:
             l.process.kill()
             l.process.wait()
@@ -81,7 +81,7 @@ def added(results):
 
 
 def quantile(late, q):
-    """Upper edge of its bucket of 10 us."""
+    """Upper edge of the quantile's bucket of 10 us."""
     want, seen = q * sum(late.values()), 0
     for bucket in sorted(late):
         seen += late[bucket]
@@ -158,9 +158,9 @@ def accepting(row, connections=10000):
 
 
 def storm(row, connections=50000):
-    """All of them reset and come back at once, while 200 others talk on. The
-    clients of the storm are nice: the machine they take from the gateway and
-    from the others would be elsewhere."""
+    """All of them reset and come back at once, while 200 others go on. The
+    clients of the storm run with nice, because in practice their CPU time is not
+    taken from the gateway's machine."""
     # Room for those that come back before their old connection was noticed.
     with gateway(connections + 200, server__max_connections=2 * connections) as s:
         others = Fleet(s, 200, 1000, 20, first=900000).connected()
@@ -204,7 +204,7 @@ def pings(row, connections=50000, interval=10, rounds=3):
         here = s.ctl("health")["connections"]
         bins = f.end()["ping_bins"]
     sent = after["pings"] - before["pings"]
-    # 100 ms each, by the clients' clock, which is ours.
+    # Bins of 100 ms, by the clock of the clients, which is also the clock of this process.
     counts = [bins.get(i, 0) for i in range(int(began * 10) + 1, int(ended * 10))]
     mean = sum(counts) / len(counts)
     row(f"server CPU per ping and pong, {connections} in {interval} s", cpu / sent, "us",
@@ -216,7 +216,7 @@ def pings(row, connections=50000, interval=10, rounds=3):
 
 
 def per_second(server, seconds):
-    """CPU in us of the server's processes, while nobody sends."""
+    """CPU in us of the server's processes, while no client sends."""
     cpu, began = bench.cpu_us(server.pids()), time.monotonic()
     bench.wait_for(lambda: time.monotonic() - began > seconds, "the measurement", seconds + 5)
     return (bench.cpu_us(server.pids()) - cpu) / (time.monotonic() - began)
@@ -224,9 +224,9 @@ def per_second(server, seconds):
 
 def growth(row):
     """The same load on more and more connections, from 200 of them and from
-    all. As many processes on both sides at each size, so that only the size
-    differs. What the connections cost without a message, the pings above
-    all, is measured by itself and taken off the cost of a message."""
+    all. Both sides have the same number of processes at each size, so that
+    only the size differs. The cost of connections without messages, above all of
+    pings, is measured separately and subtracted from the cost of a message."""
     sizes = [int(x) for x in os.environ.get(
         "BENCH_GROWTH", "1000 10000 50000 100000 200000").split()]
     n = workers_for(max(sizes))
@@ -263,7 +263,7 @@ def growth(row):
 
 
 def hold(row):
-    """The long run."""
+    """Many connections under load for a long time."""
     connections = 50000
     seconds = int(os.environ.get("BENCH_HOLD", "60"))
     with gateway(connections) as s:
@@ -288,7 +288,7 @@ def hold(row):
 
 @contextlib.contextmanager
 def sysctl(needs):
-    """Raises what is too low, says so, and puts it back."""
+    """Raises limits that are too low, prints them, and restores them at the end."""
     changed = []
     try:
         for name, want in needs.items():

@@ -109,7 +109,7 @@ def calls(server, action):
 
 def settled(pids):
     """Bytes, once they have not changed for six seconds: the heap of a burst
-    is given back some seconds after it."""
+    is released some seconds later."""
     seen = []
     end = time.monotonic() + 60
     while len(seen) < 13 or max(seen[-13:]) - min(seen[-13:]) > 20000:
@@ -123,7 +123,7 @@ def settled(pids):
 # --- memory -------------------------------------------------------------------
 
 def quiet_memory(server, pids, url, n, counted, *words):
-    """Growth and all of it for each of n connections after ten messages."""
+    """Memory for each of n connections after ten messages: growth, and total."""
     empty = bench.pss_bytes(pids)
     with running(url, n, "-r", 3000, "-m", "StatusNotification", "--messages", 10,
                  "--keep", "--duration", "300s", "--rate", max(1000, n // 4),
@@ -287,7 +287,7 @@ def handshake(row, each=300, rounds=8):
 # --- many ---------------------------------------------------------------------
 
 def storm(row):
-    """RSA handshakes of all at once, while others talk."""
+    """RSA handshakes of all clients at once, while others send messages."""
     n = number("BENCH_TLS_STORM", 20000)
     with Certificates() as ca, gateway(ca, n + 400, ("rsa",)) as g:
         url = f"wss://127.0.0.1:{g.tls_port}/ocpp"
@@ -318,7 +318,7 @@ def storm(row):
 
 
 def quiet(row):
-    """Connected, pinged, none lost."""
+    """All connections are pinged, and none is lost."""
     n = number("BENCH_TLS_QUIET", 200000)
     interval = 20
     with Certificates() as ca, \

@@ -1,5 +1,5 @@
 /*
- * echo: a WebSocket server that says everything back.
+ * echo: a WebSocket server that returns every message.
  *
  *     echo 127.0.0.1 9001 [max_message]
  *
@@ -7,9 +7,9 @@
  * it, so that a conformance suite for RFC 6455 can be pointed at them. It
  * prints "listening on <address> <port>" when it is ready (port 0 picks one)
  * and runs until it is killed. TERM and INT end it in good order, so that a
- * leak checker has its say.
+ * leak checker can report.
  *
- * While the peer does not take what was said to it, it is not listened to.
+ * While the peer does not read what was sent to it, nothing is read from it.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -31,8 +31,8 @@
 
 #define REQUEST_MAX 8192
 #define SCRATCH (64 * 1024)
-#define OUT_HIGH (64 * 1024) /* bytes unsent at which we stop listening */
-#define LINGER_S 2.0         /* for the peer to close after our last frame */
+#define OUT_HIGH (64 * 1024) /* unsent bytes at which reading stops */
+#define LINGER_S 2.0         /* for the peer to close after the last frame */
 
 struct peer {
     ev_io               io;
@@ -42,7 +42,7 @@ struct peer {
     uint8_t             bits;
     bool                open; /* the handshake is done */
     bool                last; /* nothing is read any more, but for EOF */
-    bool                shut; /* our half is closed */
+    bool                shut; /* the sending half is closed */
     struct http_request request;
     struct buf          in; /* the request */
     struct buf          out;
@@ -192,7 +192,7 @@ peer_write(struct peer *p)
     return true;
 }
 
-/* After everything that happened to a peer: says what is due, gives back what
+/* After each event of a peer: sends what is due, frees what
  * is not needed, and asks for the events that can be used. */
 static void
 peer_settle(struct peer *p)
@@ -209,7 +209,7 @@ peer_settle(struct peer *p)
     }
     if (p->last && !p->shut && p->out.len == 0) {
         /* The server closes first (RFC 6455 section 7.1.1), its half: what is
-         * still coming would otherwise reset what we said. */
+         * still coming would otherwise reset what was sent. */
         shutdown(p->fd, SHUT_WR);
         p->shut = true;
         ev_timer_start(loop, &p->linger);

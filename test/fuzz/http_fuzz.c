@@ -3,7 +3,7 @@
  *
  * Beyond not crashing: the pieces do not matter; spans lie within the input;
  * an error has a status and a sentence; an identity is short, has no slash,
- * and is found again when it is encoded anew; a password decodes to what
+ * and is found again when it is encoded again; a password decodes to what
  * stands in the header.
  */
 #include <stddef.h>

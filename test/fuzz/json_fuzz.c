@@ -1,7 +1,7 @@
 /*
  * Any text is scanned without touching foreign memory, into a tape that is
- * whole. cJSON is the second opinion: what we call clean JSON it must read,
- * with the same values; and what it reads, we must read as well.
+ * whole. It is compared with cJSON: text accepted as clean JSON cJSON must
+ * read, with the same values; and what cJSON reads must be accepted here.
  */
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -68,7 +68,7 @@ same_string(const struct json *j, uint32_t i, const char *s)
     free(out);
 }
 
-/* Is this value, read by us, what cJSON read? */
+/* Is this value equal to that of cJSON? */
 static void
 same(const struct json *j, uint32_t i, const cJSON *c)
 {
@@ -160,7 +160,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct json j = JSON_INIT(tokens, TOKENS);
-    /* cJSON may look one byte ahead; we may not. */
+    /* cJSON may read one byte ahead; json.c may not. */
     char       *text = malloc(size + !size), *ended = malloc(size + 1);
     const char *end;
 

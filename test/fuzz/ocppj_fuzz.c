@@ -96,7 +96,7 @@ check_payload(const struct schema_message *m, enum schema_part part,
     ensure(strict.ok == (lenient.ok && lenient.deviations == 0));
 }
 
-/* What we answer can be cut again, and means the same call. */
+/* An answer can be cut again, and belongs to the same CALL. */
 static void
 check_answer(const struct ocppj_frame *f)
 {
@@ -107,7 +107,7 @@ check_answer(const struct ocppj_frame *f)
     ocppj_put_result(&out, f->id_raw, f->payload.p, f->payload.len);
     ensure(ocppj_cut(&back, &tape, out.p, out.len, OCPPJ_LENIENT,
                OCPPJ_CALLERROR) == OCPPJ_GOOD);
-    /* A number is mended. */
+    /* A number is normalized. */
     ensure(back.type == OCPPJ_CALLRESULT);
     ensure(f->id_raw.p[0] != '"' ||
         (back.id_len == f->id_len && memcmp(back.id, f->id, f->id_len) == 0));

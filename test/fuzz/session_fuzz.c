@@ -4,9 +4,9 @@
  *
  * All of the worker is here but its main loop and its journal: connections
  * are socket pairs, time is a number, events become durable when the input
- * says so, or are refused. A connection may at any time become a record and
+ * demands it, or are refused. A connection may at any time become a record and
  * be made of it again, as if it had moved to another process. Beyond not
- * crashing: when everybody has gone, nothing is left: no connection, no lease,
+ * crashing: when all peers have gone, nothing is left: no connection, no lease,
  * no answer, no command, no owner in the registry; and every connection that
  * was opened ended once.
  */
@@ -25,7 +25,7 @@
 #include "journal/journal.h"
 #include "shm.h"
 
-/* The sweep's tick is static, and time is ours. */
+/* Included, because the sweep's tick is static and the fuzzer sets the time. */
 #include "worker/sweep.c"
 
 #include "channel.h"
@@ -49,7 +49,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 struct self self;
 
 static struct shm *shm;
-static int         master[2];   /* ours, the worker's */
+static int         master[2];   /* both ends of the channel */
 static int         peer[PEERS]; /* the charge points' ends; -1 none */
 static uint64_t    now_us = 1000000;
 static bool        spoiled; /* a record was, and may have named another one */
@@ -216,8 +216,8 @@ turn(void)
     ev_run(self.loop, EVRUN_NOWAIT);
 }
 
-/* What the gateway said is read, so that it goes on; what is said back lies
- * in the input. */
+/* What the gateway sent is read, so that it goes on; the answers are in the
+ * input. */
 static void
 drain_peer(int i)
 {
@@ -340,8 +340,8 @@ static const char *const messages[] = {
     "\"timestamp\":\"2026-01-01T00:00:00Z\",\"techInfo\":\"x\"}]",
 };
 
-/* Somebody's command, or whatever else a master sends, for whoever owns a
- * place now. */
+/* A command, or another message of the master, for the connection at a place
+ * of the table. */
 static void
 tell(unsigned what, unsigned whom)
 {

@@ -1,5 +1,5 @@
-/* The files of who may connect and who may not: any text is read without
- * harm, and what was set in it is found in it. */
+/* The credential file and the deny list: any text is read without harm, and an
+ * entry that was set in it is found in it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The first byte says how much of the rest is a name. */
+/* The first byte is the length of the name in the rest. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -3,8 +3,8 @@
  *
  * Beyond not crashing: the pieces do not matter to what comes up, to the
  * verdict or to the close frame, of which there is one at most, at the end;
- * a lease that says it is clean can be given back and another borrowed
- * without anybody noticing; a message is never longer than allowed.
+ * a lease that is reported clean can be given back and another borrowed
+ * without any effect; a message is never longer than allowed.
  *
  * The first byte chooses the pieces, the second the limit for messages.
  */
@@ -85,7 +85,8 @@ give(struct run *r, const uint8_t *data, size_t n)
     }
 }
 
-/* Whole frames of ours: pongs, and nothing after a close. Its status. */
+/* The frames sent are whole: pongs, and nothing after a close frame. Returns
+ * the close frame's status. */
 static int
 closing_status(const struct run *r)
 {

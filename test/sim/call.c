@@ -1,7 +1,7 @@
 /*
  * call: the CALLs of a charge point, and what came back.
  *
- * One is in flight at most. What is to be said next is chosen here: the
+ * One is in flight at most. What is sent next is chosen here: the
  * boot first, then what its state demands, then the outbox, then the rest,
  * and the load when there is nothing else. See point.h.
  */
@@ -94,7 +94,7 @@ unqueue(struct point *p)
     fleet.queued--;
 }
 
-/* What belongs to a start that was given up can never be said. */
+/* Messages of a start that was given up are never sent. */
 static void
 give_up(struct point *p)
 {

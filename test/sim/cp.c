@@ -58,7 +58,7 @@ static struct buf seen = BUF_INIT(SEEN_MAX);
 static char      *awaited;
 
 static struct buf last_id = BUF_INIT(4096); /* of the last CALL seen, raw */
-static long       calls;                    /* ours, without an answer yet */
+static long       calls;                    /* sent, without an answer yet */
 
 static void work(void);
 
@@ -93,7 +93,7 @@ print_hex(const char *word, const char *p, size_t n)
     buf_free(&hex);
 }
 
-/* Bytes nobody could read are shown in hex. */
+/* Bytes that are not printable are shown in hex. */
 static void
 print_plain(const char *word, const char *p, size_t n)
 {

@@ -313,7 +313,7 @@ enter(int phase)
             tally_add(fleet.tally, unsent, 1);
             pumped++;
         }
-        /* Who has nothing left to deliver need not come back. */
+        /* A charge point with nothing to deliver need not connect again. */
         for (uint32_t i = 0; i < fleet.count; i++) {
             struct point *p = &fleet.points[i];
             if (p->link.state == LINK_DOWN && p->outbox.count == 0)

@@ -3,8 +3,7 @@
  *
  * The journal and the ledger hold payloads byte for byte, and are compared
  * byte for byte: so they are cut here, never parsed and printed. The cutter
- * knows strings, brackets and commas; whether a number is one, it leaves to
- * those who read it. Pure.
+ * handles strings, brackets and commas; its callers check numbers. Pure.
  */
 #ifndef SIM_JSONSPAN_H
 #define SIM_JSONSPAN_H

@@ -198,7 +198,7 @@ lease_close(struct lease *lease, int code, const char *reason)
         lease_write(lease);
         return;
     }
-    /* No status, or one wslay refuses to send: as a tester asks. */
+    /* No status, or one that wslay does not send: for tests. */
     if (n > sizeof body - 2)
         n = sizeof body - 2;
     body[0] = (uint8_t)(code >> 8);

@@ -5,7 +5,7 @@
  * are in flight. Only whole frames are fed to one, so it is clean again
  * after each read, unless a message in fragments is open (then it stays
  * with its connection) or a close frame went through it (then it is spent).
- * This is the door to wslay: nobody else includes it.
+ * Only this file includes wslay.
  */
 #ifndef SIM_LEASE_H
 #define SIM_LEASE_H

@@ -22,7 +22,7 @@ void ledger_note(const char *identity, enum message m, const char *message_id,
     const char *payload, size_t n, int32_t transaction);
 /* Counts m as acknowledged: now, or with the lines before it. */
 void ledger_count(enum message m);
-/* False: the ledger cannot be written; errno says why. */
+/* False: the ledger cannot be written; errno is set. */
 bool ledger_commit(void);
 
 #endif

@@ -166,8 +166,8 @@ link_abandon(struct link *l)
     return l->state == LINK_DOWN ? -1 : detach(l);
 }
 
-/* If the connection is gone, nothing was reported: the next read will say
- * how. */
+/* If the connection is gone, nothing was reported: the next read will report
+ * it. */
 static void
 put_wire(struct link *l, const char *p, size_t n)
 {
@@ -175,7 +175,7 @@ put_wire(struct link *l, const char *p, size_t n)
         ssize_t sent = send(l->io.fd, p, n, MSG_NOSIGNAL);
         if (sent < 0) {
             /* What is not "later" is an error that the read will report,
-             * with what the server still had to say before it. */
+             * after what the server had still sent. */
             if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOTCONN)
                 return;
             sent = 0;
@@ -290,7 +290,7 @@ connected(struct link *l)
     }
     buf_clear(&gather);
     if (l->secure.on) {
-        /* Its first bytes could not leave, and are made anew. */
+        /* Its first bytes could not leave, and are made again. */
         secure_drop(&l->secure);
         ensure(secure_start(&l->secure, &gather));
         l->state = LINK_SECURING;
@@ -374,7 +374,7 @@ frames(struct link *l, uint8_t *p, size_t n)
         lease_give(lease, true);
         return;
     }
-    /* In CLOSING the server's close is the answer to ours: no third one. */
+    /* In CLOSING the server's close frame is the answer: none follows. */
     if (gather.len > 0 && l->state == LINK_OPEN)
         put(l, gather.p, gather.len);
     if (lease->closed) {
@@ -495,7 +495,7 @@ link_read(struct link *l, size_t most)
             keep_rest(l, NULL, p, have);
             return;
         }
-        /* open() may have sent; what it kept in `arrived` is still ours. */
+        /* open() may have sent; what it kept in `arrived` is still valid. */
         p += head;
         have -= (size_t)head;
         keep_rest(l, NULL, p, 0);

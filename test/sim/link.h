@@ -7,7 +7,7 @@
  * written. A readable socket is read once and
  * what became of it is written once.
  *
- * The program has one set of link_ops; the link calls them and knows nothing
+ * The program has one set of link_ops; the link calls them and is independent
  * of charge points. All is on one libev loop.
  *
  *     DOWN --link_connect--> CONNECTING --> HANDSHAKE --> OPEN --> DOWN
@@ -35,7 +35,7 @@ enum link_state {
     LINK_SECURING, /* the TLS handshake */
     LINK_HANDSHAKE,
     LINK_OPEN,
-    LINK_CLOSING /* our close frame is out, the answer is awaited */
+    LINK_CLOSING /* the close frame is sent, no answer yet */
 };
 
 enum link_end {
@@ -45,7 +45,7 @@ enum link_end {
     LINK_END_CLOSED,    /* code, reason: of the server's close frame */
     LINK_END_LOST,      /* code: 0 for FIN without close, or errno */
     LINK_END_PROTOCOL,  /* the server's frames break the rules; reason */
-    LINK_END_BYE        /* we closed, the server answered; code: its code */
+    LINK_END_BYE        /* closed here, the server answered; code: its code */
 };
 
 struct link_partial;
@@ -67,7 +67,7 @@ struct link_ops {
     void (*open)(struct link *l, const struct upgrade_answer *answer);
     /* A whole message; opcode 1 text, 2 binary, 9 ping, 10 pong. */
     void (*message)(struct link *l, int opcode, const char *p, size_t n);
-    /* The link is LINK_DOWN already and may be connected anew. */
+    /* The link is LINK_DOWN already and may be connected again. */
     void (*down)(
         struct link *l, enum link_end end, int code, const char *reason);
     /* After a read that called message(), when all is sent; may be NULL.
@@ -80,7 +80,7 @@ void link_setup(struct ev_loop *loop, const struct link_ops *ops, bool deflate);
 void link_init(struct link *l);
 
 /* from may be NULL. Failure is reported through down(), never from inside
- * this call: false then, errno says why, and down() does not follow. */
+ * this call: false then, errno is set, and down() does not follow. */
 bool link_connect(struct link *l, const struct sockaddr *to, socklen_t to_len,
     const struct sockaddr *from, socklen_t from_len);
 

@@ -1,4 +1,4 @@
-/* message: what a charge point says, and what must come back.
+/* message: the payloads of a charge point, and the answers to them.
  * See message.h. */
 #include "message.h"
 

@@ -1,5 +1,5 @@
 /*
- * message: what a charge point says, and what must come back.
+ * message: the payloads of a charge point, and the answers to them.
  *
  * The payloads of OCPP 1.6 as text, and the shape of the answers to them in
  * all versions; message2.h has the payloads of 2.x.

@@ -1,4 +1,4 @@
-/* message2: what a charge point of OCPP 2.0.1 and 2.1 says. See message2.h. */
+/* message2: payloads of a charge point, OCPP 2.0.1 and 2.1. See message2.h. */
 #include "message2.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /*
- * message2: what a charge point of OCPP 2.0.1 and 2.1 says.
+ * message2: payloads of a charge point of OCPP 2.0.1 and 2.1.
  *
  * The payloads as text; message.h has the names, and the shape of the answers.
  * Nothing has to be filled in later: a transaction has its id from the charge

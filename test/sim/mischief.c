@@ -1,8 +1,8 @@
 /*
  * mischief: what a charge point does wrong.
  *
- * Who is up to what follows from its number and the seed. Each act ends in
- * a connection that is made anew, or in frames that no good charge point
+ * The act of a charge point follows from its number and the seed. Each act ends
+ * in a new connection, or in frames that no good charge point
  * would send; what the gateway does about the latter is its own affair, as
  * long as all others are served.
  */

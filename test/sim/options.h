@@ -45,7 +45,7 @@ void options_identity(
 /* Time as the options take it: seconds, or with ms, s, m or h. */
 bool options_span(const char *text, double *seconds);
 
-/* Says what is wrong and exits with 2. */
+/* Reports the error and exits with 2. */
 void options_wrong(const char *fmt, ...)
     __attribute__((format(printf, 1, 2), noreturn));
 

@@ -113,7 +113,7 @@ phase(int p)
     atomic_store_explicit(&shared->phase, p, memory_order_release);
 }
 
-/* Sleeps until a child has news, but no longer than to the next deadline. */
+/* Sleeps until a child has changed its state, at most to the next deadline. */
 static void
 wait_for_news(int news, uint64_t until_ns)
 {

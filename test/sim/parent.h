@@ -1,8 +1,8 @@
 /*
  * parent: the process the user started.
  *
- * Forks the fleet, tells its phases, adds up what it counted, shows it, and
- * says at the end whether all was well.
+ * Forks the fleet, starts its phases, adds up and shows its counts, and
+ * reports the result at the end.
  */
 #ifndef SIM_PARENT_H
 #define SIM_PARENT_H

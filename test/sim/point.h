@@ -2,7 +2,7 @@
  * point: one simulated charge point.
  *
  * point.c owns its connection and its clock; call.c the one CALL it may have
- * in flight, and what it says next. What it lives through (boot, heartbeats,
+ * in flight, and what it sends next. What it lives through (boot, heartbeats,
  * sessions) is in story.c, what it answers to the central system in
  * command.c, what it does wrong in mischief.c.
  *
@@ -23,7 +23,7 @@
 
 #define POINT_IDENTITY_MAX 256
 
-/* What it is to say as soon as its turn comes; bits of point.wants. */
+/* What it is to send as soon as its turn comes; bits of point.wants. */
 enum point_want {
     WANT_BOOT = 1,
     WANT_AUTHORIZE = 2,
@@ -49,7 +49,7 @@ enum point_flag {
     POINT_SLOW = 256,
     POINT_GARBLED = 512,   /* sent garbage on this connection */
     POINT_STORMED = 1024,  /* dropped by the storm, not yet back */
-    POINT_STATED = 2048,   /* told its status since power-up */
+    POINT_STATED = 2048,   /* sent its status since power-up */
     POINT_RESET = 4096,    /* power-cycles as soon as it may */
     POINT_UP = 8192,       /* counted as connected */
     POINT_FINISHED = 16384 /* sent its --messages */
@@ -124,9 +124,9 @@ void point_connect_at(struct point *p, uint32_t tick, uint64_t meant_ns);
 void point_drop(struct point *p, bool reset);
 /* The connection is gone for whatever reason: comes back after a back-off. */
 void point_gone(struct point *p);
-/* Leaves the socket open and silent; the caller says when it connects. */
+/* Leaves the socket open and silent; the caller decides when it connects. */
 int point_abandon(struct point *p);
-/* Says good-bye, and stays away; counts what was never answered. */
+/* Closes the connection, and stays away; counts what was never answered. */
 void point_quit(struct point *p);
 
 void point_rearm(struct point *p);
@@ -136,7 +136,7 @@ const char *point_tag(const struct point *p);      /* its customer's card */
 const char *point_now(void);                       /* time as OCPP has it */
 
 /* call.c: its CALLs, and what came back. */
-/* Sends what is to be said next, if the point is free to. */
+/* Sends what is due next, if no CALL is in flight. */
 void point_settle(struct point *p);
 /* Sends a CALL now; the point must be free. */
 void point_call(struct point *p, enum message m, const char *payload, size_t n,

@@ -19,7 +19,7 @@ struct secure {
     bool     on;
 };
 
-/* Once, before the first link. ca: whom to trust, NULL everybody.
+/* Once, before the first link. ca: file of trusted CAs, NULL: any.
  * certificate, key: of the client, NULL for none. version: 2, 3, or 0 for
  * both. False with words in why. */
 bool secure_setup(const char *ca, const char *certificate, const char *key,

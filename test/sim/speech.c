@@ -1,4 +1,4 @@
-/* speech: what a charge point says, in its OCPP version. See speech.h. */
+/* speech: messages in the charge point's OCPP version. See speech.h. */
 #include "speech.h"
 
 #include <inttypes.h>

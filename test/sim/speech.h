@@ -1,5 +1,5 @@
 /*
- * speech: what a charge point says, in the OCPP version of its connection.
+ * speech: messages of a charge point in the OCPP version of its connection.
  *
  * story.c decides what happens; the words for it are chosen here. Each function
  * writes a payload and returns which message it is of.
@@ -11,7 +11,8 @@
 #include "point.h"
 
 enum message speech_boot(struct point *p, struct message_text *t);
-/* connector 0: the charge point, which 2.x says as if it were connector 1. */
+/* connector 0: the charge point, which 2.x reports as if it were connector 1.
+ */
 enum message speech_status(
     struct point *p, struct message_text *t, int connector, unsigned status);
 enum message speech_authorize(struct point *p, struct message_text *t);

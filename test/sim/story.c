@@ -19,7 +19,7 @@
 #include "common/ensure.h"
 #include "speech.h"
 
-#define HEARTBEAT_S 300u /* where nobody said */
+#define HEARTBEAT_S 300u /* without an interval from the server */
 #define BOOT_RETRY_S 5.0
 #define OFFLINE_MAX 500u /* items in an outbox before meter values stop */
 #define FINISHING_S 5.0

@@ -1,5 +1,5 @@
 /*
- * tally: what the fleet counted, and the words it tells it in.
+ * tally: the counts of the fleet, and the words that they are printed with.
  *
  * Every figure stands once, in the tables below; the struct, the summing
  * and both reports are made from them. Each process of the fleet has one
@@ -107,7 +107,7 @@ struct tally {
 void     tally_merge(struct tally *into, const struct tally *from);
 uint64_t tally_errors(const struct tally *t);
 
-/* What the parent knows besides. */
+/* What the parent adds. */
 struct tally_run {
     uint64_t seed;
     unsigned processes;

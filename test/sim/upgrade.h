@@ -23,7 +23,7 @@ struct upgrade_url {
     bool                    secure; /* wss:// */
 };
 
-/* ws://host[:port][/path]. False: why says what is wrong with it. */
+/* ws://host[:port][/path]. False with the error in why. */
 bool upgrade_url(struct upgrade_url *u, const char *text, const char **why);
 
 struct upgrade_request {

@@ -24,7 +24,7 @@
 #include "jsonspan.h"
 #include "options.h"
 
-#define TOLD_MAX 20u /* violations told one by one */
+#define TOLD_MAX 20u /* violations printed one by one */
 
 /* Figures; those of the second list are violations. */
 #define FIGURES(X)                                                             \
@@ -194,7 +194,7 @@ journal_line(struct span line)
     }
     if (!span_is(r.action, "StartTransaction"))
         return;
-    /* An answer the platform gave, or none yet, says nothing. */
+    /* An answer of the platform, or a missing one, proves nothing. */
     if (r.answer.p != NULL && r.transaction == 0)
         transaction_of(r.answer, &r.transaction);
     figures.event_starts++;
@@ -237,7 +237,7 @@ ledger_line(struct span line)
         tell("the journal has another transaction id", line);
         return;
     }
-    /* What the journal says as well was judged there. */
+    /* What is in the journal as well was checked there. */
     if (known == NULL || known->value == 0)
         note_start(start_digest(&r), r.transaction, line);
 }

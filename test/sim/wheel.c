@@ -1,4 +1,4 @@
-/* wheel: who is due when. See wheel.h. */
+/* wheel: which entries are due. See wheel.h. */
 #include "wheel.h"
 
 #include <stddef.h>
@@ -61,7 +61,7 @@ wheel_turn(struct wheel *w, uint32_t now)
 {
     while (w->now < now) {
         uint32_t tick = ++w->now;
-        /* fire() may set or remove any entry, so the walk begins anew with
+        /* fire() may set or remove any entry, so the walk starts again with
          * what is due: new entries are due later, so it ends. */
         uint32_t i = w->head[tick % WHEEL_SLOTS];
         while (i != WHEEL_NONE) {

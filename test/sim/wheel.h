@@ -1,5 +1,5 @@
 /*
- * wheel: who is due when, for thousands who mostly are not.
+ * wheel: which of thousands of entries are due, few at any time.
  *
  * A ring of slots, one per tick; an entry lies in the slot of its tick
  * modulo the ring, and stays there for as many rounds as it takes. Entries

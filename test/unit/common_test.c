@@ -116,7 +116,7 @@ datagrams_arrive_whole_or_not_at_all(void)
     CHECK(memcmp(body, got, CHANNEL_BODY_MAX) == 0);
     CHECK_EQ(got[CHANNEL_BODY_MAX], 0);
 
-    /* One that says another length than it has, or none. */
+    /* One with a wrong length, or with none. */
     m.len = 5;
     CHECK(send(fds[1], &m, sizeof m, 0) == sizeof m);
     CHECK_EQ(channel_recv(fds[0], &r, got), -1);

@@ -1,4 +1,4 @@
-/* What ocppd.conf may say, and what an operator is told who got it wrong. */
+/* What ocppd.conf may hold, and how its errors are reported. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -193,7 +193,7 @@ lines(void)
     /* Blanks, comments, CR LF, a byte order mark, a last line without end. */
     CHECK(reads("\xef\xbb\xbf# first\r\n; second\r\n\r\n  [server] # here\r\n"
                 "\tpath\t=\t/a ; not part of it\r\n  workers=2"));
-    /* "#" within a word is part of it: the path check then minds it. */
+    /* "#" within a word is part of it: the path check then rejects it. */
     CHECK(!reads("[server]\npath = /a#b\n"));
     CHECK(reads("[server]\npath = /a #b\n  workers = 2"));
     CHECK_STR(c.server_path, "/a");

@@ -1,4 +1,4 @@
-/* The opening handshake: what is let in, and what is said to the rest. */
+/* The opening handshake: what is accepted, and how the rest is refused. */
 #include "net/http.h"
 
 #include <stdlib.h>

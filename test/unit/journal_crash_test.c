@@ -12,7 +12,7 @@
 #define ORDER_MS 1500
 #define BOOK 60000
 
-/* What the writers tell the test, in memory they share. */
+/* What the writers report to the test, in shared memory. */
 static struct {
     _Atomic uint64_t told[WRITERS];     /* up_committed() */
     _Atomic uint64_t appended[WRITERS]; /* events, all lives together */

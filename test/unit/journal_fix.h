@@ -2,7 +2,7 @@
  * journal_fix: a journal in a directory of its own, for tests.
  *
  * Lines are made by fix_line() from the event's number and a length, so that
- * whoever reads one can tell that every byte of it is right.
+ * a reader can check every byte of it.
  */
 #ifndef TEST_UNIT_JOURNAL_FIX_H
 #define TEST_UNIT_JOURNAL_FIX_H

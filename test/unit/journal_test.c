@@ -106,7 +106,7 @@ commits(void)
     CHECK_EQ(fix_read(first, &last), 0);
     CHECK_EQ(fix_read(first + 1, &last), 1);
 
-    /* closing commits, and says so */
+    /* closing commits, and reports it */
     n = fix_append(500);
     journal_close();
     CHECK_EQ(told, n);
@@ -268,7 +268,7 @@ retention(void)
     for (uint64_t i = 1; i <= 3; i++)
         touch(1, i, 5); /* its own worker's business */
     for (uint64_t i = 1; i <= 3; i++)
-        touch(7, i, i <= 2 ? 5 : 1); /* nobody's any more */
+        touch(7, i, i <= 2 ? 5 : 1); /* of no worker any more */
     CHECK(fix_open(0, NULL));
     journal_keep(0, 4);
     CHECK(fix_wait(fix_append(100), 10000));
@@ -347,8 +347,8 @@ fails_within(unsigned ms)
     return journal_failing(NULL);
 }
 
-/* A disk that does not take it: `break_it` and `mend_it` say how. Nothing is
- * announced meanwhile, everything is afterwards, once. */
+/* A disk that does not take it: `break_it` and `mend_it` are the fault. Nothing
+ * is reported meanwhile, everything is afterwards, once. */
 static void
 failure(int err, void (*break_it)(void), void (*mend_it)(void), unsigned n)
 {
@@ -381,7 +381,7 @@ failure(int err, void (*break_it)(void), void (*mend_it)(void), unsigned n)
     fix_read(first, &seen);
     CHECK(seen < first);
 
-    /* the buffer fills, and says no; nothing is lost by that */
+    /* the buffer fills, and refuses events; nothing is lost by that */
     unsigned more = 0;
     while ((seen = fix_append(1000)) != 0) {
         last = seen;

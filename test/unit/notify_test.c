@@ -50,7 +50,7 @@ says_everything(const char *name)
     sd_notify_stopping();
     hear(fd);
     CHECK_STR(heard, "STOPPING=1");
-    /* A manager that does not listen holds up nobody. */
+    /* A service manager that does not read delays nothing. */
     for (int i = 0; i < 2000; i++)
         sd_notify_ready();
     close(fd);

@@ -1,5 +1,5 @@
-/* ocppj_test: frames cut and built, as OCPP-J 1.6 section 4 says and as
- * charge points do. */
+/* ocppj_test: frames cut and built, as in OCPP-J 1.6 section 4 and as
+ * charge points do it. */
 #include <stdlib.h>
 
 #include "ocpp/ocppj.h"
@@ -11,7 +11,7 @@ static struct json       tape = JSON_INIT(tokens, 1000);
 #define BIT(word) DEVIATION_BIT(word)
 #define UUID "0b9a9d6e-9a9b-4c7e-8d15-0fcd4b1f0a55"
 
-/* What lenient says, and what strict says. */
+/* The verdicts of lenient and of strict validation. */
 static const struct {
     const char        *frame;
     enum ocppj_verdict lenient, strict;

@@ -23,12 +23,12 @@
 
 static const uint64_t addr[2] = {1, 2};
 
-/* What the processes tell each other, beside the registry itself. */
+/* What the processes share beside the registry itself. */
 struct board {
     _Atomic uint64_t sequence;
     _Atomic uint64_t claims, busy, full, takeovers, wrong;
     _Atomic int      bad_line; /* where a process found something wrong */
-    /* By name: the newest generation anybody was given. */
+    /* By name: the newest generation that a claim returned. */
     _Atomic uint64_t newest[NAMES];
 };
 
@@ -525,8 +525,8 @@ name_of(char out[16], unsigned n)
     snprintf(out, 16, "NAME-%u", n);
 }
 
-/* The entry must still be that of the name as long as we own it: nobody may
- * forget it. */
+/* The entry must stay that of the name as long as this process owns it: no
+ * other process may free it. */
 static void
 look(struct registry *r, const struct hold *h)
 {
@@ -579,8 +579,8 @@ work(struct registry *r, unsigned slot, uint64_t seed)
         board->claims++;
         if (h->claim.former != 0) {
             board->takeovers++;
-            /* A forgotten and new entry begins anew; but one that had an
-             * owner was never forgotten. */
+            /* A freed and new entry starts again; but one that had an owner
+             * was never freed. */
             MUST(h->claim.former_generation < h->claim.generation);
         }
         look(r, h);
@@ -604,7 +604,7 @@ start(struct registry *r, unsigned slot, uint64_t seed)
     return pid;
 }
 
-/* What a successor does: nobody else will release the dead one's. */
+/* What a successor does: only it releases the entries of the dead process. */
 static unsigned
 bury(struct registry *r, unsigned slot)
 {
@@ -639,8 +639,9 @@ check_names(struct registry *r)
         listed++;
         name_of(name, n);
         CHECK_EQ(registry_find(r, name, strlen(name), false), i);
-        /* Generations of a name grow: none was given that is newer than
-         * what the entry says, but by one who was killed before saying so. */
+        /* Generations of a name grow: none was returned that is newer than
+         * that of the entry, except to a process that was killed before it
+         * recorded it. */
         CHECK(e.claims == 0 || e.generation >= board->newest[n]);
     }
     for (unsigned n = 0; n < NAMES; n++) {
@@ -746,8 +747,8 @@ scribble(struct registry *r, uint64_t *seed)
     }
 }
 
-/* Whatever was hit: nobody hangs or leaves the table, whoever comes is the
- * owner, and there is one owner of a name once everybody has looked. */
+/* Whatever was overwritten: no process hangs or reads outside the table, a new
+ * claim owns the name, and a name has one owner once all have checked. */
 static void
 survives_scribbles(unsigned times)
 {
@@ -775,7 +776,7 @@ survives_scribbles(unsigned times)
             c.former == 0 || c.former == held[n].self || c.former == untold[n]);
         if (held[n].entry != c.entry && held[n].self != 0 &&
             registry_holds(r, held[n].entry, held[n].self)) {
-            lost++; /* nobody told the former connection, until a rebuild */
+            lost++; /* the former connection is not notified before a rebuild */
             untold[n] = held[n].self;
         }
         held[n] = c;
@@ -801,8 +802,8 @@ survives_scribbles(unsigned times)
         (uint64_t)r->rebuilt, lost);
 }
 
-/* A process stopped inside the lock holds nobody up for long, and its death
- * gives the lock back. */
+/* A process stopped inside the lock delays others only for a bounded time, and
+ * its death releases the lock. */
 static void
 survives_a_death_inside_the_lock(void)
 {
@@ -826,7 +827,7 @@ survives_a_death_inside_the_lock(void)
     CHECK_EQ(claim(r, "CP1", 1, 0, &c), REGISTRY_BUSY);
     CHECK(clock_mono_ms() - began < REGISTRY_LOCK_MS);
     CHECK_EQ(registry_find(r, "CP1", 3, false), REGISTRY_NONE);
-    /* A chain torn by a writer who died: the entries are the truth. */
+    /* A chain left half-written by a process that died: the entries count. */
     uint32_t *heads =
         (uint32_t *)((char *)r + ((sizeof *r + 63) & ~(size_t)63));
     for (uint32_t i = 0; i < r->heads; i++)
@@ -841,7 +842,7 @@ survives_a_death_inside_the_lock(void)
     close(ready[1]);
 }
 
-/* --- names that a stranger has prepared ---------------------------------- */
+/* --- names chosen by an attacker ------------------------------------------ */
 
 /* 4 * 4 * 3 * 3 names of 46 bytes that leave FNV-1a in one state, found by a
  * lattice reduction: whatever seed was mixed in at the start, they share it
@@ -993,8 +994,8 @@ siphash_is_siphash(void)
     CHECK(memcmp(&a, &b, sizeof a) != 0);
 }
 
-/* A reader without the lock goes on while the lock is held, and is not led
- * astray by numbers that say where things lie. */
+/* A reader without the lock goes on while the lock is held, and is not
+ * misled by wrong offsets. */
 static void
 readers_take_no_lock(void)
 {

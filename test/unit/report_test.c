@@ -1,4 +1,4 @@
-/* What shared memory holds is told as /health, /metrics and stats. */
+/* Shared memory is reported as /health, /metrics and stats. */
 #include "admin/report.h"
 
 #include <stdlib.h>

@@ -181,7 +181,7 @@ static const struct {
         "\"readonly\":0}]}",
         TYPE, BIT(wrong_scalar), "configurationKey[0].readonly"},
 
-    /* multiples of a tenth, which a double cannot tell */
+    /* multiples of a tenth, which a double cannot represent */
     {"GetCompositeSchedule.conf", LIMIT("16"), NONE, 0, ""},
     {"GetCompositeSchedule.conf", LIMIT("0.3"), NONE, 0, ""},
     {"GetCompositeSchedule.conf", LIMIT("16.10"), NONE, 0, ""},

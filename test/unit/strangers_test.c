@@ -1,4 +1,4 @@
-/* Who may come in: addresses, the two files, counts and waits. */
+/* Access: addresses, the credential file, the deny list, counts and waits. */
 #include "authfile.h"
 #include "cidr.h"
 #include "address_count.h"
@@ -293,7 +293,7 @@ many_identities_are_found(void)
     buf_free(&text);
 }
 
-/* --- who is denied ------------------------------------------------------- */
+/* --- the deny list ------------------------------------------------------ */
 
 static void
 the_deny_list(void)
@@ -453,7 +453,7 @@ waits_double_and_end(void)
             wait = penalty_count(t, 1, name, 2, at, 10, 60);
         CHECK_EQ(wait, want[quiet]);
     }
-    /* Nobody waits until an end that we never set. */
+    /* An end of a wait that the table never set does not count. */
     for (uint32_t i = 0; i < t->rows; i++)
         t->row[i] |= UINT32_MAX;
     CHECK_EQ(penalty_waits(t, 1, "CP1", 3, now), 0);
@@ -461,7 +461,7 @@ waits_double_and_end(void)
     free(t);
 }
 
-/* --- what people see ------------------------------------------------------ */
+/* --- what is shown -------------------------------------------------------- */
 
 static void
 only_what_can_be_shown_is(void)

@@ -76,7 +76,7 @@ load(struct buf *errors, struct buf *notes)
 
 static _Alignas(struct record) uint8_t records[2][RECORD_SIZE_MAX];
 
-/* A whole handshake between two of our ends, in pieces of `piece` bytes. */
+/* A whole handshake between two ends of ocppd, in pieces of `piece` bytes. */
 static bool
 connects(struct tls_context *server, struct tls_context *client, size_t piece,
     struct tls_peer *who, enum tls_reason *why, char *detail)

@@ -3,7 +3,7 @@
  *
  * A test is a plain program: main() calls functions full of CHECKs and
  * returns unit_done(). A table-driven test names the row it is at with
- * UNIT_CASE, so that a failure says which one it was.
+ * UNIT_CASE, so that a failure names it.
  */
 #ifndef TEST_UNIT_UNIT_H
 #define TEST_UNIT_UNIT_H

@@ -37,7 +37,7 @@ random_text(char *p, size_t max)
 }
 
 /* Until the end of the last frame, byte by byte: not clean; at its end, as
- * said. */
+ * given. */
 static void
 mark(struct script *s, size_t from, bool clean_after)
 {
@@ -133,7 +133,7 @@ ending(struct script *s)
         return;
     }
     mark(s, from, false);
-    buf_add(&s->bytes, big, 50); /* nobody must look at this */
+    buf_add(&s->bytes, big, 50); /* must not be read */
     mark(s, from, false);
 }
 

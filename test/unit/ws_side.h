@@ -26,7 +26,7 @@ dice(unsigned sides) /* xorshift64; 0 .. sides - 1 */
     return (unsigned)(seed >> 11) % sides;
 }
 
-/* --- a connection, and what it was told ---------------------------------- */
+/* --- a connection, and what it received ---------------------------------- */
 
 struct side {
     uint8_t    bits;

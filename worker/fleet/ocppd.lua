@@ -1,8 +1,8 @@
 #!lua name=ocppd
 local PREFIX, SHARDS, VERSION = 'ocppd', 1, 4
 --
--- The atomic steps of the fleet: who holds a charge point, what waits for it,
--- how each command ended. For Redis 7 and Valkey 8; see ocppd-redis(7).
+-- The atomic steps of the fleet: the owner of a charge point, its queue of
+-- commands, the outcome of each. For Redis 7 and Valkey 8; see ocppd-redis(7).
 --
 -- The gateway puts the first two lines in front of the rest with its own
 -- redis.prefix and redis.shards, and loads the library if the server has none
@@ -436,7 +436,7 @@ local function ocppd_session(keys)
   return s.epoch ~= 0 and describe_session(p, s) or false
 end
 
--- FCALL ocppd_sessions 1 STREAM CURSOR COUNT: who is online in a shard, some at
+-- FCALL ocppd_sessions 1 STREAM CURSOR COUNT: the online sessions of a shard, some at
 -- a time. {next cursor, JSON array}; begin with cursor 0, and end when it is 0.
 local function ocppd_sessions(keys, args)
   local n = (keys[1] or ''):sub(1, #STREAM) == STREAM and tonumber(keys[1]:sub(#STREAM + 1))

@@ -239,7 +239,7 @@ put_gone(const struct conn *c)
     fields_end(&pair.out);
 }
 
-/* Tells the peer, if it can take it at once. */
+/* Sends the peer an answer, if its socket takes it at once. */
 static void
 turn_away(struct conn *c)
 {

@@ -23,7 +23,7 @@ enum inherit_result {
 
 /* fd: the receiver's end of the pair. */
 enum inherit_result inherit_wait(int fd);
-/* What claims_open() wants to know; "" if nothing is known. */
+/* The argument of claims_open(); "" if it is unknown. */
 const char *inherit_incarnation(void);
 /* Journal, Redis and the rest are open. */
 void inherit_slot(void);

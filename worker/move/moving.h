@@ -33,7 +33,7 @@ size_t moving_bytes(const struct conn *c);
 struct conn *moving_read(struct fields *f, int fd, bool same, uint32_t entry);
 
 /* One of the lines behind it. c may be NULL: the connection did not arrive.
- * False if no owner knows the line. */
+ * False if the line belongs to no owner. */
 bool moving_read_part(struct conn *c, struct fields *f);
 
 /* All of its lines are there: it is served from here on. */

@@ -147,7 +147,7 @@ has_expired(const char *info, size_t len)
     return expired;
 }
 
-/* Remembers what the platform's answer says of the CALL's token. */
+/* Remembers the platform's verdict on the CALL's token. */
 void
 answer_note_verdict(const struct answer *a, const char *text, size_t len)
 {

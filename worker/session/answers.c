@@ -202,9 +202,9 @@ decide_start_of_fleet(struct answer *a)
     return proposed ? decide_proposed_start(a, &reply) : decide_new_start(a);
 }
 
-/* This gateway knows the start. If the charge point was at another gateway
- * since, its transaction may have ended there. False if that is not known yet;
- * then Redis is being asked. */
+/* The start is known to this gateway. If the charge point was at another
+ * gateway since, its transaction may have ended there. False if that is not
+ * known yet; then Redis is being asked. */
 static bool
 find_end(struct answer *a, bool *ended)
 {
@@ -363,7 +363,7 @@ answer_asked(struct answer *a)
 {
     struct question *q = asking_find(a);
 
-    if (q == NULL) { /* it is gone: the CALL is looked at anew */
+    if (q == NULL) { /* it is gone: the CALL is handled from the beginning */
         registry_start_drop(
             self.registry, a->entry, a->effect.fingerprint, a->after);
         park(a, false);

@@ -597,7 +597,7 @@ repaired(struct buf *out, const struct ocppj_frame *f, const struct json *tape,
         buf_adds(out, "{}");
     else
         secrets_put(tape, tok, out);
-    if (out->overflow) /* finish() says that it was cut */
+    if (out->overflow) /* finish() reports that it was cut */
         return (struct ocppj_span){NULL, 0};
     return (struct ocppj_span){out->p, out->len};
 }

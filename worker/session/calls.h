@@ -40,7 +40,7 @@ void calls_answered(
     struct conn *c, const struct ocppj_frame *f, const struct json *tape);
 
 /* An answer that cannot be read but for its id: the CALL in flight of that id
- * ends with an error that says so. */
+ * ends with that error. */
 void calls_spoiled(struct conn *c, const struct ocppj_frame *f);
 
 /* Events up to this number are durable: calls whose command.sent is among them

@@ -19,7 +19,7 @@ struct call {
     uint64_t            announced;  /* number of its command.sent event, 0:
                                        there is none yet */
     bool        sent;
-    bool        unchecked;            /* sent whatever the schema says */
+    bool        unchecked;            /* sent although it breaks the schema */
     const char *violation;            /* of the schema by the CALLRESULT */
     uint64_t    deviations;           /* of the CALLRESULT */
     uint8_t     outcome;              /* while it waits for the journal */

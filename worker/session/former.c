@@ -152,7 +152,7 @@ former_recover(const char *line, size_t len)
 
     if (is(type, n, "\"command.sent\"") || is(type, n, "\"command.response\""))
         see_command(line, len, type[9] == 'r');
-    /* A worker that begins anew has these in the registry. */
+    /* For a worker that was restarted these are still in the registry. */
     if (self.mem->incarnation == 1 && !is(type, n, "\"command.response\"") &&
         !is(type, n, "\"gateway.started\""))
         see_session(line, len, is(type, n, "\"charge_point.disconnected\""));

@@ -2,7 +2,7 @@
  * handshake: from TCP connection to charge point, or to a refusal.
  *
  * OCPP-J 1.6 section 3.1 and 3.2, RFC 6455 section 4.2. Every refusal is
- * answered with its HTTP status, and kept as refusals.h says. While the
+ * answered with its HTTP status, and kept as in refusals.h. While the
  * registry is busy (registry.h) a handshake waits.
  */
 #ifndef WORKER_SESSION_HANDSHAKE_H

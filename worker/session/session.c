@@ -238,7 +238,7 @@ session_bury(const struct registry_entry *e, uint64_t generation,
 }
 
 /* The address stands in the registry entry, which is a newer connection's once
- * this one was replaced; generations tell them apart. */
+ * this one was replaced; the generation shows which. */
 static void
 log_ended(const struct conn *c, const struct publish_who *who,
     enum close_reason reason)

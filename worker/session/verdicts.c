@@ -1,4 +1,4 @@
-/* verdicts: what the platform has last said of a token. See verdicts.h. */
+/* verdicts: the platform's last verdict on a token. See verdicts.h. */
 #include "session/verdicts.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * verdicts: what the platform has last said of a token (idTag) that a charge
- * point presented.
+ * verdicts: the platform's last verdict on a token (idTag) that a charge point
+ * presented.
  *
  * With Authorize = platform the gateway vouches for no token itself. A
  * StartTransaction that follows is answered with the platform's verdict on the
