@@ -43,7 +43,7 @@
 #define JOURNAL_SLOTS 1000u   /* three digits */
 #define JOURNAL_NAME_LEN 27   /* without NUL */
 /* Bytes of a line, line feed included: the largest message of a charge point
- * (16 MiB), what mending its JSON adds, and the rest of the event. */
+ * (16 MiB), what the repair of its JSON adds, and the rest of the event. */
 #define JOURNAL_LINE_MAX (40u << 20)
 #define JOURNAL_LINE_MIN 32 /* {"eventId":"16 digits-n"}, no line feed */
 

@@ -126,7 +126,7 @@ number(const char *s, enum knob_type type, uint64_t *value)
     if (*p == '.' || *p == ',' || (u == NULL && *p != '\0'))
         return "is not a whole number";
     *value = n;
-    /* Nothing is nothing in every unit. */
+    /* 0 needs no unit. */
     if (u == NULL || (*p == '\0' && n == 0))
         return NULL;
     for (; u->name != NULL; u++)

@@ -161,7 +161,7 @@ run(void *unused)
     pthread_mutex_lock(&lock);
     for (;;) {
         while (fill.len == 0) {
-            locked_replace(); /* an idle process lets go of the old file too */
+            locked_replace(); /* an idle process closes the old file too */
             writing = false;
             pthread_cond_broadcast(&done);
             if (fill.len == 0)

@@ -12,8 +12,8 @@ lower(char c)
     return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c == '-' ? '_' : c);
 }
 
-/* How many slips of the hand lie between a and b: letters missing, added,
- * changed, or two neighbours swapped. */
+/* The edit distance between a and b: letters missing, added, changed, or two
+ * neighbours swapped. */
 static unsigned
 distance(const char *a, const char *b)
 {

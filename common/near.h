@@ -12,7 +12,7 @@
 
 struct near {
     const char *typed;
-    unsigned    best; /* slips between typed and word, plus one at first */
+    unsigned    best; /* distance of typed and word, plus one at first */
     const char *word;
 };
 

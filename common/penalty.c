@@ -39,8 +39,8 @@ pack(struct row r)
         (uint64_t)r.count << 32 | r.time;
 }
 
-/* Seconds still to wait. Longer than any penalty: a word that
- * was overwritten by something. */
+/* Seconds still to wait. A wait longer than any penalty is a word that a stray
+ * store has overwritten. */
 static uint32_t
 waits(struct row r, uint32_t now)
 {
@@ -165,7 +165,7 @@ penalty_count(struct penalty *t, unsigned kind, const void *p, size_t n,
         if (atomic_compare_exchange_weak(w, &old, pack(r)))
             return wait;
     }
-    return 0; /* others were faster, and they count */
+    return 0; /* other processes changed the word, and their counts stay */
 }
 
 void

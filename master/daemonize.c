@@ -56,7 +56,7 @@ daemonize_enter(void)
     int ends[2];
 
     fflush(NULL);
-    /* What a careless shell left open would stay open for months. */
+    /* Descriptors inherited from the shell would stay open for months. */
     close_range(3, ~0u, 0);
     if (pipe2(ends, O_CLOEXEC) != 0) {
         fprintf(stderr, "ocppd: cannot make a pipe: %s\n", strerror(errno));

@@ -2,7 +2,7 @@
  * completion: `ocppctl completion`: scripts for bash and zsh, and the words
  * that they ask for.
  *
- * The scripts know nothing of the commands. For each press of the tab key they
+ * The scripts contain no commands. For each press of the tab key they
  * call `ocppctl completion words` with what was typed, which answers from
  * commands.def, and asks the daemon for identities. It never waits for longer
  * than 2 s, and is silent where there is no daemon.

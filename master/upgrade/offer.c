@@ -48,7 +48,8 @@ send_listeners(struct peer_link *l, const struct listen_set *set, unsigned slot)
     }
 }
 
-/* By which the new program sees the process end, if this one has died. */
+/* Sends a pidfd, by which the new program sees the worker's end also after the
+ * death of this master. */
 static void
 send_worker(struct peer_link *l, unsigned slot)
 {

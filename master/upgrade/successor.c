@@ -289,7 +289,8 @@ make_pair(int ends[2])
                ends) == 0;
 }
 
-/* Fewer slots than before: a worker that runs takes this one as well. */
+/* There are fewer slots than before: a running worker takes over this one too.
+ */
 static void
 give_to_another(void)
 {
@@ -421,7 +422,7 @@ take_over(void)
     if (in.phase == RUNNING)
         return;
     if (!up_lock(&why)) {
-        /* Only the old program has it, and it gives it up or dies. */
+        /* Only the old program can hold the lock; it releases it or dies. */
         log_warn("upgrade: %s; trying again", buf_cstr(&why));
         buf_free(&why);
         ev_timer_init(&in.retry, retry_cb, 0.1, 0);

@@ -30,7 +30,7 @@
 #include "workers/child.h"
 
 #define ARGS_MAX 640
-#define DEATH_S 1.0        /* from the end of the link to that of the process */
+#define DEATH_S 1.0 /* from the end of the link to the end of the process */
 #define SLOT_GRACE_MS 5000 /* of a worker, beyond upgrade.patience */
 
 enum phase { IDLE, CHECK, PREPARE, MOVE, FINISH };
@@ -93,8 +93,9 @@ kill_new_master(void)
     up.pid = 0;
 }
 
-/* The heirs are children of this process since their parent died: it is their
- * subreaper. So their numbers are theirs until they are waited for. */
+/* This process is the subreaper of the heirs, so they became its children when
+ * their parent died, and their pids are not reused until they are waited for.
+ */
 static void
 kill_heirs(void)
 {
@@ -275,7 +276,8 @@ static void record(struct fields *f, int passed);
 static void
 link_ended(void)
 {
-    /* Its death, which is the better reason, follows in most cases. */
+    /* In most cases the process ends next, and its exit is the better reason.
+     */
     up.ended = true;
     ev_timer_stop(master.loop, &up.deadline);
     ev_timer_set(&up.deadline, DEATH_S, 0);
@@ -333,8 +335,8 @@ send_take(unsigned slot)
     up.taken = true;
 }
 
-/* The slot's process waits for `go`, which follows when the new program has the
- * commands: an outcome must not come there before its command. */
+/* The slot's process waits for `go`, which is sent when the new program has the
+ * commands: an outcome must not arrive there before its command. */
 void
 upgrade_frozen(unsigned slot)
 {
@@ -353,7 +355,7 @@ void
 upgrade_worker_left(unsigned slot, bool well)
 {
     if (up.phase != MOVE || slot != up.slot) {
-        /* The attempt has ended, or will not come to it. */
+        /* The upgrade has ended, or will end before this slot. */
         if (up.phase == IDLE)
             supervise_keep(slot);
         return;

@@ -5,7 +5,7 @@
  * over those of a worker that hangs, is drained or waits for its successor.
  * The master holds these sockets. When a slot has not lived for a second, they
  * are passed to a worker that lives, which accepts from them too; when the slot
- * lives again, that worker lets go of them.
+ * lives again, that worker closes them.
  */
 #ifndef MASTER_WORKERS_ADOPTION_H
 #define MASTER_WORKERS_ADOPTION_H

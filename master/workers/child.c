@@ -1,5 +1,5 @@
 /*
- * child: how the master makes a process and how it speaks of a dead one.
+ * child: how the master starts a process and describes the end of one.
  *
  * No exec follows the fork, so close-on-exec does not help: what the child
  * must not hold (other slots' listeners would keep ports open, other ends of
@@ -65,7 +65,7 @@ child_fork(const int *keep, size_t n)
     sigset_t all, old;
 
     /* No signal may reach the child while it still has the master's handlers:
-     * it would write into the pipe of our loop. */
+     * it would write into the pipe of the master's loop. */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &old);
     pid_t pid = fork();

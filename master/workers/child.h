@@ -1,5 +1,5 @@
 /*
- * child: how the master makes a process and how it speaks of a dead one.
+ * child: how the master starts a process and describes the end of one.
  */
 #ifndef MASTER_WORKERS_CHILD_H
 #define MASTER_WORKERS_CHILD_H
@@ -22,7 +22,7 @@ pid_t child_fork(const int *keep, size_t n);
 void child_end_text(char out[CHILD_END_LEN], int status);
 
 /* How long to wait before the next start, given how long the last one
- * lived: nothing after a decent life, else twice as long each time. */
+ * lived: none after a long run, else twice as long each time. */
 #define CHILD_DECENT_LIFE_MS 10000
 uint64_t child_backoff(uint64_t *backoff_ms, uint64_t lived_ms);
 

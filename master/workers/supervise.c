@@ -98,8 +98,8 @@ supervise_state(unsigned n)
     return n < master.slots ? slots[n].state : SHM_WORKER_DOWN;
 }
 
-/* A copy with its NUL, of what may be written at this moment, by whomever:
- * fit for the log. */
+/* A copy with its NUL, printable, of bytes that another process may be writing
+ * at this moment. */
 static const char *
 last_words(const struct slot *s, char out[SHM_WORDS_MAX])
 {
@@ -514,7 +514,7 @@ supervise_frozen(unsigned n)
     struct channel_msg m = {.type = CHANNEL_go};
 
     if (s->heir.pid == 0 || s->former.pid != 0 || s->pid == 0)
-        return; /* it sees that its successor has ended */
+        return; /* it detects the end of its successor itself */
     if (!channel_send(s->channel, &m, NULL, 0))
         return; /* it gives up */
     ev_io_stop(master.loop, &s->io);
@@ -712,7 +712,7 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
     up_tick();
 }
 
-/* Newcomers do not wait for a worker that hangs. */
+/* New connections do not wait for a worker that hangs. */
 static void
 pulse_cb(struct ev_loop *loop, ev_timer *w, int events)
 {

@@ -32,8 +32,8 @@
 
 #define HELLO_MS 30000 /* for the successor to be prepared */
 #define STEP_S 0.002
-/* What goes on is waited for: a TLS handshake, while no newcomer is accepted;
- * a commit, while nothing is read. */
+/* Longest wait for TLS handshakes under way, while no connection is accepted,
+ * and for commits under way, while nothing is read. */
 #define SETTLE_MS 2000
 #define FROZEN_MS 2000
 #define SEND_MS 10000 /* for the successor to take a batch */
@@ -98,8 +98,8 @@ keep(const char *why)
     master_link_kept(why);
 }
 
-/* Pongs and answers of this turn leave first: what a record holds is only what
- * the socket did not take. */
+/* Pongs and answers of this turn are sent first, so that a record holds only
+ * output for which the socket had no room. */
 static void
 freeze(void)
 {
@@ -132,7 +132,8 @@ hello_came(void)
     }
 }
 
-/* Its end would be seen by the first send only. */
+/* Reads from the pair, because sending would detect the successor's end only
+ * with the first batch. */
 static bool
 successor_lives(void)
 {

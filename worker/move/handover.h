@@ -1,5 +1,5 @@
 /*
- * handover: a slot's connections and all else that is its own go to another
+ * handover: a slot's connections and all other state of the slot go to another
  * worker process.
  *
  *   master: hand_over --> WAITING --hello of the successor--> SETTLING

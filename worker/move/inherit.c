@@ -86,7 +86,7 @@ keep_line(struct source *s, char *line, size_t len)
     struct fields f;
     size_t        at = lines.len;
 
-    /* It is taken apart later, so that it is copied first. */
+    /* Parsing changes the line, so it is copied first. */
     if (!buf_add(&lines, line, len)) {
         log_error("no memory for a line of the former process; it is lost");
         return true;
@@ -140,8 +140,8 @@ inherit_incarnation(void)
     return incarnation;
 }
 
-/* A worker that runs may take over what another slot has left, when there are
- * fewer slots; but not where that one's inbox was read up to. */
+/* When there are fewer slots, a running worker takes over the lines of another
+ * slot, except its position in the inbox of Redis. */
 static void
 take_slot_line(struct source *s, struct fields *f)
 {
@@ -300,7 +300,8 @@ source_cb(struct ev_loop *loop, ev_io *w, int revents)
             break;
         }
     }
-    /* Lines that were read may wait without any more bytes in the socket. */
+    /* Lines that were read already may wait, while the socket has no more bytes
+     * and is not readable. */
     ev_feed_event(self.loop, &s->io, EV_READ);
 }
 

@@ -64,8 +64,9 @@ count(const struct conn *c)
         STAT_INC(self.st, closing);
 }
 
-/* The owner word follows the connection, unless a newer one has it: then the
- * name is one that owns nothing, and the session ends as replaced. */
+/* Sets the owner word to the connection's new cref, unless a newer connection
+ * owns the entry: then this one owns nothing, and its session ends as replaced.
+ */
 static void
 take_ownership(struct conn *c, cref former, bool same)
 {

@@ -122,7 +122,7 @@ pair_send(struct pair *p)
         ssize_t r = send_some(p);
         if (r < 0 && errno == EINTR)
             continue;
-        /* The last one: as many descriptors are on their way as may be. */
+        /* ETOOMANYREFS: the limit of descriptors in flight is reached. */
         if (r < 0 &&
             (errno == EAGAIN || errno == EWOULDBLOCK || errno == ETOOMANYREFS))
             return PAIR_WAITS;
@@ -148,8 +148,8 @@ pair_send_within(struct pair *p, uint64_t ms)
         struct pollfd poller = {.fd = p->fd, .events = POLLOUT};
         if (now >= until)
             return PAIR_WAITS;
-        /* Also where too many descriptors are on their way, which POLLOUT
-         * does not know of. */
+        /* POLLOUT does not cover the limit of descriptors in flight
+         * (ETOOMANYREFS): then there is a short pause. */
         if (poll(&poller, 1, (int)(until - now < 10 ? until - now : 10)) > 0 &&
             errno == ETOOMANYREFS)
             poll(NULL, 0, 1);

@@ -20,7 +20,7 @@
 
 static struct giving {
     ev_io       io;
-    ev_timer    late; /* without a hello for so long */
+    ev_timer    late; /* the longest wait for hello */
     struct pair pair;
     uint64_t    wanted, given;
     uint32_t    cursor, looked;
@@ -48,8 +48,8 @@ finish(void)
     free(g);
 }
 
-/* The other worker has ended with part of the batch: what it did not make its
- * own is gone. */
+/* The other worker has ended with part of the batch: connections that it had
+ * not taken over are lost. */
 static void
 lose_batch(void)
 {
