@@ -247,6 +247,8 @@ DEVIATIONS = [
      '{"chargePointVendor":"%s","chargePointModel":"M"}' % ("v" * 21), P),
     ("number_for_string", "MeterValues", meter(value=12.5), T),
     ("string_for_number", "StatusNotification", status(connectorId="1"), T),
+    ("string_for_number", "StatusNotification",
+     '{"connectorId":"\\u0031","status":"Available","errorCode":"NoError"}', T),
     ("wrong_scalar", "DataTransfer", transfer(',"data":true'), T),
     ("value_for_text", "DataTransfer", transfer(',"data":{"a":[1]}'), T),
     ("decimal_integer", "StatusNotification",

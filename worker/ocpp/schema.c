@@ -361,7 +361,7 @@ check_mismatch(struct check *c, const struct place *at,
             uint64_t bit = c->tape->tok[tok].count == 0
                 ? DEVIATION_BIT(empty_string)
                 : DEVIATION_BIT(string_for_number);
-            if (needed && !schema_numeric(c->tape, tok))
+            if (needed && !schema_numeric(c->tape, tok, NULL))
                 bit = 0;
             return wrong_type(c, at, f, tok, bit);
         }

@@ -70,22 +70,33 @@ datetime(const uchar *p, const uchar *end)
         : SCHEMA_TIME_BAD;
 }
 
+/* The longest value with escapes that is read as a time or a number. */
+#define PLAIN 128
+
+/* The value of a string: the text itself, or without its escapes in plain.
+ * NULL if that is too small. */
+static const char *
+value_of(const struct json *j, uint32_t tok, char plain[PLAIN], size_t *len)
+{
+    const struct json_token *t = &j->tok[tok];
+    bool                     full;
+
+    *len = t->end - t->start;
+    if ((t->flags & JSON_ESCAPED) == 0)
+        return j->text + t->start;
+    *len = json_string(j, tok, plain, PLAIN, &full);
+    return full ? plain : NULL;
+}
+
 enum schema_time
 schema_datetime(const struct json *j, uint32_t tok)
 {
-    const struct json_token *t = &j->tok[tok];
-    const char              *p = j->text + t->start;
-    size_t                   len = t->end - t->start;
-    char                     plain[64];
+    char        plain[PLAIN];
+    size_t      len;
+    const char *p = value_of(j, tok, plain, &len);
 
-    if ((t->flags & JSON_ESCAPED) != 0) {
-        bool full;
-        len = json_string(j, tok, plain, sizeof plain, &full);
-        if (!full)
-            return SCHEMA_TIME_BAD;
-        p = plain;
-    }
-    return datetime((const uchar *)p, (const uchar *)p + len);
+    return p == NULL ? SCHEMA_TIME_BAD
+                     : datetime((const uchar *)p, (const uchar *)p + len);
 }
 
 bool
@@ -153,17 +164,12 @@ schema_decimals(const struct json *j, uint32_t tok, unsigned decimals)
     return lowest + (minus ? -power : power) >= -(int64_t)decimals;
 }
 
-bool
-schema_numeric(const struct json *j, uint32_t tok)
+/* An optional sign, digits with at most one point, maybe an exponent. */
+static bool
+is_decimal(const uchar *p, const uchar *end)
 {
-    const uchar *p = (const uchar *)j->text + j->tok[tok].start;
-    const uchar *end = (const uchar *)j->text + j->tok[tok].end;
-    size_t       n;
+    size_t n;
 
-    while (p < end && *p == ' ')
-        p++;
-    while (p < end && end[-1] == ' ')
-        end--;
     if (p < end && (*p == '-' || *p == '+'))
         p++;
     n = skip_digits(&p, end);
@@ -181,4 +187,25 @@ schema_numeric(const struct json *j, uint32_t tok)
             return false;
     }
     return p == end;
+}
+
+bool
+schema_numeric(const struct json *j, uint32_t tok, double *value)
+{
+    char        plain[PLAIN];
+    size_t      len;
+    const char *p = value_of(j, tok, plain, &len), *end;
+
+    if (p == NULL)
+        return false;
+    end = p + len;
+    while (p < end && *p == ' ')
+        p++;
+    while (p < end && end[-1] == ' ')
+        end--;
+    if (!is_decimal((const uchar *)p, (const uchar *)end))
+        return false;
+    if (value != NULL)
+        *value = json_decimal(p, end);
+    return true;
 }

@@ -28,7 +28,8 @@ bool schema_uri(const struct json *j, uint32_t tok);
 /* Is the number a multiple of 10^-decimals? Decided on its text, exactly. */
 bool schema_decimals(const struct json *j, uint32_t tok, unsigned decimals);
 
-/* Does the string hold a decimal number, and maybe blanks around it? */
-bool schema_numeric(const struct json *j, uint32_t tok);
+/* Does the string hold a decimal number, and maybe blanks around it? *value,
+ * if not NULL, becomes the number. */
+bool schema_numeric(const struct json *j, uint32_t tok, double *value);
 
 #endif

@@ -141,18 +141,9 @@ number_of(const struct json *j, uint32_t i, double *value)
 {
     if (i == 0)
         return false;
-    const struct json_token *t = &j->tok[i];
-    const char              *p = j->text + t->start, *end = j->text + t->end;
-
-    if (t->type == JSON_STRING && schema_numeric(j, i)) {
-        while (*p == ' ')
-            p++;
-        while (end[-1] == ' ')
-            end--;
-    } else if (t->type != JSON_NUMBER) {
+    if (j->tok[i].type == JSON_STRING ? !schema_numeric(j, i, value)
+                                      : !json_double(j, i, value))
         return false;
-    }
-    *value = json_decimal(p, end);
     return isfinite(*value);
 }
 
