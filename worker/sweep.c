@@ -88,9 +88,9 @@ static uint32_t
 unpinged_ms(const struct conn *c)
 {
     uint32_t pinged = self.now_ms - c->pinged_ms;
-    uint32_t open = self.now_ms - c->opened_ms;
+    uint64_t open = session_age_ms(c);
 
-    return pinged < open ? pinged : open;
+    return pinged < open ? pinged : (uint32_t)open;
 }
 
 static void

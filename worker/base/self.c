@@ -5,8 +5,6 @@
 
 struct self self;
 
-static uint64_t began_us;
-
 void
 self_begin(struct shm *shm, unsigned slot)
 {
@@ -16,7 +14,7 @@ self_begin(struct shm *shm, unsigned slot)
     self.st = &self.mem->stats;
     self.registry = shm_registry(shm);
     self_read_config();
-    began_us = clock_mono_ns() / 1000u;
+    self.began_us = clock_mono_ns() / 1000u;
     self_read_clocks();
 }
 
@@ -24,7 +22,7 @@ void
 self_read_clocks(void)
 {
     self.now_us = clock_mono_ns() / 1000u;
-    uint64_t ms = (self.now_us - began_us) / 1000u;
+    uint64_t ms = (self.now_us - self.began_us) / 1000u;
     self.now_ms = (uint32_t)ms;
     self.now_era = (uint8_t)(ms >> 32);
     self.wall_ms = clock_wall_ms();

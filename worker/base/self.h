@@ -28,11 +28,12 @@ struct self {
     bool frozen;             /* the slot is being handed over: nothing is
                                 read, and nothing begins (handover.h) */
 
-    uint64_t now_us;  /* monotonic, of this turn of the loop */
-    uint64_t wall_ms; /* of this turn of the loop */
-    uint8_t  now_era; /* how often now_ms has wrapped */
-    uint32_t now_ms;  /* monotonic since this worker began; wraps after 49
-                         days: compare differences only */
+    uint64_t began_us; /* self_begin(), monotonic */
+    uint64_t now_us;   /* monotonic, of this turn of the loop */
+    uint64_t wall_ms;  /* of this turn of the loop */
+    uint8_t  now_era;  /* how often now_ms has wrapped */
+    uint32_t now_ms;   /* monotonic since this worker began; wraps after 49
+                          days: compare differences only */
 };
 
 extern struct self self;

@@ -20,6 +20,7 @@
 #include "session/permits.h"
 #include "session/publish.h"
 #include "session/remote_starts.h"
+#include "session/session.h"
 #include "journal/journal.h"
 #include "journal_line.h"
 #include "base/self.h"
@@ -437,7 +438,7 @@ may_send(const struct conn *c, const struct call *k)
     if (c->session.boot == BOOT_PENDING)
         return k->m == NULL || !(k->m->flags & SCHEMA_WHEN_ACCEPTED);
     return (c->session.boot == BOOT_ACCEPTED) ||
-        self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold;
+        session_age_ms(c) >= self.conf.ocpp_call_hold;
 }
 
 /* A call that is not known yet could be sent. */
@@ -446,7 +447,7 @@ may_send_any(const struct conn *c)
 {
     return c->session.boot != BOOT_WAITS && c->session.boot != BOOT_REJECTED &&
         (c->session.boot != BOOT_NONE ||
-            self.now_ms - c->opened_ms >= self.conf.ocpp_call_hold);
+            session_age_ms(c) >= self.conf.ocpp_call_hold);
 }
 
 /* The event command.sent is durable before the CALL leaves: so a command whose

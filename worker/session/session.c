@@ -252,10 +252,11 @@ log_ended(const struct conn *c, const struct publish_who *who,
         return;
     printable_percent(name, sizeof name, who->identity, who->identity_len);
     address_text(at, addr, e->port);
-    log_info("%s disconnected%s%s, generation %llu, after %u s: %s: %s", name,
+    log_info("%s disconnected%s%s, generation %llu, after %llu s: %s: %s", name,
         mine ? " from " : ", now connected from ", at,
-        (unsigned long long)c->generation, (self.now_ms - c->opened_ms) / 1000,
-        close_info[reason].word, close_info[reason].sentence);
+        (unsigned long long)c->generation,
+        (unsigned long long)session_age_ms(c) / 1000, close_info[reason].word,
+        close_info[reason].sentence);
 }
 
 /* The claim that c->self was made with. c->generation may be higher: it is what
