@@ -361,6 +361,32 @@ def test_commands_and_sessions_of_a_gateway_that_died_end():
             ["peer_closed"]
 
 
+def test_what_vanished_workers_had_ends_once_after_a_restart_with_fewer():
+    g = Gateway(server_workers="3")
+    points = [ready(g, "VANISH%d" % i, worker=i) for i in range(3)]
+    for i, c in enumerate(points):
+        background(g.ask, "-j", "call", "VANISH%d" % i, "Reset",
+                   '{"type":"Soft"}', "--id", "v%d" % i)
+        c.take()
+    generations = [g.events(cp="VANISH%d" % i)[0]["generation"]
+                   for i in range(3)]
+    for life, workers in enumerate(("1", "1", "1"), 2):
+        g.kill_everything()
+        g.settings["server_workers"] = workers
+        g.start()
+        # The ends are in order, and those of a later charge point follow them.
+        ready(g, "AFTER%d" % life)
+        g.wait_events(cp="AFTER%d" % life, type="charge_point.booted")
+        for i, generation in enumerate(generations):
+            cp = "VANISH%d" % i
+            ends = [(e["generation"], e["payload"]["reason"]) for e in
+                    g.events("charge_point.disconnected", cp=cp)]
+            assert ends == [(generation, "gateway_died")], (life, cp, ends)
+            outcomes = [(e["generation"], e["payload"]["outcome"]) for e in
+                        g.events("command.response", cp=cp)]
+            assert outcomes == [(generation, "uncertain")], (life, cp, outcomes)
+
+
 def test_an_outcome_that_recovery_found_is_not_made_again():
     g, orders = shimmed(server_workers="1")
     c = ready(g, "TWICE")

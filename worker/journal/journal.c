@@ -243,7 +243,7 @@ progress(void)
 bool
 journal_open(const struct journal_env *env, struct buf *why)
 {
-    struct recovery r;
+    struct recovery r, orphans = {0};
     struct tail     tail;
 
     ensure(!jl.open);
@@ -256,15 +256,18 @@ journal_open(const struct journal_env *env, struct buf *why)
     if (!segment_writer_open(
             &tail, env->conf->server_state_dir, env->slot, why))
         return false;
+    /* First the journals of slots without a worker: what they left open may
+     * have ended in this slot's. */
+    if (env->recover_line != NULL)
+        recovery_orphans(tail.dir_fd, tail.dir, env->slot, env->shm->slots,
+            env->recover_max, env->recover_line, env->ctx, &orphans);
     if (!recovery_run(tail.dir_fd, tail.dir, env->slot, env->recover_max,
             env->recover_line, env->ctx, &r, why)) {
         segment_writer_close(&tail);
         return false;
     }
-    if (env->recover_line != NULL)
-        recovery_orphans(tail.dir_fd, tail.dir, env->slot, env->shm->slots,
-            env->recover_max, env->recover_line, env->ctx, &r);
-    raise_sequence(&env->shm->sequence, r.last_any);
+    raise_sequence(&env->shm->sequence,
+        r.last_any > orphans.last_any ? r.last_any : orphans.last_any);
     jl.reported = jl.last = r.last;
     atomic_store(&jl.mem->journal_errno, 0);
     STAT_ADD(jl.st, journal_damaged, r.bad);
@@ -288,7 +291,7 @@ journal_open(const struct journal_env *env, struct buf *why)
     jl.open = true;
     log_debug("journal: slot %u of %s is open, last event %016" PRIx64
               ", %" PRIu64 " events read back",
-        env->slot, tail.dir, r.last, r.lines);
+        env->slot, tail.dir, r.last, r.lines + orphans.lines);
     return true;
 }
 

@@ -1,8 +1,9 @@
 /*
  * former: sessions and commands that the previous process left open.
  *
- * Recovery hands over the lines of this slot's journal. What began there and
- * did not end is ended now: a command that was sent and has no outcome is
+ * Recovery hands over the lines of this slot's journal, and before them those
+ * of slots that have no worker any more (recovery_orphans()). What began there
+ * and did not end is ended now: a command that was sent and has no outcome is
  * uncertain, a session of a daemon that died is disconnected with the reason
  * gateway_died. (The sessions of a worker that died alone are in the
  * registry, and end as worker_died.)
