@@ -8,6 +8,7 @@ OCPPD_TEST_LONG=1: each hang lasts 60 s instead of 12 s."""
 
 import itertools
 
+import auth
 from lib import *
 from redis_resp import Server
 from service import Syslog
@@ -334,6 +335,27 @@ def test_100000_identities_are_read_beside_the_loop():
             assert g.ask("auth", "add", "NEW%d" % i, "none")[0] == 200
             # A handshake right behind it finds the new entry.
             Charger(g, "NEW%d" % i).close()
+
+
+def test_an_identity_may_be_in_a_credential_file_that_is_still_being_read():
+    shim = Shim()
+    g = gateway(shim, auth_mode="list", server_workers=1)
+    assert g.ask("auth", "add", "OLD", "none")[0] == 200
+    poll(lambda: auth.status(g, "OLD") == 101)
+    assert auth.status(g, "NEW") == 404
+    shim.hang(SYNC, "/auth")
+    adds = background(g.ask, "auth", "add", "NEW", "none")
+    poll(lambda: shim.hit() > 0, what="the master to write the file")
+    shim.hang(READ, "/auth")            # the master goes on; its reading is over
+    assert adds.wait()[0] == 200
+    assert auth.status(g, "NEW") == 503
+    r = auth.refused(g, "NEW")
+    assert r["reason"] == "auth_down" and "still being read" in r["detail"], r
+    assert auth.status(g, "OLD") == 101
+    shim.go_on()
+    poll(lambda: auth.status(g, "NEW") == 101)
+    assert auth.status(g, "NOBODY") == 404
+    assert auth.refused(g, "NOBODY")["reason"] == "unknown"
 
 
 def churn(g, fleet, n, prefix):

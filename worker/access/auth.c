@@ -341,6 +341,11 @@ auth_check(const struct http_request *r, const char *name, size_t len,
         return REFUSE_auth_down;
     }
     if (!authfile_find(&table, name, len, &e)) {
+        if (behind) {
+            *detail = "the credential file has changed and is still being "
+                      "read; what was read before does not have the identity";
+            return REFUSE_auth_down;
+        }
         *detail = table.n == 0 ? "the credential file is empty; `ocppctl auth "
                                  "add` fills it"
                                : NULL;
