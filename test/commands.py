@@ -361,7 +361,7 @@ def test_commands_and_sessions_of_a_gateway_that_died_end():
             ["peer_closed"]
 
 
-def test_what_vanished_workers_had_ends_once_after_a_restart_with_fewer():
+def test_what_vanished_workers_had_ends_once_after_restarts_with_fewer_and_more():
     g = Gateway(server_workers="3")
     points = [ready(g, "VANISH%d" % i, worker=i) for i in range(3)]
     for i, c in enumerate(points):
@@ -370,7 +370,7 @@ def test_what_vanished_workers_had_ends_once_after_a_restart_with_fewer():
         c.take()
     generations = [g.events(cp="VANISH%d" % i)[0]["generation"]
                    for i in range(3)]
-    for life, workers in enumerate(("1", "1", "1"), 2):
+    for life, workers in enumerate(("1", "1", "3", "2", "1"), 2):
         g.kill_everything()
         g.settings["server_workers"] = workers
         g.start()

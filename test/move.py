@@ -954,6 +954,35 @@ def test_a_fleet_in_session_is_moved_at_random():
     assert len(g.events("charge_point.connected")) == 200
 
 
+def test_a_session_that_was_moved_ends_once_also_after_a_new_start():
+    """It began in the journal of one slot and ended in that of another, or in
+    none."""
+    g = Gateway(server_workers="2")
+    chargers = [Charger(g, "M%d" % i, worker=0) for i in range(6)]
+    for c in chargers:
+        c.boot()
+    rebalance(g)
+    moved = [i for i in range(6) if g.show("M%d" % i)["worker"] == 1]
+    assert len(moved) == 3, moved
+    for c in chargers[::2]:
+        c.close()
+    poll(lambda: g.stat("connections") == 3)
+    for c in chargers[1::4]:        # its newest event is in the other journal
+        c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError",
+                                      "status": "Available"})
+    g.kill_everything()
+    for _ in range(2):
+        g.start()
+        after = Charger(g, "AFTER")
+        after.boot()
+        after.close()
+        g.stop()
+    g.start()
+    ends = [e["chargePointId"] for e in g.events("charge_point.disconnected")
+            if e["chargePointId"] != "AFTER"]
+    assert sorted(ends) == ["M%d" % i for i in range(6)], ends
+
+
 def sleeps(pid):
     """The process has been asleep for some time."""
     for _ in range(5):

@@ -95,8 +95,22 @@ recover_line(void *ctx, uint64_t number, const char *line, size_t len)
     (void)ctx;
     transactions_recover(number, line, len);
     calls_recover(line, len);
-    former_recover(line, len);
+    former_recover(number, line, len);
     remote_starts_recover(line, len);
+}
+
+static bool
+unfinished(void *ctx)
+{
+    (void)ctx;
+    return former_any();
+}
+
+static void
+neighbour_line(void *ctx, uint64_t number, const char *line, size_t len)
+{
+    (void)ctx;
+    former_neighbour(number, line, len);
 }
 
 /* The connections of this slot's former process ended with it: publishes the
@@ -245,6 +259,8 @@ worker_main(const struct worker_boot *boot)
         .loop = self.loop,
         .conf = &self.conf,
         .recover_line = inherits ? NULL : recover_line,
+        .unfinished = unfinished,
+        .neighbour_line = inherits ? NULL : neighbour_line,
         .recover_max = JOURNAL_RECOVER_MAX};
     /* At the first start of the daemon an unusable journal is an error of its
      * installation. Later it may be a disk that comes back: trying again. */

@@ -266,6 +266,10 @@ journal_open(const struct journal_env *env, struct buf *why)
         segment_writer_close(&tail);
         return false;
     }
+    struct recovery neighbours = {0};
+    if (env->neighbour_line != NULL && env->unfinished(env->ctx))
+        recovery_neighbours(tail.dir_fd, tail.dir, env->slot, env->shm->slots,
+            env->recover_max, env->neighbour_line, env->ctx, &neighbours);
     raise_sequence(&env->shm->sequence,
         r.last_any > orphans.last_any ? r.last_any : orphans.last_any);
     jl.reported = jl.last = r.last;

@@ -52,6 +52,11 @@ struct journal_env {
      * this is called. line ends before its line feed. May be NULL. */
     void (*recover_line)(
         void *ctx, uint64_t number, const char *line, size_t len);
+    /* After that, if unfinished() is true: an event of another slot that has a
+     * worker, likewise. May be NULL. */
+    bool (*unfinished)(void *ctx);
+    void (*neighbour_line)(
+        void *ctx, uint64_t number, const char *line, size_t len);
     void    *ctx;
     uint64_t recover_max; /* bytes to read back, up to the newest event */
 };

@@ -203,9 +203,11 @@ look(struct job *j, const struct journal_dir_id *id, uint64_t budget)
             j->dir, name, strerror(err));
 }
 
-void
-recovery_orphans(int dir_fd, const char *dir, unsigned slot, unsigned slots,
-    uint64_t max, recovery_fn *line, void *ctx, struct recovery *r)
+/* Of the slots from `slots` on, or of those below. */
+static void
+look_at_slots(int dir_fd, const char *dir, unsigned slot, unsigned slots,
+    bool vanished, uint64_t max, recovery_fn *line, void *ctx,
+    struct recovery *r)
 {
     struct journal_dir_list list;
 
@@ -221,7 +223,7 @@ recovery_orphans(int dir_fd, const char *dir, unsigned slot, unsigned slots,
         struct recovery              here = {0};
         struct job                   j = {dir_fd, dir, line, ctx, &here, NULL};
         uint64_t                     budget;
-        if (s < slots || s % slots != slot)
+        if (vanished ? s < slots || s % slots != slot : s >= slots || s == slot)
             continue;
         for (size_t k = first_of(dir_fd, s, id, n, max, &budget); k < n; k++) {
             look(&j, &id[k], budget);
@@ -232,6 +234,20 @@ recovery_orphans(int dir_fd, const char *dir, unsigned slot, unsigned slots,
             r->last_any = here.last;
     }
     free(list.v);
+}
+
+void
+recovery_orphans(int dir_fd, const char *dir, unsigned slot, unsigned slots,
+    uint64_t max, recovery_fn *line, void *ctx, struct recovery *r)
+{
+    look_at_slots(dir_fd, dir, slot, slots, true, max, line, ctx, r);
+}
+
+void
+recovery_neighbours(int dir_fd, const char *dir, unsigned slot, unsigned slots,
+    uint64_t max, recovery_fn *line, void *ctx, struct recovery *r)
+{
+    look_at_slots(dir_fd, dir, slot, slots, false, max, line, ctx, r);
 }
 
 bool

@@ -44,4 +44,10 @@ void recovery_orphans(int dir_fd, const char *dir, unsigned slot,
     unsigned slots, uint64_t max, recovery_fn *line, void *ctx,
     struct recovery *r);
 
+/* Reads the journals of the slots below `slots` but this one, in the same way:
+ * what began in this slot may have ended in theirs. */
+void recovery_neighbours(int dir_fd, const char *dir, unsigned slot,
+    unsigned slots, uint64_t max, recovery_fn *line, void *ctx,
+    struct recovery *r);
+
 #endif

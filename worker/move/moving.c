@@ -166,7 +166,10 @@ moving_forget(struct conn *c)
 bool
 moving_is_free(const struct conn *c)
 {
+    /* A command stays in the slot whose journal has its command.sent: if that
+     * slot's worker dies, its successor ends what has no outcome there. */
     return c->state == CONN_OPEN && c->session.unanswered == 0 &&
+        (c->busy == NULL || c->busy->session.calls == NULL) &&
         claims_is_quiet(c) && !calls_announced(c) && !deferred_has(c) &&
         !platform_has(c);
 }

@@ -22,6 +22,7 @@ struct begun {
     struct begun *next;
     uint64_t      key; /* hash of the identity, or of the commandId */
     uint64_t      generation;
+    uint64_t      last;    /* of a session: number of its last event here */
     uint64_t      wall_ms; /* of a command: when it was sent */
     size_t        len;     /* of the line */
     char          line[];  /* the event that it began with */
@@ -94,7 +95,7 @@ head_of(const char *line, size_t len)
 }
 
 static void
-see_session(const char *line, size_t len, bool ended)
+see_session(uint64_t number, const char *line, size_t len, bool ended)
 {
     size_t         n, g;
     const char    *id = member(line, len, "chargePointId", &n);
@@ -113,8 +114,10 @@ see_session(const char *line, size_t len, bool ended)
         b = remember(sessions, key, line, head_of(line, len));
         sessions_n += b != NULL;
     }
-    if (b != NULL)
+    if (b != NULL) {
         b->generation = generation;
+        b->last = number;
+    }
 }
 
 static void
@@ -145,7 +148,7 @@ see_command(const char *line, size_t len, bool ended)
 }
 
 void
-former_recover(const char *line, size_t len)
+former_recover(uint64_t number, const char *line, size_t len)
 {
     size_t      n;
     const char *type = member(line, len, "eventType", &n);
@@ -155,7 +158,34 @@ former_recover(const char *line, size_t len)
     /* For a worker that was restarted these are still in the registry. */
     if (self.mem->incarnation == 1 && !is(type, n, "\"command.response\"") &&
         !is(type, n, "\"gateway.started\""))
-        see_session(line, len, is(type, n, "\"charge_point.disconnected\""));
+        see_session(
+            number, line, len, is(type, n, "\"charge_point.disconnected\""));
+}
+
+bool
+former_any(void)
+{
+    return sessions_n > 0 || commands_n > 0;
+}
+
+void
+former_neighbour(uint64_t number, const char *line, size_t len)
+{
+    size_t      n, id_len;
+    const char *type = member(line, len, "eventType", &n);
+
+    if (is(type, n, "\"command.response\"")) {
+        see_command(line, len, true);
+        return;
+    }
+    const char    *id = member(line, len, "chargePointId", &id_len);
+    struct begun **at = find(sessions, hash_sum(id, id_len, 0)), *b = *at;
+    if (b == NULL ||
+        strtoull(member(line, len, "generation", &id_len), NULL, 10) !=
+            b->generation)
+        return;
+    if (number > b->last || is(type, n, "\"charge_point.disconnected\""))
+        sessions_n -= forget(at);
 }
 
 /* Whose event it was. The identity goes into out. */

@@ -8,6 +8,11 @@
  * gateway_died. (The sessions of a worker that died alone are in the
  * registry, and end as worker_died.)
  *
+ * A connection may have moved to another slot (rebalance), and a slot may come
+ * back after a time without a worker. So what seems unfinished is looked for in
+ * the journals of the other slots too: the slot with a session's last event
+ * ends it, and a command with an outcome anywhere has it.
+ *
  * As much of the journal is read back as JOURNAL_RECOVER_MAX: a session without
  * any event in that part is not seen.
  */
@@ -16,9 +21,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-/* One line of the journal, oldest first. */
-void former_recover(const char *line, size_t len);
+/* One line of the journal with its event number, oldest first. */
+void former_recover(uint64_t number, const char *line, size_t len);
+/* Whether anything seems unfinished, after all lines of this slot. */
+bool former_any(void);
+/* One line of another slot's journal, after that. */
+void former_neighbour(uint64_t number, const char *line, size_t len);
 /* All lines are there: makes the events, and gateway.started at the first start
  * of the daemon's slot 0. */
 void former_end(void);
