@@ -983,6 +983,33 @@ def test_a_session_that_was_moved_ends_once_also_after_a_new_start():
     assert sorted(ends) == ["M%d" % i for i in range(6)], ends
 
 
+def test_one_at_a_time():
+    """While connections pass from worker to worker no worker is replaced, and
+    the other way round."""
+    shim = Shim()
+    g = Gateway(server_workers="2", env=shim.env)
+    chargers = [Charger(g, "CP%d" % i, worker=0) for i in range(4)]
+    shim.put(8 * 7, struct.pack("=qq", 500, g.pid))     # the master is slow
+    g.ctl("worker-restart", "0", json_=False)
+    code, text = g.ask("rebalance")
+    assert code == 409 and "worker 0 is being replaced" in text, (code, text)
+    shim.put(8 * 7, struct.pack("=qq", 0, 0))
+    g.wait_log("after the hand-over")
+    taker = g.worker_pid(1)
+    os.kill(taker, signal.SIGSTOP)          # it does not say hello
+    try:
+        g.ctl("rebalance", json_=False)
+        for words in (["worker-restart", "0"], ["upgrade"]):
+            code, text = g.ask(*words)
+            assert code == 409 and "rebalance" in text, (words, code, text)
+    finally:
+        os.kill(taker, signal.SIGCONT)
+    g.wait_log("rebalance: done, 2 connections have moved")
+    for c in chargers:
+        c.call("Heartbeat")
+    undisturbed(g, 4)
+
+
 def sleeps(pid):
     """The process has been asleep for some time."""
     for _ in range(5):

@@ -171,7 +171,8 @@ def test_quiet_connections_move():
     assert "in service" in text and "last upgrade" in text, text
     lives(g)
     assert not g.events("charge_point.disconnected", cp="P1")
-    assert len(g.events("charge_point.connected")) == len(points) + 1
+    assert len(g.wait_events(len(points) + 1, type="charge_point.connected")) \
+        == len(points) + 1
 
 
 def test_counters_and_what_is_remembered_go_on():

@@ -10,6 +10,7 @@
 #include "base/master.h"
 #include "upgrade/program.h"
 #include "upgrade/upgrade.h"
+#include "workers/rebalance.h"
 #include "workers/supervise.h"
 
 #define WHY_MAX 1024
@@ -38,6 +39,12 @@ check_daemon(struct buf *why)
             buf_addf(why, "worker %u is being restarted; try again", i);
             return false;
         }
+    if (rebalance_under_way()) {
+        buf_adds(why,
+            "connections are being spread over the workers "
+            "(rebalance); try again when it is done");
+        return false;
+    }
     for (unsigned i = 0; i < master.slots; i++)
         if (stat_get(&shm_worker(master.shm, i)->stats.journal_failing) != 0) {
             buf_addf(why,

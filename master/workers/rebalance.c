@@ -32,6 +32,12 @@ is_busy(unsigned from)
     return false;
 }
 
+bool
+rebalance_under_way(void)
+{
+    return flows != NULL;
+}
+
 static bool
 start(struct flow *f)
 {
@@ -179,6 +185,12 @@ rebalance_begin(struct buf *why, uint64_t *n)
         buf_adds(why, "the daemon is starting or stopping");
         return false;
     }
+    for (unsigned i = 0; i < master.slots; i++)
+        if (supervise_is_replaced(i)) {
+            buf_addf(why,
+                "worker %u is being replaced; try again when it is done", i);
+            return false;
+        }
     for (unsigned i = 0; i < master.slots; i++)
         if (supervise_state(i) == SHM_WORKER_READY) {
             total += connections(i);

@@ -21,4 +21,8 @@ bool rebalance_begin(struct buf *why, uint64_t *n);
 void rebalance_given(unsigned slot, uint64_t given, uint64_t left);
 void rebalance_worker_gone(unsigned slot);
 
+/* Connections pass from one worker to another now: no worker may be replaced.
+ */
+bool rebalance_under_way(void);
+
 #endif

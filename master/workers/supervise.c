@@ -23,6 +23,7 @@
 #include "clock.h"
 #include "ensure.h"
 #include "workers/listen.h"
+#include "workers/rebalance.h"
 #include "workers/tls_keeper.h"
 #include "log.h"
 #include "base/master.h"
@@ -918,6 +919,14 @@ supervise_kill(void)
 }
 
 bool
+supervise_is_replaced(unsigned n)
+{
+    const struct slot *s = &slots[n];
+
+    return s->restart || s->heir.pid != 0 || s->former.pid != 0;
+}
+
+bool
 supervise_restart(unsigned n, struct buf *why)
 {
     struct slot *s = &slots[n];
@@ -933,8 +942,14 @@ supervise_restart(unsigned n, struct buf *why)
             buf_adds(why, "an upgrade is under way");
             return false;
         }
-        if (s->restart || s->heir.pid != 0 || s->former.pid != 0) {
+        if (supervise_is_replaced(n)) {
             buf_addf(why, "worker %u is being replaced already", n);
+            return false;
+        }
+        if (rebalance_under_way()) {
+            buf_adds(why,
+                "connections are being spread over the workers "
+                "(rebalance); try again when it is done");
             return false;
         }
         s->restart = true;

@@ -36,6 +36,8 @@ void supervise_start(void);
 void supervise_drain(uint64_t ms);
 void supervise_kill(void);
 
+/* A successor takes over, or is about to. */
+bool supervise_is_replaced(unsigned n);
 /* Starts a successor that takes the connections of a worker over, or starts a
  * failed one again. False with a sentence. */
 bool supervise_restart(unsigned slot, struct buf *why);

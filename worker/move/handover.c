@@ -17,11 +17,13 @@
 #include "hash.h"
 #include "journal/journal.h"
 #include "log.h"
+#include "move/inherit.h"
 #include "move/moving.h"
 #include "net/tls_queue.h"
 #include "ocpp/dialect.h"
 #include "net/transport.h"
 #include "move/pair.h"
+#include "move/rebalance.h"
 #include "session/accept.h"
 #include "session/calls.h"
 #include "session/deferred.h"
@@ -42,7 +44,7 @@
 static enum {
     NONE,
     WAITING,  /* for hello */
-    SETTLING, /* until no TLS handshake is under way */
+    SETTLING, /* until no TLS handshake and no rebalance is under way */
     FROZEN,   /* until nothing waits for the journal */
     ASKED     /* for the master's last datagram */
 } phase;

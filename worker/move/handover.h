@@ -3,8 +3,9 @@
  * worker process.
  *
  *   master: hand_over --> WAITING --hello of the successor--> SETTLING
- *     --no TLS handshake under way--> FROZEN --nothing waits for the journal-->
- *     frozen to the master, which sends `go` behind its last datagram --> sent
+ *     --no TLS handshake or rebalance under way--> FROZEN --nothing waits for
+ * the journal--> frozen to the master, which sends `go` behind its last
+ * datagram --> sent
  *
  * SETTLING accepts no connections but serves those that are there. In FROZEN
  * nothing is read any more: what arrives waits in the kernel. Then the journal

@@ -14,6 +14,8 @@
 #ifndef WORKER_MOVE_INHERIT_H
 #define WORKER_MOVE_INHERIT_H
 
+#include <stdbool.h>
+
 enum inherit_result {
     INHERIT_SLOT, /* the slot is this process' now */
     INHERIT_KEPT, /* the former process goes on: this one ends */
@@ -32,5 +34,7 @@ void inherit_start(void (*all_here)(void));
 
 /* CHANNEL_inherit: takes over fd. */
 void inherit_more(int fd);
+/* Connections are on their way to this worker. */
+bool inherit_any(void);
 
 #endif

@@ -12,9 +12,12 @@
 #ifndef WORKER_MOVE_REBALANCE_H
 #define WORKER_MOVE_REBALANCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Takes over fd, the sender's end of a pair. master_link_given() follows. */
 void rebalance_give(int fd, uint64_t n);
+/* It is under way. */
+bool rebalance_any(void);
 
 #endif
