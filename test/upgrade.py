@@ -398,16 +398,16 @@ def shipped_once(g, r):
     """The stream has each event of the journal once, in the order of each
     charge point. Outcomes of commands that came through Redis are written
     there."""
-    def ours(events, cp=None):
+    def shipped(events, cp=None):
         return [e["eventId"] for e in events
                 if e["eventType"] != "command.response" and
                 cp in (None, e["chargePointId"])]
-    poll(lambda: len(ours(r.entries(fleet.EV))) >= len(ours(g.events("all"))),
+    poll(lambda: len(shipped(r.entries(fleet.EV))) >= len(shipped(g.events("all"))),
          what="all events in the stream")
     stream, journal = r.entries(fleet.EV), g.events("all")
-    assert sorted(ours(stream)) == sorted(ours(journal))
+    assert sorted(shipped(stream)) == sorted(shipped(journal))
     for cp in {e["chargePointId"] for e in journal}:
-        assert ours(stream, cp) == ours(journal, cp), cp
+        assert shipped(stream, cp) == shipped(journal, cp), cp
 
 
 @fleet.tidy

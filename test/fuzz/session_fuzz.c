@@ -343,7 +343,7 @@ static const char *const messages[] = {
 /* A command, or another message of the master, for the connection at a place
  * of the table. */
 static void
-tell(unsigned what, unsigned whom)
+tell(unsigned what, unsigned which)
 {
     static const char  call[] = "cmd\0CP0\0Reset\0{\"type\":\"Soft\"}";
     static const char  start[] = "cmd\0CP0\0RequestStartTransaction\0"
@@ -355,8 +355,8 @@ tell(unsigned what, unsigned whom)
     static const char  settle[] = "cmd\0CP0\0Reset\0{\"type\":\"Soft\"}";
     struct channel_msg m = {.id = 7};
 
-    if (whom < conn_high())
-        m.conn = conn_at(whom)->self;
+    if (which < conn_high())
+        m.conn = conn_at(which)->self;
     switch (what % 8) {
     case 0:
     case 1:
@@ -437,10 +437,10 @@ bury(uint32_t entry, cref name, uint64_t generation)
 /* A connection becomes a record and is made of it again. spoil: a bit of the
  * record is another one. */
 static void
-move(unsigned whom, unsigned spoil)
+move(unsigned which, unsigned spoil)
 {
     static struct buf lines = {.max = 1 << 20};
-    struct conn      *c = whom < conn_high() ? conn_at(whom) : NULL;
+    struct conn      *c = which < conn_high() ? conn_at(which) : NULL;
 
     if (c == NULL || c->state == CONN_FREE || c->state == CONN_DEAD)
         return;
