@@ -19,8 +19,9 @@ SCHEMA = $(foreach d,$(DIALECTS),$(call schema,$(d)))
 
 WARN   = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 HARDEN = -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
-# .incbin looks beside the source file, whatever the working directory.
-CPPFLAGS += -Wa$(comma)-I$(<D)
+# .incbin looks beside the source file, whatever the working directory, and among
+# what is made from the schema.
+CPPFLAGS += -Wa$(comma)-I$(<D) -Wa$(comma)-I$(B)/gen
 CFLAGS += -std=gnu11 $(OPT) $(WARN) $(if $(SAN),$(SAN),$(HARDEN)) -MMD -MP
 CPPFLAGS += -D_GNU_SOURCE -I. $(INC_$(firstword $(subst /, ,$*))) -Icommon -I$(B)/gen
 # Where a quoted include is looked for: a process sees its own rooms only.
@@ -85,13 +86,16 @@ GEN = $(B)/gen/ocpp_actions.def $(B)/gen/ocpp_answers.def $(B)/gen/ocpp_secrets.
 $(B)/gen/ocpp_%.def: $(SCHEMA) scripts/schema.awk
 	@mkdir -p $(@D)
 	$(SAY) awk -f scripts/schema.awk -v out=$* $(SCHEMA) > $@.tmp && mv $@.tmp $@
+$(B)/gen/ocpp_answers.lua: $(SCHEMA) scripts/schema.awk
+	@mkdir -p $(@D)
+	$(SAY) awk -f scripts/schema.awk -v out=lua $(SCHEMA) > $@.tmp && mv $@.tmp $@
 $(B)/gen/%.c: $(SCHEMA) scripts/schema.awk
 	@mkdir -p $(@D)
 	$(SAY) awk -f scripts/schema.awk -v out=tables $(call schema,$*) > $@.tmp && mv $@.tmp $@
 $(B)/gen/%.o: $(B)/gen/%.c $(GEN)
 	$(SAY) $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(B)/master/admin/http.o $(B)/fuzzobj/master/admin/http.o: $(wildcard master/admin/page/*)
-$(B)/worker/fleet/functions.o: worker/fleet/ocppd.lua worker/fleet/ocppd_gateway.lua
+$(B)/worker/fleet/functions.o: worker/fleet/ocppd.lua worker/fleet/ocppd_gateway.lua $(B)/gen/ocpp_answers.lua
 $(B)/%.o: %.c $(GEN)
 	@mkdir -p $(@D)
 	$(SAY) $(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<

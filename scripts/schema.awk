@@ -15,6 +15,9 @@
 #   awk -f schema.awk -v out=secrets ocpp16.schema ... > ocpp_secrets.def
 #       SECRET_FIELD(name, KIND, "other") for each field that may hold a
 #       secret, and SECRET_NAME("pattern") for names of secret variables.
+#   awk -f schema.awk -v out=lua     ocpp16.schema ... > ocpp_answers.lua
+#       ANSWERS of worker/fleet/ocppd.lua: what an answer of the platform must
+#       hold, for each message that the platform can be asked about.
 #
 # POSIX awk. An error in a schema is reported as file:line: words, exit 1.
 
@@ -350,6 +353,7 @@ function heading(    i)
         message_name[message] = word[2]
         message_from[message] = word[3]
         message_profile[message] = profile
+        message_protocol[message] = protocol
         message_event[message] = word[3] == "cs" ? "none" : word[4]
         message_flags[message] = "0" dialect_flags profile_flags
         if (word[4] == "when-accepted")
@@ -438,9 +442,9 @@ BEGIN {
     PLAIN["any"] = "ANY"
     enums = objects = messages = ranges = dialects = secrets = 0
     message = -1
-    if (out !~ /^(tables|actions|answers|dialects|secrets)$/) {
-        print "schema.awk: -v out=tables, actions, answers, dialects or " \
-            "secrets" \
+    if (out !~ /^(tables|actions|answers|dialects|secrets|lua)$/) {
+        print "schema.awk: -v out=tables, actions, answers, dialects, " \
+            "secrets or lua" \
             > "/dev/stderr"
         failed = 1
         exit 1
@@ -711,6 +715,81 @@ function print_answers(    m)
             print_knob(m)
 }
 
+# A list of words is written once, where it is used first.
+function lua_enum(e,    i, text)
+{
+    if (!(e in lua_name)) {
+        lua_name[e] = "W[" ++lua_enums "]"
+        for (i = 0; i < enum_count[e]; i++)
+            text = text (i ? ", " : "") "'" enum_word[e, i] "'"
+        print lua_name[e] " = one_of(" text ")"
+    }
+    return lua_name[e]
+}
+
+function lua_range(r,    low, high)
+{
+    low = range_low[r] == "INT32_MIN" ? "-2147483648" : range_low[r]
+    high = range_high[r] == "INT32_MAX" ? "2147483647" : range_high[r]
+    return low ", " high
+}
+
+function lua_check(o, f,    kind, of, check)
+{
+    kind = field_kind[o, f]
+    of = field_of[o, f]
+    if (kind == "ENUM")
+        check = lua_enum(of)
+    else if (kind == "OBJECT")
+        check = lua_object(of)
+    else if (kind ~ /^(STRING|TEXT)$/)
+        check = "text(" (field_max[o, f] ? field_max[o, f] : "") ")"
+    else if (kind == "INTEGER")
+        check = "integer(" (of == "NULL" ? "" : lua_range(of)) ")"
+    else if (kind == "NUMBER")
+        check = "number(" (of == "NULL" ? "" : lua_range(of)) ")"
+    else
+        check = tolower(kind)
+    if (field_flags[o, f] ~ /SCHEMA_ARRAY/)
+        check = "list(" check ", " field_min[o, f] \
+            (field_most[o, f] ? ", " field_most[o, f] : "") ")"
+    return check
+}
+
+# The objects inside of an object are printed before it. Types do not contain
+# themselves.
+function lua_object(o,    f, text)
+{
+    if (!((o, lua_custom) in lua_table)) {
+        for (f = 0; f < object_fields[o]; f++)
+            text = text (text == "" ? "" : ", ") "['" field_name[o, f] \
+                (field_flags[o, f] ~ /SCHEMA_REQUIRED/ ? "" : "?") "'] = " \
+                lua_check(o, f)
+        if (lua_custom)
+            text = text (text == "" ? "" : ", ") "['customData?'] = any"
+        lua_table[o, lua_custom] = "T[" ++lua_tables "]"
+        print lua_table[o, lua_custom] " = object{" text "}"
+    }
+    return lua_table[o, lua_custom]
+}
+
+function print_lua(    m, i)
+{
+    print "\n-- Made by scripts/schema.awk from the message schemas."
+    print "local W, T = {}, {} -- lists of words, objects"
+    lua_enums = lua_tables = 0
+    for (i = 1; i <= dialects; i++)
+        print "ANSWERS['" protocols[i] "'] = {}"
+    for (m = 0; m < messages; m++) {
+        if (!answer_platform[m])
+            continue
+        lua_custom = message_flags[m] ~ /SCHEMA_CUSTOM_DATA/
+        print "ANSWERS['" message_protocol[m] "']." message_name[m] " = " \
+            lua_object(message_response[m])
+    }
+    print ""
+}
+
 function print_dialects(    i, all)
 {
     print "/* Made by scripts/schema.awk from the message schemas. */"
@@ -743,6 +822,8 @@ END {
         print_secrets()
     else if (out == "answers")
         print_answers()
+    else if (out == "lua")
+        print_lua()
     else
         print_dialects()
 }

@@ -431,9 +431,9 @@ def answers_reach_the_worker_that_asked(r):
 shipped = [0]
 
 
-def ask(r, cp, token, action="DataTransfer", end=False):
+def ask(r, cp, token, action="DataTransfer", end=False, protocol="ocpp1.6"):
     """Ships the event of a question, or the one that ends it."""
-    e = ["eventId", "e", "eventType", "answer.requested", "chargePointId", cp, "protocol", "ocpp1.6",
+    e = ["eventId", "e", "eventType", "answer.requested", "chargePointId", cp, "protocol", protocol,
          "action", action, "payload", "{}", "question" if end else "replyToken", token]
     at = str(shipped[0]) if shipped[0] else ""
     shipped[0] += 1
@@ -507,6 +507,38 @@ def a_useless_answer_is_refused_with_what_is_wrong(r):
         got = answer(r, "Q3", "q/0/1/1", payload)
         assert got.startswith("invalid: ") and why in got, (payload, got)
     assert answer(r, "Q3", "q/0/1/1", '{"transactionId":-1,%s}' % info) == "taken"
+
+
+def answers_are_checked_by_the_schema_of_the_version(r):
+    """What holds of one version and not of another, and messages that are seldom asked about."""
+    info = {"status": "Accepted"}
+    message = {"format": "QRCODE", "content": "x"}
+    rows = (("ocpp2.0.1", "TransactionEvent", {"updatedPersonalMessage": message}, "updatedPersonalMessage: it is none of"),
+            ("ocpp2.1", "TransactionEvent", {"updatedPersonalMessage": message}, None),
+            ("ocpp2.0.1", "TransactionEvent", {"transactionLimit": {}}, "transactionLimit: the message has no such"),
+            ("ocpp2.1", "TransactionEvent", {"transactionLimit": {"maxSoC": 101}}, "transactionLimit: it is not from 0 to 100"),
+            ("ocpp2.1", "TransactionEvent", {"transactionLimit": {"maxSoC": 100}}, None),
+            ("ocpp2.1", "TransactionEvent", {"totalCost": True}, "totalCost: it is no number"),
+            ("ocpp2.0.1", "Authorize", {}, "idTokenInfo: it is missing"),
+            ("ocpp2.0.1", "Authorize", {"idTokenInfo": info, "certificateStatus": "Good"}, "certificateStatus: it is none of"),
+            ("ocpp2.0.1", "Authorize", {"idTokenInfo": info, "certificateStatus": "Accepted"}, None),
+            ("ocpp2.0.1", "NotifyEVChargingNeeds", {"status": "NoChargingProfile"}, "status: it is none of"),
+            ("ocpp2.1", "NotifyEVChargingNeeds", {"status": "NoChargingProfile"}, None),
+            ("ocpp2.0.1", "Get15118EVCertificate", {"status": "Accepted"}, "exiResponse: it is missing"),
+            ("ocpp2.0.1", "Get15118EVCertificate", {"status": "Accepted", "exiResponse": "x" * 7501}, "it is longer than 7500"),
+            ("ocpp2.1", "Get15118EVCertificate", {"status": "Accepted", "exiResponse": "x" * 7501}, None),
+            ("ocpp2.1", "GetCertificateChainStatus", {"certificateStatus": []}, "certificateStatus: it is no list with elements"),
+            ("ocpp1.6", "DataTransfer", {"status": "Accepted", "data": {}}, "data: it is no string"),
+            ("ocpp2.0.1", "DataTransfer", {"status": "Accepted", "data": {}}, None),
+            ("ocpp1.6", "Heartbeat", {"currentTime": "now"}, "currentTime: it is no time"),
+            ("ocpp1.6", "MeterValues", {"customData": {}}, "customData: the message has no such"),
+            ("ocpp2.1", "MeterValues", {"customData": {}}, None))
+    node(r, "qv/0")
+    for n, (version, action, payload, why) in enumerate(rows):
+        token = "qv/0/1/v%d" % n
+        ask(r, "QV", token, action=action, protocol=version)
+        got = answer(r, "QV", token, json.dumps(payload))
+        assert got == "taken" if why is None else got.startswith("invalid: ") and why in got, (version, action, payload, got)
 
 
 def transaction_ids_never_repeat(r):
@@ -745,7 +777,7 @@ TESTS = [
     a_command_that_may_have_been_sent_is_uncertain, an_idempotent_one_is_sent_again_first,
     what_was_taken_and_never_left_goes_back, a_server_that_forgot_is_told_again, answers_reach_the_worker_that_asked,
     a_question_has_one_answer_whoever_is_faster, a_question_that_is_asked_again_goes_on,
-    a_useless_answer_is_refused_with_what_is_wrong,
+    a_useless_answer_is_refused_with_what_is_wrong, answers_are_checked_by_the_schema_of_the_version,
     transaction_ids_never_repeat, shipping_is_exact, streams_are_trimmed_behind_all_groups,
     several_nodes_and_backends_at_once, shards_agree_with_the_server, every_key_of_a_call_is_in_one_slot,
 ]

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-WORKER = os.path.join(HERE, "..", "worker/fleet")
+OCPPD = os.path.join(os.path.abspath(os.path.join(HERE, "..", os.environ.get("B", "build"))), "ocppd")
 
 
 class Error(Exception):
@@ -93,15 +93,12 @@ class Client:
 
 def library(prefix="ocppd", shards=1, version=None):
     """The Functions library, as a gateway puts it together."""
-    text = ""
-    for name in ("ocppd.lua", "ocppd_gateway.lua"):
-        with open(os.path.join(WORKER, name), encoding="utf-8") as f:
-            text += f.read()
-    lines = text.split("\n")
+    text = subprocess.run([OCPPD, "-o", "redis.prefix=" + prefix, "-o", "redis.shards=%d" % shards, "-x", "redis"],
+                          stdout=subprocess.PIPE, text=True, check=True).stdout
     if version is None:
-        version = lines[1].rsplit(" ", 1)[1]
-    lines[0] = "#!lua name=%s" % prefix
-    lines[1] = "local PREFIX, SHARDS, VERSION = '%s', %d, %s" % (prefix, shards, version)
+        return text
+    lines = text.split("\n")
+    lines[1] = "%s %s" % (lines[1].rsplit(" ", 1)[0], version)
     return "\n".join(lines)
 
 

@@ -19,7 +19,7 @@ from lib import *
 from redis_fleet import EV, LONG
 from redis_manual import example
 
-SECONDS = 300 if LONG else 6
+SECONDS = float(os.environ.get("OCPPD_TEST_SECONDS") or (300 if LONG else 6))
 SEED = int(os.environ.get("OCPPD_TEST_SEED") or random.randrange(1 << 31))
 PATIENCE = 60 * SLOW
 

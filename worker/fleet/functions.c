@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The two files, one behind the other, as they stand in the tree. */
+/* The two files of the tree, and between them the checks of the platform's
+ * answers, which are made from the message schemas. */
 __asm__(".section .rodata\n"
         ".global functions_begin\n"
         ".global functions_end\n"
         "functions_begin:\n"
         ".incbin \"ocppd.lua\"\n"
+        ".incbin \"ocpp_answers.lua\"\n"
         ".incbin \"ocppd_gateway.lua\"\n"
         "functions_end:\n"
         ".byte 0\n"

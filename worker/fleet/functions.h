@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#define LIBRARY_VERSION 4 /* as in the second line of ocppd.lua */
+#define LIBRARY_VERSION 5 /* as in the second line of ocppd.lua */
 
 /* To be freed; NULL without memory. prefix: letters, digits and _. */
 char *functions_make(const char *prefix, unsigned shards, size_t *len);

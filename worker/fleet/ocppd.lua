@@ -1,5 +1,5 @@
 #!lua name=ocppd
-local PREFIX, SHARDS, VERSION = 'ocppd', 1, 4
+local PREFIX, SHARDS, VERSION = 'ocppd', 1, 5
 --
 -- The atomic steps of the fleet: the owner of a charge point, its queue of
 -- commands, the outcome of each. For Redis 7 and Valkey 8; see ocppd-redis(7).
@@ -461,7 +461,17 @@ end
 --------------------------------------------------------------- questions
 
 -- What an answer must hold, as far as a function can tell; the gateway checks
--- the rest. {name = check}, a name with ? may be absent.
+-- the rest. ANSWERS[PROTOCOL][ACTION] is filled in behind this file, from the
+-- message schemas, with the checks below. A check returns what is wrong and,
+-- for an object, the name of its field.
+local ANSWERS = {}
+
+local function any() end
+
+local function boolean(v)
+  if type(v) ~= 'boolean' then return 'it is neither true nor false' end
+end
+
 local function one_of(...)
   local words = {...}
   return function(v)
@@ -477,22 +487,33 @@ local function text(max)
   end
 end
 
-local function integer(least, most)
+local uri = text()
+
+local function number(least, most)
   return function(v)
-    if type(v) ~= 'number' or v ~= math.floor(v) then return 'it is no integer' end
-    if v < least or v > most then return 'it is not in the range of 32 bits' end
+    if type(v) ~= 'number' then return 'it is no number' end
+    if least and (v < least or v > most) then return 'it is not from ' .. least .. ' to ' .. most end
   end
 end
 
-local function date(v)
+local function integer(least, most)
+  return function(v)
+    if type(v) ~= 'number' or v ~= math.floor(v) then return 'it is no integer' end
+    if v < -2147483648 or v > 2147483647 then return 'it is not in the range of 32 bits' end
+    return number(least, most)(v)
+  end
+end
+
+local function datetime(v)
   if type(v) ~= 'string' or not instant(v, 0) or v:find('^%d+%a+$') then
     return 'it is no time such as 2026-01-31T12:00:00Z'
   end
 end
 
+-- {name = check}; a name with ? may be absent.
 local function object(members)
   return function(v)
-    if type(v) ~= 'table' then return 'it is no object' end
+    if type(v) ~= 'table' or #v > 0 then return 'it is no object' end
     for name, check in pairs(members) do
       local optional = name:sub(-1) == '?'
       if optional then name = name:sub(1, -2) end
@@ -505,31 +526,10 @@ local function object(members)
   end
 end
 
-local INFO = object{status = one_of('Accepted', 'Blocked', 'Expired', 'Invalid', 'ConcurrentTx'),
-  ['expiryDate?'] = date, ['parentIdTag?'] = text(20)}
-local int32 = integer(-2147483648, 2147483647)
-local ANSWERS = {['ocpp1.6'] = {
-  Authorize = object{idTagInfo = INFO},
-  BootNotification = object{status = one_of('Accepted', 'Pending', 'Rejected'), currentTime = date, interval = int32},
-  DataTransfer = object{status = one_of('Accepted', 'Rejected', 'UnknownMessageId', 'UnknownVendorId'), ['data?'] = text()},
-  Heartbeat = object{currentTime = date},
-  SignCertificate = object{status = one_of('Accepted', 'Rejected')},
-  StartTransaction = object{transactionId = int32, idTagInfo = INFO},
-  StopTransaction = object{['idTagInfo?'] = INFO},
-  DiagnosticsStatusNotification = object{}, FirmwareStatusNotification = object{}, LogStatusNotification = object{},
-  MeterValues = object{}, SecurityEventNotification = object{}, SignedFirmwareStatusNotification = object{},
-  StatusNotification = object{},
-}}
-
-local function any() end
-
-local function number(v)
-  if type(v) ~= 'number' then return 'it is no number' end
-end
-
-local function list(check, most)
+local function list(check, least, most)
   return function(v)
-    if type(v) ~= 'table' or #v == 0 then return 'it is no list with elements' end
+    if type(v) ~= 'table' or next(v) ~= nil and #v == 0 then return 'it is no list' end
+    if #v < least then return 'it is no list with elements' end
     if #v > (most or #v) then return 'it has more than ' .. most .. ' elements' end
     for _, e in ipairs(v) do
       local wrong = check(e)
@@ -537,48 +537,6 @@ local function list(check, most)
     end
   end
 end
-
--- OCPP 2.x: every object may have customData.
-local function object2(members)
-  members['customData?'] = any
-  return object(members)
-end
-
-local function answers2(token_max, type_of_token, content_max)
-  local token = object2{idToken = text(token_max), type = type_of_token,
-    ['additionalInfo?'] = list(object2{additionalIdToken = text(token_max == 36 and 36 or 255), type = text(50)})}
-  local message = object2{format = one_of('ASCII', 'HTML', 'URI', 'UTF8', 'QRCODE'), ['language?'] = text(8),
-    content = text(content_max)}
-  local info = object2{status = one_of('Accepted', 'Blocked', 'ConcurrentTx', 'Expired', 'Invalid', 'NoCredit',
-      'NotAllowedTypeEVSE', 'NotAtThisLocation', 'NotAtThisTime', 'Unknown'), ['cacheExpiryDateTime?'] = date,
-    ['chargingPriority?'] = int32, ['language1?'] = text(8), ['language2?'] = text(8), ['evseId?'] = list(int32),
-    ['groupIdToken?'] = token, ['personalMessage?'] = message}
-  local detail = object2{reasonCode = text(20), ['additionalInfo?'] = text(1024)}
-  local event = {['totalCost?'] = number, ['chargingPriority?'] = int32, ['idTokenInfo?'] = info,
-    ['updatedPersonalMessage?'] = message}
-  if content_max > 512 then
-    event['updatedPersonalMessageExtra?'] = list(message, 4)
-    event['transactionLimit?'] = object2{['maxCost?'] = number, ['maxEnergy?'] = number, ['maxTime?'] = int32,
-      ['maxSoC?'] = integer(0, 100)}
-  end
-  return {
-    Authorize = function(v) -- its other fields are the gateway's to check
-      return type(v) == 'table' and (v.idTokenInfo == nil and 'it is missing' or info(v.idTokenInfo)), 'idTokenInfo'
-    end,
-    BootNotification = object2{status = one_of('Accepted', 'Pending', 'Rejected'), currentTime = date, interval = int32,
-      ['statusInfo?'] = detail},
-    DataTransfer = object2{status = one_of('Accepted', 'Rejected', 'UnknownMessageId', 'UnknownVendorId'),
-      ['data?'] = any, ['statusInfo?'] = detail},
-    Heartbeat = object2{currentTime = date},
-    SignCertificate = object2{status = one_of('Accepted', 'Rejected'), ['statusInfo?'] = detail},
-    TransactionEvent = object2(event),
-    MeterValues = object2{}, StatusNotification = object2{}, SecurityEventNotification = object2{},
-    FirmwareStatusNotification = object2{}, LogStatusNotification = object2{},
-  }
-end
-ANSWERS['ocpp2.0.1'] = answers2(36, one_of('Central', 'eMAID', 'ISO14443', 'ISO15693', 'KeyCode', 'Local', 'MacAddress',
-  'NoAuthorization'), 512)
-ANSWERS['ocpp2.1'] = answers2(255, text(20), 1024)
 
 -- Bytes of the answer to a StartTransaction or TransactionEvent (registry_starts.h).
 local START_MAX = 190
