@@ -212,6 +212,12 @@ def test_whatever_answers_a_command_leaves_as_valid_json():
              {"payload": {"status": "Accepted", "x": 7, "y": "\x03"}}),
             ('[3,ID,"Reset",{"status":"Accepted"}]', "result",
              {"payload": {"status": "Accepted"}, "deviations": ["odd_callresult"]}),
+            ('[3,ID,{"status":"Accepted"},{}]', "result",
+             {"payload": {"status": "Accepted"}, "deviations": ["odd_callresult"]}),
+            ('[4,ID,7,null,{"a":1}]', "error",
+             {"error": {"code": "7", "description": None, "details": {"a": 1}}}),
+            ('[4,ID,null,null,null]', "error",
+             {"error": {"code": "null", "description": None, "details": None}}),
             ('[3,ID,{"status":"Perhaps"}]', "result",
              {"payload": {"status": "Perhaps"}, "deviations": ["unknown_enum"]}),
             ('[3,ID,{}]', "result", {"payload": {}, "violation":
@@ -229,6 +235,37 @@ def test_whatever_answers_a_command_leaves_as_valid_json():
             for line in f.read().splitlines():
                 if "ODDANSWER" in line:
                     strictly(line)
+    c.close()
+
+
+def test_transaction_messages_get_through_in_odd_frames():
+    g = shared()
+    c = Charger(g, "ODDFRAME")
+    long = "{123e4567-e89b-12d3-a456-426614174000}"     # 38 characters
+    stop = '{"transactionId":%d,"meterStop":9,"timestamp":"2026-01-31T12:00:00Z"}'
+    for n, (head, tail, deviation) in enumerate((
+            ('[2,"%s","StopTransaction",' % long, "]", "long_id"),
+            ('[2,%s,"StopTransaction",' % ("9" * 40), "]", "long_id"),
+            ('[2,"%s","StopTransaction",' % ("\u00e9" * 150), "]", "long_id"),
+            ('[2,"x","StopTransaction",', ",{}]", "long_call"),
+            ('[2,"x","StopTransaction",', ',null,"y"]', "long_call"))):
+        c.send(head + stop % n + tail)
+        got = strictly(c.message())
+        assert got == [3, strictly(head[:-1] + "]")[1], {}], got
+        e = g.wait_events(cp="ODDFRAME", type="transaction.stopped", n=n + 1)[-1]
+        assert e["payload"]["transactionId"] == n and e["deviations"] == [deviation], e
+        assert str(got[1]).startswith(e["messageId"]) and e["messageId"], e
+    # Any other message, and all of them if strict, gets a CALLERROR.
+    c.send('[2,"%s","Heartbeat",{}]' % long)
+    assert strictly(c.message())[:3] == [4, long, "FormationViolation"]
+    c.send('[2,"x","Heartbeat",{},{}]')
+    assert strictly(c.message())[:3] == [4, "x", "FormationViolation"]
+    c.send('[2,"x","StopTransaction",[],{}]')
+    assert strictly(c.message())[:3] == [4, "x", "FormationViolation"]
+    c.close()
+    c = Charger(shared(**STRICT), "ODDFRAME")
+    c.send('[2,"%s","StopTransaction",%s]' % (long, stop % 1))
+    assert strictly(c.message())[:3] == [4, long, "FormationViolation"]
     c.close()
 
 
@@ -344,7 +381,7 @@ def test_answers_with_wrong_elements_are_counted_not_answered():
         c = Charger(g, "WRONG")
         before = g.stat("bad_messages")
         c.send('[3,"x"]')
-        c.send('[3,"x",{},7]')
+        c.send('[3,"x",7,8]')
         c.send('[4,"x"]')
         c.boot()
         assert g.stat("bad_messages") == before + 3

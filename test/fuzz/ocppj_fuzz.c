@@ -50,7 +50,7 @@ check_id(const struct ocppj_frame *f, const char *text, size_t size)
     if (f->id_raw.p != f->id_text)
         check_span(f->id_raw, text, size);
     ensure(f->id_raw.len <=
-        (f->id_len > 0 ? OCPPJ_ID_JSON_MAX : OCPPJ_ID_ECHO_MAX));
+        (f->verdict == OCPPJ_LONG_ID ? OCPPJ_ID_ECHO_MAX : OCPPJ_ID_JSON_MAX));
     ensure(json_scan(&tape, f->id_raw.p, f->id_raw.len));
     ensure((tape.deviations & ~DEVIATION_BIT(nul_escape)) == 0);
 }

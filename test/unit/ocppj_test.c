@@ -71,11 +71,13 @@ static const struct {
         0},
     {"[2,\"1\"]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 2, "\"1\"", 0},
     {"[2,\"1\",\"Heartbeat\",{},{}]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 2,
-        "\"1\"", 0},
+        "\"1\"", BIT(long_call)},
     {"[2,\"1\",7,{}]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 2, "\"1\"", 0},
     {"[2,\"1\",null,{}]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 2, "\"1\"", 0},
     {"[3,\"1\"]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 3, "\"1\"", 0},
     {"[3,\"1\",\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 3, "\"1\"",
+        BIT(odd_callresult)},
+    {"[3,\"1\",{},7]", OCPPJ_GOOD, OCPPJ_MALFORMED, 3, "\"1\"",
         BIT(odd_callresult)},
     {"[3,\"1\",\"Heartbeat\",{},7]", OCPPJ_MALFORMED, OCPPJ_MALFORMED, 3,
         "\"1\"", 0},
@@ -83,10 +85,12 @@ static const struct {
 
     /* an id that is too long */
     {"[2,\"" UUID "7\",\"Heartbeat\",{}]", OCPPJ_LONG_ID, OCPPJ_LONG_ID, 2,
+        "\"" UUID "7\"", BIT(long_id)},
+    {"[2,\"" UUID "7\",\"Heartbeat\"]", OCPPJ_LONG_ID, OCPPJ_LONG_ID, 2,
         "\"" UUID "7\"", 0},
     {"[2,1234567890123456789012345678901234567,\"Heartbeat\",{}]",
         OCPPJ_LONG_ID, OCPPJ_LONG_ID, 2,
-        "1234567890123456789012345678901234567", 0},
+        "1234567890123456789012345678901234567", BIT(long_id)},
     {"[3,\"" UUID "7\",{}]", OCPPJ_LONG_ID, OCPPJ_LONG_ID, 3, "\"" UUID "7\"",
         0},
 
@@ -142,7 +146,8 @@ test_verdicts(void)
             CHECK_STRN(f.id_raw.p, f.id_raw.len, frames[i].id_raw);
         CHECK_EQ(f.why == NULL, f.verdict == OCPPJ_GOOD);
         CHECK_EQ(f.payload_tok != 0,
-            f.verdict == OCPPJ_GOOD && f.type != OCPPJ_CALLERROR);
+            (f.verdict == OCPPJ_GOOD && f.type != OCPPJ_CALLERROR) ||
+                (f.deviations & (BIT(long_id) | BIT(long_call))) != 0);
 
         CHECK_EQ(ocppj_cut(&f, &tape, text, strlen(text), OCPPJ_STRICT,
                      OCPPJ_CALLERROR),

@@ -171,6 +171,7 @@ cut_callerror(struct ocppj_frame *f, const struct json *tape, uint32_t i,
         f->code_word = word(f, tape, i);
         f->code = ocppj_error_find(f->code_word.p, f->code_word.len);
     } else {
+        f->code_word = raw(tape, i);
         odd = true;
     }
     i = tok[i].next;
@@ -193,25 +194,55 @@ cut_callerror(struct ocppj_frame *f, const struct json *tape, uint32_t i,
 }
 
 /* A CALLRESULT whose element at index i is the third. As with a CALLERROR,
- * lenient takes what can be found: a payload behind the name of the action. */
+ * lenient takes what can be found: an object in its place, else one at the
+ * end, behind the name of the action. */
 static enum ocppj_verdict
 cut_callresult(struct ocppj_frame *f, const struct json *tape, uint32_t i,
     enum ocppj_mode mode)
 {
-    uint32_t n = tape->tok[0].count, last = i;
+    uint32_t n = tape->tok[0].count;
 
-    for (uint32_t k = 3; k < n; k++)
-        last = tape->tok[last].next;
+    if (n > 3 && tape->tok[i].type != JSON_OBJECT)
+        for (uint32_t k = 3; k < n; k++)
+            i = tape->tok[i].next;
     if (n < 3 || (n != 3 && mode == OCPPJ_STRICT) ||
-        (n != 3 && tape->tok[last].type != JSON_OBJECT))
+        (n != 3 && tape->tok[i].type != JSON_OBJECT))
         return refuse(f, OCPPJ_MALFORMED,
             "a CALLRESULT has 3 elements: "
             "[3, id, payload]");
     if (n > 3)
         f->deviations |= DEVIATION_BIT(odd_callresult);
-    f->payload = raw(tape, last);
-    f->payload_tok = last;
+    f->payload = raw(tape, i);
+    f->payload_tok = i;
     return f->verdict = OCPPJ_GOOD;
+}
+
+/* What can be found in a CALL whose id is too long or that has further
+ * elements. */
+static void
+find_parts(struct ocppj_frame *f, const struct json *tape, enum deviation what)
+{
+    const struct json_token *tok = tape->tok;
+    uint32_t                 i = tok[2].next;
+
+    if (f->type != OCPPJ_CALL || tok[0].count < 4 ||
+        tok[i].type != JSON_STRING || tok[tok[i].next].type != JSON_OBJECT)
+        return;
+    if (f->verdict == OCPPJ_LONG_ID) {
+        size_t n = tok[2].end - tok[2].start;
+        if (n > OCPPJ_ID_BYTES)
+            n = OCPPJ_ID_BYTES;
+        if (tok[2].type == JSON_STRING)
+            n = json_string(tape, 2, f->id, OCPPJ_ID_BYTES, NULL);
+        else
+            memcpy(f->id, tape->text + tok[2].start, n);
+        f->id_len = (uint32_t)n;
+        f->id[n] = '\0';
+    }
+    f->action = word(f, tape, i);
+    f->payload_tok = tok[i].next;
+    f->payload = raw(tape, f->payload_tok);
+    f->deviations |= UINT64_C(1) << what;
 }
 
 bool
@@ -291,9 +322,12 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
     if (!find_id(f, tape, i))
         return refuse(f, OCPPJ_NO_ID,
             "there is no message id that an answer could repeat");
-    if (f->verdict == OCPPJ_LONG_ID)
+    if (f->verdict == OCPPJ_LONG_ID) {
+        if (mode == OCPPJ_LENIENT)
+            find_parts(f, tape, DEVIATION_long_id);
         return refuse(
             f, OCPPJ_LONG_ID, "the message id is longer than 36 characters");
+    }
     if (tok[i].type == JSON_NUMBER)
         f->deviations |= DEVIATION_BIT(number_id);
     i = tok[i].next;
@@ -309,11 +343,14 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
     switch (type) {
     case OCPPJ_CALL:
     case OCPPJ_SEND:
-        if (n != 4)
+        if (n != 4) {
+            if (mode == OCPPJ_LENIENT)
+                find_parts(f, tape, DEVIATION_long_call);
             return refuse(f, OCPPJ_MALFORMED,
                 type == OCPPJ_CALL
                     ? "a CALL has 4 elements: [2, id, action, payload]"
                     : "a SEND has 4 elements: [6, id, action, payload]");
+        }
         if (tok[i].type != JSON_STRING)
             return refuse(f, OCPPJ_MALFORMED, "the action is not a string");
         i = tok[i].next;

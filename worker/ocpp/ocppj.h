@@ -55,7 +55,9 @@ enum ocppj_verdict {
 };
 /* LONG_ID and MALFORMED: a CALL is answered with a CALLERROR of `error` and
  * `why`; anything else is counted. Whether the first three are answered
- * depends on the version (ocppj_answerable()). */
+ * depends on the version (ocppj_answerable()). If lenient has found a payload
+ * all the same, payload_tok is not 0: a CALL with a long id, or with further
+ * elements, which may be taken as it is. */
 
 #define OCPPJ_ID_MAX 36                   /* characters */
 #define OCPPJ_ID_BYTES (4 * OCPPJ_ID_MAX) /* as UTF-8 */
@@ -84,10 +86,11 @@ struct ocppj_frame {
                                * with quotes, if that is valid JSON of at most
                                * OCPPJ_ID_JSON_MAX bytes; else its value as
                                * such, in id_text. LONG_ID: as it stands */
-    uint32_t id_len;          /* bytes in id; 0 for LONG_ID */
-    char     id[OCPPJ_ID_BYTES + 1]; /* value, NUL-terminated */
-    char     id_text[OCPPJ_ID_JSON_MAX];
-    char     word_text[OCPPJ_WORD_MAX];
+    uint32_t id_len;          /* bytes in id; 0 for LONG_ID without payload */
+    char     id[OCPPJ_ID_BYTES + 1]; /* value, NUL-terminated; of LONG_ID its
+                                      * begin */
+    char id_text[OCPPJ_ID_JSON_MAX];
+    char word_text[OCPPJ_WORD_MAX];
 
     /* GOOD. A part that the frame does not have is p == NULL. */
     struct ocppj_span action;  /* CALL, SEND: its value; MALFORMED: if it
@@ -97,10 +100,11 @@ struct ocppj_frame {
     uint32_t payload_tok;      /* its index on the tape; never 0 if GOOD
                                 * CALL, SEND or CALLRESULT */
     /* CALLERROR stands for CALLRESULTERROR too. */
-    enum ocppj_error  code;            /* CALLERROR: OCPPJ_ERRORS if unknown */
-    struct ocppj_span code_word;       /* CALLERROR: its value */
-    uint32_t          description_tok; /* CALLERROR: on the tape; 0: none */
-    uint32_t          details_tok;
+    enum ocppj_error  code;      /* CALLERROR: OCPPJ_ERRORS if unknown */
+    struct ocppj_span code_word; /* CALLERROR: its value; if that is no
+                                  * string, its text */
+    uint32_t description_tok;    /* CALLERROR: on the tape; 0: none */
+    uint32_t details_tok;
 };
 
 /* Cuts text[0..len) into *f, with tape as working memory. Types above `last`

@@ -421,12 +421,16 @@ answers_take(
         .deviations = f->deviations,
         .since_us = taking ? taking->since_us : self.now_us};
 
-    if (f->verdict != OCPPJ_GOOD) {
+    if (f->action.p != NULL)
+        a.m = schema_find(
+            dialects[c->session.protocol].schema, f->action.p, f->action.len);
+    /* A message about a transaction counts, however odd its frame is: after a
+     * CALLERROR the charge point would repeat it in vain and drop it. */
+    if (f->verdict != OCPPJ_GOOD &&
+        (f->payload_tok == 0 || a.m == NULL || !schema_is_transactional(a.m))) {
         refuse(c, f, tape, f->error, "malformed", f->why);
         return;
     }
-    a.m = schema_find(
-        dialects[c->session.protocol].schema, f->action.p, f->action.len);
     if (a.m == NULL) {
         refuse(c, f, tape, OCPPJ_NOT_IMPLEMENTED, "action",
             "the action is not one of this OCPP version");
