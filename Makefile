@@ -54,13 +54,14 @@ LIBS_SIM   = -lev -lwslay -lz -lcjson -linih -lssl -lcrypto -lm
 
 # For /usr/share/ocppd: the JSON Schema of events.
 EVENT_SCHEMA = $(B)/ocppd-events.schema.json
-$(B)/ocppd-events.schema.json: $(B)/ocppd
-	$(SAY) $< -x schema > $@.tmp && mv $@.tmp $@
 
 # For /usr/share/bash-completion/completions and zsh/vendor-completions.
 COMPLETION = $(B)/completion/ocppctl $(B)/completion/_ocppctl
 
 all: $(B)/ocppd $(B)/ocppctl $(B)/ocppsim man $(COMPLETION) $(EVENT_SCHEMA)
+
+$(EVENT_SCHEMA): $(B)/ocppd
+	$(SAY) $< -x schema > $@.tmp && mv $@.tmp $@
 
 $(B)/completion/%: $(B)/ocppctl
 	@mkdir -p $(@D)

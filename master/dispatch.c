@@ -74,6 +74,8 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
     case CHANNEL_inherited:
         log_info("worker %u: took over %llu connections, lost %llu", slot,
             (unsigned long long)m->id, (unsigned long long)m->arg);
+        supervise_inherited(slot);
+        rebalance_taken(slot);
         successor_inherited(slot, m->id, m->arg);
         break;
     case CHANNEL_given:

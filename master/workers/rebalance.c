@@ -12,22 +12,26 @@
 #include "log.h"
 #include "workers/supervise.h"
 
-/* From one worker to another. */
+/* From one worker to another. It ends when both have reported that they are
+ * done, or are dead: what the giver has sent belongs to it, by the owner words
+ * of the registry, until the taker has read it. */
 struct flow {
     struct flow *next;
     unsigned     from, to;
     uint64_t     n;
-    bool         going;
+    bool         going, given, taken;
 };
 
 static struct flow *flows;
 static uint64_t     moved, left;
 
+/* A worker gives to one other at a time, and takes from one: its reports do not
+ * name the flow. */
 static bool
-is_busy(unsigned from)
+is_busy(const struct flow *one)
 {
     for (const struct flow *f = flows; f != NULL; f = f->next)
-        if (f->from == from && f->going)
+        if (f->going && (f->from == one->from || f->to == one->to))
             return true;
     return false;
 }
@@ -50,12 +54,14 @@ start(struct flow *f)
         log_error("rebalance: cannot make a socket pair: %s", strerror(errno));
         return false;
     }
-    bool good = supervise_send_fd(f->to, &take, pair[1]) &&
-        supervise_send_fd(f->from, &give, pair[0]);
+    f->going = supervise_send_fd(f->to, &take, pair[1]);
+    if (f->going && !supervise_send_fd(f->from, &give, pair[0])) {
+        f->given = true; /* nothing comes, which the taker reports */
+        left += f->n;
+    }
     close(pair[0]);
     close(pair[1]);
-    f->going = good;
-    return good;
+    return f->going;
 }
 
 static void
@@ -69,14 +75,14 @@ drop(struct flow *f)
     free(f);
 }
 
-/* The next flow of each worker that passes nothing on now; the end of it all if
- * there is none. */
+/* The next flow of each worker that has none now; the end of it all if there is
+ * none. */
 static void
 go_on(void)
 {
     for (struct flow *f = flows, *next; f != NULL; f = next) {
         next = f->next;
-        if (!f->going && !is_busy(f->from) && !start(f)) {
+        if (!f->going && !is_busy(f) && !start(f)) {
             left += f->n;
             drop(f);
         }
@@ -86,14 +92,37 @@ go_on(void)
             (unsigned long long)moved, (unsigned long long)left);
 }
 
+static void
+drop_done(void)
+{
+    for (struct flow *f = flows, *next; f != NULL; f = next) {
+        next = f->next;
+        if (f->given && f->taken)
+            drop(f);
+    }
+}
+
 void
 rebalance_given(unsigned slot, uint64_t given, uint64_t stayed)
 {
     for (struct flow *f = flows; f != NULL; f = f->next)
-        if (f->from == slot && f->going) {
+        if (f->from == slot && f->going && !f->given) {
             moved += given;
             left += stayed;
-            drop(f);
+            f->given = true;
+            drop_done();
+            go_on();
+            return;
+        }
+}
+
+void
+rebalance_taken(unsigned slot)
+{
+    for (struct flow *f = flows; f != NULL; f = f->next)
+        if (f->to == slot && f->going) {
+            f->taken = true;
+            drop_done();
             go_on();
             return;
         }
@@ -106,11 +135,19 @@ rebalance_worker_gone(unsigned slot)
         return;
     for (struct flow *f = flows, *next; f != NULL; f = next) {
         next = f->next;
-        if (f->from == slot || (f->to == slot && !f->going)) {
+        if (!f->going && (f->from == slot || f->to == slot)) {
             left += f->n;
             drop(f);
+            continue;
         }
+        if (f->from == slot && !f->given) {
+            left += f->n;
+            f->given = true;
+        }
+        if (f->to == slot)
+            f->taken = true;
     }
+    drop_done();
     go_on();
 }
 

@@ -19,6 +19,8 @@ bool rebalance_begin(struct buf *why, uint64_t *n);
 
 /* A worker has passed connections on, or `left` of them not. */
 void rebalance_given(unsigned slot, uint64_t given, uint64_t left);
+/* A worker has read all that came. */
+void rebalance_taken(unsigned slot);
 void rebalance_worker_gone(unsigned slot);
 
 /* Connections pass from one worker to another now: no worker may be replaced.

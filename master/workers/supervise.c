@@ -48,8 +48,9 @@ struct beside {
 
 struct slot {
     unsigned              n;
-    struct beside         heir;   /* until the slot is handed over to it */
-    struct beside         former; /* from then on, until it has ended */
+    struct beside         heir;       /* until the slot is handed over to it */
+    struct beside         former;     /* from then on, until it has ended */
+    bool                  inheriting; /* connections are on their way to it */
     struct listen_set     listeners;
     int                   channel; /* the master's end; -1: no process */
     ev_io                 io;
@@ -543,12 +544,19 @@ supervise_frozen(unsigned n)
     atomic_store(&w->started_ms, s->started_ms);
     atomic_fetch_add(&w->incarnation, 1);
     s->restart = false;
+    s->inheriting = true;
     s->stuck = 0;
     /* What the former process was notified of since its successor began. */
     s->owed |= 1u << CHANNEL_config | 1u << CHANNEL_tls | 1u << CHANNEL_reopen |
         1u << CHANNEL_freeze;
     pay(s);
     adoption_replaced(n);
+}
+
+void
+supervise_inherited(unsigned n)
+{
+    slots[n].inheriting = false;
 }
 
 void
@@ -610,7 +618,7 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
     s->pid = 0;
     s->owed = 0;
     s->kill_ms = 0;
-    s->restart = false;
+    s->restart = s->inheriting = false;
     atomic_store(&shared(s)->pid, 0);
     set_state(s, SHM_WORKER_DOWN);
     stats_zero_gauges(&shared(s)->stats);
@@ -923,7 +931,8 @@ supervise_is_replaced(unsigned n)
 {
     const struct slot *s = &slots[n];
 
-    return s->restart || s->heir.pid != 0 || s->former.pid != 0;
+    return s->restart || s->heir.pid != 0 || s->former.pid != 0 ||
+        s->inheriting;
 }
 
 bool

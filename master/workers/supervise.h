@@ -86,6 +86,8 @@ bool supervise_is_frozen(void);
 /* The worker has prepared its hand-over, or has given it up. */
 void supervise_frozen(unsigned slot);
 void supervise_kept(unsigned slot, const char *why);
+/* It has read all that was handed over to it. */
+void supervise_inherited(unsigned slot);
 
 /* The worker reported that it is ready. */
 void supervise_ready(unsigned slot);

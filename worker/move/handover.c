@@ -44,7 +44,7 @@
 static enum {
     NONE,
     WAITING,  /* for hello */
-    SETTLING, /* until no TLS handshake and no rebalance is under way */
+    SETTLING, /* until no TLS handshake is under way */
     FROZEN,   /* until nothing waits for the journal */
     ASKED     /* for the master's last datagram */
 } phase;

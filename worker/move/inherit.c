@@ -41,8 +41,7 @@ struct source {
     void (*all_here)(void);
 };
 
-static unsigned       sources; /* that are read in the loop */
-static struct source *former;  /* from inherit_wait() to inherit_start() */
+static struct source *former; /* from inherit_wait() to inherit_start() */
 static struct buf     lines = {.max = SLOT_MAX}; /* of the slot */
 static char           incarnation[24];
 
@@ -242,7 +241,6 @@ finish(struct source *s)
 
     arrived(s);
     ev_io_stop(self.loop, &s->io);
-    sources--;
     log_info("took over %llu connections within %llu ms, lost %llu",
         (unsigned long long)s->taken,
         (unsigned long long)(clock_mono_ns() / 1000u - s->began_us) / 1000,
@@ -310,7 +308,6 @@ source_cb(struct ev_loop *loop, ev_io *w, int revents)
 static void
 start(struct source *s)
 {
-    sources++;
     ev_io_init(&s->io, source_cb, s->pair.fd, EV_READ);
     s->io.data = s;
     ev_io_start(self.loop, &s->io);
@@ -323,12 +320,6 @@ inherit_start(void (*all_here)(void))
     former->all_here = all_here;
     start(former);
     former = NULL;
-}
-
-bool
-inherit_any(void)
-{
-    return sources > 0;
 }
 
 void

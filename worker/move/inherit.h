@@ -34,7 +34,5 @@ void inherit_start(void (*all_here)(void));
 
 /* CHANNEL_inherit: takes over fd. */
 void inherit_more(int fd);
-/* Connections are on their way to this worker. */
-bool inherit_any(void);
 
 #endif

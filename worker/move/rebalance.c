@@ -192,9 +192,3 @@ rebalance_give(int fd, uint64_t n)
     ev_timer_init(&g->late, late_cb, HELLO_MS / 1000.0, 0);
     ev_timer_start(self.loop, &g->late);
 }
-
-bool
-rebalance_any(void)
-{
-    return giving != NULL;
-}

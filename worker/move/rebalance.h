@@ -17,7 +17,5 @@
 
 /* Takes over fd, the sender's end of a pair. master_link_given() follows. */
 void rebalance_give(int fd, uint64_t n);
-/* It is under way. */
-bool rebalance_any(void);
 
 #endif

@@ -30,8 +30,8 @@
 #define FLIPS 3
 #define FLIP_S 60
 
-/* A session ends as replaced, and no other worker has published that. */
-static bool not_buried;
+/* Whether another worker has published the end of the session that ends. */
+static enum { BY_AGE, BURIED, NOT_BURIED } burial;
 
 static struct registry_entry *
 entry_of(const struct conn *c)
@@ -154,9 +154,9 @@ session_open(
     unsigned     slot = cref_slot(claim.former);
     struct conn *old = conn_find(claim.former);
     if (old != NULL) {
-        not_buried = true;
+        burial = NOT_BURIED;
         session_end(old, CLOSE_replaced, NULL);
-        not_buried = false;
+        burial = BY_AGE;
         conn_settle(old);
     } else if (slot != self.slot && slot < self.shm->slots) {
         struct shm_worker *w = shm_worker(self.shm, slot);
@@ -275,9 +275,11 @@ claimed_generation(const struct conn *c)
 static bool
 was_buried(const struct conn *c, enum close_reason reason)
 {
-    return reason == CLOSE_replaced && !not_buried &&
-        claimed_generation(c) < self.mem->born &&
-        !registry_owns(self.registry, c->session.entry, c->self);
+    if (registry_owns(self.registry, c->session.entry, c->self))
+        return false;
+    return burial == BURIED ||
+        (reason == CLOSE_replaced && burial == BY_AGE &&
+            claimed_generation(c) < self.mem->born);
 }
 
 /* Ends the session, but not the socket. */
@@ -337,9 +339,16 @@ session_check_owner(struct conn *c)
 void
 session_moved(struct conn *c)
 {
-    not_buried = true;
-    session_check_owner(c);
-    not_buried = false;
+    const struct registry_entry *e = entry_of(c);
+
+    if (registry_owns(self.registry, c->session.entry, c->self))
+        return;
+    /* The entry of its own generation without an owner was released by the
+     * successor of the worker that gave the connection and died then. */
+    bool dead = cref_make(0, 0, e->generation) == cref_make(0, 0, c->self);
+    burial = dead ? BURIED : NOT_BURIED;
+    session_end(c, dead ? CLOSE_not_moved : CLOSE_replaced, NULL);
+    burial = BY_AGE;
 }
 
 void
