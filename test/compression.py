@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Compressed messages to the echo program (test/echo), which stands on the
 gateway's own frames: after cases 12 and 13 of the public conformance suite for
-WebSocket, which needs Python 2 and is not part of Debian. Five kinds
-of text and bytes in 18 sizes and fragmentations (12), and seven offers (13).
+WebSocket, which autobahn.py runs where it is installed. Five kinds of text and
+bytes in 18 sizes and fragmentations (12), and seven offers (13).
 
     test/compression.py [--messages N] [part of a name]
 
