@@ -66,6 +66,17 @@ row_CALL_ERROR(unsigned i)
 
     return words[i];
 }
+const char *
+stats_version(unsigned i)
+{
+    static const char *const words[] = {
+#define DIALECT(symbol, name) name,
+#include "ocpp_dialects.def"
+#undef DIALECT
+    };
+
+    return words[i];
+}
 static const char *
 row_TLS_SUITE(unsigned i)
 {
@@ -77,6 +88,7 @@ row_TLS_REASON(unsigned i)
     return tls_reason_word((enum tls_reason)i);
 }
 
+#define row_VERSION stats_version
 const struct stat_info stat_info[] = {
 #define COUNTER(name, doc)                                                     \
     {#name, STAT_COUNTER, NULL, NULL, 1, offsetof(struct stats, name), doc},
@@ -85,6 +97,9 @@ const struct stat_info stat_info[] = {
         offsetof(struct stats, name), doc},
 #define GAUGE(name, doc)                                                       \
     {#name, STAT_GAUGE, NULL, NULL, 1, offsetof(struct stats, name), doc},
+#define GAUGE_BY(name, label, TABLE, doc)                                      \
+    {#name, STAT_GAUGE, #label, row_##TABLE, STATS_ROWS_##TABLE,               \
+        offsetof(struct stats, name), doc},
 #define GAUGE_MAX(name, doc)                                                   \
     {#name, STAT_GAUGE_MAX, NULL, NULL, 1, offsetof(struct stats, name), doc},
 #define HISTOGRAM(name, doc)                                                   \
@@ -93,6 +108,7 @@ const struct stat_info stat_info[] = {
 #undef COUNTER
 #undef COUNTER_BY
 #undef GAUGE
+#undef GAUGE_BY
 #undef GAUGE_MAX
 #undef HISTOGRAM
 };
@@ -109,6 +125,7 @@ stat_metric(const struct stat_info *info, char out[STAT_METRIC_LEN])
 #define COUNTER(name, doc)
 #define COUNTER_BY(name, label, TABLE, doc)
 #define GAUGE(name, doc)
+#define GAUGE_BY(name, label, TABLE, doc)
 #define GAUGE_MAX(name, doc)
 #define HISTOGRAM(name, doc)
 #define METRIC(stat, name) {offsetof(struct stats, stat), #name},
@@ -116,6 +133,7 @@ stat_metric(const struct stat_info *info, char out[STAT_METRIC_LEN])
 #undef COUNTER
 #undef COUNTER_BY
 #undef GAUGE
+#undef GAUGE_BY
 #undef GAUGE_MAX
 #undef HISTOGRAM
 #undef METRIC
@@ -193,10 +211,14 @@ stats_sum(struct stats *sum, const struct stats *from)
 void
 stats_zero_gauges(struct stats *st)
 {
-    for (size_t i = 0; i < stat_info_count; i++)
-        if (stat_info[i].kind == STAT_GAUGE ||
-            stat_info[i].kind == STAT_GAUGE_MAX)
-            stat_set((stat_value *)((char *)st + stat_info[i].offset), 0);
+    for (size_t i = 0; i < stat_info_count; i++) {
+        const struct stat_info *k = &stat_info[i];
+        if (k->kind != STAT_GAUGE && k->kind != STAT_GAUGE_MAX)
+            continue;
+        stat_value *v = (stat_value *)((char *)st + k->offset);
+        for (unsigned r = 0; r < k->rows; r++)
+            stat_set(&v[r], 0);
+    }
 }
 
 void

@@ -55,6 +55,15 @@ extern const char *const deviation_sentences[DEVIATIONS];
 /* Error codes of CALLERROR, as OCPP 2 spells them; the last row counts codes
  * that are not in the table. The rows are those of enum ocppj_error. */
 enum {
+    STATS_VERSIONS = 0
+#define DIALECT(symbol, name) +1
+#include "ocpp_dialects.def"
+#undef DIALECT
+};
+/* The name of a version, such as "ocpp1.6", in the order of the files. */
+const char *stats_version(unsigned i);
+
+enum {
     CALL_ERRORS_KNOWN = 0
 #define CALL_ERROR(WORD, v16, v2x) +1
 #include "call_error.def"
@@ -69,6 +78,7 @@ enum {
     STATS_ROWS_DEVIATION = DEVIATIONS,
     STATS_ROWS_OUTCOME = OUTCOMES,
     STATS_ROWS_CALL_ERROR = CALL_ERRORS_KNOWN + 1,
+    STATS_ROWS_VERSION = STATS_VERSIONS,
     STATS_ROWS_TLS_SUITE = TLS_SUITES,
     STATS_ROWS_TLS_REASON = TLS_REASONS
 };
@@ -91,12 +101,14 @@ struct stats {
 #define COUNTER(name, doc) stat_value name;
 #define COUNTER_BY(name, label, TABLE, doc) stat_value name[STATS_ROWS_##TABLE];
 #define GAUGE(name, doc) stat_value name;
+#define GAUGE_BY(name, label, TABLE, doc) stat_value name[STATS_ROWS_##TABLE];
 #define GAUGE_MAX(name, doc) stat_value name;
 #define HISTOGRAM(name, doc) struct histogram name;
 #include "stats.def"
 #undef COUNTER
 #undef COUNTER_BY
 #undef GAUGE
+#undef GAUGE_BY
 #undef GAUGE_MAX
 #undef HISTOGRAM
 };

@@ -4,6 +4,10 @@
 import http.client
 
 from lib import *
+from ocpp2 import V21, V201, Station
+
+METER = {"connectorId": 1, "meterValue": [
+    {"timestamp": "2026-01-31T12:00:00Z", "sampledValue": [{"value": "1"}]}]}
 
 
 def gateway(**kw):
@@ -80,6 +84,49 @@ def test_health_is_the_document_of_ocppctl():
     assert mine["ping_service"]["active_connections"] == 1
 
 
+def test_connections_are_counted_by_version_and_those_that_charge():
+    g = gateway(server_workers=2)
+    versions = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
+
+    def numbers():
+        """By version, and those that charge, of /metrics and of /health."""
+        m, h = parse(get(g, "/metrics")[2]), json.loads(get(g, "/health")[2])
+        by = {labels: n for (_, labels), n in m["ocppd_connections_by_version"][2].items()}
+        assert len(by) == len(h["connectionsByVersion"]) == 3, (by, h)
+        return ([int(by['version="%s"' % v]) for v in versions] + [int(*m["ocppd_connections_charging"][2].values())],
+                [h["connectionsByVersion"][v] for v in versions] + [h["charging"]])
+
+    def become(*want):
+        poll(lambda: numbers() == (list(want), list(want)), what="%s" % (want,))
+    become(0, 0, 0, 0)
+    a = Charger(g, "A16", worker=0)
+    b = Station(g, "B201", V201, worker=1)
+    c = Station(g, "C21", V21, worker=0)
+    for x in (a, b, c):
+        x.boot()
+    become(1, 1, 1, 0)
+    id = a.start()["transactionId"]
+    b.event("Started", "t", 0)
+    b.event("Updated", "t", 1)
+    become(1, 1, 1, 2)
+    # All of them go to other processes, which count them on.
+    for n in (0, 1):
+        assert g.ask("worker-restart", str(n))[0] == 200
+    poll(lambda: g.stat("moved") == 3)
+    become(1, 1, 1, 2)
+    a.stop(id)
+    become(1, 1, 1, 1)
+    # MeterValues without a transaction are of none; with one, it goes on.
+    a.call("MeterValues", METER)
+    become(1, 1, 1, 1)
+    a.call("MeterValues", dict(METER, transactionId=id))
+    become(1, 1, 1, 2)
+    b.close()
+    become(1, 0, 1, 1)
+    g.kill_worker(0)
+    become(0, 0, 0, 0)
+
+
 def test_metrics_conform_to_the_conventions_of_prometheus():
     g = gateway()
     c = Charger(g, "M")
@@ -91,12 +138,12 @@ def test_metrics_conform_to_the_conventions_of_prometheus():
     f = parse(body)
     with open(os.path.join(ROOT, "common/stats.def")) as d:
         d = d.read()
-    table = re.findall(r"^(COUNTER|COUNTER_BY|GAUGE|GAUGE_MAX|HISTOGRAM)\((\w+)", d, re.M)
+    table = re.findall(r"^(COUNTER|COUNTER_BY|GAUGE|GAUGE_BY|GAUGE_MAX|HISTOGRAM)\((\w+)", d, re.M)
     other = dict(re.findall(r"^METRIC\((\w+), (\w+)\)", d, re.M))
     assert len(table) > 100 and set(other) < {name for _, name in table}
     for kind, name in table:
         full = "ocppd_" + other.get(name, name) + {
-            "GAUGE": "", "GAUGE_MAX": "", "HISTOGRAM": "_seconds"}.get(kind, "_total")
+            "GAUGE": "", "GAUGE_BY": "", "GAUGE_MAX": "", "HISTOGRAM": "_seconds"}.get(kind, "_total")
         if name != "call_errors_out":       # the sum of call_errors_sent
             assert full in f, full
     for name, (kind, help, samples) in f.items():

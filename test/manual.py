@@ -114,7 +114,7 @@ def test_every_command_is_in_the_manual():
 def test_every_counter_is_in_the_manual():
     t = text("ocppd-stats.7")
     for name in table("stats.def",
-                      r"^(?:COUNTER|COUNTER_BY|GAUGE|HISTOGRAM)\((\w+)"):
+                      r"^(?:COUNTER|COUNTER_BY|GAUGE|GAUGE_BY|GAUGE_MAX|HISTOGRAM)\((\w+)"):
         assert re.search(r"\b%s\b" % name, t), name
 
 

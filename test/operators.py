@@ -278,7 +278,7 @@ def test_stats_in_text_json_and_prometheus():
     g = shared()
     c = booted(g, "STATS")
     with open(os.path.join(ROOT, "common/stats.def")) as f:
-        names = re.findall(r"^(?:COUNTER|COUNTER_BY|GAUGE|GAUGE_MAX|HISTOGRAM)\((\w+)",
+        names = re.findall(r"^(?:COUNTER|COUNTER_BY|GAUGE|GAUGE_BY|GAUGE_MAX|HISTOGRAM)\((\w+)",
                            f.read(), re.M)
     s = g.ctl("stats")
     assert sorted(s) == sorted(names)

@@ -283,6 +283,17 @@ put_worker(struct writer *w, const struct shm *s, unsigned i)
     writer_close(w);
 }
 
+/* The open connections by OCPP version. */
+static void
+put_versions(struct writer *w, const struct stats *sum)
+{
+    writer_open(w, "connectionsByVersion", '{');
+    for (unsigned i = 0; i < STATS_VERSIONS; i++)
+        writer_u64(
+            w, stats_version(i), stat_get(&sum->connections_by_version[i]));
+    writer_close(w);
+}
+
 enum report_health
 report_health(const struct shm *s, struct buf *out)
 {
@@ -316,6 +327,8 @@ report_health(const struct shm *s, struct buf *out)
     writer_open(&w, "problems", '[');
     find_problems(s, &c, &sum, &w, NULL);
     writer_close(&w);
+    put_versions(&w, &sum);
+    writer_u64(&w, "charging", stat_get(&sum.charging));
     writer_open(&w, "workers", '[');
     for (unsigned i = 0; i < shm_slots(s); i++)
         put_worker(&w, s, i);

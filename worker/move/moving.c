@@ -59,7 +59,7 @@ count(const struct conn *c)
     if (c->state == CONN_HANDSHAKE)
         STAT_INC(self.st, handshaking);
     else if (c->state == CONN_OPEN)
-        STAT_INC(self.st, connections);
+        session_count(c, true);
     else
         STAT_INC(self.st, closing);
 }
@@ -152,7 +152,7 @@ moving_forget(struct conn *c)
         calls_forget(c);
         parked_forget(c);
         claims_forget(c);
-        STAT_DEC(self.st, connections);
+        session_count(c, false);
     } else if (c->state == CONN_HANDSHAKE) {
         STAT_DEC(self.st, handshaking);
     } else {

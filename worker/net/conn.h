@@ -130,12 +130,13 @@ struct conn {
         uint32_t entry; /* of the registry, from OPEN on */
         uint32_t messages_in;
         uint32_t messages_out;
-        uint16_t rtt_ms;     /* of the last pong; UINT16_MAX none yet */
-        uint16_t bad;        /* unreadable messages in a row */
-        uint16_t unanswered; /* deferred.c: CALLs taken and not answered */
-        uint16_t violations; /* events in violations_minute */
-        uint8_t  protocol;   /* enum dialect_number */
-        uint8_t  boot;       /* enum boot */
+        uint16_t rtt_ms;       /* of the last pong; UINT16_MAX none yet */
+        uint16_t bad;          /* unreadable messages in a row */
+        uint16_t unanswered;   /* deferred.c: CALLs taken and not answered */
+        uint16_t violations;   /* events in violations_minute */
+        uint8_t  protocol;     /* enum dialect_number */
+        uint8_t  boot : 7;     /* enum boot */
+        bool     charging : 1; /* session_note_transaction() */
         union {
             uint8_t opened_era; /* OPEN: self.now_era at opened_ms */
             uint8_t reason;     /* enum close_reason, from CLOSING on */

@@ -110,6 +110,25 @@ put_text(struct writer *w, const char *key, const struct json *j, uint32_t i)
         buf_addc(w->out, '"');
 }
 
+enum transaction_says
+transaction_says(
+    enum event_kind kind, const struct json *tape, uint32_t payload)
+{
+    switch (kind) {
+    case EVENT_tx_started:
+    case EVENT_tx_updated:
+        return TRANSACTION_GOES_ON;
+    case EVENT_tx_stopped:
+        return TRANSACTION_HAS_ENDED;
+    case EVENT_meter_values:
+        return json_member(tape, payload, "transactionId", 13) != 0
+            ? TRANSACTION_GOES_ON
+            : TRANSACTION_SAYS_NOTHING;
+    default:
+        return TRANSACTION_SAYS_NOTHING;
+    }
+}
+
 /* --- fingerprints -------------------------------------------------------- */
 
 void

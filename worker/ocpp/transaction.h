@@ -20,6 +20,15 @@
 /* Is an event of this kind about a transaction? */
 bool transaction_is_kind(enum event_kind kind);
 
+/* What the message says of its transaction. */
+enum transaction_says {
+    TRANSACTION_SAYS_NOTHING,
+    TRANSACTION_GOES_ON, /* it has begun, or goes on */
+    TRANSACTION_HAS_ENDED
+};
+enum transaction_says transaction_says(
+    enum event_kind kind, const struct json *tape, uint32_t payload);
+
 /* By which a message that is sent again is recognised. That of a start of 1.6
  * is of its connectorId, idTag, timestamp and meterStart; that of an event
  * of 2.x, of its transactionId, seqNo, eventType and timestamp. It does not

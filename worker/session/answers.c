@@ -375,10 +375,22 @@ answer_asked(struct answer *a)
 }
 
 static void
+note_transaction(const struct answer *a)
+{
+    enum transaction_says says =
+        transaction_says(a->kind, a->tape, a->f->payload_tok);
+
+    if (says != TRANSACTION_SAYS_NOTHING)
+        session_note_transaction(a->c, says == TRANSACTION_GOES_ON);
+}
+
+static void
 take(struct answer *a)
 {
     enum answer_how how = decide(a);
 
+    if (taking == NULL)
+        note_transaction(a);
     /* Until the boot is answered, the charge point gets no CALL. */
     if (a->m->event == EVENT_booted)
         a->c->session.boot = BOOT_WAITS;

@@ -141,7 +141,7 @@ session_open(
     e->since = e->last_seen = (uint32_t)now;
     e->protocol = (uint8_t)protocol;
     STAT_DEC(self.st, handshaking);
-    STAT_INC(self.st, connections);
+    session_count(c, true);
     log_opened(c, name, len, claim.former != 0);
 
     certificate_opened(c);
@@ -282,6 +282,29 @@ was_buried(const struct conn *c, enum close_reason reason)
             claimed_generation(c) < self.mem->born);
 }
 
+void
+session_count(const struct conn *c, bool in)
+{
+    uint64_t n = in ? 1 : UINT64_MAX; /* wraps: one less */
+
+    STAT_ADD(self.st, connections, n);
+    STAT_ADD(self.st, connections_by_version[c->session.protocol], n);
+    if (c->session.charging)
+        STAT_ADD(self.st, charging, n);
+}
+
+void
+session_note_transaction(struct conn *c, bool under_way)
+{
+    if (c->session.charging == under_way)
+        return;
+    c->session.charging = under_way;
+    if (under_way)
+        STAT_INC(self.st, charging);
+    else
+        STAT_DEC(self.st, charging);
+}
+
 /* Ends the session, but not the socket. */
 static void
 leave(struct conn *c, enum close_reason reason, int code)
@@ -295,7 +318,7 @@ leave(struct conn *c, enum close_reason reason, int code)
         publish_disconnected(&who, reason, code, c);
         STAT_INC(self.st, closed[reason]);
     }
-    STAT_DEC(self.st, connections);
+    session_count(c, false);
     STAT_INC(self.st, closing);
     log_ended(c, &who, reason);
     if (reason == CLOSE_replaced)

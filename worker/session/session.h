@@ -31,6 +31,11 @@ void session_end(struct conn *c, enum close_reason reason, const char *why);
 /* Ends it if its identity has a newer owner. */
 void session_check_owner(struct conn *c);
 
+/* An open connection enters the gauges of this worker, or leaves them. */
+void session_count(const struct conn *c, bool in);
+/* The connection has sent a message about a transaction: charging. */
+void session_note_transaction(struct conn *c, bool under_way);
+
 /* The same for one that has just moved here: the worker that claimed the
  * identity has notified the former worker, which did not know it any more. */
 void session_moved(struct conn *c);

@@ -45,6 +45,8 @@ session_write(const struct conn *c, struct buf *out)
     fields_put_str(out, "protocol", dialects[s->protocol].name);
     fields_put_str(out, "boot", boots[s->boot]);
     put_permits(c, out);
+    if (s->charging)
+        fields_put_u64(out, "charging", 1);
     fields_put_u64(out, "session_age", session_age_ms(c));
     fields_put_u64(out, "messages_in", s->messages_in);
     fields_put_u64(out, "messages_out", s->messages_out);
@@ -94,6 +96,7 @@ session_read(struct conn *c, struct fields *f)
     if (s->entry == REGISTRY_NONE)
         return false;
     s->boot = (uint8_t)boot_of(fields_str(f, "boot", 16));
+    s->charging = fields_u64(f, "charging", 0, 1) != 0;
     permits_clear(c);
     uint16_t permits =
         dialect_read_caused(fields_str(f, "permits", PERMITS_MAX));
