@@ -86,14 +86,14 @@ starts(struct registry *r, uint32_t entry)
 static struct registry_proof *
 proof_of(struct registry *r, uint32_t entry)
 {
-    ensure(entry < r->capacity);
-    return (struct registry_proof *)starts(r, r->capacity) + entry;
+    ensure(entry < capacity_of(r));
+    return (struct registry_proof *)starts(r, capacity_of(r)) + entry;
 }
 
 struct registry_starts *
 registry_starts_at(struct registry *r, uint32_t entry)
 {
-    ensure(entry < r->capacity);
+    ensure(entry < capacity_of(r));
     return starts(r, entry);
 }
 
@@ -101,49 +101,68 @@ static struct registry_answers *
 answers(struct registry *r, uint32_t entry)
 {
     return (struct registry_answers *)((struct registry_proof *)starts(
-                                           r, r->capacity) +
-               r->capacity) +
+                                           r, capacity_of(r)) +
+               capacity_of(r)) +
         entry;
 }
 
 struct registry_answers *
 registry_answers_at(struct registry *r, uint32_t entry)
 {
-    ensure(entry < r->capacity);
+    ensure(entry < capacity_of(r));
     return answers(r, entry);
 }
 
 static struct registry_far_starts *
 far_starts(struct registry *r, uint32_t entry)
 {
-    return (struct registry_far_starts *)answers(r, r->capacity) + entry;
+    return (struct registry_far_starts *)answers(r, capacity_of(r)) + entry;
 }
 
 struct registry_far_starts *
 registry_far_starts_at(struct registry *r, uint32_t entry)
 {
-    ensure(entry < r->capacity);
+    ensure(entry < capacity_of(r));
     return far_starts(r, entry);
 }
 
 static struct registry_remotes *
 remotes(struct registry *r, uint32_t entry)
 {
-    return (struct registry_remotes *)far_starts(r, r->capacity) + entry;
+    return (struct registry_remotes *)far_starts(r, capacity_of(r)) + entry;
 }
 
 struct registry_remotes *
 registry_remotes_at(struct registry *r, uint32_t entry)
 {
-    ensure(entry < r->capacity);
+    ensure(entry < capacity_of(r));
     return remotes(r, entry);
 }
 
 _Atomic uint64_t *
 registry_remotes_used(struct registry *r, uint32_t entry)
 {
-    ensure(entry < r->capacity);
-    return (_Atomic uint64_t *)remotes(r, r->capacity) + entry / 64;
+    ensure(entry < capacity_of(r));
+    return (_Atomic uint64_t *)remotes(r, capacity_of(r)) + entry / 64;
+}
+
+_Atomic uint16_t *
+registry_model_number(struct registry *r, uint32_t entry)
+{
+    uint32_t n = capacity_of(r);
+
+    ensure(entry < n);
+    return (_Atomic uint16_t *)((char *)remotes(r, n) + round64(n / 8 + 8)) +
+        entry;
+}
+
+struct registry_model *
+registry_models_at(struct registry *r)
+{
+    uint32_t n = capacity_of(r);
+
+    return (struct registry_model *)((char *)remotes(r, n) +
+        round64(n / 8 + 8) + round64(n * sizeof(uint16_t)));
 }
 
 size_t
@@ -157,7 +176,8 @@ registry_size(uint32_t capacity)
             sizeof(struct registry_proof) + sizeof(struct registry_answers) +
             sizeof(struct registry_far_starts) +
             sizeof(struct registry_remotes)) +
-        round64(capacity / 8 + 8);
+        round64(capacity / 8 + 8) + round64(capacity * sizeof(uint16_t)) +
+        REGISTRY_MODELS * sizeof(struct registry_model);
 }
 
 void
@@ -250,6 +270,7 @@ give_up(struct registry *r, uint32_t entry)
     registry_starts_clear(r, entry);
     registry_remotes_clear(r, entry);
     registry_proof_clear(r, entry);
+    registry_model_clear(r, entry);
     certificates(r)[entry] = 0;
     e->name_len = 0;
 }
@@ -347,6 +368,12 @@ bool
 registry_lock(struct registry *r)
 {
     return lock(r);
+}
+
+bool
+registry_try_lock(struct registry *r)
+{
+    return lock_within(r, REGISTRY_TRY_MS);
 }
 
 void
@@ -477,6 +504,7 @@ forget(struct registry *r)
     registry_starts_clear(r, best);
     registry_remotes_clear(r, best);
     registry_proof_clear(r, best);
+    registry_model_clear(r, best);
     certificates(r)[best] = 0;
     entries(r)[best].name_len = 0;
     atomic_fetch_add(&r->forgotten, 1);
@@ -766,7 +794,7 @@ void
 registry_certificate(
     const struct registry *r, uint32_t entry, unsigned *profile, uint32_t *end)
 {
-    ensure(entry < r->capacity);
+    ensure(entry < capacity_of(r));
     uint32_t word = certificates((struct registry *)r)[entry];
 
     *profile = word >> 30;

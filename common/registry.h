@@ -41,6 +41,7 @@
 #include "cref.h"
 #include "hash.h"
 #include "identity.h"
+#include "registry_models.h"
 #include "registry_remotes.h"
 #include "registry_starts.h"
 
@@ -105,7 +106,7 @@ struct registry {
     /* behind it: uint32_t head[heads]; for each entry a word with the highest
      * security profile (2 bits) and the end of the last certificate; entries,
      * starts, proofs, answers, far starts, remotes, a bit for each entry with
-     * remotes */
+     * remotes, for each entry the number of its model, models */
 };
 
 enum registry_result {
@@ -201,6 +202,11 @@ struct registry_remotes *registry_remotes_at(
 _Atomic uint64_t *registry_remotes_used(struct registry *r, uint32_t entry);
 bool              registry_lock(struct registry *r);
 void              registry_unlock(struct registry *r);
+
+/* For registry_models.c. registry_try_lock() waits for REGISTRY_TRY_MS. */
+_Atomic uint16_t *registry_model_number(struct registry *r, uint32_t entry);
+struct registry_model *registry_models_at(struct registry *r);
+bool                   registry_try_lock(struct registry *r);
 
 /* proof: REGISTRY_PROOF bytes. when: of the writer's choice, not 0. */
 void registry_proof_put(

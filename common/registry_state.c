@@ -99,6 +99,12 @@ registry_state_write(
         fields_put_u64(out, "proof_when", when);
     }
     registry_certificate(r, i, &profile, &end);
+    struct registry_model m;
+    registry_model_read(r, registry_model_of(r, i), &m);
+    if (m.vendor[0] != '\0' || m.model[0] != '\0') {
+        fields_put_str(out, "vendor", m.vendor);
+        fields_put_str(out, "model", m.model);
+    }
     put_number(out, "profile", profile);
     put_number(out, "certificate_end", end);
     registry_starts_write(r, i, out);
@@ -134,6 +140,8 @@ read_rest(struct registry *r, uint32_t i, struct fields *f)
         (uint32_t)fields_u64(f, "certificate_end", 0, REGISTRY_ENDS - 1);
     if (profile != 0 || end != 0)
         registry_set_certificate(r, i, profile, end);
+    registry_model_set(r, i, fields_str(f, "vendor", REGISTRY_MODEL_MAX),
+        fields_str(f, "model", REGISTRY_MODEL_MAX));
     registry_starts_read(r, i, f);
 }
 

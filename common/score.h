@@ -58,14 +58,14 @@ bool score_read(struct score *s, const char *dir, uint64_t since_ms,
 
 struct score_view {
     enum score_by by;
-    uint32_t      worst; /* so many rows at most */
+    uint32_t      worst;  /* so many rows at most */
+    uint32_t      labels; /* Prometheus: groups with a label of their own */
     uint64_t      since_ms, until_ms;
     bool          partial;
 };
 
-/* The worst rows first. Prometheus: at most SCORE_SERIES groups have a label
- * of their own, the rest is `other`; by charge point there is no such text. */
-#define SCORE_SERIES 40u
+/* The worst rows first. Prometheus: beyond `labels` groups the rest is `other`;
+ * by charge point there is no such text. */
 void score_put_text(struct score *s, const struct score_view *v, struct buf *);
 void score_put_json(struct score *s, const struct score_view *v, struct buf *);
 void score_put_prometheus(

@@ -278,7 +278,7 @@ score_put_prometheus(
             series[k].name, series[k].help, series[k].name);
         for (size_t i = 0; i < n; i++) {
             double value = series[k].value(&r[i], days(v));
-            if (i >= SCORE_SERIES) {
+            if (i >= v->labels) {
                 /* Of a quantity that does not add up, the largest. */
                 bool adds = strstr(series[k].name, "per_day") != NULL ||
                     strcmp(series[k].name, "charge_points") == 0;
@@ -290,7 +290,7 @@ score_put_prometheus(
             put_label(out, name_of(&r[i], v));
             buf_addf(out, "\"} %.9g\n", value);
         }
-        if (n > SCORE_SERIES)
+        if (n > v->labels)
             buf_addf(out, "ocppd_score_%s{%s=\"other\"} %.9g\n", series[k].name,
                 score_by_name[v->by], rest);
     }

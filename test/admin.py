@@ -70,6 +70,68 @@ def parse(text):
     return families
 
 
+def connected(g):
+    """{(version, vendor, model): connections}, as /metrics has them"""
+    family = parse(get(g, "/metrics")[2]).get(
+        "ocppd_charge_points_connected", (None, None, {}))
+    return {tuple(re.findall(r'="((?:[^"\\]|\\.)*)"', labels)): float(v)
+            for (_, labels), v in family[2].items()}
+
+
+def test_connections_are_counted_by_version_vendor_and_model():
+    g = gateway(server_workers="2", ocpp_versions="ocpp2.0.1 ocpp1.6")
+    here = [Charger(g, "A%d" % i) for i in range(3)]
+    for c in here:
+        c.boot("Vendor", 'Big "1\\')
+    unknown = Charger(g, "SILENT")
+    two = Charger(g, "TWO", protocols="ocpp2.0.1")
+    two.call("BootNotification", {
+        "reason": "PowerUp", "chargingStation": {
+            "vendorName": "Andere GmbH \u00fc" + "x" * 30,
+            "model": "M\u0007\u202e2"}})
+    big = ("ocpp1.6", "Vendor", 'Big \\"1\\\\')
+    other = ("ocpp2.0.1", "Andere GmbH \u00fc" + "x" * 30, "M????2")
+    want = {big: 3, other: 1, ("ocpp1.6", "unknown", "unknown"): 1}
+    poll(lambda: connected(g) == want)
+    assert g.show("TWO")["vendor"] == other[1], g.show("TWO")
+    listed = {c["identity"]: (c["vendor"], c["model"], c["protocol"])
+              for c in g.ctl("connections")["connections"]}
+    assert listed["A0"] == ("Vendor", 'Big "1\\', "ocpp1.6"), listed
+    assert listed["SILENT"] == (None, None, "ocpp1.6"), listed
+    text = g.ctl("connections", json_=False)
+    assert 'ocpp1.6   Vendor Big "1\\' in text, text
+    # Another model, and an end.
+    here[0].boot("Vendor", "New")
+    here[1].close()
+    want.update({big: 1, ("ocpp1.6", "Vendor", "New"): 1})
+    poll(lambda: connected(g) == want)
+    # A new program and a new daemon know them too, although none boots again.
+    g.upgrade()
+    assert connected(g) == want, connected(g)
+    g.stop()
+    g.start()
+    here = [Charger(g, "A0"), Charger(g, "TWO", protocols="ocpp2.0.1")]
+    want = {("ocpp1.6", "Vendor", "New"): 1, other: 1}
+    poll(lambda: connected(g) == want)
+
+
+def test_models_beyond_the_knob_count_as_other():
+    g = gateway(server_workers="1", conf="[admin]\nmodel_labels = 2\n")
+    here = [(i, Charger(g, "C%d%d" % (i, k)))
+            for i, n in enumerate((3, 2, 1, 1)) for k in range(n)]
+    for i, c in here:
+        c.boot("V", "M%d" % i)
+    want = {("ocpp1.6", "V", "M0"): 3, ("ocpp1.6", "V", "M1"): 2,
+            ("ocpp1.6", "other", "other"): 2}
+    poll(lambda: connected(g) == want)
+    conf = open(g.conf).read().replace("model_labels = 2", "model_labels = 0")
+    with open(g.conf, "w") as f:
+        f.write(conf)
+    g.ctl("reload")
+    want = {("ocpp1.6", "other", "other"): 7}
+    poll(lambda: connected(g) == want)
+
+
 def test_health_is_the_document_of_ocppctl():
     g = gateway()
     c = Charger(g, "H")

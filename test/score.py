@@ -3,6 +3,7 @@
 journal alone."""
 
 import datetime
+import http.client
 
 from lib import *
 
@@ -95,7 +96,9 @@ def test_each_kind_of_fault_counts_for_its_charge_point_and_its_model():
 
 
 def test_prometheus_gets_a_bounded_number_of_models():
-    g = Gateway(server_workers="1")
+    port = free_port()
+    g = Gateway(server_workers="1", admin_model_labels="40",
+                admin_listen="127.0.0.1:%d" % port)
     chargers = []
     for i in range(50):
         c = Charger(g, "M%d" % i)
@@ -103,8 +106,15 @@ def test_prometheus_gets_a_bounded_number_of_models():
         c.boot("Vendor", 'Model "%02d\\' % i)
         if i % 2:
             status(c, unheard="x")
-    r = g.run("-p", "score")
+    r = g.run("-p", "score", "--worst", "40")
     assert r.returncode == 0, r
+    # The same over HTTP, where the knob is the bound.
+    h = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
+    h.request("GET", "/v1/score?by=model&since=24h",
+              headers={"Accept": "text/plain"})
+    served = h.getresponse().read().decode()
+    assert [x.split(" ")[0] for x in served.splitlines()] == \
+        [x.split(" ")[0] for x in r.stdout.splitlines()], served
     for name in set(re.findall(r"^# TYPE (\S+) gauge$", r.stdout, re.M)):
         lines = re.findall(r'^%s\{model="((?:[^"\\]|\\.)*)"\} (\S+)$' % name,
                            r.stdout, re.M)

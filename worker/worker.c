@@ -16,6 +16,7 @@
 #include "access/auth.h"
 #include "session/calls.h"
 #include "session/former.h"
+#include "session/models.h"
 #include "clock.h"
 #include "net/conn.h"
 #include "net/tls_queue.h"
@@ -97,6 +98,8 @@ recover_line(void *ctx, uint64_t number, const char *line, size_t len)
     calls_recover(line, len);
     former_recover(number, line, len);
     remote_starts_recover(line, len);
+    if (self.mem->incarnation == 1)
+        models_recover(line, len);
 }
 
 static bool

@@ -356,6 +356,9 @@ run_score(struct MHD_Connection *c)
         .worst = worst != NULL ? (uint32_t)atoi(worst) : SCORE_WORST,
         .until_ms = clock_wall_ms()};
 
+    struct config conf;
+    shm_config_read(shm_of, &conf);
+    view.labels = conf.admin_model_labels;
     view.since_ms = view.until_ms - SCORE_SINCE_MS;
     if ((by != NULL && !score_of(by, &view.by)) ||
         (text && view.by == SCORE_POINT))

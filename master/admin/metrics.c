@@ -177,9 +177,15 @@ put_escaped(struct buf *out, const char *s, bool quote)
     }
 }
 
-/* name without ocppd_ */
-static void
-head(struct buf *out, const char *name, const char *type, const char *help)
+void
+metrics_put_label(struct buf *out, const char *text)
+{
+    put_escaped(out, text, true);
+}
+
+void
+metrics_put_head(
+    struct buf *out, const char *name, const char *type, const char *help)
 {
     buf_addf(out, "# HELP ocppd_%s ", name);
     put_escaped(out, help, false);
@@ -189,7 +195,7 @@ head(struct buf *out, const char *name, const char *type, const char *help)
 static void
 gauge(struct buf *out, const char *name, const char *help, uint64_t value)
 {
-    head(out, name, "gauge", help);
+    metrics_put_head(out, name, "gauge", help);
     buf_addf(out, "ocppd_%s %" PRIu64 "\n", name, value);
 }
 
@@ -197,14 +203,14 @@ gauge(struct buf *out, const char *name, const char *help, uint64_t value)
 static void
 counter(struct buf *out, const char *name, const char *help, uint64_t value)
 {
-    head(out, name, "counter", help);
+    metrics_put_head(out, name, "counter", help);
     buf_addf(out, "ocppd_%s %" PRIu64 "\n", name, value);
 }
 
 static void
 gauge_ms(struct buf *out, const char *name, const char *help, uint64_t ms)
 {
-    head(out, name, "gauge", help);
+    metrics_put_head(out, name, "gauge", help);
     buf_addf(out, "ocppd_%s %.3f\n", name, (double)ms / 1e3);
 }
 
@@ -214,7 +220,7 @@ prometheus_histogram(const struct stats *st, const struct stat_info *info,
 {
     uint64_t counts[STATS_BUCKETS], total, sum_us, below = 0;
 
-    head(out, name, "histogram", info->doc);
+    metrics_put_head(out, name, "histogram", info->doc);
     read_histogram(st, info, counts, &total, &sum_us);
     for (int i = 0; i < STATS_BOUNDS; i++) {
         below += counts[i];
@@ -244,7 +250,7 @@ prometheus_row(const struct shm *s, const struct stats *sum,
         gauge_ms(out, name, info->doc, stat_get(v));
         return;
     }
-    head(
+    metrics_put_head(
         out, name, info->kind == STAT_COUNTER ? "counter" : "gauge", info->doc);
     if (info->offset == offsetof(struct stats, connections)) {
         /* How evenly the kernel spreads the clients shows only here. */
@@ -259,7 +265,7 @@ prometheus_row(const struct shm *s, const struct stats *sum,
     }
     for (unsigned r = 0; r < info->rows; r++) {
         buf_addf(out, "ocppd_%s{%s=\"", name, info->label);
-        put_escaped(out, info->row_name(r), true);
+        metrics_put_label(out, info->row_name(r));
         buf_addf(out, "\"} %" PRIu64 "\n", stat_get(&v[r]));
     }
 }
@@ -273,13 +279,14 @@ prometheus_daemon(const struct shm *s, struct buf *out)
     unsigned      states[SHM_WORKER_FAILED + 1] = {0};
 
     shm_config_read(s, &c);
-    head(out, "build_info", "gauge", "Which version runs; always 1");
+    metrics_put_head(
+        out, "build_info", "gauge", "Which version runs; always 1");
     buf_adds(out, "ocppd_build_info{version=\"");
-    put_escaped(out, OCPPD_VERSION, true);
+    metrics_put_label(out, OCPPD_VERSION);
     buf_adds(out, "\",node=\"");
     char node[sizeof s->node + 1] = "";
     memcpy(node, s->node, sizeof s->node);
-    put_escaped(out, node, true);
+    metrics_put_label(out, node);
     buf_adds(out, "\"} 1\n");
     gauge_ms(out, "start_time_seconds",
         "When the daemon was started, Unix time", s->started_wall_ms);
@@ -294,7 +301,7 @@ prometheus_daemon(const struct shm *s, struct buf *out)
             states[state]++;
         restarts += w->incarnation > 0 ? w->incarnation - 1 : 0;
     }
-    head(out, "workers", "gauge", "Worker processes by state");
+    metrics_put_head(out, "workers", "gauge", "Worker processes by state");
     for (int i = 0; i <= SHM_WORKER_FAILED; i++)
         buf_addf(out, "ocppd_workers{state=\"%s\"} %u\n", report_state(i),
             states[i]);
@@ -335,23 +342,23 @@ prometheus_tls(const struct shm *s, struct buf *out)
 
     if (s->tls_loaded_ms == 0)
         return;
-    head(out, "certificate_expiry_timestamp_seconds", "gauge",
+    metrics_put_head(out, "certificate_expiry_timestamp_seconds", "gauge",
         "When a certificate or revocation list ends, Unix time");
     for (uint32_t i = 0; i < n; i++) {
         struct shm_tls_file f = s->tls_files[i];
         f.file[sizeof f.file - 1] = f.name[sizeof f.name - 1] = '\0';
         f.type[sizeof f.type - 1] = f.serial[sizeof f.serial - 1] = '\0';
         buf_adds(out, "ocppd_certificate_expiry_timestamp_seconds{file=\"");
-        put_escaped(out, f.file, true);
+        metrics_put_label(out, f.file);
         buf_adds(out, "\",name=\"");
-        put_escaped(out, f.name, true);
+        metrics_put_label(out, f.name);
         buf_adds(out, "\",serial=\"");
-        put_escaped(out, f.serial, true);
+        metrics_put_label(out, f.serial);
         buf_addf(out, "\",type=\"%s\"} %lld\n", f.type, (long long)f.not_after);
     }
     if (s->tickets.n == 0)
         return;
-    head(out, "ticket_key_age_seconds", "gauge",
+    metrics_put_head(out, "ticket_key_age_seconds", "gauge",
         "Age of the key of TLS session tickets");
     buf_addf(out, "ocppd_ticket_key_age_seconds %.3f\n",
         (double)(clock_wall_ms() - s->tickets.since_ms) / 1e3);
@@ -365,6 +372,7 @@ metrics_prometheus(const struct shm *s, struct buf *out)
     metrics_sum(s, &sum);
     prometheus_daemon(s, out);
     prometheus_tls(s, out);
+    metrics_models(s, out);
     for (size_t i = 0; i < stat_info_count; i++)
         prometheus_row(s, &sum, &stat_info[i], out);
 }

@@ -16,6 +16,7 @@
 #include "json_members.h"
 #include "control/refused.h"
 #include "base/master.h"
+#include "printable.h"
 #include "admin/report.h"
 #include "workers/supervise.h"
 #include "writer.h"
@@ -24,6 +25,7 @@
 #define LIST_MAX 200000 /* offset and limit together */
 #define SHOW_WAIT_MS 2000
 #define BODY_MAX (64u << 20)
+#define KIND_WIDTH 22 /* of vendor and model in a list */
 
 /* --- connections --------------------------------------------------------- */
 
@@ -41,10 +43,15 @@ struct query {
 /* The best offset + limit entries so far: an array of twice as many, which
  * is sorted and cut in half when it is full. So a listing of a million
  * charge points takes memory for one page. */
+struct found {
+    struct registry_entry e;
+    uint32_t              number; /* of the entry */
+};
+
 struct best {
-    struct registry_entry *entry;
-    size_t                 n, keep, room;
-    uint64_t               seen; /* all that matched */
+    struct found *entry;
+    size_t        n, keep, room;
+    uint64_t      seen; /* all that matched */
 };
 
 static int (*sorter(enum sort sort))(const void *, const void *);
@@ -52,7 +59,8 @@ static int (*sorter(enum sort sort))(const void *, const void *);
 static int
 by_id(const void *a, const void *b)
 {
-    const struct registry_entry *x = a, *y = b;
+    const struct registry_entry *x = &((const struct found *)a)->e;
+    const struct registry_entry *y = &((const struct found *)b)->e;
     size_t n = x->name_len < y->name_len ? x->name_len : y->name_len;
     int    d = memcmp(x->name, y->name, n);
 
@@ -63,8 +71,8 @@ by_id(const void *a, const void *b)
 #define SORTER(function, field)                                                \
     static int function(const void *a, const void *b)                          \
     {                                                                          \
-        uint32_t x = ((const struct registry_entry *)a)->field;                \
-        uint32_t y = ((const struct registry_entry *)b)->field;                \
+        uint32_t x = ((const struct found *)a)->e.field;                       \
+        uint32_t y = ((const struct found *)b)->e.field;                       \
         return x != y ? (x < y ? 1 : -1) : by_id(a, b);                        \
     }
 SORTER(by_since, since)
@@ -131,8 +139,9 @@ collect(struct best *b, const struct query *q)
     for (uint32_t i = 0; i < used; i++) {
         if (b->n == b->room)
             trim(b, q);
-        struct registry_entry *e = &b->entry[b->n];
-        if (registry_copy(r, i, e) && wanted(q, e)) {
+        struct found *f = &b->entry[b->n];
+        f->number = i;
+        if (registry_copy(r, i, &f->e) && wanted(q, &f->e)) {
             b->n++;
             b->seen++;
         }
@@ -184,10 +193,31 @@ static const char *const protocols[] = {
 #undef DIALECT
 };
 
-/* The members of an entry, into an open object. */
-static void
-put_entry(struct writer *w, const struct registry_entry *e)
+static struct registry_model
+model_of(uint32_t entry)
 {
+    struct registry      *r = shm_registry(master.shm);
+    struct registry_model m;
+
+    registry_model_read(r, registry_model_of(r, entry), &m);
+    return m;
+}
+
+static void
+put_text(struct writer *w, const char *key, const char *text)
+{
+    if (text[0] != '\0')
+        writer_str(w, key, text);
+    else
+        writer_null(w, key);
+}
+
+/* The members of an entry, into an open object. number: of the entry. */
+static void
+put_entry(struct writer *w, const struct registry_entry *e, uint32_t number)
+{
+    struct registry_model model = model_of(number);
+
     char addr[ADDRESS_LEN];
     cref owner = e->owner;
 
@@ -208,6 +238,8 @@ put_entry(struct writer *w, const struct registry_entry *e)
         writer_str(w, "protocol", protocols[e->protocol]);
     else
         writer_null(w, "protocol");
+    put_text(w, "vendor", model.vendor);
+    put_text(w, "model", model.model);
     put_time(w, "since", e->since);
     put_time(w, "lastSeen", e->last_seen);
     put_time(w, "booted", e->booted_at);
@@ -237,7 +269,7 @@ list_json(const struct best *b, const struct query *q, struct buf *out)
     writer_open(&w, "connections", '[');
     for (size_t i = q->offset; i < b->n; i++) {
         writer_open(&w, NULL, '{');
-        put_entry(&w, &b->entry[i]);
+        put_entry(&w, &b->entry[i].e, b->entry[i].number);
         writer_close(&w);
     }
     writer_close(&w);
@@ -266,6 +298,25 @@ put_ago_column(struct buf *out, uint64_t now, uint64_t then)
     buf_free(&text);
 }
 
+/* Version, vendor and model; cut, since the names may be long. */
+static void
+put_kind(struct buf *out, const struct found *f)
+{
+    struct registry_model m = model_of(f->number);
+    char                  text[2 * REGISTRY_MODEL_MAX + 6];
+    const char           *version =
+        f->e.claims > 0 && f->e.protocol < sizeof protocols / sizeof *protocols
+                  ? protocols[f->e.protocol]
+                  : "-";
+
+    snprintf(text, sizeof text, "%s %s", m.vendor, m.model);
+    if (text[1] == '\0')
+        strcpy(text, "-");
+    text[KIND_WIDTH] = '\0'; /* perhaps within a character */
+    printable_mask(text, strlen(text));
+    buf_addf(out, "%-9s %-*s ", version, KIND_WIDTH, text);
+}
+
 static void
 list_text(const struct best *b, const struct query *q, struct buf *out)
 {
@@ -274,9 +325,10 @@ list_text(const struct best *b, const struct query *q, struct buf *out)
 
     buf_adds(out,
         "IDENTITY              WORKER  ADDRESS                      "
-        "SINCE      SEEN    MESSAGES  LAST ACTION\n");
+        "SINCE      SEEN    MESSAGES  VERSION   VENDOR AND MODEL      "
+        "LAST ACTION\n");
     for (size_t i = q->offset; i < b->n; i++) {
-        const struct registry_entry *e = &b->entry[i];
+        const struct registry_entry *e = &b->entry[i].e;
         cref                         owner = e->owner;
         uint64_t                     packed[2] = {e->addr[0], e->addr[1]};
         put_name(out, e->name, e->name_len, 20);
@@ -292,6 +344,7 @@ list_text(const struct best *b, const struct query *q, struct buf *out)
         put_ago_column(out, now, e->since);
         put_ago_column(out, now, e->last_seen);
         buf_addf(out, "  %10u  ", e->messages);
+        put_kind(out, &b->entry[i]);
         if (owner == 0 && e->closed_at >= e->refused_at && e->closed_at != 0)
             buf_addf(out, "away: %s\n", close_word(e));
         else if (owner == 0 && e->refused_at != 0)
@@ -539,7 +592,7 @@ show_reply(struct client *c, const char *json, size_t len)
     if (c->format == 'j') {
         struct writer w = WRITER_INIT(&out);
         writer_open(&w, NULL, '{');
-        put_entry(&w, &e);
+        put_entry(&w, &e, c->entry);
         put_profile(c->entry, &w, NULL);
         if (len > 0)
             writer_raw(&w, "connection", json, len);

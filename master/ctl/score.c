@@ -16,6 +16,7 @@
 #define POINTS_MAX 200000u
 #define TEXT_MAX (64u << 20)
 #define WORST 20
+#define LABELS 50
 #define DAY_MS 86400000u
 
 struct request {
@@ -114,10 +115,13 @@ ctl_score(int argc, char **argv, const struct ctl *ctl)
 
     q.view.until_ms = clock_wall_ms();
     q.view.since_ms = q.view.until_ms - DAY_MS;
-    if (ctl->format == 'p')
+    if (ctl->format == 'p') {
         q.view.by = SCORE_MODEL;
+        q.view.worst = LABELS;
+    }
     if (!options(&q, argc, argv))
         return CTL_USAGE;
+    q.view.labels = q.view.worst;
     if (ctl->format == 'p' && q.view.by == SCORE_POINT) {
         fprintf(stderr,
             "ocppctl: score -p --by identity: the number of series would have "

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "session/violation.h"
 #include "session/deferred.h"
+#include "session/models.h"
 #include "fleet/questions.h"
 #include "fleet/redis.h"
 #include "fleet/starts.h"
@@ -473,10 +474,12 @@ answers_take(
     a.kind = event_kind_of(a.m, tape, f->payload_tok);
     if (!check(&a))
         return;
-    if (a.m->event == EVENT_booted &&
-        !certificate_booted(c, tape, f->payload_tok)) {
-        session_end(c, CLOSE_certificate_name, NULL);
-        return;
+    if (a.m->event == EVENT_booted) {
+        if (!certificate_booted(c, tape, f->payload_tok)) {
+            session_end(c, CLOSE_certificate_name, NULL);
+            return;
+        }
+        models_booted(c, tape, f->payload_tok);
     }
     take(&a);
 }

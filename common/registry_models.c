@@ -1,0 +1,115 @@
+/* registry_models: which vendor and model the charge points are. See
+ * registry_models.h. */
+#include "registry_models.h"
+
+#include <string.h>
+
+#include "hash.h"
+#include "printable.h"
+#include "registry.h"
+
+#define PROBES 16 /* rows in which a pair may stand */
+
+static void
+set_text(char out[REGISTRY_MODEL_MAX + 2], const char *text)
+{
+    size_t n = strnlen(text, REGISTRY_MODEL_MAX + 1);
+
+    /* Cut at a character: bytes that continue one begin with the bits 10. */
+    if (n > REGISTRY_MODEL_MAX) {
+        n = REGISTRY_MODEL_MAX;
+        while (n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80)
+            n--;
+    }
+    memset(out, 0, REGISTRY_MODEL_MAX + 2);
+    memcpy(out, text, n);
+    printable_mask(out, n);
+}
+
+static bool
+same(const struct registry_model *a, const struct registry_model *b)
+{
+    return a->hash == b->hash &&
+        memcmp(a->vendor, b->vendor, sizeof a->vendor) == 0 &&
+        memcmp(a->model, b->model, sizeof a->model) == 0;
+}
+
+/* Under the lock: the row of a pair, which counts one identity more. */
+static unsigned
+take_row(struct registry *r, const struct registry_model *want)
+{
+    struct registry_model *rows = registry_models_at(r), *unused = NULL;
+
+    for (unsigned i = 0; i < PROBES; i++) {
+        struct registry_model *m = &rows[(want->hash + i) % REGISTRY_MODELS];
+        if (m->points > 0 && same(m, want)) {
+            m->points++;
+            return (unsigned)(m - rows) + 1;
+        }
+        if (m->points == 0 && unused == NULL)
+            unused = m;
+    }
+    if (unused == NULL)
+        return REGISTRY_MODEL_OTHER;
+    unused->hash = want->hash;
+    memcpy(unused->vendor, want->vendor, sizeof unused->vendor);
+    memcpy(unused->model, want->model, sizeof unused->model);
+    unused->points = 1;
+    return (unsigned)(unused - rows) + 1;
+}
+
+void
+registry_model_clear(struct registry *r, uint32_t entry)
+{
+    unsigned               row = registry_model_of(r, entry);
+    struct registry_model *m = registry_models_at(r) + row - 1;
+
+    *registry_model_number(r, entry) = REGISTRY_MODEL_UNKNOWN;
+    if (row != REGISTRY_MODEL_UNKNOWN && row != REGISTRY_MODEL_OTHER &&
+        m->points > 0)
+        m->points--;
+}
+
+void
+registry_model_set(
+    struct registry *r, uint32_t entry, const char *vendor, const char *model)
+{
+    struct registry_model want = {0}, now;
+
+    set_text(want.vendor, vendor);
+    set_text(want.model, model);
+    want.hash = (uint32_t)hash_sum(want.vendor, sizeof want.vendor,
+        hash_sum(want.model, sizeof want.model, 0));
+    registry_model_read(r, registry_model_of(r, entry), &now);
+    if (now.points > 0 && same(&now, &want))
+        return; /* as nearly always */
+    if (!registry_try_lock(r))
+        return;
+    bool     none = want.vendor[0] == '\0' && want.model[0] == '\0';
+    unsigned row = none ? REGISTRY_MODEL_UNKNOWN : take_row(r, &want);
+    registry_model_clear(r, entry);
+    *registry_model_number(r, entry) = (uint16_t)row;
+    registry_unlock(r);
+}
+
+unsigned
+registry_model_of(struct registry *r, uint32_t entry)
+{
+    unsigned row = *registry_model_number(r, entry);
+
+    return row <= REGISTRY_MODEL_OTHER ? row : REGISTRY_MODEL_UNKNOWN;
+}
+
+void
+registry_model_read(
+    struct registry *r, unsigned row, struct registry_model *out)
+{
+    *out = (struct registry_model){0};
+    if (row == REGISTRY_MODEL_UNKNOWN || row >= REGISTRY_MODEL_OTHER)
+        return;
+    memcpy(out, registry_models_at(r) + row - 1, sizeof *out);
+    out->vendor[REGISTRY_MODEL_MAX + 1] = '\0';
+    out->model[REGISTRY_MODEL_MAX + 1] = '\0';
+    printable_mask(out->vendor, strlen(out->vendor));
+    printable_mask(out->model, strlen(out->model));
+}
