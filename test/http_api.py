@@ -135,6 +135,7 @@ def test_a_call_waits_for_its_outcome_and_holds_up_nobody():
     assert code == 200 and got["outcome"] == "invalid", got
     assert ask(g, "POST", path + "ClearCache", "x" * 200000, token=admin)[0] \
         == 413
+    assert ask(g, "POST", path + "ClearCache", "{}\0x", token=admin)[0] == 400
 
 
 def test_events_come_in_order_and_a_cursor_misses_none():
@@ -156,7 +157,9 @@ def test_events_come_in_order_and_a_cursor_misses_none():
     assert [e["eventId"] for e in lines("/v1/events?after=" + want[4])] == want[5:]
     one = lines("/v1/events?cp=EV3&type=charge_point.booted")
     assert [e["chargePointId"] for e in one] == ["EV3"], one
-    assert ask(g, "GET", "/v1/events?after=nonsense")[0] == 400
+    for after in ("nonsense", "-1", "0x12", "%2012", "1" * 17):
+        assert ask(g, "GET", "/v1/events?after=" + after)[0] == 400, after
+    assert lines("/v1/events?after=" + "f" * 16) == []
     assert ask(g, "GET", "/v1/events?since=nonsense")[0] == 400
     assert [e["eventId"] for e in lines("/v1/events?since=1h")] == want
     middle = g.events()[3]["timestamp"]

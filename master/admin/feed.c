@@ -46,13 +46,14 @@ feed_open(const struct shm *s, const char *after, const char *since,
 {
     struct journal_dir_want want = {.slot = -1};
     char                    path[CONF_TEXT_MAX + 16];
-    char                   *end = NULL;
 
     if (after != NULL && strcmp(after, "now") == 0) {
         want.from = journal_dir_mark(s);
     } else if (after != NULL) {
-        want.from = strtoull(after, &end, 16) + 1;
-        if (end == after || end - after > 16 || (*end != '\0' && *end != '-')) {
+        size_t digits = strspn(after, "0123456789abcdefABCDEF");
+        want.from = strtoull(after, NULL, 16);
+        want.from += want.from < UINT64_MAX;
+        if (digits == 0 || digits > 16 || !strchr("-", after[digits])) {
             buf_adds(why,
                 "after: give the eventId of an event, its first 16 digits, or "
                 "now");

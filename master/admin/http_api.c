@@ -457,6 +457,9 @@ http_api_answer(struct MHD_Connection *c, const char *url, const char *method,
     if (body->overflow)
         return http_answer_error(
             c, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than 160 KiB");
+    if (body->len > 0 && memchr(body->p, '\0', body->len) != NULL)
+        return http_answer_error(
+            c, MHD_HTTP_BAD_REQUEST, "the body holds a NUL byte");
     for (size_t i = 0; i < http_routes_n; i++) {
         struct parts p;
         if (strlen(url) >= sizeof path)
