@@ -8,20 +8,39 @@
 #include <string.h>
 #include <unistd.h>
 
-bool
-user_become(const char *user, char *why, size_t size)
+static struct passwd *
+find(const char *user, char *why, size_t size)
 {
-    if (user[0] == '\0' || geteuid() != 0)
-        return true;
     errno = 0;
     struct passwd *pw = getpwnam(user);
-    if (pw == NULL) {
+    if (pw == NULL)
         snprintf(why, size,
             "server.user = %s: there is no such user%s%s; create it or change "
             "the setting",
             user, errno ? ": " : "", errno ? strerror(errno) : "");
+    return pw;
+}
+
+static bool
+stays(const char *user)
+{
+    return user[0] == '\0' || geteuid() != 0;
+}
+
+bool
+user_check(const char *user, char *why, size_t size)
+{
+    return stays(user) || find(user, why, size) != NULL;
+}
+
+bool
+user_become(const char *user, char *why, size_t size)
+{
+    if (stays(user))
+        return true;
+    struct passwd *pw = find(user, why, size);
+    if (pw == NULL)
         return false;
-    }
     if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
         setuid(pw->pw_uid) != 0) {
         snprintf(why, size, "server.user = %s: cannot become it: %s", user,

@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* Does it exist, if the process would have to become it? */
+bool user_check(const char *user, char *why, size_t size);
+
 /* Gives up root for this user, where one is set and the process is root's.
  * False with a sentence in why. */
 bool user_become(const char *user, char *why, size_t size);

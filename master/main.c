@@ -528,11 +528,17 @@ read_config(void)
 static void
 test_config(void)
 {
-    struct buf why = BUF_INIT(8192), notes = BUF_INIT(8192);
+    const struct config *c = &master.config;
+    struct buf           why = BUF_INIT(8192), notes = BUF_INIT(8192);
 
     if (!paths_log(master.config.log_target, false, &why) ||
         !paths_test(&master.config, &why) ||
-        !access_check(&master.config, false, &why) ||
+        !control_check(c->server_control_group, &why) ||
+        !listen_check("server.listen", c->server_listen, &why) ||
+        !listen_check("server.listen_tls", c->server_listen_tls, &why) ||
+        !listen_check("admin.listen", c->admin_listen, &why) ||
+        !listen_check("admin.listen_tls", c->admin_listen_tls, &why) ||
+        !access_check(&master.config, false, &why) || !tokens_read(&why) ||
         !tls_keeper_check(&master.config, &why, &notes)) {
         fprintf(stderr, "ocppd: %s\n", buf_cstr(&why));
         exit(MASTER_EXIT_CONFIG);

@@ -311,11 +311,39 @@ paths_take(const struct config *c, struct buf *why)
         lock_state_dir(c, why);
 }
 
+/* Would a start find the directory of this file, or could it make it? */
+static bool
+has_directory(const char *knob, const char *path, struct buf *why)
+{
+    char        dir[CONF_TEXT_MAX], above[CONF_TEXT_MAX];
+    const char *at = dir;
+
+    if (path[0] == '\0')
+        return true;
+    parent_of(path, dir);
+    if (access(dir, F_OK) != 0) {
+        parent_of(dir, above);
+        at = above;
+    }
+    if (access(at, W_OK | X_OK) == 0)
+        return true;
+    buf_addf(why, "%s = %s: cannot write in %s: %s; choose another place", knob,
+        path, at, strerror(errno));
+    return false;
+}
+
 bool
 paths_test(const struct config *c, struct buf *why)
 {
-    char dir[CONF_TEXT_MAX];
+    char dir[CONF_TEXT_MAX], text[512];
 
+    if (!has_directory("server.control", c->server_control, why) ||
+        !has_directory("server.pidfile", c->server_pidfile, why))
+        return false;
+    if (!user_check(c->server_user, text, sizeof text)) {
+        buf_adds(why, text);
+        return false;
+    }
     if (access(c->server_state_dir, F_OK) == 0)
         return writable(c->server_state_dir, c->server_user, why);
     /* The start would make it. */

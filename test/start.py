@@ -208,12 +208,15 @@ def test_a_pid_file_left_over_from_a_crash_is_no_obstacle():
     Charger(g).boot()
 
 
-def test_what_cannot_be_set_up_is_told_and_not_started():
+def test_what_cannot_be_set_up_is_told_and_not_started_and_t_refuses_it_too():
     cases = [
-        (dict(server_state_dir="/proc/nowhere"), "/proc/nowhere"),
-        (dict(server_control="/proc/nowhere/x.sock"), "/proc/nowhere"),
-        (dict(log_target="/proc/nowhere/log"), "/proc/nowhere/log"),
+        (dict(server_state_dir="/etc/passwd/nowhere"), "/etc/passwd/nowhere"),
+        (dict(server_control="/etc/passwd/nowhere/x.sock"), "/etc/passwd/nowhere"),
+        (dict(log_target="/etc/passwd/nowhere/log"), "/etc/passwd/nowhere/log"),
+        (dict(server_pidfile="/etc/passwd/nowhere/pid"), "/etc/passwd/nowhere"),
         (dict(server_control_group="no-such-group-x"), "no-such-group-x"),
+        (dict(server_control="/tmp/" + "x" * 120), "too long"),
+        (dict(admin_listen="192.0.2.77:8080"), "192.0.2.77:8080"),
         (dict(server_listen="192.0.2.77:8080"), "192.0.2.77:8080")]
     if os.getuid() == 0:    # started by others, server.user has no effect
         cases.append((dict(server_user="no-such-user-x"), "no-such-user-x"))
@@ -221,6 +224,9 @@ def test_what_cannot_be_set_up_is_told_and_not_started():
         g = Gateway(start=False)
         g.settings.update(settings)
         g.deaths_expected = True
+        r = subprocess.run(g.command() + ["-t"], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, cwd=g.dir)
+        assert r.returncode == 78 and words in r.stderr, (settings, r)
         code, text = refused_start(g)
         assert code in (1, 78), (settings, code, text)
         assert words in text, (settings, text)

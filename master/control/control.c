@@ -740,20 +740,33 @@ clear_stale(const struct sockaddr_un *un, struct buf *why)
     return false;
 }
 
+static struct group *
+find_group(const char *group, struct buf *why)
+{
+    struct group *g = getgrnam(group);
+
+    if (g == NULL)
+        buf_addf(why,
+            "server.control_group = %s: there is no such group; "
+            "`groupadd --system %s` makes one",
+            group, group);
+    return g;
+}
+
+bool
+control_check(const char *group, struct buf *why)
+{
+    return group[0] == '\0' || find_group(group, why) != NULL;
+}
+
 static bool
 give_to_group(const char *path, const char *group, struct buf *why)
 {
     if (group[0] == '\0')
         return true;
-    errno = 0;
-    struct group *g = getgrnam(group);
-    if (g == NULL) {
-        buf_addf(why,
-            "server.control_group = %s: there is no such group; "
-            "`groupadd --system %s` makes one",
-            group, group);
+    struct group *g = find_group(group, why);
+    if (g == NULL)
         return false;
-    }
     if (chown(path, (uid_t)-1, g->gr_gid) == 0)
         return true;
     buf_addf(why,

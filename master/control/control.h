@@ -74,6 +74,9 @@ struct client {
 
 #define CONTROL_POLL_MS 50
 
+/* Does the group exist? False with a sentence. */
+bool control_check(const char *group, struct buf *why);
+
 /* False with a sentence. path "" means no socket. */
 bool control_open(const char *path, const char *group, struct buf *why);
 void control_close(void); /* removes the socket; clients are dropped */

@@ -74,8 +74,8 @@ explain(struct buf *why, const char *knob, const char *item, int error)
     return false;
 }
 
-bool
-listen_probe(const char *knob, const char *list, struct buf *why)
+static bool
+probe(const char *knob, const char *list, bool in_use, struct buf *why)
 {
     char item[CONF_LIST_MAX];
 
@@ -84,12 +84,25 @@ listen_probe(const char *knob, const char *list, struct buf *why)
         socklen_t               size;
         if (!config_address(item, &address, &size))
             return explain(why, knob, item, EINVAL);
-        int fd = bind_one(&address, size, false);
-        if (fd < 0)
+        int fd = bind_one(&address, size, in_use);
+        if (fd >= 0)
+            close(fd);
+        else if (errno != EADDRINUSE || !in_use)
             return explain(why, knob, item, errno);
-        close(fd);
     }
     return true;
+}
+
+bool
+listen_probe(const char *knob, const char *list, struct buf *why)
+{
+    return probe(knob, list, false, why);
+}
+
+bool
+listen_check(const char *knob, const char *list, struct buf *why)
+{
+    return probe(knob, list, true, why);
 }
 
 /* --- sockets of the old program ------------------------------------------ */

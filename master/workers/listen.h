@@ -38,6 +38,10 @@ void listen_close_rest(void);
 /* False with errno if one of them cannot listen. */
 bool listen_begin(struct listen_set *set, int backlog);
 
+/* Could every address be bound by a start, with its port as it may be in use
+ * by this very daemon? False with a sentence in why. */
+bool listen_check(const char *knob, const char *list, struct buf *why);
+
 /* Is every address free? Another daemon of the same user could share it
  * unnoticed and take half of its clients. False with a sentence in why. */
 bool listen_probe(const char *knob, const char *list, struct buf *why);
