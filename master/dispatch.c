@@ -17,6 +17,7 @@
 #include "control/pending_calls.h"
 #include "access/access.h"
 #include "workers/rebalance.h"
+#include "workers/succession.h"
 #include "workers/supervise.h"
 #include "workers/tls_keeper.h"
 #include "control/taps.h"
@@ -63,13 +64,13 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
         if (upgrade_running())
             upgrade_frozen(slot);
         else
-            supervise_frozen(slot);
+            succession_frozen(slot);
         break;
     case CHANNEL_kept:
         if (upgrade_running())
             upgrade_kept(slot, channel_string(body, m->len, 0));
         else
-            supervise_kept(slot, channel_string(body, m->len, 0));
+            succession_kept(slot, channel_string(body, m->len, 0));
         break;
     case CHANNEL_inherited:
         log_info("worker %u: took over %llu connections, lost %llu", slot,

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +23,8 @@
 #include "ensure.h"
 #include "workers/listen.h"
 #include "workers/rebalance.h"
+#include "workers/succession.h"
+#include "workers/supervise_private.h"
 #include "workers/tls_keeper.h"
 #include "log.h"
 #include "base/master.h"
@@ -37,19 +38,8 @@
 #define DEATH_WORDS 160     /* of its last words, in `status` */
 #define START_TRIES 5       /* deaths before the first readiness */
 
-/* A process of a slot beside the one that serves it. */
-struct beside {
-    pid_t    pid;     /* 0: there is none */
-    int      channel; /* the master's end */
-    ev_io    io;
-    ev_child child;
-    uint64_t kill_ms; /* when SIGKILL is due */
-};
-
 struct slot {
     unsigned              n;
-    struct beside         heir;       /* until the slot is handed over to it */
-    struct beside         former;     /* from then on, until it has ended */
     bool                  inheriting; /* connections are on their way to it */
     struct listen_set     listeners;
     int                   channel; /* the master's end; -1: no process */
@@ -253,12 +243,12 @@ run_child(struct slot *s, int channel, int inherit)
 
 static void died_cb(struct ev_loop *loop, ev_child *w, int events);
 
-/* The process; -1 with errno. inherit: a descriptor for it, or -1. */
-static pid_t
-fork_worker(struct slot *s, int channel, int inherit)
+pid_t
+supervise_fork(unsigned slot, int channel, int inherit)
 {
-    int    keep[LISTEN_ADDRESSES + 5];
-    size_t n = 0;
+    struct slot *s = &slots[slot];
+    int          keep[LISTEN_ADDRESSES + 5];
+    size_t       n = 0;
 
     keep[n++] = channel;
     keep[n++] = inherit;
@@ -280,7 +270,7 @@ start(struct slot *s)
     int                ends[2];
 
     ensure(s->pid == 0);
-    if (s->former.pid != 0) { /* it has the journal still */
+    if (succession_has_former(s->n)) { /* it still has the journal */
         start_later(s, 20);
         return;
     }
@@ -300,7 +290,7 @@ start(struct slot *s)
     atomic_fetch_add(&w->incarnation, 1);
     set_state(s, SHM_WORKER_STARTING);
 
-    pid_t pid = fork_worker(s, ends[1], s->inherit);
+    pid_t pid = supervise_fork(s->n, ends[1], s->inherit);
     close(ends[1]);
     if (s->inherit >= 0)
         close(s->inherit);
@@ -353,16 +343,33 @@ static bool
 any_left(void)
 {
     for (unsigned i = 0; i < master.slots; i++)
-        if (slots[i].pid != 0 || slots[i].heir.pid != 0 ||
-            slots[i].former.pid != 0)
+        if (slots[i].pid != 0 || succession_under_way(i))
             return true;
     return false;
 }
 
+void
+supervise_ended(void)
+{
+    if (master.phase >= MASTER_DRAINING && !any_left())
+        up_end();
+}
+
+void
+supervise_count_death(unsigned n, const char *text)
+{
+    struct shm_worker *w = shared(&slots[n]);
+
+    snprintf(w->death, sizeof w->death, "%s", text);
+    atomic_store(&w->died_wall_ms, clock_wall_ms());
+    atomic_store(&w->deaths, ++slots[n].deaths);
+}
+
 static void
-obituary(struct slot *s, int status, uint64_t lived)
+log_death(struct slot *s, int status, uint64_t lived)
 {
     char end[CHILD_END_LEN], age[CLOCK_DURATION_LEN], words[SHM_WORDS_MAX];
+    char death[sizeof shared(s)->death];
     bool expected = master.phase == MASTER_STOPPING ||
         (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DONE &&
             (s->restart || s->leaving || master.phase == MASTER_DRAINING));
@@ -376,11 +383,9 @@ obituary(struct slot *s, int status, uint64_t lived)
         words[0] ? "; its last words: " : "", words);
     if (expected)
         return;
-    struct shm_worker *w = shared(s);
-    snprintf(w->death, sizeof w->death, "%s%s%.*s", end, words[0] ? ": " : "",
+    snprintf(death, sizeof death, "%s%s%.*s", end, words[0] ? ": " : "",
         DEATH_WORDS, words);
-    atomic_store(&w->died_wall_ms, clock_wall_ms());
-    atomic_store(&w->deaths, ++s->deaths);
+    supervise_count_death(s->n, death);
 }
 
 static bool
@@ -391,183 +396,11 @@ has_more(int fd)
     return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
 }
 
-/* --- succession ---------------------------------------------------------- */
-
-static void
-forget_beside(struct beside *b)
+void
+supervise_receive_rest(unsigned slot, int channel)
 {
-    ev_child_stop(master.loop, &b->child);
-    ev_io_stop(master.loop, &b->io);
-    if (b->channel >= 0)
-        close(b->channel);
-    *b = (struct beside){.channel = -1};
-}
-
-static void
-ended_beside(void)
-{
-    if (master.phase >= MASTER_DRAINING && !any_left())
-        up_end();
-}
-
-/* Before anything was handed over: the worker of the slot goes on. */
-static void
-heir_died_cb(struct ev_loop *loop, ev_child *c, int events)
-{
-    struct slot *s = c->data;
-    char         end[CHILD_END_LEN];
-
-    (void)loop, (void)events;
-    child_end_text(end, c->rstatus);
-    log_line(WIFEXITED(c->rstatus) && WEXITSTATUS(c->rstatus) == 0
-            ? LOG_LEVEL_INFO
-            : LOG_LEVEL_ERROR,
-        "worker %u: its successor, pid %d, %s before the hand-over", s->n,
-        (int)s->heir.pid, end);
-    forget_beside(&s->heir);
-    s->restart = false;
-    ended_beside();
-}
-
-static void
-former_channel_cb(struct ev_loop *loop, ev_io *w, int events)
-{
-    struct slot *s = w->data;
-
-    (void)events;
-    if (!up_receive(s->n, s->former.channel))
-        ev_io_stop(loop, w);
-}
-
-static void
-former_died_cb(struct ev_loop *loop, ev_child *c, int events)
-{
-    struct slot *s = c->data;
-    char         end[CHILD_END_LEN];
-    bool         done =
-        WIFEXITED(c->rstatus) && WEXITSTATUS(c->rstatus) == WORKER_EXIT_DONE;
-
-    (void)loop, (void)events;
-    while (up_receive(s->n, s->former.channel) && has_more(s->former.channel))
+    while (up_receive(slot, channel) && has_more(channel))
         ;
-    child_end_text(end, c->rstatus);
-    log_line(done ? LOG_LEVEL_INFO : LOG_LEVEL_ERROR, "worker %u: pid %d %s %s",
-        s->n, (int)s->former.pid, end,
-        done ? "after the hand-over" : "in the middle of the hand-over");
-    forget_beside(&s->former);
-    if (!done) {
-        atomic_store(&shared(s)->died_wall_ms, clock_wall_ms());
-        atomic_store(&shared(s)->deaths, ++s->deaths);
-        snprintf(shared(s)->death, sizeof shared(s)->death,
-            "%s in the middle of a hand-over", end);
-        /* The successor reports which of the commands it has received. */
-        up_worker_gone(s->n);
-    }
-    ended_beside();
-}
-
-static bool
-start_heir(struct slot *s, struct buf *why)
-{
-    int                pair[2] = {-1, -1}, ends[2] = {-1, -1};
-    struct channel_msg m = {.type = CHANNEL_hand_over};
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-            pair) != 0 ||
-        !channel_pair(ends)) {
-        buf_addf(why, "cannot make a socket pair: %s", strerror(errno));
-        goto fail;
-    }
-    pid_t pid = fork_worker(s, ends[1], pair[1]);
-    if (pid < 0) {
-        buf_addf(why, "cannot fork: %s", strerror(errno));
-        goto fail;
-    }
-    s->heir = (struct beside){.pid = pid, .channel = ends[0]};
-    ev_init(&s->heir.io, channel_cb);
-    ev_child_init(&s->heir.child, heir_died_cb, pid, 0);
-    s->heir.child.data = s;
-    ev_child_start(master.loop, &s->heir.child);
-    close(ends[1]);
-    close(pair[1]);
-    bool sent = channel_send_fd(s->channel, &m, pair[0]);
-    close(pair[0]);
-    if (sent)
-        return true;
-    buf_addf(
-        why, "worker %u does not read its channel: %s", s->n, strerror(errno));
-    kill(pid, SIGKILL);
-    return false;
-fail:
-    for (int i = 0; i < 2; i++) {
-        if (pair[i] >= 0)
-            close(pair[i]);
-        if (ends[i] >= 0)
-            close(ends[i]);
-    }
-    return false;
-}
-
-void
-supervise_frozen(unsigned n)
-{
-    struct slot       *s = &slots[n];
-    struct shm_worker *w = shared(s);
-    struct channel_msg m = {.type = CHANNEL_go};
-
-    if (s->heir.pid == 0 || s->former.pid != 0 || s->pid == 0)
-        return; /* it detects the end of its successor itself */
-    if (!channel_send(s->channel, &m, NULL, 0))
-        return; /* it gives up */
-    ev_io_stop(master.loop, &s->io);
-    ev_child_stop(master.loop, &s->child);
-    ev_child_stop(master.loop, &s->heir.child);
-    s->former = (struct beside){.pid = s->pid, .channel = s->channel};
-    s->former.kill_ms =
-        clock_mono_ms() + master.config.upgrade_patience + DRAIN_GRACE_MS;
-    ev_io_init(&s->former.io, former_channel_cb, s->channel, EV_READ);
-    ev_child_init(&s->former.child, former_died_cb, s->pid, 0);
-    s->former.io.data = s->former.child.data = s;
-    ev_io_start(master.loop, &s->former.io);
-    ev_child_start(master.loop, &s->former.child);
-
-    s->pid = s->heir.pid;
-    s->channel = s->heir.channel;
-    s->heir = (struct beside){.channel = -1};
-    ev_io_set(&s->io, s->channel, EV_READ);
-    ev_io_start(master.loop, &s->io);
-    ev_child_init(&s->child, died_cb, s->pid, 0);
-    s->child.data = s;
-    ev_child_start(master.loop, &s->child);
-    atomic_store(&w->pid, s->pid);
-    s->started_ms = s->ready_ms = clock_mono_ms();
-    atomic_store(&w->started_ms, s->started_ms);
-    atomic_fetch_add(&w->incarnation, 1);
-    s->restart = false;
-    s->inheriting = true;
-    s->stuck = 0;
-    /* What the former process was notified of since its successor began. */
-    s->owed |= 1u << CHANNEL_config | 1u << CHANNEL_tls | 1u << CHANNEL_reopen |
-        1u << CHANNEL_freeze;
-    pay(s);
-    adoption_replaced(n);
-}
-
-void
-supervise_inherited(unsigned n)
-{
-    slots[n].inheriting = false;
-}
-
-void
-supervise_kept(unsigned n, const char *why)
-{
-    struct slot *s = &slots[n];
-
-    log_error("worker %u: its successor does not take over: %.200s", n, why);
-    if (s->heir.pid != 0)
-        kill(s->heir.pid, SIGKILL);
-    s->restart = false;
 }
 
 static void
@@ -603,16 +436,11 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
 
     (void)events;
     ev_child_stop(loop, c);
-    /* What it sent before it died still counts. */
-    while (up_receive(s->n, s->channel) && has_more(s->channel))
-        ;
+    supervise_receive_rest(s->n, s->channel);
     close_channel(s);
-    obituary(s, status, lived);
+    log_death(s, status, lived);
 
-    if (s->heir.pid != 0)
-        kill(s->heir.pid, SIGKILL);
-    if (s->former.pid != 0)
-        kill(s->former.pid, SIGKILL);
+    succession_kill(s->n);
     bool asked = s->restart;
     bool was_ready = s->ready_ms != 0;
     s->pid = 0;
@@ -631,8 +459,7 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
         return;
     }
     if (master.phase >= MASTER_DRAINING) {
-        if (!any_left())
-            up_end();
+        supervise_ended();
         return;
     }
     if (s->awaits) {
@@ -662,6 +489,49 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
         start(s);
     else
         start_later(s, wait);
+}
+
+void
+supervise_goes_on(unsigned n)
+{
+    slots[n].restart = false;
+}
+
+int
+supervise_replace(unsigned n, pid_t pid, int channel)
+{
+    struct slot       *s = &slots[n];
+    struct shm_worker *w = shared(s);
+    int                former = s->channel;
+
+    ev_io_stop(master.loop, &s->io);
+    ev_child_stop(master.loop, &s->child);
+    s->pid = pid;
+    s->channel = channel;
+    ev_io_set(&s->io, s->channel, EV_READ);
+    ev_io_start(master.loop, &s->io);
+    ev_child_init(&s->child, died_cb, s->pid, 0);
+    s->child.data = s;
+    ev_child_start(master.loop, &s->child);
+    atomic_store(&w->pid, s->pid);
+    s->started_ms = s->ready_ms = clock_mono_ms();
+    atomic_store(&w->started_ms, s->started_ms);
+    atomic_fetch_add(&w->incarnation, 1);
+    s->restart = false;
+    s->inheriting = true;
+    s->stuck = 0;
+    /* What the former process was notified of since its successor began. */
+    s->owed |= 1u << CHANNEL_config | 1u << CHANNEL_tls | 1u << CHANNEL_reopen |
+        1u << CHANNEL_freeze;
+    pay(s);
+    adoption_replaced(n);
+    return former;
+}
+
+void
+supervise_inherited(unsigned n)
+{
+    slots[n].inheriting = false;
 }
 
 /* --- watching ------------------------------------------------------------ */
@@ -705,8 +575,7 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
         atomic_store(&shared(s)->state, (int)s->state);
         atomic_store(&shared(s)->started_ms, s->started_ms);
         atomic_store(&shared(s)->born, s->born);
-        if (s->former.pid != 0 && now >= s->former.kill_ms)
-            kill(s->former.pid, SIGKILL);
+        succession_tick(i, now);
         if (s->pid == 0)
             continue;
         pay(s);
@@ -767,11 +636,11 @@ supervise_listen(struct buf *why)
         return false;
     slots = calloc(master.slots, sizeof *slots);
     ensure(slots != NULL);
+    succession_begin();
     for (unsigned i = 0; i < master.slots; i++) {
         struct slot *s = &slots[i];
         s->n = i;
         s->channel = s->inherit = -1;
-        s->heir.channel = s->former.channel = -1;
         if (!open_listeners(s, inherits ? 0 : (int)c->server_backlog, why))
             return false;
         listen_take_rest(
@@ -815,7 +684,7 @@ supervise_settled(unsigned n)
     const struct slot *s = &slots[n];
 
     return s->state != SHM_WORKER_STARTING && s->state != SHM_WORKER_DRAINING &&
-        s->heir.pid == 0 && s->former.pid == 0;
+        !succession_under_way(n);
 }
 
 pid_t
@@ -901,8 +770,7 @@ supervise_drain(uint64_t ms)
 {
     for (unsigned i = 0; i < master.slots; i++) {
         ev_timer_stop(master.loop, &slots[i].respawn);
-        if (slots[i].heir.pid != 0)
-            kill(slots[i].heir.pid, SIGKILL);
+        succession_cancel(i);
         if (slots[i].pid != 0)
             drain_one(&slots[i], ms);
     }
@@ -917,10 +785,7 @@ supervise_kill(void)
         ev_timer_stop(master.loop, &slots[i].respawn);
         if (slots[i].pid != 0)
             kill(slots[i].pid, SIGKILL);
-        if (slots[i].heir.pid != 0)
-            kill(slots[i].heir.pid, SIGKILL);
-        if (slots[i].former.pid != 0)
-            kill(slots[i].former.pid, SIGKILL);
+        succession_kill(i);
     }
     if (!any_left())
         up_end();
@@ -931,8 +796,7 @@ supervise_is_replaced(unsigned n)
 {
     const struct slot *s = &slots[n];
 
-    return s->restart || s->heir.pid != 0 || s->former.pid != 0 ||
-        s->inheriting;
+    return s->restart || s->inheriting || succession_under_way(n);
 }
 
 bool
@@ -963,7 +827,7 @@ supervise_restart(unsigned n, struct buf *why)
         }
         s->restart = true;
         if (s->state == SHM_WORKER_READY) {
-            s->restart = start_heir(s, why);
+            s->restart = succession_start(n, why);
             return s->restart;
         }
         drain_one(s, master.config.server_drain_time);

@@ -83,10 +83,7 @@ enum shm_worker_state supervise_state(unsigned slot);
 /* An upgrade is under way: no worker accepts connections. */
 bool supervise_is_frozen(void);
 
-/* The worker has prepared its hand-over, or has given it up. */
-void supervise_frozen(unsigned slot);
-void supervise_kept(unsigned slot, const char *why);
-/* It has read all that was handed over to it. */
+/* The worker has read all that was handed over to it. */
 void supervise_inherited(unsigned slot);
 
 /* The worker reported that it is ready. */

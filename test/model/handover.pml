@@ -250,12 +250,12 @@ proctype master()
 {
 end:
     do
-    :: atomic { /* supervise_restart(): start_heir() */
+    :: atomic { /* supervise_restart(): succession_start() */
         master_lives && wanted && phase[0] == SERVING ->
         wanted = false;
         heir = 1;
         phase[1] = STARTING }
-    :: atomic { /* supervise_frozen() */
+    :: atomic { /* succession_frozen() */
         master_lives && asked_go ->
         asked_go = false;
         if
