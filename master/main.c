@@ -25,6 +25,7 @@
 #include "control/command.h"
 #include "config.h"
 #include "control/control.h"
+#include "control/control_socket.h"
 #include "ensure.h"
 #include "helper.h"
 #include "event.h"
@@ -375,7 +376,7 @@ take(const struct config *c, int inherit, struct buf *why, struct buf *notes)
     return paths_take(c, why) && access_check(c, false, why) &&
         tokens_read(why) && tls_keeper_check(c, why, notes) &&
         supervise_listen(why) && admin_listen(why) &&
-        control_open(c->server_control, c->server_control_group, why);
+        control_socket_open(c->server_control, c->server_control_group, why);
 }
 
 /* inherit: the link to the old program of an upgrade, -1 without one. */
@@ -533,7 +534,7 @@ test_config(void)
 
     if (!paths_log(master.config.log_target, false, &why) ||
         !paths_test(&master.config, &why) ||
-        !control_check(c->server_control_group, &why) ||
+        !control_socket_check(c->server_control_group, &why) ||
         !listen_check("server.listen", c->server_listen, &why) ||
         !listen_check("server.listen_tls", c->server_listen_tls, &why) ||
         !listen_check("admin.listen", c->admin_listen, &why) ||

@@ -1,5 +1,5 @@
 /*
- * control: the unix socket that ocppctl talks to. See control.h.
+ * control: the clients of the unix socket that ocppctl talks to. See control.h.
  *
  *   accept -> LINE -> command_run() -> REPLY (written, closed)
  *                        |    ^
@@ -13,19 +13,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "control/command.h"
+#include "control/control_socket.h"
 #include "control_line.h"
 #include "log.h"
 #include "base/master.h"
@@ -51,14 +49,8 @@ struct peer {
     uint64_t      former; /* its id in the old program; 0: it came here */
 };
 
-#define ACCEPT_PAUSE_S 0.2 /* after a failure such as too few descriptors */
-#define ACCEPT_LOG_MS 60000
-
 static struct peer *peers[CONTROL_CLIENTS];
 static unsigned     n_peers;
-static ev_io        listener;
-static ev_timer     accept_pause;
-static char         socket_path[CONF_TEXT_MAX];
 static bool         holding; /* an upgrade is under way */
 
 static void
@@ -482,32 +474,6 @@ make_room(bool admin)
     return true;
 }
 
-static void
-resume_cb(struct ev_loop *loop, ev_timer *w, int events)
-{
-    (void)w, (void)events;
-    ev_io_start(loop, &listener);
-}
-
-/* The client stays in the queue, so the socket stays readable: without a pause
- * the loop would spin. */
-static void
-pause_accepting(int error)
-{
-    static uint64_t logged_ms;
-    uint64_t        now = clock_mono_ms();
-
-    ev_io_stop(master.loop, &listener);
-    ev_timer_stop(master.loop, &accept_pause);
-    ev_timer_set(&accept_pause, ACCEPT_PAUSE_S, 0);
-    ev_timer_start(master.loop, &accept_pause);
-    if (logged_ms != 0 && now < logged_ms + ACCEPT_LOG_MS)
-        return;
-    logged_ms = now;
-    log_warn("cannot accept a client of the control socket: %s; trying again",
-        strerror(error));
-}
-
 static struct peer *
 add_client(int fd, uid_t uid, bool admin)
 {
@@ -542,26 +508,10 @@ add_client(int fd, uid_t uid, bool admin)
     return p;
 }
 
-static void
-accept_cb(struct ev_loop *loop, ev_io *w, int events)
+void
+control_accepted(int fd, uid_t uid)
 {
-    struct ucred who;
-    socklen_t    size = sizeof who;
-
-    (void)loop;
-    (void)events;
-    int fd = accept4(w->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR &&
-            errno != ECONNABORTED)
-            pause_accepting(errno);
-        return;
-    }
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) {
-        close(fd);
-        return;
-    }
-    add_client(fd, who.uid, who.uid == 0 || who.uid == geteuid());
+    add_client(fd, uid, uid == 0 || uid == geteuid());
 }
 
 void
@@ -694,156 +644,6 @@ control_former(uint64_t id)
     return NULL;
 }
 
-/* --- the socket ---------------------------------------------------------- */
-
-/* A socket without a listener is left over from a daemon that was killed and
- * is removed; anything else stays. */
-static bool
-clear_stale(const struct sockaddr_un *un, struct buf *why)
-{
-    struct stat st;
-
-    if (lstat(un->sun_path, &st) != 0)
-        return true;
-    if (!S_ISSOCK(st.st_mode)) {
-        buf_addf(why,
-            "server.control = %s: exists and is no socket; remove "
-            "it or choose another path",
-            un->sun_path);
-        return false;
-    }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        buf_addf(why,
-            "server.control = %s: cannot ask whether another ocppd "
-            "answers there: %s",
-            un->sun_path, strerror(errno));
-        return false;
-    }
-    int rc = connect(fd, (const struct sockaddr *)un, sizeof *un);
-    int error = errno;
-    close(fd);
-    if (rc == 0 || error == EAGAIN) {
-        buf_addf(why,
-            "server.control = %s: another ocppd answers there; stop "
-            "it, or give this one its own server.control, "
-            "server.state_dir and server.listen",
-            un->sun_path);
-        return false;
-    }
-    if (unlink(un->sun_path) == 0)
-        return true;
-    buf_addf(why,
-        "server.control = %s: cannot remove the socket of a former "
-        "daemon: %s",
-        un->sun_path, strerror(errno));
-    return false;
-}
-
-static struct group *
-find_group(const char *group, struct buf *why)
-{
-    struct group *g = getgrnam(group);
-
-    if (g == NULL)
-        buf_addf(why,
-            "server.control_group = %s: there is no such group; "
-            "`groupadd --system %s` makes one",
-            group, group);
-    return g;
-}
-
-bool
-control_check(const char *group, struct buf *why)
-{
-    return group[0] == '\0' || find_group(group, why) != NULL;
-}
-
-static bool
-give_to_group(const char *path, const char *group, struct buf *why)
-{
-    if (group[0] == '\0')
-        return true;
-    struct group *g = find_group(group, why);
-    if (g == NULL)
-        return false;
-    if (chown(path, (uid_t)-1, g->gr_gid) == 0)
-        return true;
-    buf_addf(why,
-        "server.control_group = %s: cannot give it %s: %s; the "
-        "daemon must be root or a member of the group",
-        group, path, strerror(errno));
-    return false;
-}
-
-int
-control_listener(void)
-{
-    return socket_path[0] != '\0' ? listener.fd : -1;
-}
-
-void
-control_adopt_listener(const char *path, int fd)
-{
-    snprintf(socket_path, sizeof socket_path, "%s", path);
-    ev_io_init(&listener, accept_cb, fd, EV_READ);
-    ev_init(&accept_pause, resume_cb);
-    ev_io_start(master.loop, &listener);
-}
-
-void
-control_accept(bool on)
-{
-    if (socket_path[0] == '\0')
-        return;
-    ev_timer_stop(master.loop, &accept_pause);
-    if (on)
-        ev_io_start(master.loop, &listener);
-    else
-        ev_io_stop(master.loop, &listener);
-}
-
-bool
-control_open(const char *path, const char *group, struct buf *why)
-{
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-
-    if (path[0] == '\0')
-        return true;
-    if (strlen(path) >= sizeof un.sun_path) {
-        buf_addf(why,
-            "server.control = %s: longer than the %zu bytes a "
-            "socket's path may have",
-            path, sizeof un.sun_path - 1);
-        return false;
-    }
-    memcpy(un.sun_path, path, strlen(path) + 1);
-    if (!clear_stale(&un, why))
-        return false;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* From its first moment on it has no more rights than it will have. */
-    mode_t old = umask(0117);
-    int    rc = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&un, sizeof un);
-    int    error = errno;
-    umask(old);
-    if (rc == 0 && !give_to_group(path, group, why)) {
-        unlink(path);
-        close(fd);
-        return false;
-    }
-    if (rc != 0 || listen(fd, 64) != 0) {
-        buf_addf(why,
-            "server.control = %s: cannot make the socket: %s; its "
-            "directory must exist and be writable for the daemon",
-            path, strerror(rc != 0 ? error : errno));
-        if (fd >= 0)
-            close(fd);
-        return false;
-    }
-    control_adopt_listener(path, fd);
-    return true;
-}
-
 void
 control_close(void)
 {
@@ -856,10 +656,5 @@ control_close(void)
                     p->reply.len - p->written, MSG_NOSIGNAL | MSG_DONTWAIT);
             drop(p);
         }
-    if (socket_path[0] == '\0')
-        return;
-    control_accept(false);
-    close(listener.fd);
-    unlink(socket_path);
-    socket_path[0] = '\0';
+    control_socket_close();
 }

@@ -74,12 +74,12 @@ struct client {
 
 #define CONTROL_POLL_MS 50
 
-/* Does the group exist? False with a sentence. */
-bool control_check(const char *group, struct buf *why);
+/* Closes and removes the socket; clients are dropped. */
+void control_close(void);
 
-/* False with a sentence. path "" means no socket. */
-bool control_open(const char *path, const char *group, struct buf *why);
-void control_close(void); /* removes the socket; clients are dropped */
+/* A client of the socket (control_socket.h), with its uid. fd becomes the
+ * callee's. */
+void control_accepted(int fd, uid_t uid);
 
 /* --- for an upgrade (upgrade/) --- */
 
@@ -98,11 +98,6 @@ uint64_t control_next(uint64_t after, bool *waits);
 struct client *control_read(struct fields *f, int fd, const char **waits);
 /* The client that had this id in the old program; NULL if there is none. */
 struct client *control_former(uint64_t id);
-/* The listening socket, -1 without one; the same in the new program; whether
- * clients are accepted. */
-int  control_listener(void);
-void control_adopt_listener(const char *path, int fd);
-void control_accept(bool on);
 
 /* A client that came through the admin process: it may read, and has the
  * rights of the token that it shows with -k. fd becomes the callee's. */

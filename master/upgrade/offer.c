@@ -9,6 +9,7 @@
 #include "base/master.h"
 #include "channel.h"
 #include "control/control.h"
+#include "control/control_socket.h"
 #include "control/pending_calls.h"
 #include "shm_state.h"
 #include "upgrade/upgrade.h"
@@ -80,10 +81,10 @@ offer_first(struct peer_link *l)
         send_worker(l, i);
     }
     send_listeners(l, admin_listeners(), LISTEN_ADMIN);
-    if (control_listener() >= 0) {
+    if (control_socket_fd() >= 0) {
         begin_line("control");
         fields_put_str(&line, "path", master.config.server_control);
-        send_line(l, control_listener());
+        send_line(l, control_socket_fd());
     }
     begin_line("lock");
     send_line(l, master.lockfd);

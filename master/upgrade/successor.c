@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "control/command.h"
 #include "control/control.h"
+#include "control/control_socket.h"
 #include "control/pending_calls.h"
 #include "log.h"
 #include "shm_state.h"
@@ -402,9 +403,10 @@ open_control(void)
     struct buf  why = BUF_INIT(4096);
 
     if (in.control >= 0 && strcmp(path, in.control_path) == 0) {
-        control_adopt_listener(path, in.control);
+        control_socket_adopt(path, in.control);
         in.control = -1;
-    } else if (!control_open(path, master.config.server_control_group, &why)) {
+    } else if (!control_socket_open(
+                   path, master.config.server_control_group, &why)) {
         log_error("%s", buf_cstr(&why));
     } else if (in.control >= 0) {
         unlink(in.control_path);

@@ -18,6 +18,7 @@
 #include "channel.h"
 #include "clock.h"
 #include "control/control.h"
+#include "control/control_socket.h"
 #include "control/pending_calls.h"
 #include "log.h"
 #include "sd_notify.h"
@@ -142,7 +143,7 @@ give_up(const char *fmt, ...)
         if (!up_lock(&why))
             log_error("%s", buf_cstr(&why));
         buf_free(&why);
-        control_accept(true);
+        control_socket_accept(true);
         supervise_freeze(false);
         for (unsigned i = 0; i < master.slots; i++) {
             if (supervise_state(i) == SHM_WORKER_MOVED)
@@ -428,7 +429,7 @@ rest_written(int fd)
 {
     if (fd >= 0)
         offer_file(&up.link, "rest", fd);
-    control_accept(false);
+    control_socket_accept(false);
     offer_last(&up.link);
     up_unlock();
     offer_end(&up.link, up.began_ms, up.froze_ms);
