@@ -9,10 +9,9 @@
  * During an upgrade only some commands are executed. The lines of the others
  * wait (HELD), and move to the new program with their clients.
  */
-#include "control/control.h"
+#include "control/control_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,30 +30,12 @@
 #include "control/taps.h"
 #include "writer.h"
 
-/* HELD: the line waits until an upgrade has ended. */
-enum phase { LINE, HELD, WAIT, STREAM, REPLY };
-
-/* What control.h shows of a client comes first. */
-struct peer {
-    struct client shown;
-    enum phase    phase;
-    int           fd;
-    ev_io         in, out;
-    ev_timer      timer;
-    uint64_t      deadline_ms; /* LINE, REPLY */
-    struct buf    line;
-    struct buf    reply; /* from `written` on still to be sent */
-    size_t        written;
-    const char   *late;   /* WAIT: the reply at the deadline */
-    uint64_t      former; /* its id in the old program; 0: it came here */
-};
-
 static struct peer *peers[CONTROL_CLIENTS];
 static unsigned     n_peers;
 static bool         holding; /* an upgrade is under way */
 
-static void
-drop(struct peer *p)
+void
+control_drop(struct peer *p)
 {
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
         if (peers[i] == p)
@@ -68,6 +49,12 @@ drop(struct peer *p)
     buf_free(&p->line);
     buf_free(&p->reply);
     free(p);
+}
+
+struct peer *
+control_peer(unsigned i)
+{
+    return peers[i];
 }
 
 struct client *
@@ -119,7 +106,7 @@ out_cb(struct ev_loop *loop, ev_io *w, int events)
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
             return;
         if (n < 0) {
-            drop(p);
+            control_drop(p);
             return;
         }
         p->written += (size_t)n;
@@ -129,7 +116,7 @@ out_cb(struct ev_loop *loop, ev_io *w, int events)
     p->written = 0;
     ev_io_stop(loop, w);
     if (p->phase == REPLY)
-        drop(p);
+        control_drop(p);
 }
 
 static void
@@ -379,7 +366,8 @@ in_cb(struct ev_loop *loop, ev_io *w, int events)
         return;
     }
     if (n <= 0) {
-        drop(p); /* also with a line that has no end: it is not executed */
+        /* A line that has no end is not executed. */
+        control_drop(p);
         return;
     }
     if (p->phase != LINE)
@@ -410,11 +398,11 @@ timer_cb(struct ev_loop *loop, ev_timer *w, int events)
         break;
     case HELD:
         if (!ev_is_active(&p->in) && hung_up(p->fd))
-            drop(p);
+            control_drop(p);
         break;
     case WAIT:
         if (!ev_is_active(&p->in) && hung_up(p->fd)) {
-            drop(p);
+            control_drop(p);
             return;
         }
         if (p->shown.poll != NULL)
@@ -427,11 +415,11 @@ timer_cb(struct ev_loop *loop, ev_timer *w, int events)
         /* Frames are dropped for a slow reader; one that takes nothing at
          * all is gone. */
         if (p->reply.len > 0 && now >= p->deadline_ms)
-            drop(p);
+            control_drop(p);
         break;
     case REPLY:
         if (now >= p->deadline_ms)
-            drop(p);
+            control_drop(p);
         break;
     }
 }
@@ -470,12 +458,12 @@ make_room(bool admin)
     if (p == NULL)
         return false;
     send_busy(p->fd);
-    drop(p);
+    control_drop(p);
     return true;
 }
 
-static struct peer *
-add_client(int fd, uid_t uid, bool admin)
+struct peer *
+control_add(int fd, uid_t uid, bool admin)
 {
     static uint64_t last_id;
 
@@ -511,22 +499,16 @@ add_client(int fd, uid_t uid, bool admin)
 void
 control_accepted(int fd, uid_t uid)
 {
-    add_client(fd, uid, uid == 0 || uid == geteuid());
+    control_add(fd, uid, uid == 0 || uid == geteuid());
 }
 
 void
 control_adopt(int fd)
 {
-    int flags = fcntl(fd, F_GETFL);
-
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
-        close(fd);
-        return;
-    }
-    add_client(fd, (uid_t)-1, false);
+    control_add(fd, (uid_t)-1, false);
 }
 
-/* --- an upgrade ---------------------------------------------------------- */
+/* --- an upgrade: see also control_move.c --------------------------------- */
 
 static void
 run_held(struct peer *p)
@@ -548,102 +530,6 @@ control_hold(bool hold)
             run_held(peers[i]);
 }
 
-bool
-control_write(uint64_t id, struct buf *out, int *fd)
-{
-    struct peer *p = (struct peer *)control_client(id);
-
-    if (p == NULL || p->phase == REPLY || p->phase == STREAM)
-        return false;
-    if (p->phase == WAIT && p->shown.waits == NULL) {
-        control_replyf(
-            &p->shown, CONTROL_BUSY, "an upgrade has come between; try again");
-        return false;
-    }
-    fields_begin(out, "client");
-    fields_put_u64(out, "fd", 1);
-    fields_put_u64(out, "id", p->shown.id);
-    fields_put_u64(out, "uid", p->shown.uid);
-    fields_put_u64(out, "admin", p->shown.admin);
-    if (p->shown.format != 0)
-        fields_put_bytes(out, "format", &p->shown.format, 1);
-    if (p->phase == WAIT)
-        fields_put_str(out, "waits", p->shown.waits);
-    else
-        fields_put_bytes(out, "line", p->line.p, p->line.len);
-    if (p->shown.wait_until_ms != 0)
-        fields_put_u64(out, "until_ms", p->shown.wait_until_ms);
-    fields_end(out);
-    *fd = p->fd;
-    return true;
-}
-
-void
-control_moved(uint64_t id)
-{
-    struct peer *p = (struct peer *)control_client(id);
-
-    if (p != NULL)
-        drop(p);
-}
-
-uint64_t
-control_next(uint64_t after, bool *waits)
-{
-    struct peer *next = NULL;
-
-    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
-        if (peers[i] != NULL && peers[i]->shown.id > after &&
-            (next == NULL || peers[i]->shown.id < next->shown.id))
-            next = peers[i];
-    if (next == NULL)
-        return 0;
-    *waits = next->phase == WAIT;
-    return next->shown.id;
-}
-
-struct client *
-control_read(struct fields *f, int fd, const char **waits)
-{
-    const struct field *line = fields_find(f, "line");
-    const struct field *format = fields_find(f, "format");
-    int                 flags = fcntl(fd, F_GETFL);
-
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0) {
-        close(fd);
-        return NULL;
-    }
-    struct peer *p =
-        add_client(fd, (uid_t)fields_u64(f, "uid", (uid_t)-1, (uid_t)-1),
-            fields_bool(f, "admin", false));
-    if (p == NULL)
-        return NULL;
-    p->former = fields_u64(f, "id", 0, UINT64_MAX);
-    if (format != NULL && (format->value[0] == 'j' || format->value[0] == 'p'))
-        p->shown.format = format->value[0];
-    *waits = fields_str(f, "waits", 64);
-    if ((*waits)[0] != '\0') {
-        p->phase = WAIT;
-        p->late =
-            "the command's outcome did not come in time; its event has it";
-        p->shown.wait_until_ms = fields_u64(f, "until_ms", 0, UINT64_MAX);
-        set_timer(p, CONTROL_POLL_MS / 1000.0, CONTROL_POLL_MS / 1000.0);
-    } else if (line != NULL && buf_add(&p->line, line->value, line->len) &&
-        memchr(line->value, '\n', line->len) != NULL) {
-        p->phase = HELD;
-    }
-    return &p->shown;
-}
-
-struct client *
-control_former(uint64_t id)
-{
-    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
-        if (id != 0 && peers[i] != NULL && peers[i]->former == id)
-            return &peers[i]->shown;
-    return NULL;
-}
-
 void
 control_close(void)
 {
@@ -654,7 +540,7 @@ control_close(void)
             if (p->reply.len > p->written)
                 (void)!send(p->fd, p->reply.p + p->written,
                     p->reply.len - p->written, MSG_NOSIGNAL | MSG_DONTWAIT);
-            drop(p);
+            control_drop(p);
         }
     control_socket_close();
 }

@@ -1,0 +1,41 @@
+/*
+ * control_private: a client of the control socket, as control.c and
+ * control_move.c see it.
+ */
+#ifndef MASTER_CONTROL_CONTROL_PRIVATE_H
+#define MASTER_CONTROL_CONTROL_PRIVATE_H
+
+#include <ev.h>
+
+#include "control/control.h"
+
+/* HELD: the line waits until an upgrade has ended. */
+enum phase { LINE, HELD, WAIT, STREAM, REPLY };
+
+/* What control.h shows of a client comes first. */
+struct peer {
+    struct client shown;
+    enum phase    phase;
+    int           fd;
+    ev_io         in, out;
+    ev_timer      timer;
+    uint64_t      deadline_ms; /* LINE, REPLY */
+    struct buf    line;
+    struct buf    reply; /* from `written` on still to be sent */
+    size_t        written;
+    const char   *late;   /* WAIT: the reply at the deadline */
+    uint64_t      former; /* its id in the old program; 0: it came here */
+};
+
+/* The client in one of the CONTROL_CLIENTS places; NULL if the place is free.
+ */
+struct peer *control_peer(unsigned i);
+
+/* A new client in phase LINE. fd is the callee's; it is closed, and NULL
+ * returned, if there is no place. */
+struct peer *control_add(int fd, uid_t uid, bool admin);
+
+/* Closes the connection and frees the client. */
+void control_drop(struct peer *p);
+
+#endif
