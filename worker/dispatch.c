@@ -10,6 +10,7 @@
 #include "access/certificate.h"
 #include "session/accept.h"
 #include "session/calls.h"
+#include "session/outcomes.h"
 #include "drain.h"
 #include "ensure.h"
 #include "move/entries.h"
@@ -248,7 +249,7 @@ up_datagram(const struct channel_msg *m, const char *body)
         calls_take(m, body);
         break;
     case CHANNEL_settle:
-        calls_settle(m, body);
+        outcomes_settle(m, body);
         break;
     case CHANNEL_disconnect:
         if (c != NULL)

@@ -9,6 +9,7 @@
 #include "access/auth.h"
 #include "access/certificate.h"
 #include "session/calls.h"
+#include "session/outcomes.h"
 #include "session/former.h"
 #include "clock.h"
 #include "drain.h"
@@ -230,7 +231,7 @@ each_second(void)
     watch_helpers();
     accept_tick();
     journal_tick();
-    calls_retry();
+    outcomes_retry();
     former_tick();
     master_link_tick();
     if (self.conf_version != self.shm->config_version)
@@ -240,7 +241,7 @@ each_second(void)
     guard_tick();
     refusals_tick();
     if (++seconds == RECOVERED_KEPT_S)
-        calls_forget_recovered();
+        outcomes_forget_recovered();
 }
 
 static void

@@ -14,7 +14,7 @@
 #include "session/accept.h"
 #include "session/transactions.h"
 #include "access/auth.h"
-#include "session/calls.h"
+#include "session/outcomes.h"
 #include "session/former.h"
 #include "session/models.h"
 #include "clock.h"
@@ -95,7 +95,7 @@ recover_line(void *ctx, uint64_t number, const char *line, size_t len)
 {
     (void)ctx;
     transactions_recover(number, line, len);
-    calls_recover(line, len);
+    outcomes_recover(line, len);
     former_recover(number, line, len);
     remote_starts_recover(line, len);
     if (self.mem->incarnation == 1)
@@ -300,7 +300,7 @@ worker_main(const struct worker_boot *boot)
     ev_run(self.loop, 0);
 
     /* Drained. What waits for the master or Redis is sent before the end. */
-    calls_retry();
+    outcomes_retry();
     linger();
     journal_close();
     redis_close();

@@ -8,13 +8,11 @@
 
 #include "access/auth.h"
 #include "clock.h"
-#include "ensure.h"
 #include "session/violation.h"
-#include "session/deferred.h"
-#include "hash.h"
 #include "log.h"
 #include "fleet/call_queue.h"
 #include "base/master_link.h"
+#include "session/outcomes.h"
 #include "ocpp/dialect.h"
 #include "ocpp/secrets.h"
 #include "session/permits.h"
@@ -22,20 +20,12 @@
 #include "session/remote_starts.h"
 #include "session/session.h"
 #include "journal/journal.h"
-#include "journal_line.h"
 #include "base/self.h"
 #include "session/tap.h"
 #include "ocpp/tape.h"
 
 #define ANSWER_KEPT ((size_t)256 << 10)
-#define LINE_REST 2048 /* of a command.response, besides its payload */
-#define CUT "the answer is too long for an event"
-#define TOO_LONG "\"cut\":\"" CUT "\""
 #define OWN_ID_MAX 64 /* of a generated commandId: 16 digits, -, node */
-
-/* Outcomes the journal would not take, oldest first. */
-static struct call  *parked;
-static struct call **parked_last = &parked;
 
 /* Connections whose first call waits for its command.sent event to be durable,
  * in order. Without memory the sweep finds them. */
@@ -44,184 +34,6 @@ static struct announced {
     uint64_t number;
 } * announced;
 static size_t announced_n, announced_cap;
-
-/* Hashes of the command ids whose outcome recovery found in the journal. */
-static uint64_t *recovered;
-static size_t    recovered_n, recovered_cap;
-
-/* --- outcome ------------------------------------------------------------- */
-
-static struct publish_who
-who_of(const struct call *k)
-{
-    struct publish_who who = {.identity = k->identity,
-        .identity_len = strlen(k->identity),
-        .protocol = k->protocol};
-    uint32_t           entry =
-        registry_find(self.registry, who.identity, who.identity_len, false);
-
-    if (entry != REGISTRY_NONE) {
-        who.generation = registry_at(self.registry, entry)->generation;
-        who.entry1 = entry + 1;
-    }
-    return who;
-}
-
-/* What the client of the control socket gets: the outcome, without what is too
- * long for a datagram. */
-static void
-tell_client(struct call *k, uint64_t number)
-{
-    struct buf    cut = BUF_INIT(4096);
-    struct writer w = WRITER_INIT(&cut);
-
-    if (k->ended.len <= CHANNEL_BODY_MAX - 512) {
-        deferred_done(number, k->request, k->outcome, k->ended.p, k->ended.len);
-        return;
-    }
-    writer_open(&w, NULL, '{');
-    writer_str(&w, "commandId", k->command_id);
-    writer_str(&w, "action", k->action);
-    writer_str(&w, "outcome", outcome_info[k->outcome].word);
-    writer_u64(&w, "cutBytes", k->ended.len);
-    writer_str(&w, "hint",
-        "the answer is too long to be shown here; the event command.response "
-        "has all of it");
-    writer_close(&w);
-    deferred_done(number, k->request, k->outcome, cut.p, cut.len);
-    buf_free(&cut);
-}
-
-static bool
-publish_outcome(struct call *k)
-{
-    struct publish_who who = who_of(k);
-    struct publish    *p = publish_begin(EVENT_command, &who);
-    writer_str(&p->w, "messageId", k->id);
-    writer_str(&p->w, "action", k->action);
-    writer_raw(&p->w, "payload", k->ended.p, k->ended.len);
-    uint64_t number = publish_end(p);
-    if (number == 0)
-        return false;
-    STAT_INC(self.st, commands[k->outcome]);
-    STAT_DEC(self.st, commands_pending);
-    if (k->request != 0)
-        tell_client(k, number);
-    buf_free(&k->ended);
-    free(k);
-    return true;
-}
-
-void
-calls_park(struct call *k)
-{
-    k->next = NULL;
-    *parked_last = k;
-    parked_last = &k->next;
-}
-
-struct call *
-calls_parked(void)
-{
-    return parked;
-}
-
-/* Ends a command that is in no queue any more. payload: the CALLRESULT's;
- * code, description, details: of the CALLERROR, or of the gateway. All JSON
- * but code and NULL where there is none. */
-static void
-finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
-    struct ocppj_span code, struct ocppj_span description,
-    struct ocppj_span details)
-{
-    struct writer w = WRITER_INIT(&k->ended);
-
-    k->outcome = (uint8_t)outcome;
-    k->ended.max = JOURNAL_LINE_MAX;
-    writer_open(&w, NULL, '{');
-    writer_str(&w, "commandId", k->command_id);
-    writer_str(&w, "action", k->action);
-    writer_str(&w, "outcome", outcome_info[outcome].word);
-    size_t detail = k->ended.len;
-    if (payload.p != NULL)
-        writer_raw(&w, "payload", payload.p, payload.len);
-    else if (outcome == OUTCOME_result)
-        writer_str(&w, "cut", CUT);
-    if (code.p != NULL) {
-        writer_open(&w, "error", '{');
-        writer_strn(&w, "code", code.p, code.len);
-        if (description.p != NULL)
-            writer_raw(&w, "description", description.p, description.len);
-        if (details.p != NULL)
-            writer_raw(&w, "details", details.p, details.len);
-        writer_close(&w);
-    }
-    if (k->violation != NULL)
-        writer_str(&w, "violation", k->violation);
-    violation_put(&w, k->deviations);
-    if (k->unchecked)
-        writer_bool(&w, "unchecked", true);
-    size_t detail_end = k->ended.len;
-    writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
-    writer_close(&w);
-    if (k->queued != NULL) {
-        /* Its event is made in Redis, together with its outcome. */
-        detail += detail_end > detail; /* the comma */
-        STAT_DEC(self.st, commands_pending);
-        if (k->ended.overflow)
-            call_queue_ended(k->queued, outcome, TOO_LONG, sizeof TOO_LONG - 1,
-                self.now_ms - k->taken_ms, k->id);
-        else
-            call_queue_ended(k->queued, outcome, k->ended.p + detail,
-                detail_end - detail, self.now_ms - k->taken_ms, k->id);
-        buf_free(&k->ended);
-        free(k);
-        return;
-    }
-    if (k->ended.overflow || k->ended.len + LINE_REST > JOURNAL_LINE_MAX) {
-        /* No event holds it: the outcome counts, and that the rest was cut. */
-        buf_clear(&k->ended);
-        w = WRITER_INIT(&k->ended);
-        writer_open(&w, NULL, '{');
-        writer_str(&w, "commandId", k->command_id);
-        writer_str(&w, "action", k->action);
-        writer_str(&w, "outcome", outcome_info[outcome].word);
-        buf_addf(&k->ended, "," TOO_LONG);
-        writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
-        writer_close(&w);
-    }
-    if (parked != NULL || !publish_outcome(k))
-        calls_park(k);
-}
-
-void
-calls_finish_plain(
-    struct call *k, enum outcome outcome, const char *code, const char *why)
-{
-    static struct buf quoted = {.max = 1024};
-    struct ocppj_span none = {NULL, 0};
-    struct ocppj_span c = {code, code ? strlen(code) : 0};
-
-    buf_clear(&quoted);
-    writer_quote(&quoted, why, strlen(why));
-    finish(
-        k, outcome, none, c, (struct ocppj_span){quoted.p, quoted.len}, none);
-}
-
-bool
-calls_retry(void)
-{
-    while (parked != NULL) {
-        struct call *k = parked;
-        struct call *next = k->next;
-        if (!publish_outcome(k))
-            return true;
-        parked = next;
-        if (parked == NULL)
-            parked_last = &parked;
-    }
-    return false;
-}
 
 /* --- queue --------------------------------------------------------------- */
 
@@ -272,9 +84,8 @@ calls_make(const struct call_request *r)
     return k;
 }
 
-/* The master's datagram: commandId, identity, action and payload. */
-static struct call *
-make_of_datagram(const struct channel_msg *msg, const char *body)
+struct call *
+calls_of_datagram(const struct channel_msg *msg, const char *body)
 {
     return calls_make(&(struct call_request){.request = msg->id,
         .timeout_ms = msg->arg,
@@ -330,7 +141,7 @@ void
 calls_take(const struct channel_msg *msg, const char *body)
 {
     struct conn *c = conn_find(msg->conn);
-    struct call *k = make_of_datagram(msg, body);
+    struct call *k = calls_of_datagram(msg, body);
 
     if (k == NULL) {
         log_error("no memory for a command; its client will time out");
@@ -342,7 +153,7 @@ calls_take(const struct channel_msg *msg, const char *body)
             STAT_DEC(self.st, commands_pending);
             free(k);
         } else {
-            calls_finish_plain(k, OUTCOME_offline, NULL, "");
+            outcomes_finish_plain(k, OUTCOME_offline, NULL, "");
         }
         return;
     }
@@ -393,18 +204,18 @@ enqueue(struct conn *c, struct call *k)
 
     tape_return(tape);
     if (why != NULL) {
-        calls_finish_plain(k, OUTCOME_invalid, "Invalid", why);
+        outcomes_finish_plain(k, OUTCOME_invalid, "Invalid", why);
         return;
     }
     k->protocol = dialects[c->session.protocol].name;
     if (frame_size(k) > self.conf.websocket_max_output_size) {
-        calls_finish_plain(k, OUTCOME_invalid, "TooLarge",
+        outcomes_finish_plain(k, OUTCOME_invalid, "TooLarge",
             "the command is larger than websocket.max_output_size");
         return;
     }
     struct busy *b = conn_busy(c);
     if (b == NULL || b->session.calls_n >= self.conf.ocpp_call_queue) {
-        calls_finish_plain(k, OUTCOME_invalid, "QueueFull",
+        outcomes_finish_plain(k, OUTCOME_invalid, "QueueFull",
             "as many commands as ocpp.call_queue wait for this charge point");
         return;
     }
@@ -598,7 +409,7 @@ repaired(struct buf *out, const struct ocppj_frame *f, const struct json *tape,
         buf_adds(out, "{}");
     else
         secrets_put(tape, tok, out);
-    if (out->overflow) /* finish() reports that it was cut */
+    if (out->overflow) /* outcomes_finish() reports that it was cut */
         return (struct ocppj_span){NULL, 0};
     return (struct ocppj_span){out->p, out->len};
 }
@@ -613,7 +424,7 @@ calls_spoiled(struct conn *c, const struct ocppj_frame *f)
     calls_pop(c);
     if (f->type == OCPPJ_CALLRESULT)
         answer_result(c, f, OCPPJ_FORMATION_VIOLATION, f->why);
-    calls_finish_plain(k, OUTCOME_error,
+    outcomes_finish_plain(k, OUTCOME_error,
         ocppj_error_word(
             OCPPJ_FORMATION_VIOLATION, dialects[c->session.protocol].spelling),
         f->why);
@@ -659,7 +470,7 @@ calls_answered(
         remote_starts_refused(c->session.entry, k->action, k->command_id);
     if (f->type == OCPPJ_CALLERROR) {
         STAT_INC(self.st, call_errors_received[f->code]);
-        finish(k, OUTCOME_error, none, f->code_word,
+        outcomes_finish(k, OUTCOME_error, none, f->code_word,
             repaired(&description, f, tape, f->description_tok),
             repaired(&details, f, tape, f->details_tok));
     } else {
@@ -675,8 +486,8 @@ calls_answered(
             k->deviations = v.deviations;
         }
         k->deviations |= f->deviations;
-        finish(k, OUTCOME_result, repaired(&payload, f, tape, f->payload_tok),
-            none, none, none);
+        outcomes_finish(k, OUTCOME_result,
+            repaired(&payload, f, tape, f->payload_tok), none, none, none);
     }
     keep_little(&payload);
     keep_little(&description);
@@ -698,9 +509,9 @@ calls_tick(struct conn *c)
         *p = k->next;
         c->busy->session.calls_n--;
         if (k->sent)
-            calls_finish_plain(k, OUTCOME_timeout, NULL, "");
+            outcomes_finish_plain(k, OUTCOME_timeout, NULL, "");
         else
-            calls_finish_plain(k, OUTCOME_expired, NULL, "");
+            outcomes_finish_plain(k, OUTCOME_expired, NULL, "");
     }
     calls_pump(c);
 }
@@ -710,53 +521,13 @@ calls_drop(struct conn *c)
 {
     while (c->busy != NULL && c->busy->session.calls != NULL) {
         struct call *k = calls_pop(c);
-        calls_finish_plain(
+        outcomes_finish_plain(
             k, k->sent ? OUTCOME_uncertain : OUTCOME_offline, NULL, "");
     }
 }
 
-/* --- commands of dead workers, without connection ---------------------------- */
-
-void
-calls_recovered(uint64_t id_hash)
-{
-    if (recovered_n == recovered_cap) {
-        size_t    cap = recovered_cap ? 2 * recovered_cap : 256;
-        uint64_t *p = realloc(recovered, cap * sizeof *p);
-        if (p == NULL)
-            return;
-        recovered = p;
-        recovered_cap = cap;
-    }
-    recovered[recovered_n++] = id_hash;
-}
-
-void
-calls_recover(const char *line, size_t len)
-{
-    static const char type[] = "\"command.response\"";
-    const char       *value, *id;
-    size_t            n, id_len;
-
-    if (!journal_line_field(line, len, "eventType", &value, &n) ||
-        n != sizeof type - 1 || memcmp(value, type, n) != 0 ||
-        !journal_line_field(line, len, "payload", &value, &n) ||
-        !journal_line_field(value, n, "commandId", &id, &id_len))
-        return;
-    calls_recovered(hash_sum(id, id_len, 0));
-}
-
-void
-calls_forget_recovered(void)
-{
-    free(recovered);
-    recovered = NULL;
-    recovered_n = recovered_cap = 0;
-}
-
-/* A connection here has the call of this request of the master. */
-static bool
-is_held(uint64_t request)
+bool
+calls_held(uint64_t request)
 {
     for (uint32_t i = 0; i < conn_high(); i++) {
         const struct conn *c = conn_at(i);
@@ -768,36 +539,4 @@ is_held(uint64_t request)
                 return true;
     }
     return false;
-}
-
-void
-calls_settle(const struct channel_msg *msg, const char *body)
-{
-    struct call *k = make_of_datagram(msg, body);
-
-    if (k == NULL) {
-        log_error(
-            "no memory for a command's outcome; its client will time out");
-        return;
-    }
-    if (is_held(msg->id)) {
-        /* It has come from the former process of this slot, and goes on. */
-        STAT_DEC(self.st, commands_pending);
-        free(k);
-        return;
-    }
-    struct buf quoted = BUF_INIT(1024);
-    writer_quote(&quoted, k->command_id, strlen(k->command_id));
-    uint64_t h = hash_sum(quoted.p, quoted.len, 0);
-    buf_free(&quoted);
-    for (size_t i = 0; i < recovered_n; i++)
-        if (recovered[i] == h) {
-            /* Its outcome is durable already; only the client missed it. */
-            master_link_done(k->request, (unsigned)msg->arg, "{}", 2);
-            STAT_DEC(self.st, commands_pending);
-            free(k);
-            return;
-        }
-    ensure(msg->arg < OUTCOMES);
-    calls_finish_plain(k, (enum outcome)msg->arg, NULL, "");
 }

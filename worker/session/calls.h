@@ -3,10 +3,9 @@
  *
  * Each connection has a short queue, in order, with at most one CALL in
  * flight (OCPP-J 1.6 section 4.1.1). Every command ends in exactly one
- * outcome of outcome.def (promise P3): its event is appended, and when that
- * is durable, the outcome goes to the master. A CALL leaves when its event
- * command.sent is durable: after a crash of everything the journal then shows
- * which commands have no outcome (former.c).
+ * outcome (outcomes.h, promise P3). A CALL leaves when its event command.sent
+ * is durable: after a crash of everything the journal then shows which
+ * commands have no outcome (former.c).
  *
  *     take --> queued --> in flight --> result | error | timeout
  *       |         |            \------> uncertain (connection lost)
@@ -30,10 +29,6 @@ void calls_take(const struct channel_msg *msg, const char *body);
  * goes to call_queue_ended(), which makes the event. */
 void calls_take_queued(struct conn *c, struct queued_call *q,
     const char *action, const char *payload, size_t len);
-
-/* CHANNEL_settle: publishes outcome msg->arg for a command that no worker
- * holds, unless the journal has an outcome of it. */
-void calls_settle(const struct channel_msg *msg, const char *body);
 
 /* A CALLRESULT or CALLERROR of the charge point. */
 void calls_answered(
@@ -67,17 +62,5 @@ bool calls_announced(const struct conn *c);
 
 /* The session ends: what is in flight becomes uncertain, the rest offline. */
 void calls_drop(struct conn *c);
-
-/* Outcomes that the journal did not take are tried again. True while some
- * wait. */
-bool calls_retry(void);
-
-/* One line of the journal at recovery: remembers whose outcome is there. */
-void calls_recover(const char *line, size_t len);
-/* The command whose id, as JSON, has this hash ended with an event that was
- * made from the journal. */
-void calls_recovered(uint64_t id_hash);
-/* Forgets what recovery found; a while after the start. */
-void calls_forget_recovered(void);
 
 #endif

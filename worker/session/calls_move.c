@@ -10,6 +10,7 @@
 #include "ocpp/dialect.h"
 #include "registry.h"
 #include "session/calls_private.h"
+#include "session/outcomes.h"
 
 static void
 put_call(const struct call *k, struct buf *out)
@@ -44,7 +45,7 @@ calls_write(const struct conn *c, struct buf *out)
 void
 calls_put(struct buf *out)
 {
-    for (const struct call *k = calls_parked(); k != NULL; k = k->next) {
+    for (const struct call *k = outcomes_parked(); k != NULL; k = k->next) {
         fields_begin(out, "outcome");
         put_call(k, out);
         fields_put_str(out, "identity", k->identity);
@@ -118,7 +119,7 @@ take_outcome(struct fields *f)
     k->ended.max = JOURNAL_LINE_MAX;
     if (ended != NULL)
         buf_add(&k->ended, ended->value, ended->len);
-    calls_park(k);
+    outcomes_park(k);
 }
 
 static void
@@ -148,7 +149,7 @@ take_call(struct conn *c, struct fields *f)
     if (fields_find(f, "queue_epoch") != NULL)
         k->queued = call_queue_read(c, f, k->command_id, k->action);
     if (k->m == NULL && !k->unchecked) {
-        calls_finish_plain(
+        outcomes_finish_plain(
             k, k->sent ? OUTCOME_uncertain : OUTCOME_invalid, NULL, "");
         return;
     }

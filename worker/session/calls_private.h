@@ -1,5 +1,5 @@
 /*
- * calls_private: what calls.c and calls_move.c share.
+ * calls_private: a call, as calls.c, calls_move.c and outcomes.c see it.
  */
 #ifndef WORKER_SESSION_CALLS_PRIVATE_H
 #define WORKER_SESSION_CALLS_PRIVATE_H
@@ -49,13 +49,12 @@ struct call_request {
 
 /* A call with a new id, in no queue yet. NULL if memory is out. */
 struct call *calls_make(const struct call_request *r);
-/* Ends a call that is in no queue any more. */
-void calls_finish_plain(
-    struct call *k, enum outcome outcome, const char *code, const char *why);
 /* Takes the first one of its queue. */
 struct call *calls_pop(struct conn *c);
-/* Outcomes that the journal would not take, oldest first. */
-void         calls_park(struct call *k);
-struct call *calls_parked(void);
+/* The command of a datagram of the master: commandId, identity, action,
+ * payload, and "unchecked" or "". NULL if memory is out. */
+struct call *calls_of_datagram(const struct channel_msg *msg, const char *body);
+/* A connection of this worker has the call of that request of the master. */
+bool calls_held(uint64_t request);
 
 #endif

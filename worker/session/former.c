@@ -12,7 +12,7 @@
 #include "log.h"
 #include "ocpp/dialect.h"
 #include "ocpp/tape.h"
-#include "session/calls.h"
+#include "session/outcomes.h"
 #include "session/publish.h"
 
 #define HEADS 65536
@@ -252,7 +252,7 @@ end_command(const struct begun *b)
     if (publish_end(p) == 0)
         return false;
     STAT_INC(self.st, commands[OUTCOME_uncertain]);
-    calls_recovered(b->key);
+    outcomes_recovered(b->key);
     return true;
 }
 

@@ -1,0 +1,275 @@
+/* outcomes: how commands end. See outcomes.h. */
+#include "session/outcomes.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/master_link.h"
+#include "base/self.h"
+#include "clock.h"
+#include "ensure.h"
+#include "fleet/call_queue.h"
+#include "hash.h"
+#include "journal/journal.h"
+#include "journal_line.h"
+#include "log.h"
+#include "session/calls_private.h"
+#include "session/deferred.h"
+#include "session/publish.h"
+#include "session/violation.h"
+
+#define LINE_REST 2048 /* of a command.response, besides its payload */
+#define CUT "the answer is too long for an event"
+#define TOO_LONG "\"cut\":\"" CUT "\""
+
+/* Outcomes the journal would not take, oldest first. */
+static struct call  *parked;
+static struct call **parked_last = &parked;
+
+/* Hashes of the command ids whose outcome recovery found in the journal. */
+static uint64_t *recovered;
+static size_t    recovered_n, recovered_cap;
+
+static struct publish_who
+who_of(const struct call *k)
+{
+    struct publish_who who = {.identity = k->identity,
+        .identity_len = strlen(k->identity),
+        .protocol = k->protocol};
+    uint32_t           entry =
+        registry_find(self.registry, who.identity, who.identity_len, false);
+
+    if (entry != REGISTRY_NONE) {
+        who.generation = registry_at(self.registry, entry)->generation;
+        who.entry1 = entry + 1;
+    }
+    return who;
+}
+
+/* What the client of the control socket gets: the outcome, without what is too
+ * long for a datagram. */
+static void
+tell_client(struct call *k, uint64_t number)
+{
+    struct buf    cut = BUF_INIT(4096);
+    struct writer w = WRITER_INIT(&cut);
+
+    if (k->ended.len <= CHANNEL_BODY_MAX - 512) {
+        deferred_done(number, k->request, k->outcome, k->ended.p, k->ended.len);
+        return;
+    }
+    writer_open(&w, NULL, '{');
+    writer_str(&w, "commandId", k->command_id);
+    writer_str(&w, "action", k->action);
+    writer_str(&w, "outcome", outcome_info[k->outcome].word);
+    writer_u64(&w, "cutBytes", k->ended.len);
+    writer_str(&w, "hint",
+        "the answer is too long to be shown here; the event command.response "
+        "has all of it");
+    writer_close(&w);
+    deferred_done(number, k->request, k->outcome, cut.p, cut.len);
+    buf_free(&cut);
+}
+
+static bool
+publish_outcome(struct call *k)
+{
+    struct publish_who who = who_of(k);
+    struct publish    *p = publish_begin(EVENT_command, &who);
+    writer_str(&p->w, "messageId", k->id);
+    writer_str(&p->w, "action", k->action);
+    writer_raw(&p->w, "payload", k->ended.p, k->ended.len);
+    uint64_t number = publish_end(p);
+    if (number == 0)
+        return false;
+    STAT_INC(self.st, commands[k->outcome]);
+    STAT_DEC(self.st, commands_pending);
+    if (k->request != 0)
+        tell_client(k, number);
+    buf_free(&k->ended);
+    free(k);
+    return true;
+}
+
+void
+outcomes_park(struct call *k)
+{
+    k->next = NULL;
+    *parked_last = k;
+    parked_last = &k->next;
+}
+
+struct call *
+outcomes_parked(void)
+{
+    return parked;
+}
+
+/* Ends a command that is in no queue any more. payload: the CALLRESULT's;
+ * code, description, details: of the CALLERROR, or of the gateway. All JSON
+ * but code and NULL where there is none. */
+void
+outcomes_finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
+    struct ocppj_span code, struct ocppj_span description,
+    struct ocppj_span details)
+{
+    struct writer w = WRITER_INIT(&k->ended);
+
+    k->outcome = (uint8_t)outcome;
+    k->ended.max = JOURNAL_LINE_MAX;
+    writer_open(&w, NULL, '{');
+    writer_str(&w, "commandId", k->command_id);
+    writer_str(&w, "action", k->action);
+    writer_str(&w, "outcome", outcome_info[outcome].word);
+    size_t detail = k->ended.len;
+    if (payload.p != NULL)
+        writer_raw(&w, "payload", payload.p, payload.len);
+    else if (outcome == OUTCOME_result)
+        writer_str(&w, "cut", CUT);
+    if (code.p != NULL) {
+        writer_open(&w, "error", '{');
+        writer_strn(&w, "code", code.p, code.len);
+        if (description.p != NULL)
+            writer_raw(&w, "description", description.p, description.len);
+        if (details.p != NULL)
+            writer_raw(&w, "details", details.p, details.len);
+        writer_close(&w);
+    }
+    if (k->violation != NULL)
+        writer_str(&w, "violation", k->violation);
+    violation_put(&w, k->deviations);
+    if (k->unchecked)
+        writer_bool(&w, "unchecked", true);
+    size_t detail_end = k->ended.len;
+    writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
+    writer_close(&w);
+    if (k->queued != NULL) {
+        /* Its event is made in Redis, together with its outcome. */
+        detail += detail_end > detail; /* the comma */
+        STAT_DEC(self.st, commands_pending);
+        if (k->ended.overflow)
+            call_queue_ended(k->queued, outcome, TOO_LONG, sizeof TOO_LONG - 1,
+                self.now_ms - k->taken_ms, k->id);
+        else
+            call_queue_ended(k->queued, outcome, k->ended.p + detail,
+                detail_end - detail, self.now_ms - k->taken_ms, k->id);
+        buf_free(&k->ended);
+        free(k);
+        return;
+    }
+    if (k->ended.overflow || k->ended.len + LINE_REST > JOURNAL_LINE_MAX) {
+        /* No event holds it: the outcome counts, and that the rest was cut. */
+        buf_clear(&k->ended);
+        w = WRITER_INIT(&k->ended);
+        writer_open(&w, NULL, '{');
+        writer_str(&w, "commandId", k->command_id);
+        writer_str(&w, "action", k->action);
+        writer_str(&w, "outcome", outcome_info[outcome].word);
+        buf_addf(&k->ended, "," TOO_LONG);
+        writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
+        writer_close(&w);
+    }
+    if (parked != NULL || !publish_outcome(k))
+        outcomes_park(k);
+}
+
+void
+outcomes_finish_plain(
+    struct call *k, enum outcome outcome, const char *code, const char *why)
+{
+    static struct buf quoted = {.max = 1024};
+    struct ocppj_span none = {NULL, 0};
+    struct ocppj_span c = {code, code ? strlen(code) : 0};
+
+    buf_clear(&quoted);
+    writer_quote(&quoted, why, strlen(why));
+    outcomes_finish(
+        k, outcome, none, c, (struct ocppj_span){quoted.p, quoted.len}, none);
+}
+
+bool
+outcomes_retry(void)
+{
+    while (parked != NULL) {
+        struct call *k = parked;
+        struct call *next = k->next;
+        if (!publish_outcome(k))
+            return true;
+        parked = next;
+        if (parked == NULL)
+            parked_last = &parked;
+    }
+    return false;
+}
+
+/* --- commands of dead workers, without connection ---------------------------- */
+
+void
+outcomes_recovered(uint64_t id_hash)
+{
+    if (recovered_n == recovered_cap) {
+        size_t    cap = recovered_cap ? 2 * recovered_cap : 256;
+        uint64_t *p = realloc(recovered, cap * sizeof *p);
+        if (p == NULL)
+            return;
+        recovered = p;
+        recovered_cap = cap;
+    }
+    recovered[recovered_n++] = id_hash;
+}
+
+void
+outcomes_recover(const char *line, size_t len)
+{
+    static const char type[] = "\"command.response\"";
+    const char       *value, *id;
+    size_t            n, id_len;
+
+    if (!journal_line_field(line, len, "eventType", &value, &n) ||
+        n != sizeof type - 1 || memcmp(value, type, n) != 0 ||
+        !journal_line_field(line, len, "payload", &value, &n) ||
+        !journal_line_field(value, n, "commandId", &id, &id_len))
+        return;
+    outcomes_recovered(hash_sum(id, id_len, 0));
+}
+
+void
+outcomes_forget_recovered(void)
+{
+    free(recovered);
+    recovered = NULL;
+    recovered_n = recovered_cap = 0;
+}
+
+void
+outcomes_settle(const struct channel_msg *msg, const char *body)
+{
+    struct call *k = calls_of_datagram(msg, body);
+
+    if (k == NULL) {
+        log_error(
+            "no memory for a command's outcome; its client will time out");
+        return;
+    }
+    if (calls_held(msg->id)) {
+        /* It has come from the former process of this slot, and goes on. */
+        STAT_DEC(self.st, commands_pending);
+        free(k);
+        return;
+    }
+    struct buf quoted = BUF_INIT(1024);
+    writer_quote(&quoted, k->command_id, strlen(k->command_id));
+    uint64_t h = hash_sum(quoted.p, quoted.len, 0);
+    buf_free(&quoted);
+    for (size_t i = 0; i < recovered_n; i++)
+        if (recovered[i] == h) {
+            /* Its outcome is durable already; only the client missed it. */
+            master_link_done(k->request, (unsigned)msg->arg, "{}", 2);
+            STAT_DEC(self.st, commands_pending);
+            free(k);
+            return;
+        }
+    ensure(msg->arg < OUTCOMES);
+    outcomes_finish_plain(k, (enum outcome)msg->arg, NULL, "");
+}
