@@ -1,7 +1,6 @@
 /* ship: the journal's way to Redis. See ship.h. */
 #include "fleet/ship.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,11 +9,11 @@
 #include <unistd.h>
 
 #include "fleet/ship_batch.h"
+#include "fleet/ship_hint.h"
 #include "journal/journal.h"
 #include "journal/journal_id.h"
 #include "log.h"
 #include "fleet/redis.h"
-#include "helper.h"
 #include "journal_dir.h"
 #include "base/self.h"
 
@@ -43,7 +42,6 @@ struct lane {
     uint64_t cursor; /* last event sent */
     uint64_t acked;  /* last event Redis has said it has */
     uint64_t begin;  /* events up to this one are there */
-    uint64_t hint;   /* last event of it that is known to be there */
 };
 
 /* One journal on its way. */
@@ -58,12 +56,9 @@ struct journey {
     unsigned        missing; /* cursors not known yet */
     uint32_t        failed_ms;
     bool            failed;
-    bool            unnamed; /* its hint is of version 0.1 */
     struct journal_dir *files;
     uint64_t            read;    /* last event taken from the files */
-    uint64_t            hint;    /* all up to this one were there */
-    uint64_t            kept;    /* ... is in the file */
-    bool                writing; /* the helper writes the file */
+    struct ship_hint    hint;    /* what of it is there, in a file */
     uint64_t            blocked; /* the event that waits for another slot */
     uint64_t            floor;   /* all below are there, as others rely on it */
     uint64_t     acked_ms; /* time stamp of the newest event that is there */
@@ -101,47 +96,6 @@ cursor_name(const struct journey *j, char *out, size_t size)
     snprintf(out, size, "%s-%s/%u", self.shm->node, journal_id(), j->slot);
 }
 
-/* --- the hint ------------------------------------------------------------ */
-
-static void
-hint_name(const struct journey *j, char *out, size_t size)
-{
-    snprintf(out, size, "%s/w%03u.shipped", dir, j->slot);
-}
-
-/* The first line names shards, prefix and journal; "all NUMBER" and "SHARD
- * NUMBER" lines follow. A file of something else is no hint. */
-static void
-hint_read(struct journey *j)
-{
-    char     name[sizeof dir + 32], line[128], prefix[64], id[32];
-    unsigned shard, shards = 0;
-    uint64_t n;
-
-    hint_name(j, name, sizeof name);
-    FILE *f = fopen(name, "re");
-    if (f == NULL)
-        return;
-    int words = fgets(line, sizeof line, f) == NULL
-        ? 0
-        : sscanf(line, "shards %u of %63s id %31s", &shards, prefix, id);
-    /* Version 0.1 wrote no id; its cursors have other names. */
-    j->unnamed = words == 2;
-    if (words < 2 || shards != redis_shards() ||
-        strcmp(prefix, self.conf.redis_prefix) != 0 ||
-        (words == 3 && strcmp(id, journal_id()) != 0)) {
-        fclose(f);
-        return;
-    }
-    while (fgets(line, sizeof line, f) != NULL)
-        if (sscanf(line, "all %" SCNu64, &n) == 1)
-            j->hint = n;
-        else if (sscanf(line, "%u %" SCNu64, &shard, &n) == 2 && shard < shards)
-            j->lanes[shard].hint = n;
-    fclose(f);
-    j->kept = j->unnamed ? 0 : j->hint;
-}
-
 /* All events up to this one are acknowledged. */
 static uint64_t
 safe(const struct journey *j)
@@ -159,79 +113,16 @@ remember(struct journey *j)
 {
     if (!j->going)
         return;
-    j->hint = safe(j);
+    j->hint.all = safe(j);
     for (unsigned i = 0; i < redis_shards(); i++)
-        j->lanes[i].hint = j->lanes[i].acked;
-}
-
-/* Of the helper's thread: a file's new contents. */
-struct hint_job {
-    struct helper_job h;
-    struct journey   *j;
-    uint64_t          all;
-    bool              ok;
-    char              name[sizeof dir + 32];
-    struct buf        text;
-};
-
-static struct helper hints =
-    HELPER_INIT("ocppd-hints", "the disk of the journal", 64, 2000);
-
-static void
-hint_work(struct helper_job *h)
-{
-    struct hint_job *w = (struct hint_job *)h;
-    char             temp[sizeof w->name + 4];
-
-    snprintf(temp, sizeof temp, "%s.new", w->name);
-    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    if (fd < 0)
-        return; /* a full disk: the journal reports it */
-    w->ok = write(fd, w->text.p, w->text.len) == (ssize_t)w->text.len;
-    w->ok &= close(fd) == 0;
-    w->ok = w->ok && rename(temp, w->name) == 0;
-    if (!w->ok)
-        unlink(temp);
+        j->hint.of[i] = j->lanes[i].acked;
 }
 
 static void
-hint_written(struct helper_job *h)
-{
-    struct hint_job *w = (struct hint_job *)h;
-
-    w->j->writing = false;
-    if (w->ok)
-        w->j->kept = w->all;
-    buf_free(&w->text);
-    free(w);
-}
-
-/* A disk that hangs delays the file and nothing else. */
-static void
-hint_write(struct journey *j)
+write_hint(struct journey *j)
 {
     remember(j);
-    if (j->hint <= j->kept || j->writing)
-        return;
-    struct hint_job *w = calloc(1, sizeof *w);
-    if (w == NULL)
-        return;
-    w->h.work = hint_work;
-    w->h.done = hint_written;
-    w->j = j;
-    w->all = j->hint;
-    hint_name(j, w->name, sizeof w->name);
-    w->text = BUF_INIT(1 << 20);
-    buf_addf(&w->text, "shards %u of %s id %s\nall %" PRIu64 "\n",
-        redis_shards(), self.conf.redis_prefix, journal_id(), w->all);
-    for (unsigned i = 0; i < redis_shards(); i++)
-        if (j->lanes[i].hint != 0)
-            buf_addf(&w->text, "%u %" PRIu64 "\n", i, j->lanes[i].hint);
-    j->writing = helper_submit(&hints, &w->h);
-    if (!j->writing) {
-        buf_free(&w->text);
-        free(w);
-    }
+    ship_hint_write(&j->hint);
 }
 
 /* --- sending ------------------------------------------------------------- */
@@ -516,7 +407,7 @@ advance(struct journey *j)
         log_info(
             "the journal of slot %u, which has no worker any more, is shipped",
             j->slot);
-        hint_write(j);
+        write_hint(j);
         stop(j, false);
         j->ended = true;
     }
@@ -534,15 +425,16 @@ begin(struct journey *j)
         struct lane *lane = &j->lanes[i];
         /* A shard without a cursor never had an event, or Redis lost all. */
         lane->acked = lane->cursor;
-        if (lane->cursor == 0 && j->unnamed) {
-            lane->begin = j->hint;
-        } else if (lane->cursor < lane->hint) {
+        if (lane->cursor == 0 && j->hint.unnamed) {
+            lane->begin = j->hint.all;
+        } else if (lane->cursor < j->hint.of[i]) {
             log_warn("Redis has lost events of shard %u behind %016" PRIx64
                      "; they are shipped again",
                 i, lane->cursor);
             lane->begin = lane->cursor;
         } else {
-            lane->begin = lane->cursor > j->hint ? lane->cursor : j->hint;
+            lane->begin =
+                lane->cursor > j->hint.all ? lane->cursor : j->hint.all;
         }
         if (lane->begin + 1 < want.from)
             want.from = lane->begin + 1;
@@ -625,8 +517,11 @@ add_journey(unsigned slot, bool own)
     struct journey *j = calloc(1, sizeof *j);
 
     if (j == NULL ||
-        (j->lanes = calloc(redis_shards(), sizeof *j->lanes)) == NULL) {
+        (j->lanes = calloc(redis_shards(), sizeof *j->lanes)) == NULL ||
+        !ship_hint_open(&j->hint, dir, slot)) {
         log_error("no memory for shipping journal %u", slot);
+        if (j != NULL)
+            free(j->lanes);
         free(j);
         return NULL;
     }
@@ -636,7 +531,6 @@ add_journey(unsigned slot, bool own)
     j->next = journeys;
     journeys = j;
     journal_keep(slot, 0);
-    hint_read(j);
     return j;
 }
 
@@ -716,10 +610,10 @@ ship_tick(void)
             (!j->failed || self.now_ms - j->failed_ms >= RETRY_MS))
             ask(j);
         if (self.now_ms - hint_ms >= HINT_MS)
-            hint_write(j);
+            write_hint(j);
         if (!j->own)
             continue;
-        uint64_t all = j->going ? safe(j) : j->hint;
+        uint64_t all = j->going ? safe(j) : j->hint.all;
         if (journal_committed() > all) {
             uint64_t oldest = j->sent ? j->sent->first_ms : j->acked_ms;
             if (oldest == 0)
