@@ -23,62 +23,16 @@
  * a heap object per ping), but still reports pings and closes. How far it came
  * with a frame shows what was wrong with it: see verdict().
  */
-#include "net/ws.h"
+#include "net/ws_private.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include <wslay/wslay.h>
 
 #include "ensure.h"
 #include "net/deflate.h"
 #include "utf8.h"
 
-#define HELD_MAX (2 + 4 + FRAME_CONTROL_MAX) /* a masked control frame */
-#define PONGS_MAX 2048
 #define MSG_KEEP 4096 /* message memory kept within one lease */
-
-enum stage { BEFORE_START, STARTED, ENDED }; /* of the frame in wslay */
-
-struct ws {
-    wslay_event_context_ptr ctx;
-    void                   *owner;
-    uint8_t                *bits;
-    struct ws              *next; /* in the pool */
-    size_t                  max;  /* bytes of one message */
-
-    uint64_t big; /* bytes of a message that is too big; 0: not known */
-    uint8_t  begin_n;
-    char     begin[WS_BEGIN_MAX]; /* how it begins */
-
-    uint64_t       left; /* payload of this frame yet to come, bytes */
-    const uint8_t *feed; /* what wslay may read now */
-    size_t         feed_n;
-    enum stage     stage;
-    bool           control;    /* the frame in wslay is a control frame */
-    bool           busy;       /* inside ws_input() */
-    bool           open;       /* a fragmented message is not finished */
-    bool           single;     /* the frame is a message by itself */
-    bool           compressed; /* the open message, or the single one */
-    uint8_t        opcode;     /* of it */
-    uint8_t        head_n;
-    uint8_t        head[FRAME_HEAD_IN]; /* of a frame of which some is left */
-    uint64_t       sum;     /* bytes announced of the open message */
-    uint64_t       payload; /* bytes of the frame in wslay */
-    struct buf     msg;     /* of a message that came in pieces */
-    const uint8_t *whole;   /* or the message in wslay's own buffer */
-
-    enum ws_result result;
-    int            status;
-    const char    *why;
-
-    uint8_t  close[4]; /* close frame that is due */
-    uint8_t  close_n;
-    uint8_t  held_n;
-    uint16_t pongs_n;
-    uint8_t  held[HELD_MAX];
-    uint8_t  pongs[PONGS_MAX]; /* frames, ready to go */
-};
 
 static struct {
     struct ws *idle;
@@ -391,7 +345,7 @@ start(struct ws *ws, const uint8_t *p, size_t n)
     struct frame_in h;
 
     if (ws->held_n > 0) {
-        size_t room = HELD_MAX - ws->held_n;
+        size_t room = WS_HELD_MAX - ws->held_n;
         if (n < room)
             room = n;
         memcpy(ws->held + ws->held_n, p, room);
@@ -409,7 +363,7 @@ start(struct ws *ws, const uint8_t *p, size_t n)
     bool   control = h.opcode & 0x08;
     size_t whole = h.head + (control ? (size_t)h.payload : 0);
     if (h.head == 0 || f_n < whole) {
-        /* Not enough: f_n < HELD_MAX, so all of p is in it. */
+        /* Not enough: f_n < WS_HELD_MAX, so all of p is in it. */
         if (f == p)
             memcpy(ws->held, p, n);
         ws->held_n = (uint8_t)f_n;
@@ -494,114 +448,6 @@ const char *
 ws_why(const struct ws *ws)
 {
     return ws->why;
-}
-
-/* --- the move to another process ----------------------------------------- */
-
-/*
- * wslay's state cannot be written down, so it is made again: the reader feeds
- * a fresh context with frames that bring it there. What came of the message is
- * one fragment, behind it is the frame that is half read, with its own header
- * and mask. No up-call follows, because nothing in this ends a message.
- */
-
-bool
-ws_write(const struct ws *ws, struct buf *out)
-{
-    if (ws->result != WS_GO_ON)
-        return true;
-    size_t part = ws->left > 0 ? (size_t)(ws->payload - ws->left) : 0;
-    if (part > ws->msg.len || ws->close_n > 0)
-        return false;
-    fields_put_u64(out, "ws_open", ws->open);
-    fields_put_u64(out, "ws_first", ws->opcode | (ws->compressed ? 0x40 : 0));
-    fields_put_bytes(out, "ws_message", ws->msg.p, ws->msg.len - part);
-    if (ws->left > 0) {
-        fields_put_bytes(out, "ws_head", ws->head, ws->head_n);
-        fields_put_bytes(out, "ws_part", ws->msg.p + ws->msg.len - part, part);
-    }
-    if (ws->held_n > 0)
-        fields_put_bytes(out, "ws_held", ws->held, ws->held_n);
-    if (ws->pongs_n > 0)
-        fields_put_bytes(out, "ws_pongs", ws->pongs, ws->pongs_n);
-    return true;
-}
-
-size_t
-ws_bytes(const struct ws *ws)
-{
-    return ws->msg.len + HELD_MAX + ws->pongs_n;
-}
-
-bool
-ws_recorded(struct fields *f)
-{
-    return fields_find(f, "ws_open") != NULL;
-}
-
-/* A fragment with a mask of zeros. */
-static bool
-feed_fragment(struct ws *ws, uint8_t first, const struct field *v)
-{
-    struct buf frame = BUF_INIT(v->len + FRAME_HEAD_IN);
-    uint8_t    head[FRAME_HEAD_IN] = {0};
-    size_t     n = frame_head(head, FRAME_TEXT, v->len);
-
-    head[0] = first;
-    head[1] |= 0x80;
-    bool good = buf_add(&frame, head, n) && buf_add(&frame, "\0\0\0", 4) &&
-        buf_add(&frame, v->value, v->len) &&
-        ws_input(ws, (const uint8_t *)frame.p, frame.len) == WS_GO_ON;
-    buf_free(&frame);
-    return good;
-}
-
-/* The header as it came, and the payload masked again. */
-static bool
-feed_part(struct ws *ws, const struct field *head, const struct field *part)
-{
-    uint8_t *p = (uint8_t *)part->value;
-
-    if (head->len < 4)
-        return false;
-    const char *mask = head->value + head->len - 4;
-    for (size_t i = 0; i < part->len; i++)
-        p[i] ^= (uint8_t)mask[i & 3];
-    return ws_input(ws, (const uint8_t *)head->value, head->len) == WS_GO_ON &&
-        part->len < ws->left &&
-        (part->len == 0 || ws_input(ws, p, part->len) == WS_GO_ON);
-}
-
-bool
-ws_read(struct ws *ws, struct fields *f)
-{
-    bool                open = fields_bool(f, "ws_open", false);
-    unsigned            first = (unsigned)fields_u64(f, "ws_first", 0, 0x4f);
-    const struct field *message = fields_find(f, "ws_message");
-    const struct field *head = fields_find(f, "ws_head");
-    const struct field *part = fields_find(f, "ws_part");
-    const struct field *held = fields_find(f, "ws_held");
-    const struct field *pongs = fields_find(f, "ws_pongs");
-
-    /* The frame that is half read may be the first of the message. */
-    bool earlier = open && message != NULL &&
-        (head == NULL || (head->len > 0 && (head->value[0] & 0x0f) == 0));
-    if (earlier && !feed_fragment(ws, (uint8_t)first, message))
-        return false;
-    if (head != NULL && (part == NULL || !feed_part(ws, head, part)))
-        return false;
-    if (held != NULL &&
-        (ws->left > 0 || held->len > HELD_MAX ||
-            ws_input(ws, (const uint8_t *)held->value, held->len) != WS_GO_ON ||
-            ws->held_n != held->len))
-        return false;
-    if (pongs != NULL) {
-        if (pongs->len > sizeof ws->pongs)
-            return false;
-        memcpy(ws->pongs, pongs->value, pongs->len);
-        ws->pongs_n = (uint16_t)pongs->len;
-    }
-    return true;
 }
 
 /* --- leases -------------------------------------------------------------- */

@@ -1,0 +1,110 @@
+/*
+ * ws_move: what a lease holds, as part of a connection's record. See ws.h.
+ *
+ * wslay's state cannot be written down, so it is made again: the reader feeds
+ * a fresh context with frames that bring it there. What came of the message is
+ * one fragment, behind it is the frame that is half read, with its own header
+ * and mask. No up-call follows, because nothing in this ends a message.
+ */
+#include "net/ws_private.h"
+
+#include <string.h>
+
+bool
+ws_write(const struct ws *ws, struct buf *out)
+{
+    if (ws->result != WS_GO_ON)
+        return true;
+    size_t part = ws->left > 0 ? (size_t)(ws->payload - ws->left) : 0;
+    if (part > ws->msg.len || ws->close_n > 0)
+        return false;
+    fields_put_u64(out, "ws_open", ws->open);
+    fields_put_u64(out, "ws_first", ws->opcode | (ws->compressed ? 0x40 : 0));
+    fields_put_bytes(out, "ws_message", ws->msg.p, ws->msg.len - part);
+    if (ws->left > 0) {
+        fields_put_bytes(out, "ws_head", ws->head, ws->head_n);
+        fields_put_bytes(out, "ws_part", ws->msg.p + ws->msg.len - part, part);
+    }
+    if (ws->held_n > 0)
+        fields_put_bytes(out, "ws_held", ws->held, ws->held_n);
+    if (ws->pongs_n > 0)
+        fields_put_bytes(out, "ws_pongs", ws->pongs, ws->pongs_n);
+    return true;
+}
+
+size_t
+ws_bytes(const struct ws *ws)
+{
+    return ws->msg.len + WS_HELD_MAX + ws->pongs_n;
+}
+
+bool
+ws_recorded(struct fields *f)
+{
+    return fields_find(f, "ws_open") != NULL;
+}
+
+/* A fragment with a mask of zeros. */
+static bool
+feed_fragment(struct ws *ws, uint8_t first, const struct field *v)
+{
+    struct buf frame = BUF_INIT(v->len + FRAME_HEAD_IN);
+    uint8_t    head[FRAME_HEAD_IN] = {0};
+    size_t     n = frame_head(head, FRAME_TEXT, v->len);
+
+    head[0] = first;
+    head[1] |= 0x80;
+    bool good = buf_add(&frame, head, n) && buf_add(&frame, "\0\0\0", 4) &&
+        buf_add(&frame, v->value, v->len) &&
+        ws_input(ws, (const uint8_t *)frame.p, frame.len) == WS_GO_ON;
+    buf_free(&frame);
+    return good;
+}
+
+/* The header as it came, and the payload masked again. */
+static bool
+feed_part(struct ws *ws, const struct field *head, const struct field *part)
+{
+    uint8_t *p = (uint8_t *)part->value;
+
+    if (head->len < 4)
+        return false;
+    const char *mask = head->value + head->len - 4;
+    for (size_t i = 0; i < part->len; i++)
+        p[i] ^= (uint8_t)mask[i & 3];
+    return ws_input(ws, (const uint8_t *)head->value, head->len) == WS_GO_ON &&
+        part->len < ws->left &&
+        (part->len == 0 || ws_input(ws, p, part->len) == WS_GO_ON);
+}
+
+bool
+ws_read(struct ws *ws, struct fields *f)
+{
+    bool                open = fields_bool(f, "ws_open", false);
+    unsigned            first = (unsigned)fields_u64(f, "ws_first", 0, 0x4f);
+    const struct field *message = fields_find(f, "ws_message");
+    const struct field *head = fields_find(f, "ws_head");
+    const struct field *part = fields_find(f, "ws_part");
+    const struct field *held = fields_find(f, "ws_held");
+    const struct field *pongs = fields_find(f, "ws_pongs");
+
+    /* The frame that is half read may be the first of the message. */
+    bool earlier = open && message != NULL &&
+        (head == NULL || (head->len > 0 && (head->value[0] & 0x0f) == 0));
+    if (earlier && !feed_fragment(ws, (uint8_t)first, message))
+        return false;
+    if (head != NULL && (part == NULL || !feed_part(ws, head, part)))
+        return false;
+    if (held != NULL &&
+        (ws->left > 0 || held->len > WS_HELD_MAX ||
+            ws_input(ws, (const uint8_t *)held->value, held->len) != WS_GO_ON ||
+            ws->held_n != held->len))
+        return false;
+    if (pongs != NULL) {
+        if (pongs->len > sizeof ws->pongs)
+            return false;
+        memcpy(ws->pongs, pongs->value, pongs->len);
+        ws->pongs_n = (uint16_t)pongs->len;
+    }
+    return true;
+}

@@ -1,0 +1,56 @@
+/*
+ * ws_private: a lease, as ws.c and ws_move.c see it.
+ */
+#ifndef WORKER_NET_WS_PRIVATE_H
+#define WORKER_NET_WS_PRIVATE_H
+
+#include <wslay/wslay.h>
+
+#include "net/ws.h"
+
+#define WS_HELD_MAX (2 + 4 + FRAME_CONTROL_MAX) /* a masked control frame */
+#define WS_PONGS_MAX 2048
+
+enum stage { BEFORE_START, STARTED, ENDED }; /* of the frame in wslay */
+
+struct ws {
+    wslay_event_context_ptr ctx;
+    void                   *owner;
+    uint8_t                *bits;
+    struct ws              *next; /* in the pool */
+    size_t                  max;  /* bytes of one message */
+
+    uint64_t big; /* bytes of a message that is too big; 0: not known */
+    uint8_t  begin_n;
+    char     begin[WS_BEGIN_MAX]; /* how it begins */
+
+    uint64_t       left; /* payload of this frame yet to come, bytes */
+    const uint8_t *feed; /* what wslay may read now */
+    size_t         feed_n;
+    enum stage     stage;
+    bool           control;    /* the frame in wslay is a control frame */
+    bool           busy;       /* inside ws_input() */
+    bool           open;       /* a fragmented message is not finished */
+    bool           single;     /* the frame is a message by itself */
+    bool           compressed; /* the open message, or the single one */
+    uint8_t        opcode;     /* of it */
+    uint8_t        head_n;
+    uint8_t        head[FRAME_HEAD_IN]; /* of a frame of which some is left */
+    uint64_t       sum;     /* bytes announced of the open message */
+    uint64_t       payload; /* bytes of the frame in wslay */
+    struct buf     msg;     /* of a message that came in pieces */
+    const uint8_t *whole;   /* or the message in wslay's own buffer */
+
+    enum ws_result result;
+    int            status;
+    const char    *why;
+
+    uint8_t  close[4]; /* close frame that is due */
+    uint8_t  close_n;
+    uint8_t  held_n;
+    uint16_t pongs_n;
+    uint8_t  held[WS_HELD_MAX];
+    uint8_t  pongs[WS_PONGS_MAX]; /* frames, ready to go */
+};
+
+#endif
