@@ -1,6 +1,7 @@
 /*
- * redis_link: one server that redis.c talks to: connecting, greeting, back-off.
- * Private to redis.c and redis_link.c, the two files that know hiredis.
+ * redis_link: one server that redis.c talks to: look-up of its name,
+ * connecting, deadlines, back-off. Private to redis*.c, the files that know
+ * hiredis.
  */
 #ifndef WORKER_FLEET_REDIS_LINK_H
 #define WORKER_FLEET_REDIS_LINK_H
@@ -65,6 +66,11 @@ void         link_close(struct link *l);
  * nothing in a pause. */
 void link_give_up(struct link *l, const char *word, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* For redis_greeting.c: the link for which an answer on ac is, NULL if it is
+ * not wanted any more; and the end of the greeting. */
+struct link *link_awaiting(redisAsyncContext *ac, const void *reply);
+void         link_ready(struct link *l);
 
 /* In redis.c: what was built goes out on a connection. */
 bool redis_issue(redisAsyncContext *ac, redisCallbackFn *fn, void *data);
