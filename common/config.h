@@ -1,5 +1,5 @@
 /*
- * config: the settings of one daemon, as read from ocppd.conf(5).
+ * config: the settings of one daemon, ocppd.conf(5), as values in memory.
  *
  * struct config is plain memory without pointers, so that it can lie in
  * shared memory. Its fields are named section_key and made from conf.def:
@@ -17,13 +17,12 @@
 
 #include "buf.h"
 
-#define CONFIG_FILE "/etc/ocppd/ocppd.conf" /* read if it exists */
-#define CONF_FILE_MAX (1u << 20)            /* bytes of a configuration file */
-#define CONF_ERRORS 20                      /* errors reported of one reading */
-#define CONF_INCLUDED_MAX 48                /* files besides the main one */
-#define CONF_PATH_MAX 192                   /* bytes of their paths, with NUL */
-#define CONF_TEXT_MAX 128                   /* bytes of a TEXT, with its NUL */
-#define CONF_LIST_MAX 512                   /* bytes of a LIST, with its NUL */
+#define CONF_FILE_MAX (1u << 20) /* bytes of a configuration file */
+#define CONF_ERRORS 20           /* errors reported of one reading */
+#define CONF_INCLUDED_MAX 48     /* files besides the main one */
+#define CONF_PATH_MAX 192        /* bytes of their paths, with NUL */
+#define CONF_TEXT_MAX 128        /* bytes of a TEXT, with its NUL */
+#define CONF_LIST_MAX 512        /* bytes of a LIST, with its NUL */
 
 /* All choices of all knobs: CONF_ocpp_validation_strict and so on. */
 enum conf_choice {
@@ -59,53 +58,6 @@ struct config {
     char included[CONF_INCLUDED_MAX][CONF_PATH_MAX];
 };
 
-/* An override as given with -o, "section.key=value". */
-struct config_override {
-    const char *text;
-};
-
-/*
- * Reads a configuration: defaults, then the file (NULL for none), then the
- * overrides (of several for one knob the last counts), then the checks that
- * concern several knobs. Every error is one line
- *
- *   FILE:LINE: section.key = value: what is wrong; what would be right
- *
- * appended to errors; FILE:LINE is "-o" for an override, and the file alone
- * if the error belongs to no line. All errors are reported, not only the
- * first, up to CONF_ERRORS. True if there were none; otherwise *c is not to
- * be used.
- */
-bool config_read(struct config *c, const char *file,
-    const struct config_override *overrides, size_t n_overrides,
-    struct buf *errors);
-
-/* For a program that is not the daemon, such as ocppctl that looks for the
- * control socket: a setting whose ${...} this process cannot see keeps its
- * default, and settings are not checked against each other. */
-bool config_read_partial(
-    struct config *c, const char *file, struct buf *errors);
-
-/* The same as config_read() from memory, without other files; name stands for
- * FILE in the errors. */
-bool config_read_text(struct config *c, const char *name, const char *text,
-    size_t len, const struct config_override *overrides, size_t n_overrides,
-    struct buf *errors);
-
-/* Appends one line per knob of class RESTART in which next differs from
- * running, and puts the running value (and origin) back into next. */
-void config_keep_restart(
-    struct config *next, const struct config *running, struct buf *notes);
-
-/* Effective values with origins: text (aligned, one per line, in the syntax
- * of the file, so that it can be used as one) or JSON. A SECRET is shown as
- * ***. file: what was read, or NULL. */
-void config_put_text(const struct config *c, const char *file, struct buf *out);
-void config_put_json(const struct config *c, const char *file, struct buf *out);
-
-/* The table itself as mdoc(7) source, for the manual. */
-void config_put_manual(struct buf *out);
-
 /* Next item of a LIST: copies it to item, advances *cursor; false at the
  * end. Start with *cursor = the list. */
 bool config_list_next(const char **cursor, char *item, size_t size);
@@ -119,7 +71,5 @@ bool config_address(
 bool config_has_redis(const struct config *c);
 /* From this many events in a stream on, health reports that it fills up. */
 uint64_t config_stream_alarm(const struct config *c);
-
-const char *config_choice_name(enum conf_choice choice);
 
 #endif

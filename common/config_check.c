@@ -230,7 +230,7 @@ check_redis(struct checking *x)
             continue;
         enum conf_choice v =
             *(const enum conf_choice *)((const char *)c + knobs[k].offset);
-        if (strcmp(config_choice_name(v), "platform") == 0)
+        if (strcmp(knob_choice_name(v), "platform") == 0)
             fault(x, (enum conf_knob)k,
                 "asks the platform, which is reached through Redis, but "
                 "neither redis.host nor redis.socket is set; set one");

@@ -1,5 +1,5 @@
 /* config_put: settings and their table, written out. See config.h. */
-#include "config.h"
+#include "config_put.h"
 
 #include <string.h>
 

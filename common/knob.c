@@ -57,6 +57,12 @@ field_of(enum conf_knob k, const struct config *c)
 
 /* --- names --------------------------------------------------------------- */
 
+const char *
+knob_choice_name(enum conf_choice choice)
+{
+    return (unsigned)choice < CONF_CHOICES ? knob_choices[choice].word : "?";
+}
+
 enum conf_knob
 knob_find(const char *section, const char *key)
 {
@@ -341,7 +347,7 @@ knob_print(enum conf_knob k, const struct config *c, struct buf *out)
             }
         break;
     case KNOB_WORD:
-        buf_adds(out, config_choice_name(*(const enum conf_choice *)p));
+        buf_adds(out, knob_choice_name(*(const enum conf_choice *)p));
         break;
     case KNOB_TEXT:
     case KNOB_LIST:

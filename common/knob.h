@@ -56,6 +56,9 @@ extern const struct knob_choice  knob_choices[CONF_CHOICES];
 extern const struct knob_section knob_sections[];
 extern const size_t              knob_sections_n;
 
+/* "?" if there is none of that number. */
+const char *knob_choice_name(enum conf_choice choice);
+
 /* CONF_KNOBS if there is none of that name. */
 enum conf_knob knob_find(const char *section, const char *key);
 bool           knob_is_section(const char *name);

@@ -24,6 +24,8 @@
 #include "clock.h"
 #include "control/command.h"
 #include "config.h"
+#include "config_put.h"
+#include "config_read.h"
 #include "control/control.h"
 #include "control/control_socket.h"
 #include "ensure.h"

@@ -12,6 +12,7 @@
 
 #include "admin/admin.h"
 #include "clock.h"
+#include "config_read.h"
 #include "log.h"
 #include "base/master.h"
 #include "access/access.h"

@@ -14,6 +14,7 @@
 #include <ev.h>
 
 #include "config.h"
+#include "config_read.h"
 #include "shm.h"
 
 /* What ocppd exits with; the numbers are those of sysexits(3). */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "config_put.h"
 #include "control/command.h"
 #include "knob.h"
 #include "log.h"

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "config_read.h"
 #include "journal_line.h"
 
 #define RUNNING_MAX 400 /* reply codes from here on are refusals */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "config_read.h"
 #include "near.h"
 #include "since.h"
 #include "usage.h"

@@ -10,6 +10,8 @@
 
 #include "buf.h"
 #include "config.h"
+#include "config_put.h"
+#include "config_read.h"
 #include "ensure.h"
 #include "knob.h"
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "config_read.h"
 #include "ensure.h"
 #include "helper.h"
 #include "fleet/transaction_ids.h"

@@ -7,6 +7,8 @@
 
 #include "buf.h"
 #include "config.h"
+#include "config_put.h"
+#include "config_read.h"
 #include "knob.h"
 #include "unit.h"
 
@@ -65,7 +67,7 @@ values_of_each_type(void)
     CHECK_EQ(c.websocket_max_message_size, 1024);
     CHECK(!c.websocket_accept_missing_subprotocol);
     CHECK_EQ(c.ocpp_validation, CONF_ocpp_validation_strict);
-    CHECK_STR(config_choice_name(c.ocpp_validation), "strict");
+    CHECK_STR(knob_choice_name(c.ocpp_validation), "strict");
     CHECK_EQ(c.origin[CONF_KNOB_server_workers], 2);
     CHECK_EQ(c.origin[CONF_KNOB_websocket_max_message_size], 5);
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "config_read.h"
 #include "journal/journal.h"
 #include "journal_dir.h"
 #include "unit.h"

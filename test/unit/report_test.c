@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "config_read.h"
 #include "unit.h"
 
 static struct shm *s;

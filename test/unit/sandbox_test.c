@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "config_read.h"
 #include "ensure.h"
 #include "unit.h"
 

@@ -2,6 +2,7 @@
 #include "authfile.h"
 #include "cidr.h"
 #include "address_count.h"
+#include "config_read.h"
 #include "denyfile.h"
 #include "penalty.h"
 #include "printable.h"

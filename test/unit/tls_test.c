@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "config_read.h"
 #include "tls_bundle.h"
 #include "unit.h"
 
