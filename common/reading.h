@@ -1,6 +1,6 @@
 /*
  * reading: one reading of a configuration: where it stands, and its errors.
- * Private to config.c and its parts.
+ * Private to config_read.c and its parts.
  *
  * Every error is one line that names the place, the setting, what is wrong and
  * what would be right. Values of SECRET settings are never shown.
