@@ -334,3 +334,21 @@ shm_crowd_count(const struct shm *s, struct address_count_place p)
             address_count_add(shm_crowd(s), i, p, sum);
     return sum[0] < sum[1] ? sum[0] : sum[1];
 }
+
+void
+shm_sum(const struct shm *s, struct stats *sum)
+{
+    memset(sum, 0, sizeof *sum);
+    stats_sum(sum, &s->before);
+    for (unsigned i = 0; i < shm_slots(s); i++)
+        stats_sum(sum, &shm_worker(s, i)->stats);
+}
+
+const char *
+shm_state_word(int state)
+{
+    static const char *const names[] = {
+        "down", "starting", "ready", "draining", "failed", "moved"};
+
+    return state >= 0 && state <= SHM_WORKER_MOVED ? names[state] : "unknown";
+}

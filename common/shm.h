@@ -253,4 +253,10 @@ uint64_t shm_handshaking(const struct shm *s);
 /* Connections counted at a place, of all workers that live. */
 uint64_t shm_crowd_count(const struct shm *s, struct address_count_place p);
 
+/* The values of all workers and of former programs, added up. */
+void shm_sum(const struct shm *s, struct stats *sum);
+
+/* "ready" and so on, of enum shm_worker_state; "unknown" of another value. */
+const char *shm_state_word(int state);
+
 #endif

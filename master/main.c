@@ -37,7 +37,7 @@
 #include "base/up.h"
 #include "sd_notify.h"
 #include "paths.h"
-#include "admin/report.h"
+#include "admin/metrics.h"
 #include "sandbox.h"
 #include "access/access.h"
 #include "workers/supervise.h"

@@ -12,6 +12,7 @@
 #include "admin/http_answer.h"
 #include "admin/http_api.h"
 #include "admin/http_places.h"
+#include "admin/metrics.h"
 #include "admin/report.h"
 #include "base/master.h"
 #include "log.h"

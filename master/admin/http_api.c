@@ -11,7 +11,6 @@
 #include "admin/http_answer.h"
 #include "admin/http.h"
 #include "admin/http_places.h"
-#include "admin/report.h"
 #include "base/master.h"
 #include "cidr.h"
 #include "clock.h"

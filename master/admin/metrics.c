@@ -1,6 +1,6 @@
 /*
  * metrics: the numbers of stats.def, for people, programs and Prometheus.
- * See report.h.
+ * See metrics.h.
  *
  * Everything loops over stat_info[], so a row added to the table appears
  * everywhere. The few numbers that are no row (state of the workers, limits,
@@ -13,18 +13,9 @@
 
 #include "clock.h"
 #include "mdoc.h"
-#include "admin/report.h"
+#include "admin/metrics.h"
 #include "version.h"
 #include "writer.h"
-
-void
-metrics_sum(const struct shm *s, struct stats *sum)
-{
-    memset(sum, 0, sizeof *sum);
-    stats_sum(sum, &s->before);
-    for (unsigned i = 0; i < shm_slots(s); i++)
-        stats_sum(sum, &shm_worker(s, i)->stats);
-}
 
 static const stat_value *
 values(const struct stats *st, const struct stat_info *info)
@@ -84,7 +75,7 @@ metrics_text(const struct shm *s, const char *pattern, struct buf *out)
     struct stats sum;
     bool         any = false;
 
-    metrics_sum(s, &sum);
+    shm_sum(s, &sum);
     for (size_t i = 0; i < stat_info_count; i++) {
         const struct stat_info *info = &stat_info[i];
         if (!matches(pattern, info->name))
@@ -134,7 +125,7 @@ metrics_json(const struct shm *s, const char *pattern, struct buf *out)
     struct stats  sum;
     bool          any = false;
 
-    metrics_sum(s, &sum);
+    shm_sum(s, &sum);
     writer_open(&w, NULL, '{');
     for (size_t i = 0; i < stat_info_count; i++) {
         const struct stat_info *info = &stat_info[i];
@@ -303,7 +294,7 @@ prometheus_daemon(const struct shm *s, struct buf *out)
     }
     metrics_put_head(out, "workers", "gauge", "Worker processes by state");
     for (int i = 0; i <= SHM_WORKER_FAILED; i++)
-        buf_addf(out, "ocppd_workers{state=\"%s\"} %u\n", report_state(i),
+        buf_addf(out, "ocppd_workers{state=\"%s\"} %u\n", shm_state_word(i),
             states[i]);
     counter(out, "worker_restarts_total", "Successors of worker processes",
         restarts);
@@ -369,7 +360,7 @@ metrics_prometheus(const struct shm *s, struct buf *out)
 {
     struct stats sum;
 
-    metrics_sum(s, &sum);
+    shm_sum(s, &sum);
     prometheus_daemon(s, out);
     prometheus_tls(s, out);
     metrics_models(s, out);

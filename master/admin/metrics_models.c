@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/report.h"
+#include "admin/metrics.h"
 
 #define ROWS (REGISTRY_MODEL_OTHER + 1)
 

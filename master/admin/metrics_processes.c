@@ -13,7 +13,7 @@
 
 #include "clock.h"
 #include "journal_line.h"
-#include "admin/report.h"
+#include "admin/metrics.h"
 
 #define NAME_LEN 24
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/when.h"
 #include "clock.h"
 #include "log.h"
 #include "version.h"
@@ -13,49 +14,6 @@
 
 /* A limit that refused a handshake is a problem for this long. */
 #define LIMIT_RECENT_S 60
-
-const char *
-report_state(int state)
-{
-    static const char *const names[] = {
-        "down", "starting", "ready", "draining", "failed", "moved"};
-
-    return state >= 0 && state <= SHM_WORKER_MOVED ? names[state] : "unknown";
-}
-
-void
-report_ago(struct buf *out, uint64_t now, uint64_t then)
-{
-    char text[CLOCK_DURATION_LEN];
-
-    if (then == 0) {
-        buf_adds(out, "never");
-        return;
-    }
-    uint64_t age = now > then ? now - then : 0;
-    if (age >= 2 * 86400)
-        snprintf(text, sizeof text, "%" PRIu64 "d", age / 86400);
-    else if (age >= 2 * 3600)
-        snprintf(text, sizeof text, "%" PRIu64 "h", age / 3600);
-    else if (age >= 2 * 60)
-        snprintf(text, sizeof text, "%" PRIu64 "m", age / 60);
-    else
-        snprintf(text, sizeof text, "%" PRIu64 "s", age);
-    buf_addf(out, "%s ago", text);
-}
-
-void
-report_time(struct buf *out, uint64_t then)
-{
-    char text[CLOCK_RFC3339_LEN + 1];
-
-    if (then == 0) {
-        buf_adds(out, "never");
-        return;
-    }
-    clock_rfc3339(text, then * 1000);
-    buf_addf(out, "%.19sZ", text);
-}
 
 static int
 state_of(const struct shm_worker *w)
@@ -129,7 +87,8 @@ worker_problems(struct problems *p, const struct shm *s, unsigned i)
         problem(p, REPORT_DEGRADED, "worker %u stays down: %s", i,
             words[0] ? words : "it did not say why; see the log");
     else if (state == SHM_WORKER_DOWN || state == SHM_WORKER_STARTING)
-        problem(p, REPORT_DEGRADED, "worker %u is %s", i, report_state(state));
+        problem(
+            p, REPORT_DEGRADED, "worker %u is %s", i, shm_state_word(state));
     else if (w->alive_ms != 0 && now > w->alive_ms + SHM_STALE_MS)
         problem(p, REPORT_DEGRADED,
             "worker %u made no progress for %" PRIu64 " s", i,
@@ -272,7 +231,7 @@ put_worker(struct writer *w, const struct shm *s, unsigned i)
     writer_open(w, NULL, '{');
     writer_u64(w, "worker", i);
     writer_i64(w, "pid", k->pid);
-    writer_str(w, "state", report_state(state_of(k)));
+    writer_str(w, "state", shm_state_word(state_of(k)));
     writer_u64(w, "connections", stat_get(&k->stats.connections));
     if (k->pid != 0) {
         writer_u64(w, "uptimeMs", clock_mono_ms() - k->started_ms);
@@ -302,7 +261,7 @@ report_health(const struct shm *s, struct buf *out)
     struct config c;
     char          text[64];
 
-    metrics_sum(s, &sum);
+    shm_sum(s, &sum);
     shm_config_read(s, &c);
     enum report_health h = find_problems(s, &c, &sum, NULL, NULL);
 
@@ -407,7 +366,7 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
         s->draining ? ", draining" : "");
     find_problems(s, c, sum, NULL, out);
     buf_addf(out, "  running      %s, since ", age);
-    report_time(out, s->started_wall_ms / 1000);
+    when_put(out, s->started_wall_ms / 1000);
     buf_addf(out, ", pid %d\n", s->master_pid);
     buf_addf(out, "  workers      %u of %u ready\n",
         count_state(s, SHM_WORKER_READY), shm_slots(s));
@@ -416,7 +375,7 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
         if (k->died_wall_ms == 0)
             continue;
         buf_addf(out, "  worker %-3u   died ", i);
-        report_ago(out, now, k->died_wall_ms / 1000);
+        when_ago(out, now, k->died_wall_ms / 1000);
         buf_addf(out, " (%u times in all); it %.*s\n", k->deaths,
             (int)strnlen(k->death, sizeof k->death), k->death);
     }
@@ -437,7 +396,7 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
     buf_addf(out, "  config       %s\n",
         conf_file ? conf_file : "no file, built-in defaults");
     buf_adds(out, "  last reload  ");
-    report_ago(out, now, s->reload_wall_ms / 1000);
+    when_ago(out, now, s->reload_wall_ms / 1000);
     if (s->reload_wall_ms != 0)
         buf_addf(out, ": %.*s", (int)sizeof s->reload_words, s->reload_words);
     buf_addc(out, '\n');
@@ -451,7 +410,7 @@ report_status(
     struct stats  sum;
     struct config c;
 
-    metrics_sum(s, &sum);
+    shm_sum(s, &sum);
     shm_config_read(s, &c);
     (json ? status_json : status_text)(s, conf_file, &c, &sum, out);
 }
@@ -470,7 +429,7 @@ worker_line(const struct shm *s, unsigned i, struct buf *out)
         clock_duration(age, now - k->started_ms);
     buf_addf(out,
         "%6u  %-8s  %7d  %10s  %6u  %11" PRIu64 "  %12" PRIu64 "  %10" PRIu64,
-        i, report_state(state), k->pid, age, k->incarnation,
+        i, shm_state_word(state), k->pid, age, k->incarnation,
         stat_get(&k->stats.connections), stat_get(&k->stats.messages_in),
         stat_get(&k->stats.events));
     if (k->words[0] != '\0')
@@ -488,7 +447,7 @@ worker_object(struct writer *w, const struct shm *s, unsigned i)
 
     writer_open(w, NULL, '{');
     writer_u64(w, "worker", i);
-    writer_str(w, "state", report_state(state_of(k)));
+    writer_str(w, "state", shm_state_word(state_of(k)));
     writer_i64(w, "pid", k->pid);
     writer_u64(w, "starts", k->incarnation);
     writer_u64(w, "uptimeMs", k->pid ? now - k->started_ms : 0);

@@ -27,14 +27,6 @@ void report_status(
     const struct shm *s, const char *conf_file, bool json, struct buf *out);
 void report_workers(const struct shm *s, bool json, struct buf *out);
 
-/* "5m ago", "never" for 0; now and then in Unix seconds. */
-void report_ago(struct buf *out, uint64_t now, uint64_t then);
-/* RFC 3339 of Unix seconds, "never" for 0. */
-void report_time(struct buf *out, uint64_t then);
-
-/* "ready" and so on, of enum shm_worker_state. */
-const char *report_state(int state);
-
 /* --- report_redis.c ------------------------------------------------------ */
 
 struct writer;
@@ -67,29 +59,5 @@ void report_tls_text(
     struct buf *out, const struct shm *s, uint64_t expiring_ms);
 void report_tls_problems(
     const struct shm *s, const struct config *c, report_say *say, void *ctx);
-
-/* --- metrics.c ----------------------------------------------------------- */
-
-/* `ocppctl stats`; pattern as of fnmatch(3) over names, NULL for all. False
- * if it matches none. */
-bool metrics_text(const struct shm *s, const char *pattern, struct buf *out);
-bool metrics_json(const struct shm *s, const char *pattern, struct buf *out);
-/* /metrics, in the text format of Prometheus 0.0.4. */
-void metrics_prometheus(const struct shm *s, struct buf *out);
-/* The process_ metrics, in the same format. In the admin process only: it opens
- * files. */
-void metrics_processes(const struct shm *s, struct buf *out);
-/* The head of a metric (name without ocppd_), and text as it may stand in a
- * label. */
-void metrics_put_head(
-    struct buf *out, const char *name, const char *type, const char *help);
-void metrics_put_label(struct buf *out, const char *text);
-/* Connected charge points by version, vendor and model, in the same format. */
-void metrics_models(const struct shm *s, struct buf *out);
-/* The table as mdoc(7), for ocppd-stats(7). */
-void metrics_put_manual(struct buf *out);
-
-/* Reads every value of all workers, added up. */
-void metrics_sum(const struct shm *s, struct stats *sum);
 
 #endif

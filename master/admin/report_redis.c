@@ -86,7 +86,7 @@ report_redis(struct writer *w, const struct shm *s, const struct config *c)
         writer_null(w, "redis");
         return;
     }
-    metrics_sum(s, &sum);
+    shm_sum(s, &sum);
     writer_open(w, "redis", '{');
     writer_str(w, "status", overall(s, word));
     writer_u64(w, "lagMs", MOST(s, ship_lag_ms));
@@ -125,7 +125,7 @@ report_redis_text(struct buf *out, const struct shm *s, const struct config *c)
             "this gateway is alone: redis.host and redis.socket are empty\n");
         return;
     }
-    metrics_sum(s, &sum);
+    shm_sum(s, &sum);
     if (c->redis_socket[0] != '\0')
         buf_addf(out, "redis at %s", c->redis_socket);
     else

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "admin/report.h"
+#include "base/when.h"
 #include "clock.h"
 #include "registry.h"
 #include "writer.h"
@@ -88,7 +89,7 @@ static void
 put_text(void *ctx, const struct registry_entry *e, uint64_t end)
 {
     buf_adds(ctx, "  ");
-    report_time(ctx, end);
+    when_put(ctx, end);
     buf_addc(ctx, ' ');
     for (unsigned i = 0; i < e->name_len; i++)
         buf_addc(ctx,
@@ -105,7 +106,7 @@ report_tls(struct writer *w, const struct shm *s, uint64_t expiring_ms)
     char         text[CLOCK_RFC3339_LEN + 1];
     uint64_t     now = clock_wall_ms();
 
-    metrics_sum(s, &sum);
+    shm_sum(s, &sum);
     writer_open(w, "files", '[');
     for (uint32_t i = 0; i < files(s); i++) {
         struct shm_tls_file f = file_at(s, i);
@@ -152,13 +153,13 @@ report_tls_text(struct buf *out, const struct shm *s, uint64_t expiring_ms)
     struct stats sum;
     uint64_t     now = clock_wall_ms();
 
-    metrics_sum(s, &sum);
+    shm_sum(s, &sum);
     if (s->tls_loaded_ms == 0)
         buf_adds(out, "TLS is not configured (server.listen_tls)\n");
     for (uint32_t i = 0; i < files(s); i++) {
         struct shm_tls_file f = file_at(s, i);
         buf_addf(out, "%-9s  %-24s  until ", f.type, f.name);
-        report_time(out, f.not_after > 0 ? (uint64_t)f.not_after : 0);
+        when_put(out, f.not_after > 0 ? (uint64_t)f.not_after : 0);
         buf_addf(out, "  %" PRId64 " days  %s\n",
             (f.not_after - (int64_t)(now / 1000)) / 86400, f.file);
     }

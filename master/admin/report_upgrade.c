@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "admin/report.h"
+#include "base/when.h"
 #include "clock.h"
 #include "shm.h"
 #include "writer.h"
@@ -43,7 +44,7 @@ report_upgrade_text(struct buf *out, const struct shm *s, uint64_t now)
 {
     if (s->upgrades > 0) {
         buf_adds(out, "  in service   since ");
-        report_time(out, s->service_wall_ms / 1000);
+        when_put(out, s->service_wall_ms / 1000);
         buf_addf(out, ", through %u upgrades\n", s->upgrades);
     }
     if (s->upgrading)
@@ -51,7 +52,7 @@ report_upgrade_text(struct buf *out, const struct shm *s, uint64_t now)
     if (s->upgrade_wall_ms == 0)
         return;
     buf_adds(out, "  last upgrade ");
-    report_ago(out, now, s->upgrade_wall_ms / 1000);
+    when_ago(out, now, s->upgrade_wall_ms / 1000);
     if (s->upgrade_failed)
         buf_addf(out, " failed: %.*s; the old program goes on\n",
             (int)sizeof s->upgrade_words, s->upgrade_words);

@@ -4,7 +4,6 @@
 #include <time.h>
 
 #include "admin/http.h"
-#include "admin/report.h"
 #include "clock.h"
 #include "writer.h"
 
@@ -38,7 +37,7 @@ take(void)
     static struct stats sum;
     struct sample s = {.wall_ms = clock_wall_ms(), .mono_ms = clock_mono_ms()};
 
-    metrics_sum(shm_of, &sum);
+    shm_sum(shm_of, &sum);
 #define X(name) s.name = stat_get(&sum.name);
     COLUMNS(X)
 #undef X

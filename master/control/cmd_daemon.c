@@ -13,6 +13,7 @@
 #include "log.h"
 #include "base/master.h"
 #include "base/up.h"
+#include "admin/metrics.h"
 #include "admin/report.h"
 #include "journal_dir.h"
 #include "workers/rebalance.h"

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "base/when.h"
 #include "clock.h"
 #include "close.h"
 #include "control/command.h"
@@ -17,7 +18,6 @@
 #include "control/refused.h"
 #include "base/master.h"
 #include "printable.h"
-#include "admin/report.h"
 #include "workers/supervise.h"
 #include "writer.h"
 
@@ -293,7 +293,7 @@ put_ago_column(struct buf *out, uint64_t now, uint64_t then)
 {
     struct buf text = BUF_INIT(64);
 
-    report_ago(&text, now, then);
+    when_ago(&text, now, then);
     buf_addf(out, "  %9s", buf_cstr(&text));
     buf_free(&text);
 }
@@ -441,10 +441,10 @@ show_line(struct buf *out, const char *key, uint64_t now, uint64_t then,
     const char *word, const char *sentence)
 {
     buf_addf(out, "%-16s ", key);
-    report_time(out, then);
+    when_put(out, then);
     if (then != 0) {
         buf_adds(out, " (");
-        report_ago(out, now, then);
+        when_ago(out, now, then);
         buf_adds(out, ")");
         if (word != NULL)
             buf_addf(out, " %s: %s", word, sentence);
@@ -473,7 +473,7 @@ put_profile(uint32_t entry, struct writer *w, struct buf *lines)
         profile == 3 ? "TLS with a client certificate" : "TLS");
     if (end != 0) {
         buf_adds(lines, "certificate ends ");
-        report_time(lines, end);
+        when_put(lines, end);
         buf_addc(lines, '\n');
     }
 }

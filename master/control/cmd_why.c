@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/report.h"
 #include "base/master.h"
 #include "address.h"
+#include "base/when.h"
 #include "clock.h"
 #include "close.h"
 #include "control/command.h"
@@ -95,7 +95,7 @@ struct story {
 static void
 put_ago(struct buf *out, uint64_t then)
 {
-    report_ago(out, clock_wall_ms() / 1000, then);
+    when_ago(out, clock_wall_ms() / 1000, then);
 }
 
 /* The member of the worker's answer as a number; 0 without. */
@@ -145,7 +145,7 @@ tell_here(const struct story *s, struct buf *out)
 
     address_text(addr, packed, e->port);
     buf_adds(out, " is connected since ");
-    report_time(out, e->since);
+    when_put(out, e->since);
     buf_adds(out, " (");
     put_ago(out, e->since);
     buf_addf(out, ") from %s, on worker %u", addr, cref_slot(owner));
@@ -190,7 +190,7 @@ tell_certificate(const struct story *s, struct buf *out)
         return;
     buf_addf(out, " Its client certificate %s ",
         s->certificate_end > now ? "is valid until" : "has expired:");
-    report_time(out, s->certificate_end);
+    when_put(out, s->certificate_end);
     if (s->certificate_end > now)
         buf_addf(out, " (%" PRIu64 " days more)",
             (s->certificate_end - now) / 86400);

@@ -1,10 +1,12 @@
 /* Shared memory is reported as /health, /metrics and stats. */
+#include "admin/metrics.h"
 #include "admin/report.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/when.h"
 #include "clock.h"
 #include "config_read.h"
 #include "unit.h"
@@ -183,14 +185,14 @@ ages_are_short(void)
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         buf_clear(&out);
-        report_ago(&out, 1000000, 1000000 - rows[i].age);
+        when_ago(&out, 1000000, 1000000 - rows[i].age);
         CHECK_STR(buf_cstr(&out), rows[i].want);
     }
     buf_clear(&out);
-    report_ago(&out, 5, 9); /* the clock was set back */
+    when_ago(&out, 5, 9); /* the clock was set back */
     CHECK_STR(buf_cstr(&out), "0s ago");
     buf_clear(&out);
-    report_ago(&out, 5, 0);
+    when_ago(&out, 5, 0);
     CHECK_STR(buf_cstr(&out), "never");
 }
 
