@@ -42,7 +42,7 @@ CTL     = $(patsubst %.c,$(B)/%.o,$(wildcard master/ctl/*.c))
 WORKER  = $(patsubst %.c,$(B)/%.o,$(wildcard worker/*.c worker/*/*.c)) $(DIALECTS:%=$(B)/gen/%.o)
 SIM     = $(patsubst %.c,$(B)/%.o,$(wildcard test/sim/*.c))
 # The simulator speaks TLS with the gateway's own record layer.
-SIM_TLS = $(patsubst %,$(B)/worker/net/%.o,deflate record record_keys record_slab tls_client tls_context tls_explain tls_handshake tls_name tls_pem tls_tickets)
+SIM_TLS = $(patsubst %,$(B)/worker/net/%.o,aead deflate record record_keys record_slab tls_client tls_context tls_explain tls_handshake tls_name tls_pem tls_tickets)
 UNIT    = $(patsubst test/unit/%.c,$(B)/unit/%,$(wildcard test/unit/*_test.c))
 FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
 MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 ocppd-http.7 ocppd-stats.7 ocppd-redis.7 ocppsim.1)

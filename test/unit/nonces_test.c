@@ -1,14 +1,13 @@
 /* No key is used twice with one nonce: over a million records, with
  * KeyUpdates, records that are taken back, connections that move, and the
- * limit of RFC 8446 5.5. What reaches the AEAD is seen at the door to OpenSSL:
- * this program's EVP_EncryptInit_ex2() comes before the library's. */
+ * limit of RFC 8446 5.5. What reaches the AEAD is seen at the door to OpenSSL
+ * (nonce_spy.h). */
 #include "net/record.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
-#include <openssl/evp.h>
 
 #include "net/record_slab.h"
+#include "../nonce_spy.h"
 #include "unit.h"
 
 #define RECORDS 1000000
@@ -25,13 +24,13 @@ static uint64_t     seals, twice, updates, moves, taken;
 
 /* Open addressing; an entry that was taken back may come once more. */
 static void
-note(const uint8_t *key, size_t n, const uint8_t *nonce)
+nonce_spy_note(const uint8_t *key, size_t n, const uint8_t *nonce, size_t m)
 {
     struct seal s = {.used = 1};
     uint64_t    h = UINT64_C(0xcbf29ce484222325);
 
     memcpy(s.key, key, n);
-    memcpy(s.nonce, nonce, 12);
+    memcpy(s.nonce, nonce, m);
     for (size_t i = 0; i < 44; i++)
         h = (h ^ ((uint8_t *)&s)[i]) * UINT64_C(0x100000001b3);
     size_t at = (size_t)(h ^ h >> 32) & (TABLE - 1);
@@ -42,21 +41,6 @@ note(const uint8_t *key, size_t n, const uint8_t *nonce)
         twice++;
     table[at] = s;
     last = &table[at];
-}
-
-int
-EVP_EncryptInit_ex2(EVP_CIPHER_CTX *ctx, const EVP_CIPHER *cipher,
-    const unsigned char *key, const unsigned char *iv,
-    const OSSL_PARAM params[])
-{
-    static int (*real)(EVP_CIPHER_CTX *, const EVP_CIPHER *,
-        const unsigned char *, const unsigned char *, const OSSL_PARAM *);
-
-    if (real == NULL)
-        *(void **)&real = dlsym(RTLD_NEXT, "EVP_EncryptInit_ex2");
-    if (key != NULL && iv != NULL)
-        note(key, (size_t)EVP_CIPHER_CTX_get_key_length(ctx), iv);
-    return real(ctx, cipher, key, iv, params);
 }
 
 static uint32_t numbers[CONNECTIONS];

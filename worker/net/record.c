@@ -1,39 +1,28 @@
 /* record: the record layer of TLS 1.2 and 1.3. See record.h. */
 #include "net/record.h"
 
+#include <endian.h>
 #include <string.h>
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
 
-#define TAG 16
+#include "net/aead.h"
+
+#define TAG AEAD_TAG
 #define EXPLICIT 8 /* nonce bytes on the wire: TLS 1.2 with AES-GCM */
 #define KEY_UPDATE 24
 #define NEW_SESSION_TICKET 4
 #define READ_MARGIN (1u << 24) /* what may come until the next look */
 
-/* One context per suite and direction for all connections: a key is set with
- * each record. */
-static EVP_CIPHER_CTX *opener[RECORD_SUITES], *sealer[RECORD_SUITES];
+/* For all connections: a key goes along with each record. */
+static struct aead *ciphers[RECORD_SUITES];
 
 bool
 record_init(void)
 {
     for (int s = 0; s < RECORD_SUITES; s++) {
-        EVP_CIPHER *c =
-            EVP_CIPHER_fetch(NULL, record_parameters[s].cipher, NULL);
-        if (c == NULL)
-            return false;
-        if (opener[s] == NULL)
-            opener[s] = EVP_CIPHER_CTX_new();
-        if (sealer[s] == NULL)
-            sealer[s] = EVP_CIPHER_CTX_new();
-        bool good = opener[s] != NULL && sealer[s] != NULL &&
-            EVP_CIPHER_get_key_length(c) == record_parameters[s].key &&
-            EVP_CIPHER_get_iv_length(c) == 12 &&
-            EVP_DecryptInit_ex2(opener[s], c, NULL, NULL, NULL) == 1 &&
-            EVP_EncryptInit_ex2(sealer[s], c, NULL, NULL, NULL) == 1;
-        EVP_CIPHER_free(c);
-        if (!good)
+        if (ciphers[s] == NULL)
+            ciphers[s] =
+                aead_new(record_parameters[s].cipher, record_parameters[s].key);
+        if (ciphers[s] == NULL)
             return false;
     }
     return record_keys_init();
@@ -42,8 +31,17 @@ record_init(void)
 static void
 put64(uint8_t *p, uint64_t v)
 {
-    for (int i = 7; i >= 0; i--, v >>= 8)
-        p[i] = (uint8_t)v;
+    v = htobe64(v);
+    memcpy(p, &v, sizeof v);
+}
+
+static uint64_t
+get64(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof v);
+    return be64toh(v);
 }
 
 /* --- the AEAD ------------------------------------------------------------ */
@@ -51,16 +49,13 @@ put64(uint8_t *p, uint64_t v)
 static void
 make_nonce(const struct record *r, bool write, uint64_t sent, uint8_t nonce[12])
 {
-    uint8_t count[8];
+    const uint8_t *iv = write ? r->write_iv : r->read_iv;
 
-    memcpy(nonce, write ? r->write_iv : r->read_iv, 12);
-    if (record_explicit_nonce(r)) {
-        put64(nonce + 4, sent);
-        return;
-    }
-    put64(count, write ? r->write_seq : r->read_seq);
-    for (int i = 0; i < 8; i++)
-        nonce[4 + i] ^= count[i];
+    memcpy(nonce, iv, 4);
+    put64(nonce + 4,
+        record_explicit_nonce(r)
+            ? sent
+            : get64(iv + 4) ^ (write ? r->write_seq : r->read_seq));
 }
 
 /* The data that is authenticated besides: the header in TLS 1.3, with the
@@ -83,26 +78,14 @@ make_extra(const struct record *r, bool write, uint8_t type, size_t wire,
     return at;
 }
 
-static uint64_t
-get64(const uint8_t *p)
-{
-    uint64_t v = 0;
-
-    for (int i = 0; i < 8; i++)
-        v = v << 8 | p[i];
-    return v;
-}
-
 /* Decrypts the record at p, whose body has n bytes, in place. */
 static bool
 decrypt(struct record *r, uint8_t *p, size_t n, uint8_t **text, size_t *len)
 {
-    EVP_CIPHER_CTX *ctx = opener[r->suite];
-    uint8_t         nonce[12], extra[13], type = p[0];
-    uint8_t        *body = p + RECORD_HEAD;
-    size_t          wire = n;
-    uint64_t        sent = 0;
-    int             done = 0, rest = 0;
+    uint8_t  nonce[12], extra[13], type = p[0];
+    uint8_t *body = p + RECORD_HEAD;
+    size_t   wire = n;
+    uint64_t sent = 0;
 
     if (record_explicit_nonce(r)) {
         if (n < EXPLICIT + TAG)
@@ -116,14 +99,8 @@ decrypt(struct record *r, uint8_t *p, size_t n, uint8_t **text, size_t *len)
     n -= TAG;
     make_nonce(r, false, sent, nonce);
     size_t m = make_extra(r, false, type, wire, n, extra);
-    /* The tag goes along with the key: one call less into the provider. */
-    OSSL_PARAM tag[] = {OSSL_PARAM_construct_octet_string(
-                            OSSL_CIPHER_PARAM_AEAD_TAG, body + n, TAG),
-        OSSL_PARAM_construct_end()};
-    if (EVP_DecryptInit_ex2(ctx, NULL, record_key(r, false), nonce, tag) != 1 ||
-        EVP_DecryptUpdate(ctx, NULL, &done, extra, (int)m) != 1 ||
-        (n > 0 && EVP_DecryptUpdate(ctx, body, &done, body, (int)n) != 1) ||
-        EVP_DecryptFinal_ex(ctx, body + n, &rest) != 1)
+    if (!aead_open(ciphers[r->suite], record_key(r, false), nonce, extra, m,
+            body, n, body + n))
         return false;
     r->read_seq++;
     *text = body;
@@ -136,15 +113,14 @@ static size_t
 encrypt(
     struct record *r, uint8_t type, const uint8_t *p, size_t n, uint8_t *out)
 {
-    EVP_CIPHER_CTX *ctx = sealer[r->suite];
-    uint8_t         nonce[12], extra[13], *body = out + RECORD_HEAD;
-    bool            tls13 = r->version == RECORD_TLS13;
-    size_t          wire = n + TAG +
+    uint8_t nonce[12], extra[13], *body = out + RECORD_HEAD;
+    bool    tls13 = r->version == RECORD_TLS13;
+    uint64_t explicit =
+        record_explicit_nonce(r) ? record_nonce(r, r->write_seq) : 0;
+    size_t wire = n + TAG +
         (tls13                             ? 1
                 : record_explicit_nonce(r) ? EXPLICIT
                                            : 0);
-    uint64_t explicit = record_nonce(r, r->write_seq);
-    int done = 0, rest = 0;
 
     out[0] = tls13 ? RECORD_DATA : type;
     out[1] = out[2] = 3;
@@ -160,14 +136,8 @@ encrypt(
         memcpy(body, p, n);
     if (tls13)
         body[n++] = type;
-    OSSL_PARAM tag[] = {OSSL_PARAM_construct_octet_string(
-                            OSSL_CIPHER_PARAM_AEAD_TAG, body + n, TAG),
-        OSSL_PARAM_construct_end()};
-    if (EVP_EncryptInit_ex2(ctx, NULL, record_key(r, true), nonce, NULL) != 1 ||
-        EVP_EncryptUpdate(ctx, NULL, &done, extra, (int)m) != 1 ||
-        (n > 0 && EVP_EncryptUpdate(ctx, body, &done, body, (int)n) != 1) ||
-        EVP_EncryptFinal_ex(ctx, body + n, &rest) != 1 ||
-        EVP_CIPHER_CTX_get_params(ctx, tag) != 1)
+    if (!aead_seal(ciphers[r->suite], record_key(r, true), nonce, extra, m,
+            body, n, body + n))
         return 0;
     r->write_seq++;
     return RECORD_HEAD + wire;

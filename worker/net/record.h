@@ -7,7 +7,7 @@
  * record of 76 to 204 bytes, whose size depends on the version and the suite.
  *
  * Pure: it touches no socket and no clock, and allocates nothing per
- * connection. Only libcrypto's EVP interface is used.
+ * connection. The ciphers are libcrypto's (aead.h).
  *
  * A nonce must never be used twice under one key. Therefore bytes that
  * record_seal() returned are sent or the connection ends; record_unseal()
