@@ -18,32 +18,54 @@ enum form {
     FORM_KNOWN = 10
 };
 
-/* The statuses of IdTagInfo, in the forms behind FORM_DRAFT and FORM_KNOWN;
- * the last one stands for any other text. */
+/* Answers that take no memory beside the words. The status of a start of 1.6
+ * stands in the forms behind FORM_DRAFT and FORM_KNOWN, the last of which
+ * stands for any other text. An event of 2.x has the EVENT bit, and in place of
+ * the transaction id its answer as an index: 0 is {}, the others are the
+ * statuses of idTokenInfo. */
 static const char *const statuses[] = {
     "Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"};
+static const char *const token_statuses[] = {"", "Accepted", "Blocked",
+    "ConcurrentTx", "Expired", "Invalid", "NoCredit", "NotAllowedTypeEVSE",
+    "NotAtThisLocation", "NotAtThisTime", "Unknown"};
 #define STATUSES (sizeof statuses / sizeof statuses[0])
+#define TOKEN_STATUSES (sizeof token_statuses / sizeof token_statuses[0])
 #define OTHER_TEXT STATUSES
 
 #define FORM_SHIFT 32
 #define WRITING 1      /* a second word of FORM_NONE that is not free */
 #define PRINT_SHIFT 36 /* above: bits of the fingerprint */
-#define SLOT_SHIFT 54  /* numbers are microseconds, until the year 2540 */
+#define NUMBER_BITS 53 /* numbers are microseconds, until the year 2255 */
+#define EVENT (UINT64_C(1) << NUMBER_BITS)
+#define SLOT_SHIFT 54
+
+/* The places of one entry. */
+struct table {
+    struct registry_starts     *near;
+    struct registry_far_starts *far;
+    struct registry_answers    *answers;
+};
+
+static struct table
+table_of(struct registry *r, uint32_t entry)
+{
+    return (struct table){registry_starts_at(r, entry),
+        registry_far_starts_at(r, entry), registry_answers_at(r, entry)};
+}
 
 /* The three words of place i. The places in use are the first ones, so the far
  * table is not touched while there is room in the near one. */
 static _Atomic uint64_t *
-words(struct registry *r, uint32_t entry, int i)
+words(const struct table *t, int i)
 {
-    return i < REGISTRY_STARTS_NEAR
-        ? registry_starts_at(r, entry)->word[i]
-        : registry_far_starts_at(r, entry)->word[i - REGISTRY_STARTS_NEAR];
+    return i < REGISTRY_STARTS_NEAR ? t->near->word[i]
+                                    : t->far->word[i - REGISTRY_STARTS_NEAR];
 }
 
 static bool
-is_free(struct registry *r, uint32_t entry, int i)
+is_free(const struct table *t, int i)
 {
-    return words(r, entry, i)[1] == 0;
+    return words(t, i)[1] == 0;
 }
 
 static enum form
@@ -65,9 +87,12 @@ is_draft(enum form f)
 }
 
 static bool
-has_text(enum form f)
+has_text(uint64_t second, uint64_t third)
 {
-    return f == FORM_DRAFT + OTHER_TEXT || f == FORM_KNOWN + OTHER_TEXT;
+    enum form f = form_of(second);
+
+    return (third & EVENT) == 0 &&
+        (f == FORM_DRAFT + OTHER_TEXT || f == FORM_KNOWN + OTHER_TEXT);
 }
 
 static int32_t
@@ -76,110 +101,202 @@ id_of(uint64_t second)
     return (int32_t)(uint32_t)second;
 }
 
+static unsigned
+slot_of(uint64_t third)
+{
+    return (unsigned)(third >> SLOT_SHIFT);
+}
+
 static uint64_t
 number_of(uint64_t third)
 {
-    return third & ((UINT64_C(1) << SLOT_SHIFT) - 1);
+    return third & (EVENT - 1);
 }
 
 static size_t
-put_simple(char *out, size_t size, int32_t id, unsigned status)
+put_text(char *out, size_t at, const char *text)
 {
-    return (size_t)snprintf(out, size,
-        "{\"transactionId\":%" PRId32 ",\"idTagInfo\":{\"status\":\"%s\"}}", id,
-        statuses[status]);
+    size_t n = strlen(text);
+
+    memcpy(out + at, text, n);
+    return at + n;
 }
 
-/* Which status makes this answer; OTHER_TEXT if none does. */
+static size_t
+put_id(char *out, size_t at, int32_t id)
+{
+    char     digits[12], *p = digits + sizeof digits;
+    uint32_t rest = id < 0 ? -(uint32_t)id : (uint32_t)id;
+
+    *--p = '\0';
+    do
+        *--p = (char)('0' + rest % 10);
+    while ((rest /= 10) != 0);
+    if (id < 0)
+        *--p = '-';
+    return put_text(out, at, p);
+}
+
+/* An answer to a start of 1.6, up to its status, and what is behind that. */
+static size_t
+put_head(char *out, int32_t id)
+{
+    size_t n = put_id(out, put_text(out, 0, "{\"transactionId\":"), id);
+
+    return put_text(out, n, ",\"idTagInfo\":{\"status\":\"");
+}
+
+#define TOKEN_HEAD "{\"idTokenInfo\":{\"status\":\""
+#define TAIL "\"}}"
+
+/* Which word of a list is followed by TAIL; n if none is. */
+static unsigned
+word_of(const char *const *list, unsigned n, const char *text, size_t text_len)
+{
+    size_t tail = strlen(TAIL);
+
+    if (text_len < tail || memcmp(text + text_len - tail, TAIL, tail) != 0)
+        return n;
+    for (unsigned i = 0; i < n; i++)
+        if (strlen(list[i]) == text_len - tail &&
+            memcmp(list[i], text, text_len - tail) == 0)
+            return i;
+    return n;
+}
+
+/* Which of the statuses makes this answer to a start; OTHER_TEXT if none. */
 static unsigned
 status_of(int32_t id, const char *answer, size_t len)
 {
-    char simple[REGISTRY_ANSWER_MAX];
+    char   head[REGISTRY_ANSWER_MAX];
+    size_t n = put_head(head, id);
 
-    for (unsigned i = 0; i < STATUSES; i++)
-        if (put_simple(simple, sizeof simple, id, i) == len &&
-            memcmp(simple, answer, len) == 0)
-            return i;
-    return OTHER_TEXT;
+    if (len < n || memcmp(head, answer, n) != 0)
+        return OTHER_TEXT;
+    return word_of(statuses, STATUSES, answer + n, len - n);
+}
+
+/* Which of the statuses makes this answer to an event; TOKEN_STATUSES if it is
+ * another answer. */
+static unsigned
+token_status_of(const char *answer, size_t len)
+{
+    size_t   n = strlen(TOKEN_HEAD);
+    unsigned i;
+
+    if (len == 2 && memcmp(answer, "{}", 2) == 0)
+        return 0;
+    if (len < n || memcmp(answer, TOKEN_HEAD, n) != 0)
+        return TOKEN_STATUSES;
+    i = word_of(token_statuses, TOKEN_STATUSES, answer + n, len - n);
+    return i > 0 ? i : TOKEN_STATUSES;
+}
+
+/* The answer of place i, as text. */
+static size_t
+put_answer(
+    char *out, const struct table *t, int i, uint64_t second, uint64_t third)
+{
+    enum form f = form_of(second);
+    size_t    n;
+
+    if ((third & EVENT) != 0) {
+        uint32_t k = (uint32_t)id_of(second);
+        if (k == 0 || k >= TOKEN_STATUSES)
+            return put_text(out, 0, "{}");
+        n = put_text(out, 0, TOKEN_HEAD);
+        return put_text(out, put_text(out, n, token_statuses[k]), TAIL);
+    }
+    if (!has_text(second, third)) {
+        unsigned status = (unsigned)f - (is_known(f) ? FORM_KNOWN : FORM_DRAFT);
+        n = put_head(out, id_of(second));
+        return put_text(out, put_text(out, n, statuses[status]), TAIL);
+    }
+    n = t->answers->of[i].len;
+    if (n > REGISTRY_ANSWER_MAX)
+        return 0;
+    memcpy(out, t->answers->of[i].text, n);
+    return n;
+}
+
+/* Spreads the bits of a word: the final steps of splitmix64. */
+static uint64_t
+spread(uint64_t x)
+{
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
 }
 
 static uint64_t
-check_word(struct registry *r, uint32_t entry, int i, uint64_t fp0,
-    uint64_t second, uint64_t third)
+check_word(
+    const struct table *t, int i, uint64_t fp0, uint64_t second, uint64_t third)
 {
-    uint64_t h =
-        hash_sum(&second, sizeof second, 0) ^ hash_sum(&third, sizeof third, 1);
+    uint64_t h = spread(second) ^ spread(~third);
 
-    if (has_text(form_of(second))) {
-        const struct registry_answers *a = registry_answers_at(r, entry);
-        size_t                         len = a->of[i].len;
+    if (has_text(second, third)) {
+        size_t len = t->answers->of[i].len;
         if (len > REGISTRY_ANSWER_MAX)
             len = 0;
-        h ^= hash_sum(a->of[i].text, len, 2);
+        h ^= hash_sum(t->answers->of[i].text, len, 2);
     }
     return fp0 ^ h;
 }
 
 static void
-put(struct registry *r, uint32_t entry, int i, uint64_t fp0, uint64_t second,
-    uint64_t third, const char *answer, size_t len)
+put(const struct table *t, int i, uint64_t fp0, uint64_t second, uint64_t third,
+    const char *answer, size_t len)
 {
-    _Atomic uint64_t *word = words(r, entry, i);
+    _Atomic uint64_t *word = words(t, i);
 
     /* Not 0: another process that looks for a start would stop here. */
     word[1] = WRITING;
-    if (has_text(form_of(second))) {
-        struct registry_answers *a = registry_answers_at(r, entry);
-        a->of[i].len = (uint16_t)len;
-        memmove(a->of[i].text, answer, len);
+    if (has_text(second, third)) {
+        t->answers->of[i].len = (uint16_t)len;
+        memmove(t->answers->of[i].text, answer, len);
     }
     word[2] = third;
-    word[0] = check_word(r, entry, i, fp0, second, third);
+    word[0] = check_word(t, i, fp0, second, third);
     word[1] = second;
 }
 
 /* Moves the start at `from` to `to`; a damaged one stays damaged. */
 static void
-move(struct registry *r, uint32_t entry, int to, int from)
+move(const struct table *t, int to, int from)
 {
-    _Atomic uint64_t *word = words(r, entry, from);
+    _Atomic uint64_t *word = words(t, from);
     uint64_t          first = word[0], second = word[1], third = word[2];
-    uint64_t fp0 = first ^ check_word(r, entry, from, 0, second, third);
+    uint64_t          fp0 = first ^ check_word(t, from, 0, second, third);
 
-    if (second != 0 && has_text(form_of(second))) {
-        struct registry_answers *a = registry_answers_at(r, entry);
-        put(r, entry, to, fp0, second, third, a->of[from].text,
-            a->of[from].len);
-    } else {
-        put(r, entry, to, fp0, second, third, NULL, 0);
-    }
+    put(t, to, fp0, second, third, t->answers->of[from].text,
+        has_text(second, third) ? t->answers->of[from].len : 0);
 }
 
 /* The last place in use moves to the one that becomes free. */
 static void
-erase(struct registry *r, uint32_t entry, int i)
+erase(const struct table *t, int i)
 {
     int last = i;
 
-    while (last < REGISTRY_STARTS - 1 && !is_free(r, entry, last + 1))
+    while (last < REGISTRY_STARTS - 1 && !is_free(t, last + 1))
         last++;
     if (last != i)
-        move(r, entry, i, last);
-    words(r, entry, last)[1] = 0;
+        move(t, i, last);
+    words(t, last)[1] = 0;
 }
 
 /* The place of a fingerprint, REGISTRY_STARTS if it has none. */
 static int
-place(struct registry *r, uint32_t entry, const uint64_t fp[2])
+place(const struct table *t, const uint64_t fp[2])
 {
     for (int i = 0; i < REGISTRY_STARTS; i++) {
-        _Atomic uint64_t *word = words(r, entry, i);
+        _Atomic uint64_t *word = words(t, i);
         uint64_t          second = word[1], third = word[2];
         if (second == 0)
             break;
         if (second >> PRINT_SHIFT == fp[1] >> PRINT_SHIFT &&
             form_of(second) != FORM_STOPPED &&
-            word[0] == check_word(r, entry, i, fp[0], second, third))
+            word[0] == check_word(t, i, fp[0], second, third))
             return i;
     }
     return REGISTRY_STARTS;
@@ -188,15 +305,15 @@ place(struct registry *r, uint32_t entry, const uint64_t fp[2])
 /* The first free place, or that of the oldest start; REGISTRY_STARTS if all
  * are newer. */
 static int
-make_place(struct registry *r, uint32_t entry, uint64_t number)
+make_place(const struct table *t, uint64_t number)
 {
     uint64_t oldest = UINT64_MAX;
     int      at = REGISTRY_STARTS;
 
     for (int i = 0; i < REGISTRY_STARTS; i++) {
-        if (is_free(r, entry, i))
+        if (is_free(t, i))
             return i;
-        uint64_t n = number_of(words(r, entry, i)[2]);
+        uint64_t n = number_of(words(t, i)[2]);
         if (n < oldest) {
             oldest = n;
             at = i;
@@ -205,59 +322,62 @@ make_place(struct registry *r, uint32_t entry, uint64_t number)
     return oldest <= number ? at : REGISTRY_STARTS;
 }
 
+/* form: FORM_ASKED, FORM_DRAFT or FORM_KNOWN. */
 static void
 set(struct registry *r, uint32_t entry, const uint64_t fp[2], unsigned form,
     unsigned slot, uint64_t number, int32_t id, const char *answer, size_t len)
 {
-    int      i = place(r, entry, fp);
-    uint64_t second = fp[1] >> PRINT_SHIFT << PRINT_SHIFT |
-        (uint64_t)form << FORM_SHIFT | (uint32_t)id;
-    uint64_t third = (uint64_t)slot << SLOT_SHIFT | number_of(number);
+    struct table  table = table_of(r, entry);
+    struct table *t = &table;
+    int           i = place(t, fp);
+    uint64_t      third = (uint64_t)slot << SLOT_SHIFT | number_of(number);
+    unsigned      event = TOKEN_STATUSES;
 
     if (len > REGISTRY_ANSWER_MAX) {
         if (i < REGISTRY_STARTS)
-            erase(r, entry, i);
+            erase(t, i);
         return;
     }
+    if (form != FORM_ASKED)
+        event = token_status_of(answer, len);
+    if (event < TOKEN_STATUSES) {
+        third |= EVENT;
+        id = (int32_t)event;
+    } else if (form != FORM_ASKED) {
+        form += status_of(id, answer, len);
+    }
+    uint64_t second = fp[1] >> PRINT_SHIFT << PRINT_SHIFT |
+        (uint64_t)form << FORM_SHIFT | (uint32_t)id;
     if (i == REGISTRY_STARTS)
-        i = make_place(r, entry, number_of(number));
+        i = make_place(t, number_of(number));
     if (i < REGISTRY_STARTS)
-        put(r, entry, i, fp[0], second, third, answer, len);
+        put(t, i, fp[0], second, third, answer, len);
 }
 
 enum registry_start_state
 registry_start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
     struct registry_start *out)
 {
-    int i = place(r, entry, fp);
+    struct table  table = table_of(r, entry);
+    struct table *t = &table;
+    int           i = place(t, fp);
 
     out->state = REGISTRY_START_UNKNOWN;
     out->len = 0;
     /* A former owner that erases a start may move this one meanwhile. */
     if (i == REGISTRY_STARTS)
-        i = place(r, entry, fp);
+        i = place(t, fp);
     if (i == REGISTRY_STARTS)
         return out->state;
-    _Atomic uint64_t *word = words(r, entry, i);
+    _Atomic uint64_t *word = words(t, i);
     uint64_t          second = word[1], third = word[2];
     enum form         f = form_of(second);
-    out->slot = (unsigned)(third >> SLOT_SHIFT);
+    out->slot = slot_of(third);
     out->number = number_of(third);
-    if (is_draft(f) || is_known(f)) {
-        unsigned status = (unsigned)f - (is_known(f) ? FORM_KNOWN : FORM_DRAFT);
-        if (status != OTHER_TEXT) {
-            out->len = put_simple(
-                out->answer, sizeof out->answer, id_of(second), status);
-        } else {
-            struct registry_answers *a = registry_answers_at(r, entry);
-            out->len = a->of[i].len;
-            if (out->len > REGISTRY_ANSWER_MAX)
-                out->len = 0;
-            memcpy(out->answer, a->of[i].text, out->len);
-        }
-    }
+    if (is_draft(f) || is_known(f))
+        out->len = put_answer(out->answer, t, i, second, third);
     /* A write of another process in between has changed what was read. */
-    if (place(r, entry, fp) != i || word[1] != second)
+    if (place(t, fp) != i || word[1] != second)
         return out->state;
     out->state = is_known(f) ? REGISTRY_START_KNOWN
         : is_draft(f)        ? REGISTRY_START_DRAFT
@@ -277,41 +397,41 @@ void
 registry_start_draft(struct registry *r, uint32_t entry, const uint64_t fp[2],
     unsigned slot, uint64_t number, int32_t id, const char *answer, size_t len)
 {
-    set(r, entry, fp, FORM_DRAFT + status_of(id, answer, len), slot, number, id,
-        answer, len);
+    set(r, entry, fp, FORM_DRAFT, slot, number, id, answer, len);
 }
 
 void
 registry_start_know(struct registry *r, uint32_t entry, const uint64_t fp[2],
     uint64_t number, int32_t id, const char *answer, size_t len)
 {
-    set(r, entry, fp, FORM_KNOWN + status_of(id, answer, len), 0, number, id,
-        answer, len);
+    set(r, entry, fp, FORM_KNOWN, 0, number, id, answer, len);
 }
 
 void
 registry_start_drop(
     struct registry *r, uint32_t entry, const uint64_t fp[2], uint64_t number)
 {
-    int i = place(r, entry, fp);
+    struct table  table = table_of(r, entry);
+    struct table *t = &table;
+    int           i = place(t, fp);
 
-    if (i < REGISTRY_STARTS && !is_known(form_of(words(r, entry, i)[1])) &&
-        number_of(words(r, entry, i)[2]) == number_of(number))
-        erase(r, entry, i);
+    if (i < REGISTRY_STARTS && !is_known(form_of(words(t, i)[1])) &&
+        number_of(words(t, i)[2]) == number_of(number))
+        erase(t, i);
 }
 
 /* False if there was none. */
 static bool
-stop(struct registry *r, uint32_t entry, int32_t id, uint64_t number)
+stop(const struct table *t, int32_t id, uint64_t number)
 {
     bool found = false;
 
-    for (int i = 0; i < REGISTRY_STARTS && !is_free(r, entry, i);) {
-        _Atomic uint64_t *word = words(r, entry, i);
+    for (int i = 0; i < REGISTRY_STARTS && !is_free(t, i);) {
+        _Atomic uint64_t *word = words(t, i);
         uint64_t          second = word[1];
-        if (is_known(form_of(second)) && id_of(second) == id &&
-            number_of(word[2]) < number) {
-            erase(r, entry, i);
+        if (is_known(form_of(second)) && (word[2] & EVENT) == 0 &&
+            id_of(second) == id && number_of(word[2]) < number) {
+            erase(t, i);
             found = true;
         } else {
             i++;
@@ -324,17 +444,19 @@ void
 registry_start_stop(
     struct registry *r, uint32_t entry, int32_t id, uint64_t number)
 {
-    stop(r, entry, id, number);
+    struct table t = table_of(r, entry);
+
+    stop(&t, id, number);
 }
 
 /* --- recovery ------------------------------------------------------------ */
 
 /* Whether a stop of this transaction was read that is later than number. */
 static bool
-stopped(struct registry *r, uint32_t entry, int32_t id, uint64_t number)
+stopped(const struct table *t, int32_t id, uint64_t number)
 {
-    for (int i = 0; i < REGISTRY_STARTS && !is_free(r, entry, i); i++) {
-        _Atomic uint64_t *word = words(r, entry, i);
+    for (int i = 0; i < REGISTRY_STARTS && !is_free(t, i); i++) {
+        _Atomic uint64_t *word = words(t, i);
         if (form_of(word[1]) == FORM_STOPPED && id_of(word[1]) == id &&
             number_of(word[2]) > number)
             return true;
@@ -346,16 +468,18 @@ void
 registry_start_recover(struct registry *r, uint32_t entry, const uint64_t fp[2],
     uint64_t number, int32_t id, const char *answer, size_t len, bool add)
 {
+    struct table          table = table_of(r, entry);
+    struct table         *t = &table;
     struct registry_start there;
 
     if (!registry_lock(r))
         return;
     registry_start_find(r, entry, fp, &there);
     if (there.state == REGISTRY_START_UNKNOWN
-            ? add && !stopped(r, entry, id, number)
+            ? add && !stopped(t, id, number)
             : number_of(number) == there.number ||
                 (add && number_of(number) > there.number &&
-                    !stopped(r, entry, id, number)))
+                    !stopped(t, id, number)))
         registry_start_know(r, entry, fp, number, id, answer, len);
     registry_unlock(r);
 }
@@ -364,16 +488,17 @@ void
 registry_start_recover_stop(
     struct registry *r, uint32_t entry, int32_t id, uint64_t number, bool add)
 {
+    struct table  table = table_of(r, entry);
+    struct table *t = &table;
+
     if (!registry_lock(r))
         return;
     /* If its start was not read yet, it may stand in the journal of another
      * slot. */
-    if (!stop(r, entry, id, number) && add &&
-        !stopped(r, entry, id, number - 1)) {
-        int i = make_place(r, entry, number_of(number));
+    if (!stop(t, id, number) && add && !stopped(t, id, number - 1)) {
+        int i = make_place(t, number_of(number));
         if (i < REGISTRY_STARTS)
-            put(r, entry, i, 0,
-                (uint64_t)FORM_STOPPED << FORM_SHIFT | (uint32_t)id,
+            put(t, i, 0, (uint64_t)FORM_STOPPED << FORM_SHIFT | (uint32_t)id,
                 number_of(number), NULL, 0);
     }
     registry_unlock(r);
@@ -393,9 +518,12 @@ form_word(enum form f)
 void
 registry_starts_write(struct registry *r, uint32_t entry, struct buf *out)
 {
-    for (int i = 0; i < REGISTRY_STARTS && !is_free(r, entry, i); i++) {
+    struct table  table = table_of(r, entry);
+    struct table *t = &table;
+
+    for (int i = 0; i < REGISTRY_STARTS && !is_free(t, i); i++) {
         struct registry_start copy;
-        _Atomic uint64_t     *word = words(r, entry, i);
+        _Atomic uint64_t     *word = words(t, i);
         uint64_t              first = word[0], second = word[1];
         uint64_t              third = word[2];
         enum form             f = form_of(second);
@@ -404,11 +532,11 @@ registry_starts_write(struct registry *r, uint32_t entry, struct buf *out)
         if (second == 0 || (f != FORM_ASKED && !is_draft(f) && !is_known(f)))
             continue;
         const uint64_t fp[2] = {
-            first ^ check_word(r, entry, i, 0, second, third), second};
+            first ^ check_word(t, i, 0, second, third), second};
         if (registry_start_find(r, entry, fp, &copy) == REGISTRY_START_UNKNOWN)
             continue;
         const uint64_t list[5] = {fp[0], second >> PRINT_SHIFT, copy.slot,
-            copy.number, (uint32_t)id_of(second)};
+            copy.number, (third & EVENT) == 0 ? (uint32_t)id_of(second) : 0};
         snprintf(key, sizeof key, "%s%d", form_word(f), i);
         fields_put_list(out, key, list, 5);
         snprintf(key, sizeof key, "answer%d", i);
@@ -450,8 +578,9 @@ registry_starts_read(struct registry *r, uint32_t entry, struct fields *f)
 void
 registry_starts_clear(struct registry *r, uint32_t entry)
 {
-    if (!is_free(r, entry, REGISTRY_STARTS_NEAR - 1))
-        memset(registry_far_starts_at(r, entry), 0,
-            sizeof(struct registry_far_starts));
-    memset(registry_starts_at(r, entry), 0, sizeof(struct registry_starts));
+    struct table t = table_of(r, entry);
+
+    if (!is_free(&t, REGISTRY_STARTS_NEAR - 1))
+        memset(t.far, 0, sizeof *t.far);
+    memset(t.near, 0, sizeof *t.near);
 }

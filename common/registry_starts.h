@@ -21,9 +21,10 @@
  * charge points of 2.x do. A start is forgotten when the event of its
  * StopTransaction is durable: an equal one is a new transaction then.
  *
- * An answer of the form {"transactionId":N,"idTagInfo":{"status":"WORD"}}
- * takes no memory beside its three words. The text of any other is kept in a
- * second table, which occupies no memory as long as it is not used.
+ * An answer of the form {"transactionId":N,"idTagInfo":{"status":"WORD"}}, {}
+ * or {"idTokenInfo":{"status":"WORD"}} takes no memory beside its three words.
+ * The text of any other is kept in a second table, which occupies no memory as
+ * long as it is not used.
  *
  * Only the owner of the entry writes, without a lock; a former owner may
  * still write at the same time. The first word depends on everything else of
@@ -48,7 +49,8 @@ struct registry;
 #define REGISTRY_STARTS_NEAR 4
 #define REGISTRY_STARTS_FAR 16
 #define REGISTRY_STARTS (REGISTRY_STARTS_NEAR + REGISTRY_STARTS_FAR)
-#define REGISTRY_ANSWER_MAX 190 /* bytes of an answer that can be kept */
+#define REGISTRY_STARTS_FORMAT 2 /* another number: the words have changed */
+#define REGISTRY_ANSWER_MAX 190  /* bytes of an answer that can be kept */
 
 /* word[0]: check and fingerprint, word[1]: fingerprint, form of the answer and
  * transaction id, word[2]: slot and number. */

@@ -252,6 +252,53 @@ keeps_any_answer(void)
     CHECK_EQ(state(r, e, fp[6]), REGISTRY_START_UNKNOWN);
 }
 
+/* The usual answers to events of 2.x take no memory for their text. */
+static void
+keeps_answers_to_events(void)
+{
+    static const struct {
+        const char *text;
+        bool        plain;
+    } answers[] = {{"{}", true},
+        {"{\"idTokenInfo\":{\"status\":\"Accepted\"}}", true},
+        {"{\"idTokenInfo\":{\"status\":\"Unknown\"}}", true},
+        {"{\"idTokenInfo\":{\"status\":\"NotAtThisLocation\"}}", true},
+        {"{\"idTokenInfo\":{\"status\":\"\"}}", false},
+        {"{\"idTokenInfo\":{\"status\":\"accepted\"}}", false},
+        {"{\"idTokenInfo\":{\"status\":\"Accepted\"}", false},
+        {"{\"idTokenInfo\":{\"status\":\"Accepted\"},\"totalCost\":0}", false},
+        {"{ }", false}};
+    struct registry                     *r = make(4);
+    static const struct registry_answers none;
+    struct registry_start                s;
+    uint64_t                             fp[PRINTS][2];
+
+    make_prints(fp);
+    for (unsigned i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        uint32_t e = registry_find(r, "CP1", 3, true);
+        size_t   n = strlen(answers[i].text);
+        UNIT_CASE(answers[i].text);
+        for (unsigned k = 0; k < REGISTRY_STARTS; k++) {
+            registry_start_draft(r, e, fp[k], 3, 10 + k, 0, answers[i].text, n);
+            CHECK_EQ(
+                registry_start_find(r, e, fp[k], &s), REGISTRY_START_DRAFT);
+            CHECK(s.slot == 3 && s.number == 10 + k);
+            registry_start_know(r, e, fp[k], 10 + k, 0, answers[i].text, n);
+            CHECK_EQ(
+                registry_start_find(r, e, fp[k], &s), REGISTRY_START_KNOWN);
+            CHECK(s.len == n && memcmp(s.answer, answers[i].text, n) == 0);
+        }
+        CHECK_EQ(memcmp(registry_answers_at(r, e), &none, sizeof none) == 0,
+            answers[i].plain);
+        /* It is no transaction of 1.6 that could end. */
+        registry_start_stop(r, e, 1, 1000);
+        CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_KNOWN);
+        memset(registry_answers_at(r, e), 0, sizeof none);
+        registry_starts_clear(r, e);
+    }
+    UNIT_CASE("");
+}
+
 static void
 forgets_what_was_stopped(void)
 {
@@ -1030,6 +1077,7 @@ main(int argc, char **argv)
     forgets_the_longest_absent();
     remembers_starts();
     keeps_any_answer();
+    keeps_answers_to_events();
     forgets_what_was_stopped();
     recovers_starts();
     the_others_stay();

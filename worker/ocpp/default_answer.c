@@ -15,14 +15,13 @@ has(const struct default_answer *a, const char *name)
 static void
 put_token(struct writer *w, const char *name, const struct default_answer *a)
 {
-    /* A contract certificate that cannot be verified admits nothing. */
-    bool certificate =
-        has(a, "certificate") || has(a, "iso15118CertificateHashData");
-
     if (a->token_info != NULL) {
         writer_raw(w, name, a->token_info, a->token_info_len);
         return;
     }
+    /* A contract certificate that cannot be verified admits nothing. */
+    bool certificate = a->m->event == EVENT_authorization &&
+        (has(a, "certificate") || has(a, "iso15118CertificateHashData"));
     writer_open(w, name, '{');
     writer_str(w, "status", certificate ? "Invalid" : a->token_status);
     writer_close(w);
@@ -135,7 +134,7 @@ static bool
 fills(const struct filler *f, const struct schema_field *field)
 {
     return f->type == (enum schema_type)field->type &&
-        strlen(f->name) == field->name_len &&
+        f->name[0] == field->name[0] && strlen(f->name) == field->name_len &&
         memcmp(f->name, field->name, field->name_len) == 0;
 }
 

@@ -67,7 +67,12 @@ dialect_status(const struct schema_message *m)
 const struct schema_message *
 dialect_authorize(const struct dialect *d)
 {
-    return schema_find(d->schema, "Authorize", 9);
+    static const struct schema_message *found[DIALECTS];
+    const struct schema_message       **m = &found[d - dialects];
+
+    if (*m == NULL)
+        *m = schema_find(d->schema, "Authorize", 9);
+    return *m;
 }
 
 uint32_t

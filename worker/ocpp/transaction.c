@@ -131,25 +131,46 @@ transaction_says(
 
 /* --- fingerprints -------------------------------------------------------- */
 
+/* The members that make the fingerprint, in its order: of 1.6, and of 2.x.
+ * The id of the transaction is a member of the last one. */
+#define PRINT(FIELD)                                                           \
+    FIELD(connectorId)                                                         \
+    FIELD(idTag)                                                               \
+    FIELD(timestamp)                                                           \
+    FIELD(meterStart)                                                          \
+    FIELD(eventType)                                                           \
+    FIELD(seqNo)                                                               \
+    FIELD(transactionInfo)
+
+READER(print, PRINT)
+
+static void
+add(uint64_t fingerprint[2], const struct json *tape, uint32_t i)
+{
+    size_t      n = 0;
+    const char *raw = i ? json_raw(tape, i, &n) : "";
+
+    fingerprint[0] = hash_sum(raw, n, fingerprint[0]);
+    fingerprint[1] = hash_sum(raw, n, fingerprint[1]);
+}
+
 void
 transaction_fingerprint(
     const struct json *tape, uint32_t payload, uint64_t fingerprint[2])
 {
-    /* Of 1.6, and of 2.x; the id of the transaction is below. */
-    static const char *const members[] = {"connectorId", "idTag", "timestamp",
-        "meterStart", "eventType", "seqNo", "transactionInfo"};
+    struct print p = read_print(tape, payload);
+    uint32_t     info = p.transactionInfo;
 
     fingerprint[0] = 1;
     fingerprint[1] = 2;
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-        uint32_t m = json_member(tape, payload, members[i], strlen(members[i]));
-        size_t   n = 0;
-        if (m != 0 && i == sizeof members / sizeof members[0] - 1)
-            m = json_member(tape, m, "transactionId", 13);
-        const char *raw = m ? json_raw(tape, m, &n) : "";
-        fingerprint[0] = hash_sum(raw, n, fingerprint[0]);
-        fingerprint[1] = hash_sum(raw, n, fingerprint[1]);
-    }
+    add(fingerprint, tape, p.connectorId);
+    add(fingerprint, tape, p.idTag);
+    add(fingerprint, tape, p.timestamp);
+    add(fingerprint, tape, p.meterStart);
+    add(fingerprint, tape, p.eventType);
+    add(fingerprint, tape, p.seqNo);
+    add(fingerprint, tape,
+        info ? json_member(tape, info, "transactionId", 13) : 0);
 }
 
 /* --- meters -------------------------------------------------------------- */
@@ -340,14 +361,6 @@ inner(const struct json *j, uint32_t object, const char *name)
     return object != 0 ? member(j, object, name) : 0;
 }
 
-static uint32_t
-remote_start(const struct json *j, uint32_t payload)
-{
-    uint32_t info = json_member(j, payload, "transactionInfo", 15);
-
-    return info ? inner(j, info, "remoteStartId") : 0;
-}
-
 /* Members of a command that asks for a transaction, which lead to it. */
 static const char *const remote_members[] = {
     "remoteStartId", "idTag", "connectorId"};
@@ -423,10 +436,13 @@ struct transaction_remote
 transaction_remote_of_message(
     enum event_kind kind, const struct json *j, uint32_t payload)
 {
-    uint32_t id = remote_start(j, payload);
+    uint32_t info = json_member(j, payload, "transactionInfo", 15);
+    uint32_t id = inner(j, info, "remoteStartId");
 
-    if (id != 0 || kind == EVENT_tx_started)
-        return remote_of(j, id, member(j, payload, "idTag"),
+    if (info != 0)
+        return remote_of(j, id, 0, 0);
+    if (kind == EVENT_tx_started)
+        return remote_of(j, 0, member(j, payload, "idTag"),
             member(j, payload, "connectorId"));
     return (struct transaction_remote){0};
 }

@@ -124,8 +124,9 @@ asks_about_start(struct answer *a)
 {
     if (dialect_asks_platform(a->m))
         return true;
-    a->about_token = dialect_token(a->tape, a->f->payload_tok) != 0 &&
-        answer_asks_about_tokens(a) && !answer_find_verdict(a);
+    a->about_token = answer_asks_about_tokens(a) &&
+        dialect_token(a->tape, a->f->payload_tok) != 0 &&
+        !answer_find_verdict(a);
     return a->about_token;
 }
 
