@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/main.h"
+#include "ctl/ctl.h"
 #include "event.h"
 #include "near.h"
 #include "usage.h"

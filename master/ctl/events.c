@@ -24,7 +24,7 @@
 #include "clock.h"
 #include "ctl/cursor.h"
 #include "ctl/journal_path.h"
-#include "ctl/main.h"
+#include "ctl/ctl.h"
 #include "event.h"
 #include "journal_dir.h"
 #include "near.h"

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "ctl/journal_path.h"
-#include "ctl/main.h"
+#include "ctl/ctl.h"
 #include "journal_dir.h"
 #include "journal_file.h"
 #include "writer.h"

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "buf.h"
-#include "ctl/main.h"
+#include "ctl/ctl.h"
 
 #define JOURNAL_PATH_MAX 512
 

@@ -3,78 +3,15 @@
  * its answer is printed; only the daemon interprets a command. Commands
  * marked LOCAL in commands.def are functions of ocppctl.
  */
-#include "ctl/main.h"
+#include "ctl/ctl.h"
 
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "config.h"
-#include "config_read.h"
 #include "near.h"
-#include "since.h"
-#include "usage.h"
 #include "version.h"
-
-#define LOCAL_READ(name) NULL
-#define LOCAL_ADMIN(name) NULL
-#define LOCAL_LOCAL(name) ctl_##name
-
-const struct ctl_word ctl_words[] = {
-#define COMMAND(name, word, usage, needs, sentence)                            \
-    {word, usage, sentence, LOCAL_##needs(name)},
-#include "commands.def"
-#undef COMMAND
-};
-
-const size_t ctl_words_n = sizeof ctl_words / sizeof *ctl_words;
-
-static const struct ctl_word *
-find(const char *word)
-{
-    for (size_t i = 0; i < ctl_words_n; i++)
-        if (strcmp(ctl_words[i].word, word) == 0)
-            return &ctl_words[i];
-    return NULL;
-}
-
-void
-ctl_usage(const char *command)
-{
-    const struct ctl_word *w = find(command);
-
-    if (w != NULL)
-        fprintf(stderr, "usage: ocppctl %s%s%s\n", w->word,
-            w->usage[0] ? " " : "", w->usage);
-}
-
-int
-ctl_bad_word(const char *command, const char *typed)
-{
-    const struct ctl_word *w = find(command);
-    struct near            n = near_to(typed);
-    char                   word[64];
-
-    usage_try(&n, w->usage, word, sizeof word);
-    fprintf(stderr, "ocppctl: %s: %s: there is no such word%s%s%s\n", command,
-        typed, n.word != NULL ? "; is it " : "", n.word != NULL ? n.word : "",
-        n.word != NULL ? "?" : "");
-    ctl_usage(command);
-    return CTL_USAGE;
-}
-
-bool
-ctl_since(const char *text, uint64_t *wall_ms)
-{
-    bool good = since_parse(text, wall_ms);
-
-    if (!good)
-        fprintf(stderr, "ocppctl: --since %s: " SINCE_FORM "\n", text);
-    return good;
-}
 
 static void
 usage(FILE *to)
@@ -92,46 +29,6 @@ usage(FILE *to)
     fputs(
         "`ocppctl help COMMAND` shows the usage of one, ocppctl(8) describes them.\n",
         to);
-}
-
-/* --- arguments ----------------------------------------------------------- */
-
-/* Of a configuration; NULL if it has errors, which are reported if loud. */
-static const char *
-socket_of(const char *file, bool loud)
-{
-    static struct config c;
-    struct buf           errors = BUF_INIT(65536);
-
-    bool ok = config_read_partial(&c, file, &errors);
-    if (!ok && loud)
-        fwrite(errors.p, 1, errors.len, stderr);
-    buf_free(&errors);
-    return ok ? c.server_control : NULL;
-}
-
-bool
-ctl_find_socket(struct ctl *ctl)
-{
-    const char *env = getenv("OCPPD_CONTROL");
-
-    if (ctl->socket != NULL)
-        return true;
-    if (ctl->conf != NULL)
-        ctl->socket = socket_of(ctl->conf, true);
-    else if (env != NULL && env[0] != '\0')
-        ctl->socket = env;
-    else if (access(CONFIG_FILE, R_OK) == 0)
-        ctl->socket = socket_of(CONFIG_FILE, false);
-    if (ctl->socket == NULL && ctl->conf == NULL)
-        ctl->socket = socket_of(NULL, true);
-    if (ctl->socket != NULL && ctl->socket[0] == '\0') {
-        fprintf(stderr,
-            "ocppctl: server.control is empty: this daemon has no "
-            "control socket\n");
-        return false;
-    }
-    return ctl->socket != NULL;
 }
 
 static int
@@ -164,7 +61,7 @@ help(const struct ctl *ctl, int argc, char **argv)
         usage(stdout);
         return CTL_DONE;
     }
-    const struct ctl_word *w = find(argv[1]);
+    const struct ctl_word *w = ctl_find_word(argv[1]);
     return w != NULL ? explain_word(w) : unknown(ctl, argv[1]);
 }
 
@@ -220,7 +117,7 @@ main(int argc, char **argv)
     if (strcmp(argv[0], "help") == 0 && ctl.format != 'j' &&
         !asks_for_help(argc, argv))
         return help(&ctl, argc, argv);
-    const struct ctl_word *w = find(argv[0]);
+    const struct ctl_word *w = ctl_find_word(argv[0]);
     if (w == NULL)
         return unknown(&ctl, argv[0]);
     /* The words of `completion words` may be any, also --help. */

@@ -2,7 +2,7 @@
  * request: the conversation with the daemon over its control socket; control.h
  * describes the protocol. See ctl/main.h.
  */
-#include "ctl/main.h"
+#include "ctl/ctl.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "buf.h"
-#include "ctl/main.h"
+#include "ctl/ctl.h"
 #include "stats.h"
 
 #define SAMPLE_POINTS 200 /* of each listing */

@@ -9,7 +9,7 @@
 
 #include "clock.h"
 #include "ctl/journal_path.h"
-#include "ctl/main.h"
+#include "ctl/ctl.h"
 #include "printable.h"
 #include "since.h"
 

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "clock.h"
-#include "ctl/main.h"
+#include "ctl/ctl.h"
 #include "ctl/sample.h"
 #include "ctl/screen.h"
 #include "ctl/view.h"

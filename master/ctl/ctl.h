@@ -1,13 +1,13 @@
 /*
- * main: what the files of ocppctl share.
+ * ctl: what the files of ocppctl share.
  *
- * ctl/main.c reads the options, finds the control socket and dispatches the
- * command; ctl/request.c sends it to the daemon. A command marked LOCAL in
+ * main.c reads the options and dispatches the command; request.c sends it to
+ * the daemon; words.c has the table of commands. A command marked LOCAL in
  * commands.def is a function ctl_NAME() of its own file, which uses
  * ctl_request() to ask the daemon.
  */
-#ifndef MASTER_CTL_MAIN_H
-#define MASTER_CTL_MAIN_H
+#ifndef MASTER_CTL_CTL_H
+#define MASTER_CTL_CTL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -83,6 +83,9 @@ struct ctl_word {
 
 extern const struct ctl_word ctl_words[];
 extern const size_t          ctl_words_n;
+
+/* NULL if there is none. */
+const struct ctl_word *ctl_find_word(const char *word);
 
 /* A time on the command line (since.h); false with a message. */
 bool ctl_since(const char *text, uint64_t *wall_ms);

@@ -1,0 +1,59 @@
+/* arguments: what more than one command reads from its command line and from
+ * the configuration. See ctl.h. */
+#include "ctl/ctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "config_read.h"
+#include "since.h"
+
+bool
+ctl_since(const char *text, uint64_t *wall_ms)
+{
+    bool good = since_parse(text, wall_ms);
+
+    if (!good)
+        fprintf(stderr, "ocppctl: --since %s: " SINCE_FORM "\n", text);
+    return good;
+}
+
+/* Of a configuration; NULL if it has errors, which are reported if loud. */
+static const char *
+socket_of(const char *file, bool loud)
+{
+    static struct config c;
+    struct buf           errors = BUF_INIT(65536);
+
+    bool ok = config_read_partial(&c, file, &errors);
+    if (!ok && loud)
+        fwrite(errors.p, 1, errors.len, stderr);
+    buf_free(&errors);
+    return ok ? c.server_control : NULL;
+}
+
+bool
+ctl_find_socket(struct ctl *ctl)
+{
+    const char *env = getenv("OCPPD_CONTROL");
+
+    if (ctl->socket != NULL)
+        return true;
+    if (ctl->conf != NULL)
+        ctl->socket = socket_of(ctl->conf, true);
+    else if (env != NULL && env[0] != '\0')
+        ctl->socket = env;
+    else if (access(CONFIG_FILE, R_OK) == 0)
+        ctl->socket = socket_of(CONFIG_FILE, false);
+    if (ctl->socket == NULL && ctl->conf == NULL)
+        ctl->socket = socket_of(NULL, true);
+    if (ctl->socket != NULL && ctl->socket[0] == '\0') {
+        fprintf(stderr,
+            "ocppctl: server.control is empty: this daemon has no "
+            "control socket\n");
+        return false;
+    }
+    return ctl->socket != NULL;
+}
