@@ -181,6 +181,33 @@ def test_the_disk_of_the_transaction_ids_hangs_in_fdatasync():
     g.wait_log("the file of transaction ids answers again")
 
 
+def test_a_counter_of_transaction_ids_that_cannot_be_used_is_a_problem():
+    for content, words in ((b"\xff garbage\n", "holds no transaction id"),
+                           (b"%020d\n" % 2147483647, "are used up")):
+        g = Gateway(server_workers=1, journal_stall_time="1s", start=False)
+        os.mkdir(g.state_dir)
+        with open(g.state_dir + "/transaction-ids", "wb") as f:
+            f.write(content)
+        g.start()
+        poll(lambda: g.stat("ids_failing") == 1)
+        g.wait_log(words)
+        health = g.tell("health")
+        assert health["status"] == "degraded" and any(
+            "no transaction ids" in p for p in health["problems"]), health
+        # No answer would use up an attempt; the close does not.
+        c = Charger(g, "CP1")
+        c.boot()
+        c.put("StartTransaction", {"connectorId": 1, "idTag": "A", "meterStart": 0,
+                                   "timestamp": "2026-01-31T12:00:00Z"})
+        c.wait_closed(1013, reason="transaction id")
+        with open(g.state_dir + "/transaction-ids", "wb") as f:
+            f.write(b"5000\n")
+        c = Charger(g, "CP1")
+        assert c.start()["transactionId"] == 5000
+        assert g.stat("ids_failing") == 0 and g.tell("health")["problems"] == []
+        g.stop()
+
+
 def test_another_process_holds_the_lock_of_the_transaction_ids():
     g = gateway(server_workers=1)
     fleet = Fleet(g)

@@ -98,6 +98,11 @@ worker_problems(struct problems *p, const struct shm *s, unsigned i)
             "worker %u waits for a disk, a lock or a name server; the log "
             "names it",
             i);
+    if (stat_get(&w->stats.ids_failing) != 0)
+        problem(p, REPORT_DEGRADED,
+            "worker %u gets no transaction ids; each StartTransaction waits; "
+            "the log has the reason",
+            i);
     if (stat_get(&w->stats.journal_failing) != 0)
         problem(p, REPORT_DEGRADED,
             "the journal of worker %u cannot be written: %s; nothing is "

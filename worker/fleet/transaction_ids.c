@@ -302,6 +302,7 @@ took(struct helper_job *h)
         if (failing)
             log_warn("transaction ids can be taken again");
         failing = empty = false;
+        STAT_SET(self.st, ids_failing, 0);
         pause_ms = 0;
         if (next == end) {
             next = j->next;
@@ -318,6 +319,7 @@ took(struct helper_job *h)
         if (!failing && (!empty || self.now_ms - empty_ms >= PATIENCE_MS)) {
             log_error("%s", j->why);
             failing = true;
+            STAT_SET(self.st, ids_failing, 1);
         }
         pause_for(j->outcome == EMPTY ? EMPTY_MS : RETRY_MS);
     }
