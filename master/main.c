@@ -69,7 +69,8 @@ up_stop(void)
     master.phase = MASTER_STOPPING;
     atomic_store(&master.shm->draining, 1);
     sd_notify_stopping();
-    supervise_kill();
+    if (!supervise_kill())
+        up_end();
 }
 
 bool
@@ -336,7 +337,7 @@ cannot_start(int code, const char *fmt, ...)
 void
 up_cannot_start(const char *why)
 {
-    supervise_kill(); /* comes back: they are not reaped yet */
+    supervise_kill();
     cannot_start(MASTER_EXIT_FAILED, "%s", why);
 }
 

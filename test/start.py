@@ -273,6 +273,18 @@ def test_in_the_background_the_command_returns_when_it_is_ready():
         poll(lambda: not alive(pid))
 
 
+def test_a_start_fails_if_its_workers_cannot_work():
+    for workers in (1, 2):
+        for background in ([], ["-d"]):
+            g = Gateway(start=False, server_workers=workers)
+            g.deaths_expected = True
+            os.mkdir(g.state_dir)
+            open(g.state_dir + "/journal", "w").close()
+            r = subprocess.run(g.command() + background, timeout=DEADLINE,
+                               stderr=subprocess.PIPE, text=True, cwd=g.dir)
+            assert r.returncode == 1 and "cannot start: worker" in r.stderr, r
+
+
 def test_in_the_background_a_failure_is_told_too():
     g = Gateway(start=False)
     g.settings["server_state_dir"] = "/proc/nowhere"

@@ -778,7 +778,7 @@ supervise_drain(uint64_t ms)
         up_end();
 }
 
-void
+bool
 supervise_kill(void)
 {
     for (unsigned i = 0; i < master.slots; i++) {
@@ -787,8 +787,7 @@ supervise_kill(void)
             kill(slots[i].pid, SIGKILL);
         succession_kill(i);
     }
-    if (!any_left())
-        up_end();
+    return any_left();
 }
 
 bool

@@ -34,7 +34,8 @@ void supervise_start(void);
 /* Workers close their connections within ms; what still lives some seconds
  * later is killed. up_end() is called when none is left. */
 void supervise_drain(uint64_t ms);
-void supervise_kill(void);
+/* At once. False if there is none whose end could call up_end(). */
+bool supervise_kill(void);
 
 /* A successor takes over, or is about to. */
 bool supervise_is_replaced(unsigned n);
