@@ -281,7 +281,7 @@ advance(struct journal_dir *s, struct stream *t)
         journal_file_close(&t->reader);
         t->first = id->first;
         journal_line_file_name(name, id->slot, id->first);
-        int fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC);
+        int fd = journal_file_openat(s->dir_fd, name, O_RDONLY);
         if (fd < 0) {
             if (errno != ENOENT) /* else removed by now */
                 t->error = errno;

@@ -2,12 +2,27 @@
 #include "journal_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CHUNK ((size_t)64 << 10)
 #define KEPT ((size_t)2 << 20)
+
+int
+journal_file_openat(int dir_fd, const char *name, int mode)
+{
+    struct stat st;
+    int fd = openat(dir_fd, name, mode | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+        return fd;
+    close(fd);
+    errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+    return -1;
+}
 
 void
 journal_file_open(struct journal_file *r, int fd, uint64_t offset)

@@ -42,6 +42,11 @@ enum journal_file_result {
     JOURNAL_FILE_ERROR /* r->error: EIO and its like, or ENOMEM */
 };
 
+/* Opens a segment, for reading (O_RDONLY) or also for writing (O_RDWR). What is
+ * no plain file is EINVAL: a pipe in its place would keep the caller waiting.
+ */
+int journal_file_openat(int dir_fd, const char *name, int mode);
+
 /* Takes fd over. With an offset that is not 0, begins with the first line
  * that starts there or behind it. The buffer of a closed reader is reused. */
 void journal_file_open(struct journal_file *r, int fd, uint64_t offset);

@@ -293,6 +293,24 @@ def test_torn_ends_are_cut_at_the_last_whole_event():
     poll(same)
 
 
+def test_a_pipe_in_the_place_of_a_segment_stops_nothing_but_the_start():
+    g = Gateway(server_workers=1)
+    Charger(g).boot()
+    g.stop()
+    path = g.segments()[0]
+    os.unlink(path)
+    os.mkfifo(path)
+    r = g.run("journal", "check", "--dir", g.state_dir)
+    assert r.returncode == 1 and path in r.stdout, r
+    r = g.run("events", "--dir", g.state_dir)
+    assert path.split("/")[-1] in r.stderr or r.returncode == 1, r
+    g.start(wait=False)
+    g.deaths_expected = True
+    assert g.wait_exit() != 0
+    assert path in g.log(), g.log()
+    g.process = None
+
+
 def test_segments_rotate_by_age_and_size_and_go_after_retention():
     g = Gateway(server_workers="1", journal_segment_size="64KiB",
                 journal_segment_age="1h")

@@ -61,7 +61,7 @@ check_file(
     enum journal_file_result res;
 
     journal_line_file_name(name, id->slot, id->first);
-    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+    int fd = journal_file_openat(dir_fd, name, O_RDONLY);
     if (fd < 0 && errno == ENOENT)
         return; /* removed by now */
     k->segments++;

@@ -74,7 +74,7 @@ read_segment(struct search *s, int dir, const struct journal_dir_id *id)
     struct stat         st;
 
     journal_line_file_name(name, id->slot, id->first);
-    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+    int fd = journal_file_openat(dir, name, O_RDONLY);
     if (fd < 0 || fstat(fd, &st) != 0) {
         if (fd >= 0)
             close(fd);

@@ -101,7 +101,7 @@ own(struct job *j, const struct journal_dir_id *id, uint64_t budget,
     int         err = 0;
 
     journal_line_file_name(name, id->slot, id->first);
-    int fd = openat(j->dir_fd, name, (newest ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    int fd = journal_file_openat(j->dir_fd, name, newest ? O_RDWR : O_RDONLY);
     if (fd < 0)
         return errno == ENOENT || refuse(j, "open", name, errno);
     if (fstat(fd, &st) != 0 || fsync(fd) != 0)
@@ -144,7 +144,7 @@ others(struct job *j, const struct journal_dir_id *id)
     uint64_t            last = id->first;
 
     journal_line_file_name(name, id->slot, id->first);
-    int fd = openat(j->dir_fd, name, O_RDONLY | O_CLOEXEC);
+    int fd = journal_file_openat(j->dir_fd, name, O_RDONLY);
     if (fd < 0)
         return last;
     uint64_t size = fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
@@ -188,7 +188,7 @@ look(struct job *j, const struct journal_dir_id *id, uint64_t budget)
     uint64_t    good;
 
     journal_line_file_name(name, id->slot, id->first);
-    int fd = openat(j->dir_fd, name, O_RDONLY | O_CLOEXEC);
+    int fd = journal_file_openat(j->dir_fd, name, O_RDONLY);
     int err = fd < 0 || fstat(fd, &st) != 0 ? errno : 0;
     if (err == 0) {
         uint64_t size = (uint64_t)st.st_size;
