@@ -331,15 +331,15 @@ def test_the_end_is_said_with_close_notify():
         # An end without close_notify would raise an SSLEOFError.
         c.sock.settimeout(DEADLINE)
         assert c.sock.recv(100) == b""
-    # And the charge point's is its end.
-    c = TlsCharger(g, "CP2")
-    try:
+    # And the charge point's is its end, and is answered.
+    for version, cp in ((ssl.TLSVersion.TLSv1_2, "CP2"),
+                        (ssl.TLSVersion.TLSv1_3, "CP3")):
+        c = TlsCharger(g, cp, client(version))
+        c.boot()
         c.sock.settimeout(DEADLINE)
-        c.sock.unwrap()
-    except OSError:
-        pass
-    [e] = g.wait_events(1, type="charge_point.disconnected", cp="CP2")
-    assert e["payload"]["reason"] == "peer_vanished", e
+        c.sock.unwrap()     # raises an SSLEOFError if there is no answer
+        [e] = g.wait_events(1, type="charge_point.disconnected", cp=cp)
+        assert e["payload"]["reason"] == "peer_vanished", e
 
 
 def test_a_record_that_was_tampered_with_ends_the_connection():

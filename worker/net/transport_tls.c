@@ -44,7 +44,13 @@ end_of_records(struct conn *c, struct record *r, const struct record_input *in)
     uint8_t alert[128];
 
     if (in->end == RECORD_CLOSED) {
-        conn_broken(c, CLOSE_peer_vanished);
+        /* It is answered by the same (RFC 5246 7.2.1), unless it is the
+         * answer. */
+        size_t n = c->flags & CONN_SHUT
+            ? 0
+            : record_alert(r, ALERT_CLOSE_NOTIFY, alert);
+        if (n == 0 || conn_send_wire(c, alert, n))
+            conn_broken(c, CLOSE_peer_vanished);
         return;
     }
     if (in->end == RECORD_ALERTED) {
