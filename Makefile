@@ -48,7 +48,7 @@ FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
 MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 ocppd-http.7 ocppd-stats.7 ocppd-redis.7 ocppsim.1)
 
 # Each library has one door; only that file's program needs it.
-LIBS_OCPPD = -lev -lwslay -lz -lhiredis -linih -lmicrohttpd -lseccomp -lssl -lcrypto -lm
+LIBS_OCPPD = -lev -lwslay -lz -lhiredis -linih -lmicrohttpd -lgnutls -lseccomp -lssl -lcrypto -lm
 LIBS_CTL   = -linih -lcjson -lm
 LIBS_SIM   = -lev -lwslay -lz -lcjson -linih -lssl -lcrypto -lm
 
