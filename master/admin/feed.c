@@ -18,8 +18,10 @@
 #include "journal_dir.h"
 #include "since.h"
 
-#define LOOK_MS 200        /* between two looks at the journal */
-#define HEARTBEAT_MS 15000 /* of a stream without events */
+#define LOOK_MS 200 /* between two looks at the journal */
+/* Of a stream without events: well below the time without a byte after which a
+ * connection is closed (http.c). */
+#define HEARTBEAT_MS 5000
 #define CHUNK (64u << 10)
 /* A reader that always has more to read takes so much at least, or it ends. */
 #define SLOW_MS 10000
