@@ -277,6 +277,12 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
     own = Authority("admin")
     own.make("one", san="IP:127.0.0.1")
     own.make("two", san="IP:127.0.0.1")
+    own.make("named", san="DNS:gateway.example")
+    names = own.dir + "/sni"
+    os.mkdir(names)
+    with open(names + "/gateway.pem", "w") as f:
+        for part in reversed(own.path("named")):
+            f.write(open(part).read())
     pair = [own.dir + "/now.pem", own.dir + "/now.key"]
 
     def use(name):
@@ -287,16 +293,16 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
     use("one")
     g = gateway(server_workers="1", admin_listen_tls="127.0.0.1:%d" % port,
                 tls_certificate=pair[0] + " " + a.path("rsa")[0],
-                tls_key=pair[1] + " " + a.path("rsa")[1])
+                tls_key=pair[1] + " " + a.path("rsa")[1], tls_sni=names)
 
-    def connect(ca=own.ca, version=None):
+    def connect(ca=own.ca, version=None, name="127.0.0.1"):
         c = ssl.create_default_context(cafile=ca)
         if version:
             c.minimum_version = c.maximum_version = version
         # What python 3.13 asks of an authority, that of the tests has not.
         c.verify_flags &= ~ssl.VERIFY_X509_STRICT
         s = c.wrap_socket(socket.create_connection(("127.0.0.1", port)),
-                          server_hostname="127.0.0.1")
+                          server_hostname=name)
         s.settimeout(DEADLINE)
         return s
 
@@ -318,6 +324,16 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
             assert "CERTIFICATE_VERIFY_FAILED" in str(e), e
         else:
             raise AssertionError("a wrong authority is accepted")
+    # The client that names a host of tls.sni gets its certificate (which
+    # connect() checks), others the first one.
+    connect(name="gateway.example").close()
+    for name in ("other.example", "127.0.0.2"):
+        try:
+            connect(name=name)
+        except ssl.SSLError as e:
+            assert "mismatch" in str(e), e
+        else:
+            raise AssertionError("a certificate for any name: " + name)
     # A stream keeps its connection when the certificate changes.
     stream = connect()
     first = subject(stream)
@@ -450,6 +466,38 @@ def test_slow_clients_are_cut_off_and_a_slow_reader_learns_where_to_go_on():
         g.admin, lines[0].decode())).read()
     seen |= set(re.findall(rb'"eventId":"([0-9a-f]{16})', rest))
     assert {x.decode() for x in seen} >= set(events), last
+
+
+def test_an_answer_that_is_taken_slowly_is_cut_off():
+    g = gateway(server_workers="1", admin_address_connections="0")
+    with open(g.state_dir + "/deny", "w") as f:     # 300 KiB as an answer
+        f.writelines("identity %s%05d\n" % ("x" * 35, i) for i in range(5000))
+    g.ctl("reload")
+    admin = token(g, "boss", "admin")
+    poll(lambda: len(ask(g, "GET", "/v1/deny", token=admin)[1]) == 5000)
+
+    def client():
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.settimeout(DEADLINE)
+        s.connect(("127.0.0.1", g.admin))
+        s.sendall(b"GET /v1/deny HTTP/1.1\r\nHost: localhost\r\n"
+                  b"Authorization: Bearer %s\r\n\r\n" % admin.encode())
+        assert s.recv(15) == b"HTTP/1.1 200 OK"
+        return s, server_inode(s)
+    silent, slow = client(), client()
+    children = subprocess.check_output(
+        ["ps", "-o", "pid=", "--ppid", str(g.pid)], text=True).split()
+    owner = [p for p in map(int, children) if silent[1] in inodes(p)][0]
+    began = time.monotonic()
+    # One takes nothing, the other 4 KiB a second.
+    while slow[1] in inodes(owner):
+        slow[0].recv(2048)
+        assert time.monotonic() < began + 60 * SLOW
+        time.sleep(0.5)
+    assert time.monotonic() > began + 20, "it was cut off too early"
+    assert silent[1] not in inodes(owner)
+    assert get(g, "/health")[0] == 200
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@
 #include "base/master.h"
 #include "base/up.h"
 #include "admin/http.h"
+#include "admin/http_tls.h"
 #include "sandbox.h"
 #include "user.h"
 
@@ -245,16 +246,10 @@ serve(int end)
     }
     http_begin(s, end);
     if (tls_keeper_bundle() >= 0)
-        http_certificate(tls_keeper_bundle());
+        http_tls_load(tls_keeper_bundle());
     for (unsigned i = 0; i < listeners.n; i++)
         if (!http_serve(listeners.at[i].fd, listeners.at[i].kind)) {
-            log_error("cannot serve HTTP%s: %s",
-                listeners.at[i].kind == LISTENER_TLS
-                    ? " with the certificate of tls.certificate"
-                    : "",
-                strerror(errno));
-            if (listeners.at[i].kind == LISTENER_TLS)
-                continue; /* until the certificate is a better one */
+            log_error("cannot serve HTTP: %s", strerror(errno));
             fail();
         }
     for (;;) {
@@ -266,7 +261,7 @@ serve(int end)
         if (r > 0 && m.type == CHANNEL_reopen && passed >= 0) {
             log_take(passed);
         } else if (r > 0 && m.type == CHANNEL_tls && passed >= 0) {
-            http_certificate(passed);
+            http_tls_load(passed);
             close(passed);
         } else if (r > 0 && passed >= 0) {
             close(passed);

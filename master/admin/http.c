@@ -1,7 +1,6 @@
 /* http: the requests of the admin port. See http.h. */
 #include "admin/http.h"
 
-#include <errno.h>
 #include <microhttpd.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -12,21 +11,18 @@
 #include "admin/http_answer.h"
 #include "admin/http_api.h"
 #include "admin/http_places.h"
+#include "admin/http_tls.h"
 #include "admin/metrics.h"
 #include "admin/report.h"
 #include "base/master.h"
 #include "log.h"
-#include "tls_bundle.h"
 
 #define TIMEOUT_S 15        /* without a byte */
 #define MEMORY (32u * 1024) /* per connection, bounds the request's head */
 #define STACK (256u * 1024)
 #define REQUEST_BODY_MAX (160u * 1024)
 #define BODY_MAX (16u << 20)
-#define SERVERS 64
 #define SEND_BUFFER (64 * 1024)
-#define FORMER_S 3600 /* seconds */
-#define PEM_MAX (1u << 20)
 
 /* The page: three files, as they stand in the source. */
 #define PAGE_FILE(name, file)                                                  \
@@ -40,16 +36,6 @@ PAGE_FILE(page_css, "page.css");
 PAGE_FILE(page_js, "page.js");
 
 static const struct shm *shm_of;
-
-static struct server {
-    int                fd;
-    enum listener_kind kind;
-    struct MHD_Daemon *daemon; /* NULL: TLS without a usable certificate */
-} servers[SERVERS];
-static unsigned servers_n;
-
-/* The first pair of tls.certificate and tls.key. */
-static struct buf certificate = {.max = PEM_MAX}, key = {.max = PEM_MAX};
 
 /* --- requests ---------------------------------------------------------------- */
 
@@ -170,37 +156,11 @@ unescape_cb(void *arg, struct MHD_Connection *c, char *s)
 
 /* --- servers ----------------------------------------------------------------- */
 
-static struct MHD_Daemon *
-start(const struct server *s)
-{
-    const unsigned flags = MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD |
-        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC;
-    struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_MEM_CERT, 0, buf_cstr(&certificate)},
-        {MHD_OPTION_HTTPS_MEM_KEY, 0, buf_cstr(&key)},
-        {MHD_OPTION_HTTPS_PRIORITIES, 0,
-            (void *)"SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
-        {MHD_OPTION_END, 0, NULL}};
-    struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
-    bool                  with_tls = s->kind == LISTENER_TLS;
-
-    if (with_tls && (certificate.len == 0 || key.len == 0))
-        return NULL;
-    return MHD_start_daemon(flags | (with_tls ? MHD_USE_TLS : 0u), 0, NULL,
-        NULL, request_cb, NULL, MHD_OPTION_LISTEN_SOCKET, s->fd,
-        MHD_OPTION_CONNECTION_LIMIT, HTTP_PLACES, MHD_OPTION_CONNECTION_TIMEOUT,
-        TIMEOUT_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY,
-        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK,
-        MHD_OPTION_NOTIFY_CONNECTION, http_places_cb, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, completed_cb, NULL,
-        MHD_OPTION_UNESCAPE_CALLBACK, unescape_cb, NULL, MHD_OPTION_ARRAY,
-        with_tls ? tls : plain, MHD_OPTION_END);
-}
-
 void
 http_begin(const struct shm *s, int to_master)
 {
     shm_of = s;
+    http_tls_begin();
     http_places_begin(master.config.admin_address_connections);
     http_api_begin(s, to_master);
     series_begin(s);
@@ -209,78 +169,27 @@ http_begin(const struct shm *s, int to_master)
 bool
 http_serve(int fd, enum listener_kind kind)
 {
-    struct server *s = &servers[servers_n];
+    const unsigned flags = MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD |
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC;
+    struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(intptr_t)http_tls_choose},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0,
+            (void *)"SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+        {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+    bool                  with_tls = kind == LISTENER_TLS;
 
-    if (servers_n == SERVERS)
-        return false;
-    *s = (struct server){.fd = fd, .kind = kind};
     /* Of each connection: what a slow client makes the kernel keep. */
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER}, sizeof(int));
-    s->daemon = start(s);
-    servers_n++;
-    return s->daemon != NULL;
-}
-
-/* The former server ends when its connections have ended; a stream that goes on
- * for longer than an hour is ended, and its client goes on with its cursor. */
-static void *
-stop(void *daemon)
-{
-    for (int i = 0; i < FORMER_S; i++) {
-        const union MHD_DaemonInfo *d =
-            MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-        if (i > 0 && d != NULL && d->num_connections == 0)
-            break;
-        sleep(1);
-    }
-    MHD_stop_daemon(daemon);
-    return NULL;
-}
-
-static void
-renew(struct server *s)
-{
-    struct MHD_Daemon *next = start(s);
-    pthread_t          thread;
-
-    if (next == NULL) {
-        log_error("admin.listen_tls: the certificate of tls.certificate cannot "
-                  "be used here; the former one stays");
-        return;
-    }
-    if (s->daemon != NULL) {
-        MHD_quiesce_daemon(s->daemon); /* the socket stays open */
-        if (pthread_create(&thread, NULL, stop, s->daemon) == 0)
-            pthread_detach(thread);
-    }
-    s->daemon = next;
-}
-
-void
-http_certificate(int bundle)
-{
-    struct buf      all = BUF_INIT(0);
-    struct tls_item item;
-    bool            have_certificate = false, have_key = false;
-
-    if (!tls_bundle_read(bundle, &all)) {
-        log_error("cannot read the certificates: %s", strerror(errno));
-        return;
-    }
-    buf_clear(&certificate);
-    tls_bundle_wipe(&key);
-    key = BUF_INIT(PEM_MAX);
-    for (size_t at = 0; tls_bundle_next(&all, &at, &item);) {
-        if (item.kind == TLS_FILE_CERTIFICATE && !have_certificate)
-            have_certificate = buf_add(&certificate, item.data, item.len);
-        if (item.kind == TLS_FILE_KEY && !have_key)
-            have_key = buf_add(&key, item.data, item.len);
-    }
-    tls_bundle_wipe(&all);
-    /* A file may hold both. */
-    if (have_certificate && !have_key)
-        buf_add(&key, certificate.p, certificate.len);
-    for (unsigned i = 0; i < servers_n; i++)
-        if (servers[i].kind == LISTENER_TLS)
-            renew(&servers[i]);
+    return MHD_start_daemon(flags | (with_tls ? MHD_USE_TLS : 0u), 0, NULL,
+               NULL, request_cb, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+               MHD_OPTION_CONNECTION_LIMIT, HTTP_PLACES,
+               MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT_S,
+               MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY,
+               MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK,
+               MHD_OPTION_NOTIFY_CONNECTION, http_places_cb, NULL,
+               MHD_OPTION_NOTIFY_COMPLETED, completed_cb, NULL,
+               MHD_OPTION_UNESCAPE_CALLBACK, unescape_cb, NULL,
+               MHD_OPTION_ARRAY, with_tls ? tls : plain,
+               MHD_OPTION_END) != NULL;
 }

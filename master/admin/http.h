@@ -33,10 +33,6 @@ extern const size_t            http_routes_n;
 
 /* Before the others. channel: to the master. */
 void http_begin(const struct shm *s, int channel);
-/* The certificate for servers with TLS, from a tls_bundle.h: before the first
- * of them, and when it has changed. Connections that are open keep the one
- * they have. */
-void http_certificate(int bundle);
 /* Serves a listening socket from now on. */
 bool http_serve(int fd, enum listener_kind kind);
 

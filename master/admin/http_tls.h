@@ -1,0 +1,28 @@
+/*
+ * http_tls: the certificates of admin.listen_tls.
+ *
+ * The same files as for charge points: of tls.sni the first whose certificate
+ * has the name that the client asks for, otherwise the first pair of
+ * tls.certificate and tls.key. A change counts for handshakes that begin after
+ * it; connections go on. Any thread, once http_tls_begin() was called.
+ */
+#ifndef MASTER_ADMIN_HTTP_TLS_H
+#define MASTER_ADMIN_HTTP_TLS_H
+
+#include <gnutls/abstract.h>
+#include <stdbool.h>
+
+void http_tls_begin(void);
+
+/* Takes the certificates of a bundle (tls_bundle.h). What cannot be used is
+ * logged, and if there is no pair of tls.certificate the former ones stay. */
+void http_tls_load(int bundle);
+bool http_tls_usable(void);
+
+/* For MHD_OPTION_HTTPS_CERT_CALLBACK, in the connection's own thread. */
+int http_tls_choose(gnutls_session_t session, const gnutls_datum_t *authorities,
+    int authorities_n, const gnutls_pk_algorithm_t *algorithms,
+    int algorithms_n, gnutls_pcert_st **chain, unsigned *chain_n,
+    gnutls_privkey_t *key);
+
+#endif
