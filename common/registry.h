@@ -42,6 +42,7 @@
 #include "hash.h"
 #include "identity.h"
 #include "registry_models.h"
+#include "registry_proofs.h"
 #include "registry_remotes.h"
 #include "registry_starts.h"
 
@@ -78,22 +79,6 @@ struct registry_entry {
 
 _Static_assert(sizeof(struct registry_entry) == 128, "the registry's price");
 
-/*
- * The key with which an identity connected the last time, in a form that only
- * the workers use ([auth] mode = redis; else it is never touched and takes no
- * memory). Written by the owner only; two owners in succession may leave a
- * mix, which matches no key.
- */
-#define REGISTRY_PROOF 48 /* bytes */
-
-struct registry_proof {
-    _Atomic uint64_t word[REGISTRY_PROOF / 8];
-    _Atomic uint32_t when; /* 0: there is none */
-};
-
-#define REGISTRY_ENDS (UINT32_C(1) << 30)
-#define REGISTRY_END_S 4 /* seconds of one */
-
 struct registry {
     pthread_mutex_t  lock;
     struct hash_key  key;      /* of the names' hash */
@@ -103,10 +88,7 @@ struct registry {
     uint32_t         hand;     /* where forgetting goes on; lock */
     _Atomic uint64_t rebuilt;  /* recoveries after a death inside the lock */
     _Atomic uint64_t forgotten;
-    /* behind it: uint32_t head[heads]; for each entry a word with the highest
-     * security profile (2 bits) and the end of the last certificate; entries,
-     * starts, proofs, answers, far starts, remotes, a bit for each entry with
-     * remotes, for each entry the number of its model, models */
+    /* The tables lie behind it: registry_layout.h. */
 };
 
 enum registry_result {
@@ -160,8 +142,8 @@ bool registry_release(struct registry *r, uint32_t entry, cref self);
  */
 void registry_mend(struct registry *r, uint32_t entry);
 
-/* The name of an entry, registry_nobody ("?") if it is spoiled. */
-extern const char registry_nobody[];
+/* The name of an entry, registry_no_name ("?") if it is spoiled. */
+extern const char registry_no_name[];
 const char *registry_name(struct registry *r, uint32_t entry, size_t *len);
 
 /* The entry of a name, REGISTRY_NONE if there is none. With add, an unknown
@@ -189,38 +171,10 @@ uint32_t registry_peek(struct registry *r, const char *name, size_t len);
 bool registry_copy(struct registry *r, uint32_t i, struct registry_entry *out);
 uint32_t registry_used(struct registry *r);
 
-/* For registry_starts.c and registry_remotes.c: their tables, and the lock
- * around names. False if the lock cannot be had within REGISTRY_LOCK_MS. */
-struct registry_starts  *registry_starts_at(struct registry *r, uint32_t entry);
-struct registry_answers *registry_answers_at(
-    struct registry *r, uint32_t entry);
-struct registry_far_starts *registry_far_starts_at(
-    struct registry *r, uint32_t entry);
-struct registry_remotes *registry_remotes_at(
-    struct registry *r, uint32_t entry);
-/* The word in which bit entry % 64 is set if that table was used. */
-_Atomic uint64_t *registry_remotes_used(struct registry *r, uint32_t entry);
-bool              registry_lock(struct registry *r);
-void              registry_unlock(struct registry *r);
-
-/* For registry_models.c. registry_try_lock() waits for REGISTRY_TRY_MS. */
-_Atomic uint16_t *registry_model_number(struct registry *r, uint32_t entry);
-struct registry_model *registry_models_at(struct registry *r);
-bool                   registry_try_lock(struct registry *r);
-
-/* proof: REGISTRY_PROOF bytes. when: of the writer's choice, not 0. */
-void registry_proof_put(
-    struct registry *r, uint32_t entry, const void *proof, uint32_t when);
-bool registry_proof_get(
-    struct registry *r, uint32_t entry, void *proof, uint32_t *when);
-void registry_proof_clear(struct registry *r, uint32_t entry);
-
-/* The highest security profile that the identity has used (0: never TLS), and
- * the end of its last client certificate in units of 4 s since 1970 (0: none).
- * Written by the owner only; kept until the identity is forgotten. */
-void registry_set_certificate(
-    struct registry *r, uint32_t entry, unsigned profile, uint32_t end);
-void registry_certificate(
-    const struct registry *r, uint32_t entry, unsigned *profile, uint32_t *end);
+/* The lock around names, also for what several processes write. False if it
+ * cannot be had within REGISTRY_LOCK_MS, or REGISTRY_TRY_MS. */
+bool registry_lock(struct registry *r);
+bool registry_try_lock(struct registry *r);
+void registry_unlock(struct registry *r);
 
 #endif

@@ -6,9 +6,22 @@
 
 #include "hash.h"
 #include "printable.h"
-#include "registry.h"
+#include "registry_layout.h"
 
 #define PROBES 16 /* rows in which a pair may stand */
+
+static struct registry_model *
+table(struct registry *r)
+{
+    return registry_table(r, REGISTRY_MODEL_ROWS);
+}
+
+/* The number of the entry's row. */
+static _Atomic uint16_t *
+number_of(struct registry *r, uint32_t entry)
+{
+    return registry_row(r, REGISTRY_MODEL_NUMBERS, entry);
+}
 
 static void
 set_text(char out[REGISTRY_MODEL_MAX + 2], const char *text)
@@ -38,7 +51,7 @@ same(const struct registry_model *a, const struct registry_model *b)
 static unsigned
 take_row(struct registry *r, const struct registry_model *want)
 {
-    struct registry_model *rows = registry_models_at(r), *unused = NULL;
+    struct registry_model *rows = table(r), *unused = NULL;
 
     for (unsigned i = 0; i < PROBES; i++) {
         struct registry_model *m = &rows[(want->hash + i) % REGISTRY_MODELS];
@@ -62,9 +75,9 @@ void
 registry_model_clear(struct registry *r, uint32_t entry)
 {
     unsigned               row = registry_model_of(r, entry);
-    struct registry_model *m = registry_models_at(r) + row - 1;
+    struct registry_model *m = table(r) + row - 1;
 
-    *registry_model_number(r, entry) = REGISTRY_MODEL_UNKNOWN;
+    *number_of(r, entry) = REGISTRY_MODEL_UNKNOWN;
     if (row != REGISTRY_MODEL_UNKNOWN && row != REGISTRY_MODEL_OTHER &&
         m->points > 0)
         m->points--;
@@ -88,14 +101,14 @@ registry_model_set(
     bool     none = want.vendor[0] == '\0' && want.model[0] == '\0';
     unsigned row = none ? REGISTRY_MODEL_UNKNOWN : take_row(r, &want);
     registry_model_clear(r, entry);
-    *registry_model_number(r, entry) = (uint16_t)row;
+    *number_of(r, entry) = (uint16_t)row;
     registry_unlock(r);
 }
 
 unsigned
 registry_model_of(struct registry *r, uint32_t entry)
 {
-    unsigned row = *registry_model_number(r, entry);
+    unsigned row = *number_of(r, entry);
 
     return row <= REGISTRY_MODEL_OTHER ? row : REGISTRY_MODEL_UNKNOWN;
 }
@@ -107,7 +120,7 @@ registry_model_read(
     *out = (struct registry_model){0};
     if (row == REGISTRY_MODEL_UNKNOWN || row >= REGISTRY_MODEL_OTHER)
         return;
-    memcpy(out, registry_models_at(r) + row - 1, sizeof *out);
+    memcpy(out, table(r) + row - 1, sizeof *out);
     out->vendor[REGISTRY_MODEL_MAX + 1] = '\0';
     out->model[REGISTRY_MODEL_MAX + 1] = '\0';
     printable_mask(out->vendor, strlen(out->vendor));

@@ -4,8 +4,18 @@
 
 #include <string.h>
 
+#include "ensure.h"
 #include "hash.h"
-#include "registry.h"
+#include "registry_layout.h"
+
+/* The word in which bit_of(entry) is set if the table was used for it. */
+static _Atomic uint64_t *
+used_of(struct registry *r, uint32_t entry)
+{
+    ensure(entry < registry_capacity(r));
+    return (_Atomic uint64_t *)registry_table(r, REGISTRY_REMOTES_USED) +
+        entry / 64;
+}
 
 static uint64_t
 bit_of(uint32_t entry)
@@ -17,7 +27,7 @@ bit_of(uint32_t entry)
 bool
 registry_remotes_any(struct registry *r, uint32_t entry)
 {
-    return *registry_remotes_used(r, entry) & bit_of(entry);
+    return *used_of(r, entry) & bit_of(entry);
 }
 
 static uint64_t
@@ -47,7 +57,7 @@ put(struct registry *r, uint32_t entry, int i, const struct registry_remote *is)
 {
     struct registry_remotes *all = registry_remotes_at(r, entry);
 
-    atomic_fetch_or(registry_remotes_used(r, entry), bit_of(entry));
+    atomic_fetch_or(used_of(r, entry), bit_of(entry));
     all->of[i].check = 0;
     memcpy(&all->of[i].is, is, sizeof *is);
     all->of[i].check = check_of(is);
@@ -164,5 +174,5 @@ registry_remotes_clear(struct registry *r, uint32_t entry)
         return;
     for (int i = 0; i < REGISTRY_REMOTES; i++)
         registry_remotes_at(r, entry)->of[i].check = 0;
-    atomic_fetch_and(registry_remotes_used(r, entry), ~bit_of(entry));
+    atomic_fetch_and(used_of(r, entry), ~bit_of(entry));
 }

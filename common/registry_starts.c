@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "hash.h"
-#include "registry.h"
+#include "registry_layout.h"
 
 /* The form of a start, four bits of its second word. */
 enum form {

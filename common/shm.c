@@ -49,7 +49,7 @@ shm_layout(void)
         REGISTRY_STARTS_FORMAT, sizeof(struct stats),
         offsetof(struct shm, sequence), offsetof(struct shm, config),
         offsetof(struct shm_worker, stats), address_count_size(1, 1),
-        penalty_size(1)};
+        penalty_size(1), registry_size(1)};
     uint64_t       h = hash_sum(sizes, sizeof sizes, 0);
 
     for (size_t i = 0; i < stat_info_count; i++) {

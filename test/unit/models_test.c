@@ -4,8 +4,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "registry.h"
+#include "registry_layout.h"
 #include "unit.h"
+
+static struct registry_model *
+rows(struct registry *r)
+{
+    return registry_table(r, REGISTRY_MODEL_ROWS);
+}
 
 static struct registry *
 make(uint32_t capacity)
@@ -69,7 +75,7 @@ rows_are_used_again(void)
         CHECK(strcmp(row_of(r, a).model, name) == 0);
     }
     for (unsigned i = 0; i < REGISTRY_MODELS; i++)
-        used += registry_models_at(r)[i].points;
+        used += rows(r)[i].points;
     CHECK_EQ(used, 1);
 }
 
@@ -91,7 +97,7 @@ a_full_table_has_other(void)
     }
     CHECK(row_of(r, 0).points == 1);
     for (unsigned i = 0; i < REGISTRY_MODELS; i++)
-        sum += registry_models_at(r)[i].points;
+        sum += rows(r)[i].points;
     CHECK_EQ(sum + others, 4096);
     CHECK(sum > REGISTRY_MODELS * 9 / 10);
     /* A new identity in the place of another, which is forgotten: the row of
@@ -102,7 +108,7 @@ a_full_table_has_other(void)
             registry_model_of(r, entry_of(r, name)), REGISTRY_MODEL_UNKNOWN);
     }
     for (unsigned i = 0; i < REGISTRY_MODELS; i++)
-        CHECK_EQ(registry_models_at(r)[i].points, 0);
+        CHECK_EQ(rows(r)[i].points, 0);
 }
 
 static void
@@ -119,10 +125,10 @@ texts_can_be_shown(void)
     CHECK_EQ(strlen(row_of(r, a).vendor), REGISTRY_MODEL_MAX - 1);
     CHECK(strcmp(row_of(r, a).model, "a?b??") == 0);
     /* Stray stores. */
-    struct registry_model *m = registry_models_at(r) + registry_model_of(r, a);
+    struct registry_model *m = rows(r) + registry_model_of(r, a);
     memset(m - 1, 0xff, sizeof *m);
     CHECK_EQ(strlen(row_of(r, a).model), REGISTRY_MODEL_MAX + 1);
-    *registry_model_number(r, a) = 60000;
+    *(_Atomic uint16_t *)registry_row(r, REGISTRY_MODEL_NUMBERS, a) = 60000;
     CHECK_EQ(registry_model_of(r, a), REGISTRY_MODEL_UNKNOWN);
     CHECK_EQ(row_of(r, a).points, 0);
 }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "registry.h"
+#include "registry_layout.h"
 #include "unit.h"
 
 #define SLOTS 5

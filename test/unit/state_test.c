@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "fields.h"
 #include "close.h"
+#include "registry_layout.h"
 #include "registry_state.h"
 #include "shm_state.h"
 #include "stats.h"

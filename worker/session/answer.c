@@ -196,7 +196,7 @@ publish(struct answer *a)
 
     /* Nothing is acknowledged under no name: the sweep ends the connection,
      * and the charge point sends its CALL again. */
-    if (a->who.identity == registry_nobody)
+    if (a->who.identity == registry_no_name)
         return 0;
     struct publish *p = publish_begin(a->kind, &a->who);
     publish_call(p, a->m, a->f, a->tape);

@@ -324,7 +324,7 @@ not_taken(struct answer *a)
     if (publish_too_long())
         refuse(a->c, a->f, a->tape, OCPPJ_INTERNAL_ERROR, "too_long",
             "the event of this message is longer than the journal takes");
-    else if (answer_is_urgent(a) && a->who.identity != registry_nobody)
+    else if (answer_is_urgent(a) && a->who.identity != registry_no_name)
         park(a, true);
     else if (taking == NULL)
         say_in(a, "not answered: the journal does not take it");
@@ -513,7 +513,7 @@ end_transaction(const struct deferred *d)
 
     registry_start_stop(
         self.registry, d->entry, d->effect.transaction, d->number);
-    if (name != registry_nobody)
+    if (name != registry_no_name)
         starts_stopped(name, len, d->effect.transaction);
 }
 

@@ -56,7 +56,7 @@ publish_question(struct answer *a, const char *token)
     const struct schema_message *authorize =
         dialect_authorize(&dialects[a->protocol]);
 
-    if (a->who.identity == registry_nobody)
+    if (a->who.identity == registry_no_name)
         return 0;
     struct publish *p = publish_begin(EVENT_asked, &a->who);
     if (a->about_token) {
@@ -168,8 +168,8 @@ give(struct question *q, const char *text, size_t len)
         .who = {q->identity, q->identity_len, c ? c->generation : q->generation,
             dialects[q->protocol].name}};
 
-    if (c != NULL && publish_who(c).identity == registry_nobody)
-        a.who.identity = registry_nobody;
+    if (c != NULL && publish_who(c).identity == registry_no_name)
+        a.who.identity = registry_no_name;
     a.m = schema_find(dialects[q->protocol].schema, f.action.p, f.action.len);
     a.kind = event_kind_of(a.m, tape, f.payload_tok);
     memcpy(a.effect.fingerprint, q->fingerprint, sizeof q->fingerprint);

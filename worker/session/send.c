@@ -39,7 +39,7 @@ send_take(struct conn *c, const struct ocppj_frame *f, const struct json *tape)
     violation_count(c, v.deviations);
     enum event_kind    kind = event_kind_of(m, tape, f->payload_tok);
     struct publish_who who = publish_who(c);
-    if (kind == EVENT_none || who.identity == registry_nobody)
+    if (kind == EVENT_none || who.identity == registry_no_name)
         return;
     struct publish *p = publish_begin(kind, &who);
     publish_call(p, m, f, tape);

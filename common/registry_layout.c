@@ -1,0 +1,107 @@
+/* registry_layout: where the tables of the registry lie. See registry_layout.h.
+ */
+#include "registry_layout.h"
+
+#include "ensure.h"
+
+struct layout {
+    uint32_t capacity, heads;
+    size_t   at[REGISTRY_TABLES + 1]; /* offsets; the last one is the size */
+};
+
+/* Of a table that has no row for each entry: 0. */
+static const size_t row_size[REGISTRY_TABLES] = {
+    [REGISTRY_CERTIFICATES] = sizeof(uint32_t),
+    [REGISTRY_ENTRIES] = sizeof(struct registry_entry),
+    [REGISTRY_NEAR_STARTS] = sizeof(struct registry_starts),
+    [REGISTRY_PROOFS] = sizeof(struct registry_proof),
+    [REGISTRY_START_ANSWERS] = sizeof(struct registry_answers),
+    [REGISTRY_FURTHER_STARTS] = sizeof(struct registry_far_starts),
+    [REGISTRY_REMOTE_STARTS] = sizeof(struct registry_remotes),
+    [REGISTRY_MODEL_NUMBERS] = sizeof(uint16_t)};
+
+static const struct registry *known; /* its layout is known_layout */
+static struct layout          known_layout;
+
+static size_t
+round64(size_t n)
+{
+    return (n + 63) & ~(size_t)63;
+}
+
+uint32_t
+registry_heads_for(uint32_t capacity)
+{
+    uint32_t n = 64;
+
+    while (n < capacity)
+        n *= 2;
+    return n;
+}
+
+static size_t
+table_size(const struct layout *l, enum registry_table t)
+{
+    switch (t) {
+    case REGISTRY_HEADS:
+        return l->heads * sizeof(uint32_t);
+    case REGISTRY_REMOTES_USED:
+        return l->capacity / 8 + 8;
+    case REGISTRY_MODEL_ROWS:
+        return REGISTRY_MODELS * sizeof(struct registry_model);
+    default:
+        return l->capacity * row_size[t];
+    }
+}
+
+static struct layout
+layout_for(uint32_t capacity, uint32_t heads)
+{
+    struct layout l = {.capacity = capacity, .heads = heads};
+
+    l.at[0] = round64(sizeof(struct registry));
+    for (unsigned t = 0; t < REGISTRY_TABLES; t++)
+        l.at[t + 1] = l.at[t] + round64(table_size(&l, t));
+    return l;
+}
+
+void
+registry_attach(const struct registry *r, uint32_t capacity)
+{
+    known = r;
+    known_layout = layout_for(capacity, registry_heads_for(capacity));
+}
+
+size_t
+registry_size(uint32_t capacity)
+{
+    return layout_for(capacity, registry_heads_for(capacity))
+        .at[REGISTRY_TABLES];
+}
+
+uint32_t
+registry_capacity(const struct registry *r)
+{
+    return r == known ? known_layout.capacity : r->capacity;
+}
+
+uint32_t
+registry_heads(const struct registry *r)
+{
+    return r == known ? known_layout.heads : r->heads;
+}
+
+void *
+registry_table(struct registry *r, enum registry_table t)
+{
+    if (r == known)
+        return (char *)r + known_layout.at[t];
+    return (char *)r + layout_for(r->capacity, r->heads).at[t];
+}
+
+void *
+registry_row(struct registry *r, enum registry_table t, uint32_t entry)
+{
+    ensure(entry < registry_capacity(r));
+    return (char *)registry_table(r, t) + entry * row_size[t];
+}

@@ -1,0 +1,77 @@
+/*
+ * registry_layout: where the tables of the registry lie in shared memory.
+ * Private to registry*.c.
+ *
+ * Behind struct registry the tables follow each other, a row for each entry of
+ * the registry unless said otherwise:
+ *
+ *     heads          chains of entries, by the hash of the name; their number
+ *                    is a power of two
+ *     certificates   a word: the highest security profile (2 bits) and the end
+ *                    of the last certificate
+ *     entries, starts, proofs, answers, far starts, remotes
+ *     remotes_used   a bit for each entry
+ *     model_numbers  the row of its model
+ *     models         REGISTRY_MODELS rows
+ *
+ * Tables that are not used stay without memory.
+ */
+#ifndef COMMON_REGISTRY_LAYOUT_H
+#define COMMON_REGISTRY_LAYOUT_H
+
+#include "registry.h"
+
+enum registry_table {
+    REGISTRY_HEADS,
+    REGISTRY_CERTIFICATES,
+    REGISTRY_ENTRIES,
+    REGISTRY_NEAR_STARTS,
+    REGISTRY_PROOFS,
+    REGISTRY_START_ANSWERS,
+    REGISTRY_FURTHER_STARTS,
+    REGISTRY_REMOTE_STARTS,
+    REGISTRY_REMOTES_USED,
+    REGISTRY_MODEL_NUMBERS,
+    REGISTRY_MODEL_ROWS,
+    REGISTRY_TABLES
+};
+
+/* The row of an entry, or the beginning of a table that has other rows. The
+ * entry must be below registry_capacity(). */
+void *registry_row(struct registry *r, enum registry_table t, uint32_t entry);
+void *registry_table(struct registry *r, enum registry_table t);
+
+static inline struct registry_starts *
+registry_starts_at(struct registry *r, uint32_t entry)
+{
+    return registry_row(r, REGISTRY_NEAR_STARTS, entry);
+}
+
+static inline struct registry_far_starts *
+registry_far_starts_at(struct registry *r, uint32_t entry)
+{
+    return registry_row(r, REGISTRY_FURTHER_STARTS, entry);
+}
+
+static inline struct registry_answers *
+registry_answers_at(struct registry *r, uint32_t entry)
+{
+    return registry_row(r, REGISTRY_START_ANSWERS, entry);
+}
+
+static inline struct registry_remotes *
+registry_remotes_at(struct registry *r, uint32_t entry)
+{
+    return registry_row(r, REGISTRY_REMOTE_STARTS, entry);
+}
+
+/* From private memory for the registry that this process, or its parent before
+ * the fork, has made: any worker can write what lies in shared memory, and the
+ * master must not follow it. */
+uint32_t registry_capacity(const struct registry *r);
+uint32_t registry_heads(const struct registry *r);
+
+/* How many heads a registry of that capacity has. */
+uint32_t registry_heads_for(uint32_t capacity);
+
+#endif

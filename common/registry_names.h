@@ -1,0 +1,35 @@
+/*
+ * registry_names: the entries of the registry by name: chains by the hash of
+ * the name, and the lock around them. Private to registry*.c; what others use
+ * is declared in registry.h.
+ *
+ * A chain that leaves the table, does not end, or leads to an entry of another
+ * chain is rebuilt from the entries. When all entries are in use, the one that
+ * was absent longest is forgotten.
+ */
+#ifndef COMMON_REGISTRY_NAMES_H
+#define COMMON_REGISTRY_NAMES_H
+
+#include "registry.h"
+
+/* False if another process holds the lock for ms milliseconds. After the death
+ * of a process inside the lock, the chains are rebuilt first. */
+bool registry_lock_within(struct registry *r, long ms);
+
+/* Under the lock. len: 1 to IDENTITY_MAX. REGISTRY_OK sets *entry. */
+enum registry_result registry_find_or_add(struct registry *r, const char *name,
+    size_t len, bool may_add, uint32_t *entry);
+
+/* Under the lock: makes all chains again; removes entries whose name does not
+ * match its hash, and the older one of two entries of the same name. */
+void registry_rebuild(struct registry *r);
+
+/* The entry, which may be a copy, has a name that matches its hash. */
+bool registry_intact(struct registry *r, struct registry_entry *e);
+
+/* In registry.c, under the lock, where no claim is half done: the owner. An
+ * owner word that no claim can have made is removed; a worker that holds the
+ * connection then sees that it was replaced. */
+cref registry_owner(struct registry_entry *e);
+
+#endif
