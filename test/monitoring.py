@@ -27,7 +27,6 @@ def scrape(g):
     r = subprocess.run(["curl", "-sf", "http://%s/metrics" %
                         g.settings["admin_listen"]], stdout=subprocess.PIPE,
                        text=True)
-    assert r.returncode == 0, r
     return r.stdout
 
 
@@ -69,6 +68,16 @@ def test_every_alert_says_what_is_wrong_and_what_to_do():
             assert re.search(r"^\.It .*\b%s\b" % key, text, re.M), (name, key)
 
 
+def test_a_failed_upgrade_shows_in_the_metrics():
+    g = Gateway(admin_listen="127.0.0.1:%d" % free_port())
+    poll(lambda: "ocppd_last_upgrade_successful 1\n" in scrape(g))
+    assert g.run("upgrade", "/bin/false").returncode == 1
+    text = scrape(g)
+    assert "ocppd_last_upgrade_successful 0\n" in text
+    assert "ocppd_upgrades_total 1\n" in text
+    assert "ocppd_upgrades_failed_total 1\n" in text
+
+
 def promtool(*words, stdin=None):
     tool = shutil.which("promtool")
     if not tool:
@@ -101,6 +110,7 @@ QUIET = {
     'up': "1x90",
     'ocppd_start_time_seconds': "1000x90",
     'ocppd_config_last_reload_successful': "1x90",
+    'ocppd_last_upgrade_successful': "1x90",
     'ocppd_worker_restarts_total': "2x90",
     'ocppd_workers{state="ready"}': "4x90",
     'ocppd_workers{state="failed"}': "0x90",
@@ -138,6 +148,7 @@ TROUBLES = {
     "OcppdDown": {'up': "0x90"},
     "OcppdRestarts": {'ocppd_start_time_seconds': "1000+1000x90"},
     "OcppdReloadFailed": {'ocppd_config_last_reload_successful': "0x90"},
+    "OcppdUpgradeFailed": {'ocppd_last_upgrade_successful': "0x90"},
     "OcppdWorkerDied": {'ocppd_worker_restarts_total': "2+1x90"},
     "OcppdWorkerFailed": {'ocppd_workers{state="failed"}': "1x90"},
     "OcppdHelperLate": {'ocppd_helper_threads_late': "1x90"},
@@ -231,6 +242,125 @@ def test_the_dashboard_is_one_that_grafana_reads():
         assert place["x"] + place["w"] <= 24, p["title"]
         for t in p["targets"]:
             assert "$gateway" in t["expr"], (p["title"], t)
+
+
+def expressions(board):
+    """(title, expression) with values for the variables."""
+    for p in board["panels"]:
+        for t in p.get("targets", ()):
+            yield p["title"], t["expr"]
+    for a in board["annotations"]["list"]:
+        yield a["name"], a["target"]["expr"]
+
+
+def prometheus(g, d):
+    """A server that reads the gateway each second; its address."""
+    port = free_port()
+    with open(d + "/prometheus.yml", "w") as f:
+        json.dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [
+            {"job_name": "ocppd", "static_configs": [
+                {"targets": [g.settings["admin_listen"]]}]}]}, f)
+    log = open(d + "/log", "w")
+    p = subprocess.Popen(
+        ["prometheus", "--config.file", d + "/prometheus.yml",
+         "--storage.tsdb.path", d + "/data",
+         "--web.listen-address", "127.0.0.1:%d" % port],
+        stdout=log, stderr=log)
+    log.close()
+    return p, "http://127.0.0.1:%d" % port
+
+
+def test_a_real_prometheus_evaluates_every_panel_of_the_dashboard():
+    if not shutil.which("prometheus"):
+        raise Skip("prometheus is not installed: scripts/deps monitoring")
+    g = tls.gateway(admin_listen="127.0.0.1:%d" % free_port(),
+                    websocket_idle_timeout="120s")
+    c = Charger(g, "SEEN")
+    c.boot()
+    with open(DASHBOARD) as f:
+        board = json.load(f)
+    with tempfile.TemporaryDirectory() as d:
+        p, url = prometheus(g, d)
+        try:
+            def ask(expr):
+                r = subprocess.run(
+                    ["curl", "-s", url + "/api/v1/query", "--data-urlencode",
+                     "query=" + expr], stdout=subprocess.PIPE, text=True)
+                return json.loads(r.stdout or "{}")
+
+            def many():
+                got = ask("count_over_time(up[1m])").get("data", {"result": []})
+                return got["result"] and int(got["result"][0]["value"][1]) > 3
+            poll(many, timeout=60 * SLOW, what="four scrapes")
+            empty = set()
+            for title, expr in expressions(board):
+                for name, value in (("$__rate_interval", "1m"), ("$job", "ocppd"),
+                                    ("$gateway", ".*"), ("$__range", "1h")):
+                    expr = expr.replace(name, value)
+                got = ask(expr)
+                assert got.get("status") == "success", (title, expr, got)
+                if not got["data"]["result"]:
+                    empty.add(title)
+            # Panels of things that did not happen here have no lines.
+            assert empty <= {"Starts", "Arrivals and departures",
+                             "Refused handshakes", "Deviations and errors",
+                             "Commands", "Certificate ends in"}, empty
+        finally:
+            p.kill()
+            p.wait()
+
+
+# --- Grafana's own types -------------------------------------------------------
+
+GRAFANA = ["@grafana/schema@13.2.3", "typescript@5"]
+
+
+def grafana():
+    """Where its packages are; they are installed once."""
+    where = os.path.join(B, "npm-grafana")
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        raise Skip("npm is not installed")
+    if not os.path.exists(where + "/node_modules/@grafana/schema"):
+        r = subprocess.run(
+            ["npm", "install", "--prefix", where, "--silent", "--no-audit",
+             "--no-fund", "--ignore-scripts"] + GRAFANA,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=120 * SLOW)
+        if r.returncode != 0:
+            raise Skip("npm cannot install it: " + r.stdout[-200:])
+    return where
+
+
+def test_the_dashboard_is_of_the_type_that_grafana_publishes():
+    """Grafana itself is in no package archive that tests can reach; what it
+    loads has this type."""
+    where = grafana()
+    with open(DASHBOARD) as f:
+        board = json.load(f)
+    # Of an annotation, these members are of the data source's own type.
+    for a in board["annotations"]["list"]:
+        del a["target"]["expr"], a["titleFormat"]
+
+    def check(board):
+        text = json.dumps(board, indent=1)
+        # Values of an enum are no strings in TypeScript.
+        text = text.replace('"mode": "absolute"', '"mode": ThresholdsMode.Absolute')
+        text = text.replace('"type": "value"', '"type": MappingType.ValueToText')
+        with open(where + "/board.ts", "w") as f:
+            f.write("import { Dashboard, ThresholdsMode, MappingType } from "
+                    "'@grafana/schema';\nexport const d: Dashboard = %s;\n"
+                    % text)
+        r = subprocess.run(
+            ["node_modules/.bin/tsc", "--noEmit", "--skipLibCheck", "--strict",
+             "--module", "node16", "--moduleResolution", "node16", "board.ts"],
+            cwd=where, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True)
+        return r.returncode, r.stdout
+    code, out = check(board)
+    assert code == 0, out
+    board["refresh"] = 10       # it finds what is wrong
+    code, out = check(board)
+    assert code != 0 and "'number' is not assignable" in out, out
 
 
 if __name__ == "__main__":

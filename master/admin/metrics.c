@@ -318,6 +318,14 @@ prometheus_daemon(const struct shm *s, struct buf *out)
     gauge_ms(out, "config_last_reload_success_timestamp_seconds",
         "When the configuration in force was loaded, Unix time",
         s->config_loaded_ms);
+    counter(out, "upgrades_total",
+        "Upgrades to another program, failed ones too",
+        s->upgrades + s->upgrades_failed);
+    counter(out, "upgrades_failed_total",
+        "Upgrades after which the former program went on", s->upgrades_failed);
+    gauge(out, "last_upgrade_successful",
+        "1 if the last upgrade succeeded, or if there was none",
+        !s->upgrade_failed);
     gauge(out, "draining", "1 while no new connections are taken",
         s->draining != 0);
     gauge(out, "ping_interval_seconds", "websocket.ping_interval",
