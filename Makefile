@@ -119,10 +119,13 @@ $(B)/man/%: man/%.in $(B)/ocppd
 deps:
 	@scripts/deps build
 
+# A make of its own that builds: one compiler a core, unless make was given -j.
+BUILD = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 # Packages first, in a make of its own: the build reads their headers.
 run:
 	@scripts/deps build
-	@$(MAKE) --no-print-directory all
+	@$(BUILD) all
 	@mkdir -p run
 	@echo
 	@echo '  charge points connect to   ws://127.0.0.1:8080/ocpp/<identity>'
@@ -137,7 +140,7 @@ run:
 # The same with TLS beside it: security profiles 2 and 3, by a test authority.
 run-tls:
 	@scripts/deps build
-	@$(MAKE) --no-print-directory all
+	@$(BUILD) all
 	@scripts/test-ca run/tls
 	@echo
 	@echo '  profile 2 (TLS):           $(B)/ocppsim -n 1 -u wss://127.0.0.1:8443/ocpp --tls-ca run/tls/ca.pem --duration 60s'
@@ -153,18 +156,18 @@ run-tls:
 # 1,000 charge points of all OCPP versions that charge, and ocppctl top.
 demo:
 	@scripts/deps build
-	@$(MAKE) --no-print-directory all
+	@$(BUILD) all
 	@B=$(B) test/demo
 
 check:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory all check-programs
+	@$(BUILD) all check-programs
 	@B=$(B) test/run
 
 # The same tests with the address and undefined-behaviour sanitizers.
 check-asan:
 	@scripts/deps test
-	@$(MAKE) --no-print-directory B=$(B)/asan OPT='-O1 -g' \
+	@$(BUILD) B=$(B)/asan OPT='-O1 -g' \
 	    SAN='-fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=undefined' all check-programs
 	@B=$(B)/asan OCPPD_TEST_SLOW=3 test/run
 
@@ -172,14 +175,14 @@ check-asan:
 # screenshots.
 check-browser:
 	@scripts/deps browser || echo "the browser is missing: its tests are skipped"
-	@$(MAKE) --no-print-directory all
+	@$(BUILD) all
 	@B=$(B) OCPPD_TEST_SLOW=2 /usr/bin/python3 test/browser/status.py
 
 # The alert rules by promtool. Not a part of `make check`, as Debian's package
 # of it starts a Prometheus.
 check-monitoring:
 	@scripts/deps monitoring
-	@$(MAKE) --no-print-directory all
+	@$(BUILD) all
 	@B=$(B) test/run monitoring
 
 # The models of test/model by spin, whole, and each with its mistakes: minutes.
@@ -197,7 +200,7 @@ VALGRIND_SAMPLE = $(filter-out sandbox_test,$(notdir $(UNIT))) handshake websock
     admin operators redis_lib reload disk
 check-valgrind:
 	@scripts/deps valgrind
-	@$(MAKE) --no-print-directory all check-programs
+	@$(BUILD) all check-programs
 	@B=$(B) OCPPD_TEST_SLOW=5 OCPPD_TEST_VALGRIND='$(VALGRIND)' test/run $(VALGRIND_SAMPLE)
 
 check-programs: $(UNIT) $(FUZZ) $(B)/echo $(B)/fault_shim.so $(B)/nonce_shim.so $(B)/scribble $(B)/other/ocppd
