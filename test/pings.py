@@ -62,11 +62,14 @@ def test_the_interval_is_kept_while_the_number_of_connections_grows():
                 websocket_idle_timeout="60s")
     first = [Charger(g, "A%03d" % i) for i in range(100)]
     born = {c: time.monotonic() for c in first}
-    seen = collect(first, 5)
+    seen = collect(first, 3)
     # Now most of the table is new, and the walk has all of it before it.
-    late = [Charger(g, "B%03d" % i) for i in range(400)]
-    born.update((c, time.monotonic()) for c in late)
-    seen += collect(first + late, 17)
+    meanwhile = background(collect, first, 10)
+    late = []
+    for i in range(400):
+        late.append(Charger(g, "B%03d" % i))
+        born[late[-1]] = time.monotonic()
+    seen += collect(late, 10) + meanwhile.wait()
     end = time.monotonic()
     for c, since in born.items():
         times = [since] + [t for t, d in seen if d is c] + [end]

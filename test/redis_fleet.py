@@ -677,7 +677,7 @@ def storm(s, gateways, seconds, disturb, chargers=6):
             k += 1
             cp, name = "X%d" % rnd.randrange(chargers), "s%d" % k
             options = json.dumps({"commandId": name, "ifOffline": rnd.choice(("fail", "wait")),
-                                  "idempotent": rnd.choice(("yes", "no")), "deadline": "20s"})
+                                  "idempotent": rnd.choice(("yes", "no")), "deadline": "20s" if LONG else "8s"})
             while not stop.is_set():
                 try:
                     r = r or Client(s.port, 5)
