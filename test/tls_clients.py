@@ -89,13 +89,17 @@ def other_client(name, libraries, versions):
                     b"Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n")
         with open(d + "/frame", "wb") as f:
             f.write(frame(TEXT, '[2,"1","Heartbeat",{}]'))
+        done = 0
         for version in versions:
             r = subprocess.run(
                 [d + "/client", str(g.tls_port), authority().ca, version,
                  d + "/request", d + "/frame"], stderr=subprocess.PIPE,
                 text=True, timeout=DEADLINE)
+            if r.returncode == 77 and done > 0:     # an old library
+                continue
             assert r.returncode == 0, (version, r.stderr, g.tell("refused"))
-    assert sum(g.stat("tls_handshakes").values()) == len(versions)
+            done += 1
+    assert sum(g.stat("tls_handshakes").values()) == done
     assert g.stat("tls_bad_records") == 0
 
 
@@ -105,7 +109,7 @@ def test_a_client_of_wolfssl():
 
 def test_a_client_of_mbedtls():
     other_client("mbedtls_client",
-                 ["-lmbedtls", "-lmbedx509", "-lmbedcrypto"], "2")
+                 ["-lmbedtls", "-lmbedx509", "-lmbedcrypto"], "23")
 
 
 def test_what_a_scanner_reports():
