@@ -525,7 +525,7 @@ def test_pending_charge_points_are_not_started_and_rejected_ones_get_nothing():
     c.close()
 
 
-def test_a_second_command_of_the_same_id_is_refused_while_the_first_runs():
+def test_a_second_command_of_the_same_id_is_refused():
     g = shared()
     c = ready(g, "TWICE")
     h = background(g.call, "TWICE", "ClearCache", None, "--id", "same")
@@ -534,6 +534,13 @@ def test_a_second_command_of_the_same_id_is_refused_while_the_first_runs():
     assert code == 409, (code, body)
     c.result(id, {"status": "Accepted"})
     assert h.wait()["outcome"] == "result"
+    # A client that lost the answer may ask again: nothing is sent twice.
+    for words in (["TWICE", "ClearCache"], ["TWICE", "Reset", '{"type":"Hard"}'],
+                  ["TWICE", "ClearCache", "--wait", "no"]):
+        code, body = g.ask("call", *words, "--id", "same")
+        assert code == 409 and "outcome same" in body, (words, code, body)
+    assert g.tell("outcome", "same")["outcome"] == "result"
+    c.silence()
     exactly_one(g, "TWICE", "result")
     c.close()
 

@@ -312,6 +312,15 @@ cmd_call(struct client *c, int argc, char **argv)
     if (!parse_call(c, argc, argv, &call) ||
         (call.wait && !control_may_wait(c)))
         return;
+    enum outcome ended;
+    size_t       n;
+    if (outcomes_find(call.id, &ended, &n) != NULL) {
+        control_replyf(c, CONTROL_CONFLICT,
+            "call: a command of this id has ended; nothing was sent; `outcome "
+            "%s` prints how",
+            call.id);
+        return;
+    }
     if (!call.wait)
         waiter.client = 0;
     buf_add(&body, call.id, strlen(call.id) + 1);
