@@ -155,6 +155,21 @@ def test_it_is_the_same_transaction_after_a_restart_of_the_daemon():
     assert len(started(g, "R0")) == len(started(g, "R1")) == 1
 
 
+def test_it_is_the_same_transaction_however_it_is_written():
+    g = Gateway(server_workers=1)
+    forms = ('{"connectorId":01,"idTag":"T\u0000\\u0041\u00e9","meterStart":007,'
+             '"timestamp":"2026-01-31T12:00:00Z"}').replace("\0", "\x01"), \
+        ('{"connectorId":1,"idTag":"\\u0054\\u0001A\\u00e9","meterStart":+7,'
+         '"timestamp":"2026-01-31T12\\u003a00:00Z"}')
+    first = Charger(g).call("StartTransaction", forms[0])
+    assert Charger(g).call("StartTransaction", forms[1]) == first
+    g.kill_everything()
+    g.start()
+    for form in forms:
+        assert Charger(g).call("StartTransaction", form) == first, form
+    assert len(started(g, "CP1")) == 1
+
+
 def test_it_is_the_same_transaction_after_a_restart_with_fewer_workers():
     g = Gateway(server_workers="3")
     first = {}

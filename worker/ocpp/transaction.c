@@ -144,14 +144,40 @@ transaction_says(
 
 READER(print, PRINT)
 
+/* The text of value i, of a string without its escapes, as one and the same may
+ * be sent with and without; of a number as events hold it. */
+static struct json_name
+plain_text(const struct json *j, uint32_t i)
+{
+    static struct buf number = {.max = 512};
+    static char       string[512];
+    struct json_name  text;
+    bool              full = false;
+
+    text.name = json_raw(j, i, &text.len);
+    if (j->tok[i].type == JSON_STRING && (j->tok[i].flags & JSON_ESCAPED)) {
+        size_t n = json_string(j, i, string + 1, sizeof string - 2, &full);
+        string[0] = string[n + 1] = '"';
+        if (full)
+            text = (struct json_name){string, n + 2};
+    } else if (j->tok[i].type == JSON_NUMBER && j->deviations != 0) {
+        buf_clear(&number);
+        json_put(j, i, &number);
+        if (!number.overflow)
+            text = (struct json_name){number.p, number.len};
+    }
+    return text;
+}
+
 static void
 add(uint64_t fingerprint[2], const struct json *tape, uint32_t i)
 {
-    size_t      n = 0;
-    const char *raw = i ? json_raw(tape, i, &n) : "";
+    struct json_name text = {"", 0};
 
-    fingerprint[0] = hash_sum(raw, n, fingerprint[0]);
-    fingerprint[1] = hash_sum(raw, n, fingerprint[1]);
+    if (i != 0)
+        text = plain_text(tape, i);
+    fingerprint[0] = hash_sum(text.name, text.len, fingerprint[0]);
+    fingerprint[1] = hash_sum(text.name, text.len, fingerprint[1]);
 }
 
 void
