@@ -32,6 +32,14 @@ enum channel_key {
     CHANNEL_KEY_USED       /* the charge point showed it */
 };
 
+/* Of CHANNEL_hand_over's arg. */
+enum channel_hand_over {
+    CHANNEL_MUST = 1, /* giving up is not allowed */
+    /* The master that began may have died: another one goes on with what is
+     * under way, and the descriptor is a copy of the same end. */
+    CHANNEL_AGAIN = 2
+};
+
 struct channel_msg {
     uint32_t type; /* enum channel_type */
     uint32_t len;  /* of the body, bytes */

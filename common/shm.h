@@ -80,9 +80,12 @@ struct shm_worker {
     _Atomic uint32_t incarnation; /* m: how many processes the slot has had */
     _Atomic uint64_t started_ms;  /* m: monotonic */
     _Atomic uint32_t recovered; /* the slot's journal has been read back once */
-    _Atomic uint64_t born;      /* m: shm.sequence before pid began: lower
-                                   generations are those of dead ones */
-    _Atomic uint64_t alive_ms;  /* monotonic; each tick of the sweep */
+    /* The sessions and drafts of the slot are in this segment: before its first
+     * start, and until it has inherited from another program, they are not. */
+    _Atomic uint32_t served;
+    _Atomic uint64_t born;        /* m: shm.sequence before pid began: lower
+                                     generations are those of dead ones */
+    _Atomic uint64_t alive_ms;    /* monotonic; each tick of the sweep */
     _Atomic uint64_t config_seen; /* version of the configuration it uses */
 
     /* Every event of this worker with a lower number is durable, or will

@@ -68,7 +68,7 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
         break;
     case CHANNEL_kept:
         if (upgrade_running())
-            upgrade_kept(slot, channel_string(body, m->len, 0));
+            upgrade_kept(slot, m->arg, channel_string(body, m->len, 0));
         else
             succession_kept(slot, channel_string(body, m->len, 0));
         break;
@@ -114,6 +114,7 @@ up_worker_gone(unsigned slot)
 {
     pending_calls_worker_gone(slot);
     rebalance_worker_gone(slot);
+    successor_worker_gone(slot);
 }
 
 void

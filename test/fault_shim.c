@@ -16,6 +16,10 @@
  *   hang      calls of a kind (a sum of HANG_ values) on paths that contain
  *             the text at byte 512 of the file do not return until the order
  *             is withdrawn; the empty text means every path
+ *   step      the process that is about to send the (skip + 1)-th message that
+ *             begins with the text at byte 768 writes its pid into the order,
+ *             and waits until the order is withdrawn. A datagram of channel.h
+ *             has the text `#type` here. An order holds for one message
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -46,6 +50,8 @@ enum {
     HANG,
     RECEIVE_DELAY_MS,
     RECEIVE_PID,
+    STEP,        /* 1: the order; then the pid that waits */
+    STEP_SKIP,   /* messages that go by first */
     COUNTS = 16, /* WRITE_ERRNO + COUNTS: how many writes failed, and so on */
     NUMBERS = 32
 };
@@ -60,6 +66,8 @@ enum {
 };
 #define PATTERN_AT 512
 #define PATTERN_MAX 256
+#define STEP_AT (PATTERN_AT + PATTERN_MAX)
+#define STEP_MAX 64
 
 static _Atomic int64_t *numbers;
 
@@ -72,8 +80,8 @@ map(void)
 
     if (fd < 0)
         return;
-    void *p = mmap(NULL, PATTERN_AT + PATTERN_MAX, PROT_READ | PROT_WRITE,
-        MAP_SHARED, fd, 0);
+    void *p = mmap(
+        NULL, STEP_AT + STEP_MAX, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
     if (p != MAP_FAILED)
         numbers = p;
@@ -142,6 +150,40 @@ recvmsg(int fd, struct msghdr *m, int flags)
     if (numbers != NULL && atomic_load(&numbers[RECEIVE_PID]) == getpid())
         delay(RECEIVE_DELAY_MS);
     return syscall(SYS_recvmsg, fd, m, flags);
+}
+
+/* Whether this is the message that the order is about. */
+static bool
+is_step(const struct msghdr *m)
+{
+    const char *text = (const char *)numbers + STEP_AT;
+    char        head[STEP_MAX] = "";
+    uint32_t    type;
+
+    if (m->msg_iovlen == 0 || m->msg_iov[0].iov_len < sizeof type)
+        return false;
+    size_t n = m->msg_iov[0].iov_len;
+    memcpy(&type, m->msg_iov[0].iov_base, sizeof type);
+    if (type < 256)
+        snprintf(head, sizeof head, "#%u ", type);
+    else
+        memcpy(head, m->msg_iov[0].iov_base,
+            n < sizeof head ? n : sizeof head - 1);
+    return strncmp(head, text, strnlen(text, STEP_MAX)) == 0 &&
+        atomic_fetch_sub(&numbers[STEP_SKIP], 1) == 0;
+}
+
+ssize_t
+sendmsg(int fd, const struct msghdr *m, int flags)
+{
+    const struct timespec t = {0, 2000000};
+    int64_t               armed = 1;
+
+    if (numbers != NULL && atomic_load(&numbers[STEP]) == 1 && is_step(m) &&
+        atomic_compare_exchange_strong(&numbers[STEP], &armed, getpid()))
+        while (atomic_load(&numbers[STEP]) == getpid())
+            nanosleep(&t, NULL);
+    return syscall(SYS_sendmsg, fd, m, flags);
 }
 
 int

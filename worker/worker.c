@@ -102,6 +102,13 @@ recover_line(void *ctx, uint64_t number, const char *line, size_t len)
         models_recover(line, len);
 }
 
+static void
+recover_session(void *ctx, uint64_t number, const char *line, size_t len)
+{
+    (void)ctx;
+    former_recover_session(number, line, len);
+}
+
 static bool
 unfinished(void *ctx)
 {
@@ -137,6 +144,9 @@ bury_former(enum close_reason reason)
         if (conn_find(owner) != NULL)
             continue; /* it was inherited */
         session_bury(e, generation, reason);
+        size_t      len;
+        const char *name = registry_name(self.registry, i, &len);
+        former_buried(name, len, generation);
         e->closed_at = (uint32_t)(self.wall_ms / 1000);
         e->close_reason = (uint8_t)reason;
         registry_release(self.registry, i, owner);
@@ -166,17 +176,21 @@ static const struct worker_boot *booted;
 static void
 accept_all(void)
 {
-    self.held = booted->held;
     accept_hold(self.held);
     accept_open(booted->listeners, booted->n_listeners);
 }
 
 /* No more connections come from the former process. */
 static void
-all_here(void)
+all_here(bool whole)
 {
     conn_inherited();
     bury_former(CLOSE_not_moved);
+    /* In the segment of another program the registry does not have the sessions
+     * that did not come. */
+    if (!whole && !self.mem->served)
+        journal_read_back(JOURNAL_RECOVER_MAX, recover_session, NULL);
+    self.mem->served = 1;
     accept_all();
     master_link_hold(false);
 }
@@ -210,6 +224,7 @@ worker_main(const struct worker_boot *boot)
     heap_open();
     char no_user[SHM_WORDS_MAX];
     bool inherits = boot->inherit >= 0;
+    self.held = boot->held;
 
     self_begin(boot->shm, boot->slot);
     snprintf(label, sizeof label, "worker %u", self.slot);
@@ -284,6 +299,7 @@ worker_main(const struct worker_boot *boot)
     if (!inherits) {
         bury_former(CLOSE_worker_died);
         former_end();
+        self.mem->served = 1;
     }
     master_link_open(boot->channel);
     if (inherits) {

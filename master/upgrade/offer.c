@@ -12,6 +12,7 @@
 #include "control/control_socket.h"
 #include "control/pending_calls.h"
 #include "shm_state.h"
+#include "upgrade/foreign.h"
 #include "upgrade/upgrade.h"
 #include "version.h"
 #include "workers/supervise.h"
@@ -49,20 +50,33 @@ send_listeners(struct peer_link *l, const struct listen_set *set, unsigned slot)
     }
 }
 
-/* Sends a pidfd, by which the new program sees the worker's end also after the
- * death of this master. */
+void
+offer_worker(struct peer_link *l, const char *word, unsigned slot, int fd)
+{
+    if (fd < 0)
+        return;
+    begin_line(word);
+    fields_put_u64(&line, "slot", slot);
+    send_line(l, fd);
+}
+
+/* A pidfd and the channel, by which the new program can let the worker hand
+ * over also after the death of this master. */
 static void
 send_worker(struct peer_link *l, unsigned slot)
 {
     pid_t pid = supervise_pid(slot);
     int   fd = pid != 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 
-    if (fd < 0)
-        return;
-    begin_line("worker");
-    fields_put_u64(&line, "slot", slot);
-    send_line(l, fd);
-    close(fd);
+    if (foreign_lives(slot)) {
+        offer_worker(l, "worker", slot, foreign_process_fd(slot));
+        offer_worker(l, "channel", slot, foreign_channel_fd(slot));
+    } else if (fd >= 0) {
+        offer_worker(l, "worker", slot, fd);
+        offer_worker(l, "channel", slot, supervise_channel(slot));
+    }
+    if (fd >= 0)
+        close(fd);
 }
 
 void

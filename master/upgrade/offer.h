@@ -11,6 +11,9 @@
 
 /* Listeners, control socket, lock, processes of the workers. */
 void offer_first(struct peer_link *l);
+/* A descriptor that belongs to a worker: `worker`, its process, or `channel`.
+ */
+void offer_worker(struct peer_link *l, const char *word, unsigned slot, int fd);
 /* A file of records: `state` or `rest`. */
 void offer_file(struct peer_link *l, const char *word, int fd);
 /* The commands of a slot, each behind the client that waits for it. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,8 @@
 #include "control/pending_calls.h"
 #include "log.h"
 #include "shm_state.h"
+#include "upgrade/foreign.h"
+#include "upgrade/offer.h"
 #include "upgrade/peer_link.h"
 #include "upgrade/program.h"
 #include "upgrade/result.h"
@@ -30,48 +33,51 @@
 #include "workers/supervise.h"
 
 #define IDS_APART 1000000 /* ids that the old program may still draw */
-#define REST_S 10         /* for the rest of the entries */
+#define HEIR_TRIES 4
+#define REST_S 10 /* for the rest of the entries */
 
 enum phase {
     RECEIVE,  /* sockets and state come */
     STARTING, /* its processes get ready to take over */
     PREPARED, /* for the order to begin */
     SLOTS,
-    REST,     /* worker 0 reads what has changed in the registry */
-    ORPHANED, /* the old master is dead; its workers end */
+    REST, /* a worker reads what has changed in the registry */
     RUNNING
 };
 
 static struct {
     enum phase       phase;
     struct peer_link link;
-    bool             received; /* all that comes before `state` */
-    int              state;    /* file */
+    bool             received;    /* all that comes before `state` */
+    int              state, rest; /* files */
+    unsigned         reader;      /* slot that reads the rest */
     uint64_t         ids;
     unsigned         slots; /* of the old program */
     char             node[40], state_dir[CONF_TEXT_MAX];
     char             control_path[CONF_TEXT_MAX];
     int              control;
-    int              workers[CREF_SLOTS]; /* of the old program: pidfd or -1 */
-    ev_io            ends[CREF_SLOTS];
 
     /* The old program's ends of the pairs; readable when the heir at the other
-     * end is prepared. -1: passed on, or none. */
+     * end is prepared. Closed when the slot's old process has ended. */
     int      pair[CREF_SLOTS];
     ev_io    hello[CREF_SLOTS];
+    bool     prepared[CREF_SLOTS];
     unsigned heirs, ready;
+    unsigned tries; /* heirs that were started again */
 
     unsigned      slot; /* that moves */
     bool          taken, gone, inherited;
     uint64_t      slot_began_ms;
     struct result result;
-    bool          ended; /* the old program has sent `end` */
+    bool          ended;    /* the old program has sent `end` */
+    bool          orphaned; /* the old master is dead */
     ev_timer      late, retry;
-} in = {.link = {.fd = -1}, .state = -1, .control = -1};
+} in = {.link = {.fd = -1}, .state = -1, .rest = -1, .control = -1};
 
 static void next_slot(void);
 static void take_over(void);
 static void slot_done(void);
+static void start_heir(unsigned slot);
 
 /* --- what comes first ----------------------------------------------------- */
 
@@ -130,9 +136,10 @@ take_first(struct fields *f, int passed)
         in.control = passed;
     } else if (strcmp(f->word, "lock") == 0 && master.lockfd < 0) {
         master.lockfd = passed;
-    } else if (strcmp(f->word, "worker") == 0 && slot < CREF_SLOTS &&
-        in.workers[slot] < 0) {
-        in.workers[slot] = passed;
+    } else if (strcmp(f->word, "worker") == 0 && slot < CREF_SLOTS) {
+        foreign_process((unsigned)slot, passed);
+    } else if (strcmp(f->word, "channel") == 0 && slot < CREF_SLOTS) {
+        foreign_channel((unsigned)slot, passed);
     } else if (strcmp(f->word, "state") == 0 && in.state < 0) {
         in.state = passed;
         in.received = true;
@@ -143,6 +150,30 @@ take_first(struct fields *f, int passed)
 }
 
 /* --- in the course of the slots ------------------------------------------- */
+
+static void
+close_pair(unsigned slot)
+{
+    ev_io_stop(master.loop, &in.hello[slot]);
+    if (in.pair[slot] >= 0)
+        close(in.pair[slot]);
+    in.pair[slot] = -1;
+}
+
+/* The old process of the slot has ended, or could not be reached. */
+static void
+old_one_gone(bool died)
+{
+    in.gone = true;
+    close_pair(in.slot);
+    if (died) {
+        log_warn("upgrade: the old process of worker %u has ended in the "
+                 "middle; connections that had not moved are lost",
+            in.slot);
+        pending_calls_worker_gone(in.slot % master.slots);
+    }
+    slot_done();
+}
 
 static void
 take_client(struct fields *f, int passed)
@@ -172,35 +203,47 @@ take_gone(struct fields *f)
     if (fields_u64(f, "slot", CREF_SLOTS, CREF_SLOTS) != in.slot ||
         in.phase != SLOTS)
         return;
-    in.gone = true;
-    if (fields_bool(f, "died", false)) {
-        log_warn("upgrade: the old process of worker %u has ended in the "
-                 "middle; connections that had not moved are lost",
-            in.slot);
-        pending_calls_worker_gone(in.slot % master.slots);
-    }
-    slot_done();
+    old_one_gone(fields_bool(f, "died", false));
+}
+
+static void
+close_rest(void)
+{
+    ev_timer_stop(master.loop, &in.retry);
+    if (in.rest >= 0)
+        close(in.rest);
+    in.rest = -1;
 }
 
 static void
 rest_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
     (void)loop, (void)w, (void)events;
-    log_warn("upgrade: worker 0 does not answer about the registry; going on");
+    log_warn("upgrade: worker %u does not answer about the registry; going on",
+        in.reader);
     take_over();
+}
+
+/* Any worker can read it. */
+static void
+give_rest(struct ev_loop *loop, ev_timer *w, int events)
+{
+    struct channel_msg m = {.type = CHANNEL_entries};
+
+    (void)loop, (void)w, (void)events;
+    for (in.reader = 0; in.reader < master.slots; in.reader++)
+        if (supervise_send_fd(in.reader, &m, in.rest))
+            return;
+    ev_timer_init(&in.retry, give_rest, 0.02, 0);
+    ev_timer_start(master.loop, &in.retry);
 }
 
 static void
 take_rest(int passed)
 {
-    struct channel_msg m = {.type = CHANNEL_entries};
-
-    if (!supervise_send_fd(0, &m, passed))
-        log_error("upgrade: worker 0 cannot be given the rest of the registry; "
-                  "what has changed about absent charge points is lost");
-    else
-        in.phase = REST;
-    close(passed);
+    in.phase = REST;
+    in.rest = passed;
+    give_rest(master.loop, NULL, 0);
 }
 
 static void
@@ -258,18 +301,35 @@ record(struct fields *f, int passed)
 
 /* --- the slots ------------------------------------------------------------ */
 
+/* The channel first: the old master can make use of it as soon as it has the
+ * other record. */
 static void
-send_heir(pid_t pid, int end)
+send_heir(void)
 {
     struct buf line = BUF_INIT(256);
+    unsigned   slot = in.slot % master.slots;
 
+    if (in.slot < master.slots)
+        offer_worker(&in.link, "channel", in.slot, supervise_channel(in.slot));
     fields_begin(&line, "heir");
     fields_put_u64(&line, "slot", in.slot);
-    fields_put_u64(&line, "pid", (uint64_t)pid);
+    fields_put_u64(&line, "pid", (uint64_t)supervise_pid(slot));
     fields_put_u64(&line, "fd", 1);
     fields_end(&line);
-    peer_link_send(&in.link, &line, end);
+    peer_link_send(&in.link, &line, in.pair[in.slot]);
     buf_free(&line);
+}
+
+/* The old worker of the slot gets its end of the pair. */
+static void
+begin_slot(void)
+{
+    if (!in.orphaned)
+        send_heir();
+    else if (!foreign_lives(in.slot))
+        old_one_gone(true);
+    else if (!foreign_hand_over(in.slot, in.pair[in.slot]))
+        foreign_kill(in.slot);
 }
 
 static void die(const char *why) __attribute__((noreturn));
@@ -307,26 +367,24 @@ give_to_another(void)
     if (!supervise_send_fd(in.slot % master.slots, &m, ends[0]))
         in.inherited = true;
     close(ends[0]);
-    send_heir(0, ends[1]);
-    close(ends[1]);
+    in.pair[in.slot] = ends[1];
+    begin_slot();
 }
 
 static void
 next_slot(void)
 {
-    if (in.slot == in.slots)
+    if (in.slot == in.slots) {
+        if (in.orphaned)
+            take_over();
         return; /* `end` follows */
+    }
     in.gone = in.inherited = in.taken = false;
     in.slot_began_ms = clock_mono_ms();
-    if (in.slot >= master.slots) {
+    if (in.slot >= master.slots)
         give_to_another();
-        return;
-    }
-    if (supervise_pid(in.slot) == 0)
-        in.inherited = true; /* it has died meanwhile */
-    send_heir(supervise_pid(in.slot), in.pair[in.slot]);
-    close(in.pair[in.slot]);
-    in.pair[in.slot] = -1;
+    else
+        begin_slot();
 }
 
 static void
@@ -354,14 +412,15 @@ slot_done(void)
 void
 successor_inherited(unsigned slot, uint64_t taken, uint64_t closed)
 {
-    if (in.phase == REST && slot == 0) {
+    if (in.phase == REST && slot == in.reader) {
         ev_timer_stop(master.loop, &in.late);
+        close_rest();
         in.phase = SLOTS;
         if (in.ended)
             take_over();
         return;
     }
-    if ((in.phase != SLOTS && in.phase != ORPHANED) || in.slot >= in.slots ||
+    if (in.phase != SLOTS || in.slot >= in.slots ||
         slot != in.slot % master.slots || in.inherited)
         return;
     in.inherited = true;
@@ -372,16 +431,43 @@ successor_inherited(unsigned slot, uint64_t taken, uint64_t closed)
     log_info("upgrade: worker %u has taken over %" PRIu64
              " connections, %" PRIu64 " were closed",
         slot, taken, closed);
-    if (in.phase == SLOTS)
-        slot_done();
+    slot_done();
 }
 
+/* As long as the old process of the slot lives, another heir can take over from
+ * it: it goes on when its heir ends before it has sent anything. */
 void
 successor_heir_gone(unsigned slot)
 {
-    if (in.slot == 0 && !in.taken)
-        die("a process that was to take over a worker has died");
-    if (in.phase != SLOTS || slot != in.slot)
+    bool now = in.phase == SLOTS && slot == in.slot;
+
+    if (now && in.gone) {
+        in.inherited = true;
+        slot_done();
+        return;
+    }
+    if (in.phase > SLOTS || slot < in.slot)
+        return;
+    if (in.tries++ < HEIR_TRIES) {
+        start_heir(slot);
+        if (now)
+            begin_slot();
+    } else if (in.slot == 0 && !in.taken) {
+        die("the processes that take over a worker die");
+    } else if (now) {
+        in.inherited = true;
+    }
+}
+
+/* A running worker has died that takes over another slot, or reads the rest of
+ * the registry. */
+void
+successor_worker_gone(unsigned slot)
+{
+    if (in.phase == REST && slot == in.reader)
+        give_rest(master.loop, NULL, 0);
+    if (in.phase != SLOTS || in.slot < master.slots || in.slot >= in.slots ||
+        slot != in.slot % master.slots)
         return;
     in.inherited = true;
     slot_done();
@@ -433,6 +519,10 @@ take_over(void)
     }
     buf_free(&why);
     in.phase = RUNNING;
+    ev_timer_stop(master.loop, &in.late);
+    close_rest();
+    for (unsigned i = 0; i < CREF_SLOTS; i++)
+        foreign_forget(i);
     if (!supervise_listen_begin())
         log_error("server.listen: cannot listen: %s", strerror(errno));
     listen_close_rest();
@@ -455,48 +545,72 @@ take_over(void)
 /* --- the old program is gone ---------------------------------------------- */
 
 static void
-look_for_orphans(void)
+frozen(unsigned slot)
 {
-    for (unsigned i = in.slot; i < in.slots; i++)
-        if (in.workers[i] >= 0)
-            return;
-    for (unsigned i = in.slot; i < in.slots && i < master.slots; i++)
-        supervise_free(i);
-    take_over();
+    if (in.phase != SLOTS || slot != in.slot)
+        return;
+    in.taken = true;
+    foreign_go(slot);
+}
+
+/* With its heir, another one is started; any other reason is its end. */
+static void
+kept(unsigned slot, bool heir, const char *why)
+{
+    if (heir)
+        return;
+    log_error("upgrade: worker %u does not hand over: %.200s", slot, why);
+    foreign_kill(slot);
 }
 
 static void
-orphan_cb(struct ev_loop *loop, ev_io *w, int events)
+ended(unsigned slot)
 {
-    unsigned i = (unsigned)(w - in.ends);
-
-    (void)events;
-    ev_io_stop(loop, w);
-    close(in.workers[i]);
-    in.workers[i] = -1;
-    look_for_orphans();
+    if (in.phase == SLOTS && slot == in.slot)
+        old_one_gone(!in.taken);
 }
 
+static void
+slot_late_cb(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)loop, (void)w, (void)events;
+    if (in.phase != SLOTS || in.slot >= in.slots)
+        return;
+    log_error("upgrade: worker %u was not moved within upgrade.patience; it is "
+              "killed",
+        in.slot);
+    foreign_kill(in.slot);
+}
+
+/* What the old master has not sent is lost: counters of the last moments, what
+ * has changed about absent charge points, and clients of the control socket. */
 static void
 link_ended(void)
 {
+    static const struct foreign_calls calls = {frozen, kept, ended};
+
     if (in.phase == RUNNING || in.ended)
         return;
     if (in.phase == RECEIVE)
         die("the old program has closed the connection");
-    if (in.slot == 0 && !in.taken)
-        die("the old program has closed the connection before a slot had "
-            "moved");
-    log_error("upgrade: the old master has died; its workers close their "
-              "connections, then their slots start here");
-    in.phase = ORPHANED;
+    log_error("upgrade: the old master has died; its workers hand over to this "
+              "program all the same");
+    in.orphaned = true;
     in.result.began_ms = in.result.froze_ms = clock_mono_ms();
-    for (unsigned i = in.slot; i < in.slots; i++)
-        if (in.workers[i] >= 0) {
-            ev_io_init(&in.ends[i], orphan_cb, in.workers[i], EV_READ);
-            ev_io_start(master.loop, &in.ends[i]);
-        }
-    look_for_orphans();
+    foreign_watch(&calls);
+    double patience = (double)master.config.upgrade_patience / 1000;
+    ev_timer_init(&in.late, slot_late_cb, patience, patience);
+    ev_timer_start(master.loop, &in.late);
+    if (in.phase == PREPARED) {
+        in.phase = SLOTS;
+        next_slot();
+    } else if (in.phase == SLOTS && in.slot == in.slots) {
+        take_over();
+    } else if (in.phase == SLOTS && !in.gone) {
+        begin_slot();
+    } else if (in.phase == REST) {
+        in.ended = true; /* the worker answers */
+    }
 }
 
 /* --- preparation ---------------------------------------------------------- */
@@ -505,8 +619,6 @@ bool
 successor_receive(int fd, struct buf *why)
 {
     master.lockfd = -1;
-    for (unsigned i = 0; i < CREF_SLOTS; i++)
-        in.workers[i] = -1;
     in.link.record = record;
     in.link.ended = link_ended;
     peer_link_open(&in.link, fd);
@@ -571,12 +683,39 @@ successor_take_state(struct buf *why)
 static void
 hello_cb(struct ev_loop *loop, ev_io *w, int events)
 {
+    unsigned      slot = (unsigned)(w - in.hello);
+    struct pollfd p = {.fd = w->fd, .events = POLLIN | POLLRDHUP};
+
     (void)events;
     ev_io_stop(loop, w);
+    if (poll(&p, 1, 0) == 1 && p.revents & POLLRDHUP)
+        return; /* successor_heir_gone() follows */
+    in.prepared[slot] = true;
     if (++in.ready < in.heirs || in.phase != STARTING)
         return;
     in.phase = PREPARED;
-    peer_link_say(&in.link, "prepared");
+    if (!in.orphaned) {
+        peer_link_say(&in.link, "prepared");
+        return;
+    }
+    in.phase = SLOTS;
+    next_slot();
+}
+
+static void
+start_heir(unsigned slot)
+{
+    int ends[2];
+
+    if (!make_pair(ends))
+        die("cannot make a socket pair");
+    close_pair(slot);
+    in.ready -= in.prepared[slot];
+    in.prepared[slot] = false;
+    in.pair[slot] = ends[1];
+    supervise_heir(slot, ends[0]);
+    ev_io_init(&in.hello[slot], hello_cb, ends[1], EV_READ);
+    ev_io_start(master.loop, &in.hello[slot]);
 }
 
 /* All heirs get ready before the first slot moves: this takes longer than the
@@ -584,19 +723,13 @@ hello_cb(struct ev_loop *loop, ev_io *w, int events)
 void
 successor_start(void)
 {
-    int ends[2];
-
     control_hold(true);
     supervise_freeze(true);
     supervise_begin();
     in.phase = STARTING;
     in.heirs = in.slots < master.slots ? in.slots : master.slots;
-    for (unsigned i = 0; i < in.heirs; i++) {
-        if (!make_pair(ends))
-            die("cannot make a socket pair");
-        in.pair[i] = ends[1];
-        supervise_heir(i, ends[0]);
-        ev_io_init(&in.hello[i], hello_cb, ends[1], EV_READ);
-        ev_io_start(master.loop, &in.hello[i]);
-    }
+    for (unsigned i = 0; i < CREF_SLOTS; i++)
+        in.pair[i] = -1;
+    for (unsigned i = 0; i < in.heirs; i++)
+        start_heir(i);
 }

@@ -37,5 +37,6 @@ void successor_start(void);
 /* Messages of the workers, and their ends. */
 void successor_inherited(unsigned slot, uint64_t taken, uint64_t closed);
 void successor_heir_gone(unsigned slot);
+void successor_worker_gone(unsigned slot);
 
 #endif

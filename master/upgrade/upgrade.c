@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,19 +23,25 @@
 #include "control/pending_calls.h"
 #include "log.h"
 #include "sd_notify.h"
+#include "shm_state.h"
 #include "upgrade/check.h"
+#include "upgrade/foreign.h"
 #include "upgrade/offer.h"
 #include "upgrade/peer_link.h"
 #include "upgrade/program.h"
 #include "upgrade/state_file.h"
 #include "workers/supervise.h"
 #include "workers/child.h"
+#include "worker/worker.h"
 
 #define ARGS_MAX 640
 #define DEATH_S 1.0 /* from the end of the link to the end of the process */
+#define AGAIN_MAX 2 /* attempts after the first */
 #define SLOT_GRACE_MS 5000 /* of a worker, beyond upgrade.patience */
 
-enum phase { IDLE, CHECK, PREPARE, MOVE, FINISH };
+/* AGAIN: the new master has died, and the process of the slot that moves still
+ * sends its connections. */
+enum phase { IDLE, CHECK, PREPARE, MOVE, AGAIN, FINISH };
 
 static struct {
     enum phase        phase;
@@ -48,15 +55,21 @@ static struct {
     uint64_t          began_ms, froze_ms;
     unsigned          slot;  /* that moves */
     bool              taken; /* the new program has its commands */
+    bool              went;  /* `go` was sent to its process */
+    bool              left;  /* its process has ended */
     bool              ended; /* the link */
     unsigned          moved; /* slots */
     uint64_t          connections, closed;
-    pid_t             heirs[CREF_SLOTS]; /* of the new program */
+    pid_t             heirs[CREF_SLOTS];    /* of the new program */
+    int               channels[CREF_SLOTS]; /* to them; descriptor + 1 */
+    pid_t             foreign[CREF_SLOTS];  /* of a new master that died */
+    unsigned          again;                /* such new masters */
 } up = {.link = {.fd = -1}};
 
 static void prepare(void);
 static void next_slot(void);
 static void finish(void);
+static bool try_again(const char *why);
 
 bool
 upgrade_running(void)
@@ -94,6 +107,17 @@ kill_new_master(void)
     up.pid = 0;
 }
 
+static void
+kill_process(pid_t *pid)
+{
+    if (*pid == 0)
+        return;
+    kill(*pid, SIGKILL);
+    while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    *pid = 0;
+}
+
 /* This process is the subreaper of the heirs, so they became its children when
  * their parent died, and their pids are not reused until they are waited for.
  */
@@ -101,13 +125,20 @@ static void
 kill_heirs(void)
 {
     for (unsigned i = 0; i < CREF_SLOTS; i++) {
-        if (up.heirs[i] == 0)
-            continue;
-        kill(up.heirs[i], SIGKILL);
-        while (waitpid(up.heirs[i], NULL, 0) < 0 && errno == EINTR)
-            ;
-        up.heirs[i] = 0;
+        kill_process(&up.heirs[i]);
+        kill_process(&up.foreign[i]);
+        foreign_forget(i);
+        if (up.channels[i] != 0)
+            close(up.channels[i] - 1);
+        up.channels[i] = 0;
     }
+}
+
+/* Connections are in processes of a new program. */
+static bool
+has_moved(void)
+{
+    return up.again > 0 || (up.phase >= MOVE && (up.moved > 0 || up.taken));
 }
 
 static void give_up(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -125,7 +156,9 @@ give_up(const char *fmt, ...)
     for (char *p = text; *p != '\0'; p++)
         if ((unsigned char)*p < 0x20)
             *p = *p == '\n' && p[1] == '\0' ? '\0' : ' ';
-    bool lost = up.phase >= MOVE && (up.moved > 0 || up.taken);
+    if (try_again(text))
+        return;
+    bool lost = has_moved();
     log_error("upgrade to %s: %s; the old program goes on%s", up.program, text,
         lost ? ", without the connections of the slots that had moved" : "");
     program_stop();
@@ -135,10 +168,10 @@ give_up(const char *fmt, ...)
     kill_new_master();
     kill_heirs();
     prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
-    enum phase was = up.phase;
+    bool was_frozen = up.phase >= MOVE || up.again > 0;
     up.phase = IDLE;
     remember(true, text);
-    if (was >= MOVE) {
+    if (was_frozen) {
         struct buf why = BUF_INIT(1024);
         if (!up_lock(&why))
             log_error("%s", buf_cstr(&why));
@@ -168,6 +201,7 @@ late_cb(struct ev_loop *loop, ev_timer *w, int events)
         give_up("the new program was not prepared within upgrade.patience");
         break;
     case MOVE:
+    case AGAIN:
         give_up("worker %u was not moved within upgrade.patience", up.slot);
         break;
     case FINISH:
@@ -220,10 +254,7 @@ upgrade_begin(const char *program, struct buf *why)
         up.argv[n] = master.argv[n];
     up.argv[n] = NULL;
     up.began_ms = clock_mono_ms();
-    up.connections = up.closed = 0;
-    up.moved = 0;
-    up.slot = 0;
-    up.taken = up.ended = false;
+    up.again = 0;
     up.phase = CHECK;
     master.shm->upgrading = true;
     log_info("upgrade to %s: checking it", up.program);
@@ -236,7 +267,7 @@ upgrade_cancel(const char *why)
 {
     if (up.phase == IDLE)
         return true;
-    if (up.phase >= MOVE && (up.moved > 0 || up.taken))
+    if (has_moved())
         return false;
     give_up("%s", why);
     return true;
@@ -303,6 +334,9 @@ prepare(void)
     int ends[2];
 
     up.phase = PREPARE;
+    up.connections = up.closed = 0;
+    up.moved = up.slot = 0;
+    up.taken = up.went = up.left = up.ended = false;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
         give_up("cannot make a socket pair: %s", strerror(errno));
         return;
@@ -326,6 +360,100 @@ prepare(void)
     state_file_write(&up.file, state_written);
 }
 
+/* --- a second attempt ----------------------------------------------------- */
+
+/* A slot has moved to a process of a new master that is dead. */
+static void
+adopt_heir(unsigned slot)
+{
+    pid_t pid = up.heirs[slot];
+    int   fd = pid != 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+
+    if (fd < 0 || up.channels[slot] == 0) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    foreign_forget(slot);
+    foreign_process(slot, fd);
+    foreign_channel(slot, up.channels[slot] - 1);
+    up.foreign[slot] = pid;
+    up.channels[slot] = 0;
+    up.heirs[slot] = 0;
+}
+
+static void
+foreign_ended(unsigned slot)
+{
+    int status = 0;
+
+    while (waitpid(up.foreign[slot], &status, 0) < 0 && errno == EINTR)
+        ;
+    up.foreign[slot] = 0;
+    upgrade_worker_left(
+        slot, WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DONE);
+}
+
+static const struct foreign_calls foreign_calls = {
+    upgrade_frozen, upgrade_kept, foreign_ended};
+
+static void
+soon_cb(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)loop, (void)w, (void)events;
+    prepare();
+}
+
+/* Not at once: the former link may be in the middle of a call. */
+static void
+prepare_soon(void)
+{
+    ev_timer_stop(master.loop, &up.deadline);
+    ev_timer_init(&up.deadline, soon_cb, 0, 0);
+    ev_timer_start(master.loop, &up.deadline);
+}
+
+/* The new master has ended, and workers of it have connections. The new program
+ * is started again, and takes over from these workers and from those of this
+ * program. False if it is not to be tried. */
+static bool
+try_again(const char *why)
+{
+    bool nothing = up.again == 0 && up.moved == 0 && !up.went;
+
+    if (nothing || !has_moved() || up.again == AGAIN_MAX)
+        return false;
+    up.again++;
+    log_error("upgrade to %s: %s; it is started again, and takes over from %u "
+              "workers of the former attempt",
+        up.program, why, up.moved);
+    ev_timer_stop(master.loop, &up.deadline);
+    peer_link_close(&up.link);
+    state_file_close(&up.file);
+    kill_new_master();
+    /* Numbers that its segment has drawn are not drawn again. */
+    atomic_fetch_add(&master.shm->sequence, 2 * SHM_STATE_NUMBERS);
+    for (unsigned i = 0; i < up.slot; i++)
+        adopt_heir(i);
+    if (up.left)
+        adopt_heir(up.slot);
+    bool sends = up.went && !up.left;
+    if (!sends && up.slot < CREF_SLOTS)
+        kill_process(&up.heirs[up.slot]);
+    foreign_watch(&foreign_calls);
+    control_socket_accept(true);
+    struct buf no_lock = BUF_INIT(1024);
+    if (!up_lock(&no_lock))
+        log_error("%s", buf_cstr(&no_lock));
+    buf_free(&no_lock);
+    up.phase = AGAIN;
+    if (sends)
+        set_deadline(SLOT_GRACE_MS);
+    else
+        prepare_soon();
+    return true;
+}
+
 /* --- slot by slot --------------------------------------------------------- */
 
 static void
@@ -341,29 +469,42 @@ send_take(unsigned slot)
 void
 upgrade_frozen(unsigned slot)
 {
-    if (up.phase == MOVE && slot == up.slot && !up.taken)
+    if (up.phase == MOVE && slot == up.slot)
         send_take(slot);
 }
 
+/* heir: because its heir has ended. The new program starts another one. */
 void
-upgrade_kept(unsigned slot, const char *why)
+upgrade_kept(unsigned slot, bool heir, const char *why)
 {
-    if (up.phase == MOVE && slot == up.slot)
+    if (up.phase == AGAIN && slot == up.slot)
+        prepare_soon();
+    else if (up.phase == MOVE && slot == up.slot && !heir)
         give_up("worker %u goes on: %s", slot, why);
 }
 
 void
 upgrade_worker_left(unsigned slot, bool well)
 {
+    if (up.phase == AGAIN && slot == up.slot) {
+        up.left = true;
+        adopt_heir(slot);
+        foreign_watch(&foreign_calls);
+        prepare_soon();
+        return;
+    }
     if (up.phase != MOVE || slot != up.slot) {
         /* The upgrade has ended, or will end before this slot. */
         if (up.phase == IDLE)
             supervise_keep(slot);
         return;
     }
+    if (up.left)
+        return;
     bool died = !well || !up.taken;
     if (!up.taken)
         send_take(slot);
+    up.left = true;
     if (died)
         state_file_lost(&up.file, slot);
     offer_slot(&up.link, "gone", slot, died);
@@ -378,14 +519,29 @@ heir_is_there(unsigned slot, int end)
         give_up("the new program has asked for worker %u out of turn", slot);
         return;
     }
-    bool sent = supervise_hand_over(slot, end, up.moved > 0);
+    bool sent = false;
+    if (foreign_lives(slot))
+        sent = foreign_hand_over(slot, end);
+    else if (!up.left)
+        sent = supervise_hand_over(slot, end, has_moved());
+    int error = errno; /* EPIPE: its death follows */
     close(end);
-    if (sent)
+    if (sent || up.left)
         return;
-    if (supervise_pid(slot) == 0)
+    if (supervise_pid(slot) == 0 && !foreign_lives(slot))
         upgrade_worker_left(slot, false); /* there is no process */
-    else
+    else if (error == EAGAIN)
         give_up("worker %u does not read its channel", slot);
+}
+
+static void
+send_go(void)
+{
+    struct channel_msg m = {.type = CHANNEL_go};
+
+    up.went = true;
+    if (!foreign_go(up.slot))
+        supervise_send(up.slot, &m, NULL, 0);
 }
 
 static void
@@ -395,7 +551,7 @@ slot_moved(struct fields *f)
     up.closed += fields_u64(f, "closed", 0, UINT32_MAX);
     up.moved++;
     up.slot++;
-    up.taken = false;
+    up.taken = up.went = up.left = false;
     next_slot();
 }
 
@@ -468,10 +624,15 @@ record(struct fields *f, int passed)
         up.heirs[slot] = (pid_t)fields_u64(f, "pid", 0, INT32_MAX);
         heir_is_there(slot, passed);
         return;
+    } else if (strcmp(f->word, "channel") == 0 && slot < CREF_SLOTS &&
+        passed >= 0) {
+        if (up.channels[slot] != 0)
+            close(up.channels[slot] - 1);
+        up.channels[slot] = passed + 1;
+        return;
     } else if (strcmp(f->word, "took") == 0 && up.phase == MOVE) {
-        struct channel_msg m = {.type = CHANNEL_go};
         if (slot == up.slot)
-            supervise_send(slot, &m, NULL, 0);
+            send_go();
     } else if (strcmp(f->word, "moved") == 0 && up.phase == MOVE &&
         slot == up.slot) {
         slot_moved(f);

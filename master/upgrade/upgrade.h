@@ -17,9 +17,18 @@
  *   FINISH    commands and clients of the control socket, what has changed in
  *             the registry, locks and the pid file
  *
- * Each step has upgrade.patience. Once a slot has moved there is no way back
- * but one: if the new program dies, its workers are killed and this program
- * starts workers in their slots; their connections are lost.
+ * Each step has upgrade.patience. Once a slot has moved, the upgrade goes
+ * forward, and the death of one process costs at most the connections of one
+ * slot (foreign.h):
+ *
+ *   new master   its workers live on, since this one has their channels too. It
+ *                starts the new program again, up to AGAIN_MAX times, which
+ * takes over from them and from the workers of this program. At last they are
+ * killed, and workers start in their slots here old master   the new one lets
+ * the workers of the old one hand over old worker   its heir takes over what
+ * was sent; the new master starts a worker in the slot, which ends the sessions
+ * that did not come heir         another one is started, as long as the old
+ * worker can go on
  *
  * What the masters send each other (peer_link.h); records of the state of the
  * segment (shm_state.h) are in files, whose descriptors are sent.
@@ -27,10 +36,11 @@
  *   old: hello format= version= slots= ids=     new: prepared, or
  *        listener kind= slot= (fd)                   refused why=
  *        control path= (fd), lock (fd)
- *        worker slot= (pidfd)
+ *        worker slot= (pidfd), channel slot= (fd)
  *        state (fd)
  *   old: begin
- *                                               new: heir slot= pid= (fd)
+ *                                               new: channel slot= (fd),
+ *                                                    heir slot= pid= (fd)
  *   old: client ... (fd), pending ...,
  *        take slot=                             new: took slot=
  *   old: gone slot= died=                       new: moved slot= connections=
@@ -65,7 +75,7 @@ pid_t upgrade_successor(void); /* 0: none */
 
 /* Messages of the workers, and their ends. */
 void upgrade_frozen(unsigned slot);
-void upgrade_kept(unsigned slot, const char *why);
+void upgrade_kept(unsigned slot, bool heir, const char *why);
 void upgrade_worker_left(unsigned slot, bool well);
 
 #endif

@@ -693,6 +693,12 @@ supervise_pid(unsigned n)
     return slots[n].pid;
 }
 
+int
+supervise_channel(unsigned n)
+{
+    return slots[n].channel;
+}
+
 const struct listen_set *
 supervise_listeners(unsigned n)
 {

@@ -66,6 +66,8 @@ void supervise_keep(unsigned slot);
 void supervise_heir(unsigned slot, int end);
 /* The old process has gone: the slot is an ordinary one. */
 void supervise_free(unsigned slot);
+/* The master's end of the channel of the slot's process; -1 without one. */
+int supervise_channel(unsigned slot);
 /* Sockets that were bound during the upgrade begin to listen. */
 bool supervise_listen_begin(void);
 

@@ -151,9 +151,9 @@ master_link_frozen(void)
 }
 
 void
-master_link_kept(const char *why)
+master_link_kept(bool successor_ended, const char *why)
 {
-    send_surely(CHANNEL_kept, 0, 0, why, strlen(why) + 1);
+    send_surely(CHANNEL_kept, 0, successor_ended, why, strlen(why) + 1);
 }
 
 void

@@ -19,7 +19,7 @@ void master_link_hold(bool hold);
 void master_link_ready(void);
 /* The steps of a hand-over, see channel.def. */
 void master_link_frozen(void);
-void master_link_kept(const char *why);
+void master_link_kept(bool successor_ended, const char *why);
 void master_link_inherited(uint64_t taken, uint64_t failed);
 void master_link_given(uint64_t given, uint64_t left);
 /* The connection of a call has moved: the master looks it up anew. */

@@ -6,9 +6,13 @@
  */
 #include "journal/journal.h"
 
+#include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "journal/committer.h"
@@ -238,6 +242,23 @@ static void
 progress(void)
 {
     ev_async_send(jl.env.loop, &jl.done);
+}
+
+void
+journal_read_back(uint64_t max, recovery_fn *line, void *ctx)
+{
+    struct recovery r = {0};
+    char            dir[CONF_TEXT_MAX + sizeof "/" JOURNAL_DIR];
+
+    snprintf(dir, sizeof dir, "%s/" JOURNAL_DIR, jl.env.conf->server_state_dir);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        log_error(
+            "journal: cannot read the directory %s: %s", dir, strerror(errno));
+        return;
+    }
+    recovery_own(fd, dir, jl.env.slot, max, line, ctx, &r);
+    close(fd);
 }
 
 bool

@@ -61,6 +61,12 @@ struct journal_env {
     uint64_t recover_max; /* bytes to read back, up to the newest event */
 };
 
+/* Calls line() for the slot's events on disk, at most max bytes of them, while
+ * the journal is open. */
+void journal_read_back(uint64_t max,
+    void (*line)(void *ctx, uint64_t number, const char *line, size_t len),
+    void *ctx);
+
 /*
  * Makes the directories (0750), cuts a torn tail, makes what is left durable,
  * raises shm->sequence above every event number any slot's journal holds,

@@ -203,10 +203,25 @@ look(struct job *j, const struct journal_dir_id *id, uint64_t budget)
             j->dir, name, strerror(err));
 }
 
-/* Of the slots from `slots` on, or of those below. */
+/* Of the slots from `slots` on, of those below, or of this one. */
+enum which { VANISHED, NEIGHBOURS, OWN };
+
+static bool
+is_one(enum which which, unsigned s, unsigned slot, unsigned slots)
+{
+    switch (which) {
+    case VANISHED:
+        return s >= slots && s % slots == slot;
+    case NEIGHBOURS:
+        return s < slots && s != slot;
+    default:
+        return s == slot;
+    }
+}
+
 static void
 look_at_slots(int dir_fd, const char *dir, unsigned slot, unsigned slots,
-    bool vanished, uint64_t max, recovery_fn *line, void *ctx,
+    enum which which, uint64_t max, recovery_fn *line, void *ctx,
     struct recovery *r)
 {
     struct journal_dir_list list;
@@ -223,7 +238,7 @@ look_at_slots(int dir_fd, const char *dir, unsigned slot, unsigned slots,
         struct recovery              here = {0};
         struct job                   j = {dir_fd, dir, line, ctx, &here, NULL};
         uint64_t                     budget;
-        if (vanished ? s < slots || s % slots != slot : s >= slots || s == slot)
+        if (!is_one(which, s, slot, slots))
             continue;
         for (size_t k = first_of(dir_fd, s, id, n, max, &budget); k < n; k++) {
             look(&j, &id[k], budget);
@@ -240,14 +255,21 @@ void
 recovery_orphans(int dir_fd, const char *dir, unsigned slot, unsigned slots,
     uint64_t max, recovery_fn *line, void *ctx, struct recovery *r)
 {
-    look_at_slots(dir_fd, dir, slot, slots, true, max, line, ctx, r);
+    look_at_slots(dir_fd, dir, slot, slots, VANISHED, max, line, ctx, r);
 }
 
 void
 recovery_neighbours(int dir_fd, const char *dir, unsigned slot, unsigned slots,
     uint64_t max, recovery_fn *line, void *ctx, struct recovery *r)
 {
-    look_at_slots(dir_fd, dir, slot, slots, false, max, line, ctx, r);
+    look_at_slots(dir_fd, dir, slot, slots, NEIGHBOURS, max, line, ctx, r);
+}
+
+void
+recovery_own(int dir_fd, const char *dir, unsigned slot, uint64_t max,
+    recovery_fn *line, void *ctx, struct recovery *r)
+{
+    look_at_slots(dir_fd, dir, slot, slot + 1, OWN, max, line, ctx, r);
 }
 
 bool

@@ -50,4 +50,8 @@ void recovery_neighbours(int dir_fd, const char *dir, unsigned slot,
     unsigned slots, uint64_t max, recovery_fn *line, void *ctx,
     struct recovery *r);
 
+/* Reads the slot's journal, in the same way, while it is being written. */
+void recovery_own(int dir_fd, const char *dir, unsigned slot, uint64_t max,
+    recovery_fn *line, void *ctx, struct recovery *r);
+
 #endif

@@ -83,7 +83,7 @@ thaw(void)
 }
 
 static void
-keep(const char *why)
+keep(bool successor_ended, const char *why)
 {
     log_warn("the hand-over to a successor is given up: %s; this process goes "
              "on",
@@ -97,7 +97,7 @@ keep(const char *why)
     accept_hold(self.held);
     if (self.frozen)
         thaw();
-    master_link_kept(why);
+    master_link_kept(successor_ended, why);
 }
 
 /* Pongs and answers of this turn are sent first, so that a record holds only
@@ -126,10 +126,10 @@ hello_came(void)
         return true;
     case PAIR_WAITS:
         if (self.now_ms - phase_ms >= HELLO_MS)
-            keep("the successor was not prepared within 30 s");
+            keep(false, "the successor was not prepared within 30 s");
         return false;
     default:
-        keep("the successor ended before it was prepared");
+        keep(true, "the successor ended before it was prepared");
         return false;
     }
 }
@@ -144,7 +144,7 @@ successor_lives(void)
 
     if (pair_line(&pair, &line, &len) != PAIR_ENDED)
         return true;
-    keep("the successor ended");
+    keep(true, "the successor ended");
     return false;
 }
 
@@ -155,7 +155,7 @@ step_cb(struct ev_loop *loop, ev_timer *w, int revents)
 
     (void)loop, (void)w, (void)revents;
     if (self.draining) {
-        keep("the worker is being drained");
+        keep(false, "the worker is being drained");
         return;
     }
     if (phase == WAITING) {
@@ -179,7 +179,7 @@ step_cb(struct ev_loop *loop, ev_timer *w, int revents)
         enter(ASKED);
         master_link_frozen();
     } else if (late) {
-        keep("the journal does not make the last events durable");
+        keep(false, "the journal does not make the last events durable");
     }
 }
 
@@ -188,18 +188,27 @@ handover_begin(int fd, uint64_t how)
 {
     struct pair second;
 
+    if (phase != NONE && pair_has_ended(&pair))
+        keep(true, "the successor ended");
+    if (phase != NONE && how & CHANNEL_AGAIN) {
+        close(fd);
+        if (phase == ASKED)
+            master_link_frozen();
+        return;
+    }
     if (phase != NONE || self.draining) {
         pair_open(&second, fd);
         fields_begin(&second.out, "keep");
         fields_end(&second.out);
         pair_send(&second);
         pair_close(&second);
-        master_link_kept(self.draining ? "the worker is being drained"
-                                       : "a hand-over is under way");
+        master_link_kept(false,
+            self.draining ? "the worker is being drained"
+                          : "a hand-over is under way");
         return;
     }
     pair_open(&pair, fd);
-    must = how & HANDOVER_MUST;
+    must = how & CHANNEL_MUST;
     enter(WAITING);
     ev_timer_init(&timer, step_cb, 0, STEP_S);
     ev_timer_start(self.loop, &timer);

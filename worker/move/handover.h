@@ -15,7 +15,7 @@
  * Until `go` everything can be taken back: if the successor dies, or the
  * journal does not make the last events durable within two seconds, the worker
  * goes on as before and the master gets `kept` with the reason. With
- * HANDOVER_MUST it does not go back: the connections whose answers still wait
+ * CHANNEL_MUST it does not go back: the connections whose answers still wait
  * after upgrade.patience are closed with 1012.
  *
  * The lines in their order, receiver's in brackets:
@@ -29,9 +29,8 @@
 #include <stdint.h>
 
 #define HANDOVER_FORMAT 1
-#define HANDOVER_MUST 1 /* of CHANNEL_hand_over's arg */
 
-/* Takes over fd, the sender's end of a pair. */
+/* Takes over fd, the sender's end of a pair; how: enum channel_hand_over. */
 void handover_begin(int fd, uint64_t how);
 /* The master's last datagram is read. Does not return. */
 void handover_go(void);

@@ -38,7 +38,8 @@ struct source {
     uint64_t     began_us, taken, lost;
     uint32_t     entry;    /* where the last entry line was inserted */
     struct conn *arriving; /* more lines of it may follow */
-    void (*all_here)(void);
+    bool         whole;    /* the last line has come */
+    void (*all_here)(bool whole);
 };
 
 static struct source *former; /* from inherit_wait() to inherit_start() */
@@ -237,7 +238,8 @@ take_gone(struct source *s, struct fields *f)
 static void
 finish(struct source *s)
 {
-    void (*all_here)(void) = s->all_here;
+    void (*all_here)(bool) = s->all_here;
+    bool whole = s->whole;
 
     arrived(s);
     ev_io_stop(self.loop, &s->io);
@@ -249,7 +251,7 @@ finish(struct source *s)
     pair_close(&s->pair);
     free(s);
     if (all_here != NULL)
-        all_here();
+        all_here(whole);
 }
 
 /* False if it was the last one. */
@@ -271,7 +273,7 @@ take_line(struct source *s, char *line, size_t len)
     else if (strcmp(f.word, "slot") == 0)
         take_head(s, &f);
     else if (strcmp(f.word, "end") == 0)
-        return false;
+        return !(s->whole = true);
     else if (!moving_read_part(s->arriving, &f))
         take_slot_line(s, &f);
     return true;
@@ -315,7 +317,7 @@ start(struct source *s)
 }
 
 void
-inherit_start(void (*all_here)(void))
+inherit_start(void (*all_here)(bool whole))
 {
     former->all_here = all_here;
     start(former);

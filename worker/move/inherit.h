@@ -29,8 +29,9 @@ enum inherit_result inherit_wait(int fd);
 const char *inherit_incarnation(void);
 /* Journal, Redis and the rest are open. */
 void inherit_slot(void);
-/* Connections arrive from here on. all_here: called once, when no more come. */
-void inherit_start(void (*all_here)(void));
+/* Connections arrive from here on. all_here: called once, when no more come;
+ * not whole: the former process has died in the middle. */
+void inherit_start(void (*all_here)(bool whole));
 
 /* CHANNEL_inherit: takes over fd. */
 void inherit_more(int fd);

@@ -270,6 +270,14 @@ pair_line(struct pair *p, char **line, size_t *len)
     }
 }
 
+bool
+pair_has_ended(const struct pair *p)
+{
+    struct pollfd poller = {.fd = p->fd, .events = POLLRDHUP};
+
+    return poll(&poller, 1, 0) > 0;
+}
+
 int
 pair_take(struct pair *p)
 {

@@ -64,6 +64,8 @@ enum pair_result pair_send_within(struct pair *p, uint64_t ms);
 /* The next line, which may be written to and is valid until the next call;
  * what is behind it is another line or not there yet. */
 enum pair_result pair_line(struct pair *p, char **line, size_t *len);
+/* The other end is closed; what it has sent may still be there. */
+bool pair_has_ended(const struct pair *p);
 /* The next descriptor, -1 if there is none; the caller's now. */
 int pair_take(struct pair *p);
 

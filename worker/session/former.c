@@ -155,8 +155,19 @@ former_recover(uint64_t number, const char *line, size_t len)
 
     if (is(type, n, "\"command.sent\"") || is(type, n, "\"command.response\""))
         see_command(line, len, type[9] == 'r');
-    /* For a worker that was restarted these are still in the registry. */
-    if (self.mem->incarnation == 1 && !is(type, n, "\"command.response\"") &&
+    /* For a worker that was restarted the sessions are still in the registry.
+     */
+    if (!self.mem->served)
+        former_recover_session(number, line, len);
+}
+
+void
+former_recover_session(uint64_t number, const char *line, size_t len)
+{
+    size_t      n;
+    const char *type = member(line, len, "eventType", &n);
+
+    if (!is(type, n, "\"command.response\"") &&
         !is(type, n, "\"gateway.started\""))
         see_session(
             number, line, len, is(type, n, "\"charge_point.disconnected\""));
@@ -214,8 +225,15 @@ end_session(const struct begun *b)
 {
     char               name[IDENTITY_MAX];
     struct publish_who who = who_of(b, name);
-    struct publish    *p = publish_begin(EVENT_disconnected, &who);
 
+    /* It has moved to another worker. */
+    uint32_t entry =
+        registry_find(self.registry, name, who.identity_len, false);
+    if (entry != REGISTRY_NONE &&
+        registry_at(self.registry, entry)->generation == b->generation &&
+        registry_at(self.registry, entry)->owner != 0)
+        return true;
+    struct publish *p = publish_begin(EVENT_disconnected, &who);
     writer_open(&p->w, "payload", '{');
     writer_str(&p->w, "reason", close_info[CLOSE_gateway_died].word);
     writer_close(&p->w);
@@ -223,6 +241,27 @@ end_session(const struct begun *b)
         return false;
     STAT_INC(self.st, closed[CLOSE_gateway_died]);
     return true;
+}
+
+static void
+quote(struct buf *out, const char *name, size_t len)
+{
+    struct writer w = WRITER_INIT(out);
+
+    writer_strn(&w, NULL, name, len);
+}
+
+void
+former_buried(const char *name, size_t len, uint64_t generation)
+{
+    struct buf     quoted = BUF_INIT(8 * IDENTITY_MAX);
+    struct begun **at;
+
+    quote(&quoted, name, len);
+    at = find(sessions, hash_sum(quoted.p, quoted.len, 0));
+    if (*at != NULL && (*at)->generation == generation)
+        sessions_n -= forget(at);
+    buf_free(&quoted);
 }
 
 static bool
@@ -272,7 +311,10 @@ void
 former_tick(void)
 {
     end_all(commands, &commands_n, end_command);
-    end_all(sessions, &sessions_n, end_session);
+    /* In the course of an upgrade the session may be in a worker of the old
+     * program. */
+    if (!self.held)
+        end_all(sessions, &sessions_n, end_session);
 }
 
 void

@@ -25,10 +25,14 @@
 
 /* One line of the journal with its event number, oldest first. */
 void former_recover(uint64_t number, const char *line, size_t len);
+/* The same for what it tells about sessions. */
+void former_recover_session(uint64_t number, const char *line, size_t len);
 /* Whether anything seems unfinished, after all lines of this slot. */
 bool former_any(void);
 /* One line of another slot's journal, after that. */
 void former_neighbour(uint64_t number, const char *line, size_t len);
+/* The end of this session was found in the registry, and has its event. */
+void former_buried(const char *name, size_t len, uint64_t generation);
 /* All lines are there: makes the events, and gateway.started at the first start
  * of the daemon's slot 0. */
 void former_end(void);

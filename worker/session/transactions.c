@@ -101,7 +101,7 @@ recover_start(uint64_t number, uint32_t entry, const struct json *tape,
 
     transaction_fingerprint(tape, call, fingerprint);
     registry_start_recover(self.registry, entry, fingerprint, number, id, text,
-        n, self.mem->incarnation == 1);
+        n, !self.mem->served);
 }
 
 static void
@@ -135,7 +135,7 @@ static void
 recover(uint64_t number, const struct json *tape, bool started)
 {
     /* Drafts are in the registry already if the daemon has been running. */
-    bool    add = self.mem->incarnation == 1;
+    bool    add = !self.mem->served;
     char    name[IDENTITY_MAX];
     int64_t id;
     bool    full;

@@ -1,0 +1,237 @@
+#!/usr/bin/python3
+"""kill -9 of each process at each step of an upgrade.
+
+A step is the sending of one message; fault_shim.c stops the sender before it.
+Then one of the four processes is killed: the old or the new master, the old or
+the new worker of the slot that moves. Each charge point has an event that was
+acknowledged before, one that is sent while the step stands still, and a command
+that it has not answered yet.
+
+By default one of the masters dies at each step, and a worker at some;
+OCPPD_TEST_LONG=1 kills each of the four, while each of two workers moves."""
+
+import upgrade
+from lib import *
+from waits import Shim
+
+LONG = os.environ.get("OCPPD_TEST_LONG")
+STEP, STEP_SKIP, STEP_AT = 9, 10, 768            # fault_shim.c
+OLD, NEW, WORKER, HEIR = "old master", "new master", "old worker", "new worker"
+PER_WORKER = 2
+
+
+def channel(word):
+    """The text of a datagram of channel.h."""
+    with open(os.path.join(ROOT, "common", "channel.def")) as f:
+        words = re.findall(r"^CHANNEL\((\w+),", f.read(), re.M)
+    return "#%d " % words.index(word)
+
+
+# In their order, with the sender. once: of the whole daemon; the others come
+# for each slot. Before `go` of the first slot nothing has moved.
+STEPS = (
+    # word         text                                        sender  once
+    ("hello",      "hello format=1 version",                   OLD,    True),
+    ("state",      "state",                                    OLD,    True),
+    ("prepared",   "prepared",                                 NEW,    True),
+    ("begin",      "begin",                                    OLD,    True),
+    ("heir",       "heir",                                     NEW,    False),
+    ("hand_over",  channel("hand_over"),                       OLD,    False),
+    ("frozen",     channel("frozen"),                          WORKER, False),
+    ("take",       "take",                                     OLD,    False),
+    ("took",       "took",                                     NEW,    False),
+    ("go",         channel("go"),                              OLD,    False),
+    ("slot",       "slot format=",                             WORKER, False),
+    ("entry",      "entry",                                    WORKER, False),
+    ("inherited",  channel("inherited"),                       HEIR,   False),
+    ("gone",       "gone",                                     OLD,    False),
+    ("moved",      "moved",                                    NEW,    False),
+    ("rest",       "rest",                                     OLD,    True),
+    ("end",        "end",                                      OLD,    True),
+    ("running",    "running",                                  NEW,    True),
+)
+WORDS = [s[0] for s in STEPS]
+
+
+class Stopped(Shim):
+    """An upgrade that stands still at a step."""
+
+    def __init__(self, word, slot):
+        super().__init__()
+        self.put(STEP_AT, bytes(64))
+        self.g = g = Gateway(server_workers=2, server_drain_time="1s",
+                             upgrade_patience="20s", env=self.env,
+                             websocket_idle_timeout="5m",
+                             websocket_ping_interval="45s")
+        g.deaths_expected = True
+        subreaper()
+        self.points = [Charger(g, "W%d-%d" % (w, i), worker=w)
+                       for w in range(2) for i in range(PER_WORKER)]
+        for c in self.points:
+            c.boot()
+            c.call("DataTransfer", {"vendorId": "v", "data": c.identity + "-a"})
+        self.calls = [background(g.ask, "-j", "call", c.identity,
+                                 "GetLocalListVersion") for c in self.points]
+        self.ids = [c.take()[0] for c in self.points]
+        self.pids = {OLD: g.pid, WORKER: g.workers()[slot]["pid"]}
+        self.all = [w["pid"] for w in g.workers()]
+        self.put(STEP_AT, STEPS[WORDS.index(word)][1].encode() + b"\0")
+        self.put(8 * STEP_SKIP, struct.pack(
+            "=q", 0 if STEPS[WORDS.index(word)][3] else slot))
+        self.put(8 * STEP, struct.pack("=q", 1))
+        self.client = background(g.ask, "-j", "upgrade")
+        poll(lambda: self.sender() > 1, what="the step " + word)
+        for pid in upgrade.children(g.pid) + [self.sender()]:
+            if name(pid) == "ocppd" and pid != g.pid:
+                self.pids[NEW] = pid
+        for pid in upgrade.children(self.pids.get(NEW, 0)):
+            if name(pid) == "ocppd-w%d" % slot:
+                self.pids[HEIR] = pid
+            if name(pid).startswith("ocppd-w"):
+                self.all.append(pid)
+
+    def sender(self):
+        return struct.unpack("=q", os.pread(self.file.fileno(), 8, 8 * STEP))[0]
+
+    def resume(self):
+        self.put(8 * STEP, struct.pack("=q", 0))
+
+
+def name(pid):
+    try:
+        with open("/proc/%d/comm" % pid) as f:
+            return f.read().strip()
+    except OSError:
+        return ""
+
+
+def settled(g):
+    """The workers of the process that answers are ready, and no upgrade is
+    under way."""
+    try:
+        status = g.tell("status")
+        return not status["upgrade"]["underWay"] and status["pid"] and \
+            len(g.workers()) == 2 and \
+            all(w["state"] == "ready" for w in g.workers()) and status["pid"]
+    except (OSError, AssertionError, ValueError, KeyError):
+        return None
+
+
+def kept(c, id):
+    """Whether the connection lives; everything on it is answered then."""
+    try:
+        c.get(id, DEADLINE * 3)
+        c.call("Heartbeat")
+        return True
+    except (Closed, OSError):
+        return False
+
+
+def kill_at(word, slot, victim):
+    """The identities whose connections were closed."""
+    s = Stopped(word, slot)
+    g = s.g
+    if not alive(s.pids.get(victim, 0)):     # it has ended, or is not there yet
+        s.resume()
+        s.client.wait()
+        g.follow(settled(g))
+        g.close()
+        return None
+    during = [c.put("DataTransfer", {"vendorId": "v", "data": c.identity + "-b"})
+              for c in s.points]
+    os.kill(s.pids[victim], signal.SIGKILL)
+    s.resume()
+    poll(lambda: settled(g) or not any(alive(s.pids.get(m, 0))
+                                       for m in (OLD, NEW)),
+         timeout=DEADLINE * 4, what="a gateway that has settled")
+    pid = settled(g)
+    if pid is None:         # as a service manager would
+        g.process.wait()
+        for p in s.all:
+            poll(lambda: not alive(p), what="the end of process %d" % p)
+        g.start()
+    elif pid != g.pid:
+        g.follow(pid)
+    lost, again = set(), []
+    for c, id, call in zip(s.points, during, s.ids):
+        if kept(c, id):
+            c.result(call, {"listVersion": 7})
+            c.call("Heartbeat")
+        else:
+            lost.add(c.identity)
+            again.append(Charger(g, c.identity))
+            again[-1].call("Heartbeat")
+    for c in s.points:
+        if c.identity not in lost:
+            poll(lambda: outcomes(g, c.identity), what="the outcome of a command")
+    events = g.events("data_transfer.received")
+    seen = [e["payload"]["data"] for e in events]
+    for c in s.points:
+        assert seen.count(c.identity + "-a") == 1, (c.identity, seen)
+        times = seen.count(c.identity + "-b")
+        assert times <= 1 and (times or c.identity in lost), (c.identity, seen)
+        poll(lambda: len(outcomes(g, c.identity)) == 1,
+             what="the outcome of %s" % c.identity)
+    for c in s.points:      # a session that ended has an event of its end
+        poll(lambda: [len(g.events("charge_point." + w, c.identity)) for w in
+                      ("connected", "disconnected")] == (
+                          [2, 1] if c.identity in lost else [1, 0]),
+             what="the events of the sessions of " + c.identity)
+    assert len({e["eventId"] for e in g.events()}) == len(g.events())
+    upgrade.lives(g)
+    for c in s.points:
+        assert len(outcomes(g, c.identity)) == 1, outcomes(g, c.identity)
+        if c.identity not in lost:
+            assert outcomes(g, c.identity) == ["result"]
+    # No process is left beside those that serve.
+    serving = {w["pid"] for w in g.workers()}
+    for p in set(s.all) - serving:
+        poll(lambda: not alive(p), what="the end of process %d" % p)
+    assert g.stop(signal.SIGQUIT) == 0
+    return lost
+
+
+def outcomes(g, identity):
+    return [e["payload"]["outcome"] for e in g.events("command.response", identity)]
+
+
+def promised(word, slot, victim):
+    """The identities whose connections may be closed. A master's death costs
+    none, as the other one goes on with its workers; but the new program cannot
+    take over before it has the state of the old one."""
+    if victim in (OLD, NEW):
+        return ALL if victim == OLD and word in ("hello", "state") else set()
+    return {i for i in ALL if i.startswith("W%d" % slot)}
+
+
+ALL = {"W%d-%d" % (w, i) for w in range(2) for i in range(PER_WORKER)}
+# Without OCPPD_TEST_LONG: each master while worker 1 moves, and these.
+SHORT = {"hand_over": (WORKER, 1), "go": (HEIR, 1), "entry": (WORKER, 0),
+         "moved": (HEIR, 0)}
+
+
+def deaths(word):
+    if LONG:
+        slots = (1,) if STEPS[WORDS.index(word)][3] else (0, 1)
+        return [(v, s) for s in slots for v in (OLD, NEW, WORKER, HEIR)]
+    return [(OLD, 1), (NEW, 1)] + \
+        ([SHORT[word]] if word in SHORT else [])
+
+
+def story(word):
+    def test():
+        for victim, slot in deaths(word):
+            lost = kill_at(word, slot, victim)
+            print("    %-9s  worker %d moves, %s dies: %s" % (
+                word, slot, victim, "not there" if lost is None else
+                "%d of %d connections closed" % (len(lost), len(ALL))))
+            assert lost is None or lost <= promised(word, slot, victim), \
+                (word, slot, victim, lost)
+    return test
+
+
+for w in WORDS:
+    globals()["test_" + w] = story(w)
+
+if __name__ == "__main__":
+    main()
