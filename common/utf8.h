@@ -37,4 +37,18 @@ utf8_is(const char *s, size_t n)
     return true;
 }
 
+/* Has well-formed text a control character: U+0000 to U+001F, U+007F to
+ * U+009F? */
+static inline bool
+utf8_has_control(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if (c < 0x20 || c == 0x7f ||
+            (c == 0xc2 && i + 1 < n && (unsigned char)s[i + 1] < 0xa0))
+            return true;
+    }
+    return false;
+}
+
 #endif

@@ -140,6 +140,21 @@ def test_a_list_asks_for_no_key():
     assert status(g, "CP3") == 404
 
 
+def test_no_key_is_made_for_what_can_be_no_identity():
+    g = Gateway(auth_mode="file")
+    for words in (["auth", "add"], ["auth", "remove"], ["deny", "add", "identity"],
+                  ["call"]):
+        for name in ("", "x" * 49, "a\udcff", "a\x1b", "a\u009b", "a\x7f"):
+            rest = ["ClearCache"] if words == ["call"] else []
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(g.control)
+            s.sendall(" ".join(words + ["'%s'" % name] + rest).encode(
+                "utf-8", "surrogateescape") + b"\n")
+            got = s.makefile("rb").read()
+            assert got.startswith(b"400 ") and b"48 bytes of UTF-8" in got, got
+    assert not os.path.exists(g.state_dir + "/auth")
+
+
 def test_auth_add_makes_a_key_and_keeps_only_its_hash():
     g = gateway()
     code, body = g.ask("-j", "auth", "add", "CP1")

@@ -19,17 +19,6 @@
 
 /* --- the command --------------------------------------------------------- */
 
-static bool
-good_identity(struct client *c, char **argv, const char *name)
-{
-    size_t n = strlen(name);
-
-    if (n > 0 && n <= IDENTITY_MAX)
-        return true;
-    command_usage(c, argv, "an identity has 1 to %d bytes", IDENTITY_MAX);
-    return false;
-}
-
 /* Canonical bytes of what was typed, 0 if it replied already. */
 static size_t
 typed_key(struct client *c, char **argv, const char *text,
@@ -327,7 +316,7 @@ cmd_auth(struct client *c, int argc, char **argv)
         command_usage(c, argv, "of which charge point?");
         return;
     }
-    if (!list && !good_identity(c, argv, argv[2]))
+    if (!list && !command_identity(c, argv, argv[2]))
         return;
     if (add) {
         auth_add(c, argc, argv, replace);

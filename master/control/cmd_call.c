@@ -138,11 +138,8 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
         command_bad_word(c, argv, v[2]);
         return false;
     }
-    size_t n = strlen(call->identity);
-    if (n == 0 || n > IDENTITY_MAX) {
-        command_usage(c, argv, "an identity has 1 to %d bytes", IDENTITY_MAX);
+    if (!command_identity(c, argv, call->identity))
         return false;
-    }
     if (!printable(call->action, 64)) {
         command_usage(c, argv, "%.64s: no action", call->action);
         return false;

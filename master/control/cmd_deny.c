@@ -112,6 +112,7 @@ cmd_deny(struct client *c, int argc, char **argv)
                  : "give `address' or `identity', and which");
     else if (list)
         deny_list(c);
-    else
+    else if (!add || strcmp(argv[2], "identity") != 0 ||
+        command_identity(c, argv, argv[3]))
         deny_change(c, argv, add);
 }

@@ -15,6 +15,7 @@
 #include "mdoc.h"
 #include "near.h"
 #include "usage.h"
+#include "utf8.h"
 #include "writer.h"
 
 struct command {
@@ -79,6 +80,20 @@ command_run(struct client *c, int argc, char **argv)
             k->word);
     else
         k->run(c, argc, argv);
+}
+
+bool
+command_identity(struct client *c, char **argv, const char *name)
+{
+    size_t n = strlen(name);
+
+    if (n > 0 && n <= IDENTITY_MAX && utf8_is(name, n) &&
+        !utf8_has_control(name, n))
+        return true;
+    command_usage(c, argv,
+        "an identity has 1 to %d bytes of UTF-8 without control characters",
+        IDENTITY_MAX);
+    return false;
 }
 
 void

@@ -43,21 +43,6 @@ next_segment(struct http_span *path, struct http_span *segment)
     return true;
 }
 
-static enum http_identity
-check_text(const unsigned char *p, size_t n)
-{
-    for (size_t i = 0, len; i < n; i += len) {
-        len = utf8_len(p + i, n - i);
-        if (len == 0)
-            return HTTP_ID_UTF8;
-        /* What is well-formed and begins with c2 has a second byte.
-         * NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
-        if (p[i] < 0x20 || p[i] == 0x7f || (p[i] == 0xc2 && p[i + 1] < 0xa0))
-            return HTTP_ID_CONTROL;
-    }
-    return HTTP_ID_OK;
-}
-
 enum http_identity
 http_identity(struct http_span path, const char *prefix, size_t max, char *out,
     size_t *len)
@@ -98,9 +83,10 @@ http_identity(struct http_span path, const char *prefix, size_t max, char *out,
     }
     if ((n == 1 && id[0] == '.') || (n == 2 && id[0] == '.' && id[1] == '.'))
         return HTTP_ID_PATH;
-    enum http_identity e = check_text((unsigned char *)id, n);
-    if (e != HTTP_ID_OK)
-        return e;
+    if (!utf8_is(id, n))
+        return HTTP_ID_UTF8;
+    if (utf8_has_control(id, n))
+        return HTTP_ID_CONTROL;
     if (n > max)
         return HTTP_ID_LONG;
     memcpy(out, id, n);
