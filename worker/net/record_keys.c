@@ -5,7 +5,6 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/kdf.h>
 
 const struct record_parameters record_parameters[RECORD_SUITES] = {
@@ -14,17 +13,33 @@ const struct record_parameters record_parameters[RECORD_SUITES] = {
     [RECORD_CHACHA] = {"ChaCha20-Poly1305", "SHA256", 32, 32},
 };
 
-static const EVP_MD *digests[RECORD_SUITES];
-static EVP_KDF      *prf;
+static EVP_MAC_CTX *hmacs[RECORD_SUITES];
+static EVP_KDF     *prf;
+
+static EVP_MAC_CTX *
+make_hmac(int s)
+{
+    EVP_MAC     *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *ctx = mac == NULL ? NULL : EVP_MAC_CTX_new(mac);
+    OSSL_PARAM   params[] = {
+          OSSL_PARAM_construct_utf8_string(
+              OSSL_MAC_PARAM_DIGEST, (char *)record_parameters[s].hash, 0),
+          OSSL_PARAM_construct_end()};
+
+    EVP_MAC_free(mac); /* the context holds a reference */
+    if (ctx != NULL && EVP_MAC_CTX_set_params(ctx, params) != 1) {
+        EVP_MAC_CTX_free(ctx);
+        ctx = NULL;
+    }
+    return ctx;
+}
 
 bool
 record_keys_init(void)
 {
-    for (int s = 0; s < RECORD_SUITES; s++) {
-        digests[s] = EVP_get_digestbyname(record_parameters[s].hash);
-        if (digests[s] == NULL)
+    for (int s = 0; s < RECORD_SUITES; s++)
+        if (hmacs[s] == NULL && (hmacs[s] = make_hmac(s)) == NULL)
             return false;
-    }
     if (prf == NULL)
         prf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
     return prf != NULL;
@@ -80,9 +95,9 @@ record_expand_label(enum record_suite s, const uint8_t *secret,
     const char *label, uint8_t *out, size_t n)
 {
     /* Output of one block: HKDF-Expand is one HMAC then (RFC 5869 2.3). */
-    uint8_t  info[2 + 1 + 255 + 1 + 1], mac[EVP_MAX_MD_SIZE];
-    size_t   len = strlen(label), at = 0;
-    unsigned size = 0;
+    uint8_t info[2 + 1 + 255 + 1 + 1], mac[EVP_MAX_MD_SIZE];
+    size_t  len = strlen(label), at = 0;
+    size_t  size = 0;
 
     if (n > record_parameters[s].hash_size || len + 6 > 255)
         return false;
@@ -94,8 +109,10 @@ record_expand_label(enum record_suite s, const uint8_t *secret,
     at += len + 6;
     info[at++] = 0;
     info[at++] = 1;
-    bool good = HMAC(digests[s], secret, record_parameters[s].hash_size, info,
-                    at, mac, &size) != NULL &&
+    bool good = EVP_MAC_init(hmacs[s], secret, record_parameters[s].hash_size,
+                    NULL) == 1 &&
+        EVP_MAC_update(hmacs[s], info, at) == 1 &&
+        EVP_MAC_final(hmacs[s], mac, &size, sizeof mac) == 1 &&
         size == record_parameters[s].hash_size;
     if (good)
         memcpy(out, mac, n);

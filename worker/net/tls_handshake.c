@@ -117,7 +117,9 @@ unhex(char c)
 }
 
 /* "LABEL client_random secret", all in hexadecimal. It is never written
- * anywhere. */
+ * anywhere. OpenSSL prints each byte by itself, which for the five secrets of
+ * a handshake is 8 % of it; so this is set only while secrets are derived that
+ * are needed (msg_cb()). */
 static void
 keylog_cb(const SSL *ssl, const char *line)
 {
@@ -160,6 +162,11 @@ msg_cb(int leaves, int version, int type, const void *p, size_t n, SSL *ssl,
         return;
     if (!leaves && type == SSL3_RT_ALERT && n == 2)
         h->alert_received = head[1];
+    /* What is derived behind the Finished messages are the traffic secrets;
+     * until the end of the step. */
+    if (type == SSL3_RT_HANDSHAKE && n > 0 && head[0] == SSL3_MT_FINISHED &&
+        SSL_version(ssl) == TLS1_3_VERSION)
+        SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), keylog_cb);
     if (!leaves || type != SSL3_RT_HEADER || n < RECORD_HEAD)
         return;
     bool tls13 = SSL_version(ssl) == TLS1_3_VERSION;
@@ -194,7 +201,6 @@ verify_cb(int good, X509_STORE_CTX *ctx)
 void
 tls_context_hook(SSL_CTX *ctx)
 {
-    SSL_CTX_set_keylog_callback(ctx, keylog_cb);
     SSL_CTX_set_msg_callback(ctx, msg_cb);
     SSL_CTX_set_verify(ctx, SSL_CTX_get_verify_mode(ctx), verify_cb);
 }
@@ -259,6 +265,7 @@ tls_step(struct tls_handshake *h, const uint8_t *in, size_t n, size_t *used,
     h->wire = wire;
     ERR_clear_error();
     int r = SSL_do_handshake(h->ssl);
+    SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(h->ssl), NULL);
     int e = r == 1 ? SSL_ERROR_NONE : SSL_get_error(h->ssl, r);
     *used = h->in_at;
     h->in = NULL;
