@@ -172,6 +172,28 @@ def tool(name):
     return path
 
 
+def test_the_apparmor_profile_is_accepted_and_knows_the_directories():
+    profile = ROOT + "/scripts/ocppd.apparmor"
+    with open(profile) as f:
+        text = f.read()
+    for path in ("/etc/ocppd/**", "/var/lib/ocppd/**", "/var/log/ocppd/**",
+                 "@{run}/ocppd/**"):
+        assert re.search(r"^  %s r" % re.escape(path), text, re.M), path
+    if not shutil.which("apparmor_parser"):
+        raise Skip("apparmor is not installed: scripts/deps test")
+
+    def parse(path):
+        return subprocess.run(["apparmor_parser", "-Q", "-K", path],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True)
+    r = parse(profile)
+    assert r.returncode == 0, r
+    with tempfile.NamedTemporaryFile("w") as f:     # it does find errors
+        f.write(text.replace(" rwkl,", " rwkl"))
+        f.flush()
+        assert parse(f.name).returncode != 0
+
+
 def test_logrotate_accepts_the_snippet():
     logrotate = tool("logrotate")
     if os.getuid() != 0:
