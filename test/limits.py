@@ -123,7 +123,7 @@ def test_a_connection_that_sends_too_many_messages_is_read_slowly():
     g = Gateway(limits_message_rate=40, limits_message_burst=20,
                 server_workers=1)
     c, other = Charger(g, "FAST"), Charger(g, "OTHER")
-    n = 100
+    n, seen = 100, None
     began = time.monotonic()
     sender = background(lambda: [c.put("Heartbeat", {}, "h%d" % i)
                                  for i in range(n)])
@@ -131,6 +131,9 @@ def test_a_connection_that_sends_too_many_messages_is_read_slowly():
         c.get("h%d" % i)
         if i % 10 == 0:
             assert other.call("Heartbeat")["currentTime"]
+            seen = seen or g.ctl("why", "FAST")
+            seen = seen if seen["slowed"] else None
+    assert seen and "is read more slowly" in seen["text"], seen
     took = time.monotonic() - began
     sender.wait()
     # All of it is answered. What one read brings is answered at once and
@@ -228,6 +231,9 @@ def test_neighbours_of_one_that_fails_are_let_in():
     assert [attempt("BAD", b"wrong") for _ in range(11)] == [401] * 11
     assert attempt("BAD", b"wrong") == 429
     assert attempt("UNKNOWN", b"wrong") == 429      # not even 404
+    why = g.run("why", "BAD").stdout
+    assert "Its address was refused too often" in why, why
+    assert g.ctl("why", "BAD")["addressPenaltySeconds"] > 0
     assert attempt("GOOD", key) == 101
     # Keys of one identity cannot be guessed on from there, nor does the
     # guesser learn the right one; from elsewhere it is let in.

@@ -401,7 +401,10 @@ def test_why_tells_in_one_paragraph():
     key = base64.b64encode(b"WHY1:0123456789abcdef").decode()
     c = Charger(g, "WHY1", headers=[("Authorization", "Basic " + key)])
     c.boot()
-    assert "deviate" not in g.run("why", "WHY1").stdout
+    text = g.run("why", "WHY1").stdout
+    assert "deviate" not in text
+    assert " It speaks ocpp1.6 and is of the vendor Vendor, model Model." \
+        in text, text
     c.call("BootNotification", {"chargePointVendor": "V", "x": 1,
                                 "chargePointModel": "M"})
     c.call("DataTransfer", {"vendorId": "V", "messageId": None})
@@ -431,6 +434,9 @@ def test_why_tells_in_one_paragraph():
     assert "is not connected" in got["text"], got
     assert "by the charge point: the charge point closed" in got["text"], got
     assert is_time(got["closed"]) and got["commandsPending"] == 0, got
+    assert (got["closeReason"], got["closedBy"], got["protocol"]) == (
+        "peer_closed", "the charge point", "ocpp1.6"), got
+    assert not got["slowed"] and got["addressPenaltySeconds"] == 0, got
 
 
 def test_disconnect_closes_with_1008():

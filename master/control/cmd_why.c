@@ -10,6 +10,7 @@
 
 #include "base/master.h"
 #include "address.h"
+#include "cidr.h"
 #include "base/when.h"
 #include "clock.h"
 #include "close.h"
@@ -83,7 +84,10 @@ struct story {
     struct registry_entry e;
     bool                  refused;
     struct shm_refusal    refusal;
-    uint32_t              penalty_s;
+    struct registry_model model;
+    uint32_t              penalty_s;         /* of the identity */
+    uint32_t              address_penalty_s; /* of its last address */
+    bool                  slowed;
     unsigned              commands;
     uint64_t              oldest_ms; /* age of the oldest pending command */
     unsigned              profile;   /* highest security profile; 0: no TLS */
@@ -178,6 +182,57 @@ tell_here(const struct story *s, struct buf *out)
             unanswered);
 }
 
+/* By the number that workers give them (worker/ocpp/dialect.h). */
+static const char *const versions[] = {
+#define DIALECT(word, name) name,
+#include "ocpp_dialects.def"
+#undef DIALECT
+};
+
+static const char *
+version_of(const struct story *s)
+{
+    return s->known && s->e.claims > 0 &&
+            s->e.protocol < sizeof versions / sizeof *versions
+        ? versions[s->e.protocol]
+        : NULL;
+}
+
+static void
+tell_model(const struct story *s, struct buf *out)
+{
+    if (version_of(s) != NULL)
+        buf_addf(out, " It %s %s", s->e.owner != 0 ? "speaks" : "spoke",
+            version_of(s));
+    if (s->model.vendor[0] != '\0' || s->model.model[0] != '\0')
+        buf_addf(out, "%s of the vendor %s, model %s",
+            version_of(s) != NULL ? " and is" : " It is", s->model.vendor,
+            s->model.model);
+    else if (version_of(s) == NULL)
+        return;
+    buf_addc(out, '.');
+}
+
+/* What holds it up now. */
+static void
+tell_limits(const struct story *s, struct buf *out)
+{
+    if (s->slowed)
+        buf_adds(out,
+            " It sends more than limits.message_rate or limits.byte_rate "
+            "permits, and is read more slowly.");
+    if (s->penalty_s > 0)
+        buf_addf(out,
+            " It connected too often and has to wait %u s more "
+            "(limits.identity_rate).",
+            s->penalty_s);
+    if (s->address_penalty_s > 0)
+        buf_addf(out,
+            " Its address was refused too often: what else is refused from "
+            "there in the next %u s gets no reason (limits.failure_rate).",
+            s->address_penalty_s);
+}
+
 /* What is known of its certificate, also while it is away. */
 static void
 tell_certificate(const struct story *s, struct buf *out)
@@ -215,22 +270,26 @@ tell_away(const struct story *s, struct buf *out)
     buf_addf(out, ", after %u connections.", s->e.claims);
 }
 
+static const char *
+closed_by(unsigned reason)
+{
+    return reason == CLOSE_peer_closed  ? "the charge point"
+        : reason == CLOSE_peer_vanished ? "the network"
+        : reason == CLOSE_operator      ? "an operator"
+                                        : "the gateway";
+}
+
 static void
 tell_end(const struct story *s, struct buf *out)
 {
-    unsigned    r = s->e.close_reason;
-    const char *by = r == CLOSE_peer_closed ? "the charge point"
-        : r == CLOSE_peer_vanished          ? "the network"
-        : r == CLOSE_operator               ? "an operator"
-                                            : "the gateway";
-
+    unsigned r = s->e.close_reason;
     if (!s->known || s->e.closed_at == 0 || r >= CLOSE_REASONS)
         return;
     buf_adds(out,
         s->e.owner != 0 ? " Its connection before ended "
                         : " Its last connection ended ");
     put_ago(out, s->e.closed_at);
-    buf_addf(out, ", by %s: %s (%s).", by, close_info[r].sentence,
+    buf_addf(out, ", by %s: %s (%s).", closed_by(r), close_info[r].sentence,
         close_info[r].word);
 }
 
@@ -268,14 +327,11 @@ tell(const struct story *s, struct buf *out)
         tell_here(s, out);
     else
         tell_away(s, out);
+    tell_model(s, out);
     tell_certificate(s, out);
     tell_end(s, out);
     tell_refusal(s, out);
-    if (s->penalty_s > 0)
-        buf_addf(out,
-            " It connected too often and has to wait %u s more "
-            "(limits.identity_rate).",
-            s->penalty_s);
+    tell_limits(s, out);
     if (s->commands > 0)
         buf_addf(out,
             " %u commands to it wait for their outcome, the oldest for %" PRIu64
@@ -314,6 +370,16 @@ put_json(const struct story *s, const char *text, struct buf *out)
     put_time(&w, "since", here ? s->e.since : 0);
     put_time(&w, "lastSeen", s->known ? s->e.last_seen : 0);
     put_time(&w, "closed", s->known ? s->e.closed_at : 0);
+    if (s->known && s->e.closed_at != 0 && s->e.close_reason < CLOSE_REASONS) {
+        writer_str(&w, "closeReason", close_info[s->e.close_reason].word);
+        writer_str(&w, "closedBy", closed_by(s->e.close_reason));
+    }
+    if (version_of(s) != NULL)
+        writer_str(&w, "protocol", version_of(s));
+    if (s->model.vendor[0] != '\0' || s->model.model[0] != '\0') {
+        writer_str(&w, "vendor", s->model.vendor);
+        writer_str(&w, "model", s->model.model);
+    }
     put_time(&w, "refused", when);
     if (when != 0 && reason < REFUSE_REASONS) {
         writer_str(&w, "refuseReason", refuse_info[reason].word);
@@ -324,7 +390,9 @@ put_json(const struct story *s, const char *text, struct buf *out)
         writer_raw(&w, "deviations", m.value, m.value_len);
     writer_u64(&w, "securityProfile", s->profile);
     put_time(&w, "certificateEnds", s->certificate_end);
+    writer_bool(&w, "slowed", s->slowed);
     writer_u64(&w, "penaltySeconds", s->penalty_s);
+    writer_u64(&w, "addressPenaltySeconds", s->address_penalty_s);
     writer_u64(&w, "commandsPending", s->commands);
     writer_u64(&w, "oldestCommandMs", s->oldest_ms);
     writer_close(&w);
@@ -344,15 +412,29 @@ last_refusal(const char *name, struct shm_refusal *out)
 }
 
 static uint32_t
-penalty_of(const char *name)
+penalty_of(unsigned kind, const void *p, size_t n)
 {
     uint64_t rows = (penalty_size(master.config.server_max_connections) -
                         sizeof(struct penalty)) /
         sizeof(uint64_t);
 
-    return penalty_peek(shm_penalty(master.shm), (uint32_t)rows,
-        PENALTY_IDENTITY, name, strlen(name),
+    return penalty_peek(shm_penalty(master.shm), (uint32_t)rows, kind, p, n,
         (uint32_t)(clock_mono_ms() / 1000));
+}
+
+/* Failures are counted by address, of IPv6 by the /64. */
+static uint32_t
+address_penalty(const struct story *s)
+{
+    const uint64_t *addr = s->refused ? s->refusal.addr
+        : s->known && s->e.claims > 0
+        ? (const uint64_t[2]){s->e.addr[0], s->e.addr[1]}
+        : NULL;
+
+    if (addr == NULL)
+        return 0;
+    struct cidr one = cidr_around(addr, 32, 64);
+    return penalty_of(PENALTY_ADDRESS, one.addr, sizeof one.addr);
 }
 
 static void
@@ -368,9 +450,15 @@ reply(struct client *c, const char *json, size_t len)
         registry_certificate(
             shm_registry(master.shm), c->entry, &s.profile, &end);
         s.certificate_end = (uint64_t)end * REGISTRY_END_S;
+        struct registry *r = shm_registry(master.shm);
+        registry_model_read(r, registry_model_of(r, c->entry), &s.model);
     }
     s.refused = last_refusal(c->name, &s.refusal);
-    s.penalty_s = penalty_of(c->name);
+    s.penalty_s = penalty_of(PENALTY_IDENTITY, c->name, strlen(c->name));
+    s.address_penalty_s = address_penalty(&s);
+    struct json_member m;
+    s.slowed = len > 0 && json_members_find(json, len, "slowed", &m) &&
+        m.value_len == 4;
     s.commands = pending_calls_of(c->name, &s.oldest_ms);
     bool unheard =
         !s.refused && (!s.known || (s.e.claims == 0 && s.e.refused_at == 0));

@@ -612,6 +612,7 @@ session_describe(struct conn *c, struct buf *out)
     writer_u64(&w, "commandsPending", c->busy ? c->busy->session.calls_n : 0);
     writer_u64(&w, "outputBytes", c->busy ? c->busy->out.len : 0);
     const char *part = conn_busy_part(c);
+    writer_bool(&w, "slowed", c->flags & CONN_SLOWED);
     writer_bool(&w, "quiet", part == NULL);
     if (part != NULL)
         writer_str(&w, "busyPart", part);
