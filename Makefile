@@ -205,10 +205,11 @@ check-valgrind:
 
 check-programs: $(UNIT) $(FUZZ) $(B)/echo $(B)/fault_shim.so $(B)/nonce_shim.so $(B)/scribble $(B)/other/ocppd
 
-# The program as of another version: other structs in shared memory, another
-# format of the hand-over.
+OTHER_FORMAT = -DUPGRADE_FORMAT="(getenv(\"OCPPD_TEST_FORMAT\")?2:1)"
+# The program as of another version: other structs in shared memory, and with
+# OCPPD_TEST_FORMAT in its environment a newer format of the hand-over.
 $(B)/other/ocppd: $(B)/ocppd
-	@CPPFLAGS='-DSHM_OTHER_LAYOUT="uint64_t other[5];" -DUPGRADE_FORMAT=2' \
+	@CPPFLAGS='-DSHM_OTHER_LAYOUT="uint64_t other[5];" $(OTHER_FORMAT)' \
 	    $(MAKE) --no-print-directory B=$(B)/other OPT=-O0 HARDEN=-fPIE $@
 
 # Stray stores into the shared memory of a running gateway.

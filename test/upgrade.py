@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Another program takes over all connections: `ocppctl upgrade`, SIGUSR2."""
 
+import ssl
 import urllib.request
 
 import redis_fleet as fleet
@@ -198,24 +199,75 @@ def test_counters_and_what_is_remembered_go_on():
     c.stop(t)
 
 
+class Commander:
+    """Commands to the charge points of fleets, one after the other; each has
+    one outcome."""
+
+    def __init__(self, g, *names):
+        self.g, self.names, self.over = g, names, threading.Event()
+        self.asked, self.thread = 0, background(self.go_on)
+
+    def go_on(self):
+        while not self.over.is_set():
+            name = random.choice(self.names)
+            out = self.g.call(name, "GetLocalListVersion")
+            assert out["outcome"] in ("result", "error"), out
+            self.asked += 1
+
+    def end(self):
+        self.over.set()
+        self.thread.wait()
+        ids = [[e["payload"]["commandId"] for e in self.g.events(t)]
+               for t in ("command.sent", "command.response")]
+        assert self.asked and len(set(ids[1])) == len(ids[1]) == self.asked
+        assert sorted(ids[0]) == sorted(ids[1])
+
+
+def newer(g):
+    """The other program, with a newer format of what it hands over."""
+    return script(g, "#!/bin/sh\nOCPPD_TEST_FORMAT=2 exec %s \"$@\"\n" % OTHER)
+
+
+OTHER = os.path.join(B, "other", "ocppd")
+
+
 def test_upgrades_in_a_row_under_traffic():
-    g = mixed()
-    n = "500" if LONG else "30"
-    fleets = [Fleet(g, "-n", n, "--version", "mixed", "-i", "P%03d", *SESSIONS),
-              Fleet(g, "-n", n, "--version", "mixed", "-i", "T%03d", *SESSIONS,
-                    secure=True)]
-    for i in range(10 if LONG else 3):
-        poll(lambda: g.stat("connections") == 2 * int(n), timeout=DEADLINE * 4)
+    """Ten, of 2,000 charge points (OCPPD_TEST_LONG=1; else three, of 70): to
+    the same program, to one with other structs in shared memory and back, at
+    last to one with a newer format."""
+    plain, secure, ids = (1000, 980, 20) if LONG else (30, 30, 10)
+    a = tls.authority()
+    names = ["M%02d" % i for i in range(1, ids + 1)]
+    cert, key = a.make("fleet", "/O=ACME Ltd/CN=M01",
+                       san=",".join("DNS:" + n for n in names))
+    g = mixed(limits_handshakes=20000, tls_client_name="san")
+    mix = ("--version", "mixed", *SESSIONS)
+    fleets = [Fleet(g, "-n", str(plain), "-i", "P%04d", *mix),
+              Fleet(g, "-n", str(secure), "-i", "T%04d", *mix, secure=True),
+              Fleet(g, "-n", str(ids), "-i", "M%02d", *mix, "--tls-certificate",
+                    cert, "--tls-key", key, secure=True)]
+    total = plain + secure + ids
+    poll(lambda: g.stat("connections") == total, timeout=DEADLINE * 6)
+    commander = Commander(g, "P0001", "P0002", "T0001", "T0002", "M01", "M02")
+    programs = (OCPPD, OTHER) * 4 + (OCPPD, newer(g)) if LONG else \
+        (OCPPD, OTHER, newer(g))
+    for program in programs:
         said = g.stat("messages_in")
         poll(lambda: g.stat("messages_in") > said + 200, timeout=DEADLINE * 4)
-        report = g.upgrade()
-        assert report["closed"] == 0, report
+        report = g.upgrade(program)
+        print("    to %-30s %d moved, %d closed, %d ms, not accepting for %d ms"
+              % (os.path.relpath(program, ROOT)[-30:], report["connections"],
+                 report["closed"], report["tookMs"], report["frozenMs"]))
+        assert report["connections"] == total and report["closed"] == 0, report
     said = g.stat("messages_in")
     poll(lambda: g.stat("messages_in") > said + 200, timeout=DEADLINE * 4)
+    commander.end()
     for f in fleets:
         f.end()
         f.verify()
     assert g.stat("closed", "not_moved") == 0
+    protocols = {e["protocol"] for e in g.events("charge_point.connected")}
+    assert protocols == set(simulator.NAMES.values())
 
 
 def test_signal():
@@ -325,6 +377,52 @@ def test_connections_in_the_middle_of_something():
     lives(g, half, fragments, deaf, before, *opened)
 
 
+def test_a_tls_handshake_that_was_answered():
+    """The end of a handshake under way is waited for, and then it moves; one
+    whose client is silent holds an upgrade up for half of upgrade.patience."""
+    g = mixed(server_workers=1, websocket_handshake_timeout="1m",
+              tls_handshake_timeout="1m", upgrade_patience="8s")
+    for silent in (False, True):
+        at = tls.At(g)
+        c = Charger(at, "SLOW%d" % silent, open=False)
+        inside, outside = ssl.MemoryBIO(), ssl.MemoryBIO()
+        session = tls.client().wrap_bio(inside, outside, server_hostname="localhost")
+        step(session)
+        c.raw(outside.read())
+        inside.write(c.sock.recv(65536))        # ServerHello
+        step(session)
+        waiting = background(g.upgrade)
+        poll(lambda: "it is prepared" in g.log().rsplit("checking it", 1)[-1])
+        began = time.monotonic()
+        if silent:
+            assert c.sock.recv(100) == b""
+            assert 3 < time.monotonic() - began < 10 * SLOW
+            waiting.wait()
+            break
+        old = g.pid
+        while time.monotonic() - began < 2.5:
+            assert g.tell("status")["pid"] == old
+        c.raw(outside.read())                   # Finished
+        report = waiting.wait()
+        assert report["closed"] == 0, report
+        session.write(c.request().encode() if isinstance(c.request(), str)
+                      else c.request())
+        c.raw(outside.read())
+        got = b""
+        while b"\r\n\r\n" not in got:
+            inside.write(c.sock.recv(65536))
+            got += step(session, lambda: session.read(65536)) or b""
+        assert got.startswith(b"HTTP/1.1 101"), got
+        c.sock.close()
+
+
+def step(session, what=None):
+    try:
+        return (what or session.do_handshake)()
+    except ssl.SSLWantReadError:
+        return None
+
+
 def test_many_connections():
     """50,000 charge points that send 1,000 messages in a second: none is
     closed, and none waits for its answer for more than a second."""
@@ -366,31 +464,18 @@ def test_another_number_of_workers():
         g.close()
 
 
-def test_a_program_of_another_version():
-    """With other structs in shared memory and a newer format; and back, which
-    the newer program refuses, since the older one could not read it."""
-    other = os.path.join(B, "other", "ocppd")
-    if not os.path.exists(other):
-        raise Skip("`make check-programs` builds " + other)
-    layouts = [subprocess.run([p, "-x", "upgrade"], stdout=subprocess.PIPE,
-                              text=True).stdout for p in (OCPPD, other)]
-    assert layouts[0] != layouts[1], layouts
+def test_an_older_program():
+    """It could not read what the newer one hands over."""
     g = mixed()
-    fleets = [Fleet(g, "-n", "10", "--version", "mixed", "-i", "P%03d", *SESSIONS),
-              Fleet(g, "-n", "10", "--version", "mixed", "-i", "T%03d", *SESSIONS,
-                    secure=True)]
-    poll(lambda: g.stat("connections") == 20)
-    for program in (other, other):
-        said = g.stat("messages_in")
-        poll(lambda: g.stat("messages_in") > said + 50, timeout=DEADLINE * 4)
-        report = g.upgrade(program)
-        assert report["connections"] == 20 and report["closed"] == 0, report
-        with open("/proc/%d/cmdline" % g.pid) as f:    # exe is for root only
-            assert f.read().split("\0")[0] == other
-    fails(g, OCPPD, "reads format 1, and this program writes format 2", 2)
-    for f in fleets:
-        f.end()
-        f.verify()
+    c = Charger(g, "CP1")
+    formats = [subprocess.run([p, "-x", "upgrade"], stdout=subprocess.PIPE,
+                              text=True).stdout.split()[1]
+               for p in (OCPPD, OTHER, newer(g))]
+    assert formats == ["1", "1", "2"], formats
+    g.upgrade(newer(g))
+    assert os.readlink("/proc/%d/exe" % g.pid) == OTHER
+    fails(g, OCPPD, "reads format 1, and this program writes format 2", 1)
+    c.call("Heartbeat")
 
 
 # --- with Redis, with a full disk ---------------------------------------------

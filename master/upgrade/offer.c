@@ -1,6 +1,7 @@
 /* offer: what the old program sends. See offer.h. */
 #include "upgrade/offer.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -34,9 +34,9 @@
 
 #define HELLO_MS 30000 /* for the successor to be prepared */
 #define STEP_S 0.002
-/* Longest wait for TLS handshakes under way, while no connection is accepted,
- * and for commits under way, while nothing is read. */
-#define SETTLE_MS 2000
+/* Longest wait for commits under way, while nothing is read; with CHANNEL_MUST,
+ * and for TLS handshakes while no connection is accepted, it is half of
+ * upgrade.patience. */
 #define FROZEN_MS 2000
 #define SEND_MS 10000 /* for the successor to take a batch */
 #define HASH_SEGMENT UINT64_C(0x736567)
@@ -151,7 +151,8 @@ successor_lives(void)
 static void
 step_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
-    uint64_t patience = must ? self.conf.upgrade_patience : FROZEN_MS;
+    uint64_t half = self.conf.upgrade_patience / 2;
+    uint64_t patience = must ? half : FROZEN_MS;
 
     (void)loop, (void)w, (void)revents;
     if (self.draining) {
@@ -166,8 +167,7 @@ step_cb(struct ev_loop *loop, ev_timer *w, int revents)
     }
     if (!successor_lives())
         return;
-    if (phase == SETTLING && tls_queue_under_way() &&
-        accept_held_ms() < SETTLE_MS)
+    if (phase == SETTLING && tls_queue_under_way() && accept_held_ms() < half)
         return;
     if (phase == SETTLING)
         freeze();

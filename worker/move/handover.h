@@ -7,7 +7,9 @@
  * the journal--> frozen to the master, which sends `go` behind its last
  * datagram --> sent
  *
- * SETTLING accepts no connections but serves those that are there. In FROZEN
+ * SETTLING accepts no connections but serves those that are there. A TLS
+ * handshake to which something was answered cannot be moved, so its end is
+ * waited for, unless its client is silent (tls_queue.h). In FROZEN
  * nothing is read any more: what arrives waits in the kernel. Then the journal
  * and the connections to Redis are closed, and lines of text (moving.h) with
  * the descriptors go to the successor; the process ends.

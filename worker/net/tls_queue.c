@@ -21,6 +21,8 @@
 #define WIRE_MAX (256u * 1024)
 /* Without a byte for so long, a handshake in flight may be displaced. */
 #define SILENT_MS 1000
+/* A hand-over waits for a handshake whose client was silent for less. */
+#define UNDER_WAY_MS 5000
 
 enum place { NOWHERE, READY, PARKED, FLYING };
 
@@ -462,7 +464,7 @@ tls_queue_under_way(void)
 {
     for (struct tls_job *j = lists[FLYING].next;
          counts[FLYING] > 0 && j != &lists[FLYING]; j = j->next)
-        if (j->spoken)
+        if (j->spoken && self.now_ms - j->moved_ms < UNDER_WAY_MS)
             return true;
     return false;
 }

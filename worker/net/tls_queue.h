@@ -45,6 +45,7 @@ bool tls_queue_on(void);
  * moved. */
 bool tls_queue_write(const struct conn *c, struct buf *out);
 bool tls_queue_read(struct conn *c, struct fields *f);
+/* Such a handshake, whose client was not silent for five seconds. */
 bool tls_queue_under_way(void);
 
 /* What the handshake found out, until the connection is OPEN; NULL without
