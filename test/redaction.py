@@ -4,6 +4,7 @@ taps, logs, lists or answers to operators, whatever way they come by."""
 
 import urllib.request
 
+import redis_fleet
 from admin import gateway
 from http_api import ask
 from lib import *
@@ -171,6 +172,65 @@ def test_no_secret_is_seen_anywhere():
             assert text.count("VISIBLE") > 3 and text.count("***") > 10, where
         waits.wait() if points[V21].close() else None
         g.close()
+
+
+def in_redis(r):
+    """All that Redis holds: (key, text)."""
+    for key in r("KEYS", "*"):
+        kind = r("TYPE", key)
+        yield key, repr({"string": lambda: r("GET", key), "hash": lambda: r("HGETALL", key),
+                         "list": lambda: r("LRANGE", key, 0, -1),
+                         "set": lambda: r("SMEMBERS", key),
+                         "zset": lambda: r("ZRANGE", key, 0, -1),
+                         "stream": lambda: r("XRANGE", key, "-", "+")}[kind]())
+
+
+def test_no_secret_stays_in_redis():
+    """A command's payload is there until the outcome is known, and no longer."""
+    s = redis_fleet.redis()
+    r = s.client()
+    g = redis_fleet.gateway(s, "a")
+    points = {v: Charger(g, "KEPT" + v, protocols=v) for v in ("ocpp1.6", V201, V21)}
+    points["ocpp1.6"].boot()
+    for v in (V201, V21):
+        points[v].call("BootNotification", {"chargingStation": STATION, "reason": "PowerUp"})
+    for c in points.values():
+        redis_fleet.held_by(r, c.identity, "a")
+
+    def order(cp, name, action, request, **options):
+        redis_fleet.order(r, cp, action, json.dumps(request), commandId=name, **options)
+
+    names = []
+    for n, (version, action, request, answer) in enumerate(COMMANDS):
+        c = points[version]
+        for ends in ("result", "error"):
+            name = "%s-%d" % (ends, n)
+            names.append((c.identity, name, ends))
+            order(c.identity, name, action, request)
+            id, got, payload = c.take()
+            assert payload == request, (action, payload)
+            c.result(id, answer) if ends == "result" else \
+                c.error(id, details=json.dumps(request))
+            redis_fleet.outcome(r, c.identity, name)
+    request = {"setVariableData": [variable("VpnKey", attributeValue=CANARY)]}
+    order("NOT-HERE", "offline", "SetVariables", request)
+    order("NOT-HERE", "expired", "SetVariables", request, ifOffline="wait", deadline="1s")
+    order("NOT-HERE", "cancelled", "SetVariables", request, ifOffline="wait")
+    assert any(CANARY in text for _, text in in_redis(r))       # it waits
+    redis_fleet.fcall(r, "cancel", "NOT-HERE", "cancelled")
+    order(points[V21].identity, "invalid", "SetVariables", dict(request, password=CANARY))
+    names += [("NOT-HERE", "offline", "offline"), ("NOT-HERE", "expired", "expired"),
+              ("NOT-HERE", "cancelled", "expired"), (points[V21].identity, "invalid", "invalid")]
+    for cp, name, word in names:
+        assert redis_fleet.outcome(r, cp, name) == word, name
+    # Asked again it has the same outcome, and is not sent a second time.
+    order("NOT-HERE", "offline", "SetVariables", request)
+    for key, text in in_redis(r):
+        assert CANARY not in text and "774411" not in text, (key, text[
+            max(0, text.find(CANARY) - 300):text.find(CANARY) + 40])
+    for c in points.values():
+        c.close()
+    g.close()
 
 
 def test_a_payload_without_secrets_keeps_its_bytes():
