@@ -90,7 +90,7 @@ $(B)/gen/ocpp_%.def: $(SCHEMA) scripts/schema.awk
 $(B)/gen/ocpp_answers.lua: $(SCHEMA) scripts/schema.awk
 	@mkdir -p $(@D)
 	$(SAY) awk -f scripts/schema.awk -v out=lua $(SCHEMA) > $@.tmp && mv $@.tmp $@
-$(B)/gen/%.c: $(SCHEMA) scripts/schema.awk
+$(DIALECTS:%=$(B)/gen/%.c): $(B)/gen/%.c: $(SCHEMA) scripts/schema.awk
 	@mkdir -p $(@D)
 	$(SAY) awk -f scripts/schema.awk -v out=tables $(call schema,$*) > $@.tmp && mv $@.tmp $@
 $(B)/gen/%.o: $(B)/gen/%.c $(GEN)

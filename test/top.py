@@ -107,6 +107,7 @@ def test_one_screen_has_the_figures_of_the_gateway():
     assert "\x1b" not in text and "\x01" not in text
     assert number(text, r"connections +(\d+) of 10000") == 5
     assert number(text, r"identities (\d+) of") == 5
+    assert "\nversions     ocpp1.6 5  ocpp2.0.1 0  ocpp2.1 0  charging 0\n" in text, text
     assert re.search(r"^ocppd \S+ on test: healthy  up ", text), text
     workers = block(text, "WORKER")
     for w in g.workers():
@@ -331,6 +332,8 @@ def test_the_demonstration_shows_its_fleet_and_ends_as_one():
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         assert r.returncode == 0
         assert number(r.stdout, r"connections +(\d+) of") == 50
+        for version in ("1.6", "2.0.1", "2.1"):
+            assert number(r.stdout, r"ocpp%s (\d+)" % re.escape(version)) in (16, 17), r.stdout
         assert anybody() == []
     finally:
         shutil.rmtree(d)

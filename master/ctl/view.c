@@ -138,6 +138,11 @@ traffic_lines(struct buf *out, const struct view *v)
         GAUGE_NOW(v, connections), b->connections_max,
         GAUGE_NOW(v, handshaking), GAUGE_NOW(v, closing), b->identities,
         b->identities_max);
+    buf_adds(out, "versions   ");
+    for (unsigned i = 0; i < STATS_VERSIONS; i++)
+        buf_addf(out, "  %s %" PRIu64, stats_version(i),
+            GAUGE_NOW(v, connections_by_version[i]));
+    buf_addf(out, "  charging %" PRIu64 "\n", GAUGE_NOW(v, charging));
     buf_adds(out, "per second ");
     put_word(out, "accepts", RATE(v, accepted));
     put_word(out, "refused",
