@@ -3,6 +3,7 @@
 them, on the same port as those of 1.6."""
 
 import base64
+import urllib.parse
 
 from lib import *
 
@@ -545,15 +546,26 @@ def test_transactions_of_all_versions_have_one_vocabulary():
 # --- what an operator sees ----------------------------------------------------------
 
 def test_show_has_the_station_its_modem_and_its_last_transaction():
-    g = Gateway(server_workers=2)
+    from admin import gateway       # which imports this file
+    from http_api import ask
+    g = gateway(server_workers=2)
     old = Charger(g, "SHOW \"\u00fc\"1.6", worker=1)
+
+    def show(identity):
+        """By ocppctl; the HTTP API has the same."""
+        got = g.ctl("show", identity)
+        code, body = ask(g, "GET", "/v1/charge-points/" + urllib.parse.quote(identity))
+        assert code == 200
+        for key in ("station", "lastTransaction"):
+            assert body.get(key) == got.get(key), (key, body, got)
+        return got
     old.call("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M",
                                   "chargePointSerialNumber": "S16", "iccid": "89", "imsi": "26"})
     tx = old.start(meter=5)["transactionId"]
     for version in BOTH:
         c = Station(g, "SHOW" + version, version)
         c.boot()
-        got = g.ctl("show", c.identity)
+        got = show(c.identity)
         assert got["station"] == {"vendor": "V", "model": "M"}, got
         assert "lastTransaction" not in got and got["connection"]["protocol"] == version, got
         c.call("BootNotification", {"reason": "PowerUp", "chargingStation": dict(
@@ -565,7 +577,7 @@ def test_show_has_the_station_its_modem_and_its_last_transaction():
         c.close()
     for life in range(2):
         for version in BOTH:
-            got = g.ctl("show", "SHOW" + version)
+            got = show("SHOW" + version)
             assert got["station"] == {
                 "vendor": "V", "model": "M", "serialNumber": "S-7", "firmwareVersion": "1.2",
                 "iccid": "8949", "imsi": "262"}, got
@@ -575,7 +587,7 @@ def test_show_has_the_station_its_modem_and_its_last_transaction():
             text = g.ctl("show", "SHOW" + version, json_=False)
             assert "serial number    S-7\n" in text and "modem, imsi      262\n" in text, text
             assert re.search(r'^last transaction +\{"id":"T2"', text, re.M), text
-        got = g.ctl("show", old.identity)
+        got = show(old.identity)
         assert got["station"] == {"vendor": "V", "model": "M", "serialNumber": "S16",
                                   "iccid": "89", "imsi": "26"}, got
         assert got["lastTransaction"]["tx"]["id"] == str(tx), got

@@ -18,11 +18,14 @@
 #include "journal_dir.h"
 #include "score.h"
 #include "since.h"
+#include "station.h"
 
 #define BODY_MAX (16u << 20)
 #define ASKING_MAX 64 /* requests that wait for the master */
 #define FEEDS_MAX 32
 #define SCORES_MAX 1
+#define SHOWS_MAX 2           /* at once, since each reads the journal */
+#define SHOW_READ (32u << 20) /* ... so much of its end */
 #define SEGMENTS 8
 #define WORDS 24
 #define METHODS_MAX 64
@@ -37,7 +40,7 @@ static const struct shm *shm_of;
 static int               channel;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned        asking, feeds, scores;
+static unsigned        asking, feeds, scores, shows;
 
 void
 http_api_begin(const struct shm *s, int to_master)
@@ -188,6 +191,24 @@ query(struct MHD_Connection *c, const char *name, char *out, size_t size)
     return decode(out) ? out : NULL;
 }
 
+/* What the end of the journal has of a charge point. */
+static bool
+add_journal(const char *identity, struct buf *reply)
+{
+    struct station s = STATION_INIT;
+    char           path[CONF_TEXT_MAX + 16];
+
+    if (!take(&shows, SHOWS_MAX))
+        return false;
+    snprintf(
+        path, sizeof path, "%s/" JOURNAL_DIR, master.config.server_state_dir);
+    station_find(&s, path, identity, strlen(identity), SHOW_READ);
+    station_extend(&s, reply);
+    station_free(&s);
+    give_back(&shows);
+    return true;
+}
+
 static enum MHD_Result
 run_command(struct MHD_Connection *c, const struct http_route *route,
     const struct parts *p, struct buf *body)
@@ -232,6 +253,13 @@ run_command(struct MHD_Connection *c, const struct http_route *route,
             "too many requests wait for the master; try again");
     int code = ask_master(channel, token_of(c), words, n, &reply);
     give_back(&asking);
+    if (code == MHD_HTTP_OK &&
+        strcmp(route->path, "/v1/charge-points/{id}") == 0 &&
+        !add_journal(p->value[0], &reply)) {
+        buf_free(&reply);
+        return http_answer_error(c, MHD_HTTP_SERVICE_UNAVAILABLE,
+            "too many requests read the journal; try again");
+    }
     return http_answer_text(c,
         code == ASK_BAD_NEWS ? MHD_HTTP_OK : (unsigned)code, "application/json",
         &reply);
