@@ -789,6 +789,11 @@ def test_the_certificate_names_the_identity():
     assert handshake_status(g, "CP11", mine) == 403
     r = g.tell("refused")[0]
     assert r["reason"] == "tls_name" and "CP1" in r["detail"], r
+    a.make("nameless", "/CN=CP1\x1b[2J")
+    assert handshake_status(
+        g, "CP1", client(certificate=a.path("nameless"))) == 403
+    r = g.tell("refused")[0]
+    assert "has no CN that can be an identity" in r["detail"], r
     # A session that is resumed is bound to the same name.
     c = TlsCharger(g, "CP1", mine)
     c.boot()

@@ -81,15 +81,16 @@ certificate_check(
     else
         good = s.cn[0] != '\0';
     if (!good) {
-        snprintf(words, sizeof words,
-            "the certificate's %s is %.64s, the identity in the URL %.*s",
-            self.conf.tls_client_name == CONF_tls_client_name_san
-                ? "first alternative name"
-                : "CN",
-            self.conf.tls_client_name == CONF_tls_client_name_san
-                ? (s.name != NULL ? s.name->san : "not known")
-                : s.cn,
-            (int)len, name);
+        bool        san = self.conf.tls_client_name == CONF_tls_client_name_san;
+        const char *what = san ? "first alternative name" : "CN";
+        const char *has = !san ? s.cn : s.name != NULL ? s.name->san : "";
+        if (has[0] == '\0')
+            snprintf(words, sizeof words,
+                "the certificate has no %s that can be an identity", what);
+        else
+            snprintf(words, sizeof words,
+                "the certificate's %s is %.64s, the identity in the URL %.*s",
+                what, has, (int)len, name);
         *detail = words;
         return REFUSE_tls_name;
     }
