@@ -20,9 +20,9 @@ enum form {
 
 /* Answers that take no memory beside the words. The status of a start of 1.6
  * stands in the forms behind FORM_DRAFT and FORM_KNOWN, the last of which
- * stands for any other text. An event of 2.x has the EVENT bit, and in place of
- * the transaction id its answer as an index: 0 is {}, the others are the
- * statuses of idTokenInfo. */
+ * stands for any other text; of a stop, {} has the place of Accepted. An event
+ * of 2.x has the EVENT bit, and in place of the transaction id its answer as an
+ * index: 0 is {}, the others are the statuses of idTokenInfo. */
 static const char *const statuses[] = {
     "Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"};
 static const char *const token_statuses[] = {"", "Accepted", "Blocked",
@@ -38,6 +38,7 @@ static const char *const token_statuses[] = {"", "Accepted", "Blocked",
 #define NUMBER_BITS 53 /* numbers are microseconds, until the year 2255 */
 #define EVENT (UINT64_C(1) << NUMBER_BITS)
 #define SLOT_SHIFT 54
+#define KIND_SHIFT 62
 
 /* The places of one entry. */
 struct table {
@@ -104,7 +105,13 @@ id_of(uint64_t second)
 static unsigned
 slot_of(uint64_t third)
 {
-    return (unsigned)(third >> SLOT_SHIFT);
+    return third >> SLOT_SHIFT & 255;
+}
+
+static enum registry_start_kind
+kind_of(uint64_t third)
+{
+    return (enum registry_start_kind)(third >> KIND_SHIFT);
 }
 
 static uint64_t
@@ -147,6 +154,7 @@ put_head(char *out, int32_t id)
 }
 
 #define TOKEN_HEAD "{\"idTokenInfo\":{\"status\":\""
+#define STOP_HEAD "{\"idTagInfo\":{\"status\":\""
 #define TAIL "\"}}"
 
 /* Which word of a list is followed by TAIL; n if none is. */
@@ -192,6 +200,21 @@ token_status_of(const char *answer, size_t len)
     return i > 0 ? i : TOKEN_STATUSES;
 }
 
+/* Which of the statuses makes this answer to a stop; OTHER_TEXT if none. */
+static unsigned
+stop_status_of(const char *answer, size_t len)
+{
+    size_t   n = strlen(STOP_HEAD);
+    unsigned i;
+
+    if (len == 2 && memcmp(answer, "{}", 2) == 0)
+        return 0;
+    if (len < n || memcmp(answer, STOP_HEAD, n) != 0)
+        return OTHER_TEXT;
+    i = word_of(statuses, STATUSES, answer + n, len - n);
+    return i > 0 ? i : OTHER_TEXT;
+}
+
 /* The answer of place i, as text. */
 static size_t
 put_answer(
@@ -209,7 +232,11 @@ put_answer(
     }
     if (!has_text(second, third)) {
         unsigned status = (unsigned)f - (is_known(f) ? FORM_KNOWN : FORM_DRAFT);
-        n = put_head(out, id_of(second));
+        if (kind_of(third) == REGISTRY_START_STOP && status == 0)
+            return put_text(out, 0, "{}");
+        n = kind_of(third) == REGISTRY_START_STOP
+            ? put_text(out, 0, STOP_HEAD)
+            : put_head(out, id_of(second));
         return put_text(out, put_text(out, n, statuses[status]), TAIL);
     }
     n = t->answers->of[i].len;
@@ -302,21 +329,33 @@ place(const struct table *t, const uint64_t fp[2])
     return REGISTRY_STARTS;
 }
 
-/* The first free place, or that of the oldest start; REGISTRY_STARTS if all
- * are newer. */
+/* The place for a new one: a free one, or that of the oldest one that may go;
+ * REGISTRY_STARTS if all are newer. */
 static int
-make_place(const struct table *t, uint64_t number)
+make_place(
+    const struct table *t, enum registry_start_kind kind, uint64_t number)
 {
-    uint64_t oldest = UINT64_MAX;
-    int      at = REGISTRY_STARTS;
+    uint64_t oldest = UINT64_MAX, oldest_stop = UINT64_MAX;
+    int      at = REGISTRY_STARTS, stop_at = REGISTRY_STARTS, stops = 0;
 
     for (int i = 0; i < REGISTRY_STARTS; i++) {
+        if (i == REGISTRY_STARTS_NEAR &&
+            (stops > 1 || (stops > 0 && kind == REGISTRY_START_STOP)))
+            return oldest_stop <= number ? stop_at : REGISTRY_STARTS;
         if (is_free(t, i))
             return i;
-        uint64_t n = number_of(words(t, i)[2]);
+        uint64_t third = words(t, i)[2];
+        uint64_t n = number_of(third);
         if (n < oldest) {
             oldest = n;
             at = i;
+        }
+        if (kind_of(third) != REGISTRY_START_STOP)
+            continue;
+        stops++;
+        if (n < oldest_stop) {
+            oldest_stop = n;
+            stop_at = i;
         }
     }
     return oldest <= number ? at : REGISTRY_STARTS;
@@ -324,32 +363,35 @@ make_place(const struct table *t, uint64_t number)
 
 /* form: FORM_ASKED, FORM_DRAFT or FORM_KNOWN. */
 static void
-set(struct registry *r, uint32_t entry, const uint64_t fp[2], unsigned form,
-    unsigned slot, uint64_t number, int32_t id, const char *answer, size_t len)
+set(struct registry *r, uint32_t entry, enum registry_start_kind kind,
+    const uint64_t fp[2], unsigned form, unsigned slot, uint64_t number,
+    int32_t id, const char *answer, size_t len)
 {
     struct table  table = table_of(r, entry);
     struct table *t = &table;
     int           i = place(t, fp);
-    uint64_t      third = (uint64_t)slot << SLOT_SHIFT | number_of(number);
-    unsigned      event = TOKEN_STATUSES;
+    uint64_t      third = (uint64_t)kind << KIND_SHIFT |
+        (uint64_t)(slot & 255) << SLOT_SHIFT | number_of(number);
+    unsigned event = TOKEN_STATUSES;
 
     if (len > REGISTRY_ANSWER_MAX) {
         if (i < REGISTRY_STARTS)
             erase(t, i);
         return;
     }
-    if (form != FORM_ASKED)
+    if (form != FORM_ASKED && kind == REGISTRY_START)
         event = token_status_of(answer, len);
     if (event < TOKEN_STATUSES) {
         third |= EVENT;
         id = (int32_t)event;
     } else if (form != FORM_ASKED) {
-        form += status_of(id, answer, len);
+        form += kind == REGISTRY_START_STOP ? stop_status_of(answer, len)
+                                            : status_of(id, answer, len);
     }
     uint64_t second = fp[1] >> PRINT_SHIFT << PRINT_SHIFT |
         (uint64_t)form << FORM_SHIFT | (uint32_t)id;
     if (i == REGISTRY_STARTS)
-        i = make_place(t, number_of(number));
+        i = make_place(t, kind, number_of(number));
     if (i < REGISTRY_STARTS)
         put(t, i, fp[0], second, third, answer, len);
 }
@@ -386,25 +428,60 @@ registry_start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
     return out->state;
 }
 
-void
-registry_start_ask(struct registry *r, uint32_t entry, const uint64_t fp[2],
-    unsigned slot, uint64_t number)
+/* Whether a place holds the given kind, known, of the transaction. */
+static bool
+is_of(const struct table *t, int i, enum registry_start_kind kind, int32_t id)
 {
-    set(r, entry, fp, FORM_ASKED, slot, number, 0, NULL, 0);
+    _Atomic uint64_t *word = words(t, i);
+
+    return is_known(form_of(word[1])) && (word[2] & EVENT) == 0 &&
+        kind_of(word[2]) == kind && id_of(word[1]) == id;
+}
+
+/* Forgets what is known of the transaction, of earlier events. False if there
+ * was none. */
+static bool
+forget(const struct table *t, enum registry_start_kind kind, int32_t id,
+    uint64_t number)
+{
+    bool found = false;
+
+    for (int i = 0; i < REGISTRY_STARTS && !is_free(t, i);)
+        if (is_of(t, i, kind, id) && number_of(words(t, i)[2]) < number) {
+            erase(t, i);
+            found = true;
+        } else {
+            i++;
+        }
+    return found;
 }
 
 void
-registry_start_draft(struct registry *r, uint32_t entry, const uint64_t fp[2],
-    unsigned slot, uint64_t number, int32_t id, const char *answer, size_t len)
+registry_start_ask(struct registry *r, uint32_t entry,
+    enum registry_start_kind kind, const uint64_t fp[2], unsigned slot,
+    uint64_t number)
 {
-    set(r, entry, fp, FORM_DRAFT, slot, number, id, answer, len);
+    set(r, entry, kind, fp, FORM_ASKED, slot, number, 0, NULL, 0);
 }
 
 void
-registry_start_know(struct registry *r, uint32_t entry, const uint64_t fp[2],
+registry_start_draft(struct registry *r, uint32_t entry,
+    enum registry_start_kind kind, const uint64_t fp[2], unsigned slot,
     uint64_t number, int32_t id, const char *answer, size_t len)
 {
-    set(r, entry, fp, FORM_KNOWN, 0, number, id, answer, len);
+    set(r, entry, kind, fp, FORM_DRAFT, slot, number, id, answer, len);
+}
+
+void
+registry_start_know(struct registry *r, uint32_t entry,
+    enum registry_start_kind kind, const uint64_t fp[2], uint64_t number,
+    int32_t id, const char *answer, size_t len)
+{
+    struct table t = table_of(r, entry);
+
+    if (kind == REGISTRY_START)
+        forget(&t, REGISTRY_START_STOP, id, number);
+    set(r, entry, kind, fp, FORM_KNOWN, 0, number, id, answer, len);
 }
 
 void
@@ -420,33 +497,13 @@ registry_start_drop(
         erase(t, i);
 }
 
-/* False if there was none. */
-static bool
-stop(const struct table *t, int32_t id, uint64_t number)
-{
-    bool found = false;
-
-    for (int i = 0; i < REGISTRY_STARTS && !is_free(t, i);) {
-        _Atomic uint64_t *word = words(t, i);
-        uint64_t          second = word[1];
-        if (is_known(form_of(second)) && (word[2] & EVENT) == 0 &&
-            id_of(second) == id && number_of(word[2]) < number) {
-            erase(t, i);
-            found = true;
-        } else {
-            i++;
-        }
-    }
-    return found;
-}
-
 void
 registry_start_stop(
     struct registry *r, uint32_t entry, int32_t id, uint64_t number)
 {
     struct table t = table_of(r, entry);
 
-    stop(&t, id, number);
+    forget(&t, REGISTRY_START, id, number);
 }
 
 /* --- recovery ------------------------------------------------------------ */
@@ -464,9 +521,25 @@ stopped(const struct table *t, int32_t id, uint64_t number)
     return false;
 }
 
+/* Whether a later event makes this one void: the stop of a start, or a start
+ * with the transaction id of a stop. */
+static bool
+is_over(const struct table *t, enum registry_start_kind kind, int32_t id,
+    uint64_t number)
+{
+    if (kind == REGISTRY_START)
+        return stopped(t, id, number);
+    for (int i = 0; i < REGISTRY_STARTS && !is_free(t, i); i++)
+        if (is_of(t, i, REGISTRY_START, id) &&
+            number_of(words(t, i)[2]) > number)
+            return true;
+    return false;
+}
+
 void
-registry_start_recover(struct registry *r, uint32_t entry, const uint64_t fp[2],
-    uint64_t number, int32_t id, const char *answer, size_t len, bool add)
+registry_start_recover(struct registry *r, uint32_t entry,
+    enum registry_start_kind kind, const uint64_t fp[2], uint64_t number,
+    int32_t id, const char *answer, size_t len, bool add)
 {
     struct table          table = table_of(r, entry);
     struct table         *t = &table;
@@ -476,11 +549,11 @@ registry_start_recover(struct registry *r, uint32_t entry, const uint64_t fp[2],
         return;
     registry_start_find(r, entry, fp, &there);
     if (there.state == REGISTRY_START_UNKNOWN
-            ? add && !stopped(t, id, number)
+            ? add && !is_over(t, kind, id, number)
             : number_of(number) == there.number ||
                 (add && number_of(number) > there.number &&
-                    !stopped(t, id, number)))
-        registry_start_know(r, entry, fp, number, id, answer, len);
+                    !is_over(t, kind, id, number)))
+        registry_start_know(r, entry, kind, fp, number, id, answer, len);
     registry_unlock(r);
 }
 
@@ -495,8 +568,9 @@ registry_start_recover_stop(
         return;
     /* If its start was not read yet, it may stand in the journal of another
      * slot. */
-    if (!stop(t, id, number) && add && !stopped(t, id, number - 1)) {
-        int i = make_place(t, number_of(number));
+    if (!forget(t, REGISTRY_START, id, number) && add &&
+        !stopped(t, id, number - 1)) {
+        int i = make_place(t, REGISTRY_START, number_of(number));
         if (i < REGISTRY_STARTS)
             put(t, i, 0, (uint64_t)FORM_STOPPED << FORM_SHIFT | (uint32_t)id,
                 number_of(number), NULL, 0);
@@ -535,8 +609,11 @@ registry_starts_write(struct registry *r, uint32_t entry, struct buf *out)
             first ^ check_word(t, i, 0, second, third), second};
         if (registry_start_find(r, entry, fp, &copy) == REGISTRY_START_UNKNOWN)
             continue;
-        const uint64_t list[5] = {fp[0], second >> PRINT_SHIFT, copy.slot,
-            copy.number, (third & EVENT) == 0 ? (uint32_t)id_of(second) : 0};
+        /* A program without kinds takes no slot above 255, and so leaves those
+         * that are not starts out. */
+        const uint64_t list[5] = {fp[0], second >> PRINT_SHIFT,
+            (uint64_t)kind_of(third) << 8 | copy.slot, copy.number,
+            (third & EVENT) == 0 ? (uint32_t)id_of(second) : 0};
         snprintf(key, sizeof key, "%s%d", form_word(f), i);
         fields_put_list(out, key, list, 5);
         snprintf(key, sizeof key, "answer%d", i);
@@ -557,21 +634,25 @@ registry_starts_read(struct registry *r, uint32_t entry, struct fields *f)
             uint64_t v[5];
             snprintf(key, sizeof key, "%s%d", words[w], i);
             if (!fields_list(f, key, v, 5) || v[1] >> (64 - PRINT_SHIFT) != 0 ||
-                v[2] >> 8 != 0 || number_of(v[3]) != v[3] || v[4] > UINT32_MAX)
+                v[2] >> 8 > REGISTRY_START_STOP || number_of(v[3]) != v[3] ||
+                v[4] > UINT32_MAX)
                 continue;
             const uint64_t fp[2] = {v[0], v[1] << PRINT_SHIFT};
             snprintf(key, sizeof key, "answer%d", i);
-            const struct field *a = fields_find(f, key);
-            const char         *answer = a != NULL ? a->value : "";
-            size_t              len = a != NULL ? a->len : 0;
-            int32_t             id = (int32_t)(uint32_t)v[4];
+            const struct field      *a = fields_find(f, key);
+            const char              *answer = a != NULL ? a->value : "";
+            size_t                   len = a != NULL ? a->len : 0;
+            int32_t                  id = (int32_t)(uint32_t)v[4];
+            unsigned                 slot = v[2] & 255;
+            enum registry_start_kind kind =
+                (enum registry_start_kind)(v[2] >> 8);
             if (w == 0)
-                registry_start_ask(r, entry, fp, (unsigned)v[2], v[3]);
+                registry_start_ask(r, entry, kind, fp, slot, v[3]);
             else if (w == 1)
                 registry_start_draft(
-                    r, entry, fp, (unsigned)v[2], v[3], id, answer, len);
+                    r, entry, kind, fp, slot, v[3], id, answer, len);
             else
-                registry_start_know(r, entry, fp, v[3], id, answer, len);
+                registry_start_know(r, entry, kind, fp, v[3], id, answer, len);
         }
 }
 

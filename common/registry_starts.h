@@ -1,6 +1,7 @@
 /*
- * registry_starts: the last StartTransactions (1.6) or TransactionEvents (2.x)
- * of each identity and how they were answered, in shared memory.
+ * registry_starts: the last StartTransactions and StopTransactions (1.6) or
+ * TransactionEvents (2.x) of each identity and how they were answered, in
+ * shared memory.
  *
  * One that is sent again gets the same answer and makes no second event, on
  * whatever worker it arrives. It is recognised by its fingerprint and goes
@@ -18,8 +19,11 @@
  * REGISTRY_STARTS of them are kept for an identity, the newest by the number
  * of the event. The first REGISTRY_STARTS_NEAR lie in a table of their own;
  * the other one occupies memory only for identities that fill the first, as
- * charge points of 2.x do. A start is forgotten when the event of its
- * StopTransaction is durable: an equal one is a new transaction then.
+ * charge points of 2.x do. A StopTransaction never goes there: if the near
+ * table is full, it takes the place of an older one. A start is forgotten when
+ * the event of its StopTransaction is durable: an equal one is a new
+ * transaction then. A StopTransaction is forgotten when the event of a later
+ * start with the same transaction id is durable.
  *
  * An answer of the form {"transactionId":N,"idTagInfo":{"status":"WORD"}}, {}
  * or {"idTokenInfo":{"status":"WORD"}} takes no memory beside its three words.
@@ -49,11 +53,17 @@ struct registry;
 #define REGISTRY_STARTS_NEAR 4
 #define REGISTRY_STARTS_FAR 16
 #define REGISTRY_STARTS (REGISTRY_STARTS_NEAR + REGISTRY_STARTS_FAR)
-#define REGISTRY_STARTS_FORMAT 2 /* another number: the words have changed */
+#define REGISTRY_STARTS_FORMAT 3 /* another number: the words have changed */
 #define REGISTRY_ANSWER_MAX 190  /* bytes of an answer that can be kept */
 
+/* What is remembered. */
+enum registry_start_kind {
+    REGISTRY_START,     /* StartTransaction or TransactionEvent */
+    REGISTRY_START_STOP /* StopTransaction */
+};
+
 /* word[0]: check and fingerprint, word[1]: fingerprint, form of the answer and
- * transaction id, word[2]: slot and number. */
+ * transaction id, word[2]: kind, slot and number. */
 struct registry_starts {
     _Atomic uint64_t word[REGISTRY_STARTS_NEAR][3];
 };
@@ -88,16 +98,18 @@ struct registry_start {
 enum registry_start_state registry_start_find(struct registry *r,
     uint32_t entry, const uint64_t fp[2], struct registry_start *out);
 
-/* id: the transaction id in the answer, of any value. An answer that is longer
- * than REGISTRY_ANSWER_MAX is not kept, and the start is forgotten. */
+/* slot: below 256. id: the transaction id in the answer to a start, or in a
+ * StopTransaction, of any value. An answer that is longer than
+ * REGISTRY_ANSWER_MAX is not kept, and the start is forgotten. */
 void registry_start_ask(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], unsigned slot, uint64_t number);
+    enum registry_start_kind kind, const uint64_t fp[2], unsigned slot,
+    uint64_t number);
 void registry_start_draft(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], unsigned slot, uint64_t number, int32_t id,
-    const char *answer, size_t len);
+    enum registry_start_kind kind, const uint64_t fp[2], unsigned slot,
+    uint64_t number, int32_t id, const char *answer, size_t len);
 void registry_start_know(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], uint64_t number, int32_t id, const char *answer,
-    size_t len);
+    enum registry_start_kind kind, const uint64_t fp[2], uint64_t number,
+    int32_t id, const char *answer, size_t len);
 
 /* Forgets a start that is ASKED or DRAFT with this number. */
 void registry_start_drop(
@@ -114,8 +126,8 @@ void registry_start_stop(
  * otherwise only the drafts of a worker that died are confirmed.
  */
 void registry_start_recover(struct registry *r, uint32_t entry,
-    const uint64_t fp[2], uint64_t number, int32_t id, const char *answer,
-    size_t len, bool add);
+    enum registry_start_kind kind, const uint64_t fp[2], uint64_t number,
+    int32_t id, const char *answer, size_t len, bool add);
 void registry_start_recover_stop(
     struct registry *r, uint32_t entry, int32_t id, uint64_t number, bool add);
 

@@ -126,6 +126,59 @@ def test_events_arrive_flat_in_order_and_byte_for_byte():
 
 
 @tidy
+def test_what_is_sent_to_two_gateways_is_in_the_stream_once():
+    s = redis()
+    r = s.client()
+    a, b = gateway(s, "a"), gateway(s, "b")
+    c = Charger(a, "TWICE")
+    id = c.start()["transactionId"]
+    meter = {"connectorId": 1, "transactionId": id, "meterValue": [
+        {"timestamp": "2026-01-31T12:00:00Z", "sampledValue": [{"value": "1"}]}]}
+    stop = {"transactionId": id, "meterStop": 5, "timestamp": "2026-01-31T13:00:00Z"}
+
+    def tell(c, n):
+        for action, payload in (("MeterValues", meter), ("StopTransaction", stop)):
+            c.put(action, payload, "%s %d" % (action, n))
+            assert c.get("%s %d" % (action, n)) == {}
+    tell(c, 1)
+    s.kill()            # what the other gateway acknowledges comes later
+    d = Charger(b, "TWICE")
+    tell(d, 1)
+    # The same bytes under another message id are MeterValues of their own: a
+    # charge point without a clock sends such.
+    d.put("MeterValues", meter, "m2")
+    assert d.get("m2") == {}
+    s.start()
+    r = s.client()
+    wait_event(r, "TWICE", "transaction.meter_values", 2)
+    for g in (a, b):
+        ids = {e["eventId"] for e in g.events("gateway.started")}
+        poll(lambda: ids <= {e["eventId"] for e in r.entries(EV)} and g.stat("ship_lag_ms") == 0)
+    assert len(events(r, "TWICE", "transaction.stopped")) == 1
+    assert len(events(r, "TWICE", "transaction.meter_values")) == 2
+    assert len(b.events("transaction.stopped")) == 1        # what it has acknowledged
+
+
+@tidy
+def test_equal_messages_of_two_transactions_with_one_id_are_both_in_the_stream():
+    """A platform may give any id, also one that was before."""
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", answers_StartTransaction="platform")
+    c = Charger(g, "SAME")
+    for n in (1, 2, 3):
+        c.put("StartTransaction", {"connectorId": 1, "idTag": "T", "meterStart": 0,
+                                   "timestamp": "1970-01-01T00:00:00Z"}, "s%d" % n)
+        e = wait_event(r, "SAME", "answer.requested", n)[-1]
+        assert r("FCALL", "ocppd_answer", 1, "SAME", e["replyToken"],
+                 '{"transactionId":0,"idTagInfo":{"status":"Accepted"}}') == "taken"
+        assert c.get("s%d" % n)["transactionId"] == 0
+        assert c.stop(0, meter=0, when="1970-01-01T00:00:00Z") == {}
+        wait_event(r, "SAME", "transaction.started", n)
+        wait_event(r, "SAME", "transaction.stopped", n)
+
+
+@tidy
 def test_redis_away_is_nothing_to_a_charge_point_and_all_is_shipped_in_order():
     s = redis()
     g = gateway(s, "a")

@@ -186,6 +186,19 @@ def a_start_has_the_answer_that_came_first(r):
     assert shipped("a/0", 3, one, "start:" + fp[0]) == [1, "3"] and count() == 4
     assert shipped("b/0", 3, one, "start:" + fp[0]) == [1, "3"] and count() == 4
     assert start(0, "") == ["stopped", one]
+    # Stops: of one transaction once with each answer, and of the next one with the same id.
+    shipped_as = lambda at, answer, note: r(
+        "FCALL", "ocppd_ship", 1, EV, "c/0", "" if at == 1 else at - 1, at, note, 8, "eventId", "%016x-c" % (1000 + at),
+        "eventType", "t", "chargePointId", "ST", "answer", answer)
+    before = count()
+    for at, (answer, what, more) in enumerate((
+            ("{}", "stop:2:" + fp[65], 1), ("{}", "stop:2:" + fp[65], 0), ('{"a":1}', "stop:2:" + fp[65], 1),
+            (two, "start:" + fp[66], 1), ("{}", "stop:2:" + fp[65], 1), ("{}", "stop:2:" + fp[65], 0),
+            ("{}", "event:" + fp[65], 1), ("{}", "event:" + fp[65], 0),
+            ("{}", "meter:" + fp[65][16:], 1), ("{}", "meter:" + fp[66][16:], 1), ("{}", "meter:" + fp[65][16:], 0)), 1):
+        assert shipped_as(at, answer, what) == [1, str(at)]
+        before += more
+        assert count() == before, (at, what)
     for n in range(1, 70):
         assert start(n, one) == ["new"]
     assert r("HLEN", S + "starts:ST") == 64 and start(69, "") == ["draft", one] and start(1, "") == ["new"]

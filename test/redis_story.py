@@ -22,7 +22,8 @@ from redis_manual import example
 SECONDS = float(os.environ.get("OCPPD_TEST_SECONDS") or (300 if LONG else 6))
 SEED = int(os.environ.get("OCPPD_TEST_SEED") or random.randrange(1 << 31))
 PATIENCE = 60 * SLOW
-REMEMBERED = 64     # STARTS_MAX of ocppd_gateway.lua
+ONCE = ("transaction.started", "transaction.meter_values", "transaction.stopped")
+REMEMBERED = 64     # STARTS_MAX, EVENTS_MAX and METERS_MAX of ocppd_gateway.lua
 
 
 class Forwarder:
@@ -85,8 +86,8 @@ class Point(threading.Thread):
         super().__init__(daemon=True)
         self.story, self.identity = story, name
         self.random = random.Random("%d %s" % (SEED, name))
-        self.acked = []         # (kind, mark): was acknowledged
-        self.starts = {}        # mark: (ids that were answered, sent, answered)
+        self.acked = []         # (kind, mark, sent, answered): was acknowledged
+        self.starts = {}        # mark: the transaction id in the answer
         self.failure = None
 
     def mark(self):
@@ -100,21 +101,22 @@ class Point(threading.Thread):
         c.timeout = 6 * SLOW
         return c
 
-    def again(self, c, action, payload):
-        """Sends a CALL until any gateway answers it: (connection, answer)."""
+    def again(self, c, action, payload, id=None):
+        """Sends a CALL until any gateway answers it: (connection, answer).
+        Without an id each has a new one."""
         while True:
             try:
                 if c is None:
                     c = self.connect()
                     if self.random.random() < 0.3:
                         c.boot()
-                id = c.put(action, payload)
+                sent = c.put(action, payload, id)
                 if self.random.random() < 0.15:     # the answer gets lost
                     time.sleep(self.random.random() * 0.01)
                     c.sock.close()
                     c = None
                     continue
-                return c, c.get(id)
+                return c, c.get(sent)
             except (OSError, Closed, AssertionError, CallError, ValueError):
                 if c is not None:
                     c.sock.close()
@@ -129,24 +131,17 @@ class Point(threading.Thread):
         c, got = self.again(c, "StartTransaction", {
             "connectorId": 1, "idTag": "T", "meterStart": mark, "timestamp": "2026-01-31T12:00:00Z"})
         id = got["transactionId"]
-        self.starts[mark] = (id, sent, time.time())
-        self.acked.append(("start", mark))
+        self.starts[mark] = id
+        self.acked.append(("start", mark, sent, time.time()))
         for _ in range(self.random.randrange(3)):
-            value = self.mark()
-            try:
-                if c is None:
-                    c = self.connect()
-                c.call("MeterValues", {"connectorId": 1, "transactionId": id, "meterValue": [
-                    {"timestamp": "2026-01-31T12:10:00Z", "sampledValue": [{"value": str(value)}]}]})
-                self.acked.append(("value", value))
-            except (OSError, Closed, AssertionError, CallError, ValueError):
-                if c is not None:
-                    c.sock.close()
-                c = None
-        stop = self.mark()
+            value, sent = self.mark(), time.time()
+            c, _ = self.again(c, "MeterValues", {"connectorId": 1, "transactionId": id, "meterValue": [
+                {"timestamp": "2026-01-31T12:10:00Z", "sampledValue": [{"value": str(value)}]}]}, "v%d" % value)
+            self.acked.append(("value", value, sent, time.time()))
+        stop, sent = self.mark(), time.time()
         c, _ = self.again(c, "StopTransaction", {
             "transactionId": id, "meterStop": stop, "timestamp": "2026-01-31T13:00:00Z"})
-        self.acked.append(("stop", stop))
+        self.acked.append(("stop", stop, sent, time.time()))
         return c
 
     def run(self):
@@ -193,13 +188,13 @@ class Story:
                 raise p.failure
         return log
 
-    def exempt(self, mark, sent, answered):
+    def exempt(self, sent, answered):
         return any(a <= answered and sent <= b for a, b in self.lost)
 
     def judge(self, entries):
         """entries: of the stream, in order."""
         seen, twice = set(), 0
-        starts = {}     # identity: its starts in the stream, in order
+        order = {}      # (identity, kind): its marks in the stream, in order
         marks = {}      # (kind, mark): eventIds
         ids = {}        # mark of a start: transaction ids in the stream
         unchecked = set()
@@ -224,41 +219,43 @@ class Story:
                 continue
             mark = mark()
             marks.setdefault(mark, []).append(e["eventId"])
+            order.setdefault((e["chargePointId"], mark[0]), []).append(mark[1])
             if mark[0] == "start":
-                starts.setdefault(e["chargePointId"], []).append(mark[1])
                 ids.setdefault(mark[1], set()).add(json.loads(e["answer"])["transactionId"])
                 if "start_unchecked" in json.loads(e.get("deviations") or "[]"):
                     unchecked.add(mark[1])
         of, excused, forgotten = {}, 0, 0
         count = 0
         for p in self.points:
-            for mark in p.acked:
+            for kind, mark, sent, answered in p.acked:
                 count += 1
-                assert mark in marks, "%s of %s was acknowledged and is not in the stream" % (mark, p.identity)
-                if mark[0] == "value":
-                    assert len(marks[mark]) == 1, "%s is there under %s" % (mark, marks[mark])
-            for mark, (id, sent, answered) in p.starts.items():
-                may = mark in unchecked or self.exempt(mark, sent, answered)
-                assert id in ids[mark], "the answer %d to %d is not in the stream: %s" % (id, mark, ids[mark])
-                if len(ids[mark]) > 1 or len(marks["start", mark]) > 1:
-                    if not may:     # Redis remembers so many of each charge point
-                        order = starts[p.identity]
-                        first, last = order.index(mark), len(order) - order[::-1].index(mark)
-                        assert len(ids[mark]) == 1 and last - first > REMEMBERED, "start %d of %s: ids %s, events %s" % (
-                            mark, p.identity, ids[mark], marks["start", mark])
-                        forgotten += 1
-                    excused += may
-                for one in ids[mark]:
-                    assert of.setdefault(one, mark) == mark, "id %d is of starts %d and %d" % (one, mark, of[one])
+                found = marks.get((kind, mark), [])
+                assert found, "%s %s of %s was acknowledged and is not in the stream" % (kind, mark, p.identity)
+                if kind == "start":
+                    id = p.starts[mark]
+                    assert id in ids[mark], "the answer %d to %d is not in the stream: %s" % (id, mark, ids[mark])
+                    for one in ids[mark]:
+                        assert of.setdefault(one, mark) == mark, "id %d is of starts %d and %d" % (one, mark, of[one])
+                if len(found) == 1:
+                    continue
+                if (kind == "start" and mark in unchecked) or self.exempt(sent, answered):
+                    excused += 1
+                    continue
+                # Redis remembers so many messages of each kind.
+                all_of = order[p.identity, kind]
+                between = len(all_of) - all_of[::-1].index(mark) - all_of.index(mark)
+                assert between > REMEMBERED and (kind != "start" or len(ids[mark]) == 1), \
+                    "%s %d of %s: events %s, ids %s, %d between" % (kind, mark, p.identity, found, ids.get(mark), between)
+                forgotten += 1
         assert count > 50, "only %d messages were acknowledged" % count
         assert twice == 0, "an event is in the stream twice"
-        return ("%d acknowledged messages, %d transactions, %d starts without Redis, %d that were forgotten, "
+        return ("%d acknowledged messages, %d transactions, %d twice without Redis, %d that were forgotten, "
                 "%d events repeated" % (count, len(of), excused, forgotten, twice))
 
 
 def all_shipped(gateways, read):
-    """Every event of the journals is in the stream, but for a start whose equal
-    another gateway has shipped, with the same answer."""
+    """Every event of the journals is in the stream, but for a message about a
+    transaction whose equal another gateway has shipped, with the same answer."""
     for g in gateways:
         want = {e["eventId"]: e for e in g.events("all")}
         missing = []
@@ -266,11 +263,11 @@ def all_shipped(gateways, read):
         def none():
             entries = read()
             there = {e["eventId"] for e in entries}
-            starts = {(e["chargePointId"], e["payload"], e["answer"]) for e in entries
-                      if e["eventType"] == "transaction.started"}
+            equal = {(e["chargePointId"], e["eventType"], e["payload"], e["answer"]) for e in entries
+                     if e["eventType"] in ONCE}
             missing[:] = [e for i, e in want.items() if i not in there and not (
-                e["eventType"] == "transaction.started" and
-                (e["chargePointId"], raw(e, "payload"), raw(e, "answer")) in starts)]
+                e["eventType"] in ONCE and
+                (e["chargePointId"], e["eventType"], raw(e, "payload"), raw(e, "answer")) in equal)]
             return not missing
         try:
             poll(none, PATIENCE)

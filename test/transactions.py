@@ -71,6 +71,62 @@ def test_a_start_that_is_resent_gets_the_same_id_and_makes_no_second_event():
     c.close()
 
 
+def stopped(g, cp):
+    return g.events(cp=cp, type="transaction.stopped")
+
+
+def test_a_stop_that_is_resent_gets_the_same_answer_and_makes_no_second_event():
+    g = Gateway(server_workers=2)
+    c = Charger(g, "STOP", worker=0)
+    id = c.start()["transactionId"]
+    stop = '{"transactionId":%d,"meterStop":7,"timestamp":"2026-01-31T13:00:00Z","idTag":"T"}' % id
+    c.put("StopTransaction", stop, "m1")
+    first = c.get("m1")
+    for worker in (1, 0):
+        c.reset()
+        c = Charger(g, "STOP", worker=worker)
+        c.put("StopTransaction", stop, "other id %d" % worker)
+        assert c.get("other id %d" % worker) == first
+    for how in (g.kill_everything, g.stop):
+        how()
+        g.start()
+        c = Charger(g, "STOP")
+        c.put("StopTransaction", stop, "m5")
+        assert c.get("m5") == first
+    old = [g.kill_worker(n) for n in (0, 1)]
+    poll(lambda: all(w["state"] == "ready" and w["pid"] not in old for w in g.workers()))
+    c = Charger(g, "STOP")
+    c.put("StopTransaction", stop, "m6")
+    assert c.get("m6") == first
+    assert len(stopped(g, "STOP")) == 1
+    # Before its answer, twice behind each other.
+    c.put("StopTransaction", stop.replace(":7,", ":8,"), "m2")
+    c.put("StopTransaction", stop.replace(":7,", ":8,"), "m3")
+    assert c.get("m2") == c.get("m3")
+    assert len(stopped(g, "STOP")) == 2
+    # With other content it is another message.
+    c.put("StopTransaction", stop.replace("}", ',"reason":"Local"}'), "m4")
+    c.get("m4")
+    assert len(stopped(g, "STOP")) == 3
+    # An equal start is a new transaction all the same.
+    assert c.start()["transactionId"] != id
+
+
+def test_a_stop_whose_answer_was_lost_is_answered_again():
+    g = shared(server_workers="2")
+    for worker in (0, 1):
+        c = Charger(g, "SLOST%d" % worker, worker=0)
+        id = c.start()["transactionId"]
+        stop = {"transactionId": id, "meterStop": 9, "timestamp": "2026-01-31T13:00:00Z"}
+        c.put("StopTransaction", stop)
+        c.reset()                       # before the answer was read
+        g.wait_events(cp="SLOST%d" % worker, type="transaction.stopped")
+        c = Charger(g, "SLOST%d" % worker, worker=worker)
+        assert c.call("StopTransaction", stop) == {}
+        assert len(stopped(g, "SLOST%d" % worker)) == 1
+        c.close()
+
+
 def test_starts_that_differ_are_different_transactions():
     g = shared()
     c = Charger(g, "DIFFER")

@@ -38,7 +38,7 @@
 #define VIOLATIONS(X)                                                          \
     X(missing, "acknowledged, but not in the journal")                         \
     X(doubled, "starts that became two transactions")                          \
-    X(twice, "TransactionEvents that became two events")                       \
+    X(twice, "TransactionEvents and stops that became two events")             \
     X(shared, "transaction ids given to two starts")                           \
     X(mismatched, "transaction ids that differ from the journal's")            \
     X(spoilt, "lines of the ledger that cannot be read")
@@ -183,12 +183,13 @@ journal_line(struct span line)
     struct digest_slot *m = digest_slot(&messages, message_digest(&r));
     if (m->value++ > 0)
         figures.repeated++;
-    if (span_is(r.action, "TransactionEvent")) {
+    if (span_is(r.action, "TransactionEvent") ||
+        span_is(r.action, "StopTransaction")) {
         struct digest_slot *e = digest_slot(&events, start_digest(&r));
         /* Sent again under another message id, it is one event. */
         if (e->value++ > 0 && m->value == 1) {
             figures.twice++;
-            tell("TransactionEvent became two events", line);
+            tell("TransactionEvent or StopTransaction became two events", line);
         }
         return;
     }
@@ -221,6 +222,7 @@ ledger_line(struct span line)
     bool start = span_is(r.action, "StartTransaction");
     bool event = span_is(r.action, "TransactionEvent");
     figures.transaction_events += event;
+    event |= span_is(r.action, "StopTransaction");
     const struct digest_slot *known = start || event
         ? digest_find(start ? &starts : &events, start_digest(&r))
         : NULL;

@@ -139,7 +139,7 @@ know(struct registry *r, uint32_t e, const uint64_t fp[2], uint64_t number,
     char   answer[REGISTRY_ANSWER_MAX];
     size_t len = simple(answer, id, "Accepted");
 
-    registry_start_know(r, e, fp, number, id, answer, len);
+    registry_start_know(r, e, REGISTRY_START, fp, number, id, answer, len);
 }
 
 static void
@@ -149,7 +149,8 @@ recover(struct registry *r, uint32_t e, const uint64_t fp[2], uint64_t number,
     char   answer[REGISTRY_ANSWER_MAX];
     size_t len = simple(answer, id, "Accepted");
 
-    registry_start_recover(r, e, fp, number, id, answer, len, add);
+    registry_start_recover(
+        r, e, REGISTRY_START, fp, number, id, answer, len, add);
 }
 
 #define PRINTS (REGISTRY_STARTS + 4)
@@ -183,15 +184,17 @@ remembers_starts(void)
     make_prints(fp);
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
     UNIT_CASE("asked, written, durable");
-    registry_start_ask(r, e, fp[0], 3, 1000);
+    registry_start_ask(r, e, REGISTRY_START, fp[0], 3, 1000);
     CHECK_EQ(registry_start_find(r, e, fp[0], &s), REGISTRY_START_ASKED);
     CHECK(s.slot == 3 && s.number == 1000);
     size_t len = simple(answer, INT32_MIN, "Blocked");
-    registry_start_draft(r, e, fp[0], 999, 1001, INT32_MIN, answer, len);
+    registry_start_draft(
+        r, e, REGISTRY_START, fp[0], 255, 1001, INT32_MIN, answer, len);
     CHECK_EQ(registry_start_find(r, e, fp[0], &s), REGISTRY_START_DRAFT);
-    CHECK(s.slot == 999 && s.number == 1001 && s.len == len &&
+    CHECK(s.slot == 255 && s.number == 1001 && s.len == len &&
         memcmp(s.answer, answer, len) == 0);
-    registry_start_know(r, e, fp[0], 1001, INT32_MIN, answer, len);
+    registry_start_know(
+        r, e, REGISTRY_START, fp[0], 1001, INT32_MIN, answer, len);
     CHECK_EQ(registry_start_find(r, e, fp[0], &s), REGISTRY_START_KNOWN);
     CHECK(s.len == len && memcmp(s.answer, answer, len) == 0);
 
@@ -200,7 +203,7 @@ remembers_starts(void)
         know(r, e, fp[i], 1001 + i, (int32_t)i);
     know(r, e, fp[1], 1002, 1); /* again: takes no further place */
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_KNOWN);
-    registry_start_ask(r, e, fp[REGISTRY_STARTS], 0, 2000);
+    registry_start_ask(r, e, REGISTRY_START, fp[REGISTRY_STARTS], 0, 2000);
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
     CHECK_EQ(state(r, e, fp[1]), REGISTRY_START_KNOWN);
     know(r, e, fp[0], 1, 1); /* older than all */
@@ -236,7 +239,8 @@ keeps_any_answer(void)
     make_prints(fp);
     for (unsigned i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         size_t n = strlen(answers[i]);
-        registry_start_know(r, e, fp[i], 10 + i, 7, answers[i], n);
+        registry_start_know(
+            r, e, REGISTRY_START, fp[i], 10 + i, 7, answers[i], n);
         for (unsigned k = i > 3 ? i - 3 : 0; k <= i; k++) {
             CHECK_EQ(
                 registry_start_find(r, e, fp[k], &s), REGISTRY_START_KNOWN);
@@ -245,10 +249,12 @@ keeps_any_answer(void)
         }
     }
     memset(largest, 'x', sizeof largest);
-    registry_start_know(r, e, fp[6], 50, 7, largest, REGISTRY_ANSWER_MAX);
+    registry_start_know(
+        r, e, REGISTRY_START, fp[6], 50, 7, largest, REGISTRY_ANSWER_MAX);
     CHECK_EQ(registry_start_find(r, e, fp[6], &s), REGISTRY_START_KNOWN);
     CHECK(memcmp(s.answer, largest, REGISTRY_ANSWER_MAX) == 0);
-    registry_start_know(r, e, fp[6], 50, 7, largest, REGISTRY_ANSWER_MAX + 1);
+    registry_start_know(
+        r, e, REGISTRY_START, fp[6], 50, 7, largest, REGISTRY_ANSWER_MAX + 1);
     CHECK_EQ(state(r, e, fp[6]), REGISTRY_START_UNKNOWN);
 }
 
@@ -279,11 +285,13 @@ keeps_answers_to_events(void)
         size_t   n = strlen(answers[i].text);
         UNIT_CASE(answers[i].text);
         for (unsigned k = 0; k < REGISTRY_STARTS; k++) {
-            registry_start_draft(r, e, fp[k], 3, 10 + k, 0, answers[i].text, n);
+            registry_start_draft(
+                r, e, REGISTRY_START, fp[k], 3, 10 + k, 0, answers[i].text, n);
             CHECK_EQ(
                 registry_start_find(r, e, fp[k], &s), REGISTRY_START_DRAFT);
             CHECK(s.slot == 3 && s.number == 10 + k);
-            registry_start_know(r, e, fp[k], 10 + k, 0, answers[i].text, n);
+            registry_start_know(
+                r, e, REGISTRY_START, fp[k], 10 + k, 0, answers[i].text, n);
             CHECK_EQ(
                 registry_start_find(r, e, fp[k], &s), REGISTRY_START_KNOWN);
             CHECK(s.len == n && memcmp(s.answer, answers[i].text, n) == 0);
@@ -322,6 +330,73 @@ forgets_what_was_stopped(void)
 }
 
 static void
+know_stop(struct registry *r, uint32_t e, const uint64_t fp[2], uint64_t number,
+    int32_t id, const char *answer)
+{
+    registry_start_know(
+        r, e, REGISTRY_START_STOP, fp, number, id, answer, strlen(answer));
+}
+
+/* StopTransactions among the starts. */
+static void
+remembers_stops(void)
+{
+    static const char *const answers[] = {"{}",
+        "{\"idTagInfo\":{\"status\":\"Accepted\"}}",
+        "{\"idTagInfo\":{\"status\":\"Blocked\"}}", "{ }"};
+    struct registry         *r = make(4);
+    uint32_t                 e = registry_find(r, "CP1", 3, true);
+    struct registry_start    s;
+    uint64_t                 fp[PRINTS][2];
+    char                     answer[REGISTRY_ANSWER_MAX];
+
+    make_prints(fp);
+    UNIT_CASE("with any answer");
+    for (unsigned i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        know_stop(r, e, fp[i], 100 + i, 7, answers[i]);
+        CHECK_EQ(registry_start_find(r, e, fp[i], &s), REGISTRY_START_KNOWN);
+        CHECK_STRN(s.answer, s.len, answers[i]);
+    }
+    UNIT_CASE("a fifth one takes the place of the first");
+    know_stop(r, e, fp[4], 104, 8, "{}");
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
+    for (unsigned i = 1; i < 5; i++)
+        CHECK_EQ(state(r, e, fp[i]), REGISTRY_START_KNOWN);
+    UNIT_CASE("starts take places of stops, but for the last one");
+    for (unsigned i = 5; i < 9; i++)
+        know(r, e, fp[i], 100 + i, (int32_t)i + 100);
+    CHECK_EQ(state(r, e, fp[3]), REGISTRY_START_UNKNOWN);
+    for (unsigned i = 4; i < 9; i++)
+        CHECK_EQ(state(r, e, fp[i]), REGISTRY_START_KNOWN);
+    UNIT_CASE("a stop of an id does not end a stop, and a start does");
+    registry_start_stop(r, e, 8, 500);
+    CHECK_EQ(state(r, e, fp[4]), REGISTRY_START_KNOWN);
+    know(r, e, fp[9], 103, 8); /* earlier than the stop */
+    CHECK_EQ(state(r, e, fp[4]), REGISTRY_START_KNOWN);
+    know(r, e, fp[9], 501, 8);
+    CHECK_EQ(state(r, e, fp[4]), REGISTRY_START_UNKNOWN);
+
+    UNIT_CASE("recovered, unless a later start has the id");
+    e = registry_find(r, "CP2", 3, true);
+    registry_start_recover(
+        r, e, REGISTRY_START_STOP, fp[0], 20, 7, "{}", 2, true);
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_KNOWN);
+    recover(r, e, fp[1], 10, 7, true);
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_KNOWN);
+    recover(r, e, fp[1], 30, 7, true);
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
+    registry_start_recover(
+        r, e, REGISTRY_START_STOP, fp[0], 20, 7, "{}", 2, true);
+    CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
+    UNIT_CASE("a draft is confirmed by its event");
+    registry_start_draft(r, e, REGISTRY_START_STOP, fp[2], 1, 40, 9, answer, 0);
+    registry_start_recover(
+        r, e, REGISTRY_START_STOP, fp[2], 40, 9, "{}", 2, false);
+    CHECK_EQ(state(r, e, fp[2]), REGISTRY_START_KNOWN);
+    UNIT_CASE("");
+}
+
+static void
 recovers_starts(void)
 {
     struct registry *r = make(8);
@@ -332,7 +407,7 @@ recovers_starts(void)
 
     make_prints(fp);
     UNIT_CASE("a draft is confirmed by its own event alone");
-    registry_start_draft(r, e, fp[5], 1, 50, 5, answer, len);
+    registry_start_draft(r, e, REGISTRY_START, fp[5], 1, 50, 5, answer, len);
     recover(r, e, fp[5], 49, 5, false);
     CHECK_EQ(state(r, e, fp[5]), REGISTRY_START_DRAFT);
     recover(r, e, fp[5], 50, 5, false);
@@ -525,7 +600,7 @@ a_scribbled_start_is_forgotten(void)
         size_t len = other ? 3 : simple(answer, 77, "Accepted");
         if (other)
             memcpy(answer, "{ }", 3);
-        registry_start_know(r, e, fp, 9, 77, answer, len);
+        registry_start_know(r, e, REGISTRY_START, fp, 9, 77, answer, len);
         for (unsigned bit = 0; bit < 192; bit++) {
             CHECK_EQ(registry_start_find(r, e, fp, &got), REGISTRY_START_KNOWN);
             CHECK_EQ(got.len, len);
@@ -1079,6 +1154,7 @@ main(int argc, char **argv)
     keeps_any_answer();
     keeps_answers_to_events();
     forgets_what_was_stopped();
+    remembers_stops();
     recovers_starts();
     the_others_stay();
     remembers_remote_starts();

@@ -64,8 +64,10 @@ an_entry_comes_through(void)
     e->protocol = 2;
     registry_proof_put(old, c.entry, proof, 99);
     registry_set_certificate(old, c.entry, 3, 1000);
-    registry_start_know(old, c.entry, fp_a, 500, -7, simple, strlen(simple));
-    registry_start_draft(old, c.entry, fp_b, 3, 600, 8, "other answer", 12);
+    registry_start_know(
+        old, c.entry, REGISTRY_START, fp_a, 500, -7, simple, strlen(simple));
+    registry_start_draft(
+        old, c.entry, REGISTRY_START, fp_b, 3, 600, 8, "other answer", 12);
 
     CHECK(registry_state_write(old, c.entry, 77, &b));
     CHECK(!registry_state_write(old, c.entry + 1, 77, &b));
@@ -129,7 +131,7 @@ all_starts_of_an_entry_move(void)
 
     CHECK_EQ(registry_look_up(old, "A", 1, true, &entry), REGISTRY_OK);
     for (int k = 0; k < REGISTRY_STARTS; k++)
-        registry_start_know(old, entry,
+        registry_start_know(old, entry, REGISTRY_START,
             (uint64_t[2]){(uint64_t)k + 1, 1u << 16}, (uint64_t)k + 100, k, "",
             0);
     CHECK(registry_state_write(old, entry, 0, &b));
@@ -179,7 +181,7 @@ hostile_entries_are_harmless(void)
                  "certificate_end=99999999999 last_action=NoSuch "
                  "close_reason=nosuch refuse_reason=%00 proof=short "
                  "proof_when=1 known0=1:2:3:4 known1=1:268435456:0:1:1 "
-                 "known2=1:1:256:1:1 draft3=1:1:1:18014398509481984:1 "
+                 "known2=1:1:512:1:1 draft3=1:1:1:18014398509481984:1 "
                  "asked0=1:1:1:1:4294967296",
                  &i),
         REGISTRY_OK);

@@ -25,7 +25,9 @@ local PREFIX, SHARDS, VERSION = 'ocppd', 1, 5
 --   {ocppd:events:0}:cursor:NODE-ID/J journal J of the node: shipped up to here
 --   {ocppd:events:0}:auth:ID          key and new key, hashed (hash)
 --   {ocppd:events:0}:ask:ID/QUESTION  one question to the platform (hash)
---   {ocppd:events:0}:events:ID        the last TransactionEvents in the stream (sorted set)
+--   {ocppd:events:0}:events:ID        the last TransactionEvents and StopTransactions in
+--                                     the stream (sorted set)
+--   {ocppd:events:0}:meters:ID        the last MeterValues in the stream (fingerprints)
 --   {ocppd:events:0}:starts:ID        answers to its last StartTransactions (hash)
 --   {ocppd:events:0}:txid:last        last transaction id given away; in shard 0
 --
@@ -79,9 +81,10 @@ local PREFIX, SHARDS, VERSION = 'ocppd', 1, 5
 --
 -- The first answer is taken and sent to the worker that asked. A worker that
 -- is about to give the fallback closes the question first, and gives the
--- answer that was taken if there is one. QUESTION is the same for a
--- StartTransaction that is sent again: if it is asked about once more because
--- its worker died, the answer that was taken is the answer to both.
+-- answer that was taken if there is one. QUESTION is the token's last part up
+-- to a point. It is the same for a StartTransaction that is sent again: if it is
+-- asked about once more because its worker died, the answer that was taken is
+-- the answer to both.
 
 local KEEP_DONE = 86400 * 1000         -- ms a finished command is remembered
 local KEEP_SESSION = 30 * 86400 * 1000 -- ms the fence of an absent charge point is
@@ -558,7 +561,7 @@ end
 local QUESTION = {'state', 'token', 'former', 'action', 'protocol', 'payload'}
 
 local function question(p, token)
-  local id = token:match('^.+/%d+/[^/]+/([^/]+)$')
+  local id = token:match('^.+/%d+/[^/]+/([^/.]+)[^/]*$')
   if not id then return nil end
   local q = {key = p.S .. 'ask:' .. p.id .. '/' .. id}
   local v = call('HMGET', q.key, unpack(QUESTION))

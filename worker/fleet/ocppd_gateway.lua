@@ -309,39 +309,69 @@ local function stopped(keys, a)
   return 1
 end
 
-local EVENTS_MAX = 32 -- TransactionEvents of a charge point that are remembered
+local EVENTS_MAX = 64 -- of a charge point that are remembered: TransactionEvents, stops
+local METERS_MAX = 64 -- ... MeterValues
 
--- A TransactionEvent of 2.x. False if the stream has an event of it with the
--- same answer: the charge point has sent it to two gateways.
-local function note_event(p, fingerprint, answer)
-  local key = p.S .. 'events:' .. p.id
+local function events_key(p) return p.S .. 'events:' .. p.id end
+local function meters_key(p) return p.S .. 'meters:' .. p.id end
+
+-- A TransactionEvent of 2.x, or the end of a transaction of 1.6. False if the
+-- stream has an event of it with the same answer: the charge point has sent it
+-- to two gateways.
+local function note_event(p, fingerprint, answer, number)
+  local key = events_key(p)
   local member = fingerprint .. redis.sha1hex(answer or ''):sub(1, 8)
   if call('ZSCORE', key, member) then return false end
-  call('ZADD', key, int(now_us()), member)
+  call('ZADD', key, int(number), member)
   call('ZREMRANGEBYRANK', key, 0, -1 - EVENTS_MAX)
   call('PEXPIRE', key, KEEP_SESSION)
   return true
 end
 
--- What ship notes of an event, "start:FINGERPRINT", "stop:ID" or
--- "event:FINGERPRINT". False if the event is in the stream already: two gateways
--- have made one of the same start with the same answer, since the second could
--- not know that the first one's is durable.
+-- MeterValues. False if the stream has an event of the same message.
+local function note_meter(p, fingerprint)
+  local key = meters_key(p)
+  local list = call('GET', key) or ''
+  for i = 1, #list, 16 do
+    if list:sub(i, i + 15) == fingerprint then return false end
+  end
+  call('SET', key, (list .. fingerprint):sub(-16 * METERS_MAX), 'PX', KEEP_SESSION)
+  return true
+end
+
+-- A transaction with this id has begun. One that was before may have had the
+-- same id, and an equal message of it is another one.
+local function forget_former(p, answer, number)
+  local id = answer:match('"transactionId"%s*:%s*(-?%d+)')
+  for _, member in ipairs(call('ZRANGEBYSCORE', events_key(p), '-inf', '(' .. int(number))) do
+    if member:match('^(-?%d+):') == id then call('ZREM', events_key(p), member) end
+  end
+end
+
+-- What ship notes of an event: "start:FINGERPRINT", "stop:ID:FINGERPRINT" (older
+-- gateways: "stop:ID"), "event:FINGERPRINT" or "meter:FINGERPRINT". False if the
+-- event is in the stream already: two gateways have made one of the same message
+-- with the same answer, since the second could not know that the first one's is
+-- durable.
 local function note(p, what, a, first, last)
   local kind, fingerprint = what:match('^(%a+):(.*)$')
-  if kind == 'stop' then
-    end_start(p, fingerprint)
-    return true
-  end
-  local answer
+  if kind == 'meter' then return note_meter(p, fingerprint) end
+  local answer, number
   for i = first, last, 2 do
     if a[i] == 'answer' then answer = a[i + 1] end
+    if a[i] == 'eventId' then number = tonumber(a[i + 1]:sub(1, 16), 16) or 0 end
   end
-  if kind == 'event' then return note_event(p, fingerprint, answer) end
+  if kind == 'event' then return note_event(p, fingerprint, answer, number) end
+  if kind == 'stop' then
+    end_start(p, fingerprint:match('^-?%d+'))
+    return not fingerprint:find(':') or note_event(p, fingerprint, answer, number)
+  end
   local state, given = read_start(p, fingerprint)
   if given ~= answer or state == 'draft' then
+    forget_former(p, answer, number)
     if #answer <= START_MAX then write_start(p, fingerprint, 'known', answer) end
   elseif state == 'stopped' then
+    forget_former(p, answer, number)
     write_start(p, fingerprint, 'gone', answer)
   else
     return false

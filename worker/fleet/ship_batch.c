@@ -7,6 +7,7 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "hash.h"
 #include "journal_line.h"
 #include "base/self.h"
 #include "ocpp/tape.h"
@@ -88,11 +89,24 @@ is_type(const struct json *tape, const char *type)
     return i != 0 && json_equals(tape, i, type, strlen(type));
 }
 
+static uint64_t
+meter_fingerprint(const struct json *tape, uint32_t payload)
+{
+    uint32_t    id = json_member(tape, 0, "messageId", 9);
+    size_t      n, len = 0;
+    const char *raw = json_raw(tape, payload, &n);
+    const char *name = id ? json_raw(tape, id, &len) : "";
+
+    return hash_sum(raw, n, hash_sum(name, len, 5));
+}
+
 /* Redis remembers the starts of OCPP 1.6 and their answers, so that another
- * gateway gives the same answer: "start:" and the fingerprint of a start, or
- * "stop:" and the id of a transaction that has ended. Of a TransactionEvent of
- * 2.x, whose answer needs no agreement, it remembers that the event is in the
- * stream: "event:" and the fingerprint. */
+ * gateway gives the same answer: "start:" and the fingerprint of a start. Of a
+ * TransactionEvent of 2.x, whose answer needs no agreement, it remembers that
+ * the event is in the stream: "event:" and the fingerprint; of the end of a
+ * transaction of 1.6 as well: "stop:", the transaction's id and the
+ * fingerprint; of MeterValues, which may have equal bytes without being sent
+ * again: "meter:" and a fingerprint with the message id. */
 static bool
 note(const struct json *tape)
 {
@@ -100,21 +114,28 @@ note(const struct json *tape)
     uint32_t answer = json_member(tape, 0, "answer", 6);
     size_t   at = bt.text.len;
     uint64_t fp[2];
-    int64_t  id;
+    int64_t  id = 0;
 
     if (payload == 0 || answer == 0)
         return true;
     if (json_member(tape, payload, "transactionInfo", 15) != 0) {
-        transaction_fingerprint(tape, payload, fp);
+        transaction_fingerprint(REGISTRY_START, tape, payload, fp);
         buf_addf(&bt.text, "event:%016" PRIx64 "%016" PRIx64, fp[0], fp[1]);
     } else if (is_type(tape, "transaction.started") &&
         json_member(tape, answer, "transactionId", 13) != 0) {
-        transaction_fingerprint(tape, payload, fp);
+        transaction_fingerprint(REGISTRY_START, tape, payload, fp);
         buf_addf(&bt.text, "start:%016" PRIx64 "%016" PRIx64, fp[0], fp[1]);
-    } else if (is_type(tape, "transaction.stopped") &&
-        json_int64(
-            tape, json_member(tape, payload, "transactionId", 13), &id)) {
-        buf_addf(&bt.text, "stop:%" PRId64, id);
+    } else if (is_type(tape, "transaction.stopped")) {
+        transaction_fingerprint(REGISTRY_START_STOP, tape, payload, fp);
+        if (json_int64(
+                tape, json_member(tape, payload, "transactionId", 13), &id))
+            buf_addf(&bt.text, "stop:%" PRId64 ":%016" PRIx64 "%016" PRIx64, id,
+                fp[0], fp[1]);
+        else
+            buf_addf(&bt.text, "event:%016" PRIx64 "%016" PRIx64, fp[0], fp[1]);
+    } else if (is_type(tape, "transaction.meter_values")) {
+        fp[0] = meter_fingerprint(tape, payload);
+        buf_addf(&bt.text, "meter:%016" PRIx64, fp[0]);
     } else {
         return true;
     }

@@ -586,7 +586,8 @@ schema_is_transactional(const struct schema_message *m)
 bool
 schema_is_remembered(const struct schema_message *m)
 {
-    return m->event == EVENT_tx_started || m->event == EVENT_tx_updated;
+    return m->event == EVENT_tx_started || m->event == EVENT_tx_updated ||
+        m->event == EVENT_tx_stopped;
 }
 
 bool

@@ -154,7 +154,8 @@ const struct schema_message *schema_find(
 bool schema_is_transactional(const struct schema_message *m);
 
 /* Is its answer remembered, so that one that is sent again makes no second
- * event? So it is for the start of a transaction, and for each event of one. */
+ * event? So it is for the start and the end of a transaction, and for each
+ * event of one. */
 bool schema_is_remembered(const struct schema_message *m);
 
 #define SCHEMA_PATH_MAX 128 /* bytes, with NUL; longer paths end in "..." */

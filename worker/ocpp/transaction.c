@@ -180,10 +180,22 @@ add(uint64_t fingerprint[2], const struct json *tape, uint32_t i)
     fingerprint[1] = hash_sum(text.name, text.len, fingerprint[1]);
 }
 
-void
-transaction_fingerprint(
-    const struct json *tape, uint32_t payload, uint64_t fingerprint[2])
+enum registry_start_kind
+transaction_kind(enum event_kind event)
 {
+    return event == EVENT_tx_stopped ? REGISTRY_START_STOP : REGISTRY_START;
+}
+
+void
+transaction_fingerprint(enum registry_start_kind kind, const struct json *tape,
+    uint32_t payload, uint64_t fingerprint[2])
+{
+    if (kind == REGISTRY_START_STOP) {
+        fingerprint[0] = 3;
+        fingerprint[1] = 4;
+        add(fingerprint, tape, payload);
+        return;
+    }
     struct print p = read_print(tape, payload);
     uint32_t     info = p.transactionInfo;
 

@@ -15,6 +15,7 @@
 
 #include "event.h"
 #include "ocpp/json.h"
+#include "registry_starts.h"
 #include "writer.h"
 
 /* Is an event of this kind about a transaction? */
@@ -29,11 +30,14 @@ enum transaction_says {
 enum transaction_says transaction_says(
     enum event_kind kind, const struct json *tape, uint32_t payload);
 
+/* How a message is remembered, by the event of its row in the schema. */
+enum registry_start_kind transaction_kind(enum event_kind event);
+
 /* By which a message that is sent again is recognised. That of a start of 1.6
- * is of its connectorId, idTag, timestamp and meterStart; that of an event
- * of 2.x, of its transactionId, seqNo, eventType and timestamp. It does not
- * depend on the process or the machine. */
-void transaction_fingerprint(
+ * is of its connectorId, idTag, timestamp and meterStart; that of a stop, of
+ * all of its bytes; that of an event of 2.x, of its transactionId, seqNo,
+ * eventType and timestamp. It does not depend on the process or the machine. */
+void transaction_fingerprint(enum registry_start_kind kind,
     const struct json *tape, uint32_t payload, uint64_t fingerprint[2]);
 
 /* Appends the member "tx". payload: of the request, on the tape. answer: the

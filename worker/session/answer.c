@@ -82,12 +82,31 @@ answer_transaction(const char *text, size_t len)
     return (int32_t)id;
 }
 
+/* The message is remembered with its answer, if it is of that sort. */
+static void
+remember(struct answer *a)
+{
+    int64_t id = 0;
+
+    if (!schema_is_remembered(a->m))
+        return;
+    a->effect.remember = true;
+    a->effect.kind = transaction_kind(a->m->event);
+    if (a->effect.kind != REGISTRY_START_STOP)
+        return;
+    json_int64(a->tape,
+        json_member(a->tape, a->f->payload_tok, "transactionId", 13), &id);
+    a->effect.transaction = id == (int32_t)id ? (int32_t)id : 0;
+}
+
 void
-answer_set_start(struct answer *a, const char *text, size_t len)
+answer_set_remembered(struct answer *a, const char *text, size_t len)
 {
     answer_set_payload(text, len);
-    a->effect.what = DEFERRED_START;
-    a->effect.transaction = answer_transaction(text, len);
+    if (a->m->event == EVENT_tx_started)
+        a->effect.transaction = answer_transaction(text, len);
+    remember(a);
+    answer_find_effect(a);
 }
 
 /* Cuts a frame that arrived before; tape_return() gives the tape back. */
@@ -213,12 +232,13 @@ publish(struct answer *a)
      * workers: one that learns of it only later would begin a second
      * transaction. */
     uint64_t number = p->number;
-    if (e->what == DEFERRED_START)
-        registry_start_draft(self.registry, a->entry, e->fingerprint, self.slot,
-            number, e->transaction, answer_payload.p, answer_payload.len);
+    if (e->remember)
+        registry_start_draft(self.registry, a->entry, e->kind, e->fingerprint,
+            self.slot, number, e->transaction, answer_payload.p,
+            answer_payload.len);
     if (publish_end(p) != 0)
         return number;
-    if (e->what == DEFERRED_START)
+    if (e->remember)
         registry_start_drop(self.registry, a->entry, e->fingerprint, number);
     return 0;
 }
@@ -302,15 +322,10 @@ answer_alone(struct answer *a)
         else
             a->no_token_info = true;
     }
-    if (starts) {
-        if (!transaction_ids_next(&a->effect.transaction))
-            return false;
-        a->effect.what = DEFERRED_START;
-    }
+    if (starts && !transaction_ids_next(&a->effect.transaction))
+        return false;
     write_payload(a);
-    if (!starts)
-        answer_find_effect(a);
-    if (schema_is_remembered(a->m))
-        a->effect.what = DEFERRED_START;
+    remember(a);
+    answer_find_effect(a);
     return true;
 }

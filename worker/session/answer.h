@@ -45,8 +45,8 @@ extern struct buf answer_payload;
 extern struct buf answer_frame;
 
 void answer_set_payload(const char *text, size_t len);
-/* The same for the answer to a start, which is remembered with it. */
-void answer_set_start(struct answer *a, const char *text, size_t len);
+/* The same for a message that is remembered with its answer. */
+void answer_set_remembered(struct answer *a, const char *text, size_t len);
 
 /* The transaction id in an answer. */
 int32_t answer_transaction(const char *text, size_t len);

@@ -124,6 +124,8 @@ asks_about_start(struct answer *a)
 {
     if (dialect_asks_platform(a->m))
         return true;
+    if (a->m->event == EVENT_tx_stopped)
+        return false; /* in its answer the verdict is optional */
     a->about_token = answer_asks_about_tokens(a) &&
         dialect_token(a->tape, a->f->payload_tok) != 0 &&
         !answer_find_verdict(a);
@@ -150,7 +152,7 @@ decide_proposed_start(struct answer *a, const struct starts_reply *reply)
         (answer_asks_about_tokens(a) && !answer_find_verdict(a)))
         a->by = "fallback";
     a->about_token = false;
-    answer_set_start(a, reply->answer, reply->len);
+    answer_set_remembered(a, reply->answer, reply->len);
     return ANSWER_COMMITTED;
 }
 
@@ -187,7 +189,7 @@ decide_start_of_fleet(struct answer *a)
          * events with one answer the first to be shipped is in the stream. */
         STAT_INC(self.st, starts_resent);
         a->about_token = false;
-        answer_set_start(a, reply.answer, reply.len);
+        answer_set_remembered(a, reply.answer, reply.len);
         return ANSWER_COMMITTED;
     case STARTS_KNOWN:
         STAT_INC(self.st, starts_resent);
@@ -251,7 +253,8 @@ decide_start(struct answer *a)
 {
     struct registry_start start;
 
-    transaction_fingerprint(a->tape, a->f->payload_tok, a->effect.fingerprint);
+    transaction_fingerprint(transaction_kind(a->m->event), a->tape,
+        a->f->payload_tok, a->effect.fingerprint);
     switch (transactions_find(
         a->entry, a->effect.fingerprint, &start, &a->resolved_ms)) {
     case TRANSACTION_KNOWN:
@@ -523,12 +526,12 @@ answers_durable(const struct deferred *d)
     const struct deferred_effect *e = &d->effect;
 
     /* Also if the charge point is gone, or on another worker by now: it sends
-     * its StartTransaction again. The entry may belong to another identity. */
-    if (e->what == DEFERRED_START &&
+     * its message again. The entry may belong to another identity. */
+    if (e->remember &&
         registry_at(self.registry, d->entry)->generation >= d->generation)
-        registry_start_know(self.registry, d->entry, e->fingerprint, d->number,
-            e->transaction, deferred_payload(d), d->payload_len);
-    else if (e->what == DEFERRED_STOP)
+        registry_start_know(self.registry, d->entry, e->kind, e->fingerprint,
+            d->number, e->transaction, deferred_payload(d), d->payload_len);
+    if (e->what == DEFERRED_STOP)
         end_transaction(d);
 }
 

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "ocpp/event_kind.h"
 #include "ocpp/tape.h"
+#include "ocpp/transaction.h"
 #include "session/answer.h"
 #include "session/platform.h"
 #include "session/tap.h"
@@ -36,14 +37,16 @@ question_token(const struct answer *a, uint64_t number, char *out, size_t size)
     const uint64_t *fp = a->effect.fingerprint;
     const char     *name = a->who.identity;
     size_t          len = a->who.identity_len;
-    char            id[40];
+    char            id[64];
 
-    /* A start that is asked about again, by whatever worker, has the same id,
-     * so that an answer that was taken for the first question counts. */
+    /* A start that is asked about again, by any worker, has the same id up to
+     * the point, so that an answer that was taken for the first question
+     * counts. An equal start after the end of its transaction is a new
+     * question, and an answer to the first one is not taken for it. */
     if (schema_is_remembered(a->m))
-        snprintf(id, sizeof id, "%c%016" PRIx64 "%016" PRIx64,
+        snprintf(id, sizeof id, "%c%016" PRIx64 "%016" PRIx64 ".%" PRIx64,
             a->about_token ? 't' : 's', hash_sum(name, len, fp[0]),
-            hash_sum(name, len, fp[1]));
+            hash_sum(name, len, fp[1]), number);
     else
         snprintf(id, sizeof id, "%" PRIx64, number);
     questions_token(out, size, id);
@@ -82,7 +85,7 @@ asking_ask(struct answer *a)
     char     token[PLATFORM_TOKEN_MAX];
 
     question_token(a, number, token, sizeof token);
-    struct question *q = platform_find(token);
+    struct question *q = platform_find_same(token);
     if (q != NULL) /* the registry keeps the last few starts only */
         return platform_replace(q, a->c, a->tape->text, a->tape->len);
     q = platform_put(number, token, a->c, a->tape->text, a->tape->len);
@@ -97,8 +100,8 @@ asking_ask(struct answer *a)
         return false;
     }
     if (q->starts)
-        registry_start_ask(
-            self.registry, a->entry, q->fingerprint, self.slot, number);
+        registry_start_ask(self.registry, a->entry,
+            transaction_kind(a->m->event), q->fingerprint, self.slot, number);
     return true;
 }
 
@@ -112,7 +115,7 @@ asking_find(struct answer *a)
     for (int i = 0; q == NULL && i < 2; i++) {
         a->about_token = i;
         question_token(a, 0, token, sizeof token);
-        q = platform_find(token);
+        q = platform_find_same(token);
     }
     return q;
 }
@@ -138,7 +141,7 @@ answer_question(
         return answer_alone(a);
     }
     if (q->starts) {
-        answer_set_start(a, text, len);
+        answer_set_remembered(a, text, len);
     } else {
         answer_set_payload(text, len);
         answer_find_effect(a);
@@ -218,7 +221,8 @@ wrong(const struct question *q, const char *text, size_t len)
         snprintf(
             why, sizeof why, "%s%s%s", v.path, v.path[0] ? ": " : "", v.text);
         words = why;
-    } else if (schema_is_remembered(m) && len > REGISTRY_ANSWER_MAX) {
+    } else if (schema_is_remembered(m) && m->event != EVENT_tx_stopped &&
+        len > REGISTRY_ANSWER_MAX) {
         words = "the answer to a StartTransaction or TransactionEvent is "
                 "kept, and it is longer than 190 bytes";
     }

@@ -15,18 +15,20 @@
 #include <stdint.h>
 
 #include "net/conn.h"
+#include "registry_starts.h"
 
 /* What becomes true when the answer leaves, besides. */
 struct deferred_effect {
     enum {
         DEFERRED_NOTHING,
-        DEFERRED_START, /* the start of the fingerprint is known */
-        DEFERRED_STOP,  /* the start with the transaction id is forgotten */
-        DEFERRED_BOOT   /* the boot was answered */
+        DEFERRED_STOP, /* the start with the transaction id is forgotten */
+        DEFERRED_BOOT  /* the boot was answered */
     } what;
-    int32_t  transaction;    /* START, STOP */
-    uint64_t fingerprint[2]; /* START */
-    unsigned boot;           /* BOOT: enum boot */
+    bool                     remember; /* the message is known */
+    enum registry_start_kind kind;
+    uint64_t                 fingerprint[2];
+    int32_t                  transaction; /* remember, STOP */
+    unsigned                 boot;        /* BOOT: enum boot */
 };
 
 struct deferred {

@@ -17,11 +17,22 @@ static struct question *bucket[BUCKETS]; /* by token */
 static struct question *oldest, *newest;
 static size_t           bytes; /* of all frames and answers */
 
+/* The token without its number: what a message that is sent again has in
+ * common with the first one. */
+static size_t
+stem_len(const char *token)
+{
+    const char *last = strrchr(token, '/');
+
+    return (last != NULL ? (size_t)(last - token) : 0) +
+        strcspn(last != NULL ? last : token, ".");
+}
+
 static struct question **
 bucket_of(const char *token)
 {
-    return &bucket[hash_keyed(
-                       &self.registry->key, HASH_TOKEN, token, strlen(token)) &
+    return &bucket[hash_keyed(&self.registry->key, HASH_TOKEN, token,
+                       stem_len(token)) &
         (BUCKETS - 1)];
 }
 
@@ -115,6 +126,18 @@ platform_find(const char *token)
     struct question *q = *bucket_of(token);
 
     while (q != NULL && strcmp(q->token, token) != 0)
+        q = q->next;
+    return q;
+}
+
+struct question *
+platform_find_same(const char *token)
+{
+    struct question *q = *bucket_of(token);
+    size_t           n = stem_len(token);
+
+    while (q != NULL &&
+        (stem_len(q->token) != n || memcmp(q->token, token, n) != 0))
         q = q->next;
     return q;
 }

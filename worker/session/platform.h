@@ -69,6 +69,9 @@ bool platform_keep(struct question *q, const char *answer, size_t len);
 
 /* NULL if there is none. */
 struct question *platform_find(const char *token);
+/* The question about the same message: the token may differ in the number
+ * behind its last point. */
+struct question *platform_find_same(const char *token);
 
 /* The oldest question; platform_next(q) is asked since q was. */
 struct question *platform_oldest(void);

@@ -91,74 +91,75 @@ is_type(const char *line, size_t len, const char *type)
         n == strlen(type) + 2 && memcmp(value + 1, type, n - 2) == 0;
 }
 
+/* A message whose answer is remembered. */
 static void
-recover_start(uint64_t number, uint32_t entry, const struct json *tape,
-    uint32_t call, uint32_t answer, int32_t id)
+recover_message(uint64_t number, uint32_t entry, enum registry_start_kind kind,
+    const struct json *tape, uint32_t call, uint32_t answer, int32_t id)
 {
     uint64_t    fingerprint[2];
     size_t      n;
     const char *text = json_raw(tape, answer, &n);
 
-    transaction_fingerprint(tape, call, fingerprint);
-    registry_start_recover(self.registry, entry, fingerprint, number, id, text,
-        n, !self.mem->served);
+    transaction_fingerprint(kind, tape, call, fingerprint);
+    registry_start_recover(self.registry, entry, kind, fingerprint, number, id,
+        text, n, !self.mem->served);
 }
 
-static void
-recover_event(uint64_t number, const struct json *tape)
+/* Whose message it is; an entry is made if it is unknown and `add`. */
+static uint32_t
+entry_of(const struct json *tape, bool add)
 {
     char     name[IDENTITY_MAX];
-    bool     full;
+    bool     full = false;
     uint32_t who = json_member(tape, 0, "chargePointId", 13);
-    uint32_t call = json_member(tape, 0, "payload", 7);
-    uint32_t answer = json_member(tape, 0, "answer", 6);
+    size_t   n = who ? json_string(tape, who, name, sizeof name, &full) : 0;
 
-    if (who == 0 || answer == 0)
-        return;
-    size_t   n = json_string(tape, who, name, sizeof name, &full);
-    uint32_t entry =
-        full ? registry_find(self.registry, name, n, true) : REGISTRY_NONE;
-    if (entry != REGISTRY_NONE)
-        recover_start(number, entry, tape, call, answer, 0);
+    return full ? registry_find(self.registry, name, n, add) : REGISTRY_NONE;
 }
 
 /* A TransactionEvent of 2.x. */
 static bool
-is_event(const struct json *tape)
+is_event(const struct json *tape, uint32_t call)
 {
-    uint32_t call = json_member(tape, 0, "payload", 7);
-
-    return call != 0 && json_member(tape, call, "transactionInfo", 15) != 0;
+    return json_member(tape, call, "transactionInfo", 15) != 0;
 }
 
 static void
 recover(uint64_t number, const struct json *tape, bool started)
 {
     /* Drafts are in the registry already if the daemon has been running. */
-    bool    add = !self.mem->served;
-    char    name[IDENTITY_MAX];
-    int64_t id;
-    bool    full;
-
-    uint32_t who = json_member(tape, 0, "chargePointId", 13);
+    bool     add = !self.mem->served;
     uint32_t call = json_member(tape, 0, "payload", 7);
     uint32_t answer = json_member(tape, 0, "answer", 6);
-    uint32_t from = started ? answer : call;
-    uint32_t tx = from ? json_member(tape, from, "transactionId", 13) : 0;
-    if (who == 0 || tx == 0 || !json_int64(tape, tx, &id) || id < INT32_MIN ||
-        id > INT32_MAX)
+    int64_t  id = 0;
+
+    if (call == 0 || answer == 0)
         return;
-    size_t n = json_string(tape, who, name, sizeof name, &full);
-    if (!full)
+    uint32_t tx =
+        json_member(tape, started ? answer : call, "transactionId", 13);
+    bool good = tx != 0 && json_int64(tape, tx, &id) && id == (int32_t)id;
+    if (is_event(tape, call)) {
+        uint32_t entry = entry_of(tape, true);
+        if (entry != REGISTRY_NONE)
+            recover_message(
+                number, entry, REGISTRY_START, tape, call, answer, 0);
         return;
-    uint32_t entry = registry_find(self.registry, name, n, started || add);
+    }
+    if (started && !good)
+        return;
+    uint32_t entry = entry_of(tape, started || add);
     if (entry == REGISTRY_NONE)
         return;
-    if (started)
-        recover_start(number, entry, tape, call, answer, (int32_t)id);
-    else
+    if (started) {
+        recover_message(
+            number, entry, REGISTRY_START, tape, call, answer, (int32_t)id);
+        return;
+    }
+    if (good)
         registry_start_recover_stop(
             self.registry, entry, (int32_t)id, number, add);
+    recover_message(number, entry, REGISTRY_START_STOP, tape, call, answer,
+        good ? (int32_t)id : 0);
 }
 
 void
@@ -170,10 +171,7 @@ transactions_recover(uint64_t number, const char *line, size_t len)
         !is_type(line, len, "transaction.updated"))
         return;
     struct json *tape = tape_borrow(TAPE_EVENT);
-    bool         good = json_scan(tape, line, len);
-    if (good && is_event(tape))
-        recover_event(number, tape);
-    else if (good)
+    if (json_scan(tape, line, len))
         recover(number, tape, started);
     tape_return(tape);
 }
