@@ -188,7 +188,7 @@ def a_start_has_the_answer_that_came_first(r):
     assert start(0, "") == ["stopped", one]
     # Stops: of one transaction once with each answer, and of the next one with the same id.
     shipped_as = lambda at, answer, note: r(
-        "FCALL", "ocppd_ship", 1, EV, "c/0", "" if at == 1 else at - 1, at, note, 8, "eventId", "%016x-c" % (1000 + at),
+        "FCALL", "ocppd_ship", 1, EV, "c/0", "" if at == 1 else at - 1, at, note, 8, "eventId", "%016x-c" % (6000000 * at),
         "eventType", "t", "chargePointId", "ST", "answer", answer)
     before = count()
     for at, (answer, what, more) in enumerate((

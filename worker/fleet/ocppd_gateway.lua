@@ -310,6 +310,7 @@ local function stopped(keys, a)
 end
 
 local EVENTS_MAX = 64 -- of a charge point that are remembered: TransactionEvents, stops
+local SKEW = 5000000 -- us
 local METERS_MAX = 64 -- ... MeterValues
 
 local function events_key(p) return p.S .. 'events:' .. p.id end
@@ -339,11 +340,12 @@ local function note_meter(p, fingerprint)
   return true
 end
 
--- A transaction with this id has begun. One that was before may have had the
--- same id, and an equal message of it is another one.
-local function forget_former(p, answer, number)
+-- A transaction with this id has begun. One that ended before may have had the
+-- same id, and an equal message of it is another one. up_to: the highest number
+-- of an event of that one.
+local function forget_former(p, answer, up_to)
   local id = answer:match('"transactionId"%s*:%s*(-?%d+)')
-  for _, member in ipairs(call('ZRANGEBYSCORE', events_key(p), '-inf', '(' .. int(number))) do
+  for _, member in ipairs(call('ZRANGEBYSCORE', events_key(p), '-inf', up_to)) do
     if member:match('^(-?%d+):') == id then call('ZREM', events_key(p), member) end
   end
 end
@@ -368,10 +370,12 @@ local function note(p, what, a, first, last)
   end
   local state, given = read_start(p, fingerprint)
   if given ~= answer or state == 'draft' then
-    forget_former(p, answer, number)
+    -- A draft that is none any more has ended. Of a start that is not known here
+    -- the end may have come first, from another gateway; numbers of two gateways
+    -- may differ by less than SKEW.
+    forget_former(p, answer, state == 'draft' and '+inf' or int(number - SKEW))
     if #answer <= START_MAX then write_start(p, fingerprint, 'known', answer) end
   elseif state == 'stopped' then
-    forget_former(p, answer, number)
     write_start(p, fingerprint, 'gone', answer)
   else
     return false
