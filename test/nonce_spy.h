@@ -64,6 +64,20 @@ nonce_spy_on(const OSSL_DISPATCH *f)
     return copy;
 }
 
+/* Is the first of the names that of a cipher of TLS? */
+static int
+nonce_spy_wants(const char *names)
+{
+    static const char *const wanted[] = {
+        "AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305"};
+    size_t n = strcspn(names, ":");
+
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (n == strlen(wanted[i]) && memcmp(names, wanted[i], n) == 0)
+            return 1;
+    return 0;
+}
+
 const OSSL_ALGORITHM *
 OSSL_PROVIDER_query_operation(
     const OSSL_PROVIDER *provider, int operation, int *no_cache)
@@ -85,8 +99,7 @@ OSSL_PROVIDER_query_operation(
         abort();
     memcpy(copies, a, n * sizeof *copies);
     for (size_t i = 0; i < n; i++)
-        if (strstr(a[i].algorithm_names, "GCM") != NULL ||
-            strstr(a[i].algorithm_names, "Poly1305") != NULL)
+        if (nonce_spy_wants(a[i].algorithm_names))
             copies[i].implementation = nonce_spy_on(a[i].implementation);
     return copies;
 }
