@@ -332,6 +332,9 @@ def test_connections_are_filtered_sorted_and_paged():
     assert ids() == sorted(chargers)
     assert ids("--match", "A-*") == [n for n in sorted(chargers) if n[0] == "A"]
     assert ids("--match", "?-1[01]") == ["A-10", "B-11"]
+    chargers["A-10"].boot("ACME Ltd", "Wall Box")
+    assert ids("--model", "acme*BOX") == ["A-10"]
+    assert ids("--model", "acme*", "--match", "B*") == []
     assert ids("--worker", "1") == [n for n in sorted(chargers) if n[0] == "B"]
     assert ids("--limit", "3") == sorted(chargers)[:3]
     assert ids("--limit", "3", "--offset", "4") == sorted(chargers)[4:7]

@@ -213,10 +213,10 @@ static enum MHD_Result
 run_command(struct MHD_Connection *c, const struct http_route *route,
     const struct parts *p, struct buf *body)
 {
-    static const char *const option[] = {"--match", "--state", "--worker",
-        "--sort", "--offset", "--limit", "--timeout", "--id", "--wait",
-        "--expiring"};
-    char                     command[256], values[10][512];
+    static const char *const option[] = {"--match", "--model", "--state",
+        "--worker", "--sort", "--offset", "--limit", "--timeout", "--id",
+        "--wait", "--expiring"};
+    char                     command[256], values[11][512];
     const char              *words[WORDS];
     size_t                   n = 0, used = 0;
     char                    *at = NULL;

@@ -33,7 +33,7 @@ enum sort { SORT_ID, SORT_SINCE, SORT_SEEN, SORT_MESSAGES };
 enum wanted { WANT_ONLINE, WANT_OFFLINE, WANT_ALL };
 
 struct query {
-    const char *match;
+    const char *match, *model; /* NULL: any */
     enum wanted state;
     uint64_t    worker; /* UINT64_MAX: any */
     enum sort   sort;
@@ -95,6 +95,26 @@ static int (*sorter(enum sort sort))(const void *, const void *)
     return by_id;
 }
 
+static struct registry_model
+model_of(uint32_t entry)
+{
+    struct registry      *r = shm_registry(master.shm);
+    struct registry_model m;
+
+    registry_model_read(r, registry_model_of(r, entry), &m);
+    return m;
+}
+
+static bool
+is_model(const char *pattern, uint32_t entry)
+{
+    struct registry_model m = model_of(entry);
+    char                  text[2 * REGISTRY_MODEL_MAX + 6];
+
+    snprintf(text, sizeof text, "%s %s", m.vendor, m.model);
+    return fnmatch(pattern, text, FNM_CASEFOLD) == 0;
+}
+
 static bool
 wanted(const struct query *q, const struct registry_entry *e)
 {
@@ -141,7 +161,8 @@ collect(struct best *b, const struct query *q)
             trim(b, q);
         struct found *f = &b->entry[b->n];
         f->number = i;
-        if (registry_copy(r, i, &f->e) && wanted(q, &f->e)) {
+        if (registry_copy(r, i, &f->e) && wanted(q, &f->e) &&
+            (q->model == NULL || is_model(q->model, i))) {
             b->n++;
             b->seen++;
         }
@@ -192,16 +213,6 @@ static const char *const protocols[] = {
 #include "ocpp_dialects.def"
 #undef DIALECT
 };
-
-static struct registry_model
-model_of(uint32_t entry)
-{
-    struct registry      *r = shm_registry(master.shm);
-    struct registry_model m;
-
-    registry_model_read(r, registry_model_of(r, entry), &m);
-    return m;
-}
 
 static void
 put_text(struct writer *w, const char *key, const char *text)
@@ -376,15 +387,15 @@ choose(struct client *c, char **argv, const char *text,
 static bool
 parse_query(struct client *c, int argc, char **argv, struct query *q)
 {
-    static const char *const names[] = {
-        "--match", "--state", "--worker", "--sort", "--offset", "--limit"};
+    static const char *const names[] = {"--match", "--state", "--worker",
+        "--sort", "--offset", "--limit", "--model"};
     static const char *const states[] = {"online", "offline", "all"};
     static const char *const sorts[] = {"id", "since", "seen", "messages"};
-    const char              *v[6] = {NULL};
+    const char              *v[7] = {NULL};
     int                      state = WANT_ONLINE, sort = SORT_ID;
 
     *q = (struct query){.worker = UINT64_MAX, .limit = LIST_DEFAULT};
-    if (!command_options(c, &argc, argv, names, v, 6))
+    if (!command_options(c, &argc, argv, names, v, 7))
         return false;
     if (argc > 1) {
         command_usage(
@@ -392,6 +403,7 @@ parse_query(struct client *c, int argc, char **argv, struct query *q)
         return false;
     }
     q->match = v[0];
+    q->model = v[6];
     if (!choose(c, argv, v[1], states, 3, &state) ||
         !choose(c, argv, v[3], sorts, 4, &sort) ||
         (v[2] &&

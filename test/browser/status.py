@@ -175,6 +175,49 @@ def test_it_loads_updates_and_tells_of_charge_points():
     b.close()
 
 
+def test_a_long_list_is_turned_and_filtered_by_keyboard():
+    g = gateway(server_workers="1", websocket_idle_timeout="300s",
+                websocket_ping_interval="45s")
+    chargers = [Charger(g, "CP%03d" % i) for i in range(60)]
+    for c in chargers[:3]:
+        c.boot("ACME", "Wall*Box")
+    for c in chargers[3:]:
+        c.boot("Other", "Post")
+    b = Browser(g)
+
+    def names():
+        return b.d.execute_script("return [...document.querySelectorAll("
+                                  "'#points button')].map(x => x.textContent)")
+    poll(lambda: names() == ["CP%03d" % i for i in range(50)])
+    assert b.text("count") == "1 to 50 of 60 charge points", b.text("count")
+    assert "ACME, Wall*Box" in b.text("points")
+    b.press("#next")
+    poll(lambda: names() == ["CP%03d" % i for i in range(50, 60)])
+    b.press("#before")
+    poll(lambda: len(names()) == 50)
+    # The focus stays where it is while the list is drawn anew.
+    focus = "return document.activeElement.textContent"
+    b.d.execute_script("document.querySelectorAll('#points button')[7].focus()")
+    assert b.d.execute_script(focus) == "CP007"
+    b.updated()
+    b.updated()
+    assert b.d.execute_script(focus) == "CP007"
+    b.d.find_element(By.ID, "model").send_keys("acme wall*" + Keys.ENTER)
+    poll(lambda: names() == ["CP000", "CP001", "CP002"])
+    poll(lambda: b.text("count") == "3 charge points")
+    # On a phone each cell has the name of its column.
+    b.look(390, height=3000)
+    poll(lambda: len(names()) == 50)
+    assert b.d.execute_script(
+        "return getComputedStyle(document.querySelector('#points td'),"
+        " '::before').content") == '"Identity"'
+    # A gateway that does not answer: how old the figures are.
+    g.stop()
+    poll(lambda: "what follows is of" in b.text("state"), 30 * SLOW)
+    b.d.get_log("browser")      # that it could not be reached
+    b.close()
+
+
 def test_it_tells_of_certificates_and_of_limits_that_are_near():
     from tls import authority
     a = authority()

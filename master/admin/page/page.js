@@ -5,6 +5,9 @@
 const $ = id => document.getElementById(id);
 const number = new Intl.NumberFormat("en");
 let selected = null;
+let page = 0;           // of the list of charge points
+let lastGood = null;    // when the gateway answered last
+const PAGE = 50;
 
 function element(name, text, className) {
   const e = document.createElement(name);
@@ -49,6 +52,12 @@ function duration(ms) {
     : s < 172800 ? Math.round(s / 3600) + " h" : Math.round(s / 86400) + " d";
 }
 
+// A text that has not changed keeps its place and what is selected in it.
+function put(id, text) {
+  text = printable(text);
+  if ($(id).textContent !== text) $(id).textContent = text;
+}
+
 function show(status) {
   $("node").textContent = printable(status.node);
   const well = status.status === "healthy";
@@ -60,7 +69,7 @@ function show(status) {
   $("problems").replaceChildren(...status.problems.map(p => element("li", p)));
 }
 
-function figures(status, stats) {
+function figures(status, stats, config) {
   const rows = [
     ["Connections", number.format(status.connections) + " of " +
       number.format(status.maxConnections)],
@@ -70,11 +79,16 @@ function figures(status, stats) {
     ["Events written", number.format(stats.events)],
     ["Journal", status.journal.status],
     ["Journal not yet on disk", bytes(stats.journal_backlog_bytes)],
-    ["Pings sent, left out", number.format(stats.pings) + ", " +
-      number.format(stats.pings_skipped)],
+    ["Pings every " + config.settings.websocket.ping_interval.value,
+      number.format(stats.pings) + (stats.pings_skipped ? ", " +
+        number.format(stats.pings_skipped) + " left out" : "")],
     ["Commands under way", number.format(stats.commands_pending)],
     ["Deviations let through", number.format(sum(stats.deviations))],
   ];
+  const up = status.upgrade;
+  if (up && up.last)
+    rows.push(["Last upgrade", (up.lastFailed ? "failed " : "succeeded ") +
+      ago(up.last)]);
   $("figures").replaceChildren(...rows.map(figure));
 }
 
@@ -209,16 +223,27 @@ function draw(series) {
   }));
 }
 
+// A table that someone copies from stays as it is; a button that has the focus
+// keeps it. On a narrow screen each cell has the name of its column.
 function rows(body, list, cells) {
-  $(body).replaceChildren(...list.map(x => {
+  const at = $(body), chosen = getSelection();
+  if (!chosen.isCollapsed && at.contains(chosen.anchorNode)) return;
+  const names = [...at.closest("table").tHead.rows[0].cells].map(c => c.textContent);
+  const focus = at.contains(document.activeElement)
+    ? document.activeElement.textContent : null;
+  at.replaceChildren(...list.map(x => {
     const tr = element("tr");
-    for (const c of cells(x)) {
+    cells(x).forEach((c, i) => {
       const td = element("td");
+      td.dataset.name = names[i];
       td.append(c instanceof Node ? c : printable(c ?? ""));
       tr.append(td);
-    }
+    });
     return tr;
   }));
+  if (focus === null) return;
+  const again = [...at.querySelectorAll("button")].find(b => b.textContent === focus);
+  if (again) again.focus({ preventScroll: true });
 }
 
 function opener(identity) {
@@ -228,19 +253,41 @@ function opener(identity) {
   return b;
 }
 
+const pattern = text => "*" + text.replace(/[[\]\\*?]/g, "\\$&") + "*";
+
 async function points() {
-  const find = $("find").value.replace(/[[\]\\*?]/g, "\\$&");
-  const q = new URLSearchParams({ state: $("which").value, limit: "50", sort: "seen" });
-  if (find) q.set("match", "*" + find + "*");
+  const q = new URLSearchParams({ state: $("which").value, limit: PAGE,
+    sort: $("sort").value, offset: page * PAGE });
+  if ($("find").value) q.set("match", pattern($("find").value));
+  if ($("model").value) q.set("model", pattern($("model").value));
   const got = await get("v1/charge-points?" +
     q.toString().replaceAll("+", "%20"));
+  if (page > 0 && got.connections.length === 0) { // the list became shorter
+    page = 0;
+    return points();
+  }
   rows("points", got.connections, p => [opener(p.identity),
     p.online ? "connected, worker " + p.worker
       : p.closed ? "away: " + p.closeReason
       : p.refused ? "refused: " + p.refuseReason : "away",
-    p.protocol, p.address, ago(p.lastSeen), p.lastAction]);
-  $("count").textContent = got.connections.length + " of " +
-    number.format(got.total);
+    p.protocol, [p.vendor, p.model].filter(x => x).join(", "), p.address,
+    ago(p.lastSeen), p.lastAction]);
+  const first = page * PAGE, n = got.connections.length;
+  put("count", (n < got.total ? number.format(first + 1) + " to " +
+    number.format(first + n) + " of " : "") + number.format(got.total) +
+    " charge points");
+  $("before").hidden = page === 0;
+  $("next").hidden = first + n >= got.total;
+}
+
+function turn(to) {
+  page = to;
+  return points().catch(failed);
+}
+
+function failed(e) {
+  $("state").replaceChildren(element("span", e.message +
+    (lastGood ? "; what follows is of " + lastGood.toLocaleTimeString() : ""), "bad"));
 }
 
 async function open(identity, quiet) {
@@ -253,9 +300,9 @@ async function open(identity, quiet) {
     all = JSON.stringify(await get(path), null, 2);
   } catch (e) { /* unknown: its story shows that */ }
   if (selected !== identity) return;
-  $("one-name").textContent = printable(identity);
-  $("one-why").textContent = printable(why.text);
-  $("one-show").textContent = printable(all);
+  put("one-name", identity);
+  put("one-why", why.text);
+  put("one-show", all);
   $("one").hidden = false;
   if (quiet) return;
   // The journal is read once, and of the last hour only: it may be large.
@@ -373,7 +420,7 @@ async function update() {
         "refused?limit=20", "config", "redis", "tls?expiring=30d"]
         .map(p => get("v1/" + p)));
     show(status);
-    figures(status, stats);
+    figures(status, stats, config);
     draw(series);
     latencies(stats);
     limits(status, stats, config, redis.redis);
@@ -383,18 +430,25 @@ async function update() {
       number.format(w.connections), number.format(w.messagesIn), w.starts,
       w.lastDeath ? ago(w.lastDeath.time) + ", " + w.lastDeath.how : "none",
       w.lastWords || "none"]);
-    rows("refused", refused, r => [ago(r.time),
-      r.identity ? opener(r.identity) : "", r.address,
-      r.sentence + (r.detail ? " (" + r.detail + ")" : "")]);
+    rows("refused", refused, r => [ago(r.time) + (r.count > 1 ? ", " +
+      number.format(r.count) + " times" : ""),
+      r.identity ? opener(r.identity) : "none", r.address,
+      r.sentence + (r.detail ? " (" + r.detail + ")" : "") +
+      (r.path ? ": " + r.path : "")]);
     await points();
     if (selected !== null) await open(selected, true);
+    lastGood = new Date();
   } catch (e) {
-    $("state").replaceChildren(element("span", e.message, "bad"));
+    failed(e);
   }
   document.body.dataset.updates = Number(document.body.dataset.updates || 0) + 1;
 }
 
-$("search").addEventListener("submit", e => { e.preventDefault(); points(); });
+$("search").addEventListener("submit", e => { e.preventDefault(); turn(0); });
+for (const id of ["which", "sort"])
+  $(id).addEventListener("change", () => turn(0));
+$("before").addEventListener("click", () => turn(page - 1));
+$("next").addEventListener("click", () => turn(page + 1));
 $("login").addEventListener("submit", e => {
   e.preventDefault();
   sessionStorage.setItem("token", $("token").value.trim());
