@@ -86,6 +86,23 @@ static const struct {
         "{\"evseId\":3,\"meterValue\":[{\"sampledValue\":[{\"value\":2,"
         "\"unitOfMeasure\":{\"multiplier\":400}}]}]}",
         "{}", "{\"evse\":3}"},
+    {EVENT_meter_values,
+        "{\"evseId\":3,\"meterValue\":[{\"sampledValue\":[{\"value\":2,"
+        "\"unitOfMeasure\":{\"multiplier\":2.0}}]}]}",
+        "{}", "{\"evse\":3,\"meterWh\":200}"},
+    /* A unit that cannot be read is not Wh. */
+    {EVENT_meter_values,
+        "{\"evseId\":3,\"meterValue\":[{\"sampledValue\":[{\"value\":2,"
+        "\"unitOfMeasure\":{\"multiplier\":1.5}}]}]}",
+        "{}", "{\"evse\":3}"},
+    {EVENT_meter_values,
+        "{\"evseId\":3,\"meterValue\":[{\"sampledValue\":[{\"value\":2,"
+        "\"unitOfMeasure\":{\"multiplier\":\"milli\"}}]}]}",
+        "{}", "{\"evse\":3}"},
+    {EVENT_meter_values,
+        "{\"evseId\":3,\"meterValue\":[{\"sampledValue\":[{\"value\":2,"
+        "\"unitOfMeasure\":\"kWh\"}]}]}",
+        "{}", "{\"evse\":3}"},
 };
 
 int

@@ -246,7 +246,12 @@ sample_wh(const struct json *j, uint32_t sample, double *wh)
     if (s.unitOfMeasure != 0) {
         struct measure m = read_measure(j, s.unitOfMeasure);
         unit = m.unit;
-        number_of(j, m.multiplier, &multiplier);
+        /* Without a unit that can be read the value would be another one. */
+        if (j->tok[s.unitOfMeasure].type != JSON_OBJECT ||
+            (m.multiplier != 0 &&
+                (!number_of(j, m.multiplier, &multiplier) ||
+                    multiplier != floor(multiplier))))
+            return false;
     }
     if (unit != 0 && json_equals(j, unit, "kWh", 3))
         value *= 1000;
