@@ -329,6 +329,8 @@ def test_deep_nesting_is_unreadable_and_bounded():
            ("[" * 30000, "]" * 30000))
     c.boot()
     assert g.stat("bad_messages") == before + 1
+    e = g.wait_events(cp="DEEP", type="protocol.violation")[0]
+    assert e["payload"]["detail"] == "nested deeper than ocpp.max_depth", e
     c.close()
 
 

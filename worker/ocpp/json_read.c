@@ -56,7 +56,7 @@ json_error_text(enum json_error e)
     case JSON_BAD_WORD:
         return "a word that JSON does not have";
     case JSON_TOO_DEEP:
-        return "nested too deeply";
+        return "nested deeper than ocpp.max_depth";
     case JSON_TOO_MANY_TOKENS:
         return "too many values";
     case JSON_TOO_LONG:
