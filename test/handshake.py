@@ -420,6 +420,7 @@ def test_probes_push_no_refusal_out():
     [one] = [x for x in g.tell("refused") if x["reason"] == "gave_up"]
     assert one["count"] == 200 and one["detail"] == "nothing was sent", one
     assert one["first"] <= one["time"]
+    g.wait_log("gave_up")
     assert len(re.findall("gave_up", g.log())) == 1
 
 

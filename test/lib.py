@@ -121,6 +121,7 @@ def free_port():
 # --- the gateway -------------------------------------------------------------
 
 _gateways = []     # of the running test
+_threads = []      # of the running test, see background()
 _shared = {}       # of the whole file
 
 
@@ -355,7 +356,7 @@ class Gateway:
         try:
             return sorted(os.path.join(d, n) for n in os.listdir(d)
                           if n.endswith(".jsonl"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def events(self, type=None, cp=None, action=None):
@@ -1012,8 +1013,9 @@ def background(function, *args):
     """Runs it in a thread; the handle's wait() gives its result, or raises
     what it raised."""
     class Handle(threading.Thread):
+        value = exception = None
+
         def run(self):
-            self.value = self.exception = None
             try:
                 self.value = function(*args)
             except BaseException as e:
@@ -1026,6 +1028,7 @@ def background(function, *args):
                 raise self.exception
             return self.value
     h = Handle(daemon=True)
+    _threads.append(h)
     h.start()
     return h
 
@@ -1036,6 +1039,7 @@ def run_one(name, function):
     began = time.monotonic()
     failed = skipped = None
     _gateways.clear()
+    _threads.clear()
     marks = {g: os.path.getsize(g.log_path) for g in _shared.values()
              if os.path.exists(g.log_path)}
     try:
@@ -1059,6 +1063,9 @@ def run_one(name, function):
                                   ": " + skipped if skipped else ""))
     if failed:
         print(failed)
+        for h in _threads:      # often the reason of what failed above
+            if h.exception:
+                print("--- a thread of it failed: %r" % h.exception)
         logs = [(g, 0) for g in _gateways] + list(marks.items())
         for g, mark in logs:
             if not os.path.exists(g.log_path):
