@@ -277,7 +277,8 @@ record(struct fields *f, int passed)
         next_slot();
     } else if (strcmp(f->word, "pending") == 0) {
         take_pending(f);
-    } else if (strcmp(f->word, "take") == 0 && in.phase == SLOTS) {
+    } else if (strcmp(f->word, "take") == 0 && in.phase == SLOTS &&
+        fields_u64(f, "slot", CREF_SLOTS, CREF_SLOTS) == in.slot) {
         struct buf line = BUF_INIT(256);
         in.taken = true;
         fields_begin(&line, "took");

@@ -469,7 +469,7 @@ send_take(unsigned slot)
 void
 upgrade_frozen(unsigned slot)
 {
-    if (up.phase == MOVE && slot == up.slot)
+    if (up.phase == MOVE && slot == up.slot && !up.left)
         send_take(slot);
 }
 
