@@ -117,6 +117,14 @@ def settled(g):
         return None
 
 
+def taken_over(g):
+    """A master answers, which may be one that was started again."""
+    try:
+        return g.tell("status")["pid"]
+    except (OSError, AssertionError, ValueError, KeyError):
+        return None
+
+
 def kept(c, id):
     """Whether the connection lives; everything on it is answered then."""
     try:
@@ -141,11 +149,10 @@ def kill_at(word, slot, victim):
               for c in s.points]
     os.kill(s.pids[victim], signal.SIGKILL)
     s.resume()
-    poll(lambda: settled(g) or not any(alive(s.pids.get(m, 0))
-                                       for m in (OLD, NEW)),
-         timeout=DEADLINE * 4, what="a gateway that has settled")
-    pid = settled(g)
-    if pid is None:         # as a service manager would
+    pid = poll(lambda: settled(g) or not any(alive(s.pids.get(m, 0)) for m in
+                                             (OLD, NEW)) and not taken_over(g),
+               timeout=DEADLINE * 4, what="a gateway that has settled")
+    if pid is True:         # as a service manager would
         g.process.wait()
         for p in s.all:
             poll(lambda: not alive(p), what="the end of process %d" % p)
