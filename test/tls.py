@@ -498,6 +498,55 @@ def test_a_slow_handshake_times_out():
     s.close()
 
 
+def alert(data):
+    """The fatal alert in plain bytes that stands there."""
+    assert data[:3] == b"\x15\x03\x01" and data[3:6] == b"\0\2\2", data
+    return data[6]
+
+
+def test_a_refusal_before_the_handshake_is_an_alert():
+    """An answer of HTTP could not be read by the charge point."""
+    g = gateway(limits_handshakes=3, tls_handshake_timeout="1m")
+    half = [socket.create_connection(("127.0.0.1", g.tls_port))
+            for _ in range(3)]
+    poll(lambda: g.stat("handshaking") == 3)
+    s = socket.create_connection(("127.0.0.1", g.tls_port))
+    s.settimeout(DEADLINE)
+    s.sendall(hello())
+    assert alert(s.recv(100)) == 80    # internal_error
+    assert s.recv(100) == b""
+    try:
+        TlsCharger(g, "CP1")
+        raise AssertionError("it was let in")
+    except ssl.SSLError as e:
+        assert "INTERNAL_ERROR" in e.reason, e
+    for s in half:
+        s.close()
+    poll(lambda: g.stat("handshaking") == 0)
+    assert TlsCharger(g, "CP1").boot()["status"] == "Accepted"
+    g.ctl("deny", "add", "address", "127.0.0.1", json_=False)
+
+    def denied():
+        """Only once the workers have read the list."""
+        try:
+            TlsCharger(g, "CP2", open=False).reset()
+        except ssl.SSLError as e:
+            assert "ACCESS_DENIED" in e.reason, e
+            return True
+        return False
+    poll(denied)
+
+
+def test_a_handshake_that_is_too_slow_gets_an_alert():
+    g = gateway(tls_handshake_timeout="300ms")
+    s = socket.create_connection(("127.0.0.1", g.tls_port))
+    s.settimeout(DEADLINE)
+    s.sendall(hello()[:50])
+    assert alert(s.recv(100)) == 80
+    assert s.recv(100) == b""
+    refusal(g, "timeout")
+
+
 def test_a_client_hello_on_the_plain_port_is_named():
     g = gateway()
     s = socket.create_connection(("127.0.0.1", g.port))

@@ -150,6 +150,19 @@ refuse(struct conn *c, enum tls_reason reason, const char *detail)
         tls_reason_sentence(reason), detail[0] ? " (" : "", detail,
         detail[0] ? ")" : "");
     up_refused(c, REFUSE_tls, text);
+    if (c->busy->handshake.tls != NULL && tls_reason_alert(reason) >= 0)
+        tls_queue_alert(c, (enum record_alert)tls_reason_alert(reason));
+}
+
+void
+tls_queue_alert(struct conn *c, enum record_alert alert)
+{
+    const struct tls_job *j = c->busy->handshake.tls;
+    uint8_t               record[] = {
+                      RECORD_ALERT, 3, 1, 0, 2, 2 /* fatal */, (uint8_t)alert};
+
+    if (c->state == CONN_CLOSING && c->tls == 0 && (j == NULL || !j->spoken))
+        conn_send_wire(c, record, sizeof record);
 }
 
 static void

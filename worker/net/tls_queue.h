@@ -30,6 +30,9 @@ void tls_queue_tick(void);
 
 /* Bytes of a connection whose handshake is not done. */
 void tls_queue_input(struct conn *c, const uint8_t *p, size_t n);
+/* CLOSING, refused: an alert in plain bytes, if the handshake has sent
+ * nothing. (Behind a ServerHello of TLS 1.3 it would have to be encrypted.) */
+void tls_queue_alert(struct conn *c, enum record_alert alert);
 /* Its handshake took too long: refused. */
 void tls_queue_timed_out(struct conn *c);
 /* The connection ended during its handshake. */

@@ -15,6 +15,8 @@
 #include "net/deflate.h"
 #include "net/forwarded.h"
 #include "net/http.h"
+#include "net/record.h"
+#include "net/tls_queue.h"
 #include "base/self.h"
 #include "session/refusals.h"
 #include "session/session.h"
@@ -72,7 +74,8 @@ refuse(struct conn *c, struct refusal r, int status)
     if (status == 0)
         status = refuse_info[r.reason].status;
     refusals_add(&c->busy->handshake, &r);
-    if (status != 0)
+    bool before_tls = c->kind == LISTENER_TLS && c->tls == 0;
+    if (status != 0 && !before_tls)
         http_put_refusal(conn_out(c), status,
             status == 503       ? RETRY_AFTER_S
                 : status == 429 ? guard_retry_s()
@@ -83,6 +86,9 @@ refuse(struct conn *c, struct refusal r, int status)
     conn_pause(c, false); /* it may have waited */
     conn_finish(c);
     linger(c);
+    if (status != 0 && before_tls)
+        tls_queue_alert(
+            c, status == 503 ? ALERT_INTERNAL_ERROR : ALERT_ACCESS_DENIED);
 }
 
 void
