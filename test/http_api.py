@@ -131,6 +131,9 @@ def test_a_call_waits_for_its_outcome_and_holds_up_nobody():
     assert got["commandId"] == "x1", got
     code, got = ask(g, "POST", path + "ClearCache?timeout=x", token=admin)
     assert code == 400 and "--timeout" in got["error"]["message"], got
+    # What `ocppctl call --unchecked` does cannot be done here.
+    code, got = ask(g, "POST", path + "ChangeAvailability?unchecked=yes", '{"connectorId":0}', token=admin)
+    assert code == 200 and got["outcome"] == "invalid", got
     code, got = ask(g, "POST", path + "Nonsense", "{", token=admin)
     assert code == 200 and got["outcome"] == "invalid", got
     assert ask(g, "POST", path + "ClearCache", "x" * 200000, token=admin)[0] \

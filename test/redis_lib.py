@@ -324,6 +324,7 @@ def wrong_calls_are_told_what_is_right(r):
     refused(r, '"90s"', *f, '{"deadline":"soon"}', "Reset", "{}")
     refused(r, '"90s"', *f, '{"deadline":"2026-13-01"}', "Reset", "{}")
     refused(r, "a string", *f, '{"deadline":30}', "Reset", "{}")
+    refused(r, "unknown option unchecked", *f, '{"unchecked":"yes"}', "Reset", "{}")
     refused(r, '"fail" or "wait"', *f, '{"ifOffline":"queue"}', "Reset", "{}")
     refused(r, "printable", *f, '{"commandId":"a b"}', "Reset", "{}")
     refused(r, "OCPP action", *f, "{}", "Re set", "{}")
