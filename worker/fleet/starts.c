@@ -197,14 +197,6 @@ noted_cb(void *ctx, const struct redis_value *v)
 }
 
 void
-starts_reserve(const char *identity, size_t len, const uint64_t fp[2],
-    const char *answer, size_t n)
-{
-    if (starts_possible(identity, len) && n <= REGISTRY_ANSWER_MAX)
-        ask(identity, len, fp, answer, n, noted_cb, NULL);
-}
-
-void
 starts_stopped(const char *identity, size_t len, int32_t id)
 {
     char text[16];

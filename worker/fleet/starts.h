@@ -49,10 +49,6 @@ enum starts_found starts_look(const char *identity, size_t len,
 bool starts_ask(const char *identity, size_t len, const uint64_t fingerprint[2],
     const char *proposal, size_t n);
 
-/* Reserves an answer without waiting for the reply. */
-void starts_reserve(const char *identity, size_t len,
-    const uint64_t fingerprint[2], const char *answer, size_t n);
-
 /* The StopTransaction of that transaction is durable. Redis learns of it also
  * when the event is shipped; this is for an equal start that comes before. */
 void starts_stopped(const char *identity, size_t len, int32_t id);

@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "fleet/questions.h"
+#include "fleet/redis.h"
 #include "fleet/starts.h"
 #include "hash.h"
 #include "log.h"
@@ -16,6 +17,7 @@
 #include "session/answer.h"
 #include "session/platform.h"
 #include "session/tap.h"
+#include "session/violation.h"
 #include "base/self.h"
 
 #define CLOSE_MS 1000 /* for Redis to close a question */
@@ -149,9 +151,51 @@ answer_question(
     return true;
 }
 
+/* Writes the answer to a start. The charge point may have sent it to another
+ * gateway while the platform was asked: the answer that was given or reserved
+ * first counts. False while Redis is being asked, and as above. */
+static bool
+answer_start(
+    struct answer *a, const struct question *q, const char *text, size_t len)
+{
+    static struct starts_reply reply;
+    const char                *name = a->who.identity;
+    size_t                     n = a->who.identity_len;
+    const uint64_t            *fp = q->fingerprint;
+
+    switch (starts_look(name, n, fp, &reply)) {
+    case STARTS_NONE:
+        if (!answer_question(a, q, text, len))
+            return false;
+        if (!redis_on())
+            return true;
+        if (starts_possible(name, n) &&
+            starts_ask(name, n, fp, answer_payload.p, answer_payload.len))
+            return false;
+        a->deviations |= DEVIATION_BIT(start_unchecked);
+        return true;
+    case STARTS_PENDING:
+        return false;
+    case STARTS_DRAFT:
+    case STARTS_KNOWN:
+        a->by = "gateway";
+        break;
+    case STARTS_UNREACHABLE:
+        a->deviations |= DEVIATION_BIT(start_unchecked);
+        break;
+    case STARTS_NEW:
+    case STARTS_STOPPED:
+        break;
+    }
+    if (reply.len == 0) /* it was asked about without an answer */
+        return answer_question(a, q, text, len);
+    answer_set_remembered(a, reply.answer, reply.len);
+    return true;
+}
+
 /* Answers a question: with the platform's answer, or with the fallback if it
- * is NULL. False if that is not possible now, because the journal is full or
- * there is no transaction id. */
+ * is NULL. False if that is not possible now, because Redis is being asked, the
+ * journal is full or there is no transaction id. */
 static bool
 give(struct question *q, const char *text, size_t len)
 {
@@ -176,11 +220,10 @@ give(struct question *q, const char *text, size_t len)
     a.m = schema_find(dialects[q->protocol].schema, f.action.p, f.action.len);
     a.kind = event_kind_of(a.m, tape, f.payload_tok);
     memcpy(a.effect.fingerprint, q->fingerprint, sizeof q->fingerprint);
-    bool given = answer_question(&a, q, text, len);
-    if (given && a.m->event == EVENT_tx_started)
-        starts_reserve(a.who.identity, a.who.identity_len, q->fingerprint,
-            answer_payload.p, answer_payload.len);
-    given = given && answer_commit(&a);
+    bool given =
+        (a.m->event == EVENT_tx_started ? answer_start(&a, q, text, len)
+                                        : answer_question(&a, q, text, len)) &&
+        answer_commit(&a);
     tape_return(tape);
     if (!given)
         return false;
