@@ -392,6 +392,29 @@ def test_an_identity_may_be_in_a_credential_file_that_is_still_being_read():
     assert auth.refused(g, "NOBODY")["reason"] == "unknown"
 
 
+def test_a_key_may_be_in_a_credential_file_that_is_still_being_read():
+    shim = Shim()
+    g = gateway(shim, auth_mode="file", server_workers=1)
+    first, second = "11" * 20, "22" * 20
+    assert g.ask("auth", "add", "CP", first)[0] == 200
+
+    def status(key):
+        return auth.status(g, "CP", auth.basic("CP", bytes.fromhex(key)))
+    poll(lambda: status(first) == 101)
+    assert status(second) == 401
+    shim.hang(SYNC, "/auth")
+    adds = background(g.ask, "auth", "add", "CP", second, "--replace")
+    poll(lambda: shim.hit() > 0, what="the master to write the file")
+    shim.hang(READ, "/auth")            # the master goes on; its reading is over
+    assert adds.wait()[0] == 200
+    assert status(second) == 503
+    assert "another key" in auth.refused(g, "CP")["detail"]
+    assert auth.status(g, "CP") == 401          # it shows none
+    shim.go_on()
+    poll(lambda: status(second) == 101)
+    assert status(first) == 401
+
+
 def churn(g, fleet, n, prefix):
     """Makes lines of log: connections come and go."""
     for i in range(n):

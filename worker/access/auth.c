@@ -325,6 +325,23 @@ check_answer(const struct http_request *r, const char *name, size_t len,
     return reason;
 }
 
+/* The key that the entry holds may have been replaced in a file that is still
+ * being read: a charge point may take 401 as final. */
+static enum refuse_reason
+doubt(const struct http_request *r, const char *name, size_t len,
+    enum refuse_reason reason, const char **detail)
+{
+    struct http_password pw;
+
+    if (reason != REFUSE_wrong_key || !behind ||
+        http_basic(r->authorization, name, len, &pw) != HTTP_BASIC_OK)
+        return reason;
+    explicit_bzero(&pw, sizeof pw);
+    *detail = "the credential file has changed and is still being read; what "
+              "was read before has another key for it";
+    return REFUSE_auth_down;
+}
+
 enum refuse_reason
 auth_check(const struct http_request *r, const char *name, size_t len,
     struct auth_redis_answer *answer, const char **detail)
@@ -356,11 +373,11 @@ auth_check(const struct http_request *r, const char *name, size_t len,
     if (!e.has_key) {
         *detail = "it has no key in the credential file; `ocppctl auth add` "
                   "gives it one";
-        return REFUSE_wrong_key;
+        return doubt(r, name, len, REFUSE_wrong_key, detail);
     }
     enum refuse_reason reason = check_entry(&e, r, name, len, &shown, detail);
     explicit_bzero(&e, sizeof e);
-    return reason;
+    return doubt(r, name, len, reason, detail);
 }
 
 void
