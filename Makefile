@@ -252,6 +252,7 @@ SOAK_MINUTES ?= 120
 soak: all $(B)/fault_shim.so $(B)/scribble
 	B=$(B) test/faults.py --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
 	B=$(B) OCPPD_TEST_LONG=1 $(if $(SEED),OCPPD_TEST_SEED=$(SEED)) test/redis_story.py
+	B=$(B) OCPPD_TEST_LONG=1 test/answers.py $(if $(SEED),--seed $(SEED)) whatever_fails
 
 # Static analysis. All of it must be silent; what is switched off says why where
 # that is done: here, in .clang-tidy, or beside the line. Versions differ in
