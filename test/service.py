@@ -86,6 +86,29 @@ def test_the_init_script_reloads():
         assert c.boot()["interval"] == 7 and init.pid() == pid
 
 
+def test_the_init_script_upgrades():
+    """The pidfile names the new process, and no connection is closed; with an
+    error in the configuration nothing changes."""
+    with Sandbox() as init:
+        assert init("upgrade").returncode == 7
+        init("start")
+        c = Charger(init.g, "INIT")
+        c.boot()
+        former = init.pid()
+        r = init("upgrade")
+        assert r.returncode == 0 and "upgraded, process %d" % init.pid() in \
+            r.stdout, r
+        assert init.pid() != former and not alive(former)
+        c.call("Heartbeat")
+        former = init.pid()
+        init.write(init.g.port, "[limits]\nno_such_key = 1\n")
+        r = init("upgrade")
+        assert r.returncode != 0 and "no_such_key" in r.stdout + r.stderr, r
+        assert init.pid() == former and alive(former)
+        c.call("Heartbeat")
+        init.write(init.g.port)
+
+
 def test_the_init_script_restarts_but_not_into_an_error():
     with Sandbox() as init:
         assert init("try-restart").returncode == 0

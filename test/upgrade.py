@@ -480,6 +480,52 @@ def test_another_number_of_workers():
         g.close()
 
 
+def test_settings_of_a_restart():
+    """listen, max_connections and workers change with an upgrade; connections
+    that came by an address that is not listened to any more stay."""
+    old, new = free_port(), free_port()
+    conf = "[server]\nlisten = %s\nworkers = %d\nmax_connections = %d\n"
+    at = "127.0.0.1:%d"
+    g = Gateway(conf=conf % (at % old, 2, 100), server_listen=None,
+                server_max_connections=None)
+    g.port = old
+    points = [Charger(g, "CP%d" % i) for i in range(9)]
+    for listen, workers, most in ((at % old + " " + at % new, 3, 20),
+                                  (at % new, 1, 200), (at % new, 2, 12)):
+        with open(g.conf, "w") as f:
+            f.write(conf % (listen, workers, most))
+        report = g.upgrade()
+        assert report["connections"] == len(points) and not report["closed"]
+        assert len(g.workers()) == workers
+        for c in points:
+            c.call("Heartbeat")
+        g.port = new
+        lives(g)
+        assert (at % old in listen) == listens(old)
+    poll(lambda: g.stat("connections") == len(points))
+    more = [Charger(g, "MORE%d" % i) for i in range(12 - len(points))]
+    refused = Charger(g, "TOO-MANY", open=False)
+    assert refused.handshake().status == 503
+    for c in points + more:
+        c.call("Heartbeat")
+    # Fewer than there are: none of them is closed, new ones are refused.
+    with open(g.conf, "w") as f:
+        f.write(conf % (at % new, 2, 10))
+    assert g.upgrade()["closed"] == 0
+    for c in points + more:
+        c.call("Heartbeat")
+    refused = Charger(g, "TOO-MANY", open=False)
+    assert refused.handshake().status == 503
+
+
+def listens(port):
+    s = socket.socket()
+    try:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+    finally:
+        s.close()
+
+
 def test_an_older_program():
     """It could not read what the newer one hands over."""
     g = mixed()
