@@ -354,8 +354,8 @@ class Gateway:
     def segments(self):
         d = os.path.join(self.state_dir, "journal")
         try:
-            return sorted(os.path.join(d, n) for n in os.listdir(d)
-                          if n.endswith(".jsonl"))
+            return sorted(e.path for e in os.scandir(d)
+                          if e.name.endswith(".jsonl") and e.is_file())
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -1077,7 +1077,11 @@ def run_one(name, function):
                 print("--- log of %s, its end:\n%s" % (g.dir, text[-6000:]))
     sys.stdout.flush()
     for g in _gateways:
-        g.remove()
+        try:
+            g.remove()
+        except BaseException:
+            print("FAIL           after %s:\n%s" % (sentence, traceback.format_exc()))
+            failed = True
     return "failed" if failed else "skipped" if skipped else "passed"
 
 
