@@ -105,6 +105,22 @@ def test_the_error_codes_have_the_spelling_of_2x():
         c.close()
 
 
+def test_a_payload_of_2x_is_an_object():
+    """1.6 has null as another word for it."""
+    for validation in ("strict", "lenient"):
+        for g, c in each("NULL", ocpp_validation=validation):
+            before = g.stat("deviations", "null_field")
+            c.send('[2,"n","Heartbeat",null]')
+            got = json.loads(c.message())
+            if validation == "strict":
+                assert got[:3] == [4, "n", "FormatViolation"], got
+            else:
+                assert got[0] == 3 and g.stat("deviations", "null_field") == before + 1, got
+            c.send('[2,"a","Authorize",null]')
+            assert json.loads(c.message())[0] == 4
+            c.close()
+
+
 def test_a_send_is_an_event_and_is_not_answered():
     g = shared()
     c = Station(g, "STREAM", V21)

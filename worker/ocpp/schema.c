@@ -612,6 +612,11 @@ schema_check(const struct schema_message *m, enum schema_part part,
     case JSON_OBJECT:
         return check_object(&c, &root, o, payload);
     case JSON_NULL:
+        /* 1.6 has it as another word for {} (J 4.2.1), 2.x has it not. */
+        if ((m->flags & SCHEMA_CUSTOM_DATA) != 0 &&
+            !deviate(&c, &root, payload, DEVIATION_BIT(null_field),
+                OCPPJ_FORMATION_VIOLATION, "an object"))
+            return false;
         return o->required == 0 || check_missing(&c, &root, o, o->required);
     default:
         c.forgiving = false;
