@@ -209,6 +209,7 @@ class Gateway:
         self.deaths_expected = False  # a worker may die in this test
         self.most = {}                # of each gauge, as seen by stats()
         self.sum_before = {}
+        self.outcomes = []            # what call() has returned, for zz_schema
         self.mark = 0                 # where this process began in the log
         _gateways.append(self)
         if start:
@@ -337,7 +338,10 @@ class Gateway:
                          else json.dumps(payload))
         code, body = self.ask(*words, *options, timeout=timeout * SLOW)
         assert code in (200, 220), (code, body)
-        return json.loads(body)
+        outcome = json.loads(body)
+        if "outcome" in outcome:
+            self.outcomes.append(outcome)
+        return outcome
 
     def log(self):
         """What was logged since the last start."""
@@ -505,7 +509,8 @@ class Gateway:
                 assert not said, "%s:\n%s" % (name, said)
 
     def note_shapes(self):
-        """One event of each shape in the journal, for zz_schema."""
+        """One event of each shape in the journal, and all outcomes that call()
+        has returned, for zz_schema."""
         path = os.environ.get("OCPPD_TEST_SHAPES")
         if not path or not self.owns_dir:
             return
@@ -517,6 +522,8 @@ class Gateway:
             fcntl.flock(f, fcntl.LOCK_EX)
             for shape, line in shapes.items():
                 f.write(line + "\n")
+            for outcome in self.outcomes:
+                f.write("outcome " + json.dumps(outcome) + "\n")
             f.write("%d\n" % count)
 
     def remove(self):

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""After all other tests: every event that their journals held is valid by the
-JSON Schema that ocppd makes from its tables, and has no member that the schema
-does not name. test/run collects one event of each shape."""
+"""After all other tests: every event that their journals held, and every outcome
+of a command that they got, is valid by the JSON Schema that ocppd makes from its
+tables, and has no member that the schema does not name. test/run collects one
+event of each shape."""
 
 from lib import *
 
@@ -82,14 +83,46 @@ def test_wrong_events_are_found():
                                             "extra": 1}))
 
 
-def test_every_event_of_all_tests_is_valid():
+def test_the_shape_of_an_event_has_what_the_schema_restricts():
+    """Otherwise a wrong text could hide behind a right one of its shape."""
+    restricted = set()
+
+    def walk(node):
+        if isinstance(node, list):
+            for x in node:
+                walk(x)
+        if not isinstance(node, dict):
+            return
+        for name, part in node.get("properties", {}).items():
+            if not isinstance(part, dict):
+                continue
+            ref = part.get("$ref", "").rpartition("/")[2]
+            if {"enum", "pattern", "const"} & set(part) or "enum" in document()[
+                    "$defs"].get(ref, {}):
+                restricted.add(name)
+        for x in node.values():
+            walk(x)
+    walk(document())
+    assert len(restricted) > 8, restricted
+    assert restricted <= WORDS | set(FORMS), restricted - WORDS - set(FORMS)
+
+
+def test_every_event_and_outcome_of_all_tests_is_valid():
     path = os.environ.get("OCPPD_TEST_SHAPES")
     if not path:
         raise Skip("only after a run of all tests")
     v = validator(closed(document()))
-    count, wrong, shapes = 0, {}, {}
+    outcome = closed(dict(document()["$defs"]["outcome"]))
+    outcome = validator(dict(outcome, **{"$defs": closed(document()["$defs"])}))
+    count, wrong, shapes, outcomes = 0, {}, {}, 0
     with open(path) as f:
         for line in f:
+            if line.startswith("outcome "):
+                o = json.loads(line[len("outcome "):])
+                outcomes += 1
+                for fault in faults(outcome, o):
+                    wrong.setdefault(fault, o)
+                continue
             if not line.startswith("{"):
                 count += int(line)
                 continue
@@ -105,10 +138,11 @@ def test_every_event_of_all_tests_is_valid():
     for fault, e in wrong.items():
         print("%s\n    %s" % (fault, json.dumps(e)[:1000]))
     types = {e["eventType"] for e, _ in shapes.values()}
-    print("%d events of %d shapes and %d types" % (count, len(shapes),
-                                                   len(types)))
+    print("%d events of %d shapes and %d types, %d outcomes" % (
+        count, len(shapes), len(types), outcomes))
     assert not wrong, "%d faults" % len(wrong)
     assert count > 0 and len(types) > 10, (count, types)
+    assert outcomes > 20, outcomes
 
 
 if __name__ == "__main__":

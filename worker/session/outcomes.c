@@ -64,9 +64,10 @@ tell_client(struct call *k, uint64_t number)
     writer_str(&w, "action", k->action);
     writer_str(&w, "outcome", outcome_info[k->outcome].word);
     writer_u64(&w, "cutBytes", k->ended.len);
-    writer_str(&w, "hint",
+    writer_str(&w, "cut",
         "the answer is too long to be shown here; the event command.response "
         "has all of it");
+    writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
     writer_close(&w);
     deferred_done(number, k->request, k->outcome, cut.p, cut.len);
     buf_free(&cut);
