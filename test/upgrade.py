@@ -462,6 +462,106 @@ def test_many_connections():
     load.verify()
 
 
+HAPROXY = """
+global
+    maxconn 4500
+    %s
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+    timeout tunnel 1h
+frontend f
+    bind 127.0.0.1:%d
+    default_backend b
+backend b
+    server s 127.0.0.1:%d
+"""
+NGINX = """
+pid %s/nginx.pid; error_log stderr; worker_processes 2;
+%s
+events { worker_connections 9000; }
+http { access_log off; server { listen 127.0.0.1:%d; location / {
+    proxy_pass http://127.0.0.1:%d; proxy_http_version 1.1;
+    proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;
+    proxy_read_timeout 1h; } } }
+"""
+
+
+def reload_of(program, limit, n):
+    """Connections of n that live after the reload of a proxy, and whether
+    former processes stay."""
+    subreaper()
+    g = Gateway(server_workers=2, limits_handshakes=20000,
+                websocket_ping_interval="10s", websocket_idle_timeout="60s")
+    port, conf = free_port(), g.dir + "/proxy.conf"
+    with open(conf, "w") as f:
+        if program == "haproxy":
+            f.write(HAPROXY % ("hard-stop-after 3s" if limit else "", port, g.port))
+        else:
+            f.write(NGINX % (g.dir, "worker_shutdown_timeout 3s;" if limit else "",
+                             port, g.port))
+    words = ["haproxy", "-W", "-f", conf] if program == "haproxy" else \
+        [shutil.which("nginx"), "-c", conf]     # it executes this again
+    p = subprocess.Popen(words, stdin=subprocess.DEVNULL,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        poll(lambda: listens(port))
+        if program == "nginx":      # it ignores USR2 unless it is a daemon
+            p.wait()
+            p = Adopted(poll(lambda: int(open(g.dir + "/nginx.pid").read())))
+        sim = simulator.Fleet(g, "-n", str(n), "--version", "mixed", "-r", "1000",
+                              "--rate", "200", "-m", "Heartbeat",
+                              url="ws://127.0.0.1:%d/ocpp" % port)
+        poll(lambda: g.stat("connections") == n, timeout=DEADLINE * 4)
+        before = g.stat("accepted")
+        if program == "haproxy":
+            os.kill(p.pid, signal.SIGUSR2)
+        else:
+            os.kill(p.pid, signal.SIGUSR2)
+            poll(lambda: os.path.exists(g.dir + "/nginx.pid.oldbin"))
+            poll(lambda: len(children(p.pid)) == 3)
+            os.kill(p.pid, signal.SIGQUIT)
+        end = time.monotonic() + 8
+        while time.monotonic() < end and g.stat("accepted") < before + n:
+            time.sleep(0.2)
+        again = g.stat("accepted") - before
+        former = len(children(p.pid)) if p.poll() is None else 0
+        sim.process.kill()
+        return again, former
+    finally:
+        pids = children(p.pid)
+        for pid in pids + sum(map(children, pids), []):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        if alive(p.pid):
+            os.kill(p.pid, signal.SIGKILL)
+        p.wait()
+        g.close()
+
+
+def test_the_reload_of_haproxy_and_nginx():
+    """What happens to the same clients, said with numbers: without a limit both
+    keep their former processes for as long as the connections live, with one
+    all are closed."""
+    if not LONG:
+        raise Skip("a comparison; OCPPD_TEST_LONG=1")
+    for program in ("haproxy", "nginx"):
+        if not shutil.which(program):
+            raise Skip(program + " is not installed")
+    n = 2000
+    for program in ("haproxy", "nginx"):
+        for limit in (False, True):
+            again, former = reload_of(program, limit, n)
+            print("    %-8s %-22s %4d of %d connected again within 8 s, %d "
+                  "processes" % (program, "limit of 3 s" if limit else "no limit",
+                                 again, n, former))
+            assert again >= n if limit else again == 0
+
+
 def test_another_number_of_workers():
     for before, after in ((2, 3), (3, 1), (1, 2)):
         conf = "[server]\nworkers = %d\n"
