@@ -9,7 +9,7 @@ import simulator
 import tls
 from disk import Disk
 from lib import *
-from ocpp2 import V201
+from ocpp2 import BOTH, TOKEN, V201, Station
 from simulator import SESSIONS
 
 LONG = os.environ.get("OCPPD_TEST_LONG")
@@ -199,6 +199,30 @@ def test_counters_and_what_is_remembered_go_on():
     # What it asked for before is known.
     assert c.start(tag="T1") == t
     c.stop(t)
+
+
+def test_transaction_events_stay_known():
+    """A TransactionEvent that was sent before an upgrade, and is sent again after
+    it, has the same answer and no second event; also if the other program has
+    other structs in shared memory."""
+    for version in BOTH:
+        g = Gateway(server_workers=2)
+        c = Station(g, "KNOWN", version)
+        c.boot()
+
+        def session():
+            return [c.event("Updated" if i else "Started", "t", i, **(
+                {"idToken": TOKEN} if i % 3 == 0 else {})) for i in range(20)]
+        first = session()
+        for program in (None, OTHER, None):
+            resent = g.stat("starts_resent")
+            g.upgrade(*[program] if program else [])
+            assert session() == first
+            assert g.stat("starts_resent") == resent + 20
+        assert len([e for e in g.events(cp="KNOWN")
+                    if e["eventType"].startswith("transaction.")]) == 20
+        c.close()
+        g.close()
 
 
 def few_events(g, type):
