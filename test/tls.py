@@ -751,6 +751,61 @@ def test_gateways_share_tickets_by_a_file():
     assert not c.sock.session_reused
 
 
+def test_ticket_keys_are_rotated_under_load():
+    """A ticket is good under the current and under the former key. Messages
+    that were acknowledged meanwhile are in the journal."""
+    keys = [base64.b64encode(os.urandom(80)).decode() for _ in range(3)]
+    with tempfile.TemporaryDirectory() as d:
+        os.chmod(d, 0o755)
+
+        def store():
+            with open(d + "/new", "w") as f:
+                f.write("\n".join(keys[-3:]) + "\n")
+            os.rename(d + "/new", d + "/keys")
+        store()
+        g = gateway(tls_ticket_key_file=d + "/keys", limits_message_rate=0)
+        p = subprocess.Popen(
+            [os.path.join(B, "ocppsim"), "-u", "wss://127.0.0.1:%d/ocpp"
+             % g.tls_port, "-n", "20", "--rate", "200", "-i", "L%d", "-m",
+             "StatusNotification", "-q", "--ledger", g.dir + "/ledger"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True)
+        try:
+            poll(lambda: g.stat("events") > 200)
+            context = client(ssl.TLSVersion.TLSv1_2)
+
+            def resumes(session):
+                return TlsCharger(g, "CP1", context,
+                                  session=session).sock.session_reused
+
+            def rotate():
+                keys.append(base64.b64encode(os.urandom(80)).decode())
+                store()
+                g.ctl("reload", json_=False)
+                more = g.stat("events") + 100
+                poll(lambda: g.stat("events") > more, what="messages")
+            first = TlsCharger(g, "CP1", context).sock.session
+            rotate()
+            assert resumes(first)
+            second = TlsCharger(g, "CP1", context).sock.session
+            rotate()
+            assert resumes(second)
+            assert not resumes(first)
+            poll(lambda: g.stat("connections") == 20)
+        finally:
+            p.send_signal(signal.SIGINT)
+            out, _ = p.communicate(timeout=60 * SLOW)
+        assert g.stat("tls_bad_records") == 0
+        # The fleet's 20 connections, and those of CP1: none came again.
+        assert g.stat("accepted") == 25
+        r = subprocess.run([os.path.join(B, "ocppsim"), "verify", "--ledger",
+                            g.dir + "/ledger", "--journal",
+                            os.path.join(g.state_dir, "journal")],
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True)
+        assert r.returncode == 0, r.stdout + out
+
+
 # --- profile 3 ----------------------------------------------------------------
 
 def mutual(**settings):
