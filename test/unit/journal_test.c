@@ -269,22 +269,28 @@ retention(void)
         touch(1, i, 5); /* its own worker's business */
     for (uint64_t i = 1; i <= 3; i++)
         touch(7, i, i <= 2 ? 5 : 1); /* of no worker any more */
+    touch(8, 1, 5); /* ... its only one, which is not shipped */
     CHECK(fix_open(0, NULL));
     journal_keep(0, 4);
+    journal_keep(8, 1);
     CHECK(fix_wait(fix_append(100), 10000));
     /* slot 0: 3 of 12 old ones, as 4 is wanted; slot 7: 2 old ones. The
      * empty newest one was cut away when it was opened. */
-    CHECK(shrinks_to(20 - 1 - 3 + 1 + 3 + 1));
+    CHECK(shrinks_to(20 - 1 - 3 + 1 + 3 + 1 + 1));
     journal_keep(0, UINT64_MAX);
     fix_conf.journal_retention--; /* a change is acted upon at once */
-    CHECK(shrinks_to(20 - 1 - 12 + 1 + 3 + 1));
+    CHECK(shrinks_to(20 - 1 - 12 + 1 + 3 + 1 + 1));
     /* what is being written stays, however old */
     fix_conf.journal_retention = 0;
-    CHECK(shrinks_to(1 + 3));
-    CHECK_EQ(fix_count(&list), 4);
+    CHECK(shrinks_to(1 + 3 + 1));
+    CHECK_EQ(fix_count(&list), 5);
     CHECK_EQ(list.v[0].slot, 0);
     CHECK_EQ(list.v[1].slot, 1);
+    /* so does what is wanted */
+    CHECK_EQ(list.v[4].slot, 8);
     free(list.v);
+    journal_keep(8, UINT64_MAX);
+    CHECK(shrinks_to(1 + 3));
     journal_close();
     fix_teardown();
 }
