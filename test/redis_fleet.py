@@ -202,6 +202,26 @@ def test_redis_away_is_nothing_to_a_charge_point_and_all_is_shipped_in_order():
 
 
 @tidy
+def test_a_server_that_dies_with_a_full_window_gets_everything_again():
+    """More is under way to the server than may be unanswered: after its death
+    none of that counts as under way any more."""
+    s = redis("--appendfsync", "always")
+    g = gateway(s, "a")
+    c = Charger(g, "FULL")
+    c.boot()
+    wait_event(s.client(), "FULL", "charge_point.booted")
+    s.signal(signal.SIGSTOP)
+    for i in range(60):
+        c.call("DataTransfer", {"vendorId": "V", "data": "%d %s" % (i, "x" * 60000)})
+    poll(lambda: g.stat("redis_pending") > 0, what="batches without an answer")
+    s.kill()
+    s.start()
+    want = {e["eventId"] for e in g.events("all")}
+    poll(lambda: want <= {e["eventId"] for e in s.client().entries(EV)}, 30 * SLOW, "all events")
+    assert len(s.client().entries(EV)) == len(want)
+
+
+@tidy
 def test_a_successor_ships_on_where_its_worker_died():
     s = redis()
     r = s.client()
