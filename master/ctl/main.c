@@ -24,10 +24,12 @@ usage(FILE *to)
           "  -p         answer for Prometheus (stats, score)\n"
           "Commands:\n",
         to);
+    /* The rest of a long sentence is for those who ask about the command. */
     for (size_t i = 0; i < ctl_words_n; i++)
-        fprintf(to, "  %-15s %s\n", ctl_words[i].word, ctl_words[i].sentence);
-    fputs(
-        "`ocppctl help COMMAND` shows the usage of one, ocppctl(8) describes them.\n",
+        fprintf(to, "  %-15s %.*s\n", ctl_words[i].word,
+            (int)strcspn(ctl_words[i].sentence, ";:"), ctl_words[i].sentence);
+    fputs("`ocppctl COMMAND --help` shows the usage of one, ocppctl(8) "
+          "describes them.\n",
         to);
 }
 

@@ -26,7 +26,7 @@ struct request {
 };
 
 static bool
-take_by(struct request *q, const char *text)
+take_by(struct request *q, const char *text, bool *reported)
 {
     for (unsigned i = 0; i < 4; i++)
         if (strcmp(score_by_name[i], text) == 0) {
@@ -34,6 +34,7 @@ take_by(struct request *q, const char *text)
             return true;
         }
     ctl_bad_word("score", text);
+    *reported = true;
     return false;
 }
 
@@ -60,7 +61,7 @@ options(struct request *q, int argc, char **argv)
         {"by", required_argument, NULL, 'b'},
         {"since", required_argument, NULL, 's'},
         {"dir", required_argument, NULL, 'd'}, {NULL, 0, NULL, 0}};
-    bool good = true;
+    bool good = true, reported = false;
     int  o;
 
     optind = 0;
@@ -70,7 +71,7 @@ options(struct request *q, int argc, char **argv)
             good = take_worst(q, optarg);
             break;
         case 'b':
-            good = take_by(q, optarg);
+            good = take_by(q, optarg, &reported);
             break;
         case 's':
             good = ctl_since(optarg, &q->view.since_ms);
@@ -84,7 +85,8 @@ options(struct request *q, int argc, char **argv)
         }
     if (good && optind == argc)
         return true;
-    ctl_usage("score");
+    if (!reported)
+        ctl_usage("score");
     return false;
 }
 
