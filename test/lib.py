@@ -759,7 +759,7 @@ class Charger:
         self.sock.settimeout(left)
         try:
             some = self.sock.recv(1 << 16)
-        except ConnectionResetError:
+        except (ConnectionResetError, BrokenPipeError):     # the latter by TLS
             some = b""
         except (socket.timeout, TimeoutError):
             raise TimeoutError("nothing came")
