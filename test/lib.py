@@ -210,6 +210,7 @@ class Gateway:
         self.most = {}                # of each gauge, as seen by stats()
         self.sum_before = {}
         self.outcomes = []            # what call() has returned, for zz_schema
+        self.hidden = set()           # pids whose descriptors only root sees
         self.mark = 0                 # where this process began in the log
         _gateways.append(self)
         if start:
@@ -540,8 +541,13 @@ class Gateway:
         if inode is None:
             return None
         for w in self.workers():
-            if w["pid"] and inode in inodes(w["pid"], strict=True):
-                return w["worker"]
+            try:
+                if w["pid"] and inode in inodes(w["pid"], strict=True):
+                    return w["worker"]
+            except PermissionError:     # a process that ends looks like that
+                if w["pid"] in self.hidden:
+                    raise
+                self.hidden.add(w["pid"])
         return None
 
 
@@ -713,7 +719,7 @@ class Charger:
                     raise Skip("only root can see what a worker that holds "
                                "secrets has accepted")
                 self.open(protocols, handshake)
-                if g.show(identity)["connection"]["worker"] == worker:
+                if g.show(identity)["worker"] == worker:
                     return
                 self.close()
         else:

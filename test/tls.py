@@ -656,7 +656,7 @@ def test_a_hanging_disk_of_certificates_stops_nothing():
         install("first")
         shim = Shim()
         g = gateway(tls_certificate=d + "/cert.pem", tls_key=d + "/key.pem",
-                    env=shim.env)
+                    websocket_idle_timeout="600s", env=shim.env)
         c = TlsCharger(g, "CP1")
         c.boot()
         shim.hang(OPEN, d)
