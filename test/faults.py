@@ -131,6 +131,8 @@ class Rig:
                     "redis_session_ttl": "3s"} if redis else {}
         self.g = Gateway(conf=CONF, start=False, journal_retention="30d",
                          journal_segment_size="1MiB", log_level="info",
+                         # A witness is silent while something is waited for.
+                         websocket_idle_timeout="%dms" % (4000 * SLOW),
                          **settings,
                          env={"LD_PRELOAD": SHIM, "ASAN_OPTIONS":
                               os.environ.get("ASAN_OPTIONS", "") +
