@@ -482,8 +482,11 @@ def test_many_connections():
     said = g.stat("messages_in")
     poll(lambda: g.stat("messages_in") > said + 3000, timeout=60 * SLOW)
     got = load.end()
+    print("    %d moved, %d closed, %d ms, not accepting for %d ms; latest answer "
+          "%d ms" % (report["connections"], report["closed"], report["tookMs"],
+                     report["frozenMs"], got["latency_us"]["max"] / 1000))
+    print("    %s" % load.verify())
     assert got["latency_us"]["max"] <= 1e6 * SLOW, got["latency_us"]
-    load.verify()
 
 
 HAPROXY = """
