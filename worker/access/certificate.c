@@ -17,7 +17,7 @@
 struct awaited {
     struct awaited *next;
     cref            self;
-    char            cn[TLS_NAME_MAX];
+    char            cn[];
 };
 
 static struct awaited *chains[BUCKETS];
@@ -116,13 +116,14 @@ certificate_proves(const struct conn *c)
 static void
 await_boot(struct conn *c, const char *cn)
 {
-    struct awaited  *a = calloc(1, sizeof *a);
+    size_t           n = strlen(cn) + 1;
+    struct awaited  *a = malloc(sizeof *a + n);
     struct awaited **at = &chains[conn_index(c) % BUCKETS];
 
     if (a == NULL)
         return; /* certificate_booted() then finds none, and refuses */
     a->self = c->self;
-    snprintf(a->cn, sizeof a->cn, "%s", cn);
+    memcpy(a->cn, cn, n);
     a->next = *at;
     *at = a;
 }
