@@ -390,6 +390,11 @@ SUITES ?= bookworm trixie
 check-booted:
 	@B=$(B) test/booted/run $(SUITES)
 
+# The container recipe, by buildah instead of an engine; test/container/run has
+# what it needs.
+check-container:
+	@B=$(B) test/container/run
+
 clean:
 	rm -rf $(B)
 
@@ -417,8 +422,9 @@ help:
 	@echo 'make deb           Debian packages in $(B)/deb'
 	@echo 'make check-deb     the same, and lintian finds nothing in them'
 	@echo 'make check-booted  package, make install, init script in booted Debian 12 and 13'
+	@echo 'make check-container the container recipe, built and run by buildah'
 	@echo 'make clean'
 
-.PHONY: all clean man deps run run-tls demo bench-instructions bench-million bench-versions check check-asan check-browser check-model check-monitoring check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist deb check-deb check-booted help
+.PHONY: all clean man deps run run-tls demo bench-instructions bench-million bench-versions check check-asan check-browser check-model check-monitoring check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist deb check-deb check-booted check-container help
 .SECONDARY:
 -include $(shell find $(B) \( -path $(B)/deb -o -path $(B)/booted \) -prune -o -type f -name '*.d' -print 2>/dev/null)
