@@ -61,6 +61,7 @@ class Stopped(Shim):
         self.put(STEP_AT, bytes(64))
         self.g = g = Gateway(server_workers=2, server_drain_time="1s",
                              upgrade_patience="20s", env=self.env,
+                             ocpp_message_timeout="60s",
                              websocket_idle_timeout="5m",
                              websocket_ping_interval="45s")
         g.deaths_expected = True
