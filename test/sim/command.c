@@ -135,50 +135,33 @@ unlock_connector(struct command_call *c)
     command_status(c, connector == 1 ? "Unlocked" : "NotSupported");
 }
 
+/* --- as in 2.x, with the names of 1.6 ------------------------------------ */
+
 static void
 change_availability(struct command_call *c)
 {
-    const char *type = command_text(c, "type");
-
-    if (!command_needs(c, type != NULL))
-        return;
-    c->p->inoperative = strcmp(type, "Inoperative") == 0;
-    if (c->p->story == STORY_CHARGING) {
-        command_status(c, "Scheduled");
-        return;
-    }
-    command_status(c, "Accepted");
-    story_state(c->p, STATUS_AVAILABLE);
+    command_availability(c, "type");
 }
 
 static void
-trigger_message(struct command_call *c)
+reserve_now(struct command_call *c)
 {
-    static const struct {
-        const char *name;
-        unsigned    want;
-    } known[] = {
-        {"BootNotification", WANT_BOOT},
-        {"Heartbeat", WANT_HEARTBEAT},
-        {"StatusNotification", WANT_STATUS_1},
-        {"MeterValues", WANT_METER},
-        {"DiagnosticsStatusNotification", WANT_DIAGNOSTICS},
-        {"FirmwareStatusNotification", WANT_FIRMWARE},
-        {"LogStatusNotification", WANT_LOG},
-    };
-    const char *name = command_text(c, "requestedMessage");
-
-    if (!command_needs(c, name != NULL))
-        return;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (strcmp(known[i].name, name) == 0) {
-            c->p->wants |= (uint16_t)known[i].want;
-            command_status(c, "Accepted");
-            return;
-        }
-    }
-    command_status(c, "NotImplemented");
+    command_reserve(c, "reservationId");
 }
+
+static void
+send_local_list(struct command_call *c)
+{
+    command_list(c, "listVersion");
+}
+
+static void
+get_local_list_version(struct command_call *c)
+{
+    command_list_version(c, "listVersion");
+}
+
+/* --- configuration ------------------------------------------------------- */
 
 static void
 key_value(struct command_call *c, const char *key, bool readonly,
@@ -270,59 +253,6 @@ change_configuration(struct command_call *c)
 }
 
 static void
-reserve_now(struct command_call *c)
-{
-    struct point *p = c->p;
-    int           id = command_number(c, "reservationId", -1);
-
-    if (!command_needs(c, id >= 0))
-        return;
-    if (p->inoperative) {
-        command_status(c, "Unavailable");
-    } else if (p->story >= STORY_AUTHORIZING) {
-        command_status(c, "Occupied");
-    } else {
-        p->reservation = id + 1;
-        story_state(p, STATUS_RESERVED);
-        command_status(c, "Accepted");
-    }
-}
-
-static void
-cancel_reservation(struct command_call *c)
-{
-    struct point *p = c->p;
-    int           id = command_number(c, "reservationId", -1);
-
-    if (!command_needs(c, id >= 0))
-        return;
-    if (p->reservation != id + 1) {
-        command_status(c, "Rejected");
-        return;
-    }
-    p->reservation = 0;
-    story_state(p, STATUS_AVAILABLE);
-    command_status(c, "Accepted");
-}
-
-static void
-send_local_list(struct command_call *c)
-{
-    int version = command_number(c, "listVersion", -1);
-
-    if (!command_needs(c, version >= 0))
-        return;
-    c->p->list_version = (uint8_t)version;
-    command_status(c, "Accepted");
-}
-
-static void
-get_local_list_version(struct command_call *c)
-{
-    writer_i64(&c->w, "listVersion", c->p->list_version);
-}
-
-static void
 data_transfer(struct command_call *c)
 {
     const char *vendor = command_text(c, "vendorId"),
@@ -407,7 +337,7 @@ not_found(struct command_call *c)
 }
 
 static const struct command commands[] = {
-    {"CancelReservation", cancel_reservation},
+    {"CancelReservation", command_cancel},
     {"CertificateSigned", refuse},
     {"ChangeAvailability", change_availability},
     {"ChangeConfiguration", change_configuration},
@@ -415,7 +345,7 @@ static const struct command commands[] = {
     {"ClearChargingProfile", take},
     {"DataTransfer", data_transfer},
     {"DeleteCertificate", not_found},
-    {"ExtendedTriggerMessage", trigger_message},
+    {"ExtendedTriggerMessage", command_trigger},
     {"GetCompositeSchedule", get_composite_schedule},
     {"GetConfiguration", get_configuration},
     {"GetDiagnostics", get_diagnostics},
@@ -430,7 +360,7 @@ static const struct command commands[] = {
     {"SendLocalList", send_local_list},
     {"SetChargingProfile", take},
     {"SignedUpdateFirmware", refuse},
-    {"TriggerMessage", trigger_message},
+    {"TriggerMessage", command_trigger},
     {"UnlockConnector", unlock_connector},
     {"UpdateFirmware", update_firmware},
     {NULL, NULL},

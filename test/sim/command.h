@@ -2,7 +2,7 @@
  * command: one command of the central system, as it is being answered.
  *
  * command.c answers those of 1.6 and has what both share; command2.c answers
- * those of 2.x.
+ * those of 2.x, command_any.c those that differ in the name of a member only.
  */
 #ifndef SIM_COMMAND_H
 #define SIM_COMMAND_H
@@ -34,6 +34,13 @@ int         command_number(
 void command_status(struct command_call *c, const char *word);
 /* False, and a CALLERROR, if it is not there. */
 bool command_needs(struct command_call *c, bool there);
+/* member: the name of what the command is about, in its version. */
+void command_availability(struct command_call *c, const char *member);
+void command_reserve(struct command_call *c, const char *member);
+void command_list(struct command_call *c, const char *member);
+void command_list_version(struct command_call *c, const char *member);
+void command_cancel(struct command_call *c);
+void command_trigger(struct command_call *c);
 /* May the token be used? */
 bool command_plain(const char *token);
 /* The power goes off and comes back. reason: a word of 1.6. */

@@ -96,48 +96,30 @@ unlock_connector(struct command_call *c)
         command_status(c, evse == 1 ? "Unlocked" : "UnknownConnector");
 }
 
+/* --- as in 1.6, with the names of 2.x ------------------------------------ */
+
 static void
 change_availability(struct command_call *c)
 {
-    const char *status = command_text(c, "operationalStatus");
-
-    if (!command_needs(c, status != NULL))
-        return;
-    c->p->inoperative = strcmp(status, "Inoperative") == 0;
-    if (c->p->story == STORY_CHARGING) {
-        command_status(c, "Scheduled");
-        return;
-    }
-    command_status(c, "Accepted");
-    story_state(c->p, STATUS_AVAILABLE);
+    command_availability(c, "operationalStatus");
 }
 
 static void
-trigger_message(struct command_call *c)
+reserve_now(struct command_call *c)
 {
-    static const struct {
-        const char *name;
-        unsigned    want;
-    } known[] = {
-        {"BootNotification", WANT_BOOT},
-        {"Heartbeat", WANT_HEARTBEAT},
-        {"StatusNotification", WANT_STATUS_1},
-        {"MeterValues", WANT_METER},
-        {"FirmwareStatusNotification", WANT_FIRMWARE},
-        {"LogStatusNotification", WANT_LOG},
-    };
-    const char *name = command_text(c, "requestedMessage");
+    command_reserve(c, "id");
+}
 
-    if (!command_needs(c, name != NULL))
-        return;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (strcmp(known[i].name, name) == 0) {
-            c->p->wants |= (uint16_t)known[i].want;
-            command_status(c, "Accepted");
-            return;
-        }
-    }
-    command_status(c, "NotImplemented");
+static void
+send_local_list(struct command_call *c)
+{
+    command_list(c, "versionNumber");
+}
+
+static void
+get_local_list_version(struct command_call *c)
+{
+    command_list_version(c, "versionNumber");
 }
 
 /* --- variables ----------------------------------------------------------- */
@@ -281,57 +263,6 @@ get_report(struct command_call *c)
 /* --- others -------------------------------------------------------------- */
 
 static void
-reserve_now(struct command_call *c)
-{
-    struct point *p = c->p;
-    int           id = command_number(c, "id", -1);
-
-    if (!command_needs(c, id >= 0))
-        return;
-    if (p->inoperative) {
-        command_status(c, "Unavailable");
-    } else if (p->story >= STORY_AUTHORIZING) {
-        command_status(c, "Occupied");
-    } else {
-        p->reservation = id + 1;
-        story_state(p, STATUS_RESERVED);
-        command_status(c, "Accepted");
-    }
-}
-
-static void
-cancel_reservation(struct command_call *c)
-{
-    int id = command_number(c, "reservationId", -1);
-
-    if (!command_needs(c, id >= 0))
-        return;
-    bool there = c->p->reservation == id + 1;
-    command_status(c, there ? "Accepted" : "Rejected");
-    if (!there)
-        return;
-    c->p->reservation = 0;
-    story_state(c->p, STATUS_AVAILABLE);
-}
-
-static void
-send_local_list(struct command_call *c)
-{
-    int version = command_number(c, "versionNumber", -1);
-
-    if (!command_needs(c, version >= 0))
-        return;
-    c->p->list_version = (uint8_t)version;
-    command_status(c, "Accepted");
-}
-
-static void
-get_local_list_version(struct command_call *c)
-{
-    writer_i64(&c->w, "versionNumber", c->p->list_version);
-}
-
-static void
 data_transfer(struct command_call *c)
 {
     const char *vendor = command_text(c, "vendorId");
@@ -376,7 +307,7 @@ not_found(struct command_call *c)
 }
 
 const struct command command2_all[] = {
-    {"CancelReservation", cancel_reservation},
+    {"CancelReservation", command_cancel},
     {"CertificateSigned", refuse},
     {"ChangeAvailability", change_availability},
     {"ClearCache", take},
@@ -399,7 +330,7 @@ const struct command command2_all[] = {
     {"SetChargingProfile", take},
     {"SetNetworkProfile", take},
     {"SetVariables", set_variables},
-    {"TriggerMessage", trigger_message},
+    {"TriggerMessage", command_trigger},
     {"UnlockConnector", unlock_connector},
     {"UpdateFirmware", update_firmware},
     {NULL, NULL},

@@ -40,8 +40,8 @@ message_action(const char *name)
     return -1;
 }
 
-static void __attribute__((format(printf, 2, 3)))
-put(struct message_text *t, const char *fmt, ...)
+void
+message_put(struct message_text *t, const char *fmt, ...)
 {
     va_list ap;
 
@@ -52,8 +52,8 @@ put(struct message_text *t, const char *fmt, ...)
     t->n += (size_t)n;
 }
 
-static void
-begin(struct message_text *t)
+void
+message_begin(struct message_text *t)
 {
     t->n = t->hole = 0;
 }
@@ -61,8 +61,8 @@ begin(struct message_text *t)
 void
 message_boot(struct message_text *t, const char *serial)
 {
-    begin(t);
-    put(t,
+    message_begin(t);
+    message_put(t,
         "{\"chargePointVendor\":\"ocppd\",\"chargePointModel\":\"ocppsim\","
         "\"chargePointSerialNumber\":\"%.25s\",\"firmwareVersion\":\"1.0\","
         "\"meterType\":\"simulated\"}",
@@ -72,8 +72,8 @@ message_boot(struct message_text *t, const char *serial)
 void
 message_heartbeat(struct message_text *t)
 {
-    begin(t);
-    put(t, "{}");
+    message_begin(t);
+    message_put(t, "{}");
 }
 
 void
@@ -82,8 +82,8 @@ message_status(struct message_text *t, int connector,
 {
     static const char *const words[] = {"Available", "Preparing", "Charging",
         "Finishing", "Reserved", "Unavailable"};
-    begin(t);
-    put(t,
+    message_begin(t);
+    message_put(t,
         "{\"connectorId\":%d,\"errorCode\":\"NoError\",\"status\":\"%s\","
         "\"timestamp\":\"%s\"}",
         connector, words[status], now);
@@ -92,16 +92,16 @@ message_status(struct message_text *t, int connector,
 void
 message_authorize(struct message_text *t, const char *id_tag)
 {
-    begin(t);
-    put(t, "{\"idTag\":\"%s\"}", id_tag);
+    message_begin(t);
+    message_put(t, "{\"idTag\":\"%s\"}", id_tag);
 }
 
 void
 message_start(
     struct message_text *t, const char *id_tag, uint32_t meter, const char *now)
 {
-    begin(t);
-    put(t,
+    message_begin(t);
+    message_put(t,
         "{\"connectorId\":1,\"idTag\":\"%s\",\"meterStart\":%" PRIu32
         ",\"timestamp\":\"%s\"}",
         id_tag, meter, now);
@@ -111,14 +111,14 @@ void
 message_meter(struct message_text *t, bool bound, uint32_t meter,
     uint32_t power, const char *context, const char *now)
 {
-    begin(t);
-    put(t, "{\"connectorId\":1,");
+    message_begin(t);
+    message_put(t, "{\"connectorId\":1,");
     if (bound) {
-        put(t, "\"transactionId\":");
+        message_put(t, "\"transactionId\":");
         t->hole = t->n;
-        put(t, ",");
+        message_put(t, ",");
     }
-    put(t,
+    message_put(t,
         "\"meterValue\":[{\"timestamp\":\"%s\",\"sampledValue\":["
         "{\"value\":\"%" PRIu32 "\",\"context\":\"%s\",\"measurand\":"
         "\"Energy.Active.Import.Register\",\"unit\":\"Wh\"},"
@@ -134,10 +134,10 @@ void
 message_stop(struct message_text *t, const char *id_tag, uint32_t meter,
     const char *reason, const char *now)
 {
-    begin(t);
-    put(t, "{\"transactionId\":");
+    message_begin(t);
+    message_put(t, "{\"transactionId\":");
     t->hole = t->n;
-    put(t,
+    message_put(t,
         ",\"idTag\":\"%s\",\"meterStop\":%" PRIu32
         ",\"timestamp\":\"%s\",\"reason\":\"%s\"}",
         id_tag, meter, now, reason);
@@ -146,8 +146,8 @@ message_stop(struct message_text *t, const char *id_tag, uint32_t meter,
 void
 message_word(struct message_text *t, const char *status)
 {
-    begin(t);
-    put(t, "{\"status\":\"%s\"}", status);
+    message_begin(t);
+    message_put(t, "{\"status\":\"%s\"}", status);
 }
 
 /* --- answers ------------------------------------------------------------- */

@@ -50,6 +50,11 @@ struct message_text {
     char   p[MESSAGE_MAX];
 };
 
+/* A payload is begun, and made longer. It must fit into MESSAGE_MAX. */
+void message_begin(struct message_text *t);
+void message_put(struct message_text *t, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
 const char *message_name(enum message m);
 const char *message_subprotocol(enum message_version version);
 int         message_action(const char *name); /* -1 if there is none */

@@ -2,41 +2,19 @@
 #include "message2.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-
-#include "common/ensure.h"
-
-static void __attribute__((format(printf, 2, 3)))
-put(struct message_text *t, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    int n = vsnprintf(t->p + t->n, sizeof t->p - t->n, fmt, ap);
-    va_end(ap);
-    ensure(n >= 0 && (size_t)n < sizeof t->p - t->n);
-    t->n += (size_t)n;
-}
-
-static void
-begin(struct message_text *t)
-{
-    t->n = t->hole = 0;
-}
 
 static void
 put_text(struct message_text *t, const char *name, const char *value)
 {
     if (value != NULL)
-        put(t, ",\"%s\":\"%s\"", name, value);
+        message_put(t, ",\"%s\":\"%s\"", name, value);
 }
 
 void
 message2_boot(struct message_text *t, const char *serial)
 {
-    begin(t);
-    put(t,
+    message_begin(t);
+    message_put(t,
         "{\"reason\":\"PowerUp\",\"chargingStation\":{\"vendorName\":\"ocppd\","
         "\"model\":\"ocppsim\",\"serialNumber\":\"%.25s\","
         "\"firmwareVersion\":\"1.0\",\"modem\":{\"iccid\":"
@@ -51,15 +29,15 @@ message2_status(struct message_text *t, bool event, uint32_t number,
     static const char *const words[] = {"Available", "Occupied", "Occupied",
         "Occupied", "Reserved", "Unavailable"};
 
-    begin(t);
+    message_begin(t);
     if (!event) {
-        put(t,
+        message_put(t,
             "{\"timestamp\":\"%s\",\"connectorStatus\":\"%s\",\"evseId\":1,"
             "\"connectorId\":1}",
             now, words[status]);
         return;
     }
-    put(t,
+    message_put(t,
         "{\"generatedAt\":\"%s\",\"seqNo\":0,\"eventData\":[{\"eventId\":"
         "%" PRIu32 ",\"timestamp\":\"%s\",\"trigger\":\"Delta\","
         "\"actualValue\":\"%s\",\"eventNotificationType\":"
@@ -72,34 +50,35 @@ message2_status(struct message_text *t, bool event, uint32_t number,
 static void
 put_token(struct message_text *t, const char *token)
 {
-    put(t, "\"idToken\":{\"idToken\":\"%s\",\"type\":\"ISO14443\"}", token);
+    message_put(
+        t, "\"idToken\":{\"idToken\":\"%s\",\"type\":\"ISO14443\"}", token);
 }
 
 void
 message2_authorize(struct message_text *t, const char *token)
 {
-    begin(t);
-    put(t, "{");
+    message_begin(t);
+    message_put(t, "{");
     put_token(t, token);
-    put(t, "}");
+    message_put(t, "}");
 }
 
 static void
 put_samples(struct message_text *t, uint32_t meter, uint32_t power, bool both,
     const char *context, const char *now)
 {
-    put(t,
+    message_put(t,
         "\"meterValue\":[{\"timestamp\":\"%s\",\"sampledValue\":[{\"value\":"
         "%" PRIu32 ",\"context\":\"%s\",\"measurand\":"
         "\"Energy.Active.Import.Register\",\"unitOfMeasure\":{\"unit\":"
         "\"Wh\"}}",
         now, meter, context);
     if (both)
-        put(t,
+        message_put(t,
             ",{\"value\":%" PRIu32 ".0,\"context\":\"%s\",\"measurand\":"
             "\"Power.Active.Import\",\"unitOfMeasure\":{\"unit\":\"W\"}}",
             power, context);
-    put(t, "]}]");
+    message_put(t, "]}]");
 }
 
 void
@@ -107,8 +86,8 @@ message2_tx(struct message_text *t, const struct message2_tx *tx)
 {
     static const char *const kinds[] = {"Started", "Updated", "Ended"};
 
-    begin(t);
-    put(t,
+    message_begin(t);
+    message_put(t,
         "{\"eventType\":\"%s\",\"timestamp\":\"%s\",\"triggerReason\":\"%s\","
         "\"seqNo\":%" PRIu32 ",\"transactionInfo\":{\"transactionId\":\"%s\"",
         kinds[tx->kind - MESSAGE_TX_STARTED], tx->now, tx->trigger, tx->seq,
@@ -116,29 +95,29 @@ message2_tx(struct message_text *t, const struct message2_tx *tx)
     put_text(t, "chargingState", tx->state);
     put_text(t, "stoppedReason", tx->reason);
     if (tx->remote >= 0)
-        put(t, ",\"remoteStartId\":%" PRId64, tx->remote);
-    put(t, "}");
+        message_put(t, ",\"remoteStartId\":%" PRId64, tx->remote);
+    message_put(t, "}");
     if (tx->offline)
-        put(t, ",\"offline\":true");
+        message_put(t, ",\"offline\":true");
     if (tx->plugged)
-        put(t, ",\"evse\":{\"id\":1,\"connectorId\":1}");
+        message_put(t, ",\"evse\":{\"id\":1,\"connectorId\":1}");
     if (tx->token != NULL) {
-        put(t, ",");
+        message_put(t, ",");
         put_token(t, tx->token);
     }
-    put(t, ",");
+    message_put(t, ",");
     put_samples(t, tx->meter, tx->power, true, tx->context, tx->now);
-    put(t, "}");
+    message_put(t, "}");
 }
 
 void
 message2_meter(struct message_text *t, uint32_t meter, const char *context,
     const char *now)
 {
-    begin(t);
-    put(t, "{\"evseId\":1,");
+    message_begin(t);
+    message_put(t, "{\"evseId\":1,");
     put_samples(t, meter, 0, false, context, now);
-    put(t, "}");
+    message_put(t, "}");
 }
 
 /* --- variables ----------------------------------------------------------- */
@@ -168,24 +147,24 @@ message2_report(struct message_text *t, int32_t request, unsigned part,
 
     if (!more)
         to = message2_variable_count;
-    begin(t);
-    put(t,
+    message_begin(t);
+    message_put(t,
         "{\"requestId\":%" PRId32 ",\"generatedAt\":\"%s\",\"seqNo\":%u,"
         "\"tbc\":%s,\"reportData\":[",
         request, now, part, more ? "true" : "false");
     for (unsigned i = from; i < to; i++) {
         const struct message2_variable *v = &message2_variables[i];
-        put(t,
+        message_put(t,
             "%s{\"component\":{\"name\":\"%s\"},\"variable\":{\"name\":\"%s\"},"
             "\"variableAttribute\":[{",
             i > from ? "," : "", v->component, v->variable);
         if (!v->writeonly)
-            put(t, "\"value\":\"%s\",", values[i]);
-        put(t, "\"mutability\":\"%s\"}]}",
+            message_put(t, "\"value\":\"%s\",", values[i]);
+        message_put(t, "\"mutability\":\"%s\"}]}",
             v->readonly        ? "ReadOnly"
                 : v->writeonly ? "WriteOnly"
                                : "ReadWrite");
     }
-    put(t, "]}");
+    message_put(t, "]}");
     return more;
 }
