@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "hex.h"
 #include "ensure.h"
 #include "file.h"
 
@@ -41,22 +42,13 @@ authfile_path(const struct config *c, char out[AUTHFILE_PATH_MAX])
 
 /* --- keys ---------------------------------------------------------------- */
 
-static int
-digit(uint8_t c)
-{
-    return c >= '0' && c <= '9' ? c - '0'
-        : c >= 'a' && c <= 'f'  ? c - 'a' + 10
-        : c >= 'A' && c <= 'F'  ? c - 'A' + 10
-                                : -1;
-}
-
 bool
 authfile_unhex(const uint8_t *in, size_t len, uint8_t *out, size_t *n)
 {
     if (len == 0 || len % 2 != 0)
         return false;
     for (size_t i = 0; i < len; i += 2) {
-        int h = digit(in[i]), l = digit(in[i + 1]);
+        int h = hex_digit(in[i]), l = hex_digit(in[i + 1]);
         if (h < 0 || l < 0)
             return false;
         out[i / 2] = (uint8_t)(h << 4 | l);

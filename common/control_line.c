@@ -158,6 +158,8 @@ control_line_error_text(enum control_line_error e)
 void
 control_line_quote(struct buf *out, const char *word)
 {
+    static const char escaped[] = "\"\\\n\r\t", letters[] = "\"\\nrt";
+
     if (strpbrk(word, "\n\r\t'") == NULL) {
         buf_addc(out, '\'');
         buf_adds(out, word);
@@ -166,25 +168,10 @@ control_line_quote(struct buf *out, const char *word)
     }
     buf_addc(out, '"');
     for (; *word != '\0'; word++) {
-        switch (*word) {
-        case '"':
-            buf_adds(out, "\\\"");
-            break;
-        case '\\':
-            buf_adds(out, "\\\\");
-            break;
-        case '\n':
-            buf_adds(out, "\\n");
-            break;
-        case '\r':
-            buf_adds(out, "\\r");
-            break;
-        case '\t':
-            buf_adds(out, "\\t");
-            break;
-        default:
-            buf_addc(out, *word);
-        }
+        const char *at = strchr(escaped, *word);
+        if (at != NULL)
+            buf_addc(out, '\\');
+        buf_addc(out, at != NULL ? letters[at - escaped] : *word);
     }
     buf_addc(out, '"');
 }

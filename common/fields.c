@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "hex.h"
 #include "ensure.h"
 
 /* --- writing --------------------------------------------------------------- */
@@ -92,15 +93,6 @@ fields_put_list(struct buf *out, const char *key, const uint64_t *v, unsigned n)
 }
 
 /* --- reading --------------------------------------------------------------- */
-
-static int
-hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0'
-        : c >= 'A' && c <= 'F'  ? c - 'A' + 10
-        : c >= 'a' && c <= 'f'  ? c - 'a' + 10
-                                : -1;
-}
 
 /* In place: what is decoded is never longer. */
 static bool

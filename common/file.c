@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hex.h"
+
 enum file_result
 file_read(const char *path, struct buf *text, struct buf *why)
 {
@@ -203,15 +205,6 @@ file_put_word(struct buf *out, const char *p, size_t n)
     }
 }
 
-static int
-digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0'
-        : c >= 'a' && c <= 'f'  ? c - 'a' + 10
-        : c >= 'A' && c <= 'F'  ? c - 'A' + 10
-                                : -1;
-}
-
 bool
 file_get_word(const char *word, size_t n, char *out, size_t max, size_t *len)
 {
@@ -220,8 +213,8 @@ file_get_word(const char *word, size_t n, char *out, size_t max, size_t *len)
     for (size_t i = 0; i < n; i++) {
         char c = word[i];
         if (c == '%') {
-            int h = i + 2 < n ? digit(word[i + 1]) : -1;
-            int l = i + 2 < n ? digit(word[i + 2]) : -1;
+            int h = i + 2 < n ? hex_digit(word[i + 1]) : -1;
+            int l = i + 2 < n ? hex_digit(word[i + 2]) : -1;
             if (h < 0 || l < 0)
                 return false;
             c = (char)(h << 4 | l);

@@ -8,21 +8,10 @@
 
 #include "net/http.h"
 #include "base64.h"
+#include "hex.h"
 #include "utf8.h"
 
 #define CREDENTIALS_MAX 8192 /* characters of base64 */
-
-static int
-hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 /* Cuts the next segment off a path, with the slashes in front of it; false
  * if there is none. */
@@ -66,8 +55,8 @@ http_identity(struct http_span path, const char *prefix, size_t max, char *out,
     for (size_t i = 0; i < a.n; i++) {
         char c = a.p[i];
         if (c == '%') {
-            int h = i + 2 < a.n ? hex(a.p[i + 1]) : -1;
-            int l = i + 2 < a.n ? hex(a.p[i + 2]) : -1;
+            int h = i + 2 < a.n ? hex_digit(a.p[i + 1]) : -1;
+            int l = i + 2 < a.n ? hex_digit(a.p[i + 2]) : -1;
             if (h < 0 || l < 0)
                 return HTTP_ID_ESCAPE;
             c = (char)(h << 4 | l);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <openssl/err.h>
 
+#include "hex.h"
 #include "ensure.h"
 
 static BIO_METHOD *method; /* one for all handshakes */
@@ -107,15 +108,6 @@ make_method(void)
 
 /* --- what OpenSSL reports ------------------------------------------------ */
 
-static int
-unhex(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0'
-        : c >= 'a' && c <= 'f'  ? c - 'a' + 10
-        : c >= 'A' && c <= 'F'  ? c - 'A' + 10
-                                : -1;
-}
-
 /* "LABEL client_random secret", all in hexadecimal. It is never written
  * anywhere. OpenSSL prints each byte by itself, which for the five secrets of
  * a handshake is 8 % of it; so this is set only while secrets are derived that
@@ -137,7 +129,7 @@ keylog_cb(const SSL *ssl, const char *line)
     if (n > sizeof h->secret[0])
         return;
     for (size_t i = 0; i < n; i++) {
-        int a = unhex(p[2 * i]), b = unhex(p[2 * i + 1]);
+        int a = hex_digit(p[2 * i]), b = hex_digit(p[2 * i + 1]);
         if (a < 0 || b < 0)
             return;
         h->secret[which][i] = (uint8_t)(a << 4 | b);
