@@ -121,6 +121,14 @@ helper_submit(struct helper *h, struct helper_job *job)
     return fits;
 }
 
+bool
+helper_run(struct helper_job *job)
+{
+    job->work(job);
+    job->done(job);
+    return true;
+}
+
 void
 helper_finish(void)
 {

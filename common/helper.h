@@ -57,6 +57,10 @@ int helper_open(void);
  * (logged once): the job was not taken, and the caller tries again later. */
 bool helper_submit(struct helper *h, struct helper_job *job);
 
+/* Runs work() and done() at once, in the caller's thread: before the loop,
+ * where waiting harms nothing. Returns true, as helper_submit() does. */
+bool helper_run(struct helper_job *job);
+
 /* Calls done() of each finished job. */
 void helper_finish(void);
 

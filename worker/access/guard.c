@@ -155,14 +155,11 @@ load_denied(bool here)
     l->why = (struct buf)BUF_INIT(16384);
     l->version = self.shm->deny_version;
     denyfile_path(&self.conf, l->path);
-    if (here) {
-        load_work(&l->h);
-        load_done(&l->h);
-        return;
-    }
-    loading = helper_submit(&helper, &l->h);
-    if (!loading)
+    loading = true;
+    if (!(here ? helper_run(&l->h) : helper_submit(&helper, &l->h))) {
+        loading = false;
         free(l);
+    }
 }
 
 bool
