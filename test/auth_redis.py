@@ -101,7 +101,7 @@ def test_the_function_takes_what_ocppctl_hashes_and_nothing_else():
 
 
 @fleet.tidy
-def test_something_else_than_a_key_in_redis_lets_nobody_in():
+def test_something_else_than_a_key_in_redis_lets_no_charge_point_in():
     s = fleet.redis()
     r = s.client()
     g = gateway(s)
@@ -115,7 +115,7 @@ def test_something_else_than_a_key_in_redis_lets_nobody_in():
 
 
 @fleet.tidy
-def test_while_redis_is_away_who_was_here_before_comes_in_with_its_key():
+def test_while_redis_is_away_a_charge_point_that_was_here_before_comes_in_with_its_key():
     s = fleet.redis()
     r = s.client()
     g = gateway(s, server_workers=2)
@@ -165,7 +165,7 @@ def test_what_redis_took_back_opens_nothing_while_it_is_away():
 
 
 @fleet.tidy
-def test_remember_0_lets_nobody_in_while_redis_is_away():
+def test_remember_0_lets_no_charge_point_in_while_redis_is_away():
     s = fleet.redis()
     r = s.client()
     g = gateway(s, auth_remember="0s")
@@ -213,7 +213,7 @@ def test_a_silent_redis_delays_a_handshake_and_nothing_else():
 
 
 @fleet.tidy
-def test_what_is_said_right_behind_the_request_is_kept():
+def test_bytes_right_behind_the_request_are_kept():
     s = fleet.redis()
     g = gateway(s)
     allow(s.client(), "CP1")

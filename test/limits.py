@@ -95,7 +95,7 @@ def test_so_many_handshakes_at_a_time():
     assert Charger(g, "CP1").boot()
 
 
-def test_accepting_is_paced_and_nobody_is_lost():
+def test_accepting_is_paced_and_no_client_is_lost():
     g = Gateway(limits_accept_rate=100, server_workers=1)
     began = time.monotonic()
     all = [Charger(g, "CP%d" % i, open=False) for i in range(80)]

@@ -22,6 +22,7 @@ def text(name):
         raise Skip("mandoc is not installed")
     r = subprocess.run(["mandoc", "-T", "utf8", "-O", "width=500", page(name)],
                        stdout=subprocess.PIPE, text=True)
+    assert len(r.stdout) > 1000, (name, r)
     return re.sub(".\x08", "", r.stdout)
 
 

@@ -101,7 +101,7 @@ def test_a_ping_that_cannot_leave_at_once_is_skipped_and_counted():
     c.reset()
 
 
-def test_the_round_trip_of_a_ping_is_told():
+def test_the_round_trip_of_a_ping_is_reported():
     g = Gateway(server_workers="1")
     c = Charger(g, "RTT")
 

@@ -77,7 +77,7 @@ def test_a_balancer_must_send_the_header():
     assert r.status == 400
 
 
-def test_nobody_else_may_send_one():
+def test_no_other_client_may_send_one():
     g = Gateway(server_proxy_from="192.0.2.0/24")
     for header in (v1("192.0.2.1"), v2("192.0.2.1")):
         c, r = connect(g, "CP1", header)
@@ -133,7 +133,7 @@ def test_an_http_proxy_names_the_client():
     assert one["reason"] == "no_proxy_header", one
 
 
-def test_nobody_else_names_another_client():
+def test_no_other_client_names_another_one():
     # Neither a client itself, nor one behind a PROXY header.
     g = Gateway()
     got = through(g, "CP1", ("X-Forwarded-For", "192.0.2.1"))
@@ -198,7 +198,7 @@ def test_a_wrong_range_is_an_error_of_the_configuration():
     assert "10.0.0.0/33 is no range of addresses" in r.stderr, r.stderr
 
 
-def test_a_reload_changes_who_may_send_one():
+def test_a_reload_changes_which_clients_may_send_one():
     conf = open(os.path.join(ROOT, "conf/test.conf")).read()
     g = Gateway(conf=conf)
     c, r = connect(g, "CP1", v1("192.0.2.1"))

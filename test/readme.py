@@ -91,14 +91,20 @@ def test_the_command_for_real_charge_points_is_accepted():
 def test_the_tour_names_files_and_folders_that_exist():
     with open(ROOT + "/README.md") as f:
         text = f.read().split("## Reading the source")[1]
-    folder = None
+    folder, tour = None, []
     for l in text.splitlines():
         m = re.match(r"( {4}| {8})(\w+)/ ", l)
         if m:
             folder = m[2] if len(m[1]) == 4 else folder
-            path = m[2] if len(m[1]) == 4 else folder + "/" + m[2]
-            assert os.path.isdir(os.path.join(ROOT, path)), path
-    for path in re.findall(r"`([a-z]+/[\w/.-]+)`", text):
+            tour.append(m[2] if len(m[1]) == 4 else folder + "/" + m[2])
+    there = ["master", "worker", "common", "test", "scripts"]
+    for folder in ("master", "worker"):
+        with os.scandir(os.path.join(ROOT, folder)) as entries:
+            there += [folder + "/" + e.name for e in entries if e.is_dir()]
+    assert sorted(tour) == sorted(there), set(tour) ^ set(there)
+    paths = re.findall(r"`([a-z]+/[\w/.-]+)`", text)
+    assert len(paths) > 10, paths
+    for path in paths:
         assert os.path.exists(os.path.join(ROOT, path)), path
 
 

@@ -405,7 +405,7 @@ def test_sessions_of_a_dead_node_are_lost_and_commands_wait_for_the_next():
 
 
 @tidy
-def test_two_gateways_of_one_name_are_told_apart_in_the_log():
+def test_two_gateways_of_one_name_are_reported_in_the_log():
     s = redis()
     first = gateway(s, "same")
     gateway(s, "same")
@@ -613,7 +613,7 @@ def test_requests_are_counted_until_they_are_answered():
 
 
 @tidy
-def test_a_stopped_redis_drops_nobody_and_the_platforms_answers_fall_back():
+def test_a_stopped_redis_drops_no_connection_and_the_platforms_answers_fall_back():
     s = redis()
     r = s.client()
     g = gateway(s, "a", answers_Authorize="platform")
@@ -874,7 +874,7 @@ def test_two_gateways_of_one_name_are_noticed_and_lose_nothing():
 
 
 @tidy
-def test_what_waits_and_who_is_online_are_one_function_each():
+def test_what_waits_and_what_is_online_are_one_function_each():
     s = redis()
     r = s.client()
     g = gateway(s, "a")

@@ -129,7 +129,7 @@ def test_a_broken_configuration_changes_nothing_and_names_the_line():
     assert g.run("health").returncode == 0
 
 
-def test_what_needs_a_restart_is_said_and_stays():
+def test_what_needs_a_restart_is_reported_and_stays():
     g = Gateway(conf=CONF)
     c = Charger(g, "RESTART")
     write(g, CONF.replace("workers = 2", "workers = 3\nmax_connections = 7")
@@ -175,7 +175,7 @@ def test_settings_for_fresh_connections_leave_the_others_alone():
     c.boot()
 
 
-def test_many_reloads_under_load_disturb_nobody():
+def test_many_reloads_under_load_disturb_no_connection():
     g = Gateway(conf=CONF)
     c = Charger(g, "LOAD")
     stop = threading.Event()

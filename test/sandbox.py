@@ -46,7 +46,7 @@ def test_workers_and_admin_have_no_way_to_more_rights():
         assert rights(s["CapBnd"]) <= NEEDED, s["CapBnd"]
 
 
-def test_started_by_root_workers_are_somebody_else():
+def test_started_by_root_workers_run_as_another_user():
     if os.geteuid() != 0:
         raise Skip("only root can become another user")
     g = Gateway(server_user="nobody", auth_mode="file", server_workers=1,

@@ -498,7 +498,7 @@ def test_a_worker_without_a_free_descriptor_can_say_so_to_syslog():
             c.close()
 
 
-def test_a_syslogd_that_takes_nothing_holds_nobody_up():
+def test_a_syslogd_that_takes_nothing_holds_nothing_up():
     with Syslog() as log:
         g = Gateway(log_target="syslog", server_workers="1")
         worker = g.worker_pid(0)

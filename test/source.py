@@ -65,7 +65,7 @@ def test_no_test_hides_a_module_of_python():
     assert not hidden, hidden
 
 
-def test_a_mistake_in_the_schema_is_told_with_its_line():
+def test_a_mistake_in_the_schema_is_reported_with_its_line():
     with open(os.path.join(ROOT, "worker/ocpp/ocpp16.schema")) as f:
         lines = f.read().splitlines()
     at = next(i for i, l in enumerate(lines) if "connectorId" in l)

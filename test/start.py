@@ -76,7 +76,7 @@ def test_the_configuration_of_the_container_is_right_with_and_without_redis():
         assert r.returncode == 0, (env, r)
 
 
-def test_errors_are_told_with_file_line_and_remedy_and_78():
+def test_errors_are_reported_with_file_line_and_remedy_and_78():
     for text, line, words in (
             ("[server]\nworkers = many\n", 2, "server.workers = many"),
             ("[server]\n\nworker = 2\n", 3, "did you mean workers"),
@@ -135,7 +135,7 @@ def test_after_a_kill_of_the_master_the_next_start_waits_for_its_workers():
     assert "another ocppd uses it, process %d" % g.pid in r.stderr, r
 
 
-def test_all_errors_are_told_not_only_the_first():
+def test_all_errors_are_reported_not_only_the_first():
     r, name = with_conf("[server]\na = 1\nb = 2\n[x]\nc = 3\n")
     assert r.returncode == 78
     assert [":%d: " % n in r.stderr for n in (2, 3, 4)] == [True] * 3, r.stderr
@@ -208,7 +208,7 @@ def test_a_pid_file_left_over_from_a_crash_is_no_obstacle():
     Charger(g).boot()
 
 
-def test_what_cannot_be_set_up_is_told_and_not_started_and_t_refuses_it_too():
+def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too():
     cases = [
         (dict(server_state_dir="/etc/passwd/nowhere"), "/etc/passwd/nowhere"),
         (dict(server_control="/etc/passwd/nowhere/x.sock"), "/etc/passwd/nowhere"),
@@ -262,7 +262,8 @@ def test_in_the_background_the_command_returns_when_it_is_ready():
     pid = int(open(g.dir + "/pid").read())
     try:
         assert g.tell("status")["pid"] == pid
-        assert all(w["state"] == "ready" for w in g.workers())
+        states = {w["state"] for w in g.workers()}
+        assert states == {"ready"}, states
         Charger(g).boot()
         assert os.getsid(pid) != os.getsid(0)
         with open("/proc/%d/stat" % pid) as f:
@@ -285,7 +286,7 @@ def test_a_start_fails_if_its_workers_cannot_work():
             assert r.returncode == 1 and "cannot start: worker" in r.stderr, r
 
 
-def test_in_the_background_a_failure_is_told_too():
+def test_in_the_background_a_failure_is_reported_too():
     g = Gateway(start=False)
     g.settings["server_state_dir"] = "/proc/nowhere"
     r = subprocess.run(g.command() + ["-d"], timeout=DEADLINE,
@@ -360,7 +361,7 @@ def test_a_drain_waits_for_a_charge_point_that_does_not_answer_the_close():
     assert not re.search(r"did not end in time|killed", g.log()), g.log()
 
 
-def test_a_draining_gateway_takes_nobody_new():
+def test_a_draining_gateway_takes_no_new_connection():
     g = Gateway(server_drain_time="3s")
     c = [Charger(g, "DR%d" % i) for i in range(4)]
     half = Charger(g, "HALF", open=False)
@@ -446,7 +447,7 @@ def test_no_process_is_left_behind():
         poll(lambda: not alive(p))
 
 
-def test_a_service_manager_is_told():
+def test_a_service_manager_is_notified():
     d = tempfile.mkdtemp()
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     s.bind(d + "/notify")

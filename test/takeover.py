@@ -57,7 +57,7 @@ def test_names_made_to_collide_cost_no_more_than_others():
         c.sock.close()
 
 
-def test_the_events_tell_who_replaced_whom():
+def test_the_events_name_the_connection_that_was_replaced_and_its_successor():
     g = shared(server_workers="2")
     old = Charger(g, "TELL", worker=0)
     new = Charger(g, "TELL", worker=1)

@@ -189,7 +189,7 @@ def test_pings_are_answered_with_their_bytes():
     c.close()
 
 
-def test_a_pong_nobody_asked_for_does_no_harm():
+def test_a_pong_without_a_ping_does_no_harm():
     g = shared()
     c = Charger(g, "UNSOLICITED")
     c.send("abc", PONG)

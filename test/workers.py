@@ -196,7 +196,7 @@ def test_without_the_master_workers_drain_and_exit():
     Charger(g, "ORPHAN0").boot()
 
 
-def test_a_worker_that_is_stopped_is_told_by_health():
+def test_a_worker_that_is_stopped_is_reported_by_health():
     g = Gateway(server_workers="2")
     pid = g.worker_pid(1)
     os.kill(pid, signal.SIGSTOP)
