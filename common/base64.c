@@ -57,8 +57,8 @@ base64_encode(const void *p, size_t n, char *out)
             (n > 1 ? (uint32_t)from[1] << 8 : 0) | (n > 2 ? from[2] : 0u);
         *out++ = digits[v >> 18];
         *out++ = digits[v >> 12 & 63];
-        *out++ = n > 1 ? digits[v >> 6 & 63] : '=';
-        *out++ = n > 2 ? digits[v & 63] : '=';
+        *out++ = (char)(n > 1 ? digits[v >> 6 & 63] : '=');
+        *out++ = (char)(n > 2 ? digits[v & 63] : '=');
         n -= n < 3 ? n : 3;
     }
     *out = '\0';

@@ -125,6 +125,8 @@ put_text(char *out, size_t at, const char *text)
 {
     size_t n = strlen(text);
 
+    /* Answers have a length and no NUL.
+     * NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(out + at, text, n);
     return at + n;
 }
@@ -280,7 +282,8 @@ put(const struct table *t, int i, uint64_t fp0, uint64_t second, uint64_t third,
     word[1] = WRITING;
     if (has_text(second, third)) {
         t->answers->of[i].len = (uint16_t)len;
-        memmove(t->answers->of[i].text, answer, len);
+        if (len > 0)
+            memmove(t->answers->of[i].text, answer, len);
     }
     word[2] = third;
     word[0] = check_word(t, i, fp0, second, third);

@@ -39,14 +39,11 @@ command_status(struct command_call *c, const char *word)
     writer_str(&c->w, "status", word);
 }
 
-bool
-command_needs(struct command_call *c, bool there)
+void
+command_lacks(struct command_call *c)
 {
-    if (!there)
-        c->error = c->p->version == VERSION_16
-            ? "OccurenceConstraintViolation"
-            : "OccurrenceConstraintViolation";
-    return there;
+    c->error = c->p->version == VERSION_16 ? "OccurenceConstraintViolation"
+                                           : "OccurrenceConstraintViolation";
 }
 
 /* It goes into payloads as it is. */

@@ -32,8 +32,18 @@ const char *command_text(const struct command_call *c, const char *name);
 int         command_number(
             const struct command_call *c, const char *name, int otherwise);
 void command_status(struct command_call *c, const char *word);
+/* Answers with a CALLERROR: a member that must be there is not. */
+void command_lacks(struct command_call *c);
+
 /* False, and a CALLERROR, if it is not there. */
-bool command_needs(struct command_call *c, bool there);
+static inline bool
+command_needs(struct command_call *c, bool there)
+{
+    if (!there)
+        command_lacks(c);
+    return there;
+}
+
 /* member: the name of what the command is about, in its version. */
 void command_availability(struct command_call *c, const char *member);
 void command_reserve(struct command_call *c, const char *member);

@@ -122,7 +122,7 @@ struct json_name {
 
 #define JSON_NAME(s)                                                           \
     {                                                                          \
-        s, sizeof s - 1                                                        \
+        (s), sizeof(s) - 1                                                     \
     }
 
 /* json_member() for several names in one pass: value[k] becomes the index of
