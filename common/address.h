@@ -10,6 +10,8 @@
 
 #define ADDRESS_LEN 64 /* of the text, with its NUL */
 
+/* addr: 16 bytes in network order, an IPv4 address as
+ * ::ffff:a.b.c.d. port: in host order. */
 void address_pack(
     const struct sockaddr_storage *ss, uint64_t addr[2], uint16_t *port);
 

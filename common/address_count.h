@@ -40,6 +40,7 @@ struct address_count_place {
     uint16_t cell[ADDRESS_COUNT_ROWS];
 };
 
+/* Bytes for that many worker slots; init, once, on memory that is zero. */
 size_t address_count_size(unsigned slots, uint64_t max_connections);
 void   address_count_init(
       struct address_count *w, unsigned slots, uint64_t max_connections);
@@ -48,6 +49,7 @@ void   address_count_init(
 struct address_count_place address_count_find(
     const struct address_count *w, unsigned kind, const uint64_t addr[2]);
 
+/* A connection of the slot has begun, or has ended. */
 void address_count_enter(
     struct address_count *w, unsigned slot, struct address_count_place p);
 void address_count_leave(

@@ -21,14 +21,17 @@ struct cidr {
  * False if the text is no range. */
 bool cidr_parse(const char *text, struct cidr *out);
 
+/* addr: as of address_pack(), as everywhere below. */
 bool cidr_has(const struct cidr *c, const uint64_t addr[2]);
 
 /* The network of an address: bits of an IPv4 address, or of an IPv6 one. */
 struct cidr cidr_around(const uint64_t addr[2], unsigned four, unsigned six);
 
+/* An IPv4 address; one of 127.0.0.0/8 or ::1. */
 bool cidr_is_four(const uint64_t addr[2]);
 bool cidr_is_loopback(const uint64_t addr[2]);
 
+/* As cidr_parse() takes it. */
 void cidr_text(const struct cidr *c, char out[CIDR_LEN]);
 
 #endif

@@ -76,6 +76,7 @@ bool knob_parse(
 /* Appends the value as it is written in the file. */
 void knob_print(enum conf_knob k, const struct config *c, struct buf *out);
 
+/* Whether two configurations have the same value; copies one value. */
 bool knob_same(
     enum conf_knob k, const struct config *a, const struct config *b);
 void knob_copy(enum conf_knob k, struct config *to, const struct config *from);

@@ -39,6 +39,7 @@ struct penalty {
     _Atomic uint64_t row[];
 };
 
+/* Bytes of the table; init, once, on memory that is zero. */
 size_t penalty_size(uint64_t max_connections);
 void   penalty_init(struct penalty *t, uint64_t max_connections);
 

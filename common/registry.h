@@ -110,12 +110,14 @@ struct registry_claim {
     uint16_t former_port;
 };
 
+/* Bytes for that many entries; init, once, on memory that is zero. */
 size_t registry_size(uint32_t capacity);
 void   registry_init(struct registry *r, uint32_t capacity);
 
 /* In a child of the process that made it, which has mapped it elsewhere. */
 void registry_attach(const struct registry *r, uint32_t capacity);
 
+/* entry: an index below the capacity. Entries never move. */
 struct registry_entry *registry_at(struct registry *r, uint32_t entry);
 
 /* Makes (slot, index) the owner of the identity. sequence: where

@@ -48,6 +48,7 @@ struct score;
 struct score *score_new(uint32_t max_points);
 void          score_free(struct score *s);
 
+/* Counts an event of the journal; a line of another kind changes nothing. */
 void score_add(struct score *s, const struct journal_line *line);
 
 /* Adds all events of a journal's folder between since_ms (wall clock) and the

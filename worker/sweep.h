@@ -12,6 +12,7 @@
 
 #define SWEEP_TICK_MS 50
 
+/* Once, when the connections can be used. */
 void sweep_start(void);
 
 #endif

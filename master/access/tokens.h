@@ -26,6 +26,7 @@ enum tokens_role { TOKENS_NONE, TOKENS_READ, TOKENS_ADMIN };
  * stay in force. */
 bool tokens_read(struct buf *why);
 
+/* The role of a token as a client has sent it; TOKENS_NONE if it is unknown. */
 enum tokens_role tokens_judge(const char *token);
 
 /* False with a sentence. out: the token, shown once. */
@@ -35,6 +36,7 @@ bool tokens_remove(const char *name, bool *was_there, struct buf *why);
 /* The i-th; false behind the last. */
 bool tokens_at(unsigned i, const char **name, enum tokens_role *role);
 
+/* "read", "admin", or "-" for TOKENS_NONE. */
 const char *tokens_role_name(enum tokens_role role);
 
 #endif

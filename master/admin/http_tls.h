@@ -12,6 +12,7 @@
 #include <gnutls/abstract.h>
 #include <stdbool.h>
 
+/* Once, in the admin process, before the server starts. */
 void http_tls_begin(void);
 
 /* Takes the certificates of a bundle (tls_bundle.h). What cannot be used is

@@ -37,10 +37,10 @@ void command_run(struct client *c, int argc, char **argv);
 /* The waiter of a client of `call`, 0 for none. */
 struct pending_calls_waiter call_waiter(uint64_t client);
 
-/* "usage: ..." of argv[0], with what is wrong in front of it. */
 /* Could a charge point have this identity? If not, it replies. */
 bool command_identity(struct client *c, char **argv, const char *name);
 
+/* "usage: ..." of argv[0], with what is wrong in front of it. */
 void command_usage(struct client *c, char **argv, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

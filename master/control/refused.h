@@ -14,6 +14,7 @@ size_t refused_most(void);
  * all has room for refused_most(). Returns how many. */
 size_t refused_copy(struct shm_refusal *all, const char *name);
 
+/* Appends a record as a JSON object, or as a line of the table. */
 void refused_json(const struct shm_refusal *r, struct writer *w);
 void refused_text(const struct shm_refusal *r, struct buf *out);
 

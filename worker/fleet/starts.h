@@ -40,6 +40,8 @@ struct starts_reply {
 /* Can Redis be asked about this identity now? False without [redis]. */
 bool starts_possible(const char *identity, size_t len);
 
+/* The state of the question about the start with this fingerprint. Redis'
+ * answer is copied to *reply, once, and forgotten. Sends nothing. */
 enum starts_found starts_look(const char *identity, size_t len,
     const uint64_t fingerprint[2], struct starts_reply *reply);
 

@@ -64,6 +64,7 @@ void committer_wake(void);
 /* Takes over knobs; lets the thread look after segments. Once a second. */
 void committer_tick(void);
 
+/* Copies what the thread has done so far. */
 void committer_look(struct committer_news *news);
 
 /* Commits what is there (one more try, if the disk does not take it), ends

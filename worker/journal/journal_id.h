@@ -15,6 +15,7 @@
  * possible: then the id is empty. */
 bool journal_id_open(const char *state_dir);
 
+/* The id, "" before journal_id_open() or after its failure; static. */
 const char *journal_id(void);
 
 /* What stands behind the number in an eventId: the node, with [redis] also the

@@ -80,6 +80,7 @@ void record_wipe(struct record *r);
  * anew. */
 bool record_advance(struct record *r, bool write);
 
+/* The key of one direction, within r. */
 uint8_t *record_key(struct record *r, bool write);
 
 /* TLS 1.2 with AES-GCM sends a part of its nonce (RFC 5288 3); all others

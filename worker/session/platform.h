@@ -77,6 +77,7 @@ struct question *platform_find_same(const char *token);
 struct question *platform_oldest(void);
 struct question *platform_next(const struct question *q);
 
+/* Takes the question out of the table and frees it. */
 void platform_remove(struct question *q);
 
 /* All of them as lines, for the process that inherits the slot. */

@@ -34,6 +34,7 @@ struct publish {
     char          after[21]; /* the event to be shipped before it, or "" */
 };
 
+/* The subject of events of a connection that has a session. */
 struct publish_who publish_who(const struct conn *c);
 
 struct publish *publish_begin(

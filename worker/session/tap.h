@@ -27,8 +27,10 @@ void tap_remove(uint64_t id);
 void tap_write(struct buf *out);
 bool tap_read(struct fields *f);
 
+/* Taps that are open in this worker. */
 extern unsigned tap_count;
 
+/* Sends a copy of the frame to the taps of this connection; use tap_frame(). */
 void tap_copy(struct conn *c, enum tap_direction d, const char *text,
     size_t len, const char *decision);
 
