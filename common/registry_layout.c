@@ -99,9 +99,19 @@ registry_table(struct registry *r, enum registry_table t)
     return (char *)r + layout_for(r->capacity, r->heads).at[t];
 }
 
+static __attribute__((noinline, cold)) void *
+row_of_another(struct registry *r, enum registry_table t, uint32_t entry)
+{
+    ensure(entry < r->capacity);
+    return (char *)registry_table(r, t) + entry * row_size[t];
+}
+
+/* Several times for each message, so that it has no frame of its own. */
 void *
 registry_row(struct registry *r, enum registry_table t, uint32_t entry)
 {
-    ensure(entry < registry_capacity(r));
-    return (char *)registry_table(r, t) + entry * row_size[t];
+    if (r != known)
+        return row_of_another(r, t, entry);
+    ensure(entry < known_layout.capacity);
+    return (char *)r + known_layout.at[t] + entry * row_size[t];
 }

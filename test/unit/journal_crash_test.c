@@ -3,6 +3,7 @@
 #include "journal_fix.h"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "log.h"
@@ -76,10 +77,15 @@ writer(unsigned of_slot, unsigned seed)
 static pid_t
 spawn(unsigned of_slot, unsigned seed)
 {
-    pid_t pid = fork();
+    pid_t test = getpid(), pid = fork();
 
-    if (pid == 0)
-        writer(of_slot, seed);
+    if (pid == 0) {
+        /* It would write for ever if the test was killed. */
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() == test)
+            writer(of_slot, seed);
+        _exit(5);
+    }
     return pid;
 }
 
