@@ -56,12 +56,12 @@ WORDS = [s[0] for s in STEPS]
 class Stopped(Shim):
     """An upgrade that stands still at a step."""
 
-    def __init__(self, word, slot):
+    def __init__(self, word, slot, message_timeout="60s"):
         super().__init__()
         self.put(STEP_AT, bytes(64))
         self.g = g = Gateway(server_workers=2, server_drain_time="1s",
                              upgrade_patience="20s", env=self.env,
-                             ocpp_message_timeout="60s",
+                             ocpp_message_timeout=message_timeout,
                              websocket_idle_timeout="5m",
                              websocket_ping_interval="45s")
         g.deaths_expected = True
@@ -236,6 +236,32 @@ def story(word):
             assert lost is None or lost <= promised(word, slot, victim), \
                 (word, slot, victim, lost)
     return test
+
+
+def test_a_command_whose_time_ends_meanwhile_ends_once():
+    """The heir of worker 0 has the commands and is stopped for longer than
+    their time, and the old master, which gave them to the worker, dies."""
+    for victim in (OLD, NEW):
+        s = Stopped("inherited", 0, message_timeout="2s")
+        time.sleep(2.5)             # the time of the commands, and nothing else
+        os.kill(s.pids[victim], signal.SIGKILL)
+        s.resume()
+        pid = poll(lambda: settled(s.g), timeout=DEADLINE * 4,
+                   what="a gateway that has settled")
+        if pid != s.g.pid:
+            s.g.follow(pid)
+        for c in s.points:
+            poll(lambda: outcomes(s.g, c.identity), what="the outcome of a command")
+        upgrade.lives(s.g)
+        # What the master asks about arrives before this command.
+        late = [background(s.g.ask, "-j", "call", c.identity, "ClearCache")
+                for c in s.points]
+        for c, call in zip(s.points, late):
+            c.result(c.take()[0], {"status": "Accepted"})
+            call.wait()
+            assert outcomes(s.g, c.identity) == ["timeout", "result"], \
+                (victim, c.identity, outcomes(s.g, c.identity))
+        s.g.close()
 
 
 for w in WORDS:

@@ -231,7 +231,7 @@ each_second(void)
     watch_helpers();
     accept_tick();
     journal_tick();
-    outcomes_retry();
+    outcomes_tick();
     former_tick();
     master_link_tick();
     if (self.conf_version != self.shm->config_version)

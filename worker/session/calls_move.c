@@ -45,6 +45,7 @@ calls_write(const struct conn *c, struct buf *out)
 void
 calls_put(struct buf *out)
 {
+    outcomes_write(out);
     for (const struct call *k = outcomes_parked(); k != NULL; k = k->next) {
         fields_begin(out, "outcome");
         put_call(k, out);
@@ -109,10 +110,7 @@ take_outcome(struct fields *f)
 
     if (k == NULL)
         return;
-    k->outcome = OUTCOME_uncertain;
-    for (unsigned i = 0; i < OUTCOMES; i++)
-        if (strcmp(outcome_info[i].word, word) == 0)
-            k->outcome = (uint8_t)i;
+    k->outcome = (uint8_t)outcomes_word(word);
     for (unsigned i = 0; i < DIALECTS; i++)
         if (strcmp(dialects[i].name, protocol) == 0)
             k->protocol = dialects[i].name;
@@ -166,7 +164,7 @@ calls_read(struct conn *c, struct fields *f)
     if (strcmp(f->word, "outcome") == 0)
         take_outcome(f);
     else if (strcmp(f->word, "call") != 0)
-        return false;
+        return outcomes_read(f);
     else if (c != NULL && c->state == CONN_OPEN)
         take_call(c, f);
     return true;

@@ -87,6 +87,15 @@ deferred_done(uint64_t number, uint64_t request, unsigned outcome,
     return true;
 }
 
+bool
+deferred_awaits(uint64_t request)
+{
+    for (const struct deferred *d = first; d != NULL; d = d->next)
+        if (!d->answer && d->request == request)
+            return true;
+    return false;
+}
+
 static void
 release_answer(const struct deferred *d, uint64_t now_us)
 {

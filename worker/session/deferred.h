@@ -69,6 +69,9 @@ bool deferred_answer(uint64_t number, struct conn *c, uint32_t entry,
 bool deferred_done(uint64_t number, uint64_t request, unsigned outcome,
     const char *body, size_t len);
 
+/* The outcome of this request waits. */
+bool deferred_awaits(uint64_t request);
+
 /* Events up to this number are durable. */
 void deferred_release(uint64_t number);
 

@@ -9,6 +9,7 @@
 #include "base/self.h"
 #include "clock.h"
 #include "ensure.h"
+#include "fields.h"
 #include "fleet/call_queue.h"
 #include "hash.h"
 #include "journal/journal.h"
@@ -21,6 +22,8 @@
 
 #define LINE_REST 2048 /* of a command.response, besides its payload */
 #define CUT "the answer is too long for an event"
+#define ENDED_KEPT_MS 60000 /* so long a master may ask for it */
+#define ENDED_MAX 16384
 #define TOO_LONG "\"cut\":\"" CUT "\""
 
 /* Outcomes the journal would not take, oldest first. */
@@ -30,6 +33,55 @@ static struct call **parked_last = &parked;
 /* Hashes of the command ids whose outcome recovery found in the journal. */
 static uint64_t *recovered;
 static size_t    recovered_n, recovered_cap;
+
+/* Requests of the master that have ended, oldest first. The master may ask
+ * about one that it has for pending: the datagram with the outcome went to a
+ * master that has died, or is on its way. */
+static struct ended {
+    uint64_t request;
+    uint32_t at_ms;
+    uint8_t  outcome;
+} * ended;
+static size_t ended_n, ended_cap;
+
+static void
+remember(uint64_t request, enum outcome outcome, uint32_t at_ms)
+{
+    if (ended_n == ended_cap && ended_cap < ENDED_MAX) {
+        size_t        cap = ended_cap ? 2 * ended_cap : 64;
+        struct ended *p = realloc(ended, cap * sizeof *p);
+        if (p == NULL)
+            return;
+        ended = p;
+        ended_cap = cap;
+    }
+    if (ended_n == ended_cap)
+        memmove(ended, ended + 1, --ended_n * sizeof *ended);
+    ended[ended_n++] = (struct ended){request, at_ms, (uint8_t)outcome};
+}
+
+static const struct ended *
+find_ended(uint64_t request)
+{
+    for (size_t i = 0; i < ended_n; i++)
+        if (ended[i].request == request)
+            return &ended[i];
+    return NULL;
+}
+
+static bool
+is_recovered(const char *command_id)
+{
+    struct buf quoted = BUF_INIT(1024);
+
+    writer_quote(&quoted, command_id, strlen(command_id));
+    uint64_t h = hash_sum(quoted.p, quoted.len, 0);
+    buf_free(&quoted);
+    for (size_t i = 0; i < recovered_n; i++)
+        if (recovered[i] == h)
+            return true;
+    return false;
+}
 
 static struct publish_who
 who_of(const struct call *k)
@@ -117,6 +169,8 @@ outcomes_finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
 {
     struct writer w = WRITER_INIT(&k->ended);
 
+    if (k->request != 0)
+        remember(k->request, outcome, self.now_ms);
     k->outcome = (uint8_t)outcome;
     k->ended.max = JOURNAL_LINE_MAX;
     writer_open(&w, NULL, '{');
@@ -244,6 +298,28 @@ outcomes_forget_recovered(void)
 }
 
 void
+outcomes_tick(void)
+{
+    size_t old = 0;
+
+    while (old < ended_n && self.now_ms - ended[old].at_ms >= ENDED_KEPT_MS)
+        old++;
+    if (old > 0)
+        memmove(ended, ended + old, (ended_n -= old) * sizeof *ended);
+    outcomes_retry();
+}
+
+/* The outcome of a request goes to the master when its event is durable. */
+static bool
+is_on_its_way(uint64_t request)
+{
+    for (const struct call *k = parked; k != NULL; k = k->next)
+        if (k->request == request)
+            return true;
+    return deferred_awaits(request);
+}
+
+void
 outcomes_settle(const struct channel_msg *msg, const char *body)
 {
     struct call *k = calls_of_datagram(msg, body);
@@ -253,24 +329,55 @@ outcomes_settle(const struct channel_msg *msg, const char *body)
             "no memory for a command's outcome; its client will time out");
         return;
     }
-    if (calls_held(msg->id)) {
-        /* It has come from the former process of this slot, and goes on. */
+    const struct ended *e = find_ended(msg->id);
+    bool                known = true;
+    if (e != NULL && !is_on_its_way(msg->id))
+        master_link_done(msg->id, e->outcome, "{}", 2);
+    else if (e == NULL && is_recovered(k->command_id))
+        master_link_done(msg->id, (unsigned)msg->arg, "{}", 2);
+    else
+        /* What has come from the former process of this slot goes on here. */
+        known = e != NULL || calls_held(msg->id);
+    if (known) {
         STAT_DEC(self.st, commands_pending);
         free(k);
         return;
     }
-    struct buf quoted = BUF_INIT(1024);
-    writer_quote(&quoted, k->command_id, strlen(k->command_id));
-    uint64_t h = hash_sum(quoted.p, quoted.len, 0);
-    buf_free(&quoted);
-    for (size_t i = 0; i < recovered_n; i++)
-        if (recovered[i] == h) {
-            /* Its outcome is durable already; only the client missed it. */
-            master_link_done(k->request, (unsigned)msg->arg, "{}", 2);
-            STAT_DEC(self.st, commands_pending);
-            free(k);
-            return;
-        }
     ensure(msg->arg < OUTCOMES);
     outcomes_finish_plain(k, (enum outcome)msg->arg, NULL, "");
+}
+
+/* --- to another process -------------------------------------------------- */
+
+void
+outcomes_write(struct buf *out)
+{
+    for (size_t i = 0; i < ended_n; i++) {
+        fields_begin(out, "ended");
+        fields_put_u64(out, "request", ended[i].request);
+        fields_put_str(out, "outcome", outcome_info[ended[i].outcome].word);
+        fields_put_u64(out, "age", (uint32_t)(self.now_ms - ended[i].at_ms));
+        fields_end(out);
+    }
+}
+
+enum outcome
+outcomes_word(const char *word)
+{
+    for (unsigned i = 0; i < OUTCOMES; i++)
+        if (strcmp(outcome_info[i].word, word) == 0)
+            return (enum outcome)i;
+    return OUTCOME_uncertain;
+}
+
+bool
+outcomes_read(struct fields *f)
+{
+    if (strcmp(f->word, "ended") != 0)
+        return false;
+    uint64_t request = fields_u64(f, "request", 0, UINT64_MAX);
+    if (request != 0)
+        remember(request, outcomes_word(fields_str(f, "outcome", 32)),
+            self.now_ms - (uint32_t)fields_u64(f, "age", 0, UINT32_MAX));
+    return true;
 }

@@ -11,7 +11,9 @@
  *
  * After a crash of a worker the master has the outcomes of its commands
  * settled by another process of the slot, which knows from its recovery the
- * commands whose outcome is in the journal already.
+ * commands whose outcome is in the journal already. A process that took over
+ * the commands of another one has some of them still, and knows which of them
+ * have ended.
  */
 #ifndef WORKER_SESSION_OUTCOMES_H
 #define WORKER_SESSION_OUTCOMES_H
@@ -21,6 +23,7 @@
 #include <stdint.h>
 
 #include "channel.h"
+#include "fields.h"
 #include "ocpp/ocppj.h"
 #include "stats.h"
 
@@ -41,8 +44,10 @@ void outcomes_finish_plain(
  * holds, unless the journal has an outcome of it. */
 void outcomes_settle(const struct channel_msg *msg, const char *body);
 
-/* Outcomes that the journal did not take are tried again. True while some
- * wait. */
+/* Once a second: outcomes that the journal did not take are tried again, and
+ * what ended a minute ago is forgotten. */
+void outcomes_tick(void);
+/* Only the former, before the process ends. True while some wait. */
 bool outcomes_retry(void);
 
 /* The oldest outcome that the journal did not take, NULL if there is none; and
@@ -57,5 +62,12 @@ void outcomes_recover(const char *line, size_t len);
 void outcomes_recovered(uint64_t id_hash);
 /* Forgets what recovery found; a while after the start. */
 void outcomes_forget_recovered(void);
+
+/* What has ended lately, as lines for the process that takes over this slot.
+ * outcomes_read() takes one of them; false if the line is another owner's. */
+void outcomes_write(struct buf *out);
+bool outcomes_read(struct fields *f);
+/* The outcome of this name; `uncertain' of an unknown one. */
+enum outcome outcomes_word(const char *word);
 
 #endif
