@@ -52,22 +52,23 @@ extern const char *const action_names[ACTIONS];
 extern const char *const deviation_names[DEVIATIONS];
 extern const char *const deviation_sentences[DEVIATIONS];
 
+/* The versions of OCPP, in the order of the schemas. */
+enum {
+#define DIALECT(symbol, name) STATS_VERSION_##symbol,
+#include "ocpp_dialects.def"
+#undef DIALECT
+    STATS_VERSIONS
+};
+/* The name of a version, such as "ocpp1.6". */
+const char *stats_version(unsigned i);
+
 /* Error codes of CALLERROR, as OCPP 2 spells them; the last row counts codes
  * that are not in the table. The rows are those of enum ocppj_error. */
 enum {
-    STATS_VERSIONS = 0
-#define DIALECT(symbol, name) +1
-#include "ocpp_dialects.def"
-#undef DIALECT
-};
-/* The name of a version, such as "ocpp1.6", in the order of the files. */
-const char *stats_version(unsigned i);
-
-enum {
-    CALL_ERRORS_KNOWN = 0
-#define CALL_ERROR(WORD, v16, v2x) +1
+#define CALL_ERROR(WORD, v16, v2x) CALL_ERROR_ROW_##WORD,
 #include "call_error.def"
 #undef CALL_ERROR
+    CALL_ERRORS_KNOWN
 };
 
 /* Rows of the tables a COUNTER_BY may name, and their words. */
