@@ -25,7 +25,7 @@ static bool               to_syslog;
 static const _Atomic int *level_ptr;
 
 void
-log_who(const char *who)
+log_process(const char *who)
 {
     snprintf(speaker, sizeof speaker, "%s", who);
 }

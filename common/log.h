@@ -24,7 +24,7 @@ enum log_level {
 
 /* Sets the process's name in log lines; it is copied. Until log_open() lines go
  * to stderr. */
-void log_who(const char *who);
+void log_process(const char *who);
 /* target: "stderr", "syslog", or the path of a file. False with errno set if
  * the file cannot be opened. */
 bool log_open(const char *target);

@@ -16,7 +16,8 @@ struct near {
     const char *word;
 };
 
-/* A third of the letters may be wrong; a guess beyond that is no help. */
+/* A third of the letters may be wrong; a name that differs more is not
+ * suggested. */
 struct near near_to(const char *typed);
 /* True if the word is nearer than all before. Case and - for _ cost nothing. */
 bool near_try(struct near *n, const char *word);

@@ -3,7 +3,7 @@
  * Private to registry*.c.
  *
  * Behind struct registry the tables follow each other, a row for each entry of
- * the registry unless said otherwise:
+ * the registry unless another size is given:
  *
  *     heads          chains of entries, by the hash of the name; their number
  *                    is a power of two

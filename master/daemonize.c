@@ -107,10 +107,10 @@ daemonize_ready(void)
 }
 
 void
-daemonize_failed(int code, const char *why, bool say)
+daemonize_failed(int code, const char *why, bool print)
 {
     if (verdict >= 0)
         tell(code, why);
-    else if (say)
+    else if (print)
         fprintf(stderr, "ocppd: cannot start: %s\n", why);
 }

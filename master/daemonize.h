@@ -17,7 +17,7 @@ void daemonize_enter(void);
 void daemonize_ready(void);
 
 /* It prints why and exits with code. In the foreground, why is printed here
- * if say is true. */
-void daemonize_failed(int code, const char *why, bool say);
+ * if print is true. */
+void daemonize_failed(int code, const char *why, bool print);
 
 #endif

@@ -55,7 +55,7 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
         pending_calls_done(m->id, m->arg, body, m->len);
         break;
     case CHANNEL_described:
-        control_told(m->id, body, m->len);
+        control_described(m->id, body, m->len);
         break;
     case CHANNEL_tapped:
         taps_frame(m->id, body, m->len);

@@ -138,8 +138,8 @@ reopened(struct helper_job *h)
             r->path, strerror(r->error));
     } else {
         log_take(r->fd);
-        supervise_tell_all(CHANNEL_reopen);
-        admin_tell(CHANNEL_reopen);
+        supervise_notify_all(CHANNEL_reopen);
+        admin_notify(CHANNEL_reopen);
     }
     free(r);
     if (reopen_again) {
@@ -438,7 +438,7 @@ open_log(bool background)
     static _Atomic int level; /* until the shared memory has it */
     struct buf         why = BUF_INIT(1024);
 
-    log_who("master");
+    log_process("master");
     level = (int)(master.config.log_level - CONF_log_level_error);
     log_level_at(&level);
     master.log_target = master.config.log_target;

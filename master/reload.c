@@ -91,10 +91,10 @@ up_reload(struct buf *out)
     shm_config_publish(master.shm, &next);
     access_read_again();
     tls_keeper_adopt();
-    supervise_tell_all(CHANNEL_config);
-    supervise_tell_all(CHANNEL_tls);
-    admin_tell(CHANNEL_config);
-    admin_tell(CHANNEL_tls);
+    supervise_notify_all(CHANNEL_config);
+    supervise_notify_all(CHANNEL_tls);
+    admin_notify(CHANNEL_config);
+    admin_notify(CHANNEL_tls);
     log_lines(LOG_LEVEL_WARN, &words);
     log_info("reload: %s is in force", from);
     remember(true, &words);
@@ -107,5 +107,5 @@ up_reload(struct buf *out)
 void
 up_certificates(void)
 {
-    admin_tell(CHANNEL_tls);
+    admin_notify(CHANNEL_tls);
 }

@@ -115,7 +115,7 @@ def test_the_page_lists_every_function_option_key_and_word():
     for name in ("redis.c", "redis_link.c", "shards.c"):
         with open(os.path.join(ROOT, "worker/fleet", name)) as f:
             said += f.read()
-    for word in regex.findall(r'(?:redis_say\(|link_give_up\([^,]*, )"(\w+)"', said):
+    for word in regex.findall(r'(?:redis_set_status\(|link_give_up\([^,]*, )"(\w+)"', said):
         assert ".It Li %s\n" % word in page or word == "memory", "word " + word
 
 

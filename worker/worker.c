@@ -229,7 +229,7 @@ worker_main(const struct worker_boot *boot)
     self_begin(boot->shm, boot->slot);
     snprintf(label, sizeof label, "worker %u", self.slot);
     snprintf(name, sizeof name, "ocppd-w%u", self.slot); /* 15 bytes at most */
-    log_who(label);
+    log_process(label);
     log_level_at(&self.shm->log_level);
     ensure_words(self.mem->words, sizeof self.mem->words);
     prctl(PR_SET_NAME, name, 0, 0, 0);

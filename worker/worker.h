@@ -31,7 +31,7 @@ struct worker_boot {
 };
 
 /* Called in the forked child, with signals at their defaults and not
- * blocked, log_who() not yet set, every descriptor closed that is not
+ * blocked, log_process() not yet set, every descriptor closed that is not
  * listed above (but stdio, the log and the memfd). */
 void worker_main(const struct worker_boot *boot) __attribute__((noreturn));
 

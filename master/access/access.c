@@ -71,7 +71,7 @@ read_file(const char *path, struct buf *text, struct buf *why)
     case FILE_MISSING:
         buf_clear(why);
         buf_adds(text,
-            "# Who may connect: authfile format, see "
+            "# Charge points that may connect: authfile format, see "
             "ocppd.conf(5), [auth]. Written by ocppctl auth.\n");
         return true;
     case FILE_READ:
@@ -96,7 +96,7 @@ write_file(const char *path, struct buf *text, struct buf *why)
     if (!file_replace(path, text->p, text->len, uid, gid, why))
         return false;
     atomic_fetch_add(&master.shm->auth_version, 1);
-    supervise_tell_all(CHANNEL_config);
+    supervise_notify_all(CHANNEL_config);
     return true;
 }
 
@@ -238,7 +238,8 @@ access_denied(struct buf *text, struct buf *why)
     enum file_result r = file_read(path, text, why);
     if (r == FILE_MISSING) {
         buf_clear(why);
-        buf_adds(text, "# Who may not connect. Written by ocppctl deny.\n");
+        buf_adds(
+            text, "# Clients that may not connect. Written by ocppctl deny.\n");
     }
     return r != FILE_FAILED;
 }
@@ -269,7 +270,7 @@ access_deny(const char *kind, const char *what, bool add, struct buf *why)
         buf_addf(why, "%s would become too large", path);
     } else if (file_replace(path, text.p, text.len, uid, gid, why)) {
         atomic_fetch_add(&master.shm->deny_version, 1);
-        supervise_tell_all(CHANNEL_config);
+        supervise_notify_all(CHANNEL_config);
         result = was_there ? ACCESS_DENY_PRESENT : ACCESS_DENY_ADDED;
     }
     buf_free(&text);

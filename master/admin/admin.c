@@ -189,7 +189,7 @@ admin_stop(void)
 }
 
 void
-admin_tell(enum channel_type type)
+admin_notify(enum channel_type type)
 {
     struct channel_msg m = {.type = type};
 
@@ -223,7 +223,7 @@ serve(int end)
     char               why[256];
     struct pollfd      p = {.fd = end, .events = POLLIN};
 
-    log_who("admin");
+    log_process("admin");
     signal(SIGPIPE, SIG_IGN);
     uint64_t          size = shm_size(master.shm);
     const struct shm *s = shm_map_readonly(master.memfd);

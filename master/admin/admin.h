@@ -20,6 +20,6 @@ const struct listen_set *admin_listeners(void);
 void admin_start(void);
 void admin_stop(void);
 /* A hint; it may be lost. */
-void admin_tell(enum channel_type type);
+void admin_notify(enum channel_type type);
 
 #endif

@@ -85,7 +85,7 @@ worker_problems(struct problems *p, const struct shm *s, unsigned i)
     words[sizeof words - 1] = '\0';
     if (state == SHM_WORKER_FAILED)
         problem(p, REPORT_DEGRADED, "worker %u stays down: %s", i,
-            words[0] ? words : "it did not say why; see the log");
+            words[0] ? words : "it gave no reason; see the log");
     else if (state == SHM_WORKER_DOWN || state == SHM_WORKER_STARTING)
         problem(
             p, REPORT_DEGRADED, "worker %u is %s", i, shm_state_word(state));

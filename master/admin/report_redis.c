@@ -146,7 +146,7 @@ report_redis_text(struct buf *out, const struct shm *s, const struct config *c)
         MOST(s, orders_waiting), stat_get(&sum.outcomes_waiting));
     buf_addf(out, "  platform     %" PRIu64 " CALLs wait for its answer\n",
         stat_get(&sum.platform_waiting));
-    buf_adds(out, "\nworker  state       shards  pending  lag ms  said\n");
+    buf_adds(out, "\nworker  state       shards  pending  lag ms  status\n");
     for (unsigned i = 0; i < shm_slots(s); i++) {
         const struct stats *st = &shm_worker(s, i)->stats;
         buf_addf(out,

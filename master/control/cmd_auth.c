@@ -230,7 +230,7 @@ auth_check_one(
         next |= authfile_matches(&e.next[i], key, n);
     bool now = e.has_key && authfile_matches(&e.key, key, n);
     explicit_bzero(key, sizeof key);
-    control_replyf(c, next || now ? CONTROL_DONE : CONTROL_BAD_NEWS, "%s: %s",
+    control_replyf(c, next || now ? CONTROL_DONE : CONTROL_NEGATIVE, "%s: %s",
         name,
         next      ? "this is its new key, which it did not use yet"
             : now ? "this is its key"

@@ -177,7 +177,7 @@ reply_unheard(struct client *c, const char *command_id)
     struct writer w = WRITER_INIT(&out);
 
     if (c->format != 'j') {
-        control_replyf(c, CONTROL_BAD_NEWS,
+        control_replyf(c, CONTROL_NEGATIVE,
             "uncertain: the worker died when "
             "the command had ended; the event command.response of command %s "
             "has its outcome",
@@ -190,7 +190,7 @@ reply_unheard(struct client *c, const char *command_id)
     writer_bool(&w, "inJournal", true);
     writer_close(&w);
     buf_addc(&out, '\n');
-    control_reply_buf(c, CONTROL_BAD_NEWS, &out);
+    control_reply_buf(c, CONTROL_NEGATIVE, &out);
     buf_free(&out);
 }
 
@@ -233,7 +233,7 @@ call_done(uint64_t id, enum outcome outcome, const char *command_id,
     if (out.len > 0 && out.p[out.len - 1] != '\n')
         buf_addc(&out, '\n');
     control_reply_buf(c,
-        outcome_info[outcome].exit_code == 0 ? CONTROL_DONE : CONTROL_BAD_NEWS,
+        outcome_info[outcome].exit_code == 0 ? CONTROL_DONE : CONTROL_NEGATIVE,
         &out);
     buf_free(&out);
 }
@@ -355,7 +355,7 @@ cmd_call(struct client *c, int argc, char **argv)
     uint64_t most =
         call.timeout_ms ? call.timeout_ms : master.config.ocpp_message_timeout;
     control_wait(c, NULL, 2 * most + PATIENCE_MS,
-        "call: no outcome yet; the event command.response will tell it");
+        "call: no outcome yet; the event command.response will have it");
 }
 
 /* --- disconnect ---------------------------------------------------------- */

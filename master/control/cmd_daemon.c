@@ -58,7 +58,7 @@ cmd_health(struct client *c, int argc, char **argv)
     if (!words(c, argc, argv, 1))
         return;
     bool well = report_health(master.shm, &out) == REPORT_HEALTHY;
-    finish(c, well ? CONTROL_DONE : CONTROL_BAD_NEWS, &out);
+    finish(c, well ? CONTROL_DONE : CONTROL_NEGATIVE, &out);
 }
 
 void

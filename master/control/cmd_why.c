@@ -469,7 +469,7 @@ reply(struct client *c, const char *json, size_t len)
         printable_escape(&out, text.p, text.len);
         buf_addc(&out, '\n');
     }
-    control_reply_buf(c, unheard ? CONTROL_BAD_NEWS : CONTROL_DONE, &out);
+    control_reply_buf(c, unheard ? CONTROL_NEGATIVE : CONTROL_DONE, &out);
     buf_free(&out);
     buf_free(&text);
 }

@@ -67,7 +67,7 @@ control_client(uint64_t id)
 }
 
 void
-control_told(uint64_t asked, const char *json, size_t len)
+control_described(uint64_t asked, const char *json, size_t len)
 {
     while (len > 0 && (json[len - 1] == '\0' || json[len - 1] == '\n'))
         len--;

@@ -40,7 +40,7 @@ enum control_code {
     CONTROL_MORE = 100,
     CONTROL_DONE = 200,
     CONTROL_TAKEN = 202,    /* a command is under way */
-    CONTROL_BAD_NEWS = 220, /* done, with a negative result */
+    CONTROL_NEGATIVE = 220, /* done, with a negative result */
     CONTROL_USAGE = 400,
     CONTROL_UNKNOWN = 401, /* the token is */
     CONTROL_FORBIDDEN = 403,
@@ -107,7 +107,7 @@ void control_adopt(int fd);
 struct client *control_client(uint64_t id);
 
 /* A worker has answered the datagram `asked`. */
-void control_told(uint64_t asked, const char *json, size_t len);
+void control_described(uint64_t asked, const char *json, size_t len);
 
 /* Every command ends in exactly one of these. The body is copied. The text of
  * control_replyf() is one sentence for people; a client that asked for JSON

@@ -161,7 +161,7 @@ pay(struct slot *s)
 }
 
 void
-supervise_tell_all(enum channel_type type)
+supervise_notify_all(enum channel_type type)
 {
     for (unsigned i = 0; i < master.slots; i++)
         if (slots[i].pid != 0) {
@@ -413,7 +413,7 @@ fail_slot(struct slot *s)
     if (master.phase == MASTER_STARTING) {
         char why[SHM_WORDS_MAX + 64];
         snprintf(why, sizeof why, "worker %u cannot work: %s", s->n,
-            words[0] ? words : "it did not say why");
+            words[0] ? words : "it gave no reason");
         up_cannot_start(why);
     }
     /* Open sockets without an accepting worker would still get their share
@@ -715,7 +715,7 @@ void
 supervise_freeze(bool on)
 {
     frozen = on;
-    supervise_tell_all(CHANNEL_freeze);
+    supervise_notify_all(CHANNEL_freeze);
 }
 
 bool

@@ -73,7 +73,7 @@ bool supervise_listen_begin(void);
 
 /* A hint to every worker (config, reopen); to one that does not keep up it
  * is sent again later. */
-void supervise_tell_all(enum channel_type type);
+void supervise_notify_all(enum channel_type type);
 
 /* A datagram to a worker that runs; false with errno, EPIPE if none does. */
 bool supervise_send(

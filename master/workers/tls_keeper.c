@@ -340,7 +340,7 @@ checked(void)
     if (take_report(&checking.next, &checking.report, &errors, &notes)) {
         candidate = checking.next;
         tls_keeper_adopt();
-        supervise_tell_all(CHANNEL_tls);
+        supervise_notify_all(CHANNEL_tls);
         up_certificates();
         log_lines(LOG_LEVEL_WARN, &notes);
         log_info("TLS: changed certificate files are in force");

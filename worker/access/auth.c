@@ -194,7 +194,7 @@ tell(enum channel_key what, const char *name, size_t len,
     char text[IDENTITY_MAX + 1 + AUTHFILE_KEY_TEXT];
 
     if (auth_asks()) {
-        auth_redis_tell(what, name, len, key);
+        auth_redis_notify(what, name, len, key);
         return;
     }
     memcpy(text, name, len);
@@ -300,12 +300,12 @@ check_answer(const struct http_request *r, const char *name, size_t len,
     if (a->word == KEYS_NONE)
         return REFUSE_unknown;
     if (a->word == KEYS_SILENT && !a->entry.has_key) {
-        *detail = "Redis does not answer, and did not lately say its key; "
-                  "`ocppctl health` says more of Redis";
+        *detail = "Redis does not answer, and its key was not read lately; "
+                  "see `ocppctl health`";
         return REFUSE_auth_down;
     }
     if (!a->entry.has_key && a->entry.nexts == 0) {
-        *detail = "what Redis holds as its key is none; the log says more";
+        *detail = "the value in Redis is not a valid key; see the log";
         return REFUSE_wrong_key;
     }
     enum refuse_reason reason =
@@ -351,7 +351,7 @@ auth_check(const struct http_request *r, const char *name, size_t len,
     if (!authfile_wanted(&self.conf))
         return REFUSE_REASONS;
     if (!loaded) {
-        *detail = "the credential file cannot be read; the log says why";
+        *detail = "the credential file cannot be read; see the log";
         return REFUSE_auth_down;
     }
     if (!authfile_find(&table, name, len, &e)) {

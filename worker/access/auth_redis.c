@@ -341,7 +341,7 @@ told_cb(void *ctx, const struct redis_value *v)
 }
 
 void
-auth_redis_tell(enum channel_key what, const char *name, size_t len,
+auth_redis_notify(enum channel_key what, const char *name, size_t len,
     const struct authfile_key *key)
 {
     tell(what, name, len, key, told_cb, NULL);

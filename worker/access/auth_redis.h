@@ -58,7 +58,7 @@ bool auth_redis_offer(struct conn *c, const char *name, size_t len,
     const struct authfile_key *key);
 /* Any other than CHANNEL_KEY_OFFERED. One that gets lost leaves both
  * keys in force until the new one is used again. */
-void auth_redis_tell(enum channel_key what, const char *name, size_t len,
+void auth_redis_notify(enum channel_key what, const char *name, size_t len,
     const struct authfile_key *key);
 
 /* Ends questions that Redis has not answered in time; often. */

@@ -461,7 +461,7 @@ guard_opened(struct conn *c)
     enter_places(c, c->busy->handshake.addr, KIND_ADDRESS, KIND_PREFIX);
 }
 
-/* Refusals that say something about the client. Refusals that the state of
+/* Refusals that have their cause in the client. Refusals that the state of
  * the gateway causes are not among them, and a client that has to wait
  * already is not counted. */
 static bool

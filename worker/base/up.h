@@ -93,7 +93,7 @@ void up_call_taken(struct conn *c, struct queued_call *q, const char *action,
 void up_platform_answered(const char *token, const char *payload, size_t len);
 /* The end of questions_close(): */
 enum question_closed {
-    QUESTION_CLOSED_UNREACHED,  /* Redis did not say */
+    QUESTION_CLOSED_UNREACHED,  /* Redis did not answer */
     QUESTION_CLOSED_UNANSWERED, /* the platform can answer it no more */
     QUESTION_CLOSED_TAKEN,      /* the platform's answer was taken before */
     QUESTION_CLOSED_MOVED       /* the same was asked by another worker since */

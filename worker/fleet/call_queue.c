@@ -20,7 +20,7 @@
 #define ID_MAX 64
 #define ACTION_MAX 64
 
-enum queued_call_state { TAKING, TAKEN, ENDED, SAID };
+enum queued_call_state { TAKING, TAKEN, ENDED, REPORTED };
 
 struct queued_call {
     struct queued_call    *next;
@@ -44,7 +44,7 @@ struct queued_call {
     char                   timestamp[CLOCK_RFC3339_LEN + 1];
 };
 
-/* ENDED ones that are to be reported to Redis, and SAID ones that it has
+/* ENDED ones that are to be reported to Redis, and REPORTED ones that it has
  * acknowledged. */
 static struct queued_call *unsaid, **unsaid_last = &unsaid;
 static struct queued_call *recent, **recent_last = &recent;
@@ -102,7 +102,7 @@ finished_cb(void *ctx, const struct redis_value *v)
     }
     if (first)
         STAT_INC(self.st, commands[o->outcome]);
-    o->state = SAID;
+    o->state = REPORTED;
     if (first)
         o->said_ms = self.now_ms;
     o->next = NULL;
@@ -398,7 +398,7 @@ call_queue_put(struct buf *to)
         fields_put_str(to, "event_id", o->event_id);
         fields_put_str(to, "message_id", o->message_id);
         fields_put_str(to, "timestamp", o->timestamp);
-        fields_put_u64(to, "said", o->state == SAID);
+        fields_put_u64(to, "reported", o->state == REPORTED);
         fields_end(to);
     }
 }
@@ -421,7 +421,7 @@ call_queue_take(struct fields *f)
         free(o);
         return true;
     }
-    o->state = fields_bool(f, "said", false) ? SAID : ENDED;
+    o->state = fields_bool(f, "reported", false) ? REPORTED : ENDED;
     o->outcome = (enum outcome)outcome;
     o->len = (uint8_t)identity->len;
     memcpy(o->identity, identity->value, identity->len);

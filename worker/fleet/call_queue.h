@@ -3,7 +3,7 @@
  * point.
  *
  *     wait --take--> TAKING --> session --> ended --finish--> Redis has it
- *                       \--> nothing waits              \--> said again
+ *                       \--> nothing waits              \--> reported again
  *
  * A command is taken, which marks it as sent, only when it can go out at
  * once; whether it can, the session decides (up_calls_wait). Its outcome is
@@ -58,7 +58,7 @@ bool call_queue_take(struct fields *f);
 void call_queue_ready(unsigned shard, bool new_server);
 /* Once a second. */
 void call_queue_tick(void);
-/* Something is not said yet. */
+/* Some outcome is not reported to Redis yet. */
 bool call_queue_busy(void);
 
 #endif

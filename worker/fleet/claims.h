@@ -10,7 +10,7 @@
  *                       \--stale--> the connection is closed: replaced
  *
  * Generations of connections are times in microseconds of Redis' clock, as
- * well as this worker can tell: so their order is the order of connections
+ * well as this worker knows: so their order is the order of connections
  * over all nodes, and the claim with the highest wins (ocppd.lua).
  *
  * Once a second a keepalive per shard keeps the worker's sessions alive
@@ -30,7 +30,7 @@ struct queued_call;
 enum claim_flag {
     CLAIM_ASKED = 1,   /* a claim is under way */
     CLAIM_HELD = 2,    /* claimed, in the shard's current round */
-    CLAIM_WAITING = 4, /* commands wait in its queue, as far as we know */
+    CLAIM_WAITING = 4, /* commands wait in its queue, as far as is known */
     CLAIM_LATE = 8 /* Redis has an in-flight command that this worker does not
                      have: claim again */
 };

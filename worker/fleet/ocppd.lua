@@ -32,10 +32,10 @@ local PREFIX, SHARDS, VERSION = 'ocppd', 1, 5
 --   {ocppd:events:0}:txid:last        last transaction id given away; in shard 0
 --
 -- FENCE. A connection's generation is the time it was made, in microseconds
--- of the server's clock, as well as its node can tell (`err` is how well).
+-- of the server's clock, as well as its node knows (`err` is the bound of the error).
 -- The session with the highest generation wins, whatever the order in which
 -- claims arrive; after a loss of data the nodes' claims make it anew. The
--- epoch granted never falls. Only if the clocks cannot tell two connections
+-- epoch granted never falls. Only if the clocks cannot separate two connections
 -- apart, or a generation lies in the future, does the order of arrival count.
 --
 -- COMMANDS.
@@ -218,13 +218,13 @@ local function session(p)
   return s
 end
 
-local function tell(p, owner, ...)
+local function notify(p, owner, ...)
   local inbox = p.S .. 'inbox:' .. owner
   call('XADD', inbox, 'MAXLEN', '~', INBOX_MAX, '*', ...)
   call('PEXPIRE', inbox, KEEP_INBOX)
 end
 
-local function wake(p, s) tell(p, s.owner, 'what', 'command', 'identity', p.id) end
+local function wake(p, s) notify(p, s.owner, 'what', 'command', 'identity', p.id) end
 
 --------------------------------------------------------------- commands
 
@@ -258,7 +258,7 @@ local function describe(p, c)
   return table.concat(t)
 end
 
-local events = 0 -- tells events of one microsecond apart
+local events = 0 -- makes the ids of events of one microsecond differ
 -- The one way into `done`: state, due list, queue and event. detail is the
 -- member that goes with the outcome, as JSON text: "payload":{...} or
 -- "error":{...}, or empty. Call only for commands that are not done.
@@ -463,7 +463,7 @@ end
 
 --------------------------------------------------------------- questions
 
--- What an answer must hold, as far as a function can tell; the gateway checks
+-- What an answer must hold, as far as a function can check; the gateway checks
 -- the rest. ANSWERS[PROTOCOL][ACTION] is filled in behind this file, from the
 -- message schemas, with the checks below. A check returns what is wrong and,
 -- for an object, the name of its field.
@@ -577,7 +577,7 @@ end
 local function deliver(p, token, payload)
   local owner, inc = token:match('^(.+/%d+)/([^/]+)/[^/]+$')
   if call('GET', p.S .. 'owner:' .. owner) ~= inc then return false end
-  tell(p, owner, 'what', 'answer', 'identity', p.id, 'token', token, 'payload', payload)
+  notify(p, owner, 'what', 'answer', 'identity', p.id, 'token', token, 'payload', payload)
   return true
 end
 

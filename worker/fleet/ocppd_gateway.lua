@@ -1,6 +1,6 @@
 --
 -- The second half of the library: what only gateways call. Arguments are
--- trusted. The key is the identity, or the shard's stream, as said at each.
+-- trusted. The key is the identity, or the shard's stream, as documented at each.
 
 -- claim: OWNER INC GENERATION ERR ADDR PROTOCOL SINCE HELD
 -- HELD: the command the gateway has in flight on this very connection, or "".
@@ -36,7 +36,7 @@ local function claim(keys, a)
       if c and c.state == 'sent' then lost(p, s, c, us, true, false, by) end
     end
     if s.online and s.owner ~= owner then
-      tell(p, s.owner, 'what', 'replaced', 'identity', p.id, 'epoch', int(epoch), 'by', owner)
+      notify(p, s.owner, 'what', 'replaced', 'identity', p.id, 'epoch', int(epoch), 'by', owner)
     end
   end
   call('HSET', p.cp, 'epoch', int(epoch), 'owner', owner, 'inc', inc, 'state', 'online', 'generation', a[3], 'err', a[4],

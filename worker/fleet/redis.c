@@ -14,7 +14,7 @@
 #include "base/up.h"
 
 #define ARGS_MAX 4096   /* of one request */
-#define TROUBLE_MS 1000 /* how long an error makes us careful */
+#define TROUBLE_MS 1000 /* how long after an error little is sent */
 
 /* Another spelling of hiredis' reply, so that no other file needs its header.
  */
@@ -105,10 +105,10 @@ redis_at(const struct redis_value *v, size_t i)
     return (const struct redis_value *)r->element[i];
 }
 
-/* --- what is said -------------------------------------------------------- */
+/* --- status --------------------------------------------------------------- */
 
 void
-redis_say(const char *word, const char *fmt, ...)
+redis_set_status(const char *word, const char *fmt, ...)
 {
     va_list ap;
 
@@ -298,7 +298,7 @@ moved(unsigned shard, const char *error)
         gain(shard);
 }
 
-/* Errors that say something about the server as a whole. */
+/* Errors that concern the server as a whole. */
 static void
 look_at_error(struct link *l, unsigned shard, const char *error)
 {
@@ -336,7 +336,7 @@ look_at_error(struct link *l, unsigned shard, const char *error)
                     : "");
         trouble = true;
         trouble_ms = self.now_ms;
-        redis_say(oom ? "oom" : disk ? "misconf" : "error", "%s", error);
+        redis_set_status(oom ? "oom" : disk ? "misconf" : "error", "%s", error);
     }
 }
 
@@ -423,7 +423,7 @@ answered(redisAsyncContext *ac, void *reply, void *data)
             ((redisReply *)reply)->type != REDIS_REPLY_ERROR) {
             trouble = false;
             log_warn("redis %s:%u: takes requests again", l->host, l->port);
-            redis_say("ready", "connected to %s:%u", l->host, l->port);
+            redis_set_status("ready", "connected to %s:%u", l->host, l->port);
         }
     }
     if (reply != NULL && ((redisReply *)reply)->type == REDIS_REPLY_ERROR &&
@@ -555,7 +555,7 @@ redis_open(void)
         link_find(c->redis_socket, 0);
     else
         link_find(c->redis_host, (unsigned)c->redis_port);
-    redis_say("down", "not connected yet");
+    redis_set_status("down", "not connected yet");
     redis_tick();
 }
 

@@ -85,7 +85,7 @@ bool redis_send(unsigned shard, redis_fn *fn, void *ctx);
 bool redis_send_waiting(redis_fn *fn, void *ctx, uint32_t block_ms);
 
 /* For health and status: one word and a sentence, in shm_worker. */
-void redis_say(const char *word, const char *fmt, ...)
+void redis_set_status(const char *word, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -95,7 +95,7 @@ link_give_up(struct link *l, const char *word, const char *fmt, ...)
         log_error("redis %s:%u: %s; trying again, events wait in the journal",
             l->host, l->port, why);
     snprintf(l->word, sizeof l->word, "%s", word);
-    redis_say(word, "%s", why);
+    redis_set_status(word, "%s", why);
     drop(l);
 }
 
@@ -146,7 +146,7 @@ link_ready(struct link *l)
         log_warn("redis %s:%u: works again", l->host, l->port);
     l->fails = 0;
     STAT_INC(self.st, redis_connects);
-    redis_say("ready", "connected to %s:%u", l->host, l->port);
+    redis_set_status("ready", "connected to %s:%u", l->host, l->port);
     if (l == &links[0] && !l->cluster)
         open_waiting(l);
     if (l->state == LINK_READY)

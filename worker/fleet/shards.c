@@ -19,8 +19,9 @@
 #define TRIM_MS 5000
 /* between keepalives while another process uses this name */
 #define REPLACED_MS 10000
-#define ERR_UNKNOWN 2000000 /* us: our clock against Redis' before we asked */
-#define ERR_GROWTH 50       /* us per second of age of what we know */
+#define ERR_UNKNOWN                                                            \
+    2000000 /* us: this clock against Redis' before the first answer */
+#define ERR_GROWTH 50 /* us per second of age of the last answer */
 
 struct shard *shards;
 
@@ -137,11 +138,11 @@ kept_alive_cb(void *ctx, const struct redis_value *v)
             "another gateway uses the name %s in Redis; give each gateway its own "
             "server.node. This one takes no commands now",
             owner);
-        redis_say("name",
+        redis_set_status("name",
             "another gateway uses the name %s; change server.node", owner);
     } else if (!replaced && sh->replaced) {
         log_warn("this gateway has the name %s in Redis again", owner);
-        redis_say("ready", "connected");
+        redis_set_status("ready", "connected");
     }
     sh->replaced = replaced;
     if (replaced) {

@@ -40,7 +40,7 @@ struct sent { /* a batch, in order over all shards */
 /* What goes with one shard's stream. */
 struct lane {
     uint64_t cursor; /* last event sent */
-    uint64_t acked;  /* last event Redis has said it has */
+    uint64_t acked;  /* last event that Redis has acknowledged */
     uint64_t begin;  /* events up to this one are there */
 };
 

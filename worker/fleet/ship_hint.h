@@ -1,6 +1,6 @@
 /*
- * ship_hint: the file beside a journal's segments that says what of it is
- * shipped.
+ * ship_hint: the file beside a journal's segments with the events up to which
+ * it is shipped.
  *
  *     shards 2 of ocpp: id 1f3a...     the shards, prefix and journal
  *     all 0006515f2e5ad3c4             all events up to this one are there

@@ -33,7 +33,7 @@ struct committer_env {
     unsigned             slots;   /* workers there are */
     uint64_t             durable; /* what recovery found */
     const struct config *conf;    /* read now and in committer_tick() */
-    void (*progress)(void);       /* on the thread: there is news */
+    void (*progress)(void); /* on the thread: committer_news() has changed */
 };
 
 struct committer_news {

@@ -65,7 +65,7 @@ log_news(void)
             jl.news.done.removed, jl.news.done.last);
 }
 
-/* What the thread says becomes what others see. */
+/* The results of the thread become what others see. */
 static void
 take_news(void)
 {

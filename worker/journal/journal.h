@@ -9,7 +9,7 @@
  *     journal_append(n, line)  -> buffer
  *     end of the loop's turn   -- wake if idle -> takes all of the buffer
  *                                                 write, fdatasync
- *     up_committed(last n)     <----- ev_async -- says how far it is
+ *     up_committed(last n)     <----- ev_async -- reports how far it is
  *
  * What is appended while a commit runs goes with the next one: one
  * fdatasync for however many events came meanwhile (group commit).

@@ -1,4 +1,4 @@
-/* journal_id: what tells this journal from that of any other gateway. See
+/* journal_id: the name that no journal of another gateway has. See
  * journal_id.h. */
 #include "journal/journal_id.h"
 

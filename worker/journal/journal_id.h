@@ -1,5 +1,5 @@
 /*
- * journal_id: what tells this journal from that of any other gateway.
+ * journal_id: the name that no journal of another gateway has.
  *
  * 16 hexadecimal digits, drawn once for each journal directory and kept in its
  * file `id`. Two gateways may have one server.node by mistake. Their cursors in

@@ -62,7 +62,7 @@ take_lock(struct tail *t, struct buf *why)
     t->lock_fd =
         openat(t->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
     /* A full disk must not keep the worker down: the directory will do where
-     * no file can be made, as it only fails to tell slots apart. */
+     * no file can be made, as it serves only to recognise a slot. */
     if (t->lock_fd < 0 && (errno == ENOSPC || errno == EDQUOT))
         return true;
     if (t->lock_fd < 0)

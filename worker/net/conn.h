@@ -52,7 +52,7 @@ enum conn_state {
 enum conn_flag {
     CONN_FINISHING = 1, /* CLOSING: no further frame follows; shut down when
                            the output is gone */
-    CONN_SHUT = 2,      /* our direction is shut down */
+    CONN_SHUT = 2,      /* the outbound direction is shut down */
     CONN_PAUSED = 4,    /* not read: too many answers are deferred, or Redis
                            is asked for the credentials */
     CONN_SLOWED = 8,    /* not read: it sends too fast (guard.h) */

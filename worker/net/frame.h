@@ -54,8 +54,8 @@ enum {
 
 #define FRAME_CONTROL_MAX 125 /* payload of ping, pong, close (section 5.5) */
 #define FRAME_REASON_MAX 123  /* the reason in a close frame, bytes */
-#define FRAME_HEAD_OUT 10     /* longest header of a frame we send */
-#define FRAME_HEAD_IN 14      /* longest header of a frame we read */
+#define FRAME_HEAD_OUT 10     /* longest header of an outbound frame */
+#define FRAME_HEAD_IN 14      /* longest header of an inbound frame */
 
 /* --- out ----------------------------------------------------------------- */
 

@@ -20,7 +20,7 @@
 
 #include "buf.h"
 
-#define HTTP_LINES 8       /* header lines of one name we keep */
+#define HTTP_LINES 8       /* header lines of one name that are kept */
 #define HTTP_ACCEPT_LEN 28 /* Sec-WebSocket-Accept, without NUL */
 #define HTTP_PASSWORD_MAX 256
 
@@ -121,7 +121,7 @@ struct http_password {
 enum http_basic {
     HTTP_BASIC_OK,
     HTTP_BASIC_NONE, /* no Authorization, or of another scheme */
-    HTTP_BASIC_BAD,  /* not base64, or longer than we can hold */
+    HTTP_BASIC_BAD,  /* not base64, or longer than CREDENTIALS_MAX */
     HTTP_BASIC_USER  /* the user name is not the identity */
 };
 
@@ -131,7 +131,7 @@ enum http_basic {
 enum http_basic http_basic(struct http_span authorization, const char *identity,
     size_t identity_len, struct http_password *pw);
 
-/* --- what we say --------------------------------------------------------- */
+/* --- answers -------------------------------------------------------------- */
 
 /* Sec-WebSocket-Accept for a key that http_parse() let through. */
 void http_accept_key(struct http_span key, char out[HTTP_ACCEPT_LEN + 1]);

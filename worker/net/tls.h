@@ -49,7 +49,7 @@ void tls_tickets_at(const struct ticket_keys *keys);
 
 /* --- handshakes ---------------------------------------------------------- */
 
-/* What a finished handshake says of the peer. */
+/* What a finished handshake has shown of the peer. */
 struct tls_peer {
     uint8_t         suite;   /* enum tls_suite */
     uint8_t         version; /* enum record_version */

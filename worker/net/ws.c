@@ -370,7 +370,7 @@ start(struct ws *ws, const uint8_t *p, size_t n)
         return n;
     }
 
-    size_t before = ws->held_n; /* of what we feed, not from p */
+    size_t before = ws->held_n; /* bytes to feed that are not in p */
     ws->stage = BEFORE_START;
     ws->control = control;
     ws->held_n = 0;

@@ -14,7 +14,7 @@
  * and is reported by kind; a message is refused if a field is missing that
  * it makes no sense without, or has a type nothing can be read from. Of
  * messages about transactions nothing but a payload that is no object is
- * refused (OCPP 1.6 section 4.10): their deviations tell what is unusable.
+ * refused (OCPP 1.6 section 4.10): their deviations name what is unusable.
  */
 #ifndef WORKER_OCPP_SCHEMA_H
 #define WORKER_OCPP_SCHEMA_H

@@ -1,5 +1,5 @@
 /*
- * transaction: what a message says about a transaction, in one vocabulary for
+ * transaction: what a message holds about a transaction, in one vocabulary for
  * all OCPP versions.
  *
  * Each event of a transaction has an object `tx` beside its raw payload
@@ -21,7 +21,7 @@
 /* Is an event of this kind about a transaction? */
 bool transaction_is_kind(enum event_kind kind);
 
-/* What the message says of its transaction. */
+/* What the message holds about its transaction. */
 enum transaction_says {
     TRANSACTION_SAYS_NOTHING,
     TRANSACTION_GOES_ON, /* it has begun, or goes on */

@@ -30,7 +30,8 @@ heartbeat_interval_s(const struct answer *a)
     uint64_t base = self.conf.ocpp_heartbeat_interval / 1000;
     uint64_t span = base * self.conf.ocpp_heartbeat_jitter / 100;
     uint64_t s = base - span +
-        hash_sum(a->who.identity, a->who.identity_len, 0) % (2 * span + 1);
+        hash_sum(a->subject.identity, a->subject.identity_len, 0) %
+            (2 * span + 1);
 
     return s > 0 ? s : 1;
 }
@@ -175,8 +176,8 @@ answer_note_verdict(const struct answer *a, const char *text, size_t len)
     struct ocppj_span info = answer_token_info(text, len);
 
     if (info.p != NULL && token_of(a, token, sizeof token, &token_len))
-        verdicts_put(a->who.identity, a->who.identity_len, token, token_len,
-            info.p, info.len);
+        verdicts_put(a->subject.identity, a->subject.identity_len, token,
+            token_len, info.p, info.len);
 }
 
 /* The platform's last verdict on the CALL's token, if it still holds. */
@@ -189,7 +190,7 @@ answer_find_verdict(struct answer *a)
     if (!token_of(a, token, sizeof token, &len))
         return false;
     const struct verdict *v =
-        verdicts_get(a->who.identity, a->who.identity_len, token, len);
+        verdicts_get(a->subject.identity, a->subject.identity_len, token, len);
     if (v == NULL || has_expired(v->info, v->len))
         return false;
     a->token_info = (struct ocppj_span){v->info, v->len};
@@ -215,9 +216,9 @@ publish(struct answer *a)
 
     /* Nothing is acknowledged under no name: the sweep ends the connection,
      * and the charge point sends its CALL again. */
-    if (a->who.identity == registry_no_name)
+    if (a->subject.identity == registry_no_name)
         return 0;
-    struct publish *p = publish_begin(a->kind, &a->who);
+    struct publish *p = publish_begin(a->kind, &a->subject);
     publish_call(p, a->m, a->f, a->tape);
     writer_raw(&p->w, "answer", answer_payload.p, answer_payload.len);
     writer_str(&p->w, "answeredBy", a->by);
@@ -255,7 +256,7 @@ answer_commit(struct answer *a)
     buf_clear(&answer_frame);
     ocppj_put_result(
         &answer_frame, a->f->id_raw, answer_payload.p, answer_payload.len);
-    if (!deferred_answer(number, a->c, a->entry, a->who.generation,
+    if (!deferred_answer(number, a->c, a->entry, a->subject.generation,
             answer_frame.p, answer_frame.len, answer_payload.len, a->since_us,
             answer_is_urgent(a), &a->effect))
         log_error("no memory for an answer; the charge point sends its CALL "

@@ -19,7 +19,7 @@
 /* What answering one CALL needs. */
 struct answer {
     struct conn                 *c; /* NULL: its connection has ended */
-    struct publish_who           who;
+    struct publish_subject       subject;
     uint32_t                     entry;
     uint8_t                      protocol;
     const struct ocppj_frame    *f;

@@ -161,8 +161,8 @@ static enum answer_how
 decide_start_of_fleet(struct answer *a)
 {
     static struct starts_reply reply;
-    const char                *name = a->who.identity;
-    size_t                     len = a->who.identity_len;
+    const char                *name = a->subject.identity;
+    size_t                     len = a->subject.identity_len;
     bool                       asks = asks_about_start(a) && asking_possible(a);
     bool                       proposed = false;
 
@@ -213,8 +213,8 @@ static bool
 find_end(struct answer *a, bool *ended)
 {
     static struct starts_reply reply;
-    const char                *name = a->who.identity;
-    size_t                     len = a->who.identity_len;
+    const char                *name = a->subject.identity;
+    size_t                     len = a->subject.identity_len;
 
     *ended = false;
     switch (starts_look(name, len, a->effect.fingerprint, &reply)) {
@@ -327,7 +327,7 @@ not_taken(struct answer *a)
     if (publish_too_long())
         refuse(a->c, a->f, a->tape, OCPPJ_INTERNAL_ERROR, "too_long",
             "the event of this message is longer than the journal takes");
-    else if (answer_is_urgent(a) && a->who.identity != registry_no_name)
+    else if (answer_is_urgent(a) && a->subject.identity != registry_no_name)
         park(a, true);
     else if (taking == NULL)
         say_in(a, "not answered: the journal does not take it");
@@ -353,7 +353,7 @@ answer_committed(struct answer *a)
         buf_clear(&answer_frame);
         ocppj_put_result(
             &answer_frame, a->f->id_raw, answer_payload.p, answer_payload.len);
-        deferred_answer(a->after, a->c, a->entry, a->who.generation,
+        deferred_answer(a->after, a->c, a->entry, a->subject.generation,
             answer_frame.p, answer_frame.len, answer_payload.len, a->since_us,
             answer_is_urgent(a), &(struct deferred_effect){0});
     } else if (answer_commit(a)) {
@@ -430,7 +430,7 @@ answers_take(
     struct conn *c, const struct ocppj_frame *f, const struct json *tape)
 {
     struct answer a = {.c = c,
-        .who = publish_who(c),
+        .subject = publish_subject(c),
         .entry = c->session.entry,
         .protocol = c->session.protocol,
         .f = f,

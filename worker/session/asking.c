@@ -30,15 +30,15 @@ static bool unsent;
 bool
 asking_possible(const struct answer *a)
 {
-    return questions_reachable(a->who.identity, a->who.identity_len);
+    return questions_reachable(a->subject.identity, a->subject.identity_len);
 }
 
 static void
 question_token(const struct answer *a, uint64_t number, char *out, size_t size)
 {
     const uint64_t *fp = a->effect.fingerprint;
-    const char     *name = a->who.identity;
-    size_t          len = a->who.identity_len;
+    const char     *name = a->subject.identity;
+    size_t          len = a->subject.identity_len;
     char            id[64];
 
     /* A start that is asked about again, by any worker, has the same id up to
@@ -61,9 +61,9 @@ publish_question(struct answer *a, const char *token)
     const struct schema_message *authorize =
         dialect_authorize(&dialects[a->protocol]);
 
-    if (a->who.identity == registry_no_name)
+    if (a->subject.identity == registry_no_name)
         return 0;
-    struct publish *p = publish_begin(EVENT_asked, &a->who);
+    struct publish *p = publish_begin(EVENT_asked, &a->subject);
     if (a->about_token) {
         writer_strn(&p->w, "messageId", a->f->id, a->f->id_len);
         writer_str(&p->w, "action", authorize->name);
@@ -159,8 +159,8 @@ answer_start(
     struct answer *a, const struct question *q, const char *text, size_t len)
 {
     static struct starts_reply reply;
-    const char                *name = a->who.identity;
-    size_t                     n = a->who.identity_len;
+    const char                *name = a->subject.identity;
+    size_t                     n = a->subject.identity_len;
     const uint64_t            *fp = q->fingerprint;
 
     switch (starts_look(name, n, fp, &reply)) {
@@ -212,11 +212,11 @@ give(struct question *q, const char *text, size_t len)
         .by = text ? "platform" : "fallback",
         .about_token = q->about_token,
         .token = q->token,
-        .who = {q->identity, q->identity_len, c ? c->generation : q->generation,
-            dialects[q->protocol].name}};
+        .subject = {q->identity, q->identity_len,
+            c ? c->generation : q->generation, dialects[q->protocol].name}};
 
-    if (c != NULL && publish_who(c).identity == registry_no_name)
-        a.who.identity = registry_no_name;
+    if (c != NULL && publish_subject(c).identity == registry_no_name)
+        a.subject.identity = registry_no_name;
     a.m = schema_find(dialects[q->protocol].schema, f.action.p, f.action.len);
     a.kind = event_kind_of(a.m, tape, f.payload_tok);
     memcpy(a.effect.fingerprint, q->fingerprint, sizeof q->fingerprint);

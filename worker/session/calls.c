@@ -267,8 +267,8 @@ may_send_any(const struct conn *c)
 static void
 announce(struct conn *c, struct call *k)
 {
-    struct publish_who who = publish_who(c);
-    struct publish    *p = publish_begin(EVENT_command_sent, &who);
+    struct publish_subject subject = publish_subject(c);
+    struct publish        *p = publish_begin(EVENT_command_sent, &subject);
 
     writer_str(&p->w, "messageId", k->id);
     writer_str(&p->w, "action", k->action);

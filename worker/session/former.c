@@ -200,40 +200,40 @@ former_neighbour(uint64_t number, const char *line, size_t len)
 }
 
 /* Whose event it was. The identity goes into out. */
-static struct publish_who
-who_of(const struct begun *b, char out[IDENTITY_MAX])
+static struct publish_subject
+subject_of(const struct begun *b, char out[IDENTITY_MAX])
 {
-    struct publish_who who = {
+    struct publish_subject subject = {
         .identity = out, .generation = b->generation, .protocol = ""};
     size_t       n;
     const char  *id = member(b->line, b->len, "chargePointId", &n);
     struct json *tape = tape_borrow(TAPE_MESSAGE);
 
     if (json_scan(tape, id, n))
-        who.identity_len = json_string(tape, 0, out, IDENTITY_MAX, NULL);
+        subject.identity_len = json_string(tape, 0, out, IDENTITY_MAX, NULL);
     tape_return(tape);
     const char *protocol = member(b->line, b->len, "protocol", &n);
     for (unsigned i = 0; i < DIALECTS; i++)
         if (n == strlen(dialects[i].name) + 2 &&
             memcmp(protocol + 1, dialects[i].name, n - 2) == 0)
-            who.protocol = dialects[i].name;
-    return who;
+            subject.protocol = dialects[i].name;
+    return subject;
 }
 
 static bool
 end_session(const struct begun *b)
 {
-    char               name[IDENTITY_MAX];
-    struct publish_who who = who_of(b, name);
+    char                   name[IDENTITY_MAX];
+    struct publish_subject subject = subject_of(b, name);
 
     /* It has moved to another worker. */
     uint32_t entry =
-        registry_find(self.registry, name, who.identity_len, false);
+        registry_find(self.registry, name, subject.identity_len, false);
     if (entry != REGISTRY_NONE &&
         registry_at(self.registry, entry)->generation == b->generation &&
         registry_at(self.registry, entry)->owner != 0)
         return true;
-    struct publish *p = publish_begin(EVENT_disconnected, &who);
+    struct publish *p = publish_begin(EVENT_disconnected, &subject);
     writer_open(&p->w, "payload", '{');
     writer_str(&p->w, "reason", close_info[CLOSE_gateway_died].word);
     writer_close(&p->w);
@@ -267,18 +267,18 @@ former_buried(const char *name, size_t len, uint64_t generation)
 static bool
 end_command(const struct begun *b)
 {
-    char               name[IDENTITY_MAX];
-    struct publish_who who = who_of(b, name);
-    struct publish    *p;
-    size_t             m, a, c, n;
-    const char        *payload = member(b->line, b->len, "payload", &n);
-    const char        *id = member(payload, n, "commandId", &c);
-    const char        *action = member(b->line, b->len, "action", &a);
-    const char        *message = member(b->line, b->len, "messageId", &m);
-    const char        *generation = member(b->line, b->len, "generation", &n);
+    char                   name[IDENTITY_MAX];
+    struct publish_subject subject = subject_of(b, name);
+    struct publish        *p;
+    size_t                 m, a, c, n;
+    const char            *payload = member(b->line, b->len, "payload", &n);
+    const char            *id = member(payload, n, "commandId", &c);
+    const char            *action = member(b->line, b->len, "action", &a);
+    const char            *message = member(b->line, b->len, "messageId", &m);
+    const char *generation = member(b->line, b->len, "generation", &n);
 
-    who.generation = strtoull(generation, NULL, 10);
-    p = publish_begin(EVENT_command, &who);
+    subject.generation = strtoull(generation, NULL, 10);
+    p = publish_begin(EVENT_command, &subject);
     writer_raw(&p->w, "messageId", message, m);
     writer_raw(&p->w, "action", action, a);
     writer_open(&p->w, "payload", '{');
@@ -326,8 +326,8 @@ former_end(void)
     atomic_compare_exchange_strong(
         &self.shm->life, &none, atomic_load(&self.shm->sequence));
     if (self.slot == 0 && self.mem->incarnation == 1) {
-        struct publish_who who = {.identity = "", .protocol = ""};
-        struct publish    *p = publish_begin(EVENT_gateway_started, &who);
+        struct publish_subject subject = {.identity = "", .protocol = ""};
+        struct publish *p = publish_begin(EVENT_gateway_started, &subject);
         writer_open(&p->w, "payload", '{');
         writer_str(&p->w, "version", self.shm->version);
         writer_u64(&p->w, "workers", self.shm->slots);

@@ -25,7 +25,7 @@
 
 /* One line of the journal with its event number, oldest first. */
 void former_recover(uint64_t number, const char *line, size_t len);
-/* The same for what it tells about sessions. */
+/* The same for what it contains about sessions. */
 void former_recover_session(uint64_t number, const char *line, size_t len);
 /* Whether anything seems unfinished, after all lines of this slot. */
 bool former_any(void);

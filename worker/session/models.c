@@ -55,10 +55,11 @@ models_recover(const char *line, size_t len)
         return;
     struct json *tape = tape_borrow(TAPE_EVENT);
     if (json_scan(tape, line, len)) {
-        uint32_t who =
+        uint32_t station =
             json_member(tape, 0, "chargePointId", strlen("chargePointId"));
         uint32_t payload = json_member(tape, 0, "payload", strlen("payload"));
-        n = who != 0 ? json_string(tape, who, name, sizeof name, &full) : 0;
+        n = station != 0 ? json_string(tape, station, name, sizeof name, &full)
+                         : 0;
         uint32_t entry = n > 0 && full && payload != 0
             ? registry_find(self.registry, name, n, true)
             : REGISTRY_NONE;

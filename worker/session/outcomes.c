@@ -83,26 +83,26 @@ is_recovered(const char *command_id)
     return false;
 }
 
-static struct publish_who
-who_of(const struct call *k)
+static struct publish_subject
+subject_of(const struct call *k)
 {
-    struct publish_who who = {.identity = k->identity,
+    struct publish_subject subject = {.identity = k->identity,
         .identity_len = strlen(k->identity),
         .protocol = k->protocol};
-    uint32_t           entry =
-        registry_find(self.registry, who.identity, who.identity_len, false);
+    uint32_t               entry = registry_find(
+                      self.registry, subject.identity, subject.identity_len, false);
 
     if (entry != REGISTRY_NONE) {
-        who.generation = registry_at(self.registry, entry)->generation;
-        who.entry1 = entry + 1;
+        subject.generation = registry_at(self.registry, entry)->generation;
+        subject.entry1 = entry + 1;
     }
-    return who;
+    return subject;
 }
 
 /* What the client of the control socket gets: the outcome, without what is too
  * long for a datagram. */
 static void
-tell_client(struct call *k, uint64_t number)
+send_outcome(struct call *k, uint64_t number)
 {
     struct buf    cut = BUF_INIT(4096);
     struct writer w = WRITER_INIT(&cut);
@@ -128,8 +128,8 @@ tell_client(struct call *k, uint64_t number)
 static bool
 publish_outcome(struct call *k)
 {
-    struct publish_who who = who_of(k);
-    struct publish    *p = publish_begin(EVENT_command, &who);
+    struct publish_subject subject = subject_of(k);
+    struct publish        *p = publish_begin(EVENT_command, &subject);
     writer_str(&p->w, "messageId", k->id);
     writer_str(&p->w, "action", k->action);
     writer_raw(&p->w, "payload", k->ended.p, k->ended.len);
@@ -139,7 +139,7 @@ publish_outcome(struct call *k)
     STAT_INC(self.st, commands[k->outcome]);
     STAT_DEC(self.st, commands_pending);
     if (k->request != 0)
-        tell_client(k, number);
+        send_outcome(k, number);
     buf_free(&k->ended);
     free(k);
     return true;

@@ -17,16 +17,16 @@ static struct buf     line = {.max = JOURNAL_LINE_MAX};
 static struct publish current;
 static bool           too_long; /* the last event */
 
-struct publish_who
-publish_who(const struct conn *c)
+struct publish_subject
+publish_subject(const struct conn *c)
 {
-    struct publish_who who = {.generation = c->generation,
+    struct publish_subject subject = {.generation = c->generation,
         .protocol = dialects[c->session.protocol].name,
         .entry1 = c->session.entry + 1};
 
-    who.identity =
-        registry_name(self.registry, c->session.entry, &who.identity_len);
-    return who;
+    subject.identity =
+        registry_name(self.registry, c->session.entry, &subject.identity_len);
+    return subject;
 }
 
 /* Each worker ships its own journal, and the events of an identity are to reach
@@ -61,7 +61,7 @@ follow(struct publish *p, uint32_t entry)
 }
 
 struct publish *
-publish_begin(enum event_kind kind, const struct publish_who *who)
+publish_begin(enum event_kind kind, const struct publish_subject *subject)
 {
     struct publish *p = &current;
     char            when[CLOCK_RFC3339_LEN + 1];
@@ -69,21 +69,22 @@ publish_begin(enum event_kind kind, const struct publish_who *who)
     buf_clear(&line);
     p->number = journal_begin();
     p->after[0] = '\0';
-    if (redis_on() && who->entry1 != 0)
-        follow(p, who->entry1 - 1);
+    if (redis_on() && subject->entry1 != 0)
+        follow(p, subject->entry1 - 1);
     p->w = WRITER_INIT(&line);
     /* The journal's lines begin in one form; the writer goes on behind it. */
     journal_line_put_id(&line, p->number, journal_id_of_events());
     p->w.depth = 1;
     p->w.more = 1u << 1;
     writer_str(&p->w, "eventType", event_info[kind].type);
-    writer_strn(&p->w, "chargePointId", who->identity, who->identity_len);
+    writer_strn(
+        &p->w, "chargePointId", subject->identity, subject->identity_len);
     writer_str(&p->w, "gatewayId", self.shm->node);
     clock_rfc3339(when, self.wall_ms);
     writer_str(&p->w, "timestamp", when);
-    writer_u64(&p->w, "generation", who->generation);
-    if (who->protocol[0] != '\0')
-        writer_str(&p->w, "protocol", who->protocol);
+    writer_u64(&p->w, "generation", subject->generation);
+    if (subject->protocol[0] != '\0')
+        writer_str(&p->w, "protocol", subject->protocol);
     return p;
 }
 

@@ -1,7 +1,7 @@
 /*
  * publish: events, from what happened to a line in the journal.
  *
- *     struct publish *p = publish_begin(EVENT_tx_started, &who);
+ *     struct publish *p = publish_begin(EVENT_tx_started, &subject);
  *     publish_call(p, frame, tape); writer_raw(&p->w, "answer", ...);
  *     number = publish_end(p);
  *
@@ -20,7 +20,7 @@
 #include "writer.h"
 
 /* Whose event it is. protocol: "" where there is no connection. */
-struct publish_who {
+struct publish_subject {
     const char *identity;
     size_t      identity_len;
     uint64_t    generation;
@@ -35,10 +35,10 @@ struct publish {
 };
 
 /* The subject of events of a connection that has a session. */
-struct publish_who publish_who(const struct conn *c);
+struct publish_subject publish_subject(const struct conn *c);
 
 struct publish *publish_begin(
-    enum event_kind kind, const struct publish_who *who);
+    enum event_kind kind, const struct publish_subject *subject);
 
 /* messageId, action and payload of a CALL, byte for byte but for its
  * secrets. */

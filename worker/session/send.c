@@ -37,11 +37,11 @@ send_take(struct conn *c, const struct ocppj_frame *f, const struct json *tape)
         return;
     }
     violation_count(c, v.deviations);
-    enum event_kind    kind = event_kind_of(m, tape, f->payload_tok);
-    struct publish_who who = publish_who(c);
-    if (kind == EVENT_none || who.identity == registry_no_name)
+    enum event_kind        kind = event_kind_of(m, tape, f->payload_tok);
+    struct publish_subject subject = publish_subject(c);
+    if (kind == EVENT_none || subject.identity == registry_no_name)
         return;
-    struct publish *p = publish_begin(kind, &who);
+    struct publish *p = publish_begin(kind, &subject);
     publish_call(p, m, f, tape);
     violation_put(&p->w, f->deviations | v.deviations);
     if (publish_end(p) == 0)

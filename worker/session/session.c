@@ -45,9 +45,9 @@ static void
 publish_connected(
     struct conn *c, const struct registry_claim *claim, uint64_t former_seen)
 {
-    char               from[ADDRESS_LEN], seen[CLOCK_RFC3339_LEN + 1];
-    struct publish_who who = publish_who(c);
-    struct publish    *p = publish_begin(EVENT_connected, &who);
+    char                   from[ADDRESS_LEN], seen[CLOCK_RFC3339_LEN + 1];
+    struct publish_subject subject = publish_subject(c);
+    struct publish        *p = publish_begin(EVENT_connected, &subject);
 
     writer_open(&p->w, "payload", '{');
     address_text(from, c->busy->handshake.addr, c->busy->handshake.port);
@@ -85,11 +85,11 @@ watch_conflict(struct conn *c, const struct registry_claim *claim)
     e->flips = 0;
     address_text(a, claim->former_addr, claim->former_port);
     address_text(b, c->busy->handshake.addr, c->busy->handshake.port);
-    struct publish_who who = publish_who(c);
+    struct publish_subject subject = publish_subject(c);
     log_warn("%.*s: %s and %s keep replacing each other: two charge points "
              "with one identity?",
-        (int)who.identity_len, who.identity, a, b);
-    struct publish *p = publish_begin(EVENT_conflict, &who);
+        (int)subject.identity_len, subject.identity, a, b);
+    struct publish *p = publish_begin(EVENT_conflict, &subject);
     writer_open(&p->w, "payload", '{');
     writer_open(&p->w, "remoteAddresses", '[');
     writer_str(&p->w, NULL, a);
@@ -203,10 +203,10 @@ session_age_ms(const struct conn *c)
 }
 
 static void
-publish_disconnected(const struct publish_who *who, enum close_reason reason,
-    int code, const struct conn *c)
+publish_disconnected(const struct publish_subject *subject,
+    enum close_reason reason, int code, const struct conn *c)
 {
-    struct publish *p = publish_begin(EVENT_disconnected, who);
+    struct publish *p = publish_begin(EVENT_disconnected, subject);
 
     writer_open(&p->w, "payload", '{');
     writer_str(&p->w, "reason", close_info[reason].word);
@@ -227,20 +227,20 @@ void
 session_bury(const struct registry_entry *e, uint64_t generation,
     enum close_reason reason)
 {
-    struct publish_who who = {.generation = generation,
+    struct publish_subject subject = {.generation = generation,
         .protocol = e->protocol < DIALECTS ? dialects[e->protocol].name : "",
         .entry1 = (uint32_t)(e - registry_at(self.registry, 0)) + 1};
 
-    who.identity = registry_name(self.registry,
-        (uint32_t)(e - registry_at(self.registry, 0)), &who.identity_len);
-    publish_disconnected(&who, reason, close_info[reason].status, NULL);
+    subject.identity = registry_name(self.registry,
+        (uint32_t)(e - registry_at(self.registry, 0)), &subject.identity_len);
+    publish_disconnected(&subject, reason, close_info[reason].status, NULL);
     STAT_INC(self.st, closed[reason]);
 }
 
 /* The address stands in the registry entry, which is a newer connection's once
  * this one was replaced; the generation shows which. */
 static void
-log_ended(const struct conn *c, const struct publish_who *who,
+log_ended(const struct conn *c, const struct publish_subject *subject,
     enum close_reason reason)
 {
     struct registry_entry *e = entry_of(c);
@@ -250,7 +250,8 @@ log_ended(const struct conn *c, const struct publish_who *who,
 
     if (!log_wants(LOG_LEVEL_INFO))
         return;
-    printable_percent(name, sizeof name, who->identity, who->identity_len);
+    printable_percent(
+        name, sizeof name, subject->identity, subject->identity_len);
     address_text(at, addr, e->port);
     log_info("%s disconnected%s%s, generation %llu, after %llu s: %s: %s", name,
         mine ? " from " : ", now connected from ", at,
@@ -310,17 +311,17 @@ static void
 leave(struct conn *c, enum close_reason reason, int code)
 {
     struct registry_entry *e = entry_of(c);
-    struct publish_who     who = publish_who(c);
+    struct publish_subject subject = publish_subject(c);
 
     calls_drop(c);
     claims_closed(c, reason);
     if (!was_buried(c, reason)) {
-        publish_disconnected(&who, reason, code, c);
+        publish_disconnected(&subject, reason, code, c);
         STAT_INC(self.st, closed[reason]);
     }
     session_count(c, false);
     STAT_INC(self.st, closing);
-    log_ended(c, &who, reason);
+    log_ended(c, &subject, reason);
     if (reason == CLOSE_replaced)
         guard_leave(c); /* its place is the newer connection's */
     if (registry_holds(self.registry, c->session.entry, c->self)) {
@@ -409,9 +410,10 @@ report_too_big(struct conn *c)
         n += (size_t)snprintf(detail + n, sizeof detail - n, ", id %s", id);
     if (words == 3 && type == 2)
         snprintf(detail + n, sizeof detail - n, ", action %s", action);
-    struct publish_who who = publish_who(c);
-    char               name[3 * IDENTITY_MAX + 1];
-    printable_percent(name, sizeof name, who.identity, who.identity_len);
+    struct publish_subject subject = publish_subject(c);
+    char                   name[3 * IDENTITY_MAX + 1];
+    printable_percent(
+        name, sizeof name, subject.identity, subject.identity_len);
     log_warn("%s: %s: raise websocket.max_message_size, or the charge point "
              "sends it again and again",
         name, detail);

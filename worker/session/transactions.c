@@ -111,8 +111,9 @@ entry_of(const struct json *tape, bool add)
 {
     char     name[IDENTITY_MAX];
     bool     full = false;
-    uint32_t who = json_member(tape, 0, "chargePointId", 13);
-    size_t   n = who ? json_string(tape, who, name, sizeof name, &full) : 0;
+    uint32_t station = json_member(tape, 0, "chargePointId", 13);
+    size_t   n =
+        station ? json_string(tape, station, name, sizeof name, &full) : 0;
 
     return full ? registry_find(self.registry, name, n, add) : REGISTRY_NONE;
 }

@@ -13,9 +13,9 @@ static uint64_t
 publish(struct conn *c, const char *kind, const char *detail, const char *frame,
     size_t len, size_t max)
 {
-    static struct buf  shown = {.max = FRAME_MAX};
-    struct publish_who who = publish_who(c);
-    struct publish    *p = publish_begin(EVENT_violation, &who);
+    static struct buf      shown = {.max = FRAME_MAX};
+    struct publish_subject subject = publish_subject(c);
+    struct publish        *p = publish_begin(EVENT_violation, &subject);
 
     writer_open(&p->w, "payload", '{');
     writer_str(&p->w, "kind", kind);
