@@ -46,6 +46,8 @@ buf_add(struct buf *b, const void *p, size_t n)
         return true;
     if (!buf_reserve(b, n))
         return false;
+    if (b->p == NULL)
+        __builtin_unreachable(); /* for the analyzer: there is room */
     memcpy(b->p + b->len, p, n);
     b->len += n;
     return true;
