@@ -131,6 +131,7 @@ landed(struct tls_job *j)
 {
     if (j->h == NULL)
         return;
+    leave(j);
     j->h = NULL;
     in_flight--;
     STAT_SET(self.st, tls_in_flight, in_flight);
