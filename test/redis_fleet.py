@@ -7,6 +7,7 @@ a stopped server)."""
 import itertools
 import subprocess
 
+import glob
 from lib import *
 from redis_resp import Client, Error, Server, library
 
@@ -799,6 +800,30 @@ def in_order(g, r):
         if e["chargePointId"]:
             last[e["chargePointId"]] = e["eventId"]
     return got
+
+
+@tidy
+def test_the_end_of_a_session_of_a_dead_gateway_waits_for_what_was_before_it():
+    """It is in the journal of the session's worker, while the newest event of
+    the charge point is in another one: it names what is to be shipped first."""
+    s = redis()
+    g = gateway(s, "a", server_workers="2")
+    poll(lambda: g.stat("redis_shards_ready") >= 1, 30, "Redis")
+    s.kill()
+    old = Charger(g, "CP1", worker=0)
+    old.boot()
+    new = Charger(g, "CP1", worker=1)
+    new.boot()
+    poll(lambda: g.events("charge_point.disconnected", "CP1"), what="the end of the former session")
+    g.kill_everything()
+    s.start()
+    g.start()
+    in_order(g, s.client())
+    ends = [json.loads(e["payload"])["reason"] for e in s.client().entries(EV)
+            if e["eventType"] == "charge_point.disconnected" and e["chargePointId"] == "CP1"]
+    assert ends == ["replaced", "gateway_died"], ends
+    died = [l for f in glob.glob(g.state_dir + "/journal/*.jsonl") for l in open(f) if '"gateway_died"' in l]
+    assert len(died) == 1 and '"after":' in died[0], died
 
 
 @tidy

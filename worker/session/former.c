@@ -217,6 +217,12 @@ subject_of(const struct begun *b, char out[IDENTITY_MAX])
         if (n == strlen(dialects[i].name) + 2 &&
             memcmp(protocol + 1, dialects[i].name, n - 2) == 0)
             subject.protocol = dialects[i].name;
+    /* The entry orders the event among those that the identity has in the
+     * journals of other slots. */
+    uint32_t entry =
+        registry_find(self.registry, out, subject.identity_len, true);
+    if (entry != REGISTRY_NONE)
+        subject.entry1 = entry + 1;
     return subject;
 }
 
@@ -226,13 +232,12 @@ end_session(const struct begun *b)
     char                   name[IDENTITY_MAX];
     struct publish_subject subject = subject_of(b, name);
 
-    /* It has moved to another worker. */
-    uint32_t entry =
-        registry_find(self.registry, name, subject.identity_len, false);
-    if (entry != REGISTRY_NONE &&
-        registry_at(self.registry, entry)->generation == b->generation &&
-        registry_at(self.registry, entry)->owner != 0)
-        return true;
+    if (subject.entry1 != 0) {
+        struct registry_entry *e =
+            registry_at(self.registry, subject.entry1 - 1);
+        if (e->generation == b->generation && e->owner != 0)
+            return true; /* it has moved to another worker */
+    }
     struct publish *p = publish_begin(EVENT_disconnected, &subject);
     writer_open(&p->w, "payload", '{');
     writer_str(&p->w, "reason", close_info[CLOSE_gateway_died].word);
