@@ -284,7 +284,7 @@ def test_a_real_prometheus_evaluates_every_panel_of_the_dashboard():
         try:
             def ask(expr):
                 r = subprocess.run(
-                    ["curl", "-s", url + "/api/v1/query", "--data-urlencode",
+                    ["curl", "-sf", url + "/api/v1/query", "--data-urlencode",
                      "query=" + expr], stdout=subprocess.PIPE, text=True)
                 return json.loads(r.stdout or "{}")
 
