@@ -11,6 +11,15 @@ const struct outcome_info outcome_info[OUTCOMES] = {
 #undef OUTCOME
 };
 
+enum outcome
+outcome_by_word(const char *word)
+{
+    for (unsigned i = 0; i < OUTCOMES; i++)
+        if (strcmp(outcome_info[i].word, word) == 0)
+            return (enum outcome)i;
+    return OUTCOME_uncertain;
+}
+
 const char *const action_names[ACTIONS] = {
 #define ACTION(name, direction, profile, event) #name,
 #include "ocpp_actions.def"

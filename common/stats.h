@@ -39,6 +39,9 @@ struct outcome_info {
 
 extern const struct outcome_info outcome_info[OUTCOMES];
 
+/* OUTCOME_uncertain of an unknown word. */
+enum outcome outcome_by_word(const char *word);
+
 /* The OCPP actions of all versions, in the order of the schema files. */
 enum action {
 #define ACTION(name, direction, profile, event) ACTION_##name,

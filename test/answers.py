@@ -405,8 +405,8 @@ class Story:
         for _ in range(rnd.randrange(3)):
             c.reset()
             c, again = self.tell("StartTransaction", start)
-            # A gateway that cannot ask Redis in time decides alone, and the
-            # event says so: check() looks.
+            # A gateway that cannot ask Redis in time decides alone; its event
+            # has a deviation, which check() looks for.
             assert again == first or len(self.rig.gateways) > 1, (self.cp, first, again)
             first = again
         c.reset()

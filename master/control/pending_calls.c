@@ -329,15 +329,6 @@ pending_calls_write(uint64_t id, struct buf *out)
     }
 }
 
-static enum outcome
-outcome_of(const char *word)
-{
-    for (unsigned i = 0; i < OUTCOMES; i++)
-        if (strcmp(outcome_info[i].word, word) == 0)
-            return (enum outcome)i;
-    return OUTCOME_uncertain;
-}
-
 /* Strings, each with its NUL: the four of every version, and what came later.
  */
 static bool
@@ -367,7 +358,7 @@ pending_calls_read(struct fields *f, const struct pending_calls_waiter *waiter)
     p->began_ms = fields_u64(f, "began_ms", p->began_ms, UINT64_MAX);
     if (fields_find(f, "settle") != NULL) {
         p->msg.type = CHANNEL_settle;
-        p->msg.arg = outcome_of(fields_str(f, "settle", 64));
+        p->msg.arg = outcome_by_word(fields_str(f, "settle", 64));
     } else {
         p->msg.type = CHANNEL_call;
         p->msg.arg = fields_u64(f, "timeout_ms", 0, UINT64_MAX);

@@ -110,7 +110,7 @@ take_outcome(struct fields *f)
 
     if (k == NULL)
         return;
-    k->outcome = (uint8_t)outcomes_word(word);
+    k->outcome = (uint8_t)outcome_by_word(word);
     for (unsigned i = 0; i < DIALECTS; i++)
         if (strcmp(dialects[i].name, protocol) == 0)
             k->protocol = dialects[i].name;

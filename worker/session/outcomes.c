@@ -361,15 +361,6 @@ outcomes_write(struct buf *out)
     }
 }
 
-enum outcome
-outcomes_word(const char *word)
-{
-    for (unsigned i = 0; i < OUTCOMES; i++)
-        if (strcmp(outcome_info[i].word, word) == 0)
-            return (enum outcome)i;
-    return OUTCOME_uncertain;
-}
-
 bool
 outcomes_read(struct fields *f)
 {
@@ -377,7 +368,7 @@ outcomes_read(struct fields *f)
         return false;
     uint64_t request = fields_u64(f, "request", 0, UINT64_MAX);
     if (request != 0)
-        remember(request, outcomes_word(fields_str(f, "outcome", 32)),
+        remember(request, outcome_by_word(fields_str(f, "outcome", 32)),
             self.now_ms - (uint32_t)fields_u64(f, "age", 0, UINT32_MAX));
     return true;
 }

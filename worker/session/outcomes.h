@@ -67,7 +67,5 @@ void outcomes_forget_recovered(void);
  * outcomes_read() takes one of them; false if the line is another owner's. */
 void outcomes_write(struct buf *out);
 bool outcomes_read(struct fields *f);
-/* The outcome of this name; `uncertain' of an unknown one. */
-enum outcome outcomes_word(const char *word);
 
 #endif
