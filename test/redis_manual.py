@@ -78,19 +78,21 @@ def test_the_examples_of_the_page_do_what_it_says():
     # The platform decides which idTags may charge.
     with open(g.dir + "/tags", "w") as f:
         f.write("GOOD1\nGOOD2\n")
-    p = subprocess.Popen(["/usr/bin/python3", example("authorize.py", g.dir), g.dir + "/tags", *cli])
+    def reads():
+        return any("cmd=xread" in l for l in r("CLIENT", "LIST").splitlines() if "name=ocppd" not in l)
+    p = subprocess.Popen(["/usr/bin/python3", example("authorize.py", g.dir), g.dir + "/tags", *cli],
+                         start_new_session=True)
     try:
-        poll(lambda: "cmd=xread" in "".join(
-            l for l in r("CLIENT", "LIST").splitlines() if "name=ocppd" not in l), what="its XREAD")
+        poll(reads, what="its XREAD")
         assert c.call("Authorize", {"idTag": "GOOD2"})["idTagInfo"]["status"] == "Accepted"
         assert c.call("Authorize", {"idTag": "BAD"})["idTagInfo"]["status"] == "Invalid"
     finally:
-        p.kill()
+        os.killpg(p.pid, signal.SIGKILL)    # its redis-cli, too
         p.wait()
 
+    poll(lambda: not reads(), what="the end of its XREAD")
     p = subprocess.Popen([example("follow.sh", g.dir), "CP1", "1"], env=env, stdout=subprocess.PIPE, text=True)
-    poll(lambda: "cmd=xread" in "".join(
-        l for l in r("CLIENT", "LIST").splitlines() if "name=ocppd" not in l), what="its XREAD")
+    poll(reads, what="the XREAD of follow.sh")
     c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})
     out, _ = p.communicate(timeout=20)
     assert "connector.status_changed" in out
