@@ -58,11 +58,29 @@ def test_a_message_without_a_readable_id_is_answered_with_minus_one():
         c.close()
 
 
+def test_an_array_that_begins_with_no_number_is_no_message():
+    """MessageTypeNotSupported is for a number that is none of the types."""
+    for g, c in each("NOTYPE"):
+        before = g.stats()
+        for text, id in (("[]", "-1"), ("[null]", "-1"), ("[[]]", "-1"), ("[true]", "-1"),
+                         ('["2"]', "-1"), ('[{},{}]', "-1"), ('[null,"a"]', "a"),
+                         ('["2","b","Heartbeat",{}]', "b"), ('[[2],7,"Heartbeat",{}]', 7)):
+            got = c.reply(text)
+            assert got[:3] == [4, id, "RpcFrameworkError"] and got[4] == {}, (text, got)
+        after = g.stats()
+        assert after["bad_messages"] == before["bad_messages"] + 9
+        assert after["unknown_types"] == before["unknown_types"]
+        c.boot()
+        c.close()
+
+
 def test_only_what_may_be_a_call_is_ever_answered():
     for g, c in each("NOLOOP"):
         for text in ('[3]', '[4,"-1"]', '[4', '[4,null,"GenericError","",{}]', '[5]',
                      '[6]', ' [ 3 , {} ]', '[4,"-1","RpcFrameworkError","",{}]',
-                     '[3,"x",{}]', '[5,"x","GenericError","",{}]',
+                     '[3,"x",{}]', '[5,"x","GenericError","",{}]', '["3","x",{}]',
+                     '["4","-1","RpcFrameworkError","",{}]', '[04', '[+4,"x"',
+                     '\ufeff[4,"-1"', '\ufeff[3', '[ "5" ]', '[3.5,"x"]', '[31',
                      '[6,"x","NoSuchAction",{}]', '[6,"x","Heartbeat",{}]'):
             c.send(text)
         c.send('[2,"last","Heartbeat",{}]')
@@ -75,13 +93,14 @@ def test_an_unknown_message_type_is_answered_by_201_and_ignored_by_21():
     for g, c in each("TYPE"):
         before = g.stat("unknown_types")
         for text, id in (('[7,"1","X",{}]', "1"), ('[0]', "-1"), ('[1,"%s"]' % ("x" * 40),
-                         "x" * 40), ('["2","a","Heartbeat",{}]', "a")):
+                         "x" * 40), ('[2.5,"a","Heartbeat",{}]', "a"),
+                         ('[99999999999999999999,"b"]', "b")):
             c.send(text)
             if c.version == V201:
                 got = json.loads(c.message())
                 assert got[:3] == [4, id, "MessageTypeNotSupported"], got
         c.boot()
-        assert g.stat("unknown_types") == before + 4
+        assert g.stat("unknown_types") == before + 5
         c.close()
 
 

@@ -292,13 +292,13 @@ def test_unknown_message_types_are_ignored():
     for g in both():
         c = Charger(g, "TYPES")
         before = g.stats()
-        for text in ('[5,"1",{}]', '[6,"1","X",{}]', '[0]', '[-1,"1"]', '[99]',
-                     '["2","1","Heartbeat",{}]', '[null]', '[]',
-                     '[2.5,"1","Heartbeat",{}]'):
+        types = ('[5,"1",{}]', '[6,"1","X",{}]', '[0]', '[-1,"1"]', '[99]',
+                 '[2.5,"1","Heartbeat",{}]', '[99999999999999999999,"1"]')
+        for text in types:
             c.send(text)
         c.boot()                # nothing came in between
         after = g.stats()
-        assert after["unknown_types"] == before["unknown_types"] + 9
+        assert after["unknown_types"] == before["unknown_types"] + len(types)
         assert after["call_errors_out"] == before["call_errors_out"]
         assert g.online("TYPES")
         c.close()
@@ -309,7 +309,8 @@ def test_unreadable_text_is_counted_ignored_and_told():
         c = Charger(g, "GARBAGE")
         before = g.stat("bad_messages")
         bad = ("garbage", "{}", "", "[", '[2,"1","Heartbeat",{}', "null", "5",
-               '[2]', '[2,null,"Heartbeat",{}]', '[2,{},"Heartbeat",{}]')
+               '[2]', '[2,null,"Heartbeat",{}]', '[2,{},"Heartbeat",{}]',
+               '[]', '[null]', '[[]]', '["2","1","Heartbeat",{}]', '["3","1",{}]')
         for text in bad:
             c.send(text)
         c.boot()

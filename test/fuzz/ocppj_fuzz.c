@@ -64,7 +64,7 @@ check_frame(const struct ocppj_frame *f, const char *text, size_t size)
     check_id(f, text, size);
     ensure(f->id_len <= OCPPJ_ID_BYTES && f->id[f->id_len] == '\0');
     ensure((f->why == NULL) == (f->verdict == OCPPJ_GOOD));
-    ensure(f->verdict == OCPPJ_UNKNOWN_TYPE ||
+    ensure(f->verdict == OCPPJ_UNKNOWN_TYPE || f->verdict == OCPPJ_UNPARSABLE ||
         (f->id_raw.p != NULL) ==
             (f->verdict == OCPPJ_GOOD || f->verdict == OCPPJ_LONG_ID ||
                 f->verdict == OCPPJ_MALFORMED));

@@ -248,16 +248,16 @@ find_parts(struct ocppj_frame *f, const struct json *tape, enum deviation what)
 bool
 ocppj_answerable(const char *text, size_t len)
 {
-    static const char blanks[] = " \t\r\n";
-    size_t            i = 0;
+    static const char mark[] = "\xef\xbb\xbf", before[] = " \t\r\n\"+0";
+    size_t            i = len >= 3 && memcmp(text, mark, 3) == 0 ? 3 : 0;
 
-    while (i < len && memchr(blanks, text[i], 4) != NULL)
+    while (i < len && memchr(before, text[i], 4) != NULL)
         i++;
     if (i == len || text[i] != '[')
         return true;
     do
         i++;
-    while (i < len && memchr(blanks, text[i], 4) != NULL);
+    while (i < len && memchr(before, text[i], sizeof before - 1) != NULL);
     return i == len || text[i] < '0' + OCPPJ_CALLRESULT ||
         text[i] > '0' + OCPPJ_SEND;
 }
@@ -292,7 +292,7 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
 {
     const struct json_token *tok = tape->tok;
     uint32_t                 i, n;
-    int64_t                  type;
+    int64_t                  type = 0;
 
     memset(f, 0, offsetof(struct ocppj_frame, id) + 1);
     memset(&f->action, 0, sizeof *f - offsetof(struct ocppj_frame, action));
@@ -305,13 +305,13 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
         return refuse(f, OCPPJ_UNPARSABLE, "the frame is not an array");
 
     n = tok[0].count;
-    if (n == 0 || !json_int64(tape, 1, &type)) {
+    if (n == 0 || tok[1].type != JSON_NUMBER) {
         if (n > 0)
             find_id(f, tape, tok[1].next);
         return refuse(
-            f, OCPPJ_UNKNOWN_TYPE, "the first element is no message type");
+            f, OCPPJ_UNPARSABLE, "the first element is no message type");
     }
-    if (type < OCPPJ_CALL || type > (int)last) {
+    if (!json_int64(tape, 1, &type) || type < OCPPJ_CALL || type > (int)last) {
         f->type = type >= INT_MIN && type <= INT_MAX ? (int)type : 0;
         find_id(f, tape, 2);
         return refuse(f, OCPPJ_UNKNOWN_TYPE, "the message type is unknown");

@@ -47,7 +47,7 @@ enum ocppj_type {
 
 enum ocppj_verdict {
     OCPPJ_GOOD,
-    OCPPJ_UNPARSABLE,   /* no JSON array: count it */
+    OCPPJ_UNPARSABLE,   /* no JSON array that begins with a number: count it */
     OCPPJ_UNKNOWN_TYPE, /* a message type that the version does not have */
     OCPPJ_NO_ID,        /* no readable id, or an endless one: count it */
     OCPPJ_LONG_ID,      /* id over 36 characters (J 4.2.3) */
@@ -81,7 +81,8 @@ struct ocppj_frame {
     /* From UNKNOWN_TYPE on (there 0 if it is not even a small integer). */
     int type; /* enum ocppj_type */
 
-    /* LONG_ID, MALFORMED, GOOD; UNKNOWN_TYPE: if it could be read. */
+    /* LONG_ID, MALFORMED, GOOD; UNPARSABLE, UNKNOWN_TYPE: if it could be
+     * read. */
     struct ocppj_span id_raw; /* for the answer: as it stands in the frame,
                                * with quotes, if that is valid JSON of at most
                                * OCPPJ_ID_JSON_MAX bytes; else its value as
@@ -114,8 +115,9 @@ enum ocppj_verdict ocppj_cut(struct ocppj_frame *f, struct json *tape,
     const char *text, size_t len, enum ocppj_mode mode, enum ocppj_type last);
 
 /* Of a frame that is UNPARSABLE, UNKNOWN_TYPE or NO_ID: may it be answered
- * with a CALLERROR? Not if it begins like an answer or a SEND: two sides that
- * answer each other's broken answers would never end. */
+ * with a CALLERROR? Not if it begins like an answer or a SEND, with or without
+ * what a sender may put before the number (a byte order mark, a quote, a sign,
+ * zeros): two sides that answer each other's broken answers would never end. */
 bool ocppj_answerable(const char *text, size_t len);
 
 /* The id of a CALLERROR that answers a frame without a readable id (2.0.1). */
