@@ -381,7 +381,8 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
             continue;
         buf_addf(out, "  worker %-3u   died ", i);
         when_ago(out, now, k->died_wall_ms / 1000);
-        buf_addf(out, " (%u times in all); it %.*s\n", k->deaths,
+        buf_addf(out, " (%u time%s in all); it %.*s\n", k->deaths,
+            k->deaths == 1 ? "" : "s",
             (int)strnlen(k->death, sizeof k->death), k->death);
     }
     buf_addf(out,
@@ -397,7 +398,9 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
         " bytes waiting for the disk\n",
         failing ? strerror(journal_error(s)) : "ok", stat_get(&sum->events),
         stat_get(&sum->journal_backlog_bytes));
-    buf_addf(out, "  listening    %s\n", c->server_listen);
+    buf_addf(out, "  listening    %s%s%s%s\n", c->server_listen,
+        *c->server_listen != 0 && *c->server_listen_tls != 0 ? ", " : "",
+        c->server_listen_tls, *c->server_listen_tls != 0 ? " (TLS)" : "");
     buf_addf(out, "  config       %s\n",
         conf_file ? conf_file : "no file, built-in defaults");
     buf_adds(out, "  last reload  ");

@@ -160,11 +160,12 @@ tell_here(const struct story *s, struct buf *out)
     }
     buf_adds(out, ". It last sent something ");
     put_ago(out, e->last_seen);
-    buf_addf(out, " (last action %s; %u messages in %u connections).",
+    buf_addf(out, " (last action %s; %u message%s in %u connection%s).",
         e->last_action > 0 && e->last_action <= ACTIONS
             ? action_names[e->last_action - 1]
             : "none",
-        e->messages, e->claims);
+        e->messages, e->messages == 1 ? "" : "s", e->claims,
+        e->claims == 1 ? "" : "s");
     if (s->len == 0) {
         buf_adds(out, " Its worker did not answer within 2 s.");
         return;

@@ -139,7 +139,7 @@ def test_it_loads_updates_and_tells_of_charge_points():
     find.send_keys("SITE1-02" + Keys.ENTER)
     poll(lambda: b.text("points").split()[:1] == ["SITE1-02"] and
          len(b.d.find_elements(By.CSS_SELECTOR, "#points tr")) == 1)
-    b.press("#points button", "SITE1-02")
+    b.press("#points a", "SITE1-02")
     poll(lambda: "is connected since" in b.text("one-why"))
     poll(lambda: "Vendor, Model" in b.text("one-boot"))
     for e in b.d.find_elements(By.CSS_SELECTOR, "#one summary"):
@@ -159,10 +159,14 @@ def test_it_loads_updates_and_tells_of_charge_points():
     assert NASTY[0] in b.text("one-frames")
     assert not b.d.find_elements(By.CSS_SELECTOR, "main img, main b script")
     b.shot("open")
+    # It has an address, and after Escape the focus is where it was.
+    assert b.d.current_url.endswith("#cp/SITE1-02"), b.d.current_url
     tap.send_keys(Keys.ENTER)
     poll(lambda: tap.get_attribute("aria-pressed") == "false")
-    b.d.find_element(By.ID, "one-close").send_keys(Keys.ENTER)
+    b.d.find_element(By.ID, "one-close").send_keys(Keys.ESCAPE)
     assert not b.d.find_element(By.ID, "one").is_displayed()
+    assert b.d.switch_to.active_element.text == "SITE1-02"
+    assert "#" not in b.d.current_url
     # Latencies, limits, and the worst models.
     poll(lambda: "Answers to charge points" in b.text("latencies"))
     assert "Connections" in b.text("limits") and "%" in b.text("limits")
@@ -170,7 +174,7 @@ def test_it_loads_updates_and_tells_of_charge_points():
     poll(lambda: "Model" in b.text("score"), 30 * SLOW)
     assert "charge points" in b.text("score-text")
     # One that was refused, from its list.
-    b.press("#refused button", "DENIED")
+    b.press("#refused a", "DENIED")
     poll(lambda: "deny list" in b.text("one-why"))
     b.close()
 
@@ -187,7 +191,7 @@ def test_a_long_list_is_turned_and_filtered_by_keyboard():
 
     def names():
         return b.d.execute_script("return [...document.querySelectorAll("
-                                  "'#points button')].map(x => x.textContent)")
+                                  "'#points a')].map(x => x.textContent)")
     poll(lambda: names() == ["CP%03d" % i for i in range(50)])
     assert b.text("count") == "1 to 50 of 60 charge points", b.text("count")
     assert "ACME, Wall*Box" in b.text("points")
@@ -197,7 +201,7 @@ def test_a_long_list_is_turned_and_filtered_by_keyboard():
     poll(lambda: len(names()) == 50)
     # The focus stays where it is while the list is drawn anew.
     focus = "return document.activeElement.textContent"
-    b.d.execute_script("document.querySelectorAll('#points button')[7].focus()")
+    b.d.execute_script("document.querySelectorAll('#points a')[7].focus()")
     assert b.d.execute_script(focus) == "CP007"
     b.updated()
     b.updated()
@@ -253,6 +257,91 @@ def test_it_shows_how_far_redis_is_behind():
     b.close()
 
 
+# The contrast of each text that is seen, by WCAG 2.1, and of the edges of what
+# is filled in or pressed: [[ratio, text]] of those that have too little.
+CONTRAST = """
+const canvas = document.createElement("canvas").getContext("2d");
+function rgba(color) {
+  canvas.clearRect(0, 0, 1, 1);
+  canvas.fillStyle = color;
+  canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data];
+}
+function ground(e) {
+  for (; e; e = e.parentElement) {
+    const c = rgba(getComputedStyle(e).backgroundColor);
+    if (c[3] === 255) return c;
+  }
+  return [255, 255, 255, 255];
+}
+function light(c) {
+  const [r, g, b] = c.slice(0, 3).map(x => x / 255)
+    .map(x => x <= 0.03928 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+function ratio(a, b) {
+  const [x, y] = [light(a), light(b)].sort((p, q) => q - p);
+  return (x + 0.05) / (y + 0.05);
+}
+const bad = [];
+let looked = 0;
+for (const e of document.querySelectorAll("body *")) {
+  if (!e.checkVisibility()) continue;
+  const s = getComputedStyle(e);
+  const own = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+  if (own) {
+    looked++;
+    const r = ratio(rgba(s.color), ground(e));
+    if (r < 4.5) bad.push([r, e.textContent]);
+  }
+  if (e.matches("input, select, button")) {
+    const r = ratio(rgba(s.borderTopColor), ground(e.parentElement));
+    if (r < 3) bad.push([r, e.outerHTML]);
+  }
+}
+return [looked, bad];
+"""
+
+# What a screen reader needs: controls with names, no heading left out, every
+# reference to an id answered, no id twice.
+NAMES = """
+const bad = [];
+for (const e of document.querySelectorAll("input, select"))
+  if (!e.labels.length) bad.push("no label: " + e.outerHTML);
+for (const e of document.querySelectorAll("button, a, h1, h2"))
+  if (!e.textContent.trim() && e.checkVisibility()) bad.push("no text: " + e.outerHTML);
+for (const e of document.querySelectorAll("[aria-labelledby]"))
+  if (!document.getElementById(e.getAttribute("aria-labelledby")))
+    bad.push("names nothing: " + e.outerHTML.slice(0, 80));
+for (const e of document.querySelectorAll("svg:not([aria-label])"))
+  bad.push("a plot without words");
+for (const e of document.querySelectorAll("nav a"))
+  if (!document.getElementById(e.hash.slice(1))) bad.push("to nothing: " + e.hash);
+const ids = [...document.querySelectorAll("[id]")].map(e => e.id);
+if (new Set(ids).size !== ids.length) bad.push("an id stands twice");
+return bad;
+"""
+
+
+def test_an_empty_gateway_says_that_its_lists_are_empty():
+    g = gateway(server_workers="1")
+    b = Browser(g)
+    poll(lambda: "no such charge point" in b.text("points"))
+    assert "none since the start" in b.text("refused")
+    assert "nothing was measured" in b.text("latencies")
+    assert b.d.title.endswith(": healthy - ocppd"), b.d.title
+    # What a screen reader announces is not put in anew with each update.
+    b.d.execute_script("""
+        window.announced = 0;
+        for (const e of document.querySelectorAll("[role=status]"))
+          new MutationObserver(() => window.announced++).observe(e,
+            { childList: true, characterData: true, subtree: true });""")
+    b.updated()
+    b.updated()
+    assert b.d.execute_script("return window.announced") == 0
+    b.close()
+
+
 def test_it_is_for_wide_and_narrow_light_and_dark():
     g = gateway(server_workers="2", websocket_idle_timeout="300s")
     chargers = fleet(g)
@@ -262,13 +351,17 @@ def test_it_is_for_wide_and_narrow_light_and_dark():
             b.look(width, dark, height)
             for c in chargers[:4]:
                 c.call("Heartbeat")
-            b.press("#points button")
+            b.press("#points a")
             poll(lambda: "is connected since" in b.text("one-why"))
             b.press("#score-form button")
             poll(lambda: "Model" in b.text("score"), 30 * SLOW)
             wide = b.d.execute_script(
                 "return document.documentElement.scrollWidth")
             assert wide <= width, (width, wide)
+            looked, bad = b.d.execute_script(CONTRAST)
+            assert looked > 100 and not bad, (looked, bad)
+            bad = b.d.execute_script(NAMES)
+            assert not bad, bad
             b.shot("%d-%s" % (width, "dark" if dark else "light"))
     b.close()
 

@@ -7,7 +7,9 @@ const number = new Intl.NumberFormat("en");
 let selected = null;
 let page = 0;           // of the list of charge points
 let lastGood = null;    // when the gateway answered last
-const PAGE = 50;
+let opener = null;      // the link by which the open charge point was reached
+const narrow = matchMedia("(max-width: 600px)");
+const PAGE = narrow.matches ? 20 : 50;
 
 function element(name, text, className) {
   const e = document.createElement(name);
@@ -58,15 +60,25 @@ function put(id, text) {
   if ($(id).textContent !== text) $(id).textContent = text;
 }
 
+const none = () => element("span", "none", "none");
+
+function state(text, well) {
+  put("state", text);
+  $("state").className = well ? "good" : "bad";
+}
+
 function show(status) {
   $("node").textContent = printable(status.node);
-  const well = status.status === "healthy";
-  $("state").replaceChildren(
-    element("span", status.status, well ? "good" : "bad"),
-    document.createTextNode(", version " + status.version + ", running for " +
-      duration(status.uptimeMs)));
+  state(status.status, status.status === "healthy");
+  put("running", ", version " + status.version + ", running for " +
+    duration(status.uptimeMs));
+  document.title = printable(status.node) + ": " + status.status + " - ocppd";
   $("problems-box").hidden = status.problems.length === 0;
-  $("problems").replaceChildren(...status.problems.map(p => element("li", p)));
+  // A screen reader reads it again only if it has changed.
+  const problems = status.problems.map(p => element("li", p));
+  if (problems.map(p => p.textContent).join("\n") !==
+      [...$("problems").children].map(p => p.textContent).join("\n"))
+    $("problems").replaceChildren(...problems);
 }
 
 function figures(status, stats, config) {
@@ -213,7 +225,9 @@ function draw(series) {
     line.setAttribute("points", shown.map((v, i) =>
       (i * 720 / (shown.length - 1)).toFixed(1) + "," +
       (98 - (most > 0 ? v / most * 94 : 0)).toFixed(1)).join(" "));
-    svg.append(line);
+    const area = document.createElementNS(space, "polygon");
+    area.setAttribute("points", "0,100 " + line.getAttribute("points") + " 720,100");
+    svg.append(area, line);
     const foot = element("p");
     foot.append(element("span", duration(values.length * 1000 * series.everySeconds) +
       " ago"),
@@ -223,34 +237,64 @@ function draw(series) {
   }));
 }
 
-// A table that someone copies from stays as it is; a button that has the focus
-// keeps it. On a narrow screen each cell has the name of its column.
+// A table with selected text stays as it is, so that it can be copied; a link
+// that has the focus keeps it. On a narrow screen each cell has the name of its column.
 function rows(body, list, cells) {
   const at = $(body), chosen = getSelection();
   if (!chosen.isCollapsed && at.contains(chosen.anchorNode)) return;
-  const names = [...at.closest("table").tHead.rows[0].cells].map(c => c.textContent);
+  const columns = [...at.closest("table").tHead.rows[0].cells];
   const focus = at.contains(document.activeElement)
     ? document.activeElement.textContent : null;
   at.replaceChildren(...list.map(x => {
     const tr = element("tr");
     cells(x).forEach((c, i) => {
       const td = element("td");
-      td.dataset.name = names[i];
+      td.dataset.name = columns[i].textContent;
+      td.className = columns[i].className;
       td.append(c instanceof Node ? c : printable(c ?? ""));
       tr.append(td);
     });
     return tr;
   }));
+  if (list.length === 0 && at.dataset.none) {
+    const none = element("td", at.dataset.none);
+    none.colSpan = columns.length;
+    at.append(element("tr"));
+    at.rows[0].append(none);
+  }
   if (focus === null) return;
-  const again = [...at.querySelectorAll("button")].find(b => b.textContent === focus);
+  const again = [...at.querySelectorAll("a")].find(b => b.textContent === focus);
   if (again) again.focus({ preventScroll: true });
 }
 
-function opener(identity) {
-  const b = element("button", identity);
-  b.type = "button";
-  b.addEventListener("click", () => open(identity));
-  return b;
+// A charge point has an address of its own: /#cp/IDENTITY.
+const PREFIX = "#cp/";
+
+function link(identity) {
+  const a = element("a", identity);
+  a.href = PREFIX + encodeURIComponent(identity);
+  return a;
+}
+
+function follow() {
+  if (!location.hash.startsWith(PREFIX)) return;
+  let identity;
+  try {
+    identity = decodeURIComponent(location.hash.slice(PREFIX.length));
+  } catch (e) { return; }
+  opener = document.activeElement.closest("tbody");
+  open(identity).catch(failed);
+}
+
+function close() {
+  const identity = selected;
+  stopTap();
+  selected = null;
+  $("one").hidden = true;
+  history.replaceState(null, "", location.pathname);
+  const back = opener && [...opener.querySelectorAll("a")]
+    .find(a => a.textContent === printable(identity));
+  (back || $("find")).focus();
 }
 
 const pattern = text => "*" + text.replace(/[[\]\\*?]/g, "\\$&") + "*";
@@ -266,7 +310,7 @@ async function points() {
     page = 0;
     return points();
   }
-  rows("points", got.connections, p => [opener(p.identity),
+  rows("points", got.connections, p => [link(p.identity),
     p.online ? "connected, worker " + p.worker
       : p.closed ? "away: " + p.closeReason
       : p.refused ? "refused: " + p.refuseReason : "away",
@@ -286,8 +330,9 @@ function turn(to) {
 }
 
 function failed(e) {
-  $("state").replaceChildren(element("span", e.message +
-    (lastGood ? "; what follows is of " + lastGood.toLocaleTimeString() : ""), "bad"));
+  state(e.message +
+    (lastGood ? "; what follows is of " + lastGood.toLocaleTimeString() : ""), false);
+  put("running", "");
 }
 
 async function open(identity, quiet) {
@@ -394,14 +439,15 @@ async function score() {
     const got = await get("v1/score?worst=20&by=" + by + "&since=" +
       $("score-since").value);
     rows("score", got.worst, r => [
-      r[by] === null ? "(no boot seen)" : by === "identity" ? opener(r[by]) : r[by],
+      r[by] === null ? "(no boot seen)" : by === "identity" ? link(r[by]) : r[by],
       number.format(Math.round(r.score * 10) / 10), number.format(r.chargePoints),
       Object.entries(r.deviations).map(([k, n]) => k + " " + n).join(", ") || "none",
       number.format(r.violations), r.lateAnswers + ", " + r.missingAnswers,
       Object.entries(r.endsPerDay).map(([k, n]) => k + " " +
         Math.round(n * 10) / 10).join(", ") || "none",
       r.pingMs === undefined ? "" : r.pingMs + " ms",
-      r.clockSkewMs === undefined ? "" : (r.clockSkewMs / 1000).toFixed(1) + " s"]);
+      r.clockSkewMs === undefined ? ""
+        : (Math.round(r.clockSkewMs / 100) / 10 + 0).toFixed(1) + " s"]);
     $("score-box").hidden = false;
     $("score-text").textContent = number.format(got.events) + " events of " +
       number.format(got.chargePoints) + " charge points" +
@@ -428,12 +474,12 @@ async function update() {
     certificates(tls);
     rows("workers", workers, w => [w.worker, w.state,
       number.format(w.connections), number.format(w.messagesIn), w.starts,
-      w.lastDeath ? ago(w.lastDeath.time) + ", " + w.lastDeath.how : "none",
-      w.lastWords || "none"]);
+      w.lastDeath ? ago(w.lastDeath.time) + ", " + w.lastDeath.how : none(),
+      w.lastWords || none()]);
     rows("refused", refused, r => [ago(r.time) + (r.count > 1 ? ", " +
       number.format(r.count) + " times" : ""),
-      r.identity ? opener(r.identity) : "none", r.address,
-      r.sentence + (r.detail ? " (" + r.detail + ")" : "") +
+      r.identity ? link(r.identity) : none(), r.address,
+      r.sentence + (r.detail ? " (" + r.detail.replace(/\.$/, "") + ")" : "") +
       (r.path ? ": " + r.path : "")]);
     await points();
     if (selected !== null) await open(selected, true);
@@ -455,10 +501,9 @@ $("login").addEventListener("submit", e => {
   $("token").value = "";
   update();
 });
-$("one-close").addEventListener("click", () => {
-  stopTap();
-  selected = null;
-  $("one").hidden = true;
-});
+$("one-close").addEventListener("click", close);
+$("one").addEventListener("keydown", e => { if (e.key === "Escape") close(); });
+addEventListener("hashchange", follow);
+follow();
 update();
 setInterval(() => { if (!document.hidden) update(); }, 3000);
