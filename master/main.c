@@ -394,7 +394,7 @@ start(int inherit)
     find_node(node);
     log_info("ocppd %s starts as %s, with %s%s", OCPPD_VERSION, node,
         master.conf_file ? master.conf_file : "no configuration file",
-        c->log_level == CONF_log_level_debug ? ", debugging" : "");
+        c->log_level == CONF_log_level_debug ? ", log.level debug" : "");
     listen_raise_limit(c, master.slots);
     if (!take(c, inherit, &why, &notes))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));

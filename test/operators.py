@@ -366,9 +366,12 @@ def test_show_tells_everything_about_one_charge_point():
     k = s["connection"]
     assert k["boot"] == "Accepted" and k["protocol"] == "ocpp1.6"
     assert k["messagesIn"] == k["messagesOut"] == 2
+    # The worker brings them up to date when it is asked.
+    assert s["messages"] == 2, s
     assert k["unanswered"] == 0 and k["commandsPending"] == 0
     text = g.ctl("show", "SHOW ME", json_=False)
-    for word in ("SHOW ME", "online, on worker 1", "Heartbeat", s["address"]):
+    for word in ("SHOW ME", "online, on worker 1", "Heartbeat", s["address"],
+                 "\nmessages in      2\n"):
         assert word in text, (word, text)
     c.close()
     poll(lambda: not g.online("SHOW ME"))
@@ -426,7 +429,7 @@ def test_why_tells_in_one_paragraph():
     call = background(lambda: g.run("call", "WHY1", "ClearCache"))
     id = c.take()[0]
     text = g.run("why", "WHY1").stdout
-    assert re.search(r"1 commands to it wait .* the oldest for \d+\.\d s",
+    assert re.search(r"1 command to it waits .* the oldest for \d+\.\d s",
                      text), text
     c.result(id, {"status": "Accepted"})
     call.wait()

@@ -269,7 +269,7 @@ def test_status_and_health_tell_of_a_worker_that_died():
     assert [w["lastDeath"] for w in g.workers()] == [None, None]
     old = g.kill_worker(1)
     successor(g, 1, old)
-    assert re.search(r"worker 1 +died \d+s ago \(1 times in all\); it was killed "
+    assert re.search(r"worker 1 +died \d+s ago \(1 time in all\); it was killed "
                      r"by signal 9", g.run("status").stdout)
     w = g.tell("health")["workers"]
     assert w[0]["deaths"] == 0 and w[1]["deaths"] == 1

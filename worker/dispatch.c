@@ -257,8 +257,13 @@ up_datagram(const struct channel_msg *m, const char *body)
         break;
     case CHANNEL_ask:
         buf_clear(&described);
-        if (c != NULL)
+        if (c != NULL) {
+            /* The master reads the entry when the answer is there. */
+            if (c->state == CONN_OPEN &&
+                registry_holds(self.registry, c->session.entry, c->self))
+                session_note(c);
             session_describe(c, &described);
+        }
         master_link_described(m->id, described.p, described.len);
         break;
     case CHANNEL_go:

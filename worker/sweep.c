@@ -111,15 +111,13 @@ check(struct conn *c)
         }
         break;
     case CONN_OPEN: {
-        struct registry_entry *e = registry_at(self.registry, c->session.entry);
-        uint32_t               silent = self.now_ms - c->last_in_ms;
+        uint32_t silent = self.now_ms - c->last_in_ms;
         if (!registry_holds(self.registry, c->session.entry, c->self)) {
             session_end(c, CLOSE_replaced, NULL);
             conn_settle(c);
             break;
         }
-        e->last_seen = (uint32_t)(self.wall_ms / 1000) - silent / 1000;
-        e->messages = c->session.messages_in;
+        session_note(c);
         enum close_reason limit = guard_check(c);
         if (limit == CLOSE_REASONS && c->kind == LISTENER_TLS)
             limit = transport_tls_check(c);

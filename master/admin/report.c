@@ -382,8 +382,8 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
         buf_addf(out, "  worker %-3u   died ", i);
         when_ago(out, now, k->died_wall_ms / 1000);
         buf_addf(out, " (%u time%s in all); it %.*s\n", k->deaths,
-            k->deaths == 1 ? "" : "s",
-            (int)strnlen(k->death, sizeof k->death), k->death);
+            k->deaths == 1 ? "" : "s", (int)strnlen(k->death, sizeof k->death),
+            k->death);
     }
     buf_addf(out,
         "  connections  %" PRIu64 " of %" PRIu64 ", %" PRIu64

@@ -490,6 +490,31 @@ put_profile(uint32_t entry, struct writer *w, struct buf *lines)
     }
 }
 
+/* What the worker knows: connectedMs is printed as "connected", in ms. */
+static void
+put_connection(const char *json, size_t len, struct buf *out)
+{
+    struct json_member m;
+    size_t             at = 0;
+
+    while (json_members_next(json, len, &at, &m)) {
+        size_t start = out->len;
+        size_t n = m.key_len;
+        if (n == 10 && memcmp(m.key, "generation", n) == 0)
+            continue; /* it stands above */
+        bool ms = n > 2 && memcmp(m.key + n - 2, "Ms", 2) == 0;
+        for (size_t i = 0; i < n - (ms ? 2 : 0); i++)
+            if (m.key[i] >= 'A' && m.key[i] <= 'Z')
+                buf_addf(out, " %c", m.key[i] + ('a' - 'A'));
+            else
+                buf_addc(out, m.key[i]);
+        size_t used = out->len - start;
+        buf_addf(out, "%*s", used < 17 ? (int)(17 - used) : 1, "");
+        json_members_put_value(out, &m);
+        buf_adds(out, ms ? " ms\n" : "\n");
+    }
+}
+
 static void
 show_text(const struct registry_entry *e, uint32_t entry, const char *json,
     size_t len, struct buf *out)
@@ -526,7 +551,7 @@ show_text(const struct registry_entry *e, uint32_t entry, const char *json,
     put_profile(entry, NULL, out);
     if (len > 2) {
         buf_adds(out, "\n");
-        json_members_put_lines(out, json, len, 16);
+        put_connection(json, len, out);
     }
 }
 

@@ -160,12 +160,13 @@ tell_here(const struct story *s, struct buf *out)
     }
     buf_adds(out, ". It last sent something ");
     put_ago(out, e->last_seen);
-    buf_addf(out, " (last action %s; %u message%s in %u connection%s).",
+    buf_addf(out, " (last action %s; %u message%s on this connection).",
         e->last_action > 0 && e->last_action <= ACTIONS
             ? action_names[e->last_action - 1]
             : "none",
-        e->messages, e->messages == 1 ? "" : "s", e->claims,
-        e->claims == 1 ? "" : "s");
+        e->messages, e->messages == 1 ? "" : "s");
+    if (e->claims > 1)
+        buf_addf(out, " It has connected %u times.", e->claims);
     if (s->len == 0) {
         buf_adds(out, " Its worker did not answer within 2 s.");
         return;
@@ -179,8 +180,8 @@ tell_here(const struct story *s, struct buf *out)
     tell_deviations(s, out);
     uint64_t unanswered = told_number(s, "unanswered");
     if (unanswered > 0)
-        buf_addf(out, " %" PRIu64 " of its messages wait for their answer.",
-            unanswered);
+        buf_addf(out, " %" PRIu64 " of its messages %s for an answer.",
+            unanswered, unanswered == 1 ? "waits" : "wait");
 }
 
 /* By the number that workers give them (worker/ocpp/dialect.h). */
@@ -268,7 +269,8 @@ tell_away(const struct story *s, struct buf *out)
     }
     buf_adds(out, " is not connected. It last sent something ");
     put_ago(out, s->e.last_seen);
-    buf_addf(out, ", after %u connections.", s->e.claims);
+    buf_addf(out, ", after %u connection%s.", s->e.claims,
+        s->e.claims == 1 ? "" : "s");
 }
 
 static const char *
@@ -335,9 +337,11 @@ tell(const struct story *s, struct buf *out)
     tell_limits(s, out);
     if (s->commands > 0)
         buf_addf(out,
-            " %u commands to it wait for their outcome, the oldest for %" PRIu64
+            " %u command%s to it wait%s for an outcome, the oldest for %" PRIu64
             ".%" PRIu64 " s.",
-            s->commands, s->oldest_ms / 1000, s->oldest_ms % 1000 / 100);
+            s->commands, s->commands == 1 ? "" : "s",
+            s->commands == 1 ? "s" : "", s->oldest_ms / 1000,
+            s->oldest_ms % 1000 / 100);
 }
 
 static void

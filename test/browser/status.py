@@ -211,7 +211,7 @@ def test_a_long_list_is_turned_and_filtered_by_keyboard():
     poll(lambda: b.text("count") == "3 charge points")
     # On a phone each cell has the name of its column.
     b.look(390, height=3000)
-    poll(lambda: len(names()) == 50)
+    poll(lambda: len(names()) == 20)
     assert b.d.execute_script(
         "return getComputedStyle(document.querySelector('#points td'),"
         " '::before').content") == '"Identity"'
@@ -328,7 +328,6 @@ def test_an_empty_gateway_says_that_its_lists_are_empty():
     b = Browser(g)
     poll(lambda: "no such charge point" in b.text("points"))
     assert "none since the start" in b.text("refused")
-    assert "nothing was measured" in b.text("latencies")
     assert b.d.title.endswith(": healthy - ocppd"), b.d.title
     # What a screen reader announces is not put in anew with each update.
     b.d.execute_script("""

@@ -585,6 +585,16 @@ session_is_quiet(const struct conn *c)
 }
 
 void
+session_note(struct conn *c)
+{
+    struct registry_entry *e = registry_at(self.registry, c->session.entry);
+
+    e->last_seen =
+        (uint32_t)(self.wall_ms / 1000) - (self.now_ms - c->last_in_ms) / 1000;
+    e->messages = c->session.messages_in;
+}
+
+void
 session_describe(struct conn *c, struct buf *out)
 {
     struct writer w = WRITER_INIT(out);

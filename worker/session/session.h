@@ -40,6 +40,10 @@ void session_note_transaction(struct conn *c, bool under_way);
  * identity has notified the former worker, which did not know it any more. */
 void session_moved(struct conn *c);
 
+/* Stores in the registry when the charge point was last seen, and the number
+ * of messages on this connection, which must hold the entry. */
+void session_note(struct conn *c);
+
 /* Appends a JSON object with the state that only the worker has. */
 void session_describe(struct conn *c, struct buf *out);
 
