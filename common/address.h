@@ -8,10 +8,10 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define ADDRESS_LEN 64 /* of the text, with its NUL */
+#define ADDRESS_LEN 64 /* bytes of an address as text, with its NUL */
 
-/* addr: 16 bytes in network order, an IPv4 address as
- * ::ffff:a.b.c.d. port: in host order. */
+/* Stores the address of a socket. addr: 16 bytes in network order; an IPv4
+ * address is written as ::ffff:a.b.c.d. port: in host order. */
 void address_pack(
     const struct sockaddr_storage *ss, uint64_t addr[2], uint16_t *port);
 

@@ -194,7 +194,8 @@ authfile_offer(struct authfile_entry *e, const struct authfile_key *k)
         authfile_next_of(e, k) != AUTHFILE_NEXT_MAX)
         return false;
     if (e->nexts == AUTHFILE_NEXT_MAX) {
-        /* The oldest goes that the charge point has not accepted. */
+        /* There is no room: the oldest key that the charge point has not
+           accepted is removed. */
         while (i + 1 < e->nexts && (e->accepted >> i & 1))
             i++;
         drop_next(e, i, i + 1);
@@ -268,7 +269,7 @@ record_get(const uint8_t *r, struct authfile_entry *e)
     memcpy(e->next, p, e->nexts * sizeof *e->next);
 }
 
-/* Where the name is, or where it would go. */
+/* The place in the index of a name, or the free place where it belongs. */
 static uint32_t *
 place(const struct authfile *a, const char *name, size_t len)
 {
@@ -378,7 +379,8 @@ authfile_free(struct authfile *a)
 
 /* --- text ---------------------------------------------------------------- */
 
-/* What is wrong with a line, NULL if nothing. *len 0: it has no entry. */
+/* Reads one line. Returns what is wrong with it, or NULL. *len is 0 if the line
+   holds no entry. */
 static const char *
 parse_line(const char *p, size_t n, char name[IDENTITY_MAX], size_t *len,
     struct authfile_entry *e)

@@ -9,18 +9,18 @@
  *                                     until the new one is used
  *   IDENTITY KEY accepted=KEY         ... and it has accepted the new key
  *
- * Several keys may be on their way: one that was accepted, and others of which
- * it is not known whether they arrived. All of them hold, in the order in
- * which they were sent.
+ * Several new keys may be valid at the same time: one that the charge point has
+ * accepted, and others that were sent and whose arrival was not confirmed. They
+ * are kept in the order in which they were sent.
  *
  * IDENTITY is one word: blanks, %, # and control characters are written as
  * %XX. KEY is sha256:SALT:HASH, in hexadecimal digits: 16 bytes of salt and
  * the SHA-256 of salt and key. A fast hash is enough: keys are 16 to 20
  * random bytes, which cannot be guessed at any speed. # begins a comment.
  *
- * A key is known by its canonical bytes: 40 hexadecimal digits and the 20
- * bytes they stand for are one key (OCPP-J 1.6 section 6.2.2; chargers send
- * either).
+ * Keys are compared in canonical form: 40 hexadecimal digits and the 20 bytes
+ * that they stand for are the same key (OCPP-J 1.6 section 6.2.2; charge points
+ * send either form).
  *
  * In memory an identity costs its name and 2 bytes, 48 for each key, and 6 to
  * 12 of an index. SHA-256 comes from libcrypto.
@@ -39,8 +39,8 @@
 
 #define AUTHFILE_MAX (512u << 20) /* bytes of the file */
 #define AUTHFILE_LINE_MAX 1024    /* bytes of a line */
-#define AUTHFILE_KEY_MAX 256      /* bytes of a key, as it is given */
-#define AUTHFILE_KEY_TEXT 105     /* of sha256:SALT:HASH, with its NUL */
+#define AUTHFILE_KEY_MAX 256      /* bytes of a key, before it is hashed */
+#define AUTHFILE_KEY_TEXT 105     /* bytes of sha256:SALT:HASH, with its NUL */
 #define AUTHFILE_PATH_MAX 256
 
 struct authfile_key {
@@ -51,9 +51,10 @@ struct authfile_key {
 #define AUTHFILE_NEXT_MAX 4 /* new keys that hold beside the key */
 
 struct authfile_entry {
-    bool                has_key;
-    uint8_t             nexts;    /* new keys, oldest first */
-    uint8_t             accepted; /* bit i: next[i] was accepted */
+    bool    has_key;
+    uint8_t nexts;    /* new keys, oldest first */
+    uint8_t accepted; /* bit i: the charge point has accepted
+                         next[i] */
     struct authfile_key key;
     struct authfile_key next[AUTHFILE_NEXT_MAX];
 };
@@ -90,20 +91,24 @@ void authfile_free(struct authfile *a);
 
 bool authfile_find(const struct authfile *a, const char *name, size_t len,
     struct authfile_entry *out);
-/* For lists: *at starts at 0; false at the end. name points into a. */
+/* Iterates over the table: *at starts at 0; false at the end. name points into
+   the memory of a. */
 bool authfile_next(const struct authfile *a, size_t *at, const char **name,
     size_t *len, struct authfile_entry *out);
 
-/* Canonical form: pairs of hexadecimal digits and nothing else become bytes.
- * out has room for len bytes; returns how many. */
+/* Writes the canonical form of a key: a text of nothing but pairs of
+ * hexadecimal digits becomes bytes; any other key stays as it is. out has room
+ * for len bytes. Returns the length. */
 size_t authfile_canonical(const uint8_t *in, size_t len, uint8_t *out);
-/* The other form of what was sent: false if it is no row of digit pairs. */
+/* Writes the bytes that a text of hexadecimal digit pairs stands for. False if
+   the text is not such. */
 bool authfile_unhex(const uint8_t *in, size_t len, uint8_t *out, size_t *n);
 
-/* From canonical bytes; salt NULL draws one. */
+/* Hashes a key, given in canonical form. With salt NULL a random salt is
+   drawn. */
 void authfile_make_key(struct authfile_key *k, const uint8_t *key, size_t len,
     const uint8_t *salt);
-/* Takes the same time whatever the bytes. */
+/* Compares in constant time, so that the time reveals nothing about the key. */
 bool authfile_matches(
     const struct authfile_key *k, const uint8_t *key, size_t len);
 bool authfile_same(const struct authfile_key *a, const struct authfile_key *b);
@@ -113,7 +118,7 @@ void authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
     const uint8_t *key, size_t len);
 
 /*
- * What becomes of an entry when a new key
+ * These change an entry when a new key
  *
  *   is offered     it is sent to the charge point: it holds from now on
  *   is accepted    older new keys are no longer needed: it has replaced them
@@ -121,14 +126,14 @@ void authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
  *                  at an earlier attempt
  *   is used        it becomes the key; keys that were sent later still hold
  *
- * They return whether the entry has changed.
+ * They return true if the entry has changed.
  */
 bool authfile_offer(struct authfile_entry *e, const struct authfile_key *k);
 bool authfile_accept(struct authfile_entry *e, const struct authfile_key *k);
 bool authfile_withdraw(struct authfile_entry *e, const struct authfile_key *k);
 bool authfile_use(struct authfile_entry *e, const struct authfile_key *k);
 
-/* Which of the new keys it is; AUTHFILE_NEXT_MAX if none. */
+/* The index of the new key that matches; AUTHFILE_NEXT_MAX if none does. */
 unsigned authfile_next_of(
     const struct authfile_entry *e, const struct authfile_key *k);
 
@@ -138,11 +143,13 @@ bool authfile_parse_key(const char *text, size_t len, struct authfile_key *k);
 
 /* --- the text ------------------------------------------------------------ */
 
-/* The entry of an identity; false if it has no line, or a wrong one. */
+/* Reads the entry of an identity from the text of a file; false if the identity
+   has no line, or a line with an error. */
 bool authfile_get(const struct buf *text, const char *name, size_t len,
     struct authfile_entry *e);
 
-/* Puts the line of an identity, NULL takes it out. True if it was there. */
+/* Writes the line of an identity into the text of a file; with NULL the line is
+   removed. True if there was a line before. */
 bool authfile_set(struct buf *text, const char *name, size_t len,
     const struct authfile_entry *e);
 

@@ -24,7 +24,8 @@ struct buf {
 
 #define BUF_INIT(ceiling) ((struct buf){.max = (ceiling)})
 
-bool buf_grow(struct buf *b, size_t n); /* buf_reserve() past cap */
+bool buf_grow(struct buf *b, size_t n); /* buf_reserve() where cap is too
+                                           small */
 bool buf_addf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void  buf_consume(struct buf *b, size_t n); /* drops the first n bytes */

@@ -14,8 +14,8 @@
 
 #include "cref.h"
 
-/* A command or its outcome of up to 128 KiB with the members around it. What is
- * longer, such as an answer of a charge point, is cut. */
+/* Holds a command or an outcome of up to 128 KiB with the members around it. A
+ * longer text, such as a large answer of a charge point, is cut. */
 #define CHANNEL_BODY_MAX (160u * 1024)
 
 enum channel_type {
@@ -26,31 +26,32 @@ enum channel_type {
 };
 
 enum channel_key {
-    CHANNEL_KEY_OFFERED,   /* it is being sent to the charge point */
-    CHANNEL_KEY_WITHDRAWN, /* the charge point did not take it */
-    CHANNEL_KEY_ACCEPTED,  /* the charge point took it */
-    CHANNEL_KEY_USED       /* the charge point showed it */
+    CHANNEL_KEY_OFFERED,   /* the key is being sent to the charge point */
+    CHANNEL_KEY_WITHDRAWN, /* the charge point did not accept the key */
+    CHANNEL_KEY_ACCEPTED,  /* the charge point accepted the key */
+    CHANNEL_KEY_USED       /* the charge point authenticated with the key */
 };
 
-/* Of CHANNEL_hand_over's arg. */
+/* Bits of the `arg` of a CHANNEL_hand_over message. */
 enum channel_hand_over {
-    CHANNEL_MUST = 1, /* giving up is not allowed */
-    /* The master that began may have died: another one goes on with what is
-     * under way, and the descriptor is a copy of the same end. */
+    CHANNEL_MUST = 1, /* the worker must hand over; it may not refuse */
+    /* The hand-over is already under way, and the master that began it may have
+     * died: another master continues it. The descriptor is a copy of the same
+     * socket end. */
     CHANNEL_AGAIN = 2
 };
 
 struct channel_msg {
     uint32_t type; /* enum channel_type */
-    uint32_t len;  /* of the body, bytes */
-    uint64_t id;   /* of the request or tap, given by the master */
+    uint32_t len;  /* bytes of the body */
+    uint64_t id;   /* number of the request or tap, assigned by the master */
     cref     conn;
-    uint64_t arg; /* as channel.def says */
+    uint64_t arg; /* its meaning for each type is in channel.def */
 };
 
 /* A number for a request or tap of the master: never 0, never repeated. */
 uint64_t channel_next_id(void);
-/* Later ones are above this one as well. */
+/* Makes all later numbers higher than this one. */
 void channel_ids_above(uint64_t id);
 
 /* Both ends non-blocking, close-on-exec, with buffers for many bodies. */
@@ -63,11 +64,12 @@ bool channel_send(int fd, struct channel_msg *msg, const void *body, size_t n);
 /* The same with a descriptor, which stays open here. */
 bool channel_send_fd(int fd, struct channel_msg *msg, int passed);
 
-/* 1: a datagram in *msg and body (room for CHANNEL_BODY_MAX + 1 bytes; a NUL
- * is put behind it). 0: nothing there. -1: the other end is gone. */
+/* Receives one datagram. body has room for CHANNEL_BODY_MAX + 1 bytes; a NUL is
+ * put behind the text. Returns 1 for a datagram, 0 if none is waiting, -1 if
+ * the other end is gone. */
 int channel_recv(int fd, struct channel_msg *msg, char *body);
-/* The same where the other end is trusted to send descriptors: *passed is one
- * that is the caller's now, or -1. */
+/* The same, for an other end that is trusted to send descriptors. *passed is a
+ * descriptor, which the caller must close, or -1. */
 int channel_recv_fd(int fd, struct channel_msg *msg, char *body, int *passed);
 
 /* The n-th string of a body, "" if it has fewer. */

@@ -10,28 +10,30 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CIDR_LEN 56 /* of the text, with its NUL */
+#define CIDR_LEN 56 /* bytes of a range as text, with its NUL */
 
 struct cidr {
     uint64_t addr[2];
-    uint8_t  bits; /* of 128 that must agree */
+    uint8_t  bits; /* length of the prefix in bits, 0 to 128 */
 };
 
-/* Without a slash one address is meant. Bits behind the prefix are cleared.
- * False if the text is no range. */
+/* Reads a range. A text without a slash is a range of one address. Bits behind
+ * the prefix are cleared. False if the text is not a range. */
 bool cidr_parse(const char *text, struct cidr *out);
 
-/* addr: as of address_pack(), as everywhere below. */
+/* addr, here and below: in the form of address_pack(). */
 bool cidr_has(const struct cidr *c, const uint64_t addr[2]);
 
-/* The network of an address: bits of an IPv4 address, or of an IPv6 one. */
+/* The network of an address, by a prefix of `four` bits for an IPv4 address and
+   of `six` bits for an IPv6 one. */
 struct cidr cidr_around(const uint64_t addr[2], unsigned four, unsigned six);
 
-/* An IPv4 address; one of 127.0.0.0/8 or ::1. */
+/* cidr_is_four(): it is an IPv4 address. The other: it is in 127.0.0.0/8, or
+   ::1. */
 bool cidr_is_four(const uint64_t addr[2]);
 bool cidr_is_loopback(const uint64_t addr[2]);
 
-/* As cidr_parse() takes it. */
+/* Writes the range in the form that cidr_parse() reads. */
 void cidr_text(const struct cidr *c, char out[CIDR_LEN]);
 
 #endif

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-#define LAST_SECOND INT64_C(253402300799) /* of a year with four digits */
+#define LAST_SECOND INT64_C(253402300799) /* the last second of the year 9999  \
+                                           */
 
 static uint64_t
 read_ns(clockid_t id)
@@ -44,7 +45,8 @@ clock_wall_ms(void)
 void
 clock_rfc3339(char out[CLOCK_RFC3339_LEN + 1], uint64_t wall_ms)
 {
-    /* The date changes once a second and is asked for once a message. */
+    /* Cached, since the text of a second is needed for each message and changes
+       once a second. */
     static _Thread_local time_t cached_sec = -1;
     static _Thread_local char   cached[21];
     time_t                      sec = (time_t)(wall_ms / 1000u);

@@ -24,15 +24,16 @@ enum refuse_reason {
 
 struct close_info {
     const char *word;
-    int         status; /* close frame's, or HTTP's; 0: none is sent */
+    int         status; /* status of the close frame (RFC 6455 7.4) or of HTTP;
+                           0: none is sent */
     const char *sentence;
 };
 
 extern const struct close_info close_info[CLOSE_REASONS];
 extern const struct close_info refuse_info[REFUSE_REASONS];
 
-/* The reason is a limit of the gateway that was reached: health reports it,
- * and the log once a minute. */
+/* True if the reason is that a limit of the gateway was reached. Health reports
+ * such a refusal, and the log does once a minute. */
 bool close_is_limit(enum refuse_reason reason);
 
 #endif

@@ -18,11 +18,11 @@
 #include "buf.h"
 
 #define CONF_FILE_MAX (1u << 20) /* bytes of a configuration file */
-#define CONF_ERRORS 20           /* errors reported of one reading */
-#define CONF_INCLUDED_MAX 48     /* files besides the main one */
-#define CONF_PATH_MAX 192        /* bytes of their paths, with NUL */
-#define CONF_TEXT_MAX 128        /* bytes of a TEXT, with its NUL */
-#define CONF_LIST_MAX 512        /* bytes of a LIST, with its NUL */
+#define CONF_ERRORS 20           /* errors that one reading reports */
+#define CONF_INCLUDED_MAX 48     /* files that one configuration may include */
+#define CONF_PATH_MAX 192 /* bytes of an included file's path, with NUL */
+#define CONF_TEXT_MAX 128 /* bytes of a TEXT, with its NUL */
+#define CONF_LIST_MAX 512 /* bytes of a LIST, with its NUL */
 
 /* All choices of all knobs: CONF_ocpp_validation_strict and so on. */
 enum conf_choice {
@@ -50,10 +50,10 @@ struct config {
     /* Where each knob's value came from: 0 the default, -1 the command
      * line (-o), else the line in the file. */
     int32_t origin[CONF_KNOBS];
-    /* In which file that line is: 0 the main one, else one more than the
-     * number in the list, whose first empty path ends it. */
+    /* The file of that line: 0 is the main file, i + 1 is included[i]. The
+     * first empty path ends that list. */
     uint8_t origin_file[CONF_KNOBS];
-    /* The value holds something from ${...}. */
+    /* The value was made by replacing a ${...}. */
     bool origin_expanded[CONF_KNOBS];
     char included[CONF_INCLUDED_MAX][CONF_PATH_MAX];
 };
@@ -62,14 +62,17 @@ struct config {
  * end. Start with *cursor = the list. */
 bool config_list_next(const char **cursor, char *item, size_t size);
 
-/* One address of a listen knob: 192.0.2.1:8080, [2001:db8::1]:8080, or
- * *:8080 for every IPv4 address. False if it is none, or its port 0. */
+/* Reads one address of a listen knob: 192.0.2.1:8080, [2001:db8::1]:8080, or
+ * *:8080 for every IPv4 address. False if the text is not an address, or the
+ * port is 0. */
 bool config_address(
     const char *text, struct sockaddr_storage *address, socklen_t *size);
 
-/* Is there a [redis] to use: a host or a socket? */
+/* True if the configuration names a Redis server: redis.host or
+   redis.socket. */
 bool config_has_redis(const struct config *c);
-/* From this many events in a stream on, health reports that it fills up. */
+/* The number of events in a stream from which on health reports that the stream
+   is filling up. */
 uint64_t config_stream_alarm(const struct config *c);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * config_address: where to listen, as it is written. See config.h.
  *
- * Numbers only: what a name stands for could change while the daemon runs.
+ * Only numeric addresses are accepted: the address of a host name could change
+ * while the daemon runs.
  */
 #include "config.h"
 

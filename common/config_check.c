@@ -12,9 +12,9 @@
 
 #define NODE_MAX_BYTES 32
 #define PREFIX_MAX_BYTES 32
-#define UNIX_PATH_MAX_BYTES 107 /* of a socket's name, unix(7) */
+#define UNIX_PATH_MAX_BYTES 107 /* bytes of a socket's path, unix(7) */
 
-/* Subprotocols there is a dialect for. */
+/* The subprotocols that a dialect exists for. */
 static const char *const versions_known[] = {
 #define DIALECT(symbol, name) name,
 #include "ocpp_dialects.def"
@@ -41,8 +41,8 @@ fault(struct checking *x, enum conf_knob k, const char *fmt, ...)
     x->report(x->arg, k, text);
 }
 
-/* The texts of one list are compared by their bytes: two spellings of one
- * address meet at bind(). */
+/* The texts of a list are compared byte by byte. Two spellings of the same
+ * address are found later, when bind() fails. */
 static bool
 listed_before(const char *list, const char *upto, const char *item)
 {
@@ -197,7 +197,8 @@ check_names(struct checking *x)
         fault(x, CONF_KNOB_server_control,
             "is too long for a socket; shorten it to %d bytes",
             UNIX_PATH_MAX_BYTES);
-    /* A word misspelt must not become a file in whatever directory. */
+    /* Only an absolute path is accepted, so that a misspelt word does not
+       create a file in the working directory. */
     if (strcmp(c->log_target, "stderr") != 0 &&
         strcmp(c->log_target, "syslog") != 0 &&
         strchr(c->log_target, '/') == NULL)
@@ -364,7 +365,7 @@ check_tls(struct checking *x)
             "remove it");
 }
 
-/* Each rule is PATTERN=VERSION, and the version is switched on. */
+/* Each rule has the form PATTERN=VERSION, and its version must be enabled. */
 static void
 check_version_rules(struct checking *x)
 {

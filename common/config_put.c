@@ -35,7 +35,7 @@ put_value(const struct config *c, enum conf_knob k, struct buf *out)
     }
 }
 
-/* As it can stand in a file. */
+/* Writes a value in the syntax of the file. */
 static void
 put_escaped(const struct config *c, enum conf_knob k, struct buf *out)
 {
@@ -161,7 +161,7 @@ put_choices(enum conf_knob k, struct buf *out)
         if (knob_choices[i].knob == k) {
             buf_addf(out, ".It Cm %s\n", knob_choices[i].word);
             mdoc_prose(out, knob_choices[i].doc, true);
-            /* A choice may stand in the table without its full stop. */
+            /* The text of a choice may lack a full stop in the table. */
             out->len -= out->len > 0 && out->p[out->len - 1] == '\n';
             buf_adds(out,
                 out->len > 0 && out->p[out->len - 1] == '.' ? "\n" : ".\n");

@@ -36,8 +36,8 @@ set(struct reading *r, struct place at, enum conf_knob k, const char *written)
     struct buf         value = BUF_INIT(CONF_FILE_MAX), why = BUF_INIT(4096);
     enum expand_result found = expand_value(written, r->files, &value, &why);
 
-    /* The value stays as it was where this process cannot see what the daemon
-     * sees. */
+    /* This process may not see what the daemon sees, so the setting keeps its
+     * value. */
     if (found == EXPAND_MISSING && r->partial) {
         buf_free(&value);
         buf_free(&why);
@@ -58,7 +58,8 @@ set(struct reading *r, struct place at, enum conf_knob k, const char *written)
             reading_put_shown(r, value.p, value.len);
             buf_adds(r->errors, ")");
         }
-        /* It may quote a name from the file or from -o. */
+        /* The reason may quote text from the file or from -o, which may hold
+           control characters. */
         for (size_t i = 0; i < why.len; i++)
             why.p[i] = (char)((unsigned char)why.p[i] < 0x20 ? '?' : why.p[i]);
         buf_addf(r->errors, ": %s\n", buf_cstr(&why));
@@ -100,7 +101,7 @@ is_key(const char *s, size_t n)
     return true;
 }
 
-/* A stripped line that opens a section: true if inih may see it. */
+/* Checks a stripped line that opens a section. True if inih may read it. */
 static bool
 section_ok(struct reading *r, const char *s, size_t n)
 {
@@ -125,7 +126,7 @@ section_ok(struct reading *r, const char *s, size_t n)
     return true;
 }
 
-/* A stripped line with a setting: true if it is one. */
+/* Checks a stripped line that should be a setting. True if it is one. */
 static bool
 setting_ok(struct reading *r, const char *s, size_t n, size_t *key_len,
     const char **value)
@@ -155,7 +156,7 @@ setting_ok(struct reading *r, const char *s, size_t n, size_t *key_len,
 
 static void include(struct reading *r, const char *value, size_t n);
 
-/* An ini_reader: hands inih the next line, checked. */
+/* An ini_reader: gives inih the next line, after checking it. */
 static char *
 next_line(char *to, int size, void *reading)
 {
@@ -265,7 +266,7 @@ read_whole(const char *path, bool regular, struct buf *text, struct buf *why)
     return room && n >= 0;
 }
 
-/* Reads one file in the place of the present line. */
+/* Reads one file as if its lines stood in place of the current line. */
 static void
 include_file(struct reading *r, const char *path)
 {
@@ -476,7 +477,7 @@ config_read_partial(struct config *c, const char *file, struct buf *errors)
     return read_file(&r, NULL, 0);
 }
 
-/* The number of a file in the list of c, where it is added if it is missing;
+/* The number of a file in c->included. A file that is not in the list is added.
  * 0 if the list is full. */
 static uint8_t
 included_number(struct config *c, const char *path)

@@ -12,7 +12,7 @@
 
 #define CONFIG_FILE "/etc/ocppd/ocppd.conf" /* read if it exists */
 
-/* An override as given with -o, "section.key=value". */
+/* An override of -o: "section.key=value". */
 struct config_override {
     const char *text;
 };
@@ -33,14 +33,15 @@ bool config_read(struct config *c, const char *file,
     const struct config_override *overrides, size_t n_overrides,
     struct buf *errors);
 
-/* For a program that is not the daemon, such as ocppctl that looks for the
- * control socket: a setting whose ${...} this process cannot see keeps its
- * default, and settings are not checked against each other. */
+/* For a program that is not the daemon, such as ocppctl, which needs the path
+ * of the control socket. A setting with a ${...} that this process cannot
+ * resolve keeps its default, and settings are not checked against each other.
+ */
 bool config_read_partial(
     struct config *c, const char *file, struct buf *errors);
 
-/* The same as config_read() from memory, without other files; name stands for
- * FILE in the errors. */
+/* The same as config_read(), from memory and without other files. The errors
+ * have `name` in place of FILE. */
 bool config_read_text(struct config *c, const char *name, const char *text,
     size_t len, const struct config_override *overrides, size_t n_overrides,
     struct buf *errors);

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-/* Reading and writing go through the same memory: what is written is never
- * longer than what was read, and the NUL behind a word takes the place of
- * the blank (or the byte behind the line). */
+/* The words are written over the line: a word is never longer than its source,
+ * and the NUL behind it takes the place of the blank (or of the byte behind the
+ * line). */
 struct cutter {
     const char *in, *end;
     char       *out;
@@ -126,7 +126,7 @@ control_line_cut(struct control_line *l, char *text, size_t len)
         if (e != LINE_OK)
             return fail(l, e, (size_t)(began - text));
         l->words++;
-        /* The blank must be stepped over before the NUL covers it. */
+        /* Step over the blank before the NUL overwrites it. */
         if (c.in < c.end)
             c.in++;
         *c.out++ = '\0';

@@ -35,7 +35,7 @@ struct control_line {
     char *word[LINE_WORDS + 1]; /* NUL-terminated; NULL at the end */
     int   words;
     enum control_line_error error;
-    size_t                  where; /* of the error: offset in the line, bytes */
+    size_t                  where; /* offset of the error in the line, bytes */
 };
 
 /* Cuts text[0..len), which has room for one more byte and is overwritten:

@@ -1,7 +1,7 @@
 /* crc32c: the checksum of the journal's lines. See crc32c.h.
  *
- * Each durable message pays for it, so the processor's own instruction is used
- * where there is one: it takes a tenth of the table's time. */
+ * A checksum is computed for each event, so the processor's instruction is used
+ * if there is one: it takes a tenth of the time of the table. */
 #include "crc32c.h"
 
 #include <endian.h>

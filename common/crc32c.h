@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of n bytes at p: the Castagnoli polynomial, as in RFC 3720 section 12.1. */
+/* The checksum of n bytes at p. */
 uint32_t crc32c(const void *p, size_t n);
 
 /* The same without the processor's instruction for it; for the test. */

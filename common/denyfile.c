@@ -54,7 +54,8 @@ parse_entry(const char *kind, size_t kind_len, const char *what,
     return "is neither `address ADDRESS' nor `identity NAME'";
 }
 
-/* *e of a line; NULL and *some false if it has none. */
+/* *Reads one line into *e. Returns an error text or NULL. *some is false if the
+   line holds no entry. */
 static const char *
 parse_line(const char *p, size_t n, struct entry *e, bool *some)
 {

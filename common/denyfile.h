@@ -19,7 +19,8 @@
 #include "identity.h"
 
 #define DENYFILE_MAX (4u << 20)  /* bytes */
-#define DENYFILE_ADDRESSES 10000 /* each accept compares them all: 10 us */
+#define DENYFILE_ADDRESSES 10000 /* each accept() compares all of them: 10 us  \
+                                  */
 #define DENYFILE_PATH_MAX 256
 
 struct denyfile_name {
@@ -48,8 +49,9 @@ void denyfile_free(struct denyfile *d);
 bool denyfile_has_address(const struct denyfile *d, const uint64_t addr[2]);
 bool denyfile_has_name(const struct denyfile *d, const char *name, size_t len);
 
-/* Adds a line, or takes it out. kind is `address' or `identity'. Returns
- * whether it was there; *why is set if the two words are no entry. */
+/* Adds a line, or removes it. kind is `address' or `identity'. Returns true if
+ * the line was there before. *why is set if the two words are not a valid
+ * entry. */
 bool denyfile_set(struct buf *text, const char *kind, const char *what,
     bool add, const char **why);
 

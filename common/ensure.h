@@ -2,9 +2,9 @@
  * ensure: assertions that stay on in production.
  *
  * For conditions that only an error of the program can break. A failed ensure()
- * leaves its words where the master finds them (shared memory, once
- * ensure_words() was called), prints them, and aborts: the master logs the
- * death and starts a successor.
+ * writes its message to shared memory (once ensure_words() was called) and to
+ * stderr, and aborts. The master reads the message there, logs the death and
+ * starts a successor.
  */
 #ifndef COMMON_ENSURE_H
 #define COMMON_ENSURE_H
@@ -17,11 +17,13 @@
 void ensure_failed(const char *cond, const char *file, int line)
     __attribute__((noreturn, cold));
 
-/* Where last words go besides stderr; the memory must outlive the process
- * (shared), NUL-terminated within size bytes. NULL: stderr only. */
+/* Sets the memory that receives the last message, besides stderr: shared memory
+ * of size bytes, which outlives the process. The message is NUL-terminated.
+ * NULL: stderr only. */
 void ensure_words(char *where, size_t size);
 
-/* Leaves words without dying: for a process about to exit on purpose. */
+/* Writes such a message without aborting, for a process that is about to exit
+   on purpose. */
 void ensure_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

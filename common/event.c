@@ -39,7 +39,7 @@ put_row(struct buf *out, const char *word, const char *sentence)
     mdoc_prose(out, sentence, true);
 }
 
-/* The messages that an event is made from. */
+/* Writes the messages from which an event is made. */
 static void
 put_actions(struct buf *out, enum event_kind kind)
 {

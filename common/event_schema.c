@@ -65,7 +65,8 @@ static const struct {
 #undef ACTION
 };
 
-/* Messages from which more than one type is made, by what they hold. */
+/* Messages from which events of different types are made, depending on their
+   content. */
 static const struct {
     const char     *name;
     enum event_kind kind;
@@ -92,7 +93,7 @@ put_type(struct writer *w, const struct member *m)
     buf_free(&quoted);
 }
 
-/* Members may be added by later versions: so additional ones are allowed. */
+/* Later versions may add members, so additional members are allowed. */
 static void
 put_object(struct writer *w, const char *key, const char *of)
 {
@@ -182,7 +183,7 @@ put_actions(struct writer *w, enum event_kind kind)
         close_enum(w);
 }
 
-/* If it is of this type, then the rest must hold. */
+/* An "if/then" rule: an event of this type must have these members. */
 static void
 put_event(struct writer *w, enum event_kind kind)
 {

@@ -6,7 +6,7 @@
  *   ${file:PATH}      the first line of a file, at most 64 KiB long
  *   $${               the two characters ${
  *
- * What was put in is not looked at again.
+ * The replacement itself is not expanded again.
  */
 #ifndef COMMON_EXPAND_H
 #define COMMON_EXPAND_H
@@ -19,7 +19,7 @@ enum expand_result {
     EXPAND_PLAIN,   /* there was nothing to replace */
     EXPAND_DONE,    /* something was replaced */
     EXPAND_MISSING, /* a variable is unset, or a file cannot be read */
-    EXPAND_WRONG    /* not of one of the forms */
+    EXPAND_WRONG    /* a ${ that has none of these forms */
 };
 
 /* Appends the expanded value to out. files: ${file:} may open files. In the
@@ -27,7 +27,7 @@ enum expand_result {
 enum expand_result expand_value(
     const char *value, bool files, struct buf *out, struct buf *why);
 
-/* Appends a value so that expand_value() gives it back. */
+/* Appends a value in a form that expand_value() turns back into it. */
 void expand_escape(const char *value, struct buf *out);
 
 #endif

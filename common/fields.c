@@ -94,7 +94,7 @@ fields_put_list(struct buf *out, const char *key, const uint64_t *v, unsigned n)
 
 /* --- reading --------------------------------------------------------------- */
 
-/* In place: what is decoded is never longer. */
+/* Decodes in place: the decoded text is never longer. */
 static bool
 decode(char *p, size_t n, size_t *len)
 {
@@ -194,7 +194,7 @@ refuse(struct fields *f, const char *key)
         f->bad = key;
 }
 
-/* Decimal digits only, without a sign; *end is what follows them. */
+/* Reads decimal digits without a sign. *end is set to the byte behind them. */
 static bool
 digits(const char *p, const char **end, uint64_t *out)
 {

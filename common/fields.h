@@ -21,7 +21,9 @@
 
 #include "buf.h"
 
-#define FIELDS_OF_RECORD 192 /* of one record; a line with more is refused */
+#define FIELDS_OF_RECORD                                                       \
+    192 /* keys of one record; a line with more is                             \
+           refused */
 
 struct field {
     const char *key;
@@ -52,8 +54,9 @@ void fields_end(struct buf *out);
 
 /* --- reading --------------------------------------------------------------- */
 
-/* Takes a line of len bytes, with or without its newline, apart, in place; the
- * byte behind it is overwritten. *f points into it. False if it is no record.
+/* Splits a line of len bytes in place, with or without its newline. The byte
+ * behind the line is overwritten. *f points into the line. False if the line is
+ * not a record.
  */
 bool fields_parse(struct fields *f, char *line, size_t len);
 

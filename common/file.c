@@ -106,7 +106,7 @@ file_replace(const char *path, const char *p, size_t n, uid_t uid, gid_t gid,
         open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         goto fail;
-    /* Without the right to change it, the owner stays. */
+    /* A process without the right to change the owner leaves it as it is. */
     what = "give its owner to";
     if (((uid != (uid_t)-1 && uid != geteuid()) ||
             (gid != (gid_t)-1 && gid != getegid())) &&
@@ -142,7 +142,7 @@ file_set_line(struct buf *text,
     struct buf out = BUF_INIT(text->max);
     bool       found = false;
 
-    /* Room once, not by and by: the file may be large. */
+    /* Reserve all memory at once, because the file may be large. */
     if (!buf_reserve(&out, text->len + (line != NULL ? strlen(line) + 1 : 0)))
         out.overflow = true;
     for (size_t at = 0; at < text->len;) {

@@ -15,12 +15,13 @@
 
 enum file_result { FILE_READ, FILE_MISSING, FILE_FAILED };
 
-/* The whole of it, at most text->max bytes, appended to text. */
+/* Appends the whole file to text, at most text->max bytes. */
 enum file_result file_read(const char *path, struct buf *text, struct buf *why);
 
-/* Writes a new file beside it, makes it durable, and renames it over the old
- * one, whose owner and mode it gets; one that was missing gets mode 0640 and
- * this owner (-1: that of the process). */
+/* Writes a new file beside the old one, makes it durable, gives it the owner
+ * and mode of the old file, and renames it over the old file. If there was no
+ * old file, the new one gets mode 0640 and the owner uid, gid (-1: that of the
+ * process). */
 bool file_replace(const char *path, const char *p, size_t n, uid_t uid,
     gid_t gid, struct buf *why);
 
@@ -30,11 +31,11 @@ bool file_set_line(struct buf *text,
     bool (*is)(const char *line, size_t n, const void *arg), const void *arg,
     const char *line);
 
-/* One word of a line: blanks, %, # and control characters written as %XX, so
- * that any identity is one word. */
+/* Appends n bytes as one word of a line: blanks, %, # and control characters
+ * are written as %XX, so that any identity is one word. */
 void file_put_word(struct buf *out, const char *p, size_t n);
-/* Back again into out (room for max bytes); false if a % stands alone or the
- * word is empty or too long. */
+/* Decodes such a word into out, which has room for max bytes. False if a % is
+ * not followed by two hexadecimal digits, or the word is empty or too long. */
 bool file_get_word(
     const char *word, size_t n, char *out, size_t max, size_t *len);
 /* The next word of a line [*p, end): false at the end or at a #. */

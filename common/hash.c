@@ -42,7 +42,7 @@ absorb(struct state *s, uint64_t word)
     s->v[0] ^= word;
 }
 
-/* Up to 8 bytes, the first one lowest, on any machine. */
+/* Reads up to 8 bytes as a little-endian number, on any machine. */
 static uint64_t
 little(const unsigned char *p, size_t n)
 {

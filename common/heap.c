@@ -7,8 +7,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
-/* What glibc keeps for a thread: chunks of 32 to 1,040 bytes with their head,
- * in steps of 16. */
+/* The chunks that glibc caches for each thread: 32 to 1,040 bytes with their
+ * header, in steps of 16. */
 #define FIRST 24
 #define LAST 1032
 #define STEP 16

@@ -14,7 +14,7 @@
 #include "ensure.h"
 #include "log.h"
 
-/* getaddrinfo(3) and the file functions need less; the default would be 8 MiB
+/* getaddrinfo(3) and the file functions need less. The default would take 8 MiB
  * of address space for each helper. */
 #define STACK_BYTES (256u << 10)
 
@@ -63,7 +63,7 @@ run(void *arg)
     return NULL;
 }
 
-/* The lock is not held: no thread of this helper exists yet. */
+/* Called without the lock, because no thread of this helper exists yet. */
 static bool
 start(struct helper *h)
 {
@@ -84,7 +84,7 @@ start(struct helper *h)
     h->last = &h->first;
     h->jobs = 0;
     h->since_ms = 0;
-    /* Signals are for the loop. */
+    /* Signals are handled by the loop's thread. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     pthread_attr_init(&attr);

@@ -22,18 +22,21 @@
 
 /* Embedded as the first member of the struct that describes the job. */
 struct helper_job {
-    struct helper_job *next; /* of the helper, from submit to done() */
+    struct helper_job *next; /* owned by the helper, from helper_submit() to
+                                done() */
     void (*work)(struct helper_job *);
     void (*done)(struct helper_job *);
 };
 
 struct helper {
-    const char *name;    /* of the thread, 15 bytes: "ocppd-names" */
-    const char *waits;   /* for the log: "the name server" */
-    unsigned    most;    /* jobs that may be queued or running */
-    uint64_t    late_ms; /* a job that runs longer is reported */
+    const char *name;  /* name of the thread, at most 15 bytes:
+                          "ocppd-names" */
+    const char *waits; /* what the job waits for, for the log: "the name
+                          server" */
+    unsigned most;     /* jobs that may be queued or running */
+    uint64_t late_ms;  /* a job that runs longer is reported */
 
-    /* of helper.c */
+    /* private to helper.c */
     struct helper     *next_helper;
     struct helper_job *first, **last;
     unsigned           jobs;

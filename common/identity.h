@@ -10,6 +10,6 @@
 #ifndef COMMON_IDENTITY_H
 #define COMMON_IDENTITY_H
 
-#define IDENTITY_MAX 48 /* bytes. OCPP 2.0.1 and 2.1 allow 48 characters */
+#define IDENTITY_MAX 48 /* bytes; OCPP 2.0.1 and 2.1 allow 48 characters */
 
 #endif

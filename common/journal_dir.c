@@ -27,9 +27,10 @@
 #define DAMAGE_KEPT 32 /* places, until they are reported */
 
 struct stream {
-    unsigned            slot;
-    uint64_t            first; /* of the segment being read; 0: none yet */
-    uint64_t            last;  /* number of the last event in hand */
+    unsigned slot;
+    uint64_t first;           /* first number of the segment being read; 0:
+                                 none yet */
+    uint64_t            last; /* number of the last event in hand */
     struct journal_file reader;
     struct journal_line head;
     bool                has_head;
@@ -41,8 +42,8 @@ struct stream {
 /* Where a damaged line is. */
 struct damage {
     unsigned slot;
-    uint64_t first; /* of its segment */
-    uint64_t at;    /* byte where it begins */
+    uint64_t first; /* first number of its segment */
+    uint64_t at;    /* offset in bytes where the line begins */
     size_t   len;
 };
 
@@ -53,10 +54,11 @@ struct journal_dir {
     struct journal_dir_list list;
     struct stream          *streams; /* sorted by slot */
     size_t                  n;
-    size_t                  cur; /* whose head was returned; n: none */
-    uint64_t                bad;
-    struct damage           damage[DAMAGE_KEPT]; /* not reported yet */
-    unsigned                damages, reported;
+    size_t                  cur; /* index of the stream whose head was returned;
+                                    n: none */
+    uint64_t      bad;
+    struct damage damage[DAMAGE_KEPT]; /* not reported yet */
+    unsigned      damages, reported;
 };
 
 uint64_t
@@ -65,7 +67,8 @@ journal_dir_mark(const struct shm *shm)
     struct shm *s = (struct shm *)shm;
     uint64_t    mark = atomic_load(&s->sequence);
 
-    /* The sequence first: see shm_worker.journal_floor. */
+    /* The sequence is loaded before the floors, for the reason given at
+       shm_worker.journal_floor. */
     for (unsigned i = 0; i < shm_slots(s); i++) {
         uint64_t floor = atomic_load(&shm_worker(s, i)->journal_floor);
         if (floor < mark)
@@ -182,8 +185,8 @@ journal_dir_open(
     return s;
 }
 
-/* A stream for each slot that has segments; those there are stay as they
- * are, also when their files are gone. */
+/* Makes a stream for each slot that has segments. Streams that exist already
+ * stay as they are, even if their files are gone. */
 static bool
 make_streams(struct journal_dir *s)
 {
@@ -208,7 +211,7 @@ make_streams(struct journal_dir *s)
     return true;
 }
 
-/* Done with the event that journal_dir_next() returned. */
+/* Releases the event that journal_dir_next() returned. */
 static void
 let_go(struct journal_dir *s)
 {
@@ -254,7 +257,8 @@ later(const struct journal_dir *s, const struct stream *t)
     return NULL;
 }
 
-/* Whether the segment can hold nothing that is wanted; next follows it. */
+/* True if no event of the segment can be among those that the caller asked for.
+   next: the segment that follows it. */
 static bool
 unwanted(const struct journal_dir *s, const struct journal_dir_id *next, int fd)
 {
@@ -283,7 +287,7 @@ advance(struct journal_dir *s, struct stream *t)
         journal_line_file_name(name, id->slot, id->first);
         int fd = journal_file_openat(s->dir_fd, name, O_RDONLY);
         if (fd < 0) {
-            if (errno != ENOENT) /* else removed by now */
+            if (errno != ENOENT) /* ENOENT: the segment was removed meanwhile */
                 t->error = errno;
             continue;
         }
@@ -308,7 +312,7 @@ damaged(struct journal_dir *s, const struct stream *t,
     s->damages++;
 }
 
-/* Gets the stream a head, if there is one to be had in this round. */
+/* Reads the next event of the stream into its head, if this round has one. */
 static void
 fill(struct journal_dir *s, struct stream *t)
 {
@@ -332,7 +336,8 @@ fill(struct journal_dir *s, struct stream *t)
                 t->error = t->reader.error;
             }
         }
-        /* The list is older than this look at the end of the file. */
+        /* Leave the file only for a segment of the list, because the list was
+           made before the end of this file was seen. */
         if (!advance(s, t))
             t->dry = true;
     }

@@ -42,7 +42,8 @@ struct journal_dir_list {
 
 /* Fills *list (to be freed with free(list->v)); 0 or an errno. */
 int journal_dir_find(int dir_fd, struct journal_dir_list *list);
-/* Where those of a slot begin, NULL if there are none; *n is how many. */
+/* The first segment of a slot, NULL if it has none; *n is the number of its
+   segments. */
 const struct journal_dir_id *journal_dir_of(
     const struct journal_dir_list *list, unsigned slot, size_t *n);
 
@@ -59,8 +60,8 @@ struct journal_dir;
 struct journal_dir *journal_dir_open(
     const char *dir, const struct journal_dir_want *want, struct buf *why);
 
-/* Begins a round. False: the directory cannot be read (any more), with the
- * reason in why; it may be called again. */
+/* Begins a round. False if the directory cannot be read; why has the reason,
+ * and the caller may try again. */
 bool journal_dir_refresh(struct journal_dir *s, struct buf *why);
 
 /* The next event numbered below `below`, over all slots; false if there is
@@ -68,25 +69,27 @@ bool journal_dir_refresh(struct journal_dir *s, struct buf *why);
 bool journal_dir_next(
     struct journal_dir *s, uint64_t below, struct journal_line *line);
 
-/* The event that journal_dir_next() returned last comes again. */
+/* Makes journal_dir_next() return its last event once more. */
 void journal_dir_again(struct journal_dir *s);
 
-/* Of the event journal_dir_next() returned last. */
+/* The slot of the event that journal_dir_next() returned last. */
 unsigned journal_dir_slot(const struct journal_dir *s);
 
-/* An event numbered `below` or higher is there already: it is worth asking
- * for the mark again soon. After journal_dir_next() returned false. */
+/* Called after journal_dir_next() returned false. True if an event with the
+ * number `below` or higher was read already, so that asking for a new mark soon
+ * makes sense. */
 bool journal_dir_waiting(const struct journal_dir *s);
 
-/* Damaged lines, left out so far. */
+/* The number of damaged lines that were skipped so far. */
 uint64_t journal_dir_bad(const struct journal_dir *s);
 
-/* A file that could not be read to its end: a sentence, once each; false if
- * there is none (left). */
+/* Describes a file that could not be read to its end, in a sentence, once for
+ * each file. False if there is none left. */
 bool journal_dir_trouble(struct journal_dir *s, struct buf *why);
 
-/* A damaged line: a sentence with its place, once each; false if there are no
- * (more). After many, one sentence counts the rest. */
+/* Describes a damaged line and its place in a sentence, once for each line.
+ * False if there is none left. After many lines one sentence counts the others.
+ */
 bool journal_dir_damaged(struct journal_dir *s, struct buf *why);
 
 void journal_dir_close(struct journal_dir *s);

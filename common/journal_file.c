@@ -37,7 +37,8 @@ journal_file_open(struct journal_file *r, int fd, uint64_t offset)
     r->offset = offset > 0 ? offset - 1 : 0;
 }
 
-/* Reads on. 1: something came; 0: nothing there; -1: error. */
+/* Reads more bytes of the file. 1: some were read; 0: end of the file; -1:
+   error. */
 static int
 more(struct journal_file *r)
 {
@@ -76,7 +77,7 @@ more(struct journal_file *r)
     }
 }
 
-/* Drops bytes up to and with the next line feed, as far as they are here. */
+/* Drops the bytes in memory up to the next line feed, and the line feed. */
 static void
 skip(struct journal_file *r)
 {
@@ -87,7 +88,8 @@ skip(struct journal_file *r)
     r->pos = end ? (size_t)(end + 1 - r->p) : r->len;
 }
 
-/* Whether a line is an event, judged by the lines before it. */
+/* True if a line is an event: its number and checksum must fit the lines before
+   it. */
 static bool
 believed(struct journal_file *r, struct journal_line *line)
 {

@@ -19,14 +19,15 @@
 struct journal_file {
     int      fd;      /* -1: closed */
     int      error;   /* errno of the last JOURNAL_FILE_ERROR */
-    uint64_t offset;  /* in the file, of what is read next from it */
+    uint64_t offset;  /* where the file is read next */
     uint64_t bad;     /* damaged lines so far */
-    uint64_t ceiling; /* numbers from here on are not believed in a line
-                         without checksum; 0: no such bound */
-    bool   checked;   /* a line with a checksum came: so all have one */
+    uint64_t ceiling; /* a line without checksum and with this number or a
+                         higher one counts as damaged; 0: no such bound */
+    bool checked;     /* a line with a checksum was read, so all lines must have
+                         one */
     char  *p;
     size_t pos, len, cap;
-    bool   skipping; /* up to the next line feed */
+    bool   skipping; /* dropping bytes up to the next line feed */
 };
 
 /* A segment without checksums holds no event numbered so far above the one in
@@ -36,24 +37,25 @@ struct journal_file {
 #define JOURNAL_FILE_CLOSED ((struct journal_file){.fd = -1})
 
 enum journal_file_result {
-    JOURNAL_FILE_LINE,    /* *line is set; it is gone with the next call */
+    JOURNAL_FILE_LINE,    /* *line is set; it is valid until the next call */
     JOURNAL_FILE_DAMAGED, /* a line that is no event; line->at and len */
-    JOURNAL_FILE_END,  /* no whole line there now; what is there may be torn */
-    JOURNAL_FILE_ERROR /* r->error: EIO and its like, or ENOMEM */
+    JOURNAL_FILE_END,     /* there is no further whole line; the last one may be
+                             torn */
+    JOURNAL_FILE_ERROR    /* r->error: EIO and its like, or ENOMEM */
 };
 
-/* Opens a segment, for reading (O_RDONLY) or also for writing (O_RDWR). What is
- * no plain file is EINVAL: a pipe in its place would keep the caller waiting.
+/* Opens a segment with O_RDONLY or O_RDWR. Returns -1 with errno; EINVAL if it
+ * is not a regular file, because a pipe would make the caller wait.
  */
 int journal_file_openat(int dir_fd, const char *name, int mode);
 
-/* Takes fd over. With an offset that is not 0, begins with the first line
- * that starts there or behind it. The buffer of a closed reader is reused. */
+/* Starts reading fd, which the reader closes. With an offset other than 0, it
+ * begins with the first line that starts at the offset or behind it. The buffer
+ * of a closed reader is reused. */
 void journal_file_open(struct journal_file *r, int fd, uint64_t offset);
 enum journal_file_result journal_file_next(
     struct journal_file *r, struct journal_line *line);
-/* In the file, of the byte behind the last line that was returned, if
- * nothing was read since. */
+/* The offset in the file behind the last line that was returned. */
 uint64_t journal_file_at(const struct journal_file *r);
 void     journal_file_close(struct journal_file *r); /* keeps the buffer */
 void     journal_file_free(struct journal_file *r);

@@ -37,7 +37,7 @@ parse_hex(const char *p, int digits, uint64_t *number)
     return true;
 }
 
-/* The number of an event, which is neither 0 nor too far ahead. */
+/* Reads the number of an event. False if it is 0 or too high. */
 static bool
 parse_number(const char *p, uint64_t *number)
 {
@@ -123,7 +123,8 @@ journal_line_next(const char *p, size_t len, struct journal_line *line)
     line->len = (size_t)(end - p);
     line->number = 0;
     line->checked = false;
-    /* A file that grew before its pages were written has NULs in it. */
+    /* After a crash a file can contain NULs: its length was on disk before its
+       content. */
     if (line->len < JOURNAL_LINE_MIN || line->len >= JOURNAL_LINE_MAX ||
         memcmp(p, HEAD, HEAD_LEN) != 0 || end[-1] != '}' ||
         p[HEAD_LEN + DIGITS] != '-' || memchr(p, '\0', line->len) != NULL ||

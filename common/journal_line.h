@@ -18,12 +18,12 @@
  * in front of it, in hexadecimal digits; it belongs to the file and not to the
  * event, so journal_file takes it off. Files of version 0.1 have none.
  *
- * Numbers grow strictly within a slot, and are below 2^53. A crash may leave
- * the end of a segment torn, a failing disk also a repetition: a reader
- * reports a damaged line and goes on behind it, and skips numbers that it has
- * had from that slot.
+ * Numbers grow strictly within a slot, and are below 2^53. A crash may leave a
+ * torn line at the end of a segment, and a failing disk may repeat lines. So a
+ * reader reports a damaged line and goes on behind it, and skips numbers that
+ * it has already read from that slot.
  *
- * All of this is pure: bytes in, answers out; no memory is kept.
+ * These functions are pure and keep no memory.
  */
 #ifndef COMMON_JOURNAL_LINE_H
 #define COMMON_JOURNAL_LINE_H
@@ -34,8 +34,9 @@
 
 #include "buf.h"
 
-/* Numbers from here on are not believed: a double holds all below, and the
- * microseconds since 1970 reach it in the year 2255. */
+/* A line with this number or a higher one counts as damaged. A double holds all
+ * numbers below exactly, and the microseconds since 1970 reach it in the year
+ * 2255. */
 #define JOURNAL_NUMBER_MAX (UINT64_C(1) << 53)
 #define JOURNAL_CHECK_LEN 21 /* ,"crc32c":"XXXXXXXX"} */
 
@@ -58,27 +59,29 @@ void journal_line_put_id(struct buf *out, uint64_t number, const char *node);
 
 struct journal_line {
     const char *p;   /* in the reader's memory */
-    size_t      len; /* without the line feed */
+    size_t      len; /* length without the line feed */
     uint64_t    number;
     bool        checked; /* it ends with a checksum, which is right */
-    uint64_t    at;      /* in its file, where it begins; of journal_file */
+    uint64_t    at;      /* offset of the line in its file; set by
+                            journal_file */
 };
 
 enum journal_line_piece {
     JOURNAL_LINE_WHOLE, /* *line is set; the next piece begins at len + 1 */
-    JOURNAL_LINE_BAD,   /* likewise, but it is no event: line->number is 0 */
+    JOURNAL_LINE_BAD,   /* likewise, but the line is not an event: line->number
+                           is 0 */
     JOURNAL_LINE_PART   /* no line feed in sight: read on, or a torn end */
 };
 
-/* Puts the end of a line with that checksum, in place of its last }. p, len:
- * the line up to this }. */
+/* Writes the end of a line, with that checksum, in place of the line's last }.
+ * p, len: the line up to this }. */
 void journal_line_put_check(
     char out[JOURNAL_CHECK_LEN], const char *p, size_t len);
 
 /*
- * An event may name one that must be shipped before it: the latest one of its
- * identity, if that stands in the journal of another slot. It is the last
- * member of the event:
+ * An event may name another event that must be shipped before it: the latest
+ * one of its identity, if that is in the journal of another slot. This is the
+ * last member of the event:
  *
  *     ,"after":"SSS:NNNNNNNNNNNNNNNN"}
  *
@@ -88,20 +91,21 @@ void journal_line_put_check(
 #define JOURNAL_AFTER_ALL (JOURNAL_SLOTS - 1)
 #define JOURNAL_AFTER_LEN 32
 
-/* Puts the value of the member: SSS:NNNNNNNNNNNNNNNN. */
+/* Writes the value of this member: SSS:NNNNNNNNNNNNNNNN. */
 void journal_line_put_after(char out[21], unsigned slot, uint64_t number);
 /* False if the event names none. */
 bool journal_line_after(
     const struct journal_line *line, unsigned *slot, uint64_t *number);
 
-/* What the bytes begin with. */
+/* Reads the first line of n bytes. */
 enum journal_line_piece journal_line_next(
     const char *p, size_t len, struct journal_line *line);
 
 /*
- * The value of one member of the line's outermost object, as it stands there:
- * a string with its quotes. The first one of that name; false if there is
- * none or the line is no JSON up to there. Names are compared as written.
+ * Finds the first member with this name in the outermost object of the line.
+ * *value points to its JSON text: a string includes its quotes. Names are
+ * compared byte by byte. False if there is none, or the line is not JSON up to
+ * there.
  */
 bool journal_line_field(const char *line, size_t len, const char *name,
     const char **value, size_t *value_len);

@@ -104,8 +104,9 @@ json_members_find(
     return false;
 }
 
-/* One escape behind its backslash; returns the bytes it takes. What has no
- * printable ASCII form stays escaped. */
+/* Writes the character of an escape; p points behind the backslash. Returns the
+ * number of bytes read. An escape without a printable ASCII form is copied as
+ * it is. */
 static size_t
 put_escape(struct buf *out, const char *s, size_t len)
 {

@@ -1,9 +1,9 @@
 /*
  * json_members: the members of one JSON object, one after the other. Pure.
  *
- * For JSON that this program has written: lines of the journal, and answers
- * of the workers. It checks nothing: in text that is no object, or is cut, it
- * finds no further member. JSON from outside is read by worker/ocpp/json.h.
+ * For JSON that this program has written: lines of the journal, and answers of
+ * the workers. It does not validate: in text that is cut or is not an object,
+ * it finds no further member. JSON from outside is read by worker/ocpp/json.h.
  */
 #ifndef COMMON_JSON_MEMBERS_H
 #define COMMON_JSON_MEMBERS_H
@@ -14,9 +14,9 @@
 #include "buf.h"
 
 struct json_member {
-    const char *key; /* without quotes, escapes as they stand */
+    const char *key; /* without its quotes; escapes are not decoded */
     size_t      key_len;
-    const char *value; /* as it stands: a string with its quotes */
+    const char *value; /* JSON text; a string includes its quotes */
     size_t      value_len;
 };
 
@@ -26,8 +26,8 @@ bool json_members_next(
 bool json_members_find(
     const char *json, size_t len, const char *key, struct json_member *m);
 
-/* The value for people: a string without quotes and escapes (but no control
- * character), anything else as it stands. */
+/* Writes the value for people to read: a string without quotes and escapes, but
+ * never a control character; any other value as it is. */
 void json_members_put_value(struct buf *out, const struct json_member *m);
 
 /* One line per member: key, aligned at column `width`, value. Nested

@@ -21,8 +21,9 @@ json_plain_end(const unsigned char *p, const unsigned char *end)
         memcpy(&x, p, 8);
         x = le64toh(x);
         uint64_t quote = x ^ ones * '"', slash = x ^ ones * '\\';
-        /* A top bit: it was there, or a small byte went below zero. Only a
-         * hit borrows from the byte after it, so the first is exact. */
+        /* The top bit of a byte is set if it was set before or if the
+         * subtraction went below zero. A borrow affects only bytes behind such
+         * a byte, so the first hit is exact. */
         uint64_t hit =
             (x | (x - ones * 0x20) | (quote - ones) | (slash - ones)) & tops;
         if (hit != 0)

@@ -1,8 +1,8 @@
 /*
  * knob: one setting of ocppd.conf(5). See knob.h.
  *
- * Numbers are read by hand: strtoull() takes signs, blanks, octal and hex,
- * and none of these should mean something in a configuration.
+ * Numbers are not read by strtoull(), because it accepts signs, blanks, octal
+ * and hexadecimal numbers, which a configuration must not contain.
  */
 #include "knob.h"
 
@@ -31,7 +31,7 @@ const struct knob_section knob_sections[] = {
 
 const size_t knob_sections_n = sizeof knob_sections / sizeof knob_sections[0];
 
-/* Largest first: printing takes the first that divides the value. */
+/* Largest first: knob_print() uses the first unit that divides the value. */
 struct unit {
     const char *name;
     uint64_t    factor;
@@ -235,9 +235,9 @@ parse_flag(const char *text, bool *value, struct buf *why)
     return false;
 }
 
-/* Strings: no quotes, no control characters, and nothing that a file could
- * not hold; the items of a list are set apart by one blank each, however
- * many were written. */
+/* Reads a string: no quotes, no control characters, nothing that a
+ * configuration file could not hold. The items of a list are separated by one
+ * blank each, however many were written. */
 static bool
 parse_text(
     const char *text, char *value, size_t size, bool list, struct buf *why)
@@ -278,7 +278,8 @@ parse_text(
     }
     if (list && n > 0 && out[n - 1] == ' ')
         n--;
-    /* The rest is zeroed, so that equal settings are equal memory. */
+    /* The rest is zeroed, so that equal settings can be compared with
+       memcmp(). */
     memset(value, 0, size);
     memcpy(value, out, n);
     return true;

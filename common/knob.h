@@ -76,13 +76,15 @@ bool knob_parse(
 /* Appends the value as it is written in the file. */
 void knob_print(enum conf_knob k, const struct config *c, struct buf *out);
 
-/* Whether two configurations have the same value; copies one value. */
+/* knob_same(): true if two configurations have the same value. knob_copy():
+   copies one value. */
 bool knob_same(
     enum conf_knob k, const struct config *a, const struct config *b);
 void knob_copy(enum conf_knob k, struct config *to, const struct config *from);
 
-bool        knob_takes_auto(enum conf_knob k); /* COUNT: 0 is written `auto` */
-bool        knob_is_secret(enum conf_knob k);  /* never to be shown */
+bool knob_takes_auto(enum conf_knob k);       /* a COUNT whose 0 is written
+                                                 `auto` */
+bool        knob_is_secret(enum conf_knob k); /* its value is never shown */
 const char *knob_reload_name(enum knob_reload reload);
 
 #endif

@@ -4,8 +4,8 @@
 #ifndef COMMON_LISTENER_H
 #define COMMON_LISTENER_H
 
-/* What the bytes of its connections are, behind a PROXY header if there is
- * one. Also the index of the transport (worker/net/transport.h). */
+/* The protocol of its connections, behind a PROXY header if there is one. It is
+ * also the index of the transport (worker/net/transport.h). */
 enum listener_kind { LISTENER_PLAIN, LISTENER_TLS, LISTENER_KINDS };
 
 struct listener {

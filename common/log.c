@@ -30,7 +30,7 @@ log_process(const char *who)
     snprintf(speaker, sizeof speaker, "%s", who);
 }
 
-/* A line for syslogd: its priority, its time and its process in front. */
+/* Makes a line for syslogd, with priority, time and process in front. */
 static size_t
 syslog_text(char *out, size_t size, enum log_level level, const char *text)
 {
@@ -168,8 +168,8 @@ log_line(enum log_level level, const char *fmt, ...)
     size_t len = (size_t)n + (size_t)m;
     if (len > sizeof line - 2)
         len = sizeof line - 2;
-    /* Text from outside may stand in a line: it must stay one line, without
-     * anything that a terminal obeys. */
+    /* A line may contain text from outside. It must stay one line, and must not
+     * contain characters that a terminal interprets. */
     printable_mask(line, len);
     if (to_syslog) {
         char whole[LOG_WRITER_LINE_MAX];

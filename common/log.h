@@ -1,10 +1,10 @@
 /*
  * log: lines for the operator.
  *
- * One line per fact, to stderr, a file or syslog. A line names the process
- * that logs it ("worker 2", "master"), what happened to what, and the remedy.
- * Logging never waits: a thread writes the lines (log_writer.h). The level is
- * read through a pointer, which may point into shared memory: then
+ * One line per fact, to stderr, a file or syslog. A line names the process that
+ * logs it ("worker 2", "master"), the object, what happened to it, and the
+ * remedy. Logging never waits: a thread writes the lines (log_writer.h). The
+ * level is read through a pointer, which may point into shared memory: then
  * `ocppctl log-level` reaches every process at once.
  *
  * The master alone opens the log file, because workers run as another user.
@@ -28,16 +28,18 @@ void log_process(const char *who);
 /* target: "stderr", "syslog", or the path of a file. False with errno set if
  * the file cannot be opened. */
 bool log_open(const char *target);
-/* The log file's path; "" if the target is none. */
+/* The log file's path; "" if the target is not a file. */
 const char *log_path(void);
 /* Opens a log file; -1 with errno. It may wait for the disk. */
 int log_open_file(const char *name);
-/* Lines go to this descriptor of a newly opened log file from now on. */
+/* From now on lines are written to fd, a newly opened log file. The log closes
+   it when it is replaced. */
 void log_take(int fd);
 /* The descriptor that lines go to, for a child that closes all others; -1
  * while there is no syslogd. */
 int log_fd(void);
-/* level: int holding an enum log_level; NULL for the built-in info. */
+/* Sets where the level is read: an int that holds an enum log_level. NULL: the
+   level is info. */
 void        log_level_at(const _Atomic int *level);
 bool        log_wants(enum log_level level);
 const char *log_level_name(enum log_level level);

@@ -21,7 +21,7 @@
 #define STACK_BYTES ((size_t)64 << 10)
 #define FLUSH_MS 1000 /* at exit(3) */
 
-/* In a buffer: the length of a line, then its bytes. */
+/* A buffer of lines, each stored as its length and its bytes. */
 struct lines {
     char  *p;
     size_t len;
@@ -36,11 +36,11 @@ static struct lines fill;
 static int          next_fd = -1; /* replaces fd */
 static bool         next_syslog, replaced;
 static bool         started, writing;
-static uint64_t     since_ms; /* when the line being written was begun */
+static uint64_t     since_ms; /* when the writing of the current line began */
 static uint64_t     missing;  /* dropped and not reported yet */
 static uint64_t     lost;
 
-/* The thread's; the loop's while there is no thread. */
+/* Used by the thread only; by the loop while there is no thread. */
 static struct lines batch;
 static int          fd = STDERR_FILENO;
 static bool         to_syslog;
@@ -60,11 +60,11 @@ syslog_connect(void)
     return s;
 }
 
-/* False if there is no syslogd. One that takes nothing is waited for. */
+/* False if there is no syslogd. If syslogd does not read, this waits. */
 static bool
 syslog_send(const char *p, size_t n)
 {
-    bool anew = false; /* connected again for this line */
+    bool anew = false; /* the socket was connected again for this line */
 
     for (;;) {
         if (fd >= 0 && send(fd, p, n, MSG_NOSIGNAL) >= 0)
@@ -85,7 +85,7 @@ syslog_send(const char *p, size_t n)
     }
 }
 
-/* True if the line is out, or nothing can be done about it. */
+/* True if the line was written, or can never be written. */
 static bool
 write_line(const char *p, size_t n)
 {
@@ -95,7 +95,8 @@ write_line(const char *p, size_t n)
         ssize_t r = write(fd, p, n);
         if (r < 0 && errno == EINTR)
             continue;
-        if (r < 0 && errno == EAGAIN) { /* stderr, made so by another program */
+        if (r < 0 && errno == EAGAIN) { /* another program has made stderr
+                                           non-blocking */
             struct pollfd w = {.fd = fd, .events = POLLOUT};
             poll(&w, 1, 1000);
             continue;
@@ -150,7 +151,8 @@ locked_report(void)
     uint64_t before = lost;
     locked_write(note, log_writer_note(note, sizeof note, n));
     if (lost != before)
-        missing += n - 1; /* the note was dropped too, and is no line */
+        missing += n - 1; /* the note itself was dropped; it does not count as a
+                             line */
 }
 
 static void *
@@ -161,7 +163,8 @@ run(void *unused)
     pthread_mutex_lock(&lock);
     for (;;) {
         while (fill.len == 0) {
-            locked_replace(); /* an idle process closes the old file too */
+            locked_replace(); /* a process without lines must close the old file
+                                 too */
             writing = false;
             pthread_cond_broadcast(&done);
             if (fill.len == 0)
@@ -176,7 +179,8 @@ run(void *unused)
         for (size_t at = 0; at < batch.len;) {
             size_t n;
             memcpy(&n, batch.p + at, sizeof n);
-            /* What was dropped stood before this batch. */
+            /* The dropped lines came before this batch, so they are reported
+               first. */
             if (before > 0)
                 locked_report();
             before = 0;
@@ -204,7 +208,8 @@ after_fork(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* The parent's thread, and its lines, are the parent's. */
+/* A child does not inherit the parent's thread, and the parent writes the
+   buffered lines. */
 static void
 in_child(void)
 {
@@ -284,7 +289,7 @@ log_writer_to(int to)
 void
 log_writer_to_syslog(void)
 {
-    /* Now: there may be no descriptor later. */
+    /* Connect now, because later there may be no free descriptor. */
     replace(syslog_connect(), true);
 }
 
@@ -302,7 +307,8 @@ log_writer_put(const char *line, size_t len)
 {
     pthread_mutex_lock(&lock);
     if (!started && !locked_start()) {
-        locked_write(line, len); /* it may wait, and is not lost */
+        locked_write(line, len); /* without a thread: this may wait, but the
+                                    line is not lost */
     } else if (fill.len + sizeof len + len > BUFFER_BYTES) {
         missing++;
         lost++;

@@ -33,12 +33,13 @@ void log_writer_put(const char *line, size_t len);
 /* Waits until all lines are written, for at most ms. */
 void log_writer_flush(unsigned ms);
 
-/* Lines that were dropped since the process began. */
+/* The number of lines that were dropped since the process began. */
 uint64_t log_writer_lost(void);
 /* True if a line has waited for longer than late_ms. */
 bool log_writer_late(unsigned late_ms);
 
-/* Makes the line that reports missing ones; in log.c. */
+/* Makes the line that reports missing lines. Defined in log.c, which knows the
+   form of a line. */
 size_t log_writer_note(char *out, size_t size, uint64_t missing);
 
 #endif

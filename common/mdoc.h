@@ -6,8 +6,8 @@
 
 #include "buf.h"
 
-/* Escaped, filled, each sentence on a new line, and a full stop at the end.
- * capital: the first letter is made one. */
+/* Writes a text escaped and filled, with each sentence on a new line and a full
+ * stop at the end. capital: the first letter becomes a capital. */
 void mdoc_prose(struct buf *out, const char *text, bool capital);
 
 #endif

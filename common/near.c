@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define NAME_MAX_BYTES 64 /* longer words are near to none */
+#define NAME_MAX_BYTES 64 /* longer words have no suggestion */
 
 static char
 lower(char c)

@@ -16,8 +16,8 @@
  *   |  tag   |strikes|  count   |  since, or wait until  |
  *   +--------+-------+----------+------------------------+
  *
- * A time in the future is the end of a wait, one in the past the begin of
- * the minute in which count was counted.
+ * A time in the future is the end of a wait. A time in the past is the
+ * beginning of the minute to which count belongs.
  */
 struct row {
     uint32_t tag, strikes, count, time;
@@ -39,8 +39,8 @@ pack(struct row r)
         (uint64_t)r.count << 32 | r.time;
 }
 
-/* Seconds still to wait. A wait longer than any penalty is a word that a stray
- * store has overwritten. */
+/* Returns the seconds still to wait. A wait longer than any penalty shows that
+ * a stray store has overwritten the word, so it counts as 0. */
 static uint32_t
 waits(struct row r, uint32_t now)
 {
@@ -72,7 +72,8 @@ penalty_init(struct penalty *t, uint64_t max_connections)
         sizeof(uint64_t));
 }
 
-/* The word of a name; without one, NULL, or with `make' the one to take. */
+/* The word of a name. For a name that has none: NULL, or with `make' the word
+   that it takes over. */
 static _Atomic uint64_t *
 find(struct penalty *t, uint32_t rows, unsigned kind, const void *p, size_t n,
     bool make, uint32_t *tag)
@@ -165,7 +166,8 @@ penalty_count(struct penalty *t, unsigned kind, const void *p, size_t n,
         if (atomic_compare_exchange_weak(w, &old, pack(r)))
             return wait;
     }
-    return 0; /* other processes changed the word, and their counts stay */
+    return 0; /* other processes changed the word each time; their counts are
+                 kept */
 }
 
 void

@@ -1,19 +1,19 @@
 /*
- * penalty: a name that does something too often has to wait, longer each
- * time.
+ * penalty: makes a name that does something too often wait, longer each time.
  *
  * One table in shared memory for all workers, of identities that connect too
  * often, addresses that are refused too often, and identities with wrong keys
- * from one address. Each name is a hash in one of two words of the table,
- * changed by compare-and-swap, so a crash leaves a word as it was before or
- * after. The table forgets: a new name takes the place of the one that was
- * quiet longer.
+ * from one address. The hash of a name is stored in one of two words of the
+ * table. A word is changed by compare-and-swap, so a crash leaves either its
+ * old or its new value. The table may forget a name: a new name takes the word
+ * of the name that was quiet for longer.
  *
  *   more than `limit' in a minute  ->  refused for 5 s; the next time, within
  *   the hour, for 10 s, then 20 s ... up to `most'. What is refused meanwhile
  *   does not count, so the wait ends also while attempts go on.
  *
- * Pure but for the table: time is given, in seconds of the monotonic clock.
+ * Pure except for the table: the caller passes the time, in seconds of the
+ * monotonic clock.
  */
 #ifndef COMMON_PENALTY_H
 #define COMMON_PENALTY_H
@@ -33,9 +33,10 @@
 #define PENALTY_MOST_S 3600 /* the highest limits.max_penalty */
 
 struct penalty {
-    struct hash_key  key;
-    uint32_t         rows;       /* a power of two */
-    uint32_t         other_size; /* penalty_read(): of what is being read */
+    struct hash_key key;
+    uint32_t        rows;       /* a power of two */
+    uint32_t        other_size; /* rows of the table that penalty_read() is
+                                   reading */
     _Atomic uint64_t row[];
 };
 
@@ -43,12 +44,12 @@ struct penalty {
 size_t penalty_size(uint64_t max_connections);
 void   penalty_init(struct penalty *t, uint64_t max_connections);
 
-/* Kinds. An address is counted by its refusals. */
+/* Kinds of names. For an address, refusals are counted. */
 #define PENALTY_IDENTITY 2
 #define PENALTY_ADDRESS 3
 
-/* kind: distinguishes identities from addresses. Returns the seconds still to
- * wait, 0 for none. */
+/* kind: keeps identities and addresses apart. Returns the seconds that the name
+ * has still to wait, 0 for none. */
 uint32_t penalty_waits(
     struct penalty *t, unsigned kind, const void *p, size_t n, uint32_t now_s);
 
@@ -56,8 +57,8 @@ uint32_t penalty_waits(
 uint32_t penalty_peek(const struct penalty *t, uint32_t rows, unsigned kind,
     const void *p, size_t n, uint32_t now_s);
 
-/* It happened once more. limit: times in a minute; most: seconds. Returns
- * the seconds to wait from here on, 0 if it is within the limit. */
+/* Counts one more time. limit: times in a minute; most: seconds. Returns the
+ * seconds to wait from now on, 0 if the name is within the limit. */
 uint32_t penalty_count(struct penalty *t, unsigned kind, const void *p,
     size_t n, uint32_t now_s, uint32_t limit, uint32_t most);
 

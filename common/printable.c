@@ -7,8 +7,8 @@
 
 #include "utf8.h"
 
-/* Ranges of code points that a terminal obeys, or that change the order or
- * the place of what is around them. */
+/* Ranges of code points that a terminal interprets, or that change the order or
+ * the position of the characters around them. */
 static const struct {
     uint32_t first, last;
 } hidden[] = {
@@ -105,7 +105,7 @@ printable_escape(struct buf *out, const char *p, size_t n)
         fits = fits && buf_add(out, p + plain, i - plain);
         plain = i + len;
         uint32_t c = code_point(s, len);
-        if (c == '\r') /* between the tokens of JSON it means as much */
+        if (c == '\r') /* between the tokens of JSON a blank means the same */
             fits = fits && buf_addc(out, ' ');
         else if (utf8_len(s, n - i) == 0)
             fits = fits && buf_addc(out, '?');

@@ -36,7 +36,8 @@ profiles_append(const char *state_dir, const char *p, size_t n)
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return false;
-    /* Whole lines in one write: workers append side by side. */
+    /* Whole lines in one write, because several workers append at the same
+       time. */
     ssize_t r = write(fd, p, n);
     int     error = r < 0 ? errno : ENOSPC;
     bool    good = r == (ssize_t)n && fdatasync(fd) == 0;
@@ -47,7 +48,7 @@ profiles_append(const char *state_dir, const char *p, size_t n)
     return good;
 }
 
-/* A line that makes no sense, such as one that was cut, is skipped. */
+/* Reads a line. A damaged one, such as a line that was cut, is skipped. */
 static bool
 take_line(struct registry *r, const char *line, const char *end)
 {

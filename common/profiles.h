@@ -1,6 +1,6 @@
 /*
- * profiles: the highest security profile that each identity has used, over a
- * restart, so that tls.refuse_downgrade holds.
+ * profiles: keeps the highest security profile that each identity has used in a
+ * file, so that tls.refuse_downgrade works over a restart.
  *
  * The file `profiles` in server.state_dir has one line for each rise, PROFILE
  * IDENTITY, the identity as a word of file.h. Workers append to it; the master
@@ -21,10 +21,11 @@
 void profiles_put_line(
     struct buf *out, const char *name, size_t len, unsigned profile);
 
-/* Appends lines; may wait for the disk. False with errno. */
+/* Appends lines (p, n). May wait for the disk. False with errno. */
 bool profiles_append(const char *state_dir, const char *p, size_t n);
 
-/* True without a file, too. False with a sentence: some are not known. */
+/* Reads the file into the registry. True if there is no file. False if some
+   lines could not be read; why has a sentence. */
 bool profiles_load(struct registry *r, const char *state_dir, struct buf *why);
 
 #endif

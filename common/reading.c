@@ -26,7 +26,7 @@ reading_error(struct reading *r)
     return r->errors_n <= CONF_ERRORS;
 }
 
-/* Without what would upset a terminal. */
+/* Appends text without characters that a terminal interprets. */
 static void
 put_clean(struct buf *out, const char *s, size_t n)
 {
@@ -34,7 +34,8 @@ put_clean(struct buf *out, const char *s, size_t n)
         buf_addc(out, (char)(s[i] >= 0x20 && s[i] < 0x7f ? s[i] : '?'));
 }
 
-/* What an operator wrote, enough of it to be known again. */
+/* Appends the value that the operator wrote, cut to SHOWN_BYTES, so that it can
+   be recognized. */
 void
 reading_put_shown(struct reading *r, const char *s, size_t n)
 {

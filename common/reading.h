@@ -30,8 +30,10 @@ struct reading {
     bool           skip;    /* in an unknown section, already reported */
     bool           files;   /* may open others: include, ${file:} */
     bool           partial; /* config_read_partial() */
-    bool           bad[CONF_KNOBS]; /* had an error: is in no cross check */
-    /* Where it was set last, right or wrong: in the main file, in others. */
+    bool           bad[CONF_KNOBS]; /* had an error, so no check that concerns
+                                       several knobs uses it */
+    /* The place where each knob was set last, with or without an error: [0] in
+       the main file, [1] in included files. */
     struct place seen[2][CONF_KNOBS];
     unsigned     included_n;
     struct buf  *errors;
@@ -48,7 +50,7 @@ void reading_put_place(struct reading *r, struct place at);
 void reading_put_shown(struct reading *r, const char *s, size_t n);
 void reading_put_value(struct reading *r, enum conf_knob k, const char *value);
 
-/* About the present line as a whole. */
+/* Reports an error of the current line as a whole. */
 void reading_bad_line(struct reading *r, const char *s, size_t n,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void reading_unknown_key(struct reading *r, struct place at,
@@ -56,8 +58,8 @@ void reading_unknown_key(struct reading *r, struct place at,
 void reading_unknown_section(
     struct reading *r, struct place at, const char *name, size_t n);
 
-/* A check_fault (config_check.h): about a value that could be read, but cannot
- * be in force. arg: the reading. */
+/* A check_fault (config_check.h): reports a value that could be read but is not
+ * valid. arg: the reading. */
 void reading_fault(void *arg, enum conf_knob k, const char *text);
 
 #endif
