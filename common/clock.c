@@ -6,8 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-#define LAST_SECOND INT64_C(253402300799) /* the last second of the year 9999  \
-                                           */
+/* The end of the year 9999. */
+#define LAST_SECOND INT64_C(253402300799)
 
 static uint64_t
 read_ns(clockid_t id)

@@ -18,9 +18,9 @@
 #include "config.h"
 #include "identity.h"
 
-#define DENYFILE_MAX (4u << 20)  /* bytes */
-#define DENYFILE_ADDRESSES 10000 /* each accept() compares all of them: 10 us  \
-                                  */
+#define DENYFILE_MAX (4u << 20) /* bytes */
+/* Each accept() compares them all: 10 us. */
+#define DENYFILE_ADDRESSES 10000
 #define DENYFILE_PATH_MAX 256
 
 struct denyfile_name {

@@ -21,9 +21,8 @@
 
 #include "buf.h"
 
-#define FIELDS_OF_RECORD                                                       \
-    192 /* keys of one record; a line with more is                             \
-           refused */
+/* Keys of one record; a line with more is refused. */
+#define FIELDS_OF_RECORD 192
 
 struct field {
     const char *key;

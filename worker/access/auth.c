@@ -18,19 +18,21 @@
 #include "base/self.h"
 
 #define RETRY_MS 1000
-#define PATIENCE_MS 1000 /* with a file that is being read */
+/* Ms that a handshake waits for a file that is being read. */
+#define PATIENCE_MS 1000
 
 static struct authfile table;
-static uint64_t        version; /* of shm.auth_version that is in table */
-static bool            loaded;  /* the table holds a file, or there is none */
-static bool            stale;   /* the last reading failed: tried again */
-static uint32_t        tried_ms;
-static bool            hidden;
+static uint64_t        version; /* the value of shm.auth_version that belongs to
+                                   the table */
+static bool     loaded;         /* the table holds a file, or there is none */
+static bool     stale;          /* the last reading failed: tried again */
+static uint32_t tried_ms;
+static bool     hidden;
 
 /* --- reading the file ---------------------------------------------------- */
 
-/* A file of 100,000 lines takes 40 ms, and its disk any time: a helper reads
- * it, and the loop swaps the table in. */
+/* A helper reads the file, because 100,000 lines take 40 ms and a disk may
+ * hang; the loop only replaces the table. */
 struct loading {
     struct helper_job    h;
     char                 path[AUTHFILE_PATH_MAX];
@@ -75,7 +77,7 @@ freed(struct helper_job *h)
     free(h);
 }
 
-/* The table of the job, or what it replaced, is freed by the helper too. */
+/* The helper also frees the table of the job, or the table that it replaced. */
 static void
 dispose(struct loading *l)
 {
@@ -99,7 +101,8 @@ load_done(struct helper_job *h)
     loading = false;
     version = l->version;
     behind = false;
-    /* A file that is gone does not lock out a fleet: it may come back. */
+    /* A missing file must not lock out a fleet, so the previous table stays and
+       the file is tried again. */
     stale = r == AUTHFILE_UNREADABLE || (r == AUTHFILE_MISSING && table.n > 0);
     if (stale && !again)
         log_error("%.*s; %s; trying again each second", (int)first,
@@ -107,8 +110,9 @@ load_done(struct helper_job *h)
             loaded ? "the credentials read before stay in force"
                    : "every charge point is refused");
     if (!stale) {
-        /* The master takes no broken file; but it may have been edited
-         * since, and a successor must serve those whose lines are right. */
+        /* The master does not accept a broken file, but the file may have been
+         * edited since. A new worker must serve the charge points whose lines
+         * are right. */
         if (r == AUTHFILE_BROKEN)
             log_error("%.*s; charge points in lines that are wrong are refused",
                 (int)first, buf_cstr(&l->why));
@@ -122,7 +126,8 @@ load_done(struct helper_job *h)
     dispose(l);
 }
 
-/* here: at once, before the first connection. */
+/* Called before the first connection, so the file may be read at once, without
+   a helper. */
 static void
 load(bool here)
 {
@@ -203,9 +208,9 @@ tell(enum channel_key what, const char *name, size_t len,
     master_link_key(what, text, len + 1 + AUTHFILE_KEY_TEXT);
 }
 
-/* The entry's key that these bytes are, or NULL. All are compared, whatever
- * the result of the first one, so that the time reveals nothing; new keys
- * come first. */
+/* The key of the entry that matches these bytes, or NULL. All keys are
+ * compared, even after a match, so that the time reveals nothing. New keys come
+ * first. */
 static const struct authfile_key *
 match(const struct authfile_entry *e, const uint8_t *p, size_t n)
 {
@@ -218,7 +223,8 @@ match(const struct authfile_entry *e, const uint8_t *p, size_t n)
     return found;
 }
 
-/* What would have matched, if anything. */
+/* Describes which other form of the key would have matched, for the
+   operator. */
 static const char *
 explain(const struct authfile_entry *e, const struct http_password *pw)
 {
@@ -241,7 +247,7 @@ explain(const struct authfile_entry *e, const struct http_password *pw)
     return "the key does not match";
 }
 
-/* shown: which of the entry's keys it was. */
+/* *shown is set to the entry's key that matched. */
 static enum refuse_reason
 check_key(const struct authfile_entry *e, const struct http_password *pw,
     const struct authfile_key **shown, const char **detail)
@@ -312,7 +318,7 @@ check_answer(const struct http_request *r, const char *name, size_t len,
         check_entry(&a->entry, r, name, len, &a->shown, detail);
     if (a->word != KEYS_SILENT)
         return reason;
-    /* It may have another key by now; Redis decides that. */
+    /* The charge point may have a newer key; Redis decides. */
     if (reason != REFUSE_REASONS) {
         *detail = "Redis does not answer, and this is not the key that it "
                   "showed before";
@@ -322,8 +328,8 @@ check_answer(const struct http_request *r, const char *name, size_t len,
     return reason;
 }
 
-/* The key that the entry holds may have been replaced in a file that is still
- * being read: a charge point may take 401 as final. */
+/* A changed file is still being read, and may hold another key. A 401 could be
+ * wrong then, and a charge point may treat it as final. */
 static enum refuse_reason
 doubt(const struct http_request *r, const char *name, size_t len,
     enum refuse_reason reason, const char **detail)
@@ -386,8 +392,8 @@ auth_welcomed(uint32_t entry, const struct auth_redis_answer *answer)
 
 /* --- a new key ----------------------------------------------------------- */
 
-/* The authorization key that a command sets, in canonical bytes; 0 if it sets
- * something else. */
+/* Writes the authorization key that a command sets, in canonical form. Returns
+ * its length, 0 if the command sets something else. */
 static size_t
 key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
 {
@@ -410,7 +416,8 @@ key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
     return n;
 }
 
-/* The key that a command sets, as it is offered; false if it sets none. */
+/* Makes the offered key (authfile.h) of a command that sets one; false if the
+   command sets none. */
 static bool
 offered_key(const char *identity, const char *action, const char *payload,
     struct authfile_key *key)

@@ -12,21 +12,21 @@
 #include "base/self.h"
 #include "base/up.h"
 
-/* A question, from the handshake until Redis has answered; also when the
- * handshake did not wait for it. */
+/* A question to Redis. It exists until Redis has answered, even if the
+ * handshake has ended before. */
 struct ask {
-    struct ask *next; /* in the order of asking */
+    struct ask *next; /* in the order in which they were asked */
     uint64_t    number;
-    uint32_t    conn; /* index */
+    uint32_t    conn; /* index of the connection */
     uint32_t    since_ms;
-    bool        fence; /* not for the key, but for the epoch */
+    bool        fence; /* the question is for the epoch, not for the key */
     uint8_t     len;
     char        name[IDENTITY_MAX + 1];
 };
 
 #define FENCE_MS 500 /* an opening handshake waits for the epoch */
 
-/* A new key that is being sent to Redis, or was. */
+/* A new key that is being sent, or was sent, to Redis. */
 struct offer {
     struct offer       *next;
     cref                conn;
@@ -65,7 +65,8 @@ auth_redis_recall(uint32_t entry, struct auth_redis_answer *out)
         (uint64_t)(now_s() - when) * 1000 < self.conf.auth_remember;
 }
 
-/* Redis has answered: a key that it no longer has must not be accepted later.
+/* Redis has answered, so a remembered key that Redis no longer has must be
+ * forgotten.
  */
 static void
 revise(const char *name, size_t len, const struct auth_redis_answer *a)
@@ -97,7 +98,8 @@ read_key(
     return false;
 }
 
-/* The hash's fields: the key, and the new keys, with blanks in between. */
+/* Reads the fields of the hash: the key, and the new keys, separated by
+   blanks. */
 static void
 read_entry(
     const struct redis_value *v, const char *identity, struct authfile_entry *e)
@@ -116,7 +118,8 @@ read_entry(
     }
 }
 
-/* The handshake that waits for it; NULL if it does not wait any more. */
+/* The connection whose handshake waits for the answer; NULL if none waits any
+   more. */
 static struct conn *
 asker(const struct ask *a)
 {
@@ -308,8 +311,8 @@ offered_cb(void *ctx, const struct redis_value *v)
     o->stored = v != NULL && redis_error(v) == NULL;
     if (o->stored && c != NULL)
         up_auth_offered(c);
-    /* Taken up by now, or not wanted any more; if it failed, the command asks
-     * again. */
+    /* The offer was used, or the command has ended. If Redis failed, the
+     * command makes a new offer. */
     drop(o);
 }
 

@@ -12,8 +12,8 @@
 
 #define BUCKETS 1024
 
-/* The name of a certificate until the BootNotification: one for each such
- * connection, in chains by its index. */
+/* The name in a certificate, kept until the BootNotification; in chains by the
+ * index of the connection. */
 struct awaited {
     struct awaited *next;
     cref            self;
@@ -22,11 +22,13 @@ struct awaited {
 
 static struct awaited *chains[BUCKETS];
 
-/* What a connection has shown, whichever way. */
+/* The security profile and certificate of a connection, from its own TLS or
+   from a proxy. */
 struct shown {
     unsigned               profile; /* 1 to 3 */
     const char            *cn;
-    const struct tls_name *name; /* NULL if a proxy has seen the certificate */
+    const struct tls_name *name; /* NULL if a proxy has verified the
+                                    certificate */
 };
 
 static struct shown
@@ -121,7 +123,7 @@ await_boot(struct conn *c, const char *cn)
     struct awaited **at = &chains[conn_index(c) % BUCKETS];
 
     if (a == NULL)
-        return; /* certificate_booted() then finds none, and refuses */
+        return; /* certificate_booted() then finds no name, and refuses */
     a->self = c->self;
     memcpy(a->cn, cn, n);
     a->next = *at;
@@ -137,7 +139,7 @@ certificate_opened(struct conn *c)
     if (s.profile == 3 && s.name != NULL && s.name->not_after > 0 &&
         s.name->not_after / REGISTRY_END_S < REGISTRY_ENDS - 1)
         end = (uint32_t)(s.name->not_after / REGISTRY_END_S) + 1;
-    /* Without TLS the pages of it are never touched. */
+    /* Without TLS the table stays untouched, and takes no memory. */
     if (s.profile > 1) {
         unsigned    before;
         uint32_t    former;
@@ -230,7 +232,7 @@ certificate_read(struct conn *c, struct fields *f)
     return true;
 }
 
-/* Is the member of that object the text? */
+/* True if the member of that object is this text. */
 static bool
 has(const struct json *j, uint32_t object, const char *member, const char *text)
 {

@@ -19,7 +19,8 @@
 #include "base/self.h"
 #include "net/ws.h"
 
-/* What is counted (address_count.h) and what waits (penalty.h). */
+/* Kinds of names that are counted (address_count.h) or have penalties
+   (penalty.h). */
 enum {
     KIND_ADDRESS,
     KIND_PREFIX,
@@ -30,7 +31,7 @@ enum {
     KIND_PREFIX_HANDSHAKES
 };
 
-/* An IPv6 host has a /64 at least, and changes its address in it at will. */
+/* An IPv6 host has at least a /64, and may use any address in it. */
 #define ADDRESS_FOUR 32
 #define ADDRESS_SIX 64
 #define PREFIX_FOUR 24
@@ -39,17 +40,18 @@ enum {
 #define PROXIES_MAX 64
 #define RETRY_S 30
 
-/* A lease, without the message it collects (ws.h). */
+/* Bytes of a lease (ws.h), without the message that it collects. */
 #define LEASE_BYTES (11u * 1024)
 
-/* Buffers full for this many seconds: connections that send a little now and
- * then are closed too. */
+/* If the buffers are full for this many seconds, connections that send only a
+ * little now and then are closed too. */
 #define FULL_PATIENCE_S 5
 
-/* A newly read deny list is held against every connection in the round of
- * the sweep that follows. */
+/* A round of the sweep takes less than this. In the round after a new deny list
+ * was read, each connection is compared with it. */
 #define ROUND_MS 2500
-#define DENY_PATIENCE_MS 1000 /* with a list that is being read */
+/* Ms that a handshake waits for a list that is being read. */
+#define DENY_PATIENCE_MS 1000
 
 static struct cidr proxies[PROXIES_MAX];
 static unsigned    proxies_n;
@@ -138,7 +140,8 @@ load_done(struct helper_job *h)
     free(l);
 }
 
-/* here: at once, before the first connection. */
+/* Called before the first connection, so the list may be read at once, without
+   a helper. */
 static void
 load_denied(bool here)
 {
@@ -176,7 +179,8 @@ guard_open(bool inherits)
 {
     born_ms = self.now_ms;
     accept_us = self.now_us;
-    /* What is new is zero, and to look at it would give it its pages. */
+    /* New memory is zero already; clearing it would make the kernel allocate
+       its pages. */
     if (self.mem->incarnation > 1 && !inherits)
         address_count_clear(shm_crowd(self.shm), self.slot);
     configure();
@@ -375,7 +379,7 @@ guard_before_key(const struct conn *c, const char *name, size_t len)
     return REFUSE_failing;
 }
 
-/* The connection whose place this one takes is one of the same address. */
+/* True if the connection that this one replaces comes from the same address. */
 static bool
 replaces_one_of(const uint64_t addr[2], unsigned four, unsigned six,
     const struct registry_entry *former)
@@ -387,7 +391,8 @@ replaces_one_of(const uint64_t addr[2], unsigned four, unsigned six,
     return cidr_has(&net, had);
 }
 
-/* With those in their opening handshake, of which this connection is one. */
+/* Counts connections in their opening handshake too, of which this one is
+   one. */
 static bool
 is_crowded(const struct conn_handshake *h, const struct registry_entry *former,
     struct address_count_place handshakes, unsigned kind, unsigned four,
@@ -461,9 +466,9 @@ guard_opened(struct conn *c)
     enter_places(c, c->busy->handshake.addr, KIND_ADDRESS, KIND_PREFIX);
 }
 
-/* Refusals that have their cause in the client. Refusals that the state of
- * the gateway causes are not among them, and a client that has to wait
- * already is not counted. */
+/* True for refusals that the client has caused. False for refusals that the
+ * state of the gateway causes, and for those of a client that has a penalty
+ * already. */
 static bool
 is_failure(enum refuse_reason reason)
 {
@@ -478,7 +483,7 @@ is_failure(enum refuse_reason reason)
     case REFUSE_handshakes_full:
     case REFUSE_flapping:
     case REFUSE_failing:
-    case REFUSE_gave_up: /* health checks do so */
+    case REFUSE_gave_up: /* health checks connect and send nothing */
         return false;
     default:
         return true;

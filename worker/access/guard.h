@@ -1,13 +1,13 @@
 /*
- * guard: limits for clients, before and after they are known.
+ * guard: limits for clients, before and after their identity is known.
  *
- * Before the handshake: the deny list, how many connections an address and
- * its network have in the opening handshake, how many handshakes are in
- * progress, how fast connections are accepted. During the handshake: how
- * often wrong keys and other failures came from the address, how many open
- * connections the address and its network have, how often the identity
- * connects. After it: how much a connection sends (rates.h), what buffers it
- * holds. Each limit is a knob of [limits] and has its reason in close.def.
+ * Before the handshake: the deny list, how many connections an address and its
+ * network have in the opening handshake, how many handshakes are in progress,
+ * how fast connections are accepted. During the handshake: how often wrong keys
+ * and other failures came from the address, how many open connections the
+ * address and its network have, how often the identity connects. After it: how
+ * much a connection sends (rates.h), and how much memory its buffers take. Each
+ * limit is a knob of [limits] and has its reason in close.def.
  */
 #ifndef WORKER_ACCESS_GUARD_H
 #define WORKER_ACCESS_GUARD_H
@@ -19,7 +19,8 @@
 #include "net/conn.h"
 #include "registry.h"
 
-/* inherits: the slot's count is still its former process' (guard_inherit()).
+/* inherits: the slot's counts still belong to its former process
+ * (guard_inherit()).
  */
 void guard_open(bool inherits);
 /* Once a second, and after a change of the configuration or the deny list. */
@@ -29,12 +30,12 @@ void guard_tick(void);
  * being read; for a second at most. */
 bool guard_waits(void);
 
-/* Whether one more connection may be accepted now; otherwise the caller tries
+/* True if one more connection may be accepted now; otherwise the caller tries
  * again soon. */
 bool guard_may_accept(void);
-void guard_accepted(void); /* one was */
+void guard_accepted(void); /* one was accepted */
 
-/* Whether the address is one of server.proxy_from. */
+/* True if the address is one of server.proxy_from. */
 bool guard_from_proxy(const uint64_t addr[2]);
 
 /*
@@ -47,15 +48,16 @@ bool guard_from_proxy(const uint64_t addr[2]);
  *   guard_opened()      counted among the open ones of its address
  *   guard_leave()       counted no longer
  *
- * The first three return REFUSE_REASONS if the connection may go on. Only
- * what would be refused anyway is refused because of its address' failures:
- * behind one address there may be a whole site. An IPv6 address is its /64.
+ * The first three return REFUSE_REASONS if the connection may go on. Failures
+ * of an address affect only connections that would be refused anyway, because a
+ * whole site may be behind one address. An IPv6 address is its /64.
  */
 enum refuse_reason guard_enter(struct conn *c, const char **detail);
 enum refuse_reason guard_before_key(
     const struct conn *c, const char *name, size_t len);
-/* former: the registry entry of the identity, or NULL. A connection that takes
- * the place of one of its own address needs no place. */
+/* former: the registry entry of the identity, or NULL. A connection that
+ * replaces one from the same address does not count against the limit of the
+ * address. */
 enum refuse_reason guard_identity(const struct conn *c, const char *name,
     size_t len, const struct registry_entry *former, const char **detail);
 void               guard_opened(struct conn *c);
@@ -64,22 +66,25 @@ void               guard_opened(struct conn *c);
  * or REFUSE_failing if the address has failed too often. */
 enum refuse_reason guard_refuses(const struct conn *c,
     enum refuse_reason reason, const char *name, size_t len);
-/* For the Retry-After of a refusal of one of the above. */
+/* The seconds for the Retry-After header, after one of these functions has
+   refused. */
 uint32_t guard_retry_s(void);
 void     guard_leave(struct conn *c);
 
-/* Once a second for each OPEN connection; CLOSE_REASONS to go on, else why
- * it is to be closed. */
+/* Called once a second for each OPEN connection. Returns CLOSE_REASONS, or the
+ * reason why the connection must be closed. */
 enum close_reason guard_check(struct conn *c);
 
-/* The part of access/ in a connection's record (moving.h). addr: of the peer.
+/* The part of access/ in a connection's record (moving.h). addr: address of the
+ * peer.
  */
 void guard_write(const struct conn *c, struct buf *out);
 bool guard_read(struct conn *c, struct fields *f, const uint64_t addr[2]);
-/* This worker inherits what its slot counted: the count begins anew. */
+/* This worker inherits the connections of its slot: the slot's counts are
+   cleared, and each connection is counted again. */
 void guard_inherit(void);
 
-/* The part of access/ is quiet: the connection is not slowed down. */
+/* True if the part of access/ is quiet: the connection is not slowed down. */
 bool guard_is_quiet(const struct conn *c);
 
 #endif

@@ -11,7 +11,8 @@
 #include "log.h"
 #include "profiles.h"
 
-#define WAITING_MAX (4u << 20) /* bytes of lines that wait for the disk */
+/* The most bytes of lines that wait for the disk. */
+#define WAITING_MAX (4u << 20)
 
 static struct helper helper =
     HELPER_INIT("ocppd-profiles", "the disk of server.state_dir", 1, 2000);

@@ -1,6 +1,7 @@
 /*
- * profile_log: writes down that an identity has used a higher security profile
- * than before (profiles.h). A helper writes; the connection does not wait.
+ * profile_log: appends to the file of profiles.h that an identity has used a
+ * higher security profile than before. A helper writes; the connection does not
+ * wait.
  */
 #ifndef WORKER_ACCESS_PROFILE_LOG_H
 #define WORKER_ACCESS_PROFILE_LOG_H

@@ -3,8 +3,9 @@
 
 #include "base/self.h"
 
-/* Time as the rates count it: 64 us each; a difference means something for
- * 38 hours, and nothing is silent for longer than idle_timeout's day. */
+/* The unit of time here is 64 us. A difference of two times is valid for 38
+ * hours, which is longer than a connection can be silent (idle_timeout is at
+ * most a day). */
 #define UNIT_SHIFT 6
 #define UNITS_S 15625u
 #define AHEAD_MAX (120 * UNITS_S)
@@ -45,9 +46,9 @@ now_units(void)
     return (uint32_t)(self.now_us >> UNIT_SHIFT);
 }
 
-/* By how much `until' is ahead. take() sets no time further ahead than 2 *
- * AHEAD_MAX; a value further ahead was never set, or is so old that the clock
- * has wrapped. */
+/* The units by which `until' is ahead of the clock, 0 if it is not. take() sets
+ * no time further ahead than 2 * AHEAD_MAX, so a value further ahead was never
+ * set, or is so old that the clock has wrapped. */
 static uint32_t
 ahead_of(uint32_t until)
 {
@@ -56,7 +57,8 @@ ahead_of(uint32_t until)
     return ahead > 2 * AHEAD_MAX ? 0 : ahead;
 }
 
-/* True if it is ahead by more than it may. */
+/* Advances the time by a cost. True if it is now ahead by more than is
+   allowed. */
 static bool
 take(uint32_t *until, uint32_t cost, uint32_t may)
 {
@@ -106,7 +108,7 @@ rates_check(struct conn *c)
     }
     if (c->access.slow_s < UINT8_MAX)
         c->access.slow_s++;
-    /* The connection is not silent: it is not read. */
+    /* A connection that is not read must not count as silent. */
     c->last_in_ms = self.now_ms;
     if ((message_cost == 0 ||
             ahead_of(c->access.messages_until) <= message_ahead) &&

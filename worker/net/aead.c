@@ -20,7 +20,7 @@ struct aead {
     OSSL_FUNC_cipher_get_ctx_params_fn *get_ctx_params;
 };
 
-/* The functions of the algorithm that the fetched cipher is. */
+/* Finds the provider's functions of the fetched cipher. */
 static const OSSL_DISPATCH *
 find_functions(const EVP_CIPHER *c)
 {

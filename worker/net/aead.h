@@ -1,12 +1,12 @@
 /*
- * aead: the AEAD ciphers of TLS (RFC 5116), out of libcrypto, another key with
- * each call.
+ * aead: the AEAD ciphers of TLS (RFC 5116) of libcrypto, with the key as an
+ * argument of each call.
  *
  * The cipher is fetched by EVP, and its functions are then called as the
  * provider offers them (provider-cipher(7), OSSL_PROVIDER_query_operation(3)).
  * EVP_CipherInit_ex2() with a key asks the provider for the sizes of key and
- * nonce, by name, each time; more than half of the instructions of a small
- * record went there.
+ * nonce, by name, in each call; that took more than half of the instructions of
+ * a small record.
  */
 #ifndef WORKER_NET_AEAD_H
 #define WORKER_NET_AEAD_H
@@ -20,18 +20,18 @@
 
 struct aead; /* a cipher with a context each for opening and sealing */
 
-/* By OpenSSL's name. NULL: this OpenSSL lacks it, or its key has another size.
- * It lives as long as the process. */
+/* name: OpenSSL's name of the cipher; key_size: in bytes. Returns NULL if this
+ * OpenSSL lacks the cipher, or its key has another size. The object is never
+ * freed. */
 struct aead *aead_new(const char *name, size_t key_size);
 
-/* p[0..n) is replaced by the plaintext if `tag` is right for it and for
- * extra[0..m); false if not. */
+/* Decrypts p[0..n) in place. False if `tag` does not authenticate it together
+ * with extra[0..m). */
 bool aead_open(struct aead *a, const uint8_t *key,
     const uint8_t nonce[AEAD_NONCE], const uint8_t *extra, size_t m, uint8_t *p,
     size_t n, uint8_t tag[AEAD_TAG]);
 
-/* Replaces p[0..n) by the ciphertext and writes the tag. False: libcrypto
- * failed. */
+/* Encrypts p[0..n) in place and writes the tag. False if libcrypto failed. */
 bool aead_seal(struct aead *a, const uint8_t *key,
     const uint8_t nonce[AEAD_NONCE], const uint8_t *extra, size_t m, uint8_t *p,
     size_t n, uint8_t tag[AEAD_TAG]);

@@ -17,15 +17,17 @@
 
 #define NO_CONN UINT32_MAX
 #define READ_SIZE 65536
-#define COMPRESSED_KEPT 65536 /* of the buffer for compressed output */
+/* Bytes of the buffer for compressed output that are kept. */
+#define COMPRESSED_KEPT 65536
 
 static struct conn *slab;
 static uint32_t     capacity, high;
 static uint32_t     free_head = NO_CONN, dead_head = NO_CONN;
 static ev_prepare   bury;
-static bool         inheriting;  /* indexes below high may be free and in no
-                                    list */
-static uint8_t input[READ_SIZE]; /* one read's bytes, for all */
+static bool         inheriting;  /* some indexes below high may be free without
+                                    being in the free list */
+static uint8_t input[READ_SIZE]; /* the bytes of the last read; shared by all
+                                    connections */
 
 /* The output of the connection that is being served: it is sent before
  * another one is served, so most connections never own an output buffer. */
@@ -68,7 +70,7 @@ bury_cb(struct ev_loop *loop, ev_prepare *w, int revents)
 void
 conn_init(uint32_t n)
 {
-    /* Reserved, not used: pages come with the connections. */
+    /* Only address space: memory is used as connections come. */
     capacity = n < CREF_INDEXES ? n : CREF_INDEXES;
     slab = mmap(NULL, capacity * sizeof *slab, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -186,14 +188,16 @@ push(struct conn *c, const char *p, size_t n)
         }
         STAT_ADD(self.st, bytes_out, (uint64_t)r);
         done += (size_t)r;
-        /* A short count means a full socket: epoll reports when it has room. */
+        /* A short count means that the socket is full; epoll reports when it
+           has room again. */
         if (done < n)
             break;
     }
     return (ssize_t)(n - done);
 }
 
-/* Wire bytes that must follow what has left; false if the connection died. */
+/* Keeps wire bytes that must follow those already sent; false if the connection
+   died. */
 static bool
 keep_wire(struct conn *c, const char *p, size_t n)
 {
@@ -222,7 +226,7 @@ conn_send_wire(struct conn *c, const void *p, size_t n)
     return true;
 }
 
-/* What busy->out kept. */
+/* Sends the bytes that busy->out has kept. */
 static bool
 flush_wire(struct conn *c)
 {
@@ -238,7 +242,7 @@ flush_wire(struct conn *c)
     return true;
 }
 
-/* False if the connection died of it. */
+/* False if the connection died. */
 static bool
 flush(struct conn *c)
 {
@@ -265,7 +269,7 @@ flush(struct conn *c)
     return alive;
 }
 
-/* Nothing more is sent: the transport's last bytes, then the end. */
+/* Shuts down the outbound direction, after the last bytes of the transport. */
 static bool
 shut(struct conn *c)
 {
@@ -290,7 +294,8 @@ conn_settle(struct conn *c)
             conn_broken(c, CLOSE_slow_reader);
             return;
         }
-        /* Behind so much output pongs were held back: ask again. */
+        /* So much output was waiting that pongs were held back; ask for them
+           again. */
         more = conn_out(c)->len >= WS_OUTPUT_ENOUGH;
         if (!flush(c))
             return;
@@ -335,7 +340,8 @@ conn_send_text(struct conn *c, const char *text, size_t len)
 bool
 conn_ping(struct conn *c)
 {
-    /* The time it leaves, so that a pong gives the round trip. */
+    /* The payload is the time of sending, so that the pong gives the round trip
+       time. */
     uint8_t frame[FRAME_HEAD_OUT + sizeof self.now_ms];
 
     if (conn_output_waits(c) || (c->ws_bits & FRAME_CLOSING))
@@ -355,7 +361,7 @@ conn_ping(struct conn *c)
     if (r <= 0) {
         transport_of(c)->unwrap(c);
     } else if (keep_wire(c, w.p + r, w.len - (size_t)r)) {
-        /* Half a frame cannot be taken back: the rest must follow. */
+        /* Part of the frame was sent, so the rest must follow. */
         c->busy->stuck_ms = self.now_ms;
         watch(c, EV_READ | EV_WRITE);
     }
@@ -472,7 +478,7 @@ conn_adopt(int fd, uint32_t index)
         : inheriting || free_head == NO_CONN ? high
                                              : free_head;
 
-    /* This slab may be smaller than the former one. */
+    /* This slab may be smaller than that of the former process. */
     for (uint32_t k = 0; i >= capacity && inheriting && k < capacity; k++)
         if (slab[k].state == CONN_FREE)
             i = k;

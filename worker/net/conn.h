@@ -44,8 +44,8 @@ enum conn_state {
     CONN_FREE,
     CONN_HANDSHAKE,
     CONN_OPEN,
-    CONN_CLOSING, /* its end is decided: what is left is written, and the
-                     peer's close frame or end awaited */
+    CONN_CLOSING, /* it will end: remaining output is written, then the peer's
+                     close frame or the end of its stream is awaited */
     CONN_DEAD     /* freed at the end of the loop's turn */
 };
 
@@ -68,9 +68,9 @@ enum conn_forwarded {
 
 enum boot {
     BOOT_NONE,  /* no BootNotification came on this connection */
-    BOOT_WAITS, /* one came and is not answered yet */
+    BOOT_WAITS, /* a BootNotification came and is not answered yet */
     BOOT_ACCEPTED,
-    BOOT_PENDING, /* permits.h has what may be sent nevertheless */
+    BOOT_PENDING, /* permits.h lists the messages that are allowed meanwhile */
     BOOT_REJECTED
 };
 
@@ -80,16 +80,16 @@ struct call;
 struct busy {
     struct buf out;      /* wire bytes that the socket did not take */
     uint32_t   stuck_ms; /* since when out has not moved (self.now_ms) */
-    uint32_t   tail_ms;  /* when tail grew last */
+    uint32_t   tail_ms;  /* when tail last grew (self.now_ms) */
     struct buf tail;     /* TLS: the begin of a record */
 
     /* HANDSHAKE only. */
     struct conn_handshake {
         struct buf      in;       /* the PROXY header, then the HTTP request */
-        uint64_t        addr[2];  /* of the peer */
-        uint64_t        began_us; /* of the accept */
+        uint64_t        addr[2];  /* address of the peer */
+        uint64_t        began_us; /* time of the accept */
         uint64_t        asked;    /* auth_redis.c: the question it waits for */
-        uint32_t        scanned;  /* of in, by http_parse() */
+        uint32_t        scanned;  /* bytes of in that http_parse() has seen */
         uint16_t        port;
         bool            fenced;    /* auth_redis.c: the epoch was asked for */
         bool            proxy;     /* a PROXY header is still to come */
@@ -98,8 +98,10 @@ struct busy {
         bool            delayed;   /* handshake.c: the registry was busy */
         bool            counted; /* handshake.c: guard_identity() let it pass */
         struct tls_job *tls;     /* tls_queue.c */
-        uint8_t profile; /* of a PROXY header of tls.proxy_from: 2, 3; or 0 */
-        char    cn[PROXYPROTO_CN_MAX]; /* ... 3: of the client certificate */
+        uint8_t         profile; /* security profile reported by a proxy of
+                                    tls.proxy_from: 2 or 3; else 0 */
+        char cn[PROXYPROTO_CN_MAX]; /* profile 3: the CN of the client
+                                       certificate */
     } handshake;
 
     struct busy_session {
@@ -113,24 +115,25 @@ struct conn {
     struct ws   *ws;         /* NULL while no bytes are in flight */
     struct busy *busy;       /* NULL while quiet */
     cref         self;       /* 0 until the identity is claimed */
-    uint64_t     generation; /* of that claim */
-    uint32_t     opened_ms;  /* self.now_ms; of the state's begin */
-    uint32_t     last_in_ms; /* any bytes */
+    uint64_t     generation; /* generation of that claim */
+    uint32_t     opened_ms;  /* self.now_ms when the state began */
+    uint32_t     last_in_ms; /* self.now_ms when bytes last arrived */
     union {
         uint32_t pinged_ms; /* when the ping under way left */
-        uint32_t next;      /* FREE and DEAD: in the list of those */
+        uint32_t next;      /* FREE and DEAD: the next in the list of these */
     };
     uint32_t tls;     /* index of the record state; 0 without TLS */
     uint8_t  state;   /* enum conn_state */
     uint8_t  flags;   /* enum conn_flag */
-    uint8_t  ws_bits; /* ws.h's byte */
+    uint8_t  ws_bits; /* the state byte of frame.h */
     uint8_t  kind;    /* enum listener_kind: its transport */
 
     struct conn_session {
-        uint32_t entry; /* of the registry, from OPEN on */
+        uint32_t entry; /* index of the registry entry, from OPEN on */
         uint32_t messages_in;
         uint32_t messages_out;
-        uint16_t rtt_ms;       /* of the last pong; UINT16_MAX none yet */
+        uint16_t rtt_ms;       /* round trip of the last ping, ms; UINT16_MAX:
+                                  none yet */
         uint16_t bad;          /* unreadable messages in a row */
         uint16_t unanswered;   /* deferred.c: CALLs taken and not answered */
         uint16_t violations;   /* events in violations_minute */
@@ -145,11 +148,13 @@ struct conn {
     } session;
 
     struct conn_access {
-        struct address_count_place places[2]; /* address and network */
-        uint32_t                   messages_until, bytes_until;
-        uint8_t                    slow_s; /* seconds of having been slowed */
-        bool                       counted : 1; /* in places */
-        bool awaits_boot : 1; /* certificate.c: its serial number */
+        struct address_count_place places[2]; /* where its address and its
+                                                 network are counted */
+        uint32_t messages_until, bytes_until;
+        uint8_t  slow_s;      /* seconds of having been slowed */
+        bool     counted : 1; /* it is counted in places */
+        bool awaits_boot : 1; /* certificate.c: the BootNotification must have
+                                 the certificate's serial number */
         bool expires : 1;     /* its certificate's end is remembered */
     } access;
 };
@@ -157,8 +162,8 @@ struct conn {
 /* capacity: connections, CLOSING ones included. */
 void conn_init(uint32_t capacity);
 
-/* Takes over fd (closed by conn at the end, also on failure). proxy: its bytes
- * begin with a PROXY header. NULL if the slab is full or memory is out. */
+/* Takes over fd, and closes it at the end, also on failure. proxy: a PROXY
+ * header comes first. NULL if the slab is full or memory is out. */
 struct conn *conn_new(int fd, enum listener_kind kind, const uint64_t addr[2],
     uint16_t port, bool proxy);
 
@@ -172,22 +177,23 @@ struct conn *conn_find(cref name);    /* OPEN ones only; NULL */
 /* Appends the part of net/ to the connection's record. False if the state
  * cannot be moved: a TLS handshake is under way. */
 bool conn_write(struct conn *c, struct buf *out);
-/* Makes a connection of a record; its index is the recorded one if that is
- * free here. Takes over fd, also on failure; NULL then. conn_settle() makes
- * it be read. */
+/* Makes a connection from a record. Its index is the recorded one if that is
+ * free here. Takes over fd, also on failure, which returns NULL. Reading begins
+ * with conn_settle(). */
 struct conn *conn_read(struct fields *f, int fd);
-/* An index free for the record's connection, in conn_read() only. */
+/* Only for conn_read(): makes a connection at this index, or at another one if
+   it is taken. */
 struct conn *conn_adopt(int fd, uint32_t index);
-/* This worker inherits a slot: the recorded indexes are kept free for it until
- * conn_inherited(). To be called before the first connection. */
+/* Called before the first connection if this worker inherits a slot: the
+ * indexes of the inherited connections are kept free until conn_inherited(). */
 void conn_inherit(void);
 void conn_inherited(void);
 
-/* The socket has been passed on: forgets the connection without a word to the
- * peer or to its owners. */
+/* The socket was passed to another process: forgets the connection without
+ * sending anything and without an up-call. */
 void conn_forget(struct conn *c);
 
-/* Its busy part, made if need be; NULL if memory is out. */
+/* The busy part, which is made if it does not exist; NULL if memory is out. */
 struct busy *conn_busy(struct conn *c);
 
 /* Where frames for the peer are appended, as plain bytes; sent by
@@ -197,26 +203,28 @@ bool        conn_output_waits(const struct conn *c);
 
 bool conn_send_text(struct conn *c, const char *text, size_t len);
 
-/* A ping, if it can leave at once: false and nothing sent otherwise. */
+/* Sends a ping if it can leave at once. Otherwise sends nothing and returns
+   false. */
 bool conn_ping(struct conn *c);
 
-/* For the transport: wire bytes, sent at once or kept behind what waits.
- * False if the connection died of it. */
+/* For the transport: sends wire bytes, or keeps them behind the output that
+ * waits. False if the connection died. */
 bool conn_send_wire(struct conn *c, const void *p, size_t n);
-/* The connection cannot go on: reports it upwards, and cuts it. */
+/* Ends a connection that cannot go on: reports it by an up-call and closes the
+   socket at once. */
 void conn_broken(struct conn *c, enum close_reason reason);
 
-/* No reading until resumed: bytes wait in the kernel. */
+/* Stops or resumes reading; meanwhile bytes wait in the kernel. */
 void conn_pause(struct conn *c, bool paused);
 
-/* The same for one that sends too fast; it is read while neither of the two
- * forbids it. */
+/* The same for a connection that sends too fast. It is read while it is neither
+ * paused nor slowed. */
 void conn_slow(struct conn *c, bool slowed);
 
-/* From CLOSING on: shut down when the output is gone, die at the peer's end
- * or after websocket.close_timeout. */
+/* CLOSING: shuts the socket down when all output is sent. The connection dies
+ * when the peer closes, or after websocket.close_timeout. */
 void conn_finish(struct conn *c);
-/* Cuts it at once. */
+/* Closes the connection at once, without a close frame. */
 void conn_kill(struct conn *c);
 
 void conn_settle(struct conn *c);

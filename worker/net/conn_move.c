@@ -16,7 +16,8 @@ static const char *const states[] = {
 #define FLAGS                                                                  \
     (CONN_FINISHING | CONN_SHUT | CONN_PAUSED | CONN_SLOWED | CONN_REFUSED)
 
-/* Times of this process are written as ages. */
+/* A time is written as its age, because the clocks of two processes have
+   different origins. */
 static void
 put_age(struct buf *out, const char *key, uint32_t ms)
 {
@@ -43,7 +44,7 @@ write_handshake(const struct conn *c, struct buf *out)
     fields_put_u64(out, "hs_proxied", h->proxied);
     fields_put_u64(out, "hs_forwarded", h->forwarded);
     fields_put_u64(out, "hs_counted", h->counted);
-    /* The request is there whole, and waits: it is looked at again. */
+    /* The request is complete and waits, so the reader parses it again. */
     fields_put_u64(out, "hs_waits",
         h->delayed || h->asked != 0 || (c->flags & CONN_PAUSED) != 0);
     if (h->profile != 0) {
@@ -113,7 +114,7 @@ read_output(struct conn *c, struct fields *f)
     if (b == NULL)
         return false;
     b->stuck_ms = take_age(f, "out_age");
-    /* The limit may be a lower one than when it was filled. */
+    /* The limit may have been higher when the buffer was filled. */
     if (v->len > b->out.max)
         b->out.max = v->len;
     return buf_add(&b->out, v->value, v->len);

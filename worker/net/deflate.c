@@ -11,9 +11,10 @@
 
 #define WINDOW_MIN 9
 #define WINDOW_MAX 15
-#define KEPT (64u << 10) /* of the output buffer, between messages */
+/* Bytes of the output buffer that are kept between messages. */
+#define KEPT (64u << 10)
 
-/* What ends each message and is left out of it (section 7.2.1). */
+/* The end of each compressed message, which is not sent (section 7.2.1). */
 static const unsigned char tail[4] = {0x00, 0x00, 0xff, 0xff};
 
 /* --- negotiation --------------------------------------------------------- */
@@ -42,9 +43,9 @@ trim(struct text t)
     return t;
 }
 
-/* Takes what is in front of the next `by` out of *rest, trimmed. False if
- * nothing is left. A quoted string cannot hold one of the separators here: no
- * valid value of a parameter has one. */
+/* Takes the text up to the next separator `by` from *rest, without blanks
+ * around it. False if nothing is left. Quotes need no attention: no valid value
+ * of a parameter contains a separator. */
 static bool
 cut(struct text *rest, char by, struct text *part)
 {
@@ -67,7 +68,8 @@ is(struct text t, const char *word)
     return t.n == strlen(word) && strncasecmp(t.p, word, t.n) == 0;
 }
 
-/* 8 to 15 without leading zeros, quoted or not (section 7.1.2); else 0. */
+/* Reads a window size, 8 to 15 without leading zeros, quoted or not (section
+   7.1.2). 0 if it is something else. */
 static unsigned
 window_bits(struct text v)
 {
@@ -80,7 +82,7 @@ window_bits(struct text v)
     return 0;
 }
 
-/* One parameter. False if the offer must be declined for it. */
+/* Reads one parameter. False if the offer must be declined because of it. */
 static bool
 take_parameter(struct text t, struct offer *o)
 {
@@ -142,8 +144,8 @@ deflate_negotiate(
         if (o.server_max_window_bits != 0)
             snprintf(bits, sizeof bits, "; server_max_window_bits=%u",
                 o.server_max_window_bits);
-        /* server_no_context_takeover is answered only if it was offered: some
-         * clients fail when it comes unasked. */
+        /* server_no_context_takeover is in the answer only if it was offered,
+         * because some clients fail otherwise. */
         snprintf(answer, DEFLATE_ANSWER_LEN,
             "permessage-deflate; client_no_context_takeover%s%s",
             o.server_no_context_takeover ? "; server_no_context_takeover" : "",
@@ -160,7 +162,7 @@ static bool     inflater_made;
 static char    *text;
 static size_t   text_cap;
 
-/* Room for one more byte at least, up to max. */
+/* Makes room for at least one more byte, up to max. */
 static bool
 grow(size_t used, size_t max)
 {
@@ -177,8 +179,8 @@ grow(size_t used, size_t max)
     return true;
 }
 
-/* Inflates one piece of input. *len counts what came out so far; *last: a
- * block that is marked as the last one ended with the piece. */
+/* Inflates one piece of input. *len: bytes of output so far. *last: the piece
+ * ended with a block that is marked as the last one. */
 static enum deflate_result
 inflate_piece(const void *p, size_t n, size_t max, size_t *len, bool *last)
 {
@@ -197,7 +199,7 @@ inflate_piece(const void *p, size_t n, size_t max, size_t *len, bool *last)
         if (*len > max)
             return DEFLATE_TOO_BIG;
         if (r == Z_STREAM_END) {
-            /* What follows is another stream (section 7.2.3.5). */
+            /* The bytes behind it are another stream (section 7.2.3.4). */
             inflateReset(&inflater);
             *last = inflater.avail_in == 0;
             if (*last)
@@ -232,7 +234,8 @@ deflate_inflate(
     enum deflate_result r = inflate_piece(p, n, max, &got, &last);
     if (r == DEFLATE_OK && !last) {
         r = inflate_piece(tail, sizeof tail, max, &got, &last);
-        /* Bit 7: at the end of a block, as the tail must leave it. */
+        /* Bit 7 of data_type: inflate() stopped at the end of a block, which
+           the tail must cause. */
         if (r == DEFLATE_OK && !last && !(inflater.data_type & 128))
             r = DEFLATE_BROKEN;
     }

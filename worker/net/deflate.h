@@ -22,11 +22,11 @@
 #define DEFLATE_ANSWER_LEN 112
 
 /*
- * Takes the first acceptable offer out of one Sec-WebSocket-Extensions value
- * (section 7). Returns the window of what the gateway sends, in bits (9 to
- * 15), and the header value to answer with in answer; 0 if no offer is
- * acceptable: other extensions, unknown, repeated or malformed parameters, and
- * a window of 8 bits, which zlib cannot write as raw deflate.
+ * Accepts the first acceptable offer of a Sec-WebSocket-Extensions value
+ * (sections 5 and 7.1). Returns the window size for messages to the client, in
+ * bits (9 to 15), and writes the header value of the answer. Returns 0 if no
+ * offer is acceptable: another extension, unknown, repeated or malformed
+ * parameters, or a window of 8 bits, which zlib cannot write as raw deflate.
  */
 unsigned deflate_negotiate(
     const char *value, size_t len, char answer[DEFLATE_ANSWER_LEN]);
@@ -34,18 +34,18 @@ unsigned deflate_negotiate(
 enum deflate_result {
     DEFLATE_OK,
     DEFLATE_TOO_BIG, /* more than max bytes come out */
-    DEFLATE_BROKEN,  /* no deflate stream, or one that ends early */
+    DEFLATE_BROKEN,  /* the bytes are not a deflate stream, or it ends early */
     DEFLATE_NO_MEMORY
 };
 
-/* The message that n compressed bytes stand for, in *out: valid until
- * deflate_done(), which every call must be followed by. */
+/* Inflates a message of n compressed bytes (section 7.2.2). *out is valid until
+ * deflate_done(), which must follow each call. */
 enum deflate_result deflate_inflate(
     const void *p, size_t n, size_t max, const char **out, size_t *len);
 void deflate_done(void);
 
-/* Replaces what is in out by the compressed form of a message. False if it
- * would not be shorter, or if memory is out. */
+/* Replaces the content of out by the compressed form of a message (section
+ * 7.2.1). False if that would not be shorter, or if memory is out. */
 bool deflate_compress(
     const void *p, size_t n, unsigned window, struct buf *out);
 

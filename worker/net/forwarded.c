@@ -88,7 +88,8 @@ read_node(struct http_span s, struct forwarded *out)
     return true;
 }
 
-/* The value of for= in an element of Forwarded, without its quotes. */
+/* The value of for= in an element of Forwarded (RFC 7239 section 5.2), without
+   its quotes. */
 static struct http_span
 for_of(struct http_span element)
 {
@@ -130,7 +131,8 @@ client_of(const struct http_lines *lines, bool                 named,
             if (e.n == 0)
                 continue;
             if (!read_node(named ? for_of(e) : e, &hop))
-                return some; /* "unknown", or of the client's making */
+                return some; /* "unknown", or text that the client has
+                                invented */
             memcpy(out->addr, hop.addr, sizeof out->addr);
             out->port = hop.port;
             some = true;

@@ -8,7 +8,7 @@
  * trusted proxies, up to the first other one: that is the client.
  *
  * A proxy usually sets one of the two headers and passes the other one on as
- * the client sent it. Where both are there they must name the same client.
+ * the client sent it. If both are present, they must name the same client.
  *
  * Pure. Only for requests that came from a trusted proxy.
  */
@@ -21,18 +21,19 @@
 #include "net/http.h"
 
 enum forwarded_result {
-    FORWARDED_NONE,   /* neither header is there */
+    FORWARDED_NONE,   /* neither header is present */
     FORWARDED_CLIENT, /* addr and port are the client's */
     FORWARDED_ERROR   /* why: a static sentence */
 };
 
 struct forwarded {
-    uint64_t    addr[2]; /* as the registry keeps them */
-    uint16_t    port;    /* 0: not given */
+    uint64_t addr[2]; /* the client's address, in the form of
+                         address_pack() */
+    uint16_t    port; /* 0: not given */
     const char *why;
 };
 
-/* trusted: whether an address is that of a trusted proxy. */
+/* trusted(): returns true if an address is that of a trusted proxy. */
 enum forwarded_result forwarded_client(const struct http_request *r,
     bool (*trusted)(const uint64_t addr[2]), struct forwarded *out);
 

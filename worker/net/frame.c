@@ -68,7 +68,7 @@ frame_put_close(struct buf *out, uint8_t *bits, int status, const char *reason)
     char   payload[FRAME_CONTROL_MAX];
     size_t n = 0;
 
-    /* 1005, 1006 and 1015 never stand in a frame (section 7.4.1). */
+    /* 1005, 1006 and 1015 must not be sent in a frame (section 7.4.1). */
     ensure(status == 0 ||
         (status >= 1000 && status <= 4999 && status != 1005 && status != 1006 &&
             status != 1015));
@@ -109,7 +109,8 @@ frame_read(struct frame_in *f, const uint8_t *p, size_t n, bool open,
         .opcode = p[0] & 0x0f, .fin = p[0] & 0x80, .compressed = p[0] & RSV1};
     bool control = f->opcode & 0x08;
 
-    /* RSV1 stands on the first frame of a message only. */
+    /* RSV1 is allowed only on the first frame of a message (RFC 7692 section
+       6.1). */
     if ((p[0] & 0x30) ||
         (f->compressed &&
             (!deflate || control || f->opcode == FRAME_CONTINUATION)))

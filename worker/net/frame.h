@@ -2,9 +2,9 @@
  * frame: the frames of RFC 6455 section 5, as bytes.
  *
  * Pure. Writes the frames a server sends into a buf, and reads the headers of
- * the frames a client sends. A server's frame is two to ten bytes and the
- * payload: one memcpy puts it where one send() will take it, and a quiet
- * connection needs no lease of ws.h in order to send.
+ * the frames a client sends. A server's frame is a header of two to ten bytes
+ * and the payload, so it is copied into the output once and sent by one send().
+ * A quiet connection needs no lease of ws.h in order to send.
  */
 #ifndef WORKER_NET_FRAME_H
 #define WORKER_NET_FRAME_H
@@ -27,11 +27,13 @@ enum frame_opcode {
 /* The one byte of WebSocket state that a quiet connection keeps: zero after
  * the handshake, written by frame.c and ws.c only. */
 enum {
-    FRAME_CLOSE_SENT = 1,     /* a close frame is in the output, or held for it
-                                 by a lease: nothing may follow it */
-    FRAME_CLOSE_RECEIVED = 2, /* the peer's close frame came: the last one */
+    FRAME_CLOSE_SENT = 1,     /* a close frame is in the output, or a lease will
+                                 write one: no frame may follow */
+    FRAME_CLOSE_RECEIVED = 2, /* the peer's close frame came; its frames end
+                                 there */
     FRAME_CLOSING = 3,        /* either of them */
-    /* The upper four bits: the window of deflate.h, 0 without compression. */
+    /* The upper four bits: the window size of deflate.h, 0 without
+       compression. */
     FRAME_WINDOW_SHIFT = 4
 };
 
@@ -41,8 +43,7 @@ frame_window(uint8_t bits)
     return bits >> FRAME_WINDOW_SHIFT;
 }
 
-/* Status codes (section 7.4.1) that frame and ws give or report by
- * themselves. */
+/* Status codes (section 7.4.1) that frame.c and ws.c send or report. */
 enum {
     FRAME_STATUS_PROTOCOL = 1002,
     FRAME_STATUS_NONE = 1005, /* a close frame without status; never sent */
@@ -89,17 +90,17 @@ struct frame_in {
     uint64_t    payload; /* bytes */
     uint8_t     opcode;
     bool        fin;
-    bool        compressed; /* RSV1: the message is */
-    int         status;     /* of a refusal: 1002 or 1009 */
-    const char *why;        /* of a refusal: a few words, static */
+    bool        compressed; /* RSV1 is set: the message is compressed */
+    int         status;     /* status of a refusal: 1002 or 1009 */
+    const char *why;        /* reason of a refusal: a few words, static */
 };
 
 /*
- * Reads the header of a client's frame from p[0..n), n > 0, and checks what
- * needs no payload as soon as it can be seen (sections 5.2, 5.4, 5.5). open:
- * a fragmented message is not finished. deflate: messages may be compressed.
- * room: payload bytes a data frame may have. False with status and why for a
- * frame to be refused.
+ * Reads the header of a client's frame from p[0..n), n > 0, and checks it as
+ * early as its bytes allow (sections 5.2, 5.4, 5.5). open: a fragmented message
+ * is not finished. deflate: messages may be compressed. room: the most payload
+ * bytes of a data frame. False with status and why for a frame that must be
+ * refused.
  */
 bool frame_read(struct frame_in *f, const uint8_t *p, size_t n, bool open,
     bool deflate, uint64_t room);

@@ -1,10 +1,10 @@
 /*
  * http: the opening handshake of a WebSocket, as text. See http.h.
  *
- * Each byte is checked once as it comes (is this the end? is this byte
- * allowed here?), and the whole is parsed once, when the empty line has come.
- * So the caller may call after every byte, and garbage such as a TLS
- * ClientHello is refused at its first byte.
+ * Each byte is checked once when it arrives: whether it is allowed at its
+ * place, and whether it ends the request. The request is parsed once, when the
+ * empty line has arrived. So the caller may call after every byte, and garbage
+ * such as a TLS ClientHello is refused at its first byte.
  */
 #include "net/http.h"
 
@@ -19,8 +19,8 @@
 #define KEY_LEN 24                                  /* 16 bytes in base64 */
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
 
-/* What the header lines have contained so far, besides the spans that are
- * kept. */
+/* Facts about the header lines read so far that struct http_request does not
+ * hold. */
 struct seen {
     unsigned         host, key, version, authorization;
     bool             upgrade_websocket;
@@ -142,7 +142,7 @@ split_target(struct http_request *r)
     const char *p = r->target.p;
     const char *end = p + r->target.n;
 
-    /* The absolute form has to be understood (RFC 7230 section 5.3.2). */
+    /* A server must accept the absolute form (RFC 7230 section 5.3.2). */
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         size_t n = strlen(schemes[i]);
         if ((size_t)(end - p) >= n && strncasecmp(p, schemes[i], n) == 0) {
@@ -204,7 +204,7 @@ header(struct http_request *r, struct seen *s, struct http_span name,
     } else if (is(name, "Transfer-Encoding")) {
         return bad(r, "A handshake has no body.");
     } else if (is(name, "Content-Length")) {
-        /* The body would be taken for frames. */
+        /* The bytes of a body would be read as frames. */
         for (size_t i = 0; i < value.n; i++)
             if (value.p[i] != '0')
                 return bad(r, "A handshake has no body.");
@@ -232,8 +232,8 @@ header_line(
 static bool
 key_ok(struct http_span k)
 {
-    /* 22 digits of base64 and two of padding. The four bits that the last
-     * digit has too many do not matter. */
+    /* 22 digits of base64 and two of padding. The last digit has four unused
+     * bits, which are ignored. */
     if (k.n != KEY_LEN || k.p[22] != '=' || k.p[23] != '=')
         return false;
     for (size_t i = 0; i < 22; i++) {
@@ -245,8 +245,8 @@ key_ok(struct http_span k)
     return true;
 }
 
-/* RFC 6455 section 4.2.1. The most likely fault is reported first: browser or
- * health check, then a proxy that strips what it should hand on. */
+/* RFC 6455 section 4.2.1. The most likely fault is reported first: a browser or
+ * a health check, then a proxy that removes headers. */
 static enum http_result
 judge(struct http_request *r, const struct seen *s)
 {
@@ -364,7 +364,7 @@ http_accept_key(struct http_span key, char out[HTTP_ACCEPT_LEN + 1])
     base64_encode(digest, sizeof digest, out);
 }
 
-/* Takes back what was appended since len if any of it did not fit. */
+/* Removes the bytes appended since len if some of them did not fit. */
 static bool
 all_or_nothing(struct buf *out, size_t len, bool ok)
 {
@@ -397,7 +397,7 @@ http_put_switching(struct buf *out, const char *accept, const char *subprotocol,
 static const struct {
     int         status;
     const char *phrase;
-    const char *headers; /* that this status demands */
+    const char *headers; /* header lines that this status requires */
 } answers[] = {
     {400, "Bad Request", ""},
     {401, "Unauthorized", "WWW-Authenticate: Basic realm=\"ocpp\"\r\n"},

@@ -1,10 +1,10 @@
 /*
  * http: the opening handshake of a WebSocket, as text.
  *
- * Pure: no socket, no clock, no state. The caller collects bytes (at most
- * 8 KiB; refusing more with 431 is its business), asks http_parse() after
- * each read, and sends what the http_put_*() functions append to a buf.
- * Every span points into the caller's bytes and lives as long as they do.
+ * Pure: no socket, no clock, no state. The caller collects bytes (at most 8
+ * KiB; it refuses a longer request with 431), calls http_parse() after each
+ * read, and sends the output of the http_put_*() functions. Every span points
+ * into the caller's bytes and is valid as long as they are.
  *
  * RFC 6455 section 4.2, RFC 7230 as far as one GET needs it, RFC 7617
  * (Basic), OCPP-J 1.6 section 3.1 (URL and subprotocol).
@@ -43,7 +43,7 @@ struct http_request {
     size_t consumed;          /* bytes of the request; what follows them
                                  belongs to the WebSocket */
     struct http_span  target; /* as sent, for the log */
-    struct http_span  path;   /* of the target: from its "/" to "?" */
+    struct http_span  path;   /* part of the target, from its "/" to "?" */
     struct http_span  key;    /* Sec-WebSocket-Key: 24 characters */
     struct http_span  authorization;
     struct http_lines forwarded_for; /* X-Forwarded-For */
@@ -70,15 +70,15 @@ enum http_result { HTTP_INCOMPLETE, HTTP_COMPLETE, HTTP_ERROR };
  */
 enum http_result http_parse(const char *p, size_t n, struct http_request *r);
 
-/* Whether a comma-separated list holds the token, in any case. */
+/* True if a comma-separated list holds the token; case is ignored. */
 bool http_list_has(struct http_span list, const char *token);
 
 /* --- identity (OCPP-J 1.6 section 3.1.1) --------------------------------- */
 
 enum http_identity {
     HTTP_ID_OK,
-    HTTP_ID_PATH,   /* not below the prefix, or too deep: 404 */
-    HTTP_ID_EMPTY,  /* the prefix alone */
+    HTTP_ID_PATH,   /* not one segment below the prefix: 404 */
+    HTTP_ID_EMPTY,  /* nothing behind the prefix */
     HTTP_ID_LONG,   /* more than max bytes after decoding */
     HTTP_ID_ESCAPE, /* % without two hexadecimal digits */
     HTTP_ID_NUL,    /* %00 */
@@ -104,10 +104,10 @@ const char *http_identity_sentence(enum http_identity e);
 
 enum { HTTP_OFFERED_NOTHING = -1, HTTP_OFFERED_OTHERS = -2 };
 
-/* The index of the first of names[0..n) that the client offers: the order of
- * the table counts, the client's does not. Names compare exactly, as the
- * answer must repeat what was offered. Without a match one of the two values
- * above. */
+/* The index of the first of names[0..n) that the client offers. The order of
+ * the client's list is ignored. Names are compared exactly, because the answer
+ * must repeat an offered name. Without a match one of the two values above is
+ * returned. */
 int http_pick_subprotocol(
     const struct http_request *r, const char *const names[], size_t n);
 
@@ -133,18 +133,19 @@ enum http_basic http_basic(struct http_span authorization, const char *identity,
 
 /* --- answers -------------------------------------------------------------- */
 
-/* Sec-WebSocket-Accept for a key that http_parse() let through. */
+/* Sec-WebSocket-Accept (RFC 6455 section 4.2.2) for a key that http_parse() has
+   accepted. */
 void http_accept_key(struct http_span key, char out[HTTP_ACCEPT_LEN + 1]);
 
-/* 101. subprotocol: one the client offered, or NULL to name none; extensions:
- * the answer to an offer (deflate.h), or NULL. The put
- * functions append all or nothing; false if it did not fit. */
+/* Appends the answer 101. subprotocol: one that the client offered, or NULL for
+ * none; extensions: the answer to an offer (deflate.h), or NULL. Appends all or
+ * nothing; false if it did not fit. */
 bool http_put_switching(struct buf *out, const char *accept,
     const char *subprotocol, const char *extensions);
 
-/* Any other answer, with Connection: close and the sentence as text/plain.
- * 401, 405 and 426 get the header they demand. retry_after: seconds, for 503
- * and 429; 0 leaves the header out. */
+/* Appends any other answer, with Connection: close and the sentence as
+ * text/plain. 401, 405 and 426 get the header that they require. retry_after:
+ * seconds, for 503 and 429; 0 leaves the header out. */
 bool http_put_refusal(
     struct buf *out, int status, unsigned retry_after, const char *sentence);
 

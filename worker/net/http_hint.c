@@ -9,7 +9,7 @@
 #define TEXT_MAX 1024 /* characters of base64 */
 #define RAW_MAX BASE64_DECODED(TEXT_MAX)
 
-/* 0 if it cannot be decoded. */
+/* Decodes the credentials; 0 if that is not possible. */
 static size_t
 decode(struct http_span text, uint8_t raw[RAW_MAX])
 {
@@ -25,7 +25,7 @@ encoded(const uint8_t *p, size_t n, const char *identity, size_t len)
     size_t           out;
     struct http_span path;
 
-    /* As it would stand in the URL. */
+    /* Compare with the identity as it is written in the URL. */
     if (n + 1 >= sizeof name || memchr(p, '%', n) == NULL)
         return false;
     name[0] = '/';

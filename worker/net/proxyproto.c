@@ -31,7 +31,7 @@ set_four(struct proxyproto *out, const void *four)
 
 /* --- version 1: a line of text ------------------------------------------- */
 
-/* The next word, which one blank or the end follows. */
+/* Takes the next word; one blank or the end must follow it. */
 static bool
 word(const char **p, const char *end, char *out, size_t size)
 {
@@ -111,8 +111,8 @@ parse_v1(const uint8_t *bytes, size_t n, struct proxyproto *out)
 
 /* --- version 2: binary --------------------------------------------------- */
 
-/* The next of the values at *p (type, length, bytes); false at the end, with
- * *good false if bytes are left that are none. */
+/* Takes the next value (type, length, bytes) at *p (section 2.2). False at the
+ * end; *good is false if bytes are left that form no value. */
 static bool
 next_value(const uint8_t **p, size_t *n, uint8_t *type, const uint8_t **value,
     size_t *len, bool *good)
@@ -131,8 +131,8 @@ next_value(const uint8_t **p, size_t *n, uint8_t *type, const uint8_t **value,
     return true;
 }
 
-/* CRC32C (RFC 4960 appendix B) over the header, with its own four bytes taken
- * for zero. */
+/* Checks the CRC32C (section 2.2.3, RFC 4960 appendix B) of the header, in
+ * which its own four bytes count as zero. */
 static bool
 checksum_is_right(const uint8_t *head, size_t n, const uint8_t *sum)
 {
@@ -150,8 +150,9 @@ checksum_is_right(const uint8_t *head, size_t n, const uint8_t *sum)
             (uint32_t)sum[2] << 8 | sum[3]);
 }
 
-/* PP2_TYPE_SSL: flags, the result of the verification, values of its own.
- * HAProxy sends result 0 without a certificate, too. */
+/* Reads a PP2_TYPE_SSL value (section 2.2.6): flags, the result of the
+ * verification, and nested values. HAProxy sends the result 0 also if there is
+ * no certificate. */
 static bool
 take_tls(const uint8_t *p, size_t n, struct proxyproto *out)
 {
@@ -185,7 +186,7 @@ take_tls(const uint8_t *p, size_t n, struct proxyproto *out)
     return good;
 }
 
-/* What follows the addresses. head: the whole header, which ends with them. */
+/* Reads the values behind the addresses. head: the whole header. */
 static bool
 take_values(
     const uint8_t *head, const uint8_t *p, size_t n, struct proxyproto *out)

@@ -7,12 +7,13 @@
 #include "net/aead.h"
 
 #define TAG AEAD_TAG
-#define EXPLICIT 8 /* nonce bytes on the wire: TLS 1.2 with AES-GCM */
+#define EXPLICIT 8 /* bytes of the explicit nonce of TLS 1.2 with AES-GCM */
 #define KEY_UPDATE 24
 #define NEW_SESSION_TICKET 4
-#define READ_MARGIN (1u << 24) /* what may come until the next look */
+/* The most records that may come until the next check. */
+#define READ_MARGIN (1u << 24)
 
-/* For all connections: a key goes along with each record. */
+/* Shared by all connections: the key is an argument of each operation. */
 static struct aead *ciphers[RECORD_SUITES];
 
 bool
@@ -58,8 +59,9 @@ make_nonce(const struct record *r, bool write, uint64_t sent, uint8_t nonce[12])
             : get64(iv + 4) ^ (write ? r->write_seq : r->read_seq));
 }
 
-/* The data that is authenticated besides: the header in TLS 1.3, with the
- * sequence number and the plaintext's length in TLS 1.2. */
+/* Writes the additional data that is authenticated: the record's header in TLS
+ * 1.3 (RFC 8446 5.2); sequence number, type, version and the plaintext's length
+ * in TLS 1.2 (RFC 5246 6.2.3.3). */
 static size_t
 make_extra(const struct record *r, bool write, uint8_t type, size_t wire,
     size_t text, uint8_t extra[13])
@@ -169,10 +171,11 @@ got_alert(struct record_input *in, const uint8_t *p, size_t n, bool tls13)
         in->end = RECORD_ALERTED;
         in->alert = p[1];
     }
-    /* A warning changes nothing. */
+    /* A warning has no effect. */
 }
 
-/* Tickets that a server sends after the handshake: nothing is resumed. */
+/* Skips tickets that a server sends after the handshake, because this client
+   never resumes a session. */
 static bool
 only_tickets(const uint8_t *p, size_t n)
 {
@@ -200,8 +203,8 @@ got_handshake(
     } else if (r->flags & RECORD_CLIENT && n > 0 && only_tickets(p, n)) {
         return;
     } else if (n != 5 || memcmp(p, head, 4) != 0) {
-        /* It must also be alone in its record: what followed would belong to
-         * the next key (RFC 8446 5.1). */
+        /* A KeyUpdate must be the last message of its record, because the next
+         * one is under the next key (RFC 8446 5.1). */
         fail(in, ALERT_UNEXPECTED_MESSAGE);
     } else if (p[4] > 1) {
         fail(in, ALERT_ILLEGAL_PARAMETER);
@@ -297,8 +300,9 @@ overhead(const struct record *r)
 size_t
 record_bound(const struct record *r, size_t n)
 {
-    /* One more for the rest and one for a KeyUpdate of 5 bytes; another one
-     * for each RECORD_LIMIT records, which is more than a size_t of data. */
+    /* One record more for the rest, and one for a KeyUpdate of 5 bytes.
+     * RECORD_LIMIT records hold more data than n can be, so a second KeyUpdate
+     * is not needed. */
     return n + (n / r->max_text + 2) * overhead(r) + 5;
 }
 
@@ -323,7 +327,8 @@ record_seal(struct record *r, enum record_type type, const void *p, size_t n,
     size_t         at = 0;
     unsigned       records = 0;
 
-    /* What was sealed before may have left, also if nothing is sealed now. */
+    /* Earlier records may have been sent, so they cannot be taken back any
+       more, even if nothing is sealed now. */
     r->sealed = 0;
     do {
         size_t part = n < r->max_text ? n : r->max_text;
@@ -363,7 +368,8 @@ record_unseal(struct record *r)
 bool
 record_spent(const struct record *r)
 {
-    /* The margin is for the close frame, the alert and what waits. */
+    /* The margin leaves room for the close frame, the alert and waiting
+       output. */
     return r->read_seq >= UINT32_MAX - READ_MARGIN ||
         (r->version == RECORD_TLS12 && r->write_seq >= RECORD_LIMIT - 4096);
 }

@@ -23,13 +23,14 @@
 #include "net/record_keys.h"
 
 #define RECORD_HEAD 5
-/* One record on the wire, at most: RFC 8446 5.2. (TLS 1.2 permits 2,048 bytes
- * of expansion; AEAD suites use 24.) */
+/* The most bytes of a record on the wire (RFC 8446 5.2). TLS 1.2 permits 2,048
+ * bytes of expansion, but AEAD suites use 24. */
 #define RECORD_WIRE (RECORD_HEAD + RECORD_TEXT + 256)
 
-/* RFC 8446 5.5: AES-GCM keeps its margin up to 2^24.5 records. */
+/* Records under one key. AES-GCM keeps its security margin up to 2^24.5 records
+   (RFC 8446 5.5). */
 #define RECORD_LIMIT (UINT64_C(1) << 24)
-/* KeyUpdates, empty records and warnings without data in between. */
+/* The most KeyUpdates, empty records and warnings in a row without data. */
 #define RECORD_IDLE_MAX 32
 
 enum record_type {
@@ -39,7 +40,7 @@ enum record_type {
     RECORD_DATA = 23
 };
 
-/* The alerts that are used here: RFC 8446 6. */
+/* The alerts (RFC 8446 6) that ocppd sends or checks for. */
 enum record_alert {
     ALERT_CLOSE_NOTIFY = 0,
     ALERT_UNEXPECTED_MESSAGE = 10,
@@ -60,13 +61,15 @@ enum record_end {
     RECORD_OPEN,    /* more records may follow */
     RECORD_CLOSED,  /* the peer's close_notify */
     RECORD_ALERTED, /* a fatal alert of the peer: input.alert */
-    RECORD_FAILED   /* the peer broke the protocol: input.alert is to be sent */
+    RECORD_FAILED   /* the peer violated the protocol: the caller must send
+                       input.alert */
 };
 
 struct record_input {
-    size_t   used;    /* wire bytes consumed; the rest is not a record yet */
-    size_t   len;     /* plaintext bytes, now at the begin of p */
-    unsigned updates; /* KeyUpdates of the peer */
+    size_t used;             /* wire bytes consumed; the rest is an incomplete
+                                record */
+    size_t          len;     /* plaintext bytes, now at the begin of p */
+    unsigned        updates; /* KeyUpdates of the peer */
     enum record_end end;
     uint8_t         alert;
 };
@@ -76,11 +79,11 @@ struct record_input {
  * was, at p + used. */
 struct record_input record_open(struct record *r, uint8_t *p, size_t n);
 
-/* Wire bytes of the record that begins at p, 0 if its header is not whole;
- * more than RECORD_WIRE if the header is none. */
+/* Wire bytes of the record that begins at p. 0 if its header is incomplete;
+ * more than RECORD_WIRE if the bytes are not a valid header. */
 size_t record_wire_size(const uint8_t *p, size_t n);
 
-/* Room that record_seal() needs for n bytes of plaintext, at most. */
+/* The most bytes that record_seal() writes for n bytes of plaintext. */
 size_t record_bound(const struct record *r, size_t n);
 
 /* Seals p[0..n) into as many records as needed; a KeyUpdate that is owed or
@@ -94,15 +97,17 @@ size_t record_seal(struct record *r, enum record_type type, const void *p,
  * was more than one record: the bytes must be sent then. */
 bool record_unseal(struct record *r);
 
-/* The keys are nearly used up and cannot be renewed: those of TLS 1.2, and
- * those of a peer that sends 2^32 records and no KeyUpdate. */
+/* True if a key is nearly used up and cannot be renewed: with TLS 1.2, or if
+ * the peer sends 2^32 records without a KeyUpdate. */
 bool record_spent(const struct record *r);
 
-/* A KeyUpdate of this side; `request` asks the peer for one, too. TLS 1.3
- * only. Returns the wire bytes, 0 if libcrypto failed. */
+/* Writes a KeyUpdate (RFC 8446 4.6.3) and renews the write key; `request` asks
+ * the peer for a KeyUpdate too. TLS 1.3 only. Returns the wire bytes, 0 if
+ * libcrypto failed. */
 size_t record_update(struct record *r, bool request, uint8_t *out);
 
-/* An alert: fatal unless it is close_notify or no_renegotiation. */
+/* Writes an alert, which is fatal unless it is close_notify or
+   no_renegotiation. Returns the wire bytes, 0 if libcrypto failed. */
 size_t record_alert(struct record *r, enum record_alert alert, uint8_t *out);
 
 #endif

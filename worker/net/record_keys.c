@@ -94,7 +94,7 @@ bool
 record_expand_label(enum record_suite s, const uint8_t *secret,
     const char *label, uint8_t *out, size_t n)
 {
-    /* Output of one block: HKDF-Expand is one HMAC then (RFC 5869 2.3). */
+    /* n is at most one block, so HKDF-Expand is one HMAC (RFC 5869 2.3). */
     uint8_t info[2 + 1 + 255 + 1 + 1], mac[EVP_MAX_MD_SIZE];
     size_t  len = strlen(label), at = 0;
     size_t  size = 0;
@@ -120,7 +120,7 @@ record_expand_label(enum record_suite s, const uint8_t *secret,
     return good;
 }
 
-/* Key and iv of one direction, out of its secret. */
+/* Derives the key and the iv of one direction from its secret. */
 static bool
 rekey(struct record *r, bool write)
 {

@@ -12,8 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RECORD_TEXT 16384   /* bytes of plaintext in one record, at most */
-#define RECORD_SIZE_MAX 204 /* of struct record with its keys */
+#define RECORD_TEXT 16384 /* bytes of plaintext in one record, at most */
+/* Bytes of the largest struct record with its keys. */
+#define RECORD_SIZE_MAX 204
 
 enum record_version { RECORD_TLS12, RECORD_TLS13 };
 
@@ -35,16 +36,16 @@ struct record {
     uint8_t  suite;    /* enum record_suite */
     uint8_t  flags;    /* enum record_flag */
     uint8_t  idle;     /* records without data in a row */
-    uint16_t max_text; /* plaintext bytes per record that the peer takes */
+    uint16_t max_text; /* plaintext bytes per record that the peer accepts */
     uint8_t  sealed;   /* 1: the last record can be taken back */
-    /* For the owner: when the own key was made, in ms of its clock. */
+    /* For the owner: when the write key was made, in ms of its clock. */
     uint32_t renewed_ms;
-    /* 32 bits suffice: RECORD_LIMIT ends the own direction, and no peer sends
-     * 2^32 records under one key (record_spent()). */
+    /* 32 bits suffice: the write key is renewed at RECORD_LIMIT, and a read key
+     * is never used for 2^32 records (record_spent()). */
     uint32_t read_seq, write_seq;
-    /* TLS 1.2 with AES-GCM has four bytes of implicit nonce, and in the other
-     * eight of write_iv the explicit nonce of its record 0: the one of a later
-     * record is that plus its sequence number. */
+    /* With TLS 1.2 and AES-GCM the first four bytes are the implicit nonce (RFC
+     * 5288 3). The other eight of write_iv are the explicit nonce of record 0;
+     * a later record has this number plus its sequence number. */
     uint8_t read_iv[12], write_iv[12];
     /* The read key, the write key; TLS 1.3: the read and the write secret. */
     uint8_t keys[];
@@ -60,16 +61,16 @@ extern const struct record_parameters record_parameters[RECORD_SUITES];
 /* Prepares the hashes, once per process. False: OpenSSL lacks one. */
 bool record_keys_init(void);
 
-/* Bytes of a record with its keys. */
+/* Bytes of a struct record with its keys. */
 size_t record_size(enum record_version v, enum record_suite s);
 
-/* Makes a record out of the traffic secrets of TLS 1.3 (each as long as the
- * hash). r has record_size() bytes. Sequence numbers begin with 0 or
- * with what the caller sets. False: libcrypto failed. */
+/* Makes a struct record from the traffic secrets of TLS 1.3, each as long as
+ * the hash (RFC 8446 7.3). r has record_size() bytes. Sequence numbers begin
+ * with 0 or with what the caller sets. False: libcrypto failed. */
 bool record_begin13(struct record *r, enum record_suite s,
     const uint8_t *read_secret, const uint8_t *write_secret);
-/* The same for TLS 1.2 out of the master secret of 48 bytes and the randoms
- * of 32. `client`: the own half of the key block is the client's. */
+/* The same for TLS 1.2, from the master secret of 48 bytes and the two random
+ * values of 32 bytes (RFC 5246 6.3). `client`: this end is the client. */
 bool record_begin12(struct record *r, enum record_suite s, bool client,
     const uint8_t *master, const uint8_t *client_random,
     const uint8_t *server_random);
@@ -80,16 +81,18 @@ void record_wipe(struct record *r);
  * anew. */
 bool record_advance(struct record *r, bool write);
 
-/* The key of one direction, within r. */
+/* The key of one direction; points into r. */
 uint8_t *record_key(struct record *r, bool write);
 
-/* TLS 1.2 with AES-GCM sends a part of its nonce (RFC 5288 3); all others
- * count (RFC 8446 5.3, RFC 7905 2). */
+/* True for TLS 1.2 with AES-GCM, which sends a part of the nonce (RFC 5288 3).
+ * All other suites derive it from the sequence number (RFC 8446 5.3, RFC 7905
+ * 2). */
 bool record_explicit_nonce(const struct record *r);
 
-/* The explicit nonce of the record of that number. */
+/* The explicit nonce of the record with that number. */
 uint64_t record_nonce(const struct record *r, uint64_t number);
-/* Sets them, so that the record of that number has this one. */
+/* Sets the explicit nonces such that the record with that number has this
+   one. */
 void record_set_nonce(struct record *r, uint64_t number, uint64_t nonce);
 
 /* HKDF-Expand-Label of RFC 8446 7.1 with an empty context; n is at most the

@@ -17,7 +17,8 @@ static const uint8_t sizes[] = {0, 76, 108, 140, 172, 204};
 static struct {
     uint8_t *at;
     uint32_t high; /* indexes below this were used */
-    uint32_t free; /* the first free one; the next one's index lies in it */
+    uint32_t free; /* the first free place, which holds the index of the next
+                      one */
 } slabs[SIZES];
 static uint32_t capacity;
 

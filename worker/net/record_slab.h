@@ -1,9 +1,10 @@
 /*
  * record_slab: where the keys of connections lie.
  *
- * A slab for each size of struct record, mapped apart from the heap: not in
- * core files, not in children, overwritten on release, never shared. Memory
- * comes with use and is kept for the next connections.
+ * A slab for each size of struct record, mapped apart from the heap. It is not
+ * in core files, not inherited by children, and never shared; a place is
+ * overwritten when it is released. Memory is used as connections come, and is
+ * kept for later ones.
  */
 #ifndef WORKER_NET_RECORD_SLAB_H
 #define WORKER_NET_RECORD_SLAB_H
@@ -13,11 +14,12 @@
 
 #include "net/record.h"
 
-/* capacity: records of each size, at most 2^28. False if the address space is
- * not there. */
+/* capacity: records of each size, at most 2^28. False if there is not enough
+ * address space. */
 bool record_slab_init(uint32_t capacity);
 
-/* Keeps a copy of the record. 0 if the slab is full, else its number. */
+/* Stores a copy of the record and returns its number, or 0 if the slab is
+   full. */
 uint32_t       record_slab_put(const struct record *r);
 struct record *record_slab_at(uint32_t number);
 void           record_slab_release(uint32_t number);

@@ -10,7 +10,7 @@
 #include "tls_bundle.h"
 
 #define GROUPS "X25519:P-256:P-384"
-#define DEPTH 4 /* of a client's chain */
+#define DEPTH 4 /* certificates of a client's chain */
 
 /* --- the rules that all contexts share ----------------------------------- */
 
@@ -74,7 +74,8 @@ struct loading {
     struct buf            *errors, *notes;
     const struct tls_item *certificate[32], *key[32];
     unsigned               n_certificates, n_keys;
-    EVP_MD_CTX *policy; /* of what decides about client certificates */
+    EVP_MD_CTX *policy; /* hash over the settings and files that decide about
+                           client certificates */
 };
 
 static void
@@ -229,8 +230,8 @@ load_lists(struct loading *l, const struct tls_item *item)
 
 /* --- names --------------------------------------------------------------- */
 
-/* A name that no file has gets the main certificate: many charge points send
- * none or a wrong one. */
+/* Chooses the certificate by SNI (RFC 6066 3). An unknown name gets the main
+ * certificate, because many charge points send no name or a wrong one. */
 static int
 choose(SSL *ssl, int *alert, void *arg)
 {
@@ -247,7 +248,8 @@ choose(SSL *ssl, int *alert, void *arg)
                                         : SSL_TLSEXT_ERR_OK;
 }
 
-/* A ticket is valid only under the rules under which it was given. */
+/* A ticket is valid only under the rules that were in force when it was
+   issued. */
 static bool
 set_policy(struct loading *l)
 {
@@ -271,8 +273,8 @@ set_client(struct loading *l)
 
     if (l->c->tls_client == CONF_tls_client_no)
         return;
-    /* An intermediate in the file is trusted as it is, so that charge points
-     * may send their own certificate alone. */
+    /* An intermediate certificate in the file is trusted without its root, so
+     * that charge points may send their own certificate alone. */
     X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
     SSL_CTX_set_verify_depth(l->x->ssl, DEPTH);
     SSL_CTX_set_verify(l->x->ssl,

@@ -1,4 +1,4 @@
-/* tls_explain: why a handshake failed, out of what OpenSSL reports. */
+/* tls_explain: finds the reason of a failed handshake from OpenSSL's errors. */
 #include "net/tls_private.h"
 
 #include <stdio.h>

@@ -12,7 +12,8 @@ static BIO_METHOD *method; /* one for all handshakes */
 
 /* --- what leaves --------------------------------------------------------- */
 
-/* A record whose header, and for TLS 1.2 explicit nonce, are in h->head. */
+/* Counts a record that is sent. Its header, and the explicit nonce of TLS 1.2,
+   are in h->head. */
 static void
 record_leaves(struct tls_handshake *h)
 {
@@ -108,10 +109,10 @@ make_method(void)
 
 /* --- what OpenSSL reports ------------------------------------------------ */
 
-/* "LABEL client_random secret", all in hexadecimal. It is never written
- * anywhere. OpenSSL prints each byte by itself, which for the five secrets of
- * a handshake is 8 % of it; so this is set only while secrets are derived that
- * are needed (msg_cb()). */
+/* OpenSSL's key log callback. The line is "LABEL client_random secret", in
+ * hexadecimal; it is never written anywhere. OpenSSL formats each byte by
+ * itself, which for the five secrets of a handshake takes 8 % of its time. So
+ * the callback is set only while the needed secrets are derived (msg_cb()). */
 static void
 keylog_cb(const SSL *ssl, const char *line)
 {
@@ -135,7 +136,7 @@ keylog_cb(const SSL *ssl, const char *line)
         h->secret[which][i] = (uint8_t)(a << 4 | b);
     }
     h->have_secret |= (uint8_t)(1 << which);
-    /* The key of the own direction is in force from here on. */
+    /* From here on records are sent under this key. */
     if (which == !h->client) {
         h->counting = h->msg_counting = true;
         h->seen_wire = h->seen_msg = 0;
@@ -154,8 +155,8 @@ msg_cb(int leaves, int version, int type, const void *p, size_t n, SSL *ssl,
         return;
     if (!leaves && type == SSL3_RT_ALERT && n == 2)
         h->alert_received = head[1];
-    /* What is derived behind the Finished messages are the traffic secrets;
-     * until the end of the step. */
+    /* The secrets that are derived behind a Finished message, until the end of
+     * the step, are the traffic secrets. */
     if (type == SSL3_RT_HANDSHAKE && n > 0 && head[0] == SSL3_MT_FINISHED &&
         SSL_version(ssl) == TLS1_3_VERSION)
         SSL_CTX_set_keylog_callback(SSL_get_SSL_CTX(ssl), keylog_cb);
@@ -170,7 +171,7 @@ msg_cb(int leaves, int version, int type, const void *p, size_t n, SSL *ssl,
     }
 }
 
-/* Keeps the subject of the certificate that did not verify. */
+/* Keeps the subject of the certificate whose verification failed. */
 static int
 verify_cb(int good, X509_STORE_CTX *ctx)
 {
@@ -280,7 +281,7 @@ tls_abandon(struct tls_handshake *h)
 {
     if (h == NULL)
         return;
-    /* Nothing is sent by this. */
+    /* Freeing the object must not send a close_notify. */
     SSL_set_quiet_shutdown(h->ssl, 1);
     SSL_free(h->ssl);
     tls_context_free(h->context);
@@ -374,8 +375,8 @@ tls_detach(struct tls_handshake *h, struct record *record, struct tls_peer *who)
         (version == TLS1_3_VERSION || version == TLS1_2_VERSION) &&
         who->suite < TLS_SUITES;
     if (good) {
-        /* Both counts see the same records; a nonce used twice would give
-         * the connection's secrets away. */
+        /* The two counts must agree: a wrong one would use a nonce twice, which
+         * reveals the connection's secrets. */
         ensure(h->seen_wire == h->seen_msg);
         good = take_keys(h, record, who->suite);
         describe(h, who);

@@ -20,7 +20,7 @@ copy(char *out, size_t size, const unsigned char *p, size_t n)
     return true;
 }
 
-/* The last value of that type, as browsers take it. */
+/* The last value of that type, which is the one that browsers use. */
 static void
 read_entry(const X509 *x, int nid, char *out, size_t size, bool *odd)
 {

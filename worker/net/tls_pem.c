@@ -18,7 +18,8 @@ tls_openssl_words(void)
     return words != NULL ? words : "unknown error";
 }
 
-/* A key with a passphrase is refused: no terminal to ask for it. */
+/* A key with a passphrase is refused, because a daemon has no terminal to ask
+   for it. */
 static int
 no_passphrase(char *buf, int size, int writing, void *asked)
 {

@@ -1,4 +1,5 @@
-/* tls_private: what the files of the door to libssl share. */
+/* tls_private: declarations shared by the files of net/tls*, which alone use
+   libssl. */
 #ifndef WORKER_NET_TLS_PRIVATE_H
 #define WORKER_NET_TLS_PRIVATE_H
 
@@ -9,15 +10,15 @@
 #define TLS_FILES 64 /* certificates and lists that are reported */
 
 struct tls_context {
-    SSL_CTX *ssl; /* of tls.certificate */
+    SSL_CTX *ssl; /* context with tls.certificate */
     SSL_CTX *sni[1000];
-    X509    *names[1000]; /* the certificate of each */
+    X509    *names[1000]; /* the certificate of each context */
     unsigned n_sni;
-    unsigned refs; /* the owner, and each handshake */
+    unsigned refs; /* references: one by the owner, one by each handshake */
     unsigned n_files;
     struct {
         char            file[CONF_TEXT_MAX];
-        char            type[16]; /* of the key, or "CRL" */
+        char            type[16]; /* type of the key, or "CRL" */
         struct tls_name name;
         int64_t         not_after;
     } files[TLS_FILES];
@@ -35,29 +36,33 @@ struct tls_handshake {
     const uint8_t      *in; /* during tls_step() */
     size_t              in_len, in_at;
     struct buf         *wire;
-    /* The records that leave, as the bytes pass: the header of the one at
-     * which it is with the 8 bytes behind it, and what is still to come. */
+    /* Follows the records in the bytes that are sent: the header of the current
+     * record with the 8 bytes behind it, and the number of its bytes still to
+     * come. */
     uint8_t head[RECORD_HEAD + 8];
     size_t  head_len, body_left;
     bool    counting; /* TLS 1.3: the traffic secret is known; TLS 1.2: the
                          ChangeCipherSpec has left */
-    bool          msg_counting;
-    uint64_t      seen_wire; /* records since then, out of the bytes */
-    uint64_t      seen_msg;  /* the same out of OpenSSL's message callback */
-    uint64_t      nonce;     /* TLS 1.2: explicit one of the last such record */
-    uint8_t       secret[2][48]; /* TLS 1.3: the client's and the server's */
-    uint8_t       have_secret;   /* bits */
+    bool     msg_counting;
+    uint64_t seen_wire;        /* records since then, counted in the bytes */
+    uint64_t seen_msg;         /* the same, counted by OpenSSL's message
+                                  callback */
+    uint64_t nonce;            /* TLS 1.2: explicit nonce of the last of these
+                                  records */
+    uint8_t secret[2][48];     /* TLS 1.3: the client's and the server's
+                                  traffic secret */
+    uint8_t       have_secret; /* bit i: secret[i] is known */
     int           alert_received;
     int           verify_error;
     char          subject[TLS_NAME_MAX];
-    unsigned long error; /* OpenSSL's first one */
+    unsigned long error; /* OpenSSL's first error */
 };
 
 /* tls_explain.c */
 enum tls_reason tls_explain(
     const struct tls_handshake *h, char *detail, size_t size);
 
-/* tls_pem.c: what a PEM file holds. */
+/* tls_pem.c: the content of a PEM file. */
 struct tls_pem {
     STACK_OF(X509) * certificates;
     STACK_OF(X509_CRL) * lists;
@@ -68,12 +73,12 @@ struct tls_pem {
 bool tls_pem_read(
     const char *p, size_t n, struct tls_pem *out, struct buf *why);
 void tls_pem_free(struct tls_pem *pem);
-/* Puts a key, its certificate out of the file and the others as its chain
- * into ctx. False with "what is wrong; remedy". *leaf is not a reference. */
+/* Puts a key, its certificate of the file and the other ones as its chain into
+ * ctx. False with "what is wrong; remedy". *leaf is owned by ctx. */
 bool        tls_pem_use(SSL_CTX *ctx, const struct tls_pem *certificates,
            EVP_PKEY *key, X509 **leaf, struct buf *why, struct buf *notes);
 const char *tls_pem_type(const EVP_PKEY *key);
-/* The last error of OpenSSL, in its words; the queue is empty afterwards. */
+/* The text of OpenSSL's last error; empties the error queue. */
 const char *tls_openssl_words(void);
 
 #endif

@@ -19,9 +19,11 @@
  * 100 KB of certificates. */
 #define IN_MAX (128u * 1024)
 #define WIRE_MAX (256u * 1024)
-/* Without a byte for so long, a handshake in flight may be displaced. */
+/* A handshake in flight whose client was silent for so long may be
+   displaced. */
 #define SILENT_MS 1000
-/* A hand-over waits for a handshake whose client was silent for less. */
+/* A hand-over waits for handshakes whose client was silent for less than
+   this. */
 #define UNDER_WAY_MS 5000
 
 enum place { NOWHERE, READY, PARKED, FLYING };
@@ -32,11 +34,12 @@ struct tls_job {
     struct tls_handshake *h; /* NULL before its first step and when done */
     struct tls_peer       peer;
     struct buf            in;
-    struct buf            raw;    /* all that came, until spoken: for moving */
-    bool                  spoken; /* something was sent */
-    uint32_t              moved_ms; /* of the last step */
-    uint8_t               place;    /* the list it is in */
-    bool                  done;
+    struct buf            raw; /* all bytes received until something was
+                                  sent, so that it can be moved */
+    bool     spoken;           /* something was sent */
+    uint32_t moved_ms;         /* self.now_ms of the last step */
+    uint8_t  place;            /* the list it is in */
+    bool     done;
 };
 
 /* Rings with a head that holds no job. */
@@ -95,7 +98,8 @@ load(int fd, struct buf *why)
     struct buf          notes = BUF_INIT(8192);
     struct tls_context *x = tls_context_load(&self.conf, fd, why, &notes);
 
-    buf_free(&notes); /* the master's check has logged them */
+    buf_free(&notes); /* the master has logged these warnings when it checked
+                         the files */
     if (x == NULL)
         return false;
     tls_context_free(context);
@@ -135,7 +139,7 @@ landed(struct tls_job *j)
     j->h = NULL;
     in_flight--;
     STAT_SET(self.st, tls_in_flight, in_flight);
-    /* The place is for the one that has waited longest. */
+    /* The free place goes to the handshake that has waited longest. */
     struct tls_job *next = first(PARKED);
     if (next != NULL)
         enter(next, READY);
@@ -207,7 +211,7 @@ done(struct tls_job *j)
         STAT_INC(self.st, tls_resumed);
     histogram_add(&self.st->tls_handshake_time,
         clock_mono_ns() / 1000u - c->busy->handshake.began_us);
-    /* The opening handshake has its own deadline from here on. */
+    /* The deadline of the opening handshake counts from here. */
     c->opened_ms = self.now_ms;
     struct buf rest = j->in;
     j->in = BUF_INIT(IN_MAX);
@@ -249,7 +253,7 @@ step(struct tls_job *j)
         buf_free(&j->raw);
     }
     if (wire.len > 0 && !conn_send_wire(c, wire.p, wire.len))
-        return; /* it died, and will be dropped */
+        return; /* the connection died, and tls_queue_drop() will follow */
     if (s == TLS_DONE)
         done(j);
     else if (s == TLS_FAILED)
@@ -284,7 +288,7 @@ idle_cb(struct ev_loop *loop, ev_idle *w, int revents)
 
 /* --- what comes ---------------------------------------------------------- */
 
-/* Answers what speaks HTTP in its own words. */
+/* Answers a client that uses HTTP without TLS by an HTTP response. */
 static void
 refuse_bytes(struct conn *c, enum tls_reason reason)
 {
@@ -315,7 +319,7 @@ tls_queue_input(struct conn *c, const uint8_t *p, size_t n)
         c->busy->handshake.tls = j;
     }
     if (j->done)
-        return; /* refused: what still comes is of no interest */
+        return; /* refused: further bytes are ignored */
     if (!buf_add(&j->in, p, n) || (!j->spoken && !buf_add(&j->raw, p, n))) {
         refuse(c, TLS_REASON_protocol, "too many bytes");
         return;
@@ -349,8 +353,8 @@ tls_queue_timed_out(struct conn *c)
 void
 tls_queue_broken(struct conn *c)
 {
-    /* Without a byte it was no handshake: load balancers look so whether the
-     * port is open. */
+    /* A connection without a byte was not a handshake: load balancers connect
+     * like this to see whether the port is open. */
     if (c->busy->handshake.tls == NULL)
         up_refused(c, REFUSE_gave_up, NULL);
     else
@@ -386,7 +390,8 @@ tls_queue_peer(const struct conn *c)
 
 /* --- time ---------------------------------------------------------------- */
 
-/* The oldest silent one of the address with the most handshakes in flight. */
+/* The oldest silent handshake of the address that has the most handshakes in
+   flight. */
 static struct tls_job *
 find_silent(void)
 {
@@ -426,10 +431,10 @@ tls_queue_tick(void)
             conn_kill(c);
         }
     } else if (counts[PARKED] > 0) {
-        /* The cap was raised. */
+        /* There is a free place if a reload has raised the cap. */
         enter(first(PARKED), READY);
     }
-    /* Settings of a reload, with the files as they were. */
+    /* A reload has changed settings, but not the files. */
     if (conf_version != self.conf_version) {
         struct buf why = BUF_INIT(8192);
         conf_version = self.conf_version;
@@ -455,7 +460,8 @@ tls_queue_open(uint32_t capacity, int fd, struct buf *why)
     bundle = fd;
     if (!load(fd, why))
         return false;
-    /* The time that the self-test and the parsing of the files took. */
+    /* Gives back the memory that the self-test and the parsing of the files
+       needed. */
     heap_trim();
     ev_check_init(&check, check_cb);
     ev_set_priority(&check, EV_MINPRI);

@@ -1,10 +1,9 @@
 /*
- * tls_selftest: does this OpenSSL behave as tls_handshake.c expects?
+ * tls_selftest: tests that this OpenSSL behaves as tls_handshake.c expects.
  *
- * What tls_detach() takes out of an SSL object is public, but where the
- * sequence numbers stand then is not promised by any manual. So each version
- * and suite is tried against an SSL object as the client, before the TLS
- * listeners open.
+ * tls_detach() reads an SSL object through public functions, but no manual
+ * specifies the sequence numbers at that moment. So each version and suite is
+ * tried against an SSL object as the client, before the TLS listeners open.
  */
 #include "net/tls_private.h"
 
@@ -31,7 +30,7 @@ static const struct {
 struct trial {
     struct tls_context *server;
     SSL_CTX            *client;
-    SSL_SESSION        *session; /* to resume, or NULL */
+    SSL_SESSION        *session; /* the session to resume, or NULL */
     SSL                *ssl;
     BIO                *in, *out; /* of the client */
     _Alignas(struct record) uint8_t record[RECORD_SIZE_MAX];
@@ -70,7 +69,7 @@ add_key(SSL_CTX *ctx, EVP_PKEY *key)
     return good;
 }
 
-/* What the client has written, whole. */
+/* Reads everything that the client has written. */
 static size_t
 client_wrote(struct trial *t, uint8_t *p, size_t size)
 {

@@ -46,7 +46,7 @@ ticket_cb(SSL *ssl, unsigned char name[16], unsigned char *iv,
     OPENSSL_cleanse(&key, sizeof key);
     if (!good)
         return -1;
-    /* TLS 1.3 gives a new ticket with each resumption anyway. */
+    /* In TLS 1.3 each resumption gets a new ticket anyway. */
     return old || SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
 }
 

@@ -76,7 +76,7 @@ const struct transport transports[LISTENER_KINDS] = {
 
 /* --- the PROXY header ---------------------------------------------------- */
 
-/* May that proxy report which certificate its client has shown? */
+/* True if that proxy may report the certificate of its client. */
 static bool
 trusted_for_tls(const uint64_t addr[2])
 {

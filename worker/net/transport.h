@@ -24,21 +24,22 @@ struct wire {
 
 struct transport {
     const char *name;
-    /* n bytes from the socket. Hands plain bytes to up_bytes(), any number of
-     * times; p may be overwritten. */
+    /* Takes n bytes from the socket, and passes plain bytes to up_bytes(), in
+     * any number of calls. p may be overwritten. */
     void (*input)(struct conn *c, uint8_t *p, size_t n);
-    /* The wire bytes that stand for n plain bytes, in *w; valid until the next
-     * call for any connection. False: the connection cannot carry them, and
-     * must be ended. */
+    /* Makes the wire bytes for n plain bytes, in *w, valid until the next call
+     * for any connection. False if the connection cannot carry them and must
+     * end. */
     bool (*wrap)(struct conn *c, const void *p, size_t n, struct wire *w);
-    /* Nothing of what the last wrap() returned has left, nor will it. */
+    /* Takes back the last wrap(): none of its bytes was sent or will be. */
     void (*unwrap)(struct conn *c);
-    /* The own direction is about to be shut down: wire bytes that must go
-     * first, len 0 if there are none. */
+    /* Called before the outbound direction is shut down: makes the wire bytes
+     * that must be sent first; len 0 if there are none. */
     void (*finish)(struct conn *c, struct wire *w);
-    /* The socket is about to be closed: frees what the transport keeps. */
+    /* Called before the socket is closed: frees the transport's memory for the
+       connection. */
     void (*free)(struct conn *c);
-    /* Nothing is half received, and no handshake is under way. */
+    /* True if no record is half received and no handshake is under way. */
     bool (*quiet)(const struct conn *c);
     /* The transport's part of the connection's record (moving.h). False if it
      * cannot be moved, or if the record is not right. */
@@ -55,9 +56,9 @@ transport_of(const struct conn *c)
     return &transports[c->kind];
 }
 
-/* HANDSHAKE, while the PROXY header is to come: takes its bytes out of the n
- * that came. Returns how many there were; n while the header is incomplete or
- * after the connection was refused, so that nothing is handed on. */
+/* HANDSHAKE, while the PROXY header is expected: consumes its bytes at p.
+ * Returns their number; n while the header is incomplete or after the
+ * connection was refused, so that no byte is passed on. */
 size_t transport_take_header(struct conn *c, const uint8_t *p, size_t n);
 
 /* Bytes from the socket, in any state up to CLOSING. */

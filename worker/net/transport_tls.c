@@ -12,7 +12,8 @@
 
 #define READ_MAX 65536 /* bytes that conn.c reads at once */
 
-/* A half record and what follows it, of the connection that is served. */
+/* An incomplete record and the bytes that follow it, of the connection being
+   served. */
 static uint8_t joined[RECORD_WIRE + READ_MAX];
 
 /* The wire bytes of the last wrap(). Most fit into `usual`, which is no part
@@ -44,8 +45,8 @@ end_of_records(struct conn *c, struct record *r, const struct record_input *in)
     uint8_t alert[128];
 
     if (in->end == RECORD_CLOSED) {
-        /* It is answered by the same (RFC 5246 7.2.1), unless it is the
-         * answer. */
+        /* A close_notify is answered by a close_notify (RFC 5246 7.2.1), unless
+         * it is the answer itself. */
         size_t n = c->flags & CONN_SHUT
             ? 0
             : record_alert(r, ALERT_CLOSE_NOTIFY, alert);
@@ -64,7 +65,7 @@ end_of_records(struct conn *c, struct record *r, const struct record_input *in)
     conn_broken(c, CLOSE_tls_error);
 }
 
-/* Keeps the begin of a record whose rest is still to come. */
+/* Keeps the beginning of a record whose rest is still to come. */
 static void
 keep(struct conn *c, const uint8_t *p, size_t n)
 {
@@ -134,7 +135,7 @@ transport_tls_wrap(struct conn *c, const void *p, size_t n, struct wire *w)
 void
 transport_tls_unwrap(struct conn *c)
 {
-    /* Two records cannot be taken back, so they leave after all. */
+    /* Only one record can be taken back, so these are sent. */
     if (!record_unseal(record_of(c)))
         conn_send_wire(c, scratch, scratch_len);
 }
@@ -211,7 +212,7 @@ enum {
     MAX_TEXT,
     READ_SEQ,
     WRITE_SEQ,
-    AGE, /* of the keys, in ms; TLS 1.3 */
+    AGE, /* age of the write key in ms; TLS 1.3 */
     NUMBERS
 };
 

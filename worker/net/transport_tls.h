@@ -1,6 +1,6 @@
 /*
- * transport_tls: the records of a connection whose handshake is done, and the
- * way of its bytes before that (tls_queue.h).
+ * transport_tls: the transport of TLS listeners: seals and opens the records of
+ * a connection whose handshake is done. Before that, bytes go to tls_queue.h.
  */
 #ifndef WORKER_NET_TRANSPORT_TLS_H
 #define WORKER_NET_TRANSPORT_TLS_H
@@ -20,16 +20,16 @@ bool transport_tls_quiet(const struct conn *c);
 bool transport_tls_write(struct conn *c, struct buf *out);
 bool transport_tls_read(struct conn *c, struct fields *f);
 
-/* The handshake is done: c->tls is the number of a copy of r, 0 if there is
- * no room. */
+/* Called when the handshake is done: stores a copy of r. c->tls is its number,
+ * 0 if there was no room. */
 void transport_tls_begin(struct conn *c, const struct record *r);
 
 /* "1.3" or "1.2" and the name of the encryption; false without TLS. */
 bool transport_tls_names(
     const struct conn *c, const char **version, const char **cipher);
 
-/* Once a second for each connection: renews keys by age; CLOSE_REASONS to go
- * on, else why it must be closed. */
+/* Called once a second for each connection: renews old keys. Returns
+ * CLOSE_REASONS, or the reason why the connection must be closed. */
 enum close_reason transport_tls_check(struct conn *c);
 
 #endif

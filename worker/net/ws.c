@@ -18,10 +18,10 @@
  *                     left (payload to come)   or a part      frame_end
  *                                              of its data    message
  *
- * Its writing side is shut from the beginning: it then queues neither pongs
- * nor close frames (it answers some errors without a status, and would keep
- * a heap object per ping), but still reports pings and closes. How far it came
- * with a frame shows what was wrong with it: see verdict().
+ * wslay's writing side is shut from the beginning. So it queues neither pongs
+ * nor close frames (it answers some errors without a status, and would keep a
+ * heap object per ping), but still reports pings and closes. The position at
+ * which it stops within a frame shows the error: see verdict().
  */
 #include "net/ws_private.h"
 
@@ -39,8 +39,9 @@ static struct {
     unsigned   idle_n;
     unsigned   lent_n;
     unsigned   keep;
-    uint64_t   bytes; /* of messages that are being collected, in all leases */
-    uint64_t   limit; /* of bytes; 0: none */
+    uint64_t   bytes; /* bytes of messages that are being collected, in all
+                         leases */
+    uint64_t limit;   /* limit of bytes; 0: none */
 } pool;
 
 static unsigned inflated; /* messages, since ws_take_inflated() */
@@ -79,7 +80,8 @@ ws_output(struct ws *ws, struct buf *out)
 {
     if (ws->pongs_n > 0) {
         if (ws->close_n == 0 && (*ws->bits & FRAME_CLOSE_SENT)) {
-            /* The owner's close frame is in `out`: too late for pongs. */
+            /* The owner's close frame is in `out` already, so pongs cannot
+               follow. */
             ws->pongs_n = 0;
         } else if (out->len < WS_OUTPUT_ENOUGH &&
             ws->pongs_n <= out->max - out->len) {
@@ -137,7 +139,7 @@ fail(struct ws *ws, int status, const char *why)
     close_due(ws, status);
 }
 
-/* wslay hands out payload as it comes, unmasked and (text) checked. */
+/* wslay passes payload as it comes, unmasked; text is checked. */
 static void
 chunk_cb(wslay_event_context_ptr                      ctx,
     const struct wslay_event_on_frame_recv_chunk_arg *arg, void *user)
@@ -145,15 +147,15 @@ chunk_cb(wslay_event_context_ptr                      ctx,
     struct ws *ws = user;
 
     (void)ctx;
-    if (ws->control) /* comes up whole, with the message */
+    if (ws->control) /* the whole payload comes with message_cb() */
         return;
     if (ws->single && arg->data_length == ws->payload) {
-        /* The usual case: the message lies in wslay's buffer until the next
-         * recv_cb(), which comes after message_cb(). No copy, no malloc. */
+        /* The usual case needs no copy: the message is in wslay's buffer until
+         * the next recv_cb(), which comes after message_cb(). */
         ws->whole = arg->data;
         return;
     }
-    /* A buffer grows to twice what it holds, at most. */
+    /* A growing buffer gets at most twice its length. */
     if (pool.limit != 0 && ws->msg.len + arg->data_length > ws->msg.cap &&
         pool.bytes + ws->msg.cap + 2 * (uint64_t)arg->data_length >
             pool.limit) {
@@ -286,9 +288,9 @@ static const struct wslay_event_callbacks callbacks = {.recv_callback = recv_cb,
 
 /* --- inbound ------------------------------------------------------------- */
 
-/* The verdict of wslay on the bytes it was given. frame_read() has passed the
- * header, so if wslay will not read on, it is the UTF-8 (found before the end
- * of the frame) or the status in a close frame (looked at after it). */
+/* Finds out whether wslay has accepted the bytes. frame_read() has accepted the
+ * header, so if wslay stops reading, the cause is invalid UTF-8 (found before
+ * the end of the frame) or the status of a close frame (checked after it). */
 static void
 verdict(struct ws *ws, int r)
 {
@@ -314,8 +316,8 @@ feed(struct ws *ws, const uint8_t *p, size_t n)
     verdict(ws, wslay_event_recv(ws->ctx));
 }
 
-/* Of a message that is too big: the length that was announced, and how it
- * begins. */
+/* Keeps the announced length and the first bytes of a message that is too big.
+ */
 static void
 note_begin(struct ws *ws, const struct frame_in *h, const uint8_t *f, size_t n)
 {
@@ -335,8 +337,8 @@ note_begin(struct ws *ws, const struct frame_in *h, const uint8_t *f, size_t n)
         ws->begin[ws->begin_n++] = (char)(f[head + 4 + i] ^ f[head + (i & 3)]);
 }
 
-/* At a frame's start. Takes the header, and of the payload what is here;
- * returns the bytes of p used. */
+/* Called at the start of a frame. Takes the header and the payload that has
+ * arrived. Returns the number of bytes of p used. */
 static size_t
 start(struct ws *ws, const uint8_t *p, size_t n)
 {
@@ -363,7 +365,8 @@ start(struct ws *ws, const uint8_t *p, size_t n)
     bool   control = h.opcode & 0x08;
     size_t whole = h.head + (control ? (size_t)h.payload : 0);
     if (h.head == 0 || f_n < whole) {
-        /* Not enough: f_n < WS_HELD_MAX, so all of p is in it. */
+        /* The header is incomplete: f_n < WS_HELD_MAX, so f contains all of
+           p. */
         if (f == p)
             memcpy(ws->held, p, n);
         ws->held_n = (uint8_t)f_n;
@@ -505,7 +508,8 @@ ws_return(struct ws *ws)
 {
     ensure(!ws->busy);
     pool.lent_n--;
-    /* A clean lease is as create() made it, but for the message buffer. */
+    /* Except for its message buffer, a clean lease is in the state that
+       create() made. */
     if (!ws_clean(ws) || pool.idle_n >= pool.keep) {
         destroy(ws);
         return;

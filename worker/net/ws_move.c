@@ -1,10 +1,12 @@
 /*
- * ws_move: what a lease holds, as part of a connection's record. See ws.h.
+ * ws_move: writes and reads the content of a lease as part of a connection's
+ * record. See ws.h.
  *
- * wslay's state cannot be written down, so it is made again: the reader feeds
- * a fresh context with frames that bring it there. What came of the message is
- * one fragment, behind it is the frame that is half read, with its own header
- * and mask. No up-call follows, because nothing in this ends a message.
+ * wslay's state cannot be read, so the reader makes it again: it feeds frames
+ * to a fresh context that bring it into the same state. The first is a fragment
+ * with the part of the message that has arrived; behind it is the frame that is
+ * half read, with its header and mask. No up-call follows, because none of
+ * these frames ends a message.
  */
 #include "net/ws_private.h"
 
@@ -44,7 +46,7 @@ ws_recorded(struct fields *f)
     return fields_find(f, "ws_open") != NULL;
 }
 
-/* A fragment with a mask of zeros. */
+/* Feeds a fragment with a mask of zeros. */
 static bool
 feed_fragment(struct ws *ws, uint8_t first, const struct field *v)
 {
@@ -61,7 +63,7 @@ feed_fragment(struct ws *ws, uint8_t first, const struct field *v)
     return good;
 }
 
-/* The header as it came, and the payload masked again. */
+/* Feeds the header as it came, and the payload, masked again. */
 static bool
 feed_part(struct ws *ws, const struct field *head, const struct field *part)
 {

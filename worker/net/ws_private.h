@@ -1,5 +1,5 @@
 /*
- * ws_private: a lease, as ws.c and ws_move.c see it.
+ * ws_private: the struct of a lease, for ws.c and ws_move.c only.
  */
 #ifndef WORKER_NET_WS_PRIVATE_H
 #define WORKER_NET_WS_PRIVATE_H
@@ -17,14 +17,15 @@ struct ws {
     wslay_event_context_ptr ctx;
     void                   *owner;
     uint8_t                *bits;
-    struct ws              *next; /* in the pool */
+    struct ws              *next; /* the next lease in the pool */
     size_t                  max;  /* bytes of one message */
 
     uint64_t big; /* bytes of a message that is too big; 0: not known */
     uint8_t  begin_n;
-    char     begin[WS_BEGIN_MAX]; /* how it begins */
+    char     begin[WS_BEGIN_MAX]; /* its first bytes */
 
-    uint64_t       left; /* payload of this frame yet to come, bytes */
+    uint64_t left;       /* payload bytes of this frame that are still to
+                            come */
     const uint8_t *feed; /* what wslay may read now */
     size_t         feed_n;
     enum stage     stage;
@@ -32,13 +33,15 @@ struct ws {
     bool           busy;       /* inside ws_input() */
     bool           open;       /* a fragmented message is not finished */
     bool           single;     /* the frame is a message by itself */
-    bool           compressed; /* the open message, or the single one */
-    uint8_t        opcode;     /* of it */
+    bool           compressed; /* the open or single message is compressed */
+    uint8_t        opcode;     /* opcode of that message */
     uint8_t        head_n;
-    uint8_t        head[FRAME_HEAD_IN]; /* of a frame of which some is left */
-    uint64_t       sum;     /* bytes announced of the open message */
+    uint8_t        head[FRAME_HEAD_IN]; /* header of a frame whose payload is
+                                           incomplete */
+    uint64_t sum;           /* bytes that the frames of the open message
+                               announced */
     uint64_t       payload; /* bytes of the frame in wslay */
-    struct buf     msg;     /* of a message that came in pieces */
+    struct buf     msg;     /* the bytes of a message that came in pieces */
     const uint8_t *whole;   /* or the message in wslay's own buffer */
 
     enum ws_result result;
