@@ -218,6 +218,7 @@ $(B)/scribble: $(B)/test/scribble.o $(COMMON)
 
 # Failures on order, and a look at nonces, for LD_PRELOAD. Never instrumented:
 # they are loaded first.
+$(B)/nonce_shim.so: test/nonce_spy.h
 $(B)/%_shim.so: test/%_shim.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -shared -o $@ $< -ldl

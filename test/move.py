@@ -235,7 +235,8 @@ def test_a_call_in_flight_and_those_behind_it():
 
 
 def test_the_deadline_of_a_call_goes_along():
-    g = one(ocpp_message_timeout="3s")
+    # Deadlines are looked at once a second: not in the one of idle_timeout.
+    g = one(ocpp_message_timeout="3s", websocket_idle_timeout="60s")
     c = Charger(g, "CP1")
     c.boot()
     began = time.monotonic()
