@@ -181,3 +181,14 @@ log_line(enum log_level level, const char *fmt, ...)
     }
     errno = saved;
 }
+
+void
+log_lines(enum log_level level, const char *prefix, const char *text)
+{
+    while (*text != '\0') {
+        size_t n = strcspn(text, "\n");
+        if (n > 0)
+            log_line(level, "%s%.*s", prefix, (int)n, text);
+        text += n + (text[n] == '\n');
+    }
+}

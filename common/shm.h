@@ -206,6 +206,7 @@ struct shm {
     uint32_t reloads;
     uint32_t reloads_failed;
     bool     reload_failed; /* the last one did */
+    bool     master_waits;  /* a thread of the master, long, for a disk */
     char     reload_words[SHM_WORDS_MAX];
 };
 

@@ -138,7 +138,7 @@ up_heir_gone(unsigned slot)
 void
 up_tick(void)
 {
-    helper_tick();
+    master.shm->master_waits = helper_tick() > 0;
     pending_calls_tick();
     access_tick();
     tls_keeper_tick();

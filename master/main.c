@@ -183,20 +183,27 @@ watch_helpers(void)
     ev_io_start(master.loop, &watcher);
 }
 
+/* What happened is in the log. */
+static void
+reloaded(uint64_t client, bool ok, struct buf *lines)
+{
+    (void)client, (void)ok, (void)lines;
+    sd_notify_ready();
+}
+
 static void
 reload_by_signal(void)
 {
-    struct buf out = BUF_INIT(ERRORS_MAX);
-
     if (master.phase >= MASTER_DRAINING) {
         log_warn("request to reload while stopping: ignored");
         return;
     }
     sd_notify_reloading();
     up_reopen_logs();
-    up_reload(&out); /* logs what happened */
-    sd_notify_ready();
-    buf_free(&out);
+    if (!up_reload(0, reloaded)) {
+        log_error("reload: too many wait already");
+        sd_notify_ready();
+    }
 }
 
 static void
@@ -367,17 +374,27 @@ find_node(char out[33])
     snprintf(out, 33, "%.32s", host[0] ? host : "ocppd");
 }
 
+static bool
+take_tokens(const struct config *c, struct buf *why)
+{
+    struct tokens *t = tokens_read(c->server_state_dir, why);
+
+    if (t != NULL)
+        tokens_adopt(t);
+    return t != NULL;
+}
+
 /* Files, sockets and the state directory: taken, or taken over. */
 static bool
 take(const struct config *c, int inherit, struct buf *why, struct buf *notes)
 {
     if (inherit >= 0)
         return successor_receive(inherit, why) && paths_prepare(c, why) &&
-            access_check(c, false, why) && tokens_read(why) &&
+            access_check(c, NULL, why, notes) && take_tokens(c, why) &&
             tls_keeper_check(c, why, notes) && supervise_listen(why) &&
             admin_listen(why);
-    return paths_take(c, why) && access_check(c, false, why) &&
-        tokens_read(why) && tls_keeper_check(c, why, notes) &&
+    return paths_take(c, why) && access_check(c, NULL, why, notes) &&
+        take_tokens(c, why) && tls_keeper_check(c, why, notes) &&
         supervise_listen(why) && admin_listen(why) &&
         control_socket_open(c->server_control, c->server_control_group, why);
 }
@@ -398,6 +415,9 @@ start(int inherit)
     listen_raise_limit(c, master.slots);
     if (!take(c, inherit, &why, &notes))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
+    if (realpath(c->server_state_dir, master.state_dir) == NULL)
+        snprintf(master.state_dir, sizeof master.state_dir, "%s",
+            c->server_state_dir);
     master.shm = shm_make(c, master.slots, node, &master.memfd);
     if (master.shm == NULL)
         cannot_start(MASTER_EXIT_FAILED,
@@ -414,8 +434,7 @@ start(int inherit)
         log_error("%s; tls.refuse_downgrade does not know all identities",
             buf_cstr(&why));
     tls_keeper_adopt();
-    if (notes.len > 0)
-        log_warn("%s", buf_cstr(&notes));
+    log_lines(LOG_LEVEL_WARN, "", buf_cstr(&notes));
     buf_free(&notes);
     buf_free(&why);
     if (!sandbox_master())
@@ -542,7 +561,7 @@ test_config(void)
         !listen_check("server.listen_tls", c->server_listen_tls, &why) ||
         !listen_check("admin.listen", c->admin_listen, &why) ||
         !listen_check("admin.listen_tls", c->admin_listen_tls, &why) ||
-        !access_check(&master.config, false, &why) || !tokens_read(&why) ||
+        !access_check(c, NULL, &why, &notes) || !take_tokens(c, &why) ||
         !tls_keeper_check(&master.config, &why, &notes)) {
         fprintf(stderr, "ocppd: %s\n", buf_cstr(&why));
         exit(MASTER_EXIT_CONFIG);

@@ -6,6 +6,8 @@ when the hang is over.
 
 OCPPD_TEST_LONG=1: each hang lasts 60 s instead of 8 s."""
 
+import functools
+import hashlib
 import itertools
 
 import auth
@@ -59,8 +61,9 @@ class Fleet:
 
     def __init__(self, g, n=CHARGERS, **handshake):
         self.g = g
-        self.chargers = [Charger(g, "W%03d" % i, timeout=30, **handshake)
-                         for i in range(n)]
+        self.chargers = [Charger(g, "W%03d" % i, timeout=30, **{
+            k: v("W%03d" % i) if callable(v) else v
+            for k, v in handshake.items()}) for i in range(n)]
         for c in self.chargers:
             c.boot()
         self.pids = [w["pid"] for w in g.workers()]
@@ -435,6 +438,117 @@ def test_a_key_may_be_in_a_credential_file_that_is_still_being_read():
     shim.go_on()
     poll(lambda: status(second) == 101)
     assert status(first) == 401
+
+
+# Whatever the file is opened, read, written or renamed for.
+ANY = OPEN | READ | WRITE | SYNC
+
+
+def waits_for(g, what):
+    return lambda: any(what in p for p in g.tell("health")["problems"])
+
+
+def test_the_disk_of_the_credential_file_hangs():
+    """Operators, a reload, an upgrade, and a charge point that gets a new
+    key need it; what they asked for is done when it answers."""
+    shim = Shim()
+    g = gateway(shim, auth_mode="file", upgrade_patience="3s")
+    key, new = "11" * 20, "22" * 20
+
+    def shows(identity, key=key):
+        return auth.basic(identity, bytes.fromhex(key))
+    with open(g.state_dir + "/auth", "w") as f:
+        hashed = hashlib.sha256(bytes(16) + bytes.fromhex(key)).hexdigest()
+        for identity in ["CP1"] + ["W%03d" % i for i in range(CHARGERS)]:
+            f.write("%s sha256:%s:%s\n" % (identity, "00" * 16, hashed))
+    assert g.ask("reload")[0] == 200
+    poll(lambda: auth.status(g, "CP1", shows("CP1")) == 101)
+    cp = Charger(g, "CP1", headers=shows("CP1"), timeout=30)
+    cp.boot()
+    fleet = Fleet(g, headers=shows)
+
+    ask = functools.partial(background, functools.partial(
+        g.ask, timeout=HANG_S + 30))
+    with fleet:
+        shim.hang(ANY, g.state_dir + "/auth")
+        asked = [ask("auth", "add", "NEW", "33" * 20),
+                 ask("auth", "remove", "W000"),
+                 ask("-j", "auth", "list"),
+                 ask("auth", "check", "CP1"),
+                 ask("reload")]
+        poll(lambda: shim.hit() > 0)
+        upgrade = ask("upgrade")
+        rotates = ask("call", "CP1", "ChangeConfiguration", json.dumps(
+            {"key": "AuthorizationKey", "value": new}))
+        cp.result(cp.take()[0], {"status": "Accepted"})
+        assert rotates.wait()[0] == 200
+        poll(waits_for(g, "the master waits for the disk of a file"))
+        code, why = upgrade.wait()
+        assert code == 500 and "the old program goes on" in why, why
+        last(shim.since)
+        assert all(a.is_alive() for a in asked)
+        shim.go_on()
+        assert [a.wait()[0] for a in asked] == [200] * 5
+        names = [e["identity"] for e in g.tell("auth", "list")]
+        assert "NEW" in names and "W000" not in names
+        poll(lambda: not g.tell("health")["problems"])
+    for k in key, new:
+        poll(lambda: auth.status(g, "CP1", shows("CP1", k)) == 101)
+    poll(lambda: auth.status(g, "NEW", shows("NEW", "33" * 20)) == 101)
+
+
+def test_the_disk_of_the_deny_list_hangs():
+    shim = Shim()
+    g = gateway(shim)
+    fleet = Fleet(g)
+    with fleet:
+        shim.hang(ANY, g.state_dir + "/deny")
+        asked = [background(functools.partial(g.ask, timeout=HANG_S + 30),
+                            *words)
+                 for words in (["deny", "add", "identity", "BAD"],
+                               ["-j", "deny", "list"], ["reload"])]
+        poll(lambda: shim.hit() > 0)
+        poll(waits_for(g, "the master waits for the disk of a file"))
+        assert auth.status(g, "BAD") == 101
+        last(shim.since)
+        assert all(a.is_alive() for a in asked)
+        shim.go_on()
+        assert [a.wait()[0] for a in asked] == [200] * 3
+        assert g.tell("deny", "list") == [
+            {"kind": "identity", "what": "BAD"}]
+    poll(lambda: auth.status(g, "BAD") == 403)
+
+
+def test_the_disk_of_the_configuration_hangs():
+    """The file itself, one that it includes, one with a secret, and the
+    tokens, one after the other; a signal reloads as well as a command."""
+    shim = Shim()
+    more, secret = tempfile.mkdtemp(), tempfile.NamedTemporaryFile()
+    secret.write(b"x\n")
+    secret.flush()
+    with open(more + "/10-more.conf", "w") as f:
+        f.write("[ocpp]\nheartbeat_interval = 33s\n")
+    g = gateway(shim, conf="[redis]\npassword = ${file:%s}\n"
+                "include = %s/*.conf\n" % (secret.name, more))
+    fleet = Fleet(g)
+    loaded = g.tell("status")["config"]["reloads"]
+    with fleet:
+        for path in (g.conf, more, secret.name, g.state_dir + "/tokens"):
+            hit = shim.hit()
+            shim.hang(ANY, path)
+            token = background(g.ask, "token", "add", "t%d" % hit)
+            asked = background(g.ask, "reload")
+            g.send_signal(signal.SIGHUP)
+            poll(lambda: shim.hit() > hit)
+            poll(waits_for(g, "the master waits for the disk of a file"))
+            last(shim.since, HANG_S / 4)
+            assert asked.is_alive()
+            shim.go_on()
+            assert asked.wait()[0] == 200 and token.wait()[0] == 200
+            loaded += 2
+            poll(lambda: g.tell("status")["config"]["reloads"]
+                 == loaded)
+    assert len(g.tell("token", "list")) == 4
 
 
 def churn(g, fleet, n, prefix):

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "authfile.h"
+#include "base/files.h"
 #include "base/master.h"
 #include "channel.h"
 #include "denyfile.h"
@@ -19,23 +20,41 @@
 
 /* --- both files ---------------------------------------------------------- */
 
-bool
-access_check(const struct config *next, bool again, struct buf *why)
+/* Looked up at the start: a look-up may wait, and server.user needs a
+ * restart. */
+static uid_t owner_uid = (uid_t)-1;
+static gid_t owner_gid = (gid_t)-1;
+
+void
+access_files(struct access_files *out)
 {
-    const struct config *c = again ? &master.config : next;
+    authfile_path(&master.config, out->auth);
+    denyfile_path(&master.config, out->deny);
+    out->uid = owner_uid;
+    out->gid = owner_gid;
+}
+
+bool
+access_check(const struct config *next, const struct config *now,
+    struct buf *why, struct buf *notes)
+{
+    const struct config *c = now != NULL ? now : next;
     struct authfile      a = {0};
     struct denyfile      d = {0};
     struct buf           errors = BUF_INIT(64 * 1024);
     char                 path[AUTHFILE_PATH_MAX];
     bool                 good = true;
 
+    if (now == NULL)
+        user_owner(next->server_user, &owner_uid, &owner_gid);
     if (authfile_wanted(next)) {
         authfile_path(c, path);
         enum authfile_result r = authfile_read(&a, path, &errors);
-        bool                 first = !again || !authfile_wanted(&master.config);
+        bool                 first = now == NULL || !authfile_wanted(now);
         if (r == AUTHFILE_MISSING && first)
-            log_warn("%s does not exist: every charge point is refused until "
-                     "`ocppctl auth add` makes it",
+            buf_addf(notes,
+                "%s does not exist: every charge point is refused until "
+                "`ocppctl auth add` makes it\n",
                 path);
         else if (r != AUTHFILE_GOOD)
             good = false;
@@ -55,13 +74,20 @@ access_check(const struct config *next, bool again, struct buf *why)
 }
 
 void
-access_read_again(void)
+access_auth_changed(void)
 {
     atomic_fetch_add(&master.shm->auth_version, 1);
-    atomic_fetch_add(&master.shm->deny_version, 1);
+    supervise_notify_all(CHANNEL_config);
 }
 
-/* --- the credential file ------------------------------------------------------------- */
+void
+access_deny_changed(void)
+{
+    atomic_fetch_add(&master.shm->deny_version, 1);
+    supervise_notify_all(CHANNEL_config);
+}
+
+/* --- the credential file ------------------------------------------------- */
 
 /* The text of the file; an empty one if there is none. */
 static bool
@@ -83,36 +109,26 @@ read_file(const char *path, struct buf *text, struct buf *why)
 }
 
 static bool
-write_file(const char *path, struct buf *text, struct buf *why)
+write_file(const struct access_files *f, const char *path, struct buf *text,
+    struct buf *why)
 {
-    uid_t uid;
-    gid_t gid;
-
-    if (text->overflow) {
-        buf_addf(why, "%s would become too large", path);
-        return false;
-    }
-    user_owner(master.config.server_user, &uid, &gid);
-    if (!file_replace(path, text->p, text->len, uid, gid, why))
-        return false;
-    atomic_fetch_add(&master.shm->auth_version, 1);
-    supervise_notify_all(CHANNEL_config);
-    return true;
+    if (!text->overflow)
+        return file_replace(path, text->p, text->len, f->uid, f->gid, why);
+    buf_addf(why, "%s would become too large", path);
+    return false;
 }
 
 bool
-access_set(const char *name, size_t len, const struct authfile_entry *e,
-    bool *was_there, struct buf *why)
+access_set(const struct access_files *f, const char *name, size_t len,
+    const struct authfile_entry *e, bool *was_there, struct buf *why)
 {
     struct buf text = BUF_INIT(AUTHFILE_MAX);
-    char       path[AUTHFILE_PATH_MAX];
 
-    authfile_path(&master.config, path);
-    bool good = read_file(path, &text, why);
+    bool good = read_file(f->auth, &text, why);
     if (good) {
         *was_there = authfile_set(&text, name, len, e);
         if (e != NULL || *was_there)
-            good = write_file(path, &text, why);
+            good = write_file(f, f->auth, &text, why);
     }
     buf_free(&text);
     return good;
@@ -129,6 +145,7 @@ struct edit {
 
 static struct edit *edits;
 static unsigned     edits_n;
+static bool         edits_busy; /* the first of them are being written */
 
 /* What becomes of an entry. False if nothing changes. */
 static bool
@@ -159,83 +176,169 @@ sentence_of(uint64_t what)
         : "uses its new key; the old one no longer holds";
 }
 
-static void
-write_edits(void)
-{
-    struct buf text = BUF_INIT(AUTHFILE_MAX), why = BUF_INIT(4096);
-    char       path[AUTHFILE_PATH_MAX];
-    bool       changed = false;
+/* All edits there are, as one change of the file. */
+struct edits_job {
+    struct helper_job   h;
+    struct access_files f;
+    bool                good, changed;
+    struct buf          why;
+    unsigned            n;
+    struct one_edit {
+        struct edit edit;
+        bool        applied;
+    } list[];
+};
 
-    if (edits_n == 0)
-        return;
-    authfile_path(&master.config, path);
-    bool good = read_file(path, &text, &why);
-    for (unsigned i = 0; good && i < edits_n; i++) {
-        const struct edit    *x = &edits[i];
+static void
+edits_work(struct helper_job *h)
+{
+    struct edits_job *j = (struct edits_job *)h;
+    struct buf        text = BUF_INIT(AUTHFILE_MAX);
+
+    j->good = read_file(j->f.auth, &text, &j->why);
+    for (unsigned i = 0; j->good && i < j->n; i++) {
+        const struct edit    *x = &j->list[i].edit;
         struct authfile_entry e;
         if (!authfile_get(&text, x->name, x->len, &e) || !edit_entry(&e, x))
             continue;
         authfile_set(&text, x->name, x->len, &e);
-        changed = true;
-        log_info("%.*s: %s", (int)x->len, x->name, sentence_of(x->what));
+        j->list[i].applied = j->changed = true;
     }
-    if (good && changed)
-        good = write_file(path, &text, &why);
-    if (!good)
+    if (j->changed)
+        j->good = write_file(&j->f, j->f.auth, &text, &j->why);
+    buf_free(&text);
+}
+
+static void submit_edits(void);
+
+/* Those that came meanwhile follow at once. */
+static void
+edits_done(struct helper_job *h)
+{
+    struct edits_job *j = (struct edits_job *)h;
+
+    edits_busy = false;
+    if (j->good) {
+        edits_n -= j->n;
+        memmove(edits, edits + j->n, edits_n * sizeof *edits);
+        for (unsigned i = 0; i < j->n; i++)
+            if (j->list[i].applied)
+                log_info("%.*s: %s", (int)j->list[i].edit.len,
+                    j->list[i].edit.name, sentence_of(j->list[i].edit.what));
+        if (j->changed)
+            access_auth_changed();
+        submit_edits();
+    } else {
         log_error("new keys of charge points could not be noted: %s; they "
                   "are tried again each second",
-            buf_cstr(&why));
-    else
-        edits_n = 0;
-    buf_free(&text);
-    buf_free(&why);
+            buf_cstr(&j->why));
+    }
+    buf_free(&j->why);
+    free(j);
+}
+
+static void
+submit_edits(void)
+{
+    if (edits_n == 0 || edits_busy)
+        return;
+    struct edits_job *j = malloc(sizeof *j + edits_n * sizeof j->list[0]);
+    if (j == NULL)
+        return; /* again in a second */
+    *j = (struct edits_job){.h = {.work = edits_work, .done = edits_done},
+        .why = BUF_INIT(4096),
+        .n = edits_n};
+    access_files(&j->f);
+    for (unsigned i = 0; i < edits_n; i++)
+        j->list[i] = (struct one_edit){.edit = edits[i]};
+    edits_busy = files_submit(&j->h);
+    if (!edits_busy)
+        free(j);
+}
+
+static void
+add_edit(const struct edit *x)
+{
+    if (edits == NULL) {
+        edits = calloc(EDITS_MAX, sizeof *edits);
+        ensure(edits != NULL);
+    }
+    if (edits_n == EDITS_MAX) {
+        log_error("%.*s: its new key is lost, the file cannot be written",
+            (int)x->len, x->name);
+        return;
+    }
+    edits[edits_n++] = *x;
+    /* A key on its way must be known before it is shown; what ends the time
+     * of two keys may wait for others. */
+    if (x->what == CHANNEL_KEY_OFFERED || edits_n == EDITS_MAX)
+        submit_edits();
+}
+
+/* False if it is no report on a key. */
+static bool
+make_edit(struct edit *x, uint64_t what, const char *name, const char *key)
+{
+    *x = (struct edit){.what = what, .len = strlen(name)};
+    if (x->len == 0 || x->len > sizeof x->name ||
+        !authfile_parse_key(key, strlen(key), &x->key))
+        return false;
+    memcpy(x->name, name, x->len);
+    return true;
 }
 
 void
 access_key(unsigned slot, uint64_t what, const char *body, size_t len)
 {
-    const char *name = channel_string(body, len, 0);
-    const char *key = channel_string(body, len, 1);
-    struct edit x = {.what = what, .len = strlen(name)};
+    struct edit x;
 
-    if (x.len == 0 || x.len > sizeof x.name ||
-        !authfile_parse_key(key, strlen(key), &x.key)) {
+    if (make_edit(&x, what, channel_string(body, len, 0),
+            channel_string(body, len, 1)))
+        add_edit(&x);
+    else
         log_error("worker %u: sent a key that is none; ignored", slot);
-        return;
-    }
-    memcpy(x.name, name, x.len);
-    if (edits == NULL) {
-        edits = calloc(EDITS_MAX, sizeof *edits);
-        ensure(edits != NULL);
-    }
-    if (edits_n == EDITS_MAX)
-        write_edits();
-    if (edits_n == EDITS_MAX) {
-        log_error("%s: its new key is lost, the file cannot be written", name);
-        return;
-    }
-    edits[edits_n++] = x;
-    /* A key on its way must be known before it is shown; what ends the time
-     * of two keys may wait for others. */
-    if (what == CHANNEL_KEY_OFFERED)
-        write_edits();
 }
 
 void
 access_tick(void)
 {
-    write_edits();
+    submit_edits();
+}
+
+bool
+access_write_key(unsigned i, struct buf *out)
+{
+    char key[AUTHFILE_KEY_TEXT];
+
+    if (i >= edits_n)
+        return false;
+    authfile_key_text(&edits[i].key, key);
+    fields_begin(out, "key");
+    fields_put_u64(out, "what", edits[i].what);
+    fields_put_bytes(out, "name", edits[i].name, edits[i].len);
+    fields_put_str(out, "key", key);
+    fields_end(out);
+    return true;
+}
+
+void
+access_read_key(struct fields *f)
+{
+    const char *name = fields_str(f, "name", IDENTITY_MAX);
+    struct edit x;
+
+    if (make_edit(&x, fields_u64(f, "what", 0, UINT64_MAX), name,
+            fields_str(f, "key", AUTHFILE_KEY_TEXT)))
+        add_edit(&x);
 }
 
 /* --- the deny list ------------------------------------------------------- */
 
 bool
-access_denied(struct buf *text, struct buf *why)
+access_denied(const struct access_files *f, struct buf *text, struct buf *why)
 {
-    char path[DENYFILE_PATH_MAX];
+    enum file_result r = file_read(f->deny, text, why);
 
-    denyfile_path(&master.config, path);
-    enum file_result r = file_read(path, text, why);
     if (r == FILE_MISSING) {
         buf_clear(why);
         buf_adds(
@@ -245,18 +348,14 @@ access_denied(struct buf *text, struct buf *why)
 }
 
 enum access_deny
-access_deny(const char *kind, const char *what, bool add, struct buf *why)
+access_deny(const struct access_files *f, const char *kind, const char *what,
+    bool add, struct buf *why)
 {
     struct buf       text = BUF_INIT(DENYFILE_MAX);
-    char             path[DENYFILE_PATH_MAX];
     const char      *wrong;
     enum access_deny result = ACCESS_DENY_FAILED;
-    uid_t            uid;
-    gid_t            gid;
 
-    denyfile_path(&master.config, path);
-    user_owner(master.config.server_user, &uid, &gid);
-    if (!access_denied(&text, why)) {
+    if (!access_denied(f, &text, why)) {
         buf_free(&text);
         return ACCESS_DENY_FAILED;
     }
@@ -266,11 +365,7 @@ access_deny(const char *kind, const char *what, bool add, struct buf *why)
         result = ACCESS_DENY_WRONG;
     } else if (!add && !was_there) {
         result = ACCESS_DENY_ABSENT;
-    } else if (text.overflow) {
-        buf_addf(why, "%s would become too large", path);
-    } else if (file_replace(path, text.p, text.len, uid, gid, why)) {
-        atomic_fetch_add(&master.shm->deny_version, 1);
-        supervise_notify_all(CHANNEL_config);
+    } else if (write_file(f, f->deny, &text, why)) {
         result = was_there ? ACCESS_DENY_PRESENT : ACCESS_DENY_ADDED;
     }
     buf_free(&text);

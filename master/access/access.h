@@ -3,7 +3,8 @@
  *
  * The master alone writes them: for an operator (`ocppctl auth' and `deny'),
  * and for a charge point that got a new key. Workers read them when the
- * version in shared memory moves; nothing of them is kept here.
+ * version in shared memory moves; nothing of them is kept here. Their disk may
+ * hang, so they are read and written in the thread of base/files.h.
  */
 #ifndef MASTER_ACCESS_ACCESS_H
 #define MASTER_ACCESS_ACCESS_H
@@ -11,23 +12,38 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "authfile.h"
 #include "config.h"
+#include "denyfile.h"
+#include "fields.h"
 
-/* Checks the files. False with one line for each error in why. again: at a
- * reload, when a missing file that was there is an error. */
-bool access_check(const struct config *next, bool again, struct buf *why);
-/* A reload took place: workers read both files again. */
-void access_read_again(void);
+/* Where the files are and to whom a new one belongs: a copy, so that the
+ * thread of base/files.h can use it. */
+struct access_files {
+    char  auth[AUTHFILE_PATH_MAX], deny[DENYFILE_PATH_MAX];
+    uid_t uid;
+    gid_t gid;
+};
+void access_files(struct access_files *out);
+
+/* --- in any thread: they may wait for the disk --- */
+
+/* Checks the files that next needs. now: the configuration in force at a
+ * reload, when a missing file that was there is an error, and NULL at a start.
+ * False with one line for each error in why. */
+bool access_check(const struct config *next, const struct config *now,
+    struct buf *why, struct buf *notes);
 
 /* Sets the entry of one identity in the credential file; NULL removes it.
- * False with a sentence. */
-bool access_set(const char *name, size_t len, const struct authfile_entry *e,
-    bool *was_there, struct buf *why);
+ * False with a sentence. access_auth_changed() is to follow. */
+bool access_set(const struct access_files *f, const char *name, size_t len,
+    const struct authfile_entry *e, bool *was_there, struct buf *why);
 
 /* The text of the deny list; a comment line if there is no file. */
-bool access_denied(struct buf *text, struct buf *why);
+bool access_denied(
+    const struct access_files *f, struct buf *text, struct buf *why);
 
 enum access_deny {
     ACCESS_DENY_FAILED,  /* nothing changed; why has a sentence */
@@ -36,13 +52,25 @@ enum access_deny {
     ACCESS_DENY_PRESENT, /* was there: removed, or added again */
     ACCESS_DENY_ADDED
 };
-/* Adds or removes one line of the deny list. */
-enum access_deny access_deny(
-    const char *kind, const char *what, bool add, struct buf *why);
+/* Adds or removes one line of the deny list. access_deny_changed() is to
+ * follow. */
+enum access_deny access_deny(const struct access_files *f, const char *kind,
+    const char *what, bool add, struct buf *why);
+
+/* --- on the loop --- */
+
+/* Workers read the file again. */
+void access_auth_changed(void);
+void access_deny_changed(void);
 
 /* CHANNEL_key: what a worker reports about a key. */
 void access_key(unsigned slot, uint64_t what, const char *body, size_t len);
-/* Once a second. */
+/* Once a second: what is not in the file yet is written. */
 void access_tick(void);
+/* Reports of workers that are not in the file yet, for the new program of an
+ * upgrade: the i-th as a record "key"; false behind the last. A report that
+ * is taken twice changes nothing the second time. */
+bool access_write_key(unsigned i, struct buf *out);
+void access_read_key(struct fields *f);
 
 #endif

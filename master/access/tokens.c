@@ -8,12 +8,13 @@
 #include <unistd.h>
 
 #include "authfile.h"
-#include "base/master.h"
+#include "config.h"
 #include "ensure.h"
 #include "file.h"
 
 #define FILE_MAX (64u << 10)
 #define BYTES 20
+#define PATH_SIZE (CONF_TEXT_MAX + 16)
 
 struct token {
     char                name[TOKENS_NAME_MAX + 1];
@@ -21,20 +22,17 @@ struct token {
     struct authfile_key key;
 };
 
-static struct token tokens[TOKENS_MAX];
-static unsigned     tokens_n;
+struct tokens {
+    struct token of[TOKENS_MAX];
+    unsigned     n;
+};
+
+static struct tokens in_force;
 
 const char *
 tokens_role_name(enum tokens_role role)
 {
     return role == TOKENS_ADMIN ? "admin" : role == TOKENS_READ ? "read" : "-";
-}
-
-static void
-path_of(char out[CONF_TEXT_MAX + 16])
-{
-    snprintf(
-        out, CONF_TEXT_MAX + 16, "%s/tokens", master.config.server_state_dir);
 }
 
 static bool
@@ -66,47 +64,70 @@ parse(const char *p, const char *end, struct token *t)
     return t->role != TOKENS_NONE;
 }
 
-bool
-tokens_read(struct buf *why)
+static bool
+read_text(
+    struct tokens *t, const char *path, const struct buf *text, struct buf *why)
 {
-    static struct token next[TOKENS_MAX];
-    struct buf          text = BUF_INIT(FILE_MAX);
-    char                path[CONF_TEXT_MAX + 16];
-    unsigned            n = 0, line = 0;
-    bool                good = true;
+    unsigned line = 0;
+    bool     good = true;
 
-    path_of(path);
-    enum file_result r = file_read(path, &text, why);
-    if (r == FILE_MISSING) {
-        buf_clear(why);
-        tokens_n = 0;
-    }
-    if (r != FILE_READ) {
-        buf_free(&text);
-        return r == FILE_MISSING;
-    }
-    for (const char *p = text.p, *end = p + text.len; p < end && good;) {
+    for (const char *p = text->p, *end = p + text->len; p < end && good;) {
         const char *eol = memchr(p, '\n', (size_t)(end - p));
         const char *stop = eol != NULL ? eol : end, *q = p, *word;
         size_t      word_n;
         line++;
-        if (file_next_word(&q, stop, &word, &word_n)) {
-            good = n < TOKENS_MAX && parse(p, stop, &next[n]);
-            n++;
-        }
+        if (file_next_word(&q, stop, &word, &word_n))
+            good = t->n < TOKENS_MAX && parse(p, stop, &t->of[t->n++]);
         p = stop + 1;
     }
-    if (good) {
-        memcpy(tokens, next, sizeof tokens);
-        tokens_n = n;
-    } else {
+    if (!good)
         buf_addf(why,
             "%s:%u: is no `NAME read|admin sha256:SALT:HASH`, or more than %d "
             "tokens; `ocppctl token` writes this file",
             path, line, TOKENS_MAX);
+    return good;
+}
+
+struct tokens *
+tokens_read(const char *dir, struct buf *why)
+{
+    struct tokens *t = calloc(1, sizeof *t);
+    struct buf     text = BUF_INIT(FILE_MAX);
+    char           path[PATH_SIZE];
+    bool           good = false;
+
+    snprintf(path, sizeof path, "%s/tokens", dir);
+    switch (t != NULL ? file_read(path, &text, why) : FILE_FAILED) {
+    case FILE_MISSING:
+        buf_clear(why);
+        good = true;
+        break;
+    case FILE_READ:
+        good = read_text(t, path, &text, why);
+        break;
+    case FILE_FAILED:
+        break;
     }
     buf_free(&text);
-    return good;
+    if (good)
+        return t;
+    tokens_free(t);
+    return NULL;
+}
+
+void
+tokens_free(struct tokens *t)
+{
+    if (t != NULL)
+        explicit_bzero(t, sizeof *t);
+    free(t);
+}
+
+void
+tokens_adopt(struct tokens *t)
+{
+    in_force = *t;
+    tokens_free(t);
 }
 
 /* Every token is compared, whole, so that the time taken reveals nothing. */
@@ -118,97 +139,107 @@ tokens_judge(const char *token)
 
     if (n != TOKENS_TEXT - 1)
         return TOKENS_NONE;
-    for (unsigned i = 0; i < tokens_n; i++)
-        if (authfile_matches(&tokens[i].key, (const uint8_t *)token, n))
-            role = tokens[i].role;
+    for (unsigned i = 0; i < in_force.n; i++)
+        if (authfile_matches(&in_force.of[i].key, (const uint8_t *)token, n))
+            role = in_force.of[i].role;
     return role;
 }
 
-static bool
-write_all(struct buf *why)
+/* t itself, or NULL with a sentence when it could not be written. */
+static struct tokens *
+write_all(struct tokens *t, const char *dir, struct buf *why)
 {
     struct buf text = BUF_INIT(FILE_MAX);
-    char       path[CONF_TEXT_MAX + 16], key[AUTHFILE_KEY_TEXT];
+    char       path[PATH_SIZE], key[AUTHFILE_KEY_TEXT];
 
-    path_of(path);
+    snprintf(path, sizeof path, "%s/tokens", dir);
     buf_adds(&text, "# Tokens of the HTTP API. Written by ocppctl token.\n");
-    for (unsigned i = 0; i < tokens_n; i++) {
-        authfile_key_text(&tokens[i].key, key);
-        buf_addf(&text, "%s %s %s\n", tokens[i].name,
-            tokens_role_name(tokens[i].role), key);
+    for (unsigned i = 0; i < t->n; i++) {
+        authfile_key_text(&t->of[i].key, key);
+        buf_addf(&text, "%s %s %s\n", t->of[i].name,
+            tokens_role_name(t->of[i].role), key);
     }
     /* It stays the master's own: no other process reads it. */
     bool good = file_replace(path, text.p, text.len, (uid_t)-1, (gid_t)-1, why);
     buf_free(&text);
-    return good;
+    if (good)
+        return t;
+    tokens_free(t);
+    return NULL;
 }
 
 static unsigned
-find(const char *name)
+find(const struct tokens *t, const char *name)
 {
     unsigned i = 0;
 
-    while (i < tokens_n && strcmp(tokens[i].name, name) != 0)
+    while (i < t->n && strcmp(t->of[i].name, name) != 0)
         i++;
     return i;
 }
 
-bool
-tokens_add(const char *name, enum tokens_role role, char out[TOKENS_TEXT],
-    struct buf *why)
+static bool
+may_add(const struct tokens *t, const char *name, struct buf *why)
 {
-    uint8_t bytes[BYTES];
-
-    if (!good_name(name, strlen(name))) {
+    if (!good_name(name, strlen(name)))
         buf_addf(why, "a name has 1 to %d letters, digits and - _ .",
             TOKENS_NAME_MAX);
-        return false;
-    }
-    if (find(name) < tokens_n) {
+    else if (find(t, name) < t->n)
         buf_addf(why, "there is a token %s; remove it first", name);
-        return false;
-    }
-    if (tokens_n == TOKENS_MAX) {
+    else if (t->n == TOKENS_MAX)
         buf_addf(why, "there are %d tokens; remove one first", TOKENS_MAX);
-        return false;
+    else
+        return true;
+    return false;
+}
+
+struct tokens *
+tokens_add(const char *dir, const char *name, enum tokens_role role,
+    char out[TOKENS_TEXT], struct buf *why)
+{
+    struct tokens *all = tokens_read(dir, why);
+    uint8_t        bytes[BYTES];
+
+    if (all == NULL)
+        return NULL;
+    if (!may_add(all, name, why)) {
+        tokens_free(all);
+        return NULL;
     }
     ensure(getrandom(bytes, sizeof bytes, 0) == sizeof bytes);
     for (size_t i = 0; i < sizeof bytes; i++)
         snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-    struct token *t = &tokens[tokens_n++];
+    struct token *t = &all->of[all->n++];
     memset(t, 0, sizeof *t);
     strcpy(t->name, name);
     t->role = role;
     authfile_make_key(&t->key, (const uint8_t *)out, TOKENS_TEXT - 1, NULL);
-    if (write_all(why))
-        return true;
-    tokens_n--;
-    return false;
+    return write_all(all, dir, why);
 }
 
-bool
-tokens_remove(const char *name, bool *was_there, struct buf *why)
+struct tokens *
+tokens_remove(
+    const char *dir, const char *name, bool *was_there, struct buf *why)
 {
-    unsigned i = find(name);
+    struct tokens *all = tokens_read(dir, why);
 
-    *was_there = i < tokens_n;
+    if (all == NULL)
+        return NULL;
+    unsigned i = find(all, name);
+    *was_there = i < all->n;
     if (!*was_there)
-        return true;
-    struct token gone = tokens[i];
-    memmove(&tokens[i], &tokens[i + 1], (tokens_n - i - 1) * sizeof *tokens);
-    tokens_n--;
-    if (write_all(why))
-        return true;
-    tokens[tokens_n++] = gone;
-    return false;
+        return all;
+    all->n--;
+    memmove(&all->of[i], &all->of[i + 1], (all->n - i) * sizeof all->of[0]);
+    return write_all(all, dir, why);
 }
 
 bool
 tokens_at(unsigned i, const char **name, enum tokens_role *role)
 {
-    if (i >= tokens_n)
+    if (i >= in_force.n)
         return false;
-    *name = tokens[i].name;
-    *role = tokens[i].role;
+    *name = in_force.of[i].name;
+    *role = in_force.of[i].role;
     return true;
 }

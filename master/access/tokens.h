@@ -22,17 +22,30 @@
 
 enum tokens_role { TOKENS_NONE, TOKENS_READ, TOKENS_ADMIN };
 
-/* At the start and at a reload. False with a sentence; then the former tokens
- * stay in force. */
-bool tokens_read(struct buf *why);
+struct tokens;
+
+/* --- in any thread: they may wait for the disk --- */
+
+/* What the file in dir holds; without a file no tokens. NULL with a sentence.
+ */
+struct tokens *tokens_read(const char *dir, struct buf *why);
+
+/* Reads the file, changes it, and returns what it holds then; NULL with a
+ * sentence. */
+struct tokens *tokens_add(const char *dir, const char *name,
+    enum tokens_role role, char out[TOKENS_TEXT], struct buf *why);
+struct tokens *tokens_remove(
+    const char *dir, const char *name, bool *was_there, struct buf *why);
+
+/* --- on the loop --- */
+
+/* They are in force; t is the callee's. */
+void tokens_adopt(struct tokens *t);
+void tokens_free(struct tokens *t);
 
 /* The role of a token as a client has sent it; TOKENS_NONE if it is unknown. */
 enum tokens_role tokens_judge(const char *token);
 
-/* False with a sentence. out: the token, shown once. */
-bool tokens_add(const char *name, enum tokens_role role, char out[TOKENS_TEXT],
-    struct buf *why);
-bool tokens_remove(const char *name, bool *was_there, struct buf *why);
 /* The i-th; false behind the last. */
 bool tokens_at(unsigned i, const char **name, enum tokens_role *role);
 

@@ -160,6 +160,10 @@ find_problems(const struct shm *s, const struct config *c,
         problem(&p, REPORT_UNHEALTHY, "no worker is ready");
     for (unsigned i = 0; i < shm_slots(s); i++)
         worker_problems(&p, s, i);
+    if (s->master_waits)
+        problem(&p, REPORT_DEGRADED,
+            "the master waits for the disk of a file; the log names it; "
+            "changes of that file wait");
     if (s->reload_failed)
         problem(&p, REPORT_DEGRADED,
             "the last reload failed (%.*s); the configuration in force is the "

@@ -7,6 +7,7 @@
 #ifndef MASTER_BASE_MASTER_H
 #define MASTER_BASE_MASTER_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,9 +48,10 @@ struct master {
     char **argv;
     char   program[CONF_TEXT_MAX];
 
-    struct config config;     /* in force; what shm publishes */
-    const char   *log_target; /* config.log_target, but syslog with -d
-                                 where that is stderr */
+    struct config config;              /* in force; what shm publishes */
+    char          state_dir[PATH_MAX]; /* server.state_dir, absolute */
+    const char   *log_target;          /* config.log_target, but syslog with -d
+                                          where that is stderr */
     struct shm *shm;
     int         memfd;
     int lockfd; /* of the state directory; held by every process, see paths.c */

@@ -43,10 +43,16 @@ void up_forget_signals(void);
 
 /* --- a new configuration: reload.c --------------------------------------- */
 
-/* Reads the configuration again. What happened is logged, remembered for
- * `status`, and appended to *out as lines for people. False: the old
- * configuration stays in force. */
-bool up_reload(struct buf *out);
+/* What became of a reload: lines for people. False: the old configuration
+ * stays in force. client: as it was given. */
+typedef void up_reloaded(uint64_t client, bool ok, struct buf *lines);
+
+/* Reads the configuration again, beside the loop, and calls done(), now or
+ * later. What happened is logged and remembered for `status`. False if too
+ * many reloads wait already. */
+bool up_reload(uint64_t client, up_reloaded *done);
+/* True until the last done() was called. */
+bool up_reloading(void);
 
 /* Changed certificates are in force: for the admin process. */
 void up_certificates(void);

@@ -7,6 +7,7 @@
 
 #include "authfile.h"
 #include "control/command.h"
+#include "control/file_task.h"
 #include "ensure.h"
 #include "log.h"
 #include "base/master.h"
@@ -36,13 +37,6 @@ typed_key(struct client *c, char **argv, const char *text,
         "written as they are or as twice as many hexadecimal digits",
         KEY_MIN, AUTHFILE_KEY_MAX);
     return 0;
-}
-
-static void
-failed(struct client *c, struct buf *why)
-{
-    log_error("auth: %s", buf_cstr(why));
-    control_replyf(c, CONTROL_FAILED, "auth: %s", buf_cstr(why));
 }
 
 static void
@@ -126,119 +120,84 @@ auth_hash(struct client *c, int argc, char **argv)
     buf_free(&out);
 }
 
-static bool
-is_known(const char *name, bool *known, struct buf *why)
-{
-    struct authfile       a = {0};
-    struct authfile_entry e;
-    char                  path[AUTHFILE_PATH_MAX];
+/* --- what is done in the file --------------------------------------------- */
 
-    authfile_path(&master.config, path);
-    enum authfile_result r = authfile_read(&a, path, why);
-    *known = r == AUTHFILE_GOOD && authfile_find(&a, name, strlen(name), &e);
-    authfile_free(&a);
+enum what { ADD, REMOVE, CHECK, LIST };
+
+struct auth_task {
+    struct file_task      t;
+    struct access_files   f;
+    enum what             what;
+    bool                  replace;                  /* ADD */
+    char                  made[2 * KEY_RANDOM + 1]; /* ADD: a new key */
+    struct authfile_entry entry;                    /* ADD */
+    uint8_t               key[AUTHFILE_KEY_MAX];    /* CHECK */
+    size_t                key_len; /* CHECK; 0: none is given */
+    char                  name[IDENTITY_MAX + 1];
+
+    /* From the thread. */
+    bool            good, there;
+    struct authfile table; /* CHECK, LIST */
+    struct buf      why;
+};
+
+/* Reads the table; one that is missing is empty. */
+static bool
+read_table(struct auth_task *a)
+{
+    enum authfile_result r = authfile_read(&a->table, a->f.auth, &a->why);
+
     return r == AUTHFILE_GOOD || r == AUTHFILE_MISSING;
 }
 
 static void
-auth_add(struct client *c, int argc, char **argv, bool replace)
+work(struct file_task *t)
 {
-    struct authfile_entry e = {0};
-    struct buf            why = BUF_INIT(4096);
-    char                  made[2 * KEY_RANDOM + 1] = "";
-    const char           *name = argv[2];
-    bool                  there = false, known = false;
+    struct auth_task     *a = (struct auth_task *)t;
+    size_t                len = strlen(a->name);
+    struct authfile_entry e;
 
-    e.has_key = argc == 3 || strcmp(argv[3], "none") != 0;
-    if (e.has_key &&
-        !hashed_key(c, argv, argc > 3 ? argv[3] : NULL, made, &e.key))
-        return;
-    if (!replace && !is_known(name, &known, &why)) {
-        failed(c, &why);
-        buf_free(&why);
-        return;
+    if (a->what != REMOVE && !a->replace) {
+        a->good = read_table(a);
+        a->there = a->good && authfile_find(&a->table, a->name, len, &e);
+        if (a->what != ADD || !a->good || a->there)
+            return;
+        buf_clear(&a->why);
     }
-    buf_clear(&why);
-    if (known) {
-        control_replyf(c, CONTROL_CONFLICT,
-            "auth: %s is in the credential file already; nothing was changed. "
-            "With --replace its key becomes the new one, and the old one is "
-            "refused from then on",
-            name);
-        buf_free(&why);
-        return;
-    }
-    if (access_set(name, strlen(name), &e, &there, &why)) {
-        log_info("an operator %s %s in the credential file (uid %d)",
-            there ? "changed" : "added", name, (int)c->uid);
-        reply_added(c, name, there, made[0] ? made : NULL);
-    } else {
-        failed(c, &why);
-    }
-    explicit_bzero(made, sizeof made);
-    buf_free(&why);
+    a->good = access_set(&a->f, a->name, len, a->what == ADD ? &a->entry : NULL,
+        &a->there, &a->why);
 }
 
 static void
-auth_remove(struct client *c, char **argv)
-{
-    struct buf  why = BUF_INIT(4096);
-    const char *name = argv[2];
-    bool        there = false;
-
-    if (!access_set(name, strlen(name), NULL, &there, &why)) {
-        failed(c, &why);
-    } else if (!there) {
-        control_replyf(
-            c, CONTROL_NOT_FOUND, "%s: not in the credential file", name);
-    } else {
-        log_info("an operator removed %s from the credential file (uid %d)",
-            name, (int)c->uid);
-        control_replyf(c, CONTROL_DONE,
-            "%s: removed; a connection it has "
-            "stays (`disconnect %s` ends it)",
-            name, name);
-    }
-    buf_free(&why);
-}
-
-static void
-auth_check_one(
-    struct client *c, int argc, char **argv, const struct authfile *a)
+reply_check(struct client *c, const struct auth_task *a)
 {
     struct authfile_entry e;
-    uint8_t               key[AUTHFILE_KEY_MAX];
-    const char           *name = argv[2];
-    size_t                n;
 
-    if (!authfile_find(a, name, strlen(name), &e)) {
+    if (!authfile_find(&a->table, a->name, strlen(a->name), &e)) {
         control_replyf(
-            c, CONTROL_NOT_FOUND, "%s: not in the credential file", name);
+            c, CONTROL_NOT_FOUND, "%s: not in the credential file", a->name);
         return;
     }
-    if (argc == 3) {
-        control_replyf(c, CONTROL_DONE, "%s: %s", name,
+    if (a->key_len == 0) {
+        control_replyf(c, CONTROL_DONE, "%s: %s", a->name,
             e.nexts > 0     ? "has a key, and a new one that it did not use yet"
                 : e.has_key ? "has a key"
                             : "has no key");
         return;
     }
-    if ((n = typed_key(c, argv, argv[3], key)) == 0)
-        return;
     bool next = false;
     for (unsigned i = 0; i < e.nexts; i++)
-        next |= authfile_matches(&e.next[i], key, n);
-    bool now = e.has_key && authfile_matches(&e.key, key, n);
-    explicit_bzero(key, sizeof key);
+        next |= authfile_matches(&e.next[i], a->key, a->key_len);
+    bool now = e.has_key && authfile_matches(&e.key, a->key, a->key_len);
     control_replyf(c, next || now ? CONTROL_DONE : CONTROL_NEGATIVE, "%s: %s",
-        name,
+        a->name,
         next      ? "this is its new key, which it did not use yet"
             : now ? "this is its key"
                   : "this is not its key");
 }
 
 static void
-auth_list(struct client *c, const struct authfile *a)
+reply_list(struct client *c, const struct authfile *a)
 {
     struct buf            out = BUF_INIT(BODY_MAX);
     struct writer         w = WRITER_INIT(&out);
@@ -269,6 +228,106 @@ auth_list(struct client *c, const struct authfile *a)
     }
     control_reply_buf(c, CONTROL_DONE, &out);
     buf_free(&out);
+}
+
+/* In the file there is a key now, or there is none any more. */
+static void
+reply_change(struct client *c, const struct auth_task *a)
+{
+    if (a->what == ADD)
+        reply_added(c, a->name, a->there, a->made[0] ? a->made : NULL);
+    else if (!a->there)
+        control_replyf(
+            c, CONTROL_NOT_FOUND, "%s: not in the credential file", a->name);
+    else
+        control_replyf(c, CONTROL_DONE,
+            "%s: removed; a connection it has "
+            "stays (`disconnect %s` ends it)",
+            a->name, a->name);
+}
+
+static void
+end(struct auth_task *a)
+{
+    authfile_free(&a->table);
+    buf_free(&a->why);
+    explicit_bzero(a, sizeof *a);
+    free(a);
+}
+
+static void
+log_change(const struct auth_task *a)
+{
+    if (a->what == ADD)
+        log_info("an operator %s %s in the credential file (uid %d)",
+            a->there ? "changed" : "added", a->name, (int)a->t.uid);
+    else if (a->there)
+        log_info("an operator removed %s from the credential file (uid %d)",
+            a->name, (int)a->t.uid);
+}
+
+static void
+done(struct file_task *t, struct client *c)
+{
+    struct auth_task *a = (struct auth_task *)t;
+    bool known = a->what == ADD && !a->replace && a->good && a->there;
+    bool changes = (a->what == ADD || a->what == REMOVE) && a->good && !known;
+
+    if (changes) {
+        access_auth_changed();
+        log_change(a);
+    }
+    if (!a->good) {
+        log_error("auth: %s", buf_cstr(&a->why));
+        if (c != NULL)
+            control_replyf(c, CONTROL_FAILED, "auth: %s", buf_cstr(&a->why));
+    } else if (c == NULL) {
+        ; /* it did not wait */
+    } else if (known) {
+        control_replyf(c, CONTROL_CONFLICT,
+            "auth: %s is in the credential file already; nothing was changed. "
+            "With --replace its key becomes the new one, and the old one is "
+            "refused from then on",
+            a->name);
+    } else if (changes) {
+        reply_change(c, a);
+    } else if (a->what == LIST) {
+        reply_list(c, &a->table);
+    } else {
+        reply_check(c, a);
+    }
+    end(a);
+}
+
+static void
+begin(struct client *c, int argc, char **argv, enum what what, bool replace)
+{
+    struct auth_task *a = calloc(1, sizeof *a);
+    const char       *key = argc > 3 ? argv[3] : NULL;
+    bool              right = true;
+
+    if (a == NULL) {
+        control_replyf(c, CONTROL_FAILED, "auth: there is no memory for it");
+        return;
+    }
+    a->t.work = work;
+    a->t.done = done;
+    a->what = what;
+    a->replace = replace;
+    a->why = BUF_INIT(16384);
+    access_files(&a->f);
+    if (what != LIST)
+        snprintf(a->name, sizeof a->name, "%s", argv[2]);
+    if (what == ADD) {
+        a->entry.has_key = key == NULL || strcmp(key, "none") != 0;
+        if (a->entry.has_key)
+            right = hashed_key(c, argv, key, a->made, &a->entry.key);
+    } else if (what == CHECK && key != NULL) {
+        a->key_len = typed_key(c, argv, key, a->key);
+        right = a->key_len > 0;
+    }
+    if (!right || !file_task_begin(c, &a->t))
+        end(a);
 }
 
 void
@@ -318,23 +377,10 @@ cmd_auth(struct client *c, int argc, char **argv)
     }
     if (!list && !command_identity(c, argv, argv[2]))
         return;
-    if (add) {
-        auth_add(c, argc, argv, replace);
-    } else if (check || list) {
-        struct authfile a = {0};
-        struct buf      why = BUF_INIT(16384);
-        char            path[AUTHFILE_PATH_MAX];
-        authfile_path(&master.config, path);
-        enum authfile_result r = authfile_read(&a, path, &why);
-        if (r == AUTHFILE_UNREADABLE || r == AUTHFILE_BROKEN)
-            failed(c, &why);
-        else if (list)
-            auth_list(c, &a);
-        else
-            auth_check_one(c, argc, argv, &a);
-        authfile_free(&a);
-        buf_free(&why);
-    } else {
-        auth_remove(c, argv);
-    }
+    begin(c, argc, argv,
+        add         ? ADD
+            : check ? CHECK
+            : list  ? LIST
+                    : REMOVE,
+        replace);
 }

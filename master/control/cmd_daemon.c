@@ -1,6 +1,5 @@
 /* The commands about the daemon itself. See command.h. */
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "clock.h"
 #include "config_put.h"
 #include "control/command.h"
+#include "control/file_task.h"
 #include "knob.h"
 #include "log.h"
 #include "base/master.h"
@@ -125,10 +125,8 @@ cmd_journal_mark(struct client *c, int argc, char **argv)
     if (!words(c, argc, argv, 1))
         return;
     /* An absolute path, as the reader may have another working directory. */
-    const char *dir = master.config.server_state_dir;
-    char        whole[PATH_MAX];
     writer_open(&w, NULL, '{');
-    writer_str(&w, "dir", realpath(dir, whole) != NULL ? whole : dir);
+    writer_str(&w, "dir", master.state_dir);
     uint64_t mark = journal_dir_mark(master.shm);
     char     cursor[17];
     snprintf(cursor, sizeof cursor, "%016" PRIx64, mark > 0 ? mark - 1 : 0);
@@ -162,17 +160,29 @@ reload_json(bool ok, struct buf *lines)
     *lines = out;
 }
 
+static void
+reloaded(uint64_t client, bool ok, struct buf *lines)
+{
+    struct client *c = control_client(client);
+
+    if (c == NULL)
+        return;
+    if (c->format == 'j')
+        reload_json(ok, lines);
+    control_reply_buf(c, ok ? CONTROL_DONE : CONTROL_FAILED, lines);
+}
+
 void
 cmd_reload(struct client *c, int argc, char **argv)
 {
-    struct buf out = BUF_INIT(BODY_MAX);
-
-    if (!words(c, argc, argv, 1))
+    if (!words(c, argc, argv, 1) || !control_may_wait(c))
         return;
-    bool ok = up_reload(&out);
-    if (c->format == 'j')
-        reload_json(ok, &out);
-    finish(c, ok ? CONTROL_DONE : CONTROL_FAILED, &out);
+    control_wait(c, NULL, FILE_TASK_MS,
+        "the disk of the configuration has not answered for 2 minutes; the "
+        "reload goes on when it does");
+    if (!up_reload(c->id, reloaded))
+        control_replyf(c, CONTROL_BUSY,
+            "too many reloads wait already; nothing was done, try again");
 }
 
 void

@@ -1,8 +1,10 @@
 /* `deny`: the deny list. See command.h, access.h. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "access/access.h"
 #include "control/command.h"
+#include "control/file_task.h"
 #include "denyfile.h"
 #include "file.h"
 #include "log.h"
@@ -10,21 +12,34 @@
 
 #define BODY_MAX (16u << 20)
 
+/* kind "": the list is wanted. */
+struct deny_task {
+    struct file_task    t;
+    struct access_files f;
+    bool                add, good;
+    enum access_deny    result;
+    struct buf          text, why;
+    char                kind[16], what[256];
+};
+
 static void
-deny_list(struct client *c)
+work(struct file_task *t)
+{
+    struct deny_task *d = (struct deny_task *)t;
+
+    if (d->kind[0] == '\0')
+        d->good = access_denied(&d->f, &d->text, &d->why);
+    else
+        d->result = access_deny(&d->f, d->kind, d->what, d->add, &d->why);
+}
+
+static void
+reply_list(struct client *c, const struct buf *text)
 {
     struct buf    out = BUF_INIT(BODY_MAX);
-    struct buf    text = BUF_INIT(DENYFILE_MAX), why = BUF_INIT(4096);
     struct writer w = WRITER_INIT(&out);
+    const char   *p = text->p, *end = text->p + text->len;
     unsigned      n = 0;
-
-    if (!access_denied(&text, &why)) {
-        control_replyf(c, CONTROL_FAILED, "deny: %s", buf_cstr(&why));
-        buf_free(&text);
-        buf_free(&why);
-        return;
-    }
-    const char *p = text.p, *end = text.p + text.len;
 
     if (c->format == 'j')
         writer_open(&w, NULL, '[');
@@ -60,39 +75,86 @@ deny_list(struct client *c)
     }
     control_reply_buf(c, CONTROL_DONE, &out);
     buf_free(&out);
-    buf_free(&text);
-    buf_free(&why);
 }
 
 static void
-deny_change(struct client *c, char **argv, bool add)
+reply_change(struct client *c, struct deny_task *d)
 {
-    struct buf why = BUF_INIT(4096);
+    char *argv[] = {(char *)"deny", NULL};
 
-    enum access_deny r = access_deny(argv[2], argv[3], add, &why);
-    switch (r) {
+    switch (d->result) {
     case ACCESS_DENY_FAILED:
-        control_replyf(c, CONTROL_FAILED, "deny: %s", buf_cstr(&why));
+        control_replyf(c, CONTROL_FAILED, "deny: %s", buf_cstr(&d->why));
         break;
     case ACCESS_DENY_WRONG:
-        command_usage(c, argv, "%s", buf_cstr(&why));
+        command_usage(c, argv, "%s", buf_cstr(&d->why));
         break;
     case ACCESS_DENY_ABSENT:
         control_replyf(c, CONTROL_NOT_FOUND,
-            "%s %s: not on the deny list; `deny list` shows what is", argv[2],
-            argv[3]);
+            "%s %s: not on the deny list; `deny list` shows what is", d->kind,
+            d->what);
         break;
     case ACCESS_DENY_PRESENT:
     case ACCESS_DENY_ADDED:
-        log_info("an operator %s %s %s (uid %d)",
-            add ? "denies" : "allows again", argv[2], argv[3], (int)c->uid);
-        control_replyf(c, CONTROL_DONE, "%s %s: %s", argv[2], argv[3],
-            !add                           ? "removed"
-                : r == ACCESS_DENY_PRESENT ? "was denied already"
-                                           : "denied; its connections are "
-                                             "closed");
+        control_replyf(c, CONTROL_DONE, "%s %s: %s", d->kind, d->what,
+            !d->add                                ? "removed"
+                : d->result == ACCESS_DENY_PRESENT ? "was denied already"
+                                                   : "denied; its connections "
+                                                     "are closed");
     }
-    buf_free(&why);
+}
+
+static void
+end(struct deny_task *d)
+{
+    buf_free(&d->text);
+    buf_free(&d->why);
+    free(d);
+}
+
+static void
+done(struct file_task *t, struct client *c)
+{
+    struct deny_task *d = (struct deny_task *)t;
+
+    if (d->result == ACCESS_DENY_PRESENT || d->result == ACCESS_DENY_ADDED) {
+        access_deny_changed();
+        log_info("an operator %s %s %s (uid %d)",
+            d->add ? "denies" : "allows again", d->kind, d->what, (int)t->uid);
+    }
+    if (c != NULL && d->kind[0] != '\0')
+        reply_change(c, d);
+    else if (c != NULL && d->good)
+        reply_list(c, &d->text);
+    else if (c != NULL)
+        control_replyf(c, CONTROL_FAILED, "deny: %s", buf_cstr(&d->why));
+    end(d);
+}
+
+static void
+begin(
+    struct client *c, char **argv, const char *kind, const char *what, bool add)
+{
+    struct deny_task *d = calloc(1, sizeof *d);
+
+    if (d == NULL || strlen(kind) >= sizeof d->kind ||
+        strlen(what) >= sizeof d->what) {
+        command_usage(c, argv, "%s",
+            d == NULL ? "there is no memory for it"
+                      : "give `address' or `identity', and which");
+        free(d);
+        return;
+    }
+    d->t.work = work;
+    d->t.done = done;
+    access_files(&d->f);
+    d->add = add;
+    d->text = BUF_INIT(DENYFILE_MAX);
+    d->why = BUF_INIT(4096);
+    memcpy(d->kind, kind, strlen(kind) + 1);
+    memcpy(d->what, what, strlen(what) + 1);
+    if (!file_task_begin(c, &d->t))
+        end(d);
 }
 
 void
@@ -111,8 +173,10 @@ cmd_deny(struct client *c, int argc, char **argv)
             list ? "too many words"
                  : "give `address' or `identity', and which");
     else if (list)
-        deny_list(c);
+        begin(c, argv, "", "", false);
+    else if (argv[2][0] == '\0')
+        command_usage(c, argv, "give `address' or `identity', and which");
     else if (!add || strcmp(argv[2], "identity") != 0 ||
         command_identity(c, argv, argv[3]))
-        deny_change(c, argv, add);
+        begin(c, argv, argv[2], argv[3], add);
 }

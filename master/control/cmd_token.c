@@ -1,59 +1,115 @@
 /* `token`: the tokens of the HTTP API. See command.h, tokens.h. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "access/tokens.h"
+#include "base/master.h"
 #include "control/command.h"
+#include "control/file_task.h"
 #include "log.h"
 #include "writer.h"
 
-static void
-token_add(struct client *c, const char *name, enum tokens_role role)
-{
-    struct buf    out = BUF_INIT(4096), why = BUF_INIT(4096);
-    struct writer w = WRITER_INIT(&out);
-    char          token[TOKENS_TEXT];
+struct token_task {
+    struct file_task t;
+    bool             add;
+    enum tokens_role role;
+    char             dir[CONF_TEXT_MAX], name[TOKENS_NAME_MAX + 2];
 
-    if (!tokens_add(name, role, token, &why)) {
-        control_replyf(c, CONTROL_FAILED, "token: %s", buf_cstr(&why));
-    } else {
-        log_info("an operator adds the %s token %s (uid %d)",
-            tokens_role_name(role), name, (int)c->uid);
-        if (c->format == 'j') {
-            writer_open(&w, NULL, '{');
-            writer_str(&w, "name", name);
-            writer_str(&w, "role", tokens_role_name(role));
-            writer_str(&w, "token", token);
-            writer_close(&w);
-            buf_addc(&out, '\n');
-        } else {
-            buf_addf(
-                &out, "token: %s (not kept anywhere: note it now)\n", token);
-        }
-        control_reply_buf(c, CONTROL_DONE, &out);
-        explicit_bzero(out.p, out.len);
-    }
-    explicit_bzero(token, sizeof token);
-    buf_free(&out);
-    buf_free(&why);
+    /* From the thread. */
+    struct tokens *tokens; /* as they are now; NULL: it failed, see why */
+    char           token[TOKENS_TEXT];
+    bool           there;
+    struct buf     why;
+};
+
+static void
+work(struct file_task *t)
+{
+    struct token_task *k = (struct token_task *)t;
+
+    k->tokens = k->add ? tokens_add(k->dir, k->name, k->role, k->token, &k->why)
+                       : tokens_remove(k->dir, k->name, &k->there, &k->why);
 }
 
 static void
-token_remove(struct client *c, const char *name)
+reply_added(struct client *c, const struct token_task *k)
 {
-    struct buf why = BUF_INIT(4096);
-    bool       there;
+    struct buf    out = BUF_INIT(4096);
+    struct writer w = WRITER_INIT(&out);
 
-    if (!tokens_remove(name, &there, &why)) {
-        control_replyf(c, CONTROL_FAILED, "token: %s", buf_cstr(&why));
-    } else if (!there) {
+    if (c->format == 'j') {
+        writer_open(&w, NULL, '{');
+        writer_str(&w, "name", k->name);
+        writer_str(&w, "role", tokens_role_name(k->role));
+        writer_str(&w, "token", k->token);
+        writer_close(&w);
+        buf_addc(&out, '\n');
+    } else {
+        buf_addf(
+            &out, "token: %s (not kept anywhere: note it now)\n", k->token);
+    }
+    control_reply_buf(c, CONTROL_DONE, &out);
+    explicit_bzero(out.p, out.len);
+    buf_free(&out);
+}
+
+static void
+end(struct token_task *k)
+{
+    buf_free(&k->why);
+    explicit_bzero(k, sizeof *k);
+    free(k);
+}
+
+static void
+done(struct file_task *t, struct client *c)
+{
+    struct token_task *k = (struct token_task *)t;
+    bool               good = k->tokens != NULL;
+
+    if (good) {
+        tokens_adopt(k->tokens);
+        if (k->add)
+            log_info("an operator adds the %s token %s (uid %d)",
+                tokens_role_name(k->role), k->name, (int)t->uid);
+        else if (k->there)
+            log_info("an operator removes the token %s (uid %d)", k->name,
+                (int)t->uid);
+    }
+    if (c == NULL)
+        ; /* it did not wait */
+    else if (!good)
+        control_replyf(c, CONTROL_FAILED, "token: %s", buf_cstr(&k->why));
+    else if (k->add)
+        reply_added(c, k);
+    else if (k->there)
+        control_replyf(c, CONTROL_DONE, "%s: removed", k->name);
+    else
         control_replyf(
             c, CONTROL_NOT_FOUND, "token: there is none of this name");
-    } else {
-        log_info(
-            "an operator removes the token %s (uid %d)", name, (int)c->uid);
-        control_replyf(c, CONTROL_DONE, "%s: removed", name);
+    end(k);
+}
+
+static void
+begin(struct client *c, const char *name, bool add, enum tokens_role role)
+{
+    struct token_task *k = calloc(1, sizeof *k);
+
+    if (k == NULL) {
+        control_replyf(c, CONTROL_FAILED, "token: there is no memory for it");
+        return;
     }
-    buf_free(&why);
+    k->t.work = work;
+    k->t.done = done;
+    k->add = add;
+    k->role = role;
+    k->why = BUF_INIT(4096);
+    snprintf(k->dir, sizeof k->dir, "%s", master.config.server_state_dir);
+    /* A name that is too long stays so: it is refused with a sentence. */
+    snprintf(k->name, sizeof k->name, "%s", name);
+    if (!file_task_begin(c, &k->t))
+        end(k);
 }
 
 static void
@@ -94,7 +150,7 @@ cmd_token(struct client *c, int argc, char **argv)
     if (strcmp(verb, "list") == 0 && argc == 2) {
         token_list(c);
     } else if (strcmp(verb, "remove") == 0 && argc == 3) {
-        token_remove(c, argv[2]);
+        begin(c, argv[2], false, TOKENS_NONE);
     } else if (strcmp(verb, "add") == 0 && (argc == 3 || argc == 4)) {
         if (argc == 4 && strcmp(argv[3], "admin") == 0)
             role = TOKENS_ADMIN;
@@ -102,7 +158,7 @@ cmd_token(struct client *c, int argc, char **argv)
             command_bad_word(c, argv, argv[3]);
             return;
         }
-        token_add(c, argv[2], role);
+        begin(c, argv[2], true, role);
     } else if (argc > 1 && strcmp(verb, "add") != 0 &&
         strcmp(verb, "remove") != 0 && strcmp(verb, "list") != 0) {
         command_bad_word(c, argv, verb);

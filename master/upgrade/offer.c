@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "access/access.h"
 #include "base/master.h"
 #include "channel.h"
 #include "control/control.h"
@@ -173,6 +174,12 @@ offer_last(struct peer_link *l)
     uint64_t next;
 
     send_counters(l);
+    for (unsigned i = 0;; i++) {
+        buf_clear(&line);
+        if (!access_write_key(i, &line))
+            break;
+        peer_link_send(l, &line, -1);
+    }
     for (uint64_t id = 0; (next = control_next(id, &waits)) != 0; id = next)
         send_client(l, next);
 }

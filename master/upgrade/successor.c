@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "access/access.h"
 #include "base/master.h"
 #include "base/up.h"
 #include "channel.h"
@@ -291,6 +292,8 @@ record(struct fields *f, int passed)
     } else if (strcmp(f->word, "rest") == 0 && passed >= 0) {
         take_rest(passed);
         return;
+    } else if (strcmp(f->word, "key") == 0) {
+        access_read_key(f);
     } else if (strcmp(f->word, "end") == 0) {
         take_end(f);
     } else if (!shm_state_read_counters(master.shm, f)) {

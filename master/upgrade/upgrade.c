@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/files.h"
 #include "base/master.h"
 #include "base/up.h"
 #include "channel.h"
@@ -53,11 +54,13 @@ static struct {
     ev_timer          deadline;
     struct state_file file;
     uint64_t          began_ms, froze_ms;
-    unsigned          slot;  /* that moves */
-    bool              taken; /* the new program has its commands */
-    bool              went;  /* `go` was sent to its process */
-    bool              left;  /* its process has ended */
-    bool              ended; /* the link */
+    unsigned          slot;     /* that moves */
+    bool              taken;    /* the new program has its commands */
+    bool              went;     /* `go` was sent to its process */
+    bool              left;     /* its process has ended */
+    bool              ended;    /* the link */
+    bool              prepared; /* PREPARE: only the files are waited for */
+    ev_timer          files;
     unsigned          moved; /* slots */
     uint64_t          connections, closed;
     pid_t             heirs[CREF_SLOTS];    /* of the new program */
@@ -198,7 +201,10 @@ late_cb(struct ev_loop *loop, ev_timer *w, int events)
     }
     switch (up.phase) {
     case PREPARE:
-        give_up("the new program was not prepared within upgrade.patience");
+        give_up(up.prepared
+                ? "the disk of the configuration, credentials or deny list "
+                  "did not answer within upgrade.patience"
+                : "the new program was not prepared within upgrade.patience");
         break;
     case MOVE:
     case AGAIN:
@@ -334,6 +340,7 @@ prepare(void)
     int ends[2];
 
     up.phase = PREPARE;
+    up.prepared = false;
     up.connections = up.closed = 0;
     up.moved = up.slot = 0;
     up.taken = up.went = up.left = up.ended = false;
@@ -578,6 +585,38 @@ move(void)
     next_slot();
 }
 
+/* What operators have changed is in the files before the new program can
+ * change them. */
+static bool
+files_are_busy(void)
+{
+    return files_busy() || up_reloading();
+}
+
+static void
+files_cb(struct ev_loop *loop, ev_timer *w, int events)
+{
+    (void)events;
+    if (up.phase == PREPARE && up.prepared && files_are_busy())
+        return;
+    ev_timer_stop(loop, w);
+    if (up.phase == PREPARE && up.prepared)
+        move();
+}
+
+static void
+move_soon(void)
+{
+    up.prepared = true;
+    if (!files_are_busy() || has_moved()) {
+        move();
+        return;
+    }
+    ev_timer_stop(master.loop, &up.files);
+    ev_timer_init(&up.files, files_cb, 0.02, 0.02);
+    ev_timer_start(master.loop, &up.files);
+}
+
 /* --- the end -------------------------------------------------------------- */
 
 static void
@@ -616,7 +655,7 @@ record(struct fields *f, int passed)
     unsigned slot = (unsigned)fields_u64(f, "slot", CREF_SLOTS, CREF_SLOTS - 1);
 
     if (strcmp(f->word, "prepared") == 0 && up.phase == PREPARE) {
-        move();
+        move_soon();
     } else if (strcmp(f->word, "refused") == 0 && up.phase == PREPARE) {
         give_up("%s", fields_str(f, "why", 4096));
     } else if (strcmp(f->word, "heir") == 0 && up.phase == MOVE &&

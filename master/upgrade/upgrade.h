@@ -10,7 +10,8 @@
  *             records (-x upgrade) and accept the configuration (-t)
  *   PREPARE   it is started with one end of a link (peer_link.h), gets the
  *             listeners and the state of the segment, and makes its own
- *             segment. Meanwhile everything is served as always
+ *             segment. Meanwhile everything is served as always. Changes of
+ *             files that are under way are waited for
  *   MOVE      no worker accepts connections. For each slot the new program
  *             starts a process, the heir, to which this slot's process hands
  *             its connections over; then this process ends
@@ -46,7 +47,7 @@
  *   old: gone slot= died=                       new: moved slot= connections=
  *                                                    closed= ms=
  *   old: client ... (fd), pending ..., rest (fd),
- *        end                                    new: running
+ *        key ..., end                           new: running
  */
 #ifndef MASTER_UPGRADE_UPGRADE_H
 #define MASTER_UPGRADE_UPGRADE_H

@@ -38,8 +38,7 @@ struct kept {
 
 static struct kept candidate = {.fd = -1}, kept = {.fd = -1};
 static uint64_t    looked_ms, seen_stamp, refused_stamp;
-
-static void forget_checker(void);
+static uint64_t    round_n; /* grows when something comes into force */
 
 static bool
 wanted(const struct config *c)
@@ -202,24 +201,38 @@ check(struct kept *k, const struct config *c, struct buf *errors,
 }
 
 bool
-tls_keeper_check(const struct config *c, struct buf *errors, struct buf *notes)
+tls_keeper_load(
+    const struct config *c, struct tls_loaded *out, struct buf *errors)
 {
-    struct kept next = {.fd = -1};
+    *out = (struct tls_loaded){.fd = -1};
+    if (!wanted(c))
+        return true;
+    out->stamp = tls_bundle_stamp(c);
+    out->fd = tls_bundle_make(c, errors);
+    return out->fd >= 0;
+}
 
-    forget_checker();
-    if (wanted(c)) {
-        next.stamp = tls_bundle_stamp(c);
-        next.fd = tls_bundle_make(c, errors);
-        if (next.fd < 0)
-            return false;
-        if (!check(&next, c, errors, notes)) {
-            close(next.fd);
-            return false;
-        }
-    }
+static void
+set_candidate(const struct kept *next)
+{
     if (candidate.fd >= 0)
         close(candidate.fd);
-    candidate = next;
+    candidate = *next;
+}
+
+bool
+tls_keeper_check(const struct config *c, struct buf *errors, struct buf *notes)
+{
+    struct tls_loaded l;
+
+    if (!tls_keeper_load(c, &l, errors))
+        return false;
+    struct kept next = {.fd = l.fd, .stamp = l.stamp};
+    if (l.fd >= 0 && !check(&next, c, errors, notes)) {
+        close(next.fd);
+        return false;
+    }
+    set_candidate(&next);
     return true;
 }
 
@@ -267,6 +280,7 @@ tls_keeper_adopt(void)
     candidate = (struct kept){.fd = -1};
     refused_stamp = 0;
     seen_stamp = kept.stamp;
+    round_n++;
     memcpy(s->tls_files, kept.files, sizeof s->tls_files);
     s->tls_files_n = kept.n;
     s->tls_loaded_ms = kept.fd >= 0 ? clock_wall_ms() : 0;
@@ -277,16 +291,6 @@ int
 tls_keeper_bundle(void)
 {
     return kept.fd;
-}
-
-static void
-log_lines(enum log_level level, struct buf *text)
-{
-    for (const char *line = buf_cstr(text); *line != '\0';) {
-        size_t n = strcspn(line, "\n");
-        log_line(level, "%.*s", (int)n, line);
-        line += n + (line[n] == '\n');
-    }
 }
 
 /* --- changed files ------------------------------------------------------- */
@@ -313,18 +317,19 @@ static struct {
     bool        on;
     ev_io       io;
     pid_t       pid;
-    uint64_t    since_ms, stamp;
+    uint64_t    since_ms;
     struct kept next;
     struct buf  report;
+    /* Of a reload; NULL: files have changed. */
+    void (*judged)(bool good);
+    struct buf *errors, *notes;
 } checking;
-
-static uint64_t round_n; /* grows when a configuration comes into force */
 
 static void
 refuse_files(uint64_t stamp, struct buf *errors)
 {
     refused_stamp = stamp;
-    log_lines(LOG_LEVEL_ERROR, errors);
+    log_lines(LOG_LEVEL_ERROR, "", buf_cstr(errors));
     log_error("TLS: changed certificate files are not used, because of "
               "the errors above; the former ones stay in force");
 }
@@ -333,22 +338,30 @@ static void
 checked(void)
 {
     struct buf errors = BUF_INIT(REPORT_MAX), notes = BUF_INIT(REPORT_MAX);
+    void (*judged)(bool) = checking.judged;
 
     ev_io_stop(master.loop, &checking.io);
     end_checker(checking.io.fd, checking.pid);
     checking.on = false;
-    if (take_report(&checking.next, &checking.report, &errors, &notes)) {
-        candidate = checking.next;
+    bool good = take_report(&checking.next, &checking.report,
+        judged != NULL ? checking.errors : &errors,
+        judged != NULL ? checking.notes : &notes);
+    if (good)
+        set_candidate(&checking.next);
+    else
+        close(checking.next.fd);
+    buf_free(&checking.report);
+    if (judged != NULL) {
+        judged(good);
+    } else if (good) {
         tls_keeper_adopt();
         supervise_notify_all(CHANNEL_tls);
         up_certificates();
-        log_lines(LOG_LEVEL_WARN, &notes);
+        log_lines(LOG_LEVEL_WARN, "", buf_cstr(&notes));
         log_info("TLS: changed certificate files are in force");
     } else {
-        close(checking.next.fd);
-        refuse_files(checking.stamp, &errors);
+        refuse_files(checking.next.stamp, &errors);
     }
-    buf_free(&checking.report);
     buf_free(&errors);
     buf_free(&notes);
 }
@@ -380,26 +393,50 @@ forget_checker(void)
     checking.on = false;
 }
 
+/* The check is under way; false with a line in errors. */
+static bool
+check_soon(const struct config *c, int fd, uint64_t stamp, struct buf *errors)
+{
+    checking.next = (struct kept){.fd = fd, .stamp = stamp};
+    int from = start_checker(&checking.next, c, &checking.pid, errors);
+    if (from < 0) {
+        close(fd);
+        return false;
+    }
+    checking.on = true;
+    checking.judged = NULL;
+    checking.since_ms = clock_mono_ms();
+    checking.report = BUF_INIT(REPORT_MAX);
+    ev_io_init(&checking.io, report_cb, from, EV_READ);
+    ev_io_start(master.loop, &checking.io);
+    return true;
+}
+
 static void
 check_changed(int fd, uint64_t stamp)
 {
     struct buf errors = BUF_INIT(REPORT_MAX);
 
-    checking.next = (struct kept){.fd = fd, .stamp = stamp};
-    int from =
-        start_checker(&checking.next, &master.config, &checking.pid, &errors);
-    if (from < 0) {
-        close(fd);
-        log_lines(LOG_LEVEL_ERROR, &errors);
-    } else {
-        checking.on = true;
-        checking.stamp = stamp;
-        checking.since_ms = clock_mono_ms();
-        checking.report = BUF_INIT(REPORT_MAX);
-        ev_io_init(&checking.io, report_cb, from, EV_READ);
-        ev_io_start(master.loop, &checking.io);
-    }
+    if (!check_soon(&master.config, fd, stamp, &errors))
+        log_lines(LOG_LEVEL_ERROR, "", buf_cstr(&errors));
     buf_free(&errors);
+}
+
+void
+tls_keeper_judge(const struct config *c, const struct tls_loaded *l,
+    struct buf *errors, struct buf *notes, void (*judged)(bool good))
+{
+    forget_checker();
+    if (l->fd < 0) {
+        set_candidate(&(struct kept){.fd = -1});
+        judged(true);
+    } else if (check_soon(c, l->fd, l->stamp, errors)) {
+        checking.judged = judged;
+        checking.errors = errors;
+        checking.notes = notes;
+    } else {
+        judged(false);
+    }
 }
 
 /* A file that has changed since the last look, too, may be half written. */

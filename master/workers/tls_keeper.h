@@ -20,6 +20,19 @@
  * until tls_keeper_adopt(). */
 bool tls_keeper_check(
     const struct config *c, struct buf *errors, struct buf *notes);
+
+/* The same in two steps, beside the loop. */
+struct tls_loaded {
+    int      fd; /* of the bundle; -1: there is no TLS */
+    uint64_t stamp;
+};
+/* Reads the files, in any thread. False with lines in errors. */
+bool tls_keeper_load(
+    const struct config *c, struct tls_loaded *out, struct buf *errors);
+/* On the loop: judged() is called once, then or later; until then *c, errors
+ * and notes stay. The descriptor is the callee's. */
+void tls_keeper_judge(const struct config *c, const struct tls_loaded *l,
+    struct buf *errors, struct buf *notes, void (*judged)(bool good));
 /* The candidate is in force: its table goes into shared memory, the ticket
  * keys follow the configuration. */
 void tls_keeper_adopt(void);
