@@ -138,7 +138,7 @@ def test_what_needs_a_restart_is_reported_and_stays():
     assert r.returncode == 0, r
     for knob in ("server.workers = 3", "server.max_connections = 7"):
         assert re.search(r"%s: .*restart" % knob, r.stdout), r.stdout
-        assert knob in g.log()
+        poll(lambda: knob in g.log())
     assert len(g.workers()) == 2
     assert setting(g, "server", "workers")["value"] == 2
     poll(lambda: c.boot()["interval"] == 7)     # the rest is in force
