@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "access/auth.h"
-#include "access/certificate.h"
 #include "session/accept.h"
 #include "session/calls.h"
 #include "session/outcomes.h"
@@ -74,7 +73,6 @@ up_gone(struct conn *c)
 {
     ensure(c->state == CONN_CLOSING);
     STAT_DEC(self.st, closing);
-    certificate_gone(c);
     guard_leave(c);
 }
 

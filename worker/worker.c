@@ -14,6 +14,7 @@
 #include "session/accept.h"
 #include "session/transactions.h"
 #include "access/auth.h"
+#include "access/certificate.h"
 #include "session/outcomes.h"
 #include "session/former.h"
 #include "session/models.h"
@@ -262,6 +263,7 @@ worker_main(const struct worker_boot *boot)
     if (capacity > CREF_INDEXES)
         capacity = CREF_INDEXES;
     conn_init((uint32_t)capacity);
+    certificate_open((uint32_t)capacity);
     ws_pool_keep(POOLED_LEASES);
     if (boot->tls_bundle >= 0 &&
         !tls_queue_open((uint32_t)capacity, boot->tls_bundle, &why))

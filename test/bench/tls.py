@@ -65,12 +65,12 @@ def gateway(ca, connections, kinds=("ecdsa", "rsa"), **knobs):
 class Sim:
     """ocppsim with its summary as JSON."""
 
-    def __init__(self, url, n, *words, pin=None, nice=0):
+    def __init__(self, url, n, *words, pin=None, nice=0, boot=False):
         pin = ["taskset", "-c", pin] if pin else []
         self.process = subprocess.Popen(
             bench.preferred(nice) + pin + [f"{bench.BUILD}/ocppsim", "-u", url, "-n", str(n), "-P",
-                          str(max(1, math.ceil(n / PER_PROCESS))), "--no-boot", "-q",
-                          "--json", *[str(w) for w in words]],
+                          str(max(1, math.ceil(n / PER_PROCESS))), "-q", "--json",
+                          *([] if boot else ["--no-boot"]), *[str(w) for w in words]],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def end(self):
@@ -126,7 +126,7 @@ def quiet_memory(server, pids, url, n, counted, *words):
     empty = bench.pss_bytes(pids)
     with running(url, n, "-r", 3000, "-m", "StatusNotification", "--messages", 10,
                  "--keep", "--duration", "300s", "--rate", max(1000, n // 4),
-                 "--connect-timeout", "60s", *words):
+                 "--connect-timeout", "60s", *words, boot=True):
         bench.wait_for(lambda: calls(counted, "StatusNotification") >= 10 * n,
                        f"ten messages of each of {n}", 240)
         full = settled(pids)
@@ -206,10 +206,9 @@ def memory(row):
         for kind in ("plain", "TLS", "TLS and client certificate"):
             knobs = dict(tls__client="required", tls__client_ca=ca.dir + "/ca.pem",
                          tls__client_name="serial") if "client" in kind else {}
-            words = ["--tls-certificate", ca.dir + "/CP1.pem",
-                     "--tls-key", ca.dir + "/CP1.key"] if "client" in kind else []
-            # One serial number for all: it is compared at the boot, and there
-            # is none.
+            # One certificate for all: each boots with the serial number in it.
+            words = ["--tls-certificate", ca.dir + "/CP1.pem", "--tls-key",
+                     ca.dir + "/CP1.key", "--serial", "CP1"] if "client" in kind else []
             with gateway(None if kind == "plain" else ca, n, **knobs) as g:
                 url = f"ws://127.0.0.1:{g.port}/ocpp" if kind == "plain" else \
                     f"wss://127.0.0.1:{g.tls_port}/ocpp"

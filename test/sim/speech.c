@@ -30,10 +30,13 @@ speech_transaction(const struct point *p)
 enum message
 speech_boot(struct point *p, struct message_text *t)
 {
+    const char *serial =
+        fleet.o->serial != NULL ? fleet.o->serial : point_identity(p);
+
     if (is_16(p))
-        message_boot(t, point_identity(p));
+        message_boot(t, serial);
     else
-        message2_boot(t, point_identity(p));
+        message2_boot(t, serial);
     return MESSAGE_BOOT;
 }
 

@@ -2,25 +2,21 @@
 #include "access/certificate.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "access/profile_log.h"
 #include "base/self.h"
 #include "clock.h"
+#include "ensure.h"
 #include "net/tls_queue.h"
 
-#define BUCKETS 1024
-
-/* The name in a certificate, kept until the BootNotification; in chains by the
- * index of the connection. */
-struct awaited {
-    struct awaited *next;
-    cref            self;
-    char            cn[];
-};
-
-static struct awaited *chains[BUCKETS];
+/* By connection: the digest of its certificate's name until the
+ * BootNotification. Not a block of the heap for each: a block that is made
+ * among the short-lived ones of a handshake keeps the page that they have left
+ * (800 bytes for each connection). */
+#define DIGEST TLS_NAME_DIGEST
+static uint8_t (*awaited)[DIGEST];
 
 /* The security profile and certificate of a connection, from its own TLS or
    from a proxy. */
@@ -115,21 +111,6 @@ certificate_proves(const struct conn *c)
         self.conf.tls_client_name != CONF_tls_client_name_serial;
 }
 
-static void
-await_boot(struct conn *c, const char *cn)
-{
-    size_t           n = strlen(cn) + 1;
-    struct awaited  *a = malloc(sizeof *a + n);
-    struct awaited **at = &chains[conn_index(c) % BUCKETS];
-
-    if (a == NULL)
-        return; /* certificate_booted() then finds no name, and refuses */
-    a->self = c->self;
-    memcpy(a->cn, cn, n);
-    a->next = *at;
-    *at = a;
-}
-
 void
 certificate_opened(struct conn *c)
 {
@@ -155,7 +136,7 @@ certificate_opened(struct conn *c)
         self.conf.tls_client_name == CONF_tls_client_name_serial;
     c->access.expires = end != 0;
     if (c->access.awaits_boot)
-        await_boot(c, s.cn);
+        tls_name_digest(s.cn, strlen(s.cn), awaited[conn_index(c)]);
 }
 
 void
@@ -190,55 +171,51 @@ certificate_put(struct writer *w, const struct conn *c)
 
 /* --- tls.client_name = serial -------------------------------------------- */
 
-static struct awaited **
-find(const struct conn *c)
-{
-    struct awaited **at = &chains[conn_index(c) % BUCKETS];
-
-    while (*at != NULL && (*at)->self != c->self)
-        at = &(*at)->next;
-    return at;
-}
-
 void
-certificate_gone(struct conn *c)
+certificate_open(uint32_t capacity)
 {
-    if (!c->access.awaits_boot)
-        return;
-    struct awaited **at = find(c), *a = *at;
-    if (a != NULL) {
-        *at = a->next;
-        free(a);
-    }
-    c->access.awaits_boot = false;
+    /* Reserved, not used: pages come with the connections. */
+    awaited = mmap(NULL, capacity * sizeof *awaited, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    ensure(awaited != MAP_FAILED);
 }
 
 void
 certificate_write(const struct conn *c, struct buf *out)
 {
-    if (!c->access.awaits_boot)
-        return;
-    const struct awaited *a = *find(c);
-    fields_put_str(out, "boot_cn", a != NULL ? a->cn : "");
+    if (c->access.awaits_boot)
+        fields_put_bytes(out, "boot_name", awaited[conn_index(c)], DIGEST);
 }
 
 bool
 certificate_read(struct conn *c, struct fields *f)
 {
-    if (c->state != CONN_OPEN || fields_find(f, "boot_cn") == NULL)
+    const struct field *name = fields_find(f, "boot_name");
+
+    if (c->state != CONN_OPEN || name == NULL)
         return true;
+    if (name->len != DIGEST)
+        return false;
     c->access.awaits_boot = true;
-    await_boot(c, fields_str(f, "boot_cn", TLS_NAME_MAX - 1));
+    memcpy(awaited[conn_index(c)], name->value, DIGEST);
     return true;
 }
 
-/* True if the member of that object is this text. */
+/* True if that member of the object holds the name that is awaited. */
 static bool
-has(const struct json *j, uint32_t object, const char *member, const char *text)
+has(const struct json *j, uint32_t object, const char *member,
+    const uint8_t *expected)
 {
+    char     text[TLS_NAME_MAX];
+    uint8_t  digest[DIGEST];
+    bool     full;
     uint32_t v = json_member(j, object, member, strlen(member));
 
-    return v != 0 && json_equals(j, v, text, strlen(text));
+    if (v == 0 || j->tok[v].type != JSON_STRING)
+        return false;
+    size_t n = json_string(j, v, text, sizeof text, &full);
+    tls_name_digest(text, n, digest);
+    return full && memcmp(digest, expected, DIGEST) == 0;
 }
 
 bool
@@ -246,18 +223,14 @@ certificate_booted(struct conn *c, const struct json *boot, uint32_t payload)
 {
     if (!c->access.awaits_boot)
         return true;
-    struct awaited *a = *find(c);
-    bool            good = false;
-
-    if (a != NULL) {
-        uint32_t station = json_member(
-            boot, payload, "chargingStation", strlen("chargingStation"));
-        good = has(boot, payload, "chargePointSerialNumber", a->cn) ||
-            has(boot, payload, "chargeBoxSerialNumber", a->cn) ||
-            (station != 0 && has(boot, station, "serialNumber", a->cn));
-    }
+    const uint8_t *expected = awaited[conn_index(c)];
+    uint32_t       station = json_member(
+              boot, payload, "chargingStation", strlen("chargingStation"));
+    bool good = has(boot, payload, "chargePointSerialNumber", expected) ||
+        has(boot, payload, "chargeBoxSerialNumber", expected) ||
+        (station != 0 && has(boot, station, "serialNumber", expected));
     if (good)
-        certificate_gone(c);
+        c->access.awaits_boot = false;
     return good;
 }
 

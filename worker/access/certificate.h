@@ -18,6 +18,9 @@
 #include "ocpp/json.h"
 #include "writer.h"
 
+/* capacity: that of conn_init(). */
+void certificate_open(uint32_t capacity);
+
 /* Called in the HTTP handshake. Returns REFUSE_REASONS if profile and names are
    right. */
 enum refuse_reason certificate_check(
@@ -34,11 +37,8 @@ void certificate_put(struct writer *w, const struct conn *c);
  * number in the certificate, or if there is nothing to compare. */
 bool certificate_booted(
     struct conn *c, const struct json *boot, uint32_t payload);
-/* Called before the connection becomes DEAD. */
-void certificate_gone(struct conn *c);
-
-/* The name that the BootNotification is compared with, in a connection's
- * record (moving.h). */
+/* The digest of the name that the BootNotification is compared with, in a
+ * connection's record (moving.h). */
 void certificate_write(const struct conn *c, struct buf *out);
 bool certificate_read(struct conn *c, struct fields *f);
 

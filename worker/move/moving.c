@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "access/certificate.h"
 #include "access/guard.h"
 #include "base/self.h"
 #include "fleet/claims.h"
@@ -158,7 +157,6 @@ moving_forget(struct conn *c)
     } else {
         STAT_DEC(self.st, closing);
     }
-    certificate_gone(c);
     guard_leave(c);
     conn_forget(c);
 }

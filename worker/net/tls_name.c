@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 #include <openssl/bn.h>
+#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
 /* Copies a name if it fits and has no control character. */
@@ -118,4 +119,13 @@ tls_name_in_list(const char *list, const char *name)
         list += len;
     }
     return false;
+}
+
+void
+tls_name_digest(const char *text, size_t n, uint8_t out[TLS_NAME_DIGEST])
+{
+    uint8_t all[SHA256_DIGEST_LENGTH];
+
+    SHA256((const unsigned char *)text, n, all);
+    memcpy(out, all, TLS_NAME_DIGEST);
 }

@@ -17,6 +17,7 @@
 #define TLS_NAME_MAX 65
 #define TLS_SERIAL_MAX 43 /* 20 bytes in hexadecimal, with its NUL */
 #define TLS_NAMES_MAX 256 /* subject alternative names, each ended by NUL */
+#define TLS_NAME_DIGEST 16
 
 struct tls_name {
     char cn[TLS_NAME_MAX];
@@ -37,6 +38,9 @@ bool tls_name_has_san(const struct tls_name *name, const char *text, size_t n);
 /* True if the name is in the list, whose items are separated by commas. An
  * empty list holds every name. */
 bool tls_name_in_list(const char *list, const char *name);
+
+/* The first bytes of the SHA-256 of a name that is compared later. */
+void tls_name_digest(const char *text, size_t n, uint8_t out[TLS_NAME_DIGEST]);
 
 /* Seconds since 1970 of a time in a certificate; INT64_MAX if it is
    malformed. */
