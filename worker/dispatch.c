@@ -1,4 +1,5 @@
-/* dispatch: what comes up (up.h) goes to the file that handles it. */
+/* dispatch: defines the up-calls of up.h, and passes each to the file that
+   handles it. */
 #include "base/up.h"
 
 #include <errno.h>
@@ -163,7 +164,8 @@ void
 up_question_closed(const char *token, enum question_closed how,
     const char *payload, size_t len)
 {
-    /* The successor closes it again. */
+    /* If the slot is being handed over, the successor closes the question
+       again. */
     if (!self.frozen)
         asking_closed(token, how, payload, len);
 }
@@ -190,8 +192,8 @@ up_replaced(struct conn *c)
 void
 up_orphaned(void)
 {
-    /* No successor will be started. The connections are closed in order, and
-     * what was acknowledged is durable before this process ends. */
+    /* No successor will be started, so all connections are closed properly. All
+     * acknowledged events are durable before this process ends. */
     log_error("the master is gone; closing all connections");
     drain_begin(self.conf.server_drain_time);
 }

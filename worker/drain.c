@@ -1,4 +1,4 @@
-/* drain: letting all connections go, evenly over a time. See drain.h. */
+/* drain: closes all connections, evenly over a time. See drain.h. */
 #include "drain.h"
 
 #include "session/accept.h"
@@ -7,7 +7,7 @@
 #include "base/self.h"
 #include "session/session.h"
 
-static uint32_t ends_ms; /* self.now_ms when the last one goes */
+static uint32_t ends_ms; /* self.now_ms when the last connection is closed */
 static uint32_t cursor;
 
 void
@@ -32,7 +32,7 @@ drain_tick(void)
 {
     uint64_t left = stat_get(&self.st->connections);
     int32_t  time = (int32_t)(ends_ms - self.now_ms);
-    /* As many as keep the pace, at one tick in 50 ms. */
+    /* The number of connections to close in this tick, at one tick in 50 ms. */
     uint64_t quota = time <= 50 ? left : left * 50 / (uint32_t)time + 1;
 
     for (uint32_t looked = 0; quota > 0 && looked < conn_high(); looked++) {

@@ -1,5 +1,5 @@
 /*
- * drain: letting all connections go, evenly over a time, with 1001.
+ * drain: closes all connections with 1001, evenly over a time.
  */
 #ifndef WORKER_DRAIN_H
 #define WORKER_DRAIN_H
@@ -7,10 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* No new connections; those there are closed over `ms`. Again with a
- * shorter time hurries. */
+/* Stops accepting, and closes all connections within `ms`. A second call with a
+ * shorter time closes them faster. */
 void drain_begin(uint64_t ms);
-/* Each tick of the sweep. True when nothing is left and the worker may go. */
+/* Called in each tick of the sweep. True when no connection is left and the
+   worker may end. */
 bool drain_tick(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* sweep: everything that time does to connections. See sweep.h. */
+/* sweep: the periodic work on connections. See sweep.h. */
 #include "sweep.h"
 
 #include <malloc.h>
@@ -34,22 +34,22 @@
 #include "fleet/transaction_ids.h"
 
 #define RECOVERED_KEPT_S 60
-#define TRIM_ABOVE ((size_t)256 << 10) /* free bytes */
+#define TRIM_ABOVE ((size_t)256 << 10) /* bytes of free heap */
 #define TRIM_BURST 256                 /* messages and clients in a second */
 #define TRIM_QUIET_S 3                 /* seconds without a burst ... */
 #define TRIM_LATEST_S 30               /* ... or so many with one */
 
-/* A walk over the slab that takes `period` for a round, however irregular
- * the ticks: it owes a share of the slab for each millisecond. */
+/* A walk over the slab that takes `period` for a round even if ticks are
+ * irregular: for each millisecond it owes a share of the slab. */
 struct walk {
     uint32_t cursor;
     uint64_t owed; /* connections times milliseconds */
 };
 
 static struct walk deadlines, pings;
-static ev_io       timer; /* of a timerfd, see sweep_start() */
+static ev_io       timer; /* watches a timerfd, see sweep_start() */
 static uint32_t    last_ms, second_ms, seconds;
-static uint64_t    output_bytes; /* found in this round */
+static uint64_t    output_bytes; /* sums of this round */
 
 static uint32_t
 due(struct walk *w, uint32_t elapsed_ms, uint64_t period_ms)
@@ -61,9 +61,9 @@ due(struct walk *w, uint32_t elapsed_ms, uint64_t period_ms)
     return n < conn_high() ? (uint32_t)n : conn_high();
 }
 
-/* The walk of the pings takes longer when the table grows while it is under
- * way. So it is a little faster than the interval, and the deadlines' walk,
- * which sees each connection every second, keeps the interval as the bound. */
+/* The walk of the pings takes longer if the table grows meanwhile. So it is a
+ * little faster than the interval, and the deadlines' walk, which visits each
+ * connection every second, enforces the interval as the upper bound. */
 #define PING_MARGIN_MS 2000
 
 static uint64_t
@@ -84,7 +84,7 @@ ping(struct conn *c)
         STAT_INC(self.st, pings_skipped);
 }
 
-/* Since the last ping, or since it is open. */
+/* Milliseconds since the last ping, or since it became OPEN. */
 static uint32_t
 unpinged_ms(const struct conn *c)
 {
@@ -161,9 +161,9 @@ check(struct conn *c)
     }
 }
 
-/* Once a burst is over, the free memory that it left in the heap is given back
- * to the system. That takes a walk over the heap, so it waits while messages
- * and clients keep coming, and is left while nothing has happened. */
+/* After a burst the free memory in the heap is given back to the system. That
+ * requires a walk over the heap, so it waits while many messages or clients
+ * come, and is not done if there was no burst. */
 static void
 trim(void)
 {
@@ -188,8 +188,8 @@ trim(void)
         under_way = !heap_trim_step();
 }
 
-/* The gauges decide whether a connection is admitted. A value that cannot be
- * right was written by a stray store: they are counted anew. */
+/* The gauges decide whether a connection is admitted. If a stray store has
+ * written an impossible value, they are counted again. */
 static void
 check_gauges(void)
 {
@@ -206,7 +206,7 @@ check_gauges(void)
     STAT_SET(self.st, closing, n[CONN_CLOSING]);
 }
 
-/* The threads that do what may wait. */
+/* Counts helper threads that are late. */
 static void
 watch_helpers(void)
 {
@@ -269,7 +269,7 @@ tick(void)
         if (pings.cursor >= conn_high())
             pings.cursor = 0;
         struct conn *c = conn_at(pings.cursor++);
-        /* The other walk may just have been here. */
+        /* The other walk may just have pinged it. */
         if (c->state == CONN_OPEN && unpinged_ms(c) >= ping_period() / 2)
             ping(c);
     }
@@ -285,14 +285,14 @@ static void
 timer_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
     (void)loop, (void)revents;
-    uint64_t expirations; /* of no use: the clock is read */
+    uint64_t expirations; /* not used, because the clock is read */
 
     if (read(w->fd, &expirations, sizeof expirations) > 0)
         tick();
 }
 
-/* A timer of libev would be the time limit of each epoll_wait(2), and the
- * kernel would set its clock anew for every message. */
+/* With a timer of libev, each epoll_wait(2) would have a timeout, and the
+ * kernel would have to set a timer for every message. */
 void
 sweep_start(void)
 {

@@ -1,18 +1,19 @@
 /*
- * sweep: everything that time does to connections.
+ * sweep: the periodic work on connections: deadlines and pings.
  *
- * There are no timers per connection. A tick each SWEEP_TICK_MS walks a slice
- * of the slab: the deadlines' walk comes around once a second, the pings'
- * walk a little faster than websocket.ping_interval. So pings leave evenly by
- * construction and no tick costs more than another. The deadlines' walk keeps
- * the interval as the upper bound of each connection.
+ * There are no timers per connection. Each tick of SWEEP_TICK_MS visits a slice
+ * of the slab: the walk of the deadlines takes a second for a round, the walk
+ * of the pings a little less than websocket.ping_interval. So pings are evenly
+ * spread, and all ticks cost about the same. The walk of the deadlines also
+ * sends pings that are due, so that the interval is an upper bound for each
+ * connection.
  */
 #ifndef WORKER_SWEEP_H
 #define WORKER_SWEEP_H
 
 #define SWEEP_TICK_MS 50
 
-/* Once, when the connections can be used. */
+/* Called once, when connections can be served. */
 void sweep_start(void);
 
 #endif

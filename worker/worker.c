@@ -1,4 +1,4 @@
-/* worker: one process that owns a slice of the connections. See worker.h. */
+/* worker: one process that serves a part of the connections. See worker.h. */
 #include "worker.h"
 
 #include <errno.h>
@@ -42,16 +42,17 @@
 #include "sweep.h"
 #include "user.h"
 
-/* Idle WebSocket contexts kept, 11 KB each: enough for what is in flight at
- * one time in a busy worker. */
+/* Idle leases (ws.h) that are kept, 11 KB each: enough for the messages in
+ * flight in a busy worker. */
 #define POOLED_LEASES 64
 
-/* Room in the slab for connections that are on their way in or out while as
- * many as max_connections are open; more if limits.handshakes is more. It is
- * address space, and costs nothing until it is used. */
+/* Places in the slab beside max_connections, for connections that are being
+ * opened or closed; more if limits.handshakes is higher. They are only address
+ * space until they are used. */
 #define ROOM 20000
 
-#define LINGER_MS 2000 /* for Redis, after the last connection */
+/* Ms that Redis has, after the last connection was closed. */
+#define LINGER_MS 2000
 
 static void
 turn_cb(struct ev_loop *loop, ev_check *w, int revents)
@@ -138,12 +139,12 @@ bury_former(enum close_reason reason)
         uint64_t               generation = e->generation;
         if (owner == 0 || cref_slot(owner) != self.slot)
             continue;
-        /* The generation is not the owner's: the entry is being claimed at
-         * this moment, and the worker that claims it publishes the end. */
+        /* The generation does not belong to the owner word: the entry is being
+         * claimed at this moment, and the claiming worker publishes the end. */
         if (owner != cref_make(self.slot, cref_index(owner), generation))
             continue;
         if (conn_find(owner) != NULL)
-            continue; /* it was inherited */
+            continue; /* the connection was inherited */
         session_bury(e, generation, reason);
         size_t      len;
         const char *name = registry_name(self.registry, i, &len);
@@ -157,8 +158,8 @@ bury_former(enum close_reason reason)
         log_info("%u sessions ended with the former process of this slot", n);
 }
 
-/* Before the end, sends what waits for Redis, if Redis is there and takes it.
- * The rest is in the journal, for the successor. */
+/* Before the process ends, sends waiting events to Redis, if Redis accepts
+ * them. The others are in the journal, for the successor. */
 static void
 linger(void)
 {
@@ -181,14 +182,14 @@ accept_all(void)
     accept_open(booted->listeners, booted->n_listeners);
 }
 
-/* No more connections come from the former process. */
+/* Called when the last connection of the former process has come. */
 static void
 all_here(bool whole)
 {
     conn_inherited();
     bury_former(CLOSE_not_moved);
-    /* In the segment of another program the registry does not have the sessions
-     * that did not come. */
+    /* In the segment of another program, the registry has no entries of
+     * sessions that did not arrive. */
     if (!whole && !self.mem->served)
         journal_read_back(JOURNAL_RECOVER_MAX, recover_session, NULL);
     self.mem->served = 1;
@@ -196,7 +197,8 @@ all_here(bool whole)
     master_link_hold(false);
 }
 
-/* The slot's lines are there if it returns. */
+/* Waits for the slot. If it returns, the lines that belong to the slot have
+   arrived. */
 static void
 wait_for_slot(int fd)
 {
@@ -235,8 +237,8 @@ worker_main(const struct worker_boot *boot)
     ensure_words(self.mem->words, sizeof self.mem->words);
     prctl(PR_SET_NAME, name, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);
-    /* The master decides when to stop; a ^C at a terminal
-     * reaches all processes. */
+    /* The master decides when to stop, but ^C at a terminal signals all
+     * processes. */
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
@@ -282,8 +284,9 @@ worker_main(const struct worker_boot *boot)
         .unfinished = unfinished,
         .neighbour_line = inherits ? NULL : neighbour_line,
         .recover_max = JOURNAL_RECOVER_MAX};
-    /* At the first start of the daemon an unusable journal is an error of its
-     * installation. Later it may be a disk that comes back: trying again. */
+    /* At the first start of the daemon an unusable journal is an error of the
+     * installation. Later the disk may come back, so the master starts the
+     * worker again. */
     if (!journal_open(&env, &why))
         leave(self.mem->incarnation > 1 ? WORKER_EXIT_TRY_AGAIN
                                         : WORKER_EXIT_STAY_DOWN,
@@ -317,7 +320,8 @@ worker_main(const struct worker_boot *boot)
     log_info("ready");
     ev_run(self.loop, 0);
 
-    /* Drained. What waits for the master or Redis is sent before the end. */
+    /* Drained. Data that waits for the master or Redis is sent before the
+       end. */
     outcomes_retry();
     linger();
     journal_close();
@@ -327,7 +331,7 @@ worker_main(const struct worker_boot *boot)
     exit(WORKER_EXIT_DONE);
 }
 
-/* Lines of text, each with a letter in front. */
+/* Appends lines, each with a letter in front. */
 static void
 put_lines(struct buf *out, char letter, struct buf *text)
 {

@@ -1,8 +1,8 @@
 /*
- * worker: one process that owns a slice of the connections.
+ * worker: one process that serves a part of the connections.
  *
- * This header is all that master/ sees of worker/. The master forks; the
- * child calls worker_main() and never returns from it.
+ * master/ includes only this header of worker/. The master forks; the child
+ * calls worker_main() and never returns from it.
  */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
@@ -11,8 +11,8 @@
 #include "shm.h"
 
 /* Exit codes of a worker, for the master. */
-#define WORKER_EXIT_DONE 0       /* drained, or the master is gone */
-#define WORKER_EXIT_TRY_AGAIN 75 /* respawn, after the usual pause */
+#define WORKER_EXIT_DONE 0       /* drained, or the master has ended */
+#define WORKER_EXIT_TRY_AGAIN 75 /* start again, after the usual pause */
 #define WORKER_EXIT_STAY_DOWN                                                  \
     77 /* do not respawn: the slot cannot work                                 \
           (journal directory unusable, user                                    \
@@ -21,12 +21,12 @@
 struct worker_boot {
     struct shm            *shm;
     unsigned               slot;
-    int                    channel;   /* this worker's end */
-    const struct listener *listeners; /* of this slot */
+    int                    channel;   /* this worker's end of the channel */
+    const struct listener *listeners; /* listening sockets of this slot */
     unsigned               n_listeners;
     int                    tls_bundle; /* tls_bundle.h; -1 without TLS */
-    int inherit; /* whence it takes over the slot; -1: it is the first one,
-                    or its predecessor died */
+    int inherit; /* the pair from which it takes over the slot; -1: it is the
+                    first process, or its predecessor died */
     bool held;   /* accept nothing before CHANNEL_freeze with arg 0 */
 };
 
@@ -43,8 +43,8 @@ struct buf;
  * which ends afterwards. */
 void worker_check_tls(const struct config *c, int bundle, struct buf *out);
 
-/* The library of functions as it is loaded into Redis, with the configured
- * prefix and number of shards: `ocppd -x redis`. */
+/* Writes the library of functions as it is loaded into Redis, with the
+ * configured prefix and number of shards, for `ocppd -x redis`. */
 void worker_put_library(const struct config *c, struct buf *out);
 
 #endif

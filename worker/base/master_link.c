@@ -32,7 +32,7 @@ try_send(enum channel_type type, uint64_t id, cref conn, uint64_t arg,
     return channel_send(fd, &m, body, len);
 }
 
-/* For what must arrive: in order, behind what waits already. */
+/* Sends a datagram that must arrive: in order, behind those that wait. */
 static void
 send_surely(enum channel_type type, uint64_t id, uint64_t arg, const char *body,
     size_t len)

@@ -1,8 +1,8 @@
 /*
  * master_link: the worker's end of its channel to the master (channel.h).
  *
- * Datagrams of the master are handed up. Outcomes for the master wait here
- * while it does not read; hints and copies are dropped then.
+ * Datagrams of the master go to up_datagram(). While the master does not read,
+ * outcomes for it wait here, and hints and copies are dropped.
  */
 #ifndef WORKER_BASE_MASTER_LINK_H
 #define WORKER_BASE_MASTER_LINK_H
@@ -14,7 +14,8 @@
 #include "cref.h"
 
 void master_link_open(int fd);
-/* While this worker inherits a slot, the datagrams for it wait. */
+/* While `hold` is true, the master's datagrams wait: this worker is inheriting
+   a slot. */
 void master_link_hold(bool hold);
 void master_link_ready(void);
 /* The steps of a hand-over, see channel.def. */
@@ -22,7 +23,8 @@ void master_link_frozen(void);
 void master_link_kept(bool successor_ended, const char *why);
 void master_link_inherited(uint64_t taken, uint64_t failed);
 void master_link_given(uint64_t given, uint64_t left);
-/* The connection of a call has moved: the master looks it up anew. */
+/* Reports that the connection of a call has moved, so that the master looks it
+   up again. */
 void master_link_moved(uint64_t request);
 void master_link_takeover(cref former, uint32_t entry, uint64_t generation);
 void master_link_done(
@@ -34,7 +36,7 @@ bool master_link_tapped(uint64_t tap, const char *body, size_t len);
 void master_link_key(unsigned what, const char *body, size_t len);
 /* Tries again to send what waits. */
 void master_link_tick(void);
-/* The same at the end of the process: waits for ms at most. */
+/* The same at the end of the process: waits for at most ms. */
 void master_link_flush(uint64_t ms);
 
 #endif

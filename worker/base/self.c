@@ -1,4 +1,4 @@
-/* self: what this worker process is. See self.h. */
+/* self: the global state of this worker process. See self.h. */
 #include "base/self.h"
 
 #include "clock.h"

@@ -1,8 +1,9 @@
 /*
- * self: what this worker process is: its loop, its shared memory, its time.
+ * self: the global state of this worker process: its loop, its shared memory,
+ * its configuration, its time.
  *
- * One global, set by self_begin() before anything else runs. Time is read
- * once per turn of the loop; to measure within a turn, use clock.h.
+ * self_begin() sets it before any other function runs. The time is read once
+ * per turn of the loop; clock.h measures within a turn.
  */
 #ifndef WORKER_BASE_SELF_H
 #define WORKER_BASE_SELF_H
@@ -20,17 +21,17 @@ struct self {
     struct stats      *st;  /* mem->stats */
     struct registry   *registry;
     unsigned           slot;
-    struct config      conf; /* this worker's copy, whole */
+    struct config      conf; /* this worker's copy of the configuration */
     uint64_t           conf_version;
     bool               draining;
-    bool               held; /* no identity is claimed: the daemon's upgrade
-                                is under way */
-    bool frozen;             /* the slot is being handed over: nothing is
-                                read, and nothing begins (handover.h) */
+    bool               held; /* no identity may be claimed: an upgrade of the
+                                daemon is under way */
+    bool frozen;             /* the slot is being handed over: no connection is
+                                read, and nothing new begins (handover.h) */
 
-    uint64_t began_us; /* self_begin(), monotonic */
+    uint64_t began_us; /* time of self_begin(), monotonic */
     uint64_t now_us;   /* monotonic, of this turn of the loop */
-    uint64_t wall_ms;  /* of this turn of the loop */
+    uint64_t wall_ms;  /* wall clock at this turn of the loop */
     uint8_t  now_era;  /* how often now_ms has wrapped */
     uint32_t now_ms;   /* monotonic since this worker began; wraps after 49
                           days: compare differences only */
@@ -38,11 +39,11 @@ struct self {
 
 extern struct self self;
 
-/* The process begins to be the worker of a slot. */
+/* Makes this process the worker of a slot. */
 void self_begin(struct shm *shm, unsigned slot);
-/* now_us, now_ms and wall_ms; at each turn of the loop. */
+/* Reads now_us, now_ms and wall_ms. Called at each turn of the loop. */
 void self_read_clocks(void);
-/* Takes over the configuration that is in force. */
+/* Copies the configuration that is in force. */
 void self_read_config(void);
 
 #endif

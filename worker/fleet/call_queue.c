@@ -15,7 +15,9 @@
 #include "base/up.h"
 #include "fleet/shards.h"
 
-#define RECENT_MS 10000 /* finishes are repeated to a server that lost them */
+/* Ms for which finishes are kept, to repeat them to a server that lost
+   them. */
+#define RECENT_MS 10000
 #define RECENT_MAX 4096
 #define ID_MAX 64
 #define ACTION_MAX 64
@@ -30,7 +32,7 @@ struct queued_call {
     uint16_t               shard;
     uint8_t                len;
     bool                   leaving; /* TAKING: the connection is gone */
-    unsigned               reason;  /* of leaving */
+    unsigned               reason;  /* the reason for leaving */
     enum outcome           outcome;
     uint32_t               duration_ms;
     uint32_t               said_ms;
@@ -44,12 +46,12 @@ struct queued_call {
     char                   timestamp[CLOCK_RFC3339_LEN + 1];
 };
 
-/* ENDED ones that are to be reported to Redis, and REPORTED ones that it has
- * acknowledged. */
+/* Calls that are ENDED and must be reported to Redis, and REPORTED ones that
+ * Redis has acknowledged. */
 static struct queued_call *unsaid, **unsaid_last = &unsaid;
 static struct queued_call *recent, **recent_last = &recent;
 static unsigned            recent_n;
-static uint64_t            out; /* takes and finishes unanswered */
+static uint64_t            out; /* takes and finishes without an answer */
 
 static void
 discard(struct queued_call *o)
@@ -97,7 +99,7 @@ finished_cb(void *ctx, const struct redis_value *v)
     if (redis_is(redis_at(v, 0), "late") && first)
         STAT_INC(self.st, outcomes_late);
     if (!redis_is(redis_at(v, 0), "done") && first) {
-        discard(o); /* it waits again, or has another outcome */
+        discard(o); /* the command waits again, or has another outcome */
         return;
     }
     if (first)
@@ -149,7 +151,7 @@ call_queue_ended(struct queued_call *o, enum outcome outcome,
         memcpy(o->detail, detail, len);
         o->detail_len = len;
     }
-    /* The epoch it is finished under is the session's of today. */
+    /* It must be finished with the current epoch of the session. */
     if (claim != NULL && claim->order == o) {
         claim->order = NULL;
         o->epoch = claim->epoch ? claim->epoch : o->epoch;
@@ -172,7 +174,7 @@ is_unsaid(const char *id)
     return false;
 }
 
-/* The answer to a take for a connection that is gone: what was taken was not
+/* The answer to a take for a connection that has ended: the command was not
  * sent, and the session can be released now. */
 static void
 taken_in_vain(struct queued_call *o, const struct redis_value *v)
@@ -224,7 +226,8 @@ taken_cb(void *ctx, const struct redis_value *v)
     else if (strcmp(word, "lost") == 0 ||
         (strcmp(word, "busy") == 0 &&
             !is_unsaid(redis_text(redis_at(v, 1), NULL))))
-        claim->flags |= CLAIM_LATE; /* the next claim puts it right */
+        claim->flags |= CLAIM_LATE; /* the next claim corrects the state in
+                                       Redis */
     discard(o);
 }
 
@@ -302,7 +305,7 @@ say_all(void)
     }
 }
 
-/* A new server may not have the outcomes that its predecessor was sent last:
+/* A new server may lack the last outcomes that its predecessor received, so
  * those of this shard are sent again. */
 void
 call_queue_ready(unsigned shard, bool new_server)

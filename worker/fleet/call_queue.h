@@ -5,11 +5,11 @@
  *     wait --take--> TAKING --> session --> ended --finish--> Redis has it
  *                       \--> nothing waits              \--> reported again
  *
- * A command is taken, which marks it as sent, only when it can go out at
- * once; whether it can, the session decides (up_calls_wait). Its outcome is
- * made by ocppd_finish, in one step with its event; it is kept here until Redis
- * has answered, and repeated with the same eventId for some seconds after that,
- * should the server come back without its memory of them.
+ * Taking a command marks it as sent, so it is taken only when it can be sent at
+ * once, which the session decides (up_calls_wait). ocppd_finish makes its
+ * outcome and its event in one step. The outcome is kept here until Redis has
+ * answered, and for some seconds after that: if Redis comes back without it, it
+ * is repeated with the same eventId.
  */
 #ifndef WORKER_FLEET_CALL_QUEUE_H
 #define WORKER_FLEET_CALL_QUEUE_H
@@ -23,42 +23,44 @@
 
 struct queued_call;
 
-/* Redis reports that calls wait for c: up_calls_wait() follows. */
+/* Called when Redis reports that calls wait for c; up_calls_wait() follows. */
 void call_queue_wake(struct conn *c);
-/* Asks Redis for the next call, if one waits. To be called only when it can
- * be sent at once, since Redis counts it as sent from then on.
- * up_call_taken() follows, or nothing. */
+/* Takes the next call from Redis, if one waits. Called only if it can be sent
+ * at once, because Redis counts it as sent from then on. up_call_taken()
+ * follows, or nothing. */
 void call_queue_pull(struct conn *c);
-/* The command in hand, "" if there is none: for the claim. */
+/* The id of the command that was taken and has no outcome, "" if there is none.
+   For the claim. */
 const char *call_queue_held(const struct claim *claim);
-/* The session ends. True: its release waits for the answer to a take, and
- * claims_release() follows. */
+/* Called when the session ends. True if its release must wait for the answer to
+ * a take; claims_release() follows. */
 bool call_queue_close(struct claim *claim, unsigned reason);
-/* The call of up_call_taken() ended; o is given back. detail: the member that
- * goes with the outcome, "payload":{...} or "error":{...}, or empty.
- * message_id: of the CALL. */
+/* Called when the call of up_call_taken() has an outcome; takes o back. detail:
+ * the member beside the outcome, "payload":{...} or "error":{...}, or empty.
+ * message_id: that of the CALL. */
 void call_queue_ended(struct queued_call *o, enum outcome outcome,
     const char *detail, size_t len, uint32_t duration_ms,
     const char *message_id);
 /* The commandId. */
 const char *call_queue_id(const struct queued_call *o);
 
-/* A call that is in flight moves with its connection: its part of the call's
- * record, and the call made of it; NULL without memory. */
+/* For a call in flight that moves with its connection: call_queue_write()
+ * writes its part of the call's record; call_queue_read() makes the call from
+ * it, NULL if memory is out. */
 void call_queue_write(const struct queued_call *o, struct buf *to);
 struct queued_call *call_queue_read(struct conn *c, struct fields *f,
     const char *command_id, const char *action);
 
-/* Outcomes that Redis does not have yet, for the process that inherits the
- * slot. */
+/* Writes the outcomes that Redis does not have yet, for the process that
+ * inherits the slot. */
 void call_queue_put(struct buf *to);
 bool call_queue_take(struct fields *f);
 
-/* The shard can be used: outcomes that it may not have are sent first. */
+/* Called when the shard can be used: sends outcomes that it may lack. */
 void call_queue_ready(unsigned shard, bool new_server);
-/* Once a second. */
+/* Called once a second. */
 void call_queue_tick(void);
-/* Some outcome is not reported to Redis yet. */
+/* True if some outcome is not reported to Redis yet. */
 bool call_queue_busy(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* claims: this worker's part in a fleet of gateways. See claims.h. */
+/* claims: the sessions of this worker in Redis. See claims.h. */
 #include "fleet/claims.h"
 
 #include <inttypes.h>
@@ -17,10 +17,11 @@
 #include "fleet/starts.h"
 #include "base/up.h"
 
-#define REFRESH_S 30    /* of each session */
-#define CLAIMS_MAX 2000 /* unanswered */
+#define REFRESH_S 30 /* seconds between refreshes of a session */
+/* Claims that may be without an answer at the same time. */
+#define CLAIMS_MAX 2000
 
-/* A session with an end that is to be reported to Redis. */
+/* A session whose end must be reported to Redis. */
 struct leaving {
     struct leaving *next;
     uint64_t        epoch;
@@ -136,7 +137,7 @@ released_cb(void *ctx, const struct redis_value *v)
         free(l);
         return;
     }
-    l->next = leaving; /* when Redis is there again */
+    l->next = leaving; /* it is released when Redis is ready again */
     leaving = l;
 }
 
@@ -147,7 +148,8 @@ leave(const char *identity, size_t len, unsigned shard, uint64_t epoch,
     struct leaving *l = malloc(sizeof *l);
 
     if (l == NULL)
-        return; /* the session ends when the charge point connects again */
+        return; /* memory is out: the session in Redis ends when the charge
+                   point connects again */
     *l = (struct leaving){.epoch = epoch,
         .shard = (uint16_t)shard,
         .reason = (uint8_t)reason,
@@ -164,7 +166,8 @@ claims_closed(struct conn *c, enum close_reason reason)
 
     if (claim == NULL)
         return;
-    /* While the claim is under way, its answer finds the connection closed. */
+    /* If a claim is under way, the callback of its answer finds the connection
+       closed and releases the session. */
     const char *name = registry_name(self.registry, c->session.entry, &len);
     if (claim->epoch != 0 && !(claim->flags & CLAIM_ASKED) &&
         !call_queue_close(claim, (unsigned)reason))
@@ -172,7 +175,8 @@ claims_closed(struct conn *c, enum close_reason reason)
     *claim = (struct claim){0};
 }
 
-/* What call_queue_close() put off: the answer to a take is there. */
+/* Does the release that call_queue_close() has deferred until the answer to a
+   take. */
 void
 claims_release(const char *identity, size_t len, unsigned shard, uint64_t epoch,
     unsigned reason)
@@ -193,8 +197,8 @@ claimed_cb(void *ctx, const struct redis_value *v)
 
     claims_out--;
     if (claim == NULL) {
-        /* It ended meanwhile. Without an answer, its generation is the epoch
-         * it got, if it got one. */
+        /* The connection has ended meanwhile. Without an answer the epoch, if
+         * one was granted, is the generation. */
         if (ok || v == NULL)
             leave(request->identity, request->len, request->shard,
                 ok ? epoch : request->generation, CLOSE_peer_vanished);
@@ -207,13 +211,13 @@ claimed_cb(void *ctx, const struct redis_value *v)
     if (v == NULL && claim->epoch == 0)
         claim->epoch = request->generation;
     if (request->round != shards[request->shard].round) {
-        ; /* the sweep claims it anew */
+        ; /* the sweep claims it again */
     } else if (ok) {
         STAT_INC(self.st, claims);
         claim->flags |= CLAIM_HELD;
         claim->round = request->round;
         claim->epoch = epoch;
-        /* The fence is what consumers see as generation. */
+        /* The granted epoch becomes the generation that consumers see. */
         if (epoch > c->generation) {
             shards_pass(epoch);
             c->generation = epoch;
@@ -286,8 +290,8 @@ claims_opened(struct conn *c)
     *claim = (struct claim){.conn = c->self,
         .generation = c->generation,
         .shard = (uint16_t)redis_shard(name, len)};
-    /* Another worker of this node, or events, may have drawn numbers that are
-     * ahead of the time. */
+    /* The sequence may be ahead of the time, because other workers and events
+     * have drawn numbers. */
     uint64_t now = shards_now_us(), err = shards_clock_err();
     if (c->generation > now)
         err += c->generation - now;
@@ -388,7 +392,8 @@ claims_open(uint32_t capacity, const char *inherited)
         exit(1);
     }
     snprintf(owner, sizeof owner, "%s/%u", self.shm->node, self.slot);
-    /* Later processes of this name have higher ones, over restarts too. */
+    /* A later process with this name has a higher number, also over
+       restarts. */
     if (inherited[0] != '\0')
         snprintf(incarnation, sizeof incarnation, "%s", inherited);
     else
@@ -447,7 +452,8 @@ claims_write(const struct conn *c, struct buf *out)
 
     if (s == NULL)
         return;
-    /* A claim without an answer may have succeeded. */
+    /* A claim without an answer may have succeeded, so its epoch is moved
+       too. */
     uint64_t epoch =
         s->epoch == 0 && (s->flags & CLAIM_ASKED) ? s->generation : s->epoch;
     fields_put_u64(out, "claim_generation", s->generation);
@@ -456,8 +462,8 @@ claims_write(const struct conn *c, struct buf *out)
     fields_put_u64(out, "claim_waiting", (s->flags & CLAIM_WAITING) != 0);
 }
 
-/* It is claimed anew by the sweep: by the same owner, which is a repetition,
- * or by another one of the same node. */
+/* The sweep claims the session again: with the same owner, which is a
+ * repetition, or with another owner of the same node. */
 bool
 claims_read(struct conn *c, struct fields *f)
 {

@@ -1,5 +1,4 @@
-/* inbox: what other gateways and the platform leave for this worker. See
- * inbox.h. */
+/* inbox: entries from other gateways and the platform. See inbox.h. */
 #include "fleet/inbox.h"
 
 #include <stdio.h>
@@ -14,15 +13,15 @@
 #include "base/self.h"
 #include "base/up.h"
 
-#define POLL_MS 100   /* between polls, in a cluster */
-#define BLOCK_MS 5000 /* of an XREAD that waits, outside a cluster */
+#define POLL_MS 100   /* ms between polls, in a cluster */
+#define BLOCK_MS 5000 /* ms that an XREAD may wait, outside a cluster */
 #define BATCH 200     /* entries of one XREAD */
 
 /* The stream of one shard. */
 struct inbox {
     char     last[48];   /* id of the last entry seen; "" before inbox_resume */
     uint32_t poll_round; /* the shard's round when a poll went out; 0: none */
-    uint32_t poll_ms;    /* when */
+    uint32_t poll_ms;    /* when that poll was sent */
 };
 
 struct poll {
@@ -62,7 +61,8 @@ handle_entry(const struct redis_value *fields)
         if (claim != NULL && claim->epoch != 0 && claim->epoch < epoch) {
             log_info("%.*s connected to gateway %s; its connection here ends",
                 (int)len, id, entry_field(fields, "by", &n));
-            claim->epoch = 0; /* another gateway's by now: nothing to release */
+            claim->epoch = 0; /* another gateway has the session now: nothing to
+                                 release */
             up_replaced(c);
         }
     } else if (strcmp(what, "answer") == 0) {
@@ -179,7 +179,7 @@ inbox_tick(unsigned shard)
         free(p);
 }
 
-/* Whether stream id x is older than y. */
+/* True if stream id x is older than y. */
 static bool
 is_older(const char *x, const char *y)
 {

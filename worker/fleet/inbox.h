@@ -1,31 +1,34 @@
 /*
- * inbox: the streams in which other gateways and the platform leave entries
- * for this worker: a command waits, a session was replaced, an answer.
+ * inbox: the streams with entries for this worker from other gateways and the
+ * platform: a command waits, a session was replaced, an answer has come.
  *
  * One stream per shard. With a single server one XREAD waits for all of them;
- * in a cluster each shard's is polled. A lost entry only delays things until
- * the next refresh of the session (claims.h).
+ * in a cluster the stream of each shard is polled. A lost entry only causes a
+ * delay until the next refresh of the session (claims.h).
  */
 #ifndef WORKER_FLEET_INBOX_H
 #define WORKER_FLEET_INBOX_H
 
 #include "fields.h"
 
-/* After redis_open(). owner: of the streams; it must stay valid. */
+/* Called after redis_open(). owner: this worker's name in Redis; it must stay
+   valid. */
 void inbox_open(const char *owner);
-/* Waits for entries, outside a cluster: after each connection to Redis for
- * waiting requests, as up_redis_listen() reports. */
+/* Waits for entries, outside a cluster. Called when up_redis_listen() reports
+ * that the connection for blocking requests is ready. */
 void inbox_listen(void);
-/* For each shard that is alive, often: polls, in a cluster. */
+/* Called several times a second for each shard that is alive: polls, in a
+   cluster. */
 void inbox_tick(unsigned shard);
-/* The shard is alive, and `last` is the id of its last entry. Entries from
- * before the first call are not read: the claims cover what they are about. A
- * server that lost entries goes on from its own last one. */
+/* Called when the shard is alive; `last` is the id of its last entry. Entries
+ * from before the first call are not read, because the claims bring the same
+ * facts. If the server has lost entries, reading goes on from its last one. */
 void inbox_resume(unsigned shard, const char *last);
-/* No more entries are read. */
+/* Stops reading. */
 void inbox_close(void);
 
-/* Where each inbox was read up to, for the process that inherits the slot. */
+/* Writes up to where each inbox was read, for the process that inherits the
+   slot. */
 void inbox_put(struct buf *out);
 bool inbox_take(struct fields *f);
 

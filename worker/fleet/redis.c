@@ -13,10 +13,11 @@
 #include "base/self.h"
 #include "base/up.h"
 
-#define ARGS_MAX 4096   /* of one request */
-#define TROUBLE_MS 1000 /* how long after an error little is sent */
+#define ARGS_MAX 4096   /* arguments of one request */
+#define TROUBLE_MS 1000 /* ms after an error during which little is sent */
 
-/* Another spelling of hiredis' reply, so that no other file needs its header.
+/* struct redis_value is hiredis' reply under another name, so that no other
+ * file needs the header of hiredis.
  */
 static const redisReply *
 reply_of(const struct redis_value *v)
@@ -30,8 +31,10 @@ struct request {
     void        *ctx;
     uint64_t     sent_us;
     unsigned     shard;
-    bool         asked; /* on the node that ASK named: only once */
-    /* In a cluster: the request as it was sent, to repeat it there. */
+    bool         asked; /* it was repeated on the node that ASK named, which is
+                           done only once */
+    /* In a cluster: the request as it was sent, to repeat it on another
+       node. */
     char *text;
     int   len;
 };
@@ -44,10 +47,11 @@ static bool     trouble, closing;
 static struct {
     const char *argv[ARGS_MAX];
     size_t      len[ARGS_MAX];
-    size_t      at[ARGS_MAX]; /* in text; SIZE_MAX: the caller's bytes */
-    int         n;
-    bool        overflow;
-    struct buf  text;
+    size_t      at[ARGS_MAX]; /* offset of each argument in text; SIZE_MAX: the
+                                 argument is the caller's bytes */
+    int        n;
+    bool       overflow;
+    struct buf text;
 } rq = {.text = {.max = 1 << 20}};
 
 /* --- answers ------------------------------------------------------------- */
@@ -193,8 +197,8 @@ redis_add(const char *text)
     redis_addn(text, strlen(text));
 }
 
-/* The rest of text since `from` is one argument; resolved when it is sent,
- * because text may move. */
+/* Makes the text since `from` one argument. Its address is computed when the
+ * request is sent, because text may move. */
 static void
 add_text(size_t from)
 {
@@ -264,7 +268,7 @@ redis_identity(unsigned shard, const char *identity, size_t len)
 }
 
 /* The node that "MOVED 3999 127.0.0.1:6381" or an ASK names; NULL if it names
- * none. An empty host is the one that was asked. */
+ * none. An empty host means the host that has answered. */
 static struct link *
 named_link(unsigned shard, const char *error)
 {
@@ -283,7 +287,7 @@ named_link(unsigned shard, const char *error)
     return l;
 }
 
-/* The shard is there now. */
+/* Sets the node of a shard. */
 static void
 moved(unsigned shard, const char *error)
 {
@@ -298,7 +302,7 @@ moved(unsigned shard, const char *error)
         gain(shard);
 }
 
-/* Errors that concern the server as a whole. */
+/* Handles errors that concern the whole server. */
 static void
 look_at_error(struct link *l, unsigned shard, const char *error)
 {
@@ -310,12 +314,12 @@ look_at_error(struct link *l, unsigned shard, const char *error)
     if (strncmp(error, "TRYAGAIN", 8) == 0 || strncmp(error, "ASK ", 4) == 0) {
         log_debug("redis %s:%u: shard %u moves to another node", l->host,
             l->port, shard);
-        return; /* each user of the shard tries again */
+        return; /* the users of the shard try again */
     }
     if (strncmp(error, "READONLY", 8) == 0)
         link_give_up(l, "readonly", "it is a replica and takes no writes");
     else if (strncmp(error, "UNBLOCKED", 9) == 0)
-        return; /* it became a replica; the next request fails */
+        return; /* the server became a replica; the next request fails */
     else if (strncmp(error, "LOADING", 7) == 0)
         link_give_up(l, "loading", "it is still loading its data");
     else if (strncmp(error, "NOAUTH", 6) == 0 ||
@@ -383,9 +387,9 @@ send_request(struct link *l, struct request *r)
     return true;
 }
 
-/* "ASK 3999 127.0.0.1:6381": the slot is moving there, and this key is there
- * already or will be made there. True if the request was repeated there; its
- * answer follows. */
+/* Handles "ASK 3999 127.0.0.1:6381": the slot is moving to that node, and this
+ * key is there already or will be made there. True if the request was repeated
+ * there; its answer follows. */
 static bool
 follow_ask(struct request *r, const char *error)
 {
@@ -436,7 +440,7 @@ answered(redisAsyncContext *ac, void *reply, void *data)
         look_at_error(l, copy.shard, ((redisReply *)reply)->str);
 }
 
-/* The text does not move any more. */
+/* From here on the text does not move. */
 static void
 point_at_text(void)
 {
@@ -455,7 +459,7 @@ redis_issue(redisAsyncContext *ac, redisCallbackFn *fn, void *data)
         REDIS_OK;
 }
 
-/* What was built, as one text; false if memory is out. */
+/* Copies the built request into one text; false if memory is out. */
 static bool
 format(struct request *r)
 {
@@ -606,7 +610,7 @@ redis_is_cluster(void)
     return links[0].cluster;
 }
 
-/* CRC16 as Redis has it (XMODEM). */
+/* The CRC16 of Redis (XMODEM). */
 unsigned
 redis_shard(const char *identity, size_t len)
 {

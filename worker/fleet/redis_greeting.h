@@ -4,19 +4,19 @@
  *     AUTH, SELECT, CLIENT SETNAME, INFO
  *     FCALL PREFIX_version  --- older or none ---> FUNCTION LOAD, again
  *
- * They find out whether the server is the right one: a primary that is not
- * still loading, for the number of shards that is configured, with functions
- * that are not older than this gateway's. Ends with link_ready() or
- * link_give_up(). Private to redis_link.c.
+ * They check that the server can be used: a primary that is not loading, with
+ * the configured number of shards, and with functions that are not older than
+ * those of this gateway. Ends with link_ready() or link_give_up(). Private to
+ * redis_link.c.
  */
 #ifndef WORKER_FLEET_REDIS_GREETING_H
 #define WORKER_FLEET_REDIS_GREETING_H
 
 #include "fleet/redis_link.h"
 
-/* On l->ac, right after connecting. */
+/* Begins the greeting on l->ac, right after connecting. */
 void greeting_begin(struct link *l);
-/* AUTH, SELECT and CLIENT SETNAME only, on either connection. */
+/* Sends AUTH, SELECT and CLIENT SETNAME, on either connection. */
 void greeting_enter(struct link *l, redisAsyncContext *ac);
 
 #endif

@@ -19,7 +19,7 @@
 #include "base/self.h"
 #include "base/up.h"
 
-#define BACKOFF_MS 100 /* the first pause between connections */
+#define BACKOFF_MS 100 /* ms of the first pause between connection attempts */
 #define BACKOFF_MAX_MS 10000
 
 struct link links[LINKS];
@@ -54,7 +54,7 @@ jitter(uint32_t ms)
     return ms / 2 + r % (ms + 1);
 }
 
-/* Called from callbacks of hiredis too, which then puts off the freeing. */
+/* May be called in callbacks of hiredis, which then defers the freeing. */
 static void
 drop(struct link *l)
 {
@@ -90,7 +90,7 @@ link_give_up(struct link *l, const char *word, const char *fmt, ...)
         l->pause_ms = BACKOFF_MAX_MS;
     STAT_INC(self.st, redis_failures);
     l->tries++;
-    /* Once for each kind of failure, until it works again. */
+    /* Log each kind of failure once, until the connection works again. */
     if (l->fails++ == 0 || strcmp(word, l->word) != 0)
         log_error("redis %s:%u: %s; trying again, events wait in the journal",
             l->host, l->port, why);
@@ -106,7 +106,8 @@ link_close(struct link *l)
     l->pause_ms = UINT32_MAX;
 }
 
-/* Of either connection. After redisAsyncFree() it belongs to no link. */
+/* Called for both connections. After redisAsyncFree() a connection belongs to
+   no link. */
 static void
 disconnected_cb(const redisAsyncContext *ac, int status)
 {
@@ -155,17 +156,20 @@ link_ready(struct link *l)
 
 /* --- preparing ----------------------------------------------------------- */
 
-/* Looking up a name and reading a file may take any time. */
+/* A job for the helper, because looking up a name and reading a file may take
+   any time. */
 struct preparation {
     struct helper_job h;
     struct link      *link;
-    char              host[CONF_TEXT_MAX]; /* "" if nothing is looked up */
-    char              password_file[CONF_TEXT_MAX]; /* "" if there is none */
-    char              address[LINK_ADDRESSES][LINK_ADDRESS_LEN];
-    unsigned          addresses;
-    char              secret[CONF_TEXT_MAX];
-    const char       *word; /* of the failure; NULL if there was none */
-    char              why[SHM_WORDS_MAX];
+    char              host[CONF_TEXT_MAX]; /* host name to look up; "" for
+                                              none */
+    char password_file[CONF_TEXT_MAX];     /* path of the password
+                                              file; "" for none */
+    char        address[LINK_ADDRESSES][LINK_ADDRESS_LEN];
+    unsigned    addresses;
+    char        secret[CONF_TEXT_MAX];
+    const char *word; /* word for the failure; NULL if there was none */
+    char        why[SHM_WORDS_MAX];
 };
 
 /* A look-up waits for 30 s if no name server answers. */
@@ -228,7 +232,8 @@ prepared(struct helper_job *h)
     struct link        *l = p->link;
 
     l->asking = false;
-    /* A look-up that comes after its deadline serves the next try. */
+    /* The result of a look-up that comes after its deadline is used by the next
+       try. */
     if (p->word == NULL) {
         if (p->host[0] != '\0') {
             memcpy(l->address, p->address, sizeof l->address);
@@ -276,7 +281,7 @@ prepare_link(struct link *l)
     }
     l->state = LINK_PREPARING;
     if (l->asking)
-        return; /* the former look-up has not ended yet */
+        return; /* the previous look-up has not ended yet */
     struct preparation *p = calloc(1, sizeof *p);
     if (p == NULL) {
         link_give_up(l, "memory", "no memory to look up its name");
@@ -299,7 +304,8 @@ prepare_link(struct link *l)
     }
 }
 
-/* The deadline of a preparation: what was known before may still be right. */
+/* Called when a preparation has missed its deadline: tries the previous
+   addresses and password. */
 static void
 late_preparation(struct link *l)
 {

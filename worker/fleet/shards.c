@@ -1,4 +1,4 @@
-/* shards: what this worker does with each shard as a whole. See shards.h. */
+/* shards: keepalives, trimming and time of each shard. See shards.h. */
 #include "fleet/shards.h"
 
 #include <stdio.h>
@@ -17,10 +17,10 @@
 
 #define KEEPALIVE_MS 1000
 #define TRIM_MS 5000
-/* between keepalives while another process uses this name */
+/* Ms between keepalives while another process uses this name. */
 #define REPLACED_MS 10000
 #define ERR_UNKNOWN                                                            \
-    2000000 /* us: this clock against Redis' before the first answer */
+    2000000 /* us: assumed error of this clock before Redis' first answer */
 #define ERR_GROWTH 50 /* us per second of age of the last answer */
 
 struct shard *shards;
@@ -29,8 +29,8 @@ static const char *owner, *incarnation;
 static uint32_t    rounds;
 static bool        left;
 
-/* Redis' clock minus the monotonic one of this machine, and the greatest
- * error of that, in us. */
+/* Redis' clock minus this machine's monotonic clock, and the greatest error of
+ * this difference, in us. */
 static int64_t  offset_us;
 static uint64_t offset_err, offset_at_us;
 
@@ -59,7 +59,8 @@ shards_now_us(void)
     return (uint64_t)((int64_t)(clock_mono_ns() / 1000u) + offset_us);
 }
 
-/* A request sent at sent_us was executed at redis_us. */
+/* Takes a measurement: a request sent at sent_us was executed at redis_us of
+   Redis' clock. */
 static void
 learn_time(uint64_t sent_us, uint64_t redis_us)
 {

@@ -1,5 +1,5 @@
 /*
- * shards: what this worker does with each shard of the fleet as a whole.
+ * shards: keepalives, trimming and time of each shard of the fleet.
  *
  * Once a second a keepalive: it keeps the worker's sessions alive, gives due
  * commands their outcome, and returns Redis' time. Now and then the stream is
@@ -16,34 +16,37 @@
 #define SHARD_BATCH 64
 
 struct shard {
-    uint32_t round;      /* raised whenever it is ready anew; never 0 then */
+    uint32_t round;      /* raised each time the shard becomes ready; not 0 from
+                            then on */
     bool     alive;      /* a keepalive was answered in this round */
-    bool     new_server; /* it may have lost its last second */
-    bool     waiting;    /* for the answer to a keepalive */
+    bool     new_server; /* it may have lost the writes of its last second */
+    bool     waiting;    /* a keepalive waits for its answer */
     bool     trimming, replaced, alarmed;
     uint32_t keepalive_ms, trim_ms;
     uint32_t refresh[SHARD_BATCH]; /* claims.c: connections to be refreshed */
     unsigned refresh_n;
-    uint64_t due, events; /* as of the last keepalive */
+    uint64_t due, events; /* values in the answer to the last keepalive */
 };
 
 extern struct shard *shards;
 
 void shards_open(const char *owner, const char *incarnation);
 void shards_tick(void);
-/* As up_redis_ready() and up_redis_lost() report. */
+/* Called when up_redis_ready() and up_redis_lost() report. */
 void shards_ready(unsigned shard, bool new_server);
 void shards_lost(unsigned shard);
 /* Removes this worker from Redis: its sessions count as lost at once. */
 void shards_leave(void);
 
-/* Redis' clock in microseconds, as well as it is known, and the greatest
- * error of that in microseconds. */
+/* Redis' clock in microseconds, as far as it is known, and its greatest error
+ * in microseconds. */
 uint64_t shards_now_us(void);
 uint64_t shards_clock_err(void);
-/* Generations and event numbers drawn from now on are not below this. */
+/* Raises the sequence: generations and event numbers drawn from now on are not
+   below `least`. */
 void shards_raise_sequence(uint64_t least);
-/* They are above this epoch, unless it is no number that can be one. */
+/* Raises the sequence above this epoch, unless the epoch is too high to be
+   valid. */
 void shards_pass(uint64_t epoch);
 
 #endif

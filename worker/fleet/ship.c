@@ -1,4 +1,4 @@
-/* ship: the journal's way to Redis. See ship.h. */
+/* ship: sends the journal's events to Redis. See ship.h. */
 #include "fleet/ship.h"
 
 #include <fcntl.h>
@@ -17,61 +17,66 @@
 #include "journal_dir.h"
 #include "base/self.h"
 
-/* sent and not acknowledged, of one journal */
+/* Bytes of one journal that are sent and not acknowledged. */
 #define WINDOW_BYTES (2u << 20)
-#define CHUNK_LINES 1024 /* read in one turn of the loop */
+#define CHUNK_LINES 1024 /* lines read in one turn of the loop */
 #define CHUNK_BYTES (1u << 20)
-#define CHUNK_KEPT ((size_t)4 << 20) /* of its memory */
+#define CHUNK_KEPT ((size_t)4 << 20) /* bytes of its memory that are kept */
 #define GONE UINT32_MAX
-#define RETRY_MS 1000 /* after an error */
+#define RETRY_MS 1000 /* ms after an error */
 #define AGAIN_S 0.002
-#define HINT_MS 5000 /* between writes of the hint */
+#define HINT_MS 5000 /* ms between writes of the hint */
 
-struct sent { /* a batch, in order over all shards */
+struct sent { /* a batch; in order over all shards */
     struct sent    *next;
     struct journey *j;
     unsigned        shard;
     unsigned        round;
-    uint64_t        first, last; /* event numbers */
+    uint64_t        first, last; /* numbers of the first and last event */
     uint64_t        first_ms;    /* time stamp of the first event */
     uint32_t        events, bytes;
 };
 
-/* What goes with one shard's stream. */
+/* The state of one journal and one shard's stream. */
 struct lane {
     uint64_t cursor; /* last event sent */
     uint64_t acked;  /* last event that Redis has acknowledged */
-    uint64_t begin;  /* events up to this one are there */
+    uint64_t begin;  /* events up to this number are in Redis already */
 };
 
-/* One journal on its way. */
+/* A journal that is being shipped. */
 struct journey {
     struct journey *next;
     unsigned        slot;
-    bool            own;     /* this worker's, still written */
-    bool            asking;  /* for the cursors */
-    bool            going;   /* they are known */
-    bool            ended;   /* an orphan, all there */
-    unsigned        round;   /* raised at each restart: old answers are void */
-    unsigned        missing; /* cursors not known yet */
-    uint32_t        failed_ms;
-    bool            failed;
+    bool            own;    /* this worker's journal, which is still written */
+    bool            asking; /* it waits for the cursors */
+    bool            going;  /* the cursors are known */
+    bool            ended;  /* a journal without a worker, all of which is in
+                               Redis */
+    unsigned round;         /* raised at each restart: answers of earlier
+                               rounds are ignored */
+    unsigned            missing; /* number of cursors that are not known yet */
+    uint32_t            failed_ms;
+    bool                failed;
     struct journal_dir *files;
-    uint64_t            read;    /* last event taken from the files */
-    struct ship_hint    hint;    /* what of it is there, in a file */
-    uint64_t            blocked; /* the event that waits for another slot */
-    uint64_t            floor;   /* all below are there, as others rely on it */
-    uint64_t     acked_ms; /* time stamp of the newest event that is there */
-    uint64_t     damaged;  /* lines of its files, counted */
-    uint32_t     window;   /* bytes sent and unanswered */
+    uint64_t            read; /* last event taken from the files */
+    struct ship_hint    hint; /* the file with the events up to which it is
+                                 shipped */
+    uint64_t blocked;         /* the event that waits for another slot */
+    uint64_t floor;           /* all events below are in Redis; other workers
+                                 rely on it */
+    uint64_t acked_ms;        /* time stamp of the newest event that Redis has
+                                 acknowledged */
+    uint64_t     damaged;     /* damaged lines of its files that were counted */
+    uint32_t     window;      /* bytes sent and unanswered */
     struct sent *sent, **sent_last;
     struct lane *lanes; /* by shard */
 };
 
 static struct journey *journeys;
 
-/* Lines read from the files, before they are put into batches: a shard's
- * events are gathered, so that its batches are large. */
+/* Lines read from the files, before they are put into batches. Events of the
+ * same shard are gathered, so that batches are large. */
 static struct {
     struct buf text;
     unsigned   n;
@@ -96,7 +101,7 @@ cursor_name(const struct journey *j, char *out, size_t size)
     snprintf(out, size, "%s-%s/%u", self.shm->node, journal_id(), j->slot);
 }
 
-/* All events up to this one are acknowledged. */
+/* The number up to which all events are acknowledged. */
 static uint64_t
 safe(const struct journey *j)
 {
@@ -133,16 +138,17 @@ stop(struct journey *j, bool failed)
     remember(j);
     j->round++;
     j->going = j->asking = false;
-    /* Another server may have less than the one before, a replica that lagged
-     * for example. Until the cursors are known, nothing counts as shipped:
-     * what follows it in other journals waits. */
+    /* Another server may have fewer events than the one before, for example a
+     * replica that lagged. Until the cursors are known, no event counts as
+     * shipped, so events of other journals that must follow wait. */
     j->floor = 0;
     if (j->own)
         atomic_store(&self.mem->ship_floor, 0);
     j->failed = failed;
     j->failed_ms = self.now_ms;
     j->window = 0;
-    /* Batches that are out are freed by their answers; they count no more. */
+    /* Batches without an answer are freed when their answers come, and are not
+       counted any more. */
     j->sent = NULL;
     j->sent_last = &j->sent;
     if (j->files != NULL)
@@ -189,7 +195,7 @@ shipped_cb(void *ctx, const struct redis_value *v)
                     ": Redis has another cursor",
                     j->slot, b->shard, (uint64_t)redis_int(redis_at(v, 1)));
         }
-        stop(j, error); /* with this batch among those that did not arrive */
+        stop(j, error); /* this batch counts among those that did not arrive */
     }
     free(b);
 }
@@ -236,9 +242,9 @@ no_event(const struct journey *j, uint64_t number)
         number, j->slot);
 }
 
-/* Whether the events of a slot with numbers below this one are in Redis. The
- * journal of a slot that stays down is shipped when it works again; no other
- * one waits for that. */
+/* True if the events of a slot with numbers below this one are in Redis. Other
+ * journals do not wait for a slot that stays down, whose journal is shipped
+ * when it works again. */
 static bool
 is_shipped(unsigned slot, uint64_t below)
 {
@@ -249,8 +255,9 @@ is_shipped(unsigned slot, uint64_t below)
         atomic_load(&w->state) == SHM_WORKER_FAILED;
 }
 
-/* The event names one of another journal that is not in Redis yet. Its number
- * is lower; so the lowest of all events that are not shipped never waits. */
+/* True if the event must wait for one of another journal that is not in Redis
+ * yet. That one has a lower number, so the lowest of all events that are not
+ * shipped never waits. */
 static bool
 must_wait(const struct journey *j, const struct journal_line *line)
 {
@@ -268,7 +275,7 @@ must_wait(const struct journey *j, const struct journal_line *line)
     return false;
 }
 
-/* What other workers may rely on. */
+/* Publishes the floor on which other workers rely. */
 static void
 store_floors(void)
 {
@@ -300,7 +307,7 @@ again_cb(struct ev_loop *loop, ev_timer *w, int revents)
     poked = true;
 }
 
-/* Reads the next lines that are not there yet. False without memory. */
+/* Reads the next lines that are not in Redis yet. False if memory is out. */
 static bool
 read_chunk(struct journey *j, uint64_t *last)
 {
@@ -366,7 +373,7 @@ send_shard(struct journey *j, unsigned i)
     return flush(j, shard);
 }
 
-/* Reads on and sends, as far as the window allows. */
+/* Reads more lines and sends them, as far as the window allows. */
 static void
 advance(struct journey *j)
 {
@@ -386,7 +393,7 @@ advance(struct journey *j)
         if (ck.line[i].shard != GONE)
             ok = send_shard(j, i);
     if (!ok) {
-        stop(j, true); /* what was read and not sent is read again */
+        stop(j, true); /* lines that were read and not sent are read again */
         return;
     }
     bool none = last == j->read;
@@ -423,7 +430,8 @@ begin(struct journey *j)
 
     for (unsigned i = 0; i < redis_shards(); i++) {
         struct lane *lane = &j->lanes[i];
-        /* A shard without a cursor never had an event, or Redis lost all. */
+        /* A shard without a cursor never had an event, or Redis has lost
+           all. */
         lane->acked = lane->cursor;
         if (lane->cursor == 0 && j->hint.unnamed) {
             lane->begin = j->hint.all;
@@ -617,7 +625,8 @@ ship_tick(void)
         if (journal_committed() > all) {
             uint64_t oldest = j->sent ? j->sent->first_ms : j->acked_ms;
             if (oldest == 0)
-                oldest = j->acked_ms = self.wall_ms; /* counted from here */
+                oldest = j->acked_ms = self.wall_ms; /* the age is counted from
+                                                        now */
             lag_ms = self.wall_ms > oldest ? self.wall_ms - oldest : 0;
         }
     }

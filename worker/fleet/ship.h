@@ -1,20 +1,20 @@
 /*
- * ship: the journal's way to Redis.
+ * ship: sends the journal's events to Redis.
  *
  *     journal files --> reader --> one batch per shard --> ocppd_ship
  *          ^                                                   |
  *          +------ journal_keep(), hint file <---- acknowledged
  *
  * Every event of this worker's slot goes to the stream of its shard, in the
- * journal's order and once. What has arrived is known in Redis itself: each
- * shard keeps, for each journal, the number of the last event, and takes a
- * batch only if it begins there (ocppd_ship). So nothing needs to be held in
- * memory for a repetition: after any failure the cursors are asked for and
- * the files read again from there, also when the server has lost its last
- * second.
+ * journal's order and once. Redis itself keeps how far each journal has
+ * arrived: a shard has, for each journal, the number of the last event, and
+ * accepts a batch only if it begins there (ocppd_ship). So no event must be
+ * kept in memory for a repetition. After any failure, also if the server has
+ * lost its last second, the cursors are asked for and the files are read again
+ * from there.
  *
- * A file beside the segments remembers up to where everything was shipped;
- * it is a hint that spares reading what is old, and may be lost.
+ * A file beside the segments holds the number up to which all events are
+ * shipped. It is only a hint, which avoids reading old events, and may be lost.
  *
  * Slot 0 ships the journals of slots that have no worker any more, too.
  */
@@ -24,14 +24,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Right after journal_open(). */
+/* Called right after journal_open(). */
 void ship_open(void);
-/* Events are durable: at the end of this turn of the loop they are sent. */
+/* Called when events became durable: they are sent at the end of this turn of
+   the loop. */
 void ship_poke(void);
-/* Often. */
+/* Called several times a second. */
 void ship_tick(void);
 void ship_lost(void);
-/* All that is durable is shipped and acknowledged. */
+/* True if all durable events are shipped and acknowledged. */
 bool ship_idle(void);
 
 #endif

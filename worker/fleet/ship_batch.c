@@ -13,13 +13,13 @@
 #include "ocpp/tape.h"
 #include "ocpp/transaction.h"
 
-#define FIELDS_MAX 24 /* of an event */
+#define FIELDS_MAX 24 /* fields of an event */
 
 enum where { IN_LINE, IN_TEXT, IN_COUNT };
 
-/* The arguments: for each event the number of its fields and values, then
- * these; in front of that what ocppd_ship is to note of it (see note()).
- * Strings with escapes have their value in text, which may move. */
+/* The arguments: for each event, first the keys that ocppd_ship must store (see
+ * note()), then the number of its fields and values, then these. The values of
+ * strings with escapes are in text, which may move. */
 static struct {
     struct ship_batch_sum sum;
     struct buf            text;
@@ -60,8 +60,8 @@ put(enum where where, const char *p, size_t at, size_t len)
     bt.arg[bt.n++].len = len;
 }
 
-/* Value i of the tape: of a string its value, of all else the bytes that
- * stand there. */
+/* Adds value i of the tape: the value of a string, the JSON text of anything
+ * else. */
 static bool
 put_value(const struct json *tape, uint32_t i)
 {
@@ -153,7 +153,7 @@ add(const struct json *tape, uint64_t number)
     for (uint32_t i = 1; i < tape->tok[0].next && fields < FIELDS_MAX;
          i = tape->tok[i + 1].next) {
         if (json_equals(tape, i, "after", 5))
-            continue; /* it is between the workers of this gateway */
+            continue; /* this member is only for the workers of this gateway */
         fields++;
         if (!put_value(tape, i) || !put_value(tape, i + 1))
             return BATCH_NO_MEMORY;
@@ -223,7 +223,7 @@ ship_batch_shard(const char *line, size_t len, unsigned *shard)
     if (!journal_line_field(line, len, "chargePointId", &value, &n) || n < 2 ||
         value[0] != '"')
         return false;
-    *shard = 0; /* of an event that belongs to no charge point */
+    *shard = 0; /* an event without a charge point goes to shard 0 */
     if (n == 2)
         return true;
     if (memchr(value, '\\', n) == NULL) {

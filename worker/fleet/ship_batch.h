@@ -1,8 +1,8 @@
 /*
  * ship_batch: events as one request to Redis (ocppd_ship).
  *
- * A batch is the next events of one shard. Lines are not copied: they must
- * stay where they are until ship_batch_send().
+ * A batch holds the next events of one shard. Lines are not copied: they must
+ * stay valid until ship_batch_send().
  */
 #ifndef WORKER_FLEET_SHIP_BATCH_H
 #define WORKER_FLEET_SHIP_BATCH_H
@@ -20,22 +20,22 @@
 struct ship_batch_sum {
     uint32_t events, bytes;
     uint64_t first, last; /* event numbers */
-    uint64_t first_ms;    /* time stamp of the first */
+    uint64_t first_ms;    /* time stamp of the first event */
 };
 
 void ship_batch_clear(void);
-bool ship_batch_full(void); /* or nearly */
+bool ship_batch_full(void); /* full, or nearly */
 enum ship_batch_added { BATCH_ADDED, BATCH_NO_EVENT, BATCH_NO_MEMORY };
-/* A line of the journal. */
+/* Adds a line of the journal. */
 enum ship_batch_added ship_batch_add(
     const char *line, size_t len, uint64_t number);
 const struct ship_batch_sum *ship_batch_sum(void);
-/* Sends what was added. from: the number the shard's cursor must have, 0 for
- * none. False if it was not sent. */
+/* Sends the added events. from: the number that the shard's cursor must have, 0
+ * for none. False if they were not sent. */
 bool ship_batch_send(unsigned shard, const char *journal, uint64_t from,
     redis_fn *fn, void *ctx);
 
-/* Whose event a line is: the shard; false if it is no event. */
+/* Finds the shard of a line; false if the line is not an event. */
 bool ship_batch_shard(const char *line, size_t len, unsigned *shard);
 
 #endif

@@ -1,4 +1,4 @@
-/* ship_hint: the file of what is shipped. See ship_hint.h. */
+/* ship_hint: the file with the numbers of shipped events. See ship_hint.h. */
 #include "fleet/ship_hint.h"
 
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "helper.h"
 #include "journal/journal_id.h"
 
-#define NAME_SIZE (CONF_TEXT_MAX + 48) /* of its path */
+#define NAME_SIZE (CONF_TEXT_MAX + 48) /* bytes of the file's path */
 
 static void
 file_name(const struct ship_hint *h, char *out, size_t size)
@@ -22,8 +22,9 @@ file_name(const struct ship_hint *h, char *out, size_t size)
     snprintf(out, size, "%s/w%03u.shipped", h->dir, h->slot);
 }
 
-/* The first line names shards, prefix and journal; "all NUMBER" and "SHARD
- * NUMBER" lines follow. A file of something else is no hint. */
+/* Reads the file. The first line names shards, prefix and journal; "all NUMBER"
+ * and "SHARD NUMBER" lines follow. A file with another first line is ignored.
+ */
 static void
 read_file(struct ship_hint *h)
 {
@@ -55,7 +56,7 @@ read_file(struct ship_hint *h)
     h->kept = h->unnamed ? 0 : h->all;
 }
 
-/* Of the helper's thread: a file's new contents. */
+/* A job of the helper: writes the new contents of a file. */
 struct job {
     struct helper_job h;
     struct ship_hint *hint;

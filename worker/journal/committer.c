@@ -20,16 +20,16 @@
 #include "clock.h"
 
 #define BUSY_BYTES ((size_t)64 << 10)
-/* of a buffer's memory after a burst */
+/* Bytes of a buffer's memory that are kept after a burst. */
 #define KEEP_BYTES ((size_t)128 << 10)
 #define REST_S 1
 #define RETRY_MS 1000
-#define REMOVE_AT_ONCE 8 /* segments, between two commits */
+#define REMOVE_AT_ONCE 8 /* segments that are removed between two commits */
 
-/* Lines that go to disk together. */
+/* Lines that are written and made durable together. */
 struct batch {
     struct buf bytes;
-    uint64_t   first, last; /* numbers */
+    uint64_t   first, last; /* numbers of the first and last event */
     uint64_t   events;
 };
 
@@ -38,16 +38,18 @@ static struct {
     pthread_t            thread;
 
     /* lock */
-    pthread_mutex_t       lock;
-    pthread_cond_t        wake; /* for work, or to stop */
-    struct batch          fill;
-    size_t                taken; /* bytes in batch that are not durable */
-    bool                  idle;  /* the thread waits for work */
-    bool                  stop;
-    bool                  chore; /* look after segments */
+    pthread_mutex_t lock;
+    pthread_cond_t  wake; /* signalled when there is work, or to stop */
+    struct batch    fill;
+    size_t          taken; /* bytes in batch that are not durable */
+    bool            idle;  /* the thread waits for work */
+    bool            stop;
+    bool            chore; /* close old segments and remove what retention
+                              allows */
     uint64_t              segment_size, segment_age, retention, interval;
     size_t                buffer_size;
-    struct committer_news news; /* but pending and backlog */
+    struct committer_news news; /* except pending and backlog, which are
+                                   computed when asked for */
 
     /* thread */
     struct tail  tail;
@@ -167,7 +169,7 @@ locked_chores(void)
         c.news.done.step_ms = done.step_ms;
 }
 
-/* Until the next try, or the stop. */
+/* Waits until the next try, or until the thread must stop. */
 static void
 locked_pause(void)
 {
@@ -211,13 +213,14 @@ locked_commit(void)
         c.env.progress();
         if (last_try)
             return false;
-        locked_chores(); /* what is removed makes room */
+        locked_chores(); /* removing segments makes room on the disk */
         locked_pause();
     }
 }
 
-/* A commit soon after another one waits for further events, so that a busy
- * worker makes fewer and larger commits; one after a pause goes at once. */
+/* A commit that would follow another one closely waits for further events, so
+ * that a busy worker makes fewer and larger commits. After a pause a commit
+ * begins at once. */
 static void
 locked_gather(uint64_t last_began)
 {
@@ -248,7 +251,8 @@ empty(struct batch *b)
     b->first = b->last = b->events = 0;
 }
 
-/* Waits for work. Without any for REST_S seconds, both buffers are freed. */
+/* Waits for work. If there is none for REST_S seconds, both buffers are
+   freed. */
 static void
 locked_rest(void)
 {
@@ -308,7 +312,8 @@ run(void *unused)
 
 /* --- the loop ------------------------------------------------------------ */
 
-/* One event is one line, whatever a charge point sent. */
+/* Replaces line feeds and NULs by blanks, so that an event is one line whatever
+   a charge point has sent. */
 static void
 make_one_line(char *p, size_t len)
 {
@@ -328,8 +333,10 @@ committer_put(uint64_t number, const char *line, size_t len, bool *busy)
     if (len + JOURNAL_CHECK_LEN > JOURNAL_LINE_MAX)
         return false;
     pthread_mutex_lock(&c.lock);
-    size_t whole = len + JOURNAL_CHECK_LEN; /* the line feed for its } */
-    /* A line that is larger than the buffer has room in an empty one. */
+    size_t whole = len + JOURNAL_CHECK_LEN; /* the checksum and the line feed
+                                               replace the } */
+    /* A line that is larger than the buffer is accepted if the buffer is
+       empty. */
     size_t held = c.taken + b->bytes.len;
     bool   fits = (held == 0 || held + whole <= c.buffer_size) &&
         buf_reserve(&b->bytes, whole);

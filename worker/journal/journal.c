@@ -1,8 +1,9 @@
 /*
  * journal: the durable log of one worker. See journal.h for its shape.
  *
- * This file is the loop's side: numbers, the floor, and the news of what
- * became durable. The files are the committer's, and recovery's before it.
+ * This file is the loop's side: numbers, the floor, and the reports of the
+ * committer. The committer writes the files; before it starts, recovery reads
+ * them.
  */
 #include "journal/journal.h"
 
@@ -22,20 +23,22 @@
 #include "journal/segment_writer.h"
 
 static struct {
-    bool                  open;
-    struct journal_env    env;
-    struct shm_worker    *mem;
-    struct stats         *st;
-    uint64_t              drawn;    /* begun and not appended; 0: none */
-    uint64_t              last;     /* drawn before */
-    uint64_t              reported; /* what up_committed() was called with */
-    unsigned              turns;    /* of news.turns, logged */
-    bool                  failing;  /* logged so */
+    bool               open;
+    struct journal_env env;
+    struct shm_worker *mem;
+    struct stats      *st;
+    uint64_t           drawn;       /* number of an event that was begun and not
+                                       appended; 0: none */
+    uint64_t              last;     /* the number drawn before */
+    uint64_t              reported; /* the last argument of up_committed() */
+    unsigned              turns;    /* news.turns when it was last logged */
+    bool                  failing;  /* the log has reported that commits fail */
     struct committer_news news;
     bool                  unwoken; /* appended since the thread was woken */
-    uint64_t              waits_since_ms; /* an event waits, without progress */
-    ev_async              done;
-    ev_prepare            turn;
+    uint64_t              waits_since_ms; /* since when an event waits without
+                                             progress */
+    ev_async   done;
+    ev_prepare turn;
 } jl;
 
 static void
@@ -65,7 +68,7 @@ log_news(void)
             jl.news.done.removed, jl.news.done.last);
 }
 
-/* The results of the thread become what others see. */
+/* Publishes the committer's results. */
 static void
 take_news(void)
 {
@@ -93,8 +96,8 @@ done_cb(struct ev_loop *loop, ev_async *w, int revents)
     take_news();
 }
 
-/* The loop is about to sleep: all events of this turn are one commit, if the
- * thread is free. */
+/* The loop is about to sleep: wakes the thread, so that all events of this turn
+ * become one commit. */
 static void
 turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
 {
@@ -105,8 +108,8 @@ turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
     committer_wake();
 }
 
-/* Raised by each worker when it starts, so that a clock that was set back
- * brings no number again. */
+/* Each worker raises the sequence when it starts, so that no number is repeated
+ * if the clock was set back. */
 static void
 raise_sequence(_Atomic uint64_t *sequence, uint64_t above)
 {
@@ -117,7 +120,8 @@ raise_sequence(_Atomic uint64_t *sequence, uint64_t above)
         ;
 }
 
-/* A stray store has put it where no reader believes a number. */
+/* A stray store has made the sequence so high that readers would reject its
+   numbers. */
 static void
 lower_sequence(_Atomic uint64_t *sequence, uint64_t to)
 {
@@ -144,8 +148,8 @@ journal_begin(void)
         UINT64_MAX)
         atomic_store(&jl.mem->ship_floor, atomic_load(sequence));
     jl.drawn = atomic_fetch_add(sequence, 1);
-    /* Numbers grow. Should the sequence have been set back by a stray store,
-     * the clock is ahead of all numbers that others have drawn. */
+    /* Numbers must grow. If a stray store has set the sequence back, the clock
+     * is used, which is ahead of all numbers that were drawn. */
     while (jl.drawn <= jl.last || jl.drawn >= JOURNAL_NUMBER_MAX) {
         uint64_t now = clock_wall_us();
         uint64_t above =
@@ -190,9 +194,9 @@ journal_abandon(uint64_t number)
 {
     ensure(number != 0 && jl.drawn == number);
     jl.drawn = 0;
-    /* If nothing else waits, the floor goes up with the next news.
-     * up_committed() is not called from here, because the caller is in the
-     * middle of something. */
+    /* If nothing else waits, the floor is raised with the next report.
+     * up_committed() is not called here, because the caller does not expect an
+     * up-call. */
     ev_async_send(jl.env.loop, &jl.done);
 }
 
@@ -202,7 +206,7 @@ journal_committed(void)
     return jl.reported;
 }
 
-/* journal_begin() lowers the floor, and the news that nothing waits raise it.
+/* journal_begin() lowers the floor; the report that nothing waits raises it.
  */
 bool
 journal_idle(void)
@@ -277,8 +281,8 @@ journal_open(const struct journal_env *env, struct buf *why)
     if (!segment_writer_open(
             &tail, env->conf->server_state_dir, env->slot, why))
         return false;
-    /* First the journals of slots without a worker: what they left open may
-     * have ended in this slot's. */
+    /* Read the journals of slots without a worker first: sessions and commands
+     * that they left open may have ended in this slot's journal. */
     if (env->recover_line != NULL)
         recovery_orphans(tail.dir_fd, tail.dir, env->slot, env->shm->slots,
             env->recover_max, env->recover_line, env->ctx, &orphans);
@@ -311,7 +315,7 @@ journal_open(const struct journal_env *env, struct buf *why)
         ev_prepare_stop(env->loop, &jl.turn);
         return false;
     }
-    /* What the former worker of this slot left is durable now, or gone. */
+    /* The events of this slot's former worker are durable now, or lost. */
     atomic_store(&jl.mem->journal_floor, UINT64_MAX);
     jl.open = true;
     log_debug("journal: slot %u of %s is open, last event %016" PRIx64
@@ -333,7 +337,7 @@ journal_close(void)
         log_error("journal: stopped with %" PRIu64 " events that could not be "
                   "made durable; nothing was acknowledged for them",
             jl.news.lost);
-    jl.news.pending = UINT64_MAX; /* lost ones will never be */
+    jl.news.pending = UINT64_MAX; /* lost events will never become durable */
     take_news();
     jl.open = false;
 }

@@ -1,6 +1,6 @@
 /*
- * journal: the durable log of one worker, where every event is before
- * anything it acknowledges leaves (promise P1).
+ * journal: the durable log of one worker. An event is in it before the answer
+ * that the event acknowledges is sent (promise P1).
  *
  *     loop                                        helper thread
  *     ----                                        -------------
@@ -11,15 +11,15 @@
  *                                                 write, fdatasync
  *     up_committed(last n)     <----- ev_async -- reports how far it is
  *
- * What is appended while a commit runs goes with the next one: one
- * fdatasync for however many events came meanwhile (group commit).
+ * Events that are appended while a commit runs belong to the next one: one
+ * fdatasync for all events that came meanwhile (group commit).
  *
- * A process has one journal. All functions belong to the loop's thread;
- * nothing but up_committed() is called back, also on that thread.
+ * A process has one journal. All functions are called in the loop's thread. The
+ * only up-call is up_committed(), in the same thread.
  *
  * Files: STATE_DIR/journal/wSSS-NNNNNNNNNNNNNNNN.jsonl, as journal_line.h says.
- * A new process always begins a new segment; it never writes behind what
- * another one left.
+ * A new process always begins a new segment; it never appends to one of another
+ * process.
  */
 #ifndef WORKER_JOURNAL_JOURNAL_H
 #define WORKER_JOURNAL_JOURNAL_H
@@ -36,8 +36,8 @@
 
 struct ev_loop;
 
-/* A fair recover_max: some 250,000 events. Reading them takes 20 ms from the
- * page cache, besides what recover_line() takes. */
+/* The usual recover_max, in bytes: about 250,000 events. Reading them takes 20
+ * ms from the page cache, besides the time of recover_line(). */
 #define JOURNAL_RECOVER_MAX ((uint64_t)128 << 20)
 
 struct journal_env {
@@ -48,17 +48,18 @@ struct journal_env {
      * reload takes effect with the next tick. Must outlive the journal. */
     const struct config *conf;
 
-    /* One event that the journal holds already, oldest first, durable when
-     * this is called. line ends before its line feed. May be NULL. */
+    /* Called for each event that the journal holds already, oldest first. The
+     * event is durable. line is without its line feed. May be NULL. */
     void (*recover_line)(
         void *ctx, uint64_t number, const char *line, size_t len);
-    /* After that, if unfinished() is true: an event of another slot that has a
-     * worker, likewise. May be NULL. */
+    /* Called after that, if unfinished() returns true, for each event of the
+     * other slots that have a worker. May be NULL. */
     bool (*unfinished)(void *ctx);
     void (*neighbour_line)(
         void *ctx, uint64_t number, const char *line, size_t len);
     void    *ctx;
-    uint64_t recover_max; /* bytes to read back, up to the newest event */
+    uint64_t recover_max; /* the most bytes to read back; the newest ones are
+                             read */
 };
 
 /* Calls line() for the slot's events on disk, at most max bytes of them, while
@@ -68,71 +69,72 @@ void journal_read_back(uint64_t max,
     void *ctx);
 
 /*
- * Makes the directories (0750), cuts a torn tail, makes what is left durable,
- * raises shm->sequence above every event number any slot's journal holds,
- * calls recover_line(), sets this worker's journal_floor, and starts the
- * thread. May take as long as reading recover_max bytes does.
+ * Makes the directories (mode 0750), cuts off a torn tail, makes the rest
+ * durable, raises shm->sequence above the event numbers of all slots, calls
+ * recover_line(), sets this worker's journal_floor, and starts the thread. May
+ * take as long as reading recover_max bytes does.
  *
- * False: why holds a sentence for the operator (file, reason, remedy) and
- * nothing is left running. A full disk is no such error: recovery needs no
- * space, and the first commit finds out.
+ * False: why has a sentence for the operator (file, reason, remedy), and no
+ * thread is left running. A full disk is not such an error: recovery needs no
+ * space, and the first commit reports it.
  */
 bool journal_open(const struct journal_env *env, struct buf *why);
 
 /*
- * Takes an event: draws its number, for the eventId the line begins with.
- * Must be followed, before the loop goes on, by journal_append() with that
- * number or by journal_abandon().
+ * Begins an event: draws its number, which is part of the eventId. In the same
+ * turn of the loop, journal_append() with that number or journal_abandon() must
+ * follow.
  */
 uint64_t journal_begin(void);
 
 /*
- * Puts the finished line into the buffer: a JSON object that begins as
- * journal_line_put_id() writes it, without a line feed at its end. Copied; a
- * line feed or NUL within it becomes a blank, so that an event is always one
- * line.
+ * Copies the finished line into the buffer: a JSON object that begins with the
+ * text of journal_line_put_id(), without a line feed at its end. A line feed or
+ * NUL within it becomes a blank, so that an event is always one line.
  *
- * False if the buffer is full (journal.buffer_size), memory is short or the
- * line longer than JOURNAL_LINE_MAX: the event will never be, the number is
- * given up, events_refused is counted, and nothing may be acknowledged.
+ * False if the buffer is full (journal.buffer_size), memory is out or the line
+ * is longer than JOURNAL_LINE_MAX. Then the event does not exist, its number
+ * stays unused, events_refused is counted, and nothing may be acknowledged.
  */
 bool journal_append(uint64_t number, const char *line, size_t len);
 
-/* The event will not be after all. */
+/* Gives up an event that was begun. */
 void journal_abandon(uint64_t number);
 
-/* Events up to here are durable: what up_committed() was last called with,
- * or what recovery found. 0 if there never was one. */
+/* Events up to this number are durable: the last argument of up_committed(), or
+ * the last event that recovery found. 0 if there is none. */
 uint64_t journal_committed(void);
 
-/* No event waits to become durable. */
+/* True if no event waits to become durable. */
 bool journal_idle(void);
 
-/* Of the last failure while commits do not succeed, with the words that were
- * logged; false while the journal works. For health and status. */
+/* True while commits fail; *words is the sentence that was logged. For health
+ * and status. */
 bool journal_failing(const char **words);
 
-/* How long ago the journal last made an event durable, if any waits since;
+/* Milliseconds since the last event became durable, if one waits since then;
  * else 0. It grows while the disk is full, fails or hangs. */
 uint64_t journal_stalled_ms(void);
 
-/* Once a second: takes over changed knobs, lets the thread close a segment
- * by age and remove what retention allows (one file at a time, never on the
- * loop's thread). Slot 0 does so for slots that no longer exist, too. */
+/* Called once a second: takes over changed knobs, and lets the thread close an
+ * old segment and remove segments that retention allows (one file at a time,
+ * never on the loop's thread). Slot 0 also does this for slots that no longer
+ * exist. */
 void journal_tick(void);
 
 /*
- * For a reader that must see everything, such as the shipper to Redis: no
- * segment of this slot is removed that may hold an event numbered number or
- * above. UINT64_MAX, the initial value, keeps nothing back; 0 everything. A
- * shipper calls it with 0 right after journal_open(), before it knows better.
+ * For a reader that must see all events, such as the shipper to Redis: no
+ * segment of this slot is removed that may hold an event with this number or a
+ * higher one. UINT64_MAX, the initial value, keeps no segment; 0 keeps all. A
+ * shipper calls it with 0 right after journal_open(), until it has read its
+ * cursor.
  */
 void journal_keep(unsigned slot, uint64_t number);
 
 /*
- * Commits what is buffered, calls up_committed() for it, and stops the
- * thread. If the disk does not take it, it is tried once more and then lost
- * (nothing of it was acknowledged); the log says how many events.
+ * Commits the buffered events, calls up_committed() for them, and stops the
+ * thread. If the disk fails, the commit is tried once more; then the events are
+ * lost (none of them was acknowledged) and their number is logged.
  */
 void journal_close(void);
 

@@ -1,5 +1,4 @@
-/* journal_id: the name that no journal of another gateway has. See
- * journal_id.h. */
+/* journal_id: a unique name of the journal. See journal_id.h. */
 #include "journal/journal_id.h"
 
 #include <inttypes.h>
@@ -46,7 +45,7 @@ make_id(const char *path)
     bool ok = fprintf(f, "%016" PRIx64 "\n", n) > 0 && fflush(f) == 0 &&
         fsync(fileno(f)) == 0;
     ok &= fclose(f) == 0;
-    /* Of several workers the first one wins. */
+    /* If several workers make the file at the same time, the first one wins. */
     if (ok)
         (void)!link(temp, path);
     unlink(temp);

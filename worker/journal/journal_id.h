@@ -1,25 +1,25 @@
 /*
- * journal_id: the name that no journal of another gateway has.
+ * journal_id: a name of the journal that no other gateway's journal has.
  *
  * 16 hexadecimal digits, drawn once for each journal directory and kept in its
- * file `id`. Two gateways may have one server.node by mistake. Their cursors in
- * Redis carry the id, so that each loses nothing, and with [redis] the
- * eventIds carry 8 digits of it, so that no two are equal.
+ * file `id`. Two gateways may have the same server.node by mistake. Their
+ * cursors in Redis contain the id, so that neither loses events, and with
+ * [redis] eventIds contain 8 digits of it, so that no two are equal.
  */
 #ifndef WORKER_JOURNAL_JOURNAL_ID_H
 #define WORKER_JOURNAL_JOURNAL_ID_H
 
 #include <stdbool.h>
 
-/* Reads or makes it; the directory is there. False with errno if that is not
- * possible: then the id is empty. */
+/* Reads the id or makes it. The directory must exist. False with errno if that
+ * fails; then the id is empty. */
 bool journal_id_open(const char *state_dir);
 
 /* The id, "" before journal_id_open() or after its failure; static. */
 const char *journal_id(void);
 
-/* What stands behind the number in an eventId: the node, with [redis] also the
- * id's first digits. */
+/* The text behind the number in an eventId: the node, with [redis] also the
+ * first digits of the id. */
 const char *journal_id_of_events(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* recovery: what a worker does with the journal it finds. See recovery.h. */
+/* recovery: reads back and repairs a slot's journal. See recovery.h. */
 #include "journal/recovery.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include "journal_file.h"
 #include "journal_dir.h"
 
-/* Of a file's end, usually enough for a whole line and a torn one. */
+/* Bytes at a file's end that usually hold a whole line and a torn one. */
 #define TAIL_BYTES ((uint64_t)4 << 20)
 #define DAMAGED_LOGGED 20
 
@@ -41,7 +41,8 @@ refuse(struct job *j, const char *what, const char *name, int err)
     return false;
 }
 
-/* A damaged line is logged with its place; of many only the first ones. */
+/* Logs a damaged line with its place. If there are many, only the first ones
+   are logged. */
 static void
 damaged(struct job *j, const char *name, const struct journal_line *line)
 {
@@ -52,9 +53,9 @@ damaged(struct job *j, const char *name, const struct journal_line *line)
             j->dir, name, line->len, line->at);
 }
 
-/* Goes through the events from offset on. *good becomes the offset behind
- * the last whole line. A line that holds a NUL was never written to its end,
- * so it does not count as whole. 0 or an errno. */
+/* Reads the events from offset on. *good is set to the offset behind the last
+ * whole line. A line that contains a NUL was not written completely, so it does
+ * not count as whole. Returns 0 or an errno. */
 static int
 walk(struct job *j, int fd, const char *name, uint64_t first, uint64_t offset,
     uint64_t *good)
@@ -90,7 +91,7 @@ walk(struct job *j, int fd, const char *name, uint64_t first, uint64_t offset,
     return err;
 }
 
-/* One of the slot's own segments. */
+/* Reads a segment of this slot. */
 static bool
 own(struct job *j, const struct journal_dir_id *id, uint64_t budget,
     bool newest)
@@ -159,8 +160,8 @@ others(struct job *j, const struct journal_dir_id *id)
     return last;
 }
 
-/* The first of the slot's segments, of n, in which the last max bytes begin;
- * *budget: how many of them are in that one. */
+/* The index of the segment, of n, in which the last max bytes begin. *budget:
+ * how many of these bytes are in that segment. */
 static size_t
 first_of(int dir_fd, unsigned slot, const struct journal_dir_id *id, size_t n,
     uint64_t max, uint64_t *budget)
@@ -179,7 +180,7 @@ first_of(int dir_fd, unsigned slot, const struct journal_dir_id *id, size_t n,
     return i;
 }
 
-/* One segment, without changing it. */
+/* Reads a segment without changing it. */
 static void
 look(struct job *j, const struct journal_dir_id *id, uint64_t budget)
 {
@@ -203,7 +204,8 @@ look(struct job *j, const struct journal_dir_id *id, uint64_t budget)
             j->dir, name, strerror(err));
 }
 
-/* Of the slots from `slots` on, of those below, or of this one. */
+/* Whose segments are read: of the slots from `slots` on, of the other slots
+   below, or of this slot. */
 enum which { VANISHED, NEIGHBOURS, OWN };
 
 static bool
@@ -294,8 +296,8 @@ recovery_run(int dir_fd, const char *dir, unsigned slot, uint64_t max,
     for (; ok && i < n; i++, budget = max)
         ok = own(&j, &id[i], budget, i == n - 1);
     if (ok && n > 0 && id[n - 1].first > r->last)
-        r->last_any = id[n - 1].first; /* its events may be gone, its name
-                                          was drawn */
+        r->last_any = id[n - 1].first; /* its events may be lost, but the number
+                                          in its name was drawn */
     if (ok && n > 0 && fsync(dir_fd) != 0)
         ok = refuse(&j, "sync the directory", ".", errno);
 

@@ -1,4 +1,4 @@
-/* retention: which segments are removed, and when. See retention.h. */
+/* retention: removes old segments. See retention.h. */
 #include "journal/retention.h"
 
 #include <stdatomic.h>
@@ -11,16 +11,18 @@
 #include "ensure.h"
 #include "journal_dir.h"
 
-/* Stored by the loop's thread, loaded by the one that removes; UINT64_MAX
- * minus what was asked for, so that zeroed memory holds nothing back. */
+/* Stored by the loop's thread, loaded by the committer's thread. Holds
+ * UINT64_MAX minus the argument of retention_keep(), so that zeroed memory
+ * keeps no segment. */
 static _Atomic uint64_t wanted[JOURNAL_SLOTS];
 
 #define STEP_MS 60000 /* a smaller difference is no step of a clock */
 #define FRESH_MS                                                               \
-    (2 * 3600 * 1000) /* so long a gateway may have been silent                \
+    (2 * 3600 * 1000) /* a gap in the journal up to this long is no step of    \
+                       * the clock                                             \
                        */
 
-/* Of the thread that removes. */
+/* Used by the committer's thread only. */
 static struct retention_clock believed;
 
 void
@@ -37,7 +39,7 @@ retention_keep_nothing(void)
         atomic_store(&wanted[i], 0);
 }
 
-/* A difference of clocks that is no step. */
+/* True if a difference of the clocks is too small to be a step. */
 static bool
 near(int64_t a, int64_t b)
 {
@@ -72,7 +74,7 @@ retention_now(struct retention_clock *k, uint64_t wall_ms, uint64_t mono_ms,
     return now < wall_ms ? now : wall_ms;
 }
 
-/* When a segment was last written, of all there are; 0: there is none. */
+/* The time of the newest write to any segment; 0 if there is none. */
 static uint64_t
 newest(const struct tail *t, const struct journal_dir_list *list)
 {
@@ -89,8 +91,8 @@ newest(const struct tail *t, const struct journal_dir_list *list)
     return last;
 }
 
-/* One slot's segments are in order of time: the first that must stay ends
- * it. */
+/* The segments of a slot are in order of time, so removing stops at the first
+ * one that must stay. */
 static unsigned
 run_slot(const struct tail *t, const struct journal_dir_id *id, size_t n,
     uint64_t now, uint64_t age_ms, unsigned most, struct retention_done *done)
@@ -104,7 +106,7 @@ run_slot(const struct tail *t, const struct journal_dir_id *id, size_t n,
         if (id[i].slot == t->slot && t->fd >= 0 && id[i].first >= t->first)
             break; /* being written */
         if (keep != UINT64_MAX && (i + 1 == n || id[i + 1].first > keep))
-            break; /* still wanted */
+            break; /* a reader still needs it */
         journal_line_file_name(name, id[i].slot, id[i].first);
         if (fstatat(t->dir_fd, name, &st, 0) != 0)
             continue;

@@ -14,7 +14,7 @@
 #define DIR_MODE 0750
 #define FILE_MODE 0640
 
-/* Makes dir if it is not there; its name in the parent is made durable. */
+/* Makes dir if it does not exist, and makes its name in the parent durable. */
 static int
 make_dir(const char *dir)
 {
@@ -61,8 +61,8 @@ take_lock(struct tail *t, struct buf *why)
     snprintf(path, sizeof path, "%s/%s", t->dir, name);
     t->lock_fd =
         openat(t->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, FILE_MODE);
-    /* A full disk must not keep the worker down: the directory will do where
-     * no file can be made, as it serves only to recognise a slot. */
+    /* A full disk must not prevent the worker's start: if the lock file cannot
+     * be made, the worker goes on without the lock. */
     if (t->lock_fd < 0 && (errno == ENOSPC || errno == EDQUOT))
         return true;
     if (t->lock_fd < 0)
@@ -139,8 +139,8 @@ begin(struct tail *t, uint64_t first)
         ((err = make_dir(t->dir)) != 0 || (err = open_dir(t)) != 0))
         return failed(t, "open the directory of", err);
     journal_line_file_name(name, t->slot, first);
-    /* Numbers are unique: what has this name already can only be an earlier
-     * try to write the same batch. */
+    /* Numbers are unique, so a file with this name can only be an earlier try
+     * to write the same batch. */
     t->fd = openat(
         t->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, FILE_MODE);
     if (t->fd < 0)
@@ -189,7 +189,7 @@ segment_writer_commit(
             return failed(t, "sync the directory of", errno);
         t->named = true;
     }
-    /* It may have been removed, alone or with its directory. */
+    /* The file may have been removed, alone or with its directory. */
     if (fstat(t->fd, &st) != 0)
         return failed(t, "look at", errno);
     if (st.st_nlink == 0)
@@ -203,8 +203,8 @@ segment_writer_give_up(struct tail *t)
 {
     char name[JOURNAL_NAME_LEN + 1];
 
-    /* If this succeeds, what is left is what was durable. If it fails too,
-     * the file holds repeated or torn lines, which readers accept. */
+    /* If this succeeds, the file holds the durable lines only. If it fails too,
+     * the file may hold repeated or torn lines, which readers accept. */
     if (t->fd >= 0 && ftruncate(t->fd, (off_t)t->size) == 0)
         (void)fdatasync(t->fd);
     close_segment(t);

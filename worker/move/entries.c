@@ -14,7 +14,8 @@
 #include "shm_state.h"
 
 #define READ_BYTES 65536
-#define LINES_MAX (256u * 1024) /* of the longest line, and what follows it */
+/* Bytes of the longest line, and of the bytes read behind it. */
+#define LINES_MAX (256u * 1024)
 
 static int        file = -1;
 static struct buf lines = {.max = LINES_MAX};
@@ -79,7 +80,7 @@ idle_cb(struct ev_loop *loop, ev_idle *w, int revents)
 void
 entries_read(int fd)
 {
-    if (file >= 0) { /* once in the life of a program */
+    if (file >= 0) { /* this happens once in the life of a program */
         close(fd);
         return;
     }

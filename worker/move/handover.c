@@ -1,4 +1,4 @@
-/* handover: a slot goes to another worker process. See handover.h. */
+/* handover: passes a slot to another worker process. See handover.h. */
 #include "move/handover.h"
 
 #include <ev.h>
@@ -32,21 +32,21 @@
 #include "session/verdicts.h"
 #include "shm_state.h"
 
-#define HELLO_MS 30000 /* for the successor to be prepared */
+#define HELLO_MS 30000 /* ms that the successor has to prepare itself */
 #define STEP_S 0.002
-/* Longest wait for commits under way, while nothing is read; with CHANNEL_MUST,
- * and for TLS handshakes while no connection is accepted, it is half of
- * upgrade.patience. */
+/* Ms of the longest wait for commits, during which no bytes are read. With
+ * CHANNEL_MUST the wait is half of upgrade.patience, and so is the wait for TLS
+ * handshakes, during which no connection is accepted. */
 #define FROZEN_MS 2000
-#define SEND_MS 10000 /* for the successor to take a batch */
+#define SEND_MS 10000 /* ms that the successor has to read a batch */
 #define HASH_SEGMENT UINT64_C(0x736567)
 
 static enum {
     NONE,
-    WAITING,  /* for hello */
+    WAITING,  /* until the successor sends hello */
     SETTLING, /* until no TLS handshake is under way */
-    FROZEN,   /* until nothing waits for the journal */
-    ASKED     /* for the master's last datagram */
+    FROZEN,   /* until no event waits for the journal */
+    ASKED     /* until the master has sent its last datagram */
 } phase;
 
 static struct pair pair = {.fd = -1};
@@ -100,7 +100,7 @@ keep(bool successor_ended, const char *why)
     master_link_kept(successor_ended, why);
 }
 
-/* Pongs and answers of this turn are sent first, so that a record holds only
+/* Send the pongs and answers of this turn first, so that a record holds only
  * output for which the socket had no room. */
 static void
 freeze(void)
@@ -134,8 +134,8 @@ hello_came(void)
     }
 }
 
-/* Reads from the pair, because sending would detect the successor's end only
- * with the first batch. */
+/* Reads from the pair to notice the successor's end, which sending would notice
+ * only with the first batch. */
 static bool
 successor_lives(void)
 {
@@ -216,8 +216,8 @@ handover_begin(int fd, uint64_t how)
 
 /* --- sending ------------------------------------------------------------- */
 
-/* From here on the process makes no event, counts nothing and serves nothing;
- * it may wait. */
+/* From here on the process makes no event, changes no counter and serves no
+ * connection, so it may wait. */
 
 static void
 close_pair(void)
@@ -235,8 +235,8 @@ send_batch(void)
     close_pair();
 }
 
-/* The session of a connection that cannot be moved: the successor makes the
- * event of its end. */
+/* Writes the session of a connection that cannot be moved, so that the
+ * successor makes the event of its end. */
 static void
 put_gone(const struct conn *c)
 {
@@ -251,7 +251,7 @@ put_gone(const struct conn *c)
     fields_end(&pair.out);
 }
 
-/* Sends the peer an answer, if its socket takes it at once. */
+/* Sends an answer to the peer, if its socket has room. */
 static void
 turn_away(struct conn *c)
 {

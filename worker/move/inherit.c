@@ -24,27 +24,29 @@
 #include "session/verdicts.h"
 #include "shm_state.h"
 
-/* Lines of one source in a turn of the loop, so that the connections that are
- * here already have their turns. */
+/* Lines that are read from one source in a turn of the loop, so that open
+ * connections are served in between. */
 #define PER_TURN 256
-#define SLOT_MAX ((size_t)256 << 20) /* bytes of a slot's own lines */
+/* Bytes of the lines that belong to a slot. */
+#define SLOT_MAX ((size_t)256 << 20)
 
-/* Another worker that sends connections. */
+/* A worker that sends connections. */
 struct source {
     ev_io        io;
     struct pair  pair;
-    bool         same; /* its shared memory is this one */
-    bool         slot; /* the former process of this slot */
+    bool         same; /* it has the same shared memory */
+    bool         slot; /* it is the former process of this slot */
     uint64_t     began_us, taken, lost;
     uint32_t     entry;    /* where the last entry line was inserted */
-    struct conn *arriving; /* more lines of it may follow */
+    struct conn *arriving; /* more lines of this connection may follow */
     bool         whole;    /* the last line has come */
     void (*all_here)(bool whole);
 };
 
 static struct source *former; /* from inherit_wait() to inherit_start() */
-static struct buf     lines = {.max = SLOT_MAX}; /* of the slot */
-static char           incarnation[24];
+static struct buf     lines = {.max = SLOT_MAX}; /* lines that belong to the
+                                                    slot */
+static char incarnation[24];
 
 static void
 say_hello(struct source *s)
@@ -80,7 +82,7 @@ take_head(struct source *s, struct fields *f)
     s->began_us = clock_mono_ns() / 1000u;
 }
 
-/* False if it is the last one. */
+/* Keeps a line that belongs to the slot. False if it was the last one. */
 static bool
 keep_line(struct source *s, char *line, size_t len)
 {
@@ -173,7 +175,7 @@ inherit_slot(void)
 
 /* --- connections --------------------------------------------------------- */
 
-/* All lines of the last one are there. */
+/* Called when all lines of the last connection were read. */
 static void
 arrived(struct source *s)
 {
@@ -202,7 +204,8 @@ take_conn(struct source *s, struct fields *f)
     }
 }
 
-/* The registry entry of the connection that follows, from other shared memory.
+/* Reads the registry entry of the connection that follows, if the sender has
+ * other shared memory.
  */
 static void
 take_entry(struct source *s, struct fields *f)
@@ -212,7 +215,8 @@ take_entry(struct source *s, struct fields *f)
         s->entry = REGISTRY_NONE;
 }
 
-/* It was closed by the former process, which could make no event any more. */
+/* Makes the event for a connection that the former process closed when it could
+   not make events any more. */
 static void
 take_gone(struct source *s, struct fields *f)
 {
@@ -254,7 +258,7 @@ finish(struct source *s)
         all_here(whole);
 }
 
-/* False if it was the last one. */
+/* Handles a line of a connection. False if it was the last line. */
 static bool
 take_line(struct source *s, char *line, size_t len)
 {
@@ -302,8 +306,8 @@ source_cb(struct ev_loop *loop, ev_io *w, int revents)
             break;
         }
     }
-    /* Lines that were read already may wait, while the socket has no more bytes
-     * and is not readable. */
+    /* Lines that were read from the socket may wait here while the socket is
+     * not readable. */
     ev_feed_event(self.loop, &s->io, EV_READ);
 }
 

@@ -13,9 +13,10 @@
 #include "session/platform.h"
 #include "session/session.h"
 
-#define RECORD_BYTES 8192 /* of one connection, beside its buffers */
+/* Bytes of one connection's lines, without its buffers. */
+#define RECORD_BYTES 8192
 
-/* A byte may be written as three. */
+/* The bytes of a buffer in a record, where a byte may be written as three. */
 size_t
 moving_bytes(const struct conn *c)
 {
@@ -63,8 +64,8 @@ count(const struct conn *c)
         STAT_INC(self.st, closing);
 }
 
-/* Sets the owner word to the connection's new cref, unless a newer connection
- * owns the entry: then this one owns nothing, and its session ends as replaced.
+/* Sets the owner word to the connection's new cref. If a newer connection owns
+ * the entry, this one has lost it, and its session ends as replaced.
  */
 static void
 take_ownership(struct conn *c, cref former, bool same)
@@ -81,7 +82,7 @@ take_ownership(struct conn *c, cref former, bool same)
         platform_rename(former, c->self);
 }
 
-/* The connection of an entry did not arrive. */
+/* Ends the session of an entry whose connection did not arrive. */
 static void
 end_session(uint32_t entry, cref former, uint64_t generation)
 {
@@ -164,8 +165,9 @@ moving_forget(struct conn *c)
 bool
 moving_is_free(const struct conn *c)
 {
-    /* A command stays in the slot whose journal has its command.sent: if that
-     * slot's worker dies, its successor ends what has no outcome there. */
+    /* A connection with commands stays in the slot whose journal has their
+     * command.sent: if that slot's worker dies, its successor ends the commands
+     * without an outcome. */
     return c->state == CONN_OPEN && c->session.unanswered == 0 &&
         (c->busy == NULL || c->busy->session.calls == NULL) &&
         claims_is_quiet(c) && !calls_announced(c) && !deferred_has(c) &&

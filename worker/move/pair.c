@@ -44,7 +44,7 @@ pair_close(struct pair *p)
     *p = (struct pair){.fd = -1};
 }
 
-/* As buf_reserve(), but the memory that is given up is wiped. */
+/* As buf_reserve(), but the old memory is wiped before it is freed. */
 static bool
 reserve(struct buf *b, size_t n)
 {
@@ -128,7 +128,7 @@ pair_send(struct pair *p)
             return PAIR_WAITS;
         if (r < 0)
             return PAIR_ENDED;
-        p->out_n = 0; /* they went with the first byte */
+        p->out_n = 0; /* the descriptors were sent with the first byte */
         p->sent += (size_t)r;
     }
     if (p->out.len > 0)
@@ -148,8 +148,8 @@ pair_send_within(struct pair *p, uint64_t ms)
         struct pollfd poller = {.fd = p->fd, .events = POLLOUT};
         if (now >= until)
             return PAIR_WAITS;
-        /* POLLOUT does not cover the limit of descriptors in flight
-         * (ETOOMANYREFS): then there is a short pause. */
+        /* poll() does not wait for the limit of descriptors in flight
+         * (ETOOMANYREFS), so the loop pauses for a short time. */
         if (poll(&poller, 1, (int)(until - now < 10 ? until - now : 10)) > 0 &&
             errno == ETOOMANYREFS)
             poll(NULL, 0, 1);
@@ -221,7 +221,7 @@ receive(struct pair *p)
     } control;
 
     if (!reserve(&p->in, READ_SIZE))
-        return PAIR_ENDED; /* a line is longer than any may be */
+        return PAIR_ENDED; /* the line is longer than PAIR_LINE_MAX */
     struct iovec  v = {p->in.p + p->in.len, READ_SIZE};
     struct msghdr m = {.msg_iov = &v,
         .msg_iovlen = 1,
@@ -255,7 +255,7 @@ pair_line(struct pair *p, char **line, size_t *len)
             p->taken += *len;
             return PAIR_DONE;
         }
-        /* What was taken makes room, and is wiped. */
+        /* Move the unread bytes to the front, and wipe the rest. */
         if (p->taken > 0) {
             size_t rest = p->in.len - p->taken;
             memmove(p->in.p, p->in.p + p->taken, rest);

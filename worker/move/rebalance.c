@@ -1,4 +1,4 @@
-/* rebalance: some connections go to a worker of another slot. See
+/* rebalance: passes some connections to a worker of another slot. See
  * rebalance.h. */
 #include "move/rebalance.h"
 
@@ -24,7 +24,8 @@ static struct giving {
     struct pair pair;
     uint64_t    wanted, given;
     uint32_t    cursor, looked;
-    /* In the batch that is being sent, for their ends if it is lost. */
+    /* The sessions in the batch that is being sent, so that they can be ended
+       if the batch is lost. */
     struct sent {
         cref     name;
         uint32_t entry;
@@ -48,8 +49,8 @@ finish(void)
     free(g);
 }
 
-/* The other worker has ended with part of the batch: connections that it had
- * not taken over are lost. */
+/* The other worker has ended during the batch: ends the sessions of connections
+ * that it had not taken over. */
 static void
 lose_batch(void)
 {
@@ -61,7 +62,7 @@ lose_batch(void)
     }
 }
 
-/* The connections of a batch, whose sockets are not watched. */
+/* Takes the connections of a batch, whose sockets are not watched any more. */
 static unsigned
 put_batch(struct conn *batch[BATCH])
 {
@@ -87,7 +88,7 @@ put_batch(struct conn *batch[BATCH])
     return n;
 }
 
-/* False if the socket took nothing. */
+/* Sends the batch. False if the socket has not accepted a byte. */
 static bool
 send_batch(void)
 {

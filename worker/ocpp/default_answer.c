@@ -11,7 +11,7 @@ has(const struct default_answer *a, const char *name)
     return i != 0 && a->tape->tok[i].type != JSON_NULL;
 }
 
-/* A verdict on a token, under the name that the version has for it. */
+/* Writes a verdict on a token, under the member name of the version. */
 static void
 put_token(struct writer *w, const char *name, const struct default_answer *a)
 {
@@ -19,7 +19,8 @@ put_token(struct writer *w, const char *name, const struct default_answer *a)
         writer_raw(w, name, a->token_info, a->token_info_len);
         return;
     }
-    /* A contract certificate that cannot be verified admits nothing. */
+    /* The gateway cannot verify a contract certificate, so such a token is not
+       accepted. */
     bool certificate = a->m->event == EVENT_authorization &&
         (has(a, "certificate") || has(a, "iso15118CertificateHashData"));
     writer_open(w, name, '{');
@@ -59,7 +60,7 @@ put_empty(struct writer *w, const char *name, const struct default_answer *a)
     writer_str(w, name, "");
 }
 
-/* A member of a request, byte for byte. */
+/* Copies a member of the request, byte for byte. */
 static void
 echo(struct writer *w, const struct default_answer *a, uint32_t object,
     const char *name)
@@ -86,7 +87,7 @@ put_no_chain(struct writer *w, const char *name, const struct default_answer *a)
     writer_str(w, name, "CertChainError");
 }
 
-/* An entry for each certificate that the request asks about. */
+/* Writes an entry for each certificate in the request. */
 static void
 put_chain_status(
     struct writer *w, const char *name, const struct default_answer *a)
@@ -107,8 +108,9 @@ put_chain_status(
     writer_close(w);
 }
 
-/* Fields of responses. `with` is the field of the request that calls for one
- * that is not required. A name and type mean one thing in all versions. */
+/* Functions that fill in fields of responses. `with`: an optional field is
+ * filled in if the request has this field. A name and type have the same
+ * meaning in all versions. */
 static const struct filler {
     const char      *name;
     enum schema_type type;

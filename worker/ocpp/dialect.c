@@ -34,7 +34,7 @@ dialect_mode(void)
         : OCPPJ_LENIENT;
 }
 
-/* Which choice of the knob at this offset is set, counted from its first. */
+/* The index of the value, among the choices of the knob at this offset. */
 static unsigned
 choice(uint16_t knob, uint16_t first)
 {
@@ -130,8 +130,8 @@ member_is(
     return i != 0 && json_equals(j, i, value, strlen(value));
 }
 
-/* Of the elements of `list` in a SetVariables request or response, the one
- * about SecurityCtrlr.BasicAuthPassword. */
+/* Finds the element about SecurityCtrlr.BasicAuthPassword in the array `list`
+ * of a SetVariables request or response. */
 static uint32_t
 password_element(const struct json *j, uint32_t payload, const char *list)
 {
@@ -178,9 +178,9 @@ dialect_new_key(const char *action, const struct json *tape, uint32_t payload)
     return json_member(tape, payload, "value", 5);
 }
 
-/* What a request makes a charge point send: the word of requestedMessage, and
- * the message. A request without such a member asks for a report. 2.1 has the
- * status of a connector in a NotifyEvent, too. */
+/* The messages that a request makes a charge point send, by the word in
+ * requestedMessage. A request without that member asks for a report. In 2.1 the
+ * status of a connector may also come in a NotifyEvent. */
 static const struct {
     const char *asked, *sent;
 } caused[] = {

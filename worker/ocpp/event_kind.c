@@ -12,8 +12,8 @@ member_is(
     return i != 0 && json_equals(j, i, value, strlen(value));
 }
 
-/* TransactionEvent: the start and the end differ from what comes in
- * between by eventType. */
+/* TransactionEvent: eventType distinguishes the start, the updates and the end.
+ */
 static enum event_kind
 kind_of_transaction(const struct json *j, uint32_t payload)
 {

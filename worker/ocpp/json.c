@@ -1,8 +1,8 @@
 /*
  * json: one pass over JSON text, giving a tape of tokens. See json.h.
  *
- * Owns nothing. The scanner is a loop with an explicit stack; strings are
- * crossed eight bytes at a time as long as nothing in them needs a look.
+ * The scanner allocates nothing. It is a loop with an explicit stack. Plain
+ * bytes of strings are skipped eight at a time.
  */
 #include "ocpp/json.h"
 
@@ -38,7 +38,7 @@ fail(struct scan *s, enum json_error e)
     return false;
 }
 
-/* Skips white space; NUL bytes count as such. */
+/* Skips white space. NUL bytes count as white space. */
 static inline void
 blank(struct scan *s)
 {
@@ -175,11 +175,11 @@ scan_word(struct scan *s, const char *word, size_t n, enum json_type type)
 }
 
 /*
- * Duplicate keys. While an object is open, each key sets one of 64 bits; as
- * long as no bit is met twice, there are no duplicates, and that is all it
- * costs. Otherwise a few keys are compared pair by pair, and many are
- * sorted: by merging lists, which are strung through the `next` of the key
- * tokens and need no memory, nor a hash that could be attacked.
+ * Duplicate keys. While an object is open, each key sets one of 64 bits. If no
+ * bit is set twice, there are no duplicates, and no more work is needed.
+ * Otherwise a few keys are compared pair by pair, and many are sorted by
+ * merging lists. The lists are linked through `next` of the key tokens, so they
+ * need no memory, and no hash that could be attacked.
  */
 
 static inline uint64_t
@@ -272,7 +272,7 @@ bool
 json_scan(struct json *j, const char *text, size_t len)
 {
     struct {
-        uint64_t seen; /* of an object: key_bit() of its keys */
+        uint64_t seen; /* object: the bits key_bit() of its keys */
         uint32_t tok;
         bool     suspect; /* a bit was met twice, or a key has escapes */
     } stack[JSON_DEPTH_MAX + 1], *top = stack;
@@ -319,7 +319,7 @@ value:
                 .type = *s.p == '{' ? JSON_OBJECT : JSON_ARRAY};
         s.p++;
         blank(&s);
-        /* Either closing brace is its opening one plus 2. */
+        /* In ASCII each closing bracket is its opening one plus 2. */
         if (s.p < s.end && *s.p == text[j->tok[top->tok].start] + 2)
             goto close;
         if (j->tok[top->tok].type == JSON_OBJECT)

@@ -3,14 +3,13 @@
  *
  * The text is never changed and never copied: tokens are offsets into it, so
  * the bytes of any value can be taken out exactly as they came. Nothing is
- * allocated: the caller lends an array of tokens once and scans as many texts
- * with it as it likes. Time is linear in the text (n log n for the keys of
- * one big object), whatever the text says.
+ * allocated: the caller provides an array of tokens, and may use it for any
+ * number of texts. Time is linear in the length of any text (n log n for the
+ * keys of one big object).
  *
- * Text that breaks the grammar but can only be read in one way is read that
- * way, and the break is noted as a deviation (deviation.def); a caller that
- * wants to be strict refuses text with deviations. All other breaks are
- * errors.
+ * A text that violates the grammar but can be read in only one way is read that
+ * way, and the violation is noted as a deviation (deviation.def). A strict
+ * caller refuses text with deviations. All other violations are errors.
  *
  * The tape lists tokens in order of the text. A key is a string token,
  * directly followed by its value:
@@ -66,7 +65,7 @@ struct json_token {
 enum json_error {
     JSON_OK,
     JSON_EMPTY,           /* nothing but white space */
-    JSON_UNEXPECTED,      /* a character that cannot stand here */
+    JSON_UNEXPECTED,      /* a character that is not allowed here */
     JSON_ENDS_EARLY,      /* the text ends within a value */
     JSON_BAD_ESCAPE,      /* \x, \u12 */
     JSON_BAD_NUMBER,      /* "-", "1e" */
@@ -81,15 +80,15 @@ enum json_error {
 struct json {
     /* set once by the caller */
     struct json_token *tok;       /* owned by the caller */
-    uint32_t           max;       /* tokens there is room for */
-    uint32_t           max_depth; /* of nesting, at most JSON_DEPTH_MAX */
+    uint32_t           max;       /* tokens that fit into tok */
+    uint32_t           max_depth; /* limit of nesting, at most JSON_DEPTH_MAX */
 
     /* set by json_scan() */
     const char     *text; /* not owned; as passed */
     uint32_t        len;
     uint32_t        count; /* tokens in use; 0 after an error */
     enum json_error error;
-    uint32_t        error_at;     /* offset */
+    uint32_t        error_at;     /* offset of the error in the text */
     uint64_t        deviations;   /* set of DEVIATION_BIT() */
     uint32_t        deviation_at; /* offset of the first one */
     bool            newline;      /* a line feed or return between tokens */
@@ -98,9 +97,9 @@ struct json {
 #define JSON_INIT(tokens, n)                                                   \
     ((struct json){.tok = (tokens), .max = (n), .max_depth = JSON_DEPTH_MAX})
 
-/* Scans text[0..len), which must stay as it is while the tape is in use.
- * False: error and error_at say what is wrong, and there is no tape. True:
- * token 0 is the value; deviations may be set. */
+/* Scans text[0..len), which must not change while the tape is in use. True:
+ * token 0 is the value; deviations may be set. False: error and error_at are
+ * set, and there is no tape. */
 bool json_scan(struct json *j, const char *text, size_t len);
 
 /* "a character that cannot stand here" */
@@ -109,9 +108,9 @@ const char *json_error_text(enum json_error e);
 /* The exact text of a value, with the quotes of a string. */
 const char *json_raw(const struct json *j, uint32_t i, size_t *len);
 
-/* Index of the value of member name (exact and case-sensitive; escapes in
- * the text are understood), 0 if there is none or tok[object] is no object.
- * Of duplicates, the first. */
+/* The index of the value of the member `name`; 0 if there is none or
+ * tok[object] is not an object. Names are compared case-sensitively, after
+ * decoding escapes. If the name occurs several times, the first one counts. */
 uint32_t json_member(
     const struct json *j, uint32_t object, const char *name, size_t name_len);
 
@@ -130,32 +129,33 @@ struct json_name {
 void json_members(const struct json *j, uint32_t object,
     const struct json_name *names, size_t n, uint32_t *value);
 
-/* Is tok[i] a string of exactly this value? */
+/* True if tok[i] is a string with exactly this value. */
 bool json_equals(const struct json *j, uint32_t i, const char *s, size_t len);
 
-/* The value of string i as UTF-8 without NUL terminator, cut at a character
- * if it does not fit into size bytes. Returns the bytes written; *full, if
- * not NULL, says whether that is all of it. Half surrogates and bytes that
- * are no UTF-8 become U+FFFD. A value never grows beyond its raw text, but
- * for such bytes, which become three. */
+/* The value of string i as UTF-8 without NUL terminator, cut at a character if
+ * it does not fit into size bytes. Returns the number of bytes written; *full,
+ * if not NULL, is set to true if the value was not cut. Lone surrogates and
+ * bytes that are not UTF-8 become U+FFFD. Except for such bytes, which become
+ * three, a value is never longer than its raw text. */
 size_t json_string(
     const struct json *j, uint32_t i, char *out, size_t size, bool *full);
 
-/* The number i, exactly. False unless its text is an integer that fits. */
+/* Reads the number i exactly. False if its text is not an integer, or the
+   integer does not fit. */
 bool json_int64(const struct json *j, uint32_t i, int64_t *value);
 
-/* The number i, rounded; beyond the range, infinity. False if it is no
- * number. */
+/* Reads the number i, rounded; infinity if it is out of range. False if it is
+ * not a number. */
 bool json_double(const struct json *j, uint32_t i, double *value);
 
-/* The value of [sign]digits[.digits][e[sign]digits] in p[0..end), of which the
- * form is known; in any locale. */
+/* The value of [sign]digits[.digits][e[sign]digits] in p[0..end). The caller
+ * has checked the form. Independent of the locale. */
 double json_decimal(const char *p, const char *end);
 
-/* Appends value i as valid JSON on one line. These are its exact bytes,
- * unless the text has deviations that break the grammar (those are then
- * repaired: control characters escaped, bad UTF-8 replaced, numbers trimmed)
- * or line breaks between tokens (the white space is then left out). */
+/* Appends value i as valid JSON on one line. Its bytes are copied exactly, with
+ * two exceptions. Deviations from the grammar are repaired: control characters
+ * are escaped, bad UTF-8 is replaced, numbers are trimmed. If there are line
+ * breaks between tokens, all white space between tokens is left out. */
 void json_put(const struct json *j, uint32_t i, struct buf *out);
 
 #endif

@@ -65,9 +65,9 @@ is_half(uint32_t c)
     return c >= 0xd800 && c <= 0xdfff;
 }
 
-/* Reads the escape at p (a backslash). Returns its length in bytes, 0 if it
- * is none, or needs more text than there is. Half a surrogate pair is left
- * in *c as it is. */
+/* Reads the escape at p (a backslash). Returns its length in bytes, 0 if it is
+ * not a valid escape, or the text ends within it. A lone surrogate is stored in
+ * *c as it is. */
 static inline size_t
 escape(const uchar *p, const uchar *end, uint32_t *c)
 {
@@ -114,12 +114,12 @@ escape(const uchar *p, const uchar *end, uint32_t *c)
     return 6;
 }
 
-/* The bytes of a string's value, one by one: for comparing strings of which
- * one or both have escapes. Bad bytes and half surrogates stay what they are,
- * so that comparing gives one order for all strings. */
+/* Iterates over the bytes of a string's value, in order to compare strings that
+ * may have escapes. Bad bytes and lone surrogates are not replaced, so that all
+ * strings have one order. */
 struct bytes {
     const uchar *p, *end;
-    uchar        held[4]; /* of a decoded escape */
+    uchar        held[4]; /* bytes of a decoded escape */
     size_t       at, n;
 };
 
@@ -146,7 +146,7 @@ next_byte(struct bytes *b)
     b->at = 1;
     return b->held[0];
 }
-/* Moves *p past digits and says how many. */
+/* Moves *p past digits and returns their number. */
 static inline size_t
 skip_digits(const uchar **p, const uchar *end)
 {

@@ -8,8 +8,8 @@
 #include "ocpp/json.h"
 #include "ocpp/json_char.h"
 
-/* Deviations after which the text of a value is no JSON any more. The other
- * kinds are legal grammar, or lie outside of any value. */
+/* Deviations that make the text of a value invalid JSON. The other kinds are
+ * valid grammar, or are outside of any value. */
 #define BREAKS_GRAMMAR                                                         \
     (DEVIATION_BIT(leading_zero) | DEVIATION_BIT(loose_number) |               \
         DEVIATION_BIT(control_char) | DEVIATION_BIT(bad_utf8) |                \
@@ -86,7 +86,8 @@ equals_escaped(const struct json *j, uint32_t i, const char *s, size_t len)
     return next_byte(&b) < 0;
 }
 
-/* Of two strings of one length, most differ in the first byte. */
+/* Compares the first byte before calling memcmp(), because most different
+   strings of the same length differ there. */
 static inline bool
 equals(const struct json *j, uint32_t i, const char *s, size_t len)
 {
@@ -205,17 +206,18 @@ json_int64(const struct json *j, uint32_t i, int64_t *value)
     return true;
 }
 
-/* Significant digits given to strtod: more cannot change a double but in
- * contrived cases, and a hostile number may have any count of them. */
+/* The number of significant digits that strtod() gets. More digits change a
+ * double only in contrived cases, and a hostile number may have any number of
+ * them. */
 #define DIGITS_MAX 40
 
-/* Up to 15 digits and powers of ten up to 10^22 are doubles without a
- * remainder, so that one multiplication or division of the two rounds as
- * strtod does, and takes a tenth of its time. */
+/* Integers of up to 15 digits, and powers of ten up to 10^22, are exact as
+ * doubles. So one multiplication or division of the two rounds as strtod()
+ * does, and takes a tenth of its time. */
 #define SMALL_DIGITS 15
 #define SMALL_POWER 22
 
-/* text[0..out): at most SMALL_DIGITS digits, perhaps after a minus. */
+/* text[0..out): at most SMALL_DIGITS digits, optionally after a minus. */
 static double
 small(const char *text, const char *out, int power)
 {
@@ -240,7 +242,8 @@ json_decimal(const char *p, const char *end)
     int     used = 0;
     bool    point = false, minus = false;
 
-    /* Rewritten without a point, since strtod's depends on the locale. */
+    /* Written without a decimal point, because the one of strtod() depends on
+       the locale. */
     if (*p == '-')
         *out++ = *p;
     for (p += *p == '-' || *p == '+'; p < end && (*p | 0x20) != 'e'; p++) {
@@ -294,7 +297,7 @@ json_double(const struct json *j, uint32_t i, double *value)
 }
 
 /*
- * Giving values back
+ * Writing values
  */
 
 static void

@@ -1,4 +1,4 @@
-/* ocppj: cuts OCPP-J frames, and puts them together. See ocppj.h. */
+/* ocppj: cuts OCPP-J frames into parts, and builds frames. See ocppj.h. */
 #include "ocpp/ocppj.h"
 
 #include <limits.h>
@@ -47,7 +47,7 @@ raw(const struct json *tape, uint32_t i)
     return s;
 }
 
-/* A string within its quotes. */
+/* The text of a string, without its quotes. */
 static struct ocppj_span
 inner(const struct json *tape, uint32_t i)
 {
@@ -63,14 +63,14 @@ refuse(struct ocppj_frame *f, enum ocppj_verdict v, const char *why)
     return f->verdict = v;
 }
 
-/* What makes a string or a number something else than valid JSON, or a string
- * one that not every reader takes. */
+/* Deviations that make a string or number invalid JSON, or that some readers of
+ * JSON do not accept. */
 #define BAD_ID                                                                 \
     (DEVIATION_BIT(leading_zero) | DEVIATION_BIT(loose_number) |               \
         DEVIATION_BIT(control_char) | DEVIATION_BIT(bad_utf8) |                \
         DEVIATION_BIT(lone_surrogate) | DEVIATION_BIT(nul_byte))
 
-/* Quotes the value of an id into id_text, where it fits. */
+/* Writes the value of an id, quoted, into id_text if it fits. */
 static void
 quote_id(struct ocppj_frame *f)
 {
@@ -95,8 +95,8 @@ quote_id(struct ocppj_frame *f)
     f->id_raw = (struct ocppj_span){f->id_text, (size_t)(out - f->id_text)};
 }
 
-/* Writes the number that id stands for into id_text: without a plus sign and
- * leading zeros, and with a digit on either side of its point. */
+/* Writes an id that is a number into id_text as valid JSON: without plus sign
+ * and leading zeros, and with a digit on both sides of a point. */
 static void
 mend_number(struct ocppj_frame *f)
 {
@@ -118,7 +118,7 @@ mend_number(struct ocppj_frame *f)
     f->id_raw = (struct ocppj_span){f->id_text, (size_t)(out - f->id_text)};
 }
 
-/* Takes the id at tok i, which is not too long. */
+/* Reads the id at tok i, which is not too long. */
 static void
 take_id(struct ocppj_frame *f, const struct json *tape, uint32_t i)
 {
@@ -139,7 +139,7 @@ take_id(struct ocppj_frame *f, const struct json *tape, uint32_t i)
         mend_number(f);
 }
 
-/* The value of a word: most have no escapes and are left where they stand. */
+/* The value of a word. Most words have no escapes and need no copy. */
 static struct ocppj_span
 word(struct ocppj_frame *f, const struct json *tape, uint32_t i)
 {
@@ -151,8 +151,9 @@ word(struct ocppj_frame *f, const struct json *tape, uint32_t i)
     return full ? (struct ocppj_span){f->word_text, n} : inner(tape, i);
 }
 
-/* Elements from index i on, the third of the frame. There is no answer to a
- * CALLERROR, and its sender waits for it: lenient takes whatever has a code. */
+/* Reads a CALLERROR from its third element, at index i. A CALLERROR cannot be
+ * refused, since it gets no answer. So lenient mode accepts every CALLERROR
+ * with a code. */
 static enum ocppj_verdict
 cut_callerror(struct ocppj_frame *f, const struct json *tape, uint32_t i,
     enum ocppj_mode mode)
@@ -193,9 +194,9 @@ cut_callerror(struct ocppj_frame *f, const struct json *tape, uint32_t i,
     return f->verdict = OCPPJ_GOOD;
 }
 
-/* A CALLRESULT whose element at index i is the third. As with a CALLERROR,
- * lenient takes what can be found: an object in its place, else one at the
- * end, behind the name of the action. */
+/* Reads a CALLRESULT from its third element, at index i. It cannot be refused
+ * either, so lenient mode uses the object in its place, or one at the end,
+ * behind the name of an action. */
 static enum ocppj_verdict
 cut_callresult(struct ocppj_frame *f, const struct json *tape, uint32_t i,
     enum ocppj_mode mode)
@@ -217,8 +218,8 @@ cut_callresult(struct ocppj_frame *f, const struct json *tape, uint32_t i,
     return f->verdict = OCPPJ_GOOD;
 }
 
-/* What can be found in a CALL whose id is too long or that has further
- * elements. */
+/* Lenient: finds action and payload of a CALL whose id is too long or that has
+ * further elements. */
 static void
 find_parts(struct ocppj_frame *f, const struct json *tape, enum deviation what)
 {
@@ -262,7 +263,7 @@ ocppj_answerable(const char *text, size_t len)
         text[i] > '0' + OCPPJ_SEND;
 }
 
-/* The id at tok i: false if there is none that can be read. */
+/* Reads the id at tok i; false if it is not readable. */
 static bool
 find_id(struct ocppj_frame *f, const struct json *tape, uint32_t i)
 {
@@ -402,7 +403,7 @@ ocppj_put_result(struct buf *out, struct ocppj_span id_raw, const char *payload,
     buf_addc(out, ']');
 }
 
-/* Bytes of the first max characters of s. */
+/* The number of bytes of the first max characters of s. */
 static size_t
 first_characters(const char *s, size_t max)
 {

@@ -1,12 +1,12 @@
 /*
- * ocppj: cuts OCPP-J frames into their parts, and puts them together.
+ * ocppj: cuts OCPP-J frames into parts, and builds frames.
  *
  * A frame is [2,id,action,payload], [3,id,payload] or
  * [4,id,code,description,details] (OCPP-J 1.6 section 4); OCPP 2.1 has
  * [5,id,code,description,details] and [6,id,action,payload] besides. Cutting
- * says what may be done with it; what the payload says is the business of
- * schema.h. The payload is a span of the frame's text: bytes in are bytes out.
- * What an answer repeats of the frame, its id, is always valid JSON.
+ * gives a verdict on the form of the frame; schema.h checks the payload. The
+ * payload is a span of the frame's text, so its bytes stay as they came. The id
+ * that an answer repeats is always valid JSON.
  */
 #ifndef WORKER_OCPP_OCPPJ_H
 #define WORKER_OCPP_OCPPJ_H
@@ -19,18 +19,21 @@
 #include "ocpp/json.h"
 
 enum ocppj_mode {
-    OCPPJ_LENIENT, /* harmless deviations pass, and are reported */
-    OCPPJ_STRICT,  /* what the specification does not allow is refused */
+    OCPPJ_LENIENT, /* harmless deviations are accepted, and reported */
+    OCPPJ_STRICT,  /* a frame that violates the specification is refused */
 };
 
-/* How error codes are spelled. */
+/* How error codes are spelled: 1.6 has FormationViolation and
+   OccurenceConstraintViolation, 2.x has FormatViolation and
+   OccurrenceConstraintViolation. */
 enum ocppj_spelling { OCPPJ_SPELLING_16, OCPPJ_SPELLING_2X };
 
 enum ocppj_error {
 #define CALL_ERROR(WORD, v16, v2x) OCPPJ_##WORD,
 #include "call_error.def"
 #undef CALL_ERROR
-    OCPPJ_ERRORS, /* how many; also: a code that is not in the table */
+    OCPPJ_ERRORS, /* the number of codes; also stands for a code that is not in
+                     the table */
 };
 
 const char *ocppj_error_word(enum ocppj_error e, enum ocppj_spelling s);
@@ -47,11 +50,13 @@ enum ocppj_type {
 
 enum ocppj_verdict {
     OCPPJ_GOOD,
-    OCPPJ_UNPARSABLE,   /* no JSON array that begins with a number: count it */
+    OCPPJ_UNPARSABLE,   /* not a JSON array that begins with a number: count
+                           it */
     OCPPJ_UNKNOWN_TYPE, /* a message type that the version does not have */
-    OCPPJ_NO_ID,        /* no readable id, or an endless one: count it */
+    OCPPJ_NO_ID,        /* no readable id, or one of more than OCPPJ_ID_ECHO_MAX
+                           bytes: count it */
     OCPPJ_LONG_ID,      /* id over 36 characters (J 4.2.3) */
-    OCPPJ_MALFORMED,    /* an id, but wrong elements */
+    OCPPJ_MALFORMED,    /* it has an id, but wrong elements */
 };
 /* LONG_ID and MALFORMED: a CALL is answered with a CALLERROR of `error` and
  * `why`; anything else is counted. Whether the first three are answered
@@ -62,8 +67,8 @@ enum ocppj_verdict {
 #define OCPPJ_ID_MAX 36                   /* characters */
 #define OCPPJ_ID_BYTES (4 * OCPPJ_ID_MAX) /* as UTF-8 */
 #define OCPPJ_ID_JSON_MAX (6 * OCPPJ_ID_MAX + 2)
-/* Bytes of an id over OCPPJ_ID_MAX that a CALLERROR still repeats; a longer
- * one is no readable id. */
+/* Bytes of the longest id that a CALLERROR repeats; a longer one counts as
+ * unreadable. */
 #define OCPPJ_ID_ECHO_MAX 1024
 #define OCPPJ_WORD_MAX 64 /* bytes of an action or code with escapes */
 
@@ -74,22 +79,25 @@ struct ocppj_span {
 
 struct ocppj_frame {
     enum ocppj_verdict verdict;
-    enum ocppj_error   error;      /* LONG_ID, MALFORMED: what to answer */
-    const char        *why;        /* not GOOD: one sentence, never freed */
-    uint64_t           deviations; /* lenient: JSON's and the frame's */
+    enum ocppj_error   error; /* LONG_ID, MALFORMED: the code of the
+                                 CALLERROR */
+    const char *why;          /* not GOOD: one sentence, never freed */
+    uint64_t    deviations;   /* lenient: deviations of the JSON and of the
+                                 frame */
 
     /* From UNKNOWN_TYPE on (there 0 if it is not even a small integer). */
     int type; /* enum ocppj_type */
 
     /* LONG_ID, MALFORMED, GOOD; UNPARSABLE, UNKNOWN_TYPE: if it could be
      * read. */
-    struct ocppj_span id_raw; /* for the answer: as it stands in the frame,
-                               * with quotes, if that is valid JSON of at most
-                               * OCPPJ_ID_JSON_MAX bytes; else its value as
-                               * such, in id_text. LONG_ID: as it stands */
+    struct ocppj_span id_raw; /* the id as JSON, for the answer: its text in the
+                               * frame, with quotes, if that is valid JSON of at
+                               * most OCPPJ_ID_JSON_MAX bytes; otherwise its
+                               * value, quoted, in id_text. LONG_ID: its text in
+                               * the frame */
     uint32_t id_len;          /* bytes in id; 0 for LONG_ID without payload */
-    char     id[OCPPJ_ID_BYTES + 1]; /* value, NUL-terminated; of LONG_ID its
-                                      * begin */
+    char     id[OCPPJ_ID_BYTES + 1]; /* value of the id, NUL-terminated;
+                                      * LONG_ID: its beginning */
     char id_text[OCPPJ_ID_JSON_MAX];
     char word_text[OCPPJ_WORD_MAX];
 
@@ -102,32 +110,33 @@ struct ocppj_frame {
                                 * CALL, SEND or CALLRESULT */
     /* CALLERROR stands for CALLRESULTERROR too. */
     enum ocppj_error  code;      /* CALLERROR: OCPPJ_ERRORS if unknown */
-    struct ocppj_span code_word; /* CALLERROR: its value; if that is no
-                                  * string, its text */
+    struct ocppj_span code_word; /* CALLERROR: the value of the code; its text
+                                  * if it is not a string */
     uint32_t description_tok;    /* CALLERROR: on the tape; 0: none */
     uint32_t details_tok;
 };
 
-/* Cuts text[0..len) into *f, with tape as working memory. Types above `last`
- * are unknown. Spans and tape stay good while the text and *f do and the tape
- * is not used again. The verdict is also returned. */
+/* Cuts text[0..len) into *f, and scans it onto tape. Types above `last` are
+ * unknown. The spans are valid while text, *f and tape are unchanged. Returns
+ * f->verdict. */
 enum ocppj_verdict ocppj_cut(struct ocppj_frame *f, struct json *tape,
     const char *text, size_t len, enum ocppj_mode mode, enum ocppj_type last);
 
-/* Of a frame that is UNPARSABLE, UNKNOWN_TYPE or NO_ID: may it be answered
- * with a CALLERROR? Not if it begins like an answer or a SEND, with or without
- * what a sender may put before the number (a byte order mark, a quote, a sign,
- * zeros): two sides that answer each other's broken answers would never end. */
+/* For a frame that is UNPARSABLE, UNKNOWN_TYPE or NO_ID: true if it may be
+ * answered with a CALLERROR. False if it begins like an answer or a SEND, also
+ * with a byte order mark, a quote, a sign or zeros before the number, because
+ * two sides that answer each other's broken answers would never stop. */
 bool ocppj_answerable(const char *text, size_t len);
 
-/* The id of a CALLERROR that answers a frame without a readable id (2.0.1). */
+/* The id of a CALLERROR that answers a frame without a readable id (OCPP 2.0.1
+   Part 4 section 4.2.3). */
 #define OCPPJ_UNREADABLE_ID ((struct ocppj_span){"\"-1\"", 4})
 
 /*
- * Builders: append one frame to out. They never fail but by overflow of out.
+ * Builders: each appends one frame to out, and fails only by overflow of out.
  */
 
-/* id is a value and will be quoted; payload is JSON, or empty for {}. */
+/* id: the value, which is quoted here. payload: JSON, or empty for {}. */
 void ocppj_put_call(struct buf *out, const char *id, size_t id_len,
     const char *action, const char *payload, size_t payload_len);
 /* id_raw: ocppj_frame.id_raw. */

@@ -1,9 +1,9 @@
 /*
- * schema: whether a payload is a message of its schema. See schema.h.
+ * schema: checks a payload against the schema of its message. See schema.h.
  *
- * The tape is walked once, beside the tables. Where a value is not as the
- * table says, deviate() is called with both its names: that of the deviation,
- * with which lenient goes on, and the error code, with which strict stops.
+ * The tape and the tables are walked together, once. For a value that does not
+ * match its table, deviate() gets two names: the kind of deviation, with which
+ * lenient mode goes on, and the error code, with which strict mode stops.
  */
 #include "ocpp/schema.h"
 
@@ -15,22 +15,22 @@
 #include "ocpp/schema_format.h"
 #include "ocpp/secrets.h"
 
-/* The position in the payload: each level lies on the C stack of its check. */
+/* The position in the payload: each level is on the C stack of its check. */
 struct place {
     const struct place *up;    /* NULL: the payload itself */
     const char         *name;  /* NULL: an element of an array */
-    uint32_t            len;   /* of name */
-    uint32_t            index; /* of the element */
+    uint32_t            len;   /* bytes of name */
+    uint32_t            index; /* index of the element */
 };
 
 struct check {
     const struct json     *tape;
     struct schema_verdict *out;
     bool                   strict;
-    /* Lenient, of a transaction message: nothing in it is refused, since a
-     * charge point repeats what is refused, and then drops it. */
+    /* Lenient mode, transaction message: nothing in it is refused, since a
+     * charge point repeats a refused message, and finally drops it. */
     bool     forgiving;
-    uint16_t flags; /* of the message */
+    uint16_t flags; /* flags of the message */
 };
 
 static const char *const expected[] = {
@@ -69,10 +69,10 @@ schema_find(const struct schema_dialect *d, const char *action, size_t len)
 }
 
 /*
- * Saying what is wrong
+ * Reporting errors
  */
 
-/* Text that came from outside, cut and made harmless for a log line. */
+/* Appends text from outside, cut and printable, for a log line. */
 static void
 put_foreign(char *out, size_t size, const char *s, size_t len)
 {
@@ -110,13 +110,13 @@ put_path(struct schema_verdict *out, const struct place *at)
     }
     if (used + strlen(one) < sizeof out->path)
         memcpy(out->path + used, one, strlen(one) + 1);
-    else /* The last part may then follow still, if it is short. */
+    else /* Leave this part out; the last part may still fit. */
         memcpy(out->path +
                 (used < sizeof out->path - 4 ? used : sizeof out->path - 4),
             "...", 4);
 }
 
-/* Text: "PATH: words". Always false. */
+/* Sets the text "PATH: words". Always returns false. */
 static bool __attribute__((format(printf, 4, 5), cold)) refuse(struct check *c,
     const struct place *at, enum ocppj_error code, const char *fmt, ...)
 {
@@ -135,7 +135,7 @@ static bool __attribute__((format(printf, 4, 5), cold)) refuse(struct check *c,
     return false;
 }
 
-/* Must the value be kept out of messages? */
+/* True if the value must not be in error texts, because it is a secret. */
 static bool
 hides(const struct place *at)
 {
@@ -144,8 +144,8 @@ hides(const struct place *at)
     return at != NULL && secrets_is_field(at->name, at->len);
 }
 
-/* Lenient: notes the deviation and is true. Strict: refuses with the code
- * and "PATH: found X, expected `right`"; false. */
+/* Lenient: notes the deviation and returns true. Strict: refuses with the code
+ * and "PATH: found X, expected `right`", and returns false. */
 static bool __attribute__((cold))
 deviate(struct check *c, const struct place *at, uint32_t tok, uint64_t bit,
     enum ocppj_error code, const char *right)
@@ -196,8 +196,8 @@ wrong_type(struct check *c, const struct place *at,
     return deviate(c, at, tok, bit, OCPPJ_TYPE_CONSTRAINT, expected[f->type]);
 }
 
-/* A payload that is not complete is a ProtocolError in 1.6; 2.x says so of
- * occurrence constraints. */
+/* An incomplete payload is a ProtocolError in 1.6, and an
+ * OccurrenceConstraintViolation in 2.x. */
 static enum ocppj_error
 missing_code(const struct check *c)
 {
@@ -333,8 +333,8 @@ check_number(struct check *c, const struct place *at,
         OCPPJ_PROPERTY_CONSTRAINT, right);
 }
 
-/* A scalar of another type than the field's. Passes if the value can be read
- * as the right type, or if the message would be whole without it. */
+/* Judges a scalar of another type than the field's. Accepts it if the value can
+ * be read as the right type, or if the message is usable without it. */
 static bool __attribute__((cold))
 check_mismatch(struct check *c, const struct place *at,
     const struct schema_field *f, uint32_t tok, bool needed)
@@ -380,8 +380,8 @@ check_mismatch(struct check *c, const struct place *at,
                      : DEVIATION_BIT(wrong_scalar));
 }
 
-/* One value: a field that is no array, or an element of one. needed: the
- * message is of no use without it. */
+/* Checks one value: a field that is not an array, or an element of an array.
+ * needed: the message is useless without it. */
 static bool
 check_value(struct check *c, const struct place *at,
     const struct schema_field *f, uint32_t tok, bool needed)
@@ -465,8 +465,8 @@ check_array(struct check *c, const struct place *at,
     return true;
 }
 
-/* The field of that name, looked for from `hint` on: charge points mostly
- * keep to the order of the specification, or to one of their own. */
+/* The field with that name. The search begins at `hint`, because charge points
+ * mostly send fields in a fixed order. */
 static const struct schema_field *
 find_field(const struct json *j, const struct schema_object *o, uint32_t key,
     uint32_t hint)
@@ -506,7 +506,7 @@ static bool __attribute__((cold)) check_missing(struct check *c,
     return true;
 }
 
-/* customData: an object with a vendorId, and whatever that vendor likes. */
+/* customData: an object with a vendorId and any other members. */
 static bool
 check_custom(struct check *c, const struct place *at, uint32_t tok)
 {
@@ -612,7 +612,8 @@ schema_check(const struct schema_message *m, enum schema_part part,
     case JSON_OBJECT:
         return check_object(&c, &root, o, payload);
     case JSON_NULL:
-        /* 1.6 has it as another word for {} (J 4.2.1), 2.x has it not. */
+        /* In 1.6 null stands for {} (OCPP-J 1.6 4.2.1); 2.x does not allow
+           it. */
         if ((m->flags & SCHEMA_CUSTOM_DATA) != 0 &&
             !deviate(&c, &root, payload, DEVIATION_BIT(null_field),
                 OCPPJ_FORMATION_VIOLATION, "an object"))

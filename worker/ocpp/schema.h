@@ -1,20 +1,21 @@
 /*
- * schema: what OCPP messages look like, and whether a payload is one.
+ * schema: the schemas of OCPP messages, and the check of a payload against its
+ * schema.
  *
  * The messages of a protocol version are declared in one text file
  * (ocpp16.schema), from which scripts/schema.awk makes the constant tables
  * described here. Checking walks the tape of json.h beside those tables: no
  * memory, no clock, no state.
  *
- * Strict means: valid if and only if the official JSON schema of the message
- * says so (and the JSON has no deviations, which is ocppj_cut()'s to say).
- * The exceptions are two: null is an empty payload, and Hertz is a unit also
- * in the transaction data of StopTransaction.
- * Lenient means: usable. What charge points get wrong without harm passes
- * and is reported by kind; a message is refused if a field is missing that
- * it makes no sense without, or has a type nothing can be read from. Of
- * messages about transactions nothing but a payload that is no object is
- * refused (OCPP 1.6 section 4.10): their deviations name what is unusable.
+ * Strict: a payload is accepted if and only if it is valid by the official JSON
+ * schema of the message. (Deviations of the JSON text are found by
+ * ocppj_cut().) There are two exceptions: in 1.6, null is an empty payload, and
+ * Hertz is a unit also in the transaction data of StopTransaction. Lenient: a
+ * payload is accepted if it is usable. Harmless errors are accepted and
+ * reported by kind. A message is refused if an indispensable field is missing,
+ * or has a type from which no value can be read. A message about a transaction
+ * is refused only if its payload is not an object (OCPP 1.6 section 4.10); its
+ * deviations name the unusable parts.
  */
 #ifndef WORKER_OCPP_SCHEMA_H
 #define WORKER_OCPP_SCHEMA_H
@@ -27,10 +28,11 @@
 #include "ocpp/json.h"
 #include "ocpp/ocppj.h"
 
-/* Those up to SCHEMA_URI are strings in JSON. */
+/* Types up to SCHEMA_URI are strings in JSON. */
 enum schema_type {
     SCHEMA_STRING,
-    SCHEMA_TEXT, /* a string that is only handed on: lenient takes any value */
+    SCHEMA_TEXT, /* a string that is only passed on: lenient accepts any
+                    value */
     SCHEMA_ENUM,
     SCHEMA_DATETIME,
     SCHEMA_URI,
@@ -43,7 +45,8 @@ enum schema_type {
 
 enum schema_flag {
     SCHEMA_REQUIRED = 1,
-    SCHEMA_USABLE_WITHOUT = 2, /* required, but lenient can do without */
+    SCHEMA_USABLE_WITHOUT = 2, /* required, but lenient accepts a message
+                                  without it */
     SCHEMA_ARRAY = 4,
     SCHEMA_SECRET = 8, /* its value may be a secret: secrets.h */
 };
@@ -54,7 +57,7 @@ struct schema_enum {
     uint32_t    count;
 };
 
-/* Both ends belong to it; INT32_MIN and INT32_MAX: no limit. */
+/* Inclusive. INT32_MIN and INT32_MAX: no limit. */
 struct schema_range {
     int32_t low, high;
 };
@@ -66,16 +69,17 @@ struct schema_field {
     union {
         const struct schema_enum   *words;  /* SCHEMA_ENUM */
         const struct schema_object *object; /* SCHEMA_OBJECT */
-        const struct schema_range  *range;  /* of numbers; may be NULL */
+        const struct schema_range  *range;  /* range of numbers; may be NULL */
     } of;
     uint32_t max;       /* characters of a string; 0: no limit */
-    uint16_t min_items; /* of an array */
+    uint16_t min_items; /* elements of an array */
     uint16_t max_items; /* 0: no limit */
     uint8_t  name_len;
-    uint8_t  type;     /* enum schema_type; of an array, its elements' */
-    uint8_t  flags;    /* enum schema_flag */
-    uint8_t  decimals; /* number: digits after the point (1 for a multiple
-                        * of 0.1); SCHEMA_ANY_DECIMALS for any */
+    uint8_t  type;    /* enum schema_type; for an array, that of its
+                         elements */
+    uint8_t flags;    /* enum schema_flag */
+    uint8_t decimals; /* number: digits after the point (1 for a multiple
+                       * of 0.1); SCHEMA_ANY_DECIMALS for any */
 };
 
 #define SCHEMA_ANY_DECIMALS 255
@@ -90,13 +94,13 @@ struct schema_object {
 
 enum schema_direction {
     SCHEMA_CP = 1, /* the charge point sends the request */
-    SCHEMA_CS = 2, /* the central system does */
+    SCHEMA_CS = 2, /* the central system sends the request */
     SCHEMA_BOTH = SCHEMA_CP | SCHEMA_CS,
 };
 
-/* What the gateway answers to a message, by the knob of [answers] that bears
- * its name. The statuses are in the order of the knob's choices, the first
- * of which is conf_choice `first`; the choice behind them is `platform`. A
+/* The statuses with which the gateway can answer a message, and the knob of
+ * [answers] that chooses one. The statuses are in the order of the knob's
+ * choices, of which `first` is the first; the last choice is `platform`. A
  * message without statuses has the single status "". */
 struct schema_answer {
     const char *const *statuses;
@@ -112,11 +116,11 @@ enum schema_message_flag {
                                   * answered Pending */
     SCHEMA_ANSWERS_TIME = 2,     /* the answer holds the time */
     SCHEMA_ANSWERS_TOKEN = 4,    /* the answer may hold a token's status */
-    SCHEMA_EVENT_BY_PAYLOAD = 8, /* event_kind_of() looks into the payload */
+    SCHEMA_EVENT_BY_PAYLOAD = 8, /* event_kind_of() decides by the payload */
     SCHEMA_SEND = 16,            /* sent as SEND (2.1), never answered */
     SCHEMA_DRAFT_06 = 32,        /* 1.0 and 1e2 are integers */
     SCHEMA_CUSTOM_DATA = 64,     /* each object may have customData */
-    SCHEMA_TRIGGERS = 128,       /* the charge point sends what this asks for
+    SCHEMA_TRIGGERS = 128,       /* the charge point sends the requested message
                                   * also while its boot is Pending */
     SCHEMA_SECRETS = 256,        /* some field may be a secret: secrets.h */
 };
@@ -150,12 +154,13 @@ struct schema_dialect {
 const struct schema_message *schema_find(
     const struct schema_dialect *d, const char *action, size_t len);
 
-/* Is it about a transaction? Lenient refuses nothing that it says. */
+/* True if the message is about a transaction. Lenient mode does not refuse such
+   a message for its content. */
 bool schema_is_transactional(const struct schema_message *m);
 
-/* Is its answer remembered, so that one that is sent again makes no second
- * event? So it is for the start and the end of a transaction, and for each
- * event of one. */
+/* True if the message is remembered with its answer, so that the same message,
+ * sent again, makes no second event: StartTransaction, StopTransaction and
+ * TransactionEvent. */
 bool schema_is_remembered(const struct schema_message *m);
 
 #define SCHEMA_PATH_MAX 128 /* bytes, with NUL; longer paths end in "..." */
@@ -163,13 +168,14 @@ bool schema_is_remembered(const struct schema_message *m);
 
 struct schema_verdict {
     bool             ok;
-    enum ocppj_error code;       /* refused: what the specification says */
-    uint64_t         deviations; /* accepted: set of DEVIATION_BIT() */
-    /* "meterValue[0].sampledValue[2].value": refused for, or the first
-     * deviation; "" for the payload itself. */
+    enum ocppj_error code; /* refused: the error code of the
+                              specification */
+    uint64_t deviations;   /* accepted: set of DEVIATION_BIT() */
+    /* Where the error, or the first deviation, is:
+     * "meterValue[0].sampledValue[2].value". "" for the payload itself. */
     char path[SCHEMA_PATH_MAX];
-    char text[SCHEMA_TEXT_MAX]; /* refused: what was found, and what would
-                                 * be right; otherwise "" */
+    char text[SCHEMA_TEXT_MAX]; /* refused: the value that was found, and the
+                                 * right one; otherwise "" */
 };
 
 enum schema_part { SCHEMA_REQUEST, SCHEMA_RESPONSE };

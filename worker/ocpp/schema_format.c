@@ -73,8 +73,8 @@ datetime(const uchar *p, const uchar *end)
 /* The longest value with escapes that is read as a time or a number. */
 #define PLAIN 128
 
-/* The value of a string: the text itself, or without its escapes in plain.
- * NULL if that is too small. */
+/* The value of a string: its text, or the decoded text in `plain` if it has
+ * escapes. NULL if `plain` is too small. */
 static const char *
 value_of(const struct json *j, uint32_t tok, char plain[PLAIN], size_t *len)
 {
@@ -164,7 +164,8 @@ schema_decimals(const struct json *j, uint32_t tok, unsigned decimals)
     return lowest + (minus ? -power : power) >= -(int64_t)decimals;
 }
 
-/* An optional sign, digits with at most one point, maybe an exponent. */
+/* Reads an optional sign, digits with at most one point, and an optional
+   exponent. */
 static bool
 is_decimal(const uchar *p, const uchar *end)
 {

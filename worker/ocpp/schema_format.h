@@ -1,8 +1,7 @@
 /*
  * schema_format: the forms a scalar of a message may have to have.
  *
- * Each looks at the value of one token, as JSON text or as the string it
- * stands for.
+ * Each function checks the value of one token.
  */
 #ifndef WORKER_OCPP_SCHEMA_FORMAT_H
 #define WORKER_OCPP_SCHEMA_FORMAT_H
@@ -14,22 +13,24 @@
 
 enum schema_time {
     SCHEMA_TIME_GOOD,
-    SCHEMA_TIME_NO_ZONE, /* as it should be, up to the zone */
+    SCHEMA_TIME_NO_ZONE, /* valid, but without a time zone */
     SCHEMA_TIME_BAD,
 };
 
-/* A date-time of RFC 3339 section 5.6; the day exists. A leap second may
- * stand at the end of any minute. */
+/* Checks a date-time of RFC 3339 section 5.6, including that the day exists. A
+ * leap second is accepted at the end of any minute. */
 enum schema_time schema_datetime(const struct json *j, uint32_t tok);
 
-/* A scheme, a colon, and only characters that RFC 3986 allows. */
+/* True if the string is a scheme, a colon, and only characters that RFC 3986
+   allows. */
 bool schema_uri(const struct json *j, uint32_t tok);
 
-/* Is the number a multiple of 10^-decimals? Decided on its text, exactly. */
+/* True if the number is a multiple of 10^-decimals. Exact: it is decided by the
+   text. */
 bool schema_decimals(const struct json *j, uint32_t tok, unsigned decimals);
 
-/* Does the string hold a decimal number, and maybe blanks around it? *value,
- * if not NULL, becomes the number. */
+/* True if the string is a decimal number, optionally with blanks around it.
+ * *value, if not NULL, is set to the number. */
 bool schema_numeric(const struct json *j, uint32_t tok, double *value);
 
 #endif

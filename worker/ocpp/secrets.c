@@ -1,4 +1,4 @@
-/* secrets: what is not shown of a message. See secrets.h. */
+/* secrets: hides the secrets in messages. See secrets.h. */
 #include "ocpp/secrets.h"
 
 #include <ctype.h>
@@ -8,7 +8,8 @@
 #include "ocpp/tape.h"
 
 #define HIDDEN "***"
-#define NAME_MAX_BYTES 256 /* of a variable; longer ones count as secrets */
+/* Bytes of a variable's name; longer names count as secrets. */
+#define NAME_MAX_BYTES 256
 
 enum kind { ALWAYS, WITH, OF, LOGIN, PEM };
 
@@ -84,7 +85,7 @@ is_secret_name(const struct json *j, uint32_t i)
     return false;
 }
 
-/* Does the object, by one of the members that OF refers to, name a secret? */
+/* True if a member of the object that OF refers to names a secret. */
 static bool
 names_secret(const struct json *j, uint32_t object)
 {
@@ -131,7 +132,7 @@ find_password(const char *text, size_t len, size_t *begin, size_t *end)
     return false;
 }
 
-/* Of the value of string i. */
+/* The same for the value of string i. */
 static bool
 holds_secret(const struct json *j, uint32_t i)
 {
@@ -166,7 +167,7 @@ put_string(const struct json *j, uint32_t i, struct buf *out)
     }
     if (out == NULL)
         return true;
-    /* Of a plain URI the rest is of use. */
+    /* In a plain URI only the password is replaced. */
     if (!(j->tok[i].flags & JSON_ESCAPED) && j->deviations == 0 &&
         find_password(raw, len, &begin, &end) &&
         memmem(raw + end, len - end, "://", 3) == NULL &&
@@ -180,7 +181,7 @@ put_string(const struct json *j, uint32_t i, struct buf *out)
     return true;
 }
 
-/* Is the value behind key k of the object a secret as a whole? */
+/* True if the whole value of key k of the object is a secret. */
 static bool
 is_secret(const struct json *j, uint32_t object, uint32_t k, bool named)
 {
@@ -198,8 +199,8 @@ is_secret(const struct json *j, uint32_t object, uint32_t k, bool named)
     return false;
 }
 
-/* named: an object around this value names a secret. With out NULL nothing is
- * written. True if there is a secret. */
+/* Writes a value without its secrets; with out NULL nothing is written. named:
+ * an object around this value names a secret. True if there is a secret. */
 static bool
 walk(const struct json *j, uint32_t i, bool named, struct buf *out)
 {
@@ -268,7 +269,7 @@ nearer(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Where text that is no JSON may begin to tell a secret. */
+/* The offset at which text that is not JSON may contain the first secret. */
 static size_t
 first_word(const char *text, size_t len)
 {
@@ -290,7 +291,7 @@ secrets_put_frame(struct buf *out, const char *text, size_t len, size_t max)
     struct json *tape = tape_borrow(TAPE_MESSAGE);
     bool         good = json_scan(tape, text, len);
 
-    /* What needs no change keeps its bytes, also where they break the
+    /* A frame without secrets keeps its bytes, even if they violate the
      * grammar. */
     if (good && walk(tape, 0, false, NULL)) {
         walk(tape, 0, false, out);

@@ -1,11 +1,12 @@
 /*
- * secrets: what of a message must not be seen by those that read events, taps
- * and logs.
+ * secrets: hides the parts of a message that must not be in events, taps and
+ * logs.
  *
  * Passwords, keys and PINs are replaced by "***". Which values these are is
- * marked in the message schemas (ocpp16.schema explains the marks). A message
- * is walked without its schema, by the names of members: so a frame that was
- * refused, or an answer that belongs to no CALL, hides the same. Pure.
+ * marked in the message schemas (ocpp16.schema explains the marks). The walk
+ * goes by the names of members, without the schema of the message. So the same
+ * secrets are hidden in a refused frame, or in an answer that belongs to no
+ * CALL. Pure.
  */
 #ifndef WORKER_OCPP_SECRETS_H
 #define WORKER_OCPP_SECRETS_H
@@ -20,12 +21,12 @@
  * white space between tokens is left out. */
 void secrets_put(const struct json *j, uint32_t i, struct buf *out);
 
-/* Appends a whole frame, which may be no JSON: that ends at the first word
- * that may announce a secret. max: bytes that are needed. */
+/* Appends a whole frame. If it is not JSON, it is cut at the first word that
+ * may announce a secret. max: bytes after which writing may stop. */
 void secrets_put_frame(
     struct buf *out, const char *text, size_t len, size_t max);
 
-/* May a member of this name be a secret? */
+/* True if a member with this name may be a secret. */
 bool secrets_is_field(const char *name, size_t len);
 
 #endif

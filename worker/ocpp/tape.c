@@ -39,7 +39,8 @@ tape_return(struct json *j)
 {
     ensure(lent > 0 && j == &tapes[lent - 1]);
     lent--;
-    /* count is 0 after an error, which may have come late. */
+    /* After an error count is 0, although many tokens may have been written
+       before. */
     if (j->count > KEPT || (j->count == 0 && j->len > KEPT))
         madvise(j->tok, EVENT_VALUES * sizeof *j->tok, MADV_DONTNEED);
 }

@@ -1,26 +1,25 @@
 /*
  * tape: lends the tapes that JSON texts are scanned onto.
  *
- * One scan needs up to 100 MiB of tokens, and more than one tape is needed only
- * where a text is judged while another one is in use. So a worker has a few of
- * them, lent as a stack: the last one borrowed is returned first. They are
- * address space until they are used, and what an unusually large text used is
- * given back to the system.
+ * One scan needs up to 100 MiB of tokens, and a second tape is needed only if a
+ * text is scanned while another one is in use. So a worker has a few tapes,
+ * lent as a stack: the last one borrowed is returned first. A tape takes memory
+ * only when used, and the memory of an unusually large text is given back to
+ * the system.
  *
  *     struct json *j = tape_borrow(TAPE_MESSAGE);
  *     if (json_scan(j, text, len)) ...
  *     tape_return(j);
  *
- * One thread only. The number of values is limited at the door: a message
- * with more than TAPE_VALUES is refused, so that each event that is made from
- * messages fits onto a tape of its own size.
+ * One thread only. A received message with more than TAPE_VALUES values is
+ * refused, so that each event made from messages fits onto a tape for events.
  */
 #ifndef WORKER_OCPP_TAPE_H
 #define WORKER_OCPP_TAPE_H
 
 #include "ocpp/json.h"
 
-/* Values of one message of the outside. */
+/* The most values of one received message. */
 #define TAPE_VALUES (2u << 20)
 
 enum tape_size {

@@ -1,4 +1,5 @@
-/* transaction: one vocabulary for transactions. See transaction.h. */
+/* transaction: the facts about a transaction in a message. See
+   transaction.h. */
 #include "ocpp/transaction.h"
 
 #include <inttypes.h>
@@ -17,8 +18,8 @@ transaction_is_kind(enum event_kind kind)
         kind == EVENT_tx_stopped || kind == EVENT_meter_values;
 }
 
-/* The members that are read, each object in one pass: a payload of any
- * version, and the objects in it. An index is 0 where there is no value. */
+/* The members that are read from a payload of any version and from the objects
+ * in it. Each object is read in one pass; the index of a missing value is 0. */
 #define PAYLOAD(FIELD)                                                         \
     FIELD(transactionId)                                                       \
     FIELD(transactionInfo)                                                     \
@@ -76,7 +77,7 @@ READER(token, TOKEN)
 READER(sample, SAMPLE)
 READER(measure, MEASURE)
 
-/* A value of the payload, as valid JSON. */
+/* Writes a value of the payload, as valid JSON. */
 static void
 put(struct writer *w, const char *key, const struct json *j, uint32_t i)
 {
@@ -86,8 +87,9 @@ put(struct writer *w, const char *key, const struct json *j, uint32_t i)
     json_put(j, i, w->out);
 }
 
-/* The same of a value that is a number in its message. A value that is no
- * number and no string is left out: programs rely on the form of `tx`. */
+/* The same for a value that is a number by its schema. A value that is neither
+ * a number nor a string is left out, because programs rely on the form of `tx`.
+ */
 static void
 put_plain(struct writer *w, const char *key, const struct json *j, uint32_t i)
 {
@@ -96,7 +98,7 @@ put_plain(struct writer *w, const char *key, const struct json *j, uint32_t i)
         put(w, key, j, i);
 }
 
-/* An id, which is text in all versions; left out likewise. */
+/* The same for an id, which `tx` has as text in all versions. */
 static void
 put_text(struct writer *w, const char *key, const struct json *j, uint32_t i)
 {
@@ -131,8 +133,8 @@ transaction_says(
 
 /* --- fingerprints -------------------------------------------------------- */
 
-/* The members that make the fingerprint, in its order: of 1.6, and of 2.x.
- * The id of the transaction is a member of the last one. */
+/* The members that make the fingerprint, in this order: for 1.6, and for 2.x.
+ * The transaction id is inside transactionInfo. */
 #define PRINT(FIELD)                                                           \
     FIELD(connectorId)                                                         \
     FIELD(idTag)                                                               \
@@ -144,8 +146,8 @@ transaction_says(
 
 READER(print, PRINT)
 
-/* The text of value i, of a string without its escapes, as one and the same may
- * be sent with and without; of a number as events hold it. */
+/* The text of value i, in a form that does not depend on how it was sent: a
+ * string without escapes, a number as in events. */
 static struct json_name
 plain_text(const struct json *j, uint32_t i)
 {
@@ -213,7 +215,7 @@ transaction_fingerprint(enum registry_start_kind kind, const struct json *tape,
 
 /* --- meters -------------------------------------------------------------- */
 
-/* A number, also one in a string: charge points of 1.6 write samples so. */
+/* Reads a number, which may be inside a string, as samples are in 1.6. */
 static bool
 number_of(const struct json *j, uint32_t i, double *value)
 {
@@ -231,8 +233,8 @@ is_or_absent(const struct json *j, uint32_t i, const char *value)
     return i == 0 || json_equals(j, i, value, strlen(value));
 }
 
-/* The sample in Wh, if it is of the meter that is billed: the imported active
- * energy of all phases. */
+/* Reads the sample in Wh, if it is of the measurand that is billed: the
+ * imported active energy of all phases. */
 static bool
 sample_wh(const struct json *j, uint32_t sample, double *wh)
 {
@@ -246,7 +248,7 @@ sample_wh(const struct json *j, uint32_t sample, double *wh)
     if (s.unitOfMeasure != 0) {
         struct measure m = read_measure(j, s.unitOfMeasure);
         unit = m.unit;
-        /* Without a unit that can be read the value would be another one. */
+        /* If the unit cannot be read, the value is unknown. */
         if (j->tok[s.unitOfMeasure].type != JSON_OBJECT ||
             (m.multiplier != 0 &&
                 (!number_of(j, m.multiplier, &multiplier) ||
@@ -263,7 +265,7 @@ sample_wh(const struct json *j, uint32_t sample, double *wh)
     return isfinite(value);
 }
 
-/* The last such sample of the meter values. */
+/* Finds the last such sample of the meter values. */
 static bool
 last_wh(const struct json *j, uint32_t values, double *wh)
 {
@@ -282,7 +284,7 @@ last_wh(const struct json *j, uint32_t values, double *wh)
     return any;
 }
 
-/* A number of thousandths, without zeros at its end. */
+/* Writes a number given in thousandths, without trailing zeros. */
 static void
 put_milli(struct writer *w, const char *key, int64_t milli)
 {
@@ -388,7 +390,7 @@ transaction_put(struct writer *w, enum event_kind kind, const struct json *j,
 
 /* --- the command that asked for it --------------------------------------- */
 
-/* Member of an object; 0 if there is none, or if it is null. */
+/* The index of a member of an object; 0 if there is none, or it is null. */
 static uint32_t
 member(const struct json *j, uint32_t object, const char *name)
 {
@@ -397,14 +399,15 @@ member(const struct json *j, uint32_t object, const char *name)
     return i != 0 && j->tok[i].type != JSON_NULL ? i : 0;
 }
 
-/* Member of a member: 0 also if the outer one is not there. */
+/* The index of a member of a member; 0 also if the outer one is missing. */
 static uint32_t
 inner(const struct json *j, uint32_t object, const char *name)
 {
     return object != 0 ? member(j, object, name) : 0;
 }
 
-/* Members of a command that asks for a transaction, which lead to it. */
+/* The members of a command for a transaction by which the transaction is
+   found. */
 static const char *const remote_members[] = {
     "remoteStartId", "idTag", "connectorId"};
 
@@ -423,8 +426,8 @@ hash(uint64_t seed, const char *text, size_t len)
     return h ? h : 1;
 }
 
-/* A value as text: numbers in one form, and tokens in lower case, since those
- * of 1.6 are compared so. */
+/* Hashes a value as text: numbers in one form, and tokens in lower case,
+ * because 1.6 compares tokens without regard to case. */
 static uint64_t
 hash_of(const struct json *j, uint32_t i, uint64_t seed, bool lower)
 {

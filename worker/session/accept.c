@@ -18,25 +18,26 @@
 #include "log.h"
 #include "base/self.h"
 
-/* At most this many at a time, so that open connections get their turn in a
- * storm of new ones. */
+/* Connections accepted in one turn, so that open connections get their turn
+ * during a storm of new ones. */
 #define BATCH 64
 
-/* Descriptors that connections do not get, for the journal's next segments
- * and the connections to Redis: without them no charge point gets an answer. */
+/* Descriptors reserved for the journal's next segments and the connections to
+ * Redis, without which no charge point would be answered. */
 #define SPARE 12
 
 static struct watcher {
     ev_io              io;
     enum listener_kind kind;
-    unsigned           slot; /* of an adopted one */
+    unsigned           slot; /* the worker slot of an adopted socket */
     struct watcher    *next;
 } * watchers, *adopted;
 static unsigned watchers_n;
-static uint64_t room; /* connections there are descriptors for */
+static uint64_t room; /* the number of connections for which there are
+                         descriptors */
 static bool     paused;
 static bool     held;    /* by accept_hold() */
-static uint32_t held_ms; /* since when */
+static uint32_t held_ms; /* self.now_ms when the hold began */
 static bool     delayed; /* by limits.accept_rate, until the next tick */
 
 static void
@@ -70,7 +71,7 @@ taken(void)
         stat_get(&self.st->closing);
 }
 
-/* Beside those that are open before the first connection. */
+/* Counts the descriptors that are open before the first connection. */
 static uint64_t
 count_room(void)
 {
@@ -140,7 +141,7 @@ accept_open(const struct listener *listeners, unsigned n)
     room = count_room();
     for (unsigned i = 0; i < n; i++) {
         int one = 1;
-        /* Inherited by what is accepted; saves a system call each. */
+        /* Accepted sockets inherit this, which saves a system call for each. */
         setsockopt(listeners[i].fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         watchers[i].kind = listeners[i].kind;
         ev_io_init(&watchers[i].io, accept_cb, listeners[i].fd, EV_READ);

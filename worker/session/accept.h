@@ -13,19 +13,19 @@
 #include "listener.h"
 
 void accept_open(const struct listener *listeners, unsigned n);
-/* Another worker does not live: its clients are accepted here too, from the
- * descriptor fd, until accept_release(). */
+/* Another worker is not alive: its clients are accepted here too, from its
+ * listening socket fd, until accept_release(). */
 void accept_adopt(int fd, enum listener_kind kind, unsigned slot);
 void accept_release(unsigned slot);
-/* No new connections while it holds. */
+/* Stops accepting connections while `hold` is true. */
 void     accept_hold(bool hold);
-uint32_t accept_held_ms(void); /* for how long it has held */
-/* No new connections from here on. */
+uint32_t accept_held_ms(void); /* ms since the hold began */
+/* Stops accepting connections for good. */
 void accept_close(void);
-/* Goes on after a pause that a lack of descriptors or memory made. */
+/* Resumes after a pause caused by a lack of descriptors or memory. */
 void accept_tick(void);
 
-/* Goes on after a pause that limits.accept_rate made; each tick. */
+/* Resumes after a pause caused by limits.accept_rate. Called in each tick. */
 void accept_resume(void);
 
 #endif

@@ -36,7 +36,7 @@ heartbeat_interval_s(const struct answer *a)
     return s > 0 ? s : 1;
 }
 
-/* Writes what the gateway answers by itself. */
+/* Writes the payload of the gateway's own answer. */
 static void
 write_payload(struct answer *a)
 {
@@ -83,7 +83,7 @@ answer_transaction(const char *text, size_t len)
     return (int32_t)id;
 }
 
-/* The message is remembered with its answer, if it is of that sort. */
+/* Remembers the message with its answer, if its kind is remembered. */
 static void
 remember(struct answer *a)
 {
@@ -136,7 +136,7 @@ token_of(const struct answer *a, char *out, size_t size, size_t *len)
     return full;
 }
 
-/* The verdict in an answer, {NULL, 0} if there is none. */
+/* The verdict on a token in an answer; {NULL, 0} if there is none. */
 struct ocppj_span
 answer_token_info(const char *text, size_t len)
 {
@@ -208,14 +208,15 @@ answer_is_urgent(const struct answer *a)
         a->kind == EVENT_tx_stopped || a->kind == EVENT_meter_values;
 }
 
-/* The event that holds the answer; 0 if the journal does not take it. */
+/* Writes the event that holds the answer. Returns its number, 0 if the journal
+   does not accept it. */
 static uint64_t
 publish(struct answer *a)
 {
     struct deferred_effect *e = &a->effect;
 
-    /* Nothing is acknowledged under no name: the sweep ends the connection,
-     * and the charge point sends its CALL again. */
+    /* The entry has lost its name, so nothing can be acknowledged: the sweep
+     * ends the connection, and the charge point sends its CALL again. */
     if (a->subject.identity == registry_no_name)
         return 0;
     struct publish *p = publish_begin(a->kind, &a->subject);
@@ -226,12 +227,12 @@ publish(struct answer *a)
         transaction_put(&p->w, a->kind, a->tape, a->f->payload_tok,
             answer_payload.p, answer_payload.len, remote_starts_command(a));
     violation_put(&p->w, a->deviations);
-    /* The last member: ocppd_gateway.lua looks for it there. */
+    /* This must be the last member, where ocppd_gateway.lua looks for it. */
     if (a->token != NULL)
         writer_str(&p->w, "question", a->token);
-    /* Before the event can become durable, the start must be found by other
-     * workers: one that learns of it only later would begin a second
-     * transaction. */
+    /* Store the start in the registry before the event can become durable.
+     * Otherwise another worker could miss it, and begin a second transaction.
+     */
     uint64_t number = p->number;
     if (e->remember)
         registry_start_draft(self.registry, a->entry, e->kind, e->fingerprint,
@@ -287,7 +288,7 @@ boot_effect(struct answer *a, const char *text, size_t len)
     tape_return(tape);
 }
 
-/* What else the answer in `payload` brings about. */
+/* Finds the other effects of the answer in answer_payload. */
 void
 answer_find_effect(struct answer *a)
 {
@@ -313,8 +314,8 @@ answer_alone(struct answer *a)
 {
     bool starts = a->m->event == EVENT_tx_started;
 
-    /* With Authorize = platform the gateway accepts no token by itself. In
-     * the answer to a stop the verdict is optional. */
+    /* With Authorize = platform the gateway does not judge tokens. In the
+     * answer to a stop the verdict is optional, so it is left out. */
     if ((a->m->flags & SCHEMA_ANSWERS_TOKEN) && a->token_info.p == NULL &&
         a->m->event != EVENT_authorization && answer_asks_about_tokens(a) &&
         !answer_find_verdict(a)) {

@@ -1,10 +1,10 @@
 /*
  * answer: one answer to a CALL, from its payload to its event.
  *
- * answers.h decides how a CALL is answered and asking.h brings the platform's
- * answers; what both need of an answer is here: its payload, what is known of
- * the token that the CALL presents, what else the answer brings about, and the
- * event with which it becomes durable and leaves (promise P1).
+ * answers.h decides how a CALL is answered, and asking.h brings the platform's
+ * answers. Both use these functions: for the payload of an answer, the
+ * platform's verdict on the token of the CALL, the other effects of the answer,
+ * and the event with which it becomes durable and is sent (promise P1).
  */
 #ifndef WORKER_SESSION_ANSWER_H
 #define WORKER_SESSION_ANSWER_H
@@ -16,7 +16,7 @@
 #include "session/deferred.h"
 #include "session/publish.h"
 
-/* What answering one CALL needs. */
+/* The state of answering one CALL. */
 struct answer {
     struct conn                 *c; /* NULL: its connection has ended */
     struct publish_subject       subject;
@@ -29,10 +29,13 @@ struct answer {
     uint64_t                     deviations;
     uint64_t                     since_us;
     const char                  *by;    /* answeredBy */
-    uint64_t                     after; /* COMMITTED: the event, if it is there
-                                           already; ASKED: the question */
-    bool                   about_token; /* ASK: not about all of it */
-    const char            *token;       /* of the question, if asked */
+    uint64_t                     after; /* COMMITTED: the number of the event,
+                                           if it was made already; ASKED: that
+                                           of the question */
+    bool about_token;                   /* ASK: the question is only about the
+                                           token */
+    const char *token;                  /* reply token of the question, if
+                                           asked */
     uint64_t               resolved_ms; /* transactions_find() */
     struct ocppj_span      token_info;  /* the platform's verdict */
     bool                   no_token_info;
@@ -45,10 +48,10 @@ extern struct buf answer_payload;
 extern struct buf answer_frame;
 
 void answer_set_payload(const char *text, size_t len);
-/* The same for a message that is remembered with its answer. */
+/* Sets the payload to the remembered answer of a message. */
 void answer_set_remembered(struct answer *a, const char *text, size_t len);
 
-/* The transaction id in an answer. */
+/* The transaction id in the payload of an answer. */
 int32_t answer_transaction(const char *text, size_t len);
 
 /* Cuts a frame that arrived before; tape_return() gives the tape back. */
@@ -63,22 +66,23 @@ void answer_note_verdict(const struct answer *a, const char *text, size_t len);
 /* The platform's last verdict on the CALL's token, if it still holds. */
 bool answer_find_verdict(struct answer *a);
 
-/* Is the platform to be asked about tokens, by the settings? */
+/* True if the settings demand that the platform is asked about tokens. */
 bool answer_asks_about_tokens(const struct answer *a);
 
-/* What else the answer in answer_payload brings about: a boot, a stop. */
+/* Finds the other effects of the answer in answer_payload: an accepted boot, a
+   stopped transaction. */
 void answer_find_effect(struct answer *a);
 
-/* The gateway answers by itself: writes the payload. False if there is no
+/* Writes the payload of the gateway's own answer. False if there is no
  * transaction id now. */
 bool answer_alone(struct answer *a);
 
-/* Messages that a charge point keeps and sends again until it is answered, so
- * that silence uses up its attempts. */
+/* True for messages that a charge point sends again until they are answered,
+ * and finally drops: without an answer its attempts are used up. */
 bool answer_is_urgent(const struct answer *a);
 
-/* Publishes the event of the answer in answer_payload, with which the answer
- * leaves. False if the journal does not take it. */
+/* Publishes the event of the answer in answer_payload. The answer is sent when
+ * the event is durable. False if the journal does not accept the event. */
 bool answer_commit(struct answer *a);
 
 #endif

@@ -84,8 +84,9 @@ answers_refuse_unread(
     conn_send_text(c, answer_frame.p, answer_frame.len);
 }
 
-/* Until its boot is accepted, a charge point of OCPP 2.x sends nothing but
- * BootNotifications and what it was asked for (2.0.1 B02 and B03). */
+/* Until its boot is accepted, a charge point of OCPP 2.x may send only
+ * BootNotifications and the messages that it was asked for (2.0.1 B02 and B03).
+ */
 static bool
 too_early(const struct conn *c, const struct schema_message *m)
 {
@@ -118,14 +119,14 @@ check(struct answer *a)
 
 /* --- how a CALL is answered ---------------------------------------------- */
 
-/* The platform is to be asked about this start, or about its token. */
+/* True if the platform must be asked about this start, or about its token. */
 static bool
 asks_about_start(struct answer *a)
 {
     if (dialect_asks_platform(a->m))
         return true;
     if (a->m->event == EVENT_tx_stopped)
-        return false; /* in its answer the verdict is optional */
+        return false; /* the verdict is optional in the answer to a stop */
     a->about_token = answer_asks_about_tokens(a) &&
         dialect_token(a->tape, a->f->payload_tok) != 0 &&
         !answer_find_verdict(a);
@@ -144,7 +145,7 @@ decide_new_start(struct answer *a)
     return answer_alone(a) ? ANSWER_COMMITTED : ANSWER_LATER;
 }
 
-/* The answer that was proposed to the fleet is given. */
+/* Redis has confirmed or replaced the proposed answer: gives that answer. */
 static enum answer_how
 decide_proposed_start(struct answer *a, const struct starts_reply *reply)
 {
@@ -156,7 +157,8 @@ decide_proposed_start(struct answer *a, const struct starts_reply *reply)
     return ANSWER_COMMITTED;
 }
 
-/* The start is new to this gateway. Another one may have answered it. */
+/* The start is unknown to this gateway. Another gateway may have answered
+   it. */
 static enum answer_how
 decide_start_of_fleet(struct answer *a)
 {
@@ -181,12 +183,14 @@ decide_start_of_fleet(struct answer *a)
     case STARTS_PENDING:
         return ANSWER_LATER;
     case STARTS_NEW:
-        if (reply.len == 0) /* what the platform answers is not known yet */
+        if (reply.len == 0) /* the other gateway has asked the platform and has
+                               no answer yet */
             return decide_new_start(a);
         return decide_proposed_start(a, &reply);
     case STARTS_DRAFT:
-        /* Its gateway may have died before the event was durable. Of two
-         * events with one answer the first to be shipped is in the stream. */
+        /* The gateway that gave the answer may have died before its event was
+         * durable, so this one makes an event too. Of two events with the same
+         * answer only the first that is shipped enters the stream. */
         STAT_INC(self.st, starts_resent);
         a->about_token = false;
         answer_set_remembered(a, reply.answer, reply.len);
@@ -206,9 +210,9 @@ decide_start_of_fleet(struct answer *a)
     return proposed ? decide_proposed_start(a, &reply) : decide_new_start(a);
 }
 
-/* The start is known to this gateway. If the charge point was at another
- * gateway since, its transaction may have ended there. False if that is not
- * known yet; then Redis is being asked. */
+/* The start is known to this gateway. If the charge point was connected to
+ * another gateway since, its transaction may have ended there. False while
+ * Redis is being asked about that. */
 static bool
 find_end(struct answer *a, bool *ended)
 {
@@ -241,7 +245,8 @@ answer_known(struct answer *a, const struct registry_start *start)
     if (ended) {
         registry_start_stop(self.registry, a->entry,
             answer_transaction(start->answer, start->len), start->number + 1);
-        return ANSWER_LATER; /* now it is a new one */
+        return ANSWER_LATER; /* its transaction has ended, so the start is a new
+                                one */
     }
     STAT_INC(self.st, starts_resent);
     answer_set_payload(start->answer, start->len);
@@ -368,7 +373,8 @@ answer_asked(struct answer *a)
 {
     struct question *q = asking_find(a);
 
-    if (q == NULL) { /* it is gone: the CALL is handled from the beginning */
+    if (q == NULL) { /* the question has ended meanwhile: handle the CALL from
+                        the beginning */
         registry_start_drop(
             self.registry, a->entry, a->effect.fingerprint, a->after);
         park(a, false);
@@ -396,7 +402,7 @@ take(struct answer *a)
 
     if (taking == NULL)
         note_transaction(a);
-    /* Until the boot is answered, the charge point gets no CALL. */
+    /* The charge point gets no CALL until the boot is answered. */
     if (a->m->event == EVENT_booted)
         a->c->session.boot = BOOT_WAITS;
     if (how == ANSWER_ASK) {
@@ -441,8 +447,9 @@ answers_take(
     if (f->action.p != NULL)
         a.m = schema_find(
             dialects[c->session.protocol].schema, f->action.p, f->action.len);
-    /* A message about a transaction counts, however odd its frame is: after a
-     * CALLERROR the charge point would repeat it in vain and drop it. */
+    /* A message about a transaction is accepted even if its frame is malformed:
+     * after a CALLERROR the charge point would repeat it in vain and drop it.
+     */
     if (f->verdict != OCPPJ_GOOD &&
         (f->payload_tok == 0 || a.m == NULL || !schema_is_transactional(a.m))) {
         refuse(c, f, tape, f->error, "malformed", f->why);
@@ -525,8 +532,9 @@ answers_durable(const struct deferred *d)
 {
     const struct deferred_effect *e = &d->effect;
 
-    /* Also if the charge point is gone, or on another worker by now: it sends
-     * its message again. The entry may belong to another identity. */
+    /* This is done even if the charge point has left this worker, because it
+     * sends its message again. The entry may belong to another identity by now.
+     */
     if (e->remember &&
         registry_at(self.registry, d->entry)->generation >= d->generation)
         registry_start_know(self.registry, d->entry, e->kind, e->fingerprint,

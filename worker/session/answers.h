@@ -1,5 +1,5 @@
 /*
- * answers: what the gateway answers to the CALLs of charge points.
+ * answers: decides how the CALLs of charge points are answered.
  *
  * A CALL is checked, and then answered in one of these ways:
  *
@@ -11,8 +11,9 @@
  *               the former one
  *   later       it cannot be decided yet, and waits in parked.h
  *
- * Every answer but those of the first kind is in the journal before it leaves,
- * as the `answer` of the CALL's event, with its author as `answeredBy`:
+ * Except for the first kind, every answer is in the journal before it is sent,
+ * as the member `answer` of the CALL's event. The member `answeredBy` names its
+ * author:
  *
  *   gateway     by the settings of [answers]
  *   platform    as ocppd_answer brought it
@@ -32,31 +33,35 @@ struct deferred;
 struct deferred_effect;
 struct parked;
 
-/* f: type CALL; GOOD, MALFORMED or LONG_ID. */
+/* Handles a CALL. f: of type CALL, with the verdict GOOD, MALFORMED or
+   LONG_ID. */
 void answers_take(
     struct conn *c, const struct ocppj_frame *f, const struct json *tape);
 
-/* A message that cannot be taken as a CALL, of a version that answers such:
- * CALLERROR with its id, or with "-1" if that could not be read. */
+/* Answers a message that cannot be read as a CALL, in a version that demands
+ * it, by a CALLERROR with the id of the message, or "-1" if that could not be
+ * read. */
 void answers_refuse_unread(
     struct conn *c, const struct ocppj_frame *f, enum ocppj_error code);
 
-/* A parked CALL once more; p->again is set if it still cannot be decided. */
+/* Handles a parked CALL again. p->again is set if it still cannot be
+   decided. */
 void answers_again(struct conn *c, struct parked *p);
 
-/* The event of an answer is durable. */
+/* Called when the event of an answer is durable. */
 void answers_durable(const struct deferred *d);
-/* The answer has left. */
+/* Called when the answer was sent. */
 void answers_left(struct conn *c, const struct deferred_effect *e);
 
-/* Takes the parked CALLs again, because what some wait for has arrived. */
+/* Handles the parked CALLs again, because some may now be decided. */
 void answers_retry(void);
 
-/* Fallbacks, parked CALLs, connections that wait for too long. Often. */
+/* Handles timeouts: fallbacks, parked CALLs, connections that wait for too
+   long. Called several times a second. */
 void answers_tick(void);
 
-/* True while the journal has taken no event for journal.stall_time although
- * events wait: no charge point is let in. */
+/* True while events wait and the journal has not accepted one for
+ * journal.stall_time. New connections are refused then. */
 bool answers_stalled(void);
 
 #endif

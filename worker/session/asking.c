@@ -20,9 +20,9 @@
 #include "session/violation.h"
 #include "base/self.h"
 
-#define CLOSE_MS 1000 /* for Redis to close a question */
+#define CLOSE_MS 1000 /* ms that Redis has to close a question */
 
-/* The answer to some question could not leave yet. */
+/* An answer to some question could not be sent yet. */
 static bool unsent;
 
 /* --- asking ----------------------------------------------------------- */
@@ -41,10 +41,10 @@ question_token(const struct answer *a, uint64_t number, char *out, size_t size)
     size_t          len = a->subject.identity_len;
     char            id[64];
 
-    /* A start that is asked about again, by any worker, has the same id up to
-     * the point, so that an answer that was taken for the first question
-     * counts. An equal start after the end of its transaction is a new
-     * question, and an answer to the first one is not taken for it. */
+    /* The token of a question about a start is the same up to the point,
+     * whichever worker asks, so that an answer to the first question also
+     * answers the next one. An equal start after the end of its transaction
+     * gets another token: it is a new question. */
     if (schema_is_remembered(a->m))
         snprintf(id, sizeof id, "%c%016" PRIx64 "%016" PRIx64 ".%" PRIx64,
             a->about_token ? 't' : 's', hash_sum(name, len, fp[0]),
@@ -54,7 +54,8 @@ question_token(const struct answer *a, uint64_t number, char *out, size_t size)
     questions_token(out, size, id);
 }
 
-/* The event that asks; 0 if the journal does not take it. */
+/* Writes the event that asks. Returns its number, 0 if the journal does not
+   accept it. */
 static uint64_t
 publish_question(struct answer *a, const char *token)
 {
@@ -88,7 +89,8 @@ asking_ask(struct answer *a)
 
     question_token(a, number, token, sizeof token);
     struct question *q = platform_find_same(token);
-    if (q != NULL) /* the registry keeps the last few starts only */
+    if (q != NULL) /* the registry, which keeps only the newest starts, has
+                      forgotten this one */
         return platform_replace(q, a->c, a->tape->text, a->tape->len);
     q = platform_put(number, token, a->c, a->tape->text, a->tape->len);
     if (q == NULL)
@@ -107,7 +109,7 @@ asking_ask(struct answer *a)
     return true;
 }
 
-/* The question that this worker has asked about the start. */
+/* Finds the question that this worker has asked about the start. */
 struct question *
 asking_find(struct answer *a)
 {
@@ -151,9 +153,10 @@ answer_question(
     return true;
 }
 
-/* Writes the answer to a start. The charge point may have sent it to another
- * gateway while the platform was asked: the answer that was given or reserved
- * first counts. False while Redis is being asked, and as above. */
+/* Writes the answer to a start. The charge point may have sent the start to
+ * another gateway while the platform was asked; then the answer that was given
+ * or reserved first is used. False while Redis is being asked, and in the cases
+ * above. */
 static bool
 answer_start(
     struct answer *a, const struct question *q, const char *text, size_t len)
@@ -187,15 +190,15 @@ answer_start(
     case STARTS_STOPPED:
         break;
     }
-    if (reply.len == 0) /* it was asked about without an answer */
+    if (reply.len == 0) /* the other gateway has no answer yet */
         return answer_question(a, q, text, len);
     answer_set_remembered(a, reply.answer, reply.len);
     return true;
 }
 
-/* Answers a question: with the platform's answer, or with the fallback if it
- * is NULL. False if that is not possible now, because Redis is being asked, the
- * journal is full or there is no transaction id. */
+/* Answers the CALL of a question with the platform's answer, or with the
+ * fallback if that is NULL. False if this is not possible now, because Redis is
+ * being asked, the journal is full or there is no transaction id. */
 static bool
 give(struct question *q, const char *text, size_t len)
 {
@@ -240,7 +243,7 @@ give(struct question *q, const char *text, size_t len)
     return true;
 }
 
-/* Why an answer of the platform cannot be used; NULL if it can. */
+/* The reason why an answer of the platform cannot be used; NULL if it can. */
 static const char *
 wrong(const struct question *q, const char *text, size_t len)
 {
@@ -305,7 +308,8 @@ asking_answered(const char *token, const char *text, size_t len)
     }
     struct conn *c = conn_find(q->conn);
     if (self.frozen && wrong(q, text, len) == NULL) {
-        /* Its event would hold the hand-over up: the successor gives it. */
+        /* A new event would delay the hand-over, so the successor process
+           answers. */
         if (platform_keep(q, text, len))
             q->state = QUESTION_ANSWERED;
         unsent = true;
@@ -374,8 +378,8 @@ check_question(struct question *q)
     }
 }
 
-/* Questions are in order of time, so those behind the first that is not due are
- * not due either, but for answers that could not leave. */
+/* Questions are in order of time, so the loop stops at the first one that is
+ * not due, unless there are answers that could not be sent. */
 void
 asking_inherited(void)
 {

@@ -25,10 +25,11 @@
 #include "ocpp/tape.h"
 
 #define ANSWER_KEPT ((size_t)256 << 10)
-#define OWN_ID_MAX 64 /* of a generated commandId: 16 digits, -, node */
+#define OWN_ID_MAX 64 /* bytes of a generated commandId: 16 digits, -, node */
 
-/* Connections whose first call waits for its command.sent event to be durable,
- * in order. Without memory the sweep finds them. */
+/* Connections whose first call waits until its command.sent event is durable,
+ * in order of the events. If there is no memory for the list, the sweep finds
+ * these connections. */
 static struct announced {
     cref     conn;
     uint64_t number;
@@ -52,7 +53,7 @@ keep(char **at, const char *text)
 struct call *
 calls_make(const struct call_request *r)
 {
-    /* Both stand for a payload without members (OCPP-J 1.6 section 4.2.1). */
+    /* An empty payload and null both mean {} (OCPP-J 1.6 section 4.2.1). */
     const char *payload =
         r->payload[0] == '\0' || strcmp(r->payload, "null") == 0 ? "{}"
                                                                  : r->payload;
@@ -77,7 +78,7 @@ calls_make(const struct call_request *r)
     k->taken_ms = self.now_ms;
     k->timeout_ms = (uint32_t)(r->timeout_ms ? r->timeout_ms
                                              : self.conf.ocpp_message_timeout);
-    /* Unique over restarts by the number, over gateways by the node. */
+    /* The number makes it unique over restarts, the node over gateways. */
     snprintf(
         k->id, sizeof k->id, "%016" PRIx64 "-%.19s", number, self.shm->node);
     STAT_INC(self.st, commands_pending);
@@ -97,7 +98,7 @@ calls_of_datagram(const struct channel_msg *msg, const char *body)
             strcmp(channel_string(body, msg->len, 4), "unchecked") == 0});
 }
 
-/* The message of the schema, or why there is none. */
+/* Finds the message in the schema. Returns an error text, or NULL. */
 static const char *
 wrong(struct call *k, const struct conn *c, struct json *tape)
 {
@@ -115,8 +116,8 @@ wrong(struct call *k, const struct conn *c, struct json *tape)
         return "the payload must be plain JSON on one line";
     if (k->unchecked)
         return NULL;
-    /* What the gateway sends is checked strictly, whatever it accepts from
-     * charge points. */
+    /* Messages to charge points are always checked strictly, whatever
+     * ocpp.validation is. */
     if (!schema_check(k->m, SCHEMA_REQUEST, tape, 0, OCPPJ_STRICT, &v))
         return v.text;
     return NULL;
@@ -124,8 +125,8 @@ wrong(struct call *k, const struct conn *c, struct json *tape)
 
 static void enqueue(struct conn *c, struct call *k);
 
-/* The identity has a connection, which is not here: it has another name, or is
- * on its way to another worker. */
+/* True if the identity has a connection that is not here: it has another cref,
+ * or is moving to another worker. */
 static bool
 has_moved(const char *identity)
 {
@@ -189,7 +190,7 @@ calls_take_queued(struct conn *c, struct queued_call *q, const char *action,
     enqueue(c, k);
 }
 
-/* Bytes of the CALL on the wire, at most. */
+/* The most bytes of the CALL on the wire. */
 static size_t
 frame_size(const struct call *k)
 {
@@ -238,9 +239,10 @@ calls_pop(struct conn *c)
     return k;
 }
 
-/* A charge point that has just connected is left alone until its boot is
- * answered or some time passed; one that was answered Pending is not started
- * or stopped remotely, a Rejected one gets nothing (OCPP 1.6 section 4.2). */
+/* True if the call may be sent now. A charge point that has just connected gets
+ * no call until its boot is answered or some time has passed. One whose boot is
+ * Pending gets no remote start or stop, and one that was Rejected gets no call
+ * (OCPP 1.6 section 4.2). */
 static bool
 may_send(const struct conn *c, const struct call *k)
 {
@@ -252,7 +254,7 @@ may_send(const struct conn *c, const struct call *k)
         session_age_ms(c) >= self.conf.ocpp_call_hold;
 }
 
-/* A call that is not known yet could be sent. */
+/* True if a call that will be queued later could be sent now. */
 static bool
 may_send_any(const struct conn *c)
 {
@@ -261,9 +263,9 @@ may_send_any(const struct conn *c)
             session_age_ms(c) >= self.conf.ocpp_call_hold);
 }
 
-/* The event command.sent is durable before the CALL leaves: so a command whose
- * outcome is not in the journal is known after any crash. calls_committed()
- * goes on. */
+/* The event command.sent must be durable before the CALL is sent. So after any
+ * crash the journal shows which sent commands have no outcome.
+ * calls_committed() continues. */
 static void
 announce(struct conn *c, struct call *k)
 {
@@ -351,7 +353,7 @@ calls_committed(uint64_t number)
     announced_n -= n;
 }
 
-/* The charge point does, or did, what the command asked for. */
+/* True if the charge point has accepted the command. */
 static bool
 accepted(const struct ocppj_frame *f, const struct json *tape)
 {
@@ -360,7 +362,7 @@ accepted(const struct ocppj_frame *f, const struct json *tape)
     return dialect_accepted(tape, f->payload_tok);
 }
 
-/* The charge point sends what the command has asked for, though its boot is
+/* Permits the messages that the command has asked for while the boot is
  * Pending. */
 static void
 permit(const struct conn *c, const struct call *k)
@@ -379,7 +381,7 @@ in_flight(const struct call *k, const struct ocppj_frame *f)
         memcmp(k->id, f->id, f->id_len) == 0;
 }
 
-/* CALLRESULTERROR, for a CALLRESULT of OCPP 2.1 that cannot be used. */
+/* Sends a CALLRESULTERROR for a CALLRESULT of OCPP 2.1 that cannot be used. */
 static void
 answer_result(struct conn *c, const struct ocppj_frame *f,
     enum ocppj_error code, const char *why)
@@ -396,8 +398,8 @@ answer_result(struct conn *c, const struct ocppj_frame *f,
     conn_send_text(c, frame.p, frame.len);
 }
 
-/* Value tok of an answer, as valid JSON without secrets; a payload of null is
- * {}. Nothing for tok 0. */
+/* Value tok of an answer, as valid JSON without secrets. A payload of null
+ * becomes {}; tok 0 gives an empty span. */
 static struct ocppj_span
 repaired(struct buf *out, const struct ocppj_frame *f, const struct json *tape,
     uint32_t tok)
@@ -431,7 +433,7 @@ calls_spoiled(struct conn *c, const struct ocppj_frame *f)
     calls_pump(c);
 }
 
-/* The memory of an unusually long answer is given back. */
+/* Give back the memory of an unusually long answer. */
 static void
 keep_little(struct buf *b)
 {

@@ -74,7 +74,7 @@ calls_announced(const struct conn *c)
     return k != NULL && k->announced != 0 && !k->sent;
 }
 
-/* The call of a line; NULL if memory is out or the line is not right. */
+/* Makes the call of a line; NULL if memory is out or the line is malformed. */
 static struct call *
 make_of_line(struct fields *f, const char *identity)
 {
@@ -141,7 +141,7 @@ take_call(struct conn *c, struct fields *f)
     k->sent = fields_bool(f, "sent", false);
     k->sent_ms =
         self.now_ms - (uint32_t)fields_u64(f, "sent_age", 0, UINT32_MAX);
-    /* Its command.sent event was durable before it moved. */
+    /* Its command.sent event became durable before the move. */
     if (fields_bool(f, "announced", false))
         k->announced = journal_committed() != 0 ? journal_committed() : 1;
     if (fields_find(f, "queue_epoch") != NULL)

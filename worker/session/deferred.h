@@ -1,11 +1,12 @@
 /*
- * deferred: what may leave only when an event is durable (promise P1).
+ * deferred: answers and outcomes that are sent when an event is durable
+ * (promise P1).
  *
- * A list in order of event numbers: answers for charge points, and outcomes
- * of calls for the master. An answer that is given twice may stand behind
- * later ones, and then leaves with them. deferred_release() sends them. If the
- * connection has ended by then, the answer is dropped, because its event is
- * in the journal and the charge point sends its CALL again.
+ * A list in order of event numbers: answers for charge points, and outcomes of
+ * calls for the master. An answer that is given twice may be behind later ones,
+ * and is then sent with them. deferred_release() sends them. If the connection
+ * has ended by then, the answer is dropped, because its event is in the journal
+ * and the charge point sends its CALL again.
  */
 #ifndef WORKER_SESSION_DEFERRED_H
 #define WORKER_SESSION_DEFERRED_H
@@ -17,14 +18,15 @@
 #include "net/conn.h"
 #include "registry_starts.h"
 
-/* What becomes true when the answer leaves, besides. */
+/* The other effects of an answer, when it is sent. */
 struct deferred_effect {
     enum {
         DEFERRED_NOTHING,
-        DEFERRED_STOP, /* the start with the transaction id is forgotten */
+        DEFERRED_STOP, /* forget the start with the transaction id */
         DEFERRED_BOOT  /* the boot was answered */
     } what;
-    bool                     remember; /* the message is known */
+    bool remember; /* the message becomes KNOWN in the
+                      registry */
     enum registry_start_kind kind;
     uint64_t                 fingerprint[2];
     int32_t                  transaction; /* remember, STOP */
@@ -35,18 +37,18 @@ struct deferred {
     struct deferred *next;
     uint64_t         number;
     uint64_t         since_us;
-    /* An answer. */
+    /* For an answer: */
     cref                   conn; /* 0: the connection ended before */
     bool                   answer;
-    bool                   urgent; /* of a transaction message */
+    bool                   urgent; /* the answer is to a transaction message */
     uint32_t               entry;
     uint64_t               generation;
-    uint32_t               payload_len; /* of the answer's payload */
+    uint32_t               payload_len; /* bytes of the answer's payload */
     struct deferred_effect effect;
-    /* The outcome of a call. */
+    /* For the outcome of a call: */
     uint64_t request;
     unsigned outcome;
-    /* The frame, or the outcome's JSON. */
+    /* The frame of the answer, or the JSON of the outcome: */
     uint32_t len;
     char     text[];
 };
@@ -55,35 +57,36 @@ struct deferred {
 const char *deferred_payload(const struct deferred *d);
 
 /*
- * An answer that leaves with event `number`: a frame whose payload has
- * payload_len bytes. c may be NULL: then only the effect remains.
- * since_us: when the CALL arrived. urgent: of a transaction message, see
- * deferred_close(). False if memory is out: the answer is not sent, and the
- * charge point sends its CALL again.
+ * Adds an answer that is sent when event `number` is durable: a frame whose
+ * payload has payload_len bytes. c may be NULL; then only the effect takes
+ * place. since_us: when the CALL arrived. urgent: the answer is to a
+ * transaction message, see deferred_close(). False if memory is out: the answer
+ * is not sent, and the charge point sends its CALL again.
  */
 bool deferred_answer(uint64_t number, struct conn *c, uint32_t entry,
     uint64_t generation, const char *text, size_t len, size_t payload_len,
     uint64_t since_us, bool urgent, const struct deferred_effect *effect);
 
-/* The outcome of a call, for the master's request. */
+/* Adds the outcome of a call, for a request of the master. */
 bool deferred_done(uint64_t number, uint64_t request, unsigned outcome,
     const char *body, size_t len);
 
-/* The outcome of this request waits. */
+/* True if the outcome of this request waits for its commit. */
 bool deferred_awaits(uint64_t request);
 
-/* Events up to this number are durable. */
+/* Called when events up to this number are durable. */
 void deferred_release(uint64_t number);
 
 /* Ends the connections whose transaction messages have waited for their
  * commit for at least wait_ms. */
 void deferred_close(uint64_t wait_ms);
 
-/* An answer or an outcome waits for its commit. */
+/* True if an answer or an outcome waits for its commit. */
 bool deferred_any(void);
 bool deferred_has(const struct conn *c);
 
-/* More than this many answers held for one connection pause its reading. */
+/* If more answers than this are deferred for a connection, its reading is
+   paused. */
 #define HELD_PER_CONN 16
 void deferred_hold(struct conn *c);
 void deferred_unhold(struct conn *c);

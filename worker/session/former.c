@@ -22,10 +22,11 @@ struct begun {
     struct begun *next;
     uint64_t      key; /* hash of the identity, or of the commandId */
     uint64_t      generation;
-    uint64_t      last;    /* of a session: number of its last event here */
-    uint64_t      wall_ms; /* of a command: when it was sent */
-    size_t        len;     /* of the line */
-    char          line[];  /* the event that it began with */
+    uint64_t      last; /* session: number of its last event in this
+                           journal */
+    uint64_t wall_ms;   /* command: when it was sent */
+    size_t   len;       /* bytes of the line */
+    char     line[];    /* the event that it began with */
 };
 
 static struct begun *sessions[HEADS], *commands[HEADS];
@@ -84,7 +85,7 @@ is(const char *v, size_t n, const char *text)
     return n == strlen(text) && memcmp(v, text, n) == 0;
 }
 
-/* The line without its payload is all that is needed later. */
+/* Copies the line without its payload, which is not needed later. */
 static size_t
 head_of(const char *line, size_t len)
 {
@@ -134,7 +135,7 @@ see_command(const char *line, size_t len, bool ended)
         commands_n -= forget(at);
         return;
     }
-    /* The outcome of a command of Redis is made there. */
+    /* The outcome of a command from the queue in Redis is made in Redis. */
     const char *origin = member(payload, p, "origin", &p);
     if (*at != NULL || is(origin, p, "\"redis\""))
         return;
@@ -155,7 +156,8 @@ former_recover(uint64_t number, const char *line, size_t len)
 
     if (is(type, n, "\"command.sent\"") || is(type, n, "\"command.response\""))
         see_command(line, len, type[9] == 'r');
-    /* For a worker that was restarted the sessions are still in the registry.
+    /* If only this worker was restarted, its sessions are still in the
+     * registry.
      */
     if (!self.mem->served)
         former_recover_session(number, line, len);
@@ -199,7 +201,7 @@ former_neighbour(uint64_t number, const char *line, size_t len)
         sessions_n -= forget(at);
 }
 
-/* Whose event it was. The identity goes into out. */
+/* The subject of the event. The identity is copied into out. */
 static struct publish_subject
 subject_of(const struct begun *b, char out[IDENTITY_MAX])
 {
@@ -217,8 +219,8 @@ subject_of(const struct begun *b, char out[IDENTITY_MAX])
         if (n == strlen(dialects[i].name) + 2 &&
             memcmp(protocol + 1, dialects[i].name, n - 2) == 0)
             subject.protocol = dialects[i].name;
-    /* The entry orders the event among those that the identity has in the
-     * journals of other slots. */
+    /* With the registry entry, the event is ordered behind those of the
+     * identity in the journals of other slots. */
     uint32_t entry =
         registry_find(self.registry, out, subject.identity_len, true);
     if (entry != REGISTRY_NONE)
@@ -236,7 +238,7 @@ end_session(const struct begun *b)
         struct registry_entry *e =
             registry_at(self.registry, subject.entry1 - 1);
         if (e->generation == b->generation && e->owner != 0)
-            return true; /* it has moved to another worker */
+            return true; /* the session has moved to another worker */
     }
     struct publish *p = publish_begin(EVENT_disconnected, &subject);
     writer_open(&p->w, "payload", '{');
@@ -316,7 +318,7 @@ void
 former_tick(void)
 {
     end_all(commands, &commands_n, end_command);
-    /* In the course of an upgrade the session may be in a worker of the old
+    /* During an upgrade the session may still be in a worker of the old
      * program. */
     if (!self.held)
         end_all(sessions, &sessions_n, end_session);

@@ -29,15 +29,15 @@
 
 /*
  * Refused connections are kept open until the peer has read the answer and
- * closes: closing at once, with unread bytes in the socket, would reset the
- * connection and could take the answer away. Clients must not use up the
- * descriptors by that, so this many stay, for HANDSHAKE_LINGER_MS at most,
- * and one more cuts the oldest.
+ * closes. Closing at once, with unread bytes in the socket, would reset the
+ * connection, and the answer could be lost. So that clients cannot use up the
+ * descriptors, at most this many are kept, for HANDSHAKE_LINGER_MS at most; a
+ * further one closes the oldest.
  */
 #define LINGERING 64
 
 static struct {
-    uint32_t conn; /* index */
+    uint32_t conn; /* index of the connection */
     uint32_t opened_ms;
 } lingering[LINGERING];
 static unsigned lingering_next;
@@ -60,7 +60,7 @@ linger(struct conn *c)
     lingering_next = (lingering_next + 1) % LINGERING;
 }
 
-/* status 0: that of the reason. */
+/* Sends the refusal. status 0: that of the reason. */
 static void
 refuse(struct conn *c, struct refusal r, int status)
 {
@@ -83,7 +83,7 @@ refuse(struct conn *c, struct refusal r, int status)
             r.detail ? r.detail : refuse_info[r.reason].sentence);
     guard_leave(c);
     session_leave_handshake(c);
-    conn_pause(c, false); /* it may have waited */
+    conn_pause(c, false); /* reading may be paused */
     conn_finish(c);
     linger(c);
     if (status != 0 && before_tls)
@@ -95,7 +95,7 @@ void
 handshake_refuse(
     struct conn *c, enum refuse_reason reason, int status, const char *detail)
 {
-    /* It waited for the registry until its time was over. */
+    /* Its time ended while it waited for the registry. */
     if (reason == REFUSE_timed_out && c->busy->handshake.delayed)
         reason = REFUSE_registry_busy;
     refuse(c, (struct refusal){reason, "", 0, detail, NULL}, status);
@@ -109,8 +109,9 @@ handshake_enter(struct conn *c)
     struct conn_handshake *h = &c->busy->handshake;
     const char            *detail = NULL;
 
-    /* A connection of a trusted proxy without PROXY header is an HTTP
-     * proxy's: the request names the client. Behind a PROXY header it may. */
+    /* A trusted proxy that sends no PROXY header is an HTTP proxy, so the
+     * request's headers must name the client. Behind a PROXY header they may.
+     */
     if (h->forwarded == CONN_FORWARDED_NO && h->proxied &&
         guard_from_proxy(h->addr))
         h->forwarded = CONN_FORWARDED_MAY;
@@ -122,8 +123,9 @@ handshake_enter(struct conn *c)
     return r == REFUSE_REASONS;
 }
 
-/* The client's address from the request's headers; false if the connection was
- * refused. broken: the request is refused anyway. */
+/* Reads the client's address from the request's headers; false if the
+ * connection was refused. broken: the request is malformed and is refused in
+ * any case. */
 static bool
 take_forwarded(struct conn *c, const struct http_request *r, bool broken)
 {
@@ -190,8 +192,9 @@ handshake_begin(
 
 /* --- a busy registry ----------------------------------------------------- */
 
-/* Handshakes that found the registry busy, to be tried again in the next tick;
- * an index stands for one as long as its connection is marked as delayed. */
+/* Indexes of connections whose handshake found the registry busy, to be tried
+ * again in the next tick. An entry is valid while its connection is marked as
+ * delayed. */
 static uint32_t *delayed;
 static uint32_t  delayed_n, delayed_cap;
 
@@ -214,9 +217,9 @@ delay(struct conn *c)
 
 /* --- the request --------------------------------------------------------- */
 
-/* A connection that replaces one of the same identity needs no further place:
- * when many charge points reconnect, the connections they have lost are still
- * open. */
+/* True if the connection replaces one of the same identity, so that it does not
+ * count against max_connections: when many charge points reconnect, the
+ * connections that they have lost are still open. */
 static bool
 room_for(const struct registry_entry *former)
 {
@@ -224,7 +227,7 @@ room_for(const struct registry_entry *former)
         (former != NULL && former->owner != 0);
 }
 
-/* Whether the identity may connect from this address with this key. */
+/* Checks that the identity may connect from this address with this key. */
 static enum refuse_reason
 judge(struct conn *c, const struct http_request *r, const char *name,
     size_t len, const struct registry_entry *former,
@@ -232,12 +235,12 @@ judge(struct conn *c, const struct http_request *r, const char *name,
 {
     enum refuse_reason reason = auth_check(r, name, len, answer, detail);
 
-    /* A certificate for the identity replaces the key. */
+    /* A certificate that names the identity takes the place of the key. */
     if (reason == REFUSE_wrong_key && certificate_proves(c))
         reason = REFUSE_REASONS;
     if (reason == REFUSE_REASONS)
         reason = certificate_check(c, name, len, detail);
-    /* Counted once, however often the registry is busy. */
+    /* Count it once, even if the registry is busy several times. */
     if (reason == REFUSE_REASONS && !c->busy->handshake.counted)
         reason = guard_identity(c, name, len, former, detail);
     if (reason == REFUSE_REASONS && !room_for(former))
@@ -248,12 +251,15 @@ judge(struct conn *c, const struct http_request *r, const char *name,
 }
 
 enum progress {
-    DECIDED, /* for or against it */
-    ASKED,   /* Redis is asked; all this comes again with its answer */
-    DELAYED  /* the registry is busy or a file is read; all this comes again */
+    DECIDED, /* accepted or refused */
+    ASKED,   /* Redis is being asked; the decision is repeated with its
+                answer */
+    DELAYED  /* the registry is busy or a file is being read; the decision is
+                repeated */
 };
 
-/* The answer to the client's offer of compression; 0 without one. */
+/* Makes the answer to the client's offer of compression; 0 if there is no offer
+   or none is accepted. */
 static unsigned
 compression(const struct http_request *r, char answer[DEFLATE_ANSWER_LEN])
 {
@@ -266,7 +272,7 @@ compression(const struct http_request *r, char answer[DEFLATE_ANSWER_LEN])
     return window;
 }
 
-/* The identity is known to be welcome. */
+/* The identity was accepted: completes the handshake. */
 static enum progress
 let_in(struct conn *c, const struct http_request *r, const char *name,
     size_t len, const struct auth_redis_answer *answer)
@@ -309,9 +315,9 @@ let_in(struct conn *c, const struct http_request *r, const char *name,
     return DECIDED;
 }
 
-/* The functions in Redis take "{ocppd:events:0}CP1" for the charge point CP1.
- * As an identity it would let a platform that passes it on as the key of a
- * function reach, and set the key of, another charge point. */
+/* The functions in Redis read "{ocppd:events:0}CP1" as the charge point CP1. A
+ * charge point with such an identity could receive the commands of another one,
+ * and set its key, if a platform passes the identity to a function. */
 static bool
 is_key_of_redis(const char *name)
 {
@@ -325,7 +331,7 @@ is_key_of_redis(const char *name)
     return strncmp(name, stream, n) == 0;
 }
 
-/* answer: of Redis, NULL if it was not asked yet. */
+/* answer: that of Redis; NULL if Redis was not asked yet. */
 static enum progress
 complete(struct conn *c, const struct http_request *r,
     struct auth_redis_answer *answer)
@@ -366,7 +372,8 @@ complete(struct conn *c, const struct http_request *r,
     if (reason == REFUSE_REASONS) {
         struct auth_redis_answer silent = {.word = KEYS_SILENT};
         if (answer == NULL && auth_asks()) {
-            /* The epoch comes first on the same connection to Redis. */
+            /* Ask for the epoch first: its answer arrives before that of
+               auth_redis_ask() on the same connection to Redis. */
             auth_redis_fence(c, name, len);
             if (auth_redis_ask(c, name, len))
                 return ASKED;
@@ -387,12 +394,12 @@ complete(struct conn *c, const struct http_request *r,
     return DECIDED;
 }
 
-/* The request is there; false if it waits. */
+/* Decides about a complete request; false if it has to wait. */
 static bool
 take_request(struct conn *c, const struct http_request *r,
     struct auth_redis_answer *answer)
 {
-    /* Bytes of the WebSocket may be behind the request already. */
+    /* The first WebSocket bytes may be behind the request already. */
     struct buf    request = c->busy->handshake.in;
     enum progress outcome;
 
@@ -413,7 +420,7 @@ take_request(struct conn *c, const struct http_request *r,
     return true;
 }
 
-/* The request that is there whole is looked at again. */
+/* Repeats the decision about a complete request. */
 static void
 resume(struct conn *c, struct auth_redis_answer *answer)
 {
@@ -448,8 +455,9 @@ handshake_tick(void)
     uint32_t n = delayed_n, i = 0;
 
     delayed_n = 0;
-    /* What is delayed again is appended at the front part that was read. The
-     * first one to find the registry busy spares the others the attempt. */
+    /* Indexes that are delayed again are written to the front of the list,
+     * which was read already. After the first handshake that finds the registry
+     * busy, the others are not tried. */
     while (i < n && delayed_n == 0) {
         struct conn *c = conn_at(delayed[i++]);
         if (c->state != CONN_HANDSHAKE || !c->busy->handshake.delayed)
@@ -499,7 +507,8 @@ handshake_input(struct conn *c, const uint8_t *p, size_t n)
         break;
     }
     if (!take_request(c, &r, NULL)) {
-        /* A client that goes on before it was answered need not be kept. */
+        /* A client that sends more than fits before it was answered is
+           refused. */
         if (take < n)
             handshake_refuse(c, REFUSE_too_large, 0, NULL);
         else

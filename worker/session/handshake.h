@@ -1,5 +1,6 @@
 /*
- * handshake: from TCP connection to charge point, or to a refusal.
+ * handshake: the opening handshake, which makes a TCP connection a session or
+ * refuses it.
  *
  * OCPP-J 1.6 section 3.1 and 3.2, RFC 6455 section 4.2. Every refusal is
  * answered with its HTTP status, and kept as in refusals.h. While the
@@ -12,28 +13,28 @@
 
 struct auth_redis_answer;
 
-/* A refused connection is cut after this time, whatever close_timeout is. */
+/* A refused connection is closed after this time, whatever close_timeout is. */
 #define HANDSHAKE_LINGER_MS 1000
 
-/* Takes over fd. */
+/* Begins the handshake of a new connection. Takes over fd. */
 void handshake_begin(
     int fd, enum listener_kind kind, const uint64_t addr[2], uint16_t port);
 
-/* The address of the peer is known: that of the socket, or of the PROXY header
- * in front of its bytes. False if it was refused. */
+/* Called when the address of the peer is known, from the socket or from a PROXY
+ * header. False if the connection was refused. */
 bool handshake_enter(struct conn *c);
 
-/* Bytes of a connection in HANDSHAKE. Those behind the request are handed on
- * to the session. */
+/* Bytes of a connection in HANDSHAKE. Bytes behind the request are passed to
+ * the session. */
 void handshake_input(struct conn *c, const uint8_t *p, size_t n);
 
-/* The answer of Redis to the question about the credentials. */
+/* Called with the answer of Redis to the question about the credentials. */
 void handshake_answered(struct conn *c, struct auth_redis_answer *answer);
 
-/* A connection in HANDSHAKE has come from another process. */
+/* Called when a connection in HANDSHAKE was taken over from another process. */
 void handshake_inherited(struct conn *c);
 
-/* Tries again what found the registry busy; each tick. */
+/* Tries handshakes again that found the registry busy. Called in each tick. */
 void handshake_tick(void);
 
 /* detail: a static sentence for the operator, or NULL. status 0: that of the

@@ -1,4 +1,4 @@
-/* models: which vendor and model a charge point is. See models.h. */
+/* models: the vendor and the model of a charge point. See models.h. */
 #include "session/models.h"
 
 #include <string.h>

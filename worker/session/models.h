@@ -1,5 +1,5 @@
 /*
- * models: which vendor and model a charge point is, for the registry.
+ * models: records the vendor and the model of a charge point in the registry.
  *
  * A BootNotification names them. After a start of the daemon they come from
  * the journal: a charge point that reconnects does not boot again.
@@ -13,7 +13,7 @@
 #include "net/conn.h"
 #include "ocpp/json.h"
 
-/* A BootNotification that keeps to the schema. */
+/* Called for a BootNotification that is valid by its schema. */
 void models_booted(struct conn *c, const struct json *boot, uint32_t payload);
 
 /* One line of the journal, oldest first. */

@@ -20,13 +20,13 @@
 #include "session/publish.h"
 #include "session/violation.h"
 
-#define LINE_REST 2048 /* of a command.response, besides its payload */
+#define LINE_REST 2048 /* bytes of a command.response without its payload */
 #define CUT "the answer is too long for an event"
-#define ENDED_KEPT_MS 60000 /* so long a master may ask for it */
+#define ENDED_KEPT_MS 60000 /* ms for which a master may ask for an outcome */
 #define ENDED_MAX 16384
 #define TOO_LONG "\"cut\":\"" CUT "\""
 
-/* Outcomes the journal would not take, oldest first. */
+/* Outcomes that the journal has not accepted, oldest first. */
 static struct call  *parked;
 static struct call **parked_last = &parked;
 
@@ -34,8 +34,8 @@ static struct call **parked_last = &parked;
 static uint64_t *recovered;
 static size_t    recovered_n, recovered_cap;
 
-/* Requests of the master that have ended, oldest first. The master may ask
- * about one that it has for pending: the datagram with the outcome went to a
+/* Requests of the master that have ended, oldest first. A master may still
+ * consider one of them pending, because the datagram with its outcome went to a
  * master that has died, or is on its way. */
 static struct ended {
     uint64_t request;
@@ -99,8 +99,8 @@ subject_of(const struct call *k)
     return subject;
 }
 
-/* What the client of the control socket gets: the outcome, without what is too
- * long for a datagram. */
+/* Writes the outcome for the client of the control socket, without members that
+ * are too long for a datagram. */
 static void
 send_outcome(struct call *k, uint64_t number)
 {
@@ -159,9 +159,9 @@ outcomes_parked(void)
     return parked;
 }
 
-/* Ends a command that is in no queue any more. payload: the CALLRESULT's;
- * code, description, details: of the CALLERROR, or of the gateway. All JSON
- * but code and NULL where there is none. */
+/* Ends a command that is in no queue any more. payload: that of the CALLRESULT;
+ * code, description, details: those of the CALLERROR, or of the gateway. All
+ * except code are JSON; NULL if there is none. */
 void
 outcomes_finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
     struct ocppj_span code, struct ocppj_span description,
@@ -200,7 +200,8 @@ outcomes_finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
     writer_u64(&w, "durationMs", self.now_ms - k->taken_ms);
     writer_close(&w);
     if (k->queued != NULL) {
-        /* Its event is made in Redis, together with its outcome. */
+        /* The event of a command from Redis is made in Redis, together with its
+           outcome. */
         detail += detail_end > detail; /* the comma */
         STAT_DEC(self.st, commands_pending);
         if (k->ended.overflow)
@@ -214,7 +215,8 @@ outcomes_finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
         return;
     }
     if (k->ended.overflow || k->ended.len + LINE_REST > JOURNAL_LINE_MAX) {
-        /* No event holds it: the outcome counts, and that the rest was cut. */
+        /* No event can hold the whole answer, so only the outcome is published,
+           with a note that the rest was cut. */
         buf_clear(&k->ended);
         w = WRITER_INIT(&k->ended);
         writer_open(&w, NULL, '{');
@@ -309,7 +311,7 @@ outcomes_tick(void)
     outcomes_retry();
 }
 
-/* The outcome of a request goes to the master when its event is durable. */
+/* Sends the outcome of a request to the master when its event is durable. */
 static bool
 is_on_its_way(uint64_t request)
 {
@@ -336,7 +338,8 @@ outcomes_settle(const struct channel_msg *msg, const char *body)
     else if (e == NULL && is_recovered(k->command_id))
         master_link_done(msg->id, (unsigned)msg->arg, "{}", 2);
     else
-        /* What has come from the former process of this slot goes on here. */
+        /* A call that this worker took over from the slot's former process is
+           still open here. */
         known = e != NULL || calls_held(msg->id);
     if (known) {
         STAT_DEC(self.st, commands_pending);

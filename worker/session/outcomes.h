@@ -6,14 +6,13 @@
  * it is durable, the outcome goes to the master. For a call of the queue in
  * Redis the event is made there, together with its outcome (call_queue.h).
  *
- * An event that the journal does not take is parked; the later ones wait
- * behind it, so that outcomes are published in their order.
+ * An event that the journal does not accept is parked. Later ones wait behind
+ * it, so that outcomes are published in order.
  *
- * After a crash of a worker the master has the outcomes of its commands
- * settled by another process of the slot, which knows from its recovery the
- * commands whose outcome is in the journal already. A process that took over
- * the commands of another one has some of them still, and knows which of them
- * have ended.
+ * After a crash of a worker the master asks the next process of the slot to
+ * settle the open commands. That process has read the journal back, so it does
+ * not publish an outcome twice. A process that took over the commands of
+ * another one may still hold some of them, and remembers those that have ended.
  */
 #ifndef WORKER_SESSION_OUTCOMES_H
 #define WORKER_SESSION_OUTCOMES_H
@@ -29,10 +28,10 @@
 
 struct call;
 
-/* Ends a call that is in no queue any more, and frees it once its event is
- * appended. payload: of the CALLRESULT. code, description, details: of the
- * CALLERROR, or of the gateway. All of them are JSON except code; p is NULL
- * for what there is not. */
+/* Ends a call that is in no queue any more, and frees it when its event is
+ * appended. payload: that of the CALLRESULT. code, description, details: those
+ * of the CALLERROR, or of the gateway. All except code are JSON; p is NULL for
+ * a missing one. */
 void outcomes_finish(struct call *k, enum outcome outcome,
     struct ocppj_span payload, struct ocppj_span code,
     struct ocppj_span description, struct ocppj_span details);
@@ -40,31 +39,36 @@ void outcomes_finish(struct call *k, enum outcome outcome,
 void outcomes_finish_plain(
     struct call *k, enum outcome outcome, const char *code, const char *why);
 
-/* CHANNEL_settle: publishes outcome msg->arg for a command that no worker
- * holds, unless the journal has an outcome of it. */
+/* Handles CHANNEL_settle: publishes the outcome msg->arg for a command that no
+ * worker holds, unless the journal has an outcome of it. */
 void outcomes_settle(const struct channel_msg *msg, const char *body);
 
-/* Once a second: outcomes that the journal did not take are tried again, and
- * what ended a minute ago is forgotten. */
+/* Called once a second: tries outcomes again that the journal has not accepted,
+ * and forgets requests that ended a minute ago. */
 void outcomes_tick(void);
-/* Only the former, before the process ends. True while some wait. */
+/* Only tries the parked outcomes again, before the process ends. True while
+   some are left. */
 bool outcomes_retry(void);
 
-/* The oldest outcome that the journal did not take, NULL if there is none; and
- * one that has come from another process behind all the others. */
+/* outcomes_parked(): the oldest outcome that the journal has not accepted; NULL
+ * if there is none. outcomes_park(): adds one of another process behind all
+ * others. */
 struct call *outcomes_parked(void);
 void         outcomes_park(struct call *k);
 
-/* One line of the journal at recovery: remembers whose outcome is there. */
+/* One line of the journal at recovery: remembers the command whose outcome it
+   holds. */
 void outcomes_recover(const char *line, size_t len);
-/* The command whose id, as JSON, has this hash ended with an event that was
- * made from the journal. */
+/* Remembers that the command whose id, as JSON, has this hash was ended by an
+ * event made at recovery. */
 void outcomes_recovered(uint64_t id_hash);
-/* Forgets what recovery found; a while after the start. */
+/* Forgets the outcomes that recovery found. Called some time after the
+   start. */
 void outcomes_forget_recovered(void);
 
-/* What has ended lately, as lines for the process that takes over this slot.
- * outcomes_read() takes one of them; false if the line is another owner's. */
+/* Writes the requests that have ended lately, as lines for the process that
+ * takes over this slot. outcomes_read() reads one of them; false if the line
+ * belongs to another owner. */
 void outcomes_write(struct buf *out);
 bool outcomes_read(struct fields *f);
 

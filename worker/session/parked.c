@@ -37,7 +37,7 @@ parked_put(struct conn *c, const char *frame, size_t len, uint64_t resolved_ms,
     return true;
 }
 
-/* Takes p, to which *link points, out of the list. */
+/* Removes p, to which *link points, from the list. */
 static void
 drop(struct parked **link, struct parked *p)
 {
@@ -55,7 +55,7 @@ parked_tick(void)
     struct parked **link = &first, *end = NULL;
     bool            stalled = journal_stalled_ms() > 0;
 
-    /* Those that are parked meanwhile have their turn at the next tick. */
+    /* CALLs that are parked during this loop are tried at the next tick. */
     for (struct parked *p = first; p != NULL; p = p->next)
         end = p;
     for (bool more = end != NULL; more;) {
@@ -65,7 +65,8 @@ parked_tick(void)
         if (c != NULL && !(p->journal && stalled)) {
             p->again = false;
             answers_again(c, p);
-            c = conn_find(p->conn); /* an answer may have ended it */
+            c = conn_find(p->conn); /* an answer may have ended the
+                                       connection */
         }
         if (c == NULL || (!p->again && !(p->journal && stalled))) {
             drop(link, p);
@@ -93,7 +94,7 @@ parked_close(uint64_t wait_ms)
 
 /* --- the move to another process ----------------------------------------- */
 
-/* Nearly always there are none. */
+/* Usually there is none. */
 void
 parked_write(const struct conn *c, struct buf *out)
 {
@@ -122,7 +123,8 @@ parked_read(struct conn *c, struct fields *f)
     if (c == NULL || c->state != CONN_OPEN || frame == NULL)
         return true;
     struct parked **end = last;
-    /* Without memory the charge point sends it again. */
+    /* If there is no memory, the CALL is dropped and the charge point sends it
+       again. */
     if (parked_put(c, frame->value, frame->len, resolved, journal))
         (*end)->since_us = since;
     return true;

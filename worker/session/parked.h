@@ -3,9 +3,10 @@
  *
  * A StartTransaction waits here while another worker may still make its event
  * durable, while the journals are being read back, or until there are
- * transaction ids; a transaction message, while the journal is full. Each is
- * taken again, as if it had just arrived, until it can be decided. When its
- * connection ends it is dropped, because the charge point sends it again.
+ * transaction ids. Any transaction message waits here while the journal is
+ * full. Each CALL is handled again, as if it had just arrived, until it can be
+ * decided. When its connection ends it is dropped, because the charge point
+ * sends it again.
  */
 #ifndef WORKER_SESSION_PARKED_H
 #define WORKER_SESSION_PARKED_H
@@ -32,13 +33,14 @@ struct parked {
 bool parked_put(struct conn *c, const char *frame, size_t len,
     uint64_t resolved_ms, bool journal);
 
-/* The lines behind a connection's record (moving.h), one for each CALL. */
+/* Writes the lines behind a connection's record (moving.h), one for each
+   CALL. */
 void parked_write(const struct conn *c, struct buf *out);
 bool parked_read(struct conn *c, struct fields *f);
-/* They have moved. */
+/* Called when these CALLs have moved to another process. */
 void parked_forget(const struct conn *c);
 
-/* Takes each again with answers_again(). Often. */
+/* Handles each again with answers_again(). Called several times a second. */
 void parked_tick(void);
 
 /* Ends the connections whose CALLs have waited for at least wait_ms. */

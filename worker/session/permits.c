@@ -1,4 +1,4 @@
-/* permits: what may be sent while the boot is Pending. See permits.h. */
+/* permits: the messages allowed while the boot is Pending. See permits.h. */
 #include "session/permits.h"
 
 #include <stdlib.h>

@@ -15,10 +15,10 @@
 
 static struct question *bucket[BUCKETS]; /* by token */
 static struct question *oldest, *newest;
-static size_t           bytes; /* of all frames and answers */
+static size_t           bytes; /* bytes of all frames and answers */
 
-/* The token without its number: what a message that is sent again has in
- * common with the first one. */
+/* The length of the token without its number: this part is the same when a
+ * message is sent again. */
 static size_t
 stem_len(const char *token)
 {
@@ -60,7 +60,7 @@ set_conn(struct question *q, const struct conn *c)
     q->protocol = c->session.protocol;
 }
 
-/* Into its bucket, and behind the newest. */
+/* Inserts q into its bucket, and behind the newest question. */
 static void
 enter(struct question *q)
 {

@@ -2,11 +2,11 @@
  * platform: the questions that wait for the platform's answer ([answers]
  * ACTION = platform).
  *
- * A table and nothing else: answers.c puts a question into it when the
- * platform is asked, takes it out when its answer leaves, and decides what
- * that answer is. A question keeps the frame of its CALL, because the event
- * that holds the answer is made from it. It stays when its connection ends: the
- * answer is then an event, and is given when the CALL is sent again.
+ * This file is only a table: asking.c puts a question into it when the platform
+ * is asked, and removes it when the answer is sent. A question keeps the frame
+ * of its CALL, because the event with the answer is made from it. It stays when
+ * its connection ends: the answer then becomes an event, and is given when the
+ * CALL is sent again.
  */
 #ifndef WORKER_SESSION_PLATFORM_H
 #define WORKER_SESSION_PLATFORM_H
@@ -24,13 +24,14 @@
 
 enum question_state {
     QUESTION_OPEN,
-    QUESTION_CLOSING,  /* its time is over, Redis is asked for a last answer */
-    QUESTION_ANSWERED, /* answer is the platform's, and cannot leave yet */
-    QUESTION_OVER      /* the fallback is the answer, and cannot leave yet */
+    QUESTION_CLOSING,  /* its time is over; Redis is being asked for an answer
+                          for the last time */
+    QUESTION_ANSWERED, /* `answer` is the platform's, and cannot be sent yet */
+    QUESTION_OVER      /* the fallback is the answer, and cannot be sent yet */
 };
 
 struct question {
-    struct question *next;            /* in its bucket */
+    struct question *next;            /* the next one in its bucket */
     struct question *later, *earlier; /* in order of time */
     uint64_t         number;
     char             token[PLATFORM_TOKEN_MAX];
@@ -38,20 +39,21 @@ struct question {
     uint32_t         since_ms;
     uint32_t         closing_ms;
     uint8_t          state;
-    bool             about_token; /* only the CALL's idTag is asked about */
-    bool             starts;      /* fingerprint is set */
-    uint8_t          protocol;
-    uint8_t          identity_len;
-    char             identity[IDENTITY_MAX];
-    uint32_t         entry;
-    cref             conn; /* that the answer is for */
-    uint64_t         generation;
-    uint64_t         fingerprint[2];
-    uint64_t         deviations;
-    char            *frame; /* the CALL */
-    size_t           frame_len;
-    char            *answer; /* ANSWERED */
-    size_t           answer_len;
+    bool             about_token; /* the question is only about the CALL's
+                                     token */
+    bool     starts;              /* fingerprint is set */
+    uint8_t  protocol;
+    uint8_t  identity_len;
+    char     identity[IDENTITY_MAX];
+    uint32_t entry;
+    cref     conn; /* the connection that gets the answer */
+    uint64_t generation;
+    uint64_t fingerprint[2];
+    uint64_t deviations;
+    char    *frame; /* the frame of the CALL */
+    size_t   frame_len;
+    char    *answer; /* state ANSWERED: the platform's answer */
+    size_t   answer_len;
 };
 
 /* Puts a question about the CALL in `frame` of c; the caller fills in the
@@ -60,11 +62,11 @@ struct question {
 struct question *platform_put(uint64_t number, const char *token,
     const struct conn *c, const char *frame, size_t len);
 
-/* The CALL came again: c and frame take the place of the former ones. */
+/* Called when the CALL came again: c and frame replace the former ones. */
 bool platform_replace(
     struct question *q, const struct conn *c, const char *frame, size_t len);
 
-/* Keeps the platform's answer. False without memory. */
+/* Keeps the platform's answer. False if memory is out. */
 bool platform_keep(struct question *q, const char *answer, size_t len);
 
 /* NULL if there is none. */
@@ -73,18 +75,19 @@ struct question *platform_find(const char *token);
  * behind its last point. */
 struct question *platform_find_same(const char *token);
 
-/* The oldest question; platform_next(q) is asked since q was. */
+/* The oldest question. platform_next(q): the next one, which was asked
+   later. */
 struct question *platform_oldest(void);
 struct question *platform_next(const struct question *q);
 
-/* Takes the question out of the table and frees it. */
+/* Removes the question from the table and frees it. */
 void platform_remove(struct question *q);
 
-/* All of them as lines, for the process that inherits the slot. */
+/* Writes all questions as lines, for the process that inherits the slot. */
 void platform_write(struct buf *out);
-/* Takes one; false if the line is another owner's. */
+/* Reads one line; false if it belongs to another owner. */
 bool platform_read(struct fields *f);
-/* A connection has another cref since it has moved. */
+/* Called when a connection has moved and has another cref. */
 void platform_rename(cref former, cref name);
 bool platform_has(const struct conn *c);
 

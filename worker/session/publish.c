@@ -1,5 +1,4 @@
-/* publish: events, from what happened to a line in the journal. See
- * publish.h. */
+/* publish: makes events, which are lines of the journal. See publish.h. */
 #include "session/publish.h"
 
 #include "clock.h"
@@ -11,11 +10,12 @@
 #include "ocpp/secrets.h"
 #include "base/self.h"
 
-#define LINE_KEPT ((size_t)256 << 10) /* of its memory */
+/* Bytes of the line's memory that are kept. */
+#define LINE_KEPT ((size_t)256 << 10)
 
 static struct buf     line = {.max = JOURNAL_LINE_MAX};
 static struct publish current;
-static bool           too_long; /* the last event */
+static bool           too_long; /* the last event was too long */
 
 struct publish_subject
 publish_subject(const struct conn *c)
@@ -29,9 +29,9 @@ publish_subject(const struct conn *c)
     return subject;
 }
 
-/* Each worker ships its own journal, and the events of an identity are to reach
- * Redis in the order of their numbers: an event whose predecessor stands in
- * another slot's journal names it. */
+/* Each worker ships its own journal, but the events of an identity must reach
+ * Redis in the order of their numbers. So an event names its predecessor if
+ * that is in the journal of another slot. */
 static void
 follow(struct publish *p, uint32_t entry)
 {
@@ -42,12 +42,13 @@ follow(struct publish *p, uint32_t entry)
         uint64_t was = atomic_exchange(
             latest, (uint64_t)self.slot << SHM_LATEST_SHIFT | p->number);
         unsigned slot = (unsigned)(was >> SHM_LATEST_SHIFT);
-        /* Another worker drew its number later and stored it earlier. */
+        /* Another worker drew a higher number and stored it before. */
         if ((was & low) > p->number) {
             journal_abandon(p->number);
             p->number = journal_begin();
             if ((was & low) > p->number)
-                return; /* a stray store: no number is so high */
+                return; /* a stray store has hit the word: no number is so
+                           high */
             atomic_store(latest, was);
             continue;
         }
@@ -72,7 +73,8 @@ publish_begin(enum event_kind kind, const struct publish_subject *subject)
     if (redis_on() && subject->entry1 != 0)
         follow(p, subject->entry1 - 1);
     p->w = WRITER_INIT(&line);
-    /* The journal's lines begin in one form; the writer goes on behind it. */
+    /* Each line of the journal begins with its id; the writer appends the other
+       members. */
     journal_line_put_id(&line, p->number, journal_id_of_events());
     p->w.depth = 1;
     p->w.more = 1u << 1;

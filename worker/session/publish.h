@@ -1,5 +1,5 @@
 /*
- * publish: events, from what happened to a line in the journal.
+ * publish: makes events, which are lines of the journal.
  *
  *     struct publish *p = publish_begin(EVENT_tx_started, &subject);
  *     publish_call(p, frame, tape); writer_raw(&p->w, "answer", ...);
@@ -19,18 +19,19 @@
 #include "ocpp/schema.h"
 #include "writer.h"
 
-/* Whose event it is. protocol: "" where there is no connection. */
+/* The identity and session that the event is about. protocol: "" if there is no
+   connection. */
 struct publish_subject {
     const char *identity;
     size_t      identity_len;
     uint64_t    generation;
     const char *protocol;
-    uint32_t    entry1; /* its registry entry, plus 1; 0: it has none */
+    uint32_t    entry1; /* number of its registry entry plus 1; 0: none */
 };
 
 struct publish {
     struct writer w;         /* the event's object is open: add members */
-    uint64_t      number;    /* of the event */
+    uint64_t      number;    /* number of the event */
     char          after[21]; /* the event to be shipped before it, or "" */
 };
 
@@ -40,13 +41,14 @@ struct publish_subject publish_subject(const struct conn *c);
 struct publish *publish_begin(
     enum event_kind kind, const struct publish_subject *subject);
 
-/* messageId, action and payload of a CALL, byte for byte but for its
+/* Writes messageId, action and payload of a CALL, byte for byte except for
  * secrets. */
 void publish_call(struct publish *p, const struct schema_message *m,
     const struct ocppj_frame *f, const struct json *tape);
 
-/* The event's number, once it is committed (up_committed()); 0 if the
- * journal cannot take it, and then nothing may be acknowledged. */
+/* Appends the event to the journal. Returns its number; up_committed() reports
+ * when it is durable. Returns 0 if the journal does not accept it; then nothing
+ * may be acknowledged. */
 uint64_t publish_end(struct publish *p);
 
 /* After publish_end() returned 0: the event is longer than JOURNAL_LINE_MAX, so

@@ -1,4 +1,4 @@
-/* quiet: whether a connection has nothing going on. See quiet.h. */
+/* quiet: tells whether a connection is idle in all its parts. See quiet.h. */
 #include "session/quiet.h"
 
 #include <stddef.h>

@@ -1,10 +1,10 @@
 /*
- * quiet: whether a connection has nothing going on (promise P6).
+ * quiet: tests whether a connection is idle in all its parts (promise P6).
  *
- * A quiet connection is fully described by its struct conn, its registry
- * entry, its socket, and under TLS its record state: nothing is half received,
- * half sent, awaited or deferred. Each owner of state judges its own part;
- * this is their conjunction.
+ * A quiet connection is fully described by its struct conn, its registry entry,
+ * its socket, and under TLS its record state: nothing is half received, half
+ * sent, awaited or deferred. Each owner of state tests its part; a connection
+ * is quiet if all parts are.
  */
 #ifndef WORKER_SESSION_QUIET_H
 #define WORKER_SESSION_QUIET_H

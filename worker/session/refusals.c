@@ -1,4 +1,4 @@
-/* refusals: what is kept of a refused handshake. See refusals.h. */
+/* refusals: records of refused handshakes. See refusals.h. */
 #include "session/refusals.h"
 
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "printable.h"
 #include "base/self.h"
 
-/* Lines of the log: so many at once, and one more in each LINE_S. */
+/* Log lines about refusals: this many at once, and one more in each LINE_S. */
 #define LINES_MAX 20
 #define LINE_S 3
 #define AGAIN_MS 60000 /* a refusal that goes on is logged again */
@@ -18,11 +18,12 @@
 
 #define OF_ADDRESS_MAX (SHM_REFUSALS / 4)
 
-static unsigned lines = LINES_MAX; /* that may be logged now */
-static uint32_t lines_s;           /* when lines was last raised */
+static unsigned lines = LINES_MAX; /* lines that may be logged now */
+static uint32_t lines_s;           /* when `lines` was last raised */
 static uint64_t unlogged;          /* refusals without a line of their own */
 
-/* Of each limit: refusals since it was last logged, and when that was. */
+/* For each limit: the refusals since it was last logged, and the time of that
+   line. */
 static struct {
     uint64_t n;
     uint32_t logged_s; /* 0 never */
@@ -37,8 +38,8 @@ now_s(void)
 
 /* --- records ------------------------------------------------------------- */
 
-/* The path as it came, without the query, also of a request that is broken or
- * not complete. */
+/* The path as it came, without the query, even if the request is malformed or
+ * incomplete. */
 static struct http_span
 path_of(const struct conn_handshake *h, const struct http_request *r)
 {
@@ -92,8 +93,9 @@ alike(const struct shm_refusal *a, const struct shm_refusal *b)
         strcmp(a->path, b->path) == 0;
 }
 
-/* The record for a new one: one that is alike, an unused one, or the oldest:
- * of its own address, if that has many, or of all. */
+/* Chooses the record for a refusal: the one of an equal refusal, an unused one,
+ * or the oldest. If the address has many records, it is the oldest of this
+ * address. */
 static struct shm_refusal *
 place_of(const struct shm_refusal *new, unsigned from, unsigned to)
 {
@@ -117,7 +119,7 @@ place_of(const struct shm_refusal *new, unsigned from, unsigned to)
     return own >= OF_ADDRESS_MAX ? oldest_own : oldest;
 }
 
-/* Returns whether the log should have a line about it. */
+/* Writes the record. True if a line should be logged. */
 static bool
 keep(const struct shm_refusal *new, bool silent)
 {
@@ -215,7 +217,7 @@ note_in_registry(const struct refusal *r)
     uint32_t entry = registry_find(self.registry, r->name, r->len, false);
 
     if (entry == REGISTRY_NONE)
-        return; /* a refused name makes no entry */
+        return; /* a refused identity gets no registry entry */
     struct registry_entry *e = registry_at(self.registry, entry);
     e->refused_at = (uint32_t)(self.wall_ms / 1000);
     e->refuse_reason = (uint8_t)r->reason;

@@ -1,13 +1,13 @@
 /*
- * refusals: what is kept of a refused handshake.
+ * refusals: records of refused handshakes.
  *
- * Each one is counted by reason, kept in shared memory for `ocppctl refused`
- * and `show`, noted in the registry entry of its identity if there is one,
- * and logged. Equal ones share one record, an address has a quarter of the
- * records at most, and clients that sent nothing have records of their own:
- * one client cannot hide the refusals of others. The log has a line for a new
- * record, and for one that goes on for a minute; all lines together have a
- * rate.
+ * Each refusal is counted by reason, kept in shared memory for `ocppctl
+ * refused` and `show`, noted in the registry entry of its identity if there is
+ * one, and logged. One client cannot hide the refusals of others: equal
+ * refusals share one record, an address has at most a quarter of the records,
+ * and clients that sent nothing have separate records. A line is logged for a
+ * new record, and for refusals that go on for a minute; the rate of all lines
+ * is limited.
  */
 #ifndef WORKER_SESSION_REFUSALS_H
 #define WORKER_SESSION_REFUSALS_H
@@ -20,13 +20,16 @@ struct refusal {
     const char                *name; /* the identity, "" if it is not known */
     size_t                     len;
     const char                *detail;  /* printable, or NULL */
-    const struct http_request *request; /* what is known of it, or NULL */
+    const struct http_request *request; /* the request, as far as it was read;
+                                           or NULL */
 };
 
-/* h: of the connection, or of one that could not be made. */
+/* Records a refusal. h: that of the connection, or of one that could not be
+   made. */
 void refusals_add(const struct conn_handshake *h, const struct refusal *r);
 
-/* Once a second: the limits that were reached, once a minute. */
+/* Called once a second: logs the limits that were reached, each once a
+   minute. */
 void refusals_tick(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* remote_starts: from a transaction to the command that asked for it. See
+/* remote_starts: finds the command that asked for a transaction. See
  * remote_starts.h. */
 #include "session/remote_starts.h"
 

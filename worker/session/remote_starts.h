@@ -1,10 +1,10 @@
 /*
- * remote_starts: the way from a transaction back to the command that asked for
- * it.
+ * remote_starts: finds the command that asked for a transaction.
  *
- * When such a command leaves, registry_remotes.h keeps its id, for all workers
- * and beyond the connection; after a restart it is read back from the journal.
- * Each event of the transaction then has the commandId in its `tx`.
+ * When such a command is sent, registry_remotes.h keeps its id, for all workers
+ * and longer than the connection lasts. After a restart the id is read back
+ * from the journal. Each event of the transaction then has the commandId in its
+ * `tx`.
  */
 #ifndef WORKER_SESSION_REMOTE_STARTS_H
 #define WORKER_SESSION_REMOTE_STARTS_H
@@ -12,11 +12,11 @@
 #include "session/answer.h"
 #include "session/publish.h"
 
-/* The event command.sent of a command is being written: appends what leads to
- * its transaction, and remembers the command. */
+/* Called while the event command.sent is written: appends the members by which
+ * the transaction is found, and remembers the command. */
 void remote_starts_sent(struct publish *p, uint32_t entry, const char *action,
     const char *payload, const char *command_id);
-/* The charge point does not do what the command asked for. */
+/* Called when the charge point has refused the command. */
 void remote_starts_refused(
     uint32_t entry, const char *action, const char *command_id);
 

@@ -10,7 +10,7 @@
 #include "net/conn.h"
 #include "ocpp/ocppj.h"
 
-/* f: type SEND, GOOD. */
+/* f: of type SEND, with the verdict GOOD. */
 void send_take(
     struct conn *c, const struct ocppj_frame *f, const struct json *tape);
 

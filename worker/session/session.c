@@ -1,4 +1,4 @@
-/* session: a charge point that is here. See session.h. */
+/* session: a charge point that is connected to this worker. See session.h. */
 #include "session/session.h"
 
 #include <stdio.h>
@@ -25,12 +25,14 @@
 #include "session/tap.h"
 #include "ocpp/tape.h"
 
-/* Takeovers between different addresses, each within FLIP_S of the one
- * before, that make two charge points under one identity likely. */
+/* After this many takeovers between different addresses, each within FLIP_S of
+ * the previous one, it is likely that two charge points use the same identity.
+ */
 #define FLIPS 3
 #define FLIP_S 60
 
-/* Whether another worker has published the end of the session that ends. */
+/* Tells session_end() whether another worker has published the end of the
+   session already. */
 static enum { BY_AGE, BURIED, NOT_BURIED } burial;
 
 static struct registry_entry *
@@ -237,8 +239,8 @@ session_bury(const struct registry_entry *e, uint64_t generation,
     STAT_INC(self.st, closed[reason]);
 }
 
-/* The address stands in the registry entry, which is a newer connection's once
- * this one was replaced; the generation shows which. */
+/* The address is in the registry entry, which belongs to the newer connection
+ * if this one was replaced. The generation shows whether it was. */
 static void
 log_ended(const struct conn *c, const struct publish_subject *subject,
     enum close_reason reason)
@@ -260,8 +262,8 @@ log_ended(const struct conn *c, const struct publish_subject *subject,
         close_info[reason].sentence);
 }
 
-/* The claim that c->self was made with. c->generation may be higher: it is what
- * Redis granted. */
+/* The generation of the claim in c->self. c->generation may be higher, because
+ * Redis may have granted a higher one. */
 static uint64_t
 claimed_generation(const struct conn *c)
 {
@@ -270,9 +272,9 @@ claimed_generation(const struct conn *c)
     return c->generation - ((c->generation - c->self) & low);
 }
 
-/* A worker that replaces a connection from before this process began takes it
- * for one of a process that has died, and has published its end. Only a
- * connection that moved here from another slot is so old. */
+/* True if the connection is older than this process, which is possible only if
+ * it moved here from another slot. A worker that replaces such a connection
+ * assumes that its process has died, and publishes its end. */
 static bool
 was_buried(const struct conn *c, enum close_reason reason)
 {
@@ -286,7 +288,7 @@ was_buried(const struct conn *c, enum close_reason reason)
 void
 session_count(const struct conn *c, bool in)
 {
-    uint64_t n = in ? 1 : UINT64_MAX; /* wraps: one less */
+    uint64_t n = in ? 1 : UINT64_MAX; /* adding UINT64_MAX subtracts one */
 
     STAT_ADD(self.st, connections, n);
     STAT_ADD(self.st, connections_by_version[c->session.protocol], n);
@@ -323,7 +325,7 @@ leave(struct conn *c, enum close_reason reason, int code)
     STAT_INC(self.st, closing);
     log_ended(c, &subject, reason);
     if (reason == CLOSE_replaced)
-        guard_leave(c); /* its place is the newer connection's */
+        guard_leave(c); /* the newer connection has taken over its place */
     if (registry_holds(self.registry, c->session.entry, c->self)) {
         e->closed_at = e->last_seen = (uint32_t)(self.wall_ms / 1000);
         e->close_reason = (uint8_t)reason;
@@ -367,8 +369,8 @@ session_moved(struct conn *c)
 
     if (registry_owns(self.registry, c->session.entry, c->self))
         return;
-    /* The entry of its own generation without an owner was released by the
-     * successor of the worker that gave the connection and died then. */
+    /* The worker that gave this connection away has died, and its successor has
+     * released the entry: it still has this generation, but no owner. */
     bool dead = cref_make(0, 0, e->generation) == cref_make(0, 0, c->self);
     burial = dead ? BURIED : NOT_BURIED;
     session_end(c, dead ? CLOSE_not_moved : CLOSE_replaced, NULL);
@@ -383,7 +385,7 @@ session_broken(struct conn *c, enum close_reason reason)
 
 /* --- between ------------------------------------------------------------- */
 
-/* The message cannot be read, but its beginning names it. */
+/* Notes a message that cannot be read but whose beginning names its action. */
 static void
 report_too_big(struct conn *c)
 {
@@ -424,10 +426,10 @@ void
 session_bytes(struct conn *c, const uint8_t *p, size_t n)
 {
     /* A newer connection may own the identity already, and may have sent the
-     * same: what comes on this one no longer counts. */
+     * same message; messages of this one must be ignored then. */
     session_check_owner(c);
-    /* A closing connection is read for the peer's close frame, unless that has
-     * come or cannot come any more. */
+    /* A closing connection is read only for the peer's close frame, unless that
+     * has come or cannot come any more. */
     if (c->flags & CONN_FINISHING)
         return;
     if (c->ws == NULL)
@@ -467,7 +469,8 @@ session_pong(struct conn *c, const uint8_t *data, size_t len)
     uint32_t sent_ms;
 
     STAT_INC(self.st, pongs);
-    /* A pong that answers a ping of the gateway carries the time it left. */
+    /* A pong that answers a ping of the gateway contains the time at which the
+       ping was sent. */
     if (len != sizeof sent_ms)
         return;
     memcpy(&sent_ms, data, sizeof sent_ms);
@@ -485,7 +488,7 @@ session_closed(struct conn *c, int status)
         leave(c, CLOSE_peer_closed, status);
 }
 
-/* A message that cannot be answered. */
+/* Handles a message that cannot be answered. */
 static void
 unreadable(struct conn *c, const char *kind, const char *why, const char *text,
     size_t len)
@@ -497,7 +500,8 @@ unreadable(struct conn *c, const char *kind, const char *why, const char *text,
         session_end(c, CLOSE_bad_messages, NULL);
 }
 
-/* The charge point could not use an answer of the gateway. */
+/* Handles a CALLRESULTERROR: the charge point could not use an answer of the
+   gateway. */
 static void
 take_result_error(struct conn *c, const char *text, size_t len)
 {
@@ -507,7 +511,7 @@ take_result_error(struct conn *c, const char *text, size_t len)
         "the charge point could not use the answer to its CALL", text, len);
 }
 
-/* One OCPP-J message, on a tape of its own. */
+/* Handles one OCPP-J message. */
 static void
 take_text(struct conn *c, struct json *tape, const char *text, size_t len)
 {

@@ -1,5 +1,5 @@
 /*
- * session: a charge point that is here.
+ * session: a charge point that is connected to this worker.
  *
  * A session begins when the identity is claimed in the registry and ends once,
  * for one of the reasons in close.def; bytes that come later on the socket are
@@ -14,8 +14,8 @@
 #include "ocpp/dialect.h"
 #include "registry.h"
 
-/* HANDSHAKE to OPEN: claims the identity; its former connection, if any, is
- * ended. On anything but REGISTRY_OK nothing has changed. */
+/* HANDSHAKE to OPEN: claims the identity, and ends its former connection, if
+ * there is one. If the result is not REGISTRY_OK, nothing has changed. */
 enum registry_result session_open(
     struct conn *c, const char *name, size_t len, enum dialect_number protocol);
 
@@ -24,55 +24,59 @@ void session_reject_version(struct conn *c);
 /* HANDSHAKE to CLOSING. */
 void session_leave_handshake(struct conn *c);
 
-/* OPEN to CLOSING, with the close frame of the reason, if it has one and
- * none went yet. why: for the close frame; NULL for the reason's sentence. */
+/* OPEN to CLOSING. Sends the close frame of the reason, if it has one and none
+ * was sent yet. why: text of the close frame; NULL for the sentence of the
+ * reason. */
 void session_end(struct conn *c, enum close_reason reason, const char *why);
 
-/* Ends it if its identity has a newer owner. */
+/* Ends the session if its identity has a newer owner. */
 void session_check_owner(struct conn *c);
 
-/* An open connection enters the gauges of this worker, or leaves them. */
+/* Adds an open connection to the gauges of this worker, or removes it. */
 void session_count(const struct conn *c, bool in);
-/* The connection has sent a message about a transaction: charging. */
+/* Called when the connection has sent a message about a transaction, for the
+   gauge of charging connections. */
 void session_note_transaction(struct conn *c, bool under_way);
 
-/* The same for one that has just moved here: the worker that claimed the
- * identity has notified the former worker, which did not know it any more. */
+/* The same for a connection that has just moved here. A worker that claimed its
+ * identity meanwhile has notified the former worker, which did not have the
+ * connection any more. */
 void session_moved(struct conn *c);
 
 /* Stores in the registry when the charge point was last seen, and the number
  * of messages on this connection, which must hold the entry. */
 void session_note(struct conn *c);
 
-/* Appends a JSON object with the state that only the worker has. */
+/* Appends a JSON object with the state that is not in shared memory. */
 void session_describe(struct conn *c, struct buf *out);
 
-/* The part of session/ is quiet: no call is queued or in flight, and no answer
- * is deferred or awaited from the platform. */
+/* True if the part of session/ is quiet: no call is queued or in flight, and no
+ * answer is deferred or awaited from the platform. */
 bool session_is_quiet(const struct conn *c);
 
-/* The session ended with its worker: publishes the event on its behalf. */
+/* Publishes the end of a session whose worker has died. */
 void session_bury(const struct registry_entry *e, uint64_t generation,
     enum close_reason reason);
 
-/* The part of session/ in a connection's record (moving.h). False: the identity
- * has no registry entry, or the record is not right. */
+/* The part of session/ in a connection's record (moving.h). False if the
+ * identity has no registry entry, or the record is malformed. */
 void session_write(const struct conn *c, struct buf *out);
 bool session_read(struct conn *c, struct fields *f);
 
-/* How long it has been OPEN, which it still is. */
+/* Milliseconds since an OPEN connection became OPEN. */
 uint64_t session_age_ms(const struct conn *c);
 
 /* --- what came for it ---------------------------------------------------- */
 
-/* OPEN or CLOSING. */
+/* Bytes of a connection that is OPEN or CLOSING. */
 void session_bytes(struct conn *c, const uint8_t *p, size_t n);
-/* False: the rest of the bytes is not wanted. */
+/* A whole message. False if the bytes behind it must be ignored. */
 bool session_message(
     struct conn *c, enum frame_opcode opcode, const char *text, size_t len);
 void session_pong(struct conn *c, const uint8_t *data, size_t len);
 void session_closed(struct conn *c, int status);
-/* OPEN: the socket is gone, conn_kill() follows. */
+/* Called when the socket of an OPEN connection has failed; conn_kill()
+   follows. */
 void session_broken(struct conn *c, enum close_reason reason);
 
 #endif

@@ -13,7 +13,7 @@ static const char *const boots[] = {
     [BOOT_PENDING] = "pending",
     [BOOT_REJECTED] = "rejected",
 };
-#define PERMITS_MAX 512 /* bytes of their names */
+#define PERMITS_MAX 512 /* bytes of the names of permitted messages */
 #define BOOTS (sizeof boots / sizeof boots[0])
 
 static void
@@ -109,7 +109,7 @@ session_read(struct conn *c, struct fields *f)
     s->violations = (uint16_t)fields_u64(f, "violations", 0, UINT16_MAX);
     s->violations_minute =
         (uint8_t)fields_u64(f, "violations_minute", 0, UINT8_MAX);
-    /* Its begin may lie before this process began: the subtraction wraps, and
+    /* The session may be older than this process: the subtraction wraps, and
      * session_age_ms() wraps back. */
     uint64_t begin = ((uint64_t)self.now_era << 32 | self.now_ms) -
         fields_u64(f, "session_age", 0, UINT64_MAX >> 24);

@@ -16,7 +16,7 @@
 
 static struct tap {
     uint64_t id;
-    uint64_t lost; /* frames since the last one that got through */
+    uint64_t lost; /* frames lost since the last one that was sent */
     char     pattern[IDENTITY_MAX * 2];
 } taps[TAP_MAX];
 
@@ -27,7 +27,7 @@ tap_add(uint64_t id, const char *pattern)
 {
     for (unsigned i = 0; i < tap_count; i++)
         if (taps[i].id == id)
-            return; /* it came from the former process of the slot */
+            return; /* it was taken over from the slot's former process */
     if (tap_count == TAP_MAX)
         return;
     struct tap *t = &taps[tap_count++];

@@ -14,16 +14,16 @@
 
 #include "net/conn.h"
 
-#define TAP_MAX 16         /* taps at a time, in all */
+#define TAP_MAX 16         /* taps at the same time */
 #define TAP_FRAME_MAX 8192 /* bytes of a frame that are shown */
 
 enum tap_direction { TAP_IN, TAP_OUT };
 
-/* pattern: of fnmatch(3), matched against identities. */
+/* pattern: for fnmatch(3), matched against identities. */
 void tap_add(uint64_t id, const char *pattern);
 void tap_remove(uint64_t id);
 
-/* All of them as lines, for the process that inherits the slot. */
+/* Writes all taps as lines, for the process that inherits the slot. */
 void tap_write(struct buf *out);
 bool tap_read(struct fields *f);
 

@@ -1,4 +1,4 @@
-/* transactions: how a StartTransaction that is sent again is recognised. See
+/* transactions: recognizes a StartTransaction that is sent again. See
  * transactions.h. */
 #include "session/transactions.h"
 
@@ -13,8 +13,8 @@
 
 /* --- starts that were seen before ---------------------------------------- */
 
-/* Whether every journal of this daemon has been read back. Before that, an
- * unknown start may be in one that was not. */
+/* True if every journal of this daemon has been read back. Before that, an
+ * unknown start may be in one of the others. */
 static bool
 all_recovered(void)
 {
@@ -26,7 +26,7 @@ all_recovered(void)
     return all = true;
 }
 
-/* The draft of another worker, or of the one before in this slot. */
+/* Judges a draft of another worker, or of the former process of this slot. */
 static enum transactions_found
 find_draft(const struct registry_start *start, uint64_t *resolved_ms)
 {
@@ -35,11 +35,11 @@ find_draft(const struct registry_start *start, uint64_t *resolved_ms)
     struct shm_worker *w = shm_worker(self.shm, start->slot);
     if (start->slot == self.slot)
         return TRANSACTION_NEW; /* recovery did not find its event */
-    /* The floor stays at or below the number until the event is durable, or
-     * until the successor of a worker that died has read the journal. The
-     * owner marks the start as known right after raising the floor, in the
-     * same turn of its loop; alive_ms shows that this turn is over. A draft
-     * that is still one then belongs to an event that was lost. */
+    /* The journal floor stays at or below the number until the event is
+     * durable, or until the successor of a worker that died has read the
+     * journal. The owner marks the start as known right after raising the
+     * floor, in the same turn of its loop; alive_ms shows that this turn is
+     * over. If the start is still a draft then, its event was lost. */
     if (w->journal_floor <= start->number) {
         *resolved_ms = 0;
         return TRANSACTION_UNSURE;
@@ -91,7 +91,7 @@ is_type(const char *line, size_t len, const char *type)
         n == strlen(type) + 2 && memcmp(value + 1, type, n - 2) == 0;
 }
 
-/* A message whose answer is remembered. */
+/* Reads a message whose answer is remembered. */
 static void
 recover_message(uint64_t number, uint32_t entry, enum registry_start_kind kind,
     const struct json *tape, uint32_t call, uint32_t answer, int32_t id)
@@ -105,7 +105,8 @@ recover_message(uint64_t number, uint32_t entry, enum registry_start_kind kind,
         text, n, !self.mem->served);
 }
 
-/* Whose message it is; an entry is made if it is unknown and `add`. */
+/* The registry entry of the identity. With `add`, an unknown identity gets a
+   new entry. */
 static uint32_t
 entry_of(const struct json *tape, bool add)
 {
@@ -118,7 +119,7 @@ entry_of(const struct json *tape, bool add)
     return full ? registry_find(self.registry, name, n, add) : REGISTRY_NONE;
 }
 
-/* A TransactionEvent of 2.x. */
+/* Reads a TransactionEvent of 2.x. */
 static bool
 is_event(const struct json *tape, uint32_t call)
 {

@@ -2,13 +2,13 @@
  * verdicts: the platform's last verdict on a token (idTag) that a charge point
  * presented.
  *
- * With Authorize = platform the gateway vouches for no token itself. A
+ * With Authorize = platform the gateway does not judge tokens. A
  * StartTransaction that follows is answered with the platform's verdict on the
- * same token, if it is not older than answers.verdict_time and has not
- * expired; otherwise the platform is asked again.
+ * same token, if it is not older than answers.verdict_time and has not expired;
+ * otherwise the platform is asked again.
  *
- * The memory is fixed and belongs to this worker. A verdict that was pushed out
- * costs a question, nothing else.
+ * The table has a fixed size and belongs to this worker. If a verdict was
+ * displaced, the platform is asked once more.
  */
 #ifndef WORKER_SESSION_VERDICTS_H
 #define WORKER_SESSION_VERDICTS_H
@@ -28,18 +28,19 @@ struct verdict {
     char     info[VERDICT_MAX]; /* the JSON object, as the platform sent it */
 };
 
-/* identity and token: their values. info: a JSON object; one that is longer
- * than VERDICT_MAX is not kept. */
+/* Stores a verdict. identity and token: their values. info: a JSON object; one
+ * longer than VERDICT_MAX is not kept. */
 void verdicts_put(const char *identity, size_t identity_len, const char *token,
     size_t token_len, const char *info, size_t info_len);
 
-/* All of them as lines, for the process that inherits the slot; and one of
- * them back. Their keys hold within one registry. */
+/* verdicts_write(): writes all verdicts as lines, for the process that inherits
+ * the slot. verdicts_read(): reads one of them. The keys are valid within one
+ * registry. */
 void verdicts_write(struct buf *out);
 bool verdicts_read(struct fields *f);
 
-/* NULL if there is none, or if it is too old. Valid until the next
- * verdicts_put(). The caller looks at the expiry date. */
+/* The verdict on a token; NULL if there is none or it is too old. Valid until
+ * the next verdicts_put(). The caller checks the expiry date. */
 const struct verdict *verdicts_get(const char *identity, size_t identity_len,
     const char *token, size_t token_len);
 

@@ -31,8 +31,8 @@ preferred(const char *name, size_t len)
     return DIALECTS;
 }
 
-/* Picks among the versions that are switched on: the one that a rule prefers,
- * then in the order of ocpp.versions. */
+/* Picks one of the enabled versions: the one that a rule prefers, or the first
+ * in the order of ocpp.versions. */
 static int
 pick(const struct http_request *r, const char *identity, size_t len,
     enum dialect_number *protocol)

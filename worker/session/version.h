@@ -1,6 +1,6 @@
 /*
- * version: the OCPP version that a connection speaks, out of those that the
- * charge point offers as subprotocols (OCPP-J 1.6 section 3.1.2).
+ * version: chooses the OCPP version of a connection among those that the charge
+ * point offers as subprotocols (OCPP-J 1.6 section 3.1.2).
  */
 #ifndef WORKER_SESSION_VERSION_H
 #define WORKER_SESSION_VERSION_H
@@ -11,9 +11,9 @@
 #include "net/http.h"
 #include "ocpp/dialect.h"
 
-/* False if there is no common version. *named: the charge point offered
- * *protocol, and the answer has to repeat it; otherwise it offered none, and
- * *protocol is left as it is. */
+/* False if there is no common version. *named is true if the charge point
+ * offered *protocol, which the answer must repeat; otherwise it offered none,
+ * and *protocol is unchanged. */
 bool version_choose(const struct http_request *r, const char *identity,
     size_t len, enum dialect_number *protocol, bool *named);
 
