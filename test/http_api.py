@@ -68,6 +68,14 @@ def test_the_openapi_document_has_every_path():
         for op in methods.values():
             named = {p["name"] for p in op["parameters"] if p["in"] == "path"}
             assert named == set(re.findall(r"\{(\w+)\}", path)), path
+            for p in op["parameters"]:
+                if p["in"] == "query":
+                    assert p["schema"]["type"] in ("string", "integer"), p
+                    assert p["description"], p
+            error = op["responses"]["default"]["$ref"].split("/")
+            assert error[0] == "#" and error[1:] == [
+                "components", "responses", "error"], error
+    assert doc["components"]["responses"]["error"]["content"]
 
 
 def test_only_a_token_of_the_role_may_change_something():
@@ -112,6 +120,112 @@ def test_a_page_of_a_stranger_may_not_ask():
     assert get(g, "/metrics")[0] == 200
 
 
+def test_a_parameter_that_means_nothing_is_an_error():
+    g = gateway(server_workers="1")
+    for path, words in (
+            ("charge-points?stat=online",
+             "stat: there is no such parameter; is it state?"),
+            ("status?verbose=1",
+             "verbose: there is no such parameter; this path has none"),
+            ("refused?zzzzzzz=1",
+             "zzzzzzz: there is no such parameter; this path has limit"),
+            ("charge-points?match=a&match=b",
+             "match: the parameter is given twice"),
+            ("charge-points?match=a%00b", "match: the value holds a NUL"),
+            ("charge-points?match=" + "a" * 300,
+             "match: the value is longer than 255 bytes"),
+            ("score?worst=0", "worst: give a number from 1 to 20000"),
+            ("score?worst=5x", "worst: give a number from 1 to 20000"),
+            ("charge-points?limit=", "connections: --limit = : give a number "
+             "from 1 to 200000")):
+        code, got = ask(g, "GET", "/v1/" + path)
+        assert code == 400 and got["error"]["message"] == words, (path, got)
+    # Nothing is found: that is no error.
+    for path in ("?match=NOBODY*", "?offset=100000", "?worker=0"):
+        code, got = ask(g, "GET", "/v1/charge-points" + path)
+        assert code == 200 and got["connections"] == [], got
+    # A percent sign in a value is decoded once.
+    c = Charger(g, "A%41")
+    code, got = ask(g, "GET", "/v1/charge-points?match=A%2541")
+    assert [p["identity"] for p in got["connections"]] == ["A%41"], got
+
+
+def exchange(g, *parts):
+    """[(status, headers, body)] of the answers to what is sent; it ends with
+    Connection: close."""
+    s = socket.create_connection(("127.0.0.1", g.admin), DEADLINE)
+    for part in parts:
+        s.sendall(part)
+    data = b""
+    while True:
+        more = s.recv(65536)
+        if not more:
+            break
+        data += more
+    s.close()
+    answers = []
+    while data:
+        head, _, data = data.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        fields = dict(l.lower().split(": ", 1) for l in lines[1:])
+        n = int(fields.get("content-length", 0))
+        answers.append((int(lines[0].split()[1]), fields, data[:n].decode()))
+        data = data[n:]
+    return answers
+
+
+def test_requests_may_be_written_as_http_permits():
+    g = gateway(server_workers="1")
+    admin = token(g, "boss", "admin")
+    c = Charger(g, "WRITE1")
+    c.boot()
+    head = ("POST /v1/charge-points/WRITE1/calls/Reset?wait=no&id=%s HTTP/1.1\r\n"
+            "Host: localhost\r\nAuthorization: bearer " + admin + "\r\n%s\r\n")
+    body = b'{"type":"Soft"}'
+
+    def sent():
+        id, action, payload = c.take()
+        c.result(id, {"status": "Accepted"})
+        return action, payload
+    # In chunks, and after the server's permission.
+    for n, more in enumerate((
+            "Transfer-Encoding: chunked\r\nConnection: close\r\n",
+            "Content-Length: 15\r\nExpect: 100-continue\r\nConnection: close\r\n",
+            "Content-Length: 15\r\nContent-Type: text/plain\r\nConnection: close\r\n")):
+        parts = [b"7\r\n" + body[:7] + b"\r\n", b"8;x=y\r\n" + body[7:] +
+                 b"\r\n0\r\n\r\n"] if n == 0 else [body]
+        got = exchange(g, (head % ("written%d" % n, more)).encode(), *parts)
+        if n == 1:
+            assert got[0][0] == 100, got
+            got = got[1:]
+        assert [a[0] for a in got] == [202], got
+        assert sent() == ("Reset", {"type": "Soft"})
+    # Several at once are answered in their order.
+    one = "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
+    got = exchange(g, (
+        one % ("GET", "/v1/status", "") + one % ("HEAD", "/v1/events/schema", "") +
+        one % ("DELETE", "/v1/status", "") +
+        one % ("GET", "/nothing", "Connection: close\r\n")).encode()
+        .replace(b"HEAD", b"GET"))
+    assert [a[0] for a in got] == [200, 200, 405, 404], got
+    assert got[2][1]["allow"] == "get, head", got[2]
+    for _, fields, text in got:
+        assert fields["content-type"] == "application/json", fields
+        json.loads(text)
+    # HEAD has the headers of GET, and no body.
+    for path in ("/v1/status", "/", "/health", "/metrics", "/openapi.json"):
+        got = get(g, path, "HEAD")
+        assert got[0] == 200 and got[2] == "", got
+    # Too large, in either form.
+    big = b"x" * (161 * 1024)
+    for more, data in (("Content-Length: %d\r\n" % len(big), big),
+                       ("Transfer-Encoding: chunked\r\n",
+                        b"%x\r\n" % len(big) + big + b"\r\n0\r\n\r\n")):
+        got = exchange(g, (head % ("big", more + "Connection: close\r\n"))
+                       .encode(), data)
+        assert got[0][0] == 413 and "160 KiB" in got[0][2], got
+
+
 def test_a_call_waits_for_its_outcome_and_holds_up_nobody():
     g = gateway(server_workers="1", ocpp_call_hold="0s")
     c = Charger(g, "CALL1")
@@ -133,6 +247,8 @@ def test_a_call_waits_for_its_outcome_and_holds_up_nobody():
     assert code == 400 and "--timeout" in got["error"]["message"], got
     # What `ocppctl call --unchecked` does cannot be done here.
     code, got = ask(g, "POST", path + "ChangeAvailability?unchecked=yes", '{"connectorId":0}', token=admin)
+    assert code == 400 and "unchecked" in got["error"]["message"], got
+    code, got = ask(g, "POST", path + "ChangeAvailability", '{"connectorId":0}', token=admin)
     assert code == 200 and got["outcome"] == "invalid", got
     code, got = ask(g, "POST", path + "Nonsense", "{", token=admin)
     assert code == 200 and got["outcome"] == "invalid", got
@@ -162,7 +278,24 @@ def test_events_come_in_order_and_a_cursor_misses_none():
     assert [e["chargePointId"] for e in one] == ["EV3"], one
     for after in ("nonsense", "-1", "0x12", "%2012", "1" * 17):
         assert ask(g, "GET", "/v1/events?after=" + after)[0] == 400, after
-    assert lines("/v1/events?after=" + "f" * 16) == []
+    for after in ("f" * 16, "%016x" % int((time.time() + 7200) * 1e6)):
+        code, got = ask(g, "GET", "/v1/events?after=" + after)
+        assert code == 400 and "ahead of all events" in got["error"]["message"]
+        code, got = ask(g, "GET", "/v1/events", **{"Last-Event-ID": after})
+        assert code == 400, got
+    assert lines("/v1/events?after=%016x" % int((time.time() + 1800) * 1e6)) == []
+    code, got = ask(g, "GET", "/v1/events?type=charge_point.boted")
+    assert (code, got["error"]["message"]) == (
+        400, "type: charge_point.boted: there is no such type of event; "
+             "is it charge_point.booted?"), got
+    odd = Charger(g, 'Q"1')
+    odd.boot()
+    poll(lambda: [e["chargePointId"] for e in lines(
+        "/v1/events?cp=Q%221&type=charge_point.booted")] == ['Q"1'])
+    odd.close()
+    g.wait_events(1, type="charge_point.disconnected")
+    want = [e["eventId"] for e in g.events()]
+    poll(lambda: len(lines("/v1/events")) == len(want))
     assert ask(g, "GET", "/v1/events?since=nonsense")[0] == 400
     assert [e["eventId"] for e in lines("/v1/events?since=1h")] == want
     middle = g.events()[3]["timestamp"]

@@ -89,12 +89,22 @@ def test_a_misspelt_word_gets_a_suggestion():
                         (["log-level", "inof"], "info"),
                         (["journal", "chek"], "check"),
                         (["top", "--sort", "mesages"], "messages"),
+                        (["top", "--evry", "1"], "--every"),
+                        (["events", "--folow"], "--follow"),
+                        (["score", "--wurst", "3"], "--worst"),
+                        (["journal", "check", "--dri", "x"], "--dir"),
                         (["events", "--type", "transaction.stoped"],
                          "transaction.stopped")):
         r = g.run(*words)
         assert r.returncode == 2 and "is it %s?" % want in r.stderr, r
     r = g.run("xyzzyplugh")
     assert r.returncode == 2 and "is it" not in r.stderr, r
+    r = g.run("score", "--worst")
+    assert r.returncode == 2, r
+    assert r.stderr.startswith("ocppctl: score: --worst needs a value\n"), r
+    # The usage is what can be typed, whichever program prints it.
+    for words in (["why"], ["score", "--worst"], ["call", "X"]):
+        assert "\nusage: ocppctl %s " % words[0] in g.run(*words).stderr, words
     code, body = g.ask("conections")
     assert code == 400 and "is it connections?" in body, body
 

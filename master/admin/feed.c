@@ -15,9 +15,14 @@
 #include "admin/http.h"
 #include "base/master.h"
 #include "clock.h"
+#include "event.h"
 #include "journal_dir.h"
+#include "near.h"
 #include "since.h"
+#include "writer.h"
 
+/* A cursor may be so far ahead of the clock and of all events. */
+#define AHEAD_US 3600000000u
 #define LOOK_MS 200 /* between two looks at the journal */
 /* Of a stream without events: well below the time without a byte after which a
  * connection is closed (http.c). */
@@ -38,7 +43,8 @@ struct feed {
     size_t              behind;    /* bytes that it took since then */
     uint64_t            last;      /* number of the last event in out */
     bool                sse, follow, begun, slow;
-    char                type[64], cp[128];
+    char                type[64];
+    struct buf          cp; /* with its quotes; empty: any */
     char                since[CLOCK_RFC3339_LEN + 1]; /* empty: any time */
 };
 
@@ -55,12 +61,31 @@ feed_open(const struct shm *s, const char *after, const char *since,
         size_t digits = strspn(after, "0123456789abcdefABCDEF");
         want.from = strtoull(after, NULL, 16);
         want.from += want.from < UINT64_MAX;
+        uint64_t mark = journal_dir_mark(s), now = clock_wall_ms() * 1000;
         if (digits == 0 || digits > 16 || !strchr("-", after[digits])) {
             buf_adds(why,
                 "after: give the eventId of an event, its first 16 digits, or "
                 "now");
             return NULL;
         }
+        if (want.from > (mark > now ? mark : now) + AHEAD_US) {
+            buf_adds(why,
+                "after: the cursor is ahead of all events by more than an "
+                "hour, so no event would ever come; give one of this gateway, "
+                "or now");
+            return NULL;
+        }
+    }
+    if (type != NULL && event_by_type(type) == EVENTS) {
+        struct near n = near_to(type);
+        for (unsigned i = 0; i < EVENTS; i++)
+            near_try(&n, event_info[i].type);
+        buf_addf(why, "type: %s: there is no such type of event; ", type);
+        if (n.word != NULL)
+            buf_addf(why, "is it %s?", n.word);
+        else
+            event_put_types(why);
+        return NULL;
     }
     if (since != NULL && !since_parse(since, &want.since_wall_ms)) {
         buf_adds(why, "since: " SINCE_FORM);
@@ -87,7 +112,9 @@ feed_open(const struct shm *s, const char *after, const char *since,
     f->beat_ms = clock_mono_ms();
     /* Compared with the quotes that the line has. */
     snprintf(f->type, sizeof f->type, type ? "\"%s\"" : "%s", type ? type : "");
-    snprintf(f->cp, sizeof f->cp, cp ? "\"%s\"" : "%s", cp ? cp : "");
+    f->cp = BUF_INIT(4096);
+    if (cp != NULL)
+        writer_quote(&f->cp, cp, strlen(cp));
     return f;
 }
 
@@ -136,7 +163,8 @@ look(struct feed *f)
     journal_dir_refresh(f->dir, &why);
     while (f->out.len < CHUNK && journal_dir_next(f->dir, f->mark, &line))
         if (is(&line, "eventType", f->type) &&
-            is(&line, "chargePointId", f->cp) && is_since(&line, f->since))
+            is(&line, "chargePointId", buf_cstr(&f->cp)) &&
+            is_since(&line, f->since))
             put(f, &line);
     buf_free(&why);
     return f->out.len > 0;
@@ -210,5 +238,6 @@ feed_close(struct feed *f)
 {
     journal_dir_close(f->dir);
     buf_free(&f->out);
+    buf_free(&f->cp);
     free(f);
 }

@@ -94,12 +94,9 @@ respond(struct MHD_Connection *c, const char *url, const char *method,
     if (strcmp(url, "/page.js") == 0)
         return http_answer_page(
             c, "text/javascript; charset=utf-8", page_js, page_js_end);
-    struct buf out = BUF_INIT(256);
-    buf_adds(&out,
-        "There are /, /health, /metrics, /ready, /live and what "
-        "/openapi.json lists.\n");
-    return http_answer_text(
-        c, MHD_HTTP_NOT_FOUND, "text/plain; charset=utf-8", &out);
+    return http_answer_error(c, MHD_HTTP_NOT_FOUND,
+        "there is no such path; there are /, /health, /metrics, /ready, /live "
+        "and those that /openapi.json lists");
 }
 
 static enum MHD_Result

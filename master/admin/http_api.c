@@ -11,6 +11,7 @@
 #include "admin/http_answer.h"
 #include "admin/http.h"
 #include "admin/http_places.h"
+#include "admin/http_query.h"
 #include "base/master.h"
 #include "cidr.h"
 #include "clock.h"
@@ -147,15 +148,6 @@ struct parts {
     unsigned    n;
 };
 
-/* Percent-decoded in place; false with a NUL in it. */
-static bool
-decode(char *s)
-{
-    size_t n = strlen(s), m = MHD_http_unescape(s);
-
-    return m == strlen(s) && n >= m;
-}
-
 /* Does the path match the route? Segments in braces go to *p. Both are cut. */
 static bool
 match(const char *route, char *path, struct parts *p, char *names)
@@ -172,23 +164,12 @@ match(const char *route, char *path, struct parts *p, char *names)
                 return false;
             continue;
         }
-        if (p->n == SEGMENTS || !decode(s))
+        if (p->n == SEGMENTS || !http_query_decode(s))
             return false;
         p->name[p->n] = r;
         p->value[p->n++] = s;
     }
     return r == NULL && s == NULL;
-}
-
-static const char *
-query(struct MHD_Connection *c, const char *name, char *out, size_t size)
-{
-    const char *v = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, name);
-
-    if (v == NULL || strlen(v) >= size)
-        return NULL;
-    strcpy(out, v);
-    return decode(out) ? out : NULL;
 }
 
 /* What the end of the journal has of a charge point. */
@@ -216,7 +197,7 @@ run_command(struct MHD_Connection *c, const struct http_route *route,
     static const char *const option[] = {"--match", "--model", "--state",
         "--worker", "--sort", "--offset", "--limit", "--timeout", "--id",
         "--wait", "--expiring"};
-    char                     command[256], values[11][512];
+    char                     command[256], values[11][HTTP_QUERY_MAX];
     const char              *words[WORDS];
     size_t                   n = 0, used = 0;
     char                    *at = NULL;
@@ -236,7 +217,7 @@ run_command(struct MHD_Connection *c, const struct http_route *route,
     for (size_t i = 0; i < sizeof option / sizeof *option; i++) {
         if (strstr(route->query, option[i] + 2) == NULL)
             continue;
-        const char *v = query(c, option[i] + 2, values[used], sizeof *values);
+        const char *v = http_query(c, option[i] + 2, values[used]);
         if (v == NULL)
             continue;
         used++;
@@ -286,20 +267,19 @@ run_events(struct MHD_Connection *c)
 {
     const char *accept = header(c, MHD_HTTP_HEADER_ACCEPT);
     bool sse = accept != NULL && strstr(accept, "text/event-stream") != NULL;
-    char v[5][256];
+    char v[5][HTTP_QUERY_MAX];
     struct buf  why = BUF_INIT(4096);
-    const char *after = query(c, "after", v[0], sizeof *v);
-    const char *follow = query(c, "follow", v[3], sizeof *v);
+    const char *after = http_query(c, "after", v[0]);
+    const char *follow = http_query(c, "follow", v[3]);
 
     if (after == NULL)
         after = header(c, "Last-Event-ID");
     if (!take(&feeds, FEEDS_MAX))
         return http_answer_error(c, MHD_HTTP_SERVICE_UNAVAILABLE,
             "too many streams of events; try again");
-    struct feed *f =
-        feed_open(shm_of, after, query(c, "since", v[4], sizeof *v),
-            query(c, "type", v[1], sizeof *v), query(c, "cp", v[2], sizeof *v),
-            sse, follow != NULL && strcmp(follow, "0") != 0, &why);
+    struct feed *f = feed_open(shm_of, after, http_query(c, "since", v[4]),
+        http_query(c, "type", v[1]), http_query(c, "cp", v[2]), sse,
+        follow != NULL && strcmp(follow, "0") != 0, &why);
     if (f == NULL) {
         give_back(&feeds);
         enum MHD_Result r =
@@ -367,20 +347,31 @@ score_of(const char *name, enum score_by *by)
     return false;
 }
 
+static bool
+worst_of(const char *text, uint32_t *worst)
+{
+    char         *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    *worst = (uint32_t)n;
+    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && n >= 1 &&
+        n <= SCORE_POINTS;
+}
+
 /* Reads the journal as `ocppctl score` does, within bounds of its own. For
  * Prometheus where the client accepts text. */
 static enum MHD_Result
 run_score(struct MHD_Connection *c)
 {
-    char        v[3][64], path[CONF_TEXT_MAX + 16];
+    char        v[3][HTTP_QUERY_MAX], path[CONF_TEXT_MAX + 16];
     const char *accept = header(c, MHD_HTTP_HEADER_ACCEPT);
-    const char *by = query(c, "by", v[0], sizeof *v);
-    const char *worst = query(c, "worst", v[1], sizeof *v);
-    const char *since = query(c, "since", v[2], sizeof *v);
+    const char *by = http_query(c, "by", v[0]);
+    const char *worst = http_query(c, "worst", v[1]);
+    const char *since = http_query(c, "since", v[2]);
     bool        text = accept != NULL && strstr(accept, "text/plain") != NULL;
     struct buf  out = BUF_INIT(BODY_MAX), why = BUF_INIT(4096);
     struct score_view view = {.by = text ? SCORE_MODEL : SCORE_POINT,
-        .worst = worst != NULL ? (uint32_t)atoi(worst) : SCORE_WORST,
+        .worst = SCORE_WORST,
         .until_ms = clock_wall_ms()};
 
     struct config conf;
@@ -391,6 +382,9 @@ run_score(struct MHD_Connection *c)
         (text && view.by == SCORE_POINT))
         return http_answer_error(c, MHD_HTTP_BAD_REQUEST,
             "by: give model, vendor, firmware, or for JSON identity");
+    if (worst != NULL && !worst_of(worst, &view.worst))
+        return http_answer_error(
+            c, MHD_HTTP_BAD_REQUEST, "worst: give a number from 1 to 20000");
     if (since != NULL && !since_parse(since, &view.since_ms))
         return http_answer_error(c, MHD_HTTP_BAD_REQUEST, "since: " SINCE_FORM);
     if (!take(&scores, SCORES_MAX))
@@ -424,9 +418,15 @@ static enum MHD_Result
 run_route(struct MHD_Connection *c, const struct http_route *route,
     const struct parts *p, struct buf *body)
 {
-    struct buf  out = BUF_INIT(BODY_MAX);
+    struct buf  out = BUF_INIT(BODY_MAX), why = BUF_INIT(4096);
     const char *token = token_of(c);
 
+    if (!http_query_check(c, route->query, &why)) {
+        enum MHD_Result r =
+            http_answer_error(c, MHD_HTTP_BAD_REQUEST, buf_cstr(&why));
+        buf_free(&why);
+        return r;
+    }
     if (token == NULL && (route->needs == HTTP_ADMIN || !from_this_machine(c)))
         return http_answer_error(c, MHD_HTTP_UNAUTHORIZED,
             "a token is needed, as `Authorization: Bearer TOKEN`; `ocppctl "

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "admin/http.h"
+#include "ensure.h"
 #include "mdoc.h"
 #include "version.h"
 #include "writer.h"
@@ -10,9 +11,25 @@ const struct http_route http_routes[] = {
 #define ROUTE(method, path, needs, command, query, sentence)                   \
     {#method, path, HTTP_##needs, command, query, sentence},
 #include "admin/http.def"
-#undef ROUTE
 };
 const size_t http_routes_n = sizeof http_routes / sizeof *http_routes;
+
+static const struct param {
+    const char *name, *schema, *sentence;
+} params[] = {
+#define PARAM(name, schema, sentence) {name, schema, sentence},
+#include "admin/http.def"
+};
+
+static const struct param *
+param_of(const char *name)
+{
+    for (size_t i = 0; i < sizeof params / sizeof *params; i++)
+        if (strcmp(params[i].name, name) == 0)
+            return &params[i];
+    ensure(!"a route's parameter has no PARAM");
+    return NULL;
+}
 
 static void
 put_parameters(struct writer *w, const struct http_route *r)
@@ -35,7 +52,9 @@ put_parameters(struct writer *w, const struct http_route *r)
         writer_open(w, NULL, '{');
         writer_str(w, "name", q);
         writer_str(w, "in", "query");
-        writer_raw(w, "schema", "{\"type\":\"string\"}", 17);
+        const struct param *p = param_of(q);
+        writer_str(w, "description", p->sentence);
+        writer_raw(w, "schema", p->schema, strlen(p->schema));
         writer_close(w);
     }
     writer_close(w);
@@ -69,10 +88,13 @@ put_operation(struct writer *w, const struct http_route *r)
     writer_open(w, "200", '{');
     writer_str(w, "description", "done; the JSON of the command");
     writer_close(w);
-    writer_open(w, "default", '{');
-    writer_str(w, "description",
-        "an error: {\"error\":{\"status\":...,\"message\":...}}");
-    writer_close(w);
+    if (strstr(r->sentence, "202") != NULL) {
+        writer_open(w, "202", '{');
+        writer_str(w, "description", "the command is under way");
+        writer_close(w);
+    }
+    static const char error[] = "{\"$ref\":\"#/components/responses/error\"}";
+    writer_raw(w, "default", error, sizeof error - 1);
     writer_close(w);
     writer_close(w);
 }
@@ -82,6 +104,13 @@ http_openapi(struct buf *out)
 {
     static const char token[] =
         "{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\"}}";
+    static const char responses[] =
+        "{\"error\":{\"description\":\"an error\",\"content\":{"
+        "\"application/json\":{\"schema\":{\"type\":\"object\",\"required\":["
+        "\"error\"],\"properties\":{\"error\":{\"type\":\"object\",\"required\":"
+        "[\"status\",\"message\"],\"properties\":{\"status\":{\"type\":"
+        "\"integer\"},\"message\":{\"type\":\"string\"},\"usage\":{\"type\":"
+        "\"string\"}}}}}}}}}";
     struct writer w = WRITER_INIT(out);
 
     writer_open(&w, NULL, '{');
@@ -92,6 +121,7 @@ http_openapi(struct buf *out)
     writer_close(&w);
     writer_open(&w, "components", '{');
     writer_raw(&w, "securitySchemes", token, sizeof token - 1);
+    writer_raw(&w, "responses", responses, sizeof responses - 1);
     writer_close(&w);
     writer_open(&w, "paths", '{');
     for (size_t i = 0; i < http_routes_n; i++) {
@@ -129,6 +159,11 @@ http_put_manual(struct buf *out)
         }
         if (r->needs == HTTP_ADMIN)
             buf_adds(out, "Needs a token of the role\n.Cm admin .\n");
+    }
+    buf_adds(out, ".El\n.Ss Parameters\n.Bl -tag -width expiring\n");
+    for (size_t i = 0; i < sizeof params / sizeof *params; i++) {
+        buf_addf(out, ".It Cm %s\n", params[i].name);
+        mdoc_prose(out, params[i].sentence, false);
     }
     buf_adds(out, ".El\n");
 }

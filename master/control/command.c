@@ -107,8 +107,8 @@ command_usage(struct client *c, char **argv, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    control_replyf(c, CONTROL_USAGE, "%s: %s\nusage: %s%s%s", argv[0], text,
-        argv[0], k->usage[0] ? " " : "", k->usage);
+    control_replyf(c, CONTROL_USAGE, "%s: %s\nusage: ocppctl %s%s%s", argv[0],
+        text, argv[0], k->usage[0] ? " " : "", k->usage);
 }
 
 void

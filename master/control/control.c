@@ -167,7 +167,7 @@ reply_json(struct client *c, int code, const char *text)
 {
     struct buf    out = BUF_INIT(32768);
     struct writer w = WRITER_INIT(&out);
-    const char   *usage = strstr(text, "\nusage: ");
+    const char   *usage = strstr(text, "\nusage: ocppctl ");
     size_t        n = usage != NULL ? (size_t)(usage - text) : strlen(text);
 
     writer_open(&w, NULL, '{');
@@ -177,7 +177,7 @@ reply_json(struct client *c, int code, const char *text)
     }
     writer_strn(&w, "message", text, n);
     if (usage != NULL)
-        writer_str(&w, "usage", usage + strlen("\nusage: "));
+        writer_str(&w, "usage", usage + strlen("\nusage: ocppctl "));
     if (code >= CONTROL_USAGE)
         writer_close(&w);
     writer_close(&w);

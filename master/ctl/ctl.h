@@ -9,6 +9,7 @@
 #ifndef MASTER_CTL_CTL_H
 #define MASTER_CTL_CTL_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -92,6 +93,11 @@ bool ctl_since(const char *text, uint64_t *wall_ms);
 
 /* Sets ctl->socket, if it is not set; false with a message. */
 bool ctl_find_socket(struct ctl *ctl);
+
+/* getopt_long(3), whose letters begin with a colon; an error is reported with
+ * the nearest option, and '?' returned. */
+int ctl_option(
+    int argc, char **argv, const char *letters, const struct option *table);
 
 /* Reports that the usage of a command does not have a word, with the word that
  * it may stand for. Returns CTL_USAGE. */

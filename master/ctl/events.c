@@ -101,7 +101,7 @@ options(struct events *e, int argc, char **argv)
     int                        o;
 
     optind = 0;
-    while (good && (o = getopt_long(argc, argv, "f", table, NULL)) != -1)
+    while (good && (o = ctl_option(argc, argv, ":f", table)) != -1)
         switch (o) {
         case 'f':
             e->follow = true;

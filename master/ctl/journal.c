@@ -147,7 +147,7 @@ ctl_journal(int argc, char **argv, const struct ctl *ctl)
     bool good = argc > 1 && strcmp(argv[1], "check") == 0;
 
     optind = 0;
-    while (good && (o = getopt_long(argc - 1, argv + 1, "", table, NULL)) != -1)
+    while (good && (o = ctl_option(argc - 1, argv + 1, ":", table)) != -1)
         good = o == 'd' && journal_path_take(dir, sizeof dir, optarg, true);
     if (!good || optind < argc - 1) {
         ctl_usage("journal");

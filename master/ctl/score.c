@@ -65,7 +65,7 @@ options(struct request *q, int argc, char **argv)
     int  o;
 
     optind = 0;
-    while (good && (o = getopt_long(argc, argv, "", table, NULL)) != -1)
+    while (good && (o = ctl_option(argc, argv, ":", table)) != -1)
         switch (o) {
         case 'w':
             good = take_worst(q, optarg);

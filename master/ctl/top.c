@@ -106,7 +106,7 @@ options(struct top *t, int argc, char **argv)
     bool                       ok = true;
 
     optind = 0; /* glibc: getopt begins anew */
-    while (ok && (c = getopt_long(argc, argv, "b", table, NULL)) != -1)
+    while (ok && (c = ctl_option(argc, argv, ":b", table)) != -1)
         switch (c) {
         case 'b':
             t->batch = true;

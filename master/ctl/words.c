@@ -40,6 +40,28 @@ ctl_usage(const char *command)
 }
 
 int
+ctl_option(
+    int argc, char **argv, const char *letters, const struct option *table)
+{
+    opterr = 0;
+    int at = optind > 0 ? optind : 1;
+    int o = getopt_long(argc, argv, letters, table, NULL);
+    if (o == ':') {
+        fprintf(stderr, "ocppctl: %s: %s needs a value\n", argv[0],
+            argv[optind - 1]);
+    } else if (o == '?') {
+        const char *typed = argv[optind > at ? optind - 1 : at];
+        struct near n = near_to(typed + strspn(typed, "-"));
+        for (const struct option *t = table; t->name != NULL; t++)
+            near_try(&n, t->name);
+        fprintf(stderr, "ocppctl: %s: %s: there is no such option%s%s%s\n",
+            argv[0], typed, n.word != NULL ? "; is it --" : "",
+            n.word != NULL ? n.word : "", n.word != NULL ? "?" : "");
+    }
+    return o == ':' ? '?' : o;
+}
+
+int
 ctl_bad_word(const char *command, const char *typed)
 {
     const struct ctl_word *w = ctl_find_word(command);
