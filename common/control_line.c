@@ -169,9 +169,12 @@ control_line_quote(struct buf *out, const char *word)
     buf_addc(out, '"');
     for (; *word != '\0'; word++) {
         const char *at = strchr(escaped, *word);
-        if (at != NULL)
+        char        c = *word;
+        if (at != NULL) {
             buf_addc(out, '\\');
-        buf_addc(out, at != NULL ? letters[at - escaped] : *word);
+            c = letters[at - escaped];
+        }
+        buf_addc(out, c);
     }
     buf_addc(out, '"');
 }

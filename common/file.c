@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -53,13 +54,18 @@ file_read(const char *path, struct buf *text, struct buf *why)
     }
 }
 
-static bool
-write_all(int fd, const char *p, size_t n)
+bool
+file_write(int fd, const char *p, size_t n)
 {
     while (n > 0) {
         ssize_t r = write(fd, p, n);
         if (r < 0 && errno == EINTR)
             continue;
+        if (r < 0 && errno == EAGAIN) {
+            struct pollfd w = {.fd = fd, .events = POLLOUT};
+            poll(&w, 1, 1000);
+            continue;
+        }
         if (r <= 0)
             return false;
         p += r;
@@ -113,7 +119,7 @@ file_replace(const char *path, const char *p, size_t n, uid_t uid, gid_t gid,
         fchown(fd, uid, gid) != 0 && geteuid() == 0)
         goto fail;
     what = "write";
-    if (fchmod(fd, mode) != 0 || !write_all(fd, p, n) || fsync(fd) != 0)
+    if (fchmod(fd, mode) != 0 || !file_write(fd, p, n) || fsync(fd) != 0)
         goto fail;
     if (close(fd) != 0) {
         fd = -1;

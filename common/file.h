@@ -18,6 +18,10 @@ enum file_result { FILE_READ, FILE_MISSING, FILE_FAILED };
 /* Appends the whole file to text, at most text->max bytes. */
 enum file_result file_read(const char *path, struct buf *text, struct buf *why);
 
+/* Writes all of it, and waits if fd does not take it at once. False with errno.
+ */
+bool file_write(int fd, const char *p, size_t n);
+
 /* Writes a new file beside the old one, makes it durable, gives it the owner
  * and mode of the old file, and renames it over the old file. If there was no
  * old file, the new one gets mode 0640 and the owner uid, gid (-1: that of the

@@ -46,8 +46,8 @@ syslog_text(char *out, size_t size, enum log_level level, const char *text)
     return (size_t)n < size ? (size_t)n : size - 1;
 }
 
-size_t
-log_writer_note(char *out, size_t size, uint64_t missing)
+static size_t
+missing_note(char *out, size_t size, uint64_t missing)
 {
     char text[160], when[CLOCK_RFC3339_LEN + 1];
 
@@ -174,10 +174,11 @@ log_line(enum log_level level, const char *fmt, ...)
     if (to_syslog) {
         char whole[LOG_WRITER_LINE_MAX];
         line[len] = '\0';
-        log_writer_put(whole, syslog_text(whole, sizeof whole, level, line));
+        log_writer_put(
+            whole, syslog_text(whole, sizeof whole, level, line), missing_note);
     } else {
         line[len] = '\n';
-        log_writer_put(line, len + 1);
+        log_writer_put(line, len + 1, missing_note);
     }
     errno = saved;
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "file.h"
 
 #define BUFFER_BYTES ((size_t)128 << 10)
 #define STACK_BYTES ((size_t)64 << 10)
@@ -39,6 +40,8 @@ static bool         started, writing;
 static uint64_t     since_ms; /* when the writing of the current line began */
 static uint64_t     missing;  /* dropped and not reported yet */
 static uint64_t     lost;
+
+static log_writer_note *make_note;
 
 /* Used by the thread only; by the loop while there is no thread. */
 static struct lines batch;
@@ -85,30 +88,6 @@ syslog_send(const char *p, size_t n)
     }
 }
 
-/* True if the line was written, or can never be written. */
-static bool
-write_line(const char *p, size_t n)
-{
-    if (to_syslog)
-        return syslog_send(p, n);
-    while (n > 0) {
-        ssize_t r = write(fd, p, n);
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r < 0 && errno == EAGAIN) { /* another program has made stderr
-                                           non-blocking */
-            struct pollfd w = {.fd = fd, .events = POLLOUT};
-            poll(&w, 1, 1000);
-            continue;
-        }
-        if (r <= 0)
-            return false;
-        p += r;
-        n -= (size_t)r;
-    }
-    return true;
-}
-
 static void
 locked_replace(void)
 {
@@ -132,7 +111,8 @@ locked_write(const char *p, size_t n)
     locked_replace();
     since_ms = clock_mono_ms();
     pthread_mutex_unlock(&lock);
-    bool out = write_line(p, n);
+    /* stderr may not block, because another program has made it so. */
+    bool out = to_syslog ? syslog_send(p, n) : file_write(fd, p, n);
     pthread_mutex_lock(&lock);
     since_ms = 0;
     if (!out) {
@@ -149,7 +129,7 @@ locked_report(void)
 
     missing = 0;
     uint64_t before = lost;
-    locked_write(note, log_writer_note(note, sizeof note, n));
+    locked_write(note, make_note(note, sizeof note, n));
     if (lost != before)
         missing += n - 1; /* the note itself was dropped; it does not count as a
                              line */
@@ -303,9 +283,10 @@ log_writer_fd(void)
 }
 
 void
-log_writer_put(const char *line, size_t len)
+log_writer_put(const char *line, size_t len, log_writer_note *note)
 {
     pthread_mutex_lock(&lock);
+    make_note = note;
     if (!started && !locked_start()) {
         locked_write(line, len); /* without a thread: this may wait, but the
                                     line is not lost */

@@ -27,8 +27,11 @@ void log_writer_to_syslog(void);
  * none. */
 int log_writer_fd(void);
 
+/* Makes the line that reports missing ones, on the thread. */
+typedef size_t log_writer_note(char *out, size_t size, uint64_t missing);
+
 /* One line, as it is to be written. */
-void log_writer_put(const char *line, size_t len);
+void log_writer_put(const char *line, size_t len, log_writer_note *note);
 
 /* Waits until all lines are written, for at most ms. */
 void log_writer_flush(unsigned ms);
@@ -37,9 +40,5 @@ void log_writer_flush(unsigned ms);
 uint64_t log_writer_lost(void);
 /* True if a line has waited for longer than late_ms. */
 bool log_writer_late(unsigned late_ms);
-
-/* Makes the line that reports missing lines. Defined in log.c, which knows the
-   form of a line. */
-size_t log_writer_note(char *out, size_t size, uint64_t missing);
 
 #endif

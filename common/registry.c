@@ -29,31 +29,6 @@ registry_init(struct registry *r, uint32_t capacity)
     pthread_mutexattr_destroy(&a);
 }
 
-/* Claims make the word and the generation together, under the lock. */
-static bool
-plausible(cref owner, uint64_t generation)
-{
-    return owner == cref_make(cref_slot(owner), cref_index(owner), generation);
-}
-
-cref
-registry_owner(struct registry_entry *e)
-{
-    cref owner = e->owner;
-
-    if (owner != 0 && !plausible(owner, e->generation)) {
-        atomic_compare_exchange_strong(&e->owner, &owner, 0);
-        return e->owner;
-    }
-    return owner;
-}
-
-struct registry_entry *
-registry_at(struct registry *r, uint32_t entry)
-{
-    return registry_row(r, REGISTRY_ENTRIES, entry);
-}
-
 enum registry_result
 registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
     uint32_t index, _Atomic uint64_t *sequence, const uint64_t addr[2],
@@ -84,7 +59,7 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
     /* An exchange and no store: the former owner may be releasing. */
     out->former =
         atomic_exchange_explicit(&e->owner, out->self, memory_order_acq_rel);
-    if (!plausible(out->former, out->former_generation))
+    if (!registry_plausible(out->former, out->former_generation))
         out->former = 0; /* no claim has made that word */
     registry_unlock(r);
     return REGISTRY_OK;
@@ -128,7 +103,7 @@ registry_mend(struct registry *r, uint32_t entry)
     cref                   owner = e->owner;
 
     if (registry_intact(r, e) &&
-        (owner == 0 || plausible(owner, e->generation)))
+        (owner == 0 || registry_plausible(owner, e->generation)))
         return;
     if (!registry_lock(r))
         return; /* the next look-up finds it as well */
@@ -173,7 +148,7 @@ registry_copy(struct registry *r, uint32_t i, struct registry_entry *out)
         atomic_thread_fence(memory_order_acquire);
         if (!registry_intact(r, out))
             return false;
-        if (out->owner == 0 || plausible(out->owner, out->generation))
+        if (out->owner == 0 || registry_plausible(out->owner, out->generation))
             return true;
     }
     out->owner = 0; /* no claim has made that word */

@@ -115,3 +115,9 @@ registry_row(struct registry *r, enum registry_table t, uint32_t entry)
     ensure(entry < known_layout.capacity);
     return (char *)r + known_layout.at[t] + entry * row_size[t];
 }
+
+struct registry_entry *
+registry_at(struct registry *r, uint32_t entry)
+{
+    return registry_row(r, REGISTRY_ENTRIES, entry);
+}

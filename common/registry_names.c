@@ -56,6 +56,24 @@ registry_intact(struct registry *r, struct registry_entry *e)
         e->hash == hash_of(r, e->name, len);
 }
 
+bool
+registry_plausible(cref owner, uint64_t generation)
+{
+    return owner == cref_make(cref_slot(owner), cref_index(owner), generation);
+}
+
+cref
+registry_owner(struct registry_entry *e)
+{
+    cref owner = e->owner;
+
+    if (owner != 0 && !registry_plausible(owner, e->generation)) {
+        atomic_compare_exchange_strong(&e->owner, &owner, 0);
+        return e->owner;
+    }
+    return owner;
+}
+
 /* The name goes last: until then the entry counts as in use. */
 static void
 clear(struct registry *r, uint32_t entry)

@@ -27,9 +27,13 @@ void registry_rebuild(struct registry *r);
 /* The entry, which may be a copy, has a name that matches its hash. */
 bool registry_intact(struct registry *r, struct registry_entry *e);
 
-/* In registry.c, under the lock, where no claim is half done: the owner. An
- * owner word that no claim can have made is removed; a worker that holds the
- * connection then sees that it was replaced. */
+/* Claims make the owner word and the generation together, under the lock: false
+ * if no claim can have made this one. */
+bool registry_plausible(cref owner, uint64_t generation);
+
+/* Under the lock, where no claim is half done: the owner. An owner word that
+ * no claim can have made is removed; a worker that holds the connection then
+ * sees that it was replaced. */
 cref registry_owner(struct registry_entry *e);
 
 #endif

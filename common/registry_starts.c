@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "registry_answer.h"
 #include "registry_layout.h"
 
 /* The form of a start, four bits of its second word. */
@@ -18,19 +19,11 @@ enum form {
     FORM_KNOWN = 10
 };
 
-/* Answers that take no memory beside the words. The status of a start of 1.6
- * stands in the forms behind FORM_DRAFT and FORM_KNOWN, the last of which
- * stands for any other text; of a stop, {} has the place of Accepted. An event
- * of 2.x has the EVENT bit, and in place of the transaction id its answer as an
- * index: 0 is {}, the others are the statuses of idTokenInfo. */
-static const char *const statuses[] = {
-    "Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"};
-static const char *const token_statuses[] = {"", "Accepted", "Blocked",
-    "ConcurrentTx", "Expired", "Invalid", "NoCredit", "NotAllowedTypeEVSE",
-    "NotAtThisLocation", "NotAtThisTime", "Unknown"};
-#define STATUSES (sizeof statuses / sizeof statuses[0])
-#define TOKEN_STATUSES (sizeof token_statuses / sizeof token_statuses[0])
-#define OTHER_TEXT STATUSES
+/* An answer that is a number (registry_answer.h) takes no memory beside the
+ * words. Of a START or STOP it stands in the forms behind FORM_DRAFT and
+ * FORM_KNOWN, the last of which stands for any other text. An EVENT has the
+ * EVENT bit, and its number in the place of the transaction id. */
+#define OTHER_TEXT REGISTRY_ANSWER_STATUSES
 
 #define FORM_SHIFT 32
 #define WRITING 1      /* a second word of FORM_NONE that is not free */
@@ -120,101 +113,11 @@ number_of(uint64_t third)
     return third & (EVENT - 1);
 }
 
-static size_t
-put_text(char *out, size_t at, const char *text)
+static enum registry_answer_form
+answer_form(enum registry_start_kind kind)
 {
-    size_t n = strlen(text);
-
-    /* Answers have a length and no NUL.
-     * NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
-    memcpy(out + at, text, n);
-    return at + n;
-}
-
-static size_t
-put_id(char *out, size_t at, int32_t id)
-{
-    char     digits[12], *p = digits + sizeof digits;
-    uint32_t rest = id < 0 ? -(uint32_t)id : (uint32_t)id;
-
-    *--p = '\0';
-    do
-        *--p = (char)('0' + rest % 10);
-    while ((rest /= 10) != 0);
-    if (id < 0)
-        *--p = '-';
-    return put_text(out, at, p);
-}
-
-/* An answer to a start of 1.6, up to its status, and what is behind that. */
-static size_t
-put_head(char *out, int32_t id)
-{
-    size_t n = put_id(out, put_text(out, 0, "{\"transactionId\":"), id);
-
-    return put_text(out, n, ",\"idTagInfo\":{\"status\":\"");
-}
-
-#define TOKEN_HEAD "{\"idTokenInfo\":{\"status\":\""
-#define STOP_HEAD "{\"idTagInfo\":{\"status\":\""
-#define TAIL "\"}}"
-
-/* Which word of a list is followed by TAIL; n if none is. */
-static unsigned
-word_of(const char *const *list, unsigned n, const char *text, size_t text_len)
-{
-    size_t tail = strlen(TAIL);
-
-    if (text_len < tail || memcmp(text + text_len - tail, TAIL, tail) != 0)
-        return n;
-    for (unsigned i = 0; i < n; i++)
-        if (strlen(list[i]) == text_len - tail &&
-            memcmp(list[i], text, text_len - tail) == 0)
-            return i;
-    return n;
-}
-
-/* Which of the statuses makes this answer to a start; OTHER_TEXT if none. */
-static unsigned
-status_of(int32_t id, const char *answer, size_t len)
-{
-    char   head[REGISTRY_ANSWER_MAX];
-    size_t n = put_head(head, id);
-
-    if (len < n || memcmp(head, answer, n) != 0)
-        return OTHER_TEXT;
-    return word_of(statuses, STATUSES, answer + n, len - n);
-}
-
-/* Which of the statuses makes this answer to an event; TOKEN_STATUSES if it is
- * another answer. */
-static unsigned
-token_status_of(const char *answer, size_t len)
-{
-    size_t   n = strlen(TOKEN_HEAD);
-    unsigned i;
-
-    if (len == 2 && memcmp(answer, "{}", 2) == 0)
-        return 0;
-    if (len < n || memcmp(answer, TOKEN_HEAD, n) != 0)
-        return TOKEN_STATUSES;
-    i = word_of(token_statuses, TOKEN_STATUSES, answer + n, len - n);
-    return i > 0 ? i : TOKEN_STATUSES;
-}
-
-/* Which of the statuses makes this answer to a stop; OTHER_TEXT if none. */
-static unsigned
-stop_status_of(const char *answer, size_t len)
-{
-    size_t   n = strlen(STOP_HEAD);
-    unsigned i;
-
-    if (len == 2 && memcmp(answer, "{}", 2) == 0)
-        return 0;
-    if (len < n || memcmp(answer, STOP_HEAD, n) != 0)
-        return OTHER_TEXT;
-    i = word_of(statuses, STATUSES, answer + n, len - n);
-    return i > 0 ? i : OTHER_TEXT;
+    return kind == REGISTRY_START_STOP ? REGISTRY_ANSWER_STOP
+                                       : REGISTRY_ANSWER_START;
 }
 
 /* The answer of place i, as text. */
@@ -223,25 +126,15 @@ put_answer(
     char *out, const struct table *t, int i, uint64_t second, uint64_t third)
 {
     enum form f = form_of(second);
-    size_t    n;
 
-    if ((third & EVENT) != 0) {
-        uint32_t k = (uint32_t)id_of(second);
-        if (k == 0 || k >= TOKEN_STATUSES)
-            return put_text(out, 0, "{}");
-        n = put_text(out, 0, TOKEN_HEAD);
-        return put_text(out, put_text(out, n, token_statuses[k]), TAIL);
-    }
-    if (!has_text(second, third)) {
-        unsigned status = (unsigned)f - (is_known(f) ? FORM_KNOWN : FORM_DRAFT);
-        if (kind_of(third) == REGISTRY_START_STOP && status == 0)
-            return put_text(out, 0, "{}");
-        n = kind_of(third) == REGISTRY_START_STOP
-            ? put_text(out, 0, STOP_HEAD)
-            : put_head(out, id_of(second));
-        return put_text(out, put_text(out, n, statuses[status]), TAIL);
-    }
-    n = t->answers->of[i].len;
+    if ((third & EVENT) != 0)
+        return registry_answer_put(
+            out, REGISTRY_ANSWER_EVENT, 0, (uint32_t)id_of(second));
+    if (!has_text(second, third))
+        return registry_answer_put(out, answer_form(kind_of(third)),
+            id_of(second),
+            (unsigned)f - (is_known(f) ? FORM_KNOWN : FORM_DRAFT));
+    size_t n = t->answers->of[i].len;
     if (n > REGISTRY_ANSWER_MAX)
         return 0;
     memcpy(out, t->answers->of[i].text, n);
@@ -375,7 +268,7 @@ set(struct registry *r, uint32_t entry, enum registry_start_kind kind,
     int           i = place(t, fp);
     uint64_t      third = (uint64_t)kind << KIND_SHIFT |
         (uint64_t)(slot & 255) << SLOT_SHIFT | number_of(number);
-    unsigned event = TOKEN_STATUSES;
+    int event = -1;
 
     if (len > REGISTRY_ANSWER_MAX) {
         if (i < REGISTRY_STARTS)
@@ -383,13 +276,13 @@ set(struct registry *r, uint32_t entry, enum registry_start_kind kind,
         return;
     }
     if (form != FORM_ASKED && kind == REGISTRY_START)
-        event = token_status_of(answer, len);
-    if (event < TOKEN_STATUSES) {
+        event = registry_answer_number(REGISTRY_ANSWER_EVENT, 0, answer, len);
+    if (event >= 0) {
         third |= EVENT;
-        id = (int32_t)event;
+        id = event;
     } else if (form != FORM_ASKED) {
-        form += kind == REGISTRY_START_STOP ? stop_status_of(answer, len)
-                                            : status_of(id, answer, len);
+        int status = registry_answer_number(answer_form(kind), id, answer, len);
+        form += status >= 0 ? (unsigned)status : OTHER_TEXT;
     }
     uint64_t second = fp[1] >> PRINT_SHIFT << PRINT_SHIFT |
         (uint64_t)form << FORM_SHIFT | (uint32_t)id;

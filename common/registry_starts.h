@@ -25,10 +25,9 @@
  * transaction then. A StopTransaction is forgotten when the event of a later
  * start with the same transaction id is durable.
  *
- * An answer of the form {"transactionId":N,"idTagInfo":{"status":"WORD"}}, {}
- * or {"idTokenInfo":{"status":"WORD"}} takes no memory beside its three words.
- * The text of any other is kept in a second table, which occupies no memory as
- * long as it is not used.
+ * An answer that is a number (registry_answer.h) takes no memory beside its
+ * three words. The text of any other is kept in a second table, which occupies
+ * no memory as long as it is not used.
  *
  * Only the owner of the entry writes, without a lock; a former owner may
  * still write at the same time. The first word depends on everything else of
@@ -47,6 +46,7 @@
 
 #include "buf.h"
 #include "fields.h"
+#include "registry_answer.h"
 
 struct registry;
 
@@ -54,7 +54,6 @@ struct registry;
 #define REGISTRY_STARTS_FAR 16
 #define REGISTRY_STARTS (REGISTRY_STARTS_NEAR + REGISTRY_STARTS_FAR)
 #define REGISTRY_STARTS_FORMAT 3 /* another number: the words have changed */
-#define REGISTRY_ANSWER_MAX 190  /* bytes of an answer that can be kept */
 
 /* What is remembered. */
 enum registry_start_kind {

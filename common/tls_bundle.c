@@ -126,23 +126,16 @@ tls_bundle_make(const struct config *c, struct buf *errors)
     int fd = -1;
     if (!m.failed) {
         fd = memfd_create("ocppd-tls", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        size_t at = 0;
-        while (fd >= 0 && at < m.all.len) {
-            ssize_t r = write(fd, m.all.p + at, m.all.len - at);
-            if (r < 0 && errno == EINTR)
-                continue;
-            if (r <= 0) {
-                close(fd);
-                fd = -1;
-                break;
-            }
-            at += (size_t)r;
-        }
-        if (fd < 0 ||
+        if (fd < 0 || !file_write(fd, m.all.p, m.all.len) ||
             fcntl(fd, F_ADD_SEALS,
-                F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
+                F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) !=
+                0) {
             buf_addf(errors, "tls: cannot keep the files in memory: %s\n",
                 strerror(errno));
+            if (fd >= 0)
+                close(fd);
+            fd = -1;
+        }
     }
     tls_bundle_wipe(&m.all);
     return fd;

@@ -18,6 +18,7 @@
 #include "access/access.h"
 #include "workers/rebalance.h"
 #include "workers/succession.h"
+#include "workers/slot.h"
 #include "workers/supervise.h"
 #include "workers/tls_keeper.h"
 #include "control/taps.h"
@@ -48,7 +49,7 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
         }
         /* A hint: if it is lost, the former owner's sweep sees in the
          * registry that it is no more. */
-        supervise_send(cref_slot(m->conn), &on, body, m->len);
+        slot_send(cref_slot(m->conn), &on, body, m->len);
         break;
     }
     case CHANNEL_done:

@@ -1,13 +1,11 @@
 /*
- * main: the program ocppd: its arguments, its start, its signals, its end.
+ * main: the program ocppd: its start and its end.
  *
  * Start, in this order, so that a failure leaves nothing behind: read the
  * configuration; go to the background; open the log; lock the pid file; make
  * the directories; bind; make the shared memory; fork.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,46 +17,36 @@
 
 #include "access/tokens.h"
 #include "admin/admin.h"
-#include "admin/http.h"
 #include "daemonize.h"
 #include "clock.h"
-#include "control/command.h"
 #include "config.h"
-#include "config_put.h"
-#include "config_read.h"
+#include "control/command.h"
 #include "control/control.h"
 #include "control/control_socket.h"
 #include "ensure.h"
 #include "helper.h"
-#include "event.h"
 #include "workers/listen.h"
 #include "log.h"
 #include "base/master.h"
 #include "base/up.h"
+#include "options.h"
 #include "sd_notify.h"
+#include "signals.h"
 #include "paths.h"
-#include "admin/metrics.h"
 #include "sandbox.h"
 #include "access/access.h"
 #include "workers/supervise.h"
 #include "profiles.h"
 #include "workers/tls_keeper.h"
+#include "upgrade/received.h"
 #include "upgrade/successor.h"
 #include "upgrade/upgrade.h"
 #include "worker/worker.h"
 #include "version.h"
 
-#define OVERRIDES_MAX 256
-#define ERRORS_MAX (256 * 1024)
-
 struct master master;
 
-static const int signals[] = {
-    SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
-#define SIGNALS (sizeof signals / sizeof *signals)
-static ev_signal signal_watchers[SIGNALS];
-
-/* --- what signals and commands ask for ----------------------------------- */
+/* --- a stop --------------------------------------------------------------- */
 
 void
 up_stop(void)
@@ -107,64 +95,6 @@ up_drain(uint64_t ms)
     supervise_drain(ms);
 }
 
-/* The log's disk may take any time to open a file. */
-struct reopening {
-    struct helper_job h;
-    char              path[CONF_TEXT_MAX];
-    int               fd, error;
-};
-
-static struct helper log_helper =
-    HELPER_INIT("ocppd-log-open", "the disk of log.target", 1, 2000);
-static bool reopen_again; /* asked for while it is under way */
-
-static void
-reopen_work(struct helper_job *h)
-{
-    struct reopening *r = (struct reopening *)h;
-
-    r->fd = log_open_file(r->path);
-    r->error = errno;
-}
-
-static void
-reopened(struct helper_job *h)
-{
-    struct reopening *r = (struct reopening *)h;
-
-    if (r->fd < 0) {
-        log_error("log.target = %s: cannot open it again: %s; lines go to the "
-                  "file that was open before",
-            r->path, strerror(r->error));
-    } else {
-        log_take(r->fd);
-        supervise_notify_all(CHANNEL_reopen);
-        admin_notify(CHANNEL_reopen);
-    }
-    free(r);
-    if (reopen_again) {
-        reopen_again = false;
-        up_reopen_logs();
-    }
-}
-
-void
-up_reopen_logs(void)
-{
-    if (log_path()[0] == '\0')
-        return;
-    struct reopening *r = calloc(1, sizeof *r);
-    if (r == NULL)
-        return;
-    r->h.work = reopen_work;
-    r->h.done = reopened;
-    snprintf(r->path, sizeof r->path, "%s", log_path());
-    if (!helper_submit(&log_helper, &r->h)) {
-        reopen_again = true;
-        free(r);
-    }
-}
-
 static void
 helped_cb(struct ev_loop *loop, ev_io *w, int events)
 {
@@ -181,81 +111,6 @@ watch_helpers(void)
     ensure(fd >= 0);
     ev_io_init(&watcher, helped_cb, fd, EV_READ);
     ev_io_start(master.loop, &watcher);
-}
-
-/* What happened is in the log. */
-static void
-reloaded(uint64_t client, bool ok, struct buf *lines)
-{
-    (void)client, (void)ok, (void)lines;
-    sd_notify_ready();
-}
-
-static void
-reload_by_signal(void)
-{
-    if (master.phase >= MASTER_DRAINING) {
-        log_warn("request to reload while stopping: ignored");
-        return;
-    }
-    sd_notify_reloading();
-    up_reopen_logs();
-    if (!up_reload(0, reloaded)) {
-        log_error("reload: too many wait already");
-        sd_notify_ready();
-    }
-}
-
-static void
-upgrade_by_signal(void)
-{
-    struct buf why = BUF_INIT(1024);
-
-    if (!up_upgrade(NULL, &why))
-        log_error("upgrade: %s", buf_cstr(&why));
-    buf_free(&why);
-}
-
-static void
-signal_cb(struct ev_loop *loop, ev_signal *w, int events)
-{
-    (void)loop, (void)events;
-    switch (w->signum) {
-    case SIGTERM:
-    case SIGINT:
-        up_drain(master.config.server_drain_time);
-        break;
-    case SIGQUIT:
-        log_info("stopping at once");
-        up_stop();
-        break;
-    case SIGHUP:
-        reload_by_signal();
-        break;
-    case SIGUSR1:
-        up_reopen_logs();
-        break;
-    case SIGUSR2:
-        upgrade_by_signal();
-        break;
-    }
-}
-
-static void
-watch_signals(void)
-{
-    signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < SIGNALS; i++) {
-        ev_signal_init(&signal_watchers[i], signal_cb, signals[i]);
-        ev_signal_start(master.loop, &signal_watchers[i]);
-    }
-}
-
-void
-up_forget_signals(void)
-{
-    for (size_t i = 0; i < SIGNALS; i++)
-        ev_signal_stop(master.loop, &signal_watchers[i]);
 }
 
 /* --- start and end ------------------------------------------------------- */
@@ -277,6 +132,7 @@ leave(int code)
 {
     admin_stop();
     control_close();
+    control_socket_close();
     paths_leave();
     exit(code);
 }
@@ -407,6 +263,7 @@ start(int inherit)
     struct buf           why = BUF_INIT(8192), notes = BUF_INIT(8192);
     char                 node[33];
 
+    control_serve(command_run);
     master.slots = count_workers();
     find_node(node);
     log_info("ocppd %s starts as %s, with %s%s", OCPPD_VERSION, node,
@@ -425,7 +282,7 @@ start(int inherit)
             "server.max_connections = %" PRIu64 ": %s",
             c->server_max_connections, strerror(errno));
     log_level_at(&master.shm->log_level);
-    if (inherit >= 0 && !successor_take_state(&why))
+    if (inherit >= 0 && !received_take_state(&why))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
     buf_clear(&why);
     /* A successor gets them with the entries. */
@@ -473,159 +330,11 @@ open_log(bool background)
     buf_free(&why);
 }
 
-/* --- arguments ----------------------------------------------------------- */
-
-static const char usage_text[] =
-    "usage: ocppd [-dhtV] [-c file] [-o section.key=value]... "
-    "[-x conf|stats|commands|events|http|redis|schema|upgrade]\n";
-
-static const char help_text[] =
-    "  -c file  the configuration; default: " CONFIG_FILE " if it exists\n"
-    "  -d       run in the background\n"
-    "  -o ...   a setting that overrides the configuration\n"
-    "  -t       check the configuration and exit\n"
-    "  -x name  print a table of the manual, the functions for Redis, or the\n"
-    "           JSON Schema of events, or the format of an upgrade\n"
-    "  -V       print the version\n"
-    "ocppd(8) describes the program, ocppd.conf(5) the settings.\n";
-
-static void
-usage(void)
-{
-    fputs(usage_text, stderr);
-    exit(MASTER_EXIT_USAGE);
-}
-
-static void
-help(void)
-{
-    fputs(usage_text, stdout);
-    fputs(help_text, stdout);
-    exit(fflush(stdout) == 0 ? 0 : 1);
-}
-
-static void read_config(void);
-
-static void
-print_table(const char *which)
-{
-    struct buf out = BUF_INIT(1 << 20);
-
-    if (strcmp(which, "conf") == 0)
-        config_put_manual(&out);
-    else if (strcmp(which, "stats") == 0)
-        metrics_put_manual(&out);
-    else if (strcmp(which, "commands") == 0)
-        command_put_manual(&out);
-    else if (strcmp(which, "events") == 0)
-        event_put_manual(&out);
-    else if (strcmp(which, "schema") == 0)
-        event_put_schema(&out);
-    else if (strcmp(which, "http") == 0)
-        http_put_manual(&out);
-    else if (strcmp(which, "upgrade") == 0)
-        buf_addf(
-            &out, "format %d\nversion %s\n", UPGRADE_FORMAT, OCPPD_VERSION);
-    else if (strcmp(which, "redis") == 0) {
-        read_config(); /* of the options in front of this one */
-        worker_put_library(&master.config, &out);
-    } else
-        usage();
-    fwrite(out.p, 1, out.len, stdout);
-    exit(fflush(stdout) == 0 ? 0 : 1);
-}
-
-static void
-read_config(void)
-{
-    struct buf errors = BUF_INIT(ERRORS_MAX);
-
-    if (!config_read(&master.config, master.conf_file, master.overrides,
-            master.n_overrides, &errors)) {
-        fwrite(errors.p, 1, errors.len, stderr);
-        exit(MASTER_EXIT_CONFIG);
-    }
-    buf_free(&errors);
-}
-
-static void
-test_config(void)
-{
-    const struct config *c = &master.config;
-    struct buf           why = BUF_INIT(8192), notes = BUF_INIT(8192);
-
-    if (!paths_log(master.config.log_target, false, &why) ||
-        !paths_test(&master.config, &why) ||
-        !control_socket_check(c->server_control_group, &why) ||
-        !listen_check("server.listen", c->server_listen, &why) ||
-        !listen_check("server.listen_tls", c->server_listen_tls, &why) ||
-        !listen_check("admin.listen", c->admin_listen, &why) ||
-        !listen_check("admin.listen_tls", c->admin_listen_tls, &why) ||
-        !access_check(c, NULL, &why, &notes) || !take_tokens(c, &why) ||
-        !tls_keeper_check(&master.config, &why, &notes)) {
-        fprintf(stderr, "ocppd: %s\n", buf_cstr(&why));
-        exit(MASTER_EXIT_CONFIG);
-    }
-    fputs(buf_cstr(&notes), stderr);
-    printf("%s: the configuration is right\n",
-        master.conf_file ? master.conf_file : "built-in defaults");
-    exit(0);
-}
-
 int
 main(int argc, char **argv)
 {
-    static const struct option    longs[] = {{"help", no_argument, NULL, 'h'},
-           {"version", no_argument, NULL, 'V'}, {NULL, 0, NULL, 0}};
-    static struct config_override overrides[OVERRIDES_MAX];
-    bool                          background = false, test = false;
-    int                           option;
-
-    master.overrides = overrides;
-    master.argc = argc;
-    master.argv = argv;
-    ssize_t n =
-        readlink("/proc/self/exe", master.program, sizeof master.program - 1);
-    master.program[n > 0 ? n : 0] = '\0';
-    while ((option = getopt_long(argc, argv, "c:o:dhtx:V", longs, NULL)) != -1)
-        switch (option) {
-        case 'c':
-            master.conf_file = optarg;
-            break;
-        case 'o':
-            if (master.n_overrides == OVERRIDES_MAX) {
-                fprintf(
-                    stderr, "ocppd: more than %d times -o\n", OVERRIDES_MAX);
-                exit(MASTER_EXIT_USAGE);
-            }
-            overrides[master.n_overrides++].text = optarg;
-            break;
-        case 'd':
-            background = true;
-            break;
-        case 't':
-            test = true;
-            break;
-        case 'h':
-            help();
-            break;
-        case 'x':
-            print_table(optarg);
-            break;
-        case 'V':
-            printf("ocppd %s\n", OCPPD_VERSION);
-            exit(0);
-        default:
-            usage();
-        }
-    if (optind < argc)
-        usage();
-    if (master.conf_file == NULL && access(CONFIG_FILE, F_OK) == 0)
-        master.conf_file = CONFIG_FILE;
-    read_config();
-    if (test)
-        test_config();
-    int inherit = successor_descriptor();
+    bool background = options_read(argc, argv);
+    int  inherit = received_descriptor();
     if (inherit >= 0)
         master.phase = MASTER_INHERITING;
     else if (background)
@@ -636,7 +345,7 @@ main(int argc, char **argv)
     if (master.loop == NULL)
         cannot_start(MASTER_EXIT_FAILED, "cannot make an event loop: %s",
             strerror(errno));
-    watch_signals();
+    signals_watch();
     watch_helpers();
     start(inherit);
     ev_run(master.loop, 0);

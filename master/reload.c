@@ -23,7 +23,7 @@
 #include "base/master.h"
 #include "access/access.h"
 #include "access/tokens.h"
-#include "workers/supervise.h"
+#include "workers/hints.h"
 #include "workers/tls_keeper.h"
 
 #define TEXT_MAX (64 * 1024)
@@ -127,7 +127,7 @@ adopt(void)
     access_auth_changed();
     access_deny_changed();
     tls_keeper_adopt();
-    supervise_notify_all(CHANNEL_tls);
+    hints_notify_all(CHANNEL_tls);
     admin_notify(CHANNEL_config);
     admin_notify(CHANNEL_tls);
     log_lines(LOG_LEVEL_WARN, "reload: ", buf_cstr(&again->notes));
@@ -232,5 +232,6 @@ up_reloading(void)
 void
 up_certificates(void)
 {
+    hints_notify_all(CHANNEL_tls);
     admin_notify(CHANNEL_tls);
 }

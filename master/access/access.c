@@ -14,7 +14,7 @@
 #include "file.h"
 #include "log.h"
 #include "user.h"
-#include "workers/supervise.h"
+#include "workers/hints.h"
 
 #define EDITS_MAX 4096
 
@@ -77,14 +77,14 @@ void
 access_auth_changed(void)
 {
     atomic_fetch_add(&master.shm->auth_version, 1);
-    supervise_notify_all(CHANNEL_config);
+    hints_notify_all(CHANNEL_config);
 }
 
 void
 access_deny_changed(void)
 {
     atomic_fetch_add(&master.shm->deny_version, 1);
-    supervise_notify_all(CHANNEL_config);
+    hints_notify_all(CHANNEL_config);
 }
 
 /* --- the credential file ------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "mdoc.h"
 #include "admin/metrics.h"
+#include "admin/exposition.h"
 #include "version.h"
 #include "writer.h"
 
@@ -151,42 +152,10 @@ metrics_json(const struct shm *s, const char *pattern, struct buf *out)
 
 /* --- Prometheus ---------------------------------------------------------- */
 
-/* In HELP a backslash and a newline are escaped, in a label's value a quote
- * too. */
-static void
-put_escaped(struct buf *out, const char *s, bool quote)
-{
-    for (; *s != '\0'; s++) {
-        if (*s == '\\')
-            buf_adds(out, "\\\\");
-        else if (*s == '\n')
-            buf_adds(out, "\\n");
-        else if (*s == '"' && quote)
-            buf_adds(out, "\\\"");
-        else
-            buf_addc(out, *s);
-    }
-}
-
-void
-metrics_put_label(struct buf *out, const char *text)
-{
-    put_escaped(out, text, true);
-}
-
-void
-metrics_put_head(
-    struct buf *out, const char *name, const char *type, const char *help)
-{
-    buf_addf(out, "# HELP ocppd_%s ", name);
-    put_escaped(out, help, false);
-    buf_addf(out, "\n# TYPE ocppd_%s %s\n", name, type);
-}
-
 static void
 gauge(struct buf *out, const char *name, const char *help, uint64_t value)
 {
-    metrics_put_head(out, name, "gauge", help);
+    exposition_head(out, name, "gauge", help);
     buf_addf(out, "ocppd_%s %" PRIu64 "\n", name, value);
 }
 
@@ -194,14 +163,14 @@ gauge(struct buf *out, const char *name, const char *help, uint64_t value)
 static void
 counter(struct buf *out, const char *name, const char *help, uint64_t value)
 {
-    metrics_put_head(out, name, "counter", help);
+    exposition_head(out, name, "counter", help);
     buf_addf(out, "ocppd_%s %" PRIu64 "\n", name, value);
 }
 
 static void
 gauge_ms(struct buf *out, const char *name, const char *help, uint64_t ms)
 {
-    metrics_put_head(out, name, "gauge", help);
+    exposition_head(out, name, "gauge", help);
     buf_addf(out, "ocppd_%s %.3f\n", name, (double)ms / 1e3);
 }
 
@@ -211,7 +180,7 @@ prometheus_histogram(const struct stats *st, const struct stat_info *info,
 {
     uint64_t counts[STATS_BUCKETS], total, sum_us, below = 0;
 
-    metrics_put_head(out, name, "histogram", info->doc);
+    exposition_head(out, name, "histogram", info->doc);
     read_histogram(st, info, counts, &total, &sum_us);
     for (int i = 0; i < STATS_BOUNDS; i++) {
         below += counts[i];
@@ -241,7 +210,7 @@ prometheus_row(const struct shm *s, const struct stats *sum,
         gauge_ms(out, name, info->doc, stat_get(v));
         return;
     }
-    metrics_put_head(
+    exposition_head(
         out, name, info->kind == STAT_COUNTER ? "counter" : "gauge", info->doc);
     if (info->offset == offsetof(struct stats, connections)) {
         /* How evenly the kernel spreads the clients shows only here. */
@@ -256,7 +225,7 @@ prometheus_row(const struct shm *s, const struct stats *sum,
     }
     for (unsigned r = 0; r < info->rows; r++) {
         buf_addf(out, "ocppd_%s{%s=\"", name, info->label);
-        metrics_put_label(out, info->row_name(r));
+        exposition_label(out, info->row_name(r));
         buf_addf(out, "\"} %" PRIu64 "\n", stat_get(&v[r]));
     }
 }
@@ -270,14 +239,13 @@ prometheus_daemon(const struct shm *s, struct buf *out)
     unsigned      states[SHM_WORKER_FAILED + 1] = {0};
 
     shm_config_read(s, &c);
-    metrics_put_head(
-        out, "build_info", "gauge", "Which version runs; always 1");
+    exposition_head(out, "build_info", "gauge", "Which version runs; always 1");
     buf_adds(out, "ocppd_build_info{version=\"");
-    metrics_put_label(out, OCPPD_VERSION);
+    exposition_label(out, OCPPD_VERSION);
     buf_adds(out, "\",node=\"");
     char node[sizeof s->node + 1] = "";
     memcpy(node, s->node, sizeof s->node);
-    metrics_put_label(out, node);
+    exposition_label(out, node);
     buf_adds(out, "\"} 1\n");
     gauge_ms(out, "start_time_seconds",
         "When the daemon was started, Unix time", s->started_wall_ms);
@@ -292,7 +260,7 @@ prometheus_daemon(const struct shm *s, struct buf *out)
             states[state]++;
         restarts += w->incarnation > 0 ? w->incarnation - 1 : 0;
     }
-    metrics_put_head(out, "workers", "gauge", "Worker processes by state");
+    exposition_head(out, "workers", "gauge", "Worker processes by state");
     for (int i = 0; i <= SHM_WORKER_FAILED; i++)
         buf_addf(out, "ocppd_workers{state=\"%s\"} %u\n", shm_state_word(i),
             states[i]);
@@ -341,23 +309,23 @@ prometheus_tls(const struct shm *s, struct buf *out)
 
     if (s->tls_loaded_ms == 0)
         return;
-    metrics_put_head(out, "certificate_expiry_timestamp_seconds", "gauge",
+    exposition_head(out, "certificate_expiry_timestamp_seconds", "gauge",
         "When a certificate or revocation list ends, Unix time");
     for (uint32_t i = 0; i < n; i++) {
         struct shm_tls_file f = s->tls_files[i];
         f.file[sizeof f.file - 1] = f.name[sizeof f.name - 1] = '\0';
         f.type[sizeof f.type - 1] = f.serial[sizeof f.serial - 1] = '\0';
         buf_adds(out, "ocppd_certificate_expiry_timestamp_seconds{file=\"");
-        metrics_put_label(out, f.file);
+        exposition_label(out, f.file);
         buf_adds(out, "\",name=\"");
-        metrics_put_label(out, f.name);
+        exposition_label(out, f.name);
         buf_adds(out, "\",serial=\"");
-        metrics_put_label(out, f.serial);
+        exposition_label(out, f.serial);
         buf_addf(out, "\",type=\"%s\"} %lld\n", f.type, (long long)f.not_after);
     }
     if (s->tickets.n == 0)
         return;
-    metrics_put_head(out, "ticket_key_age_seconds", "gauge",
+    exposition_head(out, "ticket_key_age_seconds", "gauge",
         "Age of the key of TLS session tickets");
     buf_addf(out, "ocppd_ticket_key_age_seconds %.3f\n",
         (double)(clock_wall_ms() - s->tickets.since_ms) / 1e3);

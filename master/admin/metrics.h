@@ -20,11 +20,6 @@ void metrics_prometheus(const struct shm *s, struct buf *out);
 /* The process_ metrics, in the same format. In the admin process only: it opens
  * files. */
 void metrics_processes(const struct shm *s, struct buf *out);
-/* The head of a metric (name without ocppd_), and text as it may stand in a
- * label. */
-void metrics_put_head(
-    struct buf *out, const char *name, const char *type, const char *help);
-void metrics_put_label(struct buf *out, const char *text);
 /* Connected charge points by version, vendor and model, in the same format. */
 void metrics_models(const struct shm *s, struct buf *out);
 /* The table as mdoc(7), for ocppd-stats(7). */

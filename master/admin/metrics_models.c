@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/exposition.h"
 #include "admin/metrics.h"
 
 #define ROWS (REGISTRY_MODEL_OTHER + 1)
@@ -69,9 +70,9 @@ put(struct buf *out, const uint32_t by[VERSIONS], const char *vendor,
             continue;
         buf_addf(out, "ocppd_charge_points_connected{version=\"%s\",vendor=\"",
             versions[v]);
-        metrics_put_label(out, vendor);
+        exposition_label(out, vendor);
         buf_adds(out, "\",model=\"");
-        metrics_put_label(out, model);
+        exposition_label(out, model);
         buf_addf(out, "\"} %u\n", by[v]);
     }
 }
@@ -88,7 +89,7 @@ metrics_models(const struct shm *s, struct buf *out)
     shm_config_read(s, &c);
     count(s, rows);
     qsort(rows, ROWS, sizeof *rows, order);
-    metrics_put_head(out, "charge_points_connected", "gauge",
+    exposition_head(out, "charge_points_connected", "gauge",
         "Connected charge points by OCPP version, vendor and model; "
         "admin.model_labels pairs have labels of their own");
     for (unsigned i = 0, named = 0; i < ROWS; i++) {

@@ -1,8 +1,8 @@
 /*
  * up: what the lower folders of the master call upwards.
  *
- * Calls in the master go down the folders; these few come up. main.c,
- * dispatch.c and reload.c define them.
+ * Calls in the master go down the folders; these few come up. The files of
+ * master/ itself define them.
  */
 #ifndef MASTER_BASE_UP_H
 #define MASTER_BASE_UP_H
@@ -54,7 +54,8 @@ bool up_reload(uint64_t client, up_reloaded *done);
 /* True until the last done() was called. */
 bool up_reloading(void);
 
-/* Changed certificates are in force: for the admin process. */
+/* Changed certificates are in force: the workers and the admin process are
+ * notified. */
 void up_certificates(void);
 
 /* --- what workers send: dispatch.c --------------------------------------- */

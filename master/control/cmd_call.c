@@ -15,9 +15,9 @@
 #include "knob.h"
 #include "log.h"
 #include "base/master.h"
-#include "control/outcomes.h"
+#include "control/last_outcomes.h"
 #include "control/pending_calls.h"
-#include "workers/supervise.h"
+#include "workers/slot.h"
 #include "control/taps.h"
 #include "writer.h"
 
@@ -270,7 +270,7 @@ cmd_outcome(struct client *c, int argc, char **argv)
         command_usage(c, argv, "give the id of one command");
         return;
     }
-    const char *json = outcomes_find(argv[1], &outcome, &len);
+    const char *json = last_outcomes_find(argv[1], &outcome, &len);
     if (pending_calls_has(argv[1]))
         reply_taken(c, argv[1]);
     else if (json != NULL)
@@ -311,7 +311,7 @@ cmd_call(struct client *c, int argc, char **argv)
         return;
     enum outcome ended;
     size_t       n;
-    if (outcomes_find(call.id, &ended, &n) != NULL) {
+    if (last_outcomes_find(call.id, &ended, &n) != NULL) {
         control_replyf(c, CONTROL_CONFLICT,
             "call: a command of this id has ended; nothing was sent; `outcome "
             "%s` prints how",
@@ -336,7 +336,7 @@ cmd_call(struct client *c, int argc, char **argv)
     }
     look_up(call.identity, &owner);
     enum pending_result r;
-    if (owner != 0 && supervise_state(cref_slot(owner)) == SHM_WORKER_READY)
+    if (owner != 0 && slot_state(cref_slot(owner)) == SHM_WORKER_READY)
         r = pending_calls_call(
             &waiter, owner, call.timeout_ms, body.p, body.len);
     else
@@ -387,7 +387,7 @@ cmd_disconnect(struct client *c, int argc, char **argv)
     if (!control_may_wait(c))
         return;
     struct channel_msg m = {.type = CHANNEL_disconnect, .conn = owner};
-    if (!supervise_send(cref_slot(owner), &m, NULL, 0)) {
+    if (!slot_send(cref_slot(owner), &m, NULL, 0)) {
         control_replyf(c, CONTROL_BUSY,
             "disconnect: worker %u, which holds "
             "the connection, is busy or down; try again",
@@ -414,7 +414,7 @@ cmd_tap(struct client *c, int argc, char **argv)
     }
     if (!control_may_wait(c))
         return;
-    if (!taps_start(c->id, argv[1])) {
+    if (!taps_start(c, argv[1])) {
         control_replyf(c, CONTROL_BUSY, "tap: %d taps run already", TAPS_MAX);
         return;
     }

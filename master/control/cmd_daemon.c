@@ -17,7 +17,8 @@
 #include "admin/report.h"
 #include "journal_dir.h"
 #include "workers/rebalance.h"
-#include "workers/supervise.h"
+#include "workers/restart.h"
+#include "workers/slot.h"
 #include "writer.h"
 
 #define BODY_MAX (16u << 20)
@@ -304,9 +305,9 @@ cmd_worker_restart(struct client *c, int argc, char **argv)
     }
     if (!command_number(c, argv, "worker", argv[1], 0, master.slots - 1, &n))
         return;
-    enum shm_worker_state state = supervise_state((unsigned)n);
+    enum shm_worker_state state = slot_state((unsigned)n);
     bool running = state != SHM_WORKER_DOWN && state != SHM_WORKER_FAILED;
-    if (!supervise_restart((unsigned)n, &why)) {
+    if (!restart_worker((unsigned)n, &why)) {
         control_replyf(
             c, CONTROL_CONFLICT, "worker-restart: %s", buf_cstr(&why));
     } else {

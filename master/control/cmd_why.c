@@ -20,7 +20,7 @@
 #include "control/refused.h"
 #include "penalty.h"
 #include "printable.h"
-#include "workers/supervise.h"
+#include "workers/slot.h"
 #include "writer.h"
 
 #define WAIT_MS 2000
@@ -506,7 +506,7 @@ cmd_why(struct client *c, int argc, char **argv)
         .type = CHANNEL_ask, .id = channel_next_id(), .conn = owner};
     if (owner != 0 && !control_may_wait(c))
         return;
-    if (owner == 0 || !supervise_send(cref_slot(owner), &m, NULL, 0)) {
+    if (owner == 0 || !slot_send(cref_slot(owner), &m, NULL, 0)) {
         reply(c, "", 0);
         return;
     }

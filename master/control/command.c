@@ -1,6 +1,6 @@
 /*
  * command: finds and checks the commands of the control socket. What they
- * do stands in cmd_daemon.c, cmd_fleet.c and cmd_call.c.
+ * do stands in the files cmd_*.c.
  */
 #include "control/command.h"
 

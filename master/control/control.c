@@ -1,7 +1,7 @@
 /*
  * control: the clients of the unix socket that ocppctl talks to. See control.h.
  *
- *   accept -> LINE -> command_run() -> REPLY (written, closed)
+ *   accept -> LINE -> the command -> REPLY (written, closed)
  *                        |    ^
  *                        +-> WAIT      for a worker or the registry
  *                        +-> STREAM    until the client closes
@@ -21,18 +21,23 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "control/command.h"
-#include "control/control_socket.h"
 #include "control_line.h"
 #include "log.h"
 #include "base/master.h"
 #include "access/tokens.h"
-#include "control/taps.h"
 #include "writer.h"
 
 static struct peer *peers[CONTROL_CLIENTS];
 static unsigned     n_peers;
 static bool         holding; /* an upgrade is under way */
+
+static void (*execute)(struct client *c, int argc, char **argv);
+
+void
+control_serve(void (*run)(struct client *c, int argc, char **argv))
+{
+    execute = run;
+}
 
 void
 control_drop(struct peer *p)
@@ -41,7 +46,8 @@ control_drop(struct peer *p)
         if (peers[i] == p)
             peers[i] = NULL;
     n_peers--;
-    taps_end(p->shown.id);
+    if (p->shown.gone != NULL)
+        p->shown.gone(&p->shown);
     ev_io_stop(master.loop, &p->in);
     ev_io_stop(master.loop, &p->out);
     ev_timer_stop(master.loop, &p->timer);
@@ -338,7 +344,7 @@ run(struct peer *p, size_t len)
     if (l.words > first && strcmp(l.word[first], "-p") == 0)
         p->shown.format = 'p';
     first += p->shown.format != 0;
-    command_run(&p->shown, l.words - first, l.word + first);
+    execute(&p->shown, l.words - first, l.word + first);
 }
 
 /* Has the other end closed the socket, both directions of it? */
@@ -542,5 +548,4 @@ control_close(void)
                     p->reply.len - p->written, MSG_NOSIGNAL | MSG_DONTWAIT);
             control_drop(p);
         }
-    control_socket_close();
 }

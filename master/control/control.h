@@ -66,6 +66,7 @@ struct client {
     /* For a command that has asked a worker: its answer, a JSON object, empty
      * if the worker does not know the connection (any more). */
     void (*described)(struct client *c, const char *json, size_t len);
+    void (*gone)(struct client *c); /* it is dropped; NULL: nothing to do */
     uint64_t asked; /* id of the datagram whose answer is awaited */
     uint32_t entry; /* registry entry it is about */
     uint64_t conn;  /* connection it is about */
@@ -74,7 +75,10 @@ struct client {
 
 #define CONTROL_POLL_MS 50
 
-/* Closes and removes the socket; clients are dropped. */
+/* Once: what executes the words of a line. */
+void control_serve(void (*run)(struct client *c, int argc, char **argv));
+
+/* Drops all clients. */
 void control_close(void);
 
 /* A client of the socket (control_socket.h), with its uid. fd becomes the

@@ -10,8 +10,8 @@
 #include "clock.h"
 #include "log.h"
 #include "base/master.h"
-#include "control/outcomes.h"
-#include "workers/supervise.h"
+#include "control/last_outcomes.h"
+#include "workers/slot.h"
 
 #define LOOKS 10 /* for a connection that has moved */
 
@@ -108,7 +108,7 @@ drop(struct pending **at)
 static bool
 deliver(struct pending *p)
 {
-    p->sent = supervise_send(p->slot, &p->msg, p->body, p->msg.len);
+    p->sent = slot_send(p->slot, &p->msg, p->body, p->msg.len);
     return p->sent;
 }
 
@@ -138,7 +138,7 @@ find_slot(unsigned *slot)
 {
     for (unsigned i = 0; i < master.slots; i++) {
         unsigned n = (*slot + i) % master.slots;
-        if (supervise_state(n) != SHM_WORKER_FAILED) {
+        if (slot_state(n) != SHM_WORKER_FAILED) {
             *slot = n;
             return true;
         }
@@ -159,7 +159,7 @@ pending_calls_settle(const struct pending_calls_waiter *waiter, unsigned slot,
         return r;
     p->msg.type = CHANNEL_settle;
     p->msg.arg = outcome;
-    if (supervise_state(slot) == SHM_WORKER_READY)
+    if (slot_state(slot) == SHM_WORKER_READY)
         deliver(p); /* else when it is ready, or by the tick */
     keep(p);
     return PENDING_OK;
@@ -174,7 +174,7 @@ pending_calls_done(uint64_t id, uint64_t outcome, const char *json, size_t len)
             continue;
         enum outcome o =
             outcome < OUTCOMES ? (enum outcome)outcome : OUTCOME_uncertain;
-        outcomes_put(p->body, o, json, len);
+        last_outcomes_put(p->body, o, json, len);
         if (p->waiter.client != 0)
             p->waiter.done(p->waiter.client, o, p->body, json, len);
         drop(at);
@@ -284,7 +284,7 @@ pending_calls_tick(void)
             look_up(p);
         }
     for (unsigned i = 0; i < master.slots; i++)
-        if (supervise_state(i) == SHM_WORKER_READY)
+        if (slot_state(i) == SHM_WORKER_READY)
             deliver_waiting(i);
 }
 

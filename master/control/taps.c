@@ -8,7 +8,7 @@
 #include "control/control.h"
 #include "json_members.h"
 #include "base/master.h"
-#include "workers/supervise.h"
+#include "workers/slot.h"
 
 #define PATTERN_MAX 128
 
@@ -24,26 +24,8 @@ tell(unsigned slot, const struct tap *t, enum channel_type type)
 {
     struct channel_msg m = {.type = type, .id = t->id};
 
-    supervise_send(
+    slot_send(
         slot, &m, t->pattern, type == CHANNEL_tap ? strlen(t->pattern) + 1 : 0);
-}
-
-bool
-taps_start(uint64_t client, const char *pattern)
-{
-    for (int i = 0; i < TAPS_MAX; i++) {
-        struct tap *t = &taps[i];
-        if (t->id != 0)
-            continue;
-        *t = (struct tap){.id = channel_next_id(), .client = client};
-        snprintf(t->pattern, sizeof t->pattern, "%s", pattern);
-        for (unsigned s = 0; s < master.slots; s++)
-            if (supervise_state(s) == SHM_WORKER_READY ||
-                supervise_state(s) == SHM_WORKER_DRAINING)
-                tell(s, t, CHANNEL_tap);
-        return true;
-    }
-    return false;
 }
 
 static void
@@ -54,12 +36,31 @@ untap(struct tap *t)
     t->id = 0;
 }
 
-void
-taps_end(uint64_t client)
+static void
+gone(struct client *c)
 {
     for (int i = 0; i < TAPS_MAX; i++)
-        if (taps[i].id != 0 && taps[i].client == client)
+        if (taps[i].id != 0 && taps[i].client == c->id)
             untap(&taps[i]);
+}
+
+bool
+taps_start(struct client *c, const char *pattern)
+{
+    for (int i = 0; i < TAPS_MAX; i++) {
+        struct tap *t = &taps[i];
+        if (t->id != 0)
+            continue;
+        *t = (struct tap){.id = channel_next_id(), .client = c->id};
+        snprintf(t->pattern, sizeof t->pattern, "%s", pattern);
+        for (unsigned s = 0; s < master.slots; s++)
+            if (slot_state(s) == SHM_WORKER_READY ||
+                slot_state(s) == SHM_WORKER_DRAINING)
+                tell(s, t, CHANNEL_tap);
+        c->gone = gone;
+        return true;
+    }
+    return false;
 }
 
 void

@@ -14,10 +14,10 @@
 
 #define TAPS_MAX 16 /* at a time, in the whole daemon */
 
-/* False if there are TAPS_MAX already. */
-bool taps_start(uint64_t client, const char *pattern);
-/* The client is gone, or ends its tap. Nothing happens if it has no tap. */
-void taps_end(uint64_t client);
+struct client;
+
+/* False if there are TAPS_MAX already. It ends with its client. */
+bool taps_start(struct client *c, const char *pattern);
 
 void taps_frame(uint64_t id, const char *json, size_t len);
 /* A worker begins: all taps are sent to it. */

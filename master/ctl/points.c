@@ -33,7 +33,7 @@ point_rate(const struct view *v, const struct sample_point *p)
     double s = (double)(v->points->at_ms - v->points_before->at_ms) / 1000.0;
     if (was == NULL || was->generation != p->generation || s <= 0)
         return 0;
-    return view_rate(was->messages, p->messages, s);
+    return sample_rate(was->messages, p->messages, s);
 }
 
 static bool

@@ -367,3 +367,9 @@ sample_points_free(struct sample_points *p)
     free(p->point);
     *p = (struct sample_points){0};
 }
+
+double
+sample_rate(uint64_t before, uint64_t now, double seconds)
+{
+    return now > before ? (double)(now - before) / seconds : 0;
+}

@@ -85,4 +85,8 @@ void sample_points_free(struct sample_points *p);
 const struct sample_point *sample_find(
     const struct sample_points *p, const char *name);
 
+/* Of a counter, per second. One that shrank belongs to a daemon that was
+ * restarted: no rate then. */
+double sample_rate(uint64_t before, uint64_t now, double seconds);
+
 #endif

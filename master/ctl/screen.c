@@ -1,5 +1,6 @@
 /* screen: the terminal that ocppctl draws on. See ctl/screen.h. */
 #include "ctl/screen.h"
+#include "file.h"
 #include "printable.h"
 
 #include <errno.h>
@@ -18,18 +19,11 @@ static struct termios before;
 static bool           taken;
 static int            signals = -1;
 
+/* An error is not looked at: screen_wait() finds that the screen is gone. */
 static void
 say(const char *p, size_t n)
 {
-    while (n > 0) {
-        ssize_t w = write(STDOUT_FILENO, p, n);
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w <= 0)
-            return; /* screen_wait() finds out that it is gone */
-        p += w;
-        n -= (size_t)w;
-    }
+    file_write(STDOUT_FILENO, p, n);
 }
 
 static void

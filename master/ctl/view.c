@@ -23,12 +23,6 @@ seconds_between(const struct sample *a, const struct sample *b)
     return b->at_ms > a->at_ms ? (double)(b->at_ms - a->at_ms) / 1000.0 : 1.0;
 }
 
-double
-view_rate(uint64_t before, uint64_t now, double seconds)
-{
-    return now > before ? (double)(now - before) / seconds : 0;
-}
-
 static void
 put_rate(struct buf *out, double rate)
 {
@@ -53,7 +47,7 @@ put_bytes(struct buf *out, double n)
 /* --- numbers of the whole gateway ---------------------------------------- */
 
 #define RATE(v, name)                                                          \
-    view_rate(stat_get(&(v)->before->stats.name),                              \
+    sample_rate(stat_get(&(v)->before->stats.name),                            \
         stat_get(&(v)->now->stats.name),                                       \
         seconds_between((v)->before, (v)->now))
 #define GAUGE_NOW(v, name) stat_get(&(v)->now->stats.name)
@@ -68,7 +62,7 @@ rows_rate(const struct view *v, const stat_value *before, const stat_value *now,
         a += stat_get(&before[i]);
         b += stat_get(&now[i]);
     }
-    return view_rate(a, b, seconds_between(v->before, v->now));
+    return sample_rate(a, b, seconds_between(v->before, v->now));
 }
 
 /* Of what happened since v->past, as upper bounds; the last two of them if
@@ -233,7 +227,7 @@ worker_before(const struct view *v, const struct sample_worker *w)
 static double
 worker_rate(const struct view *v, const struct sample_worker *w)
 {
-    return view_rate(worker_before(v, w)->messages_in, w->messages_in,
+    return sample_rate(worker_before(v, w)->messages_in, w->messages_in,
         seconds_between(v->before, v->now));
 }
 
@@ -287,9 +281,9 @@ worker_line(
         snprintf(note, sizeof note, "%s", w->words);
     buf_addf(out, "%s%6u  %-8s  %7d  %6u  %11" PRIu64 "  %9.1f  %9.1f  %9.1f  ",
         worker_sick(w) ? "\2" : "", w->slot, w->state, w->pid, w->starts,
-        w->connections, view_rate(was->messages_in, w->messages_in, s),
-        view_rate(was->messages_out, w->messages_out, s),
-        view_rate(was->events, w->events, s));
+        w->connections, sample_rate(was->messages_in, w->messages_in, s),
+        sample_rate(was->messages_out, w->messages_out, s),
+        sample_rate(was->events, w->events, s));
     screen_put(out, note, (unsigned)strlen(note));
     buf_addc(out, '\n');
 }

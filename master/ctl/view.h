@@ -37,10 +37,6 @@ struct view {
     const struct sample_points *points_first;
 };
 
-/* Of a counter, per second. One that shrank belongs to a daemon that was
- * restarted: no rate then. */
-double view_rate(uint64_t before, uint64_t now, double seconds);
-
 /* Lines for screen_show(). */
 void view_draw(const struct view *v, struct buf *out);
 

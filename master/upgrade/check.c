@@ -11,7 +11,7 @@
 #include "upgrade/program.h"
 #include "upgrade/upgrade.h"
 #include "workers/rebalance.h"
-#include "workers/supervise.h"
+#include "workers/slot.h"
 
 #define WHY_MAX 1024
 
@@ -35,7 +35,7 @@ check_daemon(struct buf *why)
         return false;
     }
     for (unsigned i = 0; i < master.slots; i++)
-        if (!supervise_settled(i)) {
+        if (!slot_is_settled(i)) {
             buf_addf(why, "worker %u is being restarted; try again", i);
             return false;
         }

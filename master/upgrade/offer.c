@@ -17,7 +17,7 @@
 #include "upgrade/foreign.h"
 #include "upgrade/upgrade.h"
 #include "version.h"
-#include "workers/supervise.h"
+#include "workers/slot.h"
 
 static struct buf line = {.max = PEER_LINK_LINE_MAX};
 
@@ -67,7 +67,7 @@ offer_worker(struct peer_link *l, const char *word, unsigned slot, int fd)
 static void
 send_worker(struct peer_link *l, unsigned slot)
 {
-    pid_t pid = supervise_pid(slot);
+    pid_t pid = slot_pid(slot);
     int   fd = pid != 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 
     if (foreign_lives(slot)) {
@@ -75,7 +75,7 @@ send_worker(struct peer_link *l, unsigned slot)
         offer_worker(l, "channel", slot, foreign_channel_fd(slot));
     } else if (fd >= 0) {
         offer_worker(l, "worker", slot, fd);
-        offer_worker(l, "channel", slot, supervise_channel(slot));
+        offer_worker(l, "channel", slot, slot_channel(slot));
     }
     if (fd >= 0)
         close(fd);
@@ -93,7 +93,7 @@ offer_first(struct peer_link *l)
     fields_put_str(&line, "state_dir", master.config.server_state_dir);
     send_line(l, -1);
     for (unsigned i = 0; i < master.slots; i++) {
-        send_listeners(l, supervise_listeners(i), i);
+        send_listeners(l, slot_listeners(i), i);
         send_worker(l, i);
     }
     send_listeners(l, admin_listeners(), LISTEN_ADMIN);

@@ -90,3 +90,19 @@ result_remember(const struct result *r)
     s->upgrade_failed = false;
     snprintf(s->upgrade_words, sizeof s->upgrade_words, "from %s", r->former);
 }
+
+void
+result_remember_failure(const struct result *r, const char *why)
+{
+    struct shm *s = master.shm;
+
+    s->upgrades_failed++;
+    s->upgrade_wall_ms = clock_wall_ms();
+    s->upgrade_took_ms = clock_mono_ms() - r->began_ms;
+    s->upgrade_moved = r->connections;
+    s->upgrade_closed = r->closed;
+    s->upgrade_failed = true;
+    s->upgrading = false;
+    snprintf(s->upgrade_words, sizeof s->upgrade_words, "%.*s",
+        (int)sizeof s->upgrade_words - 1, why);
+}

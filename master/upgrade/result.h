@@ -20,6 +20,8 @@ struct result {
 
 /* The upgrade has succeeded: into shared memory, for `status`. */
 void result_remember(const struct result *r);
+/* The old program goes on; why: the reason, one line. */
+void result_remember_failure(const struct result *r, const char *why);
 /* Replies to each client that waits for the upgrade. */
 void result_answer(const struct result *r);
 

@@ -2,13 +2,9 @@
 #include "upgrade/successor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "admin/admin.h"
@@ -19,21 +15,21 @@
 #include "clock.h"
 #include "control/command.h"
 #include "control/control.h"
-#include "control/control_socket.h"
 #include "control/pending_calls.h"
 #include "log.h"
 #include "shm_state.h"
 #include "upgrade/foreign.h"
 #include "upgrade/offer.h"
+#include "upgrade/pairs.h"
 #include "upgrade/peer_link.h"
-#include "upgrade/program.h"
+#include "upgrade/received.h"
 #include "upgrade/result.h"
-#include "upgrade/state_file.h"
 #include "upgrade/upgrade.h"
 #include "workers/listen.h"
+#include "workers/hints.h"
+#include "workers/slot.h"
 #include "workers/supervise.h"
 
-#define IDS_APART 1000000 /* ids that the old program may still draw */
 #define HEIR_TRIES 4
 #define REST_S 10 /* for the rest of the entries */
 
@@ -49,22 +45,10 @@ enum phase {
 static struct {
     enum phase       phase;
     struct peer_link link;
-    bool             received;    /* all that comes before `state` */
-    int              state, rest; /* files */
-    unsigned         reader;      /* slot that reads the rest */
-    uint64_t         ids;
-    unsigned         slots; /* of the old program */
-    char             node[40], state_dir[CONF_TEXT_MAX];
-    char             control_path[CONF_TEXT_MAX];
-    int              control;
-
-    /* The old program's ends of the pairs; readable when the heir at the other
-     * end is prepared. Closed when the slot's old process has ended. */
-    int      pair[CREF_SLOTS];
-    ev_io    hello[CREF_SLOTS];
-    bool     prepared[CREF_SLOTS];
-    unsigned heirs, ready;
-    unsigned tries; /* heirs that were started again */
+    int              rest;   /* file */
+    unsigned         reader; /* slot that reads the rest */
+    unsigned         slots;  /* of the old program */
+    unsigned         tries;  /* heirs that were started again */
 
     unsigned      slot; /* that moves */
     bool          taken, gone, inherited;
@@ -73,100 +57,21 @@ static struct {
     bool          ended;    /* the old program has sent `end` */
     bool          orphaned; /* the old master is dead */
     ev_timer      late, retry;
-} in = {.link = {.fd = -1}, .state = -1, .rest = -1, .control = -1};
+} in = {.link = {.fd = -1}, .rest = -1};
 
 static void next_slot(void);
 static void take_over(void);
 static void slot_done(void);
 static void start_heir(unsigned slot);
 
-/* --- what comes first ----------------------------------------------------- */
-
-int
-successor_descriptor(void)
-{
-    const char *text = getenv(PROGRAM_VARIABLE);
-    char       *end;
-
-    if (text == NULL)
-        return -1;
-    long fd = strtol(text, &end, 10);
-    bool good = *text != '\0' && *end == '\0' && fd > 2 && fd < INT32_MAX;
-    unsetenv(PROGRAM_VARIABLE);
-    int       type = 0;
-    socklen_t size = sizeof type;
-    if (good && getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 &&
-        type == SOCK_STREAM)
-        return (int)fd;
-    return -1;
-}
-
-static void
-take_hello(struct fields *f)
-{
-    in.slots = (unsigned)fields_u64(f, "slots", 0, CREF_SLOTS);
-    in.result.slots = in.slots;
-    in.ids = fields_u64(f, "ids", 0, UINT64_MAX / 2);
-    snprintf(in.result.former, sizeof in.result.former, "%s",
-        fields_str(f, "version", sizeof in.result.former - 1));
-    snprintf(in.node, sizeof in.node, "%s",
-        fields_str(f, "node", sizeof in.node - 1));
-    snprintf(in.state_dir, sizeof in.state_dir, "%s",
-        fields_str(f, "state_dir", sizeof in.state_dir - 1));
-}
-
-static bool
-take_first(struct fields *f, int passed)
-{
-    uint64_t slot = fields_u64(f, "slot", CREF_SLOTS, CREF_SLOTS - 1);
-
-    if (strcmp(f->word, "hello") == 0) {
-        take_hello(f);
-        return false;
-    }
-    if (passed < 0)
-        return false;
-    if (strcmp(f->word, "listener") == 0) {
-        bool tls = strcmp(fields_str(f, "kind", 16), "tls") == 0;
-        listen_offer(tls ? LISTENER_TLS : LISTENER_PLAIN,
-            fields_bool(f, "admin", false) ? LISTEN_ADMIN : (unsigned)slot,
-            passed);
-    } else if (strcmp(f->word, "control") == 0 && in.control < 0) {
-        snprintf(in.control_path, sizeof in.control_path, "%s",
-            fields_str(f, "path", sizeof in.control_path - 1));
-        in.control = passed;
-    } else if (strcmp(f->word, "lock") == 0 && master.lockfd < 0) {
-        master.lockfd = passed;
-    } else if (strcmp(f->word, "worker") == 0 && slot < CREF_SLOTS) {
-        foreign_process((unsigned)slot, passed);
-    } else if (strcmp(f->word, "channel") == 0 && slot < CREF_SLOTS) {
-        foreign_channel((unsigned)slot, passed);
-    } else if (strcmp(f->word, "state") == 0 && in.state < 0) {
-        in.state = passed;
-        in.received = true;
-    } else {
-        return false;
-    }
-    return true;
-}
-
 /* --- in the course of the slots ------------------------------------------- */
-
-static void
-close_pair(unsigned slot)
-{
-    ev_io_stop(master.loop, &in.hello[slot]);
-    if (in.pair[slot] >= 0)
-        close(in.pair[slot]);
-    in.pair[slot] = -1;
-}
 
 /* The old process of the slot has ended, or could not be reached. */
 static void
 old_one_gone(bool died)
 {
     in.gone = true;
-    close_pair(in.slot);
+    pairs_close(in.slot);
     if (died) {
         log_warn("upgrade: the old process of worker %u has ended in the "
                  "middle; connections that had not moved are lost",
@@ -233,7 +138,7 @@ give_rest(struct ev_loop *loop, ev_timer *w, int events)
 
     (void)loop, (void)w, (void)events;
     for (in.reader = 0; in.reader < master.slots; in.reader++)
-        if (supervise_send_fd(in.reader, &m, in.rest))
+        if (slot_send_fd(in.reader, &m, in.rest))
             return;
     ev_timer_init(&in.retry, give_rest, 0.02, 0);
     ev_timer_start(master.loop, &in.retry);
@@ -265,7 +170,7 @@ static void
 record(struct fields *f, int passed)
 {
     if (in.phase == RECEIVE) {
-        if (!take_first(f, passed) && passed >= 0)
+        if (!received_take(f, passed) && passed >= 0)
             close(passed);
         return;
     }
@@ -314,13 +219,13 @@ send_heir(void)
     unsigned   slot = in.slot % master.slots;
 
     if (in.slot < master.slots)
-        offer_worker(&in.link, "channel", in.slot, supervise_channel(in.slot));
+        offer_worker(&in.link, "channel", in.slot, slot_channel(in.slot));
     fields_begin(&line, "heir");
     fields_put_u64(&line, "slot", in.slot);
-    fields_put_u64(&line, "pid", (uint64_t)supervise_pid(slot));
+    fields_put_u64(&line, "pid", (uint64_t)slot_pid(slot));
     fields_put_u64(&line, "fd", 1);
     fields_end(&line);
-    peer_link_send(&in.link, &line, in.pair[in.slot]);
+    peer_link_send(&in.link, &line, pairs_end(in.slot));
     buf_free(&line);
 }
 
@@ -332,7 +237,7 @@ begin_slot(void)
         send_heir();
     else if (!foreign_lives(in.slot))
         old_one_gone(true);
-    else if (!foreign_hand_over(in.slot, in.pair[in.slot]))
+    else if (!foreign_hand_over(in.slot, pairs_end(in.slot)))
         foreign_kill(in.slot);
 }
 
@@ -347,31 +252,23 @@ die(const char *why)
     _exit(MASTER_EXIT_FAILED);
 }
 
-static bool
-make_pair(int ends[2])
-{
-    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
-               ends) == 0;
-}
-
 /* There are fewer slots than before: a running worker takes over this one too.
  */
 static void
 give_to_another(void)
 {
     struct channel_msg m = {.type = CHANNEL_inherit};
-    int                ends[2];
+    int                end = pairs_make(in.slot);
 
-    if (!make_pair(ends)) {
+    if (end < 0) {
         log_error("upgrade: cannot make a socket pair: %s; the connections of "
                   "worker %u are lost",
             strerror(errno), in.slot);
         _exit(MASTER_EXIT_FAILED);
     }
-    if (!supervise_send_fd(in.slot % master.slots, &m, ends[0]))
+    if (!slot_send_fd(in.slot % master.slots, &m, end))
         in.inherited = true;
-    close(ends[0]);
-    in.pair[in.slot] = ends[1];
+    close(end);
     begin_slot();
 }
 
@@ -487,26 +384,6 @@ retry_cb(struct ev_loop *loop, ev_timer *w, int events)
 }
 
 static void
-open_control(void)
-{
-    const char *path = master.config.server_control;
-    struct buf  why = BUF_INIT(4096);
-
-    if (in.control >= 0 && strcmp(path, in.control_path) == 0) {
-        control_socket_adopt(path, in.control);
-        in.control = -1;
-    } else if (!control_socket_open(
-                   path, master.config.server_control_group, &why)) {
-        log_error("%s", buf_cstr(&why));
-    } else if (in.control >= 0) {
-        unlink(in.control_path);
-        close(in.control);
-        in.control = -1;
-    }
-    buf_free(&why);
-}
-
-static void
 take_over(void)
 {
     struct buf why = BUF_INIT(4096);
@@ -527,13 +404,13 @@ take_over(void)
     close_rest();
     for (unsigned i = 0; i < CREF_SLOTS; i++)
         foreign_forget(i);
-    if (!supervise_listen_begin())
+    if (!slot_listen_begin())
         log_error("server.listen: cannot listen: %s", strerror(errno));
     listen_close_rest();
-    open_control();
+    received_open_control();
     supervise_start();
     admin_start();
-    supervise_freeze(false);
+    hints_freeze(false);
     result_remember(&in.result);
     up_is_ready();
     log_info("upgrade from %s: %" PRIu64 " connections moved, %" PRIu64
@@ -626,20 +503,13 @@ successor_receive(int fd, struct buf *why)
     in.link.record = record;
     in.link.ended = link_ended;
     peer_link_open(&in.link, fd);
-    while (!in.received)
+    while (!received_complete())
         ev_run(master.loop, EVRUN_ONCE);
-    channel_ids_above(in.ids + IDS_APART);
-    if (in.slots == 0 || master.lockfd < 0) {
-        buf_adds(why, "the old program has not sent all that is needed");
+    if (!received_check(why))
         return false;
-    }
-    if (strcmp(in.state_dir, master.config.server_state_dir) != 0) {
-        buf_addf(why,
-            "server.state_dir = %s: it is %s now, and an upgrade cannot move "
-            "the journal; change it with a restart",
-            master.config.server_state_dir, in.state_dir);
-        return false;
-    }
+    in.slots = in.result.slots = received_slots();
+    snprintf(
+        in.result.former, sizeof in.result.former, "%s", received_version());
     return true;
 }
 
@@ -657,45 +527,9 @@ successor_refuse(const char *why)
 }
 
 static void
-state_record(struct fields *f)
+all_prepared(void)
 {
-    if (!shm_state_read(master.shm, f))
-        log_debug("upgrade: a record `%s` is not taken", f->word);
-}
-
-bool
-successor_take_state(struct buf *why)
-{
-    if (strcmp(in.node, master.shm->node) != 0) {
-        buf_addf(why,
-            "server.node = %s: it is %s now; event numbers and sessions carry "
-            "the name, so change it with a restart",
-            master.shm->node, in.node);
-        return false;
-    }
-    if (!state_file_read(in.state, state_record)) {
-        buf_adds(why, "the state of the old program cannot be read");
-        return false;
-    }
-    close(in.state);
-    in.state = -1;
-    return true;
-}
-
-/* The heir sends hello: it has its certificates, its user and its memory. The
- * message is for the worker that hands over, and is not read here. */
-static void
-hello_cb(struct ev_loop *loop, ev_io *w, int events)
-{
-    unsigned      slot = (unsigned)(w - in.hello);
-    struct pollfd p = {.fd = w->fd, .events = POLLIN | POLLRDHUP};
-
-    (void)events;
-    ev_io_stop(loop, w);
-    if (poll(&p, 1, 0) == 1 && p.revents & POLLRDHUP)
-        return; /* successor_heir_gone() follows */
-    in.prepared[slot] = true;
-    if (++in.ready < in.heirs || in.phase != STARTING)
+    if (in.phase != STARTING)
         return;
     in.phase = PREPARED;
     if (!in.orphaned) {
@@ -709,17 +543,11 @@ hello_cb(struct ev_loop *loop, ev_io *w, int events)
 static void
 start_heir(unsigned slot)
 {
-    int ends[2];
+    int end = pairs_make_heir(slot);
 
-    if (!make_pair(ends))
+    if (end < 0)
         die("cannot make a socket pair");
-    close_pair(slot);
-    in.ready -= in.prepared[slot];
-    in.prepared[slot] = false;
-    in.pair[slot] = ends[1];
-    supervise_heir(slot, ends[0]);
-    ev_io_init(&in.hello[slot], hello_cb, ends[1], EV_READ);
-    ev_io_start(master.loop, &in.hello[slot]);
+    supervise_heir(slot, end);
 }
 
 /* All heirs get ready before the first slot moves: this takes longer than the
@@ -728,12 +556,11 @@ void
 successor_start(void)
 {
     control_hold(true);
-    supervise_freeze(true);
+    hints_freeze(true);
     supervise_begin();
     in.phase = STARTING;
-    in.heirs = in.slots < master.slots ? in.slots : master.slots;
-    for (unsigned i = 0; i < CREF_SLOTS; i++)
-        in.pair[i] = -1;
-    for (unsigned i = 0; i < in.heirs; i++)
+    unsigned heirs = in.slots < master.slots ? in.slots : master.slots;
+    pairs_begin(heirs, all_prepared);
+    for (unsigned i = 0; i < heirs; i++)
         start_heir(i);
 }

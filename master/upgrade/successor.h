@@ -19,17 +19,11 @@
 
 #include "buf.h"
 
-/* The link's descriptor, from the environment; -1 if this process was started
- * in the usual way. Removes the variable. */
-int successor_descriptor(void);
-
 /* Waits for the sockets and the state of the old program. False with a
  * sentence; then refuse. To be called before anything is bound. */
 bool successor_receive(int fd, struct buf *why);
 /* The sentence is sent to the old program. */
 void successor_refuse(const char *why);
-/* The segment is made: takes the state over. */
-bool successor_take_state(struct buf *why);
 /* Starts the processes that will take over the slots, and goes on when the old
  * program asks for it. */
 void successor_start(void);

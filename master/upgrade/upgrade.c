@@ -4,13 +4,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,10 +24,14 @@
 #include "shm_state.h"
 #include "upgrade/check.h"
 #include "upgrade/foreign.h"
+#include "upgrade/heirs.h"
 #include "upgrade/offer.h"
 #include "upgrade/peer_link.h"
 #include "upgrade/program.h"
+#include "upgrade/result.h"
 #include "upgrade/state_file.h"
+#include "workers/hints.h"
+#include "workers/slot.h"
 #include "workers/supervise.h"
 #include "workers/child.h"
 #include "worker/worker.h"
@@ -63,10 +64,7 @@ static struct {
     ev_timer          files;
     unsigned          moved; /* slots */
     uint64_t          connections, closed;
-    pid_t             heirs[CREF_SLOTS];    /* of the new program */
-    int               channels[CREF_SLOTS]; /* to them; descriptor + 1 */
-    pid_t             foreign[CREF_SLOTS];  /* of a new master that died */
-    unsigned          again;                /* such new masters */
+    unsigned          again; /* new masters that have died */
 } up = {.link = {.fd = -1}};
 
 static void prepare(void);
@@ -83,58 +81,12 @@ upgrade_running(void)
 /* --- the end of an attempt ------------------------------------------------ */
 
 static void
-remember(bool failed, const char *text)
-{
-    struct shm *s = master.shm;
-
-    s->upgrade_wall_ms = clock_wall_ms();
-    s->upgrade_failed = failed;
-    s->upgrade_took_ms = clock_mono_ms() - up.began_ms;
-    s->upgrade_moved = up.connections;
-    s->upgrade_closed = up.closed;
-    s->upgrades_failed += failed;
-    s->upgrading = false;
-    snprintf(s->upgrade_words, sizeof s->upgrade_words, "%.*s",
-        (int)sizeof s->upgrade_words - 1, text);
-}
-
-static void
 kill_new_master(void)
 {
     if (up.pid == 0)
         return;
     ev_child_stop(master.loop, &up.child);
-    kill(up.pid, SIGKILL);
-    while (waitpid(up.pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    up.pid = 0;
-}
-
-static void
-kill_process(pid_t *pid)
-{
-    if (*pid == 0)
-        return;
-    kill(*pid, SIGKILL);
-    while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    *pid = 0;
-}
-
-/* This process is the subreaper of the heirs, so they became its children when
- * their parent died, and their pids are not reused until they are waited for.
- */
-static void
-kill_heirs(void)
-{
-    for (unsigned i = 0; i < CREF_SLOTS; i++) {
-        kill_process(&up.heirs[i]);
-        kill_process(&up.foreign[i]);
-        foreign_forget(i);
-        if (up.channels[i] != 0)
-            close(up.channels[i] - 1);
-        up.channels[i] = 0;
-    }
+    child_kill(&up.pid);
 }
 
 /* Connections are in processes of a new program. */
@@ -169,20 +121,23 @@ give_up(const char *fmt, ...)
     peer_link_close(&up.link);
     state_file_close(&up.file);
     kill_new_master();
-    kill_heirs();
+    heirs_kill_all();
     prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
     bool was_frozen = up.phase >= MOVE || up.again > 0;
     up.phase = IDLE;
-    remember(true, text);
+    const struct result r = {.began_ms = up.began_ms,
+        .connections = up.connections,
+        .closed = up.closed};
+    result_remember_failure(&r, text);
     if (was_frozen) {
         struct buf why = BUF_INIT(1024);
         if (!up_lock(&why))
             log_error("%s", buf_cstr(&why));
         buf_free(&why);
         control_socket_accept(true);
-        supervise_freeze(false);
+        hints_freeze(false);
         for (unsigned i = 0; i < master.slots; i++) {
-            if (supervise_state(i) == SHM_WORKER_MOVED)
+            if (slot_state(i) == SHM_WORKER_MOVED)
                 pending_calls_worker_gone(i);
             supervise_keep(i);
         }
@@ -286,7 +241,7 @@ upgrade_abort(void)
         return;
     program_stop();
     kill_new_master();
-    kill_heirs();
+    heirs_kill_all();
     peer_link_close(&up.link);
     up.phase = IDLE;
 }
@@ -369,34 +324,11 @@ prepare(void)
 
 /* --- a second attempt ----------------------------------------------------- */
 
-/* A slot has moved to a process of a new master that is dead. */
-static void
-adopt_heir(unsigned slot)
-{
-    pid_t pid = up.heirs[slot];
-    int   fd = pid != 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-
-    if (fd < 0 || up.channels[slot] == 0) {
-        if (fd >= 0)
-            close(fd);
-        return;
-    }
-    foreign_forget(slot);
-    foreign_process(slot, fd);
-    foreign_channel(slot, up.channels[slot] - 1);
-    up.foreign[slot] = pid;
-    up.channels[slot] = 0;
-    up.heirs[slot] = 0;
-}
-
 static void
 foreign_ended(unsigned slot)
 {
-    int status = 0;
+    int status = heirs_reap(slot);
 
-    while (waitpid(up.foreign[slot], &status, 0) < 0 && errno == EINTR)
-        ;
-    up.foreign[slot] = 0;
     upgrade_worker_left(
         slot, WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_DONE);
 }
@@ -441,12 +373,12 @@ try_again(const char *why)
     /* Numbers that its segment has drawn are not drawn again. */
     atomic_fetch_add(&master.shm->sequence, 2 * SHM_STATE_NUMBERS);
     for (unsigned i = 0; i < up.slot; i++)
-        adopt_heir(i);
+        heirs_adopt(i);
     if (up.left)
-        adopt_heir(up.slot);
+        heirs_adopt(up.slot);
     bool sends = up.went && !up.left;
     if (!sends && up.slot < CREF_SLOTS)
-        kill_process(&up.heirs[up.slot]);
+        heirs_kill(up.slot);
     foreign_watch(&foreign_calls);
     control_socket_accept(true);
     struct buf no_lock = BUF_INIT(1024);
@@ -495,7 +427,7 @@ upgrade_worker_left(unsigned slot, bool well)
 {
     if (up.phase == AGAIN && slot == up.slot) {
         up.left = true;
-        adopt_heir(slot);
+        heirs_adopt(slot);
         foreign_watch(&foreign_calls);
         prepare_soon();
         return;
@@ -535,7 +467,7 @@ heir_is_there(unsigned slot, int end)
     close(end);
     if (sent || up.left)
         return;
-    if (supervise_pid(slot) == 0 && !foreign_lives(slot))
+    if (slot_pid(slot) == 0 && !foreign_lives(slot))
         upgrade_worker_left(slot, false); /* there is no process */
     else if (error == EAGAIN)
         give_up("worker %u does not read its channel", slot);
@@ -548,7 +480,7 @@ send_go(void)
 
     up.went = true;
     if (!foreign_go(up.slot))
-        supervise_send(up.slot, &m, NULL, 0);
+        slot_send(up.slot, &m, NULL, 0);
 }
 
 static void
@@ -580,7 +512,7 @@ move(void)
     log_info(
         "upgrade to %s: it is prepared; the workers hand over", up.program);
     control_hold(true);
-    supervise_freeze(true);
+    hints_freeze(true);
     peer_link_say(&up.link, "begin");
     next_slot();
 }
@@ -660,14 +592,12 @@ record(struct fields *f, int passed)
         give_up("%s", fields_str(f, "why", 4096));
     } else if (strcmp(f->word, "heir") == 0 && up.phase == MOVE &&
         slot < CREF_SLOTS) {
-        up.heirs[slot] = (pid_t)fields_u64(f, "pid", 0, INT32_MAX);
+        heirs_process(slot, (pid_t)fields_u64(f, "pid", 0, INT32_MAX));
         heir_is_there(slot, passed);
         return;
     } else if (strcmp(f->word, "channel") == 0 && slot < CREF_SLOTS &&
         passed >= 0) {
-        if (up.channels[slot] != 0)
-            close(up.channels[slot] - 1);
-        up.channels[slot] = passed + 1;
+        heirs_channel(slot, passed);
         return;
     } else if (strcmp(f->word, "took") == 0 && up.phase == MOVE) {
         if (slot == up.slot)

@@ -22,14 +22,14 @@
  * forward, and the death of one process costs at most the connections of one
  * slot (foreign.h):
  *
- *   new master   its workers live on, since this one has their channels too. It
- *                starts the new program again, up to AGAIN_MAX times, which
- * takes over from them and from the workers of this program. At last they are
- * killed, and workers start in their slots here old master   the new one lets
- * the workers of the old one hand over old worker   its heir takes over what
- * was sent; the new master starts a worker in the slot, which ends the sessions
- * that did not come heir         another one is started, as long as the old
- * worker can go on
+ *   new master   its workers live on, since this one has their channels too.
+ *                It starts the new program again, up to AGAIN_MAX times, which
+ *                takes over from them and from the workers of this program. At
+ *                last they are killed, and workers start in their slots here
+ *   old master   the new one lets the workers of the old one hand over
+ *   old worker   its heir takes over what was sent; the new master starts a
+ *                worker in the slot, which ends the sessions that did not come
+ *   heir         another one is started, as long as the old worker can go on
  *
  * What the masters send each other (peer_link.h); records of the state of the
  * segment (shm_state.h) are in files, whose descriptors are sent.

@@ -8,7 +8,7 @@
 #include "channel.h"
 #include "ensure.h"
 #include "log.h"
-#include "workers/supervise.h"
+#include "workers/slot.h"
 
 #define PATIENCE_MS 1000
 
@@ -41,8 +41,8 @@ let_go(unsigned slot)
 
     if (slots[slot].by < 0)
         return true;
-    if (!supervise_send((unsigned)slots[slot].by, &m, NULL, 0) &&
-        supervise_state((unsigned)slots[slot].by) == SHM_WORKER_READY)
+    if (!slot_send((unsigned)slots[slot].by, &m, NULL, 0) &&
+        slot_state((unsigned)slots[slot].by) == SHM_WORKER_READY)
         return false; /* its channel is full: at the next pulse */
     slots[slot].by = -1;
     return true;
@@ -61,7 +61,7 @@ adopt(unsigned slot, const struct listen_set *set)
     for (unsigned i = 0; i < set->n; i++) {
         struct channel_msg m = {
             .type = CHANNEL_adopt, .arg = slot, .id = set->at[i].kind};
-        if (!supervise_send_fd(by, &m, set->at[i].fd))
+        if (!slot_send_fd(by, &m, set->at[i].fd))
             return; /* again at the next pulse; adopting twice does no harm */
     }
     slots[slot].by = (int)by;

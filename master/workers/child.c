@@ -114,3 +114,14 @@ child_backoff(uint64_t *backoff_ms, uint64_t lived_ms)
         *backoff_ms = BACKOFF_MAX_MS;
     return *backoff_ms;
 }
+
+void
+child_kill(pid_t *pid)
+{
+    if (*pid == 0)
+        return;
+    kill(*pid, SIGKILL);
+    while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    *pid = 0;
+}

@@ -21,6 +21,10 @@ pid_t child_fork(const int *keep, size_t n);
 #define CHILD_END_LEN 80
 void child_end_text(char out[CHILD_END_LEN], int status);
 
+/* Kills a process and waits for its end; nothing if *pid is 0, which it is
+ * afterwards. */
+void child_kill(pid_t *pid);
+
 /* How long to wait before the next start, given how long the last one
  * lived: none after a long run, else twice as long each time. */
 #define CHILD_DECENT_LIFE_MS 10000

@@ -10,7 +10,9 @@
 #include "base/master.h"
 #include "channel.h"
 #include "log.h"
-#include "workers/supervise.h"
+#include "workers/hints.h"
+#include "workers/slot.h"
+#include "workers/slot_private.h"
 
 /* From one worker to another. It ends when both have reported that they are
  * done, or are dead: what the giver has sent belongs to it, by the owner words
@@ -54,8 +56,8 @@ start(struct flow *f)
         log_error("rebalance: cannot make a socket pair: %s", strerror(errno));
         return false;
     }
-    f->going = supervise_send_fd(f->to, &take, pair[1]);
-    if (f->going && !supervise_send_fd(f->from, &give, pair[0])) {
+    f->going = slot_send_fd(f->to, &take, pair[1]);
+    if (f->going && !slot_send_fd(f->from, &give, pair[0])) {
         f->given = true; /* nothing comes, which the taker reports */
         left += f->n;
     }
@@ -214,7 +216,7 @@ rebalance_begin(struct buf *why, uint64_t *n)
         buf_adds(why, "it is under way already");
         return false;
     }
-    if (supervise_is_frozen()) {
+    if (hints_frozen()) {
         buf_adds(why, "an upgrade is under way; try again when it is done");
         return false;
     }
@@ -223,13 +225,13 @@ rebalance_begin(struct buf *why, uint64_t *n)
         return false;
     }
     for (unsigned i = 0; i < master.slots; i++)
-        if (supervise_is_replaced(i)) {
+        if (slot_is_replaced(i)) {
             buf_addf(why,
                 "worker %u is being replaced; try again when it is done", i);
             return false;
         }
     for (unsigned i = 0; i < master.slots; i++)
-        if (supervise_state(i) == SHM_WORKER_READY) {
+        if (slot_state(i) == SHM_WORKER_READY) {
             total += connections(i);
             living++;
         }
@@ -240,7 +242,7 @@ rebalance_begin(struct buf *why, uint64_t *n)
         return false;
     }
     for (unsigned i = 0; i < master.slots; i++)
-        if (supervise_state(i) == SHM_WORKER_READY)
+        if (slot_state(i) == SHM_WORKER_READY)
             above[i] = surplus(i, total, living, rank++);
     moved = left = 0;
     *n = plan_all(above);

@@ -14,80 +14,19 @@
 #include "base/up.h"
 #include "channel.h"
 #include "clock.h"
-#include "ensure.h"
 #include "log.h"
 #include "worker/worker.h"
 #include "workers/child.h"
-#include "workers/supervise.h"
+#include "workers/slot.h"
+#include "workers/slot_private.h"
 #include "workers/supervise_private.h"
 
 #define FORMER_GRACE_MS 5000 /* beyond the time that a hand-over may take */
 
-/* A process of a slot beside the one that serves it. */
-struct beside {
-    pid_t    pid; /* 0: there is none, and nothing else counts */
-    unsigned slot;
-    int      channel; /* the master's end */
-    ev_io    io;
-    ev_child child;
-    uint64_t kill_ms; /* when SIGKILL is due */
-};
-
-static struct succession {
-    struct beside heir;   /* until the slot is handed over to it */
-    struct beside former; /* from then on, until it has ended */
-} * slots;
-
-void
-succession_begin(void)
-{
-    slots = calloc(master.slots, sizeof *slots);
-    ensure(slots != NULL);
-}
-
-bool
-succession_under_way(unsigned slot)
-{
-    return slots[slot].heir.pid != 0 || slots[slot].former.pid != 0;
-}
-
-bool
-succession_has_former(unsigned slot)
-{
-    return slots[slot].former.pid != 0;
-}
-
-static void
-kill_beside(const struct beside *b)
-{
-    if (b->pid != 0)
-        kill(b->pid, SIGKILL);
-}
-
-void
-succession_cancel(unsigned slot)
-{
-    kill_beside(&slots[slot].heir);
-}
-
-void
-succession_kill(unsigned slot)
-{
-    kill_beside(&slots[slot].heir);
-    kill_beside(&slots[slot].former);
-}
-
-void
-succession_tick(unsigned slot, uint64_t now_ms)
-{
-    if (now_ms >= slots[slot].former.kill_ms)
-        kill_beside(&slots[slot].former);
-}
-
 static void
 channel_cb(struct ev_loop *loop, ev_io *w, int events)
 {
-    struct beside *b = w->data;
+    struct slot_other *b = w->data;
 
     (void)events;
     if (!up_receive(b->slot, b->channel))
@@ -95,10 +34,10 @@ channel_cb(struct ev_loop *loop, ev_io *w, int events)
 }
 
 static void
-begin(struct beside *b, unsigned slot, pid_t pid, int channel,
+begin(struct slot_other *b, unsigned slot, pid_t pid, int channel,
     void (*died)(struct ev_loop *, ev_child *, int))
 {
-    *b = (struct beside){.pid = pid, .slot = slot, .channel = channel};
+    *b = (struct slot_other){.pid = pid, .slot = slot, .channel = channel};
     ev_io_init(&b->io, channel_cb, channel, EV_READ);
     ev_child_init(&b->child, died, pid, 0);
     b->io.data = b->child.data = b;
@@ -106,21 +45,21 @@ begin(struct beside *b, unsigned slot, pid_t pid, int channel,
 }
 
 static void
-forget(struct beside *b)
+forget(struct slot_other *b)
 {
     ev_child_stop(master.loop, &b->child);
     ev_io_stop(master.loop, &b->io);
     close(b->channel);
-    *b = (struct beside){.pid = 0};
+    *b = (struct slot_other){.pid = 0};
 }
 
 /* Before anything was handed over: the worker of the slot goes on. */
 static void
 heir_died_cb(struct ev_loop *loop, ev_child *c, int events)
 {
-    struct beside *b = c->data;
-    unsigned       slot = b->slot;
-    char           end[CHILD_END_LEN];
+    struct slot_other *b = c->data;
+    unsigned           slot = b->slot;
+    char               end[CHILD_END_LEN];
 
     (void)loop, (void)events;
     child_end_text(end, c->rstatus);
@@ -130,17 +69,17 @@ heir_died_cb(struct ev_loop *loop, ev_child *c, int events)
         "worker %u: its successor, pid %d, %s before the hand-over", slot,
         (int)b->pid, end);
     forget(b);
-    supervise_goes_on(slot);
+    slot_at(slot)->restart = false;
     supervise_ended();
 }
 
 static void
 former_died_cb(struct ev_loop *loop, ev_child *c, int events)
 {
-    struct beside *b = c->data;
-    unsigned       slot = b->slot;
-    char           end[CHILD_END_LEN], death[CHILD_END_LEN + 32];
-    bool           done =
+    struct slot_other *b = c->data;
+    unsigned           slot = b->slot;
+    char               end[CHILD_END_LEN], death[CHILD_END_LEN + 32];
+    bool               done =
         WIFEXITED(c->rstatus) && WEXITSTATUS(c->rstatus) == WORKER_EXIT_DONE;
 
     (void)loop, (void)events;
@@ -152,7 +91,7 @@ former_died_cb(struct ev_loop *loop, ev_child *c, int events)
     forget(b);
     if (!done) {
         snprintf(death, sizeof death, "%s in the middle of a hand-over", end);
-        supervise_count_death(slot, death);
+        slot_count_death(slot, death);
         /* The successor reports which of the commands it has received. */
         up_worker_gone(slot);
     }
@@ -177,10 +116,10 @@ succession_start(unsigned slot, struct buf *why)
         goto fail;
     }
     /* Its channel is read from the hand-over on. */
-    begin(&slots[slot].heir, slot, pid, ends[0], heir_died_cb);
+    begin(&slot_at(slot)->heir, slot, pid, ends[0], heir_died_cb);
     close(ends[1]);
     close(pair[1]);
-    bool sent = supervise_send_fd(slot, &m, pair[0]);
+    bool sent = slot_send_fd(slot, &m, pair[0]);
     close(pair[0]);
     if (sent)
         return true;
@@ -201,18 +140,18 @@ fail:
 void
 succession_frozen(unsigned slot)
 {
-    struct beside     *heir = &slots[slot].heir;
-    struct beside     *former = &slots[slot].former;
+    struct slot_other *heir = &slot_at(slot)->heir;
+    struct slot_other *former = &slot_at(slot)->former;
     struct channel_msg m = {.type = CHANNEL_go};
-    pid_t              pid = supervise_pid(slot);
+    pid_t              pid = slot_pid(slot);
 
     if (heir->pid == 0 || former->pid != 0 || pid == 0)
         return; /* it detects the end of its successor itself */
-    if (!supervise_send(slot, &m, NULL, 0))
+    if (!slot_send(slot, &m, NULL, 0))
         return; /* it gives up */
     ev_child_stop(master.loop, &heir->child);
     int channel = supervise_replace(slot, heir->pid, heir->channel);
-    *heir = (struct beside){.pid = 0};
+    *heir = (struct slot_other){.pid = 0};
     begin(former, slot, pid, channel, former_died_cb);
     former->kill_ms =
         clock_mono_ms() + master.config.upgrade_patience + FORMER_GRACE_MS;
@@ -223,6 +162,6 @@ void
 succession_kept(unsigned slot, const char *why)
 {
     log_error("worker %u: its successor does not take over: %.200s", slot, why);
-    succession_cancel(slot);
-    supervise_goes_on(slot);
+    slot_kill_heir(slot_at(slot));
+    slot_at(slot)->restart = false;
 }

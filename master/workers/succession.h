@@ -19,9 +19,6 @@
 
 #include "buf.h"
 
-/* Once, when the number of slots is known. */
-void succession_begin(void);
-
 /* Starts an heir of the slot's worker, which is ready, and orders the worker
  * to hand over. False with a sentence. */
 bool succession_start(unsigned slot, struct buf *why);
@@ -29,18 +26,5 @@ bool succession_start(unsigned slot, struct buf *why);
 /* The worker has prepared its hand-over, or has given it up. */
 void succession_frozen(unsigned slot);
 void succession_kept(unsigned slot, const char *why);
-
-/* There is an heir, or a former process that has not ended. */
-bool succession_under_way(unsigned slot);
-/* There is a former process that has not ended. */
-bool succession_has_former(unsigned slot);
-
-/* Kills the heir, if there is one; or the heir and the former process. Their
- * ends are reported later. */
-void succession_cancel(unsigned slot);
-void succession_kill(unsigned slot);
-
-/* Once a second: a former process whose time is up is killed. */
-void succession_tick(unsigned slot, uint64_t now_ms);
 
 #endif

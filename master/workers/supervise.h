@@ -1,5 +1,5 @@
 /*
- * supervise: the worker slots: start, watch, clean up, start again.
+ * supervise: the workers: start, clean up, start again.
  *
  *              start            `ready'
  *      DOWN ---------> STARTING -------> READY ------> DRAINING
@@ -16,14 +16,9 @@
 #define MASTER_WORKERS_SUPERVISE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "buf.h"
-#include "channel.h"
-#include "workers/listen.h"
-#include "shm.h"
 
 /* Binds all listeners; false with a sentence. Then begins to watch, and starts
  * every worker that does not run. */
@@ -37,21 +32,7 @@ void supervise_drain(uint64_t ms);
 /* At once. False if there is none whose end could call up_end(). */
 bool supervise_kill(void);
 
-/* A successor takes over, or is about to. */
-bool supervise_is_replaced(unsigned n);
-/* Starts a successor that takes the connections of a worker over, or starts a
- * failed one again. False with a sentence. */
-bool supervise_restart(unsigned slot, struct buf *why);
-
 /* --- for an upgrade (upgrade/) --- */
-
-/* The slot is neither being started nor restarted. */
-bool                     supervise_settled(unsigned slot);
-pid_t                    supervise_pid(unsigned slot); /* 0: no process */
-const struct listen_set *supervise_listeners(unsigned slot);
-
-/* No worker accepts connections, or all do again. */
-void supervise_freeze(bool on);
 
 /* Old program: the slot's process writes what it has to `end`, which stays
  * open here, and ends; up_worker_left() follows. must: it may not give up.
@@ -66,25 +47,8 @@ void supervise_keep(unsigned slot);
 void supervise_heir(unsigned slot, int end);
 /* The old process has gone: the slot is an ordinary one. */
 void supervise_free(unsigned slot);
-/* The master's end of the channel of the slot's process; -1 without one. */
-int supervise_channel(unsigned slot);
-/* Sockets that were bound during the upgrade begin to listen. */
-bool supervise_listen_begin(void);
 
-/* A hint to every worker (config, reopen); to one that does not keep up it
- * is sent again later. */
-void supervise_notify_all(enum channel_type type);
-
-/* A datagram to a worker that runs; false with errno, EPIPE if none does. */
-bool supervise_send(
-    unsigned slot, struct channel_msg *msg, const void *body, size_t n);
-/* The same with a descriptor, which stays open here. */
-bool supervise_send_fd(unsigned slot, struct channel_msg *msg, int passed);
-
-enum shm_worker_state supervise_state(unsigned slot);
-
-/* An upgrade is under way: no worker accepts connections. */
-bool supervise_is_frozen(void);
+/* --- messages of a worker --- */
 
 /* The worker has read all that was handed over to it. */
 void supervise_inherited(unsigned slot);

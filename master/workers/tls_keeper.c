@@ -21,7 +21,6 @@
 #include "ticket.h"
 #include "tls_bundle.h"
 #include "workers/child.h"
-#include "workers/supervise.h"
 #include "worker/worker.h"
 
 #define CHECK_MS 20000 /* for the checker; thousands of certificates */
@@ -355,7 +354,6 @@ checked(void)
         judged(good);
     } else if (good) {
         tls_keeper_adopt();
-        supervise_notify_all(CHANNEL_tls);
         up_certificates();
         log_lines(LOG_LEVEL_WARN, "", buf_cstr(&notes));
         log_info("TLS: changed certificate files are in force");

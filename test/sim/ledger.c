@@ -9,6 +9,7 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/file.h"
 #include "common/writer.h"
 #include "fleet.h"
 
@@ -66,21 +67,6 @@ ledger_count(enum message m)
     counted = true;
 }
 
-static bool
-write_all(const char *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t w = write(fd, p, n);
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w < 0)
-            return false;
-        p += w;
-        n -= (size_t)w;
-    }
-    return true;
-}
-
 bool
 ledger_commit(void)
 {
@@ -93,7 +79,7 @@ ledger_commit(void)
             errno = ENOMEM;
             return false;
         }
-        if (!write_all(lines.p, lines.len))
+        if (!file_write(fd, lines.p, lines.len))
             return false;
         buf_clear(&lines);
         tally_add(t, ledgered, noted);

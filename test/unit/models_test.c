@@ -2,26 +2,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "registry_layout.h"
+#include "registry_fix.h"
 #include "unit.h"
 
 static struct registry_model *
 rows(struct registry *r)
 {
     return registry_table(r, REGISTRY_MODEL_ROWS);
-}
-
-static struct registry *
-make(uint32_t capacity)
-{
-    struct registry *r = mmap(NULL, registry_size(capacity),
-        PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    CHECK(r != MAP_FAILED);
-    registry_init(r, capacity);
-    return r;
 }
 
 static uint32_t
@@ -42,7 +30,7 @@ row_of(struct registry *r, uint32_t entry)
 static void
 counts_each_identity_once(void)
 {
-    struct registry *r = make(8);
+    struct registry *r = fix_registry(8);
     uint32_t         a = entry_of(r, "A"), b = entry_of(r, "B");
 
     CHECK_EQ(registry_model_of(r, a), REGISTRY_MODEL_UNKNOWN);
@@ -65,7 +53,7 @@ counts_each_identity_once(void)
 static void
 rows_are_used_again(void)
 {
-    struct registry *r = make(8);
+    struct registry *r = fix_registry(8);
     uint32_t         a = entry_of(r, "A"), used = 0;
     char             name[16];
 
@@ -82,7 +70,7 @@ rows_are_used_again(void)
 static void
 a_full_table_has_other(void)
 {
-    struct registry *r = make(4096);
+    struct registry *r = fix_registry(4096);
     uint32_t         others = 0, sum = 0;
     char             name[16];
 
@@ -114,7 +102,7 @@ a_full_table_has_other(void)
 static void
 texts_can_be_shown(void)
 {
-    struct registry *r = make(8);
+    struct registry *r = fix_registry(8);
     uint32_t         a = entry_of(r, "A");
     char             text[REGISTRY_MODEL_MAX + 4];
 

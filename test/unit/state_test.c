@@ -1,12 +1,11 @@
 /* What one program version hands over to the next, written and read back. */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "clock.h"
 #include "fields.h"
 #include "close.h"
-#include "registry_layout.h"
+#include "registry_fix.h"
 #include "registry_state.h"
 #include "shm_state.h"
 #include "stats.h"
@@ -17,17 +16,6 @@ static const uint64_t fp_a[2] = {11, UINT64_C(22) << 40};
 static const uint64_t fp_b[2] = {33, UINT64_C(44) << 40};
 
 static struct fields f;
-
-static struct registry *
-make(uint32_t capacity)
-{
-    struct registry *r = mmap(NULL, registry_size(capacity),
-        PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    CHECK(r != MAP_FAILED);
-    registry_init(r, capacity);
-    return r;
-}
 
 static bool
 parse(struct buf *b)
@@ -40,7 +28,7 @@ static void
 an_entry_comes_through(void)
 {
     _Atomic uint64_t      sequence = UINT64_C(1) << 50;
-    struct registry      *old = make(64), *new = make(1000);
+    struct registry      *old = fix_registry(64), *new = fix_registry(1000);
     struct registry_claim c;
     struct registry_start start;
     struct buf            b = BUF_INIT(1 << 16);
@@ -124,7 +112,7 @@ an_entry_comes_through(void)
 static void
 all_starts_of_an_entry_move(void)
 {
-    struct registry *old = make(2), *new = make(2);
+    struct registry *old = fix_registry(2), *new = fix_registry(2);
     struct buf       b = BUF_INIT(1 << 16);
     uint64_t         latest;
     uint32_t         entry, i;
@@ -166,7 +154,7 @@ read_text(struct registry *r, const char *text, uint32_t *i)
 static void
 hostile_entries_are_harmless(void)
 {
-    struct registry *r = make(2);
+    struct registry *r = fix_registry(2);
     uint32_t         i;
 
     CHECK_EQ(read_text(r, "entry", &i), REGISTRY_UNKNOWN);

@@ -1,8 +1,6 @@
 /* redis: the worker's connection to Redis or Valkey. See redis.h. */
 #include "fleet/redis.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,17 +11,7 @@
 #include "base/self.h"
 #include "base/up.h"
 
-#define ARGS_MAX 4096   /* arguments of one request */
 #define TROUBLE_MS 1000 /* ms after an error during which little is sent */
-
-/* struct redis_value is hiredis' reply under another name, so that no other
- * file needs the header of hiredis.
- */
-static const redisReply *
-reply_of(const struct redis_value *v)
-{
-    return (const redisReply *)v;
-}
 
 struct request {
     struct link *link;
@@ -44,83 +32,7 @@ static bool    *shard_up;
 static uint32_t trouble_ms;
 static bool     trouble, closing;
 
-static struct {
-    const char *argv[ARGS_MAX];
-    size_t      len[ARGS_MAX];
-    size_t      at[ARGS_MAX]; /* offset of each argument in text; SIZE_MAX: the
-                                 argument is the caller's bytes */
-    int        n;
-    bool       overflow;
-    struct buf text;
-} rq = {.text = {.max = 1 << 20}};
-
-/* --- answers ------------------------------------------------------------- */
-
-const char *
-redis_error(const struct redis_value *v)
-{
-    const redisReply *r = reply_of(v);
-
-    return r->type == REDIS_REPLY_ERROR ? r->str : NULL;
-}
-
-const char *
-redis_text(const struct redis_value *v, size_t *len)
-{
-    const redisReply *r = reply_of(v);
-    bool              text = r->type == REDIS_REPLY_STRING ||
-        r->type == REDIS_REPLY_STATUS || r->type == REDIS_REPLY_ERROR;
-
-    if (len != NULL)
-        *len = text ? r->len : 0;
-    return text ? r->str : "";
-}
-
-bool
-redis_is(const struct redis_value *v, const char *text)
-{
-    return strcmp(redis_text(v, NULL), text) == 0;
-}
-
-int64_t
-redis_int(const struct redis_value *v)
-{
-    const redisReply *r = reply_of(v);
-
-    if (r->type == REDIS_REPLY_INTEGER)
-        return r->integer;
-    return strtoll(redis_text(v, NULL), NULL, 10);
-}
-
-size_t
-redis_count(const struct redis_value *v)
-{
-    return reply_of(v)->type == REDIS_REPLY_ARRAY ? reply_of(v)->elements : 0;
-}
-
-const struct redis_value *
-redis_at(const struct redis_value *v, size_t i)
-{
-    static const redisReply nil = {.type = REDIS_REPLY_NIL};
-    const redisReply       *r = reply_of(v);
-
-    if (r->type != REDIS_REPLY_ARRAY || i >= r->elements)
-        return (const struct redis_value *)&nil;
-    return (const struct redis_value *)r->element[i];
-}
-
-/* --- status --------------------------------------------------------------- */
-
-void
-redis_set_status(const char *word, const char *fmt, ...)
-{
-    va_list ap;
-
-    snprintf(self.mem->redis_word, sizeof self.mem->redis_word, "%s", word);
-    va_start(ap, fmt);
-    vsnprintf(self.mem->redis_words, sizeof self.mem->redis_words, fmt, ap);
-    va_end(ap);
-}
+/* --- shards --------------------------------------------------------------- */
 
 static void
 count_ready(void)
@@ -152,16 +64,16 @@ gain(unsigned shard)
     up_redis_ready(shard, links[link_of[shard]].new_server);
 }
 
-void
-redis_link_up(struct link *l)
+static void
+link_up(struct link *l)
 {
     for (unsigned i = 0; i < redis_shards(); i++)
         if (&links[link_of[i]] == l)
             gain(i);
 }
 
-void
-redis_link_down(struct link *l)
+static void
+link_down(struct link *l)
 {
     for (unsigned i = 0; i < redis_shards(); i++)
         if (&links[link_of[i]] == l)
@@ -169,103 +81,6 @@ redis_link_down(struct link *l)
 }
 
 /* --- requests ------------------------------------------------------------ */
-
-void
-redis_begin(const char *command)
-{
-    rq.n = 0;
-    rq.overflow = false;
-    buf_clear(&rq.text);
-    redis_add(command);
-}
-
-void
-redis_addn(const void *p, size_t n)
-{
-    if (rq.n == ARGS_MAX) {
-        rq.overflow = true;
-        return;
-    }
-    rq.argv[rq.n] = p;
-    rq.at[rq.n] = SIZE_MAX;
-    rq.len[rq.n++] = n;
-}
-
-void
-redis_add(const char *text)
-{
-    redis_addn(text, strlen(text));
-}
-
-/* Makes the text since `from` one argument. Its address is computed when the
- * request is sent, because text may move. */
-static void
-add_text(size_t from)
-{
-    redis_addn("", rq.text.len - from);
-    rq.at[rq.n - 1] = from;
-}
-
-void
-redis_addu(uint64_t number)
-{
-    size_t from = rq.text.len;
-
-    buf_addf(&rq.text, "%" PRIu64, number);
-    add_text(from);
-}
-
-void
-redis_name(const char *function, const char *keys)
-{
-    size_t from = rq.text.len;
-
-    buf_addf(&rq.text, "%s_%s", self.conf.redis_prefix, function);
-    add_text(from);
-    redis_add(keys);
-}
-
-static void
-add_stream(unsigned shard)
-{
-    size_t from = rq.text.len;
-
-    buf_addf(&rq.text, "%s:events:%u", self.conf.redis_prefix, shard);
-    add_text(from);
-}
-
-/* A function touches several keys of its hash slot, and none of them may lie on
- * another node. So two keys are declared: one that never exists, and the
- * stream. While the slot moves to another node, one of a pair is always missing
- * and Redis answers TRYAGAIN, on both nodes, until all keys have moved. With a
- * single key it would run the function where the others are not. */
-void
-redis_stream(unsigned shard)
-{
-    add_stream(shard);
-    redis_key(shard, "never", "there");
-}
-
-void
-redis_key(unsigned shard, const char *what, const char *name)
-{
-    size_t from = rq.text.len;
-
-    buf_addf(&rq.text, "{%s:events:%u}:%s:%s", self.conf.redis_prefix, shard,
-        what, name);
-    add_text(from);
-}
-
-void
-redis_identity(unsigned shard, const char *identity, size_t len)
-{
-    size_t from = rq.text.len;
-
-    buf_addf(&rq.text, "{%s:events:%u}", self.conf.redis_prefix, shard);
-    buf_add(&rq.text, identity, len);
-    add_text(from);
-    add_stream(shard);
-}
 
 /* The node that "MOVED 3999 127.0.0.1:6381" or an ASK names; NULL if it names
  * none. An empty host means the host that has answered. */
@@ -440,36 +255,6 @@ answered(redisAsyncContext *ac, void *reply, void *data)
         look_at_error(l, copy.shard, ((redisReply *)reply)->str);
 }
 
-/* From here on the text does not move. */
-static void
-point_at_text(void)
-{
-    for (int i = 0; i < rq.n; i++)
-        if (rq.at[i] != SIZE_MAX)
-            rq.argv[i] = rq.text.p + rq.at[i];
-}
-
-bool
-redis_issue(redisAsyncContext *ac, redisCallbackFn *fn, void *data)
-{
-    if (rq.overflow || rq.text.overflow)
-        return false;
-    point_at_text();
-    return redisAsyncCommandArgv(ac, fn, data, rq.n, rq.argv, rq.len) ==
-        REDIS_OK;
-}
-
-/* Copies the built request into one text; false if memory is out. */
-static bool
-format(struct request *r)
-{
-    if (rq.overflow || rq.text.overflow)
-        return false;
-    point_at_text();
-    r->len = (int)redisFormatCommandArgv(&r->text, rq.n, rq.argv, rq.len);
-    return r->len > 0;
-}
-
 bool
 redis_send(unsigned shard, redis_fn *fn, void *ctx)
 {
@@ -480,7 +265,8 @@ redis_send(unsigned shard, redis_fn *fn, void *ctx)
     if (r == NULL)
         return false;
     *r = (struct request){.fn = fn, .ctx = ctx, .shard = shard};
-    if ((l->cluster && !format(r)) || !send_request(l, r)) {
+    if ((l->cluster && !redis_format(&r->text, &r->len)) ||
+        !send_request(l, r)) {
         free_request(r);
         return false;
     }
@@ -555,6 +341,7 @@ redis_open(void)
             "no memory for %llu shards", (unsigned long long)c->redis_shards);
         exit(1);
     }
+    link_watch(link_up, link_down);
     if (c->redis_socket[0] != '\0')
         link_find(c->redis_socket, 0);
     else

@@ -1,5 +1,5 @@
 /*
- * redis: the worker's connection to Redis or Valkey. Only redis*.c use hiredis.
+ * redis: the worker's connection to Redis or Valkey.
  *
  *     OFF --> WAIT --> CONNECT --> GREET --> READY
  *              ^          |          |         |
@@ -23,24 +23,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* An answer or a part of one; valid during the callback. */
-struct redis_value;
+#include "fleet/redis_request.h"
+#include "fleet/redis_status.h"
+#include "fleet/redis_value.h"
 
 /* A callback. v is NULL if the connection was lost before an answer came. */
 typedef void redis_fn(void *ctx, const struct redis_value *v);
-
-/* The text of an error; NULL if v is not an error. */
-const char *redis_error(const struct redis_value *v);
-/* The bytes of a string; "" and 0 if v is not a string. They may contain NUL,
-   and a NUL follows them. */
-const char *redis_text(const struct redis_value *v, size_t *len);
-bool        redis_is(const struct redis_value *v, const char *text);
-int64_t redis_int(const struct redis_value *v);  /* accepts a string of digits
-                                                    too */
-size_t redis_count(const struct redis_value *v); /* elements of an array; else
-                                                    0 */
-/* Element i; an empty value if v is not an array or has fewer elements. */
-const struct redis_value *redis_at(const struct redis_value *v, size_t i);
 
 /* True if [redis] is configured. It does not change while the worker runs. */
 bool redis_on(void);
@@ -62,34 +50,12 @@ uint64_t redis_pending(void);
    for several streams. */
 bool redis_is_cluster(void);
 
-/*
- * A request is built argument by argument, and then sent to its shard.
- *
- *     redis_begin("FCALL"); redis_name("take", "1"); ...
- *     redis_send(shard, fn, ctx);
- *
- * redis_begin() discards a request that was not sent. redis_send() returns
- * false if the shard is not ready or memory is out; then fn is not called.
- */
-void redis_begin(const char *command);
-void redis_add(const char *text);
-void redis_addn(const void *p, size_t n);
-void redis_addu(uint64_t number);
-/* Adds {prefix}_{function} and the number of keys. */
-void redis_name(const char *function, const char *keys);
-/* These add the two keys of a function, for a shard or for an identity, or the
- * key {stream}:what:name of another command. */
-void redis_stream(unsigned shard);
-void redis_key(unsigned shard, const char *what, const char *name);
-void redis_identity(unsigned shard, const char *identity, size_t len);
+/* Sends the request that was built (redis_request.h). False if the shard is not
+ * ready or memory is out; then fn is not called. */
 bool redis_send(unsigned shard, redis_fn *fn, void *ctx);
 /* Sends the request on the connection for blocking requests, one at a time. Not
  * for clusters.
  */
 bool redis_send_waiting(redis_fn *fn, void *ctx, uint32_t block_ms);
-
-/* Sets one word and a sentence in shm_worker, for health and status. */
-void redis_set_status(const char *word, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -78,11 +78,11 @@ version_cb(redisAsyncContext *ac, void *reply, void *data)
     }
     int64_t version = error ? 0 : redis_int(redis_at(v, 0));
     int64_t shards = error ? 0 : redis_int(redis_at(v, 1));
-    if (error == NULL && shards != (int64_t)redis_shards()) {
+    if (error == NULL && shards != (int64_t)self.conf.redis_shards) {
         link_give_up(l, "shards",
             "the fleet %s has %" PRId64 " shards and redis.shards is "
             "%u; it must be the same on all gateways",
-            self.conf.redis_prefix, shards, redis_shards());
+            self.conf.redis_prefix, shards, (unsigned)self.conf.redis_shards);
         return;
     }
     if (version >= LIBRARY_VERSION) {
@@ -98,7 +98,8 @@ version_cb(redisAsyncContext *ac, void *reply, void *data)
     log_info("redis %s:%u: loading the functions, version %d", l->host, l->port,
         LIBRARY_VERSION);
     size_t len = 0;
-    char  *text = functions_make(self.conf.redis_prefix, redis_shards(), &len);
+    char  *text = functions_make(
+         self.conf.redis_prefix, (unsigned)self.conf.redis_shards, &len);
     redis_begin("FUNCTION");
     redis_add("LOAD");
     redis_add("REPLACE");

@@ -25,6 +25,15 @@
 struct link links[LINKS];
 unsigned    links_n;
 
+static void (*link_up)(struct link *), (*link_down)(struct link *);
+
+void
+link_watch(void (*up)(struct link *), void (*down)(struct link *))
+{
+    link_up = up;
+    link_down = down;
+}
+
 struct link *
 link_find(const char *host, unsigned port)
 {
@@ -65,7 +74,7 @@ drop(struct link *l)
     l->state = LINK_PAUSE;
     l->since_ms = self.now_ms;
     l->pending = 0;
-    redis_link_down(l);
+    link_down(l);
     if (ac != NULL)
         redisAsyncFree(ac);
     if (waiting != NULL)
@@ -151,7 +160,7 @@ link_ready(struct link *l)
     if (l == &links[0] && !l->cluster)
         open_waiting(l);
     if (l->state == LINK_READY)
-        redis_link_up(l);
+        link_up(l);
 }
 
 /* --- preparing ----------------------------------------------------------- */

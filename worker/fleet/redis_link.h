@@ -12,7 +12,9 @@
 #include <stdint.h>
 
 #include "config.h"
-#include "fleet/redis.h"
+#include "fleet/redis_request.h"
+#include "fleet/redis_status.h"
+#include "fleet/redis_value.h"
 
 #define LINKS 64 /* servers of a cluster */
 
@@ -79,10 +81,12 @@ void link_give_up(struct link *l, const char *word, const char *fmt, ...)
 struct link *link_awaiting(redisAsyncContext *ac, const void *reply);
 void         link_ready(struct link *l);
 
-/* In redis.c: sends the built request on a connection. */
+/* Once, before the first link: what is called when one is ready, or lost. */
+void link_watch(void (*up)(struct link *), void (*down)(struct link *));
+
+/* In redis_request.c: what was built goes out on a connection, or becomes one
+ * text, which redisFreeCommand() frees. False if memory was out. */
 bool redis_issue(redisAsyncContext *ac, redisCallbackFn *fn, void *data);
-/* In redis.c: called when the link's shards are ready, or lost. */
-void redis_link_up(struct link *l);
-void redis_link_down(struct link *l);
+bool redis_format(char **text, int *len);
 
 #endif

@@ -2,49 +2,16 @@
  * schema: checks a payload against the schema of its message. See schema.h.
  *
  * The tape and the tables are walked together, once. For a value that does not
- * match its table, deviate() gets two names: the kind of deviation, with which
- * lenient mode goes on, and the error code, with which strict mode stops.
+ * match its table, schema_deviate() gets two names: the kind of deviation, with
+ * which lenient mode goes on, and the error code, with which strict mode stops.
  */
-#include "ocpp/schema.h"
+#include "ocpp/schema_walk.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "ocpp/json_char.h"
 #include "ocpp/schema_format.h"
-#include "ocpp/secrets.h"
-
-/* The position in the payload: each level is on the C stack of its check. */
-struct place {
-    const struct place *up;    /* NULL: the payload itself */
-    const char         *name;  /* NULL: an element of an array */
-    uint32_t            len;   /* bytes of name */
-    uint32_t            index; /* index of the element */
-};
-
-struct check {
-    const struct json     *tape;
-    struct schema_verdict *out;
-    bool                   strict;
-    /* Lenient mode, transaction message: nothing in it is refused, since a
-     * charge point repeats a refused message, and finally drops it. */
-    bool     forgiving;
-    uint16_t flags; /* flags of the message */
-};
-
-static const char *const expected[] = {
-    [SCHEMA_STRING] = "a string",
-    [SCHEMA_TEXT] = "a string",
-    [SCHEMA_ENUM] = "a string",
-    [SCHEMA_DATETIME] = "a time in a string",
-    [SCHEMA_URI] = "a URI in a string",
-    [SCHEMA_INTEGER] = "an integer",
-    [SCHEMA_NUMBER] = "a number",
-    [SCHEMA_BOOLEAN] = "true or false",
-    [SCHEMA_OBJECT] = "an object",
-    [SCHEMA_ANY] = "anything",
-};
 
 const struct schema_message *
 schema_find(const struct schema_dialect *d, const char *action, size_t len)
@@ -68,148 +35,18 @@ schema_find(const struct schema_dialect *d, const char *action, size_t len)
     return NULL;
 }
 
-/*
- * Reporting errors
- */
-
-/* Appends text from outside, cut and printable, for a log line. */
-static void
-put_foreign(char *out, size_t size, const char *s, size_t len)
-{
-    const uchar *p = (const uchar *)s, *end = p + len;
-    size_t       n = 0;
-
-    while (p < end && n + 4 < size) {
-        out[n++] = (char)(*p >= 0x20 && *p < 0x7f ? *p : '?');
-        size_t one = utf8_len(p, (size_t)(end - p));
-        p += one > 0 ? one : 1;
-    }
-    if (p < end) {
-        memcpy(out + n, "...", 3);
-        n += 3;
-    }
-    out[n] = '\0';
-}
-
-static void
-put_path(struct schema_verdict *out, const struct place *at)
-{
-    size_t used;
-    char   one[64];
-
-    if (at == NULL || at->up == NULL)
-        return;
-    put_path(out, at->up);
-    used = strlen(out->path);
-    if (at->name == NULL) {
-        snprintf(one, sizeof one, "[%u]", at->index);
-    } else {
-        char name[56];
-        put_foreign(name, sizeof name, at->name, at->len);
-        snprintf(one, sizeof one, "%s%s", used > 0 ? "." : "", name);
-    }
-    if (used + strlen(one) < sizeof out->path)
-        memcpy(out->path + used, one, strlen(one) + 1);
-    else /* Leave this part out; the last part may still fit. */
-        memcpy(out->path +
-                (used < sizeof out->path - 4 ? used : sizeof out->path - 4),
-            "...", 4);
-}
-
-/* Sets the text "PATH: words". Always returns false. */
-static bool __attribute__((format(printf, 4, 5), cold)) refuse(struct check *c,
-    const struct place *at, enum ocppj_error code, const char *fmt, ...)
-{
-    struct schema_verdict *out = c->out;
-    va_list                ap;
-
-    out->ok = false;
-    out->code = code;
-    out->path[0] = '\0';
-    put_path(out, at);
-    int n = snprintf(out->text, sizeof out->text,
-        "%s: ", out->path[0] != '\0' ? out->path : "payload");
-    va_start(ap, fmt);
-    vsnprintf(out->text + n, sizeof out->text - (size_t)n, fmt, ap);
-    va_end(ap);
-    return false;
-}
-
-/* True if the value must not be in error texts, because it is a secret. */
-static bool
-hides(const struct place *at)
-{
-    while (at != NULL && at->name == NULL) /* an element of an array */
-        at = at->up;
-    return at != NULL && secrets_is_field(at->name, at->len);
-}
-
-/* Lenient: notes the deviation and returns true. Strict: refuses with the code
- * and "PATH: found X, expected `right`", and returns false. */
-static bool __attribute__((cold))
-deviate(struct check *c, const struct place *at, uint32_t tok, uint64_t bit,
-    enum ocppj_error code, const char *right)
-{
-    char        value[48], found[64];
-    size_t      len;
-    const char *raw;
-
-    if (bit == 0 && c->forgiving)
-        bit = c->tape->tok[tok].type == JSON_NULL ? DEVIATION_BIT(null_field)
-                                                  : DEVIATION_BIT(wrong_type);
-    if (!c->strict && bit != 0) {
-        if (c->out->deviations == 0)
-            put_path(c->out, at);
-        c->out->deviations |= bit;
-        return true;
-    }
-    switch (c->tape->tok[tok].type) {
-    case JSON_OBJECT:
-        strcpy(found, "an object");
-        break;
-    case JSON_ARRAY:
-        snprintf(
-            found, sizeof found, "an array of %u", c->tape->tok[tok].count);
-        break;
-    case JSON_STRING:
-        raw = json_raw(c->tape, tok, &len);
-        put_foreign(value, sizeof value, raw + 1, len - 2);
-        if (hides(at))
-            snprintf(found, sizeof found, "a string of %u characters",
-                c->tape->tok[tok].count);
-        else
-            snprintf(found, sizeof found, "\"%s\"", value);
-        break;
-    default:
-        raw = json_raw(c->tape, tok, &len);
-        put_foreign(found, sizeof value, raw, len);
-        if (hides(at))
-            strcpy(found, "another value");
-    }
-    return refuse(c, at, code, "found %s, expected %s", found, right);
-}
-
-static bool
-wrong_type(struct check *c, const struct place *at,
-    const struct schema_field *f, uint32_t tok, uint64_t bit)
-{
-    return deviate(c, at, tok, bit, OCPPJ_TYPE_CONSTRAINT, expected[f->type]);
-}
-
-/* An incomplete payload is a ProtocolError in 1.6, and an
- * OccurrenceConstraintViolation in 2.x. */
+/* A payload that is not complete is a ProtocolError in 1.6; 2.x says so of
+ * occurrence constraints. */
 static enum ocppj_error
-missing_code(const struct check *c)
+missing_code(const struct schema_walk *c)
 {
     return c->flags & SCHEMA_CUSTOM_DATA ? OCPPJ_OCCURRENCE_CONSTRAINT
                                          : OCPPJ_PROTOCOL_ERROR;
 }
 
-/*
- * Values
- */
+/* --- values -------------------------------------------------------------- */
 
-static bool check_object(struct check *c, const struct place *at,
+static bool check_object(struct schema_walk *c, const struct schema_place *at,
     const struct schema_object *o, uint32_t tok);
 
 static bool
@@ -229,8 +66,8 @@ is_word(const struct json *j, uint32_t tok, const struct schema_enum *e)
     return false;
 }
 
-static bool __attribute__((cold)) wrong_word(struct check *c,
-    const struct place *at, const struct schema_enum *e, uint32_t tok)
+static bool __attribute__((cold)) wrong_word(struct schema_walk *c,
+    const struct schema_place *at, const struct schema_enum *e, uint32_t tok)
 {
     char        list[160] = "one of ";
     size_t      n = strlen(list);
@@ -244,14 +81,14 @@ static bool __attribute__((cold)) wrong_word(struct check *c,
         n += (size_t)snprintf(list + n, sizeof list - n, "%.*s%s", (uchar)*w,
             w + 1, i + 1 < e->count ? ", " : "");
     }
-    return deviate(c, at, tok,
+    return schema_deviate(c, at, tok,
         c->tape->tok[tok].count == 0 ? DEVIATION_BIT(empty_string)
                                      : DEVIATION_BIT(unknown_enum),
         OCPPJ_PROPERTY_CONSTRAINT, list);
 }
 
 static bool
-check_string(struct check *c, const struct place *at,
+check_string(struct schema_walk *c, const struct schema_place *at,
     const struct schema_field *f, uint32_t tok)
 {
     const struct json_token *t = &c->tape->tok[tok];
@@ -266,19 +103,19 @@ check_string(struct check *c, const struct place *at,
         case SCHEMA_TIME_GOOD:
             return true;
         case SCHEMA_TIME_NO_ZONE:
-            return deviate(c, at, tok, DEVIATION_BIT(no_zone),
+            return schema_deviate(c, at, tok, DEVIATION_BIT(no_zone),
                 OCPPJ_PROPERTY_CONSTRAINT,
                 "a zone after it, Z or an offset like +02:00");
         case SCHEMA_TIME_BAD:
             break;
         }
-        return deviate(c, at, tok,
+        return schema_deviate(c, at, tok,
             t->count == 0 ? DEVIATION_BIT(empty_string)
                           : DEVIATION_BIT(bad_datetime),
             OCPPJ_PROPERTY_CONSTRAINT, "a time like 2026-01-31T12:34:56Z");
     case SCHEMA_URI:
         return schema_uri(c->tape, tok) ||
-            deviate(c, at, tok,
+            schema_deviate(c, at, tok,
                 t->count == 0 ? DEVIATION_BIT(empty_string)
                               : DEVIATION_BIT(bad_uri),
                 OCPPJ_PROPERTY_CONSTRAINT, "a URI like ftp://host/path");
@@ -287,12 +124,12 @@ check_string(struct check *c, const struct place *at,
         return true;
     snprintf(
         right, sizeof right, "at most %u characters, not %u", f->max, t->count);
-    return deviate(c, at, tok, DEVIATION_BIT(long_string),
+    return schema_deviate(c, at, tok, DEVIATION_BIT(long_string),
         OCPPJ_PROPERTY_CONSTRAINT, right);
 }
 
 static bool
-check_range(struct check *c, const struct place *at,
+check_range(struct schema_walk *c, const struct schema_place *at,
     const struct schema_range *r, uint32_t tok)
 {
     double value = 0;
@@ -308,12 +145,12 @@ check_range(struct check *c, const struct place *at,
         snprintf(right, sizeof right, "at most %d", r->high);
     else
         snprintf(right, sizeof right, "%d to %d", r->low, r->high);
-    return deviate(c, at, tok, DEVIATION_BIT(out_of_range),
+    return schema_deviate(c, at, tok, DEVIATION_BIT(out_of_range),
         OCPPJ_PROPERTY_CONSTRAINT, right);
 }
 
 static bool
-check_number(struct check *c, const struct place *at,
+check_number(struct schema_walk *c, const struct schema_place *at,
     const struct schema_field *f, uint32_t tok)
 {
     char right[SCHEMA_ANY_DECIMALS + 32];
@@ -321,7 +158,7 @@ check_number(struct check *c, const struct place *at,
     if (f->type == SCHEMA_INTEGER &&
         (c->tape->tok[tok].flags & JSON_INTEGER) == 0 &&
         !((c->flags & SCHEMA_DRAFT_06) && schema_decimals(c->tape, tok, 0)) &&
-        !wrong_type(c, at, f, tok, DEVIATION_BIT(decimal_integer)))
+        !schema_wrong_type(c, at, f, tok, DEVIATION_BIT(decimal_integer)))
         return false;
     if (f->of.range != NULL && !check_range(c, at, f->of.range, tok))
         return false;
@@ -329,14 +166,14 @@ check_number(struct check *c, const struct place *at,
         schema_decimals(c->tape, tok, f->decimals))
         return true;
     snprintf(right, sizeof right, "a multiple of 0.%0*d", f->decimals, 1);
-    return deviate(c, at, tok, DEVIATION_BIT(not_multiple),
+    return schema_deviate(c, at, tok, DEVIATION_BIT(not_multiple),
         OCPPJ_PROPERTY_CONSTRAINT, right);
 }
 
 /* Judges a scalar of another type than the field's. Accepts it if the value can
  * be read as the right type, or if the message is usable without it. */
 static bool __attribute__((cold))
-check_mismatch(struct check *c, const struct place *at,
+check_mismatch(struct schema_walk *c, const struct schema_place *at,
     const struct schema_field *f, uint32_t tok, bool needed)
 {
     /* The reader makes no others.
@@ -345,7 +182,7 @@ check_mismatch(struct check *c, const struct place *at,
     bool           number = type == JSON_NUMBER;
 
     if (type == JSON_NULL)
-        return wrong_type(
+        return schema_wrong_type(
             c, at, f, tok, needed ? 0 : DEVIATION_BIT(null_field));
     switch (f->type) {
     case SCHEMA_STRING:
@@ -363,18 +200,19 @@ check_mismatch(struct check *c, const struct place *at,
                 : DEVIATION_BIT(string_for_number);
             if (needed && !schema_numeric(c->tape, tok, NULL))
                 bit = 0;
-            return wrong_type(c, at, f, tok, bit);
+            return schema_wrong_type(c, at, f, tok, bit);
         }
         break;
     case SCHEMA_BOOLEAN:
         if (type == JSON_STRING && c->tape->tok[tok].count == 0 && !needed)
-            return wrong_type(c, at, f, tok, DEVIATION_BIT(empty_string));
+            return schema_wrong_type(
+                c, at, f, tok, DEVIATION_BIT(empty_string));
         needed = needed && !number && !json_equals(c->tape, tok, "true", 4) &&
             !json_equals(c->tape, tok, "false", 5);
         number = false;
         break;
     }
-    return wrong_type(c, at, f, tok,
+    return schema_wrong_type(c, at, f, tok,
         needed       ? 0
             : number ? DEVIATION_BIT(number_for_string)
                      : DEVIATION_BIT(wrong_scalar));
@@ -383,7 +221,7 @@ check_mismatch(struct check *c, const struct place *at,
 /* Checks one value: a field that is not an array, or an element of an array.
  * needed: the message is useless without it. */
 static bool
-check_value(struct check *c, const struct place *at,
+check_value(struct schema_walk *c, const struct schema_place *at,
     const struct schema_field *f, uint32_t tok, bool needed)
 {
     const struct json_token *t = &c->tape->tok[tok];
@@ -395,7 +233,7 @@ check_value(struct check *c, const struct place *at,
         /* fall through */
     case JSON_ARRAY:
         return f->type == SCHEMA_ANY ||
-            wrong_type(c, at, f, tok,
+            schema_wrong_type(c, at, f, tok,
                 f->type == SCHEMA_TEXT ? DEVIATION_BIT(value_for_text) : 0);
     case JSON_STRING:
         if (f->type <= SCHEMA_URI)
@@ -415,8 +253,8 @@ check_value(struct check *c, const struct place *at,
         return true;
     if (f->type == SCHEMA_OBJECT) {
         if (needed)
-            return wrong_type(c, at, f, tok, 0);
-        return wrong_type(c, at, f, tok,
+            return schema_wrong_type(c, at, f, tok, 0);
+        return schema_wrong_type(c, at, f, tok,
             t->type == JSON_NULL ? DEVIATION_BIT(null_field)
                 : t->type == JSON_STRING && t->count == 0
                 ? DEVIATION_BIT(empty_string)
@@ -426,34 +264,34 @@ check_value(struct check *c, const struct place *at,
 }
 
 static bool
-check_array(struct check *c, const struct place *at,
+check_array(struct schema_walk *c, const struct schema_place *at,
     const struct schema_field *f, uint32_t tok, bool needed)
 {
     const struct json_token *t = &c->tape->tok[tok];
-    struct place             here = {.up = at};
+    struct schema_place      here = {.up = at};
     char                     right[48];
 
     if (t->type != JSON_ARRAY) {
         bool empty = t->type == JSON_STRING && t->count == 0;
         if (c->strict || t->type == JSON_NULL || empty)
-            return deviate(c, at, tok,
+            return schema_deviate(c, at, tok,
                 needed      ? 0
                     : empty ? DEVIATION_BIT(empty_string)
                             : DEVIATION_BIT(null_field),
                 OCPPJ_TYPE_CONSTRAINT, "an array");
         return check_value(c, at, f, tok, true) &&
-            deviate(c, at, tok, DEVIATION_BIT(object_for_array),
+            schema_deviate(c, at, tok, DEVIATION_BIT(object_for_array),
                 OCPPJ_TYPE_CONSTRAINT, "an array");
     }
     if (t->count < f->min_items) {
         snprintf(right, sizeof right, "at least %u", f->min_items);
-        if (!deviate(c, at, tok, DEVIATION_BIT(empty_array),
+        if (!schema_deviate(c, at, tok, DEVIATION_BIT(empty_array),
                 OCPPJ_OCCURRENCE_CONSTRAINT, right))
             return false;
     }
     if (f->max_items > 0 && t->count > f->max_items) {
         snprintf(right, sizeof right, "at most %u", f->max_items);
-        if (!deviate(c, at, tok, DEVIATION_BIT(long_array),
+        if (!schema_deviate(c, at, tok, DEVIATION_BIT(long_array),
                 OCPPJ_OCCURRENCE_CONSTRAINT, right))
             return false;
     }
@@ -487,39 +325,40 @@ find_field(const struct json *j, const struct schema_object *o, uint32_t key,
     return NULL;
 }
 
-static bool __attribute__((cold)) check_missing(struct check *c,
-    const struct place *at, const struct schema_object *o, uint64_t missing)
+static bool __attribute__((cold))
+check_missing(struct schema_walk *c, const struct schema_place *at,
+    const struct schema_object *o, uint64_t missing)
 {
     for (uint32_t i = 0; i < o->count; i++) {
         const struct schema_field *f = &o->fields[i];
-        struct place               here = {at, f->name, f->name_len, 0};
+        struct schema_place        here = {at, f->name, f->name_len, 0};
 
         if ((missing >> i & 1) == 0)
             continue;
         if (c->strict ||
             ((f->flags & SCHEMA_USABLE_WITHOUT) == 0 && !c->forgiving))
-            return refuse(
+            return schema_refuse(
                 c, &here, missing_code(c), "missing, %s requires it", o->name);
-        deviate(c, &here, 0, DEVIATION_BIT(missing_field), OCPPJ_PROTOCOL_ERROR,
-            "");
+        schema_deviate(c, &here, 0, DEVIATION_BIT(missing_field),
+            OCPPJ_PROTOCOL_ERROR, "");
     }
     return true;
 }
 
 /* customData: an object with a vendorId and any other members. */
 static bool
-check_custom(struct check *c, const struct place *at, uint32_t tok)
+check_custom(struct schema_walk *c, const struct schema_place *at, uint32_t tok)
 {
     static const struct schema_field vendor = {.name = "vendorId",
         .name_len = 8,
         .type = SCHEMA_STRING,
         .max = 255,
         .flags = SCHEMA_REQUIRED};
-    struct place                     here = {at, "vendorId", 8, 0};
+    struct schema_place              here = {at, "vendorId", 8, 0};
     enum json_type type = (enum json_type)c->tape->tok[tok].type;
 
     if (type != JSON_OBJECT)
-        return deviate(c, at, tok,
+        return schema_deviate(c, at, tok,
             type == JSON_NULL ? DEVIATION_BIT(null_field)
                               : DEVIATION_BIT(wrong_scalar),
             OCPPJ_TYPE_CONSTRAINT, "an object");
@@ -527,14 +366,14 @@ check_custom(struct check *c, const struct place *at, uint32_t tok)
     if (id != 0)
         return check_value(c, &here, &vendor, id, false);
     if (c->strict)
-        return refuse(
+        return schema_refuse(
             c, &here, missing_code(c), "missing, customData requires it");
-    return deviate(
+    return schema_deviate(
         c, &here, 0, DEVIATION_BIT(missing_field), OCPPJ_PROTOCOL_ERROR, "");
 }
 
 static bool
-check_object(struct check *c, const struct place *at,
+check_object(struct schema_walk *c, const struct schema_place *at,
     const struct schema_object *o, uint32_t tok)
 {
     const struct json *j = c->tape;
@@ -542,8 +381,8 @@ check_object(struct check *c, const struct place *at,
     uint64_t           seen = 0;
 
     for (uint32_t key = tok + 1; key < end; key = j->tok[key + 1].next) {
-        struct place               here = {at, j->text + j->tok[key].start,
-                          j->tok[key].end - j->tok[key].start, 0};
+        struct schema_place        here = {at, j->text + j->tok[key].start,
+                   j->tok[key].end - j->tok[key].start, 0};
         const struct schema_field *f = find_field(j, o, key, hint);
 
         if (f == NULL && (c->flags & SCHEMA_CUSTOM_DATA) &&
@@ -554,9 +393,9 @@ check_object(struct check *c, const struct place *at,
         }
         if (f == NULL) {
             if (c->strict)
-                return refuse(c, &here, OCPPJ_FORMATION_VIOLATION,
+                return schema_refuse(c, &here, OCPPJ_FORMATION_VIOLATION,
                     "no such field in %s", o->name);
-            deviate(c, &here, key, DEVIATION_BIT(extra_field),
+            schema_deviate(c, &here, key, DEVIATION_BIT(extra_field),
                 OCPPJ_FORMATION_VIOLATION, "");
             continue;
         }
@@ -597,11 +436,11 @@ schema_check(const struct schema_message *m, enum schema_part part,
 {
     const struct schema_object *o =
         part == SCHEMA_REQUEST ? &m->request : &m->response;
-    bool         strict = mode == OCPPJ_STRICT;
-    struct check c = {tape, out, strict,
-        !strict && part == SCHEMA_REQUEST && schema_is_transactional(m),
-        m->flags};
-    struct place root = {0};
+    bool                strict = mode == OCPPJ_STRICT;
+    struct schema_walk  c = {tape, out, strict,
+         !strict && part == SCHEMA_REQUEST && schema_is_transactional(m),
+         m->flags};
+    struct schema_place root = {0};
 
     out->ok = true;
     out->code = OCPPJ_ERRORS;
@@ -615,13 +454,13 @@ schema_check(const struct schema_message *m, enum schema_part part,
         /* In 1.6 null stands for {} (OCPP-J 1.6 4.2.1); 2.x does not allow
            it. */
         if ((m->flags & SCHEMA_CUSTOM_DATA) != 0 &&
-            !deviate(&c, &root, payload, DEVIATION_BIT(null_field),
+            !schema_deviate(&c, &root, payload, DEVIATION_BIT(null_field),
                 OCPPJ_FORMATION_VIOLATION, "an object"))
             return false;
         return o->required == 0 || check_missing(&c, &root, o, o->required);
     default:
         c.forgiving = false;
-        return deviate(
+        return schema_deviate(
             &c, &root, payload, 0, OCPPJ_FORMATION_VIOLATION, "an object");
     }
 }

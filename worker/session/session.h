@@ -29,6 +29,9 @@ void session_leave_handshake(struct conn *c);
  * reason. */
 void session_end(struct conn *c, enum close_reason reason, const char *why);
 
+/* OPEN to CLOSING without a close frame; code: for the event. */
+void session_leave(struct conn *c, enum close_reason reason, int code);
+
 /* Ends the session if its identity has a newer owner. */
 void session_check_owner(struct conn *c);
 

@@ -1,5 +1,5 @@
-/* outcomes: how the last commands ended. See outcomes.h. */
-#include "control/outcomes.h"
+/* last_outcomes: how the last commands ended. See last_outcomes.h. */
+#include "control/last_outcomes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@ static struct kept {
     char        *text; /* the id with its NUL, then the JSON */
     size_t       id_len, len;
     enum outcome outcome;
-} ring[OUTCOMES_KEPT];
+} ring[LAST_OUTCOMES_KEPT];
 static unsigned next;
 static size_t   bytes;
 
@@ -27,22 +27,23 @@ forget(struct kept *k)
 }
 
 void
-outcomes_put(
+last_outcomes_put(
     const char *command_id, enum outcome outcome, const char *json, size_t len)
 {
     size_t id_len = strlen(command_id);
 
     while (len > 0 && (json[len - 1] == '\0' || json[len - 1] == '\n'))
         len--;
-    if (len == 0 || len > OUTCOMES_ONE)
+    if (len == 0 || len > LAST_OUTCOMES_ONE)
         return;
     struct kept *k = &ring[next];
     forget(k);
-    next = (next + 1) % OUTCOMES_KEPT;
+    next = (next + 1) % LAST_OUTCOMES_KEPT;
     /* The oldest stand behind the new one. */
-    for (unsigned i = 0;
-         i < OUTCOMES_KEPT && bytes + id_len + 1 + len > OUTCOMES_BYTES; i++)
-        forget(&ring[(next + i) % OUTCOMES_KEPT]);
+    for (unsigned i = 0; i < LAST_OUTCOMES_KEPT &&
+         bytes + id_len + 1 + len > LAST_OUTCOMES_BYTES;
+         i++)
+        forget(&ring[(next + i) % LAST_OUTCOMES_KEPT]);
     k->text = malloc(id_len + 1 + len);
     if (k->text == NULL)
         return;
@@ -55,11 +56,11 @@ outcomes_put(
 }
 
 const char *
-outcomes_find(const char *command_id, enum outcome *outcome, size_t *len)
+last_outcomes_find(const char *command_id, enum outcome *outcome, size_t *len)
 {
-    for (unsigned i = 1; i <= OUTCOMES_KEPT; i++) {
+    for (unsigned i = 1; i <= LAST_OUTCOMES_KEPT; i++) {
         const struct kept *k =
-            &ring[(next + OUTCOMES_KEPT - i) % OUTCOMES_KEPT];
+            &ring[(next + LAST_OUTCOMES_KEPT - i) % LAST_OUTCOMES_KEPT];
         if (k->text == NULL || strcmp(k->text, command_id) != 0)
             continue;
         *outcome = k->outcome;

@@ -1,27 +1,28 @@
 /*
- * outcomes: the outcomes of the last commands, for clients that did not wait.
+ * last_outcomes: the outcomes of the last commands, for clients that did not
+ * wait.
  *
  * A ring in the master's memory, bounded in number and bytes; the journal has
  * every outcome for as long as it is kept. Outcomes of commands that came
  * through Redis are there, not here.
  */
-#ifndef MASTER_CONTROL_OUTCOMES_H
-#define MASTER_CONTROL_OUTCOMES_H
+#ifndef MASTER_CONTROL_LAST_OUTCOMES_H
+#define MASTER_CONTROL_LAST_OUTCOMES_H
 
 #include <stddef.h>
 
 #include "stats.h"
 
-#define OUTCOMES_KEPT 1024u
-#define OUTCOMES_BYTES (8u << 20) /* of all of them */
-#define OUTCOMES_ONE (64u << 10)  /* a longer one is left out */
+#define LAST_OUTCOMES_KEPT 1024u
+#define LAST_OUTCOMES_BYTES (8u << 20) /* of all of them */
+#define LAST_OUTCOMES_ONE (64u << 10)  /* a longer one is left out */
 
-void outcomes_put(
+void last_outcomes_put(
     const char *command_id, enum outcome outcome, const char *json, size_t len);
 
 /* The last outcome of that id: its JSON, valid until the next call; NULL if it
  * is not kept. */
-const char *outcomes_find(
+const char *last_outcomes_find(
     const char *command_id, enum outcome *outcome, size_t *len);
 
 #endif

@@ -1,0 +1,33 @@
+/*
+ * received: what the new program gets from the old one before it starts:
+ * sockets, locks, and the state of the segment, as upgrade.h lists them.
+ */
+#ifndef MASTER_UPGRADE_RECEIVED_H
+#define MASTER_UPGRADE_RECEIVED_H
+
+#include <stdbool.h>
+
+#include "buf.h"
+#include "fields.h"
+
+/* The link's descriptor, from the environment; -1 if this process was started
+ * in the usual way. Removes the variable. */
+int received_descriptor(void);
+
+/* A record, and its descriptor or -1, which is the callee's if this returns
+ * true. */
+bool received_take(struct fields *f, int passed);
+/* `state` was received, which comes last. */
+bool received_complete(void);
+
+/* Whether this program can go on with it. False with a sentence. */
+bool        received_check(struct buf *why);
+unsigned    received_slots(void); /* of the old program */
+const char *received_version(void);
+
+/* The segment is made: takes the state over. False with a sentence. */
+bool received_take_state(struct buf *why);
+/* The control socket of the old program, or a new one if the path differs. */
+void received_open_control(void);
+
+#endif

@@ -1,0 +1,16 @@
+/*
+ * restart: a worker is replaced, or a failed one started again, when an
+ * operator asks for it (`worker-restart`).
+ */
+#ifndef MASTER_WORKERS_RESTART_H
+#define MASTER_WORKERS_RESTART_H
+
+#include <stdbool.h>
+
+#include "buf.h"
+
+/* Starts a successor that takes the connections of a worker over, or starts a
+ * failed one again. False with a sentence. */
+bool restart_worker(unsigned slot, struct buf *why);
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * slot: the places of the workers. Each has one process that serves it, the
+ * channel to it, and the listening sockets that stay when the process dies.
+ *
+ * The states stand in shared memory; the master alone writes them
+ * (supervise.h).
+ */
+#ifndef MASTER_WORKERS_SLOT_H
+#define MASTER_WORKERS_SLOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "channel.h"
+#include "shm.h"
+#include "workers/listen.h"
+
+enum shm_worker_state slot_state(unsigned n);
+/* The slot is neither being started nor restarted. */
+bool  slot_is_settled(unsigned n);
+pid_t slot_pid(unsigned n); /* 0: no process */
+/* The master's end of the channel of the slot's process; -1 without one. */
+int                      slot_channel(unsigned n);
+const struct listen_set *slot_listeners(unsigned n);
+
+/* A datagram to a worker that runs; false with errno, EPIPE if none does. */
+bool slot_send(
+    unsigned n, struct channel_msg *msg, const void *body, size_t len);
+/* The same with a descriptor, which stays open here. */
+bool slot_send_fd(unsigned n, struct channel_msg *msg, int passed);
+
+/* Sockets that were bound during an upgrade begin to listen. */
+bool slot_listen_begin(void);
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * slot_private: all that the files of this folder know of a worker's place.
+ */
+#ifndef MASTER_WORKERS_SLOT_PRIVATE_H
+#define MASTER_WORKERS_SLOT_PRIVATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <ev.h>
+
+#include "shm.h"
+#include "workers/listen.h"
+
+/* A process of a slot beside the one that serves it (succession.h). */
+struct slot_other {
+    pid_t    pid; /* 0: there is none, and nothing else counts */
+    unsigned slot;
+    int      channel; /* the master's end */
+    ev_io    io;
+    ev_child child;
+    uint64_t kill_ms; /* when SIGKILL is due */
+};
+
+struct slot {
+    unsigned              n;
+    bool                  inheriting; /* connections are on their way to it */
+    struct listen_set     listeners;
+    int                   channel; /* the master's end; -1: no process */
+    ev_io                 io;
+    ev_child              child;
+    ev_timer              respawn;
+    pid_t                 pid; /* 0 without a process */
+    enum shm_worker_state state;
+    uint64_t              born;
+    uint64_t              started_ms;
+    uint64_t              ready_ms; /* 0 until it was */
+    uint64_t              backoff_ms;
+    uint64_t              kill_ms;  /* when SIGKILL is due; 0 never */
+    unsigned              stuck;    /* ticks without progress */
+    unsigned              deaths;   /* unexpected ones */
+    unsigned              tries;    /* deaths before the daemon was ready */
+    unsigned              owed;     /* bit t: a hint of type t is to be sent */
+    uint64_t              drain_ms; /* arg of an owed drain */
+    uint64_t              lived_ms; /* when it last accepted connections */
+    bool                  restart;  /* an operator asked for a successor */
+    bool                  leaving;  /* its connections go to a new program */
+    bool                  awaits;   /* the old program's process of the slot */
+    int                   inherit;  /* the next process takes over from there */
+
+    struct slot_other heir;   /* until the slot is handed over to it */
+    struct slot_other former; /* from then on, until it has ended */
+};
+
+/* Once, when the number of slots is known. */
+void slot_create(void);
+
+struct slot *slot_at(unsigned n);
+
+/* Its place in shared memory. */
+struct shm_worker *slot_shared(const struct slot *s);
+void               slot_set_state(struct slot *s, enum shm_worker_state state);
+
+/* What the process wrote before it died: printable, with its NUL. */
+const char *slot_last_words(const struct slot *s, char out[SHM_WORDS_MAX]);
+/* An unexpected death; text: how the process ended. */
+void slot_count_death(unsigned n, const char *text);
+
+/* There is an heir, or a former process that has not ended. */
+bool slot_has_other(const struct slot *s);
+/* SIGKILL. Their ends are reported later. */
+void slot_kill_heir(const struct slot *s);
+void slot_kill_others(const struct slot *s);
+
+/* A successor takes over, or is about to. */
+bool slot_is_replaced(unsigned n);
+
+/* Opens the listeners of the slot; false with a sentence. */
+bool slot_listen(struct slot *s, int backlog, struct buf *why);
+
+#endif

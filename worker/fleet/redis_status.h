@@ -1,0 +1,11 @@
+/*
+ * redis_status: what health and `status` show of Redis.
+ */
+#ifndef WORKER_FLEET_REDIS_STATUS_H
+#define WORKER_FLEET_REDIS_STATUS_H
+
+/* Sets one word and a sentence in shm_worker. */
+void redis_set_status(const char *word, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * redis_value: an answer of Redis, or a part of one.
+ *
+ * It is hiredis' reply under another name, so that no other file needs its
+ * header, and lives during the callback that gets it.
+ */
+#ifndef WORKER_FLEET_REDIS_VALUE_H
+#define WORKER_FLEET_REDIS_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct redis_value;
+
+/* The text of an error; NULL if v is not an error. */
+const char *redis_error(const struct redis_value *v);
+/* The bytes of a string; "" and 0 if v is not a string. They may contain NUL,
+ * and a NUL follows them. */
+const char *redis_text(const struct redis_value *v, size_t *len);
+bool        redis_is(const struct redis_value *v, const char *text);
+/* A string of digits is accepted too. */
+int64_t redis_int(const struct redis_value *v);
+/* The elements of an array; else 0. */
+size_t redis_count(const struct redis_value *v);
+/* Element i; an empty value if v is not an array or has fewer elements. */
+const struct redis_value *redis_at(const struct redis_value *v, size_t i);
+
+#endif
