@@ -766,7 +766,7 @@ function lua_object(o,    f, text)
                 (field_flags[o, f] ~ /SCHEMA_REQUIRED/ ? "" : "?") "'] = " \
                 lua_check(o, f)
         if (lua_custom)
-            text = text (text == "" ? "" : ", ") "['customData?'] = any"
+            text = text (text == "" ? "" : ", ") "['customData?'] = custom"
         lua_table[o, lua_custom] = "T[" ++lua_tables "]"
         print lua_table[o, lua_custom] " = object{" text "}"
     }

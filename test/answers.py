@@ -11,7 +11,7 @@ StartTransaction that is sent again gets the same.
 from redis_resp import Error
 from redis_fleet import EV, events, gateway, redis, tidy, wait_event
 from lib import *
-from ocpp2 import BOTH, TOKEN, V201, Station, transaction
+from ocpp2 import BOTH, HASH, ONLY, SAME, TOKEN, V201, Station, timeless, transaction
 
 SECONDS = 300.0 if os.environ.get("OCPPD_TEST_LONG") else 36.0
 SEED = int.from_bytes(os.urandom(4), "big")
@@ -182,6 +182,101 @@ def test_the_platform_answers_transaction_events_and_each_of_them_once():
         assert c.event("Ended", "t", 2) == {}
         c.reset()
         assert len(events(r, c.identity, "answer.requested")) == 3
+
+
+# What a platform answers that the gateway alone would not, by action.
+LATER = "2027-01-01T00:00:00Z"
+CHOICES = {
+    "BootNotification": {"currentTime": LATER, "interval": 7, "status": "Pending"},
+    "Authorize": {"idTokenInfo": {"status": "ConcurrentTx", "cacheExpiryDateTime": LATER}},
+    "DataTransfer": {"status": "Accepted", "data": {"any": [1, None]}},
+    "SignCertificate": {"status": "Accepted"},
+    "NotifyEVChargingNeeds": {"status": "Processing"},
+    "NotifyEVChargingSchedule": {"status": "Rejected"},
+    "OpenPeriodicEventStream": {"status": "Accepted"},
+    "VatNumberValidation": {"vatNumber": "DE\u00fc1", "status": "Accepted",
+                            "company": {"name": "C", "address1": "a", "city": "b",
+                                        "country": "c"}},
+    "Heartbeat": {"currentTime": LATER},
+    "StatusNotification": {"customData": {"vendorId": "P"}},
+    "TransactionEvent": {"totalCost": 2.5},
+    "MeterValues": {"customData": {"vendorId": "P"}},
+    "FirmwareStatusNotification": {"customData": {"vendorId": "P"}},
+    "LogStatusNotification": {"customData": {"vendorId": "P"}},
+    "SecurityEventNotification": {"customData": {"vendorId": "P"}},
+    "Get15118EVCertificate": {"status": "Accepted", "exiResponse": "e"},
+    "GetCertificateStatus": {"status": "Accepted", "ocspResult": "r"},
+    "GetCertificateChainStatus": {"certificateStatus": [
+        {"certificateHashData": HASH, "source": "CRL", "status": "Good", "nextUpdate": LATER}]},
+    "PullDynamicScheduleUpdate": {"status": "Accepted", "scheduleUpdate": {"limit": 16.0}},
+}
+# Of 1.6 alone, and CSMS that have no choice but {}.
+OF_16 = {"StartTransaction", "StopTransaction", "DiagnosticsStatusNotification",
+         "SignedFirmwareStatusNotification"}
+
+
+def rows_with_a_choice(version):
+    """The first message of each action that [answers] has."""
+    seen = {}
+    for action, payload, alone, _ in SAME + ONLY[version]:
+        if action in CHOICES and action not in seen:
+            seen[action] = (payload, alone)
+    return seen
+
+
+def test_each_entry_of_answers_has_a_row_here():
+    listed = subprocess.run([OCPPD, "-x", "conf"], stdout=subprocess.PIPE, text=True).stdout
+    part = listed[listed.index(".Ss [answers]"):]
+    names = set(re.findall(r"^\.It Cm ([A-Z]\w+) No", part.split(".Ss [journal]")[0], re.M))
+    names = {n for n in names if not n.endswith("_fallback")}
+    assert names == CHOICES.keys() | OF_16, names ^ (CHOICES.keys() | OF_16)
+
+
+def answered(r, cp):
+    """The event of the one message of a charge point that was answered."""
+    return poll(lambda: [e for e in r.entries(EV) if e["chargePointId"] == cp and
+                         "answeredBy" in e], what="the event of " + cp)[0]
+
+
+@tidy
+def test_every_answer_of_2x_that_has_a_choice_may_be_the_platforms():
+    """With `platform` everywhere: an answer that is not one of the schema is
+    returned to the platform, a good one reaches the charge point unchanged, and
+    where the platform is silent, the answer is the one of the gateway alone."""
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", server_workers=2, ocpp_heartbeat_events="yes", ocpp_heartbeat_jitter=0,
+                ocpp_heartbeat_interval="300s", ocpp_message_timeout="5s",
+                **{"answers_" + name: "platform" for name in CHOICES})
+    poll(lambda: g.stat("redis_shards_ready") == 2)
+    for version in BOTH:
+        rows = rows_with_a_choice(version)
+        silent = []
+        for action, (payload, alone) in rows.items():
+            # The one that is not answered, first: all wait at the same time.
+            c = Station(g, "%s-%s-silent" % (version[4:], action), version)
+            c.put(action, payload, "s")
+            silent.append((c, action, alone))
+        for action, (payload, alone) in rows.items():
+            c = Station(g, "%s-%s" % (version[4:], action), version)
+            c.put(action, payload, "m")
+            e = wait_event(r, c.identity, "answer.requested")[0]
+            assert e["action"] == action and json.loads(e["payload"]) == payload, e
+            for bad in ([], 5, {"nosuchfield": 1}, {"customData": {}}):
+                got = answer(r, e, bad)
+                assert got.startswith("invalid: "), (version, action, bad, got)
+            assert answer(r, e, CHOICES[action]) == "taken", (version, action)
+            assert c.get("m") == CHOICES[action], (version, action)
+            got = answered(r, c.identity)
+            assert json.loads(got["answer"]) == CHOICES[action] and \
+                got["answeredBy"] == "platform", (version, got)
+            c.reset()
+        for c, action, alone in silent:
+            assert timeless(c.get("s")) == alone, (version, action)
+            got = answered(r, c.identity)
+            assert timeless(json.loads(got["answer"])) == alone and \
+                got["answeredBy"] == "fallback", (version, got)
+            c.reset()
 
 
 def in_stream(r, cp):

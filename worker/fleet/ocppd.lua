@@ -1,5 +1,5 @@
 #!lua name=ocppd
-local PREFIX, SHARDS, VERSION = 'ocppd', 1, 5
+local PREFIX, SHARDS, VERSION = 'ocppd', 1, 6
 --
 -- The atomic steps of the fleet: the owner of a charge point, its queue of
 -- commands, the outcome of each. For Redis 7 and Valkey 8; see ocppd-redis(7).
@@ -470,6 +470,15 @@ end
 local ANSWERS = {}
 
 local function any() end
+
+-- An object with a vendorId, and whatever that vendor likes.
+local function custom(v)
+  if type(v) ~= 'table' or #v > 0 then return 'it is no object' end
+  local id = v.vendorId
+  if type(id) ~= 'string' or #id:gsub('[\128-\191]', '') > 255 then
+    return 'it has no vendorId of at most 255 characters'
+  end
+end
 
 local function boolean(v)
   if type(v) ~= 'boolean' then return 'it is neither true nor false' end
