@@ -400,7 +400,7 @@ class Rig:
         # A kill between claiming and counting loses one count. The notices of
         # takeovers that a worker has not read are lost with it, many of them
         # if it was stopped: the end of those sessions is never published.
-        unread = 4 * self.kills + (grown("takeovers") if self.unread else 0)
+        unread = 4 * SLOW * self.kills + (grown("takeovers") if self.unread else 0)
         assert -self.kills <= opened - ended <= unread, \
             "%d sessions opened, %d ended, %d kills" % (opened, ended,
                                                        self.kills)
