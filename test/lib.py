@@ -100,19 +100,23 @@ def poll(condition, timeout=DEADLINE, what=None):
 
 
 _port = [os.getpid() * 37 % 18000]
+_reserved = []     # until this process ends
 
 
 def free_port():
     """A port below the range from which the kernel takes the ports of clients,
-    different for each process that runs tests."""
+    different for each process that runs tests: a name in the abstract namespace
+    is held for it, as it may not be listened to before some time has passed."""
     for _ in range(2000):
         _port[0] = (_port[0] + 1) % 18000
-        s = socket.socket()
+        s, name = socket.socket(), socket.socket(socket.AF_UNIX)
         try:
             s.bind(("127.0.0.1", 12000 + _port[0]))
+            name.bind("\0ocppd-test-port-%d" % (12000 + _port[0]))
+            _reserved.append(name)
             return 12000 + _port[0]
         except OSError:
-            continue
+            name.close()
         finally:
             s.close()
     raise AssertionError("no free port")

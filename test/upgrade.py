@@ -628,6 +628,8 @@ def test_settings_of_a_restart():
             c.call("Heartbeat")
         g.port = new
         lives(g)
+        poll(lambda: all(w["state"] == "ready" for w in g.workers()),
+             what="a worker more")
         assert (at % old in listen) == listens(old)
     poll(lambda: g.stat("connections") == len(points))
     more = [Charger(g, "MORE%d" % i) for i in range(12 - len(points))]
