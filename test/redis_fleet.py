@@ -1246,8 +1246,7 @@ def test_top_shows_whether_redis_is_there_and_how_far_it_is_behind():
 
 def cluster():
     """Three masters, and a client of each."""
-    from redis_resp import free_port as any_port
-    nodes = [redis("--cluster-enabled", "yes", "--cluster-port", str(any_port()), "--cluster-node-timeout", "2000")
+    nodes = [redis("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "2000")
              for _ in range(3)]
     rs = [n.client() for n in nodes]
     for i, r in enumerate(rs):

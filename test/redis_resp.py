@@ -9,18 +9,16 @@ import subprocess
 import tempfile
 import time
 
+# Below the ports of clients: while a server is away none of them takes its
+# port, and no connection to it can be one with itself.
+from lib import free_port
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 OCPPD = os.path.join(os.path.abspath(os.path.join(HERE, "..", os.environ.get("B", "build"))), "ocppd")
 
 
 class Error(Exception):
     """An error reply."""
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_for(what, condition, seconds=10.0):

@@ -421,7 +421,7 @@ def test_a_tls_handshake_that_was_answered():
     """The end of a handshake under way is waited for, and then it moves; one
     whose client is silent holds an upgrade up for half of upgrade.patience."""
     g = mixed(server_workers=1, websocket_handshake_timeout="1m",
-              tls_handshake_timeout="1m", upgrade_patience="8s")
+              tls_handshake_timeout="1m", upgrade_patience="%ds" % (8 * SLOW))
     for silent in (False, True):
         at = tls.At(g)
         c = Charger(at, "SLOW%d" % silent, open=False)
