@@ -353,9 +353,12 @@ install: all
 	    ! [ -d /run/systemd/system ] || systemctl daemon-reload; \
 	fi
 
-# What is not in the list above stays: the configuration, the journal, the log.
+# What is not in the list above stays: the configuration, the journal, the log,
+# the service's user, and directories that other programs have, too.
 uninstall:
 	rm -f $(INSTALLED)
+	! [ -d $(DATA) ] || rmdir --ignore-fail-on-non-empty $(DATA)
+	@! [ -z "$(DESTDIR)" -a "$$(id -u)" = 0 -a -d /run/systemd/system ] || systemctl daemon-reload
 
 # The source of the last commit, as an archive that builds.
 dist:

@@ -310,6 +310,7 @@ def test_make_install_puts_everything_in_its_place_and_uninstall_removes_it():
                            stdout=subprocess.PIPE)
         assert r.returncode == 0
         assert install(d, "uninstall") == ["etc/ocppd/ocppd.conf"]
+        assert not os.path.exists(os.path.join(d, "usr/share/ocppd"))
 
 
 def test_the_installed_unit_starts_as_the_services_user():
