@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "file.h"
 
 #define ERRORS_MAX 20
@@ -85,12 +86,10 @@ one_more(void **p, size_t n, size_t *cap, size_t size)
 {
     if (n < *cap)
         return true;
-    size_t more = *cap ? 2 * *cap : 16;
-    void  *q = realloc(*p, more * size);
-    if (q == NULL)
+    void *more = array_grow(*p, cap, size);
+    if (more == NULL)
         return false;
-    *p = q;
-    *cap = more;
+    *p = more;
     return true;
 }
 

@@ -74,8 +74,21 @@ file_write(int fd, const char *p, size_t n)
     return true;
 }
 
+bool
+file_sync_directory(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    bool ok = fsync(fd) == 0;
+    close(fd);
+    return ok;
+}
+
+/* The directory of a file. */
 static void
-sync_directory(const char *path)
+sync_parent(const char *path)
 {
     char  dir[PATH_MAX];
     char *slash;
@@ -84,12 +97,7 @@ sync_directory(const char *path)
     slash = strrchr(dir, '/');
     if (slash != NULL)
         slash[slash == dir] = '\0';
-    int fd =
-        open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
+    file_sync_directory(slash != NULL ? dir : ".");
 }
 
 bool
@@ -129,7 +137,7 @@ file_replace(const char *path, const char *p, size_t n, uid_t uid, gid_t gid,
     what = "rename";
     if (rename(fresh, path) != 0)
         goto fail;
-    sync_directory(path);
+    sync_parent(path);
     return true;
 fail:
     buf_addf(why, "%s: cannot %s it: %s; the old file stays", fresh, what,

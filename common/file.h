@@ -22,6 +22,9 @@ enum file_result file_read(const char *path, struct buf *text, struct buf *why);
  */
 bool file_write(int fd, const char *p, size_t n);
 
+/* Makes names in a directory durable. False with errno. */
+bool file_sync_directory(const char *dir);
+
 /* Writes a new file beside the old one, makes it durable, gives it the owner
  * and mode of the old file, and renames it over the old file. If there was no
  * old file, the new one gets mode 0640 and the owner uid, gid (-1: that of the

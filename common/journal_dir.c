@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "journal_file.h"
 #include "shm.h"
 
@@ -110,8 +111,7 @@ journal_dir_find(int dir_fd, struct journal_dir_list *list)
         if (!journal_line_file_parse(e->d_name, &id.slot, &id.first))
             continue;
         if (l.n == cap) {
-            cap = cap ? 2 * cap : 64;
-            struct journal_dir_id *v = realloc(l.v, cap * sizeof *v);
+            struct journal_dir_id *v = array_grow(l.v, &cap, sizeof *v);
             if (v == NULL) {
                 errno = ENOMEM;
                 break;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "file.h"
 
 #define TEXT_MAX 64
@@ -57,12 +58,10 @@ cursor_add(struct cursor *c, uint64_t number, size_t bytes)
         return;
     }
     if (c->n == c->cap) {
-        size_t cap = c->cap > 0 ? 2 * c->cap : 64;
-        void  *more = realloc(c->steps, cap * sizeof *c->steps);
+        void *more = array_grow(c->steps, &c->cap, sizeof *c->steps);
         if (more == NULL)
             return; /* it is repeated after a restart */
         c->steps = more;
-        c->cap = cap;
     }
     c->steps[c->n++] = (struct cursor_step){number, c->written};
 }

@@ -39,12 +39,8 @@ check_daemon(struct buf *why)
             buf_addf(why, "worker %u is being restarted; try again", i);
             return false;
         }
-    if (rebalance_under_way()) {
-        buf_adds(why,
-            "connections are being spread over the workers "
-            "(rebalance); try again when it is done");
+    if (!rebalance_is_idle(why))
         return false;
-    }
     for (unsigned i = 0; i < master.slots; i++)
         if (stat_get(&shm_worker(master.shm, i)->stats.journal_failing) != 0) {
             buf_addf(why,

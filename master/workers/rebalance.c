@@ -39,9 +39,14 @@ is_busy(const struct flow *one)
 }
 
 bool
-rebalance_under_way(void)
+rebalance_is_idle(struct buf *why)
 {
-    return flows != NULL;
+    if (flows == NULL)
+        return true;
+    buf_adds(why,
+        "connections are being spread over the workers (rebalance); try again "
+        "when it is done");
+    return false;
 }
 
 static bool

@@ -23,8 +23,8 @@ void rebalance_given(unsigned slot, uint64_t given, uint64_t left);
 void rebalance_taken(unsigned slot);
 void rebalance_worker_gone(unsigned slot);
 
-/* Connections pass from one worker to another now: no worker may be replaced.
- */
-bool rebalance_under_way(void);
+/* False with a sentence while connections pass from one worker to another: no
+ * worker may be replaced then. */
+bool rebalance_is_idle(struct buf *why);
 
 #endif

@@ -28,12 +28,8 @@ restart_worker(unsigned n, struct buf *why)
             buf_addf(why, "worker %u is being replaced already", n);
             return false;
         }
-        if (rebalance_under_way()) {
-            buf_adds(why,
-                "connections are being spread over the workers "
-                "(rebalance); try again when it is done");
+        if (!rebalance_is_idle(why))
             return false;
-        }
         s->restart = true;
         if (s->state == SHM_WORKER_READY) {
             s->restart = succession_start(n, why);

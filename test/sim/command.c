@@ -315,48 +315,48 @@ get_composite_schedule(struct command_call *c)
     writer_close(&c->w);
 }
 
-static void
-take(struct command_call *c)
+void
+command_take(struct command_call *c)
 {
     command_status(c, "Accepted");
 }
 
-static void
-refuse(struct command_call *c)
+void
+command_refuse(struct command_call *c)
 {
     command_status(c, "Rejected");
 }
 
-static void
-not_found(struct command_call *c)
+void
+command_not_found(struct command_call *c)
 {
     command_status(c, "NotFound");
 }
 
 static const struct command commands[] = {
     {"CancelReservation", command_cancel},
-    {"CertificateSigned", refuse},
+    {"CertificateSigned", command_refuse},
     {"ChangeAvailability", change_availability},
     {"ChangeConfiguration", change_configuration},
-    {"ClearCache", take},
-    {"ClearChargingProfile", take},
+    {"ClearCache", command_take},
+    {"ClearChargingProfile", command_take},
     {"DataTransfer", data_transfer},
-    {"DeleteCertificate", not_found},
+    {"DeleteCertificate", command_not_found},
     {"ExtendedTriggerMessage", command_trigger},
     {"GetCompositeSchedule", get_composite_schedule},
     {"GetConfiguration", get_configuration},
     {"GetDiagnostics", get_diagnostics},
-    {"GetInstalledCertificateIds", not_found},
+    {"GetInstalledCertificateIds", command_not_found},
     {"GetLocalListVersion", get_local_list_version},
     {"GetLog", get_log},
-    {"InstallCertificate", refuse},
+    {"InstallCertificate", command_refuse},
     {"RemoteStartTransaction", remote_start},
     {"RemoteStopTransaction", remote_stop},
     {"ReserveNow", reserve_now},
     {"Reset", reset},
     {"SendLocalList", send_local_list},
-    {"SetChargingProfile", take},
-    {"SignedUpdateFirmware", refuse},
+    {"SetChargingProfile", command_take},
+    {"SignedUpdateFirmware", command_refuse},
     {"TriggerMessage", command_trigger},
     {"UnlockConnector", unlock_connector},
     {"UpdateFirmware", update_firmware},

@@ -32,6 +32,10 @@ const char *command_text(const struct command_call *c, const char *name);
 int         command_number(
             const struct command_call *c, const char *name, int otherwise);
 void command_status(struct command_call *c, const char *word);
+/* Nothing happens: Accepted, Rejected and NotFound. */
+void command_take(struct command_call *c);
+void command_refuse(struct command_call *c);
+void command_not_found(struct command_call *c);
 /* Answers with a CALLERROR: a member that must be there is not. */
 void command_lacks(struct command_call *c);
 

@@ -288,47 +288,29 @@ update_firmware(struct command_call *c)
     c->p->wants |= WANT_FIRMWARE;
 }
 
-static void
-take(struct command_call *c)
-{
-    command_status(c, "Accepted");
-}
-
-static void
-refuse(struct command_call *c)
-{
-    command_status(c, "Rejected");
-}
-
-static void
-not_found(struct command_call *c)
-{
-    command_status(c, "NotFound");
-}
-
 const struct command command2_all[] = {
     {"CancelReservation", command_cancel},
-    {"CertificateSigned", refuse},
+    {"CertificateSigned", command_refuse},
     {"ChangeAvailability", change_availability},
-    {"ClearCache", take},
-    {"ClearChargingProfile", take},
+    {"ClearCache", command_take},
+    {"ClearChargingProfile", command_take},
     {"DataTransfer", data_transfer},
-    {"DeleteCertificate", not_found},
+    {"DeleteCertificate", command_not_found},
     {"GetBaseReport", get_report},
-    {"GetInstalledCertificateIds", not_found},
+    {"GetInstalledCertificateIds", command_not_found},
     {"GetLocalListVersion", get_local_list_version},
     {"GetLog", get_log},
     {"GetReport", get_report},
     {"GetTransactionStatus", transaction_status},
     {"GetVariables", get_variables},
-    {"InstallCertificate", refuse},
+    {"InstallCertificate", command_refuse},
     {"RequestStartTransaction", request_start},
     {"RequestStopTransaction", request_stop},
     {"ReserveNow", reserve_now},
     {"Reset", reset},
     {"SendLocalList", send_local_list},
-    {"SetChargingProfile", take},
-    {"SetNetworkProfile", take},
+    {"SetChargingProfile", command_take},
+    {"SetNetworkProfile", command_take},
     {"SetVariables", set_variables},
     {"TriggerMessage", command_trigger},
     {"UnlockConnector", unlock_connector},

@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "fleet/redis.h"
 #include "helper.h"
 #include "log.h"
@@ -99,19 +100,6 @@ open_locked(const char *path)
     return fd;
 }
 
-/* Makes a new counter's name durable. */
-static bool
-sync_dir(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0)
-        return false;
-    bool ok = fsync(fd) == 0;
-    close(fd);
-    return ok;
-}
-
 /* "NEXT END\n", always of one length. An empty file is an empty range. */
 static bool
 read_range(int fd, int64_t *from, int64_t *to)
@@ -194,7 +182,7 @@ take_of_counter(struct job *j, int fd)
      * longer than the block that a crash could repeat. */
     int len = snprintf(text, sizeof text, "%020" PRId64 "\n", value + BLOCK);
     if (pwrite(fd, text, (size_t)len, 0) != len || fdatasync(fd) != 0 ||
-        (n == 0 && !sync_dir(j->dir))) {
+        (n == 0 && !file_sync_directory(j->dir))) {
         fail_errno(j);
         return;
     }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "access/auth.h"
+#include "array.h"
 #include "clock.h"
 #include "session/violation.h"
 #include "log.h"
@@ -287,12 +288,10 @@ announce(struct conn *c, struct call *k)
     if (k->announced == 0)
         return;
     if (announced_n == announced_cap) {
-        size_t            cap = announced_cap ? 2 * announced_cap : 64;
-        struct announced *a = realloc(announced, cap * sizeof *a);
+        struct announced *a = array_grow(announced, &announced_cap, sizeof *a);
         if (a == NULL)
             return;
         announced = a;
-        announced_cap = cap;
     }
     announced[announced_n++] = (struct announced){c->self, k->announced};
 }

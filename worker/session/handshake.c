@@ -9,6 +9,7 @@
 #include "access/auth.h"
 #include "access/certificate.h"
 #include "session/answers.h"
+#include "array.h"
 #include "clock.h"
 #include "ensure.h"
 #include "access/guard.h"
@@ -196,18 +197,16 @@ handshake_begin(
  * again in the next tick. An entry is valid while its connection is marked as
  * delayed. */
 static uint32_t *delayed;
-static uint32_t  delayed_n, delayed_cap;
+static size_t    delayed_n, delayed_cap;
 
 static bool
 delay(struct conn *c)
 {
     if (delayed_n == delayed_cap) {
-        uint32_t  cap = delayed_cap != 0 ? 2 * delayed_cap : 64;
-        uint32_t *p = realloc(delayed, cap * sizeof *p);
+        uint32_t *p = array_grow(delayed, &delayed_cap, sizeof *p);
         if (p == NULL)
             return false;
         delayed = p;
-        delayed_cap = cap;
     }
     delayed[delayed_n++] = conn_index(c);
     c->busy->handshake.delayed = true;
@@ -452,7 +451,7 @@ handshake_inherited(struct conn *c)
 void
 handshake_tick(void)
 {
-    uint32_t n = delayed_n, i = 0;
+    size_t n = delayed_n, i = 0;
 
     delayed_n = 0;
     /* Indexes that are delayed again are written to the front of the list,

@@ -7,6 +7,7 @@
 
 #include "base/master_link.h"
 #include "base/self.h"
+#include "array.h"
 #include "clock.h"
 #include "ensure.h"
 #include "fields.h"
@@ -48,12 +49,10 @@ static void
 remember(uint64_t request, enum outcome outcome, uint32_t at_ms)
 {
     if (ended_n == ended_cap && ended_cap < ENDED_MAX) {
-        size_t        cap = ended_cap ? 2 * ended_cap : 64;
-        struct ended *p = realloc(ended, cap * sizeof *p);
+        struct ended *p = array_grow(ended, &ended_cap, sizeof *p);
         if (p == NULL)
             return;
         ended = p;
-        ended_cap = cap;
     }
     if (ended_n == ended_cap)
         memmove(ended, ended + 1, --ended_n * sizeof *ended);
@@ -266,12 +265,10 @@ void
 outcomes_recovered(uint64_t id_hash)
 {
     if (recovered_n == recovered_cap) {
-        size_t    cap = recovered_cap ? 2 * recovered_cap : 256;
-        uint64_t *p = realloc(recovered, cap * sizeof *p);
+        uint64_t *p = array_grow(recovered, &recovered_cap, sizeof *p);
         if (p == NULL)
             return;
         recovered = p;
-        recovered_cap = cap;
     }
     recovered[recovered_n++] = id_hash;
 }
