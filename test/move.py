@@ -5,6 +5,7 @@ close, nothing is lost or doubled.
 Each test restarts a worker in the middle of something and looks at what the
 charge point, the operator and the journal see of it: nothing."""
 
+import contextlib
 import ssl
 
 from disk import Disk, held, unanswered
@@ -253,17 +254,16 @@ def test_the_deadline_of_a_call_goes_along():
     undisturbed(g)
 
 
-def test_commands_that_arrive_while_the_slot_moves():
-    g = one(ocpp_message_timeout="30s")
-    chargers = [Charger(g, "CP%d" % i) for i in range(8)]
-    for c in chargers:
-        c.boot()
+@contextlib.contextmanager
+def commands(g, chargers):
+    """Commands to each of them, one behind the other. In the end each command
+    has had one outcome, the result."""
     stop = []
 
     def serve(c):
         while not stop:
             try:
-                id, action, _ = c.take(timeout=0.5)
+                id, _, _ = c.take(timeout=0.5)
             except TimeoutError:
                 continue
             c.result(id, {"status": "Accepted"})
@@ -277,10 +277,10 @@ def test_commands_that_arrive_while_the_slot_moves():
         return n
     servers = [background(serve, c) for c in chargers]
     users = [background(command, c) for c in chargers]
-    for _ in range(8):
-        restart(g)
-    time.sleep(0.2)
-    stop.append(1)
+    try:
+        yield
+    finally:
+        stop.append(1)
     total = sum(u.wait() for u in users)
     for s in servers:
         s.wait()
@@ -289,6 +289,16 @@ def test_commands_that_arrive_while_the_slot_moves():
     assert {x["payload"]["outcome"] for x in e} == {"result"}
     ids = [x["payload"]["commandId"] for x in e]
     assert len(set(ids)) == len(ids)
+
+
+def test_commands_that_arrive_while_the_slot_moves():
+    g = one(ocpp_message_timeout="30s")
+    chargers = [Charger(g, "CP%d" % i) for i in range(8)]
+    for c in chargers:
+        c.boot()
+    with commands(g, chargers):
+        for _ in range(8):
+            restart(g)
     undisturbed(g, 8)
 
 
@@ -769,38 +779,12 @@ def test_commands_find_a_connection_that_has_moved():
     chargers = [Charger(g, "CP%d" % i, worker=0) for i in range(12)]
     for c in chargers:
         c.boot()
-    stop = []
-
-    def serve(c):
-        while not stop:
-            try:
-                id, _, _ = c.take(timeout=0.5)
-            except TimeoutError:
-                continue
-            c.result(id, {"status": "Accepted"})
-
-    def command(c):
-        n = 0
-        while not stop:
-            assert "Accepted" in str(g.call(c.identity, "ClearCache", {}))
-            n += 1
-        return n
-    servers = [background(serve, c) for c in chargers]
-    users = [background(command, c) for c in chargers]
-    for _ in range(5):
-        poll(lambda: int(rebalance(g).group(2)) == 0 and spread(g) == [6, 6],
-             what="equal shares")
-        log = len(g.log())
-        restart(g, 0)
-        # All to worker 1: worker 0 dies no death, it is only restarted.
-        restart(g, 1)
-    stop.append(1)
-    total = sum(u.wait() for u in users)
-    for s in servers:
-        s.wait()
-    e = g.wait_events(total, type="command.response")
-    assert len(e) == total > 0
-    assert {x["payload"]["outcome"] for x in e} == {"result"}
+    with commands(g, chargers):
+        for _ in range(5):
+            poll(lambda: int(rebalance(g).group(2)) == 0 and
+                 spread(g) == [6, 6], what="equal shares")
+            restart(g, 0)
+            restart(g, 1)
     undisturbed(g, 12)
 
 

@@ -2,6 +2,7 @@
 """TLS on the listeners: security profiles 2 and 3, certificates that change,
 handshakes that fail and why, sessions that are resumed."""
 
+import contextlib
 import ssl
 import warnings
 
@@ -1090,6 +1091,27 @@ def test_the_checksum_of_a_header_is_looked_at():
     assert c.response().status == 101
 
 
+@contextlib.contextmanager
+def haproxy(g, configuration, port):
+    """HAProxy in front of the gateway, whose TLS clients go to this port."""
+    h = subprocess.Popen(["haproxy", "-db", "-f", configuration],
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def up():
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return True
+        except OSError:
+            return False
+    try:
+        poll(up, what="haproxy")
+        g.tls_port = port
+        yield
+    finally:
+        h.terminate()
+        h.wait()
+
+
 def test_haproxy_in_front():
     if not shutil.which("haproxy"):
         raise Skip("haproxy is not installed")
@@ -1113,27 +1135,13 @@ frontend f
 backend b
     server s 127.0.0.1:%d send-proxy-v2-ssl-cn
 """ % (port, d, a.ca, g.port))
-        h = subprocess.Popen(["haproxy", "-db", "-f", d + "/cfg"],
-                             stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL)
-        try:
-            def up():
-                try:
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    return True
-                except OSError:
-                    return False
-            poll(up, what="haproxy")
-            g.tls_port = port
+        with haproxy(g, d + "/cfg", port):
             mine = client(certificate=a.path("cp1"))
             TlsCharger(g, "CP1", mine).boot()
             assert handshake_status(g, "CP2", mine) == 403
             TlsCharger(g, "CP2", client()).boot()
             got = g.wait_events(2, type="charge_point.connected")
             assert [e["payload"]["securityProfile"] for e in got] == [3, 2], got
-        finally:
-            h.terminate()
-            h.wait()
 
 
 # --- the simulator ---------------------------------------------------------------

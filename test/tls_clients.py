@@ -7,7 +7,7 @@ import shlex
 
 from lib import *
 from tls import (Authority, TlsCharger, authority, client, gateway,
-                 handshake_status, mutual, refusal)
+                 handshake_status, haproxy, mutual, refusal)
 
 
 def manual(after):
@@ -155,26 +155,12 @@ def test_the_manuals_lines_for_haproxy():
         r = subprocess.run(["haproxy", "-c", "-f", d + "/cfg"], text=True,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         assert r.returncode == 0 and "missing timeouts" not in r.stdout, r
-        h = subprocess.Popen(["haproxy", "-db", "-f", d + "/cfg"],
-                             stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL)
-        try:
-            def up():
-                try:
-                    socket.create_connection(("127.0.0.1", port)).close()
-                    return True
-                except OSError:
-                    return False
-            poll(up, what="haproxy")
-            g.tls_port = port
+        with haproxy(g, d + "/cfg", port):
             mine = client(certificate=a.path("cp1"))
             TlsCharger(g, "CP1", mine).boot()
             assert handshake_status(g, "CP2", mine) == 403
             TlsCharger(g, "CP2", client()).boot()
             assert handshake_status(g, "CP1", client()) == 403
-        finally:
-            h.terminate()
-            h.wait()
 
 
 def test_a_certificate_is_renewed_by_the_manuals_recipe():
