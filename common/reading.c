@@ -9,8 +9,9 @@
 
 #define SHOWN_BYTES 60 /* of a bad value, in its error */
 
-const char *
-reading_file(const struct reading *r, unsigned file)
+/* The name of a file of this reading. */
+static const char *
+file_name(const struct reading *r, unsigned file)
 {
     if (file == 0 || file > CONF_INCLUDED_MAX)
         return r->file != NULL ? r->file : "-o";
@@ -74,7 +75,7 @@ void
 reading_put_place(struct reading *r, struct place at)
 {
     if (at.line > 0)
-        buf_addf(r->errors, "%s:%d: ", reading_file(r, at.file), at.line);
+        buf_addf(r->errors, "%s:%d: ", file_name(r, at.file), at.line);
     else if (at.line < 0 || r->file == NULL)
         buf_adds(r->errors, "-o: ");
     else

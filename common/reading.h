@@ -40,9 +40,6 @@ struct reading {
     unsigned     errors_n;
 };
 
-/* The name of a file of this reading. */
-const char *reading_file(const struct reading *r, unsigned file);
-
 /* Opens an error line, to be ended by a newline in r->errors; false if there
  * were enough already. */
 bool reading_error(struct reading *r);

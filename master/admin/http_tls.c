@@ -157,6 +157,15 @@ load(const struct buf *all)
     return s;
 }
 
+static bool
+usable(void)
+{
+    pthread_mutex_lock(&lock);
+    bool is = current != NULL;
+    pthread_mutex_unlock(&lock);
+    return is;
+}
+
 void
 http_tls_load(int bundle)
 {
@@ -169,7 +178,7 @@ http_tls_load(int bundle)
     struct set *next = load(&all), *former;
     tls_bundle_wipe(&all);
     if (next == NULL) {
-        if (http_tls_usable())
+        if (usable())
             log_error("admin.listen_tls: the former certificate stays");
         return;
     }
@@ -178,15 +187,6 @@ http_tls_load(int bundle)
     current = next;
     pthread_mutex_unlock(&lock);
     give_back(former);
-}
-
-bool
-http_tls_usable(void)
-{
-    pthread_mutex_lock(&lock);
-    bool usable = current != NULL;
-    pthread_mutex_unlock(&lock);
-    return usable;
 }
 
 /* --- a handshake ------------------------------------------------------------- */

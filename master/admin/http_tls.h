@@ -10,7 +10,6 @@
 #define MASTER_ADMIN_HTTP_TLS_H
 
 #include <gnutls/abstract.h>
-#include <stdbool.h>
 
 /* Once, in the admin process, before the server starts. */
 void http_tls_begin(void);
@@ -18,7 +17,6 @@ void http_tls_begin(void);
 /* Takes the certificates of a bundle (tls_bundle.h). What cannot be used is
  * logged, and if there is no pair of tls.certificate the former ones stay. */
 void http_tls_load(int bundle);
-bool http_tls_usable(void);
 
 /* For MHD_OPTION_HTTPS_CERT_CALLBACK, in the connection's own thread. */
 int http_tls_choose(gnutls_session_t session, const gnutls_datum_t *authorities,

@@ -26,12 +26,6 @@ make_slots(void)
         slots[i] = (struct slot){.lives = true, .by = -1};
 }
 
-bool
-adoption_lives(unsigned slot)
-{
-    return slots == NULL || slots[slot].lives;
-}
-
 /* A worker that hangs reads it when it lives again; one that has died took
  * the sockets with it. */
 static bool

@@ -26,7 +26,4 @@ void adoption_look(unsigned slot, const struct listen_set *set,
 /* Another process serves the slot: it has adopted nothing. */
 void adoption_replaced(unsigned slot);
 
-/* Whether this slot's worker accepts connections at the moment. */
-bool adoption_lives(unsigned slot);
-
 #endif

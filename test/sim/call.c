@@ -33,8 +33,8 @@ point_call_over(struct point *p)
     fleet.busy--;
 }
 
-bool
-point_free(const struct point *p)
+static bool
+is_free(const struct point *p)
 {
     return p->link.state == LINK_OPEN && p->call == 0;
 }
@@ -53,7 +53,7 @@ point_call(struct point *p, enum message m, const char *payload, size_t n,
     char        id[24];
     uint64_t    now = clock_mono_ns();
 
-    ensure(point_free(p));
+    ensure(is_free(p));
     mischief_garble(p);
     if (p->link.state != LINK_OPEN)
         return;
@@ -137,7 +137,7 @@ point_settle(struct point *p)
     struct message_text t;
     enum message        m;
 
-    if (!point_free(p) || fleet.phase == FLEET_QUIT)
+    if (!is_free(p) || fleet.phase == FLEET_QUIT)
         return;
     if (!(p->flags & POINT_BOOTED) && !(p->wants & WANT_BOOT))
         return; /* the next attempt to boot is on story's clock */

@@ -144,7 +144,6 @@ void point_call(struct point *p, enum message m, const char *payload, size_t n,
 /* Puts a transaction message in the queue. */
 void point_queue(struct point *p, enum message m, const struct message_text *t,
     uint64_t meant_ns);
-bool point_free(const struct point *p);
 /* The CALL in flight is over, one way or another. */
 void point_call_over(struct point *p);
 /* It got no answer in time. */
@@ -160,12 +159,11 @@ void story_answer(
 void story_lost(struct point *p); /* the CALL in flight got no answer */
 void story_stop(struct point *p, const char *reason);
 /* RemoteStartTransaction; false: it cannot now. id: remoteStartId, of 2.x. */
-bool     story_start(struct point *p, const char *tag, int64_t id);
-void     story_state(struct point *p, enum message_status s);
-double   story_interval(const struct point *p); /* of heartbeats, seconds */
-uint32_t story_meter(const struct point *p);    /* Wh, now */
-void     story_say(struct point *p, struct message_text *t, enum message *m);
-void     story_load(struct point *p, uint64_t meant_ns); /* one of the load */
+bool   story_start(struct point *p, const char *tag, int64_t id);
+void   story_state(struct point *p, enum message_status s);
+double story_interval(const struct point *p); /* of heartbeats, seconds */
+void   story_say(struct point *p, struct message_text *t, enum message *m);
+void   story_load(struct point *p, uint64_t meant_ns); /* one of the load */
 
 /* command.c: what it answers to the central system. */
 void command_handle(struct point *p, const struct jsonspan_frame *f);

@@ -91,8 +91,8 @@ story_state(struct point *p, enum message_status s)
     p->wants |= WANT_STATUS_1;
 }
 
-uint32_t
-story_meter(const struct point *p)
+static uint32_t
+meter_now(const struct point *p)
 {
     if (p->story != STORY_CHARGING || fleet.o->load)
         return p->meter_wh;
@@ -134,7 +134,7 @@ void
 story_stop(struct point *p, const char *reason)
 {
     struct message_text t;
-    uint32_t            meter = story_meter(p);
+    uint32_t            meter = meter_now(p);
 
     if (p->story == STORY_AUTHORIZING)
         no_customer(p);
@@ -199,7 +199,7 @@ story_tick(struct point *p)
             return;
         }
         if (p->outbox.count < OFFLINE_MAX) {
-            enum message m = speech_update(p, &t, story_meter(p));
+            enum message m = speech_update(p, &t, meter_now(p));
             point_queue(p, m, &t, 0);
         }
         p->story_due = fleet.tick + fleet_ticks(p->meter_ms / 1000.0);
@@ -299,7 +299,7 @@ story_say(struct point *p, struct message_text *t, enum message *m)
         *m = speech_status(p, t, 1, p->status);
         return;
     case WANT_METER:
-        *m = speech_meter(p, t, story_meter(p),
+        *m = speech_meter(p, t, meter_now(p),
             p->story == STORY_CHARGING ? p->power_w : 0, "Trigger");
         return;
     case WANT_DIAGNOSTICS:

@@ -23,8 +23,8 @@ wheel_init(struct wheel *w, void *first_entry, size_t stride,
     w->fire = fire;
 }
 
-void
-wheel_remove(struct wheel *w, uint32_t number)
+static void
+take_off(struct wheel *w, uint32_t number)
 {
     struct wheel_entry *e = entry(w, number);
 
@@ -44,7 +44,7 @@ wheel_set(struct wheel *w, uint32_t number, uint32_t tick)
 {
     struct wheel_entry *e = entry(w, number);
 
-    wheel_remove(w, number);
+    take_off(w, number);
     if (tick <= w->now)
         tick = w->now + 1;
     uint32_t *head = &w->head[tick % WHEEL_SLOTS];
@@ -71,7 +71,7 @@ wheel_turn(struct wheel *w, uint32_t now)
                 continue;
             }
             ensure(e->due == tick);
-            wheel_remove(w, i);
+            take_off(w, i);
             w->fire(i);
             i = w->head[tick % WHEEL_SLOTS];
         }

@@ -33,7 +33,6 @@ void wheel_init(struct wheel *w, void *first_entry, size_t stride,
     void (*fire)(uint32_t number));
 /* On the wheel at this tick, at the earliest the next one. Replaces. */
 void wheel_set(struct wheel *w, uint32_t number, uint32_t tick);
-void wheel_remove(struct wheel *w, uint32_t number);
 /* Fires all that is due up to and including tick now. */
 void wheel_turn(struct wheel *w, uint32_t now);
 

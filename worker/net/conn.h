@@ -2,7 +2,7 @@
  * conn: one TCP connection, from accept to close.
  *
  * A slab of struct conn, in index order, never moved: a cref finds its
- * connection by index. A connection that is quiet (conn_is_quiet() in
+ * connection by index. A connection that is quiet (conn_busy_part() in
  * session/quiet.h) owns this struct, its registry entry, its socket, and under
  * TLS its record state, and nothing else; `ws` and `busy` are lent to it while
  * something is going on.

@@ -90,9 +90,11 @@ record_set_nonce(struct record *r, uint64_t number, uint64_t nonce)
         r->write_iv[i] = (uint8_t)first;
 }
 
-bool
-record_expand_label(enum record_suite s, const uint8_t *secret,
-    const char *label, uint8_t *out, size_t n)
+/* HKDF-Expand-Label of RFC 8446 section 7.1 with an empty context; n is at most
+ * the hash's size. */
+static bool
+expand_label(enum record_suite s, const uint8_t *secret, const char *label,
+    uint8_t *out, size_t n)
 {
     /* n is at most one block, so HKDF-Expand is one HMAC (RFC 5869 2.3). */
     uint8_t info[2 + 1 + 255 + 1 + 1], mac[EVP_MAX_MD_SIZE];
@@ -126,9 +128,9 @@ rekey(struct record *r, bool write)
 {
     const uint8_t *secret = secret_of(r, write);
 
-    return record_expand_label(r->suite, secret, "key", record_key(r, write),
+    return expand_label(r->suite, secret, "key", record_key(r, write),
                record_parameters[r->suite].key) &&
-        record_expand_label(
+        expand_label(
             r->suite, secret, "iv", write ? r->write_iv : r->read_iv, 12);
 }
 
@@ -139,7 +141,7 @@ record_advance(struct record *r, bool write)
     uint8_t *secret = secret_of(r, write);
     size_t   n = record_parameters[r->suite].hash_size;
 
-    bool good = record_expand_label(r->suite, secret, "traffic upd", next, n);
+    bool good = expand_label(r->suite, secret, "traffic upd", next, n);
     if (good) {
         memcpy(secret, next, n);
         good = rekey(r, write);

@@ -95,9 +95,4 @@ uint64_t record_nonce(const struct record *r, uint64_t number);
    one. */
 void record_set_nonce(struct record *r, uint64_t number, uint64_t nonce);
 
-/* HKDF-Expand-Label of RFC 8446 7.1 with an empty context; n is at most the
- * hash's size. */
-bool record_expand_label(enum record_suite s, const uint8_t *secret,
-    const char *label, uint8_t *out, size_t n);
-
 #endif

@@ -16,9 +16,3 @@ conn_busy_part(const struct conn *c)
         : !session_is_quiet(c) ? "session"
                                : NULL;
 }
-
-bool
-conn_is_quiet(const struct conn *c)
-{
-    return conn_busy_part(c) == NULL;
-}

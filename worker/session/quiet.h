@@ -9,11 +9,7 @@
 #ifndef WORKER_SESSION_QUIET_H
 #define WORKER_SESSION_QUIET_H
 
-#include <stdbool.h>
-
 #include "net/conn.h"
-
-bool conn_is_quiet(const struct conn *c);
 
 /* The owner whose part is not quiet, as a word for the operator: "net",
  * "access", "fleet" or "session"; NULL if the connection is quiet. */
