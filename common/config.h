@@ -68,6 +68,9 @@ bool config_list_next(const char **cursor, char *item, size_t size);
 bool config_address(
     const char *text, struct sockaddr_storage *address, socklen_t *size);
 
+/* A name of a host, or an address in numbers, without a port. */
+bool config_host(const char *text);
+
 /* True if the configuration names a Redis server: redis.host or
    redis.socket. */
 bool config_has_redis(const struct config *c);

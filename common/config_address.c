@@ -1,8 +1,9 @@
 /*
- * config_address: where to listen, as it is written. See config.h.
+ * config_address: addresses and names of hosts, as they are written. See
+ * config.h.
  *
- * Only numeric addresses are accepted: the address of a host name could change
- * while the daemon runs.
+ * Where to listen is written in numbers only: the address of a host name could
+ * change while the daemon runs.
  */
 #include "config.h"
 
@@ -49,4 +50,46 @@ config_address(
         return true;
     }
     return inet_pton(AF_INET, host, &four->sin_addr) == 1;
+}
+
+/* Labels of letters, digits, - and _ with dots in between (RFC 1123; _ is in
+ * use), a dot at the end or none. */
+static bool
+is_name(const char *text)
+{
+    size_t label = 0, n = strlen(text);
+
+    for (size_t i = 0; i < n; i++) {
+        char ch = text[i];
+        if (ch == '.') {
+            if (label == 0 || text[i - 1] == '-')
+                return false;
+            label = 0;
+            continue;
+        }
+        bool letter = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+            (ch >= '0' && ch <= '9') || ch == '_';
+        if ((!letter && (ch != '-' || label == 0)) || ++label > 63)
+            return false;
+    }
+    return n > 0 && n <= 253 && text[n - 1] != '-';
+}
+
+bool
+config_host(const char *text)
+{
+    char    host[INET6_ADDRSTRLEN];
+    uint8_t address[16];
+    size_t  n = strcspn(text, "%"); /* a zone may follow: fe80::1%eth0 */
+
+    if (strchr(text, ':') != NULL) {
+        if (n >= sizeof host || (text[n] == '%' && !is_name(text + n + 1)))
+            return false;
+        memcpy(host, text, n);
+        host[n] = '\0';
+        return inet_pton(AF_INET6, host, address) == 1;
+    }
+    if (strspn(text, "0123456789.") == strlen(text))
+        return inet_pton(AF_INET, text, address) == 1;
+    return is_name(text);
 }

@@ -74,6 +74,23 @@ check_addresses(struct checking *x, enum conf_knob k, const char *list)
     }
 }
 
+static void
+check_hosts(struct checking *x, enum conf_knob k, const char *list)
+{
+    char        item[CONF_LIST_MAX];
+    const char *cursor = list;
+
+    while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
+        if (!config_host(item))
+            fault(x, k,
+                "%s is no name of a host; write it without scheme and port, "
+                "as gateway.example.org",
+                item);
+        else if (listed_before(list, cursor, item))
+            fault(x, k, "%s is there twice; remove one", item);
+    }
+}
+
 static bool
 is_in(const char *list, const char *item)
 {
@@ -213,6 +230,15 @@ check_redis(struct checking *x)
     const struct config *c = x->c;
     size_t               n = strlen(c->redis_prefix);
 
+    if (c->redis_host[0] != '\0' && !config_host(c->redis_host))
+        fault(x, CONF_KNOB_redis_host,
+            "is no name or address of a host; write it as "
+            "redis.example.org, 192.0.2.1 or 2001:db8::1, and the port as "
+            "redis.port");
+    if (c->redis_socket[0] != '\0' && c->redis_socket[0] != '/')
+        fault(x, CONF_KNOB_redis_socket,
+            "is no path of a socket; write the whole path, such as "
+            "/run/redis/redis.sock");
     if (c->redis_host[0] != '\0' && c->redis_socket[0] != '\0')
         fault(x, CONF_KNOB_redis_socket,
             "is set besides redis.host; remove one of the two");
@@ -421,6 +447,7 @@ check_config(const struct config *c, bool bad[CONF_KNOBS], check_fault *report,
     check_listen(&x);
     check_ranges(&x, CONF_KNOB_server_proxy_from, c->server_proxy_from);
     check_ranges(&x, CONF_KNOB_tls_proxy_from, c->tls_proxy_from);
+    check_hosts(&x, CONF_KNOB_admin_hosts, c->admin_hosts);
     check_tls(&x);
     check_path(&x);
     check_names(&x);

@@ -72,6 +72,8 @@ hide(const struct shm *s)
     madvise((void *)s, round4k(sizeof *s), MADV_DONTDUMP);
 }
 
+const unsigned shm_http_status[SHM_HTTP_STATUSES] = {401, 403, 413, 503, 0};
+
 struct shm *
 shm_make(const struct config *c, unsigned slots, const char *node, int *fd)
 {

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "address.h"
 #include "close.h"
 #include "config.h"
 #include "address_count.h"
@@ -29,6 +30,7 @@
 /* A member that moves the others, in the program that stands for another
  * version in test/upgrade.py. */
 #ifndef SHM_OTHER_LAYOUT
+#define SHM_HTTP_STATUSES 5
 #define SHM_OTHER_LAYOUT
 #endif
 
@@ -63,6 +65,7 @@ struct shm_refusal {
     uint64_t         addr[2];
     uint32_t         count;
     uint16_t         port;   /* of the last one */
+    uint16_t         status; /* of HTTP, as sent; 0: nothing was sent */
     uint8_t          reason; /* enum refuse_reason */
     uint8_t          name_len;
     char             name[IDENTITY_MAX];
@@ -208,7 +211,17 @@ struct shm {
     bool     reload_failed; /* the last one did */
     bool     master_waits;  /* a thread of the master, long, for a disk */
     char     reload_words[SHM_WORDS_MAX];
+
+    /* What the admin port has refused, by shm_http_status[], and the last one.
+     * Master only. */
+    uint64_t http_refused[SHM_HTTP_STATUSES];
+    uint64_t http_refused_wall_ms; /* 0: none */
+    unsigned http_refused_status;
+    char     http_refused_from[ADDRESS_LEN];
 };
+
+/* HTTP statuses of refusals; 0: a connection that was cut because of limits. */
+extern const unsigned shm_http_status[SHM_HTTP_STATUSES];
 
 /* Differs between two programs whose segments differ: made from the tables
  * and the sizes of the structs. */

@@ -1,10 +1,10 @@
 /* since: a time as people write it. See since.h. */
 #include "since.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
+#include "number.h"
 
 /* "90s", "1h30m", "2d": milliseconds; false if it is none. */
 static bool
@@ -13,11 +13,10 @@ parse_ago(const char *text, uint64_t *ms)
     uint64_t sum = 0;
 
     for (const char *p = text; *p != '\0';) {
-        char *end;
-        if (*p < '0' || *p > '9')
+        const char *end = p + number_digits(p);
+        uint64_t    n, unit;
+        if (!number_u64(p, (size_t)(end - p), UINT64_MAX, &n))
             return false;
-        unsigned long long n = strtoull(p, &end, 10);
-        uint64_t           unit;
         switch (*end) {
         case 's':
             unit = 1000;

@@ -332,13 +332,34 @@ has_directory(const char *knob, const char *path, struct buf *why)
     return false;
 }
 
+/* What is there already must be of that type; a start follows no link. */
+static bool
+is_free_for(const char *knob, const char *path, mode_t type, const char *what,
+    struct buf *why)
+{
+    struct stat st;
+
+    if (path[0] == '\0' || lstat(path, &st) != 0 ||
+        (st.st_mode & S_IFMT) == type)
+        return true;
+    buf_addf(why,
+        "%s = %s: exists and is no %s; remove it or choose another "
+        "path",
+        knob, path, what);
+    return false;
+}
+
 bool
 paths_test(const struct config *c, struct buf *why)
 {
     char dir[CONF_TEXT_MAX], text[512];
 
     if (!has_directory("server.control", c->server_control, why) ||
-        !has_directory("server.pidfile", c->server_pidfile, why))
+        !has_directory("server.pidfile", c->server_pidfile, why) ||
+        !is_free_for(
+            "server.control", c->server_control, S_IFSOCK, "socket", why) ||
+        !is_free_for(
+            "server.pidfile", c->server_pidfile, S_IFREG, "regular file", why))
         return false;
     if (!user_check(c->server_user, text, sizeof text)) {
         buf_adds(why, text);

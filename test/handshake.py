@@ -88,7 +88,9 @@ def test_identities_that_cannot_be_are_refused_with_400():
 def test_a_path_without_identity_is_refused_with_404():
     g = shared()
     for path in ("/ocpp", "/ocpp/", "/ocpp//"):
-        assert refusal(g, path=path).status == 404, path
+        r = refusal(g, path=path)
+        assert r.status == 404, path
+        remembered(g, r.local, reason="bad_identity", status=404)
 
 
 def test_another_path_is_refused_with_404():
@@ -268,8 +270,11 @@ def test_other_methods_and_versions_of_http_are_refused():
     g = shared()
     r = refusal(g, method="POST")
     assert r.status == 405 and r["Allow"] == "GET"
-    assert refusal(g, version="HTTP/1.0").status == 505
-    assert refusal(g, version="HTTP/2.0").status == 505
+    remembered(g, r.local, reason="bad_request", status=405)
+    for version in ("HTTP/1.0", "HTTP/2.0"):
+        r = refusal(g, version=version)
+        assert r.status == 505
+        remembered(g, r.local, reason="bad_request", status=505)
 
 
 def test_bytes_that_are_no_http_are_refused_at_once():

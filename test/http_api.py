@@ -56,6 +56,40 @@ def test_reading_paths_answer_what_ocppctl_does():
     assert ask(g, "DELETE", "/v1/status")[0] == 405
 
 
+def test_what_is_refused_is_counted_logged_and_shown():
+    g = gateway(server_workers="1", admin_address_connections=4)
+    admin = token(g, "boss", "admin")
+    assert "HTTP refused" not in g.ctl("status", json_=False)
+    for i in range(300):
+        assert ask(g, "GET", "/v1/status", token="%040x" % i)[0] == 401
+    assert ask(g, "POST", "/v1/reload")[0] == 401
+    assert ask(g, "GET", "/v1/series", token="f" * 40)[0] == 401
+    assert ask(g, "GET", "/v1/status", host="evil.example")[0] == 403
+    path = "/v1/charge-points/CP1/calls/ClearCache"
+    assert ask(g, "POST", path, "x" * 200000, token=admin)[0] == 413
+    idle = [socket.create_connection(("127.0.0.1", g.admin))
+            for i in range(7)]
+
+    def counted():
+        refused = g.tell("status")["httpRefused"]
+        return {k: refused[k] for k in ("401", "403", "413", "503")} == {
+            "401": 302, "403": 1, "413": 1, "503": 0} and refused["cut"] >= 3
+    poll(counted)
+    refused = g.tell("status")["httpRefused"]
+    assert refused["lastAddress"] == "127.0.0.1", refused
+    assert refused["lastStatus"] == "cut", refused
+    text = g.ctl("status", json_=False)
+    assert re.search(r"HTTP refused 30\d, the last .* ago: cut, from 127", text)
+    for s in idle:
+        s.close()
+    code, _, body = get(g, "/metrics")
+    assert 'ocppd_http_refused_total{status="401"} 302\n' in body, body[:300]
+    poll(lambda: "requests or connections were refused" in g.log())
+    # One line at once, and then one a minute.
+    assert g.log().count("connections were refused") == 1
+    assert ask(g, "GET", "/v1/status", token=admin)[0] == 200
+
+
 def test_the_openapi_document_has_every_path():
     g = gateway(server_workers="1")
     code, doc = ask(g, "GET", "/openapi.json")

@@ -1029,6 +1029,16 @@ def refusal(g, *args, **request):
     return r
 
 
+def crc32c(data):
+    """Of RFC 3720: what lines of the journal and PROXY headers carry."""
+    crc = 0xffffffff
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc ^ 0xffffffff
+
+
 def background(function, *args):
     """Runs it in a thread; the handle's wait() gives its result, or raises
     what it raised."""

@@ -832,6 +832,91 @@ def test_the_end_of_a_session_of_a_dead_gateway_waits_for_what_was_before_it():
 
 
 @tidy
+def test_an_event_that_names_a_later_one_does_not_wait_for_it():
+    """No gateway writes one: its journal was damaged, or made by hand."""
+    s = redis()
+    g = gateway(s, "a", server_workers="2")
+    s.kill()
+    Charger(g, "CP2", worker=1).boot()
+    c = Charger(g, "CP1", worker=0)
+    c.boot()
+    c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Charging"})
+    g.kill_everything()
+    path = max(glob.glob(g.state_dir + "/journal/w000-*.jsonl"))
+    with open(path) as f:
+        lines = f.read().splitlines()
+    at = next(i for i, line in enumerate(lines) if '"StatusNotification"' in line)
+    text = lines[at].rpartition(',"crc32c":"')[0]
+    number = int(json.loads(lines[at])["eventId"][:16], 16)
+    text += ',"after":"001:%016x"' % (number + (1 << 40))
+    lines[at] = text + ',"crc32c":"%08x"}' % crc32c(text.encode())
+    with open(path, "w") as f:
+        f.write("\n".join(lines) + "\n")
+    s.start()
+    g.start()
+    r = s.client()
+    poll(lambda: any(e["eventType"] == "charge_point.disconnected" and e["chargePointId"] == "CP1" for e in r.entries(EV)),
+         what="what came behind it")
+    assert [e.get("action") for e in r.entries(EV)].count("StatusNotification") == 1
+
+
+@tidy
+def test_what_was_shipped_under_another_prefix_is_shipped_under_the_new_one():
+    """The file beside the journal says what was shipped, and where to."""
+    s = redis()
+    g = gateway(s, "a")
+    c = Charger(g, "CP1")
+    c.boot()
+    wait_event(s.client(), "CP1", "charge_point.booted")
+    hints = g.state_dir + "/journal/w000.shipped"
+    poll(lambda: os.path.exists(hints), what="the file")
+    g.stop()
+    text = open(hints).read()
+    assert "of ocppd id" in text, text
+    g.settings["redis_prefix"] = "other"
+    g.start()
+    r = s.client()
+    poll(lambda: any(e["chargePointId"] == "CP1" for e in r.entries("other:events:0")))
+    ids = [e["eventId"] for e in r.entries("other:events:0")]
+    assert set(e["eventId"] for e in r.entries(EV)) <= set(ids)
+    assert "has lost events" not in g.log()
+
+
+@tidy
+def test_numbers_in_redis_that_cannot_be_right_are_ignored():
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a")
+    c = Charger(g, "CP1")
+    c.boot()
+    held_by(r, "CP1", "a")
+    wrong = ["-1", "99999999999999999999", "0x7fffffffffff", "1e15", str(1 << 63), str((1 << 53) + 1), " 9007199254740991", "+1", ""]
+    for epoch in wrong:
+        r("XADD", S + "inbox:a/0", "*", "what", "replaced", "identity", "CP1", "by", "evil", "epoch", epoch)
+    r("XADD", S + "inbox:a/0", "*", "what", "replaced", "identity", "CP1", "by", "old", "epoch", "1")
+    order(r, "CP1", commandId="behind")     # its entry is read behind them
+    i, _, _ = c.take()
+    c.result(i, {"status": "Accepted"})
+    assert outcome(r, "CP1", "behind") == "result"
+    assert session(r, "CP1")["node"] == "a" and not c.ended()
+    assert g.stat("redis_unusable") == len(wrong)
+    assert "-1 stands where a number from 0 to" in g.log()
+    assert g.log().count("stands where a number") == 1      # one a minute
+    # A cursor, when the gateway starts.
+    key = next(k for k in r("KEYS", "*:cursor:*"))
+    kept = r("GET", key)
+    g.stop()
+    r("SET", key, "-1")
+    g.start()
+    poll(lambda: "that is no number of an event" in g.log())
+    assert "is repaired or deleted" in g.log()
+    d = Charger(g, "CP2")
+    d.boot()                                # it is served meanwhile
+    r("SET", key, kept)
+    wait_event(r, "CP2", "charge_point.booted")
+
+
+@tidy
 def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
     seed = int(os.environ.get("OCPPD_TEST_SEED", "7"))
     rng = random.Random(seed)

@@ -217,7 +217,10 @@ def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too(
         (dict(server_control_group="no-such-group-x"), "no-such-group-x"),
         (dict(server_control="/tmp/" + "x" * 120), "too long"),
         (dict(admin_listen="192.0.2.77:8080"), "192.0.2.77:8080"),
-        (dict(server_listen="192.0.2.77:8080"), "192.0.2.77:8080")]
+        (dict(server_listen="192.0.2.77:8080"), "192.0.2.77:8080"),
+        (dict(server_pidfile="/etc"), "/etc"),
+        (dict(server_control="/etc"), "exists and is no socket"),
+        (dict(server_control="/etc/passwd"), "exists and is no socket")]
     if os.getuid() == 0:    # started by others, server.user has no effect
         cases.append((dict(server_user="no-such-user-x"), "no-such-user-x"))
     for settings, words in cases:

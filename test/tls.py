@@ -1077,13 +1077,6 @@ def test_a_trusted_proxy_says_which_certificate_it_saw():
 
 
 def test_the_checksum_of_a_header_is_looked_at():
-    def crc32c(data):
-        crc = 0xffffffff
-        for b in data:
-            crc ^= b
-            for _ in range(8):
-                crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
-        return crc ^ 0xffffffff
     g = gateway(server_proxy_from="127.0.0.1")
     header = proxied(more=tlv(3, bytes(4)))
     c = Charger(g, "CP1", open=False)

@@ -27,6 +27,7 @@
 #include "base/master.h"
 #include "base/up.h"
 #include "admin/http.h"
+#include "admin/http_refused.h"
 #include "admin/http_tls.h"
 #include "sandbox.h"
 #include "user.h"
@@ -105,8 +106,8 @@ died_cb(struct ev_loop *loop, ev_child *w, int events)
     start_later(clock_mono_ms() - started_ms);
 }
 
-/* A client of the HTTP API, as one end of a socket pair. Whatever else comes
- * from that process means nothing. */
+/* A client of the HTTP API, as one end of a socket pair, or what was refused.
+ * Whatever else comes from that process means nothing. */
 static void
 channel_cb(struct ev_loop *loop, ev_io *w, int events)
 {
@@ -123,6 +124,8 @@ channel_cb(struct ev_loop *loop, ev_io *w, int events)
             return;
         if (fd >= 0 && m.type == CHANNEL_client)
             up_client(fd);
+        else if (fd < 0 && m.type == CHANNEL_http_refused)
+            http_refused_take(&m, body);
         else if (fd >= 0)
             close(fd);
     }
@@ -253,8 +256,9 @@ serve(int end)
             fail();
         }
     for (;;) {
-        if (poll(&p, 1, -1) < 0 && errno != EINTR)
+        if (poll(&p, 1, 1000) < 0 && errno != EINTR)
             fail();
+        http_refused_flush(end);
         int passed, r = channel_recv_fd(end, &m, body, &passed);
         if (r < 0)
             _exit(0); /* the master is gone */

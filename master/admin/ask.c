@@ -15,6 +15,7 @@
 #include "admin/http.h"
 #include "channel.h"
 #include "control_line.h"
+#include "number.h"
 
 #define PATIENCE_S 1300 /* longer than any call may take */
 
@@ -128,7 +129,10 @@ ask_master(int channel, const char *token, const char *const *words, size_t n,
     char *nl = reply->len > 0 ? memchr(reply->p, '\n', reply->len) : NULL;
     if (nl == NULL)
         return unavailable(reply);
-    int code = atoi(reply->p);
+    uint64_t code;
+    if (!number_u64(reply->p, number_digits(reply->p), 599, &code) ||
+        code < 100)
+        return unavailable(reply);
     buf_consume(reply, (size_t)(nl + 1 - reply->p));
-    return code;
+    return (int)code;
 }

@@ -22,6 +22,8 @@ http_answer_send(struct MHD_Connection *c, unsigned status, const char *type,
             r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"ocppd\"");
     if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
         MHD_add_response_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+    if (status >= 400)
+        http_places_refused(c, status);
     enum MHD_Result result = MHD_queue_response(c, status, r);
     MHD_destroy_response(r);
     return result;

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "event.h"
 #include "journal_dir.h"
+#include "number.h"
 #include "score.h"
 #include "since.h"
 #include "station.h"
@@ -350,12 +351,12 @@ score_of(const char *name, enum score_by *by)
 static bool
 worst_of(const char *text, uint32_t *worst)
 {
-    char         *end;
-    unsigned long n = strtoul(text, &end, 10);
+    uint64_t n;
 
+    if (!number_u64(text, strlen(text), SCORE_POINTS, &n) || n < 1)
+        return false;
     *worst = (uint32_t)n;
-    return text[0] >= '0' && text[0] <= '9' && *end == '\0' && n >= 1 &&
-        n <= SCORE_POINTS;
+    return true;
 }
 
 /* Reads the journal as `ocppctl score` does, within bounds of its own. For

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "admin/http_refused.h"
 #include "address.h"
 #include "clock.h"
 
@@ -64,6 +65,13 @@ cut(struct place *p)
 }
 
 static void
+make_room(struct place *p)
+{
+    http_refused_count(0, p->addr);
+    cut(p);
+}
+
+static void
 arrived(int fd, const uint64_t addr[2])
 {
     struct place *free_one = NULL, *oldest = NULL, *oldest_here = NULL;
@@ -87,6 +95,7 @@ arrived(int fd, const uint64_t addr[2])
     }
     if (free_one == NULL) {
         shutdown(fd, SHUT_RDWR);
+        http_refused_count(0, addr);
         return;
     }
     *free_one = (struct place){.fd = fd,
@@ -97,9 +106,9 @@ arrived(int fd, const uint64_t addr[2])
     used++;
     pthread_cond_signal(&some);
     if (share > 0 && here >= share)
-        cut(oldest_here != NULL ? oldest_here : free_one);
+        make_room(oldest_here != NULL ? oldest_here : free_one);
     else if (n >= CROWDED && oldest != NULL)
-        cut(oldest);
+        make_room(oldest);
 }
 
 void
@@ -138,6 +147,15 @@ set(struct MHD_Connection *c, bool idle, uint64_t ms)
             places[i].until_ms = ms > 0 ? now + ms : 0;
         }
     pthread_mutex_unlock(&lock);
+}
+
+void
+http_places_refused(struct MHD_Connection *c, unsigned status)
+{
+    uint64_t addr[2] = {0, 0};
+
+    addr_of(c, addr);
+    http_refused_count(status, addr);
 }
 
 void

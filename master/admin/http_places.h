@@ -27,6 +27,8 @@ void http_places_begin(uint64_t per_address);
 void http_places_cb(void *arg, struct MHD_Connection *c, void **state,
     enum MHD_ConnectionNotificationCode what);
 
+/* Its request is answered with a status above 400. */
+void http_places_refused(struct MHD_Connection *c, unsigned status);
 /* A request came: its handler may take as long as it needs. */
 void http_places_working(struct MHD_Connection *c);
 /* An answer of so many bytes was queued. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "admin/http.h"
+#include "number.h"
 
 #define HEARTBEAT_MS 5000
 #define IN_MAX (1u << 20)
@@ -65,10 +66,15 @@ take_replies(struct http_tap *t)
     char *nl;
 
     while (t->in.len > 0 && (nl = memchr(t->in.p, '\n', t->in.len)) != NULL) {
-        char         *end;
-        size_t        head = (size_t)(nl + 1 - t->in.p);
-        unsigned long code = strtoul(t->in.p, &end, 10);
-        size_t        len = strtoul(end, NULL, 10);
+        size_t      head = (size_t)(nl + 1 - t->in.p);
+        size_t      n = number_digits(t->in.p);
+        const char *rest = t->in.p + n + (t->in.p[n] == ' ');
+        uint64_t    code, len;
+        if (!number_u64(t->in.p, n, 599, &code) ||
+            !number_u64(rest, (size_t)(nl - rest), IN_MAX, &len)) {
+            t->ended = true; /* the master never sends this */
+            return;
+        }
         if (t->in.len - head < len)
             return;
         buf_add(&t->out, t->in.p + head, len);

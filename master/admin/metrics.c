@@ -15,6 +15,7 @@
 #include "mdoc.h"
 #include "admin/metrics.h"
 #include "admin/exposition.h"
+#include "admin/report.h"
 #include "version.h"
 #include "writer.h"
 
@@ -294,6 +295,7 @@ prometheus_daemon(const struct shm *s, struct buf *out)
     gauge(out, "last_upgrade_successful",
         "1 if the last upgrade succeeded, or if there was none",
         !s->upgrade_failed);
+    report_http_metric(out, s);
     gauge(out, "draining", "1 while no new connections are taken",
         s->draining != 0);
     gauge(out, "ping_interval_seconds", "websocket.ping_interval",

@@ -353,6 +353,7 @@ status_json(const struct shm *s, const char *conf_file, const struct config *c,
         strnlen(s->reload_words, sizeof s->reload_words));
     writer_close(&w);
     report_upgrade_json(&w, s);
+    report_http_json(&w, s);
     put_journal(&w, s, sum);
     writer_open(&w, "problems", '[');
     find_problems(s, c, sum, &w, NULL);
@@ -413,6 +414,7 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
         buf_addf(out, ": %.*s", (int)sizeof s->reload_words, s->reload_words);
     buf_addc(out, '\n');
     report_upgrade_text(out, s, now);
+    report_http_text(out, s, now);
 }
 
 void

@@ -43,6 +43,14 @@ typedef void report_say(void *ctx, const char *fmt, ...)
 void report_redis_problems(
     const struct shm *s, const struct config *c, report_say *say, void *ctx);
 
+/* --- report_http.c ------------------------------------------------------- */
+
+/* What the admin port has refused: as members of an open object, as a line, and
+ * as a metric; nothing if it is not there. */
+void report_http_json(struct writer *w, const struct shm *s);
+void report_http_text(struct buf *out, const struct shm *s, uint64_t now);
+void report_http_metric(struct buf *out, const struct shm *s);
+
 /* --- report_upgrade.c ---------------------------------------------------- */
 
 /* The last upgrade, as members of an open object, and as lines; now in Unix

@@ -98,7 +98,7 @@ refused_json(const struct shm_refusal *r, struct writer *w)
     writer_str(w, "path", r->path);
     writer_str(w, "offered", r->offered);
     writer_str(w, "reason", refuse_info[r->reason].word);
-    writer_u64(w, "status", (uint64_t)refuse_info[r->reason].status);
+    writer_u64(w, "status", r->status);
     writer_str(w, "sentence", refuse_info[r->reason].sentence);
     writer_str(w, "detail", r->detail);
     writer_close(w);
@@ -113,8 +113,8 @@ refused_text(const struct shm_refusal *r, struct buf *out)
     clock_rfc3339(when, r->wall_ms);
     address_text(addr, r->addr, r->port);
     printable_percent(name, sizeof name, r->name, r->name_len);
-    buf_addf(out, "%s  %-21s  %3d %-15s  ", when, addr,
-        refuse_info[r->reason].status, refuse_info[r->reason].word);
+    buf_addf(out, "%s  %-21s  %3d %-15s  ", when, addr, r->status,
+        refuse_info[r->reason].word);
     if (name[0] != '\0')
         buf_addf(out, "%s: ", name);
     buf_adds(out, refuse_info[r->reason].sentence);

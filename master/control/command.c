@@ -4,7 +4,6 @@
  */
 #include "control/command.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "ensure.h"
 #include "mdoc.h"
 #include "near.h"
+#include "number.h"
 #include "usage.h"
 #include "utf8.h"
 #include "writer.h"
@@ -175,12 +175,9 @@ bool
 command_number(struct client *c, char **argv, const char *what,
     const char *text, uint64_t min, uint64_t max, uint64_t *out)
 {
-    char *end;
+    uint64_t v;
 
-    errno = 0;
-    unsigned long long v = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ||
-        v < min || v > max) {
+    if (!number_u64(text, strlen(text), max, &v) || v < min) {
         command_usage(c, argv,
             "%s = %.64s: give a number from %" PRIu64 " to %" PRIu64, what,
             text, min, max);

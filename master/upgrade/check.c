@@ -1,5 +1,6 @@
 /* check: whether an upgrade can begin. See check.h. */
 #include "upgrade/check.h"
+#include "number.h"
 
 #include <stdio.h>
 #include <stdarg.h>
@@ -95,6 +96,12 @@ format_checked(int code, struct buf *text)
 {
     const char *why = buf_cstr(text);
     const char *format = strstr(why, "format ");
+    uint64_t    number = 0;
+
+    if (format != NULL) {
+        format += strlen("format ");
+        number_u64(format, number_digits(format), INT32_MAX, &number);
+    }
 
     if (code < 0)
         refuse("%s", why);
@@ -104,9 +111,9 @@ format_checked(int code, struct buf *text)
         refuse("it cannot take over from another program: `%s -x upgrade` "
                "exited with code %d%s%s",
             check.argv[0], code, why[0] ? ": " : "", why);
-    else if (atoi(format + strlen("format ")) < UPGRADE_FORMAT)
+    else if (number < UPGRADE_FORMAT)
         refuse("it reads format %d, and this program writes format %d",
-            atoi(format + strlen("format ")), UPGRADE_FORMAT);
+            (int)number, UPGRADE_FORMAT);
     else
         check_config();
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/master.h"
+#include "number.h"
 #include "channel.h"
 #include "config.h"
 #include "control/control_socket.h"
@@ -34,12 +35,11 @@ int
 received_descriptor(void)
 {
     const char *text = getenv(PROGRAM_VARIABLE);
-    char       *end;
+    uint64_t    fd;
 
     if (text == NULL)
         return -1;
-    long fd = strtol(text, &end, 10);
-    bool good = *text != '\0' && *end == '\0' && fd > 2 && fd < INT32_MAX;
+    bool good = number_u64(text, strlen(text), INT32_MAX, &fd) && fd > 2;
     unsetenv(PROGRAM_VARIABLE);
     int       type = 0;
     socklen_t size = sizeof type;

@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "helper.h"
 #include "log.h"
+#include "number.h"
 #include "ticket.h"
 #include "tls_bundle.h"
 #include "workers/child.h"
@@ -113,7 +114,9 @@ take_file(struct kept *k, char *line)
     snprintf(to->name, sizeof to->name, "%s", field[1]);
     snprintf(to->serial, sizeof to->serial, "%s", field[2]);
     snprintf(to->type, sizeof to->type, "%s", field[3]);
-    to->not_after = strtoll(field[4], NULL, 10);
+    if (!number_i64(
+            field[4], strlen(field[4]), INT64_MIN, INT64_MAX, &to->not_after))
+        to->not_after = 0;
 }
 
 /* E an error, N a note, F a file, O the end. True if it ended without an

@@ -250,6 +250,42 @@ lines(void)
 }
 
 static void
+hosts_are_names_or_addresses(void)
+{
+    static const char *const good[] = {"h", "redis", "redis.example.org",
+        "redis.example.org.", "a_b-c.d", "192.0.2.1", "::1", "2001:db8::1",
+        "fe80::1%eth0", "1.2.3.4.example", "xn--bcher-kva.example"};
+    static const char *const bad[] = {"h h", "h:6379", "[::1]", "redis://h",
+        "h/0", "-h", "h-", "a..b", ".a", "1.2.3", "1.2.3.4.5", "300.1.1.1",
+        "12", "a-.b", "::1::", "fe80::1%", "h@x", "u:p@h", "b\xc3\xbc.de",
+        "h,g", "*", "h=h"};
+    char                     text[512];
+
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        CHECK(config_host(good[i]));
+        snprintf(text, sizeof text, "[redis]\nhost = %s\n", good[i]);
+        CHECK_STR(says(text), "no error");
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        CHECK(!config_host(bad[i]));
+        snprintf(text, sizeof text, "[redis]\nhost = %s\n", bad[i]);
+        CHECK(strstr(says(text), "f:2: redis.host = ") != NULL);
+        CHECK(strstr(buf_cstr(&errors), "is no name or address of a host") !=
+            NULL);
+    }
+    snprintf(text, sizeof text, "%064d", 0);
+    text[0] = 'a';
+    CHECK(!config_host(text));             /* a label of 64 */
+    CHECK(config_host(text + 1) == false); /* digits only are no address */
+    CHECK(
+        strstr(says("[redis]\nsocket = redis.sock\n"),
+            "f:2: redis.socket = redis.sock: is no path of a socket") != NULL);
+    CHECK(strstr(says("[admin]\nhosts = ok.example https://g\n"),
+              "https://g is no name of a host") != NULL);
+    CHECK(strstr(says("[admin]\nhosts = a a\n"), "a is there twice") != NULL);
+}
+
+static void
 settings_must_agree(void)
 {
     CHECK_STR(says("[websocket]\nping_interval = 5m\n"),
@@ -693,6 +729,7 @@ main(void)
     wrong_values_are_explained();
     wrong_names_are_guessed();
     lines();
+    hosts_are_names_or_addresses();
     settings_must_agree();
     addresses();
     many_errors_end();

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "journal_line.h"
 #include "net/conn.h"
 #include "log.h"
 #include "fleet/redis.h"
@@ -219,7 +220,7 @@ fenced_cb(void *ctx, const struct redis_value *v)
     take_out(a);
     free(a);
     if (v != NULL && redis_error(v) == NULL)
-        shards_pass((uint64_t)redis_int(v));
+        shards_pass(redis_u64(v, JOURNAL_NUMBER_MAX));
     if (c != NULL)
         hand_up(c, NULL);
 }

@@ -212,7 +212,7 @@ taken_cb(void *ctx, const struct redis_value *v)
         snprintf(o->id, sizeof o->id, "%s", redis_text(redis_at(v, 1), NULL));
         snprintf(o->action, sizeof o->action, "%s",
             redis_text(redis_at(v, 2), NULL));
-        if (redis_int(redis_at(v, 5)) == 0)
+        if (redis_u64(redis_at(v, 5), UINT32_MAX) == 0)
             claim->flags &= (uint8_t)~CLAIM_WAITING;
         STAT_INC(self.st, orders_taken);
         o->state = TAKEN;

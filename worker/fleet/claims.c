@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "journal_line.h"
 #include "log.h"
 #include "fleet/call_queue.h"
 #include "fleet/inbox.h"
@@ -192,8 +193,9 @@ claimed_cb(void *ctx, const struct redis_value *v)
     struct claim_request *request = ctx;
     struct conn          *c = conn_find(request->conn);
     struct claim         *claim = c ? claims_of(c) : NULL;
-    bool                  ok = v != NULL && redis_is(redis_at(v, 0), "ok");
-    uint64_t              epoch = v ? (uint64_t)redis_int(redis_at(v, 1)) : 0;
+    uint64_t              epoch = 0;
+    bool                  ok = v != NULL && redis_is(redis_at(v, 0), "ok") &&
+        redis_number(redis_at(v, 1), JOURNAL_NUMBER_MAX, &epoch);
 
     claims_out--;
     if (claim == NULL) {
@@ -222,7 +224,7 @@ claimed_cb(void *ctx, const struct redis_value *v)
             shards_pass(epoch);
             c->generation = epoch;
         }
-        if (redis_int(redis_at(v, 3)) > 0)
+        if (redis_u64(redis_at(v, 3), UINT32_MAX) > 0)
             claim->flags |= CLAIM_WAITING;
         if (claim->flags & CLAIM_WAITING)
             up_calls_wait(c);

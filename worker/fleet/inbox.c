@@ -1,5 +1,6 @@
 /* inbox: entries from other gateways and the platform. See inbox.h. */
 #include "fleet/inbox.h"
+#include "journal_line.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "fleet/redis.h"
 #include "fleet/shards.h"
 #include "log.h"
+#include "number.h"
 #include "base/self.h"
 #include "base/up.h"
 
@@ -33,15 +35,21 @@ static struct inbox *inboxes; /* by shard */
 static const char   *owner;
 static bool          closed;
 
-/* Field `name` of an entry's list of fields and values. */
+/* Empty if the entry has no such field. */
+static const struct redis_value *
+entry_value(const struct redis_value *fields, const char *name)
+{
+    size_t i = 0, n = redis_count(fields);
+
+    while (i + 1 < n && !redis_is(redis_at(fields, i), name))
+        i += 2;
+    return redis_at(fields, i + 1 < n ? i + 1 : n);
+}
+
 static const char *
 entry_field(const struct redis_value *fields, const char *name, size_t *len)
 {
-    for (size_t i = 0; i + 1 < redis_count(fields); i += 2)
-        if (redis_is(redis_at(fields, i), name))
-            return redis_text(redis_at(fields, i + 1), len);
-    *len = 0;
-    return "";
+    return redis_text(entry_value(fields, name), len);
 }
 
 static void
@@ -57,7 +65,8 @@ handle_entry(const struct redis_value *fields)
             call_queue_wake(c);
     } else if (strcmp(what, "replaced") == 0) {
         struct claim *claim = c ? claims_of(c) : NULL;
-        uint64_t epoch = strtoull(entry_field(fields, "epoch", &n), NULL, 10);
+        uint64_t      epoch =
+            redis_u64(entry_value(fields, "epoch"), JOURNAL_NUMBER_MAX);
         if (claim != NULL && claim->epoch != 0 && claim->epoch < epoch) {
             log_info("%.*s connected to gateway %s; its connection here ends",
                 (int)len, id, entry_field(fields, "by", &n));
@@ -83,8 +92,11 @@ take_entries(const struct redis_value *v)
         size_t      n = redis_count(entries);
         const char *key = redis_text(redis_at(stream, 0), NULL);
         const char *at = strstr(key, ":events:");
-        unsigned    shard = at ? (unsigned)strtoul(at + 8, NULL, 10) : 0;
-        if (shard >= redis_shards() || n == 0)
+        uint64_t    shard = 0;
+        if (n == 0 ||
+            (at != NULL &&
+                !number_u64(
+                    at + 8, number_digits(at + 8), redis_shards() - 1, &shard)))
             continue;
         snprintf(inboxes[shard].last, sizeof inboxes[shard].last, "%s",
             redis_text(redis_at(redis_at(entries, n - 1), 0), NULL));

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "fleet/redis_link.h"
 #include "log.h"
+#include "number.h"
 #include "base/self.h"
 #include "base/up.h"
 
@@ -95,8 +96,14 @@ named_link(unsigned shard, const char *error)
     if (colon == NULL)
         return NULL;
     snprintf(host, sizeof host, "%.*s", (int)(colon - at - 1), at + 1);
-    struct link *l = link_find(host[0] ? host : links[link_of[shard]].host,
-        (unsigned)strtoul(colon + 1, NULL, 10));
+    uint64_t port;
+    if (!number_u64(colon + 1, number_digits(colon + 1), 65535, &port) ||
+        port == 0) {
+        log_error("redis: an answer names no node: %.100s", error);
+        return NULL;
+    }
+    struct link *l =
+        link_find(host[0] ? host : links[link_of[shard]].host, (unsigned)port);
     if (l == NULL)
         log_error("redis: a cluster of more than %d nodes", LINKS);
     return l;

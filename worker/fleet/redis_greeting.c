@@ -76,11 +76,11 @@ version_cb(redisAsyncContext *ac, void *reply, void *data)
             l, "noperm", "it refuses to call the functions: %s", error);
         return;
     }
-    int64_t version = error ? 0 : redis_int(redis_at(v, 0));
-    int64_t shards = error ? 0 : redis_int(redis_at(v, 1));
-    if (error == NULL && shards != (int64_t)self.conf.redis_shards) {
+    uint64_t version = error ? 0 : redis_u64(redis_at(v, 0), INT32_MAX);
+    uint64_t shards = error ? 0 : redis_u64(redis_at(v, 1), INT32_MAX);
+    if (error == NULL && shards != self.conf.redis_shards) {
         link_give_up(l, "shards",
-            "the fleet %s has %" PRId64 " shards and redis.shards is "
+            "the fleet %s has %" PRIu64 " shards and redis.shards is "
             "%u; it must be the same on all gateways",
             self.conf.redis_prefix, shards, (unsigned)self.conf.redis_shards);
         return;
@@ -91,7 +91,7 @@ version_cb(redisAsyncContext *ac, void *reply, void *data)
     }
     if (l->loaded) {
         link_give_up(
-            l, "functions", "its functions stay at version %" PRId64, version);
+            l, "functions", "its functions stay at version %" PRIu64, version);
         return;
     }
     l->loaded = true;

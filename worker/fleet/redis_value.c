@@ -1,10 +1,14 @@
 /* redis_value: an answer of Redis, or a part of one. See redis_value.h. */
 #include "fleet/redis_value.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <hiredis/hiredis.h>
+
+#include "base/self.h"
+#include "log.h"
+#include "number.h"
 
 /* struct redis_value is hiredis' reply under another name, so that no other
  * file needs the header of hiredis.
@@ -41,14 +45,52 @@ redis_is(const struct redis_value *v, const char *text)
     return strcmp(redis_text(v, NULL), text) == 0;
 }
 
-int64_t
-redis_int(const struct redis_value *v)
+/* A value in Redis that cannot be; logged once a minute. */
+static bool
+unusable(const redisReply *r, uint64_t max)
+{
+    static uint64_t logged_ms;
+    char            text[24];
+
+    STAT_INC(self.st, redis_unusable);
+    if (logged_ms != 0 && self.now_ms - logged_ms < 60000)
+        return false;
+    logged_ms = self.now_ms;
+    snprintf(text, sizeof text, "%lld", r->integer);
+    log_warn("redis: %.40s stands where a number from 0 to %llu must be; it is "
+             "ignored",
+        r->type == REDIS_REPLY_INTEGER ? text
+            : r->str                   ? r->str
+                                       : "nothing",
+        (unsigned long long)max);
+    return false;
+}
+
+bool
+redis_number(const struct redis_value *v, uint64_t max, uint64_t *out)
 {
     const redisReply *r = reply_of(v);
+    size_t            len;
+    const char       *text = redis_text(v, &len);
 
-    if (r->type == REDIS_REPLY_INTEGER)
-        return r->integer;
-    return strtoll(redis_text(v, NULL), NULL, 10);
+    *out = 0;
+    if (r->type == REDIS_REPLY_NIL)
+        return true;
+    if (r->type != REDIS_REPLY_INTEGER)
+        return number_u64(text, len, max, out) || unusable(r, max);
+    if (r->integer < 0 || (uint64_t)r->integer > max)
+        return unusable(r, max);
+    *out = (uint64_t)r->integer;
+    return true;
+}
+
+uint64_t
+redis_u64(const struct redis_value *v, uint64_t max)
+{
+    uint64_t n;
+
+    redis_number(v, max, &n);
+    return n;
 }
 
 size_t

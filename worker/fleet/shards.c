@@ -15,6 +15,8 @@
 #include "base/self.h"
 #include "base/up.h"
 
+#define TIME_MAX_US (UINT64_C(1) << 53) /* of a clock of Redis */
+#define COUNT_MAX (UINT64_C(1) << 53)
 #define KEEPALIVE_MS 1000
 #define TRIM_MS 5000
 /* Ms between keepalives while another process uses this name. */
@@ -132,7 +134,7 @@ kept_alive_cb(void *ctx, const struct redis_value *v)
         free(a);
         return;
     }
-    learn_time(a->sent_us, (uint64_t)redis_int(redis_at(v, 1)));
+    learn_time(a->sent_us, redis_u64(redis_at(v, 1), TIME_MAX_US));
     bool replaced = redis_is(redis_at(v, 0), "replaced");
     if (replaced && !sh->replaced) {
         log_error(
@@ -151,9 +153,9 @@ kept_alive_cb(void *ctx, const struct redis_value *v)
         free(a);
         return;
     }
-    sh->due = (uint64_t)redis_int(redis_at(v, 2));
-    sh->events = (uint64_t)redis_int(redis_at(v, 3));
-    STAT_ADD(self.st, orders_expired, (uint64_t)redis_int(redis_at(v, 4)));
+    sh->due = redis_u64(redis_at(v, 2), COUNT_MAX);
+    sh->events = redis_u64(redis_at(v, 3), COUNT_MAX);
+    STAT_ADD(self.st, orders_expired, redis_u64(redis_at(v, 4), COUNT_MAX));
     sum_up();
     bool full = sh->events >= config_stream_alarm(&self.conf);
     if (full != sh->alarmed) {
@@ -204,8 +206,8 @@ trimmed_cb(void *ctx, const struct redis_value *v)
     if (a->round == shards[a->shard].round)
         shards[a->shard].trimming = false;
     if (v != NULL && redis_error(v) == NULL) {
-        uint64_t cut = (uint64_t)redis_int(redis_at(v, 1));
-        STAT_ADD(self.st, trimmed, (uint64_t)redis_int(redis_at(v, 0)));
+        uint64_t cut = redis_u64(redis_at(v, 1), COUNT_MAX);
+        STAT_ADD(self.st, trimmed, redis_u64(redis_at(v, 0), COUNT_MAX));
         STAT_ADD(self.st, trimmed_unread, cut);
         if (cut > 0)
             log_error(

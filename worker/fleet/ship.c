@@ -15,6 +15,7 @@
 #include "log.h"
 #include "fleet/redis.h"
 #include "journal_dir.h"
+#include "journal_line.h"
 #include "base/self.h"
 
 /* Bytes of one journal that are sent and not acknowledged. */
@@ -166,7 +167,8 @@ shipped_cb(void *ctx, const struct redis_value *v)
         free(b);
         return;
     }
-    if (v != NULL && redis_error(v) == NULL && redis_int(redis_at(v, 0)) == 1) {
+    if (v != NULL && redis_error(v) == NULL &&
+        redis_u64(redis_at(v, 0), 1) == 1) {
         /* Answers of several servers may overtake each other. */
         for (struct sent **p = &j->sent; *p != NULL; p = &(*p)->next)
             if (*p == b) {
@@ -193,7 +195,7 @@ shipped_cb(void *ctx, const struct redis_value *v)
                 log_warn(
                     "shipping of journal %u to shard %u goes back to event %016" PRIx64
                     ": Redis has another cursor",
-                    j->slot, b->shard, (uint64_t)redis_int(redis_at(v, 1)));
+                    j->slot, b->shard, redis_u64(redis_at(v, 1), UINT64_MAX));
         }
         stop(j, error); /* this batch counts among those that did not arrive */
     }
@@ -468,6 +470,21 @@ struct question {
     unsigned        shard, round;
 };
 
+/* Shipping tries again each second; once a minute it says why. */
+static void
+log_cursor(unsigned slot, unsigned shard)
+{
+    static uint64_t logged_ms;
+
+    if (logged_ms != 0 && self.now_ms - logged_ms < 60000)
+        return;
+    logged_ms = self.now_ms;
+    log_error("Redis has a cursor of journal %u in shard %u that is no number "
+              "of an event; nothing is shipped from there until the key "
+              "{%s:events:%u}:cursor:... is repaired or deleted",
+        slot, shard, self.conf.redis_prefix, shard);
+}
+
 static void
 cursor_cb(void *ctx, const struct redis_value *v)
 {
@@ -475,10 +492,13 @@ cursor_cb(void *ctx, const struct redis_value *v)
     struct journey  *j = q->j;
 
     if (q->round == j->round) {
+        uint64_t *cursor = &j->lanes[q->shard].cursor;
         if (v == NULL || redis_error(v) != NULL) {
             stop(j, true);
+        } else if (!redis_number(v, JOURNAL_NUMBER_MAX, cursor)) {
+            log_cursor(j->slot, q->shard);
+            stop(j, true);
         } else {
-            j->lanes[q->shard].cursor = (uint64_t)redis_int(v);
             if (--j->missing == 0) {
                 j->asking = false;
                 begin(j);

@@ -12,6 +12,7 @@
 #include "buf.h"
 #include "fleet/redis.h"
 #include "helper.h"
+#include "journal_line.h"
 #include "journal/journal_id.h"
 
 #define NAME_SIZE (CONF_TEXT_MAX + 48) /* bytes of the file's path */
@@ -38,7 +39,7 @@ read_file(struct ship_hint *h)
         return;
     int words = fgets(line, sizeof line, f) == NULL
         ? 0
-        : sscanf(line, "shards %u of %63s id %31s", &shards, prefix, id);
+        : sscanf(line, "shards %9u of %63s id %31s", &shards, prefix, id);
     /* Version 0.1 wrote no id; its cursors have other names. */
     h->unnamed = words == 2;
     if (words < 2 || shards != redis_shards() ||
@@ -48,9 +49,10 @@ read_file(struct ship_hint *h)
         return;
     }
     while (fgets(line, sizeof line, f) != NULL)
-        if (sscanf(line, "all %" SCNu64, &n) == 1)
+        if (sscanf(line, "all %19" SCNu64, &n) == 1 && n <= JOURNAL_NUMBER_MAX)
             h->all = n;
-        else if (sscanf(line, "%u %" SCNu64, &shard, &n) == 2 && shard < shards)
+        else if (sscanf(line, "%9u %19" SCNu64, &shard, &n) == 2 &&
+            shard < shards && n <= JOURNAL_NUMBER_MAX)
             h->of[shard] = n;
     fclose(f);
     h->kept = h->unnamed ? 0 : h->all;

@@ -16,10 +16,12 @@
 #include "fleet/redis.h"
 #include "helper.h"
 #include "log.h"
+#include "number.h"
 #include "base/self.h"
 
 #define BLOCK 1024
-#define RANGE 65536     /* fetched from Redis at once */
+#define RANGE 65536                      /* fetched from Redis at once */
+#define END_MAX ((int64_t)INT32_MAX + 1) /* behind the last id */
 #define LOW (RANGE / 4) /* what is left is given up for a new range */
 #define LOOK_MS 1000
 #define RETRY_MS 1000    /* after a failure the disk is left alone this long */
@@ -111,12 +113,15 @@ read_range(int fd, int64_t *from, int64_t *to)
         return false;
     text[n] = '\0';
     *from = *to = 0;
-    if (n > 0 &&
-        (sscanf(text, "%" SCNd64 " %" SCNd64, from, to) != 2 || *from < 1)) {
-        errno = EINVAL;
-        return false;
-    }
-    return true;
+    size_t a = number_digits(text);
+    size_t b = text[a] == ' ' ? number_digits(text + a + 1) : 0;
+    if (n == 0 ||
+        (number_i64(text, a, 1, END_MAX, from) &&
+            number_i64(text + a + 1, b, 1, END_MAX, to) &&
+            text[a + 1 + b] == '\n'))
+        return true;
+    errno = EINVAL;
+    return false;
 }
 
 static bool
@@ -162,10 +167,9 @@ take_of_counter(struct job *j, int fd)
     }
     text[n] = '\0';
     if (n > 0) {
-        char *rest;
-        errno = 0;
-        value = strtoll(text, &rest, 10);
-        if (errno != 0 || *rest != '\n' || value < 1) {
+        size_t digits = number_digits(text);
+        if (!number_i64(text, digits, 1, INT64_MAX, &value) ||
+            text[digits] != '\n') {
             fail(j,
                 "%s holds no transaction id; restore it, or write the highest "
                 "id ever used plus one into it",
@@ -366,12 +370,22 @@ kept(struct helper_job *h)
 static void
 fetched_cb(void *ctx, const struct redis_value *v)
 {
-    int64_t first = v != NULL && redis_error(v) == NULL ? redis_int(v) : -1;
+    bool     known = v != NULL && redis_error(v) == NULL;
+    uint64_t first;
 
     (void)ctx;
-    if (first == 0)
+    fetching = false;
+    if (!known)
+        return;
+    if (!redis_number(v, END_MAX - RANGE, &first))
+        log_error("Redis gives transaction ids that are none; repair the key "
+                  "{%s:events:0}:txid:last, or delete it",
+            self.conf.redis_prefix);
+    else if (first == 0)
         log_error("the transaction ids of the fleet are used up");
-    fetching = first > 0 && submit(keep_work, kept, first, first + RANGE);
+    else
+        fetching =
+            submit(keep_work, kept, (int64_t)first, (int64_t)first + RANGE);
 }
 
 static void

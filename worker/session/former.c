@@ -10,6 +10,7 @@
 #include "hash.h"
 #include "journal_line.h"
 #include "log.h"
+#include "number.h"
 #include "ocpp/dialect.h"
 #include "ocpp/tape.h"
 #include "session/outcomes.h"
@@ -95,13 +96,24 @@ head_of(const char *line, size_t len)
     return n == 0 ? len : (size_t)(v - line);
 }
 
+/* 0 if the line has none. */
+static uint64_t
+generation_of(const char *line, size_t len)
+{
+    size_t      n;
+    const char *v = member(line, len, "generation", &n);
+    uint64_t    generation = 0;
+
+    number_u64(v, n, UINT64_MAX, &generation);
+    return generation;
+}
+
 static void
 see_session(uint64_t number, const char *line, size_t len, bool ended)
 {
-    size_t         n, g;
+    size_t         n;
     const char    *id = member(line, len, "chargePointId", &n);
-    const char    *v = member(line, len, "generation", &g);
-    uint64_t       generation = strtoull(v, NULL, 10);
+    uint64_t       generation = generation_of(line, len);
     uint64_t       key = hash_sum(id, n, 0);
     struct begun **at = find(sessions, key), *b = *at;
 
@@ -193,9 +205,7 @@ former_neighbour(uint64_t number, const char *line, size_t len)
     }
     const char    *id = member(line, len, "chargePointId", &id_len);
     struct begun **at = find(sessions, hash_sum(id, id_len, 0)), *b = *at;
-    if (b == NULL ||
-        strtoull(member(line, len, "generation", &id_len), NULL, 10) !=
-            b->generation)
+    if (b == NULL || generation_of(line, len) != b->generation)
         return;
     if (number > b->last || is(type, n, "\"charge_point.disconnected\""))
         sessions_n -= forget(at);
@@ -282,9 +292,8 @@ end_command(const struct begun *b)
     const char            *id = member(payload, n, "commandId", &c);
     const char            *action = member(b->line, b->len, "action", &a);
     const char            *message = member(b->line, b->len, "messageId", &m);
-    const char *generation = member(b->line, b->len, "generation", &n);
 
-    subject.generation = strtoull(generation, NULL, 10);
+    subject.generation = generation_of(b->line, b->len);
     p = publish_begin(EVENT_command, &subject);
     writer_raw(&p->w, "messageId", message, m);
     writer_raw(&p->w, "action", action, a);

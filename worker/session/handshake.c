@@ -74,7 +74,7 @@ refuse(struct conn *c, struct refusal r, int status)
     }
     if (status == 0)
         status = refuse_info[r.reason].status;
-    refusals_add(&c->busy->handshake, &r);
+    refusals_add(&c->busy->handshake, &r, status);
     bool before_tls = c->kind == LISTENER_TLS && c->tls == 0;
     if (status != 0 && !before_tls)
         http_put_refusal(conn_out(c), status,
@@ -180,7 +180,8 @@ handshake_begin(
         STAT_DEC(self.st, handshaking);
         refusals_add(&h,
             &(struct refusal){REFUSE_full, "", 0,
-                "the worker has no memory for another connection", NULL});
+                "the worker has no memory for another connection", NULL},
+            0);
         return;
     }
     if (self.shm->draining) {
@@ -285,7 +286,7 @@ let_in(struct conn *c, const struct http_request *r, const char *name,
     if (!common) {
         /* OCPP-J 1.6 section 3.2: complete the handshake, then close. */
         refusals_add(&c->busy->handshake,
-            &(struct refusal){REFUSE_no_subprotocol, name, len, NULL, r});
+            &(struct refusal){REFUSE_no_subprotocol, name, len, NULL, r}, 0);
         http_put_switching(conn_out(c), accept, NULL, NULL);
         session_reject_version(c);
         return DECIDED;

@@ -224,7 +224,8 @@ note_in_registry(const struct refusal *r)
 }
 
 void
-refusals_add(const struct conn_handshake *h, const struct refusal *r)
+refusals_add(
+    const struct conn_handshake *h, const struct refusal *r, int status)
 {
     struct shm_refusal new = {0};
     bool silent =
@@ -238,6 +239,7 @@ refusals_add(const struct conn_handshake *h, const struct refusal *r)
     memcpy(new.addr, h->addr, sizeof new.addr);
     new.port = h->port;
     new.reason = (uint8_t)r->reason;
+    new.status = (uint16_t)(status ? status : refuse_info[r->reason].status);
     new.name_len = (uint8_t)r->len;
     memcpy(new.name, r->name, r->len);
     struct http_span path = path_of(h, r->request);

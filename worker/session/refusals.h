@@ -25,8 +25,9 @@ struct refusal {
 };
 
 /* Records a refusal. h: that of the connection, or of one that could not be
-   made. */
-void refusals_add(const struct conn_handshake *h, const struct refusal *r);
+ * made. status: of HTTP, as sent; 0: that of the reason. */
+void refusals_add(
+    const struct conn_handshake *h, const struct refusal *r, int status);
 
 /* Called once a second: logs the limits that were reached, each once a
    minute. */

@@ -1,0 +1,22 @@
+/*
+ * number: whole numbers in decimal, from outside.
+ *
+ * Exactly len bytes of digits, and nothing else: no sign (number_i64 takes one
+ * minus), no blank, no fraction. False if it is none, or one outside of the
+ * range; *out stays as it was. Leading zeros count for nothing. Pure.
+ */
+#ifndef COMMON_NUMBER_H
+#define COMMON_NUMBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+bool number_u64(const char *text, size_t len, uint64_t max, uint64_t *out);
+bool number_i64(
+    const char *text, size_t len, int64_t min, int64_t max, int64_t *out);
+
+/* How many digits a text begins with, so that it can be cut into numbers. */
+size_t number_digits(const char *text);
+
+#endif
