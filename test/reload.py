@@ -113,7 +113,7 @@ def test_a_broken_configuration_changes_nothing_and_names_the_line():
                          r.stdout + r.stderr), r
         assert "old configuration stays" in r.stdout + r.stderr
         assert c.boot()["interval"] == 100
-        assert re.search(r"error .*%s:%d: " % (re.escape(g.conf), line), g.log())
+        g.wait_log(r"error .*%s:%d: " % (re.escape(g.conf), line))
     s = reloads(g)
     assert s["reloads"] == s["reloadsFailed"] == 3
     assert s["lastWords"].startswith("failed: ")

@@ -692,7 +692,7 @@ def shipped_once(g, r):
 def test_sessions_and_cursors_in_redis_go_on():
     s = fleet.redis()
     r = s.client()
-    g = fleet.gateway(s, "a", server_workers=2)
+    g = fleet.gateway(s, "a", server_workers=2, ocpp_message_timeout="60s")
     points = [Charger(g, "CP%d" % i) for i in range(6)]
     for c in points:
         c.boot()
