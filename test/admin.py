@@ -226,6 +226,25 @@ def test_metrics_conform_to_the_conventions_of_prometheus():
     assert h[("ocppd_answer_duration_seconds_count", "")] == 2
 
 
+def test_each_metric_stands_in_the_manual():
+    from tls import authority
+    a = authority()
+    g = gateway(server_workers=1,
+                server_listen_tls="127.0.0.1:%d" % free_port(),
+                tls_certificate=a.path("server")[0],
+                tls_key=a.path("server")[1])
+    c = Charger(g, "ONE")
+    c.boot()
+    poll(lambda: connected(g))
+    names = set(parse(get(g, "/metrics")[2]))
+    assert {"ocppd_charge_points_connected",
+            "ocppd_ticket_key_age_seconds"} <= names, names
+    with open(os.path.join(B, "man/ocppd-stats.7")) as f:
+        text = f.read()
+    missing = [n for n in names if not re.search(r"\b%s\b" % n, text)]
+    assert not missing, missing
+
+
 def test_promtool_has_nothing_to_say():
     if not shutil.which("promtool"):
         raise Skip("promtool (package prometheus) is not installed")

@@ -45,7 +45,8 @@ report_upgrade_text(struct buf *out, const struct shm *s, uint64_t now)
     if (s->upgrades > 0) {
         buf_adds(out, "  in service   since ");
         when_put(out, s->service_wall_ms / 1000);
-        buf_addf(out, ", through %u upgrades\n", s->upgrades);
+        buf_addf(out, ", through %u upgrade%s\n", s->upgrades,
+            s->upgrades == 1 ? "" : "s");
     }
     if (s->upgrading)
         buf_adds(out, "  upgrade      under way\n");

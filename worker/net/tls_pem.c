@@ -6,6 +6,8 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "clock.h"
+
 #define CHAIN_ADVISED 4096 /* bytes; some charge points have small buffers */
 
 const char *
@@ -195,9 +197,11 @@ tls_pem_use(SSL_CTX *ctx, const struct tls_pem *pem, EVP_PKEY *key, X509 **leaf,
         return false;
     }
     int64_t end = tls_name_time(X509_get0_notAfter(*leaf));
-    if (X509_cmp_current_time(X509_get0_notAfter(*leaf)) < 0)
-        buf_addf(notes, "it has expired (at %lld); renew it\n", (long long)end);
-    else if (X509_cmp_current_time(X509_get0_notBefore(*leaf)) > 0)
+    char    text[CLOCK_RFC3339_LEN + 1];
+    if (X509_cmp_current_time(X509_get0_notAfter(*leaf)) < 0) {
+        clock_rfc3339(text, end > 0 ? (uint64_t)end * 1000 : 0);
+        buf_addf(notes, "it expired at %s; renew it\n", text);
+    } else if (X509_cmp_current_time(X509_get0_notBefore(*leaf)) > 0)
         buf_adds(notes, "it is not valid yet; is the clock right?\n");
     return true;
 }
