@@ -88,6 +88,14 @@ def test_the_command_for_real_charge_points_is_accepted():
     assert r.returncode == 0, r.stdout
 
 
+def test_the_number_of_alerts_is_that_of_the_rules():
+    with open(ROOT + "/README.md") as f:
+        claimed = re.search(r"ocppd\.rules\.yml`: (\d+) alerts", f.read())
+    with open(ROOT + "/conf/prometheus/ocppd.rules.yml") as f:
+        there = re.findall(r"^ +- alert: ", f.read(), re.M)
+    assert int(claimed[1]) == len(there), len(there)
+
+
 def test_the_tour_names_files_and_folders_that_exist():
     with open(ROOT + "/README.md") as f:
         text = f.read().split("## Reading the source")[1]
