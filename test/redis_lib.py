@@ -512,6 +512,11 @@ def a_useless_answer_is_refused_with_what_is_wrong(r):
                          ('{"transactionId":2147483648,%s}' % info, "transactionId: it is not in the range"),
                          ('{"transactionId":1.5,%s}' % info, "transactionId: it is no integer"),
                          ('{"transactionId":"1",%s}' % info, "transactionId: it is no integer"),
+                         ('{"transactionId":1.0,%s}' % info, "transactionId: it is no integer"),
+                         ('{%s , "transactionId" : 1e3 }' % info, "transactionId: it is no integer"),
+                         ('{"transactionId":791,%s,"transactionId":792}' % info, "transactionId: it is there twice"),
+                         ('{"transactionId":1,"idTagInfo":{"status":"Accepted","status":"Blocked"}}', "status: it is there twice"),
+                         ('{"transactionId":1,"idTagInfo":{"status":"Accepted","parentIdTag":"\\u0000"}}', "a NUL"),
                          ('{"transactionId":1,"idTagInfo":{"status":"accepted"}}', "idTagInfo: it is none of"),
                          ('{"transactionId":1,"x":1,%s}' % info, "x: the message has no such field"),
                          ('{"transactionId":1,\n%s}' % info, "one line"),
@@ -520,7 +525,12 @@ def a_useless_answer_is_refused_with_what_is_wrong(r):
                          ("[]", "no JSON object"), ("", "no JSON object")):
         got = answer(r, "Q3", "q/0/1/1", payload)
         assert got.startswith("invalid: ") and why in got, (payload, got)
-    assert answer(r, "Q3", "q/0/1/1", '{"transactionId":-1,%s}' % info) == "taken"
+    # The word of a member in a string, behind an escaped quote and backslashes, is none.
+    assert answer(r, "Q3", "q/0/1/1", '{"transactionId":-1,"idTagInfo":{"status":"Accepted","parentIdTag":"\\\\"}}') == "taken"
+    ask(r, "Q3", "q/0/1/2", "StartTransaction")
+    assert answer(r, "Q3", "q/0/1/2", r'{"transactionId":-1,"idTagInfo":{"status":"Accepted","parentIdTag":"\\\"status\":1.0"}}') == "taken"
+    ask(r, "Q3", "q/0/1/3", "StartTransaction")
+    assert answer(r, "Q3", "q/0/1/3", '{"transactionId":-1,%s}' % info) == "taken"
 
 
 def answers_are_checked_by_the_schema_of_the_version(r):
@@ -546,7 +556,8 @@ def answers_are_checked_by_the_schema_of_the_version(r):
             ("ocpp2.0.1", "DataTransfer", {"status": "Accepted", "data": {}}, None),
             ("ocpp1.6", "Heartbeat", {"currentTime": "now"}, "currentTime: it is no time"),
             ("ocpp1.6", "MeterValues", {"customData": {}}, "customData: the message has no such"),
-            ("ocpp2.1", "MeterValues", {"customData": {}}, None))
+            ("ocpp2.1", "MeterValues", {"customData": {}}, "customData: it has no vendorId"),
+            ("ocpp2.1", "MeterValues", {"customData": {"vendorId": "v", "x": 1}}, None))
     node(r, "qv/0")
     for n, (version, action, payload, why) in enumerate(rows):
         token = "qv/0/1/v%d" % n

@@ -1,5 +1,5 @@
 #!lua name=ocppd
-local PREFIX, SHARDS, VERSION = 'ocppd', 1, 6
+local PREFIX, SHARDS, VERSION = 'ocppd', 1, 7
 --
 -- The atomic steps of the fleet: the owner of a charge point, its queue of
 -- commands, the outcome of each. For Redis 7 and Valkey 8; see ocppd-redis(7).
@@ -495,6 +495,7 @@ end
 local function text(max)
   return function(v)
     if type(v) ~= 'string' then return 'it is no string' end
+    if v:find('\0', 1, true) then return 'it holds a NUL' end
     if max and #v:gsub('[\128-\191]', '') > max then return 'it is longer than ' .. max .. ' characters' end
   end
 end
@@ -508,11 +509,48 @@ local function number(least, most)
   end
 end
 
+-- The checks that are of integers, and the members of the answer that are numbers with a fraction or an exponent,
+-- such as 1.0, which decoding does not show.
+local INTEGERS, fractions = {}, {}
+
 local function integer(least, most)
-  return function(v)
+  local function check(v)
     if type(v) ~= 'number' or v ~= math.floor(v) then return 'it is no integer' end
     if v < -2147483648 or v > 2147483647 then return 'it is not in the range of 32 bits' end
     return number(least, most)(v)
+  end
+  INTEGERS[check] = true
+  return check
+end
+
+-- What decoding hides of valid JSON: fills fractions, and returns the name of a member that is there twice.
+local function hidden(json)
+  local objects, twice, i = {{}}, nil, 1
+  fractions = {}
+  while true do
+    local at = json:find('["{}%[%]]', i)
+    if not at then return twice end
+    local ch = json:sub(at, at)
+    i = at + 1
+    if ch == '{' or ch == '[' then
+      objects[#objects + 1] = {}
+    elseif ch ~= '"' then
+      objects[#objects] = nil
+    else
+      local stop = at
+      repeat
+        stop = json:find('"', stop + 1, true)
+      until #json:sub(at + 1, stop - 1):match('\\*$') % 2 == 0
+      local name = json:sub(at + 1, stop - 1)
+      local value = json:match('^%s*:%s*(%S*)', stop + 1)
+      i = stop + 1
+      if value then
+        local seen = objects[#objects]
+        twice = twice or seen[name] and name
+        seen[name] = true
+        if value:find('^-?%d+[.eE]') then fractions[name] = true end
+      end
+    end
   end
 end
 
@@ -530,6 +568,7 @@ local function object(members)
       local optional = name:sub(-1) == '?'
       if optional then name = name:sub(1, -2) end
       local wrong = v[name] == nil and not optional and 'it is missing' or v[name] ~= nil and check(v[name])
+      if not wrong and v[name] ~= nil and INTEGERS[check] and fractions[name] then wrong = 'it is no integer' end
       if wrong then return wrong, name end
     end
     for name in pairs(v) do
@@ -558,7 +597,8 @@ local function useless(action, protocol, payload)
   local ok, v = pcall(cjson.decode, payload)
   if not ok then return 'it is no JSON' end
   local check = (ANSWERS[protocol] or {})[action]
-  local wrong, name = nil, nil
+  local wrong, name = nil, hidden(payload)
+  if name then return name .. ': it is there twice' end
   if check then wrong, name = check(v) end
   if wrong then return name and name .. ': ' .. wrong or wrong end
   if payload:find('[\r\n]') then return 'it must be JSON on one line' end
