@@ -35,6 +35,7 @@
 #include "sandbox.h"
 #include "base/self.h"
 #include "move/inherit.h"
+#include "ocpp/tape.h"
 #include "session/remote_starts.h"
 #include "session/session.h"
 #include "fleet/ship.h"
@@ -264,7 +265,10 @@ worker_main(const struct worker_boot *boot)
                                             : ROOM);
     if (capacity > CREF_INDEXES)
         capacity = CREF_INDEXES;
-    conn_init((uint32_t)capacity);
+    if (!conn_init((uint32_t)capacity) || !tape_open())
+        leave(WORKER_EXIT_TRY_AGAIN,
+            "no address space for connections and messages: raise the limit "
+            "(ulimit -v, LimitAS=), or lower server.max_connections");
     certificate_open((uint32_t)capacity);
     ws_pool_keep(POOLED_LEASES);
     if (boot->tls_bundle >= 0 &&

@@ -38,6 +38,7 @@
 #include "session/deferred.h"
 #include "session/session.h"
 #include "net/conn.h"
+#include "ocpp/tape.h"
 #include "net/frame.h"
 #include "access/guard.h"
 
@@ -196,7 +197,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     self_read_clocks();
     self.loop = ev_loop_new(EVFLAG_NOENV);
     ensure(helper_open() >= 0);
-    conn_init(64);
+    ensure(conn_init(64) && tape_open());
     ws_pool_keep(4);
     ensure(channel_pair(master));
     guard_open(false);

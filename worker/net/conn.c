@@ -67,16 +67,18 @@ bury_cb(struct ev_loop *loop, ev_prepare *w, int revents)
     }
 }
 
-void
+bool
 conn_init(uint32_t n)
 {
     /* Only address space: memory is used as connections come. */
     capacity = n < CREF_INDEXES ? n : CREF_INDEXES;
     slab = mmap(NULL, capacity * sizeof *slab, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    ensure(slab != MAP_FAILED);
+    if (slab == MAP_FAILED)
+        return false;
     ev_prepare_init(&bury, bury_cb);
     ev_prepare_start(self.loop, &bury);
+    return true;
 }
 
 uint32_t

@@ -159,8 +159,9 @@ struct conn {
     } access;
 };
 
-/* capacity: connections, CLOSING ones included. */
-void conn_init(uint32_t capacity);
+/* capacity: connections, CLOSING ones included. False without the address
+ * space. */
+bool conn_init(uint32_t capacity);
 
 /* Takes over fd, and closes it at the end, also on failure. proxy: a PROXY
  * header comes first. NULL if the slab is full or memory is out. */

@@ -5,32 +5,38 @@
 
 #include "ensure.h"
 
-#define TAPES 6
+#define TAPES 3
 #define EVENT_VALUES (2 * TAPE_VALUES + 256)
 #define KEPT 8192 /* tokens whose pages are kept for the next text */
 
 static struct json tapes[TAPES];
 static unsigned    lent;
 
-static struct json_token *
-make(void)
+bool
+tape_open(void)
 {
-    void *p = mmap(NULL, EVENT_VALUES * sizeof(struct json_token),
-        PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-        0);
+    const size_t bytes = EVENT_VALUES * sizeof(struct json_token);
 
-    ensure(p != MAP_FAILED);
-    return p;
+    for (unsigned i = 0; i < TAPES; i++) {
+        if (tapes[i].tok != NULL)
+            continue;
+        void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (p == MAP_FAILED)
+            return false;
+        tapes[i].tok = p;
+    }
+    return true;
 }
 
 struct json *
 tape_borrow(enum tape_size size)
 {
     ensure(lent < TAPES);
-    struct json       *j = &tapes[lent++];
-    struct json_token *tokens = j->tok != NULL ? j->tok : make();
+    struct json *j = &tapes[lent++];
+    ensure(j->tok != NULL || tape_open()); /* a test has not opened them */
 
-    *j = JSON_INIT(tokens, size == TAPE_EVENT ? EVENT_VALUES : TAPE_VALUES);
+    *j = JSON_INIT(j->tok, size == TAPE_EVENT ? EVENT_VALUES : TAPE_VALUES);
     return j;
 }
 

@@ -27,6 +27,11 @@ enum tape_size {
     TAPE_EVENT    /* a line of the journal: a message, its answer, the rest */
 };
 
+/* Reserves the address space of all tapes: a worker that cannot have it ends
+ * before it has a connection, and not with its first message. False without
+ * it. */
+bool tape_open(void);
+
 /* Never NULL; max_depth is JSON_DEPTH_MAX. */
 struct json *tape_borrow(enum tape_size size);
 void         tape_return(struct json *j);
