@@ -10,6 +10,7 @@ import tls
 from disk import Disk
 from lib import *
 from ocpp2 import BOTH, TOKEN, V201, Station
+from sandbox import sanitized
 from simulator import SESSIONS
 
 LONG = os.environ.get("OCPPD_TEST_LONG")
@@ -84,6 +85,25 @@ def test_broken_programs():
     assert code == 400, body
 
 
+def test_a_program_without_memory():
+    """Its workers end before they have a connection, and not with the first
+    message."""
+    if VALGRIND or sanitized():
+        raise Skip("an instrumented program needs terabytes of addresses")
+    g = Gateway(server_workers=2, upgrade_patience="20s", websocket_idle_timeout="5m")
+    g.deaths_expected = True
+    points = [Charger(g, "CP%d" % i) for i in range(4)]
+    for c in points:
+        c.boot()
+    limited = "#!/bin/sh\nulimit -v %d\nexec %s \"$@\"\n"
+    fails(g, script(g, limited % (50000, OCPPD)), "cannot make the shared memory")
+    fails(g, script(g, limited % (250000, OCPPD)),
+          "processes that take over worker . die: .*no address space .*ulimit -v")
+    lives(g, *points)
+    assert g.upgrade(script(g, limited % (2000000, OCPPD)))["connections"] >= 4
+    lives(g, *points)
+
+
 def test_refused_settings():
     """What an upgrade cannot change is refused with its reason, and what is
     wrong in the file with its line."""
@@ -128,6 +148,7 @@ class Fleet(simulator.Fleet):
 
 def mixed(**settings):
     settings.setdefault("server_workers", 2)
+    settings.setdefault("websocket_idle_timeout", "5m")
     return tls.mutual(tls_client="optional", **settings)
 
 
@@ -968,6 +989,31 @@ def test_a_worker_that_hangs():
     assert code == 500 and "worker 0 was not moved within" in body, body
     h.resume(0)
     lives(h.g, *sum(h.points, []))
+
+
+def test_a_new_worker_that_hangs():
+    """When its slot has moved, it is killed after upgrade.patience: that costs
+    its slot's connections, and those of no other."""
+    for at in (0, 1):
+        h = Halfway(at, upgrade_patience="2s")
+        with_name = {}
+        for pid in children(h.new):
+            with open("/proc/%d/comm" % pid) as f:
+                with_name[f.read().strip()] = pid
+        heir = with_name["ocppd-w%d" % at]
+        os.kill(heir, signal.SIGSTOP)
+        h.resume(at)
+        code, body = h.client.wait()
+        assert code == 200, body
+        h.g.follow(json.loads(body)["pid"])
+        assert not alive(heir)
+        lives(h.g, *h.points[1 - at])
+        dead(h.points[at])
+        back = [Charger(h.g, c.identity) for c in h.points[at]]
+        lives(h.g, *back)
+        assert h.g.upgrade()["connections"] >= 6
+        lives(h.g, *back, *h.points[1 - at])
+        h.g.close()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "control/control.h"
 #include "control/pending_calls.h"
 #include "log.h"
+#include "shm.h"
 #include "shm_state.h"
 #include "upgrade/foreign.h"
 #include "upgrade/offer.h"
@@ -56,7 +58,7 @@ static struct {
     struct result result;
     bool          ended;    /* the old program has sent `end` */
     bool          orphaned; /* the old master is dead */
-    ev_timer      late, retry;
+    ev_timer      late, retry, slot_late;
 } in = {.link = {.fd = -1}, .rest = -1};
 
 static void next_slot(void);
@@ -243,11 +245,13 @@ begin_slot(void)
 
 static void die(const char *why) __attribute__((noreturn));
 
-/* Before a slot has moved: the old program goes on. */
+/* Before a slot has moved: the old program goes on, and reports why. */
 static void
 die(const char *why)
 {
     log_error("upgrade: %s; this program ends", why);
+    if (!in.orphaned && in.phase != RECEIVE)
+        successor_refuse(why);
     supervise_kill();
     _exit(MASTER_EXIT_FAILED);
 }
@@ -272,9 +276,28 @@ give_to_another(void)
     begin_slot();
 }
 
+/* The slot's old process has ended, so what its heir does not take is lost in
+ * any case; the other slots move all the same. The timer is shorter than the
+ * old master's, which would end this program. */
+static void
+heir_late_cb(struct ev_loop *loop, ev_timer *w, int events)
+{
+    unsigned slot = in.slot % master.slots;
+    pid_t    pid = slot_pid(slot);
+
+    (void)loop, (void)w, (void)events;
+    if (in.phase != SLOTS || !in.gone || in.inherited || pid <= 0)
+        return;
+    log_error("upgrade: worker %u has not taken over the connections that were "
+              "sent to it within upgrade.patience; it is killed",
+        slot);
+    kill(pid, SIGKILL);
+}
+
 static void
 next_slot(void)
 {
+    ev_timer_stop(master.loop, &in.slot_late);
     if (in.slot == in.slots) {
         if (in.orphaned)
             take_over();
@@ -282,6 +305,9 @@ next_slot(void)
     }
     in.gone = in.inherited = in.taken = false;
     in.slot_began_ms = clock_mono_ms();
+    double patience = (double)master.config.upgrade_patience / 1000;
+    ev_timer_init(&in.slot_late, heir_late_cb, patience, patience);
+    ev_timer_start(master.loop, &in.slot_late);
     if (in.slot >= master.slots)
         give_to_another();
     else
@@ -354,7 +380,10 @@ successor_heir_gone(unsigned slot)
         if (now)
             begin_slot();
     } else if (in.slot == 0 && !in.taken) {
-        die("the processes that take over a worker die");
+        struct buf why = BUF_INIT(1024);
+        buf_addf(&why, "the processes that take over worker %u die: %.*s", slot,
+            SHM_WORDS_MAX - 1, shm_worker(master.shm, slot)->death);
+        die(buf_cstr(&why));
     } else if (now) {
         in.inherited = true;
     }

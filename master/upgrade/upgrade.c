@@ -588,7 +588,8 @@ record(struct fields *f, int passed)
 
     if (strcmp(f->word, "prepared") == 0 && up.phase == PREPARE) {
         move_soon();
-    } else if (strcmp(f->word, "refused") == 0 && up.phase == PREPARE) {
+    } else if (strcmp(f->word, "refused") == 0 &&
+        (up.phase == PREPARE || (up.phase == MOVE && !has_moved()))) {
         give_up("%s", fields_str(f, "why", 4096));
     } else if (strcmp(f->word, "heir") == 0 && up.phase == MOVE &&
         slot < CREF_SLOTS) {

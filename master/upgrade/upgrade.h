@@ -22,14 +22,16 @@
  * forward, and the death of one process costs at most the connections of one
  * slot (foreign.h):
  *
- *   new master   its workers live on, since this one has their channels too.
+ *   new master   Its workers live on, since this one has their channels too.
  *                It starts the new program again, up to AGAIN_MAX times, which
  *                takes over from them and from the workers of this program. At
- *                last they are killed, and workers start in their slots here
- *   old master   the new one lets the workers of the old one hand over
- *   old worker   its heir takes over what was sent; the new master starts a
- *                worker in the slot, which ends the sessions that did not come
- *   heir         another one is started, as long as the old worker can go on
+ *                last they are killed, and workers start in their slots here.
+ *   old master   The new one lets the workers of the old one hand over.
+ *   old worker   Its heir takes over what was sent; the new master starts a
+ *                worker in the slot, which ends the sessions that did not come.
+ *   heir         Another one is started, as long as the old worker can go on.
+ *                One that does not take what was sent to it within
+ *                upgrade.patience is killed.
  *
  * What the masters send each other (peer_link.h); records of the state of the
  * segment (shm_state.h) are in files, whose descriptors are sent.
