@@ -104,6 +104,33 @@ def test_a_program_without_memory():
     lives(g, *points)
 
 
+def test_a_master_without_descriptors():
+    """However many are left: the old program goes on with all connections, and
+    reports why, until there are enough."""
+    g = Gateway(server_workers=2, websocket_idle_timeout="5m")
+    points = [Charger(g, "CP%d" % i) for i in range(4)]
+    for c in points:
+        c.boot()
+    old, failed = g.pid, 0
+    most = resource.prlimit(old, resource.RLIMIT_NOFILE)
+    # One is for the client of the control socket.
+    used = len(os.listdir("/proc/%d/fd" % old)) + 1
+    for left in range(40):
+        resource.prlimit(old, resource.RLIMIT_NOFILE, (used + left, most[1]))
+        code, body = g.ask("-j", "upgrade")
+        if code == 200:
+            break
+        assert code == 500 and "Too many open files" in body, (left, body)
+        failed += 1
+        assert g.pid == old and g.tell("status")["pid"] == old
+        for c in points:
+            c.call("Heartbeat")
+    assert code == 200 and failed > 2, (failed, body)
+    g.follow(json.loads(body)["pid"])
+    lives(g, *points)
+    assert not g.events("charge_point.disconnected", cp="CP0")
+
+
 def test_refused_settings():
     """What an upgrade cannot change is refused with its reason, and what is
     wrong in the file with its line."""

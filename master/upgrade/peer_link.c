@@ -108,20 +108,38 @@ out_cb(struct ev_loop *loop, ev_io *w, int events)
     flush(w->data);
 }
 
+/* The other program lacks a record, so the connection is of no more use. Both
+ * ends find that when they read. */
+static void
+give_up(struct peer_link *l, int error)
+{
+    log_error("upgrade: a record cannot be sent to the other program: %s",
+        strerror(error));
+    l->error = error;
+    shutdown(l->fd, SHUT_RDWR);
+}
+
 void
 peer_link_send(struct peer_link *l, const struct buf *line, int passed)
 {
-    if (l->fd < 0)
+    int copy = -1;
+
+    if (l->fd < 0 || l->error != 0)
         return;
     ensure(!line->overflow && line->len > 0 && line->p[line->len - 1] == '\n');
-    struct peer_link_chunk *c = malloc(sizeof *c + line->len);
-    ensure(c != NULL);
-    *c = (struct peer_link_chunk){.len = line->len, .passed = -1};
-    memcpy(c->p, line->p, line->len);
-    if (passed >= 0) {
-        c->passed = fcntl(passed, F_DUPFD_CLOEXEC, 3);
-        ensure(c->passed >= 0);
+    if (passed >= 0 && (copy = fcntl(passed, F_DUPFD_CLOEXEC, 3)) < 0) {
+        give_up(l, errno);
+        return;
     }
+    struct peer_link_chunk *c = malloc(sizeof *c + line->len);
+    if (c == NULL) {
+        if (copy >= 0)
+            close(copy);
+        give_up(l, ENOMEM);
+        return;
+    }
+    *c = (struct peer_link_chunk){.len = line->len, .passed = copy};
+    memcpy(c->p, line->p, line->len);
     *l->last = c;
     l->last = &c->next;
     flush(l);
@@ -275,6 +293,7 @@ peer_link_open(struct peer_link *l, int fd)
     l->last = &l->first;
     l->fds_n = 0;
     l->scanned = 0;
+    l->error = 0;
     l->lines = BUF_INIT(PEER_LINK_LINE_MAX + READ_BYTES + 2);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     fcntl(fd, F_SETFD, FD_CLOEXEC);

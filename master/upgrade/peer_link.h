@@ -29,6 +29,7 @@ struct peer_link {
     struct peer_link_chunk *first, **last;
     int                     fds[PEER_LINK_FDS];
     unsigned                fds_n;
+    int error; /* errno of a record that this end could not send; 0: none */
     /* A record; passed is its descriptor, the callee's from now on, or -1. It
      * may close the link. */
     void (*record)(struct fields *f, int passed);
@@ -42,7 +43,8 @@ void peer_link_open(struct peer_link *l, int fd);
 void peer_link_close(struct peer_link *l);
 
 /* Sends one whole line, and passed (which stays open here) unless it is -1;
- * the line has to have `fd=1` then. Nothing happens on a closed link. */
+ * the line has to have `fd=1` then. Nothing happens on a closed link. Without
+ * memory or a descriptor, both ends find that the link has ended. */
 void peer_link_send(struct peer_link *l, const struct buf *line, int passed);
 /* A line of one word. */
 void peer_link_say(struct peer_link *l, const char *word);

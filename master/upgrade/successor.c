@@ -501,6 +501,9 @@ link_ended(void)
 
     if (in.phase == RUNNING || in.ended)
         return;
+    /* The old master lives, and goes on with the workers of both. */
+    if (in.link.error != 0)
+        _exit(MASTER_EXIT_FAILED);
     if (in.phase == RECEIVE)
         die("the old program has closed the connection");
     log_error("upgrade: the old master has died; its workers hand over to this "

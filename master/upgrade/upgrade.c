@@ -108,6 +108,11 @@ give_up(const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    if (up.link.error != 0)
+        snprintf(text, sizeof text,
+            "a record cannot be sent to the new program: %s",
+            strerror(up.link.error));
+    up.link.error = 0;
     for (char *p = text; *p != '\0'; p++)
         if ((unsigned char)*p < 0x20)
             *p = *p == '\n' && p[1] == '\0' ? '\0' : ' ';
