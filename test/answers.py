@@ -279,6 +279,29 @@ def test_every_answer_of_2x_that_has_a_choice_may_be_the_platforms():
             c.reset()
 
 
+@tidy
+def test_a_stop_while_a_question_ends():
+    """A worker that stops waits for Redis for 2 s. If a question is closed
+    meanwhile, its fallback is an event although Redis does not reply."""
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", redis_timeout="60s", ocpp_message_timeout="2s",
+                answers_StartTransaction="platform")
+    c = Charger(g, "CP1")
+    c.put("StartTransaction", start_of("T"), "m1")
+    wait_event(r, "CP1", "answer.requested")
+    s.signal(signal.SIGSTOP)
+    try:
+        assert g.stop() == 0
+    finally:
+        s.signal(signal.SIGCONT)
+    assert "last words" not in g.log(), g.log()
+    e = g.wait_events(type="transaction.started")
+    assert [x["answeredBy"] for x in e] == ["fallback"], e
+    g.start()
+    assert Charger(g, "CP1").start(tag="T") == e[0]["answer"]
+
+
 def in_stream(r, cp):
     """The transaction events of a charge point, as kind and number."""
     return [e["eventType"][12:] + str(json.loads(e["tx"])["seq"]) for e in r.entries(EV)

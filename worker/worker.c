@@ -328,8 +328,10 @@ worker_main(const struct worker_boot *boot)
        end. */
     outcomes_retry();
     linger();
-    journal_close();
+    /* A request without its reply ends here, and what ends by it may need an
+     * event. */
     redis_close();
+    journal_close();
     master_link_tick();
     log_info("done");
     exit(WORKER_EXIT_DONE);
