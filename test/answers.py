@@ -302,6 +302,43 @@ def test_a_stop_while_a_question_ends():
     assert Charger(g, "CP1").start(tag="T") == e[0]["answer"]
 
 
+@tidy
+def test_a_message_of_a_transaction_has_one_answer_at_all_gateways():
+    """The platform is not asked again at another gateway, whether it answered
+    the first time or did not."""
+    s = redis()
+    r = s.client()
+    a, b = [gateway(s, n, answers_TransactionEvent="platform",
+                    answers_StopTransaction="platform", ocpp_message_timeout="2s") for n in "ab"]
+    for version in BOTH:
+        cp = "ONE" + version
+        c = Station(a, cp, version)
+        want = {"totalCost": 1.5}
+        c.put("TransactionEvent", transaction("Updated", seqNo=1), "m1")
+        assert answer(r, wait_event(r, cp, "answer.requested")[0], want) == "taken"
+        assert c.get("m1") == want
+        assert c.event("Updated", "t", 2) == {}     # the fallback
+        c = Station(b, cp, version)
+        c.put("TransactionEvent", transaction("Updated", seqNo=1, offline=True), "m2")
+        assert c.get("m2") == want
+        assert c.event("Updated", "t", 2) == {}
+        assert len(events(r, cp, "answer.requested")) == 2
+        got = b.wait_events(2, cp=cp, type="transaction.updated")
+        assert [e["answer"] for e in got] == [want, {}], got
+        assert len(wait_event(r, cp, "transaction.updated", 2)) == 2
+    c = Charger(a, "ONE16")
+    stop = {"transactionId": 5, "meterStop": 9, "timestamp": WHEN, "idTag": "T"}
+    c.put("StopTransaction", stop, "m1")
+    want = {"idTagInfo": {"status": "Blocked"}}
+    assert answer(r, wait_event(r, "ONE16", "answer.requested")[0], want) == "taken"
+    assert c.get("m1") == want
+    assert Charger(b, "ONE16").call("StopTransaction", stop) == want
+    assert len(events(r, "ONE16", "answer.requested")) == 1
+    for g in (a, b):        # all that was acknowledged is shipped, and once
+        poll(lambda: g.stat("ship_lag_ms") == 0 and g.stat("redis_shards_ready") == 1)
+    assert len(events(r, "ONE16", "transaction.stopped")) == 1
+
+
 def in_stream(r, cp):
     """The transaction events of a charge point, as kind and number."""
     return [e["eventType"][12:] + str(json.loads(e["tx"])["seq"]) for e in r.entries(EV)

@@ -277,7 +277,10 @@ decide_start(struct answer *a)
     case TRANSACTION_NEW:
         break;
     }
-    return redis_on() && a->m->event == EVENT_tx_started
+    /* What the gateway itself answers to another message than a start is the
+     * same at each gateway, so Redis is not asked about it. */
+    return redis_on() &&
+            (a->m->event == EVENT_tx_started || asks_about_start(a))
         ? decide_start_of_fleet(a)
         : decide_new_start(a);
 }

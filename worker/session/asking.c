@@ -153,10 +153,10 @@ answer_question(
     return true;
 }
 
-/* Writes the answer to a start. The charge point may have sent the start to
- * another gateway while the platform was asked; then the answer that was given
- * or reserved first is used. False while Redis is being asked, and in the cases
- * above. */
+/* Writes the answer to a message of a transaction. The charge point may have
+ * sent the message to another gateway while the platform was asked; then the
+ * answer that was given or reserved first is used. False while Redis is being
+ * asked, and in the cases above. */
 static bool
 answer_start(
     struct answer *a, const struct question *q, const char *text, size_t len)
@@ -223,9 +223,8 @@ give(struct question *q, const char *text, size_t len)
     a.m = schema_find(dialects[q->protocol].schema, f.action.p, f.action.len);
     a.kind = event_kind_of(a.m, tape, f.payload_tok);
     memcpy(a.effect.fingerprint, q->fingerprint, sizeof q->fingerprint);
-    bool given =
-        (a.m->event == EVENT_tx_started ? answer_start(&a, q, text, len)
-                                        : answer_question(&a, q, text, len)) &&
+    bool given = (q->starts ? answer_start(&a, q, text, len)
+                            : answer_question(&a, q, text, len)) &&
         answer_commit(&a);
     tape_return(tape);
     if (!given)
