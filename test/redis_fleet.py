@@ -966,6 +966,71 @@ def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
         p.communicate()
 
 
+class Silent:
+    """A way to Redis on which the replies to one worker can be held back."""
+
+    def __init__(self, port, name):
+        self.name, self.held = name, threading.Event()
+        self.to, self.listener = port, socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            a, _ = self.listener.accept()
+            b = socket.create_connection(("127.0.0.1", self.to))
+            names = []
+            threading.Thread(target=self.pump, args=(a, b, names), daemon=True).start()
+            threading.Thread(target=self.pump, args=(b, a, names, True), daemon=True).start()
+
+    def pump(self, x, y, names, replies=False):
+        try:
+            while True:
+                data = x.recv(1 << 16)
+                if self.name in data:
+                    names.append(self.name)
+                while replies and names and self.held.is_set():
+                    time.sleep(0.01)
+                y.sendall(data)
+                if not data:
+                    return
+        except OSError:
+            pass
+
+
+@tidy
+def test_an_event_that_waits_for_another_worker_costs_no_work():
+    s = redis()
+    way = Silent(s.port, b"a/0")
+    g = gateway(way, "a", server_workers=2, redis_timeout="60s")
+    poll(lambda: g.stat("redis_shards_ready") == 2)
+    c = Charger(g, "WAITS", worker=0)
+    c.boot()
+    status = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
+    c.call("StatusNotification", status)
+    r = s.client()
+    wait_event(r, "WAITS", "connector.status_changed")
+    way.held.set()
+    for _ in range(3):          # the last one is not sent to Redis yet
+        c.call("StatusNotification", status)
+    c = Charger(g, "WAITS", worker=1)
+    c.call("StatusNotification", status)
+    pid = g.worker_pid(1)
+
+    def busy():
+        """For how long it has run or wanted to run, in seconds (proc(5))."""
+        with open("/proc/%d/schedstat" % pid) as f:
+            return sum(map(int, f.read().split()[:2])) / 1e9
+    before, began = busy(), time.monotonic()
+    poll(lambda: time.monotonic() > began + 2)
+    share = (busy() - before) / (time.monotonic() - began)
+    c.call("Heartbeat")
+    assert g.stat("ship_lag_ms") > 1000, "nothing has waited"
+    way.held.clear()
+    wait_event(r, "WAITS", "connector.status_changed", 5)
+    assert share < 0.5, "the worker wanted to run for %.0f %% of the time" % (100 * share)
+
+
 @tidy
 def test_two_gateways_of_one_name_are_noticed_and_lose_nothing():
     s = redis()

@@ -25,7 +25,8 @@
 #define CHUNK_KEPT ((size_t)4 << 20) /* bytes of its memory that are kept */
 #define GONE UINT32_MAX
 #define RETRY_MS 1000 /* ms after an error */
-#define AGAIN_S 0.002
+#define AGAIN_S 0.002 /* the first look at an event that waits */
+#define AGAIN_MAX_S 0.1
 #define HINT_MS 5000 /* ms between writes of the hint */
 
 struct sent { /* a batch; in order over all shards */
@@ -309,11 +310,29 @@ again_cb(struct ev_loop *loop, ev_timer *w, int revents)
     poked = true;
 }
 
-/* Reads the next lines that are not in Redis yet. False if memory is out. */
+/* An event waits for another slot, whose events may take long. same: it waited
+ * at the last look, too. */
+static void
+look_again(bool same)
+{
+    static double after_s;
+
+    if (ev_is_active(&again))
+        return;
+    after_s = !same             ? AGAIN_S
+        : after_s < AGAIN_MAX_S ? after_s * 2
+                                : AGAIN_MAX_S;
+    /* A timer that has expired keeps no time of its own. */
+    ev_timer_set(&again, after_s, 0);
+    ev_timer_start(self.loop, &again);
+}
+
+/* Reads the next lines that are not there yet. False without memory. */
 static bool
 read_chunk(struct journey *j, uint64_t *last)
 {
     uint64_t            below = j->own ? journal_committed() + 1 : UINT64_MAX;
+    uint64_t            blocked = j->blocked;
     struct journal_line line;
 
     ck.n = 0;
@@ -329,7 +348,7 @@ read_chunk(struct journey *j, uint64_t *last)
         if (must_wait(j, &line)) {
             journal_dir_again(j->files);
             j->blocked = line.number;
-            ev_timer_start(self.loop, &again);
+            look_again(line.number == blocked);
             break;
         }
         if (!ship_batch_shard(line.p, line.len, &shard)) {
@@ -607,7 +626,7 @@ ship_open(void)
         add_orphans();
     add_journey(self.slot, true);
     store_floors();
-    ev_timer_init(&again, again_cb, AGAIN_S, 0);
+    ev_init(&again, again_cb);
     ev_prepare_init(&turn, turn_cb);
     ev_prepare_start(self.loop, &turn);
 }
