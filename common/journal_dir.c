@@ -36,6 +36,7 @@ struct stream {
     struct journal_line head;
     bool                has_head;
     bool                dry;
+    bool                sure;  /* an event of the segment was returned */
     int                 error; /* not reported yet */
     uint64_t            noted; /* the segment whose error was reported */
 };
@@ -272,6 +273,14 @@ unwanted(const struct journal_dir *s, const struct journal_dir_id *next, int fd)
         (uint64_t)st.st_mtim.tv_sec * 1000 + 1000 < s->want.since_wall_ms;
 }
 
+static void
+begin_segment(struct stream *t, int fd)
+{
+    journal_file_open(&t->reader, fd, 0);
+    t->reader.ceiling = t->first + JOURNAL_FILE_SPAN;
+    t->sure = false;
+}
+
 /* Opens the slot's next segment; false if there is none. */
 static bool
 advance(struct journal_dir *s, struct stream *t)
@@ -295,11 +304,37 @@ advance(struct journal_dir *s, struct stream *t)
             close(fd);
             continue;
         }
-        journal_file_open(&t->reader, fd, 0);
-        t->reader.ceiling = t->first + JOURNAL_FILE_SPAN;
+        begin_segment(t, fd);
         return true;
     }
     return false;
+}
+
+/* The file has no name any more. If the first commit to a segment fails, the
+ * writer removes the file and makes one of the same name later. That is over as
+ * soon as an event of it is durable. */
+static bool
+removed(const struct stream *t)
+{
+    struct stat st;
+
+    return !t->sure && fstat(t->reader.fd, &st) == 0 && st.st_nlink == 0;
+}
+
+/* Reads the file that has the segment's name now, from its start; false if
+ * there is none. */
+static bool
+read_anew(struct journal_dir *s, struct stream *t)
+{
+    char name[JOURNAL_NAME_LEN + 1];
+
+    journal_line_file_name(name, t->slot, t->first);
+    int fd = journal_file_openat(s->dir_fd, name, O_RDONLY);
+    if (fd < 0)
+        return false;
+    journal_file_close(&t->reader);
+    begin_segment(t, fd);
+    return true;
 }
 
 static void
@@ -335,6 +370,8 @@ fill(struct journal_dir *s, struct stream *t)
                 t->noted = t->first;
                 t->error = t->reader.error;
             }
+            if (r == JOURNAL_FILE_END && removed(t) && read_anew(s, t))
+                continue;
         }
         /* Leave the file only for a segment of the list, because the list was
            made before the end of this file was seen. */
@@ -361,7 +398,11 @@ journal_dir_next(
     if (best == SIZE_MAX || s->streams[best].head.number >= below)
         return false;
     s->cur = best;
-    *line = s->streams[best].head;
+    *line = s->streams[best].head; /* stays in memory until the next call */
+    if (removed(&s->streams[best]))
+        read_anew(s, &s->streams[best]);
+    else
+        s->streams[best].sure = true;
     return true;
 }
 

@@ -369,6 +369,37 @@ damaged(void)
     fix_empty_dir(fix_files);
 }
 
+/* The first commit to a segment failed, and the file was made anew with more
+ * events. A reader that had seen the former one leaves none of them out. */
+static void
+made_anew(void)
+{
+    char                    bytes[1000], path[300];
+    struct buf              why = BUF_INIT(1000);
+    struct journal_dir_want want = {.slot = 0};
+    struct journal_line     line;
+    size_t                  one = checked(bytes, 101, 100);
+    uint64_t                number = 101;
+
+    snprintf(path, sizeof path, "%s/w000-%016x.jsonl", fix_files, 101);
+    put(0, 101, bytes, one);
+    struct journal_dir *s = journal_dir_open(fix_files, &want, &why);
+    CHECK(!journal_dir_next(s, 101, &line)); /* it is not durable */
+    CHECK_EQ(unlink(path), 0);
+    CHECK(journal_dir_refresh(s, &why));
+    CHECK(!journal_dir_next(s, 101, &line));
+    size_t two = checked(bytes + one, 102, 100);
+    put(0, 101, bytes, one + two);
+    put(0, 103, bytes, checked(bytes, 103, 100));
+    CHECK(journal_dir_refresh(s, &why));
+    for (; journal_dir_next(s, UINT64_MAX, &line); number++)
+        CHECK_EQ(line.number, number);
+    CHECK_EQ(number, 104);
+    journal_dir_close(s);
+    buf_free(&why);
+    fix_empty_dir(fix_files);
+}
+
 /* Lines longer than any chunk, and one longer than a line may be. */
 static void
 long_lines(void)
@@ -446,6 +477,7 @@ main(void)
     torn();
     several();
     damaged();
+    made_anew();
     long_lines();
     fix_teardown();
     return unit_done();
