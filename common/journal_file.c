@@ -121,7 +121,6 @@ journal_file_next(struct journal_file *r, struct journal_line *line)
             }
             line->at = journal_file_at(r);
             r->pos += line->len + 1;
-            seen = 0;
             if (piece == JOURNAL_LINE_WHOLE && believed(r, line))
                 return JOURNAL_FILE_LINE;
             r->bad++;

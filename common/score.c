@@ -113,7 +113,7 @@ static struct span
 text_of(struct span v)
 {
     return v.n >= 2 && v.p[0] == '"' ? (struct span){v.p + 1, v.n - 2}
-                                     : (struct span){NULL, 0};
+                                     : (struct span){"", 0};
 }
 
 static bool
