@@ -27,6 +27,7 @@ struct command {
 };
 
 #define COMMAND_RUN_READ(name) cmd_##name
+#define COMMAND_RUN_EXTENDED(name) cmd_##name
 #define COMMAND_RUN_ADMIN(name) cmd_##name
 #define COMMAND_RUN_LOCAL(name) NULL
 

@@ -20,14 +20,18 @@
 #include "stats.h"
 
 enum command_needs { COMMAND_READ, COMMAND_ADMIN, COMMAND_LOCAL };
+/* Only ocppctl makes a difference. */
+#define COMMAND_EXTENDED COMMAND_READ
 
 #define COMMAND_FN_READ(name) void cmd_##name(struct client *, int, char **);
+#define COMMAND_FN_EXTENDED(name) COMMAND_FN_READ(name)
 #define COMMAND_FN_ADMIN(name) void cmd_##name(struct client *, int, char **);
 #define COMMAND_FN_LOCAL(name)
 #define COMMAND(name, word, usage, needs, sentence) COMMAND_FN_##needs(name)
 #include "commands.def"
 #undef COMMAND
 #undef COMMAND_FN_READ
+#undef COMMAND_FN_EXTENDED
 #undef COMMAND_FN_ADMIN
 #undef COMMAND_FN_LOCAL
 

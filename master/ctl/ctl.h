@@ -2,8 +2,8 @@
  * ctl: what the files of ocppctl share.
  *
  * main.c reads the options and dispatches the command; request.c sends it to
- * the daemon; words.c has the table of commands. A command marked LOCAL in
- * commands.def is a function ctl_NAME() of its own file, which uses
+ * the daemon; words.c has the table of commands. A command marked LOCAL or
+ * EXTENDED in commands.def is a function ctl_NAME() of its own file, which uses
  * ctl_request() to ask the daemon.
  */
 #ifndef MASTER_CTL_CTL_H

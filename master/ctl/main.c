@@ -1,7 +1,7 @@
 /*
  * main: the program ocppctl. A command goes to the daemon as one line, and
  * its answer is printed; only the daemon interprets a command. Commands
- * marked LOCAL in commands.def are functions of ocppctl.
+ * marked LOCAL or EXTENDED in commands.def are functions of ocppctl.
  */
 #include "ctl/ctl.h"
 
@@ -129,8 +129,6 @@ main(int argc, char **argv)
         return explain_word(w);
     if (w->local != ctl_completion && !ctl_find_socket(&ctl))
         return CTL_USAGE;
-    if (strcmp(w->word, "show") == 0)
-        return ctl_show(argc, argv, &ctl);
     return w->local != NULL ? w->local(argc, argv, &ctl)
                             : ctl_run(&ctl, argc, argv);
 }

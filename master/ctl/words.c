@@ -8,6 +8,7 @@
 #include "usage.h"
 
 #define LOCAL_READ(name) NULL
+#define LOCAL_EXTENDED(name) ctl_##name
 #define LOCAL_ADMIN(name) NULL
 #define LOCAL_LOCAL(name) ctl_##name
 
