@@ -217,18 +217,12 @@ wait_for_slot(int fd)
     guard_inherit();
 }
 
-void
-worker_main(const struct worker_boot *boot)
+/* Sets the name, the signals, the user and the sandbox of the process. */
+static void
+become_worker(const struct worker_boot *boot)
 {
-    char       label[32], name[16];
+    char       label[32], name[16], no_user[SHM_WORDS_MAX];
     struct buf why = BUF_INIT(4096);
-    ev_check   turn;
-    ev_io      helped;
-
-    heap_open();
-    char no_user[SHM_WORDS_MAX];
-    bool inherits = boot->inherit >= 0;
-    self.held = boot->held;
 
     self_begin(boot->shm, boot->slot);
     snprintf(label, sizeof label, "worker %u", self.slot);
@@ -248,6 +242,13 @@ worker_main(const struct worker_boot *boot)
         stay_down("%s", no_user);
     if (!sandbox_enter(&self.conf, &why))
         stay_down("%s", buf_cstr(&why));
+}
+
+static void
+make_loop(void)
+{
+    static ev_check turn;
+    static ev_io    helped;
 
     self.loop = ev_loop_new(EVFLAG_NOENV);
     ensure(self.loop != NULL);
@@ -259,8 +260,14 @@ worker_main(const struct worker_boot *boot)
     ensure(helper >= 0);
     ev_io_init(&helped, helped_cb, helper, EV_READ);
     ev_io_start(self.loop, &helped);
+}
 
-    uint64_t capacity = self.conf.server_max_connections +
+/* Returns the number of connections that there is room for. */
+static uint32_t
+open_connections(const struct worker_boot *boot)
+{
+    struct buf why = BUF_INIT(4096);
+    uint64_t   capacity = self.conf.server_max_connections +
         (self.conf.limits_handshakes > ROOM ? self.conf.limits_handshakes
                                             : ROOM);
     if (capacity > CREF_INDEXES)
@@ -274,12 +281,13 @@ worker_main(const struct worker_boot *boot)
     if (boot->tls_bundle >= 0 &&
         !tls_queue_open((uint32_t)capacity, boot->tls_bundle, &why))
         leave(WORKER_EXIT_TRY_AGAIN, buf_cstr(&why));
+    return (uint32_t)capacity;
+}
 
-    auth_open();
-    guard_open(inherits);
-    booted = boot;
-    if (inherits)
-        wait_for_slot(boot->inherit);
+static void
+open_journal(bool inherits)
+{
+    struct buf         why = BUF_INIT(4096);
     struct journal_env env = {.shm = self.shm,
         .slot = self.slot,
         .loop = self.loop,
@@ -300,9 +308,28 @@ worker_main(const struct worker_boot *boot)
         log_error("cannot read or write %s/" JOURNAL_DIR "/id: %s; nothing is "
                   "shipped until the worker starts anew",
             self.conf.server_state_dir, strerror(errno));
+}
+
+void
+worker_main(const struct worker_boot *boot)
+{
+    bool inherits = boot->inherit >= 0;
+
+    heap_open();
+    self.held = boot->held;
+    become_worker(boot);
+    make_loop();
+    uint32_t capacity = open_connections(boot);
+
+    auth_open();
+    guard_open(inherits);
+    booted = boot;
+    if (inherits)
+        wait_for_slot(boot->inherit);
+    open_journal(inherits);
     redis_open();
     transaction_ids_open();
-    claims_open((uint32_t)capacity, inherits ? inherit_incarnation() : "");
+    claims_open(capacity, inherits ? inherit_incarnation() : "");
     ship_open();
     self.mem->recovered = 1; /* transactions_find() waits for it */
     if (!inherits) {

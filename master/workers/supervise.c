@@ -269,6 +269,32 @@ fail_slot(struct slot *s)
         s->n, s->n);
 }
 
+/* asked: an operator wants it at once. */
+static void
+start_again(
+    struct slot *s, int status, uint64_t lived, bool asked, bool was_ready)
+{
+    if (master.phase == MASTER_STARTING && !was_ready &&
+        ++s->tries >= START_TRIES) {
+        char end[CHILD_END_LEN], words[SHM_WORDS_MAX], why[512];
+        child_end_text(end, status);
+        slot_last_words(s, words);
+        snprintf(why, sizeof why,
+            "worker %u died %u times before it was ready; it %s%s%s", s->n,
+            s->tries, end, words[0] ? ": " : "", words);
+        up_cannot_start(why);
+    }
+    uint64_t wait = asked ? 0 : child_backoff(&s->backoff_ms, lived);
+    if (wait > 1000)
+        log_warn("worker %u: keeps dying; its successor starts in %" PRIu64
+                 " ms",
+            s->n, wait);
+    if (wait == 0)
+        supervise_start_one(s);
+    else
+        start_later(s, wait);
+}
+
 static void
 died_cb(struct ev_loop *loop, ev_child *c, int events)
 {
@@ -314,25 +340,7 @@ died_cb(struct ev_loop *loop, ev_child *c, int events)
         fail_slot(s);
         return;
     }
-    if (master.phase == MASTER_STARTING && !was_ready &&
-        ++s->tries >= START_TRIES) {
-        char end[CHILD_END_LEN], words[SHM_WORDS_MAX], why[512];
-        child_end_text(end, status);
-        slot_last_words(s, words);
-        snprintf(why, sizeof why,
-            "worker %u died %u times before it was ready; it %s%s%s", s->n,
-            s->tries, end, words[0] ? ": " : "", words);
-        up_cannot_start(why);
-    }
-    uint64_t wait = asked ? 0 : child_backoff(&s->backoff_ms, lived);
-    if (wait > 1000)
-        log_warn("worker %u: keeps dying; its successor starts in %" PRIu64
-                 " ms",
-            s->n, wait);
-    if (wait == 0)
-        supervise_start_one(s);
-    else
-        start_later(s, wait);
+    start_again(s, status, lived, asked, was_ready);
 }
 
 int
