@@ -13,7 +13,6 @@
 #include "ensure.h"
 #include "file.h"
 
-#define ERRORS_MAX 20
 #define SCHEME "sha256:"
 
 /* A record: length of the name, flags, name, keys. Flags: whether there is a
@@ -454,11 +453,12 @@ authfile_parse(struct authfile *a, const char *file, const char *text,
                 buf_addf(errors, "%s:%u: no memory for it\n", file, line);
                 return false;
             }
-        if (wrong++ < ERRORS_MAX)
+        if (wrong++ < FILE_ERRORS_MAX)
             buf_addf(errors, "%s:%u: %s\n", file, line, why);
     }
-    if (wrong > ERRORS_MAX)
-        buf_addf(errors, "%s: and %u more errors\n", file, wrong - ERRORS_MAX);
+    if (wrong > FILE_ERRORS_MAX)
+        buf_addf(
+            errors, "%s: and %u more errors\n", file, wrong - FILE_ERRORS_MAX);
     return wrong == 0;
 }
 

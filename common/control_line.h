@@ -22,6 +22,25 @@
 #define LINE_WORDS 64
 #define LINE_MAX_BYTES (192u * 1024) /* without the newline */
 
+/* A reply begins with its code; the body has at most so many bytes. */
+#define CONTROL_REPLY_MAX (64u << 20)
+#define CONTROL_ERRORS 400 /* codes from here on are errors */
+
+enum control_code {
+    CONTROL_MORE = 100,
+    CONTROL_DONE = 200,
+    CONTROL_TAKEN = 202,    /* a command is under way */
+    CONTROL_NEGATIVE = 220, /* done, with a negative result */
+    CONTROL_USAGE = 400,
+    CONTROL_UNKNOWN = 401, /* the token is */
+    CONTROL_FORBIDDEN = 403,
+    CONTROL_NOT_FOUND = 404,
+    CONTROL_CONFLICT = 409, /* not now, not twice */
+    CONTROL_FAILED = 500,
+    CONTROL_BUSY = 503,
+    CONTROL_TIMEOUT = 504
+};
+
 enum control_line_error {
     LINE_OK,
     LINE_TOO_MANY,    /* words */

@@ -8,8 +8,6 @@
 #include "array.h"
 #include "file.h"
 
-#define ERRORS_MAX 20
-
 void
 denyfile_path(const struct config *c, char out[DENYFILE_PATH_MAX])
 {
@@ -133,7 +131,7 @@ denyfile_parse(struct denyfile *d, const char *file, const char *text,
             d->ranges == DENYFILE_ADDRESSES)
             why = "is one address more than 10000; let a packet filter do it";
         if (why != NULL) {
-            if (wrong++ < ERRORS_MAX)
+            if (wrong++ < FILE_ERRORS_MAX)
                 buf_addf(errors, "%s:%u: the entry %s\n", file, line, why);
             continue;
         }
@@ -147,8 +145,9 @@ denyfile_parse(struct denyfile *d, const char *file, const char *text,
     }
     if (d->names > 0)
         qsort(d->name, d->names, sizeof *d->name, compare_names);
-    if (wrong > ERRORS_MAX)
-        buf_addf(errors, "%s: and %u more errors\n", file, wrong - ERRORS_MAX);
+    if (wrong > FILE_ERRORS_MAX)
+        buf_addf(
+            errors, "%s: and %u more errors\n", file, wrong - FILE_ERRORS_MAX);
     return wrong == 0;
 }
 

@@ -13,6 +13,9 @@
 
 #include "buf.h"
 
+/* Errors of one file that are reported one by one. */
+#define FILE_ERRORS_MAX 20
+
 enum file_result { FILE_READ, FILE_MISSING, FILE_FAILED };
 
 /* Appends the whole file to text, at most text->max bytes. */

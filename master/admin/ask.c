@@ -26,7 +26,7 @@ unavailable(struct buf *reply)
     buf_adds(reply,
         "{\"error\":{\"status\":503,\"message\":\"the master does not answer; "
         "try again\"}}\n");
-    return 503;
+    return CONTROL_BUSY;
 }
 
 static bool

@@ -24,9 +24,6 @@
 /* A cursor may be so far ahead of the clock and of all events. */
 #define AHEAD_US 3600000000u
 #define LOOK_MS 200 /* between two looks at the journal */
-/* Of a stream without events: well below the time without a byte after which a
- * connection is closed (http.c). */
-#define HEARTBEAT_MS 5000
 #define CHUNK (64u << 10)
 /* A reader that always has more to read takes so much at least, or it ends. */
 #define SLOW_MS 10000
@@ -217,7 +214,7 @@ feed_read(struct feed *f, char *p, size_t max)
         if (!f->follow)
             return -1;
         uint64_t now = clock_mono_ms();
-        if (now > f->beat_ms + HEARTBEAT_MS) {
+        if (now > f->beat_ms + HTTP_HEARTBEAT_MS) {
             f->beat_ms = now;
             /* A blank line is no event, in either form. */
             buf_adds(&f->out, f->sse ? ":\n\n" : "\n");

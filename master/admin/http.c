@@ -21,7 +21,6 @@
 #define MEMORY (32u * 1024) /* per connection, bounds the request's head */
 #define STACK (256u * 1024)
 #define REQUEST_BODY_MAX (160u * 1024)
-#define BODY_MAX (16u << 20)
 #define SEND_BUFFER (64 * 1024)
 
 /* The page: three files, as they stand in the source. */
@@ -43,7 +42,7 @@ static const struct shm *shm_of;
 static enum MHD_Result
 monitoring(struct MHD_Connection *c, const char *url)
 {
-    struct buf  out = BUF_INIT(BODY_MAX);
+    struct buf  out = BUF_INIT(HTTP_BODY_MAX);
     const char *type = "text/plain; charset=utf-8";
     unsigned    status = MHD_HTTP_OK;
 

@@ -40,13 +40,15 @@ bool http_serve(int fd, enum listener_kind kind);
 void http_openapi(struct buf *out);
 void http_put_manual(struct buf *out);
 
+/* Of a stream without events: well below the time without a byte after which a
+ * connection is closed (http.c). */
+#define HTTP_HEARTBEAT_MS 5000
+#define HTTP_BODY_MAX (16u << 20) /* of an answer that is made here */
+
 /* --- ask.c: a conversation with the master --------------------------------- */
 
-#define ASK_REPLY_MAX (64u << 20)
-#define ASK_BAD_NEWS 220 /* done, with a negative result (control.h) */
-
 /* Sends words, with the client's token (NULL without), and waits. Returns a
- * code of control.h with the body in *reply, 503 if the master does not
+ * code of control_line.h with the body in *reply, 503 if the master does not
  * answer. */
 int ask_master(int channel, const char *token, const char *const *words,
     size_t n, struct buf *reply);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control_line.h"
 #include "address.h"
 #include "admin/http_answer.h"
 #include "admin/http.h"
@@ -22,7 +23,6 @@
 #include "since.h"
 #include "station.h"
 
-#define BODY_MAX (16u << 20)
 #define ASKING_MAX 64 /* requests that wait for the master */
 #define FEEDS_MAX 32
 #define SCORES_MAX 1
@@ -202,7 +202,7 @@ run_command(struct MHD_Connection *c, const struct http_route *route,
     const char              *words[WORDS];
     size_t                   n = 0, used = 0;
     char                    *at = NULL;
-    struct buf               reply = BUF_INIT(ASK_REPLY_MAX);
+    struct buf               reply = BUF_INIT(CONTROL_REPLY_MAX);
 
     strcpy(command, route->command);
     for (char *w = strtok_r(command, " ", &at); w != NULL;
@@ -243,8 +243,8 @@ run_command(struct MHD_Connection *c, const struct http_route *route,
             "too many requests read the journal; try again");
     }
     return http_answer_text(c,
-        code == ASK_BAD_NEWS ? MHD_HTTP_OK : (unsigned)code, "application/json",
-        &reply);
+        code == CONTROL_NEGATIVE ? MHD_HTTP_OK : (unsigned)code,
+        "application/json", &reply);
 }
 
 static ssize_t
@@ -370,7 +370,7 @@ run_score(struct MHD_Connection *c)
     const char *worst = http_query(c, "worst", v[1]);
     const char *since = http_query(c, "since", v[2]);
     bool        text = accept != NULL && strstr(accept, "text/plain") != NULL;
-    struct buf  out = BUF_INIT(BODY_MAX), why = BUF_INIT(4096);
+    struct buf  out = BUF_INIT(HTTP_BODY_MAX), why = BUF_INIT(4096);
     struct score_view view = {.by = text ? SCORE_MODEL : SCORE_POINT,
         .worst = SCORE_WORST,
         .until_ms = clock_wall_ms()};
@@ -419,7 +419,7 @@ static enum MHD_Result
 run_route(struct MHD_Connection *c, const struct http_route *route,
     const struct parts *p, struct buf *body)
 {
-    struct buf  out = BUF_INIT(BODY_MAX), why = BUF_INIT(4096);
+    struct buf  out = BUF_INIT(HTTP_BODY_MAX), why = BUF_INIT(4096);
     const char *token = token_of(c);
 
     if (!http_query_check(c, route->query, &why)) {
@@ -436,7 +436,7 @@ run_route(struct MHD_Connection *c, const struct http_route *route,
         return run_command(c, route, p, body);
     if (token != NULL) { /* the master knows whether it is valid */
         const char *words[] = {"journal-mark"};
-        struct buf  reply = BUF_INIT(ASK_REPLY_MAX);
+        struct buf  reply = BUF_INIT(CONTROL_REPLY_MAX);
         if (!take(&asking, ASKING_MAX))
             return http_answer_error(
                 c, MHD_HTTP_SERVICE_UNAVAILABLE, "busy; try again");

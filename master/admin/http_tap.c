@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "admin/http.h"
+#include "control_line.h"
 #include "number.h"
 
-#define HEARTBEAT_MS 5000
 #define IN_MAX (1u << 20)
 
 struct http_tap {
@@ -79,7 +79,7 @@ take_replies(struct http_tap *t)
             return;
         buf_add(&t->out, t->in.p + head, len);
         buf_consume(&t->in, head + len);
-        t->ended |= code != 100;
+        t->ended |= code != CONTROL_MORE;
     }
 }
 
@@ -92,7 +92,7 @@ http_tap_read(struct http_tap *t, char *p, size_t max)
         t->at = 0;
         if (t->ended)
             return -1;
-        int ready = poll(&fd, 1, HEARTBEAT_MS);
+        int ready = poll(&fd, 1, HTTP_HEARTBEAT_MS);
         if (ready < 0 && errno != EINTR)
             return -1;
         if (ready == 0) {

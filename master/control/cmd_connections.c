@@ -14,8 +14,7 @@
 
 #define LIST_DEFAULT 100
 #define LIST_MAX 200000 /* offset and limit together */
-#define BODY_MAX (64u << 20)
-#define KIND_WIDTH 22 /* of vendor and model in a list */
+#define KIND_WIDTH 22   /* of vendor and model in a list */
 
 enum sort { SORT_ID, SORT_SINCE, SORT_SEEN, SORT_MESSAGES };
 enum wanted { WANT_ONLINE, WANT_OFFLINE, WANT_ALL };
@@ -293,7 +292,7 @@ parse_query(struct client *c, int argc, char **argv, struct query *q)
 void
 cmd_connections(struct client *c, int argc, char **argv)
 {
-    struct buf   out = BUF_INIT(BODY_MAX);
+    struct buf   out = BUF_INIT(CONTROL_REPLY_MAX);
     struct query q;
     struct best  b;
 

@@ -17,7 +17,6 @@
 #include "workers/slot.h"
 
 #define SHOW_WAIT_MS 2000
-#define BODY_MAX (64u << 20)
 
 static void
 show_line(struct buf *out, const char *key, uint64_t now, uint64_t then,
@@ -151,7 +150,7 @@ put_refused(const char *name, struct writer *w, struct buf *lines)
 static void
 show_stranger(struct client *c, const char *name)
 {
-    struct buf    out = BUF_INIT(BODY_MAX);
+    struct buf    out = BUF_INIT(CONTROL_REPLY_MAX);
     struct writer w = WRITER_INIT(&out);
     size_t        n;
 
@@ -185,7 +184,7 @@ static void
 show_reply(struct client *c, const char *json, size_t len)
 {
     struct registry_entry e;
-    struct buf            out = BUF_INIT(BODY_MAX);
+    struct buf            out = BUF_INIT(CONTROL_REPLY_MAX);
     char                  name[IDENTITY_MAX + 1];
 
     if (!registry_copy(shm_registry(master.shm), c->entry, &e)) {

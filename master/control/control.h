@@ -23,6 +23,7 @@
 #include <sys/types.h>
 
 #include "buf.h"
+#include "control_line.h"
 #include "fields.h"
 #include "identity.h"
 #include "registry.h"
@@ -32,24 +33,8 @@
 #define CONTROL_WAITING 192    /* of them for commands that wait or stream */
 #define CONTROL_LINE_MS 10000  /* for the line */
 #define CONTROL_WRITE_MS 20000 /* without progress in taking the reply */
-#define CONTROL_REPLY_MAX (64u << 20)
 /* of a stream, waiting for its reader */
 #define CONTROL_STREAM_MAX (1u << 20)
-
-enum control_code {
-    CONTROL_MORE = 100,
-    CONTROL_DONE = 200,
-    CONTROL_TAKEN = 202,    /* a command is under way */
-    CONTROL_NEGATIVE = 220, /* done, with a negative result */
-    CONTROL_USAGE = 400,
-    CONTROL_UNKNOWN = 401, /* the token is */
-    CONTROL_FORBIDDEN = 403,
-    CONTROL_NOT_FOUND = 404,
-    CONTROL_CONFLICT = 409, /* not now, not twice */
-    CONTROL_FAILED = 500,
-    CONTROL_BUSY = 503,
-    CONTROL_TIMEOUT = 504
-};
 
 struct client {
     uint64_t id; /* names it for good; pointers may go stale */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "control_line.h"
 #include "event.h"
 #include "near.h"
 #include "usage.h"
@@ -66,7 +67,7 @@ offer_identities(struct ctl *ctl, const char *prefix)
 {
     char        pattern[512];
     size_t      n = 0;
-    struct buf  reply = BUF_INIT(CTL_REPLY_MAX);
+    struct buf  reply = BUF_INIT(CONTROL_REPLY_MAX);
     const char *words[] = {"-j", "connections", "--state", "all", "--limit",
         IDENTITIES, "--match", pattern};
     static const char key[] = "\"identity\":\"";
@@ -81,7 +82,8 @@ offer_identities(struct ctl *ctl, const char *prefix)
     pattern[n] = '\0';
     ctl->patience_s = PATIENCE_S;
     if (ctl_find_socket(ctl) &&
-        ctl_request(ctl, words, sizeof words / sizeof *words, &reply) < 400)
+        ctl_request(ctl, words, sizeof words / sizeof *words, &reply) <
+            CONTROL_ERRORS)
         for (char *p = buf_cstr(&reply); (p = strstr(p, key)) != NULL;) {
             p += sizeof key - 1;
             char *end = strchr(p, '"');

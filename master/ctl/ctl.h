@@ -32,14 +32,11 @@ struct ctl {
                                may take */
 };
 
-/* Largest reply that ctl_request() takes. */
-#define CTL_REPLY_MAX (64u << 20)
-
 /*
  * Asks the daemon: words[0] is the command, the rest its arguments (quoting
  * is done here). ctl->format is not sent: put "-j" first if JSON is wanted.
- * Returns the reply's code (control.h: 200 and up done, 400 and up not) with
- * its body in *reply, or -1 if no daemon answers at ctl->socket, or the
+ * Returns the reply's code (control_line.h: 200 and up done, 400 and up not)
+ * with its body in *reply, or -1 if no daemon answers at ctl->socket, or the
  * answer breaks off; then *reply holds a sentence with what was tried and what
  * to do. *reply must be an empty buf with its max set; it is the caller's to
  * free.

@@ -7,11 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "control_line.h"
 #include "config.h"
 #include "config_read.h"
 #include "journal_line.h"
-
-#define RUNNING_MAX 400 /* reply codes from here on are refusals */
 
 bool
 journal_path_take(char *out, size_t size, const char *dir, bool given)
@@ -52,14 +51,14 @@ journal_path_ask(const struct ctl *ctl, char *dir, size_t size, uint64_t *mark,
     struct buf *silent)
 {
     const char *words[] = {"journal-mark"};
-    struct buf  reply = BUF_INIT(CTL_REPLY_MAX);
+    struct buf  reply = BUF_INIT(CONTROL_REPLY_MAX);
     char        state[JOURNAL_PATH_MAX];
     const char *v;
     size_t      n;
     int         result = CTL_DONE;
     int         code = ctl_request(ctl, words, 1, &reply);
 
-    if (code >= RUNNING_MAX) {
+    if (code >= CONTROL_ERRORS) {
         fprintf(stderr, "ocppctl: %.*s", (int)reply.len, reply.p);
         result = CTL_REFUSED;
     } else if (code < 0) {

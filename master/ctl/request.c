@@ -17,9 +17,6 @@
 #include "printable.h"
 #include "writer.h"
 
-#define REFUSED_FROM 400 /* codes from here on are errors */
-#define BAD_NEWS 220     /* it succeeded with a negative result */
-#define USAGE 400
 #define PATIENCE_S 1800 /* longer than any command waits without a byte */
 
 /* Where a conversation stands: what was read and not yet used. */
@@ -59,7 +56,7 @@ talk_open(struct talk *t, const struct ctl *ctl, struct buf *why)
     struct timeval     patience = {
             .tv_sec = ctl->patience_s > 0 ? ctl->patience_s : PATIENCE_S};
 
-    t->in = BUF_INIT(CTL_REPLY_MAX);
+    t->in = BUF_INIT(CONTROL_REPLY_MAX);
     t->fd = -1;
     if (strlen(path) >= sizeof un.sun_path)
         return explain(why, path, ENAMETOOLONG);
@@ -127,7 +124,7 @@ talk_hear(struct talk *t, size_t *at, size_t *len)
     if (*end != ' ' || code < 100 || code > 999)
         return -1;
     unsigned long long n = strtoull(end + 1, &end, 10);
-    if (end != nl || n > CTL_REPLY_MAX)
+    if (end != nl || n > CONTROL_REPLY_MAX)
         return -1;
     *at = (size_t)(nl + 1 - t->in.p);
     *len = (size_t)n;
@@ -160,7 +157,7 @@ ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
 
     if (!make_line(&line, words, n)) {
         buf_addf(reply, "the command is longer than %u bytes", LINE_MAX_BYTES);
-        code = USAGE;
+        code = CONTROL_USAGE;
     } else if (talk_open(&t, ctl, reply)) {
         talk_say(&t, &line);
         code = talk_hear(&t, &at, &len);
@@ -203,7 +200,7 @@ static int
 print(const struct ctl *ctl, int code, const char *body, size_t len)
 {
     /* For a program an error is the answer too. */
-    FILE *to = code >= REFUSED_FROM && ctl->format != 'j' ? stderr : stdout;
+    FILE *to = code >= CONTROL_ERRORS && ctl->format != 'j' ? stderr : stdout;
 
     if (to == stderr)
         fputs("ocppctl: ", to);
@@ -215,9 +212,10 @@ print(const struct ctl *ctl, int code, const char *body, size_t len)
     buf_free(&shown);
     if (fflush(to) != 0)
         return CTL_REFUSED; /* the reader has closed the output */
-    if (code == USAGE)
+    if (code == CONTROL_USAGE)
         return CTL_USAGE;
-    return code >= REFUSED_FROM || code == BAD_NEWS ? CTL_REFUSED : CTL_DONE;
+    return code >= CONTROL_ERRORS || code == CONTROL_NEGATIVE ? CTL_REFUSED
+                                                              : CTL_DONE;
 }
 
 int
@@ -260,7 +258,7 @@ ctl_run(const struct ctl *ctl, int argc, char **argv)
             }
             result = print(ctl, code, t.in.p + at, len);
             buf_consume(&t.in, at + len);
-        } while (code < 200 && result == CTL_DONE);
+        } while (code < CONTROL_DONE && result == CTL_DONE);
     }
     talk_close(&t);
     buf_free(&line);

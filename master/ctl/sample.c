@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control_line.h"
 #include "clock.h"
 
-#define RUNNING_MAX 400 /* reply codes from here on are refusals */
 #define LISTING_SHARE 20
 #define SHORT_MS 900
 
@@ -57,7 +57,7 @@ ask(const struct ctl *ctl, const char *const *words, size_t n,
 {
     int answer = ctl_request(ctl, words, n, reply);
 
-    if (answer >= 0 && answer < RUNNING_MAX)
+    if (answer >= 0 && answer < CONTROL_ERRORS)
         return true;
     *code = answer < 0 ? CTL_NOT_RUNNING : CTL_REFUSED;
     buf_add(why, reply->p, reply->len);
@@ -68,7 +68,7 @@ static cJSON *
 ask_json(const struct ctl *ctl, const char *const *words, size_t n,
     struct buf *why, int *code)
 {
-    struct buf reply = BUF_INIT(CTL_REPLY_MAX);
+    struct buf reply = BUF_INIT(CONTROL_REPLY_MAX);
     cJSON     *j = NULL;
 
     if (ask(ctl, words, n, &reply, why, code)) {
@@ -229,7 +229,7 @@ static bool
 take_stats(const struct ctl *ctl, struct sample *s, struct buf *why, int *code)
 {
     static const char *const words[] = {"-p", "stats"};
-    struct buf               reply = BUF_INIT(CTL_REPLY_MAX);
+    struct buf               reply = BUF_INIT(CONTROL_REPLY_MAX);
     struct buckets           b = {0};
     bool                     ok = ask(ctl, words, 2, &reply, why, code);
 

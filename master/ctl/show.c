@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ctl/journal_path.h"
+#include "control_line.h"
 #include "ctl/ctl.h"
 #include "journal_line.h"
 #include "printable.h"
@@ -45,7 +46,7 @@ put_text(const struct station *s, struct buf *out)
 static void
 print(const struct ctl *ctl, const struct station *s, struct buf *reply)
 {
-    struct buf shown = BUF_INIT(CTL_REPLY_MAX);
+    struct buf shown = BUF_INIT(CONTROL_REPLY_MAX);
 
     if (ctl->format == 'j')
         station_extend(s, reply);
@@ -61,7 +62,7 @@ ctl_show(int argc, char **argv, const struct ctl *ctl)
 {
     const char    *words[3] = {"-j", "show", argc > 1 ? argv[1] : ""};
     bool           json = ctl->format == 'j';
-    struct buf     reply = BUF_INIT(CTL_REPLY_MAX), silent = BUF_INIT(4096);
+    struct buf     reply = BUF_INIT(CONTROL_REPLY_MAX), silent = BUF_INIT(4096);
     struct station s = STATION_INIT;
     char           dir[JOURNAL_PATH_MAX] = "";
     uint64_t       mark = UINT64_MAX;

@@ -21,6 +21,9 @@
  * white space between tokens is left out. */
 void secrets_put(const struct json *j, uint32_t i, struct buf *out);
 
+/* Room for a frame without its secrets. */
+#define SECRETS_FRAME_MAX (32u << 20)
+
 /* Appends a whole frame. If it is not JSON, it is cut at the first word that
  * may announce a secret. max: bytes after which writing may stop. */
 void secrets_put_frame(

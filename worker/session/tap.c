@@ -12,8 +12,6 @@
 #include "ocpp/secrets.h"
 #include "writer.h"
 
-#define FRAME_MAX (32u << 20) /* bytes of a frame without its secrets */
-
 static struct tap {
     uint64_t id;
     uint64_t lost; /* frames lost since the last one that was sent */
@@ -51,7 +49,7 @@ tap_copy(struct conn *c, enum tap_direction d, const char *text, size_t len,
     const char *decision)
 {
     static struct buf line = {.max = CHANNEL_BODY_MAX};
-    static struct buf shown = {.max = FRAME_MAX};
+    static struct buf shown = {.max = SECRETS_FRAME_MAX};
     size_t            n;
     char              name[IDENTITY_MAX + 1], when[CLOCK_RFC3339_LEN + 1];
 

@@ -7,13 +7,12 @@
 #include "ocpp/secrets.h"
 
 #define SHOWN_KEPT ((size_t)256 << 10)
-#define FRAME_MAX (32u << 20) /* bytes of a frame without its secrets */
 
 static uint64_t
 publish(struct conn *c, const char *kind, const char *detail, const char *frame,
     size_t len, size_t max)
 {
-    static struct buf      shown = {.max = FRAME_MAX};
+    static struct buf      shown = {.max = SECRETS_FRAME_MAX};
     struct publish_subject subject = publish_subject(c);
     struct publish        *p = publish_begin(EVENT_violation, &subject);
 
