@@ -343,14 +343,6 @@ session_end(struct conn *c, enum close_reason reason, const char *why)
 }
 
 void
-session_check_owner(struct conn *c)
-{
-    if (c->state == CONN_OPEN &&
-        !registry_owns(self.registry, c->session.entry, c->self))
-        session_end(c, CLOSE_replaced, NULL);
-}
-
-void
 session_moved(struct conn *c)
 {
     const struct registry_entry *e = entry_of(c);

@@ -54,6 +54,14 @@ report_too_big(struct conn *c)
 }
 
 void
+session_check_owner(struct conn *c)
+{
+    if (c->state == CONN_OPEN &&
+        !registry_owns(self.registry, c->session.entry, c->self))
+        session_end(c, CLOSE_replaced, NULL);
+}
+
+void
 session_bytes(struct conn *c, const uint8_t *p, size_t n)
 {
     /* A newer connection may own the identity already, and may have sent the
