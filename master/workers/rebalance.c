@@ -240,10 +240,13 @@ rebalance_begin(struct buf *why, uint64_t *n)
             total += connections(i);
             living++;
         }
-    int64_t *above = calloc(master.slots, sizeof *above);
-    if (living == 0 || above == NULL) {
-        free(above);
+    if (living == 0) {
         buf_adds(why, "no worker is ready");
+        return false;
+    }
+    int64_t *above = calloc(master.slots, sizeof *above);
+    if (above == NULL) {
+        buf_adds(why, "out of memory");
         return false;
     }
     for (unsigned i = 0; i < master.slots; i++)
