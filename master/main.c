@@ -33,6 +33,7 @@
 #include "sd_notify.h"
 #include "signals.h"
 #include "paths.h"
+#include "crypto.h"
 #include "sandbox.h"
 #include "access/access.h"
 #include "workers/supervise.h"
@@ -294,6 +295,7 @@ start(int inherit)
     log_lines(LOG_LEVEL_WARN, "", buf_cstr(&notes));
     buf_free(&notes);
     buf_free(&why);
+    crypto_prepare(c->server_listen_tls[0] != '\0');
     if (!sandbox_master())
         log_warn(
             "cannot give up rights that are not needed: %s", strerror(errno));

@@ -93,13 +93,20 @@ static void
 list_file(struct tls_context *x, const char *file, const X509 *cert,
     const char *type, int64_t not_after)
 {
-    if (x->n_files == TLS_FILES)
+    struct tls_listed *f = x->n_files == TLS_FILES
+        ? NULL
+        : realloc(x->files, (x->n_files + 1) * sizeof *f);
+
+    if (f == NULL)
         return;
-    snprintf(x->files[x->n_files].file, sizeof x->files[0].file, "%s", file);
-    snprintf(x->files[x->n_files].type, sizeof x->files[0].type, "%s", type);
+    x->files = f;
+    f += x->n_files++;
+    memset(f, 0, sizeof *f);
+    snprintf(f->file, sizeof f->file, "%s", file);
+    snprintf(f->type, sizeof f->type, "%s", type);
     if (cert != NULL)
-        tls_name_read(cert, &x->files[x->n_files].name);
-    x->files[x->n_files++].not_after = not_after;
+        tls_name_read(cert, &f->name);
+    f->not_after = not_after;
 }
 
 /* One certificate file with one key, into ctx. */
@@ -154,6 +161,22 @@ load_pair(struct loading *l, unsigned i)
     tls_pem_free(&keys);
 }
 
+/* Takes over ctx. */
+static bool
+add_named(struct tls_context *x, SSL_CTX *ctx, X509 *certificate)
+{
+    struct tls_named *n = x->n_named == TLS_NAMED
+        ? NULL
+        : realloc(x->named, (x->n_named + 1) * sizeof *n);
+
+    if (n == NULL)
+        return false;
+    x->named = n;
+    X509_up_ref(certificate);
+    n[x->n_named++] = (struct tls_named){ctx, certificate};
+    return true;
+}
+
 static void
 load_sni(struct loading *l, const struct tls_item *item)
 {
@@ -170,13 +193,13 @@ load_sni(struct loading *l, const struct tls_item *item)
         SSL_CTX_set_security_level(ctx, (int)l->c->tls_security_level);
     for (unsigned i = 0; good && ctx != NULL && i < pem.n_keys; i++)
         good = use(l, ctx, "tls.sni", item->name, &pem, pem.keys[i], &leaf);
-    if (good && leaf != NULL && l->x->n_sni < 1000) {
-        X509_up_ref(leaf);
-        l->x->names[l->x->n_sni] = leaf;
-        l->x->sni[l->x->n_sni++] = ctx;
-    } else {
-        SSL_CTX_free(ctx);
+    if (good && leaf != NULL && !add_named(l->x, ctx, leaf)) {
+        complain(l->errors, "tls.sni", item->name,
+            "it is one file too many; a directory may hold 1000");
+        good = false;
     }
+    if (!good || leaf == NULL)
+        SSL_CTX_free(ctx);
     tls_pem_free(&pem);
 }
 
@@ -239,13 +262,13 @@ choose(SSL *ssl, int *alert, void *arg)
     const char *host = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 
     (void)alert;
-    for (unsigned i = 0; host != NULL && i < x->n_sni; i++)
-        if (X509_check_host(x->names[i], host, 0, 0, NULL) == 1) {
-            SSL_set_SSL_CTX(ssl, x->sni[i]);
+    for (unsigned i = 0; host != NULL && i < x->n_named; i++)
+        if (X509_check_host(x->named[i].certificate, host, 0, 0, NULL) == 1) {
+            SSL_set_SSL_CTX(ssl, x->named[i].ssl);
             return SSL_TLSEXT_ERR_OK;
         }
-    return host != NULL && x->n_sni > 0 ? SSL_TLSEXT_ERR_NOACK
-                                        : SSL_TLSEXT_ERR_OK;
+    return host != NULL && x->n_named > 0 ? SSL_TLSEXT_ERR_NOACK
+                                          : SSL_TLSEXT_ERR_OK;
 }
 
 /* A ticket is valid only under the rules that were in force when it was
@@ -261,8 +284,8 @@ set_policy(struct loading *l)
         EVP_DigestFinal_ex(l->policy, hash, &n) == 1;
     if (n > SSL_MAX_SID_CTX_LENGTH)
         n = SSL_MAX_SID_CTX_LENGTH;
-    for (unsigned i = 0; good && i < l->x->n_sni; i++)
-        good = SSL_CTX_set_session_id_context(l->x->sni[i], hash, n) == 1;
+    for (unsigned i = 0; good && i < l->x->n_named; i++)
+        good = SSL_CTX_set_session_id_context(l->x->named[i].ssl, hash, n) == 1;
     return good && SSL_CTX_set_session_id_context(l->x->ssl, hash, n) == 1;
 }
 
@@ -356,11 +379,13 @@ tls_context_free(struct tls_context *x)
 {
     if (x == NULL || --x->refs > 0)
         return;
-    for (unsigned i = 0; i < x->n_sni; i++) {
-        SSL_CTX_free(x->sni[i]);
-        X509_free(x->names[i]);
+    for (unsigned i = 0; i < x->n_named; i++) {
+        SSL_CTX_free(x->named[i].ssl);
+        X509_free(x->named[i].certificate);
     }
     SSL_CTX_free(x->ssl);
+    free(x->named);
+    free(x->files);
     free(x);
 }
 

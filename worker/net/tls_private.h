@@ -8,20 +8,23 @@
 #include "net/tls.h"
 
 #define TLS_FILES 64 /* certificates and lists that are reported */
+#define TLS_NAMED 1000
 
 struct tls_context {
     SSL_CTX *ssl; /* context with tls.certificate */
-    SSL_CTX *sni[1000];
-    X509    *names[1000]; /* the certificate of each context */
-    unsigned n_sni;
+    struct tls_named {
+        SSL_CTX *ssl;
+        X509    *certificate;
+    } * named; /* of tls.sni */
+    unsigned n_named;
     unsigned refs; /* references: one by the owner, one by each handshake */
     unsigned n_files;
-    struct {
+    struct tls_listed {
         char            file[CONF_TEXT_MAX];
         char            type[16]; /* type of the key, or "CRL" */
         struct tls_name name;
         int64_t         not_after;
-    } files[TLS_FILES];
+    } * files;
 };
 
 /* A context with the rules that all share, without certificates. */

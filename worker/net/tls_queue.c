@@ -450,8 +450,10 @@ tls_queue_open(uint32_t capacity, int fd, struct buf *why)
 {
     for (int i = 0; i <= FLYING; i++)
         lists[i].next = lists[i].prev = &lists[i];
-    if (!tls_selftest(why))
+    if (!record_init()) {
+        buf_adds(why, "OpenSSL lacks a cipher of TLS");
         return false;
+    }
     tls_tickets_at(&self.shm->tickets);
     if (!record_slab_init(capacity)) {
         buf_adds(why, "there is no address space for the keys");
@@ -460,8 +462,7 @@ tls_queue_open(uint32_t capacity, int fd, struct buf *why)
     bundle = fd;
     if (!load(fd, why))
         return false;
-    /* Gives back the memory that the self-test and the parsing of the files
-       needed. */
+    /* Gives back the memory that the parsing of the files needed. */
     heap_trim();
     ev_check_init(&check, check_cb);
     ev_set_priority(&check, EV_MINPRI);

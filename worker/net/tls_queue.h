@@ -19,9 +19,11 @@
 #include "net/conn.h"
 #include "net/tls.h"
 
-/* Runs the self-test, maps the memory for keys and loads the first context from
- * the bundle. capacity: connections. False with a sentence in why: TLS
- * listeners must stay closed. */
+/* Maps the memory for keys and loads the first context from the bundle.
+ * capacity: connections. False with a sentence in why: TLS listeners must stay
+ * closed. The self-test of this program and its OpenSSL was run by the checker
+ * (master/workers/tls_keeper.h), in a process that has ended: its handshakes
+ * would leave 100 KB in each worker. */
 bool tls_queue_open(uint32_t capacity, int bundle, struct buf *why);
 /* Loads a new bundle, and takes over its descriptor. On an error the former
  * context stays. */
