@@ -690,7 +690,7 @@ def test_the_check_names_what_is_wrong():
             ({"tls_key": a.path("server")[1]}, "tls.certificate has 2"),
             ({"tls_key": a.path("rsa")[1] + " " + a.path("server")[1]},
              "belongs to none of the certificates"),
-            ({"tls_key": "/nonexistent " + a.path("server")[1]},
+            ({"tls_key": a.dir + "/missing " + a.path("server")[1]},
              "no such file"),
             ({"tls_suites": "TLS_RSA_WITH_AES_128_CBC_SHA"}, "not AEAD"),
             ({"tls_suites": "AES128-GCM-SHA256", "tls_min_version": "1.3"},
