@@ -807,6 +807,79 @@ def test_ticket_keys_are_rotated_under_load():
         assert r.returncode == 0, r.stdout + out
 
 
+def test_random_ticket_keys_are_rotated_by_time_under_load():
+    """As above, with keys that the gateway draws, while workers are killed and
+    restarted and the configuration is reloaded."""
+    every = 3
+    g = gateway(tls_ticket_rotation="%ds" % every, server_workers=2,
+                limits_message_rate=0)
+    p = subprocess.Popen(
+        [os.path.join(B, "ocppsim"), "-u", "wss://127.0.0.1:%d/ocpp"
+         % g.tls_port, "-n", "20", "--rate", "200", "-i", "L%d", "-m",
+         "StatusNotification", "-q", "--backoff", "100ms",
+         "--ledger", g.dir + "/ledger"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True)
+    context = client(ssl.TLSVersion.TLSv1_2)
+
+    def since():
+        return time.time() - g.ctl("tls")["ticketKeyAgeSeconds"]
+
+    def in_one_period(act):
+        """What act() returned, and when the keys that were in force all the
+        time had been drawn."""
+        for _ in range(20):
+            before = since()
+            result = act()
+            if abs(since() - before) < 1:
+                return result, before
+        raise AssertionError("no period of %d s was long enough" % every)
+
+    def disturb(n):
+        before = g.worker_pid(n % 2)
+        if n < 2:
+            g.kill_worker(n)
+        else:
+            g.ctl("worker-restart", "0", json_=False)
+        poll(lambda: g.worker_pid(n % 2) not in (0, None, before))
+        g.ctl("reload", json_=False)
+        g.wait_ready()
+    try:
+        poll(lambda: g.stat("events") > 200)
+        for n in range(3):
+            def once():
+                """A ticket, a disturbance, and the ticket in the next
+                period; None if the machine was too slow for that."""
+                session, drawn = in_one_period(
+                    lambda: TlsCharger(g, "CP1", context).sock.session)
+                disturb(n)
+                poll(lambda: since() - drawn > 1, 60 * SLOW, "new keys")
+                reused, later = in_one_period(lambda: TlsCharger(
+                    g, "CP1", context, session=session).sock.session_reused)
+                return session, later, reused, round((later - drawn) / every)
+            for _ in range(5):
+                session, later, reused, periods = once()
+                if periods == 1:
+                    break
+            assert periods == 1 and reused
+            poll(lambda: since() - later > 1, 60 * SLOW, "new keys")
+            c = TlsCharger(g, "CP1", context, session=session)
+            assert not c.sock.session_reused
+            c.boot()
+        more = g.stat("events") + 200
+        poll(lambda: g.stat("events") > more, what="messages")
+    finally:
+        p.send_signal(signal.SIGINT)
+        out, _ = p.communicate(timeout=60 * SLOW)
+    assert g.stat("tls_bad_records") == 0
+    r = subprocess.run([os.path.join(B, "ocppsim"), "verify", "--ledger",
+                        g.dir + "/ledger", "--journal",
+                        os.path.join(g.state_dir, "journal")],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                       text=True)
+    assert r.returncode == 0, r.stdout + out
+
+
 # --- profile 3 ----------------------------------------------------------------
 
 def mutual(**settings):
