@@ -184,7 +184,10 @@ put_label(struct buf *out, const char *text)
     for (; *text != '\0'; text++) {
         if (*text == '"' || *text == '\\')
             buf_addc(out, '\\');
-        buf_addc(out, *text == '\n' ? '?' : *text);
+        if (*text == '\n')
+            buf_addc(out, '?');
+        else
+            buf_addc(out, *text);
     }
 }
 
