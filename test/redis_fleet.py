@@ -966,6 +966,58 @@ def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
         p.communicate()
 
 
+@tidy
+def test_a_first_answer_that_is_no_json_object_is_not_given():
+    """Whatever has written into Redis."""
+    s = redis()
+    r = s.client()
+    a, b = gateway(s, "a"), gateway(s, "b")
+    for n, text in enumerate(("[", "[]", "x" * 190, "{}\0", '{"transactionId":1', "{}\n{}")):
+        for state in ("known", "draft"):
+            cp = "ODD%d%s" % (n, state)
+            Charger(a, cp).start()
+            key = S + "starts:" + cp
+            poll(lambda: r("HLEN", key))
+            for fingerprint in r("HKEYS", key):
+                r("HSET", key, fingerprint, "%s 1 %s" % (state, text))
+            got = Charger(b, cp).start()
+            assert got["idTagInfo"] == {"status": "Accepted"}, got
+            e = b.wait_events(cp=cp, type="transaction.started")
+            assert e[0]["answer"] == got and e[0]["deviations"] == ["start_unchecked"], e
+
+
+@tidy
+def test_a_segment_whose_first_commit_failed_is_shipped_whole():
+    """Redis comes back meanwhile, so that the segment is looked at."""
+    s = redis()
+    r = s.client()
+    orders = tempfile.NamedTemporaryFile(prefix="ocppd-shim-")
+    os.truncate(orders.name, 4096)
+    os.chmod(orders.name, 0o666)
+    g = gateway(s, "a", env={
+        "LD_PRELOAD": os.path.join(B, "fault_shim.so"), "OCPPD_FAULTS": orders.name,
+        "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
+    sync_fails = lambda errno, ms: os.pwrite(orders.fileno(), struct.pack("=qq", errno, ms), 16)
+    c = Charger(g, "CP1")
+    data = {"vendorId": "v", "data": "y" * 3000}
+    n = 30
+    sync_fails(5, 500)
+    ids = [c.put("DataTransfer", data) for _ in range(n)]
+    poll(lambda: g.stat("journal_failing"))
+    s.kill()
+    s.start()
+    r = s.client()
+    poll(lambda: g.stat("redis_shards_ready") == 1)
+    failed = lambda: struct.unpack("=q", os.pread(orders.fileno(), 8, 8 * 18))[0]
+    before = failed()
+    poll(lambda: failed() > before + 1, what="another commit that fails")
+    sync_fails(0, 0)
+    for i in ids:
+        c.get(i)
+    c.call("DataTransfer", data)
+    wait_event(r, "CP1", "data_transfer.received", n + 1)
+
+
 class Silent:
     """A way to Redis on which the replies to one worker can be held back."""
 

@@ -12,6 +12,7 @@
 #include "fleet/redis.h"
 #include "fleet/shards.h"
 #include "hash.h"
+#include "ocpp/tape.h"
 #include "base/up.h"
 
 #define HEADS 256
@@ -120,6 +121,18 @@ turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
     up_starts_replied();
 }
 
+/* An answer is sent and written down as it is. */
+static bool
+is_answer(const char *text, size_t len)
+{
+    struct json *tape = tape_borrow(TAPE_MESSAGE);
+    bool         good = json_scan(tape, text, len) && tape->deviations == 0 &&
+        !tape->newline && tape->tok[0].type == JSON_OBJECT;
+
+    tape_return(tape);
+    return good;
+}
+
 static void
 replied_cb(void *ctx, const struct redis_value *v)
 {
@@ -153,7 +166,7 @@ replied_cb(void *ctx, const struct redis_value *v)
     size_t      n;
     const char *answer = redis_text(redis_at(v, 1), &n);
     /* Another version of the gateway may have kept a longer one. */
-    if (n == 0 || n > REGISTRY_ANSWER_MAX) {
+    if (n == 0 || n > REGISTRY_ANSWER_MAX || !is_answer(answer, n)) {
         a->found = STARTS_UNREACHABLE;
         return;
     }
