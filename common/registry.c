@@ -8,7 +8,7 @@
 #include "registry_layout.h"
 #include "registry_names.h"
 
-#define COPY_TRIES 4 /* of a reader without the lock */
+#define COPY_TRIES 4 /* tries of a reader that does not take the lock */
 
 void
 registry_init(struct registry *r, uint32_t capacity)
@@ -48,7 +48,8 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
     out->former_addr[0] = e->addr[0];
     out->former_addr[1] = e->addr[1];
     out->former_port = e->port;
-    /* Drawn inside the lock: the order of generations is that of claims. */
+    /* Drawn under the lock, so that generations are in the order of the
+       claims. */
     out->generation = atomic_fetch_add(sequence, 1);
     out->self = cref_make(slot, index, out->generation);
     e->generation = out->generation;
@@ -56,7 +57,8 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
     e->addr[1] = addr[1];
     e->port = port;
     e->claims++;
-    /* An exchange and no store: the former owner may be releasing. */
+    /* An exchange instead of a store, because the former owner may be releasing
+       the entry. */
     out->former =
         atomic_exchange_explicit(&e->owner, out->self, memory_order_acq_rel);
     if (!registry_plausible(out->former, out->former_generation))
@@ -65,9 +67,9 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
     return REGISTRY_OK;
 }
 
-/* By compare-and-swap, as a release: a claim that comes in between wins, since
- * it exchanges the word. The generation belongs to the owner that is replaced,
- * so it does not change as long as the swap succeeds. */
+/* By compare-and-swap, as in a release: a claim that comes in between wins,
+ * because it exchanges the word. If the swap succeeds, the generation has not
+ * changed, because it belongs to the owner that is replaced. */
 cref
 registry_adopt(struct registry *r, uint32_t entry, uint64_t generation,
     cref from, unsigned slot, uint32_t index)
@@ -136,8 +138,8 @@ registry_release(struct registry *r, uint32_t entry, cref self)
         memory_order_acquire);
 }
 
-/* Entries are copied while their owners write them. A claim changes two words
- * one after the other: a copy from between is taken again. */
+/* Copies an entry while its owner may write it. A claim changes two words one
+ * after the other, so a copy taken in between is repeated. */
 bool
 registry_copy(struct registry *r, uint32_t i, struct registry_entry *out)
 {

@@ -9,7 +9,7 @@ struct layout {
     size_t   at[REGISTRY_TABLES + 1]; /* offsets; the last one is the size */
 };
 
-/* Of a table that has no row for each entry: 0. */
+/* Bytes of a row; 0 for a table without a row for each entry. */
 static const size_t row_size[REGISTRY_TABLES] = {
     [REGISTRY_CERTIFICATES] = sizeof(uint32_t),
     [REGISTRY_ENTRIES] = sizeof(struct registry_entry),
@@ -20,8 +20,9 @@ static const size_t row_size[REGISTRY_TABLES] = {
     [REGISTRY_REMOTE_STARTS] = sizeof(struct registry_remotes),
     [REGISTRY_MODEL_NUMBERS] = sizeof(uint16_t)};
 
-static const struct registry *known; /* its layout is known_layout */
-static struct layout          known_layout;
+static const struct registry *known; /* the registry to which known_layout
+                                        belongs */
+static struct layout known_layout;
 
 static size_t
 round64(size_t n)
@@ -106,7 +107,7 @@ row_of_another(struct registry *r, enum registry_table t, uint32_t entry)
     return (char *)registry_table(r, t) + entry * row_size[t];
 }
 
-/* Several times for each message, so that it has no frame of its own. */
+/* Called several times for each message, so it is inlined. */
 void *
 registry_row(struct registry *r, enum registry_table t, uint32_t entry)
 {

@@ -2,8 +2,8 @@
  * registry_layout: where the tables of the registry lie in shared memory.
  * Private to registry*.c.
  *
- * Behind struct registry the tables follow each other, a row for each entry of
- * the registry unless another size is given:
+ * The tables follow struct registry, one behind the other, each with a row for
+ * each entry of the registry unless another size is given:
  *
  *     heads          chains of entries, by the hash of the name; their number
  *                    is a power of two
@@ -36,8 +36,8 @@ enum registry_table {
     REGISTRY_TABLES
 };
 
-/* The row of an entry, or the beginning of a table that has other rows. The
- * entry must be below registry_capacity(). */
+/* The row of an entry, or the beginning of a table with other rows. The entry
+ * must be below registry_capacity(). */
 void *registry_row(struct registry *r, enum registry_table t, uint32_t entry);
 void *registry_table(struct registry *r, enum registry_table t);
 
@@ -65,13 +65,13 @@ registry_remotes_at(struct registry *r, uint32_t entry)
     return registry_row(r, REGISTRY_REMOTE_STARTS, entry);
 }
 
-/* From private memory for the registry that this process, or its parent before
- * the fork, has made: any worker can write what lies in shared memory, and the
- * master must not follow it. */
+/* The capacity is kept in private memory if this process, or its parent before
+ * the fork, has made the registry: any worker can write shared memory, so the
+ * master must not use sizes from it. */
 uint32_t registry_capacity(const struct registry *r);
 uint32_t registry_heads(const struct registry *r);
 
-/* How many heads a registry of that capacity has. */
+/* The number of heads of a registry with that capacity. */
 uint32_t registry_heads_for(uint32_t capacity);
 
 #endif

@@ -1,4 +1,4 @@
-/* registry_models: which vendor and model the charge points are. See
+/* registry_models: the vendors and models of charge points. See
  * registry_models.h. */
 #include "registry_models.h"
 
@@ -8,7 +8,7 @@
 #include "printable.h"
 #include "registry_layout.h"
 
-#define PROBES 16 /* rows in which a pair may stand */
+#define PROBES 16 /* rows in which a pair may be */
 
 static struct registry_model *
 table(struct registry *r)
@@ -28,7 +28,8 @@ set_text(char out[REGISTRY_MODEL_MAX + 2], const char *text)
 {
     size_t n = strnlen(text, REGISTRY_MODEL_MAX + 1);
 
-    /* Cut at a character: bytes that continue one begin with the bits 10. */
+    /* Cut between characters: a byte that continues a character begins with the
+       bits 10. */
     if (n > REGISTRY_MODEL_MAX) {
         n = REGISTRY_MODEL_MAX;
         while (n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80)
@@ -47,7 +48,8 @@ same(const struct registry_model *a, const struct registry_model *b)
         memcmp(a->model, b->model, sizeof a->model) == 0;
 }
 
-/* Under the lock: the row of a pair, which counts one identity more. */
+/* Under the lock: finds the row of a pair, and counts one identity more in
+   it. */
 static unsigned
 take_row(struct registry *r, const struct registry_model *want)
 {
@@ -95,7 +97,7 @@ registry_model_set(
         hash_sum(want.model, sizeof want.model, 0));
     registry_model_read(r, registry_model_of(r, entry), &now);
     if (now.points > 0 && same(&now, &want))
-        return; /* as nearly always */
+        return; /* the usual case */
     if (!registry_try_lock(r))
         return;
     bool     none = want.vendor[0] == '\0' && want.model[0] == '\0';

@@ -9,13 +9,13 @@
 #include "ensure.h"
 #include "registry_layout.h"
 
-/* When every entry is in use, at least this many are looked at for the one
+/* When every entry is in use, at least this many are examined to find the one
  * that was absent longest. */
 #define FORGET_SAMPLE 64
 /* ... and at most this many in one claim, so that a full table does not make
  * a handshake expensive. The next claim goes on behind them. */
 #define FORGET_LOOKS 4096
-#define FORGET_AFTER_S 60  /* more than the master lets a worker stand still */
+#define FORGET_AFTER_S 60  /* longer than the master lets a worker hang */
 #define PEEK_TRIES 4       /* of a reader without the lock */
 #define LOOK_UP_STEPS 4096 /* a chain that is longer does not end */
 
@@ -74,7 +74,7 @@ registry_owner(struct registry_entry *e)
     return owner;
 }
 
-/* The name goes last: until then the entry counts as in use. */
+/* The name is removed last: until then the entry counts as in use. */
 static void
 clear(struct registry *r, uint32_t entry)
 {
@@ -86,8 +86,7 @@ clear(struct registry *r, uint32_t entry)
     entries(r)[entry].name_len = 0;
 }
 
-/* The entry has no owner any more, also for the connection that still looks at
- * it. */
+/* Removes the owner, also for a connection that still uses the entry. */
 static void
 give_up(struct registry *r, uint32_t entry)
 {
@@ -97,8 +96,8 @@ give_up(struct registry *r, uint32_t entry)
     clear(r, entry);
 }
 
-/* What was never used is zero; so a number that became too small is noticed
- * before it costs an entry. */
+/* Entries that were never used are zero. So if a stray store made `used` too
+ * small, this is noticed before an entry is overwritten. */
 static void
 count_used(struct registry *r)
 {
@@ -110,11 +109,11 @@ count_used(struct registry *r)
 }
 
 /*
- * After a process died inside the lock, or a chain was damaged. Whatever the
- * operation was, an entry is valid if it has a name: an insertion writes the
- * name, then name_len, then the chain, and a removal clears name_len last. A
- * damaged chain may leave two entries with the same name; the one with the
- * newer claim stays.
+ * Called after a process died under the lock, or a chain was damaged. An entry
+ * is valid if it has a name, whatever operation was interrupted: an insertion
+ * writes the name, then name_len, then the chain, and a removal clears name_len
+ * last. A damaged chain may have led to two entries with the same name; the one
+ * with the newer claim stays.
  */
 void
 registry_rebuild(struct registry *r)
@@ -195,8 +194,8 @@ registry_unlock(struct registry *r)
 enum walked { WALK_FOUND, WALK_END, WALK_SPOILED };
 
 /*
- * Along a chain to the entry of a name, or with name NULL to entry *at.
- * *link: the word that leads there.
+ * Walks along a chain to the entry of a name, or with name NULL to entry *at.
+ * *link: the word that refers to it.
  *
  * A chain is walked to its end, however long it is. Every entry of it is
  * checked to belong to it, so only a loop could make the walk endless; a mark
@@ -233,8 +232,8 @@ walk(struct registry *r, uint32_t hash, const char *name, size_t len,
     return WALK_END;
 }
 
-/* WALK_SPOILED: the chain is spoiled again right after it was rebuilt, so
- * nothing is known about the name, and it must not be added. */
+/* WALK_SPOILED: the chain is damaged again right after it was rebuilt, so it is
+ * unknown whether the name exists, and it must not be added. */
 static enum walked
 find(struct registry *r, const char *name, size_t len, uint32_t hash,
     uint32_t *entry)
@@ -257,22 +256,23 @@ unlink_entry(struct registry *r, uint32_t entry)
     if (walk(r, e->hash, NULL, 0, &entry, &link) == WALK_FOUND)
         *link = e->next;
     else
-        registry_rebuild(r); /* which gives it up if that was it */
+        registry_rebuild(r); /* the rebuild removes the damaged entry */
 }
 
 /*
- * The seconds that an entry was absent, -1 if it must not be forgotten: it has
- * an owner, or a former owner may not have noticed yet that it was replaced,
- * and still looks at the name. Such a connection is closed well within
- * FORGET_AFTER_S. An entry that had one connection only, and that connection
- * released it, has no former owner; if it never sent a BootNotification, it
- * hardly belongs to a charge point, and is forgotten at once.
+ * The seconds for which an entry was absent; -1 if it must not be forgotten,
+ * because it has an owner, or a former owner may not have noticed that it was
+ * replaced, and still uses the name. Such a connection is closed well within
+ * FORGET_AFTER_S. If an entry had only one connection, and that connection has
+ * released it, there is no former owner. If it also never sent a
+ * BootNotification, it hardly belongs to a charge point, and is forgotten at
+ * once.
  */
 static int64_t
 forgettable(struct registry_entry *e, uint32_t now)
 {
-    /* Modulo 2^32: an entry that was seen in the future, before the clock was
-     * set back, counts as long absent. */
+    /* Modulo 2^32: if the clock was set back, an entry that was seen in the
+     * future counts as absent for long. */
     uint32_t absent = now - e->last_seen;
 
     if (registry_owner(e) != 0)
@@ -283,9 +283,9 @@ forgettable(struct registry_entry *e, uint32_t now)
     return -1;
 }
 
-/* Makes room: forgets the longest absent of at least FORGET_SAMPLE entries.
- * Only claims make an owner and they hold the lock, so an entry seen without
- * one stays so. */
+/* Makes room: forgets the entry that was absent longest, of at least
+ * FORGET_SAMPLE. Only claims make an owner, under the lock, so an entry without
+ * an owner stays without one here. */
 static uint32_t
 forget(struct registry *r)
 {
@@ -299,7 +299,7 @@ forget(struct registry *r)
         r->hand = (i + 1) % r->capacity;
         registry_steps++;
         if (e->name_len == 0)
-            return i; /* a death inside the lock left it free */
+            return i; /* a process that died under the lock left it free */
         int64_t absent = forgettable(e, now);
         if (absent > best_absent) {
             best = i;
@@ -397,8 +397,8 @@ registry_used(struct registry *r)
     return used(r);
 }
 
-/* A walk may be led into another chain by an entry that is forgotten and used
- * again meanwhile; then it begins again. */
+/* If an entry is forgotten and used again meanwhile, the walk may get into
+ * another chain; then it begins again. */
 uint32_t
 registry_peek(struct registry *r, const char *name, size_t len)
 {

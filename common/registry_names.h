@@ -12,11 +12,12 @@
 
 #include "registry.h"
 
-/* False if another process holds the lock for ms milliseconds. After the death
- * of a process inside the lock, the chains are rebuilt first. */
+/* Takes the lock. False if another process holds it for ms milliseconds. If a
+ * process has died under the lock, the chains are rebuilt first. */
 bool registry_lock_within(struct registry *r, long ms);
 
-/* Under the lock. len: 1 to IDENTITY_MAX. REGISTRY_OK sets *entry. */
+/* Finds an entry, or adds it if `add` is true. Under the lock. len: 1 to
+   IDENTITY_MAX. REGISTRY_OK sets *entry. */
 enum registry_result registry_find_or_add(struct registry *r, const char *name,
     size_t len, bool may_add, uint32_t *entry);
 
@@ -24,7 +25,7 @@ enum registry_result registry_find_or_add(struct registry *r, const char *name,
  * match its hash, and the older one of two entries of the same name. */
 void registry_rebuild(struct registry *r);
 
-/* The entry, which may be a copy, has a name that matches its hash. */
+/* True if the name of the entry, which may be a copy, matches its hash. */
 bool registry_intact(struct registry *r, struct registry_entry *e);
 
 /* Claims make the owner word and the generation together, under the lock: false

@@ -1,5 +1,5 @@
-/* registry_proofs: how an identity has shown that it is the one. See
- * registry_proofs.h. */
+/* registry_proofs: how each identity has authenticated. See registry_proofs.h.
+ */
 #include "registry_proofs.h"
 
 #include <string.h>

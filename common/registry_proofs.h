@@ -1,7 +1,7 @@
 /*
- * registry_proofs: what each identity has proved its name with, in shared
- * memory: the key of its last connection, the highest security profile, and
- * the end of its last client certificate.
+ * registry_proofs: how each identity has authenticated, in shared memory: the
+ * key of its last connection, the highest security profile, and the end of its
+ * last client certificate.
  *
  * Written by the owner of the entry only, without a lock; kept until the
  * identity is forgotten.
@@ -16,9 +16,9 @@
 struct registry;
 
 /*
- * The key with which an identity connected the last time, in a form that only
- * the workers use ([auth] mode = redis; else it is never touched and takes no
- * memory). Two owners in succession may leave a mix, which matches no key.
+ * The key of an identity's last connection, in a form that only the workers
+ * use. Used with [auth] mode = redis; otherwise the table takes no memory. Two
+ * owners that write at the same time may leave a mixture, which matches no key.
  */
 #define REGISTRY_PROOF 48 /* bytes */
 
@@ -27,7 +27,8 @@ struct registry_proof {
     _Atomic uint32_t when; /* 0: there is none */
 };
 
-/* proof: REGISTRY_PROOF bytes. when: of the writer's choice, not 0. */
+/* proof: REGISTRY_PROOF bytes. when: any number except 0, chosen by the
+   writer. */
 void registry_proof_put(
     struct registry *r, uint32_t entry, const void *proof, uint32_t when);
 bool registry_proof_get(

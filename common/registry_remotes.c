@@ -1,4 +1,4 @@
-/* registry_remotes: which commands asked an identity for a transaction. See
+/* registry_remotes: the commands that asked an identity for a transaction. See
  * registry_remotes.h. */
 #include "registry_remotes.h"
 
@@ -23,7 +23,8 @@ bit_of(uint32_t entry)
     return UINT64_C(1) << entry % 64;
 }
 
-/* Reading the table would give it memory. */
+/* Tested first, because reading the table would make the kernel allocate its
+   pages. */
 bool
 registry_remotes_any(struct registry *r, uint32_t entry)
 {
@@ -63,7 +64,7 @@ put(struct registry *r, uint32_t entry, int i, const struct registry_remote *is)
     all->of[i].check = check_of(is);
 }
 
-/* The place of a command; REGISTRY_REMOTES if it has none. */
+/* The place of a command; REGISTRY_REMOTES if it is not there. */
 static int
 place(struct registry *r, uint32_t entry, const char *command, size_t len,
     struct registry_remote *out)

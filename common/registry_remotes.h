@@ -1,11 +1,12 @@
 /*
- * registry_remotes: which commands asked an identity for a transaction, in
+ * registry_remotes: the commands that asked an identity for a transaction, in
  * shared memory.
  *
- * A command that starts a transaction from afar has a key, which comes back in
- * the transaction's first message: the remoteStartId of 2.x, or the token of
- * 1.6. From that message on the command also has the transaction, by the hash
- * of its id, so that each later event of it leads to the command.
+ * A command that starts a transaction remotely has a key that comes back in the
+ * transaction's first message: the remoteStartId of 2.x, or the token of 1.6.
+ * From that message on the record of the command also holds the hash of the
+ * transaction id, so that the command is found for each later event of the
+ * transaction.
  *
  * The REGISTRY_REMOTES newest commands of an identity are kept. The table
  * occupies no memory for identities that got no such command.
@@ -30,9 +31,9 @@ struct registry;
 struct registry_remote {
     uint64_t key;
     uint64_t sent_ms;     /* wall clock; 0: not known */
-    uint64_t transaction; /* hash of its id; 0: none yet */
-    uint32_t connector;   /* that the command asked for; 0: any */
-    uint32_t len;         /* of command */
+    uint64_t transaction; /* hash of the transaction id; 0: none yet */
+    uint32_t connector;   /* the connector that the command asked for; 0: any */
+    uint32_t len;         /* bytes of `command` */
     char     command[REGISTRY_COMMAND_MAX];
 };
 
@@ -43,30 +44,30 @@ struct registry_remotes {
     } of[REGISTRY_REMOTES];
 };
 
-/* Has the identity had such a command? A cheap question. */
+/* True if the identity had such a command. Cheap. */
 bool registry_remotes_any(struct registry *r, uint32_t entry);
 
-/* A command leaves, or is found in the journal. A transaction that is recorded
- * for it already stays. */
+/* Records a command that is sent, or found in the journal. A transaction that
+ * is recorded for it already stays. */
 void registry_remote_put(
     struct registry *r, uint32_t entry, const struct registry_remote *is);
 
-/* A command had no effect: it is forgotten. */
+/* Forgets a command that had no effect. */
 void registry_remote_drop(
     struct registry *r, uint32_t entry, const char *command, size_t len);
 
-/* The newest command with this key, sent at `since` or later, that asked for
- * this connector (0: unknown) or for any, and that has no transaction or this
- * one, which is recorded for it. */
+/* Finds the newest command with this key, sent at `since` or later, that asked
+ * for this connector (0: unknown) or for any, and that has no transaction or
+ * this one. Records the transaction for it. */
 bool registry_remote_begin(struct registry *r, uint32_t entry, uint64_t key,
     uint32_t connector, uint64_t since, uint64_t transaction,
     struct registry_remote *out);
 
-/* The command of a transaction that has begun. */
+/* Finds the command of a transaction that has begun. */
 bool registry_remote_find(struct registry *r, uint32_t entry,
     uint64_t transaction, struct registry_remote *out);
 
-/* The entry is given to another identity. */
+/* Called when the entry is given to another identity. */
 void registry_remotes_clear(struct registry *r, uint32_t entry);
 
 #endif

@@ -1,5 +1,5 @@
-/* registry_starts: the last starts of each identity and how they were answered.
- * See registry_starts.h. */
+/* registry_starts: the last starts of each identity and their answers. See
+ * registry_starts.h. */
 #include "registry_starts.h"
 
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 enum form {
     FORM_NONE, /* a word of zero: the place is free; WRITING: it is written */
     FORM_ASKED,
-    FORM_STOPPED, /* recovery: the transaction of this id has ended */
+    FORM_STOPPED, /* recovery: the transaction with this id has ended */
     FORM_DRAFT = 4,
     FORM_KNOWN = 10
 };
@@ -26,14 +26,15 @@ enum form {
 #define OTHER_TEXT REGISTRY_ANSWER_STATUSES
 
 #define FORM_SHIFT 32
-#define WRITING 1      /* a second word of FORM_NONE that is not free */
+/* Second word of a place with FORM_NONE that is being written. */
+#define WRITING 1
 #define PRINT_SHIFT 36 /* above: bits of the fingerprint */
 #define NUMBER_BITS 53 /* numbers are microseconds, until the year 2255 */
 #define EVENT (UINT64_C(1) << NUMBER_BITS)
 #define SLOT_SHIFT 54
 #define KIND_SHIFT 62
 
-/* The places of one entry. */
+/* The places of an entry. */
 struct table {
     struct registry_starts     *near;
     struct registry_far_starts *far;
@@ -172,7 +173,8 @@ put(const struct table *t, int i, uint64_t fp0, uint64_t second, uint64_t third,
 {
     _Atomic uint64_t *word = words(t, i);
 
-    /* Not 0: another process that looks for a start would stop here. */
+    /* Not 0, because another process that searches would stop at a free
+       place. */
     word[1] = WRITING;
     if (has_text(second, third)) {
         t->answers->of[i].len = (uint16_t)len;
@@ -209,7 +211,7 @@ erase(const struct table *t, int i)
     words(t, last)[1] = 0;
 }
 
-/* The place of a fingerprint, REGISTRY_STARTS if it has none. */
+/* The place of a fingerprint; REGISTRY_STARTS if it is not there. */
 static int
 place(const struct table *t, const uint64_t fp[2])
 {
@@ -347,7 +349,7 @@ registry_start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
 
     out->state = REGISTRY_START_UNKNOWN;
     out->len = 0;
-    /* A former owner that erases a start may move this one meanwhile. */
+    /* A former owner that removes a start may have moved this one meanwhile. */
     if (i == REGISTRY_STARTS)
         i = place(t, fp);
     if (i == REGISTRY_STARTS)
@@ -359,7 +361,7 @@ registry_start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
     out->number = number_of(third);
     if (is_draft(f) || is_known(f))
         out->len = put_answer(out->answer, t, i, second, third);
-    /* A write of another process in between has changed what was read. */
+    /* Another process has changed the start while it was read. */
     if (place(t, fp) != i || word[1] != second)
         return out->state;
     out->state = is_known(f) ? REGISTRY_START_KNOWN
@@ -369,7 +371,7 @@ registry_start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
     return out->state;
 }
 
-/* Whether a place holds the given kind, known, of the transaction. */
+/* True if a place holds a KNOWN start of the given kind and transaction. */
 static bool
 is_of(const struct table *t, int i, enum registry_start_kind kind, int32_t id)
 {
@@ -379,8 +381,8 @@ is_of(const struct table *t, int i, enum registry_start_kind kind, int32_t id)
         kind_of(word[2]) == kind && id_of(word[1]) == id;
 }
 
-/* Forgets what is known of the transaction, of earlier events. False if there
- * was none. */
+/* Forgets the starts of the transaction from earlier events. False if there was
+ * none. */
 static bool
 forget(const struct table *t, enum registry_start_kind kind, int32_t id,
     uint64_t number)
@@ -449,7 +451,7 @@ registry_start_stop(
 
 /* --- recovery ------------------------------------------------------------ */
 
-/* Whether a stop of this transaction was read that is later than number. */
+/* True if a stop of this transaction with a higher event number was read. */
 static bool
 stopped(const struct table *t, int32_t id, uint64_t number)
 {
@@ -462,8 +464,8 @@ stopped(const struct table *t, int32_t id, uint64_t number)
     return false;
 }
 
-/* Whether a later event makes this one void: the stop of a start, or a start
- * with the transaction id of a stop. */
+/* True if a later event has made this one obsolete: the stop of a start, or a
+ * start with the transaction id of a stop. */
 static bool
 is_over(const struct table *t, enum registry_start_kind kind, int32_t id,
     uint64_t number)
@@ -525,7 +527,8 @@ registry_start_recover_stop(
 
 #define KEYS_LEN 16
 
-/* Words of the forms: their numbers may change, and what they mean stays. */
+/* The words of the forms in records: the numbers of forms may change, their
+   words do not. */
 static const char *
 form_word(enum form f)
 {
@@ -552,8 +555,8 @@ registry_starts_write(struct registry *r, uint32_t entry, struct buf *out)
             first ^ check_word(t, i, 0, second, third), second};
         if (registry_start_find(r, entry, fp, &copy) == REGISTRY_START_UNKNOWN)
             continue;
-        /* A program without kinds takes no slot above 255, and so leaves those
-         * that are not starts out. */
+        /* An older program without kinds accepts no slot above 255, so it skips
+         * records that are not starts. */
         const uint64_t list[5] = {fp[0], second >> PRINT_SHIFT,
             (uint64_t)kind_of(third) << 8 | copy.slot, copy.number,
             (third & EVENT) == 0 ? (uint32_t)id_of(second) : 0};

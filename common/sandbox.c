@@ -1,4 +1,4 @@
-/* sandbox: what a process gives up. See sandbox.h. */
+/* sandbox: removes rights from a process. See sandbox.h. */
 #include "sandbox.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@
 #endif
 
 #ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41 /* malloc names its memory with it */
+#define PR_SET_VMA 0x53564d41 /* malloc() labels its memory with it */
 #endif
 
 #define CALL(name) SCMP_SYS(name)
@@ -38,10 +38,10 @@
     SCMP_CMP(                                                                  \
         arg, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(value))
 
-/* Whatever their arguments are. Numbers below zero are calls that this
- * machine does not have; libseccomp passes over them. */
+/* System calls that are allowed with any arguments. Numbers below zero are
+ * calls that this machine does not have; libseccomp skips them. */
 static const int allowed[] = {
-    /* bytes */
+    /* reading and writing */
     CALL(read),
     CALL(write),
     CALL(readv),
@@ -193,7 +193,7 @@ static const int allowed[] = {
     CALL(rt_sigtimedwait),
     CALL(sigaltstack),
     CALL(sigreturn),
-    /* time and chance */
+    /* time and random numbers */
     CALL(clock_gettime),
     CALL(clock_gettime64),
     CALL(clock_getres),
@@ -321,13 +321,14 @@ add_conditions(scmp_filter_ctx f)
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         r |= seccomp_rule_add(
             f, SCMP_ACT_ALLOW, CALL(prctl), 1, EQUAL(0, options[i]));
-    /* Nothing becomes code. */
+    /* No memory may become executable. */
     r |= seccomp_rule_add(
         f, SCMP_ACT_ALLOW, CALL(mmap), 1, MASKED(2, PROT_EXEC, 0));
     r |= seccomp_rule_add(
         f, SCMP_ACT_ALLOW, CALL(mprotect), 1, MASKED(2, PROT_EXEC, 0));
-    /* Threads, no processes. clone3(2) hides its flags in memory: it fails
-     * with ENOSYS, and the libc takes clone(2). */
+    /* Threads are allowed, processes are not. The flags of clone3(2) are in
+     * memory, where a filter cannot see them: it fails with ENOSYS, and the
+     * libc uses clone(2). */
     r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(clone), 1,
         MASKED(0, CLONE_THREAD, CLONE_THREAD));
     r |= seccomp_rule_add(
@@ -335,7 +336,7 @@ add_conditions(scmp_filter_ctx f)
     /* abort(3). */
     r |= seccomp_rule_add(
         f, SCMP_ACT_ALLOW, CALL(tgkill), 1, EQUAL(0, getpid()));
-    /* Limits may be asked for, of itself, and not set. */
+    /* A process may read its limits, but not set them. */
     r |= seccomp_rule_add(
         f, SCMP_ACT_ALLOW, CALL(prlimit64), 2, EQUAL(0, 0), EQUAL(2, 0));
     return r;
@@ -355,7 +356,7 @@ filter(struct buf *why)
     if (r == 0 && add_conditions(f) != 0)
         r = -EINVAL;
 #ifdef SCMP_FLTATR_CTL_OPTIMIZE
-    /* A tree instead of a row: each call costs less. */
+    /* A binary tree instead of a list makes each call cheaper. */
     if (r == 0)
         seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 #endif
@@ -410,7 +411,8 @@ sandbox_master(void)
 
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         keep |= UINT64_C(1) << kept[i];
-    /* Fails if the process is not root; then it could not regain them either.
+    /* This fails if the process is not root; but then it could not regain them
+     * either.
      */
     for (unsigned cap = 0; cap < 64; cap++)
         if (!(keep >> cap & 1))

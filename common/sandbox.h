@@ -1,15 +1,16 @@
 /*
- * sandbox: what a process gives up once it has what it needs.
+ * sandbox: removes the rights that a process does not need any more.
  *
  * Workers and the admin process read untrusted input. An attacker who controls
  * one of them must not be able to gain privileges, start a program, inspect
  * another process, open a kind of socket that the daemon does not use, or make
  * memory executable.
  *
- * The filter has three answers. What the daemon uses is allowed. What only an
- * intruder would use ends the process, with a last message that names the call.
- * Anything else fails with ENOSYS, so that a newer libc which tries a newer
- * call first goes on with the old one. libseccomp is used here only.
+ * The filter has three results. Calls that the daemon uses are allowed. A call
+ * that only an intruder would use ends the process, with a last message that
+ * names the call. Any other call fails with ENOSYS, so that a newer libc that
+ * tries a newer call first goes on with the old one. Only this file uses
+ * libseccomp.
  */
 #ifndef COMMON_SANDBOX_H
 #define COMMON_SANDBOX_H
@@ -19,21 +20,24 @@
 #include "buf.h"
 #include "config.h"
 
-/* Is there a filter at all? Not with sanitizers, which need other calls. */
+/* True if this build has a filter. Builds with sanitizers have none, because
+   they need other calls. */
 bool sandbox_possible(void);
 
-/* In a child, as the user it stays, before its first thread: no new
- * privileges; the filter, if server.seccomp is on; no core and no look into
- * its memory if it holds secrets. False with a sentence. */
+/* Called in a child, as its final user, before its first thread. Forbids new
+ * privileges; installs the filter, if server.seccomp is on; forbids core files
+ * and the inspection of its memory, if it holds secrets. False with a sentence.
+ */
 bool sandbox_enter(const struct config *c, struct buf *why);
 
-/* Secrets are in memory from now on. */
+/* Called when secrets come into memory: forbids core files and the inspection
+   of the memory. */
 void sandbox_hide(void);
 bool sandbox_secrets(const struct config *c);
 
-/* In the master, once it has bound its sockets: of the rights of root it
- * keeps those that are needed to bind again, to start workers as another
- * user, to signal them and to write their files. False with errno. */
+/* Called in the master when it has bound its sockets. Of the rights of root it
+ * keeps those that are needed to bind again, to start workers as another user,
+ * to signal them and to write their files. False with errno. */
 bool sandbox_master(void);
 
 #endif

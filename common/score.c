@@ -1,4 +1,4 @@
-/* score: how well charge points keep to the protocol. See score.h. */
+/* score: counts the problems of charge points. See score.h. */
 #include "score.h"
 
 #include <stdlib.h>
@@ -9,23 +9,24 @@
 #include "journal_dir.h"
 #include "stats.h"
 
-#define LOOK_EVENTS 1000 /* between two looks at the clock */
+#define LOOK_EVENTS 1000 /* events between two looks at the clock */
 #define DAY_MS 86400000.0
 
-/* Demerits of one of each. */
+/* Demerits for one problem of each kind. */
 #define DEMERIT_MISSING 10.0
 #define DEMERIT_LATE 5.0
 #define DEMERIT_VIOLATION 5.0
 #define DEMERIT_END 2.0
 #define DEMERIT_DEVIATION 1.0
-/* Demerits a day. */
+/* Demerits for each day. */
 #define DEMERIT_CLOCK 10.0
 #define DEMERIT_PING 10.0
 #define CLOCK_MS 60000
 #define PING_MS 2000
 
 struct score {
-    struct score_row *rows; /* max + 1: the last is for all others */
+    struct score_row *rows; /* max + 1 rows; the last one is for all other
+                               charge points */
     uint32_t         *at;   /* hash table of row + 1; 0: free */
     uint32_t          max, n, slots;
     struct score_row *view;
@@ -46,7 +47,7 @@ score_new(uint32_t max_points)
     s->max = max_points;
     for (s->slots = 64; s->slots < 2 * max_points;)
         s->slots *= 2;
-    /* Pages that are not used take no memory. */
+    /* Untouched pages take no memory. */
     s->rows = calloc(max_points + 1, sizeof *s->rows);
     s->at = calloc(s->slots, sizeof *s->at);
     hash_key_draw(&s->key);
@@ -66,7 +67,7 @@ score_free(struct score *s)
     free(s);
 }
 
-/* The row of a name; the one for all others if the table is full. */
+/* The row of a name; the last row if the table is full. */
 static struct score_row *
 row_of(struct score *s, const char *name, size_t len)
 {
@@ -108,7 +109,8 @@ member(struct span object, const char *name)
     return v.n > 0 ? v : (struct span){NULL, 0};
 }
 
-/* Without its quotes; empty if it is no string. */
+/* The text of a string without its quotes; empty if the value is not a
+   string. */
 static struct span
 text_of(struct span v)
 {
@@ -132,8 +134,8 @@ number_of(struct span v)
     return n;
 }
 
-/* The text of a JSON string for people: an escape of a character that cannot
- * be shown becomes a question mark, and what is too long is cut. */
+/* Writes the text of a JSON string for people. An escape of a character that
+ * cannot be shown becomes a question mark; a long text is cut. */
 static void
 set_name(char *out, size_t size, struct span v)
 {
@@ -150,7 +152,7 @@ set_name(char *out, size_t size, struct span v)
         }
         out[n++] = c;
     }
-    /* Not in the middle of a character. */
+    /* Cut only between characters. */
     while (n + 1 == size && n > 0 && ((uint8_t)out[n - 1] & 0x80))
         n--;
     out[n] = '\0';
@@ -207,9 +209,9 @@ deviated(struct score_row *r, struct span list)
     }
 }
 
-/* A message may be old when it arrives (the charge point was offline), but it
- * is not sent before it is written: the largest difference is that of the
- * clocks. */
+/* A message may be old when it arrives, because the charge point was offline,
+ * but it is never sent before its timestamp. So the largest difference is the
+ * difference of the clocks. */
 static void
 timed(struct score_row *r, struct span event, struct span payload)
 {
@@ -277,7 +279,7 @@ score_read(struct score *s, const char *dir, uint64_t since_ms, uint64_t mark,
     while (good && !*partial && journal_dir_next(d, mark, &line)) {
         struct span when =
             text_of(member((struct span){line.p, line.len}, "timestamp"));
-        /* All have the same form. */
+        /* All timestamps have the same form, so they are compared as text. */
         if (when.n == CLOCK_RFC3339_LEN && memcmp(when.p, since, when.n) >= 0)
             score_add(s, &line);
         *partial = patience_ms > 0 && ++n % LOOK_EVENTS == 0 &&
@@ -347,7 +349,7 @@ fold(struct score_row *to, const struct score_row *r)
     to->ping_sum_ms += r->ping_sum_ms;
     if (r->ping_max_ms > to->ping_max_ms)
         to->ping_max_ms = r->ping_max_ms;
-    /* Of a group, the clock that is farthest off. */
+    /* In a group, the clock with the largest error is shown. */
     if (r->clock_known &&
         (!to->clock_known || distance(r->clock_ms) > distance(to->clock_ms)))
         to->clock_ms = r->clock_ms;

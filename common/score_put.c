@@ -1,4 +1,4 @@
-/* score_put: a score, written out. See score.h. */
+/* score_put: writes a score as text, JSON and Prometheus. See score.h. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -282,7 +282,8 @@ score_put_prometheus(
         for (size_t i = 0; i < n; i++) {
             double value = series[k].value(&r[i], days(v));
             if (i >= v->labels) {
-                /* Of a quantity that does not add up, the largest. */
+                /* For a quantity that cannot be added, the largest value is
+                   used. */
                 bool adds = strstr(series[k].name, "per_day") != NULL ||
                     strcmp(series[k].name, "charge_points") == 0;
                 rest = adds ? rest + value : value > rest ? value : rest;

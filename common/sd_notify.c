@@ -24,7 +24,7 @@ send_text(const char *text)
     memcpy(to.sun_path, name, n + 1);
     if (*name == '@')
         to.sun_path[0] = '\0';
-    /* The length decides where an abstract name ends: no NUL is counted. */
+    /* The length marks the end of an abstract name, so it excludes the NUL. */
     socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -45,7 +45,7 @@ sd_notify_reloading(void)
 {
     char text[64];
 
-    /* By the time a manager matches READY=1 to this reload. */
+    /* The service manager matches READY=1 to this reload by the time. */
     snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%llu",
         (unsigned long long)(clock_mono_ns() / 1000));
     send_text(text);

@@ -14,8 +14,9 @@
 #include "knob.h"
 #include "version.h"
 
-/* Where things lie, kept apart from what other processes can write: a process
- * has it from before the fork, and never reads it from the segment it made. */
+/* The offsets in the segment, in private memory, which other processes cannot
+ * write. A process has them from before the fork, and never reads them from the
+ * segment. */
 struct geometry {
     const struct shm *of;
     unsigned          slots;
@@ -64,8 +65,8 @@ shm_layout(void)
     return h;
 }
 
-/* Ticket keys and the configuration's passwords are not for core files. What
- * fork(2) copies keeps that. */
+/* Ticket keys and the configuration's passwords must not be in core files.
+ * Children inherit this setting. */
 static void
 hide(const struct shm *s)
 {
@@ -218,7 +219,7 @@ shm_penalty(const struct shm *s)
     return (struct penalty *)((char *)s + place_of(s).penalty);
 }
 
-/* The last good configuration of a segment, and of which one. */
+/* The last good configuration, and the segment that it belongs to. */
 static struct config     known;
 static uint64_t          known_version;
 static const struct shm *known_of;
@@ -235,7 +236,8 @@ put_config(struct shm *s)
 {
     struct config *to = &s->config[known_version & 1];
 
-    memcpy(to, &known, sizeof known); /* padding too, for the sum */
+    memcpy(to, &known, sizeof known); /* copies the padding too, because the
+                                         checksum covers it */
     s->config_sum[known_version & 1] = sum_of(to, known_version);
     atomic_store_explicit(
         &s->config_version, known_version, memory_order_release);
@@ -252,7 +254,7 @@ shm_config_publish(struct shm *s, const struct config *c)
     atomic_store(&s->log_level, (int)(c->log_level - CONF_log_level_error));
 }
 
-/* False if the copy that counts is not what was published. */
+/* False if the current copy was damaged. */
 static bool
 read_config(const struct shm *s, struct config *c, uint64_t *version)
 {

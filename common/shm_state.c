@@ -26,7 +26,7 @@ write_segment(const struct shm *s, struct buf *out)
     fields_end(out);
 }
 
-/* The text of an array of another process; it may lack its NUL. */
+/* Writes a text of another process, which may lack its NUL. */
 static void
 put_text(struct buf *out, const char *key, const char *text, size_t size)
 {
@@ -52,7 +52,7 @@ write_slot(const struct shm *s, unsigned i, struct buf *out)
     fields_end(out);
 }
 
-/* A worker may be writing it: what was torn is left out. */
+/* A worker may be writing the record; a torn one is left out. */
 static void
 write_refusal(
     struct shm_refusal *from, unsigned slot, unsigned place, struct buf *out)
@@ -138,7 +138,7 @@ read_segment(struct shm *s, struct fields *f)
         (uint32_t)fields_u64(f, "reloads_failed", 0, UINT32_MAX - 1);
 }
 
-/* A slot that this program does not have any more leaves nothing. */
+/* The record of a slot that this program does not have is ignored. */
 static void
 read_slot(struct shm *s, struct fields *f)
 {

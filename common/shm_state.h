@@ -1,6 +1,6 @@
 /*
- * shm_state: what of a segment the segment of another program takes over, as
- * records (fields.h).
+ * shm_state: the state of a segment as records (fields.h), for the segment of
+ * another program.
  *
  * The old master writes, the new one reads before it has started a worker. The
  * segments are never mapped by the same process: their layouts may differ. The
@@ -24,26 +24,28 @@
 #include "fields.h"
 #include "shm.h"
 
-/* The numbers that two segments draw at the same time, while slots move, must
- * not meet: the new segment's begin so far above those of the old one. */
+/* While slots move, two segments draw numbers, which must not be the same. So
+ * the sequence of the new segment begins this far above the old one. */
 #define SHM_STATE_NUMBERS (UINT64_C(1) << 26) /* 67 million events */
 
-/* Everything but the entries. rows: of the table of penalties, from the
- * configuration, since the segment's own number is not trusted. */
+/* Writes everything except the entries. rows: of the table of penalties,
+ * computed from the configuration, because the number in the segment is not
+ * trusted. */
 void shm_state_write(const struct shm *s, uint32_t rows, struct buf *out);
-/* The counters alone, which the workers of the old program still change until
+/* Writes only the counters, which the workers of the old program change until
  * they end. */
 void shm_state_write_counters(const struct shm *s, struct buf *out);
-/* One entry of the registry; false if it is free, or has no state. */
+/* Writes an entry of the registry; false if it is free, or has no state. */
 bool shm_state_write_entry(const struct shm *s, uint32_t i, struct buf *out);
 
-/* Takes one of these records, of any kind. False if it is of no kind known
- * here, or the registry had no room for it. */
+/* Reads one of these records, of any kind. False if its kind is unknown, or the
+ * registry has no room for it. */
 bool shm_state_read(struct shm *s, struct fields *f);
 /* `counter` and `histogram` only, by the new master when workers already run;
  * s->before is written by the master alone. */
 bool shm_state_read_counters(struct shm *s, struct fields *f);
-/* An `entry`, by a worker: index of the entry, without an owner. */
+/* Called by a worker: reads an `entry`, and returns the index of the entry,
+   which has no owner. */
 enum registry_result shm_state_read_entry(
     struct shm *s, struct fields *f, uint32_t *entry);
 

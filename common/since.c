@@ -6,7 +6,7 @@
 #include "clock.h"
 #include "number.h"
 
-/* "90s", "1h30m", "2d": milliseconds; false if it is none. */
+/* Reads "90s", "1h30m", "2d" as milliseconds; false if the text is not such. */
 static bool
 parse_ago(const char *text, uint64_t *ms)
 {

@@ -1,4 +1,4 @@
-/* station: what the journal has of one charge point. See station.h. */
+/* station: facts about one charge point from the journal. See station.h. */
 #include "station.h"
 
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 
 struct search {
     struct station *found;
-    struct buf      identity; /* as a member of a line */
+    struct buf      identity; /* the identity, as a member of a line */
     uint64_t        left;     /* bytes to be read */
 };
 

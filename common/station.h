@@ -1,6 +1,6 @@
 /*
- * station: what the journal has of one charge point: its last BootNotification,
- * and the last event of a transaction.
+ * station: facts about one charge point from the journal: its last
+ * BootNotification, and the last event of a transaction.
  *
  *     struct station s = STATION_INIT;
  *     station_find(&s, "/var/lib/ocppd/journal", "CP1", 3, 32 << 20);
@@ -17,7 +17,7 @@
 
 #include "buf.h"
 
-#define STATION_LINE_MAX (1u << 20) /* a longer event is passed over */
+#define STATION_LINE_MAX (1u << 20) /* bytes; a longer event is skipped */
 #define STATION_ROWS 6              /* values of a BootNotification */
 
 struct station_event {
@@ -35,14 +35,15 @@ struct station {
         .transaction.line = BUF_INIT(2 * STATION_LINE_MAX)                     \
     }
 
-/* Reads at most so many bytes of the journal in directory path, from the newest
- * segment of each worker on. A directory that cannot be read has nothing. */
+/* Reads at most max bytes of the journal in directory path, beginning with the
+ * newest segment of each worker. If the directory cannot be read, nothing is
+ * found. */
 void station_find(struct station *found, const char *path, const char *identity,
     size_t len, uint64_t most);
 void station_free(struct station *found);
 
-/* The name of a row for people, and its value as JSON; NULL if there is none.
- * row: 0 to STATION_ROWS - 1. */
+/* The name of a row for people, and its value as JSON; NULL if there is no
+ * value. row: 0 to STATION_ROWS - 1. */
 const char *station_row(
     const struct station *s, unsigned row, const char **value, size_t *len);
 

@@ -1,4 +1,4 @@
-/* stats: what is counted, from stats.def. See stats.h. */
+/* stats: the counters, gauges and histograms of stats.def. See stats.h. */
 #include "stats.h"
 
 #include <inttypes.h>

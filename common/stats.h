@@ -1,11 +1,11 @@
 /*
- * stats: what is counted, from stats.def.
+ * stats: the counters, gauges and histograms of stats.def.
  *
- * Each worker has one struct stats in shared memory and is its only writer;
- * any process may read it. All are relaxed atomics: a reader may see two
- * numbers of different moments, never a torn one. Counters and histograms
- * outlive the worker (its successor continues them); gauges are zeroed by the
- * master when the worker is dead.
+ * Each worker has one struct stats in shared memory and is its only writer; any
+ * process may read it. All are relaxed atomics: a reader may see two numbers of
+ * different moments, never a torn one. Counters and histograms outlive the
+ * worker, and its successor continues them. The master sets gauges to zero when
+ * the worker has died.
  */
 #ifndef COMMON_STATS_H
 #define COMMON_STATS_H
@@ -33,13 +33,13 @@ enum outcome {
 
 struct outcome_info {
     const char *word;
-    int         exit_code; /* ocppctl's */
+    int         exit_code; /* exit code of ocppctl */
     const char *sentence;
 };
 
 extern const struct outcome_info outcome_info[OUTCOMES];
 
-/* OUTCOME_uncertain of an unknown word. */
+/* The outcome with this word; OUTCOME_uncertain if the word is unknown. */
 enum outcome outcome_by_word(const char *word);
 
 /* The OCPP actions of all versions, in the order of the schema files. */
@@ -74,7 +74,8 @@ enum {
     CALL_ERRORS_KNOWN
 };
 
-/* Rows of the tables a COUNTER_BY may name, and their words. */
+/* The number of rows of the tables that a COUNTER_BY may name, and the words of
+   the rows. */
 enum {
     STATS_ROWS_REFUSE = REFUSE_REASONS,
     STATS_ROWS_CLOSE = CLOSE_REASONS,
@@ -117,7 +118,7 @@ struct stats {
 #undef HISTOGRAM
 };
 
-/* A single writer needs no locked instruction. */
+/* There is only one writer, so no locked instruction is needed. */
 static inline void
 stat_add(stat_value *v, uint64_t n)
 {
@@ -173,15 +174,15 @@ extern const size_t           stat_info_count;
 #define STAT_METRIC_LEN 64
 bool stat_metric(const struct stat_info *info, char out[STAT_METRIC_LEN]);
 
-/* Adds every value of from into sum (both complete structs), or takes the
- * higher one of a GAUGE_MAX. */
+/* Adds every value of from to sum (both complete structs); for a GAUGE_MAX
+ * takes the higher one. */
 void stats_sum(struct stats *sum, const struct stats *from);
 void stats_zero_gauges(struct stats *st);
 
-/* The counters and histograms that are not zero, as records `counter` and
- * `histogram`, by the names of stats.def and of its tables' rows. The reader
- * adds one of them; false if the record is none of them. What this program does
- * not count is left out. */
+/* stats_write() writes the counters and histograms that are not zero, as
+ * records `counter` and `histogram`, by the names of stats.def and of the rows
+ * of its tables. stats_read() adds one of them; false if the record is of
+ * another kind. Names that this program does not have are ignored. */
 void stats_write(const struct stats *st, struct buf *out);
 bool stats_read(struct stats *st, struct fields *f);
 

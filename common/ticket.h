@@ -2,9 +2,10 @@
  * ticket: the keys of TLS session tickets, in shared memory.
  *
  * The master makes and rotates them; every worker reads them, so that any
- * worker resumes the session of any other. A seqlock: the writer (only the
- * master) makes `turn` odd, stores, makes it even; a reader that saw it change
- * reads again. If the master dies in between, the daemon ends with it.
+ * worker resumes the session of any other. Protected by a seqlock: the writer
+ * (only the master) makes `turn` odd, stores the keys, and makes it even; a
+ * reader that sees it change reads again. If the master dies in between, the
+ * daemon ends too.
  */
 #ifndef COMMON_TICKET_H
 #define COMMON_TICKET_H
@@ -19,7 +20,7 @@
 
 #define TICKET_KEYS 3
 
-/* As HAProxy has them in its files: 80 bytes, in base64. */
+/* A key in the format of HAProxy's files: 80 bytes, in base64. */
 struct ticket_key {
     uint8_t name[16];
     uint8_t aes[32];
@@ -29,31 +30,33 @@ struct ticket_key {
 struct ticket_keys {
     _Atomic uint32_t  turn;
     uint32_t          n;        /* 0: no tickets */
-    uint32_t          current;  /* index of the one that seals new tickets */
-    uint64_t          since_ms; /* wall clock, of the last rotation */
+    uint32_t          current;  /* index of the key that seals new tickets */
+    uint64_t          since_ms; /* time of the last rotation, wall clock */
     struct ticket_key key[TICKET_KEYS];
 };
 
-/* Master: fresh random keys in place of all. */
+/* Master: replaces all keys by new random ones. */
 bool ticket_start(struct ticket_keys *k, uint64_t wall_ms);
-/* Master: the next key becomes the current one, which stays valid for one
- * more turn; a new next key is drawn. */
+/* Master: the next key becomes the current one, the former current key stays
+ * valid for one more turn, and a new next key is drawn. */
 bool ticket_rotate(struct ticket_keys *k, uint64_t wall_ms);
-/* Master: the keys of a file: lines of 80 bytes in base64. The last line is
- * the next key, the one before it is the current one (as in HAProxy).
- * False with a sentence in why. */
+/* Master: loads the keys of a file: lines of 80 bytes in base64. The last line
+ * is the next key, the line before it the current one (as in HAProxy). False
+ * with a sentence in why. */
 bool ticket_load(struct ticket_keys *k, const char *text, size_t len,
     uint64_t wall_ms, struct buf *why);
 void ticket_none(struct ticket_keys *k);
 
-/* Master: the keys as a record `tickets`, which the caller wipes; and back.
- * False if the record is another one or damaged; nothing has changed then. */
+/* Master: ticket_write() writes the keys as a record `tickets`, which the
+ * caller wipes. ticket_read() reads it; false, with no key changed, if the
+ * record is of another kind or damaged. */
 void ticket_write(const struct ticket_keys *k, struct buf *out);
 bool ticket_read(struct ticket_keys *k, struct fields *f);
 
-/* A copy of the current key; false if there is none. */
+/* Copies the current key; false if there is none. */
 bool ticket_current(const struct ticket_keys *k, struct ticket_key *out);
-/* The key of that name; *old is set if it is no longer the current one. */
+/* Copies the key with that name. *old is set if it is not the current one any
+   more. */
 bool ticket_find(const struct ticket_keys *k, const uint8_t name[16],
     struct ticket_key *out, bool *old);
 

@@ -17,7 +17,7 @@
 #define SNI_FILES_MAX 1000
 
 struct head {
-    uint32_t kind, name_len; /* the name with its NUL */
+    uint32_t kind, name_len; /* name_len: bytes of the name with its NUL */
     uint64_t len;
 };
 

@@ -1,10 +1,10 @@
 /*
  * tls_bundle: the bytes of all files of TLS in one sealed memfd.
  *
- * The master reads the files, as root if it is root, and parses none of them.
+ * The master reads the files, as root if it is root, and does not parse them.
  * Each worker gets the descriptor, at its fork or with the datagram
- * CHANNEL_tls, and reads it through tls_bundle_read(). Keys are in no shared
- * memory and opens no file.
+ * CHANNEL_tls, and reads it by tls_bundle_read(). So keys are not in shared
+ * memory, and workers open no key file.
  */
 #ifndef COMMON_TLS_BUNDLE_H
 #define COMMON_TLS_BUNDLE_H
@@ -38,11 +38,11 @@ struct tls_item {
  * ("tls.key = FILE: what is wrong; remedy"). */
 int tls_bundle_make(const struct config *c, struct buf *errors);
 
-/* Changes when a file has changed or is another one: a hash over names, inode
- * numbers, sizes and times. */
+/* A hash over the names, inode numbers, sizes and times of the files, which
+ * changes when a file changes. */
 uint64_t tls_bundle_stamp(const struct config *c);
 
-/* The whole bundle into all, which is cleansed with tls_bundle_wipe(). */
+/* Reads the whole bundle into `all`, which tls_bundle_wipe() cleanses. */
 bool tls_bundle_read(int fd, struct buf *all);
 /* The next item; *at begins with 0. */
 bool tls_bundle_next(const struct buf *all, size_t *at, struct tls_item *item);

@@ -11,7 +11,7 @@ enum tls_reason {
     TLS_REASON_none = TLS_REASONS
 };
 
-/* Of a row of tls.def; static texts. */
+/* The texts of a row of tls.def; static. */
 const char *tls_reason_word(enum tls_reason r);
 const char *tls_reason_sentence(enum tls_reason r);
 const char *tls_reason_remedy(enum tls_reason r);

@@ -12,11 +12,12 @@ enum tls_suite {
     TLS_SUITES
 };
 
-const char *tls_suite_name(enum tls_suite s);    /* of the RFC */
-const char *tls_suite_openssl(enum tls_suite s); /* of OpenSSL */
-int         tls_suite_version(enum tls_suite s); /* 2 or 3: of TLS 1.x */
+const char *tls_suite_name(enum tls_suite s);    /* name in the RFCs */
+const char *tls_suite_openssl(enum tls_suite s); /* name in OpenSSL */
+int         tls_suite_version(enum tls_suite s); /* 2 or 3: the version is TLS
+                                                    1.2 or 1.3 */
 
-/* By either name; TLS_SUITES if it is none of the table. */
+/* Finds a suite by either name; TLS_SUITES if the table does not have it. */
 enum tls_suite tls_suite_find(const char *name);
 
 #endif

@@ -27,10 +27,10 @@ bool usage_next(const char **usage, struct usage_item *item);
 /* The next of the words of a value; false at the end. */
 bool usage_word(const char **value, char *word, size_t size);
 
-/* Is it typed as it is? */
+/* True if the word is typed as it is. */
 bool usage_is_literal(const char *word);
 
-/* The typed words of the usage that are near to what near_to() was given. */
+/* Tries all literal words of the usage as suggestions for near_to(). */
 void usage_try(struct near *n, const char *usage, char *word, size_t size);
 
 #endif

@@ -9,15 +9,16 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Does it exist, if the process would have to become it? */
+/* True if the user exists, or if the process need not become that user;
+   otherwise false with a sentence in why. */
 bool user_check(const char *user, char *why, size_t size);
 
-/* Gives up root for this user, where one is set and the process is root's.
- * False with a sentence in why. */
+/* Gives up root and becomes this user, if a user is set and the process runs as
+ * root. False with a sentence in why. */
 bool user_become(const char *user, char *why, size_t size);
 
-/* To which user and group the daemon's files belong: -1 (no change) where no
- * user is set, or the process is not root's, or there is no such user. */
+/* The user and group that own the daemon's files: -1 (no change) if no user is
+ * set, the process does not run as root, or there is no such user. */
 void user_owner(const char *user, uid_t *uid, gid_t *gid);
 
 #endif

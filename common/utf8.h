@@ -1,4 +1,5 @@
-/* utf8: what is well-formed UTF-8 (RFC 3629 section 4). Hot, hence inline. */
+/* utf8: recognizes well-formed UTF-8 (RFC 3629 section 4). Inline, because it
+   is hot. */
 #ifndef COMMON_UTF8_H
 #define COMMON_UTF8_H
 
@@ -37,8 +38,8 @@ utf8_is(const char *s, size_t n)
     return true;
 }
 
-/* Has well-formed text a control character: U+0000 to U+001F, U+007F to
- * U+009F? */
+/* True if a well-formed text contains a control character: U+0000 to U+001F,
+ * U+007F to U+009F. */
 static inline bool
 utf8_has_control(const char *s, size_t n)
 {

@@ -10,7 +10,7 @@
 #include "json_plain.h"
 #include "utf8.h"
 
-/* One character that cannot stand within quotes as it is. */
+/* Writes a character that needs an escape within quotes. */
 static void
 put_escaped(struct buf *out, unsigned char c)
 {
@@ -43,7 +43,7 @@ writer_quote(struct buf *out, const char *s, size_t n)
 {
     const unsigned char *p = (const unsigned char *)s, *end = p + n;
 
-    /* Nearly all strings: keys, times, words. */
+    /* The usual case: keys, times and words need no escape. */
     if (json_plain_end(p, end) == end && buf_reserve(out, n + 2)) {
         char *to = out->p + out->len;
         to[0] = '"';

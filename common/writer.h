@@ -1,11 +1,10 @@
 /*
  * writer: JSON text, appended to a buf.
  *
- * The writer only places commas: the output is compact JSON in the order of
- * the calls. Keys are words of the program, in which nothing needs an escape;
- * strings are escaped as RFC 8259 section 7 demands, and bytes in them that
- * are no UTF-8 become U+FFFD. So the output is always valid. Nesting is at
- * most 31 deep.
+ * The writer places the commas: the output is compact JSON in the order of the
+ * calls. Keys are words of the program, which need no escapes. Strings are
+ * escaped as RFC 8259 section 7 requires, and bytes that are not UTF-8 become
+ * U+FFFD. So the output is always valid. At most 31 levels can be nested.
  */
 #ifndef COMMON_WRITER_H
 #define COMMON_WRITER_H
@@ -39,11 +38,11 @@ void writer_null(struct writer *w, const char *key);
 /* The escaped, quoted form of one string, without a writer. */
 void writer_quote(struct buf *out, const char *s, size_t n);
 
-/* What stands before every value: a comma, and the key of len bytes. */
+/* Writes what precedes a value: a comma if needed, and the key of len bytes. */
 void writer_lead(struct writer *w, const char *key, size_t len);
 
-/* The three below are inline since nearly all members of an event are written
- * by them, and the length of a key that is a literal is known then. */
+/* The three functions below are inline because they write nearly all members of
+ * an event, and then the compiler knows the length of a literal key. */
 static inline void
 writer_strn(struct writer *w, const char *key, const char *s, size_t n)
 {
@@ -57,7 +56,7 @@ writer_str(struct writer *w, const char *key, const char *s)
     writer_strn(w, key, s, strlen(s));
 }
 
-/* raw is JSON already: it goes out byte for byte. */
+/* Writes a value that is JSON already, byte for byte. */
 static inline void
 writer_raw(struct writer *w, const char *key, const char *raw, size_t n)
 {

@@ -1,4 +1,4 @@
-/* daemonize: how the daemon leaves the terminal. See daemonize.h. */
+/* daemonize: detaches the daemon from the terminal. See daemonize.h. */
 #include "daemonize.h"
 
 #include <errno.h>
@@ -56,7 +56,8 @@ daemonize_enter(void)
     int ends[2];
 
     fflush(NULL);
-    /* Descriptors inherited from the shell would stay open for months. */
+    /* Descriptors inherited from the shell would stay open as long as the
+       daemon runs. */
     close_range(3, ~0u, 0);
     if (pipe2(ends, O_CLOEXEC) != 0) {
         fprintf(stderr, "ocppd: cannot make a pipe: %s\n", strerror(errno));
@@ -73,7 +74,8 @@ daemonize_enter(void)
     }
     close(ends[0]);
     setsid();
-    fork_or_die(); /* no session leader can get a terminal by accident */
+    fork_or_die(); /* a process that is not a session leader cannot acquire a
+                      terminal by accident */
     verdict = ends[1];
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (int fd = 0; fd <= 2 && null >= 0; fd++)
@@ -91,7 +93,7 @@ tell(int code, const char *text)
     size_t n = strlen(text);
     if (n > sizeof message - 1)
         n = sizeof message - 1;
-    /* Its reader goes by the length.
+    /* The reader uses the length.
      * NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(message + 1, text, n);
     (void)!write(verdict, message, n + 1);

@@ -1,8 +1,8 @@
 /*
  * dispatch: the master's end of the channels.
  *
- * Passes on what workers send to each other, and brings answers of workers
- * to the control clients that asked.
+ * Passes on the datagrams that workers send to each other, and the answers of
+ * workers to control clients.
  */
 #include "base/up.h"
 
@@ -47,8 +47,8 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
                 slot, (unsigned long long)m->id);
             break;
         }
-        /* A hint: if it is lost, the former owner's sweep sees in the
-         * registry that it is no more. */
+        /* Only a hint: if it is lost, the sweep of the former owner notices in
+         * the registry that it was replaced. */
         slot_send(cref_slot(m->conn), &on, body, m->len);
         break;
     }

@@ -68,8 +68,8 @@ up_upgrade(const char *program, struct buf *why)
     return upgrade_begin(program, why);
 }
 
-/* While slots move, the daemon is half here and half there: it is stopped when
- * that has ended, within some times upgrade.patience. */
+/* A stop was requested while slots move. The daemon is stopped when the move
+ * has ended, within a few times upgrade.patience. */
 static bool stop_later;
 
 void
@@ -169,7 +169,7 @@ up_end(void)
     abort(); /* not reached */
 }
 
-/* To the log, and to the process that started the daemon. */
+/* Reports to the log, and to the process that started the daemon. */
 static void cannot_start(int code, const char *fmt, ...)
     __attribute__((noreturn, format(printf, 2, 3)));
 
@@ -241,7 +241,8 @@ take_tokens(const struct config *c, struct buf *why)
     return t != NULL;
 }
 
-/* Files, sockets and the state directory: taken, or taken over. */
+/* Takes files, sockets and the state directory, or takes them over from the old
+   program. */
 static bool
 take(const struct config *c, int inherit, struct buf *why, struct buf *notes)
 {
@@ -286,7 +287,7 @@ start(int inherit)
     if (inherit >= 0 && !received_take_state(&why))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
     buf_clear(&why);
-    /* A successor gets them with the entries. */
+    /* A successor gets the profiles with the registry entries. */
     if (inherit < 0 &&
         !profiles_load(shm_registry(master.shm), c->server_state_dir, &why))
         log_error("%s; tls.refuse_downgrade does not know all identities",
@@ -313,7 +314,7 @@ start(int inherit)
 static void
 open_log(bool background)
 {
-    static _Atomic int level; /* until the shared memory has it */
+    static _Atomic int level; /* the log level until shared memory has it */
     struct buf         why = BUF_INIT(1024);
 
     log_process("master");

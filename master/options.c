@@ -90,7 +90,7 @@ print_table(const char *which)
         buf_addf(
             &out, "format %d\nversion %s\n", UPGRADE_FORMAT, OCPPD_VERSION);
     else if (strcmp(which, "redis") == 0) {
-        read_config(); /* of the options in front of this one */
+        read_config(); /* with the options in front of this one */
         worker_put_library(&master.config, &out);
     } else
         usage();

@@ -1,4 +1,4 @@
-/* paths: the files and directories a daemon takes. See paths.h. */
+/* paths: the files and directories of a daemon. See paths.h. */
 #include "paths.h"
 
 #include <errno.h>
@@ -18,7 +18,8 @@
 #include "log.h"
 #include "user.h"
 
-#define ORPHANS_GRACE_MS 15000 /* beyond their drain and last close */
+/* Ms beyond the time in which orphaned workers close their connections. */
+#define ORPHANS_GRACE_MS 15000
 
 static int  pidfile = -1;
 static char pidfile_path[CONF_TEXT_MAX];
@@ -37,10 +38,11 @@ parent_of(const char *path, char out[CONF_TEXT_MAX])
         *slash = '\0';
 }
 
-/* Makes a directory, but not its parents: a wrong path must not grow a tree.
- * /run is empty after each boot, so that of the pid file may have to be made.
- * It belongs to the master's user (user ""): root signals the process that the
- * pid file names, so no other user may be able to write it. */
+/* Makes a directory, but not its parents, because a wrong path must not create
+ * a whole tree. /run is empty after each boot, so the directory of the pid file
+ * may have to be made. That one belongs to the master's user (user ""): root
+ * signals the process that the pid file names, so no other user may write it.
+ */
 static bool
 make_directory(const char *knob, const char *path, mode_t mode,
     const char *user, struct buf *why)
@@ -65,7 +67,8 @@ make_directory(const char *knob, const char *path, mode_t mode,
     return true;
 }
 
-/* As server.user, in a process of its own: may it write there? */
+/* Tests in a separate process, as server.user, whether the directory is
+   writable. */
 static bool
 writable(const char *path, const char *user, struct buf *why)
 {
@@ -98,7 +101,7 @@ writable(const char *path, const char *user, struct buf *why)
     if (n <= 0)
         return true;
     text[n] = '\0';
-    /* user_become() names its own knob. */
+    /* The text of user_become() names its knob already. */
     if (strncmp(text, "server.user", 11) == 0)
         buf_adds(why, text);
     else
@@ -109,7 +112,8 @@ writable(const char *path, const char *user, struct buf *why)
     return false;
 }
 
-/* The lock, not the file, shows that a daemon runs: it ends with the process.
+/* The lock and not the file shows that a daemon runs, because the lock ends
+ * with the process.
  */
 static bool
 lock_pidfile(const char *path, struct buf *why)
@@ -150,11 +154,11 @@ lock_pidfile(const char *path, struct buf *why)
 }
 
 /*
- * Two locks on one file. The master's record lock (fcntl) ends with the
- * master; the lock of the open file (flock) is shared by all processes that
- * were forked since, and ends with the last of them. So a start sees whether
- * another daemon runs, and after a master was killed it waits until its
- * workers, which drain then, have gone.
+ * Takes two locks on one file. The master's record lock (fcntl) ends with the
+ * master. The lock of the open file (flock) is shared with all processes that
+ * are forked later, and ends with the last of them. So a start can tell whether
+ * another daemon runs; and if a master was killed, the start waits until its
+ * workers, which drain then, have ended.
  */
 static bool
 lock_state_dir(const struct config *c, struct buf *why)
@@ -261,7 +265,8 @@ paths_lock(const struct config *c, struct buf *why)
             c->server_state_dir, strerror(errno));
         return false;
     }
-    if (pidfile >= 0) /* an attempt has failed, and nothing has changed */
+    if (pidfile >= 0) /* the attempt to lock has failed, and nothing has
+                         changed */
         set_lock(pidfile, F_WRLCK);
     else if (c->server_pidfile[0] != '\0' &&
         !lock_pidfile(c->server_pidfile, why))
@@ -311,7 +316,8 @@ paths_take(const struct config *c, struct buf *why)
         lock_state_dir(c, why);
 }
 
-/* Would a start find the directory of this file, or could it make it? */
+/* Tests whether a start would find the directory of this file or could make
+   it. */
 static bool
 has_directory(const char *knob, const char *path, struct buf *why)
 {
@@ -367,7 +373,7 @@ paths_test(const struct config *c, struct buf *why)
     }
     if (access(c->server_state_dir, F_OK) == 0)
         return writable(c->server_state_dir, c->server_user, why);
-    /* The start would make it. */
+    /* A start would make this directory. */
     parent_of(c->server_state_dir, dir);
     if (access(dir, W_OK | X_OK) == 0)
         return true;
@@ -406,7 +412,7 @@ paths_log(const char *target, bool make, struct buf *why)
         what = dir;
         parent_of(dir, above);
         if (access(above, W_OK | X_OK) == 0)
-            return true; /* the start would make the directory */
+            return true; /* a start would make this directory */
     }
     buf_addf(why,
         "log.target = %s: %s cannot be written or made: %s; the user that "

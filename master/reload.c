@@ -50,7 +50,7 @@ remember(bool ok, struct buf *words)
     s->reload_failed = !ok;
     if (ok)
         s->config_loaded_ms = s->reload_wall_ms;
-    /* One line: the first one. */
+    /* Keep only the first line. */
     const char *text = buf_cstr(words);
     snprintf(s->reload_words, sizeof s->reload_words, "%s%.*s",
         ok ? "ok" : "failed: ", ok ? 0 : (int)strcspn(text, "\n"), text);

@@ -12,7 +12,7 @@
 #include "log.h"
 #include "workers/hints.h"
 
-/* The log's disk may take any time to open a file. */
+/* A job of the helper: opens the log file, which may take any time. */
 struct reopening {
     struct helper_job h;
     char              path[CONF_TEXT_MAX];
@@ -21,7 +21,7 @@ struct reopening {
 
 static struct helper log_helper =
     HELPER_INIT("ocppd-log-open", "the disk of log.target", 1, 2000);
-static bool reopen_again; /* asked for while it is under way */
+static bool reopen_again; /* requested again while it is under way */
 
 static void
 reopen_work(struct helper_job *h)

@@ -89,7 +89,7 @@ access_deny_changed(void)
 
 /* --- the credential file ------------------------------------------------- */
 
-/* The text of the file; an empty one if there is none. */
+/* Reads the text of the file; a missing file is empty. */
 static bool
 read_file(const char *path, struct buf *text, struct buf *why)
 {
@@ -147,7 +147,7 @@ static struct edit *edits;
 static unsigned     edits_n;
 static bool         edits_busy; /* the first of them are being written */
 
-/* What becomes of an entry. False if nothing changes. */
+/* Changes an entry. False if nothing changes. */
 static bool
 edit_entry(struct authfile_entry *e, const struct edit *x)
 {
@@ -269,8 +269,8 @@ add_edit(const struct edit *x)
         return;
     }
     edits[edits_n++] = *x;
-    /* A key on its way must be known before it is shown; what ends the time
-     * of two keys may wait for others. */
+    /* An offered key must be in the file before the charge point uses it. The
+     * end of an old key may wait for further changes. */
     if (x->what == CHANNEL_KEY_OFFERED || edits_n == EDITS_MAX)
         submit_edits();
 }

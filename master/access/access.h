@@ -2,8 +2,8 @@
  * access: the credential file and the deny list.
  *
  * The master alone writes them: for an operator (`ocppctl auth' and `deny'),
- * and for a charge point that got a new key. Workers read them when the
- * version in shared memory moves; nothing of them is kept here. Their disk may
+ * and for a charge point that got a new key. Workers read them when the version
+ * in shared memory changes; the master keeps no copy in memory. Their disk may
  * hang, so they are read and written in the thread of base/files.h.
  */
 #ifndef MASTER_ACCESS_ACCESS_H
@@ -48,8 +48,8 @@ bool access_denied(
 enum access_deny {
     ACCESS_DENY_FAILED,  /* nothing changed; why has a sentence */
     ACCESS_DENY_WRONG,   /* kind or what is malformed; why has a sentence */
-    ACCESS_DENY_ABSENT,  /* to be removed, but not there */
-    ACCESS_DENY_PRESENT, /* was there: removed, or added again */
+    ACCESS_DENY_ABSENT,  /* it could not be removed, because it was not there */
+    ACCESS_DENY_PRESENT, /* it was there: it was removed, or added again */
     ACCESS_DENY_ADDED
 };
 /* Adds or removes one line of the deny list. access_deny_changed() is to
@@ -63,7 +63,7 @@ enum access_deny access_deny(const struct access_files *f, const char *kind,
 void access_auth_changed(void);
 void access_deny_changed(void);
 
-/* CHANNEL_key: what a worker reports about a key. */
+/* Handles CHANNEL_key: a worker reports an event of a key. */
 void access_key(unsigned slot, uint64_t what, const char *body, size_t len);
 /* Once a second: what is not in the file yet is written. */
 void access_tick(void);

@@ -159,7 +159,8 @@ write_all(struct tokens *t, const char *dir, struct buf *why)
         buf_addf(&text, "%s %s %s\n", t->of[i].name,
             tokens_role_name(t->of[i].role), key);
     }
-    /* It stays the master's own: no other process reads it. */
+    /* The file belongs to the master's user, because no other process reads
+       it. */
     bool good = file_replace(path, text.p, text.len, (uid_t)-1, (gid_t)-1, why);
     buf_free(&text);
     if (good)

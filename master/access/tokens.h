@@ -5,9 +5,9 @@
  *
  *     NAME read|admin sha256:SALT:HASH
  *
- * Only the master reads and writes it and checks tokens: the admin process
- * passes on what its client has sent. A token is 40 hexadecimal digits from
- * the kernel's random numbers; only its hash is kept.
+ * Only the master reads and writes the file and checks tokens; the admin
+ * process passes on the token that its client has sent. A token is 40
+ * hexadecimal digits from the kernel's random numbers; only its hash is kept.
  */
 #ifndef MASTER_ACCESS_TOKENS_H
 #define MASTER_ACCESS_TOKENS_H
@@ -18,7 +18,7 @@
 
 #define TOKENS_MAX 64
 #define TOKENS_NAME_MAX 32
-#define TOKENS_TEXT 41 /* with its NUL */
+#define TOKENS_TEXT 41 /* bytes of a token, with its NUL */
 
 enum tokens_role { TOKENS_NONE, TOKENS_READ, TOKENS_ADMIN };
 
@@ -46,7 +46,7 @@ void tokens_free(struct tokens *t);
 /* The role of a token as a client has sent it; TOKENS_NONE if it is unknown. */
 enum tokens_role tokens_judge(const char *token);
 
-/* The i-th; false behind the last. */
+/* The i-th token; false behind the last one. */
 bool tokens_at(unsigned i, const char **name, enum tokens_role *role);
 
 /* "read", "admin", or "-" for TOKENS_NONE. */

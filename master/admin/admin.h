@@ -16,10 +16,10 @@
 /* Binds admin.listen; false with a sentence. */
 bool                     admin_listen(struct buf *why);
 const struct listen_set *admin_listeners(void);
-/* Nothing if admin.listen is empty. */
+/* Starts the process; does nothing if admin.listen is empty. */
 void admin_start(void);
 void admin_stop(void);
-/* A hint; it may be lost. */
+/* Sends a hint, which may be lost. */
 void admin_notify(enum channel_type type);
 
 #endif

@@ -2,9 +2,9 @@
  * ask: a conversation with the master, for a client of the HTTP API. See
  * http.h.
  *
- * The master gets one end of a socket pair over the channel and treats it as
- * a client of the control socket, with the rights of the token that it is
- * shown. So this process needs no rights of its own.
+ * The master gets one end of a socket pair over the channel and treats it as a
+ * client of the control socket, with the rights of the client's token. So the
+ * admin process itself needs no rights.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "control_line.h"
 #include "number.h"
 
-#define PATIENCE_S 1300 /* longer than any call may take */
+#define PATIENCE_S 1300 /* s; longer than any call may take */
 
 static int
 unavailable(struct buf *reply)
@@ -58,7 +58,7 @@ receive_all(int fd, struct buf *reply)
     }
 }
 
-/* The line of a command; false if it is too long. */
+/* Makes the line of a command; false if it is too long. */
 static bool
 make_line(
     struct buf *line, const char *token, const char *const *words, size_t n)
@@ -77,7 +77,8 @@ make_line(
     return !line->overflow;
 }
 
-/* A client of the master's, which has sent the line; -1 if that fails. */
+/* Makes a client of the master and sends the line. Returns its socket, -1 if
+   that fails. */
 static int
 connect_master(int channel, const struct buf *line)
 {

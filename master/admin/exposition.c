@@ -3,8 +3,8 @@
 
 #include <stdbool.h>
 
-/* In HELP a backslash and a newline are escaped, in a label's value a quote
- * too. */
+/* Escapes a text: a backslash and a newline in HELP, and also a quote in the
+ * value of a label. */
 static void
 put_escaped(struct buf *out, const char *s, bool quote)
 {

@@ -17,7 +17,7 @@
 #include "base/master.h"
 #include "log.h"
 
-#define TIMEOUT_S 15        /* without a byte */
+#define TIMEOUT_S 15        /* s without a byte */
 #define MEMORY (32u * 1024) /* per connection, bounds the request's head */
 #define STACK (256u * 1024)
 #define REQUEST_BODY_MAX (160u * 1024)
@@ -38,7 +38,7 @@ static const struct shm *shm_of;
 
 /* --- requests ---------------------------------------------------------------- */
 
-/* For monitoring: without a token, for every host name. */
+/* Pages for monitoring, which need no token and accept every host name. */
 static enum MHD_Result
 monitoring(struct MHD_Connection *c, const char *url)
 {
@@ -175,7 +175,7 @@ http_serve(int fd, enum listener_kind kind)
     struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
     bool                  with_tls = kind == LISTENER_TLS;
 
-    /* Of each connection: what a slow client makes the kernel keep. */
+    /* Limits the memory that a slow client takes in the kernel. */
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER}, sizeof(int));
     return MHD_start_daemon(flags | (with_tls ? MHD_USE_TLS : 0u), 0, NULL,
                NULL, request_cb, NULL, MHD_OPTION_LISTEN_SOCKET, fd,

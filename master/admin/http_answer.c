@@ -1,4 +1,4 @@
-/* http_answer: what the admin port answers. See http_answer.h. */
+/* http_answer: the responses of the admin port. See http_answer.h. */
 #include "admin/http_answer.h"
 
 #include "admin/http_places.h"

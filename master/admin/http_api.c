@@ -26,8 +26,9 @@
 #define ASKING_MAX 64 /* requests that wait for the master */
 #define FEEDS_MAX 32
 #define SCORES_MAX 1
-#define SHOWS_MAX 2           /* at once, since each reads the journal */
-#define SHOW_READ (32u << 20) /* ... so much of its end */
+/* At the same time, since each reads the journal. */
+#define SHOWS_MAX 2
+#define SHOW_READ (32u << 20) /* bytes that each reads of its end */
 #define SEGMENTS 8
 #define WORDS 24
 #define METHODS_MAX 64
@@ -51,7 +52,7 @@ http_api_begin(const struct shm *s, int to_master)
     channel = to_master;
 }
 
-/* True if there was room below most. */
+/* Counts one more, if the count is below most; then true. */
 static bool
 take(unsigned *counter, unsigned most)
 {
@@ -104,9 +105,9 @@ from_this_machine(struct MHD_Connection *c)
     return cidr_is_loopback(addr);
 }
 
-/* The host of a Host header, without its port, is this machine by number or
- * as localhost, or in admin.hosts. A foreign page whose name resolves to this
- * machine has another one. */
+/* True if the host in a Host header is a numeric address, localhost, or in
+ * admin.hosts. This refuses requests of a foreign page whose name resolves to
+ * this machine (DNS rebinding). */
 static bool
 known_host(const char *host)
 {
@@ -129,7 +130,8 @@ known_host(const char *host)
     return false;
 }
 
-/* A browser names the page that sends the request: only the status page may. */
+/* A browser names the origin of the page that sends the request; only the
+   status page may send requests. */
 static bool
 own_origin(struct MHD_Connection *c, const char *host)
 {
@@ -144,12 +146,13 @@ own_origin(struct MHD_Connection *c, const char *host)
 /* --- routes ---------------------------------------------------------------- */
 
 struct parts {
-    char       *name[SEGMENTS]; /* as in the route, with braces */
+    char       *name[SEGMENTS]; /* name in the route, with braces */
     const char *value[SEGMENTS];
     unsigned    n;
 };
 
-/* Does the path match the route? Segments in braces go to *p. Both are cut. */
+/* True if the path matches the route. The segments at braces are stored in *p.
+   Both texts are cut into segments. */
 static bool
 match(const char *route, char *path, struct parts *p, char *names)
 {
@@ -173,7 +176,7 @@ match(const char *route, char *path, struct parts *p, char *names)
     return r == NULL && s == NULL;
 }
 
-/* What the end of the journal has of a charge point. */
+/* Adds the facts about a charge point from the end of the journal. */
 static bool
 add_journal(const char *identity, struct buf *reply)
 {
@@ -225,7 +228,8 @@ run_command(struct MHD_Connection *c, const struct http_route *route,
         words[n++] = option[i];
         words[n++] = v;
     }
-    /* A word from outside that begins with a dash is no option. */
+    /* A word from outside that begins with a dash must not be read as an
+       option. */
     for (unsigned i = 0; i < p->n; i++)
         if (p->value[i][0] == '-')
             return http_answer_error(c, MHD_HTTP_BAD_REQUEST,
@@ -359,8 +363,8 @@ worst_of(const char *text, uint32_t *worst)
     return true;
 }
 
-/* Reads the journal as `ocppctl score` does, within bounds of its own. For
- * Prometheus where the client accepts text. */
+/* Reads the journal as `ocppctl score` does, with lower limits. The answer is
+ * Prometheus text if the client accepts text. */
 static enum MHD_Result
 run_score(struct MHD_Connection *c)
 {
@@ -434,7 +438,7 @@ run_route(struct MHD_Connection *c, const struct http_route *route,
             "token add NAME read|admin` makes one");
     if (route->command[0] != '\0')
         return run_command(c, route, p, body);
-    if (token != NULL) { /* the master knows whether it is valid */
+    if (token != NULL) { /* the master checks the token */
         const char *words[] = {"journal-mark"};
         struct buf  reply = BUF_INIT(CONTROL_REPLY_MAX);
         if (!take(&asking, ASKING_MAX))
@@ -462,7 +466,7 @@ run_route(struct MHD_Connection *c, const struct http_route *route,
     return http_answer_text(c, MHD_HTTP_OK, "application/json", &out);
 }
 
-/* The methods of a path, for a 405. */
+/* Writes the methods of a path, for a 405. */
 static void
 add_method(char *allow, const char *method)
 {

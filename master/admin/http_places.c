@@ -12,7 +12,8 @@
 #include "address.h"
 #include "clock.h"
 
-#define CROWDED 192 /* from here on the oldest without a request ends */
+/* From this many on, the oldest without a request is closed. */
+#define CROWDED 192
 #define LOOK_MS 500
 #define BYTES_PER_S (32u * 1024)
 
@@ -25,8 +26,9 @@ static uint64_t        turns;
 static struct place {
     int      fd; /* -1: free */
     uint64_t addr[2];
-    uint64_t turn;     /* the lowest has been as it is for longest */
-    uint64_t until_ms; /* cut off then; 0: never */
+    uint64_t turn;     /* changes with its state: the lowest has kept its state
+                          for longest */
+    uint64_t until_ms; /* when it is closed; 0: never */
     bool     idle;     /* it has no request */
 } places[HTTP_PLACES];
 
@@ -55,7 +57,8 @@ addr_of(struct MHD_Connection *c, uint64_t addr[2])
     address_pack(&ss, addr, &port);
 }
 
-/* Its thread sees the end of the connection, and closes it. */
+/* Shuts the socket down: the thread of the connection notices the end and
+   closes it. */
 static void
 cut(struct place *p)
 {

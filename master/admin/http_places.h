@@ -1,11 +1,10 @@
 /*
- * http_places: the connections of the admin port, bounded in number and in
- * time.
+ * http_places: limits the number and the time of connections of the admin port.
  *
- * Each takes one of HTTP_PLACES. When they become few, the oldest that has no
- * request ends, and so does the oldest of an address that has more than its
- * share. A client that sends its request or takes its answer too slowly is cut
- * off. In the admin process only; any thread.
+ * Each connection takes one of HTTP_PLACES. When few are left, the oldest
+ * connection without a request is closed, and so is the oldest one of an
+ * address that has too many. A client that sends its request or reads its
+ * answer too slowly is disconnected. In the admin process only; any thread.
  */
 #ifndef MASTER_ADMIN_HTTP_PLACES_H
 #define MASTER_ADMIN_HTTP_PLACES_H
@@ -23,7 +22,7 @@
 /* per_address: connections of one address; 0: any number. */
 void http_places_begin(uint64_t per_address);
 
-/* Of MHD_OPTION_NOTIFY_CONNECTION. */
+/* The callback of MHD_OPTION_NOTIFY_CONNECTION. */
 void http_places_cb(void *arg, struct MHD_Connection *c, void **state,
     enum MHD_ConnectionNotificationCode what);
 
@@ -33,9 +32,9 @@ void http_places_refused(struct MHD_Connection *c, unsigned status);
 void http_places_working(struct MHD_Connection *c);
 /* An answer of so many bytes was queued. */
 void http_places_sending(struct MHD_Connection *c, size_t bytes);
-/* A stream was begun, which has its own bounds. */
+/* A stream has begun, which has other limits. */
 void http_places_streaming(struct MHD_Connection *c);
-/* The answer is out. */
+/* The answer was sent. */
 void http_places_reading(struct MHD_Connection *c);
 
 #endif

@@ -1,4 +1,4 @@
-/* http_table: the table of the HTTP API, written out. See http.h. */
+/* http_table: writes the table of the HTTP API. See http.h. */
 #include <string.h>
 
 #include "admin/http.h"

@@ -3,8 +3,8 @@
  * http.h.
  *
  * The master streams them as to `ocppctl tap`: replies of code 100, each a JSON
- * line. It drops frames that are not taken in time, so a slow client slows
- * nothing down.
+ * line. It drops frames that the client does not read in time, so a slow client
+ * delays nothing else.
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,13 +22,13 @@
 
 struct http_tap {
     int        fd;
-    struct buf in;  /* from the master */
-    struct buf out; /* for the client */
+    struct buf in;  /* bytes from the master */
+    struct buf out; /* bytes for the client */
     size_t     at;
     bool       ended;
 };
 
-/* An identity as a pattern that matches only itself. */
+/* Writes an identity as a pattern that matches only this identity. */
 static void
 put_pattern(struct buf *out, const char *identity)
 {

@@ -19,8 +19,8 @@ struct pair {
     gnutls_x509_crt_t leaf;
 };
 
-/* What one bundle has. pairs[0] is that of tls.certificate, the others are of
- * tls.sni. */
+/* The certificates of one bundle. pairs[0] is that of tls.certificate, the
+ * others are those of tls.sni. */
 struct set {
     unsigned     refs, n;
     struct pair *pairs;
@@ -59,8 +59,8 @@ give_back(void *arg)
     free(s);
 }
 
-/* The set that this thread holds is what its connection uses: MHD has one
- * thread for each connection. */
+/* The set that the connection of this thread uses: MHD has one thread for each
+ * connection. */
 static struct set *
 hold_current(void)
 {
@@ -145,7 +145,7 @@ load(const struct buf *all)
         return NULL;
     }
     s->refs = 1;
-    /* A file may hold both. */
+    /* A file may hold certificate and key. */
     add(s, &certificate, key.data != NULL ? &key : &certificate);
     if (s->n == 0) {
         give_back(s);

@@ -1,10 +1,11 @@
 /*
  * http_tls: the certificates of admin.listen_tls.
  *
- * The same files as for charge points: of tls.sni the first whose certificate
- * has the name that the client asks for, otherwise the first pair of
- * tls.certificate and tls.key. A change counts for handshakes that begin after
- * it; connections go on. Any thread, once http_tls_begin() was called.
+ * The files are those for charge points: the first one of tls.sni whose
+ * certificate has the name that the client asks for, otherwise the first pair
+ * of tls.certificate and tls.key. A change applies to later handshakes; open
+ * connections are not affected. Any thread may call these functions after
+ * http_tls_begin().
  */
 #ifndef MASTER_ADMIN_HTTP_TLS_H
 #define MASTER_ADMIN_HTTP_TLS_H
@@ -14,8 +15,9 @@
 /* Once, in the admin process, before the server starts. */
 void http_tls_begin(void);
 
-/* Takes the certificates of a bundle (tls_bundle.h). What cannot be used is
- * logged, and if there is no pair of tls.certificate the former ones stay. */
+/* Loads the certificates of a bundle (tls_bundle.h). A file that cannot be used
+ * is logged. If there is no pair of tls.certificate, the former certificates
+ * stay. */
 void http_tls_load(int bundle);
 
 /* For MHD_OPTION_HTTPS_CERT_CALLBACK, in the connection's own thread. */

@@ -3,8 +3,8 @@
  * See metrics.h.
  *
  * Everything loops over stat_info[], so a row added to the table appears
- * everywhere. The few numbers that are no row (state of the workers, limits,
- * reloads) stand in one function.
+ * everywhere. One function has the few numbers that are not in the table (state
+ * of the workers, limits, reloads).
  */
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -92,7 +92,7 @@ metrics_text(const struct shm *s, const char *pattern, struct buf *out)
         for (unsigned r = 0; r < info->rows; r++)
             total += stat_get(&v[r]);
         buf_addf(out, "%-40s %14" PRIu64 "\n", info->name, total);
-        /* Of the rows of a table only those that happened. */
+        /* Only rows that are not 0. */
         for (unsigned r = 0; info->label != NULL && r < info->rows; r++)
             if (stat_get(&v[r]) != 0)
                 buf_addf(out, "  %-38s %14" PRIu64 "\n", info->row_name(r),
@@ -160,7 +160,7 @@ gauge(struct buf *out, const char *name, const char *help, uint64_t value)
     buf_addf(out, "ocppd_%s %" PRIu64 "\n", name, value);
 }
 
-/* name with its _total */
+/* name: including _total */
 static void
 counter(struct buf *out, const char *name, const char *help, uint64_t value)
 {
@@ -214,7 +214,8 @@ prometheus_row(const struct shm *s, const struct stats *sum,
     exposition_head(
         out, name, info->kind == STAT_COUNTER ? "counter" : "gauge", info->doc);
     if (info->offset == offsetof(struct stats, connections)) {
-        /* How evenly the kernel spreads the clients shows only here. */
+        /* These values show how evenly the kernel spreads the clients over the
+           workers. */
         for (unsigned i = 0; i < shm_slots(s); i++)
             buf_addf(out, "ocppd_%s{worker=\"%u\"} %" PRIu64 "\n", name, i,
                 stat_get(&shm_worker(s, i)->stats.connections));
@@ -231,7 +232,7 @@ prometheus_row(const struct shm *s, const struct stats *sum,
     }
 }
 
-/* What is in no row of stats.def. */
+/* Numbers that are not in stats.def. */
 static void
 prometheus_daemon(const struct shm *s, struct buf *out)
 {
@@ -375,7 +376,7 @@ metrics_put_manual(struct buf *out)
                 buf_adds(out, "The highest value of all workers.\n");
             if (exported)
                 buf_addf(out, "In Prometheus:\n.Li ocppd_%s .\n", metric);
-            /* Short tables are listed where they count. */
+            /* Only short tables are listed. */
             if (info->label == NULL || info->rows > 40)
                 continue;
             buf_addf(out, "The values of\n.Va %s\nare", info->label);

@@ -1,7 +1,7 @@
 /*
  * metrics: the numbers of stats.def, for people, programs and Prometheus.
  *
- * From shared memory alone, as report.h.
+ * Uses only shared memory, as report.h does.
  */
 #ifndef MASTER_ADMIN_METRICS_H
 #define MASTER_ADMIN_METRICS_H
@@ -11,8 +11,8 @@
 #include "buf.h"
 #include "shm.h"
 
-/* `ocppctl stats`; pattern as of fnmatch(3) over names, NULL for all. False
- * if it matches none. */
+/* Text for `ocppctl stats`. pattern: for fnmatch(3), matched against names;
+ * NULL for all. False if it matches none. */
 bool metrics_text(const struct shm *s, const char *pattern, struct buf *out);
 bool metrics_json(const struct shm *s, const char *pattern, struct buf *out);
 /* /metrics, in the text format of Prometheus 0.0.4. */
@@ -22,7 +22,7 @@ void metrics_prometheus(const struct shm *s, struct buf *out);
 void metrics_processes(const struct shm *s, struct buf *out);
 /* Connected charge points by version, vendor and model, in the same format. */
 void metrics_models(const struct shm *s, struct buf *out);
-/* The table as mdoc(7), for ocppd-stats(7). */
+/* Writes the table as mdoc(7), for ocppd-stats(7). */
 void metrics_put_manual(struct buf *out);
 
 #endif

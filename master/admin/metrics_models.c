@@ -2,7 +2,7 @@
  * metrics_models: connected charge points by OCPP version, vendor and model,
  * for /metrics. See report.h.
  *
- * They are counted in the registry each time: a connection keeps nothing for
+ * Each request counts them in the registry, so a connection needs no memory for
  * it.
  */
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 #define ROWS (REGISTRY_MODEL_OTHER + 1)
 
-/* By the number that workers give them (worker/ocpp/dialect.h). */
+/* By number of the version (enum dialect_number of worker/ocpp/dialect.h). */
 static const char *const versions[] = {
 #define DIALECT(word, name) name,
 #include "ocpp_dialects.def"

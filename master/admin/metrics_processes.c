@@ -18,7 +18,7 @@
 #define NAME_LEN 24
 
 struct usage {
-    char     name[NAME_LEN]; /* of the label: master, admin, worker 0 */
+    char     name[NAME_LEN]; /* value of the label: master, admin, worker 0 */
     bool     known, fds_known;
     double   cpu_s, started_s;
     uint64_t virtual_bytes, resident_bytes, fds, fds_max;
@@ -40,7 +40,7 @@ read_file(pid_t pid, const char *name)
     return text;
 }
 
-/* Unix time of the boot, which start times are counted from. */
+/* The Unix time of the boot, to which start times are relative. */
 static double
 booted_s(void)
 {
@@ -58,7 +58,7 @@ read_usage(struct usage *u, pid_t pid)
     unsigned long long utime, stime, start, size;
     long long          pages;
 
-    /* The name in parentheses may have any character. */
+    /* The name in parentheses may contain any character. */
     const char *p = strrchr(read_file(pid, "stat"), ')');
     if (p == NULL ||
         sscanf(p + 1,

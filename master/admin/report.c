@@ -46,7 +46,7 @@ report_ready(const struct shm *s)
 
 /* --- problems ------------------------------------------------------------ */
 
-/* Where the sentences go: one of the two, or neither. */
+/* Where sentences are written: one of the two, or neither. */
 struct problems {
     struct writer     *w;     /* an open array */
     struct buf        *lines; /* text */
@@ -123,8 +123,9 @@ redis_problem(void *ctx, const char *fmt, ...)
     problem(ctx, REPORT_DEGRADED, "%s", text);
 }
 
-/* A limit that refused handshakes within the last minute. Those of one client
- * that comes or fails too often are reported too, but the gateway is healthy.
+/* Reports a limit that refused handshakes within the last minute. Limits for
+ * one client that connects or fails too often are reported too, but they do not
+ * make the gateway unhealthy.
  */
 static void
 limit_problem(
@@ -214,7 +215,7 @@ put_journal(struct writer *w, const struct shm *s, const struct stats *sum)
     writer_close(w);
 }
 
-/* The last unexpected end of a process of this slot. */
+/* Reports the last unexpected end of a process of this slot. */
 static void
 put_death(struct writer *w, const struct shm_worker *k)
 {
@@ -251,7 +252,7 @@ put_worker(struct writer *w, const struct shm *s, unsigned i)
     writer_close(w);
 }
 
-/* The open connections by OCPP version. */
+/* Writes the open connections by OCPP version. */
 static void
 put_versions(struct writer *w, const struct stats *sum)
 {
@@ -274,8 +275,8 @@ report_health(const struct shm *s, struct buf *out)
     shm_config_read(s, &c);
     enum report_health h = find_problems(s, &c, &sum, NULL, NULL);
 
-    /* First the members that the users of the former gateway read, by their
-     * names there. */
+    /* First the members that programs written for the former gateway read,
+     * under the names that they had there. */
     writer_open(&w, NULL, '{');
     writer_u64(&w, "connections", stat_get(&sum.connections));
     writer_open(&w, "ping_service", '{');

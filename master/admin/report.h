@@ -1,9 +1,8 @@
 /*
- * report: the state of the gateway as text and JSON, from shared memory
- * alone.
+ * report: the state of the gateway as text and JSON, using only shared memory.
  *
- * The master and the admin process both use it; nothing in here takes a lock
- * or changes anything.
+ * The master and the admin process both use it. No function takes a lock or
+ * changes shared memory.
  */
 #ifndef MASTER_ADMIN_REPORT_H
 #define MASTER_ADMIN_REPORT_H
@@ -19,7 +18,7 @@ enum report_health { REPORT_HEALTHY, REPORT_DEGRADED, REPORT_UNHEALTHY };
 /* The document of /health: one JSON object and a newline. */
 enum report_health report_health(const struct shm *s, struct buf *out);
 
-/* Does it take new connections? */
+/* True if the gateway accepts new connections. */
 bool report_ready(const struct shm *s);
 
 /* conf_file NULL: none. */
@@ -39,7 +38,7 @@ void report_redis_text(
     struct buf *out, const struct shm *s, const struct config *c);
 typedef void report_say(void *ctx, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-/* What is wrong with it, each a sentence. */
+/* Reports the problems of the connection to Redis, each as a sentence. */
 void report_redis_problems(
     const struct shm *s, const struct config *c, report_say *say, void *ctx);
 
@@ -53,15 +52,15 @@ void report_http_metric(struct buf *out, const struct shm *s);
 
 /* --- report_upgrade.c ---------------------------------------------------- */
 
-/* The last upgrade, as members of an open object, and as lines; now in Unix
+/* Write the last upgrade as members of an open object, and as lines. now: Unix
  * seconds. */
 void report_upgrade_json(struct writer *w, const struct shm *s);
 void report_upgrade_text(struct buf *out, const struct shm *s, uint64_t now);
 
 /* --- report_tls.c -------------------------------------------------------- */
 
-/* Members of `ocppctl tls`. expiring_ms: also lists identities whose client
- * certificate ends within this time; 0 lists none. */
+/* Writes the members of `ocppctl tls`. expiring_ms: also lists identities whose
+ * client certificate ends within this time; 0 lists none. */
 void report_tls(struct writer *w, const struct shm *s, uint64_t expiring_ms);
 void report_tls_text(
     struct buf *out, const struct shm *s, uint64_t expiring_ms);

@@ -27,7 +27,8 @@ words_of(const struct shm *s, unsigned i, char out[SHM_WORDS_MAX])
     return out;
 }
 
-/* The highest of a gauge that every worker has of the same thing. */
+/* The highest value of a gauge, for gauges in which all workers count the same
+   thing. */
 #define MOST(s, name)                                                          \
     ({                                                                         \
         uint64_t most_ = 0;                                                    \
@@ -66,7 +67,7 @@ report_redis_problems(
             most, c->redis_stream_max);
 }
 
-/* The word of the worker that is worst off. */
+/* The word of the worker with the worst state. */
 static const char *
 overall(const struct shm *s, char word[16])
 {

@@ -1,6 +1,6 @@
 /*
- * report_tls: certificates, ticket keys, and what of TLS is in use: `ocppctl
- * tls`, and its part of health and metrics. From shared memory alone.
+ * report_tls: certificates, ticket keys, and the versions and suites in use:
+ * for `ocppctl tls`, health and metrics. Uses only shared memory.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "registry.h"
 #include "writer.h"
 
-/* A copy whose strings end. */
+/* Copies a record, and makes sure that its strings are NUL-terminated. */
 static struct shm_tls_file
 file_at(const struct shm *s, uint32_t i)
 {

@@ -9,7 +9,7 @@
 
 #define SAMPLES (3600 / SERIES_EVERY_S + 1)
 
-/* Each a column of the answer. Counters become rates there. */
+/* Each is a column of the answer. Counters become rates. */
 #define COLUMNS(X)                                                             \
     X(connections)                                                             \
     X(accepted)                                                                \

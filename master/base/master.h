@@ -1,8 +1,8 @@
 /*
  * master: what the files of the master share.
  *
- * One thread, one libev loop. Nothing in here is touched by a child after
- * the fork but `shm`, `config` and `log_target`, which it reads.
+ * One thread, one libev loop. After the fork a child uses only `shm`, `config`
+ * and `log_target`, which it reads.
  */
 #ifndef MASTER_BASE_MASTER_H
 #define MASTER_BASE_MASTER_H
@@ -18,7 +18,7 @@
 #include "config_read.h"
 #include "shm.h"
 
-/* What ocppd exits with; the numbers are those of sysexits(3). */
+/* Exit codes of ocppd, with the numbers of sysexits(3). */
 enum master_exit {
     MASTER_EXIT_DONE = 0,
     MASTER_EXIT_FAILED = 1,
@@ -30,7 +30,8 @@ enum master_phase {
     MASTER_STARTING,   /* not every worker was ready yet */
     MASTER_INHERITING, /* the old program hands over, slot by slot */
     MASTER_RUNNING,
-    MASTER_DRAINING, /* the workers close their connections, then all ends */
+    MASTER_DRAINING, /* the workers close their connections, then the daemon
+                        ends */
     MASTER_STOPPING  /* the workers are being killed */
 };
 
@@ -43,18 +44,21 @@ struct master {
     const struct config_override *overrides;
     size_t                        n_overrides;
 
-    /* How this process was started, for its successor. program: its file. */
+    /* How this process was started, for its successor. program: path of its
+       file. */
     int    argc;
     char **argv;
     char   program[CONF_TEXT_MAX];
 
-    struct config config;              /* in force; what shm publishes */
-    char          state_dir[PATH_MAX]; /* server.state_dir, absolute */
-    const char   *log_target;          /* config.log_target, but syslog with -d
-                                          where that is stderr */
+    struct config config;            /* the configuration in force, which shm
+                                        publishes */
+    char        state_dir[PATH_MAX]; /* server.state_dir, absolute */
+    const char *log_target;          /* config.log_target, but syslog with -d
+                                        where that is stderr */
     struct shm *shm;
     int         memfd;
-    int lockfd; /* of the state directory; held by every process, see paths.c */
+    int lockfd; /* lock of the state directory; held by every process, see
+                   paths.c */
     unsigned slots;
 };
 

@@ -1,5 +1,5 @@
 /*
- * up: what the lower folders of the master call upwards.
+ * up: the functions that lower folders of the master call in higher ones.
  *
  * Calls in the master go down the folders; these few come up. The files of
  * master/ itself define them.
@@ -14,27 +14,28 @@
 
 /* --- the daemon's life: main.c ------------------------------------------- */
 
-/* A signal or a command asks for it; each returns at once. A second drain
- * stops at once. */
+/* Called for a signal or a command; each returns at once. A second drain stops
+ * the daemon at once. */
 void up_drain(uint64_t ms);
 void up_stop(void);
 void up_reopen_logs(void);
 
-/* Another program takes over; NULL: the one that was started. False with a
- * sentence if that cannot begin. */
+/* Begins an upgrade to another program; NULL: the one that was started. False
+ * with a sentence if it cannot begin. */
 bool up_upgrade(const char *program, struct buf *why);
-/* It has: this process ends, and leaves files and sockets to it. */
+/* Called when the new program has taken over: this process ends, and leaves
+   files and sockets to it. */
 void up_succeeded(void) __attribute__((noreturn));
-/* Gives up the locks by which a start sees that a daemon runs, or takes them
- * and writes the pid file. False with a sentence. */
+/* up_unlock() gives up the locks by which a start notices that a daemon runs.
+ * up_lock() takes them and writes the pid file; false with a sentence. */
 void up_unlock(void);
 bool up_lock(struct buf *why);
 
-/* Every worker has been ready once. */
+/* Called when every worker has been ready once. */
 void up_is_ready(void);
-/* The daemon cannot start, and why. */
+/* Called when the daemon cannot start. */
 void up_cannot_start(const char *why) __attribute__((noreturn));
-/* No worker process is left. */
+/* Called when no worker process is left. */
 void up_end(void) __attribute__((noreturn));
 
 /* In a forked child: stops the master's signal watchers, so that its loop
@@ -63,13 +64,14 @@ void up_certificates(void);
 /* Takes some datagrams of a worker; false when its end is closed. */
 bool up_receive(unsigned slot, int fd);
 void up_worker_gone(unsigned slot);   /* its process is dead */
-void up_worker_failed(unsigned slot); /* and it will have no successor */
-/* It was to hand over, and has ended; well: by itself, when it was done. */
+void up_worker_failed(unsigned slot); /* the slot will have no successor */
+/* A worker that was handing over has ended. well: it ended by itself, when it
+   was done. */
 void up_worker_left(unsigned slot, bool well);
-void up_heir_gone(unsigned slot); /* it died while it took over */
+void up_heir_gone(unsigned slot); /* an heir died while it took over */
 void up_tick(void);               /* once a second */
 
-/* A client of the HTTP API, whose socket is the callee's from now on. */
+/* A client of the HTTP API has come; the callee takes over its socket. */
 void up_client(int fd);
 
 #endif

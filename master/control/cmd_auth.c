@@ -20,7 +20,8 @@
 
 /* --- the command --------------------------------------------------------- */
 
-/* Canonical bytes of what was typed, 0 if it replied already. */
+/* Writes the typed key in canonical form. Returns its length, 0 if it has
+   replied with an error. */
 static size_t
 typed_key(struct client *c, char **argv, const char *text,
     uint8_t out[AUTHFILE_KEY_MAX])
@@ -66,8 +67,8 @@ reply_added(struct client *c, const char *name, bool replaced, const char *key)
     buf_free(&out);
 }
 
-/* The key as typed, or without one a new one, whose digits go to made; false
- * if it replied already. */
+/* Makes the key from the typed one, or a new key, whose digits are written to
+ * made. False if it has replied with an error. */
 static bool
 hashed_key(struct client *c, char **argv, const char *typed,
     char made[2 * KEY_RANDOM + 1], struct authfile_key *out)
@@ -89,8 +90,8 @@ hashed_key(struct client *c, char **argv, const char *typed,
     return n > 0;
 }
 
-/* If the platform manages the keys, not the file: the text that stands for a
- * key. */
+/* If the platform and not the file manages the keys: the text that is shown in
+ * place of a key. */
 static void
 auth_hash(struct client *c, int argc, char **argv)
 {

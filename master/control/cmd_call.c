@@ -22,10 +22,11 @@
 #include "writer.h"
 
 #define COMMAND_ID_MAX 64
-#define PATIENCE_MS 60000 /* of the client, beyond what a command may take */
+/* Ms that a client waits beyond the time that a command may take. */
+#define PATIENCE_MS 60000
 
-/* The entry of an identity, REGISTRY_NONE if there never was one; *owner is
- * 0 unless it is connected. */
+/* The entry of an identity, REGISTRY_NONE if it has none; *owner is 0 unless it
+ * is connected. */
 static uint32_t
 look_up(const char *identity, cref *owner)
 {
@@ -99,7 +100,7 @@ struct call {
     bool        unchecked; /* against the schema of its message */
 };
 
-/* Takes an option without a value out of the words; true if it was there. */
+/* Removes an option without a value from the words; true if it was there. */
 static bool
 take_flag(int *argc, char **argv, const char *name)
 {
@@ -168,8 +169,8 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
     return true;
 }
 
-/* The worker died after it wrote the event of the outcome and before it
- * reported it. Its successor found the event, but not its contents. */
+/* The worker died after it had written the event of the outcome and before it
+ * reported it. Its successor found the event, but did not keep its contents. */
 static void
 reply_unheard(struct client *c, const char *command_id)
 {
@@ -238,7 +239,7 @@ call_done(uint64_t id, enum outcome outcome, const char *command_id,
     buf_free(&out);
 }
 
-/* The command is with its worker, or will be. */
+/* The command was sent to its worker, or will be. */
 static void
 reply_taken(struct client *c, const char *command_id)
 {

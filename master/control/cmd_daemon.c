@@ -23,7 +23,7 @@
 
 #define BODY_MAX (16u << 20)
 
-/* No command in here takes more words than these. */
+/* The commands of this file take at most this many words. */
 static bool
 words(struct client *c, int argc, char **argv, int most)
 {
@@ -115,8 +115,8 @@ cmd_config(struct client *c, int argc, char **argv)
     finish(c, CONTROL_DONE, &out);
 }
 
-/* Every event whose number is below the mark is in the journal, or will
- * never be: see journal_floor in shm.h for the order of the loads. */
+/* Every event whose number is below the mark is in the journal, or never will
+ * be. journal_floor in shm.h explains the order of the loads. */
 void
 cmd_journal_mark(struct client *c, int argc, char **argv)
 {
@@ -138,7 +138,7 @@ cmd_journal_mark(struct client *c, int argc, char **argv)
     finish(c, CONTROL_DONE, &out);
 }
 
-/* The lines of a reload as an object in their place. */
+/* Replies with the lines of a reload, as an object if JSON was asked for. */
 static void
 reload_json(bool ok, struct buf *lines)
 {
@@ -257,7 +257,7 @@ cmd_log_level(struct client *c, int argc, char **argv)
     finish(c, CONTROL_DONE, &out);
 }
 
-/* On success the client has moved to the new program, which answers. */
+/* On success the client moves to the new program, which replies. */
 static void
 upgrade_poll(struct client *c)
 {
@@ -276,7 +276,8 @@ cmd_upgrade(struct client *c, int argc, char **argv)
 
     if (!words(c, argc, argv, 2) || !control_may_wait(c))
         return;
-    /* With a token of the HTTP API one may not choose what root executes. */
+    /* A client with a token of the HTTP API may not choose the program that
+       root executes. */
     if (argc > 1 && c->uid != 0 && c->uid != geteuid()) {
         control_replyf(c, CONTROL_FORBIDDEN,
             "upgrade: only root and the user that started ocppd may name a "

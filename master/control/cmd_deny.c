@@ -51,7 +51,7 @@ reply_list(struct client *c, const struct buf *text)
             file_next_word(&q, stop, &what, &what_len)) {
             char   plain[256];
             size_t len;
-            /* A range has no % in it, so that it comes out as it went in. */
+            /* A range contains no %, so decoding does not change it. */
             if (!file_get_word(what, what_len, plain, sizeof plain, &len))
                 len = 0;
             if (c->format == 'j') {

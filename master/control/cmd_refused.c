@@ -17,8 +17,8 @@
 #define LIMIT_MOST 100000 /* more than there are */
 #define BODY_MAX (16u << 20)
 
-/* Copies what a worker may be writing at this moment: seq is odd or changes
- * while it does. */
+/* Copies a record that a worker may be writing at this moment: seq is odd or
+ * changes then. */
 static bool
 copy_refusal(struct shm_refusal *from, struct shm_refusal *to)
 {
@@ -44,7 +44,7 @@ newest_first(const void *a, const void *b)
     return (x->wall_ms < y->wall_ms) - (x->wall_ms > y->wall_ms);
 }
 
-/* Workers write the records: nothing in them is relied on. */
+/* Workers write the records, so their content is checked. */
 static bool
 is_sound(struct shm_refusal *r)
 {

@@ -60,7 +60,8 @@ put_profile(uint32_t entry, struct writer *w, struct buf *lines)
     }
 }
 
-/* What the worker knows: connectedMs is printed as "connected", in ms. */
+/* Prints the members of the worker's answer: connectedMs as "connected", in
+   ms. */
 static void
 put_connection(const char *json, size_t len, struct buf *out)
 {
@@ -123,7 +124,7 @@ show_text(const struct registry_entry *e, uint32_t entry, const char *json,
     }
 }
 
-/* The refused handshakes of an identity, as an array of JSON or as lines. */
+/* Writes the refused handshakes of an identity, as a JSON array or as lines. */
 static size_t
 put_refused(const char *name, struct writer *w, struct buf *lines)
 {
@@ -145,8 +146,8 @@ put_refused(const char *name, struct writer *w, struct buf *lines)
     return n;
 }
 
-/* An identity without an entry: it never was connected, but it may have been
- * refused. */
+/* Replies for an identity without an entry: it never was connected, but may
+ * have been refused. */
 static void
 show_stranger(struct client *c, const char *name)
 {
@@ -179,7 +180,8 @@ show_stranger(struct client *c, const char *name)
     buf_free(&out);
 }
 
-/* json: what the owner of the connection answered, len 0 without an answer. */
+/* json: the answer of the worker that owns the connection; len is 0 if there is
+   none. */
 static void
 show_reply(struct client *c, const char *json, size_t len)
 {

@@ -26,7 +26,7 @@
 #define WAIT_MS 2000
 #define BODY_MAX (64u << 10)
 
-/* What an operator can do about a refusal. */
+/* The remedy for each refusal. */
 static const char *const remedies[REFUSE_REASONS] = {
     [REFUSE_bad_request] = "look at what connects from that address; it does "
                            "not speak HTTP",
@@ -77,7 +77,7 @@ remedy(unsigned reason)
         : "see the log";
 }
 
-/* Everything of the answer, gathered first. */
+/* All facts of the answer, which are collected first. */
 struct story {
     const char           *name;
     bool                  known; /* the registry has an entry */
@@ -85,15 +85,16 @@ struct story {
     bool                  refused;
     struct shm_refusal    refusal;
     struct registry_model model;
-    uint32_t              penalty_s;         /* of the identity */
-    uint32_t              address_penalty_s; /* of its last address */
+    uint32_t              penalty_s;         /* penalty of the identity */
+    uint32_t              address_penalty_s; /* penalty of its last address */
     bool                  slowed;
     unsigned              commands;
     uint64_t              oldest_ms; /* age of the oldest pending command */
     unsigned              profile;   /* highest security profile; 0: no TLS */
     uint64_t              certificate_end; /* Unix seconds; 0: none known */
-    const char           *json;            /* the worker's words, len 0: none */
-    size_t                len;
+    const char           *json;            /* the worker's answer; len 0:
+                                              none */
+    size_t len;
 };
 
 static void
@@ -117,7 +118,7 @@ told_number(const struct story *s, const char *key)
     return n;
 }
 
-/* The deviations that its worker remembers, with their sentences. */
+/* Writes the deviations that its worker remembers, with their sentences. */
 static void
 tell_deviations(const struct story *s, struct buf *out)
 {
@@ -215,7 +216,7 @@ tell_model(const struct story *s, struct buf *out)
     buf_addc(out, '.');
 }
 
-/* What holds it up now. */
+/* Writes the reasons why it has to wait now. */
 static void
 tell_limits(const struct story *s, struct buf *out)
 {
@@ -235,7 +236,7 @@ tell_limits(const struct story *s, struct buf *out)
             s->address_penalty_s);
 }
 
-/* What is known of its certificate, also while it is away. */
+/* Writes the facts about its certificate, also while it is not connected. */
 static void
 tell_certificate(const struct story *s, struct buf *out)
 {
@@ -427,7 +428,7 @@ penalty_of(unsigned kind, const void *p, size_t n)
         (uint32_t)(clock_mono_ms() / 1000));
 }
 
-/* Failures are counted by address, of IPv6 by the /64. */
+/* The penalty of an address, for IPv6 of its /64. */
 static uint32_t
 address_penalty(const struct story *s)
 {
@@ -479,7 +480,7 @@ reply(struct client *c, const char *json, size_t len)
     buf_free(&text);
 }
 
-/* The worker does not answer: what is known without it. */
+/* Replies without the worker's answer, which has not come. */
 static void
 poll_cb(struct client *c)
 {

@@ -235,7 +235,8 @@ cmd_help(struct client *c, int argc, char **argv)
 
 /* --- the manual ---------------------------------------------------------- */
 
-/* A word in capitals is a name for something else, others are typed. */
+/* Writes a word of a usage: one in capitals stands for a value, others are
+   typed as they are. */
 static void
 put_argument(struct buf *out, const char *value)
 {

@@ -1,5 +1,5 @@
 /*
- * command: what the control socket can be asked, from commands.def.
+ * command: the commands of the control socket, from commands.def.
  *
  * Every command of the table (but the LOCAL ones) is a function
  *
@@ -35,34 +35,35 @@ enum command_needs { COMMAND_READ, COMMAND_ADMIN, COMMAND_LOCAL };
 #undef COMMAND_FN_ADMIN
 #undef COMMAND_FN_LOCAL
 
-/* Finds the command, checks that the client may, executes it. */
+/* Finds the command, checks the client's right to it, and executes it. */
 void command_run(struct client *c, int argc, char **argv);
 
-/* The waiter of a client of `call`, 0 for none. */
+/* The waiter of a client of `call`; 0 stands for no client. */
 struct pending_calls_waiter call_waiter(uint64_t client);
 
-/* Could a charge point have this identity? If not, it replies. */
+/* True if a charge point could have this identity; otherwise it replies with an
+   error. */
 bool command_identity(struct client *c, char **argv, const char *name);
 
-/* "usage: ..." of argv[0], with what is wrong in front of it. */
+/* Replies with "usage: ..." of argv[0], with the error in front of it. */
 void command_usage(struct client *c, char **argv, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same about a word that the usage does not have, with the word that it may
- * stand for. */
+/* The same for a word that the usage does not have, with the word that was
+ * probably meant. */
 void command_bad_word(struct client *c, char **argv, const char *typed);
 
-/* Takes the options out of argv: for `--limit 5` or `--limit=5` value[i] is
- * set, where names[i] is "--limit". What is left keeps its order; argc is
- * lowered. False if it replied already. "--" ends the options. */
+/* Removes the options from argv: for `--limit 5` or `--limit=5` value[i] is
+ * set, where names[i] is "--limit". The other words keep their order; argc is
+ * lowered. "--" ends the options. False if it has replied with an error. */
 bool command_options(struct client *c, int *argc, char **argv,
     const char *const *names, const char **values, size_t n);
 
-/* A number in a range; false if it replied already. */
+/* Reads a number in a range; false if it has replied with an error. */
 bool command_number(struct client *c, char **argv, const char *what,
     const char *text, uint64_t min, uint64_t max, uint64_t *out);
 
-/* The table as mdoc(7), for ocppctl(8). */
+/* Writes the table as mdoc(7), for ocppctl(8). */
 void command_put_manual(struct buf *out);
 
 #endif

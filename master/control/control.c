@@ -6,8 +6,8 @@
  *                        +-> WAIT      for a worker or the registry
  *                        +-> STREAM    until the client closes
  *
- * During an upgrade only some commands are executed. The lines of the others
- * wait (HELD), and move to the new program with their clients.
+ * During an upgrade only some commands are executed. The lines of other
+ * commands wait (HELD), and move to the new program with their clients.
  */
 #include "control/control_private.h"
 
@@ -97,7 +97,7 @@ set_timer(struct peer *p, double after, double repeat)
     ev_timer_start(master.loop, &p->timer);
 }
 
-/* Never called from within a command: it may free the client. */
+/* Must not be called inside a command, because it may free the client. */
 static void
 out_cb(struct ev_loop *loop, ev_io *w, int events)
 {
@@ -166,8 +166,8 @@ control_reply_buf(struct client *c, int code, struct buf *body)
         control_reply(c, code, body->p, body->len);
 }
 
-/* A sentence for a program: {"message":...}, or {"error":{...}} with the code
- * and how the command is used. */
+/* Writes a sentence as JSON: {"message":...}, or {"error":{...}} with the code
+ * and the usage of the command. */
 static void
 reply_json(struct client *c, int code, const char *text)
 {
@@ -209,7 +209,8 @@ control_replyf(struct client *c, int code, const char *fmt, ...)
         reply_json(c, code, text);
         return;
     }
-    /* It may quote what the client sent; terminals obey escapes. */
+    /* The text may quote words of the client, which may contain escape
+       sequences for terminals. */
     for (int i = 0; i < n; i++)
         if (((unsigned char)text[i] < 0x20 && text[i] != '\n') ||
             text[i] == 0x7f)
@@ -252,7 +253,8 @@ control_stream_begin(struct client *c)
 {
     struct peer *p = (struct peer *)c;
 
-    /* in stays: its end shows that the client has closed. */
+    /* Keep watching for input, because its end shows that the client has
+       closed. */
     p->phase = STREAM;
     p->reply.max = CONTROL_STREAM_MAX;
     p->deadline_ms = clock_mono_ms() + CONTROL_WRITE_MS;
@@ -282,8 +284,8 @@ control_stream(struct client *c, const void *body, size_t n)
 
 /* --- in ------------------------------------------------------------------ */
 
-/* The command of a line, which stays as it is; it waits if it is none of those
- * that only report on the daemon. */
+/* True if the command of a line must wait, because it does more than report on
+ * the daemon. The line is not changed. */
 static bool
 is_held(const struct peer *p, size_t len)
 {
@@ -298,7 +300,7 @@ is_held(const struct peer *p, size_t len)
     if (!buf_add(&copy, p->line.p, len) || !buf_reserve(&copy, 1) ||
         !control_line_cut(&l, copy.p, len)) {
         buf_free(&copy);
-        return false; /* the error is reported at once */
+        return false; /* a malformed line is reported at once */
     }
     int first = l.words > 1 && strcmp(l.word[0], "-k") == 0 ? 2 : 0;
     first += l.words > first &&
@@ -335,7 +337,8 @@ run(struct peer *p, size_t len)
                 &p->shown, CONTROL_UNKNOWN, "this token is not known");
             return;
         }
-        /* A token never removes rights: root with a token stays root. */
+        /* A token adds rights and never removes any: root with a token keeps
+           the rights of root. */
         p->shown.admin |= role == TOKENS_ADMIN;
         first = 2;
     }
@@ -347,7 +350,7 @@ run(struct peer *p, size_t len)
     execute(&p->shown, l.words - first, l.word + first);
 }
 
-/* Has the other end closed the socket, both directions of it? */
+/* True if the other end has closed both directions of the socket. */
 static bool
 hung_up(int fd)
 {
@@ -367,17 +370,18 @@ in_cb(struct ev_loop *loop, ev_io *w, int events)
     if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
         return;
     if (n <= 0 && (p->phase == WAIT || p->phase == HELD) && !hung_up(p->fd)) {
-        /* It sends no more but still reads; the timer looks for its end. */
+        /* The client has closed its sending direction but may still read; the
+           timer watches for its end. */
         ev_io_stop(loop, w);
         return;
     }
     if (n <= 0) {
-        /* A line that has no end is not executed. */
+        /* A line without its newline is not executed. */
         control_drop(p);
         return;
     }
     if (p->phase != LINE)
-        return; /* what follows the line means nothing */
+        return; /* bytes behind the line are ignored */
     size_t had = p->line.len;
     if (!buf_add(&p->line, some, (size_t)n)) {
         control_replyf(&p->shown, CONTROL_USAGE,
@@ -418,8 +422,8 @@ timer_cb(struct ev_loop *loop, ev_timer *w, int events)
             control_replyf(&p->shown, CONTROL_TIMEOUT, "%s", p->late);
         break;
     case STREAM:
-        /* Frames are dropped for a slow reader; one that takes nothing at
-         * all is gone. */
+        /* Frames are dropped for a slow reader; a client that reads nothing at
+         * all is disconnected. */
         if (p->reply.len > 0 && now >= p->deadline_ms)
             control_drop(p);
         break;
@@ -439,9 +443,9 @@ send_busy(int fd)
     (void)!send(fd, busy, sizeof busy - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-/* The oldest client that has not sent its line yet. Programs send their line
- * at once: it is read in the turn after the accept, and its sender is none of
- * these. Other clients cannot displace those of an administrator. */
+/* The oldest client that has not sent its line yet. Programs send their line at
+ * once, so they are not among these. Clients without the administrator's rights
+ * cannot displace those with them. */
 static struct peer *
 longest_typing(bool admin)
 {
@@ -541,7 +545,8 @@ control_close(void)
 {
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
         if (peers[i] != NULL) {
-            /* The kernel's buffer may still take what was written. */
+            /* The kernel's buffer may have room for the written part of the
+               reply. */
             struct peer *p = peers[i];
             if (p->reply.len > p->written)
                 (void)!send(p->fd, p->reply.p + p->written,

@@ -1,6 +1,6 @@
 /*
- * control_private: a client of the control socket, as control.c and
- * control_move.c see it.
+ * control_private: the struct of a client of the control socket, for control.c
+ * and control_move.c only.
  */
 #ifndef MASTER_CONTROL_CONTROL_PRIVATE_H
 #define MASTER_CONTROL_CONTROL_PRIVATE_H
@@ -12,7 +12,7 @@
 /* HELD: the line waits until an upgrade has ended. */
 enum phase { LINE, HELD, WAIT, STREAM, REPLY };
 
-/* What control.h shows of a client comes first. */
+/* The public part (control.h) comes first. */
 struct peer {
     struct client shown;
     enum phase    phase;
@@ -21,18 +21,19 @@ struct peer {
     ev_timer      timer;
     uint64_t      deadline_ms; /* LINE, REPLY */
     struct buf    line;
-    struct buf    reply; /* from `written` on still to be sent */
+    struct buf    reply; /* the bytes from `written` on must still be sent */
     size_t        written;
     const char   *late;   /* WAIT: the reply at the deadline */
-    uint64_t      former; /* its id in the old program; 0: it came here */
+    uint64_t      former; /* its id in the old program; 0: it connected to this
+                             one */
 };
 
 /* The client in one of the CONTROL_CLIENTS places; NULL if the place is free.
  */
 struct peer *control_peer(unsigned i);
 
-/* A new client in phase LINE. fd is the callee's; it is closed, and NULL
- * returned, if there is no place. */
+/* Adds a client in phase LINE. Takes over fd, which is closed if there is no
+ * place; then returns NULL. */
 struct peer *control_add(int fd, uid_t uid, bool admin);
 
 /* Closes the connection and frees the client. */

@@ -15,7 +15,8 @@
 #include "control/control.h"
 #include "log.h"
 
-#define ACCEPT_PAUSE_S 0.2 /* after a failure such as too few descriptors */
+/* Pause after a failure such as too few descriptors. */
+#define ACCEPT_PAUSE_S 0.2
 #define ACCEPT_LOG_MS 60000
 
 static ev_io    listener;
@@ -74,8 +75,8 @@ accept_cb(struct ev_loop *loop, ev_io *w, int events)
 
 /* --- its file ------------------------------------------------------------ */
 
-/* A socket without a listener is left over from a daemon that was killed and
- * is removed; anything else stays. */
+/* Removes a socket without a listener, which a killed daemon has left; anything
+ * else stays. */
 static bool
 clear_stale(const struct sockaddr_un *un, struct buf *why)
 {
@@ -199,7 +200,8 @@ control_socket_open(const char *path, const char *group, struct buf *why)
     if (!clear_stale(&un, why))
         return false;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* From its first moment on it has no more rights than it will have. */
+    /* The umask makes sure that the file never has a wider mode than its final
+       one. */
     mode_t old = umask(0117);
     int    rc = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&un, sizeof un);
     int    error = errno;

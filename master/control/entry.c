@@ -90,7 +90,8 @@ put_text(struct writer *w, const char *key, const char *text)
         writer_null(w, key);
 }
 
-/* The members of an entry, into an open object. number: of the entry. */
+/* Writes the members of an entry into an open object. number: that of the
+   entry. */
 void
 entry_put(struct writer *w, const struct registry_entry *e, uint32_t number)
 {
@@ -131,7 +132,7 @@ entry_put(struct writer *w, const struct registry_entry *e, uint32_t number)
         writer_str(w, "refuseReason", entry_refuse_word(e));
 }
 
-/* A name as it may stand on a terminal. */
+/* Writes a name in a form that is safe for a terminal. */
 void
 entry_put_name(struct buf *out, const char *name, size_t n, int width)
 {

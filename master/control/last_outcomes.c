@@ -39,7 +39,7 @@ last_outcomes_put(
     struct kept *k = &ring[next];
     forget(k);
     next = (next + 1) % LAST_OUTCOMES_KEPT;
-    /* The oldest stand behind the new one. */
+    /* In the ring the oldest outcomes follow the newest one. */
     for (unsigned i = 0; i < LAST_OUTCOMES_KEPT &&
          bytes + id_len + 1 + len > LAST_OUTCOMES_BYTES;
          i++)

@@ -1,10 +1,10 @@
 /*
  * last_outcomes: the outcomes of the last commands, for clients that did not
- * wait.
+ * wait for them.
  *
  * A ring in the master's memory, bounded in number and bytes; the journal has
- * every outcome for as long as it is kept. Outcomes of commands that came
- * through Redis are there, not here.
+ * every outcome for as long as it is kept. Redis, and not this ring, keeps the
+ * outcomes of commands that came through Redis.
  */
 #ifndef MASTER_CONTROL_LAST_OUTCOMES_H
 #define MASTER_CONTROL_LAST_OUTCOMES_H
@@ -15,13 +15,14 @@
 
 #define LAST_OUTCOMES_KEPT 1024u
 #define LAST_OUTCOMES_BYTES (8u << 20) /* of all of them */
-#define LAST_OUTCOMES_ONE (64u << 10)  /* a longer one is left out */
+/* Bytes; a longer outcome is left out. */
+#define LAST_OUTCOMES_ONE (64u << 10)
 
 void last_outcomes_put(
     const char *command_id, enum outcome outcome, const char *json, size_t len);
 
-/* The last outcome of that id: its JSON, valid until the next call; NULL if it
- * is not kept. */
+/* The last outcome with that id: its JSON, valid until the next call; NULL if
+ * it is not kept. */
 const char *last_outcomes_find(
     const char *command_id, enum outcome *outcome, size_t *len);
 

@@ -1,4 +1,4 @@
-/* pending_calls: the commands that workers have. See pending_calls.h. */
+/* pending_calls: the commands that have no outcome yet. See pending_calls.h. */
 #include "control/pending_calls.h"
 
 #include <errno.h>
@@ -13,21 +13,23 @@
 #include "control/last_outcomes.h"
 #include "workers/slot.h"
 
-#define LOOKS 10 /* for a connection that has moved */
+#define LOOKS 10 /* how often a connection that has moved is looked up */
 
 struct pending {
     struct pending             *next;
-    struct pending_calls_waiter waiter; /* client 0: it has its answer */
-    unsigned                    slot;
-    uint64_t                    began_ms;
-    bool                        lost; /* its connection has moved; look_up() */
-    unsigned                    looked; /* times */
-    bool               sent;   /* a worker has it; else it waits for one */
-    struct channel_msg msg;    /* as sent, or to be sent */
+    struct pending_calls_waiter waiter; /* client 0: the client has its
+                                           answer */
+    unsigned slot;
+    uint64_t began_ms;
+    bool     lost;             /* its connection has moved; look_up() */
+    unsigned looked;           /* how often it was looked up */
+    bool     sent;             /* it was sent to a worker; otherwise it waits
+                                  for one */
+    struct channel_msg msg;    /* the datagram, sent or to be sent */
     char               body[]; /* msg.len bytes */
 };
 
-/* In the order of their arrival. */
+/* The list, in the order of arrival. */
 static struct pending  *first;
 static struct pending **last = &first;
 static unsigned         count;
@@ -132,7 +134,8 @@ pending_calls_call(const struct pending_calls_waiter *waiter, cref conn,
     return PENDING_OK;
 }
 
-/* A slot that works or will: the wished one, else the next. */
+/* Chooses a slot that has or will have a worker: the given one, otherwise the
+   next. */
 static bool
 find_slot(unsigned *slot)
 {
@@ -160,7 +163,8 @@ pending_calls_settle(const struct pending_calls_waiter *waiter, unsigned slot,
     p->msg.type = CHANNEL_settle;
     p->msg.arg = outcome;
     if (slot_state(slot) == SHM_WORKER_READY)
-        deliver(p); /* else when it is ready, or by the tick */
+        deliver(p); /* otherwise it is sent when the worker is ready, or by the
+                       tick */
     keep(p);
     return PENDING_OK;
 }
@@ -183,7 +187,7 @@ pending_calls_done(uint64_t id, uint64_t outcome, const char *json, size_t len)
     log_warn("a worker ended command %" PRIu64 ", which is not pending", id);
 }
 
-/* A connection on its way has its former name until it has arrived: then the
+/* A connection that is moving has its former cref until it has arrived, so the
  * tick looks again. */
 static void
 look_up(struct pending *p)
@@ -227,7 +231,7 @@ deliver_waiting(unsigned slot)
 {
     for (struct pending *p = first; p != NULL; p = p->next)
         if (!p->sent && !p->lost && p->slot == slot && !deliver(p))
-            return; /* the tick goes on */
+            return; /* the tick tries again */
 }
 
 void
@@ -258,8 +262,9 @@ pending_calls_worker_gone(unsigned slot)
             slot, lost);
 }
 
-/* The outcome must be written after the events in this slot's journal, so it
- * waits until an operator repairs the slot; the client need not wait. */
+/* Called when a slot has failed. The outcome must follow the events in this
+ * slot's journal, so it waits until an operator repairs the slot; the client
+ * need not wait. */
 void
 pending_calls_worker_failed(unsigned slot)
 {
@@ -329,7 +334,8 @@ pending_calls_write(uint64_t id, struct buf *out)
     }
 }
 
-/* Strings, each with its NUL: the four of every version, and what came later.
+/* Checks the strings, each with its NUL: the four that every version has, and
+ * those added later.
  */
 static bool
 is_body(const struct field *b)
@@ -362,7 +368,7 @@ pending_calls_read(struct fields *f, const struct pending_calls_waiter *waiter)
     } else {
         p->msg.type = CHANNEL_call;
         p->msg.arg = fields_u64(f, "timeout_ms", 0, UINT64_MAX);
-        /* Only a worker that has it can have the charge point. */
+        /* Only a worker that has the command can have the charge point. */
         p->sent = true;
     }
     keep(p);

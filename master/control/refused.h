@@ -8,10 +8,10 @@
 #include "shm.h"
 #include "writer.h"
 
-/* Records there may be. */
+/* The most records that there can be. */
 size_t refused_most(void);
-/* Copies them, the newest first; name: only those of this identity, or NULL.
- * all has room for refused_most(). Returns how many. */
+/* Copies the records, the newest first. name: only those of this identity, or
+ * NULL. all has room for refused_most(). Returns the number of records. */
 size_t refused_copy(struct shm_refusal *all, const char *name);
 
 /* Appends a record as a JSON object, or as a line of the table. */

@@ -15,7 +15,7 @@
 static struct tap {
     uint64_t id; /* 0: free */
     uint64_t client;
-    uint64_t lost; /* frames dropped since the last one that went out */
+    uint64_t lost; /* frames dropped since the last one that was sent */
     char     pattern[PATTERN_MAX];
 } taps[TAPS_MAX];
 
@@ -85,7 +85,8 @@ mark_lost(struct client *c, struct tap *t)
     return true;
 }
 
-/* One frame, one line: people get the members' values, blanks between. */
+/* Writes a frame as one line. For people it consists of the members' values,
+   separated by blanks. */
 static void
 put_text(struct buf *out, const char *json, size_t len)
 {
@@ -110,7 +111,7 @@ taps_frame(uint64_t id, const char *json, size_t len)
             t = &taps[i];
     struct client *c = t != NULL ? control_client(t->client) : NULL;
     if (c == NULL)
-        return; /* ended meanwhile */
+        return; /* the tap has ended meanwhile */
     while (len > 0 && json[len - 1] == '\n')
         len--;
     buf_clear(&line);

@@ -1,9 +1,9 @@
 /*
  * taps: live frames of charge points, on their way to control clients.
  *
- * Workers copy the frames of matching identities to the master, which
- * streams them to the client that asked. Nothing waits for a client: frames
- * that it does not read in time are dropped, and their number is sent to it.
+ * Workers copy the frames of matching identities to the master, which streams
+ * them to the client of the tap. Frames that a client does not read in time are
+ * dropped, and their number is sent to it.
  */
 #ifndef MASTER_CONTROL_TAPS_H
 #define MASTER_CONTROL_TAPS_H
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TAPS_MAX 16 /* at a time, in the whole daemon */
+#define TAPS_MAX 16 /* taps at the same time, in the whole daemon */
 
 struct client;
 
@@ -20,7 +20,7 @@ struct client;
 bool taps_start(struct client *c, const char *pattern);
 
 void taps_frame(uint64_t id, const char *json, size_t len);
-/* A worker begins: all taps are sent to it. */
+/* Sends all taps to a worker that has started. */
 void taps_worker_ready(unsigned slot);
 
 #endif

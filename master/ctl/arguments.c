@@ -1,5 +1,5 @@
-/* arguments: what more than one command reads from its command line and from
- * the configuration. See ctl.h. */
+/* arguments: values that several commands read from the command line and the
+ * configuration. See ctl.h. */
 #include "ctl/ctl.h"
 
 #include <stdio.h>
@@ -20,7 +20,7 @@ ctl_since(const char *text, uint64_t *wall_ms)
     return good;
 }
 
-/* Of a configuration; NULL if it has errors, which are reported if loud. */
+/* Reads a configuration; NULL if it has errors, which are printed if `loud`. */
 static const char *
 socket_of(const char *file, bool loud)
 {

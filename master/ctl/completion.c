@@ -2,10 +2,10 @@
  * completion: `ocppctl completion`: scripts for bash and zsh, and the words
  * that they ask for.
  *
- * The scripts contain no commands. For each press of the tab key they
- * call `ocppctl completion words` with what was typed, which answers from
- * commands.def, and asks the daemon for identities. It never waits for longer
- * than 2 s, and is silent where there is no daemon.
+ * The scripts contain no list of commands. For each press of the tab key they
+ * call `ocppctl completion words` with the typed words. It answers from
+ * commands.def, and asks the daemon for identities. It waits for at most 2 s,
+ * and prints nothing if there is no daemon.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,7 +113,7 @@ offer_actions(const char *prefix)
             offer(actions[i].name, prefix);
 }
 
-/* The words that a value of a usage stands for. */
+/* Prints the words that are possible for a value in a usage. */
 static void
 offer_value(struct ctl *ctl, const char *value, const char *prefix)
 {

@@ -1,4 +1,4 @@
-/* cursor: how far a reader of `ocppctl events` has come. See cursor.h. */
+/* cursor: keeps the position of a reader of `ocppctl events`. See cursor.h. */
 #include "ctl/cursor.h"
 
 #include <inttypes.h>
@@ -60,13 +60,13 @@ cursor_add(struct cursor *c, uint64_t number, size_t bytes)
     if (c->n == c->cap) {
         void *more = array_grow(c->steps, &c->cap, sizeof *c->steps);
         if (more == NULL)
-            return; /* it is repeated after a restart */
+            return; /* the event is repeated after a restart */
         c->steps = more;
     }
     c->steps[c->n++] = (struct cursor_step){number, c->written};
 }
 
-/* How many bytes of the output the reader has taken. */
+/* The number of bytes of the output that the reader has read. */
 static uint64_t
 taken(const struct cursor *c)
 {
@@ -89,7 +89,7 @@ cursor_save(struct cursor *c, struct buf *why)
     if (c->file)
         fdatasync(STDOUT_FILENO);
     upto = taken(c);
-    /* An event that was passed over at the beginning has no bytes. */
+    /* Events that were skipped at the beginning have no bytes. */
     for (; n < c->n &&
          (c->pipe && c->steps[n].end > 0 ? c->steps[n].end < upto
                                          : c->steps[n].end <= upto);

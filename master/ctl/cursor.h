@@ -1,13 +1,13 @@
 /*
- * cursor: how far a reader of `ocppctl events` has come, in a file.
+ * cursor: keeps the position of a reader of `ocppctl events` in a file.
  *
- * The file holds the number of the last event that the reader is done with; a
- * later run goes on behind it. So the reader gets every event at least once,
- * also if it or ocppctl dies. Where the output is a pipe, an event is done when
- * the reader has begun to read what stands behind it: the kernel reports how
- * many bytes of the pipe are unread. That is right for a reader that handles a
- * line before it reads the next one, such as the shell's read. In other outputs
- * an event is done when it is written.
+ * The file holds the number of the last event that the reader has handled; a
+ * later run continues behind it. So the reader gets every event at least once,
+ * even if it or ocppctl dies. If the output is a pipe, an event counts as
+ * handled when the reader has begun to read the bytes behind it: the kernel
+ * reports how many bytes of the pipe are unread. This is correct for a reader
+ * that handles a line before it reads the next one, such as the shell's `read`.
+ * In other outputs an event counts as handled when it is written.
  */
 #ifndef MASTER_CTL_CURSOR_H
 #define MASTER_CTL_CURSOR_H
@@ -19,34 +19,35 @@
 #include "buf.h"
 
 struct cursor {
-    const char *path; /* NULL: there is none, and all calls do nothing */
+    const char *path; /* NULL: there is no file, and all calls do nothing */
     uint64_t    saved;
     uint64_t    written; /* bytes of output so far */
     bool        pipe, file;
     struct cursor_step {
         uint64_t number;
-        uint64_t end; /* of its line, in bytes of output */
+        uint64_t end; /* where its line ends, in bytes of output */
     } * steps;
     size_t n, cap;
 };
 
-/* *from: the number to go on behind; 0 if the file is missing. False with a
- * sentence. */
+/* *Reads the file. from: the number behind which to continue; 0 if the file is
+ * missing. False with a sentence. */
 bool cursor_open(
     struct cursor *c, const char *path, uint64_t *from, struct buf *why);
 
-/* An event was put into the output, which will then have so many bytes more;
- * 0: it was passed over. */
+/* Called when an event was written to the output; bytes: the length of its
+ * line; 0: it was skipped. */
 void cursor_add(struct cursor *c, uint64_t number, size_t bytes);
 
-/* Saves what is done; to be called now and then, and at the end. False with a
- * sentence if the file cannot be written. */
+/* Saves the number of the last handled event. Called regularly, and at the end.
+ * False with a sentence if the file cannot be written. */
 bool cursor_save(struct cursor *c, struct buf *why);
 
-/* Events are not done yet: it is worth calling again soon. */
+/* True if some events are not handled yet, so that cursor_save() should be
+   called again soon. */
 bool cursor_waits(const struct cursor *c);
 
-/* The reader has taken all bytes. */
+/* True if the reader has read all bytes. */
 bool cursor_all_read(const struct cursor *c);
 
 #endif

@@ -1,11 +1,11 @@
 /*
  * events: `ocppctl events`: the events in the journal, in order.
  *
- * It reads the files itself. While the daemon runs, it prints only what is
- * numbered below the daemon's mark, so that the order over all workers is
- * exact. Following, it sleeps in inotify until something is written, asks
- * for the mark again, and goes on; what is written but not yet below the mark
- * is asked for again soon.
+ * It reads the files directly. While the daemon runs, it prints only events
+ * with numbers below the daemon's mark, so that the order over all workers is
+ * exact. With --follow it sleeps in inotify until an event is written, asks for
+ * the mark again, and goes on. If an event is written but not below the mark
+ * yet, it asks again soon.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,20 +33,21 @@
 #include "writer.h"
 
 #define OUT_FLUSH (64u << 10)
-#define SAVE_MS 200  /* between two looks at what the reader has taken */
-#define GATHER_MS 20 /* so long new events are gathered before a look */
-/* at most so long until the mark is asked for again */
+#define SAVE_MS 200  /* ms between two looks at the position of the reader */
+#define GATHER_MS 20 /* ms for which new events are collected before a look */
+/* The most ms until the mark is asked for again. */
 #define PATIENCE_MS 1000
 #define IDLE_MS                                                                \
     2000 /* a look without a reason: inotify does not report                   \
             a removed directory that is still open */
 
 struct events {
-    const struct ctl   *ctl;
-    bool                follow;
-    bool                alone;    /* --dir: the daemon is not asked */
-    uint64_t            since_ms; /* wall clock; 0: from the beginning */
-    struct buf          cp;       /* as it stands in a line; empty: any */
+    const struct ctl *ctl;
+    bool              follow;
+    bool              alone;    /* --dir: the daemon is not asked */
+    uint64_t          since_ms; /* wall clock; 0: from the beginning */
+    struct buf        cp;       /* the identity as it is written in a line;
+                                   empty: any */
     bool                some_types;
     bool                type[EVENTS];
     char                dir[JOURNAL_PATH_MAX];
@@ -54,12 +55,13 @@ struct events {
     int                 inotify;
     uint64_t            mark;
     struct buf          silent; /* why the daemon was not reached */
-    uint64_t            last;   /* printed or passed over */
-    struct buf          out;
-    const char         *cursor_path;
-    struct cursor       cursor;
-    bool                trouble; /* some events could not be read */
-    bool                gone;    /* the reader has closed the output */
+    uint64_t            last;   /* number of the last event that was printed or
+                                   skipped */
+    struct buf    out;
+    const char   *cursor_path;
+    struct cursor cursor;
+    bool          trouble; /* some events could not be read */
+    bool          gone;    /* the reader has closed the output */
 };
 
 /* --- options ------------------------------------------------------------- */
@@ -211,7 +213,7 @@ save(struct events *e)
     return good;
 }
 
-/* At the end: until the reader has taken all. */
+/* At the end: waits until the reader has read all. */
 static void
 save_rest(struct events *e)
 {
@@ -227,7 +229,7 @@ save_rest(struct events *e)
     }
 }
 
-/* Prints what is below the mark and not printed yet. */
+/* Prints the events below the mark that were not printed yet. */
 static bool
 print(struct events *e)
 {
@@ -310,8 +312,8 @@ sleep_ms(unsigned ms)
     nanosleep(&t, NULL);
 }
 
-/* Until something is written, at most ms. False if the reader has closed the
- * output. */
+/* Waits until an event is written, at most ms. False if the reader has closed
+ * the output. */
 static bool
 await(struct events *e, int ms)
 {
@@ -330,7 +332,7 @@ await(struct events *e, int ms)
     return true;
 }
 
-/* The directory went away: its successor, once it is there. */
+/* Called when the directory was removed: opens a new one when it exists. */
 static bool
 begin_again(struct events *e)
 {
@@ -380,7 +382,7 @@ follow(struct events *e)
     }
 }
 
-/* Following without --since begins with what is not yet durable. */
+/* --follow without --since begins with the events that are not durable yet. */
 static void
 from_now(struct events *e)
 {

@@ -31,7 +31,7 @@ struct check {
     struct writer w;
 };
 
-/* One place, with its file and the byte where it begins. */
+/* Writes a damaged place, with its file and the offset of its first byte. */
 static void
 place(struct check *k, const char *name, uint64_t at, size_t len,
     const char *what)

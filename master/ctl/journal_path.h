@@ -17,8 +17,9 @@
 
 #define JOURNAL_PATH_MAX 512
 
-/* The directory of the journal below a state directory. With `given`, dir may
- * also be the journal's directory itself. False: the path is too long. */
+/* Makes the path of the journal's directory from a state directory. With
+ * `given`, dir may also be the journal's directory itself. False if the path is
+ * too long. */
 bool journal_path_take(char *out, size_t size, const char *dir, bool given);
 
 /* Asks the daemon for its mark (journal_dir.h), and for the directory if *dir
@@ -27,7 +28,7 @@ bool journal_path_take(char *out, size_t size, const char *dir, bool given);
 int journal_path_ask(const struct ctl *ctl, char *dir, size_t size,
     uint64_t *mark, struct buf *silent);
 
-/* Without a daemon: the directory of the configuration. */
+/* Without a daemon: takes the directory from the configuration. */
 int journal_path_configured(const struct ctl *ctl, char *dir, size_t size);
 
 #endif

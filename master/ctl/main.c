@@ -24,7 +24,8 @@ usage(FILE *to)
           "  -p         answer for Prometheus (stats, score)\n"
           "Commands:\n",
         to);
-    /* The rest of a long sentence is for those who ask about the command. */
+    /* Only the first part of a long sentence; `ocppctl help COMMAND` prints the
+       rest. */
     for (size_t i = 0; i < ctl_words_n; i++)
         fprintf(to, "  %-15s %.*s\n", ctl_words[i].word,
             (int)strcspn(ctl_words[i].sentence, ";:"), ctl_words[i].sentence);
@@ -55,7 +56,7 @@ explain_word(const struct ctl_word *w)
     return CTL_DONE;
 }
 
-/* Answered without the daemon, so that it works before there is one. */
+/* `ocppctl help`. It works without a daemon. */
 static int
 help(const struct ctl *ctl, int argc, char **argv)
 {
@@ -67,7 +68,7 @@ help(const struct ctl *ctl, int argc, char **argv)
     return w != NULL ? explain_word(w) : unknown(ctl, argv[1]);
 }
 
-/* `ocppctl COMMAND --help`; behind -- a word is an argument. */
+/* True for `ocppctl COMMAND --help`; a word behind -- is an argument. */
 static bool
 asks_for_help(int argc, char **argv)
 {
@@ -86,7 +87,7 @@ main(int argc, char **argv)
     int                        option;
 
     signal(SIGPIPE, SIG_IGN);
-    /* +: options behind the command are the command's. */
+    /* +: options behind the command belong to the command. */
     while ((option = getopt_long(argc, argv, "+s:c:jphV", longs, NULL)) != -1)
         switch (option) {
         case 's':

@@ -1,6 +1,6 @@
 /*
- * points: the charge points on the screen of `ocppctl top`: the busiest,
- * and the sickest. See ctl/points.h.
+ * points: the charge points on the screen of `ocppctl top`: the busiest ones,
+ * and those with problems. See ctl/points.h.
  */
 #include "ctl/points.h"
 
@@ -17,8 +17,8 @@
 struct row {
     const struct sample_point *p;
     double         rate;   /* messages per second since the former listing */
-    int            kind;   /* of its sickness; 0: none */
-    uint64_t       weight; /* among those of one kind */
+    int            kind;   /* kind of its problem; 0: none */
+    uint64_t       weight; /* order among those with the same kind of problem */
     enum view_sort sort;
 };
 
@@ -50,7 +50,7 @@ recent(const struct view *v, uint64_t then)
     return then != 0 && then + RECENT_S > v->now->wall_ms / 1000;
 }
 
-/* How often it came back since the watching began. */
+/* How often it has reconnected since the program started. */
 static uint64_t
 returns(const struct view *v, const struct sample_point *p)
 {

@@ -281,7 +281,7 @@ take_point(const cJSON *o, struct sample_points *to)
     memset(p, 0, sizeof *p);
     text(o, "identity", p->name, sizeof p->name);
     if (sample_find(to, p->name) != NULL)
-        return; /* in a former listing */
+        return; /* it was in a former listing */
     p->online = truth(o, "online");
     p->worker = p->online ? (int)number(o, "worker") : -1;
     p->since = moment(o, "since");
@@ -297,7 +297,7 @@ take_point(const cJSON *o, struct sample_points *to)
     to->n++;
 }
 
-/* One listing into the room that is left. */
+/* Reads one listing into the remaining room. */
 static void
 list(const struct ctl *ctl, const struct sample_filter *f, const char *state,
     const char *sort, struct sample_points *to, size_t room)
@@ -349,8 +349,8 @@ sample_points(const struct ctl *ctl, const struct sample_filter *f, bool now,
         list(ctl, f, listings[i][0], listings[i][1], &next, room);
     uint64_t end = clock_mono_ms();
     not_before_ms = end + (end - began) * LISTING_SHARE;
-    /* Counts of messages are a second old at most: in too short a time they
-     * show nothing of rates. */
+    /* Counts of messages are up to a second old, so rates over a shorter time
+     * would be wrong. */
     if (began - p->at_ms >= SHORT_MS || before->at_ms == 0) {
         sample_points_free(before);
         *before = *p;

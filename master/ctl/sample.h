@@ -2,10 +2,10 @@
  * sample: the state of the gateway at one moment, for `ocppctl
  * top`.
  *
- * Four questions to the control socket, which the master answers from shared
- * memory: no worker is asked. The listings of charge points walk the whole
- * registry; they are asked for so rarely that they take a twentieth of the
- * master's time at most, however large it is.
+ * A sample is made of four questions to the control socket, which the master
+ * answers from shared memory, without asking workers. The listings of charge
+ * points walk the whole registry, so they are requested so rarely that they
+ * take at most a twentieth of the master's time.
  */
 #ifndef MASTER_CTL_SAMPLE_H
 #define MASTER_CTL_SAMPLE_H
@@ -17,7 +17,7 @@
 #include "ctl/ctl.h"
 #include "stats.h"
 
-#define SAMPLE_POINTS 200 /* of each listing */
+#define SAMPLE_POINTS 200 /* charge points of each listing */
 #define SAMPLE_NAME (48 * 3 + 1)
 
 struct sample_worker {
@@ -25,7 +25,7 @@ struct sample_worker {
     int      pid;
     unsigned starts; /* processes this slot has had */
     char     state[12];
-    uint64_t silent_ms; /* since its last sweep */
+    uint64_t silent_ms; /* ms since its last sweep */
     uint64_t connections, messages_in, messages_out, events;
     bool     journal_failing;
     char     words[64]; /* last words */
@@ -63,21 +63,22 @@ struct sample {
     struct sample_worker *worker;
 };
 
-/* Which charge points are looked at. */
+/* Selects charge points. */
 struct sample_filter {
-    const char *match;  /* as of fnmatch(3); NULL: all */
+    const char *match;  /* pattern for fnmatch(3); NULL: all */
     int         worker; /* -1: all */
 };
 
-/* All but the charge points. False with a sentence in *why; code is an exit
- * code of ocppctl. The sample is the caller's, sample_free(). */
+/* Takes a sample without the charge points. The caller frees it by
+ * sample_free(). False with a sentence in *why and an exit code of ocppctl in
+ * *code. */
 bool sample_take(
     const struct ctl *ctl, struct sample *s, struct buf *why, int *code);
 void sample_free(struct sample *s);
 
-/* Asks for the charge points if it is time to, or if `now`; keeps what p
- * holds otherwise. True if p is new: *before is then what it was, or what
- * was before that if it was asked for just now. */
+/* Requests the charge points if it is time to, or if `now` is true; otherwise p
+ * is unchanged. True if p is new. *before is then the previous listing, or the
+ * one before that if the previous one is very recent. */
 bool sample_points(const struct ctl *ctl, const struct sample_filter *f,
     bool now, struct sample_points *p, struct sample_points *before);
 void sample_points_free(struct sample_points *p);
@@ -85,8 +86,8 @@ void sample_points_free(struct sample_points *p);
 const struct sample_point *sample_find(
     const struct sample_points *p, const char *name);
 
-/* Of a counter, per second. One that shrank belongs to a daemon that was
- * restarted: no rate then. */
+/* The rate of a counter per second. 0 if the counter has become smaller,
+ * because the daemon was restarted. */
 double sample_rate(uint64_t before, uint64_t now, double seconds);
 
 #endif

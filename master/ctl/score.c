@@ -1,5 +1,5 @@
-/* score: `ocppctl score`: how well charge points keep to the protocol, from
- * the journal. See score.h of common/. */
+/* score: `ocppctl score`: the problems of charge points, from the journal. See
+ * common/score.h. */
 #include "score.h"
 
 #include <getopt.h>

@@ -32,8 +32,8 @@ put(const char *s)
     say(s, strlen(s));
 }
 
-/* The other screen, no cursor; keys without echo or line editing, ^S is a
- * key like others. ^C and ^Z stay signals. */
+/* Switches to the alternate screen without a cursor. Keys come without echo and
+ * line editing, ^S included; ^C and ^Z remain signals. */
 static bool
 take(void)
 {
@@ -118,7 +118,8 @@ take_signal(void)
         screen_close();
         raise(SIGSTOP);
         return take() ? SCREEN_RESIZED : SCREEN_QUIT;
-    case SIGCONT: /* perhaps stopped by SIGSTOP, which has no handler */
+    case SIGCONT: /* the process may have been stopped by SIGSTOP, which has no
+                     handler */
         if (taken)
             screen_close();
         return take() ? SCREEN_RESIZED : SCREEN_QUIT;
@@ -160,7 +161,7 @@ screen_put(struct buf *out, const char *text, unsigned columns)
         buf_addc(out, ' ');
 }
 
-/* One line, cut at the last column. */
+/* Writes one line, cut at the last column. */
 static void
 put_line(struct buf *out, const char *p, size_t n, unsigned columns)
 {

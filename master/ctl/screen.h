@@ -1,9 +1,9 @@
 /*
  * screen: the terminal that ocppctl draws on.
  *
- * Keys arrive one by one and unseen, signals arrive like keys, and whatever
- * happens to the program the terminal is put back as it was. ANSI sequences,
- * which every terminal of the last decades supports; no library.
+ * Keys are read one by one without echo, and signals are returned like keys. At
+ * any end of the program the terminal gets its former state back. It uses ANSI
+ * sequences, which all common terminals support, and no library.
  */
 #ifndef MASTER_CTL_SCREEN_H
 #define MASTER_CTL_SCREEN_H
@@ -13,32 +13,32 @@
 
 #include "buf.h"
 
-/* What screen_wait() returns besides bytes typed. */
+/* Results of screen_wait() besides typed bytes. */
 enum screen_event {
-    SCREEN_TIME = 256, /* nothing happened for that long */
+    SCREEN_TIME = 256, /* the time limit has passed */
     SCREEN_RESIZED,    /* redraw: also after a stop and continue */
     SCREEN_QUIT        /* a signal, or the terminal is gone */
 };
 
-/* Takes the terminal over; false with a reason if standard input and output
- * are none. */
+/* Takes over the terminal; false with a reason if standard input and output are
+ * not a terminal. */
 bool screen_open(const char **why);
-/* Puts it back; harmless if it was not taken. */
+/* Restores the terminal; harmless if it was not taken over. */
 void screen_close(void);
 
 /* Rows and columns as they are now. */
 void screen_size(unsigned *rows, unsigned *columns);
 
-/* A byte typed, or an enum screen_event, after timeout_ms at the latest. */
+/* Waits for a typed byte or an enum screen_event, for at most timeout_ms. */
 int screen_wait(int timeout_ms);
 
-/* Replaces what is on the screen by these lines, each cut where the screen
- * ends. A line that begins with \1 is shown in reverse, with \2 in bold.
- * Nothing else in it may be a control character. */
+/* Replaces the content of the screen by these lines, each cut at the edge of
+ * the screen. A line that begins with \1 is shown in reverse, with \2 in bold.
+ * Lines must not contain other control characters. */
 void screen_show(const struct buf *lines);
 
-/* Appends text from outside: at most `columns` characters wide, control
- * characters and what is no UTF-8 as ?, filled with blanks. */
+/* Appends text from outside in exactly `columns` characters: cut or filled with
+ * blanks. Control characters and bytes that are not UTF-8 become ?. */
 void screen_put(struct buf *out, const char *text, unsigned columns);
 
 #endif

@@ -1,4 +1,4 @@
-/* show: `ocppctl show`, with what the journal has of the charge point. */
+/* show: `ocppctl show`, with facts about the charge point from the journal. */
 #include <stdio.h>
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "station.h"
 #include "writer.h"
 
-/* So much of the journal's end is read at most. */
+/* The most bytes of the journal's end that are read. */
 #define READ_MAX (96u << 20)
 
 static void
@@ -70,7 +70,7 @@ ctl_show(int argc, char **argv, const struct ctl *ctl)
     int code = argc == 2 && (json || ctl->format == 0)
         ? ctl_request(ctl, words + !json, 2 + json, &reply)
         : -1;
-    /* What went wrong is printed as for every other command. */
+    /* An error is printed as for every other command. */
     if (code < 200 || code >= 300) {
         buf_free(&reply);
         return ctl_run(ctl, argc, argv);

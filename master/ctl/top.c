@@ -1,7 +1,7 @@
 /*
- * top: `ocppctl top`: a live view of the gateway. It samples once a
- * second, draws the difference, and handles keys. See ctl/sample.h for
- * what it asks, ctl/view.h for what it shows.
+ * top: `ocppctl top`: a live view of the gateway. It samples once a second,
+ * draws the difference, and handles keys. ctl/sample.h describes the samples,
+ * ctl/view.h the screen.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -15,25 +15,26 @@
 #include "ctl/screen.h"
 #include "ctl/view.h"
 
-#define PAST 10      /* samples back that latencies reach */
-#define PATIENCE_S 3 /* with a daemon that does not answer */
+#define PAST 10      /* samples over which latencies are computed */
+#define PATIENCE_S 3 /* s to wait for a daemon that does not answer */
 #define MATCH_MAX 128
 #define BATCH_COLUMNS 160
 #define OUT_MAX (1u << 20)
 
 struct top {
-    struct ctl           ctl;
-    bool                 batch;
-    unsigned             every_ms;
-    struct view          view;
-    struct sample        ring[PAST + 1];
-    unsigned             n; /* in the ring, the newest is ring[0] */
+    struct ctl    ctl;
+    bool          batch;
+    unsigned      every_ms;
+    struct view   view;
+    struct sample ring[PAST + 1];
+    unsigned      n; /* samples in the ring, of which ring[0] is the
+                        newest */
     struct sample_points points, points_before, points_first;
     struct buf           silent; /* why the daemon did not answer */
-    int                  code;   /* what to exit with then */
+    int                  code;   /* the exit code in that case */
     bool                 paused;
-    bool                 typing;           /* a pattern */
-    char                 match[MATCH_MAX]; /* as typed */
+    bool                 typing;           /* the user is typing a pattern */
+    char                 match[MATCH_MAX]; /* the pattern as typed */
     char                 pattern[MATCH_MAX + 3];
     char                 foot[256];
 };
@@ -67,7 +68,7 @@ take_sort(struct top *t, const char *text)
     return false;
 }
 
-/* A word without wildcards matches wherever it stands in an identity. */
+/* A word without wildcards matches at any place in an identity. */
 static bool
 set_match(struct top *t, const char *text)
 {
@@ -142,7 +143,7 @@ forget(struct top *t)
     t->n = 0;
 }
 
-/* The daemon that answers is not the one that answered before. */
+/* True if another daemon answers than before. */
 static bool
 started_anew(const struct sample *before, const struct sample *now)
 {
@@ -163,7 +164,7 @@ copy_points(struct sample_points *to, const struct sample_points *from)
     to->at_ms = from->at_ms;
 }
 
-/* Remembers the charge points seen first, and each seen for the first time. */
+/* Remembers the first listing, and each charge point that appears later. */
 static void
 remember_first(struct top *t)
 {
@@ -292,7 +293,7 @@ type(struct top *t, int key)
         t->typing = false;
         text[0] = '\0';
     } else if (key == 0x7f || key == '\b') {
-        /* The whole of a character that has several bytes. */
+        /* Remove all bytes of a character. */
         while (n > 0 && (text[--n] & 0xc0) == 0x80)
             ;
         text[n] = '\0';
@@ -364,7 +365,7 @@ live(struct top *t)
         if (t->n == 0 || (!t->paused && now >= next)) {
             sample(t, ask);
             next = now + t->every_ms;
-            if (t->n == 0) /* there was never an answer */
+            if (t->n == 0) /* the daemon has never answered */
                 break;
         } else if (ask) {
             ask_points(t, true);
@@ -390,7 +391,7 @@ live(struct top *t)
     return t->code;
 }
 
-/* Two samples and what lies between them. */
+/* Prints two samples and the difference between them. */
 static int
 batch(struct top *t)
 {

@@ -65,8 +65,8 @@ rows_rate(const struct view *v, const stat_value *before, const stat_value *now,
     return sample_rate(a, b, seconds_between(v->before, v->now));
 }
 
-/* Of what happened since v->past, as upper bounds; the last two of them if
- * brief. */
+/* Writes latencies since v->past, as upper bounds; only the last two if
+ * `brief`. */
 static void
 put_latency(struct buf *out, const struct view *v, const struct histogram *was,
     const struct histogram *is, bool brief)
@@ -198,7 +198,7 @@ service_lines(struct buf *out, const struct view *v)
     buf_adds(out, "/s  ");
     put_latency(out, v, &a->commit_time, &b->commit_time, true);
     buf_addc(out, '\n');
-    /* Without [redis] nothing was ever tried. */
+    /* Without [redis] no connection was ever tried. */
     if (stat_get(&b->redis_connects) + stat_get(&b->redis_failures) +
             stat_get(&b->redis_shards_ready) ==
         0)
@@ -240,7 +240,8 @@ worker_sick(const struct sample_worker *w)
 
 static const struct view *sorting; /* for qsort(3), which passes none */
 
-/* The sick ones first, then the busy ones, where not all have room. */
+/* If there is not enough room for all: those with problems first, then the busy
+   ones. */
 static int
 by_need(const void *a, const void *b)
 {
@@ -358,7 +359,7 @@ view_draw(const struct view *v, struct buf *out)
     }
     if (!foot)
         return;
-    /* The foot stands at the bottom, however many rows are above. */
+    /* The foot is the last row of the screen. */
     for (used = lines_of(out); v->rows > 0 && used + 1 < rows; used++)
         buf_addc(out, '\n');
     if (v->foot_marked)

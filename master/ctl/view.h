@@ -1,7 +1,7 @@
 /*
- * view: the screen of `ocppctl top`, made from samples. It sends
- * no requests and uses no terminal: it returns lines of text, the most
- * important ones first, as far as there is room.
+ * view: the screen of `ocppctl top`, made from samples. It sends no requests
+ * and uses no terminal. It returns as many lines of text as there is room for,
+ * the most important ones first.
  */
 #ifndef MASTER_CTL_VIEW_H
 #define MASTER_CTL_VIEW_H
@@ -28,16 +28,18 @@ struct view {
     const char          *foot; /* last line; NULL for none */
     bool                 foot_marked;
 
-    const struct sample        *now;
-    const struct sample        *before; /* rates are per second since then */
-    const struct sample        *past;   /* latencies are those since then */
+    const struct sample *now;
+    const struct sample *before; /* the sample from which rates per
+                                    second are computed */
+    const struct sample *past;   /* the sample from which latencies are
+                                    computed */
     const struct sample_points *points, *points_before;
-    /* As they were when the watching began, to find those that have
+    /* The charge points when the program started, to find those that have
      * reconnected. */
     const struct sample_points *points_first;
 };
 
-/* Lines for screen_show(). */
+/* Writes the lines for screen_show(). */
 void view_draw(const struct view *v, struct buf *out);
 
 #endif

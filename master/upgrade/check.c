@@ -1,4 +1,4 @@
-/* check: whether an upgrade can begin. See check.h. */
+/* check: tests whether an upgrade can begin. See check.h. */
 #include "upgrade/check.h"
 #include "number.h"
 
@@ -88,7 +88,7 @@ check_config(void)
     check.argv[n] = test;
     check.argv[n + 1] = NULL;
     program_run(check.argv, check.ms, config_checked);
-    check.argv[n] = NULL; /* the process that was forked has it still */
+    check.argv[n] = NULL; /* the forked process has its own copy of the word */
 }
 
 static void

@@ -1,5 +1,5 @@
 /*
- * check: whether an upgrade can begin.
+ * check: tests whether an upgrade can begin.
  */
 #ifndef MASTER_UPGRADE_CHECK_H
 #define MASTER_UPGRADE_CHECK_H
@@ -8,8 +8,8 @@
 
 #include "buf.h"
 
-/* Whether this daemon is in a state that can be handed over. False with a
- * sentence. */
+/* True if this daemon is in a state that can be handed over; otherwise false
+ * with a sentence. */
 bool check_daemon(struct buf *why);
 
 /* Runs the program argv[0] twice, each time for at most ms: it must read the

@@ -14,7 +14,7 @@
 #define PER_TURN 64 /* datagrams */
 
 static struct foreign {
-    int   channel, process; /* the descriptor + 1; 0: none */
+    int   channel, process; /* descriptors plus 1; 0: none */
     ev_io in, end;
 } workers[CREF_SLOTS];
 
@@ -77,8 +77,8 @@ foreign_lives(unsigned slot)
     return workers[slot].process != 0;
 }
 
-/* The other datagrams are for the master that is dead: hints, and outcomes of
- * commands, which are in the journal. */
+/* Other datagrams were meant for the dead master: hints, and outcomes of
+ * commands, which are also in the journal. */
 static void
 channel_cb(struct ev_loop *loop, ev_io *w, int events)
 {

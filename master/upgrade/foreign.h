@@ -1,12 +1,13 @@
 /*
  * foreign: worker processes that another master has started.
  *
- * Each master of an upgrade has a second descriptor of the other one's channels
- * to the workers that hand over, or have taken over. It is not read while the
- * other master lives. When that one has died, its workers do not notice it,
- * because their channels stay open here, and this master lets them hand over.
+ * In an upgrade each master has copies of the other master's channels to the
+ * workers that hand over, or have taken over. They are not read while the other
+ * master lives. If it dies, its workers do not notice, because their channels
+ * stay open here, and this master makes them hand over.
  *
- * Calls come back only between foreign_watch() and foreign_forget().
+ * The functions of foreign_calls are called only between foreign_watch() and
+ * foreign_forget().
  */
 #ifndef MASTER_UPGRADE_FOREIGN_H
 #define MASTER_UPGRADE_FOREIGN_H
@@ -15,30 +16,33 @@
 
 struct foreign_calls {
     void (*frozen)(unsigned slot);
-    /* It goes on, because of why; heir: since its heir has ended. */
+    /* The worker has given up the hand-over and goes on. why: the reason; heir:
+       because its heir has ended. */
     void (*kept)(unsigned slot, bool heir, const char *why);
-    void (*ended)(unsigned slot); /* the process */
+    void (*ended)(unsigned slot); /* the process of the slot has ended */
 };
 
-/* Take over a descriptor: the master's end of a worker's channel, and a pidfd.
- * A later one of the slot takes the place of the former. */
+/* Take over a descriptor: the master's end of a worker's channel, or its pidfd.
+ * A later one of the same slot replaces the former. */
 void foreign_channel(unsigned slot, int fd);
 void foreign_process(unsigned slot, int fd);
 
-/* The other master is dead. No worker accepts connections from here on. */
+/* Called when the other master is dead. From here on no worker accepts
+   connections. */
 void foreign_watch(const struct foreign_calls *calls);
-/* The slot's process is known, and has not ended. */
+/* True if the slot's process is known and has not ended. */
 bool foreign_lives(unsigned slot);
-/* False if it cannot be reached. end stays open here. */
+/* Makes the slot's process hand over to `end`, which stays open here. False if
+   the process cannot be reached. */
 bool foreign_hand_over(unsigned slot, int end);
 bool foreign_go(unsigned slot);
-/* For the masters' link: the descriptors, -1 if there is none. */
+/* For the link between the masters: the descriptors, -1 if there is none. */
 int foreign_channel_fd(unsigned slot);
 int foreign_process_fd(unsigned slot);
-/* SIGKILL. */
+/* Kills the slot's process by SIGKILL. */
 void foreign_kill(unsigned slot);
 
-/* Closes what there is of the slot. */
+/* Closes the descriptors of the slot. */
 void foreign_forget(unsigned slot);
 
 #endif

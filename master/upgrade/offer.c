@@ -1,4 +1,4 @@
-/* offer: what the old program sends. See offer.h. */
+/* offer: the records that the old program sends. See offer.h. */
 #include "upgrade/offer.h"
 
 #include <stdlib.h>
@@ -62,8 +62,8 @@ offer_worker(struct peer_link *l, const char *word, unsigned slot, int fd)
     send_line(l, fd);
 }
 
-/* A pidfd and the channel, by which the new program can let the worker hand
- * over also after the death of this master. */
+/* Sends a pidfd and the channel, with which the new program can make the worker
+ * hand over even after the death of this master. */
 static void
 send_worker(struct peer_link *l, unsigned slot)
 {

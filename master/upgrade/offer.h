@@ -1,5 +1,6 @@
 /*
- * offer: what the old program sends to the new one, as upgrade.h lists it.
+ * offer: the records that the old program sends to the new one; upgrade.h lists
+ * them.
  */
 #ifndef MASTER_UPGRADE_OFFER_H
 #define MASTER_UPGRADE_OFFER_H
@@ -16,12 +17,12 @@ void offer_first(struct peer_link *l);
 void offer_worker(struct peer_link *l, const char *word, unsigned slot, int fd);
 /* A file of records: `state` or `rest`. */
 void offer_file(struct peer_link *l, const char *word, int fd);
-/* The commands of a slot, each behind the client that waits for it. */
+/* Sends the commands of a slot, each behind the client that waits for it. */
 void offer_commands(struct peer_link *l, unsigned slot);
 /* `take` or `gone`. */
 void offer_slot(
     struct peer_link *l, const char *word, unsigned slot, bool died);
-/* Counters, and the clients of the control socket that are left. */
+/* Sends the counters, and the remaining clients of the control socket. */
 void offer_last(struct peer_link *l);
 void offer_end(struct peer_link *l, uint64_t began_ms, uint64_t froze_ms);
 

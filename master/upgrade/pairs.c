@@ -61,8 +61,8 @@ pairs_make(unsigned slot)
     return ends[0];
 }
 
-/* The heir sends hello: it has its certificates, its user and its memory. The
- * message is for the worker that hands over, and is not read here. */
+/* The heir has sent hello: it is prepared. The message is for the worker that
+ * hands over, and is not read here. */
 static void
 hello_cb(struct ev_loop *loop, ev_io *w, int events)
 {

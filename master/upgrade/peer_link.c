@@ -19,8 +19,9 @@
 struct peer_link_chunk {
     struct peer_link_chunk *next;
     size_t                  len, sent;
-    int                     passed; /* goes with the first byte; -1: none */
-    char                    p[];
+    int                     passed; /* descriptor that is sent with the first
+                                       byte; -1: none */
+    char p[];
 };
 
 void
@@ -83,7 +84,7 @@ flush(struct peer_link *l)
             ev_io_start(master.loop, &l->out);
             return;
         }
-        /* On an error the other end is gone: reading finds that. */
+        /* After an error the other end is gone, which reading will notice. */
         if (c->passed >= 0) {
             close(c->passed);
             c->passed = -1;

@@ -18,7 +18,7 @@
 #define TEXT_MAX 16384
 
 static struct {
-    pid_t      pid; /* 0: none runs */
+    pid_t      pid; /* 0: no program runs */
     int        pipe;
     int        code;
     bool       ended; /* the process */
@@ -65,7 +65,8 @@ program_stop(void)
     buf_free(&run.text);
 }
 
-/* What is there; what is too much for the text is lost. */
+/* Reads the available output. Output that does not fit into the text is
+   lost. */
 static void
 read_text(void)
 {
@@ -94,7 +95,8 @@ ended_cb(struct ev_loop *loop, ev_child *w, int events)
 
     (void)events;
     ev_child_stop(loop, w);
-    /* A process of its own may keep the pipe open: what is there is enough. */
+    /* A child of the program may keep the pipe open, so only the available
+       output is read. */
     read_text();
     run.ended = true;
     run.code = -1;

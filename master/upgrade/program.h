@@ -1,5 +1,5 @@
 /*
- * program: runs another program: to check it, and as the next master.
+ * program: runs another program, to check it or as the next master.
  */
 #ifndef MASTER_UPGRADE_PROGRAM_H
 #define MASTER_UPGRADE_PROGRAM_H
@@ -10,7 +10,7 @@
 #include "buf.h"
 
 /* Name of the environment variable with the number of the socket through which
- * the new master is handed everything over. */
+ * the new master takes over. */
 #define PROGRAM_VARIABLE "OCPPD_UPGRADE"
 
 /* The exit code of a program that could not be executed. */

@@ -20,7 +20,8 @@
 #include "upgrade/state_file.h"
 #include "workers/listen.h"
 
-#define IDS_APART 1000000 /* ids that the old program may still draw */
+/* Number of ids that the old program may still draw. */
+#define IDS_APART 1000000
 
 static struct {
     bool     complete;

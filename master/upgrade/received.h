@@ -25,7 +25,7 @@ bool        received_check(struct buf *why);
 unsigned    received_slots(void); /* of the old program */
 const char *received_version(void);
 
-/* The segment is made: takes the state over. False with a sentence. */
+/* Takes over the state, when the segment was made. False with a sentence. */
 bool received_take_state(struct buf *why);
 /* The control socket of the old program, or a new one if the path differs. */
 void received_open_control(void);

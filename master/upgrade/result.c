@@ -1,4 +1,4 @@
-/* result: what an upgrade has moved. See result.h. */
+/* result: the result of an upgrade. See result.h. */
 #include "upgrade/result.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /*
- * result: what an upgrade has moved, for its clients and for `status`.
+ * result: the result of an upgrade, for its clients and for `status`.
  */
 #ifndef MASTER_UPGRADE_RESULT_H
 #define MASTER_UPGRADE_RESULT_H
@@ -10,7 +10,7 @@
 
 struct result {
     char     former[24]; /* version of the old program */
-    unsigned slots;      /* of the old program */
+    unsigned slots;      /* slots of the old program */
     struct {
         uint64_t connections, closed, ms;
     } slot[CREF_SLOTS];
@@ -18,7 +18,7 @@ struct result {
     uint64_t began_ms, froze_ms; /* monotonic */
 };
 
-/* The upgrade has succeeded: into shared memory, for `status`. */
+/* Stores the result of a successful upgrade in shared memory, for `status`. */
 void result_remember(const struct result *r);
 /* The old program goes on; why: the reason, one line. */
 void result_remember_failure(const struct result *r, const char *why);

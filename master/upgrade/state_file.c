@@ -13,7 +13,7 @@
 #include "hash.h"
 #include "shm_state.h"
 
-#define PER_TURN 2000 /* entries; some milliseconds */
+#define PER_TURN 2000 /* entries, which take some milliseconds */
 #define TEXT_MAX (64u << 20)
 
 static bool
@@ -47,13 +47,13 @@ finish(struct state_file *s, bool good)
         close(fd);
 }
 
-/* Whether the entry belongs to the rest. */
+/* True if the entry belongs to the rest. */
 static bool
 is_wanted(const struct state_file *s, uint32_t i, uint32_t sum)
 {
     cref owner = atomic_load(&registry_at(shm_registry(master.shm), i)->owner);
 
-    /* A connection that has moved has taken its entry with it. */
+    /* The entry of a connection that has moved was sent with the connection. */
     return sum != s->sums[i] && (owner == 0 || s->lost[cref_slot(owner)]);
 }
 

@@ -21,23 +21,26 @@ struct state_file {
     int        fd; /* -1 */
     bool       rest;
     uint32_t   at;   /* entry */
-    uint32_t  *sums; /* of the entries as they were written first */
+    uint32_t  *sums; /* checksums of the entries when they were first written */
     struct buf text;
-    bool       lost[CREF_SLOTS]; /* slots whose entries are written all */
-    ev_idle    idle;
+    bool       lost[CREF_SLOTS]; /* slots all of whose entries belong to the
+                                    rest */
+    ev_idle idle;
     void (*done)(int fd);
 };
 
-/* done: the file, to be sent before done returns; it is closed then. -1 with
- * errno if there is no memory for it. */
+/* Starts writing. done: called with the file, which it must send before it
+ * returns, because the file is closed then; -1 with errno if there is no memory
+ * for it. */
 void state_file_write(struct state_file *s, void (*done)(int fd));
-/* The connections of a slot have not moved, so its entries are of the rest. */
+/* Called when the connections of a slot have not moved, so that its entries
+   belong to the rest. */
 void state_file_lost(struct state_file *s, unsigned slot);
 void state_file_write_rest(struct state_file *s, void (*done)(int fd));
 void state_file_close(struct state_file *s);
 
-/* Calls record for each line of such a file. False if it cannot be read, or a
- * line is no record. */
+/* Calls record() for each line of such a file. False if the file cannot be
+ * read, or a line is not a record. */
 struct fields;
 bool state_file_read(int fd, void (*record)(struct fields *f));
 

@@ -1,11 +1,11 @@
 /*
- * successor: the new program's part of an upgrade. See upgrade.h for the
+ * successor: the new program's side of an upgrade. See upgrade.h for the
  * protocol.
  *
- * The process was started by the old master, with one end of a link. It reads
- * its configuration and opens its log as always; then, instead of binding and
- * starting workers, it takes over what the old program sends. Its segment is
- * its own.
+ * The old master has started this process, with one end of a link. The process
+ * reads its configuration and opens its log as always. Then it does not bind
+ * and start workers, but takes over the records that the old program sends. It
+ * makes a new segment of shared memory.
  *
  * If the old master dies before a slot has moved, this process ends: the daemon
  * is gone, as after any death of its master. After that it is the master: it
@@ -19,16 +19,17 @@
 
 #include "buf.h"
 
-/* Waits for the sockets and the state of the old program. False with a
- * sentence; then refuse. To be called before anything is bound. */
+/* Waits for the sockets and the state of the old program. Called before any
+ * socket is bound. False with a sentence; then successor_refuse() must follow.
+ */
 bool successor_receive(int fd, struct buf *why);
-/* The sentence is sent to the old program. */
+/* Sends the sentence to the old program, which then goes on. */
 void successor_refuse(const char *why);
 /* Starts the processes that will take over the slots, and goes on when the old
  * program asks for it. */
 void successor_start(void);
 
-/* Messages of the workers, and their ends. */
+/* Called for messages of the workers, and for their ends. */
 void successor_inherited(unsigned slot, uint64_t taken, uint64_t closed);
 void successor_heir_gone(unsigned slot);
 void successor_worker_gone(unsigned slot);

@@ -1,4 +1,4 @@
-/* upgrade: the old program's part of an upgrade. See upgrade.h. */
+/* upgrade: the old program's side of an upgrade. See upgrade.h. */
 #include "upgrade/upgrade.h"
 
 #include <errno.h>
@@ -37,9 +37,9 @@
 #include "worker/worker.h"
 
 #define ARGS_MAX 640
-#define DEATH_S 1.0 /* from the end of the link to the end of the process */
+#define DEATH_S 1.0 /* s from the end of the link to the end of the process */
 #define AGAIN_MAX 2 /* attempts after the first */
-#define SLOT_GRACE_MS 5000 /* of a worker, beyond upgrade.patience */
+#define SLOT_GRACE_MS 5000 /* ms of a worker beyond upgrade.patience */
 
 /* AGAIN: the new master has died, and the process of the slot that moves still
  * sends its connections. */
@@ -49,22 +49,23 @@ static struct {
     enum phase        phase;
     char              program[CONF_TEXT_MAX];
     char             *argv[ARGS_MAX];
-    pid_t             pid; /* of the new master; 0: none */
+    pid_t             pid; /* pid of the new master; 0: none */
     struct peer_link  link;
     ev_child          child;
     ev_timer          deadline;
     struct state_file file;
     uint64_t          began_ms, froze_ms;
-    unsigned          slot;     /* that moves */
-    bool              taken;    /* the new program has its commands */
-    bool              went;     /* `go` was sent to its process */
-    bool              left;     /* its process has ended */
-    bool              ended;    /* the link */
-    bool              prepared; /* PREPARE: only the files are waited for */
-    ev_timer          files;
-    unsigned          moved; /* slots */
-    uint64_t          connections, closed;
-    unsigned          again; /* new masters that have died */
+    unsigned          slot;  /* the slot that moves now */
+    bool              taken; /* the new program has the commands of the
+                                slot */
+    bool     went;           /* `go` was sent to the slot's process */
+    bool     left;           /* the slot's process has ended */
+    bool     ended;          /* the link has ended */
+    bool     prepared;       /* PREPARE: only the files are waited for */
+    ev_timer files;
+    unsigned moved; /* number of slots that have moved */
+    uint64_t connections, closed;
+    unsigned again; /* new masters that have died */
 } up = {.link = {.fd = -1}};
 
 static void prepare(void);
@@ -89,7 +90,7 @@ kill_new_master(void)
     child_kill(&up.pid);
 }
 
-/* Connections are in processes of a new program. */
+/* True if processes of a new program have connections. */
 static bool
 has_moved(void)
 {
@@ -98,7 +99,7 @@ has_moved(void)
 
 static void give_up(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* This program goes on. */
+/* Ends the attempt: this program goes on. */
 static void
 give_up(const char *fmt, ...)
 {
@@ -274,7 +275,7 @@ static void record(struct fields *f, int passed);
 static void
 link_ended(void)
 {
-    /* In most cases the process ends next, and its exit is the better reason.
+    /* Usually the process ends next, and its exit code is a better reason.
      */
     up.ended = true;
     ev_timer_stop(master.loop, &up.deadline);
@@ -348,7 +349,7 @@ soon_cb(struct ev_loop *loop, ev_timer *w, int events)
     prepare();
 }
 
-/* Not at once: the former link may be in the middle of a call. */
+/* Deferred, because this may be called by the former link. */
 static void
 prepare_soon(void)
 {
@@ -357,9 +358,9 @@ prepare_soon(void)
     ev_timer_start(master.loop, &up.deadline);
 }
 
-/* The new master has ended, and workers of it have connections. The new program
- * is started again, and takes over from these workers and from those of this
- * program. False if it is not to be tried. */
+/* The new master has ended, and its workers have connections. Starts the new
+ * program again, which takes over from these workers and from those of this
+ * program. False if it was tried too often. */
 static bool
 try_again(const char *why)
 {
@@ -375,7 +376,7 @@ try_again(const char *why)
     peer_link_close(&up.link);
     state_file_close(&up.file);
     kill_new_master();
-    /* Numbers that its segment has drawn are not drawn again. */
+    /* Numbers that the other segment has drawn must not be drawn again. */
     atomic_fetch_add(&master.shm->sequence, 2 * SHM_STATE_NUMBERS);
     for (unsigned i = 0; i < up.slot; i++)
         heirs_adopt(i);
@@ -408,7 +409,7 @@ send_take(unsigned slot)
     up.taken = true;
 }
 
-/* The slot's process waits for `go`, which is sent when the new program has the
+/* Sends `go`, for which the slot's process waits, when the new program has the
  * commands: an outcome must not arrive there before its command. */
 void
 upgrade_frozen(unsigned slot)
@@ -417,7 +418,8 @@ upgrade_frozen(unsigned slot)
         send_take(slot);
 }
 
-/* heir: because its heir has ended. The new program starts another one. */
+/* Called when the slot's process has given up. heir: because its heir has
+   ended; then the new program starts another one. */
 void
 upgrade_kept(unsigned slot, bool heir, const char *why)
 {

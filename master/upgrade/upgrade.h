@@ -1,5 +1,5 @@
 /*
- * upgrade: the old program's part of an upgrade.
+ * upgrade: the old program's side of an upgrade.
  *
  *   IDLE --> CHECK ----> PREPARE ----> MOVE ----> FINISH --> the process ends
  *     ^        |            |           |
@@ -18,9 +18,9 @@
  *   FINISH    commands and clients of the control socket, what has changed in
  *             the registry, locks and the pid file
  *
- * Each step has upgrade.patience. Once a slot has moved, the upgrade goes
- * forward, and the death of one process costs at most the connections of one
- * slot (foreign.h):
+ * Each step may take upgrade.patience. When a slot has moved, the upgrade is
+ * never given up, and the death of one process costs at most the connections of
+ * one slot (foreign.h):
  *
  *   new master   Its workers live on, since this one has their channels too.
  *                It starts the new program again, up to AGAIN_MAX times, which
@@ -33,8 +33,8 @@
  *                One that does not take what was sent to it within
  *                upgrade.patience is killed.
  *
- * What the masters send each other (peer_link.h); records of the state of the
- * segment (shm_state.h) are in files, whose descriptors are sent.
+ * The records between the masters (peer_link.h). Records of the segment's state
+ * (shm_state.h) are in files, whose descriptors are sent.
  *
  *   old: hello format= version= slots= ids=     new: prepared, or
  *        listener kind= slot= (fd)                   refused why=
@@ -60,23 +60,23 @@
 
 #include "buf.h"
 
-/* Raised when records change so that an older program cannot read them at all;
- * new keys and new records do not need that. */
+/* Raised when records change so that an older program cannot read them at all.
+ * New keys and new records do not require that. */
 #ifndef UPGRADE_FORMAT /* test/upgrade.py has a program with another one */
 #define UPGRADE_FORMAT 1
 #endif
 
-/* Begins. program: a path, or NULL for the one that was started. False with a
- * sentence if it cannot begin. */
+/* Begins an upgrade. program: a path, or NULL for the one that was started.
+ * False with a sentence if it cannot begin. */
 bool upgrade_begin(const char *program, struct buf *why);
 bool upgrade_running(void);
-/* The new program is ended, this one goes on. False if a slot has moved. */
+/* Ends the new program, so that this one goes on. False if a slot has moved. */
 bool upgrade_cancel(const char *why);
-/* The new program and its workers are ended, whatever has moved. */
+/* Ends the new program and its workers, even if slots have moved. */
 void  upgrade_abort(void);
-pid_t upgrade_successor(void); /* 0: none */
+pid_t upgrade_successor(void); /* The pid of the new master; 0: none. */
 
-/* Messages of the workers, and their ends. */
+/* Called for messages of the workers, and for their ends. */
 void upgrade_frozen(unsigned slot);
 void upgrade_kept(unsigned slot, bool heir, const char *why);
 void upgrade_worker_left(unsigned slot, bool well);

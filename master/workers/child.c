@@ -1,10 +1,11 @@
 /*
- * child: how the master starts a process and describes the end of one.
+ * child: starts processes of the master, and describes their ends.
  *
- * No exec follows the fork, so close-on-exec does not help: what the child
- * must not hold (other slots' listeners would keep ports open, other ends of
- * channels would hide a death, control clients would never see their end)
- * is closed by number, everything between what it keeps.
+ * No exec follows the fork, so close-on-exec does not help. The child must not
+ * hold other slots' listeners, which would keep ports open, other ends of
+ * channels, which would hide a death, or control clients, which would never see
+ * their end. So all descriptors between those that it keeps are closed by
+ * number.
  */
 #include "workers/child.h"
 
@@ -24,7 +25,7 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 30000
-#define KEEP_MAX 512 /* two listeners per worker would be many */
+#define KEEP_MAX 512 /* descriptors; two listeners per worker would be many */
 
 static int
 compare_ints(const void *a, const void *b)
@@ -48,7 +49,7 @@ close_others(const int *keep, size_t n)
     used += n;
     qsort(fds, used, sizeof *fds, compare_ints);
 
-    unsigned next = 0; /* everything below is settled */
+    unsigned next = 0; /* descriptors below are kept or closed */
     for (size_t i = 0; i < used; i++) {
         if (fds[i] < 0)
             continue;
@@ -64,8 +65,8 @@ child_fork(const int *keep, size_t n)
 {
     sigset_t all, old;
 
-    /* No signal may reach the child while it still has the master's handlers:
-     * it would write into the pipe of the master's loop. */
+    /* Signals are blocked while the child still has the master's handlers,
+     * which would write into the pipe of the master's loop. */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &old);
     pid_t pid = fork();
@@ -83,7 +84,8 @@ child_fork(const int *keep, size_t n)
     helper_forget();
     for (int s = 1; s < NSIG; s++)
         signal(s, SIG_DFL);
-    /* A ^C at the terminal is for the master, which drains its workers. */
+    /* ^C at the terminal must reach only the master, which drains its
+       workers. */
     setpgid(0, 0);
     sigemptyset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);

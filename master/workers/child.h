@@ -1,5 +1,5 @@
 /*
- * child: how the master starts a process and describes the end of one.
+ * child: starts processes of the master, and describes their ends.
  */
 #ifndef MASTER_WORKERS_CHILD_H
 #define MASTER_WORKERS_CHILD_H
@@ -10,14 +10,14 @@
 #include <sys/types.h>
 
 /*
- * Forks. In the child everything that is the master's is gone when this
- * returns 0: every descriptor but stdio, the log and the n in keep (which
- * may hold -1 for none), every signal handler, the loop. -1 with errno.
+ * Forks. When this returns 0 in the child, the state of the master is gone: all
+ * descriptors except stdio, the log and the n in keep (in which -1 is skipped),
+ * all signal handlers, and the loop. -1 with errno.
  */
 pid_t child_fork(const int *keep, size_t n);
 
-/* "was killed by signal 9 (Killed)", "exited with code 1": of a wait
- * status. */
+/* Describes a wait status: "was killed by signal 9 (Killed)", "exited with code
+ * 1". */
 #define CHILD_END_LEN 80
 void child_end_text(char out[CHILD_END_LEN], int status);
 
@@ -25,8 +25,8 @@ void child_end_text(char out[CHILD_END_LEN], int status);
  * afterwards. */
 void child_kill(pid_t *pid);
 
-/* How long to wait before the next start, given how long the last one
- * lived: none after a long run, else twice as long each time. */
+/* The pause before the next start, by how long the last process lived: none
+ * after a long run, otherwise twice the last pause. */
 #define CHILD_DECENT_LIFE_MS 10000
 uint64_t child_backoff(uint64_t *backoff_ms, uint64_t lived_ms);
 

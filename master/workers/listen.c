@@ -1,4 +1,4 @@
-/* listen: the sockets charge points connect to. See listen.h. */
+/* listen: the sockets that charge points connect to. See listen.h. */
 #include "workers/listen.h"
 
 #include <errno.h>
@@ -42,7 +42,7 @@ remedy(int error)
     }
 }
 
-/* A bound socket, or -1 with errno. */
+/* Makes a bound socket; -1 with errno. */
 static int
 bind_one(const struct sockaddr_storage *address, socklen_t size, bool share)
 {
@@ -251,8 +251,8 @@ listen_close(struct listen_set *set)
 void
 listen_raise_limit(const struct config *c, unsigned workers)
 {
-    /* The kernel spreads by hash, not evenly: a worker gets more than its
-     * share now and then, and all that of a dead one's neighbours. */
+    /* The kernel spreads clients by hash, so a worker may get more than its
+     * share, and also those of a worker that is not alive. */
     uint64_t      share = (c->server_max_connections + workers - 1) / workers;
     uint64_t      need = (workers > 1 ? share + share / 4 : share) + SPARE_FDS;
     struct rlimit limit;

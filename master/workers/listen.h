@@ -1,5 +1,6 @@
 /*
- * listen: the sockets charge points connect to, held for the daemon's life.
+ * listen: the sockets that charge points connect to, held as long as the daemon
+ * runs.
  *
  * One socket per address and worker slot, all of an address bound together
  * with SO_REUSEPORT: the kernel spreads new clients over them. The master
@@ -23,32 +24,34 @@ struct listen_set {
     unsigned        n;
 };
 
-/* The new program of an upgrade gets the sockets of the old one: each is
+/* The new program of an upgrade gets the sockets of the old one. Each is
  * offered here first, and listen_open() takes those of its slot that have one
- * of its addresses; slot: LISTEN_ADMIN for the admin process. A socket that is
- * newly bound with backlog 0 accepts nothing before listen_begin(). */
+ * of its addresses. slot: LISTEN_ADMIN for the admin process. A socket that is
+ * newly bound with backlog 0 accepts no client before listen_begin(). */
 #define LISTEN_ADMIN 0xffffu
 void listen_offer(enum listener_kind kind, unsigned slot, int fd);
-/* What was offered, has one of the addresses and no slot any more: clients may
- * wait in it, so a slot takes it as well. Nothing if the set is full. */
+/* Takes the offered sockets that have one of the addresses and whose slot does
+ * not exist any more, because clients may wait in them. Does nothing if the set
+ * is full. */
 void listen_take_rest(struct listen_set *set, enum listener_kind kind,
     const char *list, unsigned slot, unsigned slots);
-/* Closes what was offered and is not used. */
+/* Closes offered sockets that are not used. */
 void listen_close_rest(void);
-/* False with errno if one of them cannot listen. */
+/* Starts listening. False with errno if one of the sockets cannot listen. */
 bool listen_begin(struct listen_set *set, int backlog);
 
-/* Could every address be bound by a start, with its port as it may be in use
- * by this very daemon? False with a sentence in why. */
+/* Tests whether a start could bind every address, where ports may be in use by
+ * this daemon itself. False with a sentence in why. */
 bool listen_check(const char *knob, const char *list, struct buf *why);
 
-/* Is every address free? Another daemon of the same user could share it
- * unnoticed and take half of its clients. False with a sentence in why. */
+/* Tests whether every address is free, because another daemon of the same user
+ * could share it unnoticed and take half of its clients. False with a sentence
+ * in why. */
 bool listen_probe(const char *knob, const char *list, struct buf *why);
 
 /* Binds every address of a listen knob and adds the sockets to the set. False
- * with a sentence that names the address and the remedy; then the set is
- * empty, and nothing of it is left open. */
+ * with a sentence that names the address and the remedy; then the set is empty,
+ * and all its sockets are closed. */
 bool listen_open(struct listen_set *set, enum listener_kind kind, unsigned slot,
     const char *knob, const char *list, int backlog, struct buf *why);
 void listen_close(struct listen_set *set);

@@ -1,4 +1,4 @@
-/* rebalance: connections spread evenly over the workers. See rebalance.h. */
+/* rebalance: spreads connections evenly over the workers. See rebalance.h. */
 #include "workers/rebalance.h"
 
 #include <errno.h>
@@ -14,9 +14,10 @@
 #include "workers/slot.h"
 #include "workers/slot_private.h"
 
-/* From one worker to another. It ends when both have reported that they are
- * done, or are dead: what the giver has sent belongs to it, by the owner words
- * of the registry, until the taker has read it. */
+/* Connections passing from one worker to another. The flow ends when both have
+ * reported that they are done, or are dead: by the owner words of the registry,
+ * connections that were sent belong to the giver until the taker has read them.
+ */
 struct flow {
     struct flow *next;
     unsigned     from, to;
@@ -27,8 +28,8 @@ struct flow {
 static struct flow *flows;
 static uint64_t     moved, left;
 
-/* A worker gives to one other at a time, and takes from one: its reports do not
- * name the flow. */
+/* A worker gives to one worker at a time, and takes from one, because its
+ * reports do not name the flow. */
 static bool
 is_busy(const struct flow *one)
 {
@@ -63,7 +64,7 @@ start(struct flow *f)
     }
     f->going = slot_send_fd(f->to, &take, pair[1]);
     if (f->going && !slot_send_fd(f->from, &give, pair[0])) {
-        f->given = true; /* nothing comes, which the taker reports */
+        f->given = true; /* no connection comes, which the taker reports */
         left += f->n;
     }
     close(pair[0]);
@@ -82,8 +83,8 @@ drop(struct flow *f)
     free(f);
 }
 
-/* The next flow of each worker that has none now; the end of it all if there is
- * none. */
+/* Starts the next flow of each worker that has none now. If no flow is left,
+ * the rebalance has ended. */
 static void
 go_on(void)
 {
@@ -166,7 +167,8 @@ connections(unsigned slot)
     return stat_get(&shm_worker(master.shm, slot)->stats.connections);
 }
 
-/* What slot has above its share, negative below it. */
+/* The number of connections that the slot has above its share; negative if
+   below. */
 static int64_t
 surplus(unsigned slot, uint64_t total, unsigned living, unsigned rank)
 {

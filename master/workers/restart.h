@@ -9,8 +9,8 @@
 
 #include "buf.h"
 
-/* Starts a successor that takes the connections of a worker over, or starts a
- * failed one again. False with a sentence. */
+/* Starts a successor that takes over the connections of a worker, or starts a
+ * failed worker again. False with a sentence. */
 bool restart_worker(unsigned slot, struct buf *why);
 
 #endif

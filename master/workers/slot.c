@@ -140,7 +140,7 @@ slot_send(unsigned slot, struct channel_msg *msg, const void *body, size_t n)
     return channel_send(slots[slot].channel, msg, body, n);
 }
 
-/* With a descriptor; nothing is to be sent if there is none. */
+/* Sends a datagram with a descriptor; does nothing if there is none. */
 bool
 slot_send_fd(unsigned slot, struct channel_msg *msg, int passed)
 {

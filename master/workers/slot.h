@@ -17,14 +17,16 @@
 #include "workers/listen.h"
 
 enum shm_worker_state slot_state(unsigned n);
-/* The slot is neither being started nor restarted. */
+/* True if the slot is neither being started nor restarted. */
 bool  slot_is_settled(unsigned n);
 pid_t slot_pid(unsigned n); /* 0: no process */
-/* The master's end of the channel of the slot's process; -1 without one. */
+/* The master's end of the channel of the slot's process; -1 if there is
+   none. */
 int                      slot_channel(unsigned n);
 const struct listen_set *slot_listeners(unsigned n);
 
-/* A datagram to a worker that runs; false with errno, EPIPE if none does. */
+/* Sends a datagram to a running worker; false with errno, EPIPE if it does not
+   run. */
 bool slot_send(
     unsigned n, struct channel_msg *msg, const void *body, size_t len);
 /* The same with a descriptor, which stays open here. */

@@ -15,7 +15,7 @@
 
 /* A process of a slot beside the one that serves it (succession.h). */
 struct slot_other {
-    pid_t    pid; /* 0: there is none, and nothing else counts */
+    pid_t    pid; /* 0: there is none, and the other members are meaningless */
     unsigned slot;
     int      channel; /* the master's end */
     ev_io    io;
@@ -24,36 +24,42 @@ struct slot_other {
 };
 
 struct slot {
-    unsigned              n;
-    bool                  inheriting; /* connections are on their way to it */
-    struct listen_set     listeners;
-    int                   channel; /* the master's end; -1: no process */
+    unsigned          n;
+    bool              inheriting; /* connections are on their way to it */
+    struct listen_set listeners;
+    int               channel; /* the master's end of the channel; -1: no
+                                  process */
     ev_io                 io;
     ev_child              child;
     ev_timer              respawn;
-    pid_t                 pid; /* 0 without a process */
+    pid_t                 pid; /* 0: no process */
     enum shm_worker_state state;
     uint64_t              born;
     uint64_t              started_ms;
     uint64_t              ready_ms; /* 0 until it was */
     uint64_t              backoff_ms;
-    uint64_t              kill_ms;  /* when SIGKILL is due; 0 never */
-    unsigned              stuck;    /* ticks without progress */
-    unsigned              deaths;   /* unexpected ones */
-    unsigned              tries;    /* deaths before the daemon was ready */
-    unsigned              owed;     /* bit t: a hint of type t is to be sent */
-    uint64_t              drain_ms; /* arg of an owed drain */
-    uint64_t              lived_ms; /* when it last accepted connections */
-    bool                  restart;  /* an operator asked for a successor */
-    bool                  leaving;  /* its connections go to a new program */
-    bool                  awaits;   /* the old program's process of the slot */
-    int                   inherit;  /* the next process takes over from there */
+    uint64_t              kill_ms; /* when SIGKILL is due; 0 never */
+    unsigned              stuck;   /* ticks without progress */
+    unsigned              deaths;  /* unexpected ones */
+    unsigned              tries;   /* deaths before the daemon was ready */
+    unsigned              owed;    /* bit t: a hint of type t must still be
+                                      sent */
+    uint64_t drain_ms;             /* arg of an owed drain */
+    uint64_t lived_ms;             /* when it was last seen to accept
+                                      connections */
+    bool restart;                  /* an operator asked for a successor */
+    bool leaving;                  /* its connections go to a new program */
+    bool awaits;                   /* the old program's process of the slot */
+    int  inherit;                  /* descriptor from which the next process
+                                      takes over; -1: none */
 
-    struct slot_other heir;   /* until the slot is handed over to it */
-    struct slot_other former; /* from then on, until it has ended */
+    struct slot_other heir;   /* the heir, until the slot is handed over to
+                                 it */
+    struct slot_other former; /* the former process, from then on until it has
+                                 ended */
 };
 
-/* Once, when the number of slots is known. */
+/* Called once, when the number of slots is known. */
 void slot_create(void);
 
 struct slot *slot_at(unsigned n);
@@ -67,13 +73,13 @@ const char *slot_last_words(const struct slot *s, char out[SHM_WORDS_MAX]);
 /* An unexpected death; text: how the process ended. */
 void slot_count_death(unsigned n, const char *text);
 
-/* There is an heir, or a former process that has not ended. */
+/* True if there is an heir, or a former process that has not ended. */
 bool slot_has_other(const struct slot *s);
 /* SIGKILL. Their ends are reported later. */
 void slot_kill_heir(const struct slot *s);
 void slot_kill_others(const struct slot *s);
 
-/* A successor takes over, or is about to. */
+/* True if a successor takes over, or is about to. */
 bool slot_is_replaced(unsigned n);
 
 /* Opens the listeners of the slot; false with a sentence. */

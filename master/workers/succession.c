@@ -1,4 +1,4 @@
-/* succession: a running worker is replaced. See succession.h. */
+/* succession: replaces a running worker. See succession.h. */
 #include "workers/succession.h"
 
 #include <errno.h>
@@ -21,7 +21,8 @@
 #include "workers/slot_private.h"
 #include "workers/supervise_private.h"
 
-#define FORMER_GRACE_MS 5000 /* beyond the time that a hand-over may take */
+/* Ms beyond the time that a hand-over may take. */
+#define FORMER_GRACE_MS 5000
 
 static void
 channel_cb(struct ev_loop *loop, ev_io *w, int events)
@@ -53,7 +54,7 @@ forget(struct slot_other *b)
     *b = (struct slot_other){.pid = 0};
 }
 
-/* Before anything was handed over: the worker of the slot goes on. */
+/* Called before the hand-over: the worker of the slot goes on. */
 static void
 heir_died_cb(struct ev_loop *loop, ev_child *c, int events)
 {
@@ -146,9 +147,9 @@ succession_frozen(unsigned slot)
     pid_t              pid = slot_pid(slot);
 
     if (heir->pid == 0 || former->pid != 0 || pid == 0)
-        return; /* it detects the end of its successor itself */
+        return; /* the worker notices the end of its successor itself */
     if (!slot_send(slot, &m, NULL, 0))
-        return; /* it gives up */
+        return; /* the worker gives up */
     ev_child_stop(master.loop, &heir->child);
     int channel = supervise_replace(slot, heir->pid, heir->channel);
     *heir = (struct slot_other){.pid = 0};

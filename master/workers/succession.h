@@ -1,15 +1,15 @@
 /*
- * succession: a running worker is replaced, and its connections stay.
+ * succession: replaces a running worker without closing its connections.
  *
  * `worker-restart` starts a second process for the slot, the heir, beside the
  * one that serves it. Both get an end of a socket pair. The worker freezes its
- * state and reports `frozen'; the master answers `go' and from this instant
- * counts the heir as the slot's process (supervise_replace()) and the worker
- * as the former one. The former process writes its connections to the heir
- * and ends; it is killed if that takes too long.
- * Before `go' an error of the hand-over costs only the heir: it is killed, and
- * the worker goes on. After `go' there is no way back: if the heir dies, the
- * former process is killed too, and the slot starts afresh.
+ * state and reports `frozen'. The master answers `go'; from then on the heir is
+ * the slot's process (supervise_replace()), and the worker is the former one.
+ * The former process writes its connections to the heir and ends; it is killed
+ * if that takes too long. If an error occurs before `go', only the heir is
+ * killed, and the worker goes on. After `go' the hand-over cannot be given up:
+ * if the heir dies, the former process is killed too, and the slot gets a new
+ * process.
  */
 #ifndef MASTER_WORKERS_SUCCESSION_H
 #define MASTER_WORKERS_SUCCESSION_H
@@ -23,7 +23,7 @@
  * to hand over. False with a sentence. */
 bool succession_start(unsigned slot, struct buf *why);
 
-/* The worker has prepared its hand-over, or has given it up. */
+/* Called when the worker has prepared its hand-over, or has given it up. */
 void succession_frozen(unsigned slot);
 void succession_kept(unsigned slot, const char *why);
 

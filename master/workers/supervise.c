@@ -32,9 +32,10 @@
 #include "workers/tls_keeper.h"
 #include "workers/watch.h"
 
-#define DRAIN_GRACE_MS 5000 /* beyond the drain time and the last close */
-#define DEATH_WORDS 160     /* of its last words, in `status` */
-#define START_TRIES 5       /* deaths before the first readiness */
+/* Ms beyond the drain time and the close timeout. */
+#define DRAIN_GRACE_MS 5000
+#define DEATH_WORDS 160 /* bytes of a worker's last message in `status` */
+#define START_TRIES 5   /* deaths before the first readiness */
 
 /* --- start --------------------------------------------------------------- */
 
@@ -124,7 +125,7 @@ supervise_start_one(struct slot *s)
     int                ends[2];
 
     ensure(s->pid == 0);
-    if (s->former.pid != 0) { /* it still has the journal */
+    if (s->former.pid != 0) { /* the former process still has the journal */
         start_later(s, 20);
         return;
     }
@@ -134,11 +135,12 @@ supervise_start_one(struct slot *s)
         start_later(s, child_backoff(&s->backoff_ms, 0));
         return;
     }
-    /* Written before the process exists: it may be ready at once. */
+    /* Written before the fork, because the process may be ready at once. */
     memset(w->words, 0, sizeof w->words);
     atomic_store(&w->alive_ms, clock_mono_ms());
     atomic_store(&w->started_ms, clock_mono_ms());
-    /* What an heir takes over was claimed by former processes, and lives. */
+    /* The sessions that an heir takes over were claimed by former processes,
+       and are alive. */
     s->born = s->inherit >= 0 ? 0 : atomic_load(&master.shm->sequence);
     atomic_store(&w->born, s->born);
     atomic_fetch_add(&w->incarnation, 1);
@@ -260,8 +262,8 @@ fail_slot(struct slot *s)
             words[0] ? words : "it gave no reason");
         up_cannot_start(why);
     }
-    /* Open sockets without an accepting worker would still get their share
-     * of the clients. */
+    /* Sockets that stay open without a worker would still get their share of
+     * the clients. */
     listen_close(&s->listeners);
     up_worker_failed(s->n);
     log_error("worker %u: stays down, its share of clients goes to the "
@@ -366,7 +368,8 @@ supervise_replace(unsigned n, pid_t pid, int channel)
     s->restart = false;
     s->inheriting = true;
     s->stuck = 0;
-    /* What the former process was notified of since its successor began. */
+    /* Repeat the notifications that the former process got since its successor
+       began. */
     s->owed |= 1u << CHANNEL_config | 1u << CHANNEL_tls | 1u << CHANNEL_reopen |
         1u << CHANNEL_freeze;
     hints_send(s);
@@ -481,7 +484,8 @@ supervise_drain_one(struct slot *s, uint64_t ms)
 {
     s->drain_ms = ms;
     s->owed |= 1u << CHANNEL_drain;
-    /* A charge point that does not answer the close is waited for so long. */
+    /* A charge point that does not answer the close frame delays the end by the
+       close timeout. */
     s->kill_ms = clock_mono_ms() + ms + master.config.websocket_close_timeout +
         DRAIN_GRACE_MS;
     slot_set_state(s, SHM_WORKER_DRAINING);

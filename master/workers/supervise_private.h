@@ -16,19 +16,21 @@ void supervise_start_one(struct slot *s);
 /* Lets a worker close its connections within ms, and end. */
 void supervise_drain_one(struct slot *s, uint64_t ms);
 
-/* A new process of the slot, with the worker's end of its channel; -1 with
- * errno. inherit: the descriptor from which it takes over, or -1. */
+/* Forks a new process of the slot. channel: the worker's end of its channel.
+ * inherit: the descriptor from which it takes over, or -1. -1 with errno. */
 pid_t supervise_fork(unsigned slot, int channel, int inherit);
 
-/* Another process, which is ready, serves the slot from now on. Returns the
- * channel of the former process; that one and its death are the caller's. */
+/* Makes another process, which is ready, serve the slot. Returns the channel of
+ * the former process; the caller must close it and handle the death of that
+ * process. */
 int supervise_replace(unsigned slot, pid_t pid, int channel);
 
-/* Takes what a process that has died sent before: it still counts. */
+/* Reads the datagrams that a process sent before it died, which are still
+   valid. */
 void supervise_receive_rest(unsigned slot, int channel);
 
-/* A process has ended; calls up_end() if it was the last one that a stop
- * waits for. */
+/* Called when a process has ended; calls up_end() if it was the last one that a
+ * stop waits for. */
 void supervise_ended(void);
 
 #endif

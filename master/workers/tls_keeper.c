@@ -24,11 +24,12 @@
 #include "workers/child.h"
 #include "worker/worker.h"
 
-#define CHECK_MS 20000 /* for the checker; thousands of certificates */
-#define WATCH_MS 2000  /* between two looks at the files */
+/* Ms for the checker, which may have to read thousands of certificates. */
+#define CHECK_MS 20000
+#define WATCH_MS 2000 /* ms between two looks at the files */
 #define REPORT_MAX (256u * 1024)
 
-/* What the checker has accepted, and what is in force. */
+/* The files that the checker has accepted, or that are in force. */
 struct kept {
     int                 fd; /* -1: no TLS */
     uint64_t            stamp;
@@ -56,7 +57,7 @@ run_checker(const struct config *c, int bundle, int to)
 {
     struct buf out = BUF_INIT(REPORT_MAX);
 
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* it holds private keys */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* the process holds private keys */
     signal(SIGPIPE, SIG_IGN);
     worker_check_tls(c, bundle, &out);
     for (size_t at = 0; at < out.len;) {
@@ -70,7 +71,7 @@ run_checker(const struct config *c, int bundle, int to)
     _exit(0);
 }
 
-/* Everything that comes, within CHECK_MS. */
+/* Reads the whole report, within CHECK_MS. */
 static bool
 read_all(int fd, struct buf *out)
 {
@@ -97,7 +98,8 @@ read_all(int fd, struct buf *out)
     }
 }
 
-/* One line of a file: FILE, NAME, SERIAL, TYPE, TIME with tabs in between. */
+/* Reads the line of a file: FILE, NAME, SERIAL, TYPE, TIME, separated by
+   tabs. */
 static void
 take_file(struct kept *k, char *line)
 {
@@ -175,7 +177,7 @@ start_checker(const struct kept *k, const struct config *c, pid_t *pid,
     return ends[0];
 }
 
-/* Its report has ended, or it took too long. */
+/* Called when the report has ended, or the checker took too long. */
 static void
 end_checker(int from, pid_t pid)
 {
@@ -298,9 +300,10 @@ tls_keeper_bundle(void)
 /* --- changed files ------------------------------------------------------- */
 
 /*
- * A disk may hang, and thousands of certificates take their time: the files are
- * looked at and read by a helper, and the checker's report is awaited by the
- * loop. A reload meanwhile has looked at everything itself (round).
+ * A disk may hang, and thousands of certificates take time. So a helper
+ * examines and reads the files, and the loop waits for the checker's report. If
+ * a reload happens meanwhile, the result is dropped, because the reload has
+ * read all files (round).
  */
 static struct helper helper =
     HELPER_INIT("ocppd-tls", "the disk of the certificates", 1, 10 * WATCH_MS);
@@ -310,7 +313,7 @@ struct look {
     uint64_t          round;
     uint64_t          kept, seen, refused; /* stamps */
     uint64_t          stamp;
-    int               fd; /* of what has changed; -1 */
+    int               fd; /* the bundle of the changed files; -1: none */
     struct buf        errors;
     struct config     c;
 };
@@ -380,7 +383,7 @@ report_cb(struct ev_loop *loop, ev_io *w, int events)
         checked();
 }
 
-/* A reload has decided about everything. */
+/* A reload has read all files since. */
 static void
 forget_checker(void)
 {
@@ -440,7 +443,7 @@ tls_keeper_judge(const struct config *c, const struct tls_loaded *l,
     }
 }
 
-/* A file that has changed since the last look, too, may be half written. */
+/* A file that has changed again since the last look may be half written. */
 static void
 look_work(struct helper_job *h)
 {

@@ -1,10 +1,11 @@
 /*
  * tls_keeper: certificates, keys and ticket keys, kept by the master.
  *
- * The master reads the bytes of the files and parses none of them: a forked
- * checker does, with the workers' own loader, so that no call of OpenSSL runs
- * in the one process that is never restarted. What the checker accepts is
- * handed to the workers in a sealed memfd; what it refuses changes nothing.
+ * The master reads the bytes of the files but does not parse them. A forked
+ * checker does, with the same code as the workers, so that OpenSSL never runs
+ * in the one process that is never restarted. Files that the checker accepts
+ * are passed to the workers in a sealed memfd; if it refuses them, the former
+ * ones stay.
  */
 #ifndef MASTER_WORKERS_TLS_KEEPER_H
 #define MASTER_WORKERS_TLS_KEEPER_H
@@ -15,9 +16,9 @@
 #include "buf.h"
 #include "config.h"
 
-/* Reads and checks what the configuration names. True without TLS, too. False
- * with lines in errors; nothing has changed. What was found stays a candidate
- * until tls_keeper_adopt(). */
+/* Reads and checks the files that the configuration names; they become the
+ * candidate for tls_keeper_adopt(). True also without TLS. False with lines in
+ * errors; then nothing has changed. */
 bool tls_keeper_check(
     const struct config *c, struct buf *errors, struct buf *notes);
 
@@ -33,10 +34,10 @@ bool tls_keeper_load(
  * and notes stay. The descriptor is the callee's. */
 void tls_keeper_judge(const struct config *c, const struct tls_loaded *l,
     struct buf *errors, struct buf *notes, void (*judged)(bool good));
-/* The candidate is in force: its table goes into shared memory, the ticket
- * keys follow the configuration. */
+/* Puts the candidate into force: its table is written to shared memory, and
+ * ticket keys are made by the configuration. */
 void tls_keeper_adopt(void);
-/* Once a second: looks whether files have changed, rotates ticket keys. */
+/* Called once a second: notices changed files, and rotates ticket keys. */
 void tls_keeper_tick(void);
 
 /* The memfd for the workers; -1 without TLS. */

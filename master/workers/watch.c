@@ -15,9 +15,10 @@
 #include "workers/slot.h"
 #include "workers/slot_private.h"
 
-/* seen so often in a row: not after a pause of all processes */
+/* Ticks in a row in which a worker must show no progress, so that a pause of
+   all processes is not mistaken for a hang. */
 #define STUCK_TICKS 3
-#define ABORT_GRACE_MS 5000 /* from SIGABRT to SIGKILL */
+#define ABORT_GRACE_MS 5000 /* ms from SIGABRT to SIGKILL */
 
 static ev_timer tick, pulse;
 
@@ -76,7 +77,7 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
     up_tick();
 }
 
-/* New connections do not wait for a worker that hangs. */
+/* So that new connections do not wait for a worker that hangs. */
 static void
 pulse_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
@@ -90,7 +91,7 @@ pulse_cb(struct ev_loop *loop, ev_timer *w, int events)
         uint64_t     alive = atomic_load(&slot_shared(s)->alive_ms);
         if (s->lived_ms == 0)
             s->lived_ms = now;
-        /* A time ahead of the clock was not written by the worker. */
+        /* A time in the future was written by a stray store. */
         if (s->state == SHM_WORKER_READY && alive <= now)
             s->lived_ms = alive;
         adoption_look(i, &s->listeners, s->lived_ms, now);
