@@ -157,6 +157,31 @@ def test_the_journals_disk_hangs_in_fsync():
             assert c.get(id) == {}
 
 
+def test_an_answer_waits_for_the_commit_of_its_own_event():
+    # The second event is written while the first one becomes durable: with
+    # that commit only the first answer may leave.
+    shim = Shim()
+    g = gateway(shim, server_workers=1)
+    first, second = Charger(g, "FIRST"), Charger(g, "SECOND")
+    first.boot()
+    second.boot()
+    shim.hang(SYNC, ".jsonl")
+    a = first.put("MeterValues", METER)
+    poll(lambda: shim.hit() == 1, what="the first event in fdatasync")
+    b = second.put("MeterValues", METER)
+    poll(lambda: g.stat("answers_held") == 2, what="both answers held")
+    # The same order now holds for writes: the first commit ends, and the
+    # second one begins and hangs.
+    shim.hang(WRITE, ".jsonl")
+    assert first.get(a) == {}
+    poll(lambda: shim.hit() == 2, what="the second event in pwrite")
+    # get() fails on an answer to another CALL.
+    assert "currentTime" in second.call("Heartbeat")
+    assert g.stat("answers_held") == 1
+    shim.go_on()
+    assert second.get(b) == {}
+
+
 def any_answer(c):
     """Reads one message; true if there was one beside pings."""
     try:
