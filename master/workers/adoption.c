@@ -1,4 +1,4 @@
-/* adoption: the listening sockets of a worker that does not live. See
+/* adoption: serves the listening sockets of a worker that is not alive. See
  * adoption.h. */
 #include "workers/adoption.h"
 
@@ -26,8 +26,8 @@ make_slots(void)
         slots[i] = (struct slot){.lives = true, .by = -1};
 }
 
-/* A worker that hangs reads it when it lives again; one that has died took
- * the sockets with it. */
+/* A worker that hangs reads this when it is alive again; if it has died, its
+ * copies of the sockets are closed already. */
 static bool
 let_go(unsigned slot)
 {
@@ -56,7 +56,8 @@ adopt(unsigned slot, const struct listen_set *set)
         struct channel_msg m = {
             .type = CHANNEL_adopt, .arg = slot, .id = set->at[i].kind};
         if (!slot_send_fd(by, &m, set->at[i].fd))
-            return; /* again at the next pulse; adopting twice does no harm */
+            return; /* tried again at the next pulse; adopting twice is
+                       harmless */
     }
     slots[slot].by = (int)by;
     log_warn("worker %u accepts no connections; worker %u accepts those that "

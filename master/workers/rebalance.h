@@ -1,9 +1,9 @@
 /*
- * rebalance: connections spread evenly over the workers that live.
+ * rebalance: spreads connections evenly over the workers that are alive.
  *
- * A worker with more than its share passes the surplus on, to one worker after
- * the other, over a socket pair that is made here. None is closed, and what
- * waits for something of its slot stays where it is.
+ * A worker with more than its share passes the surplus to other workers, one
+ * after the other, over a socket pair that is made here. No connection is
+ * closed, and one that waits for its slot stays where it is.
  */
 #ifndef MASTER_WORKERS_REBALANCE_H
 #define MASTER_WORKERS_REBALANCE_H
@@ -13,13 +13,14 @@
 
 #include "buf.h"
 
-/* Begins; *n is the number of connections that are to move. False with a
- * sentence. */
+/* Begins a rebalance. *n is the number of connections that will move. False
+ * with a sentence. */
 bool rebalance_begin(struct buf *why, uint64_t *n);
 
-/* A worker has passed connections on, or `left` of them not. */
+/* Called when a worker has passed `given` connections, and kept `left` that it
+   should have passed. */
 void rebalance_given(unsigned slot, uint64_t given, uint64_t left);
-/* A worker has read all that came. */
+/* Called when a worker has read all connections that came. */
 void rebalance_taken(unsigned slot);
 void rebalance_worker_gone(unsigned slot);
 
