@@ -6,9 +6,9 @@
 
 #include <stdbool.h>
 
-/* Reads them, and the configuration, into `master`. Those that only print or
- * check something, and those that are wrong, end the process. Returns whether
- * the daemon is to run in the background. */
+/* Reads the arguments and the configuration into `master`. Arguments that only
+ * print or check something, and wrong ones, end the process. True if the daemon
+ * must run in the background. */
 bool options_read(int argc, char **argv);
 
 #endif

@@ -1,4 +1,4 @@
-/* reopen: the log file is opened again, by name, after it was renamed. */
+/* reopen: opens the log file again, by its name, after it was renamed. */
 #include "base/up.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* signals: what signals ask for. See signals.h. */
+/* signals: handles the signals to the master. See signals.h. */
 #include "signals.h"
 
 #include <signal.h>
@@ -15,7 +15,7 @@ static const int signals[] = {
 #define SIGNALS (sizeof signals / sizeof *signals)
 static ev_signal watchers[SIGNALS];
 
-/* What happened is in the log. */
+/* The result is logged. */
 static void
 reloaded(uint64_t client, bool ok, struct buf *lines)
 {

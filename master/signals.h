@@ -1,5 +1,5 @@
 /*
- * signals: what signals ask for (ocppd(8)).
+ * signals: handles the signals to the master (ocppd(8)).
  */
 #ifndef MASTER_SIGNALS_H
 #define MASTER_SIGNALS_H

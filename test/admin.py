@@ -364,7 +364,7 @@ def test_ready_and_live_follow_the_workers():
     g.process = None
 
 
-def test_ready_says_no_while_no_worker_works():
+def test_ready_answers_503_while_no_worker_works():
     g = gateway(server_workers="1")
     for i in range(4):                  # until the pauses are long enough
         old = g.kill_worker(0)

@@ -64,7 +64,7 @@ def test_a_key_lets_in_and_nothing_else_does():
     assert g.stat("refused", "unknown") == 1
 
 
-def test_a_401_says_how_to_authenticate():
+def test_a_401_names_how_to_authenticate():
     g = gateway()
     add(g, "CP1", KEY)
     r = refusal(g, "CP1")
@@ -86,7 +86,7 @@ def test_hexadecimal_digits_of_a_key_are_the_key():
     assert g.stat("auth_hex") == 4
 
 
-def test_accept_hex_no_says_what_would_have_matched():
+def test_accept_hex_no_reports_what_would_have_matched():
     g = gateway(auth_accept_hex="no")
     add(g, "CP1", KEY)
     assert status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 101
@@ -94,7 +94,7 @@ def test_accept_hex_no_says_what_would_have_matched():
     assert "matches when read as hex" in refused(g, "CP1")["detail"]
 
 
-def test_refused_says_what_is_odd_and_no_secret():
+def test_refused_reports_what_is_odd_and_no_secret():
     g = gateway()
     add(g, "CP1", KEY)
     add(g, "CP 2", KEY)

@@ -105,7 +105,7 @@ def test_fifteen_mebibytes_pass_through_everything():
         s.stop()
 
 
-def test_one_byte_too_many_says_what_it_was_and_which_knob():
+def test_one_byte_too_many_is_reported_with_its_message_and_the_knob():
     g = Gateway(server_workers=1, websocket_max_message_size="64KiB")
     c = Charger(g, "MUCH")
     c.boot()

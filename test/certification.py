@@ -470,7 +470,7 @@ def test_the_messages_of_the_cases():
         c.close()
 
 
-def test_each_case_is_met_or_says_what_it_needs():
+def test_each_case_is_met_or_names_what_it_needs():
     # Part 5 of the specification: the mandatory cases of a CSMS, and those that
     # depend on what it supports.
     wanted = {"A": "1-4 6-11 14 19", "B": "1 2 6 7 9 10 12 13 20-22 25-27 30 31 42 44",

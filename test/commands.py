@@ -49,7 +49,7 @@ def test_a_result_is_printed_and_is_an_event():
     c.close()
 
 
-def test_an_error_is_told_with_code_description_and_details():
+def test_an_error_is_reported_with_code_description_and_details():
     g = shared()
     c = ready(g, "ERROR")
     h = background(g.run, "call", "ERROR", "ClearCache")
@@ -116,7 +116,7 @@ def test_an_answer_that_cannot_be_read_ends_its_command():
     c.close()
 
 
-def test_nobody_there_is_offline():
+def test_a_charge_point_that_is_not_connected_is_offline():
     g = shared()
     r = g.run("call", "NEVER-SEEN", "ClearCache")
     assert r.returncode == 1 and r.stdout.startswith("offline: "), r
@@ -229,7 +229,7 @@ def test_every_action_of_a_central_system_can_be_sent():
     c.close()
 
 
-def test_a_result_that_breaks_the_schema_is_passed_on_and_told():
+def test_a_result_that_breaks_the_schema_is_passed_on_and_reported():
     g = shared()
     c = ready(g, "ODD")
     before = g.stat("deviations")

@@ -6,7 +6,7 @@ from lib import *
 
 
 class Disk:
-    """A small file system for the state, if we may mount one."""
+    """A small file system for the state, if this user may mount one."""
 
     def __init__(self, size="1m"):
         if os.getuid() != 0:

@@ -348,7 +348,7 @@ def test_a_client_that_goes_away_is_remembered_without_status():
     assert g.stat("refused", "gave_up") == before + 1
 
 
-def test_what_refused_says_is_also_for_people():
+def test_refused_is_printed_for_people_too():
     # Of its own: the client of a test before may be seen to go only now.
     g = Gateway()
     r = refusal(g, drop=("Upgrade",))

@@ -260,7 +260,7 @@ def test_requests_may_be_written_as_http_permits():
         assert got[0][0] == 413 and "160 KiB" in got[0][2], got
 
 
-def test_a_call_waits_for_its_outcome_and_holds_up_nobody():
+def test_a_call_waits_for_its_outcome_and_delays_no_other_client():
     g = gateway(server_workers="1", ocpp_call_hold="0s")
     c = Charger(g, "CALL1")
     c.boot()

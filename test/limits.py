@@ -216,7 +216,7 @@ def test_an_address_that_is_refused_too_often_waits():
     assert code == 200 and "limits.failure_rate" in body, body
 
 
-def test_neighbours_of_one_that_fails_are_let_in():
+def test_neighbours_of_one_that_fails_are_accepted():
     g = gateway(auth_mode="file", limits_failure_rate=10)
     add(g, "GOOD", KEY)
     add(g, "BAD", KEY)

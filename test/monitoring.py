@@ -47,7 +47,7 @@ def test_every_metric_of_the_rules_and_of_the_dashboard_is_exported():
         assert not used - names, (path, used - names)
 
 
-def test_every_alert_says_what_is_wrong_and_what_to_do():
+def test_every_alert_names_the_problem_and_the_remedy():
     r = subprocess.run([OCPPD, "-x", "conf"], stdout=subprocess.PIPE, text=True)
     text = r.stdout
     r = subprocess.run([OCPPD, "-x", "commands"], stdout=subprocess.PIPE,

@@ -47,7 +47,7 @@ def test_the_socket_is_found_by_environment_and_configuration():
     assert r.returncode == 0
 
 
-def test_help_lists_every_command_and_tells_how_each_is_called():
+def test_help_lists_every_command_with_its_usage():
     with open(os.path.join(ROOT, "common/commands.def")) as f:
         words = re.findall(r'^COMMAND\(\w+, "([\w-]+)", "([^"]*)"', f.read(),
                            re.M)
@@ -305,7 +305,7 @@ def test_stats_in_text_json_and_prometheus():
     c.close()
 
 
-def test_config_tells_each_value_and_where_it_came_from():
+def test_config_shows_each_value_and_where_it_came_from():
     g = Gateway(conf="[server]\nworkers = 1\n\n[ocpp]\n# x\ncall_queue = 5\n")
     s = g.ctl("config")["settings"]
     with open(os.path.join(ROOT, "common/conf.def")) as f:
@@ -363,7 +363,7 @@ def test_connections_are_filtered_sorted_and_paged():
     assert "away: peer_closed" in text
 
 
-def test_show_tells_everything_about_one_charge_point():
+def test_show_lists_everything_about_one_charge_point():
     g = Gateway(server_workers="2")
     c = booted(g, "SHOW ME", worker=1)
     c.call("Heartbeat")
@@ -403,7 +403,7 @@ def test_a_quiet_connection_is_quiet():
     c.reset()
 
 
-def test_why_tells_in_one_paragraph():
+def test_why_explains_in_one_paragraph():
     g = Gateway(server_workers="1", auth_mode="file", ocpp_call_hold="0s")
     g.ctl("auth", "add", "WHY1", "0123456789abcdef")
     r = g.run("why", "NEVER")
@@ -548,7 +548,7 @@ def test_tap_shows_frames_both_ways_with_what_was_decided():
         text.stop()
 
 
-def test_a_slow_reader_of_tap_misses_frames_and_blocks_nobody():
+def test_a_slow_reader_of_tap_misses_frames_and_blocks_no_other_client():
     g = Gateway(server_workers="1")
     c = booted(g, "SLOWTAP")
     s = socket.socket(socket.AF_UNIX)
@@ -674,7 +674,7 @@ def test_others_of_the_group_may_look_and_not_touch():
     assert r.returncode == 3, r
 
 
-def test_nonsense_at_the_control_socket_harms_nobody():
+def test_nonsense_at_the_control_socket_does_no_harm():
     g = shared()
     for data in (b"\n", b"'open\n", b"\0\n", b"x" * 100000 + b"\n", b"-j\n",
                  b"status\r\n", b"show " + b"a " * 100 + b"\n",

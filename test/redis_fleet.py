@@ -1229,7 +1229,7 @@ def test_a_start_that_a_dead_gateway_reserved_or_shipped_late_is_in_the_stream_o
 
 
 @tidy
-def test_a_start_while_redis_is_away_says_that_it_was_not_looked_up():
+def test_a_start_while_redis_is_away_is_marked_as_not_looked_up():
     s = redis()
     g = gateway(s, "a")
     c = Charger(g, "CP1")

@@ -26,7 +26,7 @@ def example(name, dir):
 
 
 @fleet.tidy
-def test_the_examples_of_the_page_do_what_it_says():
+def test_the_examples_of_the_page_work_as_printed():
     s = fleet.redis()
     r = s.client()
     g = fleet.gateway(s, "a", answers_Authorize="platform", answers_Authorize_fallback="blocked")

@@ -89,7 +89,7 @@ def test_names_are_case_sensitive():
     c.close()
 
 
-def test_an_unknown_action_is_not_implemented_and_one_of_ours_not_supported():
+def test_an_unknown_action_is_not_implemented_and_one_of_the_central_system_not_supported():
     for g in both():
         c = Charger(g, "ACTION")
         e = c.refused("FlyToTheMoon", {"x": 1})
@@ -304,7 +304,7 @@ def test_unknown_message_types_are_ignored():
         c.close()
 
 
-def test_unreadable_text_is_counted_ignored_and_told():
+def test_unreadable_text_is_counted_ignored_and_reported():
     for g in both():
         c = Charger(g, "GARBAGE")
         before = g.stat("bad_messages")

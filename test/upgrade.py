@@ -619,7 +619,7 @@ def reload_of(program, limit, n):
 
 
 def test_the_reload_of_haproxy_and_nginx():
-    """What happens to the same clients, said with numbers: without a limit both
+    """The same clients with other programs, in numbers: without a limit both
     keep their former processes for as long as the connections live, with one
     all are closed."""
     if not LONG:

@@ -296,7 +296,7 @@ access_key(unsigned slot, uint64_t what, const char *body, size_t len)
             channel_string(body, len, 1)))
         add_edit(&x);
     else
-        log_error("worker %u: sent a key that is none; ignored", slot);
+        log_error("worker %u: sent a malformed key; ignored", slot);
 }
 
 void

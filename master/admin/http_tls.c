@@ -78,7 +78,7 @@ void
 http_tls_begin(void)
 {
     if (pthread_key_create(&held, give_back) != 0)
-        log_error("admin.listen_tls: no key for its threads");
+        log_error("admin.listen_tls: cannot make a key for data of threads");
 }
 
 /* --- loading ----------------------------------------------------------------- */

@@ -1,4 +1,5 @@
-/* entry: an entry of the registry as words. See entry.h. */
+/* entry: writes an entry of the registry as JSON members and as words. See
+   entry.h. */
 #include "control/entry.h"
 
 #include <stdio.h>
@@ -9,7 +10,7 @@
 #include "close.h"
 #include "shm.h"
 
-/* By the number that workers give them (worker/ocpp/dialect.h). */
+/* By number of the version (enum dialect_number of worker/ocpp/dialect.h). */
 static const char *const protocols[] = {
 #define DIALECT(word, name) name,
 #include "ocpp_dialects.def"

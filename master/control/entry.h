@@ -1,5 +1,5 @@
 /*
- * entry: an entry of the registry as JSON members and as words.
+ * entry: writes an entry of the registry as JSON members and as words.
  */
 #ifndef MASTER_CONTROL_ENTRY_H
 #define MASTER_CONTROL_ENTRY_H
@@ -10,10 +10,11 @@
 #include "registry_models.h"
 #include "writer.h"
 
-/* Its members, into an open object. number: of the entry. */
+/* Writes the members of an entry into an open object. number: that of the
+   entry. */
 void entry_put(
     struct writer *w, const struct registry_entry *e, uint32_t number);
-/* Seconds since 1970 as a member; null for 0. */
+/* Writes a time in seconds since 1970 as a member; null for 0. */
 void entry_put_time(struct writer *w, const char *key, uint32_t then);
 
 struct registry_model entry_model(uint32_t number);
@@ -26,7 +27,8 @@ const char *entry_protocol(const struct registry_entry *e);
 const char *entry_close_word(const struct registry_entry *e);
 const char *entry_refuse_word(const struct registry_entry *e);
 
-/* A name as it may stand on a terminal, and spaces up to a width. */
+/* Writes a name in a form that is safe for a terminal, and spaces up to a
+   width. */
 void entry_put_name(struct buf *out, const char *name, size_t n, int width);
 
 #endif

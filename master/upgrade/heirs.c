@@ -13,7 +13,7 @@
 static struct {
     pid_t pid;     /* 0: none */
     int   channel; /* the descriptor + 1; 0: none */
-    pid_t adopted; /* the heir pids of workers of a new master that died */
+    pid_t adopted; /* pid of the worker of a new master that died */
 } heirs[CREF_SLOTS];
 
 void

@@ -1,5 +1,5 @@
 /*
- * heirs: the workers of the new program, as the old program knows them.
+ * heirs: the workers of the new program, in the old program.
  *
  * The old master is the subreaper of the heirs: when the new master dies, they
  * become its children, and their pids are not reused until it waits for them.
@@ -11,18 +11,18 @@
 
 #include <sys/types.h>
 
-/* The heir of a slot, and the master's end of its channel, which is the
- * callee's from now on. */
+/* Store the pid of a slot's heir, and the master's end of its channel, which is
+ * taken over. */
 void heirs_process(unsigned slot, pid_t pid);
 void heirs_channel(unsigned slot, int fd);
 
-/* The new master is dead: the slot's heir is a foreign worker from now on.
- * Nothing happens without its process or its channel. */
+/* Called when the new master is dead: makes the slot's heir a foreign worker.
+ * Does nothing if its process or its channel is unknown. */
 void heirs_adopt(unsigned slot);
-/* An adopted one has ended: its wait status. */
+/* Called when an adopted heir has ended; returns its wait status. */
 int heirs_reap(unsigned slot);
 
-/* Kills the heir of a slot, or all, also those that were adopted. */
+/* Kill the heir of a slot, or all heirs, including adopted ones. */
 void heirs_kill(unsigned slot);
 void heirs_kill_all(void);
 

@@ -12,7 +12,7 @@
 #include "cref.h"
 
 static struct pair {
-    int   end;   /* the old worker's; -1: closed */
+    int   end;   /* the old worker's end; -1: closed */
     ev_io hello; /* readable when the heir at the other end is prepared */
     bool  prepared;
 } pairs[CREF_SLOTS];

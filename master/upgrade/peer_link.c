@@ -214,7 +214,7 @@ read_line(struct peer_link *l, size_t len)
 
     char behind = l->lines.p[len];
     if (!fields_parse(&f, l->lines.p, len)) {
-        log_error("upgrade: the other program has sent what is no record");
+        log_error("upgrade: the other program has sent a malformed record");
         return false;
     }
     if (fields_bool(&f, "fd", false)) {

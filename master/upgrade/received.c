@@ -1,4 +1,5 @@
-/* received: what the new program gets before it starts. See received.h. */
+/* received: the records that the new program gets before it starts. See
+   received.h. */
 #include "upgrade/received.h"
 
 #include <stdio.h>

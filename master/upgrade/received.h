@@ -1,6 +1,6 @@
 /*
- * received: what the new program gets from the old one before it starts:
- * sockets, locks, and the state of the segment, as upgrade.h lists them.
+ * received: the records that the new program gets from the old one before it
+ * starts: sockets, locks, and the state of the segment. upgrade.h lists them.
  */
 #ifndef MASTER_UPGRADE_RECEIVED_H
 #define MASTER_UPGRADE_RECEIVED_H
@@ -14,20 +14,22 @@
  * in the usual way. Removes the variable. */
 int received_descriptor(void);
 
-/* A record, and its descriptor or -1, which is the callee's if this returns
- * true. */
+/* Takes a record, and its descriptor or -1. The descriptor is taken over if
+ * this returns true. */
 bool received_take(struct fields *f, int passed);
-/* `state` was received, which comes last. */
+/* True if `state`, which comes last, was received. */
 bool received_complete(void);
 
-/* Whether this program can go on with it. False with a sentence. */
+/* True if this program can go on with these records; otherwise false with a
+   sentence. */
 bool        received_check(struct buf *why);
 unsigned    received_slots(void); /* of the old program */
 const char *received_version(void);
 
 /* Takes over the state, when the segment was made. False with a sentence. */
 bool received_take_state(struct buf *why);
-/* The control socket of the old program, or a new one if the path differs. */
+/* Opens the control socket: that of the old program, or a new one if the path
+   differs. */
 void received_open_control(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* hints: what the workers are to follow. See hints.h. */
+/* hints: notifies the workers of changes. See hints.h. */
 #include "workers/hints.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
- * hints: what the workers are to follow: a new configuration, certificates or
- * log file, and whether they accept connections.
+ * hints: notifies the workers of changes: a new configuration, new
+ * certificates, a new log file, and whether they accept connections.
  *
  * A hint is a datagram. If a worker does not read its channel, the hint is
  * owed to it and sent again once a second.
@@ -14,14 +14,16 @@
 
 struct slot;
 
-/* To every worker: CHANNEL_config, CHANNEL_tls or CHANNEL_reopen. */
+/* Sends a hint to every worker: CHANNEL_config, CHANNEL_tls or
+   CHANNEL_reopen. */
 void hints_notify_all(enum channel_type type);
 
-/* An upgrade is under way: no worker accepts connections; or all do again. */
+/* Makes all workers stop accepting connections, during an upgrade, or
+   resume. */
 void hints_freeze(bool on);
 bool hints_frozen(void);
 
-/* Sends what is owed to a worker. */
+/* Sends the owed hints to a worker. */
 void hints_send(struct slot *s);
 
 #endif

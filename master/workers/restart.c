@@ -1,4 +1,4 @@
-/* restart: a worker is replaced when an operator asks for it. See restart.h. */
+/* restart: replaces a worker at an operator's request. See restart.h. */
 #include "workers/restart.h"
 
 #include "base/master.h"

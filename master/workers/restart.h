@@ -1,6 +1,6 @@
 /*
- * restart: a worker is replaced, or a failed one started again, when an
- * operator asks for it (`worker-restart`).
+ * restart: replaces a worker, or starts a failed one again, at an operator's
+ * request (`worker-restart`).
  */
 #ifndef MASTER_WORKERS_RESTART_H
 #define MASTER_WORKERS_RESTART_H

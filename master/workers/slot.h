@@ -2,8 +2,7 @@
  * slot: the places of the workers. Each has one process that serves it, the
  * channel to it, and the listening sockets that stay when the process dies.
  *
- * The states stand in shared memory; the master alone writes them
- * (supervise.h).
+ * The states are in shared memory; only the master writes them (supervise.h).
  */
 #ifndef MASTER_WORKERS_SLOT_H
 #define MASTER_WORKERS_SLOT_H
@@ -32,7 +31,7 @@ bool slot_send(
 /* The same with a descriptor, which stays open here. */
 bool slot_send_fd(unsigned n, struct channel_msg *msg, int passed);
 
-/* Sockets that were bound during an upgrade begin to listen. */
+/* Makes the sockets listen that were bound during an upgrade. */
 bool slot_listen_begin(void);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * slot_private: all that the files of this folder know of a worker's place.
+ * slot_private: the state of a worker's place, for the files of this folder
+ * only.
  */
 #ifndef MASTER_WORKERS_SLOT_PRIVATE_H
 #define MASTER_WORKERS_SLOT_PRIVATE_H
@@ -13,7 +14,7 @@
 #include "shm.h"
 #include "workers/listen.h"
 
-/* A process of a slot beside the one that serves it (succession.h). */
+/* A second process of a slot, beside the one that serves it (succession.h). */
 struct slot_other {
     pid_t    pid; /* 0: there is none, and the other members are meaningless */
     unsigned slot;
@@ -36,11 +37,11 @@ struct slot {
     enum shm_worker_state state;
     uint64_t              born;
     uint64_t              started_ms;
-    uint64_t              ready_ms; /* 0 until it was */
+    uint64_t              ready_ms; /* when it became ready; 0: not yet */
     uint64_t              backoff_ms;
     uint64_t              kill_ms; /* when SIGKILL is due; 0 never */
     unsigned              stuck;   /* ticks without progress */
-    unsigned              deaths;  /* unexpected ones */
+    unsigned              deaths;  /* unexpected deaths */
     unsigned              tries;   /* deaths before the daemon was ready */
     unsigned              owed;    /* bit t: a hint of type t must still be
                                       sent */
@@ -49,8 +50,9 @@ struct slot {
                                       connections */
     bool restart;                  /* an operator asked for a successor */
     bool leaving;                  /* its connections go to a new program */
-    bool awaits;                   /* the old program's process of the slot */
-    int  inherit;                  /* descriptor from which the next process
+    bool awaits;                   /* waits for the end of the old program's
+                                      process of the slot */
+    int inherit;                   /* descriptor from which the next process
                                       takes over; -1: none */
 
     struct slot_other heir;   /* the heir, until the slot is handed over to
@@ -68,14 +70,15 @@ struct slot *slot_at(unsigned n);
 struct shm_worker *slot_shared(const struct slot *s);
 void               slot_set_state(struct slot *s, enum shm_worker_state state);
 
-/* What the process wrote before it died: printable, with its NUL. */
+/* Copies the last message of a process that has died: printable,
+   NUL-terminated. */
 const char *slot_last_words(const struct slot *s, char out[SHM_WORDS_MAX]);
-/* An unexpected death; text: how the process ended. */
+/* Counts an unexpected death. text: how the process ended. */
 void slot_count_death(unsigned n, const char *text);
 
 /* True if there is an heir, or a former process that has not ended. */
 bool slot_has_other(const struct slot *s);
-/* SIGKILL. Their ends are reported later. */
+/* These send SIGKILL. The ends of the processes are reported later. */
 void slot_kill_heir(const struct slot *s);
 void slot_kill_others(const struct slot *s);
 

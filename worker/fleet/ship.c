@@ -241,7 +241,7 @@ static void
 no_event(const struct journey *j, uint64_t number)
 {
     log_error("line %016" PRIx64
-              " of journal %u is no event and is not shipped",
+              " of journal %u is not an event and is not shipped",
         number, j->slot);
 }
 

@@ -56,8 +56,8 @@ log_news(void)
     }
     if (jl.news.done.step_ms != 0)
         log_warn("journal: the clock is %" PRId64 " s %s than the journal; "
-                 "journal.retention takes no account of that until it has "
-                 "been so for a day",
+                 "journal.retention follows the clock only when the "
+                 "difference has lasted for a day",
             (jl.news.done.step_ms < 0 ? -jl.news.done.step_ms
                                       : jl.news.done.step_ms) /
                 1000,

@@ -230,7 +230,7 @@ send_batch(void)
 {
     if (pair.fd < 0 || pair_send_within(&pair, SEND_MS) == PAIR_DONE)
         return;
-    log_error("the successor has ended, or takes nothing; the connections that "
+    log_error("the successor has ended, or does not read; the connections that "
               "it does not have are closed");
     close_pair();
 }
