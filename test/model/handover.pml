@@ -250,7 +250,7 @@ proctype master()
 {
 end:
     do
-    :: atomic { /* supervise_restart(): succession_start() */
+    :: atomic { /* restart_worker(): succession_start() */
         master_lives && wanted && phase[0] == SERVING ->
         wanted = false;
         heir = 1;

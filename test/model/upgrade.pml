@@ -249,7 +249,7 @@ end:
                 if
                 :: i < slot || (i == slot && left) -> 
                     P(i, attempt) = (P(i, attempt) == READY -> GONE : P(i, attempt)); /* INHERIT_NONE */
-                    from[i] = attempt /* adopt_heir() */
+                    from[i] = attempt /* heirs_adopt() */
                 :: i >= slot && !(i == slot && (left || went)) -> /* kill_process(); keep() */
                     if
                     :: P(i, attempt) != GONE && P(i, attempt) != ABSENT -> ends(i, attempt)
@@ -271,7 +271,7 @@ end:
         fi;
         i = 0;
         j = 0 }
-    :: atomic { /* upgrade_worker_left() in AGAIN: adopt_heir(), prepare_soon() */
+    :: atomic { /* upgrade_worker_left() in AGAIN: heirs_adopt(), prepare_soon() */
         old && phase == AGAIN && P(slot, from[slot]) == GONE && !(sent && P(slot, attempt) == READY) ->
         from[slot] = attempt;
         P(slot, attempt) = (P(slot, attempt) == READY -> GONE : P(slot, attempt)); /* INHERIT_NONE */
