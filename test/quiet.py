@@ -26,6 +26,34 @@ def test_a_connection_at_rest_is_quiet():
     becomes(g, None)
 
 
+def resident(pid):
+    """Bytes of a process's memory, without the pages of files."""
+    with open("/proc/%d/status" % pid) as f:
+        status = f.read()
+    return 1024 * sum(int(re.search(name + r":\s+(\d+)", status)[1])
+                      for name in ("RssAnon", "RssShmem"))
+
+
+def test_a_quiet_connection_takes_at_most_384_bytes():
+    g = Gateway(server_workers="1", log_level="warn")
+    pid = g.workers()[0]["pid"]
+    chargers = []
+
+    def connect(n):
+        for _ in range(n):
+            c = Charger(g, "M%d" % len(chargers))
+            c.call("Heartbeat")
+            chargers.append(c)
+
+    connect(100)                        # what is allocated only once
+    before = resident(pid)
+    connect(3000)
+    # The memory that handshakes have used returns a moment later.
+    poll(lambda: (resident(pid) - before) / 3000 <= 384, 30 * SLOW,
+         what="at most 384 bytes for each connection")
+    assert g.stat("connections") == len(chargers) == 3100
+
+
 def test_half_a_frame_makes_it_busy():
     g = shared()
     c = Charger(g)
