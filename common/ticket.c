@@ -164,7 +164,7 @@ find(const struct ticket_keys *k, const uint8_t *name, struct ticket_key *out,
         uint32_t turn = atomic_load_explicit(&k->turn, memory_order_acquire);
         if (turn % 2 != 0)
             continue;
-        uint32_t n = k->n, current = k->current, at = current;
+        uint32_t n = k->n, current = k->current, at;
         if (n > TICKET_KEYS)
             n = 0;
         for (at = 0; at < n; at++)
