@@ -520,8 +520,10 @@ conn_kill(struct conn *c)
         turn_of = NULL;
         buf_clear(&turn);
     }
-    ev_io_stop(self.loop, &c->io);
     up_gone(c);
+    /* The end of a session lets a paused connection read again, which starts
+     * the watcher. */
+    ev_io_stop(self.loop, &c->io);
     c->state = CONN_DEAD;
     c->next = dead_head;
     dead_head = conn_index(c);
