@@ -431,4 +431,4 @@ help:
 
 .PHONY: all clean man deps run run-tls demo bench-instructions bench-million bench-versions check check-asan check-browser check-model check-monitoring check-valgrind check-programs soak lint format cppcheck fuzz bench install uninstall dist deb check-deb check-booted check-container help
 .SECONDARY:
--include $(shell find $(B) \( -path $(B)/deb -o -path $(B)/booted \) -prune -o -type f -name '*.d' -print 2>/dev/null)
+-include $(shell find $(B) \( -path $(B)/deb -o -path $(B)/booted -o -path $(B)/container \) -prune -o -type f -name '*.d' -print 2>/dev/null)
