@@ -117,9 +117,8 @@ number_of(uint64_t third)
 static enum registry_answer_form
 answer_form(enum registry_start_kind kind)
 {
-    /* MeterValues have the answer {}, as a stop may have. */
-    return kind == REGISTRY_START ? REGISTRY_ANSWER_START
-                                  : REGISTRY_ANSWER_STOP;
+    return kind == REGISTRY_START_STOP ? REGISTRY_ANSWER_STOP
+                                       : REGISTRY_ANSWER_START;
 }
 
 /* The answer of place i, as text. */
@@ -228,42 +227,6 @@ place(const struct table *t, const uint64_t fp[2])
     return REGISTRY_STARTS;
 }
 
-/* Of the near table: where the last MeterValues are, REGISTRY_STARTS if there
- * are none. */
-static int
-place_of_meters(const struct table *t)
-{
-    for (int i = 0; i < REGISTRY_STARTS_NEAR && !is_free(t, i); i++)
-        if (kind_of(words(t, i)[2]) == REGISTRY_START_METERS)
-            return i;
-    return REGISTRY_STARTS;
-}
-
-/* The place for MeterValues: that of the former ones, a free one, or that of
- * one of several StopTransactions. */
-static int
-make_place_of_meters(const struct table *t, uint64_t number)
-{
-    uint64_t oldest = UINT64_MAX;
-    int      at = place_of_meters(t), stops = 0;
-
-    if (at < REGISTRY_STARTS)
-        return number_of(words(t, at)[2]) <= number ? at : REGISTRY_STARTS;
-    for (int i = 0; i < REGISTRY_STARTS_NEAR; i++) {
-        if (is_free(t, i))
-            return i;
-        uint64_t third = words(t, i)[2];
-        if (kind_of(third) != REGISTRY_START_STOP)
-            continue;
-        stops++;
-        if (number_of(third) < oldest) {
-            oldest = number_of(third);
-            at = i;
-        }
-    }
-    return stops > 1 ? at : REGISTRY_STARTS;
-}
-
 /* The place for a new one: a free one, or that of the oldest one that may go;
  * REGISTRY_STARTS if all are newer. */
 static int
@@ -273,15 +236,7 @@ make_place(
     uint64_t oldest = UINT64_MAX, oldest_stop = UINT64_MAX;
     int      at = REGISTRY_STARTS, stop_at = REGISTRY_STARTS, stops = 0;
 
-    if (kind == REGISTRY_START_METERS)
-        return make_place_of_meters(t, number);
-
     for (int i = 0; i < REGISTRY_STARTS; i++) {
-        if (i == REGISTRY_STARTS_NEAR && stops <= 1) {
-            int meters = place_of_meters(t);
-            if (meters < REGISTRY_STARTS)
-                return meters;
-        }
         if (i == REGISTRY_STARTS_NEAR &&
             (stops > 1 || (stops > 0 && kind == REGISTRY_START_STOP)))
             return oldest_stop <= number ? stop_at : REGISTRY_STARTS;
@@ -472,8 +427,6 @@ is_over(const struct table *t, enum registry_start_kind kind, int32_t id,
 {
     if (kind == REGISTRY_START)
         return stopped(t, id, number);
-    if (kind == REGISTRY_START_METERS)
-        return false;
     for (int i = 0; i < REGISTRY_STARTS && !is_free(t, i); i++)
         if (is_of(t, i, REGISTRY_START, id) &&
             number_of(words(t, i)[2]) > number)

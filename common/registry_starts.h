@@ -1,7 +1,7 @@
 /*
  * registry_starts: the last StartTransactions and StopTransactions (1.6) or
- * TransactionEvents (2.x) of each identity, its last MeterValues, and how they
- * were answered, in shared memory.
+ * TransactionEvents (2.x) of each identity and how they were answered, in
+ * shared memory.
  *
  * One that is sent again gets the same answer and makes no second event, on
  * whatever worker it arrives. It is recognised by its fingerprint and goes
@@ -23,9 +23,7 @@
  * table is full, it takes the place of an older one. A start is forgotten when
  * the event of its StopTransaction is durable: an equal one is a new
  * transaction then. A StopTransaction is forgotten when the event of a later
- * start with the same transaction id is durable. MeterValues never go into the
- * far table either: the last ones have a place of the near table as long as
- * there is one beside the others, and give it back to them.
+ * start with the same transaction id is durable.
  *
  * An answer that is a number (registry_answer.h) takes no memory beside its
  * three words. The text of any other is kept in a second table, which occupies
@@ -59,9 +57,8 @@ struct registry;
 
 /* What is remembered. */
 enum registry_start_kind {
-    REGISTRY_START,       /* StartTransaction or TransactionEvent */
-    REGISTRY_START_STOP,  /* StopTransaction */
-    REGISTRY_START_METERS /* MeterValues */
+    REGISTRY_START,     /* StartTransaction or TransactionEvent */
+    REGISTRY_START_STOP /* StopTransaction */
 };
 
 /* word[0]: check and fingerprint, word[1]: fingerprint, form of the answer and

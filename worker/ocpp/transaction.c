@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crc32c.h"
 #include "hash.h"
 #include "ocpp/schema_format.h"
 
@@ -212,19 +211,6 @@ transaction_fingerprint(enum registry_start_kind kind, const struct json *tape,
     add(fingerprint, tape, p.seqNo);
     add(fingerprint, tape,
         info ? json_member(tape, info, "transactionId", 13) : 0);
-}
-
-/* They are many: the payload is summed up by the processor's instruction. */
-void
-transaction_meters_fingerprint(const char *id, size_t len,
-    const struct json *tape, uint32_t payload, uint64_t fingerprint[2])
-{
-    size_t      n;
-    const char *raw = json_raw(tape, payload, &n);
-    uint64_t    sum = (uint64_t)crc32c(raw, n) << 32 | (uint32_t)n;
-
-    fingerprint[0] = hash_sum(id, len, 5) ^ sum;
-    fingerprint[1] = sum | 1;
 }
 
 /* --- meters -------------------------------------------------------------- */

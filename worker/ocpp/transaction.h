@@ -39,11 +39,6 @@ enum registry_start_kind transaction_kind(enum event_kind event);
 void transaction_fingerprint(enum registry_start_kind kind,
     const struct json *tape, uint32_t payload, uint64_t fingerprint[2]);
 
-/* That of MeterValues, which may have equal bytes without being sent again: of
- * their message id and all of their bytes. */
-void transaction_meters_fingerprint(const char *id, size_t len,
-    const struct json *tape, uint32_t payload, uint64_t fingerprint[2]);
-
 /* Appends the member "tx". payload: index of the request's payload on the tape.
  * answer: JSON text of the answer, which in 1.6 contains the id of a
  * transaction that starts. command_id: the command that asked for the start, or

@@ -285,44 +285,10 @@ decide_start(struct answer *a)
         : decide_new_start(a);
 }
 
-/* MeterValues that are sent again, since their answer was lost, make no second
- * event. */
-static enum answer_how
-decide_meters(struct answer *a)
-{
-    struct registry_start last;
-
-    transaction_meters_fingerprint(a->f->id, a->f->id_len, a->tape,
-        a->f->payload_tok, a->effect.fingerprint);
-    switch (transactions_find(
-        a->entry, a->effect.fingerprint, &last, &a->resolved_ms)) {
-    case TRANSACTION_KNOWN:
-        STAT_INC(self.st, starts_resent);
-        answer_set_payload(last.answer, last.len);
-        return ANSWER_NOW;
-    case TRANSACTION_WRITTEN:
-        STAT_INC(self.st, starts_resent);
-        answer_set_payload(last.answer, last.len);
-        a->after = last.number;
-        return ANSWER_COMMITTED;
-    case TRANSACTION_UNSURE:
-        return ANSWER_LATER;
-    case TRANSACTION_ASKED:
-    case TRANSACTION_NEW:
-        break;
-    }
-    answer_alone(a);
-    a->effect.remember = true;
-    a->effect.kind = REGISTRY_START_METERS;
-    return ANSWER_COMMITTED;
-}
-
 static enum answer_how
 decide(struct answer *a)
 {
     a->by = "gateway";
-    if (a->kind == EVENT_meter_values && !dialect_asks_platform(a->m))
-        return decide_meters(a);
     if (schema_is_remembered(a->m))
         return decide_start(a);
     if (a->kind != EVENT_none && dialect_asks_platform(a->m)) {

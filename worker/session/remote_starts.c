@@ -58,14 +58,14 @@ remote_starts_command(const struct answer *a)
 {
     static struct registry_remote found;
     static char                   text[REGISTRY_COMMAND_MAX + 1];
-    struct transaction_remote     r =
+
+    if (!registry_remotes_any(self.registry, a->entry))
+        return NULL;
+    struct transaction_remote r =
         transaction_remote_of_message(a->kind, a->tape, a->f->payload_tok);
     uint64_t limit = self.conf.ocpp_remote_start_time;
     uint64_t since =
         r.by_token && self.wall_ms > limit ? self.wall_ms - limit : 0;
-
-    if (!registry_remotes_any(self.registry, a->entry))
-        return NULL;
     uint64_t tx = transaction_id_hash(a->kind, a->tape, a->f->payload_tok,
         answer_payload.p, answer_payload.len);
     if (tx == 0 ||

@@ -7,7 +7,6 @@
 #include "clock.h"
 #include "journal/journal.h"
 #include "journal_line.h"
-#include "ocpp/ocppj.h"
 #include "ocpp/tape.h"
 #include "ocpp/transaction.h"
 #include "base/self.h"
@@ -127,31 +126,6 @@ is_event(const struct json *tape, uint32_t call)
     return json_member(tape, call, "transactionInfo", 15) != 0;
 }
 
-/* Of a charge point that is known already: MeterValues alone make no entry. */
-static void
-recover_meters(uint64_t number, const struct json *tape)
-{
-    char        id[OCPPJ_ID_BYTES + 1];
-    bool        full = false;
-    uint64_t    fingerprint[2];
-    uint32_t    call = json_member(tape, 0, "payload", 7);
-    uint32_t    answer = json_member(tape, 0, "answer", 6);
-    uint32_t    message = json_member(tape, 0, "messageId", 9);
-    uint32_t    entry = entry_of(tape, false);
-    size_t      n;
-    const char *text;
-
-    if (call == 0 || answer == 0 || message == 0 || entry == REGISTRY_NONE)
-        return;
-    size_t len = json_string(tape, message, id, sizeof id, &full);
-    if (!full)
-        return;
-    transaction_meters_fingerprint(id, len, tape, call, fingerprint);
-    text = json_raw(tape, answer, &n);
-    registry_start_recover(self.registry, entry, REGISTRY_START_METERS,
-        fingerprint, number, 0, text, n, !self.mem->served);
-}
-
 static void
 recover(uint64_t number, const struct json *tape, bool started)
 {
@@ -194,17 +168,12 @@ void
 transactions_recover(uint64_t number, const char *line, size_t len)
 {
     bool started = is_type(line, len, "transaction.started");
-    bool meters = !started && is_type(line, len, "transaction.meter_values");
 
-    if (!started && !meters && !is_type(line, len, "transaction.stopped") &&
+    if (!started && !is_type(line, len, "transaction.stopped") &&
         !is_type(line, len, "transaction.updated"))
         return;
     struct json *tape = tape_borrow(TAPE_EVENT);
-    if (!json_scan(tape, line, len))
-        ;
-    else if (meters)
-        recover_meters(number, tape);
-    else
+    if (json_scan(tape, line, len))
         recover(number, tape, started);
     tape_return(tape);
 }
