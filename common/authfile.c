@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "hex.h"
 #include "ensure.h"
 #include "file.h"
+#include "hex.h"
 
 #define SCHEME "sha256:"
 

@@ -1,7 +1,6 @@
 /* crypto: libcrypto is set up for all processes. See crypto.h. */
 #include "crypto.h"
 
-#include <stddef.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -9,6 +8,7 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509.h>
+#include <stddef.h>
 
 /* What libssl looks up for each context, and net/record for its keys. */
 static const char *const ciphers[] = {"AES-128-GCM", "AES-256-GCM",

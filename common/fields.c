@@ -5,8 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "hex.h"
 #include "ensure.h"
+#include "hex.h"
 
 /* --- writing --------------------------------------------------------------- */
 

@@ -19,8 +19,8 @@
 #define COMMON_PENALTY_H
 
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "buf.h"

@@ -18,9 +18,9 @@
 #include <sys/types.h>
 
 #include "address.h"
+#include "address_count.h"
 #include "close.h"
 #include "config.h"
-#include "address_count.h"
 #include "identity.h"
 #include "penalty.h"
 #include "registry.h"

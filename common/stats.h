@@ -16,9 +16,9 @@
 #include <stdint.h>
 
 #include "buf.h"
-#include "fields.h"
 #include "close.h"
 #include "deviation.h"
+#include "fields.h"
 #include "tls_reason.h"
 #include "tls_suite.h"
 

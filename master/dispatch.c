@@ -8,22 +8,22 @@
 
 #include <stdio.h>
 
+#include "access/access.h"
+#include "base/master.h"
 #include "channel.h"
 #include "control/control.h"
+#include "control/pending_calls.h"
+#include "control/taps.h"
 #include "ensure.h"
 #include "helper.h"
 #include "log.h"
-#include "base/master.h"
-#include "control/pending_calls.h"
-#include "access/access.h"
-#include "workers/rebalance.h"
-#include "workers/succession.h"
-#include "workers/slot.h"
-#include "workers/supervise.h"
-#include "workers/tls_keeper.h"
-#include "control/taps.h"
 #include "upgrade/successor.h"
 #include "upgrade/upgrade.h"
+#include "workers/rebalance.h"
+#include "workers/slot.h"
+#include "workers/succession.h"
+#include "workers/supervise.h"
+#include "workers/tls_keeper.h"
 
 /* Datagrams of one worker per turn of the loop, so that a busy tap starves
  * neither the other workers nor the control socket. */

@@ -15,14 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/access.h"
+#include "access/tokens.h"
 #include "admin/admin.h"
+#include "base/files.h"
+#include "base/master.h"
 #include "clock.h"
 #include "config_read.h"
 #include "log.h"
-#include "base/files.h"
-#include "base/master.h"
-#include "access/access.h"
-#include "access/tokens.h"
 #include "workers/hints.h"
 #include "workers/tls_keeper.h"
 

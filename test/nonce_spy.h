@@ -10,10 +10,10 @@
 #define TEST_NONCE_SPY_H
 
 #include <dlfcn.h>
-#include <stdlib.h>
-#include <string.h>
 #include <openssl/core_dispatch.h>
 #include <openssl/provider.h>
+#include <stdlib.h>
+#include <string.h>
 
 static void nonce_spy_note(
     const unsigned char *key, size_t n, const unsigned char *nonce, size_t m);

@@ -1,10 +1,10 @@
 /* drain: closes all connections, evenly over a time. See drain.h. */
 #include "drain.h"
 
+#include "base/self.h"
+#include "log.h"
 #include "session/accept.h"
 #include "session/handshake.h"
-#include "log.h"
-#include "base/self.h"
 #include "session/session.h"
 
 static uint32_t ends_ms; /* self.now_ms when the last connection is closed */

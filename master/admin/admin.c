@@ -17,20 +17,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "workers/child.h"
-#include "workers/tls_keeper.h"
-#include "clock.h"
-#include "ensure.h"
-#include "workers/listen.h"
-#include "log.h"
-#include "log_writer.h"
-#include "base/master.h"
-#include "base/up.h"
 #include "admin/http.h"
 #include "admin/http_refused.h"
 #include "admin/http_tls.h"
+#include "base/master.h"
+#include "base/up.h"
+#include "clock.h"
+#include "ensure.h"
+#include "log.h"
+#include "log_writer.h"
 #include "sandbox.h"
 #include "user.h"
+#include "workers/child.h"
+#include "workers/listen.h"
+#include "workers/tls_keeper.h"
 
 #define PER_TURN 16 /* clients taken in one turn of the loop */
 #define BACKLOG 64

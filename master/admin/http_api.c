@@ -7,15 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control_line.h"
 #include "address.h"
-#include "admin/http_answer.h"
 #include "admin/http.h"
+#include "admin/http_answer.h"
 #include "admin/http_places.h"
 #include "admin/http_query.h"
 #include "base/master.h"
 #include "cidr.h"
 #include "clock.h"
+#include "control_line.h"
 #include "event.h"
 #include "journal_dir.h"
 #include "number.h"

@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "admin/http_refused.h"
 #include "address.h"
+#include "admin/http_refused.h"
 #include "clock.h"
 
 /* From this many on, the oldest without a request is closed. */

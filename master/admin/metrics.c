@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/exposition.h"
+#include "admin/metrics.h"
+#include "admin/report.h"
 #include "clock.h"
 #include "mdoc.h"
-#include "admin/metrics.h"
-#include "admin/exposition.h"
-#include "admin/report.h"
 #include "version.h"
 #include "writer.h"
 

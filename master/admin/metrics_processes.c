@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/metrics.h"
 #include "clock.h"
 #include "journal_line.h"
-#include "admin/metrics.h"
 
 #define NAME_LEN 24
 

@@ -5,13 +5,13 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "access/access.h"
 #include "authfile.h"
+#include "base/master.h"
 #include "control/command.h"
 #include "control/file_task.h"
 #include "ensure.h"
 #include "log.h"
-#include "base/master.h"
-#include "access/access.h"
 #include "writer.h"
 
 #define BODY_MAX (48u << 20)

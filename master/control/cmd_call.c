@@ -7,18 +7,18 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/master.h"
 #include "channel.h"
 #include "clock.h"
 #include "control/command.h"
+#include "control/last_outcomes.h"
+#include "control/pending_calls.h"
+#include "control/taps.h"
 #include "ensure.h"
 #include "json_members.h"
 #include "knob.h"
 #include "log.h"
-#include "base/master.h"
-#include "control/last_outcomes.h"
-#include "control/pending_calls.h"
 #include "workers/slot.h"
-#include "control/taps.h"
 #include "writer.h"
 
 #define COMMAND_ID_MAX 64

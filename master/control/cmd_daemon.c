@@ -5,17 +5,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admin/metrics.h"
+#include "admin/report.h"
+#include "base/master.h"
+#include "base/up.h"
 #include "clock.h"
 #include "config_put.h"
 #include "control/command.h"
 #include "control/file_task.h"
+#include "journal_dir.h"
 #include "knob.h"
 #include "log.h"
-#include "base/master.h"
-#include "base/up.h"
-#include "admin/metrics.h"
-#include "admin/report.h"
-#include "journal_dir.h"
 #include "workers/rebalance.h"
 #include "workers/restart.h"
 #include "workers/slot.h"

@@ -1,8 +1,8 @@
 /* cmd_redis: `ocppctl redis`. */
+#include "admin/report.h"
+#include "base/master.h"
 #include "control/command.h"
 #include "control/control.h"
-#include "base/master.h"
-#include "admin/report.h"
 #include "writer.h"
 
 void

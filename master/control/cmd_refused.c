@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "address.h"
+#include "base/master.h"
 #include "clock.h"
 #include "close.h"
 #include "control/command.h"
 #include "control/refused.h"
 #include "printable.h"
-#include "base/master.h"
 #include "writer.h"
 
 #define LIMIT_DEFAULT 20

@@ -8,16 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/master.h"
 #include "address.h"
-#include "cidr.h"
+#include "base/master.h"
 #include "base/when.h"
+#include "cidr.h"
 #include "clock.h"
 #include "close.h"
 #include "control/command.h"
-#include "json_members.h"
 #include "control/pending_calls.h"
 #include "control/refused.h"
+#include "json_members.h"
 #include "penalty.h"
 #include "printable.h"
 #include "workers/slot.h"

@@ -20,11 +20,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "access/tokens.h"
+#include "base/master.h"
 #include "clock.h"
 #include "control_line.h"
 #include "log.h"
-#include "base/master.h"
-#include "access/tokens.h"
 #include "writer.h"
 
 static struct peer *peers[CONTROL_CLIENTS];

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "log.h"
 #include "base/master.h"
+#include "clock.h"
 #include "control/last_outcomes.h"
+#include "log.h"
 #include "workers/slot.h"
 
 #define LOOKS 10 /* how often a connection that has moved is looked up */

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/master.h"
 #include "channel.h"
 #include "control/control.h"
 #include "json_members.h"
-#include "base/master.h"
 #include "workers/slot.h"
 
 #define PATTERN_MAX 128

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/ctl.h"
 #include "control_line.h"
+#include "ctl/ctl.h"
 #include "event.h"
 #include "near.h"
 #include "usage.h"

@@ -22,9 +22,9 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "ctl/ctl.h"
 #include "ctl/cursor.h"
 #include "ctl/journal_path.h"
-#include "ctl/ctl.h"
 #include "event.h"
 #include "journal_dir.h"
 #include "near.h"

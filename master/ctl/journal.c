@@ -15,8 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ctl/journal_path.h"
 #include "ctl/ctl.h"
+#include "ctl/journal_path.h"
 #include "journal_dir.h"
 #include "journal_file.h"
 #include "writer.h"

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "control_line.h"
 #include "config.h"
 #include "config_read.h"
+#include "control_line.h"
 #include "journal_line.h"
 
 bool

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control_line.h"
 #include "clock.h"
+#include "control_line.h"
 
 #define LISTING_SHARE 20
 #define SHORT_MS 900

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "clock.h"
-#include "ctl/journal_path.h"
 #include "ctl/ctl.h"
+#include "ctl/journal_path.h"
 #include "printable.h"
 #include "since.h"
 

@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/journal_path.h"
 #include "control_line.h"
 #include "ctl/ctl.h"
+#include "ctl/journal_path.h"
 #include "journal_line.h"
 #include "printable.h"
 #include "station.h"

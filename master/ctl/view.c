@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "clock.h"
-#include "shm.h"
 #include "ctl/points.h"
 #include "ctl/screen.h"
+#include "shm.h"
 
 const char *const view_sort_name[VIEW_SORTS] = {
     "rate", "messages", "since", "identity"};

@@ -2,8 +2,8 @@
 #include "upgrade/check.h"
 #include "number.h"
 
-#include <stdio.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

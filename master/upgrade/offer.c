@@ -6,8 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "admin/admin.h"
 #include "access/access.h"
+#include "admin/admin.h"
 #include "base/master.h"
 #include "channel.h"
 #include "control/control.h"

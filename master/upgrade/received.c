@@ -9,12 +9,12 @@
 #include <unistd.h>
 
 #include "base/master.h"
-#include "number.h"
 #include "channel.h"
 #include "config.h"
 #include "control/control_socket.h"
 #include "cref.h"
 #include "log.h"
+#include "number.h"
 #include "shm_state.h"
 #include "upgrade/foreign.h"
 #include "upgrade/program.h"

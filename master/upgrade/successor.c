@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admin/admin.h"
 #include "access/access.h"
+#include "admin/admin.h"
 #include "base/master.h"
 #include "base/up.h"
 #include "channel.h"
@@ -27,8 +27,8 @@
 #include "upgrade/received.h"
 #include "upgrade/result.h"
 #include "upgrade/upgrade.h"
-#include "workers/listen.h"
 #include "workers/hints.h"
+#include "workers/listen.h"
 #include "workers/slot.h"
 #include "workers/supervise.h"
 

@@ -30,11 +30,11 @@
 #include "upgrade/program.h"
 #include "upgrade/result.h"
 #include "upgrade/state_file.h"
+#include "worker/worker.h"
+#include "workers/child.h"
 #include "workers/hints.h"
 #include "workers/slot.h"
 #include "workers/supervise.h"
-#include "workers/child.h"
-#include "worker/worker.h"
 
 #define ARGS_MAX 640
 #define DEATH_S 1.0 /* s from the end of the link to the end of the process */

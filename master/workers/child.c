@@ -17,11 +17,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/master.h"
+#include "base/up.h"
 #include "ensure.h"
 #include "helper.h"
 #include "log.h"
-#include "base/master.h"
-#include "base/up.h"
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 30000

@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "cref.h"
 #include "log.h"
-#include "address.h"
 
 #define SPARE_FDS 64 /* listeners, channel, journal, log, epoll ... */
 

@@ -2,8 +2,8 @@
 #include "workers/tls_keeper.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,8 +21,8 @@
 #include "number.h"
 #include "ticket.h"
 #include "tls_bundle.h"
-#include "workers/child.h"
 #include "worker/worker.h"
+#include "workers/child.h"
 
 /* Ms for the checker, which may have to read thousands of certificates. */
 #define CHECK_MS 20000

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ensure.h"
 #include "control_line.h"
+#include "ensure.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

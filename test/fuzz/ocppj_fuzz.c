@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "ensure.h"
-#include "ocpp/ocppj.h"
 #include "ocpp/dialect.h"
+#include "ocpp/ocppj.h"
 #include "ocpp/schema.h"
 #include "ocpp/secrets.h"
 #include "ocpp/transaction.h"

@@ -21,26 +21,22 @@
 #include "config.h"
 #include "config_read.h"
 #include "ensure.h"
-#include "helper.h"
 #include "fleet/transaction_ids.h"
+#include "helper.h"
 #include "journal/journal.h"
 #include "shm.h"
 
 /* Included, because the sweep's tick is static and the fuzzer sets the time. */
 #include "worker/sweep.c"
 
-#include "channel.h"
-#include "session/deferred.h"
-#include "session/session.h"
-#include "session/deferred.h"
-#include "session/session.h"
-#include "move/moving.h"
-#include "session/deferred.h"
-#include "session/session.h"
-#include "net/conn.h"
-#include "ocpp/tape.h"
-#include "net/frame.h"
 #include "access/guard.h"
+#include "channel.h"
+#include "move/moving.h"
+#include "net/conn.h"
+#include "net/frame.h"
+#include "ocpp/tape.h"
+#include "session/deferred.h"
+#include "session/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);

@@ -24,8 +24,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "options.h"
 #include "link.h"
+#include "options.h"
 #include "tally.h"
 #include "wheel.h"
 

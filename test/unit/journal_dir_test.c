@@ -2,9 +2,9 @@
 #include "journal_fix.h"
 
 #include "event.h"
-#include "log.h"
-#include "journal_file.h"
 #include "journal/recovery.h"
+#include "journal_file.h"
+#include "log.h"
 
 void
 up_committed(uint64_t number)

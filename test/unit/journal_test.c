@@ -8,9 +8,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "log.h"
 #include "journal/retention.h"
 #include "journal/segment_writer.h"
+#include "log.h"
 
 static uint64_t told; /* by up_committed() */
 static unsigned tellings;

@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 
-#include "net/record_slab.h"
 #include "../nonce_spy.h"
+#include "net/record_slab.h"
 #include "unit.h"
 
 #define RECORDS 1000000

@@ -1,7 +1,7 @@
 /* The PROXY protocol, and what is odd about credentials. */
+#include "address.h"
 #include "net/http_hint.h"
 #include "net/proxyproto.h"
-#include "address.h"
 #include "shm.h"
 #include "unit.h"
 

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "clock.h"
-#include "fields.h"
 #include "close.h"
+#include "fields.h"
 #include "registry_fix.h"
 #include "registry_state.h"
 #include "shm_state.h"

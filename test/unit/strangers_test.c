@@ -1,7 +1,7 @@
 /* Access: addresses, the credential file, the deny list, counts and waits. */
+#include "address_count.h"
 #include "authfile.h"
 #include "cidr.h"
-#include "address_count.h"
 #include "config_read.h"
 #include "denyfile.h"
 #include "penalty.h"

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "net/frame.h"
-#include "unit.h"
 #include "net/ws.h"
+#include "unit.h"
 
 #define MAX_MESSAGE 3000
 #define FIN 0x80u

@@ -5,17 +5,17 @@
 #include <string.h>
 
 #include "authfile.h"
+#include "base/master_link.h"
+#include "base/self.h"
 #include "channel.h"
 #include "clock.h"
 #include "helper.h"
+#include "log.h"
 #include "net/http_hint.h"
 #include "ocpp/dialect.h"
 #include "ocpp/json.h"
 #include "ocpp/tape.h"
-#include "log.h"
-#include "base/master_link.h"
 #include "sandbox.h"
-#include "base/self.h"
 
 #define RETRY_MS 1000
 /* Ms that a handshake waits for a file that is being read. */

@@ -25,9 +25,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "access/auth_redis.h"
 #include "close.h"
 #include "net/http.h"
-#include "access/auth_redis.h"
 
 /* Reads the file, before the first connection. */
 void auth_open(void);

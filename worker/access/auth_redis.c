@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "journal_line.h"
-#include "net/conn.h"
-#include "log.h"
-#include "fleet/redis.h"
-#include "fleet/shards.h"
 #include "base/self.h"
 #include "base/up.h"
+#include "clock.h"
+#include "fleet/redis.h"
+#include "fleet/shards.h"
+#include "journal_line.h"
+#include "log.h"
+#include "net/conn.h"
 
 /* A question to Redis. It exists until Redis has answered, even if the
  * handshake has ended before. */

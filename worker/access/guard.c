@@ -5,19 +5,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access/certificate.h"
+#include "access/rates.h"
 #include "address.h"
+#include "address_count.h"
+#include "base/self.h"
 #include "cidr.h"
 #include "clock.h"
-#include "address_count.h"
 #include "denyfile.h"
 #include "ensure.h"
 #include "helper.h"
 #include "log.h"
-#include "penalty.h"
-#include "access/certificate.h"
-#include "access/rates.h"
-#include "base/self.h"
 #include "net/ws.h"
+#include "penalty.h"
 
 /* Kinds of names that are counted (address_count.h) or have penalties
    (penalty.h). */

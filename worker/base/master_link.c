@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/self.h"
+#include "base/up.h"
 #include "channel.h"
 #include "clock.h"
 #include "log.h"
-#include "base/self.h"
-#include "base/up.h"
 
 struct waiting {
     struct waiting    *next;

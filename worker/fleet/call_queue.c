@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "log.h"
-#include "ocpp/ocppj.h"
-#include "fleet/redis.h"
-#include "journal/journal_id.h"
 #include "base/self.h"
 #include "base/up.h"
+#include "clock.h"
+#include "fleet/redis.h"
 #include "fleet/shards.h"
+#include "journal/journal_id.h"
+#include "log.h"
+#include "ocpp/ocppj.h"
 
 /* Ms for which finishes are kept, to repeat them to a server that lost
    them. */

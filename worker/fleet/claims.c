@@ -7,16 +7,16 @@
 #include <string.h>
 
 #include "address.h"
-#include "journal_line.h"
-#include "log.h"
+#include "base/self.h"
+#include "base/up.h"
 #include "fleet/call_queue.h"
 #include "fleet/inbox.h"
-#include "ocpp/dialect.h"
 #include "fleet/redis.h"
-#include "base/self.h"
 #include "fleet/shards.h"
 #include "fleet/starts.h"
-#include "base/up.h"
+#include "journal_line.h"
+#include "log.h"
+#include "ocpp/dialect.h"
 
 #define REFRESH_S 30 /* seconds between refreshes of a session */
 /* Claims that may be without an answer at the same time. */

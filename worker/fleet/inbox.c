@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/self.h"
+#include "base/up.h"
 #include "fleet/call_queue.h"
 #include "fleet/claims.h"
 #include "fleet/redis.h"
 #include "fleet/shards.h"
 #include "log.h"
 #include "number.h"
-#include "base/self.h"
-#include "base/up.h"
 
 #define POLL_MS 100   /* ms between polls, in a cluster */
 #define BLOCK_MS 5000 /* ms that an XREAD may wait, outside a cluster */

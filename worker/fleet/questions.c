@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/up.h"
 #include "fleet/claims.h"
 #include "fleet/redis.h"
 #include "fleet/shards.h"
-#include "base/up.h"
 
 bool
 questions_reachable(const char *identity, size_t len)

@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/self.h"
+#include "base/up.h"
 #include "clock.h"
 #include "fleet/redis_link.h"
 #include "log.h"
 #include "number.h"
-#include "base/self.h"
-#include "base/up.h"
 
 #define TROUBLE_MS 1000 /* ms after an error during which little is sent */
 

@@ -12,12 +12,12 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 
+#include "base/self.h"
+#include "base/up.h"
 #include "ensure.h"
 #include "fleet/redis_greeting.h"
 #include "helper.h"
 #include "log.h"
-#include "base/self.h"
-#include "base/up.h"
 
 #define BACKOFF_MS 100 /* ms of the first pause between connection attempts */
 #define BACKOFF_MAX_MS 10000

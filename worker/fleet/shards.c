@@ -5,15 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "fleet/claims.h"
-#include "journal_line.h"
-#include "log.h"
-#include "fleet/call_queue.h"
-#include "fleet/inbox.h"
-#include "fleet/redis.h"
 #include "base/self.h"
 #include "base/up.h"
+#include "clock.h"
+#include "fleet/call_queue.h"
+#include "fleet/claims.h"
+#include "fleet/inbox.h"
+#include "fleet/redis.h"
+#include "journal_line.h"
+#include "log.h"
 
 #define TIME_MAX_US (UINT64_C(1) << 53) /* of a clock of Redis */
 #define COUNT_MAX (UINT64_C(1) << 53)

@@ -8,15 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/self.h"
+#include "fleet/redis.h"
 #include "fleet/ship_batch.h"
 #include "fleet/ship_hint.h"
 #include "journal/journal.h"
 #include "journal/journal_id.h"
-#include "log.h"
-#include "fleet/redis.h"
 #include "journal_dir.h"
 #include "journal_line.h"
-#include "base/self.h"
+#include "log.h"
 
 /* Bytes of one journal that are sent and not acknowledged. */
 #define WINDOW_BYTES (2u << 20)

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/self.h"
 #include "buf.h"
 #include "clock.h"
 #include "hash.h"
 #include "journal_line.h"
-#include "base/self.h"
 #include "ocpp/tape.h"
 #include "ocpp/transaction.h"
 

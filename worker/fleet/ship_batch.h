@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ocpp/json.h"
 #include "fleet/redis.h"
+#include "ocpp/json.h"
 
 #define BATCH_EVENTS 64
 #define BATCH_BYTES (256u << 10)

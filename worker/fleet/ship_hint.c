@@ -12,8 +12,8 @@
 #include "buf.h"
 #include "fleet/redis.h"
 #include "helper.h"
-#include "journal_line.h"
 #include "journal/journal_id.h"
+#include "journal_line.h"
 
 #define NAME_SIZE (CONF_TEXT_MAX + 48) /* bytes of the file's path */
 

@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "base/self.h"
+#include "base/up.h"
 #include "fleet/redis.h"
 #include "fleet/shards.h"
 #include "hash.h"
 #include "ocpp/tape.h"
-#include "base/up.h"
 
 #define HEADS 256
 #define ASKED_MAX 20000 /* entries; beyond, Redis counts as unreachable */

@@ -12,12 +12,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/self.h"
 #include "file.h"
 #include "fleet/redis.h"
 #include "helper.h"
 #include "log.h"
 #include "number.h"
-#include "base/self.h"
 
 #define BLOCK 1024
 #define RANGE 65536                      /* fetched from Redis at once */

@@ -20,8 +20,8 @@
 #include "buf.h"
 #include "config.h"
 #include "journal/retention.h"
-#include "shm.h"
 #include "journal/segment_writer.h"
+#include "shm.h"
 
 #define COMMITTER_WORDS_MAX 640
 

@@ -16,11 +16,11 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "journal/committer.h"
 #include "ensure.h"
-#include "log.h"
+#include "journal/committer.h"
 #include "journal/recovery.h"
 #include "journal/segment_writer.h"
+#include "log.h"
 
 static struct {
     bool               open;

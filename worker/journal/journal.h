@@ -28,11 +28,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/up.h"
 #include "buf.h"
 #include "config.h"
 #include "journal_line.h"
 #include "shm.h"
-#include "base/up.h"
 
 struct ev_loop;
 

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "journal_file.h"
 #include "journal_dir.h"
+#include "journal_file.h"
+#include "log.h"
 
 /* Bytes at a file's end that usually hold a whole line and a torn one. */
 #define TAIL_BYTES ((uint64_t)4 << 20)

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "journal_line.h"
 #include "journal/segment_writer.h"
+#include "journal_line.h"
 
 /* From now on no segment of the slot is removed that may hold an event with
  * this number or a higher one. UINT64_MAX, the initial value, keeps no segment.

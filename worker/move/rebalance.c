@@ -9,8 +9,8 @@
 
 #include "base/master_link.h"
 #include "base/self.h"
-#include "move/handover.h"
 #include "log.h"
+#include "move/handover.h"
 #include "move/moving.h"
 #include "move/pair.h"
 #include "session/session.h"

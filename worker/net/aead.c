@@ -1,12 +1,12 @@
 /* aead: the AEAD ciphers of TLS. See aead.h. */
 #include "net/aead.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct aead {
     EVP_CIPHER *cipher; /* this reference keeps the provider loaded */

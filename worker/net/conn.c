@@ -8,11 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "ensure.h"
 #include "base/self.h"
 #include "base/up.h"
-#include "net/tls_queue.h"
+#include "ensure.h"
 #include "net/deflate.h"
+#include "net/tls_queue.h"
 #include "net/transport.h"
 
 #define NO_CONN UINT32_MAX

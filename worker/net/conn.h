@@ -31,10 +31,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "address_count.h"
 #include "buf.h"
 #include "close.h"
 #include "cref.h"
-#include "address_count.h"
 #include "fields.h"
 #include "listener.h"
 #include "net/proxyproto.h"

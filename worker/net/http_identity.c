@@ -6,9 +6,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "net/http.h"
 #include "base64.h"
 #include "hex.h"
+#include "net/http.h"
 #include "utf8.h"
 
 #define CREDENTIALS_MAX 8192 /* characters of base64 */

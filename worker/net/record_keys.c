@@ -1,11 +1,11 @@
 /* record_keys: the keys of a TLS connection. See record_keys.h. */
 #include "net/record_keys.h"
 
-#include <string.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
+#include <string.h>
 
 const struct record_parameters record_parameters[RECORD_SUITES] = {
     [RECORD_AES128] = {"AES-128-GCM", "SHA256", 16, 32},

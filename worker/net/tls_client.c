@@ -1,8 +1,8 @@
 /* tls_client: contexts for the client's side. See tls.h. */
 #include "net/tls_private.h"
 
-#include <stdlib.h>
 #include <openssl/err.h>
+#include <stdlib.h>
 
 struct tls_context *
 tls_client_load(const char *ca, const char *certificate, const char *key,

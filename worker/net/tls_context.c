@@ -1,11 +1,11 @@
 /* tls_context: certificates, authorities and rules. See tls.h. */
 #include "net/tls_private.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "tls_bundle.h"
 

@@ -1,10 +1,10 @@
 /* tls_explain: finds the reason of a failed handshake from OpenSSL's errors. */
 #include "net/tls_private.h"
 
-#include <stdio.h>
-#include <string.h>
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
+#include <stdio.h>
+#include <string.h>
 
 static enum tls_reason
 of_verification(int error)

@@ -1,12 +1,12 @@
 /* tls_handshake: one handshake, and its keys afterwards. See tls.h. */
 #include "net/tls_private.h"
 
+#include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
-#include <openssl/err.h>
 
-#include "hex.h"
 #include "ensure.h"
+#include "hex.h"
 
 static BIO_METHOD *method; /* one for all handshakes */
 

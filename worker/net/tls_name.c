@@ -1,11 +1,11 @@
 /* tls_name: the names in a certificate. See tls_name.h. */
 #include "net/tls_name.h"
 
-#include <string.h>
-#include <time.h>
 #include <openssl/bn.h>
 #include <openssl/sha.h>
 #include <openssl/x509v3.h>
+#include <string.h>
+#include <time.h>
 
 /* Copies a name if it fits and has no control character. */
 static bool

@@ -1,10 +1,10 @@
 /* tls_pem: certificates, keys and lists out of PEM files. */
 #include "net/tls_private.h"
 
-#include <string.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <string.h>
 
 #include "clock.h"
 

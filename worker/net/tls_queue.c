@@ -6,12 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/self.h"
+#include "base/up.h"
 #include "clock.h"
 #include "ensure.h"
 #include "heap.h"
 #include "log.h"
-#include "base/self.h"
-#include "base/up.h"
 #include "net/record_slab.h"
 #include "net/transport_tls.h"
 

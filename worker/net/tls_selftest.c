@@ -7,9 +7,9 @@
  */
 #include "net/tls_private.h"
 
-#include <string.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <string.h>
 
 #define ROUNDS 3 /* messages each way */
 

@@ -1,10 +1,10 @@
 /* tls_tickets: session tickets under the keys in shared memory (ticket.h). */
 #include "net/tls_private.h"
 
-#include <string.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <string.h>
 
 static const struct ticket_keys *keys;
 

@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-#include "cidr.h"
-#include "ensure.h"
 #include "base/self.h"
 #include "base/up.h"
+#include "cidr.h"
+#include "ensure.h"
 #include "net/proxyproto.h"
 #include "net/transport_tls.h"
 

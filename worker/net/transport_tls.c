@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ensure.h"
 #include "base/self.h"
 #include "base/up.h"
+#include "ensure.h"
 #include "net/record_slab.h"
 #include "net/tls_queue.h"
 

@@ -26,10 +26,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/up.h"
 #include "buf.h"
 #include "fields.h"
 #include "net/frame.h"
-#include "base/up.h"
 
 struct ws;
 

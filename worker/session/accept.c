@@ -10,13 +10,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "net/conn.h"
-#include "address.h"
-#include "ensure.h"
 #include "access/guard.h"
-#include "session/handshake.h"
-#include "log.h"
+#include "address.h"
 #include "base/self.h"
+#include "ensure.h"
+#include "log.h"
+#include "net/conn.h"
+#include "session/handshake.h"
 
 /* Connections accepted in one turn, so that open connections get their turn
  * during a storm of new ones. */

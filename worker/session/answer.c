@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/self.h"
 #include "clock.h"
 #include "fleet/transaction_ids.h"
 #include "hash.h"
@@ -13,7 +14,6 @@
 #include "session/remote_starts.h"
 #include "session/verdicts.h"
 #include "session/violation.h"
-#include "base/self.h"
 
 #define PAYLOAD_MAX (256u << 10)
 

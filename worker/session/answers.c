@@ -7,14 +7,8 @@
 #include <string.h>
 
 #include "access/certificate.h"
-#include "session/answer.h"
-#include "session/asking.h"
-#include "session/platform.h"
-#include "session/calls.h"
+#include "base/self.h"
 #include "clock.h"
-#include "session/violation.h"
-#include "session/deferred.h"
-#include "session/models.h"
 #include "fleet/questions.h"
 #include "fleet/redis.h"
 #include "fleet/starts.h"
@@ -24,13 +18,19 @@
 #include "ocpp/event_kind.h"
 #include "ocpp/tape.h"
 #include "ocpp/transaction.h"
+#include "session/answer.h"
+#include "session/asking.h"
+#include "session/calls.h"
+#include "session/deferred.h"
+#include "session/models.h"
 #include "session/parked.h"
 #include "session/permits.h"
+#include "session/platform.h"
 #include "session/publish.h"
-#include "base/self.h"
 #include "session/session.h"
-#include "session/transactions.h"
 #include "session/tap.h"
+#include "session/transactions.h"
+#include "session/violation.h"
 
 /* See answers.h. */
 enum answer_how {

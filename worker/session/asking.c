@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/self.h"
 #include "clock.h"
 #include "fleet/questions.h"
 #include "fleet/redis.h"
@@ -18,7 +19,6 @@
 #include "session/platform.h"
 #include "session/tap.h"
 #include "session/violation.h"
-#include "base/self.h"
 
 #define CLOSE_MS 1000 /* ms that Redis has to close a question */
 

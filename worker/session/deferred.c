@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "session/answers.h"
-#include "clock.h"
-#include "journal/journal.h"
 #include "base/master_link.h"
 #include "base/self.h"
+#include "clock.h"
+#include "journal/journal.h"
+#include "session/answers.h"
 #include "session/session.h"
 #include "session/tap.h"
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "base/master_link.h"
 #include "base/self.h"
-#include "array.h"
 #include "clock.h"
 #include "ensure.h"
 #include "fields.h"

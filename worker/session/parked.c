@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "session/answers.h"
-#include "session/deferred.h"
 #include "base/self.h"
 #include "journal/journal.h"
+#include "session/answers.h"
+#include "session/deferred.h"
 #include "session/session.h"
 
 static struct parked  *first;

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/self.h"
 #include "hash.h"
 #include "ocpp/dialect.h"
-#include "base/self.h"
 
 #define HASH_TOKEN UINT64_C(0x717565)
 #define BUCKETS 4096 /* a power of two */

@@ -15,9 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "identity.h"
 #include "net/conn.h"
 #include "ocpp/schema.h"
-#include "identity.h"
 #include "registry.h"
 
 #define PLATFORM_TOKEN_MAX 160

@@ -1,14 +1,14 @@
 /* publish: makes events, which are lines of the journal. See publish.h. */
 #include "session/publish.h"
 
+#include "base/self.h"
 #include "clock.h"
 #include "fleet/redis.h"
-#include "journal_line.h"
 #include "journal/journal.h"
 #include "journal/journal_id.h"
+#include "journal_line.h"
 #include "ocpp/dialect.h"
 #include "ocpp/secrets.h"
-#include "base/self.h"
 
 /* Bytes of the line's memory that are kept. */
 #define LINE_KEPT ((size_t)256 << 10)

@@ -13,8 +13,8 @@
 
 #include <stdint.h>
 
-#include "net/conn.h"
 #include "event.h"
+#include "net/conn.h"
 #include "ocpp/ocppj.h"
 #include "ocpp/schema.h"
 #include "writer.h"

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "address.h"
+#include "base/self.h"
 #include "clock.h"
 #include "log.h"
 #include "printable.h"
-#include "base/self.h"
 
 /* Log lines about refusals: this many at once, and one more in each LINE_S. */
 #define LINES_MAX 20

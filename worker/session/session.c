@@ -1,18 +1,18 @@
 /* session: a charge point that is connected to this worker. See session.h. */
 #include "session/session.h"
 
-#include "session/calls.h"
 #include "access/certificate.h"
+#include "access/guard.h"
 #include "address.h"
+#include "base/master_link.h"
+#include "base/self.h"
 #include "clock.h"
 #include "fleet/claims.h"
-#include "access/guard.h"
 #include "log.h"
 #include "printable.h"
-#include "base/master_link.h"
+#include "session/calls.h"
 #include "session/permits.h"
 #include "session/publish.h"
-#include "base/self.h"
 
 /* After this many takeovers between different addresses, each within FLIP_S of
  * the previous one, it is likely that two charge points use the same identity.

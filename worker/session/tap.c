@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "channel.h"
-#include "clock.h"
 #include "base/master_link.h"
 #include "base/self.h"
+#include "channel.h"
+#include "clock.h"
 #include "ocpp/secrets.h"
 #include "writer.h"
 

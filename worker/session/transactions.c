@@ -4,12 +4,12 @@
 
 #include <string.h>
 
+#include "base/self.h"
 #include "clock.h"
 #include "journal/journal.h"
 #include "journal_line.h"
 #include "ocpp/tape.h"
 #include "ocpp/transaction.h"
-#include "base/self.h"
 
 /* --- starts that were seen before ---------------------------------------- */
 

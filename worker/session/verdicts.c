@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "hash.h"
 #include "base/self.h"
+#include "hash.h"
 
 #define HASH_VERDICT UINT64_C(0x766572)
 #define SETS 4096 /* a power of two */

@@ -4,8 +4,8 @@
 #include <fnmatch.h>
 #include <string.h>
 
-#include "registry.h"
 #include "base/self.h"
+#include "registry.h"
 
 /* The version that a rule of ocpp.version_rules prefers for this identity;
  * DIALECTS if there is none. */

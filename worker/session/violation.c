@@ -2,9 +2,9 @@
  * violation.h. */
 #include "session/violation.h"
 
-#include "session/publish.h"
 #include "base/self.h"
 #include "ocpp/secrets.h"
+#include "session/publish.h"
 
 #define SHOWN_KEPT ((size_t)256 << 10)
 
