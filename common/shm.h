@@ -30,9 +30,10 @@
 /* A member that moves the others, in the program that stands for another
  * version in test/upgrade.py. */
 #ifndef SHM_OTHER_LAYOUT
-#define SHM_HTTP_STATUSES 5
 #define SHM_OTHER_LAYOUT
 #endif
+
+#define SHM_HTTP_STATUSES 5
 
 #define SHM_MAGIC UINT64_C(0x6470706364)
 #define SHM_STALE_MS 2000 /* without progress so long, a worker hangs */
