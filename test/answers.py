@@ -100,6 +100,30 @@ def test_an_answer_that_comes_while_the_charge_point_is_away_is_given_later():
 
 
 @tidy
+def test_a_session_ends_once_though_the_platform_answers_after_its_end():
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", server_workers=2, answers_Authorize="platform")
+    for how in (g.stop, g.kill_everything):
+        c = Charger(g, "CP1", worker=0)
+        c.boot()
+        asked = len(events(r, "CP1", "answer.requested"))
+        c.put("Authorize", {"idTag": "T"}, "m1")
+        e = wait_event(r, "CP1", "answer.requested", asked + 1)[-1]
+        ends = len(events(r, "CP1", "charge_point.disconnected"))
+        c.reset()
+        wait_event(r, "CP1", "charge_point.disconnected", ends + 1)
+        assert answer(r, e, {"idTagInfo": INFO}) == "taken"
+        final(r, "CP1", "authorization.requested", asked + 1)
+        how()
+        g.start()
+        Charger(g, "OTHER", worker=0).close()
+        Charger(g, "OTHER", worker=1).close()
+        got = g.events(cp="CP1", type="charge_point.disconnected")
+        assert len(got) == ends + 1, got
+
+
+@tidy
 def test_a_start_on_another_worker_waits_for_the_question_that_was_asked():
     s = redis()
     r = s.client()

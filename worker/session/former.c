@@ -26,8 +26,10 @@ struct begun {
     uint64_t      last; /* session: number of its last event in this
                            journal */
     uint64_t wall_ms;   /* command: when it was sent */
-    size_t   len;       /* bytes of the line */
-    char     line[];    /* the event that it began with */
+    bool     ended;     /* session: kept until the lines are read, because an
+                           answer of the platform may come after the end */
+    size_t len;         /* bytes of the line */
+    char   line[];      /* the event that it began with */
 };
 
 static struct begun *sessions[HEADS], *commands[HEADS];
@@ -117,10 +119,19 @@ see_session(uint64_t number, const char *line, size_t len, bool ended)
     uint64_t       key = hash_sum(id, n, 0);
     struct begun **at = find(sessions, key), *b = *at;
 
-    if (generation == 0 || (b != NULL && generation < b->generation))
+    if (generation == 0 || (b != NULL && generation < b->generation + b->ended))
         return;
+    if (b != NULL && (ended || b->ended)) {
+        sessions_n -= !b->ended;
+        forget(at);
+        b = NULL;
+    }
     if (ended) {
-        sessions_n -= forget(at);
+        b = remember(sessions, key, line, 0);
+        if (b != NULL) {
+            b->generation = generation;
+            b->ended = true;
+        }
         return;
     }
     if (b == NULL) {
@@ -205,7 +216,7 @@ former_neighbour(uint64_t number, const char *line, size_t len)
     }
     const char    *id = member(line, len, "chargePointId", &id_len);
     struct begun **at = find(sessions, hash_sum(id, id_len, 0)), *b = *at;
-    if (b == NULL || generation_of(line, len) != b->generation)
+    if (b == NULL || b->ended || generation_of(line, len) != b->generation)
         return;
     if (number > b->last || is(type, n, "\"charge_point.disconnected\""))
         sessions_n -= forget(at);
@@ -276,7 +287,7 @@ former_buried(const char *name, size_t len, uint64_t generation)
 
     quote(&quoted, name, len);
     at = find(sessions, hash_sum(quoted.p, quoted.len, 0));
-    if (*at != NULL && (*at)->generation == generation)
+    if (*at != NULL && !(*at)->ended && (*at)->generation == generation)
         sessions_n -= forget(at);
     buf_free(&quoted);
 }
@@ -314,13 +325,26 @@ end_command(const struct begun *b)
 static void
 end_all(struct begun **heads, unsigned *n, bool (*end)(const struct begun *b))
 {
-    for (unsigned i = 0; i<HEADS && * n> 0; i++)
+    if (*n == 0)
+        return;
+    for (unsigned i = 0; i < HEADS; i++)
         while (heads[i] != NULL) {
             if (!end(heads[i]))
                 return; /* the journal's buffer is full */
             forget(&heads[i]);
             --*n;
         }
+}
+
+static void
+forget_ended(void)
+{
+    for (unsigned i = 0; i < HEADS; i++)
+        for (struct begun **p = &sessions[i]; *p != NULL;)
+            if ((*p)->ended)
+                forget(p);
+            else
+                p = &(*p)->next;
 }
 
 void
@@ -350,6 +374,7 @@ former_end(void)
         writer_close(&p->w);
         publish_end(p);
     }
+    forget_ended();
     if (sessions_n > 0 || commands_n > 0)
         log_info("the journal shows %u sessions and %u commands that did not "
                  "end; they end now",
