@@ -74,6 +74,7 @@ write_refusal(
     fields_put_list(out, "addr", r.addr, 2);
     fields_put_u64(out, "port", r.port);
     fields_put_u64(out, "count", r.count);
+    fields_put_u64(out, "status", r.status);
     fields_put_bytes(out, "name", r.name, r.name_len);
     put_text(out, "path", r.path, sizeof r.path);
     put_text(out, "offered", r.offered, sizeof r.offered);
@@ -190,6 +191,8 @@ read_refusal(struct shm *s, struct fields *f)
     fields_list(f, "addr", r->addr, 2);
     r->port = (uint16_t)fields_u64(f, "port", 0, UINT16_MAX);
     r->count = (uint32_t)fields_u64(f, "count", 1, UINT32_MAX);
+    r->status = (uint16_t)fields_u64(
+        f, "status", (uint64_t)refuse_info[reason].status, 599);
     if (name != NULL) {
         r->name_len = (uint8_t)name->len;
         memcpy(r->name, name->value, name->len);

@@ -571,7 +571,7 @@ def test_the_platform_answers_or_the_fallback_does():
     assert r("FCALL", "ocppd_answer", 1, "CP1", e["replyToken"], '{"idTagInfo":{"status":"Accepted"}}') == "late"
     # What the function lets pass and the schema does not: it may answer again.
     i = c.put("Authorize", {"idTag": "V"})
-    done, e = answer("Authorize", '{"idTagInfo":{"status":"Accepted"},"idTagInfo":{"status":"Accepted"}}')
+    done, e = answer("Authorize", '{"idTagInfo":{"status":"Accepted","expiryDate":"2026-02-30T00:00:00Z"}}')
     assert done == "taken"
     g.wait_log("the platform's answer cannot be used")
 
