@@ -831,6 +831,45 @@ def test_the_end_of_a_session_of_a_dead_gateway_waits_for_what_was_before_it():
     assert len(died) == 1 and '"after":' in died[0], died
 
 
+def name_after(line, after):
+    """The line of a journal, as if it named that as what is to be shipped first."""
+    text = line.rpartition(',"crc32c":"')[0] + ',"after":"%s"' % after
+    return text + ',"crc32c":"%08x"}' % crc32c(text.encode())
+
+
+@tidy
+def test_the_first_event_of_a_start_waits_for_all_before_it():
+    """Its number may be the first one that the start has drawn."""
+    s = redis()
+    g = gateway(s, "a", server_workers="2")
+    s.kill()
+    for n in (0, 1):
+        Charger(g, "CP%d" % n, worker=n).boot()
+    g.kill_everything()
+    path = max(glob.glob(g.state_dir + "/journal/w001-*.jsonl"))
+    with open(path) as f:
+        lines = f.read().splitlines()
+    event = json.loads(lines[0])
+    assert event["chargePointId"] == "CP1" and event["after"].startswith("999:"), event
+    lines[0] = name_after(lines[0].replace(',"after":"%s"' % event["after"], ""),
+                          "999:" + event["eventId"][:16])
+    with open(path, "w") as f:
+        f.write("\n".join(lines) + "\n")
+    g.start()
+    held = g.worker_pid(0)
+    os.kill(held, signal.SIGSTOP)
+    s.start()
+    g.wait_log("worker 1: ships journal 1 from")
+    end = time.monotonic() + 0.3    # an event that does not wait is there by then
+    poll(lambda: time.monotonic() > end)
+    os.kill(held, signal.SIGCONT)
+    r = s.client()
+    for n in (0, 1):
+        wait_event(r, "CP%d" % n, "charge_point.booted")
+    order = [e["chargePointId"] for e in r.entries(EV) if e["eventType"] == "charge_point.booted"]
+    assert order == ["CP0", "CP1"], order
+
+
 @tidy
 def test_an_event_that_names_a_later_one_does_not_wait_for_it():
     """No gateway writes one: its journals were damaged, or made by hand. Two
@@ -849,9 +888,7 @@ def test_an_event_that_names_a_later_one_does_not_wait_for_it():
             lines = f.read().splitlines()
         at = next(i for i, line in enumerate(lines) if '"StatusNotification"' in line)
         number = int(json.loads(lines[at])["eventId"][:16], 16)
-        text = lines[at].rpartition(',"crc32c":"')[0]
-        text += ',"after":"00%d:%016x"' % (1 - n, number + (1 << 40))
-        lines[at] = text + ',"crc32c":"%08x"}' % crc32c(text.encode())
+        lines[at] = name_after(lines[at], "00%d:%016x" % (1 - n, number + (1 << 40)))
         with open(path, "w") as f:
             f.write("\n".join(lines) + "\n")
     s.start()

@@ -267,10 +267,12 @@ must_wait(const struct journey *j, const struct journal_line *line)
     unsigned slot;
     uint64_t number;
 
-    if (!journal_line_after(line, &slot, &number) || number >= line->number)
+    if (!journal_line_after(line, &slot, &number) || number > line->number)
         return false;
     if (slot != JOURNAL_AFTER_ALL)
         return slot != j->slot && !is_shipped(slot, number + 1);
+    /* All events below the number. It may be the line's own: the first number
+     * that the start of the daemon has drawn. */
     for (slot = 0; slot <= self.shm->slots; slot++)
         if (slot != j->slot && !(slot == self.shm->slots && !j->own) &&
             !is_shipped(slot, number))
