@@ -111,7 +111,7 @@ journal_dir_find(int dir_fd, struct journal_dir_list *list)
         struct journal_dir_id id;
         if (!journal_line_file_parse(e->d_name, &id.slot, &id.first))
             continue;
-        if (l.n == cap) {
+        if (l.v == NULL || l.n == cap) {
             struct journal_dir_id *v = array_grow(l.v, &cap, sizeof *v);
             if (v == NULL) {
                 errno = ENOMEM;

@@ -226,7 +226,7 @@ def test_requests_may_be_written_as_http_permits():
             "Transfer-Encoding: chunked\r\nConnection: close\r\n",
             "Content-Length: 15\r\nExpect: 100-continue\r\nConnection: close\r\n",
             "Content-Length: 15\r\nContent-Type: text/plain\r\nConnection: close\r\n")):
-        parts = [b"7\r\n" + body[:7] + b"\r\n", b"8;x=y\r\n" + body[7:] +
+        parts = [b"7\r\n" + body[:7] + b"\r\n", b"8\r\n" + body[7:] +
                  b"\r\n0\r\n\r\n"] if n == 0 else [body]
         got = exchange(g, (head % ("written%d" % n, more)).encode(), *parts)
         if n == 1:

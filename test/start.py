@@ -209,6 +209,8 @@ def test_a_pid_file_left_over_from_a_crash_is_no_obstacle():
 
 
 def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too():
+    there = tempfile.mkdtemp(prefix="ocppd-test-")
+    open(there + "/file", "w").close()
     cases = [
         (dict(server_state_dir="/etc/passwd/nowhere"), "/etc/passwd/nowhere"),
         (dict(server_control="/etc/passwd/nowhere/x.sock"), "/etc/passwd/nowhere"),
@@ -218,9 +220,9 @@ def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too(
         (dict(server_control="/tmp/" + "x" * 120), "too long"),
         (dict(admin_listen="192.0.2.77:8080"), "192.0.2.77:8080"),
         (dict(server_listen="192.0.2.77:8080"), "192.0.2.77:8080"),
-        (dict(server_pidfile="/etc"), "/etc"),
-        (dict(server_control="/etc"), "exists and is no socket"),
-        (dict(server_control="/etc/passwd"), "exists and is no socket")]
+        (dict(server_pidfile=there), there),
+        (dict(server_control=there), "exists and is no socket"),
+        (dict(server_control=there + "/file"), "exists and is no socket")]
     if os.getuid() == 0:    # started by others, server.user has no effect
         cases.append((dict(server_user="no-such-user-x"), "no-such-user-x"))
     for settings, words in cases:

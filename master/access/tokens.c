@@ -212,7 +212,7 @@ tokens_add(const char *dir, const char *name, enum tokens_role role,
         snprintf(out + 2 * i, 3, "%02x", bytes[i]);
     struct token *t = &all->of[all->n++];
     memset(t, 0, sizeof *t);
-    strcpy(t->name, name);
+    snprintf(t->name, sizeof t->name, "%s", name);
     t->role = role;
     authfile_make_key(&t->key, (const uint8_t *)out, TOKENS_TEXT - 1, NULL);
     return write_all(all, dir, why);

@@ -28,7 +28,7 @@
     __asm__(".section .rodata\n.global " #name "\n" #name                      \
             ":\n.incbin \"page/" file "\"\n.global " #name "_end\n" #name      \
             "_end:\n.byte 0\n.previous\n");                                    \
-    extern const char name[], name##_end[]
+    extern const char name[], name##_end[] /* NOLINT: declared, no value */
 
 PAGE_FILE(page_html, "index.html");
 PAGE_FILE(page_css, "page.css");

@@ -30,6 +30,7 @@
 #define SHOWS_MAX 2
 #define SHOW_READ (32u << 20) /* bytes that each reads of its end */
 #define SEGMENTS 8
+#define NAMES_SIZE 256 /* of a route */
 #define WORDS 24
 #define METHODS_MAX 64
 
@@ -116,7 +117,7 @@ known_host(const char *host)
 
     if (host == NULL || strlen(host) >= sizeof name)
         return false;
-    strcpy(name, host);
+    snprintf(name, sizeof name, "%s", host);
     char *end = name[0] == '[' ? strchr(name, ']') : strchr(name, ':');
     if (end != NULL)
         *end = '\0';
@@ -159,7 +160,7 @@ match(const char *route, char *path, struct parts *p, char *names)
     char *r_at = NULL, *p_at = NULL;
 
     p->n = 0;
-    strcpy(names, route);
+    snprintf(names, NAMES_SIZE, "%s", route);
     char *r = strtok_r(names, "/", &r_at), *s = strtok_r(path, "/", &p_at);
     for (; r != NULL && s != NULL;
          r = strtok_r(NULL, "/", &r_at), s = strtok_r(NULL, "/", &p_at)) {
@@ -207,7 +208,7 @@ run_command(struct MHD_Connection *c, const struct http_route *route,
     char                    *at = NULL;
     struct buf               reply = BUF_INIT(CONTROL_REPLY_MAX);
 
-    strcpy(command, route->command);
+    snprintf(command, sizeof command, "%s", route->command);
     for (char *w = strtok_r(command, " ", &at); w != NULL;
          w = strtok_r(NULL, " ", &at)) {
         words[n] = w;
@@ -480,7 +481,7 @@ http_api_answer(struct MHD_Connection *c, const char *url, const char *method,
     struct buf *body)
 {
     const char *host = header(c, MHD_HTTP_HEADER_HOST);
-    char        path[2048], names[256], allow[METHODS_MAX] = "";
+    char        path[2048], names[NAMES_SIZE], allow[METHODS_MAX] = "";
 
     if (!known_host(host) || !own_origin(c, host))
         return http_answer_error(c, MHD_HTTP_FORBIDDEN,
@@ -493,10 +494,10 @@ http_api_answer(struct MHD_Connection *c, const char *url, const char *method,
         return http_answer_error(
             c, MHD_HTTP_BAD_REQUEST, "the body holds a NUL byte");
     for (size_t i = 0; i < http_routes_n; i++) {
-        struct parts p;
+        struct parts p = {.n = 0};
         if (strlen(url) >= sizeof path)
             break;
-        strcpy(path, url);
+        snprintf(path, sizeof path, "%s", url);
         if (!match(http_routes[i].path, path, &p, names))
             continue;
         add_method(allow, http_routes[i].method);

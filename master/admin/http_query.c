@@ -1,6 +1,7 @@
 /* http_query: the parameters of a request. See http_query.h. */
 #include "admin/http_query.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "near.h"
@@ -31,7 +32,7 @@ check_one(
     unsigned      bit = 1;
 
     (void)kind;
-    strcpy(words, k->known);
+    snprintf(words, sizeof words, "%s", k->known);
     for (char *w = strtok_r(words, " ", &at); w != NULL;
          w = strtok_r(NULL, " ", &at), bit <<= 1) {
         near_try(&n, w);
@@ -80,6 +81,6 @@ http_query(struct MHD_Connection *c, const char *name, char out[HTTP_QUERY_MAX])
 
     if (v == NULL || strlen(v) >= HTTP_QUERY_MAX)
         return NULL;
-    strcpy(out, v);
+    snprintf(out, HTTP_QUERY_MAX, "%s", v);
     return http_query_decode(out) ? out : NULL;
 }

@@ -1,4 +1,5 @@
 /* http_table: writes the table of the HTTP API. See http.h. */
+#include <stdio.h>
 #include <string.h>
 
 #include "admin/http.h"
@@ -46,7 +47,7 @@ put_parameters(struct writer *w, const struct http_route *r)
         writer_raw(w, "schema", "{\"type\":\"string\"}", 17);
         writer_close(w);
     }
-    strcpy(text, r->query);
+    snprintf(text, sizeof text, "%s", r->query);
     for (char *q = strtok_r(text, " ", &at); q != NULL;
          q = strtok_r(NULL, " ", &at)) {
         writer_open(w, NULL, '{');

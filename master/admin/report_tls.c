@@ -91,11 +91,10 @@ put_text(void *ctx, const struct registry_entry *e, uint64_t end)
     buf_adds(ctx, "  ");
     when_put(ctx, end);
     buf_addc(ctx, ' ');
-    for (unsigned i = 0; i < e->name_len; i++)
-        buf_addc(ctx,
-            (unsigned char)e->name[i] < 0x20 || e->name[i] == 0x7f
-                ? '?'
-                : e->name[i]);
+    for (unsigned i = 0; i < e->name_len; i++) {
+        unsigned char ch = (unsigned char)e->name[i];
+        buf_addc(ctx, ch < 0x20 || ch == 0x7f ? '?' : e->name[i]);
+    }
     buf_addc(ctx, '\n');
 }
 

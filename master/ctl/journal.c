@@ -92,7 +92,7 @@ check_file(
 static int
 check(struct check *k)
 {
-    struct journal_dir_list list;
+    struct journal_dir_list list = {NULL, 0};
     int fd = open(k->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int err = fd < 0 ? errno : journal_dir_find(fd, &list);
 

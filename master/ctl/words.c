@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ensure.h"
 #include "near.h"
 #include "usage.h"
 
@@ -69,6 +70,7 @@ ctl_bad_word(const char *command, const char *typed)
     struct near            n = near_to(typed);
     char                   word[64];
 
+    ensure(w != NULL);
     usage_try(&n, w->usage, word, sizeof word);
     fprintf(stderr, "ocppctl: %s: %s: there is no such word%s%s%s\n", command,
         typed, n.word != NULL ? "; is it " : "", n.word != NULL ? n.word : "",

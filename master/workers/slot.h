@@ -27,7 +27,7 @@ const struct listen_set *slot_listeners(unsigned n);
 /* Sends a datagram to a running worker; false with errno, EPIPE if it does not
    run. */
 bool slot_send(
-    unsigned n, struct channel_msg *msg, const void *body, size_t len);
+    unsigned slot, struct channel_msg *msg, const void *body, size_t n);
 /* The same with a descriptor, which stays open here. */
 bool slot_send_fd(unsigned n, struct channel_msg *msg, int passed);
 
