@@ -92,8 +92,10 @@ put_text(void *ctx, const struct registry_entry *e, uint64_t end)
     when_put(ctx, end);
     buf_addc(ctx, ' ');
     for (unsigned i = 0; i < e->name_len; i++) {
-        unsigned char ch = (unsigned char)e->name[i];
-        buf_addc(ctx, ch < 0x20 || ch == 0x7f ? '?' : e->name[i]);
+        char ch = e->name[i];
+        if ((unsigned char)ch < 0x20 || ch == 0x7f)
+            ch = '?';
+        buf_addc(ctx, ch);
     }
     buf_addc(ctx, '\n');
 }
