@@ -203,8 +203,8 @@ lease_close(struct lease *lease, int code, const char *reason)
         n = sizeof body - 2;
     body[0] = (uint8_t)(code >> 8);
     body[1] = (uint8_t)code;
-    /* A frame has a length. NOLINTNEXTLINE(bugprone-not-null-terminated-result)
-     */
+    /* A frame has a length.
+     * NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(body + 2, reason, n);
     lease_frame(gather, 0x88, true, body, code == 0 ? 0 : n + 2);
 }

@@ -97,7 +97,7 @@ own(struct job *j, const struct journal_dir_id *id, uint64_t budget,
     bool newest)
 {
     char        name[JOURNAL_NAME_LEN + 1];
-    struct stat st;
+    struct stat st = {0};
     uint64_t    good;
     int         err = 0;
 
@@ -185,7 +185,7 @@ static void
 look(struct job *j, const struct journal_dir_id *id, uint64_t budget)
 {
     char        name[JOURNAL_NAME_LEN + 1];
-    struct stat st;
+    struct stat st = {0};
     uint64_t    good;
 
     journal_line_file_name(name, id->slot, id->first);

@@ -59,16 +59,15 @@ retention_now(struct retention_clock *k, uint64_t wall_ms, uint64_t mono_ms,
             ? (int64_t)newest_ms - (int64_t)mono_ms
             : offset;
     }
-    if (near(offset, k->offset)) {
+    bool stays = k->since_ms != 0 && near(offset, k->candidate);
+    if (near(offset, k->offset) ||
+        (stays && mono_ms - k->since_ms >= RETENTION_BELIEF_MS)) {
         k->offset = offset;
         k->since_ms = 0;
-    } else if (k->since_ms == 0 || !near(offset, k->candidate)) {
+    } else if (!stays) {
         k->candidate = offset;
         k->since_ms = mono_ms + (mono_ms == 0);
         *step_ms = offset - k->offset;
-    } else if (mono_ms - k->since_ms >= RETENTION_BELIEF_MS) {
-        k->offset = offset;
-        k->since_ms = 0;
     }
     uint64_t now = (uint64_t)((int64_t)mono_ms + k->offset);
     return now < wall_ms ? now : wall_ms;

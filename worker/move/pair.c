@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "ensure.h"
 
 #define READ_SIZE (256u << 10)
 
@@ -107,6 +108,7 @@ send_some(struct pair *p)
         m.msg_control = &control;
         m.msg_controllen = CMSG_SPACE(n);
         struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        ensure(c != NULL);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
         c->cmsg_len = CMSG_LEN(n);

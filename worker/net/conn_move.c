@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/self.h"
+#include "ensure.h"
 #include "net/transport.h"
 
 static const char *const states[] = {
@@ -35,6 +36,7 @@ take_age(struct fields *f, const char *key)
 static void
 write_handshake(const struct conn *c, struct buf *out)
 {
+    ensure(c->busy != NULL);
     const struct conn_handshake *h = &c->busy->handshake;
 
     fields_put_list(out, "hs_addr", h->addr, 2);

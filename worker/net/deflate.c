@@ -86,7 +86,7 @@ window_bits(struct text v)
 static bool
 take_parameter(struct text t, struct offer *o)
 {
-    struct text name, value = {NULL, 0};
+    struct text name = {NULL, 0}, value = {NULL, 0};
     bool        has_value;
 
     cut(&t, '=', &name);
@@ -118,7 +118,7 @@ take_parameter(struct text t, struct offer *o)
 static bool
 acceptable(struct text t, struct offer *o)
 {
-    struct text part;
+    struct text part = {NULL, 0};
 
     *o = (struct offer){0};
     cut(&t, ';', &part);
@@ -134,7 +134,7 @@ unsigned
 deflate_negotiate(
     const char *value, size_t len, char answer[DEFLATE_ANSWER_LEN])
 {
-    struct text  rest = {value, len}, one;
+    struct text  rest = {value, len}, one = {NULL, 0};
     struct offer o;
     char         bits[40] = "";
 

@@ -255,13 +255,12 @@ open_one(struct record *r, struct record_input *in, uint8_t *p, size_t n,
         r->idle = 0;
         return;
     }
-    if (++r->idle > RECORD_IDLE_MAX)
-        fail(in, ALERT_UNEXPECTED_MESSAGE);
-    else if (type == RECORD_ALERT)
+    bool too_many = ++r->idle > RECORD_IDLE_MAX;
+    if (!too_many && type == RECORD_ALERT)
         got_alert(in, text, len, tls13);
-    else if (type == RECORD_HANDSHAKE)
+    else if (!too_many && type == RECORD_HANDSHAKE)
         got_handshake(r, in, text, len);
-    else if (type != RECORD_DATA)
+    else if (too_many || type != RECORD_DATA)
         fail(in, ALERT_UNEXPECTED_MESSAGE);
 }
 

@@ -179,6 +179,8 @@ record_begin12(struct record *r, enum record_suite s, bool client,
     size_t  key = record_parameters[s].key, iv = s == RECORD_CHACHA ? 12 : 4;
 
     begin(r, RECORD_TLS12, s);
+    /* The label has no NUL.
+     * NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
     memcpy(seed, "key expansion", 13);
     memcpy(seed + 13, server_random, 32);
     memcpy(seed + 45, client_random, 32);

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,9 +28,9 @@ set_suites(SSL_CTX *ctx, const char *list, bool only13)
         char *to = tls_suite_version((enum tls_suite)s) == 3 ? tls13 : tls12;
         if (!wanted)
             continue;
-        if (to[0] != '\0')
-            strcat(to, ":");
-        strcat(to, tls_suite_openssl((enum tls_suite)s));
+        size_t n = strlen(to), size = to == tls13 ? sizeof tls13 : sizeof tls12;
+        snprintf(to + n, size - n, "%s%s", n > 0 ? ":" : "",
+            tls_suite_openssl((enum tls_suite)s));
     }
     if (tls13[0] == '\0')
         SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
@@ -322,6 +323,9 @@ load(struct loading *l, const struct buf *all)
     }
     for (unsigned i = 0; i < l->n_certificates && i < l->n_keys; i++)
         load_pair(l, i);
+    l->n_certificates = l->n_keys = 0;
+    memset(l->certificate, 0, sizeof l->certificate);
+    memset(l->key, 0, sizeof l->key);
     struct tls_item item;
     for (size_t at = 0; tls_bundle_next(all, &at, &item);)
         if (item.kind == TLS_FILE_SNI)

@@ -430,9 +430,11 @@ tls_queue_tick(void)
             refuse(c, TLS_REASON_crowded, "");
             conn_kill(c);
         }
-    } else if (counts[PARKED] > 0) {
+    } else {
         /* There is a free place if a reload has raised the cap. */
-        enter(first(PARKED), READY);
+        struct tls_job *parked = first(PARKED);
+        if (parked != NULL)
+            enter(parked, READY);
     }
     /* A reload has changed settings, but not the files. */
     if (conf_version != self.conf_version) {

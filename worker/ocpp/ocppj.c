@@ -81,6 +81,7 @@ quote_id(struct ocppj_frame *f)
     for (uint32_t i = 0; i < f->id_len; i++) {
         unsigned char c = (unsigned char)f->id[i];
         if (c < 0x20) {
+            /* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
             memcpy(out, "\\u00", 4);
             out[4] = hex[c >> 4];
             out[5] = hex[c & 15];

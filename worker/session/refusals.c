@@ -68,6 +68,7 @@ put_offered(const struct http_request *r, char out[SHM_OFFERED_MAX])
     for (unsigned i = 0; r != NULL && i < r->protocol.n; i++) {
         struct http_span line = r->protocol.line[i];
         if (n > 0 && n + 2 <= sizeof all) {
+            /* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
             memcpy(all + n, ", ", 2);
             n += 2;
         }
