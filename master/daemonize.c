@@ -85,7 +85,7 @@ daemonize_enter(void)
 }
 
 static void
-tell(int code, const char *text)
+report(int code, const char *text)
 {
     char message[4096];
 
@@ -105,14 +105,14 @@ void
 daemonize_ready(void)
 {
     if (verdict >= 0)
-        tell(MASTER_EXIT_DONE, "");
+        report(MASTER_EXIT_DONE, "");
 }
 
 void
 daemonize_failed(int code, const char *why, bool print)
 {
     if (verdict >= 0)
-        tell(code, why);
+        report(code, why);
     else if (print)
         fprintf(stderr, "ocppd: cannot start: %s\n", why);
 }

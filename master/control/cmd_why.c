@@ -105,7 +105,7 @@ put_ago(struct buf *out, uint64_t then)
 
 /* The member of the worker's answer as a number; 0 without. */
 static uint64_t
-told_number(const struct story *s, const char *key)
+number_of(const struct story *s, const char *key)
 {
     struct json_member m;
     uint64_t           n = 0;
@@ -120,7 +120,7 @@ told_number(const struct story *s, const char *key)
 
 /* Writes the deviations that its worker remembers, with their sentences. */
 static void
-tell_deviations(const struct story *s, struct buf *out)
+put_deviations(const struct story *s, struct buf *out)
 {
     struct json_member m;
     const char        *between = " Its messages deviate from the "
@@ -141,7 +141,7 @@ tell_deviations(const struct story *s, struct buf *out)
 }
 
 static void
-tell_here(const struct story *s, struct buf *out)
+put_here(const struct story *s, struct buf *out)
 {
     const struct registry_entry *e = &s->e;
     char                         addr[ADDRESS_LEN];
@@ -178,8 +178,8 @@ tell_here(const struct story *s, struct buf *out)
         json_members_put_value(out, &m);
         buf_addc(out, '.');
     }
-    tell_deviations(s, out);
-    uint64_t unanswered = told_number(s, "unanswered");
+    put_deviations(s, out);
+    uint64_t unanswered = number_of(s, "unanswered");
     if (unanswered > 0)
         buf_addf(out, " %" PRIu64 " of its messages %s for an answer.",
             unanswered, unanswered == 1 ? "waits" : "wait");
@@ -202,7 +202,7 @@ version_of(const struct story *s)
 }
 
 static void
-tell_model(const struct story *s, struct buf *out)
+put_model(const struct story *s, struct buf *out)
 {
     if (version_of(s) != NULL)
         buf_addf(out, " It %s %s", s->e.owner != 0 ? "speaks" : "spoke",
@@ -218,7 +218,7 @@ tell_model(const struct story *s, struct buf *out)
 
 /* Writes the reasons why it has to wait now. */
 static void
-tell_limits(const struct story *s, struct buf *out)
+put_limits(const struct story *s, struct buf *out)
 {
     if (s->slowed)
         buf_adds(out,
@@ -238,7 +238,7 @@ tell_limits(const struct story *s, struct buf *out)
 
 /* Writes the facts about its certificate, also while it is not connected. */
 static void
-tell_certificate(const struct story *s, struct buf *out)
+put_certificate(const struct story *s, struct buf *out)
 {
     uint64_t now = clock_wall_ms() / 1000;
 
@@ -256,7 +256,7 @@ tell_certificate(const struct story *s, struct buf *out)
 }
 
 static void
-tell_away(const struct story *s, struct buf *out)
+put_away(const struct story *s, struct buf *out)
 {
     if (!s->known || s->e.claims == 0) {
         buf_adds(
@@ -284,7 +284,7 @@ closed_by(unsigned reason)
 }
 
 static void
-tell_end(const struct story *s, struct buf *out)
+put_end(const struct story *s, struct buf *out)
 {
     unsigned r = s->e.close_reason;
     if (!s->known || s->e.closed_at == 0 || r >= CLOSE_REASONS)
@@ -298,7 +298,7 @@ tell_end(const struct story *s, struct buf *out)
 }
 
 static void
-tell_refusal(const struct story *s, struct buf *out)
+put_refusal(const struct story *s, struct buf *out)
 {
     unsigned reason = s->refused ? s->refusal.reason : s->e.refuse_reason;
     uint64_t when = s->refused ? s->refusal.wall_ms / 1000
@@ -324,18 +324,18 @@ tell_refusal(const struct story *s, struct buf *out)
 }
 
 static void
-tell(const struct story *s, struct buf *out)
+put_story(const struct story *s, struct buf *out)
 {
     buf_adds(out, s->name);
     if (s->known && s->e.owner != 0)
-        tell_here(s, out);
+        put_here(s, out);
     else
-        tell_away(s, out);
-    tell_model(s, out);
-    tell_certificate(s, out);
-    tell_end(s, out);
-    tell_refusal(s, out);
-    tell_limits(s, out);
+        put_away(s, out);
+    put_model(s, out);
+    put_certificate(s, out);
+    put_end(s, out);
+    put_refusal(s, out);
+    put_limits(s, out);
     if (s->commands > 0)
         buf_addf(out,
             " %u command%s to it wait%s for an outcome, the oldest for %" PRIu64
@@ -468,7 +468,7 @@ reply(struct client *c, const char *json, size_t len)
     s.commands = pending_calls_of(c->name, &s.oldest_ms);
     bool unheard =
         !s.refused && (!s.known || (s.e.claims == 0 && s.e.refused_at == 0));
-    tell(&s, &text);
+    put_story(&s, &text);
     if (c->format == 'j') {
         put_json(&s, buf_cstr(&text), &out);
     } else {

@@ -20,7 +20,7 @@ static struct tap {
 } taps[TAPS_MAX];
 
 static void
-tell(unsigned slot, const struct tap *t, enum channel_type type)
+notify(unsigned slot, const struct tap *t, enum channel_type type)
 {
     struct channel_msg m = {.type = type, .id = t->id};
 
@@ -32,7 +32,7 @@ static void
 untap(struct tap *t)
 {
     for (unsigned s = 0; s < master.slots; s++)
-        tell(s, t, CHANNEL_untap);
+        notify(s, t, CHANNEL_untap);
     t->id = 0;
 }
 
@@ -56,7 +56,7 @@ taps_start(struct client *c, const char *pattern)
         for (unsigned s = 0; s < master.slots; s++)
             if (slot_state(s) == SHM_WORKER_READY ||
                 slot_state(s) == SHM_WORKER_DRAINING)
-                tell(s, t, CHANNEL_tap);
+                notify(s, t, CHANNEL_tap);
         c->gone = gone;
         return true;
     }
@@ -68,7 +68,7 @@ taps_worker_ready(unsigned slot)
 {
     for (int i = 0; i < TAPS_MAX; i++)
         if (taps[i].id != 0)
-            tell(slot, &taps[i], CHANNEL_tap);
+            notify(slot, &taps[i], CHANNEL_tap);
 }
 
 static bool

@@ -156,7 +156,7 @@ late_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
     (void)loop, (void)w, (void)events;
     if (up.ended) {
-        give_up("the new program has closed the connection; its log tells "
+        give_up("the new program has closed the connection; its log has "
                 "more");
         return;
     }

@@ -341,7 +341,7 @@ static const char *const messages[] = {
 /* A command, or another message of the master, for the connection at a place
  * of the table. */
 static void
-tell(unsigned what, unsigned which)
+notify(unsigned what, unsigned which)
 {
     static const char  call[] = "cmd\0CP0\0Reset\0{\"type\":\"Soft\"}";
     static const char  start[] = "cmd\0CP0\0RequestStartTransaction\0"
@@ -573,7 +573,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             refusing = arg & 1;
             break;
         case 11:
-            tell(arg, arg >> 4);
+            notify(arg, arg >> 4);
             break;
         case 12:
             pass(arg * 20u);

@@ -328,7 +328,7 @@ enter(int phase)
 }
 
 static void
-tell(_Atomic bool *flag, bool now)
+notify(_Atomic bool *flag, bool now)
 {
     if (!now || atomic_load(flag))
         return;
@@ -367,12 +367,12 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int revents)
     wheel_turn(&fleet_wheel, fleet.tick);
     if (pumping())
         pump(clock_mono_ns());
-    tell(&fleet.tally->ramped, fleet.untried == 0);
-    tell(&fleet.tally->done,
+    notify(&fleet.tally->ramped, fleet.untried == 0);
+    notify(&fleet.tally->done,
         (fleet.o->messages > 0 || fleet.o->storming) &&
             (fleet.o->messages == 0 || fleet.unfinished == 0) &&
             (!fleet.o->storming || (stormed && fleet.unstormed == 0)));
-    tell(&fleet.tally->drained,
+    notify(&fleet.tally->drained,
         fleet.phase >= FLEET_DRAIN && fleet.busy == 0 && fleet.queued == 0);
     if (quitting && tally_get(fleet.tally, connected) == 0)
         ev_break(loop, EVBREAK_ALL);

@@ -24,13 +24,13 @@
 #include "jsonspan.h"
 #include "options.h"
 
-#define TOLD_MAX 20u /* violations printed one by one */
+#define COMPLAINTS_MAX 20u /* violations printed one by one */
 
 /* Figures; those of the second list are violations. */
 #define FIGURES(X)                                                             \
     X(events, "events in the journal")                                         \
     X(event_starts, "of these, transactions started")                          \
-    X(repeated, "events that say again what another said")                     \
+    X(repeated, "events that repeat another one")                              \
     X(unreadable, "lines that are no JSON object (torn by a crash)")           \
     X(checked, "acknowledged messages checked")                                \
     X(starts, "of these, StartTransaction")                                    \
@@ -61,16 +61,16 @@ static const char *const usage =
     "  --ledger FILE   as given to the fleet: FILE, FILE.0, FILE.1, ...\n"
     "  --journal DIR   directory with *.jsonl, or one file, or - for\n"
     "                  standard input\n"
-    "  --strict        an event said twice is a violation\n"
+    "  --strict        an event that is there twice is a violation\n"
     "  -j, --json      the figures as JSON\n"
-    "  -q, --quiet     violations are counted, not told\n";
+    "  -q, --quiet     violations are counted, not printed\n";
 
 static void
-tell(const char *what, struct span line)
+complain(const char *what, struct span line)
 {
-    static unsigned told;
+    static unsigned complaints;
 
-    if (quiet || told++ >= TOLD_MAX)
+    if (quiet || complaints++ >= COMPLAINTS_MAX)
         return;
     fprintf(stderr, "ocppsim: %s: %.*s\n", what,
         line.n > 400 ? 400 : (int)line.n, line.p);
@@ -150,14 +150,14 @@ note_start(struct digest start, int64_t id, struct span line)
 
     if (s->value != 0 && s->value != id) {
         figures.doubled++;
-        tell("start became two transactions", line);
+        complain("start became two transactions", line);
         return;
     }
     s->value = id;
     struct digest_slot *i = digest_slot(&ids, digest_number(id));
     if (i->value != 0 && !same(i->other, start)) {
         figures.shared++;
-        tell("transaction id given to two starts", line);
+        complain("transaction id given to two starts", line);
         return;
     }
     i->value = 1;
@@ -189,7 +189,8 @@ journal_line(struct span line)
         /* Sent again under another message id, it is one event. */
         if (e->value++ > 0 && m->value == 1) {
             figures.twice++;
-            tell("TransactionEvent or StopTransaction became two events", line);
+            complain(
+                "TransactionEvent or StopTransaction became two events", line);
         }
         return;
     }
@@ -215,7 +216,7 @@ ledger_line(struct span line)
 
     if (!read_record(&r, line) || r.identity.n == 0 || r.payload.p == NULL) {
         figures.spoilt++;
-        tell("unreadable line in the ledger", line);
+        complain("unreadable line in the ledger", line);
         return;
     }
     figures.checked++;
@@ -229,14 +230,14 @@ ledger_line(struct span line)
     /* What was sent again, under another message id, is there already. */
     if (digest_find(&messages, message_digest(&r)) == NULL && known == NULL) {
         figures.missing++;
-        tell("acknowledged, but not in the journal", line);
+        complain("acknowledged, but not in the journal", line);
     }
     if (!start)
         return;
     figures.starts++;
     if (known != NULL && known->value != 0 && known->value != r.transaction) {
         figures.mismatched++;
-        tell("the journal has another transaction id", line);
+        complain("the journal has another transaction id", line);
         return;
     }
     /* What is in the journal as well was checked there. */

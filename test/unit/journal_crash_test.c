@@ -15,11 +15,11 @@
 
 /* What the writers report to the test, in shared memory. */
 static struct {
-    _Atomic uint64_t told[WRITERS];     /* up_committed() */
+    _Atomic uint64_t reported[WRITERS]; /* up_committed() */
     _Atomic uint64_t appended[WRITERS]; /* events, all lives together */
-    _Atomic uint64_t tells;
+    _Atomic uint64_t reports;
     _Atomic bool     stop;
-} * said;
+} * shared;
 
 static unsigned slot;
 static unsigned rng;
@@ -27,8 +27,8 @@ static unsigned rng;
 void
 up_committed(uint64_t number)
 {
-    atomic_store(&said->told[slot], number);
-    atomic_fetch_add(&said->tells, 1);
+    atomic_store(&shared->reported[slot], number);
+    atomic_fetch_add(&shared->reports, 1);
 }
 
 static unsigned
@@ -60,12 +60,12 @@ writer(unsigned of_slot, unsigned seed)
     ev_loop_fork(fix_loop);
     if (!fix_open(slot, seed % 16 == 1 ? recovered : NULL) || recovered_wrong)
         _exit(3);
-    if (journal_committed() < atomic_load(&said->told[slot]))
+    if (journal_committed() < atomic_load(&shared->reported[slot]))
         _exit(4);
-    while (!atomic_load(&said->stop)) {
+    while (!atomic_load(&shared->stop)) {
         for (unsigned n = dice(20); n > 0; n--)
             if (fix_append(FIX_LINE_MIN + dice(dice(30) ? 700 : 60000)) != 0)
-                atomic_fetch_add(&said->appended[slot], 1);
+                atomic_fetch_add(&shared->appended[slot], 1);
         ev_run(fix_loop, EVRUN_NOWAIT);
         if (dice(3) == 0)
             usleep(dice(300));
@@ -100,26 +100,27 @@ kills(void)
     for (unsigned i = 0; i < KILLS; i++) {
         pid_t pid = spawn(0, i + 1);
         /* at any moment, but in some lives not before a commit */
-        uint64_t tells = atomic_load(&said->tells);
+        uint64_t reports = atomic_load(&shared->reports);
         for (unsigned w = 0;
-             i % 4 == 0 && w < 5000 && atomic_load(&said->tells) == tells; w++)
+             i % 4 == 0 && w < 5000 && atomic_load(&shared->reports) == reports;
+             w++)
             usleep(100);
         usleep(dice(8000));
         kill(pid, SIGKILL);
         CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
         if (i % 40 == 39) {
             total = fix_read(UINT64_MAX, &last);
-            CHECK(last >= atomic_load(&said->told[0]));
+            CHECK(last >= atomic_load(&shared->reported[0]));
         }
     }
     /* Which events are there? All but the last few of each life: those that
      * were announced, and maybe some that were not. */
-    CHECK(atomic_load(&said->tells) >= KILLS / 4);
+    CHECK(atomic_load(&shared->reports) >= KILLS / 4);
     CHECK(total > 0);
-    CHECK(total <= atomic_load(&said->appended[0]) + KILLS);
+    CHECK(total <= atomic_load(&shared->appended[0]) + KILLS);
     CHECK(fix_open(0, recovered));
     CHECK_EQ(recovered_wrong, 0);
-    CHECK(journal_committed() >= atomic_load(&said->told[0]));
+    CHECK(journal_committed() >= atomic_load(&shared->reported[0]));
     CHECK(fix_wait(fix_append(200), 10000));
     CHECK_EQ(fix_read(UINT64_MAX, &at_last), total + 1);
     journal_close();
@@ -159,16 +160,18 @@ nothing_announced_is_lost(void)
     fix_setup(1);
     for (unsigned i = 0; i < 60; i++) {
         atomic_store(book_len, 0);
-        atomic_store(&said->told[0], 0);
+        atomic_store(&shared->reported[0], 0);
         pid_t pid = fork();
         if (pid == 0)
             bookkeeper(i);
-        for (unsigned w = 0; w < 1000 && atomic_load(&said->told[0]) == 0; w++)
+        for (unsigned w = 0; w < 1000 && atomic_load(&shared->reported[0]) == 0;
+             w++)
             usleep(100);
         usleep(dice(5000));
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
-        uint64_t n = atomic_load(book_len), told = atomic_load(&said->told[0]);
+        uint64_t n = atomic_load(book_len),
+                 reported = atomic_load(&shared->reported[0]);
 
         struct journal_dir_want want = {.slot = 0, .from = n ? book[0] : 0};
         struct journal_dir     *s = journal_dir_open(fix_files, &want, &why);
@@ -176,10 +179,10 @@ nothing_announced_is_lost(void)
         size_t                  have = 0, missing = 0;
         while (have < n && journal_dir_next(s, UINT64_MAX, &line))
             there[have++] = line.number;
-        for (uint64_t k = 0; k < n && book[k] <= told; k++)
+        for (uint64_t k = 0; k < n && book[k] <= reported; k++)
             missing += k >= have || there[k] != book[k];
         CHECK_EQ(missing, 0);
-        CHECK(told == 0 || have > 0);
+        CHECK(reported == 0 || have > 0);
         journal_dir_close(s);
     }
     buf_free(&why);
@@ -199,7 +202,7 @@ order(void)
 
     fix_setup(WRITERS);
     fix_conf.journal_segment_size = 256 << 10;
-    memset(said, 0, sizeof *said);
+    memset(shared, 0, sizeof *shared);
     CHECK(fix_open(0, NULL)); /* makes the directory */
     journal_close();
     struct journal_dir *s = journal_dir_open(fix_files, &want, &why);
@@ -221,10 +224,10 @@ order(void)
         if (over)
             break;
         if (clock_mono_ms() > end)
-            atomic_store(&said->stop, stopped = true);
+            atomic_store(&shared->stop, stopped = true);
     }
     for (unsigned i = 0; i < WRITERS; i++)
-        appended += atomic_load(&said->appended[i]);
+        appended += atomic_load(&shared->appended[i]);
     CHECK_EQ(wrong, 0);
     CHECK_EQ(n, appended);
     CHECK_EQ(slots_seen, (1u << WRITERS) - 1);
@@ -241,7 +244,7 @@ main(void)
     static const _Atomic int quiet = -1;
 
     log_level_at(&quiet);
-    said = mmap(NULL, sizeof *said, PROT_READ | PROT_WRITE,
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     book = mmap(NULL, (BOOK + 1) * sizeof *book, PROT_READ | PROT_WRITE,
         MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -12,16 +12,16 @@
 #include "journal/segment_writer.h"
 #include "log.h"
 
-static uint64_t told; /* by up_committed() */
-static unsigned tellings;
-static bool     told_back; /* it went backwards */
+static uint64_t reported; /* by up_committed() */
+static unsigned reports;
+static bool     went_back; /* it went backwards */
 
 void
 up_committed(uint64_t number)
 {
-    told_back |= number <= told;
-    told = number;
-    tellings++;
+    went_back |= number <= reported;
+    reported = number;
+    reports++;
 }
 
 /* In place of libc's: a disk that fails, and loses what it was given. */
@@ -78,7 +78,7 @@ commits(void)
     uint64_t n = 0, first = 0, last;
 
     fix_setup(2);
-    told = tellings = 0;
+    reported = reports = 0;
     CHECK(fix_open(0, NULL));
     CHECK_EQ(floor_now() == UINT64_MAX, 1);
     for (int i = 0; i < 1000; i++) {
@@ -91,10 +91,10 @@ commits(void)
         }
     }
     CHECK(stat_get(&stats_now()->journal_backlog_bytes) > 0);
-    CHECK_EQ(told, 0); /* nothing before the loop turns */
+    CHECK_EQ(reported, 0); /* nothing before the loop turns */
     CHECK(fix_wait(n, 10000));
-    CHECK_EQ(told, n);
-    CHECK(!told_back);
+    CHECK_EQ(reported, n);
+    CHECK(!went_back);
     CHECK(floor_now() == UINT64_MAX);
     CHECK(journal_dir_mark(fix_shm) > n);
     CHECK_EQ(stat_get(&stats_now()->events), 1000);
@@ -109,7 +109,7 @@ commits(void)
     /* closing commits, and reports it */
     n = fix_append(500);
     journal_close();
-    CHECK_EQ(told, n);
+    CHECK_EQ(reported, n);
     CHECK_EQ(fix_read(UINT64_MAX, &last), 1001);
     CHECK_EQ(last, n);
 
@@ -362,7 +362,7 @@ failure(int err, void (*break_it)(void), void (*mend_it)(void), unsigned n)
     uint64_t    last, first;
     unsigned    before;
 
-    told = 0;
+    reported = 0;
     fix_conf.journal_buffer_size = 1 << 20;
     CHECK(fix_open(0, NULL));
     for (unsigned i = 0; i < 10; i++)
@@ -380,7 +380,7 @@ failure(int err, void (*break_it)(void), void (*mend_it)(void), unsigned n)
     journal_failing(&words);
     CHECK(strstr(words, strerror(err)) != NULL);
     CHECK(strstr(words, fix_files) != NULL);
-    CHECK(told < first);
+    CHECK(reported < first);
     CHECK(floor_now() <= first);
     /* nothing of it is left behind what was durable */
     uint64_t seen;
@@ -396,7 +396,7 @@ failure(int err, void (*break_it)(void), void (*mend_it)(void), unsigned n)
     CHECK(more > 0 && more < 1100);
     ev_run(fix_loop, EVRUN_NOWAIT);
     CHECK(floor_now() <= first);
-    CHECK(told < first);
+    CHECK(reported < first);
 
     mend_it();
     CHECK(fix_wait(last, 10000));
@@ -407,7 +407,7 @@ failure(int err, void (*break_it)(void), void (*mend_it)(void), unsigned n)
     CHECK_EQ(fix_read(UINT64_MAX, &seen), before + n + more);
     CHECK_EQ(seen, last);
     journal_close();
-    CHECK(!told_back);
+    CHECK(!went_back);
 }
 
 static struct rlimit files_before;
@@ -514,12 +514,12 @@ failures(void)
     UNIT_CASE("stopped while failing");
     fix_setup(1);
     CHECK(fix_open(0, NULL));
-    told = 0;
+    reported = 0;
     CHECK(fix_append(1000) != 0);
     fail_disk();
     CHECK(fails_within(10000));
     journal_close();
-    CHECK_EQ(told, 0);
+    CHECK_EQ(reported, 0);
     mend_disk();
     fix_teardown();
     UNIT_CASE("");

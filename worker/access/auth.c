@@ -193,7 +193,7 @@ auth_waits(void)
 /* --- credentials ----------------------------------------------------- */
 
 static void
-tell(enum channel_key what, const char *name, size_t len,
+report_key(enum channel_key what, const char *name, size_t len,
     const struct authfile_key *key)
 {
     char text[IDENTITY_MAX + 1 + AUTHFILE_KEY_TEXT];
@@ -294,7 +294,7 @@ check_entry(const struct authfile_entry *e, const struct http_request *r,
     explicit_bzero(&pw, sizeof pw);
     if (reason == REFUSE_REASONS && *shown != &e->key) {
         STAT_INC(self.st, auth_new_key);
-        tell(CHANNEL_KEY_USED, name, len, *shown);
+        report_key(CHANNEL_KEY_USED, name, len, *shown);
     }
     return reason;
 }
@@ -443,7 +443,7 @@ auth_command_goes(struct conn *c, const char *identity, const char *action,
         return true;
     if (auth_asks())
         return auth_redis_offer(c, identity, strlen(identity), &key);
-    tell(CHANNEL_KEY_OFFERED, identity, strlen(identity), &key);
+    report_key(CHANNEL_KEY_OFFERED, identity, strlen(identity), &key);
     return true;
 }
 
@@ -454,6 +454,6 @@ auth_command_ended(const char *identity, const char *action,
     struct authfile_key key;
 
     if (offered_key(identity, action, payload, &key))
-        tell(accepted ? CHANNEL_KEY_ACCEPTED : CHANNEL_KEY_WITHDRAWN, identity,
-            strlen(identity), &key);
+        report_key(accepted ? CHANNEL_KEY_ACCEPTED : CHANNEL_KEY_WITHDRAWN,
+            identity, strlen(identity), &key);
 }

@@ -275,7 +275,7 @@ static const char *const words[] = {
 };
 
 static bool
-tell(enum channel_key what, const char *name, size_t len,
+report_key(enum channel_key what, const char *name, size_t len,
     const struct authfile_key *key, redis_fn *fn, void *ctx)
 {
     unsigned shard = redis_shard(name, len);
@@ -331,7 +331,7 @@ auth_redis_offer(struct conn *c, const char *name, size_t len,
     if (o == NULL)
         return false;
     *o = (struct offer){.next = offers, .conn = c->self, .key = *key};
-    if (tell(CHANNEL_KEY_OFFERED, name, len, key, offered_cb, o))
+    if (report_key(CHANNEL_KEY_OFFERED, name, len, key, offered_cb, o))
         offers = o;
     else
         free(o);
@@ -339,7 +339,7 @@ auth_redis_offer(struct conn *c, const char *name, size_t len,
 }
 
 static void
-told_cb(void *ctx, const struct redis_value *v)
+reported_cb(void *ctx, const struct redis_value *v)
 {
     (void)ctx, (void)v;
 }
@@ -348,5 +348,5 @@ void
 auth_redis_notify(enum channel_key what, const char *name, size_t len,
     const struct authfile_key *key)
 {
-    tell(what, name, len, key, told_cb, NULL);
+    report_key(what, name, len, key, reported_cb, NULL);
 }
