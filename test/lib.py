@@ -307,6 +307,17 @@ class Gateway:
             " ".join(map(str, words)), r.returncode, r.stdout, r.stderr)
         return json.loads(r.stdout) if json_ else r.stdout
 
+    def verify(self, ledger, *words):
+        """What `ocppsim verify` finds in a ledger and the journal, which agree."""
+        r = subprocess.run([os.path.join(B, "ocppsim"), "verify", "--json", "--ledger",
+                            ledger, "--journal", self.state_dir + "/journal", *words],
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                           timeout=300 * SLOW)
+        assert r.returncode == 0, r.stdout + r.stderr
+        got = json.loads(r.stdout)
+        assert got["ok"], got
+        return got
+
     def stats(self, *pattern):
         got = self.tell("stats", *pattern)
         for k, v in got.items():

@@ -33,12 +33,7 @@ class Fleet:
         return got
 
     def verify(self, *words):
-        r = subprocess.run([SIM, "verify", "--json", "--ledger", self.ledger, "--journal",
-                            os.path.join(self.g.state_dir, "journal"), *words],
-                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        got = json.loads(r.stdout)
-        assert got["ok"] and r.returncode == 0, r.stdout + r.stderr
-        return got
+        return self.g.verify(self.ledger, *words)
 
 
 def transactions(g):

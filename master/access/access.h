@@ -19,8 +19,8 @@
 #include "denyfile.h"
 #include "fields.h"
 
-/* Where the files are and to whom a new one belongs: a copy, so that the
- * thread of base/files.h can use it. */
+/* The paths of the files, and the owner of a file that is made.
+ * access_files() fills a copy for a job in the thread of base/files.h. */
 struct access_files {
     char  auth[AUTHFILE_PATH_MAX], deny[DENYFILE_PATH_MAX];
     uid_t uid;
