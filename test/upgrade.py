@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Another program takes over all connections: `ocppctl upgrade`, SIGUSR2."""
 
+import hmac
 import ssl
 import urllib.request
 
@@ -390,6 +391,78 @@ def test_signal():
         other.stdout
     assert g.stop() == 0
     assert not os.path.exists(pidfile) and not os.path.exists(g.control)
+
+
+def traffic_keys(path):
+    """The AES-128 keys of a connection of TLS 1.3, from the client's key log
+    (RFC 8446 7.1 and 7.3)."""
+    info = b"\x00\x10\x09tls13 key\x00\x01"
+    with open(path) as f:
+        secrets = re.findall(r"^(?:CLIENT|SERVER)_TRAFFIC_SECRET_0 \w+ (\w+)", f.read(), re.M)
+    return [hmac.new(bytes.fromhex(x), info, "sha256").digest()[:16] for x in secrets]
+
+
+def holds(pid, texts):
+    """One of the texts is in the memory that the process can write."""
+    with open("/proc/%d/maps" % pid) as f:
+        ranges = re.findall(r"^(\w+)-(\w+) rw", f.read(), re.M)
+    with open("/proc/%d/mem" % pid, "rb", 0) as memory:
+        for low, high in ranges:
+            low, high = int(low, 16), int(high, 16)
+            while low < high:
+                memory.seek(low)
+                try:
+                    data = memory.read(min(high - low, 1 << 24))
+                except OSError:         # behind the end of a file
+                    break
+                if any(text in data for text in texts):
+                    return True
+                if not data:
+                    break
+                low += len(data)
+    return False
+
+
+def test_keys_of_connections_are_in_no_file_and_no_core():
+    """Files and memory files of every process, and the memory of the master, over
+    an upgrade and a worker-restart. Workers may not be dumped at all."""
+    if os.geteuid() != 0:
+        raise Skip("only root may read the memory of other processes")
+    g = tls.gateway(server_user="nobody", server_workers=1, tls_suites="TLS_AES_128_GCM_SHA256")
+    context = tls.client()
+    context.keylog_filename = tempfile.mkdtemp(prefix="ocppd-keylog-") + "/keys"
+    c = tls.TlsCharger(g, "CP1", context)
+    c.boot()
+    keys = traffic_keys(context.keylog_filename)
+    assert len(set(keys)) == 2
+    forms = [form for k in keys for form in (k, k.hex().encode(), base64.b64encode(k))]
+    moved = g.upgrade()
+    assert moved["connections"] == 1 and moved["closed"] == 0, moved
+    old = g.worker_pid(0)
+    g.ctl("worker-restart", "0", json_=False)
+    poll(lambda: not alive(old) and g.workers()[0]["state"] == "ready")
+    c.call("Heartbeat")
+
+    def files(pid):
+        for fd in os.listdir("/proc/%d/fd" % pid):
+            link = "/proc/%d/fd/%s" % (pid, fd)
+            if os.path.isfile(link):
+                yield link
+    seen = 0
+    worker = g.worker_pid(0)
+    paths = [os.path.join(d, name) for d, _, names in os.walk(g.dir) for name in names]
+    for path in paths + list(files(g.pid)) + list(files(worker)):
+        if os.path.isfile(path):
+            with open(path, "rb") as f:
+                data = f.read()
+            seen += len(data) > 0
+            assert not any(form in data for form in forms), path
+    assert seen > 5
+    assert os.stat("/proc/%d/mem" % worker).st_uid == 0     # not dumpable
+    # The worker that has the connection shows that the search finds a key.
+    assert holds(worker, forms) and not holds(g.pid, forms)
+    c.call("Heartbeat")
+    c.close()
 
 
 def test_commands_have_one_outcome():
