@@ -464,19 +464,19 @@ class Gateway:
         return code
 
     def kill_everything(self):
-        """Like a power cut for the processes: the master is killed first, so
-        that no worker is started again."""
+        """Like a power cut for the processes: all stand still before the first is
+        killed, so that none sees the end of another."""
         self.note_stats()
         pids = [w["pid"] for w in self.workers() if w["pid"]]
         children = subprocess.run(["pgrep", "-P", str(self.pid)],
                                   stdout=subprocess.PIPE, text=True).stdout
         pids += [int(p) for p in children.split()]
-        self.process.kill()
-        for pid in pids:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        for sig in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in [self.pid] + pids:
+                try:
+                    os.kill(pid, sig)
+                except ProcessLookupError:
+                    pass
         self.process.wait()
         self.process = None
         for pid in set(pids):
