@@ -602,7 +602,7 @@ class Rig:
     def __init__(self, seed, nodes):
         self.random = random.Random(seed)
         self.killing = False
-        self.s = redis("--appendfsync", "always")
+        self.s = redis()
         answers = dict(
             answers_StartTransaction=self.random.choice(
                 ["platform", "platform", "gateway"]),

@@ -303,7 +303,7 @@ def consumed(dir, port, entries, stream=EV):
 @fleet.tidy
 def test_three_gateways_while_redis_fails_over_and_processes_die():
     print("       seed %d" % SEED, flush=True)
-    servers = [fleet.redis("--appendfsync", "always")]
+    servers = [fleet.redis()]
     address = Forwarder(servers[0].port)
 
     class Address:              # the argument of fleet.gateway()
@@ -327,7 +327,7 @@ def test_three_gateways_while_redis_fails_over_and_processes_die():
     def redis_fails_over(r):
         """A failover to a lagging replica: the last writes are lost."""
         old = servers[-1]
-        new = fleet.redis("--appendfsync", "always", "--replicaof", "127.0.0.1 %d" % old.port)
+        new = fleet.redis("--replicaof", "127.0.0.1 %d" % old.port)
         c = new.client()
         poll(lambda: "master_link_status:up" in c("INFO", "replication"), PATIENCE, "the replica")
         from_ = time.time()
