@@ -1,0 +1,36 @@
+/* ship_order: events that wait for other journals. See ship_order.h. */
+#include "fleet/ship_order.h"
+
+#include "base/self.h"
+
+/* True if the events of a slot with numbers below this one are in Redis. Other
+ * journals do not wait for a slot that stays down, whose journal is shipped
+ * when it works again. */
+static bool
+is_shipped(unsigned slot, uint64_t below)
+{
+    if (slot >= self.shm->slots)
+        return atomic_load(&self.shm->orphans_floor) >= below;
+    const struct shm_worker *w = shm_worker(self.shm, slot);
+    return atomic_load(&w->ship_floor) >= below ||
+        atomic_load(&w->state) == SHM_WORKER_FAILED;
+}
+
+bool
+ship_order_waits(unsigned from, bool own, const struct journal_line *line)
+{
+    unsigned slot;
+    uint64_t number;
+
+    if (!journal_line_after(line, &slot, &number) || number > line->number)
+        return false;
+    if (slot != JOURNAL_AFTER_ALL)
+        return slot != from && !is_shipped(slot, number + 1);
+    /* All events below the number. It may be the line's own: the first number
+     * that the start of the daemon has drawn. */
+    for (slot = 0; slot <= self.shm->slots; slot++)
+        if (slot != from && !(slot == self.shm->slots && !own) &&
+            !is_shipped(slot, number))
+            return true;
+    return false;
+}
