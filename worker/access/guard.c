@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "access/certificate.h"
+#include "access/deny_list.h"
 #include "access/rates.h"
 #include "address.h"
 #include "address_count.h"
 #include "base/self.h"
 #include "cidr.h"
 #include "clock.h"
-#include "denyfile.h"
 #include "ensure.h"
 #include "helper.h"
 #include "log.h"
@@ -47,20 +47,8 @@ enum {
  * little now and then are closed too. */
 #define FULL_PATIENCE_S 5
 
-/* A round of the sweep takes less than this. In the round after a new deny list
- * was read, each connection is compared with it. */
-#define ROUND_MS 2500
-/* Ms that a handshake waits for a list that is being read. */
-#define DENY_PATIENCE_MS 1000
-
 static struct cidr proxies[PROXIES_MAX];
 static unsigned    proxies_n;
-
-static struct denyfile denied;
-static uint64_t        deny_version;
-static uint32_t        deny_ms; /* when it was read */
-static bool            deny_round;
-static bool            deny_stale; /* the last reading failed */
 
 static uint64_t conf_version;
 
@@ -91,89 +79,6 @@ configure(void)
     conf_version = self.conf_version;
 }
 
-/* A helper reads the deny list, because its disk may take any time. */
-struct loading {
-    struct helper_job h;
-    char              path[DENYFILE_PATH_MAX];
-    uint64_t          version;
-    struct denyfile   list;
-    struct buf        why;
-    bool              good;
-};
-
-static struct helper helper =
-    HELPER_INIT("ocppd-deny", "the disk of the deny list", 1, 2000);
-static bool     loading, behind;
-static uint32_t behind_ms;
-static uint64_t deny_us; /* when the list came into force */
-
-static void
-load_work(struct helper_job *h)
-{
-    struct loading *l = (struct loading *)h;
-
-    l->good = denyfile_read(&l->list, l->path, &l->why);
-}
-
-static void
-load_done(struct helper_job *h)
-{
-    struct loading *l = (struct loading *)h;
-    bool            any = l->list.ranges + l->list.names > 0;
-
-    loading = behind = false;
-    deny_version = l->version;
-    if (!l->good && !deny_stale)
-        log_error("%.*s; %s", (int)strcspn(buf_cstr(&l->why), "\n"),
-            buf_cstr(&l->why),
-            any ? "the other lines of the deny list are in force"
-                : "the deny list stays as it was; trying again each second");
-    deny_stale = !l->good && !any;
-    if (!deny_stale) {
-        denyfile_free(&denied);
-        denied = l->list;
-    }
-    deny_ms = self.now_ms;
-    deny_us = self.now_us;
-    deny_round = denied.ranges + denied.names > 0;
-    buf_free(&l->why);
-    free(l);
-}
-
-/* Called before the first connection, so the list may be read at once, without
-   a helper. */
-static void
-load_denied(bool here)
-{
-    struct loading *l = loading ? NULL : calloc(1, sizeof *l);
-
-    if (!behind) {
-        behind = true;
-        behind_ms = self.now_ms;
-    }
-    if (l == NULL)
-        return;
-    l->h.work = load_work;
-    l->h.done = load_done;
-    l->why = (struct buf)BUF_INIT(16384);
-    l->version = self.shm->deny_version;
-    denyfile_path(&self.conf, l->path);
-    loading = true;
-    if (!(here ? helper_run(&l->h) : helper_submit(&helper, &l->h))) {
-        loading = false;
-        free(l);
-    }
-}
-
-bool
-guard_waits(void)
-{
-    if (deny_version == self.shm->deny_version)
-        return false;
-    load_denied(false);
-    return self.now_ms - behind_ms < DENY_PATIENCE_MS;
-}
-
 void
 guard_open(bool inherits)
 {
@@ -184,7 +89,7 @@ guard_open(bool inherits)
     if (self.mem->incarnation > 1 && !inherits)
         address_count_clear(shm_crowd(self.shm), self.slot);
     configure();
-    load_denied(true);
+    deny_list_open();
 }
 
 static void
@@ -202,10 +107,7 @@ guard_tick(void)
     count_registry_steps();
     if (conf_version != self.conf_version)
         configure();
-    if (deny_stale || deny_version != self.shm->deny_version)
-        load_denied(false);
-    if (deny_round && self.now_ms - deny_ms > ROUND_MS)
-        deny_round = false;
+    deny_list_tick();
 
     uint64_t held = stat_get(&self.st->output_bytes) + ws_pool_bytes() +
         (uint64_t)ws_pool_lent() * LEASE_BYTES;
@@ -329,7 +231,7 @@ guard_enter(struct conn *c, const char **detail)
     const struct conn_handshake *h = &c->busy->handshake;
 
     retry_s = RETRY_S;
-    if (denyfile_has_address(&denied, h->addr)) {
+    if (deny_list_has_address(h->addr)) {
         *detail = "the address";
         return REFUSE_denied;
     }
@@ -437,11 +339,11 @@ guard_identity(const struct conn *c, const char *name, size_t len,
     const struct conn_handshake *h = &c->busy->handshake;
 
     retry_s = RETRY_S;
-    if (denyfile_has_name(&denied, name, len)) {
+    if (deny_list_has_name(name, len)) {
         *detail = "the identity";
         return REFUSE_denied;
     }
-    if (deny_us > h->began_us && denyfile_has_address(&denied, h->addr)) {
+    if (deny_list_us() > h->began_us && deny_list_has_address(h->addr)) {
         *detail = "the address";
         return REFUSE_denied;
     }
@@ -539,13 +441,12 @@ guard_leave(struct conn *c)
 enum close_reason
 guard_check(struct conn *c)
 {
-    if (deny_round) {
+    if (deny_list_is_new()) {
         struct registry_entry *e = registry_at(self.registry, c->session.entry);
         uint64_t               addr[2] = {e->addr[0], e->addr[1]};
         size_t                 len;
         const char *name = registry_name(self.registry, c->session.entry, &len);
-        if (denyfile_has_name(&denied, name, len) ||
-            denyfile_has_address(&denied, addr))
+        if (deny_list_has_name(name, len) || deny_list_has_address(addr))
             return CLOSE_denied;
     }
     if (!rates_check(c))

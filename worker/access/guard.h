@@ -26,10 +26,6 @@ void guard_open(bool inherits);
 /* Once a second, and after a change of the configuration or the deny list. */
 void guard_tick(void);
 
-/* True while a handshake has to wait, because the deny list has changed and is
- * being read; for a second at most. */
-bool guard_waits(void);
-
 /* True if one more connection may be accepted now; otherwise the caller tries
  * again soon. */
 bool guard_may_accept(void);

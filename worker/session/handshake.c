@@ -8,6 +8,7 @@
 
 #include "access/auth.h"
 #include "access/certificate.h"
+#include "access/deny_list.h"
 #include "access/guard.h"
 #include "array.h"
 #include "base/self.h"
@@ -361,7 +362,7 @@ complete(struct conn *c, const struct http_request *r,
             0);
         return DECIDED;
     }
-    if (self.held || auth_waits() || guard_waits() ||
+    if (self.held || auth_waits() || deny_list_waits() ||
         registry_look_up(self.registry, name, len, false, &entry) ==
             REGISTRY_BUSY)
         return DELAYED;
