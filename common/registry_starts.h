@@ -1,11 +1,11 @@
 /*
  * registry_starts: the last StartTransactions and StopTransactions (1.6) or
- * TransactionEvents (2.x) of each identity and how they were answered, in
- * shared memory.
+ * TransactionEvents (2.x) of each identity, with their answers, in shared
+ * memory. Each of these messages is called a start in this file.
  *
- * One that is sent again gets the same answer and makes no second event, on
- * whatever worker it arrives. It is recognised by its fingerprint and goes
- * through these states; all of them are called starts here:
+ * A charge point sends a start again if it got no answer. The repetition gets
+ * the same answer and makes no second event, on whatever worker it arrives. A
+ * start is recognised by its fingerprint, and goes through these states:
  *
  *     UNKNOWN --> ASKED --> DRAFT --> KNOWN --> (stopped: UNKNOWN)
  *         \_________________^
@@ -14,27 +14,30 @@
  *           from shm.sequence for the question
  *   DRAFT   the worker of `slot` writes the event `number`, which holds
  *           `answer`. The event may become durable or be lost with its worker
- *   KNOWN   the event is durable, `answer` may be given again
+ *   KNOWN   the event is durable, and `answer` may be sent again
  *
- * REGISTRY_STARTS of them are kept for an identity, the newest by the number
- * of the event. The first REGISTRY_STARTS_NEAR lie in a table of their own;
- * the other one occupies memory only for identities that fill the first, as
- * charge points of 2.x do. A StopTransaction never goes there: if the near
- * table is full, it takes the place of an older one. A start is forgotten when
- * the event of its StopTransaction is durable: an equal one is a new
- * transaction then. A StopTransaction is forgotten when the event of a later
- * start with the same transaction id is durable.
+ * REGISTRY_STARTS of them are kept for an identity: those with the highest
+ * event numbers. The near table holds the first REGISTRY_STARTS_NEAR of them.
+ * The far table holds the others; it occupies memory only for identities whose
+ * near table is full, as those of 2.x charge points usually are. A
+ * StopTransaction stays out of the far table: if the near table is full, it
+ * replaces an older start there.
  *
- * An answer that is a number (registry_answer.h) takes no memory beside its
- * three words. The text of any other is kept in a second table, which occupies
- * no memory as long as it is not used.
+ * When the event of a StopTransaction is durable, the StartTransaction with its
+ * transaction id is forgotten: an equal one that arrives later is a new
+ * transaction. When the event of a later StartTransaction with the same
+ * transaction id is durable, the StopTransaction is forgotten.
  *
- * Only the owner of the entry writes, without a lock; a former owner may
- * still write at the same time. The first word depends on everything else of
- * the start, so a start that was written by two processes, or by one that
- * died in between, matches no fingerprint and counts as UNKNOWN. Recovery
- * takes the registry's lock, because the workers read their journals at the
- * same time.
+ * An answer that is only a number (registry_answer.h) is stored in the three
+ * words of the start. Any other is stored as text in a third table, which
+ * occupies no memory until it is used.
+ *
+ * The owner of the entry writes without a lock, and a former owner may still
+ * write at the same time. The first word holds a checksum of everything else,
+ * so a start that two processes have written at once, or one that a process
+ * has left half written when it died, matches no fingerprint and counts as
+ * UNKNOWN. Recovery takes the registry's lock, because all workers read their
+ * journals at the same time.
  */
 #ifndef COMMON_REGISTRY_STARTS_H
 #define COMMON_REGISTRY_STARTS_H
@@ -53,9 +56,9 @@ struct registry;
 #define REGISTRY_STARTS_NEAR 4
 #define REGISTRY_STARTS_FAR 16
 #define REGISTRY_STARTS (REGISTRY_STARTS_NEAR + REGISTRY_STARTS_FAR)
-#define REGISTRY_STARTS_FORMAT 3 /* another number: the words have changed */
+#define REGISTRY_STARTS_FORMAT 3 /* raised when the words change their form */
 
-/* What is remembered. */
+/* What kind of message a start is. */
 enum registry_start_kind {
     REGISTRY_START,     /* StartTransaction or TransactionEvent */
     REGISTRY_START_STOP /* StopTransaction */
@@ -93,13 +96,15 @@ struct registry_start {
     char                      answer[REGISTRY_ANSWER_MAX];
 };
 
-/* fp: a fingerprint of two words, not both zero. Returns out->state. */
+/* Looks for the start with the fingerprint fp: two words, not both zero.
+ * Returns out->state, UNKNOWN if there is none. */
 enum registry_start_state registry_start_find(struct registry *r,
     uint32_t entry, const uint64_t fp[2], struct registry_start *out);
 
-/* slot: below 256. id: the transaction id in the answer to a start, or in a
- * StopTransaction, of any value. An answer that is longer than
- * REGISTRY_ANSWER_MAX is not kept, and the start is forgotten. */
+/* These three enter a start in the state ASKED, DRAFT or KNOWN. slot: below
+ * 256. id: the transaction id, of any value: that in the answer to a
+ * StartTransaction, or that of a StopTransaction. If the answer is longer than
+ * REGISTRY_ANSWER_MAX, the start is forgotten. */
 void registry_start_ask(struct registry *r, uint32_t entry,
     enum registry_start_kind kind, const uint64_t fp[2], unsigned slot,
     uint64_t number);
@@ -110,19 +115,21 @@ void registry_start_know(struct registry *r, uint32_t entry,
     enum registry_start_kind kind, const uint64_t fp[2], uint64_t number,
     int32_t id, const char *answer, size_t len);
 
-/* Forgets a start that is ASKED or DRAFT with this number. */
+/* Forgets the start if it is ASKED or DRAFT with this number. */
 void registry_start_drop(
     struct registry *r, uint32_t entry, const uint64_t fp[2], uint64_t number);
 
-/* The event `number`, a StopTransaction of transaction id, is durable: starts
- * of that id and of earlier events are forgotten. */
+/* Called when the event `number`, a StopTransaction with transaction id `id`,
+ * is durable. Forgets the StartTransactions of that id that have lower event
+ * numbers. */
 void registry_start_stop(
     struct registry *r, uint32_t entry, int32_t id, uint64_t number);
 
 /*
- * The same two for what recovery reads from a journal. With add (the daemon
- * starts) every start and stop counts, in whatever order they are read;
- * otherwise only the drafts of a worker that died are confirmed.
+ * The same as registry_start_know() and registry_start_stop(), for events that
+ * recovery reads from a journal. add is true when the daemon starts: then every
+ * event counts, and they may be read in any order. Otherwise only the drafts of
+ * a dead worker become KNOWN.
  */
 void registry_start_recover(struct registry *r, uint32_t entry,
     enum registry_start_kind kind, const uint64_t fp[2], uint64_t number,
@@ -130,13 +137,13 @@ void registry_start_recover(struct registry *r, uint32_t entry,
 void registry_start_recover_stop(
     struct registry *r, uint32_t entry, int32_t id, uint64_t number, bool add);
 
-/* As part of a record (fields.h), and back into an entry of another segment;
- * it replaces what the entry has. Starts of the form that only recovery uses
- * are left out. */
+/* Write the starts of an entry as part of a record (fields.h), and read them
+ * into an entry of another segment, where they replace the existing ones. The
+ * form that a start has only during recovery is not written. */
 void registry_starts_write(struct registry *r, uint32_t entry, struct buf *out);
 void registry_starts_read(struct registry *r, uint32_t entry, struct fields *f);
 
-/* The entry is given to another identity. */
+/* Forgets all starts: the entry is given to another identity. */
 void registry_starts_clear(struct registry *r, uint32_t entry);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * admin: the process that serves HTTP. See admin.h, http.h.
  *
- * Upper half: the master's view, a child that is started again with
- * back-off. Lower half: the child, which waits on its channel for
- * datagrams or the end of the master while http.c serves from threads.
+ * The upper half runs in the master: it starts the admin process, and starts it
+ * again after growing delays when it dies. The lower half runs in the admin
+ * process: it waits on the channel for datagrams and for the end of the master,
+ * while http.c serves HTTP in threads.
  */
 #include "admin/admin.h"
 
@@ -32,7 +33,7 @@
 #include "workers/listen.h"
 #include "workers/tls_keeper.h"
 
-#define PER_TURN 16 /* clients taken in one turn of the loop */
+#define PER_TURN 16 /* datagrams that are read in one turn of the loop */
 #define BACKLOG 64
 
 static struct listen_set listeners;
@@ -106,8 +107,9 @@ died_cb(struct ev_loop *loop, ev_child *w, int events)
     start_later(clock_mono_ms() - started_ms);
 }
 
-/* A client of the HTTP API, as one end of a socket pair, or what was refused.
- * Whatever else comes from that process means nothing. */
+/* Handles the two datagrams that the admin process may send: a client of the
+ * HTTP API, as one end of a socket pair, and the count of a refused request.
+ * Any other datagram is ignored. */
 static void
 channel_cb(struct ev_loop *loop, ev_io *w, int events)
 {
@@ -119,7 +121,7 @@ channel_cb(struct ev_loop *loop, ev_io *w, int events)
     for (int i = 0; i < PER_TURN; i++) {
         int r = channel_recv_fd(channel, &m, body, &fd);
         if (r < 0)
-            ev_io_stop(loop, w); /* its death follows */
+            ev_io_stop(loop, w); /* its death is reported next */
         if (r <= 0)
             return;
         if (fd >= 0 && m.type == CHANNEL_client)
@@ -175,7 +177,7 @@ admin_start(void)
     if (listeners.n == 0)
         return;
     ev_init(&respawn, respawn_cb);
-    /* One that was bound during an upgrade does not listen yet. */
+    /* A socket that was bound during an upgrade does not listen yet. */
     if (!listen_begin(&listeners, BACKLOG))
         log_error("admin.listen: cannot listen: %s", strerror(errno));
     start();
@@ -206,7 +208,7 @@ admin_notify(enum channel_type type)
         channel_send(channel, &m, NULL, 0);
 }
 
-/* What was logged last goes out first. */
+/* Ends the process after the log is written. */
 static void fail(void) __attribute__((noreturn));
 
 static void
@@ -234,7 +236,8 @@ serve(int end)
         log_error("cannot map the shared memory: %s", strerror(errno));
         fail();
     }
-    /* The level is read through a pointer into what now goes away. */
+    /* The log reads its level through a pointer into the mapping that is
+     * removed here, so the pointer must move first. */
     log_level_at(&s->log_level);
     munmap(master.shm, size);
     master.shm = NULL;

@@ -1,6 +1,6 @@
 /*
- * request: the conversation with the daemon over its control socket; control.h
- * describes the protocol. See ctl/main.h.
+ * request: sends a command to the daemon over its control socket, and reads the
+ * reply. See ctl.h; control.h describes the protocol.
  */
 #include "ctl/ctl.h"
 
@@ -17,9 +17,10 @@
 #include "printable.h"
 #include "writer.h"
 
-#define PATIENCE_S 1800 /* longer than any command waits without a byte */
+#define PATIENCE_S 1800 /* longer than any command is without output */
 
-/* Where a conversation stands: what was read and not yet used. */
+/* A connection to the daemon, with the bytes that were read and not yet used.
+ */
 struct talk {
     int        fd;
     struct buf in;
@@ -64,7 +65,7 @@ talk_open(struct talk *t, const struct ctl *ctl, struct buf *why)
     t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (t->fd >= 0) {
         setsockopt(t->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        /* For a connect(2) that has to wait. */
+        /* connect(2) waits no longer than this, too. */
         setsockopt(t->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     }
     if (t->fd < 0 || connect(t->fd, (struct sockaddr *)&un, sizeof un) != 0)
@@ -80,7 +81,8 @@ talk_close(struct talk *t)
     buf_free(&t->in);
 }
 
-/* A daemon that refuses early may stop reading; then its answer counts. */
+/* Sends the command. An error is ignored: a daemon that refuses early may stop
+ * reading, and its reply, which is read next, has the reason. */
 static void
 talk_say(struct talk *t, const struct buf *line)
 {
@@ -110,8 +112,8 @@ read_some(struct talk *t)
     return true;
 }
 
-/* The next reply: its code, with its body of *len bytes at t->in.p + *at;
- * -1 if the daemon went away before it was whole. */
+/* Reads the next reply: returns its code, with its body of *len bytes at
+ * t->in.p + *at; -1 if the connection ended before the reply was complete. */
 static int
 talk_hear(struct talk *t, size_t *at, size_t *len)
 {
@@ -199,13 +201,15 @@ ctl_error(const struct ctl *ctl, const char *fmt, ...)
 static int
 print(const struct ctl *ctl, int code, const char *body, size_t len)
 {
-    /* For a program an error is the answer too. */
+    /* With -j an error goes to stdout, too: a program reads its answer there.
+     */
     FILE *to = code >= CONTROL_ERRORS && ctl->format != 'j' ? stderr : stdout;
 
     if (to == stderr)
         fputs("ocppctl: ", to);
-    /* Payloads and names come from outside, and the output may be a
-     * terminal's. In JSON the escaped text means the same. */
+    /* Payloads and names come from outside, and the output may be a terminal:
+     * control characters are escaped. In JSON the escaped text means the
+     * same. */
     struct buf shown = BUF_INIT(6 * len + 1);
     if (printable_escape(&shown, body, len))
         fwrite(shown.p, 1, shown.len, to);

@@ -84,7 +84,8 @@ flush(struct peer_link *l)
             ev_io_start(master.loop, &l->out);
             return;
         }
-        /* After an error the other end is gone, which reading will notice. */
+        /* After an error the other end is gone; that is handled where the link
+         * is read. */
         if (c->passed >= 0) {
             close(c->passed);
             c->passed = -1;
@@ -109,8 +110,8 @@ out_cb(struct ev_loop *loop, ev_io *w, int events)
     flush(w->data);
 }
 
-/* The other program lacks a record, so the connection is of no more use. Both
- * ends find that when they read. */
+/* Ends the link because a record could not be sent: without it, the other
+ * program cannot go on. Both ends notice it when they read. */
 static void
 give_up(struct peer_link *l, int error)
 {
@@ -262,7 +263,7 @@ in_cb(struct ev_loop *loop, ev_io *w, int events)
     } control;
 
     (void)loop, (void)events;
-    /* One byte more, which fields_parse() may overwrite. */
+    /* One byte more, for the NUL that fields_parse() writes. */
     if (!buf_reserve(&l->lines, READ_BYTES + 1)) {
         log_error(
             "upgrade: a record is longer than %u bytes", PEER_LINK_LINE_MAX);

@@ -14,19 +14,20 @@
  * in the usual way. Removes the variable. */
 int received_descriptor(void);
 
-/* Takes a record, and its descriptor or -1. The descriptor is taken over if
- * this returns true. */
+/* Handles a record. passed: its descriptor, or -1. True if the record is one of
+ * these; then the descriptor was taken over. */
 bool received_take(struct fields *f, int passed);
 /* True if `state`, which comes last, was received. */
 bool received_complete(void);
 
-/* True if this program can go on with these records; otherwise false with a
-   sentence. */
+/* True if this program can go on with these records; otherwise false, with the
+   reason in *why. */
 bool        received_check(struct buf *why);
 unsigned    received_slots(void); /* of the old program */
 const char *received_version(void);
 
-/* Takes over the state, when the segment was made. False with a sentence. */
+/* Reads the state into the segment, which must exist. False, with the reason in
+ * *why. */
 bool received_take_state(struct buf *why);
 /* Opens the control socket: that of the old program, or a new one if the path
    differs. */

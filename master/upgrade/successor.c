@@ -33,26 +33,26 @@
 #include "workers/supervise.h"
 
 #define HEIR_TRIES 4
-#define REST_S 10 /* for the rest of the entries */
+#define REST_S 10 /* seconds that reading the rest of the entries may take */
 
 enum phase {
-    RECEIVE,  /* sockets and state come */
-    STARTING, /* its processes get ready to take over */
-    PREPARED, /* for the order to begin */
-    SLOTS,
-    REST, /* a worker reads what has changed in the registry */
-    RUNNING
+    RECEIVE,  /* the sockets and the state arrive */
+    STARTING, /* the heirs get ready to take over */
+    PREPARED, /* all heirs are ready; `begin` of the old program is awaited */
+    SLOTS,    /* the slots move, one after the other */
+    REST,     /* a worker reads the entries that have changed meanwhile */
+    RUNNING   /* this program is the daemon */
 };
 
 static struct {
     enum phase       phase;
     struct peer_link link;
-    int              rest;   /* file */
-    unsigned         reader; /* slot that reads the rest */
-    unsigned         slots;  /* of the old program */
-    unsigned         tries;  /* heirs that were started again */
+    int              rest;   /* file of the changed entries; -1: none */
+    unsigned         reader; /* slot of the worker that reads `rest` */
+    unsigned         slots;  /* number of slots of the old program */
+    unsigned         tries;  /* number of heirs that were started again */
 
-    unsigned      slot; /* that moves */
+    unsigned      slot; /* the slot that moves now */
     bool          taken, gone, inherited;
     uint64_t      slot_began_ms;
     struct result result;
@@ -66,7 +66,7 @@ static void take_over(void);
 static void slot_done(void);
 static void start_heir(unsigned slot);
 
-/* --- in the course of the slots ------------------------------------------- */
+/* --- while the slots move ------------------------------------------------- */
 
 /* The old process of the slot has ended, or could not be reached. */
 static void
@@ -204,7 +204,7 @@ record(struct fields *f, int passed)
     } else if (strcmp(f->word, "end") == 0) {
         take_end(f);
     } else if (!shm_state_read_counters(master.shm, f)) {
-        log_debug("upgrade: a record `%s` is not known here", f->word);
+        log_debug("upgrade: the unknown record `%s` is ignored", f->word);
     }
     if (passed >= 0)
         close(passed);
@@ -212,8 +212,8 @@ record(struct fields *f, int passed)
 
 /* --- the slots ------------------------------------------------------------ */
 
-/* The channel first: the old master can make use of it as soon as it has the
- * other record. */
+/* Sends the record `heir`. The record `channel` is sent before it, because the
+ * old master uses the channel as soon as it has received `heir`. */
 static void
 send_heir(void)
 {
@@ -231,7 +231,7 @@ send_heir(void)
     buf_free(&line);
 }
 
-/* The old worker of the slot gets its end of the pair. */
+/* Sends the old worker of the slot its end of the pair. */
 static void
 begin_slot(void)
 {
@@ -245,7 +245,8 @@ begin_slot(void)
 
 static void die(const char *why) __attribute__((noreturn));
 
-/* Before a slot has moved: the old program goes on, and reports why. */
+/* Ends this program before a slot has moved: the old program goes on, and
+ * reports the reason. */
 static void
 die(const char *why)
 {
@@ -256,8 +257,8 @@ die(const char *why)
     _exit(MASTER_EXIT_FAILED);
 }
 
-/* There are fewer slots than before: a running worker takes over this one too.
- */
+/* Moves a slot that the new program does not have, because it has fewer: a
+ * running worker takes its connections over. */
 static void
 give_to_another(void)
 {
@@ -276,9 +277,10 @@ give_to_another(void)
     begin_slot();
 }
 
-/* The slot's old process has ended, so what its heir does not take is lost in
- * any case; the other slots move all the same. The timer is shorter than the
- * old master's, which would end this program. */
+/* Kills an heir that does not take over the connections that were sent to it.
+ * They are lost, because the slot's old process has ended, but the other slots
+ * still move. This timer is shorter than that of the old master, which would
+ * end this program and all heirs. */
 static void
 heir_late_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
@@ -361,8 +363,9 @@ successor_inherited(unsigned slot, uint64_t taken, uint64_t closed)
     slot_done();
 }
 
-/* As long as the old process of the slot lives, another heir can take over from
- * it: it goes on when its heir ends before it has sent anything. */
+/* An heir has died. If the old process of the slot lives, another heir is
+ * started, which takes over from it: the old process gives up the hand-over and
+ * serves on if its heir ends before anything was sent. */
 void
 successor_heir_gone(unsigned slot)
 {
@@ -389,8 +392,8 @@ successor_heir_gone(unsigned slot)
     }
 }
 
-/* A running worker has died that takes over another slot, or reads the rest of
- * the registry. */
+/* A worker has died that had moved already. It may have been the one that takes
+ * over the connections of a second slot, or the one that reads `rest`. */
 void
 successor_worker_gone(unsigned slot)
 {
@@ -420,7 +423,8 @@ take_over(void)
     if (in.phase == RUNNING)
         return;
     if (!up_lock(&why)) {
-        /* Only the old program can hold the lock; it releases it or dies. */
+        /* Only the old program can hold the lock. It releases the lock, or
+         * dies, so a later attempt succeeds. */
         log_warn("upgrade: %s; trying again", buf_cstr(&why));
         buf_free(&why);
         ev_timer_init(&in.retry, retry_cb, 0.1, 0);
@@ -452,7 +456,7 @@ take_over(void)
     control_hold(false);
 }
 
-/* --- the old program is gone ---------------------------------------------- */
+/* --- when the old master is dead ------------------------------------------ */
 
 static void
 frozen(unsigned slot)
@@ -463,7 +467,9 @@ frozen(unsigned slot)
     foreign_go(slot);
 }
 
-/* With its heir, another one is started; any other reason is its end. */
+/* A worker of the old program has given up the hand-over. If its heir has died,
+ * another heir is started (successor_heir_gone()). For any other reason the
+ * worker is killed, because it has no master any more. */
 static void
 kept(unsigned slot, bool heir, const char *why)
 {
@@ -492,8 +498,9 @@ slot_late_cb(struct ev_loop *loop, ev_timer *w, int events)
     foreign_kill(in.slot);
 }
 
-/* What the old master has not sent is lost: counters of the last moments, what
- * has changed about absent charge points, and clients of the control socket. */
+/* The link to the old master has ended. What it has not sent is lost: the last
+ * changes of counters and of the entries of offline charge points, and the
+ * clients of the control socket. */
 static void
 link_ended(void)
 {
@@ -501,7 +508,8 @@ link_ended(void)
 
     if (in.phase == RUNNING || in.ended)
         return;
-    /* The old master lives, and goes on with the workers of both. */
+    /* This end could not send a record. The old master lives, and goes on with
+     * the workers of both programs. */
     if (in.link.error != 0)
         _exit(MASTER_EXIT_FAILED);
     if (in.phase == RECEIVE)
@@ -582,8 +590,8 @@ start_heir(unsigned slot)
     supervise_heir(slot, end);
 }
 
-/* All heirs get ready before the first slot moves: this takes longer than the
- * hand-over, and the old program serves meanwhile. */
+/* Starts all heirs before the first slot moves: their preparation takes longer
+ * than the hand-over, and the old program serves meanwhile. */
 void
 successor_start(void)
 {

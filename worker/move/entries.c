@@ -14,7 +14,7 @@
 #include "shm_state.h"
 
 #define READ_BYTES 65536
-/* Bytes of the longest line, and of the bytes read behind it. */
+/* Size of the buffer: the longest line, and what is read behind it. */
 #define LINES_MAX (256u * 1024)
 
 static int        file = -1;
@@ -80,7 +80,7 @@ idle_cb(struct ev_loop *loop, ev_idle *w, int revents)
 void
 entries_read(int fd)
 {
-    if (file >= 0) { /* this happens once in the life of a program */
+    if (file >= 0) { /* a program reads such a file at most once */
         close(fd);
         return;
     }
