@@ -25,12 +25,12 @@ a_buf_never_passes_its_ceiling(void)
     CHECK(buf_add(&b, "12345", 5));
     CHECK(!buf_add(&b, "678901", 6));
     CHECK(b.overflow);
-    CHECK_EQ(b.len, 5u); /* whole or not at all */
+    CHECK_EQ(b.len, 5u); /* an addition that does not fit adds nothing */
     CHECK(b.cap <= 10);
     CHECK(!buf_reserve(&b, (size_t)-1));
     buf_clear(&b);
     CHECK(!b.overflow);
-    CHECK(buf_addf(&b, "%d", 123456789)); /* and room for the NUL */
+    CHECK(buf_addf(&b, "%d", 123456789)); /* leaves room for the NUL */
     CHECK(!buf_addf(&b, "%d", 1));
     buf_consume(&b, 4);
     CHECK_STR(buf_cstr(&b), "56789");
@@ -87,7 +87,7 @@ times_are_read_as_they_are_written(void)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         CHECK(!clock_parse_rfc3339(bad[i], strlen(bad[i]), &ms));
     clock_duration(d, 60000);
-    CHECK_STR(d, "1m0s"); /* as the mission prints it */
+    CHECK_STR(d, "1m0s"); /* in the form of the logs and reports */
     clock_duration(d, 339000);
     CHECK_STR(d, "5m39s");
     clock_duration(d, 0);
@@ -116,14 +116,14 @@ datagrams_arrive_whole_or_not_at_all(void)
     CHECK(memcmp(body, got, CHANNEL_BODY_MAX) == 0);
     CHECK_EQ(got[CHANNEL_BODY_MAX], 0);
 
-    /* One with a wrong length, or with none. */
+    /* A message whose length is wrong, and one without a body. */
     m.len = 5;
     CHECK(send(fds[1], &m, sizeof m, 0) == sizeof m);
     CHECK_EQ(channel_recv(fds[0], &r, got), -1);
     CHECK(send(fds[1], &m, sizeof m - 1, 0) == sizeof m - 1);
     CHECK_EQ(channel_recv(fds[0], &r, got), -1);
 
-    /* A full channel refuses, and is not a broken one. */
+    /* A full channel refuses a message, but stays usable. */
     unsigned sent = 0;
     while (channel_send(fds[1], &m, body, CHANNEL_BODY_MAX))
         sent++;
@@ -254,9 +254,10 @@ a_score_is_bounded_and_takes_any_text(void)
             ",\"payload\":{\"outcome\":\"timeout\"}");
     }
     r = score_rows(s, &v, &n);
-    CHECK_EQ(n, 4u); /* three, and all others */
+    CHECK_EQ(n, 4u); /* three names, and one row for all others */
     CHECK_EQ(score_points(s), 3u);
-    CHECK_STR(r[0].name, ""); /* the worst, as it counts for three */
+    CHECK_STR(r[0].name, ""); /* the row of the others has the worst score, as
+                                 it counts for three */
     CHECK_EQ(r[0].missing, 3u);
     /* Names of any kind, and members of the wrong type. */
     add_event(s, "CP0", "charge_point.booted",

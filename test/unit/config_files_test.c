@@ -1,5 +1,5 @@
-/* The files of a configuration: included files, variables, and those of conf/.
- */
+/* The files of a configuration: included files, variables, and the files of
+ * conf/. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +45,8 @@ files(void)
     CHECK(config_read(&c, NULL, NULL, 0, &errors));
 }
 
-/* A folder with a main file and others; gives the errors. */
+/* Makes a folder with a main file and others; returns the errors of reading
+ * it. */
 static char dir[] = "/tmp/config_test.XXXXXX";
 
 static void
@@ -87,8 +88,8 @@ other_files_are_included(void)
         "[log]\nlevel = warn\n");
     CHECK_STR(reads_dir(), "no error");
     CHECK_EQ(c.server_workers, 2);
-    /* In the order of the names; a later file replaces, and the section of
-     * the main file goes on. */
+    /* Files are included in the order of their names. A later file replaces a
+     * value, and the section of the main file continues. */
     put("d/20.conf", "[server]\nworkers = 4\n");
     put("d/10.conf",
         "# a comment\n\n[server]\nworkers = 3\n[ocpp]\n"
@@ -108,7 +109,8 @@ other_files_are_included(void)
         "\"origin\":\"file\",\"line\":6,\"file\":\"%s/d/10.conf\"", dir);
     CHECK(strstr(buf_cstr(&text), want) != NULL);
 
-    /* A running setting keeps its place, also with other files around it. */
+    /* A running setting keeps its place, even if there are other files around
+     * it. */
     struct config running = c;
     put("d/00.conf", "[log]\nlevel = info\n");
     CHECK_STR(reads_dir(), "no error");
@@ -147,7 +149,7 @@ other_files_are_included(void)
     put("main", "include = none/*.conf\n");
     CHECK_STR(reads_dir(), "no error");
     CHECK(strstr(says("include = x\n"), "f:1: x: only a file may") != NULL);
-    /* A cross check blames the file that set the value. */
+    /* An error between two settings names the file that set the value. */
     put("main", "include = d/10.conf\n");
     put("d/10.conf", "\n[redis]\nport = 1\nuser = u\n");
     CHECK(strstr(reads_dir(), "d/10.conf:") != NULL);
@@ -171,7 +173,8 @@ variables_are_put_in(void)
     CHECK_EQ(c.origin_expanded[CONF_KNOB_server_node], true);
     config_put_text(&c, "f", &text);
     CHECK(strstr(buf_cstr(&text), "# line 2, with ${...}\n") != NULL);
-    /* What was put in is not looked at again, and is escaped when written. */
+    /* A variable's value is not expanded again, and is escaped when it is
+     * written. */
     setenv("OCPPD_TEST", "${OCPPD_NONE}", 1);
     CHECK(reads("[redis]\nuser = ${OCPPD_TEST}$${x}$$\nhost=h\npassword=p\n"));
     CHECK_STR(c.redis_user, "${OCPPD_NONE}${x}$$");
@@ -202,7 +205,7 @@ variables_are_put_in(void)
     CHECK(strstr(says("[server]\nnode = ${file:/dev/null}\n"),
               "names a file, which is possible in files only") != NULL);
 
-    /* The first line of a file. */
+    /* Of such a file, only the first line is used. */
     put("secret", "s3cret\r\nsecond\n");
     snprintf(line, sizeof line,
         "[redis]\nhost = h\npassword = ${file:%s/secret}\n", dir);
@@ -220,7 +223,7 @@ variables_are_put_in(void)
     put("main", "[redis]\nhost = h\npassword = ${file:/dev/zero}\n");
     CHECK(strstr(reads_dir(), "/dev/zero is no regular file") != NULL);
 
-    /* ocppctl looks for the socket where it may not read the secret. */
+    /* ocppctl finds the socket even where it may not read the secret. */
     put("main",
         "[server]\ncontrol = /run/x\n[redis]\nhost = h\npassword = "
         "${file:/none}\nuser = ${OCPPD_NONE}\n");
@@ -235,7 +238,7 @@ variables_are_put_in(void)
     buf_free(&text);
 }
 
-/* The files that come with ocppd; tests run at the top of the tree. */
+/* The files that are delivered with ocppd; tests run at the top of the tree. */
 static void
 files_of_conf(void)
 {
@@ -249,8 +252,8 @@ files_of_conf(void)
     }
 }
 
-/* conf/ocppd.conf shows every knob: with the # taken away from each line, all
- * of them are set, and those that were behind one to their defaults. */
+/* conf/ocppd.conf shows every knob: with the leading # of each line removed,
+ * all knobs are set, those of commented lines to their defaults. */
 static void
 the_installed_file_is_complete(void)
 {

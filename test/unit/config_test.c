@@ -1,4 +1,4 @@
-/* What ocppd.conf may hold, and how its errors are reported. */
+/* What ocppd.conf may contain, and how its errors are reported. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,10 +156,12 @@ wrong_names_are_guessed(void)
 static void
 lines(void)
 {
-    /* Blanks, comments, CR LF, a byte order mark, a last line without end. */
+    /* Blanks, comments, CR LF, a byte order mark, a last line without a line
+     * feed. */
     CHECK(reads("\xef\xbb\xbf# first\r\n; second\r\n\r\n  [server] # here\r\n"
                 "\tpath\t=\t/a ; not part of it\r\n  workers=2"));
-    /* "#" within a word is part of it: the path check then rejects it. */
+    /* "#" within a word belongs to the word, so here the check of the path
+     * rejects it. */
     CHECK(!reads("[server]\npath = /a#b\n"));
     CHECK(reads("[server]\npath = /a #b\n  workers = 2"));
     CHECK_STR(c.server_path, "/a");
@@ -191,7 +193,8 @@ lines(void)
         "f:2: ?level = warn: holds a NUL byte; the "
         "file must be plain text\n");
 
-    /* What inih would cut, and read the rest of as a line of its own. */
+    /* Lines so long that inih would cut them and read the rest as another
+     * line. */
     snprintf(text, sizeof text, "[server]\nstate_dir = /%0300d\nworkers=3", 1);
     CHECK(!reads(text));
     CHECK(strstr(buf_cstr(&errors), "f:2: state_dir = /0") != NULL);
@@ -207,7 +210,7 @@ lines(void)
     snprintf(text, sizeof text, "[server]\nworkers = 3 # %0400d\n", 1);
     CHECK(reads(text));
     CHECK_EQ(c.server_workers, 3);
-    /* The longest line: nothing of it is lost. */
+    /* The longest line is read completely. */
     snprintf(text, sizeof text, "[server]\nlisten  =  %0190d\n", 1);
     CHECK(!reads(text));
     CHECK(strstr(buf_cstr(&errors), "00001 is no address") != NULL);
@@ -239,7 +242,7 @@ hosts_are_names_or_addresses(void)
     }
     snprintf(text, sizeof text, "%064d", 0);
     text[0] = 'a';
-    CHECK(!config_host(text));             /* a label of 64 */
+    CHECK(!config_host(text));             /* a label of 64 bytes */
     CHECK(config_host(text + 1) == false); /* digits only are no address */
     CHECK(
         strstr(says("[redis]\nsocket = redis.sock\n"),
@@ -261,7 +264,8 @@ settings_must_agree(void)
         "so quiet connections would be closed before their first ping; raise "
         "it or lower ping_interval\n");
     CHECK(reads("[websocket]\nping_interval = 5m\nidle_timeout = 5m\n"));
-    /* No second complaint about what could not be read. */
+    /* A value that cannot be read is not checked further, so there is one error
+     * only. */
     CHECK_STR(says("[websocket]\nping_interval = 5m\nidle_timeout = 4\n"),
         "f:3: websocket.idle_timeout = 4: has no unit; write a number with "
         "ms, s, m, h or d, from 3s to 24h\n");

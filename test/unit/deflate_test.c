@@ -1,5 +1,5 @@
-/* What comes out of deflate_compress() goes back in, for each window; and
- * inflating keeps to its bound, whatever it is given. */
+/* What deflate_compress() writes can be read back, for each window; and
+ * inflating keeps to its bound, whatever the input is. */
 #include "net/deflate.h"
 
 #include <stdlib.h>
@@ -40,8 +40,8 @@ there_and_back(size_t n, unsigned window)
     buf_free(&out);
 }
 
-/* A message that is cut is broken, unless the cut is where a block happens to
- * end: then its beginning comes out. */
+/* A message that is cut is broken, unless the cut is at the end of a block:
+ * then the beginning of the message is read. */
 static void
 cut_anywhere(size_t n)
 {
@@ -94,7 +94,7 @@ main(void)
     fill(2000, 1, 4);
     CHECK(deflate_compress(text, 2000, 15, &out));
     CHECK(!deflate_compress(text, 2000, 8, &out));
-    CHECK(!deflate_compress("ab", 2, 15, &out)); /* would become longer */
+    CHECK(!deflate_compress("ab", 2, 15, &out)); /* it would become longer */
     cut_anywhere(2000);
     noise();
     buf_free(&out);

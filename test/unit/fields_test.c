@@ -8,8 +8,8 @@
 static struct fields f;
 static char          room[4096];
 
-/* In a block of exactly its size and one byte more, so that a sanitizer sees
- * an access behind it. */
+/* Parses a copy in a heap block of exactly its size plus one byte, so that a
+ * sanitizer notices an access beyond it. */
 static bool
 parse(const char *text)
 {
@@ -93,7 +93,7 @@ hostile_values_give_the_default_and_are_named(void)
         UNIT_CASE(numbers[i]);
         snprintf(line, sizeof line, "w %s", numbers[i]);
         if (!parse(line))
-            continue; /* "%" alone: no record at all */
+            continue; /* "%" alone is not a record */
         CHECK_EQ(fields_u64(&f, "a", 5, 9), 5);
         CHECK(f.bad != NULL && strcmp(f.bad, "a") == 0);
     }

@@ -1,5 +1,6 @@
-/* The journal and kill -9: what was announced is there, in order, whole. And
- * the order over all workers is exact below the mark, while they write. */
+/* The journal and kill -9: what was reported as durable is there, in order, and
+ * whole. While the workers write, the order over all of them is exact below the
+ * mark. */
 #include "journal_fix.h"
 
 #include <signal.h>
@@ -15,8 +16,10 @@
 
 /* What the writers report to the test, in shared memory. */
 static struct {
-    _Atomic uint64_t reported[WRITERS]; /* up_committed() */
-    _Atomic uint64_t appended[WRITERS]; /* events, all lives together */
+    _Atomic uint64_t
+        reported[WRITERS]; /* the highest number reported by up_committed() */
+    _Atomic uint64_t
+        appended[WRITERS]; /* number of events, in all lives together */
     _Atomic uint64_t reports;
     _Atomic bool     stop;
 } * shared;
@@ -51,7 +54,8 @@ recovered(void *ctx, uint64_t number, const char *line, size_t len)
     recovered_last = number;
 }
 
-/* A worker: a few events a turn, of all lengths. */
+/* A worker: it appends a few events of random lengths in each turn of the
+ * loop. */
 static void
 writer(unsigned of_slot, unsigned seed)
 {
@@ -80,7 +84,7 @@ spawn(unsigned of_slot, unsigned seed)
     pid_t test = getpid(), pid = fork();
 
     if (pid == 0) {
-        /* It would write for ever if the test was killed. */
+        /* Otherwise the writer would go on for ever if the test was killed. */
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() == test)
             writer(of_slot, seed);
@@ -99,7 +103,7 @@ kills(void)
     fix_conf.journal_segment_size = 1 << 20;
     for (unsigned i = 0; i < KILLS; i++) {
         pid_t pid = spawn(0, i + 1);
-        /* at any moment, but in some lives not before a commit */
+        /* at any moment; in some lives not before a commit */
         uint64_t reports = atomic_load(&shared->reports);
         for (unsigned w = 0;
              i % 4 == 0 && w < 5000 && atomic_load(&shared->reports) == reports;
@@ -113,8 +117,8 @@ kills(void)
             CHECK(last >= atomic_load(&shared->reported[0]));
         }
     }
-    /* Which events are there? All but the last few of each life: those that
-     * were announced, and maybe some that were not. */
+    /* Reads which events are there: all but the last few of each life. Events
+     * that were reported as durable must be there, others may be. */
     CHECK(atomic_load(&shared->reports) >= KILLS / 4);
     CHECK(total > 0);
     CHECK(total <= atomic_load(&shared->appended[0]) + KILLS);
@@ -127,8 +131,8 @@ kills(void)
     fix_teardown();
 }
 
-/* Every number that a life announced is there: each life writes down what it
- * appended, and is killed. */
+/* Every number that a life has reported as durable is there. Each life writes
+ * the numbers that it appends into the book, and is killed. */
 static _Atomic uint64_t *book; /* numbers, in the order of the draws */
 static _Atomic uint64_t *book_len;
 
@@ -203,7 +207,7 @@ order(void)
     fix_setup(WRITERS);
     fix_conf.journal_segment_size = 256 << 10;
     memset(shared, 0, sizeof *shared);
-    CHECK(fix_open(0, NULL)); /* makes the directory */
+    CHECK(fix_open(0, NULL)); /* this makes the directory */
     journal_close();
     struct journal_dir *s = journal_dir_open(fix_files, &want, &why);
     for (unsigned i = 0; i < WRITERS; i++)

@@ -158,8 +158,8 @@ recover(unsigned slot)
     return r;
 }
 
-/* The newest segment, torn at each byte, with what a crash may leave behind
- * it: nothing, zeros, old blocks of the disk. */
+/* The newest segment is torn at each byte, and then followed by what a crash
+ * may leave there: nothing, zeros, or old blocks of the disk. */
 static void
 torn(void)
 {
@@ -187,7 +187,7 @@ torn(void)
             CHECK_EQ(n_seen, whole);
             CHECK_EQ(r.last, whole ? 100 + whole : 0);
             CHECK_EQ(r.last_any, whole ? 100 + whole : 101);
-            /* Whole lines stay, also damaged ones; a torn end goes. */
+            /* Whole lines stay, damaged ones too; a torn end is removed. */
             size_t stay = b >= 2 ? cut + more : ends[whole];
             CHECK_EQ(size_of(0, 101), stay ? (off_t)stay : -1);
             CHECK_EQ(r.cut, cut + more - stay);
@@ -195,8 +195,8 @@ torn(void)
         }
     fix_empty_dir(fix_files);
 
-    /* a page in the middle that was never written: what follows it was not
-     * acknowledged, but is no harm */
+    /* A page in the middle was never written. What follows it was not
+     * acknowledged, and does no harm. */
     memset(bytes + ends[1] + 5, 0, 40);
     put(0, 101, bytes, len);
     struct recovery r = recover(0);
@@ -214,7 +214,8 @@ several(void)
     size_t          len = fix_line(bytes, 10, 100);
     struct recovery r;
 
-    /* slot 0: 10, a torn 11; then 11 again, 12, 12 again (a failing disk) */
+    /* slot 0: number 10, a torn 11; then 11 again, 12, and 12 again, as a
+     * failing disk leaves it */
     bytes[len++] = '\n';
     size_t part = fix_line(bytes + len, 11, 100);
     put(0, 10, bytes, len + part - 20);
@@ -225,7 +226,7 @@ several(void)
     bytes[len++] = '\n';
     memcpy(bytes + len, bytes, len);
     put(0, 12, bytes, 2 * len);
-    /* slot 1: in between and behind; slot 2: nothing in it */
+    /* slot 1: numbers in between and behind; slot 2: an empty file */
     len = fix_line(bytes, 9, 100);
     bytes[len++] = '\n';
     put(1, 9, bytes, len);
@@ -259,7 +260,8 @@ several(void)
     CHECK(journal_dir_next(s, 13, &line) && line.number == 12);
     CHECK(!journal_dir_next(s, 13, &line));
     CHECK(!journal_dir_waiting(s));
-    /* it goes on: a longer file, a new one, one removed meanwhile */
+    /* The reader goes on when a file grows, a new one appears, and one is
+     * removed. */
     put(0, 13, bytes, 0);
     put(0, 14, bytes, 0);
     CHECK(journal_dir_refresh(s, &why));
@@ -287,7 +289,7 @@ several(void)
     mkdir(fix_files, 0750);
 }
 
-/* A line with its checksum; returns its length with the line feed. */
+/* Writes a line with its checksum; returns its length with the line feed. */
 static size_t
 checked(char *out, uint64_t number, size_t len)
 {
@@ -297,8 +299,9 @@ checked(char *out, uint64_t number, size_t len)
     return len + JOURNAL_CHECK_LEN + 1;
 }
 
-/* Each byte of the middle one of three lines, changed: that line alone is left
- * out, and its place is named. A number that is far ahead hides nothing. */
+/* In each turn, one byte of the middle one of three lines is changed: only that
+ * line is left out, and its place is reported. A number that is far too high
+ * hides no other line. */
 static void
 damaged(void)
 {
@@ -315,7 +318,7 @@ damaged(void)
                 continue;
             put(0, 101, bytes, len);
             struct recovery r = recover(0);
-            /* Without its line feed it takes the next line with it. */
+            /* Without its line feed it is joined with the next line. */
             bool joined = i == two - 1;
             CHECK_EQ(n_seen, joined ? 1 : 2);
             CHECK_EQ(seen[0], 101);
@@ -341,14 +344,15 @@ damaged(void)
             buf_free(&why);
             bytes[one + i] = was;
         }
-    /* Once a line had a checksum, one without is damaged. */
+    /* When a line with a checksum has been read, a later one without is
+     * damaged. */
     len = one;
     len += fix_line(bytes + len, 102, 100);
     bytes[len++] = '\n';
     put(0, 101, bytes, len);
     CHECK_EQ(recover(0).last, 101);
-    /* A number far ahead: with no checksum (0.1), and one that no reader
-     * believes; also in a name. */
+    /* A number that is far too high: without a checksum (0.1), and one that a
+     * reader rejects; also in the name of a file. */
     len = fix_line(bytes, 101, 100);
     bytes[len++] = '\n';
     len += fix_line(bytes + len, 101 + JOURNAL_FILE_SPAN, 100);
@@ -369,8 +373,9 @@ damaged(void)
     fix_empty_dir(fix_files);
 }
 
-/* The first commit to a segment failed, and the file was made anew with more
- * events. A reader that had seen the former one leaves none of them out. */
+/* The first commit to a segment has failed, and the file was made again with
+ * more events. A reader that has seen the former file leaves none of them
+ * out. */
 static void
 made_anew(void)
 {
@@ -400,7 +405,8 @@ made_anew(void)
     fix_empty_dir(fix_files);
 }
 
-/* Lines longer than any chunk, and one longer than a line may be. */
+/* Lines that are longer than a chunk, and one that is longer than a line may
+ * be. */
 static void
 long_lines(void)
 {
@@ -433,7 +439,8 @@ long_lines(void)
     CHECK_EQ(journal_file_at(&r), len);
     CHECK_EQ(r.bad, 1);
     journal_file_close(&r);
-    /* from the middle: the first line that begins there or later */
+    /* Reading begins in the middle: the first line is the first that begins
+     * there or later. */
     journal_file_open(&r, open(path, O_RDONLY), len - 70001);
     CHECK(
         journal_file_next(&r, &line) == JOURNAL_FILE_LINE && line.number == 3);
@@ -471,7 +478,7 @@ main(void)
     fields();
     types();
     fix_setup(1);
-    CHECK(fix_open(0, NULL)); /* makes the directory */
+    CHECK(fix_open(0, NULL)); /* this makes the directory */
     journal_close();
     fix_empty_dir(fix_files);
     torn();

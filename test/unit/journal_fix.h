@@ -123,7 +123,7 @@ fix_open(unsigned slot, void (*fn)(void *, uint64_t, const char *, size_t))
     return ok;
 }
 
-/* Returns the number, 0 if it was refused. */
+/* Appends an event; returns its number, 0 if it was refused. */
 static __attribute__((unused)) uint64_t
 fix_append(size_t len)
 {
@@ -134,7 +134,8 @@ fix_append(size_t len)
     return journal_append(number, line, len) ? number : 0;
 }
 
-/* Turns the loop until all that was appended is durable, or ms are over. */
+/* Runs the loop until everything that was appended is durable. False after
+ * ms. */
 static __attribute__((unused)) bool
 fix_wait(uint64_t number, unsigned ms)
 {
@@ -147,8 +148,8 @@ fix_wait(uint64_t number, unsigned ms)
     return journal_committed() >= number;
 }
 
-/* Reads all there is, below the mark; checks form and order; returns how
- * many, *last the highest number. */
+/* Reads all events below the mark, and checks their form and order. Returns
+ * their number; *last is the highest number. */
 static __attribute__((unused)) unsigned
 fix_read(uint64_t mark, uint64_t *last)
 {

@@ -1,5 +1,5 @@
-/* The journal: what is announced as durable, and what it does when the disk
- * does not take it. */
+/* The journal: what is reported as durable, and what happens when the disk
+ * refuses to write. */
 #include "journal_fix.h"
 
 #include <signal.h>
@@ -12,9 +12,10 @@
 #include "journal/segment_writer.h"
 #include "log.h"
 
-static uint64_t reported; /* by up_committed() */
+static uint64_t reported; /* number of the last up_committed() */
 static unsigned reports;
-static bool     went_back; /* it went backwards */
+static bool
+    went_back; /* an up_committed() had a lower number than the former */
 
 void
 up_committed(uint64_t number)
@@ -24,13 +25,14 @@ up_committed(uint64_t number)
     reports++;
 }
 
-/* In place of libc's: a disk that fails, and loses what it was given. */
+/* Replaces the function of libc: a disk that fails, and loses what was
+ * written. */
 static _Atomic bool disk_fails;
 
 int
 fdatasync(int fd)
 {
-    static ino_t ino; /* what is durable: of this file, this much */
+    static ino_t ino; /* the durable part: this many bytes of this file */
     static off_t size;
     struct stat  st;
 
@@ -47,7 +49,8 @@ fdatasync(int fd)
     return -1;
 }
 
-/* In place of libc's: directories whose names were made durable. */
+/* Replaces the function of libc, and counts the directories that were
+ * synced. */
 static unsigned dir_syncs;
 
 int
@@ -91,7 +94,7 @@ commits(void)
         }
     }
     CHECK(stat_get(&stats_now()->journal_backlog_bytes) > 0);
-    CHECK_EQ(reported, 0); /* nothing before the loop turns */
+    CHECK_EQ(reported, 0); /* nothing is reported before the loop runs */
     CHECK(fix_wait(n, 10000));
     CHECK_EQ(reported, n);
     CHECK(!went_back);
@@ -100,7 +103,7 @@ commits(void)
     CHECK_EQ(stat_get(&stats_now()->events), 1000);
     CHECK_EQ(stat_get(&stats_now()->journal_backlog_bytes), 0);
     uint64_t commits = stat_get(&stats_now()->commits);
-    CHECK(commits >= 1 && commits < 100); /* many events, one commit */
+    CHECK(commits >= 1 && commits < 100); /* many events are in one commit */
     CHECK_EQ(fix_read(UINT64_MAX, &last), 1000);
     CHECK_EQ(last, n);
     CHECK_EQ(fix_read(first, &last), 0);
@@ -113,8 +116,8 @@ commits(void)
     CHECK_EQ(fix_read(UINT64_MAX, &last), 1001);
     CHECK_EQ(last, n);
 
-    /* a clock set back brings no number again; also not that of a slot
-     * that nobody serves */
+    /* If the clock was set back, no number is drawn again; this holds for the
+     * numbers of a slot without a worker, too. */
     fix_shm->sequence = 5;
     CHECK(fix_open(1, NULL));
     CHECK_EQ(fix_shm->sequence, n + 1);
@@ -138,7 +141,7 @@ lines(void)
     ev_run(fix_loop, EVRUN_NOWAIT);
     CHECK(floor_now() == UINT64_MAX);
 
-    /* A sequence that a stray store has set far ahead, or wrapped. */
+    /* A sequence that a stray store has set far ahead, or that has wrapped. */
     static const uint64_t stray[] = {
         UINT64_MAX, UINT64_MAX - 1, JOURNAL_NUMBER_MAX, 0, 5};
     for (unsigned i = 0; i < 5; i++) {
@@ -201,14 +204,14 @@ rotation(void)
     free(list.v);
     CHECK_EQ(fix_read(UINT64_MAX, &last), 100);
 
-    /* A new segment's name is durable before its events are announced. */
+    /* The name of a new segment is durable before its events are reported. */
     dir_syncs = 0;
     CHECK(fix_wait(fix_append(60000), 10000));
     CHECK_EQ(dir_syncs, 1);
     CHECK(fix_wait(fix_append(100), 10000));
     CHECK_EQ(dir_syncs, 1);
 
-    /* by age, as reloaded */
+    /* switched by age, after a reload */
     fix_conf.journal_segment_size = 64 << 20;
     fix_conf.journal_segment_age = 1;
     journal_tick();
@@ -237,7 +240,7 @@ touch(unsigned slot, uint64_t first, unsigned hours_old)
     close(fd);
 }
 
-/* Ticks until there are n segments; false after a while. */
+/* Ticks until there are n segments; false if that takes too long. */
 static bool
 shrinks_to(size_t n)
 {
@@ -261,32 +264,35 @@ retention(void)
 
     fix_setup(2);
     fix_conf.journal_retention = 2 * 3600 * 1000;
-    CHECK(fix_open(1, NULL)); /* makes the directory */
+    CHECK(fix_open(1, NULL)); /* this makes the directory */
     journal_close();
     for (uint64_t i = 1; i <= 20; i++)
         touch(0, i, i <= 12 ? 5 : 1);
     for (uint64_t i = 1; i <= 3; i++)
-        touch(1, i, 5); /* its own worker's business */
+        touch(
+            1, i, 5); /* belongs to another worker, which keeps or removes it */
     for (uint64_t i = 1; i <= 3; i++)
-        touch(7, i, i <= 2 ? 5 : 1); /* of no worker any more */
-    touch(8, 1, 5); /* ... its only one, which is not shipped */
+        touch(7, i,
+            i <= 2 ? 5 : 1); /* belongs to a slot that has no worker any more */
+    touch(8, 1, 5); /* the only one of such a slot, and not shipped yet */
     CHECK(fix_open(0, NULL));
     journal_keep(0, 4);
     journal_keep(8, 1);
     CHECK(fix_wait(fix_append(100), 10000));
-    /* slot 0: 3 of 12 old ones, as 4 is wanted; slot 7: 2 old ones. The
-     * empty newest one was cut away when it was opened. */
+    /* slot 0: 3 of 12 old ones, because number 4 is still needed; slot 7: 2 old
+     * ones. The empty newest one was removed when the journal was opened. */
     CHECK(shrinks_to(20 - 1 - 3 + 1 + 3 + 1 + 1));
     journal_keep(0, UINT64_MAX);
-    fix_conf.journal_retention--; /* a change is acted upon at once */
+    fix_conf
+        .journal_retention--; /* a change of the knob has an effect at once */
     CHECK(shrinks_to(20 - 1 - 12 + 1 + 3 + 1 + 1));
-    /* what is being written stays, however old */
+    /* The segment that is being written stays, however old it is. */
     fix_conf.journal_retention = 0;
     CHECK(shrinks_to(1 + 3 + 1));
     CHECK_EQ(fix_count(&list), 5);
     CHECK_EQ(list.v[0].slot, 0);
     CHECK_EQ(list.v[1].slot, 1);
-    /* so does what is wanted */
+    /* A segment that is still needed stays, too. */
     CHECK_EQ(list.v[4].slot, 8);
     free(list.v);
     journal_keep(8, UINT64_MAX);
@@ -295,7 +301,7 @@ retention(void)
     fix_teardown();
 }
 
-/* What ages are counted by, when the clock steps. Hours. */
+/* The clock by which ages are counted, when the wall clock steps. In hours. */
 static void
 retention_clock(void)
 {
@@ -307,7 +313,7 @@ retention_clock(void)
     CHECK_EQ(retention_now(&k, wall, m, wall - 1000, &step), wall);
     CHECK_EQ(retention_now(&k, wall + h, m + h, 0, &step), wall + h);
     CHECK_EQ(step, 0);
-    /* eight days ahead: reported once, and not believed */
+    /* Eight days ahead: the step is reported once, and ignored. */
     const uint64_t ahead = 8 * 24 * h;
     CHECK_EQ(retention_now(&k, wall + 2 * h + ahead, m + 2 * h, 0, &step),
         wall + 2 * h);
@@ -315,26 +321,28 @@ retention_clock(void)
     CHECK_EQ(retention_now(&k, wall + 3 * h + ahead, m + 3 * h, 0, &step),
         wall + 3 * h);
     CHECK_EQ(step, 0);
-    /* it comes back: nothing happened */
+    /* The wall clock steps back: ages are as if nothing had happened. */
     CHECK_EQ(
         retention_now(&k, wall + 4 * h, m + 4 * h, 0, &step), wall + 4 * h);
     CHECK_EQ(step, 0);
-    /* one that stays is believed after a day */
+    /* A step that lasts is accepted after a day. */
     CHECK_EQ(retention_now(&k, wall + 5 * h + ahead, m + 5 * h, 0, &step),
         wall + 5 * h);
     CHECK_EQ(retention_now(&k, wall + 28 * h + ahead, m + 28 * h, 0, &step),
         wall + 28 * h);
     CHECK_EQ(retention_now(&k, wall + 29 * h + ahead, m + 29 * h, 0, &step),
         wall + 29 * h + ahead);
-    /* back: at once, since nothing may look older than it is */
+    /* A step back is accepted at once, because no file may seem older than it
+     * is. */
     CHECK_EQ(
         retention_now(&k, wall + 30 * h, m + 30 * h, 0, &step), wall + 30 * h);
     CHECK(step < 0);
-    /* a start with the clock ahead: the newest write stands for it */
+    /* The daemon starts while the wall clock is ahead: the time of the newest
+     * write is used. */
     k = (struct retention_clock){0};
     CHECK_EQ(retention_now(&k, wall + ahead, m, wall, &step), wall);
     CHECK_EQ(step, ahead);
-    /* an empty journal, or a short silence */
+    /* An empty journal, or a journal whose newest write is an hour old. */
     k = (struct retention_clock){0};
     CHECK_EQ(retention_now(&k, wall, m, 0, &step), wall);
     k = (struct retention_clock){0};
@@ -353,8 +361,8 @@ fails_within(unsigned ms)
     return journal_failing(NULL);
 }
 
-/* A disk that does not take it: `break_it` and `mend_it` are the fault. Nothing
- * is reported meanwhile, everything is afterwards, once. */
+/* A disk fails: `break_it` makes it fail, and `mend_it` ends that. Meanwhile
+ * nothing is reported as durable; afterwards everything is, once. */
 static void
 failure(int err, void (*break_it)(void), void (*mend_it)(void), unsigned n)
 {
@@ -382,12 +390,12 @@ failure(int err, void (*break_it)(void), void (*mend_it)(void), unsigned n)
     CHECK(strstr(words, fix_files) != NULL);
     CHECK(reported < first);
     CHECK(floor_now() <= first);
-    /* nothing of it is left behind what was durable */
+    /* Nothing that failed is left behind the durable part. */
     uint64_t seen;
     fix_read(first, &seen);
     CHECK(seen < first);
 
-    /* the buffer fills, and refuses events; nothing is lost by that */
+    /* The buffer fills, and refuses events; no accepted event is lost. */
     unsigned more = 0;
     while ((seen = fix_append(1000)) != 0) {
         last = seen;
@@ -543,12 +551,12 @@ refusals(void)
     CHECK(strstr(buf_cstr(&why), "/dev/null") != NULL);
     buf_clear(&why);
 
-    /* two writers of one slot */
+    /* Two writers of one slot. */
     strcpy(fix_conf.server_state_dir, fix_dir);
     CHECK(fix_open(0, NULL));
     pid_t pid = fork();
     if (pid == 0) {
-        /* what a second daemon meets: a description of its own */
+        /* The second writer, as in a second daemon, opens the file anew. */
         struct tail t;
         bool        second = segment_writer_open(&t, fix_dir, 0, &why);
         _exit(second || strstr(buf_cstr(&why), "w000.lock") == NULL);

@@ -1,4 +1,4 @@
-/* The members of an object are found, and shown to people without quotes. */
+/* The members of an object are found, and shown to operators without quotes. */
 #include "json_members.h"
 
 #include <stdlib.h>
@@ -37,7 +37,8 @@ members_follow_each_other(void)
     CHECK(!json_members_find(json, sizeof json - 1, "d", &m));
 }
 
-/* Whatever is cut off, nothing behind it is read (the sanitizers look). */
+/* A text that is cut anywhere is not read beyond its end (the sanitizers check
+ * it). */
 static void
 cut_text_ends_the_list(void)
 {

@@ -12,14 +12,14 @@ static struct json       j = JSON_INIT(tokens, 70000);
 #define TEXT(s) s, sizeof(s) - 1
 #define BIT(word) DEVIATION_BIT(word)
 
-/* What stands between the texts is: does it scan, with which deviations, and
- * how it is given back. */
+/* Between the text and the text that is written from its tape: the error, and
+ * the deviations. */
 static const struct {
     const char     *text;
     size_t          len;
     enum json_error error;
     uint64_t        deviations;
-    uint32_t        at; /* of the error, or of the first deviation */
+    uint32_t        at; /* offset of the error, or of the first deviation */
     const char     *put;
 } texts[] = {
     /* RFC 8259 */
@@ -38,7 +38,7 @@ static const struct {
     {TEXT("\"\""), 0, 0, 0, "\"\""},
     {TEXT("{\"a\":1,\"b\":{\"a\":2}}"), 0, 0, 0, "{\"a\":1,\"b\":{\"a\":2}}"},
 
-    /* what can only be read in one way */
+    /* texts with a deviation, which can be understood in one way only */
     {TEXT("[01]"), 0, BIT(leading_zero), 1, "[1]"},
     {TEXT("[-007]"), 0, BIT(leading_zero), 1, "[-7]"},
     {TEXT("[000]"), 0, BIT(leading_zero), 1, "[0]"},
@@ -75,7 +75,7 @@ static const struct {
     {TEXT("[] x"), 0, BIT(trailing_garbage), 3, "[]"},
     {TEXT("[2][3]"), 0, BIT(trailing_garbage), 3, "[2]"},
 
-    /* what cannot be read */
+    /* texts that cannot be read */
     {TEXT(""), JSON_EMPTY, 0, 0, NULL},
     {TEXT(" \n"), JSON_EMPTY, 0, 2, NULL},
     {TEXT("\xef\xbb\xbf"), JSON_EMPTY, 1, 3, NULL},
@@ -117,7 +117,7 @@ test_texts(void)
     struct buf out = BUF_INIT(4096);
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        /* A copy of exact size, so that reading past the end is found. */
+        /* A copy of exact size, so that reading beyond the end is noticed. */
         char *copy = malloc(texts[i].len + !texts[i].len);
         memcpy(copy, texts[i].text, texts[i].len);
         UNIT_CASE(texts[i].text);
@@ -212,7 +212,8 @@ test_alignments(void)
         }
 }
 
-/* Many keys: found wherever the duplicate is, and the tape is whole after. */
+/* Many keys: the duplicate is found wherever it is, and the tape stays
+ * whole. */
 static void
 test_many_keys(void)
 {
@@ -255,7 +256,7 @@ test_strings(void)
     size_t n = json_string(&j, 1, out, sizeof out, &full);
     CHECK_STRN(out, n, "a\xc3\xa9\n\xf0\x9f\x98\x80");
     CHECK(full);
-    /* Cut at a character, not within. */
+    /* Cut between two characters, not within one. */
     n = json_string(&j, 1, out, 7, &full);
     CHECK_STRN(out, n, "a\xc3\xa9\n");
     CHECK(!full);
@@ -335,7 +336,8 @@ test_numbers(void)
         CHECK(json_double(&j, 0, &v));
         CHECK(v == strtod(doubles[i], NULL));
     }
-    /* Both ways to a value, with and without strtod, round alike. */
+    /* A value is converted with and without strtod(): both results are rounded
+     * alike. */
     for (int i = 0; i < 20000; i++) {
         double v = 1;
         char   text[64];

@@ -1,4 +1,5 @@
-/* A line of the control protocol is cut into the words its writer meant. */
+/* A line of the control protocol is cut into the words that its writer has
+ * quoted. */
 #include "control_line.h"
 
 #include <string.h>

@@ -1,10 +1,10 @@
 /*
- * messages_test: valid and broken messages of all OCPP versions, made from
- * the tables, in an order that a seed decides: messages_test [seed [rounds]].
+ * messages_test: valid and broken messages of all OCPP versions, made from the
+ * tables, in an order that depends on a seed: messages_test [seed [rounds]].
  *
- * A valid message passes strictly. One with a single break of a known kind
- * does not, and lenient names a deviation or refuses it. The answer that the
- * gateway gives by default to a valid message is valid itself.
+ * A valid message passes strict validation. A message with a single break of a
+ * known kind does not; lenient validation names a deviation, or refuses it as
+ * well. The gateway's default answer to a valid message is valid itself.
  */
 #include <stdlib.h>
 
@@ -34,7 +34,7 @@ draw(unsigned n)
 /* The break to be made: at the n-th place where one can be made. */
 static long places, broken_at; /* broken_at < 0: nowhere */
 static bool broken;
-/* Instead of one break, each place may break: one of this many; 0: none. */
+/* If it is not 0, one of this many places breaks, instead of a single one. */
 static unsigned often;
 
 static bool
@@ -205,7 +205,8 @@ put_object(
     buf_addc(&text, '}');
 }
 
-/* A message; with at >= 0 it is broken there, if it has so many places. */
+/* Writes a message. With at >= 0 it is broken at that place, if it has so
+ * many. */
 static void
 make(const struct schema_message *m, enum schema_part part, long at)
 {
@@ -219,7 +220,7 @@ make(const struct schema_message *m, enum schema_part part, long at)
     CHECK_EQ(tape.deviations, 0);
 }
 
-/* --- what holds of it ------------------------------------------------------- */
+/* --- what must hold for it ------------------------------------------------ */
 
 static void
 check_answer(const struct schema_message *m)
@@ -280,7 +281,7 @@ check_message(const struct schema_message *m, enum schema_part part)
     CHECK(good == (v.deviations != 0) || !good);
 }
 
-/* However many things are wrong in it: lenient takes a message about a
+/* However many things are wrong: lenient validation accepts a message about a
  * transaction, and names what is wrong. */
 static void
 check_transactional(const struct schema_message *m)

@@ -49,7 +49,7 @@ counts_each_identity_once(void)
     CHECK_EQ(row_of(r, a).points, 1);
 }
 
-/* One identity that has another model at each boot occupies one row. */
+/* An identity that reports another model at each boot occupies one row. */
 static void
 rows_are_used_again(void)
 {
@@ -88,8 +88,8 @@ a_full_table_has_other(void)
         sum += rows(r)[i].points;
     CHECK_EQ(sum + others, 4096);
     CHECK(sum > REGISTRY_MODELS * 9 / 10);
-    /* A new identity in the place of another, which is forgotten: the row of
-     * the former one counts it no more. */
+    /* A new identity takes the entry of another, which is forgotten: the row of
+     * the former one does not count it any more. */
     for (unsigned i = 0; i < 4096; i++) {
         snprintf(name, sizeof name, "N%u", i);
         CHECK_EQ(
@@ -106,13 +106,13 @@ texts_can_be_shown(void)
     uint32_t         a = entry_of(r, "A");
     char             text[REGISTRY_MODEL_MAX + 4];
 
-    /* Cut before the character that does not fit. */
+    /* The text is cut before the character that does not fit. */
     memset(text, 'x', sizeof text);
     memcpy(text + REGISTRY_MODEL_MAX - 1, "\xc3\xbc", 3);
     registry_model_set(r, a, text, "a\tb\x1b\xff");
     CHECK_EQ(strlen(row_of(r, a).vendor), REGISTRY_MODEL_MAX - 1);
     CHECK(strcmp(row_of(r, a).model, "a?b??") == 0);
-    /* Stray stores. */
+    /* Numbers that a stray store has changed. */
     struct registry_model *m = rows(r) + registry_model_of(r, a);
     memset(m - 1, 0xff, sizeof *m);
     CHECK_EQ(strlen(row_of(r, a).model), REGISTRY_MODEL_MAX + 1);

@@ -1,7 +1,7 @@
-/* No key is used twice with one nonce: over a million records, with
- * KeyUpdates, records that are taken back, connections that move, and the
- * limit of RFC 8446 5.5. What reaches the AEAD is seen at the door to OpenSSL
- * (nonce_spy.h). */
+/* No key is used twice with the same nonce: over a million records, with
+ * KeyUpdates, records that are taken back, connections that move, and the limit
+ * of RFC 8446 section 5.5. Key and nonce are recorded where they are passed to
+ * OpenSSL (nonce_spy.h). */
 #include "net/record.h"
 
 #include <stdlib.h>
@@ -22,7 +22,8 @@ static struct seal *table;
 static struct seal *last;
 static uint64_t     seals, twice, updates, moves, taken;
 
-/* Open addressing; an entry that was taken back may come once more. */
+/* A table with open addressing. The pair of a record that was taken back may be
+ * used once more. */
 static void
 nonce_spy_note(const uint8_t *key, size_t n, const uint8_t *nonce, size_t m)
 {
@@ -65,14 +66,15 @@ begin(int i)
         if (record_explicit_nonce(r))
             record_set_nonce(r, 0, UINT64_MAX - 1000);
     }
-    /* Some come to the limit. */
+    /* Some connections reach the limit. */
     if (i % 5 == 0)
         r->write_seq = (uint32_t)RECORD_LIMIT - 5000;
     numbers[i] = record_slab_put(r);
     CHECK(numbers[i] != 0);
 }
 
-/* To another place, as a connection moves to another process. */
+/* The record moves to another place, as when a connection moves to another
+ * process. */
 static void
 move(int i)
 {
@@ -106,7 +108,7 @@ main(void)
         } else if (what < 14) {
             move(i);
         } else if (what < 24) {
-            /* More than one record cannot be taken back. */
+            /* Only one record can be taken back. */
             record_seal(r, RECORD_DATA, text, sizeof text, wire);
             CHECK(!record_unseal(r));
         } else {
@@ -122,7 +124,7 @@ main(void)
     }
     CHECK_EQ(twice, 0);
     CHECK(updates > 100 && moves > 1000 && taken > 1000 && spent > 0);
-    /* The table notices what it is for. */
+    /* The table notices a repetition: here is one. */
     struct record *r = record_slab_at(numbers[2]);
     record_seal(r, RECORD_DATA, text, 1, wire);
     r->write_seq--;

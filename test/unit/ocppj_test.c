@@ -1,5 +1,5 @@
-/* ocppj_test: frames cut and built, as in OCPP-J 1.6 section 4 and as
- * charge points do it. */
+/* ocppj_test: frames are cut and built, as in OCPP-J 1.6 section 4, and as
+ * charge points write them. */
 #include <stdlib.h>
 
 #include "ocpp/ocppj.h"
@@ -17,9 +17,9 @@ static const struct {
     enum ocppj_verdict lenient, strict;
     int                type;
     const char        *id_raw;     /* NULL: none */
-    uint64_t           deviations; /* seen by lenient */
+    uint64_t           deviations; /* those that lenient validation finds */
 } frames[] = {
-    /* as it should be */
+    /* correct frames */
     {"[2,\"1\",\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_GOOD, 2, "\"1\"", 0},
     {" [ 2 , \"1\" , \"Heartbeat\" , { } ] ", OCPPJ_GOOD, OCPPJ_GOOD, 2,
         "\"1\"", 0},
@@ -31,7 +31,7 @@ static const struct {
     {"[3,\"1\",null]", OCPPJ_GOOD, OCPPJ_GOOD, 3, "\"1\"", 0},
     {"[4,\"1\",\"NotImplemented\",\"\",{}]", OCPPJ_GOOD, OCPPJ_GOOD, 4, "\"1\"",
         0},
-    /* 36 characters, more bytes */
+    /* 36 characters, which are more bytes */
     {"[2,\"\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
      "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
      "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
@@ -43,7 +43,7 @@ static const struct {
         "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\"",
         0},
 
-    /* what charge points get wrong, and can be understood */
+    /* mistakes of charge points that can be understood */
     {"[2,12345,\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 2, "12345",
         BIT(number_id)},
     {"[2,0012,\"Heartbeat\",{}]", OCPPJ_GOOD, OCPPJ_MALFORMED, 2, "12",
@@ -115,7 +115,7 @@ static const struct {
     {"[99999999999999999999,\"1\"]", OCPPJ_UNKNOWN_TYPE, OCPPJ_UNKNOWN_TYPE, 0,
         "\"1\"", 0},
 
-    /* no frame at all */
+    /* texts that are not frames */
     {"", OCPPJ_UNPARSABLE, OCPPJ_UNPARSABLE, 0, NULL, 0},
     {"hello", OCPPJ_UNPARSABLE, OCPPJ_UNPARSABLE, 0, NULL, 0},
     {"{}", OCPPJ_UNPARSABLE, OCPPJ_UNPARSABLE, 0, NULL, 0},
@@ -177,7 +177,7 @@ test_parts(void)
 {
     struct ocppj_frame f;
 
-    /* Bytes in are bytes out: big numbers, trailing zeros, blanks. */
+    /* Payloads stay byte for byte: big numbers, trailing zeros, blanks. */
     cut(&f,
         "[2, \"a\\u0062c\",\"MeterValues\", {\"x\" : 9007199254740993, "
         "\"y\":1.10}]");
@@ -208,18 +208,18 @@ test_parts(void)
     CHECK_STRN(f.code_word.p, f.code_word.len, "VendorSpecificError");
     CHECK_EQ(f.details_tok, 0);
 
-    /* Escapes in words mean what they stand for. */
+    /* Words with escapes are understood. */
     cut(&f, "[2,\"1\",\"\\u0048eart\\u0062eat\",{}]");
     CHECK_STRN(f.action.p, f.action.len, "Heartbeat");
     cut(&f, "[4,\"1\",\"Generic\\u0045rror\",\"\",{}]");
     CHECK_EQ(f.code, OCPPJ_GENERIC_ERROR);
     CHECK_STRN(f.code_word.p, f.code_word.len, "GenericError");
 
-    /* The payload of a CALLRESULT that is written like a CALL. */
+    /* The payload of a CALLRESULT that has the form of a CALL. */
     cut(&f, "[3,\"1\",\"Reset\",{\"a\":[1,{}]},{\"status\":\"Accepted\"}]");
     CHECK_STRN(f.payload.p, f.payload.len, "{\"status\":\"Accepted\"}");
 
-    /* The action of a malformed CALL is known where it can be read. */
+    /* The action of a malformed CALL is reported where it can be read. */
     const char *text = "[2,\"1\",\"Heartbeat\"]";
     ocppj_cut(&f, &tape, text, strlen(text), OCPPJ_LENIENT, OCPPJ_CALLERROR);
     CHECK_STRN(f.action.p, f.action.len, "Heartbeat");
@@ -271,7 +271,7 @@ test_builders(void)
     ocppj_put_call(&out, "1", 1, "ClearCache", NULL, 0);
     CHECK_STRN(out.p, out.len, "[2,\"1\",\"ClearCache\",{}]");
 
-    /* An answer carries the id exactly as it came. */
+    /* An answer has the id byte for byte as it came. */
     cut(&f, "[2,007,\"Heartbeat\",{}]");
     buf_clear(&out);
     ocppj_put_result(&out, f.id_raw, "{\"a\":1.50}", 10);
@@ -311,7 +311,7 @@ test_builders(void)
     UNIT_CASE("");
 }
 
-/* What an answer repeats of a frame is valid JSON, and the same value. */
+/* An id that an answer repeats is valid JSON with the same value. */
 static void
 test_ids(void)
 {
@@ -350,14 +350,15 @@ test_ids(void)
         CHECK_EQ(tape.deviations, 0);
     }
     UNIT_CASE("");
-    /* 36 characters, each a pair of escapes: as such. */
+    /* 36 characters, each written as a pair of escapes: repeated byte for
+     * byte. */
     strcpy(text, "[2,\"");
     for (int i = 0; i < 36; i++)
         strcat(text, "\\ud83d\\ude00");
     strcat(text, "\",\"Heartbeat\",{}]");
     cut(&f, text);
     CHECK_EQ(f.id_raw.len, 36 * 4 + 2);
-    /* Longer ones are repeated as far as that is sensible. */
+    /* Of longer ids, an answer repeats a bounded part. */
     for (int len = 37; len < 8000; len += 481) {
         n = (size_t)sprintf(text, "[2,\"%0*d\",\"Heartbeat\",{}]", len, 0);
         ocppj_cut(&f, &tape, text, n, OCPPJ_LENIENT, OCPPJ_CALLERROR);
@@ -370,7 +371,8 @@ test_ids(void)
         OCPPJ_NO_ID);
 }
 
-/* OCPP 2.1 has two types more; no version answers an answer. */
+/* OCPP 2.1 has two more types of messages; in no version is an answer
+ * answered. */
 static void
 test_types(void)
 {

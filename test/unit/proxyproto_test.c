@@ -1,4 +1,4 @@
-/* The PROXY protocol, and what is odd about credentials. */
+/* The PROXY protocol, and unusual forms of credentials. */
 #include "address.h"
 #include "net/http_hint.h"
 #include "net/proxyproto.h"

@@ -1,5 +1,5 @@
-/* The record layer: RFC 8448's records, both ends against each other, and
- * what a peer may not do. */
+/* The record layer: the records of RFC 8448, both ends against each other, and
+ * records that a peer must not send. */
 #include "net/record.h"
 
 #include <stdlib.h>
@@ -40,7 +40,7 @@ unhex(const char *hex, uint8_t *out)
     return n;
 }
 
-/* Both ends of one connection. */
+/* Makes both ends of one connection. */
 static void
 begin(size_t kind)
 {
@@ -69,7 +69,7 @@ begin(size_t kind)
     client->flags |= RECORD_CLIENT;
 }
 
-/* Opens wire[0..n), which must be whole and give want. */
+/* Opens wire[0..n), which must be complete and contain want. */
 static void
 opens(struct record *r, size_t n, const char *want, size_t len)
 {
@@ -114,7 +114,7 @@ test_rfc8448(void)
     CHECK(memcmp(record_key(server, false), key, 16) == 0);
     CHECK(memcmp(server->read_iv, iv, 12) == 0);
 
-    /* The NewSessionTicket was record 0. */
+    /* Record 0 was the NewSessionTicket. */
     server->write_seq = 1;
     size_t n = unhex("1703030043a23f7054b62c94d0affafe8228ba55cbefacea42f914"
                      "aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b62974e1f5a6"
@@ -132,7 +132,7 @@ test_rfc8448(void)
     CHECK_EQ(record_open(server, wire, n).end, RECORD_CLOSED);
     m = unhex("1703030013b58fd67166ebf599d24720cfbe7efa7a8864a9", want);
     n = record_alert(server, ALERT_CLOSE_NOTIFY, wire);
-    /* RFC 8448 sends level 1, as is done here. */
+    /* The alert in RFC 8448 has level 1, like that of this program. */
     CHECK_EQ(n, m);
     CHECK(n == m && memcmp(wire, want, n) == 0);
 }
@@ -157,7 +157,7 @@ test_both_ways(size_t k)
             server, record_seal(client, RECORD_DATA, "fro", 3, wire), "fro", 3);
         opens(server, record_seal(client, RECORD_DATA, "", 0, wire), "", 0);
     }
-    /* Several in one read, an incomplete one behind them. */
+    /* Several records in one read, with an incomplete one behind them. */
     size_t n = record_seal(client, RECORD_DATA, "a", 1, wire);
     n += record_seal(client, RECORD_DATA, "bc", 2, wire + n);
     size_t m = record_seal(client, RECORD_DATA, "def", 3, wire + n);
@@ -198,7 +198,7 @@ test_tampering(size_t k)
         memcpy(wire, text, n);
         wire[bit / 8] ^= (uint8_t)(1 << bit % 8);
         struct record_input in = record_open(server, wire, n);
-        /* A longer length only waits for more. */
+        /* With a greater length, the end waits for more bytes. */
         bool waits = in.end == RECORD_OPEN && in.used == 0;
         CHECK(in.end == RECORD_FAILED ||
             (waits && (bit / 8 == 3 || bit / 8 == 4)));
@@ -206,7 +206,7 @@ test_tampering(size_t k)
     }
     memcpy(wire, text, n);
     opens(server, n, "hello", 5);
-    /* Once more: a replay. */
+    /* The same record again: a replay. */
     memcpy(wire, text, n);
     fails(server, n, ALERT_BAD_RECORD_MAC);
     memcpy(wire, "\x17\x03\x03\xff\xff", 5);
@@ -221,7 +221,7 @@ static void
 test_too_long(size_t k)
 {
     begin(k);
-    /* A peer that puts one byte too many into a record. */
+    /* A peer puts one byte too many into a record. */
     client->max_text = RECORD_TEXT + 1;
     memset(text, 'x', RECORD_TEXT + 1);
     size_t n = record_seal(client, RECORD_DATA, text, RECORD_TEXT + 1, wire);
@@ -242,7 +242,7 @@ test_alerts(size_t k)
     opens(server, n, "", 0); /* user_canceled */
     n = record_seal(client, RECORD_ALERT, "\1", 1, wire);
     fails(server, n, ALERT_DECODE_ERROR);
-    /* Data before an alert in the same read are still there. */
+    /* Data before an alert in the same read is still delivered. */
     n = record_seal(client, RECORD_DATA, "last", 4, wire);
     n += record_alert(client, ALERT_CLOSE_NOTIFY, wire + n);
     in = record_open(server, wire, n);
@@ -263,13 +263,13 @@ test_wrong_types(size_t k)
     fails(server, n, tls13 ? ALERT_UNEXPECTED_MESSAGE : ALERT_NO_RENEGOTIATION);
     n = record_seal(client, RECORD_HANDSHAKE, "", 0, wire);
     fails(server, n, ALERT_UNEXPECTED_MESSAGE);
-    /* A ticket is for clients only. */
+    /* Only a client may receive a ticket. */
     n = record_seal(server, RECORD_HANDSHAKE, "\4\0\0\1x\4\0\0\0", 9, wire);
     if (tls13) {
         opens(client, n, "", 0);
         n = record_seal(client, RECORD_HANDSHAKE, "\4\0\0\1x", 5, wire);
         fails(server, n, ALERT_UNEXPECTED_MESSAGE);
-        /* In clear, after the handshake. */
+        /* An alert in clear text, after the handshake. */
         memcpy(wire, "\x15\x03\x03\0\2\2\50", 7);
         fails(server, 7, ALERT_UNEXPECTED_MESSAGE);
         memcpy(wire, "\x14\x03\x03\0\1\1", 6);
@@ -281,7 +281,8 @@ static void
 test_padding(void)
 {
     begin(3);
-    /* What record_seal() takes for the type is the last zero of the padding. */
+    /* The byte that record_seal() takes for the type is the last zero of the
+     * padding. */
     size_t n = record_seal(client, 0, "hi\x17\0\0\0", 6, wire);
     opens(server, n, "hi", 2);
     n = record_seal(client, 0, "\0\0\0", 3, wire);
@@ -304,7 +305,7 @@ test_key_update(size_t k)
         CHECK_EQ(in.updates, 1);
         CHECK_EQ(in.len, 3);
         CHECK_EQ(!!(server->flags & RECORD_OWES_UPDATE), i % 2);
-        /* The answer leaves before the next data, once. */
+        /* The answer to a KeyUpdate is sent before the next data, once. */
         n = record_seal(server, RECORD_DATA, "reply", 5, wire);
         CHECK(n <= record_bound(server, 5));
         CHECK_EQ(record_unseal(server), i % 2 == 0);

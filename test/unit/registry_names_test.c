@@ -2,9 +2,9 @@
 #include "hash.h"
 #include "registry_fix.h"
 
-/* 4 * 4 * 3 * 3 names of 46 bytes that leave FNV-1a in one state, found by a
- * lattice reduction: whatever seed was mixed in at the start, they share it
- * (with this prefix: where the low byte of the seed is 0). */
+/* 4 * 4 * 3 * 3 names of 46 bytes, for which FNV-1a has the same state. They
+ * were found by lattice reduction. A seed that is mixed in at the start does
+ * not separate them (with this prefix: if the low byte of the seed is 0). */
 static const char *const blocks[4][4] = {
     {"ZY#,5`#+j5P", "b--!O4QVoJj", "@?8!?*n+#0k", "UQ&({^5-YN`"},
     {"LVfF$1;5rRv", "d!u?2qsb-)v", "DU;4&9*-!<N", "Vz6^!$:R3?X"},
@@ -40,8 +40,8 @@ prepared_names_spread(void)
     CHECK_EQ(r->rebuilt, 0);
 }
 
-/* Even names that do share a chain, which takes the key to find, cost their
- * chain's length and never get a second entry. */
+/* Names that share a chain, for which an attacker needs the key, cost only the
+ * length of their chain, and never get a second entry. */
 static void
 a_long_chain_is_walked_to_its_end(void)
 {
@@ -82,8 +82,9 @@ a_long_chain_is_walked_to_its_end(void)
     UNIT_CASE("");
 }
 
-/* A flood of names that come once fills the table; what a full table costs a
- * claim is bounded, and a name whose only connection has gone is given up. */
+/* A flood of names, each of which comes once, fills the table. In a full table
+ * the cost of a claim is bounded, and a name whose only connection has ended is
+ * given up. */
 static void
 a_flood_of_names(void)
 {
@@ -102,8 +103,8 @@ a_flood_of_names(void)
     CHECK_EQ(fix_claim(r, "NEW", 0, 2, &c), REGISTRY_FULL);
     CHECK(registry_steps - before < 5000);
     UNIT_CASE("they have just gone, after one connection each");
-    /* All at once: the claims above, and this loop, may take longer than a
-     * second. */
+    /* All names are released at the same time, because the claims above, and
+     * this loop, may take longer than a second. */
     uint32_t gone = (uint32_t)(clock_wall_ms() / 1000);
     for (uint32_t i = 0; i < MANY; i++) {
         struct registry_entry *e = registry_at(r, i);
@@ -127,7 +128,7 @@ a_flood_of_names(void)
     UNIT_CASE("");
 }
 
-/* The published vectors: key and message are the bytes 0, 1, 2 ... */
+/* The published test vectors: key and message are the bytes 0, 1, 2 ... */
 static void
 siphash_is_siphash(void)
 {

@@ -1,4 +1,4 @@
-/* registry_remotes: which command a transaction began with. */
+/* registry_remotes: the command by which a transaction was started. */
 #include "registry_fix.h"
 
 static struct registry_remote

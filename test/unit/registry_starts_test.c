@@ -79,12 +79,13 @@ remembers_starts(void)
     UNIT_CASE("so many are kept, the newest");
     for (unsigned i = 1; i < REGISTRY_STARTS; i++)
         know(r, e, fp[i], 1001 + i, (int32_t)i);
-    know(r, e, fp[1], 1002, 1); /* again: takes no further place */
+    know(r, e, fp[1], 1002,
+        1); /* the same start again: it takes no further place */
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_KNOWN);
     registry_start_ask(r, e, REGISTRY_START, fp[REGISTRY_STARTS], 0, 2000);
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
     CHECK_EQ(state(r, e, fp[1]), REGISTRY_START_KNOWN);
-    know(r, e, fp[0], 1, 1); /* older than all */
+    know(r, e, fp[0], 1, 1); /* older than all others */
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
 
     UNIT_CASE("what was given up is forgotten, what is known is not");
@@ -97,7 +98,7 @@ remembers_starts(void)
     UNIT_CASE("");
 }
 
-/* Whatever the platform's answer looks like, the same bytes come back. */
+/* Any answer of the platform is repeated byte for byte. */
 static void
 keeps_any_answer(void)
 {
@@ -176,7 +177,7 @@ keeps_answers_to_events(void)
         }
         CHECK_EQ(memcmp(registry_answers_at(r, e), &none, sizeof none) == 0,
             answers[i].plain);
-        /* It is no transaction of 1.6 that could end. */
+        /* A start of 2.x, which a StopTransaction of 1.6 does not end. */
         registry_start_stop(r, e, 1, 1000);
         CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_KNOWN);
         memset(registry_answers_at(r, e), 0, sizeof none);
@@ -249,7 +250,7 @@ remembers_stops(void)
     UNIT_CASE("a stop of an id does not end a stop, and a start does");
     registry_start_stop(r, e, 8, 500);
     CHECK_EQ(state(r, e, fp[4]), REGISTRY_START_KNOWN);
-    know(r, e, fp[9], 103, 8); /* earlier than the stop */
+    know(r, e, fp[9], 103, 8); /* earlier than the StopTransaction */
     CHECK_EQ(state(r, e, fp[4]), REGISTRY_START_KNOWN);
     know(r, e, fp[9], 501, 8);
     CHECK_EQ(state(r, e, fp[4]), REGISTRY_START_UNKNOWN);
@@ -297,7 +298,8 @@ recovers_starts(void)
     e = registry_find(r, "CP2", 3, true);
     for (unsigned i = 0; i < PRINTS; i++) {
         unsigned k = (7 * i + 2) % PRINTS;
-        /* Later ones with lower ids, as another worker's may be. */
+        /* Later events with lower ids, as the events of another worker may have
+         * them. */
         recover(r, e, fp[k], k + 1, 100 - (int32_t)k, true);
     }
     for (unsigned i = 0; i < PRINTS; i++)
@@ -322,7 +324,8 @@ recovers_starts(void)
     UNIT_CASE("");
 }
 
-/* One is forgotten, of whatever place; the others are found. */
+/* A start is forgotten at any place of the tables; the others are still
+ * found. */
 static void
 the_others_stay(void)
 {
@@ -345,7 +348,7 @@ the_others_stay(void)
     }
 }
 
-/* A start with another id would be another's transaction. */
+/* A start with another transaction id belongs to another transaction. */
 static void
 a_scribbled_start_is_forgotten(void)
 {

@@ -1,7 +1,7 @@
 /*
- * registry: its rules one by one, and then as what it is for: several
- * processes that claim, release, find and forget the same few names, and are
- * killed at any instant.
+ * registry: first its rules, one by one. Then a test under load: several
+ * processes claim, release, find and forget the same few names, and are killed
+ * at any instant.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -15,16 +15,16 @@
 
 #define SLOTS 5
 #define SCRIBBLES 20000
-#define NAMES 96    /* identities that exist */
-#define ENTRIES 64u /* places: some of them must be forgotten all the time */
-#define HELD 8      /* connections of a slot */
+#define NAMES 96    /* number of identities */
+#define ENTRIES 64u /* fewer than names, so that entries are forgotten */
+#define HELD 8      /* number of connections of a slot */
 #define KILLS 400
 
-/* What the processes share beside the registry itself. */
+/* What the processes share besides the registry. */
 struct board {
     _Atomic uint64_t claims, busy, full, takeovers, wrong;
-    _Atomic int      bad_line; /* where a process found something wrong */
-    /* By name: the newest generation that a claim returned. */
+    _Atomic int bad_line; /* line of this file where a process found an error */
+    /* By name: the highest generation that a claim has returned. */
     _Atomic uint64_t newest[NAMES];
 };
 
@@ -48,7 +48,7 @@ newest_wins(void)
     CHECK(b.former == a.self);
     CHECK_EQ(b.former_generation, a.generation);
     CHECK(b.generation > a.generation);
-    /* The clean-up of the old one touches nothing. */
+    /* Releasing the old connection changes nothing. */
     CHECK(!registry_owns(r, a.entry, a.self));
     CHECK(!registry_release(r, a.entry, a.self));
     CHECK(registry_owns(r, b.entry, b.self));
@@ -95,8 +95,8 @@ forgets_the_longest_absent(void)
     UNIT_CASE("");
 }
 
-/* A reader without the lock goes on while the lock is held, and is not
- * misled by wrong offsets. */
+/* A reader without the lock goes on while the lock is held, and is not misled
+ * by wrong offsets. */
 static void
 readers_take_no_lock(void)
 {
@@ -155,8 +155,8 @@ name_of(char out[16], unsigned n)
     snprintf(out, 16, "NAME-%u", n);
 }
 
-/* The entry must stay that of the name as long as this process owns it: no
- * other process may free it. */
+/* The entry must keep its name as long as this process owns it: no other
+ * process may free it. */
 static void
 look(struct registry *r, const struct hold *h)
 {
@@ -181,7 +181,7 @@ work(struct registry *r, unsigned slot, uint64_t seed)
         struct hold *h = &hold[i];
         if (h->on) {
             look(r, h);
-            /* Old enough to be forgotten at once. */
+            /* Make the entry old enough to be forgotten at once. */
             fix_set_age(r, h->claim.entry, 1000);
             registry_release(r, h->claim.entry, h->claim.self);
             MUST(!registry_owns(r, h->claim.entry, h->claim.self));
@@ -209,8 +209,8 @@ work(struct registry *r, unsigned slot, uint64_t seed)
         board->claims++;
         if (h->claim.former != 0) {
             board->takeovers++;
-            /* A freed and new entry starts again; but one that had an owner
-             * was never freed. */
+            /* A freed entry begins anew; but an entry that had an owner was
+             * never freed. */
             MUST(h->claim.former_generation < h->claim.generation);
         }
         look(r, h);
@@ -234,7 +234,8 @@ start(struct registry *r, unsigned slot, uint64_t seed)
     return pid;
 }
 
-/* What a successor does: only it releases the entries of the dead process. */
+/* A successor starts in the slot: only it releases the entries of the dead
+ * process. */
 static unsigned
 bury(struct registry *r, unsigned slot)
 {
@@ -248,7 +249,8 @@ bury(struct registry *r, unsigned slot)
     return n;
 }
 
-/* At rest: each name once, found where it stands, and every chain ends. */
+/* Checked while no process runs: each name has one entry, is found there, and
+ * every chain ends. */
 static void
 check_names(struct registry *r)
 {
@@ -269,9 +271,9 @@ check_names(struct registry *r)
         listed++;
         name_of(name, n);
         CHECK_EQ(registry_find(r, name, strlen(name), false), i);
-        /* Generations of a name grow: none was returned that is newer than
-         * that of the entry, except to a process that was killed before it
-         * recorded it. */
+        /* The generations of a name grow: no claim has returned a higher one
+         * than that of the entry. An exception is a process that was killed
+         * before it recorded it. */
         CHECK(e.claims == 0 || e.generation >= board->newest[n]);
     }
     for (unsigned n = 0; n < NAMES; n++) {
@@ -293,7 +295,7 @@ survives_kills(unsigned kills)
     for (unsigned s = 0; s < SLOTS; s++)
         pid[s] = start(r, s, chance(&seed));
     for (unsigned k = 0; k < kills; k++) {
-        /* After so much work of the others, not after so much time. */
+        /* Kills after a number of claims, not after a time. */
         uint64_t until = board->claims + 1 + chance(&seed) % 200;
         while (board->claims + board->busy + board->full < until)
             sched_yield();
@@ -308,7 +310,7 @@ survives_kills(unsigned kills)
         pid[s] = start(r, s, chance(&seed));
         if (k % 50 != 49)
             continue;
-        /* All at once, and a look at what is left. */
+        /* Kill all processes at once, and check what is left. */
         for (unsigned i = 0; i < SLOTS; i++)
             kill(pid[i], SIGKILL);
         for (unsigned i = 0; i < SLOTS; i++) {
@@ -328,7 +330,7 @@ survives_kills(unsigned kills)
     CHECK_EQ(board->wrong, 0);
     if (board->wrong)
         fprintf(stderr, "first found at line %d\n", board->bad_line);
-    /* The test is one only if all of it happened. */
+    /* The test is worth something only if all of this has happened. */
     CHECK(board->takeovers > 0 && r->forgotten > 0);
     printf("%" PRIu64 " claims, %" PRIu64 " takeovers, %" PRIu64
            " forgotten, %" PRIu64 " full, %" PRIu64 " busy, %u kills, %" PRIu64
@@ -338,7 +340,7 @@ survives_kills(unsigned kills)
         kills, (uint64_t)r->rebuilt);
 }
 
-/* One word somewhere, as a stray store leaves it. */
+/* Changes one word, as a stray store does. */
 static void
 scribble(struct registry *r, uint64_t *seed)
 {
@@ -358,7 +360,7 @@ scribble(struct registry *r, uint64_t *seed)
         break;
     case 2:
         e->next = (uint32_t)(e - registry_at(r, 0)) + 1;
-        break; /* itself */
+        break; /* an entry that is its own successor */
     case 3:
         e->hash = (uint32_t)any;
         break;
@@ -377,8 +379,9 @@ scribble(struct registry *r, uint64_t *seed)
     }
 }
 
-/* Whatever was overwritten: no process hangs or reads outside the table, a new
- * claim owns the name, and a name has one owner once all have checked. */
+/* Whatever was overwritten: no process hangs or reads outside the table, a
+ * new claim owns the name, and a name has one owner after all workers have
+ * checked. */
 static void
 survives_scribbles(unsigned times)
 {
@@ -392,7 +395,7 @@ survives_scribbles(unsigned times)
 
     printf("seed %" PRIu64 "\n", seed);
     fflush(stdout);
-    alarm(60); /* a chain without end */
+    alarm(60); /* ends the test if a chain has no end */
     for (unsigned i = 0; i < FEW; i++) {
         name_of(name, i);
         CHECK_EQ(fix_claim(r, name, 0, i, &held[i]), REGISTRY_OK);
@@ -406,7 +409,7 @@ survives_scribbles(unsigned times)
             c.former == 0 || c.former == held[n].self || c.former == untold[n]);
         if (held[n].entry != c.entry && held[n].self != 0 &&
             registry_holds(r, held[n].entry, held[n].self)) {
-            lost++; /* the former connection is not notified before a rebuild */
+            lost++; /* before a rebuild the former connection is not notified */
             untold[n] = held[n].self;
         }
         held[n] = c;
@@ -457,7 +460,8 @@ survives_a_death_inside_the_lock(void)
     CHECK_EQ(fix_claim(r, "CP1", 1, 0, &c), REGISTRY_BUSY);
     CHECK(clock_mono_ms() - began < REGISTRY_LOCK_MS);
     CHECK_EQ(registry_find(r, "CP1", 3, false), REGISTRY_NONE);
-    /* A chain left half-written by a process that died: the entries count. */
+    /* A process died while it wrote a chain: the entries count, not the
+     * chain. */
     uint32_t *heads =
         (uint32_t *)((char *)r + ((sizeof *r + 63) & ~(size_t)63));
     for (uint32_t i = 0; i < r->heads; i++)

@@ -1,4 +1,4 @@
-/* Shared memory is reported as /health, /metrics and stats. */
+/* Reports of shared memory: /health, /metrics and stats. */
 #include "admin/metrics.h"
 #include "admin/report.h"
 
@@ -120,7 +120,7 @@ histograms_are_cumulative_and_in_seconds(void)
     struct histogram *h = &shm_worker(s, 0)->stats.answer_time;
 
     histogram_add(h, 3);        /* below the first bound */
-    histogram_add(h, 1000);     /* a bound itself */
+    histogram_add(h, 1000);     /* exactly the bound */
     histogram_add(h, 90000000); /* above the last bound */
     const char *m = metrics();
     CHECK(strstr(m, "# TYPE ocppd_answer_duration_seconds histogram\n"));

@@ -1,5 +1,5 @@
-/* What a process in the sandbox can still do, and what ends it. Each try is
- * a process of its own. */
+/* What a process in the sandbox can still do, and what ends it. Each attempt is
+ * made in a process of its own. */
 #include "sandbox.h"
 
 #include <errno.h>
@@ -23,9 +23,10 @@
 #include "unit.h"
 
 static struct config conf;
-static char         *words; /* shared */
+static char         *words; /* shared memory */
 
-/* The exit status of try() in the sandbox, or -N if signal N ended it. */
+/* Returns the exit status of try() in the sandbox, or -N if signal N ended
+ * it. */
 static int
 in_sandbox(int (*try)(void))
 {
@@ -50,8 +51,8 @@ thread(void *arg)
     return arg;
 }
 
-/* What it gives outside of the sandbox; a small system may not know the name.
- */
+/* The result of a look-up outside of the sandbox; a small system may not know
+ * the name. */
 static int looked_up;
 
 static int
@@ -94,8 +95,8 @@ try_exec(void)
     return 1;
 }
 
-/* fork(3) of glibc 2.41 blocks all signals, so that the handler of SIGSYS does
- * not run and the process ends by the signal: not what is tested here. */
+/* fork(3) of glibc 2.41 blocks all signals, so the handler of SIGSYS does not
+ * run and the signal ends the process: that is not what is tested here. */
 static int
 try_fork(void)
 {

@@ -1,4 +1,4 @@
-/* schema_test: payloads checked, strictly and leniently. */
+/* schema_test: payloads are checked, strictly and leniently. */
 #include <stdlib.h>
 
 #include "ocpp/schema.h"
@@ -18,7 +18,7 @@ static struct json       tape = JSON_INIT(tokens, 5000);
 #define C20 "12345678901234567890"
 #define T "\"2026-01-31T12:34:56Z\""
 
-/* Messages with one thing in them that matters. */
+/* Messages in which one value is varied. */
 #define STATUS(more)                                                             \
     "{\"connectorId\":1,\"status\":\"Available\",\"errorCode\":\"NoError\"" more \
     "}"
@@ -35,16 +35,16 @@ static struct json       tape = JSON_INIT(tokens, 5000);
 #define SV "meterValue[0].sampledValue[0]"
 #define LP "chargingSchedule.chargingSchedulePeriod[0].limit"
 
-/* A refusal by strict, and what lenient makes of it: deviations, or its own
- * refusal for the same reason. */
+/* What strict validation refuses, and the result of lenient validation:
+ * deviations, or a refusal for the same reason. */
 static const struct {
-    const char      *message; /* ".conf" at its end: the response */
+    const char      *message; /* with the suffix ".conf": a response */
     const char      *payload;
-    enum ocppj_error code;       /* NONE: good, also for lenient */
-    uint64_t         deviations; /* 0: lenient refuses too */
+    enum ocppj_error code;       /* NONE: valid for both */
+    uint64_t         deviations; /* 0: lenient validation refuses it, too */
     const char      *path;
 } rows[] = {
-    /* good ones */
+    /* valid payloads */
     {"Heartbeat", "{}", NONE, 0, ""},
     {"Heartbeat", "null", NONE, 0, ""},
     {"StatusNotification", STATUS(""), NONE, 0, ""},
@@ -87,7 +87,7 @@ static const struct {
         ""},
     {"Reset.conf", "{\"status\":\"Accepted\"}", NONE, 0, ""},
 
-    /* something is missing */
+    /* a member is missing */
     {"Authorize", "{}", MISSING, 0, "idTag"},
     {"Authorize", "null", MISSING, 0, "idTag"},
     {"StartTransaction", START(""), MISSING, 0, "meterStart"},
@@ -102,14 +102,14 @@ static const struct {
         "[{\"value\":\"1\"}]}]}",
         MISSING, BIT(missing_field), "meterValue[0].timestamp"},
 
-    /* something is too much */
+    /* a member is too much */
     {"Heartbeat", "{\"x\":1}", FORMATION, BIT(extra_field), "x"},
     {"StatusNotification", STATUS(",\"vendor\":{\"deep\":[1]}"), FORMATION,
         BIT(extra_field), "vendor"},
     {"MeterValues", SAMPLE("{\"value\":\"1\",\"Unit\":\"Wh\"}"), FORMATION,
         BIT(extra_field), SV ".Unit"},
 
-    /* the payload is no object */
+    /* the payload is not an object */
     {"Heartbeat", "[]", FORMATION, 0, ""},
     {"Heartbeat", "\"\"", FORMATION, 0, ""},
     {"Heartbeat", "true", FORMATION, 0, ""},
@@ -342,7 +342,7 @@ text_of(const char *message, const char *payload)
     return v.text;
 }
 
-/* What people read. */
+/* The texts that operators read. */
 static void
 test_texts(void)
 {
@@ -367,13 +367,13 @@ test_texts(void)
     CHECK_STR(text_of("StatusNotification", AT("\"yesterday\"")),
         "timestamp: found \"yesterday\", expected a time like "
         "2026-01-31T12:34:56Z");
-    /* What came from outside is cut, and made harmless. */
+    /* Texts from outside are cut, and their control characters are escaped. */
     CHECK_STR(text_of("Heartbeat", "{\"\x01\u00e9 <b>\":1}"),
         "??\x20<b>: no such field in Heartbeat.req");
     UNIT_CASE("");
 }
 
-/* Nothing overflows, however long the names and values are. */
+/* No buffer overflows, however long the names and values are. */
 static void
 test_bounds(void)
 {
@@ -399,7 +399,7 @@ test_bounds(void)
     }
 }
 
-/* Several deviations are all reported; the path is that of the first. */
+/* Several deviations are all reported; the path is that of the first one. */
 static void
 test_many_deviations(void)
 {

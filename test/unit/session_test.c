@@ -1,5 +1,5 @@
-/* Counters of a connection that pass the end of a small integer: the clock of
- * 32 bits after 49.7 days, and a count of CALLs beyond 255. */
+/* Counters of a connection that exceed a small integer: the 32-bit clock after
+ * 49.7 days, and a count of more than 255 CALLs. */
 #include "base/self.h"
 #include "clock.h"
 #include "session/deferred.h"
@@ -8,7 +8,7 @@
 
 #define WRAP (UINT64_C(1) << 32) /* ms */
 
-/* The worker is that old now; returns its age, which is a little more. */
+/* Makes the worker that old; returns its age, which is a little higher. */
 static uint64_t
 worker_is(uint64_t ms)
 {
@@ -32,7 +32,7 @@ the_age_of_a_session_does_not_wrap(void)
             c.opened_ms = self.now_ms;
             c.session.opened_era = self.now_era;
             uint64_t now = worker_is(opened[i] + ages[k]);
-            if (now < then) /* a slow machine, between the two */
+            if (now < then) /* on a slow machine, between the two calls */
                 now = worker_is(then + ages[k]);
             CHECK_EQ(session_age_ms(&c), now - then);
             CHECK(now - then + 1000 > ages[k]);
@@ -44,7 +44,7 @@ unanswered_calls_are_counted_beyond_255(void)
 {
     struct conn c = {.state = CONN_OPEN};
 
-    self.frozen = true; /* nothing is watched */
+    self.frozen = true; /* no socket is watched */
     for (unsigned i = 1; i <= 600; i++) {
         deferred_hold(&c);
         CHECK_EQ(c.session.unanswered, i);

@@ -1,4 +1,5 @@
-/* What one program version hands over to the next, written and read back. */
+/* The state that one version of the program hands over to the next: it is
+ * written, and read back. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,7 +87,8 @@ an_entry_comes_through(void)
     CHECK_STRN(start.answer, start.len, "other answer");
     CHECK_EQ(start.slot, 3);
 
-    /* Its connection follows: no claim, the same generation. */
+    /* The connection follows the entry: it is not a new claim, and the
+     * generation stays the same. */
     CHECK(registry_adopt(new, i, c.generation + 1, 0, 1, 2) == 0);
     cref self = registry_adopt(new, i, c.generation, 0, 1, 2);
     CHECK(self == cref_make(1, 2, c.generation));
@@ -97,7 +99,7 @@ an_entry_comes_through(void)
     CHECK_EQ(registry_at(new, i)->generation, c.generation);
     CHECK_EQ(registry_at(new, i)->claims, 1);
 
-    /* A record that comes late does not touch an entry with an owner. */
+    /* A record that comes late does not change an entry that has an owner. */
     registry_at(new, i)->last_seen = 2;
     buf_clear(&b);
     registry_state_write(old, c.entry, 0, &b);
@@ -108,7 +110,7 @@ an_entry_comes_through(void)
     buf_free(&b);
 }
 
-/* Those of the far table too. */
+/* The starts in the far table move, too. */
 static void
 all_starts_of_an_entry_move(void)
 {
@@ -203,7 +205,8 @@ make_shm(unsigned slots)
     return s;
 }
 
-/* Line by line, as the new master reads them. Returns the records taken. */
+/* Reads line by line, as the new master does. Returns how many records it has
+ * taken. */
 static unsigned
 read_all(struct shm *s, struct buf *b)
 {
@@ -259,8 +262,8 @@ a_segment_comes_through(void)
         .port = 4,
         .name_len = 3,
         .name = "CP1"};
-    memset(r->detail, 'x', sizeof r->detail); /* no NUL */
-    shm_worker(old, 1)->refusal[0].seq = 3;   /* being written */
+    memset(r->detail, 'x', sizeof r->detail); /* without a NUL */
+    shm_worker(old, 1)->refusal[0].seq = 3;   /* in the middle of a write */
 
     uint64_t numbers = old->sequence;
     shm_state_write(old, rows, &b);
@@ -276,9 +279,11 @@ a_segment_comes_through(void)
     CHECK_EQ(new->service_wall_ms, old->service_wall_ms);
     CHECK_EQ(stat_get(&new->before.accepted), 111);
     CHECK_EQ(stat_get(&new->before.closed[CLOSE_worker_died]), 2);
-    CHECK_EQ(stat_get(&new->before.connections), 0); /* a gauge */
+    CHECK_EQ(
+        stat_get(&new->before.connections), 0); /* a gauge is not handed over */
     CHECK_EQ(stat_get(&new->before.answer_time.sum_us), 100);
-    CHECK_STR(shm_worker(new, 0)->refusal[1].detail, ""); /* it had no end */
+    CHECK_STR(shm_worker(new, 0)->refusal[1].detail,
+        ""); /* a text without an end is dropped */
     r->detail[sizeof r->detail - 1] = '\0';
     buf_clear(&b);
     shm_state_write(old, rows, &b);
@@ -293,7 +298,7 @@ a_segment_comes_through(void)
     CHECK(ticket_current(&new->tickets, &after));
     CHECK(memcmp(&before, &after, sizeof before) == 0);
 
-    /* The same number of slots: each goes on from its predecessor. */
+    /* The same number of slots: each worker goes on from its predecessor. */
     new = make_shm(3);
     buf_clear(&b);
     shm_state_write(old, rows, &b);
@@ -303,7 +308,8 @@ a_segment_comes_through(void)
     CHECK_STR(shm_worker(new, 2)->death, "was killed");
     CHECK_EQ(shm_worker(new, 2)->recovered, 1);
 
-    /* Another size of the table: no penalty rather than a wrong one. */
+    /* The table has another size: penalties are dropped, because they would be
+     * counted for other addresses. */
     conf.server_max_connections = 20000;
     new = make_shm(3);
     CHECK(penalty_rows(20000) != rows);

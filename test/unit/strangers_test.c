@@ -1,4 +1,4 @@
-/* Access: addresses, the credential file, the deny list, counts and waits. */
+/* Access: addresses, the credential file, the deny list, counts and delays. */
 #include "address_count.h"
 #include "authfile.h"
 #include "cidr.h"
@@ -86,7 +86,7 @@ static void
 credential_lines(void)
 {
     static const struct {
-        const char *text, *error; /* NULL: good */
+        const char *text, *error; /* NULL: it is valid */
         unsigned    n;
     } rows[] = {
         {"", NULL, 0},
@@ -167,7 +167,8 @@ keys(void)
     }
 }
 
-/* Which keys hold: of 'a' and so on, each byte a key; upper case: accepted. */
+/* Returns the keys that are held, each byte of the text a key, such as 'a'; an
+ * accepted one is in upper case. */
 static const char *
 holding(const struct authfile_entry *e)
 {
@@ -197,15 +198,15 @@ new_keys_come_and_go(void)
         {"+b-b", "a"},
         {"+b!b", "aB"},
         {"+b=b", "b"},
-        /* A later key that is refused takes no earlier one away. */
+        /* When a later key is refused, the earlier ones stay valid. */
         {"+b!b+c-c", "aB"},
         {"+b!b+c=b", "bc"},
         {"+b!b+c!c", "aC"},
         {"+b!b+c!c=c", "c"},
-        /* The same key again, refused this time. */
+        /* The same key again, which is refused this time. */
         {"+b!b+b-b", "aB"},
         {"+a-a", "a"},
-        /* Whether they arrived is not known. */
+        /* Whether these keys have arrived is unknown. */
         {"+b+c+d-d", "abc"},
         {"+b+c=b", "bc"},
         {"+b+c+d+e+f", "acdef"},
@@ -228,7 +229,7 @@ new_keys_come_and_go(void)
                                   : authfile_use)(&e, &k);
         }
         CHECK_STR(holding(&e), rows[i].holding);
-        /* The file and the table hold the same. */
+        /* The text of the file and the table have the same entries. */
         authfile_set(&text, "CP1", 3, &e);
         CHECK(authfile_parse(&a, "f", text.p, text.len, &errors));
         CHECK(authfile_find(&a, "CP1", 3, &got));
@@ -371,13 +372,15 @@ a_crowd_is_counted_over_workers(void)
     CHECK_EQ(shm_crowd_count(s, pb), 1);
     address_count_leave(w, 0, pa);
     CHECK_EQ(shm_crowd_count(s, pa), 29);
-    shm_worker(s, 1)->pid = 0; /* dead: its ten are gone */
+    shm_worker(s, 1)->pid = 0; /* the worker is dead: its ten connections are
+                                  not counted any more */
     CHECK_EQ(shm_crowd_count(s, pa), 19);
     address_count_clear(w, 1);
     shm_worker(s, 1)->pid = 2;
     CHECK_EQ(shm_crowd_count(s, pa), 19);
 
-    /* Never too low, and hardly too high with many others about. */
+    /* The count is never too low, and rarely too high even with many other
+     * addresses. */
     struct address_count_place *all = calloc(20000, sizeof *all);
     uint64_t                    most = 0;
     for (uint64_t i = 0; i < 20000; i++) {
@@ -410,9 +413,9 @@ waits_double_and_end(void)
         CHECK_EQ(penalty_count(t, 1, "CP1", 3, now, 10, 60), 0);
     CHECK_EQ(penalty_count(t, 1, "CP1", 3, now, 10, 60), 5);
     CHECK_EQ(penalty_waits(t, 1, "CP1", 3, now), 5);
-    CHECK_EQ(penalty_waits(t, 2, "CP1", 3, now), 0); /* another kind */
+    CHECK_EQ(penalty_waits(t, 2, "CP1", 3, now), 0); /* another kind of name */
     CHECK_EQ(penalty_count(t, 1, "CP1", 3, now + 3, 10, 60),
-        2); /* no longer for it */
+        2); /* a penalty that does not count for it any more */
     now += 5;
     CHECK_EQ(penalty_waits(t, 1, "CP1", 3, now), 0);
     for (uint32_t want = 10; want <= 320; want *= 2) {
@@ -421,18 +424,18 @@ waits_double_and_end(void)
         CHECK_EQ(wait, want < 60 ? want : 60);
         now += wait;
     }
-    /* An hour of peace, and all is forgotten. */
+    /* After an hour without failures, all is forgotten. */
     now += PENALTY_FORGET_S;
     for (int i = 0; i < 11; i++)
         wait = penalty_count(t, 1, "CP1", 3, now, 10, 60);
     CHECK_EQ(wait, 5);
-    /* Ten in each minute are within the limit for good. */
+    /* Ten failures in each minute are within the limit, for any time. */
     for (int m = 0; m < 100; m++)
         for (int i = 0; i < 10; i++)
             CHECK_EQ(penalty_count(
                          t, 1, "CP2", 3, 10000u + 60u * (unsigned)m, 10, 60),
                 0);
-    /* A minute within the limit takes one strike back: the next wait is as
+    /* A minute within the limit takes one strike back: the next delay is as
      * long as the one before, and after two such minutes half of it. */
     uint32_t t0 = 100000;
     for (int quiet = 0; quiet <= 2; quiet++) {
@@ -440,7 +443,7 @@ waits_double_and_end(void)
         char                  name[] = "Q0";
         name[1] = (char)('0' + quiet);
         uint32_t at = t0;
-        for (int wave = 0; wave < 2; wave++) { /* waits of 5 and 10 */
+        for (int wave = 0; wave < 2; wave++) { /* delays of 5 s and 10 s */
             for (int i = 0; i < 11; i++)
                 wait = penalty_count(t, 1, name, 2, at, 10, 60);
             at += wait;
@@ -454,7 +457,7 @@ waits_double_and_end(void)
             wait = penalty_count(t, 1, name, 2, at, 10, 60);
         CHECK_EQ(wait, want[quiet]);
     }
-    /* An end of a wait that the table never set does not count. */
+    /* The end of a delay that the table has never set does not count. */
     for (uint32_t i = 0; i < t->rows; i++)
         t->row[i] |= UINT32_MAX;
     CHECK_EQ(penalty_waits(t, 1, "CP1", 3, now), 0);

@@ -1,5 +1,5 @@
-/* The door to libssl: the self-test, both ends of it against each other for
- * every suite, client certificates and their names, files that are wrong. */
+/* The interface to libssl: the self-test, both ends of it against each other
+ * for every suite, client certificates and their names, and wrong files. */
 #include "net/tls.h"
 
 #include <stdlib.h>
@@ -77,7 +77,8 @@ load(struct buf *errors, struct buf *notes)
 
 static _Alignas(struct record) uint8_t records[2][RECORD_SIZE_MAX];
 
-/* A whole handshake between two ends of ocppd, in pieces of `piece` bytes. */
+/* A complete handshake between two ends of ocppd, in pieces of `piece`
+ * bytes. */
 static bool
 connects(struct tls_context *server, struct tls_context *client, size_t piece,
     struct tls_peer *who, enum tls_reason *why, char *detail)
@@ -122,7 +123,7 @@ connects(struct tls_context *server, struct tls_context *client, size_t piece,
         tls_abandon(h[me]);
         good = false;
     }
-    /* What is left for the client are tickets. */
+    /* The bytes left for the client are session tickets. */
     if (good && wire[0].len > 0) {
         struct record_input in = record_open(
             (struct record *)records[1], (uint8_t *)wire[0].p, wire[0].len);
@@ -229,7 +230,8 @@ test_client_certificates(void)
         CHECK(server != NULL && client != NULL);
         bool good = connects(server, client, 65536, &who, &why, detail);
         CHECK_EQ(why, rows[r].why);
-        /* In TLS 1.3 the client is done before it learns of the refusal. */
+        /* In TLS 1.3 the client's handshake is complete before the refusal
+         * arrives. */
         CHECK_EQ(good, rows[r].why == TLS_REASON_none);
         if (good) {
             CHECK_EQ(who.certificate, rows[r].file != NULL);

@@ -1,4 +1,5 @@
-/* transaction_test: the object tx of events, from messages of all versions. */
+/* transaction_test: the object `tx` of events, made from messages of all
+ * versions. */
 #include "ocpp/transaction.h"
 #include "unit.h"
 
@@ -90,7 +91,7 @@ static const struct {
         "{\"evseId\":3,\"meterValue\":[{\"sampledValue\":[{\"value\":2,"
         "\"unitOfMeasure\":{\"multiplier\":2.0}}]}]}",
         "{}", "{\"evse\":3,\"meterWh\":200}"},
-    /* A unit that cannot be read is not Wh. */
+    /* A value whose unit is unknown is not counted as Wh. */
     {EVENT_meter_values,
         "{\"evseId\":3,\"meterValue\":[{\"sampledValue\":[{\"value\":2,"
         "\"unitOfMeasure\":{\"multiplier\":1.5}}]}]}",

@@ -1,24 +1,25 @@
 /*
- * Many random conversations cut into random pieces, with leases that wander
- * between two connections: what comes up, what is answered, and after every
- * piece whether the lease is clean, must be as written. Now and then a lease
- * that is not clean becomes a record, and another one is made of it.
+ * Random conversations, cut into random pieces. Two connections borrow the
+ * same WebSocket contexts in turn. After every piece, the received messages,
+ * the answers, and whether the context is clean must be as the script says.
+ * Now and then, a context that is not clean becomes a record, from which
+ * another one is made.
  */
 #include "fields.h"
 #include "ws_side.h"
 
 #define CONVERSATIONS 12000
 
-/* One side's whole input with, for each byte offset, what must be true once
- * that many bytes are in. */
+/* The whole input of one side. clean[n] is whether the context must be clean
+ * when n bytes were read. */
 struct script {
     struct buf bytes;
-    struct buf heard; /* what has to come up */
-    struct buf pongs; /* what has to be answered */
+    struct buf heard; /* the messages that must be received */
+    struct buf pongs; /* the pongs that must be sent */
     bool       clean[1 << 16];
-    int        status; /* of the close frame that ends it; 0: none */
-    size_t     at;     /* bytes given so far */
-    bool       done;
+    int    status; /* status of the close frame that must be sent; 0: none */
+    size_t at;     /* bytes that were read so far */
+    bool   done;
 };
 
 static size_t
@@ -36,8 +37,8 @@ random_text(char *p, size_t max)
     return n > max ? 0 : n;
 }
 
-/* Until the end of the last frame, byte by byte: not clean; at its end, as
- * given. */
+/* Marks the bytes of a frame: the context is not clean within it, and at its
+ * end as clean_after says. */
 static void
 mark(struct script *s, size_t from, bool clean_after)
 {
@@ -91,7 +92,7 @@ message(struct script *s)
     note(&s->heard, text ? 't' : 'b', p, n);
 }
 
-/* How a conversation ends: it may just stay, close, or go wrong. */
+/* Appends the end of a conversation: it goes on, is closed, or has an error. */
 static void
 ending(struct script *s)
 {
@@ -133,7 +134,8 @@ ending(struct script *s)
         return;
     }
     mark(s, from, false);
-    buf_add(&s->bytes, big, 50); /* must not be read */
+    buf_add(
+        &s->bytes, big, 50); /* the bytes behind the error must not be read */
     mark(s, from, false);
 }
 
@@ -173,7 +175,7 @@ move(struct side *side)
     buf_free(&line);
 }
 
-/* Gives a random piece; false once the conversation is over. */
+/* Feeds a random piece; false when the conversation is over. */
 static bool
 step(struct script *s, struct side *side)
 {
@@ -184,7 +186,8 @@ step(struct script *s, struct side *side)
         return false;
     if (n > left)
         n = left;
-    /* Exactly n bytes on the heap: a look beyond them is found out. */
+    /* A heap block of exactly n bytes, so that an access beyond them is
+     * noticed. */
     char *piece = malloc(n);
     memcpy(piece, s->bytes.p + s->at, n);
     enum ws_result r = input(side, piece, n);
@@ -231,8 +234,8 @@ random_conversations(void)
 
     for (int i = 0; i < 2; i++)
         script[i].bytes = script[i].heard = script[i].pongs = BUF_INIT(1 << 16);
-    /* A pool of one: with two connections in turn, the same context comes
-     * back to the other side again and again. */
+    /* The pool keeps one context: when two connections take turns, each gets
+     * the context that the other one has returned. */
     ws_pool_keep(1);
     for (int round = 0; round < CONVERSATIONS / 2; round++) {
         for (int i = 0; i < 2; i++) {

@@ -26,14 +26,14 @@ dice(unsigned sides) /* xorshift64; 0 .. sides - 1 */
     return (unsigned)(seed >> 11) % sides;
 }
 
-/* --- a connection, and what it received ---------------------------------- */
+/* --- a connection, and what it has received ------------------------------- */
 
 struct side {
     uint8_t    bits;
     struct ws *ws;
-    struct buf heard; /* what came up, in words */
+    struct buf heard; /* the messages received, as text */
     struct buf out;
-    bool       dead; /* up-calls answer false */
+    bool       dead; /* the functions that are called return false */
 };
 
 static void
@@ -125,7 +125,8 @@ put_frame(struct buf *b, unsigned first, const void *data, size_t len)
         buf_addc(b, (char)(((const uint8_t *)data)[i] ^ mask[i % 4]));
 }
 
-/* Exactly one close frame with this status lies at the end of the output. */
+/* True if exactly one close frame, with this status, is at the end of the
+ * output. */
 static bool
 closes_with(struct side *s, int status)
 {

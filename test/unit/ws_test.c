@@ -1,7 +1,7 @@
-/* Frames in and out, fact by fact. */
+/* WebSocket frames, in and out, one rule after the other. */
 #include "ws_side.h"
 
-/* --- single facts -------------------------------------------------------- */
+/* --- single rules --------------------------------------------------------- */
 
 static struct side one;
 static struct buf  in = BUF_INIT(1 << 20);
@@ -98,7 +98,8 @@ too_much_is_refused_when_announced(void)
     put_frame(&in, FRAME_CONTINUATION, data, 0);
     CHECK_EQ(say(), WS_GO_ON);
     CHECK(!ws_clean(one.ws));
-    CHECK_EQ(input(&one, "\x80\x81", 2), WS_FAILED); /* one byte, no mask yet */
+    CHECK_EQ(input(&one, "\x80\x81", 2),
+        WS_FAILED); /* one byte, and the mask is still missing */
     CHECK_EQ(ws_status(one.ws), 1009);
     settle(&one);
     CHECK(closes_with(&one, 1009));
@@ -113,8 +114,10 @@ static void
 a_fault_in_the_header_needs_no_payload(void)
 {
     static const char *const heads[] = {
-        "\xc1", "\x83", "\x8b", "\x09", "\x80", /* first byte */
-        "\x81\x05", "\x89\xfe",                 /* no mask; long ping */
+        "\xc1", "\x83", "\x8b", "\x09",
+        "\x80", /* invalid already by the first byte */
+        "\x81\x05",
+        "\x89\xfe", /* invalid by the second: no mask, or a long ping */
     };
 
     for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
@@ -207,7 +210,7 @@ a_flood_of_pings_costs_little(void)
 
     begin();
     buf_reserve(&one.out, 8192);
-    one.out.len = 4096; /* a peer that does not read */
+    one.out.len = 4096; /* a peer that does not read its pongs */
     for (int i = 0; i < 5000; i++) {
         memset(payload, 'a' + i % 26, FRAME_CONTROL_MAX);
         put_frame(&in, FIN | FRAME_PING, payload, FRAME_CONTROL_MAX);
@@ -221,7 +224,7 @@ a_flood_of_pings_costs_little(void)
     CHECK(one.out.len > 0 && one.out.len <= 2048);
     CHECK_EQ(one.out.len % (FRAME_CONTROL_MAX + 2), 0);
     CHECK(memcmp(one.out.p + one.out.len - FRAME_CONTROL_MAX, payload,
-              FRAME_CONTROL_MAX) == 0); /* the latest is answered */
+              FRAME_CONTROL_MAX) == 0); /* only the latest ping is answered */
     CHECK(ws_clean(one.ws));
 }
 
@@ -245,12 +248,14 @@ frames_go_out(void)
     buf_clear(&b);
     CHECK(frame_put(&b, &bits, FRAME_TEXT, data, sizeof data));
     CHECK_EQ(b.len, sizeof data + 10);
-    CHECK(!frame_put(&b, &bits, FRAME_TEXT, data, sizeof data)); /* full */
+    CHECK(!frame_put(&b, &bits, FRAME_TEXT, data,
+        sizeof data)); /* the frame fills the buffer */
     CHECK_EQ(b.len, sizeof data + 10);
 
     buf_clear(&b);
     memset(data, 'r', 200);
-    memcpy(data + 121, "\xe2\x82\xac", 3); /* would be cut in two */
+    memcpy(data + 121, "\xe2\x82\xac",
+        3); /* the text would be cut within a character */
     CHECK(frame_put_close(&b, &bits, 1008, data));
     CHECK_EQ(b.len, 2 + 2 + 121);
     CHECK(memcmp(b.p, "\x88\x7b\x03\xf0r", 5) == 0);
@@ -287,7 +292,8 @@ the_pool_keeps_what_it_may(void)
     ws[0] = ws_borrow(&one, &bits, 100);
     CHECK_EQ(ws_pool_idle(), 0);
     CHECK_EQ(ws_input(ws[0], (const uint8_t *)"\x81", 1), WS_GO_ON);
-    ws_return(ws[0]); /* in the middle of a frame: not for others */
+    ws_return(ws[0]); /* the context is in the middle of a frame, so no other
+                         connection may use it */
     CHECK_EQ(ws_pool_idle(), 0);
 }
 
