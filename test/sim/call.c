@@ -1,9 +1,9 @@
 /*
- * call: the CALLs of a charge point, and what came back.
+ * call: the CALLs of a charge point, and their answers.
  *
- * One is in flight at most. What is sent next is chosen here: the
- * boot first, then what its state demands, then the outbox, then the rest,
- * and the load when there is nothing else. See point.h.
+ * At most one CALL is in flight. The choice of what is sent next is made here:
+ * first the boot, then what the charge point's state requires, then the
+ * outbox, then the rest; the load if there is nothing else. See point.h.
  */
 #include "point.h"
 
@@ -17,8 +17,9 @@
 #include "ledger.h"
 #include "txids.h"
 
-#define ATTEMPTS_MAX 5      /* of a transaction message, errors included */
-#define ATTEMPT_PAUSE_S 2.0 /* times the attempts so far */
+/* Attempts to send a transaction message; an error counts as one, too. */
+#define ATTEMPTS_MAX 5
+#define ATTEMPT_PAUSE_S 2.0 /* multiplied by the number of attempts so far */
 
 void
 point_call_over(struct point *p)
@@ -94,7 +95,8 @@ unqueue(struct point *p)
     fleet.queued--;
 }
 
-/* Messages of a start that was given up are never sent. */
+/* If a start was given up, the other messages of its transaction are never
+ * sent. */
 static void
 give_up(struct point *p)
 {
@@ -140,7 +142,7 @@ point_settle(struct point *p)
     if (!is_free(p) || fleet.phase == FLEET_QUIT)
         return;
     if (!(p->flags & POINT_BOOTED) && !(p->wants & WANT_BOOT))
-        return; /* the next attempt to boot is on story's clock */
+        return; /* story.c decides when the next attempt to boot is made */
     if (!(p->wants &
             (WANT_BOOT | WANT_AUTHORIZE | WANT_STATUS_0 | WANT_STATUS_1)) &&
         p->outbox.head != NULL && send_queued(p))
@@ -182,7 +184,8 @@ acknowledged(struct point *p, const struct message_verdict *v)
             m == MESSAGE_START ? v->transaction : 0);
     }
     ledger_count(m);
-    /* In a measured load the ramp's boots do not count; the slow are slow. */
+    /* In a measured load, the boots of the ramp do not count, and neither do
+     * charge points that are slow on purpose. */
     if (!(p->flags & POINT_SLOW) &&
         (!fleet.o->load || (run != 0 && p->call_meant_ns >= run)))
         histogram_add(&fleet.tally->latency,
@@ -192,7 +195,8 @@ acknowledged(struct point *p, const struct message_verdict *v)
         unqueue(p);
 }
 
-/* No answer, or none that counts: what is kept is sent again, later. */
+/* There was no answer, or an invalid one: a message that is kept is sent again
+ * later. */
 static void
 not_acknowledged(struct point *p)
 {
@@ -217,7 +221,8 @@ point_unanswered(struct point *p)
     point_call_over(p);
 }
 
-/* Whether this answer is to the CALL in flight; counts what it is instead. */
+/* True if this is the answer to the CALL in flight; otherwise it counts the
+ * error. */
 static bool
 answers_call(
     struct point *p, const struct jsonspan_frame *f, const char *text, size_t n)

@@ -1,10 +1,10 @@
 /*
- * command: what a charge point answers to the central system; command2.c has
+ * command: the answers of a charge point to the central system; command2.c has
  * the commands of 2.x.
  *
- * Every CALL gets its answer at once, in the same write as whatever else is
- * due. A command that needs a field it was not given is answered with a
- * CALLERROR; one that is not known, with NotImplemented.
+ * Every CALL is answered at once, in the same write as everything else that is
+ * due. A command that lacks a required field is answered with a CALLERROR, an
+ * unknown one with NotImplemented.
  */
 #include "command.h"
 
@@ -46,7 +46,7 @@ command_lacks(struct command_call *c)
                                            : "OccurrenceConstraintViolation";
 }
 
-/* It goes into payloads as it is. */
+/* True if the text can be put into a payload as it is. */
 bool
 command_plain(const char *token)
 {
@@ -132,7 +132,7 @@ unlock_connector(struct command_call *c)
     command_status(c, connector == 1 ? "Unlocked" : "NotSupported");
 }
 
-/* --- as in 2.x, with the names of 1.6 ------------------------------------ */
+/* --- commands that 2.x has under other names ----------------------------- */
 
 static void
 change_availability(struct command_call *c)
@@ -229,7 +229,7 @@ change_configuration(struct command_call *c)
             command_status(c, "Rejected");
             return;
         }
-        /* From the next connection on. */
+        /* It is used from the next connection on. */
         free(c->p->key);
         c->p->key = strdup(value);
         ensure(c->p->key != NULL);

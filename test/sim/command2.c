@@ -1,5 +1,5 @@
 /*
- * command2: what a charge point of OCPP 2.0.1 and 2.1 answers to the central
+ * command2: the answers of a charge point of OCPP 2.0.1 and 2.1 to the central
  * system. See command.h.
  */
 #include "command.h"
@@ -96,7 +96,7 @@ unlock_connector(struct command_call *c)
         command_status(c, evse == 1 ? "Unlocked" : "UnknownConnector");
 }
 
-/* --- as in 1.6, with the names of 2.x ------------------------------------ */
+/* --- commands that 1.6 has under other names ----------------------------- */
 
 static void
 change_availability(struct command_call *c)
@@ -124,7 +124,8 @@ get_local_list_version(struct command_call *c)
 
 /* --- variables ----------------------------------------------------------- */
 
-/* The variable that an element asks for; message2_variable_count: none. */
+/* Returns the variable that an element asks for; message2_variable_count if
+ * there is none. */
 static unsigned
 variable_of(const cJSON *element, bool *component)
 {
@@ -187,7 +188,7 @@ get_variables(struct command_call *c)
     writer_close(&c->w);
 }
 
-/* False: the value is not one. */
+/* False if it is not a valid value. */
 static bool
 set_variable(struct point *p, const char *name, const char *value)
 {
@@ -198,7 +199,7 @@ set_variable(struct point *p, const char *name, const char *value)
     if (strcmp(name, "BasicAuthPassword") == 0) {
         if (strlen(value) < 16 || strlen(value) > 64)
             return false;
-        /* From the next connection on. */
+        /* It is used from the next connection on. */
         free(p->key);
         p->key = strdup(value);
         ensure(p->key != NULL);
@@ -246,7 +247,7 @@ set_variables(struct command_call *c)
     writer_close(&c->w);
 }
 
-/* NotifyReports follow, with all variables. */
+/* NotifyReport messages with all variables follow. */
 static void
 get_report(struct command_call *c)
 {

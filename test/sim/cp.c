@@ -1,4 +1,4 @@
-/* cp: one charge point under the hand of a script. See cp.h. */
+/* cp: one charge point that a script controls. See cp.h. */
 #include "cp.h"
 
 #include <errno.h>
@@ -53,16 +53,17 @@ static struct buf input = BUF_INIT(SEEN_MAX);
 static bool       input_over;
 static bool       opened, down, failed;
 
-/* What was printed since the last await was satisfied. */
+/* The output since the last `await` that has found its text. */
 static struct buf seen = BUF_INIT(SEEN_MAX);
 static char      *awaited;
 
-static struct buf last_id = BUF_INIT(4096); /* of the last CALL seen, raw */
-static long       calls;                    /* sent, without an answer yet */
+static struct buf last_id =
+    BUF_INIT(4096); /* of the last CALL that was received, as its bytes */
+static long calls; /* number of CALLs that were sent and are not answered yet */
 
 static void work(void);
 
-/* --- what it sees -------------------------------------------------------- */
+/* --- what it receives ---------------------------------------------------- */
 
 static void
 print(const char *word, const char *p, size_t n)
@@ -318,7 +319,8 @@ perform(char *line)
         wrong_line(line);
 }
 
-/* True when the awaited text is there; what came up to it is done with. */
+/* True if the awaited text is in the output. The output up to it is not
+ * searched again. */
 static bool
 satisfied(void)
 {
@@ -362,7 +364,8 @@ next_line(char **line)
     return true;
 }
 
-/* Goes as far as it can; called whenever something happened. */
+/* Carries out as many lines of the script as possible; called after every
+ * event. */
 static void
 work(void)
 {
@@ -391,7 +394,7 @@ work(void)
     }
     if (!input_over)
         return;
-    /* The script is over: the answers to its CALLs are still of interest. */
+    /* The script has ended, but answers to its CALLs are still awaited. */
     if (calls == 0)
         link_close(&the_link, 1000, "");
     wait_on();

@@ -30,7 +30,7 @@ digest_of(const struct span *parts, unsigned count)
             p += take;
             n -= take;
         }
-        /* The length ends a part. */
+        /* The length separates the parts. */
         d.a = mix(d.a, parts[i].n, 0xbf58476d1ce4e5b9u);
         d.b = mix(d.b, ~(uint64_t)parts[i].n, 0x94d049bb133111ebu);
     }

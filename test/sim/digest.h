@@ -1,9 +1,10 @@
 /*
- * digest: a set of texts, by their digests.
+ * digest: a set of texts, represented by their digests.
  *
- * Millions of messages are compared without keeping any: each is 128 bits
- * and a value. The digest is no secret and needs no strength; two unlike
- * texts with one digest are less likely than a broken machine. Pure.
+ * Millions of messages are compared without keeping their text: each is
+ * represented by 128 bits and a value. The digest needs no cryptographic
+ * strength: it is very unlikely that two different texts have the same one.
+ * Pure.
  */
 #ifndef SIM_DIGEST_H
 #define SIM_DIGEST_H
@@ -14,27 +15,29 @@
 #include "jsonspan.h"
 
 struct digest {
-    uint64_t a, b; /* both 0: nothing */
+    uint64_t a, b; /* both 0: empty */
 };
 
-/* Of some parts in order; where one ends and the next begins matters. */
+/* Returns the digest of some parts in order. Texts that are cut into parts
+ * differently have different digests. */
 struct digest digest_of(const struct span *parts, unsigned count);
 struct digest digest_number(int64_t n);
 
 struct digest_slot {
     struct digest key;
-    struct digest other; /* the caller's: what the key stands for, */
-    int64_t       value; /* and a number; zeros in a new slot */
+    struct digest other; /* for the caller: a second digest, */
+    int64_t       value; /* and a number; both are 0 in a new slot */
 };
 
 struct digest_set {
     struct digest_slot *slots;
-    size_t              size, count; /* slots there are, slots in use */
+    size_t              size, count; /* size of the table, slots in use */
 };
 
-/* The slot of a key, made if need be; valid until the next call. */
+/* Returns the slot of a key, and makes it if it does not exist. Valid until the
+ * next call. */
 struct digest_slot *digest_slot(struct digest_set *s, struct digest key);
-/* The same, or NULL if it is not there. */
+/* Returns the slot of a key, NULL if it does not exist. */
 struct digest_slot *digest_find(const struct digest_set *s, struct digest key);
 void                digest_free(struct digest_set *s);
 

@@ -19,10 +19,10 @@
 
 #define COMPLAINTS_MAX 10u
 #define RESERVED_FDS 48u
-#define CALM_S 0.05         /* the tick, where nothing is in the making */
-#define PUMP_NS 200000u     /* wake-ups of the pump are not closer */
-#define PUMP_BURST 512u     /* messages before answers are read again */
-#define CONNECTING_MAX 512u /* of the ramp, at a time */
+#define CALM_S 0.05         /* the tick while no charge point is connecting */
+#define PUMP_NS 200000u     /* shortest time between two turns of the pump */
+#define PUMP_BURST 512u     /* messages between two reads of answers */
+#define CONNECTING_MAX 512u /* attempts of the ramp at the same time */
 
 struct fleet fleet;
 struct wheel fleet_wheel;
@@ -30,19 +30,20 @@ struct wheel fleet_wheel;
 static ev_timer   ticker;
 static ev_prepare before_sleep;
 static uint64_t   start_ms;
-static uint32_t   opened; /* by the ramp, so far */
+static uint32_t   opened; /* connections that the ramp has opened */
 static bool       stormed, quitting;
 
-/* Those whose turn it is, first come, first served. */
+/* The queue of charge points that are ready to send, in the order of
+ * arrival. */
 static uint32_t ready_head = WHEEL_NONE, ready_tail = WHEEL_NONE;
 
 /* The pump. */
 static ev_io    pump_io;
-static uint64_t pumped;       /* messages of the load, so far */
-static uint64_t pump_next_ns; /* when the next one is meant to be sent */
+static uint64_t pumped;       /* messages of the load that were sent */
+static uint64_t pump_next_ns; /* time at which the next one is due */
 static bool     pump_armed;
 
-/* Silent sockets, oldest first, in a ring. */
+/* Sockets that stay open and silent, in a ring, the oldest first. */
 static int     *buried;
 static uint32_t buried_max, buried_at, buried_count;
 
@@ -90,7 +91,7 @@ fleet_capacity(const struct options *o)
     fds -= RESERVED_FDS;
     if (fds > 20000u)
         fds = 20000u;
-    /* Silent sockets lie beside the living ones. */
+    /* Silent sockets need descriptors beside those of the connections. */
     return o->half_open > 0 ? fds / 2 : fds;
 }
 
@@ -117,7 +118,7 @@ fleet_bury(int fd)
 static uint64_t
 meant(uint64_t k)
 {
-    /* The processes take turns. */
+    /* The processes send in turn. */
     double n = (double)(k * fleet.processes + fleet.process);
     return atomic_load(&fleet.shared->run_ns) +
         (uint64_t)(n * 1e9 / fleet.o->rate);
@@ -313,7 +314,8 @@ enter(int phase)
             tally_add(fleet.tally, unsent, 1);
             pumped++;
         }
-        /* A charge point with nothing to deliver need not connect again. */
+        /* A charge point that has nothing to deliver does not have to connect
+         * again. */
         for (uint32_t i = 0; i < fleet.count; i++) {
             struct point *p = &fleet.points[i];
             if (p->link.state == LINK_DOWN && p->outbox.count == 0)
@@ -333,7 +335,7 @@ notify(_Atomic bool *flag, bool now)
     if (!now || atomic_load(flag))
         return;
     atomic_store_explicit(flag, true, memory_order_release);
-    /* A full pipe wakes the parent as well. */
+    /* If the pipe is full, the parent wakes up in any case. */
     if (write(fleet.tell, "", 1) < 0)
         return;
 }
@@ -399,8 +401,9 @@ prepare_cb(struct ev_loop *loop, ev_prepare *w, int revents)
 
 /* --- the beginning ------------------------------------------------------- */
 
-/* Number k of process p is point k * P + p of the fleet, so that --active
- * and the lots of mischief fall evenly. Rivals follow after all others. */
+/* Number k of process p is charge point k * P + p of the fleet, so that
+ * --active and the kinds of mischief are spread evenly. The rivals come after
+ * all others. */
 static void
 populate(void)
 {

@@ -33,19 +33,20 @@ enum fleet_phase { FLEET_RAMP, FLEET_RUN, FLEET_DRAIN, FLEET_QUIT };
 
 #define FLEET_TICK_MS 10u
 
-/* Between the parent, who stores the first four, and its children. A child
- * that sees a phase must see the times stored before it: release, acquire. */
+/* Shared by the parent, which stores the first four members, and its children.
+ * The phase is stored with release and loaded with acquire, so a child that
+ * sees a phase sees the times that were stored before it. */
 struct fleet_shared {
     _Atomic int      phase;
     _Atomic uint64_t run_ns; /* monotonic */
     _Atomic uint64_t end_ns;
-    _Atomic uint64_t storm_ns; /* 0: no storm yet */
+    _Atomic uint64_t storm_ns; /* 0: there was no storm yet */
     struct tally     tally[];  /* one for each process */
 };
 
 struct point;
 
-/* This process. */
+/* The state of this process. */
 struct fleet {
     const struct options *o;
     struct fleet_shared  *shared;
@@ -53,43 +54,44 @@ struct fleet {
     unsigned              process, processes;
     struct ev_loop       *loop;
     struct point         *points;
-    uint32_t              count; /* rivals included */
+    uint32_t              count; /* number of charge points, rivals included */
     uint32_t              first_rival;
     uint32_t              tick; /* since the start; never 0 */
     int                   phase;
-    uint32_t              nonce; /* of the run: part of all message ids */
+    uint32_t              nonce; /* of the run; part of all message ids */
     uint64_t              rng;
-    uint32_t              untried;    /* first attempts not concluded */
-    uint32_t              unstormed;  /* dropped by the storm, not yet back */
-    uint32_t              unfinished; /* have --messages left to send */
-    uint32_t              busy;       /* CALLs in flight */
-    uint64_t              queued;     /* items in all outboxes */
-    int                   tell;       /* a byte in it wakes the parent */
+    uint32_t untried;   /* charge points whose first attempt is not concluded */
+    uint32_t unstormed; /* charge points dropped by the storm, and not connected
+                           again yet */
+    uint32_t unfinished; /* charge points that have --messages left to send */
+    uint32_t busy;       /* CALLs in flight */
+    uint64_t queued;     /* items in all outboxes */
+    int      tell;       /* pipe; a byte in it wakes the parent */
 };
 extern struct fleet fleet;
-extern struct wheel fleet_wheel; /* of the points' timers */
+extern struct wheel fleet_wheel; /* for the timers of the charge points */
 
-uint32_t fleet_ticks(double seconds); /* at least 1 */
-double   fleet_chance(void);          /* 0 <= x < 1 */
+uint32_t fleet_ticks(double seconds); /* the result is at least 1 */
+double   fleet_chance(void);          /* a random number, 0 <= x < 1 */
 
-/* The point could send a message of the load. It gets one now (closed loop)
- * or when its turn comes. */
+/* Called when the charge point could send a message of the load. It sends one
+ * now (closed loop), or when its turn comes. */
 void fleet_ready(struct point *p);
 void fleet_unready(struct point *p);
 
-/* After each read: what became due meanwhile is sent. */
+/* Called after each read: sends what became due meanwhile. */
 void fleet_linked(struct link *l);
 
-/* A socket that is to stay open and silent. */
+/* Takes over a socket that is to stay open and silent. */
 void fleet_bury(int fd);
 
-/* Complaints, the first few of each process. */
+/* Prints a complaint; only the first few of each process are printed. */
 void fleet_complain(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* How many descriptors a process has for points. */
+/* The number of descriptors that a process has for charge points. */
 uint64_t fleet_capacity(const struct options *o);
 
-/* The life of a child; returns its exit code. */
+/* Runs a child; returns its exit code. */
 int fleet_run(const struct options *o, struct fleet_shared *shared,
     unsigned process, unsigned processes, uint32_t nonce, int tell);
 

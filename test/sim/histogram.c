@@ -1,4 +1,4 @@
-/* histogram: how long things took. See histogram.h. */
+/* histogram: durations. See histogram.h. */
 #include "histogram.h"
 
 static uint64_t
@@ -7,7 +7,7 @@ get(const _Atomic uint64_t *a)
     return atomic_load_explicit(a, memory_order_relaxed);
 }
 
-/* There is one writer, so a load and a store do for an addition. */
+/* There is only one writer, so a load and a store make an addition. */
 static void
 add(_Atomic uint64_t *a, uint64_t n)
 {

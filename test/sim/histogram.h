@@ -1,10 +1,11 @@
 /*
- * histogram: how long things took, in buckets that grow with the value.
+ * histogram: durations, in buckets that grow with the value.
  *
- * Microseconds, up to over an hour. Each power of two is cut in 64, so a
- * percentile is at most 1.6 % above the truth, whatever the magnitude.
- * One process writes, any may read meanwhile: the cells are relaxed
- * atomics, and a sum is a plain addition of cells.
+ * In microseconds, up to more than an hour. Each power of two is divided into
+ * 64 buckets, so a percentile is at most 1.6 % too high, for small and large
+ * values alike. One process writes, and any process may read meanwhile: the
+ * cells are relaxed atomics, and two histograms are merged by adding their
+ * cells.
  */
 #ifndef SIM_HISTOGRAM_H
 #define SIM_HISTOGRAM_H
@@ -23,9 +24,10 @@ struct histogram {
 };
 
 void histogram_add(struct histogram *h, uint64_t us);
-/* into += from */
+/* Adds `from` to `into`. */
 void histogram_merge(struct histogram *into, const struct histogram *from);
-/* part in 0..1; microseconds, the upper edge of the bucket; 0 if empty. */
+/* Returns the value, in microseconds, below which this part (0..1) of all
+ * values lies: the upper edge of its bucket; 0 if the histogram is empty. */
 uint64_t histogram_at(const struct histogram *h, double part);
 
 #endif

@@ -1,4 +1,4 @@
-/* jsonspan: where the values of a JSON text lie. See jsonspan.h. */
+/* jsonspan: finds the values of a JSON text. See jsonspan.h. */
 #include "jsonspan.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ blanks(const char *p, const char *end)
     return p;
 }
 
-/* p stands behind the opening quote; returns the closing one, or NULL. */
+/* p is behind the opening quote. Returns the closing one, or NULL. */
 static const char *
 string_end(const char *p, const char *end)
 {
@@ -26,7 +26,7 @@ string_end(const char *p, const char *end)
     return NULL;
 }
 
-/* p stands on the first byte of a value; returns what follows it, or NULL. */
+/* p is on the first byte of a value. Returns the byte behind it, or NULL. */
 static const char *
 value_end(const char *p, const char *end)
 {

@@ -1,4 +1,4 @@
-/* lease: wslay contexts, lent. See lease.h. */
+/* lease: wslay contexts that links borrow. See lease.h. */
 #include "lease.h"
 
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 #include "common/ensure.h"
 
 static struct lease *pool;
-static struct buf   *gather; /* where all that is sent goes first */
+static struct buf   *gather; /* the buffer for all bytes to be sent */
 static void (*deliver)(
     void *owner, int opcode, const char *p, size_t n, bool compressed);
 
@@ -41,7 +41,7 @@ recv_cb(wslay_event_context_ptr ctx, uint8_t *buf, size_t len, int flags,
     return (ssize_t)len;
 }
 
-/* Headers and payloads come one by one; they leave together. */
+/* wslay passes header and payload one by one; they are sent together. */
 static ssize_t
 send_cb(wslay_event_context_ptr ctx, const uint8_t *data, size_t len, int flags,
     void *user_data)
@@ -140,7 +140,7 @@ lease_take(void *owner)
 }
 
 /* Only whole frames are fed, so a context is clean between reads unless a
- * message is open; after a close frame, or an error, it is spent. */
+ * message is open. After a close frame or an error it cannot be used again. */
 void
 lease_give(struct lease *lease, bool spent)
 {
@@ -198,7 +198,7 @@ lease_close(struct lease *lease, int code, const char *reason)
         lease_write(lease);
         return;
     }
-    /* No status, or one that wslay does not send: for tests. */
+    /* No status, or one that wslay does not send, as tests need it. */
     if (n > sizeof body - 2)
         n = sizeof body - 2;
     body[0] = (uint8_t)(code >> 8);

@@ -1,4 +1,4 @@
-/* ledger: what the gateway has acknowledged. See ledger.h. */
+/* ledger: the messages that the gateway has acknowledged. See ledger.h. */
 #include "ledger.h"
 
 #include <errno.h>

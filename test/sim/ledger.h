@@ -1,9 +1,9 @@
 /*
- * ledger: what the gateway has acknowledged, on paper.
+ * ledger: a file of the messages that the gateway has acknowledged.
  *
- * One JSON line for each acknowledged CALL that makes an event. A line is
- * written before its acknowledgement is counted: lines gather during one
- * turn of the loop and ledger_commit() writes them and then counts.
+ * It has one JSON line for each acknowledged CALL that makes an event. A line
+ * is written before its acknowledgement is counted: the lines of one turn of
+ * the loop are collected, then ledger_commit() writes them and counts them.
  * Each process writes its own file; `ocppsim verify` reads them together.
  */
 #ifndef SIM_LEDGER_H
@@ -17,12 +17,13 @@
 
 bool ledger_open(const char *file, unsigned process);
 bool ledger_wanted(void);
-/* transaction: the id a StartTransaction was given, or 0. */
+/* transaction: the id in the answer to a StartTransaction, or 0. */
 void ledger_note(const char *identity, enum message m, const char *message_id,
     const char *payload, size_t n, int32_t transaction);
-/* Counts m as acknowledged: now, or with the lines before it. */
+/* Counts m as acknowledged: at once, or with the lines that precede it. */
 void ledger_count(enum message m);
-/* False: the ledger cannot be written; errno is set. */
+/* Writes the collected lines. False, with errno, if the ledger cannot be
+ * written. */
 bool ledger_commit(void);
 
 #endif

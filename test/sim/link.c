@@ -1,4 +1,4 @@
-/* link: one client's WebSocket connection. See link.h. */
+/* link: the WebSocket connection of a client. See link.h. */
 #include "link.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "worker/net/deflate.h"
 
 #define DEFLATE_WINDOW 15
-#define DEFLATE_FROM 128 /* bytes; shorter messages are sent as they are */
+#define DEFLATE_FROM 128 /* bytes; a shorter message is sent uncompressed */
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
@@ -23,7 +23,7 @@
 #define READ_SIZE 16384u
 
 struct link_partial {
-    struct lease *lease; /* kept over reads while a message is fragmented */
+    struct lease *lease; /* kept between reads while a message is fragmented */
     size_t        len;
     uint8_t       bytes[];
 };
@@ -33,15 +33,16 @@ struct link_totals link_totals;
 static struct ev_loop        *loop;
 static const struct link_ops *ops;
 static bool                   offers_deflate;
-static struct lease          *active; /* lent for the read going on */
-static struct buf             gather = BUF_INIT(8u * LINK_MESSAGE_MAX);
-static uint8_t                arrived[LINK_MESSAGE_MAX + 14 + SECURE_ROOM];
+static struct lease
+                 *active; /* the context that the present read has borrowed */
+static struct buf gather = BUF_INIT(8u * LINK_MESSAGE_MAX);
+static uint8_t    arrived[LINK_MESSAGE_MAX + 14 + SECURE_ROOM];
 
 /* --- the socket ---------------------------------------------------------- */
 
 static void link_io_cb(struct ev_loop *lp, ev_io *io, int revents);
 
-/* A message that the server has compressed. */
+/* Passes on a message that the server has compressed. */
 static void
 inflated(struct link *l, int opcode, const char *p, size_t n)
 {
@@ -51,7 +52,8 @@ inflated(struct link *l, int opcode, const char *p, size_t n)
     if (deflate_inflate(p, n, LINK_MESSAGE_MAX, &text, &len) == DEFLATE_OK)
         ops->message(l, opcode, text, len);
     else
-        ops->message(l, opcode, p, 0); /* no OCPP-J: it is complained of */
+        ops->message(
+            l, opcode, p, 0); /* this is not OCPP-J, and is reported as such */
     deflate_done();
 }
 
@@ -104,7 +106,8 @@ listen_for(struct link *l, int events)
     ev_io_start(loop, &l->io);
 }
 
-/* A slow link is read by its owner's clock, not by readiness. */
+/* A slow link is read when its owner wants to, not when its socket is
+ * readable. */
 static void
 listen_again(struct link *l)
 {
@@ -166,16 +169,16 @@ link_abandon(struct link *l)
     return l->state == LINK_DOWN ? -1 : detach(l);
 }
 
-/* If the connection is gone, nothing was reported: the next read will report
- * it. */
+/* A send that fails because the connection is gone reports nothing: the next
+ * read reports it. */
 static void
 put_wire(struct link *l, const char *p, size_t n)
 {
     if (l->unsent == NULL) {
         ssize_t sent = send(l->io.fd, p, n, MSG_NOSIGNAL);
         if (sent < 0) {
-            /* What is not "later" is an error that the read will report,
-             * after what the server had still sent. */
+            /* Any other error is reported by the read, after the bytes that the
+             * server has sent before. */
             if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOTCONN)
                 return;
             sent = 0;
@@ -238,16 +241,16 @@ link_connect(struct link *l, const struct sockaddr *to, socklen_t to_len,
     if (l->slow)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
     if (from != NULL) {
-        /* The port is chosen at connect(), by the whole four-tuple, so that
-         * each source address has all its ports for each target. */
+        /* The port is chosen by connect() for the whole four-tuple, so each
+         * source address can use all its ports for each target. */
         setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
         if (bind(fd, from, from_len) < 0)
             goto fail;
     }
     if (connect(fd, to, to_len) < 0 && errno != EINPROGRESS)
         goto fail;
-    /* On loopback the connection stands already: that saves a turn through
-     * epoll. An error of connect() shows here as well, once. */
+    /* On loopback the connection is established already, which saves a turn
+     * through epoll. An error of connect() is found here as well. */
     ensure(active == NULL);
     buf_clear(&gather);
     if (secure_wanted())
@@ -290,7 +293,7 @@ connected(struct link *l)
     }
     buf_clear(&gather);
     if (l->secure.on) {
-        /* Its first bytes could not leave, and are made again. */
+        /* The first bytes could not be sent, and are made again later. */
         secure_drop(&l->secure);
         ensure(secure_start(&l->secure, &gather));
         l->state = LINK_SECURING;
@@ -306,8 +309,8 @@ connected(struct link *l)
 
 /* --- frames -------------------------------------------------------------- */
 
-/* Finds how many bytes of whole frames there are. Where pings are not to be
- * answered they are cut out here, as wslay would answer them. */
+/* Finds how many bytes of whole frames there are. If pings are not to be
+ * answered, they are cut out here, because wslay would answer them. */
 static bool
 whole_frames(struct link *l, uint8_t *p, size_t *n, size_t *whole)
 {
@@ -358,7 +361,7 @@ frames(struct link *l, uint8_t *p, size_t n)
     }
     if (whole == 0) {
         keep_rest(l, lease, p, n);
-        /* A mute link may have seen pings, though. */
+        /* A link that does not answer pings may have received some, though. */
         if (l->mute && ops->done != NULL)
             ops->done(l);
         return;
@@ -374,7 +377,8 @@ frames(struct link *l, uint8_t *p, size_t n)
         lease_give(lease, true);
         return;
     }
-    /* In CLOSING the server's close frame is the answer: none follows. */
+    /* In CLOSING, the server's close frame is the answer to ours, so none is
+     * sent. */
     if (gather.len > 0 && l->state == LINK_OPEN)
         put(l, gather.p, gather.len);
     if (lease->closed) {
@@ -419,8 +423,9 @@ handshake(struct link *l, const char *p, size_t n)
     if (!answer.accepted || answer.extended ||
         (answer.deflate && !offers_deflate)) {
         end(l, LINK_END_HANDSHAKE, 0,
-            answer.accepted ? "an extension nobody asked for"
-                            : "Sec-WebSocket-Accept is missing or wrong");
+            answer.accepted
+                ? "the server has accepted an extension that was not offered"
+                : "Sec-WebSocket-Accept is missing or wrong");
         return -1;
     }
     l->state = LINK_OPEN;
@@ -430,7 +435,8 @@ handshake(struct link *l, const char *p, size_t n)
     return l->state == LINK_DOWN ? -1 : head;
 }
 
-/* The plain bytes of n wire bytes; none, or the end, if not positive. */
+/* Decrypts n bytes from the socket into out. Returns the number of plain bytes;
+ * 0 if there are none yet, -1 if the link has ended. */
 static ssize_t
 read_secure(struct link *l, const uint8_t *wire, size_t n, uint8_t *out)
 {
@@ -495,7 +501,8 @@ link_read(struct link *l, size_t most)
             keep_rest(l, NULL, p, have);
             return;
         }
-        /* open() may have sent; what it kept in `arrived` is still valid. */
+        /* open() may have sent something, but the bytes in `arrived` are still
+         * valid. */
         p += head;
         have -= (size_t)head;
         keep_rest(l, NULL, p, 0);
@@ -545,7 +552,7 @@ link_send(struct link *l, int opcode, const void *p, size_t n)
         rsv1 = true;
     }
     if (active != NULL) {
-        /* It leaves with all else when this read is done. */
+        /* It is sent with everything else when this read is done. */
         ensure(active->owner == l);
         lease_queue(active, opcode, p, n, rsv1);
         return;
@@ -580,7 +587,8 @@ link_close(struct link *l, int code, const char *reason)
     if (l->state != LINK_OPEN)
         return;
     ensure(active == NULL);
-    /* A context of its own: it is spent by this. */
+    /* It takes another context, because a close frame makes a context
+     * unusable. */
     lease = lease_take(l);
     buf_clear(&gather);
     lease_close(lease, code, reason);

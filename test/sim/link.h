@@ -32,46 +32,47 @@
 enum link_state {
     LINK_DOWN,
     LINK_CONNECTING,
-    LINK_SECURING, /* the TLS handshake */
+    LINK_SECURING, /* in the TLS handshake */
     LINK_HANDSHAKE,
     LINK_OPEN,
-    LINK_CLOSING /* the close frame is sent, no answer yet */
+    LINK_CLOSING /* the close frame was sent, and is not answered yet */
 };
 
 enum link_end {
     LINK_END_CONNECT,   /* code: errno of connect or socket */
     LINK_END_REFUSED,   /* code: HTTP status; reason: its phrase */
-    LINK_END_HANDSHAKE, /* the server's handshake breaks the rules; reason */
+    LINK_END_HANDSHAKE, /* the server's handshake breaks the protocol; reason */
     LINK_END_CLOSED,    /* code, reason: of the server's close frame */
     LINK_END_LOST,      /* code: 0 for FIN without close, or errno */
-    LINK_END_PROTOCOL,  /* the server's frames break the rules; reason */
-    LINK_END_BYE        /* closed here, the server answered; code: its code */
+    LINK_END_PROTOCOL,  /* the server's frames break the protocol; reason */
+    LINK_END_BYE /* closed by this end, and the server has answered; code: its
+                    code */
 };
 
 struct link_partial;
 
 struct link {
     ev_io                io;      /* io.fd is the socket; -1 when down */
-    struct link_partial *partial; /* a frame half read, or a message open */
-    struct buf          *unsent;  /* what the socket did not take */
+    struct link_partial *partial; /* an incomplete frame, or an open message */
+    struct buf          *unsent;  /* bytes that the socket did not accept */
     struct secure        secure;
     uint8_t              state;   /* enum link_state */
     bool                 slow;    /* the owner reads, with link_read() */
     bool                 mute;    /* pings get no pong */
-    bool                 deflate; /* compression was agreed on */
+    bool                 deflate; /* compression was negotiated */
 };
 
 struct link_ops {
     /* Appends the handshake request. */
     void (*request)(struct link *l, struct buf *out);
     void (*open)(struct link *l, const struct upgrade_answer *answer);
-    /* A whole message; opcode 1 text, 2 binary, 9 ping, 10 pong. */
+    /* Called for a whole message; opcode 1 text, 2 binary, 9 ping, 10 pong. */
     void (*message)(struct link *l, int opcode, const char *p, size_t n);
-    /* The link is LINK_DOWN already and may be connected again. */
+    /* Called when the link is LINK_DOWN; it may be connected again. */
     void (*down)(
         struct link *l, enum link_end end, int code, const char *reason);
-    /* After a read that called message(), when all is sent; may be NULL.
-     * From here other links may be used; from message() only this one. */
+    /* Called after a read that has called message(), when everything is sent;
+     * may be NULL. It may use other links; message() may use only its own. */
     void (*done)(struct link *l);
 };
 
@@ -79,24 +80,25 @@ struct link_ops {
 void link_setup(struct ev_loop *loop, const struct link_ops *ops, bool deflate);
 void link_init(struct link *l);
 
-/* from may be NULL. Failure is reported through down(), never from inside
- * this call: false then, errno is set, and down() does not follow. */
+/* from: source address, may be NULL. Failure is reported through down(), but
+ * not from within this call: it returns false with errno, and down() is not
+ * called. */
 bool link_connect(struct link *l, const struct sockaddr *to, socklen_t to_len,
     const struct sockaddr *from, socklen_t from_len);
 
 void link_send(struct link *l, int opcode, const void *p, size_t n);
-/* Bytes as they are, past all framing. */
+/* Sends bytes as they are, without a frame. */
 void link_send_raw(struct link *l, const void *p, size_t n);
 void link_close(struct link *l, int code, const char *reason);
-/* Ends it without a close frame, and without a call of down(): by a RST, or
- * by a FIN. */
+/* Ends the connection without a close frame, and without calling down(): by a
+ * RST, or by a FIN. */
 void link_drop(struct link *l, bool reset);
-/* Leaves the socket open and unread; the caller owns it from now on. */
+/* Leaves the socket open and unread; returns it, and the caller owns it. */
 int link_abandon(struct link *l);
-/* For slow links: reads at most so many bytes. */
+/* For slow links: reads at most this many bytes. */
 void link_read(struct link *l, size_t most);
 
-/* What went through all links so far, bytes and control frames. */
+/* Totals of all links: bytes and control frames. */
 struct link_totals {
     uint64_t bytes_in, bytes_out, pings_in, pongs_in;
 };

@@ -1,8 +1,8 @@
 /*
  * main: ocppsim, simulated charge points.
  *
- * Three programs in one: the fleet; `cp`, one charge point under the hand
- * of a script; `verify`, which holds a ledger against a journal.
+ * It is three programs in one: the fleet; `cp`, one charge point that a script
+ * controls; `verify`, which compares a ledger with a journal.
  */
 #include <string.h>
 
