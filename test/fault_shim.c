@@ -1,16 +1,15 @@
 /*
- * fault_shim: failures on order, for LD_PRELOAD into the gateway.
+ * fault_shim: makes system calls of the gateway fail on demand, by LD_PRELOAD.
  *
- * OCPPD_FAULTS names a file of 32 numbers (64 bits each), mapped by every
- * process: a test writes an order into the file and it holds at once, for
- * all of them; the faults that were injected are counted behind
- * the orders.
+ * OCPPD_FAULTS names a file of 32 numbers (64 bits each), which every process
+ * maps. A test writes an order into the file, and it takes effect at once in
+ * all of them. The faults that were injected are counted behind the orders.
  *
- *   pwrite    errno or delay. Of a write that fails, half is written: what
- *             a torn sector looks like.
- *   sync      fdatasync and fsync: errno or delay. After a failure nothing
- *             is known about what was written before.
- *   accept4   errno, but not at a control socket
+ *   pwrite    errno or delay. Of a write that fails, half is written, as in
+ *             a torn sector
+ *   sync      fdatasync and fsync: errno or delay. After a failure, the state
+ *             of everything that was written before is unknown
+ *   accept4   errno, except at a control socket
  *   clock     milliseconds added to CLOCK_REALTIME
  *   recvmsg   delay, in one process
  *   hang      calls of a kind (a sum of HANG_ values) on paths that contain
@@ -19,7 +18,7 @@
  *   step      the process that is about to send the (skip + 1)-th message that
  *             begins with the text at byte 768 writes its pid into the order,
  *             and waits until the order is withdrawn. A datagram of channel.h
- *             has the text `#type` here. An order holds for one message
+ *             has the text `#type` here. An order is valid for one message
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -50,9 +49,10 @@ enum {
     HANG,
     RECEIVE_DELAY_MS,
     RECEIVE_PID,
-    STEP,        /* 1: the order; then the pid that waits */
-    STEP_SKIP,   /* messages that go by first */
-    COUNTS = 16, /* WRITE_ERRNO + COUNTS: how many writes failed, and so on */
+    STEP,        /* 1: ordered; later the pid of the process that waits */
+    STEP_SKIP,   /* number of messages that pass before */
+    COUNTS = 16, /* WRITE_ERRNO + COUNTS: number of writes that have failed, and
+                    so on */
     NUMBERS = 32
 };
 
@@ -71,7 +71,7 @@ enum {
 
 static _Atomic int64_t *numbers;
 
-/* Before main(), so that no thread and no signal is in between. */
+/* It runs before main(), when there are no threads and no signals yet. */
 __attribute__((constructor)) static void
 map(void)
 {
@@ -152,7 +152,7 @@ recvmsg(int fd, struct msghdr *m, int flags)
     return syscall(SYS_recvmsg, fd, m, flags);
 }
 
-/* Whether this is the message that the order is about. */
+/* True if this is the message of the order. */
 static bool
 is_step(const struct msghdr *m)
 {
@@ -307,7 +307,8 @@ accept4(int fd, struct sockaddr *a, socklen_t *len, int flags)
     struct sockaddr_storage own;
     socklen_t               own_len = sizeof own;
 
-    /* Charge points' listeners; the control socket goes on answering. */
+    /* Only listeners of charge points fail; the control socket goes on
+     * answering. */
     int64_t err = getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 &&
             own.ss_family != AF_UNIX
         ? order(ACCEPT_ERRNO)

@@ -1,12 +1,12 @@
 /*
- * nonce_shim: under which key and nonce was each record sealed? For LD_PRELOAD
- * into the gateway.
+ * nonce_shim: records under which key and nonce each record was sealed, by
+ * LD_PRELOAD into the gateway.
  *
- * Key and nonce are seen where libcrypto's cipher takes them
- * (nonce_spy.h). A hash over both, of 16 bytes, goes into the file that
- * OCPPD_NONCES names, which is mapped by every process; its first 16 bytes
- * count them. None may be there twice, whichever process and connection it is
- * from.
+ * Key and nonce are seen where they are passed to the cipher of libcrypto
+ * (nonce_spy.h). A hash of both, of 16 bytes, is written to the file that
+ * OCPPD_NONCES names, which every process maps; the first 16 bytes of the file
+ * count the hashes. No hash may be there twice, from any process and
+ * connection.
  */
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -18,7 +18,7 @@
 
 #include "nonce_spy.h"
 
-#define MOST ((uint64_t)4 << 20) /* records */
+#define MOST ((uint64_t)4 << 20) /* records at most */
 
 static struct nonces {
     _Atomic uint64_t n, spare;

@@ -18,7 +18,7 @@
 static void nonce_spy_note(
     const unsigned char *key, size_t n, const unsigned char *nonce, size_t m);
 
-#define NONCE_SPIES 8 /* ciphers, at most */
+#define NONCE_SPIES 8 /* number of ciphers, at most */
 
 static OSSL_FUNC_cipher_encrypt_init_fn *nonce_spy_real[NONCE_SPIES];
 
@@ -64,7 +64,7 @@ nonce_spy_on(const OSSL_DISPATCH *f)
     return copy;
 }
 
-/* Is the first of the names that of a cipher of TLS? */
+/* True if the first of the names is that of a cipher of TLS. */
 static int
 nonce_spy_wants(const char *names)
 {

@@ -1,13 +1,13 @@
 /*
- * scribble: what a stray store would leave in the shared memory of a running
- * gateway, for tests.
+ * scribble: writes random numbers into the shared memory of a running gateway,
+ * as a stray store would, for tests.
  *
  *     scribble PID PLACE SEED [IDENTITY...]
  *
- * PID is the master's; its user may open its descriptors, root is not needed.
- * Writes random numbers into a place of the layout (places[] below), without
- * any lock, and prints the identities whose entries it has hit. With
- * identities, it hits theirs.
+ * PID is that of the master; its user may open its descriptors, root is not
+ * needed. It writes into a place of the layout (places[] below), without any
+ * lock, and prints the identities whose entries it has changed. If identities
+ * are given, it changes their entries.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 
 #include "shm.h"
 
-#define AT_ONCE 5 /* entries hit without a name given */
+#define AT_ONCE 5 /* entries that are changed if no identity is given */
 
 static struct shm      *shm;
 static struct registry *reg;
@@ -46,7 +46,7 @@ noise(void *p, size_t n)
         b[i] = (unsigned char)(chance() >> 24);
 }
 
-/* As far as it can be believed: it may have been hit before. */
+/* Returns the number of entries in use, at least 1. */
 static uint32_t
 used(void)
 {
@@ -55,7 +55,7 @@ used(void)
     return n > 0 ? n : 1;
 }
 
-/* An index that there is, or any number. */
+/* Returns an index that exists, or any number. */
 static uint32_t
 some_link(void)
 {
@@ -126,7 +126,7 @@ entry_names(void)
     each_entry(spoil_name);
 }
 
-/* Among them chains that leave the table, and such that have no end. */
+/* Among the chains are some that leave the table, and some that have no end. */
 static void
 chains(void)
 {
@@ -194,7 +194,7 @@ refusals(void)
     }
 }
 
-/* The gauges that limits compare with. */
+/* Changes the gauges that are compared with limits. */
 static void
 gauges(void)
 {
@@ -205,7 +205,7 @@ gauges(void)
     }
 }
 
-/* All other numbers, gauges aside. */
+/* Changes all counters except gauges. */
 static void
 counters(void)
 {
@@ -217,15 +217,15 @@ counters(void)
     }
 }
 
-/* Back to where it was, or further. */
+/* Sets it back to a former value, or further back. */
 static void
 sequence(void)
 {
     shm->sequence -= chance() % 1000000;
 }
 
-/* The offsets, and the lock: a compromised worker would overwrite them to
- * mislead the master. */
+/* Changes the offsets, and the lock: a compromised worker would overwrite them
+ * to mislead the master. */
 static void
 geometry(void)
 {
@@ -242,7 +242,7 @@ geometry(void)
     memset(shm->reload_words, 'w', sizeof shm->reload_words);
 }
 
-/* Nothing is written: the registry's lock is held until the input ends. */
+/* Writes nothing: it holds the registry's lock until the input ends. */
 static void
 lock(void)
 {
@@ -265,7 +265,7 @@ static const struct {
     {"refusals", refusals}, {"gauges", gauges}, {"counters", counters},
     {"sequence", sequence}, {"geometry", geometry}, {"lock", lock}};
 
-/* The segment is a memfd without a name in any directory. */
+/* Finds the segment: it is a memfd, which has no name in any directory. */
 static int
 open_segment(const char *pid)
 {

@@ -51,7 +51,7 @@ client_send(const char *file, int (*put)(const void *, int))
     return n > 0;
 }
 
-/* Reads until the text has come. */
+/* Reads until the text has arrived. */
 static int
 client_await(const char *want, int (*get)(void *, int))
 {

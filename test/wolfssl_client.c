@@ -1,7 +1,7 @@
-/* wolfssl_client: a charge point of wolfSSL, for test/tls_clients.py.
- *     wolfssl_client PORT CA VERSION REQUEST FRAME
- * Sends the files REQUEST and, behind the response, FRAME; 0 if the answer has
- * a currentTime. VERSION: 2 or 3, of TLS 1.x. */
+/* wolfssl_client: a charge point with wolfSSL, for test/tls_clients.py. Usage:
+ * wolfssl_client PORT CA VERSION REQUEST FRAME. It sends the files REQUEST and,
+ * after the response, FRAME. It returns 0 if the answer has a currentTime.
+ * VERSION: 2 or 3, of TLS 1.x. */
 #include <wolfssl/options.h>
 #include <wolfssl/ssl.h>
 

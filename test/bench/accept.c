@@ -1,10 +1,10 @@
 /*
- * accept: what a TLS handshake costs without ocppd.
+ * accept: measures what a TLS handshake costs without ocppd.
  *
  *     accept serve PORT CERTIFICATE KEY     a bare SSL_accept() loop
  *     accept shake PORT N VERSION           N handshakes, one after the other
  *
- * The server has the settings of worker/net/tls_context.c that cost time: no
+ * The server has those settings of worker/net/tls_context.c that take time: no
  * session cache, one ticket, X25519 first. VERSION: 2 or 3, of TLS 1.x.
  */
 #include <arpa/inet.h>

@@ -1,12 +1,14 @@
 /*
- * floor: the least a WebSocket server can do, as the measure for ocppd.
+ * floor: a WebSocket server that does as little as possible, to compare ocppd
+ * with.
  *
  *     floor PORT
  *
- * One process, one epoll loop: accept, answer the handshake without looking
- * at it, and echo each read as one frame. No JSON, no checks, no state but the
- * descriptor, no memory per connection. What ocppd costs above it is the
- * price of being a gateway.
+ * It is one process with one epoll loop. It accepts, answers the handshake
+ * without reading it, and returns each read as one frame. It has no JSON, no
+ * checks, and no memory per connection except for the descriptor. The
+ * difference between its cost and that of ocppd is the cost of being a
+ * gateway.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +27,8 @@ static const char welcome[] =
     "Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
     "Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n";
 
-/* The client masks with a key of zero, so unmasking is leaving the key out. */
+/* The client masks with a key of zeros, so unmasking means only removing the
+ * key. */
 static void
 echo(int fd, unsigned char *p, ssize_t n)
 {

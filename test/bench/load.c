@@ -1,28 +1,32 @@
 /*
- * load: an even stream of one message, and what comes back.
+ * load: sends one message at an even rate, and measures the answers.
  *
  *     load [-s] PORT CONNECTIONS ACTIVE RATE SECONDS MESSAGE [FIRST]
  *
- * Opens the connections (names B000000 and so on from FIRST), then sends
- * MESSAGE (an OCPP-J CALL; %d in it becomes a number that grows) RATE times a
- * second over the first ACTIVE of them, evenly and whatever comes back, and
- * counts the frames that do. RATE 0 sends nothing for SECONDS. Prints one
- * line of JSON; latencies are measured from the moment a message was due, so
- * a server that stalls cannot hide it. With `storm' for MESSAGE all
- * connections are reset instead and opened again, all at once; SECONDS is the
- * patience with that. It has just enough of WebSocket for ocppd and the
- * bare loop alike, and uses little CPU, because it shares the machine.
+ * Opens the connections, with the identities B000000 and so on from FIRST.
+ * Then it sends MESSAGE (an OCPP-J CALL, in which %d is replaced by a number
+ * that grows) RATE times a second over the first ACTIVE of them, at even
+ * intervals, and counts the frames that come back. With RATE 0 it sends
+ * nothing for SECONDS. It prints one line of JSON. Latencies are measured from
+ * the moment at which a message was due, so a server that stalls cannot hide
+ * it.
  *
- * With -s it spins while it streams, on a core that it has for itself: each
- * message leaves when it is due, not with others at the next millisecond, and
- * the server's send wakes no process. What it costs a server to wake a
- * sleeping client depends on how the two happen to interleave, and hides what
- * is to be measured.
+ * With `storm' for MESSAGE, all connections are reset and opened again at the
+ * same time, which may take SECONDS. The program has just enough of WebSocket
+ * for ocppd and for the bare loop (floor.c), and uses little CPU, because it
+ * shares the machine with them.
  *
- * On standard error it prints `connected`, then waits for a line on standard
- * input before it sends: the moment to read the server's clocks. When it has
- * printed, it stays connected until its standard input ends; each further
- * line makes it send for SECONDS again. What it prints counts from its start.
+ * With -s it spins while it sends, on a core of its own: each message is sent
+ * when it is due, not together with others in the next millisecond, and the
+ * server does not have to wake the client. The cost of waking a sleeping
+ * client depends on how the two processes interleave, and would hide what is
+ * measured.
+ *
+ * On standard error it prints `connected', then waits for a line on standard
+ * input before it sends, so that the caller can read the CPU times of the
+ * server. After the result it stays connected until its standard input ends;
+ * each further line makes it send for SECONDS again. The counts are those
+ * since its start.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -54,7 +58,7 @@ static struct link *links;
 static uint64_t     late[BUCKETS + 1], answered, skipped, pings, broken, again;
 static int          spin;
 static uint64_t     first_bin;
-static uint32_t     ping_bin[PING_BINS]; /* arrivals, from first_bin on */
+static uint32_t ping_bin[PING_BINS]; /* number of arrivals, from first_bin on */
 
 static uint64_t
 now_us(void)
@@ -74,8 +78,9 @@ die(const char *what)
 
 static void receive(int ep, int timeout_ms);
 
-/* A socket on its way to the port; -1 with errno. Few from each address: the
- * kernel looks longer for a free port the more of them are taken. */
+/* Opens a socket that connects to the port; -1 with errno. Only a part of the
+ * ports of each source address is used, because the kernel searches longer for
+ * a free port the fewer are left. */
 static int
 start(int port, int number, int flags)
 {
@@ -132,8 +137,8 @@ welcomed(int fd)
     return 0;
 }
 
-/* In batches. Meanwhile the pings of open connections are answered, and refused
- * connections are tried again after a short time. */
+/* Opens connections in batches. Meanwhile, pings of open connections are
+ * answered, and refused connections are tried again after a short time. */
 static void
 open_all(int port, int n, int first, int ep)
 {
@@ -173,7 +178,7 @@ by_time(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Opens link i again; what fails is tried again after RETRY_US. */
+/* Opens link i again. If that fails, it is tried again after RETRY_US. */
 static void
 come_back(int port, int first, int ep, int i)
 {
@@ -188,7 +193,8 @@ come_back(int port, int first, int ep, int i)
     watch(ep, EPOLL_CTL_ADD, EPOLLOUT, i);
 }
 
-/* What has come for those that are on their way back; their number. */
+/* Reads the answers for the links that connect again; returns how many are
+ * complete. */
 static int
 storm_turn(int first, int ep, int timeout_ms, uint64_t began, uint64_t *took)
 {
@@ -212,7 +218,7 @@ storm_turn(int first, int ep, int timeout_ms, uint64_t began, uint64_t *took)
                 k->due = BACK;
                 took[back++] = now_us() - began;
             }
-        } else { /* a ping, or the end, of one that is back */
+        } else { /* the link is back already: a ping, or its end */
             unsigned char buf[256];
             ssize_t       r = recv(k->fd, buf, sizeof buf, MSG_DONTWAIT);
             if (r >= 2 && (buf[0] & 0xf) == 9) {
@@ -248,7 +254,7 @@ storm(int port, int n, int first, int ep, uint64_t patience_us)
     }
     for (int i = 0; i < n; i++) {
         come_back(port, first, ep, i);
-        /* In the field each asks as soon as it is connected. */
+        /* Real charge points each send as soon as they are connected. */
         if (i % 32 == 31)
             back += storm_turn(first, ep, 0, began, took + back);
     }
@@ -347,7 +353,8 @@ quantile(double q)
     return 0;
 }
 
-/* So that several of these can be added up. */
+/* Prints the whole histogram, so that those of several processes can be
+ * added. */
 static void
 put_counts(void)
 {
@@ -370,7 +377,7 @@ put_counts(void)
     printf("]");
 }
 
-/* Answers pings until a line comes (true), or the end. */
+/* Answers pings until a line is read (1), or the input ends (0). */
 static int
 await_line(int ep)
 {
@@ -390,7 +397,7 @@ await_line(int ep)
     }
 }
 
-/* One stream of messages; how many were sent. */
+/* Sends the messages of one stream; returns how many were sent. */
 static uint64_t
 stream(int ep, int active, uint64_t rate, uint64_t duration_us,
     const char *message)
@@ -404,7 +411,8 @@ stream(int ep, int active, uint64_t rate, uint64_t duration_us,
         for (; sent + dropped < due;) {
             uint64_t     i = sent + dropped;
             struct link *k = &links[i % (uint64_t)active];
-            if (k->due != 0) { /* one CALL in flight, as OCPP demands */
+            if (k->due !=
+                0) { /* at most one CALL is in flight, as OCPP demands */
                 dropped++;
                 continue;
             }

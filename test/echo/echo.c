@@ -3,13 +3,14 @@
  *
  *     echo 127.0.0.1 9001 [max_message]
  *
- * It stands on the gateway's own http, frame and ws, and on nothing else of
- * it, so that a conformance suite for RFC 6455 can be pointed at them. It
- * prints "listening on <address> <port>" when it is ready (port 0 picks one)
- * and runs until it is killed. TERM and INT end it in good order, so that a
- * leak checker can report.
+ * It is made of the gateway's own http, frame and ws, and of nothing else of
+ * it, so that a conformance suite for RFC 6455 can test them. It prints
+ * "listening on <address> <port>" when it is ready (for port 0 it chooses a
+ * free one), and runs until it is killed. SIGTERM and SIGINT end it in an
+ * orderly way, so that a leak checker can report.
  *
- * While the peer does not read what was sent to it, nothing is read from it.
+ * While the peer does not read what was sent to it, nothing is read from the
+ * peer.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -32,7 +33,7 @@
 #define REQUEST_MAX 8192
 #define SCRATCH (64 * 1024)
 #define OUT_HIGH (64 * 1024) /* unsent bytes at which reading stops */
-#define LINGER_S 2.0         /* for the peer to close after the last frame */
+#define LINGER_S 2.0 /* time for the peer to close after the last frame */
 
 struct peer {
     ev_io               io;
@@ -41,10 +42,10 @@ struct peer {
     int                 fd;
     uint8_t             bits;
     bool                open; /* the handshake is done */
-    bool                last; /* nothing is read any more, but for EOF */
-    bool                shut; /* the sending half is closed */
+    bool                last; /* the input is read only to notice its end */
+    bool                shut; /* the sending direction is closed */
     struct http_request request;
-    struct buf          in; /* the request */
+    struct buf          in; /* the request of the handshake */
     struct buf          out;
     struct ws          *ws;
 };
@@ -74,7 +75,7 @@ up_message(void *owner, unsigned opcode, const char *data, size_t len)
 {
     struct peer *p = owner;
 
-    ws_output(p->ws, &p->out); /* pongs that are due came first */
+    ws_output(p->ws, &p->out); /* pongs that are due precede the message */
     static struct buf small = {.max = INT32_MAX};
     unsigned          window = frame_window(p->bits);
     if (window != 0 && deflate_compress(data, len, window, &small))
@@ -154,7 +155,7 @@ peer_input(struct peer *p, const uint8_t *data, size_t n)
         peer_frames(p, data, n);
         return;
     }
-    /* A request is at most REQUEST_MAX; frames may stand behind it. */
+    /* A request has at most REQUEST_MAX bytes; frames may follow it. */
     size_t take = REQUEST_MAX - p->in.len;
     if (n < take)
         take = n;
@@ -192,8 +193,8 @@ peer_write(struct peer *p)
     return true;
 }
 
-/* After each event of a peer: sends what is due, frees what
- * is not needed, and asks for the events that can be used. */
+/* Called after each event of a peer: sends what is due, frees what is not
+ * needed, and watches for the events that can be used. */
 static void
 peer_settle(struct peer *p)
 {
@@ -208,8 +209,9 @@ peer_settle(struct peer *p)
         p->ws = NULL;
     }
     if (p->last && !p->shut && p->out.len == 0) {
-        /* The server closes first (RFC 6455 section 7.1.1), its half: what is
-         * still coming would otherwise reset what was sent. */
+        /* The server closes first (RFC 6455, section 7.1.1), but only its
+         * direction: otherwise bytes that still arrive would reset the
+         * connection and destroy what was sent. */
         shutdown(p->fd, SHUT_WR);
         p->shut = true;
         ev_timer_start(loop, &p->linger);

@@ -1,8 +1,9 @@
 /*
  * Feeds bytes to the configuration parser, as a file.
  *
- * Beyond not crashing: what is refused is explained, in whole lines, and not
- * endlessly; what is accepted prints as a file that reads back the same.
+ * It checks more than that nothing crashes: a refusal is explained in whole
+ * lines, and in a bounded number of them; an accepted file, when printed,
+ * reads back as the same configuration.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -43,7 +44,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct config c;
     const char   *text = (const char *)data;
 
-    /* A first line "-o SETTING" is an override, the rest the file. */
+    /* If the first line is "-o SETTING", it is an override, and the rest is the
+     * file. */
     const char *eol = size > 3 ? memchr(text, '\n', size) : NULL;
     if (eol != NULL && memcmp(text, "-o ", 3) == 0) {
         struct buf setting = BUF_INIT(1 << 20);

@@ -1,10 +1,10 @@
 /*
  * Feeds bytes to the handshake parser, at once and in pieces.
  *
- * Beyond not crashing: the pieces do not matter; spans lie within the input;
- * an error has a status and a sentence; an identity is short, has no slash,
- * and is found again when it is encoded again; a password decodes to what
- * stands in the header.
+ * It checks more than that nothing crashes: the result is the same for all
+ * pieces; spans lie within the input; an error has a status and a sentence; an
+ * identity is short, has no slash, and stays the same when it is encoded and
+ * decoded; a password is the decoded text of the header field.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -91,7 +91,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     size_t step = data[0] % 32 + 1;
     whole_n = size - 1;
-    /* On the heap, and exactly so long, so that a look beyond is found out. */
+    /* A heap block of exactly the size, so that an access beyond it is
+     * noticed. */
     char *copy = malloc(whole_n + !whole_n);
     memcpy(copy, data + 1, whole_n);
     whole = copy;
@@ -114,7 +115,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ensure(one.consumed <= whole_n);
         answer(&one);
     }
-    /* Parts of the code that few inputs would reach through a request. */
+    /* Functions that few inputs would reach through a request. */
     struct http_span     raw = {whole, whole_n};
     struct http_password pw;
     identity_holds(raw);

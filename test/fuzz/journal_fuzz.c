@@ -1,9 +1,10 @@
 /*
  * Feeds bytes to the journal's recovery, as a segment.
  *
- * Beyond not crashing: the whole range and the stream of chunks find the same
- * lines; cutting behind the last whole line loses none of them and needs no
- * second cut; and no line is found that is not one.
+ * It checks more than that nothing crashes: reading the whole file, and
+ * reading it in chunks, find the same lines; cutting the file behind the last
+ * whole line loses no line, and needs no second cut; and everything that is
+ * found is a line.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -31,7 +32,8 @@ look_at(const struct journal_line *line)
             ensure(n > 0 && v > line->p && v + n <= line->p + line->len);
 }
 
-/* The lines from an offset on, and where they end. */
+/* Returns the number of lines from an offset on, and where the last one
+ * ends. */
 static size_t
 stream(const char *p, size_t size, uint64_t from)
 {

@@ -1,7 +1,8 @@
 /*
- * Any text is scanned without touching foreign memory, into a tape that is
- * whole. It is compared with cJSON: text accepted as clean JSON cJSON must
- * read, with the same values; and what cJSON reads must be accepted here.
+ * Scans any text as JSON: no foreign memory is read, and the tape is
+ * consistent. The result is compared with that of cJSON. cJSON must read any
+ * text that is accepted as clean JSON, with the same values; and a text that
+ * cJSON reads must be accepted here.
  */
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -19,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct json_token tokens[TOKENS], again_tokens[TOKENS];
 
-/* Every token lies within its parent, and siblings lead to its end. */
+/* Every token lies within its parent, and the siblings end where the parent
+ * ends. */
 static void
 check_tape(const struct json *j, uint32_t i, uint32_t start, uint32_t end)
 {
@@ -68,7 +70,7 @@ same_string(const struct json *j, uint32_t i, const char *s)
     free(out);
 }
 
-/* Is this value equal to that of cJSON? */
+/* True if this value is equal to that of cJSON. */
 static void
 same(const struct json *j, uint32_t i, const cJSON *c)
 {
@@ -116,8 +118,8 @@ same(const struct json *j, uint32_t i, const cJSON *c)
     }
 }
 
-/* cJSON takes every control character for white space, and of a number at
- * the top it takes what it can. */
+/* True for texts in which cJSON deviates: it takes every control character for
+ * white space, and of a number at the top level it reads as much as it can. */
 static bool
 cjson_is_loose(const char *text, size_t size)
 {
@@ -143,7 +145,7 @@ check_put(const struct json *j)
     json_put(j, 0, &out);
     ensure(!out.overflow && json_scan(&again, out.p, out.len));
     ensure(again.count == j->count);
-    /* Only what the grammar allows is left. */
+    /* The text written from the tape has only what the grammar allows. */
     ensure((again.deviations &
                ~(DEVIATION_BIT(lone_surrogate) | DEVIATION_BIT(nul_escape) |
                    DEVIATION_BIT(duplicate_key))) == 0);
@@ -160,7 +162,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct json j = JSON_INIT(tokens, TOKENS);
-    /* cJSON may read one byte ahead; json.c may not. */
+    /* cJSON may read one byte beyond the text; json.c may not. */
     char       *text = malloc(size + !size), *ended = malloc(size + 1);
     const char *end;
 
@@ -181,7 +183,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     } else {
         ensure(j.error != JSON_OK && j.error_at <= size && j.count == 0);
-        /* It reads an escape without its digits as a NUL. */
+        /* cJSON reads an escape without its digits as a NUL. */
         ensure(c == NULL || j.error == JSON_TOO_DEEP ||
             j.error == JSON_TOO_MANY_TOKENS || j.error == JSON_BAD_ESCAPE ||
             cjson_is_loose(text, size));

@@ -1,5 +1,5 @@
-/* Any line is cut without touching foreign memory, and what was cut can be
- * quoted and cut again to the same words. */
+/* Any line is cut into words without reading foreign memory. The words, quoted
+ * and cut again, are the same words. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /*
- * Any frame is cut, checked against its schema and answered without touching
- * foreign memory; strict and lenient never contradict each other; an answer
- * carries the id that came; and what is shown of a frame without its secrets,
- * or written of its transaction, is JSON.
+ * Any frame is cut, checked against its schema and answered without reading
+ * foreign memory. Strict and lenient validation never contradict each other.
+ * An answer has the id of its CALL. The text of a frame without its secrets,
+ * and the text of its transaction, are JSON.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ check_span(struct ocppj_span s, const char *text, size_t size)
         (s.p >= text && s.len <= size && (size_t)(s.p - text) <= size - s.len));
 }
 
-/* A word stands in the text, or without its escapes in the frame. */
+/* A word is in the text, or, if it has escapes, in the frame without them. */
 static void
 check_word(const struct ocppj_frame *f, struct ocppj_span s, const char *text,
     size_t size)
@@ -92,7 +92,8 @@ check_payload(const struct schema_message *m, enum schema_part part,
     check_verdict(&strict);
     check_verdict(&lenient);
     ensure(strict.deviations == 0);
-    /* Lenient is clean where strict is content, and nowhere else. */
+    /* Lenient validation finds no deviation where strict validation accepts,
+     * and only there. */
     ensure(strict.ok == (lenient.ok && lenient.deviations == 0));
 }
 
@@ -107,7 +108,7 @@ check_answer(const struct ocppj_frame *f)
     ocppj_put_result(&out, f->id_raw, f->payload.p, f->payload.len);
     ensure(ocppj_cut(&back, &tape, out.p, out.len, OCPPJ_LENIENT,
                OCPPJ_CALLERROR) == OCPPJ_GOOD);
-    /* A number is normalized. */
+    /* A number as id is written in its normal form. */
     ensure(back.type == OCPPJ_CALLRESULT);
     ensure(f->id_raw.p[0] != '"' ||
         (back.id_len == f->id_len && memcmp(back.id, f->id, f->id_len) == 0));
@@ -150,7 +151,8 @@ check_written(const struct json *tape, uint32_t payload)
     buf_free(&out);
 }
 
-/* A frame that may be no JSON is cut, never lengthened but by its mark. */
+/* A frame, which may be invalid JSON, is cut for the log: it gets longer only
+ * by the mark of the cut. */
 static void
 check_shown(const char *text, size_t size)
 {
@@ -187,7 +189,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (m != NULL) {
             check_payload(m, SCHEMA_REQUEST, &tape, f.payload_tok);
         } else {
-            /* A result of whatever call. */
+            /* The result of some call, chosen by the input. */
             m = &d->schema->messages[f.id_len % d->schema->count];
             check_payload(m, SCHEMA_RESPONSE, &tape, f.payload_tok);
         }

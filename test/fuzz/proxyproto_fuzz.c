@@ -1,5 +1,5 @@
-/* The PROXY header: any bytes, in any pieces, give the same answer, which
- * never reaches behind them. */
+/* The PROXY header: any bytes have the same result in any pieces, and nothing
+ * behind them is read. */
 #include "net/proxyproto.h"
 
 #include <stdlib.h>
@@ -24,13 +24,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (r == PROXYPROTO_ABSENT)
         ensure(whole.consumed == 0);
     if (r == PROXYPROTO_PEER) {
-        /* A name comes of a TLS connection only, and is one text. */
+        /* A name is there only for TLS connections, and is one text without a
+         * NUL. */
         ensure(memchr(whole.cn, 0, sizeof whole.cn) != NULL);
         ensure(whole.cn[0] == 0 || whole.tls);
     }
     ensure(r != PROXYPROTO_INCOMPLETE || size < PROXYPROTO_MAX);
     for (size_t n = 0; n < size; n++) {
-        /* A copy of its own, so that a byte too far is found. */
+        /* A copy of its own, so that an access beyond it is noticed. */
         uint8_t *copy = malloc(n ? n : 1);
         memcpy(copy, data, n);
         enum proxyproto_result q = proxyproto_parse(copy, n, &part);

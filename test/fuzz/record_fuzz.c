@@ -1,6 +1,6 @@
-/* The record layer: a stream of records, honest and forged, in any pieces.
- * The plaintext that comes out is what went in, whatever the splits; what was
- * forged never comes out. The first byte picks version and suite. */
+/* The record layer: a stream of genuine and forged records, in any pieces. The
+ * plaintext is the same however the stream is cut, and never contains what was
+ * forged. The first byte chooses version and suite. */
 #include "net/record.h"
 
 #include <stdlib.h>
@@ -31,8 +31,8 @@ begin(unsigned kind)
     }
 }
 
-/* Records by the fuzzer's program. All data goes into `sent`; `honest` is set
- * if there was nothing but data and KeyUpdates. */
+/* Makes the records that the input describes. All data is added to `sent`;
+ * `honest` is true if there was nothing but data and KeyUpdates. */
 static size_t
 make_stream(const uint8_t *p, size_t n, uint8_t *wire, uint8_t *sent,
     size_t *sent_len, size_t *updates, bool *honest)
@@ -43,7 +43,8 @@ make_stream(const uint8_t *p, size_t n, uint8_t *wire, uint8_t *sent,
     *honest = true;
     while (n >= 2) {
         uint8_t what = p[0], type = what < 128 ? RECORD_DATA : what % 32;
-        /* 0 would be padding, behind which anything may be the type. */
+        /* The type 0 would be padding, behind which any byte could be the
+         * type. */
         type += type == 0;
         size_t len = p[1];
         p += 2;
@@ -51,7 +52,7 @@ make_stream(const uint8_t *p, size_t n, uint8_t *wire, uint8_t *sent,
         if (len > n)
             len = n;
         if (what >= 224) {
-            /* Not sealed. */
+            /* Not encrypted. */
             memcpy(wire + at, p, len);
             at += len;
             *honest = false;
@@ -61,7 +62,7 @@ make_stream(const uint8_t *p, size_t n, uint8_t *wire, uint8_t *sent,
             idle++;
             len = 0;
         } else {
-            /* Sealed as it should be, perhaps of another type. */
+            /* Encrypted correctly, perhaps with another type. */
             at += record_seal(sender, type, p, len, wire + at);
             if (type == RECORD_DATA) {
                 memcpy(sent + *sent_len, p, len);
@@ -118,7 +119,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         end = in.end;
     }
     free(tail);
-    /* What was forged never comes out; what was honest all does. */
+    /* What was forged is never delivered; what was genuine is delivered
+     * completely. */
     ensure(total <= sent_len && memcmp(got, sent, total) == 0);
     if (honest)
         ensure(end == RECORD_OPEN && have == 0 && total == sent_len &&

@@ -1,14 +1,16 @@
 /*
- * Whole connections of one worker: the bytes of the input are what charge
+ * Whole connections of one worker: the bytes of the input describe what charge
  * points, the master, the disk and the clock do, one after the other.
  *
- * All of the worker is here but its main loop and its journal: connections
- * are socket pairs, time is a number, events become durable when the input
- * demands it, or are refused. A connection may at any time become a record and
- * be made of it again, as if it had moved to another process. Beyond not
- * crashing: when all peers have gone, nothing is left: no connection, no lease,
- * no answer, no command, no owner in the registry; and every connection that
- * was opened ended once.
+ * The whole worker takes part, except for its main loop and its journal:
+ * connections are socket pairs, the time is a number, and events become
+ * durable, or are refused, when the input says so. At any time a connection
+ * may become a record, from which it is made again, as if it had moved to
+ * another process.
+ *
+ * It checks more than that nothing crashes: when all peers have gone, there is
+ * no connection, lease, answer, command or owner in the registry any more, and
+ * every connection that was opened has ended once.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -48,9 +50,10 @@ struct self self;
 
 static struct shm *shm;
 static int         master[2];   /* both ends of the channel */
-static int         peer[PEERS]; /* the charge points' ends; -1 none */
+static int         peer[PEERS]; /* the charge points' ends; -1: none */
 static uint64_t    now_us = 1000000;
-static bool        spoiled; /* a record was, and may have named another one */
+static bool spoiled; /* a record was changed, and may have had the identity of
+                        another connection */
 
 /* --- in place of worker.c ------------------------------------------------ */
 
@@ -166,7 +169,7 @@ transaction_ids_tick(void)
 {
 }
 
-/* --- once ---------------------------------------------------------------- */
+/* --- called once --------------------------------------------------------- */
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -205,7 +208,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
-/* --- what may happen ----------------------------------------------------- */
+/* --- what the input can do ----------------------------------------------- */
 
 static void
 turn(void)
@@ -214,8 +217,8 @@ turn(void)
     ev_run(self.loop, EVRUN_NOWAIT);
 }
 
-/* What the gateway sent is read, so that it goes on; the answers are in the
- * input. */
+/* Reads what the gateway has sent, so that it goes on. The answers of charge
+ * points are in the input. */
 static void
 drain_peer(int i)
 {
@@ -275,7 +278,7 @@ frame(int i, uint8_t first, const void *payload, size_t n)
         head[3] = (uint8_t)n;
         len = 4;
     }
-    /* A mask of zero is a mask. */
+    /* A mask of zeros is valid. */
     memset(head + len, 0, 4 > sizeof head - len ? sizeof head - len : 4);
     uint8_t mask[4] = {0};
     say(i, head, len);
@@ -338,8 +341,8 @@ static const char *const messages[] = {
     "\"timestamp\":\"2026-01-01T00:00:00Z\",\"techInfo\":\"x\"}]",
 };
 
-/* A command, or another message of the master, for the connection at a place
- * of the table. */
+/* Sends a command, or another message of the master, for the connection at a
+ * place of the table. */
 static void
 notify(unsigned what, unsigned which)
 {
@@ -405,7 +408,7 @@ pass(uint64_t ms)
     tick();
 }
 
-/* One of the lines of a connection that moves. */
+/* Reads one of the lines of a connection that moves. */
 static struct conn *
 read_line(struct conn *c, char *line, size_t len, int *fd)
 {
@@ -422,8 +425,8 @@ read_line(struct conn *c, char *line, size_t len, int *fd)
     return c;
 }
 
-/* The session of a connection whose record could not be read, as the process
- * that lost it would end it. */
+/* Ends the session of a connection whose record could not be read, as the
+ * process that has lost it would. */
 static void
 bury(uint32_t entry, cref name, uint64_t generation)
 {
@@ -432,8 +435,8 @@ bury(uint32_t entry, cref name, uint64_t generation)
             registry_at(self.registry, entry), generation, CLOSE_not_moved);
 }
 
-/* A connection becomes a record and is made of it again. spoil: a bit of the
- * record is another one. */
+/* Makes a record of a connection, and a connection of the record. spoil: one
+ * bit of the record is changed. */
 static void
 move(unsigned which, unsigned spoil)
 {
@@ -475,7 +478,7 @@ check_nothing_is_left(uint64_t opened, uint64_t ended)
     for (int i = 0; i < PEERS; i++)
         hang_up(i);
     refusing = false;
-    /* The longest that anything may wait, sweep by sweep. */
+    /* Sweeps for longer than anything may wait. */
     for (int i = 0; i < 40; i++) {
         turn();
         pass(i < 20 ? 1000 : 15000);
@@ -536,7 +539,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 1:
             shake_hands((int)who, arg);
             break;
-        case 2: /* bytes as they are */
+        case 2: /* bytes without a frame */
             say((int)who, p, n);
             p += n;
             break;
@@ -559,7 +562,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 6:
             hang_up((int)who);
             break;
-        case 7: /* no more from it, but it still reads */
+        case 7: /* it sends nothing more, but still reads */
             if (peer[who] >= 0)
                 shutdown(peer[who], SHUT_WR);
             break;
@@ -578,10 +581,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 12:
             pass(arg * 20u);
             break;
-        case 13: /* a long time */
+        case 13: /* a long time passes */
             pass(arg * 1000u);
             break;
-        case 14: /* many of the same */
+        case 14: /* many of the same message */
             for (unsigned k = 0; k < arg; k++)
                 frame((int)who, 0x89, "ping", 4);
             break;

@@ -1,8 +1,9 @@
 /*
- * What a new program reads from the old one: records on the link of the masters
- * (upgrade/peer_link.h), which become the state of the new segment and entries
- * of its registry (shm_state.h). Beyond not crashing: an entry that was read
- * can be written and read again in another segment, and is then the same.
+ * What a new program reads from the old one: records on the link of the
+ * masters (upgrade/peer_link.h), which become the state of the new segment and
+ * entries of its registry (shm_state.h). It checks more than that nothing
+ * crashes: an entry that was read, written and read again in another segment
+ * is the same.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -26,7 +27,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-#define DESCRIPTORS 3 /* that come with the first byte */
+#define DESCRIPTORS 3 /* that are sent with the first byte */
 
 struct master master;
 

@@ -1,12 +1,13 @@
 /*
  * Feeds bytes to a WebSocket, at once and in pieces.
  *
- * Beyond not crashing: the pieces do not matter to what comes up, to the
- * verdict or to the close frame, of which there is one at most, at the end;
- * a lease that is reported clean can be given back and another borrowed
- * without any effect; a message is never longer than allowed.
+ * It checks more than that nothing crashes: in any pieces, the messages, the
+ * verdict and the close frame are the same, and there is at most one close
+ * frame, at the end; a context that is reported clean can be returned and
+ * another one borrowed without any effect; no message is longer than the
+ * limit.
  *
- * The first byte chooses the pieces, the second the limit for messages.
+ * The first byte chooses the pieces, the second the limit of messages.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -66,7 +67,8 @@ up_close(void *owner, int status, const char *reason, size_t len)
 static void
 give(struct run *r, const uint8_t *data, size_t n)
 {
-    /* On the heap, and exactly so long, so that a look beyond is found out. */
+    /* A heap block of exactly the size, so that an access beyond it is
+     * noticed. */
     uint8_t *piece = malloc(n);
     memcpy(piece, data, n);
     if (r->ws == NULL)
@@ -85,8 +87,8 @@ give(struct run *r, const uint8_t *data, size_t n)
     }
 }
 
-/* The frames sent are whole: pongs, and nothing after a close frame. Returns
- * the close frame's status. */
+/* Checks that the frames sent are whole: pongs, and nothing after a close
+ * frame. Returns the status of the close frame. */
 static int
 closing_status(const struct run *r)
 {

@@ -1,10 +1,10 @@
 /*
  * message: the payloads of a charge point, and the answers to them.
  *
- * The payloads of OCPP 1.6 as text, and the shape of the answers to them in
- * all versions; message2.h has the payloads of 2.x.
- * Payloads of transaction messages of 1.6 have a hole where the transaction id
- * goes, as it may not be known when they are made. Pure.
+ * It has the payloads of OCPP 1.6 as text, and reads the answers of all
+ * versions; message2.h has the payloads of 2.x. A payload of a transaction
+ * message of 1.6 has a place that is filled with the transaction id later,
+ * because the id may be unknown when the payload is made. Pure.
  */
 #ifndef SIM_MESSAGE_H
 #define SIM_MESSAGE_H
@@ -46,20 +46,21 @@ enum message {
 
 struct message_text {
     size_t n;
-    size_t hole; /* where the transaction id goes; 0: nowhere */
+    size_t hole; /* offset of the place for the transaction id; 0: none */
     char   p[MESSAGE_MAX];
 };
 
-/* A payload is begun, and made longer. It must fit into MESSAGE_MAX. */
+/* Begins a payload, and adds to it. It must fit into MESSAGE_MAX. */
 void message_begin(struct message_text *t);
 void message_put(struct message_text *t, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 const char *message_name(enum message m);
 const char *message_subprotocol(enum message_version version);
-int         message_action(const char *name); /* -1 if there is none */
+/* The message with that name; -1 if there is none. */
+int message_action(const char *name);
 
-/* Words of 1.6, 7.7 ChargePointStatus. */
+/* The words of ChargePointStatus in OCPP 1.6, section 7.7. */
 enum message_status {
     STATUS_AVAILABLE,
     STATUS_PREPARING,
@@ -69,7 +70,7 @@ enum message_status {
     STATUS_UNAVAILABLE
 };
 
-/* now is a time as OCPP writes it; meters are in Wh, power in W. */
+/* now: a time in the form of OCPP. Meters are in Wh, power in W. */
 void message_boot(struct message_text *t, const char *serial);
 void message_heartbeat(struct message_text *t);
 void message_status(struct message_text *t, int connector,
@@ -77,18 +78,19 @@ void message_status(struct message_text *t, int connector,
 void message_authorize(struct message_text *t, const char *id_tag);
 void message_start(struct message_text *t, const char *id_tag, uint32_t meter,
     const char *now);
-/* bound: within a transaction, so with a hole for its id. */
+/* bound: the meter value belongs to a transaction, and has a place for its
+ * id. */
 void message_meter(struct message_text *t, bool bound, uint32_t meter,
     uint32_t power, const char *context, const char *now);
 void message_stop(struct message_text *t, const char *id_tag, uint32_t meter,
     const char *reason, const char *now);
-/* For the three notifications that are just a word. */
+/* For the three notifications that consist of a word. */
 void message_word(struct message_text *t, const char *status);
 
 struct message_verdict {
-    const char *wrong;       /* what is wrong with it; NULL: nothing */
-    bool        accepted;    /* Boot: status; others: of the token */
-    bool        pending;     /* Boot: Pending, not Rejected */
+    const char *wrong;       /* what is wrong with the answer; NULL: nothing */
+    bool        accepted;    /* Boot: the status; others: that of the token */
+    bool        pending;     /* Boot: Pending, instead of Rejected */
     int32_t     interval;    /* Boot, seconds */
     int32_t     transaction; /* StartTransaction */
 };

@@ -1,10 +1,10 @@
 /*
- * mischief: what a charge point does wrong.
+ * mischief: the errors that a charge point makes on purpose.
  *
- * The act of a charge point follows from its number and the seed. Each act ends
- * in a new connection, or in frames that no good charge point
- * would send; what the gateway does about the latter is its own affair, as
- * long as all others are served.
+ * Which error a charge point makes follows from its number and the seed. Each
+ * ends in a new connection, or in frames that a correct charge point does not
+ * send. The gateway may treat these frames as it likes, as long as all other
+ * charge points are served.
  */
 #include "point.h"
 
@@ -13,10 +13,10 @@
 #include <string.h>
 
 #define SLOW_TICKS 10u /* a slow reader reads this often, */
-#define SLOW_BYTES 16u /* and so much */
+#define SLOW_BYTES 16u /* and this many bytes each time */
 
-/* Every so-manieth, beginning at a place the seed chooses: exact also in a
- * small fleet. */
+/* True for every n-th charge point, beginning at one that the seed chooses. The
+ * share is exact in a small fleet, too. */
 static bool
 lot(uint32_t number, unsigned kind, double share)
 {
@@ -74,7 +74,8 @@ mischief_tick(struct point *p)
         (!(p->flags & POINT_FLAP) || fleet_chance() < 0.5)) {
         tally_add(fleet.tally, half_opened, 1);
         fleet_bury(point_abandon(p));
-        /* The cable was pulled and is back: no back-off. */
+        /* As after a cable was pulled and plugged in again: without
+         * back-off. */
         point_connect_at(p, fleet.tick + 1, 0);
         return;
     }
@@ -82,7 +83,7 @@ mischief_tick(struct point *p)
     point_drop(p, fleet_chance() < 0.5);
 }
 
-/* Text that is no proper OCPP-J; %u becomes a number. */
+/* Text that is not valid OCPP-J; %u is replaced by a number. */
 static const char *const texts[] = {
     "[2,\"g%u\",\"Heartbeat\",{}",
     "[2,\"g%u\",\"Heartbeat\",{}]]",
@@ -103,7 +104,7 @@ static const char *const texts[] = {
     "",
 };
 
-/* Frames that break WebSocket itself: first byte, masked, payload. */
+/* Frames that break RFC 6455: first byte, masked, payload. */
 static const struct frame {
     unsigned    flags;
     bool        masked;
@@ -132,7 +133,7 @@ mischief_garble(struct point *p)
     p->flags |= POINT_GARBLED;
     unsigned which = (unsigned)(fleet_chance() * (count + hard));
     if (which < count) {
-        /* The formats are those above, and no others. */
+        /* All formats are those above. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         int n = snprintf(text, sizeof text, texts[which], p->last_call);

@@ -1,4 +1,4 @@
-/* options: what the user asked for. See options.h. */
+/* options: the command line. See options.h. */
 #include "options.h"
 
 #include <getopt.h>
@@ -130,8 +130,8 @@ help(void)
     }
 }
 
-/* One conversion, %d with a width, and room for nothing else: the pattern
- * comes from outside and is never given to printf. */
+/* True if the pattern has one %d, maybe with a width, and no other conversion.
+ * It comes from outside, and is never passed to printf(). */
 static bool
 pattern_parse(const char *pattern, size_t *before, size_t *after,
     unsigned *width, bool *zeros)
@@ -172,7 +172,7 @@ options_identity(
             (int)width, number, o->identity + after);
 }
 
-/* What one option alone cannot know. */
+/* Checks rules that concern several options. */
 static void
 agree(struct options *o)
 {

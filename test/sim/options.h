@@ -1,7 +1,7 @@
 /*
- * options: what the user asked for.
+ * options: the command line.
  *
- * The options of the fleet stand in options.def; the struct, the parser,
+ * The options of the fleet are listed in options.def; the struct, the parser,
  * the defaults and the help are made from it.
  */
 #ifndef SIM_OPTIONS_H
@@ -26,23 +26,24 @@ struct options {
 #include "options.def"
 #undef OPTION
 #undef HEADING
-    /* Made of them. */
+    /* The following members are computed from the options. */
     struct upgrade_url target;
     bool               storming; /* --storm was given */
-    bool               load;     /* --rate or --messages: nothing else */
-    int                action;   /* of --message; -1: mix */
-    unsigned           spoken;   /* enum message_version; VERSIONS: mixed */
-    char               header_lines[1024];
+    bool load; /* --rate or --messages was given: the charge points send only
+                  the load */
+    int      action; /* action of --message; -1: mix */
+    unsigned spoken; /* enum message_version; VERSIONS: mixed */
+    char     header_lines[1024];
 };
 
 /* Exits with 2 and a message on wrong usage, with 0 after --help. */
 void options_parse(struct options *o, int argc, char **argv);
 
-/* The identity of a number, by the pattern; at most size - 1 bytes. */
+/* Writes the identity of a number by the pattern; at most size - 1 bytes. */
 void options_identity(
     const struct options *o, uint64_t number, char *out, size_t size);
 
-/* Time as the options take it: seconds, or with ms, s, m or h. */
+/* Reads a time: a number of seconds, or with the unit ms, s, m or h. */
 bool options_span(const char *text, double *seconds);
 
 /* Reports the error and exits with 2. */

@@ -1,4 +1,4 @@
-/* outbox: transaction messages on their way. See outbox.h. */
+/* outbox: transaction messages that wait for their answer. See outbox.h. */
 #include "outbox.h"
 
 #include <inttypes.h>

@@ -1,10 +1,10 @@
 /*
- * outbox: transaction messages on their way, in order.
+ * outbox: transaction messages that wait for their answer, in order.
  *
- * Start, MeterValues and Stop of a transaction are kept from when they were
- * made until they are acknowledged, over any number of connections. What
- * was sent once is sent again byte for byte. Items are malloced; an empty
- * outbox is two NULL pointers.
+ * The start, the MeterValues and the stop of a transaction are kept from when
+ * they are made until they are acknowledged, over any number of connections. A
+ * message that was sent is sent again byte for byte. Items are on the heap; an
+ * empty outbox is two NULL pointers.
  */
 #ifndef SIM_OUTBOX_H
 #define SIM_OUTBOX_H
@@ -17,13 +17,13 @@
 
 struct outbox_item {
     struct outbox_item *next;
-    uint64_t            meant_ns; /* when it should have been sent first */
-    uint8_t             action;   /* enum message */
-    uint8_t             attempts;
-    bool                open; /* the hole is not filled yet */
-    uint16_t            hole;
-    uint32_t            n;
-    char                payload[]; /* with room for a transaction id */
+    uint64_t meant_ns; /* time at which it should have been sent first */
+    uint8_t  action;   /* enum message */
+    uint8_t  attempts;
+    bool     open; /* the transaction id is not filled in yet */
+    uint16_t hole;
+    uint32_t n;
+    char     payload[]; /* with room for the transaction id */
 };
 
 struct outbox {
@@ -34,7 +34,7 @@ struct outbox {
 void outbox_push(struct outbox *o, enum message m, const struct message_text *t,
     uint64_t meant_ns);
 void outbox_pop(struct outbox *o);
-/* Puts the transaction id in its place; it stays as it is from then on. */
+/* Fills in the transaction id; the payload does not change any more. */
 void outbox_fill(struct outbox_item *i, int32_t transaction);
 
 #endif

@@ -1,4 +1,4 @@
-/* parent: the process the user started. See parent.h. */
+/* parent: the process that the user has started. See parent.h. */
 #include "parent.h"
 
 #include <errno.h>
@@ -21,15 +21,15 @@
 #include "txids.h"
 
 #define SHOW_NS 1000000000u /* between two lines of progress */
-#define QUIT_NS 5000000000u /* for the children's good-bye */
-#define LEAD_NS 50000000u   /* for the run to reach all before it begins */
+#define QUIT_NS 5000000000u /* that the children have for their end */
+#define LEAD_NS 50000000u   /* from the order to run until the run begins */
 
 static struct fleet_shared  *shared;
 static pid_t                *pids;
 static unsigned              processes, alive;
 static bool                  broken; /* a child died */
 static volatile sig_atomic_t interrupted;
-static struct tally          sum; /* of the last adding up */
+static struct tally          sum; /* the sum that was made last */
 
 static void
 on_signal(int number)
@@ -113,7 +113,7 @@ phase(int p)
     atomic_store_explicit(&shared->phase, p, memory_order_release);
 }
 
-/* Sleeps until a child has changed its state, at most to the next deadline. */
+/* Sleeps until a child changes its state, at most until the next deadline. */
 static void
 wait_for_news(int news, uint64_t until_ns)
 {
@@ -146,7 +146,7 @@ load_over(const struct options *o, uint64_t run_ns)
     return ALL(done);
 }
 
-/* What the parent does besides waiting, in all phases; false: stop. */
+/* The work of the parent beside waiting, in all phases. False: stop. */
 static bool
 go_on(const struct options *o, bool tty, uint64_t *shown)
 {
@@ -204,7 +204,8 @@ conduct(const struct options *o, int news, struct tally_run *run)
         fputc('\n', stderr);
 }
 
-/* As many processes as the descriptors of one ask for. */
+/* Makes as many processes as are needed for the descriptors of all charge
+ * points. */
 static bool
 plan(const struct options *o)
 {

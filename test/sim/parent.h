@@ -1,7 +1,7 @@
 /*
- * parent: the process the user started.
+ * parent: the process that the user has started.
  *
- * Forks the fleet, starts its phases, adds up and shows its counts, and
+ * It forks the fleet, starts its phases, sums up and shows its counts, and
  * reports the result at the end.
  */
 #ifndef SIM_PARENT_H
@@ -9,7 +9,7 @@
 
 #include "options.h"
 
-/* 0: no wrong and no missing answer; 1 otherwise. */
+/* Returns 0 if no answer was wrong or missing, otherwise 1. */
 int parent_run(const struct options *o);
 
 #endif

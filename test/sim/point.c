@@ -75,8 +75,8 @@ sooner(uint32_t *least, uint32_t due)
         *least = due;
 }
 
-/* An entry that is due too early costs one look; to move it with each CALL
- * would cost more. */
+/* Sets a timer. An entry of the wheel that fires too early costs little; to
+ * move the entry at each CALL would cost more. */
 void
 point_rearm(struct point *p)
 {
@@ -106,7 +106,7 @@ tried(struct point *p)
 static void
 source_address(const struct point *p, struct sockaddr_in *from)
 {
-    /* Each process has its own run of addresses, from 127.1.0.1 on. */
+    /* Each process has its own range of addresses, from 127.1.0.1 on. */
     uint32_t per = (uint32_t)fleet.o->per_address;
     uint32_t blocks = (fleet.count + per - 1) / per + 1;
     uint32_t at = fleet.process * blocks + index_of(p) / per;
@@ -125,7 +125,7 @@ connect_now(struct point *p)
     if (bound)
         source_address(p, &from);
     tally_add(fleet.tally, attempts, 1);
-    /* A tick may come a little before the time it stands for. */
+    /* A tick may be a little earlier than the time that it stands for. */
     uint64_t now = clock_mono_ns();
     if (p->connect_ns == 0 || p->connect_ns > now)
         p->connect_ns = now;
@@ -272,7 +272,7 @@ on_request(struct link *l, struct buf *out)
     upgrade_write(out, &r);
 }
 
-/* Takes the version that the server has chosen. */
+/* Switches to the version that the server has chosen. */
 static bool
 speaks(struct point *p, const char *chosen)
 {

@@ -13,7 +13,8 @@
 
 static struct tls_context *context;
 
-/* A handshake needs 43 KB. The last one of many gives them back. */
+/* A handshake needs 43 KB, which are returned to the system when the last of
+ * many handshakes ends. */
 static unsigned shaking, peak;
 
 static void
@@ -62,7 +63,7 @@ secure_start(struct secure *s, struct buf *wire)
         tls_step(s->state, NULL, 0, &used, wire) == TLS_MORE;
 }
 
-/* Opens records; keeps the last one if it is not whole. */
+/* Opens records. An incomplete one at the end is kept. */
 static long
 open_records(struct secure *s, const uint8_t *in, size_t n, uint8_t *out,
     const char **why)

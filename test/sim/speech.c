@@ -168,7 +168,7 @@ enum message
 speech_word(
     struct point *p, struct message_text *t, enum message m, const char *word)
 {
-    /* 2.x has logs instead of diagnostics. */
+    /* 2.x has logs in place of diagnostics. */
     if (m == MESSAGE_DIAGNOSTICS && !is_16(p))
         m = MESSAGE_LOG;
     message_word(t, word);

@@ -1,8 +1,8 @@
 /*
  * speech: messages of a charge point in the OCPP version of its connection.
  *
- * story.c decides what happens; the words for it are chosen here. Each function
- * writes a payload and returns which message it is of.
+ * story.c decides what happens; the message for it is chosen and written here.
+ * Each function writes a payload and returns its message.
  */
 #ifndef SIM_SPEECH_H
 #define SIM_SPEECH_H
@@ -11,12 +11,12 @@
 #include "point.h"
 
 enum message speech_boot(struct point *p, struct message_text *t);
-/* connector 0: the charge point, which 2.x reports as if it were connector 1.
- */
+/* connector 0: the charge point itself; 2.x reports its status as that of
+ * connector 1. */
 enum message speech_status(
     struct point *p, struct message_text *t, int connector, unsigned status);
 enum message speech_authorize(struct point *p, struct message_text *t);
-/* A transaction begins; that gives it its id in 2.x. */
+/* A transaction begins. In 2.x, the charge point gives it its id here. */
 enum message speech_start(struct point *p, struct message_text *t);
 enum message speech_update(
     struct point *p, struct message_text *t, uint32_t meter);
@@ -28,13 +28,13 @@ enum message speech_meter(struct point *p, struct message_text *t,
     uint32_t meter, uint32_t power, const char *context);
 enum message speech_word(
     struct point *p, struct message_text *t, enum message m, const char *word);
-/* The next part of a report; the last one takes it off p->wants. */
+/* The next part of a report. The last part clears WANT_REPORT in p->wants. */
 enum message speech_report(struct point *p, struct message_text *t);
 
-/* The id of the transaction of 2.x; until the next call. */
+/* The id of the transaction of 2.x; valid until the next call. */
 const char *speech_transaction(const struct point *p);
-/* The value of variable i of message2.h, NULL if it cannot be read; until the
- * next call for this i. */
+/* The value of variable i of message2.h, NULL if it cannot be read; valid until
+ * the next call for the same i. */
 const char *speech_value(const struct point *p, unsigned i);
 
 #endif

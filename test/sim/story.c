@@ -1,10 +1,10 @@
 /*
- * story: what a charge point lives through.
+ * story: the life of a charge point.
  *
- * Boot, heartbeats, a customer now and then: a card, a cable, some energy,
- * good-bye. Without a connection the story goes on; transaction messages
- * wait in the outbox. Under --rate or --messages there is no story: the
- * load is made here, one message at a time.
+ * Boot, heartbeats, and sessions: a customer presents a card, plugs in the
+ * cable, charges, and leaves. The story goes on without a connection, and
+ * transaction messages wait in the outbox. With --rate or --messages there is
+ * no story: the messages of the load are made here, one at a time.
  *
  *     OFF --boot--> FREE --card--> AUTHORIZING --> CHARGING --> FINISHING
  *                    ^                  | refused                   |
@@ -19,9 +19,9 @@
 #include "common/ensure.h"
 #include "speech.h"
 
-#define HEARTBEAT_S 300u /* without an interval from the server */
+#define HEARTBEAT_S 300u /* if the server has given no interval */
 #define BOOT_RETRY_S 5.0
-#define OFFLINE_MAX 500u /* items in an outbox before meter values stop */
+#define OFFLINE_MAX 500u /* a fuller outbox gets no more meter values */
 #define FINISHING_S 5.0
 
 static bool
@@ -48,7 +48,7 @@ story_interval(const struct point *p)
                                         : (double)p->heartbeat_s;
 }
 
-/* Booted and connected. */
+/* True if it is booted and connected. */
 static void
 in_service(struct point *p)
 {
@@ -56,8 +56,8 @@ in_service(struct point *p)
 
     if (p->heartbeat_s == 0)
         p->heartbeat_s = HEARTBEAT_S;
-    /* From anywhere in the interval on, so that a fleet that was connected
-     * at once does not beat at once. */
+    /* The first heartbeat is at any time within the interval, so that charge
+     * points that connect at the same time do not send at the same time. */
     if (o->heartbeat_every > 0 || lives())
         p->heartbeat_due =
             fleet.tick + fleet_ticks(story_interval(p) * fleet_chance());
@@ -141,7 +141,7 @@ story_stop(struct point *p, const char *reason)
     if (p->story != STORY_CHARGING || fleet.o->load)
         return;
     if (meter == p->session_meter)
-        meter++; /* the same meter twice would be the same start twice */
+        meter++; /* with the same meter value, two starts would be equal */
     p->meter_wh = meter;
     enum message m = speech_stop(p, &t, meter, reason);
     point_queue(p, m, &t, 0);
@@ -258,7 +258,7 @@ story_lost(struct point *p)
 {
     switch ((enum message)p->call_action) {
     case MESSAGE_BOOT:
-        /* A new connection boots by itself. */
+        /* A new connection begins with a boot anyway. */
         if (p->link.state == LINK_OPEN)
             p->story_due = fleet.tick + fleet_ticks(BOOT_RETRY_S);
         return;
@@ -274,7 +274,7 @@ story_lost(struct point *p)
     default:
         break;
     }
-    /* It did not arrive, so one more is due. */
+    /* It has not arrived, so one more message must be sent. */
     if (fleet.o->load && !p->call_kept && p->load_sent > 0)
         p->load_sent--;
 }
@@ -323,7 +323,7 @@ story_say(struct point *p, struct message_text *t, enum message *m)
 
 /* --- the load ------------------------------------------------------------ */
 
-/* Start and Stop in turn, through the outbox like any other. */
+/* Sends Start and Stop in turn, through the outbox like any other. */
 static void
 load_transaction(struct point *p, uint64_t meant_ns)
 {

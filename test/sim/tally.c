@@ -1,4 +1,4 @@
-/* tally: what the fleet counted. See tally.h. */
+/* tally: the counts of the fleet. See tally.h. */
 #include "tally.h"
 
 #include <inttypes.h>

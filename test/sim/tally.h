@@ -1,10 +1,10 @@
 /*
- * tally: the counts of the fleet, and the words that they are printed with.
+ * tally: the counts of the fleet, and the names under which they are printed.
  *
- * Every figure stands once, in the tables below; the struct, the summing
- * and both reports are made from them. Each process of the fleet has one
- * tally in a shared mapping and is its only writer; the parent reads all of
- * them at any time, so every cell is a relaxed atomic.
+ * Each count is declared once, in the tables below; the struct, the sums and
+ * both reports are made from them. Each process of the fleet has one tally in
+ * a shared mapping and is the only one that writes to it. The parent may read
+ * all of them at any time, so every cell is a relaxed atomic.
  */
 #ifndef SIM_TALLY_H
 #define SIM_TALLY_H
@@ -16,7 +16,7 @@
 #include "common/buf.h"
 #include "histogram.h"
 
-/* What happened. */
+/* Counts of events. */
 #define TALLY_COUNTS(X)                                                        \
     X(attempts, "connections attempted")                                       \
     X(opened, "connections opened")                                            \
@@ -54,7 +54,7 @@
     X(bytes_out, "bytes sent")                                                 \
     X(ledgered, "lines written to the ledger")
 
-/* What must not happen: any of these makes the run a failure. */
+/* Counts of errors: the run fails if one of them is not 0. */
 #define TALLY_ERRORS(X)                                                        \
     X(missing, "CALLs without an answer within the message timeout")           \
     X(wrong_id, "answers to a message id that was not asked")                  \
@@ -67,7 +67,7 @@
     X(unreached, "charge points that never got a connection")                  \
     X(trouble, "errors of the simulator itself: see standard error")
 
-/* What is so right now. */
+/* Numbers of the present state. */
 #define TALLY_GAUGES(X)                                                        \
     X(points, "charge points")                                                 \
     X(connected, "connected now")                                              \
@@ -82,17 +82,17 @@ struct tally {
     TALLY_ERRORS(FIELD)
     TALLY_GAUGES(FIELD)
 #undef FIELD
-    struct histogram latency; /* CALL, from when it was meant to be sent */
-    struct histogram connect; /* from connect() to 101 */
-    struct histogram lag;     /* from meant to be sent to really sent */
+    struct histogram latency; /* of a CALL, from when it was due */
+    struct histogram connect; /* from connect() to the response 101 */
+    struct histogram lag;     /* from when a CALL was due to when it was sent */
 
-    /* How far the process is; written by it, read by the parent. */
-    _Atomic bool ramped;  /* every point tried its first connection */
-    _Atomic bool done;    /* every point sent its --messages */
-    _Atomic bool drained; /* nothing is unanswered */
+    /* The progress of the process; the process writes, the parent reads. */
+    _Atomic bool ramped;  /* every charge point has tried to connect */
+    _Atomic bool done;    /* every charge point has sent its --messages */
+    _Atomic bool drained; /* no CALL is unanswered */
 };
 
-/* One writer: a load and a store make an addition. */
+/* There is one writer, so a load and a store make an addition. */
 #define tally_add(t, field, n)                                                 \
     atomic_store_explicit(&(t)->field,                                         \
         atomic_load_explicit(&(t)->field, memory_order_relaxed) +              \
@@ -103,20 +103,21 @@ struct tally {
 #define tally_set(t, field, n)                                                 \
     atomic_store_explicit(&(t)->field, (uint64_t)(n), memory_order_relaxed)
 
-/* into += from, all but the flags. */
+/* Adds `from` to `into`, except for the flags. */
 void     tally_merge(struct tally *into, const struct tally *from);
 uint64_t tally_errors(const struct tally *t);
 
-/* What the parent adds. */
+/* Measurements of the parent. */
 struct tally_run {
     uint64_t seed;
     unsigned processes;
-    double   ramp_s;   /* until every point had tried */
-    double   run_s;    /* from then to the end of the load */
+    double   ramp_s;   /* until every charge point had tried to connect */
+    double   run_s;    /* from then on until the end of the load */
     uint64_t run_sent; /* CALLs sent and answered in that time */
     uint64_t run_answered;
-    double   cpu_s;      /* of all processes, whole run */
-    bool     txids_full; /* not every transaction id could be compared */
+    double   cpu_s;  /* of all processes, for the whole run */
+    bool txids_full; /* the set of transaction ids was full, so some were not
+                        compared */
 };
 
 void tally_text(

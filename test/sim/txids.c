@@ -1,4 +1,4 @@
-/* txids: the transaction ids the whole fleet was given. See txids.h. */
+/* txids: the transaction ids that the whole fleet has received. See txids.h. */
 #include "txids.h"
 
 #include <stdatomic.h>
@@ -8,8 +8,8 @@
 #define SLOTS (1u << 24)
 #define PROBES 64u
 
-/* A slot holds an id or 0. Every process may claim it, with one
- * compare-and-swap; a crash leaves it claimed or not, both whole. */
+/* A slot has an id or 0. Every process may claim a slot, by one
+ * compare-and-swap, so a crash cannot leave it half written. */
 static struct txids {
     _Atomic bool    full;
     _Atomic int32_t id[SLOTS];
@@ -27,7 +27,7 @@ txids_map(void)
     return true;
 }
 
-/* Ids that are given one after another shall lie on the same pages. */
+/* Ids that follow each other are placed on the same page of memory. */
 bool
 txids_add(int32_t id)
 {

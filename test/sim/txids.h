@@ -1,9 +1,9 @@
 /*
- * txids: the transaction ids the whole fleet was given.
+ * txids: the transaction ids that the whole fleet has received.
  *
- * A set in shared memory, so that a process notices when the gateway gives
- * it an id that another process has. Slots are claimed by compare-and-swap
- * and never freed; pages no id fell on cost nothing.
+ * A set in shared memory, by which a process notices that the gateway has
+ * given the same id to another process. Slots are claimed by compare-and-swap
+ * and never freed; a page without ids occupies no memory.
  */
 #ifndef SIM_TXIDS_H
 #define SIM_TXIDS_H
@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-bool txids_map(void);       /* before fork */
-bool txids_add(int32_t id); /* false: it was there already */
-bool txids_full(void);      /* from then on txids_add() lets all pass */
+bool txids_map(void);       /* called before fork() */
+bool txids_add(int32_t id); /* false: another process has it already */
+bool txids_full(void);      /* then txids_add() returns true for every id */
 
 #endif

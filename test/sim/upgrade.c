@@ -15,7 +15,7 @@
 
 #define HEAD_MAX 16384
 
-static char key[25]; /* base64 of 16 bytes, made at first use */
+static char key[25]; /* base64 of 16 bytes, made when it is first used */
 static char accept_is[29];
 
 static void
@@ -111,7 +111,7 @@ upgrade_url(struct upgrade_url *u, const char *text, const char **why)
         *why = gai_strerror(rc);
         return false;
     }
-    /* localhost has two addresses; the gateway listens on the older one. */
+    /* localhost may have two addresses; the gateway listens on that of IPv4. */
     struct addrinfo *best = found;
     for (struct addrinfo *a = found->ai_next;
          a != NULL && best->ai_family != AF_INET; a = a->ai_next)

@@ -1,12 +1,11 @@
 /*
- * verify: the ledger held against the journal. See verify.h.
+ * verify: compares a ledger with a journal. See verify.h.
  *
- * The journal is read first, line by line, and becomes four sets: the
- * messages that have an event, the starts with their transaction id, the
- * transaction ids with their start, and the TransactionEvents of 2.x, which
- * bring their id along. Then each line of the ledger is
- * looked up. A torn last line is what a crash leaves; it acknowledges
- * nothing, so it is counted and passed over.
+ * The journal is read first, line by line, and becomes four sets: the messages
+ * that have an event, the starts with their transaction id, the transaction
+ * ids with their start, and the TransactionEvents of 2.x, which contain their
+ * id. Then each line of the ledger is looked up. A crash may leave a torn last
+ * line in a ledger; it has acknowledged nothing, so it is counted and skipped.
  */
 #include "verify.h"
 
@@ -24,9 +23,9 @@
 #include "jsonspan.h"
 #include "options.h"
 
-#define COMPLAINTS_MAX 20u /* violations printed one by one */
+#define COMPLAINTS_MAX 20u /* violations that are printed singly */
 
-/* Figures; those of the second list are violations. */
+/* Counts; those of the second list are violations. */
 #define FIGURES(X)                                                             \
     X(events, "events in the journal")                                         \
     X(event_starts, "of these, transactions started")                          \
@@ -76,11 +75,12 @@ complain(const char *what, struct span line)
         line.n > 400 ? 400 : (int)line.n, line.p);
 }
 
-/* The members both kinds of line have. */
+/* The members that lines of both files have. */
 struct record {
     struct span identity, message_id, action, payload;
-    struct span answer;      /* journal: raw */
-    int64_t     transaction; /* ledger, or out of the answer; 0: none */
+    struct span answer; /* journal: raw */
+    int64_t
+        transaction; /* ledger: its member, journal: from the answer; 0: none */
 };
 
 static void
@@ -92,7 +92,7 @@ transaction_of(struct span object, int64_t *transaction)
         jsonspan_int(v, transaction);
 }
 
-/* False if the line is no whole JSON object. */
+/* False if the line is not a whole JSON object. */
 static bool
 read_record(struct record *r, struct span line)
 {
@@ -141,8 +141,8 @@ same(struct digest x, struct digest y)
     return x.a == y.a && x.b == y.b;
 }
 
-/* A start and its id, seen in the journal or in the ledger: each must be
- * the other's only one. */
+/* Checks a start and its id, read in either file: each start must have one id,
+ * and each id one start. */
 static void
 note_start(struct digest start, int64_t id, struct span line)
 {
@@ -175,7 +175,7 @@ journal_line(struct span line)
         return;
     }
     figures.events++;
-    /* The outcome of a command has an action too, but is no message. */
+    /* The outcome of a command has an action, too, but is not a message. */
     if (r.action.n == 0 || r.message_id.p == NULL || r.payload.p == NULL ||
         (jsonspan_member(line, "eventType", &type) &&
             span_is(type, "\"command.response\"")))
@@ -186,7 +186,8 @@ journal_line(struct span line)
     if (span_is(r.action, "TransactionEvent") ||
         span_is(r.action, "StopTransaction")) {
         struct digest_slot *e = digest_slot(&events, start_digest(&r));
-        /* Sent again under another message id, it is one event. */
+        /* A start that was sent again under another message id makes one
+         * event. */
         if (e->value++ > 0 && m->value == 1) {
             figures.twice++;
             complain(
@@ -196,7 +197,7 @@ journal_line(struct span line)
     }
     if (!span_is(r.action, "StartTransaction"))
         return;
-    /* An answer of the platform, or a missing one, proves nothing. */
+    /* An answer of the platform proves nothing, nor does a missing one. */
     if (r.answer.p != NULL && r.transaction == 0)
         transaction_of(r.answer, &r.transaction);
     figures.event_starts++;
@@ -227,7 +228,8 @@ ledger_line(struct span line)
     const struct digest_slot *known = start || event
         ? digest_find(start ? &starts : &events, start_digest(&r))
         : NULL;
-    /* What was sent again, under another message id, is there already. */
+    /* A message that was sent again under another message id has an event
+     * already. */
     if (digest_find(&messages, message_digest(&r)) == NULL && known == NULL) {
         figures.missing++;
         complain("acknowledged, but not in the journal", line);
@@ -240,7 +242,7 @@ ledger_line(struct span line)
         complain("the journal has another transaction id", line);
         return;
     }
-    /* What is in the journal as well was checked there. */
+    /* A start that is in the journal was checked there. */
     if (known == NULL || known->value == 0)
         note_start(start_digest(&r), r.transaction, line);
 }
@@ -300,7 +302,8 @@ read_journal(const char *where)
     return rc == 0;
 }
 
-/* The file itself, and those the processes of the fleet made of its name. */
+/* Reads the file itself, and those that the processes of the fleet have named
+ * after it. */
 static bool
 read_ledger(const char *file)
 {

@@ -1,13 +1,14 @@
 /*
- * verify: the ledger held against the journal.
+ * verify: compares a ledger with a journal.
  *
- * What the gateway acknowledged must be in its journal; no transaction id
- * may belong to two starts, no start may have become two transactions.
+ * What the gateway has acknowledged must be in its journal. A transaction id
+ * may belong to one start only, and a start may have made one transaction
+ * only.
  */
 #ifndef SIM_VERIFY_H
 #define SIM_VERIFY_H
 
-/* Exit codes: 0 all is there; 1 a promise was broken; 2 usage. */
+/* Exit codes: 0 everything is there; 1 a promise was broken; 2 usage. */
 int verify_main(int argc, char **argv);
 
 #endif

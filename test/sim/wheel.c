@@ -1,4 +1,4 @@
-/* wheel: which entries are due. See wheel.h. */
+/* wheel: finds the entries that are due. See wheel.h. */
 #include "wheel.h"
 
 #include <stddef.h>
@@ -61,8 +61,8 @@ wheel_turn(struct wheel *w, uint32_t now)
 {
     while (w->now < now) {
         uint32_t tick = ++w->now;
-        /* fire() may set or remove any entry, so the walk starts again with
-         * what is due: new entries are due later, so it ends. */
+        /* fire() may set or remove any entry, so the search begins anew after
+         * each call. It ends, because new entries are due at a later tick. */
         uint32_t i = w->head[tick % WHEEL_SLOTS];
         while (i != WHEEL_NONE) {
             struct wheel_entry *e = entry(w, i);

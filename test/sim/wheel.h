@@ -1,10 +1,12 @@
 /*
- * wheel: which of thousands of entries are due, few at any time.
+ * wheel: finds the entries that are due, among thousands of which few are due
+ * at any time.
  *
- * A ring of slots, one per tick; an entry lies in the slot of its tick
- * modulo the ring, and stays there for as many rounds as it takes. Entries
- * are links inside the things themselves, named by number, so that a point
- * pays twelve bytes for all its timers. The wheel owns only its slots.
+ * A ring of slots, one per tick. An entry is in the slot of its tick modulo
+ * the size of the ring, and stays there for as many rounds as it takes.
+ * Entries are links inside of the caller's structs, named by their number, so
+ * that all timers of a charge point together take twelve bytes. The wheel owns
+ * only its slots.
  */
 #ifndef SIM_WHEEL_H
 #define SIM_WHEEL_H
@@ -16,24 +18,26 @@
 #define WHEEL_NONE UINT32_MAX
 
 struct wheel_entry {
-    uint32_t due;        /* tick; 0: not on the wheel */
-    uint32_t next, prev; /* entry numbers, WHEEL_NONE at the ends */
+    uint32_t due;        /* tick; 0: not in the wheel */
+    uint32_t next, prev; /* numbers of entries, WHEEL_NONE at the ends */
 };
 
 struct wheel {
     uint32_t head[WHEEL_SLOTS];
-    uint32_t now; /* the last tick turned to */
-    /* Where the entries are: number i lies at base + i * stride. */
+    uint32_t now; /* the last tick that was handled */
+    /* Entry number i is at base + i * stride. */
     char  *base;
     size_t stride;
-    void (*fire)(uint32_t number); /* the entry is off the wheel already */
+    /* Called for an entry that was just removed. */
+    void (*fire)(uint32_t number);
 };
 
 void wheel_init(struct wheel *w, void *first_entry, size_t stride,
     void (*fire)(uint32_t number));
-/* On the wheel at this tick, at the earliest the next one. Replaces. */
+/* Puts the entry into the wheel at this tick, at the earliest at the next one.
+ * If it is there already, it is moved. */
 void wheel_set(struct wheel *w, uint32_t number, uint32_t tick);
-/* Fires all that is due up to and including tick now. */
+/* Fires all entries that are due up to and including tick now. */
 void wheel_turn(struct wheel *w, uint32_t now);
 
 #endif
