@@ -199,6 +199,14 @@ def a_start_has_the_answer_that_came_first(r):
         assert shipped_as(at, answer, what) == [1, str(at)]
         before += more
         assert count() == before, (at, what)
+    # The answer that one worker reserved was not given: another worker of its
+    # gateway, without Redis, gave another one. The end comes to two gateways, and
+    # the second one is shipped first.
+    seven = '{"transactionId":7}'
+    assert start(67, one) == ["new"]
+    assert shipped("a/0", 4, "{}", "stop:7:" + fp[68]) == [1, "4"] and count() == before + 1
+    assert shipped("b/0", 4, seven, "start:" + fp[67]) == [1, "4"] and count() == before + 2
+    assert shipped("b/0", 5, "{}", "stop:7:" + fp[68]) == [1, "5"] and count() == before + 2
     for n in range(1, 70):
         assert start(n, one) == ["new"]
     assert r("HLEN", S + "starts:ST") == 64 and start(69, "") == ["draft", one] and start(1, "") == ["new"]

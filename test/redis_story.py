@@ -75,6 +75,19 @@ class Forwarder:
         self.open = []
 
 
+def clock(s):
+    """A time of the log, which is in UTC."""
+    return time.strftime("%H:%M:%S", time.gmtime(s)) + ("%.3f" % (s % 1))[1:]
+
+
+def around(entries, found):
+    """The entries from 10 before the first one of found to 3 behind the last."""
+    at = [i for i, e in enumerate(entries) if e["eventId"] in found]
+    return "\n".join("%s %s %s %s %s" % (
+        clock(int(e["eventId"][:16], 16) / 1e6), e["eventId"], e["eventType"], e["payload"], e.get("answer"))
+        for e in entries[max(at[0] - 10, 0):at[-1] + 4])
+
+
 class Point(threading.Thread):
     """A charge point that hops. Its transactions are kept and sent again until
     they are answered; other messages are sent once."""
@@ -167,7 +180,7 @@ class Story:
 
     def play(self, acts):
         r = random.Random(SEED)
-        log = []
+        log = []                # (act, from, to)
         for p in self.points:
             p.start()
         end = time.monotonic() + SECONDS
@@ -177,8 +190,9 @@ class Story:
                 todo = list(acts)
                 r.shuffle(todo)
             act = todo.pop()
-            log.append(act.__name__)
+            from_ = time.time()
             act(r)
+            log.append((act.__name__, from_, time.time()))
             time.sleep(0.2 + r.random() * 0.3)
         self.over = True
         for p in self.points:
@@ -186,7 +200,8 @@ class Story:
             assert not p.is_alive(), "a charge point got no answer"
             if p.failure:
                 raise p.failure
-        return log
+        for act, from_, to in log:
+            print("       %s to %s: %s" % (clock(from_), clock(to), act))
 
     def exempt(self, sent, answered):
         return any(a <= answered and sent <= b for a, b in self.lost)
@@ -245,7 +260,9 @@ class Story:
                 all_of = order[p.identity, kind]
                 between = len(all_of) - all_of[::-1].index(mark) - all_of.index(mark)
                 assert between > REMEMBERED and (kind != "start" or len(ids[mark]) == 1), \
-                    "%s %d of %s: events %s, ids %s, %d between" % (kind, mark, p.identity, found, ids.get(mark), between)
+                    "%s %d of %s, sent at %s, answered at %s: events %s, ids %s, %d between\n%s" % (
+                        kind, mark, p.identity, clock(sent), clock(answered), found, ids.get(mark), between,
+                        around([e for e in entries if e["chargePointId"] == p.identity], found))
                 forgotten += 1
         assert count > 50, "only %d messages were acknowledged" % count
         assert twice == 0, "an event is in the stream twice"
@@ -352,7 +369,7 @@ def test_three_gateways_while_redis_fails_over_and_processes_die():
         except (OSError, ValueError):
             pass                # the gateway is starting
 
-    log = story.play([redis_stops, redis_is_killed, redis_fails_over, gateway_dies, worker_dies])
+    story.play([redis_stops, redis_is_killed, redis_fails_over, gateway_dies, worker_dies])
     for g in gateways:
         g.wait_ready()
     client = servers[-1].client()
@@ -360,7 +377,7 @@ def test_three_gateways_while_redis_fails_over_and_processes_die():
     entries = client.entries(EV)
     said = story.judge(entries)
     consumed(gateways[0].dir, servers[-1].port, entries)
-    print("       %s: %s" % (" ".join(log), said))
+    print("       " + said)
 
 
 @fleet.tidy
@@ -397,14 +414,14 @@ def test_two_gateways_while_the_slot_moves_in_a_cluster():
         time.sleep(r.random() * 0.5)
         g.start(wait=False)
 
-    log = story.play([slot_moves, slot_moves, gateway_dies])
+    story.play([slot_moves, slot_moves, gateway_dies])
     for g in gateways:
         g.wait_ready()
     all_shipped(gateways, lambda: rs[at[0]].entries(EV))
     entries = rs[at[0]].entries(EV)
     said = story.judge(entries)
     consumed(gateways[0].dir, nodes[at[0]].port, entries)
-    print("       %s: %s" % (" ".join(log), said))
+    print("       " + said)
 
 
 if __name__ == "__main__":
