@@ -399,6 +399,36 @@ def an_idempotent_one_is_sent_again_first(r):
         assert finish(r, cp, e2, "x") == "done" and outcomes(r, cp) == {"x": ["result"]}
 
 
+def one_that_was_sent_once_never_ends_as_not_sent(r):
+    """An idempotent command whose connection was lost after it had been sent waits
+    again. Whatever ends it then, the charge point may have executed it."""
+    node(r, "a/0")
+    for how in ("tick", "take", "release", "cancel", "offline", "expired", "invalid", "result"):
+        cp = "V-" + how
+        wait = "fail" if how in ("release", "offline") else "wait"
+        _, epoch, _, _ = claim(r, cp)
+        call(r, cp, commandId="x", ifOffline=wait, idempotent="yes", deadline="60ms" if how in ("tick", "take") else "60s")
+        assert take(r, cp, epoch)[1] == "x"
+        epoch = claim(r, cp)[1]  # another connection: x waits again
+        assert outcomes(r, cp) == {} and state(r, cp, "x")["state"] == "queued", how
+        if how == "tick":
+            wait_for("the tick", lambda: node(r) and outcomes(r, cp))
+        elif how == "take":
+            wait_for("its deadline", lambda: time.time() * 1000 > 60 + float(r("HGET", S + "cmd:V-take/x", "created")))
+            assert take(r, cp, epoch) == ["none"]
+        elif how == "release":
+            r("FCALL", "ocppd_release", 1, cp, epoch, "idle", "a")
+        elif how == "cancel":
+            r("FCALL", "ocppd_cancel", 1, cp, "x")
+        else:
+            assert take(r, cp, epoch)[1] == "x"
+            detail = '"error":{"code":"Invalid","description":"","details":{}}' if how == "invalid" else ""
+            assert finish(r, cp, epoch, "x", how, detail) == "done"
+        assert outcomes(r, cp) == {"x": ["result" if how == "result" else "uncertain"]}, how
+        error = state(r, cp, "x").get("error", {}).get("code")
+        assert error == {"result": None, "cancel": "Cancelled", "invalid": "Invalid"}.get(how, "ConnectionLost"), (how, error)
+
+
 def what_was_taken_and_never_left_goes_back(r):
     node(r)
     gen = generation()
@@ -808,7 +838,7 @@ TESTS = [
     deadlines_pass_without_anybody_being_special, cancelling, the_queue_is_bounded,
     wrong_calls_are_told_what_is_right, instants_are_read_in_every_form,
     a_command_that_may_have_been_sent_is_uncertain, an_idempotent_one_is_sent_again_first,
-    what_was_taken_and_never_left_goes_back, a_server_that_forgot_is_told_again, answers_reach_the_worker_that_asked,
+    one_that_was_sent_once_never_ends_as_not_sent, what_was_taken_and_never_left_goes_back, a_server_that_forgot_is_told_again, answers_reach_the_worker_that_asked,
     a_question_has_one_answer_whoever_is_faster, a_question_that_is_asked_again_goes_on,
     a_useless_answer_is_refused_with_what_is_wrong, answers_are_checked_by_the_schema_of_the_version,
     transaction_ids_never_repeat, shipping_is_exact, streams_are_trimmed_behind_all_groups,

@@ -1,5 +1,5 @@
 #!lua name=ocppd
-local PREFIX, SHARDS, VERSION = 'ocppd', 1, 7
+local PREFIX, SHARDS, VERSION = 'ocppd', 1, 8
 --
 -- The atomic steps of the fleet: the owner of a charge point, its queue of
 -- commands, the outcome of each. For Redis 7 and Valkey 8; see ocppd-redis(7).
@@ -229,7 +229,7 @@ local function wake(p, s) notify(p, s.owner, 'what', 'command', 'identity', p.id
 --------------------------------------------------------------- commands
 
 local COMMAND = {'state', 'action', 'payload', 'deadline', 'ifOffline', 'idempotent', 'created', 'sent', 'epoch',
-  'outcome', 'detail', 'done', 'node', 'due'}
+  'outcome', 'detail', 'done', 'node', 'due', 'tried'}
 
 local function command(p, commandId)
   local key = p.S .. 'cmd:' .. p.id .. '/' .. commandId
@@ -258,12 +258,27 @@ local function describe(p, c)
   return table.concat(t)
 end
 
+local function error_detail(code, text)
+  return '"error":{"code":"' .. code .. '","description":' .. quote(text) .. ',"details":{}}'
+end
+
+local LOST = error_detail('ConnectionLost',
+  'the connection or its gateway was lost after the command may have been sent')
+-- Outcomes of a command that was not sent.
+local UNSENT = {offline = true, expired = true, invalid = true}
+
 local events = 0 -- makes the ids of events of one microsecond differ
 -- The one way into `done`: state, due list, queue and event. detail is the
 -- member that goes with the outcome, as JSON text: "payload":{...} or
--- "error":{...}, or empty. Call only for commands that are not done.
+-- "error":{...}, or empty. Call only for commands that are not done. A command
+-- that waited again after it may have been sent (tried) may have been executed,
+-- so it does not end with an outcome of UNSENT.
 local function settle(p, s, c, us, outcome, detail, by)
   local now = math.floor(us / 1000)
+  if c.tried and UNSENT[outcome] then
+    outcome = 'uncertain'
+    if detail == '' then detail = LOST end
+  end
   events = (events + 1) % 1000000
   local id = by.eventId or string.format('%016x-r%s-%d', us, p.stream:match('%d+$'), events)
   local took = by.duration or (c.sent and int(math.max(0, now - tonumber(c.sent)))) or '0'
@@ -285,13 +300,13 @@ local function settle(p, s, c, us, outcome, detail, by)
     'payload', body)
 end
 
-local function error_detail(code, text)
-  return '"error":{"code":"' .. code .. '","description":' .. quote(text) .. ',"details":{}}'
-end
-
-local function queue_again(p, s, c)
+local function queue_again(p, s, c, unsent)
   call('LPUSH', p.queue, c.id)
   call('HSET', c.key, 'state', 'queued', 'due', c.deadline)
+  if not unsent then
+    call('HSET', c.key, 'tried', 'yes')
+    c.tried = 'yes'
+  end
   call('HDEL', c.key, 'sent', 'epoch')
   call('ZADD', p.due, c.deadline, p.id .. '/' .. c.id)
   if s.inflight == c.id then
@@ -306,12 +321,11 @@ end
 local function lost(p, s, c, us, here, unsent, by)
   local again = (unsent or c.idempotent == 'yes') and (here or c.ifOffline == 'wait')
   if again and us < tonumber(c.deadline) * 1000 then
-    queue_again(p, s, c)
+    queue_again(p, s, c, unsent)
   elseif unsent then
     settle(p, s, c, us, again and 'expired' or 'offline', '', by)
   else
-    settle(p, s, c, us, 'uncertain', error_detail('ConnectionLost',
-      'the connection or its gateway was lost after the command may have been sent'), by)
+    settle(p, s, c, us, 'uncertain', LOST, by)
   end
 end
 
@@ -392,14 +406,16 @@ local function ocppd_command(keys, args)
 end
 
 -- FCALL ocppd_cancel 1 IDENTITY COMMANDID: a command that still waits ends as
--- `expired`; one that was sent goes on.
+-- `expired`, or as `uncertain` if it waits again after it may have been sent; one
+-- that was sent goes on.
 local function ocppd_cancel(keys, args)
   local p, wrong = place(keys[1] or '')
   if not p then return wrong end
   local c = command(p, args[1] or '')
   if not c then return false end
   if c.state == 'queued' then
-    settle(p, session(p), c, now_us(), 'expired', error_detail('Cancelled', 'it was cancelled before it was sent'), {})
+    settle(p, session(p), c, now_us(), 'expired', error_detail('Cancelled',
+      c.tried and 'it was cancelled before it was sent again' or 'it was cancelled before it was sent'), {})
   end
   return describe(p, c)
 end
