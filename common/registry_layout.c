@@ -3,6 +3,7 @@
 #include "registry_layout.h"
 
 #include "ensure.h"
+#include "registry_blocks.h"
 
 struct layout {
     uint32_t capacity, heads;
@@ -16,7 +17,6 @@ static const size_t row_size[REGISTRY_TABLES] = {
     [REGISTRY_NEAR_STARTS] = sizeof(struct registry_starts),
     [REGISTRY_PROOFS] = sizeof(struct registry_proof),
     [REGISTRY_START_ANSWERS] = sizeof(struct registry_answers),
-    [REGISTRY_FURTHER_STARTS] = sizeof(struct registry_far_starts),
     [REGISTRY_REMOTE_STARTS] = sizeof(struct registry_remotes),
     [REGISTRY_MODEL_NUMBERS] = sizeof(uint16_t)};
 
@@ -25,9 +25,9 @@ static const struct registry *known; /* the registry to which known_layout
 static struct layout known_layout;
 
 static size_t
-round64(size_t n)
+round_up(size_t n, size_t to)
 {
-    return (n + 63) & ~(size_t)63;
+    return (n + to - 1) / to * to;
 }
 
 uint32_t
@@ -43,6 +43,8 @@ registry_heads_for(uint32_t capacity)
 static size_t
 table_size(const struct layout *l, enum registry_table t)
 {
+    size_t pages = l->capacity / REGISTRY_PAGE_BLOCKS + 1;
+
     switch (t) {
     case REGISTRY_HEADS:
         return l->heads * sizeof(uint32_t);
@@ -50,6 +52,12 @@ table_size(const struct layout *l, enum registry_table t)
         return l->capacity / 8 + 8;
     case REGISTRY_MODEL_ROWS:
         return REGISTRY_MODELS * sizeof(struct registry_model);
+    case REGISTRY_BLOCKS_USED:
+        return (pages + 1) * sizeof(uint32_t);
+    case REGISTRY_BLOCK_PAGES:
+        return pages * REGISTRY_PAGE;
+    case REGISTRY_BLOCK_TEXTS:
+        return pages * REGISTRY_PAGE_BLOCKS * REGISTRY_PAGE;
     default:
         return l->capacity * row_size[t];
     }
@@ -60,9 +68,10 @@ layout_for(uint32_t capacity, uint32_t heads)
 {
     struct layout l = {.capacity = capacity, .heads = heads};
 
-    l.at[0] = round64(sizeof(struct registry));
+    l.at[0] = round_up(sizeof(struct registry), 64);
     for (unsigned t = 0; t < REGISTRY_TABLES; t++)
-        l.at[t + 1] = l.at[t] + round64(table_size(&l, t));
+        l.at[t + 1] = round_up(l.at[t] + table_size(&l, t),
+            t + 1 == REGISTRY_BLOCK_PAGES ? REGISTRY_PAGE : 64);
     return l;
 }
 

@@ -9,7 +9,10 @@
  *                    is a power of two
  *     certificates   a word: the highest security profile (2 bits) and the end
  *                    of the last certificate
- *     entries, starts, proofs, answers, far starts, remotes
+ *     entries, starts, proofs, answers, remotes
+ *     blocks_used, block_pages, block_texts
+ *                    see registry_blocks.h; as many blocks as entries. The two
+ *                    latter begin at a page
  *     remotes_used   a bit for each entry
  *     model_numbers  the row of its model
  *     models         REGISTRY_MODELS rows
@@ -28,11 +31,13 @@ enum registry_table {
     REGISTRY_NEAR_STARTS,
     REGISTRY_PROOFS,
     REGISTRY_START_ANSWERS,
-    REGISTRY_FURTHER_STARTS,
     REGISTRY_REMOTE_STARTS,
     REGISTRY_REMOTES_USED,
     REGISTRY_MODEL_NUMBERS,
     REGISTRY_MODEL_ROWS,
+    REGISTRY_BLOCKS_USED,
+    REGISTRY_BLOCK_PAGES,
+    REGISTRY_BLOCK_TEXTS,
     REGISTRY_TABLES
 };
 
@@ -45,12 +50,6 @@ static inline struct registry_starts *
 registry_starts_at(struct registry *r, uint32_t entry)
 {
     return registry_row(r, REGISTRY_NEAR_STARTS, entry);
-}
-
-static inline struct registry_far_starts *
-registry_far_starts_at(struct registry *r, uint32_t entry)
-{
-    return registry_row(r, REGISTRY_FURTHER_STARTS, entry);
 }
 
 static inline struct registry_answers *

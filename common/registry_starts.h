@@ -17,11 +17,12 @@
  *   KNOWN   the event is durable, and `answer` may be sent again
  *
  * REGISTRY_STARTS of them are kept for an identity: those with the highest
- * event numbers. The near table holds the first REGISTRY_STARTS_NEAR of them.
- * The far table holds the others; it occupies memory only for identities whose
- * near table is full, as those of 2.x charge points usually are. A
- * StopTransaction stays out of the far table: if the near table is full, it
- * replaces an older start there.
+ * event numbers. The near table holds REGISTRY_STARTS_NEAR of them. An identity
+ * whose near table is full, as those of 2.x charge points usually are, gets a
+ * block (registry_blocks.h) for the others. It gives the block back when no
+ * start has come for some time: registry_starts_tidy() keeps the newest starts,
+ * as many as the near table holds. A StopTransaction replaces an older one if
+ * the near table is full.
  *
  * When the event of a StopTransaction is durable, the StartTransaction with its
  * transaction id is forgotten: an equal one that arrives later is a new
@@ -29,7 +30,7 @@
  * transaction id is durable, the StopTransaction is forgotten.
  *
  * An answer that is only a number (registry_answer.h) is stored in the three
- * words of the start. Any other is stored as text in a third table, which
+ * words of the start. Any other is stored as text in a table of its own, which
  * occupies no memory until it is used.
  *
  * The owner of the entry writes without a lock, and a former owner may still
@@ -53,10 +54,11 @@
 
 struct registry;
 
+/* With a block, the last near place refers to it. */
 #define REGISTRY_STARTS_NEAR 4
-#define REGISTRY_STARTS_FAR 16
-#define REGISTRY_STARTS (REGISTRY_STARTS_NEAR + REGISTRY_STARTS_FAR)
-#define REGISTRY_STARTS_FORMAT 3 /* raised when the words change their form */
+#define REGISTRY_STARTS_FAR 17
+#define REGISTRY_STARTS (REGISTRY_STARTS_NEAR - 1 + REGISTRY_STARTS_FAR)
+#define REGISTRY_STARTS_FORMAT 4 /* raised when the words change their form */
 
 /* What kind of message a start is. */
 enum registry_start_kind {
@@ -70,15 +72,13 @@ struct registry_starts {
     _Atomic uint64_t word[REGISTRY_STARTS_NEAR][3];
 };
 
-struct registry_far_starts {
-    _Atomic uint64_t word[REGISTRY_STARTS_FAR][3];
+struct registry_text {
+    uint16_t len;
+    char     text[REGISTRY_ANSWER_MAX];
 };
 
 struct registry_answers {
-    struct {
-        uint16_t len;
-        char     text[REGISTRY_ANSWER_MAX];
-    } of[REGISTRY_STARTS];
+    struct registry_text of[REGISTRY_STARTS_NEAR];
 };
 
 enum registry_start_state {
@@ -142,6 +142,15 @@ void registry_start_recover_stop(
  * form that a start has only during recovery is not written. */
 void registry_starts_write(struct registry *r, uint32_t entry, struct buf *out);
 void registry_starts_read(struct registry *r, uint32_t entry, struct fields *f);
+
+/* Gives back the blocks of pages `page` to `end` whose identity got no start
+ * for `window` seconds. now: seconds of a clock that all processes share, not
+ * 0. slot: of the caller, which must be a worker: it looks at the identities
+ * that it owns, and at its part of those without an owner. */
+void registry_starts_tidy(struct registry *r, uint32_t page, uint32_t end,
+    unsigned slot, unsigned slots, uint32_t now, uint32_t window);
+/* Pages of blocks that have been in use so far. */
+uint32_t registry_starts_pages(struct registry *r);
 
 /* Forgets all starts: the entry is given to another identity. */
 void registry_starts_clear(struct registry *r, uint32_t entry);

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "ensure.h"
 #include "knob.h"
+#include "registry_blocks.h"
 #include "version.h"
 
 /* The offsets in the segment, in private memory, which other processes cannot
@@ -45,7 +46,7 @@ shm_layout(void)
         sizeof(struct shm_refusal), sizeof(struct config),
         sizeof(struct registry), sizeof(struct registry_entry),
         sizeof(struct registry_starts), sizeof(struct registry_proof),
-        sizeof(struct registry_answers), sizeof(struct registry_far_starts),
+        sizeof(struct registry_answers), sizeof(union registry_block_page),
         sizeof(struct registry_remotes), sizeof(struct registry_model),
         REGISTRY_STARTS_FORMAT, sizeof(struct stats),
         offsetof(struct shm, sequence), offsetof(struct shm, config),

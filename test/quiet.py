@@ -5,6 +5,7 @@ that is over."""
 
 from faults import Orders, SHIM
 from lib import *
+from ocpp2 import WHEN, Station
 from redis_resp import Server
 
 
@@ -52,6 +53,48 @@ def test_a_quiet_connection_takes_at_most_384_bytes():
     poll(lambda: (resident(pid) - before) / 3000 <= 384, 30 * SLOW,
          what="at most 384 bytes for each connection")
     assert g.stat("connections") == len(chargers) == 3100
+
+
+def shared_pages(pid):
+    """Pages of shared memory that a process has used."""
+    with open("/proc/%d/status" % pid) as f:
+        return int(re.search(r"RssShmem:\s+(\d+)", f.read())[1]) // 4
+
+
+def test_a_charge_point_of_2x_gives_back_what_its_transactions_took():
+    """Its last four events stay, for which one of 1.6 has room as well."""
+    g = Gateway(server_workers="1", log_level="warn", ocpp_resend_time="3s",
+                websocket_idle_timeout="5m")
+    pid = g.workers()[0]["pid"]
+    stations = [Station(g, "T%d" % i) for i in range(300)]
+
+    def send(seq):
+        """The event with that number, of all."""
+        kind = "Started" if seq == 0 else "Ended" if seq == 5 else "Updated"
+        for i, c in enumerate(stations):
+            c.send(json.dumps([2, "%d" % seq, "TransactionEvent", {
+                "eventType": kind, "timestamp": WHEN, "triggerReason": "Authorized",
+                "seqNo": seq, "transactionInfo": {"transactionId": "T%d" % i},
+                "idToken": {"idToken": "A", "type": "Central"}}]))
+        return [json.loads(c.message()) for c in stations]
+
+    for c in stations:
+        c.boot()
+    answers = [send(seq) for seq in range(4)]
+    few = shared_pages(pid)
+    answers += [send(seq) for seq in (4, 5)]
+    assert shared_pages(pid) >= few + 300 // 9
+    # All six are recognised ...
+    before = g.stat("starts_resent")
+    assert [send(seq) for seq in range(6)] == answers
+    assert g.stat("starts_resent") == before + 6 * 300
+    # ... and, when the memory of the older ones has been given back, the last.
+    poll(lambda: shared_pages(pid) <= few + 2, 30 * SLOW,
+         what="the shared memory of before the fifth event")
+    assert [send(seq) for seq in (2, 3, 4, 5)] == answers[2:]
+    assert g.stat("starts_resent") == before + 10 * 300
+    ended = [e for e in g.events("transaction.stopped") if e["chargePointId"] == "T7"]
+    assert len(ended) == 1, ended
 
 
 def test_half_a_frame_makes_it_busy():

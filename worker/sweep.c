@@ -32,6 +32,7 @@
 #include "session/outcomes.h"
 #include "session/refusals.h"
 #include "session/session.h"
+#include "session/transactions.h"
 
 #define RECOVERED_KEPT_S 60
 #define TRIM_ABOVE ((size_t)256 << 10) /* bytes of free heap */
@@ -238,6 +239,7 @@ each_second(void)
     tls_queue_tick();
     guard_tick();
     refusals_tick();
+    transactions_tick();
     if (++seconds == RECOVERED_KEPT_S)
         outcomes_forget_recovered();
 }

@@ -177,3 +177,25 @@ transactions_recover(uint64_t number, const char *line, size_t len)
         recover(number, tape, started);
     tape_return(tape);
 }
+
+/* --- memory -------------------------------------------------------------- */
+
+#define WALK_S 60 /* a walk over all pages takes at most so long */
+
+/* Looks at the pages that are due this second. */
+void
+transactions_tick(void)
+{
+    static uint32_t next;
+    uint32_t        pages = registry_starts_pages(self.registry);
+    uint32_t        window = (uint32_t)(self.conf.ocpp_resend_time / 1000);
+    uint32_t        walk = window < WALK_S ? window : WALK_S;
+    uint32_t        end;
+
+    if (next >= pages)
+        next = 0;
+    end = next + pages / walk + 1;
+    registry_starts_tidy(self.registry, next, end < pages ? end : pages,
+        self.slot, self.shm->slots, (uint32_t)(self.now_us / 1000000), window);
+    next = end;
+}

@@ -32,4 +32,8 @@ enum transactions_found transactions_find(uint32_t entry,
  */
 void transactions_recover(uint64_t number, const char *line, size_t len);
 
+/* Called once a second: frees memory of charge points that have sent nothing of
+ * the kind for ocpp.resend_time. */
+void transactions_tick(void);
+
 #endif
