@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The HTTP port for monitoring, read by a strict parser of the test."""
+"""The HTTP port for monitoring. Its responses are read by a strict parser here."""
 
 import http.client
 
@@ -25,7 +25,7 @@ def gateway(**kw):
 
 
 def get(g, path, method="GET", body=None):
-    """(status, headers, body)"""
+    """Returns (status, headers, body)."""
     h = http.client.HTTPConnection("127.0.0.1", g.admin, timeout=DEADLINE)
     try:
         h.request(method, path, body)
@@ -36,8 +36,8 @@ def get(g, path, method="GET", body=None):
 
 
 def parse(text):
-    """Prometheus text format 0.0.4, nothing forgiven:
-    {family: (type, help, {(sample, labels): value})}"""
+    """Parses the Prometheus text format 0.0.4 strictly. Returns
+        {family: (type, help, {(sample, labels): value})}"""
     families, current = {}, None
     name = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
     label = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\\\|\\"|\\n)*"'
@@ -71,7 +71,7 @@ def parse(text):
 
 
 def connected(g):
-    """{(version, vendor, model): connections}, as /metrics has them"""
+    """Returns {(version, vendor, model): connections} from /metrics."""
     family = parse(get(g, "/metrics")[2]).get(
         "ocppd_charge_points_connected", (None, None, {}))
     return {tuple(re.findall(r'="((?:[^"\\]|\\.)*)"', labels)): float(v)
@@ -100,12 +100,13 @@ def test_connections_are_counted_by_version_vendor_and_model():
     assert listed["SILENT"] == (None, None, "ocpp1.6"), listed
     text = g.ctl("connections", json_=False)
     assert 'ocpp1.6   Vendor Big "1\\' in text, text
-    # Another model, and an end.
+    # One charge point reports another model, another one disconnects.
     here[0].boot("Vendor", "New")
     here[1].close()
     want.update({big: 1, ("ocpp1.6", "Vendor", "New"): 1})
     poll(lambda: connected(g) == want)
-    # A new program and a new daemon know them too, although none boots again.
+    # After an upgrade and after a restart the models are known, too, although no
+    # charge point boots again.
     g.upgrade()
     assert connected(g) == want, connected(g)
     g.stop()
@@ -151,7 +152,8 @@ def test_connections_are_counted_by_version_and_those_that_charge():
     versions = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
 
     def numbers():
-        """By version, and those that charge, of /metrics and of /health."""
+        """Returns connections by version, and the charging ones, from /metrics and
+        /health."""
         m, h = parse(get(g, "/metrics")[2]), json.loads(get(g, "/health")[2])
         by = {labels: n for (_, labels), n in m["ocppd_connections_by_version"][2].items()}
         assert len(by) == len(h["connectionsByVersion"]) == 3, (by, h)
@@ -171,14 +173,14 @@ def test_connections_are_counted_by_version_and_those_that_charge():
     b.event("Started", "t", 0)
     b.event("Updated", "t", 1)
     become(1, 1, 1, 2)
-    # All of them go to other processes, which count them on.
+    # All of them move to other processes, which go on counting them.
     for n in (0, 1):
         assert g.ask("worker-restart", str(n))[0] == 200
     poll(lambda: g.stat("moved") == 3)
     become(1, 1, 1, 2)
     a.stop(id)
     become(1, 1, 1, 1)
-    # MeterValues without a transaction are of none; with one, it goes on.
+    # MeterValues without a transaction do not count as charging; with one they do.
     a.call("MeterValues", METER)
     become(1, 1, 1, 1)
     a.call("MeterValues", dict(METER, transactionId=id))
@@ -339,7 +341,7 @@ def test_counters_do_not_go_back_when_a_worker_dies():
     before = parse(get(g, "/metrics")[2])
     old = g.kill_worker(0)
 
-    def successor_ready():      # of one answer: a second one may differ
+    def successor_ready():  # from one response: a second one may differ
         w = g.workers()[0]
         return w["state"] == "ready" and w["pid"] != old
     poll(successor_ready)
@@ -366,7 +368,7 @@ def test_ready_and_live_follow_the_workers():
 
 def test_ready_answers_503_while_no_worker_works():
     g = gateway(server_workers="1")
-    for i in range(4):                  # until the pauses are long enough
+    for i in range(4):  # until the delays between starts are long enough
         old = g.kill_worker(0)
         if i < 3:
             poll(lambda: g.worker_pid(0) not in (0, old))

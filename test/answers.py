@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""The answer in an event is the one that was sent. Charge points, a platform that is
-late, silent, wrong or repeats itself, connections that break before the answer,
-workers and Redis that are killed: the answer that a charge point received is
-the one in the journal and in the stream, with its author, and a
-StartTransaction that is sent again gets the same.
+"""The answer in an event is the one that was sent. Charge points meet a platform
+that
+is late, silent, wrong or repeats itself, connections that break before the answer,
+and workers and Redis that are killed. In each case the answer that the charge point
+received is the one in the journal and in the stream, with its author; and a
+StartTransaction that is sent again gets the same answer.
 
-    test/answers.py [--seed N] [--seconds N] [part of a name]
-"""
+    test/answers.py [--seed N] [--seconds N] [part of a name]"""
 
 from redis_resp import Error
 from redis_fleet import EV, events, gateway, redis, tidy, wait_event
@@ -57,7 +57,7 @@ def test_a_verdict_of_the_platform_holds_for_the_start_that_follows():
     # The answer to a stop has no idTagInfo for an unknown idTag.
     assert c.stop(got["transactionId"], idTag="STOLEN") == {"idTagInfo": info}
     assert c.stop(got["transactionId"], idTag="OTHER") == {}
-    # Another tag, and after a while the same one, are asked about.
+    # The platform is asked about another tag, and after a while about the same one.
     for n, tag in ((2, "NEW"), (3, "STOLEN")):
         if tag == "STOLEN":
             end = time.monotonic() + 2
@@ -158,7 +158,7 @@ def test_the_platform_answers_transaction_events_and_each_of_them_once():
         c.put("TransactionEvent", tx, "m1")
         e = wait_event(r, cp, "answer.requested")[0]
         assert e["action"] == "TransactionEvent" and json.loads(e["payload"]) == tx
-        # Not an answer to this message, and one that cannot be kept.
+        # An answer to another message, and one that is too large to be kept.
         for bad, words in (
                 ({"idTokenInfo": {"status": "Perhaps"}}, "idTokenInfo: it is none of Accepted,"),
                 ({"idTokenInfo": {}}, "idTokenInfo: it is missing"),
@@ -175,7 +175,7 @@ def test_the_platform_answers_transaction_events_and_each_of_them_once():
         got = wait_event(r, cp, "transaction.started")[0]
         assert json.loads(got["answer"]) == want and got["answeredBy"] == "platform", got
         assert json.loads(got["tx"])["seq"] == 0 and got["question"] == e["replyToken"], got
-        # Without a connection, on the other worker, after a restart.
+        # On a new connection, on the other worker, and after a restart.
         c.put("TransactionEvent", dict(tx, eventType="Updated", seqNo=1), "m2")
         e = wait_event(r, cp, "answer.requested", 2)[1]
         c.reset()
@@ -188,7 +188,7 @@ def test_the_platform_answers_transaction_events_and_each_of_them_once():
             assert c.event("Updated", "t", 1, triggerReason="Trigger",
                            idToken=TOKEN) == {"chargingPriority": 3}
             c.reset()
-        # A platform that does not answer: the gateway does, once.
+        # If the platform does not answer, the gateway does, once.
         c = Station(g, cp, version)
         assert c.event("Ended", "t", 2) == {}
         assert c.event("Ended", "t", 2) == {}
@@ -208,7 +208,7 @@ def test_the_platform_answers_transaction_events_and_each_of_them_once():
         assert len(events(r, c.identity, "answer.requested")) == 3
 
 
-# What a platform answers that the gateway alone would not, by action.
+# By action, a platform's answer that the gateway itself would never give.
 LATER = "2027-01-01T00:00:00Z"
 CHOICES = {
     "BootNotification": {"currentTime": LATER, "interval": 7, "status": "Pending"},
@@ -234,13 +234,13 @@ CHOICES = {
         {"certificateHashData": HASH, "source": "CRL", "status": "Good", "nextUpdate": LATER}]},
     "PullDynamicScheduleUpdate": {"status": "Accepted", "scheduleUpdate": {"limit": 16.0}},
 }
-# Of 1.6 alone, and CSMS that have no choice but {}.
+# Messages of 1.6 only, and messages whose only valid answer is {}.
 OF_16 = {"StartTransaction", "StopTransaction", "DiagnosticsStatusNotification",
          "SignedFirmwareStatusNotification"}
 
 
 def rows_with_a_choice(version):
-    """The first message of each action that [answers] has."""
+    """Returns the first message of each action that is in [answers]."""
     seen = {}
     for action, payload, alone, _ in SAME + ONLY[version]:
         if action in CHOICES and action not in seen:
@@ -257,16 +257,16 @@ def test_each_entry_of_answers_has_a_row_here():
 
 
 def answered(r, cp):
-    """The event of the one message of a charge point that was answered."""
+    """Returns the event of the only message of a charge point that was answered."""
     return poll(lambda: [e for e in r.entries(EV) if e["chargePointId"] == cp and
                          "answeredBy" in e], what="the event of " + cp)[0]
 
 
 @tidy
 def test_every_answer_of_2x_that_has_a_choice_may_be_the_platforms():
-    """With `platform` everywhere: an answer that is not one of the schema is
-    returned to the platform, a good one reaches the charge point unchanged, and
-    where the platform is silent, the answer is the one of the gateway alone."""
+    """`platform` for all actions: an answer that breaks the schema is returned to
+    the platform, a valid one reaches the charge point unchanged, and where the
+    platform is silent, the gateway's own answer is sent."""
     s = redis()
     r = s.client()
     g = gateway(s, "a", server_workers=2, ocpp_heartbeat_events="yes", ocpp_heartbeat_jitter=0,
@@ -277,7 +277,8 @@ def test_every_answer_of_2x_that_has_a_choice_may_be_the_platforms():
         rows = rows_with_a_choice(version)
         silent = []
         for action, (payload, alone) in rows.items():
-            # The one that is not answered, first: all wait at the same time.
+            # The message that is not answered comes first: all messages wait at the
+            # same time.
             c = Station(g, "%s-%s-silent" % (version[4:], action), version)
             c.put(action, payload, "s")
             silent.append((c, action, alone))
@@ -328,8 +329,8 @@ def test_a_stop_while_a_question_ends():
 
 @tidy
 def test_a_message_of_a_transaction_has_one_answer_at_all_gateways():
-    """The platform is not asked again at another gateway, whether it answered
-    the first time or did not."""
+    """The platform is not asked again at another gateway, whether or not it answered
+    the first time."""
     s = redis()
     r = s.client()
     a, b = [gateway(s, n, answers_TransactionEvent="platform",
@@ -341,7 +342,7 @@ def test_a_message_of_a_transaction_has_one_answer_at_all_gateways():
         c.put("TransactionEvent", transaction("Updated", seqNo=1), "m1")
         assert answer(r, wait_event(r, cp, "answer.requested")[0], want) == "taken"
         assert c.get("m1") == want
-        assert c.event("Updated", "t", 2) == {}     # the fallback
+        assert c.event("Updated", "t", 2) == {}  # the fallback is the answer
         c = Station(b, cp, version)
         c.put("TransactionEvent", transaction("Updated", seqNo=1, offline=True), "m2")
         assert c.get("m2") == want
@@ -358,13 +359,13 @@ def test_a_message_of_a_transaction_has_one_answer_at_all_gateways():
     assert c.get("m1") == want
     assert Charger(b, "ONE16").call("StopTransaction", stop) == want
     assert len(events(r, "ONE16", "answer.requested")) == 1
-    for g in (a, b):        # all that was acknowledged is shipped, and once
+    for g in (a, b):  # everything that was acknowledged is shipped once
         poll(lambda: g.stat("ship_lag_ms") == 0 and g.stat("redis_shards_ready") == 1)
     assert len(events(r, "ONE16", "transaction.stopped")) == 1
 
 
 def in_stream(r, cp):
-    """The transaction events of a charge point, as kind and number."""
+    """Returns the transaction events of a charge point, as (kind, number)."""
     return [e["eventType"][12:] + str(json.loads(e["tx"])["seq"]) for e in r.entries(EV)
             if e["chargePointId"] == cp and e["eventType"].startswith("transaction.")]
 
@@ -382,7 +383,7 @@ def test_a_transaction_event_that_is_sent_to_two_gateways_is_in_the_stream_once(
         c.boot()
         for kind, n in rows[:8]:
             c.event(kind, "t", n)
-        # In any order, with more, and while the first gateway ships.
+        # In any order, with further ones, and while the first gateway ships.
         c = Station(b, c.identity, version)
         for kind, n in reversed(rows):
             assert c.event(kind, "t", n, offline=True) == {}
@@ -395,7 +396,7 @@ def test_a_transaction_event_that_is_sent_to_two_gateways_is_in_the_stream_once(
         got = in_stream(r, c.identity)
         assert sorted(got) == sorted(names + ["started0"]), got
         c.close()
-    # The first gateway dies with what it has acknowledged, before Redis has it.
+    # The first gateway dies before Redis has what it has acknowledged.
     c = Station(a, "DEAD", V201)
     c.boot()
     wait_event(r, "DEAD", "charge_point.booted")
@@ -460,14 +461,14 @@ def test_a_journal_that_stalls_sends_charge_points_away_until_it_works():
 
 
 class Platform(threading.Thread):
-    """Answers questions by a seed, and records what came of it."""
+    """Answers questions as a seed decides, and records the answers."""
 
     def __init__(self, server, seed):
         super().__init__(daemon=True)
         self.server, self.random = server, random.Random(seed)
         self.taken = {}         # token -> payload
-        self.sent = {}          # token -> payloads, also if the reply was lost
-        self.replies = {}       # word -> how often
+        self.sent = {}  # token -> payloads, those whose reply was lost included
+        self.replies = {}  # word -> number of times
         self.late = []          # (when, event, payload)
         self.ids = 7000
         self.stopped = False
@@ -498,7 +499,7 @@ class Platform(threading.Thread):
         good = json.dumps(good)
         how = self.random.random()
         if how < 0.15:
-            return                                          # silent
+            return  # the platform is silent
         if how < 0.3:
             self.late.append((time.monotonic() + 1.3 * self.random.random(),
                               e, good))
@@ -528,18 +529,18 @@ class Platform(threading.Thread):
                         e = dict(zip(fields[::2], fields[1::2]))
                         if "replyToken" in e:
                             self.look_at(r, e)
-                except (OSError, Error):    # it was killed, or it loads
+                except (OSError, Error):  # it was killed, or is loading its data
                     r = None
         except BaseException as e:
             self.failed = e
 
 
 class Story:
-    """One charge point that starts, loses its connection and starts again."""
+    """A charge point that starts, loses its connection and starts again."""
 
     def __init__(self, rig, n):
         self.rig, self.cp = rig, "R%d" % n
-        self.received = []      # (action, payload, answer), each answer
+        self.received = []  # (action, payload, answer) of each answer
 
     def connect(self):
         def try_it():
@@ -597,7 +598,7 @@ class Story:
 
 
 class Rig:
-    """nodes: the gateways between which the charge points hop."""
+    """nodes: the gateways to which the charge points connect in turn."""
 
     def __init__(self, seed, nodes):
         self.random = random.Random(seed)
@@ -617,7 +618,7 @@ class Rig:
             g.deaths_expected = True
 
     def race(self, c):
-        """What happens between the CALL and its answer."""
+        """Returns the disturbances that may happen between a CALL and its answer."""
         what = self.random.random()
         if what < 0.35:
             return
@@ -641,7 +642,7 @@ class Rig:
         return [e for g in self.gateways for e in g.events()]
 
     def check(self, stories, platform):
-        """The journals, the stream and the charge points agree."""
+        """Checks that the journals, the stream and the charge points agree."""
         poll(lambda: all(g.stat("platform_waiting") == 0 and
                          g.stat("ship_lag_ms") == 0 for g in self.gateways),
              30 * SLOW, "the end")
@@ -655,8 +656,9 @@ class Rig:
                     json.dumps(json.loads(given) if isinstance(given, str) else given))
 
         def missing():
-            """What is not in the stream. Of a message that two gateways have
-            acknowledged with one answer the stream has one event."""
+            """Returns the events that are not in the stream. If two gateways have
+            acknowledged a message with one answer, the stream has one event for
+            both."""
             stream = r.entries(EV)
             ids = {e["eventId"] for e in stream}
             once = {content(e) for e in stream if "answer" in e}
@@ -676,7 +678,7 @@ class Rig:
             assert by in ("gateway", "platform", "fallback"), e
             if by == "platform":
                 said = platform.taken.get(e["question"])
-                # Asked again after a death, or the reply was lost.
+                # It was asked again after a death, or the reply was lost.
                 same = stem(e["question"])
                 said = [said] if said else [
                     p for t, all in platform.sent.items() for p in all
@@ -706,12 +708,12 @@ class Rig:
 
 
 def stem(token):
-    """What the questions about one message have in common."""
+    """Returns what the questions about one message have in common."""
     return token.rsplit("/", 1)[1].split(".")[0]
 
 
 def raw(e, member):
-    """The bytes of a member of an event in the journal."""
+    """Returns the bytes of a member of an event in the journal."""
     at = e.raw.index('"%s":' % member) + len(member) + 3
     _, end = json.JSONDecoder().raw_decode(e.raw, at)
     return e.raw[at:end]

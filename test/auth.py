@@ -7,14 +7,14 @@ KEY = "0001020304050607ffffffffffffffffffffffff"
 
 
 def basic(user, key):
-    """key: bytes, or text as it is."""
+    """key: bytes, or text that is sent unchanged."""
     if isinstance(key, str):
         key = key.encode()
     both = user.encode() + b":" + key
     return [("Authorization", "Basic " + base64.b64encode(both).decode())]
 
 
-last = {}   # of status()
+last = {}  # the value that status() returns
 
 
 def gateway(mode="file", **more):
@@ -40,7 +40,7 @@ def status(g, identity, headers=(), user=None):
 
 
 def refused(g, identity):
-    """The record of `refused` for the last handshake."""
+    """Returns the record of `refused` for the last handshake."""
     [r] = [r for r in g.tell("refused") if r["address"] == last["from"]]
     assert r["identity"] == identity, r
     return r
@@ -197,7 +197,7 @@ def test_a_file_that_cannot_be_read_is_tried_again():
     assert status(g, "CP1", good) == 101
     os.chown(path, 0, 0)
     os.chmod(path, 0o600)
-    assert g.ask("reload")[0] == 200     # the master can
+    assert g.ask("reload")[0] == 200  # the master can read it
     g.wait_log("the credentials read before stay in force")
     assert status(g, "CP1", good) == 101
     g.kill_worker(0)
@@ -252,7 +252,7 @@ def test_a_reload_reads_the_file_and_refuses_a_broken_one():
         in body, body
     assert status(g, "CP3") == 404      # the old file is in force
     os.unlink(path)
-    assert g.ask("reload")[0] == 500    # a deleted file locks out no fleet
+    assert g.ask("reload")[0] == 500  # a deleted file does not lock out all charge points
     assert status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 101
     with open(path, "w") as f:
         f.write(good + "# comment\n\n  CP3   # no key\n")
@@ -283,14 +283,14 @@ def test_a_successor_of_a_worker_knows_the_keys():
 
 
 def rotate(g, c, key, answer):
-    """The platform sends a new key; the charge point answers."""
+    """The platform sends a new key, and the charge point answers."""
     h = background(lambda: g.ask("-j", "call", "CP1", "ChangeConfiguration",
                                  json.dumps({"key": "AuthorizationKey",
                                              "value": key})))
     id, action, payload = c.take()[:3]
     assert action == "ChangeConfiguration"
-    # While it is on its way both must hold: the charge point may use it at
-    # once.
+    # While the command is under way both keys must be valid: the charge point may
+    # use the new one at once.
     poll(lambda: has(g) == "new key")
     answer(id)
     code, body = h.wait()
@@ -348,14 +348,15 @@ def test_a_later_new_key_that_is_refused_takes_no_earlier_one_away():
         return status(g, "CP1", basic("CP1", bytes.fromhex(key))) == 101
     rotate(g, c, k1, lambda id: c.result(id, {"status": "Accepted"}))
     rotate(g, c, k2, lambda id: c.result(id, {"status": "Rejected"}))
-    # The same key again, and refused this time: the charge point has it.
+    # The same key again, which the charge point refuses this time: it has it
+    # already.
     rotate(g, c, k1, lambda id: c.error(id))
     poll(lambda: not lets(k2))
     assert lets(KEY)
     c = Charger(g, "CP1", headers=basic("CP1", bytes.fromhex(KEY)))
     c.boot()
     rotate(g, c, k3, lambda id: c.result(id, {"status": "Accepted"}))
-    # It has replaced the one before, which was not used.
+    # It has replaced the one before, which was never used.
     poll(lambda: not lets(k1))
     assert lets(KEY) and lets(k3)
     poll(lambda: not lets(KEY))

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""[auth] mode = redis: the platform keeps the keys, and the gateway asks for
-them; what it does while Redis is silent; keys that change."""
+"""[auth] mode = redis: the platform keeps the keys, and the gateway asks for them;
+what the gateway does while Redis is silent; keys that change."""
 
 import hashlib
 
@@ -19,7 +19,7 @@ def basic(user, key):
 
 
 def hashed(key, salt=bytes(range(16))):
-    """The hash of a key, as in ocppd-redis(7)."""
+    """Returns the hash of a key, as ocppd-redis(7) describes it."""
     return "sha256:%s:%s" % (salt.hex(), hashlib.sha256(salt + bytes.fromhex(key)).hexdigest())
 
 
@@ -49,7 +49,7 @@ def status(g, identity, key=KEY):
 
 
 def down(g):
-    """The gateway has noticed that Redis is away."""
+    """Waits until the gateway has noticed that Redis is away."""
     poll(lambda: g.stat("redis_shards_ready") == 0, what="Redis to be missed")
 
 
@@ -61,13 +61,13 @@ def test_a_key_in_redis_lets_in_and_nothing_else_does():
     assert allow(r, "AL1000") == 1
     assert status(g, "AL1000") == 101
     assert status(g, "AL1000", "00" * 20) == 401
-    assert status(g, "AL1000", KEY.encode().hex()) == 101   # its digits
+    assert status(g, "AL1000", KEY.encode().hex()) == 101  # the digits of the hash
     assert status(g, "AL1001") == 404
     c = Charger(g, "AL1000", open=False)
     assert c.handshake().status == 401
     assert g.stat("auth_asked") == 5 and g.stat("auth_hex") == 1
     assert g.stat("refused", "wrong_key") == 2 and g.stat("refused", "unknown") == 1
-    # A change by the platform holds at once.
+    # A change by the platform has an effect at once.
     assert allow(r, "AL1000", NEW) == 1
     assert status(g, "AL1000") == 401 and status(g, "AL1000", NEW) == 101
     assert allow(r, "AL1000", "none") == 1 and allow(r, "AL1000", "none") == 0
@@ -94,7 +94,7 @@ def test_the_function_takes_what_ocppctl_hashes_and_nothing_else():
         else:
             raise AssertionError("taken: " + wrong)
     assert status(g, "CP1") == 101
-    # The file is not in force, and ocppctl does not pretend.
+    # The file is not used, and ocppctl reports that.
     for words in (("add", "CP2"), ("remove", "CP1"), ("list",), ("check", "CP1")):
         code, body = g.ask("auth", *words)
         assert code == 500 and "FCALL ocppd_auth 1" in str(body), (code, body)
@@ -121,14 +121,15 @@ def test_while_redis_is_away_a_charge_point_that_was_here_before_comes_in_with_i
     g = gateway(s, server_workers=2)
     for name in ("CP1", "CP2"):
         allow(r, name)
-    # On one worker; the other one will know it too.
+    # Learned by one worker; the other one knows it, too.
     assert status(g, "CP1") == 101
     s.kill()
     down(g)
     for _ in range(12):
         assert status(g, "CP1") == 101
     assert g.stat("auth_remembered") == 12
-    # Another key may be its new one: only Redis can decide, later.
+    # Another key may be the new one of the charge point: only Redis can decide that,
+    # later.
     c, answer = handshake(g, "CP1", NEW)
     assert answer.status == 503 and int(answer["Retry-After"]) > 0
     assert status(g, "CP2") == 503 and status(g, "stranger") == 503
@@ -154,7 +155,7 @@ def test_what_redis_took_back_opens_nothing_while_it_is_away():
         assert status(g, name) == 101
     allow(r, "GONE", "none")
     allow(r, "CHANGED", NEW)
-    assert status(g, "GONE") == 404      # by this the gateway learns of it
+    assert status(g, "GONE") == 404  # from this the gateway learns the key
     assert status(g, "CHANGED") == 401
     assert status(g, "SAME", NEW) == 401  # a wrong key changes nothing
     s.kill()
@@ -187,12 +188,12 @@ def test_a_silent_redis_delays_a_handshake_and_nothing_else():
     here = Charger(g, "CP2", headers=basic("CP2", KEY))
     here.boot()
     s.signal(signal.SIGSTOP)
-    assert status(g, "CP1") == 101       # remembered
+    assert status(g, "CP1") == 101  # the key is remembered
     assert status(g, "CP3") == 503
     assert g.stat("redis_shards_ready") == 1
     here.call("Heartbeat")
-    # A client that leaves, or goes on sending, while it waits for Redis
-    # leaves nothing behind.
+    # A client that leaves, or sends more, while it waits for Redis leaves nothing
+    # behind.
     waiting = [Charger(g, "W%d" % i, open=False) for i in range(20)]
     for i, c in enumerate(waiting):
         c.raw(c.request(headers=basic(c.identity, KEY)))
@@ -205,7 +206,7 @@ def test_a_silent_redis_delays_a_handshake_and_nothing_else():
     poll(lambda: g.stat("handshaking") == 0, what="the end of all handshakes")
     here.call("Heartbeat")
     s.signal(signal.SIGCONT)
-    # Late answers of Redis belong to no waiting handshake and are dropped.
+    # Late answers of Redis do not belong to a waiting handshake, and are dropped.
     poll(lambda: status(g, "CP3") == 404)
     assert status(g, "CP1") == 101
     here.close()
@@ -313,12 +314,12 @@ def test_a_later_new_key_that_is_refused_takes_no_earlier_one_away():
     k1, k2, k3 = "a1" * 20, "b2" * 20, "c3" * 20
     send(k1, "Accepted")
     send(k2, "Rejected")
-    send(k1, "Rejected")        # it has it already
+    send(k1, "Rejected")  # the charge point has it already
     poll(lambda: status(g, "CP1", k2) == 401)
     assert status(g, "CP1") == 101
     c = Charger(g, "CP1", headers=basic("CP1", KEY))
     c.boot()
-    send(k3, "Accepted")        # replaces the first, which was not used
+    send(k3, "Accepted")  # it replaces the first one, which was not used
     poll(lambda: status(g, "CP1", k1) == 401)
     assert status(g, "CP1") == 101 and status(g, "CP1", k3) == 101
     poll(lambda: status(g, "CP1") == 401)
@@ -334,7 +335,7 @@ def test_an_identity_cannot_be_a_key_in_redis():
         assert refusal(g, name).status == 400
         [got] = g.show(name)["refusals"]
         assert got["reason"] == "bad_identity" and "Redis" in got["detail"], got
-    # Others with braces are as good as any, and are nothing but themselves.
+    # Other names with braces are valid, and are separate identities.
     for name in ("{ocppd}VICTIM", "{other:events:0}VICTIM", "VICTIM{ocppd:events:0}"):
         c = Charger(g, name)
         c.boot()
@@ -343,7 +344,7 @@ def test_an_identity_cannot_be_a_key_in_redis():
         assert h.wait()["outcome"] == "result"
         assert r("FCALL", "ocppd_session", 1, name)
         c.close()
-    # Nor does the library take one, behind its stream or not.
+    # The library does not accept such a key either, behind its stream or not.
     for key in ("{ocppd:events:0}{ocppd:events:0}VICTIM",):
         try:
             r("FCALL", "ocppd_auth", 1, key, "none")
@@ -356,7 +357,7 @@ def test_an_identity_cannot_be_a_key_in_redis():
 def test_a_new_key_waits_for_redis_and_other_commands_behind_it():
     s = fleet.redis()
     r = s.client()
-    g = gateway(s, ocpp_message_timeout="60s")     # longer than all silence
+    g = gateway(s, ocpp_message_timeout="60s")  # longer than any silence in this test
     allow(r, "CP1")
     c = Charger(g, "CP1", headers=basic("CP1", KEY))
     c.boot()
@@ -364,14 +365,15 @@ def test_a_new_key_waits_for_redis_and_other_commands_behind_it():
     down(g)
     h = send_key(g, "CP1")
     poll(lambda: g.show("CP1")["connection"]["commandsPending"] == 1)
-    c.call("Heartbeat")                 # the answer is the next that comes
+    c.call("Heartbeat")  # the next message is the answer: the command was not sent
     s.start()
     r = s.client()
     id, action, _ = c.take()[:3]
     assert action == "ChangeConfiguration" and stored(r)[1]
     c.result(id, {"status": "Accepted"})
     assert h.wait()["outcome"] == "result"
-    # Nor does it leave while Redis is silent, however often it is looked at.
+    # The command is not sent while Redis is silent, however often the gateway
+    # checks.
     s.signal(signal.SIGSTOP)
     h = send_key(g, "CP1", "cd" * 20)
     poll(lambda: g.show("CP1")["connection"]["commandsPending"] == 1)
@@ -381,7 +383,7 @@ def test_a_new_key_waits_for_redis_and_other_commands_behind_it():
     assert action == "ChangeConfiguration" and stored(r)[1]
     c.result(id, {"status": "Accepted"})
     assert h.wait()["outcome"] == "result"
-    # One that Redis never hears of ends unsent.
+    # A command about which Redis cannot be asked ends without being sent.
     s.kill()
     down(g)
     out = json.loads(g.ask("-j", "call", "--timeout", "2s", "CP1", "ChangeConfiguration",

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
-"""The public conformance suite for WebSocket, Autobahn|Testsuite, against the
-echo program (test/echo), which stands on the gateway's own frames.
+"""Runs the public conformance suite for WebSocket, Autobahn|Testsuite, against the
+echo program (test/echo), which is made of the gateway's own frames.
 
     test/autobahn.py                                 all cases but limits (9)
     OCPPD_WSTEST_CASES="9.* 12.1.*" test/autobahn.py
 
-The suite is not part of Debian and is not in this repository. Its program
-wstest must be in PATH, or OCPPD_WSTEST is the command; otherwise the test is
-counted as skipped, and compression.py and rfc6455.py remain, which were written
-after the suite. Cases 12 and 13 send up to 131 MB each: that takes an hour."""
+The suite is not part of Debian and is not in this repository. Its program wstest
+must be in PATH, or OCPPD_WSTEST must be the command. Otherwise the test is counted
+as skipped; compression.py and rfc6455.py, which were written after the suite, run in
+any case. Cases 12 and 13 send up to 131 MB each: that takes an hour."""
 
 import shlex
 

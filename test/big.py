@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Large messages, through everything they pass: the WebSocket, the journal,
-recovery, Redis, ocppctl and the HTTP port; and the memory they may take."""
+recovery,
+Redis, ocppctl and the HTTP port; and the memory that they may occupy."""
 
 import http.client
 
@@ -11,7 +12,7 @@ MIB = 1 << 20
 
 
 def samples(size):
-    """meterValue of about so many bytes."""
+    """Returns a meterValue of about that many bytes."""
     one = {"timestamp": "2026-01-31T12:00:00Z", "sampledValue": [
         {"value": "%d.%03d" % (17, i), "context": "Sample.Periodic",
          "measurand": "Energy.Active.Import.Register", "unit": "Wh"}
@@ -58,7 +59,7 @@ def test_fifteen_mebibytes_pass_through_everything():
         text = json.dumps(stop_of(id, 15 * MIB))
         assert 14 * MIB < len(text) < 16 * MIB
         c.call("StopTransaction", text)
-        # What lenient validation lets through may be large too.
+        # A message that only lenient validation accepts may be large, too.
         odd = json.dumps(dict(stop_of(id, 3 * MIB), transactionId=None, x=1))
         c.call("StopTransaction", odd)
         c.call("Heartbeat")
@@ -71,7 +72,7 @@ def test_fifteen_mebibytes_pass_through_everything():
                    "both events in the stream")
         assert got[0]["payload"] == text and got[1]["payload"] == odd
         assert {"null_field", "extra_field"} & set(json.loads(got[1]["deviations"])), got[1]["deviations"]
-        # The memory is there only while it is needed.
+        # The memory is occupied only while it is needed.
         poll(lambda: rss(g.worker_pid(0)) < small + 8 * MIB, 20,
              "the memory to be given back")
 
@@ -95,7 +96,7 @@ def test_fifteen_mebibytes_pass_through_everything():
         e = g.wait_events(1, type="command.response", cp="BIG")[0]
         assert len(e["payload"]["payload"]["configurationKey"]) == 5000
 
-        # All is read back.
+        # After a restart, everything is read back.
         before = len(g.events("all"))
         g.kill_everything()
         g.start()
@@ -131,7 +132,7 @@ def test_slow_senders_of_large_messages_cannot_have_more_than_the_knob():
     body = b"[2,\"1\",\"Heartbeat\",{\"x\":\"" + b"y" * (3 * MIB)
     whole = frame(TEXT, body + b"\"}]", length=None)
     closed, most = set(), 0
-    for k in range(24):                 # 128 KiB at a time, and never the end
+    for k in range(24):  # 128 KiB at a time, without an end
         for i, c in enumerate(slow):
             if i in closed:
                 continue

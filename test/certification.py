@@ -1,18 +1,18 @@
 #!/usr/bin/python3
-"""The test cases that certify a central system (CSMS) for OCPP 2.0.1: Core and
-Advanced Security, mandatory (M) and conditional (C) ones, as part 5 of the
-specification (2023-06) numbers them.
+"""The test cases by which a central system (CSMS) is certified for OCPP 2.0.1: Core
+and Advanced Security, mandatory (M) and conditional (C) ones, with the numbers of
+part 5 of the specification (2023-06).
 
-Each case is one row of CASES: what it is about, and
-    its test       "story.function": the gateway meets it alone, and there it is
-                   shown. "commands" and "messages" are the two tests below,
-                   which run the messages of the case in strict validation
-    platform       a decision of the case is not the gateway's (is this token
-                   valid?), or something must be kept that it does not keep; the
-                   test behind it shows that the platform can decide it
-    unmet          the gateway does not do it, and why
-An operator's part ("request the station to ...") is `ocppctl call` here.
-"""
+Each case is one row of CASES: its subject, and
+    its test       "story.function": the gateway fulfils the case alone, and this
+                   test shows it. "commands" and "messages" are the two tests
+                   below, which run the messages of the case in strict validation
+    platform       the gateway cannot take a decision of the case (is this token
+                   valid?), or does not keep the data; the test shows that the
+                   platform can take the decision
+    unmet          the gateway does not fulfil it, and the reason
+Where the case has a part for an operator ("request the station to ..."), it is
+`ocppctl call` here."""
 
 from lib import *
 from ocpp2 import STATION, V201, WHEN, Station
@@ -169,7 +169,7 @@ CASES = {
 }
 
 
-# --- commands: (action, request, response, what the station sends then) ----------
+# --- commands: (action, request, response, what the station sends afterwards) ----
 
 def variable(component, name, **more):
     return dict({"component": {"name": component}, "variable": {"name": name}}, **more)
@@ -180,7 +180,7 @@ def trigger(word, status="Accepted", **evse):
 
 
 def tx(kind, seq, reason, offline=None, reset=None, **more):
-    """A TransactionEvent."""
+    """Returns a TransactionEvent."""
     info = {"transactionId": "T", "chargingState": more.pop("state", "Charging")}
     if "stopped" in more:
         info["stoppedReason"] = more.pop("stopped")
@@ -359,7 +359,8 @@ def ended(reason, stopped, seq=2, **more):
 
 
 def starts(reason, state="Charging"):
-    """A transaction with this trigger reason that goes on and is stopped."""
+    """Returns a transaction with this trigger reason that goes on and is then
+    stopped."""
     return [AUTHORIZE, OCCUPIED, tx("Started", 0, reason, state=state, idToken=TOKEN, **PLUG),
             tx("Updated", 1, "ChargingStateChanged"), ended("StopAuthorized", "Local",
                                                             idToken=TOKEN), STATUS]
@@ -422,7 +423,7 @@ def station(g, case):
 
 
 def say(c, action, payload):
-    """The station's message is answered as the specification demands it."""
+    """The gateway answers the station's message as the specification demands."""
     got = c.call(action, payload)
     if "idToken" in payload:
         assert got["idTokenInfo"]["status"] == "Accepted", (action, got)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Commands: every one has exactly one outcome (promise P3), in order, one in
-flight for each charge point."""
+"""Commands: each has exactly one outcome (promise P3), they are sent in order, and
+each
+charge point has at most one in flight."""
 
 import select
 import tempfile
@@ -16,7 +17,7 @@ def ready(g, name, **kw):
 
 
 def outcomes(g, cp, n=1):
-    """The payloads of the command.response events, once there are n."""
+    """Returns the payloads of the command.response events, once there are n."""
     return [e["payload"] for e in
             g.wait_events(n, cp=cp, type="command.response")]
 
@@ -90,7 +91,7 @@ def test_a_late_result_is_reported_and_frees_nothing():
     assert g.call("LATE", "ClearCache")["outcome"] == "timeout"
     late = c.take()[0]
     h = background(g.call, "LATE", "GetLocalListVersion")
-    id = c.take()[0]                    # the place is free again
+    id = c.take()[0]  # the place of the command is free again
     c.result(late, {"status": "Accepted"})
     c.result(id, {"listVersion": 3})
     got = h.wait()
@@ -108,7 +109,7 @@ def test_an_answer_that_cannot_be_read_ends_its_command():
     c = ready(g, "SPOILED")
     h = background(g.call, "SPOILED", "ClearCache")
     id = c.take()[0]
-    c.send('[3,"%s"]' % id)             # no payload
+    c.send('[3,"%s"]' % id)  # without a payload
     got = h.wait()
     assert got["outcome"] == "error", got
     assert got["error"]["code"] == "FormationViolation", got
@@ -276,8 +277,8 @@ def test_a_long_result_keeps_its_value_and_a_long_command_is_invalid():
     got = g.call("LONG", "DataTransfer", {"vendorId": "V", "data": "x" * 17000})
     assert got["outcome"] == "invalid" and "max_output_size" in \
         got["error"]["description"], got
-    c.call("Heartbeat")     # and the connection stays
-    # The largest that fits goes out.
+    c.call("Heartbeat")  # the connection stays open
+    # The largest command that fits is sent.
     h = background(g.call, "LONG", "DataTransfer",
                    {"vendorId": "V", "data": "x" * 16000})
     id, _, payload = c.take()
@@ -309,7 +310,7 @@ def test_the_time_in_the_queue_counts():
 # --- durable -------------------------------------------------------------------
 
 def shimmed(**kw):
-    """A gateway with fault_shim, and the orders for its disk."""
+    """Returns a gateway with fault_shim, and the orders for its disk."""
     d = tempfile.mkdtemp(prefix="ocppd-faults-")
     orders = Orders(d + "/faults")
     g = Gateway(env={"LD_PRELOAD": SHIM, "OCPPD_FAULTS": orders.path}, **kw)
@@ -375,7 +376,7 @@ def test_what_vanished_workers_had_ends_once_after_restarts_with_fewer_and_more(
         g.kill_everything()
         g.settings["server_workers"] = workers
         g.start()
-        # The ends are in order, and those of a later charge point follow them.
+        # The outcomes are in order, and those of a later charge point follow them.
         ready(g, "AFTER%d" % life)
         g.wait_events(cp="AFTER%d" % life, type="charge_point.booted")
         for i, generation in enumerate(generations):
@@ -397,7 +398,7 @@ def test_an_outcome_that_recovery_found_is_not_made_again():
     orders.give("sync_ms", 3000)
     before = orders.done("sync_ms")
     c.result(id, {"status": "Accepted"})
-    g.wait_events(1, cp="TWICE", type="command.response")   # in the file
+    g.wait_events(1, cp="TWICE", type="command.response")  # it is in the file
     poll(lambda: orders.done("sync_ms") > before, what="the sync")
     g.kill_worker(0)
     orders.clear()
@@ -419,7 +420,7 @@ def test_what_a_worker_sent_before_it_died_is_read():
     try:
         c.result(id, {"status": "Accepted"})
         g.wait_events(1, cp="LAST", type="command.response")
-        # The next answer leaves after the commit, and so after the outcome.
+        # The next answer is sent after the commit, so after the outcome is durable.
         c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError",
                                       "status": "Available"})
         os.kill(worker, signal.SIGKILL)
@@ -462,7 +463,7 @@ def test_a_queue_that_is_full_refuses_at_once():
         handles.append(background(g.call, "FULL", "ClearCache"))
         poll(lambda: g.show("FULL")["connection"]["commandsPending"] == i + 1)
     queue = g.call("FULL", "ClearCache")
-    while queue["outcome"] != "invalid":        # besides the one in flight
+    while queue["outcome"] != "invalid":  # beside the one in flight
         queue = g.call("FULL", "ClearCache")
     assert queue["error"]["code"] == "QueueFull", queue
     for h in handles:
@@ -474,8 +475,8 @@ def test_a_queue_that_is_full_refuses_at_once():
 def test_what_waits_behind_a_deaf_charge_point_expires():
     g = shared()
     c = ready(g, "EXPIRED")
-    # Both ends come well before idle_timeout: no ping is answered meanwhile. The
-    # second command may begin later by what lies between the two.
+    # Both outcomes come well before idle_timeout, although no ping is answered
+    # meanwhile. The second command may be later by the time between the two calls.
     first = background(g.call, "EXPIRED", "ClearCache", None, "--timeout", "3s")
     c.take()
     second = background(g.call, "EXPIRED", "ClearCache", None, "--timeout", "1s")
@@ -536,7 +537,8 @@ def test_a_second_command_of_the_same_id_is_refused():
     assert code == 409, (code, body)
     c.result(id, {"status": "Accepted"})
     assert h.wait()["outcome"] == "result"
-    # A client that lost the answer may ask again: nothing is sent twice.
+    # A client that has lost the answer may send the command again: the charge point
+    # gets it once.
     for words in (["TWICE", "ClearCache"], ["TWICE", "Reset", '{"type":"Hard"}'],
                   ["TWICE", "ClearCache", "--wait", "no"]):
         code, body = g.ask("call", *words, "--id", "same")
@@ -673,7 +675,7 @@ def test_an_unchecked_command_is_sent_as_it_is_and_marked():
     assert [e["payload"].get("unchecked", False) for e in events] == [False, True] * 3
     sent = [e["payload"] for e in g.events("command.sent", cp="RAW")]
     assert len(sent) == 3 and all(p["unchecked"] is True for p in sent)
-    # It is JSON all the same.
+    # It is valid JSON all the same.
     assert g.call("RAW", "Reset", '{"type":', "--unchecked")["outcome"] == "invalid"
     b = background(g.call, "RAW", "Reset", {"type": "Soft"})
     c.result(c.take()[0], {"status": "Accepted"})

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""Compressed messages to the echo program (test/echo), which stands on the
-gateway's own frames: after cases 12 and 13 of the public conformance suite for
-WebSocket, which autobahn.py runs where it is installed. Five kinds of text and
-bytes in 18 sizes and fragmentations (12), and seven offers (13).
+"""Compressed messages to the echo program (test/echo), which is made of the
+gateway's
+own frames. The cases are those of cases 12 and 13 of the public conformance suite
+for
+WebSocket, which autobahn.py runs where it is installed: five kinds of text and bytes
+in 18 sizes and fragmentations (12), and seven offers (13).
 
     test/compression.py [--messages N] [part of a name]
 
@@ -38,7 +40,7 @@ KINDS = {
     "noise": (2, lambda n: rng.randbytes(n)),
 }
 
-# What a client offers, and what is answered to it (RFC 7692, section 7.1).
+# A client's offers, and the answers to them (RFC 7692, section 7.1).
 PMD = "permessage-deflate"
 OFFERS = (
     (PMD, "", 15),
@@ -74,7 +76,7 @@ def client(echo, offer):
 
 
 def send(c, op, data, fragment):
-    """One compressed message."""
+    """Returns one compressed message."""
     packed = squeeze(data)
     parts = [packed[i:i + fragment] for i in range(0, len(packed), fragment)] \
         if fragment else [packed]
@@ -83,7 +85,7 @@ def send(c, op, data, fragment):
 
 
 def receive(c, window):
-    """The next message: its opcode and its bytes."""
+    """Returns the opcode and the bytes of the next message."""
     deadline, whole, head = time.monotonic() + c.timeout, b"", None
     while True:
         while len(c.buffer) < 2:
@@ -111,7 +113,7 @@ def receive(c, window):
 
 
 def case(c, op, make, window):
-    """The 18 sizes. Returns how many messages came back compressed."""
+    """Sends the 18 sizes. Returns how many messages came back compressed."""
     packed, pool = 0, make(200000)
     for size, fragment in SIZES:
         for _ in range(MESSAGES):
@@ -131,7 +133,7 @@ def test_12_kinds_of_messages_in_all_sizes():
     for name, (op, make) in KINDS.items():
         c = client(echo, PMD)
         packed = case(c, op, make, 15)
-        # What cannot become shorter is sent as it is.
+        # A message that would not become shorter is sent uncompressed.
         assert (packed > 0) == (name != "noise"), (name, packed)
         c.close()
     echo.close()

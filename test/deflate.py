@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""permessage-deflate: offers and their answers, compressed messages both ways,
-and what a client must not do. The oracles are zlib and python3-websockets."""
+"""permessage-deflate: offers and their answers, compressed messages both ways, and
+what a client must not do. The results are compared with zlib and with
+python3-websockets."""
 
 import asyncio
 import zlib
@@ -30,7 +31,7 @@ def charger(g, offer="permessage-deflate", identity="CP1"):
 
 
 def frames(c):
-    """The next data frame: (rsv1, opcode, payload)."""
+    """Returns the next data frame: (rsv1, opcode, payload)."""
     deadline = time.monotonic() + c.timeout
     while True:
         b = c.buffer
@@ -48,7 +49,7 @@ def frames(c):
 
 
 def answer_to(c, id):
-    """The text of the answer to a CALL, and whether it came compressed."""
+    """Returns the text of the answer to a CALL, and whether it was compressed."""
     while True:
         rsv1, op, data = frames(c)
         assert op == TEXT, (op, data)
@@ -102,7 +103,7 @@ def test_compressed_messages_are_read_and_long_answers_are_compressed():
         c.send(data, rsv=RSV1)
         m, rsv1 = answer_to(c, "1")
         assert m[0] == 3 and m[2]["status"] == "Accepted", (number, m)
-    c.send(text)      # not compressed: legal at any time
+    c.send(text)  # not compressed: valid at any time
     m, _ = answer_to(c, "1")
     assert m[2]["status"] == "Accepted"
     # A long answer: the error of a message that is refused.
@@ -129,7 +130,7 @@ def test_a_window_that_was_agreed_on_is_kept():
                                      {"vendorId": "V", "data": word + word}))
     rsv1, op, data = frames(c)
     assert rsv1 and op == TEXT
-    m = json.loads(expand(data, 9))     # a larger window would be an error
+    m = json.loads(expand(data, 9))  # fails if the sender has used a larger window
     assert m[3]["data"] == word + word
     c.send(squeeze('[3,"%s",{"status":"Accepted"}]' % m[1]), rsv=RSV1)
     assert call.wait()["outcome"] == "result"
@@ -199,7 +200,7 @@ def test_python_websockets_talks_with_every_combination_of_parameters():
         async with websockets.connect(
                 "ws://127.0.0.1:%d/ocpp/PY%d" % (g.port, n), subprotocols=["ocpp1.6"],
                 extensions=[factory], compression=None) as ws:
-            # Since version 14 of the library they belong to ws.protocol.
+            # Since version 14 of the library they are members of ws.protocol.
             used = getattr(ws, "extensions", None) or ws.protocol.extensions
             assert used, "the offer was declined"
             for i in range(20):

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""A full disk: nothing is acknowledged, connections stay, and the gateway goes
-on by itself when there is space again."""
+"""A full disk: nothing is acknowledged, connections stay, and the gateway goes on by
+itself when there is space again."""
 
 from lib import *
 
 
 class Disk:
-    """A small file system for the state, if this user may mount one."""
+    """Mounts a small file system for the state, if this user may."""
 
     def __init__(self, size="1m"):
         if os.getuid() != 0:
@@ -56,7 +56,7 @@ def unanswered(c, id, timeout=0.5):
 
 
 def held(c):
-    """A CALL whose event is larger than what is left in the last page."""
+    """Sends a CALL whose event is larger than what is left in the last page."""
     return c.put("DataTransfer", {"vendorId": "V", "data": "x" * 6000})
 
 
@@ -85,13 +85,13 @@ def full_until(g, c, full, free):
     text = g.ctl("status", json_=False)
     assert "degraded" in text and "problem" in text, text
     assert re.search(r" error .*(journal|write)", g.log()), "not in the log"
-    # Connections stay, also new ones; what needs no disk is answered.
+    # Connections stay, new ones are accepted, and what needs no disk is answered.
     d = Charger(g, "NEWCOMER")
     assert "currentTime" in d.call("Heartbeat")
     assert g.online(c.identity) and g.online("NEWCOMER")
     assert not g.events(type="data_transfer.received")
     free()
-    c.get(id, 15 * SLOW)                        # by itself
+    c.get(id, 15 * SLOW)  # the gateway goes on by itself
     assert len(g.events(type="data_transfer.received")) == 1
     poll(lambda: g.ask("health")[0] == 200, what="a healthy gateway")
     assert g.stat("journal_failing") == 0
@@ -108,7 +108,7 @@ def test_a_full_disk():
 
 
 def test_a_file_that_may_not_grow():
-    # The same by a limit on the size of files, which needs no root.
+    # The same fault by a limit on the size of files, for which root is not needed.
     def small():
         resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
     g = Gateway(server_workers="1", preexec=small, journal_segment_size="64MiB",
@@ -124,8 +124,8 @@ def test_a_file_that_may_not_grow():
             n += 1
     except TimeoutError:
         pass
-    # Either it stops, or it goes on in another segment: both lose nothing.
-    # The limit is 2 MiB, so some hundred events fit before it.
+    # The gateway either stops, or goes on in another segment: in both cases nothing
+    # is lost. The limit is 2 MiB, so some hundred events fit before it.
     assert n > 100, n
     there = g.events(cp="LIMIT", type="data_transfer.received")
     assert len(there) >= n, (len(there), n)
@@ -136,7 +136,7 @@ def test_transactions_that_are_resent_on_a_full_disk_stay_one():
     with Disk() as disk:
         g = Gateway(server_workers="1", server_state_dir=disk.dir + "/state")
         c = Charger(g, "AGAIN")
-        c.start(meter=1)                # so that there are ids in store
+        c.start(meter=1)  # so that some transaction ids are reserved
         disk.fill()
         before = held(c)
         first = c.put("StartTransaction", start_of(2), id="a")
@@ -156,7 +156,7 @@ def test_a_buffer_that_is_full_refuses_events_and_the_charge_point_asks_again():
         disk.fill()
         c = []
         for i in range(60):
-            # each is paused after some answers that are held
+            # reading from each pauses after some answers that wait
             d = Charger(g, "B%d" % i)
             for k in range(16):
                 d.put("DataTransfer", {"vendorId": "V", "data": "x" * 2000},
@@ -168,7 +168,7 @@ def test_a_buffer_that_is_full_refuses_events_and_the_charge_point_asks_again():
         assert all(g.online(d.identity) for d in c)
         disk.free()
         poll(lambda: g.ask("health")[0] == 200, 15 * SLOW)
-        # A connection is read again, and what is resent is answered.
+        # A connection is read again, and a message that is sent again is answered.
         c[0].get("0", 15 * SLOW)
         d = Charger(g, "LATER")
         d.call("Authorize", {"idTag": "T"})
@@ -183,7 +183,7 @@ def test_commands_end_exactly_once_also_on_a_full_disk():
         first = held(c)
         h = background(g.call, "CMD", "ClearCache", None, "--timeout", "20s")
         poll(lambda: g.stat("journal_failing") == 1)
-        c.silence()     # a CALL leaves after its command.sent is durable
+        c.silence()  # a CALL is sent after its command.sent is durable
         assert h.is_alive(), "the command ended while the disk was full"
         disk.free()
         c.get(first)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The journal of events: what is in it, how it is read, and that what was
-answered is there (promise P1)."""
+"""The journal of events: its contents, how it is read, and that it has every message
+that was answered (promise P1)."""
 
 from lib import *
 
@@ -12,7 +12,7 @@ NAMES = {"charge_point.connected", "charge_point.booted",
 
 
 def story(g, name, worker=None):
-    """One charge point's day."""
+    """What a charge point sends in a day."""
     c = Charger(g, name, worker=worker)
     c.boot()
     c.call("StatusNotification", {"connectorId": 1, "status": "Available",
@@ -93,7 +93,7 @@ def test_ocppctl_prints_all_events_in_order_over_all_workers():
         story(g, "P%d" % i, i % 2)
 
     def all_there():
-        # What is in a file may still wait for its fdatasync.
+        # A line in a file may still wait for its fdatasync.
         r = g.run("-j", "events")
         assert r.returncode == 0, r
         return r.stdout.splitlines() == [e.line for e in g.events("all")]
@@ -176,12 +176,13 @@ def test_follow_goes_on_while_the_daemon_runs():
 def test_follow_without_since_begins_now():
     g = Gateway(server_workers="2")
     story(g, "OLD")
-    # What stands in the files may still wait for its fdatasync, and follows then.
+    # Lines in the files may still wait for their fdatasync; they are printed
+    # afterwards.
     poll(lambda: g.stat("journal_backlog_bytes") == 0)
     p = follow(g)
     try:
-        # It runs once it has printed the first of the new events; no event
-        # before that is one of the past.
+        # The program runs when it has printed the first of the new events; no event
+        # before that one is older.
         c = Charger(g, "NEW")
 
         def printed():
@@ -229,8 +230,8 @@ def test_the_events_can_be_read_without_a_daemon():
 # --- durable -------------------------------------------------------------------------
 
 def hammer(g, n=8):
-    """Charge points that send messages until their connection ends; the handle's
-    wait() gives the tags that were answered."""
+    """Starts charge points that send messages until their connection ends; wait() of
+    the returned handle gives the tags that were answered."""
     def talk(i):
         answered, k = [], 0
         try:
@@ -260,12 +261,12 @@ def test_what_was_answered_is_there_after_kill_9_of_everything():
     assert len(answered) >= 100
     assert set(answered) <= set(there), set(answered) - set(there)
     assert len(there) == len(set(there))
-    # The identities that were connected are released: the charge points
-    # connect again and go on.
+    # The identities that were connected are released: the charge points connect
+    # again and go on.
     c = Charger(g, "H0")
     c.call("Authorize", {"idTag": "AFTER"})
     assert "AFTER" in tags()
-    # The order goes on growing.
+    # The numbers go on growing.
     r = g.run("-j", "events")
     assert [e["eventId"] for e in lines(r.stdout)] == \
         [e["eventId"] for e in g.events("all")]
@@ -287,7 +288,7 @@ def test_torn_ends_are_cut_at_the_last_whole_event():
     assert after == before
     assert not any(b"ffffffffffffff00" in open(p, "rb").read()
                    for p in g.segments())
-    # The end of TORN2's connection may be on its way still.
+    # The end of TORN2's connection may not be in the journal yet.
     def same():
         r = g.run("-j", "events")
         assert r.returncode == 0, r
@@ -385,7 +386,7 @@ def test_a_damaged_line_is_reported_and_left_out_alone():
             sorted(places), (found, places)
         assert found["events"] >= len(left) and found["unchecked"] == 0
     check()
-    g.start()       # a number far ahead neither hangs the worker nor stays
+    g.start()  # a number far too high neither stalls the worker nor stays
     c = Charger(g, "AFTER")
     c.boot()
     assert c.start()["transactionId"] > 0
@@ -398,7 +399,7 @@ def test_a_damaged_line_is_reported_and_left_out_alone():
 
 # --- a durable cursor ------------------------------------------------------------
 
-# The recipe of ocppctl(8): an event is handled before the next one is read.
+# The example of ocppctl(8): an event is handled before the next one is read.
 RECIPE = """%s -s %s events --follow --cursor %s/cursor %s |
 while IFS= read -r event; do
     printf '%%s\\n' "$event" >> %s/taken
@@ -432,7 +433,7 @@ def test_a_cursor_gives_each_event_at_least_once_whatever_dies():
                     "connectorId": 1, "errorCode": "NoError",
                     "status": "Available"})
         poll(lambda: len(set(taken(g))) > before + 20)
-        os.killpg(p.pid, signal.SIGKILL)    # ocppctl and its reader at once
+        os.killpg(p.pid, signal.SIGKILL)  # kills ocppctl and its reader
         p.wait()
     p = recipe(g)
     want = [e["eventId"] for e in g.events(type="all")]
@@ -440,7 +441,8 @@ def test_a_cursor_gives_each_event_at_least_once_whatever_dies():
     os.killpg(p.pid, signal.SIGKILL)
     p.wait()
     got = taken(g)
-    # In order; what a run repeats is what the former one was not done with.
+    # The events are in order; a run repeats only those that the former one had not
+    # finished.
     first = {}
     for i, id in enumerate(got):
         first.setdefault(id, i)
@@ -466,13 +468,13 @@ def test_what_a_reader_did_not_read_comes_again():
                 OCPPCTL, g.control, g.dir, reader)], stdout=subprocess.PIPE,
             text=True)
         return [json.loads(l)["eventId"] for l in r.stdout.splitlines()]
-    # The shell's read takes a byte at a time: three lines, and no more.
+    # The shell's `read` reads a byte at a time: three lines, and no more.
     got = run("{ read -r a; read -r b; read -r c; "
               "printf '%s\\n' \"$a\" \"$b\" \"$c\"; }")
     assert got == want[:3], got
     again = run("cat")
     assert again[0] in want[1:4] and again[-1] == want[-1], again[:3]
-    # A file is done with what is written.
+    # A file is finished when it is written.
     assert run("cat")[-1:] == want[-1:]
     out = g.dir + "/out"
     for n in (1, 0):

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""The example platforms of test/example: each starts a charging session, stops
-it and bills it, through the HTTP API alone."""
+"""The example platforms of test/example: each starts a charging session, stops it
+and
+bills it, through the HTTP API only."""
 
 from lib import *
 from admin import gateway
@@ -9,8 +10,7 @@ EXAMPLES = os.path.join(ROOT, "test/example")
 
 
 def session(c):
-    """What a charge point does: it starts on a command, charges, and stops on
-    a command."""
+    """A charge point that starts on a command, charges, and stops on a command."""
     id, action, payload = c.take()
     assert action == "RemoteStartTransaction", action
     c.result(id, {"status": "Accepted"})
@@ -32,7 +32,7 @@ def bill(program):
     g = gateway(server_workers="2", ocpp_call_hold="0s")
     other = Charger(g, "OTHER")
     other.boot()
-    other.start(tag="ME")       # a session that is none of its business
+    other.start(tag="ME")  # a session that does not concern the platform
     c = Charger(g, "CP1")
     c.boot()
     token = g.ctl("token", "add", "platform", "admin")["token"]

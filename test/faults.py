@@ -1,20 +1,19 @@
 #!/usr/bin/env python3
-"""What the gateway promises while everything around it fails.
+"""The promises of the gateway hold while everything around it fails.
 
-A gateway under load, a fault, the end of the fault, and then the accounts:
-`ocppsim verify` finds every acknowledged message in the journal and no
-transaction twice; no identity is owned without a connection; no
-descriptor, no memory, no lease and no registry entry is left over; the
-counters add up.
+In each round a gateway is under load, a fault begins, the fault ends, and the state
+is
+checked: `ocppsim verify` finds every acknowledged message in the journal and no
+transaction twice; no identity has an owner without a connection; no descriptor,
+memory, lease or registry entry is left over; and the counters are consistent.
 
     test/faults.py                              each fault once, a minute
     test/faults.py killed stopped               those whose sentence has it
     test/faults.py --minutes 60 [--seed N]      any of them, at random
 
-The seed is printed. It fixes the order of the faults and what the charge
-points do, not the instant at which a process is hit. B and OCPPD_TEST_SLOW
-are those of the other tests. FAULTS.md describes each fault.
-"""
+The seed is printed. It fixes the order of the faults and what the charge points do,
+but not the instant at which a process is hit. B and OCPPD_TEST_SLOW are those of the
+other tests. FAULTS.md describes each fault."""
 
 import errno
 import mmap
@@ -29,12 +28,12 @@ SCRIBBLE = os.path.join(B, "scribble")
 DISK_MB = 512
 CONF = open(os.path.join(ROOT, "conf/test.conf")).read()
 
-# The gauges that are zero without connections.
+# The gauges that are zero when there are no connections.
 RESTING = ["connections", "handshaking", "closing", "leases", "output_bytes",
            "commands_pending", "answers_held", "journal_backlog_bytes",
            "journal_failing"]
 
-# And what is zero when Redis has everything.
+# The gauges that are zero, too, when Redis has everything.
 SHIPPED = ["ship_lag_ms", "sessions_unclaimed", "outcomes_waiting"]
 STREAM = "ocppd:events:0"
 SESSIONS = "{%s}:cp:" % STREAM
@@ -72,7 +71,7 @@ class Orders:
 
 
 class Load:
-    """A fleet that writes down what was acknowledged to it."""
+    """A fleet that records what was acknowledged to it."""
 
     def __init__(self, rig, name, count, *words):
         self.ledger = "%s/%s-%d" % (rig.ledgers, name, total["rounds"])
@@ -119,8 +118,8 @@ class Load:
 
 
 class Rig:
-    """A gateway with all faults that can be injected. redis: it ships to a
-    server of its own, which syncs before it answers."""
+    """A gateway into which all faults can be injected. redis: it ships its journal
+    to a server of its own, which syncs its data before it answers."""
 
     def __init__(self, seed, redis=False):
         self.random = random.Random(seed)
@@ -148,17 +147,16 @@ class Rig:
             ["mount", "-t", "tmpfs", "-o", "size=%dm" % DISK_MB, "ocppd-test",
              self.g.state_dir], stderr=subprocess.DEVNULL).returncode == 0
         self.loads = []
-        self.ages = {}       # of each worker process: what it took at first
+        self.ages = {}  # of each worker process, at its start
         self.most_names = 0
-        self.kills = 0       # of workers, in this round
+        self.kills = 0  # deaths of workers in this round
         self.cuts = 0        # of the master
-        self.scribbled = False  # since the last start of everything
+        self.scribbled = False  # since all processes were started last
         try:
             self.g.start()
             if redis:
                 self.redis_serves()
-                # Without a first range of transaction ids no start is
-                # answered.
+                # Without a first range of transaction ids no start is answered.
                 ids = self.g.state_dir + "/transaction-ids-ocppd"
                 poll(lambda: os.path.exists(ids) and os.path.getsize(ids),
                      what="transaction ids")
@@ -177,9 +175,9 @@ class Rig:
                  "2s"),
             Load(self, "SES", 30, "--session-every", "500ms",
                  "--session-length", "1s", "--meter-every", "200ms")]
-        # All but those that are dropping their connection: a charge point
-        # that was never connected when a short round ends counts as
-        # unreached.
+        # Waits for all charge points except those that drop their connection just
+        # now: a charge point that is never connected when a short round ends counts
+        # as unreached.
         poll(lambda: self.g.stat("connections") >= 85, 30 * SLOW,
              "the fleet's arrival")
         self.progress()
@@ -198,7 +196,7 @@ class Rig:
         self.failed = True
         poll(lambda: all(w["journalFailing"] for w in self.g.workers()),
              within, "the failure of each journal")
-        # What is on its way may still arrive; then there is nothing.
+        # Messages under way may still arrive; after them nothing must arrive.
         last = [-1]
 
         def same():
@@ -215,7 +213,8 @@ class Rig:
     # -- shared memory -----------------------------------------------------------
 
     def scribble(self, place, *names):
-        """Overwrites a place; returns the identities whose entries were hit."""
+        """Overwrites a place of the shared memory; returns the identities whose
+        entries were changed."""
         self.scribbled = True
         seed = self.random.randrange(1, 1 << 62)
         r = subprocess.run([SCRIBBLE, str(self.g.pid), place, str(seed),
@@ -254,13 +253,13 @@ class Rig:
             last = "(" + some[-1][0]
 
     def check_shipped(self):
-        """Each event of the journal is in the stream once."""
+        """Checks that the stream has each event of the journal once."""
         poll(lambda: all(n == 0 for n in map(self.g.stat, SHIPPED)),
              60 * SLOW, "the end of the backlog")
         want = set()
         for path in self.g.segments():
             with open(path, "rb") as f:
-                # A line without its end belongs to no event.
+                # A line without its end is not an event.
                 want.update(re.findall(rb'^{"eventId":"([^"]+)".*\n',
                                        f.read(), re.M))
         want = {i.decode() for i in want}
@@ -273,7 +272,7 @@ class Rig:
         assert set(ids) == want, "not in the stream: %s; not in the journal: " \
             "%s" % (sorted(want - set(ids))[:5], sorted(set(ids) - want)[:5])
         total["shipped"] = max(total["shipped"], len(ids))
-        # As lines of a journal, for the judge.
+        # As lines of a journal, for `ocppsim verify`.
         path = self.g.dir + "/stream"
         with open(path, "w", errors="surrogateescape") as f:
             for e in stream:
@@ -292,8 +291,8 @@ class Rig:
                 ("the stream", got, r.stderr[-3000:])
 
     def check_sessions(self, listed, here):
-        """Sessions that are online in Redis are connected here, at the same
-        worker."""
+        """Checks that sessions that are online in Redis are connected here, to the
+        same worker."""
         want = {i: ("test", c["worker"]) for i, c in listed.items()}
         r, seen = self.redis.client(), [None]
 
@@ -307,12 +306,12 @@ class Rig:
             return there
 
         def same():
-            for c in here:      # or idle_timeout ends them
+            for c in here:  # or idle_timeout ends them
                 c.call("Heartbeat")
             seen[0] = online()
             return seen[0] == want
-        # The session of a damaged name cannot be ended in Redis. It ends
-        # when the charge point connects again, as most have done by now.
+        # The session of a damaged name cannot be ended in Redis. It ends when the
+        # charge point connects again, which most have done by now.
         if self.nameless:
             for i in set(online()) - set(want):
                 Charger(self.g, i).close()
@@ -323,10 +322,11 @@ class Rig:
                                  % (seen[0], want))
         r.close()
 
-    # -- accounts ---------------------------------------------------------------
+    # -- checks -----------------------------------------------------------------
 
     def descriptors(self, pid):
-        """The open descriptors of a quiet worker by kind, without the segment."""
+        """Returns the open descriptors of a quiet worker by kind, except that of the
+        segment."""
         kinds = []
         d = "/proc/%d/fd" % pid
         for n in os.listdir(d):
@@ -365,8 +365,8 @@ class Rig:
                 raise AssertionError("worker %d holds descriptors: %s, not %s"
                                      % (w["worker"], self.descriptors(pid),
                                         self.open))
-            # Reserved once: buffers, pools, tables of libev. Beyond a margin
-            # it may not grow from round to round.
+            # Memory that is reserved once: buffers, pools, tables of libev. Apart
+            # from a margin it must not grow from round to round.
             m = self.memory(pid)
             first = self.ages.setdefault(pid, m)
             assert m < first + 8192 * SLOW, \
@@ -387,25 +387,25 @@ class Rig:
                 if isinstance(b, dict) else b - a
         if self.cuts:
             before = {}
-        # Overwritten counters prove nothing, and a session that ended while
-        # the words of the workers were wrong may be counted twice or not
-        # at all.
+        # If counters were overwritten, they prove nothing. If the words of the
+        # workers were wrong, a session that ended meanwhile may be counted twice or
+        # not at all.
         if self.blurred:
             return
-        # Every connection that was opened has ended, once.
-        # (The sessions of a former life were opened by counters that are gone.)
+        # Every connection that was opened has ended once. (The sessions of a former
+        # start were opened by counters that do not exist any more.)
         opened = grown("handshakes")
         ended = grown("closed") - (now["closed"]["gateway_died"] -
                                    before.get("closed", {}).get("gateway_died", 0))
-        # A kill between claiming and counting loses one count. The notices of
-        # takeovers that a worker has not read are lost with it, many of them
-        # if it was stopped: the end of those sessions is never published.
+        # A kill between claiming and counting loses one count. Notices of takeovers
+        # that a worker has not read are lost with it, many of them if it was
+        # stopped: the end of those sessions is never published.
         unread = 4 * SLOW * self.kills + (grown("takeovers") if self.unread else 0)
         assert -self.kills <= opened - ended <= unread, \
             "%d sessions opened, %d ended, %d kills" % (opened, ended,
                                                        self.kills)
-        # Every connection that was accepted got one of the two answers, or
-        # died with its worker in between.
+        # Every connection that was accepted got one of the two answers, or ended
+        # with its worker before.
         accepted = grown("accepted")
         answered = opened + grown("refused")
         if not self.kills:
@@ -413,7 +413,8 @@ class Rig:
         total["connections"] += opened
 
     def check_owners(self):
-        """The listed connections are the open ones, at the listed worker."""
+        """Checks that the listed connections are the open ones, at the listed
+        worker."""
         g = self.g
         here = [Charger(g, "OWN%02d" % i) for i in range(8)]
         listed = {c["identity"]: c for c in g.tell(
@@ -434,14 +435,15 @@ class Rig:
              what="the end of everybody")
         if self.redis:
             self.check_sessions({}, [])
-        # One entry each, and none for identities that never connected.
+        # One entry for each, and none for identities that were never connected.
         every = [c["identity"] for c in g.tell("connections", "--state", "all",
                                          "--limit", "100000")["connections"]]
         assert len(every) == len(set(every)), "a name twice"
         strange = [n for n in every if not re.fullmatch(
             r"(MIX|SES)\d{4}|OWN\d\d|WITNESS\d?|SILENT\d+|PROBE\d*", n)]
         assert not strange, strange
-        # An entry that was given up is a free one among those ever used.
+        # An entry that was given up is free, and is one of those that were ever
+        # used.
         if not self.scribbled:
             assert g.tell("status")["identities"] == len(every)
 
@@ -479,12 +481,12 @@ class Rig:
                 total["faults"][name] = total["faults"].get(name, 0) + 1
             self.heal()
             self.progress()
-            # While no transaction id can be had, a start is not answered:
-            # the charge point sends it again, or is at its end before.
+            # While there are no transaction ids, a start is not answered: the charge
+            # point sends it again, or has given up before.
             told = [l.end(("missing", "undelivered") if self.failed else ())
                     for l in self.loads]
             assert sum(t["counts"]["acknowledged"] for t in told) > 100, told
-            # Half-open connections are there until idle_timeout.
+            # Half-open connections exist until idle_timeout.
             poll(self.resting, 20 * SLOW, "rest")
             self.check_counters(before)
             self.check_workers()
@@ -526,8 +528,8 @@ class Rig:
 # --- the faults ---------------------------------------------------------------
 
 class Witness:
-    """A charge point whose connection must live through a fault, and be
-    answered after it."""
+    """A charge point whose connection must survive a fault, and must be answered
+    afterwards."""
 
     def __init__(self, rig, worker=None):
         self.c = Charger(rig.g, "WITNESS", worker=worker)
@@ -544,11 +546,11 @@ class Witness:
     def __exit__(self, kind, value, trace):
         if kind is None:
             self.heartbeat()
-            # The master reads without a lock and repairs nothing: it finds the
-            # entry when a worker has repaired its chain.
+            # The master reads without a lock and repairs nothing: it finds the entry
+            # when a worker has repaired its chain.
             s = poll(lambda: self.g.show("WITNESS"), what="the entry of WITNESS")
             assert s["online"] and s["generation"] == self.generation, s
-            # What makes an event is acknowledged again, too.
+            # Messages that make events are acknowledged again, too.
             self.c.call("StatusNotification", {
                 "connectorId": 1, "errorCode": "NoError",
                 "status": "Available"}, timeout=20 * SLOW)
@@ -621,7 +623,7 @@ def stop_of_the_master(rig):
 
 
 def serve_again(rig):
-    """Starts the gateway until it stays, as an init system does."""
+    """Starts the gateway until it stays up, as an init system does."""
     def ready():
         if rig.g.process.poll() is not None:
             rig.g.start(wait=False)
@@ -652,8 +654,8 @@ def kill_of_everything(rig):
     rig.g.kill_everything()
     rig.cuts += 1
     rig.scribbled = False
-    # A thread that waits for the disk may outlive its process for a moment,
-    # and hold the port.
+    # A thread that waits for the disk may outlive its process for a moment, and hold
+    # the port meanwhile.
     rig.g.start(wait=False)
     serve_again(rig)
     rig.progress()
@@ -682,7 +684,7 @@ def full_disk(rig):
 
 
 def failing_disk(rig):
-    """EIO, first at the write, then at the sync."""
+    """EIO, first at writes, then at syncs."""
     for what in "write", "sync":
         with Witness(rig) as w:
             rig.orders.give(what, errno.EIO)
@@ -700,7 +702,7 @@ def kill_while_the_disk_fails(rig):
     n = rig.random.randrange(2)
     pid = rig.g.kill_worker(n)
     rig.kills += 1
-    # One that cannot sync what it reads back is started again and again.
+    # A worker that cannot sync what it has read back is started again and again.
     starts = rig.g.workers()[n]["starts"]
     poll(lambda: rig.g.workers()[n]["starts"] > starts or
          rig.g.workers()[n]["pid"] not in (0, pid),
@@ -717,13 +719,13 @@ def slow_disk(rig):
         rig.orders.give("sync_ms", 300)
         rig.orders.give("write_ms", 50)
         poll(lambda: rig.g.stat("commits") >= commits + 4, what="4 commits")
-        w.heartbeat()                   # needs no commit, and waits for none
+        w.heartbeat()  # it needs no commit, so it does not wait
         rig.progress(5000)
         rig.heal()
 
 
 def no_descriptor(rig):
-    """accept fails: open connections stay, new ones wait."""
+    """accept fails: open connections stay, and new ones wait."""
     refuse_to_accept(rig, errno.EMFILE)
 
 
@@ -758,14 +760,14 @@ def clock_jumps(rig):
             c = Charger(rig.g, "PROBE")
             c.boot()
             c.close()
-    # Numbers go on growing, also when the clock goes back.
+    # Event numbers go on growing, also when the clock goes back.
     ids = [e["eventId"] for e in rig.g.events(type="session.connected",
                                                cp="PROBE")]
     assert ids == sorted(ids)
 
 
 def half_open(rig):
-    """Twenty charge points that send nothing more, with open sockets."""
+    """Twenty charge points send nothing more, but their sockets stay open."""
     silent = [Charger(rig.g, "SILENT%d" % i) for i in range(20)]
 
     def gone():
@@ -811,8 +813,8 @@ def worker_restart(rig):
 # --- Redis
 
 class Away:
-    """While Redis is away, charge points are served; afterwards each worker
-    connects to it again."""
+    """While Redis is away, charge points are served; afterwards each worker connects
+    to it again."""
 
     def __init__(self, rig):
         self.rig = rig
@@ -857,7 +859,7 @@ def kill_of_a_stopped_redis(rig):
 
 
 def kill_of_redis_again_and_again(rig):
-    """Also while the workers are connecting to it again."""
+    """Redis fails while the workers are still connecting to it again."""
     shipped = rig.g.stat("shipped")
     for _ in range(4):
         rig.redis.kill()
@@ -879,7 +881,7 @@ def kill_of_redis_and_a_worker(rig):
 
 
 def kill_of_all_workers_while_redis_is_stopped(rig):
-    """Their unanswered requests may have been carried out or not."""
+    """Requests without a reply may have been carried out or not."""
     rig.redis.signal(signal.SIGSTOP)
     killed(rig, 0, 1)
     with Away(rig):
@@ -905,7 +907,7 @@ def redis_without_memory(rig):
 # --- stray stores into the shared memory
 
 def harmless(fault):
-    """A fault of which no process dies except those that the test kills."""
+    """A fault by which no process dies except those that the test kills."""
     def run(rig):
         def deaths():
             return len(re.findall(
@@ -920,8 +922,8 @@ def harmless(fault):
 
 
 def comes_back(rig, place, quiet=False):
-    """The connection is closed because it owns the identity no longer, at its
-    next message or within a sweep; the charge point connects again."""
+    """The connection is closed because it does not own the identity any more, at its
+    next message or at the next sweep; the charge point connects again."""
     c = Charger(rig.g, "WITNESS")
     c.boot()
     c.auto_pong = not quiet
@@ -968,7 +970,7 @@ def scribbled_owners(rig):
 
 @harmless
 def scribbled_names(rig):
-    """The entry has no owner: no message is taken under a wrong name."""
+    """The entry has no owner, so no message is accepted under a wrong name."""
     comes_back(rig, "names")
     comes_back(rig, "names", quiet=True)
     rig.scribble("names")
@@ -977,7 +979,7 @@ def scribbled_names(rig):
 
 @harmless
 def scribbled_chains(rig):
-    """Chains that leave the table or do not end are rebuilt."""
+    """Chains that leave the table, or that have no end, are rebuilt."""
     with Witness(rig) as w:
         for place in "chains", "counts", "chains":
             rig.scribble(place)
@@ -991,7 +993,8 @@ def scribbled_chains(rig):
 
 @harmless
 def scribbled_configuration(rig):
-    """No process uses it, not even a worker that starts at this moment."""
+    """No process uses the damaged part, not even a worker that starts at this
+    moment."""
     n = rig.random.randrange(2)
     with Witness(rig, worker=1 - n) as w:
         rig.scribble("config")
@@ -1026,7 +1029,7 @@ def scribbled_words_of_workers(rig):
 
 @harmless
 def scribbled_gauges(rig):
-    """The gateway seems full for a second."""
+    """For a second, the gateway seems to be full."""
     with Witness(rig):
         rig.scribble("gauges")
 
@@ -1042,7 +1045,7 @@ def scribbled_gauges(rig):
 
 @harmless
 def scribbled_numbers(rig):
-    """Only the figures that are shown are wrong."""
+    """Only the figures in reports are wrong."""
     rig.blurred = True
     with Witness(rig):
         for place in "refusals", "counters":
@@ -1185,7 +1188,8 @@ def soak(minutes, seed):
         redis = rnd.random() < 0.5
         rig = Rig(rnd.randrange(1 << 31), redis)
         try:
-            # A new state directory now and then: verify reads all of it.
+            # A new state directory now and then, because verify reads the whole
+            # journal.
             for _ in range(20):
                 if time.monotonic() >= end:
                     break

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Each fuzzer for a few seconds: its seeds still pass, and it still runs.
-`make fuzz` lets them look for longer."""
+"""Each fuzzer runs for a few seconds, beginning with its seeds. `make fuzz` runs
+them for
+longer."""
 
 import glob
 import os

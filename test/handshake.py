@@ -8,7 +8,7 @@ from lib import *
 
 
 def remembered(g, local, **want):
-    """The record of `ocppctl refused` for the client with this address."""
+    """Returns the record of `ocppctl refused` for the client with this address."""
     def there():
         return [x for x in g.tell("refused", "--limit", "128")
                 if x["address"] == local]
@@ -19,7 +19,7 @@ def remembered(g, local, **want):
 
 
 def identity_of(g, path):
-    """The identity under which a path is let in."""
+    """Returns the identity that a path is accepted as."""
     c = Charger(g, open=False)
     r = c.handshake(path=path)
     assert r.status == 101, (r.status, r.body)
@@ -159,9 +159,9 @@ def test_a_rule_prefers_a_version_for_a_pattern_of_identities():
     g = shared(ocpp_version_rules="OLD-*=ocpp1.6 ???=ocpp2.0.1 *X=ocpp1.6")
     for identity, offer, want in (
             ("OLD-7", "ocpp2.1, ocpp2.0.1, ocpp1.6", "ocpp1.6"),
-            ("OLD-7", "ocpp2.1, ocpp2.0.1", "ocpp2.1"),  # it must offer it
+            ("OLD-7", "ocpp2.1, ocpp2.0.1", "ocpp2.1"),  # must be offered
             ("NEW-7", "ocpp2.1, ocpp1.6", "ocpp2.1"),
-            ("ABX", "ocpp2.1, ocpp2.0.1, ocpp1.6", "ocpp2.0.1"),  # the first rule
+            ("ABX", "ocpp2.1, ocpp2.0.1, ocpp1.6", "ocpp2.0.1"),  # the first rule that matches
             ("ABCX", "ocpp2.1, ocpp1.6", "ocpp1.6")):
         c = Charger(g, identity, open=False)
         r = c.handshake(headers=[("Sec-WebSocket-Protocol", offer)], protocols=None)
@@ -349,11 +349,12 @@ def test_a_client_that_goes_away_is_remembered_without_status():
 
 
 def test_refused_is_printed_for_people_too():
-    # Of its own: the client of a test before may be seen to go only now.
+    # A gateway of its own: on a shared one, the client of a former test may be seen
+    # to leave only now.
     g = Gateway()
     r = refusal(g, drop=("Upgrade",))
     remembered(g, r.local, reason="not_websocket")
-    # Two of one millisecond have no order between workers.
+    # Two refusals in the same millisecond, by two workers, have no order.
     first = datetime.datetime.fromisoformat(
         g.tell("refused")[0]["time"].replace("Z", "+00:00")).timestamp()
     poll(lambda: time.time() >= first + 0.001, what="the next millisecond")
@@ -449,7 +450,7 @@ def test_one_address_pushes_no_other_refusal_out():
     assert {x["address"] for x in got if x["path"] == "/honest"} == {
         "192.0.2.%d:1000" % i for i in range(10)}, got
     assert got[0]["address"] == "192.0.2.3:1000" and got[0]["count"] == 4
-    # The log has not a line for each.
+    # The log does not have a line for each.
     lines = [l for l in g.log().splitlines() if "refused 203.0.113.9" in l]
     assert len(lines) <= 25, len(lines)
     assert g.stat("refused", "wrong_path") == 213
@@ -484,7 +485,7 @@ def test_a_busy_registry_delays_a_handshake_and_refuses_none():
     waiting = [Charger(g, "W%d" % i, open=False) for i in range(20)]
     for c in waiting:
         c.raw(c.request())
-    poll(lambda: g.stat("handshakes_delayed") >= 40)   # each of them again
+    poll(lambda: g.stat("handshakes_delayed") >= 40)  # each of them tries again
     here.call("Heartbeat")
     assert g.stat("connections") == 1 and g.stat("handshaking") == 20
     p.communicate(b"")
@@ -524,8 +525,8 @@ def test_above_max_connections_all_workers_refuse_with_503_and_retry_after():
         remembered(g, r.local, reason="full", status=503)
         code, body = g.ask("health")
         assert code == 220 and "max_connections" in body, body
-        # A charge point that connects again before the end of its old
-        # connection was noticed needs no second place.
+        # A charge point that connects again before the end of its old connection was
+        # noticed needs no second place.
         for i in range(5):
             anew = Charger(g, "F0%d" % i)
             chargers[i].wait_closed(1008)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The HTTP API: its access rights, its answers, events with a cursor, and that
-no client can delay another client or the gateway."""
+"""The HTTP API: its access rights, its responses, events with a cursor, and that no
+client can delay another client or the gateway."""
 
 import http.client
 import urllib.request
@@ -10,7 +10,7 @@ from admin import gateway, get
 
 
 def ask(g, method, path, body=None, token=None, host=None, **headers):
-    """(status, JSON)"""
+    """Returns (status, JSON)."""
     h = http.client.HTTPConnection("127.0.0.1", g.admin, timeout=DEADLINE * 3)
     try:
         if token:
@@ -85,7 +85,7 @@ def test_what_is_refused_is_counted_logged_and_shown():
     code, _, body = get(g, "/metrics")
     assert 'ocppd_http_refused_total{status="401"} 302\n' in body, body[:300]
     poll(lambda: "requests or connections were refused" in g.log())
-    # One line at once, and then one a minute.
+    # One line at once, later one a minute.
     assert g.log().count("connections were refused") == 1
     assert ask(g, "GET", "/v1/status", token=admin)[0] == 200
 
@@ -130,7 +130,7 @@ def test_only_a_token_of_the_role_may_change_something():
     code, got = ask(g, "POST", path, token=admin)
     assert code == 200 and got["message"] == "disconnected", got
     c.wait_closed(1008)
-    # Kept as hashes, over a restart, and gone when they are removed.
+    # Tokens are kept as hashes, also over a restart, and end when they are removed.
     text = open(g.state_dir + "/tokens").read()
     assert read not in text and admin not in text and "boss admin sha256:" in text
     assert os.stat(g.state_dir + "/tokens").st_mode & 0o077 in (0, 0o040)
@@ -174,7 +174,7 @@ def test_a_parameter_that_means_nothing_is_an_error():
              "from 1 to 200000")):
         code, got = ask(g, "GET", "/v1/" + path)
         assert code == 400 and got["error"]["message"] == words, (path, got)
-    # Nothing is found: that is no error.
+    # A search that finds nothing is not an error.
     for path in ("?match=ABSENT*", "?offset=100000", "?worker=0"):
         code, got = ask(g, "GET", "/v1/charge-points" + path)
         assert code == 200 and got["connections"] == [], got
@@ -185,8 +185,8 @@ def test_a_parameter_that_means_nothing_is_an_error():
 
 
 def exchange(g, *parts):
-    """[(status, headers, body)] of the answers to what is sent; it ends with
-    Connection: close."""
+    """Sends bytes that end with a request with Connection: close. Returns [(status,
+    headers, body)] of the responses."""
     s = socket.create_connection(("127.0.0.1", g.admin), DEADLINE)
     for part in parts:
         s.sendall(part)
@@ -221,7 +221,7 @@ def test_requests_may_be_written_as_http_permits():
         id, action, payload = c.take()
         c.result(id, {"status": "Accepted"})
         return action, payload
-    # In chunks, and after the server's permission.
+    # A body in chunks, sent after the server's response 100.
     for n, more in enumerate((
             "Transfer-Encoding: chunked\r\nConnection: close\r\n",
             "Content-Length: 15\r\nExpect: 100-continue\r\nConnection: close\r\n",
@@ -234,7 +234,7 @@ def test_requests_may_be_written_as_http_permits():
             got = got[1:]
         assert [a[0] for a in got] == [202], got
         assert sent() == ("Reset", {"type": "Soft"})
-    # Several at once are answered in their order.
+    # Several requests sent at once are answered in order.
     one = "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
     got = exchange(g, (
         one % ("GET", "/v1/status", "") + one % ("HEAD", "/v1/events/schema", "") +
@@ -246,11 +246,11 @@ def test_requests_may_be_written_as_http_permits():
     for _, fields, text in got:
         assert fields["content-type"] == "application/json", fields
         json.loads(text)
-    # HEAD has the headers of GET, and no body.
+    # HEAD returns the headers of GET without a body.
     for path in ("/v1/status", "/", "/health", "/metrics", "/openapi.json"):
         got = get(g, path, "HEAD")
         assert got[0] == 200 and got[2] == "", got
-    # Too large, in either form.
+    # A body that is too large, with a length and in chunks.
     big = b"x" * (161 * 1024)
     for more, data in (("Content-Length: %d\r\n" % len(big), big),
                        ("Transfer-Encoding: chunked\r\n",
@@ -279,7 +279,7 @@ def test_a_call_waits_for_its_outcome_and_delays_no_other_client():
     assert got["commandId"] == "x1", got
     code, got = ask(g, "POST", path + "ClearCache?timeout=x", token=admin)
     assert code == 400 and "--timeout" in got["error"]["message"], got
-    # What `ocppctl call --unchecked` does cannot be done here.
+    # `ocppctl call --unchecked` has no counterpart here.
     code, got = ask(g, "POST", path + "ChangeAvailability?unchecked=yes", '{"connectorId":0}', token=admin)
     assert code == 400 and "unchecked" in got["error"]["message"], got
     code, got = ask(g, "POST", path + "ChangeAvailability", '{"connectorId":0}', token=admin)
@@ -301,7 +301,7 @@ def test_events_come_in_order_and_a_cursor_misses_none():
         with urllib.request.urlopen("http://127.0.0.1:%d%s" % (
                 g.admin, path), timeout=DEADLINE) as r:
             got = [json.loads(l) for l in r.read().splitlines() if l]
-        return [e for e in got if e["chargePointId"]]   # of charge points
+        return [e for e in got if e["chargePointId"]]  # events of charge points
     g.wait_events(6, type="charge_point.booted")
     want = [e["eventId"] for e in g.events()]
     got = poll(lambda: (lambda l: l if len(l) == len(want) else None)(
@@ -335,7 +335,7 @@ def test_events_come_in_order_and_a_cursor_misses_none():
     middle = g.events()[3]["timestamp"]
     assert [e["eventId"] for e in lines("/v1/events?since=" + middle)] == [
         e["eventId"] for e in g.events() if e["timestamp"] >= middle]
-    # As a browser reads them, and goes on after it was cut off.
+    # Reads as a browser does, which goes on after its connection was cut.
     s = socket.create_connection(("127.0.0.1", g.admin))
     s.settimeout(DEADLINE)
     s.sendall(b"GET /v1/events?cp=EV9 HTTP/1.1\r\nHost: localhost\r\n"
@@ -399,10 +399,11 @@ def test_an_outcome_can_be_taken_later_by_its_id():
     assert end["payload"] == {"status": "Accepted"}, end
     assert json.loads(g.run("-j", "outcome", got["commandId"]).stdout) == end
     assert ask(g, "GET", "/v1/commands/none")[0] == 404
-    # Its outcome is an event, as that of every command.
+    # Its outcome is an event, like that of every command.
     e = g.wait_events(type="command.response", cp="LATER")[0]
     assert e["payload"]["commandId"] == got["commandId"], e
-    # Of a charge point that is away, and of many: the last 1,024 are kept.
+    # Outcomes for a charge point that is offline, and for many: the last 1,024 are
+    # kept.
     for i in range(1100):
         assert g.ask("-j", "call", "AWAY", "ClearCache", "--wait", "no", "--id",
                      "n%d" % i)[0] == 202
@@ -469,7 +470,7 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
         c = ssl.create_default_context(cafile=ca)
         if version:
             c.minimum_version = c.maximum_version = version
-        # What python 3.13 asks of an authority, that of the tests has not.
+        # Python 3.13 demands more of an authority than the one of these tests has.
         c.verify_flags &= ~ssl.VERIFY_X509_STRICT
         s = c.wrap_socket(socket.create_connection(("127.0.0.1", port)),
                           server_hostname=name)
@@ -494,8 +495,8 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
             assert "CERTIFICATE_VERIFY_FAILED" in str(e), e
         else:
             raise AssertionError("a wrong authority is accepted")
-    # The client that names a host of tls.sni gets its certificate (which
-    # connect() checks), others the first one.
+    # A client that names a host of tls.sni gets its certificate (which connect()
+    # checks), any other client the first one.
     connect(name="gateway.example").close()
     for name in ("other.example", "127.0.0.2"):
         try:
@@ -525,17 +526,17 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
     Charger(g, "TLSADMIN").boot()
     while b"TLSADMIN" not in data:
         data += stream.recv(4096)
-    # One that cannot be used changes nothing.
+    # A certificate that cannot be used changes nothing.
     shutil.copy(pair[0], pair[0] + ".good")
     with open(pair[0], "w") as f:
         f.write("nonsense")
     assert g.run("reload").returncode == 1
     assert renewed() and get(g, "/health")[0] == 200
-    # Another program takes the socket over.
+    # An upgrade takes over the socket.
     shutil.copy(pair[0] + ".good", pair[0])
     g.upgrade()
     poll(renewed)
-    # What is no TLS gets no answer, and costs nothing.
+    # Bytes that are not TLS get no answer, and cost nothing.
     s = socket.create_connection(("127.0.0.1", port))
     s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
     s.settimeout(DEADLINE)
@@ -549,7 +550,7 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
 def test_one_address_gets_its_share_of_connections():
     g = gateway(server_workers="1", admin_address_connections="8")
 
-    def connect(source="127.0.0.3"):    # not that of gateway()
+    def connect(source="127.0.0.3"):  # not the address that gateway() uses
         s = socket.create_connection(("127.0.0.1", g.admin), DEADLINE,
                                      (source, 0))
         return s
@@ -565,17 +566,18 @@ def test_one_address_gets_its_share_of_connections():
     assert all(works(s) for s in old)
     new = [connect() for _ in range(3)]
     assert all(works(s) for s in new)
-    # For them the oldest without a request have gone. (When a request is over
-    # for the server may be a little later than for the client, so which of the
+    # The oldest connections without a request were closed for them. (The server may
+    # notice the end of a request a little later than the client, so which of the
     # eight are the oldest is not exact.)
     alive_ones = [s for s in old if works(s)]
     assert len(alive_ones) == 5, len(alive_ones)
     other = connect("127.0.0.2")
     assert works(other) and all(works(s) for s in alive_ones)
-    # Streams are not cut for newcomers: of that address no more come in.
+    # Streams are not cut for new clients: no more connections of that address are
+    # accepted.
     for s in old + new:
         s.close()
-    # (The server may learn a little later that those were closed.)
+    # (The server may notice a little later that those were closed.)
     streams = []
 
     def comes():
@@ -612,7 +614,8 @@ def test_slow_clients_are_cut_off_and_a_slow_reader_learns_where_to_go_on():
     head = socket.create_connection(("127.0.0.1", g.admin))
     head.setblocking(False)
     ended, got, began = False, [b"", b""], time.monotonic()
-    # A byte of a request each second, and 4 KiB of an answer: too slow.
+    # One client sends a request byte by byte, one per second; one reads 4 KiB of an
+    # answer per second: both are too slow.
     while time.monotonic() < began + 24 or not ended:
         assert time.monotonic() < began + 24 + DEADLINE
         try:
@@ -625,7 +628,7 @@ def test_slow_clients_are_cut_off_and_a_slow_reader_learns_where_to_go_on():
             ended = True
         for i, s in enumerate(readers):
             got[i] += s.recv(4096)
-        time.sleep(0.5)     # this is how slow they are
+        time.sleep(0.5)  # they are cut after this time
     for i, s in enumerate(readers):
         s.settimeout(3 * DEADLINE)
         while True:
@@ -638,7 +641,7 @@ def test_slow_clients_are_cut_off_and_a_slow_reader_learns_where_to_go_on():
     lines = re.findall(rb'{"slow":true,"after":"([0-9a-f]{16})"}\n', got[1])
     assert len(sse) == 1 and len(lines) == 1, (sse, lines)
     assert lines[0].decode() in events
-    # With this cursor nothing is missed.
+    # With this cursor no event is missed.
     last = sorted(events)[-1]
     seen = set(re.findall(rb'"eventId":"([0-9a-f]{16})', got[1]))
     rest = urllib.request.urlopen("http://127.0.0.1:%d/v1/events?after=%s" % (
@@ -649,7 +652,7 @@ def test_slow_clients_are_cut_off_and_a_slow_reader_learns_where_to_go_on():
 
 def test_an_answer_that_is_taken_slowly_is_cut_off():
     g = gateway(server_workers="1", admin_address_connections="0")
-    with open(g.state_dir + "/deny", "w") as f:     # 300 KiB as an answer
+    with open(g.state_dir + "/deny", "w") as f:  # a response of 300 KiB
         f.writelines("identity %s%05d\n" % ("x" * 35, i) for i in range(5000))
     g.ctl("reload")
     admin = token(g, "boss", "admin")
@@ -669,7 +672,7 @@ def test_an_answer_that_is_taken_slowly_is_cut_off():
         ["ps", "-o", "pid=", "--ppid", str(g.pid)], text=True).split()
     owner = [p for p in map(int, children) if silent[1] in inodes(p)][0]
     began = time.monotonic()
-    # One takes nothing, the other 4 KiB a second.
+    # One client reads nothing, the other 4 KiB a second.
     while slow[1] in inodes(owner):
         slow[0].recv(2048)
         assert time.monotonic() < began + 60 * SLOW

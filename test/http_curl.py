@@ -4,11 +4,11 @@
 from lib import *
 from admin import gateway, get
 
-ROUTES = set()      # (method, path) of the table that were used
+ROUTES = set()  # (method, path) of the table that were requested
 
 
 def curl(g, method, path, *more, token=None, route=None, base="http"):
-    """(status, the text of the answer)"""
+    """Returns (status, body)."""
     ROUTES.add((method, route or path.split("?")[0]))
     words = ["curl", "-sS", "--max-time", "30", "-w", "\n%{http_code}",
              "-X", method]
@@ -77,7 +77,7 @@ def test_what_an_operator_reads():
     assert why.strip() == g.ctl("why", "CP 1", json_=False).strip(), why
     assert "openapi" in good(g, "GET", "/openapi.json")
     assert good(g, "GET", "/v1/events/schema")["$schema"]
-    # For monitoring, without a token.
+    # For monitoring: without a token.
     for path in ("/health", "/metrics", "/ready", "/live", "/"):
         assert get(g, path)[0] == 200, path
     tap = Stream(g, one + "/tap", route=named + "/tap")
@@ -106,7 +106,7 @@ def test_what_a_platform_changes():
     c.result(id, {"status": "Accepted"})
     code, text = waits.wait()
     assert code == 200 and json.loads(text)["outcome"] == "result", text
-    # The same without waiting, and its outcome by the command's id.
+    # The same without waiting: the outcome is found by the command's id.
     code, text = curl(g, "POST", one + "/calls/ClearCache?wait=no&id=mine-1",
                       token=admin, route=named + calls)
     assert code == 202 and json.loads(text)["commandId"] == "mine-1", text
@@ -150,7 +150,7 @@ def test_events_by_cursor_and_as_they_happen():
     now = Stream(g, "/v1/events?follow=1&after=now&type=charge_point.booted")
     sse = Stream(g, "/v1/events?follow=1&cp=CP1", "-H",
                  "Accept: text/event-stream")
-    for _ in range(4):  # comments: a stream without events goes on
+    for _ in range(4):  # comments, which a stream without events sends from time to time
         sse.until("^:")
     c = Charger(g, "CP1")
     c.boot()
@@ -158,7 +158,7 @@ def test_events_by_cursor_and_as_they_happen():
     last = sse.until("^id: (.*)")[1]
     sse.until('^data: .*"eventType":"charge_point.connected"')
     now.stop(), sse.stop()
-    # What came behind the last one that was read.
+    # The events that came after the last one that was read.
     sse = Stream(g, "/v1/events", "-H", "Last-Event-ID: " + last, "-H",
                  "Accept: text/event-stream")
     assert sse.until('^data: .*"eventType":"([^"]*)"')[1] == \

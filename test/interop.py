@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A charge point on a foreign WebSocket library (Debian's
-python3-websockets) boots, charges and is commanded."""
+"""A charge point made of a foreign WebSocket library (Debian's python3-websockets)
+boots, charges, and answers commands."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ try:
 except ImportError:
     websockets = None
 
-# The name up to version 13, and since version 14.
+# The name is one up to version 13 of the library, and another since version 14.
 REFUSED = tuple(getattr(websockets.exceptions, name)
                 for name in ("InvalidStatusCode", "InvalidStatus")
                 if hasattr(websockets.exceptions, name)) if websockets else ()
@@ -51,7 +51,7 @@ async def day(g):
             "connectorId": 1, "transactionId": t, "meterValue": [
                 {"timestamp": "2026-01-31T12:10:00Z",
                  "sampledValue": [{"value": "100", "unit": "Wh"}]}]})
-        # A command while it charges; the library fragments its answer.
+        # A command while it charges; the library fragments the answer.
         h = background(g.run, "call", "THIRD PARTY", "RemoteStopTransaction",
                        json.dumps({"transactionId": t}))
         m = json.loads(await ws.recv())
@@ -130,13 +130,13 @@ def test_a_drain_is_a_going_away():
     with_library(drained(Gateway()))
 
 
-# --- npm's ocpp-rpc, which validates both directions by schemas of its own -------
+# --- npm's ocpp-rpc, which validates both directions by its own schemas -----------
 
 NPM = "ocpp-rpc@2.2.1"
 
 
 def library():
-    """Where the package is; it is installed once."""
+    """Returns where the package is; it is installed once."""
     where = os.path.join(B, "npm")
     path = os.path.join(where, "node_modules", "ocpp-rpc")
     if shutil.which("npm") is None or shutil.which("node") is None:
@@ -156,7 +156,7 @@ def test_ocpp_rpc_in_strict_mode_is_content_with_every_answer_and_command():
     from certification import COMMANDS
     from ocpp2 import ONLY, SAME, V201
     g = shared(ocpp_call_hold="0s")
-    # Of each action the first command that the tables have, and its answer.
+    # For each action the first command in the tables, and its answer.
     commands = {}
     for steps in COMMANDS.values():
         for action, request, answer, *_ in steps:

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""What unknown clients may use: [limits], the deny list.
+"""What unknown clients may use: [limits] and the deny list.
 
-Most tests come through the PROXY protocol, which lets them have any address:
-the limits do not hold for those of this machine."""
+Most tests connect through the PROXY protocol, by which they can have any address:
+the
+limits do not hold for addresses of this machine."""
 
 from lib import *
 from auth import KEY, add, basic
@@ -15,7 +16,7 @@ def gateway(**more):
 
 
 def connect(g, identity, source, wait=True):
-    """The connection and the status of the answer."""
+    """Returns the connection and the status of the response."""
     c = Charger(g, identity, open=False)
     c.raw(v1(source) + c.request())
     return c, c.response() if wait else None
@@ -41,7 +42,8 @@ def test_an_address_may_have_so_many_connections_over_all_workers():
     assert r.status == 503 and r["Retry-After"]
     assert reasons(g)["crowded"] == 1
     assert status(g, "CP7", "192.0.2.2") == 101
-    # One leaves, one may come; a connection that only opens counts too.
+    # When one disconnects, one may connect; a connection whose handshake has not
+    # ended counts, too.
     here[0][0].close()
     poll(lambda: status(g, "CP6", "192.0.2.1") == 101)
     half = [Charger(g, "H", open=False)]
@@ -104,7 +106,7 @@ def test_accepting_is_paced_and_no_client_is_lost():
     for c in all:
         assert c.response().status == 101
     took = time.monotonic() - began
-    # A quarter second's worth at once, then a hundred in a second.
+    # The burst of a quarter second at once, then a hundred per second.
     assert took >= 0.45, took
     assert g.stat("accepts_delayed") > 0
     assert g.stat("connections") == 80
@@ -136,8 +138,8 @@ def test_a_connection_that_sends_too_many_messages_is_read_slowly():
     assert seen and "is read more slowly" in seen["text"], seen
     took = time.monotonic() - began
     sender.wait()
-    # All of it is answered. What one read brings is answered at once and
-    # paid for afterwards; so it is the next message that waits.
+    # Everything is answered. The messages of one read are answered at once and paid
+    # for afterwards, so the next message has to wait.
     c.put("Heartbeat", {}, "last")
     c.get("last")
     assert time.monotonic() - began >= (n - 20) / 40 - 1.2, took
@@ -184,7 +186,7 @@ def test_an_identity_that_connects_too_often_waits():
     assert reasons(g)["flapping"] == 1
     assert Charger(g, "CP2").boot()
     assert g.stat("penalties") == 1
-    # It ends, also for one that keeps knocking.
+    # The penalty ends, even if the identity goes on trying.
     def knock():
         c = Charger(g, "CP1", open=False)
         return c.handshake().status == 101
@@ -198,11 +200,11 @@ def test_an_address_that_is_refused_too_often_waits():
         c = Charger(g, open=False)
         c.raw(v1("192.0.2.1") + b"GET /nowhere HTTP/1.0\r\n\r\n")
         assert c.response().status in (400, 505)
-    assert status(g, "CP1", "192.0.2.1") == 101   # at the limit, not above
+    assert status(g, "CP1", "192.0.2.1") == 101  # at the limit, not above it
     c = Charger(g, open=False)
     c.raw(v1("192.0.2.1") + b"nonsense\r\n\r\n")
     assert c.response().status == 400
-    # What is refused now gets 429; what is right is let in.
+    # What would be refused anyway now gets 429; a valid handshake is accepted.
     c = Charger(g, open=False)
     c.raw(v1("192.0.2.1") + b"nonsense\r\n\r\n")
     r = c.response()
@@ -230,13 +232,14 @@ def test_neighbours_of_one_that_fails_are_accepted():
         return r.status
     assert [attempt("BAD", b"wrong") for _ in range(11)] == [401] * 11
     assert attempt("BAD", b"wrong") == 429
-    assert attempt("UNKNOWN", b"wrong") == 429      # not even 404
+    assert attempt("UNKNOWN", b"wrong") == 429  # not even 404
     why = g.run("why", "BAD").stdout
     assert "Its address was refused too often" in why, why
     assert g.ctl("why", "BAD")["addressPenaltySeconds"] > 0
     assert attempt("GOOD", key) == 101
-    # Keys of one identity cannot be guessed on from there, nor does the
-    # guesser learn the right one; from elsewhere it is let in.
+    # The keys of one identity cannot be guessed any more from that address, and the
+    # guesser does not learn which is right; from another address the charge point is
+    # accepted.
     assert attempt("BAD", key) == 429
     assert attempt("BAD", key, "198.51.100.1") == 101
 
@@ -267,7 +270,7 @@ def test_refused_connections_hold_few_descriptors():
     g = gateway(server_workers=1, limits_address_connections=20,
                 websocket_close_timeout="1m", websocket_handshake_timeout="1m")
     before = len(os.listdir("/proc/%d/fd" % g.worker_pid(0)))
-    # They never close, and send nothing behind the PROXY header.
+    # These clients never close, and send nothing behind the PROXY header.
     all = []
     for i in range(600):
         s = socket.create_connection(("127.0.0.1", g.port))
@@ -280,7 +283,7 @@ def test_refused_connections_hold_few_descriptors():
     assert held <= 20 + 64 + 2, held
     assert g.stat("handshaking") == 20 and g.stat("closing") <= 64
     assert status(g, "HONEST", "198.51.100.7") == 101
-    # The few that stay are cut, too, whatever close_timeout is.
+    # The last few are cut, too, however long close_timeout is.
     poll(lambda: g.stat("closing") == 0)
     for s in all:
         s.close()
@@ -291,14 +294,14 @@ def test_half_open_connections_behind_one_address_do_not_keep_it_out():
                 websocket_idle_timeout="10m")
     lost = [connect(g, "CP%d" % i, "203.0.113.5")[0] for i in range(30)]
     assert status(g, "MORE", "203.0.113.5") == 503
-    # All of them lost their connection, and the gateway does not know.
+    # All of them have lost their connection, and the gateway does not know it.
     back = [connect(g, "CP%d" % i, "203.0.113.5") for i in range(30)]
     assert [r.status for _, r in back] == [101] * 30
     for c in lost:
         c.wait_closed(1008)
     assert status(g, "MORE", "203.0.113.5") == 503
     assert reasons(g)["crowded"] == 2
-    # Its own place from another address is none of this one's.
+    # A place that an identity has from another address does not count here.
     assert status(g, "CP1", "203.0.113.6") == 101
     assert status(g, "CP1", "203.0.113.5") == 101
 
@@ -314,7 +317,7 @@ def test_limits_that_bite_show_in_health_and_in_the_log():
     assert "50 since the start" in body, body
     lines = re.findall("handshakes refused: .*limits.address_connections; the "
                        "last one came from 192.0.2.1:", g.log())
-    assert 1 <= len(lines) <= 2, lines     # of each worker one in a minute
+    assert 1 <= len(lines) <= 2, lines  # each worker logs one in a minute
 
 
 def test_a_flood_of_names_leaves_room_for_others():
@@ -373,7 +376,7 @@ def test_no_payload_reaches_a_terminal_raw():
         assert not [x for x in text if ord(x) in range(0x7f, 0xa0) or
                     x in "\u202e\u2066" or x < " " and x not in "\n\t"], text
         return text
-    # The tap is in place once a frame shows.
+    # The tap is active when it prints a frame.
     def shown():
         c.call("DataTransfer", {"vendorId": "v", "data": "PROBE"})
         return select.select([tap.stdout], [], [], 0.05)[0]
@@ -448,7 +451,7 @@ def test_the_deny_list_is_a_file_that_a_reload_reads():
     assert g.ask("deny", "add", "moon", "x")[0] == 400
     g.stop()
     g.start(wait=False)
-    assert g.wait_exit() != 0     # and so does the start
+    assert g.wait_exit() != 0  # and so does the next start
 
 
 def test_the_deny_list_survives_the_daemon():

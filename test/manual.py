@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""The manual: without faults, and with every setting, command, counter and
-event in it."""
+"""The manual pages: mandoc finds no fault, and every setting, command, counter and
+event
+is in them."""
 
 from lib import *
 
@@ -17,7 +18,8 @@ def page(name):
 
 
 def text(name):
-    """As it is read on a terminal, on one long line per paragraph."""
+    """Returns the text as it is read on a terminal, with one long line per
+    paragraph."""
     if not shutil.which("mandoc"):
         raise Skip("mandoc is not installed")
     r = subprocess.run(["mandoc", "-T", "utf8", "-O", "width=500", page(name)],
@@ -50,7 +52,7 @@ def test_every_page_is_clean():
     for name in sorted(pages):
         r = subprocess.run(["mandoc", "-T", "lint", "-W", "style", page(name)],
                            stdout=subprocess.PIPE, text=True)
-        # Pages of the same family that mandoc does not find installed.
+        # Pages of the same family, which mandoc does not find installed.
         faults = [l for l in r.stdout.splitlines()
                   if "referenced manual not found" not in l]
         assert not faults, "\n".join(faults)
@@ -66,7 +68,7 @@ def test_no_sentence_ends_in_two_full_stops():
 def test_headings_are_not_taken_for_macros():
     for name in family():
         for l in text(name).splitlines():
-            # A heading has less indent than text.
+            # A heading is indented less than text.
             assert not re.match(r" {0,3}<", l), (name, l)
 
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""The alert rules and the dashboard in conf/: their metrics exist, their rules
-fire, and the commands that they recommend exist."""
+"""The alert rules and the dashboard in conf/: their metrics exist, their rules fire,
+and
+the commands that they recommend exist."""
 
 from lib import *
 import tls
@@ -10,14 +11,14 @@ DASHBOARD = ROOT + "/conf/grafana/ocppd.json"
 
 
 def metrics_of(text):
-    """Names in an expression, a histogram's without its ending."""
+    """Returns the names in an expression, for histograms without the suffix."""
     return {re.sub(r"_(bucket|sum|count)$", "", m)
             for m in re.findall(r"\b(?:ocppd|process)_[a-z_0-9]+", text)
             if not m.endswith("_")}
 
 
 def rules():
-    """(name, everything of it) of each alert, without a parser of YAML."""
+    """Returns (name, whole text) of each alert, without a parser of YAML."""
     with open(RULES) as f:
         parts = re.split(r"^      - alert: (\w+)\n", f.read(), flags=re.M)
     return list(zip(parts[1::2], parts[2::2]))
@@ -31,7 +32,7 @@ def scrape(g):
 
 
 def exported():
-    """Every name that a gateway with TLS and one charge point exports."""
+    """Returns every name that a gateway with TLS and one charge point exports."""
     g = tls.gateway(admin_listen="127.0.0.1:%d" % free_port())
     Charger(g, "SEEN").boot()
     return scrape(g)
@@ -104,8 +105,8 @@ def test_promtool_accepts_the_rules_and_the_configuration():
     assert code == 0, out
 
 
-# A gateway without troubles, a value for each two minutes, as promtool writes
-# them.
+# The values of a gateway without problems, one for each two minutes, in the notation
+# of promtool.
 QUIET = {
     'up': "1x90",
     'ocppd_start_time_seconds': "1000x90",
@@ -143,7 +144,7 @@ QUIET = {
     'ocppd_tls_failures_total{reason="unknown_ca"}': "0+1x90",
 }
 
-# What differs when each alert must fire, within three hours.
+# For each alert, the values with which it must fire within three hours.
 TROUBLES = {
     "OcppdDown": {'up': "0x90"},
     "OcppdRestarts": {'ocppd_start_time_seconds': "1000+1000x90"},
@@ -195,7 +196,7 @@ TROUBLES = {
 
 
 def series(name):
-    """With the labels that Prometheus adds."""
+    """Adds the labels that Prometheus adds."""
     more = 'job="ocppd",instance="gateway:9180"'
     return name[:-1] + "," + more + "}" if name.endswith("}") else \
         name + "{" + more + "}"
@@ -245,7 +246,7 @@ def test_the_dashboard_is_one_that_grafana_reads():
 
 
 def expressions(board):
-    """(title, expression) with values for the variables."""
+    """Returns (title, expression), with values for the variables."""
     for p in board["panels"]:
         for t in p.get("targets", ()):
             yield p["title"], t["expr"]
@@ -254,7 +255,7 @@ def expressions(board):
 
 
 def prometheus(g, d):
-    """A server that reads the gateway each second; its address."""
+    """A Prometheus server that reads the gateway each second; its address."""
     port = free_port()
     with open(d + "/prometheus.yml", "w") as f:
         json.dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [
@@ -301,7 +302,7 @@ def test_a_real_prometheus_evaluates_every_panel_of_the_dashboard():
                 assert got.get("status") == "success", (title, expr, got)
                 if not got["data"]["result"]:
                     empty.add(title)
-            # Panels of things that did not happen here have no lines.
+            # Panels about events that did not happen here have no lines.
             assert empty <= {"Starts", "Arrivals and departures",
                              "Refused handshakes", "Deviations and errors",
                              "Commands", "Certificate ends in"}, empty
@@ -316,7 +317,7 @@ GRAFANA = ["@grafana/schema@13.2.3", "typescript@5"]
 
 
 def grafana():
-    """Where its packages are; they are installed once."""
+    """Returns where its packages are; they are installed once."""
     where = os.path.join(B, "npm-grafana")
     if shutil.which("npm") is None or shutil.which("node") is None:
         raise Skip("npm is not installed")
@@ -332,18 +333,18 @@ def grafana():
 
 
 def test_the_dashboard_is_of_the_type_that_grafana_publishes():
-    """Grafana itself is in no package archive that tests can reach; what it
-    loads has this type."""
+    """Grafana itself is in no package archive that the tests can reach; the files
+    that it loads have this type."""
     where = grafana()
     with open(DASHBOARD) as f:
         board = json.load(f)
-    # Of an annotation, these members are of the data source's own type.
+    # Of an annotation, these members belong to the type of the data source.
     for a in board["annotations"]["list"]:
         del a["target"]["expr"], a["titleFormat"]
 
     def check(board):
         text = json.dumps(board, indent=1)
-        # Values of an enum are no strings in TypeScript.
+        # Values of an enum are not strings in TypeScript.
         text = text.replace('"mode": "absolute"', '"mode": ThresholdsMode.Absolute')
         text = text.replace('"type": "value"', '"type": MappingType.ValueToText')
         with open(where + "/board.ts", "w") as f:
@@ -358,7 +359,7 @@ def test_the_dashboard_is_of_the_type_that_grafana_publishes():
         return r.returncode, r.stdout
     code, out = check(board)
     assert code == 0, out
-    board["refresh"] = 10       # it finds what is wrong
+    board["refresh"] = 10  # the check finds an error
     code, out = check(board)
     assert code != 0 and "'number' is not assignable" in out, out
 

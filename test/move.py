@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""A connection moves from one worker process to another: no client sees a
-close, nothing is lost or doubled.
+"""A connection moves from one worker process to another: no client sees a close, and
+nothing is lost or doubled.
 
-Each test restarts a worker in the middle of something and looks at what the
-charge point, the operator and the journal see of it: nothing."""
+Each test restarts a worker in the middle of something, and checks that the charge
+point, the operator and the journal notice nothing of it."""
 
 import contextlib
 import ssl
@@ -21,7 +21,7 @@ HEARTBEAT = '[2,"%s","Heartbeat",{}]'
 
 
 def restart(g, n=0, lost=0):
-    """A successor of worker n; returns when it has all connections."""
+    """Starts a successor of worker n; returns when it has all connections."""
     old, log = g.worker_pid(n), len(g.log())
     g.ctl("worker-restart", str(n), json_=False)
     for words in ("took over .* lost %d$" % lost, "after the hand-over$"):
@@ -36,12 +36,12 @@ def one(**settings):
 
 
 def live(g, cp="CP1"):
-    """The connection, as its worker reports it."""
+    """Returns the connection as its worker reports it."""
     return g.show(cp)["connection"]
 
 
 def undisturbed(g, n=1):
-    """No session has begun or ended except the n open ones."""
+    """Checks that no session has begun or ended except the n open ones."""
     assert not g.events("charge_point.disconnected")
     assert len(g.events("charge_point.connected")) == n
     assert g.stat("connections") == n
@@ -67,7 +67,7 @@ def test_a_quiet_connection_moves_with_all_that_is_known_of_it():
     c.call("Heartbeat")
     undisturbed(g)
     assert g.stat("moved") == 1
-    # It is pinged, and lives longer than the idle timeout.
+    # The connection is pinged, and lives longer than the idle timeout.
     n = len(c.pings)
     c.silence(3.0)
     assert len(c.pings) > n, "no ping after the move"
@@ -168,7 +168,7 @@ def test_text_that_is_not_utf8_is_found_over_a_move():
     c = Charger(g, "CP1")
     bad = '[2,"x","Heartbeat",{}] \u20ac'.encode()[:-1] + b"x"
     f = frame(TEXT, bad)
-    c.raw(f[:-1])          # ends within the character
+    c.raw(f[:-1])  # it ends within a character
     poll(lambda: live(g)["quiet"] is False, what="half a frame")
     restart(g)
     c.raw(f[-1:])
@@ -200,7 +200,7 @@ def test_answers_that_wait_for_their_commit():
     c = Charger(g, "CP1")
     c.boot()
     for round in range(3):
-        for i in range(40):     # more than pause the connection
+        for i in range(40):  # more than the number at which reading pauses
             c.put("StatusNotification",
                   {"connectorId": 1, "errorCode": "NoError",
                    "status": "Available"}, id="s%d" % i)
@@ -220,7 +220,7 @@ def test_a_call_in_flight_and_those_behind_it():
     poll(lambda: live(g)["commandsPending"] == 2)
     restart(g)
     assert live(g)["commandsPending"] == 2
-    c.silence(0.3)               # one in flight, as before
+    c.silence(0.3)  # one is in flight, as before
     c.result(id, {"status": "Accepted"})
     restart(g)
     id2, action2, _ = c.take()
@@ -237,7 +237,7 @@ def test_a_call_in_flight_and_those_behind_it():
 
 
 def test_the_deadline_of_a_call_goes_along():
-    # Deadlines are looked at once a second: not in the one of idle_timeout.
+    # Deadlines are checked once a second: not in the second of idle_timeout.
     g = one(ocpp_message_timeout="3s", websocket_idle_timeout="60s")
     c = Charger(g, "CP1")
     c.boot()
@@ -256,7 +256,7 @@ def test_the_deadline_of_a_call_goes_along():
 
 @contextlib.contextmanager
 def commands(g, chargers):
-    """Commands to each of them, one behind the other. In the end each command
+    """Sends commands to each of them, one after the other. In the end each command
     has had one outcome, the result."""
     stop = []
 
@@ -377,8 +377,8 @@ def test_connections_over_tls():
 
 
 class Cut:
-    """Between a client of TLS and the gateway: hands the client's records on
-    up to a byte, and the rest later."""
+    """Stands between a TLS client and the gateway: passes on the client's records up
+    to a given byte, and the rest later."""
 
     def __init__(self, port):
         self.listener = socket.socket()
@@ -439,7 +439,8 @@ def test_half_a_record_of_tls():
 
 def test_handshakes_of_tls():
     g = tls_gateway(server_workers="1", tls_handshake_timeout="20s")
-    # A part of the ClientHello has come: it is not begun, and moves.
+    # A part of the ClientHello has arrived: the handshake has not begun, so it
+    # moves.
     cut = Cut(g.tls_port)
     cut.hold = 3
     class Through(At):
@@ -452,7 +453,7 @@ def test_handshakes_of_tls():
     restart(g)
     cut.release()
     c.sock = wrapped.wait()
-    # The TLS handshake is done, the request half there.
+    # The TLS handshake is done, and half of the request has arrived.
     c.raw(b"GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nUpgr")
     poll(lambda: g.stat("bytes_in") > 500)
     restart(g)
@@ -579,13 +580,14 @@ def test_what_waits_for_redis_and_the_platform_goes_along():
     c = Charger(g, "CP1")
     c.boot()
     before = held_by(r, "CP1", "a")
-    # A question, which is answered after the move.
+    # The platform is asked, and its answer comes after the move.
     c.put("DataTransfer", {"vendorId": "V"}, id="q1")
     e = wait_event(r, "CP1", "answer.requested")[0]
     restart(g)
     assert answer(r, e, {"status": "Accepted", "data": "late"}) == "taken"
     assert c.get("q1") == {"status": "Accepted", "data": "late"}
-    # A start that is asked about and sent again after the move.
+    # A start about which the platform is asked, and which is sent again after the
+    # move.
     start = {"connectorId": 1, "idTag": "T", "meterStart": 0,
              "timestamp": "2026-01-31T12:00:00Z"}
     c.put("StartTransaction", start, id="s1")
@@ -597,7 +599,7 @@ def test_what_waits_for_redis_and_the_platform_goes_along():
     assert answer(r, e, want) == "taken"
     assert c.get("s2") == want
     assert len(events(r, "CP1", "answer.requested")) == 2
-    # A command of the queue in flight, and one behind it.
+    # A command of the queue is in flight, and another one waits behind it.
     order(r, "CP1", commandId="o1")
     id, action, _ = c.take()
     order(r, "CP1", "ClearCache", "{}", commandId="o2")
@@ -752,7 +754,7 @@ def test_connections_are_spread_evenly_over_the_workers():
     poll(lambda: rebalance(g) and max(spread(g)) - min(spread(g)) <= 1,
          what="equal shares")
     assert spread(g) == [17, 17, 17]
-    # Again, with one worker that has died.
+    # The same with one worker that has died.
     successor(g, 1, g.kill_worker(1))
     stop.append(1)
     for h in handles:
@@ -761,7 +763,7 @@ def test_connections_are_spread_evenly_over_the_workers():
         except (Closed, OSError):
             pass
 
-    def lost():     # peer_closed: while the charge points looked for worker 0
+    def lost():  # peer_closed: while the charge points were looking for worker 0
         return [e for e in g.events("charge_point.disconnected")
                 if e["payload"]["reason"] != "peer_closed"]
     poll(lambda: len(lost()) >= 17, what="the end of 17 connections")
@@ -789,8 +791,8 @@ def test_commands_find_a_connection_that_has_moved():
 
 
 def test_a_connection_that_has_moved_is_replaced_once():
-    """Also by a claim on a worker that regards the present worker of the
-    connection as started after it."""
+    """This holds also for a claim on a worker that takes the present worker of the
+    connection for one that started later."""
     g = Gateway(server_workers="2", websocket_idle_timeout="60s")
     c = Charger(g, "CP1", worker=0)
     c.boot()
@@ -809,8 +811,8 @@ def test_a_connection_that_has_moved_is_replaced_once():
 
 
 def test_a_former_process_that_ends_at_once_takes_no_channel_along():
-    """The master reads the end of the former process' channel in the same turn
-    in which it made the successor's channel that of the worker."""
+    """The master reads the end of the former process' channel in the same turn of
+    its loop in which it made the successor's channel that of the worker."""
     shim = Shim()
     g = one(env=shim.env)
     c = Charger(g, "CP1")
@@ -850,7 +852,7 @@ def test_a_reload_while_the_slot_moves_reaches_the_successor():
     g = one(conf=text)
     c = Charger(g, "CP1")
     old = g.worker_pid(0)
-    os.kill(old, signal.SIGSTOP)      # the hand-over does not go on
+    os.kill(old, signal.SIGSTOP)  # the hand-over stops here
     g.ctl("worker-restart", "0", json_=False)
     heir = poll(lambda: [p for p in workers_of(g) if p != old])[0]
     poll(lambda: sleeps(heir), what="a successor that is prepared")
@@ -864,8 +866,8 @@ def test_a_reload_while_the_slot_moves_reaches_the_successor():
 
 
 def test_the_death_of_either_process_costs_at_most_the_slots_connections():
-    """Each is killed at various times after the restart command: at every step
-    each session has one end, no answered event is missing, and the slot works
+    """Each process is killed at various times after the restart command: at every
+    step each session has one end, no answered event is missing, and the slot works
     again."""
     for n in range(14):
         g = one()
@@ -909,7 +911,7 @@ def kill(pid):
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        pass                    # it was quick
+        pass  # the hand-over was over before the kill
 
 
 def test_a_fleet_in_session_is_moved_at_random():
@@ -942,8 +944,7 @@ def test_a_fleet_in_session_is_moved_at_random():
 
 
 def test_a_session_that_was_moved_ends_once_also_after_a_new_start():
-    """It began in the journal of one slot and ended in that of another, or in
-    none."""
+    """It began in the journal of one slot, and ended in that of another or in none."""
     g = Gateway(server_workers="2")
     chargers = [Charger(g, "M%d" % i, worker=0) for i in range(6)]
     for c in chargers:
@@ -954,7 +955,7 @@ def test_a_session_that_was_moved_ends_once_also_after_a_new_start():
     for c in chargers[::2]:
         c.close()
     poll(lambda: g.stat("connections") == 3)
-    for c in chargers[1::4]:        # its newest event is in the other journal
+    for c in chargers[1::4]:  # its newest event is in the other journal
         c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError",
                                       "status": "Available"})
     g.kill_everything()
@@ -971,12 +972,12 @@ def test_a_session_that_was_moved_ends_once_also_after_a_new_start():
 
 
 def test_one_at_a_time():
-    """While connections pass from worker to worker no worker is replaced, and
-    the other way round."""
+    """While connections pass from worker to worker no worker is replaced, and the
+    other way round."""
     g = Gateway(server_workers="2")
     chargers = [Charger(g, "CP%d" % i, worker=0) for i in range(4)]
     former = g.worker_pid(0)
-    os.kill(former, signal.SIGSTOP)         # it hands nothing over
+    os.kill(former, signal.SIGSTOP)  # it does not begin to hand over
     try:
         g.ctl("worker-restart", "0", json_=False)
         code, text = g.ask("rebalance")
@@ -985,7 +986,7 @@ def test_one_at_a_time():
         os.kill(former, signal.SIGCONT)
     g.wait_log("worker 0: pid .* exited with code 0 after the hand-over")
     taker = g.worker_pid(1)
-    os.kill(taker, signal.SIGSTOP)          # it does not say hello
+    os.kill(taker, signal.SIGSTOP)  # it does not send hello
     try:
         g.ctl("rebalance", json_=False)
         for words in (["worker-restart", "0"], ["upgrade"]):
@@ -1000,8 +1001,8 @@ def test_one_at_a_time():
 
 
 def slow_taker(shim, g, n):
-    """A rebalance of n connections to worker 1, which reads them late; when
-    worker 0 has sent them all, the function returns."""
+    """Rebalances n connections to worker 1, which reads them late. Returns when
+    worker 0 has sent all of them."""
     shim.put(8 * 7, struct.pack("=qq", 500, g.worker_pid(1)))
     g.ctl("rebalance", json_=False)
     g.wait_log("passed %d connections on to another worker" % n)
@@ -1042,7 +1043,7 @@ def test_a_worker_dies_when_what_it_gave_has_not_arrived():
 
 
 def sleeps(pid):
-    """The process has been asleep for some time."""
+    """The process was stopped for some time."""
     for _ in range(5):
         with open("/proc/%d/stat" % pid) as f:
             if f.read().rsplit(")", 1)[1].split()[0] != "S":

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""OCPP 2.0.1 and 2.1: frames, answers and events of charge points that speak
-them, on the same port as those of 1.6."""
+"""OCPP 2.0.1 and 2.1: frames, answers and events of their charge points, on the same
+port as those of 1.6."""
 
 import base64
 import urllib.parse
@@ -26,7 +26,7 @@ class Station(Charger):
                                               "reason": reason})
 
     def event(self, kind, tx, seq, **more):
-        """A TransactionEvent."""
+        """Returns a TransactionEvent."""
         return self.call("TransactionEvent", dict({
             "eventType": kind, "timestamp": WHEN, "triggerReason": "Authorized",
             "seqNo": seq, "transactionInfo": {"transactionId": tx}}, **more))
@@ -37,7 +37,7 @@ class Station(Charger):
 
 
 def each(name, **settings):
-    """A station of each version."""
+    """A charge point of each version."""
     g = shared(**settings)
     for version in BOTH:
         yield g, Station(g, name + version[4:], version)
@@ -59,7 +59,7 @@ def test_a_message_without_a_readable_id_is_answered_with_minus_one():
 
 
 def test_an_array_that_begins_with_no_number_is_no_message():
-    """MessageTypeNotSupported is for a number that is none of the types."""
+    """MessageTypeNotSupported is the answer to a number that is no message type."""
     for g, c in each("NOTYPE"):
         before = g.stats()
         for text, id in (("[]", "-1"), ("[null]", "-1"), ("[[]]", "-1"), ("[true]", "-1"),
@@ -147,7 +147,7 @@ def test_a_send_is_an_event_and_is_not_answered():
     data = {"id": 1, "pending": 0, "basetime": WHEN, "data": [{"t": 0.5, "v": "7"}]}
     before = g.stats()
     c.send('[6,"s1","NotifyPeriodicEventStream",%s]' % json.dumps(data))
-    c.send('[6,"s2","NotifyPeriodicEventStream",{"id":[]}]')     # of no use
+    c.send('[6,"s2","NotifyPeriodicEventStream",{"id":[]}]')  # it has no effect
     c.call("Heartbeat")
     e = g.wait_events(cp="STREAM", type="stream.data")
     assert [x["payload"] for x in e] == [data] and "answer" not in e[0], e
@@ -269,7 +269,8 @@ def test_a_pending_charge_point_sends_what_it_was_asked_for_and_nothing_else():
             assert r.wait()["outcome"] == "result"
             may |= gains
             check()
-        # The next answer to a boot, and the next connection, start again from nothing.
+        # The interval begins anew with the next answer to a boot, and with the next
+        # connection.
         c.boot()
         may = set()
         check()
@@ -309,7 +310,7 @@ def report(**more):
     return dict({"requestId": 4, "seqNo": 0, "generatedAt": WHEN}, **more)
 
 
-# (action, payload, answer, event) of both versions; "T" is a time.
+# (action, payload, answer, event) of both versions; "T" stands for a time.
 SAME = (
     ("BootNotification", {"chargingStation": STATION, "reason": "PowerUp"},
      {"currentTime": "T", "interval": 300, "status": "Accepted"}, "charge_point.booted"),
@@ -488,7 +489,8 @@ def test_a_transaction_event_that_is_sent_again_makes_no_second_event():
             c.event("Updated", "t-1", 2)
             c.event("Updated", "t-1", 1)          # in any order
             c.close()
-            # Another connection, another worker, another life of the daemon.
+            # On another connection, on another worker, and after a restart of the
+            # daemon.
             c = Station(g, c.identity, version, worker=1 - worker)
             c.event("Updated", "t-1", 1)
             c.event("Ended", "t-1", 3)
@@ -507,8 +509,7 @@ def test_a_transaction_event_that_is_sent_again_makes_no_second_event():
 
 
 def test_a_session_may_be_sent_again_as_a_whole():
-    """20 events are remembered, wherever and in whatever order they come
-    again."""
+    """20 events are remembered, wherever and in whatever order they are sent again."""
     for settings in ({}, {"answers_Authorize": "no_credit"}):
         g = Gateway(server_workers=2, **settings)
         for version in BOTH:
@@ -587,7 +588,7 @@ def test_show_has_the_station_its_modem_and_its_last_transaction():
     old = Charger(g, "SHOW \"\u00fc\"1.6", worker=1)
 
     def show(identity):
-        """By ocppctl; the HTTP API has the same."""
+        """By ocppctl; the HTTP API returns the same."""
         got = g.ctl("show", identity)
         code, body = ask(g, "GET", "/v1/charge-points/" + urllib.parse.quote(identity))
         assert code == 200

@@ -130,7 +130,8 @@ def test_words_are_completed_from_the_table_and_the_daemon():
     assert "RemoteStopTransaction" in completed(g, "call", "CP:1", "Rem")
     assert "BootNotification" not in completed(g, "call", "CP:1", "")
     assert completed(g, "help", "log") == ["log-level"]
-    # Identities: with what was typed compared exactly, and the socket as given.
+    # With an identity, the text typed is compared exactly; the socket is the given
+    # one.
     here = ["-s", g.control, "show"]
     assert sorted(completed(g, *here, "CP")) == ["CP 2", "CP*3", "CP:1"]
     assert completed(g, *here, "CP*") == ["CP*3"]
@@ -169,8 +170,8 @@ def test_bash_and_zsh_complete_identities():
 
 
 def members(value):
-    """The names of all members, at any depth, without names of metrics and
-    settings and without members of a charge point's payload."""
+    """The names of all members, at any depth, except the names of metrics and
+    settings, and the members of a charge point's payload."""
     if isinstance(value, dict):
         for k, v in value.items():
             yield k
@@ -194,7 +195,7 @@ def test_every_command_answers_j_with_json_also_its_errors():
                   ["worker-restart", "0"]):
         got = g.ctl(*words)
         if words[0] == "health":
-            del got["ping_service"]     # the mission's spelling
+            del got["ping_service"]  # as the requirements spell it
         if words[0] not in ("stats", "config"):
             odd = [k for k in members(got) if "_" in k]
             assert not odd, (words, odd)
@@ -376,7 +377,7 @@ def test_show_lists_everything_about_one_charge_point():
     k = s["connection"]
     assert k["boot"] == "Accepted" and k["protocol"] == "ocpp1.6"
     assert k["messagesIn"] == k["messagesOut"] == 2
-    # The worker brings them up to date when it is asked.
+    # The worker updates them when it is asked for them.
     assert s["messages"] == 2, s
     assert k["unanswered"] == 0 and k["commandsPending"] == 0
     text = g.ctl("show", "SHOW ME", json_=False)
@@ -397,7 +398,7 @@ def test_a_quiet_connection_is_quiet():
     c = booted(g, "QUIET")
     poll(lambda: g.show("QUIET")["connection"]["quiet"])
     assert g.stat("leases") == 0
-    c.raw(frame(TEXT, '[2,"1","Heartbeat",{}]')[:7])     # half a frame
+    c.raw(frame(TEXT, '[2,"1","Heartbeat",{}]')[:7])  # half a frame
     poll(lambda: not g.show("QUIET")["connection"]["quiet"])
     poll(lambda: g.stats()["leases"] == 1)
     c.reset()
@@ -496,7 +497,7 @@ class Tap:
 
 
 def tapped(g, tap, c):
-    """Waits until the tap is on: sends messages until it prints one."""
+    """Waits until the tap is active: sends messages until it prints one."""
     def comes():
         c.call("Heartbeat")
         try:
@@ -559,13 +560,13 @@ def test_a_slow_reader_of_tap_misses_frames_and_blocks_no_other_client():
     poll(lambda: (c.call("Heartbeat"), select.select([s], [], [], 0)[0])[1])
     big = "x" * 6000
     slowest = 0
-    for i in range(1200):               # 14 MB of frames, none is read
+    for i in range(1200):  # 14 MB of frames, of which none is read
         began = time.monotonic()
         c.call("DataTransfer", {"vendorId": "V", "data": big})
         slowest = max(slowest, time.monotonic() - began)
     assert slowest < 2 * SLOW, slowest
     assert g.ask("status")[0] == 200
-    # Once there is room again, the next frame has the number of lost ones.
+    # When there is room again, the next frame has the number of lost frames.
     end = [b""]
 
     def marked():
@@ -640,7 +641,7 @@ def test_others_of_the_group_may_look_and_not_touch():
     for word, needs in table:
         if needs == "LOCAL" and word != "events":
             continue
-        if word == "tap":               # it does not end: until its first line
+        if word == "tap":  # it goes on until its first line
             p = subprocess.Popen([copy, "-s", g.control, "tap", "*"],
                                  preexec_fn=become, stdout=subprocess.PIPE,
                                  text=True, cwd="/")
@@ -695,7 +696,7 @@ def test_nonsense_at_the_control_socket_does_no_harm():
 def begin(g, text):
     """A client of the control socket that has sent this, and waits."""
     s = socket.socket(socket.AF_UNIX)
-    # Not settimeout(): then a queue that is full fails the connect.
+    # Not settimeout(): with it, a full queue would make connect() fail.
     for way in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
         s.setsockopt(socket.SOL_SOCKET, way,
                      struct.pack("ll", int(DEADLINE), 0))
@@ -716,7 +717,7 @@ def test_clients_that_do_not_end_their_line_take_no_place_from_the_operator():
         assert slow[0].recv(100).startswith(b"503 "), "the first one is still there"
         slow[-1].sendall(b"status\n"[len(text):])
         assert slow[-1].recv(100).startswith(b"200 ")
-    # A client whose command is under way keeps its place.
+    # A client whose command is being executed keeps its place.
     c.call("Heartbeat")
     assert "Heartbeat" in tap.line()
     tap.stop()
@@ -750,10 +751,10 @@ def test_clients_of_waiting_commands_that_are_gone_leave_their_places():
     for i in range(280):
         s = begin(g, b"call GONE%d ClearCache\n" % (i % 2))
         s.close()
-    # Each of them was executed, or found no place at that moment.
+    # Each of them was executed, or found no free place at that moment.
     assert g.run("status").returncode == 0
     assert chargers[0].take()[1] == "ClearCache"
-    # A client that has ended its side only still gets its answer.
+    # A client that has closed only its sending direction still gets its answer.
     s = begin(g, b"call GONE0 ClearCache --timeout 1s\n")
     s.shutdown(socket.SHUT_WR)
     chargers[1].close()

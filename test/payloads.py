@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Payloads of OCPP 1.6: what each action is answered, what charge points get
-wrong, and that their bytes reach the journal as they came."""
+"""Payloads of OCPP 1.6: the answer to each action, the errors of charge points, and
+that their bytes reach the journal unchanged."""
 
 import copy
 import random as random_module
@@ -268,7 +268,7 @@ DEVIATIONS = [
 def test_lenient_lets_harmless_deviations_pass_counted_and_noted():
     g = shared()
     c = Charger(g, "LENIENT")
-    c.boot()                    # so that what came before is in the file
+    c.boot()  # so that everything before it is in the file
     for kind, action, payload, code in DEVIATIONS:
         before = g.stat("deviations")
         n = len(g.events(cp="LENIENT"))
@@ -339,7 +339,7 @@ def test_what_makes_no_sense_is_refused_even_if_lenient():
     c.close()
 
 
-# --- transactions: whatever is wrong in them, they are not to be lost ------------
+# --- transactions: whatever is wrong in them, they must not be lost --------------
 
 TRANSACTIONAL = {
     "StartTransaction": ({"connectorId": 1, "idTag": "T", "meterStart": 0,
@@ -353,7 +353,7 @@ ODDITIES = (None, {}, [], "", "x", 0, -1, 1.5, True, [None], {"a": [1]}, [[]], "
 
 
 def places(value, found):
-    """Everything in it that can be broken: its container and key."""
+    """Returns each part of it that can be broken: its container and its key."""
     for k in (value if isinstance(value, dict) else range(len(value))):
         found.append((value, k))
         if isinstance(value[k], (dict, list)):
@@ -391,7 +391,7 @@ def test_transaction_messages_are_answered_whatever_is_wrong_in_them():
         made += 1
     events = [e for e in g.wait_events(cp="BROKEN")
               if e["eventType"].startswith("transaction.")]
-    # A start that is broken in the same way twice is one start.
+    # A start that has the same errors twice is one start.
     assert len(events) > made * 0.8, (len(events), made)
     assert len([e for e in events if "deviations" in e]) > made / 2, seed
     c.close()
@@ -409,7 +409,7 @@ def test_a_stop_without_a_transaction_id_is_taken_with_its_deviation():
     assert c.call("StopTransaction", '{"meterStop":1,"timestamp":"%s"}' % WHEN) == {}
     e = g.wait_events(cp="NOID", type="transaction.stopped")[-1]
     assert e["deviations"] == ["missing_field"], e
-    # What is no object cannot be taken; the whole frame is kept.
+    # A payload that is not an object cannot be used; the whole frame is kept.
     long = "x" * 3000
     e = c.refused("StopTransaction", '["%s"]' % long)
     assert e.code == F, e

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""The ping service: each connection gets one ping per interval, the pings are
-spread evenly, and a ping is skipped, not queued, where the socket is full."""
+"""The ping service: each connection gets one ping per interval, the pings are spread
+evenly, and a ping is skipped, not queued, where the socket is full."""
 
 from lib import *
 
 
 def collect(chargers, seconds):
-    """When pings came: [(time, charger)]. Answers them."""
+    """Returns when pings came: [(time, charger)]. Answers them."""
     seen = []
     by_fd = {c.sock.fileno(): c for c in chargers}
     p = select.poll()
@@ -28,25 +28,25 @@ def test_pings_are_spread_evenly_over_the_interval():
     g = Gateway(server_workers="2", websocket_ping_interval="2s",
                 websocket_idle_timeout="20s")
     chargers = [Charger(g, "P%03d" % i, worker=i % 2) for i in range(200)]
-    collect(chargers, 2.5)      # the walk goes by their number: let it settle
+    collect(chargers, 2.5)  # the speed of the walk depends on their number: let it settle
     first = g.stats()
     seen = collect(chargers, 6)
     last = g.stats()
-    # Each connection about every two seconds ...
+    # Each connection gets one about every two seconds ...
     for c in chargers:
         mine = [t for t, d in seen if d is c]
         assert 2 <= len(mine) <= 4, (c.identity, len(mine))
         gaps = [b - a for a, b in zip(mine, mine[1:])]
         assert all(1.5 < x < 2.5 * SLOW for x in gaps), gaps
-    # ... and in no 100 ms much more than a twentieth of them.
+    # ... and no 100 ms have much more than a twentieth of them.
     t0 = min(t for t, c in seen)
     slots = {}
     for t, c in seen:
         slots[int((t - t0) * 10)] = slots.get(int((t - t0) * 10), 0) + 1
     full = [slots.get(i, 0) for i in range(2, 55)]
-    assert max(full) <= 20 * SLOW, full         # 10 on the average
+    assert max(full) <= 20 * SLOW, full  # the average is 10
     assert sum(1 for n in full if n == 0) <= 10, full
-    # The counters agree.
+    # The counters agree with that.
     n = last["pings"] - first["pings"]
     assert abs(n - len(seen)) <= 25, (n, len(seen))
     assert abs((last["pongs"] - first["pongs"]) - len(seen)) <= 25
@@ -63,7 +63,7 @@ def test_the_interval_is_kept_while_the_number_of_connections_grows():
     first = [Charger(g, "A%03d" % i) for i in range(100)]
     born = {c: time.monotonic() for c in first}
     seen = collect(first, 3)
-    # Now most of the table is new, and the walk has all of it before it.
+    # Now most of the table is new, and has not been walked through yet.
     meanwhile = background(collect, first, 10)
     late = []
     for i in range(400):

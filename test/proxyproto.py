@@ -109,7 +109,8 @@ def test_an_http_proxy_names_the_client():
             ([(x, "192.0.2.1:4711")], "192.0.2.1:4711"),
             ([(x, "2001:db9::7")], "[2001:db9::7]"),
             ([(x, "[2001:db9::7]:80")], "[2001:db9::7]:80"),
-            # The client's inventions stand left of what proxies add.
+            # Addresses that the client has invented stand left of those that proxies
+            # add.
             ([(x, "10.9.9.9, evil, 192.0.2.2, 2001:db8::1")], "192.0.2.2"),
             ([(x, "10.9.9.9"), (x, "192.0.2.3")], "192.0.2.3"),
             ([(x, "192.0.2.4 ,127.0.0.1,")], "192.0.2.4"),
@@ -120,7 +121,7 @@ def test_an_http_proxy_names_the_client():
                   'By=x;FOR="192.0.2.8:90"')], "192.0.2.8:90"),
             ([(f, 'for="10.1.1.1, for=192.0.2.9')], "192.0.2.9"),
             ([(f, "for=192.0.2.10"), (x, "192.0.2.10")], "192.0.2.10"),
-            # What cannot be trusted is refused.
+            # A header that cannot be trusted is refused.
             ([], 400),
             ([(x, "unknown")], 400),
             ([(f, "by=192.0.2.1")], 400),
@@ -134,14 +135,14 @@ def test_an_http_proxy_names_the_client():
 
 
 def test_no_other_client_names_another_one():
-    # Neither a client itself, nor one behind a PROXY header.
+    # A client without a proxy is not trusted, nor is one behind a PROXY header.
     g = Gateway()
     got = through(g, "CP1", ("X-Forwarded-For", "192.0.2.1"))
     assert got.startswith("127.0.0.1:"), got
     g = gateway()
     fake = ("X-Forwarded-For", "10.9.9.9"), ("Forwarded", "for=10.9.9.9")
     assert through(g, "CP2", *fake, before=v1("192.0.2.5")) == "192.0.2.5:50000"
-    # A balancer in front of an HTTP proxy: both are trusted.
+    # A load balancer in front of an HTTP proxy: both are trusted.
     assert through(g, "CP3", ("X-Forwarded-For", "10.9.9.9, 192.0.2.6"),
                    before=v1("2001:db8::1")) == "192.0.2.6"
     assert through(g, "CP4", before=v1("2001:db8::1")) == "[2001:db8::1]:50000"

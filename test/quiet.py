@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Each way in which a connection has something going on, as `ocppctl show`
-reports it: which part is busy, and that the connection is quiet again when
-that is over."""
+"""Each way in which a connection may be busy, as `ocppctl show` reports it: which
+part
+is busy, and that the connection is quiet again afterwards."""
 
 from faults import Orders, SHIM
 from lib import *
@@ -10,7 +10,7 @@ from redis_resp import Server
 
 
 def part(g, identity="CP1"):
-    """The busy part, None for a quiet connection."""
+    """Returns the busy part, None for a quiet connection."""
     k = g.show(identity)["connection"]
     assert k["quiet"] == ("busyPart" not in k), k
     return k.get("busyPart")
@@ -28,7 +28,7 @@ def test_a_connection_at_rest_is_quiet():
 
 
 def resident(pid):
-    """Bytes of a process's memory, without the pages of files."""
+    """Returns the bytes of a process's memory, except pages of files."""
     with open("/proc/%d/status" % pid) as f:
         status = f.read()
     return 1024 * sum(int(re.search(name + r":\s+(\d+)", status)[1])
@@ -46,10 +46,10 @@ def test_a_quiet_connection_takes_at_most_384_bytes():
             c.call("Heartbeat")
             chargers.append(c)
 
-    connect(100)                        # what is allocated only once
+    connect(100)  # memory that is allocated only once
     before = resident(pid)
     connect(3000)
-    # The memory that handshakes have used returns a moment later.
+    # The memory that handshakes have used is released a moment later.
     poll(lambda: (resident(pid) - before) / 3000 <= 384, 30 * SLOW,
          what="at most 384 bytes for each connection")
     assert g.stat("connections") == len(chargers) == 3100
@@ -147,7 +147,7 @@ def test_a_connection_that_is_slowed_down_is_busy():
     poll(lambda: part(g) == "net", what="slowed down: it is not read")
     for i in range(30):
         c.get("h%d" % i)
-    becomes(g, "access")    # it is read again, and not yet forgotten
+    becomes(g, "access")  # it is read again, and its part is not freed yet
     becomes(g, None)
 
 

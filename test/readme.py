@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""README.md, "A first charge point in five minutes": its commands are taken
-from the page and run, word by word but for the ports."""
+"""README.md, "A first charge point in five minutes": its commands are taken from the
+page and run, word by word except for the ports."""
 
 import shlex
 

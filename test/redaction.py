@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Passwords, keys and PINs of charge points are seen nowhere: not in events,
-taps, logs, lists or answers to operators, whatever way they come by."""
+"""Passwords, keys and PINs of charge points are shown nowhere: not in events, taps,
+logs,
+lists or answers to operators, in whatever message they arrive."""
 
 import urllib.request
 
@@ -29,7 +30,7 @@ def variable(name, **more):
 
 HELD = {"attributeStatus": "Accepted", "attributeValue": CANARY}
 
-# (protocol, action, request, answer): what the platform may send.
+# (protocol, action, request, answer) of messages that the platform may send.
 COMMANDS = (
     ("ocpp1.6", "ChangeConfiguration", {"key": "AuthorizationKey", "value": CANARY},
      {"status": "Rejected"}),
@@ -59,7 +60,7 @@ COMMANDS = (
         "location": "https://VISIBLE:%s@host/f" % CANARY, "retrieveDateTime": WHEN}},
      {"status": "Accepted"}),
 )
-# (protocol, action, request): what a charge point may send.
+# (protocol, action, request) of messages that a charge point may send.
 MESSAGES = (
     ("ocpp1.6", "SignCertificate", {"csr": PEM}),
     (V201, "NotifyReport", {"requestId": 1, "generatedAt": WHEN, "seqNo": 0, "reportData": [
@@ -70,7 +71,7 @@ MESSAGES = (
         eventNotificationType="HardWiredNotification")]}),
     (V21, "SignCertificate", {"csr": PEM}),
 )
-# What a charge point may send besides: refused, unreadable, late, too much.
+# Other messages that a charge point may send: refused, unreadable, late, too many.
 FRAMES = (
     '[2,"r1","NotifyReport",{"requestId":"x","variable":{"name":"BasicAuthPassword"},"value":"%s"}]',
     '[2,"r2","NoSuchAction",{"password":"%s"}]',
@@ -85,7 +86,7 @@ FRAMES = (
 
 
 def everything(g, points, token):
-    """All that can be read of the gateway: (where, text)."""
+    """Returns all texts that can be read of the gateway: (where, text)."""
     for root, _, names in os.walk(g.dir):
         for name in names:
             path = os.path.join(root, name)
@@ -125,7 +126,8 @@ def test_no_secret_is_seen_anywhere():
             tapped(g, tap, points["ocpp1.6"])
             for version, action, request, answer in COMMANDS:
                 c = points[version]
-                # Also in the answer of an operator, and in a CALLERROR's details.
+                # It is hidden in the answer to an operator, too, and in the details
+                # of a CALLERROR.
                 for ends in ("result", "error"):
                     r = background(g.run, "call", c.identity, action, json.dumps(request))
                     id, got, payload = c.take()
@@ -134,7 +136,7 @@ def test_no_secret_is_seen_anywhere():
                         c.error(id, details=json.dumps(request))
                     p = r.wait()
                     seen.append((action, p.stdout + p.stderr))
-            # One that waits, one that is malformed.
+            # One command waits, and one is malformed.
             code, body = ask(g, "POST", "/v1/charge-points/%s/calls/SetNetworkProfile" %
                              points[V21].identity, json.dumps({
                                  "configurationSlot": 1, "connectionData": dict(
@@ -154,7 +156,7 @@ def test_no_secret_is_seen_anywhere():
                 c.send('[2,"last","Heartbeat",{}]')
                 while json.loads(c.message())[1] != "last":
                     pass
-            while True:                # the tap has all of them
+            while True:  # the tap has all of them
                 try:
                     seen.append(("tap", tap.line(0.5)))
                 except TimeoutError:
@@ -166,7 +168,7 @@ def test_no_secret_is_seen_anywhere():
             assert CANARY not in text, (validation, where, text[
                 max(0, text.index(CANARY) - 300):text.index(CANARY) + 40])
             assert "774411" not in text, (validation, where)
-        # What is no secret is there, and what was hidden is marked.
+        # Values that are no secrets are there, and hidden ones are marked.
         for where in ("tap", "events"):
             text = "".join(t for w, t in seen if w == where)
             assert text.count("VISIBLE") > 3 and text.count("***") > 10, where
@@ -175,7 +177,7 @@ def test_no_secret_is_seen_anywhere():
 
 
 def in_redis(r):
-    """All that Redis holds: (key, text)."""
+    """Returns all that Redis holds: (key, text)."""
     for key in r("KEYS", "*"):
         kind = r("TYPE", key)
         yield key, repr({"string": lambda: r("GET", key), "hash": lambda: r("HGETALL", key),
@@ -186,7 +188,7 @@ def in_redis(r):
 
 
 def test_no_secret_stays_in_redis():
-    """A command's payload is there until the outcome is known, and no longer."""
+    """The payload of a command exists until the outcome is known, and no longer."""
     s = redis_fleet.redis()
     r = s.client()
     g = redis_fleet.gateway(s, "a")
@@ -216,14 +218,14 @@ def test_no_secret_stays_in_redis():
     order("NOT-HERE", "offline", "SetVariables", request)
     order("NOT-HERE", "expired", "SetVariables", request, ifOffline="wait", deadline="1s")
     order("NOT-HERE", "cancelled", "SetVariables", request, ifOffline="wait")
-    assert any(CANARY in text for _, text in in_redis(r))       # it waits
+    assert any(CANARY in text for _, text in in_redis(r))  # the command waits
     redis_fleet.fcall(r, "cancel", "NOT-HERE", "cancelled")
     order(points[V21].identity, "invalid", "SetVariables", dict(request, password=CANARY))
     names += [("NOT-HERE", "offline", "offline"), ("NOT-HERE", "expired", "expired"),
               ("NOT-HERE", "cancelled", "expired"), (points[V21].identity, "invalid", "invalid")]
     for cp, name, word in names:
         assert redis_fleet.outcome(r, cp, name) == word, name
-    # Asked again it has the same outcome, and is not sent a second time.
+    # The same command again has the same outcome, and is not sent a second time.
     order("NOT-HERE", "offline", "SetVariables", request)
     for key, text in in_redis(r):
         assert CANARY not in text and "774411" not in text, (key, text[

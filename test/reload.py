@@ -141,7 +141,7 @@ def test_what_needs_a_restart_is_reported_and_stays():
         poll(lambda: knob in g.log())
     assert len(g.workers()) == 2
     assert setting(g, "server", "workers")["value"] == 2
-    poll(lambda: c.boot()["interval"] == 7)     # the rest is in force
+    poll(lambda: c.boot()["interval"] == 7)  # the other settings are in force
 
 
 def test_settings_of_the_command_line_stay_above_the_file():
@@ -203,7 +203,7 @@ def test_the_log_file_is_opened_anew():
         os.rename(path, path + ".1")
         g.send_signal(sig)
         poll(lambda: os.path.exists(path), what="a new log file")
-        # the workers too
+        # the workers have read it, too
         for w in (0, 1):
             c = Charger(g, "LOG%d" % w, worker=w)
 
@@ -233,7 +233,8 @@ def test_the_log_is_rotated_where_only_the_master_may_open_it():
         poll(lambda: os.path.exists(path), what="a new log file")
 
         def everybody():
-            """Each process has the new file open, and none the old one."""
+            """Checks that each process has the new file open, and none has the old
+            one."""
             pids = [g.pid] + [int(p) for p in subprocess.run(
                 ["pgrep", "-P", str(g.pid)], stdout=subprocess.PIPE,
                 text=True).stdout.split()]
@@ -249,7 +250,7 @@ def test_the_log_is_rotated_where_only_the_master_may_open_it():
 
 
 def open_files(pid, prefix):
-    """What the process has open, of the names that begin so."""
+    """Returns the open files of the process whose names begin with this text."""
     found = set()
     for fd in os.listdir("/proc/%d/fd" % pid):
         try:

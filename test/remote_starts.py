@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The way from a transaction back to the command that asked for it."""
+"""From a transaction back to the command that has requested it."""
 
 from lib import *
 from ocpp2 import BOTH, TOKEN, V201, Station
@@ -8,7 +8,7 @@ WHEN = "2026-01-31T12:00:00Z"
 
 
 def ask_for(g, c, start_id, answer="Accepted"):
-    """A RequestStartTransaction, or a RemoteStartTransaction of 1.6; returns
+    """Sends a RequestStartTransaction, or a RemoteStartTransaction of 1.6; returns
     its commandId."""
     if isinstance(c, Station):
         action, payload = "RequestStartTransaction", {
@@ -25,7 +25,7 @@ def ask_for(g, c, start_id, answer="Accepted"):
 
 
 def commands(g, c, type=None):
-    """(kind, commandId) of the charge point's transaction events."""
+    """Returns (kind, commandId) of the charge point's transaction events."""
     return [(e["eventType"][12:], e["tx"].get("commandId"))
             for e in g.events(cp=c.identity) if e["eventType"].startswith("transaction.")]
 
@@ -46,7 +46,7 @@ def test_each_event_of_the_transaction_names_the_command():
         second = ask_for(g, c, 8)
         c.event("Started", "local", 0)
         c.event("Started", "t8", 0, **info("t8", 8))
-        c.event("Updated", "t7", 0, **info("t7", 7))    # the cable was there before
+        c.event("Updated", "t7", 0, **info("t7", 7))  # the cable was plugged in before
         c.close()
         c = Station(g, c.identity, version, worker=1)
         c.event("Updated", "t8", 1)
@@ -89,13 +89,13 @@ def test_in_16_the_token_leads_to_the_command():
     ask_for(g, c, None, "Rejected")
     c.start(meter=1)
     command = ask_for(g, c, None)
-    c.start(connector=2, meter=2)                    # not the one that was asked for
+    c.start(connector=2, meter=2)  # not the one that was requested
     c.start(tag="OTHER", meter=3)
     tx = c.start(tag="tag1", meter=4)["transactionId"]
     c.call("MeterValues", {"connectorId": 1, "transactionId": tx, "meterValue": [
         {"timestamp": WHEN, "sampledValue": [{"value": "5"}]}]})
     c.stop(tx)
-    c.start(meter=6)                                 # the command had its effect
+    c.start(meter=6)  # the command has had its effect
     want = [("started", None)] * 3 + [("started", command), ("meter_values", command),
                                       ("stopped", command), ("started", None)]
     poll(lambda: len(commands(g, c)) == len(want))
@@ -109,7 +109,7 @@ def test_a_remote_start_of_16_holds_for_a_time():
     c.boot()
     ask_for(g, c, None)
     sent = g.wait_events(cp="RS-LATE", type="command.sent")[0]["timestamp"]
-    # The clock of the gateway has gone on since.
+    # Meanwhile the clock of the gateway has gone on.
     poll(lambda: c.call("Heartbeat")["currentTime"] > sent)
     c.start()
     poll(lambda: commands(g, c))

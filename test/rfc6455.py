@@ -1,17 +1,18 @@
 #!/usr/bin/python3
-"""Does a WebSocket echo server keep to RFC 6455?
+"""Tests whether a WebSocket echo server keeps to RFC 6455.
 
     rfc6455.py [-v] [-k word] program [argument ...]
 
 Starts `program argument ... 127.0.0.1 0 [max_message]`, waits for its line
-"listening on <address> <port>", holds the table of cases below against it, and
-ends with the line "N passed, N failed, N skipped". Exit status 1 if one failed.
+"listening
+on <address> <port>", tries each case of the table below, and ends with the line
+"N passed, N failed, N skipped". The exit status is 1 if a case has failed.
 
-A case is what the client sends and what it must get back, frame by frame. If
-the answer does not end in a close frame, the runner closes with 1000 and
-expects that to be echoed. After a close frame the server must end the TCP
-connection. Every read has a deadline; nothing sleeps.
-"""
+A case is what the client sends and what it must get back, frame by frame. If the
+answer does not end in a close frame, the runner closes with 1000 and expects the
+same
+code back. After a close frame the server must end the TCP connection. Every read has
+a deadline; nothing sleeps."""
 
 import argparse
 import base64
@@ -34,8 +35,8 @@ rng = random.Random(6455)
 
 def frame(op, data=b"", fin=1, rsv=0, mask=b"\x37\xfa\x21\x3d", form=None,
           length=None):
-    """A client's frame. form: bytes of extended length (0, 2, 8) where not the
-    shortest; length: what the header announces where not the truth; mask: None
+    """Returns a client's frame. form: bytes of the extended length (0, 2, 8), if
+    they are not to be the fewest; length: a wrong length for the header; mask: None
     for an unmasked frame."""
     n = len(data) if length is None else length
     if form is None:
@@ -57,7 +58,7 @@ def frame(op, data=b"", fin=1, rsv=0, mask=b"\x37\xfa\x21\x3d", form=None,
 
 
 def fragments(op, parts, between=b""):
-    """One message in several frames, with `between` in the gaps."""
+    """Returns one message in several frames, with `between` in the gaps."""
     out = []
     for i, part in enumerate(parts):
         out.append(frame(op if i == 0 else CONT, part,
@@ -71,7 +72,7 @@ def close(code=None, reason=b""):
 
 
 def utf8(*points):
-    """UTF-8 of code points, also of those that must not be encoded."""
+    """Returns the UTF-8 of code points, also of those that must not be encoded."""
     out = bytearray()
     for c in points:
         if c < 0x80:
@@ -86,7 +87,7 @@ def utf8(*points):
 
 
 def encoded_in(c, n):
-    """Code point c in n bytes, needed or not."""
+    """Encodes code point c in n bytes, even if fewer are enough."""
     tail = [0x80 | c >> 6 * i & 0x3f for i in range(n - 1)]
     lead = (0xff00 >> n & 0xff) | c >> 6 * (n - 1)
     return bytes([lead] + tail[::-1])
@@ -136,8 +137,8 @@ class Client:
         return out
 
     def send(self, data, chop=0):
-        """Sends in pieces of chop bytes; collects answers meanwhile, so that
-        neither side waits for the other."""
+        """Sends in pieces of chop bytes. Reads answers meanwhile, so that neither
+        side waits for the other."""
         step = chop or 1 << 16
         view = memoryview(data)
         at = 0
@@ -153,7 +154,7 @@ class Client:
                 if time.monotonic() > self.until:
                     raise Wrong("the server does not take bytes") from None
             except (BrokenPipeError, ConnectionResetError):
-                return  # the server has closed; what it sent is still read
+                return  # what the server has sent before is still read
 
     def request(self, text):
         self.send(text)
@@ -180,7 +181,7 @@ class Client:
         return b[0] >> 7, b[0] & 15, self.take(n)
 
     def message(self):
-        """The next message or control frame: (opcode, payload)."""
+        """Returns the next message or control frame: (opcode, payload)."""
         fin, op, data = self.frame()
         if op == CONT:
             raise Wrong("continuation of nothing in an answer")
@@ -214,15 +215,16 @@ cases = []
 
 
 def case(name, send, answer, chop=0, limit=0, then=b""):
-    """send: bytes; answer: list of (opcode, payload), where the payload of a
-    close frame is its code (or None); chop: 0 for as much as the socket takes.
-    limit: 1 for the server with the small message limit. then: bytes to send
-    after the answers came."""
+    """send: bytes; answer: list of (opcode, payload), where the payload of a close
+    frame is its code (or None); chop: size of the pieces, 0 for as much as the
+    socket accepts. limit: 1 for the server with the small message limit. then: bytes
+    to send after the answers have come."""
     cases.append((name, send, answer, chop, limit, then))
 
 
 def both(name, send, answer, **more):
-    """In one piece, byte by byte, and in pieces of a size that fits nowhere."""
+    """Sends it in one piece, byte by byte, and in pieces whose size matches no
+    boundary."""
     case(name, send, answer, **more)
     if len(send) <= 4096:
         case(name + ", byte by byte", send, answer, chop=1, **more)
@@ -425,7 +427,8 @@ def texts():
                     frame(TEXT, b"end" + utf8(c)[:n]), code=1007)
             refused("utf8: fragments end after byte %d of U+%04X" % (n, c),
                     fragments(TEXT, [b"end", utf8(c)[:n], b""]), code=1007)
-    # A fault is found as soon as it is here, not when the message is complete.
+    # An error is noticed as soon as it has arrived, not when the message is
+    # complete.
     half = frame(TEXT, b"abc\xff", length=1000)
     refused("utf8: found before the frame is complete", half, code=1007)
     refused("utf8: found before the message is complete",

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
-"""OCPP-J 1.6: the frame around the messages, whatever charge points make of
-it. Lenient is the default; strict is the letter of the specification."""
+"""OCPP-J 1.6: the frame around the messages, and the errors that charge points make
+in
+it. Lenient validation is the default; strict validation follows the specification to
+the letter."""
 
 from lib import *
 
@@ -8,12 +10,12 @@ STRICT = dict(ocpp_validation="strict")
 
 
 def both():
-    """A gateway of each kind."""
+    """Returns a gateway of each kind."""
     return [shared(), shared(**STRICT)]
 
 
 def reply(c, text):
-    """What comes back for these bytes, as JSON."""
+    """Returns the answer to these bytes, as JSON."""
     c.send(text)
     return json.loads(c.message())
 
@@ -142,7 +144,8 @@ def test_the_error_codes_have_the_spelling_of_16():
 
 
 def strictly(text):
-    """JSON as RFC 8259 has it, without anything that other readers refuse."""
+    """Parses JSON in the grammar of RFC 8259, without anything that other readers
+    refuse."""
     def once(pairs):
         assert len({k for k, v in pairs}) == len(pairs), pairs
         return dict(pairs)
@@ -255,7 +258,7 @@ def test_transaction_messages_get_through_in_odd_frames():
         e = g.wait_events(cp="ODDFRAME", type="transaction.stopped", n=n + 1)[-1]
         assert e["payload"]["transactionId"] == n and e["deviations"] == [deviation], e
         assert str(got[1]).startswith(e["messageId"]) and e["messageId"], e
-    # Any other message, and all of them if strict, gets a CALLERROR.
+    # Any other message gets a CALLERROR, and with strict validation all of them do.
     c.send('[2,"%s","Heartbeat",{}]' % long)
     assert strictly(c.message())[:3] == [4, long, "FormationViolation"]
     c.send('[2,"x","Heartbeat",{},{}]')
@@ -296,7 +299,7 @@ def test_unknown_message_types_are_ignored():
                  '[2.5,"1","Heartbeat",{}]', '[99999999999999999999,"1"]')
         for text in types:
             c.send(text)
-        c.boot()                # nothing came in between
+        c.boot()  # no other message came in between
         after = g.stats()
         assert after["unknown_types"] == before["unknown_types"] + len(types)
         assert after["call_errors_out"] == before["call_errors_out"]
@@ -338,7 +341,7 @@ def test_deep_nesting_is_unreadable_and_bounded():
 def test_after_max_bad_messages_in_a_row_the_connection_is_closed():
     g = shared(ocpp_max_bad_messages="5")
     c = Charger(g, "ROW")
-    for _ in range(3):          # a valid one in between resets the count
+    for _ in range(3):  # a valid one in between sets the count back
         for _ in range(4):
             c.send("garbage")
         c.boot()
@@ -356,7 +359,7 @@ def test_violations_are_told_at_a_bounded_rate():
         c.send("x" * 40)
     c.boot()
     e = g.wait_events(3, cp="RATE", type="protocol.violation")
-    # a minute may have turned in between
+    # a minute of the clock may have begun in between
     assert 3 <= len(e) <= 6, len(e)
     assert e[0]["payload"]["frame"] == "x" * 16
     assert e[0]["payload"]["frameLength"] == 40
@@ -400,7 +403,7 @@ def test_crossing_calls_are_legal():
     h = background(g.call, "CROSS", "ClearCache")
     id, action, payload = c.take()
     assert (action, payload) == ("ClearCache", {})
-    assert "currentTime" in c.call("Heartbeat")     # answered before the pending CALL
+    assert "currentTime" in c.call("Heartbeat")  # it is answered before the pending CALL
     c.result(id, {"status": "Accepted"})
     assert h.wait()["outcome"] == "result"
     c.close()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What the processes of a gateway may still do."""
+"""What the processes of a gateway can still do in their sandbox."""
 
 from lib import *
 
-NEEDED = {0, 1, 3, 5, 6, 7, 10}    # of root's rights, linux/capability.h
+NEEDED = {0, 1, 3, 5, 6, 7, 10}  # capabilities of root, from linux/capability.h
 
 
 def status(pid):
@@ -21,13 +21,13 @@ def children(pid):
 
 
 def sanitized():
-    """Sanitizers need other system calls: there is no filter then."""
+    """Sanitizers need other system calls, so with them there is no filter."""
     with open(OCPPD, "rb") as f:
         return b"__asan_init" in f.read()
 
 
 def settled(g):
-    """The children, once each of them is in its sandbox: a start does not
+    """Returns the children, when each of them is in its sandbox: a start does not
     wait for the admin process."""
     poll(lambda: all(status(p)["NoNewPrivs"].strip() == "1" and
                      (sanitized() or g.settings.get("server_seccomp") == "no"
@@ -58,9 +58,9 @@ def test_started_by_root_workers_run_as_another_user():
         s = status(pid)
         assert s["Uid"].split() == [str(nobody)] * 4, s["Uid"]
         assert rights(s["CapEff"]) == rights(s["CapPrm"]) == set()
-        # Not dumpable: what /proc shows of it belongs to root.
+        # The process is not dumpable: its files in /proc belong to root.
         assert os.stat("/proc/%d/mem" % pid).st_uid == 0
-    # All that needs the file system and other processes still works.
+    # Everything that needs the file system and other processes still works.
     code, body = g.ask("-j", "auth", "add", "CP1")
     key = bytes.fromhex(json.loads(body)["key"])
     assert os.stat(g.state_dir + "/auth").st_uid == nobody

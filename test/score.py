@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""`ocppctl score`: which charge points have the most problems, from the
-journal alone."""
+"""`ocppctl score`: the charge points with the most problems, found from the journal
+alone."""
 
 import datetime
 import http.client
@@ -9,7 +9,7 @@ from lib import *
 
 
 def at(seconds):
-    """A time, so far from now."""
+    """Returns the time that lies so far from now."""
     return (datetime.datetime.now(datetime.timezone.utc) +
             datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -40,7 +40,7 @@ def test_each_kind_of_fault_counts_for_its_charge_point_and_its_model():
     bad.call("BootNotification", {
         "chargePointVendor": "Worst", "chargePointModel": "M<1>",
         "firmwareVersion": "1.0"})
-    # Its clock is an hour ahead; what it sends late is older still.
+    # Its clock is an hour ahead; what it sends late seems older still.
     status(bad, 3600, unheard="x")
     status(bad, -7200, unheard="x")
     bad.send("nonsense")
@@ -82,12 +82,12 @@ def test_each_kind_of_fault_counts_for_its_charge_point_and_its_model():
     text = g.ctl("score", json_=False)
     assert "extra_field 2" in text and "peer_closed 3 a day" in text, text
     assert text.index("BAD\"1") < text.index("GOOD"), text
-    # Nothing is that old; and what is older than the window does not count.
+    # No event is that old; and events older than the window do not count.
     assert scored(g, "--since", at(3600))["events"] == 0
     r = g.run("score", "--by", "modle")
     assert r.returncode == 2 and "is it model?" in r.stderr, r
     assert g.run("score", "--worst", "0").returncode == 2
-    # Also without the daemon.
+    # It works without the daemon, too.
     state = g.state_dir
     g.stop()
     r = subprocess.run([OCPPCTL, "-j", "score", "--dir", state],
@@ -108,7 +108,7 @@ def test_prometheus_gets_a_bounded_number_of_models():
             status(c, unheard="x")
     r = g.run("-p", "score", "--worst", "40")
     assert r.returncode == 0, r
-    # The same over HTTP, where the knob is the bound.
+    # The same over HTTP, where the number is bounded by the knob.
     h = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     h.request("GET", "/v1/score?by=model&since=24h",
               headers={"Accept": "text/plain"})

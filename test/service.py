@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The gateway as a service: init script, systemd unit, logrotate, install."""
+"""The gateway as a service: init script, systemd unit, logrotate, installation."""
 
 import grp
 import pwd
@@ -8,10 +8,11 @@ from lib import *
 
 
 class Sandbox:
-    """The init script with everything in a directory of its own."""
+    """The init script, with all paths in a directory of its own."""
 
     def __init__(self):
-        # No daemon of this file is started by Gateway but for its helpers.
+        # The daemons of this file are not started by Gateway, except for its
+        # helpers.
         self.g = Gateway(start=False)
         d = self.g.dir
         self.pidfile = d + "/run/ocppd.pid"
@@ -54,10 +55,10 @@ class Sandbox:
 def test_the_init_script_starts_and_stops():
     with Sandbox() as init:
         assert init("status").returncode == 3
-        assert init("stop").returncode == 0         # nothing to do is no error
+        assert init("stop").returncode == 0  # there is nothing to do, which is no error
         r = init("start")
         assert r.returncode == 0, r
-        c = Charger(init.g, "INIT")                 # ready when start returned
+        c = Charger(init.g, "INIT")  # ready when start has returned
         c.boot()
         assert init("status").returncode == 0
         pid = init.pid()
@@ -87,8 +88,8 @@ def test_the_init_script_reloads():
 
 
 def test_the_init_script_upgrades():
-    """The pidfile names the new process, and no connection is closed; with an
-    error in the configuration nothing changes."""
+    """The pidfile names the new process, and no connection is closed; if the
+    configuration has an error, nothing changes."""
     with Sandbox() as init:
         assert init("upgrade").returncode == 7
         init("start")
@@ -148,7 +149,7 @@ def test_the_init_script_sees_a_daemon_that_died():
         os.kill(pid, signal.SIGKILL)
         poll(lambda: not alive(pid))
         assert init("status").returncode == 1
-        # its workers let go of the port within drain_time
+        # its workers release the port within drain_time
         poll(lambda: init("start").returncode == 0)
         assert init("status").returncode == 0
 
@@ -173,7 +174,7 @@ def test_the_systemd_unit_is_verified():
         text = f.read()
     d = tempfile.mkdtemp()
     try:
-        # The programs it names are not installed here.
+        # The programs that it names are not installed here.
         text = re.sub(r"^(Exec\w+=)\S+/ocppd\b", r"\1" + OCPPD, text,
                       flags=re.M)
         with open(d + "/ocppd.service", "w") as f:
@@ -211,7 +212,7 @@ def test_the_apparmor_profile_is_accepted_and_knows_the_directories():
                               text=True)
     r = parse(profile)
     assert r.returncode == 0, r
-    with tempfile.NamedTemporaryFile("w") as f:     # it does find errors
+    with tempfile.NamedTemporaryFile("w") as f:  # it finds errors, too
         f.write(text.replace(" rwkl,", " rwkl"))
         f.flush()
         assert parse(f.name).returncode != 0
@@ -224,7 +225,7 @@ def test_logrotate_accepts_the_snippet():
     with tempfile.TemporaryDirectory() as d:
         with open(ROOT + "/scripts/ocppd.logrotate") as f:
             text = f.read()
-        # The service's user need not exist on this machine.
+        # The user of the service may not exist on this machine.
         group = grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
         with open(d + "/snippet", "w") as f:
             f.write(text.replace("ocppd ocppd", "nobody " + group))
@@ -270,7 +271,7 @@ def test_the_log_is_rotated_with_the_rights_of_the_service_and_reopened():
                            stderr=subprocess.STDOUT, text=True)
         assert r.returncode == 0, r.stdout
         assert os.path.exists(logs + "/ocppd.log.1"), os.listdir(logs)
-        # Every worker writes to the new file, once it has taken it.
+        # Every worker writes to the new file, after it has switched to it.
         def logged():
             for n in range(2):
                 Charger(init.g, "ROTATED%d" % n, worker=n).close()
@@ -314,7 +315,7 @@ def test_make_install_puts_everything_in_its_place_and_uninstall_removes_it():
 
 
 def test_the_installed_unit_starts_as_the_services_user():
-    """The words of its ExecStart, in the directories of another user."""
+    """Returns the words of its ExecStart, for the directories of another user."""
     if os.getuid() != 0:
         raise Skip("only root can become another user")
     user = pwd.getpwnam("nobody")
@@ -331,7 +332,7 @@ def test_the_installed_unit_starts_as_the_services_user():
         os.chown(d + path, user.pw_uid, user.pw_gid)
     os.chmod(d, 0o755)
     os.chmod(d + "/etc/ocppd", 0o755)
-    # The configuration as installed; only its places are those of the test.
+    # The configuration as installed; only the paths are those of the test.
     words += ["-o", "server.state_dir=%s/var/lib/ocppd" % d,
               "-o", "server.control=%s/run/ocppd/control.sock" % d,
               "-o", "server.listen=127.0.0.1:%d" % g.port]
@@ -391,7 +392,7 @@ def test_make_dist_makes_an_archive_of_the_version():
 # --- the system's log -----------------------------------------------------------
 
 class Syslog:
-    """Stands in for the system's: keeps what is sent to /dev/log."""
+    """Stands in for the system's logger: keeps what is sent to /dev/log."""
 
     def __enter__(self):
         if os.path.lexists("/dev/log"):
@@ -428,7 +429,7 @@ class Syslog:
         self.end()
 
     def wait(self, pid, pattern):
-        """A line of this process: its priority."""
+        """A line of this process, with its priority."""
         whole = re.compile(r"<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d ocppd\[%d\]: "
                            r"%s" % (pid, pattern))
 
@@ -483,7 +484,7 @@ def test_a_worker_without_a_free_descriptor_can_say_so_to_syslog():
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
     with Syslog() as log:
-        # No process logs anything before.
+        # No process has logged anything before.
         g = Gateway(log_target="syslog", log_level="error", server_workers="1",
                     preexec=few, server_max_connections="100")
         worker = g.worker_pid(0)
@@ -491,7 +492,7 @@ def test_a_worker_without_a_free_descriptor_can_say_so_to_syslog():
         for c in chargers:
             c.raw(c.request())
         log.wait(worker, r"worker 0: accept: .*")
-        # And nowhere else.
+        # And nothing is elsewhere.
         served = [c for c in chargers if select.select([c.sock], [], [], 0.02)[0]]
         assert len(served) > 5, len(served)
         for c in served:
@@ -505,7 +506,7 @@ def test_a_syslogd_that_takes_nothing_holds_nothing_up():
         worker = g.worker_pid(0)
         log.wait(worker, r"worker 0: ready")
         log.end()
-        log.begin()                     # there, and it does not listen
+        log.begin()  # the socket exists, and nothing listens
         try:
             for i in range(100):        # two lines each
                 c = Charger(g, "SILENT%d" % i)
@@ -514,7 +515,7 @@ def test_a_syslogd_that_takes_nothing_holds_nothing_up():
             assert g.run("log-level", "debug").returncode == 0
         finally:
             log.listen()
-        # The buffer kept the lines (what it cannot keep: waits.py).
+        # The buffer has kept the lines (waits.py tests what it cannot keep).
         log.wait(worker, r"worker 0: SILENT99 connected.*")
         Charger(g, "HEARD")
         log.wait(worker, r"worker 0: HEARD connected.*")
@@ -527,7 +528,7 @@ def test_a_burst_of_lines_is_waited_for_a_little():
         g = Gateway(log_target="syslog", server_workers="1")
 
         def whole(n):
-            """True if every line arrives when all connections end at once."""
+            """True if every line arrives when all connections end at the same time."""
             chargers = [Charger(g, "B%d-%d" % (n, i)) for i in range(200)]
             for c in chargers:
                 c.sock.close()
@@ -536,7 +537,7 @@ def test_a_burst_of_lines_is_waited_for_a_little():
             log.wait(g.worker_pid(0), r"worker 0: E%d connected .*" % n)
             return sum(" B%d-" % n in l and " disconnected " in l
                        for l in log.lines) == 200
-        # A machine with other work may keep the reader from its lines once.
+        # On a busy machine, the reader may miss its lines once.
         assert any(whole(n) for n in range(5)), log.lines
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""The simulator's fleets of all OCPP versions: whole sessions, reports,
-variables, keys, compression; and what it wrote down is held against the
-journal."""
+"""The simulator's fleets of all OCPP versions: whole sessions, reports, variables,
+keys,
+compression; and its ledger is compared with the journal."""
 
 from lib import *
 from ocpp2 import V201, V21
@@ -25,7 +25,7 @@ class Fleet:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def end(self):
-        """Every answer is awaited; returns the summary."""
+        """Checks that every answer has come; returns the summary."""
         self.process.send_signal(signal.SIGINT)
         out, err = self.process.communicate(timeout=60 * SLOW)
         got = json.loads(out)
@@ -37,7 +37,7 @@ class Fleet:
 
 
 def transactions(g):
-    """The tx objects of the journal, by charge point and transaction."""
+    """Returns the tx objects of the journal, by charge point and transaction."""
     out = {}
     for e in g.events():
         if e["eventType"].startswith("transaction.") and "id" in e["tx"]:
@@ -57,7 +57,7 @@ def test_a_mixed_fleet_charges_and_every_promise_is_kept():
     got = fleet.verify("--strict")
     assert got["starts"] > 20 and got["transaction_events"] > 300, got
     assert g.stat("deviations") == {k: 0 for k in g.stat("deviations")}
-    # One consumer, which reads nothing but tx, bills all three.
+    # One consumer, which reads nothing but tx, bills all three versions.
     billed = dict.fromkeys(NAMES.values(), 0)
     for (protocol, cp, _), events in transactions(g).items():
         kinds = [kind for kind, _ in events]
@@ -90,7 +90,7 @@ def test_transactions_of_2x_survive_the_death_of_everything():
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60 * SLOW)
         got = json.loads(out)
-        # A connection attempt may fail, and no message may be lost.
+        # An attempt to connect may fail, but no message may be lost.
         bad = {k: n for k, n in got["errors"].items() if n}
         assert not bad, (bad, err)
         resent += got["counts"]["resent"]
@@ -134,7 +134,7 @@ def test_variables_reports_and_remote_starts():
         rows = [r for e in parts for r in e["payload"]["reportData"]]
         assert len(rows) == 10 and {"value": "77", "mutability": "ReadWrite"} in [
             a for r in rows for a in r["variableAttribute"]], rows
-        # From afar: the command is named in each event of the transaction.
+        # Started by a command, which each event of the transaction names.
         out = ask("RequestStartTransaction", {"remoteStartId": 3, "evseId": 1, "idToken": {
             "idToken": "FAR", "type": "Central"}})
         started = g.wait_events(type="transaction.started")[0]
@@ -145,7 +145,7 @@ def test_variables_reports_and_remote_starts():
         stopped = g.wait_events(type="transaction.stopped")[0]
         assert stopped["tx"]["commandId"] == out["commandId"], stopped
         assert stopped["tx"]["reason"] == "Remote", stopped
-        # A new password counts from the next connection on.
+        # A new password is used from the next connection on.
         secret = ("SecurityCtrlr", "BasicAuthPassword")
         out = ask("SetVariables", {"setVariableData": [name(*secret, attributeValue=second)]})
         assert out["payload"]["setVariableResult"][0]["attributeStatus"] == "Accepted", out

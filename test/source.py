@@ -57,8 +57,8 @@ def test_an_include_that_goes_up_or_around_is_found():
 
 
 def test_no_test_hides_a_module_of_python():
-    """The directory of a story comes first in python's path, so that libraries
-    would import it instead of theirs."""
+    """The directory of a test comes first in python's path, so libraries would
+    import a file of it instead of their own."""
     names = {os.path.basename(f)[:-3] for f in glob.glob(ROOT + "/test/*.py")}
     assert "lib" in names
     hidden = names & set(sys.stdlib_module_names)
@@ -99,7 +99,7 @@ def test_a_message_without_an_event_does_not_build():
 
 
 def actions():
-    """The names of all messages of the schemas."""
+    """Returns the names of all messages of the schemas."""
     found = set()
     for path in glob.glob(ROOT + "/worker/ocpp/*.schema"):
         with open(path) as f:
@@ -109,7 +109,7 @@ def actions():
 
 
 def code(path):
-    """The lines of a C file without its comments, with their numbers."""
+    """Returns the lines of a C file without its comments, with their numbers."""
     with open(path) as f:
         text = f.read()
     text = re.sub(r"/\*.*?\*/", lambda m: re.sub("[^\n]", " ", m.group()), text,
@@ -119,7 +119,7 @@ def code(path):
 
 def test_no_action_or_version_is_named_outside_of_worker_ocpp():
     names = actions()
-    # Words that are also something else than an action stand in other texts.
+    # Words that are also something else than an action occur in other texts.
     wrong = re.compile(r'\bACTION_(%s)\b|"(%s)"|ocpp(1\.6|16|2\.?0\.?1|2\.?1)\b'
                        '|OCPPJ_SPELLING_\w+' % (("|".join(sorted(names)),) * 2))
     seen = []

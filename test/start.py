@@ -11,7 +11,7 @@ def ocppd(*words, env=None):
 
 
 def with_conf(text, *words):
-    """ocppd -t with this configuration; (result, path)."""
+    """Runs ocppd -t with this configuration; returns (result, path)."""
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
         f.write(text)
         f.flush()
@@ -19,7 +19,7 @@ def with_conf(text, *words):
 
 
 def refused_start(g):
-    """Starts what must not start: (exit code, its output)."""
+    """Starts a daemon that must not start: returns (exit code, its output)."""
     g.start(wait=False)
     code = g.wait_exit()
     g.process = None
@@ -44,7 +44,7 @@ def test_every_configuration_of_the_tree_is_right():
     for name in sorted(names):
         text = open(ROOT + "/conf/" + name).read()
         with tempfile.TemporaryDirectory() as d:
-            # Certificates are the operator's.
+            # The operator provides the certificates.
             more = []
             if re.search("^certificate = .", text, re.M):
                 subprocess.run([ROOT + "/scripts/test-ca", d + "/ca"],
@@ -169,7 +169,7 @@ def test_a_second_instance_is_refused_with_the_reason():
     g = Gateway(server_pidfile=None)
     g.settings["server_pidfile"] = g.dir + "/pid"
     g.stop(), g.start()
-    # the same everything, then only the port, the state or the pid file
+    # first everything is the same, then only the port, the state or the pid file
     same = dict(server_state_dir=g.state_dir, server_control=g.control,
                 server_listen="127.0.0.1:%d" % g.port)
     own = g.dir + "/other"
@@ -223,7 +223,7 @@ def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too(
         (dict(server_pidfile=there), there),
         (dict(server_control=there), "exists and is no socket"),
         (dict(server_control=there + "/file"), "exists and is no socket")]
-    if os.getuid() == 0:    # started by others, server.user has no effect
+    if os.getuid() == 0:  # started by another user than root, server.user has no effect
         cases.append((dict(server_user="no-such-user-x"), "no-such-user-x"))
     for settings, words in cases:
         g = Gateway(start=False)
