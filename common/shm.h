@@ -104,6 +104,11 @@ struct shm_worker {
      * while all are. Lowered (seq_cst) before a number is drawn. It outlives
      * the worker, and its successor goes on from it. */
     _Atomic uint64_t ship_floor;
+    /* An event of this slot with a lower number may be in no journal, although
+     * events of other slots name it as their former one (journal_line_after()):
+     * the process of that time may have died before the event was durable, or
+     * the event was refused. Stored before ship_floor passes such a number. */
+    _Atomic uint64_t complete_from;
     _Atomic uint32_t journal_errno; /* of the last failure; 0 while it works */
 
     SHM_OTHER_LAYOUT

@@ -10,6 +10,7 @@ import subprocess
 import glob
 from lib import *
 from redis_resp import Client, Error, Server, library
+from waits import Shim, WRITE
 
 LONG = bool(os.environ.get("OCPPD_TEST_LONG"))
 EV = "ocppd:events:0"
@@ -1122,6 +1123,40 @@ def test_an_event_that_waits_for_another_worker_costs_no_work():
     way.held.clear()
     wait_event(r, "WAITS", "connector.status_changed", 5)
     assert share < 0.5, "the worker wanted to run for %.0f %% of the time" % (100 * share)
+
+
+@tidy
+def test_events_stay_in_order_if_one_between_them_is_lost():
+    """The events of a charge point on worker 0 wait to be shipped. It moves to
+    worker 1, which dies before the event that names worker 0 is written."""
+    s, shim = redis(), Shim()
+    way = Silent(s.port, b"a/0")
+    g = gateway(way, "a", server_workers=2, redis_timeout="60s", env=shim.env)
+    g.deaths_expected = True
+    poll(lambda: g.stat("redis_shards_ready") == 2)
+    c = Charger(g, "HOPS", worker=0)
+    c.boot()
+    way.held.set()
+    for _ in range(10):         # more than is sent without a reply
+        c.call("DataTransfer", {"vendorId": "V", "data": 250000 * "x"})
+    c.close()
+    [end] = poll(lambda: g.events("charge_point.disconnected"), what="the end of the first session")
+    r = s.client()
+    there = lambda: [e["eventId"] for e in r.entries(EV)]
+    assert end["eventId"] not in there(), "the end of the session is sent without a reply to what was before"
+    shim.hang(WRITE, "/w001")
+    c = Charger(g, "HOPS", worker=1)
+    poll(shim.hit, what="the event of worker 1 to be held back")
+    g.kill_worker(1)
+    shim.go_on()
+    [gone] = poll(lambda: [e for e in g.events("charge_point.disconnected")
+                           if e["payload"]["reason"] == "worker_died"], what="the end of the session")
+    poll(lambda: g.stat("redis_shards_ready") == 2)
+    poll(lambda: g.stat("ship_lag_ms") > 1000)
+    way.held.clear()
+    poll(lambda: {end["eventId"], gone["eventId"]} <= set(there()), what="the last events")
+    order = there()
+    assert order.index(end["eventId"]) < order.index(gone["eventId"]), order
 
 
 @tidy

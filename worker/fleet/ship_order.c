@@ -16,6 +16,18 @@ is_shipped(unsigned slot, uint64_t below)
         atomic_load(&w->state) == SHM_WORKER_FAILED;
 }
 
+/* True if this event of the slot is in its journal, or will be. Otherwise it is
+ * not known which event it named in turn. */
+static bool
+is_kept(unsigned slot, uint64_t number)
+{
+    if (slot >= self.shm->slots)
+        return false;
+    const struct shm_worker *w = shm_worker(self.shm, slot);
+    return number >= atomic_load(&w->complete_from) &&
+        atomic_load(&w->state) != SHM_WORKER_FAILED;
+}
+
 bool
 ship_order_waits(unsigned from, bool own, const struct journal_line *line)
 {
@@ -24,8 +36,10 @@ ship_order_waits(unsigned from, bool own, const struct journal_line *line)
 
     if (!journal_line_after(line, &slot, &number) || number > line->number)
         return false;
-    if (slot != JOURNAL_AFTER_ALL)
-        return slot != from && !is_shipped(slot, number + 1);
+    if (slot != JOURNAL_AFTER_ALL && !is_shipped(slot, number + 1))
+        return slot != from;
+    if (slot != JOURNAL_AFTER_ALL && is_kept(slot, number))
+        return false;
     /* All events below the number. It may be the line's own: the first number
      * that the start of the daemon has drawn. */
     for (slot = 0; slot <= self.shm->slots; slot++)

@@ -7,6 +7,10 @@
  * the events of that slot with lower numbers. Each worker publishes in shared
  * memory the number below which all events of its slot are in Redis
  * (shm_worker.ship_floor; orphans_floor for all slots without a worker).
+ *
+ * The former event may be lost, for example by the death of its worker, and
+ * with it the name of the one before it. An event that names a number below
+ * shm_worker.complete_from therefore waits for all slots.
  */
 #ifndef WORKER_FLEET_SHIP_ORDER_H
 #define WORKER_FLEET_SHIP_ORDER_H

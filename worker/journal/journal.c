@@ -194,6 +194,7 @@ journal_abandon(uint64_t number)
 {
     ensure(number != 0 && jl.drawn == number);
     jl.drawn = 0;
+    atomic_store(&jl.mem->complete_from, number + 1);
     /* If nothing else waits, the floor is raised with the next report.
      * up_committed() is not called here, because the caller does not expect an
      * up-call. */
@@ -297,6 +298,7 @@ journal_open(const struct journal_env *env, struct buf *why)
             env->recover_max, env->neighbour_line, env->ctx, &neighbours);
     raise_sequence(&env->shm->sequence,
         r.last_any > orphans.last_any ? r.last_any : orphans.last_any);
+    atomic_store(&jl.mem->complete_from, atomic_load(&env->shm->sequence));
     jl.reported = jl.last = r.last;
     atomic_store(&jl.mem->journal_errno, 0);
     STAT_ADD(jl.st, journal_damaged, r.bad);

@@ -55,6 +55,11 @@ follow(struct publish *p, uint32_t entry)
         if (was == 0)
             journal_line_put_after(
                 p->after, JOURNAL_AFTER_ALL, atomic_load(&self.shm->life));
+        else if (slot == self.slot &&
+            (was & low) < atomic_load(&self.mem->complete_from))
+            /* The former event may be lost, and with it the name of the one
+             * before it. */
+            journal_line_put_after(p->after, JOURNAL_AFTER_ALL, was & low);
         else if (slot != self.slot)
             journal_line_put_after(p->after, slot, was & low);
         return;
