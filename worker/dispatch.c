@@ -100,7 +100,7 @@ up_close(void *owner, int status, const char *reason, size_t len)
 void
 up_committed(uint64_t number)
 {
-    deferred_release(number);
+    answers_committed(number);
     calls_committed(number);
     ship_poke();
 }
@@ -249,7 +249,7 @@ up_datagram(const struct channel_msg *m, const char *body)
         calls_take(m, body);
         break;
     case CHANNEL_settle:
-        outcomes_settle(m, body);
+        calls_settle(m, body);
         break;
     case CHANNEL_disconnect:
         if (c != NULL)

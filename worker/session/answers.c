@@ -498,8 +498,8 @@ answers_take(
     take(&a);
 }
 
-void
-answers_again(struct conn *c, struct parked *p)
+static void
+handle_again(struct conn *c, struct parked *p)
 {
     struct ocppj_frame f;
     struct json *tape = answer_cut(c->session.protocol, p->frame, p->len, &f);
@@ -513,7 +513,7 @@ answers_again(struct conn *c, struct parked *p)
 void
 answers_retry(void)
 {
-    parked_tick();
+    parked_tick(handle_again);
 }
 
 /* --- after the commit ---------------------------------------------------- */
@@ -530,8 +530,8 @@ end_transaction(const struct deferred *d)
         starts_stopped(name, len, d->effect.transaction);
 }
 
-void
-answers_durable(const struct deferred *d)
+static void
+durable(const struct deferred *d)
 {
     const struct deferred_effect *e = &d->effect;
 
@@ -546,8 +546,8 @@ answers_durable(const struct deferred *d)
         end_transaction(d);
 }
 
-void
-answers_left(struct conn *c, const struct deferred_effect *e)
+static void
+sent(struct conn *c, const struct deferred_effect *e)
 {
     if (e->what != DEFERRED_BOOT)
         return;
@@ -558,12 +558,27 @@ answers_left(struct conn *c, const struct deferred_effect *e)
     calls_pump(c);
 }
 
+void
+answers_committed(uint64_t number)
+{
+    static const struct deferred_calls calls = {durable, sent};
+
+    deferred_release(number, &calls);
+}
+
 /* --- time ---------------------------------------------------------------- */
 
 bool
 answers_stalled(void)
 {
     return journal_stalled_ms() >= self.conf.journal_stall_time;
+}
+
+static void
+late(struct conn *c)
+{
+    session_end(c, CLOSE_journal_stalled, NULL);
+    conn_settle(c);
 }
 
 void
@@ -573,11 +588,11 @@ answers_tick(void)
     static bool     stalled;
 
     asking_tick();
-    parked_tick();
+    parked_tick(handle_again);
     if (self.now_ms - second_ms < 1000)
         return;
     second_ms = self.now_ms;
-    parked_close(self.conf.journal_stall_time);
+    parked_late(self.conf.journal_stall_time, late);
     if (answers_stalled() != stalled) {
         stalled = !stalled;
         if (stalled)
@@ -591,5 +606,5 @@ answers_tick(void)
                      "in");
     }
     if (stalled)
-        deferred_close(self.conf.journal_stall_time);
+        deferred_late(self.conf.journal_stall_time, late);
 }

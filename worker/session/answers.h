@@ -29,10 +29,6 @@
 #include "net/conn.h"
 #include "ocpp/ocppj.h"
 
-struct deferred;
-struct deferred_effect;
-struct parked;
-
 /* Handles a CALL. f: of type CALL, with the verdict GOOD, MALFORMED or
    LONG_ID. */
 void answers_take(
@@ -44,14 +40,9 @@ void answers_take(
 void answers_refuse_unread(
     struct conn *c, const struct ocppj_frame *f, enum ocppj_error code);
 
-/* Handles a parked CALL again. p->again is set if it still cannot be
-   decided. */
-void answers_again(struct conn *c, struct parked *p);
-
-/* Called when the event of an answer is durable. */
-void answers_durable(const struct deferred *d);
-/* Called when the answer was sent. */
-void answers_left(struct conn *c, const struct deferred_effect *e);
+/* Called when events up to this number are durable: the answers that have
+   waited for them are sent. */
+void answers_committed(uint64_t number);
 
 /* Handles the parked CALLs again, because some may now be decided. */
 void answers_retry(void);

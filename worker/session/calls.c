@@ -11,6 +11,7 @@
 #include "base/master_link.h"
 #include "base/self.h"
 #include "clock.h"
+#include "ensure.h"
 #include "fleet/call_queue.h"
 #include "journal/journal.h"
 #include "log.h"
@@ -86,8 +87,10 @@ calls_make(const struct call_request *r)
     return k;
 }
 
-struct call *
-calls_of_datagram(const struct channel_msg *msg, const char *body)
+/* The call of a datagram from the master: commandId, identity, action, payload,
+ * and "unchecked" or "". NULL if memory is out. */
+static struct call *
+of_datagram(const struct channel_msg *msg, const char *body)
 {
     return calls_make(&(struct call_request){.request = msg->id,
         .timeout_ms = msg->arg,
@@ -143,7 +146,7 @@ void
 calls_take(const struct channel_msg *msg, const char *body)
 {
     struct conn *c = conn_find(msg->conn);
-    struct call *k = calls_of_datagram(msg, body);
+    struct call *k = of_datagram(msg, body);
 
     if (k == NULL) {
         log_error("no memory for a command; its client will time out");
@@ -527,8 +530,12 @@ calls_drop(struct conn *c)
     }
 }
 
-bool
-calls_held(uint64_t request)
+/* --- commands of a worker that has died ----------------------------------- */
+
+/* True if a connection of this worker has the call of that request of the
+ * master. */
+static bool
+is_held(uint64_t request)
 {
     for (uint32_t i = 0; i < conn_high(); i++) {
         const struct conn *c = conn_at(i);
@@ -540,4 +547,26 @@ calls_held(uint64_t request)
                 return true;
     }
     return false;
+}
+
+void
+calls_settle(const struct channel_msg *msg, const char *body)
+{
+    struct call *k = of_datagram(msg, body);
+
+    if (k == NULL) {
+        log_error(
+            "no memory for a command's outcome; its client will time out");
+        return;
+    }
+    ensure(msg->arg < OUTCOMES);
+    /* A call that this worker took over from the slot's former process may
+       still be open here. */
+    if (outcomes_repeat(msg->id, k->command_id, (enum outcome)msg->arg) ||
+        is_held(msg->id)) {
+        STAT_DEC(self.st, commands_pending);
+        free(k);
+        return;
+    }
+    outcomes_finish_plain(k, (enum outcome)msg->arg, NULL, "");
 }

@@ -25,6 +25,10 @@ struct queued_call;
  * commandId (may be empty), identity, action, payload. */
 void calls_take(const struct channel_msg *msg, const char *body);
 
+/* Handles CHANNEL_settle: publishes the outcome msg->arg for a command that no
+ * worker holds, unless it has an outcome. */
+void calls_settle(const struct channel_msg *msg, const char *body);
+
 /* Handles a call from the queue in Redis, which call_queue_pull() has
  * requested. Its outcome goes to call_queue_ended(), which makes the event. */
 void calls_take_queued(struct conn *c, struct queued_call *q,

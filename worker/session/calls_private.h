@@ -57,11 +57,5 @@ struct call_request {
 struct call *calls_make(const struct call_request *r);
 /* Takes the first call from the queue of c. */
 struct call *calls_pop(struct conn *c);
-/* Makes the call of a datagram from the master: commandId, identity, action,
- * payload, and "unchecked" or "". NULL if memory is out. */
-struct call *calls_of_datagram(const struct channel_msg *msg, const char *body);
-/* True if a connection of this worker has the call of that request of the
-   master. */
-bool calls_held(uint64_t request);
 
 #endif

@@ -8,8 +8,6 @@
 #include "base/self.h"
 #include "clock.h"
 #include "journal/journal.h"
-#include "session/answers.h"
-#include "session/session.h"
 #include "session/tap.h"
 
 static struct deferred  *first;
@@ -97,23 +95,24 @@ deferred_awaits(uint64_t request)
 }
 
 static void
-release_answer(const struct deferred *d, uint64_t now_us)
+release_answer(const struct deferred *d, const struct deferred_calls *calls,
+    uint64_t now_us)
 {
     struct conn *c = d->conn ? conn_find(d->conn) : NULL;
 
-    answers_durable(d);
+    calls->durable(d);
     if (c == NULL)
         return;
     deferred_unhold(c);
     tap_frame(c, TAP_OUT, d->text, d->len, "committed");
     conn_send_text(c, d->text, d->len);
     histogram_add(&self.st->answer_time, now_us - d->since_us);
-    answers_left(c, &d->effect);
+    calls->sent(c, &d->effect);
     conn_settle(c);
 }
 
 void
-deferred_release(uint64_t number)
+deferred_release(uint64_t number, const struct deferred_calls *calls)
 {
     uint64_t now_us = clock_mono_ns() / 1000u;
 
@@ -124,7 +123,7 @@ deferred_release(uint64_t number)
             last = &first;
         STAT_DEC(self.st, answers_held);
         if (d->answer)
-            release_answer(d, now_us);
+            release_answer(d, calls, now_us);
         else if (d->request != 0)
             master_link_done(d->request, d->outcome, d->text, d->len);
         free(d);
@@ -132,14 +131,13 @@ deferred_release(uint64_t number)
 }
 
 void
-deferred_close(uint64_t wait_ms)
+deferred_late(uint64_t wait_ms, void (*late)(struct conn *c))
 {
     for (struct deferred *d = first; d != NULL; d = d->next) {
         struct conn *c = d->urgent && d->conn ? conn_find(d->conn) : NULL;
         if (c == NULL || self.now_us - d->since_us < wait_ms * 1000)
             continue;
-        session_end(c, CLOSE_journal_stalled, NULL);
-        conn_settle(c);
+        late(c);
     }
 }
 

@@ -60,7 +60,7 @@ const char *deferred_payload(const struct deferred *d);
  * Adds an answer that is sent when event `number` is durable: a frame whose
  * payload has payload_len bytes. c may be NULL; then only the effect takes
  * place. since_us: when the CALL arrived. urgent: the answer is to a
- * transaction message, see deferred_close(). False if memory is out: the answer
+ * transaction message, see deferred_late(). False if memory is out: the answer
  * is not sent, and the charge point sends its CALL again.
  */
 bool deferred_answer(uint64_t number, struct conn *c, uint32_t entry,
@@ -74,12 +74,19 @@ bool deferred_done(uint64_t number, uint64_t request, unsigned outcome,
 /* True if the outcome of this request waits for its commit. */
 bool deferred_awaits(uint64_t request);
 
-/* Called when events up to this number are durable. */
-void deferred_release(uint64_t number);
+struct deferred_calls {
+    /* The event of the answer is durable; its connection may have ended. */
+    void (*durable)(const struct deferred *d);
+    /* The answer was sent. */
+    void (*sent)(struct conn *c, const struct deferred_effect *e);
+};
 
-/* Ends the connections whose transaction messages have waited for their
- * commit for at least wait_ms. */
-void deferred_close(uint64_t wait_ms);
+/* Called when events up to this number are durable. */
+void deferred_release(uint64_t number, const struct deferred_calls *calls);
+
+/* Calls late() for the connections whose transaction messages have waited for
+ * their commit for at least wait_ms. */
+void deferred_late(uint64_t wait_ms, void (*late)(struct conn *c));
 
 /* True if an answer or an outcome waits for its commit. */
 bool deferred_any(void);

@@ -9,7 +9,6 @@
 #include "base/master_link.h"
 #include "base/self.h"
 #include "clock.h"
-#include "ensure.h"
 #include "fields.h"
 #include "fleet/call_queue.h"
 #include "hash.h"
@@ -318,33 +317,21 @@ is_on_its_way(uint64_t request)
     return deferred_awaits(request);
 }
 
-void
-outcomes_settle(const struct channel_msg *msg, const char *body)
+bool
+outcomes_repeat(
+    uint64_t request, const char *command_id, enum outcome recovered_as)
 {
-    struct call *k = calls_of_datagram(msg, body);
+    const struct ended *e = find_ended(request);
 
-    if (k == NULL) {
-        log_error(
-            "no memory for a command's outcome; its client will time out");
-        return;
+    if (e != NULL) {
+        if (!is_on_its_way(request))
+            master_link_done(request, e->outcome, "{}", 2);
+        return true;
     }
-    const struct ended *e = find_ended(msg->id);
-    bool                known = true;
-    if (e != NULL && !is_on_its_way(msg->id))
-        master_link_done(msg->id, e->outcome, "{}", 2);
-    else if (e == NULL && is_recovered(k->command_id))
-        master_link_done(msg->id, (unsigned)msg->arg, "{}", 2);
-    else
-        /* A call that this worker took over from the slot's former process is
-           still open here. */
-        known = e != NULL || calls_held(msg->id);
-    if (known) {
-        STAT_DEC(self.st, commands_pending);
-        free(k);
-        return;
-    }
-    ensure(msg->arg < OUTCOMES);
-    outcomes_finish_plain(k, (enum outcome)msg->arg, NULL, "");
+    if (!is_recovered(command_id))
+        return false;
+    master_link_done(request, recovered_as, "{}", 2);
+    return true;
 }
 
 /* --- to another process -------------------------------------------------- */

@@ -21,7 +21,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "channel.h"
 #include "fields.h"
 #include "ocpp/ocppj.h"
 #include "stats.h"
@@ -39,9 +38,11 @@ void outcomes_finish(struct call *k, enum outcome outcome,
 void outcomes_finish_plain(
     struct call *k, enum outcome outcome, const char *code, const char *why);
 
-/* Handles CHANNEL_settle: publishes the outcome msg->arg for a command that no
- * worker holds, unless the journal has an outcome of it. */
-void outcomes_settle(const struct channel_msg *msg, const char *body);
+/* True if the request of the master, or its command in the journal, has an
+ * outcome already. The master gets it again, unless it is under way; of a
+ * command that was found in the journal it gets recovered_as. */
+bool outcomes_repeat(
+    uint64_t request, const char *command_id, enum outcome recovered_as);
 
 /* Called once a second: tries outcomes again that the journal has not accepted,
  * and forgets requests that ended a minute ago. */

@@ -6,9 +6,7 @@
 
 #include "base/self.h"
 #include "journal/journal.h"
-#include "session/answers.h"
 #include "session/deferred.h"
-#include "session/session.h"
 
 static struct parked  *first;
 static struct parked **last = &first;
@@ -50,7 +48,7 @@ drop(struct parked **link, struct parked *p)
 }
 
 void
-parked_tick(void)
+parked_tick(void (*handle)(struct conn *c, struct parked *p))
 {
     struct parked **link = &first, *end = NULL;
     bool            stalled = journal_stalled_ms() > 0;
@@ -64,7 +62,7 @@ parked_tick(void)
         more = p != end;
         if (c != NULL && !(p->journal && stalled)) {
             p->again = false;
-            answers_again(c, p);
+            handle(c, p);
             c = conn_find(p->conn); /* an answer may have ended the
                                        connection */
         }
@@ -81,14 +79,13 @@ parked_tick(void)
 }
 
 void
-parked_close(uint64_t wait_ms)
+parked_late(uint64_t wait_ms, void (*late)(struct conn *c))
 {
     for (struct parked *p = first; p != NULL; p = p->next) {
         struct conn *c = conn_find(p->conn);
         if (c == NULL || self.now_us - p->since_us < wait_ms * 1000)
             continue;
-        session_end(c, CLOSE_journal_stalled, NULL);
-        conn_settle(c);
+        late(c);
     }
 }
 

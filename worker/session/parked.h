@@ -40,10 +40,12 @@ bool parked_read(struct conn *c, struct fields *f);
 /* Called when these CALLs have moved to another process. */
 void parked_forget(const struct conn *c);
 
-/* Handles each again with answers_again(). Called several times a second. */
-void parked_tick(void);
+/* Lets each be handled again; handle() sets p->again if it still cannot be
+ * decided. Called several times a second. */
+void parked_tick(void (*handle)(struct conn *c, struct parked *p));
 
-/* Ends the connections whose CALLs have waited for at least wait_ms. */
-void parked_close(uint64_t wait_ms);
+/* Calls late() for the connections whose CALLs have waited for at least
+   wait_ms. */
+void parked_late(uint64_t wait_ms, void (*late)(struct conn *c));
 
 #endif

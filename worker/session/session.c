@@ -185,14 +185,6 @@ session_reject_version(struct conn *c)
 
 /* --- end ----------------------------------------------------------------- */
 
-uint64_t
-session_age_ms(const struct conn *c)
-{
-    uint8_t eras = (uint8_t)(self.now_era - c->session.opened_era);
-
-    return ((uint64_t)eras << 32) + self.now_ms - c->opened_ms;
-}
-
 static void
 publish_disconnected(const struct publish_subject *subject,
     enum close_reason reason, int code, const struct conn *c)
