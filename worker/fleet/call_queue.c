@@ -10,6 +10,7 @@
 #include "base/up.h"
 #include "clock.h"
 #include "fleet/redis.h"
+#include "fleet/releases.h"
 #include "fleet/shards.h"
 #include "journal/journal_id.h"
 #include "log.h"
@@ -141,7 +142,7 @@ call_queue_ended(struct queued_call *o, enum outcome outcome,
     const char *message_id)
 {
     struct conn  *c = conn_find(o->conn);
-    struct claim *claim = c ? claims_of(c) : NULL;
+    struct claim *claim = c ? claim_of(c) : NULL;
 
     o->state = ENDED;
     o->outcome = outcome;
@@ -189,8 +190,8 @@ taken_in_vain(struct queued_call *o, const struct redis_value *v)
     } else {
         discard(o);
     }
-    claims_release(
-        copy.identity, copy.len, copy.shard, copy.epoch, copy.reason);
+    releases_add(copy.identity, copy.len, copy.shard, copy.epoch,
+        (enum close_reason)copy.reason);
 }
 
 static void
@@ -198,7 +199,7 @@ taken_cb(void *ctx, const struct redis_value *v)
 {
     struct queued_call *o = ctx;
     struct conn        *c = conn_find(o->conn);
-    struct claim       *claim = c ? claims_of(c) : NULL;
+    struct claim       *claim = c ? claim_of(c) : NULL;
     size_t              len;
 
     out--;
@@ -234,10 +235,10 @@ taken_cb(void *ctx, const struct redis_value *v)
 void
 call_queue_pull(struct conn *c)
 {
-    struct claim *claim = claims_of(c);
+    struct claim *claim = claim_of(c);
 
     if (claim == NULL || !(claim->flags & CLAIM_WAITING) ||
-        claim->order != NULL || !claims_holds(c) ||
+        claim->order != NULL || !claim_holds(c) ||
         (claim->flags & (CLAIM_ASKED | CLAIM_LATE)) || redis_troubled())
         return;
     size_t      len;
@@ -268,7 +269,7 @@ call_queue_pull(struct conn *c)
 void
 call_queue_wake(struct conn *c)
 {
-    struct claim *claim = claims_of(c);
+    struct claim *claim = claim_of(c);
 
     if (claim == NULL)
         return;
@@ -367,7 +368,7 @@ struct queued_call *
 call_queue_read(struct conn *c, struct fields *f, const char *command_id,
     const char *action)
 {
-    struct claim       *s = claims_of(c);
+    struct claim       *s = claim_of(c);
     struct queued_call *o = s != NULL ? calloc(1, sizeof *o) : NULL;
     size_t              len;
 

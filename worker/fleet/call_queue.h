@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fleet/claims.h"
+#include "fleet/claim.h"
 #include "stats.h"
 
 struct queued_call;
@@ -33,7 +33,7 @@ void call_queue_pull(struct conn *c);
    For the claim. */
 const char *call_queue_held(const struct claim *claim);
 /* Called when the session ends. True if its release must wait for the answer to
- * a take; claims_release() follows. */
+ * a take; then the session is released with that answer. */
 bool call_queue_close(struct claim *claim, unsigned reason);
 /* Called when the call of up_call_taken() has an outcome; takes o back. detail:
  * the member beside the outcome, "payload":{...} or "error":{...}, or empty.

@@ -10,8 +10,10 @@
 #include "base/self.h"
 #include "base/up.h"
 #include "fleet/call_queue.h"
+#include "fleet/claim.h"
 #include "fleet/inbox.h"
 #include "fleet/redis.h"
+#include "fleet/releases.h"
 #include "fleet/shards.h"
 #include "fleet/starts.h"
 #include "journal_line.h"
@@ -22,16 +24,6 @@
 /* Claims that may be without an answer at the same time. */
 #define CLAIMS_MAX 2000
 
-/* A session whose end must be reported to Redis. */
-struct leaving {
-    struct leaving *next;
-    uint64_t        epoch;
-    uint16_t        shard;
-    uint8_t         reason;
-    uint8_t         len;
-    char            identity[IDENTITY_MAX];
-};
-
 struct claim_request {
     cref     conn;
     uint64_t generation;
@@ -41,12 +33,9 @@ struct claim_request {
     char     identity[IDENTITY_MAX];
 };
 
-static struct claim   *claims;
-static uint32_t        claims_out;
-static uint64_t        releases_out, unclaimed;
-static struct leaving *leaving;
-static char            owner[64], incarnation[24];
-static bool            finishing;
+static uint32_t claims_out;
+static uint64_t unclaimed;
+static bool     finishing;
 
 void
 claims_before_claim(void)
@@ -55,114 +44,12 @@ claims_before_claim(void)
         shards_raise_sequence(shards_now_us());
 }
 
-/* --- one connection's claim ------------------------------------------------ */
-
-const char *
-claims_owner(void)
-{
-    return owner;
-}
-
-const char *
-claims_incarnation(void)
-{
-    return incarnation;
-}
-
-struct claim *
-claims_of(const struct conn *c)
-{
-    if (claims == NULL)
-        return NULL;
-    struct claim *claim = &claims[conn_index(c)];
-    return claim->conn == c->self ? claim : NULL;
-}
-
-bool
-claims_holds(const struct conn *c)
-{
-    const struct claim *claim = claims_of(c);
-
-    return claim != NULL && (claim->flags & CLAIM_HELD) &&
-        claim->round == shards[claim->shard].round && redis_ready(claim->shard);
-}
-
-bool
-claims_is_quiet(const struct conn *c)
-{
-    const struct claim *claim = claims_of(c);
-
-    return claim == NULL ||
-        (!(claim->flags & CLAIM_ASKED) && claim->order == NULL);
-}
-
-struct conn *
-claims_find(const char *identity, size_t len)
-{
-    uint32_t entry = registry_find(self.registry, identity, len, false);
-
-    if (entry == REGISTRY_NONE)
-        return NULL;
-    cref name = registry_at(self.registry, entry)->owner;
-    return name != 0 && cref_slot(name) == self.slot ? conn_find(name) : NULL;
-}
-
 /* --- the end of a session ------------------------------------------------ */
-
-static void released_cb(void *ctx, const struct redis_value *v);
-
-static void
-release(struct leaving *l)
-{
-    redis_begin("FCALL");
-    redis_name("release", "2");
-    redis_identity(l->shard, l->identity, l->len);
-    redis_addu(l->epoch);
-    redis_add(close_info[l->reason].word);
-    redis_add(self.shm->node);
-    if (shards[l->shard].alive && redis_send(l->shard, released_cb, l)) {
-        releases_out++;
-        return;
-    }
-    l->next = leaving;
-    leaving = l;
-}
-
-static void
-released_cb(void *ctx, const struct redis_value *v)
-{
-    struct leaving *l = ctx;
-
-    releases_out--;
-    if (v != NULL && redis_error(v) == NULL) {
-        free(l);
-        return;
-    }
-    l->next = leaving; /* it is released when Redis is ready again */
-    leaving = l;
-}
-
-static void
-leave(const char *identity, size_t len, unsigned shard, uint64_t epoch,
-    enum close_reason reason)
-{
-    struct leaving *l = malloc(sizeof *l);
-
-    if (l == NULL)
-        return; /* memory is out: the session in Redis ends when the charge
-                   point connects again */
-    *l = (struct leaving){.epoch = epoch,
-        .shard = (uint16_t)shard,
-        .reason = (uint8_t)reason,
-        .len = (uint8_t)len};
-    memcpy(l->identity, identity, len);
-    release(l);
-}
 
 void
 claims_closed(struct conn *c, enum close_reason reason)
 {
-    struct claim *claim = claims_of(c);
+    struct claim *claim = claim_of(c);
     size_t        len;
 
     if (claim == NULL)
@@ -172,17 +59,8 @@ claims_closed(struct conn *c, enum close_reason reason)
     const char *name = registry_name(self.registry, c->session.entry, &len);
     if (claim->epoch != 0 && !(claim->flags & CLAIM_ASKED) &&
         !call_queue_close(claim, (unsigned)reason))
-        leave(name, len, claim->shard, claim->epoch, reason);
+        releases_add(name, len, claim->shard, claim->epoch, reason);
     *claim = (struct claim){0};
-}
-
-/* Does the release that call_queue_close() has deferred until the answer to a
-   take. */
-void
-claims_release(const char *identity, size_t len, unsigned shard, uint64_t epoch,
-    unsigned reason)
-{
-    leave(identity, len, shard, epoch, (enum close_reason)reason);
 }
 
 /* --- claims -------------------------------------------------------------- */
@@ -192,7 +70,7 @@ claimed_cb(void *ctx, const struct redis_value *v)
 {
     struct claim_request *request = ctx;
     struct conn          *c = conn_find(request->conn);
-    struct claim         *claim = c ? claims_of(c) : NULL;
+    struct claim         *claim = c ? claim_of(c) : NULL;
     uint64_t              epoch = 0;
     bool                  ok = v != NULL && redis_is(redis_at(v, 0), "ok") &&
         redis_number(redis_at(v, 1), JOURNAL_NUMBER_MAX, &epoch);
@@ -202,7 +80,7 @@ claimed_cb(void *ctx, const struct redis_value *v)
         /* The connection has ended meanwhile. Without an answer the epoch, if
          * one was granted, is the generation. */
         if (ok || v == NULL)
-            leave(request->identity, request->len, request->shard,
+            releases_add(request->identity, request->len, request->shard,
                 ok ? epoch : request->generation, CLOSE_peer_vanished);
         free(request);
         return;
@@ -265,8 +143,8 @@ send_claim(struct conn *c, struct claim *claim)
     redis_begin("FCALL");
     redis_name("claim", "2");
     redis_identity(claim->shard, name, len);
-    redis_add(owner);
-    redis_add(incarnation);
+    redis_add(shards_owner());
+    redis_add(shards_incarnation());
     redis_addu(claim->generation);
     redis_addu(claim->err);
     redis_add(from);
@@ -284,9 +162,9 @@ send_claim(struct conn *c, struct claim *claim)
 void
 claims_opened(struct conn *c)
 {
-    if (claims == NULL)
+    if (!redis_on())
         return;
-    struct claim *claim = &claims[conn_index(c)];
+    struct claim *claim = claim_place(c);
     size_t        len;
     const char   *name = registry_name(self.registry, c->session.entry, &len);
     *claim = (struct claim){.conn = c->self,
@@ -314,8 +192,8 @@ refreshed_cb(void *ctx, const struct redis_value *v)
     for (unsigned list = 0; list < 2; list++)
         for (size_t i = 0; i < redis_count(redis_at(v, list)); i++) {
             const char   *id = redis_text(redis_at(redis_at(v, list), i), &len);
-            struct conn  *c = claims_find(id, len);
-            struct claim *claim = c ? claims_of(c) : NULL;
+            struct conn  *c = claim_find_conn(id, len);
+            struct claim *claim = c ? claim_of(c) : NULL;
             if (claim == NULL)
                 continue;
             if (list == 0)
@@ -334,11 +212,11 @@ refresh(unsigned shard)
     redis_begin("FCALL");
     redis_name("refresh", "2");
     redis_stream(shard);
-    redis_add(owner);
-    redis_add(incarnation);
+    redis_add(shards_owner());
+    redis_add(shards_incarnation());
     for (unsigned i = 0; i < sh->refresh_n; i++) {
         struct conn  *c = conn_at(sh->refresh[i]);
-        struct claim *claim = c->state == CONN_OPEN ? claims_of(c) : NULL;
+        struct claim *claim = c->state == CONN_OPEN ? claim_of(c) : NULL;
         if (claim == NULL || !(claim->flags & CLAIM_HELD))
             continue;
         struct registry_entry *e = registry_at(self.registry, c->session.entry);
@@ -357,7 +235,7 @@ refresh(unsigned shard)
 void
 claims_check(struct conn *c)
 {
-    struct claim *claim = claims_of(c);
+    struct claim *claim = claim_of(c);
 
     if (claim == NULL)
         return;
@@ -383,25 +261,25 @@ claims_check(struct conn *c)
 
 /* --- the whole ----------------------------------------------------------- */
 
+/* The outcomes come before what the inbox brings. */
+static void
+shard_alive(unsigned shard, bool new_server, const char *last_entry)
+{
+    call_queue_ready(shard, new_server);
+    inbox_resume(shard, last_entry);
+}
+
 void
 claims_open(uint32_t capacity, const char *inherited)
 {
     if (!redis_on())
         return;
-    claims = calloc(capacity, sizeof *claims);
-    if (claims == NULL) {
+    if (!claim_table_open(capacity)) {
         log_error("no memory for the sessions of %u connections", capacity);
         exit(1);
     }
-    snprintf(owner, sizeof owner, "%s/%u", self.shm->node, self.slot);
-    /* A later process with this name has a higher number, also over
-       restarts. */
-    if (inherited[0] != '\0')
-        snprintf(incarnation, sizeof incarnation, "%s", inherited);
-    else
-        snprintf(incarnation, sizeof incarnation, "%016" PRIx64,
-            (uint64_t)atomic_fetch_add(&self.shm->sequence, 1));
-    shards_open(owner, incarnation);
+    shards_open(inherited, shard_alive);
+    inbox_open();
 }
 
 void
@@ -409,9 +287,12 @@ claims_tick(void)
 {
     static uint32_t second_ms;
 
-    if (claims == NULL)
+    if (!redis_on())
         return;
     shards_tick();
+    for (unsigned i = 0; i < redis_shards(); i++)
+        if (redis_ready(i) && shards[i].alive)
+            inbox_tick(i);
     if (self.now_ms - second_ms < 1000)
         return;
     second_ms = self.now_ms;
@@ -420,13 +301,7 @@ claims_tick(void)
     for (unsigned i = 0; i < redis_shards(); i++)
         if (shards[i].refresh_n > 0 && shards[i].alive)
             refresh(i);
-    struct leaving *l = leaving;
-    leaving = NULL;
-    while (l != NULL) {
-        struct leaving *next = l->next;
-        release(l);
-        l = next;
-    }
+    releases_tick();
     call_queue_tick();
     starts_tick();
 }
@@ -434,13 +309,14 @@ claims_tick(void)
 bool
 claims_finish(void)
 {
-    if (claims == NULL)
+    if (!redis_on())
         return true;
-    if (releases_out > 0 || claims_out > 0 || leaving != NULL ||
-        call_queue_busy())
+    if (claims_out > 0 || releases_busy() || call_queue_busy())
         return false;
-    if (!finishing)
+    if (!finishing) {
+        inbox_close();
         shards_leave();
+    }
     finishing = true;
     return redis_pending() == 0;
 }
@@ -450,7 +326,7 @@ claims_finish(void)
 void
 claims_write(const struct conn *c, struct buf *out)
 {
-    const struct claim *s = claims_of(c);
+    const struct claim *s = claim_of(c);
 
     if (s == NULL)
         return;
@@ -471,10 +347,10 @@ claims_read(struct conn *c, struct fields *f)
 {
     size_t len;
 
-    if (claims == NULL || c->state != CONN_OPEN)
+    if (!redis_on() || c->state != CONN_OPEN)
         return true;
     const char *name = registry_name(self.registry, c->session.entry, &len);
-    claims[conn_index(c)] = (struct claim){.conn = c->self,
+    *claim_place(c) = (struct claim){.conn = c->self,
         .generation =
             fields_u64(f, "claim_generation", c->generation, UINT64_MAX),
         .epoch = fields_u64(f, "claim_epoch", 0, UINT64_MAX),
@@ -487,7 +363,7 @@ claims_read(struct conn *c, struct fields *f)
 void
 claims_forget(const struct conn *c)
 {
-    struct claim *s = claims_of(c);
+    struct claim *s = claim_of(c);
 
     if (s != NULL)
         *s = (struct claim){0};
@@ -496,41 +372,18 @@ claims_forget(const struct conn *c)
 void
 claims_put(struct buf *out)
 {
-    if (claims == NULL)
+    if (!redis_on())
         return;
     fields_begin(out, "fleet");
-    fields_put_str(out, "incarnation", incarnation);
+    fields_put_str(out, "incarnation", shards_incarnation());
     fields_end(out);
-    for (const struct leaving *l = leaving; l != NULL; l = l->next) {
-        fields_begin(out, "leaving");
-        fields_put_bytes(out, "identity", l->identity, l->len);
-        fields_put_u64(out, "epoch", l->epoch);
-        fields_put_str(out, "reason", close_info[l->reason].word);
-        fields_end(out);
-    }
+    releases_put(out);
     inbox_put(out);
     call_queue_put(out);
-}
-
-static enum close_reason
-reason_of(const char *word)
-{
-    for (unsigned i = 0; i < CLOSE_REASONS; i++)
-        if (strcmp(close_info[i].word, word) == 0)
-            return (enum close_reason)i;
-    return CLOSE_peer_vanished;
 }
 
 bool
 claims_take(struct fields *f)
 {
-    if (strcmp(f->word, "leaving") != 0)
-        return inbox_take(f) || call_queue_take(f);
-    const char *identity = fields_str(f, "identity", IDENTITY_MAX);
-    uint64_t    epoch = fields_u64(f, "epoch", 0, UINT64_MAX);
-    if (claims != NULL && identity[0] != '\0' && epoch != 0)
-        leave(identity, strlen(identity),
-            redis_shard(identity, strlen(identity)), epoch,
-            reason_of(fields_str(f, "reason", 64)));
-    return true;
+    return releases_take(f) || inbox_take(f) || call_queue_take(f);
 }

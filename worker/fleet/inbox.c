@@ -1,6 +1,5 @@
 /* inbox: entries from other gateways and the platform. See inbox.h. */
 #include "fleet/inbox.h"
-#include "journal_line.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +8,10 @@
 #include "base/self.h"
 #include "base/up.h"
 #include "fleet/call_queue.h"
-#include "fleet/claims.h"
+#include "fleet/claim.h"
 #include "fleet/redis.h"
 #include "fleet/shards.h"
+#include "journal_line.h"
 #include "log.h"
 #include "number.h"
 
@@ -32,7 +32,6 @@ struct poll {
 };
 
 static struct inbox *inboxes; /* by shard */
-static const char   *owner;
 static bool          closed;
 
 /* Empty if the entry has no such field. */
@@ -58,13 +57,13 @@ handle_entry(const struct redis_value *fields)
     size_t       len, n;
     const char  *what = entry_field(fields, "what", &n);
     const char  *id = entry_field(fields, "identity", &len);
-    struct conn *c = claims_find(id, len);
+    struct conn *c = claim_find_conn(id, len);
 
     if (strcmp(what, "command") == 0) {
         if (c != NULL)
             call_queue_wake(c);
     } else if (strcmp(what, "replaced") == 0) {
-        struct claim *claim = c ? claims_of(c) : NULL;
+        struct claim *claim = c ? claim_of(c) : NULL;
         uint64_t      epoch =
             redis_u64(entry_value(fields, "epoch"), JOURNAL_NUMBER_MAX);
         if (claim != NULL && claim->epoch != 0 && claim->epoch < epoch) {
@@ -117,7 +116,7 @@ read_inboxes(unsigned first, unsigned n, bool block)
     }
     redis_add("STREAMS");
     for (unsigned i = first; i < first + n; i++)
-        redis_key(i, "inbox", owner);
+        redis_key(i, "inbox", shards_owner());
     for (unsigned i = first; i < first + n; i++)
         redis_add(inboxes[i].last[0] ? inboxes[i].last : "$");
 }
@@ -148,9 +147,8 @@ polled_cb(void *ctx, const struct redis_value *v)
 }
 
 void
-inbox_open(const char *own)
+inbox_open(void)
 {
-    owner = own;
     inboxes = calloc(redis_shards(), sizeof *inboxes);
     if (inboxes == NULL) {
         log_error("no memory for %u inboxes", redis_shards());

@@ -11,9 +11,8 @@
 
 #include "fields.h"
 
-/* Called after redis_open(). owner: this worker's name in Redis; it must stay
-   valid. */
-void inbox_open(const char *owner);
+/* Called after shards_open(). */
+void inbox_open(void);
 /* Waits for entries, outside a cluster. Called when up_redis_listen() reports
  * that the connection for blocking requests is ready. */
 void inbox_listen(void);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/up.h"
-#include "fleet/claims.h"
 #include "fleet/redis.h"
 #include "fleet/shards.h"
 
@@ -23,7 +22,7 @@ questions_reachable(const char *identity, size_t len)
 void
 questions_token(char *out, size_t size, const char *id)
 {
-    snprintf(out, size, "%s/%s/%s", claims_owner(), claims_incarnation(), id);
+    snprintf(out, size, "%s/%s/%s", shards_owner(), shards_incarnation(), id);
 }
 
 static void

@@ -8,6 +8,7 @@
 #include "base/self.h"
 #include "base/up.h"
 #include "clock.h"
+#include "fleet/redis_greeting.h"
 #include "fleet/redis_link.h"
 #include "log.h"
 #include "number.h"
@@ -328,6 +329,9 @@ redis_send_waiting(redis_fn *fn, void *ctx, uint32_t block_ms)
 
 /* --- the whole ----------------------------------------------------------- */
 
+static const struct link_calls link_calls = {
+    greeting_begin, greeting_enter, link_up, link_down};
+
 bool
 redis_on(void)
 {
@@ -348,7 +352,7 @@ redis_open(void)
             "no memory for %llu shards", (unsigned long long)c->redis_shards);
         exit(1);
     }
-    link_watch(link_up, link_down);
+    link_watch(&link_calls);
     if (c->redis_socket[0] != '\0')
         link_find(c->redis_socket, 0);
     else

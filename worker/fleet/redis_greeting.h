@@ -7,7 +7,7 @@
  * They check that the server can be used: a primary that is not loading, with
  * the configured number of shards, and with functions that are not older than
  * those of this gateway. Ends with link_ready() or link_give_up(). Private to
- * redis_link.c.
+ * redis*.c.
  */
 #ifndef WORKER_FLEET_REDIS_GREETING_H
 #define WORKER_FLEET_REDIS_GREETING_H

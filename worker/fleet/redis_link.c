@@ -15,7 +15,6 @@
 #include "base/self.h"
 #include "base/up.h"
 #include "ensure.h"
-#include "fleet/redis_greeting.h"
 #include "helper.h"
 #include "log.h"
 
@@ -25,13 +24,12 @@
 struct link links[LINKS];
 unsigned    links_n;
 
-static void (*link_up)(struct link *), (*link_down)(struct link *);
+static const struct link_calls *calls;
 
 void
-link_watch(void (*up)(struct link *), void (*down)(struct link *))
+link_watch(const struct link_calls *to)
 {
-    link_up = up;
-    link_down = down;
+    calls = to;
 }
 
 struct link *
@@ -74,7 +72,7 @@ drop(struct link *l)
     l->state = LINK_PAUSE;
     l->since_ms = self.now_ms;
     l->pending = 0;
-    link_down(l);
+    calls->down(l);
     if (ac != NULL)
         redisAsyncFree(ac);
     if (waiting != NULL)
@@ -160,7 +158,7 @@ link_ready(struct link *l)
     if (l == &links[0] && !l->cluster)
         open_waiting(l);
     if (l->state == LINK_READY)
-        link_up(l);
+        calls->up(l);
 }
 
 /* --- preparing ----------------------------------------------------------- */
@@ -385,7 +383,7 @@ connect_link(struct link *l)
     l->ac = dial(l);
     if (l->ac == NULL)
         return;
-    greeting_begin(l);
+    calls->greet(l);
 }
 
 static void
@@ -410,7 +408,7 @@ open_waiting(struct link *l)
     l->waiting = dial(l);
     if (l->waiting == NULL)
         return;
-    greeting_enter(l, l->waiting);
+    calls->enter(l, l->waiting);
     redis_begin("PING");
     redis_issue(l->waiting, waiting_ready_cb, NULL);
 }

@@ -76,13 +76,23 @@ void         link_close(struct link *l);
 void link_give_up(struct link *l, const char *word, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* For redis_greeting.c. link_awaiting(): the link that awaits an answer on ac;
+/* For the greeting. link_awaiting(): the link that awaits an answer on ac;
  * NULL if the answer is obsolete. link_ready(): the greeting has succeeded. */
 struct link *link_awaiting(redisAsyncContext *ac, const void *reply);
 void         link_ready(struct link *l);
 
-/* Once, before the first link: what is called when one is ready, or lost. */
-void link_watch(void (*up)(struct link *), void (*down)(struct link *));
+struct link_calls {
+    /* l->ac is being connected: sends the first requests, and ends with
+     * link_ready() or link_give_up(). */
+    void (*greet)(struct link *l);
+    /* The connection for blocking requests is being connected. */
+    void (*enter)(struct link *l, redisAsyncContext *ac);
+    void (*up)(struct link *l);   /* it is ready */
+    void (*down)(struct link *l); /* it is lost */
+};
+
+/* Once, before the first link. to must stay valid. */
+void link_watch(const struct link_calls *to);
 
 /* In redis_request.c: what was built goes out on a connection, or becomes one
  * text, which redisFreeCommand() frees. False if memory was out. */

@@ -1,16 +1,13 @@
 /* shards: keepalives, trimming and time of each shard. See shards.h. */
 #include "fleet/shards.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/self.h"
-#include "base/up.h"
 #include "clock.h"
-#include "fleet/call_queue.h"
-#include "fleet/claims.h"
-#include "fleet/inbox.h"
 #include "fleet/redis.h"
 #include "journal_line.h"
 #include "log.h"
@@ -27,9 +24,10 @@
 
 struct shard *shards;
 
-static const char *owner, *incarnation;
-static uint32_t    rounds;
-static bool        left;
+static char             owner[64], incarnation[24];
+static shards_alive_fn *shard_alive;
+static uint32_t         rounds;
+static bool             left;
 
 /* Redis' clock minus this machine's monotonic clock, and the greatest error of
  * this difference, in us. */
@@ -173,8 +171,7 @@ kept_alive_cb(void *ctx, const struct redis_value *v)
     }
     if (!sh->alive) {
         sh->alive = true;
-        call_queue_ready(a->shard, sh->new_server);
-        inbox_resume(a->shard, redis_text(redis_at(v, 5), NULL));
+        shard_alive(a->shard, sh->new_server, redis_text(redis_at(v, 5), NULL));
     }
     free(a);
 }
@@ -251,23 +248,40 @@ shards_tick(void)
             sh->trim_ms = self.now_ms;
             trim(i);
         }
-        inbox_tick(i);
     }
 }
 
 /* --- the whole ----------------------------------------------------------- */
 
 void
-shards_open(const char *own, const char *inc)
+shards_open(const char *inherited, shards_alive_fn *alive)
 {
-    owner = own;
-    incarnation = inc;
-    inbox_open(own);
+    shard_alive = alive;
+    snprintf(owner, sizeof owner, "%s/%u", self.shm->node, self.slot);
+    /* A later process with this name has a higher number, also over
+       restarts. */
+    if (inherited[0] != '\0')
+        snprintf(incarnation, sizeof incarnation, "%s", inherited);
+    else
+        snprintf(incarnation, sizeof incarnation, "%016" PRIx64,
+            (uint64_t)atomic_fetch_add(&self.shm->sequence, 1));
     shards = calloc(redis_shards(), sizeof *shards);
     if (shards == NULL) {
         log_error("no memory for %u shards", redis_shards());
         exit(1);
     }
+}
+
+const char *
+shards_owner(void)
+{
+    return owner;
+}
+
+const char *
+shards_incarnation(void)
+{
+    return incarnation;
 }
 
 static void
@@ -280,7 +294,6 @@ void
 shards_leave(void)
 {
     left = true;
-    inbox_close();
     for (unsigned i = 0; i < redis_shards(); i++) {
         redis_begin("FCALL");
         redis_name("leave", "2");

@@ -30,8 +30,20 @@ struct shard {
 
 extern struct shard *shards;
 
-void shards_open(const char *owner, const char *incarnation);
-void shards_tick(void);
+/* Called when a keepalive was answered for the first time in a round of the
+ * shard. new_server: it may lack the writes of its last second. last_entry: id
+ * of the last entry in this worker's inbox. */
+typedef void shards_alive_fn(
+    unsigned shard, bool new_server, const char *last_entry);
+
+/* inherited: the incarnation of the process whose slot this worker inherits, ""
+   for none. */
+void shards_open(const char *inherited, shards_alive_fn *alive);
+/* This worker's name in Redis, "node/slot", and the incarnation of its
+   process. */
+const char *shards_owner(void);
+const char *shards_incarnation(void);
+void        shards_tick(void);
 /* Called when up_redis_ready() and up_redis_lost() report. */
 void shards_ready(unsigned shard, bool new_server);
 void shards_lost(unsigned shard);

@@ -5,6 +5,7 @@
 
 #include "access/guard.h"
 #include "base/self.h"
+#include "fleet/claim.h"
 #include "fleet/claims.h"
 #include "session/calls.h"
 #include "session/deferred.h"
@@ -170,6 +171,6 @@ moving_is_free(const struct conn *c)
      * without an outcome. */
     return c->state == CONN_OPEN && c->session.unanswered == 0 &&
         (c->busy == NULL || c->busy->session.calls == NULL) &&
-        claims_is_quiet(c) && !calls_announced(c) && !deferred_has(c) &&
+        claim_is_quiet(c) && !calls_announced(c) && !deferred_has(c) &&
         !platform_has(c);
 }

@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #include "access/guard.h"
-#include "fleet/claims.h"
+#include "fleet/claim.h"
 #include "session/session.h"
 
 const char *
@@ -12,7 +12,7 @@ conn_busy_part(const struct conn *c)
 {
     return !conn_net_quiet(c)  ? "net"
         : !guard_is_quiet(c)   ? "access"
-        : !claims_is_quiet(c)  ? "fleet"
+        : !claim_is_quiet(c)   ? "fleet"
         : !session_is_quiet(c) ? "session"
                                : NULL;
 }

@@ -10,6 +10,7 @@
 #ifndef WORKER_SESSION_SESSION_H
 #define WORKER_SESSION_SESSION_H
 
+#include "base/self.h"
 #include "net/conn.h"
 #include "ocpp/dialect.h"
 #include "registry.h"
@@ -67,7 +68,13 @@ void session_write(const struct conn *c, struct buf *out);
 bool session_read(struct conn *c, struct fields *f);
 
 /* Milliseconds since an OPEN connection became OPEN. */
-uint64_t session_age_ms(const struct conn *c);
+static inline uint64_t
+session_age_ms(const struct conn *c)
+{
+    uint8_t eras = (uint8_t)(self.now_era - c->session.opened_era);
+
+    return ((uint64_t)eras << 32) + self.now_ms - c->opened_ms;
+}
 
 /* --- what came for it ---------------------------------------------------- */
 

@@ -1,5 +1,5 @@
-/* session_describe: what only the worker knows of a session: its age, and its
- * state for `ocppctl show`. See session.h. */
+/* session_describe: what only the worker knows of a session, for `ocppctl
+ * show`. See session.h. */
 #include "session/session.h"
 
 #include "base/self.h"
@@ -7,14 +7,6 @@
 #include "session/quiet.h"
 #include "session/violation.h"
 #include "writer.h"
-
-uint64_t
-session_age_ms(const struct conn *c)
-{
-    uint8_t eras = (uint8_t)(self.now_era - c->session.opened_era);
-
-    return ((uint64_t)eras << 32) + self.now_ms - c->opened_ms;
-}
 
 void
 session_describe(struct conn *c, struct buf *out)
