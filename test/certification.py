@@ -8,12 +8,17 @@ Each case is one row of CASES: its subject, and
                    test shows it. "commands" and "messages" are the two tests
                    below, which run the messages of the case in strict validation
     platform       the gateway cannot take a decision of the case (is this token
-                   valid?), or does not keep the data; the test shows that the
-                   platform can take the decision
+                   valid?), or does not keep the data; the test shows the case
+                   with a platform that decides. "tokens" is the test below
+                   that does so for TOKENS
     unmet          the gateway does not fulfil it, and the reason
 Where the case has a part for an operator ("request the station to ..."), it is
 `ocppctl call` here."""
 
+import base64
+
+import tls
+from redis_fleet import EV, gateway, redis, tidy, wait_event
 from lib import *
 from ocpp2 import STATION, V201, WHEN, Station
 
@@ -21,14 +26,15 @@ TOKEN = {"idToken": "DEADBEEF", "type": "ISO14443"}
 HASH = {"hashAlgorithm": "SHA256", "issuerNameHash": "n", "issuerKeyHash": "k",
         "serialNumber": "7"}
 PEM = "-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"
-PLATFORM = "platform: answers.test_the_platform_answers_transaction_events_and_each_of_them_once"
+PLATFORM = "platform: tokens"
 
 CASES = {
     # A. Security.
-    "A_01": ("M the password is right", "auth.test_a_key_lets_in_and_nothing_else_does"),
+    "A_01": ("M the password is right", "certification.test_the_name_and_the_password_of_a_station"),
     "A_02": ("M the user name is not the identity",
-             "auth.test_a_key_lets_in_and_nothing_else_does"),
-    "A_03": ("M the password is wrong", "auth.test_a_key_lets_in_and_nothing_else_does"),
+             "certification.test_the_name_and_the_password_of_a_station"),
+    "A_03": ("M the password is wrong",
+             "certification.test_the_name_and_the_password_of_a_station"),
     "A_04": ("M TLS with a valid server certificate",
              "tls.test_a_charge_point_speaks_over_tls_1_2_and_1_3"),
     "A_06": ("M a TLS version below 1.2 is refused", "tls.test_each_failure_has_its_reason"),
@@ -40,7 +46,7 @@ CASES = {
     "A_10": ("M a new password is refused: the old one holds",
              "ocpp2.test_a_password_that_is_set_by_a_variable_is_a_new_key"),
     "A_11": ("M the station's certificate is renewed",
-             "platform: certification.test_the_commands_of_the_cases"),
+             "platform: certification.test_the_certificate_of_a_station_is_renewed"),
     "A_14": ("M the certificate for the station is invalid",
              "platform: certification.test_the_commands_of_the_cases"),
     "A_19": ("M a station that has come with a higher profile is refused with a lower one",
@@ -227,8 +233,6 @@ def availability(where, status="Inoperative", answer="Accepted", *then):
 EVSE, CONNECTOR = {"evse": {"id": 1}}, {"evse": {"id": 1, "connectorId": 1}}
 
 COMMANDS = {
-    "A_11": [trigger("SignChargingStationCertificate"),
-             ("CertificateSigned", {"certificateChain": PEM}, OK)],
     "A_14": [("CertificateSigned", {"certificateChain": PEM}, {"status": "Rejected"},
               ("SecurityEventNotification", {"type": "InvalidChargingStationCertificate",
                                              "timestamp": WHEN}))],
@@ -416,6 +420,50 @@ MESSAGES = {
 }
 
 
+# --- messages about tokens, and what the platform answers --------------------------
+
+OTHER = {"idToken": "CAFE", "type": "ISO14443"}
+
+
+def info(status, **more):
+    return {"idTokenInfo": dict({"status": status}, **more)}
+
+
+def local_start(status):
+    """A token that is not valid starts nothing."""
+    return [(AUTHORIZE, info(status))]
+
+
+def cached(status):
+    """The station has started by its cache, and learns that the token is not valid."""
+    return [(tx("Started", 0, "Authorized", idToken=TOKEN, **PLUG), info(status)),
+            (tx("Updated", 1, "Deauthorized", state="SuspendedEVSE"), {}),
+            (ended("Deauthorized", "DeAuthorized"), {})]
+
+
+GROUP = {"groupIdToken": {"idToken": "G1", "type": "Central"}}
+MASTER = {"groupIdToken": {"idToken": "MASTERPASS", "type": "Central"}}
+
+
+def master(*transactions):
+    return [(AUTHORIZE, info("Accepted", **MASTER))] + [
+        ((one, dict(payload, idToken=TOKEN, transactionInfo=dict(
+            payload["transactionInfo"], transactionId=t))), info("Accepted", **MASTER))
+        for t in transactions
+        for one, payload in [ended("StopAuthorized", "MasterPass")]]
+
+
+TOKENS = {
+    "C_02": local_start("Invalid") + local_start("Unknown"), "C_06": local_start("Blocked"),
+    "C_07": local_start("Expired"), "C_20": cached("Invalid"), "E_16": cached("Invalid"),
+    "C_39": [(AUTHORIZE, info("Accepted", **GROUP)),
+             (tx("Started", 0, "Authorized", idToken=TOKEN, **PLUG), info("Accepted", **GROUP)),
+             (("Authorize", {"idToken": OTHER}), info("Accepted", **GROUP)),
+             (ended("StopAuthorized", "Local", idToken=OTHER), info("Accepted", **GROUP))],
+    "C_47": master("T1", "T2"), "C_48": master("T1"), "C_49": master("T1", "T2"),
+}
+
+
 def station(g, case):
     c = Station(g, "TC-" + case, V201)
     c.call("BootNotification", {"chargingStation": STATION, "reason": "PowerUp"})
@@ -471,6 +519,94 @@ def test_the_messages_of_the_cases():
         c.close()
 
 
+@tidy
+def test_the_platform_decides_about_tokens():
+    """What it answers reaches the station unchanged, and is in the event."""
+    server = redis()
+    r = server.client()
+    g = gateway(server, "a", server_workers=1, ocpp_validation="strict",
+                answers_Authorize="platform", answers_TransactionEvent="platform")
+    for case, steps in TOKENS.items():
+        c = station(g, case)
+        for n, ((action, payload), want) in enumerate(steps):
+            c.put(action, payload, "m%d" % n)
+            e = wait_event(r, c.identity, "answer.requested", n + 1)[n]
+            assert (e["action"], json.loads(e["payload"])) == (action, payload), (case, e)
+            assert r("FCALL", "ocppd_answer", 1, c.identity, e["replyToken"],
+                     json.dumps(want)) == "taken", case
+            assert c.get("m%d" % n) == want, case
+        got = poll(lambda: [e for e in r.entries(EV) if e["chargePointId"] == c.identity and
+                            e.get("answeredBy") == "platform"][len(steps) - 1:] and
+                   [e for e in r.entries(EV) if e["chargePointId"] == c.identity and
+                    e.get("answeredBy") == "platform"], what="the events of " + case)
+        assert [(e["action"], json.loads(e["answer"])) for e in got] == \
+            [(action, want) for (action, _), want in steps], (case, got)
+        c.close()
+
+
+def test_the_name_and_the_password_of_a_station():
+    """A password of 2.x is text (errata 2.17.3)."""
+    g = Gateway(auth_mode="file")
+    for name, password in (("TC-A", "a password of 2.0.1: \u00fc 100 %"),
+                           ("TC-B", "another password of 2.0.1")):
+        code, body = g.ask("auth", "add", name, password)
+        assert code == 200, body
+
+    def attempt(identity, user, password):
+        c = Charger(g, identity, open=False)
+        token = base64.b64encode(("%s:%s" % (user, password)).encode()).decode()
+        r = c.handshake(protocols=V201, headers=[("Authorization", "Basic " + token)])
+        if r.status == 101:
+            assert c.call("BootNotification", {"chargingStation": STATION, "reason": "PowerUp"}
+                          )["status"] == "Accepted"
+            c.close()
+        return r.status
+    good, other = "a password of 2.0.1: \u00fc 100 %", "another password of 2.0.1"
+    poll(lambda: attempt("TC-B", "TC-B", other) == 101)
+    assert attempt("TC-A", "TC-A", good) == 101             # A_01
+    assert attempt("TC-A", "TC-B", other) == 401            # A_02
+    assert attempt("TC-A", "TC-B", good) == 401
+    assert attempt("TC-A", "TC-A", other) == 401            # A_03
+    assert attempt("TC-A", "TC-A", good[:-1]) == 401
+
+
+def test_the_certificate_of_a_station_is_renewed():
+    """The signing request is an event, the chain goes down as a command; the station
+    comes back with its new certificate, and not with that of another one."""
+    a = tls.authority()
+    a.make("renewing", "/O=ACME Ltd/CN=TC-A_11")
+    g = tls.mutual(answers_SignCertificate="accept", ocpp_validation="strict")
+
+    def connect(name):
+        c = tls.TlsCharger(g, "TC-A_11", tls.client(certificate=a.path(name)), open=False)
+        status = c.handshake(protocols=V201).status
+        if status == 101:
+            c.call("BootNotification", {"chargingStation": STATION, "reason": "PowerUp"})
+        return c, status
+    c, status = connect("renewing")
+    assert status == 101
+    out = background(g.call, "TC-A_11", *trigger("SignChargingStationCertificate")[:2])
+    c.result(c.take()[0], OK)
+    assert out.wait()["outcome"] == "result"
+    csr = "-----BEGIN CERTIFICATE REQUEST-----\nMII=\n-----END CERTIFICATE REQUEST-----\n"
+    assert c.call("SignCertificate", {
+        "csr": csr, "certificateType": "ChargingStationCertificate"}) == OK
+    [e] = g.wait_events(1, action="SignCertificate")
+    assert e["payload"]["csr"] == csr and e["answer"] == OK, e
+    a.make("renewed", "/O=ACME Ltd/CN=TC-A_11")
+    with open(a.path("renewed")[0]) as f:
+        chain = f.read()
+    out = background(g.call, "TC-A_11", "CertificateSigned", {
+        "certificateChain": chain, "certificateType": "ChargingStationCertificate"})
+    id, action, payload = c.take()
+    assert (action, payload["certificateChain"]) == ("CertificateSigned", chain)
+    c.result(id, OK)
+    assert out.wait()["outcome"] == "result"
+    c.close()
+    assert connect("renewed")[1] == 101
+    assert connect("cp1")[1] == 403
+
+
 def test_each_case_is_met_or_names_what_it_needs():
     # Part 5 of the specification: the mandatory cases of a CSMS, and those that
     # depend on what it supports.
@@ -486,7 +622,9 @@ def test_each_case_is_met_or_names_what_it_needs():
             first, _, last = part.partition("-")
             names |= {"%s_%02d" % (letter, n) for n in range(int(first), int(last or first) + 1)}
     assert names == set(CASES), names ^ set(CASES)
-    here = {"commands": COMMANDS, "messages": MESSAGES}
+    here = {"commands": COMMANDS, "messages": MESSAGES, PLATFORM: TOKENS}
+    for cases in here.values():
+        assert not cases.keys() - CASES.keys(), cases.keys() - CASES.keys()
     for case, (what, how) in CASES.items():
         assert what[:2] in ("M ", "C ") and len(what) > 8, case
         if how in here:
