@@ -83,6 +83,14 @@ class CallError(Exception):
         self.code, self.description, self.details = code, description, details
 
 
+def resident(pid):
+    """Returns the bytes of a process's memory, except pages of files."""
+    with open("/proc/%d/status" % pid) as f:
+        status = f.read()
+    return 1024 * sum(int(re.search(name + r":\s+(\d+)", status)[1])
+                      for name in ("RssAnon", "RssShmem"))
+
+
 def poll(condition, timeout=DEADLINE, what=None):
     """Calls condition until its value is true, and returns the value."""
     end = time.monotonic() + timeout

@@ -27,14 +27,6 @@ def test_a_connection_at_rest_is_quiet():
     becomes(g, None)
 
 
-def resident(pid):
-    """Returns the bytes of a process's memory, except pages of files."""
-    with open("/proc/%d/status" % pid) as f:
-        status = f.read()
-    return 1024 * sum(int(re.search(name + r":\s+(\d+)", status)[1])
-                      for name in ("RssAnon", "RssShmem"))
-
-
 def test_a_quiet_connection_takes_at_most_384_bytes():
     g = Gateway(server_workers="1", log_level="warn")
     pid = g.workers()[0]["pid"]

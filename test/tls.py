@@ -598,6 +598,26 @@ def test_silent_handshakes_do_not_keep_others_out():
         s.close()
 
 
+def test_the_memory_of_handshakes_is_returned_when_they_end():
+    """Also of those that are too few for a burst of clients, or that were in
+    flight when the burst was over."""
+    g = gateway(server_workers=1, limits_accept_rate=0,
+                websocket_handshake_timeout="60s")
+    pid = g.workers()[0]["pid"]
+    empty = resident(pid)
+    first = hello()
+    silent = [socket.create_connection(("127.0.0.1", g.tls_port))
+              for _ in range(200)]
+    for s in silent:
+        s.sendall(first)
+    poll(lambda: g.stat("tls_in_flight") == 200)
+    assert resident(pid) - empty > 200 * 30000
+    for s in silent:
+        s.close()
+    poll(lambda: resident(pid) - empty < 1 << 20, 30 * SLOW,
+         what="the memory before the handshakes, and 1 MiB")
+
+
 # --- certificates that change -----------------------------------------------------
 
 def served(g):

@@ -37,6 +37,7 @@
 #define RECOVERED_KEPT_S 60
 #define TRIM_ABOVE ((size_t)256 << 10) /* bytes of free heap */
 #define TRIM_BURST 256                 /* messages and clients in a second */
+#define TRIM_HANDSHAKES 6              /* which have that much */
 #define TRIM_QUIET_S 3                 /* seconds without a burst ... */
 #define TRIM_LATEST_S 30               /* ... or so many with one */
 
@@ -162,29 +163,38 @@ check(struct conn *c)
     }
 }
 
-/* After a burst the free memory in the heap is given back to the system. That
- * requires a walk over the heap, so it waits while many messages or clients
- * come, and is not done if there was no burst. */
+/* After a burst of messages, of clients or of TLS handshakes the free memory
+ * in the heap is given back to the system. That requires a walk over the heap,
+ * so it waits while many messages or clients come, and is not done if there
+ * was no burst. Handshakes in flight lie all over the heap and free it when
+ * they end, so it waits for their end, too. If it has waited too long and is
+ * done before, it is done again afterwards. */
 static void
 trim(void)
 {
     static uint64_t seen, trimmed;
     static unsigned quiet_s, waited_s;
+    static unsigned flown; /* the most handshakes since it was last done */
     static bool     under_way;
 
     uint64_t now =
         stat_get(&self.st->messages_in) + stat_get(&self.st->accepted);
-    quiet_s = now - seen < TRIM_BURST ? quiet_s + 1 : 0;
+    unsigned flying = tls_queue_in_flight(), most = tls_queue_peak();
+    quiet_s = now - seen < TRIM_BURST && flying == 0 ? quiet_s + 1 : 0;
     seen = now;
+    flown = most > flown ? most : flown;
     if (under_way) {
         under_way = !heap_trim_step();
         return;
     }
-    if (now - trimmed < TRIM_BURST || stat_get(&self.st->answers_held) > 0 ||
+    bool burst =
+        now - trimmed >= TRIM_BURST || flown - flying >= TRIM_HANDSHAKES;
+    if (!burst || stat_get(&self.st->answers_held) > 0 ||
         (quiet_s < TRIM_QUIET_S && ++waited_s < TRIM_LATEST_S))
         return;
     waited_s = 0;
     trimmed = now;
+    flown = flying;
     if (mallinfo2().fordblks > TRIM_ABOVE)
         under_way = !heap_trim_step();
 }

@@ -46,6 +46,7 @@ struct tls_job {
 static struct tls_job lists[FLYING + 1];
 static unsigned       counts[FLYING + 1];
 static unsigned       in_flight; /* handshakes with an SSL object */
+static unsigned       peak;      /* tls_queue_peak() */
 
 static struct tls_context *context;
 static int                 bundle = -1;
@@ -239,7 +240,8 @@ step(struct tls_job *j)
             conn_settle(c);
             return;
         }
-        in_flight++;
+        if (++in_flight > peak)
+            peak = in_flight;
         STAT_SET(self.st, tls_in_flight, in_flight);
     }
     enter(j, FLYING);
@@ -480,6 +482,21 @@ bool
 tls_queue_on(void)
 {
     return context != NULL;
+}
+
+unsigned
+tls_queue_in_flight(void)
+{
+    return in_flight;
+}
+
+unsigned
+tls_queue_peak(void)
+{
+    unsigned most = peak;
+
+    peak = in_flight;
+    return most;
 }
 
 bool

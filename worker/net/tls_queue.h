@@ -48,6 +48,11 @@ void tls_queue_drop(struct conn *c);
    do. */
 bool tls_queue_on(void);
 
+/* The handshakes in flight. Each holds 43 KB of the heap. */
+unsigned tls_queue_in_flight(void);
+/* The most that were in flight at once since the last call. */
+unsigned tls_queue_peak(void);
+
 /* HANDSHAKE: writes the bytes of a handshake that was not answered yet, or the
  * result of one that is done. False if it is under way, which cannot be moved.
  */
