@@ -1,8 +1,7 @@
 #!/usr/bin/python3
-"""Several gateways on one Redis: real daemons, a real server, and charge
-points that move, fall silent and come back. OCPPD_TEST_LONG=1 takes the time
-that the figures in ocppd-redis(7) need (ten thousand moves, half a minute of
-a stopped server)."""
+"""Several gateways on one Redis: real daemons, a real server, and charge points that
+move, fall silent and come back. OCPPD_TEST_LONG=1 takes the time that the figures in
+ocppd-redis(7) need (ten thousand moves, half a minute of a stopped server)."""
 
 import itertools
 import subprocess
@@ -38,7 +37,7 @@ def gateway(s, node, **settings):
     settings.setdefault("redis_session_ttl", "3s")
     settings.setdefault("ocpp_call_hold", "0s")
     settings.setdefault("server_workers", 1)
-    settings.setdefault("websocket_idle_timeout", "60s")  # chargers that do not read
+    settings.setdefault("websocket_idle_timeout", "60s")  # charge points that do not read
     g = Gateway(server_node=node, **settings)
     poll(lambda: g.stat("redis_shards_ready") >= 1, what="the connection to Redis")
     wait_ids(g)
@@ -81,7 +80,7 @@ def outcomes(r, cp=None, stream=EV):
 
 
 def outcome(r, cp, name, timeout=DEADLINE):
-    """The one outcome of a command."""
+    """Returns the one outcome of a command."""
     got = poll(lambda: outcomes(r, cp).get(name), timeout, "the outcome of " + name)
     assert len(got) == 1, got
     assert fcall(r, "command", cp, name)["outcome"] == got[0]
@@ -100,7 +99,7 @@ def wait_event(r, cp, type, n=1):
 
 
 def tidy(test):
-    """Ends the test's servers, whatever happens."""
+    """Stops the test's servers, even if the test fails."""
     def run():
         try:
             test()
@@ -151,11 +150,11 @@ def test_what_is_sent_to_two_gateways_is_in_the_stream_once():
             c.put(action, payload, "%s %d" % (action, n))
             assert c.get("%s %d" % (action, n)) == {}
     tell(c, 1)
-    s.kill()            # what the other gateway acknowledges comes later
+    s.kill()  # what the other gateway acknowledges is shipped later
     d = Charger(b, "TWICE")
     tell(d, 1)
-    # The same bytes under another message id are MeterValues of their own: a
-    # charge point without a clock sends such.
+    # The same bytes under another message id are another MeterValues: a charge point
+    # without a clock sends equal ones.
     d.put("MeterValues", meter, "m2")
     assert d.get("m2") == {}
     s.start()
@@ -166,12 +165,12 @@ def test_what_is_sent_to_two_gateways_is_in_the_stream_once():
         poll(lambda: ids <= {e["eventId"] for e in r.entries(EV)} and g.stat("ship_lag_ms") == 0)
     assert len(events(r, "TWICE", "transaction.stopped")) == 1
     assert len(events(r, "TWICE", "transaction.meter_values")) == 2
-    assert len(b.events("transaction.stopped")) == 1        # what it has acknowledged
+    assert len(b.events("transaction.stopped")) == 1  # the events that it has acknowledged
 
 
 @tidy
 def test_equal_messages_of_two_transactions_with_one_id_are_both_in_the_stream():
-    """A platform may give any id, also one that was before."""
+    """A platform may give any id, also one that was given before."""
     s = redis()
     r = s.client()
     g = gateway(s, "a", answers_StartTransaction="platform")
@@ -213,8 +212,8 @@ def test_redis_away_is_nothing_to_a_charge_point_and_all_is_shipped_in_order():
 
 @tidy
 def test_a_server_that_dies_with_a_full_window_gets_everything_again():
-    """More is under way to the server than may be unanswered: after its death
-    none of that counts as under way any more."""
+    """More requests are under way to the server than may be unanswered: after its
+    death none of them counts as under way any more."""
     s = redis()
     g = gateway(s, "a")
     c = Charger(g, "FULL")
@@ -296,7 +295,7 @@ def test_a_server_that_lost_its_last_second_gets_it_again():
     wait_event(r, "CP1", "transaction.started")
     assert poll(lambda: outcomes(r, "CP1").get("lost")) == ["result"]
     got = [e["eventId"] for e in r.entries(EV)]
-    assert len(got) == len(set(got)) == before + 3  # command.sent, its response, the start
+    assert len(got) == len(set(got)) == before + 3  # command.sent, command.response, the start
 
 
 @tidy
@@ -352,7 +351,7 @@ def test_a_charge_point_moves_and_its_half_open_connection_is_closed():
     i, _, _ = new.take()
     new.result(i, {"status": "Accepted"})
     assert outcome(r, "CP1", "there") == "result"
-    # The end of the old one takes nothing from the new one.
+    # The end of the old session takes nothing from the new one.
     assert session(r, "CP1")["node"] == "b" and not new.ended()
     assert b.stat("claims_stale") == 0
 
@@ -381,8 +380,8 @@ def test_a_claim_whose_answer_was_lost_leaves_no_session_behind():
     r = s.client()
     g = gateway(s, "a", redis_timeout="1500ms")
     s.signal(signal.SIGSTOP)
-    # The handshake waits 500 ms for the epoch; then its claim lies in the
-    # server's socket.
+    # The handshake waits 500 ms for the epoch; then its claim is in the server's
+    # socket.
     c = Charger(g, "CP1")
     poll(lambda: g.stat("redis_shards_ready") == 0, what="the end of patience")
     c.close()
@@ -565,7 +564,7 @@ def test_the_platform_answers_or_the_fallback_does():
     assert last("authorization.requested", "platform", {"idTagInfo": {"status": "ConcurrentTx"}})["question"] \
         == e["replyToken"]
     assert r("FCALL", "ocppd_answer", 1, "CP1", e["replyToken"], "{}") == "late"
-    # Not valid, then nothing: the fallback.
+    # First an invalid answer, then none: the fallback.
     i = c.put("Authorize", {"idTag": "U"})
     done, e = answer("Authorize", '{"idTagInfo":{"status":"Maybe"}}')
     assert done.startswith("invalid: idTagInfo: "), done
@@ -574,7 +573,8 @@ def test_the_platform_answers_or_the_fallback_does():
     poll(lambda: len(events(r, "CP1", "authorization.requested")) == 2)
     last("authorization.requested", "fallback", {"idTagInfo": {"status": "Blocked"}})
     assert r("FCALL", "ocppd_answer", 1, "CP1", e["replyToken"], '{"idTagInfo":{"status":"Accepted"}}') == "late"
-    # What the function lets pass and the schema does not: it may answer again.
+    # A payload that the function accepts and the schema does not: the platform may
+    # answer again.
     i = c.put("Authorize", {"idTag": "V"})
     done, e = answer("Authorize", '{"idTagInfo":{"status":"Accepted","expiryDate":"2026-02-30T00:00:00Z"}}')
     assert done == "taken"
@@ -585,7 +585,8 @@ def test_the_platform_answers_or_the_fallback_does():
     poll(again)
     assert c.get(i) == {"idTagInfo": {"status": "Expired"}}
     assert g.stat("platform_refused") == 1
-    # A transaction the platform numbers; sent again, it is the same one.
+    # A transaction that the platform numbers; when it is sent again, it is the same
+    # one.
     ask = dict(connectorId=1, idTag="T", meterStart=0, timestamp="2026-01-31T12:00:00Z")
     i = c.put("StartTransaction", ask)
     k = c.put("StartTransaction", ask)
@@ -608,13 +609,13 @@ def test_requests_are_counted_until_they_are_answered():
     held_by(r, "CP1", "a")
     poll(lambda: g.stat("redis_pending") == 0, what="the answers")
     s.signal(signal.SIGSTOP)
-    c.start()  # its event is a request
+    c.start()  # it is the event of a request
     poll(lambda: g.stat("redis_pending") > 0, what="a request without an answer")
     text = g.run("-p", "stats").stdout
     assert re.search(r"^ocppd_redis_requests_pending(\{.*\})? [1-9]", text, re.M), text
     s.signal(signal.SIGCONT)
     poll(lambda: g.stat("redis_pending") == 0, what="the answers")
-    # One that never comes is not waited for.
+    # A platform that never answers is not waited for any longer.
     s.signal(signal.SIGSTOP)
     c.start()
     poll(lambda: g.stat("redis_pending") > 0, what="a request without an answer")
@@ -691,8 +692,8 @@ def test_each_trouble_of_the_server_has_its_line_and_its_word():
     def of_cp1():
         return sum(e.get("chargePointId") == "CP1" for e in r.entries(EV))
     poll(lambda: of_cp1() == 2)
-    wait_ids(g)     # a server without memory gives none
-    # No memory: nothing is lost, and it goes on by itself.
+    wait_ids(g)  # a server without memory gives no ids
+    # The server has no memory: nothing is lost, and the gateway goes on by itself.
     r("CONFIG", "SET", "maxmemory", "1")
     c.start()
     g.wait_log("OOM .*events wait in the journal")
@@ -700,20 +701,20 @@ def test_each_trouble_of_the_server_has_its_line_and_its_word():
     r("CONFIG", "SET", "maxmemory", "0")
     poll(lambda: of_cp1() == 3, 15, "the shipping after OOM")
     g.wait_log("takes requests again")
-    # A replica after a failover.
+    # The server becomes a replica, as after a failover.
     r("REPLICAOF", "127.0.0.1", "1")
     c.start(meter=2)
     g.wait_log("it is a replica and takes no writes")
     r("REPLICAOF", "NO", "ONE")
     poll(lambda: of_cp1() == 4, 20, "the shipping after the failover")
     c.call("Heartbeat")
-    # Another number of shards.
+    # The number of shards changes.
     h = Gateway(server_node="b", redis_host="127.0.0.1", redis_port=s.port, redis_password="secret",
                 redis_shards=4, server_workers=1)
     h.wait_log("has 1 shards and redis.shards is 4; it must be the same on all gateways")
     assert "secret" not in h.ctl("config", json_=False)
     h.stop()
-    # The functions are gone.
+    # The functions are removed.
     r("FUNCTION", "FLUSH")
     c.start(meter=3)
     poll(lambda: of_cp1() == 5, 20, "the functions' return")
@@ -723,8 +724,8 @@ def test_each_trouble_of_the_server_has_its_line_and_its_word():
 
 
 def storm(s, gateways, seconds, disturb, chargers=6):
-    """Charge points that charge and move, a backend that commands them,
-    and disturbances; returns what was acknowledged and what was sent."""
+    """Charge points charge and move, a backend sends commands to them, and there are
+    disturbances; returns what was acknowledged and what was sent."""
     stop = threading.Event()
     acked, sent, lock = [], [], threading.Lock()
 
@@ -781,7 +782,7 @@ def storm(s, gateways, seconds, disturb, chargers=6):
     end = time.monotonic() + seconds
 
     def until(done, more):
-        """Waits until that many more entries are in the list, or the storm is over."""
+        """Waits until the list has that many more entries, or the storm is over."""
         n = len(done) + more
         while len(done) < n and time.monotonic() < end:
             time.sleep(0.005)
@@ -795,8 +796,8 @@ def storm(s, gateways, seconds, disturb, chargers=6):
 
 
 def in_order(g, r):
-    """Every event of the gateway is in the stream, once, and those of a charge
-    point in the order of their numbers."""
+    """Every event of the gateway is in the stream once, and those of a charge point
+    are in the order of their numbers."""
     poll(lambda: g.stat("redis_shards_ready") >= 1, 30, "Redis")
     want = {e["eventId"] for e in g.events("all")}
     poll(lambda: want <= {e["eventId"] for e in r.entries(EV)}, 60, "all events in the stream")
@@ -814,8 +815,9 @@ def in_order(g, r):
 
 @tidy
 def test_the_end_of_a_session_of_a_dead_gateway_waits_for_what_was_before_it():
-    """It is in the journal of the session's worker, while the newest event of
-    the charge point is in another one: it names what is to be shipped first."""
+    """The event is in the journal of the session's worker, while the newest event of
+    the charge point is in another journal: the event names the one that must be
+    shipped first."""
     s = redis()
     g = gateway(s, "a", server_workers="2")
     poll(lambda: g.stat("redis_shards_ready") >= 1, 30, "Redis")
@@ -837,14 +839,15 @@ def test_the_end_of_a_session_of_a_dead_gateway_waits_for_what_was_before_it():
 
 
 def name_after(line, after):
-    """The line of a journal, as if it named that as what is to be shipped first."""
+    """Changes the line of a journal as if it named that event as the one that must
+    be shipped first."""
     text = line.rpartition(',"crc32c":"')[0] + ',"after":"%s"' % after
     return text + ',"crc32c":"%08x"}' % crc32c(text.encode())
 
 
 @tidy
 def test_the_first_event_of_a_start_waits_for_all_before_it():
-    """Its number may be the first one that the start has drawn."""
+    """The event may have the first number that the start has drawn."""
     s = redis()
     g = gateway(s, "a", server_workers="2")
     s.kill()
@@ -865,7 +868,7 @@ def test_the_first_event_of_a_start_waits_for_all_before_it():
     os.kill(held, signal.SIGSTOP)
     s.start()
     g.wait_log("worker 1: ships journal 1 from")
-    end = time.monotonic() + 0.3    # an event that does not wait is there by then
+    end = time.monotonic() + 0.3  # an event that does not wait is in the stream by then
     poll(lambda: time.monotonic() > end)
     os.kill(held, signal.SIGCONT)
     r = s.client()
@@ -877,8 +880,8 @@ def test_the_first_event_of_a_start_waits_for_all_before_it():
 
 @tidy
 def test_an_event_that_names_a_later_one_does_not_wait_for_it():
-    """No gateway writes one: its journals were damaged, or made by hand. Two
-    that name each other would wait for good."""
+    """No gateway writes such an event: the journals were damaged, or made by hand.
+    Two events that name each other would wait for ever."""
     s = redis()
     g = gateway(s, "a", server_workers="2")
     s.kill()
@@ -899,7 +902,7 @@ def test_an_event_that_names_a_later_one_does_not_wait_for_it():
     s.start()
     g.start()
     r = s.client()
-    for cp in ("CP0", "CP1"):       # what came behind it
+    for cp in ("CP0", "CP1"):  # the events behind it
         poll(lambda: any(e["eventType"] == "charge_point.disconnected" and e["chargePointId"] == cp
                          for e in r.entries(EV)))
     assert [e.get("action") for e in r.entries(EV)].count("StatusNotification") == 2
@@ -907,7 +910,7 @@ def test_an_event_that_names_a_later_one_does_not_wait_for_it():
 
 @tidy
 def test_what_was_shipped_under_another_prefix_is_shipped_under_the_new_one():
-    """The file beside the journal says what was shipped, and where to."""
+    """The file beside the journal records what was shipped, and to which server."""
     s = redis()
     g = gateway(s, "a")
     c = Charger(g, "CP1")
@@ -939,15 +942,15 @@ def test_numbers_in_redis_that_cannot_be_right_are_ignored():
     for epoch in wrong:
         r("XADD", S + "inbox:a/0", "*", "what", "replaced", "identity", "CP1", "by", "evil", "epoch", epoch)
     r("XADD", S + "inbox:a/0", "*", "what", "replaced", "identity", "CP1", "by", "old", "epoch", "1")
-    order(r, "CP1", commandId="behind")     # its entry is read behind them
+    order(r, "CP1", commandId="behind")  # its entry is read after them
     i, _, _ = c.take()
     c.result(i, {"status": "Accepted"})
     assert outcome(r, "CP1", "behind") == "result"
     assert session(r, "CP1")["node"] == "a" and not c.ended()
     assert g.stat("redis_unusable") == len(wrong)
     assert "-1 stands where a number from 0 to" in g.log()
-    assert g.log().count("stands where a number") == 1      # one a minute
-    # A cursor, when the gateway starts.
+    assert g.log().count("stands where a number") == 1  # one event a minute
+    # A cursor that exists when the gateway starts.
     key = next(k for k in r("KEYS", "*:cursor:*"))
     kept = r("GET", key)
     g.stop()
@@ -973,14 +976,14 @@ def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
         for _ in range(n):
             cp = "H%d" % rng.randrange(12)
             c = here.pop(cp, None)
-            if c is not None and rng.random() < .5:     # else it is replaced
+            if c is not None and rng.random() < .5:  # otherwise it is replaced
                 c.sock.close()
             here[cp] = c = Charger(g, cp, worker=rng.randrange(4))
             c.boot()
             for _ in range(rng.randrange(3)):
                 c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError", "status": "Available"})
     hop(40)
-    s.kill()                    # Redis is away, workers and the gateway die
+    s.kill()  # Redis is away, and workers and the gateway die
     hop(40)
     g.kill_worker(rng.randrange(4))
     poll(lambda: all(w["state"] == "ready" for w in g.workers()), what="the successor")
@@ -993,7 +996,7 @@ def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
     hop(40)
     got = in_order(g, s.client())
     assert len(got) > 400, len(got)
-    # The consumer of the manual prints every one of them.
+    # The consumer of the manual page prints every one of them.
     from redis_manual import example
     p = subprocess.Popen(["/usr/bin/python3", example("consumer.py", g.dir), "127.0.0.1", str(s.port), "all", "one"],
                          stdout=subprocess.PIPE, text=True)
@@ -1010,7 +1013,7 @@ def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
 
 @tidy
 def test_a_first_answer_that_is_no_json_object_is_not_given():
-    """Whatever has written into Redis."""
+    """Whatever another client has written into Redis."""
     s = redis()
     r = s.client()
     a, b = gateway(s, "a"), gateway(s, "b")
@@ -1030,7 +1033,7 @@ def test_a_first_answer_that_is_no_json_object_is_not_given():
 
 @tidy
 def test_a_segment_whose_first_commit_failed_is_shipped_whole():
-    """Redis comes back meanwhile, so that the segment is looked at."""
+    """Redis comes back meanwhile, so the segment is read."""
     s = redis()
     r = s.client()
     orders = tempfile.NamedTemporaryFile(prefix="ocppd-shim-")
@@ -1061,7 +1064,7 @@ def test_a_segment_whose_first_commit_failed_is_shipped_whole():
 
 
 class Silent:
-    """A way to Redis on which the replies to one worker can be held back."""
+    """A connection to Redis on which the replies to one worker can be held back."""
 
     def __init__(self, port, name):
         self.name, self.held = name, threading.Event()
@@ -1105,14 +1108,14 @@ def test_an_event_that_waits_for_another_worker_costs_no_work():
     r = s.client()
     wait_event(r, "WAITS", "connector.status_changed")
     way.held.set()
-    for _ in range(3):          # the last one is not sent to Redis yet
+    for _ in range(3):  # the last one was not sent to Redis yet
         c.call("StatusNotification", status)
     c = Charger(g, "WAITS", worker=1)
     c.call("StatusNotification", status)
     pid = g.worker_pid(1)
 
     def busy():
-        """For how long it has run or wanted to run, in seconds (proc(5))."""
+        """Returns the seconds for which it has run or wanted to run (proc(5))."""
         with open("/proc/%d/schedstat" % pid) as f:
             return sum(map(int, f.read().split()[:2])) / 1e9
     before, began = busy(), time.monotonic()
@@ -1169,7 +1172,7 @@ def test_two_gateways_of_one_name_are_noticed_and_lose_nothing():
             c = Charger(g, cp)
             c.boot()
             c.close()
-        if n == 15:         # each goes on behind its own cursor
+        if n == 15:  # each goes on from its own cursor
             s.kill()
             s.start()
     r = s.client()
@@ -1179,7 +1182,7 @@ def test_two_gateways_of_one_name_are_noticed_and_lose_nothing():
         poll(lambda: want <= {e["eventId"] for e in r.entries(EV)}, 30, "all events of both")
     ids = [e["eventId"] for e in r.entries(EV)]     # events may still arrive
     assert len(ids) == len(set(ids))
-    # No eventId can be that of the other gateway, even if the numbers were equal.
+    # No eventId can be equal to one of the other gateway, even if the numbers are.
     ends = [{e["eventId"].split("-", 1)[1] for e in g.events("all")} for g in (a, b)]
     assert len(ends[0]) == len(ends[1]) == 1 and ends[0] != ends[1], ends
     poll(lambda: "another gateway uses the name" in a.log() + b.log(), 20, "a line about the name")
@@ -1263,7 +1266,7 @@ def test_a_start_sent_again_to_another_gateway_is_the_same_transaction():
     assert other["transactionId"] != id["transactionId"]
     assert again.start(meter=7) == other
     wait_event(r, "CP1", "transaction.started", 2)
-    # When it has ended, an equal start is a new transaction.
+    # When the transaction has ended, an equal start is a new transaction.
     again.stop(id["transactionId"])
     wait_event(r, "CP1", "transaction.stopped")
     third = Charger(a, "CP1").start()
@@ -1282,8 +1285,8 @@ def test_a_start_that_a_dead_gateway_reserved_or_shipped_late_is_in_the_stream_o
     cut = Charger(a, "CP1")
     cut.boot()
     wait_event(r, "CP1", "charge_point.booted")
-    # The gateway reserves its answer and dies before anything is shipped: the
-    # worker is stopped as soon as the reservation is there.
+    # The gateway reserves its answer and dies before anything is shipped: the worker
+    # is stopped as soon as the reservation exists.
     key = S + "starts:CP1"
     pid = a.worker_pid(0)
     a.deaths_expected = True
@@ -1340,7 +1343,7 @@ def test_generations_go_up_although_a_clock_is_a_day_ahead():
     poll(lambda: len(events(r, "CP1", "connector.status_changed")) == 12)
     tomorrow = (time.time() + 80000) * 1e6
     assert max(int(e["generation"]) for e in events(r, "CP1", "charge_point.connected")) > tomorrow, "the clock was right"
-    # One generation for each connection, each above the one before.
+    # There is one generation for each connection, each higher than the one before.
     opened = [int(e["generation"]) for e in events(r, "CP1", "charge_point.connected")]
     booted = [int(e["generation"]) for e in events(r, "CP1", "charge_point.booted")]
     status = [int(e["generation"]) for e in events(r, "CP1", "connector.status_changed")]
@@ -1360,7 +1363,7 @@ def judge(s, gateways, acked, sent, lost_ok=()):
     def stream():
         return {(e["chargePointId"], json.loads(e["payload"])["meterStart"])
                 for e in r.entries(EV) if e["eventType"] == "transaction.started"}
-    # The lag is stored once a second, and counts from 0 after a start.
+    # The lag is stored once a second; after a start it counts from 0.
     poll(lambda: set(acked) <= stream(), 30, "each acknowledged start in the stream")
     ids = [e["eventId"] for e in r.entries(EV)]
     assert len(ids) == len(set(ids)), "an event is there twice"
@@ -1391,7 +1394,7 @@ def test_kill_9_of_workers_under_load():
             g.kill_worker(w)
         starts(300)
     acked, sent = storm(s, gs, 30 if LONG else 5, disturb)
-    # The master pauses between the successors of workers that die young.
+    # The master waits before it replaces workers that die soon after their start.
     poll(lambda: all(w["state"] == "ready" for g in gs for w in g.workers()), 90)
     judge(s, gs, acked, sent)
 
@@ -1424,8 +1427,8 @@ def redis_killed(policy):
         starts(400)     # charge points are served meanwhile
         s.start()
     acked, sent = storm(s, gs, 30 if LONG else 6, disturb)
-    # What ocppd_call acknowledged in the last second before a kill may be lost
-    # by a server that writes every second; the backend's to send again.
+    # A server that writes once a second may lose what ocppd_call acknowledged in the
+    # last second before a kill; the backend has to send it again.
     lost_ok = [name for _, name, when in sent if policy != "always" and
                any(-0.1 < k - when < 2.5 for k in kills)]
     judge(s, gs, acked, sent, lost_ok)
@@ -1452,8 +1455,8 @@ def test_random_moves_leave_no_stale_owner():
     unlucky = []
 
     def arrive(g, cp):
-        """Two connections whose distance is below the difference of the clocks of
-        two gateways have no order: the older one may win, once."""
+        """If two connections are closer in time than the clocks of two gateways
+        differ, they have no order: the older one may win, once."""
         for again in (True, True, False):
             try:
                 c = Charger(g, cp, timeout=10)
@@ -1473,7 +1476,7 @@ def test_random_moves_leave_no_stale_owner():
             except (Closed, OSError, TimeoutError) as e:
                 wrong.append((cp, k, repr(e)))
                 continue
-            for o in old:  # half-open until now
+            for o in old:  # half-open from here on
                 if rnd.random() < 0.5:
                     o.reset()
                 else:
@@ -1526,7 +1529,7 @@ def test_top_shows_whether_redis_is_there_and_how_far_it_is_behind():
 
 
 def cluster():
-    """Three masters, and a client of each."""
+    """Starts three masters, and a client of each."""
     nodes = [redis("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "2000")
              for _ in range(3)]
     rs = [n.client() for n in nodes]
@@ -1554,7 +1557,8 @@ def test_a_key_that_has_moved_already_is_found_at_its_new_node():
     poll(lambda: g.stat("redis_shards_ready") == 1, 20)
     src("FCALL", "ocppd_auth", 2, "{%s}CP1" % EV, EV,
         "sha256:%s:%s" % (salt.hex(), hashlib.sha256(salt + key).hexdigest()))
-    # The gateway has both nodes: it was redirected to the other one before.
+    # The gateway has connections to both nodes: it was redirected to the other one
+    # before.
     dst("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
     src("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
     src("MIGRATE", "127.0.0.1", nodes[target].port, S + "auth:CP1", 0, 5000)
@@ -1593,8 +1597,8 @@ def test_a_cluster_is_followed():
         used.add(stream)
     assert len(used) > 3
 
-    # The slot of one shard moves to another node while its charge point and
-    # the platform go on.
+    # The slot of one shard moves to another node while its charge point and the
+    # platform go on.
     cp = "CL0"
     stream = "ocppd:events:%d" % (binascii.crc_hqx(cp.encode(), 0) % 8)
     key, slot = "{%s}%s" % (stream, cp), rs[0]("CLUSTER", "KEYSLOT", stream)
@@ -1610,7 +1614,7 @@ def test_a_cluster_is_followed():
     refusals = []
 
     def order_anywhere(name):
-        """As a client of a cluster does."""
+        """Calls a function as a client of a cluster does."""
         clients = nodes[source].client(), nodes[target].client()
 
         def once():
@@ -1625,11 +1629,11 @@ def test_a_cluster_is_followed():
     poll(lambda: "TRYAGAIN" in refusals, what="TRYAGAIN")
     keys = src("CLUSTER", "GETKEYSINSLOT", slot, 1000)
     assert stream in keys and len(keys) > 3
-    keys.sort(key=lambda k: k != stream)        # the stream goes first
+    keys.sort(key=lambda k: k != stream)  # the stream moves first
     for n, k in enumerate(keys):
         src("MIGRATE", "127.0.0.1", nodes[target].port, k, 0, 5000)
         c.call("StatusNotification", {"connectorId": n, "errorCode": "NoError", "status": "Available"})
-    while keys:                                 # what the gateway made meanwhile
+    while keys:  # what the gateway has written meanwhile
         keys = src("CLUSTER", "GETKEYSINSLOT", slot, 1000)
         for k in keys:
             src("MIGRATE", "127.0.0.1", nodes[target].port, k, 0, 5000)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""The functions of worker/fleet/ocppd.lua, each on a real server: what backends
-call, what gateways call, and what happens when several do at once."""
+"""The functions of worker/fleet/ocppd.lua, each on a real server: those that
+backends
+call, those that gateways call, and calls by several clients at once."""
 
 import binascii
 import json
@@ -57,7 +58,7 @@ def session(r, cp):
 
 
 def outcomes(r, cp, stream=EV):
-    """commandId -> outcomes, in order, from the stream."""
+    """Returns the outcomes of each commandId, in order, from the stream."""
     out = {}
     for e in r.entries(stream):
         if e.get("eventType") == "command.response" and e["chargePointId"] == cp:
@@ -108,7 +109,8 @@ def a_late_claim_of_an_older_connection_is_stale(r):
     new = old + 5000
     _, epoch, _, _ = claim(r, "S3", "b/0", "1", new)
     assert claim(r, "S3", "a/0", "1", old)[:3] == ["stale", epoch, "b/0"]
-    # Of one node the order is exact; of two, the clocks' errors count.
+    # For one node the order is exact; for two, it depends on the error of their
+    # clocks.
     _, epoch, _, _ = claim(r, "S3", "a/0", "1", new + 10)
     assert claim(r, "S3", "a/1", "1", new + 9)[0] == "stale"
     ok, later, _, _ = claim(r, "S3", "b/0", "1", new + 9)
@@ -127,7 +129,7 @@ def the_same_connection_keeps_its_epoch(r):
     gen = generation()
     _, epoch, _, _ = claim(r, "S5", gen=gen)
     assert claim(r, "S5", gen=gen)[1] == epoch
-    r("DEL", S + "cp:S5")  # the server forgot it
+    r("DEL", S + "cp:S5")  # the server has lost it
     assert claim(r, "S5", gen=gen)[1] == epoch
 
 
@@ -136,7 +138,7 @@ def sessions_end_with_their_worker(r):
     _, epoch, _, _ = claim(r, "S6", "c/0", "1")
     wait_for("the lease's end", lambda: session(r, "S6")["state"] == "lost")
     assert call(r, "S6")["outcome"] == "offline"
-    node(r, "c/0", "2")  # the successor: the old process' session stays lost
+    node(r, "c/0", "2")  # the successor: the session of the old process stays lost
     assert session(r, "S6")["state"] == "lost"
     ok, e2, former, _ = claim(r, "S6", "c/0", "2")
     assert ok == "ok" and former == "" and int(e2) > int(epoch)
@@ -175,18 +177,19 @@ def a_start_has_the_answer_that_came_first(r):
     count = lambda: sum(e["chargePointId"] == "ST" for e in r.entries(EV))
     assert shipped("a/0", 1, one, "start:" + fp[0]) == [1, "1"] and count() == 1
     assert start(0, two) == ["known", one]
-    # Two gateways have made the event: the second one is the same.
+    # Two gateways have made the event: the second one is a repetition.
     assert shipped("b/0", 1, one, "start:" + fp[0]) == [1, "1"] and count() == 1
-    # While the server was away another answer was given: both are there.
+    # While the server was away, another answer was given: both are in the stream.
     assert shipped("b/0", 2, two, "start:" + fp[0]) == [1, "2"] and count() == 2
     assert shipped("a/0", 2, "{}", "stop:2") == [1, "2"] and count() == 3
     assert start(0, "") == ["stopped", two] and start(0, one) == ["new"] and start(0, "") == ["draft", one]
-    # The StopTransaction is durable before the start was shipped.
+    # The StopTransaction was durable before the start was shipped.
     assert r("FCALL", "ocppd_stopped", 1, "ST", 1) == 1 and start(0, "") == ["stopped", one]
     assert shipped("a/0", 3, one, "start:" + fp[0]) == [1, "3"] and count() == 4
     assert shipped("b/0", 3, one, "start:" + fp[0]) == [1, "3"] and count() == 4
     assert start(0, "") == ["stopped", one]
-    # Stops: of one transaction once with each answer, and of the next one with the same id.
+    # Stops: of one transaction, once with each answer, and of the next transaction
+    # with the same id.
     shipped_as = lambda at, answer, note: r(
         "FCALL", "ocppd_ship", 1, EV, "c/0", "" if at == 1 else at - 1, at, note, 8, "eventId", "%016x-c" % (6000000 * at),
         "eventType", "t", "chargePointId", "ST", "answer", answer)
@@ -199,9 +202,9 @@ def a_start_has_the_answer_that_came_first(r):
         assert shipped_as(at, answer, what) == [1, str(at)]
         before += more
         assert count() == before, (at, what)
-    # The answer that one worker reserved was not given: another worker of its
-    # gateway, without Redis, gave another one. The end comes to two gateways, and
-    # the second one is shipped first.
+    # The answer that one worker has reserved was not sent: another worker of the
+    # same gateway, without Redis, sent another one. The stop comes to two gateways,
+    # and that of the second one is shipped first.
     seven = '{"transactionId":7}'
     assert start(67, one) == ["new"]
     assert shipped("a/0", 4, "{}", "stop:7:" + fp[68]) == [1, "4"] and count() == before + 1
@@ -451,7 +454,7 @@ def a_server_that_forgot_is_told_again(r):
     gen = generation()
     _, epoch, _, _ = claim(r, "B2", gen=gen)
     call(r, "B2", commandId="x"), call(r, "B2", commandId="y")
-    # Lost: that x was taken. Then: everything.
+    # The reply is lost: x was taken. Then everything is lost.
     assert claim(r, "B2", gen=gen, held="x")[3] == 1
     assert take(r, "B2", epoch) == ["busy", "x"]
     r("DEL", S + "cp:B2", S + "queue:B2", S + "cmd:B2/x", S + "cmd:B2/y")
@@ -459,7 +462,7 @@ def a_server_that_forgot_is_told_again(r):
     assert finish(r, "B2", epoch, "x") == "late"
     assert claim(r, "B2", gen=gen)[1] == epoch
     assert outcomes(r, "B2") == {"x": ["result"]}
-    # Lost: that y was finished and taken.
+    # The reply is lost: y was finished, and another one was taken.
     call(r, "B2", commandId="y")
     assert finish(r, "B2", epoch, "y") == "done" and take(r, "B2", epoch) == ["none"]
 
@@ -476,7 +479,7 @@ def answers_reach_the_worker_that_asked(r):
     assert answer(r, "A1", token, '{"status":"Accepted"}') == "late"
     assert answer(r, "A2", token, '{"status":"Accepted"}') == "unknown"
     assert answer(r, "A1", "my/node/2/77/6", "{}") == "unknown"
-    ask(r, "A1", "my/node/2/76/7")  # a process that is gone
+    ask(r, "A1", "my/node/2/76/7")  # a process that has ended
     assert answer(r, "A1", "my/node/2/76/7", '{"status":"Accepted"}') == "late"
 
 
@@ -484,7 +487,7 @@ shipped = [0]
 
 
 def ask(r, cp, token, action="DataTransfer", end=False, protocol="ocpp1.6"):
-    """Ships the event of a question, or the one that ends it."""
+    """Ships the event of a question, or the event that ends it."""
     e = ["eventId", "e", "eventType", "answer.requested", "chargePointId", cp, "protocol", protocol,
          "action", action, "payload", "{}", "question" if end else "replyToken", token]
     at = str(shipped[0]) if shipped[0] else ""
@@ -509,7 +512,7 @@ def a_question_has_one_answer_whoever_is_faster(r):
     assert answer(r, "Q1", "q/0/1/b", good) == "taken" and close(r, "Q1", "q/0/1/b") == ["taken", good]
     ask(r, "Q1", "q/0/1/b", end=True)
     assert answer(r, "Q1", "q/0/1/b", good) == "late"
-    # Closed before its event arrived here.
+    # It was closed before its event arrived here.
     assert close(r, "Q1", "q/0/1/c") == ["closed"]
     ask(r, "Q1", "q/0/1/c")
     assert answer(r, "Q1", "q/0/1/c", good) == "late"
@@ -525,17 +528,17 @@ def a_question_has_one_answer_whoever_is_faster(r):
 def a_question_that_is_asked_again_goes_on(r):
     node(r, "q/0", "1"), node(r, "q/1", "5"), node(r, "q/2", "7")
     good = '{"transactionId":7,"idTagInfo":{"status":"Accepted"}}'
-    # Either token is valid; the verdict goes to the node that asked last.
+    # Either token is valid; the answer goes to the node that asked last.
     ask(r, "Q2", "q/0/1/s1", "StartTransaction")
     ask(r, "Q2", "q/1/5/s1", "StartTransaction")
     assert close(r, "Q2", "q/0/1/s1") == ["moved"]
     assert answer(r, "Q2", "q/0/1/s1", good) == "taken" and answer(r, "Q2", "q/1/5/s1", good) == "late"
     assert r.entries(S + "inbox:q/1")[-1]["token"] == "q/1/5/s1"
-    # It died with the answer: the next one that asks has it at once.
+    # A node has died with the answer: the next one that asks gets it at once.
     ask(r, "Q2", "q/2/7/s1", "StartTransaction")
     assert r.entries(S + "inbox:q/2")[-1] == {"what": "answer", "identity": "Q2", "token": "q/2/7/s1", "payload": good}
     ask(r, "Q2", "q/2/7/s1", "StartTransaction", end=True)
-    # After the transaction an equal one is a new question.
+    # After the end of the transaction, an equal message is a new question.
     ask(r, "Q2", "q/2/7/s1", "StartTransaction", end=True)
     ask(r, "Q2", "q/1/5/s1", "StartTransaction")
     assert answer(r, "Q2", "q/2/7/s1", good) == "late" and answer(r, "Q2", "q/1/5/s1", good) == "taken"
@@ -563,7 +566,8 @@ def a_useless_answer_is_refused_with_what_is_wrong(r):
                          ("[]", "no JSON object"), ("", "no JSON object")):
         got = answer(r, "Q3", "q/0/1/1", payload)
         assert got.startswith("invalid: ") and why in got, (payload, got)
-    # The word of a member in a string, behind an escaped quote and backslashes, is none.
+    # The name of a member within a string, behind an escaped quote and backslashes,
+    # is not a member.
     assert answer(r, "Q3", "q/0/1/1", '{"transactionId":-1,"idTagInfo":{"status":"Accepted","parentIdTag":"\\\\"}}') == "taken"
     ask(r, "Q3", "q/0/1/2", "StartTransaction")
     assert answer(r, "Q3", "q/0/1/2", r'{"transactionId":-1,"idTagInfo":{"status":"Accepted","parentIdTag":"\\\"status\":1.0"}}') == "taken"
@@ -572,7 +576,8 @@ def a_useless_answer_is_refused_with_what_is_wrong(r):
 
 
 def answers_are_checked_by_the_schema_of_the_version(r):
-    """What holds of one version and not of another, and messages that are seldom asked about."""
+    """Rules that hold for one version and not for another, and messages about which
+    the platform is rarely asked."""
     info = {"status": "Accepted"}
     message = {"format": "QRCODE", "content": "x"}
     rows = (("ocpp2.0.1", "TransactionEvent", {"updatedPersonalMessage": message}, "updatedPersonalMessage: it is none of"),
@@ -622,8 +627,8 @@ def shipping_is_exact(r):
     one, two = {"eventId": "1", "payload": "{ }"}, {"eventId": "2"}
     before = r("XLEN", EV)
     assert ship(r, "", "1", one) == [1, "1"]
-    assert ship(r, "", "1", one) == [0, "1"]  # the reply was lost: not twice
-    assert ship(r, "2", "3", two) == [0, "1"]  # the batch before it failed
+    assert ship(r, "", "1", one) == [0, "1"]  # the reply was lost: it is not shipped twice
+    assert ship(r, "2", "3", two) == [0, "1"]  # the batch before it has failed
     assert ship(r, "1", "2", two) == [1, "2"]
     assert r("XLEN", EV) == before + 2 and r.entries(EV)[-2:] == [one, two]
     assert r("GET", S + "cursor:n/0") == "2"
@@ -640,27 +645,27 @@ def streams_are_trimmed_behind_all_groups(r):
     assert trim(3600000) == [0, 0, 1000, 0]
     r("XGROUP", "CREATE", stream, "g", "0")
     r("XGROUP", "CREATE", stream, "h", "$")
-    assert trim(-1000)[2] == 1000  # g has read nothing
+    assert trim(-1000)[2] == 1000  # the group g has read nothing
     got = r("XREADGROUP", "GROUP", "g", "me", "COUNT", 800, "STREAMS", stream, ">")
     ids = [i for i, _ in got[0][1]]
-    assert trim(-1000)[2] == 1000  # read, not acknowledged
+    assert trim(-1000)[2] == 1000  # read, but not acknowledged
     r("XACK", stream, "g", *ids[:500], *ids[600:])
     left = trim(-1000)[2]
-    assert 500 <= left < 700, left  # whole nodes of the stream go
+    assert 500 <= left < 700, left  # only whole nodes of the stream are removed
     assert r("XRANGE", stream, ids[500], ids[500])
     removed, cut, left, groups = trim(3600000, 300)
     assert cut > 0 and left <= 400 and groups == 2
     r("DEL", stream)
     for i in range(300):
         r("XADD", stream, "*", "a", "b")
-    assert trim(-1000)[2] < 300  # no group: by age
+    assert trim(-1000)[2] < 300  # without a group: by age
 
 
 # --- several at once ----------------------------------------------------------
 
 def several_nodes_and_backends_at_once(r):
-    """Four nodes steal ten charge points from each other, crash in the middle
-    of commands, lose replies; every command ends exactly once."""
+    """Four nodes take ten charge points from each other, crash in the middle of
+    commands, and lose replies; every command ends exactly once."""
     cps = ["X%d" % i for i in range(10)]
     sent, sent_lock = {}, threading.Lock()
     stop = threading.Event()
@@ -714,7 +719,7 @@ def several_nodes_and_backends_at_once(r):
                         else:
                             inc, mine = inc + 1, {}
                     elif got[0] == "take":
-                        claim(c, cp, name, str(inc), gen)  # lost the reply
+                        claim(c, cp, name, str(inc), gen)  # the reply was lost
             c.close()
         except Exception as e:
             failures.append(e)
@@ -730,7 +735,8 @@ def several_nodes_and_backends_at_once(r):
     for t in gateways:
         t.join()
     assert not failures, failures
-    # All clients are gone; what is left ends by its deadline (moved to now).
+    # All clients have ended; what is left ends at its deadline (which is moved to
+    # now).
     for member in r("ZRANGE", S + "due", 0, -1):
         cp, name = member.split("/", 1)
         if cp in cps:
@@ -762,7 +768,7 @@ def shards_agree_with_the_server(r):
     r("FUNCTION", "LOAD", library("fleet_b", 64))
     assert r("FCALL", "fleet_b_version", 0)[1] == 64
     for cp in ("CP1", "RDAM 123", "Säule 7", "x" * 48, "a{b}c", "}", "{}", "{x}"):
-        want = binascii.crc_hqx(cp.encode(), 0) % 64  # which is Redis' CRC16
+        want = binascii.crc_hqx(cp.encode(), 0) % 64  # as computed by Redis' CRC16
         text = r("FCALL", "fleet_b_call", 1, cp, '{"commandId":"k"}', "Reset", "{}")
         assert json.loads(text)["outcome"] == "offline"
         e = r.entries("fleet_b:events:%d" % want)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""ocppd-redis(7): its examples are taken from the page and run; what it lists
-is all there is."""
+"""ocppd-redis(7): its examples are taken from the page and run, and its lists are
+complete."""
 
 import re as regex
 
@@ -36,7 +36,7 @@ def test_the_examples_of_the_page_work_as_printed():
     c.boot()
     fleet.held_by(r, "CP1", "a")
 
-    # A sender in the shell: a result, an error, a mistake.
+    # A sender in the shell: a result, an error, and a wrong command.
     def command(*words):
         return subprocess.Popen([example("command.sh", g.dir), *words], env=env, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -56,7 +56,7 @@ def test_the_examples_of_the_page_work_as_printed():
     out, err = p.communicate(timeout=20)
     assert p.returncode == 2 and "OCPP action" in err, (out, err)
 
-    # A consumer, killed in the middle, goes on where it was.
+    # A consumer that is killed in the middle goes on where it was.
     consumer = example("consumer.py", g.dir)
     seen = []
     for _ in range(2):
@@ -87,7 +87,7 @@ def test_the_examples_of_the_page_work_as_printed():
         assert c.call("Authorize", {"idTag": "GOOD2"})["idTagInfo"]["status"] == "Accepted"
         assert c.call("Authorize", {"idTag": "BAD"})["idTagInfo"]["status"] == "Invalid"
     finally:
-        os.killpg(p.pid, signal.SIGKILL)    # its redis-cli, too
+        os.killpg(p.pid, signal.SIGKILL)  # the redis-cli of that server, too
         p.wait()
 
     poll(lambda: not reads(), what="the end of its XREAD")

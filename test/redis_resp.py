@@ -1,5 +1,6 @@
-"""A private Redis server and a client for it, for the tests of the fleet.
-Nothing but the standard library."""
+"""A private Redis server and a client for it, for the tests of the fleet. It uses
+only
+the standard library."""
 
 import os
 import shutil
@@ -9,8 +10,8 @@ import subprocess
 import tempfile
 import time
 
-# Below the ports of clients: while a server is away none of them takes its
-# port, and no connection to it can be one with itself.
+# The ports are below those of clients: while a server is away, no client occupies
+# its port, and no connection to it can be a connection with itself.
 from lib import free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -85,12 +86,12 @@ class Client:
         return self.reply()
 
     def entries(self, stream):
-        """All entries of a stream, as dictionaries."""
+        """Returns all entries of a stream, as dictionaries."""
         return [dict(zip(f[::2], f[1::2], strict=True)) for _, f in self("XRANGE", stream, "-", "+")]
 
 
 def library(prefix="ocppd", shards=1, version=None):
-    """The Functions library, as a gateway puts it together."""
+    """Returns the Functions library in the form in which a gateway loads it."""
     text = subprocess.run([OCPPD, "-o", "redis.prefix=" + prefix, "-o", "redis.shards=%d" % shards, "-x", "redis"],
                           stdout=subprocess.PIPE, text=True, check=True).stdout
     if version is None:
@@ -100,8 +101,7 @@ def library(prefix="ocppd", shards=1, version=None):
     return "\n".join(lines)
 
 
-# The server of package redis-tools is called by another name, see scripts/deps.
-# OCPPD_TEST_REDIS names another one, such as valkey-server.
+# In the package redis-tools the server has another name, see scripts/deps.
 PROGRAM = os.environ.get("OCPPD_TEST_REDIS") or shutil.which("redis-server") or shutil.which("redis-check-rdb")
 
 
@@ -143,7 +143,7 @@ class Server:
         self.process.send_signal(number)
 
     def kill(self):
-        """As a power failure would end the process."""
+        """Kills the server, as a power failure would."""
         self.process.kill()
         self.process.wait()
 
@@ -160,7 +160,8 @@ class Server:
 
 
 class Report:
-    """Counts and prints; the last line is "N passed, N failed, N skipped"."""
+    """Counts and prints the results; the last line is "N passed, N failed, N
+    skipped"."""
 
     def __init__(self):
         self.passed = self.failed = 0

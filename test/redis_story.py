@@ -1,15 +1,14 @@
 #!/usr/bin/python3
-"""The stream agrees with the charge points: fleets that hop between
-gateways and workers while Redis stops, is killed, fails over to a replica that
-lags, or moves its slot to another node of a cluster, and while workers and
-gateways are killed.
+"""The stream agrees with the charge points: fleets move between gateways and workers
+while Redis stops, is killed, fails over to a replica that lags, or moves its slot to
+another node of a cluster, and while workers and gateways are killed.
 
-Each charge point writes down what was acknowledged to it. Afterwards each of
-these messages is in the stream, under one eventId; each start has one
-transaction id, and each id one start; the events of one gateway are in order
-for each charge point; and the consumer of ocppd-redis(7) prints every event.
+Each charge point records what was acknowledged to it. Afterwards each of these
+messages is in the stream, under one eventId; each start has one transaction id, and
+each id one start; the events of one gateway are in order for each charge point; and
+the consumer of ocppd-redis(7) prints every event.
 
-A seed is printed; OCPPD_TEST_SEED=N plays it again, and OCPPD_TEST_LONG=1 takes
+A seed is printed; OCPPD_TEST_SEED=N repeats the run, and OCPPD_TEST_LONG=1 takes
 minutes instead of seconds."""
 
 import subprocess
@@ -27,8 +26,8 @@ REMEMBERED = 64     # STARTS_MAX, EVENTS_MAX and METERS_MAX of ocppd_gateway.lua
 
 
 class Forwarder:
-    """A port whose connections go on to another one, which may change: what a
-    virtual address is at a failover."""
+    """A port whose connections are passed on to another one, which may change, as a
+    virtual address does at a failover."""
 
     def __init__(self, to):
         self.to, self.open = to, []
@@ -76,12 +75,13 @@ class Forwarder:
 
 
 def clock(s):
-    """A time of the log, which is in UTC."""
+    """Returns a time of the log, which is in UTC."""
     return time.strftime("%H:%M:%S", time.gmtime(s)) + ("%.3f" % (s % 1))[1:]
 
 
 def around(entries, found):
-    """The entries from 10 before the first one of found to 3 behind the last."""
+    """Returns the entries from 10 before the first one of found to 3 behind the
+    last."""
     at = [i for i, e in enumerate(entries) if e["eventId"] in found]
     return "\n".join("%s %s %s %s %s" % (
         clock(int(e["eventId"][:16], 16) / 1e6), e["eventId"], e["eventType"], e["payload"], e.get("answer"))
@@ -89,8 +89,8 @@ def around(entries, found):
 
 
 class Point(threading.Thread):
-    """A charge point that hops. Its transactions are kept and sent again until
-    they are answered; other messages are sent once."""
+    """A charge point that changes its gateway. Its transactions are kept and sent
+    again until they are answered; other messages are sent once."""
 
     number = 0
     lock = threading.Lock()
@@ -99,8 +99,8 @@ class Point(threading.Thread):
         super().__init__(daemon=True)
         self.story, self.identity = story, name
         self.random = random.Random("%d %s" % (SEED, name))
-        self.acked = []         # (kind, mark, sent, answered): was acknowledged
-        self.starts = {}        # mark: the transaction id in the answer
+        self.acked = []  # of each acknowledged message: (kind, mark, sent, answered)
+        self.starts = {}  # mark: the transaction id in the answer
         self.failure = None
 
     def mark(self):
@@ -115,8 +115,8 @@ class Point(threading.Thread):
         return c
 
     def again(self, c, action, payload, id=None):
-        """Sends a CALL until any gateway answers it: (connection, answer).
-        Without an id each has a new one."""
+        """Sends a CALL until any gateway answers it: returns (connection, answer).
+        Without an id, each attempt has a new one."""
         while True:
             try:
                 if c is None:
@@ -124,7 +124,7 @@ class Point(threading.Thread):
                     if self.random.random() < 0.3:
                         c.boot()
                 sent = c.put(action, payload, id)
-                if self.random.random() < 0.15:     # the answer gets lost
+                if self.random.random() < 0.15:  # the answer is lost
                     time.sleep(self.random.random() * 0.01)
                     c.sock.close()
                     c = None
@@ -174,7 +174,7 @@ class Story:
     def __init__(self, gateways, points):
         self.gateways = gateways
         self.over = False
-        self.lost = []          # (from, to): Redis lost what it had acknowledged
+        self.lost = []  # (from, to): Redis lost what it acknowledged then
         self.give_up = time.monotonic() + SECONDS + 2 * PATIENCE
         self.points = [Point(self, "ST%d" % i) for i in range(points)]
 
@@ -207,7 +207,7 @@ class Story:
         return any(a <= answered and sent <= b for a, b in self.lost)
 
     def judge(self, entries):
-        """entries: of the stream, in order."""
+        """entries: those of the stream, in order."""
         seen, twice = set(), 0
         order = {}      # (identity, kind): its marks in the stream, in order
         marks = {}      # (kind, mark): eventIds
@@ -256,7 +256,7 @@ class Story:
                 if (kind == "start" and mark in unchecked) or self.exempt(sent, answered):
                     excused += 1
                     continue
-                # Redis remembers so many messages of each kind.
+                # Redis remembers that many messages of each kind.
                 all_of = order[p.identity, kind]
                 between = len(all_of) - all_of[::-1].index(mark) - all_of.index(mark)
                 assert between > REMEMBERED and (kind != "start" or len(ids[mark]) == 1), \
@@ -271,8 +271,8 @@ class Story:
 
 
 def all_shipped(gateways, read):
-    """Every event of the journals is in the stream, but for a message about a
-    transaction whose equal another gateway has shipped, with the same answer."""
+    """Every event of the journals is in the stream, except for a message about a
+    transaction that another gateway has shipped with the same answer."""
     for g in gateways:
         want = {e["eventId"]: e for e in g.events("all")}
         missing = []
@@ -299,7 +299,7 @@ def raw(event, member):
 
 
 def consumed(dir, port, entries, stream=EV):
-    """The consumer of the manual prints every event."""
+    """The consumer of the manual page prints every event."""
     want = {e["eventId"] for e in entries}
     p = subprocess.Popen([sys.executable, example("consumer.py", dir), "127.0.0.1", str(port), "story", "one", stream],
                          stdout=subprocess.PIPE, text=True)
@@ -342,7 +342,7 @@ def test_three_gateways_while_redis_fails_over_and_processes_die():
         servers[-1].start()
 
     def redis_fails_over(r):
-        """A failover to a lagging replica: the last writes are lost."""
+        """A failover to a replica that lags: the last writes are lost."""
         old = servers[-1]
         new = fleet.redis("--replicaof", "127.0.0.1 %d" % old.port)
         c = new.client()
@@ -351,7 +351,7 @@ def test_three_gateways_while_redis_fails_over_and_processes_die():
         c("REPLICAOF", "NO", "ONE")
         time.sleep(0.05 + r.random() * 0.2)
         old.kill()
-        new.options = old.options       # it is no replica when it starts again
+        new.options = old.options  # when it starts again, it is not a replica
         servers.append(new)
         address.switch(new.port)
         story.lost.append((from_ - 1, time.time() + 2))

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Everything that the gateway writes is JSON, whatever it was sent: ids,
-strings and numbers of every odd kind go in (seeded), and each frame, journal
-line, event, -j answer and HTTP body that comes out is parsed strictly."""
+"""Everything that the gateway writes is JSON, whatever was sent to it. Unusual ids,
+strings and numbers of every kind are sent (from a seed), and each frame, line of the
+journal, event, -j answer and HTTP body that comes out is parsed strictly."""
 
 import http.client
 
@@ -16,7 +16,7 @@ def no_constant(word):
 
 
 def parse(data, what):
-    """One JSON text, in the grammar of RFC 8259 and in UTF-8."""
+    """Parses one JSON text, in the grammar of RFC 8259 and in UTF-8."""
     try:
         text = data.decode("utf-8") if isinstance(data, bytes) else data
         return json.loads(text, parse_constant=no_constant)
@@ -25,7 +25,7 @@ def parse(data, what):
 
 
 class Odd:
-    """Texts that a broken charge point might send."""
+    """Returns texts that a broken charge point might send."""
 
     STRINGS = ['""', '"a"', '"\\u0048eartbeat"', '"\\ud800"', '"\\udfff\\ud800"',
                '"\\u0000"', '"\x01\x1f"', '"tab\there"', '"\\x41"', '"\\"\\\\\\/"',
@@ -132,7 +132,7 @@ def play(validation):
     g.wait_events(3, type="protocol.violation")
     everything_parses(g)
     tap.terminate()
-    # The last line may be cut, where the tap was ended.
+    # The last line may be cut where the tap was ended.
     for line in tap.stdout.read().split(b"\n")[:-1]:
         parse(line, "a line of the tap")
     tap.stdout.close()
@@ -162,7 +162,7 @@ def test_whatever_a_call_is_answered_with_its_outcome_is_json():
             lambda: '[4,"%s",%s,%s,%s]' % (id, odd.string(), odd.string(), odd.object()),
             lambda: '[4,"%s","GenericError",%s,{"a":%s}]' % (id, odd.string(), odd.value()),
             lambda: '[4,"%s"]' % id])())
-        c.send('[3,"%s",{"status":"Accepted"}]' % id)    # where the first was none
+        c.send('[3,"%s",{"status":"Accepted"}]' % id)  # where the first one was not
         _, body = call.wait()
         parse(body, "the outcome of a call")
     g.wait_events(60, type="command.response")

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""One identity, one connection, the newest wins (promise P2)."""
+"""One identity has one connection, and the newest one wins (promise P2)."""
 
 from lib import *
 
@@ -22,14 +22,14 @@ def test_the_older_connection_is_closed_with_1008_within_a_second():
         new = Charger(g, name, worker=b)
         new.call("Heartbeat")               # it works at once
         replaced(old)
-        new.call("Heartbeat")               # the end of the old one changes nothing
+        new.call("Heartbeat")  # the end of the old one changes nothing
         assert g.stat("takeovers") == before + 1
         s = g.show(name)
         assert s["online"] and s["worker"] == b and s["connections"] == 2
         new.close()
 
 
-# Names that share one state of FNV-1a, whatever was mixed in at the start.
+# Names for which FNV-1a has the same state, whatever the seed was.
 BLOCKS = (("ZY#,5`#+j5P", "b--!O4QVoJj", "@?8!?*n+#0k", "UQ&({^5-YN`"),
           ("LVfF$1;5rRv", "d!u?2qsb-)v", "DU;4&9*-!<N", "Vz6^!$:R3?X"),
           ("maK(PP67>bn", "b$sjYR*n4DH", "A|s0i$sU,kF"),
@@ -44,7 +44,7 @@ def test_names_made_to_collide_cost_no_more_than_others():
     assert len(names) == 144
     before = g.stat("registry_steps")
     first = [Charger(g, n) for n in names]
-    again = [Charger(g, n) for n in names]      # each takes its own place
+    again = [Charger(g, n) for n in names]  # each takes over its own identity
     for c in first:
         replaced(c, 5.0)
     assert g.stat("connections") == 144 and g.tell("status")["identities"] == 144
@@ -80,7 +80,7 @@ def test_a_half_open_connection_is_replaced_at_once():
     for a, b in ((0, 0), (0, 1)):
         name = "HALF%d%d" % (a, b)
         old = Charger(g, name, worker=a)
-        old.boot()              # and from here on it answers nothing
+        old.boot()  # from here on it answers nothing
         began = time.monotonic()
         new = Charger(g, name, worker=b)
         new.call("Heartbeat")
@@ -122,8 +122,8 @@ def test_a_late_message_of_the_old_connection_is_not_taken_for_the_new_ones():
     except OSError:
         pass
     replaced(old)
-    # Worker 0 has read the late message, and what it made of it would stand
-    # in its journal before this.
+    # Worker 0 has read the late message. An event made of it would be in its journal
+    # before this one.
     barrier = Charger(g, "AFTER LATE", worker=0)
     barrier.call("Authorize", {"idTag": "BARRIER"})
     barrier.close()
@@ -144,7 +144,7 @@ def test_many_takeovers_leave_one_connection():
     for c in chargers:
         assert c.response().status == 101
 
-    def only_one():     # ended() may miss an end, but never invents one
+    def only_one():  # ended() may miss an end, but never reports a false one
         left = [c for c in chargers if not c.ended()]
         return left[0] if len(left) == 1 else None
     last = poll(only_one, what="one connection")
@@ -181,8 +181,8 @@ def test_reconnects_from_one_address_are_no_conflict():
         c = Charger(g, "SINGLE")
         c.call("Heartbeat")
     c.close()
-    # A conflict stands in the journal of the worker that found it, before the
-    # end of the connection that caused it.
+    # A conflict is in the journal of the worker that found it, before the end of the
+    # connection that has caused it.
     g.wait_events(6, cp="SINGLE", type="charge_point.disconnected")
     assert not g.events(cp="SINGLE", type="charge_point.identity_conflict")
 

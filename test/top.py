@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""ocppctl top: the figures are those of the gateway, keys do what is shown,
-and the terminal is left as it was found."""
+"""ocppctl top: its figures are those of the gateway, its keys do what it shows, and
+it
+leaves the terminal as it was."""
 
 import fcntl
 import pty
@@ -16,7 +17,7 @@ def number(text, pattern):
 
 
 def block(text, title):
-    """The lines of a list, by their first word."""
+    """Returns the lines of a list, by their first word."""
     rows = {}
     inside = False
     for line in text.splitlines():
@@ -64,7 +65,7 @@ class Terminal:
                 break
 
     def screen(self):
-        """The last one that was drawn to its end."""
+        """Returns the last screen that was drawn completely."""
         self.read()
         drawn = self.seen.split(b"\x1b[H")
         for d in reversed(drawn):
@@ -77,7 +78,8 @@ class Terminal:
                     "/%s/ on the screen" % pattern)
 
     def ended(self, last=b""):
-        """Exit code, once it is gone; the terminal must be as it was."""
+        """Waits for its end and returns the exit code; the terminal must be as it
+        was."""
         status = []
 
         def wait():
@@ -145,10 +147,10 @@ def test_rates_are_per_second_over_the_interval():
                           (r"\n +in .* events ([\d.]+)", "events"),
                           (r"commits ([\d.]+)/s", "commits")):
         rate, all = number(text, pattern), after[name] - before[name]
-        # What happened within the interval, and not more than around it.
+        # What happened within the interval is counted, and hardly more.
         assert 0 < rate * 1.5 <= all * 1.05 + 1, (name, rate, all, took)
     assert number(text, r"answers .* of (\d+)") > 0
-    # Its own worker's line agrees.
+    # The line of its own worker agrees.
     assert abs(float(block(text, "WORKER")["0"][4]) -
                number(text, r"\n +in ([\d.]+)")) <= \
         0.1 * number(text, r"\n +in ([\d.]+)") + 2
@@ -313,7 +315,7 @@ def test_the_demonstration_shows_its_fleet_and_ends_as_one():
     env = {"DEMO_COUNT": "50", "DEMO_DIR": d, "B": B}
 
     def anybody():
-        """Processes whose command line names the directory or its port."""
+        """Returns the processes whose command line names the directory or its port."""
         port = re.search(r"listen on 127.0.0.1:(\d+)",
                          open(d + "/gateway.log").read()).group(1)
         return subprocess.run(["pgrep", "-f", "%s|127.0.0.1:%s/" % (d, port)],

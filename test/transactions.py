@@ -14,7 +14,7 @@ def test_ids_are_unique_over_workers():
     ids, most = [], 0
     for worker in (0, 1):
         c = Charger(g, "U%d" % worker, worker=worker)
-        # More than the ids that a worker reserves at a time.
+        # More than the number of ids that a worker reserves at a time.
         for i in range(600):
             c.put("StartTransaction", {
                 "connectorId": 1, "idTag": "T", "meterStart": i,
@@ -62,7 +62,7 @@ def test_a_start_that_is_resent_gets_the_same_id_and_makes_no_second_event():
     before = g.stat("starts_resent")
     first = c.start()
     assert c.start() == first
-    # the answer holds the current status; white space and order do not count
+    # The answer has the current status; white space and order do not matter.
     c.put("StartTransaction", '{"timestamp": "2026-01-31T12:00:00Z", '
           '"meterStart":0,"idTag" :"TAG1","connectorId":1}', id="again")
     assert c.get("again")["transactionId"] == first["transactionId"]
@@ -99,7 +99,7 @@ def test_a_stop_that_is_resent_gets_the_same_answer_and_makes_no_second_event():
     c.put("StopTransaction", stop, "m6")
     assert c.get("m6") == first
     assert len(stopped(g, "STOP")) == 1
-    # Before its answer, twice behind each other.
+    # Sent again before its answer, twice in a row.
     c.put("StopTransaction", stop.replace(":7,", ":8,"), "m2")
     c.put("StopTransaction", stop.replace(":7,", ":8,"), "m3")
     assert c.get("m2") == c.get("m3")
@@ -108,7 +108,7 @@ def test_a_stop_that_is_resent_gets_the_same_answer_and_makes_no_second_event():
     c.put("StopTransaction", stop.replace("}", ',"reason":"Local"}'), "m4")
     c.get("m4")
     assert len(stopped(g, "STOP")) == 3
-    # An equal start is a new transaction all the same.
+    # An equal start is a new transaction even so.
     assert c.start()["transactionId"] != id
 
 
@@ -333,7 +333,7 @@ def test_a_counter_that_is_damaged_hands_out_no_ids():
     poll(lambda: g.stat("calls_parked") == 1)
     with open(path, "w") as f:
         f.write("%020d\n" % 5000)
-    # The same CALL is answered once there are ids.
+    # The same CALL is answered when there are ids again.
     assert c.get("1")["transactionId"] >= 5000
     assert len(started(g, "DAMAGED")) == 1 and g.stat("calls_parked") == 0
 

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""No event loop waits for anything outside: one after the other, everything
-that a gateway depends on hangs while 200 charge points are connected. All of
-them are served meanwhile, no worker is aborted, and what had to wait goes on
-when the hang is over.
+"""No event loop waits for anything outside. One after the other, everything on which
+a
+gateway depends hangs while 200 charge points are connected. Meanwhile all of them
+are
+served, no worker is aborted, and what had to wait goes on when the hang is over.
 
 OCPPD_TEST_LONG=1: each hang lasts 60 s instead of 8 s."""
 
@@ -16,7 +17,7 @@ from redis_resp import Server
 from service import Syslog
 
 HANG_S = 60 if os.environ.get("OCPPD_TEST_LONG") else 8
-WITHIN = 0.1 * SLOW        # a Heartbeat is answered, beside what any exchange takes
+WITHIN = 0.1 * SLOW  # a Heartbeat may take this long, beyond what any exchange takes
 CHARGERS = 200
 
 # fault_shim.c
@@ -34,7 +35,7 @@ class Shim:
         os.chmod(self.file.name, 0o666)
         self.env = {"LD_PRELOAD": os.path.join(B, "fault_shim.so"),
                     "OCPPD_FAULTS": self.file.name,
-                    # With ASan the shim comes first all the same.
+                    # With ASan the shim comes first as well.
                     "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") +
                     ":verify_asan_link_order=0"}
 
@@ -50,14 +51,14 @@ class Shim:
         self.put(8 * HANG, struct.pack("=q", 0))
 
     def hit(self):
-        """How many calls have hung."""
+        """Returns how many calls have hung."""
         data = os.pread(self.file.fileno(), 8, 8 * HANG_COUNT)
         return struct.unpack("=q", data)[0]
 
 
 class Fleet:
-    """Charge points that send Heartbeats in turn, and how long each waited
-    for its answer."""
+    """Charge points that send Heartbeats in turn, and the time that each waited for
+    its answer."""
 
     def __init__(self, g, n=CHARGERS, **handshake):
         self.g = g
@@ -80,7 +81,7 @@ class Fleet:
             self.over.wait(0.01)
 
     def ask(self):
-        """Measures the answers of the master's loop."""
+        """Measures how long the master's loop takes to answer."""
         while not self.over.is_set():
             began = time.monotonic()
             self.g.tell("status")
@@ -88,8 +89,8 @@ class Fleet:
             self.over.wait(0.2)
 
     def watch(self):
-        """Measures what an exchange with a process that only echoes takes: the
-        machine has other work, too."""
+        """Measures an exchange with a process that only echoes: the machine has
+        other work, too."""
         echo = subprocess.Popen(["cat"], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, bufsize=0)
         while not self.over.is_set():
@@ -117,7 +118,7 @@ class Fleet:
         assert max(self.times) < WITHIN + max(self.busy), \
             "a Heartbeat took %.0f ms, an echo %.0f ms" % (
                 1000 * max(self.times), 1000 * max(self.busy))
-        # The control socket also makes a report; a second would be a wait.
+        # The control socket also makes a report; a second would mean that it waited.
         assert max(self.control) < 1.0 * SLOW, max(self.control)
         assert [w["pid"] for w in self.g.workers()] == self.pids
         assert all(self.g.online(c.identity) for c in self.chargers)
@@ -158,8 +159,8 @@ def test_the_journals_disk_hangs_in_fsync():
 
 
 def test_an_answer_waits_for_the_commit_of_its_own_event():
-    # The second event is written while the first one becomes durable: with
-    # that commit only the first answer may leave.
+    # The second event is written while the first one becomes durable: with that
+    # commit, only the first answer may be sent.
     shim = Shim()
     g = gateway(shim, server_workers=1)
     first, second = Charger(g, "FIRST"), Charger(g, "SECOND")
@@ -170,12 +171,12 @@ def test_an_answer_waits_for_the_commit_of_its_own_event():
     poll(lambda: shim.hit() == 1, what="the first event in fdatasync")
     b = second.put("MeterValues", METER)
     poll(lambda: g.stat("answers_held") == 2, what="both answers held")
-    # The same order now holds for writes: the first commit ends, and the
-    # second one begins and hangs.
+    # Now the order changes to writes: the first commit ends, and the second one
+    # begins and hangs.
     shim.hang(WRITE, ".jsonl")
     assert first.get(a) == {}
     poll(lambda: shim.hit() == 2, what="the second event in pwrite")
-    # get() fails on an answer to another CALL.
+    # get() fails if the answer is to another CALL.
     assert "currentTime" in second.call("Heartbeat")
     assert g.stat("answers_held") == 1
     shim.go_on()
@@ -183,7 +184,7 @@ def test_an_answer_waits_for_the_commit_of_its_own_event():
 
 
 def any_answer(c):
-    """Reads one message; true if there was one beside pings."""
+    """Reads one message; true if there was one besides pings."""
     try:
         c.message(0.001)
         return True
@@ -192,7 +193,7 @@ def any_answer(c):
 
 
 def starts(chargers, first, n):
-    """Many StartTransactions at once: more than the ids at hand."""
+    """Many StartTransactions at once: more than the ids that are reserved."""
     return [(c, c.put("StartTransaction", {
         "connectorId": 1, "idTag": "T", "meterStart": first + k,
         "timestamp": "2026-01-31T12:00:00Z"}))
@@ -212,7 +213,7 @@ def test_the_disk_of_the_transaction_ids_hangs_in_fdatasync():
     waiting = [fleet.beating.pop() for _ in range(60)]
     with fleet:
         shim.hang(SYNC, "transaction-ids")
-        # The ids at hand were reserved before: these starts are answered.
+        # Some ids were reserved before, so these starts are answered.
         assert len(taken(starts(waiting, 0, 15))) == 900
         poll(lambda: shim.hit() >= 1)
         poll(lambda: g.stat("helpers_late") == 1)
@@ -239,7 +240,8 @@ def test_a_counter_of_transaction_ids_that_cannot_be_used_is_a_problem():
         health = g.tell("health")
         assert health["status"] == "degraded" and any(
             "no transaction ids" in p for p in health["problems"]), health
-        # No answer would use up an attempt; the close does not.
+        # Without an answer, the charge point would use up its attempts; the close
+        # prevents that.
         c = Charger(g, "CP1")
         c.boot()
         c.put("StartTransaction", {"connectorId": 1, "idTag": "A", "meterStart": 0,
@@ -248,7 +250,7 @@ def test_a_counter_of_transaction_ids_that_cannot_be_used_is_a_problem():
         with open(g.state_dir + "/transaction-ids", "wb") as f:
             f.write(b"5000\n")
 
-        def started():          # it may look at the file a little later
+        def started():  # the worker may check the file a little later
             try:
                 return Charger(g, "CP1").start()["transactionId"]
             except Closed:
@@ -305,14 +307,14 @@ def test_the_name_server_hangs(redis):
     fleet = Fleet(g)
     shim.hang(NAME, "localhost")
     with fleet:
-        # The address that was found before is used on.
+        # The address that was found before is still used.
         s.client()("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         poll(lambda: shim.hit() >= 2, 30)
         n = g.stat("redis_connects")
         last(shim.since)
         redis_ready(g)
         shim.go_on()
-    # A gateway that starts meanwhile serves charge points too.
+    # A gateway that starts meanwhile serves charge points, too.
     shim.hang(NAME, "localhost")
     other = gateway(shim, redis_host="localhost", redis_port=s.port,
                     server_node="other", redis_connect_timeout="1s")
@@ -351,7 +353,7 @@ def test_the_disk_hangs_while_it_is_noted_what_was_shipped(redis):
         poll(shim.hit, 30, "a call that hangs")
         poll(lambda: g.stat("helpers_late") > 0, 30, "the hang to be reported")
         for i in range(20):
-            Charger(g, "X%d" % i).boot()        # events go on to Redis
+            Charger(g, "X%d" % i).boot()  # events are shipped to Redis again
         poll(lambda: g.stat("ship_lag_ms") == 0, 30, "all events in Redis")
         last(shim.since, HANG_S / 4)
         shim.go_on()
@@ -367,7 +369,7 @@ def test_a_worker_that_hangs_holds_no_newcomers():
     os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
     try:
-        # A dozen newcomers: the kernel gives half of them to the worker.
+        # A dozen new connections: the kernel gives about half of them to the worker.
         new = [Charger(g, "N%02d" % i, open=False) for i in range(12)]
         for c in new:
             c.raw(c.request())
@@ -377,14 +379,14 @@ def test_a_worker_that_hangs_holds_no_newcomers():
         assert time.monotonic() - began < 3 * SLOW
         poll(lambda: any("worker 0 made no progress" in p
                          for p in g.tell("health")["problems"]), 4 * SLOW)
-        for i in range(12):         # and from now on none waits
+        for i in range(12):  # from now on none waits
             began = time.monotonic()
             Charger(g, "M%02d" % i).boot()
             assert time.monotonic() - began < 0.5 * SLOW
         assert all(c.call("Heartbeat") for c in here[1::2])
     finally:
         os.kill(pid, signal.SIGCONT)
-    # It lives again: it has lost nothing, and takes part.
+    # The worker goes on: it has lost nothing, and takes part again.
     assert all(c.call("Heartbeat") for c in here)
     assert g.worker_pid(0) == pid
     poll(lambda: g.tell("health")["status"] == "healthy")
@@ -412,8 +414,8 @@ def test_100000_identities_are_read_beside_the_loop():
     with fleet:
         for i in range(10):
             assert g.ask("auth", "add", "NEW%d" % i, "none")[0] == 200
-            # A handshake right behind it finds the new entry, or is asked to
-            # come again until the file has been read.
+            # A handshake right after it finds the new entry, or is refused with
+            # Retry-After until the file was read.
             def comes():
                 got = auth.status(g, "NEW%d" % i)
                 assert got in (101, 503), got
@@ -430,7 +432,7 @@ def test_an_identity_may_be_in_a_credential_file_that_is_still_being_read():
     shim.hang(SYNC, "/auth")
     adds = background(g.ask, "auth", "add", "NEW", "none")
     poll(lambda: shim.hit() > 0, what="the master to write the file")
-    shim.hang(READ, "/auth")            # the master goes on; its reading is over
+    shim.hang(READ, "/auth")  # the master goes on, so it has read the file
     assert adds.wait()[0] == 200
     assert auth.status(g, "NEW") == 503
     r = auth.refused(g, "NEW")
@@ -455,17 +457,17 @@ def test_a_key_may_be_in_a_credential_file_that_is_still_being_read():
     shim.hang(SYNC, "/auth")
     adds = background(g.ask, "auth", "add", "CP", second, "--replace")
     poll(lambda: shim.hit() > 0, what="the master to write the file")
-    shim.hang(READ, "/auth")            # the master goes on; its reading is over
+    shim.hang(READ, "/auth")  # the master goes on, so it has read the file
     assert adds.wait()[0] == 200
     assert status(second) == 503
     assert "another key" in auth.refused(g, "CP")["detail"]
-    assert auth.status(g, "CP") == 401          # it shows none
+    assert auth.status(g, "CP") == 401  # the list is empty
     shim.go_on()
     poll(lambda: status(second) == 101)
     assert status(first) == 401
 
 
-# Whatever the file is opened, read, written or renamed for.
+# For whatever purpose the file is opened, read, written or renamed.
 ANY = OPEN | READ | WRITE | SYNC
 
 
@@ -474,8 +476,8 @@ def waits_for(g, what):
 
 
 def test_the_disk_of_the_credential_file_hangs():
-    """Operators, a reload, an upgrade, and a charge point that gets a new
-    key need it; what they asked for is done when it answers."""
+    """Operators, a reload, an upgrade, and a charge point that gets a new key need
+    it; their requests are carried out when it responds."""
     shim = Shim()
     g = gateway(shim, auth_mode="file", upgrade_patience="3s")
     key, new = "11" * 20, "22" * 20
@@ -545,7 +547,7 @@ def test_the_disk_of_the_deny_list_hangs():
 
 
 def test_the_disk_of_the_configuration_hangs():
-    """The file itself, one that it includes, one with a secret, and the
+    """The file itself, a file that it includes, a file with a secret, and the
     tokens, one after the other; a signal reloads as well as a command."""
     shim = Shim()
     more, secret = tempfile.mkdtemp(), tempfile.NamedTemporaryFile()
@@ -577,7 +579,7 @@ def test_the_disk_of_the_configuration_hangs():
 
 
 def churn(g, fleet, n, prefix):
-    """Makes lines of log: connections come and go."""
+    """Makes lines of the log: connections come and go."""
     for i in range(n):
         Charger(g, "%s%d" % (prefix, i)).close()
 
@@ -593,7 +595,7 @@ def test_the_reader_of_stderr_hangs():
     fleet = Fleet(g)
     with fleet:
         since = time.monotonic()
-        churn(g, fleet, 1500, "LINES")          # more than the buffers hold
+        churn(g, fleet, 1500, "LINES")  # more than fits into the buffers
         poll(lambda: g.stat("log_lines_lost") > 0)
         last(since)
         text = []
@@ -611,8 +613,8 @@ def test_the_reader_of_stderr_hangs():
         poll(seen(b"lines are missing here"))
 
         def logged_again():
-            """On a busy machine more lines may be lost while the buffers
-            empty, this one too."""
+            """On a busy machine more lines may be lost while the buffers empty, this
+            one included."""
             Charger(g, "AFTERWARDS").close()
             return seen(b"AFTERWARDS connected")()
         poll(logged_again)
@@ -623,7 +625,7 @@ def test_syslogd_hangs():
         g = gateway(log_target="syslog", log_level="debug", server_workers=1)
         fleet = Fleet(g)
         log.end()
-        log.begin()                             # it is there and reads nothing
+        log.begin()  # the process exists, and reads nothing
         try:
             with fleet:
                 since = time.monotonic()
@@ -649,7 +651,7 @@ def test_the_logs_disk_hangs():
     fleet = Fleet(g)
     with fleet:
         shim.hang(WRITE | OPEN, "hanging.log")
-        g.send_signal(signal.SIGUSR1)           # logrotate comes at this time
+        g.send_signal(signal.SIGUSR1)  # logrotate runs at this time
         churn(g, fleet, 100, "LINES")
         poll(lambda: shim.hit() >= 3)
         last(shim.since)

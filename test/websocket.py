@@ -5,7 +5,8 @@ from lib import *
 
 
 def ended(g, identity, reason, code=None):
-    """The last disconnected event of a charge point has this reason and code."""
+    """Checks that the last disconnected event of a charge point has this reason and
+    code."""
     e = g.wait_events(type="charge_point.disconnected", cp=identity)[-1]
     p = e["payload"]
     assert p["reason"] == reason, p
@@ -14,8 +15,9 @@ def ended(g, identity, reason, code=None):
 
 
 def broken_by(identity, data, code, reason, booted=True):
-    """These bytes end a connection with this close code; the event, the
-    counter and `show` have the reason; the gateway serves the next one."""
+    """Checks that these bytes end a connection with this close code; that the event,
+    the counter and `show` have the reason; and that the gateway serves the next
+    connection."""
     g = shared()
     before = g.stat("closed", reason)
     c = Charger(g, identity)
@@ -96,7 +98,7 @@ def test_a_character_may_be_cut_by_fragments():
 
 
 def padded(size):
-    """A valid CALL of exactly so many bytes."""
+    """Returns a valid CALL of exactly that many bytes."""
     head, tail = '[2,"1","DataTransfer",{"vendorId":"v","data":"', '"}]'
     return head + "x" * (size - len(head) - len(tail)) + tail
 
@@ -320,7 +322,7 @@ def test_pongs_alone_keep_a_connection_and_so_do_messages_without_pongs():
 
 
 def flood(c, limit=40 << 20):
-    """Asks for answers that are not read, until the gateway has bytes waiting
+    """Requests answers and does not read them, until the gateway has bytes waiting
     in its own memory or ends the connection."""
     id = "x" * 36
     many = frame(TEXT, '[2,"%s","Heartbeat",{}]' % id) * 500

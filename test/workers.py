@@ -6,7 +6,7 @@ from lib import *
 
 def successor(g, n, old):
     def there():
-        w = g.workers()[n]              # one answer: of one moment
+        w = g.workers()[n]  # of one response: of the same moment
         return w["state"] == "ready" and w["pid"] != old and w["pid"]
     return poll(there, what="a successor")
 
@@ -115,8 +115,8 @@ def test_clients_in_the_accept_queue_of_a_dead_worker_are_served():
         assert c.response().status == 101
         assert c.boot()["status"] == "Accepted"
     assert g.worker_pid(0) not in (0, old)
-    # The successor serves what waited in its queue, or, on a machine so busy
-    # that its start takes a second, the other worker does.
+    # The successor serves the connections that waited in its queue. On a machine so
+    # busy that its start takes a second, the other worker does.
     served = [g.show(c.identity)["worker"] for c in waiting]
     assert served.count(0) >= 3 or \
         "worker 1 accepts those that wait for it" in g.log(), served
@@ -126,7 +126,7 @@ def test_the_listening_socket_is_never_closed():
     g = Gateway(server_workers="1")
     for i in range(3):
         old = g.kill_worker(0)
-        c = Charger(g, "ALWAYS")        # connects at once, is served later
+        c = Charger(g, "ALWAYS")  # it connects at once, and is served later
         c.boot()
         successor(g, 0, old)
 
@@ -192,7 +192,7 @@ def test_without_the_master_workers_drain_and_exit():
     ends = g.events(type="charge_point.disconnected")
     assert [e["payload"]["reason"] for e in ends] == ["drained"] * 6
     g.process = None
-    g.start()                           # the stale control socket is no matter
+    g.start()  # a control socket left by a dead master is replaced
     Charger(g, "ORPHAN0").boot()
 
 
@@ -222,7 +222,7 @@ def test_a_worker_that_hangs_is_aborted_and_succeeded():
         os.kill(pid, signal.SIGSTOP)
     g.wait_log(r"worker 0: pid %d made no progress for \d+ s; aborting" % old[0],
                20 * SLOW)
-    # One that is stopped does not take the signal; one that hangs does.
+    # A stopped process does not handle the signal; one that hangs does.
     os.kill(old[0], signal.SIGCONT)
     g.wait_log(r"worker 0: pid %d was killed by signal 6" % old[0])
     g.wait_log(r"worker 1: pid %d made no progress .*; aborting" % old[1])
@@ -246,7 +246,7 @@ def test_the_master_follows_no_number_that_workers_can_write():
     c = Charger(g, "GEOMETRY")
     c.boot()
     worker = g.worker_pid(0)
-    os.kill(worker, signal.SIGSTOP)     # it would die of what follows
+    os.kill(worker, signal.SIGSTOP)  # without this, it would die of the following
     g.deaths_expected = True
     subprocess.run([os.path.join(B, "scribble"), str(g.pid), "geometry", "7"],
                    check=True, stdout=subprocess.DEVNULL)
@@ -275,7 +275,7 @@ def test_status_and_health_tell_of_a_worker_that_died():
     assert w[0]["deaths"] == 0 and w[1]["deaths"] == 1
     assert w[1]["lastDeath"]["how"].startswith("was killed by signal 9")
     old = g.worker_pid(0)
-    g.ctl("worker-restart", "0")        # asked for: no death
+    g.ctl("worker-restart", "0")  # it was requested, so it does not count as a death
     successor(g, 0, old)
     assert g.workers()[0]["deaths"] == 0
 
@@ -297,8 +297,8 @@ def test_an_operator_restarts_a_worker_in_peace():
 
 
 def test_the_limit_of_descriptors_makes_clients_wait_not_the_worker_spin():
-    # A worker with few descriptors to spare: accept fails, is counted, and
-    # goes on when some are free again.
+    # A worker with few free descriptors: accept fails, is counted, and goes on when
+    # some are free again.
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
     g = Gateway(server_workers="1", preexec=few, server_max_connections="100")
@@ -310,7 +310,7 @@ def test_the_limit_of_descriptors_makes_clients_wait_not_the_worker_spin():
     assert errors < 20
     served = [c for c in chargers if select.select([c.sock], [], [], 0.02)[0]]
     assert 5 < len(served) < 40, len(served)
-    # Enough are left for what an answer needs: the journal's segments.
+    # Enough are left for what an answer needs: the segments of the journal.
     for c in served:
         assert c.response().status == 101
         c.boot()

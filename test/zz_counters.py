@@ -1,21 +1,22 @@
 #!/usr/bin/python3
-"""After all other tests: every counter of common/stats.def has moved in one
-of them, and so has every reason, outcome and kind that counters go by.
-test/run collects what the gateways had counted."""
+"""Runs after all other tests: every counter of common/stats.def has moved in one of
+them, and so has every reason, outcome and kind by which counters are divided.
+test/run
+collects the counters of all gateways."""
 
 import glob
 
 from lib import *
 
-# What no test can bring about, and why. If one of these moves, its line here
-# is wrong and has to go.
+# Counters that no test can move, with the reason. If one of these moves, its line
+# here is wrong and must be removed.
 IMPOSSIBLE = {
     "closed tls_spent": "takes 16 million records of TLS 1.2",
     "closed out_of_memory": "memory must run out",
     "deviations bad_uri": "no message of a charge point has a URI",
 }
 
-# What depends on the machine or on chance, and why.
+# Counters that depend on the machine or on chance, with the reason.
 BY_CHANCE = {
     "hints_lost": "the channel between two processes must be full",
     "tap_lost": "the channel to the master must be full; it drops before",
@@ -25,11 +26,11 @@ BY_CHANCE = {
     "deviations bad_utf8": "the WebSocket layer closes with 1007 before",
 }
 
-# Of all commands these are sent in some test: each action that is treated in
-# its own way, and one more.
+# Of all commands, these are sent in some test: each action that is handled in its
+# own way, and one more.
 SENT = {"Reset", "ChangeConfiguration", "TriggerMessage", "RemoteStartTransaction", "SetVariables"}
 
-# Codes that no message makes the gateway answer with.
+# Codes with which the gateway never answers a message.
 NEVER_SENT = {"InternalError", "GenericError", "other"}
 
 EXCUSED = dict(IMPOSSIBLE, **BY_CHANCE)
@@ -79,7 +80,7 @@ def test_every_reason_outcome_and_kind_was_counted():
         for key, n in counters.items():
             if key.startswith(name + " ") and n == 0 and key not in EXCUSED:
                 if name == "calls_in" and key.split()[1] in ours:
-                    continue        # the gateway sends those
+                    continue  # these are sent by the gateway
                 if name == "commands_sent" and key.split()[1] not in SENT:
                     continue
                 if name == "call_errors_sent" and key.split()[1] in NEVER_SENT:
@@ -96,7 +97,7 @@ def test_every_histogram_has_seen_something():
 
 def test_every_gauge_was_above_zero_at_some_time():
     _, gauges = collected()
-    # A disk that is full is a small one that root has mounted.
+    # A full disk needs a small one, which only root can mount.
     excused = () if os.getuid() == 0 else ("journal_failing",)
     still = [n for n in names("GAUGE") + names("GAUGE_MAX")
              if not gauges.get(n) and n not in excused]

@@ -1,8 +1,10 @@
 #!/usr/bin/python3
-"""After all other tests: every event that their journals held, and every outcome
-of a command that they got, is valid by the JSON Schema that ocppd makes from its
-tables, and has no member that the schema does not name. test/run collects one
-event of each shape."""
+"""Runs after all other tests: every event that their journals had, and every outcome
+of
+a command that they got, is valid by the JSON Schema that ocppd makes from its
+tables,
+and has no member that the schema does not name. test/run collects one event of each
+shape."""
 
 from lib import *
 
@@ -35,7 +37,7 @@ def validator(schema):
 
 
 def damaged(line):
-    """Its checksum is wrong: a test has spoiled the file."""
+    """Its checksum is wrong: a test has damaged the file on purpose."""
     text, _, check = line.rpartition(',"crc32c":"')
     return "%08x" % crc32c(text.encode()) != check[:8]
 
@@ -79,7 +81,7 @@ def test_wrong_events_are_found():
 
 
 def test_the_shape_of_an_event_has_what_the_schema_restricts():
-    """Otherwise a wrong text could hide behind a right one of its shape."""
+    """Otherwise a wrong text could be hidden by a right one of the same shape."""
     restricted = set()
 
     def walk(node):

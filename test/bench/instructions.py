@@ -3,14 +3,14 @@
 
     test/bench/instructions.py [build directory...]
 
-One worker serves one charge point, which sends each message a number of times
-and waits for each answer. Counted is what the worker executes between the
-readiness of the socket and the return to the loop, and the release of answers
-after a commit; the kernel, the loop itself and the sweep are not in it. The
-count is the same from run to run, so two builds can be compared with each
-other. The rows of TLS are the same over TLS 1.3
-with AES-128-GCM; valgrind hides the widest vector instructions from OpenSSL.
-Needs valgrind (scripts/deps valgrind)."""
+One worker serves one charge point, which sends each message a number of times and
+waits for each answer. The count includes what the worker executes between the
+readiness of the socket and the return to the loop, and the release of answers after
+a
+commit. It excludes the kernel, the loop itself and the sweep. The count is the same
+from run to run, so two builds can be compared. The rows of TLS are the same messages
+over TLS 1.3 with AES-128-GCM; valgrind hides the widest vector instructions from
+OpenSSL. Needs valgrind (scripts/deps valgrind)."""
 
 import os
 import re
@@ -55,8 +55,8 @@ class OverTls(Charger):
 
 
 def run(build, action, payload, count, protocol="ocpp1.6", tls=None):
-    """Instructions of a run with WARM + count messages. payload: of each, or a
-    function of its number. tls: the directory of scripts/test-ca."""
+    """Returns the instructions of a run with WARM + count messages. payload: of
+    each, or a function of its number. tls: the directory of scripts/test-ca."""
     lib.OCPPD = os.path.join(build, "ocppd")
     lib.OCPPCTL = os.path.join(build, "ocppctl")
     out = tempfile.mkdtemp(prefix="ocppd-bench-")
@@ -95,13 +95,13 @@ def run(build, action, payload, count, protocol="ocpp1.6", tls=None):
 
 
 def has_tls(build):
-    """A version of before TLS can be compared with, too."""
+    """A version without TLS can be compared, too."""
     with open(os.path.join(build, "ocppd"), "rb") as f:
         return b"listen_tls" in f.read()
 
 
 def count(build, action, payload, protocol="ocpp1.6", tls=None):
-    """Instructions for one message."""
+    """Returns the instructions for one message."""
     low = run(build, action, payload, COUNT, protocol, tls)
     high = run(build, action, payload, 3 * COUNT, protocol, tls)
     return (high - low) / (2 * COUNT)

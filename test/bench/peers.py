@@ -1,15 +1,15 @@
-"""The row `peers` of `make bench`: ocppd beside what else could stand there.
+"""The row `peers` of `make bench`: ocppd beside other programs in its place.
 
-nginx and HAProxy as Debian ships them pass WebSocket on to the floor; a server
-on Debian's python3-websockets answers by itself, as much of a small central
-system would; the floor alone is the least that a server can do. All get the
-same connections and the same messages, one after the other in short turns, on
-one core. A proxy's backend is not counted.
+nginx and HAProxy as packaged by Debian pass WebSocket on to the floor (floor.c); a
+server made of Debian's python3-websockets answers by itself, as a small central
+system
+would; the floor alone does the least that a server can do. All get the same
+connections and the same messages, one after the other in short turns, on one core. A
+proxy's backend is not counted.
 
-What is compared is not the same work: ocppd checks each message against the
-schema, writes it to its journal and waits for the disk; the others do none of
-that. A peer that is not installed is left out.
-"""
+They do not do the same work: ocppd checks each message against the schema, writes it
+to its journal and waits for the disk; the others do none of that. A peer that is not
+installed is left out."""
 import os
 import shutil
 import statistics
@@ -142,7 +142,8 @@ def installed():
 
 
 def memory_of(make):
-    """Growth of the user memory by connections that have had three messages."""
+    """Returns the growth of the user memory by connections that have had three
+    messages."""
     with make() as s:
         empty = bench.pss_bytes(s.pids())
         load = bench.Load(s.port, CONNECTIONS, CONNECTIONS, CONNECTIONS // 4, 12,
@@ -151,7 +152,7 @@ def memory_of(make):
         load.report()
         bench.wait_for_settled(s)
         grown = bench.pss_bytes(s.pids()) - empty
-        load.process.kill()     # a slow peer may have left answers out
+        load.process.kill()  # a slow peer may have omitted answers
         load.process.wait()
     return grown / CONNECTIONS
 

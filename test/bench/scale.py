@@ -1,11 +1,12 @@
-"""The rows of `make bench` with many connections: latency, accepting, a
-storm, the ping service, growth, the long run, and a million.
+"""The rows of `make bench` with many connections: latency, accepting, a storm, the
+ping
+service, growth, the long run, and a million.
 
-A load process holds at most as many connections as it may have descriptors,
-so several of them work together here, and their counts are added up. Kernel
-memory is what the system's slabs and socket buffers grew by, which holds both
-ends of each connection: client and server share the machine.
-"""
+A load process has at most as many connections as it may have descriptors, so several
+of them work together here, and their counts are added up. Kernel memory is the
+growth
+of the system's slabs and socket buffers. It includes both ends of each connection,
+because client and server share the machine."""
 import contextlib
 import math
 import os
@@ -111,7 +112,8 @@ def all_there(server, connections, seconds=60):
 
 
 def caught_up(server):
-    """The clients have answered the pings of the time they were connecting."""
+    """Waits until the clients have answered the pings from the time when they
+    connected."""
     def done():
         n = numbers(server)
         return n["pongs"] > n["pings"] - n["connections"] // 100
@@ -158,10 +160,11 @@ def accepting(row, connections=10000):
 
 
 def storm(row, connections=50000):
-    """All of them reset and come back at once, while 200 others go on. The
-    clients of the storm run with nice, because in practice their CPU time is not
-    taken from the gateway's machine."""
-    # Room for those that come back before their old connection was noticed.
+    """All clients of the storm are reset and connect again at once, while 200 others
+    go on. The clients of the storm run with nice, because in practice their CPU time
+    is not taken from the gateway's machine."""
+    # Room for clients that connect again before the end of their old connection was
+    # noticed.
     with gateway(connections + 200, server__max_connections=2 * connections) as s:
         others = Fleet(s, 200, 1000, 20, first=900000).connected()
         f = Fleet(s, connections, seconds=60, message="storm", nice=1).connected()
@@ -216,22 +219,22 @@ def pings(row, connections=50000, interval=10, rounds=3):
 
 
 def per_second(server, seconds):
-    """CPU in us of the server's processes, while no client sends."""
+    """Returns the CPU time in us of the server's processes, while no client sends."""
     cpu, began = bench.cpu_us(server.pids()), time.monotonic()
     bench.wait_for(lambda: time.monotonic() - began > seconds, "the measurement", seconds + 5)
     return (bench.cpu_us(server.pids()) - cpu) / (time.monotonic() - began)
 
 
 def growth(row):
-    """The same load on more and more connections, from 200 of them and from
-    all. Both sides have the same number of processes at each size, so that
-    only the size differs. The cost of connections without messages, above all of
-    pings, is measured separately and subtracted from the cost of a message."""
+    """The same load on more and more connections, sent over 200 of them and over
+    all. Both sides have the same number of processes at each size, so only the size
+    differs. The cost of connections without messages, above all of pings, is
+    measured separately and subtracted from the cost of a message."""
     sizes = [int(x) for x in os.environ.get(
         "BENCH_GROWTH", "1000 10000 50000 100000 200000").split()]
     n = workers_for(max(sizes))
     first = {}
-    for size in sizes + sizes[:1]: # the first once more: how far has the host drifted?
+    for size in sizes + sizes[:1]:  # drift
         kernel = kernel_bytes()
         with gateway(size + 200, workers=n, limits__accept_rate=0) as s:
             empty = bench.pss_bytes(s.pids())
@@ -318,7 +321,7 @@ def million(row):
     n = int(os.environ.get("BENCH_MILLION", "1000000"))
     interval = 60
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    processes = max(2, math.ceil(n / (limit * 0.893))) # the kernel spreads by chance
+    processes = max(2, math.ceil(n / (limit * 0.893)))  # chance
     clients = math.ceil(n / (limit * 0.95))
     available = int(re.search(r"MemAvailable:\s+(\d+)", open("/proc/meminfo").read()).group(1))
     if available < n * 11.3 + 500000:

@@ -1,12 +1,13 @@
 #!/usr/bin/python3
-"""Measures how fast one worker ships its journal to Redis, and what that
-costs: a journal of N events (BENCH_EVENTS) is laid out, a gateway with one
-worker is started on it, and its CPU and the server's are read from
-/proc/PID/stat until all events are in the stream.
+"""Measures how fast one worker ships its journal to Redis, and what that costs: a
+journal of N events (BENCH_EVENTS) is written, a gateway with one worker is started
+on
+it, and its CPU time and the server's are read from /proc/PID/stat until all events
+are
+in the stream.
 
-Prints events per second, and microseconds of CPU per event in the worker and
-in redis-server; run by `test/bench/ship.py` with B as for the tests.
-"""
+Prints events per second, and microseconds of CPU per event in the worker and in
+redis-server; run by `test/bench/ship.py` with B as for the tests."""
 import json
 import os
 import sys

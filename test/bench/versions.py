@@ -1,16 +1,18 @@
 #!/usr/bin/python3
-"""What a message of OCPP 2.x costs beside the same of 1.6, and a compressed one
-beside a plain one; run by `make bench-versions`.
+"""The cost of a message of OCPP 2.x compared with the same message of 1.6, and of a
+compressed message compared with a plain one; run by `make bench-versions`.
 
     test/bench/versions.py [--no-instructions] [seconds of each row]
 
-One worker serves one charge point, which waits for each answer. The rows take
-turns, so that the drift of the machine's speed is in all of them; a ratio is
-the median of the ratios within a turn. CPU is that of the worker, system calls
-included. Instructions are counted as by instructions.py, if there is valgrind.
-Targets: Heartbeat 2.x / 1.6 at most 1.05, TransactionEvent / StartTransaction
-at most 1.3, and a compressed TransactionEvent of 1.2 kB at most 10 us more than
-a plain one."""
+One worker serves one charge point, which waits for each answer. The rows are
+measured
+in turns, so that the drift of the machine's speed affects all of them; a ratio is
+the
+median of the ratios within a turn. CPU is that of the worker, system calls included.
+Instructions are counted as by instructions.py, if valgrind is installed. Targets:
+Heartbeat 2.x / 1.6 at most 1.05, TransactionEvent / StartTransaction at most 1.3,
+and
+a compressed TransactionEvent of 1.2 kB at most 10 us more than a plain one."""
 
 import os
 import statistics
@@ -61,8 +63,8 @@ RATIOS = (("Heartbeat 2.0.1", "Heartbeat 1.6", 1.05), ("Heartbeat 2.1", "Heartbe
 
 
 class Talker:
-    """A charge point that sends one kind of message and reads the answers,
-    whatever they are: reading them would be the client's work."""
+    """A charge point that sends one kind of message and reads the answers without
+    parsing them, which would be the client's work."""
 
     def __init__(self, g, n, protocol, action, payload, compressed):
         self.c = Charger(g, "BENCH%d" % n, open=False)

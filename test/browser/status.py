@@ -21,7 +21,7 @@ except ImportError:
 
 DRIVER = "/usr/bin/chromedriver"
 
-# Where screenshots go, for people to look at.
+# Where screenshots are put for visual inspection.
 SHOTS = os.environ.get("OCPPD_TEST_SHOTS")
 
 NASTY = ["<img src=x onerror=alert(1)>", "\"'><script>boom()<", "a&amp;b"]
@@ -66,8 +66,8 @@ class Browser:
         return self.d.find_element(By.ID, id).text
 
     def press(self, css, text=None):
-        """Enter on the first such element, by its text if that is given. The
-        page may replace it at any moment: then the next one."""
+        """Presses Enter on the first such element, or on the one with this text. The
+        page may replace it at any moment: then the next one is used."""
         def pressed():
             try:
                 for e in self.d.find_elements(By.CSS_SELECTOR, css):
@@ -84,7 +84,8 @@ class Browser:
             self.d.save_screenshot(os.path.join(SHOTS, name + ".png"))
 
     def close(self):
-        """Nothing was reported by the browser, nothing asked of others."""
+        """The browser has reported nothing, and has requested nothing from other
+        hosts."""
         faults = [e["message"] for e in self.d.get_log("browser")
                   if e["level"] == "SEVERE" and " 404 " not in e["message"]]
         elsewhere = set()
@@ -128,13 +129,13 @@ def test_it_loads_updates_and_tells_of_charge_points():
     poll(lambda: (b.updated(), b.text("figures") != before)[1], 30 * SLOW)
     poll(lambda: len(b.d.find_elements(By.CSS_SELECTOR, "#plots svg")) == 6)
     poll(lambda: "URL path" in b.text("refused"))
-    # Names are text, whatever they look like.
+    # Names are shown as text, whatever they contain.
     poll(lambda: NASTY[-1] in b.text("points"))
     points = b.text("points")
     for name in NASTY:
         assert name in points, (name, points)
     assert not b.d.find_elements(By.CSS_SELECTOR, "main img, main b script")
-    # Search by keyboard, and open one.
+    # Search with the keyboard, and open one.
     find = b.d.find_element(By.ID, "find")
     find.send_keys("SITE1-02" + Keys.ENTER)
     poll(lambda: b.text("points").split()[:1] == ["SITE1-02"] and
@@ -146,7 +147,7 @@ def test_it_loads_updates_and_tells_of_charge_points():
         e.send_keys(Keys.ENTER)
     poll(lambda: "BootNotification" in b.text("one-events"))
     assert '"protocol": "ocpp1.6"' in b.text("one-show")
-    # Its messages as they pass, which are text too.
+    # Its messages are shown as they pass, as text, too.
     tap = b.d.find_element(By.ID, "one-tap")
     tap.send_keys(Keys.ENTER)
     poll(lambda: tap.get_attribute("aria-pressed") == "true" and
@@ -173,7 +174,7 @@ def test_it_loads_updates_and_tells_of_charge_points():
     b.press("#score-form button")
     poll(lambda: "Model" in b.text("score"), 30 * SLOW)
     assert "charge points" in b.text("score-text")
-    # One that was refused, from its list.
+    # A refused one, from its list.
     b.press("#refused a", "DENIED")
     poll(lambda: "deny list" in b.text("one-why"))
     b.close()
@@ -199,7 +200,7 @@ def test_a_long_list_is_turned_and_filtered_by_keyboard():
     poll(lambda: names() == ["CP%03d" % i for i in range(50, 60)])
     b.press("#before")
     poll(lambda: len(names()) == 50)
-    # The focus stays where it is while the list is drawn anew.
+    # The focus stays where it is while the list is drawn again.
     focus = "return document.activeElement.textContent"
     b.d.execute_script("document.querySelectorAll('#points a')[7].focus()")
     assert b.d.execute_script(focus) == "CP007"
@@ -215,10 +216,10 @@ def test_a_long_list_is_turned_and_filtered_by_keyboard():
     assert b.d.execute_script(
         "return getComputedStyle(document.querySelector('#points td'),"
         " '::before').content") == '"Identity"'
-    # A gateway that does not answer: how old the figures are.
+    # When the gateway does not answer, the page shows how old the figures are.
     g.stop()
     poll(lambda: "what follows is of" in b.text("state"), 30 * SLOW)
-    b.d.get_log("browser")      # that it could not be reached
+    b.d.get_log("browser")  # the message that it could not be reached
     b.close()
 
 
@@ -257,8 +258,8 @@ def test_it_shows_how_far_redis_is_behind():
     b.close()
 
 
-# The contrast of each text that is seen, by WCAG 2.1, and of the edges of what
-# is filled in or pressed: [[ratio, text]] of those that have too little.
+# The contrast of each visible text, by WCAG 2.1, and of the edges of controls:
+# returns [[ratio, text]] of those with too little.
 CONTRAST = """
 const canvas = document.createElement("canvas").getContext("2d");
 function rgba(color) {
@@ -302,8 +303,8 @@ for (const e of document.querySelectorAll("body *")) {
 return [looked, bad];
 """
 
-# What a screen reader needs: controls with names, no heading left out, every
-# reference to an id answered, no id twice.
+# What a screen reader needs: controls with names, no level of headings left out,
+# every reference to an id resolved, no id twice.
 NAMES = """
 const bad = [];
 for (const e of document.querySelectorAll("input, select"))
@@ -329,7 +330,7 @@ def test_an_empty_gateway_says_that_its_lists_are_empty():
     poll(lambda: "no such charge point" in b.text("points"))
     assert "none since the start" in b.text("refused")
     assert b.d.title.endswith(": healthy - ocppd"), b.d.title
-    # What a screen reader announces is not put in anew with each update.
+    # What a screen reader announces is not inserted again at each update.
     b.d.execute_script("""
         window.announced = 0;
         for (const e of document.querySelectorAll("[role=status]"))
