@@ -1,8 +1,7 @@
 #!/usr/bin/python3
-"""The answer in an event is the one that was sent. Charge points meet a platform
-that
-is late, silent, wrong or repeats itself, connections that break before the answer,
-and workers and Redis that are killed. In each case the answer that the charge point
+"""The answer in an event is the one that was sent. Charge points meet a platform that
+is late, silent, wrong or repeats itself, connections that break before the answer, and
+workers and Redis that are killed. In each case the answer that the charge point
 received is the one in the journal and in the stream, with its author; and a
 StartTransaction that is sent again gets the same answer.
 

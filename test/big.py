@@ -1,6 +1,5 @@
 #!/usr/bin/python3
-"""Large messages, through everything they pass: the WebSocket, the journal,
-recovery,
+"""Large messages, through everything they pass: the WebSocket, the journal, recovery,
 Redis, ocppctl and the HTTP port; and the memory that they may occupy."""
 
 import http.client

@@ -1,6 +1,5 @@
 #!/usr/bin/python3
-"""Commands: each has exactly one outcome (promise P3), they are sent in order, and
-each
+"""Commands: each has exactly one outcome (promise P3), they are sent in order, and each
 charge point has at most one in flight."""
 
 import select

@@ -1,10 +1,8 @@
 #!/usr/bin/python3
-"""Compressed messages to the echo program (test/echo), which is made of the
-gateway's
-own frames. The cases are those of cases 12 and 13 of the public conformance suite
-for
-WebSocket, which autobahn.py runs where it is installed: five kinds of text and bytes
-in 18 sizes and fragmentations (12), and seven offers (13).
+"""Compressed messages to the echo program (test/echo), which is made of the gateway's
+own frames. The cases are those of cases 12 and 13 of the public conformance suite for
+WebSocket, which autobahn.py runs where it is installed: five kinds of text and bytes in
+18 sizes and fragmentations (12), and seven offers (13).
 
     test/compression.py [--messages N] [part of a name]
 

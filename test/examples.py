@@ -1,6 +1,5 @@
 #!/usr/bin/python3
-"""The example platforms of test/example: each starts a charging session, stops it
-and
+"""The example platforms of test/example: each starts a charging session, stops it and
 bills it, through the HTTP API only."""
 
 from lib import *

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """The promises of the gateway hold while everything around it fails.
 
-In each round a gateway is under load, a fault begins, the fault ends, and the state
-is
+In each round a gateway is under load, a fault begins, the fault ends, and the state is
 checked: `ocppsim verify` finds every acknowledged message in the journal and no
-transaction twice; no identity has an owner without a connection; no descriptor,
-memory, lease or registry entry is left over; and the counters are consistent.
+transaction twice; no identity has an owner without a connection; no descriptor, memory,
+lease or registry entry is left over; and the counters are consistent.
 
     test/faults.py                              each fault once, a minute
     test/faults.py killed stopped               those whose sentence has it

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
-"""Each fuzzer runs for a few seconds, beginning with its seeds. `make fuzz` runs
-them for
-longer."""
+"""Each fuzzer runs for a few seconds, beginning with its seeds. `make fuzz` runs them
+for longer."""
 
 import glob
 import os

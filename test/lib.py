@@ -1,8 +1,8 @@
 """What the script tests share: a gateway, charge points, and a runner.
 
-Python with its standard library only. A test of a protocol has to send exact
-bytes on a socket, also wrong ones, and to wait for several things at once;
-a shell can do neither well.
+Python with its standard library only. A test of a protocol has to send exact bytes on a
+socket, also wrong ones, and to wait for several things at once; a shell does neither
+well.
 
     from lib import *
 
@@ -14,10 +14,8 @@ a shell can do neither well.
     if __name__ == "__main__":
         main()
 
-The function's name is the sentence that the runner prints. Nothing sleeps
-for a fixed time: every read has a deadline, and what takes effect somewhere
-else is polled for.
-"""
+The function's name is the sentence that the runner prints. Nothing sleeps for a fixed
+time: every read has a deadline, and an effect elsewhere is polled for."""
 
 import base64
 import fcntl
@@ -49,21 +47,21 @@ OCPPCTL = os.path.join(B, "ocppctl")
 SLOW = float(os.environ.get("OCPPD_TEST_SLOW", "1"))
 DEADLINE = 10.0 * SLOW
 
-# make check-valgrind: what the daemon is started with.
+# make check-valgrind: the command that runs the daemon.
 VALGRIND = os.environ.get("OCPPD_TEST_VALGRIND", "").split()
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
-# A shell that starts the tests in the background switches INT off, and what they
-# start would inherit that.
+# A shell that starts the tests in the background ignores SIGINT, and programs that
+# they start would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Skip(Exception):
-    """This test cannot run here; the text is the reason."""
+    """The test cannot run here; the text is the reason."""
 
 
 class Closed(Exception):
@@ -112,9 +110,10 @@ _reserved = []     # until this process ends
 
 
 def free_port():
-    """A port below the range from which the kernel takes the ports of clients,
-    different for each process that runs tests: a name in the abstract namespace
-    is held for it, as it may not be listened to before some time has passed."""
+    """Returns a port below the range from which the kernel takes the ports of
+    clients. It is different for each process that runs tests: a name in the abstract
+    namespace of sockets reserves it, because the gateway may listen to it some time
+    later."""
     for _ in range(2000):
         _port[0] = (_port[0] + 1) % 18000
         s, name = socket.socket(), socket.socket(socket.AF_UNIX)
@@ -132,9 +131,9 @@ def free_port():
 
 # --- the gateway -------------------------------------------------------------
 
-_gateways = []     # of the running test
-_threads = []      # of the running test, see background()
-_shared = {}       # of the whole file
+_gateways = []  # those of the running test
+_threads = []  # those of the running test, see background()
+_shared = {}  # those of the whole file
 
 
 def option(key):
@@ -143,19 +142,19 @@ def option(key):
 
 
 class Event(dict):
-    """An event, with its line as it stands in the journal."""
+    """An event, with its line as it is in the journal."""
     __slots__ = ("line", "raw", "slot")
 
 
 def subreaper():
-    """Processes whose parent has ended become children of this one, so that
-    their exit codes can be had."""
+    """Processes whose parent has ended become children of this one, so that their
+    exit codes can be read."""
     import ctypes
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)     # PR_SET_CHILD_SUBREAPER
 
 
 class Adopted:
-    """As subprocess.Popen, of a process that was started by another one."""
+    """Like subprocess.Popen, for a process that another one has started."""
 
     def __init__(self, pid):
         self.pid, self.returncode = pid, None
@@ -188,9 +187,10 @@ class Adopted:
 class Gateway:
     """One daemon in its own directory, with its own ports.
 
-    Keywords are settings, the first _ for the dot: server_workers=1. conf: a
-    file of the tree, or text that is written into a file. dir: of a former
-    gateway, to go on with its state. start=False: only what start() needs."""
+    Keywords are settings, with _ in place of the first dot: server_workers=1. conf: a
+    file of the tree, or text that is written into a file. dir: the directory of a
+    former gateway, whose state is used. start=False: only prepares what start()
+    needs."""
 
     def __init__(self, conf="conf/test.conf", dir=None, start=True, args=(),
                  preexec=None, env=None, wait=True, **settings):
@@ -213,7 +213,7 @@ class Gateway:
                          "server_node": "test"}
         if VALGRIND:    # it makes system calls that a worker never would
             self.settings["server_seccomp"] = "no"
-        # A client on a busy machine answers pings late, as all else takes longer.
+        # A client on a busy machine answers pings late, like everything else.
         if SLOW > 1 and conf == "conf/test.conf":
             self.settings["websocket_idle_timeout"] = "%dms" % (4000 * SLOW)
         self.settings.update(settings)
@@ -222,18 +222,18 @@ class Gateway:
         self.args, self.preexec, self.env = list(args), preexec, env
         self.process = None
         self.deaths_expected = False  # a worker may die in this test
-        self.most = {}                # of each gauge, as seen by stats()
+        self.most = {}  # the greatest value of each gauge that stats() has returned
         self.sum_before = {}
-        self.outcomes = []            # what call() has returned, for zz_schema
-        self.hidden = set()           # pids whose descriptors only root sees
-        self.mark = 0                 # where this process began in the log
+        self.outcomes = []  # the outcomes that call() has returned, for zz_schema
+        self.hidden = set()  # pids whose descriptors only root can read
+        self.mark = 0  # offset in the log at which this process began
         _gateways.append(self)
         if start:
             self.start(wait)
 
     def command(self):
         words = [OCPPD, "-c", self.conf]
-        if VALGRIND:    # silent unless it has found something
+        if VALGRIND:  # it logs only what it finds
             words = VALGRIND + ["--log-file=%s/valgrind.%%p" % self.dir] + words
         for k, v in self.settings.items():
             words += ["-o", "%s=%s" % (option(k), v)]
@@ -268,10 +268,11 @@ class Gateway:
     def pid(self):
         return self.process.pid
 
-    # -- asking --
+    # -- requests --
 
     def ask(self, *words, timeout=30.0 * SLOW):
-        """(code, body) of the control socket, without ocppctl."""
+        """Sends a command to the control socket without ocppctl. Returns (code,
+        body)."""
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(timeout)
         try:
@@ -296,27 +297,28 @@ class Gateway:
         return int(fields[0]), body.decode()
 
     def tell(self, *words):
-        """The JSON that the control socket answers to a command."""
+        """Returns the JSON with which the control socket answers a command."""
         code, body = self.ask("-j", *words)
         assert code < 400, (words, code, body)
         return json.loads(body)
 
     def run(self, *words, timeout=60.0 * SLOW, **kw):
-        """ocppctl, as an operator uses it."""
+        """Runs ocppctl as an operator does."""
         return subprocess.run([OCPPCTL, "-s", self.control] +
                               [str(w) for w in words], timeout=timeout,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, text=True, **kw)
 
     def ctl(self, *words, code=0, json_=True):
-        """What ocppctl prints; the JSON of -j already read."""
+        """Returns the output of ocppctl; that of -j as a value."""
         r = self.run(*(["-j"] if json_ else []), *words)
         assert r.returncode == code, "ocppctl %s: exit code %d\n%s%s" % (
             " ".join(map(str, words)), r.returncode, r.stdout, r.stderr)
         return json.loads(r.stdout) if json_ else r.stdout
 
     def verify(self, ledger, *words):
-        """What `ocppsim verify` finds in a ledger and the journal, which agree."""
+        """Returns the report of `ocppsim verify` on a ledger and the journal, which
+        must agree."""
         r = subprocess.run([os.path.join(B, "ocppsim"), "verify", "--json", "--ledger",
                             ledger, "--journal", self.state_dir + "/journal", *words],
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -358,7 +360,7 @@ class Gateway:
         return bool(s and s["online"])
 
     def call(self, identity, action, payload=None, *options, timeout=30):
-        """The outcome of a command, as `call -j` prints it."""
+        """Returns the outcome of a command, as `call -j` prints it."""
         words = ["-j", "call", identity, action]
         if payload is not None:
             words.append(payload if isinstance(payload, str)
@@ -371,7 +373,7 @@ class Gateway:
         return outcome
 
     def log(self):
-        """What was logged since the last start."""
+        """Returns what was logged since the last start."""
         with open(self.log_path, "rb") as f:
             f.seek(self.mark)
             return f.read().decode(errors="replace")
@@ -391,10 +393,10 @@ class Gateway:
             return []
 
     def events(self, type=None, cp=None, action=None):
-        """The events that are in the files, by number. A line without its end
-        is being written. Without a type, those that stand for something a
-        charge point did: not gateway.started and command.sent. Type "all" is
-        every one."""
+        """Returns the events in the files, by number. A line without its end is
+        still being written. Without a type, it returns those that stand for
+        something a charge point did: not gateway.started and command.sent. The type
+        "all" is every event."""
         found = {}
         for path in self.segments():
             try:
@@ -407,7 +409,7 @@ class Gateway:
                     e = Event(json.loads(line))
                 except ValueError:
                     continue
-                e.pop("crc32c", None)   # it belongs to the file, not to the event
+                e.pop("crc32c", None)  # it belongs to the file, not to the event
                 e.raw = line.decode()
                 e.line = re.sub(',"crc32c":"[0-9a-f]{8}"}$', "}", line.decode())
                 e.slot = int(os.path.basename(path)[1:4])
@@ -419,7 +421,7 @@ class Gateway:
                 (action is None or e.get("action") == action)]
 
     def wait_events(self, n=1, timeout=DEADLINE, **filter):
-        """At least n of them."""
+        """Returns the events when there are at least n of them."""
         def enough():
             got = self.events(**filter)
             return got if len(got) >= n else None
@@ -449,12 +451,13 @@ class Gateway:
             raise AssertionError("ocppd did not exit within %.1f s" % timeout)
 
     def follow(self, pid):
-        """From now on the gateway is the process that has taken over."""
+        """From now on this object stands for the process that has taken over."""
         self.process.wait(DEADLINE)
         self.process = Adopted(pid)
 
     def upgrade(self, *program, timeout=60.0):
-        """What `ocppctl -j upgrade` prints. The old program has ended."""
+        """Upgrades and returns what `ocppctl -j upgrade` prints. The old program has
+        ended."""
         subreaper()
         code, body = self.ask("-j", "upgrade", *program,
                               timeout=timeout * SLOW)
@@ -464,7 +467,7 @@ class Gateway:
         return report
 
     def stop(self, sig=signal.SIGTERM, timeout=DEADLINE):
-        """Exit code."""
+        """Returns the exit code."""
         self.note_stats()
         self.send_signal(sig)
         code = self.wait_exit(timeout)
@@ -472,8 +475,8 @@ class Gateway:
         return code
 
     def kill_everything(self):
-        """Like a power cut for the processes: all stand still before the first is
-        killed, so that none sees the end of another."""
+        """Kills all processes as a power cut would: all stand still before the first
+        is killed, so that none notices the end of another."""
         self.note_stats()
         pids = [w["pid"] for w in self.workers() if w["pid"]]
         children = subprocess.run(["pgrep", "-P", str(self.pid)],
@@ -496,12 +499,12 @@ class Gateway:
             children = subprocess.run(
                 ["pgrep", "-P", str(self.pid)], stdout=subprocess.PIPE,
                 text=True).stdout.split()
-            for p in children:      # none may be left stopped
+            for p in children:  # none may stay stopped
                 try:
                     os.kill(int(p), signal.SIGCONT)
                 except ProcessLookupError:
                     pass
-            if VALGRIND:    # leaks are looked for at an orderly exit only
+            if VALGRIND:  # only an orderly exit looks for leaks
                 self.send_signal(signal.SIGTERM)
                 try:
                     self.process.wait(DEADLINE)
@@ -536,7 +539,7 @@ class Gateway:
                 assert not said, "%s:\n%s" % (name, said)
 
     def note_shapes(self):
-        """One event of each shape in the journal, and all outcomes that call()
+        """Adds one event of each shape in the journal, and all outcomes that call()
         has returned, for zz_schema."""
         path = os.environ.get("OCPPD_TEST_SHAPES")
         if not path or not self.owns_dir:
@@ -561,7 +564,7 @@ class Gateway:
     # -- the owner of a connection --
 
     def worker_of(self, sock):
-        """The slot whose process has accepted a client's socket; None before
+        """Returns the slot whose process has accepted a client's socket; None before
         it is accepted."""
         inode = server_inode(sock)
         if inode is None:
@@ -570,7 +573,7 @@ class Gateway:
             try:
                 if w["pid"] and inode in inodes(w["pid"], strict=True):
                     return w["worker"]
-            except PermissionError:     # a process that ends looks like that
+            except PermissionError:  # a process that is ending looks like this
                 if w["pid"] in self.hidden:
                     raise
                 self.hidden.add(w["pid"])
@@ -585,8 +588,8 @@ WORDS = {"eventType", "protocol", "action", "answeredBy", "reason", "outcome",
 
 
 def shape_of(value, key=None):
-    """The shape of a value, as a JSON Schema sees it: two events of one shape
-    are both valid, or both not. Of a charge point's payload only the type
+    """Returns the shape of a value, as a JSON Schema sees it: of two events of one
+    shape, both are valid or both are not. Of a charge point's payload only the type
     counts."""
     if isinstance(value, dict):
         if key in ("sent", "answer"):
@@ -620,8 +623,8 @@ def alive(pid):
 
 
 def inodes(pid, strict=False):
-    """The open files of a process. Of one that holds secrets only root may see
-    them; strict: PermissionError for others."""
+    """Returns the open files of a process. Those of a process with secrets only root
+    can read; strict: PermissionError for others."""
     found = set()
     d = "/proc/%d/fd" % pid
     try:
@@ -639,9 +642,9 @@ def inodes(pid, strict=False):
 
 
 def server_inode(sock):
-    """The other end of a loopback connection, as /proc names it; None while
-    it waits to be accepted. Asks the kernel about this one socket
-    (sock_diag(7)): /proc/net/tcp takes long on a busy machine."""
+    """Returns the other end of a loopback connection, as /proc names it; None while
+    it waits to be accepted. It asks the kernel about this one socket (sock_diag(7)),
+    because /proc/net/tcp takes long on a busy machine."""
     mine, theirs = sock.getsockname(), sock.getpeername()
     end = struct.pack(">HH", theirs[1], mine[1]) + \
         socket.inet_aton(theirs[0]).ljust(16, b"\0") + \
@@ -660,7 +663,7 @@ def server_inode(sock):
 
 
 def shared(**settings):
-    """A gateway for all tests of the file that ask for the same."""
+    """Returns a gateway for all tests of the file that ask for the same settings."""
     key = json.dumps(settings, sort_keys=True)
     g = _shared.get(key)
     if g is None or g.process is None or g.process.poll() is not None:
@@ -672,7 +675,7 @@ def shared(**settings):
 # --- the charge point --------------------------------------------------------
 
 def frame(op, data=b"", fin=True, rsv=0, mask=True, length=None):
-    """A client's frame. length: a false one for the header."""
+    """Returns a client's frame. length: a wrong length for the header."""
     if isinstance(data, str):
         data = data.encode()
     n = len(data) if length is None else length
@@ -701,14 +704,14 @@ class Frame:
 
 
 class Response:
-    """An answer to a handshake; local: the client's address."""
+    """A response to a handshake; local: the client's address."""
 
     def __init__(self, status, headers, body, rest):
         self.status, self.headers = status, headers
         self.body, self.rest, self.local = body, rest, None
 
     def __getitem__(self, name):
-        """The value of a header, None if it is not there."""
+        """Returns the value of a header, None if it is not there."""
         for k, v in self.headers:
             if k.lower() == name.lower():
                 return v
@@ -718,8 +721,8 @@ class Response:
 class Charger:
     """A WebSocket client that sends what the test asks for, byte for byte.
 
-    identity: percent-encoded into the path. open=False: only the TCP
-    connection. worker: connect until this worker has accepted it."""
+    identity: percent-encoded into the path. open=False: only the TCP connection.
+    worker: connects until this worker has accepted the connection."""
 
     def __init__(self, g, identity="CP1", protocols="ocpp1.6", open=True,
                  worker=None, source=None, rcvbuf=None, timeout=DEADLINE,
@@ -770,8 +773,8 @@ class Charger:
             assert r["Sec-WebSocket-Protocol"] in protocols.split(", "), r.headers
 
     def accepted_by(self):
-        """The worker that has the connection; None if it waits for one that
-        is stopped."""
+        """Returns the worker that has the connection; None if it waits for a worker
+        that is stopped."""
         try:
             poll(lambda: self.g.worker_of(self.sock) is not None, 0.5 * SLOW)
         except AssertionError:
@@ -791,7 +794,7 @@ class Charger:
         self.sock.settimeout(left)
         try:
             some = self.sock.recv(1 << 16)
-        except (ConnectionResetError, BrokenPipeError):     # the latter by TLS
+        except (ConnectionResetError, BrokenPipeError):  # the latter is raised by TLS
             some = b""
         except (socket.timeout, TimeoutError):
             raise TimeoutError("nothing came")
@@ -800,7 +803,7 @@ class Charger:
         self.buffer += some
 
     def reset(self):
-        """Ends the connection without a word: RST."""
+        """Ends the connection without a close frame, by RST."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                              struct.pack("ii", 1, 0))
         self.sock.close()
@@ -809,8 +812,8 @@ class Charger:
 
     def request(self, path=None, protocols="ocpp1.6", headers=(), drop=(),
                 method="GET", version="HTTP/1.1", key=None):
-        """headers: (name, value) pairs, which replace those of their name and
-        may repeat; drop: names left out."""
+        """headers: (name, value) pairs, which replace those of the same name and may
+        repeat; drop: names that are omitted."""
         self.key = key or base64.b64encode(random.randbytes(16)).decode()
         if path is None:
             path = "/ocpp/" + urllib.parse.quote(self.identity, safe="")
@@ -859,7 +862,7 @@ class Charger:
         self.raw(frame(op, data, **kw))
 
     def recv(self, timeout=None):
-        """The next frame, also a ping or a close."""
+        """Returns the next frame, also a ping or a close."""
         deadline = time.monotonic() + (timeout or self.timeout)
         while True:
             b = self.buffer
@@ -885,7 +888,7 @@ class Charger:
             self.fill(deadline)
 
     def message(self, timeout=None):
-        """The next text message; pings are answered, a close raises."""
+        """Returns the next text message; pings are answered, a close raises."""
         deadline = time.monotonic() + (timeout or self.timeout)
         while True:
             f = self.recv(max(deadline - time.monotonic(), 0.001))
@@ -907,8 +910,8 @@ class Charger:
                 return f.data.decode()
 
     def wait_closed(self, code, timeout=None, reason=None):
-        """Reads until the gateway closes with this code, and TCP ends too.
-        code None: the connection ends without a close frame."""
+        """Reads until the gateway closes with this code, and TCP ends, too. code
+        None: the connection ends without a close frame."""
         try:
             while True:
                 self.message(timeout)
@@ -924,7 +927,7 @@ class Charger:
         return got
 
     def wait_end(self, timeout=None):
-        """The TCP connection ends."""
+        """Waits for the end of the TCP connection."""
         deadline = time.monotonic() + (timeout or self.timeout)
         try:
             while True:
@@ -933,7 +936,7 @@ class Charger:
             pass
 
     def ended(self):
-        """Has the gateway ended the connection already?"""
+        """True if the gateway has ended the connection already."""
         try:
             while True:
                 self.message(0.001)
@@ -943,7 +946,7 @@ class Charger:
             return False
 
     def close(self, code=1000):
-        """A proper close handshake."""
+        """Closes the connection by a close handshake."""
         self.send(struct.pack(">H", code), CLOSE)
         try:
             while True:
@@ -957,7 +960,8 @@ class Charger:
         self.sock.close()
 
     def silence(self, timeout=0.3):
-        """No message within that time (for what must not come; keep short)."""
+        """Checks that there is no message within that time (for messages that must
+        not come; keep it short)."""
         try:
             m = self.message(timeout * SLOW)
         except TimeoutError:
@@ -971,15 +975,15 @@ class Charger:
         return "%s-%d" % (self.identity[:20], self.number)
 
     def put(self, action, payload, id=None):
-        """Sends a CALL; payload as JSON text or as an object."""
+        """Sends a CALL; payload: JSON text or an object."""
         id = id or self.next_id()
         text = payload if isinstance(payload, str) else json.dumps(payload)
         self.send('[2,%s,"%s",%s]' % (json.dumps(id), action, text))
         return id
 
     def get(self, id, timeout=None):
-        """The answer to a CALL: its payload, or CallError. CALLs of the
-        gateway in between are kept for take()."""
+        """Returns the payload of the answer to a CALL, or raises CallError. CALLs of
+        the gateway in between are kept for take()."""
         deadline = time.monotonic() + (timeout or self.timeout)
         while True:
             m = json.loads(self.message(deadline - time.monotonic()))
@@ -998,7 +1002,7 @@ class Charger:
                                  else {}, id), timeout)
 
     def refused(self, action, payload, id=None):
-        """The CallError that a CALL must give."""
+        """Returns the CallError with which a CALL must be answered."""
         try:
             got = self.call(action, payload, id)
         except CallError as e:
@@ -1006,7 +1010,7 @@ class Charger:
         raise AssertionError("%s was answered: %s" % (action, got))
 
     def take(self, timeout=None):
-        """The next CALL of the gateway: (id, action, payload)."""
+        """Returns the next CALL of the gateway: (id, action, payload)."""
         if not self.calls:
             m = json.loads(self.message(timeout))
             assert m[0] == 2 and len(m) == 4, m
@@ -1039,7 +1043,7 @@ class Charger:
 
 
 def refusal(g, *args, **request):
-    """The answer to a handshake that is refused."""
+    """Returns the response to a handshake that is refused."""
     c = Charger(g, *args, open=False)
     r = c.handshake(**request)
     assert r.status != 101, "the handshake was completed"
@@ -1049,7 +1053,7 @@ def refusal(g, *args, **request):
 
 
 def crc32c(data):
-    """Of RFC 3720: what lines of the journal and PROXY headers carry."""
+    """CRC-32C (RFC 3720), as used for lines of the journal and PROXY headers."""
     crc = 0xffffffff
     for byte in data:
         crc ^= byte
@@ -1059,8 +1063,8 @@ def crc32c(data):
 
 
 def background(function, *args):
-    """Runs it in a thread; the handle's wait() gives its result, or raises
-    what it raised."""
+    """Runs it in a thread; wait() of the returned handle returns its result, or
+    raises what it has raised."""
     class Handle(threading.Thread):
         value = exception = None
 
@@ -1112,7 +1116,7 @@ def run_one(name, function):
                                   ": " + skipped if skipped else ""))
     if failed:
         print(failed)
-        for h in _threads:      # often the reason of what failed above
+        for h in _threads:  # often the reason of the failure above
             if h.exception:
                 print("--- a thread of it failed: %r" % h.exception)
         logs = [(g, 0) for g in _gateways] + list(marks.items())
@@ -1135,8 +1139,8 @@ def run_one(name, function):
 
 
 def main(module=None):
-    """Runs the test functions of the calling file, or those named by the
-    arguments (a part of the name is enough)."""
+    """Runs the test functions of the calling file, or those that the arguments name
+    (a part of the name is enough)."""
     module = module or sys.modules["__main__"]
     tests = [(n, f) for n, f in vars(module).items()
              if n.startswith("test_") and callable(f)]

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """What unknown clients may use: [limits] and the deny list.
 
-Most tests connect through the PROXY protocol, by which they can have any address:
-the
+Most tests connect through the PROXY protocol, by which they can have any address: the
 limits do not hold for addresses of this machine."""
 
 from lib import *

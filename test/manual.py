@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """The manual pages: mandoc finds no fault, and every setting, command, counter and
-event
-is in them."""
+event is in them."""
 
 from lib import *
 

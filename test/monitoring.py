@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """The alert rules and the dashboard in conf/: their metrics exist, their rules fire,
-and
-the commands that they recommend exist."""
+and the commands that they recommend exist."""
 
 from lib import *
 import tls

@@ -1,6 +1,5 @@
 #!/usr/bin/python3
-"""Each way in which a connection may be busy, as `ocppctl show` reports it: which
-part
+"""Each way in which a connection may be busy, as `ocppctl show` reports it: which part
 is busy, and that the connection is quiet again afterwards."""
 
 from faults import Orders, SHIM

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """Passwords, keys and PINs of charge points are shown nowhere: not in events, taps,
-logs,
-lists or answers to operators, in whatever message they arrive."""
+logs, lists or answers to operators, in whatever message they arrive."""
 
 import urllib.request
 

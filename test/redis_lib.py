@@ -1,6 +1,5 @@
 #!/usr/bin/python3
-"""The functions of worker/fleet/ocppd.lua, each on a real server: those that
-backends
+"""The functions of worker/fleet/ocppd.lua, each on a real server: those that backends
 call, those that gateways call, and calls by several clients at once."""
 
 import binascii

@@ -1,5 +1,4 @@
-"""A private Redis server and a client for it, for the tests of the fleet. It uses
-only
+"""A private Redis server and a client for it, for the tests of the fleet. It uses only
 the standard library."""
 
 import os

@@ -3,16 +3,14 @@
 
     rfc6455.py [-v] [-k word] program [argument ...]
 
-Starts `program argument ... 127.0.0.1 0 [max_message]`, waits for its line
-"listening
-on <address> <port>", tries each case of the table below, and ends with the line
-"N passed, N failed, N skipped". The exit status is 1 if a case has failed.
+Starts `program argument ... 127.0.0.1 0 [max_message]`, waits for its line "listening
+on <address> <port>", tries each case of the table below, and ends with the line "N
+passed, N failed, N skipped". The exit status is 1 if a case has failed.
 
-A case is what the client sends and what it must get back, frame by frame. If the
-answer does not end in a close frame, the runner closes with 1000 and expects the
-same
-code back. After a close frame the server must end the TCP connection. Every read has
-a deadline; nothing sleeps."""
+A case is what the client sends and what it must get back, frame by frame. If the answer
+does not end in a close frame, the runner closes with 1000 and expects the same code
+back. After a close frame the server must end the TCP connection. Every read has a
+deadline; nothing sleeps."""
 
 import argparse
 import base64

@@ -1,6 +1,5 @@
 #!/usr/bin/python3
-"""OCPP-J 1.6: the frame around the messages, and the errors that charge points make
-in
+"""OCPP-J 1.6: the frame around the messages, and the errors that charge points make in
 it. Lenient validation is the default; strict validation follows the specification to
 the letter."""
 

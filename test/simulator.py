@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """The simulator's fleets of all OCPP versions: whole sessions, reports, variables,
-keys,
-compression; and its ledger is compared with the journal."""
+keys, compression; and its ledger is compared with the journal."""
 
 from lib import *
 from ocpp2 import V201, V21

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""TLS on the listeners: security profiles 2 and 3, certificates that change,
-handshakes that fail and why, sessions that are resumed."""
+"""TLS on the listeners: security profiles 2 and 3, certificates that change, handshakes
+that fail and why, sessions that are resumed."""
 
 import contextlib
 import ssl
@@ -8,7 +8,7 @@ import warnings
 
 from lib import *
 
-warnings.simplefilter("ignore", DeprecationWarning)   # TLS 1.1 must fail
+warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.1 must be refused
 
 SUITES_12 = {
     "ECDHE-ECDSA-AES128-GCM-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
@@ -27,7 +27,7 @@ SUITES_13 = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
 
 
 class Authority:
-    """Certificates made with openssl in a directory of their own."""
+    """Certificates, made with openssl in a directory of their own."""
 
     CONFIG = """
 [ca]
@@ -86,7 +86,7 @@ basicConstraints = critical,CA:true
 
     def make(self, name, subject="/CN=localhost", key="ec", san=None,
              start=None, end=None, ext=(), md="sha256"):
-        """(certificate file, key file). start, end: YYYYMMDDHHMMSSZ."""
+        """Returns (certificate file, key file). start, end: YYYYMMDDHHMMSSZ."""
         more = []
         for e in ([("subjectAltName=" + san)] if san else []) + list(ext):
             more += ["-addext", e]
@@ -115,8 +115,8 @@ _made = {}
 
 
 def authority():
-    """One with what most tests need: ECDSA and RSA server certificates, and a
-    client's."""
+    """Makes the certificates that most tests need: ECDSA and RSA server
+    certificates, and a client's."""
     if "a" not in _made:
         a = _made["a"] = Authority()
         san = "DNS:localhost,IP:127.0.0.1"
@@ -153,7 +153,7 @@ def client(version=None, suites=None, certificate=None, ca=None, level=None):
 
 
 class At:
-    """The gateway at its TLS port."""
+    """Returns the gateway, with the clients at its TLS port."""
 
     def __init__(self, g):
         self.g, self.port = g, g.tls_port
@@ -183,7 +183,7 @@ class TlsCharger(Charger):
 
 
 def refusal(g, word):
-    """The last refusal whose detail begins with the word."""
+    """Returns the last refusal whose detail begins with the word."""
     def there():
         for r in g.tell("refused"):
             if (r.get("detail") or "").startswith(word + ":"):
@@ -200,7 +200,7 @@ def test_a_charge_point_speaks_over_tls_1_2_and_1_3():
         c = TlsCharger(g, "CP1", client(version))
         assert c.boot()["status"] == "Accepted"
         assert c.call("Heartbeat", {})["currentTime"]
-        # Large messages both ways, in several records.
+        # Large messages both ways, each in several records.
         c.call("DataTransfer", {"vendorId": "x", "data": "d" * 40000})
         c.close()
     assert sum(g.stat("tls_handshakes").values()) == 2
@@ -232,7 +232,7 @@ def test_every_suite_is_spoken():
 
 
 def test_what_openssl_and_gnutls_ask_for_besides():
-    """KeyUpdate from both clients, renegotiation, a small fragment length."""
+    """KeyUpdate from both clients, renegotiation, and a small fragment length."""
     g = gateway()
     request = (b"GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
                b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -283,7 +283,8 @@ def test_what_openssl_and_gnutls_ask_for_besides():
 
 
 def test_bytes_may_come_one_by_one():
-    """Bytes of the handshake and of records; then Finished and data together."""
+    """Parts of the handshake and of records arrive alone; then Finished and data
+    together."""
     g = gateway()
     inc, out = ssl.MemoryBIO(), ssl.MemoryBIO()
     t = client().wrap_bio(inc, out, server_hostname="localhost")
@@ -298,7 +299,7 @@ def test_bytes_may_come_one_by_one():
             c.sock.settimeout(DEADLINE)
             inc.write(c.sock.recv(1 << 16))
     t.write(c.request())
-    c.raw(out.read())       # Finished and request
+    c.raw(out.read())  # Finished, and the request
     data = b""
     while b"\r\n\r\n" not in data:
         inc.write(c.sock.recv(1 << 16))
@@ -332,13 +333,13 @@ def test_the_end_is_said_with_close_notify():
         # An end without close_notify would raise an SSLEOFError.
         c.sock.settimeout(DEADLINE)
         assert c.sock.recv(100) == b""
-    # And the charge point's is its end, and is answered.
+    # The charge point's close_notify ends the connection, and is answered.
     for version, cp in ((ssl.TLSVersion.TLSv1_2, "CP2"),
                         (ssl.TLSVersion.TLSv1_3, "CP3")):
         c = TlsCharger(g, cp, client(version))
         c.boot()
         c.sock.settimeout(DEADLINE)
-        c.sock.unwrap()     # raises an SSLEOFError if there is no answer
+        c.sock.unwrap()  # raises an SSLEOFError if there is no answer
         [e] = g.wait_events(1, type="charge_point.disconnected", cp=cp)
         assert e["payload"]["reason"] == "peer_vanished", e
 
@@ -400,7 +401,7 @@ def test_keys_are_renewed_by_age():
 
 
 def test_a_fragmented_hello_and_two_connections_of_one_worker():
-    """Records of one connection do not reach another one."""
+    """Records of one connection are not accepted on another one."""
     g = gateway(server_workers=1)
     many = [TlsCharger(g, "CP%d" % i) for i in range(20)]
     for _ in range(5):
@@ -413,7 +414,7 @@ def test_a_fragmented_hello_and_two_connections_of_one_worker():
 # --- handshakes that fail -------------------------------------------------------
 
 def tls_fails(g, context=None, host="localhost", **kw):
-    """In TLS 1.3 a client sees the refusal only when it reads."""
+    """In TLS 1.3 a client notices the refusal only when it reads."""
     try:
         c = TlsCharger(g, "CP1", context, host=host, open=False, **kw)
         c.raw(c.request())
@@ -470,7 +471,7 @@ def test_each_failure_has_its_reason():
     poll(lambda: g.stat("handshaking") == 1)
     s.close()
     refusal(g, "reset")
-    # A look whether the port is open is no failure of TLS.
+    # A connection that only tests whether the port is open is not a failure of TLS.
     n = g.stat("tls_failures", "reset")
     socket.create_connection(("127.0.0.1", g.tls_port)).close()
     poll(lambda: g.stat("refused", "gave_up") == 1)
@@ -500,13 +501,13 @@ def test_a_slow_handshake_times_out():
 
 
 def alert(data):
-    """The fatal alert in plain bytes that stands there."""
+    """Returns the fatal alert at this place, in plain bytes."""
     assert data[:3] == b"\x15\x03\x01" and data[3:6] == b"\0\2\2", data
     return data[6]
 
 
 def test_a_refusal_before_the_handshake_is_an_alert():
-    """An answer of HTTP could not be read by the charge point."""
+    """The charge point could not read a response of HTTP."""
     g = gateway(limits_handshakes=3, tls_handshake_timeout="1m")
     half = [socket.create_connection(("127.0.0.1", g.tls_port))
             for _ in range(3)]
@@ -528,7 +529,7 @@ def test_a_refusal_before_the_handshake_is_an_alert():
     g.ctl("deny", "add", "address", "127.0.0.1", json_=False)
 
     def denied():
-        """Only once the workers have read the list."""
+        """Succeeds only when the workers have read the list."""
         try:
             TlsCharger(g, "CP2", open=False).reset()
         except ssl.SSLError as e:
@@ -560,7 +561,7 @@ def test_a_client_hello_on_the_plain_port_is_named():
 
 
 def hello():
-    """The first bytes of a handshake."""
+    """Returns the first bytes of a handshake."""
     out = ssl.MemoryBIO()
     t = client().wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost")
     try:
@@ -571,8 +572,8 @@ def hello():
 
 
 def test_silent_handshakes_do_not_keep_others_out():
-    """Beyond tls.handshakes in flight, the oldest silent one of the address
-    with the most is closed."""
+    """If more than tls.handshakes are in flight, the oldest silent one of the
+    address with the most is closed."""
     g = gateway(server_workers=1, tls_handshakes=4)
     silent = [socket.create_connection(("127.0.0.1", g.tls_port))
               for _ in range(4)]
@@ -621,7 +622,7 @@ def test_the_memory_of_handshakes_is_returned_when_they_end():
 # --- certificates that change -----------------------------------------------------
 
 def served(g):
-    """CN of the certificate that is served."""
+    """Returns the CN of the certificate that the server sends."""
     with socket.create_connection(("127.0.0.1", g.tls_port)) as s:
         c = client()
         c.check_hostname = False
@@ -653,7 +654,7 @@ def test_changed_certificates_are_served_without_an_order():
         code, body = g.ask("reload")
         assert code >= 300 and "belongs to none" in body, body
         assert served(g) == "second"
-        # A restarted worker has the valid ones, too.
+        # A worker that is restarted has the valid ones, too.
         g.kill_worker(0)
         g.kill_worker(1)
         g.wait_ready()
@@ -736,14 +737,14 @@ def test_any_worker_resumes_what_another_began():
         assert c.sock.session_reused
         c.boot()
     assert g.stat("tls_resumed") == 10
-    # TLS 1.3: the ticket comes behind the handshake.
+    # TLS 1.3: the ticket follows the handshake.
     context = client(ssl.TLSVersion.TLSv1_3)
     c = TlsCharger(g, "CP1", context)
     c.boot()
     d = TlsCharger(g, "CP1", context, session=c.sock.session)
     assert d.sock.session_reused
     d.boot()
-    # Dead workers take no keys with them.
+    # The keys outlive the workers that have used them.
     g.kill_worker(0)
     g.kill_worker(1)
     g.wait_ready()
@@ -773,8 +774,8 @@ def test_gateways_share_tickets_by_a_file():
 
 
 def test_ticket_keys_are_rotated_under_load():
-    """A ticket is good under the current and under the former key. Messages
-    that were acknowledged meanwhile are in the journal."""
+    """A ticket is valid under the current and under the former key. Messages that
+    were acknowledged meanwhile are in the journal."""
     keys = [base64.b64encode(os.urandom(80)).decode() for _ in range(3)]
     with tempfile.TemporaryDirectory() as d:
         os.chmod(d, 0o755)
@@ -817,13 +818,13 @@ def test_ticket_keys_are_rotated_under_load():
             p.send_signal(signal.SIGINT)
             p.communicate(timeout=60 * SLOW)
         assert g.stat("tls_bad_records") == 0
-        # The fleet's 20 connections, and those of CP1: none came again.
+        # The fleet's 20 connections, and those of CP1: none connected again.
         assert g.stat("accepted") == 25
         g.verify(g.dir + "/ledger")
 
 
 def test_random_ticket_keys_are_rotated_by_time_under_load():
-    """As above, with keys that the gateway draws, while workers are killed and
+    """The same with keys that the gateway draws, while workers are killed and
     restarted and the configuration is reloaded."""
     every = 3
     g = gateway(tls_ticket_rotation="%ds" % every, server_workers=2,
@@ -841,7 +842,7 @@ def test_random_ticket_keys_are_rotated_by_time_under_load():
         return time.time() - g.ctl("tls")["ticketKeyAgeSeconds"]
 
     def in_one_period(act):
-        """What act() returned, and when the keys that were in force all the
+        """Returns the result of act(), and when the keys that were in force all the
         time had been drawn."""
         for _ in range(20):
             before = since()
@@ -863,8 +864,8 @@ def test_random_ticket_keys_are_rotated_by_time_under_load():
         poll(lambda: g.stat("events") > 200)
         for n in range(3):
             def once():
-                """A ticket, a disturbance, and the ticket in the next
-                period; None if the machine was too slow for that."""
+                """Gets a ticket, makes a disturbance, and uses the ticket in the
+                next period; returns None if the machine was too slow for that."""
                 session, drawn = in_one_period(
                     lambda: TlsCharger(g, "CP1", context).sock.session)
                 disturb(n)
@@ -917,7 +918,7 @@ def test_client_certificates_that_do_not_verify_have_their_reason():
     other = Authority("another")
     tls_fails(g, client(certificate=other.make("x", "/CN=CP1")))
     refusal(g, "unknown_ca")
-    # One that is signed by a certificate that is no authority.
+    # A certificate that is signed by a certificate that is not an authority's.
     a.openssl("req", "-new", *a.kind("ec"), "-keyout", "sub.key", "-out",
               "sub.csr", "-subj", "/CN=CP1", "-config", "c")
     a.make("noca", "/CN=noca", ext=["basicConstraints=critical,CA:false"])
@@ -982,7 +983,7 @@ def test_the_certificate_names_the_identity():
         g, "CP1", client(certificate=a.path("nameless"))) == 403
     r = g.tell("refused")[0]
     assert "has no CN that can be an identity" in r["detail"], r
-    # A session that is resumed is bound to the same name.
+    # A session that is resumed keeps the same name.
     c = TlsCharger(g, "CP1", mine)
     c.boot()
     assert handshake_status(g, "CP2", mine, session=c.sock.session) == 403
@@ -1031,7 +1032,7 @@ def test_a_certificate_takes_the_place_of_a_key():
     g.ctl("auth", "add", "CP1", "0123456789abcdef", json_=False)
     mine = client(certificate=a.path("cp1"))
     TlsCharger(g, "CP1", mine).boot()
-    # Without one it is profile 2, with its key.
+    # Without a certificate it is profile 2, with its key.
     assert handshake_status(g, "CP1", client()) == 401
     c = TlsCharger(g, "CP1", client(), open=False)
     basic = base64.b64encode(b"CP1:0123456789abcdef").decode()
@@ -1077,7 +1078,8 @@ def test_the_highest_profile_is_remembered_over_a_restart():
     TlsCharger(g, "CP3", client()).boot()
     Charger(g, "CP77").boot()
     assert g.stat("refused", "tls_downgrade") == 3
-    # What was known is not written again, and many lines become few.
+    # Lines that were known are not written again, and many lines of one name become
+    # few.
     assert len(lines()) == len(want) + 4, lines()
     with open(path, "w") as f:
         f.write("2 CP1\n" * 5000 + "3 CP2\n")
@@ -1105,7 +1107,7 @@ def tlv(type, value):
 
 
 def proxied(source="192.0.2.9", flags=None, verify=0, cn=None, more=b""):
-    """A PROXY header of version 2, with the SSL value if flags are given."""
+    """Returns a PROXY header of version 2, with the SSL value if flags are given."""
     body = socket.inet_aton(source) + socket.inet_aton("127.0.0.1") + \
         struct.pack(">HH", 50000, 80)
     if flags is not None:
@@ -1142,7 +1144,7 @@ def test_a_trusted_proxy_says_which_certificate_it_saw():
     assert connect("CP1", flags=7, cn=b"CP1") == 101 and profile(3) == 3
     assert connect("CP1", flags=5, cn=b"CP1") == 101 and profile(4) == 3
     assert connect("CP2", flags=7, cn=b"CP1") == 403
-    # Not verified, or no certificate: HAProxy sends verify = 0 then, too.
+    # Not verified, or without a certificate, where HAProxy sends verify = 0, too.
     assert connect("CP2", flags=7, verify=1, cn=b"CP1") == 101
     assert profile(5) == 2
     assert connect("CP2", flags=1, cn=b"CP1") == 101 and profile(6) == 2
@@ -1152,7 +1154,7 @@ def test_a_trusted_proxy_says_which_certificate_it_saw():
                  tlv(0x20, struct.pack(">BI", 7, 0) + tlv(0x22, b"CP1\0x")),
                  tlv(3, b"abcd")):
         assert connect("CP3", more=more) == 400, more
-    # From others it is only an address.
+    # From other addresses, the header gives only an address.
     g = gateway(server_proxy_from="127.0.0.1")
     assert connect("CP2", flags=7, cn=b"CP1") == 101
     assert g.wait_events(1, type="charge_point.connected")[0]["payload"][
@@ -1267,7 +1269,7 @@ def test_worker_deaths_and_reloads_under_load_lose_nothing_acknowledged():
 
 
 def test_no_key_is_used_twice_with_one_nonce():
-    """Every record of the gateway, over KeyUpdates, deaths and restarts of
+    """Checks every record of the gateway, over KeyUpdates, deaths and restarts of
     workers, in both versions. OCPPD_TEST_RECORDS: how many, at least."""
     want = int(os.environ.get("OCPPD_TEST_RECORDS", "30000"))
     with tempfile.TemporaryDirectory() as d:
@@ -1309,7 +1311,7 @@ def test_no_key_is_used_twice_with_one_nonce():
         with open(nonces, "rb") as f:
             data = f.read(16 + 16 * n)[16:]
         seen = [data[i:i + 16] for i in range(0, len(data), 16)]
-        # One that a killed worker had counted and not written yet is zero.
+        # A record that a killed worker had counted and not written yet is zero.
         seen = [x for x in seen if x != bytes(16)]
         assert len(seen) >= want
         assert len(set(seen)) == len(seen), "%d of %d nonces were used before" \
@@ -1317,7 +1319,8 @@ def test_no_key_is_used_twice_with_one_nonce():
 
 
 def test_keys_are_in_no_core_file():
-    """The pages of ticket keys, and the keys of connections."""
+    """Finds the pages of ticket keys, and the keys of connections, in the memory of
+    processes."""
     if os.getuid() != 0:
         raise Skip("only root can read the maps of a process without core file")
     g = gateway()

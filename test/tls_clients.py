@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""TLS as it is used: clients of other libraries, HAProxy with the manual's
-lines, a scanner's report, make run-tls, a certificate that is renewed."""
+"""TLS with other programs: clients of other libraries, HAProxy with the lines of the
+manual page, a scanner's report, make run-tls, and a certificate that is renewed."""
 
 import asyncio
 import shlex
@@ -11,7 +11,7 @@ from tls import (Authority, TlsCharger, authority, client, gateway,
 
 
 def manual(after):
-    """The literal block of ocppd.conf(5) behind these words."""
+    """Returns the literal block of ocppd.conf(5) behind these words."""
     text = open(os.path.join(ROOT, "man/ocppd.conf.5.in")).read()
     text = text[text.index(after):]
     return text[text.index(".Bd -literal"):text.index(".Ed")] \
@@ -34,7 +34,8 @@ def test_curl_opens_a_websocket():
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE)
         assert b" 101 " in r.stdout, (r.stdout, r.stderr)
-    # Of another authority: curl refuses, and the gateway records why.
+    # A certificate of another authority: curl refuses it, and the gateway records
+    # the reason.
     r = subprocess.run(
         ["curl", "-sS", "--cacert", Authority("another").ca,
          "https://localhost:%d/" % g.tls_port], stdout=subprocess.PIPE,
@@ -124,7 +125,7 @@ def test_what_a_scanner_reports():
     got = [line for line in got if re.match(
         r"(SSLv|TLSv|Accepted|Preferred|Server supports|.*renegotiation )",
         line)]
-    # Newer scanners list more groups; none of them is offered.
+    # Newer scanners list more groups; none of them is supported.
     want = open(os.path.join(ROOT, "test/sslscan.expected")).read()
     assert got == want.split("\n")[:-1], "\n".join(got)
 
@@ -164,8 +165,8 @@ def test_the_manuals_lines_for_haproxy():
 
 
 def test_a_certificate_is_renewed_by_the_manuals_recipe():
-    """CP1 asks with SignCertificate; the platform signs by openssl ca and
-    sends CertificateSigned with ocppctl, as the manual prints it."""
+    """CP1 sends SignCertificate; the platform signs it by openssl ca and sends
+    CertificateSigned with ocppctl, as in the manual page."""
     if not shutil.which("jq"):
         raise Skip("jq is not installed")
     a = authority()
@@ -212,8 +213,8 @@ def test_a_certificate_is_renewed_by_the_manuals_recipe():
 
 
 def test_make_run_tls():
-    """As a user types it, in a network of its own; then the commands that it
-    prints, from another shell."""
+    """Runs it as a user types it, in a network namespace of its own; then the
+    commands that it prints, from another shell."""
     if os.geteuid() != 0 or not shutil.which("unshare"):
         raise Skip("a network of its own needs root")
     with tempfile.TemporaryDirectory() as d:

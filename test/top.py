@@ -1,6 +1,5 @@
 #!/usr/bin/python3
-"""ocppctl top: its figures are those of the gateway, its keys do what it shows, and
-it
+"""ocppctl top: its figures are those of the gateway, its keys do what it shows, and it
 leaves the terminal as it was."""
 
 import fcntl

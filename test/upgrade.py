@@ -19,7 +19,7 @@ KINDS = ("ocpp1.6", V201)
 
 
 def script(g, text):
-    """A program that is not ocppd."""
+    """Makes a program that is not ocppd."""
     path = g.dir + "/program"
     with open(path, "w") as f:
         f.write(text)
@@ -28,7 +28,7 @@ def script(g, text):
 
 
 def fails(g, program, words, upgrades=0):
-    """The old program goes on unchanged, and reports the reason."""
+    """Checks that the old program goes on unchanged, and reports the reason."""
     pid, workers = g.pid, [w["pid"] for w in g.workers()]
     code, body = g.ask("-j", "upgrade", program)
     assert code == 500, (code, body)
@@ -45,8 +45,7 @@ def fails(g, program, words, upgrades=0):
 
 
 def lives(g, *points):
-    """Each charge point is answered on its connection, and new ones are
-    accepted."""
+    """Each charge point is answered on its connection, and new ones are accepted."""
     for p in points:
         p.call("Heartbeat")
     new = Charger(g, "NEW-%d" % time.monotonic_ns())
@@ -87,8 +86,7 @@ def test_broken_programs():
 
 
 def test_a_program_without_memory():
-    """Its workers end before they have a connection, and not with the first
-    message."""
+    """Its workers end before they have a connection, not at the first message."""
     if VALGRIND or sanitized():
         raise Skip("an instrumented program needs terabytes of addresses")
     g = Gateway(server_workers=2, upgrade_patience="20s", websocket_idle_timeout="5m")
@@ -106,15 +104,15 @@ def test_a_program_without_memory():
 
 
 def test_a_master_without_descriptors():
-    """However many are left: the old program goes on with all connections, and
-    reports why, until there are enough."""
+    """For every number of descriptors that are left: the old program goes on with
+    all connections, and reports the reason, until there are enough."""
     g = Gateway(server_workers=2, websocket_idle_timeout="5m")
     points = [Charger(g, "CP%d" % i) for i in range(4)]
     for c in points:
         c.boot()
     old, failed = g.pid, 0
     most = resource.prlimit(old, resource.RLIMIT_NOFILE)
-    # One is for the client of the control socket.
+    # One descriptor is for the client of the control socket.
     used = len(os.listdir("/proc/%d/fd" % old)) + 1
     for left in range(40):
         resource.prlimit(old, resource.RLIMIT_NOFILE, (used + left, most[1]))
@@ -133,8 +131,8 @@ def test_a_master_without_descriptors():
 
 
 def test_refused_settings():
-    """What an upgrade cannot change is refused with its reason, and what is
-    wrong in the file with its line."""
+    """A setting that an upgrade cannot change is refused with its reason, and an
+    error in the file is reported with its line."""
     g = Gateway(conf="[server]\nworkers = 2\n", server_node=None)
     cp = Charger(g, "CP1")
     for text, words in (
@@ -151,8 +149,8 @@ def test_refused_settings():
 # --- connections move ---------------------------------------------------------
 
 class Fleet(simulator.Fleet):
-    """A fleet that sees no close: each charge point has opened one connection,
-    and every message was answered."""
+    """No charge point of a fleet sees a close: each has opened one connection, and
+    every message was answered."""
 
     def __init__(self, g, *words, secure=False):
         self.count = int(words[words.index("-n") + 1])
@@ -245,14 +243,14 @@ def test_counters_and_what_is_remembered_go_on():
     assert after["refused"] == before["refused"]
     assert g.tell("refused") == refusals
     assert g.show("GONE") == show
-    # What it asked for before is known.
+    # The command that it sent before is known.
     assert c.start(tag="T1") == t
     c.stop(t)
 
 
 def test_transaction_events_stay_known():
-    """A TransactionEvent that was sent before an upgrade, and is sent again after
-    it, has the same answer and no second event; also if the other program has
+    """A TransactionEvent that was sent before an upgrade and is sent again after it
+    has the same answer and no second event. This also holds if the other program has
     other structs in shared memory."""
     for version in BOTH:
         g = Gateway(server_workers=2)
@@ -275,7 +273,7 @@ def test_transaction_events_stay_known():
 
 
 def few_events(g, type):
-    """Those of a type of which there are few, out of a large journal."""
+    """Returns the events of a rare type, out of a large journal."""
     for path in g.segments():
         with open(path, "rb") as f:
             for line in f:
@@ -284,7 +282,7 @@ def few_events(g, type):
 
 
 class Commander:
-    """Commands to the charge points of fleets, one after the other; each has
+    """Sends commands to the charge points of fleets, one after the other; each has
     one outcome."""
 
     def __init__(self, g, *names):
@@ -308,7 +306,8 @@ class Commander:
 
 
 def newer(g):
-    """The other program, with a newer format of what it hands over."""
+    """Makes the other program, with a newer format of the records that it hands
+    over."""
     return script(g, "#!/bin/sh\nOCPPD_TEST_FORMAT=2 exec %s \"$@\"\n" % OTHER)
 
 
@@ -317,8 +316,8 @@ LIVELY = ("--session-every", "5s", "--session-length", "10s", "--meter-every", "
 
 
 def test_upgrades_in_a_row_under_traffic():
-    """Ten, of 2,000 charge points (OCPPD_TEST_LONG=1; else three, of 70): to
-    the same program, to one with other structs in shared memory and back, at
+    """Ten upgrades of 2,000 charge points (OCPPD_TEST_LONG=1; otherwise three, of
+    70): to the same program, to one with other structs in shared memory and back, at
     last to one with a newer format."""
     plain, secure, ids = (1000, 980, 20) if LONG else (30, 30, 10)
     a = tls.authority()
@@ -326,7 +325,7 @@ def test_upgrades_in_a_row_under_traffic():
     cert, key = a.make("fleet", "/O=ACME Ltd/CN=M01",
                        san=",".join("DNS:" + n for n in names))
     # The walk that pings begins anew with each worker. With the intervals of
-    # test.conf it does not come round between upgrades that follow at once.
+    # test.conf it is not complete between upgrades that follow each other at once.
     g = mixed(limits_handshakes=20000, tls_client_name="san",
               websocket_ping_interval="10s", websocket_idle_timeout="40s",
               journal_segment_size="16MiB", journal_retention="1d")
@@ -360,7 +359,7 @@ def test_upgrades_in_a_row_under_traffic():
 
 
 def test_signal():
-    """SIGUSR2, and the notifications to the service manager."""
+    """Upgrades by SIGUSR2, and checks the notifications to the service manager."""
     path = tempfile.mkdtemp(prefix="ocppd-notify-") + "/socket"
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     s.bind(path)
@@ -384,7 +383,7 @@ def test_signal():
     with open(pidfile) as f:
         assert int(f.read()) == new != old
     c.call("Heartbeat")
-    # A second daemon still sees that this one runs.
+    # A second daemon still notices that this one runs.
     other = subprocess.run(g.command(), stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, text=True)
     assert other.returncode == 1 and "process %d" % new in other.stdout, \
@@ -394,8 +393,8 @@ def test_signal():
 
 
 def traffic_keys(path):
-    """The AES-128 keys of a connection of TLS 1.3, from the client's key log
-    (RFC 8446 7.1 and 7.3)."""
+    """Returns the AES-128 keys of a connection of TLS 1.3, from the client's key log
+    (RFC 8446, sections 7.1 and 7.3)."""
     info = b"\x00\x10\x09tls13 key\x00\x01"
     with open(path) as f:
         secrets = re.findall(r"^(?:CLIENT|SERVER)_TRAFFIC_SECRET_0 \w+ (\w+)", f.read(), re.M)
@@ -403,7 +402,7 @@ def traffic_keys(path):
 
 
 def holds(pid, texts):
-    """One of the texts is in the memory that the process can write."""
+    """True if one of the texts is in the writable memory of the process."""
     with open("/proc/%d/maps" % pid) as f:
         ranges = re.findall(r"^(\w+)-(\w+) rw", f.read(), re.M)
     with open("/proc/%d/mem" % pid, "rb", 0) as memory:
@@ -424,8 +423,8 @@ def holds(pid, texts):
 
 
 def test_keys_of_connections_are_in_no_file_and_no_core():
-    """Files and memory files of every process, and the memory of the master, over
-    an upgrade and a worker-restart. Workers may not be dumped at all."""
+    """Searches the files and memory files of every process, and the memory of the
+    master, over an upgrade and a worker-restart. Workers cannot be dumped at all."""
     if os.geteuid() != 0:
         raise Skip("only root may read the memory of other processes")
     g = tls.gateway(server_user="nobody", server_workers=1, tls_suites="TLS_AES_128_GCM_SHA256")
@@ -459,15 +458,15 @@ def test_keys_of_connections_are_in_no_file_and_no_core():
             assert not any(form in data for form in forms), path
     assert seen > 5
     assert os.stat("/proc/%d/mem" % worker).st_uid == 0     # not dumpable
-    # The worker that has the connection shows that the search finds a key.
+    # The search finds a key in the worker that has the connection, so it works.
     assert holds(worker, forms) and not holds(g.pid, forms)
     c.call("Heartbeat")
     c.close()
 
 
 def test_commands_have_one_outcome():
-    """A command that a charge point answers after the upgrade ends once, and
-    its client gets the answer; one that arrives meanwhile waits."""
+    """A command that a charge point answers after the upgrade ends once, and its
+    client gets the answer; a command that arrives meanwhile waits."""
     g = Gateway(server_workers=2)
     points = [Charger(g, "CP%d" % i) for i in range(6)]
     for c in points:
@@ -488,8 +487,8 @@ def test_commands_have_one_outcome():
 
 
 def test_connections_in_the_middle_of_something():
-    """Half a frame, half a message, half a request, answers that the client
-    does not read, and clients that come while nothing is accepted."""
+    """Half a frame, half a message, half a request, answers that the client does not
+    read, and clients that connect while no connection is accepted."""
     g = mixed(websocket_idle_timeout="5m", limits_message_rate=10000,
               websocket_handshake_timeout="5m")
     half, fragments = Charger(g, "HALF"), Charger(g, "FRAGMENTS")
@@ -539,8 +538,8 @@ def test_connections_in_the_middle_of_something():
 
 
 def test_a_tls_handshake_that_was_answered():
-    """The end of a handshake under way is waited for, and then it moves; one
-    whose client is silent holds an upgrade up for half of upgrade.patience."""
+    """The end of a handshake in progress is awaited, and then the connection moves;
+    one whose client is silent delays an upgrade for half of upgrade.patience."""
     g = mixed(server_workers=1, websocket_handshake_timeout="1m",
               tls_handshake_timeout="1m", upgrade_patience="%ds" % (8 * SLOW))
     for silent in (False, True):
@@ -638,8 +637,8 @@ http { access_log off; server { listen 127.0.0.1:%d; location / {
 
 
 def reload_of(program, limit, n):
-    """Connections of n that live after the reload of a proxy, and whether
-    former processes stay."""
+    """Returns how many of n connections live after the reload of a proxy, and
+    whether former processes stay."""
     subreaper()
     g = Gateway(server_workers=2, limits_handshakes=20000,
                 websocket_ping_interval="10s", websocket_idle_timeout="60s")
@@ -651,7 +650,7 @@ def reload_of(program, limit, n):
             f.write(NGINX % (g.dir, "worker_shutdown_timeout 3s;" if limit else "",
                              port, g.port))
     words = ["haproxy", "-W", "-f", conf] if program == "haproxy" else \
-        [shutil.which("nginx"), "-c", conf]     # it executes this again
+        [shutil.which("nginx"), "-c", conf]  # it executes this file again
     p = subprocess.Popen(words, stdin=subprocess.DEVNULL,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -692,9 +691,9 @@ def reload_of(program, limit, n):
 
 
 def test_the_reload_of_haproxy_and_nginx():
-    """The same clients with other programs, in numbers: without a limit both
-    keep their former processes for as long as the connections live, with one
-    all are closed."""
+    """The same clients with other programs, for comparison: without a limit both
+    keep their former processes for as long as the connections live; with a limit all
+    connections are closed."""
     if not LONG:
         raise Skip("a comparison; OCPPD_TEST_LONG=1")
     for program in ("haproxy", "nginx"):
@@ -729,8 +728,8 @@ def test_another_number_of_workers():
 
 
 def test_settings_of_a_restart():
-    """listen, max_connections and workers change with an upgrade; connections
-    that came by an address that is not listened to any more stay."""
+    """listen, max_connections and workers change with an upgrade; connections to an
+    address that is no longer listened to stay."""
     old, new = free_port(), free_port()
     conf = "[server]\nlisten = %s\nworkers = %d\nmax_connections = %d\n"
     at = "127.0.0.1:%d"
@@ -758,7 +757,8 @@ def test_settings_of_a_restart():
     assert refused.handshake().status == 503
     for c in points + more:
         c.call("Heartbeat")
-    # Fewer than there are: none of them is closed, new ones are refused.
+    # The limit is lower than the number of connections: none of them is closed, new
+    # ones are refused.
     with open(g.conf, "w") as f:
         f.write(conf % (at % new, 2, 10))
     assert g.upgrade()["closed"] == 0
@@ -777,7 +777,7 @@ def listens(port):
 
 
 def test_an_older_program():
-    """It could not read what the newer one hands over."""
+    """The older program could not read what the newer one hands over."""
     g = mixed()
     c = Charger(g, "CP1")
     formats = [subprocess.run([p, "-x", "upgrade"], stdout=subprocess.PIPE,
@@ -794,9 +794,8 @@ def test_an_older_program():
 # --- with Redis, with a full disk ---------------------------------------------
 
 def shipped_once(g, r):
-    """The stream has each event of the journal once, in the order of each
-    charge point. Outcomes of commands that came through Redis are written
-    there."""
+    """The stream has each event of the journal once, in the order of each charge
+    point. Outcomes of commands that came through Redis are written to it."""
     def shipped(events, cp=None):
         return [e["eventId"] for e in events
                 if e["eventType"] != "command.response" and
@@ -846,8 +845,8 @@ def test_sessions_and_cursors_in_redis_go_on():
 
 
 def test_a_full_disk():
-    """Events that wait for the disk cannot be handed over: the upgrade is
-    refused until the disk takes them."""
+    """Events that wait for the disk cannot be handed over: the upgrade is refused
+    until the disk accepts them."""
     with Disk() as disk:
         g = Gateway(server_workers=2, server_state_dir=disk.dir + "/state",
                     websocket_idle_timeout="5m", journal_stall_time="5m")
@@ -879,8 +878,8 @@ def children(pid):
 
 
 class Halfway:
-    """An upgrade that stands still before slot `at` moves, because the worker
-    of that slot does."""
+    """An upgrade that stands still before slot `at` moves, because the worker of
+    that slot is stopped."""
 
     def __init__(self, at, **settings):
         settings.setdefault("server_workers", 2)
@@ -898,7 +897,7 @@ class Halfway:
         self.workers = [w["pid"] for w in g.workers()]
         os.kill(self.workers[at], signal.SIGSTOP)
         self.client = background(g.ask, "-j", "upgrade")
-        g.wait_log("it is prepared")    # those that checked it have ended
+        g.wait_log("it is prepared")  # the processes that have checked it have ended
         self.new = poll(lambda: self.find_new(), what="the new master")
         if at:
             g.wait_log("upgrade: worker %d has taken over" % (at - 1))
@@ -960,7 +959,7 @@ def test_the_new_master_dies_after_a_slot_has_moved():
 
 
 def taken_over(g, *former):
-    """The pid of a master that is none of these."""
+    """Returns the pid of a master that is none of these."""
     try:
         pid = g.tell("status")["pid"]
     except (OSError, AssertionError, ValueError):
@@ -969,8 +968,8 @@ def taken_over(g, *former):
 
 
 def test_a_program_that_dies_again_and_again():
-    """After its third death the old program goes on; the connections of the
-    slot that had moved are closed, the others stay."""
+    """After its third death the old program goes on; the connections of the slot
+    that had moved are closed, the others stay."""
     h = Halfway(1)
     new = h.new
     for _ in range(3):
@@ -1039,8 +1038,8 @@ def test_a_new_worker_dies_after_its_slot_has_moved():
 
 
 def test_the_control_socket_meanwhile():
-    """Reports are given by the old program; what would change something waits
-    for the new one; a second upgrade and a restart are refused."""
+    """Reports are answered by the old program; a command that changes something
+    waits for the new one; a second upgrade and a restart are refused."""
     h = Halfway(1)
     status = h.g.tell("status")
     assert status["pid"] == h.old and status["upgrade"]["underWay"], status
@@ -1064,8 +1063,8 @@ def test_the_control_socket_meanwhile():
 
 
 def test_a_stop_meanwhile():
-    """Before a slot has moved a stop ends the upgrade, afterwards it waits for
-    the end of the upgrade; no process is left in either case."""
+    """Before a slot has moved, a stop ends the upgrade; afterwards it waits for the
+    end of the upgrade. No process is left in either case."""
     for at in (0, 1):
         h = Halfway(at)
         os.kill(h.old, signal.SIGTERM)
@@ -1082,8 +1081,7 @@ def test_a_stop_meanwhile():
 
 
 def test_a_worker_that_hangs():
-    """Before a slot has moved: after upgrade.patience the old program goes
-    on."""
+    """Before a slot has moved: after upgrade.patience the old program goes on."""
     h = Halfway(0, upgrade_patience="2s")
     code, body = h.client.wait()
     assert code == 500 and "worker 0 was not moved within" in body, body
@@ -1092,8 +1090,8 @@ def test_a_worker_that_hangs():
 
 
 def test_a_new_worker_that_hangs():
-    """When its slot has moved, it is killed after upgrade.patience: that costs
-    its slot's connections, and those of no other."""
+    """When its slot has moved, it is killed after upgrade.patience. Its slot's
+    connections are lost, and no others."""
     for at in (0, 1):
         h = Halfway(at, upgrade_patience="2s")
         with_name = {}

@@ -1,11 +1,10 @@
 #!/usr/bin/python3
 """kill -9 of each process at each step of an upgrade.
 
-A step is the sending of one message; fault_shim.c stops the sender before it.
-Then one of the four processes is killed: the old or the new master, the old or
-the new worker of the slot that moves. Each charge point has an event that was
-acknowledged before, one that is sent while the step stands still, and a command
-that it has not answered yet.
+A step is the sending of one message; fault_shim.c stops the sender before it. Then one
+of the four processes is killed: the old or the new master, the old or the new worker of
+the slot that moves. Each charge point has an event that was acknowledged before, one
+that is sent while the upgrade stands still, and a command that it has not answered yet.
 
 By default one of the masters dies at each step, and a worker at some;
 OCPPD_TEST_LONG=1 kills each of the four, while each of two workers moves."""
@@ -21,14 +20,14 @@ PER_WORKER = 2
 
 
 def channel(word):
-    """The text of a datagram of channel.h."""
+    """Returns the text of a datagram of channel.h."""
     with open(os.path.join(ROOT, "common", "channel.def")) as f:
         words = re.findall(r"^CHANNEL\((\w+),", f.read(), re.M)
     return "#%d " % words.index(word)
 
 
-# In their order, with the sender. once: of the whole daemon; the others come
-# for each slot. Before `go` of the first slot nothing has moved.
+# The steps in their order, with the sender. once: they happen once for the daemon;
+# the others happen for each slot. Before `go` of the first slot nothing has moved.
 STEPS = (
     # word         text                                        sender  once
     ("hello",      "hello format=1 version",                   OLD,    True),
@@ -107,8 +106,8 @@ def name(pid):
 
 
 def settled(g):
-    """The workers of the process that answers are ready, and no upgrade is
-    under way."""
+    """Waits until the workers of the process that answers are ready, and no upgrade
+    is under way."""
     try:
         status = g.tell("status")
         return not status["upgrade"]["underWay"] and status["pid"] and \
@@ -119,7 +118,7 @@ def settled(g):
 
 
 def taken_over(g):
-    """A master answers, which may be one that was started again."""
+    """A master answers; it may be one that was started again."""
     try:
         return g.tell("status")["pid"]
     except (OSError, AssertionError, ValueError, KeyError):
@@ -127,7 +126,7 @@ def taken_over(g):
 
 
 def kept(c, id):
-    """Whether the connection lives; everything on it is answered then."""
+    """True if the connection lives; then everything on it is answered."""
     try:
         c.get(id, DEADLINE * 3)
         c.call("Heartbeat")
@@ -137,10 +136,10 @@ def kept(c, id):
 
 
 def kill_at(word, slot, victim):
-    """The identities whose connections were closed."""
+    """Returns the identities whose connections were closed."""
     s = Stopped(word, slot)
     g = s.g
-    if not alive(s.pids.get(victim, 0)):     # it has ended, or is not there yet
+    if not alive(s.pids.get(victim, 0)):  # it has ended, or does not exist yet
         s.resume()
         s.client.wait()
         g.follow(settled(g))
@@ -180,7 +179,7 @@ def kill_at(word, slot, victim):
         assert times <= 1 and (times or c.identity in lost), (c.identity, seen)
         poll(lambda: len(outcomes(g, c.identity)) == 1,
              what="the outcome of %s" % c.identity)
-    for c in s.points:      # a session that ended has an event of its end
+    for c in s.points:  # every session that has ended has an event of its end
         poll(lambda: [len(g.events("charge_point." + w, c.identity)) for w in
                       ("connected", "disconnected")] == (
                           [2, 1] if c.identity in lost else [1, 0]),
@@ -191,7 +190,7 @@ def kill_at(word, slot, victim):
         assert len(outcomes(g, c.identity)) == 1, outcomes(g, c.identity)
         if c.identity not in lost:
             assert outcomes(g, c.identity) == ["result"]
-    # No process is left beside those that serve.
+    # No process is left besides those that serve.
     serving = {w["pid"] for w in g.workers()}
     for p in set(s.all) - serving:
         poll(lambda: not alive(p), what="the end of process %d" % p)
@@ -204,9 +203,9 @@ def outcomes(g, identity):
 
 
 def promised(word, slot, victim):
-    """The identities whose connections may be closed. A master's death costs
-    none, as the other one goes on with its workers; but the new program cannot
-    take over before it has the state of the old one."""
+    """Returns the identities whose connections may be closed. A master's death
+    closes none, because the other master goes on with its workers; but the new
+    program cannot take over before it has the state of the old one."""
     if victim in (OLD, NEW):
         return ALL if victim == OLD and word in ("hello", "state") else set()
     return {i for i in ALL if i.startswith("W%d" % slot)}
@@ -239,11 +238,11 @@ def story(word):
 
 
 def test_a_command_whose_time_ends_meanwhile_ends_once():
-    """The heir of worker 0 has the commands and is stopped for longer than
-    their time, and the old master, which gave them to the worker, dies."""
+    """The heir of worker 0 has the commands and is stopped for longer than their
+    time, and the old master, which sent them to the worker, dies."""
     for victim in (OLD, NEW):
         s = Stopped("inherited", 0, message_timeout="2s")
-        time.sleep(2.5)             # the time of the commands, and nothing else
+        time.sleep(2.5)  # the time of the commands, and of nothing else
         os.kill(s.pids[victim], signal.SIGKILL)
         s.resume()
         pid = poll(lambda: settled(s.g), timeout=DEADLINE * 4,
@@ -253,7 +252,7 @@ def test_a_command_whose_time_ends_meanwhile_ends_once():
         for c in s.points:
             poll(lambda: outcomes(s.g, c.identity), what="the outcome of a command")
         upgrade.lives(s.g)
-        # What the master asks about arrives before this command.
+        # The master's own question arrives before this command.
         late = [background(s.g.ask, "-j", "call", c.identity, "ClearCache")
                 for c in s.points]
         for c, call in zip(s.points, late):

@@ -1,8 +1,6 @@
 #!/usr/bin/python3
-"""No event loop waits for anything outside. One after the other, everything on which
-a
-gateway depends hangs while 200 charge points are connected. Meanwhile all of them
-are
+"""No event loop waits for anything outside. One after the other, everything on which a
+gateway depends hangs while 200 charge points are connected. Meanwhile all of them are
 served, no worker is aborted, and what had to wait goes on when the hang is over.
 
 OCPPD_TEST_LONG=1: each hang lasts 60 s instead of 8 s."""

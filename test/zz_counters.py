@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """Runs after all other tests: every counter of common/stats.def has moved in one of
-them, and so has every reason, outcome and kind by which counters are divided.
-test/run
+them, and so has every reason, outcome and kind by which counters are divided. test/run
 collects the counters of all gateways."""
 
 import glob

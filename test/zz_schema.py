@@ -1,8 +1,6 @@
 #!/usr/bin/python3
-"""Runs after all other tests: every event that their journals had, and every outcome
-of
-a command that they got, is valid by the JSON Schema that ocppd makes from its
-tables,
+"""Runs after all other tests: every event that their journals had, and every outcome of
+a command that they got, is valid by the JSON Schema that ocppd makes from its tables,
 and has no member that the schema does not name. test/run collects one event of each
 shape."""
 

@@ -3,14 +3,13 @@
 
     test/bench/instructions.py [build directory...]
 
-One worker serves one charge point, which sends each message a number of times and
-waits for each answer. The count includes what the worker executes between the
-readiness of the socket and the return to the loop, and the release of answers after
-a
-commit. It excludes the kernel, the loop itself and the sweep. The count is the same
-from run to run, so two builds can be compared. The rows of TLS are the same messages
-over TLS 1.3 with AES-128-GCM; valgrind hides the widest vector instructions from
-OpenSSL. Needs valgrind (scripts/deps valgrind)."""
+One worker serves one charge point, which sends each message a number of times and waits
+for each answer. The count includes what the worker executes between the readiness of
+the socket and the return to the loop, and the release of answers after a commit. It
+excludes the kernel, the loop itself and the sweep. The count is the same from run to
+run, so two builds can be compared. The rows of TLS are the same messages over TLS 1.3
+with AES-128-GCM; valgrind hides the widest vector instructions from OpenSSL. Needs
+valgrind (scripts/deps valgrind)."""
 
 import os
 import re

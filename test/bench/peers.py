@@ -1,11 +1,10 @@
 """The row `peers` of `make bench`: ocppd beside other programs in its place.
 
 nginx and HAProxy as packaged by Debian pass WebSocket on to the floor (floor.c); a
-server made of Debian's python3-websockets answers by itself, as a small central
-system
-would; the floor alone does the least that a server can do. All get the same
-connections and the same messages, one after the other in short turns, on one core. A
-proxy's backend is not counted.
+server made of Debian's python3-websockets answers by itself, as a small central system
+would; the floor alone does the least that a server can do. All get the same connections
+and the same messages, one after the other in short turns, on one core. A proxy's
+backend is not counted.
 
 They do not do the same work: ocppd checks each message against the schema, writes it
 to its journal and waits for the disk; the others do none of that. A peer that is not

@@ -1,12 +1,10 @@
-"""The rows of `make bench` with many connections: latency, accepting, a storm, the
-ping
+"""The rows of `make bench` with many connections: latency, accepting, a storm, the ping
 service, growth, the long run, and a million.
 
-A load process has at most as many connections as it may have descriptors, so several
-of them work together here, and their counts are added up. Kernel memory is the
-growth
-of the system's slabs and socket buffers. It includes both ends of each connection,
-because client and server share the machine."""
+A load process has at most as many connections as it may have descriptors, so several of
+them work together here, and their counts are added up. Kernel memory is the growth of
+the system's slabs and socket buffers. It includes both ends of each connection, because
+client and server share the machine."""
 import contextlib
 import math
 import os
@@ -234,7 +232,8 @@ def growth(row):
         "BENCH_GROWTH", "1000 10000 50000 100000 200000").split()]
     n = workers_for(max(sizes))
     first = {}
-    for size in sizes + sizes[:1]:  # drift
+    # The first size is measured again, to see the drift of the machine's speed.
+    for size in sizes + sizes[:1]:
         kernel = kernel_bytes()
         with gateway(size + 200, workers=n, limits__accept_rate=0) as s:
             empty = bench.pss_bytes(s.pids())
@@ -321,7 +320,8 @@ def million(row):
     n = int(os.environ.get("BENCH_MILLION", "1000000"))
     interval = 60
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    processes = max(2, math.ceil(n / (limit * 0.893)))  # chance
+    # The kernel distributes connections by chance, so some descriptors stay free.
+    processes = max(2, math.ceil(n / (limit * 0.893)))
     clients = math.ceil(n / (limit * 0.95))
     available = int(re.search(r"MemAvailable:\s+(\d+)", open("/proc/meminfo").read()).group(1))
     if available < n * 11.3 + 500000:

@@ -1,9 +1,7 @@
 #!/usr/bin/python3
 """Measures how fast one worker ships its journal to Redis, and what that costs: a
-journal of N events (BENCH_EVENTS) is written, a gateway with one worker is started
-on
-it, and its CPU time and the server's are read from /proc/PID/stat until all events
-are
+journal of N events (BENCH_EVENTS) is written, a gateway with one worker is started on
+it, and its CPU time and the server's are read from /proc/PID/stat until all events are
 in the stream.
 
 Prints events per second, and microseconds of CPU per event in the worker and in

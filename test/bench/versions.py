@@ -4,15 +4,12 @@ compressed message compared with a plain one; run by `make bench-versions`.
 
     test/bench/versions.py [--no-instructions] [seconds of each row]
 
-One worker serves one charge point, which waits for each answer. The rows are
-measured
-in turns, so that the drift of the machine's speed affects all of them; a ratio is
-the
+One worker serves one charge point, which waits for each answer. The rows are measured
+in turns, so that the drift of the machine's speed affects all of them; a ratio is the
 median of the ratios within a turn. CPU is that of the worker, system calls included.
 Instructions are counted as by instructions.py, if valgrind is installed. Targets:
-Heartbeat 2.x / 1.6 at most 1.05, TransactionEvent / StartTransaction at most 1.3,
-and
-a compressed TransactionEvent of 1.2 kB at most 10 us more than a plain one."""
+Heartbeat 2.x / 1.6 at most 1.05, TransactionEvent / StartTransaction at most 1.3, and a
+compressed TransactionEvent of 1.2 kB at most 10 us more than a plain one."""
 
 import os
 import statistics
