@@ -521,6 +521,37 @@ def test_an_answer_given_while_redis_is_away_is_not_lost():
     assert outcome(r, "CP1", "x") == "result"
 
 
+@tidy
+def test_a_session_is_claimed_again_before_its_outcome_can_be_reported():
+    """The server refuses the outcome and takes the claim that follows, as it may when
+    its memory is short. The claim must not say that nothing was sent."""
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a")
+    c = Charger(g, "CP1")
+    c.boot()
+    held_by(r, "CP1", "a")
+    right = library()
+    r("FUNCTION", "LOAD", "REPLACE", right.replace("\nadd('finish', finish)\n",
+      "\nadd('finish', function() return redis.error_reply('ERR not now') end)\n"))
+    order(r, "CP1", commandId="x", deadline="1s")
+    order(r, "CP1", commandId="y", action="ClearCache", payload="{}")
+    i, action, _ = c.take()
+    assert action == "Reset"
+    c.result(i, {"status": "Accepted"})
+    poll(lambda: g.stat("outcomes_waiting") == 1, what="an outcome that was refused")
+    claims = g.stat("claims")
+    r("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    poll(lambda: g.stat("claims") > claims, what="the next claim")
+    assert fcall(r, "command", "CP1", "x")["state"] == "sent"
+    r("FUNCTION", "LOAD", "REPLACE", right)
+    assert outcome(r, "CP1", "x") == "result"
+    i, action, _ = c.take()
+    assert action == "ClearCache"
+    c.result(i, {"status": "Accepted"})
+    assert outcome(r, "CP1", "y") == "result"
+
+
 # --- answers of the platform, transaction ids --------------------------------------------
 
 

@@ -70,9 +70,25 @@ call_queue_id(const struct queued_call *o)
 const char *
 call_queue_held(const struct claim *claim)
 {
-    return claim->order != NULL && claim->order->state == TAKEN
+    return claim->order != NULL && claim->order->state != TAKING
         ? claim->order->id
         : "";
+}
+
+bool
+call_queue_has_ended(const struct claim *claim)
+{
+    return claim->order != NULL && claim->order->state == ENDED;
+}
+
+/* The claim of the connection, while it is open, that o was taken for. */
+static struct claim *
+holder(const struct queued_call *o)
+{
+    struct conn  *c = o->conn != 0 ? conn_find(o->conn) : NULL;
+    struct claim *claim = c != NULL ? claim_of(c) : NULL;
+
+    return claim != NULL && claim->order == o ? claim : NULL;
 }
 
 /* --- finish -------------------------------------------------------------- */
@@ -86,6 +102,18 @@ put_off(struct queued_call *o)
     STAT_INC(self.st, outcomes_waiting);
 }
 
+/* Redis has the outcome, so that the next call can be taken. */
+static void
+let_go(struct queued_call *o)
+{
+    struct claim *claim = holder(o);
+
+    if (claim == NULL)
+        return;
+    claim->order = NULL;
+    up_calls_wait(conn_find(o->conn));
+}
+
 static void
 finished_cb(void *ctx, const struct redis_value *v)
 {
@@ -96,6 +124,7 @@ finished_cb(void *ctx, const struct redis_value *v)
         put_off(o);
         return;
     }
+    let_go(o);
     bool first = o->state == ENDED;
     if (redis_is(redis_at(v, 0), "late") && first)
         STAT_INC(self.st, outcomes_late);
@@ -114,9 +143,21 @@ finished_cb(void *ctx, const struct redis_value *v)
     recent_n++;
 }
 
+/* Reports the outcome to Redis. Until Redis has it, the call stays in the claim
+ * of its connection. Otherwise a claim in between would report that nothing is
+ * in flight, and Redis would take the command as not sent. With a claim under
+ * way the epoch is not known, so the outcome waits for the claim. */
 static void
 finish(struct queued_call *o)
 {
+    struct claim *claim = holder(o);
+
+    if (claim != NULL && !claim_is_settled(claim)) {
+        put_off(o);
+        return;
+    }
+    if (claim != NULL)
+        o->epoch = claim->epoch;
     redis_begin("FCALL");
     redis_name("finish", "2");
     redis_identity(o->shard, o->identity, o->len);
@@ -141,9 +182,6 @@ call_queue_ended(struct queued_call *o, enum outcome outcome,
     const char *detail, size_t len, uint32_t duration_ms,
     const char *message_id)
 {
-    struct conn  *c = conn_find(o->conn);
-    struct claim *claim = c ? claim_of(c) : NULL;
-
     o->state = ENDED;
     o->outcome = outcome;
     o->duration_ms = duration_ms;
@@ -151,11 +189,6 @@ call_queue_ended(struct queued_call *o, enum outcome outcome,
     if (len > 0 && (o->detail = malloc(len)) != NULL) {
         memcpy(o->detail, detail, len);
         o->detail_len = len;
-    }
-    /* It must be finished with the current epoch of the session. */
-    if (claim != NULL && claim->order == o) {
-        claim->order = NULL;
-        o->epoch = claim->epoch ? claim->epoch : o->epoch;
     }
     snprintf(o->event_id, sizeof o->event_id, "%016" PRIx64 "-%s",
         (uint64_t)atomic_fetch_add(&self.shm->sequence, 1),
@@ -165,15 +198,6 @@ call_queue_ended(struct queued_call *o, enum outcome outcome,
 }
 
 /* --- take ---------------------------------------------------------------- */
-
-static bool
-is_unsaid(const char *id)
-{
-    for (const struct queued_call *o = unsaid; o != NULL; o = o->next)
-        if (strcmp(o->id, id) == 0)
-            return true;
-    return false;
-}
 
 /* The answer to a take for a connection that has ended: the command was not
  * sent, and the session can be released now. */
@@ -224,9 +248,7 @@ taken_cb(void *ctx, const struct redis_value *v)
     }
     if (strcmp(word, "none") == 0)
         claim->flags &= (uint8_t)~CLAIM_WAITING;
-    else if (strcmp(word, "lost") == 0 ||
-        (strcmp(word, "busy") == 0 &&
-            !is_unsaid(redis_text(redis_at(v, 1), NULL))))
+    else if (strcmp(word, "lost") == 0 || strcmp(word, "busy") == 0)
         claim->flags |= CLAIM_LATE; /* the next claim corrects the state in
                                        Redis */
     discard(o);
@@ -388,12 +410,31 @@ call_queue_read(struct conn *c, struct fields *f, const char *command_id,
 }
 
 void
+call_queue_claim_again(struct conn *c, uint64_t epoch)
+{
+    struct claim *claim = claim_of(c);
+    size_t        len;
+    const char   *name = registry_name(self.registry, c->session.entry, &len);
+    struct queued_call *o = unsaid;
+
+    while (o != NULL &&
+        (o->conn != 0 || o->state != ENDED || o->epoch != epoch ||
+            o->len != len || memcmp(o->identity, name, len) != 0))
+        o = o->next;
+    if (o == NULL)
+        return;
+    o->conn = c->self;
+    claim->order = o;
+}
+
+void
 call_queue_put(struct buf *to)
 {
     for (const struct queued_call *o = unsaid; o != NULL; o = o->next) {
         fields_begin(to, "finish");
         fields_put_bytes(to, "identity", o->identity, o->len);
-        fields_put_u64(to, "epoch", o->epoch);
+        const struct claim *claim = holder(o);
+        fields_put_u64(to, "epoch", claim != NULL ? claim->epoch : o->epoch);
         fields_put_str(to, "id", o->id);
         fields_put_str(to, "action", o->action);
         fields_put_str(to, "outcome", outcome_info[o->outcome].word);

@@ -9,7 +9,8 @@
  * once, which the session decides (up_calls_wait). ocppd_finish makes its
  * outcome and its event in one step. The outcome is kept here until Redis has
  * answered, and for some seconds after that: if Redis comes back without it, it
- * is repeated with the same eventId.
+ * is repeated with the same eventId. The next command is taken when Redis has
+ * answered, so that each claim can name the one command that was sent.
  */
 #ifndef WORKER_FLEET_CALL_QUEUE_H
 #define WORKER_FLEET_CALL_QUEUE_H
@@ -29,9 +30,11 @@ void call_queue_wake(struct conn *c);
  * at once, because Redis counts it as sent from then on. up_call_taken()
  * follows, or nothing. */
 void call_queue_pull(struct conn *c);
-/* The id of the command that was taken and has no outcome, "" if there is none.
-   For the claim. */
+/* The id of the command that was taken and whose outcome Redis does not have,
+   "" if there is none. For the claim. */
 const char *call_queue_held(const struct claim *claim);
+/* True if it has an outcome, which Redis does not have. */
+bool call_queue_has_ended(const struct claim *claim);
 /* Called when the session ends. True if its release must wait for the answer to
  * a take; then the session is released with that answer. */
 bool call_queue_close(struct claim *claim, unsigned reason);
@@ -50,6 +53,10 @@ const char *call_queue_id(const struct queued_call *o);
 void call_queue_write(const struct queued_call *o, struct buf *to);
 struct queued_call *call_queue_read(struct conn *c, struct fields *f,
     const char *command_id, const char *action);
+
+/* Called for a connection that has moved with a command that has ended: finds
+ * the command among the outcomes of call_queue_take(). epoch: of its claim. */
+void call_queue_claim_again(struct conn *c, uint64_t epoch);
 
 /* Writes the outcomes that Redis does not have yet, for the process that
  * inherits the slot. */

@@ -31,13 +31,25 @@ claim_of(const struct conn *c)
     return claim->conn == c->self ? claim : NULL;
 }
 
+static bool
+is_held(const struct claim *claim)
+{
+    return (claim->flags & CLAIM_HELD) &&
+        claim->round == shards[claim->shard].round && redis_ready(claim->shard);
+}
+
 bool
 claim_holds(const struct conn *c)
 {
     const struct claim *claim = claim_of(c);
 
-    return claim != NULL && (claim->flags & CLAIM_HELD) &&
-        claim->round == shards[claim->shard].round && redis_ready(claim->shard);
+    return claim != NULL && is_held(claim);
+}
+
+bool
+claim_is_settled(const struct claim *claim)
+{
+    return is_held(claim) && !(claim->flags & CLAIM_ASKED);
 }
 
 bool

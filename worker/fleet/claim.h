@@ -16,8 +16,10 @@ enum claim_flag {
     CLAIM_ASKED = 1,   /* a claim is under way */
     CLAIM_HELD = 2,    /* claimed, in the shard's current round */
     CLAIM_WAITING = 4, /* commands wait in its queue, as far as is known */
-    CLAIM_LATE = 8 /* Redis has an in-flight command that this worker does not
-                     have: claim again */
+    CLAIM_LATE = 8, /* Redis has an in-flight command that this worker does not
+                       have: claim again */
+    CLAIM_ARRIVING = 16 /* the lines of its calls are not read yet: do not
+                           claim */
 };
 
 /* The state in Redis of one connection, in a table by index of the
@@ -27,7 +29,8 @@ struct claim {
     uint64_t            generation; /* generation with which it was claimed */
     uint64_t            epoch;      /* epoch that was granted */
     struct queued_call *order;      /* call_queue.c: the call that is being
-                                       taken, or in flight */
+                                       taken, in flight, or has ended and is
+                                       not reported */
     uint32_t round;                 /* round of the shard when it was claimed */
     uint32_t err;                   /* greatest error of the generation as a
                                        time, us */
@@ -44,6 +47,8 @@ struct claim *claim_place(const struct conn *c);
 struct claim *claim_of(const struct conn *c);
 /* True if Redis has granted the claim, and can be used. */
 bool claim_holds(const struct conn *c);
+/* The same, and no claim is under way, so that its epoch is that of Redis. */
+bool claim_is_settled(const struct claim *claim);
 /* True if the part of fleet/ is quiet: no claim is under way, and no call from
  * the queue in Redis is being taken or in flight. */
 bool claim_is_quiet(const struct conn *c);

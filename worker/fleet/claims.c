@@ -127,7 +127,7 @@ send_claim(struct conn *c, struct claim *claim)
     size_t                 len;
     const char *name = registry_name(self.registry, c->session.entry, &len);
 
-    if (!sh->alive || (claim->flags & CLAIM_ASKED) ||
+    if (!sh->alive || (claim->flags & (CLAIM_ASKED | CLAIM_ARRIVING)) ||
         claims_out >= CLAIMS_MAX || redis_troubled() || finishing)
         return;
     struct claim_request *request = malloc(sizeof *request);
@@ -301,8 +301,10 @@ claims_tick(void)
     for (unsigned i = 0; i < redis_shards(); i++)
         if (shards[i].refresh_n > 0 && shards[i].alive)
             refresh(i);
-    releases_tick();
+    /* The outcomes are first: the release of a session ends its command that
+     * was sent as uncertain. */
     call_queue_tick();
+    releases_tick();
     starts_tick();
 }
 
@@ -338,6 +340,7 @@ claims_write(const struct conn *c, struct buf *out)
     fields_put_u64(out, "claim_epoch", epoch);
     fields_put_u64(out, "claim_err", s->err);
     fields_put_u64(out, "claim_waiting", (s->flags & CLAIM_WAITING) != 0);
+    fields_put_u64(out, "claim_ended", call_queue_has_ended(s));
 }
 
 /* The sweep claims the session again: with the same owner, which is a
@@ -355,9 +358,21 @@ claims_read(struct conn *c, struct fields *f)
             fields_u64(f, "claim_generation", c->generation, UINT64_MAX),
         .epoch = fields_u64(f, "claim_epoch", 0, UINT64_MAX),
         .err = (uint32_t)fields_u64(f, "claim_err", 0, UINT32_MAX),
-        .flags = fields_bool(f, "claim_waiting", false) ? CLAIM_WAITING : 0,
+        .flags = CLAIM_ARRIVING |
+            (fields_bool(f, "claim_waiting", false) ? CLAIM_WAITING : 0),
         .shard = (uint16_t)redis_shard(name, len)};
+    if (fields_bool(f, "claim_ended", false))
+        call_queue_claim_again(c, claim_place(c)->epoch);
     return true;
+}
+
+void
+claims_arrived(const struct conn *c)
+{
+    struct claim *s = claim_of(c);
+
+    if (s != NULL)
+        s->flags &= (uint8_t)~CLAIM_ARRIVING;
 }
 
 void

@@ -45,6 +45,8 @@ bool claims_finish(void);
  * call from the queue that is in flight. */
 void claims_write(const struct conn *c, struct buf *out);
 bool claims_read(struct conn *c, struct fields *f);
+/* Called when the lines of its calls are read, too. */
+void claims_arrived(const struct conn *c);
 /* Called when the connection has moved: its claim belongs to another worker. */
 void claims_forget(const struct conn *c);
 

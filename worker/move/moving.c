@@ -138,6 +138,7 @@ void
 moving_arrived(struct conn *c)
 {
     STAT_INC(self.st, moved);
+    claims_arrived(c);
     if (c->state == CONN_HANDSHAKE)
         handshake_inherited(c);
     else if (c->state == CONN_OPEN)
