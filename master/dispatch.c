@@ -55,6 +55,9 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
     case CHANNEL_done:
         pending_calls_done(m->id, m->arg, body, m->len);
         break;
+    case CHANNEL_recovered:
+        pending_calls_recovered(m->arg, body, m->len);
+        break;
     case CHANNEL_described:
         control_described(m->id, body, m->len);
         break;

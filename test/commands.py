@@ -401,10 +401,37 @@ def test_an_outcome_that_recovery_found_is_not_made_again():
     poll(lambda: orders.done("sync_ms") > before, what="the sync")
     g.kill_worker(0)
     orders.clear()
-    assert json.loads(h.wait().stdout)["outcome"] in ("uncertain", "result")
+    # The client gets the whole outcome, as in the journal.
+    got = json.loads(h.wait().stdout)
+    assert got["outcome"] == "result" and got["payload"] == {"status": "Accepted"}, got
     poll(lambda: all(w["state"] == "ready" for w in g.workers()))
     ready(g, "TWICE")
     assert exactly_one(g, "TWICE", "result")["commandId"] == "t1"
+    assert g.tell("outcome", "t1") == got
+
+
+def test_a_request_repeated_after_the_gateway_died_is_not_a_second_command():
+    g = Gateway(server_workers="2")
+    for n, cp in enumerate(("ENDED", "OPEN")):
+        c = ready(g, cp, worker=n)
+        h = background(g.run, "-j", "call", cp, "ClearCache", "--id", "id-" + cp)
+        id, _, _ = c.take()
+        if cp == "ENDED":
+            c.result(id, {"status": "Accepted"})
+            assert json.loads(h.wait().stdout)["outcome"] == "result"
+    g.kill_everything()
+    h.wait()
+    g.start()
+    for cp, outcome in ("ENDED", "result"), ("OPEN", "uncertain"):
+        code, body = g.ask("-j", "call", cp, "ClearCache", "--id", "id-" + cp)
+        assert code == 409, (code, body)
+        assert g.tell("outcome", "id-" + cp)["outcome"] == outcome
+        assert exactly_one(g, cp, outcome)["commandId"] == "id-" + cp
+    # Another charge point of another worker: the id is what counts.
+    c = ready(g, "THIRD", worker=1)
+    assert g.ask("-j", "call", "THIRD", "ClearCache", "--id", "id-ENDED")[0] == 409
+    c.call("Heartbeat")
+    assert not g.events("command.sent", "THIRD")
 
 
 def test_what_a_worker_sent_before_it_died_is_read():

@@ -30,6 +30,7 @@
 #include "session/former.h"
 #include "session/handshake.h"
 #include "session/outcomes.h"
+#include "session/recovered.h"
 #include "session/refusals.h"
 #include "session/session.h"
 #include "session/transactions.h"
@@ -251,7 +252,7 @@ each_second(void)
     refusals_tick();
     transactions_tick();
     if (++seconds == RECOVERED_KEPT_S)
-        outcomes_forget_recovered();
+        recovered_forget();
 }
 
 static void

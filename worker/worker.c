@@ -37,6 +37,7 @@
 #include "session/former.h"
 #include "session/models.h"
 #include "session/outcomes.h"
+#include "session/recovered.h"
 #include "session/remote_starts.h"
 #include "session/session.h"
 #include "session/transactions.h"
@@ -98,7 +99,7 @@ recover_line(void *ctx, uint64_t number, const char *line, size_t len)
 {
     (void)ctx;
     transactions_recover(number, line, len);
-    outcomes_recover(line, len);
+    recovered_line(line, len);
     former_recover(number, line, len);
     remote_starts_recover(line, len);
     if (self.mem->incarnation == 1)
@@ -345,6 +346,7 @@ worker_main(const struct worker_boot *boot)
     } else {
         accept_all();
     }
+    recovered_report();
     sweep_start();
     self.mem->alive_ms = clock_mono_ms();
     master_link_ready();

@@ -96,6 +96,7 @@ struct call {
     const char *identity, *action, *payload;
     char        id[COMMAND_ID_MAX + 1];
     uint64_t    timeout_ms; /* 0: ocpp.message_timeout */
+    bool        chosen;     /* the client has chosen the id */
     bool        wait;
     bool        unchecked; /* against the schema of its message */
 };
@@ -133,6 +134,7 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
     *call = (struct call){.identity = argv[1],
         .action = argv[2],
         .payload = argc > 3 ? argv[3] : "{}",
+        .chosen = v[1] != NULL,
         .wait = v[2] == NULL || strcmp(v[2], "yes") == 0,
         .unchecked = unchecked};
     if (!call->wait && strcmp(v[2], "no") != 0) {
@@ -172,22 +174,21 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
 /* The worker died after it had written the event of the outcome and before it
  * reported it. Its successor found the event, but did not keep its contents. */
 static void
-reply_unheard(struct client *c, const char *command_id)
+reply_unheard(struct client *c, enum outcome outcome, const char *command_id)
 {
     struct buf    out = BUF_INIT(4096);
     struct writer w = WRITER_INIT(&out);
 
     if (c->format != 'j') {
         control_replyf(c, CONTROL_NEGATIVE,
-            "uncertain: the worker died when "
-            "the command had ended; the event command.response of command %s "
-            "has its outcome",
-            command_id);
+            "%s: the worker died when the command had ended; the event "
+            "command.response of command %s has the whole outcome",
+            outcome_info[outcome].word, command_id);
         return;
     }
     writer_open(&w, NULL, '{');
     writer_str(&w, "commandId", command_id);
-    writer_str(&w, "outcome", outcome_info[OUTCOME_uncertain].word);
+    writer_str(&w, "outcome", outcome_info[outcome].word);
     writer_bool(&w, "inJournal", true);
     writer_close(&w);
     buf_addc(&out, '\n');
@@ -224,7 +225,7 @@ call_done(uint64_t id, enum outcome outcome, const char *command_id,
     while (len > 0 && (json[len - 1] == '\0' || json[len - 1] == '\n'))
         len--;
     if (!json_members_find(json, len, "outcome", &m)) {
-        reply_unheard(c, command_id);
+        reply_unheard(c, outcome, command_id);
         return;
     }
     if (c->format == 'j')
@@ -237,6 +238,19 @@ call_done(uint64_t id, enum outcome outcome, const char *command_id,
         outcome_info[outcome].exit_code == 0 ? CONTROL_DONE : CONTROL_NEGATIVE,
         &out);
     buf_free(&out);
+}
+
+/* True after a start of the daemon, until the workers have reported the
+ * outcomes that the journals have. */
+static bool
+journals_unread(void)
+{
+    for (unsigned i = 0; i < master.slots; i++)
+        if (master.phase == MASTER_STARTING &&
+            slot_state(i) != SHM_WORKER_READY &&
+            slot_state(i) != SHM_WORKER_FAILED)
+            return true;
+    return false;
 }
 
 /* The command was sent to its worker, or will be. */
@@ -310,6 +324,13 @@ cmd_call(struct client *c, int argc, char **argv)
     if (!parse_call(c, argc, argv, &call) ||
         (call.wait && !control_may_wait(c)))
         return;
+    /* Another id is never that of an earlier command. */
+    if (call.chosen && journals_unread()) {
+        control_replyf(c, CONTROL_BUSY,
+            "call: the workers still read which commands have ended; nothing "
+            "was sent, try again");
+        return;
+    }
     enum outcome ended;
     size_t       n;
     if (last_outcomes_find(call.id, &ended, &n) != NULL) {

@@ -55,6 +55,12 @@ last_outcomes_put(
     bytes += size_of(k);
 }
 
+bool
+last_outcomes_full(void)
+{
+    return ring[next].text != NULL || bytes > LAST_OUTCOMES_BYTES / 2;
+}
+
 const char *
 last_outcomes_find(const char *command_id, enum outcome *outcome, size_t *len)
 {

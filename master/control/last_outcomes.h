@@ -9,6 +9,7 @@
 #ifndef MASTER_CONTROL_LAST_OUTCOMES_H
 #define MASTER_CONTROL_LAST_OUTCOMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "stats.h"
@@ -20,6 +21,9 @@
 
 void last_outcomes_put(
     const char *command_id, enum outcome outcome, const char *json, size_t len);
+
+/* True if another one takes the place of the oldest. */
+bool last_outcomes_full(void);
 
 /* The last outcome with that id: its JSON, valid until the next call; NULL if
  * it is not kept. */

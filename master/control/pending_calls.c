@@ -178,13 +178,40 @@ pending_calls_done(uint64_t id, uint64_t outcome, const char *json, size_t len)
             continue;
         enum outcome o =
             outcome < OUTCOMES ? (enum outcome)outcome : OUTCOME_uncertain;
-        last_outcomes_put(p->body, o, json, len);
+        /* After a crash the worker knows that the command has ended, and its
+         * JSON has come before, if it is kept. */
+        size_t      n = 0;
+        const char *known = len <= sizeof "{}" && strncmp(json, "{}", 2) == 0
+            ? last_outcomes_find(p->body, &o, &n)
+            : NULL;
+        if (known != NULL) {
+            json = known;
+            len = n;
+        } else {
+            last_outcomes_put(p->body, o, json, len);
+        }
         if (p->waiter.client != 0)
             p->waiter.done(p->waiter.client, o, p->body, json, len);
         drop(at);
         return;
     }
     log_warn("a worker ended command %" PRIu64 ", which is not pending", id);
+}
+
+void
+pending_calls_recovered(uint64_t outcome, const char *body, size_t len)
+{
+    enum outcome o;
+    size_t       n = strnlen(body, len);
+
+    if (n == 0 || n + 1 >= len || outcome >= OUTCOMES ||
+        last_outcomes_find(body, &o, &n) != NULL)
+        return;
+    n = strlen(body);
+    /* An old outcome must not take the place of a newer one. */
+    if (pending_calls_has(body) || !last_outcomes_full())
+        last_outcomes_put(
+            body, (enum outcome)outcome, body + n + 1, len - n - 1);
 }
 
 /* A connection that is moving has its former cref until it has arrived, so the

@@ -58,6 +58,9 @@ enum pending_result pending_calls_settle(
 
 void pending_calls_done(
     uint64_t id, uint64_t outcome, const char *json, size_t len);
+/* Called when a worker has found the outcome of a command in the journal. body:
+ * the command's id, NUL, and the JSON of its outcome. */
+void pending_calls_recovered(uint64_t outcome, const char *body, size_t len);
 /* Called when a worker has received a call for a connection that has moved to
    another worker. */
 void pending_calls_moved(uint64_t id);

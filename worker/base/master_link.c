@@ -101,6 +101,12 @@ master_link_tapped(uint64_t tap, const char *body, size_t len)
 }
 
 void
+master_link_recovered(unsigned outcome, const char *body, size_t len)
+{
+    send_surely(CHANNEL_recovered, 0, outcome, body, len);
+}
+
+void
 master_link_key(unsigned what, const char *body, size_t len)
 {
     send_surely(CHANNEL_key, 0, what, body, len);

@@ -32,6 +32,8 @@ void master_link_done(
 /* The answer to CHANNEL_ask: a JSON object, empty if the connection is gone. */
 void master_link_described(uint64_t request, const char *body, size_t len);
 bool master_link_tapped(uint64_t tap, const char *body, size_t len);
+/* body: the command's id, NUL, and the JSON of its outcome. */
+void master_link_recovered(unsigned outcome, const char *body, size_t len);
 /* what: enum channel_key. */
 void master_link_key(unsigned what, const char *body, size_t len);
 /* Tries again to send what waits. */

@@ -562,8 +562,7 @@ calls_settle(const struct channel_msg *msg, const char *body)
     ensure(msg->arg < OUTCOMES);
     /* A call that this worker took over from the slot's former process may
        still be open here. */
-    if (outcomes_repeat(msg->id, k->command_id, (enum outcome)msg->arg) ||
-        is_held(msg->id)) {
+    if (outcomes_repeat(msg->id, k->command_id) || is_held(msg->id)) {
         STAT_DEC(self.st, commands_pending);
         free(k);
         return;

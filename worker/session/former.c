@@ -8,13 +8,14 @@
 #include "base/self.h"
 #include "clock.h"
 #include "hash.h"
+#include "journal/journal.h"
 #include "journal_line.h"
 #include "log.h"
 #include "number.h"
 #include "ocpp/dialect.h"
 #include "ocpp/tape.h"
-#include "session/outcomes.h"
 #include "session/publish.h"
+#include "session/recovered.h"
 
 #define HEADS 65536
 
@@ -297,7 +298,8 @@ end_command(const struct begun *b)
 {
     char                   name[IDENTITY_MAX];
     struct publish_subject subject = subject_of(b, name);
-    struct publish        *p;
+    struct buf             body = BUF_INIT(JOURNAL_LINE_MAX);
+    struct writer          w = WRITER_INIT(&body);
     size_t                 m, a, c, n;
     const char            *payload = member(b->line, b->len, "payload", &n);
     const char            *id = member(payload, n, "commandId", &c);
@@ -305,21 +307,24 @@ end_command(const struct begun *b)
     const char            *message = member(b->line, b->len, "messageId", &m);
 
     subject.generation = generation_of(b->line, b->len);
-    p = publish_begin(EVENT_command, &subject);
+    writer_open(&w, NULL, '{');
+    writer_raw(&w, "commandId", id, c);
+    writer_raw(&w, "action", action, a);
+    writer_str(&w, "outcome", outcome_info[OUTCOME_uncertain].word);
+    writer_u64(&w, "durationMs",
+        self.wall_ms > b->wall_ms ? self.wall_ms - b->wall_ms : 0);
+    writer_close(&w);
+    struct publish *p = publish_begin(EVENT_command, &subject);
     writer_raw(&p->w, "messageId", message, m);
     writer_raw(&p->w, "action", action, a);
-    writer_open(&p->w, "payload", '{');
-    writer_raw(&p->w, "commandId", id, c);
-    writer_raw(&p->w, "action", action, a);
-    writer_str(&p->w, "outcome", outcome_info[OUTCOME_uncertain].word);
-    writer_u64(&p->w, "durationMs",
-        self.wall_ms > b->wall_ms ? self.wall_ms - b->wall_ms : 0);
-    writer_close(&p->w);
-    if (publish_end(p) == 0)
-        return false;
-    STAT_INC(self.st, commands[OUTCOME_uncertain]);
-    outcomes_recovered(b->key);
-    return true;
+    writer_raw(&p->w, "payload", body.p, body.len);
+    bool published = publish_end(p) != 0;
+    if (published) {
+        STAT_INC(self.st, commands[OUTCOME_uncertain]);
+        recovered_note(body.p, body.len);
+    }
+    buf_free(&body);
+    return published;
 }
 
 static void

@@ -11,13 +11,12 @@
 #include "clock.h"
 #include "fields.h"
 #include "fleet/call_queue.h"
-#include "hash.h"
 #include "journal/journal.h"
-#include "journal_line.h"
 #include "log.h"
 #include "session/calls_private.h"
 #include "session/deferred.h"
 #include "session/publish.h"
+#include "session/recovered.h"
 #include "session/violation.h"
 
 #define LINE_REST 2048 /* bytes of a command.response without its payload */
@@ -29,10 +28,6 @@
 /* Outcomes that the journal has not accepted, oldest first. */
 static struct call  *parked;
 static struct call **parked_last = &parked;
-
-/* Hashes of the command ids whose outcome recovery found in the journal. */
-static uint64_t *recovered;
-static size_t    recovered_n, recovered_cap;
 
 /* Requests of the master that have ended, oldest first. A master may still
  * consider one of them pending, because the datagram with its outcome went to a
@@ -65,20 +60,6 @@ find_ended(uint64_t request)
         if (ended[i].request == request)
             return &ended[i];
     return NULL;
-}
-
-static bool
-is_recovered(const char *command_id)
-{
-    struct buf quoted = BUF_INIT(1024);
-
-    writer_quote(&quoted, command_id, strlen(command_id));
-    uint64_t h = hash_sum(quoted.p, quoted.len, 0);
-    buf_free(&quoted);
-    for (size_t i = 0; i < recovered_n; i++)
-        if (recovered[i] == h)
-            return true;
-    return false;
 }
 
 static struct publish_subject
@@ -261,41 +242,6 @@ outcomes_retry(void)
 /* --- commands of dead workers, without connection ---------------------------- */
 
 void
-outcomes_recovered(uint64_t id_hash)
-{
-    if (recovered_n == recovered_cap) {
-        uint64_t *p = array_grow(recovered, &recovered_cap, sizeof *p);
-        if (p == NULL)
-            return;
-        recovered = p;
-    }
-    recovered[recovered_n++] = id_hash;
-}
-
-void
-outcomes_recover(const char *line, size_t len)
-{
-    static const char type[] = "\"command.response\"";
-    const char       *value, *id;
-    size_t            n, id_len;
-
-    if (!journal_line_field(line, len, "eventType", &value, &n) ||
-        n != sizeof type - 1 || memcmp(value, type, n) != 0 ||
-        !journal_line_field(line, len, "payload", &value, &n) ||
-        !journal_line_field(value, n, "commandId", &id, &id_len))
-        return;
-    outcomes_recovered(hash_sum(id, id_len, 0));
-}
-
-void
-outcomes_forget_recovered(void)
-{
-    free(recovered);
-    recovered = NULL;
-    recovered_n = recovered_cap = 0;
-}
-
-void
 outcomes_tick(void)
 {
     size_t old = 0;
@@ -305,6 +251,7 @@ outcomes_tick(void)
     if (old > 0)
         memmove(ended, ended + old, (ended_n -= old) * sizeof *ended);
     outcomes_retry();
+    recovered_report();
 }
 
 /* Sends the outcome of a request to the master when its event is durable. */
@@ -318,19 +265,19 @@ is_on_its_way(uint64_t request)
 }
 
 bool
-outcomes_repeat(
-    uint64_t request, const char *command_id, enum outcome recovered_as)
+outcomes_repeat(uint64_t request, const char *command_id)
 {
     const struct ended *e = find_ended(request);
+    enum outcome        outcome;
 
     if (e != NULL) {
         if (!is_on_its_way(request))
             master_link_done(request, e->outcome, "{}", 2);
         return true;
     }
-    if (!is_recovered(command_id))
+    if (!recovered_find(command_id, &outcome))
         return false;
-    master_link_done(request, recovered_as, "{}", 2);
+    master_link_done(request, outcome, "{}", 2);
     return true;
 }
 

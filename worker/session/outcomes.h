@@ -39,10 +39,8 @@ void outcomes_finish_plain(
     struct call *k, enum outcome outcome, const char *code, const char *why);
 
 /* True if the request of the master, or its command in the journal, has an
- * outcome already. The master gets it again, unless it is under way; of a
- * command that was found in the journal it gets recovered_as. */
-bool outcomes_repeat(
-    uint64_t request, const char *command_id, enum outcome recovered_as);
+ * outcome already. The master gets it again, unless it is under way. */
+bool outcomes_repeat(uint64_t request, const char *command_id);
 
 /* Called once a second: tries outcomes again that the journal has not accepted,
  * and forgets requests that ended a minute ago. */
@@ -56,16 +54,6 @@ bool outcomes_retry(void);
  * others. */
 struct call *outcomes_parked(void);
 void         outcomes_park(struct call *k);
-
-/* One line of the journal at recovery: remembers the command whose outcome it
-   holds. */
-void outcomes_recover(const char *line, size_t len);
-/* Remembers that the command whose id, as JSON, has this hash was ended by an
- * event made at recovery. */
-void outcomes_recovered(uint64_t id_hash);
-/* Forgets the outcomes that recovery found. Called some time after the
-   start. */
-void outcomes_forget_recovered(void);
 
 /* Writes the requests that have ended lately, as lines for the process that
  * takes over this slot. outcomes_read() reads one of them; false if the line
