@@ -5,7 +5,7 @@
 
 #include "registry_places.h"
 
-#define KEYS_LEN 16
+#define KEYS_LEN 24 /* bytes of "answer" and a number */
 
 /* The words of the forms in records: the numbers of forms may change, their
    words do not. */
