@@ -5,13 +5,13 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 CC      ?= gcc
 B       ?= build
-# common/version.h is the one place of it.
+# The version is defined only in common/version.h.
 VERSION := $(shell sed -n 's/.*OCPPD_VERSION "\(.*\)"/\1/p' common/version.h)
 OPT     ?= -O2 -g
 SAN     ?=
 
-# The OCPP versions, oldest first. A version has one schema, or a folder of them
-# of which types.schema comes first.
+# The OCPP versions, oldest first. A version has one schema, or a folder of
+# schemas, in which types.schema is the first.
 DIALECTS = ocpp16 ocpp201 ocpp21
 schema = $(wildcard worker/ocpp/$(1).schema worker/ocpp/$(1)/types.schema) \
     $(filter-out %/types.schema,$(sort $(wildcard worker/ocpp/$(1)/*.schema)))
@@ -19,12 +19,12 @@ SCHEMA = $(foreach d,$(DIALECTS),$(call schema,$(d)))
 
 WARN   = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
 HARDEN = -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
-# .incbin looks beside the source file, whatever the working directory, and among
-# what is made from the schema.
+# .incbin searches the folder of the source file, whatever the working
+# directory is, and the folder of files that are made from the schema.
 CPPFLAGS += -Wa$(comma)-I$(<D) -Wa$(comma)-I$(B)/gen
 CFLAGS += -std=gnu11 $(OPT) $(WARN) $(if $(SAN),$(SAN),$(HARDEN)) -MMD -MP
 CPPFLAGS += -D_GNU_SOURCE -I. $(INC_$(firstword $(subst /, ,$*))) -Icommon -I$(B)/gen
-# Where a quoted include is looked for: a process sees its own rooms only.
+# Folders of quoted includes: a process sees only its own folders.
 INC_master = -Imaster
 INC_worker = -Iworker
 INC_test   = -Iworker -Imaster
@@ -47,7 +47,8 @@ UNIT    = $(patsubst test/unit/%.c,$(B)/unit/%,$(wildcard test/unit/*_test.c))
 FUZZ    = $(patsubst test/fuzz/%.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
 MAN     = $(addprefix $(B)/man/,ocppd.8 ocppctl.8 ocppd.conf.5 ocppd-events.7 ocppd-http.7 ocppd-stats.7 ocppd-redis.7 ocppsim.1)
 
-# Each library has one door; only that file's program needs it.
+# Each library is used by one file, so only the program with that file is
+# linked with it.
 LIBS_OCPPD = -lev -lwslay -lz -lhiredis -linih -lmicrohttpd -lgnutls -lseccomp -lssl -lcrypto -lm
 LIBS_CTL   = -linih -lcjson -lm
 LIBS_SIM   = -lev -lwslay -lz -lcjson -linih -lssl -lcrypto -lm
@@ -76,7 +77,7 @@ $(B)/ocppsim: $(SIM) $(SIM_TLS) $(COMMON)
 $(B)/echo: $(B)/test/echo/echo.o $(addprefix $(B)/worker/net/,http.o http_identity.o ws.o frame.o deflate.o) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ -lev -lwslay -lz -linih -lcrypto -lm
 
-# An archive: each program takes from common/ what it uses.
+# An archive, from which each program takes the parts of common/ that it uses.
 $(B)/libcommon.a: $(COMMON_O)
 	@rm -f $@
 	$(SAY) ar qcs $@ $^
@@ -103,7 +104,7 @@ $(B)/%.o: %.c $(GEN)
 
 # --- manual pages: the tables in them are printed by the daemon ----------------
 
-# The footer of each names the version.
+# The footer of each page has the version.
 man: $(MAN)
 $(B)/man/%: man/% common/version.h
 	@mkdir -p $(@D)
@@ -119,10 +120,11 @@ $(B)/man/%: man/%.in $(B)/ocppd
 deps:
 	@scripts/deps build
 
-# A make of its own that builds: one compiler a core, unless make was given -j.
+# A separate make builds with one compiler per core, unless make was given -j.
 BUILD = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
-# Packages first, in a make of its own: the build reads their headers.
+# Packages are installed first, by a separate make, because the build reads
+# their headers.
 run:
 	@scripts/deps build
 	@$(BUILD) all
@@ -137,7 +139,8 @@ run:
 	@echo
 	@exec $(B)/ocppd -c conf/development.conf
 
-# The same with TLS beside it: security profiles 2 and 3, by a test authority.
+# The same with a TLS listener as well: security profiles 2 and 3, with
+# certificates of a test authority.
 run-tls:
 	@scripts/deps build
 	@$(BUILD) all
@@ -178,21 +181,23 @@ check-browser:
 	@$(BUILD) all
 	@B=$(B) OCPPD_TEST_SLOW=2 /usr/bin/python3 test/browser/status.py
 
-# The alert rules by promtool. Not a part of `make check`, as Debian's package
-# of it starts a Prometheus.
+# Checks the alert rules by promtool. Not a part of `make check`, because
+# Debian's package of promtool starts a Prometheus.
 check-monitoring:
 	@scripts/deps monitoring
 	@$(BUILD) all
 	@B=$(B) test/run monitoring
 
-# The models of test/model by spin, whole, and each with its mistakes: minutes.
+# Checks the models of test/model by spin: completely, and each with the
+# mistakes that it must find. Takes minutes.
 check-model:
 	@scripts/deps model
 	@test/model/run
 
-# A sample of them under valgrind, the build as it is. Not here: sandbox and the
-# limit of descriptors in workers, as valgrind takes memory, descriptors and
-# system calls for itself; what measures time; what is long already.
+# Runs a sample of the tests under valgrind, with the normal build. Left out:
+# sandbox and the limit of descriptors in workers, because valgrind uses
+# memory, descriptors and system calls itself; tests that measure time; long
+# tests.
 VALGRIND = valgrind -q --vgdb=no --trace-children=yes --error-exitcode=99 \
     --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
 VALGRIND_SAMPLE = $(filter-out sandbox_test,$(notdir $(UNIT))) handshake websocket \
@@ -206,24 +211,25 @@ check-valgrind:
 check-programs: $(UNIT) $(FUZZ) $(B)/echo $(B)/fault_shim.so $(B)/nonce_shim.so $(B)/scribble $(B)/other/ocppd
 
 OTHER_FORMAT = -DUPGRADE_FORMAT="(getenv(\"OCPPD_TEST_FORMAT\")?2:1)"
-# The program as of another version: other structs in shared memory, and with
-# OCPPD_TEST_FORMAT in its environment a newer format of the hand-over.
+# The program as if it was another version: with other structs in shared
+# memory, and, with OCPPD_TEST_FORMAT in its environment, a newer format of the
+# hand-over.
 $(B)/other/ocppd: $(B)/ocppd
 	@CPPFLAGS='-DSHM_OTHER_LAYOUT="uint64_t other[5];" $(OTHER_FORMAT)' \
 	    $(MAKE) --no-print-directory B=$(B)/other OPT=-O0 HARDEN=-fPIE $@
 
-# Stray stores into the shared memory of a running gateway.
+# Writes stray values into the shared memory of a running gateway.
 $(B)/scribble: $(B)/test/scribble.o $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ -linih -lm
 
-# Failures on order, and a look at nonces, for LD_PRELOAD. Never instrumented:
-# they are loaded first.
+# Libraries for LD_PRELOAD: faults on demand, and a record of nonces. They are
+# never instrumented, because they are loaded first.
 $(B)/nonce_shim.so: test/nonce_spy.h
 $(B)/%_shim.so: test/%_shim.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIC -shared -o $@ $< -ldl
 
-# A unit test sees every object but the two main()s.
+# A unit test is linked with every object except those of the two main().
 UNITLIB = $(filter-out $(B)/master/main.o,$(MASTER)) $(WORKER) $(COMMON_O)
 $(B)/unit/%: $(B)/test/unit/%.o $(B)/unit/libocppd.a
 	@mkdir -p $(@D)
@@ -233,7 +239,7 @@ $(B)/unit/libocppd.a: $(UNITLIB)
 	@rm -f $@
 	$(SAY) ar qcs $@ $^
 
-# Fuzzers are built whole by clang, sanitizers included, apart from the rest.
+# Fuzzers are built completely by clang with sanitizers, apart from the rest.
 FUZZFLAGS = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 $(B)/fuzz/%: $(B)/fuzzobj/test/fuzz/%.o $(B)/fuzzobj/libocppd.a
 	@mkdir -p $(@D)
@@ -248,34 +254,34 @@ $(B)/fuzzobj/libocppd.a: $(patsubst $(B)/%.o,$(B)/fuzzobj/%.o,$(UNITLIB))
 	@rm -f $@
 	$(SAY) ar qcs $@ $^
 
-# Faults at random, for SOAK_MINUTES; the seed is printed.
+# Faults in random order, for SOAK_MINUTES; the seed is printed.
 SOAK_MINUTES ?= 120
 soak: all $(B)/fault_shim.so $(B)/scribble
 	B=$(B) test/faults.py --minutes $(SOAK_MINUTES) $(if $(SEED),--seed $(SEED))
 	B=$(B) OCPPD_TEST_LONG=1 $(if $(SEED),OCPPD_TEST_SEED=$(SEED)) test/redis_story.py
 	B=$(B) OCPPD_TEST_LONG=1 test/answers.py $(if $(SEED),--seed $(SEED)) whatever_fails
 
-# Static analysis. All of it must be silent; what is switched off says why where
-# that is done: here, in .clang-tidy, or beside the line. Versions differ in
-# what they see; these are clean with those of Debian 12.
+# Static analysis. All of it must be silent. Where a check is switched off, the
+# reason is given: here, in .clang-tidy, or beside the line. Other versions of
+# the analyzers find other things; the tree is clean with those of Debian 12.
 lint:
 	@scripts/deps lint
 	@$(MAKE) --no-print-directory format cppcheck $(LINTED)
 
-# Versions of clang-format differ in small things: that of Debian 12 decides.
+# Versions of clang-format differ in details; that of Debian 12 is used.
 format:
 	$(SAY) clang-format-14 --dry-run -Werror $$(git ls-files '*.[ch]')
 
-# missingIncludeSystem: the headers of libraries, which it does not look into.
+# missingIncludeSystem: cppcheck does not read the headers of libraries.
 cppcheck: $(GEN)
 	$(SAY) cppcheck --std=c11 --enable=warning,portability,performance --inline-suppr \
 	    --quiet --error-exitcode=1 --suppress=missingIncludeSystem \
 	    -D_GNU_SOURCE -I. -Icommon -Iworker -Imaster -I$(B)/gen $(sort $(dir $(LINT)))
 
-# One file to a process: clang-tidy 14 takes every va_list of a second file for
-# one that was never started. Of the compiler's analyzer without its search for
-# leaks: it loses sight of what is kept in a table, and the sanitizers and
-# valgrind look for them.
+# One process for each file, because in a second file clang-tidy 14 takes every
+# va_list for one that was not started. The compiler's analyzer runs without
+# its search for leaks, because it does not follow what is stored in a table;
+# the sanitizers and valgrind find leaks.
 LINT = $(wildcard common/*.c master/*.c master/*/*.c worker/*.c worker/*/*.c test/sim/*.c)
 LINTED = $(LINT:%.c=$(B)/lint/%.ok)
 LINTFLAGS = -std=gnu11 $(CPPFLAGS)
@@ -286,18 +292,19 @@ $(B)/lint/%.ok: %.c $(GEN) .clang-tidy
 	    -MMD -MP -MT $@ -MF $(@:.ok=.d) -c -o /dev/null $<
 	@touch $@
 
-# An hour over all parsers; FUZZ_SECONDS is for each.
+# Runs all fuzzers, in an hour; FUZZ_SECONDS is the time of each.
 FUZZ_SECONDS ?= 600
 fuzz: $(FUZZ)
 	test/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 
 bench: all $(B)/floor $(B)/load $(B)/accept
 	B=$(B) test/bench/run $(ROWS)
-# Instructions per message, against another build: BASE=build directory.
+# Instructions per message, compared with another build: BASE=build directory.
 bench-instructions: all
 	@scripts/deps valgrind
 	test/bench/instructions.py $(BASE) $(abspath $(B))
-# Messages of OCPP 2.x beside those of 1.6, and compressed ones.
+# Messages of OCPP 2.x compared with those of 1.6, and compressed ones with
+# plain ones.
 bench-versions: all
 	B=$(B) test/bench/versions.py
 # Needs 20 GiB of memory and some minutes.
@@ -319,7 +326,7 @@ ZSH_DIR   = $(DESTDIR)$(PREFIX)/share/zsh/$(if $(filter /usr,$(PREFIX)),vendor-c
 DATA      = $(DESTDIR)$(PREFIX)/share/ocppd
 UNIT_DIR  = $(DESTDIR)$(PREFIX)/lib/systemd/system
 ETC  = $(DESTDIR)/etc
-# The service files name the programs where they are installed.
+# The service files contain the paths of the installed programs.
 SERVICE = sed 's|/usr/local/|$(PREFIX)/|g'
 INSTALLED = $(SBIN)/ocppd $(BIN)/ocppctl $(BIN)/ocppsim \
     $(foreach m,$(MAN),$(SHARE_MAN)/man$(subst .,,$(suffix $m))/$(notdir $m)) \
@@ -327,10 +334,10 @@ INSTALLED = $(SBIN)/ocppd $(BIN)/ocppctl $(BIN)/ocppsim \
     $(DATA)/ocppd-events.schema.json \
     $(ETC)/init.d/ocppd $(ETC)/logrotate.d/ocppd $(UNIT_DIR)/ocppd.service
 
-# On this machine (without DESTDIR, by root) the service is ready to start
+# On this machine (without DESTDIR, by root) the service can be started
 # afterwards: its user exists and owns its directories. A package does that
-# when it is installed. The configuration that is installed holds no secret, so
-# the service's user can read it; conf/ocppd.conf says what to do before a
+# when it is installed. The configuration that is installed has no secret, so
+# the service's user can read it; conf/ocppd.conf describes what to do before a
 # password is written into it.
 install: all
 	install -d $(SBIN) $(BIN) $(addprefix $(SHARE_MAN)/man,1 5 7 8) $(UNIT_DIR) \
@@ -353,8 +360,8 @@ install: all
 	    ! [ -d /run/systemd/system ] || systemctl daemon-reload; \
 	fi
 
-# What is not in the list above stays: the configuration, the journal, the log,
-# the service's user, and directories that other programs have, too.
+# Files that are not in the list above stay: the configuration, the journal,
+# the log, the service's user, and directories that other programs use, too.
 uninstall:
 	rm -f $(INSTALLED)
 	! [ -d $(DATA) ] || rmdir --ignore-fail-on-non-empty $(DATA)
@@ -366,8 +373,8 @@ dist:
 	git archive --prefix=ocppd-$(VERSION)/ -o $(B)/ocppd-$(VERSION).tar.gz HEAD
 	@echo "  $(B)/ocppd-$(VERSION).tar.gz"
 
-# Debian packages of the source as it stands here, in $(B)/deb: ocppd and
-# ocppd-dbgsym. DEB_VERSION may add to the version, such as 0.2.0+local1.
+# Debian packages of the source as it is here, in $(B)/deb: ocppd and
+# ocppd-dbgsym. DEB_VERSION may extend the version, such as 0.2.0+local1.
 DEB_VERSION ?= $(VERSION)
 DEB = $(B)/deb/ocppd-$(DEB_VERSION)
 deb:
@@ -381,21 +388,21 @@ deb:
 	cd $(DEB) && MAKEFLAGS= MAKELEVEL= dpkg-buildpackage -b -us -uc $(DEB_FLAGS)
 	@echo && ls $(B)/deb/*.deb
 
-# What lintian finds and is no error is explained in
+# Findings of lintian that are not errors are explained in
 # scripts/debian/ocppd.lintian-overrides.
 check-deb:
 	@scripts/deps lintian
 	@$(MAKE) --no-print-directory deb
 	lintian --allow-root --fail-on error,warning $(B)/deb/*.changes
 
-# The package, make install and the init script in a Debian 12 and a Debian 13
-# that have booted: test/booted/run says what it needs.
+# Tests the package, make install and the init script in a booted Debian 12 and
+# 13; test/booted/run lists its requirements.
 SUITES ?= bookworm trixie
 check-booted:
 	@B=$(B) test/booted/run $(SUITES)
 
-# The container recipe, by buildah instead of an engine; test/container/run has
-# what it needs.
+# Tests the container recipe, by buildah instead of an engine;
+# test/container/run lists its requirements.
 check-container:
 	@B=$(B) test/container/run
 

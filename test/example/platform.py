@@ -28,8 +28,8 @@ def call(action, payload):
     return outcome["commandId"]
 
 
-# The stream begins before the command, so that no event is missed. A platform
-# that is restarted gives the last eventId that it has processed in after.
+# The stream begins before the command, so no event is missed. A platform that
+# is restarted passes the last eventId that it has processed in `after`.
 stream = request("/v1/events?follow=1&after=now&cp=" + urllib.parse.quote(cp))
 command = call("RemoteStartTransaction", {"idTag": tag})
 session = None

@@ -12,12 +12,13 @@ api() { # curl's arguments
     curl -sS -f -H "Authorization: Bearer $token" "$@"
 }
 
-# A member of that name, of one line of JSON; its last one, empty without.
+# Prints the last member of that name in one line of JSON; "" if there is none.
 member() {
     sed -n "s/.*[{,]\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p"
 }
 
-# Sends a command and waits; prints its commandId. Fails unless it is accepted.
+# Sends a command and waits; prints its commandId. Fails unless the command is
+# accepted.
 call() { # action payload
     outcome=$(api -d "$2" "$url/v1/charge-points/$cp/calls/$1")
     case $outcome in
@@ -26,8 +27,9 @@ call() { # action payload
     esac
 }
 
-# The transaction of the next event that has a text; then the cursor is behind
-# it. Polls: a stream (follow=1) would need a shell with more than POSIX.
+# Prints the transaction of the next event that contains a text, and moves the
+# cursor behind it. It polls, because a stream (follow=1) would need more than
+# a POSIX shell.
 next() { # text
     while :; do
         event=$(api "$url/v1/events?cp=$cp&after=$cursor" |
