@@ -68,8 +68,8 @@ enum {
  */
 bool frame_put(struct buf *out, const uint8_t *bits, enum frame_opcode opcode,
     const void *data, size_t len);
-/* The same for a message that deflate_compress() has compressed (RFC 7692
- * section 6: RSV1 is set). */
+/* The same for a message that deflate_compress() has compressed: RSV1 is set
+ * (RFC 7692 section 6.1). */
 bool frame_put_compressed(struct buf *out, const uint8_t *bits,
     enum frame_opcode opcode, const void *data, size_t len);
 

@@ -111,7 +111,7 @@ enum { HTTP_OFFERED_NOTHING = -1, HTTP_OFFERED_OTHERS = -2 };
 int http_pick_subprotocol(
     const struct http_request *r, const char *const names[], size_t n);
 
-/* --- Basic credentials (RFC 7617; OCPP-J 1.6 section 6.2) ---------------- */
+/* --- Basic credentials (RFC 7617; OCPP-J 1.6 section 6.2.2) -------------- */
 
 struct http_password {
     size_t  len;

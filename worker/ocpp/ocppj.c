@@ -7,7 +7,7 @@
 #include "ensure.h"
 #include "writer.h"
 
-#define DESCRIPTION_MAX 255 /* characters of errorDescription (J 4.2.3) */
+#define DESCRIPTION_MAX 255 /* characters of errorDescription, see ocppj.h */
 
 static const char *const error_words[OCPPJ_ERRORS][2] = {
 #define CALL_ERROR(WORD, v16, v2x) {v16, v2x},

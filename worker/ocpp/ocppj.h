@@ -55,7 +55,7 @@ enum ocppj_verdict {
     OCPPJ_UNKNOWN_TYPE, /* a message type that the version does not have */
     OCPPJ_NO_ID,        /* no readable id, or one of more than OCPPJ_ID_ECHO_MAX
                            bytes: count it */
-    OCPPJ_LONG_ID,      /* id over 36 characters (J 4.2.3) */
+    OCPPJ_LONG_ID,      /* id over 36 characters (OCPP-J 1.6 section 4.1.4) */
     OCPPJ_MALFORMED,    /* it has an id, but wrong elements */
 };
 /* LONG_ID and MALFORMED: a CALL is answered with a CALLERROR of `error` and
@@ -142,9 +142,9 @@ void ocppj_put_call(struct buf *out, const char *id, size_t id_len,
 /* id_raw: ocppj_frame.id_raw. */
 void ocppj_put_result(struct buf *out, struct ocppj_span id_raw,
     const char *payload, size_t payload_len);
-/* A CALLERROR, or a CALLRESULTERROR. description is plain text, cut at 255
- * characters (J 4.2.3); NULL for "". details is a JSON object, or empty for
- * {}. */
+/* A CALLERROR, or a CALLRESULTERROR. description is plain text, NULL for "". It
+ * is cut at 255 characters, the limit of OCPP 2.0.1 Part 4 section 4.2.3; 1.6
+ * has none. details is a JSON object, or empty for {}. */
 void ocppj_put_error(struct buf *out, enum ocppj_spelling spelling,
     struct ocppj_span id_raw, enum ocppj_error e, const char *description,
     const char *details, size_t details_len);

@@ -181,7 +181,7 @@ struct schema_verdict {
 enum schema_part { SCHEMA_REQUEST, SCHEMA_RESPONSE };
 
 /* Checks the payload at index `payload` of the tape. Returns out->ok. A
- * payload of null is an empty object (OCPP-J 1.6 section 4.2). */
+ * payload of null is an empty object (OCPP-J 1.6 sections 4.2.1 and 4.2.2). */
 bool schema_check(const struct schema_message *m, enum schema_part part,
     const struct json *tape, uint32_t payload, enum ocppj_mode mode,
     struct schema_verdict *out);
