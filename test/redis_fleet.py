@@ -211,6 +211,38 @@ def test_redis_away_is_nothing_to_a_charge_point_and_all_is_shipped_in_order():
 
 
 @tidy
+def test_the_lag_counts_from_the_oldest_event_also_after_a_restart():
+    s = redis()
+    g = gateway(s, "a", server_workers=2)
+    c = Charger(g, "CP1", worker=1)
+    c.boot()
+    held_by(s.client(), "CP1", "a")
+    # A quiet time is no lag: it begins with the first event that waits. The files
+    # with what was shipped are written each 5 s.
+    poll(lambda: g.stat("ship_lag_ms") == 0 and all(
+        os.path.exists(g.state_dir + "/journal/w%03d.shipped" % slot)
+        for slot in (0, 1)))
+    s.kill()
+    began = time.monotonic()
+    c.start()
+    lag = poll(lambda: g.stat("ship_lag_ms"), what="a lag")
+    assert lag <= (time.monotonic() - began) * 1000 + 1, lag
+    for settings in ({}, {"server_workers": "1"}):
+        g.kill_everything()
+        g.settings.update(settings)
+        poll(lambda: time.monotonic() - began > 4)
+        started = time.monotonic()
+        g.start()
+        # Slot 1 has the event: of its worker, then without one.
+        lag = poll(lambda: g.stat("ship_lag_ms") >= 1000 * (started - began)
+                   and g.stat("ship_lag_ms"), 5, "the lag of the event")
+        assert lag <= (time.monotonic() - began) * 1000 + 1, lag
+    s.start()
+    wait_event(s.client(), "CP1", "transaction.started", 1)
+    poll(lambda: g.stat("ship_lag_ms") == 0, what="the end of the lag")
+
+
+@tidy
 def test_a_server_that_dies_with_a_full_window_gets_everything_again():
     """More requests are under way to the server than may be unanswered: after its
     death none of them counts as under way any more."""

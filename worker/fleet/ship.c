@@ -147,6 +147,9 @@ void
 ship_poke(void)
 {
     poked = true;
+    for (struct ship_journey *j = journeys; j != NULL; j = j->next)
+        if (j->own && j->waiting_ms == 0)
+            j->waiting_ms = self.wall_ms;
 }
 
 void
@@ -170,8 +173,8 @@ ship_tick(void)
             ship_journey_ask(j);
         if (self.now_ms - hint_ms >= HINT_MS)
             ship_journey_write_hint(j);
-        if (j->own)
-            lag_ms = ship_journey_lag_ms(j);
+        uint64_t ms = ship_journey_lag_ms(j);
+        lag_ms = ms > lag_ms ? ms : lag_ms;
     }
     if (self.now_ms - hint_ms >= HINT_MS)
         hint_ms = self.now_ms;

@@ -7,6 +7,7 @@
 
 #include "base/self.h"
 #include "fleet/redis.h"
+#include "fleet/ship_age.h"
 #include "fleet/ship_batch.h"
 #include "fleet/ship_order.h"
 #include "journal/journal.h"
@@ -97,6 +98,8 @@ ship_journey_stop(struct ship_journey *j, bool failed)
     j->failed = failed;
     j->failed_ms = self.now_ms;
     j->window = 0;
+    if (j->sent != NULL)
+        j->waiting_ms = j->sent->first_ms;
     /* Batches without an answer are freed when their answers come, and are not
        counted any more. */
     j->sent = NULL;
@@ -130,8 +133,8 @@ shipped_cb(void *ctx, const struct redis_value *v)
         STAT_ADD(self.st, shipped, b->events);
         STAT_ADD(self.st, shipped_bytes, b->bytes);
         j->lanes[b->shard].acked = b->last;
-        if (b->first_ms > j->acked_ms)
-            j->acked_ms = b->first_ms;
+        if (j->sent == NULL) /* what comes next is not older */
+            j->waiting_ms = b->first_ms;
         journal_keep(j->slot, ship_journey_safe(j) + 1);
         j->stirred = true;
     } else {
@@ -296,7 +299,7 @@ ship_journey_advance(struct ship_journey *j)
     if (!none) {
         j->stirred = true;
     } else if (j->own && j->sent == NULL) {
-        j->acked_ms = self.wall_ms; /* nothing waits */
+        j->waiting_ms = 0;
     } else if (!j->own && j->sent == NULL && j->blocked == 0) {
         log_info(
             "the journal of slot %u, which has no worker any more, is shipped",
@@ -423,6 +426,16 @@ ship_journey_ask(struct ship_journey *j)
     }
 }
 
+/* The age of events that waited before this worker started. */
+static void
+age_cb(void *ctx, uint64_t ms)
+{
+    struct ship_journey *j = ctx;
+
+    if (!j->going && (j->waiting_ms == 0 || ms < j->waiting_ms))
+        j->waiting_ms = ms;
+}
+
 struct ship_journey *
 ship_journey_new(const char *dir, unsigned slot, bool own)
 {
@@ -441,18 +454,18 @@ ship_journey_new(const char *dir, unsigned slot, bool own)
     j->own = own;
     j->sent_last = &j->sent;
     journal_keep(slot, 0);
+    if (!own || journal_committed() > j->hint.all)
+        ship_age_find(dir, slot, j->hint.all + 1, age_cb, j);
     return j;
 }
 
 uint64_t
-ship_journey_lag_ms(struct ship_journey *j)
+ship_journey_lag_ms(const struct ship_journey *j)
 {
     uint64_t all = j->going ? ship_journey_safe(j) : j->hint.all;
+    uint64_t oldest = j->sent ? j->sent->first_ms : j->waiting_ms;
 
-    if (journal_committed() <= all)
+    if (j->own ? journal_committed() <= all : oldest == 0)
         return 0;
-    uint64_t oldest = j->sent ? j->sent->first_ms : j->acked_ms;
-    if (oldest == 0)
-        oldest = j->acked_ms = self.wall_ms; /* the age is counted from now */
-    return self.wall_ms > oldest ? self.wall_ms - oldest : 0;
+    return oldest != 0 && self.wall_ms > oldest ? self.wall_ms - oldest : 1;
 }

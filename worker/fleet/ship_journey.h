@@ -51,8 +51,8 @@ struct ship_journey {
     uint64_t blocked;         /* the event that waits for another slot */
     uint64_t floor;           /* all events below are in Redis; other workers
                                  rely on it */
-    uint64_t acked_ms;        /* time stamp of the newest event that Redis has
-                                 acknowledged */
+    uint64_t waiting_ms;      /* while nothing is sent: the time of the oldest
+                                 event that is not in Redis; 0: none is known */
     uint64_t damaged;         /* damaged lines of its files that were counted */
     uint32_t window;          /* bytes sent and unanswered */
     struct ship_sent *sent, **sent_last;
@@ -73,9 +73,9 @@ bool ship_journey_advance(struct ship_journey *j);
 void ship_journey_stop(struct ship_journey *j, bool failed);
 /* The number up to which all events are acknowledged. */
 uint64_t ship_journey_safe(const struct ship_journey *j);
-/* The age of the oldest event of this worker's journal that is durable and not
- * in Redis; 0 if there is none. */
-uint64_t ship_journey_lag_ms(struct ship_journey *j);
+/* The age of the oldest event of the journal that is durable and not in Redis,
+ * at least 1; 0 if there is none. */
+uint64_t ship_journey_lag_ms(const struct ship_journey *j);
 void     ship_journey_write_hint(struct ship_journey *j);
 
 #endif
