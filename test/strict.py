@@ -170,6 +170,65 @@ def test_whatever_a_call_is_answered_with_its_outcome_is_json():
     g.close()
 
 
+OTHERS = ("null", "true", "5", "-0", "1e400", "007", '""', '"x"', '"\\ud800"', "[]", "[5]",
+          "{}", '{"x":5}')
+
+
+def variants(payload):
+    """The payload as JSON, again and again with one of its values replaced by one
+    of another type."""
+    def places(value, path):
+        yield path
+        parts = value.items() if isinstance(value, dict) else \
+            enumerate(value) if isinstance(value, list) else ()
+        for key, part in parts:
+            yield from places(part, path + (key,))
+
+    def text(value, path, other):
+        if path == ():
+            return other
+        if not isinstance(value, (dict, list)):
+            return json.dumps(value)
+        if isinstance(value, list):
+            return "[%s]" % ",".join(
+                text(v, path[1:] if path and path[0] == i else None, other)
+                for i, v in enumerate(value))
+        return "{%s}" % ",".join(
+            "%s:%s" % (json.dumps(k), text(v, path[1:] if path and path[0] == k else None,
+                                           other))
+            for k, v in value.items())
+    for path in places(payload, ()):
+        for other in OTHERS:
+            yield text(payload, path, other)
+
+
+def test_a_value_of_another_type_in_any_place_of_a_message_harms_nobody():
+    from payloads import ALL
+    from ocpp2 import SAME
+    calls = {"ocpp1.6": [(action, row[0]) for action, row in ALL.items()],
+             "ocpp2.0.1": [row[:2] for row in SAME], "ocpp2.1": [row[:2] for row in SAME]}
+    for validation in ("off", "lenient", "strict"):
+        g = gateway(ocpp_validation=validation, ocpp_versions=" ".join(calls),
+                    auth_mode="none")
+        for version in calls:
+            c = Charger(g, "ODD-" + version, protocols=version)
+            for action, payload in calls[version]:
+                texts = list(variants(payload))
+                for i, text in enumerate(texts, 1):
+                    c.send('[2,"%s-%d","%s",%s]' % (action[:20], i, action, text))
+                    if i % 50 == 0 or i == len(texts):
+                        c.send('[2,"mark","Heartbeat",{}]')
+                        while parse(c.message(), "a frame")[1] != "mark":
+                            pass
+        everything_parses(g)
+        # What the journal holds of it is read at the next start.
+        g.kill_everything()
+        g.start()
+        assert Charger(g, "ODD-ocpp1.6").call("Heartbeat")["currentTime"]
+        everything_parses(g)
+        g.close()
+
+
 def test_whatever_name_is_refused_the_record_is_json():
     g = gateway(auth_mode="file")
     c = Charger(g, "ODD", open=False)

@@ -262,6 +262,9 @@ test_strings(void)
     CHECK(!full);
     n = json_string(&j, 3, out, sizeof out, NULL);
     CHECK_STRN(out, n, "\xef\xbf\xbd\xef\xbf\xbd");
+    /* Another type has no bytes. */
+    CHECK_EQ(json_string(&j, 4, out, sizeof out, &full), 0);
+    CHECK(!full);
     CHECK(json_equals(&j, 1, "a\xc3\xa9\n\xf0\x9f\x98\x80", 8));
     CHECK(!json_equals(&j, 1, "a\xc3\xa9\n\xf0\x9f\x98\x80x", 9));
     CHECK(!json_equals(&j, 1, "a", 1));

@@ -136,7 +136,9 @@ bool json_equals(const struct json *j, uint32_t i, const char *s, size_t len);
  * it does not fit into size bytes. Returns the number of bytes written; *full,
  * if not NULL, is set to true if the value was not cut. Lone surrogates and
  * bytes that are not UTF-8 become U+FFFD. Except for such bytes, which become
- * three, a value is never longer than its raw text. */
+ * three, a value is never longer than its raw text. The sender decides what
+ * stands in a place, so i may be of another type: that has no bytes, and *full
+ * is false. */
 size_t json_string(
     const struct json *j, uint32_t i, char *out, size_t size, bool *full);
 

@@ -153,10 +153,9 @@ json_string(
     const uchar             *p = (const uchar *)j->text + t->start;
     const uchar             *end = (const uchar *)j->text + t->end;
     size_t                   used = 0;
-    bool                     fits = true;
+    bool                     fits = t->type == JSON_STRING;
 
-    ensure(t->type == JSON_STRING);
-    while (p < end) {
+    while (fits && p < end) {
         uchar        one[4];
         const uchar *from = p;
         uint32_t     c = 0;

@@ -14,8 +14,15 @@ text_of(
     const struct json *j, uint32_t object, const char *name, char out[TEXT_MAX])
 {
     uint32_t v = json_member(j, object, name, strlen(name));
-    size_t   n = v != 0 ? json_string(j, v, out, TEXT_MAX - 1, NULL) : 0;
+    size_t   n = 0;
 
+    if (v != 0 && j->tok[v].type == JSON_NUMBER) { /* a model 22 */
+        const char *text = json_raw(j, v, &n);
+        n = n < TEXT_MAX - 1 ? n : TEXT_MAX - 1;
+        memcpy(out, text, n);
+    } else if (v != 0) {
+        n = json_string(j, v, out, TEXT_MAX - 1, NULL);
+    }
     out[n] = '\0';
 }
 
