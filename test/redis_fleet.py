@@ -909,6 +909,47 @@ def name_after(line, after):
 
 
 @tidy
+def test_a_session_whose_generation_was_raised_ends_once():
+    """A claim raises the generation of a session if Redis has a higher epoch. The
+    worker that buries the session knows only the first one, and after a move the
+    beginning and the rest are in two journals."""
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", server_workers=2)
+    points = ["BURIED"] + ["MOVED%d" % i for i in range(4)]
+
+    chargers = {cp: Charger(g, cp, worker=int(cp != "BURIED")) for cp in points}
+    for cp, c in chargers.items():
+        c.boot()
+        held_by(r, cp, "a")
+        r("HSET", S + "cp:" + cp, "epoch", int((time.time() + 60) * 1e6))
+    claims = g.stat("claims")
+    r("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    poll(lambda: g.stat("claims") == claims + len(points), what="the next claims")
+    for cp, c in chargers.items():
+        c.call("DataTransfer", {"vendorId": "raised"})
+        begin, later = (g.wait_events(cp=cp, type=t)[0]["generation"] for t in (
+            "charge_point.connected", "data_transfer.received"))
+        assert begin < later, (begin, later)
+
+    def ends():
+        return {cp: [e["payload"]["reason"] for e in g.events("charge_point.disconnected", cp=cp)] for cp in points}
+    g.kill_worker(0)
+    poll(lambda: all(w["state"] == "ready" for w in g.workers()) and ends()["BURIED"], what="a new worker")
+    g.ctl("rebalance", json_=False)
+    poll(lambda: "rebalance: done, 2 connections have moved" in g.log(), what="the move")
+    for cp in points[1:]:
+        chargers[cp].call("DataTransfer", {"vendorId": "moved"})
+    for life in range(2):
+        g.kill_everything()
+        g.start()
+        Charger(g, "AFTER%d" % life).boot()
+        for cp in points:
+            g.wait_events(cp=cp, type="charge_point.disconnected")
+        assert ends() == dict({cp: ["gateway_died"] for cp in points}, BURIED=["worker_died"]), ends()
+
+
+@tidy
 def test_the_first_event_of_a_start_waits_for_all_before_it():
     """The event may have the first number that the start has drawn."""
     s = redis()

@@ -18,19 +18,26 @@
 #include "session/recovered.h"
 
 #define HEADS 65536
+#define CONNECTED "\"charge_point.connected\""
+#define DISCONNECTED "\"charge_point.disconnected\""
 
 /* A session or a command that began. Strings are JSON, as in the journal. */
 struct begun {
     struct begun *next;
     uint64_t      key; /* hash of the identity, or of the commandId */
-    uint64_t      generation;
-    uint64_t      last; /* session: number of its last event in this
-                           journal */
-    uint64_t wall_ms;   /* command: when it was sent */
-    bool     ended;     /* session: kept until the lines are read, because an
-                           answer of the platform may come after the end */
-    size_t len;         /* bytes of the line */
-    char   line[];      /* the event that it began with */
+    /* Session: the generations of its first and its last event. A claim in
+     * Redis may raise it (claims.h), and a successor that ends the session
+     * knows only the first one. */
+    uint64_t first, generation;
+    uint64_t later; /* session: generation of the next one in another journal, 0
+                      if none was seen */
+    uint64_t last;  /* session: number of its last event in this
+                       journal */
+    uint64_t wall_ms; /* command: when it was sent */
+    bool     ended;   /* session: kept until the lines are read, because an
+                         answer of the platform may come after the end */
+    size_t len;       /* bytes of the line */
+    char   line[];    /* the event that it began with */
 };
 
 static struct begun *sessions[HEADS], *commands[HEADS];
@@ -112,15 +119,22 @@ generation_of(const char *line, size_t len)
 }
 
 static void
-see_session(uint64_t number, const char *line, size_t len, bool ended)
+see_session(uint64_t number, const char *line, size_t len, const char *type,
+    size_t type_len)
 {
     size_t         n;
     const char    *id = member(line, len, "chargePointId", &n);
     uint64_t       generation = generation_of(line, len);
     uint64_t       key = hash_sum(id, n, 0);
     struct begun **at = find(sessions, key), *b = *at;
+    bool           ended = is(type, type_len, DISCONNECTED);
 
-    if (generation == 0 || (b != NULL && generation < b->generation + b->ended))
+    if (generation == 0)
+        return;
+    if (b != NULL && ended && !b->ended && generation >= b->first &&
+        generation < b->generation)
+        generation = b->generation; /* the end that a successor made */
+    if (b != NULL && generation < b->generation + b->ended)
         return;
     if (b != NULL && (ended || b->ended)) {
         sessions_n -= !b->ended;
@@ -138,8 +152,12 @@ see_session(uint64_t number, const char *line, size_t len, bool ended)
     if (b == NULL) {
         b = remember(sessions, key, line, head_of(line, len));
         sessions_n += b != NULL;
+        if (b != NULL)
+            b->first = generation;
     }
     if (b != NULL) {
+        if (is(type, type_len, CONNECTED))
+            b->first = generation;
         b->generation = generation;
         b->last = number;
     }
@@ -195,8 +213,7 @@ former_recover_session(uint64_t number, const char *line, size_t len)
 
     if (!is(type, n, "\"command.response\"") &&
         !is(type, n, "\"gateway.started\""))
-        see_session(
-            number, line, len, is(type, n, "\"charge_point.disconnected\""));
+        see_session(number, line, len, type, n);
 }
 
 bool
@@ -217,9 +234,17 @@ former_neighbour(uint64_t number, const char *line, size_t len)
     }
     const char    *id = member(line, len, "chargePointId", &id_len);
     struct begun **at = find(sessions, hash_sum(id, id_len, 0)), *b = *at;
-    if (b == NULL || b->ended || generation_of(line, len) != b->generation)
+    uint64_t       generation = generation_of(line, len);
+    if (b == NULL || b->ended || generation < b->first)
         return;
-    if (number > b->last || is(type, n, "\"charge_point.disconnected\""))
+    /* A higher generation is that of a later session if this journal has its
+     * beginning; otherwise the session has moved here, and was raised. */
+    if (generation > b->generation && is(type, n, CONNECTED) &&
+        (b->later == 0 || generation < b->later))
+        b->later = generation;
+    if (b->later != 0 && generation >= b->later)
+        return;
+    if (number > b->last || is(type, n, DISCONNECTED))
         sessions_n -= forget(at);
 }
 
@@ -288,7 +313,8 @@ former_buried(const char *name, size_t len, uint64_t generation)
 
     quote(&quoted, name, len);
     at = find(sessions, hash_sum(quoted.p, quoted.len, 0));
-    if (*at != NULL && !(*at)->ended && (*at)->generation == generation)
+    if (*at != NULL && !(*at)->ended && generation >= (*at)->first &&
+        generation <= (*at)->generation)
         sessions_n -= forget(at);
     buf_free(&quoted);
 }
