@@ -17,7 +17,8 @@ const char *tls_reason_sentence(enum tls_reason r);
 const char *tls_reason_remedy(enum tls_reason r);
 int         tls_reason_alert(enum tls_reason r);
 
-/* The name of an alert of RFC 8446 6, such as "unknown_ca". */
+/* The name of an alert of RFC 8446 6 or RFC 5246 7.2, such as "unknown_ca";
+ * "unknown" for others. */
 const char *tls_alert_name(unsigned alert);
 
 #endif

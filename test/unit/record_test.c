@@ -242,6 +242,8 @@ test_alerts(size_t k)
     opens(server, n, "", 0); /* user_canceled */
     n = record_seal(client, RECORD_ALERT, "\1", 1, wire);
     fails(server, n, ALERT_DECODE_ERROR);
+    n = record_seal(client, RECORD_ALERT, "", 0, wire);
+    fails(server, n, ALERT_UNEXPECTED_MESSAGE);
     /* Data before an alert in the same read is still delivered. */
     n = record_seal(client, RECORD_DATA, "last", 4, wire);
     n += record_alert(client, ALERT_CLOSE_NOTIFY, wire + n);
@@ -287,6 +289,18 @@ test_padding(void)
     opens(server, n, "hi", 2);
     n = record_seal(client, 0, "\0\0\0", 3, wire);
     fails(server, n, ALERT_UNEXPECTED_MESSAGE);
+    n = record_seal(client, 0, "\x16\0\0", 3, wire); /* an empty handshake */
+    fails(server, n, ALERT_UNEXPECTED_MESSAGE);
+    n = record_seal(client, 0, "\x15\0\0", 3, wire); /* an empty alert */
+    fails(server, n, ALERT_UNEXPECTED_MESSAGE);
+    /* The longest padding, and one byte more. */
+    client->max_text = RECORD_TEXT + 1;
+    memset(text, 0, RECORD_TEXT + 1);
+    memcpy(text, "hi\x17", 3);
+    n = record_seal(client, 0, text, RECORD_TEXT, wire);
+    opens(server, n, "hi", 2);
+    n = record_seal(client, 0, text, RECORD_TEXT + 1, wire);
+    fails(server, n, ALERT_RECORD_OVERFLOW);
 }
 
 static void

@@ -163,7 +163,9 @@ fail(struct record_input *in, enum record_alert alert)
 static void
 got_alert(struct record_input *in, const uint8_t *p, size_t n, bool tls13)
 {
-    if (n != 2) {
+    if (n == 0) {
+        fail(in, ALERT_UNEXPECTED_MESSAGE); /* RFC 8446 5.4 */
+    } else if (n != 2) {
         fail(in, ALERT_DECODE_ERROR);
     } else if (p[1] == ALERT_CLOSE_NOTIFY) {
         in->end = RECORD_CLOSED;
@@ -235,6 +237,11 @@ open_one(struct record *r, struct record_input *in, uint8_t *p, size_t n,
         fail(in, ALERT_BAD_RECORD_MAC);
         return;
     }
+    /* In TLS 1.3 the type and the padding count, too (RFC 8446 5.4). */
+    if (len > RECORD_TEXT + (tls13 ? 1 : 0)) {
+        fail(in, ALERT_RECORD_OVERFLOW);
+        return;
+    }
     if (tls13) {
         /* The type is the last byte that is not zero (RFC 8446 5.4). */
         while (len > 0 && text[len - 1] == 0)
@@ -244,10 +251,6 @@ open_one(struct record *r, struct record_input *in, uint8_t *p, size_t n,
             return;
         }
         type = text[--len];
-    }
-    if (len > RECORD_TEXT) {
-        fail(in, ALERT_RECORD_OVERFLOW);
-        return;
     }
     if (type == RECORD_DATA && len > 0) {
         memmove(data, text, len);

@@ -40,7 +40,7 @@ enum record_type {
     RECORD_DATA = 23
 };
 
-/* The alerts (RFC 8446 6) that ocppd sends or checks for. */
+/* The alerts (RFC 8446 6, RFC 5246 7.2) that ocppd sends or checks for. */
 enum record_alert {
     ALERT_CLOSE_NOTIFY = 0,
     ALERT_UNEXPECTED_MESSAGE = 10,

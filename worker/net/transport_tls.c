@@ -45,8 +45,9 @@ end_of_records(struct conn *c, struct record *r, const struct record_input *in)
     uint8_t alert[128];
 
     if (in->end == RECORD_CLOSED) {
-        /* A close_notify is answered by a close_notify (RFC 5246 7.2.1), unless
-         * it is the answer itself. */
+        /* A close_notify is answered by a close_notify, unless it is the answer
+         * itself: RFC 5246 7.2.1. RFC 8446 6.1 requires one before this end
+         * shuts the connection down. */
         size_t n = c->flags & CONN_SHUT
             ? 0
             : record_alert(r, ALERT_CLOSE_NOTIFY, alert);
