@@ -427,6 +427,18 @@ def test_a_request_repeated_after_the_gateway_died_is_not_a_second_command():
         assert code == 409, (code, body)
         assert g.tell("outcome", "id-" + cp)["outcome"] == outcome
         assert exactly_one(g, cp, outcome)["commandId"] == "id-" + cp
+    # A new program knows those of the last minute, if not their payloads.
+    c = ready(g, "LATER", worker=0)
+    h = background(g.run, "-j", "call", "LATER", "ClearCache", "--id", "id-LATER")
+    c.result(c.take()[0], {"status": "Accepted"})
+    assert json.loads(h.wait().stdout)["outcome"] == "result"
+    g.upgrade()
+    assert g.ask("-j", "call", "LATER", "ClearCache", "--id", "id-LATER")[0] == 409
+    assert g.tell("outcome", "id-LATER")["outcome"] == "result"
+    c.call("Heartbeat")
+    assert exactly_one(g, "LATER", "result")["commandId"] == "id-LATER"
+    g.kill_everything()
+    g.start()
     # Another charge point of another worker: the id is what counts.
     c = ready(g, "THIRD", worker=1)
     assert g.ask("-j", "call", "THIRD", "ClearCache", "--id", "id-ENDED")[0] == 409

@@ -36,11 +36,21 @@ static struct ended {
     uint64_t request;
     uint32_t at_ms;
     uint8_t  outcome;
+    char    *command_id; /* NULL without memory */
 } * ended;
 static size_t ended_n, ended_cap;
 
 static void
-remember(uint64_t request, enum outcome outcome, uint32_t at_ms)
+forget(size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(ended[i].command_id);
+    memmove(ended, ended + n, (ended_n -= n) * sizeof *ended);
+}
+
+static void
+remember(uint64_t request, const char *command_id, enum outcome outcome,
+    uint32_t at_ms)
 {
     if (ended_n == ended_cap && ended_cap < ENDED_MAX) {
         struct ended *p = array_grow(ended, &ended_cap, sizeof *p);
@@ -49,8 +59,9 @@ remember(uint64_t request, enum outcome outcome, uint32_t at_ms)
         ended = p;
     }
     if (ended_n == ended_cap)
-        memmove(ended, ended + 1, --ended_n * sizeof *ended);
-    ended[ended_n++] = (struct ended){request, at_ms, (uint8_t)outcome};
+        forget(1);
+    ended[ended_n++] =
+        (struct ended){request, at_ms, (uint8_t)outcome, strdup(command_id)};
 }
 
 static const struct ended *
@@ -149,7 +160,7 @@ outcomes_finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
     struct writer w = WRITER_INIT(&k->ended);
 
     if (k->request != 0)
-        remember(k->request, outcome, self.now_ms);
+        remember(k->request, k->command_id, outcome, self.now_ms);
     k->outcome = (uint8_t)outcome;
     k->ended.max = JOURNAL_LINE_MAX;
     writer_open(&w, NULL, '{');
@@ -249,7 +260,7 @@ outcomes_tick(void)
     while (old < ended_n && self.now_ms - ended[old].at_ms >= ENDED_KEPT_MS)
         old++;
     if (old > 0)
-        memmove(ended, ended + old, (ended_n -= old) * sizeof *ended);
+        forget(old);
     outcomes_retry();
     recovered_report();
 }
@@ -289,10 +300,31 @@ outcomes_write(struct buf *out)
     for (size_t i = 0; i < ended_n; i++) {
         fields_begin(out, "ended");
         fields_put_u64(out, "request", ended[i].request);
+        if (ended[i].command_id != NULL)
+            fields_put_str(out, "command", ended[i].command_id);
         fields_put_str(out, "outcome", outcome_info[ended[i].outcome].word);
         fields_put_u64(out, "age", (uint32_t)(self.now_ms - ended[i].at_ms));
         fields_end(out);
     }
+}
+
+/* The master of a new program does not know how the commands ended that an
+ * earlier program had. */
+static void
+report(const char *command_id, enum outcome outcome)
+{
+    struct buf    body = BUF_INIT(4096);
+    struct writer w = WRITER_INIT(&body);
+
+    buf_add(&body, command_id, strlen(command_id) + 1);
+    writer_open(&w, NULL, '{');
+    writer_str(&w, "commandId", command_id);
+    writer_str(&w, "outcome", outcome_info[outcome].word);
+    writer_bool(&w, "inJournal", true);
+    writer_close(&w);
+    if (!body.overflow)
+        master_link_recovered(outcome, body.p, body.len);
+    buf_free(&body);
 }
 
 bool
@@ -300,9 +332,14 @@ outcomes_read(struct fields *f)
 {
     if (strcmp(f->word, "ended") != 0)
         return false;
-    uint64_t request = fields_u64(f, "request", 0, UINT64_MAX);
-    if (request != 0)
-        remember(request, outcome_by_word(fields_str(f, "outcome", 32)),
-            self.now_ms - (uint32_t)fields_u64(f, "age", 0, UINT32_MAX));
+    uint64_t     request = fields_u64(f, "request", 0, UINT64_MAX);
+    const char  *id = fields_str(f, "command", CHANNEL_BODY_MAX);
+    enum outcome outcome = outcome_by_word(fields_str(f, "outcome", 32));
+    if (request == 0)
+        return true;
+    remember(request, id, outcome,
+        self.now_ms - (uint32_t)fields_u64(f, "age", 0, UINT32_MAX));
+    if (id[0] != '\0')
+        report(id, outcome);
     return true;
 }
