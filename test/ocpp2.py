@@ -668,14 +668,19 @@ def test_a_password_that_is_set_by_a_variable_is_a_new_key():
             c = login(old)
             c.boot()
             # Many variables in one command: the password is one of them.
-            data = [dict(other, attributeValue=str(n)) for n in range(20)]
+            data = [dict(other, attributeValue=str(n)) for n in range(19)]
+            # A variable of this name in another component is none.
+            data.append(dict(other, variable=secret["variable"],
+                             attributeValue="not the key of S1 at all"))
             data.append(dict(secret, attributeValue=new))
             r = background(g.call, "S1", "SetVariables", {"setVariableData": data})
             id, action, payload = c.take()
             assert action == "SetVariables" and len(payload["setVariableData"]) == 21
             poll(lambda: json.loads(g.ask("-j", "auth", "list")[1])[0]["has"] == "new key")
             c.result(id, {"setVariableResult":
-                          [dict(other, attributeStatus="Rejected") for n in range(20)] +
+                          [dict(other, attributeStatus="Rejected") for n in range(19)] +
+                          [dict(other, variable=secret["variable"], attributeStatus=
+                                "Accepted" if status == "Rejected" else "Rejected")] +
                           [dict(secret, attributeStatus=status)]})
             assert r.wait()["outcome"] == "result"
             poll(lambda: works(holds))
