@@ -388,6 +388,7 @@ def test_signal():
                            stderr=subprocess.STDOUT, text=True)
     assert other.returncode == 1 and "process %d" % new in other.stdout, \
         other.stdout
+    assert not os.path.exists(pidfile + ".next")
     assert g.stop() == 0
     assert not os.path.exists(pidfile) and not os.path.exists(g.control)
 
@@ -766,6 +767,46 @@ def test_settings_of_a_restart():
         c.call("Heartbeat")
     refused = Charger(g, "TOO-MANY", open=False)
     assert refused.handshake().status == 503
+
+
+def test_a_tls_listener_comes_and_goes():
+    """With an upgrade; all connections stay. A certificate that cannot be used
+    refuses the upgrade."""
+    a = tls.authority()
+    plain, port = free_port(), free_port()
+    conf = "[server]\nlisten = 127.0.0.1:%d\nworkers = 2\n" % plain
+    with_tls = conf + "listen_tls = 127.0.0.1:%d\n[tls]\ncertificate = %%s\nkey = %s\n" % (
+        port, a.path("server")[1])
+    g = Gateway(conf=conf, server_listen=None)
+    g.port, g.tls_port = plain, port
+
+    def configure(text):
+        with open(g.conf, "w") as f:
+            f.write(text)
+    points = [Charger(g, "PLAIN%d" % i) for i in range(4)]
+    pid = g.pid
+    configure(with_tls % "/nonexistent")
+    r = g.run("upgrade")
+    assert r.returncode == 1 and "/nonexistent" in r.stderr, r.stderr
+    assert g.tell("status")["pid"] == pid and not listens(port)
+    configure(with_tls % a.path("server")[0])
+    assert g.upgrade()["closed"] == 0
+    assert listens(port)
+    points += [tls.TlsCharger(g, "TLS%d" % i) for i in range(4)]
+    for c in points:
+        c.call("Heartbeat")
+    configure(conf)
+    report = g.upgrade()
+    assert (report["connections"], report["closed"]) == (len(points), 0), report
+    assert not listens(port) and listens(plain)
+    for c in points:
+        c.call("Heartbeat")
+    configure(with_tls % a.path("server")[0])
+    assert g.upgrade()["closed"] == 0
+    points.append(tls.TlsCharger(g, "TLS-AGAIN"))
+    for c in points:
+        c.call("Heartbeat")
+        c.close()
 
 
 def listens(port):

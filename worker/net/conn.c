@@ -82,6 +82,12 @@ conn_init(uint32_t n)
 }
 
 uint32_t
+conn_capacity(void)
+{
+    return capacity;
+}
+
+uint32_t
 conn_index(const struct conn *c)
 {
     return (uint32_t)(c - slab);

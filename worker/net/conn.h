@@ -161,7 +161,8 @@ struct conn {
 
 /* capacity: connections, CLOSING ones included. False without the address
  * space. */
-bool conn_init(uint32_t capacity);
+bool     conn_init(uint32_t capacity);
+uint32_t conn_capacity(void);
 
 /* Takes over fd, and closes it at the end, also on failure. proxy: a PROXY
  * header comes first. NULL if the slab is full or memory is out. */

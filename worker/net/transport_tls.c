@@ -305,14 +305,26 @@ take_record(struct fields *f, const uint64_t n[NUMBERS], struct record *r)
         take_bytes(f, "tls_keys", r->keys, keys_size(r));
 }
 
+/* A process without a listener for TLS takes over connections of one that had
+ * it: the memory for their keys is made for the first one. */
+static bool
+has_slab(void)
+{
+    static bool made;
+
+    if (!made && !tls_queue_on())
+        made = record_init() && record_slab_init(conn_capacity());
+    return made || tls_queue_on();
+}
+
 bool
 transport_tls_read(struct conn *c, struct fields *f)
 {
     _Alignas(struct record) uint8_t memory[RECORD_SIZE_MAX];
     uint64_t                        n[NUMBERS];
 
-    if (!tls_queue_on())
-        return false; /* this process has no listener for TLS */
+    if (!has_slab() || (c->state == CONN_HANDSHAKE && !tls_queue_on()))
+        return false;
     if (fields_list(f, "tls", n, NUMBERS)) {
         struct record *r = (struct record *)memory;
         c->tls = take_record(f, n, r) ? record_slab_put(r) : 0;
