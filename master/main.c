@@ -151,6 +151,12 @@ up_lock(struct buf *why)
 }
 
 void
+up_next_pid(pid_t pid)
+{
+    paths_next_pid(pid);
+}
+
+void
 up_succeeded(void)
 {
     pid_t next = upgrade_successor();

@@ -303,6 +303,7 @@ paths_take(const struct config *c, struct buf *why)
         if (!make_directory("server.pidfile", dir, 0755, "", why) ||
             !lock_pidfile(c->server_pidfile, why))
             return false;
+        paths_next_pid(0);
     }
     if (c->server_control[0] != '\0') {
         parent_of(c->server_control, dir);
@@ -422,10 +423,34 @@ paths_log(const char *target, bool make, struct buf *why)
 }
 
 void
+paths_next_pid(pid_t pid)
+{
+    char path[CONF_TEXT_MAX + 16], text[32];
+
+    if (pidfile < 0)
+        return;
+    snprintf(path, sizeof path, "%s.next", pidfile_path);
+    if (pid == 0) {
+        unlink(path);
+        return;
+    }
+    int fd =
+        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int n = snprintf(text, sizeof text, "%d\n", (int)pid);
+    if (fd < 0 || write(fd, text, (size_t)n) != n)
+        log_warn("upgrade: cannot write %s: %s; if the master is killed before "
+                 "the new one has taken over, systemd ends the service",
+            path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
+void
 paths_leave(void)
 {
     if (pidfile < 0)
         return;
+    paths_next_pid(0);
     unlink(pidfile_path);
     close(pidfile);
     pidfile = -1;

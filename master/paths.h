@@ -6,6 +6,7 @@
 #define MASTER_PATHS_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "buf.h"
 #include "config.h"
@@ -27,5 +28,10 @@ bool paths_test(const struct config *c, struct buf *why);
 bool paths_log(const char *target, bool make, struct buf *why);
 /* Removes the pid file. */
 void paths_leave(void);
+
+/* Writes the pid of a new master, which goes on if this one is killed, to the
+ * pid file's name with .next; 0 removes that file. systemd reads it when the
+ * main process of the service has ended (PIDFile= in the unit). */
+void paths_next_pid(pid_t pid);
 
 #endif

@@ -60,6 +60,7 @@ class Stopped(Shim):
         self.put(STEP_AT, bytes(64))
         self.g = g = Gateway(server_workers=2, server_drain_time="1s",
                              upgrade_patience="20s", env=self.env,
+                             server_pidfile=self.file.name + ".pid",
                              ocpp_message_timeout=message_timeout,
                              websocket_idle_timeout="5m",
                              websocket_ping_interval="45s")
@@ -125,6 +126,15 @@ def taken_over(g):
         return None
 
 
+def next_pid(g):
+    """The process that goes on if the master is killed."""
+    try:
+        with open(g.settings["server_pidfile"] + ".next") as f:
+            return int(f.read())
+    except FileNotFoundError:
+        return None
+
+
 def kept(c, id):
     """True if the connection lives; then everything on it is answered."""
     try:
@@ -148,6 +158,7 @@ def kill_at(word, slot, victim):
     during = [c.put("DataTransfer", {"vendorId": "v", "data": c.identity + "-b"})
               for c in s.points]
     os.kill(s.pids[victim], signal.SIGKILL)
+    main = next_pid(g)
     s.resume()
     pid = poll(lambda: settled(g) or not any(alive(s.pids.get(m, 0)) for m in
                                              (OLD, NEW)) and not taken_over(g),
@@ -159,6 +170,11 @@ def kill_at(word, slot, victim):
         g.start()
     elif pid != g.pid:
         g.follow(pid)
+    # systemd reads the file when the main process of the service ends.
+    if victim == OLD and pid is not True:
+        assert main == pid, (main, pid)
+    else:
+        poll(lambda: next_pid(g) is None, what="the end of the file for systemd")
     lost, again = set(), []
     for c, id, call in zip(s.points, during, s.ids):
         if kept(c, id):

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "buf.h"
 
@@ -30,6 +31,8 @@ void up_succeeded(void) __attribute__((noreturn));
  * up_lock() takes them and writes the pid file; false with a sentence. */
 void up_unlock(void);
 bool up_lock(struct buf *why);
+/* Makes known which process goes on if this one is killed; 0: none. */
+void up_next_pid(pid_t pid);
 
 /* Called when every worker has been ready once. */
 void up_is_ready(void);

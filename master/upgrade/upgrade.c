@@ -84,6 +84,7 @@ upgrade_running(void)
 static void
 kill_new_master(void)
 {
+    up_next_pid(0);
     if (up.pid == 0)
         return;
     ev_child_stop(master.loop, &up.child);
@@ -320,6 +321,7 @@ prepare(void)
     }
     ev_child_init(&up.child, new_master_died, up.pid, 0);
     ev_child_start(master.loop, &up.child);
+    up_next_pid(up.pid);
     up.link.record = record;
     up.link.ended = link_ended;
     peer_link_open(&up.link, ends[0]);
@@ -582,6 +584,7 @@ leave(void)
 {
     ev_timer_stop(master.loop, &up.deadline);
     sd_notify_main_pid(up.pid);
+    up_next_pid(0);
     log_info("upgrade to %s: process %d has taken over %" PRIu64
              " connections; this program ends",
         up.program, (int)up.pid, up.connections);
