@@ -184,13 +184,18 @@ def test_a_parameter_that_means_nothing_is_an_error():
     assert [p["identity"] for p in got["connections"]] == ["A%41"], got
 
 
-def exchange(g, *parts):
-    """Sends bytes that end with a request with Connection: close. Returns [(status,
-    headers, body)] of the responses."""
+def exchange(g, *parts, continues=False):
+    """Sends bytes that end with a request with Connection: close; with
+    continues, a response comes before the second part is sent. Returns
+    [(status, headers, body)] of the responses."""
     s = socket.create_connection(("127.0.0.1", g.admin), DEADLINE)
+    data = b""
     for part in parts:
         s.sendall(part)
-    data = b""
+        while continues and b"\r\n\r\n" not in data:
+            more = s.recv(65536)
+            assert more, "closed after " + repr(data)
+            data += more
     while True:
         more = s.recv(65536)
         if not more:
@@ -228,7 +233,8 @@ def test_requests_may_be_written_as_http_permits():
             "Content-Length: 15\r\nContent-Type: text/plain\r\nConnection: close\r\n")):
         parts = [b"7\r\n" + body[:7] + b"\r\n", b"8\r\n" + body[7:] +
                  b"\r\n0\r\n\r\n"] if n == 0 else [body]
-        got = exchange(g, (head % ("written%d" % n, more)).encode(), *parts)
+        got = exchange(g, (head % ("written%d" % n, more)).encode(), *parts,
+                       continues=n == 1)
         if n == 1:
             assert got[0][0] == 100, got
             got = got[1:]
