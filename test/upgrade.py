@@ -969,6 +969,17 @@ def dead(points):
             pass
 
 
+def test_a_new_program_whose_old_one_is_gone_ends():
+    """The old program has died before the new one knows anything."""
+    ours, its = socket.socketpair()
+    ours.close()
+    done = subprocess.run([OCPPD, "-c", os.path.join(ROOT, "conf/test.conf")], env=dict(
+        os.environ, OCPPD_UPGRADE=str(its.fileno())), pass_fds=[its.fileno()],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=DEADLINE)
+    its.close()
+    assert done.returncode == 1, done
+
+
 def test_the_new_master_dies_before_a_slot_has_moved():
     h = Halfway(0)
     os.kill(h.new, signal.SIGKILL)

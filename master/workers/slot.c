@@ -25,6 +25,12 @@ slot_create(void)
     }
 }
 
+bool
+slot_created(void)
+{
+    return slots != NULL;
+}
+
 struct slot *
 slot_at(unsigned n)
 {

@@ -63,6 +63,7 @@ struct slot {
 
 /* Called once, when the number of slots is known. */
 void slot_create(void);
+bool slot_created(void);
 
 struct slot *slot_at(unsigned n);
 

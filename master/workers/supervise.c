@@ -509,6 +509,8 @@ supervise_drain(uint64_t ms)
 bool
 supervise_kill(void)
 {
+    if (!slot_created())
+        return false; /* the program ends before it has workers */
     for (unsigned i = 0; i < master.slots; i++) {
         struct slot *s = slot_at(i);
         ev_timer_stop(master.loop, &s->respawn);
