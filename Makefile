@@ -285,6 +285,8 @@ cppcheck: $(GEN)
 LINT = $(wildcard common/*.c master/*.c master/*/*.c worker/*.c worker/*/*.c test/sim/*.c)
 LINTED = $(LINT:%.c=$(B)/lint/%.ok)
 LINTFLAGS = -std=gnu11 $(CPPFLAGS)
+# What .incbin takes in.
+$(B)/lint/worker/fleet/functions.ok: $(B)/gen/ocpp_answers.lua
 $(B)/lint/%.ok: %.c $(GEN) .clang-tidy
 	@mkdir -p $(@D)
 	$(SAY) clang-tidy --quiet $< -- $(LINTFLAGS)
