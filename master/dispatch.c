@@ -14,7 +14,6 @@
 #include "control/control.h"
 #include "control/pending_calls.h"
 #include "control/taps.h"
-#include "ensure.h"
 #include "helper.h"
 #include "log.h"
 #include "upgrade/successor.h"

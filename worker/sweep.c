@@ -11,7 +11,6 @@
 #include "access/guard.h"
 #include "base/master_link.h"
 #include "base/self.h"
-#include "clock.h"
 #include "drain.h"
 #include "ensure.h"
 #include "fleet/claims.h"

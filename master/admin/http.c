@@ -15,7 +15,6 @@
 #include "admin/metrics.h"
 #include "admin/report.h"
 #include "base/master.h"
-#include "log.h"
 
 #define TIMEOUT_S 15        /* s without a byte */
 #define MEMORY (32u * 1024) /* per connection, bounds the request's head */

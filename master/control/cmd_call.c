@@ -9,7 +9,6 @@
 
 #include "base/master.h"
 #include "channel.h"
-#include "clock.h"
 #include "control/command.h"
 #include "control/last_outcomes.h"
 #include "control/pending_calls.h"

@@ -14,7 +14,6 @@
 #include "control_line.h"
 #include "ctl/ctl.h"
 #include "event.h"
-#include "near.h"
 #include "usage.h"
 
 #define PATIENCE_S 2

@@ -29,7 +29,6 @@
 #include "journal_dir.h"
 #include "near.h"
 #include "printable.h"
-#include "since.h"
 #include "writer.h"
 
 #define OUT_FLUSH (64u << 10)

@@ -11,7 +11,6 @@
 #include "ctl/ctl.h"
 #include "ctl/journal_path.h"
 #include "printable.h"
-#include "since.h"
 
 #define POINTS_MAX 200000u
 #define TEXT_MAX (64u << 20)

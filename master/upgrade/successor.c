@@ -26,7 +26,6 @@
 #include "upgrade/peer_link.h"
 #include "upgrade/received.h"
 #include "upgrade/result.h"
-#include "upgrade/upgrade.h"
 #include "workers/hints.h"
 #include "workers/listen.h"
 #include "workers/slot.h"

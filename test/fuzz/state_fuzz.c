@@ -15,12 +15,10 @@
 #include <ev.h>
 
 #include "base/master.h"
-#include "clock.h"
 #include "config.h"
 #include "config_read.h"
 #include "ensure.h"
 #include "registry.h"
-#include "registry_layout.h"
 #include "shm_state.h"
 #include "upgrade/peer_link.h"
 

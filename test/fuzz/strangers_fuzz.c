@@ -6,7 +6,6 @@
 #include "authfile.h"
 #include "denyfile.h"
 #include "ensure.h"
-#include "file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

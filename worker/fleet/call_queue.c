@@ -13,7 +13,6 @@
 #include "fleet/releases.h"
 #include "fleet/shards.h"
 #include "journal/journal_id.h"
-#include "log.h"
 #include "ocpp/ocppj.h"
 
 /* Ms for which finishes are kept, to repeat them to a server that lost

@@ -14,7 +14,6 @@
 
 #include "base/self.h"
 #include "base/up.h"
-#include "ensure.h"
 #include "helper.h"
 #include "log.h"
 

@@ -9,7 +9,6 @@
 #include "base/self.h"
 #include "base/up.h"
 #include "clock.h"
-#include "ensure.h"
 #include "heap.h"
 #include "log.h"
 #include "net/record_slab.h"

@@ -15,7 +15,6 @@
 #include "base/self.h"
 #include "ensure.h"
 #include "log.h"
-#include "net/conn.h"
 #include "session/handshake.h"
 
 /* Connections accepted in one turn, so that open connections get their turn

@@ -9,7 +9,6 @@
 #include "access/certificate.h"
 #include "base/self.h"
 #include "clock.h"
-#include "fleet/questions.h"
 #include "fleet/redis.h"
 #include "fleet/starts.h"
 #include "journal/journal.h"

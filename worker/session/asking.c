@@ -18,7 +18,6 @@
 #include "session/answer.h"
 #include "session/platform.h"
 #include "session/tap.h"
-#include "session/violation.h"
 
 #define CLOSE_MS 1000 /* ms that Redis has to close a question */
 

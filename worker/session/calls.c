@@ -10,7 +10,6 @@
 #include "array.h"
 #include "base/master_link.h"
 #include "base/self.h"
-#include "clock.h"
 #include "ensure.h"
 #include "fleet/call_queue.h"
 #include "journal/journal.h"

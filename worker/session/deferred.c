@@ -7,7 +7,6 @@
 #include "base/master_link.h"
 #include "base/self.h"
 #include "clock.h"
-#include "journal/journal.h"
 #include "session/tap.h"
 
 static struct deferred  *first;
