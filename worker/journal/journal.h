@@ -108,8 +108,8 @@ uint64_t journal_committed(void);
 /* True if no event waits to become durable. */
 bool journal_idle(void);
 
-/* True while commits fail; *words is the sentence that was logged. For health
- * and status. */
+/* True while commits fail; *words is the sentence that was logged. For the
+ * unit tests. */
 bool journal_failing(const char **words);
 
 /* Milliseconds since the last event became durable, if one waits since then;

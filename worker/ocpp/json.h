@@ -32,8 +32,7 @@
 #define DEVIATION_BIT(word) (UINT64_C(1) << DEVIATION_##word)
 _Static_assert(DEVIATIONS <= 64, "a set of deviations is a 64-bit word");
 
-/* "leading_zero", "a number has leading zeros" */
-const char *deviation_word(enum deviation d);
+/* "a number has leading zeros" */
 const char *deviation_sentence(enum deviation d);
 
 enum json_type {

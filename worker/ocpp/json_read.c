@@ -15,26 +15,17 @@
         DEVIATION_BIT(control_char) | DEVIATION_BIT(bad_utf8) |                \
         DEVIATION_BIT(nul_byte))
 
-static const struct {
-    const char *word, *sentence;
-} deviation[] = {
-#define DEVIATION(word, sentence) {#word, sentence},
+static const char *const sentences[] = {
+#define DEVIATION(word, sentence) sentence,
 #include "deviation.def"
 #undef DEVIATION
 };
 
 const char *
-deviation_word(enum deviation d)
-{
-    ensure(d < DEVIATIONS);
-    return deviation[d].word;
-}
-
-const char *
 deviation_sentence(enum deviation d)
 {
     ensure(d < DEVIATIONS);
-    return deviation[d].sentence;
+    return sentences[d];
 }
 
 const char *

@@ -83,7 +83,6 @@ struct schema_field {
 };
 
 #define SCHEMA_ANY_DECIMALS 255
-#define SCHEMA_FIELDS_MAX 64 /* per object: presence is a 64-bit set */
 
 struct schema_object {
     const char                *name; /* "IdTagInfo", "Authorize.req" */
