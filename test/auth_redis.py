@@ -33,6 +33,20 @@ def gateway(s, **settings):
     return fleet.gateway(s, "a", auth_mode="redis", **settings)
 
 
+def one(**settings):
+    """A server, a client of it, and a gateway."""
+    s = fleet.redis()
+    return s, s.client(), gateway(s, **settings)
+
+
+def admitted(g, r, identity):
+    """A charge point that has shown its key, and has booted."""
+    allow(r, identity)
+    c = Charger(g, identity, headers=basic(identity, KEY))
+    c.boot()
+    return c
+
+
 def handshake(g, identity, key=KEY):
     c = Charger(g, identity, open=False)
     return c, c.handshake(headers=basic(identity, key))
@@ -55,9 +69,7 @@ def down(g):
 
 @fleet.tidy
 def test_a_key_in_redis_lets_in_and_nothing_else_does():
-    s = fleet.redis()
-    r = s.client()
-    g = gateway(s)
+    s, r, g = one()
     assert allow(r, "AL1000") == 1
     assert status(g, "AL1000") == 101
     assert status(g, "AL1000", "00" * 20) == 401
@@ -77,9 +89,7 @@ def test_a_key_in_redis_lets_in_and_nothing_else_does():
 
 @fleet.tidy
 def test_the_function_takes_what_ocppctl_hashes_and_nothing_else():
-    s = fleet.redis()
-    r = s.client()
-    g = gateway(s)
+    s, r, g = one()
     made = g.ctl("auth", "hash")
     assert r("FCALL", "ocppd_auth", 1, "CP1", made["hash"]) == 1
     assert status(g, "CP1", made["key"]) == 101
@@ -102,9 +112,7 @@ def test_the_function_takes_what_ocppctl_hashes_and_nothing_else():
 
 @fleet.tidy
 def test_something_else_than_a_key_in_redis_lets_no_charge_point_in():
-    s = fleet.redis()
-    r = s.client()
-    g = gateway(s)
+    s, r, g = one()
     r("HSET", AUTH + "CP1", "key", KEY)
     assert status(g, "CP1") == 401
     g.wait_log("CP1: its key in Redis is not sha256")
@@ -116,9 +124,7 @@ def test_something_else_than_a_key_in_redis_lets_no_charge_point_in():
 
 @fleet.tidy
 def test_while_redis_is_away_a_charge_point_that_was_here_before_comes_in_with_its_key():
-    s = fleet.redis()
-    r = s.client()
-    g = gateway(s, server_workers=2)
+    s, r, g = one(server_workers=2)
     for name in ("CP1", "CP2"):
         allow(r, name)
     # Learned by one worker; the other one knows it, too.
@@ -147,9 +153,7 @@ def test_while_redis_is_away_a_charge_point_that_was_here_before_comes_in_with_i
 
 @fleet.tidy
 def test_what_redis_took_back_opens_nothing_while_it_is_away():
-    s = fleet.redis()
-    r = s.client()
-    g = gateway(s)
+    s, r, g = one()
     for name in ("GONE", "CHANGED", "SAME"):
         allow(r, name)
         assert status(g, name) == 101
@@ -167,9 +171,7 @@ def test_what_redis_took_back_opens_nothing_while_it_is_away():
 
 @fleet.tidy
 def test_remember_0_lets_no_charge_point_in_while_redis_is_away():
-    s = fleet.redis()
-    r = s.client()
-    g = gateway(s, auth_remember="0s")
+    s, r, g = one(auth_remember="0s")
     allow(r, "CP1")
     assert status(g, "CP1") == 101
     s.kill()
@@ -179,9 +181,7 @@ def test_remember_0_lets_no_charge_point_in_while_redis_is_away():
 
 @fleet.tidy
 def test_a_silent_redis_delays_a_handshake_and_nothing_else():
-    s = fleet.redis()
-    r = s.client()
-    g = gateway(s, auth_timeout="300ms", redis_timeout="30s")
+    s, r, g = one(auth_timeout="300ms", redis_timeout="30s")
     for name in ("CP1", "CP2"):
         allow(r, name)
     assert status(g, "CP1") == 101
@@ -231,9 +231,7 @@ def test_bytes_right_behind_the_request_are_kept():
 
 @fleet.tidy
 def test_a_storm_is_answered():
-    s = fleet.redis()
-    r = s.client()
-    g = gateway(s, server_workers=2)
+    s, r, g = one(server_workers=2)
     names = ["S%03d" % i for i in range(400)]
     for name in names[::2]:
         allow(r, name)
@@ -260,12 +258,8 @@ def stored(r):
 
 @fleet.tidy
 def test_a_new_key_is_in_redis_before_the_charge_point_has_it():
-    s = fleet.redis()
-    r = s.client()
-    g = gateway(s)
-    allow(r, "CP1")
-    c = Charger(g, "CP1", headers=basic("CP1", KEY))
-    c.boot()
+    s, r, g = one()
+    c = admitted(g, r, "CP1")
     h = send_key(g, "CP1")
     id, action, _ = c.take()[:3]
     assert action == "ChangeConfiguration" and stored(r)[1].startswith("sha256:")
@@ -285,12 +279,8 @@ def test_a_new_key_is_in_redis_before_the_charge_point_has_it():
 
 @fleet.tidy
 def test_a_new_key_that_was_refused_is_taken_out_again():
-    s = fleet.redis()
-    r = s.client()
-    g = gateway(s)
-    allow(r, "CP1")
-    c = Charger(g, "CP1", headers=basic("CP1", KEY))
-    c.boot()
+    s, r, g = one()
+    c = admitted(g, r, "CP1")
     h = send_key(g, "CP1")
     c.result(c.take()[0], {"status": "Rejected"})
     h.wait()
@@ -300,12 +290,8 @@ def test_a_new_key_that_was_refused_is_taken_out_again():
 
 @fleet.tidy
 def test_a_later_new_key_that_is_refused_takes_no_earlier_one_away():
-    s = fleet.redis()
-    r = s.client()
-    g = gateway(s)
-    allow(r, "CP1")
-    c = Charger(g, "CP1", headers=basic("CP1", KEY))
-    c.boot()
+    s, r, g = one()
+    c = admitted(g, r, "CP1")
 
     def send(key, answer):
         h = send_key(g, "CP1", key)
@@ -355,12 +341,8 @@ def test_an_identity_cannot_be_a_key_in_redis():
 
 @fleet.tidy
 def test_a_new_key_waits_for_redis_and_other_commands_behind_it():
-    s = fleet.redis()
-    r = s.client()
-    g = gateway(s, ocpp_message_timeout="60s")  # longer than any silence in this test
-    allow(r, "CP1")
-    c = Charger(g, "CP1", headers=basic("CP1", KEY))
-    c.boot()
+    s, r, g = one(ocpp_message_timeout="60s")  # longer than any silence in this test
+    c = admitted(g, r, "CP1")
     s.kill()
     down(g)
     h = send_key(g, "CP1")

@@ -70,6 +70,27 @@ def held_by(r, cp, node):
     return poll(there, what="the session of %s at %s" % (cp, node))
 
 
+def one(**settings):
+    """Returns a server, a client of it, and a gateway."""
+    s = redis()
+    return s, s.client(), gateway(s, "a", **settings)
+
+
+def two():
+    """Returns a server, a client of it, and two gateways."""
+    s = redis()
+    return s, s.client(), gateway(s, "a"), gateway(s, "b")
+
+
+def held(g, r, cp, node):
+    """Returns a charge point that has booted, and whose session the gateway
+    has claimed."""
+    c = Charger(g, cp)
+    c.boot()
+    held_by(r, cp, node)
+    return c
+
+
 def outcomes(r, cp=None, stream=EV):
     found = {}
     for e in r.entries(stream):
@@ -115,9 +136,7 @@ def tidy(test):
 
 @tidy
 def test_events_arrive_flat_in_order_and_byte_for_byte():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a")
+    s, r, g = one()
     c = Charger(g, "CP1")
     c.boot()
     text = ' { "connectorId":1 ,"meterValue":[{"timestamp":"2026-01-31T12:00:00Z",' \
@@ -136,9 +155,7 @@ def test_events_arrive_flat_in_order_and_byte_for_byte():
 
 @tidy
 def test_what_is_sent_to_two_gateways_is_in_the_stream_once():
-    s = redis()
-    r = s.client()
-    a, b = gateway(s, "a"), gateway(s, "b")
+    s, r, a, b = two()
     c = Charger(a, "TWICE")
     id = c.start()["transactionId"]
     meter = {"connectorId": 1, "transactionId": id, "meterValue": [
@@ -171,9 +188,7 @@ def test_what_is_sent_to_two_gateways_is_in_the_stream_once():
 @tidy
 def test_equal_messages_of_two_transactions_with_one_id_are_both_in_the_stream():
     """A platform may give any id, also one that was given before."""
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a", answers_StartTransaction="platform")
+    s, r, g = one(answers_StartTransaction="platform")
     c = Charger(g, "SAME")
     for n in (1, 2, 3):
         c.put("StartTransaction", {"connectorId": 1, "idTag": "T", "meterStart": 0,
@@ -264,9 +279,7 @@ def test_a_server_that_dies_with_a_full_window_gets_everything_again():
 
 @tidy
 def test_a_successor_ships_on_where_its_worker_died():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a")
+    s, r, g = one()
     for i in range(5):
         c = Charger(g, "K%d" % i)
         c.boot()
@@ -282,9 +295,7 @@ def test_a_successor_ships_on_where_its_worker_died():
 
 @tidy
 def test_journals_of_workers_that_are_no_more_are_shipped_too():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a", server_workers=3)
+    s, r, g = one(server_workers=3)
     s.kill()
     chargers = [Charger(g, "O%d" % w, worker=w) for w in range(3)]
     for c in chargers:
@@ -332,9 +343,7 @@ def test_a_server_that_lost_its_last_second_gets_it_again():
 
 @tidy
 def test_streams_are_trimmed_behind_the_groups_and_cut_with_an_alarm():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a", redis_stream_max=1000)
+    s, r, g = one(redis_stream_max=1000)
     c = Charger(g, "CP1")
     r("XGROUP", "CREATE", EV, "slow", "0", "MKSTREAM")
     i = 0
@@ -369,15 +378,9 @@ def test_without_a_group_events_go_by_age():
 
 @tidy
 def test_a_charge_point_moves_and_its_half_open_connection_is_closed():
-    s = redis()
-    r = s.client()
-    a, b = gateway(s, "a"), gateway(s, "b")
-    old = Charger(a, "CP1")
-    old.boot()
-    held_by(r, "CP1", "a")
-    new = Charger(b, "CP1")
-    new.boot()
-    held_by(r, "CP1", "b")
+    s, r, a, b = two()
+    old = held(a, r, "CP1", "a")
+    new = held(b, r, "CP1", "b")
     old.wait_closed(1008)
     order(r, "CP1", commandId="there")
     i, _, _ = new.take()
@@ -390,9 +393,7 @@ def test_a_charge_point_moves_and_its_half_open_connection_is_closed():
 
 @tidy
 def test_connections_made_while_redis_was_away_are_sorted_out_by_age():
-    s = redis()
-    r = s.client()
-    a, b = gateway(s, "a"), gateway(s, "b")
+    s, r, a, b = two()
     s.kill()
     poll(lambda: a.stat("redis_shards_ready") == 0 and b.stat("redis_shards_ready") == 0)
     first = Charger(a, "CP1")
@@ -411,9 +412,7 @@ def test_connections_made_while_redis_was_away_are_sorted_out_by_age():
 
 @tidy
 def test_a_claim_whose_answer_was_lost_leaves_no_session_behind():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a", redis_timeout="1500ms")
+    s, r, g = one(redis_timeout="1500ms")
     s.signal(signal.SIGSTOP)
     # The handshake waits 500 ms for the epoch; then its claim is in the server's
     # socket.
@@ -431,12 +430,8 @@ def test_a_claim_whose_answer_was_lost_leaves_no_session_behind():
 
 @tidy
 def test_sessions_of_a_dead_node_are_lost_and_commands_wait_for_the_next():
-    s = redis()
-    r = s.client()
-    a, b = gateway(s, "a"), gateway(s, "b")
-    c = Charger(a, "CP1")
-    c.boot()
-    held_by(r, "CP1", "a")
+    s, r, a, b = two()
+    c = held(a, r, "CP1", "a")
     a.kill_everything()
     poll(lambda: session(r, "CP1")["state"] == "lost", what="the lost session")
     order(r, "CP1", commandId="w", ifOffline="wait")
@@ -461,12 +456,8 @@ def test_two_gateways_of_one_name_are_reported_in_the_log():
 
 @tidy
 def test_every_outcome_of_a_command():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a", ocpp_message_timeout="1s")
-    c = Charger(g, "CP1")
-    c.boot()
-    held_by(r, "CP1", "a")
+    s, r, g = one(ocpp_message_timeout="1s")
+    c = held(g, r, "CP1", "a")
     order(r, "CP1", commandId="result")
     order(r, "CP1", commandId="error")
     order(r, "CP1", commandId="invalid", payload='{"type":"Warm"}')
@@ -499,9 +490,7 @@ def test_every_outcome_of_a_command():
 
 @tidy
 def test_a_command_sent_before_a_crash_is_sent_again_only_if_idempotent():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a")
+    s, r, g = one()
     c = Charger(g, "CP1")
     c.boot()
     for how, idempotent in (("once", "no"), ("again", "yes")):
@@ -522,9 +511,7 @@ def test_a_command_sent_before_a_crash_is_sent_again_only_if_idempotent():
 
 @tidy
 def test_a_command_waits_for_a_charge_point_that_has_not_booted():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a", ocpp_call_hold="1m")
+    s, r, g = one(ocpp_call_hold="1m")
     order(r, "CP1", commandId="w", ifOffline="wait")
     c = Charger(g, "CP1")
     held_by(r, "CP1", "a")
@@ -538,12 +525,8 @@ def test_a_command_waits_for_a_charge_point_that_has_not_booted():
 
 @tidy
 def test_an_answer_given_while_redis_is_away_is_not_lost():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a")
-    c = Charger(g, "CP1")
-    c.boot()
-    held_by(r, "CP1", "a")
+    s, r, g = one()
+    c = held(g, r, "CP1", "a")
     order(r, "CP1", commandId="x")
     i, _, _ = c.take()
     s.kill()
@@ -667,12 +650,8 @@ def test_the_platform_answers_or_the_fallback_does():
 
 @tidy
 def test_requests_are_counted_until_they_are_answered():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a", redis_timeout="20s")
-    c = Charger(g, "CP1")
-    c.boot()
-    held_by(r, "CP1", "a")
+    s, r, g = one(redis_timeout="20s")
+    c = held(g, r, "CP1", "a")
     poll(lambda: g.stat("redis_pending") == 0, what="the answers")
     s.signal(signal.SIGSTOP)
     c.start()  # it is the event of a request
@@ -691,12 +670,8 @@ def test_requests_are_counted_until_they_are_answered():
 
 @tidy
 def test_a_stopped_redis_drops_no_connection_and_the_platforms_answers_fall_back():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a", answers_Authorize="platform")
-    c = Charger(g, "CP1")
-    c.boot()
-    held_by(r, "CP1", "a")
+    s, r, g = one(answers_Authorize="platform")
+    c = held(g, r, "CP1", "a")
     s.signal(signal.SIGSTOP)
     end = time.monotonic() + (30 if LONG else 6)
     n = 0
@@ -1039,12 +1014,8 @@ def test_what_was_shipped_under_another_prefix_is_shipped_under_the_new_one():
 
 @tidy
 def test_numbers_in_redis_that_cannot_be_right_are_ignored():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a")
-    c = Charger(g, "CP1")
-    c.boot()
-    held_by(r, "CP1", "a")
+    s, r, g = one()
+    c = held(g, r, "CP1", "a")
     wrong = ["-1", "99999999999999999999", "0x7fffffffffff", "1e15", str(1 << 63), str((1 << 53) + 1), " 9007199254740991", "+1", ""]
     for epoch in wrong:
         r("XADD", S + "inbox:a/0", "*", "what", "replaced", "identity", "CP1", "by", "evil", "epoch", epoch)
@@ -1121,9 +1092,7 @@ def test_the_events_of_a_charge_point_that_hops_between_workers_are_in_order():
 @tidy
 def test_a_first_answer_that_is_no_json_object_is_not_given():
     """Whatever another client has written into Redis."""
-    s = redis()
-    r = s.client()
-    a, b = gateway(s, "a"), gateway(s, "b")
+    s, r, a, b = two()
     for n, text in enumerate(("[", "[]", "x" * 190, "{}\0", '{"transactionId":1', "{}\n{}")):
         for state in ("known", "draft"):
             cp = "ODD%d%s" % (n, state)
@@ -1298,9 +1267,7 @@ def test_two_gateways_of_one_name_are_noticed_and_lose_nothing():
 
 @tidy
 def test_what_waits_and_what_is_online_are_one_function_each():
-    s = redis()
-    r = s.client()
-    g = gateway(s, "a")
+    s, r, g = one()
     here = [Charger(g, "ON%d" % n) for n in range(5)]
     gone = Charger(g, "GONE")
     for c in here + [gone]:
@@ -1361,9 +1328,7 @@ WHEN = "2026-01-31T12:00:00Z"
 
 @tidy
 def test_a_start_sent_again_to_another_gateway_is_the_same_transaction():
-    s = redis()
-    r = s.client()
-    a, b = gateway(s, "a"), gateway(s, "b")
+    s, r, a, b = two()
     first = Charger(a, "CP1")
     first.boot()
     id = first.start()
@@ -1387,9 +1352,7 @@ def test_a_start_sent_again_to_another_gateway_is_the_same_transaction():
 
 @tidy
 def test_a_start_that_a_dead_gateway_reserved_or_shipped_late_is_in_the_stream_once():
-    s = redis()
-    r = s.client()
-    a, b = gateway(s, "a"), gateway(s, "b")
+    s, r, a, b = two()
     cut = Charger(a, "CP1")
     cut.boot()
     wait_event(r, "CP1", "charge_point.booted")
