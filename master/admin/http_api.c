@@ -252,6 +252,22 @@ run_command(struct MHD_Connection *c, const struct http_route *route,
         "application/json", &reply);
 }
 
+/* An answer without an end. end() frees arg. */
+static enum MHD_Result
+stream(struct MHD_Connection *c, const char *type,
+    MHD_ContentReaderCallback read, MHD_ContentReaderFreeCallback end,
+    void *arg)
+{
+    http_places_streaming(c);
+    struct MHD_Response *r = MHD_create_response_from_callback(
+        MHD_SIZE_UNKNOWN, 64 * 1024, read, arg, end);
+    if (r == NULL) {
+        end(arg);
+        return MHD_NO;
+    }
+    return http_answer_send(c, MHD_HTTP_OK, type, r);
+}
+
 static ssize_t
 feed_cb(void *arg, uint64_t at, char *p, size_t max)
 {
@@ -293,15 +309,8 @@ run_events(struct MHD_Connection *c)
         buf_free(&why);
         return r;
     }
-    http_places_streaming(c);
-    struct MHD_Response *r = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, 64 * 1024, feed_cb, f, feed_free_cb);
-    if (r == NULL) {
-        feed_free_cb(f);
-        return MHD_NO;
-    }
-    return http_answer_send(
-        c, MHD_HTTP_OK, sse ? "text/event-stream" : "application/x-ndjson", r);
+    return stream(c, sse ? "text/event-stream" : "application/x-ndjson",
+        feed_cb, feed_free_cb, f);
 }
 
 static ssize_t
@@ -332,14 +341,7 @@ run_tap(struct MHD_Connection *c, const char *identity)
         return http_answer_error(c, MHD_HTTP_SERVICE_UNAVAILABLE,
             "the master does not answer; try again");
     }
-    http_places_streaming(c);
-    struct MHD_Response *r = MHD_create_response_from_callback(
-        MHD_SIZE_UNKNOWN, 64 * 1024, tap_cb, t, tap_free_cb);
-    if (r == NULL) {
-        tap_free_cb(t);
-        return MHD_NO;
-    }
-    return http_answer_send(c, MHD_HTTP_OK, "application/x-ndjson", r);
+    return stream(c, "application/x-ndjson", tap_cb, tap_free_cb, t);
 }
 
 static bool
