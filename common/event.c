@@ -32,6 +32,29 @@ event_put_types(struct buf *out)
     }
 }
 
+const char *
+event_action(enum event_kind kind, unsigned n)
+{
+    static const struct {
+        const char     *name;
+        enum event_kind kind;
+    } actions[] = {
+#define ACTION(name, direction, profile, event) {#name, EVENT_##event},
+#include "ocpp_actions.def"
+#undef ACTION
+        /* From these messages events of several types are made, depending on
+           their content. */
+        {"TransactionEvent", EVENT_tx_started},
+        {"TransactionEvent", EVENT_tx_stopped},
+        {"NotifyEvent", EVENT_status_changed},
+    };
+
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++)
+        if (actions[i].kind == kind && n-- == 0)
+            return actions[i].name;
+    return NULL;
+}
+
 static void
 put_row(struct buf *out, const char *word, const char *sentence)
 {
@@ -43,24 +66,13 @@ put_row(struct buf *out, const char *word, const char *sentence)
 static void
 put_actions(struct buf *out, enum event_kind kind)
 {
-    static const struct {
-        const char     *name;
-        enum event_kind kind;
-    } actions[] = {
-#define ACTION(name, direction, profile, event) {#name, EVENT_##event},
-#include "ocpp_actions.def"
-#undef ACTION
-    };
-    bool any = false;
+    const char *name = event_action(kind, 0);
 
-    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
-        if (actions[i].kind == kind) {
-            buf_addf(out, "%s\n.Li %s", any ? "\nand" : "Made from",
-                actions[i].name);
-            any = true;
-        }
-    if (any)
-        buf_adds(out, " .\n");
+    if (name == NULL)
+        return;
+    for (unsigned i = 0; name != NULL; name = event_action(kind, ++i))
+        buf_addf(out, "%s\n.Li %s", i > 0 ? "\nand" : "Made from", name);
+    buf_adds(out, " .\n");
 }
 
 static void

@@ -23,6 +23,10 @@ extern const struct event_info event_info[EVENTS];
 /* The kind with that type; EVENT_none if there is none. */
 enum event_kind event_by_type(const char *type);
 
+/* The name of message n from which events of this kind are made; NULL if there
+ * are no more. */
+const char *event_action(enum event_kind kind, unsigned n);
+
 /* The types, separated by ", ". */
 void event_put_types(struct buf *out);
 

@@ -56,26 +56,6 @@ static const struct {
     {"TX", "\"$ref\":\"#/$defs/tx\""},
 };
 
-static const struct {
-    const char     *name;
-    enum event_kind kind;
-} actions[] = {
-#define ACTION(name, direction, profile, event) {#name, EVENT_##event},
-#include "ocpp_actions.def"
-#undef ACTION
-};
-
-/* Messages from which events of different types are made, depending on their
-   content. */
-static const struct {
-    const char     *name;
-    enum event_kind kind;
-} also[] = {
-    {"TransactionEvent", EVENT_tx_started},
-    {"TransactionEvent", EVENT_tx_stopped},
-    {"NotifyEvent", EVENT_status_changed},
-};
-
 static void
 put_type(struct writer *w, const struct member *m)
 {
@@ -166,21 +146,14 @@ put_words(struct writer *w)
 static void
 put_actions(struct writer *w, enum event_kind kind)
 {
-    bool any = false;
+    const char *name = event_action(kind, 0);
 
-    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
-        if (actions[i].kind != kind)
-            continue;
-        if (!any)
-            open_enum(w, "action");
-        any = true;
-        writer_str(w, NULL, actions[i].name);
-    }
-    for (size_t i = 0; any && i < sizeof also / sizeof *also; i++)
-        if (also[i].kind == kind)
-            writer_str(w, NULL, also[i].name);
-    if (any)
-        close_enum(w);
+    if (name == NULL)
+        return;
+    open_enum(w, "action");
+    for (unsigned i = 0; name != NULL; name = event_action(kind, ++i))
+        writer_str(w, NULL, name);
+    close_enum(w);
 }
 
 /* An "if/then" rule: an event of this type must have these members. */
