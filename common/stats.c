@@ -114,12 +114,6 @@ const struct stat_info stat_info[] = {
 #define HISTOGRAM(name, doc)                                                   \
     {#name, STAT_HISTOGRAM, NULL, NULL, 1, offsetof(struct stats, name), doc},
 #include "stats.def"
-#undef COUNTER
-#undef COUNTER_BY
-#undef GAUGE
-#undef GAUGE_BY
-#undef GAUGE_MAX
-#undef HISTOGRAM
 };
 
 const size_t stat_info_count = sizeof stat_info / sizeof stat_info[0];
@@ -131,21 +125,8 @@ stat_metric(const struct stat_info *info, char out[STAT_METRIC_LEN])
         size_t      offset;
         const char *name;
     } others[] = {
-#define COUNTER(name, doc)
-#define COUNTER_BY(name, label, TABLE, doc)
-#define GAUGE(name, doc)
-#define GAUGE_BY(name, label, TABLE, doc)
-#define GAUGE_MAX(name, doc)
-#define HISTOGRAM(name, doc)
 #define METRIC(stat, name) {offsetof(struct stats, stat), #name},
 #include "stats.def"
-#undef COUNTER
-#undef COUNTER_BY
-#undef GAUGE
-#undef GAUGE_BY
-#undef GAUGE_MAX
-#undef HISTOGRAM
-#undef METRIC
     };
     static const char *const suffix[] = {[STAT_COUNTER] = "_total",
         [STAT_GAUGE] = "",

@@ -110,12 +110,6 @@ struct stats {
 #define GAUGE_MAX(name, doc) stat_value name;
 #define HISTOGRAM(name, doc) struct histogram name;
 #include "stats.def"
-#undef COUNTER
-#undef COUNTER_BY
-#undef GAUGE
-#undef GAUGE_BY
-#undef GAUGE_MAX
-#undef HISTOGRAM
 };
 
 /* There is only one writer, so no locked instruction is needed. */
