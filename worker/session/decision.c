@@ -1,0 +1,195 @@
+/* decision: how a CALL is answered. See decision.h. */
+#include "session/decision.h"
+
+#include "base/self.h"
+#include "fleet/redis.h"
+#include "fleet/starts.h"
+#include "ocpp/dialect.h"
+#include "ocpp/transaction.h"
+#include "session/asking.h"
+#include "session/transactions.h"
+#include "session/violation.h"
+
+/* True if the platform must be asked about this start, or about its token. */
+static bool
+asks_about_start(struct answer *a)
+{
+    if (dialect_asks_platform(a->m))
+        return true;
+    if (a->m->event == EVENT_tx_stopped)
+        return false; /* the verdict is optional in the answer to a stop */
+    a->about_token = answer_asks_about_tokens(a) &&
+        dialect_token(a->tape, a->f->payload_tok) != 0 &&
+        !answer_find_verdict(a);
+    return a->about_token;
+}
+
+static enum decision
+decide_new_start(struct answer *a)
+{
+    if (asks_about_start(a)) {
+        if (asking_possible(a))
+            return DECISION_ASK;
+        a->about_token = false;
+        a->by = "fallback";
+    }
+    return answer_alone(a) ? DECISION_COMMITTED : DECISION_LATER;
+}
+
+/* Redis has confirmed or replaced the proposed answer: gives that answer. */
+static enum decision
+decide_proposed_start(struct answer *a, const struct starts_reply *reply)
+{
+    if (dialect_asks_platform(a->m) ||
+        (answer_asks_about_tokens(a) && !answer_find_verdict(a)))
+        a->by = "fallback";
+    a->about_token = false;
+    answer_set_remembered(a, reply->answer, reply->len);
+    return DECISION_COMMITTED;
+}
+
+/* The start is unknown to this gateway. Another gateway may have answered
+   it. */
+static enum decision
+decide_start_of_fleet(struct answer *a)
+{
+    static struct starts_reply reply;
+    const char                *name = a->subject.identity;
+    size_t                     len = a->subject.identity_len;
+    bool                       asks = asks_about_start(a) && asking_possible(a);
+    bool                       proposed = false;
+
+    switch (starts_look(name, len, a->effect.fingerprint, &reply)) {
+    case STARTS_NONE:
+        if (!starts_possible(name, len))
+            break;
+        a->about_token = false;
+        buf_clear(&answer_payload);
+        if (!asks && !answer_alone(a))
+            return DECISION_LATER;
+        if (starts_ask(name, len, a->effect.fingerprint, answer_payload.p,
+                answer_payload.len))
+            return DECISION_LATER;
+        break;
+    case STARTS_PENDING:
+        return DECISION_LATER;
+    case STARTS_NEW:
+        if (reply.len == 0) /* the other gateway has asked the platform and has
+                               no answer yet */
+            return decide_new_start(a);
+        return decide_proposed_start(a, &reply);
+    case STARTS_DRAFT:
+        /* The gateway that gave the answer may have died before its event was
+         * durable, so this one makes an event too. Of two events with the same
+         * answer only the first that is shipped enters the stream. */
+        STAT_INC(self.st, starts_resent);
+        a->about_token = false;
+        answer_set_remembered(a, reply.answer, reply.len);
+        return DECISION_COMMITTED;
+    case STARTS_KNOWN:
+        STAT_INC(self.st, starts_resent);
+        answer_set_payload(reply.answer, reply.len);
+        return DECISION_NOW;
+    case STARTS_STOPPED:
+        return decide_new_start(a); /* with a platform that answers */
+    case STARTS_UNREACHABLE:
+        proposed = reply.len > 0;
+        break;
+    }
+    a->deviations |= DEVIATION_BIT(start_unchecked);
+    violation_count(a->c, DEVIATION_BIT(start_unchecked));
+    return proposed ? decide_proposed_start(a, &reply) : decide_new_start(a);
+}
+
+/* The start is known to this gateway. If the charge point was connected to
+ * another gateway since, its transaction may have ended there. False while
+ * Redis is being asked about that. */
+static bool
+find_end(struct answer *a, bool *ended)
+{
+    static struct starts_reply reply;
+    const char                *name = a->subject.identity;
+    size_t                     len = a->subject.identity_len;
+
+    *ended = false;
+    switch (starts_look(name, len, a->effect.fingerprint, &reply)) {
+    case STARTS_NONE:
+        return !starts_possible(name, len) ||
+            !starts_ask(name, len, a->effect.fingerprint, "", 0);
+    case STARTS_PENDING:
+        return false;
+    case STARTS_STOPPED:
+        *ended = true;
+        return true;
+    default:
+        return true;
+    }
+}
+
+static enum decision
+answer_known(struct answer *a, const struct registry_start *start)
+{
+    bool ended = false;
+
+    if (redis_on() && a->m->event == EVENT_tx_started && !find_end(a, &ended))
+        return DECISION_LATER;
+    if (ended) {
+        registry_start_stop(self.registry, a->entry,
+            answer_transaction(start->answer, start->len), start->number + 1);
+        return DECISION_LATER; /* its transaction has ended, so the start is a
+                                new one */
+    }
+    STAT_INC(self.st, starts_resent);
+    answer_set_payload(start->answer, start->len);
+    return DECISION_NOW;
+}
+
+static enum decision
+decide_start(struct answer *a)
+{
+    struct registry_start start;
+
+    transaction_fingerprint(transaction_kind(a->m->event), a->tape,
+        a->f->payload_tok, a->effect.fingerprint);
+    switch (transactions_find(
+        a->entry, a->effect.fingerprint, &start, &a->resolved_ms)) {
+    case TRANSACTION_KNOWN:
+        return answer_known(a, &start);
+    case TRANSACTION_WRITTEN:
+        STAT_INC(self.st, starts_resent);
+        answer_set_payload(start.answer, start.len);
+        a->after = start.number;
+        return DECISION_COMMITTED;
+    case TRANSACTION_ASKED:
+        a->after = start.number;
+        return DECISION_ASKED;
+    case TRANSACTION_UNSURE:
+        return DECISION_LATER;
+    case TRANSACTION_NEW:
+        break;
+    }
+    /* What the gateway itself answers to another message than a start is the
+     * same at each gateway, so Redis is not asked about it. */
+    return redis_on() &&
+            (a->m->event == EVENT_tx_started || asks_about_start(a))
+        ? decide_start_of_fleet(a)
+        : decide_new_start(a);
+}
+
+enum decision
+decision_of(struct answer *a)
+{
+    a->by = "gateway";
+    if (schema_is_remembered(a->m))
+        return decide_start(a);
+    if (a->kind != EVENT_none && dialect_asks_platform(a->m)) {
+        if (asking_possible(a))
+            return DECISION_ASK;
+        a->by = "fallback";
+    }
+    answer_alone(a);
+    return a->kind == EVENT_none ||
+            (a->kind == EVENT_heartbeat && !self.conf.ocpp_heartbeat_events)
+        ? DECISION_NOW
+        : DECISION_COMMITTED;
+}
