@@ -2,6 +2,7 @@
 """One identity has one connection, and the newest one wins (promise P2)."""
 
 from lib import *
+from waits import Shim, datagram
 
 
 def replaced(c, within=1.0):
@@ -110,6 +111,21 @@ def test_a_worker_that_is_stopped_does_not_hold_a_charge_point():
     replaced(old)
     new.call("Heartbeat")
     assert g.online("STOPPED")
+
+
+def test_the_old_connection_ends_although_its_worker_is_not_notified():
+    shim = Shim()
+    g = Gateway(server_workers="2", env=shim.env, websocket_ping_interval="1h",
+                websocket_idle_timeout="2h")  # nothing comes from the old one
+    old = Charger(g, "QUIET", worker=0)
+    old.boot()
+    shim.stop_before(datagram("takeover"))
+    new = background(lambda: Charger(g, "QUIET", worker=1))
+    poll(lambda: shim.sender() > 1, what="the notification of the former worker")
+    replaced(old, within=2.5)  # by the sweep, which reads the owner once a second
+    shim.resume()
+    new.wait().call("Heartbeat")
+    assert g.stat("takeovers") == 1
 
 
 def test_a_late_message_of_the_old_connection_is_not_taken_for_the_new_ones():

@@ -11,19 +11,11 @@ OCPPD_TEST_LONG=1 kills each of the four, while each of two workers moves."""
 
 import upgrade
 from lib import *
-from waits import Shim
+from waits import Shim, datagram
 
 LONG = os.environ.get("OCPPD_TEST_LONG")
-STEP, STEP_SKIP, STEP_AT = 9, 10, 768            # fault_shim.c
 OLD, NEW, WORKER, HEIR = "old master", "new master", "old worker", "new worker"
 PER_WORKER = 2
-
-
-def channel(word):
-    """Returns the text of a datagram of channel.h."""
-    with open(os.path.join(ROOT, "common", "channel.def")) as f:
-        words = re.findall(r"^CHANNEL\((\w+),", f.read(), re.M)
-    return "#%d " % words.index(word)
 
 
 # The steps in their order, with the sender. once: they happen once for the daemon;
@@ -35,14 +27,14 @@ STEPS = (
     ("prepared",   "prepared",                                 NEW,    True),
     ("begin",      "begin",                                    OLD,    True),
     ("heir",       "heir",                                     NEW,    False),
-    ("hand_over",  channel("hand_over"),                       OLD,    False),
-    ("frozen",     channel("frozen"),                          WORKER, False),
+    ("hand_over",  datagram("hand_over"),                       OLD,    False),
+    ("frozen",     datagram("frozen"),                          WORKER, False),
     ("take",       "take",                                     OLD,    False),
     ("took",       "took",                                     NEW,    False),
-    ("go",         channel("go"),                              OLD,    False),
+    ("go",         datagram("go"),                              OLD,    False),
     ("slot",       "slot format=",                             WORKER, False),
     ("entry",      "entry",                                    WORKER, False),
-    ("inherited",  channel("inherited"),                       HEIR,   False),
+    ("inherited",  datagram("inherited"),                       HEIR,   False),
     ("gone",       "gone",                                     OLD,    False),
     ("moved",      "moved",                                    NEW,    False),
     ("rest",       "rest",                                     OLD,    True),
@@ -57,7 +49,6 @@ class Stopped(Shim):
 
     def __init__(self, word, slot, message_timeout="60s"):
         super().__init__()
-        self.put(STEP_AT, bytes(64))
         self.g = g = Gateway(server_workers=2, server_drain_time="1s",
                              upgrade_patience="20s", env=self.env,
                              server_pidfile=self.file.name + ".pid",
@@ -76,10 +67,8 @@ class Stopped(Shim):
         self.ids = [c.take()[0] for c in self.points]
         self.pids = {OLD: g.pid, WORKER: g.workers()[slot]["pid"]}
         self.all = [w["pid"] for w in g.workers()]
-        self.put(STEP_AT, STEPS[WORDS.index(word)][1].encode() + b"\0")
-        self.put(8 * STEP_SKIP, struct.pack(
-            "=q", 0 if STEPS[WORDS.index(word)][3] else slot))
-        self.put(8 * STEP, struct.pack("=q", 1))
+        step = STEPS[WORDS.index(word)]
+        self.stop_before(step[1], 0 if step[3] else slot)
         self.client = background(g.ask, "-j", "upgrade")
         poll(lambda: self.sender() > 1, what="the step " + word)
         for pid in upgrade.children(g.pid) + [self.sender()]:
@@ -90,12 +79,6 @@ class Stopped(Shim):
                 self.pids[HEIR] = pid
             if name(pid).startswith("ocppd-w"):
                 self.all.append(pid)
-
-    def sender(self):
-        return struct.unpack("=q", os.pread(self.file.fileno(), 8, 8 * STEP))[0]
-
-    def resume(self):
-        self.put(8 * STEP, struct.pack("=q", 0))
 
 
 def name(pid):

@@ -21,6 +21,14 @@ CHARGERS = 200
 # fault_shim.c
 SYNC, LOCK, OPEN, READ, WRITE, NAME = 1, 2, 4, 8, 16, 32
 HANG, HANG_COUNT, PATTERN = 6, 22, 512
+STEP, STEP_SKIP, STEP_AT = 9, 10, 768
+
+
+def datagram(word):
+    """Returns the text with which a datagram of channel.h begins."""
+    with open(os.path.join(ROOT, "common", "channel.def")) as f:
+        words = re.findall(r"^CHANNEL\((\w+),", f.read(), re.M)
+    return "#%d " % words.index(word)
 
 
 class Shim:
@@ -28,7 +36,7 @@ class Shim:
 
     def __init__(self):
         self.file = tempfile.NamedTemporaryFile(prefix="ocppd-shim-")
-        self.file.write(bytes(PATTERN + 256))
+        self.file.write(bytes(STEP_AT + 64))
         self.file.flush()
         os.chmod(self.file.name, 0o666)
         self.env = {"LD_PRELOAD": os.path.join(B, "fault_shim.so"),
@@ -47,6 +55,19 @@ class Shim:
 
     def go_on(self):
         self.put(8 * HANG, struct.pack("=q", 0))
+
+    def stop_before(self, text, skip=0):
+        """Lets a process wait before it sends a message that begins so."""
+        self.put(STEP_AT, text.encode() + b"\0")
+        self.put(8 * STEP_SKIP, struct.pack("=q", skip))
+        self.put(8 * STEP, struct.pack("=q", 1))
+
+    def sender(self):
+        """Returns the pid of the process that waits, 1 while there is none."""
+        return struct.unpack("=q", os.pread(self.file.fileno(), 8, 8 * STEP))[0]
+
+    def resume(self):
+        self.put(8 * STEP, struct.pack("=q", 0))
 
     def hit(self):
         """Returns how many calls have hung."""
