@@ -100,8 +100,8 @@ bool authfile_next(const struct authfile *a, size_t *at, const char **name,
  * hexadecimal digits becomes bytes; any other key stays as it is. out has room
  * for len bytes. Returns the length. */
 size_t authfile_canonical(const uint8_t *in, size_t len, uint8_t *out);
-/* Writes the bytes that a text of hexadecimal digit pairs stands for. False if
-   the text is not such. */
+/* Decodes a text of pairs of hexadecimal digits. False if it has any other
+   character, or an odd number of digits. */
 bool authfile_unhex(const uint8_t *in, size_t len, uint8_t *out, size_t *n);
 
 /* Hashes a key, given in canonical form. With salt NULL a random salt is

@@ -1,5 +1,6 @@
 /*
- * cref: the name of one connection, unique for good within a daemon's life.
+ * cref: the name of one connection. No other connection gets the same name as
+ * long as the daemon runs.
  *
  *   63      56 55            34 33                                0
  *   +---------+----------------+----------------------------------+

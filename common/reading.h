@@ -1,9 +1,9 @@
 /*
- * reading: one reading of a configuration: where it stands, and its errors.
- * Private to config_read.c and its parts.
+ * reading: the state of reading a configuration: the present line, and the
+ * errors so far. Private to config_read.c and its parts.
  *
- * Every error is one line that names the place, the setting, what is wrong and
- * what would be right. Values of SECRET settings are never shown.
+ * Every error is one line with the place, the setting, the fault and the
+ * remedy. Values of SECRET settings are never shown.
  */
 #ifndef COMMON_READING_H
 #define COMMON_READING_H
@@ -15,7 +15,7 @@
 
 #define KEY_MAX_BYTES 49 /* inih cuts names after these */
 
-/* Where a setting stands: a line of a file, or the command line. */
+/* The place of a setting: a line of a file, or the command line. */
 struct place {
     int      line; /* from 1; 0: a default, -1: -o */
     unsigned file; /* 0: the main file, else one more than in c->included */

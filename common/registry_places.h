@@ -18,10 +18,10 @@ enum form {
     FORM_KNOWN = 10
 };
 
-/* An answer that is a number (registry_answer.h) takes no memory beside the
- * words. Of a START or STOP it stands in the forms behind FORM_DRAFT and
- * FORM_KNOWN, the last of which stands for any other text. An EVENT has the
- * EVENT bit, and its number in the place of the transaction id. */
+/* An answer that is only a number (registry_answer.h) takes no memory beside
+ * the words. For a START or STOP the number is added to FORM_DRAFT or
+ * FORM_KNOWN; OTHER_TEXT added to them means that the answer is a text. An
+ * EVENT has the EVENT bit set, and the number instead of a transaction id. */
 #define OTHER_TEXT REGISTRY_ANSWER_STATUSES
 
 #define FORM_SHIFT 32

@@ -31,13 +31,13 @@
 #define CONTROL_CLIENTS 256
 #define CONTROL_RESERVED 16    /* of them for root and the daemon's user */
 #define CONTROL_WAITING 192    /* of them for commands that wait or stream */
-#define CONTROL_LINE_MS 10000  /* for the line */
-#define CONTROL_WRITE_MS 20000 /* without progress in taking the reply */
-/* of a stream, waiting for its reader */
+#define CONTROL_LINE_MS 10000  /* until the command line is complete */
+#define CONTROL_WRITE_MS 20000 /* in which the client reads nothing */
+/* Bytes of a stream that wait for their reader. */
 #define CONTROL_STREAM_MAX (1u << 20)
 
 struct client {
-    uint64_t id; /* names it for good; pointers may go stale */
+    uint64_t id; /* never used again; a pointer to a client may be invalid */
     uid_t    uid;
     bool     admin;  /* root, or the user the daemon runs as */
     char     format; /* 0 text, 'j', 'p' */
@@ -47,11 +47,12 @@ struct client {
     /* For a command that waits: called every CONTROL_POLL_MS until it
      * replied; see control_wait(). */
     void (*poll)(struct client *c);
-    uint64_t wait_until_ms; /* monotonic; 0: for good */
+    uint64_t wait_until_ms; /* monotonic; 0: no limit */
     /* For a command that has asked a worker: its answer, a JSON object, empty
      * if the worker does not know the connection (any more). */
     void (*described)(struct client *c, const char *json, size_t len);
-    void (*gone)(struct client *c); /* it is dropped; NULL: nothing to do */
+    /* Called when the client is dropped; NULL: nothing to do. */
+    void (*gone)(struct client *c);
     uint64_t asked; /* id of the datagram whose answer is awaited */
     uint32_t entry; /* registry entry it is about */
     uint64_t conn;  /* connection it is about */

@@ -2,9 +2,9 @@
  * deny_list: the deny list (denyfile.h) as this worker has read it.
  *
  * The master raises a version in shared memory when the file has changed. A
- * helper thread then reads the file anew. Until it has, handshakes wait, for a
- * second at most; a list that cannot be read stays as it was, and is tried
- * again each second.
+ * helper thread then reads the file again. Meanwhile handshakes wait, for at
+ * most a second. If the file cannot be read, the former list stays in force,
+ * and the file is tried again each second.
  */
 #ifndef WORKER_ACCESS_DENY_LIST_H
 #define WORKER_ACCESS_DENY_LIST_H
@@ -15,7 +15,7 @@
 
 /* Reads the list at once, without a helper: there is no connection yet. */
 void deny_list_open(void);
-/* Once a second. */
+/* Called once a second. */
 void deny_list_tick(void);
 
 /* True while a handshake has to wait, because the list has changed and is being

@@ -36,7 +36,7 @@ bool master_link_tapped(uint64_t tap, const char *body, size_t len);
 void master_link_recovered(unsigned outcome, const char *body, size_t len);
 /* what: enum channel_key. */
 void master_link_key(unsigned what, const char *body, size_t len);
-/* Tries again to send what waits. */
+/* Tries again to send the datagrams that wait. */
 void master_link_tick(void);
 /* The same at the end of the process: waits for at most ms. */
 void master_link_flush(uint64_t ms);

@@ -8,9 +8,9 @@
  * Taking a command marks it as sent, so it is taken only when it can be sent at
  * once, which the session decides (up_calls_wait). ocppd_finish makes its
  * outcome and its event in one step. The outcome is kept here until Redis has
- * answered, and for some seconds after that: if Redis comes back without it, it
- * is repeated with the same eventId. The next command is taken when Redis has
- * answered, so that each claim can name the one command that was sent.
+ * answered, and for some seconds after that: if Redis has lost it in a crash,
+ * it is repeated with the same eventId. The next command is taken when Redis
+ * has answered, so that each claim can name the one command that was sent.
  */
 #ifndef WORKER_FLEET_CALL_QUEUE_H
 #define WORKER_FLEET_CALL_QUEUE_H

@@ -1,9 +1,9 @@
 /*
  * functions: the text of the Functions library (ocppd.lua), as it is loaded.
  *
- * Its first two lines carry the prefix and the number of shards; the rest is
- * the same everywhere. The version is raised with every visible change; a
- * gateway never replaces a newer library by an older one.
+ * Its first two lines contain the prefix and the number of shards; the rest is
+ * the same for all gateways. The version is raised with every visible change,
+ * because a gateway never replaces a newer library by an older one.
  */
 #ifndef WORKER_FLEET_FUNCTIONS_H
 #define WORKER_FLEET_FUNCTIONS_H

@@ -26,8 +26,8 @@ void inbox_resume(unsigned shard, const char *last);
 /* Stops reading. */
 void inbox_close(void);
 
-/* Writes up to where each inbox was read, for the process that inherits the
-   slot. */
+/* Writes the id of the last entry that was read from each inbox, for the
+ * process that inherits the slot. */
 void inbox_put(struct buf *out);
 bool inbox_take(struct fields *f);
 

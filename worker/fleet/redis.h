@@ -11,10 +11,11 @@
  * connection, because hiredis 0.14 has no timeouts. All unanswered requests
  * then get the answer NULL: each may have been executed or not.
  *
- * A shard is a part of the fleet's keys that lies in one hash slot (see
- * ocppd.lua). All shards are on the configured server, unless it is a node of a
- * cluster that answers MOVED for one. The requests of that shard then go to the
- * named node, and the users of the shard see it lost and ready again.
+ * A shard is a part of the fleet's keys that is in one hash slot (see
+ * ocppd.lua). All shards are on the configured server, unless the server is a
+ * node of a cluster and answers MOVED for a shard. The requests of that shard
+ * are then sent to the node in that answer; up_redis_lost() and
+ * up_redis_ready() are called for the shard.
  */
 #ifndef WORKER_FLEET_REDIS_H
 #define WORKER_FLEET_REDIS_H

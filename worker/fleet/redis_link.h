@@ -1,6 +1,6 @@
 /*
- * redis_link: one server that redis.c talks to: look-up of its name,
- * connecting, deadlines, back-off. Private to redis*.c, the files that know
+ * redis_link: the connections to one server: the look-up of its name,
+ * connecting, deadlines, back-off. Private to redis*.c, the files that include
  * hiredis.
  */
 #ifndef WORKER_FLEET_REDIS_LINK_H
@@ -94,8 +94,9 @@ struct link_calls {
 /* Once, before the first link. to must stay valid. */
 void link_watch(const struct link_calls *to);
 
-/* In redis_request.c: what was built goes out on a connection, or becomes one
- * text, which redisFreeCommand() frees. False if memory was out. */
+/* In redis_request.c: sends the request that was built on a connection, or
+ * returns it as one text, which redisFreeCommand() frees. False if memory is
+ * out. */
 bool redis_issue(redisAsyncContext *ac, redisCallbackFn *fn, void *data);
 bool redis_format(char **text, int *len);
 

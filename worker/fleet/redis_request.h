@@ -15,7 +15,8 @@
 
 void redis_begin(const char *command);
 void redis_add(const char *text);
-/* The bytes of text and p stay until the request is sent. */
+/* These add an argument. Its bytes are not copied: they must be valid until the
+ * request is sent. */
 void redis_addn(const void *p, size_t n);
 void redis_addu(uint64_t number);
 /* Adds {prefix}_{function} and the number of keys. */

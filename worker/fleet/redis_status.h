@@ -1,5 +1,5 @@
 /*
- * redis_status: what health and `status` show of Redis.
+ * redis_status: the state of Redis for health and `status`.
  */
 #ifndef WORKER_FLEET_REDIS_STATUS_H
 #define WORKER_FLEET_REDIS_STATUS_H

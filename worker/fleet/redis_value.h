@@ -1,8 +1,8 @@
 /*
  * redis_value: an answer of Redis, or a part of one.
  *
- * It is hiredis' reply under another name, so that no other file needs its
- * header, and lives during the callback that gets it.
+ * It is a reply of hiredis under another name, so that no other file needs the
+ * header of hiredis. It is valid only during the callback that gets it.
  */
 #ifndef WORKER_FLEET_REDIS_VALUE_H
 #define WORKER_FLEET_REDIS_VALUE_H

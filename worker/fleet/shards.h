@@ -1,9 +1,9 @@
 /*
  * shards: keepalives, trimming and time of each shard of the fleet.
  *
- * Once a second a keepalive: it keeps the worker's sessions alive, gives due
- * commands their outcome, and returns Redis' time. Now and then the stream is
- * trimmed.
+ * A keepalive is sent once a second: it keeps the worker's sessions alive,
+ * gives due commands their outcome, and returns Redis' time. From time to time
+ * the stream is trimmed.
  *
  *     ready --keepalive answered--> alive: finishes are repeated, then claims
  */

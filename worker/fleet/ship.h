@@ -5,13 +5,12 @@
  *          ^                                                   |
  *          +------ journal_keep(), hint file <---- acknowledged
  *
- * Every event of this worker's slot goes to the stream of its shard, in the
- * journal's order and once. Redis itself keeps how far each journal has
- * arrived: a shard has, for each journal, the number of the last event, and
- * accepts a batch only if it begins there (ocppd_ship). So no event must be
- * kept in memory for a repetition. After any failure, also if the server has
- * lost its last second, the cursors are asked for and the files are read again
- * from there.
+ * Every event of this worker's slot is sent to the stream of its shard once, in
+ * the order of the journal. For each journal, a shard keeps a cursor, the
+ * number of the last event, and accepts a batch only if it begins there
+ * (ocppd_ship). So no event needs to be kept in memory for a repetition. After
+ * any failure, also if the server has lost its last second, the cursors are
+ * requested and the files are read again from there.
  *
  * A file beside the segments holds the number up to which all events are
  * shipped. It is only a hint, which avoids reading old events, and may be lost.

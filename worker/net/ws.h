@@ -1,10 +1,10 @@
 /*
  * ws: RFC 6455 frames in, messages up, pongs and the last close frame out.
  *
- * A quiet connection owns nothing of this file: it keeps one byte (`bits`,
- * see frame.h), which also says whether messages may be compressed. While bytes
- * are in flight it borrows a lease (struct ws): a wslay context for what comes
- * in, a place for half a frame, and room for the pongs that are due.
+ * A quiet connection has only one byte of state (`bits`, see frame.h), which
+ * also has a bit for compression. While bytes are handled, it borrows a lease
+ * (struct ws): a wslay context for the input, a buffer for an incomplete frame,
+ * and a buffer for the pongs that are due.
  *
  *     n = read(fd, scratch)
  *     if (c->ws == NULL) c->ws = ws_borrow(c, &c->bits, max_message)
@@ -13,11 +13,12 @@
  *     write(fd, c->out)
  *     if (ws_clean(c->ws)) ws_return(c->ws), c->ws = NULL
  *
- * Inbound goes through wslay (masks, fragments, UTF-8); this is the only file
- * that knows it. Outgoing frames are written by frame.h, without it.
+ * The input is parsed by wslay (masks, fragments, UTF-8), which is used only in
+ * ws.c. Outgoing frames are written by frame.h, without wslay.
  *
- * Memory: about 11 KB a lease, and the message being collected, which grows
- * with what has arrived, never with what a header announces.
+ * Memory: about 11 KB for a lease, and the message that is being received. Its
+ * buffer grows with the bytes that have arrived, not with the length that a
+ * header announces.
  */
 #ifndef WORKER_NET_WS_H
 #define WORKER_NET_WS_H

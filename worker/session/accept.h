@@ -20,7 +20,7 @@ void accept_release(unsigned slot);
 /* Stops accepting connections while `hold` is true. */
 void     accept_hold(bool hold);
 uint32_t accept_held_ms(void); /* ms since the hold began */
-/* Stops accepting connections for good. */
+/* Stops accepting connections; it cannot be resumed. */
 void accept_close(void);
 /* Resumes after a pause caused by a lack of descriptors or memory. */
 void accept_tick(void);

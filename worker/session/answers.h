@@ -3,8 +3,10 @@
  *
  * A CALL is checked, and then answered in one of these ways:
  *
- *   now         no event is made of it, or its answer was given before
- *   committed   its event is appended, and the answer leaves with the commit
+ *   now         at once: it makes no event, or is a repetition of a CALL that
+ *               was answered
+ *   committed   its event is appended, and the answer is sent when that is
+ *               durable
  *   ask         the platform is asked: an answer.requested event is appended,
  *               and the CALL waits in platform.h
  *   asked       the platform was asked before, and the CALL takes the place of
@@ -13,10 +15,10 @@
  *
  * Except for the first kind, every answer is in the journal before it is sent,
  * as the member `answer` of the CALL's event. The member `answeredBy` names its
- * author:
+ * origin:
  *
- *   gateway     by the settings of [answers]
- *   platform    as ocppd_answer brought it
+ *   gateway     the settings of [answers]
+ *   platform    the platform, by ocppd_answer
  *   fallback    the platform was to answer, and did not in time or could not
  *               be asked
  *

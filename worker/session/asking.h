@@ -2,8 +2,9 @@
  * asking: questions to the platform about CALLs, from the event that asks to
  * the answer that is sent.
  *
- *     asking_ask() --> OPEN --answer--> ANSWERED --> its event, and it leaves
- *                        \--timeout--> CLOSING --> OVER: the fallback leaves
+ *     asking_ask() --> OPEN --answer--> ANSWERED: its event is made, and the
+ *                        |              answer is sent
+ *                        \--timeout--> CLOSING --> OVER: the fallback is sent
  *
  * platform.h keeps the questions. A question outlives its connection: the
  * answer becomes durable even if the charge point is away, and a

@@ -2,9 +2,10 @@
  * deferred: answers and outcomes that are sent when an event is durable
  * (promise P1).
  *
- * A list in order of event numbers: answers for charge points, and outcomes of
- * calls for the master. An answer that is given twice may be behind later ones,
- * and is then sent with them. deferred_release() sends them. If the connection
+ * A list in the order of event numbers: answers for charge points, and outcomes
+ * of calls for the master. The answer to a repeated CALL has the number of the
+ * first event, and may be in the list behind higher numbers; it is sent
+ * together with these. deferred_release() sends them. If the connection
  * has ended by then, the answer is dropped, because its event is in the journal
  * and the charge point sends its CALL again.
  */

@@ -76,7 +76,7 @@ session_age_ms(const struct conn *c)
     return ((uint64_t)eras << 32) + self.now_ms - c->opened_ms;
 }
 
-/* --- what came for it ---------------------------------------------------- */
+/* --- input --------------------------------------------------------------- */
 
 /* Bytes of a connection that is OPEN or CLOSING. */
 void session_bytes(struct conn *c, const uint8_t *p, size_t n);
