@@ -272,6 +272,8 @@ def test_every_answer_of_2x_that_has_a_choice_may_be_the_platforms():
                 ocpp_heartbeat_interval="300s", ocpp_message_timeout="5s",
                 **{"answers_" + name: "platform" for name in CHOICES})
     poll(lambda: g.stat("redis_shards_ready") == 2)
+    # Each action that has a choice in one of the versions is tried.
+    assert set().union(*map(rows_with_a_choice, BOTH)) == set(CHOICES)
     for version in BOTH:
         rows = rows_with_a_choice(version)
         silent = []

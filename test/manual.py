@@ -108,11 +108,14 @@ def test_every_setting_is_in_the_manual():
 
 def test_every_command_is_in_the_manual():
     t = text("ocppctl.8")
+    options = 0
     for word, usage in table("commands.def",
                              r'^COMMAND\(\w+, "([\w-]+)", "([^"]*)"'):
         assert re.search(r"^ *%s\b" % re.escape(word), t, re.M), word
         for option_ in re.findall(r"--[\w-]+", usage):
             assert option_ in t, option_
+            options += 1
+    assert options > 20, options
 
 
 def test_every_counter_is_in_the_manual():

@@ -430,6 +430,7 @@ def test_every_message_is_answered_and_makes_its_event():
                 got = c.call(action, payload)
                 assert timeless(got) == answer, (c.version, action, got)
             events = g.wait_events(len(rows) + 1, cp=c.identity)[1:]
+            assert len(events) == len(rows), (len(events), len(rows))
             for e, (action, payload, answer, type) in zip(events, rows):
                 assert e["eventType"] == type, (c.version, action, e)
                 assert e["action"] == action and e["protocol"] == c.version, e

@@ -199,7 +199,7 @@ def test_every_command_answers_j_with_json_also_its_errors():
         if words[0] not in ("stats", "config"):
             odd = [k for k in members(got) if "_" in k]
             assert not odd, (words, odd)
-    assert g.ctl("log-level")["logLevel"] in ("debug", "info", "warn")
+    assert g.ctl("log-level")["logLevel"] == "debug"
     assert {x["command"] for x in g.ctl("help")} >= {"top", "status"}
     for words, code in ((["disconnect", "JSON9"], 1), (["show"], 2),
                         (["xyz"], 2), (["connections", "--limit", "x"], 2),
@@ -298,8 +298,7 @@ def test_stats_in_text_json_and_prometheus():
     text = g.ctl("stats", json_=False)
     for n in names:
         assert re.search(r"^%s " % n, text, re.M), n
-    assert list(g.ctl("stats", "acc*")) == ["accepted", "accept_errors"] or \
-        set(g.ctl("stats", "acc*")) >= {"accepted", "accept_errors"}
+    assert sorted(g.ctl("stats", "acc*")) == sorted(n for n in names if n.startswith("acc"))
     assert g.run("stats", "nonsense").returncode == 1
     r = g.run("-p", "stats")
     assert r.returncode == 0 and "# TYPE ocppd_connections_accepted_total counter" in r.stdout

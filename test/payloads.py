@@ -436,13 +436,17 @@ def test_valid_payloads_are_valid_in_strict_whatever_their_spelling():
 def test_a_number_of_any_size_sizes_nothing():
     g = shared()
     c = Charger(g, "HUGE")
-    for n in ("1850027108", "99999999999999999999", "-1", "1e308"):
-        try:
-            c.call("StatusNotification", '{"connectorId":%s,"status":'
-                   '"Available","errorCode":"NoError"}' % n)
-        except CallError:
-            pass
     c.boot()
+
+    def memory():
+        with open("/proc/%d/status" % g.worker_pid(0)) as f:
+            return int(re.search(r"RssAnon:\s+(\d+)", f.read())[1])
+    before = memory()
+    for n in ("1850027108", "99999999999999999999", "-1", "1e308"):
+        got = c.call("StatusNotification", '{"connectorId":%s,"status":'
+                     '"Available","errorCode":"NoError"}' % n)
+        assert got == {}, (n, got)
+    assert memory() < before + 8192, (before, memory())
     c.close()
 
 

@@ -183,9 +183,7 @@ def test_a_second_instance_is_refused_with_the_reason():
             h.settings[keep] = same[keep]
         h.deaths_expected = True
         code, text = refused_start(h)
-        assert code in (1, 78), (keep, code, text)
-        assert option(keep) in text or "state_dir" in text or \
-            str(g.pid) in text, (keep, text)
+        assert code == 1 and "cannot start: %s = " % option(keep) in text, (keep, code, text)
     Charger(g, "STILL").boot()
 
 
@@ -233,7 +231,8 @@ def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too(
                            stderr=subprocess.PIPE, text=True, cwd=g.dir)
         assert r.returncode == 78 and words in r.stderr, (settings, r)
         code, text = refused_start(g)
-        assert code in (1, 78), (settings, code, text)
+        # A path that is too long is an error of the configuration itself.
+        assert code == (78 if words == "too long" else 1), (settings, code, text)
         assert words in text, (settings, text)
 
 
@@ -255,7 +254,7 @@ def test_the_logs_directory_is_made_and_t_tries_what_a_start_tries():
         r = checked()
         assert r.returncode == 78 and "log.target = " + target in r.stderr, r
         code, text = refused_start(g)
-        assert code in (1, 78) and "log.target = " + target in text, text
+        assert code == 1 and "log.target = " + target in text, (code, text)
 
 
 def test_in_the_background_the_command_returns_when_it_is_ready():
@@ -297,7 +296,7 @@ def test_in_the_background_a_failure_is_reported_too():
     r = subprocess.run(g.command() + ["-d"], timeout=DEADLINE,
                        stderr=subprocess.PIPE, stdout=subprocess.PIPE,
                        text=True)
-    assert r.returncode in (1, 78) and "/proc/nowhere" in r.stderr, r
+    assert r.returncode == 1 and "/proc/nowhere" in r.stderr, r
 
 
 def test_ipv6_and_several_addresses_are_listened_on():
@@ -384,7 +383,7 @@ def test_a_draining_gateway_takes_no_new_connection():
         d.raw(d.request())
         assert d.response(1).status == 503
     except (OSError, Closed, TimeoutError):
-        pass
+        pass  # the connection waits in the queue of a worker that has ended already
     assert g.wait_exit() == 0
     g.process = None
 

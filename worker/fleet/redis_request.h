@@ -14,9 +14,9 @@
 #include <stdint.h>
 
 void redis_begin(const char *command);
+/* These add an argument. The bytes of text and p are not copied: they must be
+ * valid until the request is sent. */
 void redis_add(const char *text);
-/* These add an argument. Its bytes are not copied: they must be valid until the
- * request is sent. */
 void redis_addn(const void *p, size_t n);
 void redis_addu(uint64_t number);
 /* Adds {prefix}_{function} and the number of keys. */
