@@ -22,6 +22,8 @@ static const struct {
         "192.0.2.1:56324", 45),
     T("v1 six", "PROXY TCP6 2001:db8::1 ::1 1 65535\r\n", PEER,
         "[2001:db8::1]:1", 36),
+    T("v1 port with zeros", "PROXY TCP4 192.0.2.1 198.51.100.1 10800 9090\r\n",
+        PEER, "192.0.2.1:10800", 46),
     T("v1 unknown", "PROXY UNKNOWN\r\nx", LOCAL, NULL, 15),
     T("v1 unknown, with more", "PROXY UNKNOWN a b c\r\n", LOCAL, NULL, 21),
     T("v1 begun", "PROXY TCP4 192.0.2.1", INCOMPLETE, NULL, 0),
@@ -116,6 +118,22 @@ headers_whole_and_in_pieces(void)
 }
 
 static void
+a_header_of_the_greatest_length(void)
+{
+    static uint8_t    bytes[PROXYPROTO_MAX] = SIGN "\x20\0";
+    const size_t      rest = sizeof bytes - 16;
+    struct proxyproto out;
+
+    UNIT_CASE("");
+    bytes[14] = (uint8_t)(rest >> 8);
+    bytes[15] = (uint8_t)rest;
+    CHECK_EQ(proxyproto_parse(bytes, sizeof bytes, &out), PROXYPROTO_LOCAL);
+    CHECK_EQ(out.consumed, sizeof bytes);
+    bytes[15]++;
+    CHECK_EQ(proxyproto_parse(bytes, sizeof bytes, &out), PROXYPROTO_ERROR);
+}
+
+static void
 hints(void)
 {
     static const struct {
@@ -159,6 +177,7 @@ int
 main(void)
 {
     headers_whole_and_in_pieces();
+    a_header_of_the_greatest_length();
     hints();
     return unit_done();
 }
