@@ -150,10 +150,10 @@ up_lock(struct buf *why)
     return paths_lock(&master.config, why);
 }
 
-void
+const char *
 up_next_pid(pid_t pid)
 {
-    paths_next_pid(pid);
+    return paths_next_pid(pid);
 }
 
 void

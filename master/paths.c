@@ -422,27 +422,30 @@ paths_log(const char *target, bool make, struct buf *why)
     return false;
 }
 
-void
+const char *
 paths_next_pid(pid_t pid)
 {
-    char path[CONF_TEXT_MAX + 16], text[32];
+    static char path[CONF_TEXT_MAX + 16];
+    char        text[32];
 
     if (pidfile < 0)
-        return;
+        return NULL;
     snprintf(path, sizeof path, "%s.next", pidfile_path);
     if (pid == 0) {
         unlink(path);
-        return;
+        return NULL;
     }
     int fd =
         open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    int n = snprintf(text, sizeof text, "%d\n", (int)pid);
-    if (fd < 0 || write(fd, text, (size_t)n) != n)
+    int  n = snprintf(text, sizeof text, "%d\n", (int)pid);
+    bool good = fd >= 0 && write(fd, text, (size_t)n) == n;
+    if (!good)
         log_warn("upgrade: cannot write %s: %s; if the master is killed before "
                  "the new one has taken over, systemd ends the service",
             path, strerror(errno));
     if (fd >= 0)
         close(fd);
+    return good ? path : NULL;
 }
 
 void

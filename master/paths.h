@@ -31,7 +31,8 @@ void paths_leave(void);
 
 /* Writes the pid of a new master, which goes on if this one is killed, to the
  * pid file's name with .next; 0 removes that file. systemd reads it when the
- * main process of the service has ended (PIDFile= in the unit). */
-void paths_next_pid(pid_t pid);
+ * main process of the service has ended (PIDFile= in the unit). Returns the
+ * name of the file, NULL if it does not hold the pid. */
+const char *paths_next_pid(pid_t pid);
 
 #endif

@@ -196,6 +196,75 @@ def tool(name):
     return path
 
 
+# A systemd of its own, with a process and a mount namespace that end with it.
+# The old master is killed while worker 0, which is stopped, holds up the upgrade.
+UNDER_SYSTEMD = """
+cd "$1"
+mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system &&
+    mount -t cgroup2 none /sys/fs/cgroup && mkdir -p /sys/fs/cgroup/ocppd-test &&
+    echo $$ > /sys/fs/cgroup/ocppd-test/cgroup.procs || exit 77
+export XDG_RUNTIME_DIR=$PWD/xdg XDG_CONFIG_HOME=$PWD/config
+mkdir -m 700 xdg
+/lib/systemd/systemd --user --unit=basic.target --log-target=console >systemd.log 2>&1 &
+wait_for() { for i in $(seq 200); do "$@" >/dev/null 2>&1 && return; sleep 0.1; done; exit 1; }
+show() { systemctl --user show og -p MainPID -p ActiveState --value | tr '\n' ' '; echo; }
+for i in $(seq 100); do systemctl --user daemon-reload 2>/dev/null && break; sleep 0.1; done
+systemctl --user start og || exit 77
+old=$(cat run/ocppd.pid)
+for w in $(cat /proc/$old/task/$old/children); do
+    [ "$(cat /proc/$w/comm)" != ocppd-w0 ] || break
+done
+kill -STOP $w
+"$2" -s run/control.sock upgrade &
+wait_for grep -q "it is prepared" log
+new=$(cat run/ocppd.pid.next)
+kill -KILL $old
+kill -CONT $w
+wait_for grep -q "connections moved" log
+wait_for grep -qx $new run/ocppd.pid
+echo killed $new $(show)
+"$2" -s run/control.sock upgrade >/dev/null
+new=$(cat run/ocppd.pid)
+main() { [ "$(systemctl --user show og -p MainPID --value)" = "$new" ]; }
+wait_for main
+echo again $new $(show)
+systemctl --user stop og
+echo stopped $(systemctl --user show og -p Result -p ActiveState --value) $(ls run)
+"""
+
+
+def test_a_killed_master_does_not_end_the_upgrade_under_systemd():
+    """With the lines of the unit on which that depends."""
+    with open(os.path.join(ROOT, "scripts/ocppd.service")) as f:
+        lines = re.findall(r"^(?:Type|NotifyAccess|PIDFile|Environment|KillMode)=.*$", f.read(), re.M)
+    assert len(lines) == 5, lines
+    with Sandbox() as s:
+        d = s.g.dir
+        s.write(s.g.port, "[upgrade]\npatience = 30s\n")
+        os.makedirs(d + "/config/systemd/user")
+        with open(d + "/config/systemd/user/og.service", "w") as f:
+            f.write("[Service]\n%s\nExecStart=%s -c %s -o server.pidfile=%s\n" % (
+                "\n".join(lines).replace("/run/ocppd/", d + "/run/"), OCPPD, s.conf, s.pidfile))
+        try:
+            r = subprocess.run(
+                ["unshare", "-m", "-p", "-f", "--kill-child", "--mount-proc", "bash", "-c",
+                 UNDER_SYSTEMD, "bash", d, os.path.join(B, "ocppctl")],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True, timeout=90 * SLOW)
+        except FileNotFoundError:
+            raise Skip("there is no unshare")
+        if r.returncode in (1, 77) and "killed" not in r.stdout and not os.path.exists(s.pidfile):
+            raise Skip("no systemd can be started here: " + r.stderr.strip()[:200])
+        got = dict(line.split(" ", 1) for line in r.stdout.splitlines()
+                   if line.split(" ")[0] in ("killed", "again", "stopped"))
+        assert r.returncode == 0 and len(got) == 3, (r.stdout, r.stderr)
+        for word in ("killed", "again"):
+            pid, *service = got[word].split()
+            assert service == [pid, "active"], got
+        assert got["stopped"].split()[:2] in (["success", "inactive"], ["inactive", "success"]), got
+        assert "ocppd.pid" not in got["stopped"], got
+
+
 def test_the_apparmor_profile_is_accepted_and_knows_the_directories():
     profile = ROOT + "/scripts/ocppd.apparmor"
     with open(profile) as f:

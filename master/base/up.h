@@ -31,8 +31,9 @@ void up_succeeded(void) __attribute__((noreturn));
  * up_lock() takes them and writes the pid file; false with a sentence. */
 void up_unlock(void);
 bool up_lock(struct buf *why);
-/* Makes known which process goes on if this one is killed; 0: none. */
-void up_next_pid(pid_t pid);
+/* Writes which process goes on when this one has ended to a file; 0: none.
+ * Returns its name, NULL if it does not hold the pid. */
+const char *up_next_pid(pid_t pid);
 
 /* Called when every worker has been ready once. */
 void up_is_ready(void);

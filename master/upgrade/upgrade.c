@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -579,12 +580,28 @@ finish(void)
     state_file_write_rest(&up.file, rest_written);
 }
 
+/* True if systemd reads the new master's pid from the file when this process
+ * has ended (PIDFile=); the unit gives the name of the file. The new master is
+ * a child of systemd then. After a notification of MAINPID, while this process
+ * is its parent, `systemctl stop` would not wait for its end: all workers would
+ * be killed at once. */
+static bool
+manager_reads_file(void)
+{
+    const char *file = up_next_pid(up.pid);
+    const char *read = getenv("OCPPD_PIDFILE_NEXT");
+
+    return file != NULL && read != NULL && strcmp(file, read) == 0;
+}
+
 static void
 leave(void)
 {
     ev_timer_stop(master.loop, &up.deadline);
-    sd_notify_main_pid(up.pid);
-    up_next_pid(0);
+    if (!manager_reads_file()) {
+        sd_notify_main_pid(up.pid);
+        up_next_pid(0);
+    }
     log_info("upgrade to %s: process %d has taken over %" PRIu64
              " connections; this program ends",
         up.program, (int)up.pid, up.connections);
