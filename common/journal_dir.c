@@ -245,15 +245,16 @@ journal_dir_refresh(struct journal_dir *s, struct buf *why)
     return err == 0;
 }
 
-/* The slot's next segment behind the one being read; NULL if there is none. */
+/* The slot's next segment behind the one that begins with `first`; NULL if
+ * there is none. */
 static const struct journal_dir_id *
-later(const struct journal_dir *s, const struct stream *t)
+later(const struct journal_dir *s, unsigned slot, uint64_t first)
 {
     size_t                       n;
-    const struct journal_dir_id *id = journal_dir_of(&s->list, t->slot, &n);
+    const struct journal_dir_id *id = journal_dir_of(&s->list, slot, &n);
 
     for (size_t i = 0; i < n; i++)
-        if (id[i].first > t->first)
+        if (id[i].first > first)
             return &id[i];
     return NULL;
 }
@@ -281,29 +282,45 @@ begin_segment(struct stream *t, int fd)
     t->sure = false;
 }
 
-/* Opens the slot's next segment; false if there is none. */
+/* Closes the segment that was read. first: the next one. */
+static void
+leave_segment(struct journal_dir *s, struct stream *t, uint64_t first)
+{
+    s->bad += t->reader.bad;
+    t->reader.bad = 0;
+    journal_file_close(&t->reader);
+    t->first = first;
+}
+
+/* Opens the slot's next segment; false if there is none. A segment that is in
+ * the list and has no file was removed by the retention. Or it is the last one,
+ * whose first commit has failed: the writer will make it again, so the stream
+ * moves past it only if it can read a later one. */
 static bool
 advance(struct journal_dir *s, struct stream *t)
 {
     const struct journal_dir_id *id;
     char                         name[JOURNAL_NAME_LEN + 1];
+    uint64_t                     first = t->first;
 
-    while ((id = later(s, t)) != NULL) {
-        s->bad += t->reader.bad;
-        t->reader.bad = 0;
-        journal_file_close(&t->reader);
-        t->first = id->first;
-        journal_line_file_name(name, id->slot, id->first);
+    while ((id = later(s, t->slot, first)) != NULL) {
+        first = id->first;
+        journal_line_file_name(name, id->slot, first);
         int fd = journal_file_openat(s->dir_fd, name, O_RDONLY);
         if (fd < 0) {
-            if (errno != ENOENT) /* ENOENT: the segment was removed meanwhile */
+            if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+                return false; /* the next round tries again */
+            if (errno != ENOENT) {
                 t->error = errno;
+                leave_segment(s, t, first);
+            }
             continue;
         }
-        if (unwanted(s, later(s, t), fd)) {
+        if (unwanted(s, later(s, t->slot, first), fd)) {
             close(fd);
             continue;
         }
+        leave_segment(s, t, first);
         begin_segment(t, fd);
         return true;
     }

@@ -405,6 +405,36 @@ made_anew(void)
     fix_empty_dir(fix_files);
 }
 
+/* The same segment while the reader is still in the one before it: the file is
+ * in the list, and gone when the reader opens it. */
+static void
+made_anew_behind(void)
+{
+    char                    bytes[1000], path[300];
+    struct buf              why = BUF_INIT(1000);
+    struct journal_dir_want want = {.slot = 0};
+    struct journal_line     line;
+    uint64_t                number = 101;
+
+    put(0, 101, bytes, checked(bytes, 101, 100));
+    snprintf(path, sizeof path, "%s/w000-%016x.jsonl", fix_files, 102);
+    put(0, 102, bytes, 0);
+    struct journal_dir *s = journal_dir_open(fix_files, &want, &why);
+    CHECK_EQ(unlink(path), 0);
+    CHECK(journal_dir_next(s, UINT64_MAX, &line));
+    CHECK_EQ(line.number, number++);
+    CHECK(!journal_dir_next(s, UINT64_MAX, &line));
+    put(0, 102, bytes, checked(bytes, 102, 100));
+    put(0, 103, bytes, checked(bytes, 103, 100));
+    CHECK(journal_dir_refresh(s, &why));
+    for (; journal_dir_next(s, UINT64_MAX, &line); number++)
+        CHECK_EQ(line.number, number);
+    CHECK_EQ(number, 104);
+    journal_dir_close(s);
+    buf_free(&why);
+    fix_empty_dir(fix_files);
+}
+
 /* Lines that are longer than a chunk, and one that is longer than a line may
  * be. */
 static void
@@ -485,6 +515,7 @@ main(void)
     several();
     damaged();
     made_anew();
+    made_anew_behind();
     long_lines();
     fix_teardown();
     return unit_done();
