@@ -23,6 +23,47 @@ put_origin(const struct config *c, enum conf_knob k, struct buf *out)
         buf_adds(out, ", with ${...}");
 }
 
+/* The setting with whose name the text begins; CONF_KNOBS if there is none. */
+static enum conf_knob
+knob_of(const char *text)
+{
+    for (unsigned k = 0; k < CONF_KNOBS; k++) {
+        size_t s = strlen(knobs[k].section), n = strlen(knobs[k].key);
+        if (strncmp(text, knobs[k].section, s) == 0 && text[s] == '.' &&
+            strncmp(text + s + 1, knobs[k].key, n) == 0 &&
+            (text[s + 1 + n] == ' ' || text[s + 1 + n] == ':'))
+            return (enum conf_knob)k;
+    }
+    return CONF_KNOBS;
+}
+
+unsigned
+config_put_places(
+    const struct config *c, const char *file, const char *text, struct buf *out)
+{
+    unsigned n = 0;
+
+    while (*text != '\0') {
+        enum conf_knob k = knob_of(text);
+        size_t         len = strcspn(text, "\n");
+        len += text[len] == '\n';
+        if (k != CONF_KNOBS && c->origin[k] != 0) {
+            n++;
+            if (c->origin[k] < 0)
+                buf_adds(out, "-o: ");
+            else
+                buf_addf(out, "%s:%d: ",
+                    c->origin_file[k] > 0 ? c->included[c->origin_file[k] - 1]
+                        : file != NULL    ? file
+                                          : "",
+                    c->origin[k]);
+        }
+        buf_add(out, text, len);
+        text += len;
+    }
+    return n;
+}
+
 static void
 put_value(const struct config *c, enum conf_knob k, struct buf *out)
 {

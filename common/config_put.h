@@ -14,6 +14,12 @@
 void config_put_text(const struct config *c, const char *file, struct buf *out);
 void config_put_json(const struct config *c, const char *file, struct buf *out);
 
+/* Copies sentences, one per line, of which some begin with the name of a
+ * setting: in front of those the place of the setting is added, as
+ * config_read() does, unless it has its default. Returns how many have one. */
+unsigned config_put_places(const struct config *c, const char *file,
+    const char *text, struct buf *out);
+
 /* The table itself as mdoc(7) source, for the manual. */
 void config_put_manual(struct buf *out);
 

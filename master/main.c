@@ -22,6 +22,7 @@
 #include "base/up.h"
 #include "clock.h"
 #include "config.h"
+#include "config_put.h"
 #include "control/command.h"
 #include "control/control.h"
 #include "control/control_socket.h"
@@ -278,8 +279,11 @@ start(int inherit)
         master.conf_file ? master.conf_file : "no configuration file",
         c->log_level == CONF_log_level_debug ? ", log.level debug" : "");
     listen_raise_limit(c, master.slots);
-    if (!take(c, inherit, &why, &notes))
-        cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
+    if (!take(c, inherit, &why, &notes)) {
+        struct buf placed = BUF_INIT(65536);
+        config_put_places(c, master.conf_file, buf_cstr(&why), &placed);
+        cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&placed));
+    }
     if (realpath(c->server_state_dir, master.state_dir) == NULL)
         snprintf(master.state_dir, sizeof master.state_dir, "%s",
             c->server_state_dir);

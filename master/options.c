@@ -114,7 +114,10 @@ test_config(void)
         !access_check(c, NULL, &why, &notes) ||
         tokens_read(c->server_state_dir, &why) == NULL ||
         !tls_keeper_check(&master.config, &why, &notes)) {
-        fprintf(stderr, "ocppd: %s\n", buf_cstr(&why));
+        struct buf out = BUF_INIT(ERRORS_MAX);
+        unsigned   placed =
+            config_put_places(c, master.conf_file, buf_cstr(&why), &out);
+        fprintf(stderr, "%s%s\n", placed ? "" : "ocppd: ", buf_cstr(&out));
         exit(MASTER_EXIT_CONFIG);
     }
     fputs(buf_cstr(&notes), stderr);

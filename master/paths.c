@@ -67,6 +67,27 @@ make_directory(const char *knob, const char *path, mode_t mode,
     return true;
 }
 
+/* Tests whether files can be made in a directory, by making one: access(2) also
+ * permits it in /proc and /sys. Changes errno. */
+static bool
+can_make_in(const char *dir)
+{
+    char path[CONF_TEXT_MAX + 24];
+
+    if (access(dir, W_OK | X_OK) != 0)
+        return false;
+    snprintf(path, sizeof path, "%s/.ocppd-test-XXXXXX", dir);
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0) {
+        if (errno == ENOENT)
+            errno = EOPNOTSUPP; /* the directory is there, see access() */
+        return false;
+    }
+    unlink(path);
+    close(fd);
+    return true;
+}
+
 /* Tests in a separate process, as server.user, whether the directory is
    writable. */
 static bool
@@ -85,7 +106,7 @@ writable(const char *path, const char *user, struct buf *why)
                 snprintf(text, sizeof text, "%s", strerror(errno));
             else if (!S_ISDIR(st.st_mode))
                 snprintf(text, sizeof text, "it is no directory");
-            else if (access(path, R_OK | W_OK | X_OK) != 0)
+            else if (access(path, R_OK) != 0 || !can_make_in(path))
                 snprintf(text, sizeof text, "user %s cannot write there: %s",
                     user[0] ? user : "(the one that starts ocppd)",
                     strerror(errno));
@@ -317,22 +338,31 @@ paths_take(const struct config *c, struct buf *why)
         lock_state_dir(c, why);
 }
 
+/* Tests whether a start could make a file in this directory, which it makes if
+ * it is missing, but not the one above. *at: where it would write. */
+static bool
+has_place(const char *dir, char at[CONF_TEXT_MAX])
+{
+    struct stat st;
+
+    if (lstat(dir, &st) != 0 && errno == ENOENT)
+        parent_of(dir, at);
+    else
+        snprintf(at, CONF_TEXT_MAX, "%s", dir);
+    return can_make_in(at);
+}
+
 /* Tests whether a start would find the directory of this file or could make
    it. */
 static bool
 has_directory(const char *knob, const char *path, struct buf *why)
 {
-    char        dir[CONF_TEXT_MAX], above[CONF_TEXT_MAX];
-    const char *at = dir;
+    char dir[CONF_TEXT_MAX], at[CONF_TEXT_MAX];
 
     if (path[0] == '\0')
         return true;
     parent_of(path, dir);
-    if (access(dir, F_OK) != 0) {
-        parent_of(dir, above);
-        at = above;
-    }
-    if (access(at, W_OK | X_OK) == 0)
+    if (has_place(dir, at))
         return true;
     buf_addf(why, "%s = %s: cannot write in %s: %s; choose another place", knob,
         path, at, strerror(errno));
@@ -359,7 +389,8 @@ is_free_for(const char *knob, const char *path, mode_t type, const char *what,
 bool
 paths_test(const struct config *c, struct buf *why)
 {
-    char dir[CONF_TEXT_MAX], text[512];
+    char        at[CONF_TEXT_MAX], text[512];
+    struct stat st;
 
     if (!has_directory("server.control", c->server_control, why) ||
         !has_directory("server.pidfile", c->server_pidfile, why) ||
@@ -372,23 +403,22 @@ paths_test(const struct config *c, struct buf *why)
         buf_adds(why, text);
         return false;
     }
-    if (access(c->server_state_dir, F_OK) == 0)
+    if (lstat(c->server_state_dir, &st) == 0)
         return writable(c->server_state_dir, c->server_user, why);
     /* A start would make this directory. */
-    parent_of(c->server_state_dir, dir);
-    if (access(dir, W_OK | X_OK) == 0)
+    if (has_place(c->server_state_dir, at))
         return true;
     buf_addf(why,
         "server.state_dir = %s: it does not exist, and cannot be "
         "made in %s: %s; make it for the user that ocppd runs as",
-        c->server_state_dir, dir, strerror(errno));
+        c->server_state_dir, at, strerror(errno));
     return false;
 }
 
 bool
 paths_log(const char *target, bool make, struct buf *why)
 {
-    char        dir[CONF_TEXT_MAX], above[CONF_TEXT_MAX];
+    char        dir[CONF_TEXT_MAX], at[CONF_TEXT_MAX];
     const char *what = target;
     struct stat st;
 
@@ -400,24 +430,22 @@ paths_log(const char *target, bool make, struct buf *why)
         snprintf(knob, sizeof knob, "log.target = %s", target);
         return make_directory(knob, dir, 0755, "", why);
     }
-    if (stat(target, &st) == 0) {
-        if (S_ISDIR(st.st_mode))
-            errno = EISDIR;
-        else if (access(target, W_OK) == 0)
+    if (lstat(target, &st) == 0) {
+        /* O_NONBLOCK: a pipe without a reader must not stop this process. */
+        int fd = open(
+            target, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (fd >= 0) {
+            close(fd);
             return true;
-    } else if (access(dir, F_OK) == 0) {
-        what = dir;
-        if (access(dir, W_OK | X_OK) == 0)
-            return true;
+        }
     } else {
-        what = dir;
-        parent_of(dir, above);
-        if (access(above, W_OK | X_OK) == 0)
-            return true; /* a start would make this directory */
+        if (has_place(dir, at))
+            return true;
+        what = at;
     }
     buf_addf(why,
-        "log.target = %s: %s cannot be written or made: %s; the user that "
-        "starts ocppd must be able to write it",
+        "log.target = %s: cannot write %s: %s; the user that starts ocppd must "
+        "be able to write it",
         target, what, strerror(errno));
     return false;
 }

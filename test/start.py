@@ -100,6 +100,34 @@ def test_errors_are_reported_with_file_line_and_remedy_and_78():
                          r.stderr), (text, r.stderr)
 
 
+def test_what_t_tries_is_reported_with_file_and_line_too():
+    there = tempfile.mkdtemp(prefix="ocppd-test-")
+    base = "[server]\nstate_dir = %s/state\ncontrol = %s/sock\n" % (there, there)
+    for text, line, want in (
+            ("listen = 192.0.2.77:8080", 5, "server.listen = 192.0.2.77:8080: cannot"),
+            ("pidfile = %s" % there, 5, "server.pidfile = %s: exists" % there),
+            ("control_group = no-such-x", 5, "server.control_group = no-such-x"),
+            ("[log]\ntarget = %s" % there, 6, "log.target = %s" % there),
+            ("[admin]\nlisten = 192.0.2.77:80", 6, "admin.listen = 192.0.2.77:80"),
+            ("listen_tls = 127.0.0.1:%d\n[tls]\ncertificate = /none\nkey = /none"
+             % free_port(), 7, "tls.certificate = /none: there is no such file")):
+        port = "" if text.startswith("listen =") else \
+            "listen = 127.0.0.1:%d" % free_port()
+        r, name = with_conf(base + port + "\n" + text + "\n")
+        assert r.returncode == 78, (text, r)
+        assert "%s:%d: %s" % (name, line, want) in r.stderr, (text, r.stderr)
+    included = there + "/more.conf"
+    with open(included, "w") as f:
+        f.write("[server]\npidfile = %s\n" % there)
+    r, name = with_conf(base + "listen = 127.0.0.1:%d\ninclude = %s\n"
+                        % (free_port(), included))
+    assert "%s:2: server.pidfile = " % included in r.stderr, r
+    r, name = with_conf(base, "-o", "server.listen=127.0.0.1:%d" % free_port(),
+                        "-o", "server.pidfile=" + there)
+    assert r.stderr.startswith("-o: server.pidfile = "), r
+    shutil.rmtree(there)
+
+
 def test_what_a_start_could_not_use_is_refused_by_t_too():
     for words, want in (
             (["-o", "answers.BootNotification=platform"],
@@ -220,7 +248,17 @@ def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too(
         (dict(server_listen="192.0.2.77:8080"), "192.0.2.77:8080"),
         (dict(server_pidfile=there), there),
         (dict(server_control=there), "exists and is no socket"),
-        (dict(server_control=there + "/file"), "exists and is no socket")]
+        (dict(server_control=there + "/file"), "exists and is no socket"),
+        # access(2) permits root to write there.
+        (dict(server_state_dir="/proc/nowhere"), "/proc/nowhere"),
+        (dict(server_state_dir="/proc"), "/proc"),
+        (dict(server_control="/proc/control.sock"), "server.control = /proc/"),
+        (dict(server_pidfile="/proc/pid"), "server.pidfile = /proc/pid"),
+        (dict(log_target="/proc/log"), "log.target = /proc/log"),
+        (dict(server_state_dir=there + "/loop"), there + "/loop"),
+        (dict(server_control=there + "/loop/x"), there + "/loop"),
+        (dict(log_target=there + "/loop"), "log.target = " + there + "/loop")]
+    os.symlink(there + "/loop", there + "/loop")
     if os.getuid() == 0:  # started by another user than root, server.user has no effect
         cases.append((dict(server_user="no-such-user-x"), "no-such-user-x"))
     for settings, words in cases:
