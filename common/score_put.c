@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "printable.h"
 #include "score.h"
 #include "stats.h"
 #include "writer.h"
@@ -178,16 +179,22 @@ score_put_json(struct score *s, const struct score_view *v, struct buf *out)
 
 /* --- Prometheus -------------------------------------------------------------- */
 
+/* Vendors, models and identities come from charge points, and this is read in
+   terminals too. */
 static void
-put_label(struct buf *out, const char *text)
+put_label(struct buf *out, const char *from)
 {
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
+    char   text[512];
+    size_t n = strlen(from);
+
+    n = n < sizeof text ? n : sizeof text - 1;
+    memcpy(text, from, n);
+    text[n] = '\0';
+    printable_mask(text, n);
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p == '"' || *p == '\\')
             buf_addc(out, '\\');
-        if (*text == '\n')
-            buf_addc(out, '?');
-        else
-            buf_addc(out, *text);
+        buf_addc(out, *p);
     }
 }
 

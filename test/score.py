@@ -126,6 +126,11 @@ def test_prometheus_gets_a_bounded_number_of_models():
                             r".*\} (\S+)$", r.stdout, re.M)
     assert sum(float(x) > 0 for x in deviations) == 25, deviations
     assert g.run("-p", "score", "--by", "identity").returncode == 2
+    chargers.append(Charger(g, "ESCAPE"))
+    chargers[-1].boot("V", "\u009b31m\u202e\x1b")
+    text = poll(lambda: (lambda t: t if "?31m" in t else None)(
+        g.run("-p", "score", "--worst", "60").stdout), what="the model")
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text), text
     promtool = shutil.which("promtool")
     if not promtool:
         raise Skip("there is no promtool")
