@@ -428,6 +428,27 @@ def test_probes_push_no_refusal_out():
     assert len(re.findall("gave_up", g.log())) == 1
 
 
+def test_a_request_that_cannot_be_used_is_known_by_its_identity():
+    g = Gateway(server_workers=1)
+    for identity, how in (("A1", dict(drop=("Sec-WebSocket-Key",))),
+                          ("A2", dict(headers=[("Connection", "close")])),
+                          ("A3", dict(headers=[("Sec-WebSocket-Version", "8")]))):
+        r = refusal(g, identity, **how)
+        remembered(g, r.local, identity=identity)
+        assert "refused" in g.ctl("why", identity)["text"], g.ctl("why", identity)
+
+
+def test_a_proxy_header_of_an_unlisted_proxy_is_named():
+    g = Gateway(server_workers=1)
+    for header in (b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\n",
+                   b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + b"\x01" * 12):
+        c = Charger(g, open=False)
+        c.raw(header + c.request())
+        r = c.response()
+        assert r.status == 400 and "server.proxy_from" in r.body, r.body
+        remembered(g, r.local, reason="bad_request")
+
+
 def test_one_address_pushes_no_other_refusal_out():
     g = Gateway(server_workers=1, server_proxy_from="127.0.0.1",
                 limits_failure_rate=0)

@@ -16,7 +16,9 @@
 #include "base64.h"
 #include "ensure.h"
 
-#define KEY_LEN 24                                  /* 16 bytes in base64 */
+#define KEY_LEN 24 /* 16 bytes in base64 */
+#define PROXY_UNEXPECTED                                                       \
+    "A PROXY header came from an address that server.proxy_from does not list."
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
 
 /* Facts about the header lines read so far that struct http_request does not
@@ -114,6 +116,8 @@ request_line(struct http_request *r, const char *p, const char *end)
         m++;
     if (m == p || m == end || *m != ' ')
         return bad(r, "This is no HTTP request.");
+    if (m - p == 5 && memcmp(p, "PROXY", 5) == 0)
+        return bad(r, PROXY_UNEXPECTED);
     const char *t = m + 1;
     const char *v = end;
     while (v > t && v[-1] != ' ')
@@ -319,7 +323,9 @@ http_parse(const char *p, size_t n, struct http_request *r)
         if (c == '\n' && i >= first + 3 && p[i - 2] == '\n')
             break;
         if (c == '\n' && i == first + 1 && first == 2)
-            return bad(r, "This is no HTTP request.");
+            return bad(r,
+                n > i + 1 && p[i + 1] == '\0' ? PROXY_UNEXPECTED
+                                              : "This is no HTTP request.");
     }
     r->scanned = i;
     if (i == n)

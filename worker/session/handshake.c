@@ -479,6 +479,8 @@ void
 handshake_input(struct conn *c, const uint8_t *p, size_t n)
 {
     struct http_request r;
+    char                name[IDENTITY_MAX + 1];
+    size_t              len = 0;
     struct buf         *in = &c->busy->handshake.in;
     size_t              room = in->max - in->len;
     size_t              take = n < room ? n : room;
@@ -497,11 +499,16 @@ handshake_input(struct conn *c, const uint8_t *p, size_t n)
         return;
     case HTTP_ERROR:
         take_forwarded(c, &r, true);
+        if (r.path.n == 0 ||
+            http_identity(r.path, self.conf.server_path,
+                self.conf.ocpp_max_identity_length, name, &len) != HTTP_ID_OK)
+            len = 0;
         refuse(c,
             (struct refusal){in->p[0] == TLS_HANDSHAKE ? REFUSE_tls_on_plain
                     : r.status == 426                  ? REFUSE_not_websocket
                                                        : REFUSE_bad_request,
-                "", 0, in->p[0] == TLS_HANDSHAKE ? NULL : r.sentence, &r},
+                len > 0 ? name : "", len,
+                in->p[0] == TLS_HANDSHAKE ? NULL : r.sentence, &r},
             r.status);
         return;
     case HTTP_COMPLETE:
