@@ -363,6 +363,35 @@ def test_a_later_new_key_that_is_refused_takes_no_earlier_one_away():
     assert lets(k3)
 
 
+def test_a_new_key_that_needs_a_restart_takes_no_earlier_one_away():
+    g = gateway(server_workers=1)
+    add(g, "CP1", KEY)
+    c = Charger(g, "CP1", headers=basic("CP1", bytes.fromhex(KEY)))
+    c.boot()
+    k1, k2, k3 = "a1" * 20, "b2" * 20, "c3" * 20
+
+    def hashes():
+        with open(g.state_dir + "/auth") as f:
+            return set(re.findall(r"sha256:\w+:\w+", f.read()))
+
+    def send(key, status):
+        # In the file the keys and the answers stand in their order.
+        before = hashes()
+
+        def answer(id):
+            poll(lambda: hashes() - before)
+            c.result(id, {"status": status})
+        rotate(g, c, key, answer)
+    send(k1, "Accepted")
+    send(k2, "RebootRequired")
+    send(k3, "Rejected")
+    # The connection breaks before the restart, and after it.
+    for key in (k1, k2):
+        assert status(g, "CP1", basic("CP1", bytes.fromhex(key))) == 101
+    for key in (KEY, k1):
+        poll(lambda: status(g, "CP1", basic("CP1", bytes.fromhex(key))) == 401)
+
+
 def test_a_new_key_survives_the_daemon():
     g = gateway()
     add(g, "CP1", KEY)

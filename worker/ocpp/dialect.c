@@ -150,17 +150,28 @@ password_element(const struct json *j, uint32_t payload, const char *list)
     return 0;
 }
 
-bool
-dialect_accepted(const struct json *tape, uint32_t payload)
+static bool
+status_is(const struct json *tape, uint32_t payload, const char *word)
 {
     uint32_t element = password_element(tape, payload, "setVariableResult");
     uint32_t status = element
         ? json_member(tape, element, "attributeStatus", 15)
         : json_member(tape, payload, "status", 6);
 
-    return status != 0 &&
-        (json_equals(tape, status, "Accepted", 8) ||
-            json_equals(tape, status, "RebootRequired", 14));
+    return status != 0 && json_equals(tape, status, word, strlen(word));
+}
+
+bool
+dialect_accepted(const struct json *tape, uint32_t payload)
+{
+    return status_is(tape, payload, "Accepted") ||
+        dialect_accepted_later(tape, payload);
+}
+
+bool
+dialect_accepted_later(const struct json *tape, uint32_t payload)
+{
+    return status_is(tape, payload, "RebootRequired");
 }
 
 uint32_t

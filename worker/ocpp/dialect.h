@@ -84,5 +84,7 @@ uint16_t dialect_read_caused(const char *names);
  * done so. In an answer about several variables, the authorization key decides.
  */
 bool dialect_accepted(const struct json *tape, uint32_t payload);
+/* True if it takes effect only when the charge point has started anew. */
+bool dialect_accepted_later(const struct json *tape, uint32_t payload);
 
 #endif

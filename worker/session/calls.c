@@ -468,7 +468,12 @@ calls_answered(
     if (c->session.boot == BOOT_PENDING && k->m != NULL &&
         (k->m->flags & SCHEMA_TRIGGERS) && accepted(f, tape))
         permit(c, k);
-    auth_command_ended(k->identity, k->action, k->payload, accepted(f, tape));
+    /* A charge point that must start anew first may still come with an earlier
+     * new key, so that one holds, too. */
+    if (f->type == OCPPJ_CALLERROR ||
+        !dialect_accepted_later(tape, f->payload_tok))
+        auth_command_ended(
+            k->identity, k->action, k->payload, accepted(f, tape));
     if (!accepted(f, tape))
         remote_starts_refused(c->session.entry, k->action, k->command_id);
     if (f->type == OCPPJ_CALLERROR) {
