@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <hiredis/adapters/libev.h>
 #include <netdb.h>
 #include <stdarg.h>
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/self.h"
 #include "base/up.h"
@@ -205,16 +208,24 @@ look_up(struct preparation *p)
 static void
 read_password(struct preparation *p)
 {
-    FILE *f = fopen(p->password_file, "re");
+    struct stat st;
+    /* A pipe without a writer must not stop the thread. */
+    int   fd = open(p->password_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool  plain = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+    FILE *f = plain ? fdopen(fd, "r") : NULL;
 
     if (f == NULL || fgets(p->secret, (int)sizeof p->secret, f) == NULL) {
         p->word = "auth";
         snprintf(p->why, sizeof p->why,
             "redis.password_file = %s cannot be read: %s", p->password_file,
-            f ? "it is empty" : strerror(errno));
+            fd < 0       ? strerror(errno)
+                : !plain ? "it is no plain file"
+                         : "it is empty");
     }
     if (f != NULL)
         fclose(f);
+    else if (fd >= 0)
+        close(fd);
     p->secret[strcspn(p->secret, "\r\n")] = '\0';
 }
 
