@@ -320,15 +320,16 @@ def test_limits_that_bite_show_in_health_and_in_the_log():
 
 
 def test_a_flood_of_names_leaves_room_for_others():
-    g = Gateway(server_workers=1, server_max_connections="50",
-                server_max_identities="50")
-    for i in range(200):
+    g = Gateway(server_workers=1, server_max_connections="400",
+                server_max_identities="400")
+    for i in range(600):
         c = Charger(g, "FLOOD%d" % i)
         c.close()
         poll(lambda: g.stat("connections") == 0)
     assert reasons(g).get("identities_full", 0) == 0
+    # A place is found by a look at a few entries (about 45), not at all of them.
     poll(lambda: g.stat("registry_steps") > 0)
-    assert g.stat("registry_steps") <= 200 * 200, g.stat("registry_steps")
+    assert g.stat("registry_steps") <= 600 * 100, g.stat("registry_steps")
 
 
 def test_what_was_queued_while_offline_is_taken_however_long_it_takes():
