@@ -20,8 +20,8 @@ bool paths_prepare(const struct config *c, struct buf *why);
 void paths_unlock(void);
 bool paths_lock(const struct config *c, struct buf *why);
 
-/* Tests whether paths_take() would succeed. It makes files of a moment and leaves
- * nothing behind. False with a sentence. */
+/* Tests whether paths_take() would succeed. It makes files of a moment and
+ * leaves nothing behind. False with a sentence. */
 bool paths_test(const struct config *c, struct buf *why);
 /* Makes the directory of a log file if it is missing; with make false it is
  * only tested. False with a sentence if the file could not be opened. */
