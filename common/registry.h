@@ -65,7 +65,7 @@ struct registry_entry {
     _Atomic uint32_t claims;     /* connections so far */
     _Atomic uint32_t
         booted_at; /* last BootNotification, Unix seconds; 0 never */
-    _Atomic uint32_t messages; /* messages from it, over all its connections */
+    _Atomic uint32_t messages; /* messages from it on its last connection */
     uint32_t         hash;     /* hash of the name; lock */
     uint32_t         next;     /* next entry in its chain; lock */
     _Atomic uint32_t flip_at;  /* last takeover from another address */

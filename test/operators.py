@@ -75,6 +75,18 @@ def test_every_program_and_command_answers_help_without_a_daemon():
             "usage: ocppctl " + word), (word, r)
 
 
+def test_the_messages_of_a_short_connection_are_shown():
+    """Also of one that ended before the gateway counted it for the first
+    time."""
+    g = shared()
+    c = Charger(g, "SHORT")
+    for _ in range(3):
+        c.call("Heartbeat")
+    c.close()
+    poll(lambda: not g.show("SHORT")["online"])
+    assert g.show("SHORT")["messages"] == 3
+
+
 def test_a_misspelt_word_gets_a_suggestion():
     g = shared()
     for words, want in ((["conections"], "connections"),

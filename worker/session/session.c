@@ -309,6 +309,7 @@ session_leave(struct conn *c, enum close_reason reason, int code)
     if (registry_holds(self.registry, c->session.entry, c->self)) {
         e->closed_at = e->last_seen = (uint32_t)(self.wall_ms / 1000);
         e->close_reason = (uint8_t)reason;
+        e->messages = c->session.messages_in;
         registry_release(self.registry, c->session.entry, c->self);
     } else {
         registry_mend(self.registry, c->session.entry);
