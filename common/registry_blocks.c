@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "ensure.h"
 #include "registry_layout.h"
 
 #define ALL ((1u << REGISTRY_PAGE_BLOCKS) - 1)
@@ -89,6 +90,7 @@ registry_block_take(struct registry *r, uint32_t entry)
             uint32_t i =
                 page * REGISTRY_PAGE_BLOCKS + (uint32_t)__builtin_ctz(bit);
             struct registry_block *b = registry_block_at(r, i);
+            ensure(b != NULL);
             memset(b->word, 0, sizeof b->word);
             b->newest = 0;
             b->entry = entry + 1;

@@ -33,16 +33,22 @@ reduce(struct places *t)
     registry_block_give(t->r, t->block);
 }
 
-/* True if nothing was written to the block for that long. */
-static bool
-is_old(struct registry_block *b, const struct places *t, uint32_t now,
-    uint32_t window)
+/* The number of the newest start. */
+static uint64_t
+newest_of(const struct places *t)
 {
     uint64_t newest = 1;
 
-    for (int i = 0; t != NULL && i < places_count(t) && !places_free(t, i); i++)
+    for (int i = 0; i < places_count(t) && !places_free(t, i); i++)
         if (places_number(places_words(t, i)[2]) > newest)
             newest = places_number(places_words(t, i)[2]);
+    return newest;
+}
+
+/* True if nothing was written to the block for that long. */
+static bool
+is_old(struct registry_block *b, uint64_t newest, uint32_t now, uint32_t window)
+{
     if (b->newest == newest)
         return now - b->since >= window;
     b->since = now;
@@ -59,7 +65,7 @@ tidy(struct registry *r, uint32_t block, unsigned slot, bool mine, uint32_t now,
     uint32_t               entry = b->entry - 1;
 
     if (entry >= registry_capacity(r)) {
-        if (mine && is_old(b, NULL, now, window))
+        if (mine && is_old(b, 1, now, window))
             registry_block_give(r, block);
         return;
     }
@@ -69,7 +75,7 @@ tidy(struct registry *r, uint32_t block, unsigned slot, bool mine, uint32_t now,
         return;
     struct places t = places_of(r, entry);
     bool          used = t.far == b;
-    if (!is_old(b, used ? &t : NULL, now, window) ||
+    if (!is_old(b, used ? newest_of(&t) : 1, now, window) ||
         (!owned && !registry_try_lock(r)))
         return;
     t = places_of(r, entry);
