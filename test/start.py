@@ -211,7 +211,7 @@ def test_a_second_instance_is_refused_with_the_reason():
             h.settings[keep] = same[keep]
         h.deaths_expected = True
         code, text = refused_start(h)
-        assert code == 1 and "cannot start: %s = " % option(keep) in text, (keep, code, text)
+        assert code == 1 and "cannot start: -o: %s = " % option(keep) in text, (keep, code, text)
     Charger(g, "STILL").boot()
 
 
