@@ -457,10 +457,14 @@ class Gateway:
 
     def upgrade(self, *program, timeout=60.0):
         """Upgrades and returns what `ocppctl -j upgrade` prints. The old program has
-        ended."""
+        ended. As an operator does, it is tried again if the disk of this machine
+        was too slow: the old program has gone on then."""
         subreaper()
-        code, body = self.ask("-j", "upgrade", *program,
-                              timeout=timeout * SLOW)
+        for _ in range(5):
+            code, body = self.ask("-j", "upgrade", *program,
+                                  timeout=timeout * SLOW)
+            if "does not make the last events durable" not in body:
+                break
         assert code == 200, (code, body, self.log()[-3000:])
         report = json.loads(body)
         self.follow(report["pid"])
