@@ -116,7 +116,7 @@ def a_late_claim_of_an_older_connection_is_stale(r):
     assert ok == "ok" and int(later) == int(epoch) + 1
 
 
-def a_generation_from_the_future_locks_nobody_out(r):
+def a_generation_from_the_future_locks_no_connection_out(r):
     node(r, "a/0"), node(r, "b/0")
     _, epoch, _, _ = claim(r, "S4", "a/0", "1", generation() + 600_000_000)
     ok, later, _, _ = claim(r, "S4", "b/0", "1")
@@ -151,7 +151,7 @@ def two_processes_of_one_name_are_noticed(r):
     assert node(r, "d/0", "100")[0] == "ok"
 
 
-def refresh_tells_what_is_lost_and_what_waits(r):
+def refresh_returns_what_is_lost_and_what_waits(r):
     node(r)
     epochs = {cp: claim(r, cp)[1] for cp in ("R1", "R2", "R3")}
     claim(r, "R2")
@@ -502,7 +502,7 @@ def close(r, cp, token):
     return r("FCALL", "ocppd_close", 1, cp, token)
 
 
-def a_question_has_one_answer_whoever_is_faster(r):
+def a_question_has_one_answer_in_any_order(r):
     node(r, "q/0", "1")
     good = '{"status":"Accepted"}'
     ask(r, "Q1", "q/0/1/a")
@@ -835,16 +835,16 @@ def main():
 
 TESTS = [
     a_claim_makes_a_session_and_release_ends_it, the_newest_connection_wins_and_the_former_owner_is_told,
-    a_late_claim_of_an_older_connection_is_stale, a_generation_from_the_future_locks_nobody_out,
+    a_late_claim_of_an_older_connection_is_stale, a_generation_from_the_future_locks_no_connection_out,
     the_same_connection_keeps_its_epoch, sessions_end_with_their_worker, two_processes_of_one_name_are_noticed,
     a_start_has_the_answer_that_came_first,
-    refresh_tells_what_is_lost_and_what_waits, a_command_goes_its_way, the_same_command_id_is_one_command,
+    refresh_returns_what_is_lost_and_what_waits, a_command_goes_its_way, the_same_command_id_is_one_command,
     payload_bytes_are_kept, commands_keep_their_order_one_in_flight, absent_charge_points_fail_or_wait_as_told,
     deadlines_pass_without_anybody_being_special, cancelling, the_queue_is_bounded,
     wrong_calls_are_told_what_is_right, instants_are_read_in_every_form,
     a_command_that_may_have_been_sent_is_uncertain, an_idempotent_one_is_sent_again_first,
     one_that_was_sent_once_never_ends_as_not_sent, what_was_taken_and_never_left_goes_back, a_server_that_forgot_is_told_again, answers_reach_the_worker_that_asked,
-    a_question_has_one_answer_whoever_is_faster, a_question_that_is_asked_again_goes_on,
+    a_question_has_one_answer_in_any_order, a_question_that_is_asked_again_goes_on,
     a_useless_answer_is_refused_with_what_is_wrong, answers_are_checked_by_the_schema_of_the_version,
     transaction_ids_never_repeat, shipping_is_exact, streams_are_trimmed_behind_all_groups,
     several_nodes_and_backends_at_once, shards_agree_with_the_server, every_key_of_a_call_is_in_one_slot,

@@ -351,7 +351,7 @@ def test_after_max_bad_messages_in_a_row_the_connection_is_closed():
     assert e[0]["payload"]["reason"] == "bad_messages"
 
 
-def test_violations_are_told_at_a_bounded_rate():
+def test_violations_are_reported_at_a_bounded_rate():
     g = shared(ocpp_violation_rate="3", ocpp_violation_frame="16")
     c = Charger(g, "RATE")
     for i in range(10):

@@ -320,7 +320,7 @@ def test_bytes_may_come_one_by_one():
             pass
 
 
-def test_the_end_is_said_with_close_notify():
+def test_the_end_is_announced_by_close_notify():
     g = gateway()
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         c = TlsCharger(g, "CP1", client(version))
@@ -1130,7 +1130,7 @@ def test_a_proxy_header_comes_before_tls():
                e["payload"]["securityProfile"] == 2 for e in got), got
 
 
-def test_a_trusted_proxy_says_which_certificate_it_saw():
+def test_a_trusted_proxy_reports_the_certificate_that_it_saw():
     g = gateway(server_proxy_from="127.0.0.1", tls_proxy_from="127.0.0.1")
 
     def connect(identity, *args, **kw):

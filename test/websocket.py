@@ -285,7 +285,7 @@ def test_answers_under_way_still_arrive_while_closing():
 
 # --- time ---------------------------------------------------------------------
 
-def test_a_connection_that_says_nothing_is_closed_after_idle_timeout():
+def test_a_connection_that_sends_nothing_is_closed_after_idle_timeout():
     g = shared(websocket_idle_timeout="3s")
     c = Charger(g, "IDLE")
     c.boot()

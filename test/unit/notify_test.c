@@ -37,7 +37,7 @@ hear(int fd)
 }
 
 static void
-says_everything(const char *name)
+names_everything(const char *name)
 {
     int fd = listen_at(name);
 
@@ -69,8 +69,8 @@ main(void)
     setenv("NOTIFY_SOCKET", "relative", 1);
     sd_notify_ready();
     snprintf(name, sizeof name, "/tmp/sd_notify_test.%d", (int)getpid());
-    says_everything(name);
+    names_everything(name);
     snprintf(name, sizeof name, "@sd_notify_test.%d", (int)getpid());
-    says_everything(name);
+    names_everything(name);
     return unit_done();
 }

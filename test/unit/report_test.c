@@ -73,7 +73,7 @@ health_has_the_shape_that_monitoring_expects(void)
 }
 
 static void
-health_says_what_is_wrong(void)
+health_names_what_is_wrong(void)
 {
     struct shm_worker *w = shm_worker(s, 1);
 
@@ -201,7 +201,7 @@ main(void)
 {
     set_up();
     health_has_the_shape_that_monitoring_expects();
-    health_says_what_is_wrong();
+    health_names_what_is_wrong();
     histograms_are_cumulative_and_in_seconds();
     metrics_name_every_row();
     stats_are_chosen_by_pattern();
