@@ -16,8 +16,7 @@
 
 static struct denyfile denied;
 static uint64_t        version;
-static uint32_t        read_ms;  /* when it was read */
-static uint64_t        read_us;  /* the same */
+static uint64_t        read_us;  /* when it was read */
 static bool            new_list; /* the round of the sweep after the reading */
 static bool            stale;    /* the last reading failed */
 
@@ -62,7 +61,6 @@ load_done(struct helper_job *h)
         denyfile_free(&denied);
         denied = l->list;
     }
-    read_ms = self.now_ms;
     read_us = self.now_us;
     new_list = denied.ranges + denied.names > 0;
     buf_free(&l->why);
@@ -104,7 +102,7 @@ deny_list_tick(void)
 {
     if (stale || version != self.shm->deny_version)
         load(false);
-    if (new_list && self.now_ms - read_ms > ROUND_MS)
+    if (new_list && self.now_us - read_us > ROUND_MS * 1000)
         new_list = false;
 }
 
