@@ -337,38 +337,44 @@ def test_a_new_key_that_was_refused_does_not_hold():
     assert status(g, "CP1", old) == 101
 
 
+K1, K2, K3 = "a1" * 20, "b2" * 20, "c3" * 20     # new keys, in their order
+
+
+def booted(g):
+    """CP1, which has come in with KEY."""
+    c = Charger(g, "CP1", headers=basic("CP1", bytes.fromhex(KEY)))
+    c.boot()
+    return c
+
+
+def lets(g, key):
+    return status(g, "CP1", basic("CP1", bytes.fromhex(key))) == 101
+
+
 def test_a_later_new_key_that_is_refused_takes_no_earlier_one_away():
     g = gateway(server_workers=1)
     add(g, "CP1", KEY)
-    c = Charger(g, "CP1", headers=basic("CP1", bytes.fromhex(KEY)))
-    c.boot()
-    k1, k2, k3 = "a1" * 20, "b2" * 20, "c3" * 20
-
-    def lets(key):
-        return status(g, "CP1", basic("CP1", bytes.fromhex(key))) == 101
-    rotate(g, c, k1, lambda id: c.result(id, {"status": "Accepted"}))
-    rotate(g, c, k2, lambda id: c.result(id, {"status": "Rejected"}))
+    c = booted(g)
+    rotate(g, c, K1, lambda id: c.result(id, {"status": "Accepted"}))
+    rotate(g, c, K2, lambda id: c.result(id, {"status": "Rejected"}))
     # The same key again, which the charge point refuses this time: it has it
     # already.
-    rotate(g, c, k1, lambda id: c.error(id))
-    poll(lambda: not lets(k2))
-    assert lets(KEY)
-    c = Charger(g, "CP1", headers=basic("CP1", bytes.fromhex(KEY)))
-    c.boot()
-    rotate(g, c, k3, lambda id: c.result(id, {"status": "Accepted"}))
+    rotate(g, c, K1, lambda id: c.error(id))
+    poll(lambda: not lets(g, K2))
+    assert lets(g, KEY)
+    c = booted(g)
+    rotate(g, c, K3, lambda id: c.result(id, {"status": "Accepted"}))
     # It has replaced the one before, which was never used.
-    poll(lambda: not lets(k1))
-    assert lets(KEY) and lets(k3)
-    poll(lambda: not lets(KEY))
-    assert lets(k3)
+    poll(lambda: not lets(g, K1))
+    assert lets(g, KEY) and lets(g, K3)
+    poll(lambda: not lets(g, KEY))
+    assert lets(g, K3)
 
 
 def test_a_new_key_that_needs_a_restart_takes_no_earlier_one_away():
     g = gateway(server_workers=1)
     add(g, "CP1", KEY)
-    c = Charger(g, "CP1", headers=basic("CP1", bytes.fromhex(KEY)))
-    c.boot()
-    k1, k2, k3 = "a1" * 20, "b2" * 20, "c3" * 20
+    c = booted(g)
 
     def hashes():
         with open(g.state_dir + "/auth") as f:
@@ -382,13 +388,13 @@ def test_a_new_key_that_needs_a_restart_takes_no_earlier_one_away():
             poll(lambda: hashes() - before)
             c.result(id, {"status": status})
         rotate(g, c, key, answer)
-    send(k1, "Accepted")
-    send(k2, "RebootRequired")
-    send(k3, "Rejected")
+    send(K1, "Accepted")
+    send(K2, "RebootRequired")
+    send(K3, "Rejected")
     # The connection breaks before the restart, and after it.
-    for key in (k1, k2):
-        assert status(g, "CP1", basic("CP1", bytes.fromhex(key))) == 101
-    for key in (KEY, k1):
+    for key in (K1, K2):
+        assert lets(g, key)
+    for key in (KEY, K1):
         poll(lambda: status(g, "CP1", basic("CP1", bytes.fromhex(key))) == 401)
 
 

@@ -296,7 +296,8 @@ def test_logrotate_accepts_the_snippet():
             text = f.read()
         # The user of the service may not exist on this machine.
         group = grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
-        # Its directory may be there, and not for nobody to read.
+        # The directory of an installed ocppd may exist, and the user of this
+        # test may have no right to read it.
         assert "/var/log/ocppd/" in text
         os.chmod(d, 0o755)
         with open(d + "/snippet", "w") as f:

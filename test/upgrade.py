@@ -970,13 +970,13 @@ def dead(points):
 
 
 def test_a_new_program_whose_old_one_is_gone_ends():
-    """The old program has died before the new one knows anything."""
-    ours, its = socket.socketpair()
-    ours.close()
+    """The old program has died before it has sent anything to the new one."""
+    old, new = socket.socketpair()
+    old.close()
     done = subprocess.run([OCPPD, "-c", os.path.join(ROOT, "conf/test.conf")], env=dict(
-        os.environ, OCPPD_UPGRADE=str(its.fileno())), pass_fds=[its.fileno()],
+        os.environ, OCPPD_UPGRADE=str(new.fileno())), pass_fds=[new.fileno()],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=DEADLINE)
-    its.close()
+    new.close()
     assert done.returncode == 1, done
 
 

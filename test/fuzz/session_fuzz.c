@@ -4,9 +4,9 @@
  *
  * The whole worker takes part, except for its main loop and its journal:
  * connections are socket pairs, the time is a number, and events become
- * durable, or are refused, when the input says so. At any time a connection
- * may become a record, from which it is made again, as if it had moved to
- * another process.
+ * durable, or are refused, at the places that the input chooses. At any time a
+ * connection may become a record, from which it is made again, as if it had
+ * moved to another process.
  *
  * It checks more than that nothing crashes: when all peers have gone, there is
  * no connection, lease, answer, command or owner in the registry any more, and

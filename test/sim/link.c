@@ -377,8 +377,8 @@ frames(struct link *l, uint8_t *p, size_t n)
         lease_give(lease, true);
         return;
     }
-    /* In CLOSING, the server's close frame is the answer to ours, so none is
-     * sent. */
+    /* In CLOSING, this side has sent its close frame already, and the server's
+     * one is the answer. */
     if (gather.len > 0 && l->state == LINK_OPEN)
         put(l, gather.p, gather.len);
     if (lease->closed) {
