@@ -173,8 +173,8 @@ is_step(const struct msghdr *m)
         atomic_fetch_sub(&numbers[STEP_SKIP], 1) == 0;
 }
 
-ssize_t
-sendmsg(int fd, const struct msghdr *m, int flags)
+static void
+step(const struct msghdr *m)
 {
     const struct timespec t = {0, 2000000};
     int64_t               armed = 1;
@@ -183,7 +183,22 @@ sendmsg(int fd, const struct msghdr *m, int flags)
         atomic_compare_exchange_strong(&numbers[STEP], &armed, getpid()))
         while (atomic_load(&numbers[STEP]) == getpid())
             nanosleep(&t, NULL);
+}
+
+ssize_t
+sendmsg(int fd, const struct msghdr *m, int flags)
+{
+    step(m);
     return syscall(SYS_sendmsg, fd, m, flags);
+}
+
+ssize_t
+send(int fd, const void *p, size_t n, int flags)
+{
+    struct iovec iov = {(void *)p, n};
+
+    step(&(struct msghdr){.msg_iov = &iov, .msg_iovlen = 1});
+    return syscall(SYS_sendto, fd, p, n, flags, NULL, 0);
 }
 
 int

@@ -7,6 +7,7 @@ limits do not hold for addresses of this machine."""
 from lib import *
 from auth import KEY, add, basic
 from proxyproto import v1
+from waits import Shim
 
 
 def gateway(**more):
@@ -284,6 +285,32 @@ def test_refused_connections_hold_few_descriptors():
     assert status(g, "HONEST", "198.51.100.7") == 101
     # The last few are cut, too, however long close_timeout is.
     poll(lambda: g.stat("closing") == 0)
+    for s in all:
+        s.close()
+
+
+def test_a_loop_turn_of_refusals_holds_few_descriptors():
+    shim = Shim()
+    g = gateway(server_workers=1, limits_address_connections=20,
+                websocket_handshake_timeout="1m", env=shim.env)
+    pid = g.worker_pid(0)
+    before = len(os.listdir("/proc/%d/fd" % pid))
+    all = [socket.create_connection(("127.0.0.1", g.port)) for _ in range(220)]
+    poll(lambda: g.stat("handshaking") == 220, what="all are accepted")
+    # The worker finds all of their requests at once, and stops in the midst of the
+    # turn in which it refuses the last 72.
+    os.kill(pid, signal.SIGSTOP)
+    for s in all:
+        s.sendall(v1("203.0.113.9"))
+    shim.stop_before("HTTP/1.1 503", 190)
+    os.kill(pid, signal.SIGCONT)
+    poll(lambda: shim.sender() == pid, what="the 191st refusal")
+    held = len(os.listdir("/proc/%d/fd" % pid)) - before
+    shim.resume()
+    # 20 have their place, 9 are not yet refused, and 64 may read their refusal.
+    assert held <= 20 + 9 + 64 + 2, held
+    poll(lambda: g.stat("closing") == 0)
+    assert len(os.listdir("/proc/%d/fd" % pid)) - before <= 20 + 2
     for s in all:
         s.close()
 

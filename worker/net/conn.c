@@ -60,7 +60,8 @@ bury_cb(struct ev_loop *loop, ev_prepare *w, int revents)
             ws_return(c->ws);
         free_busy(c);
         transport_of(c)->free(c);
-        close(c->io.fd);
+        if (c->io.fd >= 0)
+            close(c->io.fd);
         memset(c, 0, sizeof *c);
         c->next = free_head;
         free_head = conn_index(c);
@@ -533,6 +534,16 @@ conn_kill(struct conn *c)
     c->state = CONN_DEAD;
     c->next = dead_head;
     dead_head = conn_index(c);
+}
+
+void
+conn_cut(struct conn *c)
+{
+    if (c->state == CONN_DEAD || c->state == CONN_FREE)
+        return;
+    conn_kill(c);
+    close(c->io.fd);
+    c->io.fd = -1;
 }
 
 bool

@@ -226,8 +226,12 @@ void conn_slow(struct conn *c, bool slowed);
 /* CLOSING: shuts the socket down when all output is sent. The connection dies
  * when the peer closes, or after websocket.close_timeout. */
 void conn_finish(struct conn *c);
-/* Closes the connection at once, without a close frame. */
+/* Closes the connection without a close frame. Its descriptor is closed at the
+ * end of the loop turn. */
 void conn_kill(struct conn *c);
+/* As conn_kill(), but the descriptor is closed at once. For a connection other
+ * than the one that is being served. */
+void conn_cut(struct conn *c);
 
 void conn_settle(struct conn *c);
 

@@ -34,7 +34,8 @@
  * closes. Closing at once, with unread bytes in the socket, would reset the
  * connection, and the answer could be lost. So that clients cannot use up the
  * descriptors, at most this many are kept, for HANDSHAKE_LINGER_MS at most; a
- * further one closes the oldest.
+ * further one closes the oldest, and its descriptor at once: one turn of the
+ * loop may refuse several hundred.
  */
 #define LINGERING 64
 
@@ -54,7 +55,7 @@ linger(struct conn *c)
         if (old != c && old->state == CONN_CLOSING &&
             (old->flags & CONN_REFUSED) &&
             old->opened_ms == lingering[lingering_next].opened_ms)
-            conn_kill(old);
+            conn_cut(old);
     }
     c->flags |= CONN_REFUSED;
     lingering[lingering_next].conn = conn_index(c);
