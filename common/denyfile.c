@@ -151,20 +151,27 @@ denyfile_parse(struct denyfile *d, const char *file, const char *text,
     return wrong == 0;
 }
 
-bool
+enum denyfile_result
 denyfile_read(struct denyfile *d, const char *path, struct buf *errors)
 {
-    struct buf       text = BUF_INIT(DENYFILE_MAX), why = BUF_INIT(1024);
-    enum file_result r = file_read(path, &text, &why);
-    bool             good = r != FILE_FAILED;
+    struct buf           text = BUF_INIT(DENYFILE_MAX), why = BUF_INIT(1024);
+    enum denyfile_result result = DENYFILE_GOOD;
 
-    if (r == FILE_READ)
-        good = denyfile_parse(d, path, text.p, text.len, errors);
-    else if (r == FILE_FAILED)
+    switch (file_read(path, &text, &why)) {
+    case FILE_MISSING:
+        break;
+    case FILE_READ:
+        if (!denyfile_parse(d, path, text.p, text.len, errors))
+            result = DENYFILE_BROKEN;
+        break;
+    case FILE_FAILED:
         buf_addf(errors, "%s\n", buf_cstr(&why));
+        result = DENYFILE_UNREADABLE;
+        break;
+    }
     buf_free(&text);
     buf_free(&why);
-    return good;
+    return result;
 }
 
 void

@@ -39,9 +39,15 @@ struct denyfile {
 /* limits.deny_file, or `deny' in server.state_dir. */
 void denyfile_path(const struct config *c, char out[DENYFILE_PATH_MAX]);
 
-/* Reads the file into an empty list; a missing one is empty. Good lines are
- * taken also where others are wrong; errors as in authfile.h. */
-bool denyfile_read(struct denyfile *d, const char *path, struct buf *errors);
+enum denyfile_result {
+    DENYFILE_GOOD,   /* or it is missing: the list is empty */
+    DENYFILE_BROKEN, /* some lines are wrong; the others are in the list */
+    DENYFILE_UNREADABLE
+};
+
+/* Reads the file into an empty list; errors as in authfile.h. */
+enum denyfile_result denyfile_read(
+    struct denyfile *d, const char *path, struct buf *errors);
 bool denyfile_parse(struct denyfile *d, const char *name, const char *text,
     size_t len, struct buf *errors);
 void denyfile_free(struct denyfile *d);

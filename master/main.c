@@ -189,18 +189,15 @@ cannot_start(int code, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n';)
+        text[--n] = '\0';
     if (master.phase == MASTER_INHERITING) {
-        log_error("cannot take over: %s", text);
+        log_lines(LOG_LEVEL_ERROR, "cannot take over: ", text);
         successor_refuse(text);
         exit(code);
     }
-    if (log_fd() == STDERR_FILENO) {
-        log_error("cannot start: %s", text);
-        daemonize_failed(code, text, false);
-    } else {
-        log_error("cannot start: %s", text);
-        daemonize_failed(code, text, true);
-    }
+    log_lines(LOG_LEVEL_ERROR, "cannot start: ", text);
+    daemonize_failed(code, text, log_fd() != STDERR_FILENO);
     leave(code);
     abort(); /* not reached */
 }

@@ -117,7 +117,9 @@ test_config(void)
         struct buf out = BUF_INIT(ERRORS_MAX);
         unsigned   placed =
             config_put_places(c, master.conf_file, buf_cstr(&why), &out);
-        fprintf(stderr, "%s%s\n", placed ? "" : "ocppd: ", buf_cstr(&out));
+        size_t end = out.len;
+        fprintf(stderr, "%s%s%s", placed ? "" : "ocppd: ", buf_cstr(&out),
+            end > 0 && out.p[end - 1] == '\n' ? "" : "\n");
         exit(MASTER_EXIT_CONFIG);
     }
     fputs(buf_cstr(&notes), stderr);

@@ -88,28 +88,58 @@ can_make_in(const char *dir)
     return true;
 }
 
+/* What a start opens in server.state_dir must be of its type, or missing.
+ * Returns the name of what is of another type, or NULL. */
+static const char *
+misplaced_in(const char *dir)
+{
+    char        path[CONF_TEXT_MAX + 24];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/lock", dir); /* opened with O_NOFOLLOW */
+    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return "lock in it is no plain file";
+    snprintf(path, sizeof path, "%s/transaction-ids", dir);
+    if (stat(path, &st) == 0 ? !S_ISREG(st.st_mode) : errno != ENOENT)
+        return "transaction-ids in it is no plain file";
+    snprintf(path, sizeof path, "%s/journal", dir);
+    if (lstat(path, &st) == 0 && (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)))
+        return "journal in it is no directory";
+    return NULL;
+}
+
 /* Tests in a separate process, as server.user, whether the directory is
    writable. */
 static bool
 writable(const char *path, const char *user, struct buf *why)
 {
-    char text[512] = "";
+    char text[1024] = "";
     int  ends[2], status;
 
     if (pipe2(ends, O_CLOEXEC) != 0)
         return true; /* the worker will report it */
     pid_t pid = fork();
     if (pid == 0) {
+        const char *why_not;
         struct stat st;
         if (user_become(user, text, sizeof text)) {
             if (stat(path, &st) != 0)
-                snprintf(text, sizeof text, "%s", strerror(errno));
+                snprintf(text, sizeof text,
+                    "%s; `install -d -o USER -m 750 %s` makes it, with the "
+                    "user that ocppd runs as",
+                    strerror(errno), path);
             else if (!S_ISDIR(st.st_mode))
-                snprintf(text, sizeof text, "it is no directory");
+                snprintf(text, sizeof text,
+                    "it is no directory; choose another path");
             else if (access(path, R_OK) != 0 || !can_make_in(path))
-                snprintf(text, sizeof text, "user %s cannot write there: %s",
+                snprintf(text, sizeof text,
+                    "user %s cannot write there: %s; `install -d -o USER -m "
+                    "750 %s` makes it, with the user that ocppd runs as",
                     user[0] ? user : "(the one that starts ocppd)",
-                    strerror(errno));
+                    strerror(errno), path);
+            else if ((why_not = misplaced_in(path)) != NULL)
+                snprintf(text, sizeof text,
+                    "%s; remove it, or choose another directory", why_not);
         }
         (void)!write(ends[1], text, strlen(text));
         _exit(0);
@@ -126,10 +156,7 @@ writable(const char *path, const char *user, struct buf *why)
     if (strncmp(text, "server.user", 11) == 0)
         buf_adds(why, text);
     else
-        buf_addf(why,
-            "server.state_dir = %s: %s; `install -d -o USER -m 750 "
-            "%s` makes it, with the user that ocppd runs as",
-            path, text, path);
+        buf_addf(why, "server.state_dir = %s: %s", path, text);
     return false;
 }
 

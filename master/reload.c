@@ -21,6 +21,7 @@
 #include "base/files.h"
 #include "base/master.h"
 #include "clock.h"
+#include "config_put.h"
 #include "config_read.h"
 #include "log.h"
 #include "workers/hints.h"
@@ -105,11 +106,12 @@ refuse(void)
 {
     struct buf lines = BUF_INIT(TEXT_MAX);
 
-    log_lines(LOG_LEVEL_ERROR, "reload: ", buf_cstr(&again->errors));
+    config_put_places(
+        &again->next, master.conf_file, buf_cstr(&again->errors), &lines);
+    log_lines(LOG_LEVEL_ERROR, "reload: ", buf_cstr(&lines));
     log_error("reload: %u errors in %s; the old configuration stays",
-        count_lines(&again->errors), source());
-    remember(false, &again->errors);
-    buf_add(&lines, again->errors.p, again->errors.len);
+        count_lines(&lines), source());
+    remember(false, &lines);
     buf_adds(&lines, "the old configuration stays\n");
     end(false, &lines);
 }

@@ -110,7 +110,15 @@ def test_what_t_tries_is_reported_with_file_and_line_too():
             ("[log]\ntarget = %s" % there, 6, "log.target = %s" % there),
             ("[admin]\nlisten = 192.0.2.77:80", 6, "admin.listen = 192.0.2.77:80"),
             ("listen_tls = 127.0.0.1:%d\n[tls]\ncertificate = /none\nkey = /none"
-             % free_port(), 7, "tls.certificate = /none: there is no such file")):
+             % free_port(), 7, "tls.certificate = /none: there is no such file"),
+            ("[limits]\ndeny_file = /dev/null", 6,
+             "limits.deny_file: /dev/null is no plain file"),
+            ("[limits]\ndeny_file = %s/no/x" % there, 6,
+             "limits.deny_file = %s/no/x: the directory %s/no does not" % (there, there)),
+            ("[auth]\nmode = file\nfile = %s" % there, 7,
+             "auth.file: %s is no plain file" % there),
+            ("[auth]\nmode = file\nfile = %s/no/x" % there, 7,
+             "auth.file = %s/no/x: the directory %s/no does not" % (there, there))):
         port = "" if text.startswith("listen =") else \
             "listen = 127.0.0.1:%d" % free_port()
         r, name = with_conf(base + port + "\n" + text + "\n")
@@ -274,6 +282,31 @@ def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too(
         assert words in text, (settings, text)
 
 
+def test_what_stands_in_the_state_directory_is_tested_by_t_too():
+    for name, kind, want in (
+            ("lock", os.mkdir, "lock in it is no plain file"),
+            ("lock", os.mkfifo, "lock in it is no plain file"),
+            ("lock", lambda p: os.symlink("/dev/null", p), "lock in it is no plain"),
+            ("journal", os.mkfifo, "journal in it is no directory"),
+            ("journal", lambda p: os.symlink("nowhere", p), "journal in it is no dir"),
+            ("transaction-ids", os.mkdir, "transaction-ids in it is no plain file"),
+            ("transaction-ids", os.mkfifo, "transaction-ids in it is no plain file"),
+            ("tokens", os.mkdir, "server.state_dir: "),
+            ("deny", os.mkfifo, "server.state_dir: "),
+            ("auth", lambda p: os.symlink("/dev/zero", p), "server.state_dir: ")):
+        g = Gateway(start=False, auth_mode="file")
+        g.deaths_expected = True
+        state = g.settings["server_state_dir"]
+        os.makedirs(state, exist_ok=True)
+        kind(os.path.join(state, name))
+        r = subprocess.run(g.command() + ["-t"], stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True, cwd=g.dir)
+        assert r.returncode == 78 and want in r.stderr, (name, r)
+        assert r.stderr.count("\n") == 1, r
+        code, text = refused_start(g)
+        assert code == 1 and want in text, (name, code, text)
+
+
 def test_the_logs_directory_is_made_and_t_tries_what_a_start_tries():
     g = Gateway(start=False)
     path = g.settings["log_target"] = g.dir + "/logs/ocppd.log"
@@ -321,8 +354,7 @@ def test_a_start_fails_if_its_workers_cannot_work():
         for background in ([], ["-d"]):
             g = Gateway(start=False, server_workers=workers)
             g.deaths_expected = True
-            os.mkdir(g.state_dir)
-            open(g.state_dir + "/journal", "w").close()
+            os.makedirs(g.state_dir + "/journal/w000.lock")
             r = subprocess.run(g.command() + background, timeout=DEADLINE,
                                stderr=subprocess.PIPE, text=True, cwd=g.dir)
             assert r.returncode == 1 and "cannot start: worker" in r.stderr, r

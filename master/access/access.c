@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "authfile.h"
 #include "base/files.h"
@@ -34,6 +35,37 @@ access_files(struct access_files *out)
     out->gid = owner_gid;
 }
 
+/* The setting that a file comes from: knob, or server.state_dir if its value is
+   empty. */
+static const char *
+setting_of(const char *knob, const char *value)
+{
+    return value[0] != '\0' ? knob : "server.state_dir";
+}
+
+/* Tests whether `ocppctl auth' or `deny' could make the file. The start makes
+ * server.state_dir. */
+static bool
+has_directory(
+    const struct config *c, const char *knob, const char *path, struct buf *why)
+{
+    char        dir[AUTHFILE_PATH_MAX];
+    struct stat st;
+
+    snprintf(dir, sizeof dir, "%s", path);
+    char *slash = strrchr(dir, '/');
+    if (slash == NULL || slash == dir)
+        return true;
+    *slash = '\0';
+    if (strcmp(dir, c->server_state_dir) == 0 || stat(dir, &st) == 0)
+        return true;
+    buf_addf(why,
+        "%s = %s: the directory %s does not exist; make it, or choose another "
+        "path\n",
+        knob, path, dir);
+    return false;
+}
+
 bool
 access_check(const struct config *next, const struct config *now,
     struct buf *why, struct buf *notes)
@@ -58,16 +90,26 @@ access_check(const struct config *next, const struct config *now,
                 path);
         else if (r != AUTHFILE_GOOD)
             good = false;
+        if (r == AUTHFILE_UNREADABLE)
+            buf_addf(why, "%s: ", setting_of("auth.file", c->auth_file));
         if (!good)
             buf_add(why, errors.p, errors.len);
+        if (now == NULL && r == AUTHFILE_MISSING)
+            good = has_directory(c, "auth.file", path, why);
         authfile_free(&a);
     }
     buf_clear(&errors);
     denyfile_path(c, path);
-    if (!denyfile_read(&d, path, &errors)) {
+    enum denyfile_result r = denyfile_read(&d, path, &errors);
+    if (r == DENYFILE_UNREADABLE)
+        buf_addf(
+            why, "%s: ", setting_of("limits.deny_file", c->limits_deny_file));
+    if (r != DENYFILE_GOOD) {
         buf_add(why, errors.p, errors.len);
         good = false;
     }
+    if (now == NULL && !has_directory(c, "limits.deny_file", path, why))
+        good = false;
     denyfile_free(&d);
     buf_free(&errors);
     return good;

@@ -97,12 +97,15 @@ tokens_read(const char *dir, struct buf *why)
     bool           good = false;
 
     snprintf(path, sizeof path, "%s/tokens", dir);
+    buf_clear(why);
+    buf_adds(why, "server.state_dir: ");
     switch (t != NULL ? file_read(path, &text, why) : FILE_FAILED) {
     case FILE_MISSING:
         buf_clear(why);
         good = true;
         break;
     case FILE_READ:
+        buf_clear(why);
         good = read_text(t, path, &text, why);
         break;
     case FILE_FAILED:

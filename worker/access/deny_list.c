@@ -40,7 +40,7 @@ load_work(struct helper_job *h)
 {
     struct loading *l = (struct loading *)h;
 
-    l->good = denyfile_read(&l->list, l->path, &l->why);
+    l->good = denyfile_read(&l->list, l->path, &l->why) == DENYFILE_GOOD;
 }
 
 static void
