@@ -407,6 +407,32 @@ def timeless(value):
     return json.loads(re.sub('"%s"' % TIME, '"T"', json.dumps(value)))
 
 
+def test_an_answer_that_repeats_its_message_stays_within_bounds():
+    """By default an unusual message is accepted, and the answers to these two repeat
+    parts of it."""
+    g = shared()
+    c = Station(g, "REPEATS", V21)
+    entry = {"source": "CRL", "urls": ["u"], "certificateHashData": HASH}
+    got = c.call("GetCertificateChainStatus", {"certificateStatusRequests": [entry] * 900})
+    assert len(got["certificateStatus"]) == 4, len(got["certificateStatus"])
+    big = dict(entry, certificateHashData=dict(HASH, customData={
+        "vendorId": "V", "x": "x" * 100000}))
+    for action, payload in (
+            ("GetCertificateChainStatus", {"certificateStatusRequests": [big] * 4}),
+            ("VatNumberValidation", {"vatNumber": "x" * 300000})):
+        e = c.refused(action, payload)
+        assert (e.code, e.description) == (
+            "InternalError", "the answer to this message would be too long"), e
+        v = g.wait_events(cp="REPEATS", type="protocol.violation")[-1]
+        assert v["payload"]["kind"] == "too_long", v
+    c.call("Heartbeat")
+    c.close()
+    for path in g.segments():
+        with open(path, "rb") as f:
+            for line in f.read().split(b"\n")[:-1]:
+                json.loads(line)
+
+
 def test_the_table_has_every_message_of_a_charge_point():
     for version in BOTH:
         names = set()

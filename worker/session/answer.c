@@ -17,6 +17,10 @@
 
 #define PAYLOAD_MAX (256u << 10)
 
+/* An answer may repeat parts of its message. Only the answer to a message of
+ * more bytes than this can be too long. */
+#define ANSWER_REPEATS_MIN 4096
+
 struct buf answer_payload = {.max = PAYLOAD_MAX};
 struct buf answer_frame = {.max = PAYLOAD_MAX + 1024};
 
@@ -62,6 +66,15 @@ write_payload(struct answer *a)
     writer_open(&w, NULL, '{');
     default_answer_put(&w, &in);
     writer_close(&w);
+}
+
+bool
+answer_fits(struct answer *a)
+{
+    if (a->tape->len < ANSWER_REPEATS_MIN)
+        return true;
+    write_payload(a);
+    return !answer_payload.overflow;
 }
 
 void

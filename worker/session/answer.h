@@ -73,6 +73,10 @@ bool answer_asks_about_tokens(const struct answer *a);
    stopped transaction. */
 void answer_find_effect(struct answer *a);
 
+/* False if the gateway's own answer would be too long, because it repeats parts
+ * of the message. To be called before anything else is done for the answer. */
+bool answer_fits(struct answer *a);
+
 /* Writes the payload of the gateway's own answer. False if there is no
  * transaction id now. */
 bool answer_alone(struct answer *a);

@@ -289,6 +289,11 @@ answers_take(
     a.kind = event_kind_of(a.m, tape, f->payload_tok);
     if (!check(&a))
         return;
+    if (!answer_fits(&a)) {
+        refuse(c, f, tape, OCPPJ_INTERNAL_ERROR, "too_long",
+            "the answer to this message would be too long");
+        return;
+    }
     if (a.m->event == EVENT_booted) {
         if (!certificate_booted(c, tape, f->payload_tok)) {
             session_end(c, CLOSE_certificate_name, NULL);
