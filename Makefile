@@ -74,7 +74,7 @@ $(B)/ocppctl: $(CTL) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_CTL)
 $(B)/ocppsim: $(SIM) $(SIM_TLS) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ $(LIBS_SIM)
-$(B)/echo: $(B)/test/echo/echo.o $(addprefix $(B)/worker/net/,http.o http_identity.o ws.o frame.o deflate.o) $(COMMON)
+$(B)/echo: $(B)/test/echo/echo.o $(addprefix $(B)/worker/net/,http.o http_identity.o ws.o ws_pool.o frame.o deflate.o) $(COMMON)
 	$(SAY) $(CC) $(LDFLAGS) -o $@ $^ -lev -lwslay -lz -linih -lcrypto -lm
 
 # An archive, from which each program takes the parts of common/ that it uses.

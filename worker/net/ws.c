@@ -1,5 +1,5 @@
 /*
- * ws: the pool of leases, and wslay, one frame at a time.
+ * ws: wslay, one frame at a time.
  *
  * frame_read() sees each header before wslay does, so that
  *
@@ -25,7 +25,6 @@
  */
 #include "net/ws_private.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "ensure.h"
@@ -33,16 +32,6 @@
 #include "utf8.h"
 
 #define MSG_KEEP 4096 /* message memory kept within one lease */
-
-static struct {
-    struct ws *idle;
-    unsigned   idle_n;
-    unsigned   lent_n;
-    unsigned   keep;
-    uint64_t   bytes; /* bytes of messages that are being collected, in all
-                         leases */
-    uint64_t limit;   /* limit of bytes; 0: none */
-} pool;
 
 static unsigned inflated; /* messages, since ws_take_inflated() */
 
@@ -155,17 +144,9 @@ chunk_cb(wslay_event_context_ptr                      ctx,
         ws->whole = arg->data;
         return;
     }
-    /* A growing buffer gets at most twice its length. */
-    if (pool.limit != 0 && ws->msg.len + arg->data_length > ws->msg.cap &&
-        pool.bytes + ws->msg.cap + 2 * (uint64_t)arg->data_length >
-            pool.limit) {
+    if (!ws_message_fits(ws, arg->data_length))
         fail(ws, FRAME_STATUS_POLICY, "the worker's buffers are full");
-        return;
-    }
-    size_t before = ws->msg.cap;
-    bool   added = buf_add(&ws->msg, arg->data, arg->data_length);
-    pool.bytes += ws->msg.cap - before;
-    if (!added)
+    else if (!ws_message_add(ws, arg->data, arg->data_length))
         fail(ws, FRAME_STATUS_INTERNAL, "out of memory");
 }
 
@@ -209,13 +190,6 @@ deliver_inflated(
 }
 
 static void
-free_message(struct ws *ws)
-{
-    pool.bytes -= ws->msg.cap;
-    buf_free(&ws->msg);
-}
-
-static void
 deliver(struct ws *ws, enum frame_opcode opcode)
 {
     const char *data = ws->whole ? (const char *)ws->whole
@@ -231,7 +205,7 @@ deliver(struct ws *ws, enum frame_opcode opcode)
     else if (!up_message(ws->owner, opcode, data, len))
         ws->result = WS_STOPPED;
     if (ws->msg.cap > MSG_KEEP)
-        free_message(ws);
+        ws_message_free(ws);
     else
         buf_clear(&ws->msg);
 }
@@ -280,7 +254,7 @@ message_cb(wslay_event_context_ptr            ctx,
     }
 }
 
-static const struct wslay_event_callbacks callbacks = {.recv_callback = recv_cb,
+const struct wslay_event_callbacks ws_callbacks = {.recv_callback = recv_cb,
     .on_frame_recv_start_callback = frame_start_cb,
     .on_frame_recv_chunk_callback = chunk_cb,
     .on_frame_recv_end_callback = frame_end_cb,
@@ -453,87 +427,6 @@ ws_why(const struct ws *ws)
     return ws->why;
 }
 
-/* --- leases -------------------------------------------------------------- */
-
-static struct ws *
-create(void)
-{
-    struct ws *ws = calloc(1, sizeof *ws);
-    if (ws == NULL)
-        return NULL;
-    if (wslay_event_context_server_init(&ws->ctx, &callbacks, ws) != 0) {
-        free(ws);
-        return NULL;
-    }
-    wslay_event_config_set_no_buffering(ws->ctx, 1);
-    wslay_event_shutdown_write(ws->ctx);
-    return ws;
-}
-
-static void
-destroy(struct ws *ws)
-{
-    wslay_event_context_free(ws->ctx);
-    free_message(ws);
-    free(ws);
-}
-
-struct ws *
-ws_borrow(void *owner, uint8_t *bits, size_t max_message)
-{
-    /* wslay compares each frame with 2^31 - 1. */
-    ensure(max_message > 0 && max_message <= INT32_MAX);
-    struct ws *ws = pool.idle;
-    if (ws != NULL) {
-        pool.idle = ws->next;
-        pool.idle_n--;
-    } else {
-        ws = create();
-        if (ws == NULL)
-            return NULL;
-    }
-    pool.lent_n++;
-    ws->next = NULL;
-    ws->owner = owner;
-    ws->bits = bits;
-    ws->max = max_message;
-    ws->msg = BUF_INIT(max_message);
-    wslay_event_config_set_allowed_rsv_bits(
-        ws->ctx, frame_window(*bits) != 0 ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE);
-    return ws;
-}
-
-void
-ws_return(struct ws *ws)
-{
-    ensure(!ws->busy);
-    pool.lent_n--;
-    /* Except for its message buffer, a clean lease is in the state that
-       create() made. */
-    if (!ws_clean(ws) || pool.idle_n >= pool.keep) {
-        destroy(ws);
-        return;
-    }
-    free_message(ws);
-    ws->owner = NULL;
-    ws->bits = NULL;
-    ws->next = pool.idle;
-    pool.idle = ws;
-    pool.idle_n++;
-}
-
-void
-ws_pool_keep(unsigned keep)
-{
-    pool.keep = keep;
-    while (pool.idle_n > keep) {
-        struct ws *ws = pool.idle;
-        pool.idle = ws->next;
-        pool.idle_n--;
-        destroy(ws);
-    }
-}
-
 unsigned
 ws_take_inflated(void)
 {
@@ -541,28 +434,4 @@ ws_take_inflated(void)
 
     inflated = 0;
     return n;
-}
-
-void
-ws_pool_limit(uint64_t bytes)
-{
-    pool.limit = bytes;
-}
-
-uint64_t
-ws_pool_bytes(void)
-{
-    return pool.bytes;
-}
-
-unsigned
-ws_pool_lent(void)
-{
-    return pool.lent_n;
-}
-
-unsigned
-ws_pool_idle(void)
-{
-    return pool.idle_n;
 }

@@ -1,5 +1,5 @@
 /*
- * ws_private: the struct of a lease, for ws.c and ws_move.c only.
+ * ws_private: the struct of a lease, for ws.c, ws_pool.c and ws_move.c only.
  */
 #ifndef WORKER_NET_WS_PRIVATE_H
 #define WORKER_NET_WS_PRIVATE_H
@@ -55,5 +55,15 @@ struct ws {
     uint8_t  held[WS_HELD_MAX];
     uint8_t  pongs[WS_PONGS_MAX]; /* frames, ready to go */
 };
+
+/* What wslay calls: in ws.c. */
+extern const struct wslay_event_callbacks ws_callbacks;
+
+/* The message that a lease collects: true if n more bytes are within the limit
+ * of all leases; adds them (false if memory is out); frees the message. In
+ * ws_pool.c. */
+bool ws_message_fits(const struct ws *ws, size_t n);
+bool ws_message_add(struct ws *ws, const void *data, size_t n);
+void ws_message_free(struct ws *ws);
 
 #endif
