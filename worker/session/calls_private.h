@@ -1,6 +1,6 @@
 /*
- * calls_private: the struct of a call, for calls.c, calls_move.c and outcomes.c
- * only.
+ * calls_private: the struct of a call, for calls.c, calls_answered.c,
+ * calls_move.c and outcomes.c only.
  */
 #ifndef WORKER_SESSION_CALLS_PRIVATE_H
 #define WORKER_SESSION_CALLS_PRIVATE_H
