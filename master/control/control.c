@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +24,6 @@
 #include "clock.h"
 #include "control_line.h"
 #include "log.h"
-#include "writer.h"
 
 static struct peer *peers[CONTROL_CLIENTS];
 static unsigned     n_peers;
@@ -87,136 +85,12 @@ control_described(uint64_t asked, const char *json, size_t len)
     }
 }
 
-/* --- out ----------------------------------------------------------------- */
-
-static void
-set_timer(struct peer *p, double after, double repeat)
+void
+control_set_timer(struct peer *p, double after, double repeat)
 {
     ev_timer_stop(master.loop, &p->timer);
     ev_timer_set(&p->timer, after, repeat);
     ev_timer_start(master.loop, &p->timer);
-}
-
-/* Must not be called inside a command, because it may free the client. */
-static void
-out_cb(struct ev_loop *loop, ev_io *w, int events)
-{
-    struct peer *p = w->data;
-
-    (void)events;
-    while (p->written < p->reply.len) {
-        ssize_t n = send(p->fd, p->reply.p + p->written,
-            p->reply.len - p->written, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return;
-        if (n < 0) {
-            control_drop(p);
-            return;
-        }
-        p->written += (size_t)n;
-        p->deadline_ms = clock_mono_ms() + CONTROL_WRITE_MS;
-    }
-    buf_clear(&p->reply);
-    p->written = 0;
-    ev_io_stop(loop, w);
-    if (p->phase == REPLY)
-        control_drop(p);
-}
-
-static void
-put(struct peer *p, int code, const void *body, size_t n)
-{
-    bool room =
-        buf_addf(&p->reply, "%d %zu\n", code, n) && buf_add(&p->reply, body, n);
-
-    if (!room && p->phase != STREAM) {
-        static const char big[] = "500 17\nreply too large.\n";
-        buf_clear(&p->reply);
-        buf_add(&p->reply, big, sizeof big - 1);
-    }
-    ev_io_start(master.loop, &p->out);
-}
-
-void
-control_reply(struct client *c, int code, const void *body, size_t n)
-{
-    struct peer *p = (struct peer *)c;
-
-    if (p->phase == REPLY)
-        return;
-    p->phase = REPLY;
-    c->poll = NULL;
-    c->described = NULL;
-    c->asked = 0;
-    ev_io_stop(master.loop, &p->in);
-    p->deadline_ms = clock_mono_ms() + CONTROL_WRITE_MS;
-    set_timer(p, 1, 1);
-    put(p, code, body, n);
-}
-
-void
-control_reply_buf(struct client *c, int code, struct buf *body)
-{
-    if (body->overflow)
-        control_replyf(
-            c, CONTROL_FAILED, "the answer does not fit into memory");
-    else
-        control_reply(c, code, body->p, body->len);
-}
-
-/* Writes a sentence as JSON: {"message":...}, or {"error":{...}} with the code
- * and the usage of the command. */
-static void
-reply_json(struct client *c, int code, const char *text)
-{
-    struct buf    out = BUF_INIT(32768);
-    struct writer w = WRITER_INIT(&out);
-    const char   *usage = strstr(text, "\nusage: ocppctl ");
-    size_t        n = usage != NULL ? (size_t)(usage - text) : strlen(text);
-
-    writer_open(&w, NULL, '{');
-    if (code >= CONTROL_USAGE) {
-        writer_open(&w, "error", '{');
-        writer_u64(&w, "status", (uint64_t)code);
-    }
-    writer_strn(&w, "message", text, n);
-    if (usage != NULL)
-        writer_str(&w, "usage", usage + strlen("\nusage: ocppctl "));
-    if (code >= CONTROL_USAGE)
-        writer_close(&w);
-    writer_close(&w);
-    buf_addc(&out, '\n');
-    control_reply(c, code, out.p, out.len);
-    buf_free(&out);
-}
-
-void
-control_replyf(struct client *c, int code, const char *fmt, ...)
-{
-    char    text[4096];
-    va_list ap;
-
-    va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof text - 1, fmt, ap);
-    va_end(ap);
-    if (n < 0)
-        n = 0;
-    if ((size_t)n > sizeof text - 2)
-        n = sizeof text - 2;
-    if (c->format == 'j') {
-        reply_json(c, code, text);
-        return;
-    }
-    /* The text may quote words of the client, which may contain escape
-       sequences for terminals. */
-    for (int i = 0; i < n; i++)
-        if (((unsigned char)text[i] < 0x20 && text[i] != '\n') ||
-            text[i] == 0x7f)
-            text[i] = '?';
-    text[n++] = '\n';
-    control_reply(c, code, text, (size_t)n);
 }
 
 bool
@@ -245,41 +119,7 @@ control_wait(struct client *c, void (*poll)(struct client *c), uint64_t ms,
     p->late = late;
     c->poll = poll;
     c->wait_until_ms = ms == 0 ? 0 : clock_mono_ms() + ms;
-    set_timer(p, CONTROL_POLL_MS / 1000.0, CONTROL_POLL_MS / 1000.0);
-}
-
-void
-control_stream_begin(struct client *c)
-{
-    struct peer *p = (struct peer *)c;
-
-    /* Keep watching for input, because its end shows that the client has
-       closed. */
-    p->phase = STREAM;
-    p->reply.max = CONTROL_STREAM_MAX;
-    p->deadline_ms = clock_mono_ms() + CONTROL_WRITE_MS;
-    set_timer(p, 1, 1);
-}
-
-bool
-control_stream(struct client *c, const void *body, size_t n)
-{
-    struct peer *p = (struct peer *)c;
-
-    if (p->phase != STREAM)
-        return false;
-    if (p->written > 0) {
-        buf_consume(&p->reply, p->written);
-        p->written = 0;
-    }
-    if (!buf_reserve(&p->reply, n + 32)) {
-        p->reply.overflow = false;
-        return false;
-    }
-    if (p->reply.len == 0)
-        p->deadline_ms = clock_mono_ms() + CONTROL_WRITE_MS;
-    put(p, CONTROL_MORE, body, n);
-    return true;
+    control_set_timer(p, CONTROL_POLL_MS / 1000.0, CONTROL_POLL_MS / 1000.0);
 }
 
 /* --- in ------------------------------------------------------------------ */
@@ -498,11 +338,11 @@ control_add(int fd, uid_t uid, bool admin)
     p->reply = BUF_INIT(CONTROL_REPLY_MAX);
     p->deadline_ms = clock_mono_ms() + CONTROL_LINE_MS;
     ev_io_init(&p->in, in_cb, fd, EV_READ);
-    ev_io_init(&p->out, out_cb, fd, EV_WRITE);
+    ev_io_init(&p->out, control_send_cb, fd, EV_WRITE);
     ev_init(&p->timer, timer_cb);
     p->in.data = p->out.data = p->timer.data = p;
     ev_io_start(master.loop, &p->in);
-    set_timer(p, 1, 1);
+    control_set_timer(p, 1, 1);
     return p;
 }
 

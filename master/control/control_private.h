@@ -1,6 +1,6 @@
 /*
- * control_private: the struct of a client of the control socket, for control.c
- * and control_move.c only.
+ * control_private: the struct of a client of the control socket, for control.c,
+ * control_reply.c and control_move.c only.
  */
 #ifndef MASTER_CONTROL_CONTROL_PRIVATE_H
 #define MASTER_CONTROL_CONTROL_PRIVATE_H
@@ -38,5 +38,11 @@ struct peer *control_add(int fd, uid_t uid, bool admin);
 
 /* Closes the connection and frees the client. */
 void control_drop(struct peer *p);
+
+/* Sends what the reply of a client holds (a callback, w->data: the client). */
+void control_send_cb(struct ev_loop *loop, ev_io *w, int events);
+
+/* Sets the timer of a client, in seconds. */
+void control_set_timer(struct peer *p, double after, double repeat);
 
 #endif
