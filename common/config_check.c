@@ -54,41 +54,46 @@ listed_before(const char *list, const char *upto, const char *item)
     return false;
 }
 
+/* Checks each item of a list; wrong: what is reported about one that is not
+ * `right`. */
 static void
-check_addresses(struct checking *x, enum conf_knob k, const char *list)
-{
-    struct sockaddr_storage address;
-    socklen_t               size;
-    char                    item[CONF_LIST_MAX];
-    const char             *cursor = list;
-
-    while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
-        if (!config_address(item, &address, &size))
-            fault(x, k,
-                "%s is no address with a port; write it in "
-                "numbers as 192.0.2.1:8080 or [2001:db8::1]:8080, or *:8080 "
-                "for every IPv4 address",
-                item);
-        else if (listed_before(list, cursor, item))
-            fault(x, k, "%s is there twice; remove one", item);
-    }
-}
-
-static void
-check_hosts(struct checking *x, enum conf_knob k, const char *list)
+check_items(struct checking *x, enum conf_knob k, const char *list,
+    bool (*right)(const char *item), const char *wrong)
 {
     char        item[CONF_LIST_MAX];
     const char *cursor = list;
 
     while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
-        if (!config_host(item))
-            fault(x, k,
-                "%s is no name of a host; write it without scheme and port, "
-                "as gateway.example.org",
-                item);
+        if (!right(item))
+            fault(x, k, "%s %s", item, wrong);
         else if (listed_before(list, cursor, item))
             fault(x, k, "%s is there twice; remove one", item);
     }
+}
+
+static bool
+is_address(const char *item)
+{
+    struct sockaddr_storage address;
+    socklen_t               size;
+
+    return config_address(item, &address, &size);
+}
+
+static void
+check_addresses(struct checking *x, enum conf_knob k, const char *list)
+{
+    check_items(x, k, list, is_address,
+        "is no address with a port; write it in numbers as 192.0.2.1:8080 or "
+        "[2001:db8::1]:8080, or *:8080 for every IPv4 address");
+}
+
+static void
+check_hosts(struct checking *x, enum conf_knob k, const char *list)
+{
+    check_items(x, k, list, config_host,
+        "is no name of a host; write it without scheme and port, as "
+        "gateway.example.org");
 }
 
 static bool
@@ -143,22 +148,20 @@ check_listen(struct checking *x)
     check_admin(x, CONF_KNOB_admin_listen_tls, c->admin_listen_tls);
 }
 
+static bool
+is_range(const char *item)
+{
+    struct cidr range;
+
+    return cidr_parse(item, &range);
+}
+
 static void
 check_ranges(struct checking *x, enum conf_knob k, const char *list)
 {
-    struct cidr range;
-    char        item[CONF_LIST_MAX];
-    const char *cursor = list;
-
-    while (!x->bad[k] && config_list_next(&cursor, item, sizeof item)) {
-        if (!cidr_parse(item, &range))
-            fault(x, k,
-                "%s is no range of addresses; write it as 192.0.2.7, "
-                "10.0.0.0/8 or 2001:db8::/32",
-                item);
-        else if (listed_before(list, cursor, item))
-            fault(x, k, "%s is there twice; remove one", item);
-    }
+    check_items(x, k, list, is_range,
+        "is no range of addresses; write it as 192.0.2.7, 10.0.0.0/8 or "
+        "2001:db8::/32");
 }
 
 static void
