@@ -156,6 +156,9 @@ hints(void)
             "the user name has blanks behind the identity"},
         {"Basic Q1A6eA==", "CP1",
             "the user name is only the beginning of the identity"},
+        {"Basic ICA6eA==", "CP1", "the user name is not the identity"},
+        {"Basic\tQ1AxOng=", "CP1",
+            "the Authorization header is not of the scheme Basic"},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -170,6 +173,11 @@ hints(void)
     memcpy(long_one, "Basic ", 6);
     CHECK_STR(
         http_hint((struct http_span){long_one, sizeof long_one}, "CP1", 3),
+        "the Authorization header is not base64");
+    UNIT_CASE("the longest credentials that are read, and longer ones");
+    CHECK_STR(http_hint((struct http_span){long_one, 6 + 1024}, "CP1", 3),
+        "the credentials have no colon behind the user name");
+    CHECK_STR(http_hint((struct http_span){long_one, 6 + 1028}, "CP1", 3),
         "the Authorization header is not base64");
 }
 

@@ -297,10 +297,109 @@ the_pool_keeps_what_it_may(void)
     CHECK_EQ(ws_pool_idle(), 0);
 }
 
+/* Every first byte of a frame, by the rules of RFC 6455 section 5.2 and RFC
+ * 7692 section 6. */
+static bool
+may_begin(unsigned b, bool open, bool deflate)
+{
+    unsigned opcode = b & 0x0f;
+    bool     fin = b & 0x80, rsv1 = b & 0x40, rest = b & 0x30;
+
+    switch (opcode) {
+    case 0: /* continuation */
+        return open && !rsv1 && !rest;
+    case 1: /* text */
+    case 2: /* binary */
+        return !open && (deflate || !rsv1) && !rest;
+    case 8:  /* close */
+    case 9:  /* ping */
+    case 10: /* pong */
+        return fin && !rsv1 && !rest;
+    default:
+        return false;
+    }
+}
+
+static void
+first_bytes_of_frames(void)
+{
+    for (unsigned i = 0; i < 1024; i++) {
+        const uint8_t   p[] = {(uint8_t)i};
+        bool            open = i & 0x100, deflate = i & 0x200;
+        struct frame_in h;
+        char            name[64];
+
+        snprintf(name, sizeof name, "%02x%s%s", i & 0xff,
+            open ? " in an open message" : "", deflate ? " with deflate" : "");
+        UNIT_CASE(name);
+        bool good = frame_read(&h, p, 1, open, deflate, 1000);
+        CHECK_EQ(good, may_begin(i & 0xff, open, deflate));
+        if (!good)
+            CHECK_EQ(h.status, FRAME_STATUS_PROTOCOL);
+        CHECK_EQ(h.head, 0);
+    }
+    UNIT_CASE("");
+}
+
+/* The lengths of a frame, in the shortest form only, masked only. */
+static void
+lengths_of_frames(void)
+{
+    static const struct {
+        const char *name, *bytes;
+        size_t      n;
+        int         status;
+        uint64_t    payload;
+    } rows[] = {
+#define ROW(name, b, status, payload)                                          \
+    {name, b "MASK", sizeof b "MASK" - 1, status, payload}
+        ROW("0", "\x81\x80", 0, 0),
+        ROW("125", "\x81\xfd", 0, 125),
+        ROW("126", "\x81\xfe\x00\x7e", 0, 126),
+        ROW("1000", "\x81\xfe\x03\xe8", 0, 1000),
+        ROW("1001", "\x81\xfe\x03\xe9", FRAME_STATUS_TOO_BIG, 1001),
+        ROW("125 in two bytes", "\x81\xfe\x00\x7d", FRAME_STATUS_PROTOCOL, 0),
+        ROW("65535 in eight bytes", "\x81\xff\0\0\0\0\0\0\xff\xff",
+            FRAME_STATUS_PROTOCOL, 0),
+        ROW("65536", "\x81\xff\0\0\0\0\0\x01\0\0", FRAME_STATUS_TOO_BIG, 65536),
+        ROW("the highest", "\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xff",
+            FRAME_STATUS_TOO_BIG, INT64_MAX),
+        ROW("one more", "\x81\xff\x80\0\0\0\0\0\0\0", FRAME_STATUS_PROTOCOL, 0),
+        ROW("a control frame of 125", "\x89\xfd", 0, 125),
+        ROW("a control frame of 126", "\x89\xfe\x00\x7e", FRAME_STATUS_PROTOCOL,
+            0),
+        ROW("without a mask", "\x81\x05", FRAME_STATUS_PROTOCOL, 0),
+#undef ROW
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const uint8_t  *p = (const uint8_t *)rows[i].bytes;
+        struct frame_in h;
+
+        UNIT_CASE(rows[i].name);
+        bool good = frame_read(&h, p, rows[i].n, false, false, 1000);
+        CHECK_EQ(good, rows[i].status == 0);
+        if (!good)
+            CHECK_EQ(h.status, rows[i].status);
+        if (rows[i].status != FRAME_STATUS_PROTOCOL)
+            CHECK_EQ(h.payload, rows[i].payload);
+        if (!good)
+            continue;
+        CHECK_EQ(h.head, rows[i].n);
+        for (size_t n = 1; n < rows[i].n; n++) {
+            CHECK(frame_read(&h, p, n, false, false, 1000));
+            CHECK_EQ(h.head, 0);
+        }
+    }
+    UNIT_CASE("");
+}
+
 int
 main(void)
 {
     ws_pool_keep(4);
+    first_bytes_of_frames();
+    lengths_of_frames();
     side_open(&one);
     a_message_comes_up();
     refusals_name_the_fault();
