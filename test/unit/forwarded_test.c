@@ -22,6 +22,7 @@ static const struct row {
     {" \t192.0.2.1\t ", NULL, "192.0.2.1"},
     {"192.0.2.1,", NULL, "192.0.2.1"},
     {"192.0.2.1 , ,", NULL, "192.0.2.1"},
+    {"192.0.2.1,| behind the value", NULL, "192.0.2.1"},
     {"", NULL, NO_X},
     {" ", NULL, NO_X},
     {"\t", NULL, NO_X},
@@ -91,7 +92,7 @@ is_proxy(const uint64_t addr[2])
     return strncmp(text, "10.", 3) == 0;
 }
 
-/* Each line of the text is a header. */
+/* Each line of the text is a header; what follows a | does not belong to it. */
 static struct http_lines
 headers(const char *text)
 {
@@ -99,8 +100,7 @@ headers(const char *text)
 
     while (text != NULL) {
         const char *end = strchr(text, '\n');
-        lines.line[lines.n++] = (struct http_span){
-            text, end != NULL ? (size_t)(end - text) : strlen(text)};
+        lines.line[lines.n++] = (struct http_span){text, strcspn(text, "\n|")};
         text = end != NULL ? end + 1 : NULL;
     }
     return lines;

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "journal/journal_id.h"
 #include "journal/retention.h"
 #include "journal/segment_writer.h"
 #include "log.h"
@@ -349,6 +350,87 @@ retention_clock(void)
     CHECK_EQ(retention_now(&k, wall, m, wall - h, &step), wall);
 }
 
+/* A worker starts while the wall clock is ahead of the newest write: that write
+ * stands for the former clock, and the segments seem younger by as much. In a
+ * child, and before any other test, because a process sets its clock once. */
+static void
+retention_clock_at_start(void)
+{
+    const uint64_t hour = 3600 * 1000;
+
+    UNIT_CASE("the clock is ahead at the start");
+    fix_setup(1);
+    CHECK_EQ(mkdir(fix_files, 0700), 0);
+    touch(0, 1, 110);
+    touch(0, 2, 104);
+    touch(0, 3, 100);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct tail t = {.fd = -1, .slot = 0};
+        t.dir_fd = open(fix_files, O_RDONLY | O_DIRECTORY);
+        struct retention_done done = {0};
+        unsigned              none = retention_run(&t, 1, 11 * hour, 9, &done);
+        int64_t               step = done.step_ms;
+        unsigned              one = retention_run(&t, 1, 7 * hour, 9, &done);
+        _exit(none != 0 ? 1 : one != 1 ? 2 : step < 99 * (int64_t)hour ? 3 : 0);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK_EQ(status, 0);
+    fix_teardown();
+    UNIT_CASE("");
+}
+
+/* The id of a journal: made once, then read; a damaged one is not replaced,
+ * because the names in Redis have the former one. */
+static void
+ids(void)
+{
+    static const char *const damaged[] = {
+        "", "0123456789abcde\n", "x0123456789abcdef", "0123456789ABCDEF\n"};
+    char first[20], path[100], text[40];
+
+    UNIT_CASE("id");
+    fix_setup(1);
+    CHECK(fix_open(0, NULL)); /* this makes the directory */
+    journal_close();
+    snprintf(path, sizeof path, "%s/id", fix_files);
+    unlink(path);
+    CHECK(journal_id_open(fix_dir));
+    snprintf(first, sizeof first, "%s", journal_id());
+    CHECK_EQ(strspn(first, "0123456789abcdef"), 16);
+    FILE *f = fopen(path, "r");
+    CHECK(f != NULL && fgets(text, sizeof text, f) != NULL);
+    CHECK_EQ(fclose(f), 0);
+    CHECK_EQ(strlen(text), 17);
+    CHECK(strncmp(text, first, 16) == 0 && text[16] == '\n');
+    CHECK(journal_id_open(fix_dir));
+    CHECK_STR(journal_id(), first);
+    unlink(path);
+    CHECK(journal_id_open(fix_dir));
+    CHECK(strcmp(journal_id(), first) != 0);
+    for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+        UNIT_CASE(damaged[i]);
+        f = fopen(path, "w");
+        CHECK(f != NULL && fputs(damaged[i], f) >= 0);
+        CHECK_EQ(fclose(f), 0);
+        CHECK(!journal_id_open(fix_dir));
+        CHECK_STR(journal_id(), "");
+        struct stat st;
+        CHECK(stat(path, &st) == 0);
+        CHECK_EQ(st.st_size, strlen(damaged[i]));
+        DIR           *d = opendir(fix_files);
+        struct dirent *e;
+        while ((e = readdir(d)) != NULL)
+            CHECK(strncmp(e->d_name, "id.", 3) != 0);
+        closedir(d);
+    }
+    CHECK(!journal_id_open("/nowhere/at/all"));
+    fix_teardown();
+    UNIT_CASE("");
+}
+
 static bool
 fails_within(unsigned ms)
 {
@@ -412,6 +494,7 @@ failure(int err, void (*break_it)(void), void (*mend_it)(void), unsigned n)
     CHECK_EQ(shm_worker(fix_shm, 0)->journal_errno, 0);
     CHECK_EQ(stat_get(&stats_now()->journal_failing), 0);
     CHECK(floor_now() == UINT64_MAX);
+    CHECK_EQ(journal_stalled_ms(), 0);
     CHECK_EQ(fix_read(UINT64_MAX, &seen), before + n + more);
     CHECK_EQ(seen, last);
     journal_close();
@@ -526,6 +609,13 @@ failures(void)
     CHECK(fix_append(1000) != 0);
     fail_disk();
     CHECK(fails_within(10000));
+    /* The failed attempts that follow do not shorten the time. */
+    uint64_t end = clock_mono_ms() + 20000;
+    while (journal_stalled_ms() < 2500 && clock_mono_ms() < end) {
+        ev_run(fix_loop, EVRUN_NOWAIT);
+        usleep(200);
+    }
+    CHECK(journal_stalled_ms() >= 2500);
     journal_close();
     CHECK_EQ(reported, 0);
     mend_disk();
@@ -574,11 +664,13 @@ main(void)
     static const _Atomic int quiet = -1;
 
     log_level_at(&quiet);
+    retention_clock_at_start();
     commits();
     lines();
     rotation();
     retention();
     retention_clock();
+    ids();
     failures();
     removed_under_us();
     refusals();
