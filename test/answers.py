@@ -365,6 +365,73 @@ def test_a_message_of_a_transaction_has_one_answer_at_all_gateways():
     assert len(events(r, "ONE16", "transaction.stopped")) == 1
 
 
+def asked_in_vain(s, g, cp):
+    """Breaks the connection of a charge point while its StartTransaction waits for
+    Redis, and waits until the worker has the reply."""
+    c = Charger(g, cp)
+    c.boot()
+    other = Charger(g, "OTHER")
+    other.boot()
+    s.signal(signal.SIGSTOP)
+    c.put("StartTransaction", start_of("T"))
+    poll(lambda: g.stat("calls_parked") == 1)
+    c.reset()
+    poll(lambda: g.stat("connections") == 1)
+    s.signal(signal.SIGCONT)
+    other.call("StartTransaction", start_of("T"))  # Redis replies in order
+
+
+@tidy
+def test_a_reply_of_redis_that_no_call_has_taken_is_not_used_later():
+    s = redis()
+    a, b = [gateway(s, n, server_workers=1) for n in "ab"]
+    asked_in_vain(s, b, "CP1")
+    c = Charger(a, "CP1")
+    id = c.call("StartTransaction", start_of("T"))["transactionId"]
+    c.call("StopTransaction", {"transactionId": id, "meterStop": 9, "timestamp": WHEN})
+    again = Charger(b, "CP1").call("StartTransaction", start_of("T"))
+    assert again["transactionId"] != id, again  # it is another transaction
+
+
+@tidy
+def test_a_fallback_that_redis_does_not_know_is_marked():
+    s = redis()
+    r = s.client()
+    a, b = [gateway(s, n, server_workers=1, answers_StartTransaction="platform")
+            for n in "ab"]
+    asked_in_vain(s, b, "CP1")
+    c = Charger(a, "CP1")
+    c.put("StartTransaction", start_of("T"), "m1")
+    given = {"transactionId": 77, "idTagInfo": {"status": "Blocked"}}
+    assert answer(r, wait_event(r, "CP1", "answer.requested")[0], given) == "taken"
+    assert c.get("m1") == given
+    s.kill()
+    poll(lambda: b.stat("redis_shards_ready") == 0)
+    got = Charger(b, "CP1").call("StartTransaction", start_of("T"))
+    [e] = b.events("transaction.started", cp="CP1")
+    assert e["answer"] == got != given and e["deviations"] == ["start_unchecked"], e
+
+
+@tidy
+def test_a_call_whose_question_another_gateway_has_asked_since_is_answered():
+    s = redis()
+    r = s.client()
+    a, b = [gateway(s, n, server_workers=1, answers_StartTransaction="platform",
+                    ocpp_message_timeout="2s") for n in "ab"]
+    for n, g in enumerate((b, a)):
+        c = Charger(g, "CP1")
+        c.put("StartTransaction", start_of("T"))
+        wait_event(r, "CP1", "answer.requested", n + 1)
+        c.reset()
+    c = Charger(b, "CP1")
+    c.put("StartTransaction", start_of("T"), "m1")
+    got = c.get("m1")
+    for g in (a, b):
+        poll(lambda: g.stat("platform_waiting") == 0)
+    answers = [e["answer"] for g in (a, b) for e in g.events("transaction.started", cp="CP1")]
+    assert answers and all(x == got for x in answers), (got, answers)
+
+
 def in_stream(r, cp):
     """Returns the transaction events of a charge point, as (kind, number)."""
     return [e["eventType"][12:] + str(json.loads(e["tx"])["seq"]) for e in r.entries(EV)

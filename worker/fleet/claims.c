@@ -15,7 +15,6 @@
 #include "fleet/redis.h"
 #include "fleet/releases.h"
 #include "fleet/shards.h"
-#include "fleet/starts.h"
 #include "journal_line.h"
 #include "log.h"
 #include "ocpp/dialect.h"
@@ -305,7 +304,6 @@ claims_tick(void)
      * was sent as uncertain. */
     call_queue_tick();
     releases_tick();
-    starts_tick();
 }
 
 bool

@@ -17,7 +17,6 @@
 
 #define HEADS 256
 #define ASKED_MAX 20000 /* entries; beyond, Redis counts as unreachable */
-#define KEPT_MS 30000   /* a reply that no CALL takes */
 #define PATIENCE_MS                                                            \
     500 /* for a reply, before the CALL is answered without it */
 
@@ -114,11 +113,23 @@ ask(const char *identity, size_t len, const uint64_t fp[2], const char *answer,
 }
 
 static void
+drop_replied(void)
+{
+    for (unsigned i = 0; i < HEADS; i++)
+        for (struct asked **at = &heads[i]; *at != NULL;)
+            if ((*at)->found != STARTS_PENDING)
+                drop(at);
+            else
+                at = &(*at)->next;
+}
+
+static void
 turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
 {
     (void)revents;
     ev_prepare_stop(loop, w);
     up_starts_replied();
+    drop_replied();
 }
 
 /* An answer is sent and written down as it is. */
@@ -143,7 +154,6 @@ replied_cb(void *ctx, const struct redis_value *v)
         free(a);
         return;
     }
-    a->asked_ms = self.now_ms;
     if (!ev_is_active(&turn)) {
         ev_prepare_init(&turn, turn_cb);
         /* Before the journal's, so that the events are in this commit. */
@@ -223,16 +233,4 @@ starts_stopped(const char *identity, size_t len, int32_t id)
     redis_identity(shard, identity, len);
     redis_add(text);
     redis_send(shard, noted_cb, NULL);
-}
-
-void
-starts_tick(void)
-{
-    for (unsigned i = 0; asked_n > 0 && i < HEADS; i++)
-        for (struct asked **at = &heads[i]; *at != NULL;)
-            if ((*at)->found != STARTS_PENDING &&
-                self.now_ms - (*at)->asked_ms >= KEPT_MS)
-                drop(at);
-            else
-                at = &(*at)->next;
 }

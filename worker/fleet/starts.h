@@ -9,8 +9,10 @@
  *     starts_look(): NONE -- starts_ask() --> PENDING --> NEW, DRAFT, KNOWN
  *                                                \------> UNREACHABLE
  *
- * The CALL is looked at again until the reply is there. A reply is given out
- * once, and is forgotten if the CALL is not looked at any more.
+ * The CALL is looked at again until the reply is there. A reply holds only for
+ * the turn of the event loop in which it arrives (up_starts_replied()), because
+ * another gateway may answer the start at any time. One that no CALL has taken
+ * in that turn is forgotten.
  */
 #ifndef WORKER_FLEET_STARTS_H
 #define WORKER_FLEET_STARTS_H
@@ -24,7 +26,8 @@
 enum starts_found {
     STARTS_NONE,    /* Redis was not asked */
     STARTS_PENDING, /* its reply is on the way */
-    STARTS_NEW,     /* not known; the proposed answer is reserved now */
+    STARTS_NEW,     /* not known; the proposed answer is reserved now. Without a
+                       proposal, nothing is */
     STARTS_DRAFT,   /* a gateway has reserved this answer; whether its event is
                        durable is not known */
     STARTS_KNOWN,   /* the event with this answer is in the stream */
@@ -54,8 +57,5 @@ bool starts_ask(const char *identity, size_t len, const uint64_t fingerprint[2],
 /* The StopTransaction of that transaction is durable. Redis learns of it also
  * when the event is shipped; this is for an equal start that comes before. */
 void starts_stopped(const char *identity, size_t len, int32_t id);
-
-/* Forgets replies that no CALL has taken. Once a second. */
-void starts_tick(void);
 
 #endif

@@ -301,6 +301,16 @@ boot_effect(struct answer *a, const char *text, size_t len)
     tape_return(tape);
 }
 
+void
+answer_mark_unchecked(struct answer *a)
+{
+    uint64_t bit = DEVIATION_BIT(start_unchecked);
+
+    if (a->c != NULL && !(a->deviations & bit))
+        violation_count(a->c, bit);
+    a->deviations |= bit;
+}
+
 /* Finds the other effects of the answer in answer_payload. */
 void
 answer_find_effect(struct answer *a)

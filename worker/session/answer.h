@@ -69,6 +69,10 @@ bool answer_find_verdict(struct answer *a);
 /* True if the settings demand that the platform is asked about tokens. */
 bool answer_asks_about_tokens(const struct answer *a);
 
+/* The answer is not reserved in Redis, so another gateway may answer the same
+ * message otherwise: marks its event (start_unchecked), and counts that. */
+void answer_mark_unchecked(struct answer *a);
+
 /* Finds the other effects of the answer in answer_payload: an accepted boot, a
    stopped transaction. */
 void answer_find_effect(struct answer *a);

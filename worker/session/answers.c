@@ -214,8 +214,7 @@ take(struct answer *a)
             say_in(a, "the platform is asked");
             return;
         }
-        a->by = "fallback";
-        how = answer_alone(a) ? DECISION_COMMITTED : DECISION_LATER;
+        how = decision_unasked(a);
     }
     switch (how) {
     case DECISION_NOW:
@@ -319,6 +318,7 @@ handle_again(struct conn *c, struct parked *p)
 void
 answers_retry(void)
 {
+    asking_tick();
     parked_tick(handle_again);
 }
 
@@ -393,8 +393,7 @@ answers_tick(void)
     static uint32_t second_ms;
     static bool     stalled;
 
-    asking_tick();
-    parked_tick(handle_again);
+    answers_retry();
     if (self.now_ms - second_ms < 1000)
         return;
     second_ms = self.now_ms;

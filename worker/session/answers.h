@@ -46,7 +46,8 @@ void answers_refuse_unread(
    waited for them are sent. */
 void answers_committed(uint64_t number);
 
-/* Handles the parked CALLs again, because some may now be decided. */
+/* Handles the parked CALLs and the questions again, because some may now be
+   decided. */
 void answers_retry(void);
 
 /* Handles timeouts: fallbacks, parked CALLs, connections that wait for too

@@ -16,6 +16,7 @@
 #include "ocpp/tape.h"
 #include "ocpp/transaction.h"
 #include "session/answer.h"
+#include "session/parked.h"
 #include "session/platform.h"
 #include "session/tap.h"
 
@@ -152,6 +153,27 @@ answer_question(
     return true;
 }
 
+/* Writes the answer, and proposes it to Redis. False while Redis is being
+ * asked, and in the case above. */
+static bool
+propose(
+    struct answer *a, const struct question *q, const char *text, size_t len)
+{
+    const char *name = a->subject.identity;
+    size_t      n = a->subject.identity_len;
+
+    if (!answer_question(a, q, text, len))
+        return false;
+    if (!redis_on())
+        return true;
+    if (starts_possible(name, n) &&
+        starts_ask(
+            name, n, q->fingerprint, answer_payload.p, answer_payload.len))
+        return false;
+    answer_mark_unchecked(a);
+    return true;
+}
+
 /* Writes the answer to a message of a transaction. The charge point may have
  * sent the message to another gateway while the platform was asked; then the
  * answer that was given or reserved first is used. False while Redis is being
@@ -161,21 +183,9 @@ answer_start(
     struct answer *a, const struct question *q, const char *text, size_t len)
 {
     static struct starts_reply reply;
-    const char                *name = a->subject.identity;
-    size_t                     n = a->subject.identity_len;
-    const uint64_t            *fp = q->fingerprint;
 
-    switch (starts_look(name, n, fp, &reply)) {
-    case STARTS_NONE:
-        if (!answer_question(a, q, text, len))
-            return false;
-        if (!redis_on())
-            return true;
-        if (starts_possible(name, n) &&
-            starts_ask(name, n, fp, answer_payload.p, answer_payload.len))
-            return false;
-        a->deviations |= DEVIATION_BIT(start_unchecked);
-        return true;
+    switch (starts_look(
+        a->subject.identity, a->subject.identity_len, q->fingerprint, &reply)) {
     case STARTS_PENDING:
         return false;
     case STARTS_DRAFT:
@@ -183,14 +193,18 @@ answer_start(
         a->by = "gateway";
         break;
     case STARTS_UNREACHABLE:
-        a->deviations |= DEVIATION_BIT(start_unchecked);
+        answer_mark_unchecked(a);
+        if (reply.len == 0)
+            return answer_question(a, q, text, len);
         break;
     case STARTS_NEW:
-    case STARTS_STOPPED:
-        break;
+        if (reply.len > 0)
+            break;
+        /* fall through */
+    case STARTS_STOPPED: /* without a proposal, nothing is reserved */
+    case STARTS_NONE:
+        return propose(a, q, text, len);
     }
-    if (reply.len == 0) /* the other gateway has no answer yet */
-        return answer_question(a, q, text, len);
     answer_set_remembered(a, reply.answer, reply.len);
     return true;
 }
@@ -326,6 +340,19 @@ fall_back(struct question *q)
         unsent = true;
 }
 
+/* Another gateway has asked the same since. If the charge point has come back
+ * and its CALL waits here, the CALL is handled from the beginning. */
+static void
+start_over(struct question *q)
+{
+    struct conn *c = conn_find(q->conn);
+
+    /* If the CALL cannot be kept, the charge point sends it again. */
+    if (c != NULL && c->state == CONN_OPEN)
+        parked_put(c, q->frame, q->frame_len, 0, false);
+    forget_question(q);
+}
+
 void
 asking_closed(
     const char *token, enum question_closed how, const char *text, size_t len)
@@ -335,7 +362,7 @@ asking_closed(
     if (q == NULL || q->state != QUESTION_CLOSING)
         return;
     if (how == QUESTION_CLOSED_MOVED)
-        forget_question(q); /* another gateway has asked since */
+        start_over(q);
     else if (how == QUESTION_CLOSED_TAKEN && wrong(q, text, len) == NULL)
         take_platform(q, text, len);
     else

@@ -24,16 +24,19 @@ asks_about_start(struct answer *a)
     return a->about_token;
 }
 
+/* The answer of the gateway itself, without the platform. */
+static enum decision
+decide_alone(struct answer *a)
+{
+    return answer_alone(a) ? DECISION_COMMITTED : DECISION_LATER;
+}
+
 static enum decision
 decide_new_start(struct answer *a)
 {
-    if (asks_about_start(a)) {
-        if (asking_possible(a))
-            return DECISION_ASK;
-        a->about_token = false;
-        a->by = "fallback";
-    }
-    return answer_alone(a) ? DECISION_COMMITTED : DECISION_LATER;
+    if (!asks_about_start(a))
+        return decide_alone(a);
+    return asking_possible(a) ? DECISION_ASK : decision_unasked(a);
 }
 
 /* Redis has confirmed or replaced the proposed answer: gives that answer. */
@@ -60,6 +63,18 @@ decide_start_of_fleet(struct answer *a)
     bool                       proposed = false;
 
     switch (starts_look(name, len, a->effect.fingerprint, &reply)) {
+    case STARTS_PENDING:
+        return DECISION_LATER;
+    case STARTS_NEW:
+        if (reply.len > 0)
+            return decide_proposed_start(a, &reply);
+        /* fall through */
+    case STARTS_STOPPED:
+        if (asks)
+            return DECISION_ASK;
+        /* The platform was to be asked, and cannot be asked any more or need
+         * not be. */
+        /* fall through */
     case STARTS_NONE:
         if (!starts_possible(name, len))
             break;
@@ -71,13 +86,6 @@ decide_start_of_fleet(struct answer *a)
                 answer_payload.len))
             return DECISION_LATER;
         break;
-    case STARTS_PENDING:
-        return DECISION_LATER;
-    case STARTS_NEW:
-        if (reply.len == 0) /* the other gateway has asked the platform and has
-                               no answer yet */
-            return decide_new_start(a);
-        return decide_proposed_start(a, &reply);
     case STARTS_DRAFT:
         /* The gateway that gave the answer may have died before its event was
          * durable, so this one makes an event too. Of two events with the same
@@ -90,14 +98,11 @@ decide_start_of_fleet(struct answer *a)
         STAT_INC(self.st, starts_resent);
         answer_set_payload(reply.answer, reply.len);
         return DECISION_NOW;
-    case STARTS_STOPPED:
-        return decide_new_start(a); /* with a platform that answers */
     case STARTS_UNREACHABLE:
         proposed = reply.len > 0;
         break;
     }
-    a->deviations |= DEVIATION_BIT(start_unchecked);
-    violation_count(a->c, DEVIATION_BIT(start_unchecked));
+    answer_mark_unchecked(a);
     return proposed ? decide_proposed_start(a, &reply) : decide_new_start(a);
 }
 
@@ -174,6 +179,16 @@ decide_start(struct answer *a)
             (a->m->event == EVENT_tx_started || asks_about_start(a))
         ? decide_start_of_fleet(a)
         : decide_new_start(a);
+}
+
+enum decision
+decision_unasked(struct answer *a)
+{
+    a->by = "fallback";
+    a->about_token = false;
+    if (redis_on() && schema_is_remembered(a->m))
+        answer_mark_unchecked(a);
+    return decide_alone(a);
 }
 
 enum decision

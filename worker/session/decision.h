@@ -24,5 +24,8 @@ enum decision {
  * and a->after if the message is remembered. With NOW and COMMITTED the payload
  * of the answer is in answer_payload. */
 enum decision decision_of(struct answer *a);
+/* Decides about a CALL whose decision was ASK, if the platform cannot be asked
+ * after all. */
+enum decision decision_unasked(struct answer *a);
 
 #endif
