@@ -995,6 +995,24 @@ def test_the_new_master_dies_before_a_slot_has_moved():
     lives(h.g, *sum(h.points, []))
 
 
+def test_an_old_worker_that_hangs_costs_its_own_connections_only():
+    """Longer than upgrade.patience, after another slot has moved. Before that, the old
+    program goes on with all of them."""
+    h = Halfway(1, upgrade_patience="1s", server_stuck_timeout="5m")
+    code, body = h.client.wait(60 * SLOW)
+    assert code == 200, body
+    h.g.wait_log("worker 1 does not hand over within upgrade.patience; it is killed")
+    h.g.follow(json.loads(body)["pid"])
+    h.g.wait_ready()
+    dead(h.points[1])
+    lives(h.g, *h.points[0])
+    assert not h.g.events("charge_point.disconnected", "W0-0")
+    for c in h.points[1]:
+        assert len(h.g.wait_events(type="charge_point.disconnected", cp=c.identity)) == 1
+    h.g.upgrade()
+    lives(h.g, *h.points[0])
+
+
 def test_the_new_master_dies_after_a_slot_has_moved():
     """The old master starts the new program again, which takes over from the
     workers of both."""

@@ -59,6 +59,8 @@ static struct {
     unsigned          slot;  /* the slot that moves now */
     bool              taken; /* the new program has the commands of the
                                 slot */
+    bool     asked;          /* the slot's process was asked to hand over */
+    bool     killed;         /* ... and was killed, because it did not answer */
     bool     went;           /* `go` was sent to the slot's process */
     bool     left;           /* the slot's process has ended */
     bool     ended;          /* the link has ended */
@@ -153,6 +155,39 @@ give_up(const char *fmt, ...)
     control_hold(false);
 }
 
+static void late_cb(struct ev_loop *loop, ev_timer *w, int events);
+
+static void
+set_deadline(uint64_t more_ms)
+{
+    ev_timer_stop(master.loop, &up.deadline);
+    ev_timer_init(&up.deadline, late_cb,
+        (double)(master.config.upgrade_patience + more_ms) / 1000, 0);
+    ev_timer_start(master.loop, &up.deadline);
+}
+
+/* Kills the slot's old process, which does not answer, so that this costs only
+ * its own connections: the attempts that give_up() makes would need an answer
+ * of the same process, and without it the slots that have moved would be lost.
+ * False before the first slot has moved, and if the process was killed already.
+ */
+static bool
+kill_silent_worker(void)
+{
+    if (!up.asked || up.taken || up.killed || !has_moved())
+        return false;
+    log_error("upgrade to %s: worker %u does not hand over within "
+              "upgrade.patience; it is killed",
+        up.program, up.slot);
+    up.killed = true;
+    if (foreign_lives(up.slot))
+        foreign_kill(up.slot);
+    else if (slot_pid(up.slot) > 0)
+        kill(slot_pid(up.slot), SIGKILL);
+    set_deadline(SLOT_GRACE_MS);
+    return true;
+}
+
 static void
 late_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
@@ -170,6 +205,9 @@ late_cb(struct ev_loop *loop, ev_timer *w, int events)
                 : "the new program was not prepared within upgrade.patience");
         break;
     case MOVE:
+        if (kill_silent_worker())
+            break;
+        /* fallthrough */
     case AGAIN:
         give_up("worker %u was not moved within upgrade.patience", up.slot);
         break;
@@ -179,15 +217,6 @@ late_cb(struct ev_loop *loop, ev_timer *w, int events)
     default:
         break;
     }
-}
-
-static void
-set_deadline(uint64_t more_ms)
-{
-    ev_timer_stop(master.loop, &up.deadline);
-    ev_timer_init(&up.deadline, late_cb,
-        (double)(master.config.upgrade_patience + more_ms) / 1000, 0);
-    ev_timer_start(master.loop, &up.deadline);
 }
 
 /* --- the begin ------------------------------------------------------------ */
@@ -306,7 +335,7 @@ prepare(void)
     up.prepared = false;
     up.connections = up.closed = 0;
     up.moved = up.slot = 0;
-    up.taken = up.went = up.left = up.ended = false;
+    up.asked = up.killed = up.taken = up.went = up.left = up.ended = false;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
         give_up("cannot make a socket pair: %s", strerror(errno));
         return;
@@ -475,6 +504,7 @@ heir_is_there(unsigned slot, int end)
         sent = supervise_hand_over(slot, end, has_moved());
     int error = errno; /* EPIPE: its death follows */
     close(end);
+    up.asked = true;
     if (sent || up.left)
         return;
     if (slot_pid(slot) == 0 && !foreign_lives(slot))
@@ -500,7 +530,7 @@ slot_moved(struct fields *f)
     up.closed += fields_u64(f, "closed", 0, UINT32_MAX);
     up.moved++;
     up.slot++;
-    up.taken = up.went = up.left = false;
+    up.asked = up.killed = up.taken = up.went = up.left = false;
     next_slot();
 }
 
