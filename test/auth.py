@@ -100,7 +100,7 @@ def test_refused_reports_what_is_odd_and_no_secret():
     add(g, "CP 2", KEY)
     key = bytes.fromhex(KEY)
     for identity, headers, words in (
-            ("CP1", basic("cp1", key), "differs from the identity by case"),
+            ("CP1", basic("cp1", key), "differs from the identity in case only"),
             ("CP1", basic("CP9", key), "is not the identity"),
             ("CP1", basic("", key), "user name is empty"),
             ("CP1", basic("CP", key), "only the beginning"),

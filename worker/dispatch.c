@@ -256,7 +256,7 @@ up_datagram(const struct channel_msg *m, const char *body)
     case CHANNEL_ask:
         buf_clear(&described);
         if (c != NULL) {
-            /* The master reads the entry when the answer is there. */
+            /* The master reads the entry after it has received this answer. */
             if (c->state == CONN_OPEN &&
                 registry_holds(self.registry, c->session.entry, c->self))
                 session_note(c);

@@ -36,13 +36,18 @@
 
 #define RECOVERED_KEPT_S 60
 #define TRIM_ABOVE ((size_t)256 << 10) /* bytes of free heap */
-#define TRIM_BURST 256                 /* messages and clients in a second */
-#define TRIM_HANDSHAKES 6              /* which have that much */
-#define TRIM_QUIET_S 3                 /* seconds without a burst ... */
-#define TRIM_LATEST_S 30               /* ... or so many with one */
+#define TRIM_BURST                                                             \
+    256 /* messages and clients in a second that                               \
+         * are a burst */
+#define TRIM_HANDSHAKES                                                        \
+    6                    /* handshakes that have TRIM_ABOVE                    \
+                          * together */
+#define TRIM_QUIET_S 3   /* seconds without a burst, or ... */
+#define TRIM_LATEST_S 30 /* ... seconds altogether */
 
-/* A walk over the slab that takes `period` for a round even if ticks are
- * irregular: for each millisecond it owes a share of the slab. */
+/* A walk over the slab. A round takes `period`, even if ticks are irregular:
+ * each millisecond adds a share of the slab to the connections that must be
+ * visited. */
 struct walk {
     uint32_t cursor;
     uint64_t owed; /* connections times milliseconds */
@@ -51,7 +56,7 @@ struct walk {
 static struct walk deadlines, pings;
 static ev_io       timer; /* watches a timerfd, see sweep_start() */
 static uint32_t    last_ms, second_ms, seconds;
-static uint64_t    output_bytes; /* sums of this round */
+static uint64_t    output_bytes; /* the sum in this round */
 
 static uint32_t
 due(struct walk *w, uint32_t elapsed_ms, uint64_t period_ms)
@@ -59,13 +64,14 @@ due(struct walk *w, uint32_t elapsed_ms, uint64_t period_ms)
     w->owed += (uint64_t)conn_high() * elapsed_ms;
     uint64_t n = w->owed / period_ms;
     w->owed %= period_ms;
-    /* After a stall one round is enough. */
+    /* After a stall not more than one round is walked. */
     return n < conn_high() ? (uint32_t)n : conn_high();
 }
 
-/* The walk of the pings takes longer if the table grows meanwhile. So it is a
- * little faster than the interval, and the deadlines' walk, which visits each
- * connection every second, enforces the interval as the upper bound. */
+/* The walk of the pings takes longer if the table grows meanwhile. So its
+ * period is a little shorter than the interval. The walk of the deadlines,
+ * which visits each connection every second, enforces the interval as the upper
+ * bound. */
 #define PING_MARGIN_MS 2000
 
 static uint64_t
@@ -86,7 +92,7 @@ ping(struct conn *c)
         STAT_INC(self.st, pings_skipped);
 }
 
-/* Milliseconds since the last ping, or since it became OPEN. */
+/* Ms since the last ping, or since the connection became OPEN. */
 static uint32_t
 unpinged_ms(const struct conn *c)
 {
@@ -163,12 +169,12 @@ check(struct conn *c)
     }
 }
 
-/* After a burst of messages, of clients or of TLS handshakes the free memory
- * in the heap is given back to the system. That requires a walk over the heap,
- * so it waits while many messages or clients come, and is not done if there
- * was no burst. Handshakes in flight lie all over the heap and free it when
- * they end, so it waits for their end, too. If it has waited too long and is
- * done before, it is done again afterwards. */
+/* After a burst of messages, of clients or of TLS handshakes the free memory in
+ * the heap is given back to the system. That requires a walk over the heap, so
+ * it waits while many messages or clients arrive, and is not done if there was
+ * no burst. It also waits for TLS handshakes in flight, whose objects are
+ * spread over the heap and are freed when they end. If it has waited for
+ * TRIM_LATEST_S and is done before their end, it is done again afterwards. */
 static void
 trim(void)
 {
@@ -281,7 +287,7 @@ tick(void)
         if (pings.cursor >= conn_high())
             pings.cursor = 0;
         struct conn *c = conn_at(pings.cursor++);
-        /* The other walk may just have pinged it. */
+        /* The walk of the deadlines may just have sent a ping. */
         if (c->state == CONN_OPEN && unpinged_ms(c) >= ping_period() / 2)
             ping(c);
     }
@@ -297,7 +303,7 @@ static void
 timer_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
     (void)loop, (void)revents;
-    uint64_t expirations; /* not used, because the clock is read */
+    uint64_t expirations; /* not used: tick() reads the clock */
 
     if (read(w->fd, &expirations, sizeof expirations) > 0)
         tick();

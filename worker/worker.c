@@ -48,12 +48,13 @@
  * flight in a busy worker. */
 #define POOLED_LEASES 64
 
-/* Places in the slab beside max_connections, for connections that are being
- * opened or closed; more if limits.handshakes is higher. They are only address
- * space until they are used. */
+/* Places in the slab in addition to max_connections, for connections that are
+ * being opened or closed; more if limits.handshakes is higher. Until a place is
+ * used, it takes only address space. */
 #define ROOM 20000
 
-/* Ms that Redis has, after the last connection was closed. */
+/* Ms for which the process waits for Redis after the last connection was
+ * closed. */
 #define LINGER_MS 2000
 
 static void
@@ -141,8 +142,9 @@ bury_former(enum close_reason reason)
         uint64_t               generation = e->generation;
         if (owner == 0 || cref_slot(owner) != self.slot)
             continue;
-        /* The generation does not belong to the owner word: the entry is being
-         * claimed at this moment, and the claiming worker publishes the end. */
+        /* If the generation does not belong to the owner word, the entry is
+         * being claimed at this moment, and the claiming worker publishes the
+         * end. */
         if (owner != cref_make(self.slot, cref_index(owner), generation))
             continue;
         if (conn_find(owner) != NULL)
@@ -160,8 +162,8 @@ bury_former(enum close_reason reason)
         log_info("%u sessions ended with the former process of this slot", n);
 }
 
-/* Before the process ends, sends waiting events to Redis, if Redis accepts
- * them. The others are in the journal, for the successor. */
+/* Before the process ends, sends waiting events to Redis while Redis accepts
+ * them. The successor sends the others from the journal. */
 static void
 linger(void)
 {
@@ -184,14 +186,14 @@ accept_all(void)
     accept_open(booted->listeners, booted->n_listeners);
 }
 
-/* Called when the last connection of the former process has come. */
+/* Called when the last connection of the former process has arrived. */
 static void
 all_here(bool whole)
 {
     conn_inherited();
     bury_former(CLOSE_not_moved);
-    /* In the segment of another program, the registry has no entries of
-     * sessions that did not arrive. */
+    /* After an upgrade the registry is new, and has no entries of sessions that
+     * did not arrive. */
     if (!whole && !self.mem->served)
         journal_read_back(JOURNAL_RECOVER_MAX, recover_session, NULL);
     self.mem->served = 1;
@@ -199,8 +201,7 @@ all_here(bool whole)
     master_link_hold(false);
 }
 
-/* Waits for the slot. If it returns, the lines that belong to the slot have
-   arrived. */
+/* Waits until the lines that belong to the slot have arrived. */
 static void
 wait_for_slot(int fd)
 {
@@ -233,7 +234,7 @@ become_worker(const struct worker_boot *boot)
     ensure_words(self.mem->words, sizeof self.mem->words);
     prctl(PR_SET_NAME, name, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);
-    /* The master decides when to stop, but ^C at a terminal signals all
+    /* The master decides when to stop, but ^C at a terminal sends SIGINT to all
      * processes. */
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
@@ -307,7 +308,7 @@ open_journal(bool inherits)
     if (!journal_id_open(self.conf.server_state_dir) &&
         config_has_redis(&self.conf))
         log_error("cannot read or write %s/" JOURNAL_DIR "/id: %s; nothing is "
-                  "shipped until the worker starts anew",
+                  "shipped until the worker is restarted",
             self.conf.server_state_dir, strerror(errno));
 }
 
@@ -357,8 +358,8 @@ worker_main(const struct worker_boot *boot)
        end. */
     outcomes_retry();
     linger();
-    /* A request without its reply ends here, and what ends by it may need an
-     * event. */
+    /* Requests without a reply end here, and their callbacks may publish
+     * events. */
     redis_close();
     journal_close();
     master_link_tick();
@@ -366,7 +367,7 @@ worker_main(const struct worker_boot *boot)
     exit(WORKER_EXIT_DONE);
 }
 
-/* Appends lines, each with a letter in front. */
+/* Appends lines, each with a letter before it. */
 static void
 put_lines(struct buf *out, char letter, struct buf *text)
 {

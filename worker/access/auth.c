@@ -25,7 +25,7 @@ static struct authfile table;
 static uint64_t        version; /* the value of shm.auth_version that belongs to
                                    the table */
 static bool     loaded;         /* the table holds a file, or there is none */
-static bool     stale;          /* the last reading failed: tried again */
+static bool     stale;          /* the last reading failed */
 static uint32_t tried_ms;
 static bool     hidden;
 
@@ -108,13 +108,13 @@ load_done(struct helper_job *h)
         log_error("%.*s; %s; trying again each second", (int)first,
             buf_cstr(&l->why),
             loaded ? "the credentials read before stay in force"
-                   : "every charge point is refused");
+                   : "every charge point is refused until it can be read");
     if (!stale) {
         /* The master does not accept a broken file, but the file may have been
          * edited since. A new worker must serve the charge points whose lines
          * are right. */
         if (r == AUTHFILE_BROKEN)
-            log_error("%.*s; charge points in lines that are wrong are refused",
+            log_error("%.*s; charge points whose lines are wrong are refused",
                 (int)first, buf_cstr(&l->why));
         struct authfile former = table;
         table = l->table;
@@ -242,7 +242,7 @@ explain(const struct authfile_entry *e, const struct http_password *pw)
         bool    same = match(e, canonical, k) != NULL;
         explicit_bzero(canonical, sizeof canonical);
         if (same)
-            return "the key matches without the blank or line end behind it";
+            return "the key matches without the blank or line end after it";
     }
     return "the key does not match";
 }
@@ -306,8 +306,9 @@ check_answer(const struct http_request *r, const char *name, size_t len,
     if (a->word == KEYS_NONE)
         return REFUSE_unknown;
     if (a->word == KEYS_SILENT && !a->entry.has_key) {
-        *detail = "Redis does not answer, and its key was not read lately; "
-                  "see `ocppctl health`";
+        *detail =
+            "Redis does not answer, and the key of the identity was not read "
+            "lately; see `ocppctl health`";
         return REFUSE_auth_down;
     }
     if (!a->entry.has_key && a->entry.nexts == 0) {
@@ -340,8 +341,9 @@ doubt(const struct http_request *r, const char *name, size_t len,
         http_basic(r->authorization, name, len, &pw) != HTTP_BASIC_OK)
         return reason;
     explicit_bzero(&pw, sizeof pw);
-    *detail = "the credential file has changed and is still being read; what "
-              "was read before has another key for it";
+    *detail =
+        "the credential file has changed and is still being read; the version "
+        "read before has another key for the identity";
     return REFUSE_auth_down;
 }
 
@@ -362,8 +364,9 @@ auth_check(const struct http_request *r, const char *name, size_t len,
     }
     if (!authfile_find(&table, name, len, &e)) {
         if (behind) {
-            *detail = "the credential file has changed and is still being "
-                      "read; what was read before does not have the identity";
+            *detail =
+                "the credential file has changed and is still being read; the "
+                "version read before does not have the identity";
             return REFUSE_auth_down;
         }
         *detail = table.n == 0 ? "the credential file is empty; `ocppctl auth "
@@ -374,8 +377,9 @@ auth_check(const struct http_request *r, const char *name, size_t len,
     if (self.conf.auth_mode == CONF_auth_mode_list)
         return REFUSE_REASONS;
     if (!e.has_key) {
-        *detail = "it has no key in the credential file; `ocppctl auth add` "
-                  "gives it one";
+        *detail =
+            "the identity has no key in the credential file; `ocppctl auth "
+            "add` gives it one";
         return doubt(r, name, len, REFUSE_wrong_key, detail);
     }
     enum refuse_reason reason = check_entry(&e, r, name, len, &shown, detail);
@@ -393,7 +397,7 @@ auth_welcomed(uint32_t entry, const struct auth_redis_answer *answer)
 /* --- a new key ----------------------------------------------------------- */
 
 /* Writes the authorization key that a command sets, in canonical form. Returns
- * its length, 0 if the command sets something else. */
+ * its length, or 0 if the command sets something else. */
 static size_t
 key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
 {

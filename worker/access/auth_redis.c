@@ -66,7 +66,7 @@ auth_redis_recall(uint32_t entry, struct auth_redis_answer *out)
         (uint64_t)(now_s() - when) * 1000 < self.conf.auth_remember;
 }
 
-/* Redis has answered, so a remembered key that Redis no longer has must be
+/* Redis has answered, so a remembered key that Redis no longer holds is
  * forgotten.
  */
 static void
@@ -94,13 +94,13 @@ read_key(
     if (authfile_parse_key(text, n, key))
         return true;
     log_error("%s: its key in Redis is not sha256:SALT:HASH with 32 and 64 "
-              "hexadecimal digits; set it by the function %s_auth",
+              "hexadecimal digits; set it with the function %s_auth",
         identity, self.conf.redis_prefix);
     return false;
 }
 
-/* Reads the fields of the hash: the key, and the new keys, separated by
-   blanks. */
+/* Reads the fields of the hash: the key, and the new keys, which are separated
+ * by blanks. */
 static void
 read_entry(
     const struct redis_value *v, const char *identity, struct authfile_entry *e)
@@ -312,7 +312,7 @@ offered_cb(void *ctx, const struct redis_value *v)
     o->stored = v != NULL && redis_error(v) == NULL;
     if (o->stored && c != NULL)
         up_auth_offered(c);
-    /* The offer was used, or the command has ended. If Redis failed, the
+    /* The offer was used, or the command has ended. If Redis has failed, the
      * command makes a new offer. */
     drop(o);
 }

@@ -11,10 +11,10 @@
 #include "ensure.h"
 #include "net/tls_queue.h"
 
-/* By connection: the digest of its certificate's name until the
- * BootNotification. Not a block of the heap for each: a block that is made
- * among the short-lived ones of a handshake keeps the page that they have left
- * (800 bytes for each connection). */
+/* For each connection, the digest of the name in its certificate, until the
+ * BootNotification. It is an array, because a heap block that is allocated
+ * among the short-lived blocks of a handshake would keep their page in use (800
+ * bytes for each connection). */
 #define DIGEST TLS_NAME_DIGEST
 static uint8_t (*awaited)[DIGEST];
 
@@ -64,7 +64,7 @@ certificate_check(
         registry_certificate(self.registry, entry, &before, &end);
     if (self.conf.tls_refuse_downgrade && s.profile < before) {
         snprintf(words, sizeof words,
-            "it has used security profile %u before and comes with %u now",
+            "the identity used security profile %u before and uses %u now",
             before, s.profile);
         *detail = words;
         return REFUSE_tls_downgrade;
@@ -96,7 +96,8 @@ certificate_check(
         !tls_name_in_list(
             self.conf.tls_client_organization, s.name->organization)) {
         snprintf(words, sizeof words,
-            "the certificate's O is %s; tls.client_organization has others",
+            "the certificate's O is %s, which tls.client_organization does not "
+            "list",
             s.name->organization);
         *detail = words;
         return REFUSE_tls_organization;
@@ -174,7 +175,8 @@ certificate_put(struct writer *w, const struct conn *c)
 void
 certificate_open(uint32_t capacity)
 {
-    /* Reserved, not used: pages come with the connections. */
+    /* Only addresses are reserved; the kernel allocates a page when a
+     * connection first uses it. */
     awaited = mmap(NULL, capacity * sizeof *awaited, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     ensure(awaited != MAP_FAILED);
@@ -201,7 +203,7 @@ certificate_read(struct conn *c, struct fields *f)
     return true;
 }
 
-/* True if that member of the object holds the name that is awaited. */
+/* True if the member of the object holds the name whose digest is expected. */
 static bool
 has(const struct json *j, uint32_t object, const char *member,
     const uint8_t *expected)

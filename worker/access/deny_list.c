@@ -9,7 +9,7 @@
 #include "helper.h"
 #include "log.h"
 
-/* A round of the sweep takes less than this. */
+/* Ms; a round of the sweep takes less. */
 #define ROUND_MS 2500
 /* Ms that a handshake waits for a list that is being read. */
 #define PATIENCE_MS 1000
@@ -17,7 +17,7 @@
 static struct denyfile denied;
 static uint64_t        version;
 static uint64_t        read_us;  /* when it was read */
-static bool            new_list; /* the round of the sweep after the reading */
+static bool            new_list; /* no round of the sweep has ended since */
 static bool            stale;    /* the last reading failed */
 
 /* A helper reads the list, because its disk may take any time. */
@@ -67,7 +67,8 @@ load_done(struct helper_job *h)
     free(l);
 }
 
-/* here: at once, without a helper, while there is no connection yet. */
+/* If `here` is set, the list is read at once and without a helper, which is
+ * allowed only while there is no connection. */
 static void
 load(bool here)
 {

@@ -51,7 +51,7 @@ static uint64_t conf_version;
 
 static uint32_t born_ms;
 static uint64_t accept_credit; /* accepts << 16 */
-static uint64_t accept_us;     /* when it was last added to */
+static uint64_t accept_us;     /* when it was last raised */
 static bool     accept_waits;
 
 static unsigned full_s; /* how long the buffers have been full */
@@ -110,8 +110,8 @@ guard_tick(void)
         (uint64_t)ws_pool_lent() * LEASE_BYTES;
     bool full = held > self.conf.limits_buffer_memory / 8 * 7;
     if (full && full_s == 0)
-        log_warn("buffers hold up to %llu MiB, limits.buffer_memory is %llu: "
-                 "connections that hold some and do not move are closed",
+        log_warn("buffers hold %llu MiB and limits.buffer_memory is %llu: "
+                 "connections whose buffered bytes do not move are closed",
             (unsigned long long)(held >> 20),
             (unsigned long long)(self.conf.limits_buffer_memory >> 20));
     full_s = full ? full_s + 1 : 0;
@@ -137,7 +137,8 @@ guard_may_accept(void)
     accept_us = self.now_us;
     accept_credit += rate * passed / 1000000;
     if (accept_credit > rate / 4 + 65536)
-        accept_credit = rate / 4 + 65536; /* a quarter second's worth at once */
+        accept_credit = rate / 4 + 65536; /* at most the accepts of a quarter of
+                                           * a second */
     if (accept_credit < 65536) {
         if (!accept_waits)
             STAT_INC(self.st, accepts_delayed);
@@ -290,8 +291,7 @@ replaces_one_of(const uint64_t addr[2], unsigned four, unsigned six,
     return cidr_has(&net, had);
 }
 
-/* Counts connections in their opening handshake too, of which this one is
-   one. */
+/* Connections in their opening handshake count too, including this one. */
 static bool
 is_crowded(const struct conn_handshake *h, const struct registry_entry *former,
     struct address_count_place handshakes, unsigned kind, unsigned four,
@@ -366,8 +366,8 @@ guard_opened(struct conn *c)
 }
 
 /* True for refusals that the client has caused. False for refusals that the
- * state of the gateway causes, and for those of a client that has a penalty
- * already. */
+ * state of the gateway has caused, and for refusals of a client that already
+ * has a penalty. */
 static bool
 is_failure(enum refuse_reason reason)
 {
@@ -416,8 +416,8 @@ guard_refuses(const struct conn *c, enum refuse_reason reason, const char *name,
         address_text(from, h->addr, h->port);
         STAT_INC(self.st, penalties);
         log_warn("%s: more than %u handshakes refused in a minute, the last "
-                 "one because %s; what else is refused in the next %u s gets "
-                 "429",
+                 "one because %s; further refusals in the next %u s have the "
+                 "status 429",
             from, limit, refuse_info[reason].sentence, wait);
     }
     return reason;

@@ -44,8 +44,10 @@ done(struct helper_job *h)
     struct lines *l = (struct lines *)h;
 
     if (l->error != 0 && !reported)
-        log_error("%s/%s: cannot write: %s; after a restart "
-                  "tls.refuse_downgrade will not know %zu bytes of identities",
+        log_error(
+            "%s/%s: cannot write: %s; after a restart "
+            "tls.refuse_downgrade will not know the identities in these %zu "
+            "bytes",
             l->state_dir, PROFILES_FILE, strerror(l->error), l->text.len);
     reported = l->error != 0;
     buf_free(&l->text);

@@ -32,7 +32,8 @@ try_send(enum channel_type type, uint64_t id, cref conn, uint64_t arg,
     return channel_send(fd, &m, body, len);
 }
 
-/* Sends a datagram that must arrive: in order, behind those that wait. */
+/* Sends a datagram that must arrive. It is sent after those that already wait,
+ * so their order is kept. */
 static void
 send_surely(enum channel_type type, uint64_t id, uint64_t arg, const char *body,
     size_t len)
@@ -42,7 +43,8 @@ send_surely(enum channel_type type, uint64_t id, uint64_t arg, const char *body,
     struct waiting *w = malloc(sizeof *w + len);
     if (w == NULL) {
         log_error(
-            "no memory for an outcome to the master; its client will time out");
+            "no memory to send an outcome to the master; the client of the "
+            "command will time out");
         return;
     }
     w->next = NULL;

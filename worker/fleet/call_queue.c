@@ -15,8 +15,8 @@
 #include "journal/journal_id.h"
 #include "ocpp/ocppj.h"
 
-/* Ms for which finishes are kept, to repeat them to a server that lost
-   them. */
+/* Ms for which reported outcomes are kept, so that they can be repeated to a
+ * server that has lost them. */
 #define RECENT_MS 10000
 #define RECENT_MAX 4096
 #define ID_MAX 64
@@ -46,12 +46,13 @@ struct queued_call {
     char                   timestamp[CLOCK_RFC3339_LEN + 1];
 };
 
-/* Calls that are ENDED and must be reported to Redis, and REPORTED ones that
- * Redis has acknowledged. */
+/* Calls in the state ENDED, which must be reported to Redis, and calls in the
+ * state REPORTED, which Redis has acknowledged. */
 static struct queued_call *unsaid, **unsaid_last = &unsaid;
 static struct queued_call *recent, **recent_last = &recent;
 static unsigned            recent_n;
-static uint64_t            out; /* takes and finishes without an answer */
+static uint64_t            out; /* requests (take or finish) without an
+                                 * answer */
 
 static void
 discard(struct queued_call *o)
@@ -80,7 +81,8 @@ call_queue_has_ended(const struct claim *claim)
     return claim->order != NULL && claim->order->state == ENDED;
 }
 
-/* The claim of the connection, while it is open, that o was taken for. */
+/* The claim of the connection for which o was taken; NULL if the connection has
+ * ended. */
 static struct claim *
 holder(const struct queued_call *o)
 {
@@ -144,8 +146,8 @@ finished_cb(void *ctx, const struct redis_value *v)
 
 /* Reports the outcome to Redis. Until Redis has it, the call stays in the claim
  * of its connection. Otherwise a claim in between would report that nothing is
- * in flight, and Redis would take the command as not sent. With a claim under
- * way the epoch is not known, so the outcome waits for the claim. */
+ * in flight, and Redis would treat the command as not sent. While a claim is
+ * under way the epoch is not known, so the outcome waits for the claim. */
 static void
 finish(struct queued_call *o)
 {
@@ -327,8 +329,8 @@ say_all(void)
     }
 }
 
-/* A new server may lack the last outcomes that its predecessor received, so
- * those of this shard are sent again. */
+/* A new server may lack the last outcomes that its predecessor received, so the
+ * recent outcomes of this shard are sent again. */
 void
 call_queue_ready(unsigned shard, bool new_server)
 {

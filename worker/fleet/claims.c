@@ -53,8 +53,8 @@ claims_closed(struct conn *c, enum close_reason reason)
 
     if (claim == NULL)
         return;
-    /* If a claim is under way, the callback of its answer finds the connection
-       closed and releases the session. */
+    /* If a claim is under way, claimed_cb() finds the connection closed and
+     * releases the session. */
     const char *name = registry_name(self.registry, c->session.entry, &len);
     if (claim->epoch != 0 && !(claim->flags & CLAIM_ASKED) &&
         !call_queue_close(claim, (unsigned)reason))
@@ -108,7 +108,8 @@ claimed_cb(void *ctx, const struct redis_value *v)
     } else if (v != NULL && redis_is(redis_at(v, 0), "stale")) {
         STAT_INC(self.st, claims_stale);
         log_info(
-            "%.*s has connected to gateway %s since; its connection here ends",
+            "%.*s has connected to gateway %s since then; its connection here "
+            "ends",
             request->len, request->identity, redis_text(redis_at(v, 2), NULL));
         claim->epoch = 0; /* this worker has nothing to release */
         up_replaced(c);
@@ -260,7 +261,7 @@ claims_check(struct conn *c)
 
 /* --- the whole ----------------------------------------------------------- */
 
-/* The outcomes come before what the inbox brings. */
+/* Outcomes are sent before the entries of the inbox are read. */
 static void
 shard_alive(unsigned shard, bool new_server, const char *last_entry)
 {
@@ -300,8 +301,8 @@ claims_tick(void)
     for (unsigned i = 0; i < redis_shards(); i++)
         if (shards[i].refresh_n > 0 && shards[i].alive)
             refresh(i);
-    /* The outcomes are first: the release of a session ends its command that
-     * was sent as uncertain. */
+    /* Outcomes are sent first, because the release of a session gives a command
+     * that was sent the outcome `uncertain`. */
     call_queue_tick();
     releases_tick();
 }
@@ -341,8 +342,8 @@ claims_write(const struct conn *c, struct buf *out)
     fields_put_u64(out, "claim_ended", call_queue_has_ended(s));
 }
 
-/* The sweep claims the session again: with the same owner, which is a
- * repetition, or with another owner of the same node. */
+/* The sweep claims the session again, either with the same owner (a repetition)
+ * or with another owner of the same node. */
 bool
 claims_read(struct conn *c, struct fields *f)
 {

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The two files of the tree, and between them the checks of the platform's
- * answers, which are made from the message schemas. */
+/* The library is made of two files of the tree. Between them are the checks of
+ * the platform's answers, which are generated from the message schemas. */
 __asm__(".section .rodata\n"
         ".global functions_begin\n"
         ".global functions_end\n"
@@ -27,8 +27,9 @@ functions_make(const char *prefix, unsigned shards, size_t *len)
     size_t      n = (size_t)(functions_end - rest);
     char        head[256];
     int         h = snprintf(head, sizeof head,
-                "#!lua name=%s\nlocal PREFIX, SHARDS, VERSION = '%s', %u, %d\n", prefix,
-                prefix, shards, LIBRARY_VERSION);
+                "#!lua name=%s\nlocal PREFIX, SHARDS, VERSION = '%s', %u, "
+                        "%d\n",
+                prefix, prefix, shards, LIBRARY_VERSION);
     char       *text = malloc((size_t)h + n);
 
     if (text == NULL)

@@ -133,7 +133,7 @@ local function place(key)
   end
   -- An identity that itself looks like such a key would be taken for another.
   if not id or id == '' or #id > 48 or id:find('[%c/]') or id:sub(1, #STREAM + 1) == '{' .. STREAM then
-    return nil, fail('%q is no identity of a charge point', key)
+    return nil, fail('%q is not the identity of a charge point', key)
   end
   local shard = SHARDS == 1 and 0 or crc16(id) % SHARDS
   local stream = STREAM .. shard
@@ -344,7 +344,7 @@ local function ocppd_call(keys, args)
   local us = now_us()
   local now = math.floor(us / 1000)
   local ok, o = pcall(cjson.decode, args[1] == '' and '{}' or args[1])
-  if not ok or type(o) ~= 'table' then return fail('the options are no JSON object; {} is the least') end
+  if not ok or type(o) ~= 'table' then return fail('the options are not a JSON object; without options, write {}') end
   for name, value in pairs(o) do
     if not OPTION[name] then
       return fail('unknown option %s; there are commandId, deadline, ifOffline, idempotent', tostring(name))
@@ -357,10 +357,10 @@ local function ocppd_call(keys, args)
     end
   end
   local action, payload = args[2], args[3]
-  if not action:find('^%a%w*$') or #action > 64 then return fail('%q is no name of an OCPP action', action) end
+  if not action:find('^%a%w*$') or #action > 64 then return fail('%q is not the name of an OCPP action', action) end
   if payload == '' then payload = '{}' end
   if #payload > PAYLOAD_MAX then return fail('the payload has %d bytes; at most %d', #payload, PAYLOAD_MAX) end
-  if not payload:find('^%s*{.*}%s*$') then return fail('the payload is no JSON object; {} is the least') end
+  if not payload:find('^%s*{.*}%s*$') then return fail('the payload is not a JSON object; for an empty one, write {}') end
 
   local digest = redis.sha1hex(action .. ' ' .. payload)
   if o.commandId then
@@ -460,7 +460,7 @@ end
 local function ocppd_sessions(keys, args)
   local n = (keys[1] or ''):sub(1, #STREAM) == STREAM and tonumber(keys[1]:sub(#STREAM + 1))
   if not n or n >= SHARDS or keys[1] ~= STREAM .. int(n) then
-    return fail('%q is no stream of the fleet: the key is %s0 to %s%d', keys[1] or '', STREAM, STREAM, SHARDS - 1)
+    return fail('%q is not a stream of the fleet: the key is %s0 to %s%d', keys[1] or '', STREAM, STREAM, SHARDS - 1)
   end
   local cursor, count = args[1] or '0', args[2] or '1000'
   if not cursor:find('^%d+$') or not count:find('^[1-9]%d?%d?%d?$') then
@@ -489,7 +489,7 @@ local function any() end
 
 -- An object with a vendorId, and whatever that vendor likes.
 local function custom(v)
-  if type(v) ~= 'table' or #v > 0 then return 'it is no object' end
+  if type(v) ~= 'table' or #v > 0 then return 'it is not an object' end
   local id = v.vendorId
   if type(id) ~= 'string' or #id:gsub('[\128-\191]', '') > 255 then
     return 'it has no vendorId of at most 255 characters'
@@ -504,13 +504,13 @@ local function one_of(...)
   local words = {...}
   return function(v)
     for _, w in ipairs(words) do if v == w then return nil end end
-    return 'it is none of ' .. table.concat(words, ', ')
+    return 'it is not one of ' .. table.concat(words, ', ')
   end
 end
 
 local function text(max)
   return function(v)
-    if type(v) ~= 'string' then return 'it is no string' end
+    if type(v) ~= 'string' then return 'it is not a string' end
     if v:find('\0', 1, true) then return 'it holds a NUL' end
     if max and #v:gsub('[\128-\191]', '') > max then return 'it is longer than ' .. max .. ' characters' end
   end
@@ -520,7 +520,7 @@ local uri = text()
 
 local function number(least, most)
   return function(v)
-    if type(v) ~= 'number' then return 'it is no number' end
+    if type(v) ~= 'number' then return 'it is not a number' end
     if least and (v < least or v > most) then return 'it is not from ' .. least .. ' to ' .. most end
   end
 end
@@ -531,7 +531,7 @@ local INTEGERS, fractions = {}, {}
 
 local function integer(least, most)
   local function check(v)
-    if type(v) ~= 'number' or v ~= math.floor(v) then return 'it is no integer' end
+    if type(v) ~= 'number' or v ~= math.floor(v) then return 'it is not an integer' end
     if v < -2147483648 or v > 2147483647 then return 'it is not in the range of 32 bits' end
     return number(least, most)(v)
   end
@@ -572,19 +572,19 @@ end
 
 local function datetime(v)
   if type(v) ~= 'string' or not instant(v, 0) or v:find('^%d+%a+$') then
-    return 'it is no time such as 2026-01-31T12:00:00Z'
+    return 'it is not a time such as 2026-01-31T12:00:00Z'
   end
 end
 
 -- {name = check}; a name with ? may be absent.
 local function object(members)
   return function(v)
-    if type(v) ~= 'table' or #v > 0 then return 'it is no object' end
+    if type(v) ~= 'table' or #v > 0 then return 'it is not an object' end
     for name, check in pairs(members) do
       local optional = name:sub(-1) == '?'
       if optional then name = name:sub(1, -2) end
       local wrong = v[name] == nil and not optional and 'it is missing' or v[name] ~= nil and check(v[name])
-      if not wrong and v[name] ~= nil and INTEGERS[check] and fractions[name] then wrong = 'it is no integer' end
+      if not wrong and v[name] ~= nil and INTEGERS[check] and fractions[name] then wrong = 'it is not an integer' end
       if wrong then return wrong, name end
     end
     for name in pairs(v) do
@@ -595,8 +595,8 @@ end
 
 local function list(check, least, most)
   return function(v)
-    if type(v) ~= 'table' or next(v) ~= nil and #v == 0 then return 'it is no list' end
-    if #v < least then return 'it is no list with elements' end
+    if type(v) ~= 'table' or next(v) ~= nil and #v == 0 then return 'it is not a list' end
+    if #v < least then return 'it is not a list with elements' end
     if #v > (most or #v) then return 'it has more than ' .. most .. ' elements' end
     for _, e in ipairs(v) do
       local wrong = check(e)
@@ -611,7 +611,7 @@ local START_MAX = 190
 -- Why an answer cannot be used; nil if it can.
 local function useless(action, protocol, payload)
   local ok, v = pcall(cjson.decode, payload)
-  if not ok then return 'it is no JSON' end
+  if not ok then return 'it is not JSON' end
   local check = (ANSWERS[protocol] or {})[action]
   local wrong, name = nil, hidden(payload)
   if name then return name .. ': it is there twice' end
@@ -656,9 +656,9 @@ local function ocppd_answer(keys, args)
   if not p then return wrong end
   local token, payload = args[1] or '', args[2] or ''
   local q = question(p, token)
-  if not q then return fail('%q is no reply token; it is the replyToken of an event', token) end
+  if not q then return fail('%q is not a reply token; pass the replyToken of an event', token) end
   if #payload > PAYLOAD_MAX or not payload:find('^%s*{.*}%s*$') then
-    return 'invalid: it is no JSON object of at most ' .. PAYLOAD_MAX .. ' bytes'
+    return 'invalid: it is not a JSON object of at most ' .. PAYLOAD_MAX .. ' bytes'
   end
   if not q.state then return 'unknown' end
   if token ~= q.token and token ~= q.former or q.state ~= 'open' then return 'late' end

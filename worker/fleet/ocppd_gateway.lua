@@ -370,11 +370,10 @@ local function note(p, what, a, first, last)
   end
   local state, given = read_start(p, fingerprint)
   if given ~= answer or state == 'draft' then
-    -- A draft that is none any more has ended, so the end of the transaction of
-    -- this draft has not come yet. Of any other start the end may have come
-    -- first, from another gateway: of one that is not known here, or whose draft
-    -- is another answer, which no charge point was given. Numbers of two gateways
-    -- may differ by less than SKEW.
+    -- If this start was a draft with this answer, the end of its transaction has not
+    -- come yet. Otherwise the end may have come first, from another gateway: the start
+    -- is not known here, or its draft has another answer, which was given to no charge
+    -- point. Numbers of two gateways may differ by less than SKEW.
     forget_former(p, answer, given == answer and '+inf' or int(number - SKEW))
     if #answer <= START_MAX then write_start(p, fingerprint, 'known', answer) end
   elseif state == 'stopped' then

@@ -21,8 +21,8 @@ struct request {
     void        *ctx;
     uint64_t     sent_us;
     unsigned     shard;
-    bool         asked; /* it was repeated on the node that ASK named, which is
-                           done only once */
+    bool         asked; /* it was repeated on the node that ASK named; this is
+                         * done only once */
     /* In a cluster: the request as it was sent, to repeat it on another
        node. */
     char *text;
@@ -147,7 +147,7 @@ look_at_error(struct link *l, unsigned shard, const char *error)
         link_give_up(l, "loading", "it is still loading its data");
     else if (strncmp(error, "NOAUTH", 6) == 0 ||
         strncmp(error, "WRONGPASS", 9) == 0)
-        link_give_up(l, "auth", "it wants another password: %s", error);
+        link_give_up(l, "auth", "it does not accept the password: %s", error);
     else if (strncmp(error, "NOPERM", 6) == 0)
         link_give_up(l, "noperm", "redis.user lacks a permission: %s", error);
     else if (strstr(error, "Function not found") != NULL)
@@ -157,7 +157,8 @@ look_at_error(struct link *l, unsigned shard, const char *error)
         bool disk = strncmp(error, "MISCONF", 7) == 0;
         if (!trouble)
             log_error("redis %s:%u: %s%s", l->host, l->port, error,
-                oom ? "; events wait in the journal: give it memory, or let consumers acknowledge"
+                oom ? "; events wait in the journal: give it memory, or let "
+                      "the consumers acknowledge events"
                     : disk
                     ? "; events wait in the journal until it can write its disk"
                     : "");
@@ -237,8 +238,8 @@ answered(redisAsyncContext *ac, void *reply, void *data)
         l->pending--;
         l->answer_ms = self.now_ms;
     } else if (l->ac == ac) {
-        /* The connection breaks, and hiredis frees it after this callback: do
-         * not send on it any more. */
+        /* The connection is broken, and hiredis frees it after this callback,
+         * so nothing may be sent on it any more. */
         l->ac = NULL;
         link_give_up(l, "down", "the connection broke: %s",
             ac->errstr && ac->errstr[0] ? ac->errstr : "closed by the server");

@@ -42,11 +42,11 @@ loaded_cb(redisAsyncContext *ac, void *reply, void *data)
         if (strncmp(r->str, "NOPERM", 6) == 0)
             link_give_up(l, "noperm",
                 "redis.user may not load the functions: %s; allow it "
-                "FUNCTION, or load what `ocppd -x redis` prints by hand",
+                "FUNCTION, or load the output of `ocppd -x redis` by hand",
                 r->str);
         else
             link_give_up(
-                l, "functions", "it does not take the functions: %s", r->str);
+                l, "functions", "it rejects the functions: %s", r->str);
         return;
     }
     ask_version(l);
@@ -67,8 +67,8 @@ version_cb(redisAsyncContext *ac, void *reply, void *data)
         return;
     }
     if (error != NULL && strstr(error, "unknown command") != NULL) {
-        link_give_up(
-            l, "old", "it knows no functions; Redis 7 or Valkey 8 is needed");
+        link_give_up(l, "old",
+            "it does not support functions; Redis 7 or Valkey 8 is needed");
         return;
     }
     if (error != NULL && strstr(error, "Function not found") == NULL) {
@@ -90,8 +90,9 @@ version_cb(redisAsyncContext *ac, void *reply, void *data)
         return;
     }
     if (l->loaded) {
-        link_give_up(
-            l, "functions", "its functions stay at version %" PRIu64, version);
+        link_give_up(l, "functions",
+            "its functions are still of version %" PRIu64 " after loading",
+            version);
         return;
     }
     l->loaded = true;
@@ -130,7 +131,7 @@ info_cb(redisAsyncContext *ac, void *reply, void *data)
     if (r->type == REDIS_REPLY_ERROR) {
         bool auth = strncmp(r->str, "NOAUTH", 6) == 0;
         link_give_up(l, auth ? "auth" : "noperm",
-            auth ? "it wants a password; set redis.password_file"
+            auth ? "it requires a password; set redis.password_file"
                  : "INFO is refused: %s",
             r->str);
         return;
@@ -145,8 +146,8 @@ info_cb(redisAsyncContext *ac, void *reply, void *data)
     l->cluster = strcmp(policy, "1") == 0;
     if (strcmp(v, "slave") == 0 && !l->cluster) {
         link_give_up(l, "readonly",
-            "it is a replica and takes no writes; redis.host must be "
-            "where the primary is");
+            "it is a replica and takes no writes; set redis.host to "
+            "the primary");
         return;
     }
     info(r->str, "run_id", v, sizeof v);
@@ -157,14 +158,14 @@ info_cb(redisAsyncContext *ac, void *reply, void *data)
     if (l->new_server && strcmp(v, "0") != 0 &&
         strcmp(policy, "noeviction") != 0)
         log_warn(
-            "redis %s:%u: its maxmemory-policy is %s, so it may throw away sessions and "
-            "events; set noeviction",
+            "redis %s:%u: its maxmemory-policy is %s, so it may throw away "
+            "sessions and events; set noeviction",
             l->host, l->port, policy);
     info(r->str, "aof_enabled", v, sizeof v);
     if (l->new_server && strcmp(v, "1") != 0)
         log_warn(
-            "redis %s:%u: it keeps no append-only file: when it ends it loses events that "
-            "consumers have not read; set appendonly yes",
+            "redis %s:%u: it keeps no append-only file, so when it ends it "
+            "loses events that consumers have not read; set appendonly yes",
             l->host, l->port);
     ask_version(l);
 }

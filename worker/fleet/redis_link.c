@@ -209,7 +209,7 @@ static void
 read_password(struct preparation *p)
 {
     struct stat st;
-    /* A pipe without a writer must not stop the thread. */
+    /* Opening a pipe without a writer must not block the thread. */
     int   fd = open(p->password_file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     bool  plain = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     FILE *f = plain ? fdopen(fd, "r") : NULL;
@@ -219,7 +219,7 @@ read_password(struct preparation *p)
         snprintf(p->why, sizeof p->why,
             "redis.password_file = %s cannot be read: %s", p->password_file,
             fd < 0       ? strerror(errno)
-                : !plain ? "it is no plain file"
+                : !plain ? "it is not a regular file"
                          : "it is empty");
     }
     if (f != NULL)

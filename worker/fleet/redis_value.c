@@ -45,7 +45,8 @@ redis_is(const struct redis_value *v, const char *text)
     return strcmp(redis_text(v, NULL), text) == 0;
 }
 
-/* A value in Redis that cannot be; logged once a minute. */
+/* Reports a value in Redis that is out of range; logged at most once a
+ * minute. */
 static bool
 unusable(const redisReply *r, uint64_t max)
 {

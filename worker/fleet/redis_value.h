@@ -20,8 +20,8 @@ const char *redis_error(const struct redis_value *v);
 const char *redis_text(const struct redis_value *v, size_t *len);
 bool        redis_is(const struct redis_value *v, const char *text);
 /* An integer, or a string of digits; 0 for a value that is not there. False,
- * and *out is 0, if it is no number from 0 to max: then it is counted, and one
- * a minute is logged. */
+ * and *out is 0, if it is not a number from 0 to max: then it is counted, and
+ * one a minute is logged. */
 bool redis_number(const struct redis_value *v, uint64_t max, uint64_t *out);
 /* The same, and 0 if it is none. */
 uint64_t redis_u64(const struct redis_value *v, uint64_t max);

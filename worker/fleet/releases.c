@@ -51,7 +51,8 @@ released_cb(void *ctx, const struct redis_value *v)
         free(l);
         return;
     }
-    l->next = leaving; /* it is released when Redis is ready again */
+    l->next = leaving; /* Redis is not ready; the session is released when it
+                        * is */
     leaving = l;
 }
 
@@ -62,8 +63,8 @@ releases_add(const char *identity, size_t len, unsigned shard, uint64_t epoch,
     struct leaving *l = malloc(sizeof *l);
 
     if (l == NULL)
-        return; /* memory is out: the session in Redis ends when the charge
-                   point connects again */
+        return; /* no memory: the session in Redis ends when the charge point
+                 * connects again */
     *l = (struct leaving){.epoch = epoch,
         .shard = (uint16_t)shard,
         .reason = (uint8_t)reason,

@@ -19,7 +19,8 @@
 /* Ms between keepalives while another process uses this name. */
 #define REPLACED_MS 10000
 #define ERR_UNKNOWN                                                            \
-    2000000 /* us: assumed error of this clock before Redis' first answer */
+    2000000 /* us; assumed error of this clock before the first answer of      \
+             * Redis */
 #define ERR_GROWTH 50 /* us per second of age of the last answer */
 
 struct shard *shards;
@@ -29,8 +30,8 @@ static shards_alive_fn *shard_alive;
 static uint32_t         rounds;
 static bool             left;
 
-/* Redis' clock minus this machine's monotonic clock, and the greatest error of
- * this difference, in us. */
+/* The clock of Redis minus the monotonic clock of this machine, and the
+ * greatest error of this difference, in us. */
 static int64_t  offset_us;
 static uint64_t offset_err, offset_at_us;
 
@@ -60,7 +61,7 @@ shards_now_us(void)
 }
 
 /* Takes a measurement: a request sent at sent_us was executed at redis_us of
-   Redis' clock. */
+ * the clock of Redis. */
 static void
 learn_time(uint64_t sent_us, uint64_t redis_us)
 {
@@ -136,8 +137,8 @@ kept_alive_cb(void *ctx, const struct redis_value *v)
     bool replaced = redis_is(redis_at(v, 0), "replaced");
     if (replaced && !sh->replaced) {
         log_error(
-            "another gateway uses the name %s in Redis; give each gateway its own "
-            "server.node. This one takes no commands now",
+            "another gateway uses the name %s in Redis; give each gateway its "
+            "own server.node. Until then this gateway takes no commands",
             owner);
         redis_set_status("name",
             "another gateway uses the name %s; change server.node", owner);
@@ -161,7 +162,8 @@ kept_alive_cb(void *ctx, const struct redis_value *v)
         if (full)
             log_error(
                 "stream %s:events:%u holds %llu events that consumers have not "
-                "acknowledged; above redis.stream_max (%llu) the oldest are cut",
+                "acknowledged; above redis.stream_max (%llu) the oldest are "
+                "cut",
                 self.conf.redis_prefix, a->shard,
                 (unsigned long long)sh->events,
                 (unsigned long long)self.conf.redis_stream_max);
@@ -258,8 +260,8 @@ shards_open(const char *inherited, shards_alive_fn *alive)
 {
     shard_alive = alive;
     snprintf(owner, sizeof owner, "%s/%u", self.shm->node, self.slot);
-    /* A later process with this name has a higher number, also over
-       restarts. */
+    /* A later process with this name has a higher number, also after
+     * restarts. */
     if (inherited[0] != '\0')
         snprintf(incarnation, sizeof incarnation, "%s", inherited);
     else

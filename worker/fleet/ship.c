@@ -15,7 +15,7 @@
 #include "journal_line.h"
 
 #define RETRY_MS 1000 /* ms after an error */
-#define AGAIN_S 0.002 /* the first look at an event that waits */
+#define AGAIN_S 0.002 /* s until the first look at an event that waits */
 #define AGAIN_MAX_S 0.1
 #define HINT_MS 5000 /* ms between writes of the hint */
 
@@ -27,7 +27,7 @@ static uint32_t   hint_ms;
 static ev_prepare turn;
 static ev_timer   again; /* an event waits for another slot */
 
-/* Publishes the floor on which other workers rely. */
+/* Stores the floor on which other workers rely. */
 static void
 store_floors(void)
 {
@@ -60,8 +60,8 @@ again_cb(struct ev_loop *loop, ev_timer *w, int revents)
     poked = true;
 }
 
-/* An event waits for another slot, whose events may take long. same: it waited
- * at the last look, too. */
+/* Called when an event waits for another slot, whose events may take long to be
+ * shipped. same: the event waited at the last look, too. */
 static void
 look_again(bool same)
 {
@@ -72,7 +72,8 @@ look_again(bool same)
     after_s = !same             ? AGAIN_S
         : after_s < AGAIN_MAX_S ? after_s * 2
                                 : AGAIN_MAX_S;
-    /* A timer that has expired keeps no time of its own. */
+    /* ev_timer_start() has made the relative time absolute, so it is set
+     * again. */
     ev_timer_set(&again, after_s, 0);
     ev_timer_start(self.loop, &again);
 }

@@ -34,7 +34,7 @@ work(struct helper_job *h)
     size_t              n;
 
     struct journal_dir *files = journal_dir_open(a->dir, &a->want, &why);
-    /* What cannot be read is reported when the events are shipped. */
+    /* Errors of reading are reported when the events are shipped. */
     if (files != NULL && journal_dir_refresh(files, &why) &&
         journal_dir_next(files, UINT64_MAX, &line) &&
         journal_line_field(line.p, line.len, "timestamp", &when, &n) && n > 2)

@@ -100,13 +100,14 @@ meter_fingerprint(const struct json *tape, uint32_t payload)
     return hash_sum(raw, n, hash_sum(name, len, 5));
 }
 
-/* Redis remembers the starts of OCPP 1.6 and their answers, so that another
- * gateway gives the same answer: "start:" and the fingerprint of a start. Of a
- * TransactionEvent of 2.x, whose answer needs no agreement, it remembers that
- * the event is in the stream: "event:" and the fingerprint; of the end of a
- * transaction of 1.6 as well: "stop:", the transaction's id and the
- * fingerprint; of MeterValues, which may have equal bytes without being sent
- * again: "meter:" and a fingerprint with the message id. */
+/* Redis remembers keys of messages. "start:" and the fingerprint of a
+ * StartTransaction (1.6) hold its answer, so that another gateway gives the
+ * same answer. The other keys only record that the event is in the stream,
+ * because the answers of these messages need no agreement: "event:" and the
+ * fingerprint of a TransactionEvent (2.x); "stop:", the transaction id and the
+ * fingerprint of a StopTransaction (1.6); "meter:" and a fingerprint of
+ * MeterValues that includes the message id, because two different messages may
+ * have equal payloads. */
 static bool
 note(const struct json *tape)
 {

@@ -133,7 +133,7 @@ shipped_cb(void *ctx, const struct redis_value *v)
         STAT_ADD(self.st, shipped, b->events);
         STAT_ADD(self.st, shipped_bytes, b->bytes);
         j->lanes[b->shard].acked = b->last;
-        if (j->sent == NULL) /* what comes next is not older */
+        if (j->sent == NULL) /* the next batch is not older */
             j->waiting_ms = b->first_ms;
         journal_keep(j->slot, ship_journey_safe(j) + 1);
         j->stirred = true;
@@ -145,12 +145,12 @@ shipped_cb(void *ctx, const struct redis_value *v)
                 log_debug("shipping stops: %s", redis_error(v));
             else
                 log_warn(
-                    "shipping of journal %u to shard %u goes back to event %016" PRIx64
-                    ": Redis has another cursor",
+                    "shipping of journal %u to shard %u goes back to event "
+                    "%016" PRIx64 ": Redis has another cursor",
                     j->slot, b->shard, redis_u64(redis_at(v, 1), UINT64_MAX));
         }
         ship_journey_stop(
-            j, error); /* this batch counts among those that did not arrive */
+            j, error); /* this batch counts as one that did not arrive */
     }
     free(b);
 }
@@ -197,7 +197,8 @@ no_event(const struct ship_journey *j, uint64_t number)
         number, j->slot);
 }
 
-/* Reads the next lines that are not there yet. False without memory. */
+/* Reads the next lines that are not in the chunk yet. False if there is no
+ * memory. */
 static bool
 read_chunk(struct ship_journey *j, uint64_t *last)
 {
@@ -282,7 +283,7 @@ ship_journey_advance(struct ship_journey *j)
             ok = send_shard(j, i);
     if (!ok) {
         ship_journey_stop(
-            j, true); /* lines that were read and not sent are read again */
+            j, true); /* lines that were read but not sent are read again */
         return false;
     }
     bool none = last == j->read;
@@ -321,8 +322,8 @@ begin(struct ship_journey *j)
 
     for (unsigned i = 0; i < redis_shards(); i++) {
         struct ship_lane *lane = &j->lanes[i];
-        /* A shard without a cursor never had an event, or Redis has lost
-           all. */
+        /* A shard without a cursor never had an event, or Redis has lost all
+         * its data. */
         lane->acked = lane->cursor;
         if (lane->cursor == 0 && j->hint.unnamed) {
             lane->begin = j->hint.all;
@@ -359,7 +360,7 @@ struct question {
     unsigned             shard, round;
 };
 
-/* Shipping tries again each second; once a minute it says why. */
+/* Shipping tries again each second; the reason is logged once a minute. */
 static void
 log_cursor(unsigned slot, unsigned shard)
 {
@@ -368,7 +369,7 @@ log_cursor(unsigned slot, unsigned shard)
     if (logged_ms != 0 && self.now_ms - logged_ms < 60000)
         return;
     logged_ms = self.now_ms;
-    log_error("Redis has a cursor of journal %u in shard %u that is no number "
+    log_error("the cursor of journal %u in shard %u of Redis is not the number "
               "of an event; nothing is shipped from there until the key "
               "{%s:events:%u}:cursor:... is repaired or deleted",
         slot, shard, self.conf.redis_prefix, shard);

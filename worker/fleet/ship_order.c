@@ -16,8 +16,8 @@ is_shipped(unsigned slot, uint64_t below)
         atomic_load(&w->state) == SHM_WORKER_FAILED;
 }
 
-/* True if this event of the slot is in its journal, or will be. Otherwise it is
- * not known which event it named in turn. */
+/* True if this event is in the journal of the slot, or will be. Otherwise it
+ * may be lost, and with it the name of the event that it had to follow. */
 static bool
 is_kept(unsigned slot, uint64_t number)
 {
@@ -40,8 +40,8 @@ ship_order_waits(unsigned from, bool own, const struct journal_line *line)
         return slot != from;
     if (slot != JOURNAL_AFTER_ALL && is_kept(slot, number))
         return false;
-    /* All events below the number. It may be the line's own: the first number
-     * that the start of the daemon has drawn. */
+    /* The line must follow all events below the number, which may be the line's
+     * own number: then it is the first one drawn since the daemon started. */
     for (slot = 0; slot <= self.shm->slots; slot++)
         if (slot != from && !(slot == self.shm->slots && !own) &&
             !is_shipped(slot, number))

@@ -18,7 +18,7 @@
 #define HEADS 256
 #define ASKED_MAX 20000 /* entries; beyond, Redis counts as unreachable */
 #define PATIENCE_MS                                                            \
-    500 /* for a reply, before the CALL is answered without it */
+    500 /* ms to wait for a reply before the CALL is answered without it */
 
 struct asked {
     struct asked       *next; /* in its chain */
@@ -33,7 +33,7 @@ static struct asked *heads[HEADS];
 static unsigned      asked_n;
 static ev_prepare    turn; /* active while there are new replies */
 
-/* Of an identity and a fingerprint. */
+/* Makes the key of an identity and a fingerprint. */
 static void
 make_key(
     uint64_t key[2], const char *identity, size_t len, const uint64_t fp[2])
@@ -132,7 +132,8 @@ turn_cb(struct ev_loop *loop, ev_prepare *w, int revents)
     drop_replied();
 }
 
-/* An answer is sent and written down as it is. */
+/* True if the text can be sent and stored unchanged: a valid JSON object on one
+ * line. */
 static bool
 is_answer(const char *text, size_t len)
 {
@@ -156,7 +157,8 @@ replied_cb(void *ctx, const struct redis_value *v)
     }
     if (!ev_is_active(&turn)) {
         ev_prepare_init(&turn, turn_cb);
-        /* Before the journal's, so that the events are in this commit. */
+        /* This watcher runs before that of the journal, so that the events are
+         * in this commit. */
         ev_set_priority(&turn, EV_MAXPRI);
         ev_prepare_start(self.loop, &turn);
     }
@@ -175,7 +177,7 @@ replied_cb(void *ctx, const struct redis_value *v)
     }
     size_t      n;
     const char *answer = redis_text(redis_at(v, 1), &n);
-    /* Another version of the gateway may have kept a longer one. */
+    /* Another version of the gateway may have stored a longer answer. */
     if (n == 0 || n > REGISTRY_ANSWER_MAX || !is_answer(answer, n)) {
         a->found = STARTS_UNREACHABLE;
         return;
@@ -206,7 +208,8 @@ starts_ask(const char *identity, size_t len, const uint64_t fp[2],
         return false;
     }
     struct asked **at = find(a->key);
-    a->next = *at; /* a chain has one of a key: starts_look() found none */
+    a->next = *at; /* a key is in its chain once: starts_look() has found
+                    * none */
     *at = a;
     asked_n++;
     return true;

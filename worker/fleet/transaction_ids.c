@@ -21,29 +21,37 @@
 
 #define BLOCK 1024
 #define RANGE 65536                      /* fetched from Redis at once */
-#define END_MAX ((int64_t)INT32_MAX + 1) /* behind the last id */
-#define LOW (RANGE / 4) /* what is left is given up for a new range */
+#define END_MAX ((int64_t)INT32_MAX + 1) /* after the last id */
+#define LOW                                                                    \
+    (RANGE / 4) /* with fewer ids left, the rest is given up for a new         \
+                 * range */
 #define LOOK_MS 1000
-#define RETRY_MS 1000    /* after a failure the disk is left alone this long */
-#define EMPTY_MS 100     /* ... and the file that holds no ids yet */
-#define PATIENCE_MS 2000 /* with an empty range, before it is logged */
+#define RETRY_MS 1000 /* ms without an access to the disk after a failure */
+#define EMPTY_MS                                                               \
+    100 /* ms until a file that holds no ids yet is read                       \
+         * again */
+#define PATIENCE_MS                                                            \
+    2000 /* ms for which the range may be empty before this is                 \
+          * logged */
 #define LATE_MS 2000
 #define FILE_NAME "transaction-ids"
 #define PATH_MAX_BYTES (2 * CONF_TEXT_MAX + 32)
 
 enum result { TAKEN, EMPTY, FAILED };
 
-/* Of the helper's thread: everything it needs, and what it found. */
+/* A job for the helper's thread: its input, and its result. */
 struct job {
     struct helper_job h;
-    char              path[PATH_MAX_BYTES];  /* of the counter or range */
-    char              local[PATH_MAX_BYTES]; /* of the local counter */
-    char              dir[CONF_TEXT_MAX];
-    bool              fleet;
-    int64_t           next, end; /* of the block or range */
-    int64_t           highest;   /* that the local counter has reached */
-    enum result       outcome;
-    char              why[SHM_WORDS_MAX];
+    char              path[PATH_MAX_BYTES]; /* the file of the counter or
+                                             * range */
+    char    local[PATH_MAX_BYTES];          /* the file of the local counter */
+    char    dir[CONF_TEXT_MAX];
+    bool    fleet;
+    int64_t next, end; /* the block or range */
+    int64_t highest;   /* the number that the local counter has
+                        * reached */
+    enum result outcome;
+    char        why[SHM_WORDS_MAX];
 };
 
 static struct helper helper =
@@ -53,12 +61,12 @@ static struct helper helper =
 static int64_t  next = 1, end = 1;
 static int64_t  spare_next = 1, spare_end = 1;
 static bool     taking;
-static bool     failing; /* and logged */
+static bool     failing; /* the failure was logged */
 static uint32_t pause_ms, paused_ms;
-static bool     empty; /* the range, since empty_ms */
+static bool     empty; /* the range has been empty since empty_ms */
 static uint32_t empty_ms;
 
-/* Slot 0 only. */
+/* Used by slot 0 only. */
 static bool     fetching, was_ready;
 static uint32_t looked_ms;
 
@@ -181,8 +189,8 @@ take_of_counter(struct job *j, int fd)
             value);
         return;
     }
-    /* Always the same length: overwriting in place never leaves a mixture
-     * longer than the block that a crash could repeat. */
+    /* The text always has the same length, so it is overwritten in place.
+     * Truncating the file first would leave it empty after a crash. */
     int len = snprintf(text, sizeof text, "%020" PRId64 "\n", value + BLOCK);
     if (pwrite(fd, text, (size_t)len, 0) != len || fdatasync(fd) != 0 ||
         (n == 0 && !file_sync_directory(j->dir))) {
@@ -207,11 +215,11 @@ take_work(struct helper_job *h)
         take_of_range(j, fd);
     else
         take_of_counter(j, fd);
-    close(fd); /* and unlocks it */
+    close(fd); /* this also releases the lock */
 }
 
-/* How much of the range is left, and how far the counter got that is used
- * without Redis. */
+/* Finds how much of the range is left, and which number the counter that is
+ * used without Redis has reached. */
 static void
 look_work(struct helper_job *h)
 {
@@ -303,7 +311,8 @@ took(struct helper_job *h)
             spare_end = j->next + BLOCK;
         }
     } else {
-        /* When a gateway starts, its first range is on its way. */
+        /* When a gateway starts, its first range has been requested and may not
+         * be there yet. */
         if (!empty && j->outcome == EMPTY)
             empty_ms = self.now_ms;
         empty = j->outcome == EMPTY;
@@ -377,8 +386,9 @@ fetched_cb(void *ctx, const struct redis_value *v)
     if (!known)
         return;
     if (!redis_number(v, END_MAX - RANGE, &first))
-        log_error("Redis gives transaction ids that are none; repair the key "
-                  "{%s:events:0}:txid:last, or delete it",
+        log_error(
+            "Redis gives numbers that cannot be transaction ids; repair the "
+            "key {%s:events:0}:txid:last, or delete it",
             self.conf.redis_prefix);
     else if (first == 0)
         log_error("the transaction ids of the fleet are used up");

@@ -29,7 +29,7 @@ static struct {
     struct stats      *st;
     uint64_t           drawn;       /* number of an event that was begun and not
                                        appended; 0: none */
-    uint64_t              last;     /* the number drawn before */
+    uint64_t              last;     /* the number that was drawn last */
     uint64_t              reported; /* the last argument of up_committed() */
     unsigned              turns;    /* news.turns when it was last logged */
     bool                  failing;  /* the log has reported that commits fail */
@@ -49,7 +49,7 @@ log_news(void)
             log_error("journal: %s", jl.news.words);
         else if (jl.failing)
             log_warn("journal: works again, after %" PRIu64 " s; nothing was "
-                     "lost, what waited is durable now",
+                     "lost, and the events that waited are durable now",
                 (clock_mono_ms() - jl.news.failing_since) / 1000);
         jl.turns = jl.news.turns;
         jl.failing = jl.news.err != 0;

@@ -36,7 +36,7 @@ refuse(struct job *j, const char *what, const char *name, int err)
             ? "let the user the daemon runs as own the files of the journal"
             : err == EMFILE || err == ENFILE
             ? "raise the limit of open files"
-            : "the kernel log may say more; if the file is beyond repair, "
+            : "see the kernel log; if the file cannot be repaired, "
               "move it away: its events are then no longer known here");
     return false;
 }
@@ -112,15 +112,18 @@ own(struct job *j, const struct journal_dir_id *id, uint64_t budget,
     if (err == 0)
         err = walk(j, fd, name, id->first, from, &good);
     if (err == 0 && newest && good == 0 && from > 0)
-        err = walk(j, fd, name, id->first, 0, &good); /* the end is torn */
+        err = walk(j, fd, name, id->first, 0, &good); /* these bytes hold no
+                                                       * whole line: read the
+                                                       * whole file */
     if (err != 0) {
         close(fd);
         return refuse(j, "read", name, err);
     }
     if (newest && good < size) {
         log_warn("journal: %s/%s is torn after byte %" PRIu64 " (the writer "
-                 "was interrupted); cut %" PRIu64 " bytes that nothing was "
-                 "acknowledged for",
+                 "was interrupted); cut %" PRIu64
+                 " bytes, for which nothing was "
+                 "acknowledged",
             j->dir, name, good, size - good);
         j->r->cut += size - good;
         if (ftruncate(fd, (off_t)good) != 0 || fsync(fd) != 0)
@@ -132,8 +135,8 @@ own(struct job *j, const struct journal_dir_id *id, uint64_t budget,
     return err == 0 || refuse(j, "cut", name, err);
 }
 
-/* The highest number in the newest segment of another slot. Its worker may
- * be writing it, or it may be unreadable: then the number in its name is used.
+/* The highest number in the newest segment of another slot. The worker of that
+ * slot may be writing it. If it cannot be read, the number in its name is used.
  */
 static uint64_t
 others(struct job *j, const struct journal_dir_id *id)
@@ -160,8 +163,8 @@ others(struct job *j, const struct journal_dir_id *id)
     return last;
 }
 
-/* The index of the segment, of n, in which the last max bytes begin. *budget:
- * how many of these bytes are in that segment. */
+/* Of n segments, the index of the one in which the last max bytes begin.
+ * *budget is set to the number of these bytes in that segment. */
 static size_t
 first_of(int dir_fd, unsigned slot, const struct journal_dir_id *id, size_t n,
     uint64_t max, uint64_t *budget)
@@ -204,8 +207,8 @@ look(struct job *j, const struct journal_dir_id *id, uint64_t budget)
             j->dir, name, strerror(err));
 }
 
-/* Whose segments are read: of the slots from `slots` on, of the other slots
-   below, or of this slot. */
+/* The slots whose segments are read: those from `slots` on (they have no worker
+ * any more), the other slots below, or this slot. */
 enum which { VANISHED, NEIGHBOURS, OWN };
 
 static bool

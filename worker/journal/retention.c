@@ -16,9 +16,9 @@
  * keeps no segment. */
 static _Atomic uint64_t wanted[JOURNAL_SLOTS];
 
-#define STEP_MS 60000 /* a smaller difference is no step of a clock */
+#define STEP_MS 60000 /* a smaller difference is not a step of a clock */
 #define FRESH_MS                                                               \
-    (2 * 3600 * 1000) /* a gap in the journal up to this long is no step of    \
+    (2 * 3600 * 1000) /* a gap in the journal up to this long is not a step of \
                        * the clock                                             \
                        */
 

@@ -14,7 +14,7 @@
 #include "shm_state.h"
 
 #define READ_BYTES 65536
-/* Size of the buffer: the longest line, and what is read behind it. */
+/* Size of the buffer: the longest line and one more read. */
 #define LINES_MAX (256u * 1024)
 
 static int        file = -1;
@@ -57,8 +57,8 @@ idle_cb(struct ev_loop *loop, ev_idle *w, int revents)
 
     (void)loop, (void)w, (void)revents;
     if (!buf_reserve(&lines, READ_BYTES)) {
-        log_error("a registry entry of the former program is too long; those "
-                  "behind it are lost");
+        log_error("a registry entry of the former program is too long; this "
+                  "entry and those after it are lost");
         lost++;
         finish();
         return;

@@ -24,10 +24,10 @@
 #include "session/verdicts.h"
 #include "shm_state.h"
 
-/* Lines that are read from one source in a turn of the loop, so that open
- * connections are served in between. */
+/* The most lines that are read from one source in a turn of the loop. Open
+ * connections are served between the turns. */
 #define PER_TURN 256
-/* Bytes of the lines that belong to a slot. */
+/* The most bytes of lines that belong to a slot. */
 #define SLOT_MAX ((size_t)256 << 20)
 
 /* A worker that sends connections. */

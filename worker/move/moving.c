@@ -17,7 +17,8 @@
 /* Bytes of one connection's lines, without its buffers. */
 #define RECORD_BYTES 8192
 
-/* The bytes of a buffer in a record, where a byte may be written as three. */
+/* The most bytes of the connection's record. A byte of a buffer may be written
+ * as three characters. */
 size_t
 moving_bytes(const struct conn *c)
 {

@@ -124,7 +124,7 @@ pair_send(struct pair *p)
         ssize_t r = send_some(p);
         if (r < 0 && errno == EINTR)
             continue;
-        /* ETOOMANYREFS: the limit of descriptors in flight is reached. */
+        /* ETOOMANYREFS means that too many descriptors are in flight. */
         if (r < 0 &&
             (errno == EAGAIN || errno == EWOULDBLOCK || errno == ETOOMANYREFS))
             return PAIR_WAITS;

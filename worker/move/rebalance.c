@@ -20,7 +20,7 @@
 
 static struct giving {
     ev_io       io;
-    ev_timer    late; /* the longest wait for hello */
+    ev_timer    late; /* ends the wait for the other worker's hello */
     struct pair pair;
     uint64_t    wanted, given;
     uint32_t    cursor, looked;

@@ -29,8 +29,8 @@ static bool         inheriting;  /* some indexes below high may be free without
 static uint8_t input[READ_SIZE]; /* the bytes of the last read; shared by all
                                     connections */
 
-/* The output of the connection that is being served: it is sent before
- * another one is served, so most connections never own an output buffer. */
+/* The output of the connection that is being served. It is sent before the next
+ * connection is served, so most connections never own an output buffer. */
 static struct buf   turn;
 static struct conn *turn_of;
 
@@ -71,7 +71,7 @@ bury_cb(struct ev_loop *loop, ev_prepare *w, int revents)
 bool
 conn_init(uint32_t n)
 {
-    /* Only address space: memory is used as connections come. */
+    /* Only addresses are reserved; memory is used as connections come. */
     capacity = n < CREF_INDEXES ? n : CREF_INDEXES;
     slab = mmap(NULL, capacity * sizeof *slab, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -46,7 +46,8 @@ write_handshake(const struct conn *c, struct buf *out)
     fields_put_u64(out, "hs_proxied", h->proxied);
     fields_put_u64(out, "hs_forwarded", h->forwarded);
     fields_put_u64(out, "hs_counted", h->counted);
-    /* The request is complete and waits, so the reader parses it again. */
+    /* The request is complete and waits for a decision, so the receiver parses
+     * it again. */
     fields_put_u64(out, "hs_waits",
         h->delayed || h->asked != 0 || (c->flags & CONN_PAUSED) != 0);
     if (h->profile != 0) {
@@ -116,7 +117,8 @@ read_output(struct conn *c, struct fields *f)
     if (b == NULL)
         return false;
     b->stuck_ms = take_age(f, "out_age");
-    /* The limit may have been higher when the buffer was filled. */
+    /* websocket.max_output_size may have been higher when the buffer was
+     * filled. */
     if (v->len > b->out.max)
         b->out.max = v->len;
     return buf_add(&b->out, v->value, v->len);

@@ -14,7 +14,8 @@
 /* Bytes of the output buffer that are kept between messages. */
 #define KEPT (64u << 10)
 
-/* The end of each compressed message, which is not sent (section 7.2.1). */
+/* The last bytes of each compressed message, which are not sent (section
+ * 7.2.1). */
 static const unsigned char tail[4] = {0x00, 0x00, 0xff, 0xff};
 
 /* --- negotiation --------------------------------------------------------- */
@@ -188,7 +189,7 @@ inflate_piece(const void *p, size_t n, size_t max, size_t *len, bool *last)
     inflater.avail_in = (uInt)n;
     *last = false;
     for (;;) {
-        /* One byte over max shows that there is more. */
+        /* One byte more than max shows that the message is too long. */
         if (!grow(*len, max + 1))
             return DEFLATE_NO_MEMORY;
         inflater.next_out = (Bytef *)text + *len;
@@ -199,7 +200,8 @@ inflate_piece(const void *p, size_t n, size_t max, size_t *len, bool *last)
         if (*len > max)
             return DEFLATE_TOO_BIG;
         if (r == Z_STREAM_END) {
-            /* The bytes behind it are another stream (section 7.2.3.4). */
+            /* The bytes after it belong to another DEFLATE stream (section
+             * 7.2.3.4). */
             inflateReset(&inflater);
             *last = inflater.avail_in == 0;
             if (*last)
@@ -283,7 +285,8 @@ deflate_compress(const void *p, size_t n, unsigned window, struct buf *out)
     if (window < WINDOW_MIN || window > WINDOW_MAX || n > UINT_MAX)
         return false;
     z_stream *z = deflater(window);
-    /* No longer than the message itself: otherwise it is sent as it is. */
+    /* The output may not be longer than the message, which is then sent
+     * uncompressed. */
     if (z == NULL || !buf_reserve(out, n + sizeof tail))
         return false;
     z->next_in = (z_const Bytef *)p;

@@ -19,8 +19,8 @@ trim(struct http_span s)
 }
 
 /* Cuts the last element off a list. Commas within quotes count as well: an
- * address needs none, and a quote that the client left open must not hide
- * what the proxy wrote behind it. */
+ * address needs none, and a quote that the client has left open must not hide
+ * the elements that the proxy has appended. */
 static struct http_span
 last_element(struct http_span *list)
 {
@@ -131,8 +131,7 @@ client_of(const struct http_lines *lines, bool                 named,
             if (e.n == 0)
                 continue;
             if (!read_node(named ? for_of(e) : e, &hop))
-                return some; /* "unknown", or text that the client has
-                                invented */
+                return some; /* "unknown", or text made up by the client */
             memcpy(out->addr, hop.addr, sizeof out->addr);
             out->port = hop.port;
             some = true;
@@ -155,7 +154,7 @@ forwarded_client(const struct http_request *r,
         return FORWARDED_NONE;
     if (has_x &&
         !client_of(&r->forwarded_for, false, trusted, &x,
-            "the last element of X-Forwarded-For is no address")) {
+            "the last element of X-Forwarded-For is not an address")) {
         *out = x;
         return FORWARDED_ERROR;
     }

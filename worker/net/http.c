@@ -21,8 +21,8 @@
     "A PROXY header came from an address that server.proxy_from does not list."
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" /* RFC 6455 section 1.3 */
 
-/* Facts about the header lines read so far that struct http_request does not
- * hold. */
+/* Facts about the header lines that were read, which struct http_request does
+ * not hold. */
 struct seen {
     unsigned         host, key, version, authorization;
     bool             upgrade_websocket;
@@ -77,8 +77,8 @@ trim(const char *p, const char *end)
     return (struct http_span){p, (size_t)(end - p)};
 }
 
-/* Cuts the next element off a comma-separated list; false at its end. Empty
- * elements come out empty. */
+/* Cuts the next element off a comma-separated list; false at its end. An
+ * element may be empty. */
 static bool
 next_element(struct http_span *list, struct http_span *element)
 {
@@ -115,7 +115,7 @@ request_line(struct http_request *r, const char *p, const char *end)
     while (m < end && is_tchar(*m))
         m++;
     if (m == p || m == end || *m != ' ')
-        return bad(r, "This is no HTTP request.");
+        return bad(r, "This is not an HTTP request.");
     if (m - p == 5 && memcmp(p, "PROXY", 5) == 0)
         return bad(r, PROXY_UNEXPECTED);
     const char *t = m + 1;
@@ -127,14 +127,14 @@ request_line(struct http_request *r, const char *p, const char *end)
     r->target = (struct http_span){t, (size_t)(v - 1 - t)};
     if (memchr(r->target.p, ' ', r->target.n) ||
         memchr(r->target.p, '\t', r->target.n))
-        return bad(r, "A blank in the URL has to be written %20.");
+        return bad(r, "A blank in the URL must be written as %20.");
     if (end - v != 8 || memcmp(v, "HTTP/", 5) != 0 || v[6] != '.' ||
         v[5] < '0' || v[5] > '9' || v[7] < '0' || v[7] > '9')
-        return bad(r, "This is no HTTP request.");
+        return bad(r, "This is not an HTTP request.");
     if (m - p != 3 || memcmp(p, "GET", 3) != 0)
-        return refuse(r, 405, "A WebSocket is opened with GET.");
+        return refuse(r, 405, "A WebSocket must be opened with GET.");
     if (v[5] != '1' || v[7] == '0')
-        return refuse(r, 505, "A WebSocket is opened with HTTP/1.1.");
+        return refuse(r, 505, "A WebSocket must be opened with HTTP/1.1.");
     return HTTP_COMPLETE;
 }
 
@@ -159,7 +159,7 @@ split_target(struct http_request *r)
     if (p == r->target.p && *p != '/')
         return bad(r, "The URL has no path.");
     if (memchr(p, '#', (size_t)(end - p)))
-        return bad(r, "A # in the URL has to be written %23.");
+        return bad(r, "A # in the URL must be written as %23.");
     const char *q = memchr(p, '?', (size_t)(end - p));
     r->path = (struct http_span){p, (size_t)((q ? q : end) - p)};
     return HTTP_COMPLETE;
@@ -255,7 +255,7 @@ static enum http_result
 judge(struct http_request *r, const struct seen *s)
 {
     if (s->host != 1)
-        return bad(r, s->host ? "Host is there twice." : "Host is missing.");
+        return bad(r, s->host ? "Host occurs twice." : "Host is missing.");
     if (!s->upgrade_websocket)
         return refuse(r, 426,
             "This is a WebSocket endpoint; Upgrade: "
@@ -265,17 +265,17 @@ judge(struct http_request *r, const struct seen *s)
             "Connection: Upgrade is missing (a proxy in between may "
             "have removed it).");
     if (s->version > 1)
-        return bad(r, "Sec-WebSocket-Version is there twice.");
+        return bad(r, "Sec-WebSocket-Version occurs twice.");
     if (s->version == 0 || !is(s->version_is, "13"))
-        return refuse(r, 426, "Sec-WebSocket-Version has to be 13.");
+        return refuse(r, 426, "Sec-WebSocket-Version must be 13.");
     if (s->key != 1)
         return bad(r,
-            s->key ? "Sec-WebSocket-Key is there twice."
+            s->key ? "Sec-WebSocket-Key occurs twice."
                    : "Sec-WebSocket-Key is missing.");
     if (!key_ok(r->key))
         return bad(r, "Sec-WebSocket-Key is not 16 bytes in base64.");
     if (s->authorization > 1)
-        return bad(r, "Authorization is there twice.");
+        return bad(r, "Authorization occurs twice.");
     return HTTP_COMPLETE;
 }
 
@@ -307,7 +307,8 @@ take_apart(struct http_request *r, const char *p, const char *end)
 enum http_result
 http_parse(const char *p, size_t n, struct http_request *r)
 {
-    /* One empty line in front is to be ignored (RFC 7230 section 3.5). */
+    /* One empty line before the request line is ignored (RFC 7230 section
+     * 3.5). */
     size_t first = n >= 2 && p[0] == '\r' && p[1] == '\n' ? 2 : 0;
     size_t i;
 
@@ -319,13 +320,13 @@ http_parse(const char *p, size_t n, struct http_request *r)
         if (after_cr != (c == '\n'))
             return bad(r, "A line does not end in CR LF.");
         if ((c < 0x20 && c != '\r' && c != '\n' && c != '\t') || c == 0x7f)
-            return bad(r, "A control character stands in the request.");
+            return bad(r, "The request contains a control character.");
         if (c == '\n' && i >= first + 3 && p[i - 2] == '\n')
             break;
         if (c == '\n' && i == first + 1 && first == 2)
             return bad(r,
                 n > i + 1 && p[i + 1] == '\0' ? PROXY_UNEXPECTED
-                                              : "This is no HTTP request.");
+                                              : "This is not an HTTP request.");
     }
     r->scanned = i;
     if (i == n)

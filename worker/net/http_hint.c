@@ -1,4 +1,4 @@
-/* http_hint: what is odd about credentials. See http_hint.h. */
+/* http_hint: the reason why credentials are not valid. See http_hint.h. */
 #include "net/http_hint.h"
 
 #include <string.h>
@@ -43,19 +43,19 @@ about_user(const uint8_t *raw, size_t n, const char *identity, size_t len)
     const uint8_t *colon = memchr(raw, ':', n);
 
     if (colon == NULL)
-        return "the credentials have no colon behind the user name";
+        return "the credentials have no colon after the user name";
     size_t user = (size_t)(colon - raw);
     if (user == 0)
         return "the user name is empty";
     if (n > len && raw[len] == ':' &&
         strncasecmp((const char *)raw, identity, len) == 0)
-        return "the user name differs from the identity by case";
+        return "the user name differs from the identity in case only";
     if (encoded(raw, user, identity, len))
         return "the user name is the identity percent-encoded";
     while (user > 0 && (raw[user - 1] == ' ' || raw[user - 1] == '\t'))
         user--;
     if (user == len && memcmp(raw, identity, len) == 0)
-        return "the user name has blanks behind the identity";
+        return "the user name has blanks after the identity";
     if (user > 0 && user < len && memcmp(raw, identity, user) == 0)
         return "the user name is only the beginning of the identity";
     return "the user name is not the identity";

@@ -85,23 +85,25 @@ parse_v1(const uint8_t *bytes, size_t n, struct proxyproto *out)
     out->consumed = (size_t)(lf + 1 - p);
     p += 6; /* "PROXY " */
     if (p > end || !word(&p, end, family, sizeof family))
-        return fail(out, "the PROXY line names no protocol");
+        return fail(out, "the PROXY line does not name a protocol");
     if (strcmp(family, "UNKNOWN") == 0)
         return PROXYPROTO_LOCAL;
     bool four = strcmp(family, "TCP4") == 0;
     if (!four && strcmp(family, "TCP6") != 0)
-        return fail(out, "the PROXY line is not about TCP4 or TCP6");
+        return fail(
+            out, "the protocol of the PROXY line is not TCP4, TCP6 or UNKNOWN");
     if (!word(&p, end, source, sizeof source) ||
         !word(&p, end, target, sizeof target) ||
         !word(&p, end, sport, sizeof sport) ||
         !word(&p, end, dport, sizeof dport) || p != end || end[-1] == ' ')
-        return fail(out, "the PROXY line has not two addresses and two ports");
+        return fail(
+            out, "the PROXY line does not have two addresses and two ports");
     struct in6_addr a, b;
     int             af = four ? AF_INET : AF_INET6;
     if (inet_pton(af, source, &a) != 1 || inet_pton(af, target, &b) != 1)
-        return fail(out, "the PROXY line has an address that is none");
+        return fail(out, "an address in the PROXY line is not valid");
     if (!port(sport, &out->port) || !port(dport, &there))
-        return fail(out, "the PROXY line has a port that is none");
+        return fail(out, "a port in the PROXY line is not valid");
     if (four)
         set_four(out, &a);
     else
@@ -186,7 +188,7 @@ take_tls(const uint8_t *p, size_t n, struct proxyproto *out)
     return good;
 }
 
-/* Reads the values behind the addresses. head: the whole header. */
+/* Reads the values after the addresses. head: the whole header. */
 static bool
 take_values(
     const uint8_t *head, const uint8_t *p, size_t n, struct proxyproto *out)
@@ -208,7 +210,8 @@ take_values(
         seen = true;
     }
     if (!good)
-        out->why = "what follows the addresses of the PROXY header is damaged";
+        out->why =
+            "the values after the addresses of the PROXY header are damaged";
     return good;
 }
 
@@ -237,7 +240,8 @@ parse_v2(const uint8_t *p, size_t n, struct proxyproto *out)
     if (family == 0)
         return PROXYPROTO_LOCAL;
     if (transport != 1 || family > 2)
-        return fail(out, "the PROXY header is not about TCP over IPv4 or IPv6");
+        return fail(out,
+            "the protocol of the PROXY header is not TCP over IPv4 or IPv6");
     if (len < (family == 1 ? 12u : 36u))
         return fail(out, "the PROXY header is too short for its addresses");
     if (family == 1) {

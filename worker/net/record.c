@@ -10,7 +10,7 @@
 #define EXPLICIT 8 /* bytes of the explicit nonce of TLS 1.2 with AES-GCM */
 #define KEY_UPDATE 24
 #define NEW_SESSION_TICKET 4
-/* The most records that may come until the next check. */
+/* The most records that may arrive before the next check. */
 #define READ_MARGIN (1u << 24)
 
 /* Shared by all connections: the key is an argument of each operation. */
@@ -237,7 +237,8 @@ open_one(struct record *r, struct record_input *in, uint8_t *p, size_t n,
         fail(in, ALERT_BAD_RECORD_MAC);
         return;
     }
-    /* In TLS 1.3 the type and the padding count, too (RFC 8446 5.4). */
+    /* In TLS 1.3 the length includes the type and the padding (RFC 8446
+     * 5.4). */
     if (len > RECORD_TEXT + (tls13 ? 1 : 0)) {
         fail(in, ALERT_RECORD_OVERFLOW);
         return;
@@ -302,9 +303,9 @@ overhead(const struct record *r)
 size_t
 record_bound(const struct record *r, size_t n)
 {
-    /* One record more for the rest, and one for a KeyUpdate of 5 bytes.
-     * RECORD_LIMIT records hold more data than n can be, so a second KeyUpdate
-     * is not needed. */
+    /* This counts one more record for the rest of n, and one for a KeyUpdate of
+     * 5 bytes. RECORD_LIMIT records hold more data than n can be, so a second
+     * KeyUpdate is not needed. */
     return n + (n / r->max_text + 2) * overhead(r) + 5;
 }
 

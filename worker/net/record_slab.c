@@ -6,7 +6,8 @@
 
 #include "ensure.h"
 
-/* A number is a size (1 to 5) in its upper four bits and an index below. */
+/* The upper four bits of a number are the size (1 to 5), and the other bits an
+ * index. */
 #define SHIFT 28
 #define INDEX ((UINT32_C(1) << SHIFT) - 1)
 #define NONE UINT32_MAX

@@ -137,7 +137,7 @@ read_pem(struct loading *l, const char *knob, const struct tls_item *item,
 
     if (!good)
         complain(l->errors, knob, item->name,
-            why.len > 0 ? buf_cstr(&why) : "memory is out");
+            why.len > 0 ? buf_cstr(&why) : "out of memory");
     buf_free(&why);
     return good;
 }
@@ -162,7 +162,7 @@ load_pair(struct loading *l, unsigned i)
     tls_pem_free(&keys);
 }
 
-/* Takes over ctx. */
+/* Owns ctx from here on. */
 static bool
 add_named(struct tls_context *x, SSL_CTX *ctx, X509 *certificate)
 {
@@ -196,7 +196,7 @@ load_sni(struct loading *l, const struct tls_item *item)
         good = use(l, ctx, "tls.sni", item->name, &pem, pem.keys[i], &leaf);
     if (good && leaf != NULL && !add_named(l->x, ctx, leaf)) {
         complain(l->errors, "tls.sni", item->name,
-            "it is one file too many; a directory may hold 1000");
+            "the directory has too many files; it may hold 1000");
         good = false;
     }
     if (!good || leaf == NULL)
@@ -219,7 +219,8 @@ load_authorities(struct loading *l, const struct tls_item *item)
             X509 *ca = sk_X509_value(pem.certificates, i);
             if (X509_check_ca(ca) == 0)
                 complain(l->notes, "tls.client_ca", item->name,
-                    "a certificate in it is no authority");
+                    "a certificate in it is not of an authority; remove it, or "
+                    "name another file");
             X509_STORE_add_cert(store, ca);
             SSL_CTX_add_client_CA(l->x->ssl, ca);
             list_file(l->x, item->name, ca, "authority",

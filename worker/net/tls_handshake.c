@@ -110,9 +110,9 @@ make_method(void)
 /* --- what OpenSSL reports ------------------------------------------------ */
 
 /* OpenSSL's key log callback. The line is "LABEL client_random secret", in
- * hexadecimal; it is never written anywhere. OpenSSL formats each byte by
- * itself, which for the five secrets of a handshake takes 8 % of its time. So
- * the callback is set only while the needed secrets are derived (msg_cb()). */
+ * hexadecimal; it is never written anywhere. OpenSSL formats the line byte by
+ * byte, which takes 8 % of the time of a handshake for its five secrets. So the
+ * callback is set only while the needed secrets are derived (msg_cb()). */
 static void
 keylog_cb(const SSL *ssl, const char *line)
 {
@@ -136,7 +136,7 @@ keylog_cb(const SSL *ssl, const char *line)
         h->secret[which][i] = (uint8_t)(a << 4 | b);
     }
     h->have_secret |= (uint8_t)(1 << which);
-    /* From here on records are sent under this key. */
+    /* The following records are sent under this key. */
     if (which == !h->client) {
         h->counting = h->msg_counting = true;
         h->seen_wire = h->seen_msg = 0;
@@ -155,7 +155,7 @@ msg_cb(int leaves, int version, int type, const void *p, size_t n, SSL *ssl,
         return;
     if (!leaves && type == SSL3_RT_ALERT && n == 2)
         h->alert_received = head[1];
-    /* The secrets that are derived behind a Finished message, until the end of
+    /* The secrets that are derived after a Finished message, until the end of
      * the step, are the traffic secrets. */
     if (type == SSL3_RT_HANDSHAKE && n > 0 && head[0] == SSL3_MT_FINISHED &&
         SSL_version(ssl) == TLS1_3_VERSION)

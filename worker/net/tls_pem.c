@@ -71,7 +71,7 @@ read_keys(const char *text, size_t n, struct tls_pem *out, struct buf *why)
     ERR_clear_error();
     if (asked)
         buf_adds(
-            why, "its key has a passphrase; take that off with `openssl pkey`");
+            why, "its key has a passphrase; remove it with `openssl pkey`");
     return !asked;
 }
 
@@ -97,7 +97,7 @@ tls_pem_read(const char *text, size_t n, struct tls_pem *out, struct buf *why)
     BIO_free(b);
     if (good && ERR_peek_last_error() != 0 &&
         ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
-        buf_addf(why, "it is no PEM file throughout (%s); export it anew",
+        buf_addf(why, "a part of it is not PEM (%s); export it anew",
             tls_openssl_words());
         good = false;
     }
@@ -128,7 +128,8 @@ tls_pem_type(const EVP_PKEY *key)
     }
 }
 
-/* The chain is sent as short as possible: the root is left out. */
+/* The root is left out, so that the chain that is sent is as short as
+ * possible. */
 static STACK_OF(X509) *
     chain_of(const struct tls_pem *pem, const X509 *leaf, struct buf *notes)
 {
@@ -147,7 +148,7 @@ static STACK_OF(X509) *
         if (X509_check_issued(x, (X509 *)below) != X509_V_OK)
             buf_adds(notes,
                 "a certificate in it has not signed the one before it; put "
-                "each behind the one that it has signed\n");
+                "each after the one that it has signed\n");
         sk_X509_push(chain, x);
         below = x;
         size += i2d_X509(x, NULL);

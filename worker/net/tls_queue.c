@@ -18,11 +18,10 @@
  * 100 KB of certificates. */
 #define IN_MAX (128u * 1024)
 #define WIRE_MAX (256u * 1024)
-/* A handshake in flight whose client was silent for so long may be
-   displaced. */
+/* Ms of silence after which a handshake in flight may be displaced by another
+ * one. */
 #define SILENT_MS 1000
-/* A hand-over waits for handshakes whose client was silent for less than
-   this. */
+/* Ms of silence after which a hand-over no longer waits for a handshake. */
 #define UNDER_WAY_MS 5000
 
 enum place { NOWHERE, READY, PARKED, FLYING };
@@ -41,7 +40,7 @@ struct tls_job {
     bool     done;
 };
 
-/* Rings with a head that holds no job. */
+/* Each list is a ring; its head is not a job. */
 static struct tls_job lists[FLYING + 1];
 static unsigned       counts[FLYING + 1];
 static unsigned       in_flight; /* handshakes with an SSL object */
@@ -51,7 +50,8 @@ static struct tls_context *context;
 static int                 bundle = -1;
 static uint64_t            conf_version;
 static ev_check            check;
-static ev_idle             idle; /* keeps the loop from waiting */
+static ev_idle             idle; /* active while a handshake is ready, so that
+                                  * the loop does not wait */
 
 /* --- lists --------------------------------------------------------------- */
 
@@ -235,7 +235,7 @@ step(struct tls_job *j)
         }
         j->h = tls_begin(context);
         if (j->h == NULL) {
-            refuse(c, TLS_REASON_protocol, "memory is out");
+            refuse(c, TLS_REASON_protocol, "out of memory");
             conn_settle(c);
             return;
         }
@@ -354,8 +354,8 @@ tls_queue_timed_out(struct conn *c)
 void
 tls_queue_broken(struct conn *c)
 {
-    /* A connection without a byte was not a handshake: load balancers connect
-     * like this to see whether the port is open. */
+    /* A connection that has sent nothing is not counted as a handshake, because
+     * load balancers test in this way whether the port is open. */
     if (c->busy->handshake.tls == NULL)
         up_refused(c, REFUSE_gave_up, NULL);
     else
@@ -437,7 +437,7 @@ tls_queue_tick(void)
         if (parked != NULL)
             enter(parked, READY);
     }
-    /* A reload has changed settings, but not the files. */
+    /* A reload may have changed settings without changing the files. */
     if (conf_version != self.conf_version) {
         struct buf why = BUF_INIT(8192);
         conf_version = self.conf_version;
@@ -465,7 +465,7 @@ tls_queue_open(uint32_t capacity, int fd, struct buf *why)
     bundle = fd;
     if (!load(fd, why))
         return false;
-    /* Gives back the memory that the parsing of the files needed. */
+    /* Gives back the memory that was needed to parse the files. */
     heap_trim();
     ev_check_init(&check, check_cb);
     ev_set_priority(&check, EV_MINPRI);

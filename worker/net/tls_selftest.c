@@ -3,7 +3,7 @@
  *
  * tls_detach() reads an SSL object through public functions, but no manual
  * specifies the sequence numbers at that moment. So each version and suite is
- * tried against an SSL object as the client, before the TLS listeners open.
+ * tested with an SSL object as the client before the TLS listeners open.
  */
 #include "net/tls_private.h"
 
@@ -107,7 +107,7 @@ shake_hands(struct trial *t)
         return false;
     }
     if (!tls_detach(h, (struct record *)t->record, &t->who))
-        t->wrong = "the keys cannot be taken out";
+        t->wrong = "the keys cannot be extracted";
     return t->wrong == NULL;
 }
 
@@ -151,7 +151,7 @@ connect_once(struct trial *t, bool tickets, bool resumes)
         SSL_free(t->ssl);
         BIO_free(t->in);
         BIO_free(t->out);
-        t->wrong = "memory is out";
+        t->wrong = "out of memory";
         return false;
     }
     SSL_set_bio(t->ssl, t->in, t->out);
@@ -227,7 +227,7 @@ tls_selftest(struct buf *why)
         good = run_try(&t, i / 2, i % 2 == 1);
         if (!good)
             buf_addf(why,
-                "this version of OpenSSL (%s) behaves otherwise than expected: "
+                "this version of OpenSSL (%s) does not behave as expected:  "
                 "%s, %s tickets: %s (%s)",
                 OpenSSL_version(OPENSSL_VERSION), tries[i / 2].suite,
                 i % 2 == 1 ? "with" : "without",

@@ -76,7 +76,8 @@ const struct transport transports[LISTENER_KINDS] = {
 
 /* --- the PROXY header ---------------------------------------------------- */
 
-/* True if that proxy may report the certificate of its client. */
+/* True if the proxy with this address may report the certificate of its
+ * client. */
 static bool
 trusted_for_tls(const uint64_t addr[2])
 {
@@ -115,7 +116,7 @@ transport_take_header(struct conn *c, const uint8_t *p, size_t n)
         up_refused(c, REFUSE_no_proxy_header, got.why);
         return n;
     case PROXYPROTO_PEER:
-        /* h->addr is still the proxy's own. */
+        /* h->addr is still the address of the proxy. */
         if (got.tls && trusted_for_tls(h->addr)) {
             h->profile = got.cn[0] != '\0' ? 3 : 2;
             memcpy(h->cn, got.cn, sizeof h->cn);

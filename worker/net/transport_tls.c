@@ -12,12 +12,12 @@
 
 #define READ_MAX 65536 /* bytes that conn.c reads at once */
 
-/* An incomplete record and the bytes that follow it, of the connection being
-   served. */
+/* An incomplete record of the connection being served, and the bytes that
+ * follow it. */
 static uint8_t joined[RECORD_WIRE + READ_MAX];
 
-/* The wire bytes of the last wrap(). Most fit into `usual`, which is no part
- * of the heap: pages of it that were never needed take no memory. */
+/* The wire bytes of the last wrap(). Most fit into `usual`, which is not on the
+ * heap, so pages of it that were never used take no memory. */
 static uint8_t  usual[256u * 1024];
 static uint8_t *large;
 static uint8_t *scratch;
@@ -45,9 +45,9 @@ end_of_records(struct conn *c, struct record *r, const struct record_input *in)
     uint8_t alert[128];
 
     if (in->end == RECORD_CLOSED) {
-        /* A close_notify is answered by a close_notify, unless it is the answer
-         * itself: RFC 5246 7.2.1. RFC 8446 6.1 requires one before this end
-         * shuts the connection down. */
+        /* A close_notify is answered by a close_notify, unless it is itself the
+         * answer to one (RFC 5246 7.2.1). RFC 8446 6.1 requires one before this
+         * end shuts the connection down. */
         size_t n = c->flags & CONN_SHUT
             ? 0
             : record_alert(r, ALERT_CLOSE_NOTIFY, alert);
@@ -305,8 +305,8 @@ take_record(struct fields *f, const uint64_t n[NUMBERS], struct record *r)
         take_bytes(f, "tls_keys", r->keys, keys_size(r));
 }
 
-/* A process without a listener for TLS takes over connections of one that had
- * it: the memory for their keys is made for the first one. */
+/* A process without a TLS listener may take over TLS connections. The memory
+ * for their keys is then allocated with the first of them. */
 static bool
 has_slab(void)
 {

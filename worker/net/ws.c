@@ -3,14 +3,14 @@
  *
  * frame_read() sees each header before wslay does, so that
  *
- *   - where a frame ends is arithmetic, and "is this context clean?" needs
- *     no look into wslay (1.1.1 has no getter for it);
- *   - a frame that announces too much, or is not masked, is refused when its
- *     header is here (wslay waits for the first byte of the payload);
- *   - a control frame reaches wslay whole: it checks the UTF-8 of a close
- *     reason by skipping two bytes of each piece, so that a reason cut in two
- *     by the network would be judged wrongly in both directions;
- *   - bytes behind a frame that was the last are never even read.
+ *   - the end of a frame is known by counting bytes, so whether a context is
+ * clean needs no getter of wslay (1.1.1 has none);
+ *   - a frame that is too long or not masked is refused as soon as its header
+ * has arrived (wslay waits for the first byte of the payload);
+ *   - a control frame reaches wslay whole: it skips two bytes of each piece
+ * when it checks the UTF-8 of a close reason, so it would accept wrong reasons
+ * and refuse right ones that arrive in two pieces;
+ *   - bytes after the last frame are never passed to wslay.
  *
  *      socket bytes    frame_read()                  wslay
  *     ------------->  held[] (half a header,  --------------> frame_start
@@ -18,10 +18,11 @@
  *                     left (payload to come)   or a part      frame_end
  *                                              of its data    message
  *
- * wslay's writing side is shut from the beginning. So it queues neither pongs
- * nor close frames (it answers some errors without a status, and would keep a
- * heap object per ping), but still reports pings and closes. The position at
- * which it stops within a frame shows the error: see verdict().
+ * The writing side of each wslay context is shut from the beginning, so that it
+ * queues neither pongs nor close frames: it would keep a heap object per ping,
+ * and answer some errors without a status. It still reports pings and close
+ * frames. The position in a frame at which wslay stops shows the error; see
+ * verdict().
  */
 #include "net/ws_private.h"
 
@@ -69,8 +70,8 @@ ws_output(struct ws *ws, struct buf *out)
 {
     if (ws->pongs_n > 0) {
         if (ws->close_n == 0 && (*ws->bits & FRAME_CLOSE_SENT)) {
-            /* The owner's close frame is in `out` already, so pongs cannot
-               follow. */
+            /* `out` already holds the owner's close frame, which no pong may
+             * follow. */
             ws->pongs_n = 0;
         } else if (out->len < WS_OUTPUT_ENOUGH &&
             ws->pongs_n <= out->max - out->len) {
@@ -128,7 +129,8 @@ fail(struct ws *ws, int status, const char *why)
     close_due(ws, status);
 }
 
-/* wslay passes payload as it comes, unmasked; text is checked. */
+/* wslay passes the payload unmasked, in pieces as they arrive, and has checked
+ * the UTF-8 of a text. */
 static void
 chunk_cb(wslay_event_context_ptr                      ctx,
     const struct wslay_event_on_frame_recv_chunk_arg *arg, void *user)
@@ -139,8 +141,8 @@ chunk_cb(wslay_event_context_ptr                      ctx,
     if (ws->control) /* the whole payload comes with message_cb() */
         return;
     if (ws->single && arg->data_length == ws->payload) {
-        /* The usual case needs no copy: the message is in wslay's buffer until
-         * the next recv_cb(), which comes after message_cb(). */
+        /* The usual case needs no copy: the message stays in wslay's buffer
+         * until the next recv_cb(), which is called after message_cb(). */
         ws->whole = arg->data;
         return;
     }
@@ -180,7 +182,7 @@ deliver_inflated(
         fail(ws, FRAME_STATUS_TOO_BIG, "message too big when inflated");
         break;
     case DEFLATE_BROKEN:
-        fail(ws, FRAME_STATUS_UTF8, "message is no deflate stream");
+        fail(ws, FRAME_STATUS_UTF8, "message is not a deflate stream");
         break;
     case DEFLATE_NO_MEMORY:
         fail(ws, FRAME_STATUS_INTERNAL, "out of memory");

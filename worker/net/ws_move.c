@@ -2,11 +2,10 @@
  * ws_move: writes and reads the content of a lease as part of a connection's
  * record. See ws.h.
  *
- * wslay's state cannot be read, so the reader makes it again: it feeds frames
- * to a fresh context that bring it into the same state. The first is a fragment
- * with the part of the message that has arrived; behind it is the frame that is
- * half read, with its header and mask. No up-call follows, because none of
- * these frames ends a message.
+ * The state of wslay cannot be read, so the receiver makes it again by feeding
+ * frames to a fresh context. The first is a fragment with the part of the
+ * message that has arrived. The second is the frame that is half read, with its
+ * header and mask. No up-call follows, because neither frame ends a message.
  */
 #include "net/ws_private.h"
 
@@ -63,7 +62,7 @@ feed_fragment(struct ws *ws, uint8_t first, const struct field *v)
     return good;
 }
 
-/* Feeds the header as it came, and the payload, masked again. */
+/* Feeds the original header, and the payload, which is masked again. */
 static bool
 feed_part(struct ws *ws, const struct field *head, const struct field *part)
 {

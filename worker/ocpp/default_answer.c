@@ -1,4 +1,5 @@
-/* default_answer: what the gateway answers by itself. See default_answer.h. */
+/* default_answer: the payloads of the gateway's own answers. See
+ * default_answer.h. */
 #include "ocpp/default_answer.h"
 
 #include <string.h>
@@ -115,9 +116,9 @@ put_chain_status(
     writer_close(w);
 }
 
-/* Functions that fill in fields of responses. `with`: an optional field is
- * filled in if the request has this field. A name and type have the same
- * meaning in all versions. */
+/* Functions that fill in fields of responses. An optional field of the response
+ * is filled in if the request has the field `with`. A name and type have the
+ * same meaning in all versions. */
 static const struct filler {
     const char      *name;
     enum schema_type type;

@@ -1,4 +1,4 @@
-/* dialect: the OCPP versions there is code for. See dialect.h. */
+/* dialect: the OCPP versions that are supported. See dialect.h. */
 #include "ocpp/dialect.h"
 
 #include <string.h>
@@ -34,7 +34,8 @@ dialect_mode(void)
         : OCPPJ_LENIENT;
 }
 
-/* The index of the value, among the choices of the knob at this offset. */
+/* The index of the configured value among the choices of the knob at this
+ * offset. */
 static unsigned
 choice(uint16_t knob, uint16_t first)
 {
@@ -189,7 +190,7 @@ dialect_new_key(const char *action, const struct json *tape, uint32_t payload)
     return json_member(tape, payload, "value", 5);
 }
 
-/* The messages that a request makes a charge point send, by the word in
+/* The messages that a charge point sends because of a request, by the word in
  * requestedMessage. A request without that member asks for a report. In 2.1 the
  * status of a connector may also come in a NotifyEvent. */
 static const struct {

@@ -196,9 +196,9 @@ json_int64(const struct json *j, uint32_t i, int64_t *value)
     return true;
 }
 
-/* The number of significant digits that strtod() gets. More digits change a
- * double only in contrived cases, and a hostile number may have any number of
- * them. */
+/* The number of significant digits that are passed to strtod(). Further digits
+ * change a double only in contrived cases, and a hostile number may have any
+ * number of them. */
 #define DIGITS_MAX 40
 
 /* Integers of up to 15 digits, and powers of ten up to 10^22, are exact as
@@ -232,8 +232,8 @@ json_decimal(const char *p, const char *end)
     int     used = 0;
     bool    point = false, minus = false;
 
-    /* Written without a decimal point, because the one of strtod() depends on
-       the locale. */
+    /* The number is written without a decimal point, because the character that
+     * strtod() expects depends on the locale. */
     if (*p == '-')
         *out++ = *p;
     for (p += *p == '-' || *p == '+'; p < end && (*p | 0x20) != 'e'; p++) {

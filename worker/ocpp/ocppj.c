@@ -119,7 +119,7 @@ mend_number(struct ocppj_frame *f)
     f->id_raw = (struct ocppj_span){f->id_text, (size_t)(out - f->id_text)};
 }
 
-/* Reads the id at tok i, which is not too long. */
+/* Reads the id at tok i, whose length was checked. */
 static void
 take_id(struct ocppj_frame *f, const struct json *tape, uint32_t i)
 {
@@ -196,8 +196,8 @@ cut_callerror(struct ocppj_frame *f, const struct json *tape, uint32_t i,
 }
 
 /* Reads a CALLRESULT from its third element, at index i. It cannot be refused
- * either, so lenient mode uses the object in its place, or one at the end,
- * behind the name of an action. */
+ * either, so lenient mode uses the object in its place, or the one at the end
+ * if an action's name comes before it. */
 static enum ocppj_verdict
 cut_callresult(struct ocppj_frame *f, const struct json *tape, uint32_t i,
     enum ocppj_mode mode)
@@ -311,7 +311,7 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
         if (n > 0)
             find_id(f, tape, tok[1].next);
         return refuse(
-            f, OCPPJ_UNPARSABLE, "the first element is no message type");
+            f, OCPPJ_UNPARSABLE, "the first element is not a message type");
     }
     if (!json_int64(tape, 1, &type) || type < OCPPJ_CALL || type > (int)last) {
         f->type = type >= INT_MIN && type <= INT_MAX ? (int)type : 0;

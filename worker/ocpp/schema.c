@@ -1,9 +1,10 @@
 /*
  * schema: checks a payload against the schema of its message. See schema.h.
  *
- * The tape and the tables are walked together, once. For a value that does not
- * match its table, schema_deviate() gets two names: the kind of deviation, with
- * which lenient mode goes on, and the error code, with which strict mode stops.
+ * One walk goes over the tape and the tables together. For a value that does
+ * not match its table, schema_deviate() gets two names: the kind of deviation,
+ * with which lenient mode goes on, and the error code, with which strict mode
+ * stops.
  */
 #include "ocpp/schema_walk.h"
 
@@ -35,8 +36,8 @@ schema_find(const struct schema_dialect *d, const char *action, size_t len)
     return NULL;
 }
 
-/* A payload that is not complete is a ProtocolError in 1.6; 2.x says so of
- * occurrence constraints. */
+/* The error code of a missing field: ProtocolError in 1.6,
+ * OccurrenceConstraintViolation in 2.x. */
 static enum ocppj_error
 missing_code(const struct schema_walk *c)
 {
@@ -176,7 +177,7 @@ static bool __attribute__((cold))
 check_mismatch(struct schema_walk *c, const struct schema_place *at,
     const struct schema_field *f, uint32_t tok, bool needed)
 {
-    /* The reader makes no others.
+    /* The scanner makes no other types.
      * NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange) */
     enum json_type type = (enum json_type)c->tape->tok[tok].type;
     bool           number = type == JSON_NUMBER;
@@ -219,7 +220,7 @@ check_mismatch(struct schema_walk *c, const struct schema_place *at,
 }
 
 /* Checks one value: a field that is not an array, or an element of an array.
- * needed: the message is useless without it. */
+ * needed: the message is of no use without the value. */
 static bool
 check_value(struct schema_walk *c, const struct schema_place *at,
     const struct schema_field *f, uint32_t tok, bool needed)

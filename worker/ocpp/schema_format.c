@@ -149,7 +149,7 @@ schema_decimals(const struct json *j, uint32_t tok, unsigned decimals)
                 any = true;
                 lowest = place;
             } else if (!point) {
-                lowest++; /* a later digit sets it anew */
+                lowest++; /* a later digit that is not zero sets it again */
             }
         }
     }

@@ -132,7 +132,7 @@ find_password(const char *text, size_t len, size_t *begin, size_t *end)
     return false;
 }
 
-/* The same for the value of string i. */
+/* True if the value of string i contains such a password or a private key. */
 static bool
 holds_secret(const struct json *j, uint32_t i)
 {
@@ -153,7 +153,8 @@ holds_secret(const struct json *j, uint32_t i)
     return holds;
 }
 
-/* A string that is not a secret by its name. out may be NULL. */
+/* Writes a string whose name does not make it a secret, without the secrets in
+ * it. True if there was one. out may be NULL. */
 static bool
 put_string(const struct json *j, uint32_t i, struct buf *out)
 {
@@ -251,7 +252,8 @@ secrets_put(const struct json *j, uint32_t i, struct buf *out)
 
 /* --- whole frames -------------------------------------------------------- */
 
-/* The end of the first occurrence of word in text; len if there is none. */
+/* The offset after the first occurrence of word in text; len if there is
+ * none. */
 static size_t
 find(const char *text, size_t len, const char *word)
 {

@@ -34,7 +34,8 @@ tape_borrow(enum tape_size size)
 {
     ensure(lent < TAPES);
     struct json *j = &tapes[lent++];
-    ensure(j->tok != NULL || tape_open()); /* a test has not opened them */
+    ensure(j->tok != NULL || tape_open()); /* a test may not have opened the
+                                            * tapes */
 
     *j = JSON_INIT(j->tok, size == TAPE_EVENT ? EVENT_VALUES : TAPE_VALUES);
     return j;

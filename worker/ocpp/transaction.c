@@ -77,7 +77,7 @@ READER(token, TOKEN)
 READER(sample, SAMPLE)
 READER(measure, MEASURE)
 
-/* Writes a value of the payload, as valid JSON. */
+/* Writes a value of the payload as valid JSON. */
 static void
 put(struct writer *w, const char *key, const struct json *j, uint32_t i)
 {
@@ -87,8 +87,9 @@ put(struct writer *w, const char *key, const struct json *j, uint32_t i)
     json_put(j, i, w->out);
 }
 
-/* The same for a value that is a number by its schema. A value that is neither
- * a number nor a string is left out, because programs rely on the form of `tx`.
+/* As put(), for a value that must be a number according to the schema. A value
+ * that is neither a number nor a string is left out, because programs rely on
+ * the form of `tx`.
  */
 static void
 put_plain(struct writer *w, const char *key, const struct json *j, uint32_t i)
@@ -98,7 +99,7 @@ put_plain(struct writer *w, const char *key, const struct json *j, uint32_t i)
         put(w, key, j, i);
 }
 
-/* The same for an id, which `tx` has as text in all versions. */
+/* As put(), for an id, which is a string in `tx` in all versions. */
 static void
 put_text(struct writer *w, const char *key, const struct json *j, uint32_t i)
 {
@@ -133,8 +134,8 @@ transaction_says(
 
 /* --- fingerprints -------------------------------------------------------- */
 
-/* The members that make the fingerprint, in this order: for 1.6, and for 2.x.
- * The transaction id is inside transactionInfo. */
+/* The members that are part of the fingerprint, in this order, of 1.6 and of
+ * 2.x. The transaction id is inside transactionInfo. */
 #define PRINT(FIELD)                                                           \
     FIELD(connectorId)                                                         \
     FIELD(idTag)                                                               \
@@ -265,7 +266,7 @@ sample_wh(const struct json *j, uint32_t sample, double *wh)
     return isfinite(value);
 }
 
-/* Finds the last such sample of the meter values. */
+/* Finds the last sample of this measurand in the meter values. */
 static bool
 last_wh(const struct json *j, uint32_t values, double *wh)
 {
@@ -324,7 +325,7 @@ put_meter(struct writer *w, const struct json *j, const struct payload *p)
 
 /* --- the rest ------------------------------------------------------------ */
 
-/* The id in an answer to a start of 1.6. */
+/* Writes the transaction id of an answer to a StartTransaction (1.6). */
 static void
 put_id_of_answer(struct writer *w, const char *answer, size_t len)
 {
@@ -399,7 +400,7 @@ member(const struct json *j, uint32_t object, const char *name)
     return i != 0 && j->tok[i].type != JSON_NULL ? i : 0;
 }
 
-/* The index of a member of a member; 0 also if the outer one is missing. */
+/* As member(); 0 also if there is no object. */
 static uint32_t
 inner(const struct json *j, uint32_t object, const char *name)
 {

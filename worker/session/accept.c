@@ -17,8 +17,8 @@
 #include "log.h"
 #include "session/handshake.h"
 
-/* Connections accepted in one turn, so that open connections get their turn
- * during a storm of new ones. */
+/* The most connections that are accepted in one turn, so that open connections
+ * are served during a storm of new ones. */
 #define BATCH 64
 
 /* Descriptors reserved for the journal's next segments and the connections to
@@ -28,7 +28,7 @@
 static struct watcher {
     ev_io              io;
     enum listener_kind kind;
-    unsigned           slot; /* the worker slot of an adopted socket */
+    unsigned           slot; /* worker slot of an adopted socket */
     struct watcher    *next;
 } * watchers, *adopted;
 static unsigned watchers_n;
@@ -88,8 +88,9 @@ static void
 accept_cb(struct ev_loop *loop, ev_io *w, int revents)
 {
     (void)loop, (void)revents;
-    /* A reload is answered when the configuration is in shared memory, and a
-     * client may connect before this worker reads the datagram about it. */
+    /* The reload command is answered when the configuration is in shared
+     * memory, so a client may connect before this worker has read the datagram
+     * about it. */
     if (self.conf_version != self.shm->config_version)
         self_read_config();
     for (int i = 0; i < BATCH; i++) {
@@ -111,8 +112,8 @@ accept_cb(struct ev_loop *loop, ev_io *w, int revents)
                 return;
             if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO)
                 continue;
-            /* Trying again at once would spin: the client stays in the queue
-             * until the next tick. */
+            /* The client stays in the queue of the socket, so trying again
+             * before the next tick would spin. */
             STAT_INC(self.st, accept_errors);
             log_error("accept: %s; trying again in a second%s", strerror(errno),
                 errno == EMFILE || errno == ENFILE
@@ -140,7 +141,8 @@ accept_open(const struct listener *listeners, unsigned n)
     room = count_room();
     for (unsigned i = 0; i < n; i++) {
         int one = 1;
-        /* Accepted sockets inherit this, which saves a system call for each. */
+        /* Accepted sockets inherit this option, which saves a system call for
+         * each of them. */
         setsockopt(listeners[i].fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         watchers[i].kind = listeners[i].kind;
         ev_io_init(&watchers[i].io, accept_cb, listeners[i].fd, EV_READ);
@@ -169,7 +171,7 @@ accept_adopt(int fd, enum listener_kind kind, unsigned slot)
 {
     struct watcher *w = watchers_n > 0 ? calloc(1, sizeof *w) : NULL;
 
-    if (w == NULL) { /* this worker is being drained, or memory is out */
+    if (w == NULL) { /* this worker is being drained, or there is no memory */
         close(fd);
         return;
     }

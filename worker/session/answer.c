@@ -26,8 +26,9 @@ struct buf answer_frame = {.max = PAYLOAD_MAX + 1024};
 
 /* --- the payload --------------------------------------------------------- */
 
-/* The interval with jitter: the same for one charge point at each boot, so
- * that its heartbeat does not wander; different over the fleet. */
+/* The interval with jitter. It is the same for a charge point at each boot, so
+ * that the times of its heartbeats stay the same, and differs between charge
+ * points. */
 static uint64_t
 heartbeat_interval_s(const struct answer *a)
 {
@@ -123,7 +124,8 @@ answer_set_remembered(struct answer *a, const char *text, size_t len)
     answer_find_effect(a);
 }
 
-/* Cuts a frame that arrived before; tape_return() gives the tape back. */
+/* Cuts a frame that was kept into its parts. The caller gives the tape back
+ * with tape_return(). */
 struct json *
 answer_cut(
     unsigned protocol, const char *text, size_t len, struct ocppj_frame *f)
@@ -212,8 +214,8 @@ answer_find_verdict(struct answer *a)
 
 /* --- the CALL's event ---------------------------------------------------- */
 
-/* Messages that a charge point keeps and sends again until it is answered, so
- * that silence uses up its attempts. */
+/* True for messages that a charge point keeps and sends again until they are
+ * answered. Without an answer it uses up its attempts. */
 bool
 answer_is_urgent(const struct answer *a)
 {
@@ -228,8 +230,8 @@ publish(struct answer *a)
 {
     struct deferred_effect *e = &a->effect;
 
-    /* The entry has lost its name, so nothing can be acknowledged: the sweep
-     * ends the connection, and the charge point sends its CALL again. */
+    /* The registry entry has lost its name, so nothing may be acknowledged. The
+     * sweep ends the connection, and the charge point sends its CALL again. */
     if (a->subject.identity == registry_no_name)
         return 0;
     struct publish *p = publish_begin(a->kind, &a->subject);
@@ -240,7 +242,8 @@ publish(struct answer *a)
         transaction_put(&p->w, a->kind, a->tape, a->f->payload_tok,
             answer_payload.p, answer_payload.len, remote_starts_command(a));
     violation_put(&p->w, a->deviations);
-    /* This must be the last member, where ocppd_gateway.lua looks for it. */
+    /* This must be the last member, because ocppd_gateway.lua looks for it at
+     * the end. */
     if (a->token != NULL)
         writer_str(&p->w, "question", a->token);
     /* Store the start in the registry before the event can become durable.
@@ -258,8 +261,8 @@ publish(struct answer *a)
     return 0;
 }
 
-/* Publishes the event of the answer in `payload`, with which the answer
- * leaves. False if the journal does not take it. */
+/* Publishes the event with the answer in `payload`; the answer is sent when the
+ * event is durable. False if the journal does not accept it. */
 bool
 answer_commit(struct answer *a)
 {
@@ -330,7 +333,7 @@ answer_find_effect(struct answer *a)
     }
 }
 
-/* The gateway answers by itself: writes the payload. False if there is no
+/* Writes the payload of the gateway's own answer. False if there is no
  * transaction id now. */
 bool
 answer_alone(struct answer *a)

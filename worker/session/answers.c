@@ -28,7 +28,7 @@
 #include "session/tap.h"
 #include "session/violation.h"
 
-/* The parked CALL that is being taken again. */
+/* The parked CALL that is being handled again. */
 static struct parked *taking;
 
 /* --- refusals ------------------------------------------------------------ */
@@ -72,7 +72,8 @@ answers_refuse_unread(
 }
 
 /* Until its boot is accepted, a charge point of OCPP 2.x may send only
- * BootNotifications and the messages that it was asked for (2.0.1 B02 and B03).
+ * BootNotifications and the messages that the CSMS has asked for (2.0.1 B02 and
+ * B03).
  */
 static bool
 too_early(const struct conn *c, const struct schema_message *m)
@@ -85,7 +86,7 @@ too_early(const struct conn *c, const struct schema_message *m)
             (permits_of(c) & dialect_caused(m)) == 0);
 }
 
-/* Checks payload against schema; false if it was refused. */
+/* Checks the payload against its schema; false if the CALL was refused. */
 static bool
 check(struct answer *a)
 {
@@ -112,7 +113,7 @@ say_in(const struct answer *a, const char *note)
     tap_frame(a->c, TAP_IN, a->tape->text, a->tape->len, note);
 }
 
-/* The CALL cannot be answered now. */
+/* Keeps a CALL that cannot be answered now. */
 static void
 park(struct answer *a, bool journal)
 {
@@ -123,23 +124,24 @@ park(struct answer *a, bool journal)
         return;
     }
     say_in(a,
-        journal ? "waits for the journal, which does not take it"
-                : "waits until it is known whether it was sent before");
+        journal
+            ? "waits until the journal accepts its event"
+            : "waits until it is known whether this message was sent before");
     if (!parked_put(a->c, a->tape->text, a->tape->len, a->resolved_ms, journal))
         session_end(a->c, CLOSE_journal_stalled, NULL);
 }
 
-/* The journal does not take the CALL's event. */
+/* Called if the journal does not accept the event of the CALL. */
 static void
 not_taken(struct answer *a)
 {
     if (publish_too_long())
         refuse(a->c, a->f, a->tape, OCPPJ_INTERNAL_ERROR, "too_long",
-            "the event of this message is longer than the journal takes");
+            "the event of this message is longer than the journal accepts");
     else if (answer_is_urgent(a) && a->subject.identity != registry_no_name)
         park(a, true);
     else if (taking == NULL)
-        say_in(a, "not answered: the journal does not take it");
+        say_in(a, "not answered: the journal does not accept its event");
 }
 
 static void
@@ -177,15 +179,15 @@ answer_asked(struct answer *a)
 {
     struct question *q = asking_find(a);
 
-    if (q == NULL) { /* the question has ended meanwhile: handle the CALL from
-                        the beginning */
+    if (q == NULL) { /* the question has ended in the meantime, so the CALL is
+                      * handled from the beginning */
         registry_start_drop(
             self.registry, a->entry, a->effect.fingerprint, a->after);
         park(a, false);
         return;
     }
     STAT_INC(self.st, starts_resent);
-    say_in(a, "waits for the platform already");
+    say_in(a, "already waits for the answer of the platform");
     platform_replace(q, a->c, a->tape->text, a->tape->len);
 }
 
@@ -206,7 +208,7 @@ take(struct answer *a)
 
     if (taking == NULL)
         note_transaction(a);
-    /* The charge point gets no CALL until the boot is answered. */
+    /* No CALL is sent to the charge point until its boot is answered. */
     if (a->m->event == EVENT_booted)
         a->c->session.boot = BOOT_WAITS;
     if (how == DECISION_ASK) {
@@ -260,12 +262,12 @@ answers_take(
     }
     if (a.m == NULL) {
         refuse(c, f, tape, OCPPJ_NOT_IMPLEMENTED, "action",
-            "the action is not one of this OCPP version");
+            "the action does not exist in this OCPP version");
         return;
     }
     if (!(a.m->direction & SCHEMA_CP)) {
         refuse(c, f, tape, OCPPJ_NOT_SUPPORTED, "action",
-            "the action is not one that a charge point sends");
+            "the action is not sent by charge points");
         return;
     }
     if (a.m->flags & SCHEMA_SEND) {
@@ -342,7 +344,8 @@ durable(const struct deferred *d)
     const struct deferred_effect *e = &d->effect;
 
     /* This is done even if the charge point has left this worker, because it
-     * sends its message again. The entry may belong to another identity by now.
+     * sends the message again. The generation shows whether the entry still
+     * belongs to the identity.
      */
     if (e->remember &&
         registry_at(self.registry, d->entry)->generation >= d->generation)

@@ -22,7 +22,7 @@
 
 #define CLOSE_MS 1000 /* ms that Redis has to close a question */
 
-/* An answer to some question could not be sent yet. */
+/* There is an answer to a question that could not be sent yet. */
 static bool unsent;
 
 /* --- asking ----------------------------------------------------------- */
@@ -41,10 +41,10 @@ question_token(const struct answer *a, uint64_t number, char *out, size_t size)
     size_t          len = a->subject.identity_len;
     char            id[64];
 
-    /* The token of a question about a start is the same up to the point,
-     * whichever worker asks, so that an answer to the first question also
-     * answers the next one. An equal start after the end of its transaction
-     * gets another token: it is a new question. */
+    /* The part of the token before the point depends only on the start, not on
+     * the worker that asks, so an answer to the first question also answers a
+     * repeated one. An equal start after the end of its transaction is a new
+     * question and gets another token. */
     if (schema_is_remembered(a->m))
         snprintf(id, sizeof id, "%c%016" PRIx64 "%016" PRIx64 ".%" PRIx64,
             a->about_token ? 't' : 's', hash_sum(name, len, fp[0]),
@@ -75,7 +75,8 @@ publish_question(struct answer *a, const char *token)
     } else {
         publish_call(p, a->m, a->f, a->tape);
     }
-    /* The last member: ocppd_gateway.lua looks for it there. */
+    /* This must be the last member, because ocppd_gateway.lua looks for it at
+     * the end. */
     writer_str(&p->w, "replyToken", token);
     return publish_end(p);
 }
@@ -89,8 +90,8 @@ asking_ask(struct answer *a)
 
     question_token(a, number, token, sizeof token);
     struct question *q = platform_find_same(token);
-    if (q != NULL) /* the registry, which keeps only the newest starts, has
-                      forgotten this one */
+    if (q != NULL) /* the registry keeps only the newest starts and has
+                    * forgotten this one */
         return platform_replace(q, a->c, a->tape->text, a->tape->len);
     q = platform_put(number, token, a->c, a->tape->text, a->tape->len);
     if (q == NULL)
@@ -251,7 +252,7 @@ give(struct question *q, const char *text, size_t len)
     }
     if (c != NULL)
         tap_frame(c, TAP_IN, q->frame, q->frame_len, a.by);
-    platform_remove(q); /* the start is a draft now */
+    platform_remove(q); /* the registry has the start as a draft now */
     return true;
 }
 
@@ -274,15 +275,15 @@ wrong(const struct question *q, const char *text, size_t len)
     if (!json_scan(tape, text, len)) {
         words = "it is not JSON";
     } else if (tape->deviations != 0 || tape->newline) {
-        words = "it must be plain JSON on one line";
+        words = "it must be valid JSON on one line";
     } else if (!schema_check(m, SCHEMA_RESPONSE, tape, 0, OCPPJ_STRICT, &v)) {
         snprintf(
             why, sizeof why, "%s%s%s", v.path, v.path[0] ? ": " : "", v.text);
         words = why;
     } else if (schema_is_remembered(m) && m->event != EVENT_tx_stopped &&
         len > REGISTRY_ANSWER_MAX) {
-        words = "the answer to a StartTransaction or TransactionEvent is "
-                "kept, and it is longer than 190 bytes";
+        words = "it is longer than 190 bytes; answers to StartTransaction and "
+                "TransactionEvent are kept, and must be shorter";
     }
     tape_return(tape);
     return words;
@@ -320,8 +321,8 @@ asking_answered(const char *token, const char *text, size_t len)
     }
     struct conn *c = conn_find(q->conn);
     if (self.frozen && wrong(q, text, len) == NULL) {
-        /* A new event would delay the hand-over, so the successor process
-           answers. */
+        /* A new event would delay the hand-over, so the successor sends the
+         * answer. */
         if (platform_keep(q, text, len))
             q->state = QUESTION_ANSWERED;
         unsent = true;

@@ -75,15 +75,17 @@ calls_make(const struct call_request *r)
     k->taken_ms = self.now_ms;
     k->timeout_ms = (uint32_t)(r->timeout_ms ? r->timeout_ms
                                              : self.conf.ocpp_message_timeout);
-    /* The number makes it unique over restarts, the node over gateways. */
+    /* The number makes the id unique across restarts, and the node across
+     * gateways. */
     snprintf(
         k->id, sizeof k->id, "%016" PRIx64 "-%.19s", number, self.shm->node);
     STAT_INC(self.st, commands_pending);
     return k;
 }
 
-/* The call of a datagram from the master: commandId, identity, action, payload,
- * and "unchecked" or "". NULL if memory is out. */
+/* Makes the call of a datagram from the master, which holds the commandId, the
+ * identity, the action, the payload, and "unchecked" or "". NULL if there is no
+ * memory. */
 static struct call *
 of_datagram(const struct channel_msg *msg, const char *body)
 {
@@ -106,13 +108,13 @@ wrong(struct call *k, const struct conn *c, struct json *tape)
     k->m = schema_find(
         dialects[c->session.protocol].schema, k->action, strlen(k->action));
     if (k->m == NULL && !k->unchecked)
-        return "the action is not one of this OCPP version";
+        return "the action does not exist in this OCPP version";
     if (!k->unchecked && !(k->m->direction & SCHEMA_CS))
-        return "the action is not one that is sent to a charge point";
+        return "the action is not sent to charge points";
     if (!json_scan(tape, k->payload, strlen(k->payload)))
         return json_error_text(tape->error);
     if (tape->deviations != 0 || tape->newline)
-        return "the payload must be plain JSON on one line";
+        return "the payload must be valid JSON on one line";
     if (k->unchecked)
         return NULL;
     /* Messages to charge points are always checked strictly, whatever
@@ -124,8 +126,9 @@ wrong(struct call *k, const struct conn *c, struct json *tape)
 
 static void enqueue(struct conn *c, struct call *k);
 
-/* True if the identity has a connection that is not here: it has another cref,
- * or is moving to another worker. */
+/* True if the identity has a connection that this worker does not hold: its
+ * owner word names another cref, or the connection is moving to another
+ * worker. */
 static bool
 has_moved(const char *identity)
 {
@@ -144,7 +147,8 @@ calls_take(const struct channel_msg *msg, const char *body)
     struct call *k = of_datagram(msg, body);
 
     if (k == NULL) {
-        log_error("no memory for a command; its client will time out");
+        log_error(
+            "no memory for a command; the client that sent it will time out");
         return;
     }
     if (c == NULL) {
@@ -216,7 +220,7 @@ enqueue(struct conn *c, struct call *k)
     struct busy *b = conn_busy(c);
     if (b == NULL || b->session.calls_n >= self.conf.ocpp_call_queue) {
         outcomes_finish_plain(k, OUTCOME_invalid, "QueueFull",
-            "as many commands as ocpp.call_queue wait for this charge point");
+            "ocpp.call_queue commands already wait for this charge point");
         return;
     }
     struct call **p = &b->session.calls;
@@ -238,10 +242,10 @@ calls_pop(struct conn *c)
     return k;
 }
 
-/* True if the call may be sent now. A charge point that has just connected gets
- * no call until its boot is answered or some time has passed. One whose boot is
- * Pending gets no remote start or stop, and one that was Rejected gets no call
- * (OCPP 1.6 section 4.2). */
+/* True if the call may be sent now. No call is sent to a charge point that has
+ * just connected, until its boot is answered or some time has passed. No remote
+ * start or stop is sent while its boot is Pending, and no call after it was
+ * Rejected (OCPP 1.6 section 4.2). */
 static bool
 may_send(const struct conn *c, const struct call *k)
 {
@@ -263,8 +267,8 @@ may_send_any(const struct conn *c)
 }
 
 /* The event command.sent must be durable before the CALL is sent. So after any
- * crash the journal shows which sent commands have no outcome.
- * calls_committed() continues. */
+ * crash the journal shows which commands were sent and have no outcome.
+ * calls_committed() sends the CALL. */
 static void
 announce(struct conn *c, struct call *k)
 {
@@ -345,7 +349,7 @@ calls_committed(uint64_t number)
         calls_pump(c);
         conn_settle(c);
     }
-    /* calls_pump() may have added some. */
+    /* calls_pump() may have added entries at the end. */
     memmove(announced, announced + n, (announced_n - n) * sizeof announced[0]);
     announced_n -= n;
 }
@@ -407,7 +411,8 @@ calls_settle(const struct channel_msg *msg, const char *body)
 
     if (k == NULL) {
         log_error(
-            "no memory for a command's outcome; its client will time out");
+            "no memory for the outcome of a command; the client that sent it "
+            "will time out");
         return;
     }
     ensure(msg->arg < OUTCOMES);

@@ -74,7 +74,8 @@ calls_announced(const struct conn *c)
     return k != NULL && k->announced != 0 && !k->sent;
 }
 
-/* Makes the call of a line; NULL if memory is out or the line is malformed. */
+/* Makes the call of a line; NULL if there is no memory or the line is
+ * malformed. */
 static struct call *
 make_of_line(struct fields *f, const char *identity)
 {

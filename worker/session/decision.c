@@ -39,7 +39,7 @@ decide_new_start(struct answer *a)
     return asking_possible(a) ? DECISION_ASK : decision_unasked(a);
 }
 
-/* Redis has confirmed or replaced the proposed answer: gives that answer. */
+/* Gives the proposed answer, which Redis has confirmed or replaced. */
 static enum decision
 decide_proposed_start(struct answer *a, const struct starts_reply *reply)
 {
@@ -51,8 +51,8 @@ decide_proposed_start(struct answer *a, const struct starts_reply *reply)
     return DECISION_COMMITTED;
 }
 
-/* The start is unknown to this gateway. Another gateway may have answered
-   it. */
+/* Decides about a start that is unknown to this gateway. Another gateway may
+ * have answered it. */
 static enum decision
 decide_start_of_fleet(struct answer *a)
 {
@@ -106,9 +106,9 @@ decide_start_of_fleet(struct answer *a)
     return proposed ? decide_proposed_start(a, &reply) : decide_new_start(a);
 }
 
-/* The start is known to this gateway. If the charge point was connected to
- * another gateway since, its transaction may have ended there. False while
- * Redis is being asked about that. */
+/* Finds whether the transaction of a start that this gateway knows has ended.
+ * It may have ended at another gateway to which the charge point was connected
+ * since then. False while Redis is being asked about that. */
 static bool
 find_end(struct answer *a, bool *ended)
 {
@@ -141,8 +141,8 @@ answer_known(struct answer *a, const struct registry_start *start)
     if (ended) {
         registry_start_stop(self.registry, a->entry,
             answer_transaction(start->answer, start->len), start->number + 1);
-        return DECISION_LATER; /* its transaction has ended, so the start is a
-                                new one */
+        return DECISION_LATER; /* the transaction has ended, so this start
+                                * begins a new one */
     }
     STAT_INC(self.st, starts_resent);
     answer_set_payload(start->answer, start->len);
@@ -173,8 +173,8 @@ decide_start(struct answer *a)
     case TRANSACTION_NEW:
         break;
     }
-    /* What the gateway itself answers to another message than a start is the
-     * same at each gateway, so Redis is not asked about it. */
+    /* To messages other than a start, each gateway gives the same answer by
+     * itself, so Redis is not asked about them. */
     return redis_on() &&
             (a->m->event == EVENT_tx_started || asks_about_start(a))
         ? decide_start_of_fleet(a)

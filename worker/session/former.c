@@ -25,19 +25,19 @@
 struct begun {
     struct begun *next;
     uint64_t      key; /* hash of the identity, or of the commandId */
-    /* Session: the generations of its first and its last event. A claim in
-     * Redis may raise it (claims.h), and a successor that ends the session
-     * knows only the first one. */
+    /* Session: the generations of its first and of its last event. They differ
+     * if a claim in Redis has raised the generation (claims.h). A successor
+     * that ends the session knows only the first one. */
     uint64_t first, generation;
     uint64_t later; /* session: generation of the next one in another journal, 0
                       if none was seen */
     uint64_t last;  /* session: number of its last event in this
                        journal */
     uint64_t wall_ms; /* command: when it was sent */
-    bool     ended;   /* session: kept until the lines are read, because an
-                         answer of the platform may come after the end */
+    bool     ended;   /* session: kept until all lines are read, because an
+                       * answer of the platform may follow the end */
     size_t len;       /* bytes of the line */
-    char   line[];    /* the event that it began with */
+    char   line[];    /* its first event */
 };
 
 static struct begun *sessions[HEADS], *commands[HEADS];
@@ -106,7 +106,7 @@ head_of(const char *line, size_t len)
     return n == 0 ? len : (size_t)(v - line);
 }
 
-/* 0 if the line has none. */
+/* The generation in the line; 0 if it has none. */
 static uint64_t
 generation_of(const char *line, size_t len)
 {
@@ -133,7 +133,7 @@ see_session(uint64_t number, const char *line, size_t len, const char *type,
         return;
     if (b != NULL && ended && !b->ended && generation >= b->first &&
         generation < b->generation)
-        generation = b->generation; /* the end that a successor made */
+        generation = b->generation; /* the end was published by a successor */
     if (b != NULL && generation < b->generation + b->ended)
         return;
     if (b != NULL && (ended || b->ended)) {
@@ -237,8 +237,8 @@ former_neighbour(uint64_t number, const char *line, size_t len)
     uint64_t       generation = generation_of(line, len);
     if (b == NULL || b->ended || generation < b->first)
         return;
-    /* A higher generation is that of a later session if this journal has its
-     * beginning; otherwise the session has moved here, and was raised. */
+    /* If this journal has the beginning of the higher generation, that is a
+     * later session. Otherwise the generation of this session was raised. */
     if (generation > b->generation && is(type, n, CONNECTED) &&
         (b->later == 0 || generation < b->later))
         b->later = generation;
@@ -266,7 +266,7 @@ subject_of(const struct begun *b, char out[IDENTITY_MAX])
         if (n == strlen(dialects[i].name) + 2 &&
             memcmp(protocol + 1, dialects[i].name, n - 2) == 0)
             subject.protocol = dialects[i].name;
-    /* With the registry entry, the event is ordered behind those of the
+    /* With the registry entry, the event is ordered after the events of the
      * identity in the journals of other slots. */
     uint32_t entry =
         registry_find(self.registry, out, subject.identity_len, true);
@@ -393,7 +393,8 @@ former_end(void)
 {
     uint64_t none = 0;
 
-    /* Every worker has read its journal back, and so raised the sequence. */
+    /* Every worker has read its journal back, and has raised the sequence above
+     * the numbers in it. */
     atomic_compare_exchange_strong(
         &self.shm->life, &none, atomic_load(&self.shm->sequence));
     if (self.slot == 0 && self.mem->incarnation == 1) {

@@ -63,7 +63,7 @@ linger(struct conn *c)
     lingering_next = (lingering_next + 1) % LINGERING;
 }
 
-/* Sends the refusal. status 0: that of the reason. */
+/* Sends the refusal. status 0 stands for the status of the reason. */
 static void
 refuse(struct conn *c, struct refusal r, int status)
 {
@@ -86,7 +86,7 @@ refuse(struct conn *c, struct refusal r, int status)
             r.detail ? r.detail : refuse_info[r.reason].sentence);
     guard_leave(c);
     session_leave_handshake(c);
-    conn_pause(c, false); /* reading may be paused */
+    conn_pause(c, false); /* reading may have been paused */
     conn_finish(c);
     linger(c);
     if (status != 0 && before_tls)
@@ -98,7 +98,7 @@ void
 handshake_refuse(
     struct conn *c, enum refuse_reason reason, int status, const char *detail)
 {
-    /* Its time ended while it waited for the registry. */
+    /* The deadline passed while the handshake waited for the registry. */
     if (reason == REFUSE_timed_out && c->busy->handshake.delayed)
         reason = REFUSE_registry_busy;
     refuse(c, (struct refusal){reason, "", 0, detail, NULL}, status);
@@ -113,7 +113,8 @@ handshake_enter(struct conn *c)
     const char            *detail = NULL;
 
     /* A trusted proxy that sends no PROXY header is an HTTP proxy, so the
-     * request's headers must name the client. Behind a PROXY header they may.
+     * request's headers must name the client. After a PROXY header the headers
+     * may name it.
      */
     if (h->forwarded == CONN_FORWARDED_NO && h->proxied &&
         guard_from_proxy(h->addr))
@@ -237,12 +238,13 @@ judge(struct conn *c, const struct http_request *r, const char *name,
 {
     enum refuse_reason reason = auth_check(r, name, len, answer, detail);
 
-    /* A certificate that names the identity takes the place of the key. */
+    /* A certificate that names the identity replaces the key. */
     if (reason == REFUSE_wrong_key && certificate_proves(c))
         reason = REFUSE_REASONS;
     if (reason == REFUSE_REASONS)
         reason = certificate_check(c, name, len, detail);
-    /* Count it once, even if the registry is busy several times. */
+    /* The connection is counted once, even if the registry is busy several
+     * times. */
     if (reason == REFUSE_REASONS && !c->busy->handshake.counted)
         reason = guard_identity(c, name, len, former, detail);
     if (reason == REFUSE_REASONS && !room_for(former))
@@ -274,7 +276,7 @@ compression(const struct http_request *r, char answer[DEFLATE_ANSWER_LEN])
     return window;
 }
 
-/* The identity was accepted: completes the handshake. */
+/* Completes the handshake of an identity that was accepted. */
 static enum progress
 let_in(struct conn *c, const struct http_request *r, const char *name,
     size_t len, const struct auth_redis_answer *answer)
@@ -333,7 +335,7 @@ is_key_of_redis(const char *name)
     return strncmp(name, stream, n) == 0;
 }
 
-/* answer: that of Redis; NULL if Redis was not asked yet. */
+/* answer: the answer of Redis; NULL if Redis was not asked yet. */
 static enum progress
 complete(struct conn *c, const struct http_request *r,
     struct auth_redis_answer *answer)
@@ -359,7 +361,7 @@ complete(struct conn *c, const struct http_request *r,
     if (is_key_of_redis(name)) {
         refuse(c,
             (struct refusal){REFUSE_bad_identity, name, len,
-                "an identity must not begin as the keys in Redis do", r},
+                "an identity must not begin like a key in Redis", r},
             0);
         return DECIDED;
     }
@@ -401,7 +403,7 @@ static bool
 take_request(struct conn *c, const struct http_request *r,
     struct auth_redis_answer *answer)
 {
-    /* The first WebSocket bytes may be behind the request already. */
+    /* The first WebSocket bytes may have arrived with the request. */
     struct buf    request = c->busy->handshake.in;
     enum progress outcome;
 
@@ -458,7 +460,7 @@ handshake_tick(void)
 
     delayed_n = 0;
     /* Indexes that are delayed again are written to the front of the list,
-     * which was read already. After the first handshake that finds the registry
+     * which has been read. After the first handshake that finds the registry
      * busy, the others are not tried. */
     while (i < n && delayed_n == 0) {
         struct conn *c = conn_at(delayed[i++]);
@@ -516,8 +518,8 @@ handshake_input(struct conn *c, const uint8_t *p, size_t n)
         break;
     }
     if (!take_request(c, &r, NULL)) {
-        /* A client that sends more than fits before it was answered is
-           refused. */
+        /* A client that sends more bytes than fit, before its request was
+         * answered, is refused. */
         if (take < n)
             handshake_refuse(c, REFUSE_too_large, 0, NULL);
         else

@@ -7,7 +7,9 @@
 #include "journal_line.h"
 #include "ocpp/tape.h"
 
-#define TEXT_MAX (REGISTRY_MODEL_MAX + 4) /* one character more, as a mark */
+#define TEXT_MAX                                                               \
+    (REGISTRY_MODEL_MAX + 4) /* one character more shows that the              \
+                              * text is too long */
 
 static void
 text_of(
@@ -16,7 +18,8 @@ text_of(
     uint32_t v = json_member(j, object, name, strlen(name));
     size_t   n = 0;
 
-    if (v != 0 && j->tok[v].type == JSON_NUMBER) { /* a model 22 */
+    if (v != 0 && j->tok[v].type == JSON_NUMBER) { /* a number instead of a
+                                                    * string, such as 22 */
         const char *text = json_raw(j, v, &n);
         n = n < TEXT_MAX - 1 ? n : TEXT_MAX - 1;
         memcpy(out, text, n);

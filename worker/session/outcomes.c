@@ -27,9 +27,9 @@
 static struct call  *parked;
 static struct call **parked_last = &parked;
 
-/* Requests of the master that have ended, oldest first. A master may still
- * consider one of them pending, because the datagram with its outcome went to a
- * master that has died, or is on its way. */
+/* Requests of the master that have ended, oldest first. The present master may
+ * still consider one of them pending: the datagram with its outcome is on its
+ * way, or was sent to a master that has died. */
 static struct ended {
     uint64_t request;
     uint32_t at_ms;
@@ -147,9 +147,9 @@ outcomes_parked(void)
     return parked;
 }
 
-/* Ends a command that is in no queue any more. payload: that of the CALLRESULT;
- * code, description, details: those of the CALLERROR, or of the gateway. All
- * except code are JSON; NULL if there is none. */
+/* Ends a command that is not in a queue any more. payload is that of the
+ * CALLRESULT; code, description and details are those of the CALLERROR, or are
+ * made by the gateway. All except code are JSON; NULL stands for none. */
 void
 outcomes_finish(struct call *k, enum outcome outcome, struct ocppj_span payload,
     struct ocppj_span code, struct ocppj_span description,
@@ -306,8 +306,8 @@ outcomes_write(struct buf *out)
     }
 }
 
-/* The master of a new program does not know how the commands ended that an
- * earlier program had. */
+/* Reports an outcome to the master. After an upgrade, the new master does not
+ * know the outcomes of commands that ended under the old program. */
 static void
 report(const char *command_id, enum outcome outcome)
 {

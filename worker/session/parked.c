@@ -53,7 +53,7 @@ parked_tick(void (*handle)(struct conn *c, struct parked *p))
     struct parked **link = &first, *end = NULL;
     bool            stalled = journal_stalled_ms() > 0;
 
-    /* CALLs that are parked during this loop are tried at the next tick. */
+    /* CALLs that are parked during this loop wait for the next tick. */
     for (struct parked *p = first; p != NULL; p = p->next)
         end = p;
     for (bool more = end != NULL; more;) {
@@ -91,7 +91,7 @@ parked_late(uint64_t wait_ms, void (*late)(struct conn *c))
 
 /* --- the move to another process ----------------------------------------- */
 
-/* Usually there is none. */
+/* Most connections have no parked CALL. */
 void
 parked_write(const struct conn *c, struct buf *out)
 {

@@ -15,7 +15,7 @@
 
 static struct question *bucket[BUCKETS]; /* by token */
 static struct question *oldest, *newest;
-static size_t           bytes; /* bytes of all frames and answers */
+static size_t           bytes; /* total size of all frames and answers */
 
 /* The length of the token without its number: this part is the same when a
  * message is sent again. */
@@ -60,7 +60,7 @@ set_conn(struct question *q, const struct conn *c)
     q->protocol = c->session.protocol;
 }
 
-/* Inserts q into its bucket, and behind the newest question. */
+/* Inserts q into its bucket, and at the end of the list by age. */
 static void
 enter(struct question *q)
 {

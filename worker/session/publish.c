@@ -42,13 +42,14 @@ follow(struct publish *p, uint32_t entry)
         uint64_t was = atomic_exchange(
             latest, (uint64_t)self.slot << SHM_LATEST_SHIFT | p->number);
         unsigned slot = (unsigned)(was >> SHM_LATEST_SHIFT);
-        /* Another worker drew a higher number and stored it before. */
+        /* Another worker has drawn a higher number, but has stored it
+         * earlier. */
         if ((was & low) > p->number) {
             journal_abandon(p->number);
             p->number = journal_begin();
             if ((was & low) > p->number)
-                return; /* a stray store has hit the word: no number is so
-                           high */
+                return; /* a stray store has changed the word: no number is so
+                         * high */
             atomic_store(latest, was);
             continue;
         }
@@ -57,8 +58,8 @@ follow(struct publish *p, uint32_t entry)
                 p->after, JOURNAL_AFTER_ALL, atomic_load(&self.shm->life));
         else if (slot == self.slot &&
             (was & low) < atomic_load(&self.mem->complete_from))
-            /* The former event may be lost, and with it the name of the one
-             * before it. */
+            /* The previous event may be lost, and with it the name of the event
+             * that it had to follow. */
             journal_line_put_after(p->after, JOURNAL_AFTER_ALL, was & low);
         else if (slot != self.slot)
             journal_line_put_after(p->after, slot, was & low);

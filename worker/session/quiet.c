@@ -1,4 +1,4 @@
-/* quiet: tells whether a connection is idle in all its parts. See quiet.h. */
+/* quiet: whether a connection is idle in all its parts. See quiet.h. */
 #include "session/quiet.h"
 
 #include <stddef.h>

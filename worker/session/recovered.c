@@ -14,7 +14,8 @@
 #include "ocpp/tape.h"
 #include "writer.h"
 
-/* What the master keeps, and the most bytes of it that wait here. */
+/* The number of texts that the master keeps, and the most bytes of texts that
+ * wait here. */
 #define TEXTS_MAX 1024u
 #define TEXTS_BYTES ((size_t)1 << 20)
 #define TEXT_MAX ((size_t)64 << 10)

@@ -10,11 +10,16 @@
 #include "log.h"
 #include "printable.h"
 
-/* Log lines about refusals: this many at once, and one more in each LINE_S. */
+/* The most log lines about refusals at once; one more is allowed each LINE_S
+ * seconds. */
 #define LINES_MAX 20
 #define LINE_S 3
-#define AGAIN_MS 60000 /* a refusal that goes on is logged again */
-#define LIMIT_S 60     /* a limit that is reached is logged again */
+#define AGAIN_MS                                                               \
+    60000 /* ms after which a refusal that goes on is logged                   \
+           * again */
+#define LIMIT_S                                                                \
+    60 /* seconds after which a limit that is still reached is                 \
+        * logged again */
 
 #define OF_ADDRESS_MAX (SHM_REFUSALS / 4)
 
@@ -38,8 +43,8 @@ now_s(void)
 
 /* --- records ------------------------------------------------------------- */
 
-/* The path as it came, without the query, even if the request is malformed or
- * incomplete. */
+/* The path as it was received, without the query, even if the request is
+ * malformed or incomplete. */
 static struct http_span
 path_of(const struct conn_handshake *h, const struct http_request *r)
 {
@@ -130,8 +135,9 @@ keep(const struct shm_refusal *new, bool silent)
     bool                known = r->seq != 0 && alike(r, new);
     uint32_t            count = known ? r->count : 0;
     uint64_t            first_ms = known ? r->first_ms : new->wall_ms;
-    uint64_t seq = (r->seq + 1) | 1; /* a death may have left it odd */
-    bool     goes_on = known && !silent &&
+    uint64_t seq = (r->seq + 1) | 1; /* odd if a worker has died while it wrote
+                                      * the record */
+    bool goes_on = known && !silent &&
         (new->wall_ms - first_ms) / AGAIN_MS !=
             (r->wall_ms - first_ms) / AGAIN_MS;
 

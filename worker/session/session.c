@@ -14,14 +14,15 @@
 #include "session/permits.h"
 #include "session/publish.h"
 
-/* After this many takeovers between different addresses, each within FLIP_S of
- * the previous one, it is likely that two charge points use the same identity.
+/* After this many takeovers between different addresses, each within FLIP_S
+ * seconds of the previous one, two charge points probably use the same
+ * identity.
  */
 #define FLIPS 3
 #define FLIP_S 60
 
-/* Tells session_end() whether another worker has published the end of the
-   session already. */
+/* For session_end(): whether another worker has already published the end of
+ * the session. */
 static enum { BY_AGE, BURIED, NOT_BURIED } burial;
 
 static struct registry_entry *
@@ -58,7 +59,7 @@ publish_connected(
     publish_end(p);
 }
 
-/* Two addresses that keep replacing each other. */
+/* Logs two addresses that keep replacing each other. */
 static void
 watch_conflict(struct conn *c, const struct registry_claim *claim)
 {
@@ -77,8 +78,8 @@ watch_conflict(struct conn *c, const struct registry_claim *claim)
     address_text(a, claim->former_addr, claim->former_port);
     address_text(b, c->busy->handshake.addr, c->busy->handshake.port);
     struct publish_subject subject = publish_subject(c);
-    log_warn("%.*s: %s and %s keep replacing each other: two charge points "
-             "with one identity?",
+    log_warn("%.*s: %s and %s keep replacing each other; two charge points "
+             "may use this identity",
         (int)subject.identity_len, subject.identity, a, b);
     struct publish *p = publish_begin(EVENT_conflict, &subject);
     writer_open(&p->w, "payload", '{');
@@ -102,7 +103,7 @@ log_opened(
     address_text(from, c->busy->handshake.addr, c->busy->handshake.port);
     log_info("%s connected from %s, generation %llu, %s%s", name, from,
         (unsigned long long)c->generation, dialects[c->session.protocol].name,
-        replaces ? ", in the place of its former connection" : "");
+        replaces ? ", replacing its former connection" : "");
 }
 
 enum registry_result
@@ -305,7 +306,7 @@ session_leave(struct conn *c, enum close_reason reason, int code)
     STAT_INC(self.st, closing);
     log_ended(c, &subject, reason);
     if (reason == CLOSE_replaced)
-        guard_leave(c); /* the newer connection has taken over its place */
+        guard_leave(c); /* the newer connection counts instead of this one */
     if (registry_holds(self.registry, c->session.entry, c->self)) {
         e->closed_at = e->last_seen = (uint32_t)(self.wall_ms / 1000);
         e->close_reason = (uint8_t)reason;

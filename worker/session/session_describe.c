@@ -1,5 +1,5 @@
-/* session_describe: what only the worker knows of a session, for `ocppctl
- * show`. See session.h. */
+/* session_describe: facts about a session that only its worker knows, for
+ * `ocppctl show`. See session.h. */
 #include "session/session.h"
 
 #include "base/self.h"

@@ -1,4 +1,4 @@
-/* session_input: what a charge point sends. See session.h. */
+/* session_input: messages from a charge point. See session.h. */
 #include "session/session.h"
 
 #include <stdio.h>
@@ -48,7 +48,7 @@ report_too_big(struct conn *c)
     printable_percent(
         name, sizeof name, subject.identity, subject.identity_len);
     log_warn("%s: %s: raise websocket.max_message_size, or the charge point "
-             "sends it again and again",
+             "will send it again and again",
         name, detail);
     violation_report(c, close_info[CLOSE_too_big].word, detail, NULL, 0);
 }
@@ -64,11 +64,11 @@ session_check_owner(struct conn *c)
 void
 session_bytes(struct conn *c, const uint8_t *p, size_t n)
 {
-    /* A newer connection may own the identity already, and may have sent the
-     * same: what comes on this one no longer counts. */
+    /* A newer connection may already own the identity, and may have sent the
+     * same message. Messages on this connection then no longer count. */
     session_check_owner(c);
-    /* A closing connection is read for the peer's close frame, unless that has
-     * come or cannot come any more. */
+    /* A closing connection is read until the peer's close frame has arrived or
+     * can no longer arrive. */
     if (c->flags & CONN_FINISHING)
         return;
     if (c->ws == NULL)
@@ -108,7 +108,8 @@ session_pong(struct conn *c, const uint8_t *data, size_t len)
     uint32_t sent_ms;
 
     STAT_INC(self.st, pongs);
-    /* A pong that answers a ping of the gateway carries the time it left. */
+    /* A pong that answers a ping of the gateway carries the time when the ping
+     * was sent. */
     if (len != sizeof sent_ms)
         return;
     memcpy(&sent_ms, data, sizeof sent_ms);
@@ -137,7 +138,7 @@ static void
 take_result_error(struct conn *c, const char *text, size_t len)
 {
     STAT_INC(self.st, result_errors);
-    tap_frame(c, TAP_IN, text, len, "an answer was not understood");
+    tap_frame(c, TAP_IN, text, len, "the charge point could not use an answer");
     violation_report(c, "result_error",
         "the charge point could not use the answer to its CALL", text, len);
 }

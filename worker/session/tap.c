@@ -25,7 +25,7 @@ tap_add(uint64_t id, const char *pattern)
 {
     for (unsigned i = 0; i < tap_count; i++)
         if (taps[i].id == id)
-            return; /* it was taken over from the slot's former process */
+            return; /* this tap was taken over from the slot's former process */
     if (tap_count == TAP_MAX)
         return;
     struct tap *t = &taps[tap_count++];

@@ -13,8 +13,8 @@
 
 /* --- starts that were seen before ---------------------------------------- */
 
-/* True if every journal of this daemon has been read back. Before that, an
- * unknown start may be in one of the others. */
+/* True if every journal of this daemon has been read back. Before that, a start
+ * that is not known yet may be in another journal. */
 static bool
 all_recovered(void)
 {
@@ -39,7 +39,7 @@ find_draft(const struct registry_start *start, uint64_t *resolved_ms)
      * durable, or until the successor of a worker that died has read the
      * journal. The owner marks the start as known right after raising the
      * floor, in the same turn of its loop; alive_ms shows that this turn is
-     * over. If the start is still a draft then, its event was lost. */
+     * over. If the start is still a draft after it, its event was lost. */
     if (w->journal_floor <= start->number) {
         *resolved_ms = 0;
         return TRANSACTION_UNSURE;
@@ -105,8 +105,8 @@ recover_message(uint64_t number, uint32_t entry, enum registry_start_kind kind,
         text, n, !self.mem->served);
 }
 
-/* The registry entry of the identity. With `add`, an unknown identity gets a
-   new entry. */
+/* The registry entry of the identity. If `add` is set, an entry is made for an
+ * unknown identity. */
 static uint32_t
 entry_of(const struct json *tape, bool add)
 {
@@ -119,7 +119,7 @@ entry_of(const struct json *tape, bool add)
     return full ? registry_find(self.registry, name, n, add) : REGISTRY_NONE;
 }
 
-/* Reads a TransactionEvent of 2.x. */
+/* True for a TransactionEvent of 2.x. */
 static bool
 is_event(const struct json *tape, uint32_t call)
 {
@@ -180,7 +180,7 @@ transactions_recover(uint64_t number, const char *line, size_t len)
 
 /* --- memory -------------------------------------------------------------- */
 
-#define WALK_S 60 /* a walk over all pages takes at most so long */
+#define WALK_S 60 /* the longest time of a walk over all pages */
 
 /* Looks at the pages that are due this second. */
 void

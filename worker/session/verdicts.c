@@ -33,8 +33,8 @@ verdicts_put(const char *identity, size_t identity_len, const char *token,
     make_key(key, identity, identity_len, token, token_len);
     struct verdict *set = table[key[0] & (SETS - 1)], *v = set;
 
-    /* Take the place of the same key, else a free one, else that of the
-       oldest. */
+    /* Use the place of the same key; if there is none, a free place; if there
+     * is none, that of the oldest verdict. */
     for (int i = 0; i < WAYS; i++) {
         if (set[i].len != 0 && set[i].key[0] == key[0] &&
             set[i].key[1] == key[1]) {

@@ -35,7 +35,8 @@ void
 violation_report_whole(struct conn *c, const char *kind, const char *detail,
     const char *frame, size_t len)
 {
-    /* A frame that does not fit into an event with its escapes is cut. */
+    /* A frame is cut if it does not fit into an event after its characters are
+     * escaped. */
     if (publish(c, kind, detail, frame, len, len) == 0)
         violation_report(c, kind, detail, frame, len);
 }
