@@ -223,7 +223,7 @@ check_names(struct checking *x)
         strcmp(c->log_target, "syslog") != 0 &&
         strchr(c->log_target, '/') == NULL)
         fault(x, CONF_KNOB_log_target,
-            "is no target; write stderr, syslog, or a file with its "
+            "is not a target; write stderr, syslog, or a file with its "
             "directory, such as /var/log/ocppd/ocppd.log");
 }
 
@@ -235,19 +235,20 @@ check_redis(struct checking *x)
 
     if (c->redis_host[0] != '\0' && !config_host(c->redis_host))
         fault(x, CONF_KNOB_redis_host,
-            "is no name or address of a host; write it as "
+            "is not a name or address of a host; write it as "
             "redis.example.org, 192.0.2.1 or 2001:db8::1, and the port as "
             "redis.port");
     if (c->redis_socket[0] != '\0' && c->redis_socket[0] != '/')
         fault(x, CONF_KNOB_redis_socket,
-            "is no path of a socket; write the whole path, such as "
+            "is not the path of a socket; write the whole path, such as "
             "/run/redis/redis.sock");
     if (c->redis_host[0] != '\0' && c->redis_socket[0] != '\0')
         fault(x, CONF_KNOB_redis_socket,
             "is set besides redis.host; remove one of the two");
     if (c->auth_mode == CONF_auth_mode_redis && !config_has_redis(c))
         fault(x, CONF_KNOB_auth_mode,
-            "is redis, but neither redis.host nor redis.socket is set; set one");
+            "is redis, but neither redis.host nor redis.socket is set; set "
+            "one");
     if (c->auth_mode == CONF_auth_mode_redis &&
         c->auth_timeout >= c->websocket_handshake_timeout)
         fault(x, CONF_KNOB_auth_timeout,
@@ -370,7 +371,7 @@ check_tls(struct checking *x)
     if (strcmp(c->tls_min_version, "1.2") != 0 &&
         strcmp(c->tls_min_version, "1.3") != 0)
         fault(x, CONF_KNOB_tls_min_version,
-            "is no version that is supported; write 1.2 or 1.3");
+            "is not a supported version; write 1.2 or 1.3");
     else
         check_suites(x);
     if (certificates != keys_n)
@@ -407,7 +408,8 @@ check_version_rules(struct checking *x)
         const char *version = strrchr(item, '=');
         if (version == NULL || version == item)
             fault(x, k,
-                "%s is no rule; write it as PATTERN=VERSION, such as ABC-*=%s",
+                "%s is not a rule; write it as PATTERN=VERSION, such as "
+                "ABC-*=%s",
                 item, versions_known[0]);
         else if (!listed_before(
                      versions, versions + strlen(versions) + 1, version + 1))

@@ -111,7 +111,7 @@ section_ok(struct reading *r, const char *s, size_t n)
     r->skip = true; /* what follows, unless this is a section */
     if (close == NULL || close != s + n - 1) {
         reading_bad_line(r, s, n,
-            "is no section; write its name in brackets and "
+            "is not a section; write its name in brackets and "
             "nothing else, as [%s]",
             knob_sections[0].name);
         return false;
@@ -247,7 +247,7 @@ read_whole(const char *path, bool regular, struct buf *text, struct buf *why)
         return false;
     }
     if (regular && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)) {
-        buf_adds(why, "is no regular file");
+        buf_adds(why, "is not a regular file");
         close(fd);
         return false;
     }
@@ -330,7 +330,7 @@ include(struct reading *r, const char *value, size_t n)
     }
     if (n == 0 || n >= PATH_MAX) {
         reading_bad_line(r, value, n,
-            "is no pattern of files; write one such as conf.d/*.conf");
+            "is not a pattern of files; write one such as conf.d/*.conf");
         return;
     }
     int dir = value[0] == '/' || slash == NULL ? 0 : (int)(slash - r->file) + 1;
@@ -369,7 +369,7 @@ override(struct reading *r, const char *text)
             buf_adds(r->errors, "-o: ");
             reading_put_shown(r, text, strlen(text));
             buf_addf(r->errors,
-                ": is no setting; write section.key=value, "
+                ": is not a setting; write section.key=value, "
                 "such as %s.%s=%s\n",
                 knobs[0].section, knobs[0].key, knobs[0].def);
         }

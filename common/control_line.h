@@ -59,7 +59,7 @@ struct control_line {
 
 /* Cuts text[0..len), which has room for one more byte and is overwritten:
  * the words lie in it. A trailing newline, with or without a carriage
- * return, is no part of a word. False with error and where set. */
+ * return, is not part of a word. False with error and where set. */
 bool control_line_cut(struct control_line *l, char *text, size_t len);
 
 /* What is wrong and what would be right, as a sentence. */

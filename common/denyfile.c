@@ -38,15 +38,15 @@ parse_entry(const char *kind, size_t kind_len, const char *what,
         memcpy(text, what, what_len);
         text[what_len] = '\0';
         if (!cidr_parse(text, &e->range))
-            return "is no address; write 192.0.2.1, 192.0.2.0/24 or "
+            return "is not an address; write 192.0.2.1, 192.0.2.0/24 or "
                    "2001:db8::/32";
         return NULL;
     }
     if (kind_len == 8 && memcmp(kind, "identity", 8) == 0) {
         e->is_name = true;
         if (!file_get_word(what, what_len, e->name.name, IDENTITY_MAX, &n))
-            return "is no identity; it has 1 to 48 bytes, and a % is written "
-                   "%25";
+            return "is not an identity; it has 1 to 48 bytes, and a % is "
+                   "written %25";
         e->name.len = (uint8_t)n;
         return NULL;
     }

@@ -40,7 +40,7 @@ put_file(const char *path, struct buf *out, struct buf *why)
         return false;
     }
     if (!S_ISREG(st.st_mode)) {
-        buf_addf(why, "%s is no regular file; name one", path);
+        buf_addf(why, "%s is not a regular file; name one", path);
         close(fd);
         return false;
     }
@@ -93,7 +93,7 @@ put_one(const char *s, size_t n, bool files, struct buf *out, struct buf *why)
     }
     if (!is_name(name, strlen(name))) {
         buf_addf(why,
-            "${%s} is no variable; write ${NAME}, ${NAME:-DEFAULT} or "
+            "${%s} is not a variable; write ${NAME}, ${NAME:-DEFAULT} or "
             "${file:PATH}, or $${ for the characters themselves",
             name);
         return EXPAND_WRONG;

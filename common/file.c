@@ -27,7 +27,7 @@ file_read(const char *path, struct buf *text, struct buf *why)
         return FILE_FAILED;
     }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        buf_addf(why, "%s is no plain file", path);
+        buf_addf(why, "%s is not a regular file", path);
         close(fd);
         return FILE_FAILED;
     }

@@ -38,7 +38,7 @@ struct journal_file {
 
 enum journal_file_result {
     JOURNAL_FILE_LINE,    /* *line is set; it is valid until the next call */
-    JOURNAL_FILE_DAMAGED, /* a line that is no event; line->at and len */
+    JOURNAL_FILE_DAMAGED, /* a line that is not an event; line->at and len */
     JOURNAL_FILE_END,     /* there is no further whole line; the last one may be
                              torn */
     JOURNAL_FILE_ERROR    /* r->error: EIO and its like, or ENOMEM */

@@ -407,7 +407,7 @@ is_free_for(const char *knob, const char *path, mode_t type, const char *what,
         (st.st_mode & S_IFMT) == type)
         return true;
     buf_addf(why,
-        "%s = %s: exists and is no %s; remove it or choose another "
+        "%s = %s: exists and is not a %s; remove it or choose another "
         "path",
         knob, path, what);
     return false;

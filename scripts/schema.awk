@@ -43,13 +43,13 @@ function less(a, b,    i, x, y)
 function check_name(name, what)
 {
     if (name !~ /^[A-Za-z][A-Za-z0-9_]*$/)
-        die("\"" name "\" is no name for a " what)
+        die("\"" name "\" is not a name for a " what)
 }
 
 function whole(text, what)
 {
     if (text !~ /^[1-9][0-9]*$/ || length(text) > 6)
-        die("\"" text "\" is no " what)
+        die("\"" text "\" is not a valid " what)
     return text + 0
 }
 
@@ -58,7 +58,7 @@ function read_range(i,    bounds, w)
 {
     w = word[i]
     if (w !~ /^(-?[0-9]+)?\.\.(-?[0-9]+)?$/ || w == "..")
-        die("\"" w "\" is no 0.., ..100 or 0..100")
+        die("\"" w "\" is not of the form 0.., ..100 or 0..100")
     split(w, bounds, /\.\./)
     if (bounds[1] != "" && bounds[2] != "" && bounds[2] + 0 < bounds[1] + 0)
         die("\"" w "\" allows nothing")
@@ -100,7 +100,7 @@ function read_type(from,    i, w, n)
         t_kind = "NUMBER"
         if (n > 1) {
             if (word[from + 1] !~ /^0\.0*1$/)
-                die("\"" word[from + 1] "\" is no 0.1, 0.01, ...")
+                die("\"" word[from + 1] "\" is not of the form 0.1, 0.01, ...")
             t_decimals = length(word[from + 1]) - 2
         }
         if (n > 2)
@@ -127,7 +127,7 @@ function read_words(from,    i, seen, w)
             continue
         }
         if (w !~ /^[A-Za-z0-9._-]+$/)
-            die("\"" w "\" is no word for a list")
+            die("\"" w "\" is not a word for a list")
         if (w in seen)
             die("\"" w "\" is in the list twice")
         seen[w] = 1
@@ -212,7 +212,7 @@ function read_field(o, from,    name, mark, f, n, a, bounds)
     if (from <= words && a ~ /^\[/) {
         if (a != "[]") {
             if (a !~ /^\[[0-9]+\.\.[0-9]*\]$/)
-                die("\"" a "\" is no [], [1..] or [1..4]")
+                die("\"" a "\" is not of the form [], [1..] or [1..4]")
             split(substr(a, 2, length(a) - 2), bounds, /\.\./)
             field_min[o, f] = bounds[1] + 0
             field_most[o, f] = bounds[2] + 0
@@ -375,7 +375,7 @@ function heading(    i)
         message_request[message] = new_object(word[2] ".req")
         message_response[message] = new_object(word[2] ".conf")
     } else
-        die("\"" word[1] "\" is none of protocol, profile, secrets, type, message")
+        die("\"" word[1] "\" is not one of protocol, profile, secrets, type, message")
 }
 
 # The answer policy of a message that a charge point sends:

@@ -159,11 +159,11 @@ def test_the_platform_answers_transaction_events_and_each_of_them_once():
         assert e["action"] == "TransactionEvent" and json.loads(e["payload"]) == tx
         # An answer to another message, and one that is too large to be kept.
         for bad, words in (
-                ({"idTokenInfo": {"status": "Perhaps"}}, "idTokenInfo: it is none of Accepted,"),
+                ({"idTokenInfo": {"status": "Perhaps"}}, "idTokenInfo: it is not one of Accepted,"),
                 ({"idTokenInfo": {}}, "idTokenInfo: it is missing"),
                 ({"idTagInfo": {"status": "Accepted"}}, "idTagInfo: the message has no such"),
-                ({"totalCost": "1.5"}, "totalCost: it is no number"),
-                ({"idTokenInfo": {"status": "Accepted", "evseId": []}}, "idTokenInfo: it is no list"),
+                ({"totalCost": "1.5"}, "totalCost: it is not a number"),
+                ({"idTokenInfo": {"status": "Accepted", "evseId": []}}, "idTokenInfo: it is not a list"),
                 ({"updatedPersonalMessage": {"format": "UTF8", "content": "x" * 200}},
                  "it has 2.. bytes; .* may have 190")):
             got = answer(r, e, bad)

@@ -336,7 +336,7 @@ def test_an_identity_cannot_be_a_key_in_redis():
             r("FCALL", "ocppd_auth", 1, key, "none")
             raise AssertionError("it was taken")
         except Error as e:
-            assert "is no identity" in str(e), e
+            assert "is not the identity" in str(e), e
 
 
 @fleet.tidy

@@ -213,7 +213,7 @@ def test_an_address_that_is_refused_too_often_waits():
     assert status(g, "CP1", "192.0.2.2") == 101
     assert reasons(g)["failing"] == 1
     [got] = [r for r in g.tell("refused") if r["reason"] == "failing"]
-    assert "no HTTP/1.1 request" in got["detail"], got
+    assert "not an HTTP/1.1 request" in got["detail"], got
     code, body = g.ask("health")
     assert code == 200 and "limits.failure_rate" in body, body
 
@@ -473,7 +473,7 @@ def test_the_deny_list_is_a_file_that_a_reload_reads():
     with open(path, "a") as f:
         f.write("address 300.1.2.3\n")
     code, body = g.ask("reload")
-    assert code == 500 and "%s:4: the entry is no address" % path in body, body
+    assert code == 500 and "%s:4: the entry is not an address" % path in body, body
     assert g.ask("deny", "add", "address", "nonsense")[0] == 400
     assert g.ask("deny", "add", "moon", "x")[0] == 400
     g.stop()

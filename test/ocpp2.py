@@ -59,7 +59,7 @@ def test_a_message_without_a_readable_id_is_answered_with_minus_one():
 
 
 def test_an_array_that_begins_with_no_number_is_no_message():
-    """MessageTypeNotSupported is the answer to a number that is no message type."""
+    """MessageTypeNotSupported is the answer to a number that is not a message type."""
     for g, c in each("NOTYPE"):
         before = g.stats()
         for text, id in (("[]", "-1"), ("[null]", "-1"), ("[[]]", "-1"), ("[true]", "-1"),

@@ -196,7 +196,7 @@ def test_a_wrong_range_is_an_error_of_the_configuration():
     g = Gateway(start=False, server_proxy_from="10.0.0.0/33")
     r = subprocess.run(g.command() + ["-t"], capture_output=True, text=True)
     assert r.returncode == 78
-    assert "10.0.0.0/33 is no range of addresses" in r.stderr, r.stderr
+    assert "10.0.0.0/33 is not a range of addresses" in r.stderr, r.stderr
 
 
 def test_a_reload_changes_which_clients_may_send_one():

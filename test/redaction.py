@@ -167,7 +167,7 @@ def test_no_secret_is_seen_anywhere():
             assert CANARY not in text, (validation, where, text[
                 max(0, text.index(CANARY) - 300):text.index(CANARY) + 40])
             assert "774411" not in text, (validation, where)
-        # Values that are no secrets are there, and hidden ones are marked.
+        # Values that are not secrets are there, and hidden ones are marked.
         for where in ("tap", "events"):
             text = "".join(t for w, t in seen if w == where)
             assert text.count("VISIBLE") > 3 and text.count("***") > 10, where

@@ -714,7 +714,7 @@ def test_each_trouble_of_the_server_has_its_line_and_its_word():
     s = redis("--requirepass", "secret")
     g = Gateway(server_node="a", redis_host="127.0.0.1", redis_port=s.port, server_workers=1,
                 websocket_idle_timeout="60s")
-    g.wait_log("it wants a password; set redis.password_file")
+    g.wait_log("it requires a password; set redis.password_file")
     assert g.tell("health")["redis"]["status"] == "auth"
     g.stop()
     with open(g.dir + "/pw", "w") as f:
@@ -1034,7 +1034,7 @@ def test_numbers_in_redis_that_cannot_be_right_are_ignored():
     g.stop()
     r("SET", key, "-1")
     g.start()
-    poll(lambda: "that is no number of an event" in g.log())
+    poll(lambda: "is not the number of an event" in g.log())
     assert "is repaired or deleted" in g.log()
     d = Charger(g, "CP2")
     d.boot()                                # it is served meanwhile

@@ -450,7 +450,7 @@ def test_every_manual_page_names_the_version_that_the_programs_print():
 
 def test_make_dist_makes_an_archive_of_the_version():
     if not os.path.exists(ROOT + "/.git"):
-        raise Skip("this is no clone of the repository")
+        raise Skip("this is not a clone of the repository")
     with tempfile.TemporaryDirectory() as d:
         r = subprocess.run(["make", "-s", "-C", ROOT, "dist", "B=" + d],
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

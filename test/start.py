@@ -255,8 +255,8 @@ def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too(
         (dict(admin_listen="192.0.2.77:8080"), "192.0.2.77:8080"),
         (dict(server_listen="192.0.2.77:8080"), "192.0.2.77:8080"),
         (dict(server_pidfile=there), there),
-        (dict(server_control=there), "exists and is no socket"),
-        (dict(server_control=there + "/file"), "exists and is no socket"),
+        (dict(server_control=there), "exists and is not a socket"),
+        (dict(server_control=there + "/file"), "exists and is not a socket"),
         # access(2) permits root to write there.
         (dict(server_state_dir="/proc/nowhere"), "/proc/nowhere"),
         (dict(server_state_dir="/proc"), "/proc"),

@@ -317,7 +317,7 @@ add_edit(const struct edit *x)
         submit_edits();
 }
 
-/* False if it is no report on a key. */
+/* False if it is not a report on a key. */
 static bool
 make_edit(struct edit *x, uint64_t what, const char *name, const char *key)
 {

@@ -82,8 +82,8 @@ read_text(
     }
     if (!good)
         buf_addf(why,
-            "%s:%u: is no `NAME read|admin sha256:SALT:HASH`, or more than %d "
-            "tokens; `ocppctl token` writes this file",
+            "%s:%u: the line is not `NAME read|admin sha256:SALT:HASH`, or "
+            "more than %d tokens; `ocppctl token` writes this file",
             path, line, TOKENS_MAX);
     return good;
 }

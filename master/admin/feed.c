@@ -216,7 +216,7 @@ feed_read(struct feed *f, char *p, size_t max)
         uint64_t now = clock_mono_ms();
         if (now > f->beat_ms + HTTP_HEARTBEAT_MS) {
             f->beat_ms = now;
-            /* A blank line is no event, in either form. */
+            /* A blank line is not an event, in either form. */
             buf_adds(&f->out, f->sse ? ":\n\n" : "\n");
             break;
         }

@@ -96,7 +96,7 @@ http_tap_read(struct http_tap *t, char *p, size_t max)
         if (ready < 0 && errno != EINTR)
             return -1;
         if (ready == 0) {
-            buf_addc(&t->out, '\n'); /* a blank line is no frame */
+            buf_addc(&t->out, '\n'); /* a blank line is not a frame */
             break;
         }
         if (ready < 0)

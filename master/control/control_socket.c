@@ -86,7 +86,7 @@ clear_stale(const struct sockaddr_un *un, struct buf *why)
         return true;
     if (!S_ISSOCK(st.st_mode)) {
         buf_addf(why,
-            "server.control = %s: exists and is no socket; remove "
+            "server.control = %s: exists and is not a socket; remove "
             "it or choose another path",
             un->sun_path);
         return false;

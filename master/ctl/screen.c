@@ -68,7 +68,7 @@ screen_open(const char **why)
     sigset_t set;
 
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-        *why = "standard input and output are no terminal; -b prints one "
+        *why = "standard input and output are not a terminal; -b prints one "
                "screen anywhere";
         return false;
     }

@@ -192,7 +192,7 @@ judge_tag(struct message_verdict *v, const cJSON *answer, bool must)
         return "idTagInfo without a status of AuthorizationStatus";
     if (cJSON_GetObjectItemCaseSensitive(info, "expiryDate") != NULL &&
         !is_time(info, "expiryDate"))
-        return "expiryDate is no time";
+        return "expiryDate is not a time";
     return NULL;
 }
 
@@ -253,7 +253,7 @@ message_judge(enum message m, enum message_version version, struct span answer)
     cJSON *json = cJSON_ParseWithLengthOpts(answer.p, answer.n, &end, false);
 
     if (!cJSON_IsObject(json)) {
-        v.wrong = "the answer is no object";
+        v.wrong = "the answer is not an object";
         cJSON_Delete(json);
         return v;
     }

@@ -86,7 +86,7 @@ upgrade_url(struct upgrade_url *u, const char *text, const char **why)
     if (colon != NULL) {
         size_t m = (size_t)(end - colon - 1);
         if (m == 0 || m > 5 || strspn(colon + 1, "0123456789") < m) {
-            *why = "the port is no number";
+            *why = "the port is not a number";
             return false;
         }
         memcpy(port, colon + 1, m);

@@ -37,7 +37,7 @@ struct upgrade_request {
 };
 
 /* Writes the request. All connections of a process use the same key: the key
- * proves that the server speaks WebSocket, and is no secret. */
+ * proves that the server speaks WebSocket, and is not a secret. */
 void upgrade_write(struct buf *out, const struct upgrade_request *r);
 
 struct upgrade_answer {

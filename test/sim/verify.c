@@ -30,7 +30,7 @@
     X(events, "events in the journal")                                         \
     X(event_starts, "of these, transactions started")                          \
     X(repeated, "events that repeat another one")                              \
-    X(unreadable, "lines that are no JSON object (torn by a crash)")           \
+    X(unreadable, "lines that are not a JSON object (torn by a crash)")        \
     X(checked, "acknowledged messages checked")                                \
     X(starts, "of these, StartTransaction")                                    \
     X(transaction_events, "of these, TransactionEvent")

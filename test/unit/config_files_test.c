@@ -143,9 +143,9 @@ other_files_are_included(void)
               "main:2: d/none.conf: cannot be included: No such file") != NULL);
     put("main", "\ninclude = d\n");
     CHECK(strstr(reads_dir(), "main:2: ") != NULL);
-    CHECK(strstr(buf_cstr(&errors), "/d: is no regular file\n") != NULL);
+    CHECK(strstr(buf_cstr(&errors), "/d: is not a regular file\n") != NULL);
     put("main", "include =\n");
-    CHECK(strstr(reads_dir(), "main:1: : is no pattern of files;") != NULL);
+    CHECK(strstr(reads_dir(), "main:1: : is not a pattern of files;") != NULL);
     put("main", "include = none/*.conf\n");
     CHECK_STR(reads_dir(), "no error");
     CHECK(strstr(says("include = x\n"), "f:1: x: only a file may") != NULL);
@@ -195,11 +195,11 @@ variables_are_put_in(void)
     CHECK_STR(says("[server]\nnode = ${OCPPD\n"),
         "f:2: server.node = ${OCPPD: has a ${ without its }; write $${ for the "
         "characters themselves\n");
-    CHECK(
-        strstr(says("[server]\nnode = ${a b}\n"),
-            "f:2: server.node = ${a b}: ${a b} is no variable; write") != NULL);
+    CHECK(strstr(says("[server]\nnode = ${a b}\n"),
+              "f:2: server.node = ${a b}: ${a b} is not a variable; write") !=
+        NULL);
     CHECK_STR(says_of("server.node=${a\n\033b}"),
-        "-o: server.node = ${a??b}: ${a??b} is no variable; write ${NAME}, "
+        "-o: server.node = ${a??b}: ${a??b} is not a variable; write ${NAME}, "
         "${NAME:-DEFAULT} or ${file:PATH}, or $${ for the characters "
         "themselves\n");
     CHECK(strstr(says("[server]\nnode = ${file:/dev/null}\n"),
@@ -221,7 +221,7 @@ variables_are_put_in(void)
     CHECK(strstr(reads_dir(), "main:3: redis.password = ***: /tmp/") != NULL);
     CHECK(strstr(buf_cstr(&errors), "the first line is empty") != NULL);
     put("main", "[redis]\nhost = h\npassword = ${file:/dev/zero}\n");
-    CHECK(strstr(reads_dir(), "/dev/zero is no regular file") != NULL);
+    CHECK(strstr(reads_dir(), "/dev/zero is not a regular file") != NULL);
 
     /* ocppctl finds the socket even where it may not read the secret. */
     put("main",

@@ -145,7 +145,7 @@ wrong_names_are_guessed(void)
         "f:1: path = /ocpp: stands before the first section; path belongs "
         "into section [server]\n");
     CHECK_STR(says_of("server"),
-        "-o: server: is no setting; write section.key=value, such as "
+        "-o: server: is not a setting; write section.key=value, such as "
         "server.listen=127.0.0.1:8080\n");
     CHECK_STR(says_of("log.lvel=info"),
         "-o: log.lvel = info: there is no such key; did you mean level?\n");
@@ -173,10 +173,10 @@ lines(void)
         "f:3: *:81: has no =; write key = value, the whole value on one "
         "line\n");
     CHECK_STR(says("[server\nworkers = 2\n"),
-        "f:1: [server: is no section; write its name in brackets and nothing "
-        "else, as [server]\n");
+        "f:1: [server: is not a section; write its name in brackets and "
+        "nothing else, as [server]\n");
     CHECK_STR(says("[server] workers = 2\n"),
-        "f:1: [server] workers = 2: is no section; write its name in "
+        "f:1: [server] workers = 2: is not a section; write its name in "
         "brackets and nothing else, as [server]\n");
     CHECK_STR(says("[server]\npath: /x=y\n"),
         "f:2: path: /x=y: does not begin with the name of a key; write key = "
@@ -213,7 +213,7 @@ lines(void)
     /* The longest line is read completely. */
     snprintf(text, sizeof text, "[server]\nlisten  =  %0190d\n", 1);
     CHECK(!reads(text));
-    CHECK(strstr(buf_cstr(&errors), "00001 is no address") != NULL);
+    CHECK(strstr(buf_cstr(&errors), "00001 is not an address") != NULL);
 }
 
 static void
@@ -237,18 +237,18 @@ hosts_are_names_or_addresses(void)
         CHECK(!config_host(bad[i]));
         snprintf(text, sizeof text, "[redis]\nhost = %s\n", bad[i]);
         CHECK(strstr(says(text), "f:2: redis.host = ") != NULL);
-        CHECK(strstr(buf_cstr(&errors), "is no name or address of a host") !=
+        CHECK(strstr(buf_cstr(&errors), "is not a name or address of a host") !=
             NULL);
     }
     snprintf(text, sizeof text, "%064d", 0);
     text[0] = 'a';
     CHECK(!config_host(text));             /* a label of 64 bytes */
-    CHECK(config_host(text + 1) == false); /* digits only are no address */
-    CHECK(
-        strstr(says("[redis]\nsocket = redis.sock\n"),
-            "f:2: redis.socket = redis.sock: is no path of a socket") != NULL);
+    CHECK(config_host(text + 1) == false); /* digits alone are not an address */
+    CHECK(strstr(says("[redis]\nsocket = redis.sock\n"),
+              "f:2: redis.socket = redis.sock: is not the path of a socket") !=
+        NULL);
     CHECK(strstr(says("[admin]\nhosts = ok.example https://g\n"),
-              "https://g is no name of a host") != NULL);
+              "https://g is not the name of a host") != NULL);
     CHECK(strstr(says("[admin]\nhosts = a a\n"), "a is there twice") != NULL);
 }
 

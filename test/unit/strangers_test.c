@@ -323,7 +323,8 @@ the_deny_list(void)
         "address\naddress 1\nfoo bar\nidentity a b\nidentity C\n";
     CHECK(!denyfile_parse(&d, "f", bad, sizeof bad - 1, &errors));
     CHECK(strstr(buf_cstr(&errors), "f:1: the entry is one word") != NULL);
-    CHECK(strstr(buf_cstr(&errors), "f:2: the entry is no address") != NULL);
+    CHECK(
+        strstr(buf_cstr(&errors), "f:2: the entry is not an address") != NULL);
     CHECK(strstr(buf_cstr(&errors), "f:3: the entry is neither") != NULL);
     CHECK(strstr(buf_cstr(&errors), "f:4: the entry has more") != NULL);
     CHECK(denyfile_has_name(&d, "C", 1));
