@@ -84,15 +84,15 @@ static void
 check_addresses(struct checking *x, enum conf_knob k, const char *list)
 {
     check_items(x, k, list, is_address,
-        "is no address with a port; write it in numbers as 192.0.2.1:8080 or "
-        "[2001:db8::1]:8080, or *:8080 for every IPv4 address");
+        "is not an address with a port; write it in numbers as 192.0.2.1:8080 "
+        "or [2001:db8::1]:8080, or *:8080 for every IPv4 address");
 }
 
 static void
 check_hosts(struct checking *x, enum conf_knob k, const char *list)
 {
     check_items(x, k, list, config_host,
-        "is no name of a host; write it without scheme and port, as "
+        "is not the name of a host; write it without scheme and port, as "
         "gateway.example.org");
 }
 
@@ -160,7 +160,7 @@ static void
 check_ranges(struct checking *x, enum conf_knob k, const char *list)
 {
     check_items(x, k, list, is_range,
-        "is no range of addresses; write it as 192.0.2.7, 10.0.0.0/8 or "
+        "is not a range of addresses; write it as 192.0.2.7, 10.0.0.0/8 or "
         "2001:db8::/32");
 }
 

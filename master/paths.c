@@ -98,13 +98,13 @@ misplaced_in(const char *dir)
 
     snprintf(path, sizeof path, "%s/lock", dir); /* opened with O_NOFOLLOW */
     if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return "lock in it is no plain file";
+        return "lock in it is not a regular file";
     snprintf(path, sizeof path, "%s/transaction-ids", dir);
     if (stat(path, &st) == 0 ? !S_ISREG(st.st_mode) : errno != ENOENT)
-        return "transaction-ids in it is no plain file";
+        return "transaction-ids in it is not a regular file";
     snprintf(path, sizeof path, "%s/journal", dir);
     if (lstat(path, &st) == 0 && (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)))
-        return "journal in it is no directory";
+        return "journal in it is not a directory";
     return NULL;
 }
 

@@ -37,7 +37,7 @@
 #define RECOVERED_KEPT_S 60
 #define TRIM_ABOVE ((size_t)256 << 10) /* bytes of free heap */
 #define TRIM_BURST                                                             \
-    256 /* messages and clients in a second that                               \
+    256 /* messages and clients in a second that are a burst that              \
          * are a burst */
 #define TRIM_HANDSHAKES                                                        \
     6                    /* handshakes that have TRIM_ABOVE                    \

@@ -54,7 +54,8 @@ void answer_set_remembered(struct answer *a, const char *text, size_t len);
 /* The transaction id in the payload of an answer. */
 int32_t answer_transaction(const char *text, size_t len);
 
-/* Cuts a frame that arrived before; tape_return() gives the tape back. */
+/* Cuts a frame that was kept into its parts. The caller gives the tape back
+ * with tape_return(). */
 struct json *answer_cut(
     unsigned protocol, const char *text, size_t len, struct ocppj_frame *f);
 

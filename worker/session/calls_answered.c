@@ -27,8 +27,8 @@ accepted(const struct ocppj_frame *f, const struct json *tape)
     return dialect_accepted(tape, f->payload_tok);
 }
 
-/* Permits the messages that the command has asked for while the boot is
- * Pending. */
+/* Permits the messages that the command asks for, which the charge point may
+ * then send while its boot is Pending. */
 static void
 permit(const struct conn *c, const struct call *k)
 {
@@ -98,7 +98,7 @@ calls_spoiled(struct conn *c, const struct ocppj_frame *f)
     calls_pump(c);
 }
 
-/* Give back the memory of an unusually long answer. */
+/* Gives back the memory of an unusually long answer. */
 static void
 keep_little(struct buf *b)
 {
@@ -119,9 +119,12 @@ calls_answered(
 
     if (!in_flight(k, f)) {
         STAT_INC(self.st, late_results);
-        tap_frame(
-            c, TAP_IN, tape->text, tape->len, "late: no command waits for it");
-        violation_report(c, "late_result", "an answer to no CALL in flight",
+        tap_frame(c, TAP_IN, tape->text, tape->len,
+            "late: no command waits for this "
+            "answer");
+        violation_report(c, "late_result",
+            "the answer does not belong to a "
+            "CALL in flight",
             tape->text, tape->len);
         return;
     }
@@ -132,8 +135,8 @@ calls_answered(
     if (c->session.boot == BOOT_PENDING && k->m != NULL &&
         (k->m->flags & SCHEMA_TRIGGERS) && accepted(f, tape))
         permit(c, k);
-    /* A charge point that must start anew first may still come with an earlier
-     * new key, so that one holds, too. */
+    /* A charge point that must restart before it uses the key may connect with
+     * an earlier new key until then, so that key stays valid. */
     if (f->type == OCPPJ_CALLERROR ||
         !dialect_accepted_later(tape, f->payload_tok))
         auth_command_ended(

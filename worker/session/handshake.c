@@ -32,10 +32,10 @@
 /*
  * Refused connections are kept open until the peer has read the answer and
  * closes. Closing at once, with unread bytes in the socket, would reset the
- * connection, and the answer could be lost. So that clients cannot use up the
- * descriptors, at most this many are kept, for HANDSHAKE_LINGER_MS at most; a
- * further one closes the oldest, and its descriptor at once: one turn of the
- * loop may refuse several hundred.
+ * connection, and the answer could be lost. At most this many are kept, each
+ * for at most HANDSHAKE_LINGER_MS, so that clients cannot use up the
+ * descriptors. One more closes the oldest and its descriptor at once, because
+ * one turn of the loop may refuse several hundred.
  */
 #define LINGERING 64
 

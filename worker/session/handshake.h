@@ -37,8 +37,8 @@ void handshake_inherited(struct conn *c);
 /* Tries handshakes again that found the registry busy. Called in each tick. */
 void handshake_tick(void);
 
-/* detail: a static sentence for the operator, or NULL. status 0: that of the
- * reason. */
+/* detail: a static sentence for the operator, or NULL. status 0 stands for the
+ * status of the reason. */
 void handshake_refuse(
     struct conn *c, enum refuse_reason reason, int status, const char *detail);
 
