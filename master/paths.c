@@ -130,7 +130,7 @@ writable(const char *path, const char *user, struct buf *why)
                     strerror(errno), path);
             else if (!S_ISDIR(st.st_mode))
                 snprintf(text, sizeof text,
-                    "it is no directory; choose another path");
+                    "it is not a directory; choose another path");
             else if (access(path, R_OK) != 0 || !can_make_in(path))
                 snprintf(text, sizeof text,
                     "user %s cannot write there: %s; `install -d -o USER -m "

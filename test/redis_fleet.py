@@ -1300,7 +1300,7 @@ def test_what_waits_and_what_is_online_are_one_function_each():
         try:
             r("FCALL_RO", "ocppd_sessions", 1, key, "0", "1")
         except Error as e:
-            assert "no stream of the fleet" in str(e)
+            assert "not a stream of the fleet" in str(e)
         else:
             raise AssertionError(key)
 

@@ -340,8 +340,8 @@ def wrong_calls_are_told_what_is_right(r):
     refused(r, "OCPP action", *f, "{}", "Re set", "{}")
     refused(r, "JSON object", *f, "{}", "Reset", "[1]")
     refused(r, "at most", *f, "{}", "Reset", '{"a":"%s"}' % ("x" * 131072))
-    refused(r, "no identity", "FCALL", "ocppd_call", 1, "a/b", "{}", "Reset", "{}")
-    refused(r, "no reply token", "FCALL", "ocppd_answer", 1, "C9", "x", "{}")
+    refused(r, "not the identity", "FCALL", "ocppd_call", 1, "a/b", "{}", "Reset", "{}")
+    refused(r, "not a reply token", "FCALL", "ocppd_answer", 1, "C9", "x", "{}")
     assert r("EXISTS", S + "queue:C9") == 0 and outcomes(r, "C9") == {}
 
 
@@ -561,8 +561,8 @@ def a_useless_answer_is_refused_with_what_is_wrong(r):
                          ('{"transactionId":1,"x":1,%s}' % info, "x: the message has no such field"),
                          ('{"transactionId":1,\n%s}' % info, "one line"),
                          ('{"transactionId":1,%s%s}' % (info, " " * 200), "kept"),
-                         ('{"transactionId":1,%s' % info, "no JSON"),
-                         ("[]", "no JSON object"), ("", "no JSON object")):
+                         ('{"transactionId":1,%s' % info, "it is not JSON"),
+                         ("[]", "not a JSON object"), ("", "not a JSON object")):
         got = answer(r, "Q3", "q/0/1/1", payload)
         assert got.startswith("invalid: ") and why in got, (payload, got)
     # The name of a member within a string, behind an escaped quote and backslashes,

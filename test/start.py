@@ -112,11 +112,11 @@ def test_what_t_tries_is_reported_with_file_and_line_too():
             ("listen_tls = 127.0.0.1:%d\n[tls]\ncertificate = /none\nkey = /none"
              % free_port(), 7, "tls.certificate = /none: there is no such file"),
             ("[limits]\ndeny_file = /dev/null", 6,
-             "limits.deny_file: /dev/null is no plain file"),
+             "limits.deny_file: /dev/null is not a regular file"),
             ("[limits]\ndeny_file = %s/no/x" % there, 6,
              "limits.deny_file = %s/no/x: the directory %s/no does not" % (there, there)),
             ("[auth]\nmode = file\nfile = %s" % there, 7,
-             "auth.file: %s is no plain file" % there),
+             "auth.file: %s is not a regular file" % there),
             ("[auth]\nmode = file\nfile = %s/no/x" % there, 7,
              "auth.file = %s/no/x: the directory %s/no does not" % (there, there))):
         port = "" if text.startswith("listen =") else \
@@ -284,13 +284,13 @@ def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too(
 
 def test_what_stands_in_the_state_directory_is_tested_by_t_too():
     for name, kind, want in (
-            ("lock", os.mkdir, "lock in it is no plain file"),
-            ("lock", os.mkfifo, "lock in it is no plain file"),
-            ("lock", lambda p: os.symlink("/dev/null", p), "lock in it is no plain"),
-            ("journal", os.mkfifo, "journal in it is no directory"),
-            ("journal", lambda p: os.symlink("nowhere", p), "journal in it is no dir"),
-            ("transaction-ids", os.mkdir, "transaction-ids in it is no plain file"),
-            ("transaction-ids", os.mkfifo, "transaction-ids in it is no plain file"),
+            ("lock", os.mkdir, "lock in it is not a regular file"),
+            ("lock", os.mkfifo, "lock in it is not a regular file"),
+            ("lock", lambda p: os.symlink("/dev/null", p), "lock in it is not a regular"),
+            ("journal", os.mkfifo, "journal in it is not a directory"),
+            ("journal", lambda p: os.symlink("nowhere", p), "journal in it is not a dir"),
+            ("transaction-ids", os.mkdir, "transaction-ids in it is not a regular file"),
+            ("transaction-ids", os.mkfifo, "transaction-ids in it is not a regular file"),
             ("tokens", os.mkdir, "server.state_dir: "),
             ("deny", os.mkfifo, "server.state_dir: "),
             ("auth", lambda p: os.symlink("/dev/zero", p), "server.state_dir: ")):

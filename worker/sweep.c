@@ -36,14 +36,10 @@
 
 #define RECOVERED_KEPT_S 60
 #define TRIM_ABOVE ((size_t)256 << 10) /* bytes of free heap */
-#define TRIM_BURST                                                             \
-    256 /* messages and clients in a second that are a burst that              \
-         * are a burst */
-#define TRIM_HANDSHAKES                                                        \
-    6                    /* handshakes that have TRIM_ABOVE                    \
-                          * together */
-#define TRIM_QUIET_S 3   /* seconds without a burst, or ... */
-#define TRIM_LATEST_S 30 /* ... seconds altogether */
+#define TRIM_BURST 256    /* messages and clients in a second: a burst */
+#define TRIM_HANDSHAKES 6 /* handshakes that have TRIM_ABOVE together */
+#define TRIM_QUIET_S 3    /* seconds without a burst, or ... */
+#define TRIM_LATEST_S 30  /* ... seconds altogether */
 
 /* A walk over the slab. A round takes `period`, even if ticks are irregular:
  * each millisecond adds a share of the slab to the connections that must be

@@ -459,7 +459,7 @@ tls_queue_open(uint32_t capacity, int fd, struct buf *why)
     }
     tls_tickets_at(&self.shm->tickets);
     if (!record_slab_init(capacity)) {
-        buf_adds(why, "there is not an address space for the keys");
+        buf_adds(why, "there is no address space for the keys");
         return false;
     }
     bundle = fd;
