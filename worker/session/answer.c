@@ -314,7 +314,7 @@ answer_mark_unchecked(struct answer *a)
     a->deviations |= bit;
 }
 
-/* Finds the other effects of the answer in answer_payload. */
+/* Finds the effects of the payload that is sent. */
 void
 answer_find_effect(struct answer *a)
 {

@@ -155,7 +155,7 @@ answer_question(
 }
 
 /* Writes the answer, and proposes it to Redis. False while Redis is being
- * asked, and in the case above. */
+ * asked, and if answer_question() is false. */
 static bool
 propose(
     struct answer *a, const struct question *q, const char *text, size_t len)
@@ -175,10 +175,10 @@ propose(
     return true;
 }
 
-/* Writes the answer to a message of a transaction. The charge point may have
- * sent the message to another gateway while the platform was asked; then the
- * answer that was given or reserved first is used. False while Redis is being
- * asked, and in the cases above. */
+/* Writes the answer to a message of a transaction. If the charge point has sent
+ * the message to another gateway while the platform was asked, the answer that
+ * was given or reserved first is used. False while Redis is being asked, and if
+ * answer_question() is false. */
 static bool
 answer_start(
     struct answer *a, const struct question *q, const char *text, size_t len)
