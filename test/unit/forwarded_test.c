@@ -6,7 +6,7 @@
 #include "address.h"
 #include "unit.h"
 
-#define NO_X "the last element of X-Forwarded-For is no address"
+#define NO_X "the last element of X-Forwarded-For is not an address"
 #define NO_F "the last element of Forwarded has no for= with an address"
 #define TWO                                                                    \
     "X-Forwarded-For and Forwarded name different clients; the proxy has to "  \
