@@ -176,7 +176,7 @@ hints(void)
         "the Authorization header is not base64");
     UNIT_CASE("the longest credentials that are read, and longer ones");
     CHECK_STR(http_hint((struct http_span){long_one, 6 + 1024}, "CP1", 3),
-        "the credentials have no colon behind the user name");
+        "the credentials have no colon after the user name");
     CHECK_STR(http_hint((struct http_span){long_one, 6 + 1028}, "CP1", 3),
         "the Authorization header is not base64");
 }
