@@ -95,7 +95,7 @@ void
 authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
     const uint8_t *key, size_t len)
 {
-    /* The name with a NUL behind it, then the key. */
+    /* The name, a NUL, and the key. */
     char    text[IDENTITY_MAX + 1] = "";
     uint8_t full[32];
 
@@ -167,7 +167,7 @@ authfile_next_of(const struct authfile_entry *e, const struct authfile_key *k)
     return AUTHFILE_NEXT_MAX;
 }
 
-/* Takes out new keys from..to-1. */
+/* Removes the new keys from..to-1. */
 static void
 drop_next(struct authfile_entry *e, unsigned from, unsigned to)
 {
@@ -193,8 +193,8 @@ authfile_offer(struct authfile_entry *e, const struct authfile_key *k)
         authfile_next_of(e, k) != AUTHFILE_NEXT_MAX)
         return false;
     if (e->nexts == AUTHFILE_NEXT_MAX) {
-        /* There is no room: the oldest key that the charge point has not
-           accepted is removed. */
+        /* If there is no room, the oldest key that the charge point has not
+         * accepted is removed. */
         while (i + 1 < e->nexts && (e->accepted >> i & 1))
             i++;
         drop_next(e, i, i + 1);
@@ -268,7 +268,7 @@ record_get(const uint8_t *r, struct authfile_entry *e)
     memcpy(e->next, p, e->nexts * sizeof *e->next);
 }
 
-/* The place in the index of a name, or the free place where it belongs. */
+/* The place of a name in the index, or the free place where it belongs. */
 static uint32_t *
 place(const struct authfile *a, const char *name, size_t len)
 {
@@ -392,7 +392,7 @@ parse_line(const char *p, size_t n, char name[IDENTITY_MAX], size_t *len,
     if (n > AUTHFILE_LINE_MAX)
         return "the line is too long; 1024 bytes are enough for any identity";
     if (memchr(p, '\0', n) != NULL)
-        return "there is a NUL byte; the file is text";
+        return "the line holds a NUL byte; the file must be text";
     if (!file_next_word(&p, end, &word, &k))
         return NULL;
     if (!file_get_word(word, k, name, IDENTITY_MAX, len))
@@ -447,10 +447,12 @@ authfile_parse(struct authfile *a, const char *file, const char *text,
             case ADDED:
                 continue;
             case THERE:
-                why = "the identity is in an earlier line already; remove one";
+                why = "the identity occurs in an earlier line; remove one of "
+                      "the two";
                 break;
             case NO_MEMORY:
-                buf_addf(errors, "%s:%u: no memory for it\n", file, line);
+                buf_addf(errors, "%s:%u: there is no memory for this line\n",
+                    file, line);
                 return false;
             }
         if (wrong++ < FILE_ERRORS_MAX)

@@ -39,7 +39,7 @@ buf_addf(struct buf *b, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    /* vsnprintf() needs room for a NUL, which is not counted in len. */
+    /* vsnprintf() needs room for a NUL, which len does not count. */
     if (n < 0 || !buf_reserve(b, (size_t)n + 1)) {
         b->overflow = true;
         return false;

@@ -32,8 +32,8 @@ channel_pair(int fds[2])
         return false;
     int size = 8 * (int)CHANNEL_BODY_MAX;
     for (int i = 0; i < 2; i++) {
-        /* The kernel caps this at net.core.wmem_max, which an ordinary user
-         * cannot pass; one body fits into the smallest default. */
+        /* The kernel limits this to net.core.wmem_max, which an ordinary user
+         * cannot exceed. One body fits into the smallest default. */
         setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     }
     return true;
@@ -124,8 +124,8 @@ receive(int fd, struct channel_msg *msg, char *body, int *passed)
         return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
     if (passed != NULL)
         take_descriptors(&h, passed);
-    /* A datagram that is cut, or whose length differs from that in its
-     * header: the sender is faulty. */
+    /* If a datagram is cut, or its length differs from that in its header, the
+     * sender is faulty. */
     if (r < (ssize_t)sizeof *msg || (size_t)r != sizeof *msg + msg->len)
         return -1;
     body[msg->len] = '\0';

@@ -2,8 +2,8 @@
  * config_address: addresses and names of hosts, as they are written. See
  * config.h.
  *
- * Where to listen is written in numbers only: the address of a host name could
- * change while the daemon runs.
+ * An address to listen on must be written in numbers, because the address of a
+ * host name could change while the daemon runs.
  */
 #include "config.h"
 
@@ -52,8 +52,8 @@ config_address(
     return inet_pton(AF_INET, host, &four->sin_addr) == 1;
 }
 
-/* Labels of letters, digits, - and _ with dots in between (RFC 1123; _ is in
- * use), a dot at the end or none. */
+/* True for labels of letters, digits, - and _ with dots between them (RFC 1123,
+ * and _, which is in use), with or without a dot at the end. */
 static bool
 is_name(const char *text)
 {

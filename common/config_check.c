@@ -1,4 +1,4 @@
-/* config_check: what must hold of settings beyond the type of each. See
+/* config_check: rules for settings beyond the type of each. See
  * config_check.h. */
 #include "config_check.h"
 
@@ -41,8 +41,8 @@ fault(struct checking *x, enum conf_knob k, const char *fmt, ...)
     x->report(x->arg, k, text);
 }
 
-/* The texts of a list are compared byte by byte. Two spellings of the same
- * address are found later, when bind() fails. */
+/* The texts of a list are compared byte by byte. Two spellings of one address
+ * are found later, when bind() fails. */
 static bool
 listed_before(const char *list, const char *upto, const char *item)
 {
@@ -67,7 +67,7 @@ check_items(struct checking *x, enum conf_knob k, const char *list,
         if (!right(item))
             fault(x, k, "%s %s", item, wrong);
         else if (listed_before(list, cursor, item))
-            fault(x, k, "%s is there twice; remove one", item);
+            fault(x, k, "%s occurs twice; remove one", item);
     }
 }
 
@@ -111,8 +111,8 @@ check_admin(struct checking *x, enum conf_knob k, const char *list)
     while (!x->bad[k] && config_list_next(&list, item, sizeof item)) {
         if (is_in(c->server_listen, item) || is_in(c->server_listen_tls, item))
             fault(x, k,
-                "charge points connect to %s; give one of the two another "
-                "port",
+                "charge points connect to %s as well; give one of the two "
+                "another port",
                 item);
         else if (k == CONF_KNOB_admin_listen_tls &&
             is_in(c->admin_listen, item))
@@ -184,8 +184,8 @@ check_path(struct checking *x)
             path[good] > 0x20 && path[good] < 0x7f ? path[good] : '?');
     else if (n > 1 && path[n - 1] == '/')
         fault(x, CONF_KNOB_server_path,
-            "ends with a slash; leave that out, the identity follows after "
-            "one anyway");
+            "ends with a slash; remove it, because a slash follows the path "
+            "anyway");
     else if (strstr(path, "//") != NULL)
         fault(x, CONF_KNOB_server_path,
             "has an empty part; write single "
@@ -200,7 +200,7 @@ check_names(struct checking *x)
 
     if (n == 0 || n > NODE_MAX_BYTES)
         fault(x, CONF_KNOB_server_node,
-            "is %zu characters long; write auto or 1 to %d characters", n,
+            "has %zu characters; write auto, or 1 to %d characters", n,
             NODE_MAX_BYTES);
     else if (strspn(c->server_node,
                  "abcdefghijklmnopqrstuvwxyz"
@@ -244,7 +244,7 @@ check_redis(struct checking *x)
             "/run/redis/redis.sock");
     if (c->redis_host[0] != '\0' && c->redis_socket[0] != '\0')
         fault(x, CONF_KNOB_redis_socket,
-            "is set besides redis.host; remove one of the two");
+            "is set in addition to redis.host; remove one of the two");
     if (c->auth_mode == CONF_auth_mode_redis && !config_has_redis(c))
         fault(x, CONF_KNOB_auth_mode,
             "is redis, but neither redis.host nor redis.socket is set; set "
@@ -252,8 +252,8 @@ check_redis(struct checking *x)
     if (c->auth_mode == CONF_auth_mode_redis &&
         c->auth_timeout >= c->websocket_handshake_timeout)
         fault(x, CONF_KNOB_auth_timeout,
-            "a handshake must be over within "
-            "websocket.handshake_timeout = %llums, this included; make it less",
+            "the whole handshake, including this time, must end within "
+            "websocket.handshake_timeout = %llums; make it less",
             (unsigned long long)c->websocket_handshake_timeout);
     for (unsigned k = 0; k < CONF_KNOBS && !config_has_redis(c); k++) {
         if (strcmp(knobs[k].section, "answers") != 0 ||
@@ -268,7 +268,7 @@ check_redis(struct checking *x)
     }
     if (c->redis_password[0] != '\0' && c->redis_password_file[0] != '\0')
         fault(x, CONF_KNOB_redis_password,
-            "is set besides redis.password_file; remove one of the two");
+            "is set in addition to redis.password_file; remove one of the two");
     if (c->redis_user[0] != '\0' && c->redis_password[0] == '\0' &&
         c->redis_password_file[0] == '\0')
         fault(x, CONF_KNOB_redis_user,
@@ -312,7 +312,7 @@ check_versions(struct checking *x)
             fault(x, CONF_KNOB_ocpp_versions,
                 "%s is not known here; this ocppd knows %s", item, all);
         else if (listed_before(list, cursor, item))
-            fault(x, CONF_KNOB_ocpp_versions, "%s is there twice; remove one",
+            fault(x, CONF_KNOB_ocpp_versions, "%s occurs twice; remove one",
                 item);
     }
 }
@@ -350,7 +350,7 @@ check_suites(struct checking *x)
                       "repeatedly"
                     : "it is not a known AEAD suite");
         else if (listed_before(list, cursor, item))
-            fault(x, k, "%s is there twice; remove one", item);
+            fault(x, k, "%s occurs twice; remove one", item);
         else
             any |= tls_suite_version(s) == 3 ||
                 strcmp(x->c->tls_min_version, "1.3") != 0;
@@ -391,8 +391,8 @@ check_tls(struct checking *x)
             "tls.client_ca");
     if (c->tls_client == CONF_tls_client_no && c->tls_crl[0] != '\0')
         fault(x, CONF_KNOB_tls_crl,
-            "is never looked at, because tls.client is no; set tls.client or "
-            "remove it");
+            "has no effect, because tls.client is no; set tls.client or "
+            "remove this setting");
 }
 
 /* Each rule has the form PATTERN=VERSION, and its version must be enabled. */

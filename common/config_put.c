@@ -8,7 +8,9 @@
 #include "mdoc.h"
 #include "writer.h"
 
-#define VALUE_COLUMNS 24 /* wider values push their origin to the right */
+#define VALUE_COLUMNS                                                          \
+    24 /* after a wider value the origin stands further                        \
+        * right */
 
 static void
 put_origin(const struct config *c, enum conf_knob k, struct buf *out)

@@ -1,12 +1,12 @@
 /*
  * config_read: ocppd.conf(5) and overrides. See config_read.h.
  *
- * inih splits the lines; it is fed one checked line at a time, because it
- * would cut long lines and parse the rest as a new line, repeat the former
- * key for an indented line, and not report the line that a handler call
- * belongs to. So a line reaches inih stripped of blanks and comment, whole,
- * and of a form that can be read only one way; of every other line inih sees
- * an empty one, and the operator an error.
+ * inih splits a line into key and value. It gets one checked line at a time,
+ * because by itself it would cut long lines and parse the rest as a new line,
+ * repeat the former key for an indented line, and not pass the number of the
+ * line to its handler. So a line is passed to inih whole, without blanks and
+ * comment, and only if it can be read in one way. In the place of any other
+ * line inih gets an empty line, and an error is reported.
  *
  * Comments: # or ;, at the start of a line or after a blank, to its end.
  */
@@ -36,8 +36,8 @@ set(struct reading *r, struct place at, enum conf_knob k, const char *written)
     struct buf         value = BUF_INIT(CONF_FILE_MAX), why = BUF_INIT(4096);
     enum expand_result found = expand_value(written, r->files, &value, &why);
 
-    /* This process may not see what the daemon sees, so the setting keeps its
-     * value. */
+    /* This process may not see the variables and files of the daemon, so the
+     * setting keeps its value. */
     if (found == EXPAND_MISSING && r->partial) {
         buf_free(&value);
         buf_free(&why);
@@ -76,7 +76,7 @@ blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\v' || c == '\f';
 }
 
-/* Narrows [*s, *e) to what it holds besides blanks and a comment. */
+/* Narrows [*s, *e) to its content without blanks and a comment. */
 static void
 strip(const char **s, const char **e)
 {
@@ -108,7 +108,8 @@ section_ok(struct reading *r, const char *s, size_t n)
     const char *close = memchr(s, ']', n);
     char        name[KEY_MAX_BYTES + 1] = "";
 
-    r->skip = true; /* what follows, unless this is a section */
+    r->skip = true; /* the following lines are skipped, unless this line opens a
+                     * section */
     if (close == NULL || close != s + n - 1) {
         reading_bad_line(r, s, n,
             "is not a section; write its name in brackets and "
@@ -220,7 +221,7 @@ on_setting(
             buf_addf(r->errors, "%s.%s = ", section, key);
             reading_put_value(r, k, value);
             buf_addf(r->errors,
-                ": is set in line %d already; remove one of "
+                ": is already set in line %d; remove one of "
                 "the two\n",
                 seen->line);
         }
@@ -266,7 +267,7 @@ read_whole(const char *path, bool regular, struct buf *text, struct buf *why)
     return room && n >= 0;
 }
 
-/* Reads one file as if its lines stood in place of the current line. */
+/* Reads one file as if its lines stood in the place of the current line. */
 static void
 include_file(struct reading *r, const char *path)
 {
@@ -287,7 +288,8 @@ include_file(struct reading *r, const char *path)
         reading_bad_line(r, path, strlen(path), "%s", buf_cstr(&why));
     else if (text.len > CONF_FILE_MAX)
         reading_bad_line(r, path, strlen(path),
-            "is larger than 1MiB; is it a configuration?");
+            "is larger than 1MiB, so it is not a configuration; name another "
+            "file");
     else {
         memcpy(r->c->included[r->included_n++], path, strlen(path) + 1);
         r->at = (struct place){0, r->included_n};
@@ -338,7 +340,7 @@ include(struct reading *r, const char *value, size_t n)
     int  result = glob(pattern, 0, glob_error, &found);
     bool wild = strpbrk(pattern, "*?[") != NULL;
     if (result == GLOB_NOMATCH && wild)
-        return; /* none so far */
+        return; /* no file matches yet */
     if (result != 0 && r->partial)
         return;
     if (result != 0) {
@@ -411,7 +413,9 @@ read_all(struct reading *r, const char *text, size_t len,
         ensure(knob_parse((enum conf_knob)k, knobs[k].def, c, &why));
     buf_free(&why);
     if (len > CONF_FILE_MAX) {
-        buf_addf(r->errors, "%s: is larger than 1MiB; is it a configuration?\n",
+        buf_addf(r->errors,
+            "%s: is larger than 1MiB, so it is not a "
+            "configuration; name another file\n",
             r->file);
         return false;
     }

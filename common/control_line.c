@@ -5,8 +5,7 @@
 #include <string.h>
 
 /* The words are written over the line: a word is never longer than its source,
- * and the NUL behind it takes the place of the blank (or of the byte behind the
- * line). */
+ * and the NUL after it replaces the blank (or the byte after the line). */
 struct cutter {
     const char *in, *end;
     char       *out;
@@ -142,15 +141,18 @@ control_line_error_text(enum control_line_error e)
     case LINE_OK:
         return "nothing is wrong";
     case LINE_TOO_MANY:
-        return "too many words; put what belongs together in quotes";
+        return "too many words; put words that form one argument in quotes";
     case LINE_OPEN_SINGLE:
-        return "a ' without its end; close it, or write \\' for a plain one";
+        return "a ' is not closed; close it, or write \\' for the character "
+               "itself";
     case LINE_OPEN_DOUBLE:
-        return "a \" without its end; close it, or write \\\" for a plain one";
+        return "a \" is not closed; close it, or write \\\" for the character "
+               "itself";
     case LINE_OPEN_ESCAPE:
-        return "the line ends in a backslash; write \\\\ for a plain one";
+        return "the line ends in a backslash; write \\\\ for the character "
+               "itself";
     case LINE_NUL:
-        return "a NUL byte; a line is text";
+        return "the line holds a NUL byte; it must be text";
     }
     return "unknown";
 }

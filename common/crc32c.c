@@ -13,8 +13,8 @@
 
 /* --- by table ------------------------------------------------------------ */
 
-/* table[k][b]: the remainder of byte b followed by k zero bytes, so that
- * eight bytes take eight look-ups that do not wait for each other. */
+/* table[k][b]: the remainder of byte b followed by k zero bytes, so that eight
+ * bytes need eight look-ups that do not depend on each other. */
 static uint32_t       table[8][256];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 

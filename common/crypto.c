@@ -1,4 +1,4 @@
-/* crypto: libcrypto is set up for all processes. See crypto.h. */
+/* crypto: sets up libcrypto for all processes. See crypto.h. */
 #include "crypto.h"
 
 #include <openssl/ec.h>
@@ -10,7 +10,8 @@
 #include <openssl/x509.h>
 #include <stddef.h>
 
-/* What libssl looks up for each context, and net/record for its keys. */
+/* The ciphers that libssl looks up for each context, and net/record for its
+ * keys. */
 static const char *const ciphers[] = {"AES-128-GCM", "AES-256-GCM",
     "ChaCha20-Poly1305", "AES-128-CBC", "AES-256-CBC", "AES-128-CCM",
     "AES-256-CCM", "DES-EDE3-CBC", "ARIA-128-GCM", "ARIA-256-GCM",
@@ -41,7 +42,7 @@ look_up(void)
     EVP_SIGNATURE_free(EVP_SIGNATURE_fetch(NULL, "RSA", NULL));
 }
 
-/* The decoders: a certificate and its key are written and read once. */
+/* Loads the decoders: a certificate and its key are written and read once. */
 static void
 read_certificate(void)
 {

@@ -53,8 +53,8 @@ parse_entry(const char *kind, size_t kind_len, const char *what,
     return "is neither `address ADDRESS' nor `identity NAME'";
 }
 
-/* *Reads one line into *e. Returns an error text or NULL. *some is false if the
-   line holds no entry. */
+/* Reads one line into *e. Returns an error text or NULL. *some is false if the
+ * line holds no entry. */
 static const char *
 parse_line(const char *p, size_t n, struct entry *e, bool *some)
 {
@@ -129,7 +129,7 @@ denyfile_parse(struct denyfile *d, const char *file, const char *text,
         const char *why = parse_line(p, n, &e, &some);
         if (why == NULL && some && !e.is_name &&
             d->ranges == DENYFILE_ADDRESSES)
-            why = "is one address more than 10000; let a packet filter do it";
+            why = "is one address more than 10000; use a packet filter instead";
         if (why != NULL) {
             if (wrong++ < FILE_ERRORS_MAX)
                 buf_addf(errors, "%s:%u: the entry %s\n", file, line, why);
@@ -138,7 +138,8 @@ denyfile_parse(struct denyfile *d, const char *file, const char *text,
         if (!some)
             continue;
         if (!add(d, &e)) {
-            buf_addf(errors, "%s:%u: there is no memory for it\n", file, line);
+            buf_addf(errors, "%s:%u: there is no memory for this line\n", file,
+                line);
             wrong++;
             break;
         }

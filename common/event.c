@@ -42,8 +42,8 @@ event_action(enum event_kind kind, unsigned n)
 #define ACTION(name, direction, profile, event) {#name, EVENT_##event},
 #include "ocpp_actions.def"
 #undef ACTION
-        /* From these messages events of several types are made, depending on
-           their content. */
+        /* The content of these messages decides which type of event is made
+         * from them. */
         {"TransactionEvent", EVENT_tx_started},
         {"TransactionEvent", EVENT_tx_stopped},
         {"NotifyEvent", EVENT_status_changed},

@@ -156,7 +156,7 @@ put_actions(struct writer *w, enum event_kind kind)
     close_enum(w);
 }
 
-/* An "if/then" rule: an event of this type must have these members. */
+/* Writes an "if/then" rule: an event of this type must have these members. */
 static void
 put_event(struct writer *w, enum event_kind kind)
 {

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_BYTES (64u * 1024) /* of a file's first line */
+#define FILE_BYTES (64u * 1024) /* bytes of a file's first line */
 
 static bool
 is_name(const char *s, size_t n)
@@ -83,7 +83,8 @@ put_one(const char *s, size_t n, bool files, struct buf *out, struct buf *why)
     if (strncmp(name, "file:", 5) == 0) {
         if (files)
             return put_file(name + 5, out, why) ? EXPAND_DONE : EXPAND_MISSING;
-        buf_adds(why, "names a file, which is possible in files only");
+        buf_adds(
+            why, "names a file, which is possible only in configuration files");
         return EXPAND_WRONG;
     }
     char *colon = strstr(name, ":-");
@@ -94,7 +95,7 @@ put_one(const char *s, size_t n, bool files, struct buf *out, struct buf *why)
     if (!is_name(name, strlen(name))) {
         buf_addf(why,
             "${%s} is not a variable; write ${NAME}, ${NAME:-DEFAULT} or "
-            "${file:PATH}, or $${ for the characters themselves",
+            "${file:PATH}, or $${ for the characters ${ themselves",
             name);
         return EXPAND_WRONG;
     }
@@ -103,8 +104,8 @@ put_one(const char *s, size_t n, bool files, struct buf *out, struct buf *why)
         value = other;
     if (value == NULL) {
         buf_addf(why,
-            "the environment has no %s; set it for this process, or write "
-            "${%s:-DEFAULT}",
+            "the environment variable %s is not set; set it for this process, "
+            "or write ${%s:-DEFAULT}",
             name, name);
         return EXPAND_MISSING;
     }
@@ -139,7 +140,7 @@ expand_value(const char *value, bool files, struct buf *out, struct buf *why)
         }
     }
     if (out->overflow) {
-        buf_adds(why, "is too long with its variables put in");
+        buf_adds(why, "is too long after its variables are replaced");
         return EXPAND_WRONG;
     }
     return result;

@@ -37,7 +37,8 @@ fields_end(struct buf *out)
     buf_addc(out, '\n');
 }
 
-/* Without printf, which would be the most expensive part of a record. */
+/* Writes a number without printf(), which would take most of the time of a
+ * record. */
 static void
 put_decimal(struct buf *out, uint64_t v)
 {
@@ -182,8 +183,8 @@ fields_parse(struct fields *f, char *line, size_t len)
     return true;
 }
 
-/* A reader asks in the order of the writer, so the next one is the one after
- * the last one that was found. */
+/* A reader asks in the order of the writer, so the search begins after the
+ * field that was found last. */
 const struct field *
 fields_find(struct fields *f, const char *key)
 {
@@ -204,7 +205,7 @@ refuse(struct fields *f, const char *key)
         f->bad = key;
 }
 
-/* Reads decimal digits without a sign. *end is set to the byte behind them. */
+/* Reads decimal digits without a sign. *end is set to the byte after them. */
 static bool
 digits(const char *p, const char **end, uint64_t *out)
 {

@@ -86,7 +86,7 @@ file_sync_directory(const char *dir)
     return ok;
 }
 
-/* The directory of a file. */
+/* Makes the name of a file durable in its directory. */
 static void
 sync_parent(const char *path)
 {
@@ -120,7 +120,7 @@ file_replace(const char *path, const char *p, size_t n, uid_t uid, gid_t gid,
         open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         goto fail;
-    /* A process without the right to change the owner leaves it as it is. */
+    /* A process without the right to change the owner keeps the owner. */
     what = "give its owner to";
     if (((uid != (uid_t)-1 && uid != geteuid()) ||
             (gid != (gid_t)-1 && gid != getegid())) &&

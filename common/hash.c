@@ -42,7 +42,8 @@ absorb(struct state *s, uint64_t word)
     s->v[0] ^= word;
 }
 
-/* Reads up to 8 bytes as a little-endian number, on any machine. */
+/* Reads up to 8 bytes as a little-endian number, whatever the byte order of the
+ * machine. */
 static uint64_t
 little(const unsigned char *p, size_t n)
 {

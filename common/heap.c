@@ -1,4 +1,4 @@
-/* heap: gives the free memory of the heap back. See heap.h. */
+/* heap: gives free memory of the heap back to the system. See heap.h. */
 #include "heap.h"
 
 #include <limits.h>
@@ -7,8 +7,8 @@
 #include <signal.h>
 #include <stdlib.h>
 
-/* The chunks that glibc caches for each thread: 32 to 1,040 bytes with their
- * header, in steps of 16. */
+/* Sizes of the chunks that glibc caches for each thread: 32 to 1,040 bytes with
+ * their header, in steps of 16. */
 #define FIRST 24
 #define LAST 1032
 #define STEP 16

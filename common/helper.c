@@ -1,4 +1,4 @@
-/* helper: a thread that does what may wait. See helper.h. */
+/* helper: a thread for work that may block. See helper.h. */
 #include "helper.h"
 
 #include <errno.h>
@@ -14,12 +14,12 @@
 #include "ensure.h"
 #include "log.h"
 
-/* getaddrinfo(3) and the file functions need less. The default would take 8 MiB
- * of address space for each helper. */
+/* Enough for getaddrinfo(3) and the file functions. The default would take 8
+ * MiB of address space for each helper. */
 #define STACK_BYTES (256u << 10)
 
-/* One lock for all helpers: it is held for a few instructions only, never
- * while a job runs. */
+/* One lock for all helpers. It is held for a few instructions only, never while
+ * a job runs. */
 static pthread_mutex_t    lock = PTHREAD_MUTEX_INITIALIZER;
 static struct helper     *helpers;
 static struct helper_job *finished, **finished_last = &finished;
@@ -159,8 +159,9 @@ helper_tick(void)
         pthread_mutex_unlock(&lock);
         bool is_late = since != 0 && now - since >= h->late_ms;
         if (is_late && !h->reported)
-            log_warn("%s has not answered for %llu ms; what needs it waits, "
-                     "everything else goes on",
+            log_warn(
+                "%s has not answered for %llu ms; work that needs it waits, "
+                "and everything else continues",
                 h->waits, (unsigned long long)(now - since));
         if (h->reported && since == 0)
             log_warn("%s answers again", h->waits);

@@ -1,14 +1,15 @@
 /*
- * journal_dir: the journal's directory, and its events in order.
- * See journal_dir.h.
+ * journal_dir: the journal's directory, and its events in order. See
+ * journal_dir.h.
  *
- * One stream per slot, each with the next event of its slot in hand (its
- * head); the lowest head goes first. A stream without a head is dry until
- * the next refresh, so that a round asks each file for its end only once.
+ * There is one stream per slot, which holds the next event of its slot (its
+ * head). The event with the lowest number is returned first. A stream that has
+ * reached the end of its file is dry until the next refresh, so a round reads
+ * the end of each file only once.
  *
- * A stream leaves a segment when it stands at its end and the slot had a
- * later segment before it looked: the writer goes on to a new file only
- * when it is done with the old one.
+ * A stream leaves a segment when it is at its end and the slot already had a
+ * later segment before the end was read, because the writer begins a new file
+ * only after it has finished the old one.
  */
 #include "journal_dir.h"
 
@@ -31,7 +32,7 @@ struct stream {
     unsigned slot;
     uint64_t first;           /* first number of the segment being read; 0:
                                  none yet */
-    uint64_t            last; /* number of the last event in hand */
+    uint64_t            last; /* number of the last event that was read */
     struct journal_file reader;
     struct journal_line head;
     bool                has_head;
@@ -154,11 +155,11 @@ say(struct buf *why, const char *dir, int err)
     buf_addf(why, "cannot read the journal in %s: %s; ", dir, strerror(err));
     buf_adds(why,
         err == ENOENT || err == ENOTDIR
-            ? "it is the directory journal below server.state_dir, made when "
-              "a worker first starts"
+            ? "a worker makes this directory below server.state_dir when it "
+              "first starts"
             : err == EACCES || err == EPERM
-            ? "become root, or the user the daemon runs as"
-            : "the kernel log may say more");
+            ? "run this as root, or as the user of the daemon"
+            : "see the kernel log");
 }
 
 struct journal_dir *
@@ -212,7 +213,7 @@ make_streams(struct journal_dir *s)
     return true;
 }
 
-/* Releases the event that journal_dir_next() returned. */
+/* Releases the event that journal_dir_next() has returned. */
 static void
 let_go(struct journal_dir *s)
 {
@@ -245,8 +246,8 @@ journal_dir_refresh(struct journal_dir *s, struct buf *why)
     return err == 0;
 }
 
-/* The slot's next segment behind the one that begins with `first`; NULL if
- * there is none. */
+/* The slot's next segment after the one that begins with `first`; NULL if there
+ * is none. */
 static const struct journal_dir_id *
 later(const struct journal_dir *s, unsigned slot, uint64_t first)
 {
@@ -282,7 +283,7 @@ begin_segment(struct stream *t, int fd)
     t->sure = false;
 }
 
-/* Closes the segment that was read. first: the next one. */
+/* Closes the segment that was read. first: the first number of the next one. */
 static void
 leave_segment(struct journal_dir *s, struct stream *t, uint64_t first)
 {
@@ -293,9 +294,10 @@ leave_segment(struct journal_dir *s, struct stream *t, uint64_t first)
 }
 
 /* Opens the slot's next segment; false if there is none. A segment that is in
- * the list and has no file was removed by the retention. Or it is the last one,
- * whose first commit has failed: the writer will make it again, so the stream
- * moves past it only if it can read a later one. */
+ * the list and has no file was removed by the retention, or it is the last
+ * segment and its first commit has failed. In the second case the writer will
+ * make it again, so the stream moves past it only if it can read a later
+ * one. */
 static bool
 advance(struct journal_dir *s, struct stream *t)
 {
@@ -327,9 +329,9 @@ advance(struct journal_dir *s, struct stream *t)
     return false;
 }
 
-/* The file has no name any more. If the first commit to a segment fails, the
- * writer removes the file and makes one of the same name later. That is over as
- * soon as an event of it is durable. */
+/* True if the file has no name any more. If the first commit to a segment
+ * fails, the writer removes the file and later makes another one of the same
+ * name. This cannot happen after an event in it is durable. */
 static bool
 removed(const struct stream *t)
 {
@@ -390,8 +392,8 @@ fill(struct journal_dir *s, struct stream *t)
             if (r == JOURNAL_FILE_END && removed(t) && read_anew(s, t))
                 continue;
         }
-        /* Leave the file only for a segment of the list, because the list was
-           made before the end of this file was seen. */
+        /* The stream leaves the file only for a segment that is in the list,
+         * because the list was made before the end of this file was read. */
         if (!advance(s, t))
             t->dry = true;
     }

@@ -125,8 +125,8 @@ journal_line_next(const char *p, size_t len, struct journal_line *line)
     line->len = (size_t)(end - p);
     line->number = 0;
     line->checked = false;
-    /* After a crash a file can contain NULs: its length was on disk before its
-       content. */
+    /* After a crash a file can contain NULs, because its length was written to
+     * the disk before its content. */
     if (line->len < JOURNAL_LINE_MIN || line->len >= JOURNAL_LINE_MAX ||
         memcmp(p, HEAD, HEAD_LEN) != 0 || end[-1] != '}' ||
         p[HEAD_LEN + DIGITS] != '-' || memchr(p, '\0', line->len) != NULL ||

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Each skips what begins at p, and returns its end; NULL if it does not end
- * before `end`. */
+/* Each of these functions skips the item that begins at p and returns its end;
+ * NULL if it does not end before `end`. */
 
 static const char *
 skip_blanks(const char *p, const char *end)
@@ -104,7 +104,7 @@ json_members_find(
     return false;
 }
 
-/* Writes the character of an escape; p points behind the backslash. Returns the
+/* Writes the character of an escape; p points after the backslash. Returns the
  * number of bytes read. An escape without a printable ASCII form is copied as
  * it is. */
 static size_t

@@ -113,7 +113,8 @@ units_of(enum knob_type type)
     return type == KNOB_TIME ? times : type == KNOB_SIZE ? sizes : NULL;
 }
 
-/* Digits, then a unit. NULL if s is such a number, else what is wrong. */
+/* Digits, then a unit. Returns NULL if s is such a number, otherwise a text
+ * that names the error. */
 static const char *
 number(const char *s, enum knob_type type, uint64_t *value)
 {
@@ -132,7 +133,7 @@ number(const char *s, enum knob_type type, uint64_t *value)
     if (*p == '.' || *p == ',' || (u == NULL && *p != '\0'))
         return "is not a whole number";
     *value = n;
-    /* 0 needs no unit. */
+    /* The number 0 needs no unit. */
     if (u == NULL || (*p == '\0' && n == 0))
         return NULL;
     for (; u->name != NULL; u++)
@@ -237,7 +238,7 @@ parse_flag(const char *text, bool *value, struct buf *why)
 
 /* Reads a string: no quotes, no control characters, nothing that a
  * configuration file could not hold. The items of a list are separated by one
- * blank each, however many were written. */
+ * blank each in the value, even if there were more in the text. */
 static bool
 parse_text(
     const char *text, char *value, size_t size, bool list, struct buf *why)
@@ -254,7 +255,7 @@ parse_text(
         char ch = *s;
         if ((ch == '#' || ch == ';') &&
             (s == text || s[-1] == ' ' || s[-1] == '\t')) {
-            buf_addf(why, "has a %c that begins a comment; take it out", ch);
+            buf_addf(why, "has a %c that begins a comment; remove it", ch);
             return false;
         }
         if (list && (ch == ' ' || ch == '\t')) {
@@ -262,10 +263,10 @@ parse_text(
                 continue;
             ch = ' ';
         } else if (list && ch == ',') {
-            buf_adds(why, "has a comma; set several apart by blanks");
+            buf_adds(why, "has a comma; separate the items by blanks");
             return false;
         } else if ((unsigned char)ch < 0x20 || ch == 0x7f) {
-            buf_addf(why, "holds the control character 0x%02x; take it out",
+            buf_addf(why, "holds the control character 0x%02x; remove it",
                 (unsigned char)ch);
             return false;
         }

@@ -30,7 +30,7 @@ log_process(const char *who)
     snprintf(speaker, sizeof speaker, "%s", who);
 }
 
-/* Makes a line for syslogd, with priority, time and process in front. */
+/* Makes a line for syslogd, which begins with priority, time and process. */
 static size_t
 syslog_text(char *out, size_t size, enum log_level level, const char *text)
 {
@@ -52,8 +52,9 @@ missing_note(char *out, size_t size, uint64_t missing)
     char text[160], when[CLOCK_RFC3339_LEN + 1];
 
     snprintf(text, sizeof text,
-        "%s: %llu lines are missing here: the log did not take them", speaker,
-        (unsigned long long)missing);
+        "%s: %llu lines are missing here, because the log could not accept "
+        "them",
+        speaker, (unsigned long long)missing);
     if (to_syslog)
         return syslog_text(out, size, LOG_LEVEL_WARN, text);
     clock_rfc3339(when, clock_wall_ms());

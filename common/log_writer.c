@@ -111,7 +111,7 @@ locked_write(const char *p, size_t n)
     locked_replace();
     since_ms = clock_mono_ms();
     pthread_mutex_unlock(&lock);
-    /* stderr may not block, because another program has made it so. */
+    /* Another program may have made stderr non-blocking. */
     bool out = to_syslog ? syslog_send(p, n) : file_write(fd, p, n);
     pthread_mutex_lock(&lock);
     since_ms = 0;
@@ -143,8 +143,8 @@ run(void *unused)
     pthread_mutex_lock(&lock);
     for (;;) {
         while (fill.len == 0) {
-            locked_replace(); /* a process without lines must close the old file
-                                 too */
+            locked_replace(); /* a process that logs nothing must close the old
+                               * file too */
             writing = false;
             pthread_cond_broadcast(&done);
             if (fill.len == 0)
@@ -249,7 +249,7 @@ replace(int with, bool is_syslog)
 {
     pthread_mutex_lock(&lock);
     if (replaced && next_fd >= 0 && next_fd != STDERR_FILENO && next_fd != with)
-        close(next_fd); /* nothing was written to it */
+        close(next_fd); /* no line was written to it */
     next_fd = with;
     next_syslog = is_syslog;
     replaced = true;

@@ -1,4 +1,5 @@
-/* near: which known word a misspelt one may have meant. See near.h. */
+/* near: finds the known word that is most similar to a misspelt one. See
+ * near.h. */
 #include "near.h"
 
 #include <stddef.h>

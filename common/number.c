@@ -34,7 +34,7 @@ number_i64(const char *text, size_t len, int64_t min, int64_t max, int64_t *out)
 
     if (!number_u64(text + minus, len - minus, most, &v))
         return false;
-    /* -v without an overflow at INT64_MIN. */
+    /* Computes -v without an overflow at INT64_MIN. */
     int64_t n = minus && v > 0 ? -(int64_t)(v - 1) - 1 : (int64_t)v;
     if (n < min || n > max)
         return false;

@@ -1,4 +1,4 @@
-/* penalty: waits for what happens too often. See penalty.h. */
+/* penalty: waiting times for events that happen too often. See penalty.h. */
 #include "penalty.h"
 
 #include <stdbool.h>
@@ -33,7 +33,7 @@ unpack(uint64_t w)
 static uint64_t
 pack(struct row r)
 {
-    /* clang 14 does not see the cast in front of the shift.
+    /* clang 14 does not see the cast before the shift.
      * NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
     return (uint64_t)r.tag << 48 | (uint64_t)r.strikes << 44 |
         (uint64_t)r.count << 32 | r.time;
@@ -72,8 +72,8 @@ penalty_init(struct penalty *t, uint64_t max_connections)
         sizeof(uint64_t));
 }
 
-/* The word of a name. For a name that has none: NULL, or with `make' the word
-   that it takes over. */
+/* The word of a name. If the name has none: NULL, or, with `make', the word
+ * that it replaces. */
 static _Atomic uint64_t *
 find(struct penalty *t, uint32_t rows, unsigned kind, const void *p, size_t n,
     bool make, uint32_t *tag)
@@ -139,7 +139,7 @@ penalty_count(struct penalty *t, unsigned kind, const void *p, size_t n,
         uint64_t   old = *w;
         struct row r = unpack(old);
         if (waits(r, now) > 0 && r.tag == tag)
-            return waits(r, now); /* it waits already */
+            return waits(r, now); /* the name already has to wait */
         if (r.tag != tag || r.time > now)
             r = (struct row){tag, 0, 0, now};
         if (now - r.time >= PENALTY_FORGET_S)
@@ -166,8 +166,8 @@ penalty_count(struct penalty *t, unsigned kind, const void *p, size_t n,
         if (atomic_compare_exchange_weak(w, &old, pack(r)))
             return wait;
     }
-    return 0; /* other processes changed the word each time; their counts are
-                 kept */
+    return 0; /* other processes have changed the word in each attempt; their
+               * counts stay */
 }
 
 void

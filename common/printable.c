@@ -91,7 +91,7 @@ bool
 printable_escape(struct buf *out, const char *p, size_t n)
 {
     bool   fits = true;
-    size_t plain = 0; /* where what can be copied as it is begins */
+    size_t plain = 0; /* begin of the part that can be copied unchanged */
 
     for (size_t i = 0, len; i < n; i += len) {
         bool good;
@@ -105,7 +105,7 @@ printable_escape(struct buf *out, const char *p, size_t n)
         fits = fits && buf_add(out, p + plain, i - plain);
         plain = i + len;
         uint32_t c = code_point(s, len);
-        if (c == '\r') /* between the tokens of JSON a blank means the same */
+        if (c == '\r') /* between the tokens of JSON a blank is equivalent */
             fits = fits && buf_addc(out, ' ');
         else if (utf8_len(s, n - i) == 0)
             fits = fits && buf_addc(out, '?');

@@ -1,4 +1,4 @@
-/* profiles: security profiles over a restart. See profiles.h. */
+/* profiles: keeps security profiles across a restart. See profiles.h. */
 #include "profiles.h"
 
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include "file.h"
 
 #define FILE_MAX (256u << 20)
-#define SPARE 1000 /* lines too many before the file is rewritten */
+#define SPARE 1000 /* superfluous lines after which the file is rewritten */
 
 static void
 path_of(const char *state_dir, char *path, size_t size)
@@ -36,8 +36,8 @@ profiles_append(const char *state_dir, const char *p, size_t n)
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return false;
-    /* Whole lines in one write, because several workers append at the same
-       time. */
+    /* Whole lines are written by one call, because several workers append at
+     * the same time. */
     ssize_t r = write(fd, p, n);
     int     error = r < 0 ? errno : ENOSPC;
     bool    good = r == (ssize_t)n && fdatasync(fd) == 0;

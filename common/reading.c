@@ -7,7 +7,7 @@
 
 #include "knob.h"
 
-#define SHOWN_BYTES 60 /* of a bad value, in its error */
+#define SHOWN_BYTES 60 /* bytes of a wrong value that its error shows */
 
 /* The name of a file of this reading. */
 static const char *
@@ -123,7 +123,7 @@ reading_unknown_key(struct reading *r, struct place at, const char *section,
         buf_adds(r->errors, ": there is no such key; ");
     if (other != NULL && strcmp(other->key, key) == 0)
         buf_addf(
-            r->errors, "%s belongs into section [%s]\n", key, other->section);
+            r->errors, "%s belongs in section [%s]\n", key, other->section);
     else if (section[0] == '\0')
         buf_addf(r->errors, "write a line like [%s] above it\n",
             other != NULL ? other->section : knob_sections[0].name);

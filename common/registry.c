@@ -8,7 +8,7 @@
 #include "registry_layout.h"
 #include "registry_names.h"
 
-#define COPY_TRIES 4 /* tries of a reader that does not take the lock */
+#define COPY_TRIES 4 /* attempts of a reader, which does not take the lock */
 
 void
 registry_init(struct registry *r, uint32_t capacity)
@@ -21,7 +21,7 @@ registry_init(struct registry *r, uint32_t capacity)
     registry_attach(r, capacity);
     r->used = 0;
     r->hand = 0;
-    /* Fresh memory is zero: chains are stored as entry + 1. */
+    /* New memory is zero, so chains are stored as entry + 1. */
     pthread_mutexattr_init(&a);
     pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
     pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
@@ -48,8 +48,8 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
     out->former_addr[0] = e->addr[0];
     out->former_addr[1] = e->addr[1];
     out->former_port = e->port;
-    /* Drawn under the lock, so that generations are in the order of the
-       claims. */
+    /* The generation is drawn under the lock, so that generations are in the
+     * order of the claims. */
     out->generation = atomic_fetch_add(sequence, 1);
     out->self = cref_make(slot, index, out->generation);
     e->generation = out->generation;
@@ -67,9 +67,10 @@ registry_claim(struct registry *r, const char *name, size_t len, unsigned slot,
     return REGISTRY_OK;
 }
 
-/* By compare-and-swap, as in a release: a claim that comes in between wins,
- * because it exchanges the word. If the swap succeeds, the generation has not
- * changed, because it belongs to the owner that is replaced. */
+/* The owner is changed by compare-and-swap, as in a release. A claim that is
+ * made in between wins, because it exchanges the word. If the swap succeeds,
+ * the generation has not changed, because it belongs to the owner that is
+ * replaced. */
 cref
 registry_adopt(struct registry *r, uint32_t entry, uint64_t generation,
     cref from, unsigned slot, uint32_t index)
@@ -108,7 +109,7 @@ registry_mend(struct registry *r, uint32_t entry)
         (owner == 0 || registry_plausible(owner, e->generation)))
         return;
     if (!registry_lock(r))
-        return; /* the next look-up finds it as well */
+        return; /* the next look-up finds the damage again */
     if (e->name_len != 0 && !registry_intact(r, e))
         registry_rebuild(r);
     else

@@ -11,7 +11,7 @@ static const char *const token_statuses[REGISTRY_ANSWER_TOKEN_STATUSES] = {"",
     "NotAllowedTypeEVSE", "NotAtThisLocation", "NotAtThisTime", "Unknown"};
 
 static const struct form {
-    const char        *head; /* behind the transaction id, if there is one */
+    const char        *head; /* follows the transaction id, if there is one */
     const char *const *words;
     unsigned           n;
     bool               id;
@@ -56,7 +56,7 @@ put_id(char *out, size_t at, int32_t id)
     return put_text(out, at, p);
 }
 
-/* What stands before the status. */
+/* Writes the part before the status. */
 static size_t
 put_head(char *out, const struct form *f, int32_t id)
 {
@@ -65,7 +65,7 @@ put_head(char *out, const struct form *f, int32_t id)
     return put_text(out, n, f->head);
 }
 
-/* Which of the words is followed by the tail; -1 if none is. */
+/* The index of the word that is followed by the tail; -1 if there is none. */
 static int
 word_of(const struct form *f, const char *text, size_t len)
 {

@@ -100,8 +100,8 @@ registry_block_take(struct registry *r, uint32_t entry)
     return REGISTRY_NONE;
 }
 
-/* Gives the memory of a page back to the kernel; its content is zero then. If
- * the system cannot do that, the memory stays. */
+/* Gives the memory of a page back to the kernel; afterwards its content is
+ * zero. If the system cannot do that, the memory stays. */
 static void
 remove_page(void *page)
 {

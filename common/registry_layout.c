@@ -1,4 +1,5 @@
-/* registry_layout: where the tables of the registry lie. See registry_layout.h.
+/* registry_layout: the places of the registry's tables in memory. See
+ * registry_layout.h.
  */
 #include "registry_layout.h"
 

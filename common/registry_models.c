@@ -28,8 +28,8 @@ set_text(char out[REGISTRY_MODEL_MAX + 2], const char *text)
 {
     size_t n = strnlen(text, REGISTRY_MODEL_MAX + 1);
 
-    /* Cut between characters: a byte that continues a character begins with the
-       bits 10. */
+    /* The text is cut between characters: a byte that continues a character
+     * begins with the bits 10. */
     if (n > REGISTRY_MODEL_MAX) {
         n = REGISTRY_MODEL_MAX;
         while (n > 0 && ((uint8_t)text[n] & 0xc0) == 0x80)
@@ -48,8 +48,8 @@ same(const struct registry_model *a, const struct registry_model *b)
         memcmp(a->model, b->model, sizeof a->model) == 0;
 }
 
-/* Under the lock: finds the row of a pair, and counts one identity more in
-   it. */
+/* Called with the lock. Finds the row of a pair, and counts one more identity
+ * in it. */
 static unsigned
 take_row(struct registry *r, const struct registry_model *want)
 {

@@ -12,12 +12,14 @@
 /* When every entry is in use, at least this many are examined to find the one
  * that was absent longest. */
 #define FORGET_SAMPLE 64
-/* ... and at most this many in one claim, so that a full table does not make
- * a handshake expensive. The next claim goes on behind them. */
+/* At most this many are examined in one claim, so that a full table does not
+ * make a handshake expensive. The next claim continues after them. */
 #define FORGET_LOOKS 4096
-#define FORGET_AFTER_S 60  /* longer than the master lets a worker hang */
-#define PEEK_TRIES 4       /* of a reader without the lock */
-#define LOOK_UP_STEPS 4096 /* a chain that is longer does not end */
+#define FORGET_AFTER_S 60 /* longer than the master lets a worker hang */
+#define PEEK_TRIES                                                             \
+    4                      /* attempts of a reader, which does not take the    \
+                            * lock */
+#define LOOK_UP_STEPS 4096 /* a longer chain must be a loop */
 
 uint64_t registry_steps;
 
@@ -74,7 +76,7 @@ registry_owner(struct registry_entry *e)
     return owner;
 }
 
-/* The name is removed last: until then the entry counts as in use. */
+/* The name is removed last, because the entry counts as in use until then. */
 static void
 clear(struct registry *r, uint32_t entry)
 {
@@ -226,14 +228,15 @@ walk(struct registry *r, uint32_t hash, const char *name, size_t len,
             return WALK_FOUND;
         }
         if (((e->hash ^ hash) & (r->heads - 1)) != 0 || !registry_intact(r, e))
-            return WALK_SPOILED; /* it belongs elsewhere, or nowhere */
+            return WALK_SPOILED; /* the entry belongs to another chain or to
+                                  * none */
         *link = &e->next;
     }
     return WALK_END;
 }
 
-/* WALK_SPOILED: the chain is damaged again right after it was rebuilt, so it is
- * unknown whether the name exists, and it must not be added. */
+/* Returns WALK_SPOILED if the chain is damaged again after it was rebuilt. Then
+ * it is not known whether the name exists, so it must not be added. */
 static enum walked
 find(struct registry *r, const char *name, size_t len, uint32_t hash,
     uint32_t *entry)
@@ -260,13 +263,13 @@ unlink_entry(struct registry *r, uint32_t entry)
 }
 
 /*
- * The seconds for which an entry was absent; -1 if it must not be forgotten,
- * because it has an owner, or a former owner may not have noticed that it was
- * replaced, and still uses the name. Such a connection is closed well within
- * FORGET_AFTER_S. If an entry had only one connection, and that connection has
- * released it, there is no former owner. If it also never sent a
- * BootNotification, it hardly belongs to a charge point, and is forgotten at
- * once.
+ * The seconds for which an entry was absent; -1 if it must not be forgotten.
+ * That is so if it has an owner, or if a former owner may not have noticed yet
+ * that it was replaced, and may still use the name; such a connection is closed
+ * well within FORGET_AFTER_S. An entry that had only one connection, which has
+ * released it, has no former owner. If that connection never sent a
+ * BootNotification either, the entry probably does not belong to a charge
+ * point, and is forgotten at once.
  */
 static int64_t
 forgettable(struct registry_entry *e, uint32_t now)
@@ -283,9 +286,9 @@ forgettable(struct registry_entry *e, uint32_t now)
     return -1;
 }
 
-/* Makes room: forgets the entry that was absent longest, of at least
- * FORGET_SAMPLE. Only claims make an owner, under the lock, so an entry without
- * an owner stays without one here. */
+/* Makes room by forgetting an entry: the one that was absent longest among at
+ * least FORGET_SAMPLE. Only claims make an owner, under the lock, so an entry
+ * without an owner stays without one here. */
 static uint32_t
 forget(struct registry *r)
 {
@@ -299,7 +302,7 @@ forget(struct registry *r)
         r->hand = (i + 1) % r->capacity;
         registry_steps++;
         if (e->name_len == 0)
-            return i; /* a process that died under the lock left it free */
+            return i; /* a process that died under the lock has left it free */
         int64_t absent = forgettable(e, now);
         if (absent > best_absent) {
             best = i;
@@ -397,7 +400,7 @@ registry_used(struct registry *r)
     return used(r);
 }
 
-/* If an entry is forgotten and used again meanwhile, the walk may get into
+/* If an entry is forgotten and reused during the walk, the walk may enter
  * another chain; then it begins again. */
 uint32_t
 registry_peek(struct registry *r, const char *name, size_t len)

@@ -75,7 +75,8 @@ uint64_t
 places_check(const struct places *t, int i, uint64_t fp0, uint64_t second,
     uint64_t third)
 {
-    /* With the entry, because a block may be another entry's by now. */
+    /* The hash includes the entry, because the block may belong to another
+     * entry by now. */
     uint64_t h = spread(second) ^ spread(~third - t->entry);
 
     if (places_has_text(second, third)) {
@@ -92,8 +93,8 @@ places_put(const struct places *t, int i, uint64_t fp0, uint64_t second,
 {
     _Atomic uint64_t *word = places_words(t, i);
 
-    /* Not 0, because another process that searches would stop at a free
-       place. */
+    /* The word is not set to 0, because a search in another process would stop
+     * at a free place. */
     word[1] = WRITING;
     if (places_has_text(second, third)) {
         struct registry_text *text = places_text(t, i);
@@ -151,9 +152,9 @@ places_find(const struct places *t, const uint64_t fp[2])
     return REGISTRY_STARTS;
 }
 
-/* Gives the entry a block. The words of the last near place move there first,
- * and its second word refers to the block then, in one store: a process that
- * dies in between leaves a block without an entry, and the place as it was. */
+/* Gives the entry a block. First the words of the last near place are copied
+ * there; then one store makes its second word refer to the block. If a process
+ * dies in between, the block has no entry and the place is unchanged. */
 static bool
 extend(struct places *t)
 {
@@ -169,8 +170,8 @@ extend(struct places *t)
     return true;
 }
 
-/* The place for a new one: a free one, or that of the oldest one that may go;
- * REGISTRY_STARTS if all are newer. */
+/* The place for a new start: a free one, or that of the oldest start that may
+ * be dropped; REGISTRY_STARTS if all are newer. */
 int
 places_make(struct places *t, enum registry_start_kind kind, uint64_t number)
 {
@@ -179,7 +180,7 @@ places_make(struct places *t, enum registry_start_kind kind, uint64_t number)
     _Atomic uint64_t *last = t->near->word[REGISTRY_STARTS_NEAR - 1];
 
     if (t->far == NULL && places_form(last[1]) == FORM_BLOCK)
-        last[1] = 0; /* the block is another entry's */
+        last[1] = 0; /* the block belongs to another entry */
     for (int i = 0; i < REGISTRY_STARTS; i++) {
         if (i == REGISTRY_STARTS_NEAR &&
             (stops > 1 || (stops > 0 && kind == REGISTRY_START_STOP)))

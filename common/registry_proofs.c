@@ -1,4 +1,4 @@
-/* registry_proofs: how each identity has authenticated. See registry_proofs.h.
+/* registry_proofs: proofs that each identity has given. See registry_proofs.h.
  */
 #include "registry_proofs.h"
 

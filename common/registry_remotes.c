@@ -23,8 +23,8 @@ bit_of(uint32_t entry)
     return UINT64_C(1) << entry % 64;
 }
 
-/* Tested first, because reading the table would make the kernel allocate its
-   pages. */
+/* The bit is tested first, because reading the table would make the kernel
+ * allocate its pages. */
 bool
 registry_remotes_any(struct registry *r, uint32_t entry)
 {

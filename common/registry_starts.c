@@ -52,7 +52,8 @@ registry_start_find(struct registry *r, uint32_t entry, const uint64_t fp[2],
 
     out->state = REGISTRY_START_UNKNOWN;
     out->len = 0;
-    /* A former owner that removes a start may have moved this one meanwhile. */
+    /* A former owner that removes a start may have moved this one in the
+     * meantime. */
     if (i == REGISTRY_STARTS)
         i = places_find(t, fp);
     if (i == REGISTRY_STARTS)
@@ -214,7 +215,7 @@ registry_start_recover_stop(
 
     if (!registry_lock(r))
         return;
-    /* If its start was not read yet, it may stand in the journal of another
+    /* If its start was not read yet, it may be in the journal of another
      * slot. */
     if (!forget(t, REGISTRY_START, id, number) && add &&
         !stopped(t, id, number - 1)) {

@@ -7,8 +7,8 @@
 
 #define KEYS_LEN 24 /* bytes of "answer" and a number */
 
-/* The words of the forms in records: the numbers of forms may change, their
-   words do not. */
+/* The words for the forms in records. They stay the same between versions; the
+ * numbers of the forms may change. */
 static const char *
 form_word(enum form f)
 {
@@ -49,7 +49,8 @@ registry_starts_write(struct registry *r, uint32_t entry, struct buf *out)
     }
 }
 
-/* The place in a key such as known7; REGISTRY_STARTS if it is none of word. */
+/* The place in a key such as known7; REGISTRY_STARTS if the key does not begin
+ * with word. */
 static int
 place_of(const char *key, const char *word)
 {
@@ -95,8 +96,8 @@ read_start(struct registry *r, uint32_t entry, struct fields *f,
         registry_start_know(r, entry, kind, fp, v[3], id, answer, len);
 }
 
-/* Most records have none of the keys, so the fields are looked at instead of
- * the keys, which would be searched for one by one. */
+/* Most records have none of these keys, so one loop over the fields is faster
+ * than a search for each key. */
 void
 registry_starts_read(struct registry *r, uint32_t entry, struct fields *f)
 {

@@ -2,7 +2,8 @@
  * registry_starts.h. */
 #include "registry_places.h"
 
-/* What is kept longest: starts that are not decided, then the newest. */
+/* The rank of a start; the highest ranks are kept longest: starts that are not
+ * decided, then the newest. */
 static uint64_t
 rank(const struct places *t, int i)
 {
@@ -13,8 +14,8 @@ rank(const struct places *t, int i)
                                              : 0;
 }
 
-/* The newest starts stay in the near table. The block's first place lies over
- * the last near one, so that one store puts it back. */
+/* Moves the newest starts to the near table. The first place of the block
+ * stands for the last near place, so one store restores that. */
 static void
 reduce(struct places *t)
 {
@@ -56,7 +57,7 @@ is_old(struct registry_block *b, uint64_t newest, uint32_t now, uint32_t window)
     return false;
 }
 
-/* Without an owner, the lock keeps a new one away. */
+/* If the entry has no owner, the lock prevents a claim. */
 static void
 tidy(struct registry *r, uint32_t block, unsigned slot, bool mine, uint32_t now,
     uint32_t window)

@@ -8,7 +8,7 @@
 #include "close.h"
 #include "stats.h"
 
-/* The numbers of an entry that stand in its record under their own names. */
+/* The numbers of an entry that its record holds under their own names. */
 #define NUMBERS(X)                                                             \
     X(generation, UINT64_MAX)                                                  \
     X(since, UINT32_MAX)                                                       \
@@ -30,7 +30,8 @@ put_number(struct buf *out, const char *key, uint64_t v)
         fields_put_u64(out, key, v);
 }
 
-/* Numbers of tables differ between versions, their words do not. */
+/* The numbers of a table's rows may differ between versions, but their words do
+ * not. */
 static void
 put_word(struct buf *out, const char *key, unsigned i, unsigned n,
     const char *(*word)(unsigned))

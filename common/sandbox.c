@@ -286,8 +286,9 @@ died_cb(int signal_number, siginfo_t *info, void *context)
         seccomp_syscall_resolve_num_arch(info->si_arch, info->si_syscall);
 
     (void)signal_number, (void)context;
-    ensure_say("it tried the system call %s, which it has no use for: it was "
-               "taken over, or server.seccomp must be no on this system",
+    ensure_say(
+        "it made the system call %s, which ocppd never makes: an attacker may "
+        "have taken it over, or this system needs server.seccomp = no",
         name != NULL ? name : "(unknown)");
     _exit(1);
 }
@@ -298,7 +299,7 @@ allow(scmp_filter_ctx f, int call)
     return seccomp_rule_add(f, SCMP_ACT_ALLOW, call, 0);
 }
 
-/* Calls that are allowed with some arguments only. */
+/* Adds the calls that are allowed with certain arguments only. */
 static int
 add_conditions(scmp_filter_ctx f)
 {
@@ -327,8 +328,8 @@ add_conditions(scmp_filter_ctx f)
     r |= seccomp_rule_add(
         f, SCMP_ACT_ALLOW, CALL(mprotect), 1, MASKED(2, PROT_EXEC, 0));
     /* Threads are allowed, processes are not. The flags of clone3(2) are in
-     * memory, where a filter cannot see them: it fails with ENOSYS, and the
-     * libc uses clone(2). */
+     * memory, where a filter cannot see them, so the call fails with ENOSYS and
+     * the libc uses clone(2) instead. */
     r |= seccomp_rule_add(f, SCMP_ACT_ALLOW, CALL(clone), 1,
         MASKED(0, CLONE_THREAD, CLONE_THREAD));
     r |= seccomp_rule_add(
@@ -369,7 +370,7 @@ filter(struct buf *why)
     if (r != 0)
         buf_addf(why,
             "cannot set the filter of system calls: %s; "
-            "server.seccomp = no goes without",
+            "server.seccomp = no runs without it",
             strerror(-r));
     return r == 0;
 }
@@ -411,7 +412,7 @@ sandbox_master(void)
 
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         keep |= UINT64_C(1) << kept[i];
-    /* This fails if the process is not root; but then it could not regain them
+    /* This fails if the process is not root, but then it cannot regain them
      * either.
      */
     for (unsigned cap = 0; cap < 64; cap++)

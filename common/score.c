@@ -152,7 +152,7 @@ set_name(char *out, size_t size, struct span v)
         }
         out[n++] = c;
     }
-    /* Cut only between characters. */
+    /* The text is cut only between characters. */
     while (n + 1 == size && n > 0 && ((uint8_t)out[n - 1] & 0x80))
         n--;
     out[n] = '\0';
@@ -209,9 +209,9 @@ deviated(struct score_row *r, struct span list)
     }
 }
 
-/* A message may be old when it arrives, because the charge point was offline,
- * but it is never sent before its timestamp. So the largest difference is the
- * difference of the clocks. */
+/* A message may be old when it arrives, if the charge point was offline, but it
+ * is never sent before its timestamp. So the largest difference seen is that of
+ * the clocks. */
 static void
 timed(struct score_row *r, struct span event, struct span payload)
 {

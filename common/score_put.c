@@ -109,8 +109,8 @@ score_put_text(struct score *s, const struct score_view *v, struct buf *out)
         put_kinds(out, r, days(v));
     }
     if (n > v->worst)
-        buf_addf(out, "%zu more; --worst shows as many as you ask for\n",
-            n - v->worst);
+        buf_addf(
+            out, "%zu more; --worst sets how many are shown\n", n - v->worst);
 }
 
 /* --- JSON -------------------------------------------------------------------- */
@@ -179,8 +179,8 @@ score_put_json(struct score *s, const struct score_view *v, struct buf *out)
 
 /* --- Prometheus -------------------------------------------------------------- */
 
-/* Vendors, models and identities come from charge points, and this is read in
-   terminals too. */
+/* Vendors, models and identities come from charge points, and the output may be
+ * shown in a terminal. */
 static void
 put_label(struct buf *out, const char *from)
 {
@@ -266,13 +266,13 @@ static const struct series series[] = {
     {"charge_points", "Charge points with events in the window", v_points},
     {"deviations_per_day", "Harmless deviations", v_deviations},
     {"violations_per_day", "Breaches of the protocol", v_violations},
-    {"late_answers_per_day", "Answers that came after their time", v_late},
-    {"missing_answers_per_day", "CALLs of the gateway that got no answer",
+    {"late_answers_per_day", "Answers after ocpp.message_timeout", v_late},
+    {"missing_answers_per_day", "CALLs of the gateway without an answer",
         v_missing},
     {"ends_per_day", "Ends of connections by the charge point or its network",
         v_ends},
     {"ping_seconds", "Mean of the last ping of each ended connection", v_ping},
-    {"clock_skew_seconds", "Of the clock that is farthest off", v_clock},
+    {"clock_skew_seconds", "Error of the clock that is farthest off", v_clock},
 };
 
 void

@@ -16,8 +16,8 @@
 #include "version.h"
 
 /* The offsets in the segment, in private memory, which other processes cannot
- * write. A process has them from before the fork, and never reads them from the
- * segment. */
+ * write. A process has them since before the fork, and never reads them from
+ * the segment. */
 struct geometry {
     const struct shm *of;
     unsigned          slots;
@@ -160,8 +160,8 @@ shm_map_readonly(int fd)
     return s;
 }
 
-/* The geometry as the segment holds it, for a process that did not create the
- * segment (a tool, a test with several). */
+/* The geometry in the segment, for a process that has not created the segment
+ * (a tool, or a test with several segments). */
 static struct geometry
 place_of(const struct shm *s)
 {

@@ -26,7 +26,7 @@ write_segment(const struct shm *s, struct buf *out)
     fields_end(out);
 }
 
-/* Writes a text of another process, which may lack its NUL. */
+/* Writes a text that another process has stored, possibly without a NUL. */
 static void
 put_text(struct buf *out, const char *key, const char *text, size_t size)
 {
@@ -148,7 +148,8 @@ read_slot(struct shm *s, struct fields *f)
     if (i >= shm_slots(s))
         return;
     struct shm_worker *w = shm_worker(s, (unsigned)i);
-    /* At least 1: the next process is not the first one of the slot. */
+    /* The value is at least 1, because the next process is not the first one of
+     * the slot. */
     w->incarnation = (uint32_t)fields_u64(f, "incarnation", 1, UINT32_MAX - 1);
     w->born = fields_u64(f, "born", 0, UINT64_MAX);
     w->deaths = (uint32_t)fields_u64(f, "deaths", 0, UINT32_MAX);
@@ -182,7 +183,7 @@ read_refusal(struct shm *s, struct fields *f)
         &shm_worker(s, (unsigned)(slot % shm_slots(s)))->refusal[place];
     uint64_t wall_ms = fields_u64(f, "wall_ms", 0, UINT64_MAX);
     if (r->seq != 0 && r->wall_ms > wall_ms)
-        return; /* fewer slots than before: the newer one stays */
+        return; /* with fewer slots than before, the newer record stays */
     memset(r, 0, sizeof *r);
     r->seq = 2;
     r->reason = (uint8_t)reason;
@@ -212,7 +213,7 @@ shm_state_read_entry(struct shm *s, struct fields *f, uint32_t *entry)
     enum registry_result r =
         registry_state_read(shm_registry(s), f, entry, &latest);
 
-    /* With an owner the entry is in use, and the word is its worker's. */
+    /* If the entry has an owner, the word belongs to the owner's worker. */
     if (r == REGISTRY_OK && latest != 0 &&
         registry_at(shm_registry(s), *entry)->owner == 0)
         atomic_store(shm_latest(s, *entry), latest);

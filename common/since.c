@@ -1,4 +1,4 @@
-/* since: a time as people write it. See since.h. */
+/* since: reads a time such as 90s or 2026-01-31. See since.h. */
 #include "since.h"
 
 #include <string.h>
@@ -6,7 +6,8 @@
 #include "clock.h"
 #include "number.h"
 
-/* Reads "90s", "1h30m", "2d" as milliseconds; false if the text is not such. */
+/* Reads "90s", "1h30m", "2d" as milliseconds; false if the text has another
+ * form. */
 static bool
 parse_ago(const char *text, uint64_t *ms)
 {

@@ -81,7 +81,7 @@ read_segment(struct search *s, int dir, const struct journal_dir_id *id)
     journal_file_free(&file);
 }
 
-/* Newest first. */
+/* Orders by time, the newest first. */
 static int
 order(const void *a, const void *b)
 {
@@ -120,7 +120,8 @@ station_free(struct station *found)
     buf_free(&found->transaction.line);
 }
 
-/* The members of a BootNotification of 1.6 and of 2.x, by one name. */
+/* One name for the members of a BootNotification of 1.6 and of 2.x that mean
+ * the same. */
 static const struct {
     const char *name, *text, *of_16, *of_2x;
 } rows[STATION_ROWS] = {
@@ -194,7 +195,7 @@ station_extend(const struct station *s, struct buf *object)
     if (n < 2 || object->p[n - 1] != '}' || object->p[n - 2] == '{')
         return;
     object->len = n - 1;
-    /* The object is open again, and has members. */
+    /* The object is opened again, and already has members. */
     w.depth = 1;
     w.more = 1u << 1;
     put_json(s, &w);

@@ -134,7 +134,7 @@ stat_metric(const struct stat_info *info, char out[STAT_METRIC_LEN])
         [STAT_HISTOGRAM] = "_seconds"};
     const char              *name = info->name;
 
-    /* Its sum is that of call_errors_sent. */
+    /* Its sum equals that of call_errors_sent. */
     if (info->offset == offsetof(struct stats, call_errors_out))
         return false;
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
@@ -144,7 +144,8 @@ stat_metric(const struct stat_info *info, char out[STAT_METRIC_LEN])
     return true;
 }
 
-/* 1, 2.5 and 5 of each power of ten, as far as they are of use. */
+/* Us: 1, 2.5 and 5 times each power of ten where that is of use, and more
+ * between 50 and 500. */
 const uint32_t histogram_bounds[STATS_BOUNDS] = {10, 25, 50, 75, 100, 150, 200,
     250, 350, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000,
     500000, 1000000, 5000000, 10000000, 30000000, 60000000};

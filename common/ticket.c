@@ -58,7 +58,7 @@ ticket_rotate(struct ticket_keys *k, uint64_t wall_ms)
     return good;
 }
 
-/* One line of base64 that holds exactly one key. */
+/* Decodes a line of base64, which must hold exactly one key. */
 static bool
 decode(const char *p, size_t n, struct ticket_key *key)
 {

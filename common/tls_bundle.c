@@ -1,4 +1,4 @@
-/* tls_bundle: the bytes of all files of TLS in one memfd. See tls_bundle.h. */
+/* tls_bundle: the contents of all TLS files in one memfd. See tls_bundle.h. */
 #include "tls_bundle.h"
 
 #include <dirent.h>
@@ -17,7 +17,8 @@
 #define SNI_FILES_MAX 1000
 
 struct head {
-    uint32_t kind, name_len; /* name_len: bytes of the name with its NUL */
+    uint32_t kind, name_len; /* name_len is the length of the name with its
+                              * NUL */
     uint64_t len;
 };
 
@@ -99,8 +100,8 @@ add_file(void *ctx, enum tls_file kind, const char *knob, const char *name)
         !buf_add(&m->all, name, head.name_len) ||
         !buf_add(&m->all, text.p, text.len)) {
         buf_addf(m->errors,
-            "%s = %s: all files of TLS together are larger "
-            "than %u MiB; remove some\n",
+            "%s = %s: all TLS files together are larger than %u MiB; remove "
+            "some\n",
             knob, name, TLS_BUNDLE_MAX >> 20);
         m->failed = true;
     }

@@ -43,8 +43,8 @@ user_become(const char *user, char *why, size_t size)
         return false;
     if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
         setuid(pw->pw_uid) != 0) {
-        snprintf(why, size, "server.user = %s: cannot become it: %s", user,
-            strerror(errno));
+        snprintf(why, size, "server.user = %s: cannot become this user: %s",
+            user, strerror(errno));
         return false;
     }
     return true;

@@ -10,8 +10,8 @@
 
 #include "base/master.h"
 
-/* The daemon's end of the pipe: one byte exit code, then text. -1 in the
- * foreground, and after the verdict was sent. */
+/* The daemon's end of the pipe, which takes one byte (the exit code) and a
+ * text. -1 in the foreground, and after the verdict was sent. */
 static int verdict = -1;
 
 static void wait_for_verdict(int fd) __attribute__((noreturn));
@@ -29,7 +29,7 @@ wait_for_verdict(int fd)
         n += r > 0 ? (size_t)r : 0;
     if (n == 0) {
         fprintf(
-            stderr, "ocppd: the daemon ended without a word; see its log\n");
+            stderr, "ocppd: the daemon ended without a reason; see its log\n");
         _exit(MASTER_EXIT_FAILED);
     }
     if (n > 1)

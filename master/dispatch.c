@@ -24,8 +24,8 @@
 #include "workers/supervise.h"
 #include "workers/tls_keeper.h"
 
-/* Datagrams of one worker per turn of the loop, so that a busy tap starves
- * neither the other workers nor the control socket. */
+/* The most datagrams of one worker that are read in a turn of the loop, so that
+ * a busy tap delays neither the other workers nor the control socket. */
 #define PER_TURN 64
 
 static void
@@ -46,8 +46,8 @@ receive(unsigned slot, const struct channel_msg *m, const char *body)
                 slot, (unsigned long long)m->id);
             break;
         }
-        /* Only a hint: if it is lost, the sweep of the former owner notices in
-         * the registry that it was replaced. */
+        /* The datagram is only a hint. If it is lost, the sweep of the former
+         * owner finds in the registry that the connection was replaced. */
         slot_send(cref_slot(m->conn), &on, body, m->len);
         break;
     }

@@ -69,8 +69,8 @@ up_upgrade(const char *program, struct buf *why)
     return upgrade_begin(program, why);
 }
 
-/* A stop was requested while slots move. The daemon is stopped when the move
- * has ended, within a few times upgrade.patience. */
+/* A stop was requested while slots move. The daemon is stopped when the upgrade
+ * has ended, which takes at most a few times upgrade.patience. */
 static bool stop_later;
 
 void
@@ -245,8 +245,8 @@ take_tokens(const struct config *c, struct buf *why)
     return t != NULL;
 }
 
-/* Takes files, sockets and the state directory, or takes them over from the old
-   program. */
+/* Opens files, sockets and the state directory, or takes them over from the old
+ * program. */
 static bool
 take(const struct config *c, int inherit, struct buf *why, struct buf *notes)
 {
@@ -261,7 +261,7 @@ take(const struct config *c, int inherit, struct buf *why, struct buf *notes)
         control_socket_open(c->server_control, c->server_control_group, why);
 }
 
-/* inherit: the link to the old program of an upgrade, -1 without one. */
+/* inherit: the link to the old program of an upgrade; -1 if there is none. */
 static void
 start(int inherit)
 {
@@ -294,7 +294,7 @@ start(int inherit)
     if (inherit >= 0 && !received_take_state(&why))
         cannot_start(MASTER_EXIT_FAILED, "%s", buf_cstr(&why));
     buf_clear(&why);
-    /* A successor gets the profiles with the registry entries. */
+    /* After an upgrade, the profiles arrive with the registry entries. */
     if (inherit < 0 &&
         !profiles_load(shm_registry(master.shm), c->server_state_dir, &why))
         log_error("%s; tls.refuse_downgrade does not know all identities",
@@ -321,7 +321,7 @@ start(int inherit)
 static void
 open_log(bool background)
 {
-    static _Atomic int level; /* the log level until shared memory has it */
+    static _Atomic int level; /* the log level until shared memory holds it */
     struct buf         why = BUF_INIT(1024);
 
     log_process("master");

@@ -90,7 +90,7 @@ print_table(const char *which)
         buf_addf(
             &out, "format %d\nversion %s\n", UPGRADE_FORMAT, OCPPD_VERSION);
     else if (strcmp(which, "redis") == 0) {
-        read_config(); /* with the options in front of this one */
+        read_config(); /* with the options before this one */
         worker_put_library(&master.config, &out);
     } else
         usage();
@@ -123,7 +123,7 @@ test_config(void)
         exit(MASTER_EXIT_CONFIG);
     }
     fputs(buf_cstr(&notes), stderr);
-    printf("%s: the configuration is right\n",
+    printf("%s: the configuration is valid\n",
         master.conf_file ? master.conf_file : "built-in defaults");
     exit(0);
 }

@@ -18,7 +18,8 @@
 #include "log.h"
 #include "user.h"
 
-/* Ms beyond the time in which orphaned workers close their connections. */
+/* Ms to wait longer than the time in which workers without a master close their
+ * connections. */
 #define ORPHANS_GRACE_MS 15000
 
 static int  pidfile = -1;
@@ -40,8 +41,9 @@ parent_of(const char *path, char out[CONF_TEXT_MAX])
 
 /* Makes a directory, but not its parents, because a wrong path must not create
  * a whole tree. /run is empty after each boot, so the directory of the pid file
- * may have to be made. That one belongs to the master's user (user ""): root
- * signals the process that the pid file names, so no other user may write it.
+ * may have to be made. That directory belongs to the master's user (user ""),
+ * because root sends signals to the process that the pid file names, so no
+ * other user may write the file.
  */
 static bool
 make_directory(const char *knob, const char *path, mode_t mode,
@@ -67,8 +69,8 @@ make_directory(const char *knob, const char *path, mode_t mode,
     return true;
 }
 
-/* Tests whether files can be made in a directory, by making one: access(2) also
- * permits it in /proc and /sys. Changes errno. */
+/* Tests whether files can be made in a directory, by making one: access(2)
+ * reports /proc and /sys as writable too. Changes errno. */
 static bool
 can_make_in(const char *dir)
 {
@@ -80,7 +82,8 @@ can_make_in(const char *dir)
     int fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0) {
         if (errno == ENOENT)
-            errno = EOPNOTSUPP; /* the directory is there, see access() */
+            errno = EOPNOTSUPP; /* the directory exists, because access() found
+                                 * it */
         return false;
     }
     unlink(path);
@@ -160,8 +163,8 @@ writable(const char *path, const char *user, struct buf *why)
     return false;
 }
 
-/* The lock and not the file shows that a daemon runs, because the lock ends
- * with the process.
+/* The lock, not the file, shows that a daemon runs, because the lock ends with
+ * the process.
  */
 static bool
 lock_pidfile(const char *path, struct buf *why)
@@ -204,9 +207,9 @@ lock_pidfile(const char *path, struct buf *why)
 /*
  * Takes two locks on one file. The master's record lock (fcntl) ends with the
  * master. The lock of the open file (flock) is shared with all processes that
- * are forked later, and ends with the last of them. So a start can tell whether
- * another daemon runs; and if a master was killed, the start waits until its
- * workers, which drain then, have ended.
+ * are forked later, and ends with the last of them. So a start finds out
+ * whether another daemon runs; and if a master was killed, the start waits
+ * until its workers, which then drain, have ended.
  */
 static bool
 lock_state_dir(const struct config *c, struct buf *why)
@@ -365,8 +368,9 @@ paths_take(const struct config *c, struct buf *why)
         lock_state_dir(c, why);
 }
 
-/* Tests whether a start could make a file in this directory, which it makes if
- * it is missing, but not the one above. *at: where it would write. */
+/* Tests whether a start could make a file in this directory. A start makes the
+ * directory if it is missing, but not its parent. *at is set to the directory
+ * in which it would write. */
 static bool
 has_place(const char *dir, char at[CONF_TEXT_MAX])
 {
@@ -396,7 +400,7 @@ has_directory(const char *knob, const char *path, struct buf *why)
     return false;
 }
 
-/* What is there already must be of that type; a start follows no link. */
+/* A file that exists already must be of that type; a start follows no link. */
 static bool
 is_free_for(const char *knob, const char *path, mode_t type, const char *what,
     struct buf *why)
@@ -458,7 +462,8 @@ paths_log(const char *target, bool make, struct buf *why)
         return make_directory(knob, dir, 0755, "", why);
     }
     if (lstat(target, &st) == 0) {
-        /* O_NONBLOCK: a pipe without a reader must not stop this process. */
+        /* With O_NONBLOCK a pipe without a reader does not block this
+         * process. */
         int fd = open(
             target, O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (fd >= 0) {

@@ -1,13 +1,13 @@
 /*
  * reload: a new configuration, in two steps.
  *
- * First everything is read and checked; an error changes nothing. Only then
- * it is published: to shared memory for all processes, with a datagram as a
- * hint to look. No connection is affected (promise P5).
+ * First everything is read and checked; an error changes nothing. Only then is
+ * it published: in shared memory for all processes, with a datagram as a hint
+ * to read it. No connection is affected (promise P5).
  *
- * The files are on a disk that may hang, and certificates take their time: the
- * files are read in the thread of base/files.h, and the loop awaits the report
- * on the certificates. Reloads are done one after the other.
+ * A disk may hang, and the check of certificates may take long. So the files
+ * are read by the thread of base/files.h, and the loop waits for the report on
+ * the certificates. Reloads are done one after the other.
  */
 #include "base/up.h"
 
@@ -184,7 +184,7 @@ read_done(struct helper_job *h)
         judged(false);
 }
 
-/* The first of the requests. */
+/* Begins the first of the requests. */
 static void
 begin(void)
 {
@@ -214,7 +214,7 @@ begin(void)
 bool
 up_reload(uint64_t client, up_reloaded *done)
 {
-    /* What was asked for while another reload waits is done by that one. */
+    /* A reload that waits already also serves this request. */
     if (client == 0 && requests_n > 1 && requests[requests_n - 1].client == 0)
         return true;
     if (requests_n == REQUESTS_MAX)

@@ -33,7 +33,8 @@ reload_by_signal(void)
     sd_notify_reloading();
     up_reopen_logs();
     if (!up_reload(0, reloaded)) {
-        log_error("reload: too many wait already");
+        log_error("reload: too many reloads wait already; send SIGHUP again "
+                  "later");
         sd_notify_ready();
     }
 }

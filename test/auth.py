@@ -248,7 +248,7 @@ def test_a_reload_reads_the_file_and_refuses_a_broken_one():
     lines = good.count("\n")
     assert code == 500, body
     assert "%s:%d: the key is not sha256" % (path, lines + 1) in body, body
-    assert "%s:%d: the identity is in an earlier line" % (path, lines + 2) \
+    assert "%s:%d: the identity occurs in an earlier line" % (path, lines + 2) \
         in body, body
     assert status(g, "CP3") == 404      # the old file is in force
     os.unlink(path)

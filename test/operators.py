@@ -424,7 +424,7 @@ def test_why_explains_in_one_paragraph():
     text = g.run("why", "STRANGER").stdout
     assert re.search(r"^STRANGER has not been connected .* It was last refused "
                      r"\d+s ago, from 127.0.0.1:\d+: the identity is not in "
-                     r"the credential file .* What helps: `ocppctl auth add",
+                     r"the credential file .* Remedy: `ocppctl auth add",
                      text), text
     key = base64.b64encode(b"WHY1:0123456789abcdef").decode()
     c = Charger(g, "WHY1", headers=[("Authorization", "Basic " + key)])
@@ -437,7 +437,7 @@ def test_why_explains_in_one_paragraph():
                                 "chargePointModel": "M"})
     c.call("DataTransfer", {"vendorId": "V", "messageId": None})
     text = g.run("why", "WHY1").stdout
-    assert "Its messages deviate from the specification, and are let through: " \
+    assert "Its messages deviate from the specification, and are accepted: " \
         "a field is not part of the message (extra_field), a field is null " \
         "instead of absent (null_field)." in text, text
     got = g.ctl("why", "WHY1")

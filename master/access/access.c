@@ -21,8 +21,8 @@
 
 /* --- both files ---------------------------------------------------------- */
 
-/* Looked up at the start: a look-up may wait, and server.user needs a
- * restart. */
+/* The owner of the files. It is looked up at the start, because a look-up may
+ * wait, and a change of server.user needs a restart. */
 static uid_t owner_uid = (uid_t)-1;
 static gid_t owner_gid = (gid_t)-1;
 
@@ -210,15 +210,17 @@ static const char *
 sentence_of(uint64_t what)
 {
     return what == CHANNEL_KEY_OFFERED
-        ? "is sent a new key; it holds beside the old one until it is used"
+        ? "is sent a new key, which is valid beside the old one until it is "
+          "used"
         : what == CHANNEL_KEY_WITHDRAWN
-        ? "refused the new key; the keys it had before hold"
+        ? "refused the new key; its earlier keys stay valid"
         : what == CHANNEL_KEY_ACCEPTED
-        ? "accepted the new key; it holds beside the old one until it is used"
-        : "uses its new key; the old one no longer holds";
+        ? "accepted the new key, which is valid beside the old one until it is "
+          "used"
+        : "uses its new key; the old one is no longer valid";
 }
 
-/* All edits there are, as one change of the file. */
+/* All edits that wait, as one change of the file. */
 struct edits_job {
     struct helper_job   h;
     struct access_files f;
@@ -253,7 +255,7 @@ edits_work(struct helper_job *h)
 
 static void submit_edits(void);
 
-/* Those that came meanwhile follow at once. */
+/* Edits that arrived in the meantime are written at once. */
 static void
 edits_done(struct helper_job *h)
 {
@@ -271,8 +273,8 @@ edits_done(struct helper_job *h)
             access_auth_changed();
         submit_edits();
     } else {
-        log_error("new keys of charge points could not be noted: %s; they "
-                  "are tried again each second",
+        log_error("new keys of charge points could not be written: %s; trying "
+                  "again each second",
             buf_cstr(&j->why));
     }
     buf_free(&j->why);
@@ -286,7 +288,7 @@ submit_edits(void)
         return;
     struct edits_job *j = malloc(sizeof *j + edits_n * sizeof j->list[0]);
     if (j == NULL)
-        return; /* again in a second */
+        return; /* tried again in a second */
     *j = (struct edits_job){.h = {.work = edits_work, .done = edits_done},
         .why = BUF_INIT(4096),
         .n = edits_n};
@@ -306,7 +308,8 @@ add_edit(const struct edit *x)
         ensure(edits != NULL);
     }
     if (edits_n == EDITS_MAX) {
-        log_error("%.*s: its new key is lost, the file cannot be written",
+        log_error("%.*s: its new key is lost, because the credential file "
+                  "cannot be written",
             (int)x->len, x->name);
         return;
     }

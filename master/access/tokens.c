@@ -133,7 +133,8 @@ tokens_adopt(struct tokens *t)
     tokens_free(t);
 }
 
-/* Every token is compared, whole, so that the time taken reveals nothing. */
+/* Every token is compared as a whole, so that the time taken reveals
+ * nothing. */
 enum tokens_role
 tokens_judge(const char *token)
 {
@@ -148,7 +149,7 @@ tokens_judge(const char *token)
     return role;
 }
 
-/* t itself, or NULL with a sentence when it could not be written. */
+/* Writes the file. Returns t, or NULL with a sentence in why. */
 static struct tokens *
 write_all(struct tokens *t, const char *dir, struct buf *why)
 {
@@ -186,10 +187,11 @@ static bool
 may_add(const struct tokens *t, const char *name, struct buf *why)
 {
     if (!good_name(name, strlen(name)))
-        buf_addf(why, "a name has 1 to %d letters, digits and - _ .",
+        buf_addf(why,
+            "the name of a token has 1 to %d letters, digits, - _ and .",
             TOKENS_NAME_MAX);
     else if (find(t, name) < t->n)
-        buf_addf(why, "there is a token %s; remove it first", name);
+        buf_addf(why, "a token %s exists already; remove it first", name);
     else if (t->n == TOKENS_MAX)
         buf_addf(why, "there are %d tokens; remove one first", TOKENS_MAX);
     else

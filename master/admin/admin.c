@@ -121,7 +121,8 @@ channel_cb(struct ev_loop *loop, ev_io *w, int events)
     for (int i = 0; i < PER_TURN; i++) {
         int r = channel_recv_fd(channel, &m, body, &fd);
         if (r < 0)
-            ev_io_stop(loop, w); /* its death is reported next */
+            ev_io_stop(loop, w); /* the end of the process is reported
+                                  * separately */
         if (r <= 0)
             return;
         if (fd >= 0 && m.type == CHANNEL_client)

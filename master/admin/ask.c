@@ -17,7 +17,7 @@
 #include "control_line.h"
 #include "number.h"
 
-#define PATIENCE_S 1300 /* s; longer than any call may take */
+#define PATIENCE_S 1300 /* s; longer than any command may take */
 
 static int
 unavailable(struct buf *reply)

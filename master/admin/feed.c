@@ -2,9 +2,9 @@
  * feed: events of the journal for a client of the HTTP API. See http.h.
  *
  * The cursor is the number at the beginning of an event's id, 16 hexadecimal
- * digits. Numbers below the mark are final over all workers, so a client that
- * goes on behind the last number it has seen misses nothing, also after a
- * restart of anything.
+ * digits. No event with a number below the mark can be added any more, so a
+ * client that continues after the last number it has received misses no event,
+ * even if any of the programs was restarted.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,11 +21,12 @@
 #include "since.h"
 #include "writer.h"
 
-/* A cursor may be so far ahead of the clock and of all events. */
+/* us by which a cursor may be ahead of the clock and of all events. */
 #define AHEAD_US 3600000000u
 #define LOOK_MS 200 /* between two looks at the journal */
 #define CHUNK (64u << 10)
-/* A reader that always has more to read takes so much at least, or it ends. */
+/* A reader that always has more to read must take SLOW_BYTES in SLOW_MS;
+ * otherwise the feed ends. */
 #define SLOW_MS 10000
 #define SLOW_BYTES (SLOW_MS / 1000 * 16 * 1024)
 
@@ -36,13 +37,15 @@ struct feed {
     size_t              at;
     uint64_t            beat_ms;
     uint64_t            mark;
-    uint64_t            behind_ms; /* since when it has more to read */
-    size_t              behind;    /* bytes that it took since then */
-    uint64_t            last;      /* number of the last event in out */
-    bool                sse, follow, begun, slow;
-    char                type[64];
-    struct buf          cp; /* with its quotes; empty: any */
-    char                since[CLOCK_RFC3339_LEN + 1]; /* empty: any time */
+    uint64_t            behind_ms; /* when events began to wait for the reader;
+                                    * 0: none wait */
+    size_t behind;                 /* bytes that the reader has taken since
+                                    * then */
+    uint64_t   last;               /* number of the last event in out */
+    bool       sse, follow, begun, slow;
+    char       type[64];
+    struct buf cp;                           /* with its quotes; empty: any */
+    char       since[CLOCK_RFC3339_LEN + 1]; /* empty: any time */
 };
 
 struct feed *
@@ -68,7 +71,7 @@ feed_open(const struct shm *s, const char *after, const char *since,
         if (want.from > (mark > now ? mark : now) + AHEAD_US) {
             buf_adds(why,
                 "after: the cursor is ahead of all events by more than an "
-                "hour, so no event would ever come; give one of this gateway, "
+                "hour; give the eventId of an event of this gateway, "
                 "or now");
             return NULL;
         }
@@ -107,7 +110,7 @@ feed_open(const struct shm *s, const char *after, const char *since,
     f->sse = sse;
     f->follow = follow || sse;
     f->beat_ms = clock_mono_ms();
-    /* Compared with the quotes that the line has. */
+    /* The type is compared with the quotes that it has in the line. */
     snprintf(f->type, sizeof f->type, type ? "\"%s\"" : "%s", type ? type : "");
     f->cp = BUF_INIT(4096);
     if (cp != NULL)
@@ -126,7 +129,8 @@ is(const struct journal_line *line, const char *key, const char *want)
             n == strlen(want) && memcmp(v, want, n) == 0);
 }
 
-/* All timestamps have one form, whose order is that of time. */
+/* All timestamps have one form, so their order as texts is that of their
+ * times. */
 static bool
 is_since(const struct journal_line *line, const char *since)
 {
@@ -167,7 +171,8 @@ look(struct feed *f)
     return f->out.len > 0;
 }
 
-/* True if the reader is too slow: the last thing it gets is where to go on. */
+/* True if the reader is too slow. It is then sent the cursor at which it can
+ * continue. */
 static bool
 too_slow(struct feed *f)
 {
@@ -209,7 +214,7 @@ feed_read(struct feed *f, char *p, size_t max)
                 f->behind_ms = clock_mono_ms();
             break;
         }
-        f->behind_ms = 0; /* it has everything */
+        f->behind_ms = 0; /* the reader has all events */
         f->behind = 0;
         if (!f->follow)
             return -1;

@@ -22,7 +22,7 @@
 #define REQUEST_BODY_MAX (160u * 1024)
 #define SEND_BUFFER (64 * 1024)
 
-/* The page: three files, as they stand in the source. */
+/* The status page: three files of the source, unchanged. */
 #define PAGE_FILE(name, file)                                                  \
     __asm__(".section .rodata\n.global " #name "\n" #name                      \
             ":\n.incbin \"page/" file "\"\n.global " #name "_end\n" #name      \
@@ -94,7 +94,7 @@ respond(struct MHD_Connection *c, const char *url, const char *method,
             c, "text/javascript; charset=utf-8", page_js, page_js_end);
     return http_answer_error(c, MHD_HTTP_NOT_FOUND,
         "there is no such path; there are /, /health, /metrics, /ready, /live "
-        "and those that /openapi.json lists");
+        "and the paths in /openapi.json");
 }
 
 static enum MHD_Result
@@ -106,7 +106,8 @@ request_cb(void *arg, struct MHD_Connection *c, const char *url,
     (void)version;
     struct buf *body = *state;
 
-    /* The first call comes with the head, the last without data. */
+    /* The first call has the head of the request, and the last one has no
+     * data. */
     if (body == NULL) {
         *state = body = calloc(1, sizeof *body);
         if (body == NULL)

@@ -76,7 +76,8 @@ http_answer_not_allowed(struct MHD_Connection *c, const char *allow)
     struct buf out = BUF_INIT(8192);
 
     put_error(&out, MHD_HTTP_METHOD_NOT_ALLOWED,
-        "the path has no such method; Allow lists those that it has");
+        "the path does not have this method; the header Allow lists its "
+        "methods");
     struct MHD_Response *r =
         MHD_create_response_from_buffer(out.len, out.p, MHD_RESPMEM_MUST_COPY);
     buf_free(&out);

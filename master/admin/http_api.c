@@ -26,11 +26,12 @@
 #define ASKING_MAX 64 /* requests that wait for the master */
 #define FEEDS_MAX 32
 #define SCORES_MAX 1
-/* At the same time, since each reads the journal. */
+/* The most requests for /v1/charge-points/{id} at the same time, because each
+ * reads the journal. */
 #define SHOWS_MAX 2
-#define SHOW_READ (32u << 20) /* bytes that each reads of its end */
+#define SHOW_READ (32u << 20) /* bytes of the journal's end that each reads */
 #define SEGMENTS 8
-#define NAMES_SIZE 256 /* of a route */
+#define NAMES_SIZE 256 /* bytes of a route */
 #define WORDS 24
 #define METHODS_MAX 64
 
@@ -53,7 +54,7 @@ http_api_begin(const struct shm *s, int to_master)
     channel = to_master;
 }
 
-/* Counts one more, if the count is below most; then true. */
+/* Adds one to the counter and returns true, if it is below `most`. */
 static bool
 take(unsigned *counter, unsigned most)
 {
@@ -131,8 +132,9 @@ known_host(const char *host)
     return false;
 }
 
-/* A browser names the origin of the page that sends the request; only the
-   status page may send requests. */
+/* True unless a browser names a foreign origin. A browser names the origin of
+ * the page that sends the request, and only the status page may send
+ * requests. */
 static bool
 own_origin(struct MHD_Connection *c, const char *host)
 {
@@ -152,8 +154,9 @@ struct parts {
     unsigned    n;
 };
 
-/* True if the path matches the route. The segments at braces are stored in *p.
-   Both texts are cut into segments. */
+/* True if the path matches the route. The segments of the path that stand for
+ * names in braces are stored in *p. Both texts are changed: they are cut into
+ * segments. */
 static bool
 match(const char *route, char *path, struct parts *p, char *names)
 {
@@ -252,7 +255,7 @@ run_command(struct MHD_Connection *c, const struct http_route *route,
         "application/json", &reply);
 }
 
-/* An answer without an end. end() frees arg. */
+/* Sends an answer that has no end of its own. end() frees arg. */
 static enum MHD_Result
 stream(struct MHD_Connection *c, const char *type,
     MHD_ContentReaderCallback read, MHD_ContentReaderFreeCallback end,
@@ -487,8 +490,8 @@ http_api_answer(struct MHD_Connection *c, const char *url, const char *method,
 
     if (!known_host(host) || !own_origin(c, host))
         return http_answer_error(c, MHD_HTTP_FORBIDDEN,
-            "this host name, or this origin, is not known here; see "
-            "admin.hosts in ocppd.conf(5)");
+            "requests for this host name, or from this origin, are not "
+            "accepted; see admin.hosts in ocppd.conf(5)");
     if (body->overflow)
         return http_answer_error(
             c, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than 160 KiB");

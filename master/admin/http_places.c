@@ -12,7 +12,7 @@
 #include "admin/http_refused.h"
 #include "clock.h"
 
-/* From this many on, the oldest without a request is closed. */
+/* If there are this many, the oldest connection without a request is closed. */
 #define CROWDED 192
 #define LOOK_MS 500
 #define BYTES_PER_S (32u * 1024)
@@ -26,8 +26,8 @@ static uint64_t        turns;
 static struct place {
     int      fd; /* -1: free */
     uint64_t addr[2];
-    uint64_t turn;     /* changes with its state: the lowest has kept its state
-                          for longest */
+    uint64_t turn;     /* rises with each change of a state: the lowest has kept
+                        * its state for longest */
     uint64_t until_ms; /* when it is closed; 0: never */
     bool     idle;     /* it has no request */
 } places[HTTP_PLACES];

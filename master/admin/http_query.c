@@ -20,7 +20,7 @@ http_query_decode(char *s)
     return m == strlen(s) && n >= m;
 }
 
-/* Calls are in the order of the request. */
+/* Checks one parameter. The calls are in the order of the request. */
 static enum MHD_Result
 check_one(
     void *arg, enum MHD_ValueKind kind, const char *key, const char *value)

@@ -1,4 +1,5 @@
-/* http_refused: what the admin port refuses. See http_refused.h. */
+/* http_refused: requests and connections that the admin port refuses. See
+ * http_refused.h. */
 #include "admin/http_refused.h"
 
 #include <pthread.h>
@@ -60,9 +61,10 @@ log_sum(const char *address, unsigned status, uint64_t n)
                  "since the last such line; the last, from %s, with status %u "
                  "(%s)",
             (unsigned long long)n, address, status,
-            status == 401       ? "without a token, or with an unknown one"
-                : status == 403 ? "its token has not the right, or its host "
-                                  "name or origin is not known"
+            status == 401 ? "without a token, or with an unknown one"
+                : status == 403
+                ? "its token does not have the right, or its host "
+                  "name or origin is not accepted"
                 : status == 413 ? "it is too large"
                                 : "the gateway is busy, or not ready");
 }

@@ -1,10 +1,10 @@
 /*
- * metrics: the numbers of stats.def, for people, programs and Prometheus.
- * See metrics.h.
+ * metrics: the numbers of stats.def, for people, programs and Prometheus. See
+ * metrics.h.
  *
  * Everything loops over stat_info[], so a row added to the table appears
- * everywhere. One function has the few numbers that are not in the table (state
- * of the workers, limits, reloads).
+ * everywhere. The few numbers that are not in the table (states of workers,
+ * limits, reloads) are in one function.
  */
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -160,7 +160,7 @@ gauge(struct buf *out, const char *name, const char *help, uint64_t value)
     buf_addf(out, "ocppd_%s %" PRIu64 "\n", name, value);
 }
 
-/* name: including _total */
+/* name includes _total. */
 static void
 counter(struct buf *out, const char *name, const char *help, uint64_t value)
 {
@@ -241,7 +241,8 @@ prometheus_daemon(const struct shm *s, struct buf *out)
     unsigned      states[SHM_WORKER_FAILED + 1] = {0};
 
     shm_config_read(s, &c);
-    exposition_head(out, "build_info", "gauge", "Which version runs; always 1");
+    exposition_head(out, "build_info", "gauge",
+        "The version that runs, as a label; the value is always 1");
     buf_adds(out, "ocppd_build_info{version=\"");
     exposition_label(out, OCPPD_VERSION);
     buf_adds(out, "\",node=\"");
@@ -278,7 +279,8 @@ prometheus_daemon(const struct shm *s, struct buf *out)
         "Charge points forgotten to make room for others",
         shm_registry(s)->forgotten);
     counter(out, "reloads_total",
-        "Reloads of the configuration, failed ones too", s->reloads);
+        "Reloads of the configuration, including those that failed",
+        s->reloads);
     counter(out, "reloads_failed_total",
         "Reloads that changed nothing because of an error", s->reloads_failed);
     gauge(out, "config_last_reload_successful",
@@ -289,7 +291,7 @@ prometheus_daemon(const struct shm *s, struct buf *out)
         "When the configuration in force was loaded, Unix time",
         s->config_loaded_ms);
     counter(out, "upgrades_total",
-        "Upgrades to another program, failed ones too",
+        "Upgrades to another program, including those that failed",
         s->upgrades + s->upgrades_failed);
     counter(out, "upgrades_failed_total",
         "Upgrades after which the former program went on", s->upgrades_failed);
@@ -297,7 +299,7 @@ prometheus_daemon(const struct shm *s, struct buf *out)
         "1 if the last upgrade succeeded, or if there was none",
         !s->upgrade_failed);
     report_http_metric(out, s);
-    gauge(out, "draining", "1 while no new connections are taken",
+    gauge(out, "draining", "1 while no new connections are accepted",
         s->draining != 0);
     gauge(out, "ping_interval_seconds", "websocket.ping_interval",
         c.websocket_ping_interval / 1000);

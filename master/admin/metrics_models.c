@@ -2,8 +2,8 @@
  * metrics_models: connected charge points by OCPP version, vendor and model,
  * for /metrics. See report.h.
  *
- * Each request counts them in the registry, so a connection needs no memory for
- * it.
+ * Each request counts the connections in the registry, so a connection needs no
+ * memory for this.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +49,7 @@ count(const struct shm *s, struct row *rows)
     }
 }
 
-/* The most connections first, then by name. */
+/* Orders by connections, the most first, and then by name. */
 static int
 order(const void *a, const void *b)
 {

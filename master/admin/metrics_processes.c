@@ -101,7 +101,7 @@ put(struct buf *out, const struct usage *u, unsigned n)
     for (unsigned i = 0; i < n; i++)
         row(out, "cpu_seconds_total", &u[i], u[i].cpu_s);
     head(out, "resident_memory_bytes", "gauge",
-        "Resident memory; what the processes share counts for each of them");
+        "Resident memory; pages that processes share count for each of them");
     for (unsigned i = 0; i < n; i++)
         row(out, "resident_memory_bytes", &u[i], (double)u[i].resident_bytes);
     head(out, "virtual_memory_bytes", "gauge", "Address space");

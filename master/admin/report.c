@@ -12,7 +12,7 @@
 #include "version.h"
 #include "writer.h"
 
-/* A limit that refused a handshake is a problem for this long. */
+/* s for which a limit that has refused a handshake is reported as a problem. */
 #define LIMIT_RECENT_S 60
 
 static int
@@ -46,7 +46,7 @@ report_ready(const struct shm *s)
 
 /* --- problems ------------------------------------------------------------ */
 
-/* Where sentences are written: one of the two, or neither. */
+/* Where sentences are written: w, lines or neither. */
 struct problems {
     struct writer     *w;     /* an open array */
     struct buf        *lines; /* text */
@@ -163,12 +163,12 @@ find_problems(const struct shm *s, const struct config *c,
         worker_problems(&p, s, i);
     if (s->master_waits)
         problem(&p, REPORT_DEGRADED,
-            "the master waits for the disk of a file; the log names it; "
+            "the master waits for the disk of a file, which the log names; "
             "changes of that file wait");
     if (s->reload_failed)
         problem(&p, REPORT_DEGRADED,
-            "the last reload failed (%.*s); the configuration in force is the "
-            "one before",
+            "the last reload failed (%.*s); the former configuration is still "
+            "in force",
             (int)sizeof s->reload_words, s->reload_words);
     report_redis_problems(s, c, redis_problem, &p);
     report_tls_problems(s, c, redis_problem, &p);
@@ -275,8 +275,8 @@ report_health(const struct shm *s, struct buf *out)
     shm_config_read(s, &c);
     enum report_health h = find_problems(s, &c, &sum, NULL, NULL);
 
-    /* First the members that programs written for the former gateway read,
-     * under the names that they had there. */
+    /* The first members are those of the gateway that ocppd replaces, under the
+     * same names, because programs read them. */
     writer_open(&w, NULL, '{');
     writer_u64(&w, "connections", stat_get(&sum.connections));
     writer_open(&w, "ping_service", '{');

@@ -1,6 +1,6 @@
 /*
- * report_redis: the state of the connection to Redis: `ocppctl redis`, and
- * its part of health and status. From shared memory alone.
+ * report_redis: the state of the connection to Redis: `ocppctl redis`, and its
+ * part of health and status. It reads only shared memory.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 
 #define LAG_MS 60000 /* events older than this are late */
 
-/* The word of worker i, "down" before it has one. */
+/* The state of worker i as a word; "down" before the worker has stored one. */
 static const char *
 word_of(const struct shm *s, unsigned i, char out[16])
 {
@@ -52,8 +52,8 @@ report_redis_problems(
         if (shm_worker(s, i)->pid != 0 &&
             strcmp(word_of(s, i, word), "ready") != 0)
             say(ctx,
-                "worker %u has no use of Redis: %s; charge points are served, events "
-                "wait in the journal",
+                "worker %u cannot use Redis: %s; charge points are served, and "
+                "events wait in the journal",
                 i, words_of(s, i, words));
     uint64_t lag = MOST(s, ship_lag_ms), most = MOST(s, stream_events);
     if (lag > LAG_MS)
@@ -123,7 +123,8 @@ report_redis_text(struct buf *out, const struct shm *s, const struct config *c)
 
     if (!config_has_redis(c)) {
         buf_adds(out,
-            "this gateway is alone: redis.host and redis.socket are empty\n");
+            "this gateway does not use Redis: redis.host and redis.socket are "
+            "empty\n");
         return;
     }
     shm_sum(s, &sum);

@@ -1,6 +1,6 @@
 /*
  * report_tls: certificates, ticket keys, and the versions and suites in use:
- * for `ocppctl tls`, health and metrics. Uses only shared memory.
+ * for `ocppctl tls`, health and metrics. It reads only shared memory.
  */
 #include <inttypes.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 
 #define SAMPLES (3600 / SERIES_EVERY_S + 1)
 
-/* Each is a column of the answer. Counters become rates. */
+/* Each name is a column of the answer. Counters are shown as rates. */
 #define COLUMNS(X)                                                             \
     X(connections)                                                             \
     X(accepted)                                                                \

@@ -34,8 +34,8 @@ typed_key(struct client *c, char **argv, const char *text,
             return n;
     }
     command_usage(c, argv,
-        "a key has 16 to 20 bytes (%d to %d are taken), "
-        "written as they are or as twice as many hexadecimal digits",
+        "a key has 16 to 20 bytes (%d to %d are accepted), written as text "
+        "or as twice as many hexadecimal digits",
         KEY_MIN, AUTHFILE_KEY_MAX);
     return 0;
 }
@@ -58,7 +58,7 @@ reply_added(struct client *c, const char *name, bool replaced, const char *key)
     } else {
         buf_addf(&out, "%s: %s\n", name, replaced ? "changed" : "added");
         if (key != NULL)
-            buf_addf(&out, "key: %s (not kept anywhere: note it now)\n", key);
+            buf_addf(&out, "key: %s (it is not stored: note it now)\n", key);
         if (off)
             buf_adds(&out, "auth.mode is none: keys are not checked yet\n");
     }
@@ -90,8 +90,8 @@ hashed_key(struct client *c, char **argv, const char *typed,
     return n > 0;
 }
 
-/* If the platform and not the file manages the keys: the text that is shown in
- * place of a key. */
+/* Prints the hash of a key, for a platform that manages the keys in Redis
+ * itself. */
 static void
 auth_hash(struct client *c, int argc, char **argv)
 {
@@ -113,7 +113,7 @@ auth_hash(struct client *c, int argc, char **argv)
     } else {
         buf_addf(&out, "%s\n", text);
         if (made[0] != '\0')
-            buf_addf(&out, "key: %s (not kept anywhere: note it now)\n", made);
+            buf_addf(&out, "key: %s (it is not stored: note it now)\n", made);
     }
     control_reply_buf(c, CONTROL_DONE, &out);
     explicit_bzero(out.p, out.len);
@@ -136,13 +136,13 @@ struct auth_task {
     size_t                key_len; /* CHECK; 0: none is given */
     char                  name[IDENTITY_MAX + 1];
 
-    /* From the thread. */
+    /* Set by the thread: */
     bool            good, there;
     struct authfile table; /* CHECK, LIST */
     struct buf      why;
 };
 
-/* Reads the table; one that is missing is empty. */
+/* Reads the table. It is empty if the file is missing. */
 static bool
 read_table(struct auth_task *a)
 {
@@ -181,7 +181,8 @@ reply_check(struct client *c, const struct auth_task *a)
     }
     if (a->key_len == 0) {
         control_replyf(c, CONTROL_DONE, "%s: %s", a->name,
-            e.nexts > 0     ? "has a key, and a new one that it did not use yet"
+            e.nexts > 0     ? "has a key, and a new one that it has not used "
+                              "yet"
                 : e.has_key ? "has a key"
                             : "has no key");
         return;
@@ -192,7 +193,7 @@ reply_check(struct client *c, const struct auth_task *a)
     bool now = e.has_key && authfile_matches(&e.key, a->key, a->key_len);
     control_replyf(c, next || now ? CONTROL_DONE : CONTROL_NEGATIVE, "%s: %s",
         a->name,
-        next      ? "this is its new key, which it did not use yet"
+        next      ? "this is its new key, which it has not used yet"
             : now ? "this is its key"
                   : "this is not its key");
 }
@@ -231,7 +232,7 @@ reply_list(struct client *c, const struct authfile *a)
     buf_free(&out);
 }
 
-/* In the file there is a key now, or there is none any more. */
+/* Replies that a key was added to the file or removed from it. */
 static void
 reply_change(struct client *c, const struct auth_task *a)
 {
@@ -242,8 +243,7 @@ reply_change(struct client *c, const struct auth_task *a)
             c, CONTROL_NOT_FOUND, "%s: not in the credential file", a->name);
     else
         control_replyf(c, CONTROL_DONE,
-            "%s: removed; a connection it has "
-            "stays (`disconnect %s` ends it)",
+            "%s: removed; an open connection stays (`disconnect %s` ends it)",
             a->name, a->name);
 }
 
@@ -283,11 +283,11 @@ done(struct file_task *t, struct client *c)
         if (c != NULL)
             control_replyf(c, CONTROL_FAILED, "auth: %s", buf_cstr(&a->why));
     } else if (c == NULL) {
-        ; /* it did not wait */
+        ; /* the client did not wait */
     } else if (known) {
         control_replyf(c, CONTROL_CONFLICT,
             "auth: %s is in the credential file already; nothing was changed. "
-            "With --replace its key becomes the new one, and the old one is "
+            "With --replace the new key replaces the old one, which is "
             "refused from then on",
             a->name);
     } else if (changes) {
@@ -373,7 +373,7 @@ cmd_auth(struct client *c, int argc, char **argv)
         return;
     }
     if (!list && argc < 3) {
-        command_usage(c, argv, "of which charge point?");
+        command_usage(c, argv, "give the identity of a charge point");
         return;
     }
     if (!list && !command_identity(c, argv, argv[2]))

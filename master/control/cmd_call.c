@@ -1,6 +1,7 @@
 /*
- * The commands that reach out to charge points: call, disconnect, tap. See
- * command.h; what happens to a call when a worker dies is in pending_calls.h.
+ * cmd_call: the commands that need a connected charge point: call, disconnect,
+ * tap. See command.h; pending_calls.h describes what happens to a call when a
+ * worker dies.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@
 #include "writer.h"
 
 #define COMMAND_ID_MAX 64
-/* Ms that a client waits beyond the time that a command may take. */
+/* Ms that a client waits longer than a command may take. */
 #define PATIENCE_MS 60000
 
 /* The entry of an identity, REGISTRY_NONE if it has none; *owner is 0 unless it
@@ -95,9 +96,9 @@ struct call {
     const char *identity, *action, *payload;
     char        id[COMMAND_ID_MAX + 1];
     uint64_t    timeout_ms; /* 0: ocpp.message_timeout */
-    bool        chosen;     /* the client has chosen the id */
+    bool        chosen;     /* the id was chosen by the client */
     bool        wait;
-    bool        unchecked; /* against the schema of its message */
+    bool        unchecked; /* the payload is not checked against its schema */
 };
 
 /* Removes an option without a value from the words; true if it was there. */
@@ -143,7 +144,8 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
     if (!command_identity(c, argv, call->identity))
         return false;
     if (!printable(call->action, 64)) {
-        command_usage(c, argv, "%.64s: no action", call->action);
+        command_usage(c, argv, "%.64s: this cannot be the name of an action",
+            call->action);
         return false;
     }
     if (v[0] != NULL) {
@@ -170,8 +172,9 @@ parse_call(struct client *c, int argc, char **argv, struct call *call)
     return true;
 }
 
-/* The worker died after it had written the event of the outcome and before it
- * reported it. Its successor found the event, but did not keep its contents. */
+/* Replies if the worker died after it had written the event of the outcome and
+ * before it had reported it, and its successor has found the event but not kept
+ * its contents. */
 static void
 reply_unheard(struct client *c, enum outcome outcome, const char *command_id)
 {
@@ -180,7 +183,7 @@ reply_unheard(struct client *c, enum outcome outcome, const char *command_id)
 
     if (c->format != 'j') {
         control_replyf(c, CONTROL_NEGATIVE,
-            "%s: the worker died when the command had ended; the event "
+            "%s: the worker died after the command had ended; the event "
             "command.response of command %s has the whole outcome",
             outcome_info[outcome].word, command_id);
         return;
@@ -239,8 +242,8 @@ call_done(uint64_t id, enum outcome outcome, const char *command_id,
     buf_free(&out);
 }
 
-/* True after a start of the daemon, until the workers have reported the
- * outcomes that the journals have. */
+/* True after the start of the daemon until the workers have reported the
+ * outcomes in the journals. */
 static bool
 journals_unread(void)
 {
@@ -252,7 +255,7 @@ journals_unread(void)
     return false;
 }
 
-/* The command was sent to its worker, or will be. */
+/* Replies that the command was sent to its worker, or will be. */
 static void
 reply_taken(struct client *c, const char *command_id)
 {
@@ -291,8 +294,8 @@ cmd_outcome(struct client *c, int argc, char **argv)
         call_done(c->id, outcome, argv[1], json, len);
     else
         control_replyf(c, CONTROL_NOT_FOUND,
-            "outcome: %.64s: no command of this id ended lately; the journal "
-            "has its command.response",
+            "outcome: %.64s: the daemon remembers no command of this id; the "
+            "journal has its command.response",
             argv[1]);
 }
 
@@ -323,11 +326,11 @@ cmd_call(struct client *c, int argc, char **argv)
     if (!parse_call(c, argc, argv, &call) ||
         (call.wait && !control_may_wait(c)))
         return;
-    /* Another id is never that of an earlier command. */
+    /* A generated id never equals that of an earlier command. */
     if (call.chosen && journals_unread()) {
         control_replyf(c, CONTROL_BUSY,
-            "call: the workers still read which commands have ended; nothing "
-            "was sent, try again");
+            "call: the workers still read the outcomes of earlier commands; "
+            "nothing was sent, try again");
         return;
     }
     enum outcome ended;
@@ -335,7 +338,7 @@ cmd_call(struct client *c, int argc, char **argv)
     if (last_outcomes_find(call.id, &ended, &n) != NULL) {
         control_replyf(c, CONTROL_CONFLICT,
             "call: a command of this id has ended; nothing was sent; `outcome "
-            "%s` prints how",
+            "%s` prints its outcome",
             call.id);
         return;
     }
@@ -376,7 +379,8 @@ cmd_call(struct client *c, int argc, char **argv)
     uint64_t most =
         call.timeout_ms ? call.timeout_ms : master.config.ocpp_message_timeout;
     control_wait(c, NULL, 2 * most + PATIENCE_MS,
-        "call: no outcome yet; the event command.response will have it");
+        "call: there is no outcome yet; the event command.response will hold "
+        "it");
 }
 
 /* --- disconnect ---------------------------------------------------------- */
@@ -418,8 +422,8 @@ cmd_disconnect(struct client *c, int argc, char **argv)
     log_info("an operator disconnects %s (uid %d)", argv[1], (int)c->uid);
     control_wait(c, disconnect_poll,
         master.config.websocket_close_timeout + 5000,
-        "disconnect: it was requested, but the connection is not closed yet; "
-        "see `show`");
+        "disconnect: the close was requested, but the connection is still "
+        "open; see `show`");
 }
 
 /* --- tap ----------------------------------------------------------------- */
@@ -436,7 +440,8 @@ cmd_tap(struct client *c, int argc, char **argv)
     if (!control_may_wait(c))
         return;
     if (!taps_start(c, argv[1])) {
-        control_replyf(c, CONTROL_BUSY, "tap: %d taps run already", TAPS_MAX);
+        control_replyf(c, CONTROL_BUSY,
+            "tap: %d taps run already; end one of them first", TAPS_MAX);
         return;
     }
     control_stream_begin(c);

@@ -27,9 +27,10 @@ struct query {
     uint64_t    offset, limit;
 };
 
-/* The best offset + limit entries so far: an array of twice as many, which
- * is sorted and cut in half when it is full. So a listing of a million
- * charge points takes memory for one page. */
+/* The first offset + limit entries so far, in the order of the listing. The
+ * array has room for twice as many; when it is full, it is sorted and cut in
+ * half. So a listing of a million charge points needs memory for one page
+ * only. */
 struct found {
     struct registry_entry e;
     uint32_t              number; /* of the entry */
@@ -38,7 +39,7 @@ struct found {
 struct best {
     struct found *entry;
     size_t        n, keep, room;
-    uint64_t      seen; /* all that matched */
+    uint64_t      seen; /* number of entries that matched */
 };
 
 static int (*sorter(enum sort sort))(const void *, const void *);
@@ -129,7 +130,7 @@ collect(struct best *b, const struct query *q)
     if (b->room > used)
         b->room = (size_t)used + 1;
     if (b->room < b->keep + 1)
-        b->keep = b->room; /* everything fits */
+        b->keep = b->room; /* all entries fit */
     b->entry = malloc(b->room * sizeof *b->entry);
     if (b->entry == NULL)
         return false;
@@ -177,7 +178,7 @@ put_ago_column(struct buf *out, uint64_t now, uint64_t then)
     buf_free(&text);
 }
 
-/* Version, vendor and model; cut, since the names may be long. */
+/* Writes version, vendor and model, which are cut because names may be long. */
 static void
 put_kind(struct buf *out, const struct found *f)
 {
@@ -188,7 +189,7 @@ put_kind(struct buf *out, const struct found *f)
     snprintf(text, sizeof text, "%s %s", m.vendor, m.model);
     if (text[1] == '\0')
         strcpy(text, "-");
-    text[KIND_WIDTH] = '\0'; /* perhaps within a character */
+    text[KIND_WIDTH] = '\0'; /* this may cut a character */
     printable_mask(text, strlen(text));
     buf_addf(
         out, "%-9s %-*s ", version != NULL ? version : "-", KIND_WIDTH, text);
@@ -260,8 +261,7 @@ parse_query(struct client *c, int argc, char **argv, struct query *q)
     if (!command_options(c, &argc, argv, names, v, 7))
         return false;
     if (argc > 1) {
-        command_usage(
-            c, argv, "%.64s: a pattern is given with --match", argv[1]);
+        command_usage(c, argv, "%.64s: give a pattern with --match", argv[1]);
         return false;
     }
     q->match = v[0];

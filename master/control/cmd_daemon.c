@@ -83,8 +83,8 @@ cmd_stats(struct client *c, int argc, char **argv)
     }
     buf_free(&out);
     control_replyf(c, CONTROL_NOT_FOUND,
-        "%.64s: no counter of this name; "
-        "`stats` without it shows all, * stands for anything",
+        "%.64s: there is no counter of this name; `stats` alone shows all, "
+        "and * stands for any text",
         pattern);
 }
 
@@ -125,7 +125,8 @@ cmd_journal_mark(struct client *c, int argc, char **argv)
 
     if (!words(c, argc, argv, 1))
         return;
-    /* An absolute path, as the reader may have another working directory. */
+    /* The path is absolute, because the reader may have another working
+     * directory. */
     writer_open(&w, NULL, '{');
     writer_str(&w, "dir", master.state_dir);
     uint64_t mark = journal_dir_mark(master.shm);
@@ -138,7 +139,8 @@ cmd_journal_mark(struct client *c, int argc, char **argv)
     finish(c, CONTROL_DONE, &out);
 }
 
-/* Replies with the lines of a reload, as an object if JSON was asked for. */
+/* Replies with the lines of a reload, or with an object if the client wants
+ * JSON. */
 static void
 reload_json(bool ok, struct buf *lines)
 {
@@ -180,7 +182,7 @@ cmd_reload(struct client *c, int argc, char **argv)
         return;
     control_wait(c, NULL, FILE_TASK_MS,
         "the disk of the configuration has not answered for 2 minutes; the "
-        "reload goes on when it does");
+        "reload continues when it answers");
     if (!up_reload(c->id, reloaded))
         control_replyf(c, CONTROL_BUSY,
             "too many reloads wait already; nothing was done, try again");
@@ -301,7 +303,8 @@ cmd_worker_restart(struct client *c, int argc, char **argv)
     if (!words(c, argc, argv, 2))
         return;
     if (argc < 2) {
-        command_usage(c, argv, "which worker? `workers` lists them");
+        command_usage(
+            c, argv, "give the number of a worker; `workers` lists them");
         return;
     }
     if (!command_number(c, argv, "worker", argv[1], 0, master.slots - 1, &n))
@@ -315,7 +318,7 @@ cmd_worker_restart(struct client *c, int argc, char **argv)
         log_info("an operator restarts worker %u (uid %d)", (unsigned)n,
             (int)c->uid);
         control_replyf(c, CONTROL_DONE,
-            running ? "a successor takes the connections of worker %u over"
+            running ? "a successor takes over the connections of worker %u"
                     : "worker %u starts",
             (unsigned)n);
     }
@@ -338,7 +341,8 @@ cmd_rebalance(struct client *c, int argc, char **argv)
             (int)c->uid, (unsigned long long)n);
         control_replyf(c, CONTROL_DONE,
             n > 0 ? "%llu connections move to other workers"
-                  : "%llu connections move: the workers have equal shares",
+                  : "%llu connections move, because the workers have equal "
+                    "shares",
             (unsigned long long)n);
     }
     buf_free(&why);

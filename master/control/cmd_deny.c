@@ -12,7 +12,7 @@
 
 #define BODY_MAX (16u << 20)
 
-/* kind "": the list is wanted. */
+/* kind is "" for a request of the list. */
 struct deny_task {
     struct file_task    t;
     struct access_files f;
@@ -91,8 +91,8 @@ reply_change(struct client *c, struct deny_task *d)
         break;
     case ACCESS_DENY_ABSENT:
         control_replyf(c, CONTROL_NOT_FOUND,
-            "%s %s: not on the deny list; `deny list` shows what is", d->kind,
-            d->what);
+            "%s %s: not on the deny list; `deny list` shows its entries",
+            d->kind, d->what);
         break;
     case ACCESS_DENY_PRESENT:
     case ACCESS_DENY_ADDED:
@@ -141,7 +141,7 @@ begin(
         strlen(what) >= sizeof d->what) {
         command_usage(c, argv, "%s",
             d == NULL ? "there is no memory for it"
-                      : "give `address' or `identity', and which");
+                      : "give `address' or `identity', and its value");
         free(d);
         return;
     }
@@ -171,11 +171,11 @@ cmd_deny(struct client *c, int argc, char **argv)
     else if (argc != (list ? 2 : 4))
         command_usage(c, argv,
             list ? "too many words"
-                 : "give `address' or `identity', and which");
+                 : "give `address' or `identity', and its value");
     else if (list)
         begin(c, argv, "", "", false);
     else if (argv[2][0] == '\0')
-        command_usage(c, argv, "give `address' or `identity', and which");
+        command_usage(c, argv, "give `address' or `identity', and its value");
     else if (!add || strcmp(argv[2], "identity") != 0 ||
         command_identity(c, argv, argv[3]))
         begin(c, argv, argv[2], argv[3], add);

@@ -1,4 +1,4 @@
-/* cmd_redis: `ocppctl redis`. */
+/* cmd_redis: `ocppctl redis`. See command.h. */
 #include "admin/report.h"
 #include "base/master.h"
 #include "control/command.h"

@@ -14,11 +14,11 @@
 #include "writer.h"
 
 #define LIMIT_DEFAULT 20
-#define LIMIT_MOST 100000 /* more than there are */
+#define LIMIT_MOST 100000 /* more than the records that can exist */
 #define BODY_MAX (16u << 20)
 
-/* Copies a record that a worker may be writing at this moment: seq is odd or
- * changes then. */
+/* Copies a record. A worker may be writing it at this moment; then seq is odd,
+ * or changes. */
 static bool
 copy_refusal(struct shm_refusal *from, struct shm_refusal *to)
 {
@@ -33,7 +33,7 @@ copy_refusal(struct shm_refusal *from, struct shm_refusal *to)
         if (atomic_load_explicit(&from->seq, memory_order_relaxed) == seq)
             return true;
     }
-    return false; /* its writer died in the middle */
+    return false; /* a worker died while it wrote the record */
 }
 
 static int

@@ -1,6 +1,7 @@
 /*
  * cmd_show: all that is known of one charge point. It reads shared memory, and
- * asks the worker that owns the connection for what that holds. See command.h.
+ * asks the worker that owns the connection for the facts that only the worker
+ * has. See command.h.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -60,8 +61,8 @@ put_profile(uint32_t entry, struct writer *w, struct buf *lines)
     }
 }
 
-/* Prints the members of the worker's answer: connectedMs as "connected", in
-   ms. */
+/* Prints the members of the worker's answer as lines. A member such as
+ * connectedMs is printed as "connected", with the unit ms. */
 static void
 put_connection(const char *json, size_t len, struct buf *out)
 {
@@ -72,7 +73,7 @@ put_connection(const char *json, size_t len, struct buf *out)
         size_t start = out->len;
         size_t n = m.key_len;
         if (n == 10 && memcmp(m.key, "generation", n) == 0)
-            continue; /* it stands above */
+            continue; /* it was printed before */
         bool ms = n > 2 && memcmp(m.key + n - 2, "Ms", 2) == 0;
         for (size_t i = 0; i < n - (ms ? 2 : 0); i++)
             if (m.key[i] >= 'A' && m.key[i] <= 'Z')
@@ -146,7 +147,7 @@ put_refused(const char *name, struct writer *w, struct buf *lines)
     return n;
 }
 
-/* Replies for an identity without an entry: it never was connected, but may
+/* Replies for an identity without an entry, which was never connected but may
  * have been refused. */
 static void
 show_stranger(struct client *c, const char *name)
@@ -173,9 +174,9 @@ show_stranger(struct client *c, const char *name)
         control_reply_buf(c, CONTROL_DONE, &out);
     else
         control_replyf(c, CONTROL_NOT_FOUND,
-            "%.64s: not known here; it has not tried to connect to this "
-            "gateway, or long ago (`refused` shows handshakes that failed, "
-            "also those without a readable identity)",
+            "%.64s: not known here; it has never tried to connect to this "
+            "gateway, or its entry was reused (`refused` shows handshakes that "
+            "failed, including those without a readable identity)",
             name);
     buf_free(&out);
 }
@@ -190,8 +191,8 @@ show_reply(struct client *c, const char *json, size_t len)
     char                  name[IDENTITY_MAX + 1];
 
     if (!registry_copy(shm_registry(master.shm), c->entry, &e)) {
-        control_replyf(
-            c, CONTROL_BUSY, "show: it was forgotten just now; try again");
+        control_replyf(c, CONTROL_BUSY,
+            "show: its registry entry was just reused; try again");
         return;
     }
     memcpy(name, e.name, e.name_len);

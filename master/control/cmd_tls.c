@@ -1,4 +1,4 @@
-/* cmd_tls: `ocppctl tls`. */
+/* cmd_tls: `ocppctl tls`. See command.h. */
 #include <string.h>
 
 #include "admin/report.h"

@@ -16,8 +16,8 @@ struct token_task {
     enum tokens_role role;
     char             dir[CONF_TEXT_MAX], name[TOKENS_NAME_MAX + 2];
 
-    /* From the thread. */
-    struct tokens *tokens; /* as they are now; NULL: it failed, see why */
+    /* Set by the thread: */
+    struct tokens *tokens; /* after the change; NULL: it failed, see why */
     char           token[TOKENS_TEXT];
     bool           there;
     struct buf     why;
@@ -46,8 +46,7 @@ reply_added(struct client *c, const struct token_task *k)
         writer_close(&w);
         buf_addc(&out, '\n');
     } else {
-        buf_addf(
-            &out, "token: %s (not kept anywhere: note it now)\n", k->token);
+        buf_addf(&out, "token: %s (it is not stored: note it now)\n", k->token);
     }
     control_reply_buf(c, CONTROL_DONE, &out);
     explicit_bzero(out.p, out.len);
@@ -78,7 +77,7 @@ done(struct file_task *t, struct client *c)
                 (int)t->uid);
     }
     if (c == NULL)
-        ; /* it did not wait */
+        ; /* the client did not wait */
     else if (!good)
         control_replyf(c, CONTROL_FAILED, "token: %s", buf_cstr(&k->why));
     else if (k->add)
@@ -86,8 +85,8 @@ done(struct file_task *t, struct client *c)
     else if (k->there)
         control_replyf(c, CONTROL_DONE, "%s: removed", k->name);
     else
-        control_replyf(
-            c, CONTROL_NOT_FOUND, "token: there is none of this name");
+        control_replyf(c, CONTROL_NOT_FOUND,
+            "token: there is no token of this name; `token list` shows all");
     end(k);
 }
 
@@ -106,7 +105,8 @@ begin(struct client *c, const char *name, bool add, enum tokens_role role)
     k->role = role;
     k->why = BUF_INIT(4096);
     snprintf(k->dir, sizeof k->dir, "%s", master.config.server_state_dir);
-    /* A name that is too long stays so: it is refused with a sentence. */
+    /* A name that is too long stays too long, and is refused with a
+     * sentence. */
     snprintf(k->name, sizeof k->name, "%s", name);
     if (!file_task_begin(c, &k->t))
         end(k);

@@ -28,14 +28,17 @@
 
 /* The remedy for each refusal. */
 static const char *const remedies[REFUSE_REASONS] = {
-    [REFUSE_bad_request] = "look at what connects from that address; it does "
-                           "not speak HTTP",
-    [REFUSE_not_websocket] = "its central system URL must be that of a "
-                             "WebSocket client that speaks version 13",
+    [REFUSE_bad_request] =
+        "find out which program connects from that address; it does "
+        "not speak HTTP",
+    [REFUSE_not_websocket] =
+        "set its central system URL, and connect with a WebSocket client of "
+        "version 13",
     [REFUSE_wrong_path] = "set its central system URL to "
                           "ws://HOST:PORT followed by server.path",
-    [REFUSE_bad_identity] = "give it an identity of plain characters, or one "
-                            "that is percent-encoded",
+    [REFUSE_bad_identity] =
+        "give it an identity of letters and digits, or percent-encode "
+        "the other characters",
     [REFUSE_long_identity] = "shorten its identity, or raise "
                              "ocpp.max_identity_length",
     [REFUSE_too_large] = "raise websocket.max_handshake_size",
@@ -46,13 +49,13 @@ static const char *const remedies[REFUSE_REASONS] = {
     [REFUSE_identities_full] = "raise server.max_identities",
     [REFUSE_registry_busy] = "nothing: it will try again",
     [REFUSE_draining] = "nothing: it will try again after the start",
-    [REFUSE_unknown] = "`ocppctl auth add IDENTITY` lets it in",
+    [REFUSE_unknown] = "`ocppctl auth add IDENTITY` allows it",
     [REFUSE_wrong_key] = "`ocppctl auth check IDENTITY KEY` shows whether a "
                          "key is right; `auth add IDENTITY --replace` makes "
                          "another",
     [REFUSE_auth_down] = "look at the log for why the credentials cannot be "
                          "read",
-    [REFUSE_denied] = "`ocppctl deny remove` lets it in again",
+    [REFUSE_denied] = "`ocppctl deny remove` allows it again",
     [REFUSE_no_proxy_header] = "turn the PROXY protocol on at the load "
                                "balancer, or take its address out of "
                                "server.proxy_from",
@@ -103,7 +106,7 @@ put_ago(struct buf *out, uint64_t then)
     when_ago(out, clock_wall_ms() / 1000, then);
 }
 
-/* The member of the worker's answer as a number; 0 without. */
+/* A member of the worker's answer as a number; 0 if there is none. */
 static uint64_t
 number_of(const struct story *s, const char *key)
 {
@@ -124,7 +127,7 @@ put_deviations(const struct story *s, struct buf *out)
 {
     struct json_member m;
     const char        *between = " Its messages deviate from the "
-                                 "specification, and are let through: ";
+                                 "specification, and are accepted: ";
     char               word[64];
 
     if (s->len == 0 || !json_members_find(s->json, s->len, "deviations", &m))
@@ -185,7 +188,7 @@ put_here(const struct story *s, struct buf *out)
             unanswered, unanswered == 1 ? "waits" : "wait");
 }
 
-/* By the number that workers give them (worker/ocpp/dialect.h). */
+/* By number of the version (enum dialect_number of worker/ocpp/dialect.h). */
 static const char *const versions[] = {
 #define DIALECT(word, name) name,
 #include "ocpp_dialects.def"
@@ -216,7 +219,7 @@ put_model(const struct story *s, struct buf *out)
     buf_addc(out, '.');
 }
 
-/* Writes the reasons why it has to wait now. */
+/* Writes the limits because of which the charge point has to wait now. */
 static void
 put_limits(const struct story *s, struct buf *out)
 {
@@ -231,12 +234,13 @@ put_limits(const struct story *s, struct buf *out)
             s->penalty_s);
     if (s->address_penalty_s > 0)
         buf_addf(out,
-            " Its address was refused too often: what else is refused from "
-            "there in the next %u s gets no reason (limits.failure_rate).",
+            " Its address was refused too often: further refusals of this "
+            "address in the next %u s have no reason (limits.failure_rate).",
             s->address_penalty_s);
 }
 
-/* Writes the facts about its certificate, also while it is not connected. */
+/* Writes the facts about its certificate, which are known also while it is not
+ * connected. */
 static void
 put_certificate(const struct story *s, struct buf *out)
 {
@@ -263,9 +267,8 @@ put_away(const struct story *s, struct buf *out)
             out, " has not been connected to this gateway since its start");
         buf_adds(out,
             s->refused ? "."
-                       : ", and was not refused either: look "
-                         "at its URL, its network and the name "
-                         "it uses.");
+                       : ", and was not refused either: check "
+                         "its URL, its network and its identity.");
         return;
     }
     buf_adds(out, " is not connected. It last sent something ");
@@ -290,7 +293,7 @@ put_end(const struct story *s, struct buf *out)
     if (!s->known || s->e.closed_at == 0 || r >= CLOSE_REASONS)
         return;
     buf_adds(out,
-        s->e.owner != 0 ? " Its connection before ended "
+        s->e.owner != 0 ? " Its previous connection ended "
                         : " Its last connection ended ");
     put_ago(out, s->e.closed_at);
     buf_addf(out, ", by %s: %s (%s).", closed_by(r), close_info[r].sentence,
@@ -320,7 +323,7 @@ put_refusal(const struct story *s, struct buf *out)
         buf_addf(out, "; %.*s",
             (int)strnlen(s->refusal.detail, sizeof s->refusal.detail),
             s->refusal.detail);
-    buf_addf(out, "). What helps: %s.", remedy(reason));
+    buf_addf(out, "). Remedy: %s.", remedy(reason));
 }
 
 static void
@@ -480,7 +483,7 @@ reply(struct client *c, const char *json, size_t len)
     buf_free(&text);
 }
 
-/* Replies without the worker's answer, which has not come. */
+/* Replies without the worker's answer, which has not arrived in time. */
 static void
 poll_cb(struct client *c)
 {

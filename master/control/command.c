@@ -1,6 +1,6 @@
 /*
- * command: finds and checks the commands of the control socket. What they
- * do stands in the files cmd_*.c.
+ * command: finds and checks the commands of the control socket. The files
+ * cmd_*.c execute them.
  */
 #include "control/command.h"
 
@@ -235,8 +235,8 @@ cmd_help(struct client *c, int argc, char **argv)
 
 /* --- the manual ---------------------------------------------------------- */
 
-/* Writes a word of a usage: one in capitals stands for a value, others are
-   typed as they are. */
+/* Writes a word of a usage. A word in capitals stands for a value; the others
+ * are typed literally. */
 static void
 put_argument(struct buf *out, const char *value)
 {

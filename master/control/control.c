@@ -221,7 +221,7 @@ in_cb(struct ev_loop *loop, ev_io *w, int events)
         return;
     }
     if (p->phase != LINE)
-        return; /* bytes behind the line are ignored */
+        return; /* bytes after the line are ignored */
     size_t had = p->line.len;
     if (!buf_add(&p->line, some, (size_t)n)) {
         control_replyf(&p->shown, CONTROL_USAGE,
@@ -244,7 +244,7 @@ timer_cb(struct ev_loop *loop, ev_timer *w, int events)
     case LINE:
         if (now >= p->deadline_ms)
             control_replyf(&p->shown, CONTROL_TIMEOUT,
-                "no line came within %d s", CONTROL_LINE_MS / 1000);
+                "no line arrived within %d s", CONTROL_LINE_MS / 1000);
         break;
     case HELD:
         if (!ev_is_active(&p->in) && hung_up(p->fd))
@@ -284,8 +284,8 @@ send_busy(int fd)
 }
 
 /* The oldest client that has not sent its line yet. Programs send their line at
- * once, so they are not among these. Clients without the administrator's rights
- * cannot displace those with them. */
+ * once, so this is rarely one of them. A client without the administrator's
+ * rights cannot displace a client that has them. */
 static struct peer *
 longest_typing(bool admin)
 {

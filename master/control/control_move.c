@@ -12,8 +12,8 @@ control_write(uint64_t id, struct buf *out, int *fd)
     if (p == NULL || p->phase == REPLY || p->phase == STREAM)
         return false;
     if (p->phase == WAIT && p->shown.waits == NULL) {
-        control_replyf(
-            &p->shown, CONTROL_BUSY, "an upgrade has come between; try again");
+        control_replyf(&p->shown, CONTROL_BUSY,
+            "an upgrade has interrupted the command; try again");
         return false;
     }
     fields_begin(out, "client");
@@ -77,7 +77,8 @@ control_read(struct fields *f, int fd, const char **waits)
     *waits = fields_str(f, "waits", 64);
     if ((*waits)[0] != '\0') {
         control_wait(&p->shown, NULL, 0,
-            "the command's outcome did not come in time; its event has it");
+            "the outcome of the command did not arrive in time; its event "
+            "command.response holds it");
         p->shown.wait_until_ms = fields_u64(f, "until_ms", 0, UINT64_MAX);
     } else if (line != NULL && buf_add(&p->line, line->value, line->len) &&
         memchr(line->value, '\n', line->len) != NULL) {

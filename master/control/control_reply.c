@@ -124,7 +124,7 @@ control_replyf(struct client *c, int code, const char *fmt, ...)
         return;
     }
     /* The text may quote words of the client, which may contain escape
-       sequences for terminals. */
+     * sequences of terminals. */
     for (int i = 0; i < n; i++)
         if (((unsigned char)text[i] < 0x20 && text[i] != '\n') ||
             text[i] == 0x7f)

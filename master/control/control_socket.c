@@ -32,8 +32,8 @@ resume_cb(struct ev_loop *loop, ev_timer *w, int events)
     ev_io_start(loop, &listener);
 }
 
-/* The client stays in the queue, so the socket stays readable: without a pause
- * the loop would spin. */
+/* The client stays in the queue, so the socket stays readable, and without a
+ * pause the loop would spin. */
 static void
 pause_accepting(int error)
 {

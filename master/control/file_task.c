@@ -30,14 +30,14 @@ file_task_begin(struct client *c, struct file_task *t)
         return false;
     if (!files_submit(&t->h)) {
         control_replyf(c, CONTROL_BUSY,
-            "%d changes of files wait for their disk already, or no thread "
+            "%d changes of files already wait for their disk, or no thread "
             "can be started (the log has the reason); nothing was done, try "
             "again",
             FILES_JOBS);
         return false;
     }
     control_wait(c, NULL, FILE_TASK_MS,
-        "the disk of the file has not answered for 2 minutes; what was asked "
-        "for is done when it answers");
+        "the disk of the file has not answered for 2 minutes; the command "
+        "is executed when it answers");
     return true;
 }

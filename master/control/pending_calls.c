@@ -178,8 +178,8 @@ pending_calls_done(uint64_t id, uint64_t outcome, const char *json, size_t len)
             continue;
         enum outcome o =
             outcome < OUTCOMES ? (enum outcome)outcome : OUTCOME_uncertain;
-        /* After a crash the worker knows that the command has ended, and its
-         * JSON has come before, if it is kept. */
+        /* After a crash the worker knows only that the command has ended. Its
+         * JSON was reported before, and may still be kept. */
         size_t      n = 0;
         const char *known = len <= sizeof "{}" && strncmp(json, "{}", 2) == 0
             ? last_outcomes_find(p->body, &o, &n)
@@ -208,7 +208,7 @@ pending_calls_recovered(uint64_t outcome, const char *body, size_t len)
         last_outcomes_find(body, &o, &n) != NULL)
         return;
     n = strlen(body);
-    /* An old outcome must not take the place of a newer one. */
+    /* An old outcome must not replace a newer one. */
     if (pending_calls_has(body) || !last_outcomes_full())
         last_outcomes_put(
             body, (enum outcome)outcome, body + n + 1, len - n - 1);
@@ -284,14 +284,14 @@ pending_calls_worker_gone(unsigned slot)
         }
     }
     if (lost > 0)
-        log_warn("worker %u: commands that were with it: %u; its successor "
-                 "settles them as uncertain",
+        log_warn("worker %u: it had %u commands; its successor gives them "
+                 "the outcome `uncertain`",
             slot, lost);
 }
 
 /* Called when a slot has failed. The outcome must follow the events in this
- * slot's journal, so it waits until an operator repairs the slot; the client
- * need not wait. */
+ * slot's journal, so it waits until an operator repairs the slot; the client is
+ * answered now. */
 void
 pending_calls_worker_failed(unsigned slot)
 {
@@ -395,7 +395,8 @@ pending_calls_read(struct fields *f, const struct pending_calls_waiter *waiter)
     } else {
         p->msg.type = CHANNEL_call;
         p->msg.arg = fields_u64(f, "timeout_ms", 0, UINT64_MAX);
-        /* Only a worker that has the command can have the charge point. */
+        /* The command counts as sent, because only the worker that has it can
+         * have the charge point. */
         p->sent = true;
     }
     keep(p);

@@ -85,8 +85,8 @@ mark_lost(struct client *c, struct tap *t)
     return true;
 }
 
-/* Writes a frame as one line. For people it consists of the members' values,
-   separated by blanks. */
+/* Writes a frame as one line. It consists of the values of the members,
+ * separated by blanks. */
 static void
 put_text(struct buf *out, const char *json, size_t len)
 {
@@ -111,7 +111,7 @@ taps_frame(uint64_t id, const char *json, size_t len)
             t = &taps[i];
     struct client *c = t != NULL ? control_client(t->client) : NULL;
     if (c == NULL)
-        return; /* the tap has ended meanwhile */
+        return; /* the tap has ended in the meantime */
     while (len > 0 && json[len - 1] == '\n')
         len--;
     buf_clear(&line);

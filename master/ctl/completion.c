@@ -143,7 +143,7 @@ find_option(const char *usage, const char *name, struct usage_item *item)
     return false;
 }
 
-/* argv: the words behind the command; the last is the one being typed. */
+/* argv: the words after the command; the last one is being typed. */
 static void
 offer_argument(struct ctl *ctl, const char *usage, int argc, char **argv)
 {
@@ -176,7 +176,7 @@ offer_argument(struct ctl *ctl, const char *usage, int argc, char **argv)
             offer_value(ctl, item.value, prefix);
 }
 
-/* argv: the words behind `ocppctl`; the last is the one being typed. */
+/* argv: the words after `ocppctl`; the last one is being typed. */
 static void
 offer_words(struct ctl *ctl, int argc, char **argv)
 {

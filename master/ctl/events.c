@@ -4,8 +4,8 @@
  * It reads the files directly. While the daemon runs, it prints only events
  * with numbers below the daemon's mark, so that the order over all workers is
  * exact. With --follow it sleeps in inotify until an event is written, asks for
- * the mark again, and goes on. If an event is written but not below the mark
- * yet, it asks again soon.
+ * the mark again, and goes on. While an event is written but not below the mark
+ * yet, it asks at shorter intervals.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -212,7 +212,7 @@ save(struct events *e)
     return good;
 }
 
-/* At the end: waits until the reader has read all. */
+/* At the end, waits until the reader has read all events. */
 static void
 save_rest(struct events *e)
 {
@@ -223,7 +223,7 @@ save_rest(struct events *e)
         if (!save(e) || (poll(&out, 1, GATHER_MS) > 0 && out.revents != 0))
             return;
         if (before == 1 && e->cursor.n == 1 && cursor_all_read(&e->cursor))
-            return; /* whether the reader has handled the last one is not known
+            return; /* the reader may not have handled the last event yet
                      */
     }
 }
@@ -261,7 +261,8 @@ print(struct events *e)
     return flush(e) && save(e);
 }
 
-/* There is no journal; if there is no daemon either, that may be why. */
+/* Reports that there is no journal, and if the daemon was not reached, the
+ * reason for that too. */
 static int
 complain(struct events *e, struct buf *why)
 {
@@ -275,8 +276,8 @@ complain(struct events *e, struct buf *why)
 
 /* --- following ----------------------------------------------------------- */
 
-/* Opens the directory and watches it; in this order, so that nothing that
- * is written after the first look goes unnoticed: the watch comes first. */
+/* Watches the directory and then opens it, in this order, so that no event that
+ * is written after the first look goes unnoticed. */
 static bool
 begin(struct events *e, struct buf *why)
 {
@@ -361,7 +362,8 @@ follow(struct events *e)
 
     for (;;) {
         uint64_t before = e->mark;
-        /* While the mark does not move (a disk that fails), ask less. */
+        /* While the mark does not move (if a disk fails), the daemon is asked
+         * less often. */
         if (!await(e,
                 journal_dir_waiting(e->s)      ? patience
                     : cursor_waits(&e->cursor) ? SAVE_MS
@@ -416,7 +418,7 @@ ctl_events(int argc, char **argv, const struct ctl *ctl)
     }
     if (result == CTL_DONE) {
         if (e.last > 0)
-            e.since_ms = 0; /* only for the first run */
+            e.since_ms = 0; /* --since applies only to the first run */
         from_now(&e);
         if (!begin(&e, &why))
             result = complain(&e, &why);

@@ -2,8 +2,8 @@
  * journal: `ocppctl journal check`: reads every segment of the journal and
  * lists what is damaged.
  *
- * It reads the files itself, also while the daemon writes them: the end of the
- * newest segment of a slot may then be a line that is not finished yet.
+ * It reads the files directly. While the daemon writes them, the newest segment
+ * of a slot may end with a line that is not complete yet.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +63,7 @@ check_file(
     journal_line_file_name(name, id->slot, id->first);
     int fd = journal_file_openat(dir_fd, name, O_RDONLY);
     if (fd < 0 && errno == ENOENT)
-        return; /* removed by now */
+        return; /* removed in the meantime */
     k->segments++;
     if (fd < 0) {
         place(k, name, 0, 0, strerror(errno));

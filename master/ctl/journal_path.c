@@ -39,7 +39,7 @@ string_member(const struct buf *reply, const char *name, char *out, size_t size)
         return false;
     for (size_t i = 1; i + 1 < n && len + 1 < size; i++) {
         if (v[i] == '\\' && i + 2 < n)
-            i++; /* of the escapes, only \" \\ and \/ are in paths */
+            i++; /* only the escapes \" \\ and \/ occur in paths */
         out[len++] = v[i];
     }
     out[len] = '\0';
@@ -66,8 +66,8 @@ journal_path_ask(const struct ctl *ctl, char *dir, size_t size, uint64_t *mark,
     } else if (!journal_line_field(reply.p, reply.len, "mark", &v, &n) ||
         !string_member(&reply, "dir", state, sizeof state)) {
         fprintf(stderr,
-            "ocppctl: the daemon's answer to journal-mark cannot be read: "
-            "ocppctl and ocppd are of different versions?\n");
+            "ocppctl: the daemon's answer to journal-mark cannot be read; "
+            "use the ocppctl of the daemon's version\n");
         result = CTL_REFUSED;
     } else {
         *mark = strtoull(v[0] == '"' ? v + 1 : v, NULL, 10);

@@ -29,8 +29,8 @@ usage(FILE *to)
     for (size_t i = 0; i < ctl_words_n; i++)
         fprintf(to, "  %-15s %.*s\n", ctl_words[i].word,
             (int)strcspn(ctl_words[i].sentence, ";:"), ctl_words[i].sentence);
-    fputs("`ocppctl COMMAND --help` shows the usage of one, ocppctl(8) "
-          "describes them.\n",
+    fputs("`ocppctl COMMAND --help` shows the usage of a command; ocppctl(8) "
+          "describes all of them.\n",
         to);
 }
 
@@ -68,7 +68,7 @@ help(const struct ctl *ctl, int argc, char **argv)
     return w != NULL ? explain_word(w) : unknown(ctl, argv[1]);
 }
 
-/* True for `ocppctl COMMAND --help`; a word behind -- is an argument. */
+/* True for `ocppctl COMMAND --help`. A word after -- is an argument. */
 static bool
 asks_for_help(int argc, char **argv)
 {
@@ -87,7 +87,7 @@ main(int argc, char **argv)
     int                        option;
 
     signal(SIGPIPE, SIG_IGN);
-    /* +: options behind the command belong to the command. */
+    /* The + means that options after the command belong to the command. */
     while ((option = getopt_long(argc, argv, "+s:c:jphV", longs, NULL)) != -1)
         switch (option) {
         case 's':
@@ -116,14 +116,14 @@ main(int argc, char **argv)
         usage(stderr);
         return CTL_USAGE;
     }
-    /* As JSON it is the daemon's answer. */
+    /* In JSON, help is an answer of the daemon. */
     if (strcmp(argv[0], "help") == 0 && ctl.format != 'j' &&
         !asks_for_help(argc, argv))
         return help(&ctl, argc, argv);
     const struct ctl_word *w = ctl_find_word(argv[0]);
     if (w == NULL)
         return unknown(&ctl, argv[0]);
-    /* The words of `completion words` may be any, also --help. */
+    /* The words of `completion words` may be anything, even --help. */
     if (w->local == ctl_completion && argc > 2)
         return ctl_completion(argc, argv, &ctl);
     if (asks_for_help(argc, argv))

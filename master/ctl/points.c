@@ -16,9 +16,10 @@
 
 struct row {
     const struct sample_point *p;
-    double         rate;   /* messages per second since the former listing */
-    int            kind;   /* kind of its problem; 0: none */
-    uint64_t       weight; /* order among those with the same kind of problem */
+    double   rate;   /* messages per second since the former listing */
+    int      kind;   /* kind of its problem; 0: none */
+    uint64_t weight; /* order among points with the same kind of
+                      * problem */
     enum view_sort sort;
 };
 
@@ -50,7 +51,7 @@ recent(const struct view *v, uint64_t then)
     return then != 0 && then + RECENT_S > v->now->wall_ms / 1000;
 }
 
-/* How often it has reconnected since the program started. */
+/* How often the charge point has reconnected since ocppctl was started. */
 static uint64_t
 returns(const struct view *v, const struct sample_point *p)
 {

@@ -17,7 +17,7 @@
 #include "printable.h"
 #include "writer.h"
 
-#define PATIENCE_S 1800 /* longer than any command is without output */
+#define PATIENCE_S 1800 /* longer than any command stays without output */
 
 /* A connection to the daemon, with the bytes that were read and not yet used.
  */
@@ -34,12 +34,12 @@ explain(struct buf *why, const char *socket_path, int error)
     switch (error) {
     case ENOENT:
     case ECONNREFUSED:
-        hint = "; is ocppd running, with this as its server.control? -s names "
-               "another socket";
+        hint = "; start ocppd, or name its server.control with -s";
         break;
     case EACCES:
     case EPERM:
-        hint = "; only root, the daemon's user and server.control_group may";
+        hint = "; only root, the daemon's user and server.control_group may "
+               "use it";
         break;
     case EAGAIN:
         hint = "; the daemon does not answer";
@@ -65,7 +65,7 @@ talk_open(struct talk *t, const struct ctl *ctl, struct buf *why)
     t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (t->fd >= 0) {
         setsockopt(t->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-        /* connect(2) waits no longer than this, too. */
+        /* This limits connect(2) too. */
         setsockopt(t->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     }
     if (t->fd < 0 || connect(t->fd, (struct sockaddr *)&un, sizeof un) != 0)
@@ -81,8 +81,9 @@ talk_close(struct talk *t)
     buf_free(&t->in);
 }
 
-/* Sends the command. An error is ignored: a daemon that refuses early may stop
- * reading, and its reply, which is read next, has the reason. */
+/* Sends the command. An error is ignored, because a daemon that refuses the
+ * command may stop reading early; its reply, which is read next, holds the
+ * reason. */
 static void
 talk_say(struct talk *t, const struct buf *line)
 {
@@ -164,8 +165,8 @@ ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
         talk_say(&t, &line);
         code = talk_hear(&t, &at, &len);
         if (code < 0)
-            buf_addf(reply, "%s: the daemon went away before it answered",
-                ctl->socket);
+            buf_addf(
+                reply, "%s: the daemon ended before it answered", ctl->socket);
         else
             buf_add(reply, t.in.p + at, len);
     }
@@ -201,7 +202,8 @@ ctl_error(const struct ctl *ctl, const char *fmt, ...)
 static int
 print(const struct ctl *ctl, int code, const char *body, size_t len)
 {
-    /* With -j an error goes to stdout, too: a program reads its answer there.
+    /* With -j an error is written to stdout too, because programs read the
+     * answer there.
      */
     FILE *to = code >= CONTROL_ERRORS && ctl->format != 'j' ? stderr : stdout;
 
@@ -255,7 +257,7 @@ ctl_run(const struct ctl *ctl, int argc, char **argv)
         do {
             code = talk_hear(&t, &at, &len);
             if (code < 0) {
-                ctl_error(ctl, "%s: the daemon went away before it answered",
+                ctl_error(ctl, "%s: the daemon ended before it answered",
                     ctl->socket);
                 result = CTL_NOT_RUNNING;
                 break;

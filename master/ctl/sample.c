@@ -180,7 +180,7 @@ take_bucket(struct stats *st, const struct stat_info *info, struct buckets *b,
     b->below = v;
 }
 
-/* name{label="value"} number, name without ocppd_ */
+/* Reads a line `name{label="value"} number`, whose name is without ocppd_. */
 static void
 take_number(struct sample *s, const char *line, size_t len, struct buckets *b)
 {
@@ -281,7 +281,7 @@ take_point(const cJSON *o, struct sample_points *to)
     memset(p, 0, sizeof *p);
     text(o, "identity", p->name, sizeof p->name);
     if (sample_find(to, p->name) != NULL)
-        return; /* it was in a former listing */
+        return; /* it was in an earlier listing */
     p->online = truth(o, "online");
     p->worker = p->online ? (int)number(o, "worker") : -1;
     p->since = moment(o, "since");

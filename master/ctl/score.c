@@ -125,8 +125,8 @@ ctl_score(int argc, char **argv, const struct ctl *ctl)
     q.view.labels = q.view.worst;
     if (ctl->format == 'p' && q.view.by == SCORE_POINT) {
         fprintf(stderr,
-            "ocppctl: score -p --by identity: the number of series would have "
-            "no bound; give model, vendor or firmware\n");
+            "ocppctl: score -p --by identity: the number of series would not "
+            "be limited; give model, vendor or firmware\n");
         return CTL_USAGE;
     }
     if (!q.alone)

@@ -19,7 +19,8 @@ static struct termios before;
 static bool           taken;
 static int            signals = -1;
 
-/* An error is not looked at: screen_wait() finds that the screen is gone. */
+/* Errors are ignored here, because screen_wait() notices that the terminal is
+ * gone. */
 static void
 say(const char *p, size_t n)
 {

@@ -106,7 +106,7 @@ options(struct top *t, int argc, char **argv)
     int                        c;
     bool                       ok = true;
 
-    optind = 0; /* glibc: getopt begins anew */
+    optind = 0; /* resets getopt(3) of glibc */
     while (ok && (c = ctl_option(argc, argv, ":b", table)) != -1)
         switch (c) {
         case 'b':
@@ -164,7 +164,7 @@ copy_points(struct sample_points *to, const struct sample_points *from)
     to->at_ms = from->at_ms;
 }
 
-/* Remembers the first listing, and each charge point that appears later. */
+/* Keeps the first listing, and adds each charge point that appears later. */
 static void
 remember_first(struct top *t)
 {
@@ -237,7 +237,7 @@ foot(struct top *t)
         snprintf(
             out, size, "no answer, trying again: %s", buf_cstr(&t->silent));
     else if (t->paused)
-        snprintf(out, size, "paused; space goes on");
+        snprintf(out, size, "paused; space continues");
     else {
         v->foot_marked = false;
         snprintf(out, size,
@@ -262,7 +262,7 @@ draw(struct top *t)
         v->rows = 0;
         v->columns = BATCH_COLUMNS;
         view_draw(v, &out);
-        for (size_t i = 0; i < out.len; i++) /* no marks on paper */
+        for (size_t i = 0; i < out.len; i++) /* plain output has no marks */
             if (out.p[i] != '\1' && out.p[i] != '\2')
                 putchar(out.p[i]);
     } else {
@@ -332,7 +332,7 @@ press(struct top *t, int key)
     case ' ':
         t->paused = !t->paused;
         break;
-    case '+': /* rarer */
+    case '+': /* longer interval */
         for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
             if (steps[i] > t->every_ms) {
                 t->every_ms = steps[i];
@@ -380,7 +380,8 @@ live(struct top *t)
             break;
         if (key < SCREEN_TIME)
             ask = press(t, key);
-        /* After a change of the interval the next sample is due by it. */
+        /* After a change of the interval, the new one applies to the next
+         * sample. */
         if (next > clock_mono_ms() + t->every_ms)
             next = clock_mono_ms() + t->every_ms;
     }
@@ -424,8 +425,8 @@ ctl_top(int argc, char **argv, const struct ctl *ctl)
     t->ctl.patience_s = PATIENCE_S;
     if (ctl->format != 0) {
         fprintf(stderr,
-            "ocppctl: top is for people; `stats`, `workers` and "
-            "`connections` know -j\n");
+            "ocppctl: top has no JSON; use -j with `stats`, `workers` and "
+            "`connections`\n");
         return CTL_USAGE;
     }
     if (!options(t, argc, argv))

@@ -238,10 +238,10 @@ worker_sick(const struct sample_worker *w)
         w->silent_ms > SHM_STALE_MS;
 }
 
-static const struct view *sorting; /* for qsort(3), which passes none */
+static const struct view *sorting; /* for qsort(3), which passes no context */
 
-/* If there is not enough room for all: those with problems first, then the busy
-   ones. */
+/* The order in which workers are shown if there is no room for all: those with
+ * problems first, then the busiest. */
 static int
 by_need(const void *a, const void *b)
 {
@@ -289,11 +289,11 @@ worker_line(
     buf_addc(out, '\n');
 }
 
-/* At most `room` lines, which are at least 3. */
+/* Writes at most `room` lines; room is at least 3. */
 static void
 worker_lines(struct buf *out, const struct view *v, size_t room)
 {
-    /* What is sorted are the pointers. NOLINTBEGIN(bugprone-sizeof-expression)
+    /* The pointers are sorted. NOLINTBEGIN(bugprone-sizeof-expression)
      */
     size_t                       n = v->now->workers, shown = n;
     const struct sample_worker **order = calloc(n + 1, sizeof *order);

@@ -31,7 +31,7 @@ check_daemon(struct buf *why)
     }
     if (getpid() == 1) {
         buf_adds(why,
-            "ocppd is process 1, whose end is the end of its container; start "
+            "ocppd is process 1, so its container would end with it; start "
             "it below an init, such as `docker run --init`");
         return false;
     }
@@ -45,8 +45,8 @@ check_daemon(struct buf *why)
     for (unsigned i = 0; i < master.slots; i++)
         if (stat_get(&shm_worker(master.shm, i)->stats.journal_failing) != 0) {
             buf_addf(why,
-                "the journal of worker %u takes no events, and those that wait "
-                "cannot be handed over; see `status` for the reason and remove "
+                "the journal of worker %u accepts no events, and those that "
+                "wait cannot be handed over; `status` shows the reason; remove "
                 "it first",
                 i);
             return false;
@@ -88,7 +88,8 @@ check_config(void)
     check.argv[n] = test;
     check.argv[n + 1] = NULL;
     program_run(check.argv, check.ms, config_checked);
-    check.argv[n] = NULL; /* the forked process has its own copy of the word */
+    check.argv[n] = NULL; /* the forked process has its own copy of this
+                           * argument */
 }
 
 static void

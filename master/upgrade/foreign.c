@@ -77,8 +77,8 @@ foreign_lives(unsigned slot)
     return workers[slot].process != 0;
 }
 
-/* Other datagrams were meant for the dead master: hints, and outcomes of
- * commands, which are also in the journal. */
+/* All other datagrams were meant for the dead master and are dropped: they are
+ * hints, or outcomes of commands, which are also in the journal. */
 static void
 channel_cb(struct ev_loop *loop, ev_io *w, int events)
 {

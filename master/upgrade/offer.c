@@ -149,7 +149,7 @@ offer_commands(struct peer_link *l, unsigned slot)
     }
 }
 
-/* Several records, one at a time. */
+/* Sends the counters as several records, one at a time. */
 static void
 send_counters(struct peer_link *l)
 {

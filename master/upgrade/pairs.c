@@ -61,8 +61,8 @@ pairs_make(unsigned slot)
     return ends[0];
 }
 
-/* The heir has sent hello: it is prepared. The message is for the worker that
- * hands over, and is not read here. */
+/* Called when the heir has sent hello, which means that it is prepared. The
+ * message is for the worker that hands over, so it is not read here. */
 static void
 hello_cb(struct ev_loop *loop, ev_io *w, int events)
 {
@@ -72,7 +72,7 @@ hello_cb(struct ev_loop *loop, ev_io *w, int events)
     (void)events;
     ev_io_stop(loop, w);
     if (poll(&poll_fd, 1, 0) == 1 && poll_fd.revents & POLLRDHUP)
-        return; /* its death is reported next */
+        return; /* its death is reported separately */
     p->prepared = true;
     if (++ready == heirs)
         all_prepared();

@@ -84,8 +84,8 @@ flush(struct peer_link *l)
             ev_io_start(master.loop, &l->out);
             return;
         }
-        /* After an error the other end is gone; that is handled where the link
-         * is read. */
+        /* An error means that the other end is gone, which is handled where the
+         * link is read. */
         if (c->passed >= 0) {
             close(c->passed);
             c->passed = -1;

@@ -21,7 +21,7 @@
 #include "upgrade/state_file.h"
 #include "workers/listen.h"
 
-/* Number of ids that the old program may still draw. */
+/* The most ids that the old program may still draw. */
 #define IDS_APART 1000000
 
 static struct {
@@ -122,7 +122,8 @@ received_check(struct buf *why)
 {
     channel_ids_above(in.ids + IDS_APART);
     if (in.slots == 0 || master.lockfd < 0) {
-        buf_adds(why, "the old program has not sent all that is needed");
+        buf_adds(
+            why, "the old program has not sent all records that are needed");
         return false;
     }
     if (strcmp(in.state_dir, master.config.server_state_dir) != 0) {
@@ -139,7 +140,7 @@ static void
 state_record(struct fields *f)
 {
     if (!shm_state_read(master.shm, f))
-        log_debug("upgrade: a record `%s` is not taken", f->word);
+        log_debug("upgrade: the record `%s` is ignored", f->word);
 }
 
 bool

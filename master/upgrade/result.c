@@ -25,7 +25,7 @@ put_text(const struct result *r, struct buf *out)
             i, r->slot[i].connections, r->slot[i].closed, r->slot[i].ms);
     buf_addf(out,
         "all: %" PRIu64 " connections moved, %" PRIu64 " closed; %" PRIu64
-        " ms, for %" PRIu64 " ms of which no connection was accepted\n",
+        " ms, during %" PRIu64 " ms of which no connection was accepted\n",
         r->connections, r->closed, now - r->began_ms, now - r->froze_ms);
 }
 

@@ -47,7 +47,7 @@ finish(struct state_file *s, bool good)
         close(fd);
 }
 
-/* True if the entry belongs to the rest. */
+/* True if the entry has to be written to the rest. */
 static bool
 is_wanted(const struct state_file *s, uint32_t i, uint32_t sum)
 {

@@ -39,7 +39,8 @@ enum phase {
     STARTING, /* the heirs get ready to take over */
     PREPARED, /* all heirs are ready; `begin` of the old program is awaited */
     SLOTS,    /* the slots move, one after the other */
-    REST,     /* a worker reads the entries that have changed meanwhile */
+    REST,     /* a worker reads the entries that have changed since the state
+               * was written */
     RUNNING   /* this program is the daemon */
 };
 
@@ -67,15 +68,15 @@ static void start_heir(unsigned slot);
 
 /* --- while the slots move ------------------------------------------------- */
 
-/* The old process of the slot has ended, or could not be reached. */
+/* Called when the old process of the slot has ended or could not be reached. */
 static void
 old_one_gone(bool died)
 {
     in.gone = true;
     pairs_close(in.slot);
     if (died) {
-        log_warn("upgrade: the old process of worker %u has ended in the "
-                 "middle; connections that had not moved are lost",
+        log_warn("upgrade: the old process of worker %u has ended during its "
+                 "hand-over; connections that had not moved are lost",
             in.slot);
         pending_calls_worker_gone(in.slot % master.slots);
     }
@@ -126,12 +127,13 @@ static void
 rest_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
     (void)loop, (void)w, (void)events;
-    log_warn("upgrade: worker %u does not answer about the registry; going on",
+    log_warn("upgrade: worker %u does not report that it has read the registry "
+             "entries; continuing",
         in.reader);
     take_over();
 }
 
-/* Any worker can read it. */
+/* Gives the file of changed entries to a worker; any worker can read it. */
 static void
 give_rest(struct ev_loop *loop, ev_timer *w, int events)
 {
@@ -363,8 +365,8 @@ successor_inherited(unsigned slot, uint64_t taken, uint64_t closed)
 }
 
 /* An heir has died. If the old process of the slot lives, another heir is
- * started, which takes over from it: the old process gives up the hand-over and
- * serves on if its heir ends before anything was sent. */
+ * started, which takes over from it: if its heir ends before anything was sent,
+ * the old process gives up the hand-over and continues to serve. */
 void
 successor_heir_gone(unsigned slot)
 {
@@ -391,8 +393,9 @@ successor_heir_gone(unsigned slot)
     }
 }
 
-/* A worker has died that had moved already. It may have been the one that takes
- * over the connections of a second slot, or the one that reads `rest`. */
+/* Called when a worker has died whose slot had moved already. It may have been
+ * the one that takes over the connections of a second slot, or the one that
+ * reads `rest`. */
 void
 successor_worker_gone(unsigned slot)
 {
@@ -507,14 +510,15 @@ link_ended(void)
 
     if (in.phase == RUNNING || in.ended)
         return;
-    /* This end could not send a record. The old master lives, and goes on with
-     * the workers of both programs. */
+    /* This program could not send a record. The old master is alive and
+     * continues with the workers of both programs. */
     if (in.link.error != 0)
         _exit(MASTER_EXIT_FAILED);
     if (in.phase == RECEIVE)
         die("the old program has closed the connection");
-    log_error("upgrade: the old master has died; its workers hand over to this "
-              "program all the same");
+    log_error(
+        "upgrade: the old master has died; its workers still hand over to this "
+        "program");
     in.orphaned = true;
     in.result.began_ms = in.result.froze_ms = clock_mono_ms();
     foreign_watch(&calls);
@@ -589,8 +593,8 @@ start_heir(unsigned slot)
     supervise_heir(slot, end);
 }
 
-/* Starts all heirs before the first slot moves: their preparation takes longer
- * than the hand-over, and the old program serves meanwhile. */
+/* Starts all heirs before the first slot moves, because their preparation takes
+ * longer than the hand-over. The old program serves in the meantime. */
 void
 successor_start(void)
 {

@@ -38,12 +38,16 @@
 #include "workers/supervise.h"
 
 #define ARGS_MAX 640
-#define DEATH_S 1.0 /* s from the end of the link to the end of the process */
+#define DEATH_S                                                                \
+    1.0 /* s to wait for the end of the process after the end of the           \
+         * link */
 #define AGAIN_MAX 2 /* attempts after the first */
-#define SLOT_GRACE_MS 5000 /* ms of a worker beyond upgrade.patience */
+#define SLOT_GRACE_MS                                                          \
+    5000 /* ms that a worker has in addition to                                \
+          * upgrade.patience */
 
-/* AGAIN: the new master has died, and the process of the slot that moves still
- * sends its connections. */
+/* In phase AGAIN the new master has died, and the process of the slot that
+ * moves still sends its connections. */
 enum phase { IDLE, CHECK, PREPARE, MOVE, AGAIN, FINISH };
 
 static struct {
@@ -59,12 +63,13 @@ static struct {
     unsigned          slot;  /* the slot that moves now */
     bool              taken; /* the new program has the commands of the
                                 slot */
-    bool     asked;          /* the slot's process was asked to hand over */
-    bool     killed;         /* ... and was killed, because it did not answer */
-    bool     went;           /* `go` was sent to the slot's process */
-    bool     left;           /* the slot's process has ended */
-    bool     ended;          /* the link has ended */
-    bool     prepared;       /* PREPARE: only the files are waited for */
+    bool asked;              /* the slot's process was asked to hand over */
+    bool killed;             /* ... and was killed, because it did not answer */
+    bool went;               /* `go` was sent to the slot's process */
+    bool left;               /* the slot's process has ended */
+    bool ended;              /* the link has ended */
+    bool prepared;           /* in PREPARE: everything is prepared but the
+                              * files */
     ev_timer files;
     unsigned moved; /* number of slots that have moved */
     uint64_t connections, closed;
@@ -103,7 +108,7 @@ has_moved(void)
 
 static void give_up(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Ends the attempt: this program goes on. */
+/* Ends the attempt; this program continues. */
 static void
 give_up(const char *fmt, ...)
 {
@@ -381,7 +386,7 @@ soon_cb(struct ev_loop *loop, ev_timer *w, int events)
     prepare();
 }
 
-/* Deferred, because this may be called by the former link. */
+/* The call is deferred, because the caller may be the former link. */
 static void
 prepare_soon(void)
 {
@@ -392,7 +397,7 @@ prepare_soon(void)
 
 /* The new master has ended, and its workers have connections. Starts the new
  * program again, which takes over from these workers and from those of this
- * program. False if it was tried too often. */
+ * program. False after AGAIN_MAX attempts. */
 static bool
 try_again(const char *why)
 {
@@ -450,8 +455,8 @@ upgrade_frozen(unsigned slot)
         send_take(slot);
 }
 
-/* Called when the slot's process has given up. heir: because its heir has
-   ended; then the new program starts another one. */
+/* Called when the slot's process has given up. heir: it has given up because
+ * its heir has ended; then the new program starts another one. */
 void
 upgrade_kept(unsigned slot, bool heir, const char *why)
 {
@@ -502,7 +507,7 @@ heir_is_there(unsigned slot, int end)
         sent = foreign_hand_over(slot, end);
     else if (!up.left)
         sent = supervise_hand_over(slot, end, has_moved());
-    int error = errno; /* EPIPE: its death follows */
+    int error = errno; /* after EPIPE the death of the process is reported */
     close(end);
     up.asked = true;
     if (sent || up.left)
@@ -557,8 +562,8 @@ move(void)
     next_slot();
 }
 
-/* What operators have changed is in the files before the new program can
- * change them. */
+/* True while changes by operators are being written. They must be in the files
+ * before the new program can change the files. */
 static bool
 files_are_busy(void)
 {

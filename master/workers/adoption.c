@@ -26,8 +26,8 @@ make_slots(void)
         slots[i] = (struct slot){.lives = true, .by = -1};
 }
 
-/* A worker that hangs reads this when it is alive again; if it has died, its
- * copies of the sockets are closed already. */
+/* A worker that hangs reads this datagram when it continues. If it has died,
+ * its copies of the sockets are closed. */
 static bool
 let_go(unsigned slot)
 {
@@ -37,7 +37,7 @@ let_go(unsigned slot)
         return true;
     if (!slot_send((unsigned)slots[slot].by, &m, NULL, 0) &&
         slot_state((unsigned)slots[slot].by) == SHM_WORKER_READY)
-        return false; /* its channel is full: at the next pulse */
+        return false; /* its channel is full; tried again at the next pulse */
     slots[slot].by = -1;
     return true;
 }

@@ -25,7 +25,9 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 30000
-#define KEEP_MAX 512 /* descriptors; two listeners per worker would be many */
+#define KEEP_MAX                                                               \
+    512 /* descriptors; more than two listeners per worker are                 \
+         * unusual */
 
 static int
 compare_ints(const void *a, const void *b)
@@ -49,7 +51,7 @@ close_others(const int *keep, size_t n)
     used += n;
     qsort(fds, used, sizeof *fds, compare_ints);
 
-    unsigned next = 0; /* descriptors below are kept or closed */
+    unsigned next = 0; /* all descriptors below this one were handled */
     for (size_t i = 0; i < used; i++) {
         if (fds[i] < 0)
             continue;

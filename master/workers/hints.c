@@ -42,7 +42,7 @@ hints_send(struct slot *s)
             : hints[i] == CHANNEL_reopen ? send_passed(s, &m, log_fd())
                                          : slot_send(s->n, &m, NULL, 0);
         if (!sent && errno == EAGAIN)
-            return; /* the tick will try again */
+            return; /* the tick tries again */
         s->owed &= ~(1u << hints[i]);
     }
 }

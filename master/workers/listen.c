@@ -22,15 +22,15 @@ remedy(int error)
     switch (error) {
     case EADDRINUSE:
         return "another program listens there (`ss -ltnp` shows which); stop "
-               "it or choose another port. Workers of an ocppd that was "
+               "it or choose another port. The workers of an ocppd that was "
                "killed need a moment to end";
     case EACCES:
     case EPERM:
         return "ports below 1024 need root, or CAP_NET_BIND_SERVICE; start "
                "ocppd as root with server.user set, or choose another port";
     case EADDRNOTAVAIL:
-        return "this machine has no such address (`ip addr` shows those it "
-               "has)";
+        return "this machine does not have the address (`ip addr` shows those "
+               "it has)";
     case EAFNOSUPPORT:
         return "this kernel has no IPv6";
     case EMFILE:
@@ -251,8 +251,8 @@ listen_close(struct listen_set *set)
 void
 listen_raise_limit(const struct config *c, unsigned workers)
 {
-    /* The kernel spreads clients by hash, so a worker may get more than its
-     * share, and also those of a worker that is not alive. */
+    /* The kernel distributes clients by a hash, so a worker may get more than
+     * its share, and may also get the clients of a worker that is not alive. */
     uint64_t      share = (c->server_max_connections + workers - 1) / workers;
     uint64_t      need = (workers > 1 ? share + share / 4 : share) + SPARE_FDS;
     struct rlimit limit;

@@ -15,8 +15,8 @@
 #include "workers/slot_private.h"
 
 /* Connections passing from one worker to another. The flow ends when both have
- * reported that they are done, or are dead: by the owner words of the registry,
- * connections that were sent belong to the giver until the taker has read them.
+ * reported that they are done or have died, because in the registry the giver
+ * owns the connections that were sent until the taker has read them.
  */
 struct flow {
     struct flow *next;
@@ -64,7 +64,7 @@ start(struct flow *f)
     }
     f->going = slot_send_fd(f->to, &take, pair[1]);
     if (f->going && !slot_send_fd(f->from, &give, pair[0])) {
-        f->given = true; /* no connection comes, which the taker reports */
+        f->given = true; /* the taker reports that no connection has arrived */
         left += f->n;
     }
     close(pair[0]);
@@ -220,7 +220,7 @@ rebalance_begin(struct buf *why, uint64_t *n)
     unsigned living = 0, rank = 0;
 
     if (flows != NULL) {
-        buf_adds(why, "it is under way already");
+        buf_adds(why, "a rebalance is under way already");
         return false;
     }
     if (hints_frozen()) {

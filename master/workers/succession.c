@@ -21,7 +21,7 @@
 #include "workers/slot_private.h"
 #include "workers/supervise_private.h"
 
-/* Ms beyond the time that a hand-over may take. */
+/* Ms that are added to the time that a hand-over may take. */
 #define FORMER_GRACE_MS 5000
 
 static void
@@ -54,7 +54,8 @@ forget(struct slot_other *b)
     *b = (struct slot_other){.pid = 0};
 }
 
-/* Called before the hand-over: the worker of the slot goes on. */
+/* Called if the heir dies before the hand-over; the worker of the slot
+ * continues. */
 static void
 heir_died_cb(struct ev_loop *loop, ev_child *c, int events)
 {
@@ -116,7 +117,7 @@ succession_start(unsigned slot, struct buf *why)
         buf_addf(why, "cannot fork: %s", strerror(errno));
         goto fail;
     }
-    /* Its channel is read from the hand-over on. */
+    /* The channel of the heir is not read before the hand-over. */
     begin(&slot_at(slot)->heir, slot, pid, ends[0], heir_died_cb);
     close(ends[1]);
     close(pair[1]);
@@ -149,7 +150,7 @@ succession_frozen(unsigned slot)
     if (heir->pid == 0 || former->pid != 0 || pid == 0)
         return; /* the worker notices the end of its successor itself */
     if (!slot_send(slot, &m, NULL, 0))
-        return; /* the worker gives up */
+        return; /* the worker gives up the hand-over */
     ev_child_stop(master.loop, &heir->child);
     int channel = supervise_replace(slot, heir->pid, heir->channel);
     *heir = (struct slot_other){.pid = 0};

@@ -1,9 +1,9 @@
 /*
  * supervise: how worker processes start and end. See supervise.h.
  *
- * The master promises that a dead worker costs its own connections and
- * nothing else: its listeners stay open here, its numbers stay in shared
- * memory, and its successor finds both.
+ * A dead worker costs its own connections and nothing else: its listeners stay
+ * open in the master, its counters stay in shared memory, and its successor
+ * uses both.
  */
 #include "workers/supervise.h"
 
@@ -32,7 +32,7 @@
 #include "workers/tls_keeper.h"
 #include "workers/watch.h"
 
-/* Ms beyond the drain time and the close timeout. */
+/* Ms that are added to the drain time and the close timeout. */
 #define DRAIN_GRACE_MS 5000
 #define DEATH_WORDS 160 /* bytes of a worker's last message in `status` */
 #define START_TRIES 5   /* deaths before the first readiness */
@@ -56,9 +56,9 @@ channel_cb(struct ev_loop *loop, ev_io *w, int events)
     int          channel = s->channel;
 
     (void)events;
-    /* The other end is closed: the death itself follows by ev_child. What was
-     * received may have made the channel that of the former process, and w
-     * watches its successor's then. */
+    /* If up_receive() is false, the other end is closed, and ev_child reports
+     * the death. A datagram that was received may have made this channel that
+     * of the former process; then w watches the channel of the successor. */
     if (!up_receive(s->n, channel) && s->channel == channel)
         ev_io_stop(loop, w);
 }
@@ -135,12 +135,13 @@ supervise_start_one(struct slot *s)
         start_later(s, child_backoff(&s->backoff_ms, 0));
         return;
     }
-    /* Written before the fork, because the process may be ready at once. */
+    /* These words are stored before the fork, because the process may be ready
+     * at once. */
     memset(w->words, 0, sizeof w->words);
     atomic_store(&w->alive_ms, clock_mono_ms());
     atomic_store(&w->started_ms, clock_mono_ms());
-    /* The sessions that an heir takes over were claimed by former processes,
-       and are alive. */
+    /* An heir takes over sessions that were claimed by former processes, so
+     * none of them counts as dead. */
     s->born = s->inherit >= 0 ? 0 : atomic_load(&master.shm->sequence);
     atomic_store(&w->born, s->born);
     atomic_fetch_add(&w->incarnation, 1);
@@ -180,7 +181,7 @@ supervise_ready(unsigned n)
     struct slot *s = slot_at(n);
 
     if (slot_state(n) != SHM_WORKER_STARTING)
-        return; /* it is being drained already */
+        return; /* the worker is being drained */
     s->ready_ms = clock_mono_ms();
     slot_set_state(s, SHM_WORKER_READY);
     log_info("worker %u: ready, pid %d, after %" PRIu64 " ms", n, (int)s->pid,
@@ -262,16 +263,17 @@ fail_slot(struct slot *s)
             words[0] ? words : "it gave no reason");
         up_cannot_start(why);
     }
-    /* Sockets that stay open without a worker would still get their share of
-     * the clients. */
+    /* Sockets that stay open without a worker would still receive their share
+     * of the clients. */
     listen_close(&s->listeners);
     up_worker_failed(s->n);
-    log_error("worker %u: stays down, its share of clients goes to the "
-              "others; remove the cause, then `ocppctl worker-restart %u`",
+    log_error(
+        "worker %u: stays down, and the other workers serve its share of the "
+        "clients; remove the cause, then `ocppctl worker-restart %u`",
         s->n, s->n);
 }
 
-/* asked: an operator wants it at once. */
+/* asked: an operator has requested the start, so there is no delay. */
 static void
 start_again(
     struct slot *s, int status, uint64_t lived, bool asked, bool was_ready)
@@ -288,8 +290,9 @@ start_again(
     }
     uint64_t wait = asked ? 0 : child_backoff(&s->backoff_ms, lived);
     if (wait > 1000)
-        log_warn("worker %u: keeps dying; its successor starts in %" PRIu64
-                 " ms",
+        log_warn(
+            "worker %u: dies again and again; its successor starts in %" PRIu64
+            " ms",
             s->n, wait);
     if (wait == 0)
         supervise_start_one(s);
@@ -368,8 +371,8 @@ supervise_replace(unsigned n, pid_t pid, int channel)
     s->restart = false;
     s->inheriting = true;
     s->stuck = 0;
-    /* Repeat the notifications that the former process got since its successor
-       began. */
+    /* The notifications that the former process received since its successor
+     * was started are repeated. */
     s->owed |= 1u << CHANNEL_config | 1u << CHANNEL_tls | 1u << CHANNEL_reopen |
         1u << CHANNEL_freeze;
     hints_send(s);

@@ -24,7 +24,7 @@
 #include "worker/worker.h"
 #include "workers/child.h"
 
-/* Ms for the checker, which may have to read thousands of certificates. */
+/* Ms that the checker has; it may have to read thousands of certificates. */
 #define CHECK_MS 20000
 #define WATCH_MS 2000 /* ms between two looks at the files */
 #define REPORT_MAX (256u * 1024)
@@ -39,7 +39,7 @@ struct kept {
 
 static struct kept candidate = {.fd = -1}, kept = {.fd = -1};
 static uint64_t    looked_ms, seen_stamp, refused_stamp;
-static uint64_t    round_n; /* grows when something comes into force */
+static uint64_t    round_n; /* rises each time that files come into force */
 
 static bool
 wanted(const struct config *c)
@@ -121,8 +121,8 @@ take_file(struct kept *k, char *line)
         to->not_after = 0;
 }
 
-/* E an error, N a note, F a file, O the end. True if it ended without an
- * error. */
+/* The first letter of a line is E for an error, N for a note, F for a file, or
+ * O at the end. True if it ended without an error. */
 static bool
 take_report(
     struct kept *k, struct buf *report, struct buf *errors, struct buf *notes)
@@ -300,10 +300,10 @@ tls_keeper_bundle(void)
 /* --- changed files ------------------------------------------------------- */
 
 /*
- * A disk may hang, and thousands of certificates take time. So a helper
- * examines and reads the files, and the loop waits for the checker's report. If
- * a reload happens meanwhile, the result is dropped, because the reload has
- * read all files (round).
+ * A disk may hang, and the check of thousands of certificates takes long. So a
+ * helper examines and reads the files, and the loop waits for the checker's
+ * report. If a reload happens meanwhile, the result is dropped, because the
+ * reload has read all files (round).
  */
 static struct helper helper =
     HELPER_INIT("ocppd-tls", "the disk of the certificates", 1, 10 * WATCH_MS);
@@ -325,7 +325,8 @@ static struct {
     uint64_t    since_ms;
     struct kept next;
     struct buf  report;
-    /* Of a reload; NULL: files have changed. */
+    /* Set by a reload; NULL if the check was started because files have
+     * changed. */
     void (*judged)(bool good);
     struct buf *errors, *notes;
 } checking;
@@ -383,7 +384,7 @@ report_cb(struct ev_loop *loop, ev_io *w, int events)
         checked();
 }
 
-/* A reload has read all files since. */
+/* Drops the result, because a reload has read all files since then. */
 static void
 forget_checker(void)
 {
@@ -397,7 +398,7 @@ forget_checker(void)
     checking.on = false;
 }
 
-/* The check is under way; false with a line in errors. */
+/* Starts the check of changed files; false with a line in errors. */
 static bool
 check_soon(const struct config *c, int fd, uint64_t stamp, struct buf *errors)
 {

@@ -1,4 +1,4 @@
-/* watch: looks after the workers that run. See watch.h. */
+/* watch: checks that the workers make progress. See watch.h. */
 #include "workers/watch.h"
 
 #include <inttypes.h>
@@ -15,8 +15,8 @@
 #include "workers/slot.h"
 #include "workers/slot_private.h"
 
-/* Ticks in a row in which a worker must show no progress, so that a pause of
-   all processes is not mistaken for a hang. */
+/* A worker counts as hanging after this many ticks in a row without progress,
+ * so that a pause of all processes is not mistaken for a hang. */
 #define STUCK_TICKS 3
 #define ABORT_GRACE_MS 5000 /* ms from SIGABRT to SIGKILL */
 
@@ -37,7 +37,7 @@ watch_progress(struct slot *s, uint64_t now)
     if (++s->stuck != STUCK_TICKS)
         return;
     log_error("worker %u: pid %d made no progress for %" PRIu64
-              " s; aborting it, so that a core shows where it hangs",
+              " s; it is aborted, so that a core dump shows where it hangs",
         s->n, (int)s->pid, (now - alive) / 1000);
     kill(s->pid, SIGABRT);
     s->kill_ms = now + ABORT_GRACE_MS;
@@ -52,8 +52,8 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
     /* The master's values in shared memory are written again, so that a
      * stray store to them has an effect only until the next tick. */
     if (shm_config_mend(master.shm))
-        log_error("the configuration in shared memory was overwritten by "
-                  "something; restored");
+        log_error("the configuration in shared memory was overwritten, and is "
+                  "restored");
     atomic_store(&master.shm->draining, master.phase >= MASTER_DRAINING);
     for (unsigned i = 0; i < master.slots; i++) {
         struct slot *s = slot_at(i);
@@ -77,7 +77,7 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
     up_tick();
 }
 
-/* So that new connections do not wait for a worker that hangs. */
+/* Looks for workers that hang, so that new connections do not wait for them. */
 static void
 pulse_cb(struct ev_loop *loop, ev_timer *w, int events)
 {

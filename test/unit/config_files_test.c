@@ -127,7 +127,7 @@ other_files_are_included(void)
     CHECK(strstr(buf_cstr(&errors),
               "d/10.conf:2: server.workers = x: is not a number;") != NULL);
     CHECK(strstr(buf_cstr(&errors),
-              "d/10.conf:3: server.workers = 3: is set in line 2 already") !=
+              "d/10.conf:3: server.workers = 3: is already set in line 2") !=
         NULL);
     CHECK(strstr(buf_cstr(&errors),
               "d/20.conf:1: workers = 3: stands before the first section") !=
@@ -190,7 +190,7 @@ variables_are_put_in(void)
         "f:2: server.workers = ${OCPPD_TEST} (seven): is not a number; write "
         "auto or a number from 1 to 200\n");
     CHECK_STR(says("\n[redis]\nhost = h\npassword = ${OCPPD_NONE}\n"),
-        "f:4: redis.password = ***: the environment has no OCPPD_NONE; set it "
+        "f:4: redis.password = ***: the environment variable OCPPD_NONE is not set; set it "
         "for this process, or write ${OCPPD_NONE:-DEFAULT}\n");
     CHECK_STR(says("[server]\nnode = ${OCPPD\n"),
         "f:2: server.node = ${OCPPD: has a ${ without its }; write $${ for the "
@@ -201,9 +201,10 @@ variables_are_put_in(void)
     CHECK_STR(says_of("server.node=${a\n\033b}"),
         "-o: server.node = ${a??b}: ${a??b} is not a variable; write ${NAME}, "
         "${NAME:-DEFAULT} or ${file:PATH}, or $${ for the characters "
-        "themselves\n");
+        "${ themselves\n");
     CHECK(strstr(says("[server]\nnode = ${file:/dev/null}\n"),
-              "names a file, which is possible in files only") != NULL);
+              "names a file, which is possible only in configuration files") !=
+        NULL);
 
     /* Of such a file, only the first line is used. */
     put("secret", "s3cret\r\nsecond\n");

@@ -109,12 +109,12 @@ wrong_values_are_explained(void)
         "quotes\n");
     CHECK_STR(says_of("server.state_dir=/a\033[2J"),
         "-o: server.state_dir = /a?[2J: holds the control character 0x1b; "
-        "take it out\n");
+        "remove it\n");
     CHECK_STR(says_of("server.state_dir=/a #b"),
-        "-o: server.state_dir = /a #b: has a # that begins a comment; take "
-        "it out\n");
+        "-o: server.state_dir = /a #b: has a # that begins a comment; remove "
+        "it\n");
     CHECK_STR(says_of("server.listen=*:80,*:81"),
-        "-o: server.listen = *:80,*:81: has a comma; set several apart by "
+        "-o: server.listen = *:80,*:81: has a comma; separate the items by "
         "blanks\n");
 
     char longest[200];
@@ -137,13 +137,13 @@ wrong_names_are_guessed(void)
         "listen?\n");
     CHECK_STR(says("[server]\nping_interval = 60s\n"),
         "f:2: server.ping_interval = 60s: there is no such key; "
-        "ping_interval belongs into section [websocket]\n");
+        "ping_interval belongs in section [websocket]\n");
     CHECK_STR(says("[server]\ncolour = red\n"),
         "f:2: server.colour = red: there is no such key; ocppd.conf(5) "
         "lists the keys of [server]\n");
     CHECK_STR(says("path = /ocpp\n"),
         "f:1: path = /ocpp: stands before the first section; path belongs "
-        "into section [server]\n");
+        "in section [server]\n");
     CHECK_STR(says_of("server"),
         "-o: server: is not a setting; write section.key=value, such as "
         "server.listen=127.0.0.1:8080\n");
@@ -182,7 +182,7 @@ lines(void)
         "f:2: path: /x=y: does not begin with the name of a key; write key = "
         "value\n");
     CHECK_STR(says("[server]\nworkers = 2\nworkers = 3\n"),
-        "f:3: server.workers = 3: is set in line 2 already; remove one of "
+        "f:3: server.workers = 3: is already set in line 2; remove one of "
         "the two\n");
 
     char text[600];
@@ -249,7 +249,7 @@ hosts_are_names_or_addresses(void)
         NULL);
     CHECK(strstr(says("[admin]\nhosts = ok.example https://g\n"),
               "https://g is not the name of a host") != NULL);
-    CHECK(strstr(says("[admin]\nhosts = a a\n"), "a is there twice") != NULL);
+    CHECK(strstr(says("[admin]\nhosts = a a\n"), "a occurs twice") != NULL);
 }
 
 static void

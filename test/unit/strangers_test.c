@@ -103,7 +103,7 @@ credential_lines(void)
         {"CP1 " ONE " next=" ONE " next=" ONE " next=" ONE " next=" ONE
          " accepted=" ONE,
             "f:1: there are more than 4 new keys", 0},
-        {"CP1\nCP2\nCP1", "f:3: the identity is in an earlier line", 2},
+        {"CP1\nCP2\nCP1", "f:3: the identity occurs in an earlier line", 2},
         {"CP%2", "f:1: the identity is longer", 0},
         {"0123456789012345678901234567890123456789012345678",
             "f:1: the identity", 0},

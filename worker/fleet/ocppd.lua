@@ -614,7 +614,7 @@ local function useless(action, protocol, payload)
   if not ok then return 'it is not JSON' end
   local check = (ANSWERS[protocol] or {})[action]
   local wrong, name = nil, hidden(payload)
-  if name then return name .. ': it is there twice' end
+  if name then return name .. ': it occurs twice' end
   if check then wrong, name = check(v) end
   if wrong then return name and name .. ': ' .. wrong or wrong end
   if payload:find('[\r\n]') then return 'it must be JSON on one line' end
