@@ -82,7 +82,7 @@ def test_errors_are_reported_with_file_line_and_remedy_and_78():
             ("[server]\n\nworker = 2\n", 3, "did you mean workers"),
             ("[sever]\n", 1, r"did you mean \[server\]"),
             ("workers = 2\n", 1, "before the first section"),
-            ("[server]\nworkers = 2\nworkers = 3\n", 3, "line 2 already"),
+            ("[server]\nworkers = 2\nworkers = 3\n", 3, "already set in line 2"),
             ("[websocket]\nping_interval = 60\n", 2, "has no unit"),
             ("[websocket]\nping_interval = 500ms\n", 2, "1s"),
             ("[websocket]\nmax_message_size = 1GiB\n", 2, "16MiB"),
