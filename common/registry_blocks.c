@@ -5,15 +5,19 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "ensure.h"
 #include "registry_layout.h"
 
 #define ALL ((1u << REGISTRY_PAGE_BLOCKS) - 1)
 #define GIVING (1u << 31) /* the page is being given back to the kernel */
 
-/* The first word is the number of pages that have been in use; word i + 1 is
- * that of page i. */
-static _Atomic uint32_t *
+/* Which blocks are in use. Any value of `first` is safe. */
+struct blocks_used {
+    _Atomic uint32_t pages;  /* that have been in use */
+    _Atomic uint32_t first;  /* a hint: the pages below have no free block */
+    _Atomic uint32_t word[]; /* of each page: a bit for each block */
+};
+
+static struct blocks_used *
 used(struct registry *r)
 {
     return registry_table(r, REGISTRY_BLOCKS_USED);
@@ -55,7 +59,7 @@ registry_texts_at(struct registry *r, uint32_t block)
 uint32_t
 registry_block_pages(struct registry *r)
 {
-    uint32_t n = used(r)[0], most = most_pages(r);
+    uint32_t n = used(r)->pages, most = most_pages(r);
 
     return n < most ? n : most;
 }
@@ -63,41 +67,67 @@ registry_block_pages(struct registry *r)
 uint32_t
 registry_block_used(struct registry *r, uint32_t page)
 {
-    return page < most_pages(r) ? used(r)[page + 1] & ALL : 0;
+    return page < most_pages(r) ? used(r)->word[page] & ALL : 0;
 }
 
 static void
 note_page(struct registry *r, uint32_t page)
 {
-    uint32_t n = used(r)[0];
+    uint32_t n = used(r)->pages;
 
-    while (
-        n <= page && !atomic_compare_exchange_weak(&used(r)[0], &n, page + 1))
+    while (n <= page &&
+        !atomic_compare_exchange_weak(&used(r)->pages, &n, page + 1))
         ;
+}
+
+/* The page has a free block now. */
+static void
+note_free(struct registry *r, uint32_t page)
+{
+    uint32_t first = used(r)->first;
+
+    while (first > page &&
+        !atomic_compare_exchange_weak(&used(r)->first, &first, page))
+        ;
+}
+
+/* Marks a free block as used. The pages from `page` to `end` are looked at. */
+static uint32_t
+mark_free_block(struct registry *r, uint32_t page, uint32_t end)
+{
+    for (; page < end; page++) {
+        _Atomic uint32_t *word = &used(r)->word[page];
+        uint32_t          is = *word;
+        while ((is & GIVING) == 0 && (is & ALL) != ALL) {
+            uint32_t bit = ~is & (is + 1);
+            if (atomic_compare_exchange_weak(word, &is, is | bit))
+                return page * REGISTRY_PAGE_BLOCKS +
+                    (uint32_t)__builtin_ctz(bit);
+        }
+    }
+    return REGISTRY_NONE;
 }
 
 uint32_t
 registry_block_take(struct registry *r, uint32_t entry)
 {
-    for (uint32_t page = 0; page < most_pages(r); page++) {
-        _Atomic uint32_t *word = &used(r)[page + 1];
-        uint32_t          is = *word, bit;
-        while ((is & GIVING) == 0 && (is & ALL) != ALL) {
-            bit = ~is & (is + 1);
-            if (!atomic_compare_exchange_weak(word, &is, is | bit))
-                continue;
-            note_page(r, page);
-            uint32_t i =
-                page * REGISTRY_PAGE_BLOCKS + (uint32_t)__builtin_ctz(bit);
-            struct registry_block *b = registry_block_at(r, i);
-            ensure(b != NULL);
-            memset(b->word, 0, sizeof b->word);
-            b->newest = 0;
-            b->entry = entry + 1;
-            return i;
-        }
-    }
-    return REGISTRY_NONE;
+    uint32_t first = used(r)->first;
+    uint32_t i = mark_free_block(r, first, most_pages(r));
+
+    /* A block that was given back while the hint was raised is below it. */
+    if (i == REGISTRY_NONE)
+        i = mark_free_block(r, 0, most_pages(r));
+    struct registry_block *b = registry_block_at(r, i);
+    if (b == NULL)
+        return REGISTRY_NONE;
+    uint32_t page = i / REGISTRY_PAGE_BLOCKS;
+    note_page(r, page);
+    if (page > first)
+        atomic_compare_exchange_strong(&used(r)->first, &first, page);
+    memset(b->word, 0, sizeof b->word);
+    b->newest = 0;
+    b->entry = entry + 1;
+    return i;
 }
 
 /* Gives the memory of a page back to the kernel; afterwards its content is
@@ -116,13 +146,14 @@ registry_block_give(struct registry *r, uint32_t block)
 
     if (b == NULL)
         return;
-    _Atomic uint32_t *word = &used(r)[page + 1];
+    _Atomic uint32_t *word = &used(r)->word[page];
     b->entry = 0;
     if (atomic_exchange(&b->texts, 0) != 0)
         remove_page(registry_texts_at(r, block));
     atomic_fetch_and(word, ~(1u << block % REGISTRY_PAGE_BLOCKS));
-    if (!atomic_compare_exchange_strong(word, &none, GIVING))
-        return;
-    remove_page(page_at(r, page));
-    *word = 0;
+    if (atomic_compare_exchange_strong(word, &none, GIVING)) {
+        remove_page(page_at(r, page));
+        *word = 0;
+    }
+    note_free(r, page);
 }

@@ -54,7 +54,7 @@ table_size(const struct layout *l, enum registry_table t)
     case REGISTRY_MODEL_ROWS:
         return REGISTRY_MODELS * sizeof(struct registry_model);
     case REGISTRY_BLOCKS_USED:
-        return (pages + 1) * sizeof(uint32_t);
+        return (pages + 2) * sizeof(uint32_t);
     case REGISTRY_BLOCK_PAGES:
         return pages * REGISTRY_PAGE;
     case REGISTRY_BLOCK_TEXTS:

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "registry_fix.h"
+#include "registry_layout.h"
 
 #define WINDOW 100
 #define MANY 1000
@@ -314,6 +315,41 @@ no_block_twice(void)
     CHECK_EQ(blocks(r), 0);
 }
 
+/* Blocks with low numbers are given first, so that the pages behind them can be
+ * given back. */
+static void
+low_numbers_first(void)
+{
+    enum { BLOCKS = 4 * REGISTRY_PAGE_BLOCKS };
+    struct registry *r = fix_registry(BLOCKS - 1); /* one page more */
+
+    for (uint32_t i = 0; i < BLOCKS; i++)
+        CHECK_EQ(registry_block_take(r, i), i);
+    registry_block_give(r, BLOCKS - 2);
+    registry_block_give(r, 3);
+    registry_block_give(r, 20);
+    CHECK_EQ(registry_block_take(r, 1), 3);
+    CHECK_EQ(registry_block_take(r, 1), 20);
+    CHECK_EQ(registry_block_take(r, 1), BLOCKS - 2);
+    UNIT_CASE("a page that was given back");
+    for (uint32_t i = 0; i < REGISTRY_PAGE_BLOCKS; i++)
+        registry_block_give(r, REGISTRY_PAGE_BLOCKS + i);
+    for (uint32_t i = 0; i < REGISTRY_PAGE_BLOCKS; i++)
+        CHECK_EQ(registry_block_take(r, 1), REGISTRY_PAGE_BLOCKS + i);
+
+    UNIT_CASE("the hint is wrong");
+    _Atomic uint32_t *first =
+        (_Atomic uint32_t *)registry_table(r, REGISTRY_BLOCKS_USED) + 1;
+    CHECK_EQ(*first, 1);
+    registry_block_give(r, 5);
+    for (uint32_t wrong = 1; wrong != 0; wrong <<= 1) {
+        *first = wrong;
+        CHECK_EQ(registry_block_take(r, 1), 5);
+        registry_block_give(r, 5);
+    }
+    UNIT_CASE("");
+}
+
 int
 main(void)
 {
@@ -324,6 +360,7 @@ main(void)
     of_its_owner();
     a_lost_block_comes_back();
     words_belong_to_an_entry();
+    low_numbers_first();
     no_block_twice();
     return unit_done();
 }
