@@ -8,9 +8,8 @@
 #include "mdoc.h"
 #include "writer.h"
 
-#define VALUE_COLUMNS                                                          \
-    24 /* after a wider value the origin stands further                        \
-        * right */
+/* After a wider value the origin stands further right. */
+#define VALUE_COLUMNS 24
 
 static void
 put_origin(const struct config *c, enum conf_knob k, struct buf *out)

@@ -22,9 +22,8 @@
 struct registry;
 
 #define REGISTRY_MODELS 1024
-#define REGISTRY_MODEL_MAX                                                     \
-    50 /* bytes of a vendor or a model; others are cut                         \
-        */
+/* Bytes of a vendor or a model; others are cut. */
+#define REGISTRY_MODEL_MAX 50
 
 struct registry_model {
     _Atomic uint32_t points; /* identities that have this row */

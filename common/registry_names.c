@@ -16,9 +16,8 @@
  * make a handshake expensive. The next claim continues after them. */
 #define FORGET_LOOKS 4096
 #define FORGET_AFTER_S 60 /* longer than the master lets a worker hang */
-#define PEEK_TRIES                                                             \
-    4                      /* attempts of a reader, which does not take the    \
-                            * lock */
+/* Attempts of a reader, which does not take the lock. */
+#define PEEK_TRIES 4
 #define LOOK_UP_STEPS 4096 /* a longer chain must be a loop */
 
 uint64_t registry_steps;

@@ -13,10 +13,9 @@
 /* Exit codes of a worker, for the master. */
 #define WORKER_EXIT_DONE 0       /* drained, or the master has ended */
 #define WORKER_EXIT_TRY_AGAIN 75 /* start again, after the usual pause */
-#define WORKER_EXIT_STAY_DOWN                                                  \
-    77 /* do not respawn: the slot cannot work                                 \
-          (journal directory unusable, user                                    \
-          unknown); its last words give the reason */
+/* Do not respawn: the slot cannot work (journal directory unusable, user
+ * unknown); its last words give the reason */
+#define WORKER_EXIT_STAY_DOWN 77
 
 struct worker_boot {
     struct shm            *shm;

@@ -15,9 +15,8 @@
 
 #define HTTP_PLACES 256u
 #define HTTP_PLACES_READ_MS 15000 /* for a request, or without one */
-#define HTTP_PLACES_SEND_MS                                                    \
-    30000 /* for an answer, and a second for every 32 KiB                      \
-           */
+/* ms for an answer, and a second for every 32 KiB */
+#define HTTP_PLACES_SEND_MS 30000
 
 /* per_address: connections of one address; 0: any number. */
 void http_places_begin(uint64_t per_address);

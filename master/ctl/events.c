@@ -36,9 +36,9 @@
 #define GATHER_MS 20 /* ms for which new events are collected before a look */
 /* The most ms until the mark is asked for again. */
 #define PATIENCE_MS 1000
-#define IDLE_MS                                                                \
-    2000 /* a look without a reason: inotify does not report                   \
-            a removed directory that is still open */
+/* ms between two looks without a reason: inotify does not report a removed
+ * directory that is still open */
+#define IDLE_MS 2000
 
 struct events {
     const struct ctl *ctl;

@@ -38,13 +38,11 @@
 #include "workers/supervise.h"
 
 #define ARGS_MAX 640
-#define DEATH_S                                                                \
-    1.0 /* s to wait for the end of the process after the end of the           \
-         * link */
+/* s to wait for the end of the process after the end of the link */
+#define DEATH_S 1.0
 #define AGAIN_MAX 2 /* attempts after the first */
-#define SLOT_GRACE_MS                                                          \
-    5000 /* ms that a worker has in addition to                                \
-          * upgrade.patience */
+/* ms that a worker has in addition to upgrade.patience */
+#define SLOT_GRACE_MS 5000
 
 /* In phase AGAIN the new master has died, and the process of the slot that
  * moves still sends its connections. */

@@ -25,9 +25,8 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MAX_MS 30000
-#define KEEP_MAX                                                               \
-    512 /* descriptors; more than two listeners per worker are                 \
-         * unusual */
+/* Descriptors; more than two listeners per worker are unusual. */
+#define KEEP_MAX 512
 
 static int
 compare_ints(const void *a, const void *b)

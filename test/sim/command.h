@@ -13,8 +13,8 @@
 #include "common/writer.h"
 #include "point.h"
 
-#define COMMAND_RESET_S                                                        \
-    1.0 /* between the answer to Reset and the loss of power */
+/* Seconds between the answer to Reset and the loss of power. */
+#define COMMAND_RESET_S 1.0
 
 struct command_call {
     struct point *p;

@@ -18,9 +18,8 @@
 #define TRIM_MS 5000
 /* Ms between keepalives while another process uses this name. */
 #define REPLACED_MS 10000
-#define ERR_UNKNOWN                                                            \
-    2000000 /* us; assumed error of this clock before the first answer of      \
-             * Redis */
+/* us: the assumed error of this clock before the first answer of Redis */
+#define ERR_UNKNOWN 2000000
 #define ERR_GROWTH 50 /* us per second of age of the last answer */
 
 struct shard *shards;

@@ -15,9 +15,8 @@
 #include "journal_line.h"
 
 #define RETRY_MS 1000 /* ms after an error */
-#define AGAIN_S                                                                \
-    0.002 /* s until s until the first look at an event that                   \
-           * waits */
+/* s until the first look at an event that waits */
+#define AGAIN_S 0.002
 #define AGAIN_MAX_S 0.1
 #define HINT_MS 5000 /* ms between writes of the hint */
 

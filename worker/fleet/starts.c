@@ -17,8 +17,8 @@
 
 #define HEADS 256
 #define ASKED_MAX 20000 /* entries; beyond, Redis counts as unreachable */
-#define PATIENCE_MS                                                            \
-    500 /* ms to wait for a reply before the CALL is answered without it */
+/* ms to wait for a reply before the CALL is answered without it */
+#define PATIENCE_MS 500
 
 struct asked {
     struct asked       *next; /* in its chain */

@@ -22,17 +22,14 @@
 #define BLOCK 1024
 #define RANGE 65536                      /* fetched from Redis at once */
 #define END_MAX ((int64_t)INT32_MAX + 1) /* after the last id */
-#define LOW                                                                    \
-    (RANGE / 4) /* with fewer ids left, the rest is given up for a new         \
-                 * range */
+/* With fewer ids left, the rest is given up for a new range. */
+#define LOW (RANGE / 4)
 #define LOOK_MS 1000
 #define RETRY_MS 1000 /* ms without an access to the disk after a failure */
-#define EMPTY_MS                                                               \
-    100 /* ms until a file that holds no ids yet is read                       \
-         * again */
-#define PATIENCE_MS                                                            \
-    2000 /* ms for which the range may be empty before this is                 \
-          * logged */
+/* ms until a file that holds no ids yet is read again */
+#define EMPTY_MS 100
+/* ms for which the range may be empty before this is logged */
+#define PATIENCE_MS 2000
 #define LATE_MS 2000
 #define FILE_NAME "transaction-ids"
 #define PATH_MAX_BYTES (2 * CONF_TEXT_MAX + 32)

@@ -17,10 +17,8 @@
 static _Atomic uint64_t wanted[JOURNAL_SLOTS];
 
 #define STEP_MS 60000 /* a smaller difference is not a step of a clock */
-#define FRESH_MS                                                               \
-    (2 * 3600 * 1000) /* a gap in the journal up to this long is not a step of \
-                       * the clock                                             \
-                       */
+/* ms: a gap in the journal up to this long is not a step of the clock. */
+#define FRESH_MS (2 * 3600 * 1000)
 
 /* Used by the committer's thread only. */
 static struct retention_clock believed;

@@ -7,9 +7,8 @@
 #include "journal_line.h"
 #include "ocpp/tape.h"
 
-#define TEXT_MAX                                                               \
-    (REGISTRY_MODEL_MAX + 4) /* one character more shows that the              \
-                              * text is too long */
+/* One character more shows that the text is too long. */
+#define TEXT_MAX (REGISTRY_MODEL_MAX + 4)
 
 static void
 text_of(

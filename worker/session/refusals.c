@@ -14,12 +14,10 @@
  * seconds. */
 #define LINES_MAX 20
 #define LINE_S 3
-#define AGAIN_MS                                                               \
-    60000 /* ms after which a refusal that goes on is logged                   \
-           * again */
-#define LIMIT_S                                                                \
-    60 /* seconds after which a limit that is still reached is                 \
-        * logged again */
+/* ms after which a refusal that goes on is logged again */
+#define AGAIN_MS 60000
+/* Seconds after which a limit that is still reached is logged again */
+#define LIMIT_S 60
 
 #define OF_ADDRESS_MAX (SHM_REFUSALS / 4)
 
