@@ -48,6 +48,11 @@ def test_reading_paths_answer_what_ocppctl_does():
     assert code == 200 and got["online"] and got["connection"], got
     code, got = ask(g, "GET", one + "/why")
     assert code == 200 and "is connected since" in got["text"], got
+    dash = Charger(g, "-j")
+    code, got = ask(g, "GET", "/v1/charge-points/-j")
+    assert code == 200 and got["identity"] == "-j" and got["online"], got
+    dash.close()
+    assert ask(g, "GET", "/v1/charge-points/--limit")[0] == 400
     code, got = ask(g, "GET", "/v1/charge-points/NEVER")
     assert code == 404 and got["error"]["status"] == 404, got
     code, got = ask(g, "GET", "/v1/series")

@@ -232,12 +232,11 @@ run_command(struct MHD_Connection *c, const struct http_route *route,
         words[n++] = option[i];
         words[n++] = v;
     }
-    /* A word from outside that begins with a dash must not be read as an
-       option. */
+    /* A word from outside must not be read as an option. */
     for (unsigned i = 0; i < p->n; i++)
-        if (p->value[i][0] == '-')
+        if (strncmp(p->value[i], "--", 2) == 0)
             return http_answer_error(c, MHD_HTTP_BAD_REQUEST,
-                "a part of the path begins with a dash");
+                "a part of the path begins with two dashes");
     if (!take(&asking, ASKING_MAX))
         return http_answer_error(c, MHD_HTTP_SERVICE_UNAVAILABLE,
             "too many requests wait for the master; try again");

@@ -70,6 +70,13 @@ command_run(struct client *c, int argc, char **argv)
         return;
     }
     const struct command *k = find(argv[0]);
+    /* "--" may precede any word; commands with options find it themselves. */
+    if (k != NULL && argc > 1 && strcmp(argv[1], "--") == 0 &&
+        strstr(k->usage, "--") == NULL) {
+        argc--;
+        memmove(&argv[1], &argv[2], (size_t)(argc - 1) * sizeof *argv);
+        argv[argc] = NULL;
+    }
     if (k == NULL)
         unknown(c, CONTROL_USAGE, argv[0]);
     else if (k->run == NULL)

@@ -60,6 +60,8 @@ print(const struct ctl *ctl, const struct station *s, struct buf *reply)
 int
 ctl_show(int argc, char **argv, const struct ctl *ctl)
 {
+    if (argc == 3 && strcmp(argv[1], "--") == 0)
+        argv[--argc - 1] = argv[2];
     const char    *words[3] = {"-j", "show", argc > 1 ? argv[1] : ""};
     bool           json = ctl->format == 'j';
     struct buf     reply = BUF_INIT(CONTROL_REPLY_MAX), silent = BUF_INIT(4096);
