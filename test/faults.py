@@ -910,7 +910,8 @@ def harmless(fault):
     def run(rig):
         def deaths():
             return len(re.findall(
-                r"master: (worker \d+: pid \d+ (was|exited)|admin: the proc)",
+                r"master: (worker \d+: pid \d+ (was|exited(?!.*after the hand-over))|"
+                r"admin: the proc)",
                 rig.g.log())) - rig.kills
         before = deaths()
         fault(rig)
