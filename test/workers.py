@@ -2,6 +2,7 @@
 """A dead worker costs its own connections and nothing else (promise P4)."""
 
 from lib import *
+from waits import Shim, SYNC
 
 
 def successor(g, n, old):
@@ -88,9 +89,6 @@ def test_a_charge_point_back_on_another_worker_before_the_successor_is_up_is_not
     c = Charger(g, "FAST", worker=0)
     c.boot()
     old = g.kill_worker(0)
-    # Until the master knows of the death, this would be a takeover from a worker
-    # that lives, whose end may be missing (ocppd-events(7), replaced).
-    poll(lambda: g.workers()[0]["deaths"] == 1, what="the master to see the death")
     d = Charger(g, "FAST", worker=1)
     d.boot()
     successor(g, 0, old)
@@ -100,6 +98,55 @@ def test_a_charge_point_back_on_another_worker_before_the_successor_is_up_is_not
     assert ends[0]["payload"]["reason"] == "worker_died"
     d.call("Heartbeat")
     assert g.show("FAST")["worker"] == 1
+
+
+def test_each_session_of_a_dead_worker_ends_once_whatever_its_journal_has():
+    """The worker dies while events wait for its disk: ends of sessions, and the
+    beginning of one. Another session was replaced while the worker was stopped."""
+    shim = Shim()
+    g = Gateway(server_workers="2", env=shim.env)
+    names = ["HOLDS", "CLOSED", "REPLACED", "AGAIN", "STOPPED"]
+    old = {cp: Charger(g, cp, worker=0) for cp in names}
+    for c in old.values():
+        c.boot()
+    shim.hang(SYNC, "/w000-")
+    old["HOLDS"].put("DataTransfer", {"vendorId": "holds"})
+    poll(lambda: shim.hit() >= 1, what="the disk hangs")
+    old["CLOSED"].reset()
+    new = {"REPLACED": Charger(g, "REPLACED", worker=1), "AGAIN": Charger(g, "AGAIN", worker=0)}
+    old["REPLACED"].wait_end()
+    old["AGAIN"].wait_end()
+    early = Charger(g, "EARLY", worker=0)
+    poll(lambda: g.show("CLOSED")["online"] is False, what="the end of CLOSED")
+    pid = g.worker_pid(0)
+    os.kill(pid, signal.SIGSTOP)
+    new["STOPPED"] = Charger(g, "STOPPED", worker=1)
+    g.deaths_expected = True
+    os.kill(pid, signal.SIGKILL)
+    shim.go_on()
+    successor(g, 0, pid)
+    early.wait_end()
+    for c in new.values():
+        if c is not new["AGAIN"]:
+            c.boot()
+    events = g.events()
+    for cp in names + ["EARLY"]:
+        mine = [e for e in events if e["chargePointId"] == cp and
+                e["eventType"] in ("charge_point.connected", "charge_point.disconnected")]
+        began, ended = ([e["generation"] for e in mine if e["eventType"] == "charge_point." + t]
+                        for t in ("connected", "disconnected"))
+        assert ended == began[:1], (cp, mine)
+        assert all(e["payload"]["reason"] == "worker_died" for e in mine if e["generation"] in ended and
+                   e["eventType"] == "charge_point.disconnected"), mine
+        assert len(began) == {"EARLY": 0, "REPLACED": 2, "STOPPED": 2}.get(cp, 1), mine
+    # The same once more, from the journal alone.
+    g.kill_everything()
+    g.start()
+    Charger(g, "AFTER").boot()
+    for cp in names:
+        began, ended = (sorted(e["generation"] for e in g.events("charge_point." + t, cp=cp))
+                        for t in ("connected", "disconnected"))
+        assert began == ended, (cp, began, ended)
 
 
 def test_clients_in_the_accept_queue_of_a_dead_worker_are_served():

@@ -240,8 +240,7 @@ up_datagram(const struct channel_msg *m, const char *body)
             session_check_owner(c);
         else if (m->arg < self.mem->born && m->id < shm_capacity(self.shm))
             /* The former process died before it read this datagram. */
-            session_bury(registry_at(self.registry, (uint32_t)m->id), m->arg,
-                CLOSE_worker_died);
+            session_replaced_former((uint32_t)m->id, m->arg);
         break;
     case CHANNEL_call:
         calls_take(m, body);

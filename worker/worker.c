@@ -41,6 +41,7 @@
 #include "session/remote_starts.h"
 #include "session/session.h"
 #include "session/transactions.h"
+#include "session/unended.h"
 #include "sweep.h"
 #include "user.h"
 
@@ -111,14 +112,14 @@ static void
 recover_session(void *ctx, uint64_t number, const char *line, size_t len)
 {
     (void)ctx;
-    former_recover_session(number, line, len);
+    unended_own(number, line, len);
 }
 
 static bool
 unfinished(void *ctx)
 {
     (void)ctx;
-    return former_any();
+    return former_needs_others();
 }
 
 static void
@@ -149,13 +150,18 @@ bury_former(enum close_reason reason)
             continue;
         if (conn_find(owner) != NULL)
             continue; /* the connection was inherited */
-        session_bury(e, generation, reason);
-        size_t      len;
-        const char *name = registry_name(self.registry, i, &len);
-        former_buried(name, len, generation);
         e->closed_at = (uint32_t)(self.wall_ms / 1000);
         e->close_reason = (uint8_t)reason;
-        registry_release(self.registry, i, owner);
+        /* Release it first: another worker that claims it at this moment
+         * publishes the end if the entry still has an owner. */
+        if (!registry_release(self.registry, i, owner))
+            continue;
+        size_t      len;
+        const char *name = registry_name(self.registry, i, &len);
+        if (former_ends(name, len, &generation))
+            session_bury(e, generation, reason);
+        else
+            STAT_INC(self.st, closed[reason]);
         n++;
     }
     if (n > 0)
@@ -196,6 +202,7 @@ all_here(bool whole)
      * did not arrive. */
     if (!whole && !self.mem->served)
         journal_read_back(JOURNAL_RECOVER_MAX, recover_session, NULL);
+    former_settle();
     self.mem->served = 1;
     accept_all();
     master_link_hold(false);

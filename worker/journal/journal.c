@@ -132,18 +132,28 @@ lower_sequence(_Atomic uint64_t *sequence, uint64_t to)
         ;
 }
 
+void
+journal_expect(bool event)
+{
+    ensure(jl.open);
+    if (!event)
+        ev_async_send(jl.env.loop, &jl.done); /* the report raises the floor */
+    else if (atomic_load_explicit(
+                 &jl.mem->journal_floor, memory_order_relaxed) == UINT64_MAX)
+        atomic_store(
+            &jl.mem->journal_floor, atomic_load(&jl.env.shm->sequence));
+}
+
 uint64_t
 journal_begin(void)
 {
     _Atomic uint64_t *sequence = &jl.env.shm->sequence;
 
-    ensure(jl.open && jl.drawn == 0);
+    ensure(jl.drawn == 0);
     /* Store the floor before drawing the number. Otherwise a reader could see
      * a sequence beyond the new number while the floor still says that
      * nothing is pending. The floor stays while anything waits. */
-    if (atomic_load_explicit(&jl.mem->journal_floor, memory_order_relaxed) ==
-        UINT64_MAX)
-        atomic_store(&jl.mem->journal_floor, atomic_load(sequence));
+    journal_expect(true);
     if (atomic_load_explicit(&jl.mem->ship_floor, memory_order_relaxed) ==
         UINT64_MAX)
         atomic_store(&jl.mem->ship_floor, atomic_load(sequence));
@@ -296,8 +306,9 @@ journal_open(const struct journal_env *env, struct buf *why)
     if (env->neighbour_line != NULL && env->unfinished(env->ctx))
         recovery_neighbours(tail.dir_fd, tail.dir, env->slot, env->shm->slots,
             env->recover_max, env->neighbour_line, env->ctx, &neighbours);
-    raise_sequence(&env->shm->sequence,
-        r.last_any > orphans.last_any ? r.last_any : orphans.last_any);
+    uint64_t above =
+        r.last_any > orphans.last_any ? r.last_any : orphans.last_any;
+    raise_sequence(&env->shm->sequence, above);
     atomic_store(&jl.mem->complete_from, atomic_load(&env->shm->sequence));
     jl.reported = jl.last = r.last;
     atomic_store(&jl.mem->journal_errno, 0);

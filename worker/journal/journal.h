@@ -80,6 +80,11 @@ void journal_read_back(uint64_t max,
  */
 bool journal_open(const struct journal_env *env, struct buf *why);
 
+/* Lowers journal_floor (shm.h) for events that begin in this turn of the loop,
+ * before this worker does what another process may notice. With false, no event
+ * follows. */
+void journal_expect(bool event);
+
 /*
  * Begins an event: draws its number, which is part of the eventId. In the same
  * turn of the loop, journal_append() with that number or journal_abandon() must

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/self.h"
 #include "clock.h"
@@ -16,37 +17,35 @@
 #include "ocpp/tape.h"
 #include "session/publish.h"
 #include "session/recovered.h"
+#include "session/unended.h"
 
 #define HEADS 65536
-#define CONNECTED "\"charge_point.connected\""
-#define DISCONNECTED "\"charge_point.disconnected\""
+/* A session whose end is older has it in a journal, perhaps in a part that is
+ * not read. */
+#define RECENT_S 600
+/* The longest wait for the journals of other workers. */
+#define OTHERS_MS 2000
 
-/* A session or a command that began. Strings are JSON, as in the journal. */
+/* A command that began. */
 struct begun {
     struct begun *next;
-    uint64_t      key; /* hash of the identity, or of the commandId */
-    /* Session: the generations of its first and of its last event. They differ
-     * if a claim in Redis has raised the generation (claims.h). A successor
-     * that ends the session knows only the first one. */
-    uint64_t first, generation;
-    uint64_t later; /* session: generation of the next one in another journal, 0
-                      if none was seen */
-    uint64_t last;  /* session: number of its last event in this
-                       journal */
-    uint64_t wall_ms; /* command: when it was sent */
-    bool     ended;   /* session: kept until all lines are read, because an
-                       * answer of the platform may follow the end */
-    size_t len;       /* bytes of the line */
-    char   line[];    /* its first event */
+    uint64_t      key;     /* hash of the commandId */
+    uint64_t      wall_ms; /* when it was sent */
+    size_t        len;     /* bytes of the line */
+    char          line[];  /* its first event */
 };
 
-static struct begun *sessions[HEADS], *commands[HEADS];
-static unsigned      sessions_n, commands_n;
+static struct begun *commands[HEADS];
+static unsigned      commands_n;
+/* The journal_floor that the former process has left: events from this number
+ * on may be lost. */
+static uint64_t          floor_left = UINT64_MAX;
+static enum close_reason reason = CLOSE_gateway_died;
 
 static struct begun **
-find(struct begun **heads, uint64_t key)
+find(uint64_t key)
 {
-    struct begun **p = &heads[key % HEADS];
+    struct begun **p = &commands[key % HEADS];
 
     while (*p != NULL && (*p)->key != key)
         p = &(*p)->next;
@@ -66,15 +65,15 @@ forget(struct begun **at)
 }
 
 static struct begun *
-remember(struct begun **heads, uint64_t key, const char *line, size_t len)
+remember(uint64_t key, const char *line, size_t len)
 {
     struct begun *b = malloc(sizeof *b + len);
 
     if (b == NULL)
         return NULL;
-    *b = (struct begun){.next = heads[key % HEADS], .key = key, .len = len};
+    *b = (struct begun){.next = commands[key % HEADS], .key = key, .len = len};
     memcpy(b->line, line, len);
-    heads[key % HEADS] = b;
+    commands[key % HEADS] = b;
     return b;
 }
 
@@ -96,16 +95,6 @@ is(const char *v, size_t n, const char *text)
     return n == strlen(text) && memcmp(v, text, n) == 0;
 }
 
-/* Copies the line without its payload, which is not needed later. */
-static size_t
-head_of(const char *line, size_t len)
-{
-    size_t      n;
-    const char *v = member(line, len, "payload", &n);
-
-    return n == 0 ? len : (size_t)(v - line);
-}
-
 /* The generation in the line; 0 if it has none. */
 static uint64_t
 generation_of(const char *line, size_t len)
@@ -118,49 +107,17 @@ generation_of(const char *line, size_t len)
     return generation;
 }
 
-static void
-see_session(uint64_t number, const char *line, size_t len, const char *type,
-    size_t type_len)
+static size_t
+identity_of(const char *line, size_t len, char out[IDENTITY_MAX])
 {
-    size_t         n;
-    const char    *id = member(line, len, "chargePointId", &n);
-    uint64_t       generation = generation_of(line, len);
-    uint64_t       key = hash_sum(id, n, 0);
-    struct begun **at = find(sessions, key), *b = *at;
-    bool           ended = is(type, type_len, DISCONNECTED);
+    struct json *tape = tape_borrow(TAPE_MESSAGE);
+    size_t       n;
+    const char  *id = member(line, len, "chargePointId", &n);
 
-    if (generation == 0)
-        return;
-    if (b != NULL && ended && !b->ended && generation >= b->first &&
-        generation < b->generation)
-        generation = b->generation; /* the end was published by a successor */
-    if (b != NULL && generation < b->generation + b->ended)
-        return;
-    if (b != NULL && (ended || b->ended)) {
-        sessions_n -= !b->ended;
-        forget(at);
-        b = NULL;
-    }
-    if (ended) {
-        b = remember(sessions, key, line, 0);
-        if (b != NULL) {
-            b->generation = generation;
-            b->ended = true;
-        }
-        return;
-    }
-    if (b == NULL) {
-        b = remember(sessions, key, line, head_of(line, len));
-        sessions_n += b != NULL;
-        if (b != NULL)
-            b->first = generation;
-    }
-    if (b != NULL) {
-        if (is(type, type_len, CONNECTED))
-            b->first = generation;
-        b->generation = generation;
-        b->last = number;
-    }
+    n = json_scan(tape, id, n) ? json_string(tape, 0, out, IDENTITY_MAX, NULL)
+                               : 0;
+    tape_return(tape);
+    return n;
 }
 
 static void
@@ -169,7 +126,7 @@ see_command(const char *line, size_t len, bool ended)
     size_t         p, n;
     const char    *payload = member(line, len, "payload", &p);
     const char    *id = member(payload, p, "commandId", &n);
-    struct begun **at = find(commands, hash_sum(id, n, 0));
+    struct begun **at = find(hash_sum(id, n, 0));
 
     if (n == 0)
         return;
@@ -181,7 +138,7 @@ see_command(const char *line, size_t len, bool ended)
     const char *origin = member(payload, p, "origin", &p);
     if (*at != NULL || is(origin, p, "\"redis\""))
         return;
-    struct begun *b = remember(commands, hash_sum(id, n, 0), line, len);
+    struct begun *b = remember(hash_sum(id, n, 0), line, len);
     if (b == NULL)
         return;
     commands_n++;
@@ -198,70 +155,134 @@ former_recover(uint64_t number, const char *line, size_t len)
 
     if (is(type, n, "\"command.sent\"") || is(type, n, "\"command.response\""))
         see_command(line, len, type[9] == 'r');
-    /* If only this worker was restarted, its sessions are still in the
-     * registry.
-     */
-    if (!self.mem->served)
-        former_recover_session(number, line, len);
-}
-
-void
-former_recover_session(uint64_t number, const char *line, size_t len)
-{
-    size_t      n;
-    const char *type = member(line, len, "eventType", &n);
-
-    if (!is(type, n, "\"command.response\"") &&
-        !is(type, n, "\"gateway.started\""))
-        see_session(number, line, len, type, n);
-}
-
-bool
-former_any(void)
-{
-    return sessions_n > 0 || commands_n > 0;
+    unended_own(number, line, len);
 }
 
 void
 former_neighbour(uint64_t number, const char *line, size_t len)
 {
-    size_t      n, id_len;
+    size_t      n;
     const char *type = member(line, len, "eventType", &n);
 
-    if (is(type, n, "\"command.response\"")) {
+    if (is(type, n, "\"command.response\""))
         see_command(line, len, true);
-        return;
-    }
-    const char    *id = member(line, len, "chargePointId", &id_len);
-    struct begun **at = find(sessions, hash_sum(id, id_len, 0)), *b = *at;
-    uint64_t       generation = generation_of(line, len);
-    if (b == NULL || b->ended || generation < b->first)
-        return;
-    /* If this journal has the beginning of the higher generation, that is a
-     * later session. Otherwise the generation of this session was raised. */
-    if (generation > b->generation && is(type, n, CONNECTED) &&
-        (b->later == 0 || generation < b->later))
-        b->later = generation;
-    if (b->later != 0 && generation >= b->later)
-        return;
-    if (number > b->last || is(type, n, DISCONNECTED))
-        sessions_n -= forget(at);
+    unended_other(number, line, len);
 }
 
-/* The subject of the event. The identity is copied into out. */
-static struct publish_subject
-subject_of(const struct begun *b, char out[IDENTITY_MAX])
-{
-    struct publish_subject subject = {
-        .identity = out, .generation = b->generation, .protocol = ""};
-    size_t       n;
-    const char  *id = member(b->line, b->len, "chargePointId", &n);
-    struct json *tape = tape_borrow(TAPE_MESSAGE);
+/* --- after the death of this worker alone -------------------------------- */
 
-    if (json_scan(tape, id, n))
-        subject.identity_len = json_string(tape, 0, out, IDENTITY_MAX, NULL);
-    tape_return(tape);
-    const char *protocol = member(b->line, b->len, "protocol", &n);
+static bool
+is_recent(uint32_t s)
+{
+    return self.wall_ms / 1000 < (uint64_t)s + RECENT_S;
+}
+
+static unsigned candidates;
+
+/* The registry shows most of the sessions that have an owner, in this slot
+ * (worker.c ends these) or in another one. */
+static enum unended_next
+compare(struct unended *u)
+{
+    char name[IDENTITY_MAX];
+
+    if (u->ended)
+        return UNENDED_KEEP;
+    uint32_t entry = registry_find(
+        self.registry, name, identity_of(u->line, u->len, name), false);
+    if (entry == REGISTRY_NONE)
+        return UNENDED_FORGET;
+    struct registry_entry *e = registry_at(self.registry, entry);
+    cref                   owner = e->owner;
+    uint64_t               generation = e->generation;
+    bool                   newest = unended_is_newest(u, generation);
+    if (newest && owner != 0) {
+        u->owned = generation;
+        return cref_slot(owner) == self.slot ? UNENDED_KEEP : UNENDED_FORGET;
+    }
+    if (!is_recent(newest ? e->closed_at : e->since))
+        return UNENDED_FORGET;
+    candidates++;
+    return UNENDED_KEEP;
+}
+
+/* True if events of this worker may be in no journal yet. Between its start and
+ * the end of its recovery a worker makes none (complete_from is raised then).
+ */
+static bool
+is_behind(unsigned slot, uint64_t number)
+{
+    struct shm_worker *w = shm_worker(self.shm, slot);
+
+    return slot != self.slot && w->pid != 0 && w->complete_from >= w->born &&
+        atomic_load(&w->journal_floor) < number;
+}
+
+/* Waits until what other workers have published about a session of this slot is
+ * in their journals. A worker lowers its floor before it claims an identity
+ * (journal_expect()), so after the first round the turn of its loop with the
+ * claim is over, and after the second one the events of this turn are durable.
+ */
+static void
+wait_for_others(void)
+{
+    uint64_t until = clock_mono_ms() + OTHERS_MS;
+
+    for (int round = 0; round < 2; round++) {
+        uint64_t number = atomic_load(&self.shm->sequence);
+        for (unsigned i = 0; i < self.shm->slots; i++)
+            while (is_behind(i, number) && clock_mono_ms() < until)
+                nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
+bool
+former_needs_others(void)
+{
+    candidates = unended_count();
+    if (self.mem->served) {
+        floor_left = self.mem->journal_floor;
+        reason = CLOSE_worker_died;
+        candidates = 0;
+        unended_each(compare);
+        if (candidates > 0)
+            wait_for_others();
+    }
+    return candidates > 0 || commands_n > 0;
+}
+
+bool
+former_ends(const char *name, size_t len, uint64_t *generation)
+{
+    struct buf quoted = BUF_INIT(8 * IDENTITY_MAX);
+    bool       ends = *generation < floor_left;
+
+    writer_quote(&quoted, name, len);
+    struct unended *u = unended_find(quoted.p, quoted.len, *generation);
+    if (u != NULL) {
+        ends = !u->ended;
+        *generation = u->high;
+        if (ends)
+            unended_forget(u);
+    }
+    buf_free(&quoted);
+    return ends;
+}
+
+/* --- the events ---------------------------------------------------------- */
+
+/* The subject of an event, from another event of the charge point. The identity
+ * is copied into out. */
+static struct publish_subject
+subject_of(const char *line, size_t len, char out[IDENTITY_MAX])
+{
+    struct publish_subject subject = {.identity = out,
+        .identity_len = identity_of(line, len, out),
+        .generation = generation_of(line, len),
+        .protocol = ""};
+    size_t                 n;
+
+    const char *protocol = member(line, len, "protocol", &n);
     for (unsigned i = 0; i < DIALECTS; i++)
         if (n == strlen(dialects[i].name) + 2 &&
             memcmp(protocol + 1, dialects[i].name, n - 2) == 0)
@@ -275,55 +296,43 @@ subject_of(const struct begun *b, char out[IDENTITY_MAX])
     return subject;
 }
 
-static bool
-end_session(const struct begun *b)
+static enum unended_next
+end_session(struct unended *u)
 {
     char                   name[IDENTITY_MAX];
-    struct publish_subject subject = subject_of(b, name);
+    struct publish_subject subject = subject_of(u->line, u->len, name);
 
+    if (u->ended)
+        return UNENDED_KEEP;
     if (subject.entry1 != 0) {
         struct registry_entry *e =
             registry_at(self.registry, subject.entry1 - 1);
-        if (e->generation == b->generation && e->owner != 0)
-            return true; /* the session has moved to another worker */
+        if (e->owner != 0 && unended_is_newest(u, e->generation))
+            return UNENDED_FORGET; /* it goes on in another worker */
+        /* It was in the registry as a session of this slot, so a newer
+         * connection has taken the entry meanwhile (session_open()). */
+        if (u->owned != 0 && u->owned < floor_left)
+            return UNENDED_FORGET;
     }
+    subject.generation = u->high;
     struct publish *p = publish_begin(EVENT_disconnected, &subject);
     writer_open(&p->w, "payload", '{');
-    writer_str(&p->w, "reason", close_info[CLOSE_gateway_died].word);
+    writer_str(&p->w, "reason", close_info[reason].word);
     writer_close(&p->w);
     if (publish_end(p) == 0)
-        return false;
-    STAT_INC(self.st, closed[CLOSE_gateway_died]);
-    return true;
-}
-
-static void
-quote(struct buf *out, const char *name, size_t len)
-{
-    struct writer w = WRITER_INIT(out);
-
-    writer_strn(&w, NULL, name, len);
-}
-
-void
-former_buried(const char *name, size_t len, uint64_t generation)
-{
-    struct buf     quoted = BUF_INIT(8 * IDENTITY_MAX);
-    struct begun **at;
-
-    quote(&quoted, name, len);
-    at = find(sessions, hash_sum(quoted.p, quoted.len, 0));
-    if (*at != NULL && !(*at)->ended && generation >= (*at)->first &&
-        generation <= (*at)->generation)
-        sessions_n -= forget(at);
-    buf_free(&quoted);
+        return UNENDED_STOP; /* the journal's buffer is full */
+    STAT_INC(self.st, closed[reason]);
+    if (!self.mem->served)
+        return UNENDED_FORGET;
+    unended_end(u); /* former_ends() may be called for it */
+    return UNENDED_KEEP;
 }
 
 static bool
 end_command(const struct begun *b)
 {
     char                   name[IDENTITY_MAX];
-    struct publish_subject subject = subject_of(b, name);
+    struct publish_subject subject = subject_of(b->line, b->len, name);
     struct buf             body = BUF_INIT(JOURNAL_LINE_MAX);
     struct writer          w = WRITER_INIT(&body);
     size_t                 m, a, c, n;
@@ -332,7 +341,6 @@ end_command(const struct begun *b)
     const char            *action = member(b->line, b->len, "action", &a);
     const char            *message = member(b->line, b->len, "messageId", &m);
 
-    subject.generation = generation_of(b->line, b->len);
     writer_open(&w, NULL, '{');
     writer_raw(&w, "commandId", id, c);
     writer_raw(&w, "action", action, a);
@@ -354,38 +362,35 @@ end_command(const struct begun *b)
 }
 
 static void
-end_all(struct begun **heads, unsigned *n, bool (*end)(const struct begun *b))
+end_commands(void)
 {
-    if (*n == 0)
-        return;
-    for (unsigned i = 0; i < HEADS; i++)
-        while (heads[i] != NULL) {
-            if (!end(heads[i]))
+    for (unsigned i = 0; commands_n > 0 && i < HEADS; i++)
+        while (commands[i] != NULL) {
+            if (!end_command(commands[i]))
                 return; /* the journal's buffer is full */
-            forget(&heads[i]);
-            --*n;
+            forget(&commands[i]);
+            commands_n--;
         }
-}
-
-static void
-forget_ended(void)
-{
-    for (unsigned i = 0; i < HEADS; i++)
-        for (struct begun **p = &sessions[i]; *p != NULL;)
-            if ((*p)->ended)
-                forget(p);
-            else
-                p = &(*p)->next;
 }
 
 void
 former_tick(void)
 {
-    end_all(commands, &commands_n, end_command);
+    end_commands();
     /* During an upgrade the session may still be in a worker of the old
      * program. */
-    if (!self.held)
-        end_all(sessions, &sessions_n, end_session);
+    if (!self.held && unended_count() > 0)
+        unended_each(end_session);
+}
+
+void
+former_settle(void)
+{
+    unended_settle();
+    if (unended_count() > 0 || commands_n > 0)
+        log_info("the journal shows %u sessions and %u commands that did not "
+                 "end; they end now",
+            unended_count(), commands_n);
 }
 
 void
@@ -406,10 +411,6 @@ former_end(void)
         writer_close(&p->w);
         publish_end(p);
     }
-    forget_ended();
-    if (sessions_n > 0 || commands_n > 0)
-        log_info("the journal shows %u sessions and %u commands that did not "
-                 "end; they end now",
-            sessions_n, commands_n);
+    former_settle();
     former_tick();
 }

@@ -8,9 +8,11 @@
 #include "base/self.h"
 #include "clock.h"
 #include "fleet/claims.h"
+#include "journal/journal.h"
 #include "log.h"
 #include "printable.h"
 #include "session/calls.h"
+#include "session/former.h"
 #include "session/permits.h"
 #include "session/publish.h"
 
@@ -113,12 +115,15 @@ session_open(
     struct registry_claim claim;
 
     claims_before_claim();
+    journal_expect(true);
     enum registry_result r = registry_claim(self.registry, name, len, self.slot,
         conn_index(c), &self.shm->sequence, c->busy->handshake.addr,
         c->busy->handshake.port, &claim);
 
-    if (r != REGISTRY_OK)
+    if (r != REGISTRY_OK) {
+        journal_expect(false);
         return r;
+    }
     uint64_t               now = self.wall_ms / 1000;
     struct registry_entry *e = registry_at(self.registry, claim.entry);
     uint64_t               former_seen = e->last_seen;
@@ -157,8 +162,11 @@ session_open(
         if (w->pid != 0 && claim.former_generation >= w->born)
             master_link_takeover(
                 claim.former, claim.entry, claim.former_generation);
-        else
+        else if (claim.former_generation < w->journal_floor)
             session_bury(e, claim.former_generation, CLOSE_worker_died);
+        /* The beginning of the session may be in no journal. The successor
+         * reads the journal of its slot, and ends the session if it is
+         * there. */
     }
     watch_conflict(c, &claim);
     return r;
@@ -219,6 +227,17 @@ session_bury(const struct registry_entry *e, uint64_t generation,
         (uint32_t)(e - registry_at(self.registry, 0)), &subject.identity_len);
     publish_disconnected(&subject, reason, close_info[reason].status, NULL);
     STAT_INC(self.st, closed[reason]);
+}
+
+void
+session_replaced_former(uint32_t entry, uint64_t generation)
+{
+    size_t      len;
+    const char *name = registry_name(self.registry, entry, &len);
+
+    if (former_ends(name, len, &generation))
+        session_bury(
+            registry_at(self.registry, entry), generation, CLOSE_worker_died);
 }
 
 /* The address is in the registry entry, which belongs to the newer connection

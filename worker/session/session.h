@@ -61,6 +61,9 @@ bool session_is_quiet(const struct conn *c);
 /* Publishes the end of a session whose worker has died. */
 void session_bury(const struct registry_entry *e, uint64_t generation,
     enum close_reason reason);
+/* A newer connection has replaced the session, which was in a former process of
+ * this slot: publishes its end, unless recovery has. */
+void session_replaced_former(uint32_t entry, uint64_t generation);
 
 /* The part of session/ in a connection's record (moving.h). False if the
  * identity has no registry entry, or the record is malformed. */
