@@ -9,7 +9,7 @@ import subprocess
 import glob
 from lib import *
 from redis_resp import Client, Error, Server, library
-from waits import Shim, WRITE
+from waits import CLOCK_MS, Shim, WRITE
 
 LONG = bool(os.environ.get("OCPPD_TEST_LONG"))
 EV = "ocppd:events:0"
@@ -925,6 +925,34 @@ def test_a_session_whose_generation_was_raised_ends_once():
         for cp in points:
             g.wait_events(cp=cp, type="charge_point.disconnected")
         assert ends() == dict({cp: ["gateway_died"] for cp in points}, BURIED=["worker_died"]), ends()
+
+
+@tidy
+def test_the_event_of_a_command_in_redis_keeps_its_id_for_itself():
+    """Its number is drawn by the gateway, and is in no journal. After the gateway
+    has died, the clock is behind that number."""
+    s, shim = redis(), Shim()
+    r = s.client()
+    shim.put(8 * CLOCK_MS, struct.pack("=q", 3600 * 1000))
+    g = gateway(s, "a", env=shim.env)
+    chargers = [Charger(g, "CP%d" % n) for n in range(8)]
+    for n, c in enumerate(chargers):
+        c.boot()
+        held_by(r, "CP%d" % n, "a")
+        r("FCALL", "ocppd_call", 1, "CP%d" % n, json.dumps({"commandId": "C%d" % n}), "ClearCache", "{}")
+    for c, id in [(c, c.take()[0]) for c in chargers]:
+        c.result(id, {"status": "Accepted"})
+    outcomes = poll(lambda: [e["eventId"] for e in r.entries(EV) if e["eventType"] == "command.response"][7:] and
+                    [e["eventId"] for e in r.entries(EV) if e["eventType"] == "command.response"], what="the outcomes")
+    g.kill_everything()
+    shim.put(8 * CLOCK_MS, struct.pack("=q", 0))
+    g.start()
+    started = g.events("gateway.started")[-1]["eventId"]
+    assert started > max(outcomes), (started, outcomes)
+    Charger(g, "AFTER").boot()
+    wait_event(r, "AFTER", "charge_point.booted")
+    ids = [e["eventId"] for e in r.entries(EV)]
+    assert len(ids) == len(set(ids))
 
 
 @tidy

@@ -22,6 +22,12 @@
 #include "journal/segment_writer.h"
 #include "log.h"
 
+/* Numbers are also drawn for what has no line in the journal: ids of messages,
+ * reply tokens, and the events of commands that Redis publishes. After a start
+ * of the daemon, none of those of its former life may be drawn again. Between
+ * the last line and the end of that life there were fewer than so many. */
+#define UNRECORDED ((uint64_t)1 << 20)
+
 static struct {
     bool               open;
     struct journal_env env;
@@ -308,6 +314,8 @@ journal_open(const struct journal_env *env, struct buf *why)
             env->recover_max, env->neighbour_line, env->ctx, &neighbours);
     uint64_t above =
         r.last_any > orphans.last_any ? r.last_any : orphans.last_any;
+    if (above != 0 && !jl.mem->served)
+        above += UNRECORDED;
     raise_sequence(&env->shm->sequence, above);
     atomic_store(&jl.mem->complete_from, atomic_load(&env->shm->sequence));
     jl.reported = jl.last = r.last;
