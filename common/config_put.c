@@ -44,10 +44,9 @@ config_put_places(
 {
     unsigned n = 0;
 
-    while (*text != '\0') {
+    for (size_t len; *text != '\0'; text += len + (text[len] == '\n')) {
         enum conf_knob k = knob_of(text);
-        size_t         len = strcspn(text, "\n");
-        len += text[len] == '\n';
+        len = strcspn(text, "\n");
         if (k != CONF_KNOBS && c->origin[k] != 0) {
             n++;
             if (c->origin[k] < 0)
@@ -59,8 +58,7 @@ config_put_places(
                                           : "",
                     c->origin[k]);
         }
-        buf_add(out, text, len);
-        text += len;
+        buf_addf(out, "%.*s\n", (int)len, text);
     }
     return n;
 }

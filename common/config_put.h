@@ -16,7 +16,8 @@ void config_put_json(const struct config *c, const char *file, struct buf *out);
 
 /* Copies sentences, one per line, of which some begin with the name of a
  * setting: in front of those the place of the setting is added, as
- * config_read() does, unless it has its default. Returns how many have one. */
+ * config_read() does, unless it has its default. Each line in `out` ends with a
+ * newline. Returns how many have a place. */
 unsigned config_put_places(const struct config *c, const char *file,
     const char *text, struct buf *out);
 

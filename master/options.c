@@ -103,6 +103,7 @@ test_config(void)
 {
     const struct config *c = &master.config;
     struct buf           why = BUF_INIT(8192), notes = BUF_INIT(8192);
+    struct buf           out = BUF_INIT(ERRORS_MAX);
 
     if (!paths_log(master.config.log_target, false, &why) ||
         !paths_test(&master.config, &why) ||
@@ -114,15 +115,15 @@ test_config(void)
         !access_check(c, NULL, &why, &notes) ||
         tokens_read(c->server_state_dir, &why) == NULL ||
         !tls_keeper_check(&master.config, &why, &notes)) {
-        struct buf out = BUF_INIT(ERRORS_MAX);
-        unsigned   placed =
+        unsigned placed =
             config_put_places(c, master.conf_file, buf_cstr(&why), &out);
-        size_t end = out.len;
-        fprintf(stderr, "%s%s%s", placed ? "" : "ocppd: ", buf_cstr(&out),
-            end > 0 && out.p[end - 1] == '\n' ? "" : "\n");
+        fprintf(stderr, "%s%s", placed ? "" : "ocppd: ", buf_cstr(&out));
         exit(MASTER_EXIT_CONFIG);
     }
-    fputs(buf_cstr(&notes), stderr);
+    config_put_places(c, master.conf_file, buf_cstr(&notes), &out);
+    for (const char *line = buf_cstr(&out), *end;
+         (end = strchr(line, '\n')) != NULL; line = end + 1)
+        fprintf(stderr, "warning: %.*s\n", (int)(end - line), line);
     printf("%s: the configuration is valid\n",
         master.conf_file ? master.conf_file : "built-in defaults");
     exit(0);

@@ -720,11 +720,42 @@ def test_the_check_names_what_is_wrong():
              "no suite for TLS 1.3"),
             ({"tls_min_version": "1.1"}, "write 1.2 or 1.3"),
             ({"tls_client": "required"}, "set tls.client_ca"),
+            ({"tls_client": "required", "tls_client_ca": a.path("rsa")[1],
+              "tls_crl": a.path("rsa")[1]}, "there is no revocation list"),
             ({"tls_certificate": "", "tls_key": ""}, "needs a certificate")):
         before = dict(g.settings)
         code, text = check(**settings)
         g.settings = before
         assert code == 78 and words in text, (settings, code, text)
+        assert "" not in text.removesuffix("\n").split("\n"), text
+
+
+def test_the_check_warns_of_an_expired_certificate():
+    a = authority()
+    a.make("old", san="DNS:localhost", start="20200101000000Z",
+           end="20210101000000Z")
+    g = gateway(("old",), start=False)
+    r = subprocess.run(g.command() + ["-t"], stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True)
+    # ocppd starts with it, so it is no error.
+    assert r.returncode == 0, r
+    [line] = r.stderr.splitlines()
+    assert re.fullmatch(r"warning: .*tls\.certificate = .*old.pem: it expired at "
+                        r"2021-01-01T00:00:00.000Z; renew it", line), line
+    g.start()
+    g.stop()
+
+
+def test_a_start_with_a_damaged_certificate_logs_each_error_in_a_line():
+    a = authority()
+    g = gateway(start=False, tls_certificate=a.path("server")[1],
+                tls_key=a.path("server")[1], tls_client="required",
+                tls_client_ca=a.path("server")[1])
+    r = subprocess.run(g.command(), stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True, timeout=30 * SLOW)
+    assert r.returncode == 1, r
+    errors = [line for line in r.stderr.splitlines() if "cannot start: " in line]
+    assert len(errors) == 2 and not any("?" in line for line in errors), r.stderr
 
 
 # --- tickets ------------------------------------------------------------------
