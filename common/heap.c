@@ -5,7 +5,10 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 
 /* Sizes of the chunks that glibc caches for each thread: 32 to 1,040 bytes with
  * their header, in steps of 16. */
@@ -77,4 +80,24 @@ heap_trim_step(void)
         return false;
     malloc_trim(0);
     return true;
+}
+
+size_t
+heap_drop_zeros(void *p, size_t n)
+{
+    static const uint8_t zeros[4096];
+    const uintptr_t      page = sizeof zeros;
+    uintptr_t            at = ((uintptr_t)p + page - 1) / page * page;
+    uintptr_t            end = ((uintptr_t)p + n) / page * page;
+    size_t               dropped = 0;
+
+    while (at < end) {
+        uintptr_t to = at;
+        while (to < end && memcmp((const void *)to, zeros, page) == 0)
+            to += page;
+        if (to > at && madvise((void *)at, to - at, MADV_DONTNEED) == 0)
+            dropped += (to - at) / page;
+        at = to > at ? to : at + page;
+    }
+    return dropped;
 }

@@ -12,6 +12,7 @@
 #define COMMON_HEAP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Called at the start of a process that collects large messages. From then on
  * blocks of 256 KiB and more have separate pages, which return to the system
@@ -26,5 +27,10 @@ void heap_trim(void);
 
 /* The same in steps, for an event loop: called again until it returns true. */
 bool heap_trim_step(void);
+
+/* Gives back the pages of p[0..n) that hold only zeros, and returns their
+ * number. They read as zeros afterwards, too. The memory must be private and
+ * anonymous, as that of malloc(3) is. */
+size_t heap_drop_zeros(void *p, size_t n);
 
 #endif

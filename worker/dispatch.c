@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "access/auth.h"
+#include "access/certificate.h"
 #include "access/guard.h"
 #include "access/rates.h"
 #include "base/master_link.h"
@@ -73,6 +74,7 @@ up_gone(struct conn *c)
     ensure(c->state == CONN_CLOSING);
     STAT_DEC(self.st, closing);
     guard_leave(c);
+    certificate_forget(c);
 }
 
 bool

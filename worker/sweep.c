@@ -9,6 +9,7 @@
 #include "access/auth_redis.h"
 #include "access/certificate.h"
 #include "access/guard.h"
+#include "base/loop_memory.h"
 #include "base/master_link.h"
 #include "base/self.h"
 #include "drain.h"
@@ -197,6 +198,8 @@ trim(void)
     waited_s = 0;
     trimmed = now;
     flown = flying;
+    loop_memory_trim();
+    certificate_trim();
     if (mallinfo2().fordblks > TRIM_ABOVE)
         under_way = !heap_trim_step();
 }

@@ -14,6 +14,7 @@
 #include "access/auth.h"
 #include "access/certificate.h"
 #include "access/guard.h"
+#include "base/loop_memory.h"
 #include "base/master_link.h"
 #include "base/self.h"
 #include "clock.h"
@@ -259,6 +260,7 @@ make_loop(void)
     static ev_check turn;
     static ev_io    helped;
 
+    loop_memory_open();
     self.loop = ev_loop_new(EVFLAG_NOENV);
     ensure(self.loop != NULL);
     ev_check_init(&turn, turn_cb);

@@ -9,14 +9,16 @@
 #include "base/self.h"
 #include "clock.h"
 #include "ensure.h"
+#include "heap.h"
 #include "net/tls_queue.h"
 
 /* For each connection, the digest of the name in its certificate, until the
- * BootNotification. It is an array, because a heap block that is allocated
- * among the short-lived blocks of a handshake would keep their page in use (800
- * bytes for each connection). */
+ * BootNotification, and zeros otherwise. It is an array, because a heap block
+ * that is allocated among the short-lived blocks of a handshake would keep
+ * their page in use (800 bytes for each connection). */
 #define DIGEST TLS_NAME_DIGEST
 static uint8_t (*awaited)[DIGEST];
+static bool emptied; /* a digest was removed since certificate_trim() */
 
 /* The security profile and certificate of a connection, from its own TLS or
    from a proxy. */
@@ -183,6 +185,25 @@ certificate_open(uint32_t capacity)
 }
 
 void
+certificate_forget(struct conn *c)
+{
+    if (!c->access.awaits_boot)
+        return;
+    c->access.awaits_boot = false;
+    memset(awaited[conn_index(c)], 0, DIGEST);
+    emptied = true;
+}
+
+size_t
+certificate_trim(void)
+{
+    if (!emptied)
+        return 0;
+    emptied = false;
+    return heap_drop_zeros(awaited, conn_high() * sizeof *awaited);
+}
+
+void
 certificate_write(const struct conn *c, struct buf *out)
 {
     if (c->access.awaits_boot)
@@ -232,7 +253,7 @@ certificate_booted(struct conn *c, const struct json *boot, uint32_t payload)
         has(boot, payload, "chargeBoxSerialNumber", expected) ||
         (station != 0 && has(boot, station, "serialNumber", expected));
     if (good)
-        c->access.awaits_boot = false;
+        certificate_forget(c);
     return good;
 }
 

@@ -37,6 +37,11 @@ void certificate_put(struct writer *w, const struct conn *c);
  * number in the certificate, or if there is nothing to compare. */
 bool certificate_booted(
     struct conn *c, const struct json *boot, uint32_t payload);
+/* Called when the connection has ended or moved away: nothing is awaited from
+ * it any more. */
+void certificate_forget(struct conn *c);
+/* Gives back the memory that no connection needs. Returns the pages. */
+size_t certificate_trim(void);
 /* The digest of the name that the BootNotification is compared with, in a
  * connection's record (moving.h). */
 void certificate_write(const struct conn *c, struct buf *out);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "access/certificate.h"
 #include "access/guard.h"
 #include "base/self.h"
 #include "fleet/claim.h"
@@ -162,6 +163,7 @@ moving_forget(struct conn *c)
         STAT_DEC(self.st, closing);
     }
     guard_leave(c);
+    certificate_forget(c);
     conn_forget(c);
 }
 
