@@ -36,7 +36,7 @@ registry_heads_for(uint32_t capacity)
 {
     uint32_t n = 64;
 
-    while (n < capacity)
+    while (n < capacity / 2)
         n *= 2;
     return n;
 }

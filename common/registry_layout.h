@@ -70,7 +70,9 @@ registry_remotes_at(struct registry *r, uint32_t entry)
 uint32_t registry_capacity(const struct registry *r);
 uint32_t registry_heads(const struct registry *r);
 
-/* The number of heads of a registry with that capacity. */
+/* The number of heads of a registry with that capacity: half of it or a little
+ * more, so that a chain of a full registry has two entries on the average. Each
+ * identity takes 4 to 8 bytes of heads if half of the entries are used. */
 uint32_t registry_heads_for(uint32_t capacity);
 
 #endif
