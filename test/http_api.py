@@ -61,6 +61,48 @@ def test_reading_paths_answer_what_ocppctl_does():
     assert ask(g, "DELETE", "/v1/status")[0] == 405
 
 
+def test_a_request_whose_end_is_ambiguous_is_refused_and_the_connection_closed():
+    g = gateway(server_workers="1")
+    c = Charger(g, "CP1")
+    c.boot()
+    secret = token(g, "t", "admin")
+    for head, body, status in (
+            ("Content-Length: 2\r\nTransfer-Encoding: chunked", "2\r\n{}\r\n0\r\n\r\n", 400),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 99", "2\r\n{}\r\n0\r\n\r\n", 400),
+            ("Content-Length: 2\r\nContent-Length: 2", "{}", 400),
+            ("Content-Length: 2\r\nContent-Length: 40", "{}", 400),
+            ("Content-Length: 0\r\nContent-Length: 2", "{}", 400),
+            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: x", "0\r\n\r\n", 400),
+            ("Transfer-Encoding: xchunked", "0\r\n\r\n", 501),
+            ("Transfer-Encoding: gzip, chunked", "0\r\n\r\n", 501),
+            ("Transfer-Encoding: chunked, identity", "0\r\n\r\n", 501),
+            ("Transfer-Encoding: identity\r\nX: y", "{}", 501),
+            ("Transfer-Encoding : chunked\r\nContent-Length: 2", "{}", 400),
+            ("Host: 127.0.0.1:1\r\nContent-Length: 2", "{}", 400),
+            ("Content-Length: 1000000000000", "{}", 413),
+            ("Expect: 100-continue\r\nContent-Length: 1000000000000", "", 413)):
+        with socket.create_connection(("127.0.0.1", g.admin), DEADLINE) as s:
+            s.sendall(("POST /v1/charge-points/CP1/calls/ClearCache HTTP/1.1\r\n"
+                       "Host: 127.0.0.1:%d\r\nAuthorization: Bearer %s\r\n%s\r\n\r\n%s"
+                       "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+                       % (g.admin, secret, head, body)).encode())
+            got = b""
+            while True:
+                try:
+                    piece = s.recv(65536)
+                except ConnectionResetError:  # it has sent more than was read
+                    break
+                if not piece:
+                    break
+                got += piece
+        assert got.count(b"HTTP/1.1 ") == 1, (head, got)
+        assert got.startswith(b"HTTP/1.1 %d " % status), (head, got)
+        assert b"onnection: close" in got, (head, got)
+        assert json.loads(got.split(b"\r\n\r\n", 1)[1])["error"]["status"] == status
+    assert select.select([c.sock], [], [], 0)[0] == [], "a call left"
+    c.close()
+
+
 def test_what_is_refused_is_counted_logged_and_shown():
     g = gateway(server_workers="1", admin_address_connections=4)
     admin = token(g, "boss", "admin")

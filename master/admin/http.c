@@ -10,6 +10,7 @@
 
 #include "admin/http_answer.h"
 #include "admin/http_api.h"
+#include "admin/http_head.h"
 #include "admin/http_places.h"
 #include "admin/http_tls.h"
 #include "admin/metrics.h"
@@ -109,6 +110,10 @@ request_cb(void *arg, struct MHD_Connection *c, const char *url,
     /* The first call has the head of the request, and the last one has no
      * data. */
     if (body == NULL) {
+        const char *why;
+        unsigned    status = http_head_refusal(c, REQUEST_BODY_MAX, &why);
+        if (status != 0)
+            return http_answer_closing(c, status, why);
         *state = body = calloc(1, sizeof *body);
         if (body == NULL)
             return MHD_NO;

@@ -71,6 +71,21 @@ http_answer_error(
 }
 
 enum MHD_Result
+http_answer_closing(
+    struct MHD_Connection *c, unsigned status, const char *message)
+{
+    struct buf out = BUF_INIT(8192);
+
+    put_error(&out, status, message);
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer(out.len, out.p, MHD_RESPMEM_MUST_COPY);
+    buf_free(&out);
+    if (r != NULL)
+        MHD_add_response_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+    return http_answer_send(c, status, "application/json", r);
+}
+
+enum MHD_Result
 http_answer_not_allowed(struct MHD_Connection *c, const char *allow)
 {
     struct buf out = BUF_INIT(8192);

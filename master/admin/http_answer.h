@@ -20,6 +20,10 @@ enum MHD_Result http_answer_text(struct MHD_Connection *c, unsigned status,
 /* {"error":{"status":...,"message":...}} */
 enum MHD_Result http_answer_error(
     struct MHD_Connection *c, unsigned status, const char *message);
+/* The same; the connection is closed afterwards, and nothing more is read from
+   it. */
+enum MHD_Result http_answer_closing(
+    struct MHD_Connection *c, unsigned status, const char *message);
 /* Sends 405 with the methods of the path. */
 enum MHD_Result http_answer_not_allowed(
     struct MHD_Connection *c, const char *allow);

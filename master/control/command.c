@@ -84,7 +84,8 @@ command_run(struct client *c, int argc, char **argv)
             "%s: ocppctl does this itself, not the daemon", k->word);
     else if (k->needs == COMMAND_ADMIN && !c->admin)
         control_replyf(c, CONTROL_FORBIDDEN,
-            "%s: only root and the user that started ocppd may do this",
+            "%s: only root and the user that started ocppd may do this, or, over "
+            "HTTP, a token of the role admin",
             k->word);
     else
         k->run(c, argc, argv);
