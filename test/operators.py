@@ -28,6 +28,8 @@ def test_exit_codes():
         r = g.run(*words)
         assert r.returncode == 2, (words, r)
         assert r.stderr.strip() or r.stdout.strip(), words
+    r = g.run("-Q")
+    assert "invalid option" in r.stderr and r.stderr.count("\n") == 2, r.stderr
     r = subprocess.run([OCPPCTL, "-s", g.dir + "/none.sock", "status"],
                        stderr=subprocess.PIPE, text=True)
     assert r.returncode == 3 and "none.sock" in r.stderr, r

@@ -180,6 +180,17 @@ def test_a_wrong_version_is_an_error_of_usage():
     assert r.returncode == 2 and "not 1.6, 2.0.1, 2.1 or mixed" in r.stdout, r.stdout
 
 
+def test_the_version_is_printed_and_wrong_options_are_named():
+    r = subprocess.run([SIM, "-V"], stdout=subprocess.PIPE, text=True)
+    assert r.returncode == 0 and re.fullmatch(r"ocppsim \d+\.\d+\.\d+\n", r.stdout), r
+    for words, want in ((["-Q"], "an option is wrong"),
+                        (["ws://127.0.0.1:1/ocpp", "more"], "more: a second URL"),
+                        (["-n", "99999999999999999999"], "--count 99999999999999999999: "
+                         "not a whole number"), (["-n", "0"], "--count 0: not from 1")):
+        r = subprocess.run([SIM, *words], stderr=subprocess.PIPE, text=True)
+        assert r.returncode == 2 and want in r.stderr, (words, r)
+
+
 def test_the_simulator_speaks_what_the_server_picks():
     g = shared()
     fleet = Fleet(g, "-n", "1", "-i", "PICK", "--subprotocol", "ocpp2.0.1, ocpp1.6",

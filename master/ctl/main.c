@@ -107,7 +107,8 @@ main(int argc, char **argv)
             printf("ocppctl %s\n", OCPPD_VERSION);
             return CTL_DONE;
         default:
-            usage(stderr);
+            fputs("ocppctl: `ocppctl help` shows the options and commands\n",
+                stderr);
             return CTL_USAGE;
         }
     argc -= optind;

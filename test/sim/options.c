@@ -1,6 +1,7 @@
 /* options: the command line. See options.h. */
 #include "options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/version.h"
 #include "message.h"
 
 enum kind { FLAG, COUNT, RATE, SPAN, SHARE, TEXT };
@@ -79,8 +81,9 @@ set(struct options *o, const struct row *r, const char *text)
         *(const char **)(void *)at = text;
         return;
     case COUNT: {
+        errno = 0;
         uint64_t v = strtoull(text, &end, 10);
-        if (text[0] < '0' || text[0] > '9' || *end != '\0')
+        if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
             options_wrong("--%s %s: not a whole number", r->name, text);
         *(uint64_t *)(void *)at = v;
         return;
@@ -244,7 +247,7 @@ void
 options_parse(struct options *o, int argc, char **argv)
 {
     struct option longs[ROWS + 2] = {{0}};
-    char          shorts[ROWS * 2 + 2];
+    char          shorts[ROWS * 2 + 3];
     size_t        n = 0, s = 0;
 
     memset(o, 0, sizeof *o);
@@ -265,14 +268,19 @@ options_parse(struct options *o, int argc, char **argv)
     }
     longs[n] = (struct option){"help", no_argument, NULL, 'h'};
     shorts[s++] = 'h';
+    shorts[s++] = 'V';
     shorts[s] = '\0';
 
     int c;
     while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
         if (c == '?')
-            options_wrong("see above");
+            options_wrong("an option is wrong");
         if (c == 'h') {
             help();
+            exit(0);
+        }
+        if (c == 'V') {
+            printf("ocppsim %s\n", OCPPD_VERSION);
             exit(0);
         }
         for (size_t i = 0; i < ROWS; i++) {
@@ -287,6 +295,6 @@ options_parse(struct options *o, int argc, char **argv)
     if (optind < argc)
         o->url = argv[optind++];
     if (optind < argc)
-        options_wrong("%s: what is this?", argv[optind]);
+        options_wrong("%s: a second URL; one is enough", argv[optind]);
     agree(o);
 }
