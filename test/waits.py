@@ -543,6 +543,38 @@ def test_the_disk_of_the_credential_file_hangs():
     poll(lambda: auth.status(g, "NEW", shows("NEW", "33" * 20)) == 101)
 
 
+def test_a_worker_starts_while_the_disk_of_the_credential_file_hangs():
+    """The other worker serves those that come meanwhile, also at the listeners of the
+    one that starts."""
+    shim = Shim()
+    g = gateway(shim, server_workers="2", auth_mode="file")
+    key = "11" * 20
+
+    def shows(identity):
+        return auth.basic(identity, bytes.fromhex(key))
+    with open(g.state_dir + "/auth", "w") as f:
+        hashed = hashlib.sha256(bytes(16) + bytes.fromhex(key)).hexdigest()
+        for i in range(CHARGERS):
+            f.write("W%03d sha256:%s:%s\n" % (i, "00" * 16, hashed))
+    assert g.ask("reload")[0] == 200
+    poll(lambda: auth.status(g, "W000", shows("W000")) == 101)
+    g.deaths_expected = True
+    shim.hang(ANY, g.state_dir + "/auth")
+    os.kill(g.worker_pid(1), signal.SIGKILL)
+    poll(lambda: shim.hit() > 0, what="the new worker reads the file")
+    worst = 0
+    while time.monotonic() - shim.since < HANG_S:
+        for i in range(20):
+            began = time.monotonic()
+            assert auth.status(g, "W%03d" % i, shows("W%03d" % i)) == 101
+            worst = max(worst, time.monotonic() - began)
+    assert worst < 3 * SLOW, worst
+    assert g.ask("health")[0] == 220, "a worker is missing"
+    shim.go_on()
+    poll(lambda: {w["state"] for w in g.workers()} == {"ready"})
+    poll(lambda: not g.tell("health")["problems"])
+
+
 def test_the_disk_of_the_deny_list_hangs():
     shim = Shim()
     g = gateway(shim)
