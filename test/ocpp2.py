@@ -64,7 +64,7 @@ def test_an_array_that_begins_with_no_number_is_no_message():
         before = g.stats()
         for text, id in (("[]", "-1"), ("[null]", "-1"), ("[[]]", "-1"), ("[true]", "-1"),
                          ('["2"]', "-1"), ('[{},{}]', "-1"), ('[null,"a"]', "a"),
-                         ('["2","b","Heartbeat",{}]', "b"), ('[[2],7,"Heartbeat",{}]', 7)):
+                         ('["two","b","Heartbeat",{}]', "b"), ('[[2],7,"Heartbeat",{}]', 7)):
             got = c.reply(text)
             assert got[:3] == [4, id, "RpcFrameworkError"] and got[4] == {}, (text, got)
         after = g.stats()

@@ -240,6 +240,67 @@ def test_whatever_answers_a_command_leaves_as_valid_json():
     c.close()
 
 
+def test_an_answer_with_an_odd_message_type_is_used():
+    g = shared()
+    c = Charger(g, "ODDTYPE")
+    c.boot()
+    before = g.stats()
+    for head in ('["3",', "[3.0,", "[+3,", "[003,", '["3.00" ,', '[" 3 ",', "[3.,"):
+        r = background(g.call, "ODDTYPE", "Reset", {"type": "Soft"})
+        c.send('%s"%s",{"status":"Accepted"}]' % (head, c.take()[0]))
+        done = r.wait()
+        assert done["outcome"] == "result", (head, done)
+        assert done["payload"] == {"status": "Accepted"}, done
+        assert set(done["deviations"]) & {"odd_type", "leading_zero",
+                                           "loose_number"}, (head, done)
+    r = background(g.call, "ODDTYPE", "Reset", {"type": "Soft"})
+    c.send('["4","%s","NotSupported","",{}]' % c.take()[0])
+    done = r.wait()
+    assert done["outcome"] == "error" and done["error"]["code"] == "NotSupported", done
+    c.send('["2","beat","Heartbeat",{}]')
+    assert strictly(c.message())[:2] == [3, "beat"]
+    after = g.stats()
+    assert after["deviations"]["odd_type"] == before["deviations"]["odd_type"] + 7
+    assert after["bad_messages"] == before["bad_messages"]
+    c.close()
+
+
+def test_an_answer_that_cannot_be_read_ends_its_command():
+    def tried(g, c, texts):
+        for text in texts:
+            before = g.stat("bad_messages")
+            r = background(g.call, c.identity, "Reset", {"type": "Soft"})
+            c.send(text.replace("ID", c.take()[0]))
+            done = r.wait()
+            assert done["outcome"] == "error", (text, done)
+            assert done["error"]["code"] == "FormationViolation", (text, done)
+            assert done["error"]["description"], (text, done)
+            assert g.stat("bad_messages") == before + 1, text
+            e = g.wait_events(cp=c.identity, type="protocol.violation")[-1]
+            assert e["payload"]["kind"] == "malformed", e
+            assert done["error"]["description"] == e["payload"]["detail"], (done, e)
+    g = shared(ocpp_violation_rate=1000)
+    c = Charger(g, "UNREADABLE")
+    c.boot()
+    tried(g, c, ('[3,"ID",{"status":"Accepted",}]', '[3,"ID",{"status":"Accep',
+                 '["3","ID",{\'status\':1}]', '[3 , "ID"', '\ufeff[3,"ID",nil]',
+                 '[null,"ID",{}]', '[33,"ID",{}]', '[[3],"ID",{}]', '[-3,"ID",{}]',
+                 '[4,"ID"]', '[4, "ID", Generic]', '[3.5,"ID",{}]'))
+    # Nothing of another id, and no CALL, ends it.
+    r = background(g.call, "UNREADABLE", "Reset", {"type": "Soft"})
+    id = c.take()[0]
+    for text in ('[3,"x%s",{]', '[3,"%sx",{]', '[2,"%s",{]', '[3,%s', '[3,{"a":"%s"},{]'):
+        c.send(text % id)
+    c.result(id, {"status": "Accepted"})
+    assert r.wait()["outcome"] == "result"
+    c.close()
+    strict = shared(ocpp_validation="strict", ocpp_violation_rate=1000)
+    c = Charger(strict, "UNREADABLE")
+    c.boot()
+    tried(strict, c, ('["3","ID",{"status":"Accepted"}]', '[3.0,"ID",{}]', '["4","ID"]'))
+    c.close()
+
+
 def test_transaction_messages_get_through_in_odd_frames():
     g = shared()
     c = Charger(g, "ODDFRAME")
@@ -312,7 +373,7 @@ def test_unreadable_text_is_counted_ignored_and_reported():
         before = g.stat("bad_messages")
         bad = ("garbage", "{}", "", "[", '[2,"1","Heartbeat",{}', "null", "5",
                '[2]', '[2,null,"Heartbeat",{}]', '[2,{},"Heartbeat",{}]',
-               '[]', '[null]', '[[]]', '["2","1","Heartbeat",{}]', '["3","1",{}]')
+               '[]', '[null]', '[[]]', '["two","1","Heartbeat",{}]', '["x3","1",{}]')
         for text in bad:
             c.send(text)
         c.boot()

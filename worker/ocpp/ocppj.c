@@ -288,6 +288,48 @@ find_id(struct ocppj_frame *f, const struct json *tape, uint32_t i)
     return true;
 }
 
+/* Reads a message type that is a string, or has a sign or a fraction of zeros:
+   "3", +3, 3.0. */
+static bool
+read_odd_type(const struct json *tape, uint32_t i, int64_t *type)
+{
+    struct ocppj_span s = inner(tape, i);
+    const char       *p = s.p, *end = s.p + s.len;
+
+    if (tape->tok[i].type != JSON_STRING && tape->tok[i].type != JSON_NUMBER)
+        return false;
+    while (p < end && (*p == ' ' || *p == '+' || *p == '0'))
+        p++;
+    if (p == end || *p < '1' || *p > '9')
+        return false;
+    int64_t digit = *p++ - '0';
+    if (p < end && *p == '.')
+        do
+            p++;
+        while (p < end && *p == '0');
+    while (p < end && *p == ' ')
+        p++;
+    if (p == end)
+        *type = digit;
+    return p == end;
+}
+
+bool
+ocppj_is_answer_of(const char *text, size_t len, const char *id)
+{
+    const char *p = memchr(text, '[', len), *end = text + len;
+    size_t      n = strlen(id);
+
+    if (p == NULL || ocppj_answerable(text, len) ||
+        (p = memchr(p, ',', (size_t)(end - p))) == NULL)
+        return false;
+    do
+        p++;
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n'));
+    return (size_t)(end - p) >= n + 2 && *p == '"' &&
+        memcmp(p + 1, id, n) == 0 && p[n + 1] == '"';
+}
+
 enum ocppj_verdict
 ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
     size_t len, enum ocppj_mode mode, enum ocppj_type last)
@@ -307,13 +349,19 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
         return refuse(f, OCPPJ_UNPARSABLE, "the frame is not an array");
 
     n = tok[0].count;
-    if (n == 0 || tok[1].type != JSON_NUMBER) {
+    bool odd = n > 0 && mode == OCPPJ_LENIENT &&
+        (tok[1].type != JSON_NUMBER || !json_int64(tape, 1, &type)) &&
+        read_odd_type(tape, 1, &type);
+    if (odd)
+        f->deviations |= DEVIATION_BIT(odd_type);
+    if (n == 0 || (tok[1].type != JSON_NUMBER && !odd)) {
         if (n > 0)
             find_id(f, tape, tok[1].next);
         return refuse(
             f, OCPPJ_UNPARSABLE, "the first element is not a message type");
     }
-    if (!json_int64(tape, 1, &type) || type < OCPPJ_CALL || type > (int)last) {
+    if ((!odd && !json_int64(tape, 1, &type)) || type < OCPPJ_CALL ||
+        type > (int)last) {
         f->type = type >= INT_MIN && type <= INT_MAX ? (int)type : 0;
         find_id(f, tape, 2);
         return refuse(f, OCPPJ_UNKNOWN_TYPE, "the message type is unknown");

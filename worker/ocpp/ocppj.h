@@ -128,6 +128,10 @@ enum ocppj_verdict ocppj_cut(struct ocppj_frame *f, struct json *tape,
  * two sides that answer each other's broken answers would never stop. */
 bool ocppj_answerable(const char *text, size_t len);
 
+/* True if a frame that could not be read begins like an answer to the CALL with
+ * this id, or like a SEND with that id: a message type, a comma, the id. */
+bool ocppj_is_answer_of(const char *text, size_t len, const char *id);
+
 /* The id of a CALLERROR that answers a frame without a readable id (OCPP 2.0.1
    Part 4 section 4.2.3). */
 #define OCPPJ_UNREADABLE_ID ((struct ocppj_span){"\"-1\"", 4})

@@ -38,9 +38,11 @@ void calls_take_queued(struct conn *c, struct queued_call *q,
 void calls_answered(
     struct conn *c, const struct ocppj_frame *f, const struct json *tape);
 
-/* Handles an answer of which only the id can be read: the CALL in flight with
- * that id ends with an error. */
-void calls_spoiled(struct conn *c, const struct ocppj_frame *f);
+/* Handles a frame that cannot be read. If its beginning shows that it answers
+ * the CALL in flight, the command ends with an error; otherwise returns false.
+ */
+bool calls_spoiled(
+    struct conn *c, const struct ocppj_frame *f, const char *text, size_t len);
 
 /* Called when events up to this number are durable: sends the calls whose
  * command.sent is among them. */

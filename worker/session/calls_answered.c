@@ -81,13 +81,15 @@ repaired(struct buf *out, const struct ocppj_frame *f, const struct json *tape,
     return (struct ocppj_span){out->p, out->len};
 }
 
-void
-calls_spoiled(struct conn *c, const struct ocppj_frame *f)
+bool
+calls_spoiled(
+    struct conn *c, const struct ocppj_frame *f, const char *text, size_t len)
 {
     struct call *k = c->busy ? c->busy->session.calls : NULL;
 
-    if (f->verdict != OCPPJ_MALFORMED || !in_flight(k, f))
-        return;
+    if (k == NULL || !k->sent ||
+        (!in_flight(k, f) && !ocppj_is_answer_of(text, len, k->id)))
+        return false;
     calls_pop(c);
     if (f->type == OCPPJ_CALLRESULT)
         answer_result(c, f, OCPPJ_FORMATION_VIOLATION, f->why);
@@ -96,6 +98,7 @@ calls_spoiled(struct conn *c, const struct ocppj_frame *f)
             OCPPJ_FORMATION_VIOLATION, dialects[c->session.protocol].spelling),
         f->why);
     calls_pump(c);
+    return true;
 }
 
 /* Gives back the memory of an unusually long answer. */

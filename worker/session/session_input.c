@@ -154,11 +154,19 @@ take_text(struct conn *c, struct json *tape, const char *text, size_t len)
     switch (ocppj_cut(&f, tape, text, len, dialect_mode(), d->last_type)) {
     case OCPPJ_UNPARSABLE:
     case OCPPJ_NO_ID:
+        if (calls_spoiled(c, &f, text, len)) {
+            unreadable(c, "malformed", f.why, text, len);
+            return;
+        }
         unreadable(c, "unreadable", f.why, text, len);
         if (d->answers_unreadable && ocppj_answerable(text, len))
             answers_refuse_unread(c, &f, OCPPJ_RPC_FRAMEWORK_ERROR);
         return;
     case OCPPJ_UNKNOWN_TYPE:
+        if (calls_spoiled(c, &f, text, len)) {
+            unreadable(c, "malformed", f.why, text, len);
+            return;
+        }
         STAT_INC(self.st, unknown_types);
         tap_frame(c, TAP_IN, text, len, "unknown message type");
         if (d->answers_unknown_type && ocppj_answerable(text, len))
@@ -171,7 +179,7 @@ take_text(struct conn *c, struct json *tape, const char *text, size_t len)
             return;
         }
         if (f.type != OCPPJ_CALL) {
-            calls_spoiled(c, &f);
+            calls_spoiled(c, &f, text, len);
             unreadable(c, "malformed", f.why, text, len);
             return;
         }
