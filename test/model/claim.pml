@@ -70,7 +70,7 @@ inline settle()
     assert(outcomes <= 1)
 }
 
-/* again: it surely never left, and its time is not over. */
+/* again: the command surely was not sent, and its time is not over. */
 inline lost(again)
 {
     if
@@ -146,8 +146,8 @@ inline close_connection(i)
     fi
 }
 
-/* The connection to Redis broke: what was asked gets no answer, and all claims
- * of the gateway are made again (struct shard: round). */
+/* The connection to Redis broke: requests under way get no answer, and all
+ * claims of the gateway are made again (struct shard: round). */
 inline redis_broken(g)
 {
     for (k : 0 .. CONNECTIONS - 1) {
@@ -183,7 +183,7 @@ inline kill_gateway(g)
 
 #define HERE(i) (up[c[i].node] && c[i].state != NEVER)
 
-/* What a worker does for one of its connections. */
+/* The steps of a worker for one of its connections. */
 proctype worker(byte i)
 {
     byte k;
@@ -264,7 +264,7 @@ end:
     od
 }
 
-/* What may happen to a whole gateway. */
+/* Events that concern a whole gateway. */
 proctype fault(byte g)
 {
     byte k;
@@ -316,7 +316,7 @@ proctype platform()
     r_command = QUEUED /* ocppd_call, ifOffline wait, idempotent no */
 }
 
-/* The time of the command is over; tick() then ends what waits. */
+/* The time of the command is over; tick() then ends a command that waits. */
 proctype time()
 {
     atomic { deadline = true };

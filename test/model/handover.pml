@@ -71,8 +71,8 @@ inline outcome()
     outcomes++
 }
 
-/* recovery.c, bury_former(): what the journal has of the slot's former process
- * and no process has any more. */
+/* recovery.c, bury_former(): ends what is open in the journal of the slot's
+ * former process and in no living process. */
 inline bury(p)
 {
     if
@@ -85,7 +85,7 @@ inline bury(p)
     fi
 }
 
-/* The kernel closes what the process had. */
+/* The kernel closes the descriptors of the process. */
 inline kernel_closes(p)
 {
     fd[p] = false;
@@ -231,14 +231,14 @@ end:
     od
 }
 
-/* A pair of which one end is closed: what is in it is read, nothing is added.
- * The kernel closes the descriptors in it when both ends are closed. */
+/* A pair of which one end is closed: the lines in it are read, and none is
+ * added. The kernel closes the descriptors in it when both ends are closed. */
 proctype kernel()
 {
 end:
     do
     :: atomic { !torn && (phase[1] == GONE) -> torn = true }
-    :: atomic { /* nothing will read what is on the pair */
+    :: atomic { /* no process reads the pair any more */
         phase[1] == GONE && fd_on_pair ->
         fd_on_pair = false;
         call_on_pair = false;
