@@ -1002,8 +1002,9 @@ def scribbled_configuration(rig):
         rig.kills += 1
         rig.mended("config", lambda: "configuration in shared memory was "
                    "overwritten" in rig.g.log())
+        # It waits longer after each death of the rounds before.
         poll(lambda: all(x["state"] == "ready" for x in rig.g.workers()),
-             what="the successor")
+             timeout=60 * SLOW, what="the successor")
         w.heartbeat()
         c = Charger(rig.g, "PROBE", worker=n)
         assert c.boot()["interval"] in (10, 20)
