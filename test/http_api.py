@@ -494,6 +494,20 @@ def test_scores_and_certificates_can_be_read():
     assert r.status == 405 and r.getheader("Allow") == "POST", r.status
 
 
+def test_the_process_gives_the_memory_of_a_score_back():
+    g = gateway(server_workers="1")
+    workers = [w["pid"] for w in g.workers()]
+    pid, = [int(p) for p in subprocess.run(
+        ["pgrep", "-P", str(g.pid)], stdout=subprocess.PIPE, text=True).stdout.split()
+        if int(p) not in workers]
+    before = resident(pid)
+    for n in range(20):
+        assert ask(g, "GET", "/v1/score")[0] == 200
+        assert ask(g, "GET", "/v1/events?after=0")[0] == 200
+    after = resident(pid)
+    assert after < before + (4 << 20), (before, after)
+
+
 def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
     import ssl
     from tls import authority, Authority

@@ -25,6 +25,7 @@
 #include "base/up.h"
 #include "clock.h"
 #include "ensure.h"
+#include "heap.h"
 #include "log.h"
 #include "log_writer.h"
 #include "sandbox.h"
@@ -231,6 +232,7 @@ serve(int end)
 
     log_process("admin");
     signal(SIGPIPE, SIG_IGN);
+    heap_open(); /* the tables of a score have 33 MB */
     uint64_t          size = shm_size(master.shm);
     const struct shm *s = shm_map_readonly(master.memfd);
     if (s == NULL) {
