@@ -681,7 +681,7 @@ class Rig:
                 ["accept", "invalid", "blocked"]))
         self.gateways = [gateway(
             self.s, "ab"[i], server_workers=2, ocpp_message_timeout="1s",
-            **answers) for i in range(nodes)]
+            journal_retention="1h", **answers) for i in range(nodes)]
         for g in self.gateways:
             g.deaths_expected = True
 

@@ -107,9 +107,10 @@ def test_compressed_messages_are_read_and_long_answers_are_compressed():
     m, _ = answer_to(c, "1")
     assert m[2]["status"] == "Accepted"
     # A long answer: the error of a message that is refused.
-    c.send(squeeze('[2,"2","NoSuchAction",{}]'), rsv=RSV1)
-    m, rsv1 = answer_to(c, "2")
-    assert m[0] == 4 and rsv1
+    long = "2" * 36  # which a compressed answer repeats in a few bits
+    c.send(squeeze('[2,"%s","NoSuchAction",{}]' % long), rsv=RSV1)
+    m, rsv1 = answer_to(c, long)
+    assert m[0] == 4 and rsv1, (m, rsv1)
     assert g.stat("compressed_out") >= 1
     assert g.stat("compression_saved") > 0
     poll(lambda: g.stat("compressed_in") >= 7, what="the count of compressed messages")
