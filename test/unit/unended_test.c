@@ -119,6 +119,12 @@ a_session_that_was_raised(void)
     line(OTHER, BEGINS, 10);
     line(OTHER, BEGINS, 5);
     CHECK_STR(rest(), "15");
+    line(OWN, GOES_ON, 10);
+    line(OWN, GOES_ON, 15);
+    line(OTHER, BEGINS, 5);
+    line(OTHER, ENDS, 5);
+    line(OTHER, BEGINS, 10);
+    CHECK_STR(rest(), "15");
 }
 
 static void

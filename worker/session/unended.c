@@ -266,7 +266,9 @@ unended_other(uint64_t number, const char *line, size_t len)
     struct around a = look(s.key, s.generation);
     switch (s.kind) {
     case CONNECTED:
-        if (a.below != NULL && s.generation > a.below->high)
+        if (a.below != NULL && s.generation == a.below->first)
+            a.below->begin = s.generation;
+        else if (a.below != NULL && s.generation > a.below->high)
             at_most(&a.below->later, s.generation);
         else if (a.below != NULL && s.generation > a.below->first)
             split(a.below, s.generation);
