@@ -170,9 +170,10 @@ def a_start_has_the_answer_that_came_first(r):
     start = lambda n, answer: r("FCALL", "ocppd_start", 1, "ST", fp[n], answer)
     assert start(0, "") == ["new"] and start(0, one) == ["new"]
     assert start(0, two) == start(0, "") == ["draft", one]
-    shipped = lambda journal, at, answer, note: r(
-        "FCALL", "ocppd_ship", 1, EV, journal, "" if at == 1 else at - 1, at, note, 8, "eventId", "%s-%d" % (journal, at),
-        "eventType", "t", "chargePointId", "ST", "answer", answer)
+    shipped = lambda journal, at, answer, note, generation=1, number=0: r(
+        "FCALL", "ocppd_ship", 1, EV, journal, "" if at == 1 else at - 1, at, note, 10, "eventId",
+        "%016x-%s-%d" % (number, journal, at), "eventType", "t", "chargePointId", "ST", "generation", generation,
+        "answer", answer)
     count = lambda: sum(e["chargePointId"] == "ST" for e in r.entries(EV))
     assert shipped("a/0", 1, one, "start:" + fp[0]) == [1, "1"] and count() == 1
     assert start(0, two) == ["known", one]
@@ -190,8 +191,8 @@ def a_start_has_the_answer_that_came_first(r):
     # Stops: of one transaction, once with each answer, and of the next transaction
     # with the same id.
     shipped_as = lambda at, answer, note: r(
-        "FCALL", "ocppd_ship", 1, EV, "c/0", "" if at == 1 else at - 1, at, note, 8, "eventId", "%016x-c" % (6000000 * at),
-        "eventType", "t", "chargePointId", "ST", "answer", answer)
+        "FCALL", "ocppd_ship", 1, EV, "c/0", "" if at == 1 else at - 1, at, note, 10, "eventId", "%016x-c" % (6000000 * at),
+        "eventType", "t", "chargePointId", "ST", "generation", at // 4, "answer", answer)
     before = count()
     for at, (answer, what, more) in enumerate((
             ("{}", "stop:2:" + fp[65], 1), ("{}", "stop:2:" + fp[65], 0), ('{"a":1}', "stop:2:" + fp[65], 1),
@@ -206,9 +207,15 @@ def a_start_has_the_answer_that_came_first(r):
     # and that of the second one is shipped first.
     seven = '{"transactionId":7}'
     assert start(67, one) == ["new"]
-    assert shipped("a/0", 4, "{}", "stop:7:" + fp[68]) == [1, "4"] and count() == before + 1
-    assert shipped("b/0", 4, seven, "start:" + fp[67]) == [1, "4"] and count() == before + 2
-    assert shipped("b/0", 5, "{}", "stop:7:" + fp[68]) == [1, "5"] and count() == before + 2
+    assert shipped("a/0", 4, "{}", "stop:7:" + fp[68], 2) == [1, "4"] and count() == before + 1
+    assert shipped("b/0", 4, seven, "start:" + fp[67], 1) == [1, "4"] and count() == before + 2
+    assert shipped("b/0", 5, "{}", "stop:7:" + fp[68], 3) == [1, "5"] and count() == before + 2
+    # The same, and the clock of b is a day ahead, which its numbers show.
+    eight, day = '{"transactionId":8}', 86400000000
+    assert start(69, one) == ["new"]
+    assert shipped("a/0", 5, "{}", "stop:8:" + fp[68], 2) == [1, "5"] and count() == before + 3
+    assert shipped("b/0", 6, eight, "start:" + fp[69], 1, day) == [1, "6"] and count() == before + 4
+    assert shipped("b/0", 7, "{}", "stop:8:" + fp[68], 3, day) == [1, "7"] and count() == before + 4
     for n in range(1, 70):
         assert start(n, one) == ["new"]
     assert r("HLEN", S + "starts:ST") == 64 and start(69, "") == ["draft", one] and start(1, "") == ["new"]

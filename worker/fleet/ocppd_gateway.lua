@@ -310,7 +310,6 @@ local function stopped(keys, a)
 end
 
 local EVENTS_MAX = 64 -- of a charge point that are remembered: TransactionEvents, stops
-local SKEW = 5000000 -- us
 local METERS_MAX = 64 -- ... MeterValues
 
 local function events_key(p) return p.S .. 'events:' .. p.id end
@@ -319,11 +318,11 @@ local function meters_key(p) return p.S .. 'meters:' .. p.id end
 -- A TransactionEvent of 2.x, or the end of a transaction of 1.6. False if the
 -- stream has an event of it with the same answer: the charge point has sent it
 -- to two gateways.
-local function note_event(p, fingerprint, answer, number)
+local function note_event(p, fingerprint, answer, generation)
   local key = events_key(p)
   local member = fingerprint .. redis.sha1hex(answer or ''):sub(1, 8)
   if call('ZSCORE', key, member) then return false end
-  call('ZADD', key, int(number), member)
+  call('ZADD', key, int(generation), member)
   call('ZREMRANGEBYRANK', key, 0, -1 - EVENTS_MAX)
   call('PEXPIRE', key, KEEP_SESSION)
   return true
@@ -341,8 +340,8 @@ local function note_meter(p, fingerprint)
 end
 
 -- A transaction with this id has begun. One that ended before may have had the
--- same id, and an equal message of it is another one. up_to: the highest number
--- of an event of that one.
+-- same id, and an equal message of it is another one. up_to: the highest
+-- generation of an event of that one.
 local function forget_former(p, answer, up_to)
   local id = answer:match('"transactionId"%s*:%s*(-?%d+)')
   for _, member in ipairs(call('ZRANGEBYSCORE', events_key(p), '-inf', up_to)) do
@@ -358,23 +357,24 @@ end
 local function note(p, what, a, first, last)
   local kind, fingerprint = what:match('^(%a+):(.*)$')
   if kind == 'meter' then return note_meter(p, fingerprint) end
-  local answer, number
+  local answer, generation = nil, 0
   for i = first, last, 2 do
     if a[i] == 'answer' then answer = a[i + 1] end
-    if a[i] == 'eventId' then number = tonumber(a[i + 1]:sub(1, 16), 16) or 0 end
+    if a[i] == 'generation' then generation = tonumber(a[i + 1]) or 0 end
   end
-  if kind == 'event' then return note_event(p, fingerprint, answer, number) end
+  if kind == 'event' then return note_event(p, fingerprint, answer, generation) end
   if kind == 'stop' then
     end_start(p, fingerprint:match('^-?%d+'))
-    return not fingerprint:find(':') or note_event(p, fingerprint, answer, number)
+    return not fingerprint:find(':') or note_event(p, fingerprint, answer, generation)
   end
   local state, given = read_start(p, fingerprint)
   if given ~= answer or state == 'draft' then
     -- If this start was a draft with this answer, the end of its transaction has not
     -- come yet. Otherwise the end may have come first, from another gateway: the start
     -- is not known here, or its draft has another answer, which was given to no charge
-    -- point. Numbers of two gateways may differ by less than SKEW.
-    forget_former(p, answer, given == answer and '+inf' or int(number - SKEW))
+    -- point. That gateway had a later connection of the charge point. The clocks of two
+    -- gateways, and so the numbers of their events, may differ.
+    forget_former(p, answer, given == answer and '+inf' or int(generation))
     if #answer <= START_MAX then write_start(p, fingerprint, 'known', answer) end
   elseif state == 'stopped' then
     write_start(p, fingerprint, 'gone', answer)
