@@ -427,14 +427,16 @@ def test_a_request_repeated_after_the_gateway_died_is_not_a_second_command():
         assert code == 409, (code, body)
         assert g.tell("outcome", "id-" + cp)["outcome"] == outcome
         assert exactly_one(g, cp, outcome)["commandId"] == "id-" + cp
-    # A new program knows those of the last minute, if not their payloads.
+    # A new program knows them, too.
     c = ready(g, "LATER", worker=0)
     h = background(g.run, "-j", "call", "LATER", "ClearCache", "--id", "id-LATER")
     c.result(c.take()[0], {"status": "Accepted"})
-    assert json.loads(h.wait().stdout)["outcome"] == "result"
+    later = json.loads(h.wait().stdout)
+    assert later["outcome"] == "result" and later["payload"] == {"status": "Accepted"}, later
     g.upgrade()
     assert g.ask("-j", "call", "LATER", "ClearCache", "--id", "id-LATER")[0] == 409
-    assert g.tell("outcome", "id-LATER")["outcome"] == "result"
+    assert g.tell("outcome", "id-LATER") == later
+    assert g.tell("outcome", "id-ENDED")["payload"] == {"status": "Accepted"}
     c.call("Heartbeat")
     assert exactly_one(g, "LATER", "result")["commandId"] == "id-LATER"
     g.kill_everything()

@@ -61,17 +61,61 @@ last_outcomes_full(void)
     return ring[next].text != NULL || bytes > LAST_OUTCOMES_BYTES / 2;
 }
 
+static struct kept *
+find(const char *command_id)
+{
+    for (unsigned i = 1; i <= LAST_OUTCOMES_KEPT; i++) {
+        struct kept *k =
+            &ring[(next + LAST_OUTCOMES_KEPT - i) % LAST_OUTCOMES_KEPT];
+        if (k->text != NULL && strcmp(k->text, command_id) == 0)
+            return k;
+    }
+    return NULL;
+}
+
 const char *
 last_outcomes_find(const char *command_id, enum outcome *outcome, size_t *len)
 {
-    for (unsigned i = 1; i <= LAST_OUTCOMES_KEPT; i++) {
-        const struct kept *k =
-            &ring[(next + LAST_OUTCOMES_KEPT - i) % LAST_OUTCOMES_KEPT];
-        if (k->text == NULL || strcmp(k->text, command_id) != 0)
-            continue;
-        *outcome = k->outcome;
-        *len = k->len;
-        return k->text + k->id_len + 1;
-    }
-    return NULL;
+    const struct kept *k = find(command_id);
+
+    if (k == NULL)
+        return NULL;
+    *outcome = k->outcome;
+    *len = k->len;
+    return k->text + k->id_len + 1;
+}
+
+bool
+last_outcomes_write(unsigned i, struct buf *out)
+{
+    const struct kept *k = &ring[(next + i) % LAST_OUTCOMES_KEPT];
+
+    if (i >= LAST_OUTCOMES_KEPT)
+        return false;
+    if (k->text == NULL)
+        return true;
+    fields_begin(out, "outcome");
+    fields_put_bytes(out, "command", k->text, k->id_len);
+    fields_put_str(out, "outcome", outcome_info[k->outcome].word);
+    fields_put_bytes(out, "json", k->text + k->id_len + 1, k->len);
+    fields_end(out);
+    return true;
+}
+
+bool
+last_outcomes_read(struct fields *f)
+{
+    if (strcmp(f->word, "outcome") != 0)
+        return false;
+    const struct field *json = fields_find(f, "json");
+    const char         *id = fields_str(f, "command", LAST_OUTCOMES_ONE);
+    if (id[0] == '\0' || json == NULL)
+        return true;
+    /* A worker may have reported the same one, without its payload. */
+    struct kept *known = find(id);
+    if (known != NULL)
+        forget(known);
+    last_outcomes_put(id, outcome_by_word(fields_str(f, "outcome", 32)),
+        json->value, json->len);
+    return true;
 }

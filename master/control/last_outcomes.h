@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "fields.h"
 #include "stats.h"
 
 #define LAST_OUTCOMES_KEPT 1024u
@@ -24,6 +25,12 @@ void last_outcomes_put(
 
 /* True if another one takes the place of the oldest. */
 bool last_outcomes_full(void);
+
+/* For another process: writes the record of the i-th outcome, oldest first; out
+ * stays empty if there is none in this place. False if i is too high. */
+bool last_outcomes_write(unsigned i, struct buf *out);
+/* Reads such a record. False if it is not one. */
+bool last_outcomes_read(struct fields *f);
 
 /* The last outcome with that id: its JSON, valid until the next call; NULL if
  * it is not kept. */

@@ -253,12 +253,30 @@ pending_calls_moved(uint64_t id)
     }
 }
 
+/* A worker need not settle a command whose outcome is known here. The worker
+ * may be the heir of the one that has found the outcome in the journal. */
+static bool
+settled(const struct pending *p)
+{
+    enum outcome outcome;
+    size_t       n;
+
+    if (p->msg.type != CHANNEL_settle ||
+        last_outcomes_find(p->body, &outcome, &n) == NULL)
+        return false;
+    pending_calls_done(p->msg.id, outcome, "{}", sizeof "{}");
+    return true;
+}
+
 static void
 deliver_waiting(unsigned slot)
 {
-    for (struct pending *p = first; p != NULL; p = p->next)
-        if (!p->sent && !p->lost && p->slot == slot && !deliver(p))
+    for (struct pending *p = first, *after; p != NULL; p = after) {
+        after = p->next;
+        if (!p->sent && !p->lost && p->slot == slot && !settled(p) &&
+            !deliver(p))
             return; /* the tick tries again */
+    }
 }
 
 void

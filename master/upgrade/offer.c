@@ -12,6 +12,7 @@
 #include "channel.h"
 #include "control/control.h"
 #include "control/control_socket.h"
+#include "control/last_outcomes.h"
 #include "control/pending_calls.h"
 #include "shm_state.h"
 #include "upgrade/foreign.h"
@@ -179,6 +180,12 @@ offer_last(struct peer_link *l)
         if (!access_write_key(i, &line))
             break;
         peer_link_send(l, &line, -1);
+    }
+    buf_clear(&line);
+    for (unsigned i = 0; last_outcomes_write(i, &line); i++) {
+        if (line.len > 0)
+            peer_link_send(l, &line, -1);
+        buf_clear(&line);
     }
     for (uint64_t id = 0; (next = control_next(id, &waits)) != 0; id = next)
         send_client(l, next);

@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "control/command.h"
 #include "control/control.h"
+#include "control/last_outcomes.h"
 #include "control/pending_calls.h"
 #include "log.h"
 #include "shm.h"
@@ -204,7 +205,8 @@ record(struct fields *f, int passed)
         access_read_key(f);
     } else if (strcmp(f->word, "end") == 0) {
         take_end(f);
-    } else if (!shm_state_read_counters(master.shm, f)) {
+    } else if (!last_outcomes_read(f) &&
+        !shm_state_read_counters(master.shm, f)) {
         log_debug("upgrade: the unknown record `%s` is ignored", f->word);
     }
     if (passed >= 0)
