@@ -460,6 +460,19 @@ def test_a_denied_charge_point_is_closed_and_refused_until_allowed():
     assert g.stat("closed", "denied") == 2
 
 
+def test_a_handshake_waits_for_a_deny_list_that_is_newer():
+    """The worker gets the handshakes and the news of the list in the same turn."""
+    g = gateway(server_workers=1)
+    worker = g.worker_pid(0)
+    names = ["CP%d" % i for i in range(20)]
+    os.kill(worker, signal.SIGSTOP)
+    for name in names:
+        assert g.ask("deny", "add", "identity", name)[0] == 200
+    here = [connect(g, name, "192.0.2.1", wait=False)[0] for name in names + ["OTHER"]]
+    os.kill(worker, signal.SIGCONT)
+    assert [c.response().status for c in here] == [403] * 20 + [101]
+
+
 def test_the_deny_list_is_a_file_that_a_reload_reads():
     g = gateway(server_workers=1)
     assert g.ask("deny", "add", "identity", "CP1")[0] == 200

@@ -22,7 +22,6 @@ static const struct row {
     {" \t192.0.2.1\t ", NULL, "192.0.2.1"},
     {"192.0.2.1,", NULL, "192.0.2.1"},
     {"192.0.2.1 , ,", NULL, "192.0.2.1"},
-    {"192.0.2.1,| behind the value", NULL, "192.0.2.1"},
     {"", NULL, NO_X},
     {" ", NULL, NO_X},
     {"\t", NULL, NO_X},
@@ -92,7 +91,7 @@ is_proxy(const uint64_t addr[2])
     return strncmp(text, "10.", 3) == 0;
 }
 
-/* Each line of the text is a header; what follows a | does not belong to it. */
+/* Each line of the text is a header. */
 static struct http_lines
 headers(const char *text)
 {
@@ -100,7 +99,7 @@ headers(const char *text)
 
     while (text != NULL) {
         const char *end = strchr(text, '\n');
-        lines.line[lines.n++] = (struct http_span){text, strcspn(text, "\n|")};
+        lines.line[lines.n++] = (struct http_span){text, strcspn(text, "\n")};
         text = end != NULL ? end + 1 : NULL;
     }
     return lines;
@@ -126,6 +125,21 @@ clients(void)
     }
 }
 
+/* An empty last element, and a blank that does not belong to the value. */
+static void
+behind_the_value(void)
+{
+    struct http_request r = {
+        .forwarded_for = {{{"192.0.2.1, ", strlen("192.0.2.1,")}}, 1}};
+    struct forwarded out;
+    char             text[ADDRESS_LEN];
+
+    UNIT_CASE("behind the value");
+    CHECK_EQ(forwarded_client(&r, is_proxy, &out), FORWARDED_CLIENT);
+    address_text(text, out.addr, out.port);
+    CHECK_STR(text, "192.0.2.1");
+}
+
 static void
 no_header(void)
 {
@@ -142,6 +156,7 @@ int
 main(void)
 {
     clients();
+    behind_the_value();
     no_header();
     return unit_done();
 }

@@ -207,6 +207,72 @@ torn(void)
     fix_empty_dir(fix_files);
 }
 
+/* Two lines of 100 bytes each, and their newlines. */
+static void
+put_two(unsigned slot, uint64_t first)
+{
+    char   bytes[300];
+    size_t len = 0;
+
+    for (uint64_t i = first; i < first + 2; i++) {
+        len += fix_line(bytes + len, i, 100);
+        bytes[len++] = '\n';
+    }
+    put(slot, first, bytes, len);
+}
+
+static uint64_t
+seen_numbers(void)
+{
+    uint64_t all = 0;
+
+    for (unsigned i = 0; i < n_seen; i++)
+        all = 100 * all + seen[i];
+    n_seen = 0;
+    return all;
+}
+
+/* Which slots are read without a change, and how much of each. */
+static void
+others_are_read(void)
+{
+    struct recovery r = {0};
+    int             fd = open(fix_files, O_RDONLY | O_DIRECTORY);
+
+    n_seen = 0;
+    for (unsigned slot = 0; slot < 4; slot++) {
+        put_two(slot, 10 + 20 * slot);
+        put_two(slot, 20 + 20 * slot);
+    }
+    recovery_neighbours(fd, fix_files, 0, 2, 1000, see, NULL, &r);
+    CHECK_EQ(seen_numbers(), 30314041);
+    CHECK_EQ(r.lines, 4);
+    CHECK_EQ(r.last_any, 41);
+    CHECK_EQ(r.last, 0);
+    recovery_neighbours(fd, fix_files, 1, 2, 1000, see, NULL, &r);
+    CHECK_EQ(seen_numbers(), 10112021);
+    CHECK_EQ(r.last_any, 41);
+    recovery_orphans(fd, fix_files, 0, 2, 1000, see, NULL, &r);
+    CHECK_EQ(seen_numbers(), 50516061);
+    recovery_orphans(fd, fix_files, 1, 2, 1000, see, NULL, &r);
+    CHECK_EQ(seen_numbers(), 70718081);
+    recovery_orphans(fd, fix_files, 0, 4, 1000, see, NULL, &r);
+    CHECK_EQ(seen_numbers(), 0);
+    recovery_own(fd, fix_files, 3, 1000, see, NULL, &r);
+    CHECK_EQ(seen_numbers(), 70718081);
+    /* The last bytes only. */
+    recovery_own(fd, fix_files, 3, 350, see, NULL, &r);
+    CHECK_EQ(seen_numbers(), 718081);
+    recovery_own(fd, fix_files, 3, 150, see, NULL, &r);
+    CHECK_EQ(seen_numbers(), 81);
+    recovery_neighbours(fd, fix_files, 0, 2, 250, see, NULL, &r);
+    CHECK_EQ(seen_numbers(), 4041);
+    for (unsigned slot = 0; slot < 4; slot++)
+        CHECK_EQ(size_of(slot, 20 + 20 * slot), 202);
+    close(fd);
+    fix_empty_dir(fix_files);
+}
+
 static void
 several(void)
 {
@@ -516,6 +582,7 @@ main(void)
     journal_close();
     fix_empty_dir(fix_files);
     torn();
+    others_are_read();
     several();
     damaged();
     made_anew();

@@ -28,7 +28,7 @@ up_committed(uint64_t number)
 
 /* Replaces the function of libc: a disk that fails, and loses what was
  * written. */
-static _Atomic bool disk_fails;
+static _Atomic bool disk_fails, disk_is_slow;
 
 int
 fdatasync(int fd)
@@ -42,6 +42,8 @@ fdatasync(int fd)
     if (!disk_fails) {
         ino = st.st_ino;
         size = st.st_size;
+        if (disk_is_slow)
+            usleep(30000);
         return (int)syscall(SYS_fdatasync, fd);
     }
     if (st.st_ino != ino || st.st_size > size)
@@ -623,6 +625,34 @@ failures(void)
     UNIT_CASE("");
 }
 
+/* Events wait all the time, but a slow disk is no disk that stalls. */
+static void
+slow_disk(void)
+{
+    uint64_t began, now;
+
+    UNIT_CASE("slow disk");
+    fix_setup(1);
+    CHECK(fix_open(0, NULL));
+    disk_is_slow = true;
+    began = now = clock_mono_ms();
+    while (now - began < 20000 &&
+        (now - began < 1000 || journal_idle() ||
+            journal_stalled_ms() >= (now - began) / 2)) {
+        CHECK(fix_append(100) != 0);
+        ev_run(fix_loop, EVRUN_NOWAIT);
+        usleep(1000);
+        now = clock_mono_ms();
+    }
+    CHECK(now - began < 20000);
+    disk_is_slow = false;
+    CHECK(fix_wait(fix_append(100), 10000));
+    CHECK_EQ(journal_stalled_ms(), 0);
+    journal_close();
+    fix_teardown();
+    UNIT_CASE("");
+}
+
 static void
 refusals(void)
 {
@@ -672,6 +702,7 @@ main(void)
     retention_clock();
     ids();
     failures();
+    slow_disk();
     removed_under_us();
     refusals();
     return unit_done();
