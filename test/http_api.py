@@ -180,7 +180,7 @@ def test_only_a_token_of_the_role_may_change_something():
     # Tokens are kept as hashes, also over a restart, and end when they are removed.
     text = open(g.state_dir + "/tokens").read()
     assert read not in text and admin not in text and "boss admin sha256:" in text
-    assert os.stat(g.state_dir + "/tokens").st_mode & 0o077 in (0, 0o040)
+    assert os.stat(g.state_dir + "/tokens").st_mode & 0o777 == 0o640
     g.ctl("token", "remove", "boss")
     assert ask(g, "POST", path, token=admin)[0] == 401
     assert g.ctl("token", "list") == [{"name": "reader", "role": "read"}]

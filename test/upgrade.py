@@ -99,7 +99,7 @@ def test_a_program_without_memory():
     fails(g, script(g, limited % (250000, OCPPD)),
           "processes that take over worker . die: .*no address space .*ulimit -v")
     lives(g, *points)
-    assert g.upgrade(script(g, limited % (2000000, OCPPD)))["connections"] >= 4
+    assert g.upgrade(script(g, limited % (2000000, OCPPD)))["connections"] == 4
     lives(g, *points)
 
 
@@ -231,15 +231,16 @@ def test_counters_and_what_is_remembered_go_on():
     t = c.start(tag="T1")
     refused = Charger(g, "NOBODY", open=False)
     refused.raw(refused.request("/ocpp/%00"))
-    assert refused.response().status >= 400
+    assert refused.response().status == 400
     gone = Charger(g, "GONE")
     gone.close()
     poll(lambda: g.tell("refused") and not g.online("GONE"))
     refusals, before, show = g.tell("refused"), g.stats(), g.show("GONE")
     g.upgrade()
     after = g.stats()
-    for name in ("accepted", "handshakes", "messages_in", "events"):
-        assert after[name] >= before[name] > 0, name
+    for name in ("accepted", "handshakes", "messages_in"):
+        assert after[name] == before[name] > 0, name
+    assert after["events"] >= before["events"] > 0
     assert after["refused"] == before["refused"]
     assert g.tell("refused") == refusals
     assert g.show("GONE") == show
@@ -1179,7 +1180,7 @@ def test_a_new_worker_that_hangs():
         dead(h.points[at])
         back = [Charger(h.g, c.identity) for c in h.points[at]]
         lives(h.g, *back)
-        assert h.g.upgrade()["connections"] >= 6
+        assert h.g.upgrade()["connections"] == len(back) + len(h.points[1 - at])
         lives(h.g, *back, *h.points[1 - at])
         h.g.close()
 

@@ -1,6 +1,7 @@
 /* json_test: the JSON scanner, its deviations, and reading its tape. */
 #include <math.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "ocpp/json.h"
 #include "unit.h"
@@ -212,6 +213,43 @@ test_alignments(void)
         }
 }
 
+/* Writes an object of n different keys; returns its length. */
+static size_t
+put_keys(char *text, uint32_t n)
+{
+    size_t len = 0;
+
+    text[len++] = '{';
+    for (uint32_t i = 0; i < n; i++)
+        len += (size_t)sprintf(text + len, "%s\"k%u\":1", i ? "," : "", i);
+    text[len++] = '}';
+    return len;
+}
+
+/* The processor's time for `times` scans. */
+static clock_t
+time_of(const char *text, size_t len, unsigned times)
+{
+    clock_t began = clock();
+
+    for (unsigned i = 0; i < times; i++)
+        CHECK(json_scan(&j, text, len));
+    return clock() - began;
+}
+
+/* Ten times as many keys take about ten times as long, not a hundred times. */
+static void
+test_many_keys_take_no_square(void)
+{
+    static char few[3000 * 12 + 2], many[30000 * 12 + 2];
+    size_t      n_few = put_keys(few, 3000), n_many = put_keys(many, 30000);
+    bool        linear = false;
+
+    for (int tries = 0; tries < 5 && !linear; tries++)
+        linear = time_of(many, n_many, 1) < 4 * time_of(few, n_few, 10);
+    CHECK(linear);
+}
+
 /* Many keys: the duplicate is found wherever it is, and the tape stays
  * whole. */
 static void
@@ -377,6 +415,7 @@ main(void)
     test_limits();
     test_alignments();
     test_many_keys();
+    test_many_keys_take_no_square();
     test_strings();
     test_numbers();
     test_words();
