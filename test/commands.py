@@ -7,6 +7,7 @@ import tempfile
 
 from faults import SHIM, Orders
 from lib import *
+from waits import Shim, datagram
 
 
 def ready(g, name, **kw):
@@ -408,6 +409,26 @@ def test_an_outcome_that_recovery_found_is_not_made_again():
     ready(g, "TWICE")
     assert exactly_one(g, "TWICE", "result")["commandId"] == "t1"
     assert g.tell("outcome", "t1") == got
+
+
+def test_a_worker_that_dies_before_it_reports_an_outcome():
+    """The outcome is in the journal: the next process of the slot reports it to the
+    client, and makes no second event."""
+    shim = Shim()
+    g = Gateway(server_workers="1", env=shim.env)
+    g.deaths_expected = True
+    c = ready(g, "REPORT")
+    client = background(g.ask, "-j", "call", "REPORT", "ClearCache")
+    id, _, _ = c.take()
+    shim.stop_before(datagram("done"))
+    c.result(id, {"status": "Accepted"})
+    poll(lambda: shim.sender() > 1, what="the report to the master")
+    exactly_one(g, "REPORT", "result")
+    g.kill_worker(0)
+    shim.resume()
+    code, body = client.wait()
+    assert code == 200 and json.loads(body)["outcome"] == "result", (code, body)
+    exactly_one(g, "REPORT", "result")
 
 
 def test_a_request_repeated_after_the_gateway_died_is_not_a_second_command():
