@@ -106,6 +106,86 @@ static const struct {
         "{}", "{\"evse\":3}"},
 };
 
+/* A start is the same one if it was sent again, however its values are
+ * written; and every part of it tells it from another one. */
+#define START(connector, tag, time, meter)                                     \
+    "{\"connectorId\":" connector ",\"idTag\":" tag ",\"timestamp\":" time     \
+    ",\"meterStart\":" meter "}"
+#define EVENT(type, seq, id)                                                   \
+    "{\"eventType\":\"" type "\",\"timestamp\":\"t\",\"seqNo\":" seq           \
+    ",\"transactionInfo\":{\"transactionId\":" id "}}"
+
+static const struct {
+    enum registry_start_kind kind;
+    const char              *one, *two;
+    bool                     same;
+} pairs[] = {
+    {REGISTRY_START, START("1", "\"A\"", "\"t\"", "5"),
+        START("1", "\"A\"", "\"t\"", "5"), true},
+    {REGISTRY_START, START("1", "\"A\"", "\"t\"", "5"),
+        START("2", "\"A\"", "\"t\"", "5"), false},
+    {REGISTRY_START, START("1", "\"A\"", "\"t\"", "5"),
+        START("1", "\"B\"", "\"t\"", "5"), false},
+    {REGISTRY_START, START("1", "\"A\"", "\"t\"", "5"),
+        START("1", "\"A\"", "\"u\"", "5"), false},
+    {REGISTRY_START, START("1", "\"A\"", "\"t\"", "5"),
+        START("1", "\"A\"", "\"t\"", "6"), false},
+    {REGISTRY_START, START("1", "\"A\"", "\"t\"", "5"),
+        "{ \"meterStart\":5,\"timestamp\":\"t\",\"idTag\":\"A\","
+        "\"connectorId\":1,\"reservationId\":7}",
+        true},
+    /* escapes, and numbers that are no JSON */
+    {REGISTRY_START, START("1", "\"A/\"", "\"t\"", "5"),
+        START("1", "\"\\u0041\\/\"", "\"t\"", "5"), true},
+    {REGISTRY_START, START("1", "\"A\"", "\"t\"", "5"),
+        START("1", "\"\\u0042\"", "\"t\"", "5"), false},
+    {REGISTRY_START, START("1", "\"A\"", "\"t\"", "5"),
+        START("01", "\"A\"", "\"t\"", "+005"), true},
+    {REGISTRY_START, START("01", "\"A\"", "\"t\"", "005"),
+        START("01", "\"A\"", "\"t\"", "006"), false},
+    {REGISTRY_START, START("01", "\"A\"", "\"t\"", "5"),
+        START("02", "\"A\"", "\"t\"", "5"), false},
+    {REGISTRY_START, EVENT("Started", "0", "\"T\""),
+        EVENT("Started", "0", "\"T\""), true},
+    {REGISTRY_START, EVENT("Started", "0", "\"T\""),
+        EVENT("Updated", "0", "\"T\""), false},
+    {REGISTRY_START, EVENT("Started", "0", "\"T\""),
+        EVENT("Started", "1", "\"T\""), false},
+    {REGISTRY_START, EVENT("Started", "0", "\"T\""),
+        EVENT("Started", "0", "\"U\""), false},
+    {REGISTRY_START_STOP, "{\"transactionId\":1,\"meterStop\":5}",
+        "{\"transactionId\":1,\"meterStop\":5}", true},
+    {REGISTRY_START_STOP, "{\"transactionId\":1,\"meterStop\":5}",
+        "{\"transactionId\":1,\"meterStop\":6}", false},
+};
+
+/* The payload is not the root of the tape: 0 stands for a missing value. */
+static void
+fingerprint(enum registry_start_kind kind, const char *payload, uint64_t out[2])
+{
+    char text[512];
+    int  n = snprintf(text, sizeof text, "[%s]", payload);
+
+    CHECK(json_scan(&tape, text, (size_t)n));
+    transaction_fingerprint(kind, &tape, 1, out);
+}
+
+static void
+fingerprints(void)
+{
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        uint64_t one[2], two[2];
+
+        UNIT_CASE(pairs[i].two);
+        fingerprint(pairs[i].kind, pairs[i].one, one);
+        fingerprint(pairs[i].kind, pairs[i].two, two);
+        CHECK_EQ(one[0] == two[0], pairs[i].same);
+        CHECK_EQ(one[1] == two[1], pairs[i].same);
+        CHECK(one[0] != one[1]);
+    }
+    UNIT_CASE("");
+}
+
 int
 main(void)
 {
@@ -124,6 +204,7 @@ main(void)
         if (out.len > 7)
             CHECK_STRN(out.p + 6, out.len - 7, rows[i].tx);
     }
+    fingerprints();
     UNIT_CASE("remote starts");
     struct transaction_remote one, two;
     const char               *text = EVENT_2X(",\"remoteStartId\":12}");
