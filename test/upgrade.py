@@ -900,7 +900,7 @@ def test_a_full_disk():
                for c in points]
         poll(lambda: g.stat("journal_failing") > 0)
         code, body = g.ask("-j", "upgrade")
-        assert code == 409 and "takes no events" in body, body
+        assert code == 409 and "accepts no events" in body, body
         lives(g)
         disk.free()
         for c, id in zip(points, ids):

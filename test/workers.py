@@ -270,12 +270,12 @@ def test_a_worker_that_hangs_is_aborted_and_succeeded():
     g.deaths_expected = True
     for pid in old[:2]:
         os.kill(pid, signal.SIGSTOP)
-    g.wait_log(r"worker 0: pid %d made no progress for \d+ s; aborting" % old[0],
+    g.wait_log(r"worker 0: pid %d made no progress for \d+ s; it is aborted" % old[0],
                20 * SLOW)
     # A stopped process does not handle the signal; one that hangs does.
     os.kill(old[0], signal.SIGCONT)
     g.wait_log(r"worker 0: pid %d was killed by signal 6" % old[0])
-    g.wait_log(r"worker 1: pid %d made no progress .*; aborting" % old[1])
+    g.wait_log(r"worker 1: pid %d made no progress .*; it is aborted" % old[1])
     g.wait_log(r"worker 1: pid %d did not end in time; killing" % old[1],
                20 * SLOW)
     g.wait_log(r"worker 1: pid %d was killed by signal 9" % old[1])
