@@ -269,7 +269,7 @@ start(int inherit)
     struct buf           why = BUF_INIT(8192), notes = BUF_INIT(8192);
     char                 node[33];
 
-    control_serve(command_run);
+    control_serve(command_run, command_is_served);
     master.slots = count_workers();
     find_node(node);
     log_info("ocppd %s starts as %s, with %s%s", OCPPD_VERSION, node,

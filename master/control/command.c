@@ -18,11 +18,14 @@
 #include "utf8.h"
 #include "writer.h"
 
+enum while_upgrading { COMMAND_HELD, COMMAND_SERVED };
+
 struct command {
-    const char        *word;
-    const char        *usage;
-    enum command_needs needs;
-    const char        *sentence;
+    const char          *word;
+    const char          *usage;
+    enum command_needs   needs;
+    enum while_upgrading upgrade;
+    const char          *sentence;
     void (*run)(struct client *, int, char **);
 };
 
@@ -32,8 +35,9 @@ struct command {
 #define COMMAND_RUN_LOCAL(name) NULL
 
 static const struct command table[] = {
-#define COMMAND(name, word, usage, needs, sentence)                            \
-    {word, usage, COMMAND_##needs, sentence, COMMAND_RUN_##needs(name)},
+#define COMMAND(name, word, usage, needs, upgrade, sentence)                   \
+    {word, usage, COMMAND_##needs, COMMAND_##upgrade, sentence,                \
+        COMMAND_RUN_##needs(name)},
 #include "commands.def"
 #undef COMMAND
 };
@@ -47,6 +51,14 @@ find(const char *word)
         if (strcmp(table[i].word, word) == 0)
             return &table[i];
     return NULL;
+}
+
+bool
+command_is_served(const char *word)
+{
+    const struct command *k = find(word);
+
+    return k != NULL && k->upgrade == COMMAND_SERVED;
 }
 
 static void

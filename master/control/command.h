@@ -27,7 +27,8 @@ enum command_needs { COMMAND_READ, COMMAND_ADMIN, COMMAND_LOCAL };
 #define COMMAND_FN_EXTENDED(name) COMMAND_FN_READ(name)
 #define COMMAND_FN_ADMIN(name) void cmd_##name(struct client *, int, char **);
 #define COMMAND_FN_LOCAL(name)
-#define COMMAND(name, word, usage, needs, sentence) COMMAND_FN_##needs(name)
+#define COMMAND(name, word, usage, needs, upgrade, sentence)                   \
+    COMMAND_FN_##needs(name)
 #include "commands.def"
 #undef COMMAND
 #undef COMMAND_FN_READ
@@ -37,6 +38,9 @@ enum command_needs { COMMAND_READ, COMMAND_ADMIN, COMMAND_LOCAL };
 
 /* Finds the command, checks the client's right to it, and executes it. */
 void command_run(struct client *c, int argc, char **argv);
+
+/* True if the command is executed at once while an upgrade is under way. */
+bool command_is_served(const char *word);
 
 /* The waiter of a client of `call`; 0 stands for no client. */
 struct pending_calls_waiter call_waiter(uint64_t client);

@@ -30,11 +30,14 @@ static unsigned     n_peers;
 static bool         holding; /* an upgrade is under way */
 
 static void (*execute)(struct client *c, int argc, char **argv);
+static bool (*served)(const char *word);
 
 void
-control_serve(void (*run)(struct client *c, int argc, char **argv))
+control_serve(void (*run)(struct client *c, int argc, char **argv),
+    bool (*is_served)(const char *word))
 {
     execute = run;
+    served = is_served;
 }
 
 void
@@ -124,16 +127,13 @@ control_wait(struct client *c, void (*poll)(struct client *c), uint64_t ms,
 
 /* --- in ------------------------------------------------------------------ */
 
-/* True if the command of a line must wait, because it does more than report on
- * the daemon. The line is not changed. */
+/* True if the command of a line must wait until the upgrade has ended
+ * (commands.def). The line is not changed. */
 static bool
 is_held(const struct peer *p, size_t len)
 {
-    static const char *const served[] = {
-        "status", "health", "workers", "help", "stats", "config", "shutdown"};
     struct buf          copy = BUF_INIT(LINE_MAX_BYTES + 3);
     struct control_line l;
-    bool                held = holding;
 
     if (!holding)
         return false;
@@ -145,9 +145,7 @@ is_held(const struct peer *p, size_t len)
     int first = l.words > 1 && strcmp(l.word[0], "-k") == 0 ? 2 : 0;
     first += l.words > first &&
         (strcmp(l.word[first], "-j") == 0 || strcmp(l.word[first], "-p") == 0);
-    for (size_t i = 0; i < sizeof served / sizeof *served; i++)
-        if (l.words > first && strcmp(l.word[first], served[i]) == 0)
-            held = false;
+    bool held = l.words <= first || !served(l.word[first]);
     buf_free(&copy);
     return held;
 }

@@ -61,8 +61,10 @@ struct client {
 
 #define CONTROL_POLL_MS 50
 
-/* Once: what executes the words of a line. */
-void control_serve(void (*run)(struct client *c, int argc, char **argv));
+/* Once: what executes the words of a line, and what reports whether a command
+ * is executed at once while an upgrade is under way. */
+void control_serve(void (*run)(struct client *c, int argc, char **argv),
+    bool (*is_served)(const char *word));
 
 /* Drops all clients. */
 void control_close(void);

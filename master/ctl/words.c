@@ -14,7 +14,7 @@
 #define LOCAL_LOCAL(name) ctl_##name
 
 const struct ctl_word ctl_words[] = {
-#define COMMAND(name, word, usage, needs, sentence)                            \
+#define COMMAND(name, word, usage, needs, upgrade, sentence)                   \
     {word, usage, sentence, LOCAL_##needs(name)},
 #include "commands.def"
 #undef COMMAND
