@@ -357,7 +357,7 @@ def test_commands_and_sessions_of_a_gateway_that_died_end():
         ends = g.wait_events(1, cp="STAYS", type="charge_point.disconnected")
         assert [(x["generation"], x["payload"]["reason"]) for x in ends] == \
             [(generation, "gateway_died")]
-        assert len(g.events("gateway.started")) == life
+        assert len(g.wait_events(life, type="gateway.started")) == life
         assert [x["payload"]["reason"] for x in
                 g.events("charge_point.disconnected", cp="AWAY")] == \
             ["peer_closed"]
