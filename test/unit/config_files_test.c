@@ -119,6 +119,17 @@ other_files_are_included(void)
     config_put_text(&c, "main", &text);
     snprintf(want, sizeof want, "# %s/d/20.conf line 2\n", dir);
     CHECK(strstr(buf_cstr(&text), want) != NULL);
+    /* ... even if its file is not there any more. */
+    snprintf(path, sizeof path, "%s/d/20.conf", dir);
+    CHECK(unlink(path) == 0);
+    CHECK_STR(reads_dir(), "no error");
+    CHECK_EQ(c.server_workers, 3);
+    buf_clear(&text);
+    config_keep_restart(&c, &running, &text);
+    CHECK_EQ(c.server_workers, 4);
+    buf_clear(&text);
+    config_put_text(&c, "main", &text);
+    CHECK(strstr(buf_cstr(&text), want) != NULL);
 
     put("d/00.conf", "[server]\n");
     put("d/10.conf", "[server]\nworkers = x\nworkers = 3\n");

@@ -294,6 +294,9 @@ test_strings(void)
     size_t n = json_string(&j, 1, out, sizeof out, &full);
     CHECK_STRN(out, n, "a\xc3\xa9\n\xf0\x9f\x98\x80");
     CHECK(full);
+    n = json_string(&j, 1, out, 8, &full); /* as long as the buffer */
+    CHECK_STRN(out, n, "a\xc3\xa9\n\xf0\x9f\x98\x80");
+    CHECK(full);
     /* Cut between two characters, not within one. */
     n = json_string(&j, 1, out, 7, &full);
     CHECK_STRN(out, n, "a\xc3\xa9\n");

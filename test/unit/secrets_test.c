@@ -68,10 +68,31 @@ static const struct {
     {"", NULL},
 };
 
+/* A variable whose name is too long to be compared may be a secret. */
+static void
+a_name_that_is_too_long(void)
+{
+    struct buf out = BUF_INIT(65536);
+    char       text[1000];
+
+    for (int n = 256; n <= 257; n++) {
+        snprintf(text, sizeof text, "{\"key\":\"%0*d\",\"value\":\"x\"}", n, 0);
+        UNIT_CASE(text);
+        CHECK(json_scan(&tape, text, strlen(text)));
+        buf_clear(&out);
+        secrets_put(&tape, 0, &out);
+        CHECK_EQ(strstr(buf_cstr(&out), "\"value\":\"x\"") != NULL, n == 256);
+        CHECK_EQ(strstr(buf_cstr(&out), "***") != NULL, n == 257);
+    }
+    buf_free(&out);
+}
+
 int
 main(void)
 {
     struct buf out = BUF_INIT(65536);
+
+    a_name_that_is_too_long();
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const char *want = rows[i].shown ? rows[i].shown : rows[i].text;

@@ -403,6 +403,41 @@ a_crowd_is_counted_over_workers(void)
     buf_free(&errors);
 }
 
+/* A row of another process is one of this table, or it is left out. */
+static void
+penalties_that_arrive(void)
+{
+    static const struct {
+        const char *line;
+        int         at; /* the row that it changes, -1: none */
+    } lines[] = {
+        {"penalties rows=%u key=1:2", -1},
+        {"penalty row=0 tag=1 strikes=1", 0},
+        {"penalty row=%u tag=1 strikes=1", -1},
+        {"penalty row=7 tag=0 strikes=1", -1},
+        {"penalty tag=1 strikes=1", -1},
+        {"penalty row=4294967295 tag=1 strikes=1", -1},
+    };
+    enum { BEHIND = 64 }; /* rows of memory behind the table */
+    struct penalty *t = calloc(1, penalty_size(1000) + BEHIND * 8);
+
+    penalty_init(t, 1000);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        char          text[100];
+        struct fields f;
+        UNIT_CASE(lines[i].line);
+        int n = snprintf(text, sizeof text, lines[i].line, t->rows);
+        CHECK(fields_parse(&f, text, (size_t)n));
+        CHECK(penalty_read(t, &f));
+        for (uint32_t row = 0; row < t->rows + BEHIND; row++) {
+            CHECK_EQ(t->row[row] != 0, (int)row == lines[i].at);
+            t->row[row] = 0;
+        }
+    }
+    UNIT_CASE("");
+    free(t);
+}
+
 static void
 waits_double_and_end(void)
 {
@@ -530,6 +565,7 @@ main(void)
     many_identities_are_found();
     the_deny_list();
     a_crowd_is_counted_over_workers();
+    penalties_that_arrive();
     waits_double_and_end();
     return unit_done();
 }
