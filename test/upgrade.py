@@ -429,7 +429,8 @@ def test_keys_of_connections_are_in_no_file_and_no_core():
     master, over an upgrade and a worker-restart. Workers cannot be dumped at all."""
     if os.geteuid() != 0:
         raise Skip("only root may read the memory of other processes")
-    g = tls.gateway(server_user="nobody", server_workers=1, tls_suites="TLS_AES_128_GCM_SHA256")
+    g = tls.gateway(server_user="nobody", server_workers=1, websocket_idle_timeout="5m",
+                    tls_suites="TLS_AES_128_GCM_SHA256")
     context = tls.client()
     context.keylog_filename = tempfile.mkdtemp(prefix="ocppd-keylog-") + "/keys"
     c = tls.TlsCharger(g, "CP1", context)
