@@ -385,17 +385,29 @@ def test_unreadable_text_is_counted_ignored_and_reported():
         c.close()
 
 
-def test_deep_nesting_is_unreadable_and_bounded():
+def test_deep_nesting_is_refused_and_bounded():
+    """Its JSON may be valid, so a CALL gets an answer."""
     g = shared()
-    c = Charger(g, "DEEP")
-    before = g.stat("bad_messages")
-    c.send('[2,"1","DataTransfer",{"vendorId":"v","data":%s%s}]' %
-           ("[" * 30000, "]" * 30000))
-    c.boot()
-    assert g.stat("bad_messages") == before + 1
-    e = g.wait_events(cp="DEEP", type="protocol.violation")[0]
-    assert e["payload"]["detail"] == "nested deeper than ocpp.max_depth", e
-    c.close()
+    for version in ("ocpp1.6", "ocpp2.0.1", "ocpp2.1"):
+        c = Charger(g, "DEEP" + version, version)
+        for depth in (15, 30000):
+            for id in ('"a"', "17", '"%s"' % ("i" * 36)):
+                c.send('[2,%s,"DataTransfer",{"vendorId":"v","data":%s%s}]' % (
+                    id, "[" * depth, "]" * depth))
+                got = json.loads(c.message())
+                assert got == [4, json.loads(id), "FormationViolation" if version == "ocpp1.6"
+                               else "FormatViolation", "nested deeper than ocpp.max_depth",
+                               {}], got
+        e = g.wait_events(cp=c.identity, type="protocol.violation")[0]
+        assert e["payload"]["detail"] == "nested deeper than ocpp.max_depth", e
+        # Nothing else is answered.
+        before = g.stat("bad_messages")
+        for frame in ('[3,"a",%s]', '[4,"a","GenericError","",%s]', '[%s]', '[2,%s,"a"]'):
+            c.send(frame % ("[" * 100 + "]" * 100))
+        poll(lambda: g.stat("bad_messages") == before + 4)
+        if version == "ocpp1.6":
+            c.boot()
+        c.close()
 
 
 def test_after_max_bad_messages_in_a_row_the_connection_is_closed():

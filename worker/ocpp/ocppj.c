@@ -330,6 +330,25 @@ ocppj_is_answer_of(const char *text, size_t len, const char *id)
         memcmp(p + 1, id, n) == 0 && p[n + 1] == '"';
 }
 
+/* True if the frame is beyond a limit of the gateway only behind the id of a
+ * CALL, which then gets an answer. The scan has stopped there, so the tape has
+ * the first elements of the frame, but no end of them. */
+static bool
+is_call_beyond_limits(struct ocppj_frame *f, const struct json *tape)
+{
+    const struct json_token *tok = tape->tok;
+    int64_t                  type = 0;
+
+    if (tape->error != JSON_TOO_DEEP && tape->error != JSON_TOO_MANY_TOKENS)
+        return false;
+    if (tok[0].type != JSON_ARRAY || tok[0].count < 2 ||
+        tok[1].type != JSON_NUMBER || !json_int64(tape, 1, &type) ||
+        type != OCPPJ_CALL)
+        return false;
+    f->type = OCPPJ_CALL;
+    return find_id(f, tape, 2) && f->verdict != OCPPJ_LONG_ID;
+}
+
 enum ocppj_verdict
 ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
     size_t len, enum ocppj_mode mode, enum ocppj_type last)
@@ -343,7 +362,9 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
     f->error = OCPPJ_FORMATION_VIOLATION;
     f->code = OCPPJ_ERRORS;
     if (!json_scan(tape, text, len))
-        return refuse(f, OCPPJ_UNPARSABLE, json_error_text(tape->error));
+        return refuse(f,
+            is_call_beyond_limits(f, tape) ? OCPPJ_MALFORMED : OCPPJ_UNPARSABLE,
+            json_error_text(tape->error));
     f->deviations = tape->deviations;
     if (tok[0].type != JSON_ARRAY)
         return refuse(f, OCPPJ_UNPARSABLE, "the frame is not an array");
