@@ -79,6 +79,12 @@ def clock(s):
     return time.strftime("%H:%M:%S", time.gmtime(s)) + ("%.3f" % (s % 1))[1:]
 
 
+def stream(r):
+    """Returns the entries of the stream, each with the time at which it was added."""
+    return [dict(zip(f[::2], f[1::2], strict=True), added=int(id.split("-")[0]) / 1000)
+            for id, f in r("XRANGE", EV, "-", "+")]
+
+
 def around(entries, found):
     """Returns the entries from 10 before the first one of found to 3 behind the
     last."""
@@ -206,6 +212,18 @@ class Story:
     def exempt(self, sent, answered):
         return any(a <= answered and sent <= b for a, b in self.lost)
 
+    @staticmethod
+    def between(p, kind, mark, order):
+        """Returns how many messages of this kind Redis had to remember from the first
+        event about the mark to the last one, which are in the stream. It remembers a
+        start from the time at which its answer is reserved, any other message from the
+        time at which its event is added."""
+        at = [i for i, (m, _) in enumerate(order) if m == mark]
+        first, last = order[at[0]][1], order[at[-1]][1]
+        return len({m for m, _ in order[at[0]:at[-1]]} | {
+            m for k, m, sent, answered in p.acked
+            if k == kind == "start" and sent <= last and answered >= first})
+
     def judge(self, entries):
         """entries: those of the stream, in order."""
         seen, twice = set(), 0
@@ -234,7 +252,7 @@ class Story:
                 continue
             mark = mark()
             marks.setdefault(mark, []).append(e["eventId"])
-            order.setdefault((e["chargePointId"], mark[0]), []).append(mark[1])
+            order.setdefault((e["chargePointId"], mark[0]), []).append((mark[1], e["added"]))
             if mark[0] == "start":
                 ids.setdefault(mark[1], set()).add(json.loads(e["answer"])["transactionId"])
                 if "start_unchecked" in json.loads(e.get("deviations") or "[]"):
@@ -256,9 +274,7 @@ class Story:
                 if (kind == "start" and mark in unchecked) or self.exempt(sent, answered):
                     excused += 1
                     continue
-                # Redis remembers that many messages of each kind.
-                all_of = order[p.identity, kind]
-                between = len(all_of) - all_of[::-1].index(mark) - all_of.index(mark)
+                between = self.between(p, kind, mark, order[p.identity, kind])
                 assert between > REMEMBERED and (kind != "start" or len(ids[mark]) == 1), \
                     "%s %d of %s, sent at %s, answered at %s: events %s, ids %s, %d between\n%s" % (
                         kind, mark, p.identity, clock(sent), clock(answered), found, ids.get(mark), between,
@@ -373,8 +389,8 @@ def test_three_gateways_while_redis_fails_over_and_processes_die():
     for g in gateways:
         g.wait_ready()
     client = servers[-1].client()
-    all_shipped(gateways, lambda: client.entries(EV))
-    entries = client.entries(EV)
+    all_shipped(gateways, lambda: stream(client))
+    entries = stream(client)
     said = story.judge(entries)
     consumed(gateways[0].dir, servers[-1].port, entries)
     print("       " + said)
@@ -417,8 +433,8 @@ def test_two_gateways_while_the_slot_moves_in_a_cluster():
     story.play([slot_moves, slot_moves, gateway_dies])
     for g in gateways:
         g.wait_ready()
-    all_shipped(gateways, lambda: rs[at[0]].entries(EV))
-    entries = rs[at[0]].entries(EV)
+    all_shipped(gateways, lambda: stream(rs[at[0]]))
+    entries = stream(rs[at[0]])
     said = story.judge(entries)
     consumed(gateways[0].dir, nodes[at[0]].port, entries)
     print("       " + said)
