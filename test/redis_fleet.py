@@ -710,6 +710,26 @@ def test_transaction_ids_are_unique_over_nodes_and_outlast_redis():
 
 
 @tidy
+def test_a_password_file_that_is_a_pipe_stops_nothing():
+    """Opening a pipe without a writer would hold the thread that looks up names."""
+    s = redis("--requirepass", "secret")
+    g = Gateway(start=False, redis_host="127.0.0.1", redis_port=s.port,
+                server_workers=1)
+    path = g.settings["redis_password_file"] = g.dir + "/pw"
+    for make, remove in ((os.mkfifo, os.unlink), (os.mkdir, os.rmdir)):
+        make(path)
+        g.start()
+        g.wait_log("redis.password_file = %s cannot be read: it is not a regular" % path)
+        poll(lambda: g.tell("health")["redis"]["status"] == "auth")
+        remove(path)
+        with open(path, "w") as f:
+            f.write("secret\n")
+        poll(lambda: g.stat("redis_shards_ready") == 1, 20, "the connection")
+        g.stop()
+        os.unlink(path)
+
+
+@tidy
 def test_each_trouble_of_the_server_has_its_line_and_its_word():
     s = redis("--requirepass", "secret")
     g = Gateway(server_node="a", redis_host="127.0.0.1", redis_port=s.port, server_workers=1,

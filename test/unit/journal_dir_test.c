@@ -1,6 +1,8 @@
 /* Segments: their form, torn ends, and reading them in order. */
 #include "journal_fix.h"
 
+#include <sys/resource.h>
+
 #include "event.h"
 #include "journal/recovery.h"
 #include "journal_file.h"
@@ -505,6 +507,35 @@ made_anew_behind(void)
     buf_free(&why);
 }
 
+/* While the process has no descriptor left, the reader stays where it is, and
+ * skips no segment. */
+static void
+without_descriptors(void)
+{
+    char                    bytes[1000];
+    struct buf              why = BUF_INIT(1000);
+    struct journal_dir_want want = {.slot = 0};
+    struct journal_line     line;
+    struct rlimit           all, none;
+
+    for (unsigned n = 101; n <= 103; n++)
+        put(0, n, bytes, checked(bytes, n, 100));
+    struct journal_dir *s = journal_dir_open(fix_files, &want, &why);
+    CHECK(journal_dir_next(s, UINT64_MAX, &line));
+    CHECK_EQ(line.number, 101);
+    int next = dup(STDIN_FILENO);
+    close(next);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &all), 0);
+    none = (struct rlimit){(rlim_t)next, all.rlim_max};
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+    CHECK(!journal_dir_next(s, UINT64_MAX, &line));
+    CHECK(!journal_dir_next(s, UINT64_MAX, &line));
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &all), 0);
+    CHECK(journal_dir_refresh(s, &why));
+    ends_with(s, 102, 103);
+    buf_free(&why);
+}
+
 /* Lines that are longer than a chunk, and one that is longer than a line may
  * be. */
 static void
@@ -587,6 +618,7 @@ main(void)
     damaged();
     made_anew();
     made_anew_behind();
+    without_descriptors();
     long_lines();
     fix_teardown();
     return unit_done();
