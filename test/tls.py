@@ -788,6 +788,40 @@ def test_any_worker_resumes_what_another_began():
     assert c.sock.session_reused
 
 
+def test_a_session_gets_a_new_ticket_when_its_key_was_rotated():
+    """OpenSSL names a session of a client by its ticket."""
+    keys = [base64.b64encode(os.urandom(80)).decode() for _ in range(4)]
+    with tempfile.NamedTemporaryFile("w") as f:
+        def store(n):
+            f.seek(0)
+            f.write("\n".join(keys[max(0, n - 1):n + 2]) + "\n")
+            f.flush()
+        store(0)
+        os.chmod(f.name, 0o644)
+        g = gateway(tls_ticket_key_file=f.name)
+
+        new, old = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
+        contexts = {v: client(v) for v in (new, old)}
+
+        def resume(version, session=None):
+            c = TlsCharger(g, "CP1", contexts[version], session=session)
+            c.boot()
+            assert c.sock.session_reused == (session is not None), version
+            return c.sock.session
+        first, first_13 = resume(old), resume(new)
+        # In TLS 1.3 each resumption gets a ticket, in TLS 1.2 only under a new key.
+        assert resume(old, first).id == first.id
+        assert resume(new, first_13).id != first_13.id
+        store(1)
+        g.ctl("reload", json_=False)
+        second, second_13 = resume(old, first), resume(new, first_13)
+        assert second.id != first.id and second_13.id != first_13.id
+        store(2)
+        g.ctl("reload", json_=False)
+        assert resume(old, second).id != second.id
+        assert resume(new, second_13).id != second_13.id
+
+
 def test_gateways_share_tickets_by_a_file():
     with tempfile.NamedTemporaryFile("w") as f:
         for _ in range(2):
@@ -1133,6 +1167,29 @@ def test_a_connection_ends_with_its_certificate():
     TlsCharger(g, "CP1", client(certificate=a.path("cp1"))).boot()
 
 
+def test_a_session_is_not_resumed_with_a_certificate_that_has_expired():
+    a = authority()
+    end = time.time() + 5 * SLOW
+    a.make("brief", "/CN=CP1",
+           end=time.strftime("%Y%m%d%H%M%SZ", time.gmtime(end)))
+    g = mutual()
+    sessions = []
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = client(version, certificate=a.path("brief"))
+        c = TlsCharger(g, "CP1", context)
+        c.boot()
+        c = TlsCharger(g, "CP1", context, session=c.sock.session)
+        assert c.sock.session_reused
+        c.boot()
+        sessions.append((context, c.sock.session))
+    poll(lambda: time.time() > end + 1, 30 * SLOW)
+    for context, session in sessions:
+        n = g.stat("tls_failures", "expired")
+        tls_fails(g, context, session=session)
+        poll(lambda: g.stat("tls_failures", "expired") == n + 1)
+    assert g.stat("tls_resumed") == 2
+
+
 # --- behind proxies -----------------------------------------------------------
 
 def tlv(type, value):
@@ -1433,6 +1490,23 @@ def test_an_sni_name_has_its_certificate_and_others_the_main_one():
                     got = dict(x[0] for x in t.getpeercert()["subject"])
             assert got["commonName"] == cn, (host, got)
         TlsCharger(g, "CP1", c, host="one.example").boot()
+        # Client certificates are verified under each name by the same rules.
+        a.make("sni-client", "/CN=CP2")
+        a.make("sni-revoked", "/CN=CP2")
+        a.revoke("sni-revoked")
+        g = mutual(tls_sni=d, tls_crl=a.crl())
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            c = client(version, certificate=a.path("sni-client"))
+            c.check_hostname = False
+            TlsCharger(g, "CP2", c, host="one.example").boot()
+            c = client(version, certificate=a.path("sni-revoked"))
+            c.check_hostname = False
+            tls_fails(g, c, host="one.example")
+            c = client(version)
+            c.check_hostname = False
+            tls_fails(g, c, host="one.example")
+        assert g.stat("tls_failures", "revoked") == 2
+        assert g.stat("tls_failures", "no_certificate") == 2
 
 
 if __name__ == "__main__":

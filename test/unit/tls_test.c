@@ -42,7 +42,14 @@ make_files(void)
     CHECK(sh("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
              "-nodes -keyout other.key -out other.pem -subj /CN=CP1 -days 9"));
     CHECK(sh("openssl pkey -in server.key -aes128 -passout pass:x -out "
-             "locked.key; head -c 200 server.pem > cut.pem; echo no > no.pem"));
+             "locked.key; head -c 200 server.pem > cut.pem; echo no > no.pem; "
+             "for t in CERTIFICATE 'X509 CRL'; do printf -- '-----BEGIN "
+             "%s-----\nAAAA\n-----END %s-----\n' \"$t\" \"$t\"; done > bad; "
+             "head -3 bad > bad.pem; tail -3 bad > bad.crl"));
+    CHECK(sh("printf '[ca]\ndefault_ca=d\n[d]\ndatabase=index\n"
+             "default_md=sha256\ndefault_crl_days=9\n' > c; : > index; "
+             "openssl ca -config c -gencrl -cert ca.pem -keyfile ca.key "
+             "-out good.crl"));
 }
 
 static void
@@ -280,6 +287,7 @@ test_wrong_files(void)
         {"server.pem", "locked.key", "", "passphrase"},
         {"cut.pem", "server.key", "", "PEM"},
         {"no.pem", "server.key", "", "no certificate in it"},
+        {"bad.pem", "server.key", "", "a certificate in it is damaged"},
         {"server.pem", "server.key", "server.key", "no certificate in it"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -296,6 +304,36 @@ test_wrong_files(void)
         buf_free(&notes);
     }
     UNIT_CASE("");
+}
+
+static void
+test_revocation_lists(void)
+{
+    static const struct {
+        const char *file, *words; /* NULL: it is read */
+    } rows[] = {
+        {"good.crl", NULL},
+        {"bad.crl", "a revocation list in it is damaged"},
+        {"ca.pem", "no revocation list in it"},
+    };
+    set_paths("server.pem", "server.key", "ca.pem");
+    config.tls_client = CONF_tls_client_required;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf errors = BUF_INIT(4096), notes = BUF_INIT(4096);
+        UNIT_CASE(rows[i].file);
+        snprintf(config.tls_crl, sizeof config.tls_crl, "%s/%s", directory,
+            rows[i].file);
+        struct tls_context *x = load(&errors, &notes);
+        CHECK_EQ(x != NULL, rows[i].words == NULL);
+        CHECK(strstr(buf_cstr(&errors), rows[i].words ? rows[i].words : ""));
+        CHECK_EQ(errors.len > 0, rows[i].words != NULL);
+        tls_context_free(x);
+        buf_free(&errors);
+        buf_free(&notes);
+    }
+    UNIT_CASE("");
+    config.tls_crl[0] = '\0';
+    config.tls_client = CONF_tls_client_no;
 }
 
 static void
@@ -379,6 +417,7 @@ main(void)
     test_client_certificates();
     test_lists();
     test_wrong_files();
+    test_revocation_lists();
     test_notes();
     test_tickets();
     test_first_bytes();

@@ -291,6 +291,19 @@ set_policy(struct loading *l)
     return good && SSL_CTX_set_session_id_context(l->x->ssl, hash, n) == 1;
 }
 
+/* The certificates of tls.sni have contexts of their own, from which OpenSSL
+ * takes the authorities and lists for a handshake with that name. */
+static void
+share_authorities(const struct tls_context *x)
+{
+    for (unsigned i = 0; i < x->n_named; i++) {
+        SSL_CTX_set1_cert_store(
+            x->named[i].ssl, SSL_CTX_get_cert_store(x->ssl));
+        SSL_CTX_set_client_CA_list(x->named[i].ssl,
+            SSL_dup_CA_list(SSL_CTX_get_client_CA_list(x->ssl)));
+    }
+}
+
 static void
 set_client(struct loading *l)
 {
@@ -308,6 +321,7 @@ set_client(struct loading *l)
                     ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT
                     : 0),
         SSL_CTX_get_verify_callback(l->x->ssl));
+    share_authorities(l->x);
 }
 
 static void

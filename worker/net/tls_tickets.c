@@ -50,8 +50,27 @@ ticket_cb(SSL *ssl, unsigned char name[16], unsigned char *iv,
     return old || SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
 }
 
+/* The client's certificate is in the ticket, and is not verified again when the
+ * session is resumed. So a session does not outlive it: a full handshake
+ * follows, in which the certificate is refused. */
+static SSL_TICKET_RETURN
+opened_cb(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t len,
+    SSL_TICKET_STATUS status, void *arg)
+{
+    (void)ssl, (void)name, (void)len, (void)arg;
+    const X509 *x = session == NULL ? NULL : SSL_SESSION_get0_peer(session);
+    bool ended = x != NULL && X509_cmp_current_time(X509_get0_notAfter(x)) < 0;
+
+    if (status == SSL_TICKET_SUCCESS && !ended)
+        return SSL_TICKET_RETURN_USE;
+    if (status == SSL_TICKET_SUCCESS_RENEW && !ended)
+        return SSL_TICKET_RETURN_USE_RENEW;
+    return SSL_TICKET_RETURN_IGNORE_RENEW;
+}
+
 void
 tls_tickets_hook(SSL_CTX *ctx)
 {
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_cb);
+    SSL_CTX_set_session_ticket_cb(ctx, NULL, opened_cb, NULL);
 }
