@@ -538,7 +538,7 @@ class Platform(threading.Thread):
         self.sent = {}  # token -> payloads, those whose reply was lost included
         self.replies = {}  # word -> number of times
         self.late = []          # (when, event, payload)
-        self.ids = 7000
+        self.ids = 70000000  # above those of the gateways
         self.stopped = False
         self.failed = None
 
@@ -696,8 +696,9 @@ class Rig:
             self.killing = True
             g = c.g
             old = g.kill_worker(self.random.randrange(2))
+            # The successor of one that dies again and again starts after 26 s.
             poll(lambda: all(w["state"] == "ready" and w["pid"] != old
-                             for w in g.workers()), 20 * SLOW)
+                             for w in g.workers()), 40 * SLOW, "a successor")
             self.killing = False
         elif what < 0.92:
             c.g.kill_everything()
