@@ -77,7 +77,7 @@ def test_other_files_and_variables_take_effect_and_are_named_as_origins():
     r = g.run("reload")
     assert r.returncode == 1, r
     assert "%s:3: ocpp.heartbeat_interval = ${NODE_NONE}: the environment " \
-        "has no NODE_NONE" % extra in r.stderr, r
+        "variable NODE_NONE is not set" % extra in r.stderr, r
     assert c.boot()["interval"] == 9
     t = subprocess.run([OCPPD, "-t", "-c", g.conf], stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True)
