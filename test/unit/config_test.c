@@ -370,6 +370,42 @@ a_reload_keeps_what_needs_a_restart(void)
     buf_free(&notes);
 }
 
+/* Where a setting comes from: its default, a line of the file, or -o. */
+static void
+origins(void)
+{
+    static const char *const overrides[] = {"server.user=x"};
+    struct buf               text = BUF_INIT(1 << 20);
+
+    CHECK(reads("[server]\nworkers = 9\n"));
+    config_put_text(&c, "f", &text);
+    const char *at = strstr(buf_cstr(&text), "\nworkers ");
+    CHECK(at != NULL && strncmp(strchr(at, '#'), "# line 2\n", 9) == 0);
+    at = strstr(buf_cstr(&text), "\nuser ");
+    CHECK(at != NULL && strncmp(strchr(at, '#'), "# default\n", 10) == 0);
+    buf_clear(&text);
+    CHECK(config_read(&c, NULL, overrides, 1, &text));
+    buf_clear(&text);
+    config_put_text(&c, NULL, &text);
+    at = strstr(buf_cstr(&text), "\nuser ");
+    CHECK(at != NULL && strncmp(strchr(at, '#'), "# -o\n", 5) == 0);
+
+    /* Sentences get the place of the setting with which they begin. */
+    CHECK(reads("[server]\nworkers = 9\n[log]\nlevel = warn\n"));
+    buf_clear(&text);
+    CHECK_EQ(config_put_places(&c, "f",
+                 "server.workers = 9: a\nserver.workersx: b\n"
+                 "log.level: c\nserver.user: default\nxserver.workers: d\n"
+                 "server.worker: e\nserver,workers: f\nlog.level",
+                 &text),
+        2);
+    CHECK_STR(buf_cstr(&text),
+        "f:2: server.workers = 9: a\nserver.workersx: b\n"
+        "f:4: log.level: c\nserver.user: default\nxserver.workers: d\n"
+        "server.worker: e\nserver,workers: f\nlog.level\n");
+    buf_free(&text);
+}
+
 static void
 what_is_printed_can_be_read(void)
 {
@@ -432,6 +468,7 @@ main(void)
     addresses();
     many_errors_end();
     a_reload_keeps_what_needs_a_restart();
+    origins();
     what_is_printed_can_be_read();
     lists();
     buf_free(&errors);
