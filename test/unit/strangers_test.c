@@ -238,6 +238,14 @@ new_keys_come_and_go(void)
         buf_free(&text);
         buf_free(&errors);
     }
+    UNIT_CASE("an entry without a key: the first one that is offered is it");
+    struct authfile_entry e = {0};
+    struct authfile_key   k;
+    authfile_make_offered(&k, "CP1", 3, (const uint8_t *)"b", 1);
+    CHECK(authfile_offer(&e, &k));
+    CHECK(e.has_key && authfile_same(&e.key, &k));
+    CHECK_EQ(e.nexts, 0);
+    CHECK(!authfile_offer(&e, &k));
     UNIT_CASE("");
 }
 
