@@ -63,7 +63,6 @@ tls_context_base(bool client, const char *suites, bool only13)
         SSL_CTX_free(ctx);
         return NULL;
     }
-    tls_context_hook(ctx);
     return ctx;
 }
 
@@ -320,7 +319,7 @@ set_client(struct loading *l)
             (l->c->tls_client == CONF_tls_client_required
                     ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT
                     : 0),
-        SSL_CTX_get_verify_callback(l->x->ssl));
+        NULL);
     share_authorities(l->x);
 }
 

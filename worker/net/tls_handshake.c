@@ -191,13 +191,6 @@ verify_cb(int good, X509_STORE_CTX *ctx)
     return good;
 }
 
-void
-tls_context_hook(SSL_CTX *ctx)
-{
-    SSL_CTX_set_msg_callback(ctx, msg_cb);
-    SSL_CTX_set_verify(ctx, SSL_CTX_get_verify_mode(ctx), verify_cb);
-}
-
 /* --- a handshake --------------------------------------------------------- */
 
 static struct tls_handshake *
@@ -223,6 +216,8 @@ begin(struct tls_context *x, bool client)
     BIO_set_init(b, 1);
     SSL_set_bio(h->ssl, b, b);
     SSL_set_app_data(h->ssl, h);
+    SSL_set_msg_callback(h->ssl, msg_cb);
+    SSL_set_verify(h->ssl, SSL_get_verify_mode(h->ssl), verify_cb);
     if (client)
         SSL_set_connect_state(h->ssl);
     else

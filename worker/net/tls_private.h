@@ -29,7 +29,6 @@ struct tls_context {
 
 /* A context with the rules that all share, without certificates. */
 SSL_CTX *tls_context_base(bool client, const char *suites, bool only13);
-void     tls_context_hook(SSL_CTX *ctx); /* tls_handshake.c: its callbacks */
 void     tls_tickets_hook(SSL_CTX *ctx); /* tls_tickets.c */
 
 struct tls_handshake {

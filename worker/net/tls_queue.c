@@ -12,33 +12,15 @@
 #include "heap.h"
 #include "log.h"
 #include "net/record_slab.h"
+#include "net/tls_queue_private.h"
 #include "net/transport_tls.h"
 
-/* Bytes of one handshake that wait for their step; OpenSSL takes at most
- * 100 KB of certificates. */
-#define IN_MAX (128u * 1024)
 #define WIRE_MAX (256u * 1024)
 /* Ms of silence after which a handshake in flight may be displaced by another
  * one. */
 #define SILENT_MS 1000
 /* Ms of silence after which a hand-over no longer waits for a handshake. */
 #define UNDER_WAY_MS 5000
-
-enum place { NOWHERE, READY, PARKED, FLYING };
-
-struct tls_job {
-    struct tls_job       *next, *prev;
-    struct conn          *c;
-    struct tls_handshake *h; /* NULL before its first step and when done */
-    struct tls_peer       peer;
-    struct buf            in;
-    struct buf            raw; /* all bytes received until something was
-                                  sent, so that it can be moved */
-    bool     spoken;           /* something was sent */
-    uint32_t moved_ms;         /* self.now_ms of the last step */
-    uint8_t  place;            /* the list it is in */
-    bool     done;
-};
 
 /* Each list is a ring; its head is not a job. */
 static struct tls_job lists[FLYING + 1];
@@ -214,7 +196,7 @@ done(struct tls_job *j)
     /* The deadline of the opening handshake counts from here. */
     c->opened_ms = self.now_ms;
     struct buf rest = j->in;
-    j->in = BUF_INIT(IN_MAX);
+    j->in = BUF_INIT(TLS_IN_MAX);
     if (rest.len > 0)
         transport_of(c)->input(c, (uint8_t *)rest.p, rest.len);
     buf_free(&rest);
@@ -304,20 +286,27 @@ refuse_bytes(struct conn *c, enum tls_reason reason)
     refuse(c, reason, "");
 }
 
+struct tls_job *
+tls_queue_job(struct conn *c)
+{
+    struct tls_job *j = calloc(1, sizeof *j);
+
+    if (j != NULL) {
+        j->c = c;
+        j->in.max = j->raw.max = TLS_IN_MAX;
+        c->busy->handshake.tls = j;
+    }
+    return j;
+}
+
 void
 tls_queue_input(struct conn *c, const uint8_t *p, size_t n)
 {
     struct tls_job *j = c->busy->handshake.tls;
 
-    if (j == NULL) {
-        j = calloc(1, sizeof *j);
-        if (j == NULL) {
-            conn_broken(c, CLOSE_out_of_memory);
-            return;
-        }
-        j->c = c;
-        j->in.max = j->raw.max = IN_MAX;
-        c->busy->handshake.tls = j;
+    if (j == NULL && (j = tls_queue_job(c)) == NULL) {
+        conn_broken(c, CLOSE_out_of_memory);
+        return;
     }
     if (j->done)
         return; /* refused: further bytes are ignored */
@@ -475,7 +464,7 @@ tls_queue_open(uint32_t capacity, int fd, struct buf *why)
     return true;
 }
 
-/* --- the move to another process ----------------------------------------- */
+/* --- state --------------------------------------------------------------- */
 
 bool
 tls_queue_on(void)
@@ -506,78 +495,4 @@ tls_queue_under_way(void)
         if (j->spoken && self.now_ms - j->moved_ms < UNDER_WAY_MS)
             return true;
     return false;
-}
-
-bool
-tls_queue_write(const struct conn *c, struct buf *out)
-{
-    const struct tls_job *j = c->busy->handshake.tls;
-
-    if (j == NULL)
-        return true;
-    if (j->done != (c->tls != 0) || (!j->done && j->spoken))
-        return false;
-    if (!j->done) {
-        fields_put_bytes(out, "tls_in", j->raw.p, j->raw.len);
-        return true;
-    }
-    const struct tls_peer *p = &j->peer;
-    fields_put_str(out, "tls_suite", tls_suite_name(p->suite));
-    fields_put_u64(out, "tls_version", p->version);
-    fields_put_u64(out, "tls_resumed", p->resumed);
-    if (p->certificate) {
-        fields_put_str(out, "tls_cn", p->name.cn);
-        fields_put_str(out, "tls_o", p->name.organization);
-        fields_put_str(out, "tls_serial", p->name.serial);
-        fields_put_bytes(out, "tls_san", p->name.san, p->name.san_len);
-        fields_put_i64(out, "tls_not_after", p->name.not_after);
-    }
-    return true;
-}
-
-static void
-take_certificate(struct fields *f, struct tls_peer *p)
-{
-    const struct field *san = fields_find(f, "tls_san");
-
-    p->certificate = true;
-    snprintf(p->name.cn, sizeof p->name.cn, "%s",
-        fields_str(f, "tls_cn", sizeof p->name.cn - 1));
-    snprintf(p->name.organization, sizeof p->name.organization, "%s",
-        fields_str(f, "tls_o", sizeof p->name.organization - 1));
-    snprintf(p->name.serial, sizeof p->name.serial, "%s",
-        fields_str(f, "tls_serial", sizeof p->name.serial - 1));
-    if (san != NULL && san->len <= sizeof p->name.san &&
-        (san->len == 0 || san->value[san->len - 1] == '\0')) {
-        memcpy(p->name.san, san->value, san->len);
-        p->name.san_len = (uint16_t)san->len;
-    }
-    p->name.not_after = fields_i64(f, "tls_not_after", 0, INT64_MIN, INT64_MAX);
-}
-
-bool
-tls_queue_read(struct conn *c, struct fields *f)
-{
-    const struct field *in = fields_find(f, "tls_in");
-    const char         *suite = fields_str(f, "tls_suite", 64);
-
-    if (in != NULL && c->tls == 0 && in->len > 0)
-        tls_queue_input(c, (const uint8_t *)in->value, in->len);
-    if (suite[0] == '\0')
-        return c->tls == 0;
-    struct tls_job *j = calloc(1, sizeof *j);
-    if (j == NULL)
-        return false;
-    j->c = c;
-    j->in.max = IN_MAX;
-    j->done = true;
-    for (unsigned i = 0; i < TLS_SUITES; i++)
-        if (strcmp(tls_suite_name(i), suite) == 0)
-            j->peer.suite = (uint8_t)i;
-    j->peer.version = (uint8_t)fields_u64(f, "tls_version", 0, UINT8_MAX);
-    j->peer.resumed = fields_bool(f, "tls_resumed", false);
-    if (fields_find(f, "tls_cn") != NULL)
-        take_certificate(f, &j->peer);
-    c->busy->handshake.tls = j;
-    return c->tls != 0;
 }
