@@ -396,11 +396,8 @@ class Rig:
         opened = grown("handshakes")
         ended = grown("closed") - (now["closed"]["gateway_died"] -
                                    before.get("closed", {}).get("gateway_died", 0))
-        # A kill between claiming and counting loses one count. Notices of takeovers
-        # that a worker has not read are lost with it, many of them if it was
-        # stopped: the end of those sessions is never published.
-        unread = 4 * SLOW * self.kills + (grown("takeovers") if self.unread else 0)
-        assert -self.kills <= opened - ended <= unread, \
+        # A kill between claiming and counting loses one count.
+        assert -self.kills <= opened - ended <= self.kills, \
             "%d sessions opened, %d ended, %d kills" % (opened, ended,
                                                        self.kills)
         # Every connection that was accepted got one of the two answers, or ended
@@ -469,7 +466,7 @@ class Rig:
 
     def round(self, *faults):
         self.kills = self.cuts = 0
-        self.failed = self.unread = self.blurred = False
+        self.failed = self.blurred = False
         self.nameless = scribbled_names in faults
         try:
             before = self.g.stats()
@@ -587,7 +584,6 @@ def kill_of_all_workers(rig):
 def kill_of_a_stopped_worker(rig):
     n = rig.random.randrange(2)
     os.kill(rig.g.worker_pid(n), signal.SIGSTOP)
-    rig.unread = True
     rig.progress(5000)
     killed(rig, n)
     rig.progress()

@@ -15,7 +15,10 @@ from redis_resp import Server
 from service import Syslog
 
 HANG_S = 60 if os.environ.get("OCPPD_TEST_LONG") else 8
-WITHIN = 0.1 * SLOW  # a Heartbeat may take this long, beyond what any exchange takes
+# A Heartbeat is answered within this time. On a machine with other work a process may
+# wait for the processor: what an exchange with a process that only echoes took at the
+# same moment is added, which is a few ms on a quiet one.
+WITHIN = 0.1 * SLOW
 CHARGERS = 200
 
 # fault_shim.c
@@ -96,7 +99,7 @@ class Fleet:
                 return
             began = time.monotonic()
             c.call("Heartbeat")
-            self.times.append(time.monotonic() - began)
+            self.times.append((began, time.monotonic()))
             self.over.wait(0.01)
 
     def ask(self):
@@ -116,7 +119,7 @@ class Fleet:
             began = time.monotonic()
             echo.stdin.write(b"x")
             echo.stdout.read(1)
-            self.busy.append(time.monotonic() - began)
+            self.busy.append((began, time.monotonic()))
             self.over.wait(0.01)
         echo.stdin.close()
         echo.wait()
@@ -134,9 +137,13 @@ class Fleet:
         if why[0] is not None:
             return
         assert len(self.times) > 50 and len(self.control) > 3
-        assert max(self.times) < WITHIN + max(self.busy), \
-            "a Heartbeat took %.0f ms, an echo %.0f ms" % (
-                1000 * max(self.times), 1000 * max(self.busy))
+        for began, ended in self.times:
+            if ended - began >= WITHIN:
+                echo = max((b - a for a, b in self.busy if a < ended and b > began),
+                           default=0)
+                assert ended - began < WITHIN + echo, \
+                    "a Heartbeat took %.0f ms, an echo meanwhile %.0f ms" % (
+                        1000 * (ended - began), 1000 * echo)
         # The control socket also makes a report; a second would mean that it waited.
         assert max(self.control) < 1.0 * SLOW, max(self.control)
         assert [w["pid"] for w in self.g.workers()] == self.pids
