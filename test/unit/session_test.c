@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "session/deferred.h"
 #include "session/session.h"
+#include "session/verdicts.h"
 #include "unit.h"
 
 #define WRAP (UINT64_C(1) << 32) /* ms */
@@ -57,9 +58,28 @@ unanswered_calls_are_counted_beyond_255(void)
     }
 }
 
+/* 49.7 days later, a clock of 32 bits shows the same time. */
+static void
+a_verdict_does_not_become_valid_again(void)
+{
+    static const uint64_t ages[] = {
+        0, 3600000 - 1, 3600000, WRAP, WRAP + 5000, 2 * WRAP + 1};
+    static struct registry registry;
+
+    self.registry = &registry;
+    self.conf.answers_verdict_time = 3600000;
+    for (size_t i = 0; i < sizeof ages / sizeof ages[0]; i++) {
+        verdicts_put("CP", 2, "TAG", 3, "{}", 2);
+        self.now_us += ages[i] * 1000;
+        self.now_ms += (uint32_t)ages[i];
+        CHECK_EQ(verdicts_get("CP", 2, "TAG", 3) != NULL, ages[i] < 3600000);
+    }
+}
+
 int
 main(void)
 {
+    a_verdict_does_not_become_valid_again();
     the_age_of_a_session_does_not_wrap();
     unanswered_calls_are_counted_beyond_255();
     return unit_done();

@@ -7,10 +7,26 @@
 #include "hash.h"
 
 #define HASH_VERDICT UINT64_C(0x766572)
+/* Time is counted in units that do not wrap within 13 years: a verdict must not
+ * become valid again. */
+#define UNIT_US 100000u
+#define UNIT_MS (UNIT_US / 1000)
 #define SETS 4096 /* a power of two */
 #define WAYS 4
 
 static struct verdict table[SETS][WAYS];
+
+static uint32_t
+now(void)
+{
+    return (uint32_t)(self.now_us / UNIT_US);
+}
+
+static uint64_t
+age_ms(const struct verdict *v)
+{
+    return (uint64_t)(uint32_t)(now() - v->at) * UNIT_MS;
+}
 
 static void
 make_key(uint64_t key[2], const char *identity, size_t identity_len,
@@ -41,9 +57,7 @@ verdicts_put(const char *identity, size_t identity_len, const char *token,
             v = &set[i];
             break;
         }
-        if (v->len != 0 &&
-            (set[i].len == 0 ||
-                self.now_ms - set[i].at_ms > self.now_ms - v->at_ms))
+        if (v->len != 0 && (set[i].len == 0 || age_ms(&set[i]) > age_ms(v)))
             v = &set[i];
     }
     v->len = 0;
@@ -51,7 +65,7 @@ verdicts_put(const char *identity, size_t identity_len, const char *token,
         return;
     v->key[0] = key[0];
     v->key[1] = key[1];
-    v->at_ms = self.now_ms;
+    v->at = now();
     v->len = (uint16_t)info_len;
     memcpy(v->info, info, info_len);
 }
@@ -68,7 +82,7 @@ verdicts_get(const char *identity, size_t identity_len, const char *token,
     for (int i = 0; i < WAYS; i++)
         if (set[i].len != 0 && set[i].key[0] == key[0] &&
             set[i].key[1] == key[1] &&
-            self.now_ms - set[i].at_ms < self.conf.answers_verdict_time)
+            age_ms(&set[i]) < self.conf.answers_verdict_time)
             return &set[i];
     return NULL;
 }
@@ -80,7 +94,7 @@ verdicts_write(struct buf *out)
 {
     for (unsigned i = 0; i < SETS * WAYS; i++) {
         const struct verdict *v = &table[i / WAYS][i % WAYS];
-        uint32_t              age = self.now_ms - v->at_ms;
+        uint64_t              age = age_ms(v);
         if (v->len == 0 || age >= self.conf.answers_verdict_time)
             continue;
         fields_begin(out, "verdict");
@@ -107,8 +121,8 @@ verdicts_read(struct fields *f)
         if (set[i].len == 0) {
             set[i].key[0] = key[0];
             set[i].key[1] = key[1];
-            set[i].at_ms =
-                self.now_ms - (uint32_t)fields_u64(f, "age", 0, UINT32_MAX);
+            set[i].at = now() -
+                (uint32_t)(fields_u64(f, "age", 0, UINT32_MAX) / UNIT_MS);
             set[i].len = (uint16_t)info->len;
             memcpy(set[i].info, info->value, info->len);
             break;

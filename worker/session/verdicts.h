@@ -23,7 +23,7 @@
 
 struct verdict {
     uint64_t key[2];
-    uint32_t at_ms;             /* self.now_ms when it was given */
+    uint32_t at;                /* when it was given, in units of verdicts.c */
     uint16_t len;               /* 0: the place is free */
     char     info[VERDICT_MAX]; /* the JSON object, as the platform sent it */
 };
