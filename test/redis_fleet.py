@@ -1291,6 +1291,31 @@ def test_events_stay_in_order_if_one_between_them_is_lost():
 
 
 @tidy
+def test_a_damaged_id_of_the_journal_is_replaced():
+    """What was acknowledged before and afterwards is shipped, by both workers with
+    the same new id."""
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", server_workers=2)
+    path = g.state_dir + "/journal/id"
+    for n, text in enumerate((b"", b"zz", b"0123456789ABCDEF\n", b"5" * 40 + b"\n", 16 * b"\xff", None)):
+        if text is not None:
+            g.kill_everything()
+            with open(path, "wb") as f:
+                f.write(text)
+            g.start()
+            assert path + " is damaged; it gets a new id" in g.log()
+        for w in (0, 1):
+            Charger(g, "CP%d%d" % (n, w), worker=w).boot()
+        with open(path) as f:
+            id = f.read()
+        assert re.fullmatch("[0-9a-f]{16}\n", id), id
+        want = {e["eventId"] for e in g.events("all")}
+        poll(lambda: want <= {e["eventId"] for e in r.entries(EV)}, 30, "all events, after %r" % text)
+        assert {e["eventId"].rpartition("-")[2] for e in g.events(cp="CP%d0" % n) + g.events(cp="CP%d1" % n)} == {id[:8]}
+
+
+@tidy
 def test_two_gateways_of_one_name_are_noticed_and_lose_nothing():
     s = redis()
     r = s.client()

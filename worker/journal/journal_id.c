@@ -1,37 +1,48 @@
 /* journal_id: a unique name of the journal. See journal_id.h. */
 #include "journal/journal_id.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/self.h"
 #include "config.h"
 #include "journal_line.h"
+#include "log.h"
 
 #define PATH_MAX_BYTES (CONF_TEXT_MAX + 32)
 
 static char id[17];
 
+/* The longest time that worker 0 has for making a new file. */
+#define PATIENCE_MS 2000
+
 static bool
 read_id(const char *path)
 {
+    char  text[19] = "";
     FILE *f = fopen(path, "re");
-    bool  ok =
-        f != NULL && fscanf(f, "%16[0-9a-f]", id) == 1 && strlen(id) == 16;
 
-    if (f != NULL)
-        fclose(f);
-    if (!ok)
-        id[0] = '\0';
-    return ok;
+    id[0] = '\0';
+    if (f == NULL)
+        return false;
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    if (strspn(text, "0123456789abcdef") != 16 ||
+        (n != 16 && (n != 17 || text[16] != '\n')))
+        return false;
+    memcpy(id, text, 16);
+    return true;
 }
 
+/* replace: the file that is there is damaged. */
 static bool
-make_id(const char *path)
+make_id(const char *path, bool replace)
 {
     char     temp[PATH_MAX_BYTES + 16];
     uint64_t n;
@@ -46,10 +57,31 @@ make_id(const char *path)
         fsync(fileno(f)) == 0;
     ok &= fclose(f) == 0;
     /* If several workers make the file at the same time, the first one wins. */
-    if (ok)
+    if (ok && replace)
+        ok = rename(temp, path) == 0;
+    else if (ok)
         (void)!link(temp, path);
     unlink(temp);
-    return read_id(path);
+    return ok && read_id(path);
+}
+
+/* Worker 0 replaces the file, so that all workers have the same id. */
+static bool
+mend_id(const char *path)
+{
+    if (self.slot == 0) {
+        log_error("%s is damaged; it gets a new id, and the events that the "
+                  "journal holds are shipped again, with the same eventIds",
+            path);
+        return make_id(path, true);
+    }
+    for (int ms = 0; ms < PATIENCE_MS; ms++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        if (read_id(path))
+            return true;
+    }
+    errno = EINVAL;
+    return false;
 }
 
 bool
@@ -58,7 +90,9 @@ journal_id_open(const char *state_dir)
     char path[PATH_MAX_BYTES];
 
     snprintf(path, sizeof path, "%s/" JOURNAL_DIR "/id", state_dir);
-    return read_id(path) || make_id(path);
+    if (read_id(path))
+        return true;
+    return access(path, F_OK) == 0 ? mend_id(path) : make_id(path, false);
 }
 
 const char *
