@@ -967,7 +967,8 @@ def test_the_event_of_a_command_in_redis_keeps_its_id_for_itself():
     g.kill_everything()
     shim.put(8 * CLOCK_MS, struct.pack("=q", 0))
     g.start()
-    started = g.events("gateway.started")[-1]["eventId"]
+    _, started = poll(lambda: len(g.events("gateway.started")) == 2 and
+                      [e["eventId"] for e in g.events("gateway.started")], what="the event of the start")
     assert started > max(outcomes), (started, outcomes)
     Charger(g, "AFTER").boot()
     wait_event(r, "AFTER", "charge_point.booted")

@@ -108,6 +108,11 @@ worker_problems(struct problems *p, const struct shm *s, unsigned i)
             "the journal of worker %u cannot be written: %s; nothing is "
             "acknowledged to its charge points until it can",
             i, strerror((int)w->journal_errno));
+    else if (stat_get(&w->stats.journal_stalled) != 0)
+        problem(p, REPORT_DEGRADED,
+            "the journal of worker %u waits for its disk; nothing is "
+            "acknowledged to its charge points meanwhile",
+            i);
 }
 
 /* The callback of report_redis_problems(). */
@@ -199,13 +204,21 @@ journal_error(const struct shm *s)
     return 0;
 }
 
+static const char *
+journal_word(const struct stats *sum)
+{
+    return stat_get(&sum->journal_failing) != 0 ? "failing"
+        : stat_get(&sum->journal_stalled) != 0  ? "stalled"
+                                                : "ok";
+}
+
 static void
 put_journal(struct writer *w, const struct shm *s, const struct stats *sum)
 {
     bool failing = stat_get(&sum->journal_failing) != 0;
 
     writer_open(w, "journal", '{');
-    writer_str(w, "status", failing ? "failing" : "ok");
+    writer_str(w, "status", journal_word(sum));
     writer_u64(w, "backlogBytes", stat_get(&sum->journal_backlog_bytes));
     writer_u64(w, "answersHeld", stat_get(&sum->answers_held));
     if (failing)
@@ -402,8 +415,8 @@ status_text(const struct shm *s, const char *conf_file, const struct config *c,
     buf_addf(out,
         "  journal      %s, %" PRIu64 " events, %" PRIu64
         " bytes waiting for the disk\n",
-        failing ? strerror(journal_error(s)) : "ok", stat_get(&sum->events),
-        stat_get(&sum->journal_backlog_bytes));
+        failing ? strerror(journal_error(s)) : journal_word(sum),
+        stat_get(&sum->events), stat_get(&sum->journal_backlog_bytes));
     buf_addf(out, "  listening    %s%s%s%s\n", c->server_listen,
         *c->server_listen != 0 && *c->server_listen_tls != 0 ? ", " : "",
         c->server_listen_tls, *c->server_listen_tls != 0 ? " (TLS)" : "");

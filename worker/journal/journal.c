@@ -28,6 +28,8 @@
  * the last line and the end of that life there were fewer than so many. */
 #define UNRECORDED ((uint64_t)1 << 20)
 
+#define STALLED_MS 2000 /* of journal_stalled_ms(), until health shows it */
+
 static struct {
     bool               open;
     struct journal_env env;
@@ -250,6 +252,7 @@ journal_stalled_ms(void)
 void
 journal_tick(void)
 {
+    STAT_SET(jl.st, journal_stalled, journal_stalled_ms() >= STALLED_MS);
     committer_tick();
 }
 
