@@ -601,6 +601,17 @@ def test_silent_handshakes_do_not_keep_others_out():
         s.close()
 
 
+def test_a_handshake_that_waits_for_its_turn_holds_one_record():
+    g = gateway(server_workers=1, tls_handshakes=1)
+    with socket.create_connection(("127.0.0.1", g.tls_port)) as first, \
+            socket.create_connection(("127.0.0.1", g.tls_port)) as second:
+        first.sendall(hello())
+        poll(lambda: g.stat("tls_in_flight") == 1)
+        second.sendall(hello() + bytes(20000))
+        r = refusal(g, "protocol")
+        assert "too many bytes" in r["detail"], r
+
+
 def test_the_memory_of_handshakes_is_returned_when_they_end():
     """Also of those that are too few for a burst of clients, or that were in
     flight when the burst was over."""

@@ -163,6 +163,10 @@ digests(void)
     CHECK(awaits(c[0]));
     certificate_forget(c[0]);
     CHECK_EQ(certificate_trim(), 2);
+    for (unsigned i = 0; i < CONNECTIONS; i++)
+        conn_forget(c[i]);
+    ev_run(self.loop, EVRUN_NOWAIT);
+    CHECK_EQ(conn_at(0)->state, CONN_FREE);
 }
 
 int

@@ -221,6 +221,8 @@ step(struct tls_job *j)
             conn_settle(c);
             return;
         }
+        if (!buf_add(&j->raw, j->in.p, j->in.len))
+            j->spoken = true; /* it cannot be moved */
         if (++in_flight > peak)
             peak = in_flight;
         STAT_SET(self.st, tls_in_flight, in_flight);
@@ -233,6 +235,7 @@ step(struct tls_job *j)
     buf_consume(&j->in, used);
     if (wire.len > 0) {
         j->spoken = true;
+        j->in.max = TLS_IN_MAX;
         buf_free(&j->raw);
     }
     if (wire.len > 0 && !conn_send_wire(c, wire.p, wire.len))
@@ -293,7 +296,7 @@ tls_queue_job(struct conn *c)
 
     if (j != NULL) {
         j->c = c;
-        j->in.max = j->raw.max = TLS_IN_MAX;
+        j->in.max = j->raw.max = TLS_HELLO_MAX;
         c->busy->handshake.tls = j;
     }
     return j;
@@ -310,7 +313,8 @@ tls_queue_input(struct conn *c, const uint8_t *p, size_t n)
     }
     if (j->done)
         return; /* refused: further bytes are ignored */
-    if (!buf_add(&j->in, p, n) || (!j->spoken && !buf_add(&j->raw, p, n))) {
+    bool kept = j->h != NULL && !j->spoken; /* for a move */
+    if (!buf_add(&j->in, p, n) || (kept && !buf_add(&j->raw, p, n))) {
         refuse(c, TLS_REASON_protocol, "too many bytes");
         return;
     }

@@ -14,7 +14,8 @@ tls_queue_write(const struct conn *c, struct buf *out)
     if (j->done != (c->tls != 0) || (!j->done && j->spoken))
         return false;
     if (!j->done) {
-        fields_put_bytes(out, "tls_in", j->raw.p, j->raw.len);
+        const struct buf *b = j->h == NULL ? &j->in : &j->raw;
+        fields_put_bytes(out, "tls_in", b->p, b->len);
         return true;
     }
     const struct tls_peer *p = &j->peer;
