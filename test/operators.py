@@ -37,6 +37,21 @@ def test_exit_codes():
                           stdout=subprocess.PIPE).returncode == 0
 
 
+def test_no_error_repeats_what_a_terminal_could_act_on():
+    g = shared()
+    for odd in (b"\x1b[31m", b"a\xc2\x9b31m", b"\xff\xfe", b"\xe2\x80\xae"):
+        for words in ([], [b"help"], [b"status"], [b"show"], [b"top"], [b"score"],
+                      [b"score", b"--since"], [b"score", b"--worst"],
+                      [b"score", b"--by"], [b"events", b"--type"], [b"events", b"--since"],
+                      [b"top", b"--worker"], [b"events", b"--dir"],
+                      [b"journal", b"check", b"--dir"], [b"events", b"--" + odd]):
+            r = subprocess.run([OCPPCTL.encode(), b"-s", g.control.encode(), *words, odd],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            text = (r.stdout + r.stderr).decode()
+            assert r.returncode and text, (words, odd, r)
+            assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", text), text
+
+
 def test_the_socket_is_found_by_environment_and_configuration():
     g = Gateway(conf="[server]\nworkers = 1\n")
     r = subprocess.run([OCPPCTL, "status"], stdout=subprocess.PIPE, text=True,

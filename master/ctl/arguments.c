@@ -16,7 +16,7 @@ ctl_since(const char *text, uint64_t *wall_ms)
     bool good = since_parse(text, wall_ms);
 
     if (!good)
-        fprintf(stderr, "ocppctl: --since %s: " SINCE_FORM "\n", text);
+        ctl_report("--since %s: " SINCE_FORM, text);
     return good;
 }
 
@@ -50,9 +50,8 @@ ctl_find_socket(struct ctl *ctl)
     if (ctl->socket == NULL && ctl->conf == NULL)
         ctl->socket = socket_of(NULL, true);
     if (ctl->socket != NULL && ctl->socket[0] == '\0') {
-        fprintf(stderr,
-            "ocppctl: server.control is empty: this daemon has no "
-            "control socket\n");
+        ctl_report("server.control is empty: this daemon has no "
+                   "control socket");
         return false;
     }
     return ctl->socket != NULL;

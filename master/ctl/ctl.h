@@ -46,6 +46,10 @@ struct ctl {
 int ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
     struct buf *reply);
 
+/* Prints a sentence, which may repeat words of the command line, on stderr.
+ * Each byte of a character that a terminal could act on becomes ?. */
+void ctl_report(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 /* Reports an error of ocppctl itself: on stderr, or, with -j, on stdout as
  * {"error":{"message":...}}, the form of the daemon's errors. */
 void ctl_error(const struct ctl *ctl, const char *fmt, ...)

@@ -75,8 +75,8 @@ take_type(struct events *e, const char *text)
         for (unsigned i = 0; i < EVENTS; i++)
             near_try(&n, event_info[i].type);
         event_put_types(&all);
-        fprintf(stderr, "ocppctl: --type %s: there is no such type; %s%s%s\n",
-            text, n.word != NULL ? "is it " : "there are ",
+        ctl_report("--type %s: there is no such type; %s%s%s", text,
+            n.word != NULL ? "is it " : "there are ",
             n.word != NULL ? n.word : buf_cstr(&all),
             n.word != NULL ? "?" : "");
         buf_free(&all);
@@ -186,8 +186,7 @@ flush(struct events *e)
         if (n < 0) {
             e->gone = true;
             if (errno != EPIPE) {
-                fprintf(stderr, "ocppctl: cannot write the output: %s\n",
-                    strerror(errno));
+                ctl_report("cannot write the output: %s", strerror(errno));
                 e->trouble = true;
             }
             break;
@@ -205,7 +204,7 @@ save(struct events *e)
     bool       good = cursor_save(&e->cursor, &why);
 
     if (!good) {
-        fprintf(stderr, "ocppctl: %s\n", buf_cstr(&why));
+        ctl_report("%s", buf_cstr(&why));
         e->trouble = true;
     }
     buf_free(&why);
@@ -248,12 +247,12 @@ print(struct events *e)
             return false;
     }
     while (journal_dir_trouble(e->s, &why)) {
-        fprintf(stderr, "ocppctl: %s\n", buf_cstr(&why));
+        ctl_report("%s", buf_cstr(&why));
         buf_clear(&why);
         e->trouble = true;
     }
     while (journal_dir_damaged(e->s, &why)) {
-        fprintf(stderr, "ocppctl: %s\n", buf_cstr(&why));
+        ctl_report("%s", buf_cstr(&why));
         buf_clear(&why);
         e->trouble = true;
     }
@@ -266,11 +265,11 @@ print(struct events *e)
 static int
 complain(struct events *e, struct buf *why)
 {
-    fprintf(stderr, "ocppctl: %s\n", buf_cstr(why));
+    ctl_report("%s", buf_cstr(why));
     buf_free(why);
     if (e->silent.len == 0)
         return CTL_REFUSED;
-    fprintf(stderr, "ocppctl: %s\n", buf_cstr(&e->silent));
+    ctl_report("%s", buf_cstr(&e->silent));
     return CTL_NOT_RUNNING;
 }
 
@@ -344,7 +343,7 @@ begin_again(struct events *e)
     e->s = NULL;
     while (!begin(e, &why)) {
         if (!reported)
-            fprintf(stderr, "ocppctl: %s (waiting for it)\n", buf_cstr(&why));
+            ctl_report("%s (waiting for it)", buf_cstr(&why));
         reported = true;
         buf_clear(&why);
         if (poll(&out, 1, PATIENCE_MS) > 0)
@@ -413,7 +412,7 @@ ctl_events(int argc, char **argv, const struct ctl *ctl)
         result = journal_path_configured(ctl, e.dir, sizeof e.dir);
     if (result == CTL_DONE && e.cursor_path != NULL &&
         !cursor_open(&e.cursor, e.cursor_path, &e.last, &why)) {
-        fprintf(stderr, "ocppctl: %s\n", buf_cstr(&why));
+        ctl_report("%s", buf_cstr(&why));
         result = CTL_REFUSED;
     }
     if (result == CTL_DONE) {

@@ -97,8 +97,7 @@ check(struct check *k)
     int err = fd < 0 ? errno : journal_dir_find(fd, &list);
 
     if (err != 0) {
-        fprintf(stderr, "ocppctl: cannot read the journal in %s: %s\n", k->dir,
-            strerror(err));
+        ctl_report("cannot read the journal in %s: %s", k->dir, strerror(err));
         if (fd >= 0)
             close(fd);
         return CTL_REFUSED;

@@ -18,7 +18,7 @@ journal_path_take(char *out, size_t size, const char *dir, bool given)
     struct stat st;
 
     if (strlen(dir) + sizeof "/" JOURNAL_DIR > size) {
-        fprintf(stderr, "ocppctl: %s: the path is too long\n", dir);
+        ctl_report("%s: the path is too long", dir);
         return false;
     }
     snprintf(out, size, "%s/%s", dir, JOURNAL_DIR);
@@ -65,9 +65,8 @@ journal_path_ask(const struct ctl *ctl, char *dir, size_t size, uint64_t *mark,
         buf_add(silent, reply.p, reply.len);
     } else if (!journal_line_field(reply.p, reply.len, "mark", &v, &n) ||
         !string_member(&reply, "dir", state, sizeof state)) {
-        fprintf(stderr,
-            "ocppctl: the daemon's answer to journal-mark cannot be read; "
-            "use the ocppctl of the daemon's version\n");
+        ctl_report("the daemon's answer to journal-mark cannot be read; "
+                   "use the ocppctl of the daemon's version");
         result = CTL_REFUSED;
     } else {
         *mark = strtoull(v[0] == '"' ? v + 1 : v, NULL, 10);

@@ -176,6 +176,23 @@ ctl_request(const struct ctl *ctl, const char *const *words, size_t n,
 }
 
 void
+ctl_report(const char *fmt, ...)
+{
+    char    text[4096];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    for (char *p = text; *p != '\0'; p += *p == '\n') {
+        size_t n = strcspn(p, "\n");
+        printable_mask(p, n);
+        p += n;
+    }
+    fprintf(stderr, "ocppctl: %s\n", text);
+}
+
+void
 ctl_error(const struct ctl *ctl, const char *fmt, ...)
 {
     char    text[4096];
@@ -185,7 +202,7 @@ ctl_error(const struct ctl *ctl, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     if (ctl->format != 'j') {
-        fprintf(stderr, "ocppctl: %s\n", text);
+        ctl_report("%s", text);
         return;
     }
     struct buf    out = BUF_INIT(32768);

@@ -44,8 +44,7 @@ take_worst(struct request *q, const char *text)
     unsigned long n = strtoul(text, &end, 10);
 
     if (text[0] < '1' || text[0] > '9' || *end != '\0' || n > POINTS_MAX) {
-        fprintf(stderr, "ocppctl: --worst %s: give a number from 1 to %u\n",
-            text, POINTS_MAX);
+        ctl_report("--worst %s: give a number from 1 to %u", text, POINTS_MAX);
         return false;
     }
     q->view.worst = (uint32_t)n;
@@ -124,9 +123,8 @@ ctl_score(int argc, char **argv, const struct ctl *ctl)
         return CTL_USAGE;
     q.view.labels = q.view.worst;
     if (ctl->format == 'p' && q.view.by == SCORE_POINT) {
-        fprintf(stderr,
-            "ocppctl: score -p --by identity: the number of series would not "
-            "be limited; give model, vendor or firmware\n");
+        ctl_report("score -p --by identity: the number of series would not "
+                   "be limited; give model, vendor or firmware");
         return CTL_USAGE;
     }
     if (!q.alone)

@@ -88,7 +88,7 @@ take_worker(struct top *t, const char *text)
     long  n = strtol(text, &end, 10);
 
     if (end == text || *end != '\0' || n < 0 || n > 255) {
-        fprintf(stderr, "ocppctl: --worker %s: give its number\n", text);
+        ctl_report("--worker %s: give its number", text);
         return false;
     }
     t->view.filter.worker = (int)n;
@@ -357,7 +357,7 @@ live(struct top *t)
     bool        ask = true;
 
     if (!screen_open(&why)) {
-        fprintf(stderr, "ocppctl: top: %s\n", why);
+        ctl_report("top: %s", why);
         return CTL_USAGE;
     }
     for (uint64_t next = 0;;) {
@@ -388,7 +388,7 @@ live(struct top *t)
     screen_close();
     if (t->n > 0)
         return CTL_DONE;
-    fprintf(stderr, "ocppctl: top: %s\n", buf_cstr(&t->silent));
+    ctl_report("top: %s", buf_cstr(&t->silent));
     return t->code;
 }
 
@@ -405,7 +405,7 @@ batch(struct top *t)
         sample(t, true);
     }
     if (t->silent.len > 0) {
-        fprintf(stderr, "ocppctl: top: %s\n", buf_cstr(&t->silent));
+        ctl_report("top: %s", buf_cstr(&t->silent));
         return t->code;
     }
     draw(t);
@@ -424,9 +424,8 @@ ctl_top(int argc, char **argv, const struct ctl *ctl)
         .silent = BUF_INIT(4096)};
     t->ctl.patience_s = PATIENCE_S;
     if (ctl->format != 0) {
-        fprintf(stderr,
-            "ocppctl: top has no JSON; use -j with `stats`, `workers` and "
-            "`connections`\n");
+        ctl_report("top has no JSON; use -j with `stats`, `workers` and "
+                   "`connections`");
         return CTL_USAGE;
     }
     if (!options(t, argc, argv))

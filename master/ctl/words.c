@@ -49,16 +49,15 @@ ctl_option(
     int at = optind > 0 ? optind : 1;
     int o = getopt_long(argc, argv, letters, table, NULL);
     if (o == ':') {
-        fprintf(stderr, "ocppctl: %s: %s needs a value\n", argv[0],
-            argv[optind - 1]);
+        ctl_report("%s: %s needs a value", argv[0], argv[optind - 1]);
     } else if (o == '?') {
         const char *typed = argv[optind > at ? optind - 1 : at];
         struct near n = near_to(typed + strspn(typed, "-"));
         for (const struct option *t = table; t->name != NULL; t++)
             near_try(&n, t->name);
-        fprintf(stderr, "ocppctl: %s: %s: there is no such option%s%s%s\n",
-            argv[0], typed, n.word != NULL ? "; is it --" : "",
-            n.word != NULL ? n.word : "", n.word != NULL ? "?" : "");
+        ctl_report("%s: %s: there is no such option%s%s%s", argv[0], typed,
+            n.word != NULL ? "; is it --" : "", n.word != NULL ? n.word : "",
+            n.word != NULL ? "?" : "");
     }
     return o == ':' ? '?' : o;
 }
@@ -72,8 +71,8 @@ ctl_bad_word(const char *command, const char *typed)
 
     ensure(w != NULL);
     usage_try(&n, w->usage, word, sizeof word);
-    fprintf(stderr, "ocppctl: %s: %s: there is no such word%s%s%s\n", command,
-        typed, n.word != NULL ? "; is it " : "", n.word != NULL ? n.word : "",
+    ctl_report("%s: %s: there is no such word%s%s%s", command, typed,
+        n.word != NULL ? "; is it " : "", n.word != NULL ? n.word : "",
         n.word != NULL ? "?" : "");
     ctl_usage(command);
     return CTL_USAGE;
