@@ -374,8 +374,8 @@ a_reload_keeps_what_needs_a_restart(void)
 static void
 origins(void)
 {
-    static const char *const overrides[] = {"server.user=x"};
-    struct buf               text = BUF_INIT(1 << 20);
+    static const struct config_override override = {"server.user=x"};
+    struct buf                          text = BUF_INIT(1 << 20);
 
     CHECK(reads("[server]\nworkers = 9\n"));
     config_put_text(&c, "f", &text);
@@ -384,7 +384,7 @@ origins(void)
     at = strstr(buf_cstr(&text), "\nuser ");
     CHECK(at != NULL && strncmp(strchr(at, '#'), "# default\n", 10) == 0);
     buf_clear(&text);
-    CHECK(config_read(&c, NULL, overrides, 1, &text));
+    CHECK(config_read(&c, NULL, &override, 1, &text));
     buf_clear(&text);
     config_put_text(&c, NULL, &text);
     at = strstr(buf_cstr(&text), "\nuser ");
