@@ -370,19 +370,20 @@ ocppj_cut(struct ocppj_frame *f, struct json *tape, const char *text,
         return refuse(f, OCPPJ_UNPARSABLE, "the frame is not an array");
 
     n = tok[0].count;
-    bool odd = n > 0 && mode == OCPPJ_LENIENT &&
-        (tok[1].type != JSON_NUMBER || !json_int64(tape, 1, &type)) &&
-        read_odd_type(tape, 1, &type);
-    if (odd)
+    bool number = n > 0 && tok[1].type == JSON_NUMBER;
+    bool known = number && json_int64(tape, 1, &type);
+    if (!known && n > 0 && mode == OCPPJ_LENIENT &&
+        read_odd_type(tape, 1, &type)) {
+        number = known = true;
         f->deviations |= DEVIATION_BIT(odd_type);
-    if (n == 0 || (tok[1].type != JSON_NUMBER && !odd)) {
+    }
+    if (!number) {
         if (n > 0)
             find_id(f, tape, tok[1].next);
         return refuse(
             f, OCPPJ_UNPARSABLE, "the first element is not a message type");
     }
-    if ((!odd && !json_int64(tape, 1, &type)) || type < OCPPJ_CALL ||
-        type > (int)last) {
+    if (!known || type < OCPPJ_CALL || type > (int)last) {
         f->type = type >= INT_MIN && type <= INT_MAX ? (int)type : 0;
         find_id(f, tape, 2);
         return refuse(f, OCPPJ_UNKNOWN_TYPE, "the message type is unknown");
