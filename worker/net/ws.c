@@ -404,9 +404,7 @@ ws_input(struct ws *ws, const uint8_t *p, size_t n)
 bool
 ws_clean(const struct ws *ws)
 {
-    return ws->result == WS_GO_ON && ws->held_n == 0 && ws->left == 0 &&
-        !ws->open && ws->pongs_n == 0 && ws->close_n == 0 &&
-        !(*ws->bits & FRAME_CLOSE_RECEIVED);
+    return ws_is_clean(ws);
 }
 
 int

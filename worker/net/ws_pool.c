@@ -100,11 +100,12 @@ ws_return(struct ws *ws)
     pool.lent_n--;
     /* Except for its message buffer, a clean lease is in the state that
        create() made. */
-    if (!ws_clean(ws) || pool.idle_n >= pool.keep) {
+    if (!ws_is_clean(ws) || pool.idle_n >= pool.keep) {
         destroy(ws);
         return;
     }
-    ws_message_free(ws);
+    if (ws->msg.cap > 0)
+        ws_message_free(ws);
     ws->owner = NULL;
     ws->bits = NULL;
     ws->next = pool.idle;

@@ -56,6 +56,15 @@ struct ws {
     uint8_t  pongs[WS_PONGS_MAX]; /* frames, ready to go */
 };
 
+/* ws_clean(), which is asked twice for each message. */
+static inline bool
+ws_is_clean(const struct ws *ws)
+{
+    return ws->result == WS_GO_ON && ws->held_n == 0 && ws->left == 0 &&
+        !ws->open && ws->pongs_n == 0 && ws->close_n == 0 &&
+        !(*ws->bits & FRAME_CLOSE_RECEIVED);
+}
+
 /* What wslay calls: in ws.c. */
 extern const struct wslay_event_callbacks ws_callbacks;
 
