@@ -67,6 +67,25 @@ read_line(struct seen *s, uint64_t number, const char *line, size_t len)
 }
 
 static struct unended *
+add(uint64_t key, uint64_t generation, const char *line, size_t len)
+{
+    struct unended **head = &heads[key % HEADS];
+    struct unended  *u = malloc(sizeof *u + len);
+
+    if (u == NULL)
+        return NULL;
+    *u = (struct unended){.next = *head,
+        .key = key,
+        .first = generation,
+        .high = generation,
+        .len = len};
+    memcpy(u->line, line, len);
+    *head = u;
+    count++;
+    return u;
+}
+
+static struct unended *
 remember(const struct seen *s)
 {
     const char *payload;
@@ -74,19 +93,9 @@ remember(const struct seen *s)
 
     if (journal_line_field(s->line, s->len, "payload", &payload, &n))
         len = (size_t)(payload - s->line);
-    struct unended *u = malloc(sizeof *u + len);
-    if (u == NULL)
-        return NULL;
-    struct unended **head = &heads[s->key % HEADS];
-    *u = (struct unended){.next = *head,
-        .key = s->key,
-        .first = s->generation,
-        .high = s->generation,
-        .last = s->number,
-        .len = len};
-    memcpy(u->line, s->line, len);
-    *head = u;
-    count++;
+    struct unended *u = add(s->key, s->generation, s->line, len);
+    if (u != NULL)
+        u->last = s->number;
     return u;
 }
 
@@ -139,15 +148,6 @@ look(uint64_t key, uint64_t generation)
     return a;
 }
 
-/* Of an identity, the newest session that has ended is kept. */
-static void
-end(struct unended *u, struct unended *ended)
-{
-    unended_end(u);
-    if (ended != NULL)
-        unended_forget(ended->first > u->first ? u : ended);
-}
-
 static void
 at_most(uint64_t *value, uint64_t v)
 {
@@ -169,6 +169,19 @@ widen(struct unended_range *r, uint64_t v)
     at_least(&r->high, v);
 }
 
+/* Of an identity, the newest session that has ended is kept, without a line:
+ * there may be one for each identity. */
+static void
+end(uint64_t key, uint64_t first, uint64_t high, struct unended *ended)
+{
+    if (ended == NULL && (ended = add(key, first, "", 0)) != NULL)
+        unended_end(ended);
+    if (ended == NULL || ended->first > first)
+        return;
+    ended->first = first;
+    ended->high = high;
+}
+
 static void
 own_end(const struct seen *s, const struct around *a)
 {
@@ -178,11 +191,12 @@ own_end(const struct seen *s, const struct around *a)
             widen(&a->below->ended_at, s->generation);
         return;
     }
-    struct unended *u = a->below != NULL ? a->below : remember(s);
-    if (u == NULL)
-        return;
-    at_least(&u->high, s->generation);
-    end(u, a->ended);
+    struct unended *u = a->below;
+    uint64_t        first = u != NULL ? u->first : s->generation;
+    uint64_t        high = u != NULL ? u->high : s->generation;
+    end(s->key, first, high > s->generation ? high : s->generation, a->ended);
+    if (u != NULL)
+        unended_forget(u);
 }
 
 void
