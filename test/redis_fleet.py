@@ -1294,16 +1294,22 @@ def test_events_stay_in_order_if_one_between_them_is_lost():
 @tidy
 def test_a_damaged_id_of_the_journal_is_replaced():
     """What was acknowledged before and afterwards is shipped, by both workers with
-    the same new id."""
+    the same new id. A pipe in the place of a file stops no worker."""
     s = redis()
     r = s.client()
     g = gateway(s, "a", server_workers=2)
     path = g.state_dir + "/journal/id"
-    for n, text in enumerate((b"", b"zz", b"0123456789ABCDEF\n", b"5" * 40 + b"\n", 16 * b"\xff", None)):
+    for n, text in enumerate((b"", b"zz", b"0123456789ABCDEF\n", b"5" * 40 + b"\n", 16 * b"\xff", b"pipe", None)):
         if text is not None:
             g.kill_everything()
-            with open(path, "wb") as f:
-                f.write(text)
+            if text == b"pipe":
+                for p in (path, g.state_dir + "/journal/w000.shipped"):
+                    if os.path.exists(p):
+                        os.unlink(p)
+                    os.mkfifo(p)
+            else:
+                with open(path, "wb") as f:
+                    f.write(text)
             g.start()
             assert path + " is damaged; it gets a new id" in g.log()
         for w in (0, 1):

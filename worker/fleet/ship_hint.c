@@ -10,12 +10,14 @@
 
 #include "base/self.h"
 #include "buf.h"
+#include "file.h"
 #include "fleet/redis.h"
 #include "helper.h"
 #include "journal/journal_id.h"
 #include "journal_line.h"
 
 #define NAME_SIZE (CONF_TEXT_MAX + 48) /* bytes of the file's path */
+#define TEXT_MAX (1u << 20)            /* bytes of the file */
 
 static void
 file_name(const struct ship_hint *h, char *out, size_t size)
@@ -29,32 +31,32 @@ file_name(const struct ship_hint *h, char *out, size_t size)
 static void
 read_file(struct ship_hint *h)
 {
-    char     name[NAME_SIZE], line[128], prefix[64], id[32];
-    unsigned shard, shards = 0;
-    uint64_t n;
+    char       name[NAME_SIZE], prefix[64], id[32], *line, *rest;
+    unsigned   shard, shards = 0;
+    uint64_t   n;
+    struct buf text = BUF_INIT(TEXT_MAX), why = BUF_INIT(NAME_SIZE + 256);
 
     file_name(h, name, sizeof name);
-    FILE *f = fopen(name, "re");
-    if (f == NULL)
-        return;
-    int words = fgets(line, sizeof line, f) == NULL
+    int words = file_read(name, &text, &why) != FILE_READ ||
+            (line = strtok_r(buf_cstr(&text), "\n", &rest)) == NULL
         ? 0
         : sscanf(line, "shards %9u of %63s id %31s", &shards, prefix, id);
+    buf_free(&why);
     /* Version 0.1 wrote no id; its cursors have other names. */
     h->unnamed = words == 2;
     if (words < 2 || shards != redis_shards() ||
         strcmp(prefix, self.conf.redis_prefix) != 0 ||
         (words == 3 && strcmp(id, journal_id()) != 0)) {
-        fclose(f);
+        buf_free(&text);
         return;
     }
-    while (fgets(line, sizeof line, f) != NULL)
+    while ((line = strtok_r(NULL, "\n", &rest)) != NULL)
         if (sscanf(line, "all %19" SCNu64, &n) == 1 && n <= JOURNAL_NUMBER_MAX)
             h->all = n;
         else if (sscanf(line, "%9u %19" SCNu64, &shard, &n) == 2 &&
             shard < shards && n <= JOURNAL_NUMBER_MAX)
             h->of[shard] = n;
-    fclose(f);
+    buf_free(&text);
     h->kept = h->unnamed ? 0 : h->all;
 }
 
@@ -113,7 +115,7 @@ ship_hint_write(struct ship_hint *h)
     w->hint = h;
     w->all = h->all;
     file_name(h, w->name, sizeof w->name);
-    w->text = BUF_INIT(1 << 20);
+    w->text = BUF_INIT(TEXT_MAX);
     buf_addf(&w->text, "shards %u of %s id %s\nall %" PRIu64 "\n",
         redis_shards(), self.conf.redis_prefix, journal_id(), w->all);
     for (unsigned i = 0; i < redis_shards(); i++)

@@ -12,6 +12,7 @@
 
 #include "base/self.h"
 #include "config.h"
+#include "file.h"
 #include "journal_line.h"
 #include "log.h"
 
@@ -25,19 +26,18 @@ static char id[17];
 static bool
 read_id(const char *path)
 {
-    char  text[19] = "";
-    FILE *f = fopen(path, "re");
+    struct buf  text = BUF_INIT(64), why = BUF_INIT(CONF_TEXT_MAX + 256);
+    bool        read = file_read(path, &text, &why) == FILE_READ;
+    size_t      n = text.len;
+    const char *p = buf_cstr(&text);
 
     id[0] = '\0';
-    if (f == NULL)
-        return false;
-    size_t n = fread(text, 1, sizeof text - 1, f);
-    fclose(f);
-    if (strspn(text, "0123456789abcdef") != 16 ||
-        (n != 16 && (n != 17 || text[16] != '\n')))
-        return false;
-    memcpy(id, text, 16);
-    return true;
+    if (read && strspn(p, "0123456789abcdef") == 16 &&
+        (n == 16 || (n == 17 && p[16] == '\n')))
+        memcpy(id, p, 16);
+    buf_free(&text);
+    buf_free(&why);
+    return id[0] != '\0';
 }
 
 /* replace: the file that is there is damaged. */
