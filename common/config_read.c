@@ -337,8 +337,10 @@ include(struct reading *r, const char *value, size_t n)
     }
     int dir = value[0] == '/' || slash == NULL ? 0 : (int)(slash - r->file) + 1;
     snprintf(pattern, sizeof pattern, "%.*s%.*s", dir, r->file, (int)n, value);
-    int  result = glob(pattern, 0, glob_error, &found);
-    bool wild = strpbrk(pattern, "*?[") != NULL;
+    int         result = glob(pattern, 0, glob_error, &found);
+    const char *bracket = strchr(pattern, '[');
+    bool        wild = strpbrk(pattern, "*?") != NULL ||
+        (bracket != NULL && strchr(bracket, ']') != NULL);
     if (result == GLOB_NOMATCH && wild)
         return; /* no file matches yet */
     if (result != 0 && r->partial)

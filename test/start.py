@@ -130,6 +130,13 @@ def test_what_t_tries_is_reported_with_file_and_line_too():
     r, name = with_conf(base + "listen = 127.0.0.1:%d\ninclude = %s\n"
                         % (free_port(), included))
     assert "%s:2: server.pidfile = " % included in r.stderr, r
+    # A bracket without its end makes no pattern that may match nothing.
+    r, name = with_conf(base + "listen = 127.0.0.1:%d\ninclude = %s/[.conf\n"
+                        % (free_port(), there))
+    assert r.returncode == 78 and "%s:5: %s/[.conf: cannot" % (name, there) in r.stderr, r
+    r, name = with_conf(base + "listen = 127.0.0.1:%d\ninclude = %s/[a-z].conf\n"
+                        % (free_port(), there))
+    assert r.returncode == 0, r
     r, name = with_conf(base, "-o", "server.listen=127.0.0.1:%d" % free_port(),
                         "-o", "server.pidfile=" + there)
     assert r.stderr.startswith("-o: server.pidfile = "), r
