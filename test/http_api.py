@@ -421,6 +421,19 @@ def test_half_requests_do_not_shut_others_out():
     assert alive(g.pid) and g.run("status").returncode == 0
 
 
+def test_the_page_shows_numbers_of_the_table():
+    """It has every latency, and no number that is not in common/stats.def."""
+    with open(os.path.join(ROOT, "common/stats.def")) as f:
+        rows = re.findall(r"^(COUNTER|GAUGE|HISTOGRAM)\w*\((\w+)", f.read(), re.M)
+    with open(os.path.join(ROOT, "master/admin/page/page.js")) as f:
+        page = f.read()
+    numbers = set(re.findall(r"\bstats\.(\w+)", page))
+    assert len(numbers) > 5 and numbers <= {name for _, name in rows}, numbers
+    latencies = re.search(r"latencyNames = \[(.*?)\n\];", page, re.S)[1]
+    assert sorted(re.findall(r'\["(\w+)"', latencies)) == sorted(
+        name for kind, name in rows if kind == "HISTOGRAM")
+
+
 def test_the_page_needs_nothing_from_elsewhere():
     g = gateway(server_workers="1")
     code, headers, body = get(g, "/")
