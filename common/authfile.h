@@ -1,11 +1,11 @@
 /*
  * authfile: the charge points that may connect, and their keys.
  *
- * A text file, one charge point a line:
+ * A text file with one charge point per line:
  *
  *   IDENTITY                          known; no key
- *   IDENTITY KEY                      known; must show this key
- *   IDENTITY KEY next=KEY             a new key was sent to it: both hold,
+ *   IDENTITY KEY                      known; must have this key
+ *   IDENTITY KEY next=KEY             a new key was sent to it: both are valid
  *                                     until the new one is used
  *   IDENTITY KEY accepted=KEY         ... and it has accepted the new key
  *
@@ -13,10 +13,10 @@
  * accepted, and others that were sent and whose arrival was not confirmed. They
  * are kept in the order in which they were sent.
  *
- * IDENTITY is one word: blanks, %, # and control characters are written as
- * %XX. KEY is sha256:SALT:HASH, in hexadecimal digits: 16 bytes of salt and
- * the SHA-256 of salt and key. A fast hash is enough: keys are 16 to 20
- * random bytes, which cannot be guessed at any speed. # begins a comment.
+ * IDENTITY is one word: blanks, %, # and control characters are written as %XX.
+ * KEY is sha256:SALT:HASH, in hexadecimal digits: 16 bytes of salt and the
+ * SHA-256 of salt and key. A fast hash is enough: keys are 16 to 20 random
+ * bytes, which cannot be guessed at any speed. # begins a comment.
  *
  * Keys are compared in canonical form: 40 hexadecimal digits and the 20 bytes
  * that they stand for are the same key (OCPP-J 1.6 section 6.2.2; charge points
@@ -48,7 +48,7 @@ struct authfile_key {
     uint8_t hash[32];
 };
 
-#define AUTHFILE_NEXT_MAX 4 /* new keys that hold beside the key */
+#define AUTHFILE_NEXT_MAX 4 /* new keys that are valid beside the key */
 
 struct authfile_entry {
     bool    has_key;
@@ -76,19 +76,22 @@ enum authfile_result {
     AUTHFILE_UNREADABLE /* the table is empty */
 };
 
-/* Whether auth.mode needs the file. */
+/* True if auth.mode needs the file. */
 bool authfile_wanted(const struct config *c);
 /* auth.file, or `auth' in server.state_dir. */
 void authfile_path(const struct config *c, char out[AUTHFILE_PATH_MAX]);
 
-/* Reads a file into an empty table. errors: one line each, "FILE:LINE: what
- * is wrong; what would be right", at most 20. */
+/* Reads a file, or its text, into an empty table, which authfile_free() frees.
+ * errors: one line for each, "FILE:LINE: error; remedy", at most 20.
+ * authfile_parse(): false if there was an error; the other lines are in the
+ * table. `name` is FILE. */
 enum authfile_result authfile_read(
     struct authfile *a, const char *path, struct buf *errors);
 bool authfile_parse(struct authfile *a, const char *name, const char *text,
     size_t len, struct buf *errors);
 void authfile_free(struct authfile *a);
 
+/* Copies the entry of an identity; false if there is none. */
 bool authfile_find(const struct authfile *a, const char *name, size_t len,
     struct authfile_entry *out);
 /* Iterates over the table: *at starts at 0; false at the end. name points into
@@ -108,7 +111,8 @@ bool authfile_unhex(const uint8_t *in, size_t len, uint8_t *out, size_t *n);
    drawn. */
 void authfile_make_key(struct authfile_key *k, const uint8_t *key, size_t len,
     const uint8_t *salt);
-/* Compares in constant time, so that the time reveals nothing about the key. */
+/* True if the key of len bytes, or the hashed key, is the same. The comparison
+ * takes constant time, so that the time reveals nothing about the key. */
 bool authfile_matches(
     const struct authfile_key *k, const uint8_t *key, size_t len);
 bool authfile_same(const struct authfile_key *a, const struct authfile_key *b);
@@ -120,11 +124,12 @@ void authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
 /*
  * These change an entry when a new key
  *
- *   is offered     it is sent to the charge point: it holds from now on
+ *   is offered     it is sent to the charge point: it is valid from now on
  *   is accepted    older new keys are no longer needed: it has replaced them
- *   is withdrawn   it was refused: it no longer holds, unless it was accepted
- *                  at an earlier attempt
- *   is used        it becomes the key; keys that were sent later still hold
+ *   is withdrawn   it was refused: it is no longer valid, unless it was
+ *                  accepted at an earlier attempt
+ *   is used        it becomes the key; keys that were sent later are still
+ *                  valid
  *
  * They return true if the entry has changed.
  */
@@ -137,6 +142,8 @@ bool authfile_use(struct authfile_entry *e, const struct authfile_key *k);
 unsigned authfile_next_of(
     const struct authfile_entry *e, const struct authfile_key *k);
 
+/* Write and read a key as sha256:SALT:HASH. False if the text has another
+ * form. */
 void authfile_key_text(
     const struct authfile_key *k, char out[AUTHFILE_KEY_TEXT]);
 bool authfile_parse_key(const char *text, size_t len, struct authfile_key *k);

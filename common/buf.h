@@ -40,6 +40,8 @@ buf_reserve(struct buf *b, size_t n)
     return n <= b->cap - b->len || buf_grow(b, n);
 }
 
+/* Append n bytes, a character or a text. False if the ceiling is reached or
+ * there is no memory; nothing is appended then, and overflow is set. */
 static inline bool
 buf_add(struct buf *b, const void *p, size_t n)
 {

@@ -54,19 +54,22 @@ uint64_t channel_next_id(void);
 /* Makes all later numbers higher than this one. */
 void channel_ids_above(uint64_t id);
 
-/* Both ends non-blocking, close-on-exec, with buffers for many bodies. */
+/* Makes a pair of non-blocking, close-on-exec sockets with buffers for many
+ * bodies. The caller closes them. False with errno. */
 bool channel_pair(int fds[2]);
 
-/* False with errno EAGAIN if the other end does not keep up, EPIPE or
- * ECONNRESET if it is gone. msg->len is set from n. */
+/* Sends a datagram with a body of n bytes; msg->len is set to n. False with
+ * errno EAGAIN if the buffer of the other end is full, EPIPE or ECONNRESET if
+ * the other end is gone. */
 bool channel_send(int fd, struct channel_msg *msg, const void *body, size_t n);
 
-/* The same with a descriptor, which stays open here. */
+/* Sends a datagram without a body and with a descriptor, which the caller
+ * keeps. False as channel_send(). */
 bool channel_send_fd(int fd, struct channel_msg *msg, int passed);
 
 /* Receives one datagram. body has room for CHANNEL_BODY_MAX + 1 bytes; a NUL is
- * put behind the text. Returns 1 for a datagram, 0 if none is waiting, -1 if
- * the other end is gone. */
+ * put after the text. Returns 1 for a datagram, 0 if none is waiting, -1 if the
+ * other end is gone. */
 int channel_recv(int fd, struct channel_msg *msg, char *body);
 /* The same, for an other end that is trusted to send descriptors. *passed is a
  * descriptor, which the caller must close, or -1. */

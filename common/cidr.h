@@ -17,19 +17,20 @@ struct cidr {
     uint8_t  bits; /* length of the prefix in bits, 0 to 128 */
 };
 
-/* Reads a range. A text without a slash is a range of one address. Bits behind
+/* Reads a range. A text without a slash is a range of one address. Bits after
  * the prefix are cleared. False if the text is not a range. */
 bool cidr_parse(const char *text, struct cidr *out);
 
-/* addr, here and below: in the form of address_pack(). */
+/* True if the address is in the range. addr, here and below, has the form of
+ * address_pack(). */
 bool cidr_has(const struct cidr *c, const uint64_t addr[2]);
 
 /* The network of an address, by a prefix of `four` bits for an IPv4 address and
    of `six` bits for an IPv6 one. */
 struct cidr cidr_around(const uint64_t addr[2], unsigned four, unsigned six);
 
-/* cidr_is_four(): it is an IPv4 address. The other: it is in 127.0.0.0/8, or
-   ::1. */
+/* cidr_is_four(): true for an IPv4 address. cidr_is_loopback(): true for an
+ * address in 127.0.0.0/8, and for ::1. */
 bool cidr_is_four(const uint64_t addr[2]);
 bool cidr_is_loopback(const uint64_t addr[2]);
 

@@ -68,7 +68,8 @@ bool config_list_next(const char **cursor, char *item, size_t size);
 bool config_address(
     const char *text, struct sockaddr_storage *address, socklen_t *size);
 
-/* A name of a host, or an address in numbers, without a port. */
+/* True if the text is the name of a host or a numeric address, without a
+ * port. */
 bool config_host(const char *text);
 
 /* True if the configuration names a Redis server: redis.host or

@@ -33,15 +33,16 @@ bool config_read(struct config *c, const char *file,
     const struct config_override *overrides, size_t n_overrides,
     struct buf *errors);
 
-/* For a program that is not the daemon, such as ocppctl, which needs the path
- * of the control socket. A setting with a ${...} that this process cannot
- * resolve keeps its default, and settings are not checked against each other.
+/* As config_read(), for a program that is not the daemon, such as ocppctl,
+ * which needs the path of the control socket. A setting with a ${...} that this
+ * process cannot resolve keeps its default, and settings are not checked
+ * against each other.
  */
 bool config_read_partial(
     struct config *c, const char *file, struct buf *errors);
 
-/* The same as config_read(), from memory and without other files. The errors
- * have `name` in place of FILE. */
+/* As config_read(), for a text in memory, which cannot include files. Errors
+ * have `name` in the place of FILE. */
 bool config_read_text(struct config *c, const char *name, const char *text,
     size_t len, const struct config_override *overrides, size_t n_overrides,
     struct buf *errors);

@@ -1,7 +1,7 @@
 /*
  * denyfile: addresses and identities that may not connect.
  *
- * A text file, one a line; # begins a comment:
+ * A text file with one entry per line; # begins a comment:
  *
  *   address 192.0.2.0/24        an address or a range of them
  *   identity NAME               a charge point, written as in authfile.h
@@ -19,7 +19,8 @@
 #include "identity.h"
 
 #define DENYFILE_MAX (4u << 20) /* bytes */
-/* Each accept() compares them all: 10 us. */
+/* The most entries. Each accept() compares with all of them, which takes 10
+ * us. */
 #define DENYFILE_ADDRESSES 10000
 #define DENYFILE_PATH_MAX 256
 
@@ -40,18 +41,22 @@ struct denyfile {
 void denyfile_path(const struct config *c, char out[DENYFILE_PATH_MAX]);
 
 enum denyfile_result {
-    DENYFILE_GOOD,   /* or it is missing: the list is empty */
+    DENYFILE_GOOD,   /* also if the file is missing: the list is empty */
     DENYFILE_BROKEN, /* some lines are wrong; the others are in the list */
     DENYFILE_UNREADABLE
 };
 
-/* Reads the file into an empty list; errors as in authfile.h. */
+/* Reads the file, or its text, into an empty list, which denyfile_free() frees;
+ * errors as in authfile.h. denyfile_parse(): false if there was an error; the
+ * other lines are in the list. */
 enum denyfile_result denyfile_read(
     struct denyfile *d, const char *path, struct buf *errors);
 bool denyfile_parse(struct denyfile *d, const char *name, const char *text,
     size_t len, struct buf *errors);
 void denyfile_free(struct denyfile *d);
 
+/* True if the address, in the form of address_pack(), is in a range of the
+ * list, or if the identity is in the list. */
 bool denyfile_has_address(const struct denyfile *d, const uint64_t addr[2]);
 bool denyfile_has_name(const struct denyfile *d, const char *name, size_t len);
 

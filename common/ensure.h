@@ -14,6 +14,7 @@
 #define ensure(cond)                                                           \
     ((cond) ? (void)0 : ensure_failed(#cond, __FILE__, __LINE__))
 
+/* Writes the condition and its place to the log and ends the process. */
 void ensure_failed(const char *cond, const char *file, int line)
     __attribute__((noreturn, cold));
 

@@ -31,7 +31,8 @@ bool file_sync_directory(const char *dir);
 /* Writes a new file beside the old one, makes it durable, gives it the owner
  * and mode of the old file, and renames it over the old file. If there was no
  * old file, the new one gets mode 0640 and the owner uid, gid (-1: that of the
- * process). */
+ * process). False with a sentence in why; the old file is then unchanged. It
+ * may wait for the disk. */
 bool file_replace(const char *path, const char *p, size_t n, uid_t uid,
     gid_t gid, struct buf *why);
 

@@ -92,6 +92,7 @@ bool journal_dir_trouble(struct journal_dir *s, struct buf *why);
  */
 bool journal_dir_damaged(struct journal_dir *s, struct buf *why);
 
+/* Closes its files and frees s. */
 void journal_dir_close(struct journal_dir *s);
 
 #endif

@@ -48,6 +48,8 @@
 #define JOURNAL_LINE_MAX (40u << 20)
 #define JOURNAL_LINE_MIN 32 /* {"eventId":"16 digits-n"}, no line feed */
 
+/* Writes the name of the segment of a slot whose first event has this number.
+ */
 void journal_line_file_name(
     char out[JOURNAL_NAME_LEN + 1], unsigned slot, uint64_t first);
 /* False if the name is not that of a segment. */

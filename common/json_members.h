@@ -20,7 +20,8 @@ struct json_member {
     size_t      value_len;
 };
 
-/* *at: 0 before the first one. */
+/* The next member, and the first member with this key; false if there is none.
+ * *at is 0 before the first call. *m points into json. */
 bool json_members_next(
     const char *json, size_t len, size_t *at, struct json_member *m);
 bool json_members_find(

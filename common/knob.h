@@ -56,10 +56,11 @@ extern const struct knob_choice  knob_choices[CONF_CHOICES];
 extern const struct knob_section knob_sections[];
 extern const size_t              knob_sections_n;
 
-/* "?" if there is none of that number. */
+/* The word of a choice; "?" for an unknown number. */
 const char *knob_choice_name(enum conf_choice choice);
 
-/* CONF_KNOBS if there is none of that name. */
+/* The knob with this name; CONF_KNOBS if there is none. knob_is_section(): true
+ * if there is a section of this name. */
 enum conf_knob knob_find(const char *section, const char *key);
 bool           knob_is_section(const char *name);
 

@@ -38,17 +38,20 @@ void log_take(int fd);
 /* The descriptor that lines go to, for a child that closes all others; -1
  * while there is no syslogd. */
 int log_fd(void);
-/* Sets where the level is read: an int that holds an enum log_level. NULL: the
-   level is info. */
+/* Sets the place from which the level is read, an int that holds an enum
+ * log_level; with NULL the level is info. log_wants(): true if lines of this
+ * level are logged. log_level_parse(): false if the name is not that of a
+ * level. */
 void        log_level_at(const _Atomic int *level);
 bool        log_wants(enum log_level level);
 const char *log_level_name(enum log_level level);
 bool        log_level_parse(const char *name, enum log_level *level);
 
+/* Logs one line, without a newline at its end. */
 void log_line(enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Each line of a text, behind prefix. */
+/* Logs each line of a text, with prefix before it. */
 void log_lines(enum log_level level, const char *prefix, const char *text);
 
 #define log_error(...) log_line(LOG_LEVEL_ERROR, __VA_ARGS__)

@@ -1,9 +1,10 @@
 /*
  * number: whole numbers in decimal, from outside.
  *
- * Exactly len bytes of digits, and nothing else: no sign (number_i64 takes one
- * minus), no blank, no fraction. False if it is none, or one outside of the
- * range; *out stays as it was. Leading zeros count for nothing. Pure.
+ * The text must consist of exactly len digits, without sign (number_i64()
+ * accepts one minus), blank or fraction. False if it does not, or if the number
+ * is outside of the range; *out is then unchanged. Leading zeros are allowed.
+ * Pure.
  */
 #ifndef COMMON_NUMBER_H
 #define COMMON_NUMBER_H

@@ -18,6 +18,7 @@
 
 #define PROFILES_FILE "profiles"
 
+/* Appends the line of an identity with its highest security profile, 2 or 3. */
 void profiles_put_line(
     struct buf *out, const char *name, size_t len, unsigned profile);
 

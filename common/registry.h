@@ -142,7 +142,8 @@ cref registry_adopt(struct registry *r, uint32_t entry, uint64_t generation,
 /* True if self is the owner. It is a single load, because it is called for each
    message. */
 bool registry_owns(struct registry *r, uint32_t entry, cref self);
-/* The same, and the name of the entry still matches its hash. */
+/* True if self is the owner, and the name of the entry still matches its
+ * hash. */
 bool registry_holds(struct registry *r, uint32_t entry, cref self);
 /* Ends the ownership of self. True if self was still the owner. */
 bool registry_release(struct registry *r, uint32_t entry, cref self);

@@ -131,6 +131,8 @@ places_answer_form(enum registry_start_kind kind)
                                        : REGISTRY_ANSWER_START;
 }
 
+/* The places of the starts of an entry, which stay valid until the entry gives
+ * its block back. */
 struct places places_of(struct registry *r, uint32_t entry);
 
 /* The first word of place i, for these bits of the fingerprint. */
@@ -149,6 +151,7 @@ int places_find(const struct places *t, const uint64_t fp[2]);
 int places_make(
     struct places *t, enum registry_start_kind kind, uint64_t number);
 
+/* Writes a start to place i: its words (see places_check()) and its answer. */
 void places_put(const struct places *t, int i, uint64_t fp0, uint64_t second,
     uint64_t third, const char *answer, size_t len);
 

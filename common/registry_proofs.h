@@ -27,8 +27,10 @@ struct registry_proof {
     _Atomic uint32_t when; /* 0: there is none */
 };
 
-/* proof: REGISTRY_PROOF bytes. when: any number except 0, chosen by the
-   writer. */
+/* Stores, copies or removes the proof of an entry. proof has REGISTRY_PROOF
+ * bytes. when is any number except 0, chosen by the writer.
+ * registry_proof_get() is false if there is no proof, or if another process is
+ * writing it. */
 void registry_proof_put(
     struct registry *r, uint32_t entry, const void *proof, uint32_t when);
 bool registry_proof_get(

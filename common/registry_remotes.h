@@ -58,12 +58,14 @@ void registry_remote_drop(
 
 /* Finds the newest command with this key, sent at `since` or later, that asked
  * for this connector (0: unknown) or for any, and that has no transaction or
- * this one. Records the transaction for it. */
+ * this one. Records the transaction for it, and copies it to *out. False if
+ * there is none. */
 bool registry_remote_begin(struct registry *r, uint32_t entry, uint64_t key,
     uint32_t connector, uint64_t since, uint64_t transaction,
     struct registry_remote *out);
 
-/* Finds the command of a transaction that has begun. */
+/* Copies the command of a transaction that has begun to *out; false if there is
+ * none. */
 bool registry_remote_find(struct registry *r, uint32_t entry,
     uint64_t transaction, struct registry_remote *out);
 

@@ -149,7 +149,7 @@ void registry_starts_read(struct registry *r, uint32_t entry, struct fields *f);
  * that it owns, and at its part of those without an owner. */
 void registry_starts_tidy(struct registry *r, uint32_t page, uint32_t end,
     unsigned slot, unsigned slots, uint32_t now, uint32_t window);
-/* Pages of blocks that have been in use so far. */
+/* The number of pages of blocks that have been in use so far. */
 uint32_t registry_starts_pages(struct registry *r);
 
 /* Forgets all starts: the entry is given to another identity. */

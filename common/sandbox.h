@@ -30,8 +30,9 @@ bool sandbox_possible(void);
  */
 bool sandbox_enter(const struct config *c, struct buf *why);
 
-/* Called when secrets come into memory: forbids core files and the inspection
-   of the memory. */
+/* Called before secrets are read into memory: forbids core files and the
+ * inspection of the memory. sandbox_secrets(): true if the configuration leads
+ * to secrets in memory. */
 void sandbox_hide(void);
 bool sandbox_secrets(const struct config *c);
 

@@ -264,6 +264,7 @@ uint32_t shm_capacity(const struct shm *s);
 #define SHM_LATEST_SHIFT 53
 _Atomic uint64_t *shm_latest(struct shm *s, uint32_t entry);
 
+/* Parts of the segment. The slot must be below shm_slots(). */
 struct shm_worker    *shm_worker(const struct shm *s, unsigned slot);
 struct registry      *shm_registry(const struct shm *s);
 struct address_count *shm_crowd(const struct shm *s);

@@ -41,8 +41,8 @@ bool shm_state_write_entry(const struct shm *s, uint32_t i, struct buf *out);
 /* Reads one of these records, of any kind. False if its kind is unknown, or the
  * registry has no room for it. */
 bool shm_state_read(struct shm *s, struct fields *f);
-/* `counter` and `histogram` only, by the new master when workers already run;
- * s->before is written by the master alone. */
+/* Reads `counter` and `histogram` only; false for other records. Called by the
+ * new master when workers already run; only the master writes s->before. */
 bool shm_state_read_counters(struct shm *s, struct fields *f);
 /* Called by a worker: reads an `entry`, and returns the index of the entry,
    which has no owner. */

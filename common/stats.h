@@ -138,6 +138,7 @@ stat_get(const stat_value *v)
 #define STAT_DEC(st, name) STAT_SUB(st, name, 1)
 #define STAT_SET(st, name, n) stat_set(&(st)->name, (n))
 
+/* Counts a duration in us. */
 void histogram_add(struct histogram *h, uint64_t us);
 /* Upper bound in microseconds of the bucket that holds quantile q (0..1), twice
  * the highest bound for the last bucket; 0 if the histogram is empty. counts:

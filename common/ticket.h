@@ -35,10 +35,12 @@ struct ticket_keys {
     struct ticket_key key[TICKET_KEYS];
 };
 
-/* Master: replaces all keys by new random ones. */
+/* Called by the master: replaces all keys by new random ones. False without
+ * random numbers; the keys are then unchanged. */
 bool ticket_start(struct ticket_keys *k, uint64_t wall_ms);
-/* Master: the next key becomes the current one, the former current key stays
- * valid for one more turn, and a new next key is drawn. */
+/* Called by the master: the next key becomes the current one, the former
+ * current key stays valid until the next rotation, and a new next key is drawn.
+ * False as ticket_start(). */
 bool ticket_rotate(struct ticket_keys *k, uint64_t wall_ms);
 /* Master: loads the keys of a file: lines of 80 bytes in base64. The last line
  * is the next key, the line before it the current one (as in HAProxy). False
@@ -55,8 +57,8 @@ bool ticket_read(struct ticket_keys *k, struct fields *f);
 
 /* Copies the current key; false if there is none. */
 bool ticket_current(const struct ticket_keys *k, struct ticket_key *out);
-/* Copies the key with that name. *old is set if it is not the current one any
-   more. */
+/* Copies the key with that name; false if there is none. *old is set if it is
+ * no longer the current one. */
 bool ticket_find(const struct ticket_keys *k, const uint8_t name[16],
     struct ticket_key *out, bool *old);
 

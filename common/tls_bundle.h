@@ -42,9 +42,11 @@ int tls_bundle_make(const struct config *c, struct buf *errors);
  * changes when a file changes. */
 uint64_t tls_bundle_stamp(const struct config *c);
 
-/* Reads the whole bundle into `all`, which tls_bundle_wipe() cleanses. */
+/* Reads the whole bundle into `all`, which the caller overwrites and frees with
+ * tls_bundle_wipe(). False with errno, or without memory. */
 bool tls_bundle_read(int fd, struct buf *all);
-/* The next item; *at begins with 0. */
+/* The next item, which points into `all`; *at begins with 0. False after the
+ * last one. */
 bool tls_bundle_next(const struct buf *all, size_t *at, struct tls_item *item);
 void tls_bundle_wipe(struct buf *all);
 

@@ -12,6 +12,7 @@ enum tls_suite {
     TLS_SUITES
 };
 
+/* Facts about a suite; the texts are static. */
 const char *tls_suite_name(enum tls_suite s);    /* name in the RFCs */
 const char *tls_suite_openssl(enum tls_suite s); /* name in OpenSSL */
 int         tls_suite_version(enum tls_suite s); /* 2 or 3: the version is TLS

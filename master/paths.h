@@ -13,9 +13,10 @@
 
 /* Makes missing directories, and locks the pid file. False with a sentence. */
 bool paths_take(const struct config *c, struct buf *why);
-/* For an upgrade. paths_prepare(): the new program makes missing directories.
- * Then the old program gives up its locks, except the shared lock of the state
- * directory, and the new one takes them and writes the pid file. */
+/* For an upgrade. The new program makes missing directories with
+ * paths_prepare(). Then the old program gives up its locks with paths_unlock(),
+ * except the shared lock of the state directory, and the new one takes them and
+ * writes the pid file with paths_lock(). False with a sentence in why. */
 bool paths_prepare(const struct config *c, struct buf *why);
 void paths_unlock(void);
 bool paths_lock(const struct config *c, struct buf *why);

@@ -41,7 +41,8 @@ bool access_check(const struct config *next, const struct config *now,
 bool access_set(const struct access_files *f, const char *name, size_t len,
     const struct authfile_entry *e, bool *was_there, struct buf *why);
 
-/* The text of the deny list; a comment line if there is no file. */
+/* Reads the text of the deny list; a comment line if there is no file. False
+ * with a sentence in why. */
 bool access_denied(
     const struct access_files *f, struct buf *text, struct buf *why);
 

@@ -46,10 +46,10 @@ void tokens_free(struct tokens *t);
 /* The role of a token as a client has sent it; TOKENS_NONE if it is unknown. */
 enum tokens_role tokens_judge(const char *token);
 
-/* The i-th token; false behind the last one. */
+/* The i-th token; false after the last one. */
 bool tokens_at(unsigned i, const char **name, enum tokens_role *role);
 
-/* "read", "admin", or "-" for TOKENS_NONE. */
+/* The role as a word: "read", "admin", or "-" for TOKENS_NONE. */
 const char *tokens_role_name(enum tokens_role role);
 
 #endif

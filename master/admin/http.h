@@ -33,7 +33,8 @@ extern const size_t            http_routes_n;
 
 /* Before the others. channel: to the master. */
 void http_begin(const struct shm *s, int channel);
-/* Serves a listening socket from now on. */
+/* Serves a listening socket in threads of libmicrohttpd, until the process
+ * ends. False if it cannot be started. */
 bool http_serve(int fd, enum listener_kind kind);
 
 /* The table as OpenAPI 3.0, and as mdoc(7) for ocppd-http(7). */
@@ -72,6 +73,8 @@ void http_tap_close(struct http_tap *t);
 /* --- series.c: the last hour -------------------------------------------------- */
 
 #define SERIES_EVERY_S 5
+/* Starts the thread that takes a sample every SERIES_EVERY_S seconds; appends
+ * the samples of the last hour as JSON. */
 void series_begin(const struct shm *s);
 void series_json(struct buf *out);
 

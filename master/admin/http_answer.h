@@ -17,7 +17,7 @@ enum MHD_Result http_answer_send(struct MHD_Connection *c, unsigned status,
 enum MHD_Result http_answer_text(struct MHD_Connection *c, unsigned status,
     const char *type, struct buf *body);
 
-/* {"error":{"status":...,"message":...}} */
+/* Sends the status and the body {"error":{"status":...,"message":...}}. */
 enum MHD_Result http_answer_error(
     struct MHD_Connection *c, unsigned status, const char *message);
 /* The same; the connection is closed afterwards, and nothing more is read from

@@ -17,9 +17,11 @@ void entry_put(
 /* Writes a time in seconds since 1970 as a member; null for 0. */
 void entry_put_time(struct writer *w, const char *key, uint32_t then);
 
+/* Vendor and model of the entry with that number; empty if they are unknown. */
 struct registry_model entry_model(uint32_t number);
 
-/* "-" if there was no message, or no connection. */
+/* The action of the last CALL; "-" if there was no message, or no
+ * connection. */
 const char *entry_last_action(const struct registry_entry *e);
 void entry_address(const struct registry_entry *e, char out[ADDRESS_LEN]);
 /* NULL without a connection. */

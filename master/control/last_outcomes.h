@@ -20,6 +20,7 @@
 /* Bytes; a longer outcome is left out. */
 #define LAST_OUTCOMES_ONE (64u << 10)
 
+/* Copies an outcome, in the place of the oldest one. */
 void last_outcomes_put(
     const char *command_id, enum outcome outcome, const char *json, size_t len);
 

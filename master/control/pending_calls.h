@@ -51,11 +51,13 @@ enum pending_result pending_calls_call(
     const struct pending_calls_waiter *waiter, cref conn, uint64_t timeout_ms,
     const char *body, size_t len);
 
-/* Lets worker `slot` publish an outcome, now or when it is ready. */
+/* Makes worker `slot` publish an outcome, now or when the worker is ready.
+ * Returns PENDING_OK or the reason why it was not accepted. */
 enum pending_result pending_calls_settle(
     const struct pending_calls_waiter *waiter, unsigned slot,
     enum outcome outcome, const char *body, size_t len);
 
+/* Called when a worker has reported the outcome of a command. */
 void pending_calls_done(
     uint64_t id, uint64_t outcome, const char *json, size_t len);
 /* Called when a worker has found the outcome of a command in the journal. body:
@@ -76,11 +78,12 @@ uint64_t pending_calls_next(uint64_t after, unsigned slot, uint64_t *client);
 /* Appends a command as a record `pending`. It also stays here, so that it is
  * settled if the new program fails. */
 void pending_calls_write(uint64_t id, struct buf *out);
-/* Reads such a record; the command keeps its id. The heir that has the command
-   will end it. */
+/* Reads such a record; the command keeps its id, and the heir that has the
+ * command ends it. False if the record is malformed or there is no memory. */
 bool pending_calls_read(
     struct fields *f, const struct pending_calls_waiter *waiter);
 
+/* The number of commands without an outcome; true if this command is one. */
 unsigned pending_calls_count(void);
 bool     pending_calls_has(const char *command_id);
 /* The number of commands for an identity, and the age of the oldest one. */

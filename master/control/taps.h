@@ -19,6 +19,7 @@ struct client;
 /* False if there are TAPS_MAX already. It ends with its client. */
 bool taps_start(struct client *c, const char *pattern);
 
+/* Called when a worker has sent a frame of tap id: copies it to the client. */
 void taps_frame(uint64_t id, const char *json, size_t len);
 /* Sends all taps to a worker that has started. */
 void taps_worker_ready(unsigned slot);

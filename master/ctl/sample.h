@@ -83,6 +83,7 @@ bool sample_points(const struct ctl *ctl, const struct sample_filter *f,
     bool now, struct sample_points *p, struct sample_points *before);
 void sample_points_free(struct sample_points *p);
 
+/* The charge point of this name; NULL if it is not in the listing. */
 const struct sample_point *sample_find(
     const struct sample_points *p, const char *name);
 

@@ -12,7 +12,7 @@
    over. */
 void pairs_begin(unsigned heirs, void (*all_prepared)(void));
 
-/* Makes the pair of a slot, in place of a former one, and returns the heir's
+/* Makes the pair of a slot, instead of a former one, and returns the heir's
  * end, which the caller closes; -1 with errno. */
 int pairs_make(unsigned slot);
 /* The same for an heir that is a separate process: it is prepared when it sends

@@ -18,8 +18,8 @@ struct slot;
    CHANNEL_reopen. */
 void hints_notify_all(enum channel_type type);
 
-/* Makes all workers stop accepting connections, during an upgrade, or
-   resume. */
+/* Makes all workers stop accepting connections during an upgrade, or resume.
+ * hints_frozen(): true while they are stopped. */
 void hints_freeze(bool on);
 bool hints_frozen(void);
 

@@ -15,6 +15,7 @@
 #include "shm.h"
 #include "workers/listen.h"
 
+/* The state of slot n, which must be below master.slots. */
 enum shm_worker_state slot_state(unsigned n);
 /* True if the slot is neither being started nor restarted. */
 bool  slot_is_settled(unsigned n);
@@ -28,10 +29,12 @@ const struct listen_set *slot_listeners(unsigned n);
    run. */
 bool slot_send(
     unsigned slot, struct channel_msg *msg, const void *body, size_t n);
-/* The same with a descriptor, which stays open here. */
+/* Sends a datagram with a descriptor, which the caller keeps; false as
+ * slot_send(). */
 bool slot_send_fd(unsigned n, struct channel_msg *msg, int passed);
 
-/* Makes the sockets listen that were bound during an upgrade. */
+/* Calls listen(2) for the sockets that were bound during an upgrade. False if
+ * one of the calls has failed. */
 bool slot_listen_begin(void);
 
 #endif

@@ -61,13 +61,15 @@ struct slot {
                                  ended */
 };
 
-/* Called once, when the number of slots is known. */
+/* Called once, when the number of slots is known. slot_created(): true after
+ * that. */
 void slot_create(void);
 bool slot_created(void);
 
+/* Slot n, which must be below master.slots. */
 struct slot *slot_at(unsigned n);
 
-/* Its place in shared memory. */
+/* The part of the slot in shared memory. */
 struct shm_worker *slot_shared(const struct slot *s);
 void               slot_set_state(struct slot *s, enum shm_worker_state state);
 

@@ -9,6 +9,7 @@
 #ifndef MASTER_WORKERS_WATCH_H
 #define MASTER_WORKERS_WATCH_H
 
+/* Starts the timers. Called once, in the master. */
 void watch_begin(void);
 
 #endif

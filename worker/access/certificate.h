@@ -42,8 +42,9 @@ bool certificate_booted(
 void certificate_forget(struct conn *c);
 /* Gives back the memory that no connection needs. Returns the pages. */
 size_t certificate_trim(void);
-/* The digest of the name that the BootNotification is compared with, in a
- * connection's record (moving.h). */
+/* Write and read the digest of the name that the BootNotification is compared
+ * with, as part of a connection's record (moving.h). False if the record is
+ * malformed. */
 void certificate_write(const struct conn *c, struct buf *out);
 bool certificate_read(struct conn *c, struct fields *f);
 

@@ -22,6 +22,8 @@ void deny_list_tick(void);
  * read; for a second at most. */
 bool deny_list_waits(void);
 
+/* True if the address, in the form of address_pack(), or the identity is on the
+ * list. */
 bool deny_list_has_address(const uint64_t addr[2]);
 bool deny_list_has_name(const char *name, size_t len);
 

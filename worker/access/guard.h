@@ -71,8 +71,8 @@ void     guard_leave(struct conn *c);
  * reason why the connection must be closed. */
 enum close_reason guard_check(struct conn *c);
 
-/* The part of access/ in a connection's record (moving.h). addr: address of the
- * peer.
+/* Write and read the part of access/ in a connection's record (moving.h). addr:
+ * address of the peer. False if the record is malformed.
  */
 void guard_write(const struct conn *c, struct buf *out);
 bool guard_read(struct conn *c, struct fields *f, const uint64_t addr[2]);

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+/* Appends a line to the file, in a helper thread. Errors are logged. */
 void profile_log_put(const char *name, size_t len, unsigned profile);
 
 #endif

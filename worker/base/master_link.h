@@ -13,6 +13,7 @@
 
 #include "cref.h"
 
+/* Watches the channel to the master, which is open until the process ends. */
 void master_link_open(int fd);
 /* While `hold` is true, the master's datagrams wait: this worker is inheriting
    a slot. */
@@ -29,7 +30,9 @@ void master_link_moved(uint64_t request);
 void master_link_takeover(cref former, uint32_t entry, uint64_t generation);
 void master_link_done(
     uint64_t request, unsigned outcome, const char *body, size_t len);
-/* The answer to CHANNEL_ask: a JSON object, empty if the connection is gone. */
+/* The answer to CHANNEL_ask: a JSON object, empty if the connection is gone.
+ * master_link_tapped(): one frame of a tap; false if it was not sent, because
+ * the channel is full. */
 void master_link_described(uint64_t request, const char *body, size_t len);
 bool master_link_tapped(uint64_t tap, const char *body, size_t len);
 /* body: the command's id, NUL, and the JSON of its outcome. */

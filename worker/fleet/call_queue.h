@@ -59,7 +59,8 @@ struct queued_call *call_queue_read(struct conn *c, struct fields *f,
 void call_queue_claim_again(struct conn *c, uint64_t epoch);
 
 /* Writes the outcomes that Redis does not have yet, for the process that
- * inherits the slot. */
+ * inherits the slot. call_queue_take() reads a line of them; false if the line
+ * is not one. */
 void call_queue_put(struct buf *to);
 bool call_queue_take(struct fields *f);
 

@@ -47,7 +47,8 @@ struct claim *claim_place(const struct conn *c);
 struct claim *claim_of(const struct conn *c);
 /* True if Redis has granted the claim, and can be used. */
 bool claim_holds(const struct conn *c);
-/* The same, and no claim is under way, so that its epoch is that of Redis. */
+/* True if Redis has granted the claim and no other claim is under way, so its
+ * epoch is that of Redis. */
 bool claim_is_settled(const struct claim *claim);
 /* True if the part of fleet/ is quiet: no claim is under way, and no call from
  * the queue in Redis is being taken or in flight. */

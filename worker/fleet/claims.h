@@ -41,8 +41,9 @@ void claims_tick(void);
 /* Releases all sessions before the worker ends. True when that is done. */
 bool claims_finish(void);
 
-/* The part of fleet/ in a connection's record (moving.h): its claim, and the
- * call from the queue that is in flight. */
+/* Write and read the part of fleet/ in a connection's record (moving.h): its
+ * claim, and the call from the queue that is in flight. False if the record is
+ * malformed. */
 void claims_write(const struct conn *c, struct buf *out);
 bool claims_read(struct conn *c, struct fields *f);
 /* Called when the lines of its calls are read, too. */

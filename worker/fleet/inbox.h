@@ -27,7 +27,8 @@ void inbox_resume(unsigned shard, const char *last);
 void inbox_close(void);
 
 /* Writes the id of the last entry that was read from each inbox, for the
- * process that inherits the slot. */
+ * process that inherits the slot. inbox_take() reads a line of them; false if
+ * the line is not one. */
 void inbox_put(struct buf *out);
 bool inbox_take(struct fields *f);
 

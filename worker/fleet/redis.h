@@ -39,6 +39,8 @@ void redis_tick(void);
 /* Ends all connections, and makes no new ones. */
 void redis_close(void);
 
+/* redis.shards; the shard of an identity; true if the node of the shard can be
+ * used now. */
 unsigned redis_shards(void);
 unsigned redis_shard(const char *identity, size_t len);
 bool     redis_ready(unsigned shard);

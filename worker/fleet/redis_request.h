@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Begins a request with the name of its command, and drops an earlier one that
+ * was not sent. */
 void redis_begin(const char *command);
 /* These add an argument. The bytes of text and p are not copied: they must be
  * valid until the request is sent. */

@@ -50,8 +50,8 @@ void shards_lost(unsigned shard);
 /* Removes this worker from Redis: its sessions count as lost at once. */
 void shards_leave(void);
 
-/* Redis' clock in microseconds, as far as it is known, and its greatest error
- * in microseconds. */
+/* The time of the clock of Redis, as far as it is known, and the greatest error
+ * of this time, in us. */
 uint64_t shards_now_us(void);
 uint64_t shards_clock_err(void);
 /* Raises the sequence: generations and event numbers drawn from now on are not

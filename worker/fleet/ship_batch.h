@@ -23,6 +23,7 @@ struct ship_batch_sum {
     uint64_t first_ms;    /* time stamp of the first event */
 };
 
+/* Empties the batch; true if it is full. */
 void ship_batch_clear(void);
 bool ship_batch_full(void); /* full, or nearly */
 enum ship_batch_added { BATCH_ADDED, BATCH_NO_EVENT, BATCH_NO_MEMORY };

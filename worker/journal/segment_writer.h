@@ -56,6 +56,7 @@ void segment_writer_age(struct tail *t, uint64_t age_ms);
  * write, for messages. */
 void segment_writer_path(const struct tail *t, char *out, size_t size);
 
+/* Closes the segment, the directory and the lock. */
 void segment_writer_close(struct tail *t);
 
 #endif

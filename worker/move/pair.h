@@ -33,6 +33,7 @@ struct pair {
     size_t     in_n, in_taken, in_cap;
 };
 
+/* Takes over fd, one end of a socket pair, which pair_close() closes. */
 void pair_open(struct pair *p, int fd);
 /* Closes the end and the descriptors that were not taken, and wipes the
    buffers. */

@@ -11,18 +11,18 @@
  *          \___________________^           ^
  *           \______________________________/
  *
- * The state of a connection is grouped by its owner: the members of struct
- * conn itself belong to net/, and each of the structs in it to the folder of
- * that name, the only one that writes them. Each owner reports whether its
- * part is quiet.
+ * The state of a connection is grouped by its owner: the members of struct conn
+ * itself belong to net/, and each of the structs in it to the folder of that
+ * name, the only one that writes them. Each owner reports whether its part is
+ * quiet.
  *
  * Output is collected as plain bytes in conn_out(), sealed by the transport
  * (transport.h) when it is sent, and kept in `busy->out` as wire bytes if the
- * socket does not take it.
+ * socket has no room for it.
  *
- * After any callback that touched a connection, conn_settle() sends what is
- * to be sent and gives back what is not needed; a DEAD connection stays
- * addressable until the end of the loop's turn.
+ * After any callback that touched a connection, conn_settle() sends the output
+ * and gives back memory that is not needed; a DEAD connection stays addressable
+ * until the end of the loop's turn.
  */
 #ifndef WORKER_NET_CONN_H
 #define WORKER_NET_CONN_H
@@ -78,7 +78,7 @@ struct call;
 
 /* What a connection has only while something is going on. */
 struct busy {
-    struct buf out;      /* wire bytes that the socket did not take */
+    struct buf out;      /* wire bytes for which the socket had no room */
     uint32_t   stuck_ms; /* since when out has not moved (self.now_ms) */
     uint32_t   tail_ms;  /* when tail last grew (self.now_ms) */
     struct buf tail;     /* TLS: the begin of a record */
@@ -119,7 +119,7 @@ struct conn {
     uint32_t     opened_ms;  /* self.now_ms when the state began */
     uint32_t     last_in_ms; /* self.now_ms when bytes last arrived */
     union {
-        uint32_t pinged_ms; /* when the ping under way left */
+        uint32_t pinged_ms; /* when the ping under way was sent */
         uint32_t next;      /* FREE and DEAD: the next in the list of these */
     };
     uint32_t tls;     /* index of the record state; 0 without TLS */
@@ -169,6 +169,8 @@ uint32_t conn_capacity(void);
 struct conn *conn_new(int fd, enum listener_kind kind, const uint64_t addr[2],
     uint16_t port, bool proxy);
 
+/* Indexes are below conn_capacity(). A name that is not valid any more finds
+ * nothing. */
 uint32_t     conn_index(const struct conn *c);
 struct conn *conn_at(uint32_t index); /* any state, FREE too */
 uint32_t     conn_high(void);         /* indexes below this were used */
@@ -198,29 +200,31 @@ void conn_forget(struct conn *c);
 /* The busy part, which is made if it does not exist; NULL if memory is out. */
 struct busy *conn_busy(struct conn *c);
 
-/* Where frames for the peer are appended, as plain bytes; sent by
- * conn_settle(). */
+/* The buffer for frames to the peer, as plain bytes; conn_settle() sends them.
+ * conn_output_waits(): true if earlier output waits for room in the socket. */
 struct buf *conn_out(struct conn *c);
 bool        conn_output_waits(const struct conn *c);
 
+/* Appends a text frame, compressed if that was negotiated and saves bytes.
+ * False if websocket.max_output_size is reached: nothing was appended. */
 bool conn_send_text(struct conn *c, const char *text, size_t len);
 
-/* Sends a ping if it can leave at once. Otherwise sends nothing and returns
-   false. */
+/* Sends a ping if that is possible at once. Otherwise it sends nothing and
+ * returns false. */
 bool conn_ping(struct conn *c);
 
-/* For the transport: sends wire bytes, or keeps them behind the output that
+/* For the transport: sends wire bytes, or keeps them after the output that
  * waits. False if the connection died. */
 bool conn_send_wire(struct conn *c, const void *p, size_t n);
 /* Ends a connection that cannot go on: reports it by an up-call and closes the
    socket at once. */
 void conn_broken(struct conn *c, enum close_reason reason);
 
-/* Stops or resumes reading; meanwhile bytes wait in the kernel. */
+/* Stops or resumes reading; while it is stopped, bytes wait in the kernel. */
 void conn_pause(struct conn *c, bool paused);
 
-/* The same for a connection that sends too fast. It is read while it is neither
- * paused nor slowed. */
+/* As conn_pause(), for a connection that sends too fast. A connection is read
+ * while it is neither paused nor slowed. */
 void conn_slow(struct conn *c, bool slowed);
 
 /* CLOSING: shuts the socket down when all output is sent. The connection dies
@@ -233,10 +237,12 @@ void conn_kill(struct conn *c);
  * than the one that is being served. */
 void conn_cut(struct conn *c);
 
+/* Sends the output and returns what is not needed (see above). c may be DEAD
+ * afterwards. */
 void conn_settle(struct conn *c);
 
-/* The part of net/ is quiet: OPEN, at a frame boundary, reading, and nothing
- * waits to be sent. */
+/* True if the part of net/ is quiet: OPEN, at a frame boundary, reading, and
+ * nothing waits to be sent. */
 bool conn_net_quiet(const struct conn *c);
 
 #endif

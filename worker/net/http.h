@@ -96,7 +96,7 @@ enum http_identity {
  */
 enum http_identity http_identity(struct http_span path, const char *prefix,
     size_t max, char *out, size_t *len);
-/* HTTP status and sentence of anything but HTTP_ID_OK. */
+/* The HTTP status and the sentence for every value except HTTP_ID_OK. */
 int         http_identity_status(enum http_identity e);
 const char *http_identity_sentence(enum http_identity e);
 

@@ -27,8 +27,8 @@ enum record_suite {
 
 enum record_flag {
     RECORD_CLIENT = 1,     /* this end is the client: tickets are skipped */
-    RECORD_OWES_UPDATE = 2 /* the peer asked for a KeyUpdate; it leaves before
-                              the next data */
+    RECORD_OWES_UPDATE = 2 /* the peer asked for a KeyUpdate; it is sent before
+                            * the next data */
 };
 
 struct record {
@@ -51,7 +51,7 @@ struct record {
     uint8_t keys[];
 };
 
-/* Names of OpenSSL, and sizes. */
+/* Names of cipher and hash in OpenSSL, and sizes in bytes. */
 struct record_parameters {
     const char *cipher, *hash;
     uint8_t     key, hash_size;
@@ -69,16 +69,17 @@ size_t record_size(enum record_version v, enum record_suite s);
  * with 0 or with what the caller sets. False: libcrypto failed. */
 bool record_begin13(struct record *r, enum record_suite s,
     const uint8_t *read_secret, const uint8_t *write_secret);
-/* The same for TLS 1.2, from the master secret of 48 bytes and the two random
- * values of 32 bytes (RFC 5246 6.3). `client`: this end is the client. */
+/* As record_begin13() for TLS 1.2, from the master secret of 48 bytes and the
+ * two random values of 32 bytes each (RFC 5246 6.3). `client`: this end is the
+ * client. */
 bool record_begin12(struct record *r, enum record_suite s, bool client,
     const uint8_t *master, const uint8_t *client_random,
     const uint8_t *server_random);
 /* Overwrites the record with its keys. */
 void record_wipe(struct record *r);
 
-/* The next key of one direction: RFC 8446 7.2. Its sequence numbers begin
- * anew. */
+/* Derives the next key of one direction (RFC 8446 7.2); its sequence numbers
+ * begin with 0 again. False: libcrypto failed. */
 bool record_advance(struct record *r, bool write);
 
 /* The key of one direction; points into r. */

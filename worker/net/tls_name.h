@@ -30,6 +30,8 @@ struct tls_name {
     int64_t  not_after; /* seconds since 1970 */
 };
 
+/* Copies the names in a certificate into *out, which does not refer to x
+ * afterwards. */
 void tls_name_read(const X509 *x, struct tls_name *out);
 
 /* True if one of the alternative names is text[0..n). */

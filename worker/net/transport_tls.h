@@ -9,7 +9,7 @@
 #include "net/record.h"
 #include "net/transport.h"
 
-/* The operations of LISTENER_TLS. */
+/* The operations of LISTENER_TLS; transport.h describes them. */
 void transport_tls_input(struct conn *c, uint8_t *p, size_t n);
 bool transport_tls_wrap(
     struct conn *c, const void *p, size_t n, struct wire *w);

@@ -89,8 +89,8 @@ unsigned ws_take_inflated(void);
 
 enum ws_result {
     WS_GO_ON,   /* all bytes were consumed; more may follow */
-    WS_STOPPED, /* an up-call returned false; the bytes behind that message are
-                   dropped */
+    WS_STOPPED, /* an up-call returned false; the bytes after that message are
+                 * dropped */
     WS_CLOSED,  /* the peer's close frame came; a reply is due if none was
                    sent */
     WS_FAILED   /* the peer violated the protocol; a close frame is due if none
@@ -98,7 +98,7 @@ enum ws_result {
 };
 
 /*
- * Takes n bytes as they came from the socket. Every result except WS_GO_ON is
+ * Takes n bytes that were read from the socket. Every result except WS_GO_ON is
  * final: the lease then ignores further bytes, repeats its result, and is freed
  * when returned. After WS_CLOSED and WS_FAILED: send the output of ws_output(),
  * then close the connection.
@@ -111,8 +111,8 @@ enum ws_result ws_input(struct ws *ws, const uint8_t *p, size_t n);
 
 int ws_status(const struct ws *ws);      /* status of WS_FAILED: 1002, 1007,
                                             1009 or 1011; 0 otherwise */
-const char *ws_why(const struct ws *ws); /* a few words for the log, static;
-                                            NULL without WS_FAILED */
+const char *ws_why(const struct ws *ws); /* a few words for the log (static
+                                          * text); NULL without WS_FAILED */
 
 /*
  * Appends the pongs and the close frame that are due. Call it after ws_input()

@@ -36,8 +36,10 @@ enum ocppj_error {
                      the table */
 };
 
+/* The word of an error code in the spelling of a version (static text). */
 const char *ocppj_error_word(enum ocppj_error e, enum ocppj_spelling s);
-/* In either spelling, case-sensitive; OCPPJ_ERRORS if unknown. */
+/* The error with this word in either spelling, case-sensitive; OCPPJ_ERRORS if
+ * there is none. */
 enum ocppj_error ocppj_error_find(const char *word, size_t len);
 
 enum ocppj_type {

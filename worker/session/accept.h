@@ -12,6 +12,7 @@
 
 #include "listener.h"
 
+/* Watches the listening sockets, which stay open until the process ends. */
 void accept_open(const struct listener *listeners, unsigned n);
 /* Another worker is not alive: its clients are accepted here too, from its
  * listening socket fd, until accept_release(). */

@@ -47,6 +47,7 @@ struct answer {
 extern struct buf answer_payload;
 extern struct buf answer_frame;
 
+/* Copies a payload into answer_payload. */
 void answer_set_payload(const char *text, size_t len);
 /* Sets the payload to the remembered answer of a message. */
 void answer_set_remembered(struct answer *a, const char *text, size_t len);

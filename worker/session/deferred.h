@@ -68,7 +68,8 @@ bool deferred_answer(uint64_t number, struct conn *c, uint32_t entry,
     uint64_t generation, const char *text, size_t len, size_t payload_len,
     uint64_t since_us, bool urgent, const struct deferred_effect *effect);
 
-/* Adds the outcome of a call, for a request of the master. */
+/* Adds the outcome of a call, for a request of the master. False without
+ * memory. */
 bool deferred_done(uint64_t number, uint64_t request, unsigned outcome,
     const char *body, size_t len);
 

@@ -33,8 +33,8 @@ struct parked {
 bool parked_put(struct conn *c, const char *frame, size_t len,
     uint64_t resolved_ms, bool journal);
 
-/* Writes the lines behind a connection's record (moving.h), one for each
-   CALL. */
+/* Writes the lines after a connection's record (moving.h), one for each CALL.
+ * parked_read() reads one of them; false if the line is not one. */
 void parked_write(const struct conn *c, struct buf *out);
 bool parked_read(struct conn *c, struct fields *f);
 /* Called when these CALLs have moved to another process. */

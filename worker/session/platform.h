@@ -62,7 +62,8 @@ struct question {
 struct question *platform_put(uint64_t number, const char *token,
     const struct conn *c, const char *frame, size_t len);
 
-/* Called when the CALL came again: c and frame replace the former ones. */
+/* Called when the CALL was sent again: c and frame replace the former ones.
+ * False without memory. */
 bool platform_replace(
     struct question *q, const struct conn *c, const char *frame, size_t len);
 
@@ -87,7 +88,8 @@ void platform_remove(struct question *q);
 void platform_write(struct buf *out);
 /* Reads one line; false if it belongs to another owner. */
 bool platform_read(struct fields *f);
-/* Called when a connection has moved and has another cref. */
+/* Called when a connection has moved and has another cref. platform_has(): true
+ * if a question about a CALL of this connection is open. */
 void platform_rename(cref former, cref name);
 bool platform_has(const struct conn *c);
 

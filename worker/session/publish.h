@@ -38,6 +38,8 @@ struct publish {
 /* The subject of events of a connection that has a session. */
 struct publish_subject publish_subject(const struct conn *c);
 
+/* Begins an event. Returns the only one, whose writer the caller fills in
+ * before publish_end(). */
 struct publish *publish_begin(
     enum event_kind kind, const struct publish_subject *subject);
 

@@ -23,7 +23,8 @@ enum tap_direction { TAP_IN, TAP_OUT };
 void tap_add(uint64_t id, const char *pattern);
 void tap_remove(uint64_t id);
 
-/* Writes all taps as lines, for the process that inherits the slot. */
+/* Writes all taps as lines, for the process that inherits the slot. tap_read()
+ * reads one of them; false if the line is not one. */
 void tap_write(struct buf *out);
 bool tap_read(struct fields *f);
 

@@ -34,8 +34,8 @@ void verdicts_put(const char *identity, size_t identity_len, const char *token,
     size_t token_len, const char *info, size_t info_len);
 
 /* verdicts_write(): writes all verdicts as lines, for the process that inherits
- * the slot. verdicts_read(): reads one of them. The keys are valid within one
- * registry. */
+ * the slot. verdicts_read(): reads one of them; false if the line is not one.
+ * The keys are valid within one registry. */
 void verdicts_write(struct buf *out);
 bool verdicts_read(struct fields *f);
 
