@@ -247,7 +247,7 @@ def test_each_metric_stands_in_the_manual():
     assert not missing, missing
 
 
-def test_promtool_has_nothing_to_say():
+def test_promtool_finds_no_problem():
     if not shutil.which("promtool"):
         raise Skip("promtool (package prometheus) is not installed")
     g = gateway()
@@ -393,7 +393,7 @@ def test_other_paths_and_methods_are_refused():
     assert get(g, "/health")[0] == 200
 
 
-def test_a_charge_point_does_not_get_in_there():
+def test_a_charge_point_cannot_use_the_admin_port():
     g = gateway()
     h = http.client.HTTPConnection("127.0.0.1", g.admin, timeout=DEADLINE)
     h.request("GET", "/ocpp/CP1", headers={
@@ -423,7 +423,7 @@ def test_the_process_is_started_again_if_it_dies():
     c.boot()
 
 
-def test_many_slow_clients_do_not_shut_monitoring_out_for_long():
+def test_many_slow_clients_block_monitoring_only_for_a_short_time():
     g = gateway()
     slow = []
     for i in range(40):

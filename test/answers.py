@@ -498,7 +498,7 @@ def test_calls_wait_for_the_answer_to_the_boot():
     assert h.wait()["outcome"] == "result"
 
 
-def test_a_journal_that_stalls_sends_charge_points_away_until_it_works():
+def test_charge_points_are_refused_while_the_journal_stalls():
     orders = tempfile.NamedTemporaryFile()
     orders.write(bytes(32 * 8))
     orders.flush()

@@ -46,7 +46,7 @@ def refused(g, identity):
     return r
 
 
-def test_a_key_lets_in_and_nothing_else_does():
+def test_only_a_valid_key_is_accepted():
     g = gateway()
     add(g, "AL1000", KEY)
     # The vector of OCPP-J 1.6, section 6.2.2.
@@ -94,7 +94,7 @@ def test_accept_hex_no_reports_what_would_have_matched():
     assert "matches when read as hex" in refused(g, "CP1")["detail"]
 
 
-def test_refused_reports_what_is_odd_and_no_secret():
+def test_refused_reports_the_fault_of_credentials_and_no_secret():
     g = gateway()
     add(g, "CP1", KEY)
     add(g, "CP 2", KEY)
@@ -140,7 +140,7 @@ def test_a_list_asks_for_no_key():
     assert status(g, "CP3") == 404
 
 
-def test_no_key_is_made_for_what_can_be_no_identity():
+def test_no_key_is_made_for_an_impossible_identity():
     g = Gateway(auth_mode="file")
     for words in (["auth", "add"], ["auth", "remove"], ["deny", "add", "identity"],
                   ["call"]):
@@ -167,7 +167,7 @@ def test_auth_add_makes_a_key_and_keeps_only_its_hash():
     assert key not in g.log()
 
 
-def test_ocppctl_does_it_for_an_operator():
+def test_an_operator_manages_keys_with_ocppctl():
     g = gateway()
     r = g.run("auth", "add", "CP1")
     assert r.returncode == 0, r.stderr
@@ -304,7 +304,7 @@ def has(g):
 NEW = "f1" * 20
 
 
-def test_an_accepted_new_key_holds_beside_the_old_one_until_it_is_used():
+def test_an_accepted_new_key_is_valid_beside_the_old_one_until_it_is_used():
     g = gateway()
     add(g, "CP1", KEY)
     old = basic("CP1", bytes.fromhex(KEY))
@@ -324,7 +324,7 @@ def test_an_accepted_new_key_holds_beside_the_old_one_until_it_is_used():
     assert NEW not in open(g.state_dir + "/auth").read()
 
 
-def test_a_new_key_that_was_refused_does_not_hold():
+def test_a_new_key_that_was_refused_is_not_valid():
     g = gateway()
     add(g, "CP1", KEY)
     old = basic("CP1", bytes.fromhex(KEY))
@@ -351,7 +351,7 @@ def lets(g, key):
     return status(g, "CP1", basic("CP1", bytes.fromhex(key))) == 101
 
 
-def test_a_later_new_key_that_is_refused_takes_no_earlier_one_away():
+def test_a_refused_new_key_does_not_remove_an_earlier_one():
     g = gateway(server_workers=1)
     add(g, "CP1", KEY)
     c = booted(g)
@@ -371,7 +371,7 @@ def test_a_later_new_key_that_is_refused_takes_no_earlier_one_away():
     assert lets(g, K3)
 
 
-def test_a_new_key_that_needs_a_restart_takes_no_earlier_one_away():
+def test_a_new_key_that_needs_a_restart_does_not_remove_an_earlier_one():
     g = gateway(server_workers=1)
     add(g, "CP1", KEY)
     c = booted(g)

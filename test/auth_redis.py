@@ -68,7 +68,7 @@ def down(g):
 
 
 @fleet.tidy
-def test_a_key_in_redis_lets_in_and_nothing_else_does():
+def test_only_a_key_in_redis_is_accepted():
     s, r, g = one()
     assert allow(r, "AL1000") == 1
     assert status(g, "AL1000") == 101
@@ -111,7 +111,7 @@ def test_the_function_takes_what_ocppctl_hashes_and_nothing_else():
 
 
 @fleet.tidy
-def test_something_else_than_a_key_in_redis_lets_no_charge_point_in():
+def test_a_value_in_redis_that_is_not_a_key_admits_no_charge_point():
     s, r, g = one()
     r("HSET", AUTH + "CP1", "key", KEY)
     assert status(g, "CP1") == 401
@@ -152,7 +152,7 @@ def test_while_redis_is_away_a_charge_point_that_was_here_before_comes_in_with_i
 
 
 @fleet.tidy
-def test_what_redis_took_back_opens_nothing_while_it_is_away():
+def test_a_key_that_was_removed_is_not_accepted_while_redis_is_away():
     s, r, g = one()
     for name in ("GONE", "CHANGED", "SAME"):
         allow(r, name)
@@ -214,7 +214,7 @@ def test_a_silent_redis_delays_a_handshake_and_nothing_else():
 
 
 @fleet.tidy
-def test_bytes_right_behind_the_request_are_kept():
+def test_bytes_right_after_the_request_are_kept():
     s = fleet.redis()
     g = gateway(s)
     allow(s.client(), "CP1")
@@ -278,7 +278,7 @@ def test_a_new_key_is_in_redis_before_the_charge_point_has_it():
 
 
 @fleet.tidy
-def test_a_new_key_that_was_refused_is_taken_out_again():
+def test_a_new_key_that_was_refused_is_removed_again():
     s, r, g = one()
     c = admitted(g, r, "CP1")
     h = send_key(g, "CP1")
@@ -289,7 +289,7 @@ def test_a_new_key_that_was_refused_is_taken_out_again():
 
 
 @fleet.tidy
-def test_a_later_new_key_that_is_refused_takes_no_earlier_one_away():
+def test_a_refused_new_key_does_not_remove_an_earlier_one():
     s, r, g = one()
     c = admitted(g, r, "CP1")
 
@@ -375,7 +375,7 @@ def test_a_new_key_waits_for_redis_and_other_commands_behind_it():
 
 
 @fleet.tidy
-def test_it_needs_a_redis():
+def test_mode_redis_needs_a_redis_server():
     g = Gateway(auth_mode="redis", start=False)
     g.start(wait=False)
     assert g.wait_exit() != 0

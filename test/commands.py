@@ -533,7 +533,7 @@ def test_a_queue_that_is_full_refuses_at_once():
     c.close()
 
 
-def test_what_waits_behind_a_deaf_charge_point_expires():
+def test_commands_behind_an_unanswered_one_expire():
     g = shared()
     c = ready(g, "EXPIRED")
     # Both outcomes come well before idle_timeout, although no ping is answered
@@ -548,7 +548,7 @@ def test_what_waits_behind_a_deaf_charge_point_expires():
     c.close()
 
 
-def test_a_new_connection_is_left_alone_until_it_has_booted():
+def test_a_new_connection_gets_no_command_until_it_has_booted():
     g = shared(ocpp_call_hold="60s")
     c = Charger(g, "HOLD")
     h = background(g.call, "HOLD", "ClearCache", None, "--timeout", "20s")
@@ -560,7 +560,7 @@ def test_a_new_connection_is_left_alone_until_it_has_booted():
     c.close()
 
 
-def test_or_until_some_time_of_quiet_has_passed():
+def test_a_new_connection_that_does_not_boot_gets_commands_after_a_time():
     g = shared(ocpp_call_hold="1s")
     c = Charger(g, "QUIET")
     began = time.monotonic()
@@ -571,7 +571,7 @@ def test_or_until_some_time_of_quiet_has_passed():
     c.close()
 
 
-def test_pending_charge_points_are_not_started_and_rejected_ones_get_nothing():
+def test_pending_charge_points_get_no_remote_start_and_rejected_ones_no_command():
     g = shared(answers_BootNotification="pending", ocpp_call_hold="0s")
     c = ready(g, "PENDING")
     h = background(g.call, "PENDING", "GetConfiguration")

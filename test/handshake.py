@@ -49,7 +49,7 @@ def test_slashes_too_many_are_tolerated():
     assert identity_of(g, "/ocpp///S3//") == "S3"
 
 
-def test_a_query_is_no_part_of_the_identity():
+def test_a_query_is_not_part_of_the_identity():
     assert identity_of(shared(), "/ocpp/Q1?token=abc/def") == "Q1"
 
 
@@ -193,7 +193,7 @@ def test_a_charge_point_that_offers_no_subprotocol_is_taken_as_16():
     c.close()
 
 
-def test_a_charge_point_that_offers_no_subprotocol_can_be_turned_away():
+def test_a_charge_point_that_offers_no_subprotocol_can_be_refused():
     g = shared(websocket_accept_missing_subprotocol="no")
     c, r = picked(g)
     c.wait_closed(1002)
@@ -277,7 +277,7 @@ def test_other_methods_and_versions_of_http_are_refused():
         remembered(g, r.local, reason="bad_request", status=505)
 
 
-def test_bytes_that_are_no_http_are_refused_at_once():
+def test_bytes_that_are_not_http_are_refused_at_once():
     g = shared()
     for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
                  b"\x00\x00\x00\x00", b"hello\r\n\r\n", b"GET / FTP/1.1\r\n\r\n",
@@ -315,7 +315,7 @@ def test_a_request_that_does_not_end_is_timed_out_with_408():
     remembered(g, r.local, reason="timed_out", status=408)
 
 
-def test_a_byte_now_and_then_does_not_hold_the_deadline_up():
+def test_a_byte_now_and_then_does_not_extend_the_deadline():
     g = shared(websocket_handshake_timeout="300ms")
     c = Charger(g, "DRIP", open=False)
     began = time.monotonic()
@@ -366,7 +366,7 @@ def test_refused_is_printed_for_people_too():
 
 # --- a trace of each refusal --------------------------------------------------
 
-def test_a_version_that_is_not_spoken_is_refused_with_a_trace():
+def test_an_unsupported_version_is_refused_and_recorded():
     g = Gateway()
     for i, (offer, shown) in enumerate((
             ("ocpp9.9", "ocpp9.9"), ("ocpp1.6j", "ocpp1.6j"),
@@ -414,7 +414,7 @@ def test_wss_on_a_port_without_tls_is_named():
     assert g.wait_log("tls_on_plain: .*wss://")
 
 
-def test_probes_push_no_refusal_out():
+def test_probes_do_not_displace_records_of_refusals():
     g = Gateway(server_workers=1)
     r = refusal(g, "REAL", path="/nowhere")
     for _ in range(200):
@@ -449,7 +449,7 @@ def test_a_proxy_header_of_an_unlisted_proxy_is_named():
         remembered(g, r.local, reason="bad_request")
 
 
-def test_one_address_pushes_no_other_refusal_out():
+def test_refusals_of_one_address_do_not_displace_others():
     g = Gateway(server_workers=1, server_proxy_from="127.0.0.1",
                 limits_failure_rate=0)
 
@@ -577,7 +577,7 @@ def test_a_storm_at_the_last_place_never_passes_the_bound():
         c.boot()
 
 
-def test_a_full_registry_lets_in_whom_it_knows_and_refuses_strangers():
+def test_a_full_registry_accepts_known_identities_and_refuses_new_ones():
     g = Gateway(server_max_connections="3", server_max_identities="3")
     for name in ("A", "B", "C"):
         c = Charger(g, name)

@@ -188,7 +188,7 @@ def test_only_a_token_of_the_role_may_change_something():
     assert g.run("token", "add", "no good").returncode == 1
 
 
-def test_a_page_of_a_stranger_may_not_ask():
+def test_requests_from_a_page_of_another_site_are_refused():
     g = gateway(server_workers="1", admin_hosts="gateway.example")
     for host, code in (("evil.example", 403), ("evil.example:%d" % g.admin, 403),
                        ("localhost", 200), ("gateway.example:99", 200),
@@ -201,7 +201,7 @@ def test_a_page_of_a_stranger_may_not_ask():
     assert get(g, "/metrics")[0] == 200
 
 
-def test_a_parameter_that_means_nothing_is_an_error():
+def test_an_unknown_parameter_is_an_error():
     g = gateway(server_workers="1")
     for path, words in (
             ("charge-points?stat=online",
@@ -407,7 +407,7 @@ def test_events_come_in_order_and_a_cursor_misses_none():
     s.close()
 
 
-def test_half_requests_do_not_shut_others_out():
+def test_incomplete_requests_do_not_block_other_clients():
     g = gateway(server_workers="1")
     slow = []
     for i in range(300):
@@ -673,7 +673,7 @@ def test_one_address_gets_its_share_of_connections():
     assert works(connect("127.0.0.2"))
 
 
-def test_slow_clients_are_cut_off_and_a_slow_reader_learns_where_to_go_on():
+def test_slow_clients_are_cut_off_and_a_slow_reader_gets_the_cursor_to_continue():
     g = gateway(server_workers="1",
                 admin_address_connections="0")
     c = Charger(g, "SLOW")

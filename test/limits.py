@@ -332,7 +332,7 @@ def test_half_open_connections_behind_one_address_do_not_keep_it_out():
     assert status(g, "CP1", "203.0.113.5") == 101
 
 
-def test_limits_that_bite_show_in_health_and_in_the_log():
+def test_limits_that_are_reached_are_shown_by_health_and_logged():
     g = gateway(limits_address_connections=2)
     here = [connect(g, "CP%d" % i, "192.0.2.1") for i in range(2)]
     assert g.ask("health")[0] == 200
@@ -370,7 +370,7 @@ def test_what_was_queued_while_offline_is_taken_however_long_it_takes():
     assert g.stat("slowed") >= 1 and g.stat("closed", "too_fast") == 0
 
 
-def test_half_frames_without_end_do_not_eat_the_memory():
+def test_incomplete_frames_do_not_exhaust_the_memory():
     g = Gateway(limits_buffer_memory="8MiB", server_workers=1,
                 websocket_idle_timeout="1m")
     good = Charger(g, "GOOD")

@@ -644,7 +644,7 @@ def test_shutdown_stops_now():
 
 # --- access rights ------------------------------------------------------------------------------
 
-def test_others_of_the_group_may_look_and_not_touch():
+def test_members_of_the_group_may_only_read():
     if os.getuid() != 0:
         raise Skip("only root can become somebody else")
     import grp
@@ -757,7 +757,7 @@ def test_clients_that_do_not_end_their_line_take_no_place_from_the_operator():
     tap.stop()
 
 
-def test_others_of_the_group_push_no_administrator_out():
+def test_members_of_the_group_do_not_displace_an_administrator():
     if os.getuid() != 0:
         raise Skip("only root can become somebody else")
     import grp

@@ -265,7 +265,7 @@ DEVIATIONS = [
 ]
 
 
-def test_lenient_lets_harmless_deviations_pass_counted_and_noted():
+def test_lenient_accepts_counts_and_notes_harmless_deviations():
     g = shared()
     c = Charger(g, "LENIENT")
     c.boot()  # so that everything before it is in the file
@@ -433,7 +433,7 @@ def test_valid_payloads_are_valid_in_strict_whatever_their_spelling():
     c.close()
 
 
-def test_a_number_of_any_size_sizes_nothing():
+def test_a_number_of_any_size_does_not_determine_a_size_in_memory():
     g = shared()
     c = Charger(g, "HUGE")
     c.boot()

@@ -203,7 +203,7 @@ def test_equal_messages_of_two_transactions_with_one_id_are_both_in_the_stream()
 
 
 @tidy
-def test_redis_away_is_nothing_to_a_charge_point_and_all_is_shipped_in_order():
+def test_charge_points_are_served_while_redis_is_away_and_all_is_shipped_in_order():
     s = redis()
     g = gateway(s, "a")
     c = Charger(g, "CP1")

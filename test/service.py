@@ -125,7 +125,7 @@ def test_the_init_script_restarts_but_not_into_an_error():
         assert init("try-restart").returncode == 6 and alive(pid)
 
 
-def test_the_init_script_tells_what_is_wrong():
+def test_the_init_script_reports_errors():
     with Sandbox() as init:
         assert init("nonsense").returncode == 2
         init.write(init.g.port, "[nonsense]\n")
@@ -518,7 +518,7 @@ class Syslog:
 DAEMON, ERROR, INFO = 3 << 3, 3, 6     # syslog(3)
 
 
-def test_all_processes_speak_to_syslog():
+def test_all_processes_log_to_syslog():
     with Syslog() as log:
         g = Gateway(start=False, log_target="syslog", log_level="info",
                     server_user="nobody",
@@ -554,7 +554,7 @@ def test_all_processes_speak_to_syslog():
         assert not g.log(), "this went past syslog: " + g.log()
 
 
-def test_a_worker_without_a_free_descriptor_can_say_so_to_syslog():
+def test_a_worker_without_a_free_descriptor_can_log_that_to_syslog():
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
     with Syslog() as log:
@@ -574,7 +574,7 @@ def test_a_worker_without_a_free_descriptor_can_say_so_to_syslog():
             c.close()
 
 
-def test_a_syslogd_that_takes_nothing_holds_nothing_up():
+def test_a_syslogd_that_reads_nothing_delays_nothing():
     with Syslog() as log:
         g = Gateway(log_target="syslog", server_workers="1")
         worker = g.worker_pid(0)

@@ -31,14 +31,14 @@ def test_the_version_is_printed():
     assert r.returncode == 0 and re.search(r"\d+\.\d+\.\d+", r.stdout), r
 
 
-def test_wrong_options_are_64_and_say_how_it_is_called():
+def test_wrong_options_are_64_and_print_the_usage():
     for words in (["-Q"], ["-c"], ["-x", "nonsense"], ["word"], ["-o"]):
         r = ocppd(*words)
         assert r.returncode == 64, (words, r)
         assert "usage" in r.stderr, (words, r)
 
 
-def test_every_configuration_of_the_tree_is_right():
+def test_every_configuration_of_the_tree_is_valid():
     names = [n for n in os.listdir(ROOT + "/conf") if n.endswith(".conf")]
     assert len(names) >= 9, names
     for name in sorted(names):
@@ -64,7 +64,7 @@ def test_every_configuration_of_the_tree_is_right():
         assert r.returncode == 0, (name, r)
 
 
-def test_the_configuration_of_the_container_is_right_with_and_without_redis():
+def test_the_configuration_of_the_container_is_valid_with_and_without_redis():
     for env in ({}, {"OCPPD_REDIS_HOST": "127.0.0.1", "OCPPD_NODE": "g1",
                      "OCPPD_AUTH": "redis"}):
         with tempfile.TemporaryDirectory() as d:

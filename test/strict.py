@@ -140,7 +140,7 @@ def play(validation):
     g.close()
 
 
-def test_what_lenient_validation_lets_through_comes_out_as_json():
+def test_what_lenient_validation_accepts_comes_out_as_json():
     play("lenient")
 
 

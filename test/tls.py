@@ -1104,7 +1104,7 @@ def test_the_organization_is_one_of_a_list():
     assert g.tell("refused")[0]["reason"] == "tls_organization"
 
 
-def test_a_certificate_takes_the_place_of_a_key():
+def test_a_certificate_replaces_a_key():
     a = authority()
     g = mutual(tls_client="optional", auth_mode="file")
     g.ctl("auth", "add", "CP1", "0123456789abcdef", json_=False)
@@ -1262,7 +1262,7 @@ def test_a_trusted_proxy_reports_the_certificate_that_it_saw():
         "securityProfile"] == 1
 
 
-def test_the_checksum_of_a_header_is_looked_at():
+def test_the_checksum_of_a_header_is_checked():
     g = gateway(server_proxy_from="127.0.0.1")
     header = proxied(more=tlv(3, bytes(4)))
     c = Charger(g, "CP1", open=False)

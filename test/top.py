@@ -155,7 +155,7 @@ def test_rates_are_per_second_over_the_interval():
         0.1 * number(text, r"\n +in ([\d.]+)") + 2
 
 
-def test_a_charge_point_that_disconnected_is_among_the_sickest_with_its_reason():
+def test_a_charge_point_that_disconnected_is_listed_with_its_reason():
     g = Gateway()
     broken, polite = Charger(g, "BROKEN"), Charger(g, "POLITE")
     flapping = [Charger(g, "FLAP") for _ in range(4)][-1]

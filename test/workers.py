@@ -315,7 +315,7 @@ def test_the_master_follows_no_number_that_workers_can_write():
     assert alive(g.pid)
 
 
-def test_status_and_health_tell_of_a_worker_that_died():
+def test_status_and_health_report_a_worker_that_died():
     g = Gateway(server_workers="2")
     assert "died" not in g.run("status").stdout
     assert [w["lastDeath"] for w in g.workers()] == [None, None]
@@ -332,7 +332,7 @@ def test_status_and_health_tell_of_a_worker_that_died():
     assert g.workers()[0]["deaths"] == 0
 
 
-def test_an_operator_restarts_a_worker_in_peace():
+def test_an_operator_restarts_a_worker_without_closing_a_connection():
     g = Gateway(server_workers="2")
     mine, others = Charger(g, "MINE", worker=1), Charger(g, "OTHERS", worker=0)
     mine.boot(), others.boot()

@@ -116,7 +116,7 @@ def fleet(g):
     return chargers
 
 
-def test_it_loads_updates_and_tells_of_charge_points():
+def test_it_loads_updates_and_shows_charge_points():
     g = gateway(server_workers="2", websocket_idle_timeout="300s")
     chargers = fleet(g)
     b = Browser(g)
@@ -223,7 +223,7 @@ def test_a_long_list_is_turned_and_filtered_by_keyboard():
     b.close()
 
 
-def test_it_tells_of_certificates_and_of_limits_that_are_near():
+def test_it_shows_certificates_and_limits_that_are_nearly_reached():
     from tls import authority
     a = authority()
     g = gateway(server_workers="1", server_max_connections="10",
@@ -324,7 +324,7 @@ return bad;
 """
 
 
-def test_an_empty_gateway_says_that_its_lists_are_empty():
+def test_the_lists_of_an_empty_gateway_are_marked_as_empty():
     g = gateway(server_workers="1")
     b = Browser(g)
     poll(lambda: "no such charge point" in b.text("points"))

@@ -13,7 +13,7 @@
 
 #include <openssl/x509.h>
 
-/* Bytes of a CN with its NUL (RFC 5280 ub-common-name). */
+/* Bytes of a CN with its NUL (RFC 5280 appendix A.1, ub-common-name). */
 #define TLS_NAME_MAX 65
 #define TLS_SERIAL_MAX 43 /* 20 bytes in hexadecimal, with its NUL */
 #define TLS_NAMES_MAX 256 /* subject alternative names, each ended by NUL */
