@@ -134,7 +134,7 @@ behind_the_value(void)
     struct forwarded out;
     char             text[ADDRESS_LEN];
 
-    UNIT_CASE("behind the value");
+    UNIT_CASE("after the value");
     CHECK_EQ(forwarded_client(&r, is_proxy, &out), FORWARDED_CLIENT);
     address_text(text, out.addr, out.port);
     CHECK_STR(text, "192.0.2.1");

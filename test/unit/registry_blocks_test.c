@@ -153,13 +153,13 @@ only_what_is_quiet(void)
     for (uint64_t n = 1; n <= 6; n++)
         send(r, e, n, text);
     tidy_all(r, 1000);
-    UNIT_CASE("a start that comes meanwhile counts");
+    UNIT_CASE("a start that arrives in the meantime counts");
     send(r, e, 7, text);
     tidy_all(r, 1000 + WINDOW);
     CHECK_EQ(blocks(r), 1);
     tidy_all(r, 1000 + 2 * WINDOW - 1);
     CHECK_EQ(blocks(r), 1);
-    UNIT_CASE("what is not decided stays, and the newest");
+    UNIT_CASE("starts that are not decided stay, and the newest ones");
     print_of(2, fp);
     registry_start_ask(r, e, REGISTRY_START, fp, 1, 2);
     print_of(3, fp);
@@ -173,7 +173,7 @@ only_what_is_quiet(void)
     CHECK_EQ(registry_start_find(r, e, fp, &s), REGISTRY_START_ASKED);
     CHECK(known(r, e, 6, text) && known(r, e, 7, text));
     CHECK(!known(r, e, 1, text) && !known(r, e, 5, text));
-    UNIT_CASE("and they can become many again");
+    UNIT_CASE("more starts can follow");
     for (uint64_t n = 8; n <= 20; n++)
         send(r, e, n, text);
     CHECK_EQ(blocks(r), 1);
@@ -246,7 +246,7 @@ a_lost_block_comes_back(void)
     for (uint64_t n = 9; n <= 12; n++)
         CHECK(known(r, e, n, "{}"));
 
-    UNIT_CASE("an entry that another identity gets");
+    UNIT_CASE("an entry that is reused for another identity");
     for (uint64_t n = 13; n <= 20; n++)
         send(r, e, n, "{}");
     CHECK_EQ(blocks(r), 1);

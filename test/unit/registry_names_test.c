@@ -98,11 +98,11 @@ a_flood_of_names(void)
         CHECK_EQ(fix_claim(r, name, 0, 1, &c), REGISTRY_OK);
         fix_set_age(r, c.entry, 0);
     }
-    UNIT_CASE("all are here: no more than so much is looked at");
+    UNIT_CASE("all identities are connected: the search is bounded");
     uint64_t before = registry_steps;
     CHECK_EQ(fix_claim(r, "NEW", 0, 2, &c), REGISTRY_FULL);
     CHECK(registry_steps - before < 5000);
-    UNIT_CASE("they have just gone, after one connection each");
+    UNIT_CASE("they have just disconnected, after one connection each");
     /* All names are released at the same time, because the claims above, and
      * this loop, may take longer than a second. */
     uint32_t gone = (uint32_t)(clock_wall_ms() / 1000);

@@ -17,7 +17,7 @@ keeps_proofs(void)
     CHECK(registry_proof_get(r, a.entry, out, &when));
     CHECK(when == 77 && memcmp(in, out, sizeof in) == 0);
     CHECK(!registry_proof_get(r, b.entry, out, &when));
-    UNIT_CASE("who takes the place of another inherits nothing");
+    UNIT_CASE("an entry that replaces another one has none of its starts");
     registry_release(r, a.entry, a.self);
     fix_set_age(r, a.entry, 1000);
     CHECK_EQ(fix_claim(r, "NEW", 0, 3, &b), REGISTRY_OK);

@@ -53,7 +53,7 @@ remembers_remote_starts(void)
     CHECK(!begins(r, e, 8, 1, 0, 80, "c"));
     CHECK(!begins(r, e, 8, 2, 301, 80, "c"));
     CHECK(begins(r, e, 8, 0, 300, 80, "c"));
-    UNIT_CASE("refused; but not one that began");
+    UNIT_CASE("a refused command, and one that has begun");
     is = remote(9, 400, 0, "d");
     registry_remote_put(r, e, &is);
     registry_remote_drop(r, e, "d", 1);
@@ -67,7 +67,7 @@ remembers_remote_starts(void)
     is = remote(5, 500, 0, "j");
     registry_remote_put(r, e, &is);
     CHECK(registry_remote_find(r, e, 55, &is) && is.key == 5);
-    UNIT_CASE("the newest stay");
+    UNIT_CASE("the newest ones stay");
     for (unsigned i = 0; i < REGISTRY_REMOTES + 2; i++) {
         is = remote(20 + i, 600 + i, 0, (const char[]){(char)('p' + i), 0});
         registry_remote_put(r, e, &is);

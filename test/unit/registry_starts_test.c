@@ -76,7 +76,7 @@ remembers_starts(void)
     CHECK_EQ(registry_start_find(r, e, fp[0], &s), REGISTRY_START_KNOWN);
     CHECK(s.len == len && memcmp(s.answer, answer, len) == 0);
 
-    UNIT_CASE("so many are kept, the newest");
+    UNIT_CASE("the newest ones are kept");
     for (unsigned i = 1; i < REGISTRY_STARTS; i++)
         know(r, e, fp[i], 1001 + i, (int32_t)i);
     know(r, e, fp[1], 1002,
@@ -88,7 +88,7 @@ remembers_starts(void)
     know(r, e, fp[0], 1, 1); /* older than all others */
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
 
-    UNIT_CASE("what was given up is forgotten, what is known is not");
+    UNIT_CASE("starts that were given up are forgotten, known ones are not");
     registry_start_drop(r, e, fp[REGISTRY_STARTS], 1999);
     CHECK_EQ(state(r, e, fp[REGISTRY_STARTS]), REGISTRY_START_ASKED);
     registry_start_drop(r, e, fp[REGISTRY_STARTS], 2000);
@@ -236,12 +236,12 @@ remembers_stops(void)
         CHECK_EQ(registry_start_find(r, e, fp[i], &s), REGISTRY_START_KNOWN);
         CHECK_STRN(s.answer, s.len, answers[i]);
     }
-    UNIT_CASE("a fifth one takes the place of the first");
+    UNIT_CASE("a fifth command replaces the first one");
     know_stop(r, e, fp[4], 104, 8, "{}");
     CHECK_EQ(state(r, e, fp[0]), REGISTRY_START_UNKNOWN);
     for (unsigned i = 1; i < 5; i++)
         CHECK_EQ(state(r, e, fp[i]), REGISTRY_START_KNOWN);
-    UNIT_CASE("starts take places of stops, but for the last one");
+    UNIT_CASE("starts replace stops, except the last one");
     for (unsigned i = 5; i < 9; i++)
         know(r, e, fp[i], 100 + i, (int32_t)i + 100);
     CHECK_EQ(state(r, e, fp[3]), REGISTRY_START_UNKNOWN);
@@ -294,7 +294,7 @@ recovers_starts(void)
     recover(r, e, fp[6], 60, 6, false);
     CHECK_EQ(state(r, e, fp[6]), REGISTRY_START_UNKNOWN);
 
-    UNIT_CASE("in any order, the newest stay");
+    UNIT_CASE("in any order, the newest ones stay");
     e = registry_find(r, "CP2", 3, true);
     for (unsigned i = 0; i < PRINTS; i++) {
         unsigned k = (7 * i + 2) % PRINTS;

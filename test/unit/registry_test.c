@@ -73,13 +73,13 @@ forgets_the_longest_absent(void)
         CHECK_EQ(fix_claim(r, name, 0, i, &c[i]), REGISTRY_OK);
         fix_set_age(r, c[i].entry, 1000 + 100 * i);
     }
-    UNIT_CASE("all are here");
+    UNIT_CASE("all identities are connected");
     CHECK_EQ(fix_claim(r, "NEW", 0, 9, &d), REGISTRY_FULL);
-    UNIT_CASE("some have just left");
+    UNIT_CASE("some have just disconnected");
     registry_release(r, c[1].entry, c[1].self);
     fix_set_age(r, c[1].entry, 2);
     CHECK_EQ(fix_claim(r, "NEW", 0, 9, &d), REGISTRY_FULL);
-    UNIT_CASE("the longest absent goes");
+    UNIT_CASE("the identity that was absent longest is forgotten");
     registry_release(r, c[2].entry, c[2].self);
     registry_release(r, c[0].entry, c[0].self);
     CHECK_EQ(fix_claim(r, "NEW", 0, 9, &d), REGISTRY_OK);

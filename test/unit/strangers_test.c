@@ -238,7 +238,7 @@ new_keys_come_and_go(void)
         buf_free(&text);
         buf_free(&errors);
     }
-    UNIT_CASE("an entry without a key: the first one that is offered is it");
+    UNIT_CASE("an entry without a key: the first key offered becomes its key");
     struct authfile_entry e = {0};
     struct authfile_key   k;
     authfile_make_offered(&k, "CP1", 3, (const uint8_t *)"b", 1);
