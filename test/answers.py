@@ -8,7 +8,7 @@ StartTransaction that is sent again gets the same answer.
     test/answers.py [--seed N] [--seconds N] [part of a name]"""
 
 from redis_resp import Error
-from redis_fleet import EV, events, gateway, redis, tidy, wait_event
+from redis_fleet import EV, events, gateway, redis, tidy, wait_event, wait_ids
 from lib import *
 from ocpp2 import BOTH, HASH, ONLY, SAME, TOKEN, V201, Station, timeless, transaction
 
@@ -523,6 +523,37 @@ def test_charge_points_are_refused_while_the_journal_stalls():
     c = Charger(g, "STALL")
     assert c.call("StartTransaction", start_of("T", 2))["transactionId"]
     assert len(g.events(cp="STALL", type="transaction.started")) == 2
+
+
+@tidy
+def test_a_wrong_answer_in_redis_is_given_to_no_charge_point():
+    """Another program has changed what a gateway remembers there."""
+    s = redis()
+    r = s.client()
+    gates = [gateway(s, name) for name in "ab"]
+    for g in gates:
+        poll(lambda: g.stat("redis_shards_ready") == 1)
+        wait_ids(g)
+    key = "{ocppd:events:0}:starts:CP"
+    for n, wrong in enumerate(({}, {"transactionId": 5}, {"idTagInfo": INFO}, {"transactionId": 99999999999, "idTagInfo": INFO},
+                               {"transactionId": "5", "idTagInfo": INFO}, {"transactionId": 5, "idTagInfo": {"status": "Odd"}},
+                               {"transactionId": 1.5, "idTagInfo": INFO}, [], {"transactionId": 5, "idTagInfo": INFO, "x": 1})):
+        for state in ("known", "draft"):
+            first = Charger(gates[0], "CP")
+            start = start_of("T", 2 * n + (state == "draft"))
+            first.call("StartTransaction", start)
+            first.close()
+            for fp in r("HKEYS", key):
+                r("HSET", key, fp, "%s 1 %s" % (state, json.dumps(wrong)))
+            second = Charger(gates[1], "CP")
+            got = second.call("StartTransaction", start)
+            second.close()
+            assert set(got) == {"transactionId", "idTagInfo"} and got["idTagInfo"] == INFO, (wrong, got)
+            assert isinstance(got["transactionId"], int) and got["transactionId"] != 5, (wrong, got)
+            assert 0 < got["transactionId"] < 2 ** 31, (wrong, got)
+            e = gates[1].wait_events(cp="CP", type="transaction.started")[-1]
+            assert "start_unchecked" in e["deviations"], e
+            r("DEL", key)
 
 
 # --- at random -------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 #include "base/self.h"
 #include "clock.h"
+#include "fleet/starts.h"
 #include "fleet/transaction_ids.h"
 #include "hash.h"
 #include "log.h"
@@ -112,6 +113,32 @@ remember(struct answer *a)
     json_int64(a->tape,
         json_member(a->tape, a->f->payload_tok, "transactionId", 13), &id);
     a->effect.transaction = id == (int32_t)id ? (int32_t)id : 0;
+}
+
+/* Finds whether another gateway has answered the message. An answer in Redis
+ * that the charge point must not get counts as if Redis could not be asked. */
+enum starts_found
+answer_look_up(const struct answer *a, const uint64_t fingerprint[2],
+    struct starts_reply *reply)
+{
+    static struct schema_verdict v;
+    enum starts_found            found = starts_look(
+                   a->subject.identity, a->subject.identity_len, fingerprint, reply);
+
+    if (found != STARTS_DRAFT && found != STARTS_KNOWN)
+        return found;
+    struct json *tape = tape_borrow(TAPE_MESSAGE);
+    int64_t      id;
+    bool         good = json_scan(tape, reply->answer, reply->len) &&
+        schema_check(a->m, SCHEMA_RESPONSE, tape, 0, OCPPJ_STRICT, &v) &&
+        (a->m->event != EVENT_tx_started ||
+            !json_int64(tape, json_member(tape, 0, "transactionId", 13), &id) ||
+            (id >= INT32_MIN && id <= INT32_MAX));
+    tape_return(tape);
+    if (good)
+        return found;
+    reply->len = 0;
+    return STARTS_UNREACHABLE;
 }
 
 void

@@ -9,6 +9,7 @@
 #ifndef WORKER_SESSION_ANSWER_H
 #define WORKER_SESSION_ANSWER_H
 
+#include "fleet/starts.h"
 #include "net/conn.h"
 #include "ocpp/dialect.h"
 #include "ocpp/event_kind.h"
@@ -59,6 +60,10 @@ int32_t answer_transaction(const char *text, size_t len);
  * with tape_return(). */
 struct json *answer_cut(
     unsigned protocol, const char *text, size_t len, struct ocppj_frame *f);
+
+/* starts_look() for the message; an answer of another gateway is checked. */
+enum starts_found answer_look_up(const struct answer *a,
+    const uint64_t fingerprint[2], struct starts_reply *reply);
 
 /* The verdict on a token in the platform's answer, {NULL, 0} if there is
  * none. */

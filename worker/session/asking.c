@@ -185,8 +185,7 @@ answer_start(
 {
     static struct starts_reply reply;
 
-    switch (starts_look(
-        a->subject.identity, a->subject.identity_len, q->fingerprint, &reply)) {
+    switch (answer_look_up(a, q->fingerprint, &reply)) {
     case STARTS_PENDING:
         return false;
     case STARTS_DRAFT:

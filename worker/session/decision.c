@@ -62,7 +62,7 @@ decide_start_of_fleet(struct answer *a)
     bool                       asks = asks_about_start(a) && asking_possible(a);
     bool                       proposed = false;
 
-    switch (starts_look(name, len, a->effect.fingerprint, &reply)) {
+    switch (answer_look_up(a, a->effect.fingerprint, &reply)) {
     case STARTS_PENDING:
         return DECISION_LATER;
     case STARTS_NEW:
