@@ -148,7 +148,9 @@ take_report(
     }
     if (!whole)
         buf_adds(errors,
-            "tls: the check of the certificates did not end; see the log\n");
+            "tls: the process that checks the certificates crashed, or took "
+            "longer than 20 s; see the log, or try again when the machine is "
+            "less busy\n");
     return good && whole;
 }
 
