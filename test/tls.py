@@ -207,6 +207,17 @@ def test_a_charge_point_speaks_over_tls_1_2_and_1_3():
     assert len(g.wait_events(2, type="charge_point.connected")) == 2
 
 
+def test_tls_is_spoken_at_each_address():
+    ports = free_port(), free_port()
+    a = authority()
+    g = Gateway(server_listen_tls=" ".join("127.0.0.1:%d" % p for p in ports),
+                tls_certificate=a.path("server")[0],
+                tls_key=a.path("server")[1])
+    for port in ports:
+        g.tls_port = port
+        assert TlsCharger(g, "CP%d" % port).boot()["status"] == "Accepted"
+
+
 def test_every_suite_is_spoken():
     g = gateway()
     for version, names in (("-tls1_3", SUITES_13), ("-tls1_2", SUITES_12)):
