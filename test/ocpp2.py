@@ -425,8 +425,15 @@ def test_an_answer_that_repeats_its_message_stays_within_bounds():
             "InternalError", "the answer to this message would be too long"), e
         v = g.wait_events(cp="REPEATS", type="protocol.violation")[-1]
         assert v["payload"]["kind"] == "too_long", v
+    # An answer that does not fit into the connection's output is not made either.
+    small = shared(websocket_max_output_size="16KiB")
+    d = Station(small, "SMALL", V21)
+    assert d.call("VatNumberValidation", {"vatNumber": "x" * 15000})["status"]
+    assert d.refused("VatNumberValidation", {"vatNumber": "x" * 16000}).code == "InternalError"
     c.call("Heartbeat")
+    d.call("Heartbeat")
     c.close()
+    d.close()
     for path in g.segments():
         with open(path, "rb") as f:
             for line in f.read().split(b"\n")[:-1]:

@@ -649,6 +649,30 @@ def test_the_platform_answers_or_the_fallback_does():
 
 
 @tidy
+def test_an_answer_of_the_platform_that_would_end_the_connection_is_not_given():
+    """It does not fit into the output of a connection. The platform may give a shorter
+    one; otherwise the fallback is given."""
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", answers_DataTransfer="platform", websocket_max_output_size="16KiB")
+    c = Charger(g, "CP1")
+    long = json.dumps({"status": "Accepted", "data": "x" * 20000})
+    for n in range(2):
+        i = c.put("DataTransfer", {"vendorId": "V"})
+        token = wait_event(r, "CP1", "answer.requested", n + 1)[n]["replyToken"]
+        assert r("FCALL", "ocppd_answer", 1, "CP1", token, long) == "taken"
+        g.wait_log("cannot be used: it is longer than websocket.max_output_size permits")
+        poll(lambda: g.stat("platform_refused") == n + 1)
+        if n:
+            assert c.get(i) == {"status": "UnknownVendorId"}
+        else:
+            poll(lambda: r("FCALL", "ocppd_answer", 1, "CP1", token, '{"status":"Accepted"}') == "taken")
+            assert c.get(i) == {"status": "Accepted"}
+    assert [e["answeredBy"] for e in wait_event(r, "CP1", "data_transfer.received", 2)] == \
+        ["platform", "fallback"]
+
+
+@tidy
 def test_requests_are_counted_until_they_are_answered():
     s, r, g = one(redis_timeout="20s")
     c = held(g, r, "CP1", "a")

@@ -22,8 +22,12 @@
  * more bytes than this can be too long. */
 #define ANSWER_REPEATS_MIN 4096
 
+/* Bytes of the longest frame around a payload: the id, and the frame's header.
+ */
+#define FRAME_REST (OCPPJ_ID_ECHO_MAX + 32)
+
 struct buf answer_payload = {.max = PAYLOAD_MAX};
-struct buf answer_frame = {.max = PAYLOAD_MAX + 1024};
+struct buf answer_frame = {.max = PAYLOAD_MAX + FRAME_REST};
 
 /* --- the payload --------------------------------------------------------- */
 
@@ -71,12 +75,18 @@ write_payload(struct answer *a)
 }
 
 bool
+answer_can_be_sent(size_t len)
+{
+    return len + FRAME_REST <= self.conf.websocket_max_output_size;
+}
+
+bool
 answer_fits(struct answer *a)
 {
     if (a->tape->len < ANSWER_REPEATS_MIN)
         return true;
     write_payload(a);
-    return !answer_payload.overflow;
+    return !answer_payload.overflow && answer_can_be_sent(answer_payload.len);
 }
 
 void

@@ -84,6 +84,10 @@ void answer_mark_unchecked(struct answer *a);
    stopped transaction. */
 void answer_find_effect(struct answer *a);
 
+/* False if a payload of that many bytes would close the connection, because it
+ * does not fit into websocket.max_output_size. */
+bool answer_can_be_sent(size_t len);
+
 /* False if the gateway's own answer would be too long, because it repeats parts
  * of the message. To be called before anything else is done for the answer. */
 bool answer_fits(struct answer *a);

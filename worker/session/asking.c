@@ -275,6 +275,8 @@ wrong(const struct question *q, const char *text, size_t len)
         words = "it is not JSON";
     } else if (tape->deviations != 0 || tape->newline) {
         words = "it must be valid JSON on one line";
+    } else if (!answer_can_be_sent(len)) {
+        words = "it is longer than websocket.max_output_size permits";
     } else if (!schema_check(m, SCHEMA_RESPONSE, tape, 0, OCPPJ_STRICT, &v)) {
         snprintf(
             why, sizeof why, "%s%s%s", v.path, v.path[0] ? ": " : "", v.text);
