@@ -1091,6 +1091,11 @@ def test_a_worker_dies_before_its_slot_moves():
     lives(h.g, *h.points[0])
     for c in h.points[1]:
         Charger(h.g, c.identity).call("Heartbeat")
+        # The end of the former session is an event before the next one begins.
+        h.g.wait_events(2, type="charge_point.connected", cp=c.identity)
+        kinds = ["charge_point.connected", "charge_point.disconnected"]
+        assert [e["eventType"] for e in h.g.events(type="all", cp=c.identity)
+                if e["eventType"] in kinds][:3] == kinds + kinds[:1], c.identity
 
 
 def test_a_new_worker_dies_after_its_slot_has_moved():

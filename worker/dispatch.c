@@ -28,6 +28,7 @@
 #include "session/answers.h"
 #include "session/asking.h"
 #include "session/calls.h"
+#include "session/former.h"
 #include "session/handshake.h"
 #include "session/session.h"
 #include "session/tap.h"
@@ -270,6 +271,8 @@ up_datagram(const struct channel_msg *m, const char *body)
         break;
     case CHANNEL_freeze:
         self.held = m->arg != 0;
+        if (!self.held)
+            former_tick(); /* before the same charge points are accepted */
         accept_hold(self.held);
         break;
     case CHANNEL_tap:

@@ -205,6 +205,7 @@ all_here(bool whole)
         journal_read_back(JOURNAL_RECOVER_MAX, recover_session, NULL);
     former_settle();
     self.mem->served = 1;
+    former_tick(); /* before the same charge points are accepted */
     accept_all();
     master_link_hold(false);
 }

@@ -47,7 +47,8 @@ void former_settle(void);
 /* The same, and makes the events, and gateway.started at the first start of
  * slot 0. */
 void former_end(void);
-/* Called once a second: publishes events that the journal had no room for. */
+/* Called once a second, and before this worker accepts connections again after
+ * an upgrade: publishes the ends that could not be published before. */
 void former_tick(void);
 
 #endif
