@@ -177,6 +177,26 @@ def test_a_connection_that_sends_too_many_bytes_is_read_slowly():
     assert g.stat("slowed") >= 1
 
 
+def test_a_compressed_message_counts_with_all_its_bytes():
+    """2,400 bytes become a megabyte, and the work for it depends on that."""
+    from deflate import squeeze
+    g = Gateway(limits_byte_rate="64KiB", limits_byte_burst="4MiB", server_workers=1)
+    c = Charger(g, "DENSE", open=False)
+    offer = [("Sec-WebSocket-Extensions", "permessage-deflate")]
+    # All in one segment, so that the request does not come alone.
+    dense = frame(TEXT, squeeze('[2,"x","Heartbeat",{"customData":"%s"}]' % ("x" * 1000000)), rsv=4)
+    assert len(dense) < 2400, len(dense)
+    c.raw(c.request(headers=offer) + dense * 100)
+    assert c.response().status == 101
+    other = Charger(g, "OTHER")
+    poll(lambda: g.stat("slowed") == 1)
+    other.call("Heartbeat")
+    # The burst, and what was read with its last message.
+    taken = g.stat("messages_in")
+    assert taken <= 10, taken
+    c.sock.close()
+
+
 def test_an_identity_that_connects_too_often_waits():
     g = Gateway(limits_identity_rate=5)
     for _ in range(5):

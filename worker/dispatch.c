@@ -78,6 +78,17 @@ up_gone(struct conn *c)
     certificate_forget(c);
 }
 
+/* The work for a message depends on its length, so a compressed one counts with
+ * all its bytes. Otherwise 128 KiB could be a message of 128 MiB. */
+void
+up_inflated(void *owner, size_t len)
+{
+    struct conn *c = owner;
+
+    if (c->state == CONN_OPEN)
+        rates_bytes(c, len);
+}
+
 bool
 up_message(void *owner, unsigned opcode, const char *data, size_t len)
 {

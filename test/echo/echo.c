@@ -70,6 +70,12 @@ peer_free(struct peer *p)
     free(p);
 }
 
+void
+up_inflated(void *owner, size_t len)
+{
+    (void)owner, (void)len;
+}
+
 bool
 up_message(void *owner, unsigned opcode, const char *data, size_t len)
 {

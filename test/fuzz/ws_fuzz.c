@@ -38,6 +38,12 @@ note(struct run *r, int kind, const void *data, size_t len)
     buf_add(&r->heard, data, len);
 }
 
+void
+up_inflated(void *owner, size_t len)
+{
+    (void)owner, (void)len;
+}
+
 bool
 up_message(void *owner, unsigned opcode, const char *data, size_t len)
 {

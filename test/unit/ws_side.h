@@ -44,6 +44,12 @@ note(struct buf *b, char kind, const void *data, size_t len)
     buf_addc(b, '\n');
 }
 
+void
+up_inflated(void *owner, size_t len)
+{
+    (void)owner, (void)len;
+}
+
 bool
 up_message(void *owner, unsigned opcode, const char *data, size_t len)
 {

@@ -46,6 +46,9 @@ void up_gone(struct conn *c);
  * valid UTF-8. The owner refuses a binary message by frame_put_close() with
  * 1003, and returns true, so that the close handshake is awaited. */
 bool up_message(void *owner, unsigned opcode, const char *data, size_t len);
+/* Called before up_message() for a compressed message, which has len bytes now.
+ */
+void up_inflated(void *owner, size_t len);
 bool up_pong(void *owner, const uint8_t *data, size_t len);
 /* The peer's close frame came. status: as sent, or FRAME_STATUS_NONE; the
  * reason is valid UTF-8. The reply is due already, and ws_input() will return

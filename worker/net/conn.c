@@ -20,6 +20,10 @@
 /* Bytes of the buffer for compressed output that are kept. */
 #define COMPRESSED_KEPT 65536
 
+/* Bytes of a read that may hold compressed messages. They become up to 4 MiB,
+ * and other connections are served before the next ones are read. */
+#define COMPRESSED_READ 4096
+
 static struct conn *slab;
 static uint32_t     capacity, high;
 static uint32_t     free_head = NO_CONN, dead_head = NO_CONN;
@@ -408,7 +412,10 @@ io_cb(struct ev_loop *loop, ev_io *w, int revents)
         return;
     }
     if (revents & EV_READ) {
-        ssize_t n = recv(c->io.fd, input, sizeof input, 0);
+        bool inflates =
+            c->state == CONN_HANDSHAKE || frame_window(c->ws_bits) != 0;
+        ssize_t n =
+            recv(c->io.fd, input, inflates ? COMPRESSED_READ : sizeof input, 0);
         if (n > 0) {
             STAT_ADD(self.st, bytes_in, (uint64_t)n);
             c->last_in_ms = self.now_ms;

@@ -173,6 +173,7 @@ deliver_inflated(
     switch (deflate_inflate(data, n, ws->max, &text, &len)) {
     case DEFLATE_OK:
         inflated++;
+        up_inflated(ws->owner, len);
         if (opcode == FRAME_TEXT && !utf8_is(text, len))
             fail(ws, FRAME_STATUS_UTF8, "text is not UTF-8");
         else if (!up_message(ws->owner, opcode, text, len))
