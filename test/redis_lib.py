@@ -192,7 +192,7 @@ def a_start_has_the_answer_that_came_first(r):
     # with the same id.
     shipped_as = lambda at, answer, note: r(
         "FCALL", "ocppd_ship", 1, EV, "c/0", "" if at == 1 else at - 1, at, note, 10, "eventId", "%016x-c" % (6000000 * at),
-        "eventType", "t", "chargePointId", "ST", "generation", at // 4, "answer", answer)
+        "eventType", "t", "chargePointId", "ST", "generation", 6000000 * (at // 4), "answer", answer)
     before = count()
     for at, (answer, what, more) in enumerate((
             ("{}", "stop:2:" + fp[65], 1), ("{}", "stop:2:" + fp[65], 0), ('{"a":1}', "stop:2:" + fp[65], 1),
@@ -208,7 +208,7 @@ def a_start_has_the_answer_that_came_first(r):
     seven = '{"transactionId":7}'
     assert start(67, one) == ["new"]
     assert shipped("a/0", 4, "{}", "stop:7:" + fp[68], 2) == [1, "4"] and count() == before + 1
-    assert shipped("b/0", 4, seven, "start:" + fp[67], 1) == [1, "4"] and count() == before + 2
+    assert shipped("b/0", 4, seven, "start:" + fp[67], 4000000) == [1, "4"] and count() == before + 2
     assert shipped("b/0", 5, "{}", "stop:7:" + fp[68], 3) == [1, "5"] and count() == before + 2
     # The same, and the clock of b is a day ahead, which its numbers show.
     eight, day = '{"transactionId":8}', 86400000000

@@ -310,6 +310,7 @@ local function stopped(keys, a)
 end
 
 local EVENTS_MAX = 64 -- of a charge point that are remembered: TransactionEvents, stops
+local SKEW = 5000000 -- us
 local METERS_MAX = 64 -- ... MeterValues
 
 local function events_key(p) return p.S .. 'events:' .. p.id end
@@ -372,9 +373,10 @@ local function note(p, what, a, first, last)
     -- If this start was a draft with this answer, the end of its transaction has not
     -- come yet. Otherwise the end may have come first, from another gateway: the start
     -- is not known here, or its draft has another answer, which was given to no charge
-    -- point. That gateway had a later connection of the charge point. The clocks of two
-    -- gateways, and so the numbers of their events, may differ.
-    forget_former(p, answer, given == answer and '+inf' or int(generation))
+    -- point. That gateway had a later connection of the charge point, whose generation
+    -- is higher, or, if Redis could not be asked, may be lower by less than SKEW. The
+    -- numbers of events do not show the order, because clocks differ.
+    forget_former(p, answer, given == answer and '+inf' or int(generation - SKEW))
     if #answer <= START_MAX then write_start(p, fingerprint, 'known', answer) end
   elseif state == 'stopped' then
     write_start(p, fingerprint, 'gone', answer)
