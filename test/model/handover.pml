@@ -140,7 +140,7 @@ end:
         message == DURABLE && reader == p && serves == p && LIVES(p) && phase[p] != SENDING ->
         assert(fd[p] && events == 1);
         message = ANSWERED }
-    :: atomic { /* calls.c: the answer to the command, its outcome durable */
+    :: atomic { /* calls_answered.c: the answer to the command, its outcome durable */
         serves == p && answer_waits && call_here[p] && journal == p &&
         (phase[p] == SERVING || phase[p] == SETTLING || phase[p] == RECEIVING) ->
         answer_waits = false;
