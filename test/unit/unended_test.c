@@ -193,6 +193,23 @@ the_next_session_has_moved_here(void)
     CHECK_STR(rest(), "10 20");
 }
 
+/* The same, and this journal has another session in between. */
+static void
+what_has_moved_here_ends_once(void)
+{
+    number = 100;
+    line(OWN, BEGINS, 10);
+    line(OWN, BEGINS, 15);
+    line(OWN, ENDS, 15);
+    line(OWN, GOES_ON, 20);
+    line(OWN, ENDS, 20);
+    line(OWN, GOES_ON, 20); /* an answer of the platform */
+    number = 50;
+    line(OTHER, ENDS, 10);
+    line(OTHER, BEGINS, 20);
+    CHECK_STR(rest(), "");
+}
+
 static void
 the_newest_is_found(void)
 {
@@ -218,6 +235,7 @@ main(void)
     a_session_that_was_raised();
     a_session_that_has_moved();
     the_next_session_has_moved_here();
+    what_has_moved_here_ends_once();
     the_newest_is_found();
     return unit_done();
 }

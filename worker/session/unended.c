@@ -176,10 +176,10 @@ end(uint64_t key, uint64_t first, uint64_t high, struct unended *ended)
 {
     if (ended == NULL && (ended = add(key, first, "", 0)) != NULL)
         unended_end(ended);
-    if (ended == NULL || ended->first > first)
+    if (ended == NULL)
         return;
-    ended->first = first;
-    ended->high = high;
+    at_least(&ended->first, first);
+    at_least(&ended->high, high);
 }
 
 static void
