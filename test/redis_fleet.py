@@ -1335,7 +1335,7 @@ def test_a_damaged_id_of_the_journal_is_replaced():
                 with open(path, "wb") as f:
                     f.write(text)
             g.start()
-            assert path + " is damaged; it gets a new id" in g.log()
+            poll(lambda: path + " is damaged; it gets a new id" in g.log())
         for w in (0, 1):
             Charger(g, "CP%d%d" % (n, w), worker=w).boot()
         with open(path) as f:
