@@ -923,6 +923,26 @@ def test_the_end_of_a_session_of_a_dead_gateway_waits_for_what_was_before_it():
     assert len(died) == 1 and '"after":' in died[0], died
 
 
+@tidy
+def test_an_event_that_the_platform_answers_keeps_its_place_between_two_workers():
+    """The next event of the charge point, at another worker, is shipped behind it."""
+    s = redis()
+    r = s.client()
+    g = gateway(s, "a", server_workers=2, answers_DataTransfer="platform")
+    poll(lambda: g.stat("redis_shards_ready") == 2)
+    first = Charger(g, "CP1", worker=1)
+    first.boot()
+    first.put("DataTransfer", {"vendorId": "V"}, "m1")
+    [e] = wait_event(r, "CP1", "answer.requested")
+    r("FCALL", "ocppd_answer", 1, "CP1", e["replyToken"], json.dumps({"status": "Accepted"}))
+    assert first.get("m1") == {"status": "Accepted"}
+    [answered] = g.wait_events(cp="CP1", type="data_transfer.received")
+    Charger(g, "CP1", worker=0).boot()
+    lines = [l for f in glob.glob(g.state_dir + "/journal/w000-*.jsonl") for l in open(f)
+             if '"charge_point.connected"' in l and '"CP1"' in l]
+    assert len(lines) == 1 and '"after":"001:%s"' % answered["eventId"][:16] in lines[0], (answered, lines)
+
+
 def name_after(line, after):
     """Changes the line of a journal as if it named that event as the one that must
     be shipped first."""

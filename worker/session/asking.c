@@ -229,7 +229,8 @@ give(struct question *q, const char *text, size_t len)
         .about_token = q->about_token,
         .token = q->token,
         .subject = {q->identity, q->identity_len,
-            c ? c->generation : q->generation, dialects[q->protocol].name}};
+            c ? c->generation : q->generation, dialects[q->protocol].name,
+            q->entry + 1}};
 
     if (c != NULL && publish_subject(c).identity == registry_no_name)
         a.subject.identity = registry_no_name;
