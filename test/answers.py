@@ -432,6 +432,38 @@ def test_a_call_whose_question_another_gateway_has_asked_since_is_answered():
     assert answers and all(x == got for x in answers), (got, answers)
 
 
+@tidy
+def test_a_late_answer_to_a_start_that_ended_at_another_gateway_begins_nothing():
+    s = redis()
+    r = s.client()
+    a, b = [gateway(s, n, server_workers=1, answers_StartTransaction="platform")
+            for n in "ab"]
+    c = Charger(a, "CP1")
+    c.put("StartTransaction", start_of("T"))
+    token = wait_event(r, "CP1", "answer.requested")[0]["replyToken"]
+    c.reset()
+    poll(lambda: a.stat("connections") == 0)
+    c = Charger(b, "CP1")
+    c.put("StartTransaction", start_of("T"), "m1")
+    given = {"transactionId": 77, "idTagInfo": INFO}
+    assert answer(r, wait_event(r, "CP1", "answer.requested", 2)[1], given) == "taken"
+    assert c.get("m1") == given
+    c.call("StopTransaction", {"transactionId": 77, "meterStop": 9, "timestamp": WHEN})
+    wait_event(r, "CP1", "transaction.stopped")
+    # The first gateway ships its question only now, and the platform answers it.
+    r("XADD", "{%s}:inbox:a/0" % EV, "*", "what", "answer", "identity", "CP1",
+      "token", token, "payload", json.dumps(dict(given, transactionId=78)))
+    a.wait_log("CP1: an answer to a StartTransaction is not used")
+    poll(lambda: a.stat("platform_waiting") == 0)
+    assert a.events("transaction.started") == []
+    # An equal start of a charge point that is there is another transaction.
+    c = Charger(a, "CP1")
+    c.put("StartTransaction", start_of("T"), "m2")
+    given = {"transactionId": 79, "idTagInfo": INFO}
+    assert answer(r, wait_event(r, "CP1", "answer.requested", 3)[2], given) == "taken"
+    assert c.get("m2") == given
+
+
 def in_stream(r, cp):
     """Returns the transaction events of a charge point, as (kind, number)."""
     return [e["eventType"][12:] + str(json.loads(e["tx"])["seq"]) for e in r.entries(EV)

@@ -188,6 +188,9 @@ def a_start_has_the_answer_that_came_first(r):
     assert shipped("a/0", 3, one, "start:" + fp[0]) == [1, "3"] and count() == 4
     assert shipped("b/0", 3, one, "start:" + fp[0]) == [1, "3"] and count() == 4
     assert start(0, "") == ["stopped", one]
+    # The charge point has left, so it has sent no equal start since.
+    left = lambda cp: r("FCALL", "ocppd_start", 1, cp, fp[0], two, "left")
+    assert left("ST") == ["stopped", one] and left("ST2") == ["new"]
     # Stops: of one transaction, once with each answer, and of the next transaction
     # with the same id.
     shipped_as = lambda at, answer, note: r(

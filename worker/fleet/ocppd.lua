@@ -1,5 +1,5 @@
 #!lua name=ocppd
-local PREFIX, SHARDS, VERSION = 'ocppd', 1, 8
+local PREFIX, SHARDS, VERSION = 'ocppd', 1, 9
 --
 -- The atomic steps of the fleet: the owner of a charge point, its queue of
 -- commands, the outcome of each. For Redis 7 and Valkey 8; see ocppd-redis(7).

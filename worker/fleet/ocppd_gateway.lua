@@ -286,17 +286,18 @@ local function end_start(p, id)
   end
 end
 
--- start: FINGERPRINT ANSWER. Which answer a StartTransaction was given, by
+-- start: FINGERPRINT ANSWER [left]. Which answer a StartTransaction was given, by
 -- whichever gateway: {"known", answer} if its event is in the stream; {"draft",
 -- answer} if a gateway has reserved the answer; else {"new"}, and ANSWER is
 -- reserved. With an empty ANSWER nothing is, and there is also {"stopped",
--- answer}.
+-- answer}. So it is with "left" if the transaction has ended: the charge point has
+-- left, so it has not sent an equal start since.
 local function start(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
   local state, answer = read_start(p, a[1])
   if state == 'known' or state == 'draft' then return {state, answer} end
-  if a[2] == '' then return {state and 'stopped' or 'new', answer} end
+  if a[2] == '' or state and a[3] == 'left' then return {state and 'stopped' or 'new', answer} end
   write_start(p, a[1], 'draft', a[2])
   return {'new'}
 end

@@ -98,7 +98,7 @@ starts_look(const char *identity, size_t len, const uint64_t fp[2],
 
 static bool
 ask(const char *identity, size_t len, const uint64_t fp[2], const char *answer,
-    size_t n, redis_fn *fn, void *ctx)
+    size_t n, bool left, redis_fn *fn, void *ctx)
 {
     unsigned shard = redis_shard(identity, len);
     char     text[33];
@@ -109,6 +109,8 @@ ask(const char *identity, size_t len, const uint64_t fp[2], const char *answer,
     redis_identity(shard, identity, len);
     redis_add(text);
     redis_addn(answer, n);
+    if (left)
+        redis_add("left");
     return redis_send(shard, fn, ctx);
 }
 
@@ -189,7 +191,7 @@ replied_cb(void *ctx, const struct redis_value *v)
 
 bool
 starts_ask(const char *identity, size_t len, const uint64_t fp[2],
-    const char *proposal, size_t n)
+    const char *proposal, size_t n, bool left)
 {
     struct asked *a = calloc(1, sizeof *a);
 
@@ -203,7 +205,7 @@ starts_ask(const char *identity, size_t len, const uint64_t fp[2],
     if (n > 0)
         memcpy(a->reply.answer, proposal, n);
     a->reply.len = n;
-    if (!ask(identity, len, fp, proposal, n, replied_cb, a)) {
+    if (!ask(identity, len, fp, proposal, n, left, replied_cb, a)) {
         free(a);
         return false;
     }

@@ -31,7 +31,7 @@ enum starts_found {
     STARTS_DRAFT,   /* a gateway has reserved this answer; whether its event is
                        durable is not known */
     STARTS_KNOWN,   /* the event with this answer is in the stream */
-    STARTS_STOPPED, /* without a proposal: its transaction has ended */
+    STARTS_STOPPED, /* its transaction has ended, and nothing is reserved */
     STARTS_UNREACHABLE /* no reply in time; the proposal may be reserved */
 };
 
@@ -49,10 +49,11 @@ enum starts_found starts_look(const char *identity, size_t len,
     const uint64_t fingerprint[2], struct starts_reply *reply);
 
 /* proposal: the answer that this gateway would give; empty if it is to be made
- * by the platform, and then nothing is reserved. False if Redis cannot be
- * asked. */
+ * by the platform, and then nothing is reserved. left: the charge point has
+ * left, so after the end of its transaction an equal start is not a new one.
+ * False if Redis cannot be asked. */
 bool starts_ask(const char *identity, size_t len, const uint64_t fingerprint[2],
-    const char *proposal, size_t n);
+    const char *proposal, size_t n, bool left);
 
 /* The StopTransaction of that transaction is durable. Redis learns of it also
  * when the event is shipped; this is for an equal start that comes before. */

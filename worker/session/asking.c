@@ -168,18 +168,21 @@ propose(
     if (!redis_on())
         return true;
     if (starts_possible(name, n) &&
-        starts_ask(
-            name, n, q->fingerprint, answer_payload.p, answer_payload.len))
+        starts_ask(name, n, q->fingerprint, answer_payload.p,
+            answer_payload.len, a->c == NULL))
         return false;
     answer_mark_unchecked(a);
     return true;
 }
 
+enum answered { ANSWERED_LATER, ANSWERED, ANSWERED_ELSEWHERE };
+
 /* Writes the answer to a message of a transaction. If the charge point has sent
  * the message to another gateway while the platform was asked, the answer that
- * was given or reserved first is used. False while Redis is being asked, and if
+ * was given or reserved first is used; if it has also ended the transaction
+ * there, this CALL gets no answer. LATER while Redis is being asked, and if
  * answer_question() is false. */
-static bool
+static enum answered
 answer_start(
     struct answer *a, const struct question *q, const char *text, size_t len)
 {
@@ -187,7 +190,7 @@ answer_start(
 
     switch (answer_look_up(a, q->fingerprint, &reply)) {
     case STARTS_PENDING:
-        return false;
+        return ANSWERED_LATER;
     case STARTS_DRAFT:
     case STARTS_KNOWN:
         a->by = "gateway";
@@ -195,22 +198,26 @@ answer_start(
     case STARTS_UNREACHABLE:
         answer_mark_unchecked(a);
         if (reply.len == 0)
-            return answer_question(a, q, text, len);
+            return answer_question(a, q, text, len) ? ANSWERED : ANSWERED_LATER;
         break;
+    case STARTS_STOPPED:
+        if (a->c == NULL)
+            return ANSWERED_ELSEWHERE;
+        return propose(a, q, text, len) ? ANSWERED : ANSWERED_LATER;
     case STARTS_NEW:
         if (reply.len > 0)
             break;
         /* fall through */
-    case STARTS_STOPPED: /* without a proposal, nothing is reserved */
     case STARTS_NONE:
-        return propose(a, q, text, len);
+        return propose(a, q, text, len) ? ANSWERED : ANSWERED_LATER;
     }
     answer_set_remembered(a, reply.answer, reply.len);
-    return true;
+    return ANSWERED;
 }
 
 /* Answers the CALL of a question with the platform's answer, or with the
- * fallback if that is NULL. False if this is not possible now, because Redis is
+ * fallback if that is NULL. The question is over then. False if this is not
+ * possible now, because Redis is
  * being asked, the journal is full or there is no transaction id. */
 static bool
 give(struct question *q, const char *text, size_t len)
@@ -237,10 +244,18 @@ give(struct question *q, const char *text, size_t len)
     a.m = schema_find(dialects[q->protocol].schema, f.action.p, f.action.len);
     a.kind = event_kind_of(a.m, tape, f.payload_tok);
     memcpy(a.effect.fingerprint, q->fingerprint, sizeof q->fingerprint);
-    bool given = (q->starts ? answer_start(&a, q, text, len)
-                            : answer_question(&a, q, text, len)) &&
-        answer_commit(&a);
+    enum answered how = q->starts           ? answer_start(&a, q, text, len)
+        : answer_question(&a, q, text, len) ? ANSWERED
+                                            : ANSWERED_LATER;
+    bool          given = how == ANSWERED && answer_commit(&a);
     tape_return(tape);
+    if (how == ANSWERED_ELSEWHERE) {
+        log_warn("%.*s: an answer to a StartTransaction is not used: its "
+                 "transaction has begun and ended at another gateway",
+            q->identity_len, q->identity);
+        forget_question(q);
+        return true;
+    }
     if (!given)
         return false;
     if (text != NULL) {

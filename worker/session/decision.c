@@ -83,7 +83,7 @@ decide_start_of_fleet(struct answer *a)
         if (!asks && !answer_alone(a))
             return DECISION_LATER;
         if (starts_ask(name, len, a->effect.fingerprint, answer_payload.p,
-                answer_payload.len))
+                answer_payload.len, false))
             return DECISION_LATER;
         break;
     case STARTS_DRAFT:
@@ -120,7 +120,7 @@ find_end(struct answer *a, bool *ended)
     switch (starts_look(name, len, a->effect.fingerprint, &reply)) {
     case STARTS_NONE:
         return !starts_possible(name, len) ||
-            !starts_ask(name, len, a->effect.fingerprint, "", 0);
+            !starts_ask(name, len, a->effect.fingerprint, "", 0, false);
     case STARTS_PENDING:
         return false;
     case STARTS_STOPPED:
