@@ -8,7 +8,7 @@ from waits import Shim, datagram
 def replaced(c, within=1.0):
     """This connection is closed with 1008 in time."""
     began = time.monotonic()
-    c.wait_closed(1008, reason="anew")
+    c.wait_closed(1008, reason="new connection")
     waited = time.monotonic() - began
     assert waited < within * SLOW + 0.5, waited
 
