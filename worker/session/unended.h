@@ -36,8 +36,8 @@ struct unended {
         uint64_t low, high;
     } ended_at, moved_at;
     uint64_t owned; /* for former.c: the generation of its registry entry */
-    bool     ended; /* an end was seen in this journal. It is kept, because an
-                       answer     of the platform may come after the end */
+    bool     ended; /* an end was seen in this journal. The session is kept,
+                       because an answer of the platform may come after it */
     size_t len;
     char   line[]; /* its first event in this journal, without the payload */
 };
