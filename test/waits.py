@@ -296,7 +296,8 @@ def test_a_counter_of_transaction_ids_that_cannot_be_used_is_a_problem():
                 return Charger(g, "CP1").start()["transactionId"]
             except Closed:
                 return None
-        assert poll(started) == 5000
+        # An id that was drawn for a CALL whose connection ended is not used again.
+        assert 5000 <= poll(started) < 5010
         assert g.stat("ids_failing") == 0 and g.tell("health")["problems"] == []
         g.stop()
 
