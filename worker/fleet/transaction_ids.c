@@ -39,15 +39,12 @@ enum result { TAKEN, EMPTY, FAILED };
 /* A job for the helper's thread: its input, and its result. */
 struct job {
     struct helper_job h;
-    char              path[PATH_MAX_BYTES]; /* the file the file of the counter
-                                             * or range */
-    char local[PATH_MAX_BYTES];             /* the file the file of the local
-                                             * counter */
-    char    dir[CONF_TEXT_MAX];
-    bool    fleet;
-    int64_t next, end; /* the block or range */
-    int64_t highest;   /* the number the number that the local counter has
-                        * reached */
+    char              path[PATH_MAX_BYTES];  /* file of the counter or range */
+    char              local[PATH_MAX_BYTES]; /* file of the local counter */
+    char              dir[CONF_TEXT_MAX];
+    bool              fleet;
+    int64_t           next, end; /* the block or range */
+    int64_t     highest; /* the number that the local counter has reached */
     enum result outcome;
     char        why[SHM_WORDS_MAX];
 };

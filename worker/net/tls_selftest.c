@@ -227,7 +227,7 @@ tls_selftest(struct buf *why)
         good = run_try(&t, i / 2, i % 2 == 1);
         if (!good)
             buf_addf(why,
-                "this version of OpenSSL (%s) does not behave as expected:  "
+                "this version of OpenSSL (%s) does not behave as expected: "
                 "%s, %s tickets: %s (%s)",
                 OpenSSL_version(OPENSSL_VERSION), tries[i / 2].suite,
                 i % 2 == 1 ? "with" : "without",
