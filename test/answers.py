@@ -365,6 +365,16 @@ def test_a_message_of_a_transaction_has_one_answer_at_all_gateways():
     assert len(events(r, "ONE16", "transaction.stopped")) == 1
 
 
+def platform_starts(r, c, id, n=1):
+    """The platform answers a StartTransaction, with question n of the charge point."""
+    c.put("StartTransaction", start_of("T"), "m%d" % n)
+    given = {"transactionId": id, "idTagInfo": {"status": "Blocked"}}
+    e = wait_event(r, c.identity, "answer.requested", n)[n - 1]
+    assert answer(r, e, given) == "taken"
+    assert c.get("m%d" % n) == given
+    return given
+
+
 def asked_in_vain(s, g, cp):
     """Breaks the connection of a charge point while its StartTransaction waits for
     Redis, and waits until the worker has the reply."""
@@ -400,11 +410,7 @@ def test_a_fallback_that_redis_does_not_know_is_marked():
     a, b = [gateway(s, n, server_workers=1, answers_StartTransaction="platform")
             for n in "ab"]
     asked_in_vain(s, b, "CP1")
-    c = Charger(a, "CP1")
-    c.put("StartTransaction", start_of("T"), "m1")
-    given = {"transactionId": 77, "idTagInfo": {"status": "Blocked"}}
-    assert answer(r, wait_event(r, "CP1", "answer.requested")[0], given) == "taken"
-    assert c.get("m1") == given
+    given = platform_starts(r, Charger(a, "CP1"), 77)
     s.kill()
     poll(lambda: b.stat("redis_shards_ready") == 0)
     got = Charger(b, "CP1").call("StartTransaction", start_of("T"))
@@ -444,10 +450,7 @@ def test_a_late_answer_to_a_start_that_ended_at_another_gateway_begins_nothing()
     c.reset()
     poll(lambda: a.stat("connections") == 0)
     c = Charger(b, "CP1")
-    c.put("StartTransaction", start_of("T"), "m1")
-    given = {"transactionId": 77, "idTagInfo": INFO}
-    assert answer(r, wait_event(r, "CP1", "answer.requested", 2)[1], given) == "taken"
-    assert c.get("m1") == given
+    given = platform_starts(r, c, 77, 2)
     c.call("StopTransaction", {"transactionId": 77, "meterStop": 9, "timestamp": WHEN})
     wait_event(r, "CP1", "transaction.stopped")
     # The first gateway ships its question only now, and the platform answers it.
@@ -457,11 +460,7 @@ def test_a_late_answer_to_a_start_that_ended_at_another_gateway_begins_nothing()
     poll(lambda: a.stat("platform_waiting") == 0)
     assert a.events("transaction.started") == []
     # An equal start of a charge point that is there is another transaction.
-    c = Charger(a, "CP1")
-    c.put("StartTransaction", start_of("T"), "m2")
-    given = {"transactionId": 79, "idTagInfo": INFO}
-    assert answer(r, wait_event(r, "CP1", "answer.requested", 3)[2], given) == "taken"
-    assert c.get("m2") == given
+    platform_starts(r, Charger(a, "CP1"), 79, 3)
 
 
 def in_stream(r, cp):

@@ -133,8 +133,11 @@ forget_question(struct question *q)
     platform_remove(q);
 }
 
-/* Writes the answer to a question: the platform's, or the fallback. */
-static bool
+enum answered { ANSWERED_LATER, ANSWERED, ANSWERED_ELSEWHERE };
+
+/* Writes the answer to a question: the platform's, or the fallback. LATER if
+ * there is no transaction id now. */
+static enum answered
 answer_question(
     struct answer *a, const struct question *q, const char *text, size_t len)
 {
@@ -143,7 +146,7 @@ answer_question(
     if (text == NULL || q->about_token) {
         if (text != NULL)
             a->token_info = answer_token_info(text, len);
-        return answer_alone(a);
+        return answer_alone(a) ? ANSWERED : ANSWERED_LATER;
     }
     if (q->starts) {
         answer_set_remembered(a, text, len);
@@ -151,37 +154,34 @@ answer_question(
         answer_set_payload(text, len);
         answer_find_effect(a);
     }
-    return true;
+    return ANSWERED;
 }
 
-/* Writes the answer, and proposes it to Redis. False while Redis is being
- * asked, and if answer_question() is false. */
-static bool
+/* Writes the answer, and proposes it to Redis. LATER while Redis is being
+ * asked, and if answer_question() returns that. */
+static enum answered
 propose(
     struct answer *a, const struct question *q, const char *text, size_t len)
 {
-    const char *name = a->subject.identity;
-    size_t      n = a->subject.identity_len;
+    const char   *name = a->subject.identity;
+    size_t        n = a->subject.identity_len;
+    enum answered how = answer_question(a, q, text, len);
 
-    if (!answer_question(a, q, text, len))
-        return false;
-    if (!redis_on())
-        return true;
+    if (how != ANSWERED || !redis_on())
+        return how;
     if (starts_possible(name, n) &&
         starts_ask(name, n, q->fingerprint, answer_payload.p,
             answer_payload.len, a->c == NULL))
-        return false;
+        return ANSWERED_LATER;
     answer_mark_unchecked(a);
-    return true;
+    return ANSWERED;
 }
-
-enum answered { ANSWERED_LATER, ANSWERED, ANSWERED_ELSEWHERE };
 
 /* Writes the answer to a message of a transaction. If the charge point has sent
  * the message to another gateway while the platform was asked, the answer that
  * was given or reserved first is used; if it has also ended the transaction
  * there, this CALL gets no answer. LATER while Redis is being asked, and if
- * answer_question() is false. */
+ * answer_question() returns that. */
 static enum answered
 answer_start(
     struct answer *a, const struct question *q, const char *text, size_t len)
@@ -198,18 +198,18 @@ answer_start(
     case STARTS_UNREACHABLE:
         answer_mark_unchecked(a);
         if (reply.len == 0)
-            return answer_question(a, q, text, len) ? ANSWERED : ANSWERED_LATER;
+            return answer_question(a, q, text, len);
         break;
     case STARTS_STOPPED:
         if (a->c == NULL)
             return ANSWERED_ELSEWHERE;
-        return propose(a, q, text, len) ? ANSWERED : ANSWERED_LATER;
+        return propose(a, q, text, len);
     case STARTS_NEW:
         if (reply.len > 0)
             break;
         /* fall through */
     case STARTS_NONE:
-        return propose(a, q, text, len) ? ANSWERED : ANSWERED_LATER;
+        return propose(a, q, text, len);
     }
     answer_set_remembered(a, reply.answer, reply.len);
     return ANSWERED;
@@ -244,9 +244,8 @@ give(struct question *q, const char *text, size_t len)
     a.m = schema_find(dialects[q->protocol].schema, f.action.p, f.action.len);
     a.kind = event_kind_of(a.m, tape, f.payload_tok);
     memcpy(a.effect.fingerprint, q->fingerprint, sizeof q->fingerprint);
-    enum answered how = q->starts           ? answer_start(&a, q, text, len)
-        : answer_question(&a, q, text, len) ? ANSWERED
-                                            : ANSWERED_LATER;
+    enum answered how = q->starts ? answer_start(&a, q, text, len)
+                                  : answer_question(&a, q, text, len);
     bool          given = how == ANSWERED && answer_commit(&a);
     tape_return(tape);
     if (how == ANSWERED_ELSEWHERE) {

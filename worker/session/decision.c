@@ -8,7 +8,6 @@
 #include "ocpp/transaction.h"
 #include "session/asking.h"
 #include "session/transactions.h"
-#include "session/violation.h"
 
 /* True if the platform must be asked about this start, or about its token. */
 static bool
