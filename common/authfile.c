@@ -2,18 +2,11 @@
  * authfile.h. */
 #include "authfile.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "ensure.h"
 #include "file.h"
-#include "hex.h"
-
-#define SCHEME "sha256:"
 
 /* A record: length of the name, flags, name, keys. Flags: whether there is a
  * key, the number of new keys, and which of those were accepted. */
@@ -39,130 +32,13 @@ authfile_path(const struct config *c, char out[AUTHFILE_PATH_MAX])
         snprintf(out, AUTHFILE_PATH_MAX, "%s/auth", c->server_state_dir);
 }
 
-/* --- keys ---------------------------------------------------------------- */
-
-bool
-authfile_unhex(const uint8_t *in, size_t len, uint8_t *out, size_t *n)
-{
-    if (len == 0 || len % 2 != 0)
-        return false;
-    for (size_t i = 0; i < len; i += 2) {
-        int h = hex_digit(in[i]), l = hex_digit(in[i + 1]);
-        if (h < 0 || l < 0)
-            return false;
-        out[i / 2] = (uint8_t)(h << 4 | l);
-    }
-    *n = len / 2;
-    return true;
-}
-
-size_t
-authfile_canonical(const uint8_t *in, size_t len, uint8_t *out)
-{
-    size_t n;
-
-    if (authfile_unhex(in, len, out, &n))
-        return n;
-    memmove(out, in, len);
-    return len;
-}
-
-/* SHA-256 of two runs of bytes. */
-static void
-hash(uint8_t out[32], const void *a, size_t a_len, const void *b, size_t b_len)
-{
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-
-    ensure(ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1 &&
-        EVP_DigestUpdate(ctx, a, a_len) == 1 &&
-        EVP_DigestUpdate(ctx, b, b_len) == 1 &&
-        EVP_DigestFinal_ex(ctx, out, NULL) == 1);
-    EVP_MD_CTX_free(ctx);
-}
-
-void
-authfile_make_key(
-    struct authfile_key *k, const uint8_t *key, size_t len, const uint8_t *salt)
-{
-    if (salt != NULL)
-        memcpy(k->salt, salt, sizeof k->salt);
-    else
-        ensure(getrandom(k->salt, sizeof k->salt, 0) == sizeof k->salt);
-    hash(k->hash, k->salt, 16, key, len);
-}
-
-void
-authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
-    const uint8_t *key, size_t len)
-{
-    /* The name, a NUL, and the key. */
-    char    text[IDENTITY_MAX + 1] = "";
-    uint8_t full[32];
-
-    ensure(n <= IDENTITY_MAX);
-    memcpy(text, name, n);
-    hash(full, text, n + 1, key, len);
-    authfile_make_key(k, key, len, full);
-}
-
-bool
-authfile_matches(const struct authfile_key *k, const uint8_t *key, size_t len)
-{
-    uint8_t have[32];
-
-    hash(have, k->salt, 16, key, len);
-    bool same = CRYPTO_memcmp(have, k->hash, sizeof have) == 0;
-    explicit_bzero(have, sizeof have);
-    return same;
-}
-
-bool
-authfile_same(const struct authfile_key *a, const struct authfile_key *b)
-{
-    return CRYPTO_memcmp(a, b, sizeof *a) == 0;
-}
-
-static char *
-put_hex(char *p, const uint8_t *bytes, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        *p++ = "0123456789abcdef"[bytes[i] >> 4];
-        *p++ = "0123456789abcdef"[bytes[i] & 15];
-    }
-    return p;
-}
-
-void
-authfile_key_text(const struct authfile_key *k, char out[AUTHFILE_KEY_TEXT])
-{
-    memcpy(out, SCHEME, sizeof SCHEME - 1);
-    char *p = put_hex(out + sizeof SCHEME - 1, k->salt, sizeof k->salt);
-    *p++ = ':';
-    p = put_hex(p, k->hash, sizeof k->hash);
-    *p = '\0';
-}
-
-bool
-authfile_parse_key(const char *text, size_t len, struct authfile_key *k)
-{
-    const size_t scheme = sizeof SCHEME - 1;
-    size_t       n;
-
-    if (len != AUTHFILE_KEY_TEXT - 1 || memcmp(text, SCHEME, scheme) != 0 ||
-        text[scheme + 32] != ':')
-        return false;
-    const uint8_t *p = (const uint8_t *)text + scheme;
-    return authfile_unhex(p, 32, k->salt, &n) &&
-        authfile_unhex(p + 33, 64, k->hash, &n);
-}
-
 /* --- new keys ------------------------------------------------------------ */
 
 unsigned
-authfile_next_of(const struct authfile_entry *e, const struct authfile_key *k)
+authfile_next_of(const struct authfile_entry *e, const struct auth_key *k)
 {
     for (unsigned i = 0; i < e->nexts; i++)
-        if (authfile_same(&e->next[i], k))
+        if (auth_key_same(&e->next[i], k))
             return i;
     return AUTHFILE_NEXT_MAX;
 }
@@ -180,7 +56,7 @@ drop_next(struct authfile_entry *e, unsigned from, unsigned to)
 }
 
 bool
-authfile_offer(struct authfile_entry *e, const struct authfile_key *k)
+authfile_offer(struct authfile_entry *e, const struct auth_key *k)
 {
     unsigned i = 0;
 
@@ -189,7 +65,7 @@ authfile_offer(struct authfile_entry *e, const struct authfile_key *k)
         e->key = *k;
         return true;
     }
-    if (authfile_same(&e->key, k) ||
+    if (auth_key_same(&e->key, k) ||
         authfile_next_of(e, k) != AUTHFILE_NEXT_MAX)
         return false;
     if (e->nexts == AUTHFILE_NEXT_MAX) {
@@ -204,7 +80,7 @@ authfile_offer(struct authfile_entry *e, const struct authfile_key *k)
 }
 
 bool
-authfile_accept(struct authfile_entry *e, const struct authfile_key *k)
+authfile_accept(struct authfile_entry *e, const struct auth_key *k)
 {
     unsigned i = authfile_next_of(e, k);
 
@@ -216,7 +92,7 @@ authfile_accept(struct authfile_entry *e, const struct authfile_key *k)
 }
 
 bool
-authfile_withdraw(struct authfile_entry *e, const struct authfile_key *k)
+authfile_withdraw(struct authfile_entry *e, const struct auth_key *k)
 {
     unsigned i = authfile_next_of(e, k);
 
@@ -227,7 +103,7 @@ authfile_withdraw(struct authfile_entry *e, const struct authfile_key *k)
 }
 
 bool
-authfile_use(struct authfile_entry *e, const struct authfile_key *k)
+authfile_use(struct authfile_entry *e, const struct auth_key *k)
 {
     unsigned i = authfile_next_of(e, k);
 
@@ -249,7 +125,7 @@ keys_of(const uint8_t *r)
 static size_t
 record_size(const uint8_t *r)
 {
-    return HEAD + r[0] + keys_of(r) * sizeof(struct authfile_key);
+    return HEAD + r[0] + keys_of(r) * sizeof(struct auth_key);
 }
 
 static void
@@ -401,7 +277,7 @@ parse_line(const char *p, size_t n, char name[IDENTITY_MAX], size_t *len,
     if (!file_next_word(&p, end, &word, &k))
         return NULL;
     e->has_key = true;
-    if (!authfile_parse_key(word, k, &e->key))
+    if (!auth_key_parse(word, k, &e->key))
         return "the key is not sha256:SALT:HASH with 32 and 64 hexadecimal "
                "digits; `ocppctl auth add` makes it from a key";
     while (file_next_word(&p, end, &word, &k)) {
@@ -412,7 +288,7 @@ parse_line(const char *p, size_t n, char name[IDENTITY_MAX], size_t *len,
                    "next=sha256:SALT:HASH; remove it";
         if (e->nexts == AUTHFILE_NEXT_MAX)
             return "there are more than 4 new keys; remove the oldest";
-        if (!authfile_parse_key(word + prefix, k - prefix, &e->next[e->nexts]))
+        if (!auth_key_parse(word + prefix, k - prefix, &e->next[e->nexts]))
             return "behind the key is something else than "
                    "next=sha256:SALT:HASH; remove it";
         e->accepted |= (uint8_t)(accepted << e->nexts);
@@ -526,17 +402,17 @@ authfile_set(struct buf *text, const char *name, size_t len,
 {
     struct wanted w = {name, len};
     struct buf    line = BUF_INIT(AUTHFILE_LINE_MAX);
-    char          key[AUTHFILE_KEY_TEXT];
+    char          key[AUTH_KEY_TEXT];
 
     if (e == NULL)
         return file_set_line(text, is_line_of, &w, NULL);
     file_put_word(&line, name, len);
     if (e->has_key) {
-        authfile_key_text(&e->key, key);
+        auth_key_text(&e->key, key);
         buf_addf(&line, " %s", key);
     }
     for (unsigned i = 0; e->has_key && i < e->nexts; i++) {
-        authfile_key_text(&e->next[i], key);
+        auth_key_text(&e->next[i], key);
         buf_addf(
             &line, " %s=%s", e->accepted >> i & 1 ? "accepted" : "next", key);
     }

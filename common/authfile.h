@@ -14,16 +14,10 @@
  * are kept in the order in which they were sent.
  *
  * IDENTITY is one word: blanks, %, # and control characters are written as %XX.
- * KEY is sha256:SALT:HASH, in hexadecimal digits: 16 bytes of salt and the
- * SHA-256 of salt and key. A fast hash is enough: keys are 16 to 20 random
- * bytes, which cannot be guessed at any speed. # begins a comment.
- *
- * Keys are compared in canonical form: 40 hexadecimal digits and the 20 bytes
- * that they stand for are the same key (OCPP-J 1.6 section 6.2.2; charge points
- * send either form).
+ * KEY is the text form of auth_key.h. # begins a comment.
  *
  * In memory an identity costs its name and 2 bytes, 48 for each key, and 6 to
- * 12 of an index. SHA-256 comes from libcrypto.
+ * 12 of an index.
  */
 #ifndef COMMON_AUTHFILE_H
 #define COMMON_AUTHFILE_H
@@ -32,6 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "auth_key.h"
 #include "buf.h"
 #include "config.h"
 #include "hash.h"
@@ -39,14 +34,7 @@
 
 #define AUTHFILE_MAX (512u << 20) /* bytes of the file */
 #define AUTHFILE_LINE_MAX 1024    /* bytes of a line */
-#define AUTHFILE_KEY_MAX 256      /* bytes of a key, before it is hashed */
-#define AUTHFILE_KEY_TEXT 105     /* bytes of sha256:SALT:HASH, with its NUL */
 #define AUTHFILE_PATH_MAX 256
-
-struct authfile_key {
-    uint8_t salt[16];
-    uint8_t hash[32];
-};
 
 #define AUTHFILE_NEXT_MAX 4 /* new keys that are valid beside the key */
 
@@ -55,8 +43,8 @@ struct authfile_entry {
     uint8_t nexts;    /* new keys, oldest first */
     uint8_t accepted; /* bit i: the charge point has accepted
                          next[i] */
-    struct authfile_key key;
-    struct authfile_key next[AUTHFILE_NEXT_MAX];
+    struct auth_key key;
+    struct auth_key next[AUTHFILE_NEXT_MAX];
 };
 
 /* A zeroed one is an empty table. */
@@ -99,28 +87,6 @@ bool authfile_find(const struct authfile *a, const char *name, size_t len,
 bool authfile_next(const struct authfile *a, size_t *at, const char **name,
     size_t *len, struct authfile_entry *out);
 
-/* Writes the canonical form of a key: a text of nothing but pairs of
- * hexadecimal digits becomes bytes; any other key stays as it is. out has room
- * for len bytes. Returns the length. */
-size_t authfile_canonical(const uint8_t *in, size_t len, uint8_t *out);
-/* Decodes a text of pairs of hexadecimal digits. False if it has any other
-   character, or an odd number of digits. */
-bool authfile_unhex(const uint8_t *in, size_t len, uint8_t *out, size_t *n);
-
-/* Hashes a key, given in canonical form. With salt NULL a random salt is
-   drawn. */
-void authfile_make_key(struct authfile_key *k, const uint8_t *key, size_t len,
-    const uint8_t *salt);
-/* True if the key of len bytes, or the hashed key, is the same. The comparison
- * takes constant time, so that the time reveals nothing about the key. */
-bool authfile_matches(
-    const struct authfile_key *k, const uint8_t *key, size_t len);
-bool authfile_same(const struct authfile_key *a, const struct authfile_key *b);
-/* Equal for the same identity and key, so that a key can be recognized
- * without being stored. */
-void authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
-    const uint8_t *key, size_t len);
-
 /*
  * These change an entry when a new key
  *
@@ -133,20 +99,14 @@ void authfile_make_offered(struct authfile_key *k, const char *name, size_t n,
  *
  * They return true if the entry has changed.
  */
-bool authfile_offer(struct authfile_entry *e, const struct authfile_key *k);
-bool authfile_accept(struct authfile_entry *e, const struct authfile_key *k);
-bool authfile_withdraw(struct authfile_entry *e, const struct authfile_key *k);
-bool authfile_use(struct authfile_entry *e, const struct authfile_key *k);
+bool authfile_offer(struct authfile_entry *e, const struct auth_key *k);
+bool authfile_accept(struct authfile_entry *e, const struct auth_key *k);
+bool authfile_withdraw(struct authfile_entry *e, const struct auth_key *k);
+bool authfile_use(struct authfile_entry *e, const struct auth_key *k);
 
 /* The index of the new key that matches; AUTHFILE_NEXT_MAX if none does. */
 unsigned authfile_next_of(
-    const struct authfile_entry *e, const struct authfile_key *k);
-
-/* Write and read a key as sha256:SALT:HASH. False if the text has another
- * form. */
-void authfile_key_text(
-    const struct authfile_key *k, char out[AUTHFILE_KEY_TEXT]);
-bool authfile_parse_key(const char *text, size_t len, struct authfile_key *k);
+    const struct authfile_entry *e, const struct auth_key *k);
 
 /* --- the text ------------------------------------------------------------ */
 

@@ -179,10 +179,10 @@ access_set(const struct access_files *f, const char *name, size_t len,
 /* --- new keys of charge points ------------------------------------------- */
 
 struct edit {
-    uint64_t            what; /* enum channel_key */
-    size_t              len;
-    char                name[IDENTITY_MAX];
-    struct authfile_key key;
+    uint64_t        what; /* enum channel_key */
+    size_t          len;
+    char            name[IDENTITY_MAX];
+    struct auth_key key;
 };
 
 static struct edit *edits;
@@ -326,7 +326,7 @@ make_edit(struct edit *x, uint64_t what, const char *name, const char *key)
 {
     *x = (struct edit){.what = what, .len = strlen(name)};
     if (x->len == 0 || x->len > sizeof x->name ||
-        !authfile_parse_key(key, strlen(key), &x->key))
+        !auth_key_parse(key, strlen(key), &x->key))
         return false;
     memcpy(x->name, name, x->len);
     return true;
@@ -353,11 +353,11 @@ access_tick(void)
 bool
 access_write_key(unsigned i, struct buf *out)
 {
-    char key[AUTHFILE_KEY_TEXT];
+    char key[AUTH_KEY_TEXT];
 
     if (i >= edits_n)
         return false;
-    authfile_key_text(&edits[i].key, key);
+    auth_key_text(&edits[i].key, key);
     fields_begin(out, "key");
     fields_put_u64(out, "what", edits[i].what);
     fields_put_bytes(out, "name", edits[i].name, edits[i].len);
@@ -373,7 +373,7 @@ access_read_key(struct fields *f)
     struct edit x;
 
     if (make_edit(&x, fields_u64(f, "what", 0, UINT64_MAX), name,
-            fields_str(f, "key", AUTHFILE_KEY_TEXT)))
+            fields_str(f, "key", AUTH_KEY_TEXT)))
         add_edit(&x);
 }
 

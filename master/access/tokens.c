@@ -7,7 +7,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "authfile.h"
+#include "auth_key.h"
 #include "config.h"
 #include "ensure.h"
 #include "file.h"
@@ -17,9 +17,9 @@
 #define PATH_SIZE (CONF_TEXT_MAX + 16)
 
 struct token {
-    char                name[TOKENS_NAME_MAX + 1];
-    enum tokens_role    role;
-    struct authfile_key key;
+    char             name[TOKENS_NAME_MAX + 1];
+    enum tokens_role role;
+    struct auth_key  key;
 };
 
 struct tokens {
@@ -54,7 +54,7 @@ parse(const char *p, const char *end, struct token *t)
         !file_next_word(&p, end, &role, &role_n) ||
         !file_next_word(&p, end, &key, &key_n) ||
         file_next_word(&p, end, &more, &more_n) || !good_name(name, name_n) ||
-        !authfile_parse_key(key, key_n, &t->key))
+        !auth_key_parse(key, key_n, &t->key))
         return false;
     memcpy(t->name, name, name_n);
     t->name[name_n] = '\0';
@@ -144,7 +144,7 @@ tokens_judge(const char *token)
     if (n != TOKENS_TEXT - 1)
         return TOKENS_NONE;
     for (unsigned i = 0; i < in_force.n; i++)
-        if (authfile_matches(&in_force.of[i].key, (const uint8_t *)token, n))
+        if (auth_key_matches(&in_force.of[i].key, (const uint8_t *)token, n))
             role = in_force.of[i].role;
     return role;
 }
@@ -154,12 +154,12 @@ static struct tokens *
 write_all(struct tokens *t, const char *dir, struct buf *why)
 {
     struct buf text = BUF_INIT(FILE_MAX);
-    char       path[PATH_SIZE], key[AUTHFILE_KEY_TEXT];
+    char       path[PATH_SIZE], key[AUTH_KEY_TEXT];
 
     snprintf(path, sizeof path, "%s/tokens", dir);
     buf_adds(&text, "# Tokens of the HTTP API. Written by ocppctl token.\n");
     for (unsigned i = 0; i < t->n; i++) {
-        authfile_key_text(&t->of[i].key, key);
+        auth_key_text(&t->of[i].key, key);
         buf_addf(&text, "%s %s %s\n", t->of[i].name,
             tokens_role_name(t->of[i].role), key);
     }
@@ -219,7 +219,7 @@ tokens_add(const char *dir, const char *name, enum tokens_role role,
     memset(t, 0, sizeof *t);
     snprintf(t->name, sizeof t->name, "%s", name);
     t->role = role;
-    authfile_make_key(&t->key, (const uint8_t *)out, TOKENS_TEXT - 1, NULL);
+    auth_key_make(&t->key, (const uint8_t *)out, TOKENS_TEXT - 1, NULL);
     return write_all(all, dir, why);
 }
 

@@ -23,20 +23,20 @@
 /* Writes the typed key in canonical form. Returns its length, 0 if it has
    replied with an error. */
 static size_t
-typed_key(struct client *c, char **argv, const char *text,
-    uint8_t out[AUTHFILE_KEY_MAX])
+typed_key(
+    struct client *c, char **argv, const char *text, uint8_t out[AUTH_KEY_MAX])
 {
     size_t n = strlen(text);
 
-    if (n > 0 && n <= AUTHFILE_KEY_MAX) {
-        n = authfile_canonical((const uint8_t *)text, n, out);
+    if (n > 0 && n <= AUTH_KEY_MAX) {
+        n = auth_key_canonical((const uint8_t *)text, n, out);
         if (n >= KEY_MIN)
             return n;
     }
     command_usage(c, argv,
         "a key has 16 to 20 bytes (%d to %d are accepted), written as text "
         "or as twice as many hexadecimal digits",
-        KEY_MIN, AUTHFILE_KEY_MAX);
+        KEY_MIN, AUTH_KEY_MAX);
     return 0;
 }
 
@@ -71,9 +71,9 @@ reply_added(struct client *c, const char *name, bool replaced, const char *key)
  * made. False if it has replied with an error. */
 static bool
 hashed_key(struct client *c, char **argv, const char *typed,
-    char made[2 * KEY_RANDOM + 1], struct authfile_key *out)
+    char made[2 * KEY_RANDOM + 1], struct auth_key *out)
 {
-    uint8_t key[AUTHFILE_KEY_MAX];
+    uint8_t key[AUTH_KEY_MAX];
     size_t  n = KEY_RANDOM;
 
     made[0] = '\0';
@@ -85,7 +85,7 @@ hashed_key(struct client *c, char **argv, const char *typed,
             snprintf(made + 2 * i, 3, "%02x", key[i]);
     }
     if (n > 0)
-        authfile_make_key(out, key, n, NULL);
+        auth_key_make(out, key, n, NULL);
     explicit_bzero(key, sizeof key);
     return n > 0;
 }
@@ -95,14 +95,14 @@ hashed_key(struct client *c, char **argv, const char *typed,
 static void
 auth_hash(struct client *c, int argc, char **argv)
 {
-    struct authfile_key key;
-    char                made[2 * KEY_RANDOM + 1], text[AUTHFILE_KEY_TEXT];
-    struct buf          out = BUF_INIT(1024);
-    struct writer       w = WRITER_INIT(&out);
+    struct auth_key key;
+    char            made[2 * KEY_RANDOM + 1], text[AUTH_KEY_TEXT];
+    struct buf      out = BUF_INIT(1024);
+    struct writer   w = WRITER_INIT(&out);
 
     if (!hashed_key(c, argv, argc > 2 ? argv[2] : NULL, made, &key))
         return;
-    authfile_key_text(&key, text);
+    auth_key_text(&key, text);
     if (c->format == 'j') {
         writer_open(&w, NULL, '{');
         writer_str(&w, "hash", text);
@@ -132,7 +132,7 @@ struct auth_task {
     bool                  replace;                  /* ADD */
     char                  made[2 * KEY_RANDOM + 1]; /* ADD: a new key */
     struct authfile_entry entry;                    /* ADD */
-    uint8_t               key[AUTHFILE_KEY_MAX];    /* CHECK */
+    uint8_t               key[AUTH_KEY_MAX];        /* CHECK */
     size_t                key_len; /* CHECK; 0: none is given */
     char                  name[IDENTITY_MAX + 1];
 
@@ -189,8 +189,8 @@ reply_check(struct client *c, const struct auth_task *a)
     }
     bool next = false;
     for (unsigned i = 0; i < e.nexts; i++)
-        next |= authfile_matches(&e.next[i], a->key, a->key_len);
-    bool now = e.has_key && authfile_matches(&e.key, a->key, a->key_len);
+        next |= auth_key_matches(&e.next[i], a->key, a->key_len);
+    bool now = e.has_key && auth_key_matches(&e.key, a->key, a->key_len);
     control_replyf(c, next || now ? CONTROL_DONE : CONTROL_NEGATIVE, "%s: %s",
         a->name,
         next      ? "this is its new key, which it has not used yet"

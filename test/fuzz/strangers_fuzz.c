@@ -41,11 +41,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     authfile_free(&a);
 
     e.has_key = true;
-    authfile_make_offered(&e.key, name, n, data, size);
+    auth_key_make_offered(&e.key, name, n, data, size);
     authfile_set(&text, name, n, &e);
     ensure(authfile_get(&text, name, n, &got));
-    ensure(authfile_same(&got.key, &e.key) &&
-        authfile_matches(&got.key, data, size));
+    ensure(auth_key_same(&got.key, &e.key) &&
+        auth_key_matches(&got.key, data, size));
     ensure(authfile_set(&text, name, n, NULL));
 
     denyfile_parse(&d, "f", text.p, text.len, &errors);

@@ -194,9 +194,9 @@ auth_waits(void)
 
 static void
 report_key(enum channel_key what, const char *name, size_t len,
-    const struct authfile_key *key)
+    const struct auth_key *key)
 {
-    char text[IDENTITY_MAX + 1 + AUTHFILE_KEY_TEXT];
+    char text[IDENTITY_MAX + 1 + AUTH_KEY_TEXT];
 
     if (auth_asks()) {
         auth_redis_notify(what, name, len, key);
@@ -204,21 +204,21 @@ report_key(enum channel_key what, const char *name, size_t len,
     }
     memcpy(text, name, len);
     text[len] = '\0';
-    authfile_key_text(key, text + len + 1);
-    master_link_key(what, text, len + 1 + AUTHFILE_KEY_TEXT);
+    auth_key_text(key, text + len + 1);
+    master_link_key(what, text, len + 1 + AUTH_KEY_TEXT);
 }
 
 /* The key of the entry that matches these bytes, or NULL. All keys are
  * compared, even after a match, so that the time reveals nothing. New keys come
  * first. */
-static const struct authfile_key *
+static const struct auth_key *
 match(const struct authfile_entry *e, const uint8_t *p, size_t n)
 {
-    const struct authfile_key *found =
-        authfile_matches(&e->key, p, n) ? &e->key : NULL;
+    const struct auth_key *found =
+        auth_key_matches(&e->key, p, n) ? &e->key : NULL;
 
     for (unsigned i = 0; i < e->nexts; i++)
-        if (authfile_matches(&e->next[i], p, n))
+        if (auth_key_matches(&e->next[i], p, n))
             found = &e->next[i];
     return found;
 }
@@ -238,7 +238,7 @@ explain(const struct authfile_entry *e, const struct http_password *pw)
         n--;
     if (n < pw->len && n > 0) {
         uint8_t canonical[HTTP_PASSWORD_MAX];
-        size_t  k = authfile_canonical(pw->bytes, n, canonical);
+        size_t  k = auth_key_canonical(pw->bytes, n, canonical);
         bool    same = match(e, canonical, k) != NULL;
         explicit_bzero(canonical, sizeof canonical);
         if (same)
@@ -250,15 +250,15 @@ explain(const struct authfile_entry *e, const struct http_password *pw)
 /* *shown is set to the entry's key that matched. */
 static enum refuse_reason
 check_key(const struct authfile_entry *e, const struct http_password *pw,
-    const struct authfile_key **shown, const char **detail)
+    const struct auth_key **shown, const char **detail)
 {
-    uint8_t                    plain[HTTP_PASSWORD_MAX];
-    size_t                     n;
-    const struct authfile_key *m = match(e, pw->bytes, pw->len);
-    bool                       as_hex = false;
+    uint8_t                plain[HTTP_PASSWORD_MAX];
+    size_t                 n;
+    const struct auth_key *m = match(e, pw->bytes, pw->len);
+    bool                   as_hex = false;
 
-    if (authfile_unhex(pw->bytes, pw->len, plain, &n)) {
-        const struct authfile_key *other = match(e, plain, n);
+    if (auth_key_unhex(pw->bytes, pw->len, plain, &n)) {
+        const struct auth_key *other = match(e, plain, n);
         if (m == NULL && other != NULL) {
             m = other;
             as_hex = true;
@@ -281,7 +281,7 @@ check_key(const struct authfile_entry *e, const struct http_password *pw,
 
 static enum refuse_reason
 check_entry(const struct authfile_entry *e, const struct http_request *r,
-    const char *name, size_t len, const struct authfile_key **shown,
+    const char *name, size_t len, const struct auth_key **shown,
     const char **detail)
 {
     struct http_password pw;
@@ -351,8 +351,8 @@ enum refuse_reason
 auth_check(const struct http_request *r, const char *name, size_t len,
     struct auth_redis_answer *answer, const char **detail)
 {
-    struct authfile_entry      e;
-    const struct authfile_key *shown;
+    struct authfile_entry  e;
+    const struct auth_key *shown;
 
     if (auth_asks())
         return check_answer(r, name, len, answer, detail);
@@ -399,9 +399,9 @@ auth_welcomed(uint32_t entry, const struct auth_redis_answer *answer)
 /* Writes the authorization key that a command sets, in canonical form. Returns
  * its length, or 0 if the command sets something else. */
 static size_t
-key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
+key_of(const char *action, const char *payload, uint8_t out[AUTH_KEY_MAX])
 {
-    char   text[AUTHFILE_KEY_MAX + 1];
+    char   text[AUTH_KEY_MAX + 1];
     size_t n = 0;
 
     if (self.conf.auth_mode == CONF_auth_mode_none)
@@ -415,7 +415,7 @@ key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
     tape_return(tape);
     if (n == 0 || n >= sizeof text)
         return 0;
-    n = authfile_canonical((const uint8_t *)text, n, out);
+    n = auth_key_canonical((const uint8_t *)text, n, out);
     explicit_bzero(text, sizeof text);
     return n;
 }
@@ -424,15 +424,15 @@ key_of(const char *action, const char *payload, uint8_t out[AUTHFILE_KEY_MAX])
    command sets none. */
 static bool
 offered_key(const char *identity, const char *action, const char *payload,
-    struct authfile_key *key)
+    struct auth_key *key)
 {
-    uint8_t bytes[AUTHFILE_KEY_MAX];
+    uint8_t bytes[AUTH_KEY_MAX];
     size_t  len = strlen(identity);
     size_t  n = key_of(action, payload, bytes);
 
     if (n == 0 || len > IDENTITY_MAX)
         return false;
-    authfile_make_offered(key, identity, len, bytes, n);
+    auth_key_make_offered(key, identity, len, bytes, n);
     explicit_bzero(bytes, sizeof bytes);
     return true;
 }
@@ -441,7 +441,7 @@ bool
 auth_command_goes(struct conn *c, const char *identity, const char *action,
     const char *payload)
 {
-    struct authfile_key key;
+    struct auth_key key;
 
     if (!offered_key(identity, action, payload, &key))
         return true;
@@ -455,7 +455,7 @@ void
 auth_command_ended(const char *identity, const char *action,
     const char *payload, bool accepted)
 {
-    struct authfile_key key;
+    struct auth_key key;
 
     if (offered_key(identity, action, payload, &key))
         report_key(accepted ? CHANNEL_KEY_ACCEPTED : CHANNEL_KEY_WITHDRAWN,

@@ -29,10 +29,10 @@ struct ask {
 
 /* A new key that is being sent, or was sent, to Redis. */
 struct offer {
-    struct offer       *next;
-    cref                conn;
-    struct authfile_key key;
-    bool                stored;
+    struct offer   *next;
+    cref            conn;
+    struct auth_key key;
+    bool            stored;
 };
 
 static struct ask   *asks, **asks_last = &asks;
@@ -41,7 +41,7 @@ static uint64_t      numbers;
 
 /* --- what was shown before ----------------------------------------------- */
 
-_Static_assert(sizeof(struct authfile_key) == REGISTRY_PROOF, "");
+_Static_assert(sizeof(struct auth_key) == REGISTRY_PROOF, "");
 
 static uint32_t
 now_s(void)
@@ -50,7 +50,7 @@ now_s(void)
 }
 
 void
-auth_redis_remember(uint32_t entry, const struct authfile_key *key)
+auth_redis_remember(uint32_t entry, const struct auth_key *key)
 {
     registry_proof_put(self.registry, entry, key, now_s());
 }
@@ -72,13 +72,13 @@ auth_redis_recall(uint32_t entry, struct auth_redis_answer *out)
 static void
 revise(const char *name, size_t len, const struct auth_redis_answer *a)
 {
-    struct authfile_key old;
+    struct auth_key old;
     uint32_t when, entry = registry_find(self.registry, name, len, false);
 
     if (entry == REGISTRY_NONE ||
         !registry_proof_get(self.registry, entry, &old, &when))
         return;
-    if (!(a->entry.has_key && authfile_same(&a->entry.key, &old)) &&
+    if (!(a->entry.has_key && auth_key_same(&a->entry.key, &old)) &&
         authfile_next_of(&a->entry, &old) == AUTHFILE_NEXT_MAX)
         registry_proof_clear(self.registry, entry);
 }
@@ -86,12 +86,11 @@ revise(const char *name, size_t len, const struct auth_redis_answer *a)
 /* --- connections -------------------------------------------------------- */
 
 static bool
-read_key(
-    const char *text, size_t n, const char *identity, struct authfile_key *key)
+read_key(const char *text, size_t n, const char *identity, struct auth_key *key)
 {
     if (n == 0)
         return false;
-    if (authfile_parse_key(text, n, key))
+    if (auth_key_parse(text, n, key))
         return true;
     log_error("%s: its key in Redis is not sha256:SALT:HASH with 32 and 64 "
               "hexadecimal digits; set it with the function %s_auth",
@@ -276,14 +275,14 @@ static const char *const words[] = {
 
 static bool
 report_key(enum channel_key what, const char *name, size_t len,
-    const struct authfile_key *key, redis_fn *fn, void *ctx)
+    const struct auth_key *key, redis_fn *fn, void *ctx)
 {
     unsigned shard = redis_shard(name, len);
-    char     text[AUTHFILE_KEY_TEXT];
+    char     text[AUTH_KEY_TEXT];
 
     if (!redis_ready(shard))
         return false;
-    authfile_key_text(key, text);
+    auth_key_text(key, text);
     redis_begin("FCALL");
     redis_name("key", "2");
     redis_identity(shard, name, len);
@@ -318,12 +317,12 @@ offered_cb(void *ctx, const struct redis_value *v)
 }
 
 bool
-auth_redis_offer(struct conn *c, const char *name, size_t len,
-    const struct authfile_key *key)
+auth_redis_offer(
+    struct conn *c, const char *name, size_t len, const struct auth_key *key)
 {
     struct offer *o = offers;
 
-    while (o != NULL && (o->conn != c->self || !authfile_same(&o->key, key)))
+    while (o != NULL && (o->conn != c->self || !auth_key_same(&o->key, key)))
         o = o->next;
     if (o != NULL)
         return o->stored;
@@ -346,7 +345,7 @@ reported_cb(void *ctx, const struct redis_value *v)
 
 void
 auth_redis_notify(enum channel_key what, const char *name, size_t len,
-    const struct authfile_key *key)
+    const struct auth_key *key)
 {
     report_key(what, name, len, key, reported_cb, NULL);
 }

@@ -34,9 +34,9 @@ enum auth_redis_word {
 };
 
 struct auth_redis_answer {
-    enum auth_redis_word       word;
-    struct authfile_entry      entry; /* has_key: false with NONE */
-    const struct authfile_key *shown; /* the key of entry that matched, set by
+    enum auth_redis_word   word;
+    struct authfile_entry  entry; /* has_key: false with NONE */
+    const struct auth_key *shown; /* the key of entry that matched, set by
                                          auth_check(); or NULL */
 };
 
@@ -54,16 +54,16 @@ bool auth_redis_fence(struct conn *c, const char *name, size_t len);
 void auth_redis_recall(uint32_t entry, struct auth_redis_answer *out);
 /* Remembers a key that Redis has confirmed for the identity with this registry
    entry. */
-void auth_redis_remember(uint32_t entry, const struct authfile_key *key);
+void auth_redis_remember(uint32_t entry, const struct auth_key *key);
 
 /* Sends a new key of c's charge point to Redis. True if Redis has it already;
    otherwise up_auth_offered() follows. */
-bool auth_redis_offer(struct conn *c, const char *name, size_t len,
-    const struct authfile_key *key);
+bool auth_redis_offer(
+    struct conn *c, const char *name, size_t len, const struct auth_key *key);
 /* Reports any event of a key except CHANNEL_KEY_OFFERED to Redis. If this is
  * lost, both keys stay valid until the new one is used again. */
 void auth_redis_notify(enum channel_key what, const char *name, size_t len,
-    const struct authfile_key *key);
+    const struct auth_key *key);
 
 /* Ends questions that Redis has not answered in time. Called several times a
    second. */
