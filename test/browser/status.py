@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The status page in a real browser (make check-browser)."""
+"""The status page in a browser (make check-browser)."""
 
 import os
 import sys
@@ -21,7 +21,7 @@ except ImportError:
 
 DRIVER = "/usr/bin/chromedriver"
 
-# Where screenshots are put for visual inspection.
+# The folder in which screenshots are stored for inspection; none if it is not set.
 SHOTS = os.environ.get("OCPPD_TEST_SHOTS")
 
 NASTY = ["<img src=x onerror=alert(1)>", "\"'><script>boom()<", "a&amp;b"]
@@ -66,8 +66,9 @@ class Browser:
         return self.d.find_element(By.ID, id).text
 
     def press(self, css, text=None):
-        """Presses Enter on the first such element, or on the one with this text. The
-        page may replace it at any moment: then the next one is used."""
+        """Presses Enter on the first element that matches css, or on the one with this
+        text. The page may replace an element at any moment, so the search is
+        repeated."""
         def pressed():
             try:
                 for e in self.d.find_elements(By.CSS_SELECTOR, css):
@@ -84,8 +85,8 @@ class Browser:
             self.d.save_screenshot(os.path.join(SHOTS, name + ".png"))
 
     def close(self):
-        """The browser has reported nothing, and has requested nothing from other
-        hosts."""
+        """Ends the browser, and checks that it has reported no error and has requested
+        nothing from other hosts."""
         faults = [e["message"] for e in self.d.get_log("browser")
                   if e["level"] == "SEVERE" and " 404 " not in e["message"]]
         elsewhere = set()
@@ -116,7 +117,7 @@ def fleet(g):
     return chargers
 
 
-def test_it_loads_updates_and_shows_charge_points():
+def test_the_page_loads_updates_and_shows_charge_points():
     g = gateway(server_workers="2", websocket_idle_timeout="300s")
     chargers = fleet(g)
     b = Browser(g)
@@ -135,7 +136,7 @@ def test_it_loads_updates_and_shows_charge_points():
     for name in NASTY:
         assert name in points, (name, points)
     assert not b.d.find_elements(By.CSS_SELECTOR, "main img, main b script")
-    # Search with the keyboard, and open one.
+    # Search a charge point with the keyboard, and open it.
     find = b.d.find_element(By.ID, "find")
     find.send_keys("SITE1-02" + Keys.ENTER)
     poll(lambda: b.text("points").split()[:1] == ["SITE1-02"] and
@@ -147,7 +148,7 @@ def test_it_loads_updates_and_shows_charge_points():
         e.send_keys(Keys.ENTER)
     poll(lambda: "BootNotification" in b.text("one-events"))
     assert '"protocol": "ocpp1.6"' in b.text("one-show")
-    # Its messages are shown as they pass, as text, too.
+    # Its messages are shown while they pass, also as text.
     tap = b.d.find_element(By.ID, "one-tap")
     tap.send_keys(Keys.ENTER)
     poll(lambda: tap.get_attribute("aria-pressed") == "true" and
@@ -160,7 +161,8 @@ def test_it_loads_updates_and_shows_charge_points():
     assert NASTY[0] in b.text("one-frames")
     assert not b.d.find_elements(By.CSS_SELECTOR, "main img, main b script")
     b.shot("open")
-    # It has an address, and after Escape the focus is where it was.
+    # The open charge point is part of the page's address. Escape closes it, and the
+    # focus returns to its link.
     assert b.d.current_url.endswith("#cp/SITE1-02"), b.d.current_url
     tap.send_keys(Keys.ENTER)
     poll(lambda: tap.get_attribute("aria-pressed") == "false")
@@ -168,19 +170,19 @@ def test_it_loads_updates_and_shows_charge_points():
     assert not b.d.find_element(By.ID, "one").is_displayed()
     assert b.d.switch_to.active_element.text == "SITE1-02"
     assert "#" not in b.d.current_url
-    # Latencies, limits, and the worst models.
+    # Latencies, limits, and the models with the most problems.
     poll(lambda: "Answers to charge points" in b.text("latencies"))
     assert "Connections" in b.text("limits") and "%" in b.text("limits")
     b.press("#score-form button")
     poll(lambda: "Model" in b.text("score"), 30 * SLOW)
     assert "charge points" in b.text("score-text")
-    # A refused one, from its list.
+    # A refused charge point is opened from the list of refused handshakes.
     b.press("#refused a", "DENIED")
     poll(lambda: "deny list" in b.text("one-why"))
     b.close()
 
 
-def test_a_long_list_is_turned_and_filtered_by_keyboard():
+def test_a_long_list_is_paged_and_filtered_by_keyboard():
     g = gateway(server_workers="1", websocket_idle_timeout="300s",
                 websocket_ping_interval="45s")
     chargers = [Charger(g, "CP%03d" % i) for i in range(60)]
@@ -218,12 +220,12 @@ def test_a_long_list_is_turned_and_filtered_by_keyboard():
         " '::before').content") == '"Identity"'
     # When the gateway does not answer, the page shows how old the figures are.
     g.stop()
-    poll(lambda: "what follows is of" in b.text("state"), 30 * SLOW)
-    b.d.get_log("browser")  # the message that it could not be reached
+    poll(lambda: "the figures below are from" in b.text("state"), 30 * SLOW)
+    b.d.get_log("browser")  # removes the browser's message that the gateway cannot be reached
     b.close()
 
 
-def test_it_shows_certificates_and_limits_that_are_nearly_reached():
+def test_the_page_shows_certificates_and_limits_that_are_nearly_reached():
     from tls import authority
     a = authority()
     g = gateway(server_workers="1", server_max_connections="10",
@@ -242,7 +244,7 @@ def test_it_shows_certificates_and_limits_that_are_nearly_reached():
 
 
 @tidy
-def test_it_shows_how_far_redis_is_behind():
+def test_the_page_shows_the_state_of_redis():
     s = redis()
     g = gateway(server_workers="1", redis_host="127.0.0.1", redis_port=s.port,
                 websocket_idle_timeout="300s")
@@ -258,8 +260,9 @@ def test_it_shows_how_far_redis_is_behind():
     b.close()
 
 
-# The contrast of each visible text, by WCAG 2.1, and of the edges of controls:
-# returns [[ratio, text]] of those with too little.
+# Computes the contrast of each visible text and of the edges of controls, as
+# WCAG 2.1 defines it. Returns the number of texts and [[ratio, text]] of those
+# whose contrast is too low.
 CONTRAST = """
 const canvas = document.createElement("canvas").getContext("2d");
 function rgba(color) {
@@ -303,8 +306,9 @@ for (const e of document.querySelectorAll("body *")) {
 return [looked, bad];
 """
 
-# What a screen reader needs: controls with names, no level of headings left out,
-# every reference to an id resolved, no id twice.
+# Checks what a screen reader needs: every control, plot and heading has a name,
+# every reference to an id can be resolved, and no id occurs twice. Returns the
+# faults.
 NAMES = """
 const bad = [];
 for (const e of document.querySelectorAll("input, select"))
@@ -313,13 +317,13 @@ for (const e of document.querySelectorAll("button, a, h1, h2"))
   if (!e.textContent.trim() && e.checkVisibility()) bad.push("no text: " + e.outerHTML);
 for (const e of document.querySelectorAll("[aria-labelledby]"))
   if (!document.getElementById(e.getAttribute("aria-labelledby")))
-    bad.push("names nothing: " + e.outerHTML.slice(0, 80));
+    bad.push("aria-labelledby names no element: " + e.outerHTML.slice(0, 80));
 for (const e of document.querySelectorAll("svg:not([aria-label])"))
-  bad.push("a plot without words");
+  bad.push("a plot has no aria-label");
 for (const e of document.querySelectorAll("nav a"))
-  if (!document.getElementById(e.hash.slice(1))) bad.push("to nothing: " + e.hash);
+  if (!document.getElementById(e.hash.slice(1))) bad.push("a link to no element: " + e.hash);
 const ids = [...document.querySelectorAll("[id]")].map(e => e.id);
-if (new Set(ids).size !== ids.length) bad.push("an id stands twice");
+if (new Set(ids).size !== ids.length) bad.push("an id occurs twice");
 return bad;
 """
 
@@ -330,7 +334,8 @@ def test_the_lists_of_an_empty_gateway_are_marked_as_empty():
     poll(lambda: "no such charge point" in b.text("points"))
     assert "none since the start" in b.text("refused")
     assert b.d.title.endswith(": healthy - ocppd"), b.d.title
-    # What a screen reader announces is not inserted again at each update.
+    # A screen reader announces an element of role "status" when it changes, so an
+    # update that changes nothing must not insert it again.
     b.d.execute_script("""
         window.announced = 0;
         for (const e of document.querySelectorAll("[role=status]"))
@@ -342,7 +347,7 @@ def test_the_lists_of_an_empty_gateway_are_marked_as_empty():
     b.close()
 
 
-def test_it_is_for_wide_and_narrow_light_and_dark():
+def test_the_page_is_readable_on_wide_and_narrow_light_and_dark_screens():
     g = gateway(server_workers="2", websocket_idle_timeout="300s")
     chargers = fleet(g)
     b = Browser(g)

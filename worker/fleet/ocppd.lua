@@ -1,72 +1,79 @@
 #!lua name=ocppd
 local PREFIX, SHARDS, VERSION = 'ocppd', 1, 9
 --
--- The atomic steps of the fleet: the owner of a charge point, its queue of
--- commands, the outcome of each. For Redis 7 and Valkey 8; see ocppd-redis(7).
+-- The atomic steps of the fleet: they change the owner of a charge point, its
+-- queue of commands and the outcome of each command. They run in Redis 7 and
+-- Valkey 8; see ocppd-redis(7).
 --
--- The gateway puts the first two lines in front of the rest with its own
--- redis.prefix and redis.shards, and loads the library if the server has none
--- or an older one. So two fleets can share a server, each with its functions.
+-- The gateway replaces the first two lines by its own redis.prefix and
+-- redis.shards, and loads the library if the server has none or an older one.
+-- So two fleets can share a server, each with its own functions.
 --
--- KEYS. Everything that belongs to a charge point lies in one shard (CRC16 of
--- its identity modulo SHARDS), and everything of a shard in the hash slot of
--- the shard's event stream, because its keys begin with the stream's name in
--- braces. A function is given one identity, or one shard, and so touches one
--- slot. That is why the outcome of a command and its event are one step:
+-- KEYS. All keys of a charge point are in one shard (CRC16 of its identity
+-- modulo SHARDS). All keys of a shard are in the hash slot of the shard's event
+-- stream, because they begin with the stream's name in braces. A function is
+-- called for one identity or one shard, and so touches one slot. Therefore a
+-- function can store the outcome of a command and add its event in one step.
 --
---   ocppd:events:0                    events (stream); called S below
+--   ocppd:events:0                    events (stream)
 --   {ocppd:events:0}:cp:ID            session and fence (hash)
 --   {ocppd:events:0}:queue:ID         commandIds that wait, in order (list)
 --   {ocppd:events:0}:cmd:ID/COMMANDID one command (hash)
 --   {ocppd:events:0}:due              ID/COMMANDID of every command without an
---                                     outcome, by when it gets one (sorted set)
+--                                     outcome; the score is the time at which
+--                                     it gets one at the latest (sorted set)
 --   {ocppd:events:0}:owner:NODE/W     incarnation of a live worker (expires)
---   {ocppd:events:0}:inbox:NODE/W     what that worker is to look at (stream)
---   {ocppd:events:0}:cursor:NODE-ID/J journal J of the node: shipped up to here
+--   {ocppd:events:0}:inbox:NODE/W     notices for that worker (stream)
+--   {ocppd:events:0}:cursor:NODE-ID/J how far journal J of the node is shipped
 --   {ocppd:events:0}:auth:ID          key and new key, hashed (hash)
 --   {ocppd:events:0}:ask:ID/QUESTION  one question to the platform (hash)
 --   {ocppd:events:0}:events:ID        the last TransactionEvents and StopTransactions in
 --                                     the stream (sorted set)
 --   {ocppd:events:0}:meters:ID        the last MeterValues in the stream (fingerprints)
 --   {ocppd:events:0}:starts:ID        answers to its last StartTransactions (hash)
---   {ocppd:events:0}:txid:last        last transaction id given away; in shard 0
+--   {ocppd:events:0}:txid:last        last transaction id reserved; only in shard 0
 --
--- FENCE. A connection's generation is the time it was made, in microseconds
--- of the server's clock, as well as its node knows (`err` is the bound of the error).
--- The session with the highest generation wins, whatever the order in which
--- claims arrive; after a loss of data the nodes' claims make it anew. The
--- epoch granted never falls. Only if the clocks cannot separate two connections
--- apart, or a generation lies in the future, does the order of arrival count.
+-- FENCE. A connection's generation is the time at which it was made, in
+-- microseconds of the server's clock. The node estimates that clock; `err` is the
+-- largest error of the estimate. The session with the highest generation wins, in
+-- whatever order the claims arrive; after a loss of data the nodes claim their
+-- sessions again. The epoch that is granted never falls. The order of arrival
+-- decides only if two generations differ by less than their errors, or if a
+-- generation is in the future.
 --
 -- COMMANDS.
 --                 ocppd_call                        take
 --   (unknown) ---------------> queued ------------------------> sent
 --                 |              |  ^                             |  |
 --      offline,   |     expired, |  | not sent after all, or lost |  | finish
---      invalid    |     offline  |  | while marked idempotent     |  |
+--      invalid    |     offline  |  | and marked idempotent       |  |
 --                 v              v  +-----------------------------+  v
 --                done <--------- done                               done
 --
--- The step into `done` changes the state and adds the command.response event
--- to the stream in one function: there is no instant at which one is there
--- and not the other, and nothing leaves `done`. What dies where:
+-- The step to `done` changes the state and adds the command.response event to
+-- the stream in one function, so neither exists without the other. A command
+-- never leaves `done`. What fails, and what happens then:
 --
---   backend, after ocppd_call          it calls again with the same commandId
---   gateway, before take               the command stays in the queue
---   gateway, between take and finish   `sent`. The next claim decides, or the
---                                      tick when its time is over: queued
---                                      again if idempotent, else `uncertain`
---   gateway's finish is unanswered     it repeats it with the same eventId;
---                                      the second one finds `done`
---   connection, take unanswered        the gateway's next claim says what it
---                                      has in hand; the rest was never sent
---                                      and goes back to the queue's head
---   the owner for good, or no owner    any worker's tick finishes what is due
---   Redis, with its last second        state and event are lost together; the
---                                      gateways repeat claims and finishes of
---                                      the last seconds, and ship on from the
---                                      cursor, which went back as well
-
+--   the platform dies after            It calls again with the same commandId.
+--   ocppd_call
+--   the gateway dies before take       The command stays in the queue.
+--   the gateway dies between take      The command is `sent`. The next claim, or
+--   and finish                         the tick after its deadline, queues it
+--                                      again if it is idempotent, and otherwise
+--                                      ends it as `uncertain`.
+--   finish gets no reply               The gateway repeats it with the same
+--                                      eventId. If the first one was executed,
+--                                      the second one finds `done`.
+--   take gets no reply                 The gateway's next claim names the command
+--                                      that it has in flight. Another one that is
+--                                      `sent` never left, and goes back to the
+--                                      head of the queue.
+--   the owner does not come back       The tick of any worker ends commands that
+--                                      are due.
+--   Redis loses its last second        State and event are lost together. The
+--                                      gateways repeat the claims and finishes of
+--                                      the last seconds, and ship again from the
+--                                      cursor, which was set back as well.
 --
 -- QUESTIONS. A CALL that the platform is to answer is a question. Its
 -- answer.requested event opens it, in the step that adds the event to the
@@ -75,19 +82,18 @@ local PREFIX, SHARDS, VERSION = 'ocppd', 1, 9
 --              ship            ocppd_answer          ship
 --   (unknown) ------> open ---------------> taken --------> done
 --                      |  ^                   |
---            close,    |  +-------------------+ reopen: it breaks the schema
---            ship      v
+--            close,    |  +-------------------+ reopen: the answer breaks the
+--            ship      v                        schema
 --                     done
 --
--- The first answer is taken and sent to the worker that asked. A worker that
--- is about to give the fallback closes the question first, and gives the
--- answer that was taken if there is one. QUESTION is the token's last part up
--- to a point. It is the same for a StartTransaction that is sent again: if it is
--- asked about once more because its worker died, the answer that was taken is
--- the answer to both.
+-- The first answer is taken and sent to the worker that asked. Before a worker
+-- answers with the fallback, it closes the question; if an answer was taken, the
+-- worker uses that one. QUESTION is the last part of the token, up to a point. It
+-- is the same for a StartTransaction that is sent again. If its worker died and
+-- another one asks again, the answer that was taken is the answer to both.
 
-local KEEP_DONE = 86400 * 1000         -- ms a finished command is remembered
-local KEEP_SESSION = 30 * 86400 * 1000 -- ms the fence of an absent charge point is
+local KEEP_DONE = 86400 * 1000         -- ms that a finished command is kept
+local KEEP_SESSION = 30 * 86400 * 1000 -- ms that the fence of an absent charge point is kept
 local KEEP_CURSOR = 90 * 86400 * 1000
 local KEEP_INBOX = 600 * 1000
 local KEEP_QUESTION = 3600 * 1000
@@ -95,20 +101,20 @@ local INBOX_MAX = 20000
 local QUEUE_MAX = 100
 local PAYLOAD_MAX = 131072
 local DEADLINE_MAX = 30 * 86400 * 1000
-local GRACE = 30 * 1000 -- ms an owner has to finish after the CALL's timeout
-local FUTURE = 2000000  -- us; a generation further ahead is not believed
-local function call(...) return redis.call(...) end -- not there while loading
+local GRACE = 30 * 1000 -- ms after the CALL's timeout in which the owner must call finish
+local FUTURE = 2000000  -- us; a generation that is further ahead of the clock is not used
+local function call(...) return redis.call(...) end -- redis.call does not exist while the library is loaded
 
 local function fail(...) return redis.error_reply('ERR ' .. string.format(...)) end
 local function int(n) return string.format('%.0f', n) end
 
--- Microseconds; the same during one function.
+-- The time in microseconds. It does not change while a function runs.
 local function now_us()
   local t = call('TIME')
   return tonumber(t[1]) * 1000000 + tonumber(t[2])
 end
 
--- Redis' own CRC16 (XMODEM): what CLUSTER KEYSLOT is made from.
+-- The CRC16 (XMODEM) from which Redis Cluster computes the slot of a key.
 local function crc16(s)
   local crc = 0
   for i = 1, #s do
@@ -123,15 +129,15 @@ end
 
 local STREAM = PREFIX .. ':events:'
 
--- The identity's place: identity, stream, and what its keys begin with. A key
--- may be the bare identity, or, as a Redis Cluster needs it in order to find
--- the node, the identity behind its stream in braces: {ocppd:events:3}CP1.
+-- The identity, its stream and the names of its keys. The key of a function may be
+-- the identity alone, or the stream in braces and the identity, from which a Redis
+-- Cluster can find the node: {ocppd:events:3}CP1.
 local function place(key)
   local n, id = nil, key
   if key:sub(1, #STREAM + 1) == '{' .. STREAM then
     n, id = key:sub(#STREAM + 2):match('^(%d+)}(.*)$')
   end
-  -- An identity that itself looks like such a key would be taken for another.
+  -- An identity that looks like such a key could not be distinguished from one.
   if not id or id == '' or #id > 48 or id:find('[%c/]') or id:sub(1, #STREAM + 1) == '{' .. STREAM then
     return nil, fail('%q is not the identity of a charge point', key)
   end
@@ -152,7 +158,7 @@ local function place(key)
   return p
 end
 
--- The same for a shard as a whole; the key is its stream.
+-- The same for a whole shard; the key is its stream.
 local function shard_place(key)
   return {stream = key, S = '{' .. key .. '}:', due = '{' .. key .. '}:due'}
 end
@@ -168,7 +174,7 @@ local function quote(s)
   end) .. '"'
 end
 
--- Days since 1970 of a date, and back (years from a March on).
+-- Days from 1970 to a date. The formula counts years from March.
 local function days(y, m, d)
   if m <= 2 then y, m = y - 1, m + 12 end
   return 365 * y + math.floor(y / 4) - math.floor(y / 100) + math.floor(y / 400)
@@ -187,7 +193,8 @@ local function rfc3339(ms)
 end
 
 local UNIT = {ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000}
--- "90s" from now, or an instant in RFC 3339; milliseconds since 1970, or nil.
+-- Milliseconds since 1970 of a text such as "90s", which counts from now, or of an
+-- instant in RFC 3339; nil if it is neither.
 local function instant(text, now)
   local n, unit = text:match('^(%d+)(%a+)$')
   if n and UNIT[unit] and #n < 10 then return now + tonumber(n) * UNIT[unit] end
@@ -213,7 +220,7 @@ local function session(p)
   local s = {}
   for i, name in ipairs(SESSION) do s[name] = v[i] or nil end
   s.epoch = tonumber(s.epoch or 0)
-  -- Online: its state is online, and its owner is alive and still the same process.
+  -- A session is online if its state is, and if its owner is alive and still the same process.
   s.online = s.state == 'online' and call('GET', p.S .. 'owner:' .. s.owner) == s.inc
   return s
 end
@@ -264,15 +271,15 @@ end
 
 local LOST = error_detail('ConnectionLost',
   'the connection or its gateway was lost after the command may have been sent')
--- Outcomes of a command that was not sent.
+-- Outcomes of commands that were not sent.
 local UNSENT = {offline = true, expired = true, invalid = true}
 
-local events = 0 -- makes the ids of events of one microsecond differ
--- The one way into `done`: state, due list, queue and event. detail is the
--- member that goes with the outcome, as JSON text: "payload":{...} or
--- "error":{...}, or empty. Call only for commands that are not done. A command
--- that waited again after it may have been sent (tried) may have been executed,
--- so it does not end with an outcome of UNSENT.
+local events = 0 -- makes the ids of events of the same microsecond differ
+-- The only function that makes a command `done`. It changes the state, the due
+-- set, the queue and the stream. detail is the member that belongs to the outcome,
+-- as JSON text: "payload":{...} or "error":{...}, or empty. The command must not
+-- be done yet. A command that was queued again after it may have been sent (tried)
+-- may have been executed, so it does not end with an outcome of UNSENT.
 local function settle(p, s, c, us, outcome, detail, by)
   local now = math.floor(us / 1000)
   if c.tried and UNSENT[outcome] then
@@ -316,8 +323,9 @@ local function queue_again(p, s, c, unsent)
   c.state, c.sent = 'queued', nil
 end
 
--- A command in state `sent` whose answer will not come. here: the charge
--- point is connected, or about to be. unsent: it surely never left.
+-- Ends or queues again a command in state `sent` whose answer will not come.
+-- here: the charge point is connected, or is being connected. unsent: the command
+-- certainly never left.
 local function lost(p, s, c, us, here, unsent, by)
   local again = (unsent or c.idempotent == 'yes') and (here or c.ifOffline == 'wait')
   if again and us < tonumber(c.deadline) * 1000 then
@@ -406,8 +414,8 @@ local function ocppd_command(keys, args)
 end
 
 -- FCALL ocppd_cancel 1 IDENTITY COMMANDID: a command that still waits ends as
--- `expired`, or as `uncertain` if it waits again after it may have been sent; one
--- that was sent goes on.
+-- `expired`, or as `uncertain` if it was queued again after it may have been sent.
+-- A command that was sent is not changed.
 local function ocppd_cancel(keys, args)
   local p, wrong = place(keys[1] or '')
   if not p then return wrong end
@@ -455,8 +463,9 @@ local function ocppd_session(keys)
   return s.epoch ~= 0 and describe_session(p, s) or false
 end
 
--- FCALL ocppd_sessions 1 STREAM CURSOR COUNT: the online sessions of a shard, some at
--- a time. {next cursor, JSON array}; begin with cursor 0, and end when it is 0.
+-- FCALL ocppd_sessions 1 STREAM CURSOR COUNT: a part of the online sessions of a
+-- shard. Returns {next cursor, JSON array}. The first cursor is 0; the sessions are
+-- complete when the returned cursor is 0.
 local function ocppd_sessions(keys, args)
   local n = (keys[1] or ''):sub(1, #STREAM) == STREAM and tonumber(keys[1]:sub(#STREAM + 1))
   if not n or n >= SHARDS or keys[1] ~= STREAM .. int(n) then
@@ -464,7 +473,7 @@ local function ocppd_sessions(keys, args)
   end
   local cursor, count = args[1] or '0', args[2] or '1000'
   if not cursor:find('^%d+$') or not count:find('^[1-9]%d?%d?%d?$') then
-    return fail('%s_sessions 1 STREAM CURSOR COUNT: a cursor that was returned, or 0, and a count up to 9999', PREFIX)
+    return fail('%s_sessions 1 STREAM CURSOR COUNT: CURSOR is 0 or a cursor that was returned, COUNT is 1 to 9999', PREFIX)
   end
   local p = shard_place(keys[1])
   local head, t = p.S .. 'cp:', {}
@@ -479,15 +488,16 @@ end
 
 --------------------------------------------------------------- questions
 
--- What an answer must hold, as far as a function can check; the gateway checks
--- the rest. ANSWERS[PROTOCOL][ACTION] is filled in behind this file, from the
--- message schemas, with the checks below. A check returns what is wrong and,
--- for an object, the name of its field.
+-- The checks of the platform's answers. A function cannot check everything; the
+-- gateway checks the rest. The text that follows this file in the library fills in
+-- ANSWERS[PROTOCOL][ACTION]; it is made from the message schemas and uses the
+-- checks below. A check returns nil, or what is wrong and, for an object, the name
+-- of the field.
 local ANSWERS = {}
 
 local function any() end
 
--- An object with a vendorId, and whatever that vendor likes.
+-- An object with a vendorId; its other members are not checked.
 local function custom(v)
   if type(v) ~= 'table' or #v > 0 then return 'it is not an object' end
   local id = v.vendorId
@@ -525,8 +535,8 @@ local function number(least, most)
   end
 end
 
--- The checks that are of integers, and the members of the answer that are numbers with a fraction or an exponent,
--- such as 1.0, which decoding does not show.
+-- INTEGERS has the checks of integers. fractions has the members of the answer that are numbers with a fraction or
+-- an exponent, such as 1.0, because the decoded number does not show that.
 local INTEGERS, fractions = {}, {}
 
 local function integer(least, most)
@@ -539,7 +549,7 @@ local function integer(least, most)
   return check
 end
 
--- What decoding hides of valid JSON: fills fractions, and returns the name of a member that is there twice.
+-- Finds what the decoded JSON does not show: fills in fractions, and returns the name of a member that occurs twice.
 local function hidden(json)
   local objects, twice, i = {{}}, nil, 1
   fractions = {}
@@ -605,10 +615,10 @@ local function list(check, least, most)
   end
 end
 
--- Bytes of the answer to a StartTransaction or TransactionEvent (registry_starts.h).
+-- The most bytes of the answer to a StartTransaction or TransactionEvent (registry_starts.h).
 local START_MAX = 190
 
--- Why an answer cannot be used; nil if it can.
+-- The reason for which an answer cannot be used; nil if it can.
 local function useless(action, protocol, payload)
   local ok, v = pcall(cjson.decode, payload)
   if not ok then return 'it is not JSON' end
@@ -619,7 +629,7 @@ local function useless(action, protocol, payload)
   if wrong then return name and name .. ': ' .. wrong or wrong end
   if payload:find('[\r\n]') then return 'it must be JSON on one line' end
   if (action == 'StartTransaction' or action == 'TransactionEvent') and #payload > START_MAX then
-    return 'it has ' .. #payload .. ' bytes; an answer to a ' .. action .. ' is kept, and may have ' .. START_MAX
+    return 'it has ' .. #payload .. ' bytes; the answer to a ' .. action .. ' is stored, and may have ' .. START_MAX
   end
 end
 
@@ -646,11 +656,12 @@ local function deliver(p, token, payload)
   return true
 end
 
--- FCALL ocppd_answer 1 IDENTITY TOKEN PAYLOAD
--- taken       it is the answer to the CALL
--- late        the CALL has its answer, or its gateway is gone
--- invalid: .. what is wrong with it; another answer may be given
--- unknown     the identity has no such question, or had it an hour ago
+-- FCALL ocppd_answer 1 IDENTITY TOKEN PAYLOAD. Returns
+-- taken         PAYLOAD is the answer to the CALL
+-- late          the CALL has its answer already, or its worker has ended
+-- invalid: WHY  PAYLOAD cannot be used; another answer may follow
+-- unknown       there is no such question of the identity, or it was asked more
+--               than KEEP_QUESTION ago
 local function ocppd_answer(keys, args)
   local p, wrong = place(keys[1] or '')
   if not p then return wrong end
@@ -673,8 +684,8 @@ end
 
 local KEY = '^sha256:' .. ('%x'):rep(32) .. ':' .. ('%x'):rep(64) .. '$'
 
--- FCALL ocppd_auth 1 IDENTITY KEY: sets the one key of a charge point, or takes
--- it out with `none`. 1, or 0 if there was nothing to take out.
+-- FCALL ocppd_auth 1 IDENTITY KEY: sets the only key of a charge point, or removes
+-- its keys if KEY is `none`. Returns 1, or 0 if there was no key to remove.
 local function ocppd_auth(keys, args)
   local p, wrong = place(keys[1] or '')
   if not p then return wrong end

@@ -1,11 +1,12 @@
 --
--- The second half of the library: what only gateways call. Arguments are
--- trusted. The key is the identity, or the shard's stream, as documented at each.
+-- The second half of the library: the functions that only gateways call. Their
+-- arguments are not checked. The key is the identity, if the comment of the
+-- function does not name another one.
 
 -- claim: OWNER INC GENERATION ERR ADDR PROTOCOL SINCE HELD
--- HELD: the command the gateway has in flight on this very connection, or "".
--- {"ok", epoch, former owner or "", commands that wait}, or {"stale", epoch,
--- owner, 0}: the charge point has connected elsewhere since.
+-- HELD is the command that the gateway has in flight on this connection, or "".
+-- Returns {"ok", epoch, former owner or "", commands that wait}, or {"stale",
+-- epoch, owner, 0} if the charge point has connected elsewhere since.
 local function claim(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
@@ -15,7 +16,8 @@ local function claim(keys, a)
   local by = {node = owner:match('^(.*)/')}
   local epoch = s.epoch
   if s.state == 'online' and s.owner == owner and s.inc == inc and tonumber(s.generation) == gen then
-    -- The same connection again. What was taken and never arrived was not sent.
+    -- The same connection claims again. A command that was taken and that the
+    -- gateway does not have in flight never reached it, so it was not sent.
     if s.inflight and s.inflight ~= held then
       local c = command(p, s.inflight)
       if c and c.state == 'sent' then lost(p, s, c, us, true, true, by) end
@@ -55,7 +57,7 @@ local function claim(keys, a)
   return {'ok', int(epoch), s.online and s.owner ~= owner and s.owner or '', call('LLEN', p.queue)}
 end
 
--- release: EPOCH REASON NODE. 1, or 0 if a newer connection holds it.
+-- release: EPOCH REASON NODE. Returns 1, or 0 if a newer connection has the session.
 local function release(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
@@ -76,9 +78,9 @@ local function release(keys, a)
   return 1
 end
 
--- take: EPOCH TIMEOUT NODE. Marks the queue's head as sent: {"take", commandId,
--- action, payload, ms until its deadline, commands behind it}, {"none"},
--- {"busy", commandId} or {"lost"} if the epoch is not the session's any more.
+-- take: EPOCH TIMEOUT NODE. Marks the head of the queue as sent. Returns {"take",
+-- commandId, action, payload, ms until its deadline, commands behind it}, {"none"},
+-- {"busy", commandId}, or {"lost"} if the session has another epoch by now.
 local function take(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
@@ -106,9 +108,10 @@ end
 
 -- finish: EPOCH COMMANDID OUTCOME DETAIL DURATION EVENTID NODE TIMESTAMP ACTION
 -- MESSAGEID.
--- Outcome `offline` means that it was never sent, `uncertain` that the
--- connection is gone. {"done"}; {"queued"}: it waits again; {"late"}: it had
--- its outcome already, or another connection has it now. May be repeated.
+-- The outcome `offline` means that the command was never sent, `uncertain` that
+-- the connection has ended. Returns {"done"}, {"queued"} if the command waits
+-- again, or {"late"} if it had its outcome already or another connection has it
+-- now. A repetition changes nothing.
 local function finish(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
@@ -117,7 +120,7 @@ local function finish(keys, a)
   local by = {generation = tonumber(a[1]), duration = a[5], eventId = a[6], node = a[7], timestamp = a[8],
     messageId = a[10]}
   local c = command(p, a[2])
-  if not c then -- the server lost it, or it is older than KEEP_DONE
+  if not c then -- the server has lost it, or it ended more than KEEP_DONE ago
     c = {id = a[2], key = p.S .. 'cmd:' .. p.id .. '/' .. a[2], state = 'new', action = a[9]}
     call('HSET', c.key, 'created', int(us / 1000))
     settle(p, s, c, us, a[3], a[4], by)
@@ -127,7 +130,7 @@ local function finish(keys, a)
   local here = s.online and s.epoch ~= tonumber(a[1])
   if c.state == 'queued' and (a[3] == 'offline' and (here or c.ifOffline == 'wait')
       or a[3] == 'uncertain' and c.idempotent == 'yes') then
-    return {'queued'} -- a claim has put it back already
+    return {'queued'} -- a claim has queued it again already
   end
   if c.state == 'sent' and a[3] == 'offline' then lost(p, s, c, us, here, true, by)
   elseif c.state == 'sent' and a[3] == 'uncertain' then lost(p, s, c, us, here, false, by)
@@ -136,8 +139,9 @@ local function finish(keys, a)
   return {c.state}
 end
 
--- refresh: OWNER INC, then IDENTITY EPOCH SEEN of each, all of one shard (the
--- key is its stream). {identities held by others, identities whose commands wait}
+-- refresh: OWNER INC, then IDENTITY EPOCH SEEN of each session; all are of one
+-- shard, whose stream is the key. Returns {identities that another connection
+-- has, identities whose commands wait}.
 local function refresh(keys, a)
   local p = shard_place(keys[1])
   local gone, waiting = {}, {}
@@ -155,7 +159,8 @@ local function refresh(keys, a)
   return {gone, waiting}
 end
 
--- tick: what is due gets its outcome. Any worker of any node may call it.
+-- Gives commands that are due their outcome, whichever worker of whichever node
+-- calls it.
 local function tick(p, node, us)
   local by, n = {node = node}, 0
   for _, member in ipairs(call('ZRANGEBYSCORE', p.due, '-inf', math.floor(us / 1000), 'LIMIT', 0, 100)) do
@@ -174,9 +179,10 @@ local function tick(p, node, us)
   return n
 end
 
--- keepalive: OWNER INC TTL. Keeps the worker's sessions alive and does the tick.
--- {"ok" | "replaced", us now, commands without outcome, events in the stream,
--- commands ended by this tick, last id of the inbox}
+-- keepalive: OWNER INC TTL; the key is the stream. Keeps the worker's sessions
+-- online and calls tick. Returns {"ok" or "replaced", the time in us, commands
+-- without an outcome, events in the stream, commands that tick ended, last id of
+-- the inbox}. "replaced": a newer worker process has this name.
 local function keepalive(keys, a)
   local p = shard_place(keys[1])
   local us = now_us()
@@ -191,15 +197,17 @@ local function keepalive(keys, a)
   return {'ok', int(us), call('ZCARD', p.due), call('XLEN', p.stream), n, last and last[1] or '0-0'}
 end
 
--- leave: OWNER INC. A worker that stops takes its name off at once.
+-- leave: OWNER INC; the key is the stream. A worker that stops removes its owner
+-- key and its inbox at once. Returns 1, or 0 if another process has the name.
 local function leave(keys, a)
   local key = shard_place(keys[1]).S .. 'owner:' .. a[1]
   if call('GET', key) ~= a[2] then return 0 end
   return call('DEL', key, shard_place(keys[1]).S .. 'inbox:' .. a[1])
 end
 
--- The event of a question, as it is added to the stream. fields: its names and
--- values from a[first] to a[last]. The last one is the token.
+-- Opens the question of an answer.requested event that is added to the stream.
+-- a[first] to a[last] are the names and values of its fields; the last value is
+-- the token.
 local function open_question(stream, a, first, last)
   local e = {}
   for i = first, last, 2 do e[a[i]] = a[i + 1] end
@@ -207,7 +215,7 @@ local function open_question(stream, a, first, last)
   local q = question(p, e.replyToken)
   if not q or q.token == e.replyToken then return end -- closed already
   if q.state == 'taken' then
-    -- Asked again, since the worker that asked first is gone.
+    -- The question is asked again, because the worker that asked first has ended.
     set_question(q, 'token', e.replyToken)
     deliver(p, e.replyToken, q.payload)
   else
@@ -216,7 +224,8 @@ local function open_question(stream, a, first, last)
   end
 end
 
--- The event that holds the answer is added to the stream.
+-- Ends the question of a CALL's event, which holds its answer and is added to the
+-- stream.
 local function end_question(stream, id, token)
   local q = question(at({S = '{' .. stream .. '}:', stream = stream}, id), token)
   if q and (q.token == token or not q.token) then
@@ -224,9 +233,9 @@ local function end_question(stream, id, token)
   end
 end
 
--- close: TOKEN. Its time is over: {"taken", payload} if an answer was taken
--- before; {"moved"} if the same was asked by another worker since; else
--- {"closed"}, and none can be given any more.
+-- close: TOKEN. Closes a question whose time is over. Returns {"taken", payload} if
+-- an answer was taken before, {"moved"} if another worker has asked the same since,
+-- and otherwise {"closed"}; from then on an answer is late.
 local function close(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
@@ -237,7 +246,8 @@ local function close(keys, a)
   return {'closed'}
 end
 
--- reopen: TOKEN WHY. The answer that was taken breaks the schema.
+-- reopen: TOKEN WHY. Opens a question again, because the answer that was taken
+-- breaks the schema. Returns 1, or 0 if that answer is not of this token.
 local function reopen(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
@@ -247,13 +257,16 @@ local function reopen(keys, a)
   return 1
 end
 
-local STARTS_MAX = 64 -- of a charge point that are remembered
+local STARTS_MAX = 64 -- StartTransactions of a charge point that are remembered
 
 local function starts_key(p) return p.S .. 'starts:' .. p.id end
 
--- State and answer of a start; nil if it is unknown. Its event is not in the
--- stream yet as `draft` and `stopped`, and is there as `known` and `gone`. As
--- `stopped` and `gone` its transaction has ended.
+-- The state and the answer of a StartTransaction; nil if it is unknown. The states:
+--            its event is      its transaction
+--   draft    not in the stream  has not ended
+--   known    in the stream      has not ended
+--   stopped  not in the stream  has ended
+--   gone     in the stream      has ended
 local function read_start(p, fingerprint)
   local v = call('HGET', starts_key(p), fingerprint)
   if not v then return nil end
@@ -275,7 +288,8 @@ local function write_start(p, fingerprint, state, answer)
   call('HDEL', key, oldest)
 end
 
--- The transaction has ended: an equal start is a new one.
+-- Notes that a transaction has ended: from now on an equal StartTransaction begins
+-- a new one.
 local function end_start(p, id)
   local all = call('HGETALL', starts_key(p))
   for i = 1, #all, 2 do
@@ -286,12 +300,13 @@ local function end_start(p, id)
   end
 end
 
--- start: FINGERPRINT ANSWER [left]. Which answer a StartTransaction was given, by
--- whichever gateway: {"known", answer} if its event is in the stream; {"draft",
--- answer} if a gateway has reserved the answer; else {"new"}, and ANSWER is
--- reserved. With an empty ANSWER nothing is, and there is also {"stopped",
--- answer}. So it is with "left" if the transaction has ended: the charge point has
--- left, so it has not sent an equal start since.
+-- start: FINGERPRINT ANSWER [left]. Returns the answer that some gateway gave to a
+-- StartTransaction: {"known", answer} if its event is in the stream, {"draft",
+-- answer} if a gateway has reserved the answer. Otherwise returns {"new"} and
+-- reserves ANSWER. If ANSWER is empty, nothing is reserved, and the result is
+-- {"stopped", answer} if the transaction has ended. The same holds for "left" if
+-- the transaction has ended: the charge point has disconnected, so this is the
+-- StartTransaction of the ended transaction and not a new one that is equal.
 local function start(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
@@ -302,7 +317,7 @@ local function start(keys, a)
   return {'new'}
 end
 
--- stopped: ID. The StopTransaction of that transaction is durable.
+-- stopped: ID. Called when the StopTransaction of that transaction is durable.
 local function stopped(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
@@ -310,16 +325,18 @@ local function stopped(keys, a)
   return 1
 end
 
-local EVENTS_MAX = 64 -- of a charge point that are remembered: TransactionEvents, stops
-local SKEW = 5000000 -- us
-local METERS_MAX = 64 -- ... MeterValues
+-- Messages of a charge point that are remembered: TransactionEvents and
+-- StopTransactions together, and MeterValues.
+local EVENTS_MAX = 64
+local METERS_MAX = 64
+local SKEW = 5000000 -- us by which the clocks of two gateways may differ
 
 local function events_key(p) return p.S .. 'events:' .. p.id end
 local function meters_key(p) return p.S .. 'meters:' .. p.id end
 
--- A TransactionEvent of 2.x, or the end of a transaction of 1.6. False if the
--- stream has an event of it with the same answer: the charge point has sent it
--- to two gateways.
+-- Remembers a TransactionEvent of 2.x or the end of a transaction of 1.6. Returns
+-- false if the stream has an event of the same message with the same answer: the
+-- charge point has sent it to two gateways.
 local function note_event(p, fingerprint, answer, generation)
   local key = events_key(p)
   local member = fingerprint .. redis.sha1hex(answer or ''):sub(1, 8)
@@ -330,7 +347,8 @@ local function note_event(p, fingerprint, answer, generation)
   return true
 end
 
--- MeterValues. False if the stream has an event of the same message.
+-- Remembers MeterValues. Returns false if the stream has an event of the same
+-- message.
 local function note_meter(p, fingerprint)
   local key = meters_key(p)
   local list = call('GET', key) or ''
@@ -341,9 +359,10 @@ local function note_meter(p, fingerprint)
   return true
 end
 
--- A transaction with this id has begun. One that ended before may have had the
--- same id, and an equal message of it is another one. up_to: the highest
--- generation of an event of that one.
+-- Called when a transaction begins. An earlier transaction may have had the same
+-- id; its messages are forgotten, because an equal message of the new transaction
+-- is not a repetition. up_to is the highest generation of an event of the earlier
+-- transaction.
 local function forget_former(p, answer, up_to)
   local id = answer:match('"transactionId"%s*:%s*(-?%d+)')
   for _, member in ipairs(call('ZRANGEBYSCORE', events_key(p), '-inf', up_to)) do
@@ -351,11 +370,11 @@ local function forget_former(p, answer, up_to)
   end
 end
 
--- What ship notes of an event: "start:FINGERPRINT", "stop:ID:FINGERPRINT" (older
--- gateways: "stop:ID"), "event:FINGERPRINT" or "meter:FINGERPRINT". False if the
--- event is in the stream already: two gateways have made one of the same message
--- with the same answer, since the second could not know that the first one's is
--- durable.
+-- Remembers the message of an event. what is "start:FINGERPRINT",
+-- "stop:ID:FINGERPRINT" ("stop:ID" from older gateways), "event:FINGERPRINT" or
+-- "meter:FINGERPRINT". Returns false if the stream has an event of the same message
+-- already: two gateways have made an event of it with the same answer, because the
+-- second gateway could not know that the event of the first one is durable.
 local function note(p, what, a, first, last)
   local kind, fingerprint = what:match('^(%a+):(.*)$')
   if kind == 'meter' then return note_meter(p, fingerprint) end
@@ -372,11 +391,12 @@ local function note(p, what, a, first, last)
   local state, given = read_start(p, fingerprint)
   if given ~= answer or state == 'draft' then
     -- If this start was a draft with this answer, the end of its transaction has not
-    -- come yet. Otherwise the end may have come first, from another gateway: the start
-    -- is not known here, or its draft has another answer, which was given to no charge
-    -- point. That gateway had a later connection of the charge point, whose generation
-    -- is higher, or, if Redis could not be asked, may be lower by less than SKEW. The
-    -- numbers of events do not show the order, because clocks differ.
+    -- been shipped yet. If the start is not known here, or if its draft has another
+    -- answer, which no charge point has received, another gateway may have shipped the
+    -- end before. That gateway had a later connection of the charge point. The
+    -- generation of that connection is higher; or, if Redis could not be asked, it may
+    -- be lower by less than SKEW. The numbers of events do not show the order, because
+    -- the clocks of the gateways differ.
     forget_former(p, answer, given == answer and '+inf' or int(generation - SKEW))
     if #answer <= START_MAX then write_start(p, fingerprint, 'known', answer) end
   elseif state == 'stopped' then
@@ -387,11 +407,11 @@ local function note(p, what, a, first, last)
   return true
 end
 
--- ship: JOURNAL FROM TO, then for each event what is to be noted of it, if
--- anything is, the number of its fields and values, and these. The events are
--- added only if the journal was shipped up to FROM exactly; so none is there
--- twice, none out of order, also if a batch in front of this one failed.
--- {1, TO} or {0, where the journal stands}.
+-- ship: JOURNAL FROM TO, then for each event: `what` of note, if its message is to
+-- be remembered; the number of its fields and values together; the fields and
+-- values. The key is the stream. The events are added only if the cursor of the
+-- journal is FROM, so no event is added twice or out of order, even if an earlier
+-- batch failed. Returns {1, TO}, or {0, cursor of the journal}.
 local function ship(keys, a)
   local key = '{' .. keys[1] .. '}:cursor:' .. a[1]
   local cursor = call('GET', key) or ''
@@ -412,16 +432,17 @@ local function ship(keys, a)
   return {1, a[3]}
 end
 
-local function before(x, y) -- order of stream ids
+local function before(x, y) -- true if the stream id x is lower than y
   local xm, xs = x:match('^(%d+)-(%d+)$')
   local ym, ys = y:match('^(%d+)-(%d+)$')
   if xm ~= ym then return tonumber(xm) < tonumber(ym) end
   return tonumber(xs) < tonumber(ys)
 end
 
--- trim: AGE CAP. Removes events older than AGE ms that every consumer group
--- has acknowledged, or all of that age while there is no group; and whatever
--- is over CAP. {removed, removed over the cap, events left, groups}
+-- trim: AGE CAP; the key is the stream. Removes the events that are older than AGE
+-- ms and that every consumer group has acknowledged; if there is no group, all of
+-- that age. Then removes the oldest events above CAP. Returns {removed by age,
+-- removed above the cap, events left, groups}.
 local function trim(keys, a)
   local safe = int(math.floor(now_us() / 1000) - tonumber(a[1])) .. '-0'
   local groups = call('EXISTS', keys[1]) == 1 and call('XINFO', 'GROUPS', keys[1]) or {}
@@ -440,8 +461,9 @@ local function trim(keys, a)
   return {removed, cut, call('XLEN', keys[1]), #groups}
 end
 
--- txids: COUNT FLOOR; the key is {STREAM}:txid:last of shard 0. The first of COUNT unused
--- ids, all above FLOOR; 0 if the 31 bits are used up.
+-- txids: COUNT FLOOR; the key is {STREAM}:txid:last of shard 0. Reserves COUNT
+-- transaction ids above FLOOR and returns the first one, or 0 if no ids of 31 bits
+-- are left.
 local function txids(keys, a)
   local first = math.max(tonumber(call('GET', keys[1]) or 0), tonumber(a[2])) + 1
   local last = first + tonumber(a[1]) - 1
@@ -450,12 +472,13 @@ local function txids(keys, a)
   return first
 end
 
-local NEXT_MAX = 4 -- new keys that hold beside the key, as in common/authfile.h
+local NEXT_MAX = 4 -- new keys that are valid besides the key, as in common/authfile.h
 
--- key: WHAT KEY. What a gateway saw of a new key: `offered`, it is about to be
--- sent; `accepted`, the charge point took it; `withdrawn`, it refused it;
--- `used`, it showed it. `next` holds the new keys, oldest first, `accepted`
--- the newest one that was accepted. 1 if that changed something.
+-- key: WHAT KEY. WHAT is what has happened to the new key: `offered` (the gateway
+-- will send it next), `accepted` or `withdrawn` (the charge point has accepted or
+-- refused it), `used` (the charge point has connected with it). In the hash, `next`
+-- has the new keys, the oldest first, and `accepted` the newest one that was
+-- accepted. Returns 1 if the hash was changed, otherwise 0.
 local function key(keys, a)
   local p, wrong = place(keys[1])
   if not p then return wrong end
@@ -470,14 +493,14 @@ local function key(keys, a)
   if what == 'offered' then
     if at or now[1] == k then return 0 end
     if #list == NEXT_MAX then
-      -- The oldest goes that was not accepted.
+      -- Remove the oldest key that is not the accepted one.
       table.remove(list, list[1] == now[3] and 2 or 1)
     end
     list[#list + 1] = k
   elseif not at then
     return 0
   elseif what == 'accepted' then
-    -- It has replaced the new keys that were sent before it.
+    -- The charge point has replaced the new keys that were sent before by this one.
     if at == 1 and now[3] == k then return 0 end
     list = {unpack(list, at)}
     call('HSET', p.auth, 'accepted', k)
@@ -514,7 +537,7 @@ add('take', take)
 add('finish', finish)
 add('refresh', refresh)
 add('keepalive', keepalive)
-add('beat', keepalive) -- its name before version 4; older gateways call it
+add('beat', keepalive) -- the name of keepalive before version 4, which older gateways call
 add('leave', leave)
 add('ship', ship)
 add('trim', trim, 'allow-oom')

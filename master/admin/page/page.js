@@ -1,13 +1,13 @@
-// The status page. Everything that comes from the gateway is put in as text,
-// never as markup: names and payloads come from outside.
+// The status page. Everything that comes from the gateway is inserted as text,
+// never as markup, because names and payloads come from outside.
 "use strict";
 
 const $ = id => document.getElementById(id);
 const number = new Intl.NumberFormat("en");
-let selected = null;
-let page = 0;           // of the list of charge points
-let lastGood = null;    // when the gateway answered last
-let opener = null;      // the link by which the open charge point was reached
+let selected = null;    // the identity of the charge point that is open
+let page = 0;           // the part of the list of charge points that is shown
+let lastGood = null;    // when the page was last updated without an error
+let opener = null;      // the table body whose link opened the charge point
 const narrow = matchMedia("(max-width: 600px)");
 const PAGE = narrow.matches ? 20 : 50;
 
@@ -18,7 +18,8 @@ function element(name, text, className) {
   return e;
 }
 
-// Control characters and marks that reorder text are shown as their numbers.
+// Replaces control characters and characters that change the direction of text
+// by escapes such as \u202e.
 function printable(text) {
   return String(text).replace(
     /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
@@ -32,7 +33,7 @@ async function get(path, type) {
   const r = await fetch(path, { headers });
   if (r.status === 401) {
     $("login").hidden = false;
-    throw new Error(token ? "this token is not known" : "a token is needed");
+    throw new Error(token ? "this token is not valid" : "a token is needed");
   }
   if (!r.ok && r.status !== 503) throw new Error(path + ": " + r.status);
   $("login").hidden = true;
@@ -54,7 +55,8 @@ function duration(ms) {
     : s < 172800 ? Math.round(s / 3600) + " h" : Math.round(s / 86400) + " d";
 }
 
-// A text that has not changed keeps its place and what is selected in it.
+// A text that has not changed is not set again, so that a selection in it and its
+// scroll position are kept.
 function put(id, text) {
   text = printable(text);
   if ($(id).textContent !== text) $(id).textContent = text;
@@ -74,7 +76,8 @@ function show(status) {
     duration(status.uptimeMs));
   document.title = printable(status.node) + ": " + status.status + " - ocppd";
   $("problems-box").hidden = status.problems.length === 0;
-  // A screen reader reads it again only if it has changed.
+  // A screen reader announces the list whenever it is replaced, so it is replaced
+  // only if it has changed.
   const problems = status.problems.map(p => element("li", p));
   if (problems.map(p => p.textContent).join("\n") !==
       [...$("problems").children].map(p => p.textContent).join("\n"))
@@ -93,9 +96,9 @@ function figures(status, stats, config) {
     ["Journal not yet on disk", bytes(stats.journal_backlog_bytes)],
     ["Pings every " + config.settings.websocket.ping_interval.value,
       number.format(stats.pings) + (stats.pings_skipped ? ", " +
-        number.format(stats.pings_skipped) + " left out" : "")],
-    ["Commands under way", number.format(stats.commands_pending)],
-    ["Deviations let through", number.format(sum(stats.deviations))],
+        number.format(stats.pings_skipped) + " skipped" : "")],
+    ["Commands queued or in flight", number.format(stats.commands_pending)],
+    ["Deviations accepted", number.format(sum(stats.deviations))],
   ];
   const up = status.upgrade;
   if (up && up.last)
@@ -122,7 +125,7 @@ function bytes(n) {
 const latencyNames = [
   ["answer_time", "Answers to charge points"],
   ["commit_time", "Commits of the journal"],
-  ["command_time", "Commands, to their answer"],
+  ["command_time", "Commands until their answer"],
   ["ping_time", "Pings"],
   ["handshake_time", "Opening handshakes"],
   ["tls_handshake_time", "TLS handshakes"],
@@ -138,7 +141,7 @@ function latencies(stats) {
       ms(stats[k].p90Us), ms(stats[k].p99Us), ms(stats[k].maxUs)]);
 }
 
-// What is used of what is bounded; the fullest first.
+// Shows how much of each limit is used; the limit with the largest share is first.
 function limits(status, stats, config, redis) {
   const of = (section, key) => config.settings[section][key].value;
   const list = [
@@ -176,14 +179,14 @@ function redisState(redis) {
     ["Oldest event not yet shipped", duration(redis.lagMs)],
     ["Events shipped", number.format(redis.shipped)],
     ["Events in the longest stream", number.format(redis.streamEvents)],
-    ["Commands that wait", number.format(redis.commandsWaiting)],
+    ["Commands waiting", number.format(redis.commandsWaiting)],
     ["Sessions not yet claimed", number.format(redis.sessionsUnclaimed)],
   ].map(figure));
 }
 
 function certificates(tls) {
   $("tls-box").hidden = tls.files.length === 0;
-  rows("tls", tls.files, f => [element("span", f.daysLeft < 0 ? "has ended"
+  rows("tls", tls.files, f => [element("span", f.daysLeft < 0 ? "expired"
     : "in " + f.daysLeft + " d", f.daysLeft < 14 ? "bad" : ""), f.name, f.type,
     f.file]);
   const failures = Object.entries(tls.failures);
@@ -191,7 +194,7 @@ function certificates(tls) {
     number.format(sum(tls.handshakes)) + " TLS handshakes" + (failures.length
       ? ", failed: " + failures.map(([k, n]) => k + " " + number.format(n))
         .join(", ") : "") + (tls.expiring.length
-      ? ". Certificates that end soon: " + tls.expiring.slice(0, 20)
+      ? ". Client certificates that expire soon: " + tls.expiring.slice(0, 20)
         .map(e => e.identity).join(", ") : "") + ".");
 }
 
@@ -220,7 +223,8 @@ function draw(series) {
     svg.setAttribute("aria-label", name + ": now " + round(last) +
       ", at most " + round(most) + " in the last hour");
     const line = document.createElementNS(space, "polyline");
-    // From the first sample on; a single one is a line of its own.
+    // The line begins with the first sample. A line needs two points, so a single
+    // sample is drawn twice.
     const shown = values.length === 1 ? [last, last] : values;
     line.setAttribute("points", shown.map((v, i) =>
       (i * 720 / (shown.length - 1)).toFixed(1) + "," +
@@ -237,8 +241,9 @@ function draw(series) {
   }));
 }
 
-// A table with selected text stays as it is, so that it can be copied; a link
-// that has the focus keeps it. On a narrow screen each cell has the name of its column.
+// Fills in a table. A table in which text is selected is not changed, so that the
+// text can be copied. A link that has the focus keeps it. Each cell has the name of
+// its column, which is shown on a narrow screen.
 function rows(body, list, cells) {
   const at = $(body), chosen = getSelection();
   if (!chosen.isCollapsed && at.contains(chosen.anchorNode)) return;
@@ -267,7 +272,7 @@ function rows(body, list, cells) {
   if (again) again.focus({ preventScroll: true });
 }
 
-// A charge point has an address of its own: /#cp/IDENTITY.
+// The address of the page with a charge point opened is /#cp/IDENTITY.
 const PREFIX = "#cp/";
 
 function link(identity) {
@@ -306,7 +311,7 @@ async function points() {
   if ($("model").value) q.set("model", pattern($("model").value));
   const got = await get("v1/charge-points?" +
     q.toString().replaceAll("+", "%20"));
-  if (page > 0 && got.connections.length === 0) { // the list became shorter
+  if (page > 0 && got.connections.length === 0) { // the list has become shorter
     page = 0;
     return points();
   }
@@ -331,7 +336,8 @@ function turn(to) {
 
 function failed(e) {
   state(e.message +
-    (lastGood ? "; what follows is of " + lastGood.toLocaleTimeString() : ""), false);
+    (lastGood ? "; the figures below are from " + lastGood.toLocaleTimeString() : ""),
+    false);
   put("running", "");
 }
 
@@ -343,14 +349,15 @@ async function open(identity, quiet) {
   let all = "";
   try {
     all = JSON.stringify(await get(path), null, 2);
-  } catch (e) { /* unknown: its story shows that */ }
+  } catch (e) { /* the identity is unknown, and the text of /why contains that */ }
   if (selected !== identity) return;
   put("one-name", identity);
   put("one-why", why.text);
   put("one-show", all);
   $("one").hidden = false;
   if (quiet) return;
-  // The journal is read once, and of the last hour only: it may be large.
+  // The journal may be large, so only its last hour is read, and not again at each
+  // update.
   $("one").focus();
   $("one-boot").textContent = "";
   const events = (await get("v1/events?since=1h&cp=" +
@@ -362,7 +369,7 @@ async function open(identity, quiet) {
     printable(events.slice(-20).reverse().join("\n") || "none");
 }
 
-// Vendor, model and firmware, of its last BootNotification.
+// Vendor, model and firmware of the last BootNotification.
 function bootOf(events) {
   for (const line of events.slice().reverse()) {
     if (!line.includes('"eventType":"charge_point.booted"')) continue;
@@ -374,9 +381,9 @@ function bootOf(events) {
   return "";
 }
 
-// --- its messages as they pass -------------------------------------------------
+// --- the messages of the open charge point, while they are received and sent ----
 
-let tap = null; // an AbortController while it runs
+let tap = null; // an AbortController while messages are shown
 
 function stopTap() {
   if (tap) tap.abort();
@@ -393,7 +400,7 @@ function showFrame(line) {
     else if (f.frame !== undefined) text = f.timestamp.slice(11, 23) + " " +
       (f.direction === "in" ? "<- " : "-> ") + f.frame +
       (f.decision ? "   (" + f.decision + ")" : "");
-  } catch (e) { /* shown as it is */ }
+  } catch (e) { /* a line that is not JSON is shown unchanged */ }
   const p = element("div", text);
   $("one-frames").prepend(p);
   while ($("one-frames").childNodes.length > 200) $("one-frames").lastChild.remove();
@@ -430,7 +437,7 @@ $("one-tap").addEventListener("click", () => {
   else startTap(selected);
 });
 
-// --- the worst -----------------------------------------------------------------
+// --- the models, vendors or charge points with the most problems -----------------
 
 async function score() {
   const by = $("score-by").value;
@@ -451,7 +458,7 @@ async function score() {
     $("score-box").hidden = false;
     $("score-text").textContent = number.format(got.events) + " events of " +
       number.format(got.chargePoints) + " charge points" +
-      (got.partial ? ", as far as they were read within 5 s" : "");
+      (got.partial ? "; the journal was read for 5 s, not to its end" : "");
   } catch (e) {
     $("score-text").textContent = printable(e.message);
   }
