@@ -65,12 +65,11 @@ def gateway(ca, connections, kinds=("ecdsa", "rsa"), **knobs):
 class Sim:
     """ocppsim with its summary as JSON."""
 
-    def __init__(self, url, n, *words, pin=None, nice=0, boot=False):
-        pin = ["taskset", "-c", pin] if pin else []
+    def __init__(self, url, n, *words, before=(), boot=False):
         self.process = subprocess.Popen(
-            bench.preferred(nice) + pin + [f"{bench.BUILD}/ocppsim", "-u", url, "-n", str(n), "-P",
-                          str(max(1, math.ceil(n / PER_PROCESS))), "-q", "--json",
-                          *([] if boot else ["--no-boot"]), *[str(w) for w in words]],
+            [*before, f"{bench.BUILD}/ocppsim", "-u", url, "-n", str(n), "-P",
+             str(max(1, math.ceil(n / PER_PROCESS))), "-q", "--json",
+             *([] if boot else ["--no-boot"]), *[str(w) for w in words]],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
     def end(self):
@@ -227,9 +226,10 @@ def cpu(row):
     for message, target in (("Heartbeat", 1.25), ("StatusNotification", 1.2)):
         with Certificates() as ca, \
                 gateway(None, 500, pin=True) as plain, gateway(ca, 500, pin=True) as tls:
+            on_cpu_1 = ("taskset", "-c", "1")
             load = (200, "-r", 200, "--rate", 2500, "-m", message, "--duration", "300s")
-            with running(f"ws://127.0.0.1:{plain.port}/ocpp", *load, pin="1"), \
-                    running(f"wss://127.0.0.1:{tls.tls_port}/ocpp", *load, pin="1"):
+            with running(f"ws://127.0.0.1:{plain.port}/ocpp", *load, before=on_cpu_1), \
+                    running(f"wss://127.0.0.1:{tls.tls_port}/ocpp", *load, before=on_cpu_1):
                 sides = (plain, tls)
                 for s in sides:
                     bench.wait_for(lambda: calls(s, message) > 5000, "the load", 60)
@@ -285,32 +285,34 @@ def handshake(row, each=300, rounds=8):
 # --- many ---------------------------------------------------------------------
 
 def storm(row):
-    """RSA handshakes of all clients at once, while others send messages. The
-    clients of the storm take as much of the two processors as they get, which
-    no client of a gateway does; so the scheduler prefers the gateway and the
-    others to them, and them to all else, as far as the system permits it."""
+    """RSA handshakes of all clients at once, while others send messages. Both
+    kinds of clients have machines of their own in practice. So the others run
+    as soon as an answer has arrived, and the clients of the storm have what the
+    gateway leaves of the processors."""
     n = number("BENCH_TLS_STORM", 20000)
-    with Certificates() as ca, gateway(ca, n + 400, ("rsa",), nice=-12) as g:
+    at_once, last = bench.scheduled("--fifo", "1"), bench.scheduled("--idle", "0")
+    with Certificates() as ca, gateway(ca, n + 400, ("rsa",)) as g:
         url = f"wss://127.0.0.1:{g.tls_port}/ocpp"
         talk = ("-r", 200, "--rate", 500, "-m", "Heartbeat")
         quiet = Sim(url, 200, *talk, "--duration", "5s", "-i", "Q%d",
-                    nice=-12).result(60)
+                    before=at_once).result(60)
         with running(url, 200, *talk, "--duration", "280s", "-i", "O%d",
-                     nice=-12) as others:
+                     before=at_once) as others:
             bench.wait_for(lambda: g.ctl("stats")["connections"] == 200, "the others")
-            empty, began = bench.pss_bytes(g.pids()), time.monotonic()
+            pids = g.pids()
+            empty, began = bench.rss_bytes(pids), time.monotonic()
             peak = 0
-            before = bench.cpu_us(g.pids())
+            before = bench.cpu_us(pids)
             with running(url, n, "-r", 0, "--idle", "--duration", "280s", "-i", "S%d",
-                         "--connect-timeout", "120s", nice=-6):
+                         "--connect-timeout", "120s", before=last):
                 def all_in():
                     nonlocal peak
-                    time.sleep(0.2)  # a reading of the memory takes its lock
-                    peak = max(peak, bench.pss_bytes(g.pids()))
+                    time.sleep(0.2)  # the interval of the readings
+                    peak = max(peak, bench.rss_bytes(pids))
                     return g.ctl("stats")["connections"] >= n + 200
                 bench.wait_for(all_in, f"{n} handshakes", 240)
                 took = time.monotonic() - began
-                us = (bench.cpu_us(g.pids()) - before) / n
+                us = (bench.cpu_us(pids) - before) / n
                 stats = g.ctl("stats")
                 o = others.end()
     row(f"storm of {n} RSA handshakes: all in", took, "s", per_second=n / took,
