@@ -1,8 +1,8 @@
-"""What the script tests share: a gateway, charge points, and a runner.
+"""The library of the stories (test/*.py): a gateway, charge points, and a runner.
 
-Python with its standard library only. A test of a protocol has to send exact bytes on a
-socket, also wrong ones, and to wait for several things at once; a shell does neither
-well.
+It uses only the standard library of Python. A test of a protocol must send exact
+bytes, also wrong ones, and must wait for several things at once; a shell script can
+do neither well.
 
     from lib import *
 
@@ -14,8 +14,8 @@ well.
     if __name__ == "__main__":
         main()
 
-The function's name is the sentence that the runner prints. Nothing sleeps for a fixed
-time: every read has a deadline, and an effect elsewhere is polled for."""
+The runner prints the function's name as a sentence. No test sleeps for a fixed time:
+every read has a deadline, and a test polls for an effect that it cannot read."""
 
 import base64
 import fcntl
@@ -54,8 +54,8 @@ CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
-# A shell that starts the tests in the background ignores SIGINT, and programs that
-# they start would inherit that.
+# A shell starts background commands with SIGINT ignored. The programs that the tests
+# start would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -65,8 +65,8 @@ class Skip(Exception):
 
 
 class Closed(Exception):
-    """The gateway ended the connection with `code` and `reason`; code is None
-    without a close frame."""
+    """The gateway ended the connection with `code` and `reason`; code is None if there
+    was no close frame."""
 
     def __init__(self, code, reason=""):
         super().__init__("closed with %s %s" % (code, reason))
@@ -82,7 +82,7 @@ class CallError(Exception):
 
 
 def resident(pid):
-    """Returns the bytes of a process's memory, except pages of files."""
+    """Returns the resident memory of a process in bytes, without pages of files."""
     with open("/proc/%d/status" % pid) as f:
         status = f.read()
     return 1024 * sum(int(re.search(name + r":\s+(\d+)", status)[1])
@@ -100,20 +100,20 @@ def poll(condition, timeout=DEADLINE, what=None):
         if time.monotonic() > end:
             text = what or getattr(condition, "__name__", "")
             raise AssertionError("%s did not happen within %.1f s"
-                                 % (text or "it", timeout))
+                                 % (text or "the awaited effect", timeout))
         time.sleep(pause)
         pause = min(pause * 1.5, 0.05)
 
 
 _port = [os.getpid() * 37 % 18000]
-_reserved = []     # until this process ends
+_reserved = []     # sockets that reserve ports until this process ends
 
 
 def free_port():
-    """Returns a port below the range from which the kernel takes the ports of
-    clients. It is different for each process that runs tests: a name in the abstract
-    namespace of sockets reserves it, because the gateway may listen to it some time
-    later."""
+    """Returns a free port below the range from which the kernel takes the ports of
+    clients. Because the gateway may listen on it only later, the port is reserved: a
+    socket with its name in the abstract namespace prevents other test processes from
+    using it."""
     for _ in range(2000):
         _port[0] = (_port[0] + 1) % 18000
         s, name = socket.socket(), socket.socket(socket.AF_UNIX)
@@ -126,14 +126,14 @@ def free_port():
             name.close()
         finally:
             s.close()
-    raise AssertionError("no free port")
+    raise AssertionError("there is no free port from 12000 to 29999")
 
 
 # --- the gateway -------------------------------------------------------------
 
-_gateways = []  # those of the running test
-_threads = []  # those of the running test, see background()
-_shared = {}  # those of the whole file
+_gateways = []  # the gateways of the running test
+_threads = []  # the threads of the running test, see background()
+_shared = {}  # the gateways that the tests of the file share, see shared()
 
 
 def option(key):
@@ -142,19 +142,20 @@ def option(key):
 
 
 class Event(dict):
-    """An event, with its line as it is in the journal."""
+    """An event. raw is its line in the journal, line the same without the checksum, and
+    slot the slot of the worker."""
     __slots__ = ("line", "raw", "slot")
 
 
 def subreaper():
-    """Processes whose parent has ended become children of this one, so that their
-    exit codes can be read."""
+    """Makes this process the parent of descendants whose own parent has ended, so that
+    it can read their exit codes."""
     import ctypes
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)     # PR_SET_CHILD_SUBREAPER
 
 
 class Adopted:
-    """Like subprocess.Popen, for a process that another one has started."""
+    """Like subprocess.Popen, for a process that another process has started."""
 
     def __init__(self, pid):
         self.pid, self.returncode = pid, None
@@ -185,12 +186,12 @@ class Adopted:
 
 
 class Gateway:
-    """One daemon in its own directory, with its own ports.
+    """One daemon with its own directory and ports.
 
-    Keywords are settings, with _ in place of the first dot: server_workers=1. conf: a
-    file of the tree, or text that is written into a file. dir: the directory of a
-    former gateway, whose state is used. start=False: only prepares what start()
-    needs."""
+    Keywords are settings, with _ instead of the first dot: server_workers=1. conf: a
+    file of the source tree, or the text of a configuration. dir: the directory of an
+    earlier gateway, whose state is used. start=False: the daemon is not started until
+    start() is called."""
 
     def __init__(self, conf="conf/test.conf", dir=None, start=True, args=(),
                  preexec=None, env=None, wait=True, **settings):
@@ -211,9 +212,9 @@ class Gateway:
                          "server_state_dir": self.state_dir,
                          "server_control": self.control,
                          "server_node": "test"}
-        if VALGRIND:    # it makes system calls that a worker never would
+        if VALGRIND:    # valgrind makes system calls that the filter does not allow
             self.settings["server_seccomp"] = "no"
-        # A client on a busy machine answers pings late, like everything else.
+        # A client on a busy machine answers pings late.
         if SLOW > 1 and conf == "conf/test.conf":
             self.settings["websocket_idle_timeout"] = "%dms" % (4000 * SLOW)
         self.settings.update(settings)
@@ -233,7 +234,7 @@ class Gateway:
 
     def command(self):
         words = [OCPPD, "-c", self.conf]
-        if VALGRIND:  # it logs only what it finds
+        if VALGRIND:  # with -q its log has only errors
             words = VALGRIND + ["--log-file=%s/valgrind.%%p" % self.dir] + words
         for k, v in self.settings.items():
             words += ["-o", "%s=%s" % (option(k), v)]
@@ -262,7 +263,7 @@ class Gateway:
                 return False
             return code == 200 and all(w["state"] == "ready"
                                        for w in json.loads(body))
-        poll(ready, what="the gateway's readiness")
+        poll(ready, what="readiness of all workers")
 
     @property
     def pid(self):
@@ -292,12 +293,12 @@ class Gateway:
         head, _, body = data.partition(b"\n")
         fields = head.split()
         if len(fields) != 2 or int(fields[1]) != len(body):
-            raise ConnectionResetError("the control socket said %r"
+            raise ConnectionResetError("an incomplete answer of the control socket: %r"
                                        % data[:100])
         return int(fields[0]), body.decode()
 
     def tell(self, *words):
-        """Returns the JSON with which the control socket answers a command."""
+        """Returns the answer of the control socket to a command, decoded from JSON."""
         code, body = self.ask("-j", *words)
         assert code < 400, (words, code, body)
         return json.loads(body)
@@ -310,15 +311,16 @@ class Gateway:
                               stderr=subprocess.PIPE, text=True, **kw)
 
     def ctl(self, *words, code=0, json_=True):
-        """Returns the output of ocppctl; that of -j as a value."""
+        """Returns the output of ocppctl: decoded JSON of -j, or text if json_ is
+        False."""
         r = self.run(*(["-j"] if json_ else []), *words)
         assert r.returncode == code, "ocppctl %s: exit code %d\n%s%s" % (
             " ".join(map(str, words)), r.returncode, r.stdout, r.stderr)
         return json.loads(r.stdout) if json_ else r.stdout
 
     def verify(self, ledger, *words):
-        """Returns the report of `ocppsim verify` on a ledger and the journal, which
-        must agree."""
+        """Compares a ledger with the journal by `ocppsim verify`, and returns its report.
+        Fails if they differ."""
         r = subprocess.run([os.path.join(B, "ocppsim"), "verify", "--json", "--ledger",
                             ledger, "--journal", self.state_dir + "/journal", *words],
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -373,7 +375,7 @@ class Gateway:
         return outcome
 
     def log(self):
-        """Returns what was logged since the last start."""
+        """Returns the log since the last start."""
         with open(self.log_path, "rb") as f:
             f.seek(self.mark)
             return f.read().decode(errors="replace")
@@ -393,10 +395,10 @@ class Gateway:
             return []
 
     def events(self, type=None, cp=None, action=None):
-        """Returns the events in the files, by number. A line without its end is
-        still being written. Without a type, it returns those that stand for
-        something a charge point did: not gateway.started and command.sent. The type
-        "all" is every event."""
+        """Returns the events of the journal, sorted by eventId. An incomplete last line
+        is ignored, because it is still being written. type: an event type, or "all".
+        Without a type the events gateway.started and command.sent are omitted, because
+        no action of a charge point causes them."""
         found = {}
         for path in self.segments():
             try:
@@ -409,7 +411,7 @@ class Gateway:
                     e = Event(json.loads(line))
                 except ValueError:
                     continue
-                e.pop("crc32c", None)  # it belongs to the file, not to the event
+                e.pop("crc32c", None)  # a part of the line, not of the event
                 e.raw = line.decode()
                 e.line = re.sub(',"crc32c":"[0-9a-f]{8}"}$', "}", line.decode())
                 e.slot = int(os.path.basename(path)[1:4])
@@ -421,7 +423,7 @@ class Gateway:
                 (action is None or e.get("action") == action)]
 
     def wait_events(self, n=1, timeout=DEADLINE, **filter):
-        """Returns the events when there are at least n of them."""
+        """Waits until there are at least n events, and returns them."""
         def enough():
             got = self.events(**filter)
             return got if len(got) >= n else None
@@ -430,7 +432,7 @@ class Gateway:
     # -- the end --
 
     def note_stats(self):
-        """Keeps the counters of a process that will end, for zz_counters."""
+        """Stores the counters of a process that is about to end, for zz_counters."""
         try:
             got = self.stats()
         except (OSError, AssertionError, ValueError):
@@ -451,14 +453,16 @@ class Gateway:
             raise AssertionError("ocppd did not exit within %.1f s" % timeout)
 
     def follow(self, pid):
-        """From now on this object stands for the process that has taken over."""
+        """Waits for the end of the former master. From then on this object represents
+        the master `pid`, which has taken over."""
         self.process.wait(DEADLINE)
         self.process = Adopted(pid)
 
     def upgrade(self, *program, timeout=60.0):
-        """Upgrades and returns what `ocppctl -j upgrade` prints. The old program has
-        ended. As an operator does, it is tried again if the disk of this machine
-        was too slow: the old program has gone on then."""
+        """Upgrades, and returns the report of `ocppctl -j upgrade` when the old program
+        has ended. If the disk of this machine is too slow, the gateway refuses the
+        upgrade and the old program continues; then the upgrade is tried again, as an
+        operator would do."""
         subreaper()
         for _ in range(5):
             code, body = self.ask("-j", "upgrade", *program,
@@ -471,7 +475,7 @@ class Gateway:
         return report
 
     def stop(self, sig=signal.SIGTERM, timeout=DEADLINE):
-        """Returns the exit code."""
+        """Stops the gateway and returns its exit code."""
         self.note_stats()
         self.send_signal(sig)
         code = self.wait_exit(timeout)
@@ -479,8 +483,9 @@ class Gateway:
         return code
 
     def kill_everything(self):
-        """Kills all processes as a power cut would: all stand still before the first
-        is killed, so that none notices the end of another."""
+        """Kills all processes at the same moment, like a loss of power. They are stopped
+        (SIGSTOP) before the first one is killed, so that none notices the death of
+        another."""
         self.note_stats()
         pids = [w["pid"] for w in self.workers() if w["pid"]]
         children = subprocess.run(["pgrep", "-P", str(self.pid)],
@@ -503,12 +508,12 @@ class Gateway:
             children = subprocess.run(
                 ["pgrep", "-P", str(self.pid)], stdout=subprocess.PIPE,
                 text=True).stdout.split()
-            for p in children:  # none may stay stopped
+            for p in children:  # a stopped process could not end
                 try:
                     os.kill(int(p), signal.SIGCONT)
                 except ProcessLookupError:
                     pass
-            if VALGRIND:  # only an orderly exit looks for leaks
+            if VALGRIND:  # valgrind searches for leaks only at an orderly exit
                 self.send_signal(signal.SIGTERM)
                 try:
                     self.process.wait(DEADLINE)
@@ -521,30 +526,31 @@ class Gateway:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-                raise AssertionError("ocppd did not stop at SIGQUIT")
+                raise AssertionError("ocppd has not ended %.1f s after SIGQUIT" % DEADLINE)
         self.process = None
 
     def check_log(self):
-        """Fails if the log has a line that must never be there."""
+        """Fails if the log reports an error of a sanitizer, or the death of a worker that
+        the test does not expect. Also fails if valgrind has found an error."""
         with open(self.log_path, "rb") as f:
             text = f.read().decode(errors="replace")
-        # At once means that workers are killed.
+        # When the gateway stops at once, it kills its workers. This is not an error.
         text = re.sub(r"(stopping|stops the gateway) at once.*\n(.*\n)*",
                       "", text)
         bad = r"AddressSanitizer|runtime error:|LeakSanitizer"
         if not self.deaths_expected:
             bad += r"|last words: .*|worker \d+: pid \d+ (was killed|exited with code [1-9]).*"
         found = re.search(bad, text)
-        assert not found, "in the log: " + found.group(0)
+        assert not found, "the log has the line: " + found.group(0)
         for name in sorted(os.listdir(self.dir)):
             if name.startswith("valgrind."):
                 with open(os.path.join(self.dir, name), errors="replace") as f:
-                    said = f.read()
-                assert not said, "%s:\n%s" % (name, said)
+                    errors = f.read()
+                assert not errors, "valgrind has found errors (%s):\n%s" % (name, errors)
 
     def note_shapes(self):
-        """Adds one event of each shape in the journal, and all outcomes that call()
-        has returned, for zz_schema."""
+        """Stores one event of each shape in the journal, and all outcomes that call() has
+        returned, for zz_schema."""
         path = os.environ.get("OCPPD_TEST_SHAPES")
         if not path or not self.owns_dir:
             return
@@ -568,8 +574,8 @@ class Gateway:
     # -- the owner of a connection --
 
     def worker_of(self, sock):
-        """Returns the slot whose process has accepted a client's socket; None before
-        it is accepted."""
+        """Returns the number of the worker that has accepted a client's socket; None if
+        no worker has accepted it yet."""
         inode = server_inode(sock)
         if inode is None:
             return None
@@ -577,14 +583,15 @@ class Gateway:
             try:
                 if w["pid"] and inode in inodes(w["pid"], strict=True):
                     return w["worker"]
-            except PermissionError:  # a process that is ending looks like this
+            except PermissionError:  # the process may be ending: try once more
                 if w["pid"] in self.hidden:
                     raise
                 self.hidden.add(w["pid"])
         return None
 
 
-# Members of events whose text has a form. Of other members each distinct text counts.
+# For shape_of(): members of events whose text has a format, with the characters that
+# may differ; and members of which each value makes another shape.
 FORMS = {"eventId": r"[0-9a-f]", "timestamp": r"\d", "lastSeen": r"\d",
          "notAfter": r"\d"}
 WORDS = {"eventType", "protocol", "action", "answeredBy", "reason", "outcome",
@@ -592,9 +599,9 @@ WORDS = {"eventType", "protocol", "action", "answeredBy", "reason", "outcome",
 
 
 def shape_of(value, key=None):
-    """Returns the shape of a value, as a JSON Schema sees it: of two events of one
-    shape, both are valid or both are not. Of a charge point's payload only the type
-    counts."""
+    """Returns the shape of a value. If two events have the same shape, a JSON Schema
+    accepts either both or neither. The shape of a charge point's payload is only its
+    type."""
     if isinstance(value, dict):
         if key in ("sent", "answer"):
             return "object"
@@ -627,8 +634,9 @@ def alive(pid):
 
 
 def inodes(pid, strict=False):
-    """Returns the open files of a process. Those of a process with secrets only root
-    can read; strict: PermissionError for others."""
+    """Returns the open files of a process. Only root can read those of a process that
+    holds secrets; for other users the result is empty, or with strict a
+    PermissionError."""
     found = set()
     d = "/proc/%d/fd" % pid
     try:
@@ -646,9 +654,10 @@ def inodes(pid, strict=False):
 
 
 def server_inode(sock):
-    """Returns the other end of a loopback connection, as /proc names it; None while
-    it waits to be accepted. It asks the kernel about this one socket (sock_diag(7)),
-    because /proc/net/tcp takes long on a busy machine."""
+    """Returns the name in /proc/PID/fd of the server's socket of a loopback
+    connection; None if the connection is not accepted yet. The kernel is asked about
+    this one socket (sock_diag(7)), because reading /proc/net/tcp takes long on a busy
+    machine."""
     mine, theirs = sock.getsockname(), sock.getpeername()
     end = struct.pack(">HH", theirs[1], mine[1]) + \
         socket.inet_aton(theirs[0]).ljust(16, b"\0") + \
@@ -660,14 +669,15 @@ def server_inode(sock):
         s.settimeout(DEADLINE)
         s.send(struct.pack("=IHHII", 16 + len(request), 20, 1, 1, 0) + request)
         answer = s.recv(65536)
-    if struct.unpack("=H", answer[4:6])[0] != 20:   # an error: no such socket
+    if struct.unpack("=H", answer[4:6])[0] != 20:   # an error: there is no such socket
         return None
     inode = struct.unpack("=I", answer[16 + 4 + 48 + 16:][:4])[0]
     return "socket:[%d]" % inode if inode else None
 
 
 def shared(**settings):
-    """Returns a gateway for all tests of the file that ask for the same settings."""
+    """Returns a gateway with these settings, which all tests of the file that call this
+    with the same settings share."""
     key = json.dumps(settings, sort_keys=True)
     g = _shared.get(key)
     if g is None or g.process is None or g.process.poll() is not None:
@@ -679,7 +689,8 @@ def shared(**settings):
 # --- the charge point --------------------------------------------------------
 
 def frame(op, data=b"", fin=True, rsv=0, mask=True, length=None):
-    """Returns a client's frame. length: a wrong length for the header."""
+    """Returns a frame as a client sends it. length: the length in the header, if it is
+    not that of data."""
     if isinstance(data, str):
         data = data.encode()
     n = len(data) if length is None else length
@@ -708,14 +719,15 @@ class Frame:
 
 
 class Response:
-    """A response to a handshake; local: the client's address."""
+    """A response to a handshake. rest: bytes that follow the header; local: the address
+    of the client."""
 
     def __init__(self, status, headers, body, rest):
         self.status, self.headers = status, headers
         self.body, self.rest, self.local = body, rest, None
 
     def __getitem__(self, name):
-        """Returns the value of a header, None if it is not there."""
+        """Returns the value of a header, or None if there is no such header."""
         for k, v in self.headers:
             if k.lower() == name.lower():
                 return v
@@ -723,10 +735,10 @@ class Response:
 
 
 class Charger:
-    """A WebSocket client that sends what the test asks for, byte for byte.
+    """A charge point. Its WebSocket client sends exactly the bytes that the test gives.
 
-    identity: percent-encoded into the path. open=False: only the TCP connection.
-    worker: connects until this worker has accepted the connection."""
+    identity: the path has it percent-encoded. open=False: only the TCP connection is
+    made. worker: connections are made until this worker has accepted one."""
 
     def __init__(self, g, identity="CP1", protocols="ocpp1.6", open=True,
                  worker=None, source=None, rcvbuf=None, timeout=DEADLINE,
@@ -735,7 +747,7 @@ class Charger:
         self.buffer = b""
         self.auto_pong = True
         self.pings, self.pongs = [], []
-        self.calls = []       # CALLs of the gateway that the test has not taken yet
+        self.calls = []       # CALLs of the gateway that take() has not returned yet
         self.fragments = b""
         self.number = 0
         self.sock = None
@@ -749,14 +761,15 @@ class Charger:
                 self.reset()
             except PermissionError:
                 if not open:
-                    raise Skip("only root can see what a worker that holds "
-                               "secrets has accepted")
+                    raise Skip("only root can see which connections a worker that "
+                               "holds secrets has accepted")
                 self.open(protocols, handshake)
                 if g.show(identity)["worker"] == worker:
                     return
                 self.close()
         else:
-            raise AssertionError("worker %d accepts nothing" % worker)
+            raise AssertionError("worker %d has accepted none of 1000 connections"
+                                 % worker)
         if open:
             self.open(protocols, handshake)
 
@@ -777,8 +790,8 @@ class Charger:
             assert r["Sec-WebSocket-Protocol"] in protocols.split(", "), r.headers
 
     def accepted_by(self):
-        """Returns the worker that has the connection; None if it waits for a worker
-        that is stopped."""
+        """Returns the number of the worker that has accepted the connection; None if the
+        connection waits for a worker that is stopped."""
         try:
             poll(lambda: self.g.worker_of(self.sock) is not None, 0.5 * SLOW)
         except AssertionError:
@@ -794,14 +807,14 @@ class Charger:
     def fill(self, deadline):
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError("nothing came")
+            raise TimeoutError("no bytes were received before the deadline")
         self.sock.settimeout(left)
         try:
             some = self.sock.recv(1 << 16)
         except (ConnectionResetError, BrokenPipeError):  # the latter is raised by TLS
             some = b""
         except (socket.timeout, TimeoutError):
-            raise TimeoutError("nothing came")
+            raise TimeoutError("no bytes were received before the deadline")
         if not some:
             raise Closed(None, "end of the TCP connection")
         self.buffer += some
@@ -816,8 +829,9 @@ class Charger:
 
     def request(self, path=None, protocols="ocpp1.6", headers=(), drop=(),
                 method="GET", version="HTTP/1.1", key=None):
-        """headers: (name, value) pairs, which replace those of the same name and may
-        repeat; drop: names that are omitted."""
+        """Returns the bytes of a handshake request. headers: (name, value) pairs, which
+        replace the headers of the same name and may be repeated; drop: names of headers
+        that are omitted."""
         self.key = key or base64.b64encode(random.randbytes(16)).decode()
         if path is None:
             path = "/ocpp/" + urllib.parse.quote(self.identity, safe="")
@@ -892,7 +906,8 @@ class Charger:
             self.fill(deadline)
 
     def message(self, timeout=None):
-        """Returns the next text message; pings are answered, a close raises."""
+        """Returns the next text message. Pings are answered; a close frame raises
+        Closed."""
         deadline = time.monotonic() + (timeout or self.timeout)
         while True:
             f = self.recv(max(deadline - time.monotonic(), 0.001))
@@ -914,8 +929,9 @@ class Charger:
                 return f.data.decode()
 
     def wait_closed(self, code, timeout=None, reason=None):
-        """Reads until the gateway closes with this code, and TCP ends, too. code
-        None: the connection ends without a close frame."""
+        """Reads until the gateway has closed the connection with this code and the TCP
+        connection has ended. Returns the reason. code None: the connection ends without
+        a close frame."""
         try:
             while True:
                 self.message(timeout)
@@ -940,7 +956,7 @@ class Charger:
             pass
 
     def ended(self):
-        """True if the gateway has ended the connection already."""
+        """Returns True if the gateway has ended the connection."""
         try:
             while True:
                 self.message(0.001)
@@ -960,17 +976,17 @@ class Charger:
             assert f.data[:2] == struct.pack(">H", code), f
             self.wait_end()
         except Closed:
-            raise AssertionError("no close frame came back")
+            raise AssertionError("the gateway did not answer the close frame")
         self.sock.close()
 
     def silence(self, timeout=0.3):
-        """Checks that there is no message within that time (for messages that must
-        not come; keep it short)."""
+        """Checks that no message is received within that time. The test waits for the
+        whole time, so keep it short."""
         try:
             m = self.message(timeout * SLOW)
         except TimeoutError:
             return
-        raise AssertionError("a message came: %s" % m)
+        raise AssertionError("a message was received: %s" % m)
 
     # -- OCPP --
 
@@ -979,22 +995,22 @@ class Charger:
         return "%s-%d" % (self.identity[:20], self.number)
 
     def put(self, action, payload, id=None):
-        """Sends a CALL; payload: JSON text or an object."""
+        """Sends a CALL and returns its id; payload: JSON text or an object."""
         id = id or self.next_id()
         text = payload if isinstance(payload, str) else json.dumps(payload)
         self.send('[2,%s,"%s",%s]' % (json.dumps(id), action, text))
         return id
 
     def get(self, id, timeout=None):
-        """Returns the payload of the answer to a CALL, or raises CallError. CALLs of
-        the gateway in between are kept for take()."""
+        """Returns the payload of the answer to a CALL, or raises CallError. CALLs of the
+        gateway that are received before are kept for take()."""
         deadline = time.monotonic() + (timeout or self.timeout)
         while True:
             m = json.loads(self.message(deadline - time.monotonic()))
             if m[0] == 2:
                 self.calls.append(m)
                 continue
-            assert m[1] == id, "an answer to %r, not to %r" % (m, id)
+            assert m[1] == id, "expected the answer to %r, received %r" % (id, m)
             if m[0] == 4:
                 assert len(m) == 5, m
                 raise CallError(*m[2:])
@@ -1006,12 +1022,14 @@ class Charger:
                                  else {}, id), timeout)
 
     def refused(self, action, payload, id=None):
-        """Returns the CallError with which a CALL must be answered."""
+        """Sends a CALL, and returns the CallError with which it is answered. Fails if it
+        is answered by a CALLRESULT."""
         try:
             got = self.call(action, payload, id)
         except CallError as e:
             return e
-        raise AssertionError("%s was answered: %s" % (action, got))
+        raise AssertionError("expected a CALLERROR for %s, received the result %s"
+                             % (action, got))
 
     def take(self, timeout=None):
         """Returns the next CALL of the gateway: (id, action, payload)."""
@@ -1047,17 +1065,18 @@ class Charger:
 
 
 def refusal(g, *args, **request):
-    """Returns the response to a handshake that is refused."""
+    """Makes a handshake that must be refused, and returns the response."""
     c = Charger(g, *args, open=False)
     r = c.handshake(**request)
-    assert r.status != 101, "the handshake was completed"
+    assert r.status != 101, "the handshake was accepted"
     c.wait_end()
     c.sock.close()
     return r
 
 
 def crc32c(data):
-    """CRC-32C (RFC 3720), as used for lines of the journal and PROXY headers."""
+    """Returns the CRC-32C (RFC 3720) of bytes. Lines of the journal and PROXY headers
+    have it."""
     crc = 0xffffffff
     for byte in data:
         crc ^= byte
@@ -1067,8 +1086,8 @@ def crc32c(data):
 
 
 def background(function, *args):
-    """Runs it in a thread; wait() of the returned handle returns its result, or
-    raises what it has raised."""
+    """Runs a function in a thread. wait() of the returned handle returns its result, or
+    raises its exception."""
     class Handle(threading.Thread):
         value = exception = None
 
@@ -1080,7 +1099,7 @@ def background(function, *args):
 
         def wait(self, timeout=DEADLINE * 3):
             self.join(timeout)
-            assert not self.is_alive(), "a thread did not end"
+            assert not self.is_alive(), "the thread has not ended within %.1f s" % timeout
             if self.exception:
                 raise self.exception
             return self.value
@@ -1120,9 +1139,9 @@ def run_one(name, function):
                                   ": " + skipped if skipped else ""))
     if failed:
         print(failed)
-        for h in _threads:  # often the reason of the failure above
+        for h in _threads:  # often the cause of the failure above
             if h.exception:
-                print("--- a thread of it failed: %r" % h.exception)
+                print("--- a thread of the test failed: %r" % h.exception)
         logs = [(g, 0) for g in _gateways] + list(marks.items())
         for g, mark in logs:
             if not os.path.exists(g.log_path):
@@ -1131,7 +1150,7 @@ def run_one(name, function):
                 f.seek(mark)
                 text = f.read().decode(errors="replace")
             if text:
-                print("--- log of %s, its end:\n%s" % (g.dir, text[-6000:]))
+                print("--- end of the log of %s:\n%s" % (g.dir, text[-6000:]))
     sys.stdout.flush()
     for g in _gateways:
         try:
@@ -1143,8 +1162,8 @@ def run_one(name, function):
 
 
 def main(module=None):
-    """Runs the test functions of the calling file, or those that the arguments name
-    (a part of the name is enough)."""
+    """Runs the test functions of the calling file, or those whose names contain an
+    argument of the command line."""
     module = module or sys.modules["__main__"]
     tests = [(n, f) for n, f in vars(module).items()
              if n.startswith("test_") and callable(f)]
@@ -1166,7 +1185,7 @@ def main(module=None):
             g.close()
             g.check_log()
         except BaseException as e:
-            print("FAIL    a gateway that tests shared: %s" % e)
+            print("FAIL    a gateway that several tests share: %s" % e)
             count["failed"] += 1
         g.remove()
     print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % count)
