@@ -48,19 +48,21 @@ size_t address_count_size(unsigned slots, uint64_t max_connections);
 void   address_count_init(
       struct address_count *w, unsigned slots, uint64_t max_connections);
 
-/* The place of n bytes at p. kind: keeps an address and a network with the same
-   bytes apart. */
+/* The place of an address or a network, in the form of address_pack(). kind:
+ * any number; it keeps an address and a network with the same bytes apart. */
 struct address_count_place address_count_find(
     const struct address_count *w, unsigned kind, const uint64_t addr[2]);
 
-/* Counts a connection of the worker slot that has begun, or has ended. */
+/* Count a connection of the worker slot that has begun, or has ended, and
+ * forget all of the slot. Only the slot's own worker calls them. */
 void address_count_enter(
     struct address_count *w, unsigned slot, struct address_count_place p);
 void address_count_leave(
     struct address_count *w, unsigned slot, struct address_count_place p);
 void address_count_clear(struct address_count *w, unsigned slot);
 
-/* Adds the counts of one worker slot. */
+/* Adds the two counts of one worker slot to sum. After all slots the smaller of
+ * the two sums is the number of connections. */
 void address_count_add(const struct address_count *w, unsigned slot,
     struct address_count_place p, uint64_t sum[ADDRESS_COUNT_ROWS]);
 

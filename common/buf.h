@@ -5,6 +5,9 @@
  * never holds more than `max` bytes: an append that would pass it appends
  * nothing and sets `overflow`, so a caller may build a whole text and look
  * once at the end. A zeroed struct with max set is a valid empty buf.
+ *
+ * All functions that return bool are false if the ceiling is reached or there
+ * is no memory; then overflow is set.
  */
 #ifndef COMMON_BUF_H
 #define COMMON_BUF_H
@@ -24,14 +27,19 @@ struct buf {
 
 #define BUF_INIT(ceiling) ((struct buf){.max = (ceiling)})
 
-bool buf_grow(struct buf *b, size_t n); /* buf_reserve() where cap is too
-                                           small */
+/* buf_reserve() where cap is too small. */
+bool buf_grow(struct buf *b, size_t n);
+/* Appends a formatted text, whole or not at all. Needs room for one byte more
+ * than the text has. */
 bool buf_addf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-void  buf_consume(struct buf *b, size_t n); /* drops the first n bytes */
-char *buf_cstr(struct buf *b);              /* NUL-terminates; "" if empty */
-void  buf_clear(struct buf *b);             /* keeps the memory */
-void  buf_free(struct buf *b);              /* keeps max */
+void buf_consume(struct buf *b, size_t n); /* drops the first n bytes */
+/* Puts a NUL behind the text, which is not counted in len, and returns the
+ * text; valid until the buf changes. If there is no room for the NUL, it
+ * returns "", whatever the buf holds. */
+char *buf_cstr(struct buf *b);
+void  buf_clear(struct buf *b); /* keeps the memory */
+void  buf_free(struct buf *b);  /* keeps max */
 
 /* Room for n more bytes. Inline, as all texts are written byte by byte. */
 static inline bool
@@ -40,8 +48,7 @@ buf_reserve(struct buf *b, size_t n)
     return n <= b->cap - b->len || buf_grow(b, n);
 }
 
-/* Append n bytes, a character or a text. False if the ceiling is reached or
- * there is no memory; nothing is appended then, and overflow is set. */
+/* Append n bytes, a character or a text, whole or not at all. */
 static inline bool
 buf_add(struct buf *b, const void *p, size_t n)
 {

@@ -59,8 +59,8 @@ void channel_ids_above(uint64_t id);
 bool channel_pair(int fds[2]);
 
 /* Sends a datagram with a body of n bytes; msg->len is set to n. False with
- * errno EAGAIN if the buffer of the other end is full, EPIPE or ECONNRESET if
- * the other end is gone. */
+ * errno: EAGAIN if the buffer of the other end is full, so that the caller
+ * tries again later; EPIPE or ECONNRESET if the other end is gone. */
 bool channel_send(int fd, struct channel_msg *msg, const void *body, size_t n);
 
 /* Sends a datagram without a body and with a descriptor, which the caller
@@ -69,7 +69,8 @@ bool channel_send_fd(int fd, struct channel_msg *msg, int passed);
 
 /* Receives one datagram. body has room for CHANNEL_BODY_MAX + 1 bytes; a NUL is
  * put after the text. Returns 1 for a datagram, 0 if none is waiting, -1 if the
- * other end is gone. */
+ * other end is gone or has sent a malformed datagram. After -1 the channel is
+ * of no use any more. A descriptor in the datagram is closed. */
 int channel_recv(int fd, struct channel_msg *msg, char *body);
 /* The same, for an other end that is trusted to send descriptors. *passed is a
  * descriptor, which the caller must close, or -1. */

@@ -58,8 +58,8 @@ struct config {
     char included[CONF_INCLUDED_MAX][CONF_PATH_MAX];
 };
 
-/* Next item of a LIST: copies it to item, advances *cursor; false at the
- * end. Start with *cursor = the list. */
+/* Next item of a LIST: copies it to item, cut to size - 1 bytes, and advances
+ * *cursor; false at the end. Start with *cursor = the list. */
 bool config_list_next(const char **cursor, char *item, size_t size);
 
 /* Reads one address of a listen knob: 192.0.2.1:8080, [2001:db8::1]:8080, or

@@ -52,8 +52,8 @@ config_address(
     return inet_pton(AF_INET, host, &four->sin_addr) == 1;
 }
 
-/* True for labels of letters, digits, - and _ with dots between them (RFC 1123,
- * and _, which is in use), with or without a dot at the end. */
+/* True for labels of letters, digits, - and _ with dots between them (RFC 1123
+ * section 2.1, and _, which is in use), with or without a dot at the end. */
 static bool
 is_name(const char *text)
 {

@@ -1,6 +1,6 @@
 /* crc32c: the checksum of the journal's lines (Castagnoli, as in RFC 3720
- * section 12.1). It finds damage by accident; it is not proof against
- * forgery. */
+ * section 12.1; appendix B.4 has examples). It finds damage by accident; it is
+ * not proof against forgery. */
 #ifndef COMMON_CRC32C_H
 #define COMMON_CRC32C_H
 

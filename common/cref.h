@@ -1,6 +1,5 @@
 /*
- * cref: the name of one connection. No other connection gets the same name as
- * long as the daemon runs.
+ * cref: the name of one connection, by which other processes refer to it.
  *
  *   63      56 55            34 33                                0
  *   +---------+----------------+----------------------------------+
@@ -9,8 +8,11 @@
  *
  * slot: the worker that holds it. index: its place in that worker's slab,
  * so that the owner finds it without a table. generation: drawn from one
- * sequence for all connections of all workers, so that the next connection in
- * the same place has another cref. 0 is no connection.
+ * sequence (shm.sequence) for all connections of all workers, so that the next
+ * connection in the same place has another cref. Two connections in one place
+ * have the same name only if their generations differ by a multiple of 2^34,
+ * which chance brings about once in 17 billion pairs; where that matters, the
+ * whole generation is compared too (registry_adopt()). 0 is no connection.
  */
 #ifndef COMMON_CREF_H
 #define COMMON_CREF_H

@@ -14,7 +14,8 @@
 #define ensure(cond)                                                           \
     ((cond) ? (void)0 : ensure_failed(#cond, __FILE__, __LINE__))
 
-/* Writes the condition and its place to the log and ends the process. */
+/* Writes the condition and its place to that memory and to stderr, and aborts.
+ * The log gets the message from the master. */
 void ensure_failed(const char *cond, const char *file, int line)
     __attribute__((noreturn, cold));
 
@@ -23,8 +24,9 @@ void ensure_failed(const char *cond, const char *file, int line)
  * NULL: stderr only. */
 void ensure_words(char *where, size_t size);
 
-/* Writes such a message without aborting, for a process that is about to exit
-   on purpose. */
+/* Writes such a message to that memory only, and returns: for a process that is
+ * about to exit on purpose. Nothing happens without the memory. A message that
+ * does not fit is cut. */
 void ensure_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

@@ -41,7 +41,7 @@ struct fields {
 /* --- writing: each appends to *out; out->overflow shows at the end whether all
  * fitted. ------ */
 
-/* The word of the record, and one field each. Keys are not copied. */
+/* The word of the record, and one field each. */
 void fields_begin(struct buf *out, const char *word);
 void fields_put_u64(struct buf *out, const char *key, uint64_t v);
 void fields_put_i64(struct buf *out, const char *key, int64_t v);

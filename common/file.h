@@ -18,7 +18,9 @@
 
 enum file_result { FILE_READ, FILE_MISSING, FILE_FAILED };
 
-/* Appends the whole file to text, at most text->max bytes. */
+/* Appends the whole of a regular file to text. The file must have less than
+ * text->max bytes. FILE_MISSING and FILE_FAILED: why has a sentence, and text
+ * may hold a part. It may wait for the disk. */
 enum file_result file_read(const char *path, struct buf *text, struct buf *why);
 
 /* Writes all of it, and waits if fd does not take it at once. False with errno.
@@ -37,7 +39,9 @@ bool file_replace(const char *path, const char *p, size_t n, uid_t uid,
     gid_t gid, struct buf *why);
 
 /* Puts line (without its newline) in place of the first line for which is()
- * returns true, or at the end; NULL removes that line. True if it was there. */
+ * returns true, or at the end; NULL removes that line. True if it was there. If
+ * the new text does not fit into text->max or memory, text->overflow is set and
+ * the text must not be used. */
 bool file_set_line(struct buf *text,
     bool (*is)(const char *line, size_t n, const void *arg), const void *arg,
     const char *line);

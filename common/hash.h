@@ -19,7 +19,8 @@ struct hash_key {
     uint64_t k[2];
 };
 
-/* Draws a key from the kernel's random numbers. */
+/* Draws a key from the kernel's random numbers. Without them the process is
+ * aborted (ensure.h). */
 void hash_key_draw(struct hash_key *key);
 
 /* kind separates tables and uses that share a key: equal bytes of two kinds

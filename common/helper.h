@@ -10,9 +10,9 @@
  * There is one helper for each kind of thing that can hang (a disk does not
  * delay the look-up of a name). Its thread is started by the first job.
  *
- * The loop watches helper_fd() and calls helper_finish() when it is readable,
- * and helper_tick() once a second. All functions except work() run in the
- * thread of the loop.
+ * The loop watches the descriptor of helper_open(), calls helper_finish() when
+ * it is readable, and helper_tick() once a second. All functions except work()
+ * run in the thread of the loop.
  */
 #ifndef COMMON_HELPER_H
 #define COMMON_HELPER_H
@@ -71,7 +71,8 @@ void helper_finish(void);
  * Returns how many are late now. */
 unsigned helper_tick(void);
 
-/* True while a job is queued, is running or is not finished. */
+/* True while a job of this helper is queued or running, or a job of any helper
+ * waits for helper_finish(). */
 bool helper_busy(const struct helper *h);
 
 /* In a child after fork(2): no thread was inherited and every job is lost. */

@@ -44,9 +44,9 @@ enum journal_file_result {
     JOURNAL_FILE_ERROR    /* r->error: EIO and its like, or ENOMEM */
 };
 
-/* Opens a segment with O_RDONLY or O_RDWR. Returns -1 with errno; EINVAL if it
- * is not a regular file, because a pipe would make the caller wait.
- */
+/* Opens a segment; mode is O_RDONLY or O_RDWR. Returns the descriptor, or -1
+ * with errno: EISDIR for a directory, and EINVAL for any other file that is not
+ * a regular one, because a pipe would make the caller wait. */
 int journal_file_openat(int dir_fd, const char *name, int mode);
 
 /* Starts reading fd, which the reader closes. With an offset other than 0, it

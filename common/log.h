@@ -32,8 +32,9 @@ bool log_open(const char *target);
 const char *log_path(void);
 /* Opens a log file; -1 with errno. It may wait for the disk. */
 int log_open_file(const char *name);
-/* From now on lines are written to fd, a newly opened log file. The log closes
-   it when it is replaced. */
+/* From now on lines are written to fd, a newly opened log file. The log takes
+ * fd over: it closes it when it is replaced, or at once if the target is not a
+ * file. */
 void log_take(int fd);
 /* The descriptor that lines go to, for a child that closes all others; -1
  * while there is no syslogd. */
@@ -47,7 +48,9 @@ bool        log_wants(enum log_level level);
 const char *log_level_name(enum log_level level);
 bool        log_level_parse(const char *name, enum log_level *level);
 
-/* Logs one line, without a newline at its end. */
+/* Logs one line; the text has no newline at its end. A line of more than 2 KiB
+ * is cut, and characters that a terminal interprets become ?. errno is
+ * unchanged. */
 void log_line(enum log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -16,8 +16,9 @@ struct near {
     const char *word;
 };
 
-/* A third of the letters may be wrong; a name that differs more is not
- * suggested. */
+/* Begins a search. typed must stay valid. A third of its letters may be wrong,
+ * at least one and at most four; a word that differs more is not suggested, and
+ * nor is one of more than 64 bytes. */
 struct near near_to(const char *typed);
 /* True if the word is nearer than all before. Case and - for _ cost nothing. */
 bool near_try(struct near *n, const char *word);

@@ -10,7 +10,8 @@
  *
  *   more than `limit' in a minute  ->  refused for 5 s; the next time, within
  *   the hour, for 10 s, then 20 s ... up to `most'. What is refused meanwhile
- *   does not count, so the wait ends also while attempts go on.
+ *   does not count, so the wait ends also while attempts go on. A minute within
+ *   the limit halves the next wait again.
  *
  * Pure except for the table: the caller passes the time, in seconds of the
  * monotonic clock.
@@ -35,8 +36,8 @@
 struct penalty {
     struct hash_key key;
     uint32_t        rows;       /* a power of two */
-    uint32_t        other_size; /* rows of the table that penalty_read() is
-                                   reading */
+    uint32_t        other_size; /* 1: the table that penalty_read() is reading
+                                   has another number of rows */
     _Atomic uint64_t row[];
 };
 
@@ -57,8 +58,9 @@ uint32_t penalty_waits(
 uint32_t penalty_peek(const struct penalty *t, uint32_t rows, unsigned kind,
     const void *p, size_t n, uint32_t now_s);
 
-/* Counts one more time. limit: times in a minute; most: seconds. Returns the
- * seconds to wait from now on, 0 if the name is within the limit. */
+/* Counts one more time. limit: times in a minute, where more than 4095 count as
+ * 4095; most: seconds. Returns the seconds to wait from now on, 0 if the name
+ * is within the limit. */
 uint32_t penalty_count(struct penalty *t, unsigned kind, const void *p,
     size_t n, uint32_t now_s, uint32_t limit, uint32_t most);
 

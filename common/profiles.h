@@ -22,11 +22,14 @@
 void profiles_put_line(
     struct buf *out, const char *name, size_t len, unsigned profile);
 
-/* Appends lines (p, n). May wait for the disk. False with errno. */
+/* Appends whole lines (p, n) and makes them durable. May wait for the disk.
+ * False with errno. */
 bool profiles_append(const char *state_dir, const char *p, size_t n);
 
-/* Reads the file into the registry. True if there is no file. False if some
-   lines could not be read; why has a sentence. */
+/* Reads the file into the registry, and writes it anew if it has grown long.
+ * True also if there is no file; a damaged line is skipped without a message.
+ * False with a sentence in why if the file could not be read or written. May
+ * wait for the disk. */
 bool profiles_load(struct registry *r, const char *state_dir, struct buf *why);
 
 #endif

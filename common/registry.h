@@ -68,7 +68,8 @@ struct registry_entry {
     _Atomic uint32_t messages; /* messages from it on its last connection */
     uint32_t         hash;     /* hash of the name; lock */
     uint32_t         next;     /* next entry in its chain; lock */
-    _Atomic uint32_t flip_at;  /* last takeover from another address */
+    _Atomic uint32_t flip_at;  /* last takeover from another address, Unix
+                                  seconds */
     _Atomic uint16_t port;
     _Atomic uint8_t  last_action;   /* enum action + 1; 0 none */
     _Atomic uint8_t  close_reason;  /* enum close_reason */

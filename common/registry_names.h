@@ -16,7 +16,7 @@
  * process has died under the lock, the chains are rebuilt first. */
 bool registry_lock_within(struct registry *r, long ms);
 
-/* Finds an entry, or adds it if `add` is true. Under the lock. len: 1 to
+/* Finds an entry, or adds it if may_add is true. Under the lock. len: 1 to
    IDENTITY_MAX. REGISTRY_OK sets *entry. */
 enum registry_result registry_find_or_add(struct registry *r, const char *name,
     size_t len, bool may_add, uint32_t *entry);

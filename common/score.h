@@ -36,9 +36,9 @@ struct score_row {
     uint32_t violations, late, missing;
     uint32_t pings, ping_max_ms;
     uint64_t ping_sum_ms;
-    bool     clock_known;
-    int64_t  clock_ms; /* its clock minus the gateway's clock */
-    double   score;    /* demerits per day and charge point */
+    bool     clock_known; /* clock_ms is set */
+    int64_t  clock_ms;    /* its clock minus the gateway's clock */
+    double   score;       /* demerits per day and charge point */
 };
 
 struct score;
@@ -53,7 +53,8 @@ void score_add(struct score *s, const struct journal_line *line);
 
 /* Adds all events of a journal's directory between since_ms (wall clock) and
  * the number `mark`, for at most that many ms (0: no limit). *partial is true
- * if the time was too short. False with a sentence. */
+ * if the time was too short: then the newest events are missing. False with a
+ * sentence in why if the directory cannot be read. */
 bool score_read(struct score *s, const char *dir, uint64_t since_ms,
     uint64_t mark, uint64_t patience_ms, bool *partial, struct buf *why);
 
@@ -61,8 +62,8 @@ struct score_view {
     enum score_by by;
     uint32_t      worst;  /* the most rows */
     uint32_t      labels; /* Prometheus: groups with a label of their own */
-    uint64_t      since_ms, until_ms;
-    bool          partial;
+    uint64_t      since_ms, until_ms; /* the window, wall clock */
+    bool          partial;            /* of score_read() */
 };
 
 /* The worst rows first. Prometheus: beyond `labels` groups the rest is `other`;

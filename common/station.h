@@ -35,9 +35,9 @@ struct station {
         .transaction.line = BUF_INIT(2 * STATION_LINE_MAX)                     \
     }
 
-/* Reads at most max bytes of the journal in directory path, beginning with the
- * newest segment of each worker. If the directory cannot be read, nothing is
- * found. */
+/* Reads at most `most` bytes of the journal in directory path, beginning with
+ * the newest segment of each worker. If the directory cannot be read, nothing
+ * is found, and nothing is reported. It may wait for the disk. */
 void station_find(struct station *found, const char *path, const char *identity,
     size_t len, uint64_t most);
 void station_free(struct station *found);

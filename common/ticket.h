@@ -42,11 +42,14 @@ bool ticket_start(struct ticket_keys *k, uint64_t wall_ms);
  * current key stays valid until the next rotation, and a new next key is drawn.
  * False as ticket_start(). */
 bool ticket_rotate(struct ticket_keys *k, uint64_t wall_ms);
-/* Master: loads the keys of a file: lines of 80 bytes in base64. The last line
- * is the next key, the line before it the current one (as in HAProxy). False
- * with a sentence in why. */
+/* Master: loads the keys of a file: lines of 80 bytes in base64, empty lines
+ * and comments with #. The last key is the next one, the key before it the
+ * current one (as in HAProxy), and the one before that still opens tickets;
+ * others are ignored. False with a sentence in why; the keys are then
+ * unchanged. */
 bool ticket_load(struct ticket_keys *k, const char *text, size_t len,
     uint64_t wall_ms, struct buf *why);
+/* Called by the master: forgets all keys. No ticket is made or accepted. */
 void ticket_none(struct ticket_keys *k);
 
 /* Master: ticket_write() writes the keys as a record `tickets`, which the

@@ -34,16 +34,18 @@ struct tls_item {
     size_t        len;
 };
 
-/* Reads the files that the configuration names. -1 with lines in errors
- * ("tls.key = FILE: what is wrong; remedy"). */
+/* Reads the files that the configuration names. Returns the descriptor of the
+ * memfd, which the caller closes; -1 with lines in errors ("tls.key = FILE:
+ * what is wrong; remedy"). It may wait for the disk. */
 int tls_bundle_make(const struct config *c, struct buf *errors);
 
 /* A hash over the names, inode numbers, sizes and times of the files, which
  * changes when a file changes. */
 uint64_t tls_bundle_stamp(const struct config *c);
 
-/* Reads the whole bundle into `all`, which the caller overwrites and frees with
- * tls_bundle_wipe(). False with errno, or without memory. */
+/* Reads the whole bundle into `all`, which must be empty, and which the caller
+ * overwrites and frees with tls_bundle_wipe(), also after false: the bundle
+ * cannot be read, or memory is out. */
 bool tls_bundle_read(int fd, struct buf *all);
 /* The next item, which points into `all`; *at begins with 0. False after the
  * last one. */

@@ -4,7 +4,9 @@
  * The writer places the commas: the output is compact JSON in the order of the
  * calls. Keys are words of the program, which need no escapes. Strings are
  * escaped as RFC 8259 section 7 requires, and bytes that are not UTF-8 become
- * U+FFFD. So the output is always valid. At most 31 levels can be nested.
+ * U+FFFD. So the output is always valid, unless out->overflow is set at the
+ * end. At most 31 levels can be nested; a further one aborts the process
+ * (ensure.h).
  */
 #ifndef COMMON_WRITER_H
 #define COMMON_WRITER_H
@@ -31,7 +33,8 @@ void writer_open(struct writer *w, const char *key, char brace); /* { or [ */
 void writer_close(struct writer *w);
 void writer_u64(struct writer *w, const char *key, uint64_t v);
 void writer_i64(struct writer *w, const char *key, int64_t v);
-void writer_f64(struct writer *w, const char *key, double v); /* %.6g */
+/* %.6g; null for an infinity or no number. */
+void writer_f64(struct writer *w, const char *key, double v);
 void writer_bool(struct writer *w, const char *key, bool v);
 void writer_null(struct writer *w, const char *key);
 
@@ -56,7 +59,7 @@ writer_str(struct writer *w, const char *key, const char *s)
     writer_strn(w, key, s, strlen(s));
 }
 
-/* Writes a value that is JSON already, byte for byte. */
+/* Writes a value that is JSON already, byte for byte, unchecked. */
 static inline void
 writer_raw(struct writer *w, const char *key, const char *raw, size_t n)
 {

@@ -16,10 +16,12 @@
 /* Binds admin.listen; false with a sentence. */
 bool                     admin_listen(struct buf *why);
 const struct listen_set *admin_listeners(void);
-/* Starts the process; does nothing if admin.listen is empty. */
+/* Starts the process, and starts it again when it has died; does nothing if
+ * there is no listener. Errors are logged. admin_stop(): sends SIGTERM, and
+ * does not wait for its end. */
 void admin_start(void);
 void admin_stop(void);
-/* Sends a hint, which may be lost. */
+/* Sends the process a hint without an argument, which may be lost. */
 void admin_notify(enum channel_type type);
 
 #endif

@@ -41,12 +41,12 @@ bool http_serve(int fd, enum listener_kind kind);
 void http_openapi(struct buf *out);
 void http_put_manual(struct buf *out);
 
-/* Of a stream without events: well below the time without a byte after which a
- * connection is closed (http.c). */
+/* ms between the signs of life of a stream without events: well below the time
+ * without a byte after which a connection is closed (http.c). */
 #define HTTP_HEARTBEAT_MS 5000
-#define HTTP_BODY_MAX (16u << 20) /* of an answer that is made here */
+#define HTTP_BODY_MAX (16u << 20) /* bytes of an answer that is made here */
 
-/* --- ask.c: a conversation with the master --------------------------------- */
+/* --- ask.c: requests to the master ----------------------------------------- */
 
 /* Sends words, with the client's token (NULL without), and waits. Returns a
  * code of control_line.h with the body in *reply, 503 if the master does not

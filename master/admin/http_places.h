@@ -4,7 +4,8 @@
  * Each connection takes one of HTTP_PLACES. When few are left, the oldest
  * connection without a request is closed, and so is the oldest one of an
  * address that has too many. A client that sends its request or reads its
- * answer too slowly is disconnected. In the admin process only; any thread.
+ * answer too slowly is disconnected. In the admin process only; any thread. The
+ * functions are called with the connection that they are about.
  */
 #ifndef MASTER_ADMIN_HTTP_PLACES_H
 #define MASTER_ADMIN_HTTP_PLACES_H
@@ -25,7 +26,8 @@ void http_places_begin(uint64_t per_address);
 void http_places_cb(void *arg, struct MHD_Connection *c, void **state,
     enum MHD_ConnectionNotificationCode what);
 
-/* Its request is answered with a status above 400. */
+/* Its request is answered with a status of 400 or above: it is counted
+   (http_refused.h). */
 void http_places_refused(struct MHD_Connection *c, unsigned status);
 /* A request came: its handler may take as long as it needs. */
 void http_places_working(struct MHD_Connection *c);

@@ -2,7 +2,7 @@
  * report: the state of the gateway as text and JSON, using only shared memory.
  *
  * The master and the admin process both use it. No function takes a lock or
- * changes shared memory.
+ * changes shared memory. now: the wall clock in Unix seconds.
  */
 #ifndef MASTER_ADMIN_REPORT_H
 #define MASTER_ADMIN_REPORT_H
@@ -52,8 +52,7 @@ void report_http_metric(struct buf *out, const struct shm *s);
 
 /* --- report_upgrade.c ---------------------------------------------------- */
 
-/* Write the last upgrade as members of an open object, and as lines. now: Unix
- * seconds. */
+/* Write the last upgrade as members of an open object, and as lines. */
 void report_upgrade_json(struct writer *w, const struct shm *s);
 void report_upgrade_text(struct buf *out, const struct shm *s, uint64_t now);
 

@@ -48,13 +48,14 @@ void up_forget_signals(void);
 
 /* --- a new configuration: reload.c --------------------------------------- */
 
-/* What became of a reload: lines for people. False: the old configuration
- * stays in force. client: as it was given. */
+/* The result of a reload: lines for people, valid during the call. ok false:
+ * the old configuration stays in force. client: as it was given. */
 typedef void up_reloaded(uint64_t client, bool ok, struct buf *lines);
 
 /* Reads the configuration again, beside the loop, and calls done(), now or
- * later. What happened is logged and remembered for `status`. False if too
- * many reloads wait already. */
+ * later. The result is logged, and kept for `status`. False if too many reloads
+ * wait already: then done() is not called. A signal (client 0) that finds
+ * another one waiting is served together with it, by one done(). */
 bool up_reload(uint64_t client, up_reloaded *done);
 /* True until the last done() was called. */
 bool up_reloading(void);

@@ -31,8 +31,8 @@
 #define CONTROL_CLIENTS 256
 #define CONTROL_RESERVED 16    /* of them for root and the daemon's user */
 #define CONTROL_WAITING 192    /* of them for commands that wait or stream */
-#define CONTROL_LINE_MS 10000  /* until the command line is complete */
-#define CONTROL_WRITE_MS 20000 /* in which the client reads nothing */
+#define CONTROL_LINE_MS 10000  /* ms until the command line is complete */
+#define CONTROL_WRITE_MS 20000 /* ms in which the client reads nothing */
 /* Bytes of a stream that wait for their reader. */
 #define CONTROL_STREAM_MAX (1u << 20)
 
@@ -114,7 +114,8 @@ void control_reply_buf(struct client *c, int code, struct buf *body);
 bool control_may_wait(struct client *c);
 
 /* Instead of a reply, for now. poll may be NULL: an answer comes from
- * elsewhere. The reply at the deadline is `late`. A client that closes its
+ * elsewhere. After ms milliseconds (0: never) the reply is the static text
+ * `late`, with CONTROL_TIMEOUT. A client that closes its
  * connection meanwhile gives up its place; what it asked for goes on. */
 void control_wait(struct client *c, void (*poll)(struct client *c), uint64_t ms,
     const char *late);

@@ -19,7 +19,7 @@ struct peer {
     int           fd;
     ev_io         in, out;
     ev_timer      timer;
-    uint64_t      deadline_ms; /* LINE, REPLY */
+    uint64_t      deadline_ms; /* LINE, REPLY; monotonic */
     struct buf    line;
     struct buf    reply; /* the bytes from `written` on must still be sent */
     size_t        written;

@@ -86,7 +86,8 @@ bool pending_calls_read(
 /* The number of commands without an outcome; true if this command is one. */
 unsigned pending_calls_count(void);
 bool     pending_calls_has(const char *command_id);
-/* The number of commands for an identity, and the age of the oldest one. */
+/* The number of commands for an identity, and the age of the oldest one in ms;
+   0 if there is none. */
 unsigned pending_calls_of(const char *identity, uint64_t *oldest_ms);
 
 #endif

@@ -16,7 +16,8 @@
 
 struct client;
 
-/* False if there are TAPS_MAX already. It ends with its client. */
+/* Begins a tap of identities that match the pattern, for fnmatch(3); it ends
+ * with its client. False if there are TAPS_MAX already. */
 bool taps_start(struct client *c, const char *pattern);
 
 /* Called when a worker has sent a frame of tap id: copies it to the client. */

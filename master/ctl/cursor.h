@@ -30,8 +30,9 @@ struct cursor {
     size_t n, cap;
 };
 
-/* *Reads the file. from: the number behind which to continue; 0 if the file is
- * missing. False with a sentence. */
+/* Reads the file; path must stay valid. *from is the number behind which to
+ * continue, 0 if the file is missing. False with a sentence in why if it cannot
+ * be read or holds no number. */
 bool cursor_open(
     struct cursor *c, const char *path, uint64_t *from, struct buf *why);
 

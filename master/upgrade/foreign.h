@@ -35,6 +35,8 @@ bool foreign_lives(unsigned slot);
 /* Makes the slot's process hand over to `end`, which stays open here. False if
    the process cannot be reached. */
 bool foreign_hand_over(unsigned slot, int end);
+/* Lets the slot's process send what it has frozen. False as
+   foreign_hand_over(). */
 bool foreign_go(unsigned slot);
 /* For the link between the masters: the descriptors, -1 if there is none. */
 int foreign_channel_fd(unsigned slot);

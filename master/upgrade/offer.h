@@ -24,6 +24,8 @@ void offer_slot(
     struct peer_link *l, const char *word, unsigned slot, bool died);
 /* Sends the counters, and the remaining clients of the control socket. */
 void offer_last(struct peer_link *l);
+/* Ends the records. began_ms, froze_ms: when the upgrade began, and when the
+ * workers stopped accepting connections; monotonic. */
 void offer_end(struct peer_link *l, uint64_t began_ms, uint64_t froze_ms);
 
 #endif

@@ -16,7 +16,7 @@
 #include "buf.h"
 #include "fields.h"
 
-#define PEER_LINK_LINE_MAX (1024u * 1024) /* of one record */
+#define PEER_LINK_LINE_MAX (1024u * 1024) /* bytes of one record */
 #define PEER_LINK_FDS 256 /* received, of records still to be read */
 
 struct peer_link_chunk;

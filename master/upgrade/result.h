@@ -15,7 +15,7 @@ struct result {
         uint64_t connections, closed, ms;
     } slot[CREF_SLOTS];
     uint64_t connections, closed;
-    uint64_t began_ms, froze_ms; /* monotonic */
+    uint64_t began_ms, froze_ms; /* as in offer_end() */
 };
 
 /* Stores the result of a successful upgrade in shared memory, for `status`. */

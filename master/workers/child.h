@@ -25,8 +25,10 @@ void child_end_text(char out[CHILD_END_LEN], int status);
  * afterwards. */
 void child_kill(pid_t *pid);
 
-/* The pause before the next start, by how long the last process lived: none
- * after a long run, otherwise twice the last pause. */
+/* The pause before the next start in ms, by how long the last process lived:
+ * none after a life of CHILD_DECENT_LIFE_MS, otherwise twice the last pause,
+ * from 100 ms to 30 s. *backoff_ms: the last pause, at first 0; the new one is
+ * stored there. */
 #define CHILD_DECENT_LIFE_MS 10000
 uint64_t child_backoff(uint64_t *backoff_ms, uint64_t lived_ms);
 

@@ -1,6 +1,6 @@
 /*
  * slot_private: the state of a worker's place, for the files of this folder
- * only.
+ * only. Times are those of clock_mono_ms().
  */
 #ifndef MASTER_WORKERS_SLOT_PRIVATE_H
 #define MASTER_WORKERS_SLOT_PRIVATE_H
@@ -35,25 +35,25 @@ struct slot {
     ev_timer              respawn;
     pid_t                 pid; /* 0: no process */
     enum shm_worker_state state;
-    uint64_t              born;
+    uint64_t              born; /* as shm_worker.born */
     uint64_t              started_ms;
-    uint64_t              ready_ms; /* when it became ready; 0: not yet */
-    uint64_t              backoff_ms;
-    uint64_t              kill_ms; /* when SIGKILL is due; 0 never */
-    unsigned              stuck;   /* ticks without progress */
-    unsigned              deaths;  /* unexpected deaths */
-    unsigned              tries;   /* deaths before the daemon was ready */
-    unsigned              owed;    /* bit t: a hint of type t must still be
-                                      sent */
-    uint64_t drain_ms;             /* arg of an owed drain */
-    uint64_t lived_ms;             /* when it was last seen to accept
-                                      connections */
-    bool restart;                  /* an operator asked for a successor */
-    bool leaving;                  /* its connections go to a new program */
-    bool awaits;                   /* waits for the end of the old program's
-                                      process of the slot */
-    int inherit;                   /* descriptor from which the next process
-                                      takes over; -1: none */
+    uint64_t              ready_ms;   /* when it became ready; 0: not yet */
+    uint64_t              backoff_ms; /* child_backoff() */
+    uint64_t              kill_ms;    /* when SIGKILL is due; 0 never */
+    unsigned              stuck;      /* ticks without progress */
+    unsigned              deaths;     /* unexpected deaths */
+    unsigned              tries;      /* deaths before the daemon was ready */
+    unsigned              owed;       /* bit t: a hint of type t must still be
+                                         sent */
+    uint64_t drain_ms;                /* arg of an owed drain: a duration */
+    uint64_t lived_ms;                /* when it was last seen to accept
+                                         connections */
+    bool restart;                     /* an operator asked for a successor */
+    bool leaving;                     /* its connections go to a new program */
+    bool awaits;                      /* waits for the end of the old program's
+                                         process of the slot */
+    int inherit;                      /* descriptor from which the next process
+                                         takes over; -1: none */
 
     struct slot_other heir;   /* the heir, until the slot is handed over to
                                  it */

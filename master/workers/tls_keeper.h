@@ -24,8 +24,8 @@ bool tls_keeper_check(
 
 /* The same in two steps, beside the loop. */
 struct tls_loaded {
-    int      fd; /* of the bundle; -1: there is no TLS */
-    uint64_t stamp;
+    int      fd;    /* of the bundle; -1: there is no TLS */
+    uint64_t stamp; /* tls_bundle_stamp() of the files */
 };
 /* Reads the files, in any thread. False with lines in errors. */
 bool tls_keeper_load(

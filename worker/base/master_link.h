@@ -18,6 +18,7 @@ void master_link_open(int fd);
 /* While `hold` is true, the master's datagrams wait: this worker is inheriting
    a slot. */
 void master_link_hold(bool hold);
+/* Reports that this worker accepts connections. */
 void master_link_ready(void);
 /* The steps of a hand-over, see channel.def. */
 void master_link_frozen(void);
@@ -27,7 +28,9 @@ void master_link_given(uint64_t given, uint64_t left);
 /* Reports that the connection of a call has moved, so that the master looks it
    up again. */
 void master_link_moved(uint64_t request);
+/* Reports that a connection of another worker was replaced. */
 void master_link_takeover(cref former, uint32_t entry, uint64_t generation);
+/* Reports the outcome (enum outcome) of a command; body: its JSON. */
 void master_link_done(
     uint64_t request, unsigned outcome, const char *body, size_t len);
 /* The answer to CHANNEL_ask: a JSON object, empty if the connection is gone.

@@ -43,7 +43,8 @@ bool claim_table_open(uint32_t capacity);
 /* The place of a connection in the table, which may still hold the claim of a
  * former one. Only with [redis]. */
 struct claim *claim_place(const struct conn *c);
-/* The claim of an open connection, NULL without [redis]. */
+/* The claim of an open connection; NULL if it has none yet, or without
+   [redis]. */
 struct claim *claim_of(const struct conn *c);
 /* True if Redis has granted the claim, and can be used. */
 bool claim_holds(const struct conn *c);

@@ -57,8 +57,9 @@ bool redis_is_cluster(void);
  * ready or memory is out; then fn is not called. */
 bool redis_send(unsigned shard, redis_fn *fn, void *ctx);
 /* Sends the request on the connection for blocking requests, one at a time. Not
- * for clusters.
- */
+ * for clusters. block_ms: for how long the server may wait before it answers;
+ * redis.timeout is added to it. False as redis_send(), or if one is not
+ * answered yet. */
 bool redis_send_waiting(redis_fn *fn, void *ctx, uint32_t block_ms);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * redis_link: the connections to one server: the look-up of its name,
  * connecting, deadlines, back-off. Private to redis*.c, the files that include
- * hiredis.
+ * hiredis. Times are those of self.now_ms.
  */
 #ifndef WORKER_FLEET_REDIS_LINK_H
 #define WORKER_FLEET_REDIS_LINK_H
@@ -38,14 +38,14 @@ struct link {
                                    links[0] */
     bool waiting_ready;
     bool cluster;
-    bool loaded;       /* the library was loaded during this
-                          greeting */
-    bool new_server;   /* the server is another process than
-                          before */
-    bool     waits;    /* a blocking request waits for its answer */
-    uint64_t pending;  /* requests on ac */
-    uint32_t since_ms; /* when the state began */
-    uint32_t pause_ms;
+    bool loaded;        /* the library was loaded during this
+                           greeting */
+    bool new_server;    /* the server is another process than
+                           before */
+    bool     waits;     /* a blocking request waits for its answer */
+    uint64_t pending;   /* requests on ac */
+    uint32_t since_ms;  /* when the state began */
+    uint32_t pause_ms;  /* length of the pause; UINT32_MAX: for ever */
     uint32_t answer_ms; /* when the last answer came, or the oldest
                            pending request was sent */
     uint32_t waits_ms;  /* deadline of the blocking request */

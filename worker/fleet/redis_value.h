@@ -18,7 +18,8 @@ const char *redis_error(const struct redis_value *v);
 /* The bytes of a string; "" and 0 if v is not a string. They may contain NUL,
  * and a NUL follows them. */
 const char *redis_text(const struct redis_value *v, size_t *len);
-bool        redis_is(const struct redis_value *v, const char *text);
+/* True if v is a string with exactly this text. */
+bool redis_is(const struct redis_value *v, const char *text);
 /* An integer, or a string of digits; 0 for a value that is not there. False,
  * and *out is 0, if it is not a number from 0 to max: then it is counted, and
  * one a minute is logged. */

@@ -15,7 +15,9 @@
 #include "close.h"
 #include "fields.h"
 
-/* epoch: that of the session's claim. */
+/* Reports the end of a session. epoch: that of its claim. If memory is out, it
+ * is not reported: the session in Redis ends when the charge point connects
+ * again. */
 void releases_add(const char *identity, size_t len, unsigned shard,
     uint64_t epoch, enum close_reason reason);
 /* Called once a second. */

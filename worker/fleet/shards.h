@@ -16,14 +16,17 @@
 #define SHARD_BATCH 64
 
 struct shard {
-    uint32_t round;      /* raised each time the shard becomes ready; not 0 from
-                            then on */
-    bool     alive;      /* a keepalive was answered in this round */
-    bool     new_server; /* it may have lost the writes of its last second */
-    bool     waiting;    /* a keepalive waits for its answer */
-    bool     trimming, replaced, alarmed;
-    uint32_t keepalive_ms, trim_ms;
-    uint32_t refresh[SHARD_BATCH]; /* claims.c: connections to be refreshed */
+    uint32_t round;   /* raised each time the shard becomes ready; not 0 from
+                         then on */
+    bool alive;       /* a keepalive was answered in this round */
+    bool new_server;  /* it may have lost the writes of its last second */
+    bool waiting;     /* a keepalive waits for its answer */
+    bool trimming;    /* a trim waits for its answer */
+    bool replaced;    /* another gateway has this worker's name, and this was
+                         logged */
+    bool     alarmed; /* the stream is filling up, and this was logged */
+    uint32_t keepalive_ms, trim_ms; /* self.now_ms of the last ones */
+    uint32_t refresh[SHARD_BATCH];  /* claims.c: connections to be refreshed */
     unsigned refresh_n;
     uint64_t due, events; /* values in the answer to the last keepalive */
 };

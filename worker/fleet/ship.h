@@ -30,6 +30,8 @@ void ship_open(void);
 void ship_poke(void);
 /* Called several times a second. */
 void ship_tick(void);
+/* Called when a shard was lost: the journeys stop, and the cursors are
+ * requested again when all shards are ready. */
 void ship_lost(void);
 /* True if all durable events are shipped and acknowledged. */
 bool ship_idle(void);

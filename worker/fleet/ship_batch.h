@@ -20,14 +20,15 @@
 struct ship_batch_sum {
     uint32_t events, bytes;
     uint64_t first, last; /* event numbers */
-    uint64_t first_ms;    /* time stamp of the first event */
+    uint64_t first_ms;    /* time stamp of the first event, wall clock */
 };
 
-/* Empties the batch; true if it is full. */
+/* Empties the batch. */
 void ship_batch_clear(void);
-bool ship_batch_full(void); /* full, or nearly */
+/* True if it holds BATCH_EVENTS events, or BATCH_BYTES bytes or more. */
+bool ship_batch_full(void);
 enum ship_batch_added { BATCH_ADDED, BATCH_NO_EVENT, BATCH_NO_MEMORY };
-/* Adds a line of the journal. */
+/* Adds a line of the journal, unless it is not an event or memory is out. */
 enum ship_batch_added ship_batch_add(
     const char *line, size_t len, uint64_t number);
 const struct ship_batch_sum *ship_batch_sum(void);

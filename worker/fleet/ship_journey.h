@@ -42,8 +42,8 @@ struct ship_journey {
     unsigned round; /* raised at each restart: answers of earlier
                        rounds are ignored */
     unsigned            missing; /* number of cursors that are not known yet */
-    uint32_t            failed_ms;
-    bool                failed;
+    uint32_t            failed_ms; /* self.now_ms of the last error */
+    bool                failed;    /* it stopped because of an error */
     struct journal_dir *files;
     uint64_t            read; /* last event taken from the files */
     struct ship_hint    hint; /* the file with the events up to which it is
@@ -52,7 +52,8 @@ struct ship_journey {
     uint64_t floor;           /* all events below are in Redis; other workers
                                  rely on it */
     uint64_t waiting_ms;      /* while nothing is sent: the time of the oldest
-                                 event that is not in Redis; 0: none is known */
+                                 event that is not in Redis, wall clock; 0: none
+                                 is known */
     uint64_t damaged;         /* damaged lines of its files that were counted */
     uint32_t window;          /* bytes sent and unanswered */
     struct ship_sent *sent, **sent_last;
@@ -73,8 +74,8 @@ bool ship_journey_advance(struct ship_journey *j);
 void ship_journey_stop(struct ship_journey *j, bool failed);
 /* The number up to which all events are acknowledged. */
 uint64_t ship_journey_safe(const struct ship_journey *j);
-/* The age of the oldest event of the journal that is durable and not in Redis,
- * at least 1; 0 if there is none. */
+/* The age in ms of the oldest event of the journal that is durable and not in
+ * Redis, at least 1; 0 if there is none. */
 uint64_t ship_journey_lag_ms(const struct ship_journey *j);
 void     ship_journey_write_hint(struct ship_journey *j);
 

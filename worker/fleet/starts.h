@@ -40,7 +40,7 @@ struct starts_reply {
     char   answer[REGISTRY_ANSWER_MAX];
 };
 
-/* Can Redis be asked about this identity now? False without [redis]. */
+/* True if Redis can be asked about this identity now. False without [redis]. */
 bool starts_possible(const char *identity, size_t len);
 
 /* The state of the question about the start with this fingerprint. Redis'

@@ -28,7 +28,8 @@ void transaction_ids_open(void);
  * tries again (logged). The caller waits and asks again. */
 bool transaction_ids_next(int32_t *id);
 
-/* Often. */
+/* Called in each tick of the sweep: takes the next block if it is time to, and
+ * fetches a range from Redis. */
 void transaction_ids_tick(void);
 
 #endif

@@ -62,7 +62,7 @@ enum pair_result {
 /* Sends the batch in p->out. After PAIR_WAITS the next call sends the rest.
  */
 enum pair_result pair_send(struct pair *p);
-/* The same, and waits for at most ms. */
+/* The same, and waits for at most ms; PAIR_WAITS if something is left then. */
 enum pair_result pair_send_within(struct pair *p, uint64_t ms);
 
 /* Takes the next line, which may be overwritten and is valid until the next

@@ -26,7 +26,8 @@ struct aead; /* a cipher with a context each for opening and sealing */
 struct aead *aead_new(const char *name, size_t key_size);
 
 /* Decrypts p[0..n) in place. False if `tag` does not authenticate it together
- * with extra[0..m). */
+ * with extra[0..m): p must then not be used. key has the size that aead_new()
+ * was called with. */
 bool aead_open(struct aead *a, const uint8_t *key,
     const uint8_t nonce[AEAD_NONCE], const uint8_t *extra, size_t m, uint8_t *p,
     size_t n, uint8_t tag[AEAD_TAG]);

@@ -87,7 +87,7 @@ struct busy {
     struct conn_handshake {
         struct buf      in;       /* the PROXY header, then the HTTP request */
         uint64_t        addr[2];  /* address of the peer */
-        uint64_t        began_us; /* time of the accept */
+        uint64_t        began_us; /* self.now_us of the accept */
         uint64_t        asked;    /* auth_redis.c: the question it waits for */
         uint32_t        scanned;  /* bytes of in that http_parse() has seen */
         uint16_t        port;
@@ -150,17 +150,18 @@ struct conn {
     struct conn_access {
         struct address_count_place places[2]; /* where its address and its
                                                  network are counted */
-        uint32_t messages_until, bytes_until;
-        uint8_t  slow_s;      /* seconds of having been slowed */
-        bool     counted : 1; /* it is counted in places */
+        uint32_t messages_until, bytes_until; /* units of rates.c */
+        uint8_t  slow_s;      /* seconds of having been slowed, less one
+                                 for each second of not being slowed */
+        bool counted : 1;     /* it is counted in places */
         bool awaits_boot : 1; /* certificate.c: the BootNotification must have
                                  the certificate's serial number */
         bool expires : 1;     /* its certificate's end is remembered */
     } access;
 };
 
-/* capacity: connections, CLOSING ones included. False without the address
- * space. */
+/* capacity: connections, CLOSING ones included; at most CREF_INDEXES. False
+ * without the address space. */
 bool     conn_init(uint32_t capacity);
 uint32_t conn_capacity(void);
 
@@ -209,8 +210,9 @@ bool        conn_output_waits(const struct conn *c);
  * False if websocket.max_output_size is reached: nothing was appended. */
 bool conn_send_text(struct conn *c, const char *text, size_t len);
 
-/* Sends a ping if that is possible at once. Otherwise it sends nothing and
- * returns false. */
+/* Sends a ping, whose payload is self.now_ms. True if all of it was sent at
+ * once. False if nothing was sent, or if a part was and the rest waits for room
+ * in the socket; pinged_ms is unchanged then. */
 bool conn_ping(struct conn *c);
 
 /* For the transport: sends wire bytes, or keeps them after the output that

@@ -121,7 +121,8 @@ struct http_password {
 enum http_basic {
     HTTP_BASIC_OK,
     HTTP_BASIC_NONE, /* no Authorization, or of another scheme */
-    HTTP_BASIC_BAD,  /* not base64, or longer than CREDENTIALS_MAX */
+    HTTP_BASIC_BAD,  /* not base64, or the password is longer than
+                        HTTP_PASSWORD_MAX */
     HTTP_BASIC_USER  /* the user name is not the identity */
 };
 
@@ -145,7 +146,8 @@ bool http_put_switching(struct buf *out, const char *accept,
 
 /* Appends any other answer, with Connection: close and the sentence as
  * text/plain. 401, 405 and 426 get the header that they require. retry_after:
- * seconds, for 503 and 429; 0 leaves the header out. */
+ * seconds, for 503 and 429; 0 leaves the header out. All or nothing; false if
+ * it did not fit. */
 bool http_put_refusal(
     struct buf *out, int status, unsigned retry_after, const char *sentence);
 

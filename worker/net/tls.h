@@ -33,9 +33,9 @@ struct tls_context;
 typedef void tls_context_report(void *arg, const char *file,
     const struct tls_name *name, const char *type, int64_t not_after);
 
-/* Makes a context from a bundle (tls_bundle.h). NULL with one line for each
- * error in errors ("tls.key = FILE: what is wrong; remedy"). Warnings are
- * appended to notes, in the same form. */
+/* Makes a context from a bundle (tls_bundle.h), whose descriptor stays the
+ * caller's. NULL with one line for each error in errors ("tls.key = FILE: what
+ * is wrong; remedy"). Warnings are appended to notes, in the same form. */
 struct tls_context *tls_context_load(
     const struct config *c, int bundle, struct buf *errors, struct buf *notes);
 /* Releases the context; its memory is freed when the last handshake that uses

@@ -27,7 +27,9 @@ struct tls_context {
     } * files;
 };
 
-/* A context with the rules that all share, without certificates. */
+/* Makes a context with the rules that all share, without certificates. suites:
+ * as tls.suites. only13: TLS 1.2 is refused. NULL if OpenSSL does not accept
+ * them; the caller frees the context. */
 SSL_CTX *tls_context_base(bool client, const char *suites, bool only13);
 void     tls_tickets_hook(SSL_CTX *ctx); /* tls_tickets.c */
 

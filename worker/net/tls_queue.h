@@ -20,13 +20,14 @@
 #include "net/tls.h"
 
 /* Maps the memory for keys and loads the first context from the bundle.
- * capacity: connections. False with a sentence in why: TLS listeners must stay
- * closed. The self-test of this program and its OpenSSL was run by the checker
+ * capacity: connections. The bundle stays open and is read again when settings
+ * change. False with a sentence in why: TLS listeners must stay closed. The
+ * self-test of this program and its OpenSSL was run by the checker
  * (master/workers/tls_keeper.h), in a process that has ended: its handshakes
  * would leave 100 KB in each worker. */
 bool tls_queue_open(uint32_t capacity, int bundle, struct buf *why);
-/* Loads a new bundle, and takes over its descriptor. On an error the former
- * context stays. */
+/* Loads a new bundle, and takes over its descriptor. An error is logged, and
+ * the former context stays. */
 void tls_queue_renew(int bundle);
 /* Once a second. */
 void tls_queue_tick(void);

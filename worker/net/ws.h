@@ -109,10 +109,12 @@ enum ws_result {
  */
 enum ws_result ws_input(struct ws *ws, const uint8_t *p, size_t n);
 
-int ws_status(const struct ws *ws);      /* status of WS_FAILED: 1002, 1007,
-                                            1009 or 1011; 0 otherwise */
-const char *ws_why(const struct ws *ws); /* a few words for the log (static
-                                          * text); NULL without WS_FAILED */
+/* The status of the close frame of WS_FAILED: 1002 (protocol), 1007 (not UTF-8,
+ * or not a deflate stream), 1008 (ws_pool_limit()), 1009 (too big) or 1011 (out
+ * of memory); 0 otherwise. */
+int ws_status(const struct ws *ws);
+/* A few words for the log (static text); NULL without WS_FAILED. */
+const char *ws_why(const struct ws *ws);
 
 /*
  * Appends the pongs and the close frame that are due. Call it after ws_input()

@@ -14,8 +14,8 @@
  * payload is accepted if it is usable. Harmless errors are accepted and
  * reported by kind. A message is refused if an indispensable field is missing,
  * or has a type from which no value can be read. A message about a transaction
- * is refused only if its payload is not an object (OCPP 1.6 section 4.10); its
- * deviations name the unusable parts.
+ * is refused only if its payload is not an object (OCPP 1.6 sections 4.7, 4.8
+ * and 4.10); its deviations name the unusable parts.
  */
 #ifndef WORKER_OCPP_SCHEMA_H
 #define WORKER_OCPP_SCHEMA_H

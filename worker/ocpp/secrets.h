@@ -21,7 +21,7 @@
  * white space between tokens is left out. */
 void secrets_put(const struct json *j, uint32_t i, struct buf *out);
 
-/* Room for a frame without its secrets. */
+/* Bytes of the largest frame without its secrets. */
 #define SECRETS_FRAME_MAX (32u << 20)
 
 /* Appends a whole frame. If it is not JSON, it is cut at the first word that

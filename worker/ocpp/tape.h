@@ -1,11 +1,11 @@
 /*
  * tape: lends the tapes that JSON texts are scanned onto.
  *
- * One scan needs up to 100 MiB of tokens, and a second tape is needed only if a
- * text is scanned while another one is in use. So a worker has a few tapes,
- * lent as a stack: the last one borrowed is returned first. A tape takes memory
- * only when used, and the memory of an unusually large text is given back to
- * the system.
+ * One scan needs up to 80 MiB of tokens, and a second tape is needed only if a
+ * text is scanned while another one is in use. So a worker has three tapes,
+ * lent as a stack: the last one borrowed is returned first, and borrowing a
+ * fourth one aborts the process (ensure.h). A tape takes memory only when used,
+ * and the memory of an unusually large text is given back to the system.
  *
  *     struct json *j = tape_borrow(TAPE_MESSAGE);
  *     if (json_scan(j, text, len)) ...

@@ -15,7 +15,8 @@
 /* Watches the listening sockets, which stay open until the process ends. */
 void accept_open(const struct listener *listeners, unsigned n);
 /* Another worker is not alive: its clients are accepted here too, from its
- * listening socket fd, until accept_release(). */
+ * listening socket, until accept_release(). Takes over fd, which is closed
+ * then, or at once if this worker is being drained or memory is out. */
 void accept_adopt(int fd, enum listener_kind kind, unsigned slot);
 void accept_release(unsigned slot);
 /* Stops accepting connections while `hold` is true. */
@@ -23,7 +24,8 @@ void     accept_hold(bool hold);
 uint32_t accept_held_ms(void); /* ms since the hold began */
 /* Stops accepting connections; it cannot be resumed. */
 void accept_close(void);
-/* Resumes after a pause caused by a lack of descriptors or memory. */
+/* Resumes after a pause caused by a lack of descriptors or memory. Called once
+   a second. */
 void accept_tick(void);
 
 /* Resumes after a pause caused by limits.accept_rate. Called in each tick. */

@@ -28,8 +28,8 @@ struct answer {
     const struct schema_message *m;
     enum event_kind              kind;
     uint64_t                     deviations;
-    uint64_t                     since_us;
-    const char                  *by;    /* answeredBy */
+    uint64_t                     since_us; /* self.now_us when the CALL came */
+    const char                  *by;       /* answeredBy */
     uint64_t                     after; /* COMMITTED: the number of the event,
                                            if it was made already; ASKED: that
                                            of the question */
@@ -37,8 +37,9 @@ struct answer {
                                            token */
     const char *token;                  /* reply token of the question, if
                                            asked */
-    uint64_t               resolved_ms; /* transactions_find() */
-    struct ocppj_span      token_info;  /* the platform's verdict */
+    uint64_t          resolved_ms;      /* transactions_find() */
+    struct ocppj_span token_info;       /* the platform's verdict: a JSON
+                                           object */
     bool                   no_token_info;
     struct deferred_effect effect;
 };
@@ -48,7 +49,8 @@ struct answer {
 extern struct buf answer_payload;
 extern struct buf answer_frame;
 
-/* Copies a payload into answer_payload. */
+/* Copies a payload into answer_payload, whose overflow is set if that failed.
+ */
 void answer_set_payload(const char *text, size_t len);
 /* Sets the payload to the remembered answer of a message. */
 void answer_set_remembered(struct answer *a, const char *text, size_t len);

@@ -23,7 +23,7 @@
  *               be asked
  *
  * Known notifications always get their .conf; business results go into a
- * CALLRESULT, never into a CALLERROR (OCPP-J 1.6 errata 3.2).
+ * CALLRESULT, never into a CALLERROR (OCPP-J 1.6 sections 4.2.2 and 4.2.3).
  */
 #ifndef WORKER_SESSION_ANSWERS_H
 #define WORKER_SESSION_ANSWERS_H
@@ -54,8 +54,8 @@ void answers_retry(void);
    long. Called several times a second. */
 void answers_tick(void);
 
-/* True while events wait and the journal has not accepted one for
- * journal.stall_time. New connections are refused then. */
+/* True while events wait and none has become durable for journal.stall_time.
+ * New connections are refused then. */
 bool answers_stalled(void);
 
 #endif

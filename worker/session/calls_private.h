@@ -12,10 +12,10 @@
 
 struct call {
     struct call        *next;
-    uint64_t            request; /* the master's number for it */
-    struct queued_call *queued;  /* of Redis; else NULL */
-    uint32_t            taken_ms;
-    uint32_t            sent_ms;
+    uint64_t            request;    /* the master's number for it */
+    struct queued_call *queued;     /* of Redis; else NULL */
+    uint32_t            taken_ms;   /* self.now_ms */
+    uint32_t            sent_ms;    /* self.now_ms, if sent */
     uint32_t            timeout_ms; /* time limit, from taken_ms to the
                                        outcome */
     uint64_t announced;             /* number of its command.sent event; 0: none

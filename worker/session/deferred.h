@@ -36,8 +36,8 @@ struct deferred_effect {
 
 struct deferred {
     struct deferred *next;
-    uint64_t         number;
-    uint64_t         since_us;
+    uint64_t         number;   /* of the event */
+    uint64_t         since_us; /* self.now_us when the CALL arrived */
     /* For an answer: */
     cref                   conn; /* 0: the connection ended before */
     bool                   answer;
@@ -60,9 +60,9 @@ const char *deferred_payload(const struct deferred *d);
 /*
  * Adds an answer that is sent when event `number` is durable: a frame whose
  * payload has payload_len bytes. c may be NULL; then only the effect takes
- * place. since_us: when the CALL arrived. urgent: the answer is to a
- * transaction message, see deferred_late(). False if memory is out: the answer
- * is not sent, and the charge point sends its CALL again.
+ * place. since_us: self.now_us when the CALL arrived. urgent: the answer is to
+ * a transaction message, see deferred_late(). False if memory is out: the
+ * answer is not sent, and the charge point sends its CALL again.
  */
 bool deferred_answer(uint64_t number, struct conn *c, uint32_t entry,
     uint64_t generation, const char *text, size_t len, size_t payload_len,
@@ -94,8 +94,8 @@ void deferred_late(uint64_t wait_ms, void (*late)(struct conn *c));
 bool deferred_any(void);
 bool deferred_has(const struct conn *c);
 
-/* If more answers than this are deferred for a connection, its reading is
-   paused. */
+/* Count an answer that is deferred for a connection, or was sent. With
+ * HELD_PER_CONN of them its reading is paused, until half of them are sent. */
 #define HELD_PER_CONN 16
 void deferred_hold(struct conn *c);
 void deferred_unhold(struct conn *c);

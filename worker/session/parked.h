@@ -20,7 +20,7 @@
 struct parked {
     struct parked *next;
     cref           conn;
-    uint64_t       since_us;
+    uint64_t       since_us;    /* self.now_us when it arrived */
     uint64_t       resolved_ms; /* transactions_find() */
     bool           again;       /* it still cannot be decided */
     bool           journal;     /* it waits for the journal */
@@ -28,8 +28,8 @@ struct parked {
     char           frame[];
 };
 
-/* False, and nothing is kept, if all parked frames would hold more than
- * limits.buffer_memory. */
+/* Keeps a copy of the frame. False, and nothing is kept, if all parked frames
+ * would hold more than limits.buffer_memory, or if memory is out. */
 bool parked_put(struct conn *c, const char *frame, size_t len,
     uint64_t resolved_ms, bool journal);
 

@@ -35,9 +35,9 @@ struct question {
     struct question *later, *earlier; /* in order of time */
     uint64_t         number;
     char             token[PLATFORM_TOKEN_MAX];
-    uint64_t         since_us;
-    uint32_t         since_ms;
-    uint32_t         closing_ms;
+    uint64_t         since_us;   /* self.now_us when it was asked */
+    uint32_t         since_ms;   /* self.now_ms of the same moment */
+    uint32_t         closing_ms; /* self.now_ms when it became CLOSING */
     uint8_t          state;
     bool             about_token; /* the question is only about the CALL's
                                      token */

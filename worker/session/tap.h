@@ -19,7 +19,8 @@
 
 enum tap_direction { TAP_IN, TAP_OUT };
 
-/* pattern: for fnmatch(3), matched against identities. */
+/* pattern: for fnmatch(3), matched against identities. Does nothing if there
+ * are TAP_MAX taps, or if there is one with this id. */
 void tap_add(uint64_t id, const char *pattern);
 void tap_remove(uint64_t id);
 

@@ -23,13 +23,15 @@
 
 struct verdict {
     uint64_t key[2];
-    uint32_t at;                /* when it was given, in units of verdicts.c */
+    uint32_t at;                /* self.now_us of its arrival, in units of 100
+                                   ms */
     uint16_t len;               /* 0: the place is free */
     char     info[VERDICT_MAX]; /* the JSON object, as the platform sent it */
 };
 
-/* Stores a verdict. identity and token: their values. info: a JSON object; one
- * longer than VERDICT_MAX is not kept. */
+/* Stores a verdict, in the place of the former one on the same token. identity
+ * and token: their values. info: a JSON object; one longer than VERDICT_MAX is
+ * not kept, and the former verdict is forgotten. */
 void verdicts_put(const char *identity, size_t identity_len, const char *token,
     size_t token_len, const char *info, size_t info_len);
 

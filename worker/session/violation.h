@@ -8,13 +8,16 @@
 #include "writer.h"
 
 /* Makes a protocol.violation event, at most ocpp.violation_rate of them a
- * minute. The caller has counted the violation. kind: a word; detail: a
- * sentence; frame: the received frame, or NULL. */
+ * minute for each connection; the others are only counted (violations_quiet).
+ * The caller has counted the violation. kind: a word; detail: a sentence;
+ * frame: the received frame, of which ocpp.violation_frame bytes are kept, or
+ * NULL. */
 void violation_report(struct conn *c, const char *kind, const char *detail,
     const char *frame, size_t len);
 
-/* The same for a refused message about a transaction. The event contains the
- * whole frame, because the charge point may not send it again. */
+/* The same for a refused message about a transaction, whatever the rate. The
+ * event contains the whole frame, because the charge point may not send it
+ * again; if the journal does not accept that, it is a usual event. */
 void violation_report_whole(struct conn *c, const char *kind,
     const char *detail, const char *frame, size_t len);
 /* Counts harmless deviations that were accepted. set: of DEVIATION_BIT(). */
