@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Compressed messages to the echo program (test/echo), which is made of the gateway's
-own frames. The cases are those of cases 12 and 13 of the public conformance suite for
-WebSocket, which autobahn.py runs where it is installed: five kinds of text and bytes in
-18 sizes and fragmentations (12), and seven offers (13).
+"""Compressed messages to the echo program (test/echo), which uses the frames of the
+gateway. The cases follow cases 12 and 13 of the public conformance suite for WebSocket,
+which autobahn.py runs if it is installed: five kinds of text and bytes in 18 sizes and
+fragmentations (12), and seven offers (13).
 
     test/compression.py [--messages N] [part of a name]
 
-The suite sends 1,000 messages in each case; N is 5 here."""
+The suite sends 1,000 messages in each case; here N is 5 by default."""
 
 import zlib
 
@@ -19,7 +19,7 @@ if "--messages" in sys.argv:
     MESSAGES = int(sys.argv[at + 1])
     del sys.argv[at:at + 2]
 
-# Bytes of the message, and of its fragments; 0: it is not fragmented.
+# Bytes of the message, and of each fragment; 0 if the message is not fragmented.
 SIZES = [(n, 0) for n in (16, 64, 256, 1024, 4096, 8192, 16384, 32768, 65536, 131072)] + [
     (n, 256) for n in (8192, 16384, 32768, 65536, 131072)] + [
     (131072, n) for n in (1024, 4096, 32768)]
@@ -99,7 +99,7 @@ def receive(c, window):
         first, data = c.buffer[0], c.buffer[skip:skip + n]
         c.buffer = c.buffer[skip + n:]
         assert not first & 0x30, hex(first)
-        assert head is None or not first & 0x40, "RSV1 in a continuation"
+        assert head is None or not first & 0x40, "a continuation frame has RSV1"
         head = first if head is None else head
         whole += data
         if first & 0x80:
@@ -111,7 +111,7 @@ def receive(c, window):
 
 
 def case(c, op, make, window):
-    """Sends the 18 sizes. Returns how many messages came back compressed."""
+    """Sends messages of the 18 sizes. Returns how many answers were compressed."""
     packed, pool = 0, make(200000)
     for size, fragment in SIZES:
         for _ in range(MESSAGES):
@@ -137,7 +137,7 @@ def test_12_kinds_of_messages_in_all_sizes():
     echo.close()
 
 
-def test_13_what_is_offered_is_kept():
+def test_13_the_agreed_parameters_are_observed():
     echo = Echo()
     op, make = KINDS["JSON"]
     for offer, words, window in OFFERS:

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""permessage-deflate: offers and their answers, compressed messages both ways, and
-what a client must not do. The results are compared with zlib and with
+"""permessage-deflate: offers and their answers, compressed messages in both directions,
+and violations by a client. The results are compared with zlib and with
 python3-websockets."""
 
 import asyncio
@@ -59,7 +59,7 @@ def answer_to(c, id):
             return m, rsv1
 
 
-def test_offers_are_answered_as_rfc_7692_has_it():
+def test_offers_are_answered_as_rfc_7692_requires():
     g = shared()
     base = "permessage-deflate; client_no_context_takeover"
     for offer, want in (
@@ -103,11 +103,11 @@ def test_compressed_messages_are_read_and_long_answers_are_compressed():
         c.send(data, rsv=RSV1)
         m, rsv1 = answer_to(c, "1")
         assert m[0] == 3 and m[2]["status"] == "Accepted", (number, m)
-    c.send(text)  # not compressed: valid at any time
+    c.send(text)  # an uncompressed message is always valid
     m, _ = answer_to(c, "1")
     assert m[2]["status"] == "Accepted"
-    # A long answer: the error of a message that is refused.
-    long = "2" * 36  # which a compressed answer repeats in a few bits
+    # The answer is long because it is the error of a message that is refused.
+    long = "2" * 36  # a compressed answer can repeat it in a few bits
     c.send(squeeze('[2,"%s","NoSuchAction",{}]' % long), rsv=RSV1)
     m, rsv1 = answer_to(c, long)
     assert m[0] == 4 and rsv1, (m, rsv1)
@@ -118,7 +118,7 @@ def test_compressed_messages_are_read_and_long_answers_are_compressed():
     c.close()
 
 
-def test_a_window_that_was_agreed_on_is_kept():
+def test_the_agreed_window_is_not_exceeded():
     g = Gateway(server_workers=1, websocket_compress_from="1", ocpp_call_hold="0s",
                 websocket_max_message_size="64KiB")
     c = charger(g, "permessage-deflate; server_max_window_bits=9")
@@ -131,7 +131,7 @@ def test_a_window_that_was_agreed_on_is_kept():
                                      {"vendorId": "V", "data": word + word}))
     rsv1, op, data = frames(c)
     assert rsv1 and op == TEXT
-    m = json.loads(expand(data, 9))  # fails if the sender has used a larger window
+    m = json.loads(expand(data, 9))  # fails if the gateway has used a larger window
     assert m[3]["data"] == word + word
     c.send(squeeze('[3,"%s",{"status":"Accepted"}]' % m[1]), rsv=RSV1)
     assert call.wait()["outcome"] == "result"
@@ -151,14 +151,14 @@ def test_a_compressed_message_may_come_in_fragments():
     c.close()
 
 
-def test_a_bomb_is_closed_with_1009():
+def test_a_message_that_inflates_beyond_the_limit_is_closed_with_1009():
     g = shared(websocket_max_message_size="64KiB")
     c = charger(g)
     c.send(squeeze("x" * 10_000_000), rsv=RSV1)
     c.wait_closed(1009)
 
 
-def test_what_is_no_deflate_stream_is_closed_with_1007():
+def test_an_invalid_deflate_stream_is_closed_with_1007():
     g = shared()
     for data in (b"\xff\xff\xff\xff", squeeze("x" * 1000)[:5], b"\x07garbage",
                  squeeze(b"[2,\"\xff\"]")):
@@ -167,7 +167,7 @@ def test_what_is_no_deflate_stream_is_closed_with_1007():
         c.wait_closed(1007)
 
 
-def test_reserved_bits_where_they_may_not_stand_are_closed_with_1002():
+def test_reserved_bits_that_were_not_agreed_are_closed_with_1002():
     g = shared()
     for offer, sequence in (
             (None, [(TEXT, RSV1, True)]),
@@ -189,7 +189,7 @@ def test_compression_can_be_switched_off():
     c.wait_closed(1002)
 
 
-def test_python_websockets_talks_with_every_combination_of_parameters():
+def test_python_websockets_works_with_every_combination_of_parameters():
     try:
         import websockets
         from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
@@ -201,7 +201,7 @@ def test_python_websockets_talks_with_every_combination_of_parameters():
         async with websockets.connect(
                 "ws://127.0.0.1:%d/ocpp/PY%d" % (g.port, n), subprotocols=["ocpp1.6"],
                 extensions=[factory], compression=None) as ws:
-            # Since version 14 of the library they are members of ws.protocol.
+            # In version 14 and newer of the library these are members of ws.protocol.
             used = getattr(ws, "extensions", None) or ws.protocol.extensions
             assert used, "the offer was declined"
             for i in range(20):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The opening handshake: what is accepted, what is refused, and how a refusal
-is reported."""
+"""The opening handshake: which requests are accepted and which are refused, and how a
+refusal is reported."""
 
 import datetime
 
@@ -19,7 +19,7 @@ def remembered(g, local, **want):
 
 
 def identity_of(g, path):
-    """Returns the identity that a path is accepted as."""
+    """Returns the identity with which a path is accepted."""
     c = Charger(g, open=False)
     r = c.handshake(path=path)
     assert r.status == 101, (r.status, r.body)
@@ -42,7 +42,7 @@ def test_the_identity_is_percent_decoded_exactly_once():
     assert identity_of(g, "/ocpp/M%C3%BCnchen") == "München"
 
 
-def test_slashes_too_many_are_tolerated():
+def test_additional_slashes_are_ignored():
     g = shared()
     assert identity_of(g, "/ocpp/S1/") == "S1"
     assert identity_of(g, "//ocpp//S2") == "S2"
@@ -53,13 +53,13 @@ def test_a_query_is_not_part_of_the_identity():
     assert identity_of(shared(), "/ocpp/Q1?token=abc/def") == "Q1"
 
 
-def test_the_absolute_form_of_the_url_is_understood():
+def test_the_absolute_form_of_the_url_is_accepted():
     g = shared()
     assert identity_of(g, "ws://gateway:80/ocpp/A1") == "A1"
     assert identity_of(g, "http://127.0.0.1/ocpp/A2") == "A2"
 
 
-def test_an_identity_of_48_bytes_is_the_longest():
+def test_an_identity_has_at_most_48_bytes():
     g = shared()
     assert identity_of(g, "/ocpp/" + "x" * 48) == "x" * 48
     r = refusal(g, path="/ocpp/" + "x" * 49)
@@ -67,20 +67,20 @@ def test_an_identity_of_48_bytes_is_the_longest():
     remembered(g, r.local, reason="long_identity", status=400)
 
 
-def test_the_knob_for_the_longest_identity_counts_decoded_bytes():
+def test_the_limit_of_the_identitys_length_counts_decoded_bytes():
     g = shared(ocpp_max_identity_length="4")
     assert identity_of(g, "/ocpp/%41%42%43%44") == "ABCD"
     assert refusal(g, path="/ocpp/ABCDE").status == 400
 
 
-def test_identities_that_cannot_be_are_refused_with_400():
+def test_invalid_identities_are_refused_with_400():
     g = shared()
     for path in ("/ocpp/a%00b", "/ocpp/a%2Fb", "/ocpp/a%2fb", "/ocpp/%FF",
                  "/ocpp/%C0%80", "/ocpp/%ED%A0%80", "/ocpp/a%", "/ocpp/a%4",
                  "/ocpp/a%zz", "/ocpp/a%0Ab", "/ocpp/a%7Fb"):
         r = refusal(g, path=path)
         assert r.status == 400, (path, r.status)
-        assert r.body.strip(), "no sentence"
+        assert r.body.strip(), "the refusal has no reason"
         said = remembered(g, r.local, reason="bad_identity")
         assert said["detail"] == r.body.strip(), (said, r.body)
 
@@ -108,7 +108,7 @@ def test_the_path_is_a_setting():
     assert refusal(g, path="/ocpp/CP1").status == 404
 
 
-def test_case_counts_in_identities():
+def test_identities_are_case_sensitive():
     g = shared()
     a, b = Charger(g, "case"), Charger(g, "CASE")
     a.boot(), b.boot()
@@ -138,7 +138,7 @@ def test_the_newest_subprotocol_that_is_offered_is_picked():
         c.close()
 
 
-def test_the_subprotocols_may_come_on_several_lines():
+def test_the_subprotocols_may_be_in_several_headers():
     g = shared()
     c, r = picked(g, ("Sec-WebSocket-Protocol", "ocpp1.6"),
                   ("Sec-WebSocket-Protocol", "ocpp2.1, ocpp2.0.1"))
@@ -146,7 +146,7 @@ def test_the_subprotocols_may_come_on_several_lines():
     c.close()
 
 
-def test_the_order_of_the_versions_is_a_setting():
+def test_the_preferred_version_is_a_setting():
     g = shared(ocpp_versions="ocpp1.6 ocpp2.1")
     for text, want in (("ocpp2.1, ocpp1.6", "ocpp1.6"), ("ocpp2.0.1, ocpp2.1", "ocpp2.1"),
                        ("ocpp2.0.1", None)):
@@ -159,7 +159,7 @@ def test_a_rule_prefers_a_version_for_a_pattern_of_identities():
     g = shared(ocpp_version_rules="OLD-*=ocpp1.6 ???=ocpp2.0.1 *X=ocpp1.6")
     for identity, offer, want in (
             ("OLD-7", "ocpp2.1, ocpp2.0.1, ocpp1.6", "ocpp1.6"),
-            ("OLD-7", "ocpp2.1, ocpp2.0.1", "ocpp2.1"),  # must be offered
+            ("OLD-7", "ocpp2.1, ocpp2.0.1", "ocpp2.1"),  # the version of the rule is not offered
             ("NEW-7", "ocpp2.1, ocpp1.6", "ocpp2.1"),
             ("ABX", "ocpp2.1, ocpp2.0.1, ocpp1.6", "ocpp2.0.1"),  # the first rule that matches
             ("ABCX", "ocpp2.1, ocpp1.6", "ocpp1.6")):
@@ -169,7 +169,7 @@ def test_a_rule_prefers_a_version_for_a_pattern_of_identities():
         c.close()
 
 
-def test_without_a_common_subprotocol_the_handshake_completes_and_closes():
+def test_without_a_common_subprotocol_the_connection_is_closed_after_the_handshake():
     g = shared()
     before = g.stats()
     for text in ("ocpp1.5", "ocpp2.0", "OCPP1.6", "ocpp1.6j"):
@@ -183,7 +183,7 @@ def test_without_a_common_subprotocol_the_handshake_completes_and_closes():
                 if not e["payload"]["subprotocol"].startswith("ocpp")]
 
 
-def test_a_charge_point_that_offers_no_subprotocol_is_taken_as_16():
+def test_a_charge_point_that_offers_no_subprotocol_uses_ocpp_16():
     g = shared()
     before = g.stat("missing_subprotocol")
     c, r = picked(g)
@@ -217,7 +217,7 @@ def test_names_and_values_of_headers_may_be_in_any_case():
         c.close()
 
 
-def test_a_request_may_come_byte_by_byte_and_with_frames_behind_it():
+def test_a_request_may_come_byte_by_byte_and_be_followed_by_frames():
     g = shared()
     c = Charger(g, "BYTES", open=False)
     text = c.request()
@@ -235,7 +235,7 @@ def test_a_request_may_come_byte_by_byte_and_with_frames_behind_it():
     c.close()
 
 
-def test_a_get_that_asks_for_no_websocket_gets_426():
+def test_a_get_without_an_upgrade_to_websocket_gets_426():
     g = shared()
     r = refusal(g, drop=("Upgrade",))
     assert r.status == 426, r.status
@@ -246,7 +246,7 @@ def test_a_get_that_asks_for_no_websocket_gets_426():
     assert refusal(g, drop=("Sec-WebSocket-Version",)).status == 426
 
 
-def test_requests_that_are_wrong_get_400_and_a_sentence():
+def test_invalid_requests_get_400_and_a_reason():
     g = shared()
     for request in (
             dict(drop=("Host",)), dict(drop=("Connection",)),
@@ -315,13 +315,13 @@ def test_a_request_that_does_not_end_is_timed_out_with_408():
     remembered(g, r.local, reason="timed_out", status=408)
 
 
-def test_a_byte_now_and_then_does_not_extend_the_deadline():
+def test_single_bytes_do_not_extend_the_deadline():
     g = shared(websocket_handshake_timeout="300ms")
     c = Charger(g, "DRIP", open=False)
     began = time.monotonic()
     c.raw(b"GET /ocpp/DRIP")
     while not select.select([c.sock], [], [], 0.05)[0]:
-        assert time.monotonic() - began < 10 * SLOW, "it could go on"
+        assert time.monotonic() - began < 10 * SLOW, "the handshake was not ended at its deadline"
         c.raw(b"x")
     r = c.response()
     assert r.status == 408, r.status
@@ -329,13 +329,13 @@ def test_a_byte_now_and_then_does_not_extend_the_deadline():
     remembered(g, r.local, reason="timed_out", status=408)
 
 
-def test_a_silent_client_is_timed_out_too():
+def test_a_client_that_sends_nothing_is_timed_out_too():
     g = shared(websocket_handshake_timeout="300ms")
     c = Charger(g, open=False)
     assert c.response().status == 408
 
 
-def test_a_client_that_goes_away_is_remembered_without_status():
+def test_a_client_that_disconnects_is_recorded_without_a_status():
     g = shared()
     before = g.stat("refused", "gave_up")
     c = Charger(g, open=False)
@@ -346,13 +346,13 @@ def test_a_client_that_goes_away_is_remembered_without_status():
     assert g.stat("refused", "gave_up") == before + 1
 
 
-def test_refused_is_printed_for_people_too():
-    # A gateway of its own: on a shared one, the client of a former test may be seen
-    # to leave only now.
+def test_refusals_are_printed_as_a_table_too():
+    # This gateway is not shared: on a shared one, the refusal of an earlier test's client
+    # may be recorded only now.
     g = Gateway()
     r = refusal(g, drop=("Upgrade",))
     remembered(g, r.local, reason="not_websocket")
-    # Two refusals in the same millisecond, by two workers, have no order.
+    # Two refusals by two workers in the same millisecond have no order.
     first = datetime.datetime.fromisoformat(
         g.tell("refused")[0]["time"].replace("Z", "+00:00")).timestamp()
     poll(lambda: time.time() >= first + 0.001, what="the next millisecond")
@@ -364,7 +364,7 @@ def test_refused_is_printed_for_people_too():
         [["404", "wrong_path"], ["426", "not_websocket"]], text
 
 
-# --- a trace of each refusal --------------------------------------------------
+# --- the record of a refusal ---------------------------------------------------
 
 def test_an_unsupported_version_is_refused_and_recorded():
     g = Gateway()
@@ -403,7 +403,7 @@ def test_the_path_is_shown_as_it_was_sent():
     assert "secret" not in g.ctl("refused", json_=False) + g.log()
 
 
-def test_wss_on_a_port_without_tls_is_named():
+def test_wss_on_a_port_without_tls_is_recorded_as_such():
     g = Gateway()
     c = Charger(g, open=False)
     c.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500))
@@ -428,7 +428,7 @@ def test_probes_do_not_displace_records_of_refusals():
     assert len(re.findall("gave_up", g.log())) == 1
 
 
-def test_a_request_that_cannot_be_used_is_known_by_its_identity():
+def test_the_record_of_an_invalid_request_has_its_identity():
     g = Gateway(server_workers=1)
     for identity, how in (("A1", dict(drop=("Sec-WebSocket-Key",))),
                           ("A2", dict(headers=[("Connection", "close")])),
@@ -438,7 +438,7 @@ def test_a_request_that_cannot_be_used_is_known_by_its_identity():
         assert "refused" in g.ctl("why", identity)["text"], g.ctl("why", identity)
 
 
-def test_a_proxy_header_of_an_unlisted_proxy_is_named():
+def test_a_proxy_header_of_an_unlisted_proxy_is_recorded_as_such():
     g = Gateway(server_workers=1)
     for header in (b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\n",
                    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + b"\x01" * 12):
@@ -469,13 +469,13 @@ def test_refusals_of_one_address_do_not_displace_others():
     assert {x["address"] for x in got if x["path"] == "/honest"} == {
         "192.0.2.%d:1000" % i for i in range(10)}, got
     assert got[0]["address"] == "192.0.2.3:1000" and got[0]["count"] == 4
-    # The log does not have a line for each.
+    # The log does not have a line for each refusal.
     lines = [l for l in g.log().splitlines() if "refused 203.0.113.9" in l]
     assert len(lines) <= 25, len(lines)
     assert g.stat("refused", "wrong_path") == 213
 
 
-def test_the_log_has_a_line_when_a_charge_point_comes_and_goes():
+def test_the_log_has_a_line_for_each_connection_and_disconnection():
     g = Gateway(log_level="info")
     c = Charger(g, "CAME AND WENT")
     at = "%s:%d" % c.sock.getsockname()
@@ -504,7 +504,7 @@ def test_a_busy_registry_delays_a_handshake_and_refuses_none():
     waiting = [Charger(g, "W%d" % i, open=False) for i in range(20)]
     for c in waiting:
         c.raw(c.request())
-    poll(lambda: g.stat("handshakes_delayed") >= 40)  # each of them tries again
+    poll(lambda: g.stat("handshakes_delayed") >= 40)  # each handshake tries again
     here.call("Heartbeat")
     assert g.stat("connections") == 1 and g.stat("handshaking") == 20
     p.communicate(b"")
@@ -528,7 +528,7 @@ def test_a_registry_that_stays_busy_refuses_after_handshake_timeout():
     Charger(g, "LATE").boot()
 
 
-# --- a full house -------------------------------------------------------------
+# --- limits of the gateway -------------------------------------------------------
 
 def test_above_max_connections_all_workers_refuse_with_503_and_retry_after():
     g = Gateway(server_max_connections="5")
@@ -544,8 +544,8 @@ def test_above_max_connections_all_workers_refuse_with_503_and_retry_after():
         remembered(g, r.local, reason="full", status=503)
         code, body = g.ask("health")
         assert code == 220 and "max_connections" in body, body
-        # A charge point that connects again before the end of its old connection was
-        # noticed needs no second place.
+        # A charge point that connects again before the gateway has noticed the end of its old
+        # connection takes no second place.
         for i in range(5):
             anew = Charger(g, "F0%d" % i)
             chargers[i].wait_closed(1008)
@@ -560,7 +560,7 @@ def test_above_max_connections_all_workers_refuse_with_503_and_retry_after():
     assert not s["online"] and s["connections"] == 0, s
 
 
-def test_a_storm_at_the_last_place_never_passes_the_bound():
+def test_many_handshakes_at_once_never_exceed_max_connections():
     g = Gateway(server_max_connections="20")
     chargers = [Charger(g, "ST%d" % i, open=False) for i in range(60)]
     open_ = []
@@ -584,7 +584,7 @@ def test_a_full_registry_accepts_known_identities_and_refuses_new_ones():
         c.boot()
         c.close()
         poll(lambda: not g.online(name))
-    # Those names are too new to be freed for an unknown identity.
+    # These names were used too recently to be removed for an unknown identity.
     r = refusal(g, "STRANGER")
     assert r.status == 503 and int(r["Retry-After"]) > 0, r.headers
     remembered(g, r.local, reason="identities_full", identity="STRANGER")

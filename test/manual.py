@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The manual pages: mandoc finds no fault, and every setting, command, counter and
-event is in them."""
+"""The manual pages: mandoc reports no error, and the pages describe every setting,
+command, counter and event."""
 
 from lib import *
 
@@ -17,7 +17,7 @@ def page(name):
 
 
 def text(name):
-    """Returns the text as it is read on a terminal, with one long line per
+    """Returns the text of a page as a terminal shows it, with one line for each
     paragraph."""
     if not shutil.which("mandoc"):
         raise Skip("mandoc is not installed")
@@ -41,7 +41,7 @@ def family():
     return names
 
 
-def test_every_page_is_clean():
+def test_mandoc_reports_no_error_in_any_page():
     if not shutil.which("mandoc"):
         raise Skip("mandoc is not installed")
     pages = set(PAGES)
@@ -51,20 +51,20 @@ def test_every_page_is_clean():
     for name in sorted(pages):
         r = subprocess.run(["mandoc", "-T", "lint", "-W", "style", page(name)],
                            stdout=subprocess.PIPE, text=True)
-        # Pages of the same family, which mandoc does not find installed.
+        # mandoc does not find the other pages of ocppd, because they are not installed.
         faults = [l for l in r.stdout.splitlines()
                   if "referenced manual not found" not in l]
         assert not faults, "\n".join(faults)
 
 
-def test_no_sentence_ends_in_two_full_stops():
+def test_no_sentence_ends_with_two_full_stops():
     for name in family():
         t = text(name)
         assert not re.search(r"[^. ]\.\.(\s|$)", t), (
             name, re.findall(r".*[^. ]\.\.(?:\s|$)", t)[:5])
 
 
-def test_headings_are_not_taken_for_macros():
+def test_words_of_headings_are_not_read_as_macros():
     for name in family():
         for l in text(name).splitlines():
             # A heading is indented less than text.
@@ -81,7 +81,7 @@ def test_each_page_refers_to_all_others():
                 assert "%s(%s)" % (base, number) in also, (name, other)
 
 
-def test_the_example_of_an_event_is_an_event():
+def test_the_example_of_an_event_is_a_valid_event():
     t = text("ocppd-events.7")
     got = re.search(r"becomes this event.*?(\{\"eventId\".*?\})\n\n", t, re.S)
     example = json.loads(re.sub(r"\n\s*", "", got[1]))

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The alert rules and the dashboard in conf/: their metrics exist, their rules fire,
+"""The alert rules and the dashboard in conf/: their metrics exist, each alert fires,
 and the commands that they recommend exist."""
 
 from lib import *
@@ -10,14 +10,14 @@ DASHBOARD = ROOT + "/conf/grafana/ocppd.json"
 
 
 def metrics_of(text):
-    """Returns the names in an expression, for histograms without the suffix."""
+    """Returns the names of metrics in an expression; those of histograms without suffix."""
     return {re.sub(r"_(bucket|sum|count)$", "", m)
             for m in re.findall(r"\b(?:ocppd|process)_[a-z_0-9]+", text)
             if not m.endswith("_")}
 
 
 def rules():
-    """Returns (name, whole text) of each alert, without a parser of YAML."""
+    """Returns (name, whole text) of each alert. Python's library has no parser of YAML."""
     with open(RULES) as f:
         parts = re.split(r"^      - alert: (\w+)\n", f.read(), flags=re.M)
     return list(zip(parts[1::2], parts[2::2]))
@@ -31,7 +31,7 @@ def scrape(g):
 
 
 def exported():
-    """Returns every name that a gateway with TLS and one charge point exports."""
+    """Returns the names of all metrics that a gateway with TLS and one charge point exports."""
     g = tls.gateway(admin_listen="127.0.0.1:%d" % free_port())
     Charger(g, "SEEN").boot()
     return scrape(g)
@@ -68,7 +68,7 @@ def test_every_alert_names_the_problem_and_the_remedy():
             assert re.search(r"^\.It .*\b%s\b" % key, text, re.M), (name, key)
 
 
-def test_a_failed_upgrade_shows_in_the_metrics():
+def test_the_metrics_show_a_failed_upgrade():
     g = Gateway(admin_listen="127.0.0.1:%d" % free_port())
     poll(lambda: "ocppd_last_upgrade_successful 1\n" in scrape(g))
     assert g.run("upgrade", "/bin/false").returncode == 1
@@ -87,7 +87,7 @@ def promtool(*words, stdin=None):
     return r.returncode, r.stdout
 
 
-def test_promtool_finds_nothing_in_the_metrics():
+def test_promtool_finds_no_fault_in_the_metrics():
     text = exported()
     with tempfile.TemporaryFile("w+") as f:
         f.write(text)
@@ -104,8 +104,8 @@ def test_promtool_accepts_the_rules_and_the_configuration():
     assert code == 0, out
 
 
-# The values of a gateway without problems, one for each two minutes, in the notation
-# of promtool.
+# The values of a gateway without problems, one for every two minutes, in promtool's
+# notation.
 QUIET = {
     'up': "1x90",
     'ocppd_start_time_seconds': "1000x90",
@@ -143,7 +143,7 @@ QUIET = {
     'ocppd_tls_failures_total{reason="unknown_ca"}': "0+1x90",
 }
 
-# For each alert, the values with which it must fire within three hours.
+# For each alert, the values for which it must fire within three hours.
 TROUBLES = {
     "OcppdDown": {'up': "0x90"},
     "OcppdRestarts": {'ocppd_start_time_seconds': "1000+1000x90"},
@@ -195,7 +195,7 @@ TROUBLES = {
 
 
 def series(name):
-    """Adds the labels that Prometheus adds."""
+    """Adds the labels that Prometheus would add."""
     more = 'job="ocppd",instance="gateway:9180"'
     return name[:-1] + "," + more + "}" if name.endswith("}") else \
         name + "{" + more + "}"
@@ -208,7 +208,7 @@ def case(title, changed, samples):
             "promql_expr_test": samples}
 
 
-def test_each_alert_fires_when_it_must_and_none_while_all_is_well():
+def test_each_alert_fires_for_its_problem_and_none_without_a_problem():
     assert set(TROUBLES) == {n for n, _ in rules()}
     firing = 'count(ALERTS{alertname="%s",alertstate="firing"})'
     cases = [case("all is well", {}, [
@@ -220,14 +220,14 @@ def test_each_alert_fires_when_it_must_and_none_while_all_is_well():
             {"expr": firing % name, "eval_time": "3h",
              "exp_samples": [{"labels": "{}", "value": 1}]}]))
     with tempfile.TemporaryDirectory() as d:
-        with open(d + "/test.yml", "w") as f:     # JSON is YAML
+        with open(d + "/test.yml", "w") as f:     # every JSON text is YAML
             json.dump({"rule_files": [RULES], "evaluation_interval": "5m",
                        "tests": cases}, f)
         code, out = promtool("test", "rules", d + "/test.yml")
     assert code == 0 and "SUCCESS" in out, out
 
 
-def test_the_dashboard_is_one_that_grafana_reads():
+def test_the_dashboard_has_the_structure_that_grafana_reads():
     with open(DASHBOARD) as f:
         board = json.load(f)
     assert board["uid"] == "ocppd" and board["title"]
@@ -245,7 +245,7 @@ def test_the_dashboard_is_one_that_grafana_reads():
 
 
 def expressions(board):
-    """Returns (title, expression), with values for the variables."""
+    """Returns (title, expression) of each panel, with values for the variables."""
     for p in board["panels"]:
         for t in p.get("targets", ()):
             yield p["title"], t["expr"]
@@ -254,7 +254,7 @@ def expressions(board):
 
 
 def prometheus(g, d):
-    """A Prometheus server that reads the gateway each second; its address."""
+    """Runs a Prometheus server that reads the gateway each second. Returns its address."""
     port = free_port()
     with open(d + "/prometheus.yml", "w") as f:
         json.dump({"global": {"scrape_interval": "1s"}, "scrape_configs": [
@@ -301,7 +301,7 @@ def test_a_real_prometheus_evaluates_every_panel_of_the_dashboard():
                 assert got.get("status") == "success", (title, expr, got)
                 if not got["data"]["result"]:
                     empty.add(title)
-            # Panels about events that did not happen here have no lines.
+            # Panels of events that did not happen in this test have no lines.
             assert empty <= {"Starts", "Arrivals and departures",
                              "Refused handshakes", "Deviations and errors",
                              "Commands", "Certificate ends in"}, empty
@@ -316,7 +316,7 @@ GRAFANA = ["@grafana/schema@13.2.3", "typescript@5"]
 
 
 def grafana():
-    """Returns where its packages are; they are installed once."""
+    """Installs Grafana's packages once, and returns their directory."""
     where = os.path.join(B, "npm-grafana")
     if shutil.which("npm") is None or shutil.which("node") is None:
         raise Skip("npm is not installed")
@@ -327,17 +327,16 @@ def grafana():
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=120 * SLOW)
         if r.returncode != 0:
-            raise Skip("npm cannot install it: " + r.stdout[-200:])
+            raise Skip("npm cannot install the packages: " + r.stdout[-200:])
     return where
 
 
 def test_the_dashboard_is_of_the_type_that_grafana_publishes():
-    """Grafana itself is in no package archive that the tests can reach; the files
-    that it loads have this type."""
+    """The tests cannot install Grafana itself. The files that it loads have this type."""
     where = grafana()
     with open(DASHBOARD) as f:
         board = json.load(f)
-    # Of an annotation, these members belong to the type of the data source.
+    # In an annotation these members belong to the type of the data source.
     for a in board["annotations"]["list"]:
         del a["target"]["expr"], a["titleFormat"]
 
@@ -358,7 +357,7 @@ def test_the_dashboard_is_of_the_type_that_grafana_publishes():
         return r.returncode, r.stdout
     code, out = check(board)
     assert code == 0, out
-    board["refresh"] = 10  # the check finds an error
+    board["refresh"] = 10  # the check must report this error
     code, out = check(board)
     assert code != 0 and "'number' is not assignable" in out, out
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""README.md, "A first charge point in five minutes": its commands are taken from the
-page and run, word by word except for the ports."""
+"""The section "A first charge point in five minutes" of README.md: its commands are
+run exactly as printed, except for the ports."""
 
 import shlex
 
@@ -14,7 +14,7 @@ def section(title):
     return [l.strip() for l in part.splitlines() if l.startswith("    ")]
 
 
-def test_the_first_charge_point_appears_and_obeys():
+def test_the_first_charge_point_is_listed_and_answers_commands():
     commands = section("A first charge point in five minutes")
     g = Gateway(start=False)
     os.makedirs(g.dir + "/run")
@@ -55,7 +55,7 @@ def test_the_first_charge_point_appears_and_obeys():
         assert "ocppd" in run("status")
         sim = words("build/ocppsim")
         begin(sim + ["-u", "ws://127.0.0.1:%d/ocpp" % g.port], printed)
-        poll(lambda: g.online("CP001"), what="CP001")
+        poll(lambda: g.online("CP001"), what="the connection of CP001")
 
         def followed():
             with open(g.dir + "/followed") as f:

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Tests whether a WebSocket echo server keeps to RFC 6455.
+"""Tests whether a WebSocket echo server follows RFC 6455.
 
     rfc6455.py [-v] [-k word] program [argument ...]
 
@@ -7,10 +7,10 @@ Starts `program argument ... 127.0.0.1 0 [max_message]`, waits for its line "lis
 on <address> <port>", tries each case of the table below, and ends with the line "N
 passed, N failed, N skipped". The exit status is 1 if a case has failed.
 
-A case is what the client sends and what it must get back, frame by frame. If the answer
-does not end in a close frame, the runner closes with 1000 and expects the same code
-back. After a close frame the server must end the TCP connection. Every read has a
-deadline; nothing sleeps."""
+A case is a sequence of bytes that the client sends, and the frames with which the
+server must answer. If the last of them is not a close frame, the runner closes with
+1000 and expects the same code. After a close frame the server must end the TCP
+connection. Every read has a deadline; the runner never sleeps."""
 
 import argparse
 import base64
@@ -33,9 +33,9 @@ rng = random.Random(6455)
 
 def frame(op, data=b"", fin=1, rsv=0, mask=b"\x37\xfa\x21\x3d", form=None,
           length=None):
-    """Returns a client's frame. form: bytes of the extended length (0, 2, 8), if
-    they are not to be the fewest; length: a wrong length for the header; mask: None
-    for an unmasked frame."""
+    """Returns a client's frame. form: bytes of the extended length (0, 2, 8), if not
+    the fewest possible; length: a wrong length for the header; mask: None for an
+    unmasked frame."""
     n = len(data) if length is None else length
     if form is None:
         form = 0 if n < 126 else 2 if n < 65536 else 8
@@ -56,7 +56,7 @@ def frame(op, data=b"", fin=1, rsv=0, mask=b"\x37\xfa\x21\x3d", form=None,
 
 
 def fragments(op, parts, between=b""):
-    """Returns one message in several frames, with `between` in the gaps."""
+    """Returns one message in several frames, with the frames `between` after each."""
     out = []
     for i, part in enumerate(parts):
         out.append(frame(op if i == 0 else CONT, part,
@@ -70,7 +70,7 @@ def close(code=None, reason=b""):
 
 
 def utf8(*points):
-    """Returns the UTF-8 of code points, also of those that must not be encoded."""
+    """Returns the UTF-8 of code points, also of those that UTF-8 does not allow."""
     out = bytearray()
     for c in points:
         if c < 0x80:
@@ -85,7 +85,7 @@ def utf8(*points):
 
 
 def encoded_in(c, n):
-    """Encodes code point c in n bytes, even if fewer are enough."""
+    """Encodes code point c in n bytes, even if fewer bytes are enough."""
     tail = [0x80 | c >> 6 * i & 0x3f for i in range(n - 1)]
     lead = (0xff00 >> n & 0xff) | c >> 6 * (n - 1)
     return bytes([lead] + tail[::-1])
@@ -111,12 +111,12 @@ class Client:
     def read(self):
         left = self.until - time.monotonic()
         if left <= 0:
-            raise Wrong("no answer in time")
+            raise Wrong("no answer before the deadline")
         self.s.settimeout(left)
         try:
             got = self.s.recv(1 << 20)
         except socket.timeout:
-            raise Wrong("no answer in time") from None
+            raise Wrong("no answer before the deadline") from None
         except ConnectionResetError:
             raise Wrong("connection reset") from None
         self.have += got
@@ -135,8 +135,8 @@ class Client:
         return out
 
     def send(self, data, chop=0):
-        """Sends in pieces of chop bytes. Reads answers meanwhile, so that neither
-        side waits for the other."""
+        """Sends in pieces of chop bytes. Answers are read between them, so that the client
+        and the server never wait for each other."""
         step = chop or 1 << 16
         view = memoryview(data)
         at = 0
@@ -150,9 +150,9 @@ class Client:
                 select.select([self.s], [self.s] if at < len(view) else [],
                               [], 1)
                 if time.monotonic() > self.until:
-                    raise Wrong("the server does not take bytes") from None
+                    raise Wrong("the server does not read") from None
             except (BrokenPipeError, ConnectionResetError):
-                return  # what the server has sent before is still read
+                return  # the answers that were sent before are still read
 
     def request(self, text):
         self.send(text)
@@ -164,29 +164,29 @@ class Client:
     def frame(self):
         b = self.take(2)
         if b[0] & 0x70:
-            raise Wrong("reserved bit in an answer")
+            raise Wrong("an answer has a reserved bit")
         if b[1] & 0x80:
-            raise Wrong("masked answer")
+            raise Wrong("an answer is masked")
         n = b[1] & 0x7f
         if n == 126:
             n = struct.unpack(">H", self.take(2))[0]
             if n < 126:
-                raise Wrong("long form of a short length")
+                raise Wrong("an answer has the long form of a short length")
         elif n == 127:
             n = struct.unpack(">Q", self.take(8))[0]
             if n < 65536:
-                raise Wrong("long form of a short length")
+                raise Wrong("an answer has the long form of a short length")
         return b[0] >> 7, b[0] & 15, self.take(n)
 
     def message(self):
         """Returns the next message or control frame: (opcode, payload)."""
         fin, op, data = self.frame()
         if op == CONT:
-            raise Wrong("continuation of nothing in an answer")
+            raise Wrong("an answer has a continuation frame without a message")
         while not fin:
             fin, nxt, more = self.frame()
             if nxt != CONT:
-                raise Wrong("answer with frames mixed up")
+                raise Wrong("an answer has a new message inside a fragmented one")
             data += more
         return op, data
 
@@ -194,7 +194,7 @@ class Client:
         while self.read():
             pass
         if self.have:
-            raise Wrong("more after the close frame: %r" % bytes(self.have))
+            raise Wrong("bytes follow the close frame: %r" % bytes(self.have))
 
 
 NAMES = {TEXT: "text", BINARY: "binary", CLOSE: "close", PING: "ping",
@@ -213,16 +213,16 @@ cases = []
 
 
 def case(name, send, answer, chop=0, limit=0, then=b""):
-    """send: bytes; answer: list of (opcode, payload), where the payload of a close
-    frame is its code (or None); chop: size of the pieces, 0 for as much as the
-    socket accepts. limit: 1 for the server with the small message limit. then: bytes
-    to send after the answers have come."""
+    """send: bytes. answer: list of (opcode, payload), where the payload of a close frame
+    is its code, or None. chop: size of the pieces; 0 for as much as the socket accepts.
+    limit: 1 for the server with the small message limit. then: bytes to send after the
+    answers were received."""
     cases.append((name, send, answer, chop, limit, then))
 
 
 def both(name, send, answer, **more):
-    """Sends it in one piece, byte by byte, and in pieces whose size matches no
-    boundary."""
+    """Adds a case that sends the bytes in one piece, and one that sends them byte by byte
+    or, if there are many, in pieces that do not end at frame boundaries."""
     case(name, send, answer, **more)
     if len(send) <= 4096:
         case(name + ", byte by byte", send, answer, chop=1, **more)
@@ -270,9 +270,9 @@ def pings():
     for n in (126, 200, 65536):
         refused("ping: %d bytes" % n, frame(PING, b"p" * n))
     refused("pong: 126 bytes", frame(PONG, b"p" * 126))
-    both("pong: nobody asked, empty", frame(PONG), [])
-    both("pong: nobody asked", frame(PONG, b"uninvited"), [])
-    both("pong: nobody asked, then a ping",
+    both("pong: unsolicited, empty", frame(PONG), [])
+    both("pong: unsolicited", frame(PONG, b"uninvited"), [])
+    both("pong: unsolicited, then a ping",
          frame(PONG, b"uninvited") + frame(PING, b"p"), [(PONG, b"p")])
     both("ping: ten in a row, each answered",
          b"".join(frame(PING, b"ping %d" % i) for i in range(10)),
@@ -425,8 +425,8 @@ def texts():
                     frame(TEXT, b"end" + utf8(c)[:n]), code=1007)
             refused("utf8: fragments end after byte %d of U+%04X" % (n, c),
                     fragments(TEXT, [b"end", utf8(c)[:n], b""]), code=1007)
-    # An error is noticed as soon as it has arrived, not when the message is
-    # complete.
+    # The server must report an error as soon as it has received it, not at the end of the
+    # message.
     half = frame(TEXT, b"abc\xff", length=1000)
     refused("utf8: found before the frame is complete", half, code=1007)
     refused("utf8: found before the message is complete",
@@ -529,7 +529,7 @@ def run_case(ports, send, answer, chop, limit, then):
     c = Client(ports[limit])
     c.send(send, chop)
     if isinstance(answer, set):
-        # Pongs may overtake messages, and one may answer several pings.
+        # Pongs may be sent before earlier messages, and one pong may answer several pings.
         left, got = set(answer), None
         while left:
             got = c.message()
@@ -545,11 +545,11 @@ def run_case(ports, send, answer, chop, limit, then):
         if want_op == CLOSE:
             code = struct.unpack(">H", data[:2])[0] if data else None
             if op != CLOSE or code != want:
-                raise Wrong("close %s expected, got %s"
+                raise Wrong("expected close %s, received %s"
                             % (want, show(op, data)))
             ended = True
         elif op != want_op or data != want:
-            raise Wrong("%s expected, got %s" % (show(want_op, want),
+            raise Wrong("expected %s, received %s" % (show(want_op, want),
                                                  show(op, data)))
     if not ended:
         c.send(then + close(1000))
@@ -560,7 +560,7 @@ def run_case(ports, send, answer, chop, limit, then):
             if not then and not (skip_pongs and op == PONG):
                 raise Wrong("unexpected " + show(op, data))
         if data[:2] != struct.pack(">H", 1000):
-            raise Wrong("close 1000 not echoed: " + show(op, data))
+            raise Wrong("close 1000 was not answered by the same code: " + show(op, data))
     c.expect_end()
     c.s.close()
 
@@ -638,7 +638,7 @@ def run_handshake(port, text, status, protocol, chop):
     c.send(text, chop)
     answer = c.request(b"").decode("latin-1")
     if not answer.startswith("HTTP/1.1 %d " % status):
-        raise Wrong("%d expected, got %r" % (status, answer[:60]))
+        raise Wrong("expected status %d, received %r" % (status, answer[:60]))
     headers = {}
     for line in answer.split("\r\n")[1:-2]:
         name, value = line.split(": ", 1)
@@ -656,16 +656,16 @@ def run_handshake(port, text, status, protocol, chop):
                 "sec-websocket-extensions"))
         c.send(frame(TEXT, b"hello"))
         if c.message() != (TEXT, b"hello"):
-            raise Wrong("no echo")
+            raise Wrong("the message was not echoed")
         return
     body = c.take(int(headers["content-length"]))
     if not body.endswith(b".\n") or "close" not in headers["connection"]:
-        raise Wrong("refusal without a sentence, or not closing")
+        raise Wrong("a refusal has no reason, or the connection is not closed")
     if status == 426 and (headers.get("sec-websocket-version") != "13" or
                           headers.get("upgrade") != "websocket"):
-        raise Wrong("426 does not say what is wanted")
+        raise Wrong("a response 426 has no Upgrade header")
     if status == 405 and headers.get("allow") != "GET":
-        raise Wrong("405 without Allow")
+        raise Wrong("a response 405 has no Allow header")
     c.expect_end()
     c.s.close()
 
@@ -674,9 +674,9 @@ def frames_in_the_same_piece(port):
     c = Client(port, shake=False)
     answer = c.request(request() + frame(TEXT, b"early") + frame(PING))
     if not answer.startswith(b"HTTP/1.1 101 "):
-        raise Wrong("refused")
+        raise Wrong("the handshake was refused")
     if {c.message(), c.message()} != {(TEXT, b"early"), (PONG, b"")}:
-        raise Wrong("frames behind the request got lost")
+        raise Wrong("frames that follow the request were lost")
 
 
 # --- the run -----------------------------------------------------------------

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""OCPP-J 1.6: the frame around the messages, and the errors that charge points make in
-it. Lenient validation is the default; strict validation follows the specification to
-the letter."""
+"""OCPP-J 1.6: the frame around the messages, and the errors of charge points in it.
+Lenient validation is the default; strict validation follows the specification
+literally."""
 
 from lib import *
 
@@ -9,12 +9,12 @@ STRICT = dict(ocpp_validation="strict")
 
 
 def both():
-    """Returns a gateway of each kind."""
+    """Returns a lenient and a strict gateway."""
     return [shared(), shared(**STRICT)]
 
 
 def reply(c, text):
-    """Returns the answer to these bytes, as JSON."""
+    """Returns the answer to these bytes, decoded from JSON."""
     c.send(text)
     return json.loads(c.message())
 
@@ -31,7 +31,7 @@ def test_a_call_is_answered_with_exactly_three_elements():
         c.close()
 
 
-def test_white_space_around_the_elements_is_json():
+def test_white_space_around_the_elements_is_accepted():
     for g in both():
         c = Charger(g, "BLANKS")
         got = reply(c, ' [ 2 , "1" ,\r\n\t"Heartbeat" , { } ] \n')
@@ -39,7 +39,7 @@ def test_white_space_around_the_elements_is_json():
         c.close()
 
 
-def test_an_id_of_36_characters_is_echoed_as_it_came():
+def test_an_id_of_36_characters_is_repeated_unchanged():
     for g in both():
         c = Charger(g, "ID36")
         for id in ("x" * 36, "ü" * 36, "a b", "", "\\u0041", "\\\"", "0"):
@@ -59,7 +59,7 @@ def test_an_id_of_37_characters_gets_a_callerror():
         c.close()
 
 
-def test_the_same_id_again_is_a_new_call():
+def test_a_call_with_an_earlier_id_is_a_new_call():
     g = shared()
     c = Charger(g, "SAMEID")
     for tag in ("A", "B"):
@@ -69,7 +69,7 @@ def test_the_same_id_again_is_a_new_call():
     c.close()
 
 
-def test_null_and_no_members_are_both_an_empty_payload():
+def test_null_and_an_object_without_members_are_empty_payloads():
     g = shared()
     c = Charger(g, "NULL")
     assert reply(c, '[2,"1","Heartbeat",null]')[0] == 3
@@ -103,7 +103,7 @@ def test_an_unknown_action_is_not_implemented_and_one_of_the_central_system_not_
         c.close()
 
 
-def test_elements_too_few_or_too_many_or_of_the_wrong_type_get_a_callerror():
+def test_missing_additional_or_wrong_elements_get_a_callerror():
     for g in both():
         c = Charger(g, "ELEMENTS")
         for text in ('[2,"1"]', '[2,"1","Heartbeat"]',
@@ -143,7 +143,7 @@ def test_the_error_codes_have_the_spelling_of_16():
 
 
 def strictly(text):
-    """Parses JSON in the grammar of RFC 8259, without anything that other readers
+    """Parses JSON by the grammar of RFC 8259. Refuses extensions that other readers
     refuse."""
     def once(pairs):
         assert len({k for k, v in pairs}) == len(pairs), pairs
@@ -152,11 +152,11 @@ def strictly(text):
     def no(word):
         raise AssertionError(word)
     value = json.loads(text, object_pairs_hook=once, parse_constant=no)
-    json.dumps(value, ensure_ascii=False).encode()  # no half surrogates
+    json.dumps(value, ensure_ascii=False).encode()  # raises an exception for half surrogates
     return value
 
 
-def test_what_an_answer_repeats_of_an_id_is_valid_json():
+def test_an_id_is_repeated_in_an_answer_as_valid_json():
     g = shared()
     c = Charger(g, "ODDID")
     for id, echo in (("01", 1), ("007", 7), ("+1", 1), (".5", 0.5), ("1.", 1.0),
@@ -170,7 +170,7 @@ def test_what_an_answer_repeats_of_an_id_is_valid_json():
     c.close()
 
 
-def test_an_endless_id_is_no_readable_id():
+def test_an_id_of_more_than_1024_bytes_is_unreadable():
     g = shared()
     c = Charger(g, "ENDLESS")
     before = g.stat("bad_messages")
@@ -184,7 +184,7 @@ def test_an_endless_id_is_no_readable_id():
     c.close()
 
 
-def test_escapes_in_words_mean_what_they_stand_for():
+def test_escapes_in_strings_are_decoded():
     for g in both():
         c = Charger(g, "ESCAPED")
         c.send(r'[2,"1","\u0048eartb\u0065at",{}]')
@@ -198,7 +198,7 @@ def test_escapes_in_words_mean_what_they_stand_for():
         c.close()
 
 
-def test_whatever_answers_a_command_leaves_as_valid_json():
+def test_the_outcome_of_a_command_is_valid_json_whatever_the_answer():
     g = shared()
     c = Charger(g, "ODDANSWER")
     c.boot()
@@ -240,7 +240,7 @@ def test_whatever_answers_a_command_leaves_as_valid_json():
     c.close()
 
 
-def test_an_answer_with_an_odd_message_type_is_used():
+def test_an_answer_with_an_odd_message_type_is_accepted():
     g = shared()
     c = Charger(g, "ODDTYPE")
     c.boot()
@@ -286,7 +286,7 @@ def test_an_answer_that_cannot_be_read_ends_its_command():
                  '["3","ID",{\'status\':1}]', '[3 , "ID"', '\ufeff[3,"ID",nil]',
                  '[null,"ID",{}]', '[33,"ID",{}]', '[[3],"ID",{}]', '[-3,"ID",{}]',
                  '[4,"ID"]', '[4, "ID", Generic]', '[3.5,"ID",{}]'))
-    # Nothing of another id, and no CALL, ends it.
+    # An answer with another id or a CALL does not end the command.
     r = background(g.call, "UNREADABLE", "Reset", {"type": "Soft"})
     id = c.take()[0]
     for text in ('[3,"x%s",{]', '[3,"%sx",{]', '[2,"%s",{]', '[3,%s', '[3,{"a":"%s"},{]'):
@@ -301,7 +301,7 @@ def test_an_answer_that_cannot_be_read_ends_its_command():
     c.close()
 
 
-def test_transaction_messages_get_through_in_odd_frames():
+def test_transaction_messages_in_odd_frames_are_accepted():
     g = shared()
     c = Charger(g, "ODDFRAME")
     long = "{123e4567-e89b-12d3-a456-426614174000}"     # 38 characters
@@ -318,7 +318,7 @@ def test_transaction_messages_get_through_in_odd_frames():
         e = g.wait_events(cp="ODDFRAME", type="transaction.stopped", n=n + 1)[-1]
         assert e["payload"]["transactionId"] == n and e["deviations"] == [deviation], e
         assert str(got[1]).startswith(e["messageId"]) and e["messageId"], e
-    # Any other message gets a CALLERROR, and with strict validation all of them do.
+    # Other messages get a CALLERROR. With strict validation all of them get one.
     c.send('[2,"%s","Heartbeat",{}]' % long)
     assert strictly(c.message())[:3] == [4, long, "FormationViolation"]
     c.send('[2,"x","Heartbeat",{},{}]')
@@ -332,7 +332,7 @@ def test_transaction_messages_get_through_in_odd_frames():
     c.close()
 
 
-def test_a_number_for_an_id_is_echoed_in_its_exact_text_if_lenient():
+def test_a_number_as_id_is_repeated_unchanged_if_lenient():
     g = shared()
     c = Charger(g, "NUMID")
     before = g.stat("deviations", "number_id")
@@ -359,7 +359,7 @@ def test_unknown_message_types_are_ignored():
                  '[2.5,"1","Heartbeat",{}]', '[99999999999999999999,"1"]')
         for text in types:
             c.send(text)
-        c.boot()  # no other message came in between
+        c.boot()  # no other message was received before the answer
         after = g.stats()
         assert after["unknown_types"] == before["unknown_types"] + len(types)
         assert after["call_errors_out"] == before["call_errors_out"]
@@ -386,7 +386,7 @@ def test_unreadable_text_is_counted_ignored_and_reported():
 
 
 def test_deep_nesting_is_refused_and_bounded():
-    """Its JSON may be valid, so a CALL gets an answer."""
+    """The JSON of the message may be valid, so a CALL gets an answer."""
     g = shared()
     for version in ("ocpp1.6", "ocpp2.0.1", "ocpp2.1"):
         c = Charger(g, "DEEP" + version, version)
@@ -400,7 +400,7 @@ def test_deep_nesting_is_refused_and_bounded():
                                {}], got
         e = g.wait_events(cp=c.identity, type="protocol.violation")[0]
         assert e["payload"]["detail"] == "nested deeper than ocpp.max_depth", e
-        # Nothing else is answered.
+        # Other messages are not answered.
         before = g.stat("bad_messages")
         for frame in ('[3,"a",%s]', '[4,"a","GenericError","",%s]', '[%s]', '[2,%s,"a"]'):
             c.send(frame % ("[" * 100 + "]" * 100))
@@ -413,7 +413,7 @@ def test_deep_nesting_is_refused_and_bounded():
 def test_after_max_bad_messages_in_a_row_the_connection_is_closed():
     g = shared(ocpp_max_bad_messages="5")
     c = Charger(g, "ROW")
-    for _ in range(3):  # a valid one in between sets the count back
+    for _ in range(3):  # a valid message between them resets the count
         for _ in range(4):
             c.send("garbage")
         c.boot()
@@ -431,7 +431,7 @@ def test_violations_are_reported_at_a_bounded_rate():
         c.send("x" * 40)
     c.boot()
     e = g.wait_events(3, cp="RATE", type="protocol.violation")
-    # a minute of the clock may have begun in between
+    # A new minute of the clock may have begun during the test.
     assert 3 <= len(e) <= 6, len(e)
     assert e[0]["payload"]["frame"] == "x" * 16
     assert e[0]["payload"]["frameLength"] == 40
@@ -439,14 +439,14 @@ def test_violations_are_reported_at_a_bounded_rate():
     c.close()
 
 
-# --- answers to nothing ---------------------------------------------------------
+# --- answers without a CALL -------------------------------------------------------
 
-def test_answers_to_no_call_are_counted_and_do_no_harm():
+def test_answers_without_a_call_are_counted_and_ignored():
     for g in both():
         c = Charger(g, "LATE")
         before = g.stat("late_results")
-        c.send('[3,"nobody",{}]')
-        c.send('[4,"nobody","GenericError","",{}]')
+        c.send('[3,"no-call",{}]')
+        c.send('[4,"no-call","GenericError","",{}]')
         c.boot()
         assert g.stat("late_results") == before + 2
         e = g.wait_events(cp="LATE", type="protocol.violation")
@@ -454,7 +454,7 @@ def test_answers_to_no_call_are_counted_and_do_no_harm():
         c.close()
 
 
-def test_answers_with_wrong_elements_are_counted_not_answered():
+def test_answers_with_wrong_elements_are_counted_and_not_answered():
     for g in both():
         c = Charger(g, "WRONG")
         before = g.stat("bad_messages")
@@ -466,16 +466,16 @@ def test_answers_with_wrong_elements_are_counted_not_answered():
         c.close()
 
 
-# --- crossing -------------------------------------------------------------------
+# --- CALLs in both directions ------------------------------------------------------
 
-def test_crossing_calls_are_legal():
+def test_calls_in_both_directions_may_cross():
     g = shared()
     c = Charger(g, "CROSS")
     c.boot()
     h = background(g.call, "CROSS", "ClearCache")
     id, action, payload = c.take()
     assert (action, payload) == ("ClearCache", {})
-    assert "currentTime" in c.call("Heartbeat")  # it is answered before the pending CALL
+    assert "currentTime" in c.call("Heartbeat")  # the answer comes before that to the pending CALL
     c.result(id, {"status": "Accepted"})
     assert h.wait()["outcome"] == "result"
     c.close()
@@ -492,7 +492,7 @@ def test_a_charge_point_that_does_not_wait_gets_answers_in_order():
     c.close()
 
 
-def test_callerrors_of_charge_points_are_understood_in_any_form():
+def test_callerrors_of_charge_points_are_accepted_in_any_form():
     g = shared()
     c = Charger(g, "ERRORS")
     c.boot()
@@ -519,7 +519,7 @@ def test_callerrors_of_charge_points_are_understood_in_any_form():
     c.close()
 
 
-def test_a_strict_gateway_wants_a_description_in_a_callerror():
+def test_with_strict_validation_a_callerror_needs_a_description():
     g = shared(**STRICT)
     c = Charger(g, "SHORT")
     c.boot()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the processes of a gateway can still do in their sandbox."""
+"""Actions that the processes of a gateway may and may not do in their sandbox."""
 
 from lib import *
 
@@ -21,13 +21,13 @@ def children(pid):
 
 
 def sanitized():
-    """Sanitizers need other system calls, so with them there is no filter."""
+    """Returns False with sanitizers: they need other system calls, so there is no filter."""
     with open(OCPPD, "rb") as f:
         return b"__asan_init" in f.read()
 
 
 def settled(g):
-    """Returns the children, when each of them is in its sandbox: a start does not
+    """Returns the child processes when each of them is in its sandbox. A start does not
     wait for the admin process."""
     poll(lambda: all(status(p)["NoNewPrivs"].strip() == "1" and
                      (sanitized() or g.settings.get("server_seccomp") == "no"
@@ -36,7 +36,7 @@ def settled(g):
     return children(g.pid)
 
 
-def test_workers_and_admin_have_no_way_to_more_rights():
+def test_workers_and_admin_cannot_get_more_rights():
     g = Gateway(admin_listen="127.0.0.1:%d" % free_port())
     assert len(settled(g)) == 3
     s = status(g.pid)
@@ -46,7 +46,7 @@ def test_workers_and_admin_have_no_way_to_more_rights():
         assert rights(s["CapBnd"]) <= NEEDED, s["CapBnd"]
 
 
-def test_started_by_root_workers_run_as_another_user():
+def test_workers_started_by_root_run_as_another_user():
     if os.geteuid() != 0:
         raise Skip("only root can become another user")
     g = Gateway(server_user="nobody", auth_mode="file", server_workers=1,
@@ -58,9 +58,9 @@ def test_started_by_root_workers_run_as_another_user():
         s = status(pid)
         assert s["Uid"].split() == [str(nobody)] * 4, s["Uid"]
         assert rights(s["CapEff"]) == rights(s["CapPrm"]) == set()
-        # The process is not dumpable: its files in /proc belong to root.
+        # The process is not dumpable, so its files in /proc belong to root.
         assert os.stat("/proc/%d/mem" % pid).st_uid == 0
-    # Everything that needs the file system and other processes still works.
+    # Actions that need the file system and other processes still work.
     code, body = g.ask("-j", "auth", "add", "CP1")
     key = bytes.fromhex(json.loads(body)["key"])
     assert os.stat(g.state_dir + "/auth").st_uid == nobody

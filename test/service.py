@@ -8,11 +8,11 @@ from lib import *
 
 
 class Sandbox:
-    """The init script, with all paths in a directory of its own."""
+    """Runs the init script with all paths in a directory of its own."""
 
     def __init__(self):
-        # The daemons of this file are not started by Gateway, except for its
-        # helpers.
+        # Gateway does not start the daemons of this file; only its helper functions are
+        # used.
         self.g = Gateway(start=False)
         d = self.g.dir
         self.pidfile = d + "/run/ocppd.pid"
@@ -55,10 +55,10 @@ class Sandbox:
 def test_the_init_script_starts_and_stops():
     with Sandbox() as init:
         assert init("status").returncode == 3
-        assert init("stop").returncode == 0  # there is nothing to do, which is no error
+        assert init("stop").returncode == 0  # a stop without a daemon is not an error
         r = init("start")
         assert r.returncode == 0, r
-        c = Charger(init.g, "INIT")  # ready when start has returned
+        c = Charger(init.g, "INIT")  # the gateway is ready when start has returned
         c.boot()
         assert init("status").returncode == 0
         pid = init.pid()
@@ -88,7 +88,7 @@ def test_the_init_script_reloads():
 
 
 def test_the_init_script_upgrades():
-    """The pidfile names the new process, and no connection is closed; if the
+    """The pid file has the new process id, and no connection is closed. If the
     configuration has an error, nothing changes."""
     with Sandbox() as init:
         assert init("upgrade").returncode == 7
@@ -110,7 +110,7 @@ def test_the_init_script_upgrades():
         init.write(init.g.port)
 
 
-def test_the_init_script_restarts_but_not_into_an_error():
+def test_the_init_script_does_not_restart_with_a_configuration_that_has_an_error():
     with Sandbox() as init:
         assert init("try-restart").returncode == 0
         assert init("status").returncode == 3
@@ -121,7 +121,7 @@ def test_the_init_script_restarts_but_not_into_an_error():
         pid = init.pid()
         init.write(init.g.port, "[nonsense]\n")
         assert init("restart").returncode == 6
-        assert init.pid() == pid and alive(pid), "it was stopped"
+        assert init.pid() == pid and alive(pid), "the daemon was stopped"
         assert init("try-restart").returncode == 6 and alive(pid)
 
 
@@ -142,14 +142,14 @@ def test_the_init_script_reports_errors():
         s.close()
 
 
-def test_the_init_script_sees_a_daemon_that_died():
+def test_the_init_script_detects_that_the_daemon_has_died():
     with Sandbox() as init:
         init("start")
         pid = init.pid()
         os.kill(pid, signal.SIGKILL)
         poll(lambda: not alive(pid))
         assert init("status").returncode == 1
-        # its workers release the port within drain_time
+        # The workers release the port within drain_time.
         poll(lambda: init("start").returncode == 0)
         assert init("status").returncode == 0
 
@@ -166,7 +166,7 @@ def test_the_init_script_has_an_lsb_header_and_no_bashisms():
                            ROOT + "/scripts/ocppd.init"]).returncode == 0
 
 
-def test_the_systemd_unit_is_verified():
+def test_systemd_analyze_accepts_the_unit():
     tool = shutil.which("systemd-analyze")
     if not tool:
         raise Skip("systemd-analyze is not installed")
@@ -174,7 +174,7 @@ def test_the_systemd_unit_is_verified():
         text = f.read()
     d = tempfile.mkdtemp()
     try:
-        # The programs that it names are not installed here.
+        # The programs that the unit names are not installed here.
         text = re.sub(r"^(Exec\w+=)\S+/ocppd\b", r"\1" + OCPPD, text,
                       flags=re.M)
         with open(d + "/ocppd.service", "w") as f:
@@ -196,8 +196,9 @@ def tool(name):
     return path
 
 
-# A systemd of its own, with a process and a mount namespace that end with it.
-# The old master is killed while worker 0, which is stopped, holds up the upgrade.
+# Runs a systemd in a process namespace and a mount namespace of its own, which end
+# with it. Worker 0 is stopped, so the upgrade cannot finish; then the old master is
+# killed.
 UNDER_SYSTEMD = """
 cd "$1"
 mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system &&
@@ -234,7 +235,7 @@ echo stopped $(systemctl --user show og -p Result -p ActiveState --value) $(ls r
 
 
 def test_a_killed_master_does_not_end_the_upgrade_under_systemd():
-    """With the lines of the unit on which that depends."""
+    """The unit of this test has those lines of the installed unit on which that depends."""
     with open(os.path.join(ROOT, "scripts/ocppd.service")) as f:
         lines = re.findall(r"^(?:Type|NotifyAccess|PIDFile|Environment|KillMode)=.*$", f.read(), re.M)
     assert len(lines) == 5, lines
@@ -252,7 +253,7 @@ def test_a_killed_master_does_not_end_the_upgrade_under_systemd():
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 text=True, timeout=90 * SLOW)
         except FileNotFoundError:
-            raise Skip("there is no unshare")
+            raise Skip("unshare is not installed")
         if r.returncode in (1, 77) and "killed" not in r.stdout and not os.path.exists(s.pidfile):
             raise Skip("no systemd can be started here: " + r.stderr.strip()[:200])
         got = dict(line.split(" ", 1) for line in r.stdout.splitlines()
@@ -265,7 +266,7 @@ def test_a_killed_master_does_not_end_the_upgrade_under_systemd():
         assert "ocppd.pid" not in got["stopped"], got
 
 
-def test_the_apparmor_profile_is_accepted_and_knows_the_directories():
+def test_the_apparmor_profile_is_accepted_and_allows_the_directories_of_the_unit():
     profile = ROOT + "/scripts/ocppd.apparmor"
     with open(profile) as f:
         text = f.read()
@@ -281,23 +282,23 @@ def test_the_apparmor_profile_is_accepted_and_knows_the_directories():
                               text=True)
     r = parse(profile)
     assert r.returncode == 0, r
-    with tempfile.NamedTemporaryFile("w") as f:  # it finds errors, too
+    with tempfile.NamedTemporaryFile("w") as f:  # the parser also reports an error
         f.write(text.replace(" rwkl,", " rwkl"))
         f.flush()
         assert parse(f.name).returncode != 0
 
 
-def test_logrotate_accepts_the_snippet():
+def test_logrotate_accepts_its_configuration():
     logrotate = tool("logrotate")
     if os.getuid() != 0:
         raise Skip("only root can rotate as another user")
     with tempfile.TemporaryDirectory() as d:
         with open(ROOT + "/scripts/ocppd.logrotate") as f:
             text = f.read()
-        # The user of the service may not exist on this machine.
+        # This machine may not have the user of the service.
         group = grp.getgrgid(pwd.getpwnam("nobody").pw_gid).gr_name
-        # The directory of an installed ocppd may exist, and the user of this
-        # test may have no right to read it.
+        # The directory of an installed ocppd may exist, and this user may have no right to
+        # read it.
         assert "/var/log/ocppd/" in text
         os.chmod(d, 0o755)
         with open(d + "/snippet", "w") as f:
@@ -345,7 +346,7 @@ def test_the_log_is_rotated_with_the_rights_of_the_service_and_reopened():
                            stderr=subprocess.STDOUT, text=True)
         assert r.returncode == 0, r.stdout
         assert os.path.exists(logs + "/ocppd.log.1"), os.listdir(logs)
-        # Every worker writes to the new file, after it has switched to it.
+        # Wait until every worker has opened the new file, and check that it writes there.
         def logged():
             for n in range(2):
                 Charger(init.g, "ROTATED%d" % n, worker=n).close()
@@ -365,7 +366,7 @@ def install(d, target="install"):
                   for p, _, files in os.walk(d) for f in files)
 
 
-def test_make_install_puts_everything_in_its_place_and_uninstall_removes_it():
+def test_make_install_installs_all_files_and_uninstall_removes_them():
     with tempfile.TemporaryDirectory() as d:
         found = install(d)
         names = [os.path.basename(f) for f in found]
@@ -388,8 +389,8 @@ def test_make_install_puts_everything_in_its_place_and_uninstall_removes_it():
         assert not os.path.exists(os.path.join(d, "usr/share/ocppd"))
 
 
-def test_the_installed_unit_starts_as_the_services_user():
-    """Returns the words of its ExecStart, for the directories of another user."""
+def test_the_daemon_starts_as_the_user_of_the_installed_unit():
+    """Returns the arguments of ExecStart, with the directories of another user."""
     if os.getuid() != 0:
         raise Skip("only root can become another user")
     user = pwd.getpwnam("nobody")
@@ -400,13 +401,13 @@ def test_the_installed_unit_starts_as_the_services_user():
         unit = f.read()
     words = re.search(r"^ExecStart=(.*)$", unit, re.M)[1].split()
     words = [re.sub(r"(^|=)/", r"\1%s/" % d, w) for w in words]
-    # StateDirectory=, LogsDirectory= and RuntimeDirectory= of the unit.
+    # These are StateDirectory=, LogsDirectory= and RuntimeDirectory= of the unit.
     for path in ("/var/lib/ocppd", "/var/log/ocppd", "/run/ocppd"):
         os.makedirs(d + path, exist_ok=True)
         os.chown(d + path, user.pw_uid, user.pw_gid)
     os.chmod(d, 0o755)
     os.chmod(d + "/etc/ocppd", 0o755)
-    # The configuration as installed; only the paths are those of the test.
+    # The configuration is the installed one; only its paths are changed.
     words += ["-o", "server.state_dir=%s/var/lib/ocppd" % d,
               "-o", "server.control=%s/run/ocppd/control.sock" % d,
               "-o", "server.listen=127.0.0.1:%d" % g.port]
@@ -463,10 +464,10 @@ def test_make_dist_makes_an_archive_of_the_version():
         assert "ocppd-%s/Makefile\n" % version in r.stdout, r
 
 
-# --- the system's log -----------------------------------------------------------
+# --- syslog ---------------------------------------------------------------------
 
 class Syslog:
-    """Stands in for the system's logger: keeps what is sent to /dev/log."""
+    """A syslogd for the test: receives the lines that are sent to /dev/log."""
 
     def __enter__(self):
         if os.path.lexists("/dev/log"):
@@ -503,7 +504,7 @@ class Syslog:
         self.end()
 
     def wait(self, pid, pattern):
-        """A line of this process, with its priority."""
+        """Returns the lines of a process, with their priorities."""
         whole = re.compile(r"<(\d+)>\w{3} [ \d]\d \d\d:\d\d:\d\d ocppd\[%d\]: "
                            r"%s" % (pid, pattern))
 
@@ -551,14 +552,14 @@ def test_all_processes_log_to_syslog():
         pid = g.pid
         assert g.stop() == 0
         log.wait(pid, r"master: stopped")
-        assert not g.log(), "this went past syslog: " + g.log()
+        assert not g.log(), "lines that were not sent to syslog: " + g.log()
 
 
 def test_a_worker_without_a_free_descriptor_can_log_that_to_syslog():
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
     with Syslog() as log:
-        # No process has logged anything before.
+        # No process has logged a line before.
         g = Gateway(log_target="syslog", log_level="error", server_workers="1",
                     preexec=few, server_max_connections="100")
         worker = g.worker_pid(0)
@@ -566,7 +567,7 @@ def test_a_worker_without_a_free_descriptor_can_log_that_to_syslog():
         for c in chargers:
             c.raw(c.request())
         log.wait(worker, r"worker 0: accept: .*")
-        # And nothing is elsewhere.
+        # No line is in another log.
         served = [c for c in chargers if select.select([c.sock], [], [], 0.02)[0]]
         assert len(served) > 5, len(served)
         for c in served:
@@ -574,13 +575,13 @@ def test_a_worker_without_a_free_descriptor_can_log_that_to_syslog():
             c.close()
 
 
-def test_a_syslogd_that_reads_nothing_delays_nothing():
+def test_a_syslogd_that_does_not_read_delays_no_answer():
     with Syslog() as log:
         g = Gateway(log_target="syslog", server_workers="1")
         worker = g.worker_pid(0)
         log.wait(worker, r"worker 0: ready")
         log.end()
-        log.begin()  # the socket exists, and nothing listens
+        log.begin()  # the socket exists, but is not read
         try:
             for i in range(100):        # two lines each
                 c = Charger(g, "SILENT%d" % i)
@@ -589,7 +590,7 @@ def test_a_syslogd_that_reads_nothing_delays_nothing():
             assert g.run("log-level", "debug").returncode == 0
         finally:
             log.listen()
-        # The buffer has kept the lines (waits.py tests what it cannot keep).
+        # The buffer has kept the lines. (waits.py tests lines that it cannot keep.)
         log.wait(worker, r"worker 0: SILENT99 connected.*")
         Charger(g, "HEARD")
         log.wait(worker, r"worker 0: HEARD connected.*")
@@ -597,12 +598,12 @@ def test_a_syslogd_that_reads_nothing_delays_nothing():
                    for l in log.lines) == 100, log.lines
 
 
-def test_a_burst_of_lines_is_waited_for_a_little():
+def test_the_log_thread_waits_a_moment_for_room_in_syslog():
     with Syslog() as log:
         g = Gateway(log_target="syslog", server_workers="1")
 
         def whole(n):
-            """True if every line arrives when all connections end at the same time."""
+            """Returns True if no line is lost when all connections end at the same time."""
             chargers = [Charger(g, "B%d-%d" % (n, i)) for i in range(200)]
             for c in chargers:
                 c.sock.close()
@@ -611,7 +612,7 @@ def test_a_burst_of_lines_is_waited_for_a_little():
             log.wait(g.worker_pid(0), r"worker 0: E%d connected .*" % n)
             return sum(" B%d-" % n in l and " disconnected " in l
                        for l in log.lines) == 200
-        # On a busy machine, the reader may miss its lines once.
+        # On a busy machine the reader may be too slow once.
         assert any(whole(n) for n in range(5)), log.lines
 
 

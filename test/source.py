@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Properties of the source: its layers, schema errors that are reported with
-their line, and names of OCPP only in worker/ocpp."""
+"""Rules of the source: its layers, the errors in schemas, which are reported with
+their line, and names of OCPP, which occur only in worker/ocpp."""
 
 import glob
 import re
@@ -21,7 +21,7 @@ def test_calls_go_down_the_layers():
     assert r.returncode == 0, r.stdout
 
 
-def test_an_include_that_goes_up_or_around_is_found():
+def test_an_include_that_breaks_the_layers_is_reported():
     with tempfile.TemporaryDirectory() as top:
         def write(path, text=""):
             path = os.path.join(top, path)
@@ -56,16 +56,16 @@ def test_an_include_that_goes_up_or_around_is_found():
             assert r.returncode == 0, (path, r.stdout)
 
 
-def test_no_test_hides_a_module_of_python():
-    """The directory of a test comes first in python's path, so libraries would
-    import a file of it instead of their own."""
+def test_no_test_has_the_name_of_a_module_of_python():
+    """The directory of a test is first in Python's path, so libraries would import a
+    test of that name instead of the module."""
     names = {os.path.basename(f)[:-3] for f in glob.glob(ROOT + "/test/*.py")}
     assert "lib" in names
     hidden = names & set(sys.stdlib_module_names)
     assert not hidden, hidden
 
 
-def test_a_mistake_in_the_schema_is_reported_with_its_line():
+def test_an_error_in_a_schema_is_reported_with_its_line():
     with open(os.path.join(ROOT, "worker/ocpp/ocpp16.schema")) as f:
         lines = f.read().splitlines()
     at = next(i for i, l in enumerate(lines) if "connectorId" in l)
@@ -119,7 +119,7 @@ def code(path):
 
 def test_no_action_or_version_is_named_outside_of_worker_ocpp():
     names = actions()
-    # Words that are also something else than an action occur in other texts.
+    # These words have other meanings too, so they may occur in other texts.
     wrong = re.compile(r'\bACTION_(%s)\b|"(%s)"|ocpp(1\.6|16|2\.?0\.?1|2\.?1)\b'
                        '|OCPPJ_SPELLING_\w+' % (("|".join(sorted(names)),) * 2))
     seen = []
@@ -133,7 +133,7 @@ def test_no_action_or_version_is_named_outside_of_worker_ocpp():
             if wrong.search(line):
                 seen.append("%s:%d: %s" % (os.path.relpath(path, ROOT), number,
                                            line.strip()))
-    assert not seen, "OCPP is named here:\n" + "\n".join(seen)
+    assert not seen, "names of OCPP outside of worker/ocpp:\n" + "\n".join(seen)
 
 
 if __name__ == "__main__":

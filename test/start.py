@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Starting and stopping the daemon: options, exit codes, messages."""
+"""Start and stop of the daemon: options, exit codes, messages."""
 
 from lib import *
 
@@ -11,7 +11,7 @@ def ocppd(*words, env=None):
 
 
 def with_conf(text, *words):
-    """Runs ocppd -t with this configuration; returns (result, path)."""
+    """Runs ocppd -t with this configuration. Returns (result, path)."""
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
         f.write(text)
         f.flush()
@@ -19,7 +19,7 @@ def with_conf(text, *words):
 
 
 def refused_start(g):
-    """Starts a daemon that must not start: returns (exit code, its output)."""
+    """Starts a daemon that must refuse to start. Returns (exit code, its output)."""
     g.start(wait=False)
     code = g.wait_exit()
     g.process = None
@@ -31,7 +31,7 @@ def test_the_version_is_printed():
     assert r.returncode == 0 and re.search(r"\d+\.\d+\.\d+", r.stdout), r
 
 
-def test_wrong_options_are_64_and_print_the_usage():
+def test_wrong_options_end_with_exit_code_64_and_the_usage():
     for words in (["-Q"], ["-c"], ["-x", "nonsense"], ["word"], ["-o"]):
         r = ocppd(*words)
         assert r.returncode == 64, (words, r)
@@ -55,7 +55,7 @@ def test_every_configuration_of_the_tree_is_valid():
                     more += ["-o", "tls.%s=%s" % (key, " ".join(
                         d + "/ca/" + os.path.basename(f)
                         for f in files.split()))]
-            # Its directories and its user are made at installation.
+            # The directories and the user of this configuration are made at installation.
             r = ocppd("-t", "-c", "conf/" + name, "-o", "server.user=", *more,
                       "-o", "server.state_dir=%s/s" % d,
                       "-o", "server.control=%s/c" % d,
@@ -76,7 +76,7 @@ def test_the_configuration_of_the_container_is_valid_with_and_without_redis():
         assert r.returncode == 0, (env, r)
 
 
-def test_errors_are_reported_with_file_line_and_remedy_and_78():
+def test_errors_are_reported_with_file_line_and_remedy_and_exit_code_78():
     for text, line, words in (
             ("[server]\nworkers = many\n", 2, "server.workers = many"),
             ("[server]\n\nworker = 2\n", 3, "did you mean workers"),
@@ -100,7 +100,7 @@ def test_errors_are_reported_with_file_line_and_remedy_and_78():
                          r.stderr), (text, r.stderr)
 
 
-def test_what_t_tries_is_reported_with_file_and_line_too():
+def test_errors_that_only_a_trial_shows_are_reported_with_file_and_line_too():
     there = tempfile.mkdtemp(prefix="ocppd-test-")
     base = "[server]\nstate_dir = %s/state\ncontrol = %s/sock\n" % (there, there)
     for text, line, want in (
@@ -130,7 +130,8 @@ def test_what_t_tries_is_reported_with_file_and_line_too():
     r, name = with_conf(base + "listen = 127.0.0.1:%d\ninclude = %s\n"
                         % (free_port(), included))
     assert "%s:2: server.pidfile = " % included in r.stderr, r
-    # A bracket without its end makes no pattern that may match nothing.
+    # A pattern whose bracket is not closed is an error. It is not read as a pattern
+    # that matches no file.
     r, name = with_conf(base + "listen = 127.0.0.1:%d\ninclude = %s/[.conf\n"
                         % (free_port(), there))
     assert r.returncode == 78 and "%s:5: %s/[.conf: cannot" % (name, there) in r.stderr, r
@@ -143,7 +144,7 @@ def test_what_t_tries_is_reported_with_file_and_line_too():
     shutil.rmtree(there)
 
 
-def test_what_a_start_could_not_use_is_refused_by_t_too():
+def test_settings_that_a_start_refuses_are_refused_by_t_too():
     for words, want in (
             (["-o", "answers.BootNotification=platform"],
              "answers.BootNotification = platform: asks the platform"),
@@ -178,13 +179,13 @@ def test_after_a_kill_of_the_master_the_next_start_waits_for_its_workers():
     assert "another ocppd uses it, process %d" % g.pid in r.stderr, r
 
 
-def test_all_errors_are_reported_not_only_the_first():
+def test_all_errors_are_reported_and_not_only_the_first_one():
     r, name = with_conf("[server]\na = 1\nb = 2\n[x]\nc = 3\n")
     assert r.returncode == 78
     assert [":%d: " % n in r.stderr for n in (2, 3, 4)] == [True] * 3, r.stderr
 
 
-def test_a_file_that_is_not_there_is_78():
+def test_a_configuration_that_does_not_exist_ends_with_exit_code_78():
     r = ocppd("-t", "-c", "/nonexistent/ocppd.conf")
     assert r.returncode == 78 and "/nonexistent/ocppd.conf" in r.stderr, r
 
@@ -212,7 +213,7 @@ def test_a_second_instance_is_refused_with_the_reason():
     g = Gateway(server_pidfile=None)
     g.settings["server_pidfile"] = g.dir + "/pid"
     g.stop(), g.start()
-    # first everything is the same, then only the port, the state or the pid file
+    # At first all settings are the same, then only the port, the state or the pid file.
     same = dict(server_state_dir=g.state_dir, server_control=g.control,
                 server_listen="127.0.0.1:%d" % g.port)
     own = g.dir + "/other"
@@ -230,7 +231,7 @@ def test_a_second_instance_is_refused_with_the_reason():
     Charger(g, "STILL").boot()
 
 
-def test_the_pid_file_holds_the_masters_number_and_goes_with_it():
+def test_the_pid_file_has_the_masters_process_id_and_is_removed_at_its_end():
     g = Gateway(start=False)
     path = g.settings["server_pidfile"] = g.dir + "/pid"
     g.start()
@@ -239,7 +240,7 @@ def test_the_pid_file_holds_the_masters_number_and_goes_with_it():
     assert not os.path.exists(path) or open(path).read() == ""
 
 
-def test_a_pid_file_left_over_from_a_crash_is_no_obstacle():
+def test_a_pid_file_left_by_a_crash_does_not_prevent_a_start():
     g = Gateway(start=False)
     g.settings["server_pidfile"] = g.dir + "/pid"
     g.start()
@@ -249,7 +250,7 @@ def test_a_pid_file_left_over_from_a_crash_is_no_obstacle():
     Charger(g).boot()
 
 
-def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too():
+def test_a_start_and_t_report_what_cannot_be_set_up():
     there = tempfile.mkdtemp(prefix="ocppd-test-")
     open(there + "/file", "w").close()
     cases = [
@@ -274,7 +275,7 @@ def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too(
         (dict(server_control=there + "/loop/x"), there + "/loop"),
         (dict(log_target=there + "/loop"), "log.target = " + there + "/loop")]
     os.symlink(there + "/loop", there + "/loop")
-    if os.getuid() == 0:  # started by another user than root, server.user has no effect
+    if os.getuid() == 0:  # server.user has an effect only if root starts the daemon
         cases.append((dict(server_user="no-such-user-x"), "no-such-user-x"))
     for settings, words in cases:
         g = Gateway(start=False)
@@ -289,7 +290,7 @@ def test_what_cannot_be_set_up_is_reported_and_not_started_and_t_refuses_it_too(
         assert words in text, (settings, text)
 
 
-def test_what_stands_in_the_state_directory_is_tested_by_t_too():
+def test_t_checks_the_content_of_the_state_directory_too():
     for name, kind, want in (
             ("lock", os.mkdir, "lock in it is not a regular file"),
             ("lock", os.mkfifo, "lock in it is not a regular file"),
@@ -314,7 +315,7 @@ def test_what_stands_in_the_state_directory_is_tested_by_t_too():
         assert code == 1 and want in text, (name, code, text)
 
 
-def test_the_logs_directory_is_made_and_t_tries_what_a_start_tries():
+def test_a_start_makes_the_directory_of_the_log_and_t_makes_nothing():
     g = Gateway(start=False)
     path = g.settings["log_target"] = g.dir + "/logs/ocppd.log"
 
@@ -323,7 +324,7 @@ def test_the_logs_directory_is_made_and_t_tries_what_a_start_tries():
                               stderr=subprocess.PIPE, text=True, cwd=g.dir)
     r = checked()
     assert r.returncode == 0, r
-    assert not os.path.exists(g.dir + "/logs"), "-t made it"
+    assert not os.path.exists(g.dir + "/logs"), "-t has made the directory of the log"
     g.start()
     poll(lambda: "ready" in open(path).read())
     g.stop()
@@ -335,7 +336,7 @@ def test_the_logs_directory_is_made_and_t_tries_what_a_start_tries():
         assert code == 1 and "log.target = " + target in text, (code, text)
 
 
-def test_in_the_background_the_command_returns_when_it_is_ready():
+def test_in_the_background_the_command_returns_when_the_gateway_is_ready():
     g = Gateway(start=False)
     g.settings["server_pidfile"] = g.dir + "/pid"
     g.settings["log_target"] = g.dir + "/logfile"
@@ -349,14 +350,14 @@ def test_in_the_background_the_command_returns_when_it_is_ready():
         Charger(g).boot()
         assert os.getsid(pid) != os.getsid(0)
         with open("/proc/%d/stat" % pid) as f:
-            assert f.read().rsplit(")", 1)[1].split()[4] == "0", "has a tty"
+            assert f.read().rsplit(")", 1)[1].split()[4] == "0", "the daemon has a terminal"
         poll(lambda: "ready" in open(g.dir + "/logfile").read())
     finally:
         os.kill(pid, signal.SIGTERM)
         poll(lambda: not alive(pid))
 
 
-def test_a_start_fails_if_its_workers_cannot_work():
+def test_a_start_fails_if_its_workers_cannot_start():
     for workers in (1, 2):
         for background in ([], ["-d"]):
             g = Gateway(start=False, server_workers=workers)
@@ -376,7 +377,7 @@ def test_in_the_background_a_failure_is_reported_too():
     assert r.returncode == 1 and "/proc/nowhere" in r.stderr, r
 
 
-def test_ipv6_and_several_addresses_are_listened_on():
+def test_the_gateway_listens_on_ipv6_and_on_several_addresses():
     g = Gateway(start=False)
     other = free_port()
     g.settings["server_listen"] = "127.0.0.1:%d [::1]:%d 127.0.0.2:%d" % (
@@ -386,7 +387,7 @@ def test_ipv6_and_several_addresses_are_listened_on():
         s.bind(("::1", 0))
         s.close()
     except OSError:
-        raise Skip("there is no IPv6 here")
+        raise Skip("this machine has no IPv6")
     g.start()
     c = Charger(g, "V4")
     c.boot()
@@ -405,9 +406,9 @@ def test_ipv6_and_several_addresses_are_listened_on():
         d.close()
 
 
-# --- stopping ------------------------------------------------------------------------
+# --- stop --------------------------------------------------------------------------
 
-def test_term_drains_with_1001_spread_over_drain_time():
+def test_after_sigterm_connections_are_closed_with_1001_over_drain_time():
     g = Gateway(server_drain_time="1s")
     chargers = [Charger(g, "TERM%02d" % i) for i in range(20)]
     for c in chargers:
@@ -442,7 +443,7 @@ def test_a_drain_waits_for_a_charge_point_that_does_not_answer_the_close():
     assert not re.search(r"did not end in time|killed", g.log()), g.log()
 
 
-def test_a_draining_gateway_takes_no_new_connection():
+def test_a_draining_gateway_accepts_no_new_connection():
     g = Gateway(server_drain_time="3s")
     c = [Charger(g, "DR%d" % i) for i in range(4)]
     half = Charger(g, "HALF", open=False)
@@ -460,12 +461,12 @@ def test_a_draining_gateway_takes_no_new_connection():
         d.raw(d.request())
         assert d.response(1).status == 503
     except (OSError, Closed, TimeoutError):
-        pass  # the connection waits in the queue of a worker that has ended already
+        pass  # the connection is in the queue of a worker that has ended
     assert g.wait_exit() == 0
     g.process = None
 
 
-def test_a_second_term_does_not_wait():
+def test_a_second_sigterm_stops_at_once():
     g = Gateway(server_drain_time="60s")
     chargers = [Charger(g, "TWICE%d" % i) for i in range(3)]
     g.send_signal(signal.SIGTERM)
@@ -475,7 +476,7 @@ def test_a_second_term_does_not_wait():
     g.process = None
 
 
-def test_quit_stops_at_once():
+def test_sigquit_stops_at_once():
     g = Gateway(server_drain_time="60s")
     c = Charger(g, "QUIT")
     c.boot()
@@ -485,7 +486,7 @@ def test_quit_stops_at_once():
     c.wait_end()
 
 
-def test_int_is_a_stop_like_term():
+def test_sigint_stops_like_sigterm():
     g = Gateway()
     c = Charger(g, "INT")
     g.send_signal(signal.SIGINT)
@@ -494,7 +495,7 @@ def test_int_is_a_stop_like_term():
     g.process = None
 
 
-def test_a_stop_under_load_loses_no_answered_event():
+def test_a_stop_under_load_loses_no_acknowledged_event():
     g = Gateway()
     answered = []
 
@@ -517,7 +518,7 @@ def test_a_stop_under_load_loses_no_answered_event():
     assert "last words" not in g.log()
 
 
-def test_no_process_is_left_behind():
+def test_no_process_remains_after_a_stop():
     g = Gateway(admin_listen="127.0.0.1:%d" % free_port())
     pids = [int(p) for p in subprocess.run(
         ["pgrep", "-P", str(g.pid)], stdout=subprocess.PIPE,
@@ -528,7 +529,7 @@ def test_no_process_is_left_behind():
         poll(lambda: not alive(p))
 
 
-def test_a_service_manager_is_notified():
+def test_the_service_manager_is_notified():
     d = tempfile.mkdtemp()
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     s.bind(d + "/notify")
@@ -552,9 +553,9 @@ def test_a_service_manager_is_notified():
         shutil.rmtree(d)
 
 
-def test_workers_give_up_root_for_server_user():
+def test_workers_started_by_root_run_as_server_user():
     if os.getuid() != 0:
-        raise Skip("only root can give it up")
+        raise Skip("only root can change the user")
     g = Gateway(start=False)
     os.makedirs(g.state_dir)
     shutil.chown(g.state_dir, "nobody")

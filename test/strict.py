@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Everything that the gateway writes is JSON, whatever was sent to it. Unusual ids,
-strings and numbers of every kind are sent (from a seed), and each frame, line of the
-journal, event, -j answer and HTTP body that comes out is parsed strictly."""
+"""Every message, event and report of the gateway is valid JSON, whatever it receives.
+The test sends unusual ids, strings and numbers of every kind, which depend on a seed.
+Each frame, line of the journal, event, answer of ocppctl -j and HTTP body is then parsed
+strictly."""
 
 import http.client
 
@@ -16,7 +17,7 @@ def no_constant(word):
 
 
 def parse(data, what):
-    """Parses one JSON text, in the grammar of RFC 8259 and in UTF-8."""
+    """Parses one JSON text by the grammar of RFC 8259; it must be UTF-8."""
     try:
         text = data.decode("utf-8") if isinstance(data, bytes) else data
         return json.loads(text, parse_constant=no_constant)
@@ -25,7 +26,7 @@ def parse(data, what):
 
 
 class Odd:
-    """Returns texts that a broken charge point might send."""
+    """Returns texts that a faulty charge point might send."""
 
     STRINGS = ['""', '"a"', '"\\u0048eartbeat"', '"\\ud800"', '"\\udfff\\ud800"',
                '"\\u0000"', '"\x01\x1f"', '"tab\there"', '"\\x41"', '"\\"\\\\\\/"',
@@ -95,7 +96,7 @@ def everything_parses(g):
                 parse(line, "a line of the journal")
                 lines += 1
     assert lines > 0
-    for line in g.ctl("events", json_=False).split("\n")[:-1]:    # not at U+2028
+    for line in g.ctl("events", json_=False).split("\n")[:-1]:    # U+2028 does not end a line here
         parse(line, "a line of ocppctl events")
     for words in (["status"], ["health"], ["stats"], ["connections"], ["refused"],
                   ["workers"], ["show", "ODD"], ["config"], ["errors"]):
@@ -120,7 +121,7 @@ def play(validation):
     for i in range(ROUNDS):
         text = odd.frame()
         c.send(text)
-        if i % 20 == 19:    # no more frames than the gateway answers
+        if i % 20 == 19:    # the gateway does not answer more frames at once
             mark = "mark-%d" % i
             c.put("Heartbeat", {}, mark)
             while True:
@@ -132,7 +133,7 @@ def play(validation):
     g.wait_events(3, type="protocol.violation")
     everything_parses(g)
     tap.terminate()
-    # The last line may be cut where the tap was ended.
+    # The last line may be incomplete, because the tap was ended.
     for line in tap.stdout.read().split(b"\n")[:-1]:
         parse(line, "a line of the tap")
     tap.stdout.close()
@@ -140,15 +141,15 @@ def play(validation):
     g.close()
 
 
-def test_what_lenient_validation_accepts_comes_out_as_json():
+def test_messages_that_lenient_validation_accepts_are_written_as_json():
     play("lenient")
 
 
-def test_what_strict_validation_refuses_comes_out_as_json():
+def test_messages_that_strict_validation_refuses_are_reported_as_json():
     play("strict")
 
 
-def test_whatever_a_call_is_answered_with_its_outcome_is_json():
+def test_the_outcome_of_a_command_is_json_whatever_the_answer():
     odd = Odd(random.Random(SEED + 1))
     g = gateway()
     c = Charger(g, "ODD")
@@ -162,7 +163,7 @@ def test_whatever_a_call_is_answered_with_its_outcome_is_json():
             lambda: '[4,"%s",%s,%s,%s]' % (id, odd.string(), odd.string(), odd.object()),
             lambda: '[4,"%s","GenericError",%s,{"a":%s}]' % (id, odd.string(), odd.value()),
             lambda: '[4,"%s"]' % id])())
-        c.send('[3,"%s",{"status":"Accepted"}]' % id)  # where the first one was not
+        c.send('[3,"%s",{"status":"Accepted"}]' % id)  # in case the first answer was not accepted
         _, body = call.wait()
         parse(body, "the outcome of a call")
     g.wait_events(60, type="command.response")
@@ -175,8 +176,8 @@ OTHERS = ("null", "true", "5", "-0", "1e400", "007", '""', '"x"', '"\\ud800"', "
 
 
 def variants(payload):
-    """The payload as JSON, again and again with one of its values replaced by one
-    of another type."""
+    """Returns the payload as JSON, once for each of its values, which is replaced by a
+    value of another type."""
     def places(value, path):
         yield path
         parts = value.items() if isinstance(value, dict) else \
@@ -221,7 +222,7 @@ def test_a_value_of_another_type_in_any_place_of_a_message_is_harmless():
                         while parse(c.message(), "a frame")[1] != "mark":
                             pass
         everything_parses(g)
-        # What the journal holds of it is read at the next start.
+        # The events of these messages in the journal are read at the next start.
         g.kill_everything()
         g.start()
         assert Charger(g, "ODD-ocpp1.6").call("Heartbeat")["currentTime"]
@@ -229,7 +230,7 @@ def test_a_value_of_another_type_in_any_place_of_a_message_is_harmless():
         g.close()
 
 
-def test_whatever_name_is_refused_the_record_is_json():
+def test_the_record_of_a_refusal_is_json_whatever_the_identity():
     g = gateway(auth_mode="file")
     c = Charger(g, "ODD", open=False)
     for path in ("%00", "%1b%5b31m", "%ff%fe", "a%22b", "%c2%9b", "%e2%80%ae", "x" * 500,

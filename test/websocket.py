@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""RFC 6455 between charge point and gateway: how connections live and end."""
+"""Connections of charge points by RFC 6455: they are opened, checked by pings, and closed."""
 
 from lib import *
 
@@ -15,8 +15,8 @@ def ended(g, identity, reason, code=None):
 
 
 def broken_by(identity, data, code, reason, booted=True):
-    """Checks that these bytes end a connection with this close code; that the event,
-    the counter and `show` have the reason; and that the gateway serves the next
+    """Checks that a connection is closed with this code when it sends these bytes; that
+    the event, the counter and `show` have the reason; and that the gateway serves the next
     connection."""
     g = shared()
     before = g.stat("closed", reason)
@@ -33,7 +33,7 @@ def broken_by(identity, data, code, reason, booted=True):
     c.close()
 
 
-# --- what is refused ----------------------------------------------------------
+# --- violations ---------------------------------------------------------------
 
 def test_an_unmasked_frame_is_a_protocol_error():
     broken_by("UNMASKED", frame(TEXT, '[2,"1","Heartbeat",{}]', mask=False),
@@ -61,7 +61,7 @@ def test_unknown_opcodes_are_a_protocol_error():
         broken_by("OP%d" % op, frame(op, "x"), 1002, "protocol_error")
 
 
-def test_control_frames_in_pieces_or_too_long_are_a_protocol_error():
+def test_fragmented_or_long_control_frames_are_a_protocol_error():
     broken_by("PINGFRAG", frame(PING, "x", fin=False), 1002, "protocol_error")
     broken_by("PINGLONG", frame(PING, "x" * 126), 1002, "protocol_error")
 
@@ -77,7 +77,7 @@ def test_a_binary_message_is_refused_with_1003():
               "not_text")
 
 
-def test_text_that_is_no_utf8_is_refused_with_1007():
+def test_text_that_is_not_utf8_is_refused_with_1007():
     broken_by("UTF8A", frame(TEXT, b'[2,"\xff","Heartbeat",{}]'), 1007,
               "not_utf8")
     broken_by("UTF8B", frame(TEXT, b'[2,"\xc3', fin=False) +
@@ -86,7 +86,7 @@ def test_text_that_is_no_utf8_is_refused_with_1007():
               "not_utf8")
 
 
-def test_a_character_may_be_cut_by_fragments():
+def test_a_character_may_be_split_over_two_fragments():
     g = shared()
     c = Charger(g, "CUTCHAR")
     text = '[2,"ü€😀","DataTransfer",{"vendorId":"ü€😀"}]'.encode()
@@ -98,12 +98,12 @@ def test_a_character_may_be_cut_by_fragments():
 
 
 def padded(size):
-    """Returns a valid CALL of exactly that many bytes."""
+    """Returns a valid CALL of exactly n bytes."""
     head, tail = '[2,"1","DataTransfer",{"vendorId":"v","data":"', '"}]'
     return head + "x" * (size - len(head) - len(tail)) + tail
 
 
-def test_a_message_of_max_message_size_passes_and_one_byte_more_is_1009():
+def test_a_message_of_max_message_size_is_accepted_and_a_longer_one_closed_with_1009():
     g = shared(websocket_max_message_size="2KiB")
     c = Charger(g, "SIZE")
     c.send(padded(2048))
@@ -113,7 +113,7 @@ def test_a_message_of_max_message_size_passes_and_one_byte_more_is_1009():
     ended(g, "SIZE", "too_big", 1009)
 
 
-def test_the_fragments_of_a_message_are_measured_together():
+def test_max_message_size_is_compared_with_all_fragments_together():
     g = shared(websocket_max_message_size="2KiB")
     c = Charger(g, "FRAGS")
     text = padded(2048)
@@ -124,7 +124,7 @@ def test_the_fragments_of_a_message_are_measured_together():
     c.wait_closed(1009)
 
 
-def test_a_header_that_announces_too_much_is_refused_before_the_bytes_come():
+def test_a_frame_that_is_too_long_is_refused_at_its_header():
     g = shared()
     for n in ((1 << 20) + 1, 1 << 40, (1 << 63) - 1):
         c = Charger(g, "ANNOUNCE")
@@ -132,7 +132,7 @@ def test_a_header_that_announces_too_much_is_refused_before_the_bytes_come():
         c.wait_closed(1009)
 
 
-# --- what is not --------------------------------------------------------------
+# --- what is allowed -------------------------------------------------------------
 
 def test_fragments_with_pings_between_make_one_message():
     g = shared()
@@ -149,7 +149,7 @@ def test_fragments_with_pings_between_make_one_message():
     c.close()
 
 
-def test_a_message_in_bytes_of_their_own_segments_is_understood():
+def test_a_message_may_come_byte_by_byte():
     g = shared()
     c = Charger(g, "DRIP")
     for b in frame(TEXT, '[2,"1","Heartbeat",{}]'):
@@ -168,7 +168,7 @@ def test_many_messages_in_one_segment_are_answered_in_order():
     c.close()
 
 
-def test_an_empty_message_and_empty_fragments_do_no_harm():
+def test_an_empty_message_and_empty_fragments_are_accepted():
     g = shared()
     c = Charger(g, "EMPTY")
     c.raw(frame(TEXT, "") + frame(TEXT, "", fin=False) + frame(CONT, "") +
@@ -191,7 +191,7 @@ def test_pings_are_answered_with_their_bytes():
     c.close()
 
 
-def test_a_pong_without_a_ping_does_no_harm():
+def test_a_pong_without_a_ping_is_ignored():
     g = shared()
     c = Charger(g, "UNSOLICITED")
     c.send("abc", PONG)
@@ -221,7 +221,7 @@ def test_a_close_frame_without_code_is_answered():
     ended(g, "NOCODE", "peer_closed", 1005)
 
 
-def test_close_frames_that_are_wrong_get_1002_or_1007():
+def test_invalid_close_frames_get_1002_or_1007():
     g = shared()
     for i, (data, code) in enumerate((
             (b"\x03", 1002), (b"\x03\xe7", 1002), (b"\x03\xed", 1002),
@@ -231,7 +231,7 @@ def test_close_frames_that_are_wrong_get_1002_or_1007():
         c.wait_closed(code)
 
 
-def test_a_reset_is_seen_as_a_connection_that_broke():
+def test_a_reset_is_recorded_as_a_broken_connection():
     g = shared()
     before = g.stat("closed", "peer_vanished")
     c = Charger(g, "RESET")
@@ -253,7 +253,7 @@ def test_the_end_of_the_tcp_connection_without_close_frame_is_noticed():
     poll(lambda: not g.online("FIN"))
 
 
-def test_a_closing_connection_is_cut_after_close_timeout():
+def test_a_closing_connection_is_ended_after_close_timeout():
     g = shared()                # close_timeout is 500 ms
     c = Charger(g, "DEAF")
     c.boot()
@@ -264,12 +264,12 @@ def test_a_closing_connection_is_cut_after_close_timeout():
     assert f.op == CLOSE and f.data[:2] == b"\x03\xf0", f
     assert g.stat("closing") >= 1
     began = time.monotonic()
-    c.wait_end()                # although the client never answered
+    c.wait_end()                # although the client does not answer the close frame
     assert time.monotonic() - began < 3 * SLOW
     poll(lambda: g.stat("closing") == 0)
 
 
-def test_answers_under_way_still_arrive_while_closing():
+def test_answers_that_are_due_are_sent_before_the_close_frame():
     g = shared()
     c = Charger(g, "LASTWORDS")
     c.boot()
@@ -278,7 +278,7 @@ def test_answers_under_way_still_arrive_while_closing():
     assert "currentTime" in c.get("1")
     try:
         c.message()
-        raise AssertionError("it went on")
+        raise AssertionError("the connection was not closed")
     except Closed as e:
         assert e.code == 1000
 
@@ -295,10 +295,10 @@ def test_a_connection_that_sends_nothing_is_closed_after_idle_timeout():
     waited = time.monotonic() - began
     assert 2.5 < waited < 6 * SLOW, waited
     ended(g, "IDLE", "idle", 1001)
-    assert len(c.pings) >= 2, "it was not pinged before"
+    assert len(c.pings) >= 2, "the connection was not pinged before"
 
 
-def test_pongs_alone_keep_a_connection_and_so_do_messages_without_pongs():
+def test_either_pongs_or_messages_keep_a_connection_open():
     g = shared(websocket_idle_timeout="3s")
     pongs, talks = Charger(g, "PONGS"), Charger(g, "TALKS")
     talks.auto_pong = False
@@ -322,8 +322,8 @@ def test_pongs_alone_keep_a_connection_and_so_do_messages_without_pongs():
 
 
 def flood(c, limit=40 << 20):
-    """Requests answers and does not read them, until the gateway has bytes waiting
-    in its own memory or ends the connection."""
+    """Requests answers without reading them, until the gateway buffers bytes in its own
+    memory or ends the connection."""
     id = "x" * 36
     many = frame(TEXT, '[2,"%s","Heartbeat",{}]' % id) * 500
     sent = 0
@@ -352,14 +352,14 @@ def test_a_slow_reader_is_bounded_and_closed():
     ended(g, "GREEDY", "slow_reader", 1008)
     assert most <= 16 << 10, most
     assert not g.online("GREEDY")
-    # and other connections are served
+    # The gateway still serves other connections.
     d = Charger(g, "MODEST")
     d.boot()
     d.close()
     c.sock.close()
 
 
-def test_a_reader_that_stands_still_is_closed_after_idle_timeout():
+def test_a_connection_that_stops_reading_is_closed_after_idle_timeout():
     g = shared(websocket_idle_timeout="3s", websocket_max_output_size="16MiB")
     c = Charger(g, "STUCK", rcvbuf=4096)
     for _ in flood(c):
