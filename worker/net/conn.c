@@ -2,20 +2,17 @@
 #include "net/conn.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/self.h"
 #include "base/up.h"
 #include "ensure.h"
+#include "net/conn_slab.h"
 #include "net/deflate.h"
-#include "net/tls_queue.h"
 #include "net/transport.h"
 
-#define NO_CONN UINT32_MAX
 #define READ_SIZE 65536
 /* Bytes of the buffer for compressed output that are kept. */
 #define COMPRESSED_KEPT 65536
@@ -24,12 +21,6 @@
  * and other connections are served before the next ones are read. */
 #define COMPRESSED_READ 4096
 
-static struct conn *slab;
-static uint32_t     capacity, high;
-static uint32_t     free_head = NO_CONN, dead_head = NO_CONN;
-static ev_prepare   bury;
-static bool         inheriting;  /* some indexes below high may be free without
-                                    being in the free list */
 static uint8_t input[READ_SIZE]; /* the bytes of the last read; shared by all
                                     connections */
 
@@ -38,104 +29,7 @@ static uint8_t input[READ_SIZE]; /* the bytes of the last read; shared by all
 static struct buf   turn;
 static struct conn *turn_of;
 
-/* --- slab ---------------------------------------------------------------- */
-
-static void
-free_busy(struct conn *c)
-{
-    if (c->busy == NULL)
-        return;
-    tls_queue_drop(c);
-    buf_free(&c->busy->tail);
-    buf_free(&c->busy->handshake.in);
-    buf_free(&c->busy->out);
-    free(c->busy);
-    c->busy = NULL;
-}
-
-static void
-bury_cb(struct ev_loop *loop, ev_prepare *w, int revents)
-{
-    (void)loop, (void)w, (void)revents;
-    while (dead_head != NO_CONN) {
-        struct conn *c = &slab[dead_head];
-        dead_head = c->next;
-        if (c->ws != NULL)
-            ws_return(c->ws);
-        free_busy(c);
-        transport_of(c)->free(c);
-        if (c->io.fd >= 0)
-            close(c->io.fd);
-        memset(c, 0, sizeof *c);
-        c->next = free_head;
-        free_head = conn_index(c);
-    }
-}
-
-bool
-conn_init(uint32_t n)
-{
-    /* Only addresses are reserved; memory is used as connections come. */
-    capacity = n < CREF_INDEXES ? n : CREF_INDEXES;
-    slab = mmap(NULL, capacity * sizeof *slab, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (slab == MAP_FAILED)
-        return false;
-    ev_prepare_init(&bury, bury_cb);
-    ev_prepare_start(self.loop, &bury);
-    return true;
-}
-
-uint32_t
-conn_capacity(void)
-{
-    return capacity;
-}
-
-uint32_t
-conn_index(const struct conn *c)
-{
-    return (uint32_t)(c - slab);
-}
-
-struct conn *
-conn_at(uint32_t index)
-{
-    ensure(index < high);
-    return &slab[index];
-}
-
-uint32_t
-conn_high(void)
-{
-    return high;
-}
-
-struct conn *
-conn_find(cref name)
-{
-    uint32_t i = cref_index(name);
-
-    if (name == 0 || cref_slot(name) != self.slot || i >= high ||
-        slab[i].self != name || slab[i].state != CONN_OPEN)
-        return NULL;
-    return &slab[i];
-}
-
 /* --- output -------------------------------------------------------------- */
-
-struct busy *
-conn_busy(struct conn *c)
-{
-    if (c->busy == NULL) {
-        c->busy = calloc(1, sizeof *c->busy);
-        if (c->busy == NULL)
-            return NULL;
-        c->busy->handshake.in.max = self.conf.websocket_max_handshake_size;
-        c->busy->out.max = self.conf.websocket_max_output_size;
-    }
-    return c->busy;
-}
 
 static bool
 wire_waits(const struct conn *c)
@@ -324,7 +218,7 @@ conn_settle(struct conn *c)
     watch(c, EV_READ | (waits ? EV_WRITE : 0));
     if (c->busy != NULL && !waits && c->state != CONN_HANDSHAKE &&
         c->busy->session.calls == NULL && c->busy->tail.len == 0)
-        free_busy(c);
+        conn_slab_free_busy(c);
 }
 
 bool
@@ -434,22 +328,12 @@ struct conn *
 conn_new(int fd, enum listener_kind kind, const uint64_t addr[2], uint16_t port,
     bool proxy)
 {
-    uint32_t i = free_head;
+    struct conn *c = conn_slab_take();
+    struct busy *b = c != NULL ? conn_busy(c) : NULL;
 
-    if (i == NO_CONN) {
-        if (high == capacity) {
-            close(fd);
-            return NULL;
-        }
-        i = high++;
-    } else {
-        free_head = slab[i].next;
-    }
-    struct conn *c = &slab[i];
-    struct busy *b = conn_busy(c);
     if (b == NULL) {
-        c->next = free_head;
-        free_head = i;
+        if (c != NULL)
+            conn_slab_put(c);
         close(fd);
         return NULL;
     }
@@ -467,46 +351,14 @@ conn_new(int fd, enum listener_kind kind, const uint64_t addr[2], uint16_t port,
     return c;
 }
 
-void
-conn_inherit(void)
-{
-    inheriting = true;
-}
-
-void
-conn_inherited(void)
-{
-    inheriting = false;
-    free_head = NO_CONN;
-    for (uint32_t i = high; i-- > 0;)
-        if (slab[i].state == CONN_FREE) {
-            slab[i].next = free_head;
-            free_head = i;
-        }
-}
-
 struct conn *
 conn_adopt(int fd, uint32_t index)
 {
-    bool wished = inheriting && index < capacity &&
-        (index >= high || slab[index].state == CONN_FREE);
-    uint32_t i = wished                      ? index
-        : inheriting || free_head == NO_CONN ? high
-                                             : free_head;
+    struct conn *c = conn_slab_take_at(index);
 
-    /* This slab may be smaller than that of the former process. */
-    for (uint32_t k = 0; i >= capacity && inheriting && k < capacity; k++)
-        if (slab[k].state == CONN_FREE)
-            i = k;
-    if (i >= capacity)
-        return NULL;
-    if (!inheriting && i == free_head)
-        free_head = slab[i].next;
-    if (i >= high)
-        high = i + 1;
-    slab[i].next = 0;
-    ev_io_init(&slab[i].io, io_cb, fd, EV_READ);
-    return &slab[i];
+    if (c != NULL)
+        ev_io_init(&c->io, io_cb, fd, EV_READ);
+    return c;
 }
 
 void
@@ -514,9 +366,7 @@ conn_forget(struct conn *c)
 {
     ensure(turn_of != c);
     ev_io_stop(self.loop, &c->io);
-    c->state = CONN_DEAD;
-    c->next = dead_head;
-    dead_head = conn_index(c);
+    conn_slab_bury(c);
 }
 
 void
@@ -538,9 +388,7 @@ conn_kill(struct conn *c)
     /* The end of a session lets a paused connection read again, which starts
      * the watcher. */
     ev_io_stop(self.loop, &c->io);
-    c->state = CONN_DEAD;
-    c->next = dead_head;
-    dead_head = conn_index(c);
+    conn_slab_bury(c);
 }
 
 void
