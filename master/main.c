@@ -37,6 +37,7 @@
 #include "sandbox.h"
 #include "sd_notify.h"
 #include "signals.h"
+#include "upgrade/next_master.h"
 #include "upgrade/received.h"
 #include "upgrade/successor.h"
 #include "upgrade/upgrade.h"
@@ -160,7 +161,7 @@ up_next_pid(pid_t pid)
 void
 up_succeeded(void)
 {
-    pid_t next = upgrade_successor();
+    pid_t next = next_master_pid();
 
     if (stop_later && next > 0)
         kill(next, SIGTERM);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,7 +21,7 @@
 #include "shm.h"
 #include "shm_state.h"
 #include "upgrade/foreign.h"
-#include "upgrade/offer.h"
+#include "upgrade/incoming.h"
 #include "upgrade/pairs.h"
 #include "upgrade/peer_link.h"
 #include "upgrade/received.h"
@@ -50,39 +49,18 @@ static struct {
     struct peer_link link;
     int              rest;   /* file of the changed entries; -1: none */
     unsigned         reader; /* slot of the worker that reads `rest` */
-    unsigned         slots;  /* number of slots of the old program */
     unsigned         tries;  /* number of heirs that were started again */
-
-    unsigned      slot; /* the slot that moves now */
-    bool          taken, gone, inherited;
-    uint64_t      slot_began_ms;
-    struct result result;
-    bool          ended;    /* the old program has sent `end` */
-    bool          orphaned; /* the old master is dead */
-    ev_timer      late, retry, slot_late;
+    struct result    result;
+    bool             ended;    /* the old program has sent `end` */
+    bool             orphaned; /* the old master is dead */
+    ev_timer         late, retry;
 } in = {.link = {.fd = -1}, .rest = -1};
 
-static void next_slot(void);
+static void begin_slots(void);
 static void take_over(void);
-static void slot_done(void);
 static void start_heir(unsigned slot);
 
 /* --- while the slots move ------------------------------------------------- */
-
-/* Called when the old process of the slot has ended or could not be reached. */
-static void
-old_one_gone(bool died)
-{
-    in.gone = true;
-    pairs_close(in.slot);
-    if (died) {
-        log_warn("upgrade: the old process of worker %u has ended during its "
-                 "hand-over; connections that had not moved are lost",
-            in.slot);
-        pending_calls_worker_gone(in.slot % master.slots);
-    }
-    slot_done();
-}
 
 static void
 take_client(struct fields *f, int passed)
@@ -104,15 +82,6 @@ take_pending(struct fields *f)
     if (!pending_calls_read(f, &w))
         log_error("upgrade: a pending command of the old program cannot be "
                   "read; its outcome is missing");
-}
-
-static void
-take_gone(struct fields *f)
-{
-    if (fields_u64(f, "slot", CREF_SLOTS, CREF_SLOTS) != in.slot ||
-        in.phase != SLOTS)
-        return;
-    old_one_gone(fields_bool(f, "died", false));
 }
 
 static void
@@ -173,6 +142,8 @@ take_end(struct fields *f)
 static void
 record(struct fields *f, int passed)
 {
+    unsigned slot = (unsigned)fields_u64(f, "slot", CREF_SLOTS, CREF_SLOTS);
+
     if (in.phase == RECEIVE) {
         if (!received_take(f, passed) && passed >= 0)
             close(passed);
@@ -183,21 +154,13 @@ record(struct fields *f, int passed)
         return;
     }
     if (strcmp(f->word, "begin") == 0 && in.phase == PREPARED) {
-        in.phase = SLOTS;
-        next_slot();
+        begin_slots();
     } else if (strcmp(f->word, "pending") == 0) {
         take_pending(f);
-    } else if (strcmp(f->word, "take") == 0 && in.phase == SLOTS &&
-        fields_u64(f, "slot", CREF_SLOTS, CREF_SLOTS) == in.slot) {
-        struct buf line = BUF_INIT(256);
-        in.taken = true;
-        fields_begin(&line, "took");
-        fields_put_u64(&line, "slot", in.slot);
-        fields_end(&line);
-        peer_link_send(&in.link, &line, -1);
-        buf_free(&line);
+    } else if (strcmp(f->word, "take") == 0) {
+        incoming_take(slot);
     } else if (strcmp(f->word, "gone") == 0) {
-        take_gone(f);
+        incoming_gone(slot, fields_bool(f, "died", false));
     } else if (strcmp(f->word, "rest") == 0 && passed >= 0) {
         take_rest(passed);
         return;
@@ -215,35 +178,11 @@ record(struct fields *f, int passed)
 
 /* --- the slots ------------------------------------------------------------ */
 
-/* Sends the record `heir`. The record `channel` is sent before it, because the
- * old master uses the channel as soon as it has received `heir`. */
 static void
-send_heir(void)
+begin_slots(void)
 {
-    struct buf line = BUF_INIT(256);
-    unsigned   slot = in.slot % master.slots;
-
-    if (in.slot < master.slots)
-        offer_worker(&in.link, "channel", in.slot, slot_channel(in.slot));
-    fields_begin(&line, "heir");
-    fields_put_u64(&line, "slot", in.slot);
-    fields_put_u64(&line, "pid", (uint64_t)slot_pid(slot));
-    fields_put_u64(&line, "fd", 1);
-    fields_end(&line);
-    peer_link_send(&in.link, &line, pairs_end(in.slot));
-    buf_free(&line);
-}
-
-/* Sends the old worker of the slot its end of the pair. */
-static void
-begin_slot(void)
-{
-    if (!in.orphaned)
-        send_heir();
-    else if (!foreign_lives(in.slot))
-        old_one_gone(true);
-    else if (!foreign_hand_over(in.slot, pairs_end(in.slot)))
-        foreign_kill(in.slot);
+    in.phase = SLOTS;
+    incoming_begin(&in.link, &in.result, take_over);
 }
 
 static void die(const char *why) __attribute__((noreturn));
@@ -260,87 +199,6 @@ die(const char *why)
     _exit(MASTER_EXIT_FAILED);
 }
 
-/* Moves a slot that the new program does not have, because it has fewer: a
- * running worker takes its connections over. */
-static void
-give_to_another(void)
-{
-    struct channel_msg m = {.type = CHANNEL_inherit};
-    int                end = pairs_make(in.slot);
-
-    if (end < 0) {
-        log_error("upgrade: cannot make a socket pair: %s; the connections of "
-                  "worker %u are lost",
-            strerror(errno), in.slot);
-        _exit(MASTER_EXIT_FAILED);
-    }
-    if (!slot_send_fd(in.slot % master.slots, &m, end))
-        in.inherited = true;
-    close(end);
-    begin_slot();
-}
-
-/* Kills an heir that does not take over the connections that were sent to it.
- * They are lost, because the slot's old process has ended, but the other slots
- * still move. This timer is shorter than that of the old master, which would
- * end this program and all heirs. */
-static void
-heir_late_cb(struct ev_loop *loop, ev_timer *w, int events)
-{
-    unsigned slot = in.slot % master.slots;
-    pid_t    pid = slot_pid(slot);
-
-    (void)loop, (void)w, (void)events;
-    if (in.phase != SLOTS || !in.gone || in.inherited || pid <= 0)
-        return;
-    log_error("upgrade: worker %u has not taken over the connections that were "
-              "sent to it within upgrade.patience; it is killed",
-        slot);
-    kill(pid, SIGKILL);
-}
-
-static void
-next_slot(void)
-{
-    ev_timer_stop(master.loop, &in.slot_late);
-    if (in.slot == in.slots) {
-        if (in.orphaned)
-            take_over();
-        return; /* `end` follows */
-    }
-    in.gone = in.inherited = in.taken = false;
-    in.slot_began_ms = clock_mono_ms();
-    double patience = (double)master.config.upgrade_patience / 1000;
-    ev_timer_init(&in.slot_late, heir_late_cb, patience, patience);
-    ev_timer_start(master.loop, &in.slot_late);
-    if (in.slot >= master.slots)
-        give_to_another();
-    else
-        begin_slot();
-}
-
-static void
-slot_done(void)
-{
-    struct buf line = BUF_INIT(256);
-
-    if (!in.gone || !in.inherited)
-        return;
-    in.result.slot[in.slot].ms = clock_mono_ms() - in.slot_began_ms;
-    fields_begin(&line, "moved");
-    fields_put_u64(&line, "slot", in.slot);
-    fields_put_u64(&line, "connections", in.result.slot[in.slot].connections);
-    fields_put_u64(&line, "closed", in.result.slot[in.slot].closed);
-    fields_put_u64(&line, "ms", in.result.slot[in.slot].ms);
-    fields_end(&line);
-    peer_link_send(&in.link, &line, -1);
-    buf_free(&line);
-    if (in.slot < master.slots)
-        supervise_free(in.slot);
-    in.slot++;
-    next_slot();
-}
-
 void
 successor_inherited(unsigned slot, uint64_t taken, uint64_t closed)
 {
@@ -352,18 +210,8 @@ successor_inherited(unsigned slot, uint64_t taken, uint64_t closed)
             take_over();
         return;
     }
-    if (in.phase != SLOTS || in.slot >= in.slots ||
-        slot != in.slot % master.slots || in.inherited)
-        return;
-    in.inherited = true;
-    in.result.slot[in.slot].connections = taken;
-    in.result.slot[in.slot].closed = closed;
-    in.result.connections += taken;
-    in.result.closed += closed;
-    log_info("upgrade: worker %u has taken over %" PRIu64
-             " connections, %" PRIu64 " were closed",
-        slot, taken, closed);
-    slot_done();
+    if (in.phase == SLOTS)
+        incoming_inherited(slot, taken, closed);
 }
 
 /* An heir has died. If the old process of the slot lives, another heir is
@@ -372,26 +220,25 @@ successor_inherited(unsigned slot, uint64_t taken, uint64_t closed)
 void
 successor_heir_gone(unsigned slot)
 {
-    bool now = in.phase == SLOTS && slot == in.slot;
+    bool now = in.phase == SLOTS && slot == incoming_slot();
 
-    if (now && in.gone) {
-        in.inherited = true;
-        slot_done();
+    if (now && incoming_left()) {
+        incoming_heir_lost();
         return;
     }
-    if (in.phase > SLOTS || slot < in.slot)
+    if (in.phase > SLOTS || slot < incoming_slot())
         return;
     if (in.tries++ < HEIR_TRIES) {
         start_heir(slot);
         if (now)
-            begin_slot();
-    } else if (in.slot == 0 && !in.taken) {
+            incoming_offer();
+    } else if (incoming_slot() == 0 && !incoming_taken()) {
         struct buf why = BUF_INIT(1024);
         buf_addf(&why, "the processes that take over worker %u die: %.*s", slot,
             SHM_WORDS_MAX - 1, shm_worker(master.shm, slot)->death);
         die(buf_cstr(&why));
     } else if (now) {
-        in.inherited = true;
+        incoming_heir_lost();
     }
 }
 
@@ -403,11 +250,8 @@ successor_worker_gone(unsigned slot)
 {
     if (in.phase == REST && slot == in.reader)
         give_rest(master.loop, NULL, 0);
-    if (in.phase != SLOTS || in.slot < master.slots || in.slot >= in.slots ||
-        slot != in.slot % master.slots)
-        return;
-    in.inherited = true;
-    slot_done();
+    if (in.phase == SLOTS)
+        incoming_worker_gone(slot);
 }
 
 /* --- the end -------------------------------------------------------------- */
@@ -462,54 +306,12 @@ take_over(void)
 
 /* --- when the old master is dead ------------------------------------------ */
 
-static void
-frozen(unsigned slot)
-{
-    if (in.phase != SLOTS || slot != in.slot)
-        return;
-    in.taken = true;
-    foreign_go(slot);
-}
-
-/* A worker of the old program has given up the hand-over. If its heir has died,
- * another heir is started (successor_heir_gone()). For any other reason the
- * worker is killed, because it has no master any more. */
-static void
-kept(unsigned slot, bool heir, const char *why)
-{
-    if (heir)
-        return;
-    log_error("upgrade: worker %u does not hand over: %.200s", slot, why);
-    foreign_kill(slot);
-}
-
-static void
-ended(unsigned slot)
-{
-    if (in.phase == SLOTS && slot == in.slot)
-        old_one_gone(!in.taken);
-}
-
-static void
-slot_late_cb(struct ev_loop *loop, ev_timer *w, int events)
-{
-    (void)loop, (void)w, (void)events;
-    if (in.phase != SLOTS || in.slot >= in.slots)
-        return;
-    log_error("upgrade: worker %u was not moved within upgrade.patience; it is "
-              "killed",
-        in.slot);
-    foreign_kill(in.slot);
-}
-
 /* The link to the old master has ended. What it has not sent is lost: the last
  * changes of counters and of the entries of offline charge points, and the
  * clients of the control socket. */
 static void
 link_ended(void)
 {
-    static const struct foreign_calls calls = {frozen, kept, ended};
-
     if (in.phase == RUNNING || in.ended)
         return;
     /* This program could not send a record. The old master is alive and
@@ -521,19 +323,14 @@ link_ended(void)
     log_error(
         "upgrade: the old master has died; its workers still hand over to this "
         "program");
+    bool moved = in.phase == SLOTS && incoming_slot() == in.result.slots;
     in.orphaned = true;
     in.result.began_ms = in.result.froze_ms = clock_mono_ms();
-    foreign_watch(&calls);
-    double patience = (double)master.config.upgrade_patience / 1000;
-    ev_timer_init(&in.late, slot_late_cb, patience, patience);
-    ev_timer_start(master.loop, &in.late);
+    incoming_orphaned();
     if (in.phase == PREPARED) {
-        in.phase = SLOTS;
-        next_slot();
-    } else if (in.phase == SLOTS && in.slot == in.slots) {
+        begin_slots();
+    } else if (moved) {
         take_over();
-    } else if (in.phase == SLOTS && !in.gone) {
-        begin_slot();
     } else if (in.phase == REST) {
         in.ended = true; /* the worker answers */
     }
@@ -552,7 +349,7 @@ successor_receive(int fd, struct buf *why)
         ev_run(master.loop, EVRUN_ONCE);
     if (!received_check(why))
         return false;
-    in.slots = in.result.slots = received_slots();
+    in.result.slots = received_slots();
     snprintf(
         in.result.former, sizeof in.result.former, "%s", received_version());
     return true;
@@ -581,8 +378,7 @@ all_prepared(void)
         peer_link_say(&in.link, "prepared");
         return;
     }
-    in.phase = SLOTS;
-    next_slot();
+    begin_slots();
 }
 
 static void
@@ -604,7 +400,8 @@ successor_start(void)
     hints_freeze(true);
     supervise_begin();
     in.phase = STARTING;
-    unsigned heirs = in.slots < master.slots ? in.slots : master.slots;
+    unsigned heirs =
+        in.result.slots < master.slots ? in.result.slots : master.slots;
     pairs_begin(heirs, all_prepared);
     for (unsigned i = 0; i < heirs; i++)
         start_heir(i);

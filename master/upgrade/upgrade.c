@@ -5,28 +5,26 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/files.h"
 #include "base/master.h"
 #include "base/up.h"
-#include "channel.h"
 #include "clock.h"
 #include "control/control.h"
 #include "control/control_socket.h"
 #include "control/pending_calls.h"
 #include "log.h"
-#include "sd_notify.h"
 #include "shm_state.h"
 #include "upgrade/check.h"
 #include "upgrade/foreign.h"
 #include "upgrade/heirs.h"
+#include "upgrade/next_master.h"
 #include "upgrade/offer.h"
+#include "upgrade/outgoing.h"
 #include "upgrade/peer_link.h"
 #include "upgrade/program.h"
 #include "upgrade/result.h"
@@ -52,24 +50,14 @@ static struct {
     enum phase        phase;
     char              program[CONF_TEXT_MAX];
     char             *argv[ARGS_MAX];
-    pid_t             pid; /* pid of the new master; 0: none */
     struct peer_link  link;
-    ev_child          child;
     ev_timer          deadline;
     struct state_file file;
     uint64_t          began_ms, froze_ms;
-    unsigned          slot;  /* the slot that moves now */
-    bool              taken; /* the new program has the commands of the
-                                slot */
-    bool asked;              /* the slot's process was asked to hand over */
-    bool killed;             /* ... and was killed, because it did not answer */
-    bool went;               /* `go` was sent to the slot's process */
-    bool left;               /* the slot's process has ended */
-    bool ended;              /* the link has ended */
-    bool prepared;           /* in PREPARE: everything is prepared but the
-                              * files */
+    bool              ended;    /* the link has ended */
+    bool              prepared; /* in PREPARE: everything is prepared but the
+                                 * files */
     ev_timer files;
-    unsigned moved; /* number of slots that have moved */
     uint64_t connections, closed;
     unsigned again; /* new masters that have died */
 } up = {.link = {.fd = -1}};
@@ -87,21 +75,11 @@ upgrade_running(void)
 
 /* --- the end of an attempt ------------------------------------------------ */
 
-static void
-kill_new_master(void)
-{
-    up_next_pid(0);
-    if (up.pid == 0)
-        return;
-    ev_child_stop(master.loop, &up.child);
-    child_kill(&up.pid);
-}
-
 /* True if processes of a new program have connections. */
 static bool
 has_moved(void)
 {
-    return up.again > 0 || (up.phase >= MOVE && (up.moved > 0 || up.taken));
+    return up.again > 0 || (up.phase >= MOVE && outgoing_begun());
 }
 
 static void give_up(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -133,7 +111,7 @@ give_up(const char *fmt, ...)
     ev_timer_stop(master.loop, &up.deadline);
     peer_link_close(&up.link);
     state_file_close(&up.file);
-    kill_new_master();
+    next_master_kill();
     heirs_kill_all();
     prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
     bool was_frozen = up.phase >= MOVE || up.again > 0;
@@ -177,16 +155,11 @@ set_deadline(uint64_t more_ms)
 static bool
 kill_silent_worker(void)
 {
-    if (!up.asked || up.taken || up.killed || !has_moved())
+    if (!has_moved() || !outgoing_kill_silent())
         return false;
     log_error("upgrade to %s: worker %u does not hand over within "
               "upgrade.patience; it is killed",
-        up.program, up.slot);
-    up.killed = true;
-    if (foreign_lives(up.slot))
-        foreign_kill(up.slot);
-    else if (slot_pid(up.slot) > 0)
-        kill(slot_pid(up.slot), SIGKILL);
+        up.program, outgoing_slot());
     set_deadline(SLOT_GRACE_MS);
     return true;
 }
@@ -212,7 +185,8 @@ late_cb(struct ev_loop *loop, ev_timer *w, int events)
             break;
         /* fallthrough */
     case AGAIN:
-        give_up("worker %u was not moved within upgrade.patience", up.slot);
+        give_up(
+            "worker %u was not moved within upgrade.patience", outgoing_slot());
         break;
     case FINISH:
         give_up("the new program did not take over within upgrade.patience");
@@ -280,16 +254,10 @@ upgrade_abort(void)
     if (up.phase == IDLE)
         return;
     program_stop();
-    kill_new_master();
+    next_master_kill();
     heirs_kill_all();
     peer_link_close(&up.link);
     up.phase = IDLE;
-}
-
-pid_t
-upgrade_successor(void)
-{
-    return up.pid;
 }
 
 /* --- preparation ---------------------------------------------------------- */
@@ -318,46 +286,30 @@ link_ended(void)
 }
 
 static void
-new_master_died(struct ev_loop *loop, ev_child *w, int events)
+new_master_died(const char *how)
 {
-    char how[CHILD_END_LEN];
-
-    (void)events;
-    ev_child_stop(loop, w);
-    up.pid = 0;
-    child_end_text(how, w->rstatus);
     give_up("the new program %s", how);
 }
 
 static void
 prepare(void)
 {
-    int ends[2];
+    struct buf why = BUF_INIT(256);
 
     up.phase = PREPARE;
     up.prepared = false;
     up.connections = up.closed = 0;
-    up.moved = up.slot = 0;
-    up.asked = up.killed = up.taken = up.went = up.left = up.ended = false;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-        give_up("cannot make a socket pair: %s", strerror(errno));
+    up.ended = false;
+    outgoing_first(&up.link, &up.file);
+    int end = next_master_start(up.argv, new_master_died, &why);
+    if (end < 0)
+        give_up("%s", buf_cstr(&why));
+    buf_free(&why);
+    if (end < 0)
         return;
-    }
-    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    up.pid = program_start(up.argv, ends[1]);
-    close(ends[1]);
-    if (up.pid < 0) {
-        up.pid = 0;
-        close(ends[0]);
-        give_up("cannot fork: %s", strerror(errno));
-        return;
-    }
-    ev_child_init(&up.child, new_master_died, up.pid, 0);
-    ev_child_start(master.loop, &up.child);
-    up_next_pid(up.pid);
     up.link.record = record;
     up.link.ended = link_ended;
-    peer_link_open(&up.link, ends[0]);
+    peer_link_open(&up.link, end);
     set_deadline(0);
     offer_first(&up.link);
     state_file_write(&up.file, state_written);
@@ -399,27 +351,21 @@ prepare_soon(void)
 static bool
 try_again(const char *why)
 {
-    bool nothing = up.again == 0 && up.moved == 0 && !up.went;
+    bool nothing = up.again == 0 && outgoing_slot() == 0 && !outgoing_went();
 
     if (nothing || !has_moved() || up.again == AGAIN_MAX)
         return false;
     up.again++;
     log_error("upgrade to %s: %s; it is started again, and takes over from %u "
               "workers of the former attempt",
-        up.program, why, up.moved);
+        up.program, why, outgoing_slot());
     ev_timer_stop(master.loop, &up.deadline);
     peer_link_close(&up.link);
     state_file_close(&up.file);
-    kill_new_master();
+    next_master_kill();
     /* Numbers that the other segment has drawn must not be drawn again. */
     atomic_fetch_add(&master.shm->sequence, 2 * SHM_STATE_NUMBERS);
-    for (unsigned i = 0; i < up.slot; i++)
-        heirs_adopt(i);
-    if (up.left)
-        heirs_adopt(up.slot);
-    bool sends = up.went && !up.left;
-    if (!sends && up.slot < CREF_SLOTS)
-        heirs_kill(up.slot);
+    outgoing_adopt();
     foreign_watch(&foreign_calls);
     control_socket_accept(true);
     struct buf no_lock = BUF_INIT(1024);
@@ -427,7 +373,7 @@ try_again(const char *why)
         log_error("%s", buf_cstr(&no_lock));
     buf_free(&no_lock);
     up.phase = AGAIN;
-    if (sends)
+    if (outgoing_sends())
         set_deadline(SLOT_GRACE_MS);
     else
         prepare_soon();
@@ -436,21 +382,11 @@ try_again(const char *why)
 
 /* --- slot by slot --------------------------------------------------------- */
 
-static void
-send_take(unsigned slot)
-{
-    offer_commands(&up.link, slot);
-    offer_slot(&up.link, "take", slot, false);
-    up.taken = true;
-}
-
-/* Sends `go`, for which the slot's process waits, when the new program has the
- * commands: an outcome must not arrive there before its command. */
 void
 upgrade_frozen(unsigned slot)
 {
-    if (up.phase == MOVE && slot == up.slot && !up.left)
-        send_take(slot);
+    if (up.phase == MOVE && slot == outgoing_slot())
+        outgoing_frozen();
 }
 
 /* Called when the slot's process has given up. heir: it has given up because
@@ -458,72 +394,38 @@ upgrade_frozen(unsigned slot)
 void
 upgrade_kept(unsigned slot, bool heir, const char *why)
 {
-    if (up.phase == AGAIN && slot == up.slot)
+    if (up.phase == AGAIN && slot == outgoing_slot())
         prepare_soon();
-    else if (up.phase == MOVE && slot == up.slot && !heir)
+    else if (up.phase == MOVE && slot == outgoing_slot() && !heir)
         give_up("worker %u goes on: %s", slot, why);
 }
 
 void
 upgrade_worker_left(unsigned slot, bool well)
 {
-    if (up.phase == AGAIN && slot == up.slot) {
-        up.left = true;
-        heirs_adopt(slot);
+    bool now = slot == outgoing_slot();
+
+    if (up.phase == AGAIN && now) {
+        outgoing_adopt_last();
         foreign_watch(&foreign_calls);
         prepare_soon();
-        return;
+    } else if (up.phase == MOVE && now) {
+        outgoing_left(well);
+    } else if (up.phase == IDLE) {
+        /* The upgrade has ended. In any other phase it ends before this slot
+         * moves. */
+        supervise_keep(slot);
     }
-    if (up.phase != MOVE || slot != up.slot) {
-        /* The upgrade has ended, or will end before this slot. */
-        if (up.phase == IDLE)
-            supervise_keep(slot);
-        return;
-    }
-    if (up.left)
-        return;
-    bool died = !well || !up.taken;
-    if (!up.taken)
-        send_take(slot);
-    up.left = true;
-    if (died)
-        state_file_lost(&up.file, slot);
-    offer_slot(&up.link, "gone", slot, died);
 }
 
 static void
 heir_is_there(unsigned slot, int end)
 {
-    if (slot != up.slot || end < 0) {
-        if (end >= 0)
-            close(end);
-        give_up("the new program has asked for worker %u out of turn", slot);
-        return;
-    }
-    bool sent = false;
-    if (foreign_lives(slot))
-        sent = foreign_hand_over(slot, end);
-    else if (!up.left)
-        sent = supervise_hand_over(slot, end, has_moved());
-    int error = errno; /* after EPIPE the death of the process is reported */
-    close(end);
-    up.asked = true;
-    if (sent || up.left)
-        return;
-    if (slot_pid(slot) == 0 && !foreign_lives(slot))
-        upgrade_worker_left(slot, false); /* there is no process */
-    else if (error == EAGAIN)
-        give_up("worker %u does not read its channel", slot);
-}
+    struct buf why = BUF_INIT(256);
 
-static void
-send_go(void)
-{
-    struct channel_msg m = {.type = CHANNEL_go};
-
-    up.went = true;
-    if (!foreign_go(up.slot))
-        slot_send(up.slot, &m, NULL, 0);
+    if (!outgoing_heir(slot, end, has_moved(), &why))
+        give_up("%s", buf_cstr(&why));
+    buf_free(&why);
 }
 
 static void
@@ -531,16 +433,14 @@ slot_moved(struct fields *f)
 {
     up.connections += fields_u64(f, "connections", 0, UINT32_MAX);
     up.closed += fields_u64(f, "closed", 0, UINT32_MAX);
-    up.moved++;
-    up.slot++;
-    up.asked = up.killed = up.taken = up.went = up.left = false;
+    outgoing_next();
     next_slot();
 }
 
 static void
 next_slot(void)
 {
-    if (up.slot == master.slots) {
+    if (outgoing_slot() == master.slots) {
         finish();
         return;
     }
@@ -613,31 +513,14 @@ finish(void)
     state_file_write_rest(&up.file, rest_written);
 }
 
-/* True if systemd reads the new master's pid from the file when this process
- * has ended (PIDFile=); the unit gives the name of the file. The new master is
- * a child of systemd then. After a notification of MAINPID, while this process
- * is its parent, `systemctl stop` would not wait for its end: all workers would
- * be killed at once. */
-static bool
-manager_reads_file(void)
-{
-    const char *file = up_next_pid(up.pid);
-    const char *read = getenv("OCPPD_PIDFILE_NEXT");
-
-    return file != NULL && read != NULL && strcmp(file, read) == 0;
-}
-
 static void
 leave(void)
 {
     ev_timer_stop(master.loop, &up.deadline);
-    if (!manager_reads_file()) {
-        sd_notify_main_pid(up.pid);
-        up_next_pid(0);
-    }
+    next_master_announce();
     log_info("upgrade to %s: process %d has taken over %" PRIu64
              " connections; this program ends",
-        up.program, (int)up.pid, up.connections);
+        up.program, (int)next_master_pid(), up.connections);
     up_succeeded();
 }
 
@@ -661,10 +544,10 @@ record(struct fields *f, int passed)
         heirs_channel(slot, passed);
         return;
     } else if (strcmp(f->word, "took") == 0 && up.phase == MOVE) {
-        if (slot == up.slot)
-            send_go();
+        if (slot == outgoing_slot())
+            outgoing_go();
     } else if (strcmp(f->word, "moved") == 0 && up.phase == MOVE &&
-        slot == up.slot) {
+        slot == outgoing_slot()) {
         slot_moved(f);
     } else if (strcmp(f->word, "running") == 0 && up.phase == FINISH) {
         leave();

@@ -73,8 +73,7 @@ bool upgrade_running(void);
 /* Ends the new program, so that this one goes on. False if a slot has moved. */
 bool upgrade_cancel(const char *why);
 /* Ends the new program and its workers, even if slots have moved. */
-void  upgrade_abort(void);
-pid_t upgrade_successor(void); /* The pid of the new master; 0: none. */
+void upgrade_abort(void);
 
 /* Called for messages of the workers, and for their ends. */
 void upgrade_frozen(unsigned slot);
