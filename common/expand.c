@@ -75,7 +75,8 @@ put_one(const char *s, size_t n, bool files, struct buf *out, struct buf *why)
     const char *other = NULL;
 
     if (n >= sizeof name) {
-        buf_adds(why, "has a ${...} that is too long");
+        buf_addf(why, "has a ${...} of more than %zu bytes; shorten it",
+            sizeof name - 1);
         return EXPAND_WRONG;
     }
     memcpy(name, s, n);
@@ -140,7 +141,10 @@ expand_value(const char *value, bool files, struct buf *out, struct buf *why)
         }
     }
     if (out->overflow) {
-        buf_adds(why, "is too long after its variables are replaced");
+        buf_addf(why,
+            "has more than %zu bytes after its variables are replaced; shorten "
+            "them",
+            out->max);
         return EXPAND_WRONG;
     }
     return result;

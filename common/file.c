@@ -23,7 +23,10 @@ file_read(const char *path, struct buf *text, struct buf *why)
             buf_addf(why, "%s does not exist", path);
             return FILE_MISSING;
         }
-        buf_addf(why, "%s: cannot open it: %s", path, strerror(errno));
+        buf_addf(why, "%s: cannot open it: %s%s", path, strerror(errno),
+            errno == EACCES
+                ? "; let the user of this process read it (chown, chmod)"
+                : "");
         return FILE_FAILED;
     }
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -31,10 +34,13 @@ file_read(const char *path, struct buf *text, struct buf *why)
         close(fd);
         return FILE_FAILED;
     }
-    if ((uint64_t)st.st_size > text->max ||
-        !buf_reserve(text, (size_t)st.st_size + 1)) {
-        buf_addf(why, "%s is larger than the %zu bytes it may have", path,
-            text->max);
+    bool fits = (uint64_t)st.st_size < text->max;
+    if (!fits || !buf_reserve(text, (size_t)st.st_size + 1)) {
+        if (fits)
+            buf_addf(why, "%s: there is no memory to read it", path);
+        else
+            buf_addf(why, "%s: has %lld bytes, and may have %zu", path,
+                (long long)st.st_size, text->max - 1);
         close(fd);
         return FILE_FAILED;
     }

@@ -120,8 +120,10 @@ tls_bundle_make(const struct config *c, struct buf *errors)
             c->tls_sni, strerror(errno));
         m.failed = true;
     } else if (n > SNI_FILES_MAX) {
-        buf_addf(errors, "tls.sni = %s: has more than %d files\n", c->tls_sni,
-            SNI_FILES_MAX);
+        buf_addf(errors,
+            "tls.sni = %s: has more than %d files; remove some, or name "
+            "another directory\n",
+            c->tls_sni, SNI_FILES_MAX);
         m.failed = true;
     }
     int fd = -1;

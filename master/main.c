@@ -307,7 +307,9 @@ start(int inherit)
     crypto_prepare(c->server_listen_tls[0] != '\0');
     if (!sandbox_master())
         log_warn(
-            "cannot give up rights that are not needed: %s", strerror(errno));
+            "cannot give up rights that are not needed: %s; the master keeps "
+            "all rights of its user",
+            strerror(errno));
     if (sandbox_secrets(c))
         sandbox_hide();
     if (inherit >= 0) {

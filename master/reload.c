@@ -207,7 +207,7 @@ begin(void)
     buf_adds(&lines,
         "reload: too many changes of files wait for their disk, or there is "
         "no memory; the old configuration stays\n");
-    log_lines(LOG_LEVEL_ERROR, "reload: ", buf_cstr(&lines));
+    log_lines(LOG_LEVEL_ERROR, "", buf_cstr(&lines));
     end(false, &lines);
 }
 

@@ -545,7 +545,7 @@ def test_the_platform_decides_about_tokens():
 
 
 def test_the_name_and_the_password_of_a_station():
-    """A password of 2.x is text (errata 2.17.3)."""
+    """A password of 2.x is text, and not hexadecimal digits as in 1.6."""
     g = Gateway(auth_mode="file")
     for name, password in (("TC-A", "a password of 2.0.1: \u00fc 100 %"),
                            ("TC-B", "another password of 2.0.1")):

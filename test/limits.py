@@ -404,7 +404,7 @@ def test_incomplete_frames_do_not_exhaust_the_memory():
     poll(lambda: g.stat("leases") <= 100 and
          g.stat("closed", "buffers_full") > 0, timeout=15 * SLOW)
     assert good.call("Heartbeat")["currentTime"]
-    assert g.wait_log("limits.buffer_memory is 8")
+    assert g.wait_log("of the 8 MiB of limits.buffer_memory")
 
 
 # --- the operator's terminal ---------------------------------------------------

@@ -318,8 +318,9 @@ open_journal(bool inherits)
     if (!journal_id_open(self.conf.server_state_dir) &&
         config_has_redis(&self.conf))
         log_error("cannot read or write %s/" JOURNAL_DIR "/id: %s; nothing is "
-                  "shipped until the worker is restarted",
-            self.conf.server_state_dir, strerror(errno));
+                  "shipped until that is possible and `ocppctl worker-restart "
+                  "%u` was given",
+            self.conf.server_state_dir, strerror(errno), self.slot);
 }
 
 void

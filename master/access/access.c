@@ -156,7 +156,8 @@ write_file(const struct access_files *f, const char *path, struct buf *text,
 {
     if (!text->overflow)
         return file_replace(path, text->p, text->len, f->uid, f->gid, why);
-    buf_addf(why, "%s would become too large", path);
+    buf_addf(why, "%s would have more than %zu bytes; remove entries", path,
+        text->max);
     return false;
 }
 
@@ -309,8 +310,10 @@ add_edit(const struct edit *x)
     }
     if (edits_n == EDITS_MAX) {
         log_error("%.*s: its new key is lost, because the credential file "
-                  "cannot be written",
-            (int)x->len, x->name);
+                  "(auth.file) cannot be written and %d changes wait for it; "
+                  "when it can be, `ocppctl auth add IDENTITY KEY --replace` "
+                  "sets a key",
+            (int)x->len, x->name, EDITS_MAX);
         return;
     }
     edits[edits_n++] = *x;

@@ -142,7 +142,9 @@ start(void)
     int keep[LISTEN_ADDRESSES + 4];
 
     if (!channel_pair(ends)) {
-        log_error("admin: cannot make its channel: %s", strerror(errno));
+        log_error("admin.listen is not served: cannot make the channel to its "
+                  "process: %s; trying again",
+            strerror(errno));
         start_later(0);
         return;
     }
@@ -159,7 +161,11 @@ start(void)
         serve(ends[1]);
     close(ends[1]);
     if (pid < 0) {
-        log_error("admin: cannot fork: %s", strerror(errno));
+        log_error(
+            "admin.listen is not served: cannot start its process: %s; "
+            "trying again (raise TasksMax= of the unit or `ulimit -u`, or "
+            "give it memory)",
+            strerror(errno));
         close(ends[0]);
         pid = 0;
         start_later(0);
@@ -236,7 +242,9 @@ serve(int end)
     uint64_t          size = shm_size(master.shm);
     const struct shm *s = shm_map_readonly(master.memfd);
     if (s == NULL) {
-        log_error("cannot map the shared memory: %s", strerror(errno));
+        log_error("admin.listen is not served: cannot map the shared memory: "
+                  "%s",
+            strerror(errno));
         fail();
     }
     /* The log reads its level through a pointer into the mapping that is
@@ -258,7 +266,9 @@ serve(int end)
         http_tls_load(tls_keeper_bundle());
     for (unsigned i = 0; i < listeners.n; i++)
         if (!http_serve(listeners.at[i].fd, listeners.at[i].kind)) {
-            log_error("cannot serve HTTP: %s", strerror(errno));
+            log_error("admin.listen is not served: libmicrohttpd cannot start: "
+                      "%s",
+                strerror(errno));
             fail();
         }
     for (;;) {

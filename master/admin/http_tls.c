@@ -108,8 +108,9 @@ pair_load(struct pair *p, const struct tls_item *certificate,
             p->key, &secret, GNUTLS_X509_FMT_PEM, NULL, 0);
     if (r == 0)
         return true;
-    log_error("admin.listen_tls: %s cannot be used here: %s", certificate->name,
-        gnutls_strerror(r));
+    log_error("admin.listen_tls: %s and its key cannot be used by GnuTLS: %s; "
+              "the other certificates are served",
+        certificate->name, gnutls_strerror(r));
     pair_free(p);
     *p = (struct pair){0};
     return false;
@@ -172,7 +173,9 @@ http_tls_load(int bundle)
     struct buf all = BUF_INIT(0);
 
     if (!tls_bundle_read(bundle, &all)) {
-        log_error("cannot read the certificates: %s", strerror(errno));
+        log_error("admin.listen_tls: cannot read the new certificates: %s; the "
+                  "former ones stay",
+            strerror(errno));
         return;
     }
     struct set *next = load(&all), *former;

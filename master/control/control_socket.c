@@ -47,8 +47,11 @@ pause_accepting(int error)
     if (logged_ms != 0 && now < logged_ms + ACCEPT_LOG_MS)
         return;
     logged_ms = now;
-    log_warn("cannot accept a client of the control socket: %s; trying again",
-        strerror(error));
+    log_warn("cannot accept a client of the control socket: %s; trying again%s",
+        strerror(error),
+        error == EMFILE || error == ENFILE
+            ? " (raise LimitNOFILE of the unit, or `ulimit -n`)"
+            : "");
 }
 
 static void

@@ -81,7 +81,10 @@ take_pending(struct fields *f)
     const struct pending_calls_waiter w = call_waiter(c != NULL ? c->id : 0);
     if (!pending_calls_read(f, &w))
         log_error("upgrade: a pending command of the old program cannot be "
-                  "read; its outcome is missing");
+                  "read%s%s; its client gets no outcome, and the journal may "
+                  "have none",
+            f->bad != NULL ? ", because of the value of " : "",
+            f->bad != NULL ? f->bad : "");
 }
 
 static void
@@ -98,7 +101,8 @@ rest_cb(struct ev_loop *loop, ev_timer *w, int events)
 {
     (void)loop, (void)w, (void)events;
     log_warn("upgrade: worker %u does not report that it has read the registry "
-             "entries; continuing",
+             "entries; continuing. Charge points that are offline may be "
+             "unknown until they connect",
         in.reader);
     take_over();
 }

@@ -59,7 +59,10 @@ start(struct flow *f)
 
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
             pair) != 0) {
-        log_error("rebalance: cannot make a socket pair: %s", strerror(errno));
+        log_error(
+            "rebalance: cannot make a socket pair: %s; the connections of "
+            "worker %u stay there",
+            strerror(errno), f->from);
         return false;
     }
     f->going = slot_send_fd(f->to, &take, pair[1]);

@@ -130,8 +130,11 @@ supervise_start_one(struct slot *s)
         return;
     }
     if (!channel_pair(ends)) {
-        log_error("worker %u: cannot make its channel: %s; trying again", s->n,
-            strerror(errno));
+        log_error("worker %u: cannot make its channel: %s; trying again%s",
+            s->n, strerror(errno),
+            errno == EMFILE || errno == ENFILE
+                ? " (raise LimitNOFILE of the unit, or `ulimit -n`)"
+                : "");
         start_later(s, child_backoff(&s->backoff_ms, 0));
         return;
     }
@@ -154,7 +157,9 @@ supervise_start_one(struct slot *s)
     s->inherit = -1;
     if (pid < 0) {
         log_error(
-            "worker %u: cannot fork: %s; trying again", s->n, strerror(errno));
+            "worker %u: cannot start its process: %s; trying again (raise "
+            "TasksMax= of the unit or `ulimit -u`, or give it memory)",
+            s->n, strerror(errno));
         close(ends[0]);
         slot_set_state(s, SHM_WORKER_DOWN);
         start_later(s, child_backoff(&s->backoff_ms, 0));

@@ -52,8 +52,8 @@ tick_cb(struct ev_loop *loop, ev_timer *w, int events)
     /* The master's values in shared memory are written again, so that a
      * stray store to them has an effect only until the next tick. */
     if (shm_config_mend(master.shm))
-        log_error("the configuration in shared memory was overwritten, and is "
-                  "restored");
+        log_error("the configuration in shared memory was overwritten by a "
+                  "fault of this program, and is restored; please report it");
     atomic_store(&master.shm->draining, master.phase >= MASTER_DRAINING);
     for (unsigned i = 0; i < master.slots; i++) {
         struct slot *s = slot_at(i);

@@ -110,7 +110,7 @@ guard_tick(void)
         (uint64_t)ws_pool_lent() * LEASE_BYTES;
     bool full = held > self.conf.limits_buffer_memory / 8 * 7;
     if (full && full_s == 0)
-        log_warn("buffers hold %llu MiB and limits.buffer_memory is %llu: "
+        log_warn("buffers hold %llu of the %llu MiB of limits.buffer_memory: "
                  "connections whose buffered bytes do not move are closed",
             (unsigned long long)(held >> 20),
             (unsigned long long)(self.conf.limits_buffer_memory >> 20));
@@ -320,8 +320,8 @@ check_identity_rate(const char *name, size_t len)
         return REFUSE_REASONS;
     if (!waited) {
         STAT_INC(self.st, penalties);
-        log_warn("%.*s: connected more than %llu times in a minute; refused "
-                 "for %u s",
+        log_warn("%.*s: connected more than %llu times in a minute "
+                 "(limits.identity_rate); refused for %u s",
             (int)len, name, (unsigned long long)limit, wait);
     }
     retry_s = wait;
@@ -415,9 +415,9 @@ guard_refuses(const struct conn *c, enum refuse_reason reason, const char *name,
     if (wait > 0) {
         address_text(from, h->addr, h->port);
         STAT_INC(self.st, penalties);
-        log_warn("%s: more than %u handshakes refused in a minute, the last "
-                 "one because %s; further refusals in the next %u s have the "
-                 "status 429",
+        log_warn("%s: more than %u handshakes refused in a minute "
+                 "(limits.failure_rate), the last one because %s; further "
+                 "refusals in the next %u s have the status 429",
             from, limit, refuse_info[reason].sentence, wait);
     }
     return reason;

@@ -275,7 +275,9 @@ claims_open(uint32_t capacity, const char *inherited)
     if (!redis_on())
         return;
     if (!claim_table_open(capacity)) {
-        log_error("no memory for the sessions of %u connections", capacity);
+        log_error("no memory for the sessions of %u connections; this worker "
+                  "ends. Lower server.max_connections, or give it memory",
+            capacity);
         exit(1);
     }
     shards_open(inherited, shard_alive);

@@ -151,7 +151,8 @@ inbox_open(void)
 {
     inboxes = calloc(redis_shards(), sizeof *inboxes);
     if (inboxes == NULL) {
-        log_error("no memory for %u inboxes", redis_shards());
+        log_error("no memory for redis.shards = %u; this worker ends",
+            redis_shards());
         exit(1);
     }
 }

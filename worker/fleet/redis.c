@@ -100,13 +100,18 @@ named_link(unsigned shard, const char *error)
     uint64_t port;
     if (!number_u64(colon + 1, number_digits(colon + 1), 65535, &port) ||
         port == 0) {
-        log_error("redis: an answer names no node: %.100s", error);
+        log_error("redis: the answer `%.100s` names no address and port, so "
+                  "shard %u is not reached; look at the cluster-announce "
+                  "settings of its nodes",
+            error, shard);
         return NULL;
     }
     struct link *l =
         link_find(host[0] ? host : links[link_of[shard]].host, (unsigned)port);
     if (l == NULL)
-        log_error("redis: a cluster of more than %d nodes", LINKS);
+        log_error("redis: the cluster has more than the %d nodes that a worker "
+                  "connects to, so shard %u is not reached",
+            LINKS, shard);
     return l;
 }
 
@@ -349,8 +354,8 @@ redis_open(void)
     link_of = calloc(c->redis_shards, sizeof *link_of);
     shard_up = calloc(c->redis_shards, sizeof *shard_up);
     if (link_of == NULL || shard_up == NULL) {
-        log_error(
-            "no memory for %llu shards", (unsigned long long)c->redis_shards);
+        log_error("no memory for redis.shards = %llu; this worker ends",
+            (unsigned long long)c->redis_shards);
         exit(1);
     }
     link_watch(&link_calls);

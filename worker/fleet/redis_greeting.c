@@ -159,7 +159,7 @@ info_cb(redisAsyncContext *ac, void *reply, void *data)
         strcmp(policy, "noeviction") != 0)
         log_warn(
             "redis %s:%u: its maxmemory-policy is %s, so it may throw away "
-            "sessions and events; set noeviction",
+            "sessions and events; set maxmemory-policy noeviction",
             l->host, l->port, policy);
     info(r->str, "aof_enabled", v, sizeof v);
     if (l->new_server && strcmp(v, "1") != 0)

@@ -162,7 +162,7 @@ kept_alive_cb(void *ctx, const struct redis_value *v)
             log_error(
                 "stream %s:events:%u holds %llu events that consumers have not "
                 "acknowledged; above redis.stream_max (%llu) the oldest are "
-                "cut",
+                "cut. Let the consumers read them, or raise it",
                 self.conf.redis_prefix, a->shard,
                 (unsigned long long)sh->events,
                 (unsigned long long)self.conf.redis_stream_max);
@@ -268,7 +268,8 @@ shards_open(const char *inherited, shards_alive_fn *alive)
             (uint64_t)atomic_fetch_add(&self.shm->sequence, 1));
     shards = calloc(redis_shards(), sizeof *shards);
     if (shards == NULL) {
-        log_error("no memory for %u shards", redis_shards());
+        log_error("no memory for redis.shards = %u; this worker ends",
+            redis_shards());
         exit(1);
     }
 }

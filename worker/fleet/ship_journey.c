@@ -272,7 +272,8 @@ ship_journey_advance(struct ship_journey *j)
     if (j->window >= WINDOW_BYTES || redis_troubled())
         return false;
     if (!journal_dir_refresh(j->files, &why)) {
-        log_error("cannot ship: %s", buf_cstr(&why));
+        log_error("journal %u is not shipped to Redis: %s; trying again",
+            j->slot, buf_cstr(&why));
         buf_free(&why);
         ship_journey_stop(j, true);
         return false;
@@ -291,7 +292,7 @@ ship_journey_advance(struct ship_journey *j)
     j->read = last;
     while (journal_dir_trouble(j->files, &why) ||
         journal_dir_damaged(j->files, &why)) {
-        log_error("shipping: %s", buf_cstr(&why));
+        log_error("shipping journal %u: %s", j->slot, buf_cstr(&why));
         buf_clear(&why);
     }
     STAT_ADD(self.st, journal_damaged, journal_dir_bad(j->files) - j->damaged);
@@ -341,7 +342,8 @@ begin(struct ship_journey *j)
     }
     j->files = journal_dir_open(j->hint.dir, &want, &why);
     if (j->files == NULL) {
-        log_error("cannot ship: %s", buf_cstr(&why));
+        log_error("journal %u is not shipped to Redis: %s; trying again",
+            j->slot, buf_cstr(&why));
         ship_journey_stop(j, true);
     } else {
         j->going = true;
@@ -445,7 +447,9 @@ ship_journey_new(const char *dir, unsigned slot, bool own)
     if (j == NULL ||
         (j->lanes = calloc(redis_shards(), sizeof *j->lanes)) == NULL ||
         !ship_hint_open(&j->hint, dir, slot)) {
-        log_error("no memory for shipping journal %u", slot);
+        log_error("no memory for shipping journal %u: its events wait there "
+                  "until this worker is started again",
+            slot);
         if (j != NULL)
             free(j->lanes);
         free(j);

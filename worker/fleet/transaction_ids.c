@@ -386,7 +386,10 @@ fetched_cb(void *ctx, const struct redis_value *v)
             "key {%s:events:0}:txid:last, or delete it",
             self.conf.redis_prefix);
     else if (first == 0)
-        log_error("the transaction ids of the fleet are used up");
+        log_error("the transaction ids of the fleet are used up: the number in "
+                  "the key {%s:events:0}:txid:last has reached its end, and "
+                  "StartTransactions are not answered",
+            self.conf.redis_prefix);
     else
         fetching =
             submit(keep_work, kept, (int64_t)first, (int64_t)first + RANGE);

@@ -278,7 +278,9 @@ journal_read_back(uint64_t max, recovery_fn *line, void *ctx)
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         log_error(
-            "journal: cannot read the directory %s: %s", dir, strerror(errno));
+            "journal: cannot read the directory %s: %s; sessions that have not "
+            "arrived from the old program get no end",
+            dir, strerror(errno));
         return;
     }
     recovery_own(fd, dir, jl.env.slot, max, line, ctx, &r);

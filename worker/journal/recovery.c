@@ -234,7 +234,9 @@ look_at_slots(int dir_fd, const char *dir, unsigned slot, unsigned slots,
     int err = journal_dir_find(dir_fd, &list);
     if (err != 0) {
         log_error(
-            "journal: cannot read the directory %s: %s", dir, strerror(err));
+            "journal: cannot read the directory %s: %s; the events of other "
+            "workers in it are not known here",
+            dir, strerror(err));
         return;
     }
     for (size_t i = 0, n; i < list.n; i += n) {

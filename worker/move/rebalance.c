@@ -171,7 +171,9 @@ static void
 late_cb(struct ev_loop *loop, ev_timer *w, int revents)
 {
     (void)loop, (void)w, (void)revents;
-    log_warn("another worker does not take connections over");
+    log_warn("rebalance: the other worker has not answered for %d ms; the "
+             "connections stay here",
+        HELLO_MS);
     finish();
 }
 

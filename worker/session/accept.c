@@ -118,7 +118,7 @@ accept_cb(struct ev_loop *loop, ev_io *w, int revents)
             log_error("accept: %s; trying again in a second%s", strerror(errno),
                 errno == EMFILE || errno == ENFILE
                     ? " (raise LimitNOFILE or ulimit -n above "
-                      "max_connections / workers)"
+                      "server.max_connections / server.workers)"
                     : "");
             pause_all(true);
             return;
