@@ -137,10 +137,11 @@ struct shm_worker {
 /* One certificate or revocation list. */
 #define SHM_TLS_FILES 64
 struct shm_tls_file {
-    char    file[CONF_TEXT_MAX];
-    char    name[65]; /* CN */
-    char    serial[43];
-    char    type[12];  /* RSA, ECDSA, authority, CRL */
+    char file[CONF_TEXT_MAX];
+    char name[65]; /* CN */
+    char serial[43];
+    char type[12];     /* RSA, ECDSA, other: of a server, by its key; chain:
+                          an intermediate that is sent with it; authority; CRL */
     int64_t not_after; /* Unix seconds; of a CRL: its next update */
 };
 

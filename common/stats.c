@@ -96,6 +96,11 @@ row_TLS_REASON(unsigned i)
 {
     return tls_reason_word((enum tls_reason)i);
 }
+static const char *
+row_TLS_ALERT(unsigned i)
+{
+    return tls_alert_word((enum tls_alert)i);
+}
 
 #define row_VERSION stats_version
 const struct stat_info stat_info[] = {

@@ -85,7 +85,8 @@ enum {
     STATS_ROWS_CALL_ERROR = CALL_ERRORS_KNOWN + 1,
     STATS_ROWS_VERSION = STATS_VERSIONS,
     STATS_ROWS_TLS_SUITE = TLS_SUITES,
-    STATS_ROWS_TLS_REASON = TLS_REASONS
+    STATS_ROWS_TLS_REASON = TLS_REASONS,
+    STATS_ROWS_TLS_ALERT = TLS_ALERTS
 };
 
 /* Bucket i counts durations of at most histogram_bounds[i] microseconds (and

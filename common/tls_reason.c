@@ -1,8 +1,6 @@
 /* tls_reason: why a TLS handshake failed. See tls_reason.h. */
 #include "tls_reason.h"
 
-#include <stddef.h>
-
 static const struct {
     const char *word, *sentence, *remedy;
     int         alert;
@@ -37,45 +35,33 @@ tls_reason_alert(enum tls_reason r)
     return reasons[r].alert;
 }
 
-const char *
-tls_alert_name(unsigned alert)
-{
-    static const char *const names[] = {
-        [0] = "close_notify",
-        [10] = "unexpected_message",
-        [20] = "bad_record_mac",
-        [21] = "decryption_failed",
-        [22] = "record_overflow",
-        [30] = "decompression_failure",
-        [40] = "handshake_failure",
-        [41] = "no_certificate",
-        [42] = "bad_certificate",
-        [43] = "unsupported_certificate",
-        [44] = "certificate_revoked",
-        [45] = "certificate_expired",
-        [46] = "certificate_unknown",
-        [47] = "illegal_parameter",
-        [48] = "unknown_ca",
-        [49] = "access_denied",
-        [50] = "decode_error",
-        [51] = "decrypt_error",
-        [60] = "export_restriction",
-        [70] = "protocol_version",
-        [71] = "insufficient_security",
-        [80] = "internal_error",
-        [86] = "inappropriate_fallback",
-        [90] = "user_canceled",
-        [100] = "no_renegotiation",
-        [109] = "missing_extension",
-        [110] = "unsupported_extension",
-        [112] = "unrecognized_name",
-        [113] = "bad_certificate_status_response",
-        [115] = "unknown_psk_identity",
-        [116] = "certificate_required",
-        [120] = "no_application_protocol",
-    };
+static const struct {
+    const char *name;
+    unsigned    number;
+} alerts[TLS_ALERTS] = {
+#define ALERT(name, number) [TLS_ALERT_##name] = {#name, number},
+#include "tls_alert.def"
+    [TLS_ALERT_unknown] = {"unknown", 256},
+};
 
-    if (alert < sizeof names / sizeof names[0] && names[alert] != NULL)
-        return names[alert];
-    return "unknown";
+const char *
+tls_alert_word(enum tls_alert a)
+{
+    return alerts[a].name;
+}
+
+enum tls_alert
+tls_alert_find(unsigned number)
+{
+    int a = 0;
+
+    while (a < TLS_ALERT_unknown && alerts[a].number != number)
+        a++;
+    return (enum tls_alert)a;
+}
+
+const char *
+tls_alert_name(unsigned number)
+{
+    return tls_alert_word(tls_alert_find(number));
 }

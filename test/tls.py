@@ -220,26 +220,36 @@ def test_tls_is_spoken_at_each_address():
 
 def test_every_suite_is_spoken():
     g = gateway()
-    for version, names in (("-tls1_3", SUITES_13), ("-tls1_2", SUITES_12)):
-        for name in names:
-            option = "-ciphersuites" if version == "-tls1_3" else "-cipher"
-            with subprocess.Popen(
+    with contextlib.ExitStack() as stack:
+        for version, names in (("-tls1_3", SUITES_13), ("-tls1_2", SUITES_12)):
+            for name in names:
+                option = "-ciphersuites" if version == "-tls1_3" else "-cipher"
+                p = stack.enter_context(subprocess.Popen(
                     ["openssl", "s_client", "-quiet", "-connect",
                      "127.0.0.1:%d" % g.tls_port, "-CAfile", authority().ca,
                      "-verify_return_error", version, option, name],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL) as p:
-                p.stdin.write(b"GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\n"
+                    stderr=subprocess.DEVNULL))
+                stack.callback(p.kill)
+                p.stdin.write(b"GET /ocpp/%b HTTP/1.1\r\nHost: x\r\n"
                               b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
                               b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
                               b"Sec-WebSocket-Version: 13\r\n"
-                              b"Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n")
+                              b"Sec-WebSocket-Protocol: ocpp1.6\r\n\r\n"
+                              % name.encode())
                 p.stdin.flush()
                 line = p.stdout.readline()
-                p.kill()
-            assert b" 101 " in line, (name, line)
-            row = SUITES_12.get(name, name)
-            assert g.stat("tls_handshakes", row) == 1, row
+                assert b" 101 " in line, (name, line)
+                row = SUITES_12.get(name, name)
+                assert g.stat("tls_handshakes", row) == 1, row
+                assert g.stat("tls_connections", row) == 1, row
+        t = g.ctl("tls")
+        want = dict.fromkeys(SUITES_13 + list(SUITES_12.values()), 1)
+        assert t["handshakes"] == t["connections"] == want, t
+        text = g.ctl("tls", json_=False)
+        assert "1 handshakes with %s, 1 connections open\n" % row in text, text
+        g.note_stats()
+    poll(lambda: g.ctl("tls")["connections"] == {}, what="their end")
 
 
 def test_what_openssl_and_gnutls_ask_for_besides():
@@ -491,6 +501,63 @@ def test_each_failure_has_its_reason():
     assert g.stat("tls_failures", "reset") == n
 
 
+def test_each_alert_is_counted_by_its_name():
+    """A client sends its ClientHello and an alert; of TLS 1.2, because user_canceled
+    ends nothing in TLS 1.3. The names are those of RFC 8446
+    and RFC 5246, as Python knows them."""
+    g = gateway(limits_accept_rate=0)
+    names = {int(v): k[18:].lower() for k, v in vars(ssl).items()
+             if k.startswith("ALERT_DESCRIPTION_")}
+    assert names[48] == "unknown_ca" and len(names) > 25, names
+    former = {21: "decryption_failed", 30: "decompression_failure",
+              41: "no_certificate", 60: "export_restriction",
+              86: "inappropriate_fallback", 109: "missing_extension",
+              116: "certificate_required", 120: "no_application_protocol",
+              77: "unknown"}
+    for number, name in (names | former).items():
+        name = {"bad_certificate_hash_value": "unknown",
+                "certificate_unobtainable": "unknown",
+                "user_cancelled": "user_canceled"}.get(name, name)
+        before = g.stat("tls_alerts_received", name)
+        with socket.create_connection(("127.0.0.1", g.tls_port)) as s:
+            s.sendall(hello(ssl.TLSVersion.TLSv1_2) + b"\x15\x03\x03\0\2\2" +
+                      bytes([number]))
+            poll(lambda: g.stat("tls_alerts_received", name) == before + 1,
+                 what="alert %d, %s" % (number, name))
+    still = [k for k, n in g.stats()["tls_alerts_received"].items() if n == 0]
+    assert not still, still
+    # The same after the handshake, in both versions.
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        before = g.stat("tls_alerts_received", "bad_record_mac")
+        c = Charger(At(g), version.name, open=False)
+        inc, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        t = client(version).wrap_bio(inc, out, server_hostname="localhost")
+
+        def until(step):
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    c.raw(out.read())
+                    c.sock.settimeout(DEADLINE)
+                    inc.write(c.sock.recv(1 << 16))
+        until(t.do_handshake)
+        t.write(c.request())
+        assert b" 101 " in until(lambda: t.read(1 << 16))
+        inc.write(b"\x17\x03\x03\0\x30" + bytes(48))
+        try:
+            t.read()
+            raise AssertionError("the client took a damaged record")
+        except ssl.SSLError:
+            c.raw(out.read())
+        [e] = g.wait_events(1, type="charge_point.disconnected", cp=version.name)
+        assert e["payload"]["reason"] == "tls_error", e
+        assert g.stat("tls_alerts_received", "bad_record_mac") == before + 1
+    t = g.ctl("tls")
+    assert t["alertsReceived"]["unknown_ca"] == 1, t
+    assert "1 alerts received: unknown_ca\n" in g.ctl("tls", json_=False)
+
+
 def test_an_expired_server_certificate_is_named_by_the_alert():
     a = authority()
     a.make("old", san="DNS:localhost", start="20200101000000Z",
@@ -573,10 +640,10 @@ def test_a_client_hello_on_the_plain_port_is_named():
     poll(lambda: g.stat("refused", "tls_on_plain") == 1)
 
 
-def hello():
+def hello(version=None):
     """Returns the first bytes of a handshake."""
     out = ssl.MemoryBIO()
-    t = client().wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost")
+    t = client(version).wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost")
     try:
         t.do_handshake()
     except ssl.SSLWantReadError:
@@ -766,6 +833,106 @@ def test_the_check_warns_of_an_expired_certificate():
                         r"2021-01-01T00:00:00.000Z; renew it", line), line
     g.start()
     g.stop()
+
+
+def intermediate(a, name, end):
+    """Makes an intermediate authority that ends at that time, and a server's
+    certificate under it. Returns the file of both, and the server's key."""
+    a.make(name, "/CN=" + name, end=end,
+           ext=["basicConstraints=critical,CA:true"])
+    a.openssl("req", "-new", *a.kind("ec"), "-keyout", name + "-leaf.key", "-out",
+              name + "-leaf.csr", "-subj", "/CN=localhost", "-config", "c")
+    with open(a.dir + "/ext", "w") as f:
+        f.write("subjectAltName=DNS:localhost\n")
+    a.openssl("x509", "-req", "-in", name + "-leaf.csr", "-CA", name + ".pem",
+              "-CAkey", name + ".key", "-CAcreateserial", "-days", "900",
+              "-extfile", "ext", "-out", name + "-leaf.pem")
+    with open(a.dir + "/%s-leaf.pem" % name, "a") as f, \
+            open(a.dir + "/%s.pem" % name) as i:
+        f.write(i.read())
+    return a.path(name + "-leaf")
+
+
+def in_days(n):
+    return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + n * 86400))
+
+
+def test_health_warns_before_each_kind_of_certificate_ends():
+    """Of several certificates one ends soon: the server's, the intermediate
+    certificate that is sent with it, the authority of the clients, and the list."""
+    a = authority()
+    long = Authority("long")
+    long.openssl("x509", "-in", "ca.pem", "-signkey", "ca.key", "-days", "900",
+                 "-out", "ca.pem")
+    long.make("server", san="DNS:localhost", end=in_days(800))
+    long.crl("-crldays", "700")
+    leaf, key = intermediate(long, "brief", in_days(20.5))
+    soon_leaf, soon_key = long.make("soon", san="DNS:localhost", end=in_days(10.5))
+    clients = Authority("clients")    # 99 days
+    good = dict(tls_certificate=long.path("server")[0],
+                tls_key=long.path("server")[1], tls_client="optional",
+                tls_client_ca=long.ca, tls_crl=long.dir + "/crl.pem",
+                tls_expiry_warning="30d")
+    for change, words in (
+            ({}, None),
+            (dict(tls_certificate=soon_leaf, tls_key=soon_key),
+             soon_leaf + ": the certificate expires in 10 days"),
+            (dict(tls_certificate=leaf, tls_key=key),
+             leaf + ": the intermediate certificate brief expires in 20 days"),
+            (dict(tls_client_ca=clients.ca, tls_expiry_warning="100d"),
+             clients.ca + ": the certificate of the authority clients expires in "
+             "98 days"),
+            (dict(tls_expiry_warning="701d"),
+             good["tls_crl"] + ": the revocation list expires in 699 days")):
+        g = gateway(**dict(good, **change))
+        h = g.run("-j", "health")
+        got = json.loads(h.stdout)
+        if words is None:
+            assert h.returncode == 0, got
+        else:
+            assert h.returncode == 1 and words in h.stdout, (words, got)
+        if "brief" in str(words):
+            TlsCharger(g, "CP1", client(ca=long.ca)).boot()
+            files = g.ctl("tls")["files"]
+            assert [(f["type"], f["name"]) for f in files][:2] == \
+                [("ECDSA", "localhost"), ("chain", "brief")], files
+        g.stop()
+
+
+def test_of_many_certificates_those_that_end_first_are_listed():
+    a = authority()
+    with tempfile.TemporaryDirectory() as d:
+        os.chmod(d, 0o755)
+        a.make("many", "/CN=many", san="DNS:many.example", end=in_days(800))
+        a.make("first", "/CN=first", san="DNS:first.example", end=in_days(3.5))
+        for i in range(80):
+            with open("%s/a%02d.pem" % (d, i), "w") as f:
+                for n in a.path("many"):
+                    f.write(open(n).read())
+        with open(d + "/z.pem", "w") as f:
+            for n in a.path("first"):
+                f.write(open(n).read())
+        g = gateway(tls_sni=d)
+        h = g.run("-j", "health")
+        assert d + "/z.pem: the certificate expires in 3 days" in h.stdout, h.stdout
+        assert len(g.ctl("tls")["files"]) == 64
+
+
+def test_the_check_warns_of_a_chain_that_ended_and_of_a_certificate_without_name():
+    a = authority()
+    leaf, key = intermediate(a, "ended", "20210101000000Z")
+    a.make("nobody", "/O=ACME Ltd/CN=" + "\x01")
+    for (certificate, key), words in (
+            ((leaf, key), "an intermediate certificate in it expired at "
+             "2021-01-01T00:00:00.000Z; renew it"),
+            (a.path("nobody"), "it names no host, so charge points that compare "
+             "names refuse it")):
+        g = gateway(start=False, tls_certificate=certificate, tls_key=key)
+        r = subprocess.run(g.command() + ["-t"], stdin=subprocess.DEVNULL,
+                           capture_output=True, text=True)
+        assert r.returncode == 0, r
+        [line] = r.stderr.splitlines()
+        assert certificate in line and words in line, line
 
 
 def test_a_start_with_a_damaged_certificate_logs_each_error_in_a_line():
@@ -1492,6 +1659,13 @@ def test_the_operator_sees_certificates_and_failures():
     assert 'ocppd_certificate_expiry_timestamp_seconds{file="%s"' % a.path("rsa")[0] \
         in metrics, metrics[:500]
     assert "ocppd_ticket_key_age_seconds" in metrics
+    # The certificate of CP1 ends in nine days.
+    assert "\nocppd_client_certificates_expiring 1\n" in metrics
+    g = mutual(tls_client="optional", tls_expiry_warning="8d")
+    TlsCharger(g, "CP1", client(certificate=a.path("cp1"))).boot()
+    TlsCharger(g, "CP2").boot()
+    code, metrics = g.ask("-p", "stats")
+    assert "\nocppd_client_certificates_expiring 0\n" in metrics
 
 
 def test_an_sni_name_has_its_certificate_and_others_the_main_one():

@@ -328,6 +328,12 @@ prometheus_tls(const struct shm *s, struct buf *out)
         exposition_label(out, f.serial);
         buf_addf(out, "\",type=\"%s\"} %lld\n", f.type, (long long)f.not_after);
     }
+    struct config c;
+    shm_config_read(s, &c);
+    gauge(out, "client_certificates_expiring",
+        "Charge points whose client certificate ends within "
+        "tls.expiry_warning, or has ended",
+        report_tls_expiring(s, c.tls_expiry_warning));
     if (s->tickets.n == 0)
         return;
     exposition_head(out, "ticket_key_age_seconds", "gauge",

@@ -63,7 +63,10 @@ void report_upgrade_text(struct buf *out, const struct shm *s, uint64_t now);
 void report_tls(struct writer *w, const struct shm *s, uint64_t expiring_ms);
 void report_tls_text(
     struct buf *out, const struct shm *s, uint64_t expiring_ms);
-void report_tls_problems(
-    const struct shm *s, const struct config *c, report_say *say, void *ctx);
+/* The number of identities whose client certificate ends within this time, or
+ * has ended. */
+unsigned report_tls_expiring(const struct shm *s, uint64_t ms);
+void     report_tls_problems(
+        const struct shm *s, const struct config *c, report_say *say, void *ctx);
 
 #endif

@@ -30,6 +30,19 @@ files(const struct shm *s)
     return s->tls_files_n < SHM_TLS_FILES ? s->tls_files_n : SHM_TLS_FILES;
 }
 
+/* What ends, for a sentence. */
+static const char *
+kind_of(const struct shm_tls_file *f)
+{
+    if (strcmp(f->type, "CRL") == 0)
+        return "revocation list";
+    if (strcmp(f->type, "chain") == 0)
+        return "intermediate certificate ";
+    if (strcmp(f->type, "authority") == 0)
+        return "certificate of the authority ";
+    return "certificate";
+}
+
 void
 report_tls_problems(
     const struct shm *s, const struct config *c, report_say *say, void *ctx)
@@ -38,18 +51,19 @@ report_tls_problems(
 
     for (uint32_t i = 0; i < files(s); i++) {
         struct shm_tls_file f = file_at(s, i);
-        bool                crl = strcmp(f.type, "CRL") == 0;
+        const char         *kind = kind_of(&f);
+        /* A file may hold several of these. */
+        const char *name = kind[strlen(kind) - 1] == ' ' ? f.name : "";
         if (f.not_after < now)
-            say(ctx, "%s: the %s has expired", f.file,
-                crl ? "revocation list" : "certificate");
+            say(ctx, "%s: the %s%s has expired", f.file, kind, name);
         else if (f.not_after - now < (int64_t)(c->tls_expiry_warning / 1000))
-            say(ctx, "%s: the %s expires in %" PRId64 " days", f.file,
-                crl ? "revocation list" : "certificate",
-                (f.not_after - now) / 86400);
+            say(ctx, "%s: the %s%s expires in %" PRId64 " days", f.file, kind,
+                name, (f.not_after - now) / 86400);
     }
 }
 
-/* Calls each() for identities whose certificate ends before `until`. */
+/* Calls each(), if it is not NULL, for identities whose certificate ends before
+ * `until`; returns their number. */
 static unsigned
 each_expiring(const struct shm *s, uint64_t until,
     void (*each)(void *ctx, const struct registry_entry *e, uint64_t end),
@@ -64,12 +78,19 @@ each_expiring(const struct shm *s, uint64_t until,
         uint32_t              until_unit;
         registry_certificate(r, i, &profile, &until_unit);
         if (until_unit == 0 || (uint64_t)until_unit * REGISTRY_END_S >= until ||
-            !registry_copy(r, i, &e))
+            (each != NULL && !registry_copy(r, i, &e)))
             continue;
-        each(ctx, &e, (uint64_t)until_unit * REGISTRY_END_S);
+        if (each != NULL)
+            each(ctx, &e, (uint64_t)until_unit * REGISTRY_END_S);
         n++;
     }
     return n;
+}
+
+unsigned
+report_tls_expiring(const struct shm *s, uint64_t ms)
+{
+    return each_expiring(s, (clock_wall_ms() + ms) / 1000, NULL, NULL);
 }
 
 static void
@@ -130,7 +151,19 @@ report_tls(struct writer *w, const struct shm *s, uint64_t expiring_ms)
             writer_u64(w, tls_suite_name((enum tls_suite)i),
                 stat_get(&sum.tls_handshakes[i]));
     writer_close(w);
+    writer_open(w, "connections", '{');
+    for (int i = 0; i < TLS_SUITES; i++)
+        if (stat_get(&sum.tls_connections[i]) > 0)
+            writer_u64(w, tls_suite_name((enum tls_suite)i),
+                stat_get(&sum.tls_connections[i]));
+    writer_close(w);
     writer_u64(w, "resumed", stat_get(&sum.tls_resumed));
+    writer_open(w, "alertsReceived", '{');
+    for (int i = 0; i < TLS_ALERTS; i++)
+        if (stat_get(&sum.tls_alerts_received[i]) > 0)
+            writer_u64(w, tls_alert_word((enum tls_alert)i),
+                stat_get(&sum.tls_alerts_received[i]));
+    writer_close(w);
     writer_open(w, "failures", '{');
     for (int i = 0; i < TLS_REASONS; i++)
         if (stat_get(&sum.tls_failures[i]) > 0)
@@ -169,9 +202,17 @@ report_tls_text(struct buf *out, const struct shm *s, uint64_t expiring_ms)
             (now - s->tickets.since_ms) / 1000);
     for (int i = 0; i < TLS_SUITES; i++)
         if (stat_get(&sum.tls_handshakes[i]) > 0)
-            buf_addf(out, "%10" PRIu64 " handshakes with %s\n",
+            buf_addf(out,
+                "%10" PRIu64 " handshakes with %s, %" PRIu64
+                " connections open\n",
                 stat_get(&sum.tls_handshakes[i]),
-                tls_suite_name((enum tls_suite)i));
+                tls_suite_name((enum tls_suite)i),
+                stat_get(&sum.tls_connections[i]));
+    for (int i = 0; i < TLS_ALERTS; i++)
+        if (stat_get(&sum.tls_alerts_received[i]) > 0)
+            buf_addf(out, "%10" PRIu64 " alerts received: %s\n",
+                stat_get(&sum.tls_alerts_received[i]),
+                tls_alert_word((enum tls_alert)i));
     for (int i = 0; i < TLS_REASONS; i++)
         if (stat_get(&sum.tls_failures[i]) > 0)
             buf_addf(out, "%10" PRIu64 " failed: %s: %s\n%11sremedy: %s\n",

@@ -38,6 +38,7 @@ struct record {
     uint8_t  idle;     /* records without data in a row */
     uint16_t max_text; /* plaintext bytes per record that the peer accepts */
     uint8_t  sealed;   /* 1: the last record can be taken back */
+    uint8_t  name;     /* for the owner: enum tls_suite */
     /* For the owner: self.now_ms when the write key was made. */
     uint32_t renewed_ms;
     /* 32 bits suffice: the write key is renewed at RECORD_LIMIT, and a read key

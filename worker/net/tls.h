@@ -41,7 +41,9 @@ struct tls_context *tls_context_load(
 /* Releases the context; its memory is freed when the last handshake that uses
    it ends. */
 void tls_context_free(struct tls_context *x);
-/* Calls report for each server certificate and revocation list. */
+/* Calls report for each certificate of a server, of its chain and of an
+ * authority, and for each revocation list; for those that end first if there
+ * are more than 64. */
 void tls_context_each(
     const struct tls_context *x, tls_context_report *report, void *arg);
 

@@ -93,20 +93,45 @@ static void
 list_file(struct tls_context *x, const char *file, const X509 *cert,
     const char *type, int64_t not_after)
 {
-    struct tls_listed *f = x->n_files == TLS_FILES
-        ? NULL
-        : realloc(x->files, (x->n_files + 1) * sizeof *f);
+    struct tls_listed *f = x->files;
 
-    if (f == NULL)
-        return;
-    x->files = f;
-    f += x->n_files++;
+    if (x->n_files < TLS_FILES) {
+        f = realloc(x->files, (x->n_files + 1) * sizeof *f);
+        if (f == NULL)
+            return;
+        x->files = f;
+        f += x->n_files++;
+    } else {
+        /* A full list keeps those that end first. */
+        for (unsigned i = 1; i < TLS_FILES; i++)
+            if (x->files[i].not_after > f->not_after)
+                f = &x->files[i];
+        if (not_after >= f->not_after)
+            return;
+    }
     memset(f, 0, sizeof *f);
     snprintf(f->file, sizeof f->file, "%s", file);
     snprintf(f->type, sizeof f->type, "%s", type);
     if (cert != NULL)
         tls_name_read(cert, &f->name);
     f->not_after = not_after;
+}
+
+/* Lists the certificate that ctx has just taken, and the chain that is sent
+   with it. */
+static void
+list_chain(struct loading *l, SSL_CTX *ctx, const char *file, X509 *leaf,
+    EVP_PKEY *key)
+{
+    STACK_OF(X509) *chain = NULL;
+
+    list_file(l->x, file, leaf, tls_pem_type(key),
+        tls_name_time(X509_get0_notAfter(leaf)));
+    SSL_CTX_get0_chain_certs(ctx, &chain);
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        X509 *x = sk_X509_value(chain, i);
+        list_file(l->x, file, x, "chain", tls_name_time(X509_get0_notAfter(x)));
+    }
 }
 
 /* One certificate file with one key, into ctx. */
@@ -118,8 +143,7 @@ use(struct loading *l, SSL_CTX *ctx, const char *knob, const char *file,
     bool       good = tls_pem_use(ctx, pem, key, leaf, &why, &notes);
 
     if (good)
-        list_file(l->x, file, *leaf, tls_pem_type(key),
-            tls_name_time(X509_get0_notAfter(*leaf)));
+        list_chain(l, ctx, file, *leaf, key);
     complain(l->errors, knob, file, buf_cstr(&why));
     complain(l->notes, knob, file, buf_cstr(&notes));
     buf_free(&why);

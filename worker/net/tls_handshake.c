@@ -374,6 +374,7 @@ tls_detach(struct tls_handshake *h, struct record *record, struct tls_peer *who)
          * reveals the connection's secrets. */
         ensure(h->seen_wire == h->seen_msg);
         good = take_keys(h, record, who->suite);
+        record->name = who->suite;
         describe(h, who);
         const SSL_SESSION *session = SSL_get0_session(h->ssl);
         unsigned           code =

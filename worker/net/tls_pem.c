@@ -128,6 +128,36 @@ tls_pem_type(const EVP_PKEY *key)
     }
 }
 
+/* Adds a note if the dates of the certificate do not permit its use now. what:
+   the beginning of the sentence. */
+static void
+check_dates(const X509 *x, const char *what, struct buf *notes)
+{
+    char text[CLOCK_RFC3339_LEN + 1];
+
+    if (X509_cmp_current_time(X509_get0_notAfter(x)) < 0) {
+        int64_t end = tls_name_time(X509_get0_notAfter(x));
+        clock_rfc3339(text, end > 0 ? (uint64_t)end * 1000 : 0);
+        buf_addf(notes, "%s expired at %s; renew it\n", what, text);
+    } else if (X509_cmp_current_time(X509_get0_notBefore(x)) > 0)
+        buf_addf(notes, "%s is not valid yet; is the clock right?\n", what);
+}
+
+/* Adds a note if the certificate names no host that a charge point could
+   compare with its URL (RFC 6125 6.4). */
+static void
+check_names(X509 *leaf, struct buf *notes)
+{
+    struct tls_name name;
+
+    tls_name_read(leaf, &name);
+    if (name.cn[0] == '\0' && name.san_len == 0)
+        buf_adds(notes,
+            "it names no host, so charge points that compare names refuse it; "
+            "write the host name of their URL into its CN and into a "
+            "subjectAltName (DNS)\n");
+}
+
 /* The root is left out, so that the chain that is sent is as short as
  * possible. */
 static STACK_OF(X509) *
@@ -149,6 +179,7 @@ static STACK_OF(X509) *
             buf_adds(notes,
                 "a certificate in it has not signed the one before it; put "
                 "each after the one that it has signed\n");
+        check_dates(x, "an intermediate certificate in it", notes);
         sk_X509_push(chain, x);
         below = x;
         size += i2d_X509(x, NULL);
@@ -197,12 +228,7 @@ tls_pem_use(SSL_CTX *ctx, const struct tls_pem *pem, EVP_PKEY *key, X509 **leaf,
                  : "use an RSA or ECDSA certificate");
         return false;
     }
-    int64_t end = tls_name_time(X509_get0_notAfter(*leaf));
-    char    text[CLOCK_RFC3339_LEN + 1];
-    if (X509_cmp_current_time(X509_get0_notAfter(*leaf)) < 0) {
-        clock_rfc3339(text, end > 0 ? (uint64_t)end * 1000 : 0);
-        buf_addf(notes, "it expired at %s; renew it\n", text);
-    } else if (X509_cmp_current_time(X509_get0_notBefore(*leaf)) > 0)
-        buf_adds(notes, "it is not valid yet; is the clock right?\n");
+    check_dates(*leaf, "it", notes);
+    check_names(*leaf, notes);
     return true;
 }

@@ -21,7 +21,7 @@ struct tls_context {
     unsigned n_files;
     struct tls_listed {
         char            file[CONF_TEXT_MAX];
-        char            type[16]; /* type of the key, or "CRL" */
+        char            type[16]; /* as in struct shm_tls_file */
         struct tls_name name;
         int64_t         not_after;
     } * files;

@@ -160,7 +160,9 @@ failed(struct tls_job *j)
     enum tls_reason reason = tls_why(j->h, detail, sizeof detail);
 
     if (tls_alert_received(j->h) >= 0)
-        STAT_INC(self.st, tls_alerts_received);
+        STAT_INC(self.st,
+            tls_alerts_received[tls_alert_find(
+                (unsigned)tls_alert_received(j->h))]);
     tls_abandon(j->h);
     landed(j);
     j->done = true;

@@ -33,8 +33,10 @@ void
 transport_tls_begin(struct conn *c, const struct record *r)
 {
     c->tls = record_slab_put(r);
-    if (c->tls != 0)
-        record_of(c)->renewed_ms = self.now_ms;
+    if (c->tls == 0)
+        return;
+    record_of(c)->renewed_ms = self.now_ms;
+    STAT_INC(self.st, tls_connections[r->name]);
 }
 
 /* --- in ------------------------------------------------------------------ */
@@ -56,7 +58,7 @@ end_of_records(struct conn *c, struct record *r, const struct record_input *in)
         return;
     }
     if (in->end == RECORD_ALERTED) {
-        STAT_INC(self.st, tls_alerts_received);
+        STAT_INC(self.st, tls_alerts_received[tls_alert_find(in->alert)]);
     } else {
         STAT_INC(self.st, tls_bad_records);
         size_t n = record_alert(r, in->alert, alert);
@@ -155,8 +157,10 @@ transport_tls_finish(struct conn *c, struct wire *w)
 void
 transport_tls_free(struct conn *c)
 {
-    if (c->tls != 0)
-        record_slab_release(c->tls);
+    if (c->tls == 0)
+        return;
+    STAT_DEC(self.st, tls_connections[record_of(c)->name]);
+    record_slab_release(c->tls);
     c->tls = 0;
 }
 
@@ -244,6 +248,7 @@ transport_tls_write(struct conn *c, struct buf *out)
                   : 0,
     };
     fields_put_list(out, "tls", n, NUMBERS);
+    fields_put_u64(out, "tls_suite", r->name);
     fields_put_bytes(out, "tls_read_iv", r->read_iv, sizeof r->read_iv);
     fields_put_bytes(out, "tls_write_iv", r->write_iv, sizeof r->write_iv);
     fields_put_bytes(out, "tls_keys", r->keys, keys_size(r));
@@ -285,6 +290,8 @@ take_tail(struct conn *c, struct fields *f)
 static bool
 take_record(struct fields *f, const uint64_t n[NUMBERS], struct record *r)
 {
+    uint64_t name = fields_u64(f, "tls_suite", 0, TLS_SUITES - 1);
+
     if ((n[VERSION] != RECORD_TLS12 && n[VERSION] != RECORD_TLS13) ||
         n[SUITE] >= RECORD_SUITES ||
         n[FLAGS] & ~(uint64_t)(RECORD_CLIENT | RECORD_OWES_UPDATE) ||
@@ -296,6 +303,7 @@ take_record(struct fields *f, const uint64_t n[NUMBERS], struct record *r)
         .flags = (uint8_t)n[FLAGS],
         .idle = (uint8_t)n[IDLE],
         .max_text = (uint16_t)n[MAX_TEXT],
+        .name = (uint8_t)name,
         .read_seq = (uint32_t)n[READ_SEQ],
         .write_seq = (uint32_t)n[WRITE_SEQ],
         .renewed_ms =
@@ -331,6 +339,7 @@ transport_tls_read(struct conn *c, struct fields *f)
         explicit_bzero(memory, sizeof memory);
         if (c->tls == 0)
             return false;
+        STAT_INC(self.st, tls_connections[record_of(c)->name]);
     } else if (c->state != CONN_HANDSHAKE) {
         return false;
     }
