@@ -25,7 +25,7 @@
 #include "workers/child.h"
 
 /* Ms that the checker has; it may have to read thousands of certificates. */
-#define CHECK_MS 20000
+#define CHECK_MS 60000
 #define WATCH_MS 2000 /* ms between two looks at the files */
 #define REPORT_MAX (256u * 1024)
 
@@ -149,7 +149,7 @@ take_report(
     if (!whole)
         buf_adds(errors,
             "tls: the process that checks the certificates crashed, or took "
-            "longer than 20 s; see the log, or try again when the machine is "
+            "longer than 60 s; see the log, or try again when the machine is "
             "less busy\n");
     return good && whole;
 }
