@@ -32,8 +32,8 @@ size_t auth_key_canonical(const uint8_t *in, size_t len, uint8_t *out);
    character, or an odd number of digits. */
 bool auth_key_unhex(const uint8_t *in, size_t len, uint8_t *out, size_t *n);
 
-/* Hashes a key, given in canonical form. With salt NULL a random salt is
-   drawn. */
+/* Hashes a key, given in canonical form. salt: 16 bytes; with NULL a random
+ * salt is drawn. Without random numbers the process is aborted (ensure.h). */
 void auth_key_make(
     struct auth_key *k, const uint8_t *key, size_t len, const uint8_t *salt);
 /* True if the key of len bytes, or the hashed key, is the same. The comparison

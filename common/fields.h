@@ -51,6 +51,7 @@ void fields_put_str(struct buf *out, const char *key, const char *s);
 /* n numbers as one value, with ':' between them. */
 void fields_put_list(
     struct buf *out, const char *key, const uint64_t *v, unsigned n);
+/* Ends the record with a newline. */
 void fields_end(struct buf *out);
 
 /* --- reading --------------------------------------------------------------- */

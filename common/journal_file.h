@@ -53,6 +53,7 @@ int journal_file_openat(int dir_fd, const char *name, int mode);
  * begins with the first line that starts at the offset or behind it. The buffer
  * of a closed reader is reused. */
 void journal_file_open(struct journal_file *r, int fd, uint64_t offset);
+/* The next line. After JOURNAL_FILE_END the caller may ask again later. */
 enum journal_file_result journal_file_next(
     struct journal_file *r, struct journal_line *line);
 /* The offset in the file behind the last line that was returned. */

@@ -69,8 +69,9 @@ uint32_t penalty_count(struct penalty *t, unsigned kind, const void *p,
  * as if all had waited long enough. rows: of the table, as penalty_peek(). The
  * reader is called for each of these records, before others use the table;
  * false if it is none of them. */
-void     penalty_write(const struct penalty *t, uint32_t rows, struct buf *out);
-bool     penalty_read(struct penalty *t, struct fields *f);
+void penalty_write(const struct penalty *t, uint32_t rows, struct buf *out);
+bool penalty_read(struct penalty *t, struct fields *f);
+/* The number of rows of the table for that many connections. */
 uint32_t penalty_rows(uint64_t max_connections);
 
 #endif

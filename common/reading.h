@@ -43,6 +43,8 @@ struct reading {
 /* Opens an error line, to be ended by a newline in r->errors; false if there
  * were enough already. */
 bool reading_error(struct reading *r);
+/* Append to that line: "FILE:LINE: " or "-o: "; a text from outside, printable
+ * and cut; the value of a setting, which is *** for a SECRET. */
 void reading_put_place(struct reading *r, struct place at);
 void reading_put_shown(struct reading *r, const char *s, size_t n);
 void reading_put_value(struct reading *r, enum conf_knob k, const char *value);
@@ -50,6 +52,8 @@ void reading_put_value(struct reading *r, enum conf_knob k, const char *value);
 /* Reports an error of the current line as a whole. */
 void reading_bad_line(struct reading *r, const char *s, size_t n,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* Report a key or a section that does not exist, with the one that was probably
+   meant. */
 void reading_unknown_key(struct reading *r, struct place at,
     const char *section, const char *key, const char *value);
 void reading_unknown_section(

@@ -77,6 +77,7 @@ void score_put_prometheus(
  * the next call and score_free() release. */
 const struct score_row *score_rows(
     struct score *s, const struct score_view *v, size_t *n);
+/* The events and the charge points that were counted so far. */
 uint64_t score_events(const struct score *s);
 uint32_t score_points(const struct score *s);
 /* True if this end of a connection is caused by the charge point or its

@@ -66,6 +66,8 @@ void pending_calls_recovered(uint64_t outcome, const char *body, size_t len);
 /* Called when a worker has received a call for a connection that has moved to
    another worker. */
 void pending_calls_moved(uint64_t id);
+/* Called when a slot's worker is ready, has died, or will have no successor,
+   and once a second. */
 void pending_calls_worker_ready(unsigned slot);
 void pending_calls_worker_gone(unsigned slot);
 void pending_calls_worker_failed(unsigned slot);

@@ -36,7 +36,9 @@ void state_file_write(struct state_file *s, void (*done)(int fd));
 /* Called when the connections of a slot have not moved, so that its entries
    belong to the rest. */
 void state_file_lost(struct state_file *s, unsigned slot);
+/* Starts writing the rest; done as above. */
 void state_file_write_rest(struct state_file *s, void (*done)(int fd));
+/* Stops writing, without a call of done(), and frees the memory. */
 void state_file_close(struct state_file *s);
 
 /* Calls record() for each line of such a file. False if the file cannot be

@@ -33,10 +33,12 @@ void claims_open(uint32_t capacity, const char *inherited);
 /* Called before an identity is claimed in the registry: raises the sequence, so
  * that the generation is not below Redis' time. */
 void claims_before_claim(void);
+/* Called when a session has begun, and when it has ended. */
 void claims_opened(struct conn *c);
 void claims_closed(struct conn *c, enum close_reason reason);
 /* Called once a second for each open connection. */
 void claims_check(struct conn *c);
+/* Called in each tick of the sweep. */
 void claims_tick(void);
 /* Releases all sessions before the worker ends. True when that is done. */
 bool claims_finish(void);

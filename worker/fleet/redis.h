@@ -33,6 +33,8 @@ typedef void redis_fn(void *ctx, const struct redis_value *v);
 
 /* True if [redis] is configured. It does not change while the worker runs. */
 bool redis_on(void);
+/* Starts connecting, if [redis] is configured. Without memory the process ends.
+ */
 void redis_open(void);
 /* Handles reconnects and deadlines. Called at least ten times a second. */
 void redis_tick(void);

@@ -68,8 +68,11 @@ extern unsigned    links_n;
 /* The link to that address, which is made if it does not exist; NULL if there
    are too many. */
 struct link *link_find(const char *host, unsigned port);
-void         link_tick(struct link *l);
-void         link_close(struct link *l);
+/* Handles the deadlines of a link and the end of its pause. Called at least ten
+   times a second. */
+void link_tick(struct link *l);
+/* Ends the connection, and makes no new one. */
+void link_close(struct link *l);
 
 /* Ends the connection and begins a pause. word and sentence: for health and
  * log. Does nothing in a pause. */

@@ -46,7 +46,8 @@ void shards_open(const char *inherited, shards_alive_fn *alive);
    process. */
 const char *shards_owner(void);
 const char *shards_incarnation(void);
-void        shards_tick(void);
+/* Called in each tick of the sweep: sends keepalives, and trims. */
+void shards_tick(void);
 /* Called when up_redis_ready() and up_redis_lost() report. */
 void shards_ready(unsigned shard, bool new_server);
 void shards_lost(unsigned shard);

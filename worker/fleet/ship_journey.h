@@ -77,6 +77,7 @@ uint64_t ship_journey_safe(const struct ship_journey *j);
 /* The age in ms of the oldest event of the journal that is durable and not in
  * Redis, at least 1; 0 if there is none. */
 uint64_t ship_journey_lag_ms(const struct ship_journey *j);
-void     ship_journey_write_hint(struct ship_journey *j);
+/* Lets the helper write the hint, if it has changed (ship_hint.h). */
+void ship_journey_write_hint(struct ship_journey *j);
 
 #endif

@@ -18,6 +18,7 @@
  * this number or a higher one. UINT64_MAX, the initial value, keeps no segment.
  * Any thread. */
 void retention_keep(unsigned slot, uint64_t number);
+/* Sets the initial value for all slots. */
 void retention_keep_nothing(void);
 
 /*

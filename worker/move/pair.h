@@ -45,6 +45,8 @@ bool pair_reserve(struct pair *p, size_t n);
 /* Adds the descriptor of the line that was appended; it stays open here. False
  * if the batch has no room for one and must be sent first. */
 bool pair_pass(struct pair *p, int fd);
+/* True if the batch has PAIR_FDS descriptors or PAIR_BATCH bytes, and must be
+   sent. */
 bool pair_full(const struct pair *p);
 
 /* True if bytes of the batch were sent: its descriptors belong to the other

@@ -132,8 +132,8 @@ struct conn {
         uint32_t entry; /* index of the registry entry, from OPEN on */
         uint32_t messages_in;
         uint32_t messages_out;
-        uint16_t rtt_ms;       /* round trip of the last ping, ms; UINT16_MAX:
-                                  none yet */
+        uint16_t rtt_ms;       /* round trip of the last ping, ms, at most
+                                  65534; UINT16_MAX: none yet */
         uint16_t bad;          /* unreadable messages in a row */
         uint16_t unanswered;   /* deferred.c: CALLs taken and not answered */
         uint16_t violations;   /* events in violations_minute */

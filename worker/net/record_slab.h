@@ -20,7 +20,9 @@ bool record_slab_init(uint32_t capacity);
 
 /* Stores a copy of the record and returns its number, or 0 if the slab is
    full. */
-uint32_t       record_slab_put(const struct record *r);
+uint32_t record_slab_put(const struct record *r);
+/* The record with this number, in place, until record_slab_release(), which
+ * overwrites it. */
 struct record *record_slab_at(uint32_t number);
 void           record_slab_release(uint32_t number);
 

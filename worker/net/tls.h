@@ -82,7 +82,8 @@ bool tls_detach(
 enum tls_reason tls_why(
     const struct tls_handshake *h, char *detail, size_t size);
 /* The alert that the peer sent, -1 none. */
-int  tls_alert_received(const struct tls_handshake *h);
+int tls_alert_received(const struct tls_handshake *h);
+/* Frees a handshake that tls_detach() has not freed. */
 void tls_abandon(struct tls_handshake *h);
 
 /* Judges the first bytes of a connection. TLS_REASON_none: they can begin a TLS

@@ -79,8 +79,9 @@ bool tls_pem_read(
 void tls_pem_free(struct tls_pem *pem);
 /* Puts a key, its certificate of the file and the other ones as its chain into
  * ctx. False with "what is wrong; remedy". *leaf is owned by ctx. */
-bool        tls_pem_use(SSL_CTX *ctx, const struct tls_pem *certificates,
-           EVP_PKEY *key, X509 **leaf, struct buf *why, struct buf *notes);
+bool tls_pem_use(SSL_CTX *ctx, const struct tls_pem *certificates,
+    EVP_PKEY *key, X509 **leaf, struct buf *why, struct buf *notes);
+/* "RSA", "ECDSA" or "other"; static. */
 const char *tls_pem_type(const EVP_PKEY *key);
 /* The text of OpenSSL's last error; empties the error queue. */
 const char *tls_openssl_words(void);

@@ -64,9 +64,9 @@ void ws_pool_keep(unsigned keep);
 /* Sets how many bytes of incomplete messages all leases together may hold, 0
  * for no limit. A message that needs more fails with 1008. */
 void     ws_pool_limit(uint64_t bytes);
-uint64_t ws_pool_bytes(void);
-unsigned ws_pool_lent(void); /* leases that are lent */
-unsigned ws_pool_idle(void); /* leases kept for the next */
+uint64_t ws_pool_bytes(void); /* bytes that they hold now */
+unsigned ws_pool_lent(void);  /* leases that are lent */
+unsigned ws_pool_idle(void);  /* leases kept for the next */
 
 /* --- the move to another process ----------------------------------------- */
 

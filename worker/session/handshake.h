@@ -37,8 +37,9 @@ void handshake_inherited(struct conn *c);
 /* Tries handshakes again that found the registry busy. Called in each tick. */
 void handshake_tick(void);
 
-/* detail: a static sentence for the operator, or NULL. status 0 stands for the
- * status of the reason. */
+/* Refuses the handshake: answers with the status and the sentence of the
+ * reason, records the refusal, and closes. detail: a static sentence for the
+ * operator, or NULL. status 0 stands for the status of the reason. */
 void handshake_refuse(
     struct conn *c, enum refuse_reason reason, int status, const char *detail);
 

@@ -30,7 +30,8 @@ void session_leave_handshake(struct conn *c);
  * reason. */
 void session_end(struct conn *c, enum close_reason reason, const char *why);
 
-/* OPEN to CLOSING without a close frame; code: for the event. */
+/* OPEN to CLOSING without a close frame; code: the status for the event, 0 for
+   none. */
 void session_leave(struct conn *c, enum close_reason reason, int code);
 
 /* Ends the session if its identity has a newer owner. */
@@ -86,7 +87,10 @@ void session_bytes(struct conn *c, const uint8_t *p, size_t n);
 /* A whole message. False if the bytes behind it must be ignored. */
 bool session_message(
     struct conn *c, enum frame_opcode opcode, const char *text, size_t len);
+/* A pong came: if it answers the ping under way, it gives the round trip time.
+ */
 void session_pong(struct conn *c, const uint8_t *data, size_t len);
+/* The peer's close frame came; status as in up_close(). */
 void session_closed(struct conn *c, int status);
 /* Called when the socket of an OPEN connection has failed; conn_kill()
    follows. */

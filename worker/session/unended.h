@@ -67,6 +67,7 @@ enum unended_next {
 void unended_each(enum unended_next (*what)(struct unended *u));
 /* It has an end now; it is still found. */
 void unended_end(struct unended *u);
+/* Removes and frees it. */
 void unended_forget(struct unended *u);
 
 #endif
