@@ -30,6 +30,7 @@
 #include "daemonize.h"
 #include "ensure.h"
 #include "helper.h"
+#include "locks.h"
 #include "log.h"
 #include "options.h"
 #include "paths.h"
@@ -136,26 +137,26 @@ leave(int code)
     admin_stop();
     control_close();
     control_socket_close();
-    paths_leave();
+    locks_leave();
     exit(code);
 }
 
 void
 up_unlock(void)
 {
-    paths_unlock();
+    locks_release();
 }
 
 bool
 up_lock(struct buf *why)
 {
-    return paths_lock(&master.config, why);
+    return locks_take_over(&master.config, why);
 }
 
 const char *
 up_next_pid(pid_t pid)
 {
-    return paths_next_pid(pid);
+    return locks_next_pid(pid);
 }
 
 void

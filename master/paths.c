@@ -1,4 +1,4 @@
-/* paths: the files and directories of a daemon. See paths.h. */
+/* paths: the directories of a daemon. See paths.h. */
 #include "paths.h"
 
 #include <errno.h>
@@ -7,23 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/master.h"
 #include "clock.h"
+#include "locks.h"
 #include "log.h"
 #include "user.h"
-
-/* Ms to wait longer than the time in which workers without a master close their
- * connections. */
-#define ORPHANS_GRACE_MS 15000
-
-static int  pidfile = -1;
-static char pidfile_path[CONF_TEXT_MAX];
 
 /* The directory part of a path, "." if it has none. */
 static void
@@ -163,106 +155,6 @@ writable(const char *path, const char *user, struct buf *why)
     return false;
 }
 
-/* The lock, not the file, shows that a daemon runs, because the lock ends with
- * the process.
- */
-static bool
-lock_pidfile(const char *path, struct buf *why)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char         text[32];
-
-    pidfile = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (pidfile < 0) {
-        buf_addf(why, "server.pidfile = %s: cannot open it: %s", path,
-            strerror(errno));
-        return false;
-    }
-    if (fcntl(pidfile, F_SETLK, &lock) != 0) {
-        int error = errno;
-        if (fcntl(pidfile, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK)
-            buf_addf(why,
-                "server.pidfile = %s: another ocppd runs, process "
-                "%d; stop it first, or give this one its own "
-                "pidfile",
-                path, (int)lock.l_pid);
-        else
-            buf_addf(why, "server.pidfile = %s: cannot lock it: %s", path,
-                strerror(error));
-        close(pidfile);
-        pidfile = -1;
-        return false;
-    }
-    int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
-    if (ftruncate(pidfile, 0) != 0 ||
-        pwrite(pidfile, text, (size_t)n, 0) != n) {
-        buf_addf(why, "server.pidfile = %s: cannot write it: %s", path,
-            strerror(errno));
-        return false;
-    }
-    snprintf(pidfile_path, sizeof pidfile_path, "%s", path);
-    return true;
-}
-
-/*
- * Takes two locks on one file. The master's record lock (fcntl) ends with the
- * master. The lock of the open file (flock) is shared with all processes that
- * are forked later, and ends with the last of them. So a start finds out
- * whether another daemon runs; and if a master was killed, the start waits
- * until its workers, which then drain, have ended.
- */
-static bool
-lock_state_dir(const struct config *c, struct buf *why)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    char         path[CONF_TEXT_MAX + 16];
-    uint64_t     until, now = clock_mono_ms();
-    bool         logged = false;
-
-    snprintf(path, sizeof path, "%s/lock", c->server_state_dir);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        buf_addf(why, "server.state_dir = %s: cannot open %s: %s",
-            c->server_state_dir, path, strerror(errno));
-        return false;
-    }
-    if (fcntl(fd, F_SETLK, &lock) != 0) {
-        if (fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
-            lock.l_pid = 0;
-        buf_addf(why,
-            "server.state_dir = %s: another ocppd uses it, process %d; stop it "
-            "first, or give this one its own server.state_dir",
-            c->server_state_dir, (int)lock.l_pid);
-        close(fd);
-        return false;
-    }
-    until = now + c->server_drain_time + c->websocket_close_timeout +
-        ORPHANS_GRACE_MS;
-    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR) {
-            buf_addf(why, "server.state_dir = %s: cannot lock %s: %s",
-                c->server_state_dir, path, strerror(errno));
-            close(fd);
-            return false;
-        }
-        if (clock_mono_ms() > until) {
-            buf_addf(why,
-                "server.state_dir = %s: worker processes of a former ocppd "
-                "still use it; `fuser %s` names them, stop them first",
-                c->server_state_dir, path);
-            close(fd);
-            return false;
-        }
-        if (!logged)
-            log_warn("the workers of a former ocppd, whose master was killed, "
-                     "still close their connections; waiting for them");
-        logged = true;
-        nanosleep(&(struct timespec){0, 50 * 1000000}, NULL);
-    }
-    master.lockfd = fd;
-    return true;
-}
-
 /* Members of server.control_group may read the journal, as `ocppctl events`
  * does: files get the group of their directory. */
 static bool
@@ -288,41 +180,6 @@ share_journal(const struct config *c, struct buf *why)
         "be root or a member of the group",
         c->server_control_group, path, strerror(errno));
     return false;
-}
-
-static void
-set_lock(int fd, short type)
-{
-    struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
-
-    if (fd >= 0)
-        fcntl(fd, F_SETLK, &lock);
-}
-
-void
-paths_unlock(void)
-{
-    set_lock(pidfile, F_UNLCK);
-    set_lock(master.lockfd, F_UNLCK);
-}
-
-bool
-paths_lock(const struct config *c, struct buf *why)
-{
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-
-    if (fcntl(master.lockfd, F_SETLK, &lock) != 0) {
-        buf_addf(why, "server.state_dir = %s: cannot lock it: %s",
-            c->server_state_dir, strerror(errno));
-        return false;
-    }
-    if (pidfile >= 0) /* the attempt to lock has failed, and nothing has
-                         changed */
-        set_lock(pidfile, F_WRLCK);
-    else if (c->server_pidfile[0] != '\0' &&
-        !lock_pidfile(c->server_pidfile, why))
-        return false;
-    return true;
 }
 
 bool
@@ -352,9 +209,9 @@ paths_take(const struct config *c, struct buf *why)
     if (c->server_pidfile[0] != '\0') {
         parent_of(c->server_pidfile, dir);
         if (!make_directory("server.pidfile", dir, 0755, "", why) ||
-            !lock_pidfile(c->server_pidfile, why))
+            !locks_take_pidfile(c->server_pidfile, why))
             return false;
-        paths_next_pid(0);
+        locks_next_pid(0);
     }
     if (c->server_control[0] != '\0') {
         parent_of(c->server_control, dir);
@@ -365,7 +222,7 @@ paths_take(const struct config *c, struct buf *why)
                c->server_user, why) &&
         share_journal(c, why) &&
         writable(c->server_state_dir, c->server_user, why) &&
-        lock_state_dir(c, why);
+        locks_take_state_dir(c, why);
 }
 
 /* Tests whether a start could make a file in this directory. A start makes the
@@ -480,41 +337,4 @@ paths_log(const char *target, bool make, struct buf *why)
         "be able to write it",
         target, what, strerror(errno));
     return false;
-}
-
-const char *
-paths_next_pid(pid_t pid)
-{
-    static char path[CONF_TEXT_MAX + 16];
-    char        text[32];
-
-    if (pidfile < 0)
-        return NULL;
-    snprintf(path, sizeof path, "%s.next", pidfile_path);
-    if (pid == 0) {
-        unlink(path);
-        return NULL;
-    }
-    int fd =
-        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    int  n = snprintf(text, sizeof text, "%d\n", (int)pid);
-    bool good = fd >= 0 && write(fd, text, (size_t)n) == n;
-    if (!good)
-        log_warn("upgrade: cannot write %s: %s; if the master is killed before "
-                 "the new one has taken over, systemd ends the service",
-            path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return good ? path : NULL;
-}
-
-void
-paths_leave(void)
-{
-    if (pidfile < 0)
-        return;
-    paths_next_pid(0);
-    unlink(pidfile_path);
-    close(pidfile);
-    pidfile = -1;
 }

@@ -82,6 +82,17 @@ has_moved(void)
     return up.again > 0 || (up.phase >= MOVE && outgoing_begun());
 }
 
+/* Takes back the locks that the new program may have had. */
+static void
+lock_again(void)
+{
+    struct buf why = BUF_INIT(1024);
+
+    if (!up_lock(&why))
+        log_error("%s", buf_cstr(&why));
+    buf_free(&why);
+}
+
 static void give_up(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Ends the attempt; this program continues. */
@@ -121,10 +132,7 @@ give_up(const char *fmt, ...)
         .closed = up.closed};
     result_remember_failure(&r, text);
     if (was_frozen) {
-        struct buf why = BUF_INIT(1024);
-        if (!up_lock(&why))
-            log_error("%s", buf_cstr(&why));
-        buf_free(&why);
+        lock_again();
         control_socket_accept(true);
         hints_freeze(false);
         for (unsigned i = 0; i < master.slots; i++) {
@@ -368,10 +376,7 @@ try_again(const char *why)
     outgoing_adopt();
     foreign_watch(&foreign_calls);
     control_socket_accept(true);
-    struct buf no_lock = BUF_INIT(1024);
-    if (!up_lock(&no_lock))
-        log_error("%s", buf_cstr(&no_lock));
-    buf_free(&no_lock);
+    lock_again();
     up.phase = AGAIN;
     if (outgoing_sends())
         set_deadline(SLOT_GRACE_MS);
