@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Which charge points may connect: [auth], ocppctl auth, and keys that change."""
+"""Which charge points may connect: [auth], ocppctl auth, and changes of keys."""
 
 from lib import *
 
@@ -7,7 +7,7 @@ KEY = "0001020304050607ffffffffffffffffffffffff"
 
 
 def basic(user, key):
-    """key: bytes, or text that is sent unchanged."""
+    """Makes a handshake. key: bytes, or text that is sent unchanged."""
     if isinstance(key, str):
         key = key.encode()
     both = user.encode() + b":" + key
@@ -40,7 +40,7 @@ def status(g, identity, headers=(), user=None):
 
 
 def refused(g, identity):
-    """Returns the record of `refused` for the last handshake."""
+    """Returns the record of the last handshake in `ocppctl refused`."""
     [r] = [r for r in g.tell("refused") if r["address"] == last["from"]]
     assert r["identity"] == identity, r
     return r
@@ -64,7 +64,7 @@ def test_only_a_valid_key_is_accepted():
     assert g.stat("refused", "unknown") == 1
 
 
-def test_a_401_names_how_to_authenticate():
+def test_a_401_names_the_method_of_authentication():
     g = gateway()
     add(g, "CP1", KEY)
     r = refusal(g, "CP1")
@@ -72,7 +72,7 @@ def test_a_401_names_how_to_authenticate():
         r.headers
 
 
-def test_hexadecimal_digits_of_a_key_are_the_key():
+def test_a_key_may_be_sent_as_hexadecimal_digits():
     g = gateway()
     add(g, "HEX", KEY)
     add(g, "TEXT", "a key of sixteen")
@@ -86,7 +86,7 @@ def test_hexadecimal_digits_of_a_key_are_the_key():
     assert g.stat("auth_hex") == 4
 
 
-def test_accept_hex_no_reports_what_would_have_matched():
+def test_without_accept_hex_the_refusal_reports_that_the_digits_match():
     g = gateway(auth_accept_hex="no")
     add(g, "CP1", KEY)
     assert status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 101
@@ -131,7 +131,7 @@ def test_identities_with_colons_and_blanks_work():
         "a:b", "RDAM 123", "100%", "#1", "\u00e4"}
 
 
-def test_a_list_asks_for_no_key():
+def test_a_list_of_identities_needs_no_keys():
     g = gateway("list")
     add(g, "CP1", "none")
     add(g, "CP2")
@@ -140,7 +140,7 @@ def test_a_list_asks_for_no_key():
     assert status(g, "CP3") == 404
 
 
-def test_no_key_is_made_for_an_impossible_identity():
+def test_no_key_is_made_for_an_invalid_identity():
     g = Gateway(auth_mode="file")
     for words in (["auth", "add"], ["auth", "remove"], ["deny", "add", "identity"],
                   ["call"]):
@@ -189,7 +189,7 @@ def test_an_operator_manages_keys_with_ocppctl():
 
 def test_a_file_that_cannot_be_read_is_tried_again():
     if os.geteuid() != 0:
-        raise Skip("only root can hide a file from a worker")
+        raise Skip("only root can make a file that a worker cannot read")
     g = gateway(server_user="nobody", server_workers=1)
     add(g, "CP1", KEY)
     path = g.state_dir + "/auth"
@@ -223,7 +223,7 @@ def test_auth_check_and_remove():
     poll(lambda: status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 404)
 
 
-def test_a_change_is_known_to_all_workers():
+def test_a_change_is_used_by_all_workers():
     g = gateway(server_workers=3)
     for i in range(20):
         key = "%040x" % (i + 1)
@@ -235,7 +235,7 @@ def test_a_change_is_known_to_all_workers():
     g.note_stats()
 
 
-def test_a_reload_reads_the_file_and_refuses_a_broken_one():
+def test_a_reload_reads_the_file_and_refuses_one_with_an_error():
     g = gateway()
     add(g, "CP1", KEY)
     poll(lambda: g.log().count(": 1 identities") == 2)   # both workers
@@ -250,9 +250,9 @@ def test_a_reload_reads_the_file_and_refuses_a_broken_one():
     assert "%s:%d: the key is not sha256" % (path, lines + 1) in body, body
     assert "%s:%d: the identity occurs in an earlier line" % (path, lines + 2) \
         in body, body
-    assert status(g, "CP3") == 404      # the old file is in force
+    assert status(g, "CP3") == 404      # the keys of the old file are still valid
     os.unlink(path)
-    assert g.ask("reload")[0] == 500  # a deleted file does not lock out all charge points
+    assert g.ask("reload")[0] == 500  # a deleted file does not remove the keys
     assert status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 101
     with open(path, "w") as f:
         f.write(good + "# comment\n\n  CP3   # no key\n")
@@ -262,7 +262,7 @@ def test_a_reload_reads_the_file_and_refuses_a_broken_one():
     assert status(g, "CP1", basic("CP1", bytes.fromhex(KEY))) == 101
 
 
-def test_a_broken_file_stops_the_start_with_its_line():
+def test_a_file_with_an_error_prevents_the_start_and_its_line_is_reported():
     g = gateway(start=False)
     os.makedirs(g.state_dir)
     with open(g.state_dir + "/auth", "w") as f:
@@ -289,7 +289,7 @@ def rotate(g, c, key, answer):
                                              "value": key})))
     id, action, payload = c.take()[:3]
     assert action == "ChangeConfiguration"
-    # While the command is under way both keys must be valid: the charge point may
+    # While the command is in flight both keys must be valid, because the charge point may
     # use the new one at once.
     poll(lambda: has(g) == "new key")
     answer(id)
@@ -304,7 +304,7 @@ def has(g):
 NEW = "f1" * 20
 
 
-def test_an_accepted_new_key_is_valid_beside_the_old_one_until_it_is_used():
+def test_an_accepted_new_key_and_the_old_one_are_valid_until_the_new_one_is_used():
     g = gateway()
     add(g, "CP1", KEY)
     old = basic("CP1", bytes.fromhex(KEY))
@@ -337,11 +337,11 @@ def test_a_new_key_that_was_refused_is_not_valid():
     assert status(g, "CP1", old) == 101
 
 
-K1, K2, K3 = "a1" * 20, "b2" * 20, "c3" * 20     # new keys, in their order
+K1, K2, K3 = "a1" * 20, "b2" * 20, "c3" * 20     # new keys, in the order in which they are sent
 
 
 def booted(g):
-    """CP1, which has come in with KEY."""
+    """Returns CP1, connected with KEY."""
     c = Charger(g, "CP1", headers=basic("CP1", bytes.fromhex(KEY)))
     c.boot()
     return c
@@ -357,14 +357,14 @@ def test_a_refused_new_key_does_not_remove_an_earlier_one():
     c = booted(g)
     rotate(g, c, K1, lambda id: c.result(id, {"status": "Accepted"}))
     rotate(g, c, K2, lambda id: c.result(id, {"status": "Rejected"}))
-    # The same key again, which the charge point refuses this time: it has it
+    # The same key is sent again. This time the charge point refuses it, because it has it
     # already.
     rotate(g, c, K1, lambda id: c.error(id))
     poll(lambda: not lets(g, K2))
     assert lets(g, KEY)
     c = booted(g)
     rotate(g, c, K3, lambda id: c.result(id, {"status": "Accepted"}))
-    # It has replaced the one before, which was never used.
+    # This key has replaced the former one, which was never used.
     poll(lambda: not lets(g, K1))
     assert lets(g, KEY) and lets(g, K3)
     poll(lambda: not lets(g, KEY))
@@ -381,7 +381,7 @@ def test_a_new_key_that_needs_a_restart_does_not_remove_an_earlier_one():
             return set(re.findall(r"sha256:\w+:\w+", f.read()))
 
     def send(key, status):
-        # In the file the keys and the answers stand in their order.
+        # The file has the keys and the answers in their order.
         before = hashes()
 
         def answer(id):
@@ -391,14 +391,14 @@ def test_a_new_key_that_needs_a_restart_does_not_remove_an_earlier_one():
     send(K1, "Accepted")
     send(K2, "RebootRequired")
     send(K3, "Rejected")
-    # The connection breaks before the restart, and after it.
+    # The connection is lost before the restart, and after it.
     for key in (K1, K2):
         assert lets(g, key)
     for key in (KEY, K1):
         poll(lambda: status(g, "CP1", basic("CP1", bytes.fromhex(key))) == 401)
 
 
-def test_a_new_key_survives_the_daemon():
+def test_a_new_key_is_valid_after_a_restart():
     g = gateway()
     add(g, "CP1", KEY)
     c = Charger(g, "CP1", headers=basic("CP1", bytes.fromhex(KEY)))

@@ -1,19 +1,19 @@
 #!/usr/bin/python3
 """The test cases by which a central system (CSMS) is certified for OCPP 2.0.1: Core
-and Advanced Security, mandatory (M) and conditional (C) ones, with the numbers of
+and Advanced Security, mandatory (M) and conditional (C) ones. Their numbers are those of
 part 5 of the specification (2023-06).
 
-Each case is one row of CASES: its subject, and
-    its test       "story.function": the gateway fulfils the case alone, and this
-                   test shows it. "commands" and "messages" are the two tests
-                   below, which run the messages of the case in strict validation
-    platform       the gateway cannot take a decision of the case (is this token
-                   valid?), or does not keep the data; the test shows the case
-                   with a platform that decides. "tokens" is the test below
-                   that does so for TOKENS
-    unmet          the gateway does not fulfil it, and the reason
-Where the case has a part for an operator ("request the station to ..."), it is
-`ocppctl call` here."""
+Each case is one row of CASES: its subject, and how the gateway meets it:
+    a test         "story.function" is a test that shows it; the gateway meets the case
+                   alone. "commands" and "messages" are the two tests below, which run
+                   the messages of the case with strict validation
+    platform       the gateway cannot take a decision of the case (for example whether
+                   a token is valid), or does not store the data; the test shows the
+                   case with a platform that does. "tokens" is the test below that does
+                   so for TOKENS
+    unmet          the gateway does not meet the case, and why
+If the case has an action of an operator ("request the station to ..."), the test uses
+`ocppctl call`."""
 
 import base64
 
@@ -54,11 +54,11 @@ CASES = {
     # B. Provisioning.
     "B_01": ("M cold boot, accepted", "ocpp2.test_every_message_is_answered_and_makes_its_event"),
     "B_02": ("C cold boot, pending",
-             "ocpp2.test_a_pending_charge_point_sends_what_it_was_asked_for_and_nothing_else"),
+             "ocpp2.test_a_pending_charge_point_may_send_only_requested_messages"),
     "B_30": ("C pending or rejected: SecurityError for all else",
-             "ocpp2.test_before_its_boot_is_accepted_only_what_was_asked_for_is_answered"),
+             "ocpp2.test_before_the_boot_is_accepted_only_requested_messages_are_answered"),
     "B_31": ("C pending: TriggerMessage of a BootNotification",
-             "ocpp2.test_a_pending_charge_point_sends_what_it_was_asked_for_and_nothing_else"),
+             "ocpp2.test_a_pending_charge_point_may_send_only_requested_messages"),
     "B_06": ("M GetVariables, one", "commands"), "B_07": ("C GetVariables, several", "commands"),
     "B_09": ("M SetVariables, one", "commands"), "B_10": ("C SetVariables, several", "commands"),
     "B_12": ("C configuration inventory", "commands"), "B_13": ("C full inventory", "commands"),
@@ -345,7 +345,7 @@ COMMANDS = {
                                       "customerIdentifier": "OpenChargeAlliance"}, OK, DATA)],
 }
 
-# --- messages of a station, each of which is answered --------------------------------
+# --- messages of a station, each of which must be answered ---------------------------
 
 PLUG = {"evse": {"id": 1, "connectorId": 1}}
 SIGNED = [{"timestamp": WHEN, "sampledValue": [{"value": 1, "signedMeterValue": {
@@ -363,8 +363,8 @@ def ended(reason, stopped, seq=2, **more):
 
 
 def starts(reason, state="Charging"):
-    """Returns a transaction with this trigger reason that goes on and is then
-    stopped."""
+    """Returns the messages of a transaction that begins with this trigger reason, continues
+    and ends."""
     return [AUTHORIZE, OCCUPIED, tx("Started", 0, reason, state=state, idToken=TOKEN, **PLUG),
             tx("Updated", 1, "ChargingStateChanged"), ended("StopAuthorized", "Local",
                                                             idToken=TOKEN), STATUS]
@@ -430,12 +430,12 @@ def info(status, **more):
 
 
 def local_start(status):
-    """A token that is not valid starts nothing."""
+    """A token that is not valid starts no transaction."""
     return [(AUTHORIZE, info(status))]
 
 
 def cached(status):
-    """The station has started by its cache, and learns that the token is not valid."""
+    """The station has authorized the token by its cache; the answer is that it is not valid."""
     return [(tx("Started", 0, "Authorized", idToken=TOKEN, **PLUG), info(status)),
             (tx("Updated", 1, "Deauthorized", state="SuspendedEVSE"), {}),
             (ended("Deauthorized", "DeAuthorized"), {})]
@@ -471,7 +471,7 @@ def station(g, case):
 
 
 def say(c, action, payload):
-    """The gateway answers the station's message as the specification demands."""
+    """The gateway answers the station's message as the specification requires."""
     got = c.call(action, payload)
     if "idToken" in payload:
         assert got["idTokenInfo"]["status"] == "Accepted", (action, got)
@@ -520,8 +520,8 @@ def test_the_messages_of_the_cases():
 
 
 @tidy
-def test_the_platform_decides_about_tokens():
-    """What it answers reaches the station unchanged, and is in the event."""
+def test_the_platform_decides_whether_a_token_is_valid():
+    """The platform's answer reaches the station unchanged, and the event has it."""
     server = redis()
     r = server.client()
     g = gateway(server, "a", server_workers=1, ocpp_validation="strict",
@@ -571,8 +571,8 @@ def test_the_name_and_the_password_of_a_station():
 
 
 def test_the_certificate_of_a_station_is_renewed():
-    """The signing request is an event, the chain goes down as a command; the station
-    comes back with its new certificate, and not with that of another one."""
+    """The signing request is an event, and the chain is sent by a command. The station
+    connects again with its new certificate, and cannot connect with that of another station."""
     a = tls.authority()
     a.make("renewing", "/O=ACME Ltd/CN=TC-A_11")
     g = tls.mutual(answers_SignCertificate="accept", ocpp_validation="strict")
@@ -607,9 +607,9 @@ def test_the_certificate_of_a_station_is_renewed():
     assert connect("cp1")[1] == 403
 
 
-def test_each_case_is_met_or_names_what_it_needs():
-    # Part 5 of the specification: the mandatory cases of a CSMS, and those that
-    # depend on what it supports.
+def test_each_case_is_met_or_names_what_is_missing():
+    # These are the mandatory cases of a CSMS in part 5 of the specification, and the
+    # conditional ones that depend on the features that it supports.
     wanted = {"A": "1-4 6-11 14 19", "B": "1 2 6 7 9 10 12 13 20-22 25-27 30 31 42 44",
               "C": "2 6-8 20 37-39 47-49",
               "E": "1-4 7-12 14-17 19-22 26 29-31 33 34 38 39 53",

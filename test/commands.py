@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Commands: each has exactly one outcome (promise P3), they are sent in order, and each
+"""Commands: each has exactly one outcome (promise P3), they are sent in order, and a
 charge point has at most one in flight."""
 
 import select
@@ -17,7 +17,7 @@ def ready(g, name, **kw):
 
 
 def outcomes(g, cp, n=1):
-    """Returns the payloads of the command.response events, once there are n."""
+    """Waits until there are n command.response events, and returns their payloads."""
     return [e["payload"] for e in
             g.wait_events(n, cp=cp, type="command.response")]
 
@@ -75,7 +75,7 @@ def test_a_charge_point_that_does_not_answer_times_out():
     c.close()
 
 
-def test_the_configured_timeout_holds_where_none_is_given():
+def test_without_a_timeout_of_the_command_the_configured_one_is_used():
     g = shared(ocpp_message_timeout="1s")
     c = ready(g, "DEFAULT")
     began = time.monotonic()
@@ -84,14 +84,14 @@ def test_the_configured_timeout_holds_where_none_is_given():
     c.close()
 
 
-def test_a_late_result_is_reported_and_frees_nothing():
+def test_a_late_result_is_reported_and_does_not_end_another_command():
     g = shared(ocpp_message_timeout="1s")
     c = ready(g, "LATE")
     before = g.stat("late_results")
     assert g.call("LATE", "ClearCache")["outcome"] == "timeout"
     late = c.take()[0]
     h = background(g.call, "LATE", "GetLocalListVersion")
-    id = c.take()[0]  # the place of the command is free again
+    id = c.take()[0]  # the next command is sent
     c.result(late, {"status": "Accepted"})
     c.result(id, {"listVersion": 3})
     got = h.wait()
@@ -129,7 +129,7 @@ def test_a_charge_point_that_is_not_connected_is_offline():
     exactly_one(g, "WAS-HERE", "offline")
 
 
-def test_what_breaks_the_schema_is_never_sent():
+def test_a_command_that_breaks_the_schema_is_never_sent():
     g = shared()
     c = ready(g, "INVALID")
     wrong = [("Reset", '{"type":"Gentle"}'), ("Reset", "{}"),
@@ -148,7 +148,7 @@ def test_what_breaks_the_schema_is_never_sent():
     c.close()
 
 
-def test_a_payload_goes_out_byte_for_byte():
+def test_a_payload_is_sent_byte_for_byte():
     g = shared()
     c = ready(g, "BYTES")
     text = '{ "vendorId":"ü\\u00fc",  "data":"{\\"a\\":1.50}" }'
@@ -230,7 +230,7 @@ def test_every_action_of_a_central_system_can_be_sent():
     c.close()
 
 
-def test_a_result_that_breaks_the_schema_is_passed_on_and_reported():
+def test_a_result_that_breaks_the_schema_is_returned_and_reported():
     g = shared()
     c = ready(g, "ODD")
     before = g.stat("deviations")
@@ -251,7 +251,7 @@ def test_a_result_that_breaks_the_schema_is_passed_on_and_reported():
     c.close()
 
 
-def test_null_stands_for_an_empty_payload():
+def test_null_is_accepted_as_an_empty_payload():
     g = shared()
     c = ready(g, "NULL")
     h = background(g.call, "NULL", "ClearCache", "null")
@@ -287,7 +287,7 @@ def test_a_long_result_keeps_its_value_and_a_long_command_is_invalid():
     assert h.wait()["outcome"] == "result"
 
 
-def test_the_time_in_the_queue_counts():
+def test_the_timeout_includes_the_time_in_the_queue():
     g = shared()
     c = ready(g, "QTIME")
     first = background(g.call, "QTIME", "ClearCache", None, "--timeout", "3s")
@@ -307,23 +307,24 @@ def test_the_time_in_the_queue_counts():
     c.close()
 
 
-# --- durable -------------------------------------------------------------------
+# --- durability ----------------------------------------------------------------
 
 def shimmed(**kw):
-    """Returns a gateway with fault_shim, and the orders for its disk."""
+    """Returns a gateway with fault_shim, and the orders by which its disk is slowed down."""
     d = tempfile.mkdtemp(prefix="ocppd-faults-")
     orders = Orders(d + "/faults")
     g = Gateway(env={"LD_PRELOAD": SHIM, "OCPPD_FAULTS": orders.path}, **kw)
     return g, orders
 
 
-def test_a_command_leaves_when_its_event_is_durable():
+def test_a_command_is_sent_when_its_event_is_durable():
     g, orders = shimmed(server_workers="1")
     c = ready(g, "DUR")
     orders.give("sync_ms", 1500)
     h = background(g.call, "DUR", "ClearCache", None, "--id", "d1")
     sent, = g.wait_events(1, cp="DUR", type="command.sent")
-    assert select.select([c.sock], [], [], 0.5)[0] == [], "it left too early"
+    assert select.select([c.sock], [], [], 0.5)[0] == [], \
+        "the command was sent before its event was durable"
     id, _, _ = c.take()
     orders.clear()
     assert sent["messageId"] == id and sent["action"] == "ClearCache"
@@ -335,7 +336,7 @@ def test_a_command_leaves_when_its_event_is_durable():
     assert types[-2:] == ["command.sent", "command.response"], types
 
 
-def test_commands_and_sessions_of_a_gateway_that_died_end():
+def test_commands_and_sessions_of_a_gateway_that_died_are_ended():
     g = Gateway(server_workers="2")
     away, stays = ready(g, "AWAY", worker=0), ready(g, "STAYS", worker=1)
     away.close()
@@ -363,7 +364,7 @@ def test_commands_and_sessions_of_a_gateway_that_died_end():
             ["peer_closed"]
 
 
-def test_what_vanished_workers_had_ends_once_after_restarts_with_fewer_and_more():
+def test_commands_and_sessions_end_once_after_restarts_with_fewer_and_more_workers():
     g = Gateway(server_workers="3")
     points = [ready(g, "VANISH%d" % i, worker=i) for i in range(3)]
     for i, c in enumerate(points):
@@ -389,7 +390,7 @@ def test_what_vanished_workers_had_ends_once_after_restarts_with_fewer_and_more(
             assert outcomes == [(generation, "uncertain")], (life, cp, outcomes)
 
 
-def test_an_outcome_that_recovery_found_is_not_made_again():
+def test_an_outcome_that_recovery_finds_is_not_made_again():
     g, orders = shimmed(server_workers="1")
     c = ready(g, "TWICE")
     h = background(g.run, "-j", "call", "TWICE", "ClearCache", "--id", "t1",
@@ -398,8 +399,8 @@ def test_an_outcome_that_recovery_found_is_not_made_again():
     orders.give("sync_ms", 3000)
     before = orders.done("sync_ms")
     c.result(id, {"status": "Accepted"})
-    g.wait_events(1, cp="TWICE", type="command.response")  # it is in the file
-    poll(lambda: orders.done("sync_ms") > before, what="the sync")
+    g.wait_events(1, cp="TWICE", type="command.response")  # the outcome is in the file
+    poll(lambda: orders.done("sync_ms") > before, what="the sync of the outcome")
     g.kill_worker(0)
     orders.clear()
     # The client gets the whole outcome, as in the journal.
@@ -411,9 +412,9 @@ def test_an_outcome_that_recovery_found_is_not_made_again():
     assert g.tell("outcome", "t1") == got
 
 
-def test_a_worker_that_dies_before_it_reports_an_outcome():
-    """The outcome is in the journal: the next process of the slot reports it to the
-    client, and makes no second event."""
+def test_the_outcome_of_a_worker_that_dies_before_reporting_it_is_reported():
+    """The outcome is in the journal. The next process of the slot reports it to the client,
+    and makes no second event."""
     shim = Shim()
     g = Gateway(server_workers="1", env=shim.env)
     g.deaths_expected = True
@@ -431,7 +432,7 @@ def test_a_worker_that_dies_before_it_reports_an_outcome():
     exactly_one(g, "REPORT", "result")
 
 
-def test_a_request_repeated_after_the_gateway_died_is_not_a_second_command():
+def test_a_request_repeated_after_the_death_of_the_gateway_is_not_a_second_command():
     g = Gateway(server_workers="2")
     for n, cp in enumerate(("ENDED", "OPEN")):
         c = ready(g, cp, worker=n)
@@ -448,7 +449,7 @@ def test_a_request_repeated_after_the_gateway_died_is_not_a_second_command():
         assert code == 409, (code, body)
         assert g.tell("outcome", "id-" + cp)["outcome"] == outcome
         assert exactly_one(g, cp, outcome)["commandId"] == "id-" + cp
-    # A new program knows them, too.
+    # A new program knows the outcomes too.
     c = ready(g, "LATER", worker=0)
     h = background(g.run, "-j", "call", "LATER", "ClearCache", "--id", "id-LATER")
     c.result(c.take()[0], {"status": "Accepted"})
@@ -462,14 +463,14 @@ def test_a_request_repeated_after_the_gateway_died_is_not_a_second_command():
     assert exactly_one(g, "LATER", "result")["commandId"] == "id-LATER"
     g.kill_everything()
     g.start()
-    # Another charge point of another worker: the id is what counts.
+    # The id is compared, also if the charge point and the worker are others.
     c = ready(g, "THIRD", worker=1)
     assert g.ask("-j", "call", "THIRD", "ClearCache", "--id", "id-ENDED")[0] == 409
     c.call("Heartbeat")
     assert not g.events("command.sent", "THIRD")
 
 
-def test_what_a_worker_sent_before_it_died_is_read():
+def test_messages_that_a_worker_sent_before_its_death_are_read():
     g = Gateway(server_workers="1")
     c = ready(g, "LAST")
     h = background(g.run, "-j", "call", "LAST", "ClearCache", "--id", "l1",
@@ -481,7 +482,7 @@ def test_what_a_worker_sent_before_it_died_is_read():
     try:
         c.result(id, {"status": "Accepted"})
         g.wait_events(1, cp="LAST", type="command.response")
-        # The next answer is sent after the commit, so after the outcome is durable.
+        # The next answer is sent after the commit that makes the outcome durable.
         c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError",
                                       "status": "Available"})
         os.kill(worker, signal.SIGKILL)
@@ -493,9 +494,9 @@ def test_what_a_worker_sent_before_it_died_is_read():
     exactly_one(g, "LAST", "result")
 
 
-# --- in order ------------------------------------------------------------------
+# --- order ---------------------------------------------------------------------
 
-def test_one_is_in_flight_and_the_others_follow_in_order():
+def test_one_command_is_in_flight_and_the_others_follow_in_order():
     g = shared()
     c = ready(g, "ORDER")
     handles = []
@@ -516,7 +517,7 @@ def test_one_is_in_flight_and_the_others_follow_in_order():
     c.close()
 
 
-def test_a_queue_that_is_full_refuses_at_once():
+def test_a_command_for_a_full_queue_is_refused_at_once():
     g = shared(ocpp_call_queue="2")
     c = ready(g, "FULL")
     handles = []
@@ -524,7 +525,7 @@ def test_a_queue_that_is_full_refuses_at_once():
         handles.append(background(g.call, "FULL", "ClearCache"))
         poll(lambda: g.show("FULL")["connection"]["commandsPending"] == i + 1)
     queue = g.call("FULL", "ClearCache")
-    while queue["outcome"] != "invalid":  # beside the one in flight
+    while queue["outcome"] != "invalid":  # in addition to the one in flight
         queue = g.call("FULL", "ClearCache")
     assert queue["error"]["code"] == "QueueFull", queue
     for h in handles:
@@ -533,11 +534,11 @@ def test_a_queue_that_is_full_refuses_at_once():
     c.close()
 
 
-def test_commands_behind_an_unanswered_one_expire():
+def test_commands_that_wait_for_an_unanswered_one_expire():
     g = shared()
     c = ready(g, "EXPIRED")
-    # Both outcomes come well before idle_timeout, although no ping is answered
-    # meanwhile. The second command may be later by the time between the two calls.
+    # Both commands end well before idle_timeout, which matters because no ping is answered
+    # in this time. The second one may end later by the time between the two calls.
     first = background(g.call, "EXPIRED", "ClearCache", None, "--timeout", "3s")
     c.take()
     second = background(g.call, "EXPIRED", "ClearCache", None, "--timeout", "1s")
@@ -560,7 +561,7 @@ def test_a_new_connection_gets_no_command_until_it_has_booted():
     c.close()
 
 
-def test_a_new_connection_that_does_not_boot_gets_commands_after_a_time():
+def test_a_new_connection_that_does_not_boot_gets_commands_after_some_time():
     g = shared(ocpp_call_hold="1s")
     c = Charger(g, "QUIET")
     began = time.monotonic()
@@ -589,7 +590,7 @@ def test_pending_charge_points_get_no_remote_start_and_rejected_ones_no_command(
     c.close()
 
 
-def test_a_second_command_of_the_same_id_is_refused():
+def test_a_second_command_with_the_same_id_is_refused():
     g = shared()
     c = ready(g, "TWICE")
     h = background(g.call, "TWICE", "ClearCache", None, "--id", "same")
@@ -598,8 +599,8 @@ def test_a_second_command_of_the_same_id_is_refused():
     assert code == 409, (code, body)
     c.result(id, {"status": "Accepted"})
     assert h.wait()["outcome"] == "result"
-    # A client that has lost the answer may send the command again: the charge point
-    # gets it once.
+    # A client that has lost the answer may repeat the command; the charge point gets it
+    # once.
     for words in (["TWICE", "ClearCache"], ["TWICE", "Reset", '{"type":"Hard"}'],
                   ["TWICE", "ClearCache", "--wait", "no"]):
         code, body = g.ask("call", *words, "--id", "same")
@@ -610,9 +611,9 @@ def test_a_second_command_of_the_same_id_is_refused():
     c.close()
 
 
-# --- uncertain -------------------------------------------------------------------
+# --- uncertain outcomes ------------------------------------------------------------
 
-def test_a_connection_lost_in_flight_is_uncertain_and_what_waited_is_offline():
+def test_a_lost_connection_makes_the_command_in_flight_uncertain_and_waiting_ones_offline():
     g = shared()
     c = ready(g, "DROPPED")
     first = background(g.call, "DROPPED", "Reset", {"type": "Soft"})
@@ -641,7 +642,7 @@ def test_a_takeover_ends_the_commands_of_the_old_connection():
         d.close()
 
 
-def test_a_worker_killed_in_flight_leaves_uncertain_exactly_once():
+def test_a_command_in_flight_on_a_killed_worker_ends_as_uncertain_exactly_once():
     g = Gateway(server_workers="2")
     c = ready(g, "KILLED", worker=0)
     h = background(g.run, "-j", "call", "KILLED", "Reset", '{"type":"Soft"}',
@@ -662,7 +663,7 @@ def test_a_worker_killed_in_flight_leaves_uncertain_exactly_once():
         ["uncertain", "result"]
 
 
-def test_many_commands_to_many_charge_points_end_exactly_once_each():
+def test_each_of_many_commands_to_many_charge_points_ends_exactly_once():
     g = Gateway(server_workers="2")
     chargers = [ready(g, "M%02d" % i) for i in range(20)]
     stop = threading.Event()
@@ -718,7 +719,7 @@ def test_the_outcomes_are_counted():
     c.close()
 
 
-def test_an_unchecked_command_is_sent_as_it_is_and_marked():
+def test_an_unchecked_command_is_sent_unchanged_and_its_events_are_marked():
     g = Gateway(server_workers=1)
     c = Charger(g, "RAW")
     c.boot()
@@ -736,7 +737,7 @@ def test_an_unchecked_command_is_sent_as_it_is_and_marked():
     assert [e["payload"].get("unchecked", False) for e in events] == [False, True] * 3
     sent = [e["payload"] for e in g.events("command.sent", cp="RAW")]
     assert len(sent) == 3 and all(p["unchecked"] is True for p in sent)
-    # It is valid JSON all the same.
+    # An unchecked command must still be valid JSON.
     assert g.call("RAW", "Reset", '{"type":', "--unchecked")["outcome"] == "invalid"
     b = background(g.call, "RAW", "Reset", {"type": "Soft"})
     c.result(c.take()[0], {"status": "Accepted"})

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The journal of events: its contents, how it is read, and that it has every message
-that was answered (promise P1)."""
+"""The journal: its contents, how it is read, and that every message that was answered is
+in it (promise P1)."""
 
 from lib import *
 
@@ -12,7 +12,7 @@ NAMES = {"charge_point.connected", "charge_point.booted",
 
 
 def story(g, name, worker=None):
-    """What a charge point sends in a day."""
+    """Sends the messages of a usual day."""
     c = Charger(g, name, worker=worker)
     c.boot()
     c.call("StatusNotification", {"connectorId": 1, "status": "Available",
@@ -63,7 +63,7 @@ def test_every_event_has_the_fields_of_its_kind():
     assert end[0]["payload"]["messagesIn"] == 8, end[0]
 
 
-def test_the_events_of_one_charge_point_are_in_its_order():
+def test_the_events_of_a_charge_point_are_in_the_order_of_its_messages():
     g = Gateway(server_workers="2")
     for round in range(6):
         story(g, "WANDERER", round % 2)
@@ -74,7 +74,7 @@ def test_the_events_of_one_charge_point_are_in_its_order():
             "transaction.stopped", "command.response", "protocol.violation",
             "charge_point.disconnected"]
     types = [e["eventType"] for e in events]
-    # equal starts are new transactions, because each was stopped before
+    # Equal StartTransactions begin new transactions, because each transaction was ended.
     assert types == want * 6, types
     generations = [e["generation"] for e in events]
     assert generations == sorted(generations)
@@ -93,7 +93,7 @@ def test_ocppctl_prints_all_events_in_order_over_all_workers():
         story(g, "P%d" % i, i % 2)
 
     def all_there():
-        # A line in a file may still wait for its fdatasync.
+        # The fdatasync of a line may not have finished.
         r = g.run("-j", "events")
         assert r.returncode == 0, r
         return r.stdout.splitlines() == [e.line for e in g.events("all")]
@@ -102,7 +102,7 @@ def test_ocppctl_prints_all_events_in_order_over_all_workers():
     assert text.returncode == 0 and "transaction.started" in text.stdout
 
 
-def test_events_are_chosen_by_charge_point_type_and_time():
+def test_events_are_selected_by_charge_point_type_and_time():
     g = Gateway(server_workers="2")
     story(g, "ONE"), story(g, "TWO")
 
@@ -132,7 +132,7 @@ def test_events_are_chosen_by_charge_point_type_and_time():
 
 
 def follow(g, *words):
-    """A running `ocppctl events --follow`; next() gives its next event."""
+    """A running `ocppctl events --follow`. next() returns its next event."""
     p = subprocess.Popen([OCPPCTL, "-s", g.control, "-j", "events", "--follow",
                           *words], stdout=subprocess.PIPE,
                          stderr=subprocess.DEVNULL)
@@ -153,7 +153,7 @@ def follow(g, *words):
     return p
 
 
-def test_follow_goes_on_while_the_daemon_runs():
+def test_follow_prints_new_events_while_the_daemon_runs():
     g = Gateway(server_workers="2")
     story(g, "BEFORE")
     p = follow(g, "--since", "1h")
@@ -173,16 +173,16 @@ def test_follow_goes_on_while_the_daemon_runs():
         p.wait()
 
 
-def test_follow_without_since_begins_now():
+def test_follow_without_since_begins_with_new_events():
     g = Gateway(server_workers="2")
     story(g, "OLD")
-    # Lines in the files may still wait for their fdatasync; they are printed
-    # afterwards.
+    # The fdatasync of lines that were written before may not have finished; ocppctl
+    # prints them afterwards.
     poll(lambda: g.stat("journal_backlog_bytes") == 0)
     p = follow(g)
     try:
-        # The program runs when it has printed the first of the new events; no event
-        # before that one is older.
+        # ocppctl follows when it has printed the first of the new events. No older event may
+        # come before that one.
         c = Charger(g, "NEW")
 
         def printed():
@@ -197,7 +197,7 @@ def test_follow_without_since_begins_now():
         p.wait()
 
 
-def test_follow_goes_on_over_the_death_of_workers_and_rotation():
+def test_follow_continues_after_the_death_of_workers_and_rotation():
     g = Gateway(server_workers="2", journal_segment_age="1s")
     p = follow(g, "--since", "1h", "--type", "authorization.requested")
     tags = []
@@ -227,11 +227,11 @@ def test_the_events_can_be_read_without_a_daemon():
     assert r.returncode == 0 and lines(r.stdout) == [dict(e) for e in g.events("all")]
 
 
-# --- durable -------------------------------------------------------------------------
+# --- durability ----------------------------------------------------------------------
 
 def hammer(g, n=8):
-    """Starts charge points that send messages until their connection ends; wait() of
-    the returned handle gives the tags that were answered."""
+    """Starts charge points that send messages until their connection ends. wait() of the
+    returned handle returns the tags of the messages that were answered."""
     def talk(i):
         answered, k = [], 0
         try:
@@ -246,7 +246,7 @@ def hammer(g, n=8):
     return [background(talk, i) for i in range(n)]
 
 
-def test_what_was_answered_is_there_after_kill_9_of_everything():
+def test_the_event_of_every_answered_message_survives_kill_9_of_all_processes():
     g = Gateway(server_workers="2")
     handles = hammer(g)
     g.wait_events(300, type="authorization.requested")
@@ -261,19 +261,19 @@ def test_what_was_answered_is_there_after_kill_9_of_everything():
     assert len(answered) >= 100
     assert set(answered) <= set(there), set(answered) - set(there)
     assert len(there) == len(set(there))
-    # The identities that were connected are released: the charge points connect
-    # again and go on.
+    # The owners of the identities are released: the charge points connect again and
+    # continue.
     c = Charger(g, "H0")
     c.call("Authorize", {"idTag": "AFTER"})
     assert "AFTER" in tags()
-    # The numbers go on growing.
+    # The event numbers continue to increase.
     r = g.run("-j", "events")
     assert [e["eventId"] for e in lines(r.stdout)] == \
         [e["eventId"] for e in g.events("all")]
     assert g.events()[-1]["payload"]["idTag"] == "AFTER"
 
 
-def test_torn_ends_are_cut_at_the_last_whole_event():
+def test_incomplete_lines_at_the_end_of_segments_are_removed():
     g = Gateway(server_workers="1")
     story(g, "TORN")
     before = g.events()
@@ -296,7 +296,7 @@ def test_torn_ends_are_cut_at_the_last_whole_event():
     poll(same)
 
 
-def test_a_pipe_in_the_place_of_a_segment_stops_nothing_but_the_start():
+def test_a_pipe_in_place_of_a_segment_prevents_only_the_start():
     g = Gateway(server_workers=1)
     Charger(g).boot()
     g.stop()
@@ -314,7 +314,7 @@ def test_a_pipe_in_the_place_of_a_segment_stops_nothing_but_the_start():
     g.process = None
 
 
-def test_segments_rotate_by_age_and_size_and_go_after_retention():
+def test_segments_rotate_by_age_and_size_and_are_removed_after_retention():
     g = Gateway(server_workers="1", journal_segment_size="64KiB",
                 journal_segment_age="1h")
     c = Charger(g, "ROTATE")
@@ -338,7 +338,7 @@ def test_segments_rotate_by_age_and_size_and_go_after_retention():
 
 
 def damage(g, number, change):
-    """Changes bytes of one event's line in its file; returns file and offset."""
+    """Changes bytes of the line of one event. Returns the file and the offset."""
     for path in g.segments():
         with open(path, "r+b") as f:
             data = f.read()
@@ -350,10 +350,10 @@ def damage(g, number, change):
                 f.seek(at)
                 f.write(line)
                 return os.path.basename(path), at
-    raise AssertionError("no event %x" % number)
+    raise AssertionError("the journal has no event %x" % number)
 
 
-def test_a_damaged_line_is_reported_and_left_out_alone():
+def test_a_damaged_line_is_reported_and_only_that_line_is_omitted():
     g = Gateway(server_workers="1")
     for i in range(12):
         c = Charger(g, "D%d" % i)
@@ -386,7 +386,7 @@ def test_a_damaged_line_is_reported_and_left_out_alone():
             sorted(places), (found, places)
         assert found["events"] >= len(left) and found["unchecked"] == 0
     check()
-    g.start()  # a number far too high neither stalls the worker nor stays
+    g.start()  # the worker must not continue from a damaged number that is far too high
     c = Charger(g, "AFTER")
     c.boot()
     assert c.start()["transactionId"] > 0
@@ -394,12 +394,12 @@ def test_a_damaged_line_is_reported_and_left_out_alone():
     assert g.stats()["journal_damaged"] == 3
     assert g.log().count("is damaged and is left out") == 3
     newest = max(int(e["eventId"][:16], 16) for e in g.events(cp="AFTER"))
-    assert newest < time.time() * 1e6 + 1e9, "the numbers went far ahead"
+    assert newest < time.time() * 1e6 + 1e9, "the event numbers are far ahead of the clock"
 
 
 # --- a durable cursor ------------------------------------------------------------
 
-# The example of ocppctl(8): an event is handled before the next one is read.
+# The example of ocppctl(8): each event is handled before the next one is read.
 RECIPE = """%s -s %s events --follow --cursor %s/cursor %s |
 while IFS= read -r event; do
     printf '%%s\\n' "$event" >> %s/taken
@@ -419,7 +419,7 @@ def taken(g):
         return []
 
 
-def test_a_cursor_gives_each_event_at_least_once_whatever_dies():
+def test_with_a_cursor_each_event_is_read_at_least_once_whatever_dies():
     g = Gateway(server_workers="2")
     chargers = [Charger(g, "CUR%d" % i, worker=i % 2) for i in range(4)]
     for c in chargers:
@@ -441,19 +441,19 @@ def test_a_cursor_gives_each_event_at_least_once_whatever_dies():
     os.killpg(p.pid, signal.SIGKILL)
     p.wait()
     got = taken(g)
-    # The events are in order; a run repeats only those that the former one had not
+    # The events are in order; a run repeats only events that the former run had not
     # finished.
     first = {}
     for i, id in enumerate(got):
         first.setdefault(id, i)
     order = sorted(first, key=first.get)
-    assert order == sorted(order), "out of order"
+    assert order == sorted(order), "the events are out of order"
     assert [id for id in order if id in set(want)] == want
     with open(g.dir + "/cursor") as f:
         assert re.fullmatch(r"[0-9a-f]{16}\n", f.read())
 
 
-def test_what_a_reader_did_not_read_comes_again():
+def test_events_that_a_reader_has_not_read_are_printed_again():
     g = Gateway(server_workers="1")
     c = Charger(g, "CUR")
     c.boot()
@@ -468,13 +468,13 @@ def test_what_a_reader_did_not_read_comes_again():
                 OCPPCTL, g.control, g.dir, reader)], stdout=subprocess.PIPE,
             text=True)
         return [json.loads(l)["eventId"] for l in r.stdout.splitlines()]
-    # The shell's `read` reads a byte at a time: three lines, and no more.
+    # The shell's `read` reads byte by byte: three lines and not more.
     got = run("{ read -r a; read -r b; read -r c; "
               "printf '%s\\n' \"$a\" \"$b\" \"$c\"; }")
     assert got == want[:3], got
     again = run("cat")
     assert again[0] in want[1:4] and again[-1] == want[-1], again[:3]
-    # A file is finished when it is written.
+    # Output to a file counts as read when it is written.
     assert run("cat")[-1:] == want[-1:]
     out = g.dir + "/out"
     for n in (1, 0):

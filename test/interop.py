@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A charge point made of a foreign WebSocket library (Debian's python3-websockets)
-boots, charges, and answers commands."""
+"""A charge point that uses another WebSocket library (Debian's python3-websockets) boots,
+charges, and answers commands."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ try:
 except ImportError:
     websockets = None
 
-# The name is one up to version 13 of the library, and another since version 14.
+# The name differs between version 13 and older and version 14 and newer of the library.
 REFUSED = tuple(getattr(websockets.exceptions, name)
                 for name in ("InvalidStatusCode", "InvalidStatus")
                 if hasattr(websockets.exceptions, name)) if websockets else ()
@@ -51,7 +51,7 @@ async def day(g):
             "connectorId": 1, "transactionId": t, "meterValue": [
                 {"timestamp": "2026-01-31T12:10:00Z",
                  "sampledValue": [{"value": "100", "unit": "Wh"}]}]})
-        # A command while it charges; the library fragments the answer.
+        # A command is sent during the charging session; the library fragments the answer.
         h = background(g.run, "call", "THIRD PARTY", "RemoteStopTransaction",
                        json.dumps({"transactionId": t}))
         m = json.loads(await ws.recv())
@@ -76,7 +76,7 @@ async def day(g):
         "transaction.stopped", "charge_point.disconnected"], types
 
 
-def test_a_charging_day_with_another_client():
+def test_a_charge_point_with_another_library_charges():
     with_library(day(Gateway(ocpp_validation="strict")))
 
 
@@ -88,12 +88,12 @@ async def long_and_replaced(g):
             await call(new, "Heartbeat", {})
             try:
                 await old.recv()
-                raise AssertionError("the old connection goes on")
+                raise AssertionError("the old connection was not closed")
             except websockets.ConnectionClosed as e:
                 assert e.rcvd.code == 1008, e
 
 
-def test_long_messages_and_a_takeover():
+def test_long_messages_and_a_takeover_work_with_another_library():
     with_library(long_and_replaced(Gateway()))
 
 
@@ -103,13 +103,13 @@ async def refused(g):
         try:
             await websockets.connect("ws://127.0.0.1:%d%s" % (g.port, path),
                                      subprotocols=["ocpp1.6"])
-            raise AssertionError(path + " was let in")
+            raise AssertionError(path + " was accepted")
         except REFUSED as e:
             got = getattr(e, "status_code", None) or e.response.status_code
             assert got == status, (path, e)
 
 
-def test_refusals_are_understood():
+def test_another_library_understands_refusals():
     with_library(refused(Gateway()))
 
 
@@ -119,24 +119,24 @@ async def drained(g):
         g.send_signal(signal.SIGTERM)
         try:
             await ws.recv()
-            raise AssertionError("it goes on")
+            raise AssertionError("the connection was not closed")
         except websockets.ConnectionClosed as e:
             assert e.rcvd.code == 1001, e
     g.wait_exit()
     g.process = None
 
 
-def test_a_drain_is_a_going_away():
+def test_a_drain_closes_with_going_away():
     with_library(drained(Gateway()))
 
 
-# --- npm's ocpp-rpc, which validates both directions by its own schemas -----------
+# --- ocpp-rpc of npm, which validates both directions by its own schemas ------------
 
 NPM = "ocpp-rpc@2.2.1"
 
 
 def library():
-    """Returns where the package is; it is installed once."""
+    """Installs the package once, and returns its directory."""
     where = os.path.join(B, "npm")
     path = os.path.join(where, "node_modules", "ocpp-rpc")
     if shutil.which("npm") is None or shutil.which("node") is None:
@@ -151,12 +151,12 @@ def library():
     return path
 
 
-def test_ocpp_rpc_in_strict_mode_is_content_with_every_answer_and_command():
+def test_ocpp_rpc_in_strict_mode_accepts_every_answer_and_command():
     path = library()
     from certification import COMMANDS
     from ocpp2 import ONLY, SAME, V201
     g = shared(ocpp_call_hold="0s")
-    # For each action the first command in the tables, and its answer.
+    # For each action, the first command in the tables and its answer are used.
     commands = {}
     for steps in COMMANDS.values():
         for action, request, answer, *_ in steps:

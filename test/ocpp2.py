@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""OCPP 2.0.1 and 2.1: frames, answers and events of their charge points, on the same
-port as those of 1.6."""
+"""OCPP 2.0.1 and 2.1: frames, answers and events. Their charge points connect to the
+same port as those of 1.6."""
 
 import base64
 import urllib.parse
@@ -26,7 +26,7 @@ class Station(Charger):
                                               "reason": reason})
 
     def event(self, kind, tx, seq, **more):
-        """Returns a TransactionEvent."""
+        """Sends a TransactionEvent and returns its answer."""
         return self.call("TransactionEvent", dict({
             "eventType": kind, "timestamp": WHEN, "triggerReason": "Authorized",
             "seqNo": seq, "transactionInfo": {"transactionId": tx}}, **more))
@@ -37,7 +37,7 @@ class Station(Charger):
 
 
 def each(name, **settings):
-    """A charge point of each version."""
+    """Returns a charge point of each version."""
     g = shared(**settings)
     for version in BOTH:
         yield g, Station(g, name + version[4:], version)
@@ -58,8 +58,8 @@ def test_a_message_without_a_readable_id_is_answered_with_minus_one():
         c.close()
 
 
-def test_an_array_that_begins_with_no_number_is_no_message():
-    """MessageTypeNotSupported is the answer to a number that is not a message type."""
+def test_an_array_that_does_not_begin_with_a_number_is_unreadable():
+    """MessageTypeNotSupported is only for a number that is not a message type."""
     for g, c in each("NOTYPE"):
         before = g.stats()
         for text, id in (("[]", "-1"), ("[null]", "-1"), ("[[]]", "-1"), ("[true]", "-1"),
@@ -74,7 +74,7 @@ def test_an_array_that_begins_with_no_number_is_no_message():
         c.close()
 
 
-def test_only_what_may_be_a_call_is_ever_answered():
+def test_only_messages_that_may_be_calls_are_answered():
     for g, c in each("NOLOOP"):
         for text in ('[3]', '[4,"-1"]', '[4', '[4,null,"GenericError","",{}]', '[5]',
                      '[6]', ' [ 3 , {} ]', '[4,"-1","RpcFrameworkError","",{}]',
@@ -125,7 +125,7 @@ def test_the_error_codes_have_the_spelling_of_2x():
 
 
 def test_a_payload_of_2x_is_an_object():
-    """1.6 has null as another word for it."""
+    """In 1.6 it may also be null."""
     for validation in ("strict", "lenient"):
         for g, c in each("NULL", ocpp_validation=validation):
             before = g.stat("deviations", "null_field")
@@ -147,7 +147,7 @@ def test_a_send_is_an_event_and_is_not_answered():
     data = {"id": 1, "pending": 0, "basetime": WHEN, "data": [{"t": 0.5, "v": "7"}]}
     before = g.stats()
     c.send('[6,"s1","NotifyPeriodicEventStream",%s]' % json.dumps(data))
-    c.send('[6,"s2","NotifyPeriodicEventStream",{"id":[]}]')  # it has no effect
+    c.send('[6,"s2","NotifyPeriodicEventStream",{"id":[]}]')  # an invalid SEND is ignored
     c.call("Heartbeat")
     e = g.wait_events(cp="STREAM", type="stream.data")
     assert [x["payload"] for x in e] == [data] and "answer" not in e[0], e
@@ -160,7 +160,7 @@ def test_a_send_is_an_event_and_is_not_answered():
     c.close()
 
 
-def test_results_that_cannot_be_used_are_answered_by_21():
+def test_results_that_cannot_be_used_are_answered_in_21():
     for g, c in each("RESULT"):
         c.boot()
         for answer, outcome in (("[3,ID,{}]", "result"), ('[3,ID]', "error")):
@@ -179,11 +179,11 @@ def test_results_that_cannot_be_used_are_answered_by_21():
             assert g.stat("result_errors") == before + 1
             poll(lambda: [e for e in g.events(cp=c.identity, type="protocol.violation")
                           if e["payload"]["kind"] == "result_error"],
-                 what="the violation")
+                 what="the event of the violation")
         c.close()
 
 
-def test_commands_have_ids_that_name_the_gateway():
+def test_the_ids_of_commands_end_with_the_name_of_the_gateway():
     g = shared()
     c = Station(g, "IDS")
     c.boot()
@@ -201,10 +201,10 @@ def test_commands_have_ids_that_name_the_gateway():
 
 # --- boot -------------------------------------------------------------------------
 
-def test_before_its_boot_is_accepted_only_what_was_asked_for_is_answered():
+def test_before_the_boot_is_accepted_only_requested_messages_are_answered():
     for word in ("pending", "reject"):
         for g, c in each("EARLY" + word, answers_BootNotification=word):
-            # A connection that only came back needs no BootNotification.
+            # After a mere reconnection no BootNotification is needed.
             assert c.call("Heartbeat")["currentTime"]
             assert c.boot()["status"] == {"pending": "Pending", "reject": "Rejected"}[word]
             status = {"timestamp": WHEN, "connectorStatus": "Available", "evseId": 1,
@@ -228,7 +228,7 @@ def test_before_its_boot_is_accepted_only_what_was_asked_for_is_answered():
             c.close()
 
 
-def test_a_pending_charge_point_sends_what_it_was_asked_for_and_nothing_else():
+def test_a_pending_charge_point_may_send_only_requested_messages():
     status = {"timestamp": WHEN, "connectorStatus": "Available", "evseId": 1,
               "connectorId": 1}
     parts = {"requestId": 1, "generatedAt": WHEN, "seqNo": 0}
@@ -269,8 +269,8 @@ def test_a_pending_charge_point_sends_what_it_was_asked_for_and_nothing_else():
             assert r.wait()["outcome"] == "result"
             may |= gains
             check()
-        # The interval begins anew with the next answer to a boot, and with the next
-        # connection.
+        # The interval begins again with the next answer to a BootNotification, and with the
+        # next connection.
         c.boot()
         may = set()
         check()
@@ -310,7 +310,7 @@ def report(**more):
     return dict({"requestId": 4, "seqNo": 0, "generatedAt": WHEN}, **more)
 
 
-# (action, payload, answer, event) of both versions; "T" stands for a time.
+# (action, payload, answer, event) of both versions; "T" represents a time.
 SAME = (
     ("BootNotification", {"chargingStation": STATION, "reason": "PowerUp"},
      {"currentTime": "T", "interval": 300, "status": "Accepted"}, "charge_point.booted"),
@@ -407,9 +407,9 @@ def timeless(value):
     return json.loads(re.sub('"%s"' % TIME, '"T"', json.dumps(value)))
 
 
-def test_an_answer_that_repeats_its_message_stays_within_bounds():
-    """By default an unusual message is accepted, and the answers to these two repeat
-    parts of it."""
+def test_an_answer_that_repeats_parts_of_its_message_is_bounded():
+    """By default an unusual message is accepted, and the answers to these two messages
+    repeat parts of it."""
     g = shared()
     c = Station(g, "REPEATS", V21)
     entry = {"source": "CRL", "urls": ["u"], "certificateHashData": HASH}
@@ -425,7 +425,7 @@ def test_an_answer_that_repeats_its_message_stays_within_bounds():
             "InternalError", "the answer to this message would be too long"), e
         v = g.wait_events(cp="REPEATS", type="protocol.violation")[-1]
         assert v["payload"]["kind"] == "too_long", v
-    # An answer that does not fit into the connection's output is not made either.
+    # An answer that is too long for the connection's output buffer is not made.
     small = shared(websocket_max_output_size="16KiB")
     d = Station(small, "SMALL", V21)
     assert d.call("VatNumberValidation", {"vatNumber": "x" * 15000})["status"]
@@ -492,7 +492,7 @@ def test_the_answers_are_settings_for_all_versions():
     c.close()
 
 
-def test_lenient_takes_what_makes_sense_and_names_what_does_not():
+def test_lenient_validation_accepts_usable_messages_and_names_deviations():
     for g, c in each("LENIENT"):
         row = dict((r[0], r) for r in SAME)["MeterValues"]
         for payload, word in (
@@ -500,7 +500,7 @@ def test_lenient_takes_what_makes_sense_and_names_what_does_not():
                 ({"evseId": 1.5, "meterValue": row[1]["meterValue"]}, "decimal_integer"),
                 ({"evseId": 1, "meterValue": 7}, "wrong_type")):
             if word == "out_of_range" and c.version == V201:
-                continue               # 2.0.1 has no bound there
+                continue               # 2.0.1 has no limit for this member
             c.call("MeterValues", payload)
             e = g.wait_events(cp=c.identity, type="transaction.meter_values")[-1]
             assert word in e["deviations"], (c.version, e)
@@ -521,10 +521,10 @@ def test_a_transaction_event_that_is_sent_again_makes_no_second_event():
             first = c.event("Started", "t-1", 0, idToken=TOKEN)
             assert c.event("Started", "t-1", 0, idToken=TOKEN, offline=True) == first
             c.event("Updated", "t-1", 2)
-            c.event("Updated", "t-1", 1)          # in any order
+            c.event("Updated", "t-1", 1)          # they are sent again in any order
             c.close()
-            # On another connection, on another worker, and after a restart of the
-            # daemon.
+            # They are also sent again on another connection, on another worker, and after a
+            # restart of the daemon.
             c = Station(g, c.identity, version, worker=1 - worker)
             c.event("Updated", "t-1", 1)
             c.event("Ended", "t-1", 3)
@@ -542,8 +542,9 @@ def test_a_transaction_event_that_is_sent_again_makes_no_second_event():
         g.close()
 
 
-def test_a_session_may_be_sent_again_as_a_whole():
-    """20 events are remembered, wherever and in whatever order they are sent again."""
+def test_all_events_of_a_session_may_be_sent_again():
+    """20 events are remembered, on whichever connection and in whatever order they are sent
+    again."""
     for settings in ({}, {"answers_Authorize": "no_credit"}):
         g = Gateway(server_workers=2, **settings)
         for version in BOTH:
@@ -577,7 +578,7 @@ def test_a_session_may_be_sent_again_as_a_whole():
         g.close()
 
 
-def test_transactions_of_all_versions_have_one_vocabulary():
+def test_transactions_of_all_versions_are_described_by_the_same_members():
     g = shared()
     seen = []
     c = Charger(g, "TX1.6")
@@ -597,7 +598,7 @@ def test_transactions_of_all_versions_have_one_vocabulary():
         s.close()
 
     def bill(identity):
-        """A consumer that reads nothing but tx."""
+        """A consumer that reads only tx."""
         sessions = {}
         for e in g.wait_events(5, cp=identity):
             if not e["eventType"].startswith("transaction."):
@@ -613,16 +614,16 @@ def test_transactions_of_all_versions_have_one_vocabulary():
         assert bill("TX" + version) == {"T7": right}, bill("TX" + version)
 
 
-# --- what an operator sees ----------------------------------------------------------
+# --- reports for operators ------------------------------------------------------------
 
 def test_show_has_the_station_its_modem_and_its_last_transaction():
-    from admin import gateway       # which imports this file
+    from admin import gateway       # admin.py imports this file
     from http_api import ask
     g = gateway(server_workers=2)
     old = Charger(g, "SHOW \"\u00fc\"1.6", worker=1)
 
     def show(identity):
-        """By ocppctl; the HTTP API returns the same."""
+        """Returns `ocppctl show`; the HTTP API returns the same."""
         got = g.ctl("show", identity)
         code, body = ask(g, "GET", "/v1/charge-points/" + urllib.parse.quote(identity))
         assert code == 200
@@ -701,9 +702,9 @@ def test_a_password_that_is_set_by_a_variable_is_a_new_key():
             poll(lambda: works(old))
             c = login(old)
             c.boot()
-            # Many variables in one command: the password is one of them.
+            # One command sets many variables; the password is one of them.
             data = [dict(other, attributeValue=str(n)) for n in range(19)]
-            # A variable of this name in another component is none.
+            # In another component, a variable of this name is not the password.
             data.append(dict(other, variable=secret["variable"],
                              attributeValue="not the key of S1 at all"))
             data.append(dict(secret, attributeValue=new))

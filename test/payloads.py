@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Payloads of OCPP 1.6: the answer to each action, the errors of charge points, and
-that their bytes reach the journal unchanged."""
+that payloads reach the journal unchanged."""
 
 import copy
 import random as random_module
@@ -49,7 +49,7 @@ METER = {"timestamp": WHEN, "sampledValue": [
     {"value": "31", "measurand": "Temperature", "unit": "Celsius"},
     {"value": "50", "measurand": "Frequency", "unit": "Hertz"}]}
 
-# action: (payload with every field, what the answer must be, type of event)
+# action: (payload with every field, check of the answer, type of the event)
 ALL = {
     "BootNotification": ({
         "chargePointVendor": "V" * 20, "chargePointModel": "M" * 20,
@@ -92,7 +92,7 @@ ALL = {
 }
 
 
-def test_this_table_has_every_message_of_a_charge_point():
+def test_the_table_has_every_message_of_a_charge_point():
     with open(os.path.join(ROOT, "worker/ocpp/ocpp16.schema")) as f:
         names = re.findall(r"^message (\w+) (?:cp|both)", f.read(), re.M)
     assert sorted(names) == sorted(ALL), set(names) ^ set(ALL)
@@ -117,7 +117,7 @@ def test_every_action_is_answered_and_makes_its_event():
         c.close()
 
 
-def test_only_the_required_fields_are_required():
+def test_optional_fields_may_be_missing():
     required = {
         "StatusNotification": {"connectorId": 1, "status": "Faulted",
                                "errorCode": "WeakSignal"},
@@ -167,7 +167,7 @@ def test_an_unknown_transaction_or_tag_is_answered_with_a_callresult():
     c.close()
 
 
-# --- bytes in are bytes out -----------------------------------------------------
+# --- payloads are not changed -----------------------------------------------------
 
 ODD = ('{ "connectorId" : 1,\t"transactionId":9223372036854775807,  '
        '"meterValue":[{"timestamp":"2026-01-31T12:00:00+01:00",'
@@ -187,7 +187,7 @@ def test_payloads_reach_the_journal_byte_for_byte():
     c.close()
 
 
-def test_line_breaks_between_tokens_are_all_that_is_taken_out():
+def test_only_line_breaks_between_tokens_are_removed():
     g = shared()
     c = Charger(g, "LINES")
     c.put("DataTransfer", '{\r\n  "vendorId": "V",\n\t"data": "a  b\\nc"\n}',
@@ -265,10 +265,10 @@ DEVIATIONS = [
 ]
 
 
-def test_lenient_accepts_counts_and_notes_harmless_deviations():
+def test_lenient_validation_accepts_counts_and_reports_harmless_deviations():
     g = shared()
     c = Charger(g, "LENIENT")
-    c.boot()  # so that everything before it is in the file
+    c.boot()  # its answer comes when all events before it are in the journal
     for kind, action, payload, code in DEVIATIONS:
         before = g.stat("deviations")
         n = len(g.events(cp="LENIENT"))
@@ -284,7 +284,7 @@ def test_lenient_accepts_counts_and_notes_harmless_deviations():
     c.close()
 
 
-def test_strict_answers_each_of_them_with_its_callerror_and_makes_no_event():
+def test_strict_validation_answers_each_deviation_with_its_callerror_and_makes_no_event():
     g = shared(**STRICT)
     c = Charger(g, "STRICT")
     for kind, action, payload, code in DEVIATIONS:
@@ -298,7 +298,7 @@ def test_strict_answers_each_of_them_with_its_callerror_and_makes_no_event():
     c.close()
 
 
-def test_off_checks_the_frame_only():
+def test_without_validation_only_the_frame_is_checked():
     g = shared(ocpp_validation="off")
     c = Charger(g, "OFF")
     for kind, action, payload, code in DEVIATIONS:
@@ -327,7 +327,7 @@ def test_text_around_the_frame_is_a_deviation():
         c.close()
 
 
-def test_what_makes_no_sense_is_refused_even_if_lenient():
+def test_payloads_that_cannot_be_used_are_refused_by_lenient_validation_too():
     g = shared()
     c = Charger(g, "NONSENSE")
     for action, payload, code in (
@@ -339,7 +339,7 @@ def test_what_makes_no_sense_is_refused_even_if_lenient():
     c.close()
 
 
-# --- transactions: whatever is wrong in them, they must not be lost --------------
+# --- transactions: a message about one must not be lost, whatever its errors -------
 
 TRANSACTIONAL = {
     "StartTransaction": ({"connectorId": 1, "idTag": "T", "meterStart": 0,
@@ -353,7 +353,7 @@ ODDITIES = (None, {}, [], "", "x", 0, -1, 1.5, True, [None], {"a": [1]}, [[]], "
 
 
 def places(value, found):
-    """Returns each part of it that can be broken: its container and its key."""
+    """Returns the parts of a payload that can be changed: (container, key)."""
     for k in (value if isinstance(value, dict) else range(len(value))):
         found.append((value, k))
         if isinstance(value[k], (dict, list)):
@@ -371,7 +371,7 @@ def break_something(random, payload):
         where[key] = copy.deepcopy(random.choice(ODDITIES))
 
 
-def test_transaction_messages_are_answered_whatever_is_wrong_in_them():
+def test_transaction_messages_are_answered_whatever_their_errors():
     seed = int(os.environ.get("OCPPD_TEST_SEED", "20261128"))
     random = random_module.Random(seed)
     g = shared(ocpp_violation_rate=0)
@@ -391,13 +391,13 @@ def test_transaction_messages_are_answered_whatever_is_wrong_in_them():
         made += 1
     events = [e for e in g.wait_events(cp="BROKEN")
               if e["eventType"].startswith("transaction.")]
-    # A start that has the same errors twice is one start.
+    # A StartTransaction that is sent twice with the same errors is one StartTransaction.
     assert len(events) > made * 0.8, (len(events), made)
     assert len([e for e in events if "deviations" in e]) > made / 2, seed
     c.close()
 
 
-def test_a_stop_without_a_transaction_id_is_taken_with_its_deviation():
+def test_a_stop_without_a_transaction_id_is_accepted_with_its_deviation():
     g = shared()
     c = Charger(g, "NOID")
     for id, deviations in (("null", ["null_field"]), ("{}", ["wrong_type"]),
@@ -409,7 +409,7 @@ def test_a_stop_without_a_transaction_id_is_taken_with_its_deviation():
     assert c.call("StopTransaction", '{"meterStop":1,"timestamp":"%s"}' % WHEN) == {}
     e = g.wait_events(cp="NOID", type="transaction.stopped")[-1]
     assert e["deviations"] == ["missing_field"], e
-    # A payload that is not an object cannot be used; the whole frame is kept.
+    # A payload that is not an object cannot be used; the violation has the whole frame.
     long = "x" * 3000
     e = c.refused("StopTransaction", '["%s"]' % long)
     assert e.code == F, e
@@ -418,7 +418,7 @@ def test_a_stop_without_a_transaction_id_is_taken_with_its_deviation():
     c.close()
 
 
-def test_valid_payloads_are_valid_in_strict_whatever_their_spelling():
+def test_strict_validation_accepts_valid_payloads_in_every_spelling():
     g = shared(**STRICT)
     c = Charger(g, "SPELLED")
     for when in ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00.1Z",
@@ -433,7 +433,7 @@ def test_valid_payloads_are_valid_in_strict_whatever_their_spelling():
     c.close()
 
 
-def test_a_number_of_any_size_does_not_determine_a_size_in_memory():
+def test_a_number_in_a_message_does_not_determine_the_size_of_memory():
     g = shared()
     c = Charger(g, "HUGE")
     c.boot()
@@ -477,7 +477,7 @@ def test_the_answers_are_settings():
     c.close()
 
 
-def test_the_heartbeat_interval_varies_over_the_fleet_but_not_for_one():
+def test_the_heartbeat_interval_differs_between_charge_points_and_is_constant_for_each():
     g = shared(ocpp_heartbeat_interval="100s", ocpp_heartbeat_jitter="20")
     seen = {}
     for again in range(2):

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""The ping service: each connection gets one ping per interval, the pings are spread
-evenly, and a ping is skipped, not queued, where the socket is full."""
+"""Pings: each connection gets one ping per interval, the pings are spread evenly, and a
+ping is skipped and not queued if the socket is full."""
 
 from lib import *
 
 
 def collect(chargers, seconds):
-    """Returns when pings came: [(time, charger)]. Answers them."""
+    """Answers pings, and returns when they were received: [(time, charger)]."""
     seen = []
     by_fd = {c.sock.fileno(): c for c in chargers}
     p = select.poll()
@@ -28,25 +28,25 @@ def test_pings_are_spread_evenly_over_the_interval():
     g = Gateway(server_workers="2", websocket_ping_interval="2s",
                 websocket_idle_timeout="20s")
     chargers = [Charger(g, "P%03d" % i, worker=i % 2) for i in range(200)]
-    collect(chargers, 2.5)  # the speed of the walk depends on their number: let it settle
+    collect(chargers, 2.5)  # the sweep needs time to adapt its speed to the number of connections
     first = g.stats()
     seen = collect(chargers, 6)
     last = g.stats()
-    # Each connection gets one about every two seconds ...
+    # Each connection gets a ping about every two seconds,
     for c in chargers:
         mine = [t for t, d in seen if d is c]
         assert 2 <= len(mine) <= 4, (c.identity, len(mine))
         gaps = [b - a for a, b in zip(mine, mine[1:])]
         assert all(1.5 < x < 2.5 * SLOW for x in gaps), gaps
-    # ... and no 100 ms have much more than a twentieth of them.
+    # and no interval of 100 ms has much more than a twentieth of them.
     t0 = min(t for t, c in seen)
     slots = {}
     for t, c in seen:
         slots[int((t - t0) * 10)] = slots.get(int((t - t0) * 10), 0) + 1
     full = [slots.get(i, 0) for i in range(2, 55)]
-    assert max(full) <= 20 * SLOW, full  # the average is 10
+    assert max(full) <= 20 * SLOW, full  # 10 on average
     assert sum(1 for n in full if n == 0) <= 10, full
-    # The counters agree with that.
+    # The counters must agree with the pings that were received.
     n = last["pings"] - first["pings"]
     assert abs(n - len(seen)) <= 25, (n, len(seen))
     assert abs((last["pongs"] - first["pongs"]) - len(seen)) <= 25
@@ -57,13 +57,13 @@ def test_pings_are_spread_evenly_over_the_interval():
     assert g.stats()["ping_time"]["count"] > 0
 
 
-def test_the_interval_is_kept_while_the_number_of_connections_grows():
+def test_the_ping_interval_is_observed_while_the_number_of_connections_grows():
     g = Gateway(server_workers="1", websocket_ping_interval="8s",
                 websocket_idle_timeout="60s")
     first = [Charger(g, "A%03d" % i) for i in range(100)]
     born = {c: time.monotonic() for c in first}
     seen = collect(first, 3)
-    # Now most of the table is new, and has not been walked through yet.
+    # Most of the table is new now, and the sweep has not reached it yet.
     meanwhile = background(collect, first, 10)
     late = []
     for i in range(400):
@@ -77,7 +77,7 @@ def test_the_interval_is_kept_while_the_number_of_connections_grows():
         assert longest <= 8 + 0.5 * SLOW, (c.identity, longest)
 
 
-def test_a_ping_that_cannot_leave_at_once_is_skipped_and_counted():
+def test_a_ping_that_cannot_be_sent_at_once_is_skipped_and_counted():
     g = Gateway(server_workers="1", websocket_ping_interval="1s",
                 websocket_idle_timeout="30s", websocket_max_output_size="16MiB")
     c = Charger(g, "FULL", rcvbuf=4096)
@@ -95,7 +95,7 @@ def test_a_ping_that_cannot_leave_at_once_is_skipped_and_counted():
     n = g.stat("pings")
     skipped = g.stat("pings_skipped")
     poll(lambda: g.stat("pings_skipped") > skipped)
-    assert g.stat("pings") == n, "one was queued"
+    assert g.stat("pings") == n, "a ping was queued"
     assert g.online("FULL")
     assert g.ctl("health")["ping_service"]["skipped_pings"] >= 2
     c.reset()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Each way in which a connection may be busy, as `ocppctl show` reports it: which part
-is busy, and that the connection is quiet again afterwards."""
+"""Each reason for which a connection may be busy: `ocppctl show` names the part that is
+busy, and afterwards the connection is quiet again."""
 
 from faults import Orders, SHIM
 from lib import *
@@ -9,7 +9,7 @@ from redis_resp import Server
 
 
 def part(g, identity="CP1"):
-    """Returns the busy part, None for a quiet connection."""
+    """Returns the busy part of a connection, or None if it is quiet."""
     k = g.show(identity)["connection"]
     assert k["quiet"] == ("busyPart" not in k), k
     return k.get("busyPart")
@@ -19,7 +19,7 @@ def becomes(g, word, identity="CP1"):
     poll(lambda: part(g, identity) == word, what="the busy part %s" % word)
 
 
-def test_a_connection_at_rest_is_quiet():
+def test_a_connection_without_activity_is_quiet():
     g = shared()
     c = Charger(g)
     c.boot()
@@ -37,7 +37,7 @@ def test_a_quiet_connection_takes_at_most_384_bytes():
             c.call("Heartbeat")
             chargers.append(c)
 
-    connect(100)  # memory that is allocated only once
+    connect(100)  # allocates the memory that is allocated only once
     before = resident(pid)
     connect(3000)
     # The memory that handshakes have used is released a moment later.
@@ -47,20 +47,20 @@ def test_a_quiet_connection_takes_at_most_384_bytes():
 
 
 def shared_pages(pid):
-    """Pages of shared memory that a process has used."""
+    """Returns the number of pages of shared memory that a process has used."""
     with open("/proc/%d/status" % pid) as f:
         return int(re.search(r"RssShmem:\s+(\d+)", f.read())[1]) // 4
 
 
-def test_a_charge_point_of_2x_gives_back_what_its_transactions_took():
-    """Its last four events stay, for which one of 1.6 has room as well."""
+def test_the_memory_of_a_2x_charge_points_transactions_is_released():
+    """Its last four events stay remembered, because they need no additional memory."""
     g = Gateway(server_workers="1", log_level="warn", ocpp_resend_time="3s",
                 websocket_idle_timeout="5m")
     pid = g.workers()[0]["pid"]
     stations = [Station(g, "T%d" % i) for i in range(300)]
 
     def send(seq):
-        """The event with that number, of all."""
+        """Sends the event with that number from each station; returns the answers."""
         kind = "Started" if seq == 0 else "Ended" if seq == 5 else "Updated"
         for i, c in enumerate(stations):
             c.send(json.dumps([2, "%d" % seq, "TransactionEvent", {
@@ -75,20 +75,20 @@ def test_a_charge_point_of_2x_gives_back_what_its_transactions_took():
     few = shared_pages(pid)
     answers += [send(seq) for seq in (4, 5)]
     assert shared_pages(pid) >= few + 300 // 9
-    # All six are recognised ...
+    # All six events are recognised,
     before = g.stat("starts_resent")
     assert [send(seq) for seq in range(6)] == answers
     assert g.stat("starts_resent") == before + 6 * 300
-    # ... and, when the memory of the older ones has been given back, the last.
+    # and the last ones also when the memory of the older ones was released.
     poll(lambda: shared_pages(pid) <= few + 2, 30 * SLOW,
-         what="the shared memory of before the fifth event")
+         what="release of the memory that the fifth event took")
     assert [send(seq) for seq in (2, 3, 4, 5)] == answers[2:]
     assert g.stat("starts_resent") == before + 10 * 300
     ended = [e for e in g.events("transaction.stopped") if e["chargePointId"] == "T7"]
     assert len(ended) == 1, ended
 
 
-def test_half_a_frame_makes_it_busy():
+def test_half_a_frame_makes_a_connection_busy():
     g = shared()
     c = Charger(g)
     whole = frame(TEXT, '[2,"1","Heartbeat",{}]')
@@ -99,7 +99,7 @@ def test_half_a_frame_makes_it_busy():
     becomes(g, None)
 
 
-def test_an_open_fragmented_message_makes_it_busy():
+def test_an_incomplete_fragmented_message_makes_a_connection_busy():
     g = shared()
     c = Charger(g)
     c.sock.sendall(frame(TEXT, '[2,"1","Heart', fin=False))
@@ -109,7 +109,7 @@ def test_an_open_fragmented_message_makes_it_busy():
     becomes(g, None)
 
 
-def test_output_that_the_socket_does_not_take_makes_it_busy():
+def test_output_that_the_socket_does_not_take_makes_a_connection_busy():
     g = shared(websocket_idle_timeout="60s", websocket_max_output_size="16MiB",
                limits_message_rate=0, limits_byte_rate=0)
     c = Charger(g, open=False)
@@ -126,7 +126,7 @@ def test_output_that_the_socket_does_not_take_makes_it_busy():
         except OSError:
             pass
         return g.show("CP1")["connection"]["outputBytes"] > 0
-    poll(waits, what="output that waits")
+    poll(waits, what="output that waits for the socket")
     assert part(g) == "net"
 
 
@@ -135,14 +135,14 @@ def test_a_connection_that_is_slowed_down_is_busy():
     c = Charger(g)
     for i in range(30):
         c.put("Heartbeat", {}, "h%d" % i)
-    poll(lambda: part(g) == "net", what="slowed down: it is not read")
+    poll(lambda: part(g) == "net", what="a slowed-down connection, which is not read")
     for i in range(30):
         c.get("h%d" % i)
-    becomes(g, "access")  # it is read again, and its part is not freed yet
+    becomes(g, "access")  # the connection is read again, but its limits are still allocated
     becomes(g, None)
 
 
-def test_a_call_in_flight_or_queued_makes_it_busy():
+def test_a_call_in_flight_or_queued_makes_a_connection_busy():
     g = shared(ocpp_call_hold="0s")
     c = Charger(g)
     c.boot()
@@ -154,7 +154,7 @@ def test_a_call_in_flight_or_queued_makes_it_busy():
     becomes(g, None)
 
 
-def test_an_answer_that_waits_for_its_commit_makes_it_busy():
+def test_an_answer_that_waits_for_its_commit_makes_a_connection_busy():
     with tempfile.TemporaryDirectory() as d:
         faults = Orders(d + "/faults")
         g = Gateway(server_workers=1, env={"LD_PRELOAD": SHIM,
@@ -172,12 +172,12 @@ def test_an_answer_that_waits_for_its_commit_makes_it_busy():
         g.close()
 
 
-def test_a_claim_under_way_makes_it_busy():
+def test_a_claim_without_a_reply_makes_a_connection_busy():
     s = Server("--appendonly", "no")
     try:
         g = Gateway(server_workers=1, redis_host="127.0.0.1", redis_port=s.port,
                     redis_timeout="60s")
-        poll(lambda: g.stat("redis_shards_ready") >= 1, what="Redis")
+        poll(lambda: g.stat("redis_shards_ready") >= 1, what="the connection to Redis")
         c = Charger(g)
         c.boot()
         becomes(g, None)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Passwords, keys and PINs of charge points are shown nowhere: not in events, taps,
-logs, lists or answers to operators, in whatever message they arrive."""
+"""Passwords, keys and PINs of charge points are hidden in all output: in events, taps,
+logs, lists and answers to operators, in whatever message they are received."""
 
 import urllib.request
 
@@ -70,7 +70,7 @@ MESSAGES = (
         eventNotificationType="HardWiredNotification")]}),
     (V21, "SignCertificate", {"csr": PEM}),
 )
-# Other messages that a charge point may send: refused, unreadable, late, too many.
+# Further messages that a charge point may send: refused, unreadable, late, too many.
 FRAMES = (
     '[2,"r1","NotifyReport",{"requestId":"x","variable":{"name":"BasicAuthPassword"},"value":"%s"}]',
     '[2,"r2","NoSuchAction",{"password":"%s"}]',
@@ -85,7 +85,7 @@ FRAMES = (
 
 
 def everything(g, points, token):
-    """Returns all texts that can be read of the gateway: (where, text)."""
+    """Returns all output of the gateway: (where, text)."""
     for root, _, names in os.walk(g.dir):
         for name in names:
             path = os.path.join(root, name)
@@ -108,7 +108,7 @@ def everything(g, points, token):
             yield path, r.read().decode()
 
 
-def test_no_secret_is_seen_anywhere():
+def test_no_secret_is_in_any_output():
     for validation in ("lenient", "strict"):
         g = gateway(server_workers="1", ocpp_validation=validation, log_level="debug",
                     ocpp_violation_rate="3600", ocpp_violation_frame="8KiB",
@@ -125,17 +125,17 @@ def test_no_secret_is_seen_anywhere():
             tapped(g, tap, points["ocpp1.6"])
             for version, action, request, answer in COMMANDS:
                 c = points[version]
-                # It is hidden in the answer to an operator, too, and in the details
-                # of a CALLERROR.
+                # The secret is hidden in the answer to an operator too, also in the details of a
+                # CALLERROR.
                 for ends in ("result", "error"):
                     r = background(g.run, "call", c.identity, action, json.dumps(request))
                     id, got, payload = c.take()
-                    assert payload == request, (action, payload)  # it gets all of it
+                    assert payload == request, (action, payload)  # not redacted
                     c.result(id, answer) if ends == "result" else \
                         c.error(id, details=json.dumps(request))
                     p = r.wait()
                     seen.append((action, p.stdout + p.stderr))
-            # One command waits, and one is malformed.
+            # One more command waits, and one is malformed.
             code, body = ask(g, "POST", "/v1/charge-points/%s/calls/SetNetworkProfile" %
                              points[V21].identity, json.dumps({
                                  "configurationSlot": 1, "connectionData": dict(
@@ -155,7 +155,7 @@ def test_no_secret_is_seen_anywhere():
                 c.send('[2,"last","Heartbeat",{}]')
                 while json.loads(c.message())[1] != "last":
                     pass
-            while True:  # the tap has all of them
+            while True:  # until the tap has shown all messages
                 try:
                     seen.append(("tap", tap.line(0.5)))
                 except TimeoutError:
@@ -167,7 +167,7 @@ def test_no_secret_is_seen_anywhere():
             assert CANARY not in text, (validation, where, text[
                 max(0, text.index(CANARY) - 300):text.index(CANARY) + 40])
             assert "774411" not in text, (validation, where)
-        # Values that are not secrets are there, and hidden ones are marked.
+        # Values that are not secrets are not hidden, and hidden values are marked.
         for where in ("tap", "events"):
             text = "".join(t for w, t in seen if w == where)
             assert text.count("VISIBLE") > 3 and text.count("***") > 10, where
@@ -176,7 +176,7 @@ def test_no_secret_is_seen_anywhere():
 
 
 def in_redis(r):
-    """Returns all that Redis holds: (key, text)."""
+    """Returns everything that is stored in Redis: (key, text)."""
     for key in r("KEYS", "*"):
         kind = r("TYPE", key)
         yield key, repr({"string": lambda: r("GET", key), "hash": lambda: r("HGETALL", key),
@@ -186,8 +186,8 @@ def in_redis(r):
                          "stream": lambda: r("XRANGE", key, "-", "+")}[kind]())
 
 
-def test_no_secret_stays_in_redis():
-    """The payload of a command exists until the outcome is known, and no longer."""
+def test_no_secret_remains_in_redis():
+    """The payload of a command is stored until its outcome is known, and not longer."""
     s = redis_fleet.redis()
     r = s.client()
     g = redis_fleet.gateway(s, "a")
@@ -224,7 +224,7 @@ def test_no_secret_stays_in_redis():
               ("NOT-HERE", "cancelled", "expired"), (points[V21].identity, "invalid", "invalid")]
     for cp, name, word in names:
         assert redis_fleet.outcome(r, cp, name) == word, name
-    # The same command again has the same outcome, and is not sent a second time.
+    # The same command gets the same outcome again, and is not sent a second time.
     order("NOT-HERE", "offline", "SetVariables", request)
     for key, text in in_redis(r):
         assert CANARY not in text and "774411" not in text, (key, text[

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""From a transaction back to the command that has requested it."""
+"""The events of a transaction name the command that has started it."""
 
 from lib import *
 from ocpp2 import BOTH, TOKEN, V201, Station
@@ -8,8 +8,8 @@ WHEN = "2026-01-31T12:00:00Z"
 
 
 def ask_for(g, c, start_id, answer="Accepted"):
-    """Sends a RequestStartTransaction, or a RemoteStartTransaction of 1.6; returns
-    its commandId."""
+    """Sends a RequestStartTransaction, or a RemoteStartTransaction of 1.6. Returns its
+    commandId."""
     if isinstance(c, Station):
         action, payload = "RequestStartTransaction", {
             "remoteStartId": start_id, "idToken": TOKEN, "evseId": 1}
@@ -46,7 +46,8 @@ def test_each_event_of_the_transaction_names_the_command():
         second = ask_for(g, c, 8)
         c.event("Started", "local", 0)
         c.event("Started", "t8", 0, **info("t8", 8))
-        c.event("Updated", "t7", 0, **info("t7", 7))  # the cable was plugged in before
+        # The transaction began before, when the cable was plugged in.
+        c.event("Updated", "t7", 0, **info("t7", 7))
         c.close()
         c = Station(g, c.identity, version, worker=1)
         c.event("Updated", "t8", 1)
@@ -61,7 +62,7 @@ def test_each_event_of_the_transaction_names_the_command():
         c.close()
 
 
-def test_the_command_is_known_after_a_restart():
+def test_the_command_is_still_known_after_a_restart():
     g = Gateway(server_workers=2)
     c, old = Station(g, "RS-AGAIN", V201), Charger(g, "RS-OLD")
     c.boot(), old.boot()
@@ -82,20 +83,20 @@ def test_the_command_is_known_after_a_restart():
     g.close()
 
 
-def test_in_16_the_token_leads_to_the_command():
+def test_in_16_the_token_of_a_start_identifies_the_command():
     g = shared(ocpp_remote_start_time="1h")
     c = Charger(g, "RS16")
     c.boot()
     ask_for(g, c, None, "Rejected")
     c.start(meter=1)
     command = ask_for(g, c, None)
-    c.start(connector=2, meter=2)  # not the one that was requested
+    c.start(connector=2, meter=2)  # another connector than the command has
     c.start(tag="OTHER", meter=3)
     tx = c.start(tag="tag1", meter=4)["transactionId"]
     c.call("MeterValues", {"connectorId": 1, "transactionId": tx, "meterValue": [
         {"timestamp": WHEN, "sampledValue": [{"value": "5"}]}]})
     c.stop(tx)
-    c.start(meter=6)  # the command has had its effect
+    c.start(meter=6)  # the transaction of the command has begun before
     want = [("started", None)] * 3 + [("started", command), ("meter_values", command),
                                       ("stopped", command), ("started", None)]
     poll(lambda: len(commands(g, c)) == len(want))
@@ -103,13 +104,13 @@ def test_in_16_the_token_leads_to_the_command():
     c.close()
 
 
-def test_a_remote_start_of_16_holds_for_a_time():
+def test_a_remote_start_of_16_is_valid_for_remote_start_time():
     g = shared(ocpp_remote_start_time="0s")
     c = Charger(g, "RS-LATE")
     c.boot()
     ask_for(g, c, None)
     sent = g.wait_events(cp="RS-LATE", type="command.sent")[0]["timestamp"]
-    # Meanwhile the clock of the gateway has gone on.
+    # The clock of the gateway is set ahead.
     poll(lambda: c.call("Heartbeat")["currentTime"] > sent)
     c.start()
     poll(lambda: commands(g, c))

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The simulator's fleets of all OCPP versions: whole sessions, reports, variables,
-keys, compression; and its ledger is compared with the journal."""
+"""The simulator: fleets of all OCPP versions with whole sessions, reports, variables, keys
+and compression; their ledgers are compared with the journal."""
 
 from lib import *
 from ocpp2 import V201, V21
@@ -11,7 +11,7 @@ SESSIONS = ("--session-every", "500ms", "--session-length", "1500ms", "--meter-e
 
 
 class Fleet:
-    """ocppsim, with a ledger."""
+    """Runs ocppsim with a ledger."""
     number = 0
 
     def __init__(self, g, *words, url=None):
@@ -24,7 +24,7 @@ class Fleet:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def end(self):
-        """Checks that every answer has come; returns the summary."""
+        """Checks that every message was answered, and returns the summary."""
         self.process.send_signal(signal.SIGINT)
         out, err = self.process.communicate(timeout=60 * SLOW)
         got = json.loads(out)
@@ -36,7 +36,7 @@ class Fleet:
 
 
 def transactions(g):
-    """Returns the tx objects of the journal, by charge point and transaction."""
+    """Returns the tx members of the events in the journal, by charge point and transaction."""
     out = {}
     for e in g.events():
         if e["eventType"].startswith("transaction.") and "id" in e["tx"]:
@@ -45,7 +45,7 @@ def transactions(g):
     return out
 
 
-def test_a_mixed_fleet_charges_and_every_promise_is_kept():
+def test_a_mixed_fleet_charges_and_no_promise_is_broken():
     g = Gateway(server_workers="2", ocpp_validation="strict")
     fleet = Fleet(g, "-n", "30", "--version", "mixed", *SESSIONS)
     poll(lambda: g.stat("calls_in")["TransactionEvent"] > 400 and
@@ -56,7 +56,7 @@ def test_a_mixed_fleet_charges_and_every_promise_is_kept():
     got = fleet.verify("--strict")
     assert got["starts"] > 20 and got["transaction_events"] > 300, got
     assert g.stat("deviations") == {k: 0 for k in g.stat("deviations")}
-    # One consumer, which reads nothing but tx, bills all three versions.
+    # One consumer bills the transactions of all three versions; it reads only tx.
     billed = dict.fromkeys(NAMES.values(), 0)
     for (protocol, cp, _), events in transactions(g).items():
         kinds = [kind for kind, _ in events]
@@ -74,7 +74,7 @@ def test_a_mixed_fleet_charges_and_every_promise_is_kept():
     g.close()
 
 
-def test_transactions_of_2x_survive_the_death_of_everything():
+def test_transactions_of_2x_survive_the_death_of_all_processes():
     g = Gateway(server_workers="2")
     fleets = [Fleet(g, "-n", "15", "--version", v, "-i", "D%s-%%03d" % v, *SESSIONS)
               for v in ("2.0.1", "2.1")]
@@ -96,7 +96,7 @@ def test_transactions_of_2x_survive_the_death_of_everything():
         assert fleet.verify()["transaction_events"] > 100
     offline = [tx for events in transactions(g).values() for _, tx in events
                if tx.get("offline")]
-    assert offline, "no event was made while the gateway was away"
+    assert offline, "no event was made while the gateway did not run"
     g.close()
 
 
@@ -133,7 +133,7 @@ def test_variables_reports_and_remote_starts():
         rows = [r for e in parts for r in e["payload"]["reportData"]]
         assert len(rows) == 10 and {"value": "77", "mutability": "ReadWrite"} in [
             a for r in rows for a in r["variableAttribute"]], rows
-        # Started by a command, which each event of the transaction names.
+        # A command has started the transaction, and each event of the transaction names it.
         out = ask("RequestStartTransaction", {"remoteStartId": 3, "evseId": 1, "idToken": {
             "idToken": "FAR", "type": "Central"}})
         started = g.wait_events(type="transaction.started")[0]
@@ -144,7 +144,7 @@ def test_variables_reports_and_remote_starts():
         stopped = g.wait_events(type="transaction.stopped")[0]
         assert stopped["tx"]["commandId"] == out["commandId"], stopped
         assert stopped["tx"]["reason"] == "Remote", stopped
-        # A new password is used from the next connection on.
+        # From the next connection on the new password is used.
         secret = ("SecurityCtrlr", "BasicAuthPassword")
         out = ask("SetVariables", {"setVariableData": [name(*secret, attributeValue=second)]})
         assert out["payload"]["setVariableResult"][0]["attributeStatus"] == "Accepted", out
@@ -174,13 +174,13 @@ def test_compression_saves_bytes_in_both_directions():
     assert small["bytes_out"] < 0.9 * plain["bytes_out"], (small, plain)
 
 
-def test_a_wrong_version_is_an_error_of_usage():
+def test_an_unknown_ocpp_version_is_an_error_of_usage():
     r = subprocess.run([SIM, "--version", "3", "-n", "1"], stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True)
     assert r.returncode == 2 and "not 1.6, 2.0.1, 2.1 or mixed" in r.stdout, r.stdout
 
 
-def test_the_version_is_printed_and_wrong_options_are_named():
+def test_the_version_is_printed_and_wrong_options_are_reported():
     r = subprocess.run([SIM, "-V"], stdout=subprocess.PIPE, text=True)
     assert r.returncode == 0 and re.fullmatch(r"ocppsim \d+\.\d+\.\d+\n", r.stdout), r
     for words, want in ((["-Q"], "an option is wrong"),
@@ -191,7 +191,7 @@ def test_the_version_is_printed_and_wrong_options_are_named():
         assert r.returncode == 2 and want in r.stderr, (words, r)
 
 
-def test_the_simulator_speaks_what_the_server_picks():
+def test_the_simulator_uses_the_version_that_the_server_picks():
     g = shared()
     fleet = Fleet(g, "-n", "1", "-i", "PICK", "--subprotocol", "ocpp2.0.1, ocpp1.6",
                   "--messages", "1")

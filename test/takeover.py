@@ -6,7 +6,7 @@ from waits import Shim, datagram
 
 
 def replaced(c, within=1.0):
-    """This connection is closed with 1008 in time."""
+    """Checks that this connection is closed with 1008 in time."""
     began = time.monotonic()
     c.wait_closed(1008, reason="new connection")
     waited = time.monotonic() - began
@@ -21,23 +21,23 @@ def test_the_older_connection_is_closed_with_1008_within_a_second():
         old = Charger(g, name, worker=a)
         old.boot()
         new = Charger(g, name, worker=b)
-        new.call("Heartbeat")               # it works at once
+        new.call("Heartbeat")               # the new connection is served at once
         replaced(old)
-        new.call("Heartbeat")  # the end of the old one changes nothing
+        new.call("Heartbeat")  # the end of the old connection does not affect the new one
         assert g.stat("takeovers") == before + 1
         s = g.show(name)
         assert s["online"] and s["worker"] == b and s["connections"] == 2
         new.close()
 
 
-# Names for which FNV-1a has the same state, whatever the seed was.
+# Names for which FNV-1a has the same state, whatever the seed is.
 BLOCKS = (("ZY#,5`#+j5P", "b--!O4QVoJj", "@?8!?*n+#0k", "UQ&({^5-YN`"),
           ("LVfF$1;5rRv", "d!u?2qsb-)v", "DU;4&9*-!<N", "Vz6^!$:R3?X"),
           ("maK(PP67>bn", "b$sjYR*n4DH", "A|s0i$sU,kF"),
           ("fD9Y4xp&?yX", "NH;-W<R4+}i", "=!_w,T4|d$^"))
 
 
-def test_names_made_to_collide_cost_no_more_than_others():
+def test_names_that_collide_in_another_hash_function_take_no_longer_than_others():
     g = Gateway(server_workers="2")
     names = [""]
     for block in BLOCKS:
@@ -45,7 +45,7 @@ def test_names_made_to_collide_cost_no_more_than_others():
     assert len(names) == 144
     before = g.stat("registry_steps")
     first = [Charger(g, n) for n in names]
-    again = [Charger(g, n) for n in names]  # each takes over its own identity
+    again = [Charger(g, n) for n in names]  # each replaces the connection of its own identity
     for c in first:
         replaced(c, 5.0)
     assert g.stat("connections") == 144 and g.tell("status")["identities"] == 144
@@ -81,13 +81,13 @@ def test_a_half_open_connection_is_replaced_at_once():
     for a, b in ((0, 0), (0, 1)):
         name = "HALF%d%d" % (a, b)
         old = Charger(g, name, worker=a)
-        old.boot()  # from here on it answers nothing
+        old.boot()  # the charge point answers nothing after this
         began = time.monotonic()
         new = Charger(g, name, worker=b)
         new.call("Heartbeat")
         g.wait_events(cp=name, type="charge_point.disconnected")
         assert time.monotonic() - began < 1.5 * SLOW
-        # its socket is cut after close_timeout, although it sends nothing
+        # The old socket is closed after close_timeout, although the charge point sends nothing.
         poll(lambda: g.stat("closing") == 0)
         assert g.online(name)
         new.call("Heartbeat")
@@ -95,7 +95,7 @@ def test_a_half_open_connection_is_replaced_at_once():
         new.close()
 
 
-def test_a_worker_that_is_stopped_does_not_hold_a_charge_point():
+def test_a_charge_point_of_a_stopped_worker_can_connect_to_another_one():
     g = Gateway(server_workers="2")
     old = Charger(g, "STOPPED", worker=0)
     old.boot()
@@ -113,22 +113,22 @@ def test_a_worker_that_is_stopped_does_not_hold_a_charge_point():
     assert g.online("STOPPED")
 
 
-def test_the_old_connection_ends_although_its_worker_is_not_notified():
+def test_the_old_connection_ends_even_if_its_worker_is_not_notified():
     shim = Shim()
     g = Gateway(server_workers="2", env=shim.env, websocket_ping_interval="1h",
-                websocket_idle_timeout="2h")  # nothing comes from the old one
+                websocket_idle_timeout="2h")  # the old connection sends nothing
     old = Charger(g, "QUIET", worker=0)
     old.boot()
     shim.stop_before(datagram("takeover"))
     new = background(lambda: Charger(g, "QUIET", worker=1))
     poll(lambda: shim.sender() > 1, what="the notification of the former worker")
-    replaced(old, within=2.5)  # by the sweep, which reads the owner once a second
+    replaced(old, within=2.5)  # the sweep reads the owner once a second
     shim.resume()
     new.wait().call("Heartbeat")
     assert g.stat("takeovers") == 1
 
 
-def test_a_late_message_of_the_old_connection_is_not_taken_for_the_new_ones():
+def test_a_late_message_of_the_old_connection_makes_no_event():
     g = shared(server_workers="2")
     old = Charger(g, "LATE", worker=0)
     old.boot()
@@ -138,8 +138,8 @@ def test_a_late_message_of_the_old_connection_is_not_taken_for_the_new_ones():
     except OSError:
         pass
     replaced(old)
-    # Worker 0 has read the late message. An event made of it would be in its journal
-    # before this one.
+    # Worker 0 has read the late message. An event of it would be in its journal before
+    # this one.
     barrier = Charger(g, "AFTER LATE", worker=0)
     barrier.call("Authorize", {"idTag": "BARRIER"})
     barrier.close()
@@ -160,10 +160,10 @@ def test_many_takeovers_leave_one_connection():
     for c in chargers:
         assert c.response().status == 101
 
-    def only_one():  # ended() may miss an end, but never reports a false one
+    def only_one():  # ended() may detect an end late, but never detects a wrong one
         left = [c for c in chargers if not c.ended()]
         return left[0] if len(left) == 1 else None
-    last = poll(only_one, what="one connection")
+    last = poll(only_one, what="the end of all connections but one")
     last.boot()
     connected = g.wait_events(40, cp="MANY", type="charge_point.connected")
     gone = g.wait_events(39, cp="MANY", type="charge_point.disconnected")
@@ -177,7 +177,7 @@ def test_many_takeovers_leave_one_connection():
     poll(lambda: g.stat("connections") == 0)
 
 
-def test_two_addresses_under_one_identity_make_a_conflict_event():
+def test_two_addresses_with_one_identity_cause_a_conflict_event():
     g = shared(server_workers="2")
     chargers = []
     for i in range(5):
@@ -191,19 +191,19 @@ def test_two_addresses_under_one_identity_make_a_conflict_event():
     chargers[-1].close()
 
 
-def test_reconnects_from_one_address_are_no_conflict():
+def test_reconnects_from_one_address_are_not_a_conflict():
     g = shared(server_workers="2")
     for i in range(6):
         c = Charger(g, "SINGLE")
         c.call("Heartbeat")
     c.close()
-    # A conflict is in the journal of the worker that found it, before the end of the
-    # connection that has caused it.
+    # The event of a conflict is in the journal of the worker that detected it, before the
+    # end of the connection that caused it.
     g.wait_events(6, cp="SINGLE", type="charge_point.disconnected")
     assert not g.events(cp="SINGLE", type="charge_point.identity_conflict")
 
 
-def test_a_reconnect_need_not_boot_again():
+def test_after_a_reconnect_no_boot_is_needed():
     g = shared(server_workers="2")
     c = Charger(g, "NOBOOT")
     c.boot()

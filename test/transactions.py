@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Transaction ids never repeat, and a StartTransaction that is sent again is
-the same transaction."""
+"""Transaction ids are never used twice, and a StartTransaction that is sent again belongs
+to the same transaction."""
 
 from lib import *
 
@@ -9,7 +9,7 @@ def started(g, cp):
     return g.events(cp=cp, type="transaction.started")
 
 
-def test_ids_are_unique_over_workers():
+def test_ids_are_unique_over_all_workers():
     g = Gateway(server_workers="2")
     ids, most = [], 0
     for worker in (0, 1):
@@ -40,7 +40,7 @@ def test_ids_are_unique_after_the_death_of_workers():
     assert len(set(ids)) == len(ids) == 20, ids
 
 
-def test_ids_are_unique_after_the_death_of_everything():
+def test_ids_are_unique_after_the_death_of_all_processes():
     g = Gateway(server_workers="2")
     ids = []
     for round in range(4):
@@ -56,13 +56,14 @@ def test_ids_are_unique_after_the_death_of_everything():
     assert len(set(ids)) == len(ids) == 40, ids
 
 
-def test_a_start_that_is_resent_gets_the_same_id_and_makes_no_second_event():
+def test_a_start_that_is_sent_again_gets_the_same_id_and_makes_no_second_event():
     g = shared()
     c = Charger(g, "RESENT")
     before = g.stat("starts_resent")
     first = c.start()
     assert c.start() == first
-    # The answer has the current status; white space and order do not matter.
+    # The answer is the same although white space and the order of members differ; it has
+    # the current status.
     c.put("StartTransaction", '{"timestamp": "2026-01-31T12:00:00Z", '
           '"meterStart":0,"idTag" :"TAG1","connectorId":1}', id="again")
     assert c.get("again")["transactionId"] == first["transactionId"]
@@ -75,7 +76,7 @@ def stopped(g, cp):
     return g.events(cp=cp, type="transaction.stopped")
 
 
-def test_a_stop_that_is_resent_gets_the_same_answer_and_makes_no_second_event():
+def test_a_stop_that_is_sent_again_gets_the_same_answer_and_makes_no_second_event():
     g = Gateway(server_workers=2)
     c = Charger(g, "STOP", worker=0)
     id = c.start()["transactionId"]
@@ -99,16 +100,16 @@ def test_a_stop_that_is_resent_gets_the_same_answer_and_makes_no_second_event():
     c.put("StopTransaction", stop, "m6")
     assert c.get("m6") == first
     assert len(stopped(g, "STOP")) == 1
-    # Sent again before its answer, twice in a row.
+    # The StopTransaction is sent twice before its answer.
     c.put("StopTransaction", stop.replace(":7,", ":8,"), "m2")
     c.put("StopTransaction", stop.replace(":7,", ":8,"), "m3")
     assert c.get("m2") == c.get("m3")
     assert len(stopped(g, "STOP")) == 2
-    # With other content it is another message.
+    # A StopTransaction with other content is another message.
     c.put("StopTransaction", stop.replace("}", ',"reason":"Local"}'), "m4")
     c.get("m4")
     assert len(stopped(g, "STOP")) == 3
-    # An equal start is a new transaction even so.
+    # An equal StartTransaction after that begins a new transaction.
     assert c.start()["transactionId"] != id
 
 
@@ -134,7 +135,7 @@ def test_a_stop_whose_answer_was_lost_is_answered_again():
         id = c.start()["transactionId"]
         stop = {"transactionId": id, "meterStop": 9, "timestamp": "2026-01-31T13:00:00Z"}
         c.put("StopTransaction", stop)
-        c.reset()                       # before the answer was read
+        c.reset()                       # the answer is lost
         g.wait_events(cp="SLOST%d" % worker, type="transaction.stopped")
         c = Charger(g, "SLOST%d" % worker, worker=worker)
         assert c.call("StopTransaction", stop) == {}
@@ -156,7 +157,7 @@ def test_starts_that_differ_are_different_transactions():
     c.close(), d.close()
 
 
-def test_it_is_the_same_transaction_also_on_another_worker():
+def test_a_start_that_is_sent_again_to_another_worker_is_the_same_transaction():
     g = shared(server_workers="2")
     c = Charger(g, "MOVED", worker=0)
     first = c.start()
@@ -170,14 +171,14 @@ def test_it_is_the_same_transaction_also_on_another_worker():
     c.close()
 
 
-def test_an_answer_that_was_lost_is_given_again():
+def test_a_start_whose_answer_was_lost_gets_the_same_answer_again():
     g = shared(server_workers="2")
     for worker in (0, 1):
         c = Charger(g, "LOST%d" % worker, worker=0)
         c.put("StartTransaction", {
             "connectorId": 1, "idTag": "TAG1", "meterStart": 0,
             "timestamp": "2026-01-31T12:00:00Z"})
-        c.reset()                       # before the answer was read
+        c.reset()                       # the answer is lost
         e = g.wait_events(cp="LOST%d" % worker, type="transaction.started")
         c = Charger(g, "LOST%d" % worker, worker=worker)
         assert c.start()["transactionId"] == e[0]["answer"]["transactionId"]
@@ -185,7 +186,7 @@ def test_an_answer_that_was_lost_is_given_again():
         c.close()
 
 
-def test_a_start_that_is_resent_before_its_answer_is_the_same_transaction():
+def test_a_start_that_is_sent_again_before_its_answer_is_the_same_transaction():
     g = shared(server_workers="2")
     c = Charger(g, "HASTY")
     text = '[2,"%d","StartTransaction",{"connectorId":1,"idTag":"TAG1",' \
@@ -197,7 +198,7 @@ def test_a_start_that_is_resent_before_its_answer_is_the_same_transaction():
     c.close()
 
 
-def test_it_is_the_same_transaction_after_the_worker_died():
+def test_a_start_that_is_sent_again_after_the_death_of_the_worker_is_the_same_transaction():
     g = Gateway(server_workers="2")
     c = Charger(g, "DIED", worker=0)
     first = c.start()
@@ -211,7 +212,7 @@ def test_it_is_the_same_transaction_after_the_worker_died():
     assert len(started(g, "DIED")) == 1
 
 
-def test_it_is_the_same_transaction_after_a_restart_of_the_daemon():
+def test_a_start_that_is_sent_again_after_a_restart_is_the_same_transaction():
     g = Gateway(server_workers="2")
     first = {}
     for name, worker in (("R0", 0), ("R1", 1)):
@@ -226,7 +227,7 @@ def test_it_is_the_same_transaction_after_a_restart_of_the_daemon():
     assert len(started(g, "R0")) == len(started(g, "R1")) == 1
 
 
-def test_it_is_the_same_transaction_however_it_is_written():
+def test_a_start_that_is_sent_again_in_another_spelling_is_the_same_transaction():
     g = Gateway(server_workers=1)
     forms = ('{"connectorId":01,"idTag":"T\u0000\\u0041\u00e9","meterStart":007,'
              '"timestamp":"2026-01-31T12:00:00Z"}').replace("\0", "\x01"), \
@@ -241,7 +242,7 @@ def test_it_is_the_same_transaction_however_it_is_written():
     assert len(started(g, "CP1")) == 1
 
 
-def test_it_is_the_same_transaction_after_a_restart_with_fewer_workers():
+def test_a_start_that_is_sent_again_after_a_restart_with_fewer_workers_is_the_same_transaction():
     g = Gateway(server_workers="3")
     first = {}
     for worker in range(3):
@@ -259,10 +260,10 @@ def test_it_is_the_same_transaction_after_a_restart_with_fewer_workers():
         assert len(started(g, "F%d" % worker)) == 1
 
 
-def test_a_start_equal_to_one_that_was_stopped_is_a_new_transaction():
+def test_a_start_that_is_equal_to_one_of_an_ended_transaction_is_a_new_transaction():
     g = Gateway(server_workers="2")
     ids = []
-    when = "1970-01-01T00:00:05Z"       # a charge point without a clock
+    when = "1970-01-01T00:00:05Z"       # the time of a charge point without a clock
     for n in range(6):
         c = Charger(g, "CLOCKLESS", worker=n % 2)
         c.boot()
@@ -281,7 +282,7 @@ def test_a_start_equal_to_one_that_was_stopped_is_a_new_transaction():
             g.events(cp="CLOCKLESS", type="transaction.stopped")] == ids
 
 
-def test_a_stop_forgets_only_the_transaction_that_it_names():
+def test_after_a_stop_only_the_start_of_its_transaction_is_forgotten():
     g = shared(server_workers="2")
     c = Charger(g, "TWO")
     first, second = c.start(connector=1), c.start(connector=2)
@@ -293,7 +294,7 @@ def test_a_stop_forgets_only_the_transaction_that_it_names():
     c.close()
 
 
-def test_the_answer_of_a_start_is_given_again_to_the_letter():
+def test_the_answer_to_a_start_is_repeated_literally():
     g = Gateway(server_workers="2", answers_Authorize="blocked")
     c = Charger(g, "LETTER", worker=0)
     first = c.start()
@@ -307,7 +308,7 @@ def test_the_answer_of_a_start_is_given_again_to_the_letter():
     assert e[0]["answeredBy"] == "gateway"
 
 
-def test_the_four_last_starts_are_remembered():
+def test_the_last_four_starts_are_remembered():
     g = shared()
     c = Charger(g, "FOUR")
     ids = [c.start(connector=n)["transactionId"] for n in (1, 2, 3, 4)]
@@ -316,7 +317,7 @@ def test_the_four_last_starts_are_remembered():
     c.close()
 
 
-def test_a_counter_that_is_damaged_hands_out_no_ids():
+def test_with_a_damaged_counter_no_ids_are_reserved():
     g = Gateway(server_workers="1")
     g.stop()
     path = g.state_dir + "/transaction-ids"
