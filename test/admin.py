@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The HTTP port for monitoring. Its responses are read by a strict parser here."""
+"""The HTTP port for monitoring: health and metrics. A strict parser reads the responses."""
 
 import http.client
 
@@ -20,12 +20,12 @@ def gateway(**kw):
             return get(g, "/live")[0] == 200
         except OSError:
             return False
-    poll(up, what="the admin port")
+    poll(up, what="a response of the admin port")
     return g
 
 
 def get(g, path, method="GET", body=None):
-    """Returns (status, headers, body)."""
+    """Makes a request. Returns (status, headers, body)."""
     h = http.client.HTTPConnection("127.0.0.1", g.admin, timeout=DEADLINE)
     try:
         h.request(method, path, body)
@@ -45,7 +45,7 @@ def parse(text):
     for line in text[:-1].split("\n"):
         m = re.fullmatch(r"# HELP (%s) (.*)" % name, line)
         if m:
-            assert m[1] not in families, "twice: " + line
+            assert m[1] not in families, "a family occurs twice: " + line
             assert m[2].strip(), line
             current = m[1]
             families[current] = [None, m[2], {}]
@@ -58,14 +58,14 @@ def parse(text):
             continue
         m = re.fullmatch(r"(%s)(?:\{(%s(?:,%s)*)\})? (\S+)"
                          % (name, label, label), line)
-        assert m, "no line of the format: %r" % line
+        assert m, "not a line of the format: %r" % line
         kind = families[current][0]
         assert kind, "a sample without TYPE: " + line
         allowed = [current] if kind != "histogram" else \
             [current + s for s in ("_bucket", "_sum", "_count")]
-        assert m[1] in allowed, "out of its family: " + line
+        assert m[1] in allowed, "a sample is not with its family: " + line
         key = (m[1], m[2] or "")
-        assert key not in families[current][2], "twice: " + line
+        assert key not in families[current][2], "a sample occurs twice: " + line
         families[current][2][key] = float(m[3])
     return families
 
@@ -105,8 +105,8 @@ def test_connections_are_counted_by_version_vendor_and_model():
     here[1].close()
     want.update({big: 1, ("ocpp1.6", "Vendor", "New"): 1})
     poll(lambda: connected(g) == want)
-    # After an upgrade and after a restart the models are known, too, although no
-    # charge point boots again.
+    # After an upgrade and after a restart the models are still known, although no charge
+    # point sends a BootNotification again.
     g.upgrade()
     assert connected(g) == want, connected(g)
     g.stop()
@@ -116,7 +116,7 @@ def test_connections_are_counted_by_version_vendor_and_model():
     poll(lambda: connected(g) == want)
 
 
-def test_models_beyond_the_knob_count_as_other():
+def test_models_above_the_limit_are_counted_together():
     g = gateway(server_workers="1", conf="[admin]\nmodel_labels = 2\n")
     here = [(i, Charger(g, "C%d%d" % (i, k)))
             for i, n in enumerate((3, 2, 1, 1)) for k in range(n)]
@@ -133,7 +133,7 @@ def test_models_beyond_the_knob_count_as_other():
     poll(lambda: connected(g) == want)
 
 
-def test_health_is_the_document_of_ocppctl():
+def test_health_is_the_same_document_as_that_of_ocppctl():
     g = gateway()
     c = Charger(g, "H")
     c.boot()
@@ -147,12 +147,12 @@ def test_health_is_the_document_of_ocppctl():
     assert mine["ping_service"]["active_connections"] == 1
 
 
-def test_connections_are_counted_by_version_and_those_that_charge():
+def test_connections_are_counted_by_version_and_by_whether_they_charge():
     g = gateway(server_workers=2)
     versions = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
 
     def numbers():
-        """Returns connections by version, and the charging ones, from /metrics and
+        """Returns the connections by version, and those that charge, from /metrics and
         /health."""
         m, h = parse(get(g, "/metrics")[2]), json.loads(get(g, "/health")[2])
         by = {labels: n for (_, labels), n in m["ocppd_connections_by_version"][2].items()}
@@ -173,14 +173,14 @@ def test_connections_are_counted_by_version_and_those_that_charge():
     b.event("Started", "t", 0)
     b.event("Updated", "t", 1)
     become(1, 1, 1, 2)
-    # All of them move to other processes, which go on counting them.
+    # All connections move to other processes, which still count them.
     for n in (0, 1):
         assert g.ask("worker-restart", str(n))[0] == 200
     poll(lambda: g.stat("moved") == 3)
     become(1, 1, 1, 2)
     a.stop(id)
     become(1, 1, 1, 1)
-    # MeterValues without a transaction do not count as charging; with one they do.
+    # MeterValues count as charging only with a transaction.
     a.call("MeterValues", METER)
     become(1, 1, 1, 1)
     a.call("MeterValues", dict(METER, transactionId=id))
@@ -208,7 +208,7 @@ def test_metrics_conform_to_the_conventions_of_prometheus():
     for kind, name in table:
         full = "ocppd_" + other.get(name, name) + {
             "GAUGE": "", "GAUGE_BY": "", "GAUGE_MAX": "", "HISTOGRAM": "_seconds"}.get(kind, "_total")
-        if name != "call_errors_out":       # the sum of call_errors_sent
+        if name != "call_errors_out":       # equal to the sum of call_errors_sent
             assert full in f, full
     for name, (kind, help, samples) in f.items():
         assert name.startswith(("ocppd_", "process_")), name
@@ -228,7 +228,7 @@ def test_metrics_conform_to_the_conventions_of_prometheus():
     assert h[("ocppd_answer_duration_seconds_count", "")] == 2
 
 
-def test_each_metric_stands_in_the_manual():
+def test_each_metric_is_in_the_manual():
     from tls import authority
     a = authority()
     g = gateway(server_workers=1,
@@ -341,7 +341,7 @@ def test_counters_do_not_go_back_when_a_worker_dies():
     before = parse(get(g, "/metrics")[2])
     old = g.kill_worker(0)
 
-    def successor_ready():  # from one response: a second one may differ
+    def successor_ready():  # reads one response, because a second one may differ
         w = g.workers()[0]
         return w["state"] == "ready" and w["pid"] != old
     poll(successor_ready)
@@ -368,7 +368,7 @@ def test_ready_and_live_follow_the_workers():
 
 def test_ready_answers_503_while_no_worker_works():
     g = gateway(server_workers="1")
-    for i in range(4):  # until the delays between starts are long enough
+    for i in range(4):  # until the delay before the next start is long enough
         old = g.kill_worker(0)
         if i < 3:
             poll(lambda: g.worker_pid(0) not in (0, old))
@@ -403,7 +403,7 @@ def test_a_charge_point_cannot_use_the_admin_port():
     h.close()
 
 
-def test_the_process_is_started_again_if_it_dies():
+def test_the_admin_process_is_started_again_if_it_dies():
     g = gateway()
     workers = {w["pid"] for w in g.workers()}
     mine = [int(p) for p in subprocess.run(
@@ -423,7 +423,7 @@ def test_the_process_is_started_again_if_it_dies():
     c.boot()
 
 
-def test_many_slow_clients_block_monitoring_only_for_a_short_time():
+def test_many_slow_clients_delay_monitoring_only_for_a_short_time():
     g = gateway()
     slow = []
     for i in range(40):

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Large messages, through everything they pass: the WebSocket, the journal, recovery,
-Redis, ocppctl and the HTTP port; and the memory that they may occupy."""
+"""Large messages in all parts that handle them: the WebSocket, the journal, recovery,
+Redis, ocppctl and the HTTP port; and the memory that they may take."""
 
 import http.client
 
@@ -11,7 +11,7 @@ MIB = 1 << 20
 
 
 def samples(size):
-    """Returns a meterValue of about that many bytes."""
+    """Returns a meterValue of about n bytes."""
     one = {"timestamp": "2026-01-31T12:00:00Z", "sampledValue": [
         {"value": "%d.%03d" % (17, i), "context": "Sample.Periodic",
          "measurand": "Energy.Active.Import.Register", "unit": "Wh"}
@@ -29,7 +29,7 @@ def rss(pid):
         return int(re.search(r"VmRSS:\s+(\d+)", f.read())[1]) * 1024
 
 
-def test_a_stop_of_a_long_session_passes_by_default():
+def test_by_default_the_stop_of_a_long_session_is_accepted():
     g = Gateway(server_workers=1, websocket_max_message_size=None)
     g.settings.pop("websocket_max_message_size", None)
     c = Charger(g, "LONG")
@@ -43,7 +43,7 @@ def test_a_stop_of_a_long_session_passes_by_default():
         [len(samples(n)) for n in (66000, 140000, 900000)]
 
 
-def test_fifteen_mebibytes_pass_through_everything():
+def test_messages_of_fifteen_mebibytes_are_handled_by_all_parts():
     s = Server("--appendonly", "no")
     try:
         port = free_port()
@@ -58,7 +58,7 @@ def test_fifteen_mebibytes_pass_through_everything():
         text = json.dumps(stop_of(id, 15 * MIB))
         assert 14 * MIB < len(text) < 16 * MIB
         c.call("StopTransaction", text)
-        # A message that only lenient validation accepts may be large, too.
+        # A message that only lenient validation accepts may be large too.
         odd = json.dumps(dict(stop_of(id, 3 * MIB), transactionId=None, x=1))
         c.call("StopTransaction", odd)
         c.call("Heartbeat")
@@ -71,7 +71,7 @@ def test_fifteen_mebibytes_pass_through_everything():
                    "both events in the stream")
         assert got[0]["payload"] == text and got[1]["payload"] == odd
         assert {"null_field", "extra_field"} & set(json.loads(got[1]["deviations"])), got[1]["deviations"]
-        # The memory is occupied only while it is needed.
+        # The memory is released when it is no longer needed.
         poll(lambda: rss(g.worker_pid(0)) < small + 8 * MIB, 20,
              "the memory to be given back")
 
@@ -86,7 +86,7 @@ def test_fifteen_mebibytes_pass_through_everything():
         assert a.status == 200 and text in body and odd in body
         h.close()
 
-        # An answer of the charge point.
+        # The charge point sends a large answer.
         b = background(g.call, "BIG", "GetConfiguration", {})
         n, _, _ = c.take(60)
         keys = [{"key": "K%d" % i, "readonly": True, "value": "v" * 400} for i in range(5000)]
@@ -95,7 +95,7 @@ def test_fifteen_mebibytes_pass_through_everything():
         e = g.wait_events(1, type="command.response", cp="BIG")[0]
         assert len(e["payload"]["payload"]["configurationKey"]) == 5000
 
-        # After a restart, everything is read back.
+        # After a restart, the gateway reads everything from the journal.
         before = len(g.events("all"))
         g.kill_everything()
         g.start()
@@ -105,7 +105,7 @@ def test_fifteen_mebibytes_pass_through_everything():
         s.stop()
 
 
-def test_one_byte_too_many_is_reported_with_its_message_and_the_knob():
+def test_a_message_of_one_byte_too_many_is_reported_with_its_id_and_the_setting():
     g = Gateway(server_workers=1, websocket_max_message_size="64KiB")
     c = Charger(g, "MUCH")
     c.boot()
@@ -119,7 +119,7 @@ def test_one_byte_too_many_is_reported_with_its_message_and_the_knob():
     g.wait_log(r"warn .*MUCH: a message of %d bytes.*raise websocket.max_message_size" % len(text))
 
 
-def test_slow_senders_of_large_messages_cannot_have_more_than_the_knob():
+def test_slow_senders_of_large_messages_get_no_more_memory_than_the_limit():
     g = Gateway(server_workers=1, websocket_max_message_size="4MiB",
                 limits_buffer_memory="16MiB", server_max_connections="100",
                 websocket_idle_timeout="120s")
@@ -131,7 +131,7 @@ def test_slow_senders_of_large_messages_cannot_have_more_than_the_knob():
     body = b"[2,\"1\",\"Heartbeat\",{\"x\":\"" + b"y" * (3 * MIB)
     whole = frame(TEXT, body + b"\"}]", length=None)
     closed, most = set(), 0
-    for k in range(24):  # 128 KiB at a time, without an end
+    for k in range(24):  # 128 KiB at a time of a message that does not end
         for i, c in enumerate(slow):
             if i in closed:
                 continue

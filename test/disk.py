@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""A full disk: nothing is acknowledged, connections stay, and the gateway goes on by
-itself when there is space again."""
+"""A full disk: no message is acknowledged, connections stay open, and the gateway
+continues without help when there is space again."""
 
 from lib import *
 
 
 class Disk:
-    """Mounts a small file system for the state, if this user may."""
+    """Mounts a small file system for the state directory, if this user may do that."""
 
     def __init__(self, size="1m"):
         if os.getuid() != 0:
@@ -47,16 +47,16 @@ def lib_gateways():
 
 
 def unanswered(c, id, timeout=0.5):
-    """This CALL is not answered within that time."""
+    """Checks that this CALL is not answered within that time."""
     try:
         c.get(id, timeout * SLOW)
     except TimeoutError:
         return
-    raise AssertionError("it was acknowledged without space on the disk")
+    raise AssertionError("a message was acknowledged without space on the disk")
 
 
 def held(c):
-    """Sends a CALL whose event is larger than what is left in the last page."""
+    """Sends a CALL whose event does not fit into the last page."""
     return c.put("DataTransfer", {"vendorId": "V", "data": "x" * 6000})
 
 
@@ -66,7 +66,7 @@ def start_of(n):
 
 
 def full_until(g, c, full, free):
-    """The body of both tests; full() fills the disk, free() makes room."""
+    """The body of both tests. full() fills the disk, free() makes space."""
     c.boot()
     full()
     id = held(c)
@@ -84,22 +84,23 @@ def full_until(g, c, full, free):
     assert g.run("health").returncode == 1
     text = g.ctl("status", json_=False)
     assert "degraded" in text and "problem" in text, text
-    assert re.search(r" error .*(journal|write)", g.log()), "not in the log"
-    # Connections stay, new ones are accepted, and what needs no disk is answered.
+    assert re.search(r" error .*(journal|write)", g.log()), "the log has no error about the journal"
+    # Connections stay open, new ones are accepted, and messages that need no event are
+    # answered.
     d = Charger(g, "NEWCOMER")
     assert "currentTime" in d.call("Heartbeat")
     assert g.online(c.identity) and g.online("NEWCOMER")
     assert not g.events(type="data_transfer.received")
     free()
-    c.get(id, 15 * SLOW)  # the gateway goes on by itself
+    c.get(id, 15 * SLOW)  # the gateway continues without help
     assert len(g.events(type="data_transfer.received")) == 1
-    poll(lambda: g.ask("health")[0] == 200, what="a healthy gateway")
+    poll(lambda: g.ask("health")[0] == 200, what="a healthy status")
     assert g.stat("journal_failing") == 0
     assert c.start()["transactionId"] > 0
     d.call("Authorize", {"idTag": "AGAIN"})
 
 
-def test_a_full_disk():
+def test_on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost():
     with Disk() as disk:
         g = Gateway(server_workers="1", server_state_dir=disk.dir + "/state")
         c = Charger(g, "FULL")
@@ -107,8 +108,8 @@ def test_a_full_disk():
         assert g.online("FULL")
 
 
-def test_a_file_that_may_not_grow():
-    # The same fault by a limit on the size of files, for which root is not needed.
+def test_if_files_may_not_grow_nothing_is_acknowledged_and_nothing_is_lost():
+    # A limit on the size of files causes the same fault, and needs no root.
     def small():
         resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
     g = Gateway(server_workers="1", preexec=small, journal_segment_size="64MiB",
@@ -124,19 +125,19 @@ def test_a_file_that_may_not_grow():
             n += 1
     except TimeoutError:
         pass
-    # The gateway either stops, or goes on in another segment: in both cases nothing
-    # is lost. The limit is 2 MiB, so some hundred events fit before it.
+    # The gateway either stops or continues in another segment; in both cases no event is
+    # lost. The limit is 2 MiB, so some hundred events fit before it.
     assert n > 100, n
     there = g.events(cp="LIMIT", type="data_transfer.received")
     assert len(there) >= n, (len(there), n)
     assert g.online("LIMIT")
 
 
-def test_transactions_that_are_resent_on_a_full_disk_stay_one():
+def test_a_start_that_is_sent_again_on_a_full_disk_is_the_same_transaction():
     with Disk() as disk:
         g = Gateway(server_workers="1", server_state_dir=disk.dir + "/state")
         c = Charger(g, "AGAIN")
-        c.start(meter=1)  # so that some transaction ids are reserved
+        c.start(meter=1)  # the gateway reserves transaction ids
         disk.fill()
         before = held(c)
         first = c.put("StartTransaction", start_of(2), id="a")
@@ -149,14 +150,14 @@ def test_transactions_that_are_resent_on_a_full_disk_stay_one():
         assert len(g.events(cp="AGAIN", type="transaction.started")) == 2
 
 
-def test_a_buffer_that_is_full_refuses_events_and_the_charge_point_asks_again():
+def test_when_the_buffer_is_full_events_are_refused_and_may_be_sent_again():
     with Disk() as disk:
         g = Gateway(server_workers="1", server_state_dir=disk.dir + "/state",
                     journal_buffer_size="256KiB", websocket_idle_timeout="60s")
         disk.fill()
         c = []
         for i in range(60):
-            # reading from each pauses after some answers that wait
+            # The gateway stops reading from each charge point after some answers that wait.
             d = Charger(g, "B%d" % i)
             for k in range(16):
                 d.put("DataTransfer", {"vendorId": "V", "data": "x" * 2000},
@@ -168,13 +169,13 @@ def test_a_buffer_that_is_full_refuses_events_and_the_charge_point_asks_again():
         assert all(g.online(d.identity) for d in c)
         disk.free()
         poll(lambda: g.ask("health")[0] == 200, 15 * SLOW)
-        # A connection is read again, and a message that is sent again is answered.
+        # Later the gateway reads again, and a message that is sent again is answered.
         c[0].get("0", 15 * SLOW)
         d = Charger(g, "LATER")
         d.call("Authorize", {"idTag": "T"})
 
 
-def test_commands_end_exactly_once_also_on_a_full_disk():
+def test_commands_end_exactly_once_on_a_full_disk():
     with Disk() as disk:
         g = Gateway(server_workers="1", server_state_dir=disk.dir + "/state")
         c = Charger(g, "CMD")
@@ -183,7 +184,7 @@ def test_commands_end_exactly_once_also_on_a_full_disk():
         first = held(c)
         h = background(g.call, "CMD", "ClearCache", None, "--timeout", "20s")
         poll(lambda: g.stat("journal_failing") == 1)
-        c.silence()  # a CALL is sent after its command.sent is durable
+        c.silence()  # a CALL is sent when its command.sent is durable
         assert h.is_alive(), "the command ended while the disk was full"
         disk.free()
         c.get(first)
@@ -193,7 +194,7 @@ def test_commands_end_exactly_once_also_on_a_full_disk():
         assert len(g.events(cp="CMD", type="command.response")) == 1
 
 
-def test_a_start_on_a_full_disk_comes_up_and_recovers():
+def test_a_gateway_that_starts_on_a_full_disk_becomes_ready_when_there_is_space():
     with Disk() as disk:
         g = Gateway(server_workers="1", server_state_dir=disk.dir + "/state")
         c = Charger(g, "BEFORE")

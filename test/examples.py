@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The example platforms of test/example: each starts a charging session, stops it and
-bills it, through the HTTP API only."""
+"""The example platforms in test/example: each starts a charging session, stops it and
+bills it, only by the HTTP API."""
 
 from lib import *
 from admin import gateway
@@ -9,7 +9,7 @@ EXAMPLES = os.path.join(ROOT, "test/example")
 
 
 def session(c):
-    """A charge point that starts on a command, charges, and stops on a command."""
+    """A charge point that starts by a command, charges, and stops by a command."""
     id, action, payload = c.take()
     assert action == "RemoteStartTransaction", action
     c.result(id, {"status": "Accepted"})
@@ -31,7 +31,7 @@ def bill(program):
     g = gateway(server_workers="2", ocpp_call_hold="0s")
     other = Charger(g, "OTHER")
     other.boot()
-    other.start(tag="ME")  # a session that does not concern the platform
+    other.start(tag="ME")  # a session that the platform has not started
     c = Charger(g, "CP1")
     c.boot()
     token = g.ctl("token", "add", "platform", "admin")["token"]
@@ -55,11 +55,11 @@ def bill(program):
         assert len(f.readlines()) <= 60
 
 
-def test_sixty_lines_of_python_bill_a_session():
+def test_the_example_in_python_bills_a_session():
     bill("platform.py")
 
 
-def test_sixty_lines_of_shell_bill_a_session():
+def test_the_example_in_shell_bills_a_session():
     bill("platform.sh")
 
 

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""The promises of the gateway hold while everything around it fails.
+"""The promises of the gateway hold while everything on which it depends fails.
 
 In each round a gateway is under load, a fault begins, the fault ends, and the state is
 checked: `ocppsim verify` finds every acknowledged message in the journal and no
 transaction twice; no identity has an owner without a connection; no descriptor, memory,
 lease or registry entry is left over; and the counters are consistent.
 
-    test/faults.py                              each fault once, a minute
-    test/faults.py killed stopped               those whose sentence has it
-    test/faults.py --minutes 60 [--seed N]      any of them, at random
+        test/faults.py                              each fault once, a minute
+        test/faults.py killed stopped               tests whose name contains a word
+        test/faults.py --minutes 60 [--seed N]      faults at random
 
-The seed is printed. It fixes the order of the faults and what the charge points do,
-but not the instant at which a process is hit. B and OCPPD_TEST_SLOW are those of the
-other tests. FAULTS.md describes each fault."""
+The seed is printed. It determines the order of the faults and the actions of the charge
+points, but not the instant at which a process is killed or stopped. B and OCPPD_TEST_SLOW
+are as for the other tests. FAULTS.md describes each fault."""
 
 import errno
 import mmap
@@ -27,12 +27,12 @@ SCRIBBLE = os.path.join(B, "scribble")
 DISK_MB = 512
 CONF = open(os.path.join(ROOT, "conf/test.conf")).read()
 
-# The gauges that are zero when there are no connections.
+# The gauges that are zero if there are no connections.
 RESTING = ["connections", "handshaking", "closing", "leases", "output_bytes",
            "commands_pending", "answers_held", "journal_backlog_bytes",
            "journal_failing"]
 
-# The gauges that are zero, too, when Redis has everything.
+# The gauges that are also zero if everything has been shipped to Redis.
 SHIPPED = ["ship_lag_ms", "sessions_unclaimed", "outcomes_waiting"]
 STREAM = "ocppd:events:0"
 SESSIONS = "{%s}:cp:" % STREAM
@@ -70,7 +70,7 @@ class Orders:
 
 
 class Load:
-    """A fleet that records what was acknowledged to it."""
+    """A fleet whose ledger has the messages that were acknowledged."""
 
     def __init__(self, rig, name, count, *words):
         self.ledger = "%s/%s-%d" % (rig.ledgers, name, total["rounds"])
@@ -101,10 +101,10 @@ class Load:
         except subprocess.TimeoutExpired:
             self.process.kill()
             out, err = self.process.communicate()
-            raise AssertionError("ocppsim does not end: " + err[-500:])
+            raise AssertionError("ocppsim has not ended: " + err[-500:])
         assert out, err
         got = json.loads(out)
-        # Every CALL must have its answer, and the right one.
+        # Every CALL must have got its own answer.
         bad = {k: n for k, n in got["errors"].items()
                if n and k not in allowed}
         assert not bad, (self.process.returncode, bad, err)
@@ -117,8 +117,8 @@ class Load:
 
 
 class Rig:
-    """A gateway into which all faults can be injected. redis: it ships its journal
-    to a server of its own, which syncs its data before it answers."""
+    """A gateway into which all faults can be injected. With redis it ships its journal to a
+    server of its own, which syncs its data before it answers."""
 
     def __init__(self, seed, redis=False):
         self.random = random.Random(seed)
@@ -129,7 +129,7 @@ class Rig:
                     "redis_session_ttl": "3s"} if redis else {}
         self.g = Gateway(conf=CONF, start=False, journal_retention="30d",
                          journal_segment_size="1MiB", log_level="info",
-                         # A witness is silent while something is waited for.
+                         # The witness sends nothing while the test waits for something.
                          websocket_idle_timeout="%dms" % (4000 * SLOW),
                          **settings,
                          env={"LD_PRELOAD": SHIM, "ASAN_OPTIONS":
@@ -146,16 +146,16 @@ class Rig:
             ["mount", "-t", "tmpfs", "-o", "size=%dm" % DISK_MB, "ocppd-test",
              self.g.state_dir], stderr=subprocess.DEVNULL).returncode == 0
         self.loads = []
-        self.ages = {}  # of each worker process, at its start
+        self.ages = {}  # the memory of each worker process at its start
         self.most_names = 0
         self.kills = 0  # deaths of workers in this round
-        self.cuts = 0        # of the master
-        self.scribbled = False  # since all processes were started last
+        self.cuts = 0        # deaths of the master in this round
+        self.scribbled = False  # overwritten since the last start of all processes
         try:
             self.g.start()
             if redis:
                 self.redis_serves()
-                # Without a first range of transaction ids no start is answered.
+                # Without a first range of transaction ids no StartTransaction is answered.
                 ids = self.g.state_dir + "/transaction-ids-ocppd"
                 poll(lambda: os.path.exists(ids) and os.path.getsize(ids),
                      what="transaction ids")
@@ -174,9 +174,8 @@ class Rig:
                  "2s"),
             Load(self, "SES", 30, "--session-every", "500ms",
                  "--session-length", "1s", "--meter-every", "200ms")]
-        # Waits for all charge points except those that drop their connection just
-        # now: a charge point that is never connected when a short round ends counts
-        # as unreached.
+        # Waits for all charge points except those that are just reconnecting: a charge point that
+        # is never connected when a short round ends counts as unreached.
         poll(lambda: self.g.stat("connections") >= 85, 30 * SLOW,
              "the fleet's arrival")
         self.progress()
@@ -185,7 +184,7 @@ class Rig:
         return sum(l.written() for l in self.loads)
 
     def progress(self, bytes=20000, timeout=30 * SLOW):
-        """Waits until that many more bytes of the ledgers were acknowledged."""
+        """Waits until that many further bytes were written to the ledgers."""
         before = self.acknowledged()
         poll(lambda: self.acknowledged() >= before + bytes, timeout,
              "further acknowledgements")
@@ -195,7 +194,7 @@ class Rig:
         self.failed = True
         poll(lambda: all(w["journalFailing"] for w in self.g.workers()),
              within, "the failure of each journal")
-        # Messages under way may still arrive; after them nothing must arrive.
+        # Answers that were sent may still arrive; after them none may arrive.
         last = [-1]
 
         def same():
@@ -212,8 +211,8 @@ class Rig:
     # -- shared memory -----------------------------------------------------------
 
     def scribble(self, place, *names):
-        """Overwrites a place of the shared memory; returns the identities whose
-        entries were changed."""
+        """Overwrites a place of the shared memory. Returns the identities whose entries were
+        changed."""
         self.scribbled = True
         seed = self.random.randrange(1, 1 << 62)
         r = subprocess.run([SCRIBBLE, str(self.g.pid), place, str(seed),
@@ -223,7 +222,7 @@ class Rig:
         return r.stdout.split("\n")[:-1]
 
     def mended(self, place, condition, within=5):
-        """Waits until the gateway has repaired the place by itself."""
+        """Waits until the gateway has repaired the place without help."""
         began = time.monotonic()
         poll(condition, within * SLOW, "the mending of " + place)
         total["mended_ms"].setdefault(place, []).append(
@@ -238,10 +237,10 @@ class Rig:
 
     def redis_is_missed(self):
         poll(lambda: self.g.stat("redis_shards_ready") == 0,
-             what="each worker's notice of it")
+             what="loss of Redis in each worker")
 
     def stream(self):
-        """The whole stream, read in pieces."""
+        """Returns the whole stream, which is read in pieces."""
         r, last, out = self.redis.client(), "-", []
         while True:
             some = r("XRANGE", STREAM, last, "+", "COUNT", 2000)
@@ -258,7 +257,7 @@ class Rig:
         want = set()
         for path in self.g.segments():
             with open(path, "rb") as f:
-                # A line without its end is not an event.
+                # An incomplete line is not an event.
                 want.update(re.findall(rb'^{"eventId":"([^"]+)".*\n',
                                        f.read(), re.M))
         want = {i.decode() for i in want}
@@ -271,7 +270,7 @@ class Rig:
         assert set(ids) == want, "not in the stream: %s; not in the journal: " \
             "%s" % (sorted(want - set(ids))[:5], sorted(set(ids) - want)[:5])
         total["shipped"] = max(total["shipped"], len(ids))
-        # As lines of a journal, for `ocppsim verify`.
+        # Writes the events as lines of a journal, for `ocppsim verify`.
         path = self.g.dir + "/stream"
         with open(path, "w", errors="surrogateescape") as f:
             for e in stream:
@@ -290,8 +289,8 @@ class Rig:
                 ("the stream", got, r.stderr[-3000:])
 
     def check_sessions(self, listed, here):
-        """Checks that sessions that are online in Redis are connected here, to the
-        same worker."""
+        """Checks that each session that is online in Redis has a connection here, on the same
+        worker."""
         want = {i: ("test", c["worker"]) for i, c in listed.items()}
         r, seen = self.redis.client(), [None]
 
@@ -305,27 +304,27 @@ class Rig:
             return there
 
         def same():
-            for c in here:  # or idle_timeout ends them
+            for c in here:  # otherwise idle_timeout ends them
                 c.call("Heartbeat")
             seen[0] = online()
             return seen[0] == want
-        # The session of a damaged name cannot be ended in Redis. It ends when the
-        # charge point connects again, which most have done by now.
+        # The session of a damaged name cannot be ended in Redis. It ends when the charge point
+        # connects again, which most of them have done by now.
         if self.nameless:
             for i in set(online()) - set(want):
                 Charger(self.g, i).close()
         try:
             poll(same, 20 * SLOW)
         except AssertionError:
-            raise AssertionError("sessions in Redis: %s, not %s"
+            raise AssertionError("found the sessions %s in Redis, expected %s"
                                  % (seen[0], want))
         r.close()
 
     # -- checks -----------------------------------------------------------------
 
     def descriptors(self, pid):
-        """Returns the open descriptors of a quiet worker by kind, except that of the
-        segment."""
+        """Returns the open descriptors of a quiet worker by kind, except that of the shared
+        memory."""
         kinds = []
         d = "/proc/%d/fd" % pid
         for n in os.listdir(d):
@@ -339,14 +338,14 @@ class Rig:
 
     @staticmethod
     def memory(pid):
-        """Anonymous memory in KiB."""
+        """Returns the anonymous memory of a process in KiB."""
         with open("/proc/%d/status" % pid) as f:
             return int(re.search(r"RssAnon:\s+(\d+)", f.read()).group(1))
 
     def baseline(self):
         pid = self.g.workers()[0]["pid"]
 
-        # The file of transaction ids is open for a moment after the start.
+        # After the start the file of transaction ids is open for a moment.
         def quiet():
             self.open = self.descriptors(pid)
             return not any("transaction-ids" in name for name in self.open)
@@ -364,8 +363,8 @@ class Rig:
                 raise AssertionError("worker %d holds descriptors: %s, not %s"
                                      % (w["worker"], self.descriptors(pid),
                                         self.open))
-            # Memory that is reserved once: buffers, pools, tables of libev. Apart
-            # from a margin it must not grow from round to round.
+            # Some memory is allocated once: buffers, pools, tables of libev. Apart from
+            # a margin for it, the memory must not grow from round to round.
             m = self.memory(pid)
             first = self.ages.setdefault(pid, m)
             assert m < first + 8192 * SLOW, \
@@ -386,25 +385,24 @@ class Rig:
                 if isinstance(b, dict) else b - a
         if self.cuts:
             before = {}
-        # If counters were overwritten, they prove nothing. If the words of the
-        # workers were wrong, a session that ended meanwhile may be counted twice or
-        # not at all.
+        # Counters that were overwritten prove nothing. If the state of the workers was
+        # overwritten, a session that ended meanwhile may be counted twice or not at all.
         if self.blurred:
             return
-        # Every connection that was opened has ended once. (The sessions of a former
-        # start were opened by counters that do not exist any more.)
+        # Every connection that was opened has ended once. (The sessions of a former start were
+        # counted by counters that do not exist any more.)
         opened = grown("handshakes")
         ended = grown("closed") - (now["closed"]["gateway_died"] -
                                    before.get("closed", {}).get("gateway_died", 0))
-        # A kill between claiming and counting loses one count. While the disk fails,
-        # the beginnings of sessions are not durable, and if their worker is killed
-        # then, they get no end: at most one session of each charge point.
+        # A kill between claiming and counting loses one count. While the disk fails, the
+        # beginnings of sessions are not durable; if their worker is killed then, they get no end.
+        # That is at most one session of each charge point.
         lost = self.kills * (sum(l.count for l in self.loads) if self.failed else 1)
         assert -self.kills <= opened - ended <= lost, \
             "%d sessions opened, %d ended, %d kills" % (opened, ended,
                                                        self.kills)
-        # Every connection that was accepted got one of the two answers, or ended
-        # with its worker before.
+        # Every connection that was accepted got one of the two answers, or ended before with its
+        # worker.
         accepted = grown("accepted")
         answered = opened + grown("refused")
         if not self.kills:
@@ -412,8 +410,7 @@ class Rig:
         total["connections"] += opened
 
     def check_owners(self):
-        """Checks that the listed connections are the open ones, at the listed
-        worker."""
+        """Checks that the listed connections are the open ones, on the listed workers."""
         g = self.g
         here = [Charger(g, "OWN%02d" % i) for i in range(8)]
         listed = {c["identity"]: c for c in g.tell(
@@ -431,18 +428,17 @@ class Rig:
         for c in here:
             c.close()
         poll(lambda: not g.tell("connections")["connections"],
-             what="the end of everybody")
+             what="the end of all connections")
         if self.redis:
             self.check_sessions({}, [])
-        # One entry for each, and none for identities that were never connected.
+        # Each identity has one entry, and an identity that was never connected has none.
         every = [c["identity"] for c in g.tell("connections", "--state", "all",
                                          "--limit", "100000")["connections"]]
-        assert len(every) == len(set(every)), "a name twice"
+        assert len(every) == len(set(every)), "a name has two entries"
         strange = [n for n in every if not re.fullmatch(
             r"(MIX|SES)\d{4}|OWN\d\d|WITNESS\d?|SILENT\d+|PROBE\d*", n)]
         assert not strange, strange
-        # An entry that was given up is free, and is one of those that were ever
-        # used.
+        # An entry that was released is free, and is among the entries that were ever used.
         if not self.scribbled:
             assert g.tell("status")["identities"] == len(every)
 
@@ -452,7 +448,7 @@ class Rig:
             with open(path, "rb") as f:
                 numbers += re.findall(rb'^{"eventId":"([^"]+)".*\n',
                                       f.read(), re.M)
-        assert len(numbers) == len(set(numbers)), "a number was drawn twice"
+        assert len(numbers) == len(set(numbers)), "an event number occurs twice"
         for load in self.loads:
             r = subprocess.run([SIM, "verify", "--json", "--ledger",
                                 load.ledger, "--journal", self.g.state_dir],
@@ -480,8 +476,8 @@ class Rig:
                 total["faults"][name] = total["faults"].get(name, 0) + 1
             self.heal()
             self.progress()
-            # While there are no transaction ids, a start is not answered: the charge
-            # point sends it again, or has given up before.
+            # While there are no transaction ids, a StartTransaction is not answered: the
+            # charge point sends it again, or has given up before.
             told = [l.end(("missing", "undelivered") if self.failed else ())
                     for l in self.loads]
             assert sum(t["counts"]["acknowledged"] for t in told) > 100, told
@@ -527,7 +523,7 @@ class Rig:
 # --- the faults ---------------------------------------------------------------
 
 class Witness:
-    """A charge point whose connection must survive a fault, and must be answered
+    """A charge point whose connection must stay open during a fault, and must be answered
     afterwards."""
 
     def __init__(self, rig, worker=None):
@@ -545,11 +541,11 @@ class Witness:
     def __exit__(self, kind, value, trace):
         if kind is None:
             self.heartbeat()
-            # The master reads without a lock and repairs nothing: it finds the entry
-            # when a worker has repaired its chain.
+            # The master reads without a lock and repairs nothing. It finds the entry when a worker
+            # has repaired its chain.
             s = poll(lambda: self.g.show("WITNESS"), what="the entry of WITNESS")
             assert s["online"] and s["generation"] == self.generation, s
-            # Messages that make events are acknowledged again, too.
+            # Messages that make events are acknowledged again too.
             self.c.call("StatusNotification", {
                 "connectorId": 1, "errorCode": "NoError",
                 "status": "Available"}, timeout=20 * SLOW)
@@ -568,7 +564,7 @@ def killed(rig, *numbers):
     def back():
         return all(w["state"] == "ready" and w["starts"] > before[w["worker"]]
                    for w in rig.g.workers() if w["worker"] in numbers)
-    poll(back, what="the successor")
+    poll(back, what="the readiness of the successor")
     total["down_ms"].append((time.monotonic() - began) * 1000)
 
 
@@ -612,7 +608,7 @@ def stop_of_the_master(rig):
         try:
             rig.progress()
             w.heartbeat()
-            p = Charger(rig.g, "PROBE")     # new ones are served, too
+            p = Charger(rig.g, "PROBE")     # new charge points are served too
             p.boot()
             p.close()
         finally:
@@ -621,7 +617,7 @@ def stop_of_the_master(rig):
 
 
 def serve_again(rig):
-    """Starts the gateway until it stays up, as an init system does."""
+    """Starts the gateway until it stays up, as an init system would do it."""
     def ready():
         if rig.g.process.poll() is not None:
             rig.g.start(wait=False)
@@ -644,7 +640,7 @@ def kill_of_the_master(rig):
     serve_again(rig)
     total["down_ms"].append((time.monotonic() - began) * 1000)
     for pid in pids:
-        poll(lambda: not alive(pid), what="the end of an orphan")
+        poll(lambda: not alive(pid), what="the end of a worker without a master")
     rig.progress()
 
 
@@ -652,8 +648,8 @@ def kill_of_everything(rig):
     rig.g.kill_everything()
     rig.cuts += 1
     rig.scribbled = False
-    # A thread that waits for the disk may outlive its process for a moment, and hold
-    # the port meanwhile.
+    # A thread that waits for the disk may live a moment longer than its process and keep the
+    # port.
     rig.g.start(wait=False)
     serve_again(rig)
     rig.progress()
@@ -681,7 +677,7 @@ def full_disk(rig):
 
 
 def failing_disk(rig):
-    """EIO, first at writes, then at syncs."""
+    """EIO, first for writes, then for syncs."""
     for what in "write", "sync":
         with Witness(rig) as w:
             rig.orders.give(what, errno.EIO)
@@ -692,14 +688,14 @@ def failing_disk(rig):
 
 
 def kill_while_the_disk_fails(rig):
-    """The successor starts with a failing disk."""
+    """The successor of a killed worker starts while the disk fails."""
     what = rig.random.choice(["write", "sync"])
     rig.orders.give(what, errno.EIO)
     rig.stalls()
     n = rig.random.randrange(2)
     pid = rig.g.kill_worker(n)
     rig.kills += 1
-    # A worker that cannot sync what it has read back is started again and again.
+    # A worker that cannot sync its segments ends, and is started again until it can.
     starts = rig.g.workers()[n]["starts"]
     poll(lambda: rig.g.workers()[n]["starts"] > starts or
          rig.g.workers()[n]["pid"] not in (0, pid),
@@ -716,13 +712,13 @@ def slow_disk(rig):
         rig.orders.give("sync_ms", 300)
         rig.orders.give("write_ms", 50)
         poll(lambda: rig.g.stat("commits") >= commits + 4, what="4 commits")
-        w.heartbeat()  # it needs no commit, so it does not wait
+        w.heartbeat()  # it needs no commit and does not wait
         rig.progress(5000)
         rig.heal()
 
 
 def no_descriptor(rig):
-    """accept fails: open connections stay, and new ones wait."""
+    """accept fails: open connections stay open, and new ones wait."""
     refuse_to_accept(rig, errno.EMFILE)
 
 
@@ -748,7 +744,7 @@ def refuse_to_accept(rig, err):
 
 
 def clock_jumps(rig):
-    """The wall clock goes a day ahead, a year back, and right again."""
+    """The wall clock is set a day ahead, then a year back, and then right again."""
     with Witness(rig) as w:
         for ms in 86400000, -365 * 86400000, 0:
             rig.orders.give("clock_ms", ms)
@@ -757,7 +753,7 @@ def clock_jumps(rig):
             c = Charger(rig.g, "PROBE")
             c.boot()
             c.close()
-    # Event numbers go on growing, also when the clock goes back.
+    # Event numbers continue to increase, even if the clock was set back.
     ids = [e["eventId"] for e in rig.g.events(type="session.connected",
                                                cp="PROBE")]
     assert ids == sorted(ids)
@@ -804,14 +800,14 @@ def worker_restart(rig):
         assert rig.g.run("worker-restart", n).returncode == 0
         w.heartbeat()
         poll(lambda: rig.g.workers()[n]["starts"] > starts and
-             rig.g.workers()[n]["state"] == "ready", what="the successor")
+             rig.g.workers()[n]["state"] == "ready", what="the readiness of the successor")
 
 
 # --- Redis
 
 class Away:
-    """While Redis is away, charge points are served; afterwards each worker connects
-    to it again."""
+    """Redis is killed. Charge points are served, and afterwards each worker connects to Redis
+    again."""
 
     def __init__(self, rig):
         self.rig = rig
@@ -840,7 +836,7 @@ def kill_of_redis(rig):
 
 
 def stop_of_redis(rig):
-    """Redis does not answer for longer than redis.timeout, and stays connected."""
+    """Redis does not answer for longer than redis.timeout, but the connection stays open."""
     with Witness(rig) as w:
         rig.redis.signal(signal.SIGSTOP)
         with Away(rig):
@@ -856,19 +852,19 @@ def kill_of_a_stopped_redis(rig):
 
 
 def kill_of_redis_again_and_again(rig):
-    """Redis fails while the workers are still connecting to it again."""
+    """Redis fails again while the workers are still connecting to it."""
     shipped = rig.g.stat("shipped")
     for _ in range(4):
         rig.redis.kill()
         rig.progress(2000)
         rig.redis.start()
     rig.redis_serves()
-    poll(lambda: rig.g.stat("shipped") > shipped, what="further shipping")
+    poll(lambda: rig.g.stat("shipped") > shipped, what="shipping of further events")
     rig.progress()
 
 
 def kill_of_redis_and_a_worker(rig):
-    """The successor starts without Redis."""
+    """The successor of a killed worker starts without Redis."""
     n = rig.random.randrange(2)
     with Witness(rig, worker=1 - n):
         rig.redis.kill()
@@ -878,7 +874,8 @@ def kill_of_redis_and_a_worker(rig):
 
 
 def kill_of_all_workers_while_redis_is_stopped(rig):
-    """Requests without a reply may have been carried out or not."""
+    """Redis is killed while it is stopped: requests without a reply may have been executed or
+    not."""
     rig.redis.signal(signal.SIGSTOP)
     killed(rig, 0, 1)
     with Away(rig):
@@ -897,14 +894,14 @@ def redis_without_memory(rig):
         r("CONFIG", "SET", "maxmemory", 0)
         r.close()
         shipped = rig.g.stat("shipped")
-        poll(lambda: rig.g.stat("shipped") > shipped, what="shipping")
+        poll(lambda: rig.g.stat("shipped") > shipped, what="shipping of further events")
         rig.redis_serves()
 
 
 # --- stray stores into the shared memory
 
 def harmless(fault):
-    """A fault by which no process dies except those that the test kills."""
+    """Checks a fault that kills no process except those that the test kills."""
     def run(rig):
         def deaths():
             return len(re.findall(
@@ -913,15 +910,15 @@ def harmless(fault):
                 rig.g.log())) - rig.kills
         before = deaths()
         fault(rig)
-        assert rig.g.process.poll() is None, "the master died"
-        assert deaths() == before, "a process died: " + rig.g.log()[-3000:]
+        assert rig.g.process.poll() is None, "the master has died"
+        assert deaths() == before, "a process has died: " + rig.g.log()[-3000:]
     run.__name__ = fault.__name__
     return run
 
 
 def comes_back(rig, place, quiet=False):
-    """The connection is closed because it does not own the identity any more, at its
-    next message or at the next sweep; the charge point connects again."""
+    """The connection is closed at its next message or at the next sweep, because it does not
+    own the identity any more; the charge point connects again."""
     c = Charger(rig.g, "WITNESS")
     c.boot()
     c.auto_pong = not quiet
@@ -939,7 +936,7 @@ def comes_back(rig, place, quiet=False):
                     c.call("StatusNotification", {
                         "connectorId": 1, "errorCode": "NoError",
                         "status": "Available"})
-                    raise AssertionError("acknowledged under no name")
+                    raise AssertionError("a message was acknowledged under a damaged name")
             except Closed as e:
                 return e.code == 1008
             return False
@@ -957,7 +954,7 @@ def comes_back(rig, place, quiet=False):
 def scribbled_owners(rig):
     comes_back(rig, "owners")
     comes_back(rig, "owners", quiet=True)
-    # The owner word of an offline identity is read only on a request for it.
+    # The owner of an offline identity is read only when it is asked for.
     poll(lambda: not rig.g.online("WITNESS"))
     rig.scribble("owners", "WITNESS")
     assert rig.g.call("WITNESS", "ClearCache")["outcome"] == "offline"
@@ -968,7 +965,7 @@ def scribbled_owners(rig):
 
 @harmless
 def scribbled_names(rig):
-    """The entry has no owner, so no message is accepted under a wrong name."""
+    """The entry of a damaged name has no owner, so no message is accepted under it."""
     comes_back(rig, "names")
     comes_back(rig, "names", quiet=True)
     rig.scribble("names")
@@ -977,7 +974,7 @@ def scribbled_names(rig):
 
 @harmless
 def scribbled_chains(rig):
-    """Chains that leave the table, or that have no end, are rebuilt."""
+    """Chains that leave the table or have no end are rebuilt."""
     with Witness(rig) as w:
         for place in "chains", "counts", "chains":
             rig.scribble(place)
@@ -991,8 +988,7 @@ def scribbled_chains(rig):
 
 @harmless
 def scribbled_configuration(rig):
-    """No process uses the damaged part, not even a worker that starts at this
-    moment."""
+    """No process uses a damaged part, not even a worker that starts at this moment."""
     n = rig.random.randrange(2)
     with Witness(rig, worker=1 - n) as w:
         rig.scribble("config")
@@ -1000,9 +996,9 @@ def scribbled_configuration(rig):
         rig.kills += 1
         rig.mended("config", lambda: "configuration in shared memory was "
                    "overwritten" in rig.g.log())
-        # It waits longer after each death of the rounds before.
+        # The delay increases with each death in the former rounds.
         poll(lambda: all(x["state"] == "ready" for x in rig.g.workers()),
-             timeout=60 * SLOW, what="the successor")
+             timeout=60 * SLOW, what="the readiness of the successor")
         w.heartbeat()
         c = Charger(rig.g, "PROBE", worker=n)
         assert c.boot()["interval"] == 10
@@ -1028,7 +1024,7 @@ def scribbled_words_of_workers(rig):
 
 @harmless
 def scribbled_gauges(rig):
-    """For a second, the gateway seems to be full."""
+    """For a second the gateway refuses handshakes as too many."""
     with Witness(rig):
         rig.scribble("gauges")
 
@@ -1057,7 +1053,7 @@ def scribbled_numbers(rig):
 
 @harmless
 def scribbled_sequence(rig):
-    """With the sequence set back, event numbers still grow."""
+    """With the sequence set back, event numbers still increase."""
     with Witness(rig):
         for _ in range(3):
             rig.scribble("sequence")
@@ -1079,15 +1075,15 @@ REDIS_FAULTS = [kill_of_redis, stop_of_redis, kill_of_a_stopped_redis,
                 redis_without_memory]
 
 
-# --- each once ----------------------------------------------------------------
+# --- each fault once --------------------------------------------------------------
 
-_rigs = {}      # without and with Redis
+_rigs = {}      # one without Redis, one with it
 
 
 def each(*faults, redis=False):
     for program in SHIM, SCRIBBLE:
         if not os.path.exists(program):
-            raise AssertionError("%s is missing: make check-programs"
+            raise AssertionError("%s is missing: run make check-programs"
                                  % program)
     if redis not in _rigs:
         _rigs[redis] = Rig(int(os.environ.get("OCPPD_TEST_SEED", "1")), redis)
@@ -1103,56 +1099,56 @@ def each(*faults, redis=False):
         raise
 
 
-def test_killed_and_stopped_workers_cost_nothing_that_was_acknowledged():
+def test_if_workers_are_killed_or_stopped_no_acknowledged_message_is_lost():
     each(kill_of_a_worker, stop_of_a_worker, kill_of_a_stopped_worker,
          worker_restart, kill_of_all_workers)
 
 
-def test_a_master_may_be_stopped_and_killed():
+def test_if_the_master_is_stopped_or_killed_no_acknowledged_message_is_lost():
     each(stop_of_the_master, kill_of_the_master)
 
 
-def test_everything_may_be_killed():
+def test_if_all_processes_are_killed_no_acknowledged_message_is_lost():
     each(kill_of_everything)
 
 
-def test_a_disk_may_be_full_or_slow_or_fail():
+def test_if_the_disk_is_full_slow_or_fails_no_acknowledged_message_is_lost():
     each(full_disk, failing_disk, slow_disk)
 
 
-def test_a_worker_may_die_while_the_disk_fails():
+def test_if_a_worker_dies_while_the_disk_fails_a_successor_serves():
     each(kill_while_the_disk_fails)
 
 
-def test_accept_may_fail_and_the_clock_may_jump():
+def test_if_accept_fails_or_the_clock_jumps_connections_stay_open():
     each(no_descriptor, no_kernel_memory, clock_jumps)
 
 
-def test_charge_points_may_fall_silent_and_configurations_be_wrong():
+def test_silent_charge_points_and_wrong_configurations_affect_no_other_connection():
     each(half_open, reload_of_good_and_bad)
 
 
-def test_shared_memory_may_be_scribbled_into():
+def test_damaged_registry_entries_are_repaired():
     each(scribbled_owners, scribbled_names, scribbled_chains,
          scribbled_sequence)
 
 
-def test_the_words_of_master_and_workers_may_be_scribbled_over():
+def test_damaged_state_of_master_and_workers_is_repaired():
     each(scribbled_configuration, scribbled_words_of_workers,
          scribbled_gauges, scribbled_numbers)
 
 
-def test_redis_may_be_killed_and_stopped_and_workers_with_it():
+def test_if_redis_and_workers_are_killed_or_stopped_each_event_is_shipped_once():
     each(kill_of_redis, stop_of_redis, kill_of_redis_and_a_worker,
          kill_of_all_workers_while_redis_is_stopped, redis=True)
 
 
-def test_redis_may_refuse_to_write_and_come_and_go():
+def test_if_redis_refuses_to_write_or_dies_repeatedly_each_event_is_shipped_once():
     each(redis_without_memory, kill_of_redis_again_and_again,
          kill_of_a_stopped_redis, redis=True)
 
 
-# --- for hours ---------------------------------------------------------------------
+# --- faults at random, for hours ---------------------------------------------------
 
 def report():
     down = sorted(total["down_ms"])
@@ -1167,14 +1163,14 @@ def report():
         print("  after a kill ready again: median %.0f ms, worst %.0f ms" % (
             down[len(down) // 2], down[-1]))
     for place, ms in sorted(total["mended_ms"].items()):
-        print("  mended: %s %d times, within %.0f ms" % (place, len(ms),
+        print("  repaired: %s %d times, within %.0f ms" % (place, len(ms),
                                                          max(ms)))
     if total["away_ms"]:
         print("  events in the stream at most %d, acknowledged and not in it "
               "%d; Redis away for %.1f s at most" % (
                   total["shipped"], total["unshipped"],
                   max(total["away_ms"]) / 1000))
-    print("  failures ordered and met: %s" % ", ".join(
+    print("  failures that were ordered and have happened: %s" % ", ".join(
         "%s %d" % kv for kv in sorted(total["shim"].items())))
     sys.stdout.flush()
 
@@ -1187,7 +1183,7 @@ def soak(minutes, seed):
         redis = rnd.random() < 0.5
         rig = Rig(rnd.randrange(1 << 31), redis)
         try:
-            # A new state directory now and then, because verify reads the whole
+            # A new state directory is used from time to time, because verify reads the whole
             # journal.
             for _ in range(20):
                 if time.monotonic() >= end:

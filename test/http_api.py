@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The HTTP API: its access rights, its responses, events with a cursor, and that no
-client can delay another client or the gateway."""
+"""The HTTP API: its access rights, its responses, and events with a cursor; no client can
+delay another client or the gateway."""
 
 import http.client
 import urllib.request
@@ -10,7 +10,7 @@ from admin import gateway, get
 
 
 def ask(g, method, path, body=None, token=None, host=None, **headers):
-    """Returns (status, JSON)."""
+    """Makes a request. Returns (status, decoded JSON)."""
     h = http.client.HTTPConnection("127.0.0.1", g.admin, timeout=DEADLINE * 3)
     try:
         if token:
@@ -28,7 +28,7 @@ def token(g, name, role):
     return g.ctl("token", "add", name, role)["token"]
 
 
-def test_reading_paths_answer_what_ocppctl_does():
+def test_paths_that_only_read_answer_like_ocppctl():
     g = gateway(server_workers="1")
     c = Charger(g, "CP1 ü")
     c.boot()
@@ -90,7 +90,7 @@ def test_a_request_whose_end_is_ambiguous_is_refused_and_the_connection_closed()
             while True:
                 try:
                     piece = s.recv(65536)
-                except ConnectionResetError:  # it has sent more than was read
+                except ConnectionResetError:  # the gateway has closed without reading everything
                     break
                 if not piece:
                     break
@@ -103,11 +103,11 @@ def test_a_request_whose_end_is_ambiguous_is_refused_and_the_connection_closed()
         if by_library:
             continue
         assert json.loads(got.split(b"\r\n\r\n", 1)[1])["error"]["status"] == status
-    assert select.select([c.sock], [], [], 0)[0] == [], "a call left"
+    assert select.select([c.sock], [], [], 0)[0] == [], "a command was sent to the charge point"
     c.close()
 
 
-def test_what_is_refused_is_counted_logged_and_shown():
+def test_refusals_are_counted_logged_and_shown():
     g = gateway(server_workers="1", admin_address_connections=4)
     admin = token(g, "boss", "admin")
     assert "HTTP refused" not in g.ctl("status", json_=False)
@@ -136,7 +136,7 @@ def test_what_is_refused_is_counted_logged_and_shown():
     code, _, body = get(g, "/metrics")
     assert 'ocppd_http_refused_total{status="401"} 302\n' in body, body[:300]
     poll(lambda: "requests or connections were refused" in g.log())
-    # One line at once, later one a minute.
+    # One line is logged at once, and later lines once a minute.
     assert g.log().count("connections were refused") == 1
     assert ask(g, "GET", "/v1/status", token=admin)[0] == 200
 
@@ -163,7 +163,7 @@ def test_the_openapi_document_has_every_path():
     assert doc["components"]["responses"]["error"]["content"]
 
 
-def test_only_a_token_of_the_role_may_change_something():
+def test_only_a_token_of_the_right_role_may_change_something():
     g = gateway(server_workers="1")
     c = Charger(g, "TOKEN1")
     c.boot()
@@ -181,7 +181,8 @@ def test_only_a_token_of_the_role_may_change_something():
     code, got = ask(g, "POST", path, token=admin)
     assert code == 200 and got["message"] == "disconnected", got
     c.wait_closed(1008)
-    # Tokens are kept as hashes, also over a restart, and end when they are removed.
+    # Tokens are stored as hashes. They are valid after a restart, and until they are
+    # removed.
     text = open(g.state_dir + "/tokens").read()
     assert read not in text and admin not in text and "boss admin sha256:" in text
     assert os.stat(g.state_dir + "/tokens").st_mode & 0o777 == 0o640
@@ -236,16 +237,16 @@ def test_an_unknown_parameter_is_an_error():
 
 
 def exchange(g, *parts, continues=False):
-    """Sends bytes that end with a request with Connection: close; with
-    continues, a response comes before the second part is sent. Returns
-    [(status, headers, body)] of the responses."""
+    """Sends bytes whose last request has Connection: close. With continues, a response must
+    come before the second part is sent. Returns [(status, headers, body)] of the
+    responses."""
     s = socket.create_connection(("127.0.0.1", g.admin), DEADLINE)
     data = b""
     for part in parts:
         s.sendall(part)
         while continues and b"\r\n\r\n" not in data:
             more = s.recv(65536)
-            assert more, "closed after " + repr(data)
+            assert more, "the connection was closed after " + repr(data)
             data += more
     while True:
         more = s.recv(65536)
@@ -277,7 +278,7 @@ def test_requests_may_be_written_as_http_permits():
         id, action, payload = c.take()
         c.result(id, {"status": "Accepted"})
         return action, payload
-    # A body in chunks, sent after the server's response 100.
+    # A body in chunks, which is sent after the server's response 100.
     for n, more in enumerate((
             "Transfer-Encoding: chunked\r\nConnection: close\r\n",
             "Content-Length: 15\r\nExpect: 100-continue\r\nConnection: close\r\n",
@@ -336,7 +337,7 @@ def test_a_call_waits_for_its_outcome_and_delays_no_other_client():
     assert got["commandId"] == "x1", got
     code, got = ask(g, "POST", path + "ClearCache?timeout=x", token=admin)
     assert code == 400 and "--timeout" in got["error"]["message"], got
-    # `ocppctl call --unchecked` has no counterpart here.
+    # The API has no counterpart of `ocppctl call --unchecked`.
     code, got = ask(g, "POST", path + "ChangeAvailability?unchecked=yes", '{"connectorId":0}', token=admin)
     assert code == 400 and "unchecked" in got["error"]["message"], got
     code, got = ask(g, "POST", path + "ChangeAvailability", '{"connectorId":0}', token=admin)
@@ -348,7 +349,7 @@ def test_a_call_waits_for_its_outcome_and_delays_no_other_client():
     assert ask(g, "POST", path + "ClearCache", "{}\0x", token=admin)[0] == 400
 
 
-def test_events_come_in_order_and_a_cursor_misses_none():
+def test_events_are_returned_in_order_and_a_cursor_misses_none():
     g = gateway(server_workers="2")
     chargers = [Charger(g, "EV%d" % i, worker=i % 2) for i in range(6)]
     for c in chargers:
@@ -392,7 +393,7 @@ def test_events_come_in_order_and_a_cursor_misses_none():
     middle = g.events()[3]["timestamp"]
     assert [e["eventId"] for e in lines("/v1/events?since=" + middle)] == [
         e["eventId"] for e in g.events() if e["timestamp"] >= middle]
-    # Reads as a browser does, which goes on after its connection was cut.
+    # Reads like a browser, which continues after a connection was lost.
     s = socket.create_connection(("127.0.0.1", g.admin))
     s.settimeout(DEADLINE)
     s.sendall(b"GET /v1/events?cp=EV9 HTTP/1.1\r\nHost: localhost\r\n"
@@ -425,8 +426,8 @@ def test_incomplete_requests_do_not_block_other_clients():
     assert alive(g.pid) and g.run("status").returncode == 0
 
 
-def test_the_page_shows_numbers_of_the_table():
-    """It has every latency, and no number that is not in common/stats.def."""
+def test_the_status_page_shows_counters_of_the_table():
+    """The page has every latency, and no counter that is not in common/stats.def."""
     with open(os.path.join(ROOT, "common/stats.def")) as f:
         rows = re.findall(r"^(COUNTER|GAUGE|HISTOGRAM)\w*\((\w+)", f.read(), re.M)
     with open(os.path.join(ROOT, "master/admin/page/page.js")) as f:
@@ -438,7 +439,7 @@ def test_the_page_shows_numbers_of_the_table():
         name for kind, name in rows if kind == "HISTOGRAM")
 
 
-def test_the_page_needs_nothing_from_elsewhere():
+def test_the_status_page_needs_no_other_server():
     g = gateway(server_workers="1")
     code, headers, body = get(g, "/")
     assert code == 200 and "default-src 'none'" in headers[
@@ -450,7 +451,7 @@ def test_the_page_needs_nothing_from_elsewhere():
     assert "innerHTML" not in get(g, "/page.js")[2]
 
 
-def test_an_outcome_can_be_taken_later_by_its_id():
+def test_an_outcome_can_be_read_later_by_its_id():
     g = gateway(server_workers="1", ocpp_call_hold="0s")
     c = Charger(g, "LATER")
     c.boot()
@@ -469,11 +470,11 @@ def test_an_outcome_can_be_taken_later_by_its_id():
     assert end["payload"] == {"status": "Accepted"}, end
     assert json.loads(g.run("-j", "outcome", got["commandId"]).stdout) == end
     assert ask(g, "GET", "/v1/commands/none")[0] == 404
-    # Its outcome is an event, like that of every command.
+    # The outcome is an event, as that of every command.
     e = g.wait_events(type="command.response", cp="LATER")[0]
     assert e["payload"]["commandId"] == got["commandId"], e
-    # Outcomes for a charge point that is offline, and for many: the last 1,024 are
-    # kept.
+    # The outcome of a command for an offline charge point can be read too, and the last
+    # 1,024 outcomes are stored.
     for i in range(1100):
         assert g.ask("-j", "call", "AWAY", "ClearCache", "--wait", "no", "--id",
                      "n%d" % i)[0] == 202
@@ -511,7 +512,7 @@ def test_scores_and_certificates_can_be_read():
     assert r.status == 405 and r.getheader("Allow") == "POST", r.status
 
 
-def test_the_process_gives_the_memory_of_a_score_back():
+def test_the_memory_of_a_score_is_released():
     g = gateway(server_workers="1")
     workers = [w["pid"] for w in g.workers()]
     pid, = [int(p) for p in subprocess.run(
@@ -554,7 +555,7 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
         c = ssl.create_default_context(cafile=ca)
         if version:
             c.minimum_version = c.maximum_version = version
-        # Python 3.13 demands more of an authority than the one of these tests has.
+        # Python 3.13 requires more of an authority than that of these tests has.
         c.verify_flags &= ~ssl.VERIFY_X509_STRICT
         s = c.wrap_socket(socket.create_connection(("127.0.0.1", port)),
                           server_hostname=name)
@@ -578,9 +579,9 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
         except ssl.SSLError as e:
             assert "CERTIFICATE_VERIFY_FAILED" in str(e), e
         else:
-            raise AssertionError("a wrong authority is accepted")
-    # A client that names a host of tls.sni gets its certificate (which connect()
-    # checks), any other client the first one.
+            raise AssertionError("a certificate of another authority was accepted")
+    # A client that names a host of tls.sni gets the certificate of that host (connect()
+    # checks it), and every other client gets the first certificate.
     connect(name="gateway.example").close()
     for name in ("other.example", "127.0.0.2"):
         try:
@@ -588,7 +589,7 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
         except ssl.SSLError as e:
             assert "mismatch" in str(e), e
         else:
-            raise AssertionError("a certificate for any name: " + name)
+            raise AssertionError("the certificate was accepted for " + name)
     # A stream keeps its connection when the certificate changes.
     stream = connect()
     first = subject(stream)
@@ -610,17 +611,17 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
     Charger(g, "TLSADMIN").boot()
     while b"TLSADMIN" not in data:
         data += stream.recv(4096)
-    # A certificate that cannot be used changes nothing.
+    # A certificate that cannot be used is not used.
     shutil.copy(pair[0], pair[0] + ".good")
     with open(pair[0], "w") as f:
         f.write("nonsense")
     assert g.run("reload").returncode == 1
     assert renewed() and get(g, "/health")[0] == 200
-    # An upgrade takes over the socket.
+    # After an upgrade the new program has the socket.
     shutil.copy(pair[0] + ".good", pair[0])
     g.upgrade()
     poll(renewed)
-    # Bytes that are not TLS get no answer, and cost nothing.
+    # Bytes that are not TLS get no answer.
     s = socket.create_connection(("127.0.0.1", port))
     s.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
     s.settimeout(DEADLINE)
@@ -631,10 +632,10 @@ def test_tls_on_the_admin_port_with_the_certificates_of_the_gateway():
     assert renewed()
 
 
-def test_one_address_gets_its_share_of_connections():
+def test_one_address_has_at_most_its_number_of_connections():
     g = gateway(server_workers="1", admin_address_connections="8")
 
-    def connect(source="127.0.0.3"):  # not the address that gateway() uses
+    def connect(source="127.0.0.3"):  # gateway() uses another address
         s = socket.create_connection(("127.0.0.1", g.admin), DEADLINE,
                                      (source, 0))
         return s
@@ -650,18 +651,18 @@ def test_one_address_gets_its_share_of_connections():
     assert all(works(s) for s in old)
     new = [connect() for _ in range(3)]
     assert all(works(s) for s in new)
-    # The oldest connections without a request were closed for them. (The server may
-    # notice the end of a request a little later than the client, so which of the
-    # eight are the oldest is not exact.)
+    # The oldest connections without a request were closed for new ones. The server may
+    # detect the end of a request a little later than the client, so it is not certain which
+    # of the eight are the oldest.
     alive_ones = [s for s in old if works(s)]
     assert len(alive_ones) == 5, len(alive_ones)
     other = connect("127.0.0.2")
     assert works(other) and all(works(s) for s in alive_ones)
-    # Streams are not cut for new clients: no more connections of that address are
-    # accepted.
+    # Streams are not closed for new clients: further connections of that address are
+    # refused.
     for s in old + new:
         s.close()
-    # (The server may notice a little later that those were closed.)
+    # The server may detect a little later that the streams were closed.
     streams = []
 
     def comes():
@@ -672,12 +673,12 @@ def test_one_address_gets_its_share_of_connections():
             return True
         s.close()
     for _ in range(8):
-        poll(comes, what="a stream")
+        poll(comes, what="the acceptance of a stream")
     assert not works(connect()) and works(other)
     assert works(connect("127.0.0.2"))
 
 
-def test_slow_clients_are_cut_off_and_a_slow_reader_gets_the_cursor_to_continue():
+def test_slow_clients_are_disconnected_and_a_slow_reader_gets_the_cursor_to_continue():
     g = gateway(server_workers="1",
                 admin_address_connections="0")
     c = Charger(g, "SLOW")
@@ -698,8 +699,8 @@ def test_slow_clients_are_cut_off_and_a_slow_reader_gets_the_cursor_to_continue(
     head = socket.create_connection(("127.0.0.1", g.admin))
     head.setblocking(False)
     ended, got, began = False, [b"", b""], time.monotonic()
-    # One client sends a request byte by byte, one per second; one reads 4 KiB of an
-    # answer per second: both are too slow.
+    # One client sends a request byte by byte, one per second; another one reads 4 KiB of an
+    # answer per second. Both are too slow.
     while time.monotonic() < began + 24 or not ended:
         assert time.monotonic() < began + 24 + DEADLINE
         try:
@@ -725,7 +726,7 @@ def test_slow_clients_are_cut_off_and_a_slow_reader_gets_the_cursor_to_continue(
     lines = re.findall(rb'{"slow":true,"after":"([0-9a-f]{16})"}\n', got[1])
     assert len(sse) == 1 and len(lines) == 1, (sse, lines)
     assert lines[0].decode() in events
-    # With this cursor no event is missed.
+    # A client that continues with this cursor misses no event.
     last = sorted(events)[-1]
     seen = set(re.findall(rb'"eventId":"([0-9a-f]{16})', got[1]))
     rest = urllib.request.urlopen("http://127.0.0.1:%d/v1/events?after=%s" % (
@@ -734,7 +735,7 @@ def test_slow_clients_are_cut_off_and_a_slow_reader_gets_the_cursor_to_continue(
     assert {x.decode() for x in seen} >= set(events), last
 
 
-def test_an_answer_that_is_taken_slowly_is_cut_off():
+def test_a_client_that_reads_its_answer_too_slowly_is_disconnected():
     g = gateway(server_workers="1", admin_address_connections="0")
     with open(g.state_dir + "/deny", "w") as f:  # a response of 300 KiB
         f.writelines("identity %s%05d\n" % ("x" * 35, i) for i in range(5000))
@@ -756,12 +757,12 @@ def test_an_answer_that_is_taken_slowly_is_cut_off():
         ["ps", "-o", "pid=", "--ppid", str(g.pid)], text=True).split()
     owner = [p for p in map(int, children) if silent[1] in inodes(p)][0]
     began = time.monotonic()
-    # One client reads nothing, the other 4 KiB a second.
+    # One client reads nothing, the other one 4 KiB per second.
     while slow[1] in inodes(owner):
         slow[0].recv(2048)
         assert time.monotonic() < began + 60 * SLOW
         time.sleep(0.5)
-    assert time.monotonic() > began + 20, "it was cut off too early"
+    assert time.monotonic() > began + 20, "the client was disconnected too early"
     assert silent[1] not in inodes(owner)
     assert get(g, "/health")[0] == 200
 

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
-"""Every path of the HTTP API, used by curl as a charging platform would."""
+"""Every path of the HTTP API, requested by curl as a charging platform would do it."""
 
 from lib import *
 from admin import gateway, get
 
-ROUTES = set()  # (method, path) of the table that were requested
+ROUTES = set()  # (method, path) of the table that were requested by a test
 
 
 def curl(g, method, path, *more, token=None, route=None, base="http"):
-    """Returns (status, body)."""
+    """Runs curl. Returns (status, body)."""
     ROUTES.add((method, route or path.split("?")[0]))
     words = ["curl", "-sS", "--max-time", "30", "-w", "\n%{http_code}",
              "-X", method]
@@ -29,7 +29,7 @@ def good(g, method, path, *more, **kw):
 
 
 class Stream:
-    """curl -N, line by line."""
+    """Runs curl -N, and returns its output line by line."""
 
     def __init__(self, g, path, *more, route=None):
         ROUTES.add(("GET", route or path.split("?")[0]))
@@ -51,7 +51,7 @@ class Stream:
         self.process.stdout.close()
 
 
-def test_what_an_operator_reads():
+def test_the_paths_that_an_operator_reads_work():
     g = gateway(server_workers="1", ocpp_call_hold="0s")
     c = Charger(g, "CP 1")
     c.boot("ACME", "One")
@@ -77,7 +77,7 @@ def test_what_an_operator_reads():
     assert why.strip() == g.ctl("why", "CP 1", json_=False).strip(), why
     assert "openapi" in good(g, "GET", "/openapi.json")
     assert good(g, "GET", "/v1/events/schema")["$schema"]
-    # For monitoring: without a token.
+    # Paths for monitoring need no token.
     for path in ("/health", "/metrics", "/ready", "/live", "/"):
         assert get(g, path)[0] == 200, path
     tap = Stream(g, one + "/tap", route=named + "/tap")
@@ -90,7 +90,7 @@ def test_what_an_operator_reads():
     ROUTES.discard(("GET", "/v1/statu"))
 
 
-def test_what_a_platform_changes():
+def test_the_paths_by_which_a_platform_changes_something_work():
     g = gateway(server_workers="1", ocpp_call_hold="0s")
     admin = g.ctl("token", "add", "platform", "admin")["token"]
     c = Charger(g, "CP1")
@@ -106,7 +106,7 @@ def test_what_a_platform_changes():
     c.result(id, {"status": "Accepted"})
     code, text = waits.wait()
     assert code == 200 and json.loads(text)["outcome"] == "result", text
-    # The same without waiting: the outcome is found by the command's id.
+    # The same without waiting: the outcome is read by the id of the command.
     code, text = curl(g, "POST", one + "/calls/ClearCache?wait=no&id=mine-1",
                       token=admin, route=named + calls)
     assert code == 202 and json.loads(text)["commandId"] == "mine-1", text
@@ -116,7 +116,7 @@ def test_what_a_platform_changes():
     c.result(id, {"status": "Accepted"})
     poll(lambda: curl(g, "GET", "/v1/commands/mine-1",
                       route="/v1/commands/{id}")[0] == 200)
-    # A CALL that breaks its schema is refused, with the reason.
+    # A command that breaks its schema is refused with the reason.
     code, text = curl(g, "POST", one + "/calls/Reset", "-d", "{}",
                       token=admin, route=named + calls)
     assert "type" in text and json.loads(text)["outcome"] == "invalid", text
@@ -144,13 +144,13 @@ def test_what_a_platform_changes():
     g.wait_exit()
 
 
-def test_events_by_cursor_and_as_they_happen():
+def test_events_are_read_by_cursor_and_as_a_stream():
     g = gateway(server_workers="2", websocket_idle_timeout="120s")
     cursor = good(g, "GET", "/v1/events/cursor")
     now = Stream(g, "/v1/events?follow=1&after=now&type=charge_point.booted")
     sse = Stream(g, "/v1/events?follow=1&cp=CP1", "-H",
                  "Accept: text/event-stream")
-    for _ in range(4):  # comments, which a stream without events sends from time to time
+    for _ in range(4):  # a stream without events sends comments from time to time
         sse.until("^:")
     c = Charger(g, "CP1")
     c.boot()
@@ -158,7 +158,7 @@ def test_events_by_cursor_and_as_they_happen():
     last = sse.until("^id: (.*)")[1]
     sse.until('^data: .*"eventType":"charge_point.connected"')
     now.stop(), sse.stop()
-    # The events that came after the last one that was read.
+    # These events came after the last one that was read.
     sse = Stream(g, "/v1/events", "-H", "Last-Event-ID: " + last, "-H",
                  "Accept: text/event-stream")
     assert sse.until('^data: .*"eventType":"([^"]*)"')[1] == \
@@ -171,7 +171,7 @@ def test_events_by_cursor_and_as_they_happen():
     assert len(text.splitlines()) == 2, text
 
 
-def test_no_path_of_the_table_was_left_out():
+def test_every_path_of_the_table_was_requested():
     with open(os.path.join(ROOT, "master/admin/http.def")) as f:
         rows = set(re.findall(r'^ROUTE\((\w+), "([^"]+)"', f.read(), re.M))
     assert ROUTES == rows, (rows - ROUTES, ROUTES - rows)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What unknown clients may use: [limits] and the deny list.
+"""Limits of unknown clients: [limits] and the deny list.
 
-Most tests connect through the PROXY protocol, by which they can have any address: the
-limits do not hold for addresses of this machine."""
+Most tests connect with a PROXY header, by which they can have any address, because the
+limits do not apply to addresses of this machine."""
 
 from lib import *
 from auth import KEY, add, basic
@@ -16,7 +16,7 @@ def gateway(**more):
 
 
 def connect(g, identity, source, wait=True):
-    """Returns the connection and the status of the response."""
+    """Makes a handshake. Returns the connection and the status of the response."""
     c = Charger(g, identity, open=False)
     c.raw(v1(source) + c.request())
     return c, c.response() if wait else None
@@ -34,7 +34,7 @@ def reasons(g):
     return g.stats("refused")["refused"]
 
 
-def test_an_address_may_have_so_many_connections_over_all_workers():
+def test_an_address_has_at_most_address_connections_over_all_workers():
     g = gateway(limits_address_connections=5, server_workers=3)
     here = [connect(g, "CP%d" % i, "192.0.2.1") for i in range(5)]
     assert [r.status for _, r in here] == [101] * 5
@@ -42,8 +42,8 @@ def test_an_address_may_have_so_many_connections_over_all_workers():
     assert r.status == 503 and r["Retry-After"]
     assert reasons(g)["crowded"] == 1
     assert status(g, "CP7", "192.0.2.2") == 101
-    # When one disconnects, one may connect; a connection whose handshake has not
-    # ended counts, too.
+    # When one connection ends, another one is accepted. A connection whose handshake has
+    # not ended counts too.
     here[0][0].close()
     poll(lambda: status(g, "CP6", "192.0.2.1") == 101)
     half = [Charger(g, "H", open=False)]
@@ -52,7 +52,7 @@ def test_an_address_may_have_so_many_connections_over_all_workers():
     poll(lambda: status(g, "CP8", "192.0.2.1") == 503)
 
 
-def test_a_network_may_have_so_many_connections():
+def test_a_network_has_at_most_its_number_of_connections():
     g = gateway(limits_prefix_connections=4)
     here = [connect(g, *who) for i in range(4) for who in (
         ("F%d" % i, "192.0.2.%d" % i), ("S%d" % i, "2001:db8::%d" % i))]
@@ -64,7 +64,7 @@ def test_a_network_may_have_so_many_connections():
     assert reasons(g)["crowded_prefix"] == 2
 
 
-def test_counts_of_a_dead_worker_vanish():
+def test_the_connections_of_a_dead_worker_do_not_count():
     g = gateway(limits_address_connections=6, server_workers=2)
     here = [connect(g, "CP%d" % i, "192.0.2.1")[0] for i in range(6)]
     assert status(g, "X", "192.0.2.1") == 503
@@ -76,7 +76,7 @@ def test_counts_of_a_dead_worker_vanish():
     assert status(g, "X", "192.0.2.1") == 503
 
 
-def test_this_machine_itself_is_not_limited():
+def test_addresses_of_this_machine_are_not_limited():
     g = Gateway(limits_address_connections=1, limits_prefix_connections=1,
                 limits_failure_rate=1)
     here = [Charger(g, "CP%d" % i) for i in range(5)]
@@ -85,7 +85,7 @@ def test_this_machine_itself_is_not_limited():
     assert Charger(g, "CP9").boot()
 
 
-def test_so_many_handshakes_at_a_time():
+def test_handshakes_at_the_same_time_are_limited():
     g = Gateway(limits_handshakes=3, websocket_handshake_timeout="1m")
     half = [Charger(g, open=False) for _ in range(3)]
     poll(lambda: g.stat("handshaking") == 3)
@@ -97,7 +97,7 @@ def test_so_many_handshakes_at_a_time():
     assert Charger(g, "CP1").boot()
 
 
-def test_accepting_is_paced_and_no_client_is_lost():
+def test_connections_are_accepted_at_a_limited_rate_and_none_is_lost():
     g = Gateway(limits_accept_rate=100, server_workers=1)
     began = time.monotonic()
     all = [Charger(g, "CP%d" % i, open=False) for i in range(80)]
@@ -106,13 +106,13 @@ def test_accepting_is_paced_and_no_client_is_lost():
     for c in all:
         assert c.response().status == 101
     took = time.monotonic() - began
-    # The burst of a quarter second at once, then a hundred per second.
+    # A quarter of a second's connections are accepted at once, then a hundred per second.
     assert took >= 0.45, took
     assert g.stat("accepts_delayed") > 0
     assert g.stat("connections") == 80
 
 
-def test_a_worker_starts_slowly():
+def test_a_worker_that_starts_accepts_slowly():
     g = Gateway(limits_accept_rate=400, limits_slow_start="10m",
                 server_workers=1)
     began = time.monotonic()
@@ -138,8 +138,8 @@ def test_a_connection_that_sends_too_many_messages_is_read_slowly():
     assert seen and "is read more slowly" in seen["text"], seen
     took = time.monotonic() - began
     sender.wait()
-    # Everything is answered. The messages of one read are answered at once and paid
-    # for afterwards, so the next message has to wait.
+    # All messages are answered. Those of one read are answered at once and only counted
+    # afterwards, so the next message has to wait.
     c.put("Heartbeat", {}, "last")
     c.get("last")
     assert time.monotonic() - began >= (n - 20) / 40 - 1.2, took
@@ -178,12 +178,13 @@ def test_a_connection_that_sends_too_many_bytes_is_read_slowly():
 
 
 def test_a_compressed_message_counts_with_all_its_bytes():
-    """2,400 bytes become a megabyte, and the work for it depends on that."""
+    """The work for a message depends on its length of a megabyte, not on the 2,400 bytes
+    that were received."""
     from deflate import squeeze
     g = Gateway(limits_byte_rate="64KiB", limits_byte_burst="4MiB", server_workers=1)
     c = Charger(g, "DENSE", open=False)
     offer = [("Sec-WebSocket-Extensions", "permessage-deflate")]
-    # All in one segment, so that the request does not come alone.
+    # The messages are sent in one segment, so that the worker reads them together.
     dense = frame(TEXT, squeeze('[2,"x","Heartbeat",{"customData":"%s"}]' % ("x" * 1000000)), rsv=4)
     assert len(dense) < 2400, len(dense)
     c.raw(c.request(headers=offer) + dense * 100)
@@ -191,7 +192,7 @@ def test_a_compressed_message_counts_with_all_its_bytes():
     other = Charger(g, "OTHER")
     poll(lambda: g.stat("slowed") == 1)
     other.call("Heartbeat")
-    # The burst, and what was read with its last message.
+    # The burst, and the messages that were read together with its last one.
     taken = g.stat("messages_in")
     assert taken <= 10, taken
     c.sock.close()
@@ -206,7 +207,7 @@ def test_an_identity_that_connects_too_often_waits():
     assert reasons(g)["flapping"] == 1
     assert Charger(g, "CP2").boot()
     assert g.stat("penalties") == 1
-    # The penalty ends, even if the identity goes on trying.
+    # The penalty ends even if the identity continues to connect.
     def knock():
         c = Charger(g, "CP1", open=False)
         return c.handshake().status == 101
@@ -220,11 +221,11 @@ def test_an_address_that_is_refused_too_often_waits():
         c = Charger(g, open=False)
         c.raw(v1("192.0.2.1") + b"GET /nowhere HTTP/1.0\r\n\r\n")
         assert c.response().status == 505
-    assert status(g, "CP1", "192.0.2.1") == 101  # at the limit, not above it
+    assert status(g, "CP1", "192.0.2.1") == 101  # the limit is reached, not exceeded
     c = Charger(g, open=False)
     c.raw(v1("192.0.2.1") + b"nonsense\r\n\r\n")
     assert c.response().status == 400
-    # What would be refused anyway now gets 429; a valid handshake is accepted.
+    # Connections that would be refused anyway now get 429; a valid handshake is accepted.
     c = Charger(g, open=False)
     c.raw(v1("192.0.2.1") + b"nonsense\r\n\r\n")
     r = c.response()
@@ -238,7 +239,7 @@ def test_an_address_that_is_refused_too_often_waits():
     assert code == 200 and "limits.failure_rate" in body, body
 
 
-def test_neighbours_of_one_that_fails_are_accepted():
+def test_other_charge_points_at_the_address_of_one_that_fails_are_accepted():
     g = gateway(auth_mode="file", limits_failure_rate=10)
     add(g, "GOOD", KEY)
     add(g, "BAD", KEY)
@@ -252,19 +253,18 @@ def test_neighbours_of_one_that_fails_are_accepted():
         return r.status
     assert [attempt("BAD", b"wrong") for _ in range(11)] == [401] * 11
     assert attempt("BAD", b"wrong") == 429
-    assert attempt("UNKNOWN", b"wrong") == 429  # not even 404
+    assert attempt("UNKNOWN", b"wrong") == 429  # 404 would show that it is unknown
     why = g.run("why", "BAD").stdout
     assert "Its address was refused too often" in why, why
     assert g.ctl("why", "BAD")["addressPenaltySeconds"] > 0
     assert attempt("GOOD", key) == 101
-    # The keys of one identity cannot be guessed any more from that address, and the
-    # guesser does not learn which is right; from another address the charge point is
-    # accepted.
+    # From that address the key of an identity can no longer be guessed, because a right
+    # key is refused too. From another address the charge point is accepted.
     assert attempt("BAD", key) == 429
     assert attempt("BAD", key, "198.51.100.1") == 101
 
 
-def test_an_ipv6_64_is_one_address():
+def test_all_ipv6_addresses_of_a_64_count_as_one_address():
     g = gateway(auth_mode="file", limits_failure_rate=10,
                 limits_address_connections=4)
     add(g, "CP1", KEY)
@@ -290,7 +290,7 @@ def test_refused_connections_hold_few_descriptors():
     g = gateway(server_workers=1, limits_address_connections=20,
                 websocket_close_timeout="1m", websocket_handshake_timeout="1m")
     before = len(os.listdir("/proc/%d/fd" % g.worker_pid(0)))
-    # These clients never close, and send nothing behind the PROXY header.
+    # These clients do not close their connections, and send nothing after the PROXY header.
     all = []
     for i in range(600):
         s = socket.create_connection(("127.0.0.1", g.port))
@@ -303,22 +303,22 @@ def test_refused_connections_hold_few_descriptors():
     assert held <= 20 + 64 + 2, held
     assert g.stat("handshaking") == 20 and g.stat("closing") <= 64
     assert status(g, "HONEST", "198.51.100.7") == 101
-    # The last few are cut, too, however long close_timeout is.
+    # The last connections are ended too, although close_timeout is long.
     poll(lambda: g.stat("closing") == 0)
     for s in all:
         s.close()
 
 
-def test_a_loop_turn_of_refusals_holds_few_descriptors():
+def test_many_refusals_in_one_turn_of_the_loop_hold_few_descriptors():
     shim = Shim()
     g = gateway(server_workers=1, limits_address_connections=20,
                 websocket_handshake_timeout="1m", env=shim.env)
     pid = g.worker_pid(0)
     before = len(os.listdir("/proc/%d/fd" % pid))
     all = [socket.create_connection(("127.0.0.1", g.port)) for _ in range(220)]
-    poll(lambda: g.stat("handshaking") == 220, what="all are accepted")
-    # The worker finds all of their requests at once, and stops in the midst of the
-    # turn in which it refuses the last 72.
+    poll(lambda: g.stat("handshaking") == 220, what="acceptance of all connections")
+    # The worker reads all requests in the same turn. It is stopped in the middle of this
+    # turn, while it refuses the last 72.
     os.kill(pid, signal.SIGSTOP)
     for s in all:
         s.sendall(v1("203.0.113.9"))
@@ -327,7 +327,8 @@ def test_a_loop_turn_of_refusals_holds_few_descriptors():
     poll(lambda: shim.sender() == pid, what="the 191st refusal")
     held = len(os.listdir("/proc/%d/fd" % pid)) - before
     shim.resume()
-    # 20 have their place, 9 are not yet refused, and 64 may read their refusal.
+    # 20 connections are accepted, 9 are not refused yet, and 64 refused ones may stay open
+    # until their client has read the response.
     assert held <= 20 + 9 + 64 + 2, held
     poll(lambda: g.stat("closing") == 0)
     assert len(os.listdir("/proc/%d/fd" % pid)) - before <= 20 + 2
@@ -335,24 +336,24 @@ def test_a_loop_turn_of_refusals_holds_few_descriptors():
         s.close()
 
 
-def test_half_open_connections_behind_one_address_do_not_keep_it_out():
+def test_half_open_connections_do_not_prevent_new_ones_from_their_address():
     g = gateway(limits_address_connections=30, server_workers=2,
                 websocket_idle_timeout="10m")
     lost = [connect(g, "CP%d" % i, "203.0.113.5")[0] for i in range(30)]
     assert status(g, "MORE", "203.0.113.5") == 503
-    # All of them have lost their connection, and the gateway does not know it.
+    # All clients have lost their connections, and the gateway cannot detect it.
     back = [connect(g, "CP%d" % i, "203.0.113.5") for i in range(30)]
     assert [r.status for _, r in back] == [101] * 30
     for c in lost:
         c.wait_closed(1008)
     assert status(g, "MORE", "203.0.113.5") == 503
     assert reasons(g)["crowded"] == 2
-    # A place that an identity has from another address does not count here.
+    # A connection of the identity from another address does not count here.
     assert status(g, "CP1", "203.0.113.6") == 101
     assert status(g, "CP1", "203.0.113.5") == 101
 
 
-def test_limits_that_are_reached_are_shown_by_health_and_logged():
+def test_reached_limits_are_shown_by_health_and_logged():
     g = gateway(limits_address_connections=2)
     here = [connect(g, "CP%d" % i, "192.0.2.1") for i in range(2)]
     assert g.ask("health")[0] == 200
@@ -363,10 +364,10 @@ def test_limits_that_are_reached_are_shown_by_health_and_logged():
     assert "50 since the start" in body, body
     lines = re.findall("handshakes refused: .*limits.address_connections; the "
                        "last one came from 192.0.2.1:", g.log())
-    assert 1 <= len(lines) <= 2, lines  # each worker logs one in a minute
+    assert 1 <= len(lines) <= 2, lines  # each worker logs one line in a minute
 
 
-def test_a_flood_of_names_leaves_room_for_others():
+def test_many_invalid_names_do_not_prevent_valid_ones():
     g = Gateway(server_workers=1, server_max_connections="400",
                 server_max_identities="400")
     for i in range(600):
@@ -374,12 +375,12 @@ def test_a_flood_of_names_leaves_room_for_others():
         c.close()
         poll(lambda: g.stat("connections") == 0)
     assert reasons(g).get("identities_full", 0) == 0
-    # A place is found by a look at a few entries (about 45), not at all of them.
+    # To find a free entry, the registry reads a few entries (about 45), not all.
     poll(lambda: g.stat("registry_steps") > 0)
     assert g.stat("registry_steps") <= 600 * 100, g.stat("registry_steps")
 
 
-def test_what_was_queued_while_offline_is_taken_however_long_it_takes():
+def test_messages_queued_while_offline_are_all_accepted_even_if_it_takes_long():
     g = Gateway(limits_message_rate=50, limits_message_burst=1,
                 server_workers=1)
     c = Charger(g, "BACK")
@@ -394,22 +395,22 @@ def test_incomplete_frames_do_not_exhaust_the_memory():
     g = Gateway(limits_buffer_memory="8MiB", server_workers=1,
                 websocket_idle_timeout="1m")
     good = Charger(g, "GOOD")
-    # 120 times 100 KiB would be more than the knob allows.
+    # 120 times 100 KiB is more than the limit allows.
     half = [Charger(g, "CP%d" % i) for i in range(120)]
     for c in half:
         try:
             c.raw(frame(TEXT, "x" * 200000)[:100000])
         except OSError:
-            pass                # it is closed already
+            pass                # the gateway has closed the connection
     poll(lambda: g.stat("leases") <= 100 and
          g.stat("closed", "buffers_full") > 0, timeout=15 * SLOW)
     assert good.call("Heartbeat")["currentTime"]
     assert g.wait_log("of the 8 MiB of limits.buffer_memory")
 
 
-# --- the operator's terminal ---------------------------------------------------
+# --- output on a terminal --------------------------------------------------------
 
-def test_no_payload_reaches_a_terminal_raw():
+def test_control_characters_of_payloads_are_escaped_on_a_terminal():
     g = Gateway(server_workers=1)
     c = Charger(g, "C1")
     c.boot()
@@ -423,7 +424,7 @@ def test_no_payload_reaches_a_terminal_raw():
         assert not [x for x in text if ord(x) in range(0x7f, 0xa0) or
                     x in "\u202e\u2066" or x < " " and x not in "\n\t"], text
         return text
-    # The tap is active when it prints a frame.
+    # The tap is active as soon as it prints a frame.
     def shown():
         c.call("DataTransfer", {"vendorId": "v", "data": "PROBE"})
         return select.select([tap.stdout], [], [], 0.05)[0]
@@ -444,7 +445,7 @@ def test_no_payload_reaches_a_terminal_raw():
         return [json.loads(l) for l in seen(r.stdout).splitlines()
                 if "owned" in l]
     [e] = poll(event)
-    assert e["payload"]["data"] == evil      # the same text, as JSON
+    assert e["payload"]["data"] == evil      # the text is unchanged in JSON
     for words in ((), ("-j",)):
         h = background(lambda: subprocess.run(
             [OCPPCTL, "-s", g.control, *words, "call", "C1", "DataTransfer",
@@ -480,8 +481,8 @@ def test_a_denied_charge_point_is_closed_and_refused_until_allowed():
     assert g.stat("closed", "denied") == 2
 
 
-def test_a_handshake_waits_for_a_deny_list_that_is_newer():
-    """The worker gets the handshakes and the news of the list in the same turn."""
+def test_a_handshake_waits_until_the_worker_has_the_newest_deny_list():
+    """The worker gets the handshakes and the notice of the new list in the same turn."""
     g = gateway(server_workers=1)
     worker = g.worker_pid(0)
     names = ["CP%d" % i for i in range(20)]
@@ -511,10 +512,10 @@ def test_the_deny_list_is_a_file_that_a_reload_reads():
     assert g.ask("deny", "add", "moon", "x")[0] == 400
     g.stop()
     g.start(wait=False)
-    assert g.wait_exit() != 0  # and so does the next start
+    assert g.wait_exit() != 0  # the next start fails too
 
 
-def test_the_deny_list_survives_the_daemon():
+def test_the_deny_list_is_still_valid_after_a_restart():
     g = gateway()
     g.ask("deny", "add", "identity", "CP1")
     g.stop()

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""A connection moves from one worker process to another: no client sees a close, and
-nothing is lost or doubled.
+"""A connection moves from one worker process to another: it is not closed, and no message
+is lost or doubled.
 
-Each test restarts a worker in the middle of something, and checks that the charge
-point, the operator and the journal notice nothing of it."""
+Each test restarts a worker while its connections are busy in some way, and checks that the
+move has no effect for the charge point, the operator and the journal."""
 
 import contextlib
 import ssl
@@ -21,7 +21,7 @@ HEARTBEAT = '[2,"%s","Heartbeat",{}]'
 
 
 def restart(g, n=0, lost=0):
-    """Starts a successor of worker n; returns when it has all connections."""
+    """Starts a successor of worker n. Returns when it has all connections."""
     old, log = g.worker_pid(n), len(g.log())
     g.ctl("worker-restart", str(n), json_=False)
     for words in ("took over .* lost %d$" % lost, "after the hand-over$"):
@@ -36,7 +36,7 @@ def one(**settings):
 
 
 def live(g, cp="CP1"):
-    """Returns the connection as its worker reports it."""
+    """Returns the record of the connection from its worker."""
     return g.show(cp)["connection"]
 
 
@@ -47,7 +47,7 @@ def undisturbed(g, n=1):
     assert g.stat("connections") == n
 
 
-def test_a_quiet_connection_moves_with_all_that_is_known_of_it():
+def test_a_quiet_connection_moves_with_its_whole_record():
     g = one()
     c = Charger(g, "CP1")
     c.boot()
@@ -67,7 +67,7 @@ def test_a_quiet_connection_moves_with_all_that_is_known_of_it():
     c.call("Heartbeat")
     undisturbed(g)
     assert g.stat("moved") == 1
-    # The connection is pinged, and lives longer than the idle timeout.
+    # The successor pings the connection, which stays open for longer than idle_timeout.
     n = len(c.pings)
     c.silence(3.0)
     assert len(c.pings) > n, "no ping after the move"
@@ -78,7 +78,7 @@ def test_a_quiet_connection_moves_with_all_that_is_known_of_it():
     assert e["payload"]["durationMs"] >= 3000
 
 
-def test_ten_times_in_a_row_under_traffic():
+def test_ten_moves_in_a_row_under_traffic_lose_no_message():
     g = one()
     chargers = [Charger(g, "CP%d" % i) for i in range(20)]
     for c in chargers:
@@ -107,7 +107,7 @@ def test_ten_times_in_a_row_under_traffic():
     undisturbed(g, 20)
 
 
-def test_half_a_frame_and_the_fragments_of_a_message_go_along():
+def test_half_a_frame_and_the_fragments_of_a_message_move():
     g = one()
     c = Charger(g, "CP1")
     c.boot()
@@ -124,7 +124,7 @@ def test_half_a_frame_and_the_fragments_of_a_message_go_along():
             restart(g)
             c.raw(f[cut:])
             assert c.get("half" if i == 0 else "big")
-    # Fragments: two whole ones, a ping, half of the last one.
+    # Two complete fragments, a ping, and half of the last fragment are sent.
     data = (HEARTBEAT % "parts").encode()
     last = frame(0, data[12:])
     c.raw(frame(TEXT, data[:5], fin=False))
@@ -136,7 +136,7 @@ def test_half_a_frame_and_the_fragments_of_a_message_go_along():
     restart(g)
     c.raw(last[9:])
     assert c.get("parts")
-    # Half a control frame within a message.
+    # Half a control frame within a message is sent.
     ping = frame(9, b"half")
     c.raw(frame(TEXT, data[:5], fin=False) + ping[:4])
     restart(g)
@@ -145,7 +145,7 @@ def test_half_a_frame_and_the_fragments_of_a_message_go_along():
     undisturbed(g)
 
 
-def test_the_largest_message_and_the_largest_output_go_along():
+def test_the_largest_message_and_the_largest_output_move():
     g = one(websocket_max_message_size="16MiB",
             websocket_max_output_size="16MiB", websocket_idle_timeout="60s")
     c = Charger(g, "CP1", timeout=60 * SLOW)
@@ -163,19 +163,19 @@ def test_the_largest_message_and_the_largest_output_go_along():
     undisturbed(g)
 
 
-def test_text_that_is_not_utf8_is_found_over_a_move():
+def test_text_that_is_not_utf8_is_detected_over_a_move():
     g = one()
     c = Charger(g, "CP1")
     bad = '[2,"x","Heartbeat",{}] \u20ac'.encode()[:-1] + b"x"
     f = frame(TEXT, bad)
-    c.raw(f[:-1])  # it ends within a character
+    c.raw(f[:-1])  # the first part ends within a character
     poll(lambda: live(g)["quiet"] is False, what="half a frame")
     restart(g)
     c.raw(f[-1:])
     c.wait_closed(1007)
 
 
-def test_output_that_the_charge_point_does_not_read_goes_along():
+def test_output_that_the_charge_point_does_not_read_moves():
     g = one(websocket_max_output_size="4MiB")
     c = Charger(g, "CP1", rcvbuf=4096)
     c.boot()
@@ -195,12 +195,12 @@ def test_output_that_the_charge_point_does_not_read_goes_along():
     undisturbed(g)
 
 
-def test_answers_that_wait_for_their_commit():
+def test_answers_that_wait_for_their_commit_move():
     g = one(journal_commit_interval="500ms")
     c = Charger(g, "CP1")
     c.boot()
     for round in range(3):
-        for i in range(40):  # more than the number at which reading pauses
+        for i in range(40):  # after fewer than these the gateway stops reading
             c.put("StatusNotification",
                   {"connectorId": 1, "errorCode": "NoError",
                    "status": "Available"}, id="s%d" % i)
@@ -210,7 +210,7 @@ def test_answers_that_wait_for_their_commit():
     undisturbed(g)
 
 
-def test_a_call_in_flight_and_those_behind_it():
+def test_a_call_in_flight_and_those_that_wait_move():
     g = one(ocpp_message_timeout="20s")
     c = Charger(g, "CP1")
     c.boot()
@@ -220,7 +220,7 @@ def test_a_call_in_flight_and_those_behind_it():
     poll(lambda: live(g)["commandsPending"] == 2)
     restart(g)
     assert live(g)["commandsPending"] == 2
-    c.silence(0.3)  # one is in flight, as before
+    c.silence(0.3)  # still only one is in flight
     c.result(id, {"status": "Accepted"})
     restart(g)
     id2, action2, _ = c.take()
@@ -236,8 +236,9 @@ def test_a_call_in_flight_and_those_behind_it():
     undisturbed(g)
 
 
-def test_the_deadline_of_a_call_goes_along():
-    # Deadlines are checked once a second: not in the second of idle_timeout.
+def test_the_deadline_of_a_call_moves():
+    # Deadlines are checked once a second; this one must not be in the same second as
+    # idle_timeout.
     g = one(ocpp_message_timeout="3s", websocket_idle_timeout="60s")
     c = Charger(g, "CP1")
     c.boot()
@@ -256,8 +257,8 @@ def test_the_deadline_of_a_call_goes_along():
 
 @contextlib.contextmanager
 def commands(g, chargers):
-    """Sends commands to each of them, one after the other. In the end each command
-    has had one outcome, the result."""
+    """Sends commands to each charge point, one after the other, and checks that the one
+    outcome of each command is the result."""
     stop = []
 
     def serve(c):
@@ -302,7 +303,7 @@ def test_commands_that_arrive_while_the_slot_moves():
     undisturbed(g, 8)
 
 
-def test_one_that_sends_too_fast_stays_slowed():
+def test_a_connection_that_is_slowed_down_stays_slowed_down():
     g = one(limits_message_rate=20, limits_message_burst=5,
             websocket_idle_timeout="60s")
     c = Charger(g, "CP1")
@@ -315,11 +316,11 @@ def test_one_that_sends_too_fast_stays_slowed():
     began = time.monotonic()
     for i in range(60):
         c.get("h%d" % i)
-    assert time.monotonic() - began > 0.5, "the move has forgiven it"
+    assert time.monotonic() - began > 0.5, "after the move the connection is not slowed down"
     undisturbed(g)
 
 
-def test_an_opening_handshake_under_way():
+def test_an_incomplete_opening_handshake_moves():
     g = one(websocket_handshake_timeout="20s", server_proxy_from="127.0.0.1")
     header = b"PROXY TCP4 192.0.2.7 192.0.2.1 5555 80\r\n"
     whole = header + (
@@ -344,7 +345,7 @@ def test_an_opening_handshake_under_way():
         poll(lambda: not g.online("CP1"))
 
 
-def test_connections_over_tls():
+def test_tls_connections_move():
     g = tls_gateway(server_workers="1")
     chargers = []
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
@@ -377,8 +378,8 @@ def test_connections_over_tls():
 
 
 class Cut:
-    """Stands between a TLS client and the gateway: passes on the client's records up
-    to a given byte, and the rest later."""
+    """A relay between a TLS client and the gateway. It forwards the client's records up to a
+    given byte, and the rest later."""
 
     def __init__(self, port):
         self.listener = socket.socket()
@@ -415,7 +416,7 @@ class Cut:
         self.gateway.sendall(self.held)
 
 
-def test_half_a_record_of_tls():
+def test_half_a_tls_record_moves():
     g = tls_gateway(server_workers="1")
     cut = Cut(g.tls_port)
     class Through(At):
@@ -437,10 +438,10 @@ def test_half_a_record_of_tls():
     undisturbed(g)
 
 
-def test_handshakes_of_tls():
+def test_tls_handshakes_move_or_end_before_the_move():
     g = tls_gateway(server_workers="1", tls_handshake_timeout="20s")
-    # A part of the ClientHello has arrived: the handshake has not begun, so it
-    # moves.
+    # A part of the ClientHello has been received: the handshake has not begun, so the
+    # connection moves.
     cut = Cut(g.tls_port)
     cut.hold = 3
     class Through(At):
@@ -453,7 +454,7 @@ def test_handshakes_of_tls():
     restart(g)
     cut.release()
     c.sock = wrapped.wait()
-    # The TLS handshake is done, and half of the request has arrived.
+    # The TLS handshake has ended, and half of the request has been received.
     c.raw(b"GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nUpgr")
     poll(lambda: g.stat("bytes_in") > 500)
     restart(g)
@@ -465,7 +466,7 @@ def test_handshakes_of_tls():
     undisturbed(g)
 
 
-def test_a_client_certificate_between_handshake_and_boot():
+def test_a_connection_with_a_client_certificate_moves_before_its_boot():
     a = authority()
     g = tls_gateway(server_workers="1", tls_client_ca=a.ca,
                     tls_client="required", tls_client_name="serial")
@@ -480,7 +481,7 @@ def test_a_client_certificate_between_handshake_and_boot():
     c.call("Heartbeat")
 
 
-def test_ocpp_2():
+def test_connections_of_ocpp_2_move():
     g = one(ocpp_versions="ocpp2.1 ocpp2.0.1 ocpp1.6")
     for version in ("ocpp2.0.1", "ocpp2.1"):
         c = Charger(g, version, protocols=version)
@@ -499,7 +500,7 @@ def test_ocpp_2():
     assert [x["protocol"] for x in e] == ["ocpp2.0.1", "ocpp2.1"]
 
 
-def test_what_a_pending_charge_point_may_send_moves_with_it():
+def test_the_list_of_messages_that_a_pending_charge_point_may_send_moves():
     from ocpp2 import BOTH, Station
     g = one(answers_BootNotification="pending")
     for version in BOTH:
@@ -519,7 +520,7 @@ def test_what_a_pending_charge_point_may_send_moves_with_it():
     g.close()
 
 
-def test_a_charge_point_that_comes_back_while_its_slot_moves():
+def test_a_charge_point_may_reconnect_while_its_slot_moves():
     g = one()
     stop = []
 
@@ -541,7 +542,7 @@ def test_a_charge_point_that_comes_back_while_its_slot_moves():
         c = g.wait_events(1, type="charge_point.connected", cp=name)
         poll(lambda: len(g.events("charge_point.disconnected", cp=name)) ==
              len(g.events("charge_point.connected", cp=name)) - 1 or
-             not g.online(name), what="one end for each session")
+             not g.online(name), what="the end of each session")
         began = [e["generation"] for e in g.events("charge_point.connected", cp=name)]
         ended = [e["generation"] for e in g.events("charge_point.disconnected", cp=name)]
         assert len(set(began)) == len(began)
@@ -549,7 +550,7 @@ def test_a_charge_point_that_comes_back_while_its_slot_moves():
         assert set(ended) <= set(began)
 
 
-def test_a_journal_that_is_stuck_keeps_the_former_process():
+def test_a_connection_does_not_move_while_its_journal_waits_for_the_disk():
     with Disk() as disk:
         g = one(server_state_dir=disk.dir + "/state", journal_stall_time="60s")
         c = Charger(g, "CP1")
@@ -571,7 +572,7 @@ def test_a_journal_that_is_stuck_keeps_the_former_process():
 
 
 @tidy
-def test_what_waits_for_redis_and_the_platform_goes_along():
+def test_messages_that_wait_for_redis_and_the_platform_move():
     s = redis()
     r = s.client()
     g = redis_gateway(s, "a", answers_DataTransfer="platform",
@@ -580,14 +581,13 @@ def test_what_waits_for_redis_and_the_platform_goes_along():
     c = Charger(g, "CP1")
     c.boot()
     before = held_by(r, "CP1", "a")
-    # The platform is asked, and its answer comes after the move.
+    # The platform is asked before the move, and its answer comes after it.
     c.put("DataTransfer", {"vendorId": "V"}, id="q1")
     e = wait_event(r, "CP1", "answer.requested")[0]
     restart(g)
     assert answer(r, e, {"status": "Accepted", "data": "late"}) == "taken"
     assert c.get("q1") == {"status": "Accepted", "data": "late"}
-    # A start about which the platform is asked, and which is sent again after the
-    # move.
+    # The platform is asked about a StartTransaction, which is sent again after the move.
     start = {"connectorId": 1, "idTag": "T", "meterStart": 0,
              "timestamp": "2026-01-31T12:00:00Z"}
     c.put("StartTransaction", start, id="s1")
@@ -599,7 +599,7 @@ def test_what_waits_for_redis_and_the_platform_goes_along():
     assert answer(r, e, want) == "taken"
     assert c.get("s2") == want
     assert len(events(r, "CP1", "answer.requested")) == 2
-    # A command of the queue is in flight, and another one waits behind it.
+    # A command of the queue is in flight, and another one waits.
     order(r, "CP1", commandId="o1")
     id, action, _ = c.take()
     order(r, "CP1", "ClearCache", "{}", commandId="o2")
@@ -623,7 +623,7 @@ def test_what_waits_for_redis_and_the_platform_goes_along():
 
 
 @tidy
-def test_commands_of_the_queue_while_the_slot_moves_and_redis_is_away():
+def test_commands_of_the_queue_end_once_if_redis_is_away_while_the_slot_moves():
     s = redis()
     r = s.client()
     g = redis_gateway(s, "a", ocpp_message_timeout="30s")
@@ -660,7 +660,7 @@ def test_commands_of_the_queue_while_the_slot_moves_and_redis_is_away():
     assert not g.events("charge_point.disconnected")
 
 
-def test_compressed_messages_and_their_window_go_along():
+def test_compressed_messages_and_their_window_move():
     import deflate
     g = one(websocket_compression="yes", websocket_compress_from="64")
     for offer in ("permessage-deflate",
@@ -689,7 +689,7 @@ def test_compressed_messages_and_their_window_go_along():
                 "peer_closed", "peer_vanished"}
 
 
-def test_a_tap_goes_on():
+def test_a_tap_continues_after_a_move():
     from operators import Tap, tapped
     g = one()
     c = Charger(g, "CP1")
@@ -707,7 +707,7 @@ def test_a_tap_goes_on():
 
 
 @tidy
-def test_verdicts_of_the_platform_go_along():
+def test_verdicts_of_the_platform_move():
     s = redis()
     r = s.client()
     g = redis_gateway(s, "a", answers_Authorize="platform")
@@ -732,7 +732,7 @@ def rebalance(g):
     g.ctl("rebalance", json_=False)
     return poll(lambda: re.search(
         r"rebalance: done, (\d+) connections have moved, (\d+) stayed",
-        g.log()[log:]), what="the end of it")
+        g.log()[log:]), what="the end of the rebalance")
 
 
 def test_connections_are_spread_evenly_over_the_workers():
@@ -754,7 +754,7 @@ def test_connections_are_spread_evenly_over_the_workers():
     poll(lambda: rebalance(g) and max(spread(g)) - min(spread(g)) <= 1,
          what="equal shares")
     assert spread(g) == [17, 17, 17]
-    # The same with one worker that has died.
+    # The same if one worker has died.
     successor(g, 1, g.kill_worker(1))
     stop.append(1)
     for h in handles:
@@ -763,7 +763,7 @@ def test_connections_are_spread_evenly_over_the_workers():
         except (Closed, OSError):
             pass
 
-    def lost():  # peer_closed: while the charge points were looking for worker 0
+    def lost():  # peer_closed is of the attempts to reach worker 0
         return [e for e in g.events("charge_point.disconnected")
                 if e["payload"]["reason"] != "peer_closed"]
     poll(lambda: len(lost()) >= 17, what="the end of 17 connections")
@@ -776,7 +776,7 @@ def test_connections_are_spread_evenly_over_the_workers():
     assert len(lost()) == 17
 
 
-def test_commands_find_a_connection_that_has_moved():
+def test_commands_reach_a_connection_that_has_moved():
     g = Gateway(server_workers="2", ocpp_message_timeout="30s")
     chargers = [Charger(g, "CP%d" % i, worker=0) for i in range(12)]
     for c in chargers:
@@ -791,8 +791,8 @@ def test_commands_find_a_connection_that_has_moved():
 
 
 def test_a_connection_that_has_moved_is_replaced_once():
-    """This holds also for a claim on a worker that takes the present worker of the
-    connection for one that started later."""
+    """This also holds if a claim on a worker takes the present worker of the connection for
+    one that started later."""
     g = Gateway(server_workers="2", websocket_idle_timeout="60s")
     c = Charger(g, "CP1", worker=0)
     c.boot()
@@ -810,9 +810,9 @@ def test_a_connection_that_has_moved_is_replaced_once():
     assert {x["payload"]["reason"] for x in e} <= {"replaced", "worker_died"}, e
 
 
-def test_a_former_process_that_ends_at_once_takes_no_channel_along():
-    """The master reads the end of the former process' channel in the same turn of
-    its loop in which it made the successor's channel that of the worker."""
+def test_a_former_process_that_ends_at_once_does_not_close_its_successors_channel():
+    """In the same turn of its loop the master makes the successor's channel that of the
+    worker and reads the end of the former process' channel."""
     shim = Shim()
     g = one(env=shim.env)
     c = Charger(g, "CP1")
@@ -830,7 +830,7 @@ def test_a_former_process_that_ends_at_once_takes_no_channel_along():
     c.close()
 
 
-def test_the_successor_accepts_for_a_worker_that_hangs_too():
+def test_a_successor_also_accepts_connections_of_a_worker_that_hangs():
     g = Gateway(server_workers="2")
     hung = g.worker_pid(1)
     os.kill(hung, signal.SIGSTOP)
@@ -846,13 +846,13 @@ def test_the_successor_accepts_for_a_worker_that_hangs_too():
         os.kill(hung, signal.SIGCONT)
 
 
-def test_a_reload_while_the_slot_moves_reaches_the_successor():
+def test_a_reload_while_the_slot_moves_takes_effect_in_the_successor():
     with open(os.path.join(ROOT, "conf/test.conf")) as f:
         text = f.read()
     g = one(conf=text)
     c = Charger(g, "CP1")
     old = g.worker_pid(0)
-    os.kill(old, signal.SIGSTOP)  # the hand-over stops here
+    os.kill(old, signal.SIGSTOP)  # the hand-over cannot continue
     g.ctl("worker-restart", "0", json_=False)
     heir = poll(lambda: [p for p in workers_of(g) if p != old])[0]
     poll(lambda: sleeps(heir), what="a successor that is prepared")
@@ -865,10 +865,9 @@ def test_a_reload_while_the_slot_moves_reaches_the_successor():
     poll(lambda: c.boot()["interval"] == 77, what="the new setting")
 
 
-def test_the_death_of_either_process_costs_at_most_the_slots_connections():
-    """Each process is killed at various times after the restart command: at every
-    step each session has one end, no answered event is missing, and the slot works
-    again."""
+def test_the_death_of_either_process_closes_at_most_the_slots_connections():
+    """Each process is killed at various times after the restart command. Whenever that is,
+    each session has one end, no answered event is missing, and the slot works again."""
     for n in range(14):
         g = one()
         g.deaths_expected = True
@@ -882,7 +881,7 @@ def test_the_death_of_either_process_costs_at_most_the_slots_connections():
             kill(old)
         else:
             poll(lambda: [p for p in workers_of(g) if p != old],
-                 what="the successor")
+                 what="the state `ready` of the successor")
             time.sleep((n - 1) * 0.003)
             for pid in workers_of(g):
                 if pid != old:
@@ -895,7 +894,7 @@ def test_the_death_of_either_process_costs_at_most_the_slots_connections():
             except (Closed, OSError):
                 pass
             c.sock.close()
-        poll(lambda: g.stat("connections") == 0, what="their ends")
+        poll(lambda: g.stat("connections") == 0, what="the end of all connections")
         after = Charger(g, "AFTER")
         after.boot()
         began = g.wait_events(31, type="charge_point.connected")
@@ -911,12 +910,12 @@ def kill(pid):
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
-        pass  # the hand-over was over before the kill
+        pass  # the hand-over has ended before the kill
 
 
-def test_a_fleet_in_session_is_moved_at_random():
-    """Whole sessions of all OCPP versions, while workers are restarted and
-    rebalanced; the simulator's ledger is compared with the journal."""
+def test_a_fleet_is_moved_at_random_during_its_sessions():
+    """A fleet of all OCPP versions has whole sessions, while workers are restarted and
+    rebalanced. The ledger of the simulator is compared with the journal."""
     g = Gateway(server_workers="3", log_level="info", ocpp_message_timeout="30s",
                 limits_address_connections="0", limits_prefix_connections="0",
                 websocket_idle_timeout="60s", journal_retention="1h")
@@ -943,8 +942,8 @@ def test_a_fleet_in_session_is_moved_at_random():
     assert len(g.events("charge_point.connected")) == 200
 
 
-def test_a_session_that_was_moved_ends_once_also_after_a_new_start():
-    """It began in the journal of one slot, and ended in that of another or in none."""
+def test_a_session_that_has_moved_ends_once_even_after_a_restart():
+    """Its beginning is in the journal of one slot, and its end in that of another or in none."""
     g = Gateway(server_workers="2")
     chargers = [Charger(g, "M%d" % i, worker=0) for i in range(6)]
     for c in chargers:
@@ -955,7 +954,7 @@ def test_a_session_that_was_moved_ends_once_also_after_a_new_start():
     for c in chargers[::2]:
         c.close()
     poll(lambda: g.stat("connections") == 3)
-    for c in chargers[1::4]:  # its newest event is in the other journal
+    for c in chargers[1::4]:  # the newest event is in the other journal
         c.call("StatusNotification", {"connectorId": 1, "errorCode": "NoError",
                                       "status": "Available"})
     g.kill_everything()
@@ -971,13 +970,13 @@ def test_a_session_that_was_moved_ends_once_also_after_a_new_start():
     assert sorted(ends) == ["M%d" % i for i in range(6)], ends
 
 
-def test_one_at_a_time():
-    """While connections pass from worker to worker no worker is replaced, and the
-    other way round."""
+def test_a_worker_is_not_replaced_during_a_rebalance():
+    """While connections pass from worker to worker no worker is replaced, and while a worker is
+    replaced no connection passes to another worker."""
     g = Gateway(server_workers="2")
     chargers = [Charger(g, "CP%d" % i, worker=0) for i in range(4)]
     former = g.worker_pid(0)
-    os.kill(former, signal.SIGSTOP)  # it does not begin to hand over
+    os.kill(former, signal.SIGSTOP)  # the hand-over cannot begin
     try:
         g.ctl("worker-restart", "0", json_=False)
         code, text = g.ask("rebalance")
@@ -986,7 +985,7 @@ def test_one_at_a_time():
         os.kill(former, signal.SIGCONT)
     g.wait_log("worker 0: pid .* exited with code 0 after the hand-over")
     taker = g.worker_pid(1)
-    os.kill(taker, signal.SIGSTOP)  # it does not send hello
+    os.kill(taker, signal.SIGSTOP)  # the taker cannot send hello
     try:
         g.ctl("rebalance", json_=False)
         for words in (["worker-restart", "0"], ["upgrade"]):
@@ -1001,14 +1000,14 @@ def test_one_at_a_time():
 
 
 def slow_taker(shim, g, n):
-    """Rebalances n connections to worker 1, which reads them late. Returns when
-    worker 0 has sent all of them."""
+    """Rebalances n connections to worker 1, which reads them late. Returns when worker 0 has
+    sent all of them."""
     shim.put(8 * 7, struct.pack("=qq", 500, g.worker_pid(1)))
     g.ctl("rebalance", json_=False)
     g.wait_log("passed %d connections on to another worker" % n)
 
 
-def test_a_worker_is_replaced_when_what_it_gave_has_arrived():
+def test_a_worker_is_replaced_when_connections_that_it_gave_have_arrived():
     shim = Shim()
     g = Gateway(server_workers="2", log_level="info", env=shim.env)
     chargers = [Charger(g, "CP%d" % i, worker=0) for i in range(20)]
@@ -1025,8 +1024,8 @@ def test_a_worker_is_replaced_when_what_it_gave_has_arrived():
     undisturbed(g, 20)
 
 
-def test_a_worker_dies_when_what_it_gave_has_not_arrived():
-    """Its successor ends their sessions, each once."""
+def test_if_a_worker_dies_sessions_that_have_not_arrived_elsewhere_end_once():
+    """The successor of the worker ends these sessions."""
     shim = Shim()
     g = Gateway(server_workers="2", log_level="info", env=shim.env)
     chargers = [Charger(g, "CP%d" % i, worker=0) for i in range(20)]
@@ -1043,7 +1042,7 @@ def test_a_worker_dies_when_what_it_gave_has_not_arrived():
 
 
 def sleeps(pid):
-    """The process was stopped for some time."""
+    """Returns True if the process was stopped for some time."""
     for _ in range(5):
         with open("/proc/%d/stat" % pid) as f:
             if f.read().rsplit(")", 1)[1].split()[0] != "S":
@@ -1052,7 +1051,7 @@ def sleeps(pid):
     return True
 
 
-def test_a_former_process_that_dies_with_half_of_the_connections():
+def test_if_a_former_process_dies_the_connections_that_it_gave_stay_open():
     g = one(websocket_max_output_size="4MiB", websocket_idle_timeout="60s")
     g.deaths_expected = True
     chargers = [Charger(g, "CP%d" % i, rcvbuf=4096) for i in range(6)]

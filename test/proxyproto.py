@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Charge points behind load balancers that speak the PROXY protocol."""
+"""Charge points behind load balancers that use the PROXY protocol, or behind HTTP proxies."""
 
 from lib import *
 
@@ -34,7 +34,7 @@ def connect(g, identity, header, pieces=1):
     return c, c.response()
 
 
-def test_the_address_is_the_one_in_the_header():
+def test_the_address_of_the_client_is_that_of_the_header():
     g = gateway()
     for i, (header, address) in enumerate((
             (v1("192.0.2.1"), "192.0.2.1:50000"),
@@ -50,7 +50,7 @@ def test_the_address_is_the_one_in_the_header():
     assert g.stat("proxied") == 5
 
 
-def test_a_header_in_pieces_is_the_same():
+def test_a_header_may_be_received_in_pieces():
     g = gateway()
     for i, header in enumerate((v1("192.0.2.1"), v2("192.0.2.1"))):
         c, r = connect(g, "CP%d" % i, header, pieces=1000)
@@ -58,7 +58,7 @@ def test_a_header_in_pieces_is_the_same():
         assert c.boot()["status"] == "Accepted"
 
 
-def test_the_balancers_own_connections_have_its_address():
+def test_connections_of_the_load_balancer_itself_have_its_address():
     g = gateway()
     for i, header in enumerate((b"PROXY UNKNOWN\r\n", SIGNATURE + b"\x20\0\0\0")):
         c, r = connect(g, "CP%d" % i, header)
@@ -67,7 +67,7 @@ def test_the_balancers_own_connections_have_its_address():
         assert e["payload"]["remoteAddress"] == r.local, e
 
 
-def test_a_balancer_must_send_the_header():
+def test_a_load_balancer_must_send_the_header():
     g = gateway()
     assert refusal(g, "CP1").status == 400
     [r] = g.tell("refused")
@@ -77,7 +77,7 @@ def test_a_balancer_must_send_the_header():
     assert r.status == 400
 
 
-def test_no_other_client_may_send_one():
+def test_other_clients_may_not_send_the_header():
     g = Gateway(server_proxy_from="192.0.2.0/24")
     for header in (v1("192.0.2.1"), v2("192.0.2.1")):
         c, r = connect(g, "CP1", header)
@@ -109,8 +109,8 @@ def test_an_http_proxy_names_the_client():
             ([(x, "192.0.2.1:4711")], "192.0.2.1:4711"),
             ([(x, "2001:db9::7")], "[2001:db9::7]"),
             ([(x, "[2001:db9::7]:80")], "[2001:db9::7]:80"),
-            # Addresses that the client has invented stand left of those that proxies
-            # add.
+            # In the header, addresses that the client has invented are to the left of those that
+            # the proxies have added.
             ([(x, "10.9.9.9, evil, 192.0.2.2, 2001:db8::1")], "192.0.2.2"),
             ([(x, "10.9.9.9"), (x, "192.0.2.3")], "192.0.2.3"),
             ([(x, "192.0.2.4 ,127.0.0.1,")], "192.0.2.4"),
@@ -134,7 +134,7 @@ def test_an_http_proxy_names_the_client():
     assert one["reason"] == "no_proxy_header", one
 
 
-def test_no_other_client_names_another_one():
+def test_addresses_in_headers_of_other_clients_are_not_used():
     # A client without a proxy is not trusted, nor is one behind a PROXY header.
     g = Gateway()
     got = through(g, "CP1", ("X-Forwarded-For", "192.0.2.1"))
@@ -142,7 +142,7 @@ def test_no_other_client_names_another_one():
     g = gateway()
     fake = ("X-Forwarded-For", "10.9.9.9"), ("Forwarded", "for=10.9.9.9")
     assert through(g, "CP2", *fake, before=v1("192.0.2.5")) == "192.0.2.5:50000"
-    # A load balancer in front of an HTTP proxy: both are trusted.
+    # A load balancer is in front of an HTTP proxy, and both are trusted.
     assert through(g, "CP3", ("X-Forwarded-For", "10.9.9.9, 192.0.2.6"),
                    before=v1("2001:db8::1")) == "192.0.2.6"
     assert through(g, "CP4", before=v1("2001:db8::1")) == "[2001:db8::1]:50000"
@@ -173,7 +173,7 @@ def test_limits_hold_for_clients_of_an_http_proxy():
                    "192.0.2.67": "wrong_path", "192.0.2.68": "not_websocket"}
 
 
-def test_an_endless_header_is_refused():
+def test_a_header_that_is_too_long_is_refused():
     g = gateway()
     c = Charger(g, open=False)
     c.raw(SIGNATURE + b"\x21\x11\xff\xff" + bytes(100))
@@ -183,7 +183,7 @@ def test_an_endless_header_is_refused():
     assert c.response().status == 400
 
 
-def test_a_header_alone_times_out():
+def test_a_connection_that_sends_only_a_header_is_timed_out():
     g = gateway(websocket_handshake_timeout="300ms")
     c = Charger(g, open=False)
     c.raw(v1("192.0.2.9"))
@@ -199,7 +199,7 @@ def test_a_wrong_range_is_an_error_of_the_configuration():
     assert "10.0.0.0/33 is not a range of addresses" in r.stderr, r.stderr
 
 
-def test_a_reload_changes_which_clients_may_send_one():
+def test_a_reload_changes_which_clients_may_send_the_header():
     conf = open(os.path.join(ROOT, "conf/test.conf")).read()
     g = Gateway(conf=conf)
     c, r = connect(g, "CP1", v1("192.0.2.1"))

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""A reload never drops a connection; a configuration with an error never
-takes effect (promise P5)."""
+"""A reload never closes a connection, and a configuration with an error never takes effect
+(promise P5)."""
 
 from lib import *
 
@@ -30,7 +30,7 @@ def setting(g, section, key):
     return g.tell("config")["settings"][section][key]
 
 
-def test_a_good_configuration_takes_effect_and_connections_stay():
+def test_a_valid_configuration_takes_effect_and_connections_stay_open():
     g = Gateway(conf=CONF)
     chargers = [Charger(g, "GOOD%d" % i, worker=i % 2) for i in range(4)]
     assert chargers[0].boot()["interval"] == 100
@@ -49,7 +49,7 @@ def test_a_good_configuration_takes_effect_and_connections_stay():
     assert "last reload" in g.ctl("status", json_=False)
 
 
-def test_other_files_and_variables_take_effect_and_are_named_as_origins():
+def test_included_files_and_variables_take_effect_and_are_named_as_origins():
     g = Gateway(conf=CONF + "include = conf.d/*.conf\n", start=False,
                 env={"NODE_INTERVAL": "55s"})
     d = os.path.join(g.dir, "conf.d")
@@ -72,7 +72,7 @@ def test_other_files_and_variables_take_effect_and_are_named_as_origins():
     put("[ocpp]\nheartbeat_interval = 9s\n")
     assert g.run("reload").returncode == 0
     poll(lambda: c.boot()["interval"] == 9)
-    # An error in an included file changes nothing, and names that file.
+    # An error in an included file changes nothing, and the message names that file.
     put("[ocpp]\n\nheartbeat_interval = ${NODE_NONE}\n")
     r = g.run("reload")
     assert r.returncode == 1, r
@@ -82,7 +82,7 @@ def test_other_files_and_variables_take_effect_and_are_named_as_origins():
     t = subprocess.run([OCPPD, "-t", "-c", g.conf], stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True)
     assert t.returncode != 0 and extra + ":3: " in t.stdout, t
-    # ocppctl finds its socket, though it cannot see the variable.
+    # ocppctl finds the socket, although it does not have the variable.
     with open(g.conf, "a") as f:
         f.write("[server]\ncontrol = %s\n" % g.control)
     r = subprocess.run([OCPPCTL, "-c", g.conf, "status"],
@@ -90,7 +90,7 @@ def test_other_files_and_variables_take_effect_and_are_named_as_origins():
     assert r.returncode == 0, r
 
 
-def test_the_signal_does_the_same():
+def test_sighup_reloads_too():
     g = Gateway(conf=CONF)
     c = Charger(g, "HUP")
     write(g, CONF.replace("100s", "7s"))
@@ -99,7 +99,7 @@ def test_the_signal_does_the_same():
     g.wait_log("reload: .*in force")
 
 
-def test_a_broken_configuration_changes_nothing_and_names_the_line():
+def test_a_configuration_with_an_error_changes_nothing_and_its_line_is_reported():
     g = Gateway(conf=CONF)
     c = Charger(g, "BROKEN")
     for text, line, word in (
@@ -129,7 +129,7 @@ def test_a_broken_configuration_changes_nothing_and_names_the_line():
     assert g.run("health").returncode == 0
 
 
-def test_what_needs_a_restart_is_reported_and_stays():
+def test_settings_that_need_a_restart_are_reported_and_keep_their_value():
     g = Gateway(conf=CONF)
     c = Charger(g, "RESTART")
     write(g, CONF.replace("workers = 2", "workers = 3\nmax_connections = 7")
@@ -141,10 +141,10 @@ def test_what_needs_a_restart_is_reported_and_stays():
         poll(lambda: knob in g.log())
     assert len(g.workers()) == 2
     assert setting(g, "server", "workers")["value"] == 2
-    poll(lambda: c.boot()["interval"] == 7)  # the other settings are in force
+    poll(lambda: c.boot()["interval"] == 7)  # the other settings take effect
 
 
-def test_settings_of_the_command_line_stay_above_the_file():
+def test_settings_of_the_command_line_still_override_the_file():
     g = Gateway(conf=CONF, ocpp_heartbeat_interval="50s")
     c = Charger(g, "ABOVE")
     write(g, CONF.replace("100s", "7s"))
@@ -153,7 +153,7 @@ def test_settings_of_the_command_line_stay_above_the_file():
     assert setting(g, "ocpp", "heartbeat_interval")["origin"] == "command line"
 
 
-def test_deadlines_of_open_connections_change_with_a_reload():
+def test_deadlines_of_open_connections_change_at_a_reload():
     g = Gateway(conf=CONF + "[websocket]\nping_interval = 1h\n"
                 "idle_timeout = 2h\n")
     c = Charger(g, "LIVE")
@@ -165,7 +165,7 @@ def test_deadlines_of_open_connections_change_with_a_reload():
     assert c.pings
 
 
-def test_settings_for_fresh_connections_leave_the_others_alone():
+def test_settings_for_new_connections_do_not_affect_open_ones():
     g = Gateway(conf=CONF)
     c = Charger(g, "OLD")
     write(g, CONF + "[websocket]\nmax_handshake_size = 1KiB\n")
@@ -175,7 +175,7 @@ def test_settings_for_fresh_connections_leave_the_others_alone():
     c.boot()
 
 
-def test_many_reloads_under_load_disturb_no_connection():
+def test_many_reloads_under_load_close_no_connection():
     g = Gateway(conf=CONF)
     c = Charger(g, "LOAD")
     stop = threading.Event()
@@ -195,7 +195,7 @@ def test_many_reloads_under_load_disturb_no_connection():
     assert not g.events(type="charge_point.disconnected")
 
 
-def test_the_log_file_is_opened_anew():
+def test_the_log_file_is_opened_again():
     g = Gateway(conf=CONF, start=False)
     path = g.settings["log_target"] = g.dir + "/ocppd.log"
     g.start()
@@ -203,7 +203,7 @@ def test_the_log_file_is_opened_anew():
         os.rename(path, path + ".1")
         g.send_signal(sig)
         poll(lambda: os.path.exists(path), what="a new log file")
-        # the workers have read it, too
+        # The workers have read the configuration too.
         for w in (0, 1):
             c = Charger(g, "LOG%d" % w, worker=w)
 
@@ -233,14 +233,13 @@ def test_the_log_is_rotated_where_only_the_master_may_open_it():
         poll(lambda: os.path.exists(path), what="a new log file")
 
         def everybody():
-            """Checks that each process has the new file open, and none has the old
-            one."""
+            """Returns True if each process has the new file open, and none the old one."""
             pids = [g.pid] + [int(p) for p in subprocess.run(
                 ["pgrep", "-P", str(g.pid)], stdout=subprocess.PIPE,
                 text=True).stdout.split()]
             assert len(pids) == 4, pids
             return all(open_files(p, path) == {path} for p in pids)
-        poll(everybody, what="the new file in all processes")
+        poll(everybody, what="the new file in each process")
         for w in (0, 1):
             name = "ROT%d-%d" % (turn, w)
             Charger(g, name, worker=w).close()

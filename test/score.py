@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""`ocppctl score`: the charge points with the most problems, found from the journal
-alone."""
+"""`ocppctl score`: the charge points with the most problems, which it finds only from the
+journal."""
 
 import datetime
 import http.client
@@ -9,7 +9,7 @@ from lib import *
 
 
 def at(seconds):
-    """Returns the time that lies so far from now."""
+    """Returns the time that is this far from now."""
     return (datetime.datetime.now(datetime.timezone.utc) +
             datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -30,7 +30,7 @@ def row(g, name, by="identity"):
     return rows[0] if rows else None
 
 
-def test_each_kind_of_fault_counts_for_its_charge_point_and_its_model():
+def test_each_kind_of_problem_counts_for_its_charge_point_and_its_model():
     g = Gateway(server_workers="2", ocpp_call_hold="0s",
                 ocpp_message_timeout="1s")
     good = Charger(g, "GOOD")
@@ -40,17 +40,17 @@ def test_each_kind_of_fault_counts_for_its_charge_point_and_its_model():
     bad.call("BootNotification", {
         "chargePointVendor": "Worst", "chargePointModel": "M<1>",
         "firmwareVersion": "1.0"})
-    # Its clock is an hour ahead; what it sends late seems older still.
+    # The clock of BAD"1 is an hour ahead. A message that it sends late has an older time.
     status(bad, 3600, unheard="x")
     status(bad, -7200, unheard="x")
     bad.send("nonsense")
-    # A CALL that it answers too late.
+    # BAD"1 answers this command too late.
     call = background(lambda: g.call("BAD\"1", "ClearCache"))
     id, _, _ = bad.take()
     assert call.wait()["outcome"] == "timeout"
     bad.result(id, {"status": "Accepted"})
     g.wait_events(2, type="protocol.violation")
-    # It answers a ping while it reads.
+    # BAD"1 answers a ping while it reads.
     poll(lambda: bad.call("Heartbeat") and
          "pingMs" in g.show("BAD\"1")["connection"])
     for _ in range(3):
@@ -78,16 +78,16 @@ def test_each_kind_of_fault_counts_for_its_charge_point_and_its_model():
                      ("firmware", "1.0")):
         m = row(g, name, by)
         assert m["chargePoints"] == 1 and m["missingAnswers"] == 1, m
-    assert row(g, None, "firmware")["chargePoints"] == 1    # GOOD's is unknown
+    assert row(g, None, "firmware")["chargePoints"] == 1    # that of GOOD is unknown
     text = g.ctl("score", json_=False)
     assert "extra_field 2" in text and "peer_closed 3 a day" in text, text
     assert text.index("BAD\"1") < text.index("GOOD"), text
-    # No event is that old; and events older than the window do not count.
+    # Events that are older than the window do not count.
     assert scored(g, "--since", at(3600))["events"] == 0
     r = g.run("score", "--by", "modle")
     assert r.returncode == 2 and "is it model?" in r.stderr, r
     assert g.run("score", "--worst", "0").returncode == 2
-    # It works without the daemon, too.
+    # The command works without the daemon too.
     state = g.state_dir
     g.stop()
     r = subprocess.run([OCPPCTL, "-j", "score", "--dir", state],
@@ -108,7 +108,7 @@ def test_prometheus_gets_a_bounded_number_of_models():
             status(c, unheard="x")
     r = g.run("-p", "score", "--worst", "40")
     assert r.returncode == 0, r
-    # The same over HTTP, where the number is bounded by the knob.
+    # The same over HTTP, where a setting bounds the number.
     h = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE)
     h.request("GET", "/v1/score?by=model&since=24h",
               headers={"Accept": "text/plain"})
@@ -128,7 +128,7 @@ def test_prometheus_gets_a_bounded_number_of_models():
     assert g.run("-p", "score", "--by", "identity").returncode == 2
 
 
-def test_labels_for_prometheus_hold_no_control_characters():
+def test_labels_for_prometheus_have_no_control_characters():
     port = free_port()
     g = Gateway(server_workers="1", admin_listen="127.0.0.1:%d" % port)
     c = Charger(g, "ESCAPE")
@@ -140,7 +140,7 @@ def test_labels_for_prometheus_hold_no_control_characters():
                   headers={"Accept": "text/plain"})
         got = h.getresponse().read().decode()
         return got if "31m" in got else None
-    got = poll(text, what="the vendor")
+    got = poll(text, what="the label of the vendor")
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", got), got
 
 

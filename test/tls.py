@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""TLS on the listeners: security profiles 2 and 3, certificates that change, handshakes
-that fail and why, sessions that are resumed."""
+"""TLS on the listeners: security profiles 2 and 3, certificates that change, the reasons
+of failed handshakes, and sessions that are resumed."""
 
 import contextlib
 import ssl
@@ -8,7 +8,7 @@ import warnings
 
 from lib import *
 
-warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.1 must be refused
+warnings.simplefilter("ignore", DeprecationWarning)  # the tests use TLS 1.1, which must be refused
 
 SUITES_12 = {
     "ECDHE-ECDSA-AES128-GCM-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
@@ -27,7 +27,7 @@ SUITES_13 = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
 
 
 class Authority:
-    """Certificates, made with openssl in a directory of their own."""
+    """Certificates that are made with openssl in a directory of their own."""
 
     CONFIG = """
 [ca]
@@ -86,7 +86,8 @@ basicConstraints = critical,CA:true
 
     def make(self, name, subject="/CN=localhost", key="ec", san=None,
              start=None, end=None, ext=(), md="sha256"):
-        """Returns (certificate file, key file). start, end: YYYYMMDDHHMMSSZ."""
+        """Makes a certificate. Returns (certificate file, key file). start, end:
+        YYYYMMDDHHMMSSZ."""
         more = []
         for e in ([("subjectAltName=" + san)] if san else []) + list(ext):
             more += ["-addext", e]
@@ -115,8 +116,8 @@ _made = {}
 
 
 def authority():
-    """Makes the certificates that most tests need: ECDSA and RSA server
-    certificates, and a client's."""
+    """Returns the certificates that most tests need: ECDSA and RSA certificates of a
+    server, and a client certificate."""
     if "a" not in _made:
         a = _made["a"] = Authority()
         san = "DNS:localhost,IP:127.0.0.1"
@@ -153,7 +154,7 @@ def client(version=None, suites=None, certificate=None, ca=None, level=None):
 
 
 class At:
-    """Returns the gateway, with the clients at its TLS port."""
+    """Returns a gateway whose clients connect to its TLS port."""
 
     def __init__(self, g):
         self.g, self.port = g, g.tls_port
@@ -183,7 +184,7 @@ class TlsCharger(Charger):
 
 
 def refusal(g, word):
-    """Returns the last refusal whose detail begins with the word."""
+    """Waits for a refusal whose detail begins with this word, and returns it."""
     def there():
         for r in g.tell("refused"):
             if (r.get("detail") or "").startswith(word + ":"):
@@ -194,20 +195,20 @@ def refusal(g, word):
 
 # --- profile 2 ----------------------------------------------------------------
 
-def test_a_charge_point_speaks_over_tls_1_2_and_1_3():
+def test_a_charge_point_connects_with_tls_1_2_and_1_3():
     g = gateway()
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         c = TlsCharger(g, "CP1", client(version))
         assert c.boot()["status"] == "Accepted"
         assert c.call("Heartbeat", {})["currentTime"]
-        # Large messages both ways, each in several records.
+        # Large messages are sent in both directions, each in several records.
         c.call("DataTransfer", {"vendorId": "x", "data": "d" * 40000})
         c.close()
     assert sum(g.stat("tls_handshakes").values()) == 2
     assert len(g.wait_events(2, type="charge_point.connected")) == 2
 
 
-def test_tls_is_spoken_at_each_address():
+def test_tls_works_at_each_listening_address():
     ports = free_port(), free_port()
     a = authority()
     g = Gateway(server_listen_tls=" ".join("127.0.0.1:%d" % p for p in ports),
@@ -218,7 +219,7 @@ def test_tls_is_spoken_at_each_address():
         assert TlsCharger(g, "CP%d" % port).boot()["status"] == "Accepted"
 
 
-def test_every_suite_is_spoken():
+def test_each_cipher_suite_works():
     g = gateway()
     with contextlib.ExitStack() as stack:
         for version, names in (("-tls1_3", SUITES_13), ("-tls1_2", SUITES_12)):
@@ -252,8 +253,8 @@ def test_every_suite_is_spoken():
     poll(lambda: g.ctl("tls")["connections"] == {}, what="their end")
 
 
-def test_what_openssl_and_gnutls_ask_for_besides():
-    """KeyUpdate from both clients, renegotiation, and a small fragment length."""
+def test_openssl_and_gnutls_may_request_key_updates_and_small_fragments():
+    """KeyUpdate from both clients, renegotiation (refused), and a small fragment length."""
     g = gateway()
     request = (b"GET /ocpp/CP1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
                b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -299,12 +300,12 @@ def test_what_openssl_and_gnutls_ask_for_besides():
         poll(lambda: g.stat("handshaking") == 1)
         p.stdin.write(b"R\n")
         p.stdin.flush()
-        poll(lambda: g.stat("tls_bad_records") == 1, what="the refusal")
+        poll(lambda: g.stat("tls_bad_records") == 1, what="the count of the refused record")
         p.kill()
 
 
-def test_bytes_may_come_one_by_one():
-    """Parts of the handshake and of records arrive alone; then Finished and data
+def test_the_bytes_of_records_may_come_one_by_one():
+    """Each part of the handshake and of records arrives alone; then Finished and data arrive
     together."""
     g = gateway()
     inc, out = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -320,7 +321,7 @@ def test_bytes_may_come_one_by_one():
             c.sock.settimeout(DEADLINE)
             inc.write(c.sock.recv(1 << 16))
     t.write(c.request())
-    c.raw(out.read())  # Finished, and the request
+    c.raw(out.read())  # Finished and the request
     data = b""
     while b"\r\n\r\n" not in data:
         inc.write(c.sock.recv(1 << 16))
@@ -341,7 +342,7 @@ def test_bytes_may_come_one_by_one():
             pass
 
 
-def test_the_end_is_announced_by_close_notify():
+def test_the_gateway_ends_a_connection_with_close_notify():
     g = gateway()
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         c = TlsCharger(g, "CP1", client(version))
@@ -351,10 +352,10 @@ def test_the_end_is_announced_by_close_notify():
                 c.message()
         except Closed as e:
             assert e.code == 1008
-        # An end without close_notify would raise an SSLEOFError.
+        # Without a close_notify this would raise an SSLEOFError.
         c.sock.settimeout(DEADLINE)
         assert c.sock.recv(100) == b""
-    # The charge point's close_notify ends the connection, and is answered.
+    # The close_notify of the charge point ends the connection and is answered.
     for version, cp in ((ssl.TLSVersion.TLSv1_2, "CP2"),
                         (ssl.TLSVersion.TLSv1_3, "CP3")):
         c = TlsCharger(g, cp, client(version))
@@ -385,12 +386,12 @@ def test_a_record_that_was_tampered_with_ends_the_connection():
                 answer += some
         except ConnectionResetError:
             pass
-        # What the gateway has sent is one encrypted alert, if anything.
+        # The gateway may have sent one encrypted alert, and nothing else.
         assert answer[:3] in (b"", b"\x17\x03\x03") and len(answer) < 64, answer
     assert g.stat("tls_bad_records") == 1
 
 
-def test_half_a_record_has_a_deadline_by_progress():
+def test_an_incomplete_record_has_a_deadline():
     g = gateway(tls_record_timeout="1s", websocket_idle_timeout="1h")
     c = TlsCharger(g, "CP1")
     raw = socket.socket(fileno=c.sock.detach())
@@ -400,7 +401,7 @@ def test_half_a_record_has_a_deadline_by_progress():
     raw.close()
 
 
-def test_pings_go_over_tls():
+def test_pings_are_sent_over_tls():
     g = gateway()
     c = TlsCharger(g, "CP1")
     c.boot()
@@ -424,7 +425,7 @@ def test_keys_are_renewed_by_age():
 
 
 def test_a_fragmented_hello_and_two_connections_of_one_worker():
-    """Records of one connection are not accepted on another one."""
+    """Records of one connection must not be accepted on another one."""
     g = gateway(server_workers=1)
     many = [TlsCharger(g, "CP%d" % i) for i in range(20)]
     for _ in range(5):
@@ -437,7 +438,7 @@ def test_a_fragmented_hello_and_two_connections_of_one_worker():
 # --- handshakes that fail -------------------------------------------------------
 
 def tls_fails(g, context=None, host="localhost", **kw):
-    """In TLS 1.3 a client notices the refusal only when it reads."""
+    """In TLS 1.3 a client detects that its certificate was refused only when it reads."""
     try:
         c = TlsCharger(g, "CP1", context, host=host, open=False, **kw)
         c.raw(c.request())
@@ -494,7 +495,7 @@ def test_each_failure_has_its_reason():
     poll(lambda: g.stat("handshaking") == 1)
     s.close()
     refusal(g, "reset")
-    # A connection that only tests whether the port is open is not a failure of TLS.
+    # A connection that sends no byte, as a port scan does, is not a failure of TLS.
     n = g.stat("tls_failures", "reset")
     socket.create_connection(("127.0.0.1", g.tls_port)).close()
     poll(lambda: g.stat("refused", "gave_up") == 1)
@@ -558,7 +559,7 @@ def test_each_alert_is_counted_by_its_name():
     assert "1 alerts received: unknown_ca\n" in g.ctl("tls", json_=False)
 
 
-def test_an_expired_server_certificate_is_named_by_the_alert():
+def test_a_clients_alert_about_an_expired_server_certificate_is_reported():
     a = authority()
     a.make("old", san="DNS:localhost", start="20200101000000Z",
            end="20210101000000Z")
@@ -581,13 +582,13 @@ def test_a_slow_handshake_times_out():
 
 
 def alert(data):
-    """Returns the fatal alert at this place, in plain bytes."""
+    """Returns the number of the unencrypted fatal alert in these bytes."""
     assert data[:3] == b"\x15\x03\x01" and data[3:6] == b"\0\2\2", data
     return data[6]
 
 
-def test_a_refusal_before_the_handshake_is_an_alert():
-    """The charge point could not read a response of HTTP."""
+def test_a_refusal_before_the_tls_handshake_is_an_alert():
+    """The charge point could not read an HTTP response."""
     g = gateway(limits_handshakes=3, tls_handshake_timeout="1m")
     half = [socket.create_connection(("127.0.0.1", g.tls_port))
             for _ in range(3)]
@@ -599,7 +600,7 @@ def test_a_refusal_before_the_handshake_is_an_alert():
     assert s.recv(100) == b""
     try:
         TlsCharger(g, "CP1")
-        raise AssertionError("it was let in")
+        raise AssertionError("the connection was accepted")
     except ssl.SSLError as e:
         assert "INTERNAL_ERROR" in e.reason, e
     for s in half:
@@ -609,7 +610,7 @@ def test_a_refusal_before_the_handshake_is_an_alert():
     g.ctl("deny", "add", "address", "127.0.0.1", json_=False)
 
     def denied():
-        """Succeeds only when the workers have read the list."""
+        """Succeeds when the workers have read the new list."""
         try:
             TlsCharger(g, "CP2", open=False).reset()
         except ssl.SSLError as e:
@@ -629,12 +630,12 @@ def test_a_handshake_that_is_too_slow_gets_an_alert():
     refusal(g, "timeout")
 
 
-def test_a_client_hello_on_the_plain_port_is_named():
+def test_a_client_hello_on_the_plain_port_is_recorded_as_such():
     g = gateway()
     s = socket.create_connection(("127.0.0.1", g.port))
     try:
         client().wrap_socket(s, server_hostname="localhost")
-        raise AssertionError("that was TLS")
+        raise AssertionError("the plain port has answered by TLS")
     except OSError:
         pass
     poll(lambda: g.stat("refused", "tls_on_plain") == 1)
@@ -651,9 +652,9 @@ def hello(version=None):
     return out.read()
 
 
-def test_silent_handshakes_do_not_keep_others_out():
-    """If more than tls.handshakes are in flight, the oldest silent one of the
-    address with the most is closed."""
+def test_handshakes_without_progress_do_not_prevent_others():
+    """If more than tls.handshakes are in progress, the oldest one without progress is
+    closed, of the address that has the most."""
     g = gateway(server_workers=1, tls_handshakes=4)
     silent = [socket.create_connection(("127.0.0.1", g.tls_port))
               for _ in range(4)]
@@ -679,7 +680,7 @@ def test_silent_handshakes_do_not_keep_others_out():
         s.close()
 
 
-def test_a_handshake_that_waits_for_its_turn_holds_one_record():
+def test_a_handshake_that_waits_for_its_turn_buffers_one_record():
     g = gateway(server_workers=1, tls_handshakes=1)
     with socket.create_connection(("127.0.0.1", g.tls_port)) as first, \
             socket.create_connection(("127.0.0.1", g.tls_port)) as second:
@@ -691,8 +692,8 @@ def test_a_handshake_that_waits_for_its_turn_holds_one_record():
 
 
 def test_the_memory_of_handshakes_is_returned_when_they_end():
-    """Also of those that are too few for a burst of clients, or that were in
-    flight when the burst was over."""
+    """This also applies to handshakes that are too few for a burst of clients, and to those
+    that were in progress when the burst ended."""
     g = gateway(server_workers=1, limits_accept_rate=0,
                 websocket_handshake_timeout="60s")
     pid = g.workers()[0]["pid"]
@@ -707,13 +708,13 @@ def test_the_memory_of_handshakes_is_returned_when_they_end():
     for s in silent:
         s.close()
     poll(lambda: resident(pid) - empty < 1 << 20, 30 * SLOW,
-         what="the memory before the handshakes, and 1 MiB")
+         what="at most 1 MiB more than before the handshakes")
 
 
 # --- certificates that change -----------------------------------------------------
 
 def served(g):
-    """Returns the CN of the certificate that the server sends."""
+    """Returns the common name of the certificate that the server sends."""
     with socket.create_connection(("127.0.0.1", g.tls_port)) as s:
         c = client()
         c.check_hostname = False
@@ -721,7 +722,7 @@ def served(g):
             return dict(x[0] for x in t.getpeercert()["subject"])["commonName"]
 
 
-def test_changed_certificates_are_served_without_an_order():
+def test_changed_certificates_are_used_without_a_command():
     a = authority()
     with tempfile.TemporaryDirectory() as d:
         cert, key = d + "/cert.pem", d + "/key.pem"
@@ -738,14 +739,14 @@ def test_changed_certificates_are_served_without_an_order():
         assert served(g) == "first"
         install("second")
         poll(lambda: served(g) == "second", 15 * SLOW)
-        # A key that does not belong to the certificate is never used.
+        # A key that does not belong to the certificate is not used.
         shutil.copy(a.path("first")[1], key)
         g.wait_log("belongs to none of the certificates", 15 * SLOW)
         assert served(g) == "second"
         code, body = g.ask("reload")
         assert code >= 300 and "belongs to none" in body, body
         assert served(g) == "second"
-        # A worker that is restarted has the valid ones, too.
+        # A worker that is started again has the valid certificate and key too.
         g.kill_worker(0)
         g.kill_worker(1)
         g.wait_ready()
@@ -756,7 +757,7 @@ def test_changed_certificates_are_served_without_an_order():
         c.sock.close()
 
 
-def test_a_hanging_disk_of_certificates_stops_nothing():
+def test_a_disk_that_hangs_while_certificates_are_read_delays_no_process():
     from waits import OPEN, Shim
     a = authority()
     a.make("first", "/CN=first", san="DNS:localhost")
@@ -775,7 +776,7 @@ def test_a_hanging_disk_of_certificates_stops_nothing():
         shim.hang(OPEN, d)
         install("second")
         poll(lambda: shim.hit() > 0, 15 * SLOW, "a call that hangs")
-        # The master and the workers go on; the former files stay in force.
+        # The master and the workers continue, and the former certificates stay in effect.
         for _ in range(20):
             began = time.monotonic()
             assert g.tell("status")
@@ -786,7 +787,7 @@ def test_a_hanging_disk_of_certificates_stops_nothing():
         poll(lambda: served(g) == "second", 15 * SLOW)
 
 
-def test_the_check_names_what_is_wrong():
+def test_the_check_reports_each_error_of_certificates_and_keys():
     a = authority()
     g = gateway(start=False)
 
@@ -826,7 +827,7 @@ def test_the_check_warns_of_an_expired_certificate():
     g = gateway(("old",), start=False)
     r = subprocess.run(g.command() + ["-t"], stdin=subprocess.DEVNULL,
                        capture_output=True, text=True)
-    # ocppd starts with it, so it is no error.
+    # ocppd starts with such a certificate, so it is not an error.
     assert r.returncode == 0, r
     [line] = r.stderr.splitlines()
     assert re.fullmatch(r"warning: .*tls\.certificate = .*old.pem: it expired at "
@@ -935,7 +936,7 @@ def test_the_check_warns_of_a_chain_that_ended_and_of_a_certificate_without_name
         assert certificate in line and words in line, line
 
 
-def test_a_start_with_a_damaged_certificate_logs_each_error_in_a_line():
+def test_a_start_with_a_damaged_certificate_logs_each_error_in_a_line_of_its_own():
     a = authority()
     g = gateway(start=False, tls_certificate=a.path("server")[1],
                 tls_key=a.path("server")[1], tls_client="required",
@@ -949,7 +950,7 @@ def test_a_start_with_a_damaged_certificate_logs_each_error_in_a_line():
 
 # --- tickets ------------------------------------------------------------------
 
-def test_any_worker_resumes_what_another_began():
+def test_each_worker_resumes_sessions_of_other_workers():
     g = gateway(server_workers=2)
     context = client(ssl.TLSVersion.TLSv1_2)
     c = TlsCharger(g, "CP1", context)
@@ -966,7 +967,7 @@ def test_any_worker_resumes_what_another_began():
     d = TlsCharger(g, "CP1", context, session=c.sock.session)
     assert d.sock.session_reused
     d.boot()
-    # The keys outlive the workers that have used them.
+    # The keys are still valid after the death of the workers that have used them.
     g.kill_worker(0)
     g.kill_worker(1)
     g.wait_ready()
@@ -978,7 +979,7 @@ def test_any_worker_resumes_what_another_began():
 
 
 def test_a_session_gets_a_new_ticket_when_its_key_was_rotated():
-    """OpenSSL names a session of a client by its ticket."""
+    """OpenSSL identifies a session of a client by its ticket."""
     keys = [base64.b64encode(os.urandom(80)).decode() for _ in range(4)]
     with tempfile.NamedTemporaryFile("w") as f:
         def store(n):
@@ -998,7 +999,7 @@ def test_a_session_gets_a_new_ticket_when_its_key_was_rotated():
             assert c.sock.session_reused == (session is not None), version
             return c.sock.session
         first, first_13 = resume(old), resume(new)
-        # In TLS 1.3 each resumption gets a ticket, in TLS 1.2 only under a new key.
+        # In TLS 1.3 each resumption gets a ticket, in TLS 1.2 only one after a rotation.
         assert resume(old, first).id == first.id
         assert resume(new, first_13).id != first_13.id
         store(1)
@@ -1011,7 +1012,7 @@ def test_a_session_gets_a_new_ticket_when_its_key_was_rotated():
         assert resume(new, second_13).id != second_13.id
 
 
-def test_gateways_share_tickets_by_a_file():
+def test_gateways_with_the_same_key_file_resume_each_others_sessions():
     with tempfile.NamedTemporaryFile("w") as f:
         for _ in range(2):
             f.write(base64.b64encode(os.urandom(80)).decode() + "\n")
@@ -1030,8 +1031,8 @@ def test_gateways_share_tickets_by_a_file():
 
 
 def test_ticket_keys_are_rotated_under_load():
-    """A ticket is valid under the current and under the former key. Messages that
-    were acknowledged meanwhile are in the journal."""
+    """A ticket is valid with the current and with the former key. All messages that were
+    acknowledged in this time are in the journal."""
     keys = [base64.b64encode(os.urandom(80)).decode() for _ in range(3)]
     with tempfile.TemporaryDirectory() as d:
         os.chmod(d, 0o755)
@@ -1061,7 +1062,7 @@ def test_ticket_keys_are_rotated_under_load():
                 store()
                 g.ctl("reload", json_=False)
                 more = g.stat("events") + 100
-                poll(lambda: g.stat("events") > more, what="messages")
+                poll(lambda: g.stat("events") > more, what="further messages")
             first = TlsCharger(g, "CP1", context).sock.session
             rotate()
             assert resumes(first)
@@ -1074,14 +1075,14 @@ def test_ticket_keys_are_rotated_under_load():
             p.send_signal(signal.SIGINT)
             p.communicate(timeout=60 * SLOW)
         assert g.stat("tls_bad_records") == 0
-        # The fleet's 20 connections, and those of CP1: none connected again.
+        # These are the fleet's 20 connections and that of CP1: none connected again.
         assert g.stat("accepted") == 25
         g.verify(g.dir + "/ledger")
 
 
 def test_random_ticket_keys_are_rotated_by_time_under_load():
-    """The same with keys that the gateway draws, while workers are killed and
-    restarted and the configuration is reloaded."""
+    """The same with keys that the gateway draws. Meanwhile workers are killed and started
+    again, and the configuration is reloaded."""
     every = 3
     g = gateway(tls_ticket_rotation="%ds" % every, server_workers=2,
                 limits_message_rate=0)
@@ -1098,14 +1099,14 @@ def test_random_ticket_keys_are_rotated_by_time_under_load():
         return time.time() - g.ctl("tls")["ticketKeyAgeSeconds"]
 
     def in_one_period(act):
-        """Returns the result of act(), and when the keys that were in force all the
-        time had been drawn."""
+        """Calls act(), and returns its result and the time at which the keys were drawn that
+        were in effect before and after the call."""
         for _ in range(20):
             before = since()
             result = act()
             if abs(since() - before) < 1:
                 return result, before
-        raise AssertionError("no period of %d s was long enough" % every)
+        raise AssertionError("act() did not end within any period of %d s" % every)
 
     def disturb(n):
         before = g.worker_pid(n % 2)
@@ -1120,8 +1121,8 @@ def test_random_ticket_keys_are_rotated_by_time_under_load():
         poll(lambda: g.stat("events") > 200)
         for n in range(3):
             def once():
-                """Gets a ticket, makes a disturbance, and uses the ticket in the
-                next period; returns None if the machine was too slow for that."""
+                """Gets a ticket, causes a disturbance, and uses the ticket in the next period.
+                Returns None if the machine was too slow for that."""
                 session, drawn = in_one_period(
                     lambda: TlsCharger(g, "CP1", context).sock.session)
                 disturb(n)
@@ -1139,7 +1140,7 @@ def test_random_ticket_keys_are_rotated_by_time_under_load():
             assert not c.sock.session_reused
             c.boot()
         more = g.stat("events") + 200
-        poll(lambda: g.stat("events") > more, what="messages")
+        poll(lambda: g.stat("events") > more, what="further messages")
     finally:
         p.send_signal(signal.SIGINT)
         p.communicate(timeout=60 * SLOW)
@@ -1154,7 +1155,7 @@ def mutual(**settings):
     return gateway(tls_client_ca=authority().ca, **settings)
 
 
-def test_client_certificates_that_do_not_verify_have_their_reason():
+def test_each_invalid_client_certificate_is_refused_with_its_reason():
     a = authority()
     a.crl()
     g = mutual()
@@ -1174,7 +1175,7 @@ def test_client_certificates_that_do_not_verify_have_their_reason():
     other = Authority("another")
     tls_fails(g, client(certificate=other.make("x", "/CN=CP1")))
     refusal(g, "unknown_ca")
-    # A certificate that is signed by a certificate that is not an authority's.
+    # A certificate that is signed by a certificate that is not one of an authority.
     a.openssl("req", "-new", *a.kind("ec"), "-keyout", "sub.key", "-out",
               "sub.csr", "-subj", "/CN=CP1", "-config", "c")
     a.make("noca", "/CN=noca", ext=["basicConstraints=critical,CA:false"])
@@ -1195,7 +1196,7 @@ def test_a_revoked_certificate_is_refused():
     tls_fails(g, client(certificate=a.path("bad")))
     refusal(g, "revoked")
     assert TlsCharger(g, "CP2", client(certificate=a.path("good"))).boot()
-    # With an expired CRL every client certificate is refused.
+    # If the CRL has expired, every client certificate is refused.
     a.crl("-crl_lastupdate", "20200101000000Z", "-crl_nextupdate",
           "20210101000000Z")
     g.ctl("reload", json_=False)
@@ -1218,7 +1219,7 @@ def handshake_status(g, identity, context, **kw):
     return r.status
 
 
-def test_the_certificate_names_the_identity():
+def test_the_name_in_a_client_certificate_must_be_the_identity():
     a = authority()
     g = mutual()
     mine = client(certificate=a.path("cp1"))
@@ -1239,7 +1240,7 @@ def test_the_certificate_names_the_identity():
         g, "CP1", client(certificate=a.path("nameless"))) == 403
     r = g.tell("refused")[0]
     assert "has no CN that can be an identity" in r["detail"], r
-    # A session that is resumed keeps the same name.
+    # A session that is resumed has the same name.
     c = TlsCharger(g, "CP1", mine)
     c.boot()
     assert handshake_status(g, "CP2", mine, session=c.sock.session) == 403
@@ -1253,7 +1254,7 @@ def test_an_alternative_name_may_be_the_identity():
     assert handshake_status(g, "CP2", mine) == 403
 
 
-def test_the_serial_number_is_compared_with_the_boot():
+def test_the_serial_number_is_compared_with_that_of_the_boot():
     a = authority()
     a.make("serial", "/CN=SN-77")
     g = mutual(tls_client_name="serial")
@@ -1282,13 +1283,13 @@ def test_the_organization_is_one_of_a_list():
     assert g.tell("refused")[0]["reason"] == "tls_organization"
 
 
-def test_a_certificate_replaces_a_key():
+def test_with_a_certificate_no_key_is_needed():
     a = authority()
     g = mutual(tls_client="optional", auth_mode="file")
     g.ctl("auth", "add", "CP1", "0123456789abcdef", json_=False)
     mine = client(certificate=a.path("cp1"))
     TlsCharger(g, "CP1", mine).boot()
-    # Without a certificate it is profile 2, with its key.
+    # Without a certificate the connection has profile 2 and needs a key.
     assert handshake_status(g, "CP1", client()) == 401
     c = TlsCharger(g, "CP1", client(), open=False)
     basic = base64.b64encode(b"CP1:0123456789abcdef").decode()
@@ -1310,7 +1311,7 @@ def test_a_lower_profile_than_before_may_be_refused():
     Charger(g, "CP2").boot()
 
 
-def test_the_highest_profile_is_remembered_over_a_restart():
+def test_the_highest_profile_is_remembered_after_a_restart():
     g = mutual(tls_client="optional", tls_refuse_downgrade="yes")
     names = ["CP%d" % i for i in range(30)]
     for name in names:
@@ -1322,8 +1323,8 @@ def test_the_highest_profile_is_remembered_over_a_restart():
         return sorted(open(path).read().split("\n")[:-1]) \
             if os.path.exists(path) else []
     want = sorted(["2 " + n for n in names] + ["3 CP1"])
-    poll(lambda: lines() == want, what="the file")
-    with open(path, "a") as f:     # damaged lines are skipped
+    poll(lambda: lines() == want, what="the lines of both profiles in the file")
+    with open(path, "a") as f:     # damaged lines are ignored
         f.write("9 CP9\n\n3 %zz\n3 CP5 \n2 CP_TORN")
     g.stop()
     g.start()
@@ -1334,8 +1335,8 @@ def test_the_highest_profile_is_remembered_over_a_restart():
     TlsCharger(g, "CP3", client()).boot()
     Charger(g, "CP77").boot()
     assert g.stat("refused", "tls_downgrade") == 3
-    # Lines that were known are not written again, and many lines of one name become
-    # few.
+    # Lines that the gateway has read are not written again, and of several lines of one
+    # name few remain.
     assert len(lines()) == len(want) + 4, lines()
     with open(path, "w") as f:
         f.write("2 CP1\n" * 5000 + "3 CP2\n")
@@ -1344,7 +1345,7 @@ def test_the_highest_profile_is_remembered_over_a_restart():
     assert sorted(open(path).read().split()) == ["2", "3", "CP1", "CP2"]
 
 
-def test_a_connection_ends_with_its_certificate():
+def test_a_connection_is_closed_when_its_certificate_expires():
     a = authority()
     soon = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + 6))
     a.make("soon", "/CN=CP1", end=soon)
@@ -1386,7 +1387,7 @@ def tlv(type, value):
 
 
 def proxied(source="192.0.2.9", flags=None, verify=0, cn=None, more=b""):
-    """Returns a PROXY header of version 2, with the SSL value if flags are given."""
+    """Returns a PROXY header of version 2; with flags it has the value about SSL."""
     body = socket.inet_aton(source) + socket.inet_aton("127.0.0.1") + \
         struct.pack(">HH", 50000, 80)
     if flags is not None:
@@ -1397,7 +1398,7 @@ def proxied(source="192.0.2.9", flags=None, verify=0, cn=None, more=b""):
         body
 
 
-def test_a_proxy_header_comes_before_tls():
+def test_a_proxy_header_precedes_the_client_hello():
     g = gateway(server_proxy_from="127.0.0.1")
     for header in (b"PROXY TCP4 192.0.2.9 127.0.0.1 50000 80\r\n", proxied()):
         c = TlsCharger(g, "CP1", before=header)
@@ -1407,7 +1408,7 @@ def test_a_proxy_header_comes_before_tls():
                e["payload"]["securityProfile"] == 2 for e in got), got
 
 
-def test_a_trusted_proxy_reports_the_certificate_that_it_saw():
+def test_the_certificate_may_be_reported_by_a_trusted_proxy():
     g = gateway(server_proxy_from="127.0.0.1", tls_proxy_from="127.0.0.1")
 
     def connect(identity, *args, **kw):
@@ -1423,7 +1424,8 @@ def test_a_trusted_proxy_reports_the_certificate_that_it_saw():
     assert connect("CP1", flags=7, cn=b"CP1") == 101 and profile(3) == 3
     assert connect("CP1", flags=5, cn=b"CP1") == 101 and profile(4) == 3
     assert connect("CP2", flags=7, cn=b"CP1") == 403
-    # Not verified, or without a certificate, where HAProxy sends verify = 0, too.
+    # The certificate is not verified, or there is none; HAProxy sends verify = 0 in both
+    # cases.
     assert connect("CP2", flags=7, verify=1, cn=b"CP1") == 101
     assert profile(5) == 2
     assert connect("CP2", flags=1, cn=b"CP1") == 101 and profile(6) == 2
@@ -1433,7 +1435,7 @@ def test_a_trusted_proxy_reports_the_certificate_that_it_saw():
                  tlv(0x20, struct.pack(">BI", 7, 0) + tlv(0x22, b"CP1\0x")),
                  tlv(3, b"abcd")):
         assert connect("CP3", more=more) == 400, more
-    # From other addresses, the header gives only an address.
+    # From other addresses, only the address in the header is used.
     g = gateway(server_proxy_from="127.0.0.1")
     assert connect("CP2", flags=7, cn=b"CP1") == 101
     assert g.wait_events(1, type="charge_point.connected")[0]["payload"][
@@ -1450,7 +1452,7 @@ def test_the_checksum_of_a_header_is_checked():
 
 @contextlib.contextmanager
 def haproxy(g, configuration, port):
-    """HAProxy in front of the gateway, whose TLS clients go to this port."""
+    """Runs HAProxy in front of the gateway; returns the port for its TLS clients."""
     h = subprocess.Popen(["haproxy", "-db", "-f", configuration],
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
@@ -1461,7 +1463,7 @@ def haproxy(g, configuration, port):
         except OSError:
             return False
     try:
-        poll(up, what="haproxy")
+        poll(up, what="the start of haproxy")
         g.tls_port = port
         yield
     finally:
@@ -1469,7 +1471,7 @@ def haproxy(g, configuration, port):
         h.wait()
 
 
-def test_haproxy_in_front():
+def test_haproxy_passes_addresses_and_certificates_to_the_gateway():
     if not shutil.which("haproxy"):
         raise Skip("haproxy is not installed")
     a = authority()
@@ -1513,7 +1515,7 @@ def simulate(g, *words):
     return r.stdout
 
 
-def test_the_simulator_speaks_tls():
+def test_the_simulator_uses_tls():
     a = authority()
     g = mutual(tls_client="optional")
     for version in ("2", "3"):
@@ -1528,7 +1530,7 @@ def test_the_simulator_speaks_tls():
     assert e["payload"]["securityProfile"] == 3, e
 
 
-def test_worker_deaths_and_reloads_under_load_lose_nothing_acknowledged():
+def test_worker_deaths_and_reloads_under_load_lose_no_acknowledged_message():
     g = gateway()
     p = subprocess.Popen(
         [os.path.join(B, "ocppsim"), "-u", "wss://127.0.0.1:%d/ocpp"
@@ -1547,9 +1549,9 @@ def test_worker_deaths_and_reloads_under_load_lose_nothing_acknowledged():
     g.verify(g.dir + "/ledger")
 
 
-def test_no_key_is_used_twice_with_one_nonce():
-    """Checks every record of the gateway, over KeyUpdates, deaths and restarts of
-    workers, in both versions. OCPPD_TEST_RECORDS: how many, at least."""
+def test_no_key_is_used_twice_with_the_same_nonce():
+    """Checks every record of the gateway, with both versions, over KeyUpdates, and deaths
+    and restarts of workers. OCPPD_TEST_RECORDS is the least number of records."""
     want = int(os.environ.get("OCPPD_TEST_RECORDS", "30000"))
     with tempfile.TemporaryDirectory() as d:
         os.chmod(d, 0o777)
@@ -1590,16 +1592,16 @@ def test_no_key_is_used_twice_with_one_nonce():
         with open(nonces, "rb") as f:
             data = f.read(16 + 16 * n)[16:]
         seen = [data[i:i + 16] for i in range(0, len(data), 16)]
-        # A record that a killed worker had counted and not written yet is zero.
+        # If a worker is killed between counting a record and writing it, its entry is zero.
         seen = [x for x in seen if x != bytes(16)]
         assert len(seen) >= want
-        assert len(set(seen)) == len(seen), "%d of %d nonces were used before" \
+        assert len(set(seen)) == len(seen), "%d of %d nonces were used twice" \
             % (len(seen) - len(set(seen)), len(seen))
 
 
-def test_keys_are_in_no_core_file():
-    """Finds the pages of ticket keys, and the keys of connections, in the memory of
-    processes."""
+def test_keys_are_not_written_into_core_files():
+    """Finds the pages with ticket keys and with keys of connections in the memory of the
+    processes, and checks that they are excluded from core files."""
     if os.getuid() != 0:
         raise Skip("only root can read the maps of a process without core file")
     g = gateway()
@@ -1614,7 +1616,7 @@ def test_keys_are_in_no_core_file():
     for pid in [g.pid] + [w["pid"] for w in g.workers()]:
         assert True in hidden(pid, "memfd:ocppd"), pid
     worker = g.workers()[c_worker(g)]["pid"]
-    # The keys' own memory is not inherited either.
+    # A child process does not inherit the memory of the keys.
     flags = re.findall(r"VmFlags:(.*)",
                        open("/proc/%d/smaps" % worker).read())
     assert any(" dc " in f and " dd" in f for f in flags), flags
@@ -1624,7 +1626,7 @@ def c_worker(g):
     return g.show("CP1")["worker"]
 
 
-# --- what an operator sees ------------------------------------------------------
+# --- reports for operators --------------------------------------------------------
 
 def test_the_operator_sees_certificates_and_failures():
     a = authority()
@@ -1652,7 +1654,7 @@ def test_the_operator_sees_certificates_and_failures():
         "valid until " in why["text"], why
     text = g.ctl("tls", "--expiring", "30d", json_=False)
     assert "remedy: " in text and "CP1" in text and a.path("rsa")[0] in text
-    # Nine days are less than thirty.
+    # The certificate expires in nine days, which is less than thirty.
     h = g.run("-j", "health")
     assert h.returncode == 1 and "expires in" in h.stdout, h.stdout
     code, metrics = g.ask("-p", "stats")
@@ -1668,7 +1670,7 @@ def test_the_operator_sees_certificates_and_failures():
     assert "\nocppd_client_certificates_expiring 0\n" in metrics
 
 
-def test_an_sni_name_has_its_certificate_and_others_the_main_one():
+def test_a_name_of_tls_sni_has_its_certificate_and_others_the_main_one():
     a = authority()
     with tempfile.TemporaryDirectory() as d:
         os.chmod(d, 0o755)
@@ -1686,7 +1688,7 @@ def test_an_sni_name_has_its_certificate_and_others_the_main_one():
                     got = dict(x[0] for x in t.getpeercert()["subject"])
             assert got["commonName"] == cn, (host, got)
         TlsCharger(g, "CP1", c, host="one.example").boot()
-        # Client certificates are verified under each name by the same rules.
+        # The same rules apply to client certificates under each name.
         a.make("sni-client", "/CN=CP2")
         a.make("sni-revoked", "/CN=CP2")
         a.revoke("sni-revoked")

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""TLS with other programs: clients of other libraries, HAProxy with the lines of the
-manual page, a scanner's report, make run-tls, and a certificate that is renewed."""
+"""TLS with other programs: clients of other libraries, HAProxy configured as in the manual
+page, the report of a scanner, make run-tls, and a certificate that is renewed."""
 
 import asyncio
 import shlex
@@ -11,7 +11,7 @@ from tls import (Authority, TlsCharger, authority, client, gateway,
 
 
 def manual(after):
-    """Returns the literal block of ocppd.conf(5) behind these words."""
+    """Returns the literal block of ocppd.conf(5) that follows these words."""
     text = open(os.path.join(ROOT, "man/ocppd.conf.5.in")).read()
     text = text[text.index(after):]
     return text[text.index(".Bd -literal"):text.index(".Ed")] \
@@ -34,8 +34,7 @@ def test_curl_opens_a_websocket():
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE)
         assert b" 101 " in r.stdout, (r.stdout, r.stderr)
-    # A certificate of another authority: curl refuses it, and the gateway records
-    # the reason.
+    # curl refuses a certificate of another authority, and the gateway records the reason.
     r = subprocess.run(
         ["curl", "-sS", "--cacert", Authority("another").ca,
          "https://localhost:%d/" % g.tls_port], stdout=subprocess.PIPE,
@@ -44,7 +43,7 @@ def test_curl_opens_a_websocket():
     refusal(g, "peer_unknown_ca")
 
 
-def test_a_session_of_python_websockets():
+def test_a_charge_point_with_python_websockets_connects_by_tls():
     try:
         import websockets
     except ImportError:
@@ -96,7 +95,7 @@ def other_client(name, libraries, versions):
                 [d + "/client", str(g.tls_port), authority().ca, version,
                  d + "/request", d + "/frame"], stderr=subprocess.PIPE,
                 text=True, timeout=DEADLINE)
-            if r.returncode == 77 and done > 0:     # an old library
+            if r.returncode == 77 and done > 0:     # an old library does not have this feature
                 continue
             assert r.returncode == 0, (version, r.stderr, g.tell("refused"))
             done += 1
@@ -104,16 +103,16 @@ def other_client(name, libraries, versions):
     assert g.stat("tls_bad_records") == 0
 
 
-def test_a_client_of_wolfssl():
+def test_a_client_with_wolfssl_connects():
     other_client("wolfssl_client", ["-lwolfssl"], "23")
 
 
-def test_a_client_of_mbedtls():
+def test_a_client_with_mbedtls_connects():
     other_client("mbedtls_client",
                  ["-lmbedtls", "-lmbedx509", "-lmbedcrypto"], "23")
 
 
-def test_what_a_scanner_reports():
+def test_a_scanner_reports_only_the_documented_versions_and_suites():
     if not shutil.which("sslscan"):
         raise Skip("sslscan is not installed")
     g = gateway()
@@ -125,12 +124,12 @@ def test_what_a_scanner_reports():
     got = [line for line in got if re.match(
         r"(SSLv|TLSv|Accepted|Preferred|Server supports|.*renegotiation )",
         line)]
-    # Newer scanners list more groups; none of them is supported.
+    # Newer scanners list more groups; the gateway supports none of these.
     want = open(os.path.join(ROOT, "test/sslscan.expected")).read()
     assert got == want.split("\n")[:-1], "\n".join(got)
 
 
-def test_the_manuals_lines_for_haproxy():
+def test_haproxy_works_with_the_configuration_in_the_manual():
     if not shutil.which("haproxy"):
         raise Skip("haproxy is not installed")
     a = authority()
@@ -164,9 +163,9 @@ def test_the_manuals_lines_for_haproxy():
             assert handshake_status(g, "CP1", client()) == 403
 
 
-def test_a_certificate_is_renewed_by_the_manuals_recipe():
-    """CP1 sends SignCertificate; the platform signs it by openssl ca and sends
-    CertificateSigned with ocppctl, as in the manual page."""
+def test_a_certificate_is_renewed_by_the_commands_in_the_manual():
+    """CP1 sends SignCertificate. The platform signs the request by openssl ca and sends
+    CertificateSigned with ocppctl, as the manual page describes it."""
     if not shutil.which("jq"):
         raise Skip("jq is not installed")
     a = authority()
@@ -212,11 +211,11 @@ def test_a_certificate_is_renewed_by_the_manuals_recipe():
             "tls"]["commonName"] == "CP1"
 
 
-def test_make_run_tls():
-    """Runs it as a user types it, in a network namespace of its own; then the
-    commands that it prints, from another shell."""
+def test_make_run_tls_and_the_commands_that_it_prints_work():
+    """Runs make run-tls in a network namespace of its own, and then the commands that it
+    prints, from another shell."""
     if os.geteuid() != 0 or not shutil.which("unshare"):
-        raise Skip("a network of its own needs root")
+        raise Skip("only root can make a network namespace")
     with tempfile.TemporaryDirectory() as d:
         subprocess.run("cd %s && git ls-files -z | tar --null -T - -cf - | "
                        "tar -C %s -xf -" % (ROOT, d), shell=True, check=True)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""ocppctl top: its figures are those of the gateway, its keys do what it shows, and it
-leaves the terminal as it was."""
+"""ocppctl top: its figures are those of the gateway, its keys work as shown, and at its end
+the terminal is as before."""
 
 import fcntl
 import pty
@@ -16,7 +16,7 @@ def number(text, pattern):
 
 
 def block(text, title):
-    """Returns the lines of a list, by their first word."""
+    """Returns the lines of a list, each with its first word as key."""
     rows = {}
     inside = False
     for line in text.splitlines():
@@ -29,7 +29,7 @@ def block(text, title):
 
 
 class Terminal:
-    """`ocppctl top` on a terminal of its own."""
+    """Runs `ocppctl top` on a terminal of its own."""
 
     def __init__(self, g, *words, rows=24, columns=80, program=None, env=None):
         self.master, self.slave = pty.openpty()
@@ -64,7 +64,7 @@ class Terminal:
                 break
 
     def screen(self):
-        """Returns the last screen that was drawn completely."""
+        """Returns the last screen that is complete."""
         self.read()
         drawn = self.seen.split(b"\x1b[H")
         for d in reversed(drawn):
@@ -77,8 +77,8 @@ class Terminal:
                     "/%s/ on the screen" % pattern)
 
     def ended(self, last=b""):
-        """Waits for its end and returns the exit code; the terminal must be as it
-        was."""
+        """Waits for the end of the program and returns its exit code. The terminal must be as
+        before."""
         status = []
 
         def wait():
@@ -103,7 +103,7 @@ def test_one_screen_has_the_figures_of_the_gateway():
         for _ in range(i + 1):
             c.call("Heartbeat")
     poll(lambda: sum(c["messages"] for c in g.tell("connections")["connections"])
-         == 15, what="the sweep's copy of the counts")
+         == 15, what="the sweep that copies the counts")
     text = g.ctl("top", "-b", "--every", "0.2", json_=False)
     assert "\x1b" not in text and "\x01" not in text
     assert number(text, r"connections +(\d+) of 10000") == 5
@@ -146,10 +146,10 @@ def test_rates_are_per_second_over_the_interval():
                           (r"\n +in .* events ([\d.]+)", "events"),
                           (r"commits ([\d.]+)/s", "commits")):
         rate, all = number(text, pattern), after[name] - before[name]
-        # What happened within the interval is counted, and hardly more.
+        # The figure has the messages of the interval, and hardly any others.
         assert 0 < rate * 1.5 <= all * 1.05 + 1, (name, rate, all, took)
     assert number(text, r"answers .* of (\d+)") > 0
-    # The line of its own worker agrees.
+    # The line of the worker has the same figure.
     assert abs(float(block(text, "WORKER")["0"][4]) -
                number(text, r"\n +in ([\d.]+)")) <= \
         0.1 * number(text, r"\n +in ([\d.]+)") + 2
@@ -172,7 +172,7 @@ def test_a_charge_point_that_disconnected_is_listed_with_its_reason():
     flapping.close()
 
 
-def test_filters_choose_charge_points():
+def test_filters_select_charge_points():
     g = shared()
     cs = [Charger(g, n, worker=w) for n, w in
           (("BERLIN-1", 0), ("BERLIN-2", 1), ("PARIS-1", 0))]
@@ -187,7 +187,7 @@ def test_filters_choose_charge_points():
         c.close()
 
 
-def test_no_worker_is_asked():
+def test_top_asks_no_worker():
     g = Gateway()
     c = Charger(g, "CP1")
     pids = [w["pid"] for w in g.workers()]
@@ -202,7 +202,7 @@ def test_no_worker_is_asked():
     c.close()
 
 
-def test_wrong_words_a_pipe_and_no_daemon_have_their_exit_codes():
+def test_wrong_arguments_a_pipe_and_a_missing_daemon_have_their_exit_codes():
     g = shared()
     for words in (["--every", "no"], ["--sort", "size"], ["x"], ["-z"],
                   ["--worker", "-1"], []):
@@ -239,7 +239,7 @@ def test_keys_sort_filter_and_quit():
     t.press("w")
     t.shows(r"worker 0")
     t.press("v")
-    poll(lambda: "SICKEST" not in t.screen(), what="one list only")
+    poll(lambda: "SICKEST" not in t.screen(), what="a screen with one list only")
     t.press(" ")
     t.shows(r"paused")
     t.press(" ")
@@ -248,7 +248,7 @@ def test_keys_sort_filter_and_quit():
     assert t.ended() == 0
 
 
-def test_a_resized_terminal_is_filled_and_nothing_wraps():
+def test_a_resized_terminal_is_filled_and_no_line_wraps():
     g = shared()
     t = Terminal(g, rows=24, columns=80)
 
@@ -265,7 +265,7 @@ def test_a_resized_terminal_is_filled_and_nothing_wraps():
     assert t.ended() == 0
 
 
-def test_signals_end_it_and_the_terminal_is_restored():
+def test_a_signal_ends_top_and_the_terminal_is_restored():
     g = shared()
     for way in ("\x03", "\x1c", signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         t = Terminal(g)
@@ -278,13 +278,13 @@ def test_signals_end_it_and_the_terminal_is_restored():
         assert t.ended() == 0
 
 
-def test_stopped_it_gives_the_terminal_back_and_continued_it_draws_anew():
+def test_a_stop_signal_restores_the_terminal_and_sigcont_draws_again():
     g = shared()
     t = Terminal(g)
     t.shows(r"q quit")
     os.kill(t.pid, signal.SIGTSTP)
     poll(lambda: open("/proc/%d/stat" % t.pid).read().rsplit(")", 1)[1]
-         .split()[0] == "T", what="the stop")
+         .split()[0] == "T", what="the stop of the process")
     assert termios.tcgetattr(t.slave) == t.before
     t.read()
     t.seen = b""
@@ -294,7 +294,7 @@ def test_stopped_it_gives_the_terminal_back_and_continued_it_draws_anew():
     assert t.ended() == 0
 
 
-def test_it_outlives_the_gateway_and_sees_the_next_one():
+def test_top_survives_the_gateway_and_shows_the_next_one():
     g = Gateway()
     t = Terminal(g, "--every", "0.2")
     t.shows(r"q quit")
@@ -309,12 +309,12 @@ def test_it_outlives_the_gateway_and_sees_the_next_one():
     assert t.ended() == 0
 
 
-def test_the_demonstration_shows_its_fleet_and_ends_as_one():
+def test_the_demonstration_shows_its_fleet_and_ends_all_its_processes():
     d = tempfile.mkdtemp(prefix="ocppd-test-")
     env = {"DEMO_COUNT": "50", "DEMO_DIR": d, "B": B}
 
     def anybody():
-        """Returns the processes whose command line names the directory or its port."""
+        """Returns the processes whose command line contains the directory or its port."""
         port = re.search(r"listen on 127.0.0.1:(\d+)",
                          open(d + "/gateway.log").read()).group(1)
         return subprocess.run(["pgrep", "-f", "%s|127.0.0.1:%s/" % (d, port)],

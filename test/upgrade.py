@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Another program takes over all connections: `ocppctl upgrade`, SIGUSR2."""
+"""Upgrades: another program takes over all connections (`ocppctl upgrade`, SIGUSR2)."""
 
 import hmac
 import ssl
@@ -28,7 +28,7 @@ def script(g, text):
 
 
 def fails(g, program, words, upgrades=0):
-    """Checks that the old program goes on unchanged, and reports the reason."""
+    """Checks that the old program continues unchanged and reports the reason."""
     pid, workers = g.pid, [w["pid"] for w in g.workers()]
     code, body = g.ask("-j", "upgrade", program)
     assert code == 500, (code, body)
@@ -45,15 +45,16 @@ def fails(g, program, words, upgrades=0):
 
 
 def lives(g, *points):
-    """Each charge point is answered on its connection, and new ones are accepted."""
+    """Checks that each charge point is answered on its connection, and that new connections
+    are accepted."""
     for p in points:
         p.call("Heartbeat")
     new = Charger(g, "NEW-%d" % time.monotonic_ns())
     new.call("Heartbeat")
 
 
-def test_broken_programs():
-    """A program that cannot take over never gets a connection."""
+def test_a_program_that_cannot_take_over_gets_no_connection():
+    """The program cannot be executed, exits, hangs, or is another one."""
     g = Gateway(server_workers=2, upgrade_patience="2s")
     cp = Charger(g, "CP1")
     cp.call("Heartbeat")
@@ -85,10 +86,10 @@ def test_broken_programs():
     assert code == 400, body
 
 
-def test_a_program_without_memory():
-    """Its workers end before they have a connection, not at the first message."""
+def test_a_program_without_address_space_gets_no_connection():
+    """Its workers end before they get a connection, and not at the first message."""
     if VALGRIND or sanitized():
-        raise Skip("an instrumented program needs terabytes of addresses")
+        raise Skip("an instrumented program needs terabytes of address space")
     g = Gateway(server_workers=2, upgrade_patience="20s", websocket_idle_timeout="5m")
     g.deaths_expected = True
     points = [Charger(g, "CP%d" % i) for i in range(4)]
@@ -103,9 +104,9 @@ def test_a_program_without_memory():
     lives(g, *points)
 
 
-def test_a_master_without_descriptors():
-    """For every number of descriptors that are left: the old program goes on with
-    all connections, and reports the reason, until there are enough."""
+def test_a_master_without_descriptors_reports_it_and_continues():
+    """With too few descriptors, in any number, the old program continues with all
+    connections and reports the reason, until there are enough."""
     g = Gateway(server_workers=2, websocket_idle_timeout="5m")
     points = [Charger(g, "CP%d" % i) for i in range(4)]
     for c in points:
@@ -130,9 +131,8 @@ def test_a_master_without_descriptors():
     assert not g.events("charge_point.disconnected", cp="CP0")
 
 
-def test_refused_settings():
-    """A setting that an upgrade cannot change is refused with its reason, and an
-    error in the file is reported with its line."""
+def test_settings_that_an_upgrade_cannot_change_are_refused():
+    """The reason is reported. An error in the file is reported with its line."""
     g = Gateway(conf="[server]\nworkers = 2\n", server_node=None)
     cp = Charger(g, "CP1")
     for text, words in (
@@ -149,8 +149,8 @@ def test_refused_settings():
 # --- connections move ---------------------------------------------------------
 
 class Fleet(simulator.Fleet):
-    """No charge point of a fleet sees a close: each has opened one connection, and
-    every message was answered."""
+    """Checks that no connection of a fleet was closed (each charge point has opened one) and
+    that every message was answered."""
 
     def __init__(self, g, *words, secure=False):
         self.count = int(words[words.index("-n") + 1])
@@ -188,7 +188,7 @@ def health(port):
         return r.status
 
 
-def test_quiet_connections_move():
+def test_an_upgrade_keeps_quiet_connections():
     http = free_port()
     g = mixed(admin_listen="127.0.0.1:%d" % http)
     since = uptime(g)
@@ -225,7 +225,7 @@ def test_quiet_connections_move():
         == len(points) + 1
 
 
-def test_counters_and_what_is_remembered_go_on():
+def test_an_upgrade_keeps_counters_outcomes_and_limits():
     g = Gateway(server_workers=2, limits_identity_rate=2)
     c = Charger(g, "CP1")
     t = c.start(tag="T1")
@@ -244,15 +244,15 @@ def test_counters_and_what_is_remembered_go_on():
     assert after["refused"] == before["refused"]
     assert g.tell("refused") == refusals
     assert g.show("GONE") == show
-    # The command that it sent before is known.
+    # The command that was sent before the upgrade is still known.
     assert c.start(tag="T1") == t
     c.stop(t)
 
 
-def test_transaction_events_stay_known():
-    """A TransactionEvent that was sent before an upgrade and is sent again after it
-    has the same answer and no second event. This also holds if the other program has
-    other structs in shared memory."""
+def test_transaction_events_are_remembered_over_an_upgrade():
+    """A TransactionEvent that was sent before an upgrade and is sent again after it gets the
+    same answer and makes no second event, even if the other program has other structs in
+    shared memory."""
     for version in BOTH:
         g = Gateway(server_workers=2)
         c = Station(g, "KNOWN", version)
@@ -274,7 +274,7 @@ def test_transaction_events_stay_known():
 
 
 def few_events(g, type):
-    """Returns the events of a rare type, out of a large journal."""
+    """Returns the events of a rare type from a large journal."""
     for path in g.segments():
         with open(path, "rb") as f:
             for line in f:
@@ -283,8 +283,8 @@ def few_events(g, type):
 
 
 class Commander:
-    """Sends commands to the charge points of fleets, one after the other; each has
-    one outcome."""
+    """Sends commands to the charge points of fleets, one after the other, and checks that
+    each has one outcome."""
 
     def __init__(self, g, *names):
         self.g, self.names, self.over = g, names, threading.Event()
@@ -307,8 +307,8 @@ class Commander:
 
 
 def newer(g):
-    """Makes the other program, with a newer format of the records that it hands
-    over."""
+    """Returns the path of the other program, which hands over its records in a newer
+    format."""
     return script(g, "#!/bin/sh\nOCPPD_TEST_FORMAT=2 exec %s \"$@\"\n" % OTHER)
 
 
@@ -316,17 +316,17 @@ OTHER = os.path.join(B, "other", "ocppd")
 LIVELY = ("--session-every", "5s", "--session-length", "10s", "--meter-every", "5s")
 
 
-def test_upgrades_in_a_row_under_traffic():
-    """Ten upgrades of 2,000 charge points (OCPPD_TEST_LONG=1; otherwise three, of
-    70): to the same program, to one with other structs in shared memory and back, at
-    last to one with a newer format."""
+def test_upgrades_in_a_row_under_traffic_close_no_connection():
+    """Ten upgrades of 2,000 charge points (OCPPD_TEST_LONG=1; otherwise three of 70): to the
+    same program, to one with other structs in shared memory and back, and finally to one with
+    a newer format."""
     plain, secure, ids = (1000, 980, 20) if LONG else (30, 30, 10)
     a = tls.authority()
     names = ["M%02d" % i for i in range(1, ids + 1)]
     cert, key = a.make("fleet", "/O=ACME Ltd/CN=M01",
                        san=",".join("DNS:" + n for n in names))
-    # The walk that pings begins anew with each worker. With the intervals of
-    # test.conf it is not complete between upgrades that follow each other at once.
+    # Each worker begins its sweep of pings again. With the intervals of test.conf, a sweep
+    # would not be complete before the next upgrade begins.
     g = mixed(limits_handshakes=20000, tls_client_name="san",
               websocket_ping_interval="10s", websocket_idle_timeout="40s",
               journal_segment_size="16MiB", journal_retention="1d")
@@ -359,8 +359,7 @@ def test_upgrades_in_a_row_under_traffic():
     assert protocols == set(simulator.NAMES.values())
 
 
-def test_signal():
-    """Upgrades by SIGUSR2, and checks the notifications to the service manager."""
+def test_sigusr2_upgrades_and_the_service_manager_is_notified():
     path = tempfile.mkdtemp(prefix="ocppd-notify-") + "/socket"
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     s.bind(path)
@@ -384,7 +383,7 @@ def test_signal():
     with open(pidfile) as f:
         assert int(f.read()) == new != old
     c.call("Heartbeat")
-    # A second daemon still notices that this one runs.
+    # A second daemon still detects that this one is running.
     other = subprocess.run(g.command(), stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, text=True)
     assert other.returncode == 1 and "process %d" % new in other.stdout, \
@@ -395,7 +394,7 @@ def test_signal():
 
 
 def traffic_keys(path):
-    """Returns the AES-128 keys of a connection of TLS 1.3, from the client's key log
+    """Returns the AES-128 keys of a TLS 1.3 connection, computed from the client's key log
     (RFC 8446, sections 7.1 and 7.3)."""
     info = b"\x00\x10\x09tls13 key\x00\x01"
     with open(path) as f:
@@ -404,7 +403,7 @@ def traffic_keys(path):
 
 
 def holds(pid, texts):
-    """True if one of the texts is in the writable memory of the process."""
+    """Returns True if one of the texts is in the writable memory of the process."""
     with open("/proc/%d/maps" % pid) as f:
         ranges = re.findall(r"^(\w+)-(\w+) rw", f.read(), re.M)
     with open("/proc/%d/mem" % pid, "rb", 0) as memory:
@@ -414,7 +413,7 @@ def holds(pid, texts):
                 memory.seek(low)
                 try:
                     data = memory.read(min(high - low, 1 << 24))
-                except OSError:         # behind the end of a file
+                except OSError:         # beyond the end of a file
                     break
                 if any(text in data for text in texts):
                     return True
@@ -425,8 +424,8 @@ def holds(pid, texts):
 
 
 def test_keys_of_connections_are_in_no_file_and_no_core():
-    """Searches the files and memory files of every process, and the memory of the
-    master, over an upgrade and a worker-restart. Workers cannot be dumped at all."""
+    """Searches the files and memory files of every process, and the memory of the master,
+    over an upgrade and a worker-restart. Workers never write core files."""
     if os.geteuid() != 0:
         raise Skip("only root may read the memory of other processes")
     g = tls.gateway(server_user="nobody", server_workers=1, websocket_idle_timeout="5m",
@@ -460,16 +459,16 @@ def test_keys_of_connections_are_in_no_file_and_no_core():
             seen += len(data) > 0
             assert not any(form in data for form in forms), path
     assert seen > 5
-    assert os.stat("/proc/%d/mem" % worker).st_uid == 0     # not dumpable
-    # The search finds a key in the worker that has the connection, so it works.
+    assert os.stat("/proc/%d/mem" % worker).st_uid == 0     # the worker is not dumpable
+    # The search works, because it finds a key in the worker that has the connection.
     assert holds(worker, forms) and not holds(g.pid, forms)
     c.call("Heartbeat")
     c.close()
 
 
-def test_commands_have_one_outcome():
-    """A command that a charge point answers after the upgrade ends once, and its
-    client gets the answer; a command that arrives meanwhile waits."""
+def test_commands_during_an_upgrade_have_one_outcome():
+    """A command that the charge point answers after the upgrade ends once, and its client
+    gets the answer. A command that arrives during the upgrade waits."""
     g = Gateway(server_workers=2)
     points = [Charger(g, "CP%d" % i) for i in range(6)]
     for c in points:
@@ -489,9 +488,9 @@ def test_commands_have_one_outcome():
     assert len({e["payload"]["commandId"] for e in got}) == len(points)
 
 
-def test_connections_in_the_middle_of_something():
-    """Half a frame, half a message, half a request, answers that the client does not
-    read, and clients that connect while no connection is accepted."""
+def test_an_upgrade_keeps_connections_that_are_not_quiet():
+    """Half a frame, half a message, half a request, answers that the client does not read,
+    and clients that connect while no connection is accepted."""
     g = mixed(websocket_idle_timeout="5m", limits_message_rate=10000,
               websocket_handshake_timeout="5m")
     half, fragments = Charger(g, "HALF"), Charger(g, "FRAGMENTS")
@@ -502,7 +501,7 @@ def test_connections_in_the_middle_of_something():
     text = request.request()
     request.raw(text[:40])
     silent = tls.At(g)
-    before = Charger(silent, "SILENT", open=False)      # no ClientHello yet
+    before = Charger(silent, "SILENT", open=False)      # it sends no ClientHello yet
     deaf = Charger(g, "DEAF", rcvbuf=2048)
     n = 300
     for i in range(n):
@@ -540,9 +539,9 @@ def test_connections_in_the_middle_of_something():
     lives(g, half, fragments, deaf, before, *opened)
 
 
-def test_a_tls_handshake_that_was_answered():
-    """The end of a handshake in progress is awaited, and then the connection moves;
-    one whose client is silent delays an upgrade for half of upgrade.patience."""
+def test_an_upgrade_waits_for_a_tls_handshake_that_was_answered():
+    """The connection moves when its handshake has ended. A handshake whose client sends
+    nothing delays the upgrade for half of upgrade.patience."""
     g = mixed(server_workers=1, websocket_handshake_timeout="1m",
               tls_handshake_timeout="1m", upgrade_patience="%ds" % (8 * SLOW))
     for silent in (False, True):
@@ -564,7 +563,7 @@ def test_a_tls_handshake_that_was_answered():
             waiting.wait()
             break
         old = g.pid
-        # Without a byte for five seconds it would be cut.
+        # A handshake without a byte for five seconds would be ended.
         while time.monotonic() < min(began + 2.5, heard + 4):
             assert g.tell("status")["pid"] == old
         c.raw(outside.read())                   # Finished
@@ -588,9 +587,8 @@ def step(session, what=None):
         return None
 
 
-def test_many_connections():
-    """50,000 charge points that send 1,000 messages in a second: none is
-    closed, and none waits for its answer for more than a second."""
+def test_an_upgrade_of_50000_connections_closes_none_and_delays_no_answer_by_a_second():
+    """The charge points send 1,000 messages per second."""
     if not LONG:
         raise Skip("it takes two minutes; OCPPD_TEST_LONG=1")
     g = Gateway(server_workers=4, server_max_connections=60000,
@@ -642,8 +640,8 @@ http { access_log off; server { listen 127.0.0.1:%d; location / {
 
 
 def reload_of(program, limit, n):
-    """Returns how many of n connections live after the reload of a proxy, and
-    whether former processes stay."""
+    """Returns how many of n connections are open after the reload of a proxy, and whether
+    former processes remain."""
     subreaper()
     g = Gateway(server_workers=2, limits_handshakes=20000,
                 websocket_ping_interval="10s", websocket_idle_timeout="60s")
@@ -655,12 +653,12 @@ def reload_of(program, limit, n):
             f.write(NGINX % (g.dir, "worker_shutdown_timeout 3s;" if limit else "",
                              port, g.port))
     words = ["haproxy", "-W", "-f", conf] if program == "haproxy" else \
-        [shutil.which("nginx"), "-c", conf]  # it executes this file again
+        [shutil.which("nginx"), "-c", conf]  # nginx executes this file again
     p = subprocess.Popen(words, stdin=subprocess.DEVNULL,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         poll(lambda: listens(port))
-        if program == "nginx":      # it ignores USR2 unless it is a daemon
+        if program == "nginx":      # nginx ignores USR2 unless it is a daemon
             p.wait()
             p = Adopted(poll(lambda: int(open(g.dir + "/nginx.pid").read())))
         sim = simulator.Fleet(g, "-n", str(n), "--version", "mixed", "-r", "1000",
@@ -696,11 +694,10 @@ def reload_of(program, limit, n):
 
 
 def test_the_reload_of_haproxy_and_nginx():
-    """The same clients with other programs, for comparison: without a limit both
-    keep their former processes for as long as the connections live; with a limit all
-    connections are closed."""
+    """For comparison, the same clients behind other programs. Without a time limit both keep
+    their former processes as long as the connections; with one, all connections are closed."""
     if not LONG:
-        raise Skip("a comparison; OCPPD_TEST_LONG=1")
+        raise Skip("it is only a comparison; OCPPD_TEST_LONG=1")
     for program in ("haproxy", "nginx"):
         if not shutil.which(program):
             raise Skip(program + " is not installed")
@@ -714,7 +711,7 @@ def test_the_reload_of_haproxy_and_nginx():
             assert again >= n if limit else again == 0
 
 
-def test_another_number_of_workers():
+def test_an_upgrade_may_change_the_number_of_workers():
     for before, after in ((2, 3), (3, 1), (1, 2)):
         conf = "[server]\nworkers = %d\n"
         g = Gateway(conf=conf % before)
@@ -732,9 +729,9 @@ def test_another_number_of_workers():
         g.close()
 
 
-def test_settings_of_a_restart():
-    """listen, max_connections and workers change with an upgrade; connections to an
-    address that is no longer listened to stay."""
+def test_settings_that_need_a_restart_change_at_an_upgrade():
+    """listen, max_connections and workers change. Connections to an address on which the
+    gateway no longer listens stay open."""
     old, new = free_port(), free_port()
     conf = "[server]\nlisten = %s\nworkers = %d\nmax_connections = %d\n"
     at = "127.0.0.1:%d"
@@ -754,7 +751,7 @@ def test_settings_of_a_restart():
         g.port = new
         lives(g)
         poll(lambda: all(w["state"] == "ready" for w in g.workers()),
-             what="a worker more")
+             what="one more worker")
         assert (at % old in listen) == listens(old)
     poll(lambda: g.stat("connections") == len(points))
     more = [Charger(g, "MORE%d" % i) for i in range(12 - len(points))]
@@ -762,8 +759,8 @@ def test_settings_of_a_restart():
     assert refused.handshake().status == 503
     for c in points + more:
         c.call("Heartbeat")
-    # The limit is lower than the number of connections: none of them is closed, new
-    # ones are refused.
+    # The limit is below the number of connections: none of them is closed, and new ones are
+    # refused.
     with open(g.conf, "w") as f:
         f.write(conf % (at % new, 2, 10))
     assert g.upgrade()["closed"] == 0
@@ -773,9 +770,9 @@ def test_settings_of_a_restart():
     assert refused.handshake().status == 503
 
 
-def test_a_tls_listener_comes_and_goes():
-    """With an upgrade; all connections stay. A certificate that cannot be used
-    refuses the upgrade."""
+def test_an_upgrade_may_add_and_remove_a_tls_listener():
+    """All connections stay open. With a certificate that cannot be used, the upgrade is
+    refused."""
     a = tls.authority()
     plain, port = free_port(), free_port()
     conf = "[server]\nlisten = 127.0.0.1:%d\nworkers = 2\n" % plain
@@ -821,8 +818,8 @@ def listens(port):
         s.close()
 
 
-def test_an_older_program():
-    """The older program could not read what the newer one hands over."""
+def test_a_program_that_reads_an_older_format_is_refused():
+    """It could not read the state that the newer program hands over."""
     g = mixed()
     c = Charger(g, "CP1")
     formats = [subprocess.run([p, "-x", "upgrade"], stdout=subprocess.PIPE,
@@ -830,7 +827,7 @@ def test_an_older_program():
                for p in (OCPPD, OTHER, newer(g))]
     assert formats == ["1", "1", "2"], formats
     g.upgrade(newer(g))
-    with open("/proc/%d/cmdline" % g.pid) as f:     # exe is seen only by root
+    with open("/proc/%d/cmdline" % g.pid) as f:     # only root can read the link exe
         assert f.read().split("\0")[0] == OTHER
     fails(g, OCPPD, "reads format 1, and this program writes format 2", 1)
     c.call("Heartbeat")
@@ -839,8 +836,8 @@ def test_an_older_program():
 # --- with Redis, with a full disk ---------------------------------------------
 
 def shipped_once(g, r):
-    """The stream has each event of the journal once, in the order of each charge
-    point. Outcomes of commands that came through Redis are written to it."""
+    """Checks that the stream has each event of the journal once, in the order of each charge
+    point, and that outcomes of commands from Redis are in it."""
     def shipped(events, cp=None):
         return [e["eventId"] for e in events
                 if e["eventType"] != "command.response" and
@@ -854,7 +851,7 @@ def shipped_once(g, r):
 
 
 @fleet.tidy
-def test_sessions_and_cursors_in_redis_go_on():
+def test_sessions_and_cursors_in_redis_continue_after_an_upgrade():
     s = fleet.redis()
     r = s.client()
     g = fleet.gateway(s, "a", server_workers=2, ocpp_message_timeout="60s")
@@ -889,9 +886,9 @@ def test_sessions_and_cursors_in_redis_go_on():
     assert not g.events("charge_point.disconnected")
 
 
-def test_a_full_disk():
-    """Events that wait for the disk cannot be handed over: the upgrade is refused
-    until the disk accepts them."""
+def test_an_upgrade_is_refused_while_the_disk_is_full():
+    """Events that wait for the disk cannot be handed over, so an upgrade is possible only when
+    the disk takes them."""
     with Disk() as disk:
         g = Gateway(server_workers=2, server_state_dir=disk.dir + "/state",
                     websocket_idle_timeout="5m", journal_stall_time="5m")
@@ -923,8 +920,8 @@ def children(pid):
 
 
 class Halfway:
-    """An upgrade that stands still before slot `at` moves, because the worker of
-    that slot is stopped."""
+    """An upgrade that is held before slot `at` moves, because the worker of that slot is
+    stopped."""
 
     def __init__(self, at, **settings):
         settings.setdefault("server_workers", 2)
@@ -942,7 +939,7 @@ class Halfway:
         self.workers = [w["pid"] for w in g.workers()]
         os.kill(self.workers[at], signal.SIGSTOP)
         self.client = background(g.ask, "-j", "upgrade")
-        g.wait_log("it is prepared")  # the processes that have checked it have ended
+        g.wait_log("it is prepared")  # the processes that have checked the program have ended
         self.new = poll(lambda: self.find_new(), what="the new master")
         if at:
             g.wait_log("upgrade: worker %d has taken over" % (at - 1))
@@ -973,8 +970,8 @@ def dead(points):
             pass
 
 
-def test_a_new_program_whose_old_one_is_gone_ends():
-    """The old program has died before it has sent anything to the new one."""
+def test_a_new_program_ends_if_the_old_one_has_died():
+    """The old program died before it had sent anything to the new one."""
     old, new = socket.socketpair()
     old.close()
     done = subprocess.run([OCPPD, "-c", os.path.join(ROOT, "conf/test.conf")], env=dict(
@@ -984,7 +981,7 @@ def test_a_new_program_whose_old_one_is_gone_ends():
     assert done.returncode == 1, done
 
 
-def test_the_new_master_dies_before_a_slot_has_moved():
+def test_if_the_new_master_dies_before_a_slot_has_moved_the_old_one_continues():
     h = Halfway(0)
     os.kill(h.new, signal.SIGKILL)
     code, body = h.client.wait()
@@ -999,9 +996,9 @@ def test_the_new_master_dies_before_a_slot_has_moved():
     lives(h.g, *sum(h.points, []))
 
 
-def test_an_old_worker_that_hangs_costs_its_own_connections_only():
-    """Longer than upgrade.patience, after another slot has moved. Before that, the old
-    program goes on with all of them."""
+def test_an_old_worker_that_hangs_costs_only_its_own_connections():
+    """It hangs for longer than upgrade.patience after another slot has moved. If it hangs
+    before that, the old program continues with all connections."""
     h = Halfway(1, upgrade_patience="1s", server_stuck_timeout="5m")
     code, body = h.client.wait(60 * SLOW)
     assert code == 200, body
@@ -1017,9 +1014,9 @@ def test_an_old_worker_that_hangs_costs_its_own_connections_only():
     lives(h.g, *h.points[0])
 
 
-def test_the_new_master_dies_after_a_slot_has_moved():
-    """The old master starts the new program again, which takes over from the
-    workers of both."""
+def test_if_the_new_master_dies_after_a_slot_has_moved_it_is_started_again():
+    """The old master starts the new program again, and it takes over from the workers of
+    both."""
     h = Halfway(1)
     os.kill(h.new, signal.SIGKILL)
     h.g.wait_log("it is started again")
@@ -1033,7 +1030,7 @@ def test_the_new_master_dies_after_a_slot_has_moved():
 
 
 def taken_over(g, *former):
-    """Returns the pid of a master that is none of these."""
+    """Returns the pid of a master that is not among these."""
     try:
         pid = g.tell("status")["pid"]
     except (OSError, AssertionError, ValueError):
@@ -1041,9 +1038,8 @@ def taken_over(g, *former):
     return pid if pid not in former else None
 
 
-def test_a_program_that_dies_again_and_again():
-    """After its third death the old program goes on; the connections of the slot
-    that had moved are closed, the others stay."""
+def test_if_the_new_program_dies_three_times_the_old_one_continues():
+    """The connections of the slot that had moved are closed, the others stay open."""
     h = Halfway(1)
     new = h.new
     for _ in range(3):
@@ -1051,7 +1047,7 @@ def test_a_program_that_dies_again_and_again():
         poll(lambda: not alive(new))
         h.g.process.poll()
         if _ < 2:
-            former, new = new, poll(lambda: h.find_new(), what="another process")
+            former, new = new, poll(lambda: h.find_new(), what="the new master")
             assert former != new
     h.client.wait()
     h.g.wait_log("old program goes on")
@@ -1067,8 +1063,8 @@ def test_a_program_that_dies_again_and_again():
     lives(h.g, *h.points[1])
 
 
-def test_the_old_master_dies_after_a_slot_has_moved():
-    """Its other workers hand over to the new program all the same."""
+def test_if_the_old_master_dies_after_a_slot_has_moved_the_upgrade_ends_well():
+    """The other old workers still hand over to the new program."""
     h = Halfway(1)
     os.kill(h.old, signal.SIGKILL)
     h.resume(1)
@@ -1081,8 +1077,8 @@ def test_the_old_master_dies_after_a_slot_has_moved():
     lives(h.g, *sum(h.points, []))
 
 
-def test_a_worker_dies_before_its_slot_moves():
-    """Only the connections of that worker are closed; the upgrade goes on."""
+def test_if_a_worker_dies_before_its_slot_moves_only_its_connections_are_closed():
+    """The upgrade continues."""
     h = Halfway(1)
     os.kill(h.workers[1], signal.SIGKILL)
     code, body = h.client.wait()
@@ -1093,14 +1089,14 @@ def test_a_worker_dies_before_its_slot_moves():
     lives(h.g, *h.points[0])
     for c in h.points[1]:
         Charger(h.g, c.identity).call("Heartbeat")
-        # The end of the former session is an event before the next one begins.
+        # The event of the former session's end precedes the beginning of the next one.
         h.g.wait_events(2, type="charge_point.connected", cp=c.identity)
         kinds = ["charge_point.connected", "charge_point.disconnected"]
         assert [e["eventType"] for e in h.g.events(type="all", cp=c.identity)
                 if e["eventType"] in kinds][:3] == kinds + kinds[:1], c.identity
 
 
-def test_a_new_worker_dies_after_its_slot_has_moved():
+def test_if_a_new_worker_dies_only_the_connections_of_its_slot_are_closed():
     h = Halfway(1)
     heir = next(p for p in children(h.new)
                 if open("/proc/%d/comm" % p).read().strip() == "ocppd-w0")
@@ -1116,9 +1112,9 @@ def test_a_new_worker_dies_after_its_slot_has_moved():
         Charger(h.g, c.identity).call("Heartbeat")
 
 
-def test_the_control_socket_meanwhile():
-    """Reports are answered by the old program; a command that changes something
-    waits for the new one; a second upgrade and a restart are refused."""
+def test_commands_of_operators_during_an_upgrade():
+    """The old program answers reports. A command that changes something waits for the new
+    program. A second upgrade and a restart are refused."""
     h = Halfway(1)
     status = h.g.tell("status")
     assert status["pid"] == h.old and status["upgrade"]["underWay"], status
@@ -1141,9 +1137,9 @@ def test_the_control_socket_meanwhile():
     lives(h.g, *sum(h.points, []))
 
 
-def test_a_stop_meanwhile():
-    """Before a slot has moved, a stop ends the upgrade; afterwards it waits for the
-    end of the upgrade. No process is left in either case."""
+def test_a_stop_during_an_upgrade_leaves_no_process():
+    """Before a slot has moved, a stop ends the upgrade; afterwards it waits for the end of
+    the upgrade."""
     for at in (0, 1):
         h = Halfway(at)
         os.kill(h.old, signal.SIGTERM)
@@ -1159,8 +1155,8 @@ def test_a_stop_meanwhile():
         h.g.process = None
 
 
-def test_a_worker_that_hangs():
-    """Before a slot has moved: after upgrade.patience the old program goes on."""
+def test_if_a_worker_hangs_before_a_slot_has_moved_the_old_program_continues():
+    """It continues after upgrade.patience."""
     h = Halfway(0, upgrade_patience="2s")
     code, body = h.client.wait()
     assert code == 500 and "worker 0 was not moved within" in body, body
@@ -1168,9 +1164,8 @@ def test_a_worker_that_hangs():
     lives(h.g, *sum(h.points, []))
 
 
-def test_a_new_worker_that_hangs():
-    """When its slot has moved, it is killed after upgrade.patience. Its slot's
-    connections are lost, and no others."""
+def test_a_new_worker_that_hangs_costs_only_the_connections_of_its_slot():
+    """When its slot has moved, the worker is killed after upgrade.patience."""
     for at in (0, 1):
         h = Halfway(at, upgrade_patience="2s")
         with_name = {}

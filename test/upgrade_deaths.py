@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """kill -9 of each process at each step of an upgrade.
 
-A step is the sending of one message; fault_shim.c stops the sender before it. Then one
-of the four processes is killed: the old or the new master, the old or the new worker of
-the slot that moves. Each charge point has an event that was acknowledged before, one
-that is sent while the upgrade stands still, and a command that it has not answered yet.
+At each step one message is sent; fault_shim.c stops its sender before that. Then one of
+four processes is killed: the old or the new master, the old or the new worker of the slot
+that moves. Each charge point has an event that was acknowledged before, an event that it
+sends while the upgrade is held, and a command that it has not answered yet.
 
-By default one of the masters dies at each step, and a worker at some;
+By default one of the masters is killed at each step, and a worker at some steps.
 OCPPD_TEST_LONG=1 kills each of the four, while each of two workers moves."""
 
 import upgrade
@@ -18,8 +18,8 @@ OLD, NEW, WORKER, HEIR = "old master", "new master", "old worker", "new worker"
 PER_WORKER = 2
 
 
-# The steps in their order, with the sender. once: they happen once for the daemon;
-# the others happen for each slot. Before `go` of the first slot nothing has moved.
+# The steps in their order, with the sender of the message. once: the step happens once,
+# other steps happen for each slot. Before `go` of the first slot nothing has moved.
 STEPS = (
     # word         text                                        sender  once
     ("hello",      "hello format=1 version",                   OLD,    True),
@@ -45,7 +45,7 @@ WORDS = [s[0] for s in STEPS]
 
 
 class Stopped(Shim):
-    """An upgrade that stands still at a step."""
+    """An upgrade that is held at one step."""
 
     def __init__(self, word, slot, message_timeout="60s"):
         super().__init__()
@@ -70,7 +70,7 @@ class Stopped(Shim):
         step = STEPS[WORDS.index(word)]
         self.stop_before(step[1], 0 if step[3] else slot)
         self.client = background(g.ask, "-j", "upgrade")
-        poll(lambda: self.sender() > 1, what="the step " + word)
+        poll(lambda: self.sender() > 1, what="the sender of step " + word)
         for pid in upgrade.children(g.pid) + [self.sender()]:
             if name(pid) == "ocppd" and pid != g.pid:
                 self.pids[NEW] = pid
@@ -90,8 +90,8 @@ def name(pid):
 
 
 def settled(g):
-    """Waits until the workers of the process that answers are ready, and no upgrade
-    is under way."""
+    """Waits until a gateway answers, its workers are ready, and no upgrade is in
+    progress."""
     try:
         status = g.tell("status")
         return not status["upgrade"]["underWay"] and status["pid"] and \
@@ -102,7 +102,7 @@ def settled(g):
 
 
 def taken_over(g):
-    """A master answers; it may be one that was started again."""
+    """Returns True if a master answers, which may be one that was started again."""
     try:
         return g.tell("status")["pid"]
     except (OSError, AssertionError, ValueError, KeyError):
@@ -110,7 +110,7 @@ def taken_over(g):
 
 
 def next_pid(g):
-    """The process that goes on if the master is killed."""
+    """Returns the process that continues if the victim is killed."""
     try:
         with open(g.settings["server_pidfile"] + ".next") as f:
             return int(f.read())
@@ -119,7 +119,8 @@ def next_pid(g):
 
 
 def kept(c, id):
-    """True if the connection lives; then everything on it is answered."""
+    """Returns True if the connection is open; then checks that all its messages are
+    answered."""
     try:
         c.get(id, DEADLINE * 3)
         c.call("Heartbeat")
@@ -129,10 +130,11 @@ def kept(c, id):
 
 
 def kill_at(word, slot, victim):
-    """Returns the identities whose connections were closed."""
+    """Kills the victim at this step. Returns the identities whose connections were
+    closed."""
     s = Stopped(word, slot)
     g = s.g
-    if not alive(s.pids.get(victim, 0)):  # it has ended, or does not exist yet
+    if not alive(s.pids.get(victim, 0)):  # the process has ended or does not exist yet
         s.resume()
         s.client.wait()
         g.follow(settled(g))
@@ -145,15 +147,15 @@ def kill_at(word, slot, victim):
     s.resume()
     pid = poll(lambda: settled(g) or not any(alive(s.pids.get(m, 0)) for m in
                                              (OLD, NEW)) and not taken_over(g),
-               timeout=DEADLINE * 4, what="a gateway that has settled")
-    if pid is True:         # as a service manager would
+               timeout=DEADLINE * 4, what="a gateway without an upgrade in progress")
+    if pid is True:         # a service manager would do the same
         g.process.wait()
         for p in s.all:
             poll(lambda: not alive(p), what="the end of process %d" % p)
         g.start()
     elif pid != g.pid:
         g.follow(pid)
-    # systemd reads the file when the main process of the service ends.
+    # systemd reads this file when the main process of the service ends.
     if victim == OLD and pid is not True:
         assert main == pid, (main, pid)
     else:
@@ -178,7 +180,7 @@ def kill_at(word, slot, victim):
         assert times <= 1 and (times or c.identity in lost), (c.identity, seen)
         poll(lambda: len(outcomes(g, c.identity)) == 1,
              what="the outcome of %s" % c.identity)
-    for c in s.points:  # every session that has ended has an event of its end
+    for c in s.points:  # every session that has ended has an event
         poll(lambda: [len(g.events("charge_point." + w, c.identity)) for w in
                       ("connected", "disconnected")] == (
                           [2, 1] if c.identity in lost else [1, 0]),
@@ -189,7 +191,7 @@ def kill_at(word, slot, victim):
         assert len(outcomes(g, c.identity)) == 1, outcomes(g, c.identity)
         if c.identity not in lost:
             assert outcomes(g, c.identity) == ["result"]
-    # No process is left besides those that serve.
+    # Only the processes that serve may remain.
     serving = {w["pid"] for w in g.workers()}
     for p in set(s.all) - serving:
         poll(lambda: not alive(p), what="the end of process %d" % p)
@@ -202,16 +204,16 @@ def outcomes(g, identity):
 
 
 def promised(word, slot, victim):
-    """Returns the identities whose connections may be closed. A master's death
-    closes none, because the other master goes on with its workers; but the new
-    program cannot take over before it has the state of the old one."""
+    """Returns the identities whose connections may be closed. The death of a master closes
+    none, because the other master continues with its workers; but the new program cannot take
+    over before it has the state of the old one."""
     if victim in (OLD, NEW):
         return ALL if victim == OLD and word in ("hello", "state") else set()
     return {i for i in ALL if i.startswith("W%d" % slot)}
 
 
 ALL = {"W%d-%d" % (w, i) for w in range(2) for i in range(PER_WORKER)}
-# Without OCPPD_TEST_LONG: each master while worker 1 moves, and these.
+# Without OCPPD_TEST_LONG each master is killed while worker 1 moves, and these processes.
 SHORT = {"hand_over": (WORKER, 1), "go": (HEIR, 1), "entry": (WORKER, 0),
          "moved": (HEIR, 0)}
 
@@ -236,22 +238,22 @@ def story(word):
     return test
 
 
-def test_a_command_whose_time_ends_meanwhile_ends_once():
-    """The heir of worker 0 has the commands and is stopped for longer than their
-    time, and the old master, which sent them to the worker, dies."""
+def test_a_command_whose_deadline_passes_during_an_upgrade_ends_once():
+    """The successor of worker 0 gets the commands and is stopped until their deadline has
+    passed, and the old master, which sent them to the worker, dies."""
     for victim in (OLD, NEW):
         s = Stopped("inherited", 0, message_timeout="2s")
-        time.sleep(2.5)  # the time of the commands, and of nothing else
+        time.sleep(2.5)  # only the deadline of the commands passes in this time
         os.kill(s.pids[victim], signal.SIGKILL)
         s.resume()
         pid = poll(lambda: settled(s.g), timeout=DEADLINE * 4,
-                   what="a gateway that has settled")
+                   what="a gateway without an upgrade in progress")
         if pid != s.g.pid:
             s.g.follow(pid)
         for c in s.points:
             poll(lambda: outcomes(s.g, c.identity), what="the outcome of a command")
         upgrade.lives(s.g)
-        # The master's own question arrives before this command.
+        # The worker gets the master's question before this command.
         late = [background(s.g.ask, "-j", "call", c.identity, "ClearCache")
                 for c in s.points]
         for c, call in zip(s.points, late):

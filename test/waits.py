@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""No event loop waits for anything outside. One after the other, everything on which a
-gateway depends hangs while 200 charge points are connected. Meanwhile all of them are
-served, no worker is aborted, and what had to wait goes on when the hang is over.
+"""No event loop waits for anything outside the process. Everything on which a gateway
+depends hangs, one after the other, while 200 charge points are connected. Meanwhile all of
+them are served, no worker is aborted, and requests that had to wait continue when the hang
+ends.
 
 OCPPD_TEST_LONG=1: each hang lasts 60 s instead of 8 s."""
 
@@ -15,21 +16,21 @@ from redis_resp import Server
 from service import Syslog
 
 HANG_S = 60 if os.environ.get("OCPPD_TEST_LONG") else 8
-# A Heartbeat is answered within this time. On a machine with other work a process may
-# wait for the processor. The time that the kernel says the workers and this thread
-# waited during the exchange is added, and what an exchange with a process that only
-# echoes took; on a quiet machine both are a few ms.
+# A Heartbeat must be answered within this time. On a machine with other work, a process
+# may wait for the processor. Therefore two times are added: the time that the workers and
+# this thread waited according to the kernel, and the duration of an exchange with a
+# process that only echoes. On a quiet machine both are a few ms.
 WITHIN = 0.1 * SLOW
 CHARGERS = 200
 
-# fault_shim.c
+# Kinds of system calls, as in fault_shim.c.
 SYNC, LOCK, OPEN, READ, WRITE, NAME = 1, 2, 4, 8, 16, 32
 CLOCK_MS, HANG, HANG_COUNT, PATTERN = 5, 6, 22, 512
 STEP, STEP_SKIP, STEP_AT = 9, 10, 768
 
 
 def datagram(word):
-    """Returns the text with which a datagram of channel.h begins."""
+    """Returns the bytes with which a datagram of channel.h begins."""
     with open(os.path.join(ROOT, "common", "channel.def")) as f:
         words = re.findall(r"^CHANNEL\((\w+),", f.read(), re.M)
     return "#%d " % words.index(word)
@@ -61,13 +62,13 @@ class Shim:
         self.put(8 * HANG, struct.pack("=q", 0))
 
     def stop_before(self, text, skip=0):
-        """Lets a process wait before it sends a message that begins so."""
+        """Makes a process wait before it sends a message that begins with this text."""
         self.put(STEP_AT, text.encode() + b"\0")
         self.put(8 * STEP_SKIP, struct.pack("=q", skip))
         self.put(8 * STEP, struct.pack("=q", 1))
 
     def sender(self):
-        """Returns the pid of the process that waits, 1 while there is none."""
+        """Returns the pid of the process that waits, or 1 if there is none."""
         return struct.unpack("=q", os.pread(self.file.fileno(), 8, 8 * STEP))[0]
 
     def resume(self):
@@ -80,7 +81,7 @@ class Shim:
 
 
 class Fleet:
-    """Charge points that send Heartbeats in turn, and the time that each waited for
+    """Charge points that take turns in sending Heartbeats, and the times that each waited for
     its answer."""
 
     def __init__(self, g, n=CHARGERS, **handshake):
@@ -95,7 +96,8 @@ class Fleet:
         self.times, self.control, self.busy = [], [], []
 
     def waited(self):
-        """Seconds that the workers and this thread were ready to run, and did not."""
+        """Returns the seconds for which the workers and this thread were ready to run but did
+        not run."""
         n = 0
         for who in ["thread-self"] + self.pids:
             with open("/proc/%s/schedstat" % who) as f:
@@ -121,8 +123,8 @@ class Fleet:
             self.over.wait(0.2)
 
     def watch(self):
-        """Measures an exchange with a process that only echoes: the machine has
-        other work, too."""
+        """Measures an exchange with a process that only echoes. It shows how busy the machine
+        is with other work."""
         echo = subprocess.Popen(["cat"], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, bufsize=0)
         while not self.over.is_set():
@@ -155,7 +157,7 @@ class Fleet:
                     "a Heartbeat took %.0f ms; the workers waited %.0f ms for the " \
                     "processor, an echo took %.0f ms" % (
                         1000 * (ended - began), 1000 * waited, 1000 * echo)
-        # The control socket also makes a report; a second would mean that it waited.
+        # The control socket may log one report; a second one would show that it waited.
         assert max(self.control) < 1.0 * SLOW, max(self.control)
         assert [w["pid"] for w in self.g.workers()] == self.pids
         assert all(self.g.online(c.identity) for c in self.chargers)
@@ -170,7 +172,7 @@ def gateway(shim=None, **settings):
 
 
 def last(since, seconds=HANG_S):
-    """Waits until a hang has lasted that long: only time ends it."""
+    """Waits until a hang has lasted that long; a hang has no other effect to wait for."""
     time.sleep(max(since + seconds - time.monotonic(), 0))
 
 
@@ -178,7 +180,7 @@ METER = {"connectorId": 1, "meterValue": [
     {"timestamp": "2026-01-31T12:00:00Z", "sampledValue": [{"value": "1"}]}]}
 
 
-def test_the_journals_disk_hangs_in_fsync():
+def test_no_loop_waits_while_the_journals_disk_hangs_in_fsync():
     shim = Shim()
     g = gateway(shim)
     fleet = Fleet(g)
@@ -188,7 +190,8 @@ def test_the_journals_disk_hangs_in_fsync():
         ids = [c.put("MeterValues", METER) for c in waiting]
         poll(lambda: shim.hit() >= 1)
         poll(lambda: "journal of worker" in str(g.tell("health")["problems"]) and
-             "waits for its disk" in str(g.tell("health")["problems"]), what="the problem in health")
+             "waits for its disk" in str(g.tell("health")["problems"]),
+             what="the problem in the health report")
         assert g.tell("health")["journal"]["status"] == "stalled" and g.stat("journal_stalled") > 0
         last(shim.since)
         assert all(not select.select([c.sock], [], [], 0)[0] or
@@ -196,12 +199,12 @@ def test_the_journals_disk_hangs_in_fsync():
         shim.go_on()
         for c, id in zip(waiting, ids):
             assert c.get(id) == {}
-        poll(lambda: g.ask("health")[0] == 200, what="health without the problem")
+        poll(lambda: g.ask("health")[0] == 200, what="a health report without the problem")
 
 
 def test_an_answer_waits_for_the_commit_of_its_own_event():
-    # The second event is written while the first one becomes durable: with that
-    # commit, only the first answer may be sent.
+    # The second event is written while the fdatasync of the first one hangs. After the
+    # commit of the first one only the first answer may be sent.
     shim = Shim()
     g = gateway(shim, server_workers=1)
     first, second = Charger(g, "FIRST"), Charger(g, "SECOND")
@@ -212,8 +215,8 @@ def test_an_answer_waits_for_the_commit_of_its_own_event():
     poll(lambda: shim.hit() == 1, what="the first event in fdatasync")
     b = second.put("MeterValues", METER)
     poll(lambda: g.stat("answers_held") == 2, what="both answers held")
-    # Now the order changes to writes: the first commit ends, and the second one
-    # begins and hangs.
+    # Now writes hang instead of fdatasync: the first commit ends, and the second one begins
+    # and hangs.
     shim.hang(WRITE, ".jsonl")
     assert first.get(a) == {}
     poll(lambda: shim.hit() == 2, what="the second event in pwrite")
@@ -225,7 +228,7 @@ def test_an_answer_waits_for_the_commit_of_its_own_event():
 
 
 def any_answer(c):
-    """Reads one message; true if there was one besides pings."""
+    """Reads one message. Returns True if there was a message other than pings."""
     try:
         c.message(0.001)
         return True
@@ -234,7 +237,7 @@ def any_answer(c):
 
 
 def starts(chargers, first, n):
-    """Many StartTransactions at once: more than the ids that are reserved."""
+    """Starts more transactions at once than ids are reserved."""
     return [(c, c.put("StartTransaction", {
         "connectorId": 1, "idTag": "T", "meterStart": first + k,
         "timestamp": "2026-01-31T12:00:00Z"}))
@@ -243,18 +246,18 @@ def starts(chargers, first, n):
 
 def taken(put):
     got = [c.get(id)["transactionId"] for c, id in put]
-    assert len(set(got)) == len(got), "an id was given twice"
+    assert len(set(got)) == len(got), "a transaction id occurs twice"
     return got
 
 
-def test_the_disk_of_the_transaction_ids_hangs_in_fdatasync():
+def test_no_loop_waits_while_the_disk_of_the_transaction_ids_hangs():
     shim = Shim()
     g = gateway(shim, server_workers=1)
     fleet = Fleet(g)
     waiting = [fleet.beating.pop() for _ in range(60)]
     with fleet:
         shim.hang(SYNC, "transaction-ids")
-        # Some ids were reserved before, so these starts are answered.
+        # Some ids were reserved before, so these StartTransactions are answered.
         assert len(taken(starts(waiting, 0, 15))) == 900
         poll(lambda: shim.hit() >= 1)
         poll(lambda: g.stat("helpers_late") == 1)
@@ -268,7 +271,7 @@ def test_the_disk_of_the_transaction_ids_hangs_in_fdatasync():
     g.wait_log("the file of transaction ids answers again")
 
 
-def test_a_counter_of_transaction_ids_that_cannot_be_used_is_a_problem():
+def test_a_counter_of_transaction_ids_that_cannot_be_used_is_reported():
     for content, words in ((b"\xff garbage\n", "holds no transaction id"),
                            (b"%020d\n" % 2147483647, "are used up")):
         g = Gateway(server_workers=1, journal_stall_time="1s", start=False)
@@ -281,8 +284,8 @@ def test_a_counter_of_transaction_ids_that_cannot_be_used_is_a_problem():
         health = g.tell("health")
         assert health["status"] == "degraded" and any(
             "no transaction ids" in p for p in health["problems"]), health
-        # Without an answer, the charge point would use up its attempts; the close
-        # prevents that.
+        # Without an answer the charge point would use up its attempts. The gateway prevents that
+        # by closing the connection.
         c = Charger(g, "CP1")
         c.boot()
         c.put("StartTransaction", {"connectorId": 1, "idTag": "A", "meterStart": 0,
@@ -291,18 +294,18 @@ def test_a_counter_of_transaction_ids_that_cannot_be_used_is_a_problem():
         with open(g.state_dir + "/transaction-ids", "wb") as f:
             f.write(b"5000\n")
 
-        def started():  # the worker may check the file a little later
+        def started():  # the worker checks the file again only after some time
             try:
                 return Charger(g, "CP1").start()["transactionId"]
             except Closed:
                 return None
-        # An id that was drawn for a CALL whose connection ended is not used again.
+        # An id that was reserved for a CALL whose connection ended is not used again.
         assert 5000 <= poll(started) < 5010
         assert g.stat("ids_failing") == 0 and g.tell("health")["problems"] == []
         g.stop()
 
 
-def test_another_process_holds_the_lock_of_the_transaction_ids():
+def test_no_loop_waits_while_another_process_locks_the_transaction_ids():
     g = gateway(server_workers=1)
     fleet = Fleet(g)
     waiting = [fleet.beating.pop() for _ in range(60)]
@@ -319,7 +322,7 @@ def test_another_process_holds_the_lock_of_the_transaction_ids():
 
 
 def with_redis(function):
-    """Ends the servers of a test, also one that is stopped."""
+    """Ends the servers of a test, also stopped ones."""
     def run():
         servers = []
 
@@ -336,11 +339,11 @@ def with_redis(function):
 
 
 def redis_ready(g):
-    poll(lambda: g.stat("redis_shards_ready") >= 2, what="Redis")
+    poll(lambda: g.stat("redis_shards_ready") >= 2, what="the connections to Redis")
 
 
 @with_redis
-def test_the_name_server_hangs(redis):
+def test_no_loop_waits_while_the_name_server_hangs(redis):
     s = redis()
     shim = Shim()
     g = gateway(shim, redis_host="localhost", redis_port=s.port,
@@ -356,7 +359,7 @@ def test_the_name_server_hangs(redis):
         last(shim.since)
         redis_ready(g)
         shim.go_on()
-    # A gateway that starts meanwhile serves charge points, too.
+    # A gateway that starts during the hang serves charge points too.
     shim.hang(NAME, "localhost")
     other = gateway(shim, redis_host="localhost", redis_port=s.port,
                     server_node="other", redis_connect_timeout="1s")
@@ -371,7 +374,7 @@ def test_the_name_server_hangs(redis):
 
 
 @with_redis
-def test_redis_hangs(redis):
+def test_no_loop_waits_while_redis_hangs(redis):
     s = redis()
     g = gateway(redis_host="127.0.0.1", redis_port=s.port,
                 redis_timeout="2s", redis_connect_timeout="1s")
@@ -385,7 +388,7 @@ def test_redis_hangs(redis):
 
 
 @with_redis
-def test_the_disk_hangs_while_it_is_noted_what_was_shipped(redis):
+def test_no_loop_waits_while_the_disk_of_the_shipping_state_hangs(redis):
     s, shim = redis(), Shim()
     g = gateway(shim, redis_host="127.0.0.1", redis_port=s.port)
     redis_ready(g)
@@ -395,7 +398,7 @@ def test_the_disk_hangs_while_it_is_noted_what_was_shipped(redis):
         poll(shim.hit, 30, "a call that hangs")
         poll(lambda: g.stat("helpers_late") > 0, 30, "the hang to be reported")
         for i in range(20):
-            Charger(g, "X%d" % i).boot()  # events are shipped to Redis again
+            Charger(g, "X%d" % i).boot()  # its events are shipped to Redis again
         poll(lambda: g.stat("ship_lag_ms") == 0, 30, "all events in Redis")
         last(shim.since, HANG_S / 4)
         shim.go_on()
@@ -404,14 +407,14 @@ def test_the_disk_hangs_while_it_is_noted_what_was_shipped(redis):
     poll(lambda: os.path.exists(hints), 30, "the file")
 
 
-def test_a_worker_that_hangs_holds_no_newcomers():
+def test_new_connections_do_not_wait_for_a_worker_that_hangs():
     g = gateway(server_stuck_timeout="60s")
     here = [Charger(g, "H%d" % i, worker=i % 2) for i in range(4)]
     pid = g.worker_pid(0)
     os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
     try:
-        # A dozen new connections: the kernel gives about half of them to the worker.
+        # The kernel gives about half of a dozen new connections to the worker that hangs.
         new = [Charger(g, "N%02d" % i, open=False) for i in range(12)]
         for c in new:
             c.raw(c.request())
@@ -421,14 +424,14 @@ def test_a_worker_that_hangs_holds_no_newcomers():
         assert time.monotonic() - began < 3 * SLOW
         poll(lambda: any("worker 0 made no progress" in p
                          for p in g.tell("health")["problems"]), 4 * SLOW)
-        for i in range(12):  # from now on none waits
+        for i in range(12):  # no connection waits any more
             began = time.monotonic()
             Charger(g, "M%02d" % i).boot()
             assert time.monotonic() - began < 0.5 * SLOW
         assert all(c.call("Heartbeat") for c in here[1::2])
     finally:
         os.kill(pid, signal.SIGCONT)
-    # The worker goes on: it has lost nothing, and takes part again.
+    # The worker continues: it has lost no connection, and accepts new ones again.
     assert all(c.call("Heartbeat") for c in here)
     assert g.worker_pid(0) == pid
     poll(lambda: g.tell("health")["status"] == "healthy")
@@ -444,7 +447,7 @@ def test_a_worker_that_hangs_holds_no_newcomers():
     poll(takes_part)
 
 
-def test_100000_identities_are_read_beside_the_loop():
+def test_no_loop_waits_while_100000_identities_are_read():
     g = gateway(start=False, auth_mode="list")
     os.makedirs(g.state_dir)
     with open(g.state_dir + "/auth", "w") as f:
@@ -456,8 +459,8 @@ def test_100000_identities_are_read_beside_the_loop():
     with fleet:
         for i in range(10):
             assert g.ask("auth", "add", "NEW%d" % i, "none")[0] == 200
-            # A handshake right after it finds the new entry, or is refused with
-            # Retry-After until the file was read.
+            # A handshake right after the reload finds the new entry, or is refused with Retry-After
+            # until the file has been read.
             def comes():
                 got = auth.status(g, "NEW%d" % i)
                 assert got in (101, 503), got
@@ -465,7 +468,7 @@ def test_100000_identities_are_read_beside_the_loop():
             poll(comes)
 
 
-def test_an_identity_may_be_in_a_credential_file_that_is_still_being_read():
+def test_an_unknown_identity_is_not_refused_before_the_credential_file_is_read():
     shim = Shim()
     g = gateway(shim, auth_mode="list", server_workers=1)
     assert g.ask("auth", "add", "OLD", "none")[0] == 200
@@ -473,8 +476,8 @@ def test_an_identity_may_be_in_a_credential_file_that_is_still_being_read():
     assert auth.status(g, "NEW") == 404
     shim.hang(SYNC, "/auth")
     adds = background(g.ask, "auth", "add", "NEW", "none")
-    poll(lambda: shim.hit() > 0, what="the master to write the file")
-    shim.hang(READ, "/auth")  # the master goes on, so it has read the file
+    poll(lambda: shim.hit() > 0, what="the master's write of the file")
+    shim.hang(READ, "/auth")  # the master continues, so it has read the file
     assert adds.wait()[0] == 200
     assert auth.status(g, "NEW") == 503
     r = auth.refused(g, "NEW")
@@ -486,7 +489,7 @@ def test_an_identity_may_be_in_a_credential_file_that_is_still_being_read():
     assert auth.refused(g, "NOBODY")["reason"] == "unknown"
 
 
-def test_a_key_may_be_in_a_credential_file_that_is_still_being_read():
+def test_an_unknown_key_is_not_refused_before_the_credential_file_is_read():
     shim = Shim()
     g = gateway(shim, auth_mode="file", server_workers=1)
     first, second = "11" * 20, "22" * 20
@@ -498,8 +501,8 @@ def test_a_key_may_be_in_a_credential_file_that_is_still_being_read():
     assert status(second) == 401
     shim.hang(SYNC, "/auth")
     adds = background(g.ask, "auth", "add", "CP", second, "--replace")
-    poll(lambda: shim.hit() > 0, what="the master to write the file")
-    shim.hang(READ, "/auth")  # the master goes on, so it has read the file
+    poll(lambda: shim.hit() > 0, what="the master's write of the file")
+    shim.hang(READ, "/auth")  # the master continues, so it has read the file
     assert adds.wait()[0] == 200
     assert status(second) == 503
     assert "another key" in auth.refused(g, "CP")["detail"]
@@ -509,7 +512,7 @@ def test_a_key_may_be_in_a_credential_file_that_is_still_being_read():
     assert status(first) == 401
 
 
-# For whatever purpose the file is opened, read, written or renamed.
+# The file hangs whether it is opened, read, written or renamed.
 ANY = OPEN | READ | WRITE | SYNC
 
 
@@ -517,9 +520,9 @@ def waits_for(g, what):
     return lambda: any(what in p for p in g.tell("health")["problems"])
 
 
-def test_the_disk_of_the_credential_file_hangs():
-    """Operators, a reload, an upgrade, and a charge point that gets a new key need
-    it; their requests are carried out when it responds."""
+def test_no_loop_waits_while_the_disk_of_the_credential_file_hangs():
+    """Operators, a reload, an upgrade, and a charge point that gets a new key need the file;
+    their requests are executed when the disk responds again."""
     shim = Shim()
     g = gateway(shim, auth_mode="file", upgrade_patience="3s")
     key, new = "11" * 20, "22" * 20
@@ -566,9 +569,9 @@ def test_the_disk_of_the_credential_file_hangs():
     poll(lambda: auth.status(g, "NEW", shows("NEW", "33" * 20)) == 101)
 
 
-def test_a_worker_starts_while_the_disk_of_the_credential_file_hangs():
-    """The other worker serves those that come meanwhile, also at the listeners of the
-    one that starts."""
+def test_while_a_new_worker_cannot_read_the_credential_file_the_others_serve():
+    """The other worker serves the charge points that connect during the hang, also those at
+    the listeners of the worker that starts."""
     shim = Shim()
     g = gateway(shim, server_workers="2", auth_mode="file")
     key = "11" * 20
@@ -584,7 +587,7 @@ def test_a_worker_starts_while_the_disk_of_the_credential_file_hangs():
     g.deaths_expected = True
     shim.hang(ANY, g.state_dir + "/auth")
     os.kill(g.worker_pid(1), signal.SIGKILL)
-    poll(lambda: shim.hit() > 0, what="the new worker reads the file")
+    poll(lambda: shim.hit() > 0, what="the new worker's read of the file")
     worst = 0
     while time.monotonic() - shim.since < HANG_S:
         for i in range(20):
@@ -592,13 +595,13 @@ def test_a_worker_starts_while_the_disk_of_the_credential_file_hangs():
             assert auth.status(g, "W%03d" % i, shows("W%03d" % i)) == 101
             worst = max(worst, time.monotonic() - began)
     assert worst < 3 * SLOW, worst
-    assert g.ask("health")[0] == 220, "a worker is missing"
+    assert g.ask("health")[0] == 220, "the health report does not name the missing worker"
     shim.go_on()
     poll(lambda: {w["state"] for w in g.workers()} == {"ready"})
     poll(lambda: not g.tell("health")["problems"])
 
 
-def test_the_disk_of_the_deny_list_hangs():
+def test_no_loop_waits_while_the_disk_of_the_deny_list_hangs():
     shim = Shim()
     g = gateway(shim)
     fleet = Fleet(g)
@@ -620,9 +623,9 @@ def test_the_disk_of_the_deny_list_hangs():
     poll(lambda: auth.status(g, "BAD") == 403)
 
 
-def test_the_disk_of_the_configuration_hangs():
-    """The file itself, a file that it includes, a file with a secret, and the
-    tokens, one after the other; a signal reloads as well as a command."""
+def test_no_loop_waits_while_the_disk_of_the_configuration_hangs():
+    """The file itself, an included file, a file with a secret, and the tokens hang one after
+    the other. A reload is requested by a command and by the signal."""
     shim = Shim()
     more, secret = tempfile.mkdtemp(), tempfile.NamedTemporaryFile()
     secret.write(b"x\n")
@@ -653,12 +656,12 @@ def test_the_disk_of_the_configuration_hangs():
 
 
 def churn(g, fleet, n, prefix):
-    """Makes lines of the log: connections come and go."""
+    """Connects and disconnects, so that lines are logged."""
     for i in range(n):
         Charger(g, "%s%d" % (prefix, i)).close()
 
 
-def test_the_reader_of_stderr_hangs():
+def test_no_loop_waits_while_the_reader_of_stderr_hangs():
     g = gateway(start=False, log_level="debug", server_workers=1)
     read, write = os.pipe()
     fcntl.fcntl(write, 1031, 4096)              # F_SETPIPE_SZ
@@ -669,7 +672,7 @@ def test_the_reader_of_stderr_hangs():
     fleet = Fleet(g)
     with fleet:
         since = time.monotonic()
-        churn(g, fleet, 1500, "LINES")  # more than fits into the buffers
+        churn(g, fleet, 1500, "LINES")  # more lines than the buffers hold
         poll(lambda: g.stat("log_lines_lost") > 0)
         last(since)
         text = []
@@ -687,19 +690,19 @@ def test_the_reader_of_stderr_hangs():
         poll(seen(b"lines are missing here"))
 
         def logged_again():
-            """On a busy machine more lines may be lost while the buffers empty, this
-            one included."""
+            """On a busy machine more lines may be lost while the buffers become empty, also this
+            one."""
             Charger(g, "AFTERWARDS").close()
             return seen(b"AFTERWARDS connected")()
         poll(logged_again)
 
 
-def test_syslogd_hangs():
+def test_no_loop_waits_while_syslogd_hangs():
     with Syslog() as log:
         g = gateway(log_target="syslog", log_level="debug", server_workers=1)
         fleet = Fleet(g)
         log.end()
-        log.begin()  # the process exists, and reads nothing
+        log.begin()  # syslogd exists, but does not read
         try:
             with fleet:
                 since = time.monotonic()
@@ -717,7 +720,7 @@ def test_syslogd_hangs():
                 log.listen()
 
 
-def test_the_logs_disk_hangs():
+def test_no_loop_waits_while_the_disk_of_the_log_hangs():
     shim = Shim()
     g = gateway(shim, start=False, log_level="debug")
     path = g.settings["log_target"] = g.dir + "/hanging.log"
@@ -725,7 +728,7 @@ def test_the_logs_disk_hangs():
     fleet = Fleet(g)
     with fleet:
         shim.hang(WRITE | OPEN, "hanging.log")
-        g.send_signal(signal.SIGUSR1)  # logrotate runs at this time
+        g.send_signal(signal.SIGUSR1)  # logrotate sends this signal
         churn(g, fleet, 100, "LINES")
         poll(lambda: shim.hit() >= 3)
         last(shim.since)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A dead worker costs its own connections and nothing else (promise P4)."""
+"""The death of a worker closes only its own connections (promise P4)."""
 
 from lib import *
 from waits import Shim, SYNC
@@ -7,13 +7,13 @@ from waits import Shim, SYNC
 
 def successor(g, n, old):
     def there():
-        w = g.workers()[n]  # of one response: of the same moment
+        w = g.workers()[n]  # one response describes one moment
         return w["state"] == "ready" and w["pid"] != old and w["pid"]
     return poll(there, what="a successor")
 
 
 class Talker:
-    """A charge point that sends Heartbeats all the time, in a thread."""
+    """A charge point that sends Heartbeats continuously, in a thread."""
 
     def __init__(self, g, name, worker):
         self.c = Charger(g, name, worker=worker)
@@ -30,7 +30,7 @@ class Talker:
             return e
 
 
-def test_kill_9_of_each_worker_under_load_costs_its_own_connections_only():
+def test_kill_9_of_each_worker_under_load_closes_only_its_own_connections():
     g = Gateway(server_workers="3")
     for victim in range(3):
         talkers = [Talker(g, "T%d-%d-%d" % (victim, w, i), w)
@@ -43,12 +43,12 @@ def test_kill_9_of_each_worker_under_load_costs_its_own_connections_only():
         for t in talkers:
             if t.worker != victim:
                 n = t.beats
-                poll(lambda: t.beats > n + 5, what="another's heartbeat")
+                poll(lambda: t.beats > n + 5, what="Heartbeats of the other worker's connections")
         for t in talkers:
             t.stop = True
         for t in talkers:
             if t.worker != victim:
-                assert t.handle.wait() is None, "a stranger's connection ended"
+                assert t.handle.wait() is None, "a connection of another worker was closed"
                 t.c.close()
         c = Charger(g, "AFTER", worker=victim)
         c.boot()
@@ -58,7 +58,7 @@ def test_kill_9_of_each_worker_under_load_costs_its_own_connections_only():
                          % (victim, old), g.log()), "no obituary"
 
 
-def test_disconnect_events_are_published_for_the_dead_workers_connections():
+def test_disconnected_events_of_a_dead_workers_connections_are_published():
     g = Gateway(server_workers="2")
     chargers = [Charger(g, "D%d" % i, worker=0) for i in range(5)]
     for c in chargers:
@@ -84,7 +84,7 @@ def test_disconnect_events_are_published_for_the_dead_workers_connections():
     other.call("Heartbeat")
 
 
-def test_a_charge_point_back_on_another_worker_before_the_successor_is_up_is_not_disconnected():
+def test_a_charge_point_that_reconnects_before_the_successor_is_ready_is_not_disconnected():
     g = Gateway(server_workers="2")
     c = Charger(g, "FAST", worker=0)
     c.boot()
@@ -100,9 +100,9 @@ def test_a_charge_point_back_on_another_worker_before_the_successor_is_up_is_not
     assert g.show("FAST")["worker"] == 1
 
 
-def test_each_session_of_a_dead_worker_ends_once_whatever_its_journal_has():
-    """The worker dies while events wait for its disk: ends of sessions, and the
-    beginning of one. Another session was replaced while the worker was stopped."""
+def test_each_session_of_a_dead_worker_ends_once_whatever_is_in_its_journal():
+    """The worker dies while events wait for its disk: the ends of sessions and the beginning
+    of one. Another session was replaced while the worker was stopped."""
     shim = Shim()
     g = Gateway(server_workers="2", env=shim.env)
     names = ["HOLDS", "CLOSED", "REPLACED", "AGAIN", "STOPPED"]
@@ -111,13 +111,13 @@ def test_each_session_of_a_dead_worker_ends_once_whatever_its_journal_has():
         c.boot()
     shim.hang(SYNC, "/w000-")
     old["HOLDS"].put("DataTransfer", {"vendorId": "holds"})
-    poll(lambda: shim.hit() >= 1, what="the disk hangs")
+    poll(lambda: shim.hit() >= 1, what="a hanging write")
     old["CLOSED"].reset()
     new = {"REPLACED": Charger(g, "REPLACED", worker=1), "AGAIN": Charger(g, "AGAIN", worker=0)}
     old["REPLACED"].wait_end()
     old["AGAIN"].wait_end()
     early = Charger(g, "EARLY", worker=0)
-    poll(lambda: g.show("CLOSED")["online"] is False, what="the end of CLOSED")
+    poll(lambda: g.show("CLOSED")["online"] is False, what="the disconnection of CLOSED")
     pid = g.worker_pid(0)
     os.kill(pid, signal.SIGSTOP)
     new["STOPPED"] = Charger(g, "STOPPED", worker=1)
@@ -139,7 +139,7 @@ def test_each_session_of_a_dead_worker_ends_once_whatever_its_journal_has():
         assert all(e["payload"]["reason"] == "worker_died" for e in mine if e["generation"] in ended and
                    e["eventType"] == "charge_point.disconnected"), mine
         assert len(began) == {"EARLY": 0, "REPLACED": 2, "STOPPED": 2}.get(cp, 1), mine
-    # The same once more, from the journal alone.
+    # The gateway is started again, and finds the same in the journal.
     g.kill_everything()
     g.start()
     Charger(g, "AFTER").boot()
@@ -154,7 +154,7 @@ def test_clients_in_the_accept_queue_of_a_dead_worker_are_served():
     old = g.worker_pid(0)
     os.kill(old, signal.SIGSTOP)
     waiting = []
-    # About half of them get into the queue of the worker that is stopped.
+    # About half of them get into the queue of the stopped worker.
     for i in range(24):
         c = Charger(g, "Q%d" % i, open=False)
         c.raw(c.request())
@@ -165,8 +165,8 @@ def test_clients_in_the_accept_queue_of_a_dead_worker_are_served():
         assert c.response().status == 101
         assert c.boot()["status"] == "Accepted"
     assert g.worker_pid(0) not in (0, old)
-    # The successor serves the connections that waited in its queue. On a machine so
-    # busy that its start takes a second, the other worker does.
+    # The successor serves the connections in that queue. If the machine is so busy that the
+    # start of the successor takes a second, the other worker serves them.
     served = [g.show(c.identity)["worker"] for c in waiting]
     assert served.count(0) >= 3 or \
         "worker 1 accepts those that wait for it" in g.log(), served
@@ -176,12 +176,12 @@ def test_the_listening_socket_is_never_closed():
     g = Gateway(server_workers="1")
     for i in range(3):
         old = g.kill_worker(0)
-        c = Charger(g, "ALWAYS")  # it connects at once, and is served later
+        c = Charger(g, "ALWAYS")  # the connection is made at once and served later
         c.boot()
         successor(g, 0, old)
 
 
-def test_the_journal_of_the_dead_worker_is_continued():
+def test_the_successor_continues_the_journal_of_a_dead_worker():
     g = Gateway(server_workers="2")
     tags = []
     for i in range(4):
@@ -199,7 +199,7 @@ def test_the_journal_of_the_dead_worker_is_continued():
     assert len(ids) == len(set(ids))
 
 
-def test_counters_outlive_a_worker_and_gauges_end_with_it():
+def test_after_the_death_of_a_worker_its_counters_remain_and_its_gauges_are_zero():
     g = Gateway(server_workers="1")
     c = Charger(g, "COUNT")
     c.boot()
@@ -213,7 +213,7 @@ def test_counters_outlive_a_worker_and_gauges_end_with_it():
     assert g.workers()[0]["starts"] == 2
 
 
-def test_a_worker_that_keeps_dying_is_started_after_growing_pauses():
+def test_a_worker_that_dies_repeatedly_is_started_after_increasing_delays():
     g = Gateway(server_workers="1")
     times = []
     for i in range(4):
@@ -225,7 +225,7 @@ def test_a_worker_that_keeps_dying_is_started_after_growing_pauses():
     assert times[0] < 2 * SLOW, times
 
 
-def test_without_the_master_workers_drain_and_exit():
+def test_when_the_master_has_died_workers_drain_and_exit():
     g = Gateway(server_workers="2")
     pids = [w["pid"] for w in g.workers()]
     chargers = [Charger(g, "ORPHAN%d" % i) for i in range(6)]
@@ -242,7 +242,7 @@ def test_without_the_master_workers_drain_and_exit():
     ends = g.events(type="charge_point.disconnected")
     assert [e["payload"]["reason"] for e in ends] == ["drained"] * 6
     g.process = None
-    g.start()  # a control socket left by a dead master is replaced
+    g.start()  # the control socket of the dead master is replaced
     Charger(g, "ORPHAN0").boot()
 
 
@@ -260,7 +260,7 @@ def test_a_worker_that_is_stopped_is_reported_by_health():
     poll(lambda: g.ask("health")[0] == 200)
 
 
-def test_a_worker_that_hangs_is_aborted_and_succeeded():
+def test_a_worker_that_hangs_is_aborted_and_replaced():
     g = Gateway(server_workers="3", server_stuck_timeout="%dms" % (2000 * SLOW))
     chargers = [Charger(g, "HANG%d" % i, worker=i) for i in range(2)]
     for c in chargers:
@@ -272,7 +272,7 @@ def test_a_worker_that_hangs_is_aborted_and_succeeded():
         os.kill(pid, signal.SIGSTOP)
     g.wait_log(r"worker 0: pid %d made no progress for \d+ s; it is aborted" % old[0],
                20 * SLOW)
-    # A stopped process does not handle the signal; one that hangs does.
+    # A process that hangs handles the signal; a stopped one would not.
     os.kill(old[0], signal.SIGCONT)
     g.wait_log(r"worker 0: pid %d was killed by signal 6" % old[0])
     g.wait_log(r"worker 1: pid %d made no progress .*; it is aborted" % old[1])
@@ -291,12 +291,12 @@ def test_a_worker_that_hangs_is_aborted_and_succeeded():
     assert g.run("health").returncode == 0
 
 
-def test_the_master_follows_no_number_that_workers_can_write():
+def test_the_master_uses_no_number_that_workers_can_write():
     g = Gateway(server_workers="1", admin_listen="127.0.0.1:%d" % free_port())
     c = Charger(g, "GEOMETRY")
     c.boot()
     worker = g.worker_pid(0)
-    os.kill(worker, signal.SIGSTOP)  # without this, it would die of the following
+    os.kill(worker, signal.SIGSTOP)  # a running worker would die of these values
     g.deaths_expected = True
     subprocess.run([os.path.join(B, "scribble"), str(g.pid), "geometry", "7"],
                    check=True, stdout=subprocess.DEVNULL)
@@ -306,7 +306,7 @@ def test_the_master_follows_no_number_that_workers_can_write():
     assert len(g.workers()) == 1
     for words in (["status"], ["refused"], ["stats"], ["redis"]):
         assert g.ask(*words)[0] == 200, words
-    # 220 from the time on when the master has noticed that the worker is stopped.
+    # The status is 220 as soon as the master has detected that the worker is stopped.
     assert g.ask("health")[0] in (200, 220)
     import urllib.request
     port = g.settings["admin_listen"].rpartition(":")[2]
@@ -327,7 +327,7 @@ def test_status_and_health_report_a_worker_that_died():
     assert w[0]["deaths"] == 0 and w[1]["deaths"] == 1
     assert w[1]["lastDeath"]["how"].startswith("was killed by signal 9")
     old = g.worker_pid(0)
-    g.ctl("worker-restart", "0")  # it was requested, so it does not count as a death
+    g.ctl("worker-restart", "0")  # a requested restart does not count as a death
     successor(g, 0, old)
     assert g.workers()[0]["deaths"] == 0
 
@@ -348,9 +348,9 @@ def test_an_operator_restarts_a_worker_without_closing_a_connection():
     c.boot()
 
 
-def test_the_limit_of_descriptors_makes_clients_wait_not_the_worker_spin():
-    # A worker with few free descriptors: accept fails, is counted, and goes on when
-    # some are free again.
+def test_without_free_descriptors_clients_wait_and_the_worker_does_not_spin():
+    # The worker has few free descriptors: accept fails, is counted, and continues when some
+    # are free again.
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
     g = Gateway(server_workers="1", preexec=few, server_max_connections="100")
@@ -362,7 +362,7 @@ def test_the_limit_of_descriptors_makes_clients_wait_not_the_worker_spin():
     assert errors < 20
     served = [c for c in chargers if select.select([c.sock], [], [], 0.02)[0]]
     assert 5 < len(served) < 40, len(served)
-    # Enough are left for what an answer needs: the segments of the journal.
+    # An answer needs some descriptors, for the segments of the journal.
     for c in served:
         assert c.response().status == 101
         c.boot()

@@ -1,14 +1,14 @@
 #!/usr/bin/python3
-"""Runs after all other tests: every counter of common/stats.def has moved in one of
-them, and so has every reason, outcome and kind by which counters are divided. test/run
-collects the counters of all gateways."""
+"""Runs after all other tests. Every counter of common/stats.def has changed in one of them,
+and so has every reason, outcome and kind by which counters are divided. test/run collects
+the counters of all gateways."""
 
 import glob
 
 from lib import *
 
-# Counters that no test can move, with the reason. If one of these moves, its line
-# here is wrong and must be removed.
+# Counters that no test can change, with the reason. If one of these changes, its line here
+# is wrong and must be removed.
 IMPOSSIBLE = {
     "closed tls_spent": "takes 16 million records of TLS 1.2",
     "closed out_of_memory": "memory must run out",
@@ -25,11 +25,11 @@ BY_CHANCE = {
     "deviations bad_utf8": "the WebSocket layer closes with 1007 before",
 }
 
-# Of all commands, these are sent in some test: each action that is handled in its
-# own way, and one more.
+# Some test sends each of these commands: each action that is handled in its own way, and
+# one more.
 SENT = {"Reset", "ChangeConfiguration", "TriggerMessage", "RemoteStartTransaction", "SetVariables"}
 
-# Codes with which the gateway never answers a message.
+# Codes with which the gateway never answers.
 NEVER_SENT = {"InternalError", "GenericError", "other"}
 
 EXCUSED = dict(IMPOSSIBLE, **BY_CHANCE)
@@ -38,7 +38,7 @@ EXCUSED = dict(IMPOSSIBLE, **BY_CHANCE)
 def collected():
     path = os.environ.get("OCPPD_TEST_STATS")
     if not path:
-        raise Skip("only after a run of all tests")
+        raise Skip("this test needs a run of all tests")
     counters, gauges = {}, {}
     with open(path) as f:
         for line in f:
@@ -52,7 +52,7 @@ def collected():
                     counters[k] = counters.get(k, 0) + v
             for k, v in x["most"].items():
                 gauges[k] = max(gauges.get(k, 0), v)
-    assert counters, "nothing was collected"
+    assert counters, "no counters were collected"
     return counters, gauges
 
 
@@ -61,11 +61,11 @@ def names(kind):
         return re.findall(r"^%s\((\w+)" % kind, f.read(), re.M)
 
 
-def test_every_counter_moved():
+def test_every_counter_has_changed():
     counters, _ = collected()
     still = [n for n in names("COUNTER")
              if not counters.get(n) and n not in EXCUSED]
-    assert not still, "these did not move: " + ", ".join(still)
+    assert not still, "these counters have not changed: " + ", ".join(still)
 
 
 def test_every_reason_outcome_and_kind_was_counted():
@@ -79,40 +79,40 @@ def test_every_reason_outcome_and_kind_was_counted():
         for key, n in counters.items():
             if key.startswith(name + " ") and n == 0 and key not in EXCUSED:
                 if name == "calls_in" and key.split()[1] in ours:
-                    continue  # these are sent by the gateway
+                    continue  # the gateway sends these messages
                 if name == "commands_sent" and key.split()[1] not in SENT:
                     continue
                 if name == "call_errors_sent" and key.split()[1] in NEVER_SENT:
                     continue
                 still.append(key)
-    assert not still, "these did not move: " + ", ".join(still)
+    assert not still, "these counters have not changed: " + ", ".join(still)
 
 
-def test_every_histogram_has_seen_something():
+def test_every_histogram_has_a_value():
     counters, _ = collected()
     still = [n for n in names("HISTOGRAM") if not counters.get(n + " count")]
-    assert not still, "these are empty: " + ", ".join(still)
+    assert not still, "these histograms are empty: " + ", ".join(still)
 
 
 def test_every_gauge_was_above_zero_at_some_time():
     _, gauges = collected()
-    # A full disk needs a small one, which only root can mount.
+    # To fill a disk, a small one must be mounted, which only root can do.
     excused = () if os.getuid() == 0 else ("journal_failing",)
     still = [n for n in names("GAUGE") + names("GAUGE_MAX")
              if not gauges.get(n) and n not in excused]
-    assert not still, "these were never seen above zero: " + ", ".join(still)
+    assert not still, "these gauges were never above zero: " + ", ".join(still)
 
 
-def test_what_no_test_can_bring_about_did_not_happen():
+def test_counters_that_no_test_can_change_have_not_changed():
     counters, _ = collected()
     moved = ["%s (%d)" % (k, counters[k]) for k in IMPOSSIBLE if counters.get(k)]
     assert not moved, "remove these from IMPOSSIBLE: " + ", ".join(moved)
 
 
-def test_each_excuse_names_a_counter():
+def test_each_exception_names_a_counter():
     counters, _ = collected()
     unknown = [k for k in EXCUSED if k not in counters]
-    assert not unknown, "no counter has this name: " + ", ".join(unknown)
+    assert not unknown, "exceptions for counters that do not exist: " + ", ".join(unknown)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Runs after all other tests: every event that their journals had, and every outcome of
-a command that they got, is valid by the JSON Schema that ocppd makes from its tables,
-and has no member that the schema does not name. test/run collects one event of each
+"""Runs after all other tests. Every event in their journals, and every outcome of a
+command that they got, must be valid by the JSON Schema that ocppd makes from its tables,
+and must have no member that the schema does not name. test/run collects one event of each
 shape."""
 
 from lib import *
@@ -13,8 +13,8 @@ def document():
 
 
 def closed(schema, closes=True):
-    """A copy in which objects with named properties have no others. (Consumers
-    must ignore what a later version adds; the tests must notice it.)"""
+    """Returns a copy of the schema in which objects with named properties may have no others.
+    (Consumers must ignore members that a later version adds; the tests must detect them.)"""
     if isinstance(schema, list):
         return [closed(x) for x in schema]
     if not isinstance(schema, dict):
@@ -29,13 +29,13 @@ def validator(schema):
     try:
         import jsonschema
     except ImportError:
-        raise Skip("there is no python3-jsonschema")
+        raise Skip("python3-jsonschema is not installed")
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 
 
 def damaged(line):
-    """Its checksum is wrong: a test has damaged the file on purpose."""
+    """Returns True if the checksum is wrong: a test has damaged the file on purpose."""
     text, _, check = line.rpartition(',"crc32c":"')
     return "%08x" % crc32c(text.encode()) != check[:8]
 
@@ -45,7 +45,7 @@ def faults(v, event):
             for e in v.iter_errors(event)]
 
 
-def test_the_schema_names_what_the_manual_does():
+def test_the_schema_and_the_manual_name_the_same_members():
     with open(os.path.join(B, "man", "ocppd-events.7")) as f:
         manual = f.read()
     with open(os.path.join(B, "ocppd-events.schema.json")) as f:
@@ -56,7 +56,7 @@ def test_the_schema_names_what_the_manual_does():
             assert re.search(r"\b%s\b" % name, manual), name
 
 
-def test_wrong_events_are_found():
+def test_the_schema_refuses_wrong_events():
     v = validator(closed(document()))
     g = Gateway(server_workers="1")
     c = Charger(g, "SCHEMA")
@@ -78,8 +78,8 @@ def test_wrong_events_are_found():
                                             "extra": 1}))
 
 
-def test_the_shape_of_an_event_has_what_the_schema_restricts():
-    """Otherwise a wrong text could be hidden by a right one of the same shape."""
+def test_events_that_differ_for_the_schema_have_different_shapes():
+    """Otherwise a wrong event could be hidden by a right one of the same shape."""
     restricted = set()
 
     def walk(node):
@@ -105,7 +105,7 @@ def test_the_shape_of_an_event_has_what_the_schema_restricts():
 def test_every_event_and_outcome_of_all_tests_is_valid():
     path = os.environ.get("OCPPD_TEST_SHAPES")
     if not path:
-        raise Skip("only after a run of all tests")
+        raise Skip("this test needs a run of all tests")
     v = validator(closed(document()))
     outcome = closed(dict(document()["$defs"]["outcome"]))
     outcome = validator(dict(outcome, **{"$defs": closed(document()["$defs"])}))
@@ -135,7 +135,7 @@ def test_every_event_and_outcome_of_all_tests_is_valid():
     types = {e["eventType"] for e, _ in shapes.values()}
     print("%d events of %d shapes and %d types, %d outcomes" % (
         count, len(shapes), len(types), outcomes))
-    assert not wrong, "%d faults" % len(wrong)
+    assert not wrong, "the schema refuses %d events" % len(wrong)
     assert count > 0 and len(types) > 10, (count, types)
     assert outcomes > 20, outcomes
 
